@@ -1,0 +1,102 @@
+package dkim
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/net/idna"
+)
+
+// Name says where a key record lives: a selector of a domain.
+// The zero Name is not valid. Build one from outside input with ParseDomain and
+// ParseSelector, so that it can't escape a directory or a DNS zone.
+type Name struct {
+	Domain   string `json:"domain"`   // d=, lower case, A-labels, no final dot
+	Selector string `json:"selector"` // s=, lower case
+}
+
+// String returns the record's name without a final dot, for example
+// "s1._domainkey.example.com" (RFC 6376 section 3.6.2.1).
+func (n Name) String() string { return n.Selector + "._domainkey." + n.Domain }
+
+// Check returns an error unless both parts are in the normal form that
+// ParseDomain and ParseSelector return.
+func (n Name) Check() error {
+	if d, err := ParseDomain(n.Domain); err != nil {
+		return err
+	} else if d != n.Domain {
+		return fmt.Errorf("domain %q is not in normal form, want %q", n.Domain, d)
+	}
+	if s, err := ParseSelector(n.Selector); err != nil {
+		return err
+	} else if s != n.Selector {
+		return fmt.Errorf("selector %q is not in normal form, want %q", n.Selector, s)
+	}
+	if len(n.String()) > 253 {
+		return fmt.Errorf("%s is longer than a DNS name may be (253 characters)", n)
+	}
+	return nil
+}
+
+// ParseDomain returns s in normal form: lower case, internationalised labels as
+// A-labels (RFC 5890), no final dot. Labels hold letters, digits, hyphens and
+// underscores only, so a domain is always safe as a file name.
+func ParseDomain(s string) (string, error) {
+	d := strings.TrimSuffix(s, ".")
+	if d == "" {
+		return "", fmt.Errorf("%q is not a domain name: it is empty", s)
+	}
+	if !isASCII(d) {
+		a, err := idna.Lookup.ToASCII(d)
+		if err != nil {
+			return "", fmt.Errorf("%q is not a domain name: %w", s, err)
+		}
+		d = a
+	}
+	d = strings.ToLower(d)
+	if len(d) > 253 {
+		return "", fmt.Errorf("%q is not a domain name: longer than 253 characters", s)
+	}
+	if err := checkLabels(d); err != nil {
+		return "", fmt.Errorf("%q is not a domain name: %w", s, err)
+	}
+	return d, nil
+}
+
+// ParseSelector returns s in normal form: one or more DNS labels joined by dots
+// (RFC 6376 section 3.1), lower case.
+func ParseSelector(s string) (string, error) {
+	n := strings.ToLower(s)
+	if err := checkLabels(n); err != nil {
+		return "", fmt.Errorf("%q is not a selector: %w", s, err)
+	}
+	return n, nil
+}
+
+func checkLabels(s string) error {
+	for label := range strings.SplitSeq(s, ".") {
+		switch {
+		case label == "":
+			return fmt.Errorf("it has an empty label")
+		case len(label) > 63:
+			return fmt.Errorf("label %q is longer than 63 characters", label)
+		case label[0] == '-' || label[len(label)-1] == '-':
+			return fmt.Errorf("label %q begins or ends with a hyphen", label)
+		}
+		for _, r := range label {
+			if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_' {
+				return fmt.Errorf("label %q holds %q; letters, digits, hyphens and underscores are allowed", label, r)
+			}
+		}
+	}
+	return nil
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,173 @@
+package dkim
+
+import (
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Record is a key record, RFC 6376 section 3.6.1. ParseRecord and String are a
+// pair: a record that was formatted parses to an equal one.
+type Record struct {
+	KeyType  string    // k=: "rsa" or "ed25519"
+	Hashes   []string  // h=: acceptable hash algorithms; empty means all
+	Services []string  // s=: service types; empty means "*"
+	Flags    []string  // t=: "y" testing, "s" no subdomains
+	Notes    string    // n=: decoded; for people only
+	Key      PublicKey // p=: zero when revoked
+}
+
+// TXT is a key record put in its place in DNS. All names are absolute, in
+// lower case and without a final dot.
+type TXT struct {
+	Zone  string        // the zone that holds the record
+	Owner string        // the record's name; differs from the selector's when a CNAME leads there
+	Value string        // the joined strings
+	TTL   time.Duration // whole seconds
+}
+
+// NewRecord returns the record that publishes pub, with a note for people.
+func NewRecord(pub PublicKey, note string) Record {
+	r := Record{Key: pub, Notes: note, KeyType: "rsa"}
+	if _, ok := pub.key.(ed25519.PublicKey); ok {
+		r.KeyType = "ed25519"
+	}
+	return r
+}
+
+// Revoked reports whether the record says that its key is no longer valid (empty p=).
+func (r Record) Revoked() bool { return r.Key.IsZero() }
+
+// Testing reports the flag t=y: verifiers treat signatures as if there were none.
+func (r Record) Testing() bool { return slices.Contains(r.Flags, "y") }
+
+// Equal reports whether both records mean the same to a verifier: same key, type,
+// hashes, services and flags. Notes, the order of tags and white space do not count.
+func (r Record) Equal(o Record) bool {
+	return r.KeyType == o.KeyType && r.Key.Equal(o.Key) &&
+		slices.Equal(r.Hashes, o.Hashes) && slices.Equal(r.Services, o.Services) && slices.Equal(r.Flags, o.Flags)
+}
+
+// String formats the record in canonical form, v= first and p= last.
+func (r Record) String() string {
+	var b strings.Builder
+	b.WriteString("v=DKIM1; k=" + r.KeyType)
+	list := func(tag string, values []string) {
+		if len(values) > 0 {
+			b.WriteString("; " + tag + "=" + strings.Join(values, ":"))
+		}
+	}
+	list("h", r.Hashes)
+	list("s", r.Services)
+	list("t", r.Flags)
+	if r.Notes != "" {
+		b.WriteString("; n=" + encodeQP(r.Notes))
+	}
+	b.WriteString("; p=" + r.p())
+	return b.String()
+}
+
+func (r Record) p() string {
+	if k, ok := r.Key.key.(ed25519.PublicKey); ok {
+		return base64.StdEncoding.EncodeToString(k) // RFC 8463 section 4: the raw 32 octets
+	}
+	return base64.StdEncoding.EncodeToString([]byte(r.Key.der))
+}
+
+// ParseRecord reads the joined strings of a TXT record as a key record. It
+// follows RFC 6376 section 3.6.1 as verifiers do: unknown tags are ignored,
+// v= must come first when present, duplicate tags are an error. RSA keys in
+// PKCS#1 form are an error that says so; keys below 1024 bits too (RFC 8301).
+func ParseRecord(txt string) (Record, error) {
+	r := Record{KeyType: "rsa"}
+	tags, err := parseTags(txt)
+	if err != nil {
+		return Record{}, err
+	}
+	p, hasP := "", false
+	for i, t := range tags {
+		switch t.name {
+		case "v":
+			if t.value != "DKIM1" {
+				return Record{}, fmt.Errorf("v=%s; want v=DKIM1", t.value)
+			}
+			if i != 0 {
+				return Record{}, errors.New("v= must be the first tag (RFC 6376 section 3.6.1)")
+			}
+		case "k":
+			r.KeyType = t.value
+		case "h":
+			r.Hashes = splitList(t.value)
+		case "s":
+			r.Services = splitList(t.value)
+		case "t":
+			r.Flags = splitList(t.value)
+		case "n":
+			r.Notes = decodeQP(t.value)
+		case "p":
+			p, hasP = stripSpace(t.value), true
+		}
+	}
+	if !hasP {
+		return Record{}, errors.New("no p= tag: not a key record")
+	}
+	if len(r.Hashes) > 0 && !slices.Contains(r.Hashes, "sha256") {
+		return Record{}, fmt.Errorf("h=%s leaves out sha256 (RFC 8301 section 3.1)", strings.Join(r.Hashes, ":"))
+	}
+	if len(r.Services) > 0 && !slices.Contains(r.Services, "*") && !slices.Contains(r.Services, "email") {
+		return Record{}, fmt.Errorf("s=%s does not allow email", strings.Join(r.Services, ":"))
+	}
+	if p == "" {
+		return r, nil
+	}
+	r.Key, err = parseP(r.KeyType, p)
+	return r, err
+}
+
+func parseP(keyType, p string) (PublicKey, error) {
+	der, err := base64.StdEncoding.DecodeString(p)
+	if err != nil {
+		return PublicKey{}, fmt.Errorf("p= is not base64: %w", err)
+	}
+	switch keyType {
+	case "ed25519":
+		if len(der) != ed25519.PublicKeySize {
+			return PublicKey{}, fmt.Errorf("p= holds %d octets; an ed25519 key has %d (RFC 8463 section 4)", len(der), ed25519.PublicKeySize)
+		}
+		return NewPublicKey(ed25519.PublicKey(der))
+	case "rsa":
+		pub, err := x509.ParsePKIXPublicKey(der)
+		if err != nil {
+			if _, e := x509.ParsePKCS1PublicKey(der); e == nil {
+				return PublicKey{}, errors.New("p= holds a PKCS#1 RSA key; verifiers want SubjectPublicKeyInfo")
+			}
+			return PublicKey{}, errors.New("p= is not a SubjectPublicKeyInfo")
+		}
+		k, ok := pub.(*rsa.PublicKey)
+		if !ok {
+			return PublicKey{}, fmt.Errorf("k=rsa, but p= holds a %T", pub)
+		}
+		if k.N.BitLen() < 1024 {
+			return PublicKey{}, fmt.Errorf("RSA key has %d bits; verifiers want at least 1024 (RFC 8301 section 3.2)", k.N.BitLen())
+		}
+		return NewPublicKey(k)
+	}
+	return PublicKey{}, fmt.Errorf("k=%s is not a key type that DKIM knows", keyType)
+}
+
+// Strings cuts the joined value into the strings of a TXT record, at most 255
+// octets each (RFC 6376 section 3.6.2.2, RFC 1035 section 3.3.14).
+func Strings(value string) []string {
+	var out []string
+	for len(value) > 255 {
+		out = append(out, value[:255])
+		value = value[255:]
+	}
+	return append(out, value)
+}

@@ -1,0 +1,127 @@
+package rotate
+
+import (
+	"context"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// The ports are what the heart needs from the rooms below. Those that only read
+// are apart from those that write, so that planning can be given no method that
+// changes anything (I11). Errors are faults (package fault): they say whether a
+// retry can help. All methods are safe for concurrent use and honour ctx.
+
+// KeyReader reads private keys.
+type KeyReader interface {
+	// Get returns the key at name with the given version, or the newest one
+	// for version 0, with its version. Version 0 and a nil key are returned
+	// when nothing is there.
+	Get(ctx context.Context, name dkim.Name, version int) (*dkim.PrivateKey, int, error)
+}
+
+// Keystore keeps private keys. Each name has a sequence of versions.
+type Keystore interface {
+	KeyReader
+	// Put stores key at name as the version that follows after, durably, and
+	// returns its number, which is greater than after (0: nothing was there). When the newest version is not after, nothing is
+	// written and the fault is Transient.
+	Put(ctx context.Context, name dkim.Name, key *dkim.PrivateKey, after int) (int, error)
+	// Destroy makes one version unrecoverable. Destroying what is not there succeeds.
+	Destroy(ctx context.Context, name dkim.Name, version int) error
+}
+
+// Looker asks DNS what stands at a selector's name.
+type Looker interface {
+	Look(ctx context.Context, name dkim.Name) (Sight, error)
+}
+
+// Publisher writes key records to DNS.
+type Publisher interface {
+	// Publish makes rec the only TXT record at its owner name. It is idempotent
+	// and does not wait until the record can be seen.
+	Publish(ctx context.Context, rec dkim.TXT) error
+}
+
+// SignerReader tells what a signer signs with.
+type SignerReader interface {
+	// Active returns, for each of the domains that the signer signs for, the
+	// key that is in use now. A domain that is not signed for is left out.
+	Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error)
+}
+
+// Signer is what signs mail, on one host.
+type Signer interface {
+	SignerReader
+	// Activate makes each key the only one that its domain is signed with, and
+	// returns when the change is confirmed. It takes many domains at once: one
+	// table write, one reload. On error each domain signs with its old key or the new one.
+	Activate(ctx context.Context, keys []dkim.SigningKey) error
+	// Lag is how long after Activate has returned the change is surely in effect.
+	Lag() time.Duration
+}
+
+// Forgetter is implemented by signers that hold copies of private keys.
+type Forgetter interface {
+	// Forget removes the signer's copies of keys that are not in use any more.
+	Forget(ctx context.Context, keys []dkim.Ref) error
+}
+
+// StateReader reads where domains stand.
+type StateReader interface {
+	// Load returns the domain's state; for a domain that was never stored a
+	// State with Revision 0 and Phase New.
+	Load(ctx context.Context, domain string) (State, error)
+}
+
+// Store keeps where each domain stands.
+type Store interface {
+	StateReader
+	// Acquire takes the lease on a domain: no one else acts on it until it is
+	// released or expires (I8). When another owner holds it, the error is a
+	// *HeldError. The same owner may take it again. evict, when not 0, is the
+	// fencing number of a lease whose owner is known to be dead.
+	Acquire(ctx context.Context, req LeaseRequest) (Lease, error)
+	// Release gives the lease back; one that was lost meanwhile is left alone.
+	Release(ctx context.Context, l Lease) error
+	// Save writes st and appends the events in one transaction, if the lease is
+	// still held at now and st.Revision is the stored revision; it returns the new
+	// revision and extends the lease to now+TTL. Otherwise nothing is written.
+	Save(ctx context.Context, l Lease, now time.Time, st State, events ...Event) (int64, error)
+}
+
+// LeaseRequest asks for the lease on one domain.
+type LeaseRequest struct {
+	Domain string
+	Owner  string
+	Now    time.Time
+	TTL    time.Duration
+	Evict  int64
+}
+
+// Lease is the right to act on one domain for a while.
+type Lease struct {
+	Domain  string
+	Owner   string
+	Fence   int64 // grows with every acquisition of the domain's lease
+	TTL     time.Duration
+	Expires time.Time
+}
+
+// Sight is what DNS shows at a selector's name.
+type Sight struct {
+	Zone     string        // the zone that holds Owner
+	Owner    string        // the name after following CNAMEs
+	Values   []string      // the distinct TXT values seen, joined strings, sorted
+	Complete bool          // every server shows the same set
+	Lagging  []string      // servers that answer otherwise than most, or not at all, for people
+	TTL      time.Duration // the largest TTL seen at the name; 0 when nothing is there
+	Negative time.Duration // how long resolvers may cache that nothing is there: min(SOA TTL, SOA minimum)
+}
+
+// Clock is the engine's time. The real one is time.Now and a timer.
+type Clock interface {
+	Now() time.Time
+	// Sleep returns when d has passed or ctx is done, then with ctx's error.
+	Sleep(ctx context.Context, d time.Duration) error
+}
