@@ -1,6 +1,9 @@
 package rotate
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -12,6 +15,14 @@ type Domain struct {
 	Provider string   `json:"provider"` // the provider's name in the configuration, for people
 	Signers  []string `json:"signers"`  // the signers' names in the configuration; every one must switch
 	Policy   Policy   `json:"policy"`
+
+	// VerifyTimeout is how long a new record may take to show on every server
+	// before the attempt counts as failed and is retried later.
+	VerifyTimeout time.Duration `json:"verify_timeout"`
+
+	// Asked says that a person wants a rotation now, whatever the schedule says.
+	// It cuts no wait short.
+	Asked bool `json:"-"`
 }
 
 // Policy holds the timing and the kind of keys.
@@ -25,6 +36,16 @@ type Policy struct {
 	TTL       time.Duration  `json:"ttl"`
 	Note      string         `json:"note"`  // n= of the key records
 	Splay     time.Duration  `json:"splay"` // spreads the domains of a large fleet after the due time
+}
+
+// Fingerprint changes when anything that the configuration wants of d changes.
+func (d Domain) Fingerprint() string {
+	text, err := json.Marshal(d)
+	if err != nil {
+		panic("rotate: a Domain does not marshal: " + err.Error()) // plain data always does
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
 }
 
 // Other returns the selector that is not s.
@@ -47,99 +68,3 @@ const (
 	Draining      Phase = "draining"      // all signers have switched; mail in flight is waited for
 	Replacing     Phase = "replacing"     // the drained selector gets its fresh key
 )
-
-// State is where one domain stands, as it is stored. The zero State, with the
-// domain's name, is that of a new domain.
-type State struct {
-	Domain    string               `json:"domain"`
-	Revision  int64                `json:"revision"` // counts the writes; 0 means never stored
-	Phase     Phase                `json:"phase"`
-	Active    string               `json:"active,omitempty"`   // the selector that signs now; "" before the first activation
-	Target    string               `json:"target,omitempty"`   // while bootstrapping and switching: the selector that is to sign
-	Draining  string               `json:"draining,omitempty"` // while draining and replacing: the selector that signed before
-	Selectors map[string]*Selector `json:"selectors,omitempty"`
-	Signers   map[string]Confirmed `json:"signers,omitempty"` // what each signer confirmed last
-
-	SwitchedAt time.Time `json:"switched_at,omitzero"` // when the last signer's switch was surely in effect (I10)
-	DueAt      time.Time `json:"due_at,omitzero"`      // when the next rotation becomes due
-	Intent     *Intent   `json:"intent,omitempty"`     // an effect that was begun and is not confirmed (I7)
-
-	Failures  int       `json:"failures,omitempty"` // failed attempts since the last success
-	LastError string    `json:"last_error,omitempty"`
-	NextTry   time.Time `json:"next_try,omitzero"` // after a failure: not before this
-	Next      *Next     `json:"next,omitempty"`    // what comes next, and when
-	Config    string    `json:"config,omitempty"`  // fingerprint of the Domain that was last acted upon
-}
-
-// Selector is one of a domain's two selectors: the key whose record stands in
-// DNS, and the one that is about to take its place.
-type Selector struct {
-	Key        *Key      `json:"key,omitempty"`     // the key in use at this selector; nil before the first is made
-	Next       *Key      `json:"next,omitempty"`    // while replacing: the fresh key
-	Retired    []Retired `json:"retired,omitempty"` // replaced private keys that are yet to be destroyed
-	LastUsedAt time.Time `json:"last_used_at,omitzero"`
-}
-
-// Key is a key as state knows it: never the secret (I9).
-type Key struct {
-	ID          string        `json:"key_id"`
-	Version     int           `json:"version"` // in the keystore
-	Record      string        `json:"record"`  // the key record, as published
-	StoredAt    time.Time     `json:"stored_at,omitzero"`
-	PublishedAt time.Time     `json:"published_at,omitzero"`
-	VerifiedAt  time.Time     `json:"verified_at,omitzero"` // first seen at every authoritative server
-	CacheWait   time.Duration `json:"cache_wait,omitzero"`  // how long resolvers may go on answering from before the change
-	Replaced    bool          `json:"replaced,omitempty"`   // it took the place of another key, so settle applies
-}
-
-// Retired names a version in the keystore that is to be destroyed (I5).
-type Retired struct {
-	KeyID   string `json:"key_id"`
-	Version int    `json:"version"`
-}
-
-// Confirmed is what a signer was last seen to sign with.
-type Confirmed struct {
-	Selector string    `json:"selector"`
-	KeyID    string    `json:"key_id"`
-	At       time.Time `json:"at"` // when it was surely in effect: confirmation plus activation lag
-}
-
-// Intent is an effect about to happen; it is written before the effect (I7).
-type Intent struct {
-	Kind     Kind      `json:"kind"`
-	Selector string    `json:"selector,omitempty"`
-	Signer   string    `json:"signer,omitempty"`
-	KeyID    string    `json:"key_id,omitempty"`
-	Record   string    `json:"record,omitempty"`
-	Version  int       `json:"version,omitempty"` // store: the version that the new one follows
-	At       time.Time `json:"at"`
-}
-
-// Next says what comes next for a domain.
-type Next struct {
-	Action   string    `json:"action"` // a Kind, or "rotate", "replace"
-	Selector string    `json:"selector,omitempty"`
-	At       time.Time `json:"at"`
-	Reason   Reason    `json:"reason"`
-}
-
-// Reason is why: a constant code for programs and a sentence for people.
-type Reason struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
-}
-
-// Event is one line of a domain's history: an attempt and its outcome.
-type Event struct {
-	Domain   string    `json:"domain"`
-	At       time.Time `json:"at"`
-	By       string    `json:"by"` // who acted: user, host, process
-	Kind     Kind      `json:"kind"`
-	Selector string    `json:"selector,omitempty"`
-	Signer   string    `json:"signer,omitempty"`
-	KeyID    string    `json:"key_id,omitempty"`
-	Outcome  string    `json:"outcome"` // "begun", "done", "failed", "refused"
-	Message  string    `json:"message,omitempty"`
-	Phase    Phase     `json:"phase"` // after the event
-}

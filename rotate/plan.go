@@ -1,6 +1,10 @@
 package rotate
 
-import "time"
+import (
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
 
 // Kind is what a step does.
 type Kind string
@@ -10,24 +14,80 @@ const (
 	Generate Kind = "generate" // make a key pair
 	StoreKey Kind = "store"    // keep the private key in the keystore
 	Publish  Kind = "publish"  // put the key record in DNS
-	Verify   Kind = "verify"   // see it on every authoritative server
+	Verify   Kind = "verify"   // see it on every authoritative server, and test the key against it
 	Activate Kind = "activate" // make a signer sign with it
 	Drain    Kind = "drain"    // wait for mail in flight
 	Revoke   Kind = "revoke"   // publish an empty p=
 	Destroy  Kind = "destroy"  // destroy the old private key
 )
 
-// Step is one thing to do. It is plain data.
 // Facts describe a thing before or after a step, by name.
 type Facts map[string]string
 
+// Step is one thing to do. It is plain data and never holds a private key.
 type Step struct {
-	Kind      Kind      `json:"kind"`
-	Selector  string    `json:"selector,omitempty"`
-	Signer    string    `json:"signer,omitempty"`
-	Target    string    `json:"target"` // the place that is touched, for people
-	Reason    Reason    `json:"reason"`
-	Before    Facts     `json:"before"`
-	After     Facts     `json:"after"`
-	NotBefore time.Time `json:"not_before,omitzero"`
+	Kind      Kind
+	Selector  string
+	Signer    string // for Activate
+	Target    string // the place that is touched, for people
+	Reason    Reason
+	Before    Facts
+	After     Facts
+	NotBefore time.Time // zero: at once
+}
+
+// DomainPlan says what to do for one domain now, and why.
+type DomainPlan struct {
+	Name     string
+	Phase    Phase
+	Revision int64  // of the state that was planned from
+	Reason   Reason // why there is something to do, or nothing
+	Steps    []Step
+	Next     *Next    // what comes when the steps that may run now are done
+	Stop     error    // a fault that keeps dkimbot from going on; Steps is empty then
+	Warnings []string // what an operator should look at
+	Seen     Observation
+}
+
+// Runnable returns the leading steps that may run at now.
+func (p DomainPlan) Runnable(now time.Time) []Step {
+	for i, s := range p.Steps {
+		if s.NotBefore.After(now) {
+			return p.Steps[:i]
+		}
+	}
+	return p.Steps
+}
+
+// Observation is what was seen of the world for one domain just before planning.
+type Observation struct {
+	Selectors map[string]SelectorSeen
+	Signers   map[string]SignerSeen
+}
+
+// SelectorSeen is what DNS and the keystore showed for a selector.
+type SelectorSeen struct {
+	Sight    Sight
+	SightErr error
+	KeyID    string // of the newest key in the keystore; "" when there is none
+	Version  int    // of the newest entry in the keystore; 0 when there never was one
+	KeyErr   error
+}
+
+// SignerSeen is what a signer said it signs the domain with.
+type SignerSeen struct {
+	Ref dkim.Ref // the zero Ref when the signer does not sign for the domain
+	Err error
+}
+
+// clone copies the maps, so that an executor can note what it sees.
+func (o Observation) clone() Observation {
+	c := Observation{Selectors: map[string]SelectorSeen{}, Signers: map[string]SignerSeen{}}
+	for k, v := range o.Selectors {
+		c.Selectors[k] = v
+	}
+	for k, v := range o.Signers {
+		c.Signers[k] = v
+	}
+	return c
 }

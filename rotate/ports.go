@@ -110,13 +110,14 @@ type Lease struct {
 
 // Sight is what DNS shows at a selector's name.
 type Sight struct {
-	Zone     string        // the zone that holds Owner
-	Owner    string        // the name after following CNAMEs
-	Values   []string      // the distinct TXT values seen, joined strings, sorted
-	Complete bool          // every server shows the same set
-	Lagging  []string      // servers that answer otherwise than most, or not at all, for people
-	TTL      time.Duration // the largest TTL seen at the name; 0 when nothing is there
-	Negative time.Duration // how long resolvers may cache that nothing is there: min(SOA TTL, SOA minimum)
+	Zone      string        // the zone that holds Owner
+	Owner     string        // the name after following CNAMEs
+	Values    []string      // the distinct TXT values seen, joined strings, sorted
+	Complete  bool          // every server shows the same set
+	Lagging   []string      // servers that answer otherwise than most, or not at all, for people
+	TTL       time.Duration // the largest TTL seen at the name; 0 when nothing is there
+	Unchecked bool          // DNS is not to be asked (mode none): what was published is taken to be there
+	Negative  time.Duration // how long resolvers may cache that nothing is there: min(SOA TTL, SOA minimum)
 }
 
 // Clock is the engine's time. The real one is time.Now and a timer.

@@ -5,9 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -28,11 +26,19 @@ const (
 // minRSABits is the smallest RSA key that dkimbot signs with (RFC 8301 section 3.2).
 const minRSABits = 2048
 
+// rsaExponent is the public exponent of every key that dkimbot signs with.
+// Small ones meet verifiers with weak padding checks, large ones meet verifiers
+// that refuse them.
+const rsaExponent = 65537
+
 // PrivateKey is a DKIM signing key. It is immutable and safe for concurrent use.
 // Printing, logging or marshalling it shows its id, never its secret (invariant I9);
-// PEM is the one way to the secret.
+// PEM and Signer are the only ways to the secret. A nil PrivateKey stands for no key.
 type PrivateKey struct {
-	signer crypto.Signer
+	// signer is a closure because reflection can't look into one: a PrivateKey
+	// printed by value, or from within an unexported field, has no methods that
+	// could hide the secret.
+	signer func() crypto.Signer
 	public PublicKey
 }
 
@@ -66,33 +72,28 @@ func newPrivateKey(s crypto.Signer) (*PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &PrivateKey{signer: s, public: pub}, nil
+	return &PrivateKey{signer: func() crypto.Signer { return s }, public: pub}, nil
 }
 
 // ParsePrivateKey reads the first PEM block of data: PKCS#8, or PKCS#1 as
-// opendkim-genkey writes it. RSA keys below 2048 bits are refused.
+// older versions of opendkim-genkey write it. RSA keys below 2048 bits or with a
+// public exponent other than 65537 are refused. Errors never quote the data.
 func ParsePrivateKey(data []byte) (*PrivateKey, error) {
 	block, _ := pem.Decode(data)
 	if block == nil {
 		return nil, errors.New("no PEM block found; want a private key in PKCS#8 PEM")
 	}
-	var parsed any
-	var err error
-	switch block.Type {
-	case "PRIVATE KEY":
-		parsed, err = x509.ParsePKCS8PrivateKey(block.Bytes)
-	case "RSA PRIVATE KEY":
-		parsed, err = x509.ParsePKCS1PrivateKey(block.Bytes)
-	default:
-		return nil, fmt.Errorf("PEM block is %q; want PRIVATE KEY or RSA PRIVATE KEY", block.Type)
-	}
+	parsed, err := parseBlock(block)
 	if err != nil {
-		return nil, errors.New("the PEM block does not hold a private key that can be read")
+		return nil, err
 	}
 	switch k := parsed.(type) {
 	case *rsa.PrivateKey:
 		if k.N.BitLen() < minRSABits {
 			return nil, fmt.Errorf("RSA key has %d bits; at least %d are needed (RFC 8301 section 3.2)", k.N.BitLen(), minRSABits)
+		}
+		if k.E != rsaExponent {
+			return nil, fmt.Errorf("RSA key has the public exponent %d; want %d, which every verifier takes", k.E, rsaExponent)
 		}
 		return newPrivateKey(k)
 	case ed25519.PrivateKey:
@@ -101,24 +102,51 @@ func ParsePrivateKey(data []byte) (*PrivateKey, error) {
 	return nil, fmt.Errorf("private key is a %T; DKIM knows RSA and Ed25519", parsed)
 }
 
+func parseBlock(block *pem.Block) (key any, err error) {
+	if block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" {
+		return nil, errors.New("the private key is encrypted with a passphrase; want it in plain PKCS#8 PEM")
+	}
+	switch block.Type {
+	case "PRIVATE KEY":
+		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	case "RSA PRIVATE KEY":
+		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+	default:
+		return nil, fmt.Errorf("PEM block is %s; want PRIVATE KEY or RSA PRIVATE KEY", quote(block.Type))
+	}
+	if err != nil {
+		return nil, errors.New("the PEM block does not hold a private key that can be read")
+	}
+	return key, nil
+}
+
 // PEM returns the key as PKCS#8 in PEM, the shape that OpenDKIM, KumoMTA and
 // rspamd read. The result is secret.
 func (k *PrivateKey) PEM() []byte {
-	der, err := x509.MarshalPKCS8PrivateKey(k.signer)
+	der, err := x509.MarshalPKCS8PrivateKey(k.signer())
 	if err != nil {
 		panic("dkim: a key made by newPrivateKey does not marshal: " + err.Error())
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
 
-// Signer returns the key for signing with go-msgauth and the like.
-func (k *PrivateKey) Signer() crypto.Signer { return k.signer }
+// Signer returns the key for signing with go-msgauth and the like. It is as
+// secret as PEM: don't print it.
+func (k *PrivateKey) Signer() crypto.Signer { return k.signer() }
 
 // Public returns the public half.
-func (k *PrivateKey) Public() PublicKey { return k.public }
+func (k *PrivateKey) Public() PublicKey {
+	if k == nil {
+		return PublicKey{}
+	}
+	return k.public
+}
 
-// ID returns the key id of the public half.
-func (k *PrivateKey) ID() string { return k.public.ID() }
+// ID returns the key id of the public half, "" for no key.
+func (k *PrivateKey) ID() string { return k.Public().ID() }
+
+// Equal reports whether both are the same key.
+func (k *PrivateKey) Equal(o *PrivateKey) bool { return k.Public().Equal(o.Public()) }
 
 // String never shows the secret.
 func (k *PrivateKey) String() string {
@@ -140,59 +168,8 @@ func (k *PrivateKey) LogValue() slog.Value { return slog.StringValue(k.String())
 // MarshalText never shows the secret; it keeps a key that strays into JSON harmless.
 func (k *PrivateKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// PublicKey is the public half of a DKIM key. It is immutable and safe for concurrent use.
-// The zero PublicKey stands for no key.
-type PublicKey struct {
-	key crypto.PublicKey // *rsa.PublicKey or ed25519.PublicKey
-	der string           // SubjectPublicKeyInfo; comparable
-}
-
-// NewPublicKey wraps an *rsa.PublicKey or an ed25519.PublicKey.
-func NewPublicKey(pub crypto.PublicKey) (PublicKey, error) {
-	switch pub.(type) {
-	case *rsa.PublicKey, ed25519.PublicKey:
-	default:
-		return PublicKey{}, fmt.Errorf("public key is a %T; DKIM knows RSA and Ed25519", pub)
-	}
-	der, err := x509.MarshalPKIXPublicKey(pub)
-	if err != nil {
-		return PublicKey{}, fmt.Errorf("public key can't be encoded: %w", err)
-	}
-	return PublicKey{key: pub, der: string(der)}, nil
-}
-
-// ID returns the key id: the SHA-256 of the SubjectPublicKeyInfo DER, in hex.
-// It names a key in state, plans and logs. No key has the id "".
-func (p PublicKey) ID() string {
-	if p.der == "" {
-		return ""
-	}
-	sum := sha256.Sum256([]byte(p.der))
-	return hex.EncodeToString(sum[:])
-}
-
-// Key returns the key as crypto knows it, or nil for no key.
-func (p PublicKey) Key() crypto.PublicKey { return p.key }
-
-// IsZero reports whether there is no key.
-func (p PublicKey) IsZero() bool { return p.der == "" }
-
-// Equal reports whether both are the same key.
-func (p PublicKey) Equal(q PublicKey) bool { return p.der == q.der }
-
-// Bits returns the key's size: the modulus for RSA, 256 for Ed25519, 0 for no key.
-func (p PublicKey) Bits() int {
-	switch k := p.key.(type) {
-	case *rsa.PublicKey:
-		return k.N.BitLen()
-	case ed25519.PublicKey:
-		return 256
-	}
-	return 0
-}
-
 // SigningKey is a private key together with the name at which its public half
-// is published.
+// is published. It prints as its name.
 type SigningKey struct {
 	Name
 	Key *PrivateKey
@@ -204,5 +181,5 @@ type Ref struct {
 	KeyID string `json:"key_id"`
 }
 
-// Ref returns the reference to k.
+// Ref returns the reference to k; its KeyID is "" when k holds no key.
 func (k SigningKey) Ref() Ref { return Ref{Name: k.Name, KeyID: k.Key.ID()} }

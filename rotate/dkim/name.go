@@ -1,6 +1,7 @@
 package dkim
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -25,15 +26,15 @@ func (n Name) Check() error {
 	if d, err := ParseDomain(n.Domain); err != nil {
 		return err
 	} else if d != n.Domain {
-		return fmt.Errorf("domain %q is not in normal form, want %q", n.Domain, d)
+		return fmt.Errorf("domain %q is not in normal form; write %q", n.Domain, d)
 	}
 	if s, err := ParseSelector(n.Selector); err != nil {
 		return err
 	} else if s != n.Selector {
-		return fmt.Errorf("selector %q is not in normal form, want %q", n.Selector, s)
+		return fmt.Errorf("selector %q is not in normal form; write %q", n.Selector, s)
 	}
-	if len(n.String()) > 253 {
-		return fmt.Errorf("%s is longer than a DNS name may be (253 characters)", n)
+	if len(n.String()) > maxName {
+		return fmt.Errorf("%s is longer than a DNS name may be (%d characters)", n, maxName)
 	}
 	return nil
 }
@@ -42,44 +43,55 @@ func (n Name) Check() error {
 // A-labels (RFC 5890), no final dot. Labels hold letters, digits, hyphens and
 // underscores only, so a domain is always safe as a file name.
 func ParseDomain(s string) (string, error) {
-	d := strings.TrimSuffix(s, ".")
-	if d == "" {
-		return "", fmt.Errorf("%q is not a domain name: it is empty", s)
+	d := s
+	if len(d) > 4*maxName { // no name is longer in UTF-8, and mapping one takes its time
+		return "", fmt.Errorf("%s is not a domain name: it is longer than %d characters", quote(s), maxName)
 	}
 	if !isASCII(d) {
 		a, err := idna.Lookup.ToASCII(d)
 		if err != nil {
-			return "", fmt.Errorf("%q is not a domain name: %w", s, err)
+			return "", fmt.Errorf("%s is not a domain name: %s", quote(s), quote(err.Error()))
 		}
 		d = a
 	}
-	d = strings.ToLower(d)
-	if len(d) > 253 {
-		return "", fmt.Errorf("%q is not a domain name: longer than 253 characters", s)
-	}
+	d = strings.ToLower(strings.TrimSuffix(d, "."))
 	if err := checkLabels(d); err != nil {
-		return "", fmt.Errorf("%q is not a domain name: %w", s, err)
+		return "", fmt.Errorf("%s is not a domain name: %w", quote(s), err)
 	}
 	return d, nil
 }
 
 // ParseSelector returns s in normal form: one or more DNS labels joined by dots
-// (RFC 6376 section 3.1), lower case.
+// (RFC 6376 section 3.1), lower case. Selectors are ASCII.
 func ParseSelector(s string) (string, error) {
+	// Lowering other letters could make ASCII of them: the Kelvin sign becomes a k.
+	if !isASCII(s) {
+		return "", fmt.Errorf("%s is not a selector: letters, digits, hyphens and underscores are allowed", quote(s))
+	}
 	n := strings.ToLower(s)
 	if err := checkLabels(n); err != nil {
-		return "", fmt.Errorf("%q is not a selector: %w", s, err)
+		return "", fmt.Errorf("%s is not a selector: %w", quote(s), err)
 	}
 	return n, nil
 }
 
+// maxName is the longest name that DNS carries, written without the final dot
+// (RFC 1035 section 3.1: 255 octets with the length octets).
+const maxName = 253
+
 func checkLabels(s string) error {
+	if s == "" {
+		return errors.New("it is empty")
+	}
+	if len(s) > maxName {
+		return fmt.Errorf("it is longer than %d characters", maxName)
+	}
 	for label := range strings.SplitSeq(s, ".") {
 		switch {
 		case label == "":
-			return fmt.Errorf("it has an empty label")
+			return errors.New("it has an empty label")
 		case len(label) > 63:
-			return fmt.Errorf("label %q is longer than 63 characters", label)
+			return fmt.Errorf("label %s is longer than 63 characters", quote(label))
 		case label[0] == '-' || label[len(label)-1] == '-':
 			return fmt.Errorf("label %q begins or ends with a hyphen", label)
 		}

@@ -1,6 +1,7 @@
 package dkim
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
@@ -13,13 +14,14 @@ import (
 )
 
 // Record is a key record, RFC 6376 section 3.6.1. ParseRecord and String are a
-// pair: a record that was formatted parses to an equal one.
+// pair: a record that NewRecord or ParseRecord made, formatted, parses to an equal
+// one with the same notes.
 type Record struct {
-	KeyType  string    // k=: "rsa" or "ed25519"
+	KeyType  string    // k=: "rsa" or "ed25519"; empty means "rsa"
 	Hashes   []string  // h=: acceptable hash algorithms; empty means all
 	Services []string  // s=: service types; empty means "*"
 	Flags    []string  // t=: "y" testing, "s" no subdomains
-	Notes    string    // n=: decoded; for people only
+	Notes    string    // n=: decoded, for people only; may hold any octet, so quote it before printing
 	Key      PublicKey // p=: zero when revoked
 }
 
@@ -35,9 +37,16 @@ type TXT struct {
 // NewRecord returns the record that publishes pub, with a note for people.
 func NewRecord(pub PublicKey, note string) Record {
 	r := Record{Key: pub, Notes: note, KeyType: "rsa"}
-	if _, ok := pub.key.(ed25519.PublicKey); ok {
+	if _, ok := pub.Key().(ed25519.PublicKey); ok {
 		r.KeyType = "ed25519"
 	}
+	return r
+}
+
+// Revoke returns the record that takes r's place when its key is no longer
+// trusted: the same, with an empty p=.
+func (r Record) Revoke() Record {
+	r.Key = PublicKey{}
 	return r
 }
 
@@ -48,16 +57,32 @@ func (r Record) Revoked() bool { return r.Key.IsZero() }
 func (r Record) Testing() bool { return slices.Contains(r.Flags, "y") }
 
 // Equal reports whether both records mean the same to a verifier: same key, type,
-// hashes, services and flags. Notes, the order of tags and white space do not count.
+// hashes, services and flags. Notes, white space, the order of tags and the order
+// within lists do not count.
 func (r Record) Equal(o Record) bool {
-	return r.KeyType == o.KeyType && r.Key.Equal(o.Key) &&
-		slices.Equal(r.Hashes, o.Hashes) && slices.Equal(r.Services, o.Services) && slices.Equal(r.Flags, o.Flags)
+	return r.keyType() == o.keyType() && r.Key == o.Key && sameSet(r.Hashes, o.Hashes) &&
+		sameSet(r.services(), o.services()) && sameSet(r.Flags, o.Flags)
+}
+
+func (r Record) keyType() string { return cmp.Or(r.KeyType, "rsa") }
+
+// services returns what s= restricts the key to, nil for no restriction.
+func (r Record) services() []string {
+	if slices.Contains(r.Services, "*") {
+		return nil
+	}
+	return r.Services
+}
+
+func sameSet(a, b []string) bool {
+	set := func(l []string) []string { return slices.Compact(slices.Sorted(slices.Values(l))) }
+	return slices.Equal(set(a), set(b))
 }
 
 // String formats the record in canonical form, v= first and p= last.
 func (r Record) String() string {
 	var b strings.Builder
-	b.WriteString("v=DKIM1; k=" + r.KeyType)
+	b.WriteString("v=DKIM1; k=" + r.keyType())
 	list := func(tag string, values []string) {
 		if len(values) > 0 {
 			b.WriteString("; " + tag + "=" + strings.Join(values, ":"))
@@ -74,28 +99,32 @@ func (r Record) String() string {
 }
 
 func (r Record) p() string {
-	if k, ok := r.Key.key.(ed25519.PublicKey); ok {
+	if k, ok := r.Key.Key().(ed25519.PublicKey); ok {
 		return base64.StdEncoding.EncodeToString(k) // RFC 8463 section 4: the raw 32 octets
 	}
 	return base64.StdEncoding.EncodeToString([]byte(r.Key.der))
 }
 
 // ParseRecord reads the joined strings of a TXT record as a key record. It
-// follows RFC 6376 section 3.6.1 as verifiers do: unknown tags are ignored,
-// v= must come first when present, duplicate tags are an error. RSA keys in
-// PKCS#1 form are an error that says so; keys below 1024 bits too (RFC 8301).
+// follows RFC 6376 section 3.6.1 as careful verifiers do: unknown tags are ignored,
+// v= must come first when present, duplicate tags are an error. Where verifiers
+// differ, what some refuse is an error that says so: RSA keys in PKCS#1 form, an
+// empty h= or s=. So are a record that email can't use (no sha256 in h=, no email
+// in s=) and an RSA key below 1024 bits (RFC 8301). An empty p= is a revoked
+// record, not an error. Errors quote what DNS said escaped and cut short.
 func ParseRecord(txt string) (Record, error) {
-	r := Record{KeyType: "rsa"}
 	tags, err := parseTags(txt)
 	if err != nil {
 		return Record{}, err
 	}
-	p, hasP := "", false
+	r, p := Record{KeyType: "rsa"}, ""
+	seen := map[string]bool{}
 	for i, t := range tags {
+		seen[t.name] = true
 		switch t.name {
 		case "v":
 			if t.value != "DKIM1" {
-				return Record{}, fmt.Errorf("v=%s; want v=DKIM1", t.value)
+				return Record{}, fmt.Errorf("the version is v=%s; want v=DKIM1", quote(t.value))
 			}
 			if i != 0 {
 				return Record{}, errors.New("v= must be the first tag (RFC 6376 section 3.6.1)")
@@ -111,23 +140,25 @@ func ParseRecord(txt string) (Record, error) {
 		case "n":
 			r.Notes = decodeQP(t.value)
 		case "p":
-			p, hasP = stripSpace(t.value), true
+			p = stripSpace(t.value)
 		}
 	}
-	if !hasP {
+	switch {
+	case !seen["p"]:
 		return Record{}, errors.New("no p= tag: not a key record")
-	}
-	if len(r.Hashes) > 0 && !slices.Contains(r.Hashes, "sha256") {
-		return Record{}, fmt.Errorf("h=%s leaves out sha256 (RFC 8301 section 3.1)", strings.Join(r.Hashes, ":"))
-	}
-	if len(r.Services) > 0 && !slices.Contains(r.Services, "*") && !slices.Contains(r.Services, "email") {
-		return Record{}, fmt.Errorf("s=%s does not allow email", strings.Join(r.Services, ":"))
-	}
-	if p == "" {
+	case seen["k"] && r.KeyType == "":
+		return Record{}, errors.New("k= names no key type")
+	case seen["h"] && !slices.Contains(r.Hashes, "sha256"):
+		return Record{}, fmt.Errorf("h=%s leaves out sha256 (RFC 8301 section 3.1)", quote(strings.Join(r.Hashes, ":")))
+	case seen["s"] && !slices.Contains(r.Services, "*") && !slices.Contains(r.Services, "email"):
+		return Record{}, fmt.Errorf("s=%s does not allow email", quote(strings.Join(r.Services, ":")))
+	case p == "":
 		return r, nil
 	}
-	r.Key, err = parseP(r.KeyType, p)
-	return r, err
+	if r.Key, err = parseP(r.KeyType, p); err != nil {
+		return Record{}, err
+	}
+	return r, nil
 }
 
 func parseP(keyType, p string) (PublicKey, error) {
@@ -136,29 +167,36 @@ func parseP(keyType, p string) (PublicKey, error) {
 		return PublicKey{}, fmt.Errorf("p= is not base64: %w", err)
 	}
 	switch keyType {
-	case "ed25519":
-		if len(der) != ed25519.PublicKeySize {
-			return PublicKey{}, fmt.Errorf("p= holds %d octets; an ed25519 key has %d (RFC 8463 section 4)", len(der), ed25519.PublicKeySize)
-		}
-		return NewPublicKey(ed25519.PublicKey(der))
 	case "rsa":
-		pub, err := x509.ParsePKIXPublicKey(der)
-		if err != nil {
-			if _, e := x509.ParsePKCS1PublicKey(der); e == nil {
-				return PublicKey{}, errors.New("p= holds a PKCS#1 RSA key; verifiers want SubjectPublicKeyInfo")
-			}
-			return PublicKey{}, errors.New("p= is not a SubjectPublicKeyInfo")
+		return parseRSA(der)
+	case "ed25519":
+		if len(der) == ed25519.PublicKeySize {
+			return NewPublicKey(ed25519.PublicKey(der))
 		}
-		k, ok := pub.(*rsa.PublicKey)
-		if !ok {
-			return PublicKey{}, fmt.Errorf("k=rsa, but p= holds a %T", pub)
+		if _, err := x509.ParsePKIXPublicKey(der); err == nil {
+			return PublicKey{}, errors.New("p= holds a SubjectPublicKeyInfo; for ed25519 it is the bare 32 octets (RFC 8463 section 4)")
 		}
-		if k.N.BitLen() < 1024 {
-			return PublicKey{}, fmt.Errorf("RSA key has %d bits; verifiers want at least 1024 (RFC 8301 section 3.2)", k.N.BitLen())
-		}
-		return NewPublicKey(k)
+		return PublicKey{}, fmt.Errorf("p= holds %d octets; an ed25519 key has %d (RFC 8463 section 4)", len(der), ed25519.PublicKeySize)
 	}
-	return PublicKey{}, fmt.Errorf("k=%s is not a key type that DKIM knows", keyType)
+	return PublicKey{}, fmt.Errorf("k=%s is not a key type that DKIM knows; want rsa or ed25519", quote(keyType))
+}
+
+func parseRSA(der []byte) (PublicKey, error) {
+	pub, err := x509.ParsePKIXPublicKey(der)
+	if err != nil {
+		if _, err := x509.ParsePKCS1PublicKey(der); err == nil {
+			return PublicKey{}, errors.New("p= holds a PKCS#1 RSA key; verifiers want SubjectPublicKeyInfo")
+		}
+		return PublicKey{}, errors.New("p= is not a SubjectPublicKeyInfo")
+	}
+	k, ok := pub.(*rsa.PublicKey)
+	if !ok {
+		return PublicKey{}, fmt.Errorf("k=rsa, but p= holds a %T", pub)
+	}
+	if k.N.BitLen() < 1024 {
+		return PublicKey{}, fmt.Errorf("RSA key has %d bits; verifiers want at least 1024 (RFC 8301 section 3.2)", k.N.BitLen())
+	}
+	return NewPublicKey(k)
 }
 
 // Strings cuts the joined value into the strings of a TXT record, at most 255

@@ -23,10 +23,10 @@ func parseTags(s string) ([]tag, error) {
 		name, value, ok := strings.Cut(part, "=")
 		name = strings.Trim(name, fws)
 		if !ok || !isTagName(name) {
-			return nil, fmt.Errorf("%q is not tag=value", strings.Trim(part, fws))
+			return nil, fmt.Errorf("%s is not tag=value", quote(strings.Trim(part, fws)))
 		}
 		if seen[name] {
-			return nil, fmt.Errorf("tag %s= stands twice (RFC 6376 section 3.2)", name)
+			return nil, fmt.Errorf("the tag %s stands twice (RFC 6376 section 3.2)", quote(name))
 		}
 		seen[name] = true
 		tags = append(tags, tag{name, strings.Trim(value, fws)})
@@ -69,12 +69,13 @@ func stripSpace(s string) string {
 	}, s)
 }
 
-// encodeQP writes a note as dkim-quoted-printable, RFC 6376 section 2.11, and in
-// ASCII only, because not every DNS provider carries more.
+// encodeQP writes a note as a qp-section, RFC 2045 section 6.7, in one line. It
+// stays within ASCII and away from blanks, quotes and backslashes, because not
+// every DNS provider carries more.
 func encodeQP(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
-		if c := s[i]; c > ' ' && c < 0x7f && c != ';' && c != '=' && c != '|' && c != '"' && c != '\\' {
+		if c := s[i]; c > ' ' && c < 0x7f && !strings.ContainsRune(`;="\|`, rune(c)) {
 			b.WriteByte(c)
 		} else {
 			fmt.Fprintf(&b, "=%02X", c)
@@ -83,8 +84,10 @@ func encodeQP(s string) string {
 	return b.String()
 }
 
-// decodeQP reads dkim-quoted-printable; a broken escape stands for itself.
+// decodeQP reads a qp-section. Line breaks are folding, soft ones included; a
+// broken escape stands for itself.
 func decodeQP(s string) string {
+	s = strings.NewReplacer("=\r\n", "", "=\n", "", "\r", "", "\n", "").Replace(s)
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		if s[i] == '=' && i+2 < len(s) {
@@ -94,9 +97,7 @@ func decodeQP(s string) string {
 				continue
 			}
 		}
-		if !strings.ContainsRune(fws, rune(s[i])) {
-			b.WriteByte(s[i])
-		}
+		b.WriteByte(s[i])
 	}
 	return b.String()
 }
@@ -111,4 +112,14 @@ func unhex(c byte) int {
 		return int(c-'a') + 10
 	}
 	return -1
+}
+
+// quote renders text from outside for an error: escaped, so that it can't drive
+// a terminal or forge a log line, and cut short.
+func quote(s string) string {
+	const most = 64
+	if len(s) > most {
+		return fmt.Sprintf("%q...", s[:most])
+	}
+	return fmt.Sprintf("%q", s)
 }

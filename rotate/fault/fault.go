@@ -6,10 +6,7 @@
 // library. A fault never carries a secret or a stack trace (invariant I9).
 package fault
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 // Kind says whether, and how, an error can go away.
 type Kind int
@@ -22,6 +19,19 @@ const (
 	// Refused means that a safety rule forbids the step; nothing was changed.
 	Refused
 )
+
+// String returns the kind as logs name it.
+func (k Kind) String() string {
+	switch k {
+	case Permanent:
+		return "permanent"
+	case Transient:
+		return "transient"
+	case Refused:
+		return "refused"
+	}
+	return fmt.Sprintf("Kind(%d)", int(k))
+}
 
 // Error is an error that an operator can act upon.
 type Error struct {
@@ -59,43 +69,74 @@ func Refuse(code, what, hint string) error {
 	return &Error{Kind: Refused, Code: code, What: what, Hint: hint}
 }
 
-// KindOf returns the kind of the outermost fault in err's chain. An error that
-// is no fault counts as Transient: not knowing better, trying again is safe,
-// because every step is idempotent.
+// KindOf returns the kind of the outermost fault in err's tree. Where several are
+// joined side by side and differ, the whole is Permanent: trying again can't cure
+// all of it, and not all of it was refused. An error that holds no fault counts as
+// Transient: not knowing better, trying again is safe, because every step is
+// idempotent.
 func KindOf(err error) Kind {
-	var e *Error
-	if errors.As(err, &e) {
-		return e.Kind
-	}
-	return Transient
+	kind, found := Transient, false
+	walk(err, func(e *Error) visit {
+		if found && e.Kind != kind {
+			kind = Permanent
+			return stop
+		}
+		kind, found = e.Kind, true
+		return skip
+	})
+	return kind
 }
 
-// HintOf returns the first hint in err's chain, or "".
+// HintOf returns the first hint in err's tree, from the outside in, or "".
 func HintOf(err error) string {
-	for err != nil {
-		var e *Error
-		if !errors.As(err, &e) {
-			return ""
-		}
-		if e.Hint != "" {
-			return e.Hint
-		}
-		err = e.Err
-	}
-	return ""
+	return first(err, func(e *Error) string { return e.Hint })
 }
 
-// CodeOf returns the first code in err's chain, or "".
+// CodeOf returns the first code in err's tree, from the outside in, or "".
 func CodeOf(err error) string {
-	for err != nil {
-		var e *Error
-		if !errors.As(err, &e) {
-			return ""
+	return first(err, func(e *Error) string { return e.Code })
+}
+
+func first(err error, get func(*Error) string) (found string) {
+	walk(err, func(e *Error) visit {
+		if found = get(e); found != "" {
+			return stop
 		}
-		if e.Code != "" {
-			return e.Code
+		return descend
+	})
+	return found
+}
+
+// visit says how walk goes on after a fault.
+type visit int
+
+const (
+	descend visit = iota // into its cause
+	skip                 // past its cause
+	stop
+)
+
+// walk calls see for the faults in err's tree, the outer before the inner and
+// joined ones in their order, until see says stop. Unlike errors.As it also comes
+// to the second of two that are joined.
+func walk(err error, see func(*Error) visit) (stopped bool) {
+	if e, ok := err.(*Error); ok {
+		if e == nil {
+			return false
 		}
-		err = e.Err
+		if next := see(e); next != descend {
+			return next == stop
+		}
 	}
-	return ""
+	switch x := err.(type) {
+	case interface{ Unwrap() error }:
+		return walk(x.Unwrap(), see)
+	case interface{ Unwrap() []error }:
+		for _, one := range x.Unwrap() {
+			if walk(one, see) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -1,0 +1,150 @@
+package rotate
+
+import (
+	"slices"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// The functions of this file are the only ones that move a State on. They are
+// pure: each takes what was confirmed and when, and changes the copy that it is given.
+
+// copyState returns a deep copy of st that has an entry for both selectors.
+func copyState(st State, p Policy) State {
+	c := st
+	c.Selectors = map[string]*Selector{}
+	for name, sel := range st.Selectors {
+		s := *sel
+		s.Key, s.Next = copyKey(sel.Key), copyKey(sel.Next)
+		s.Retired, s.Tried = slices.Clone(sel.Retired), slices.Clone(sel.Tried)
+		c.Selectors[name] = &s
+	}
+	for _, name := range p.Selectors {
+		if c.Selectors[name] == nil {
+			c.Selectors[name] = &Selector{}
+		}
+	}
+	c.Signers = map[string]Confirmed{}
+	for name, signer := range st.Signers {
+		c.Signers[name] = signer
+	}
+	if st.Intent != nil {
+		i := *st.Intent
+		c.Intent = &i
+	}
+	return c
+}
+
+func copyKey(k *Key) *Key {
+	if k == nil {
+		return nil
+	}
+	c := *k
+	return &c
+}
+
+// begin notes an intent and enters the phase that it belongs to (I7).
+func (st *State) begin(i Intent, p Policy) {
+	st.Intent = &i
+	switch {
+	case st.Phase == New:
+		st.Phase, st.Target = Bootstrapping, p.Selectors[0]
+	case st.Phase == Draining && i.Kind == StoreKey:
+		st.Phase = Replacing
+	case st.Phase == Ready && i.Kind == Activate && i.Selector != st.Active:
+		st.Phase, st.Target = Switching, i.Selector
+	}
+	if sel := st.Selectors[i.Selector]; i.Kind == StoreKey {
+		sel.Tried = append(sel.Tried, i.KeyID)
+	}
+}
+
+// stored notes that a private key is in the keystore and was read back (I4).
+func (st *State) stored(selector string, k Key) {
+	sel := st.Selectors[selector]
+	if st.Phase == Bootstrapping {
+		sel.Key = &k
+	} else {
+		k.Replaced = true
+		sel.Next = &k
+	}
+	sel.Tried, st.Intent = nil, nil
+}
+
+// publishing notes, before the record changes, how long resolvers may answer
+// from before the change. A wait that was noted earlier is never shortened.
+func (st *State) publishing(selector string, wait time.Duration) {
+	k := st.Selectors[selector].wanted()
+	k.CacheWait = max(k.CacheWait, wait)
+	k.VerifiedAt = time.Time{}
+}
+
+// published notes that the provider has taken the record.
+func (st *State) published(selector string, now time.Time) {
+	st.Selectors[selector].wanted().PublishedAt = now
+	st.Intent = nil
+}
+
+// verified notes that every authoritative server shows the record. A fresh key
+// takes its place then, and the old one is to be destroyed (I5).
+func (st *State) verified(selector string, now time.Time) {
+	sel := st.Selectors[selector]
+	k := sel.wanted()
+	if k.VerifiedAt.IsZero() {
+		k.VerifiedAt = now
+	}
+	if sel.Next != nil {
+		sel.Retired = append(sel.Retired, Retired{KeyID: sel.Key.ID, Version: sel.Key.Version})
+		sel.Key, sel.Next = sel.Next, nil
+	}
+}
+
+// activated notes that a signer has confirmed the selector, surely in effect at
+// at. When it was the last one of signers, the switch is complete (I10).
+func (st *State) activated(signer string, ref dkim.Ref, at time.Time, signers []string) {
+	st.Signers[signer] = Confirmed{Selector: ref.Selector, KeyID: ref.KeyID, At: at}
+	st.Intent = nil
+	if st.Phase == Draining && ref.Selector == st.Active && at.After(st.SwitchedAt) {
+		st.SwitchedAt = at // a stray signer came back: the drain starts again
+		st.Selectors[st.Draining].LastUsedAt = at
+	}
+	st.completeSwitch(signers)
+}
+
+// completeSwitch enters the phase after a switch when all signers have confirmed it.
+func (st *State) completeSwitch(signers []string) {
+	if st.Phase != Bootstrapping && st.Phase != Switching || st.Target == "" {
+		return
+	}
+	key := st.Selectors[st.Target].Key
+	var last time.Time
+	for _, s := range signers {
+		c, ok := st.Signers[s]
+		if !ok || key == nil || c.Selector != st.Target || c.KeyID != key.ID {
+			return
+		}
+		if c.At.After(last) {
+			last = c.At
+		}
+	}
+	old := st.Active
+	st.Active, st.Target, st.SwitchedAt = st.Target, "", last
+	if st.Phase == Bootstrapping {
+		st.Phase = Ready
+		return
+	}
+	st.Phase, st.Draining = Draining, old
+	st.Selectors[old].LastUsedAt = last
+}
+
+// destroyed notes that a replaced private key is gone; with the last one the
+// rotation is over.
+func (st *State) destroyed(selector string, version int) {
+	sel := st.Selectors[selector]
+	sel.Retired = slices.DeleteFunc(sel.Retired, func(r Retired) bool { return r.Version == version })
+	st.Intent = nil
+	if len(sel.Retired) == 0 && st.Phase == Replacing && st.Draining == selector {
+		st.Phase, st.Draining = Ready, ""
+	}
+}

@@ -1,0 +1,386 @@
+package rotate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// Generated stands in a plan for a key that is not made yet.
+const Generated = "(generated at apply)"
+
+// Plan says what to do for one domain now, and why. It reads nothing and changes
+// nothing: equal arguments give equal plans (I11).
+func Plan(now time.Time, want Domain, have State, seen Observation) DomainPlan {
+	if have.Phase == "" {
+		have.Phase = New
+	}
+	p := &planner{now: now, want: want, have: have, seen: seen}
+	p.plan = DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Seen: seen}
+	if p.sound() {
+		p.phase()
+	}
+	if p.plan.Stop != nil {
+		p.plan.Steps, p.plan.Next = nil, nil
+	}
+	return p.plan
+}
+
+// planner holds what Plan was given, and the plan as it grows.
+type planner struct {
+	now  time.Time
+	want Domain
+	have State
+	seen Observation
+	plan DomainPlan
+}
+
+func (p *planner) phase() {
+	p.warn()
+	switch p.have.Phase {
+	case New, Bootstrapping:
+		p.bootstrap()
+	case Ready:
+		p.ready()
+	case Switching:
+		p.switching()
+	case Draining:
+		p.draining()
+	case Replacing:
+		p.replace()
+	default:
+		p.stop(fault.Refuse("unknown-phase", fmt.Sprintf("state says that %s is %q, which this version does not know", p.want.Name, p.have.Phase),
+			"run the version of dkimbot that wrote the state"))
+	}
+}
+
+// bootstrap makes both keys, publishes them, and puts the first to use.
+func (p *planner) bootstrap() {
+	why := Reason{"bootstrap", "the domain is new to dkimbot: it gets a key at each of its two selectors"}
+	p.plan.Reason = why
+	for _, s := range p.want.Policy.Selectors {
+		p.provide(s, why)
+	}
+	first := p.want.Policy.Selectors[0]
+	p.use(first, p.usable(first), Reason{"bootstrap", "the signer starts to sign with " + first})
+	p.nextFromSteps()
+}
+
+// ready waits for the schedule, and keeps what is there in order meanwhile.
+func (p *planner) ready() {
+	standby := p.want.Policy.Other(p.have.Active)
+	p.plan.Reason = Reason{"idle", p.have.Active + " signs; " + standby + " is published and waits for the next rotation"}
+	p.repair()
+	p.align()
+	due, err := p.want.Policy.NextDue(p.want.Name, p.have.SwitchedAt)
+	if err != nil {
+		p.stop(fault.Lasting("plan the next rotation of "+p.want.Name, err, "mend the policy's schedule"))
+		return
+	}
+	next := Next{Action: "rotate", Selector: standby, At: due, Reason: Reason{"schedule", "the schedule's next rotation switches to " + standby}}
+	usable := p.usable(standby)
+	isDue := p.want.Asked || !p.now.Before(due)
+	switch {
+	case len(p.plan.Steps) > 0: // mend first
+	case isDue && p.now.Before(usable):
+		next.At, next.Reason = usable, p.waitReason(standby)
+		p.plan.Reason = next.Reason
+	case isDue:
+		p.rotate(standby)
+		return
+	case due.Before(usable):
+		next.At = usable
+	}
+	p.plan.Next = &next
+	if len(p.plan.Steps) > 0 {
+		p.nextFromSteps()
+	}
+}
+
+// rotate switches all signers to the standby selector, then drains the other.
+func (p *planner) rotate(standby string) {
+	why := Reason{"schedule", fmt.Sprintf("the schedule %q (%s) made a rotation due", p.want.Policy.Schedule, p.want.Policy.Timezone)}
+	if p.want.Asked {
+		why = Reason{"asked", "a rotation was asked for"}
+	}
+	p.plan.Reason = why
+	p.use(standby, time.Time{}, why)
+	p.drainAfterSwitch(p.have.Active)
+}
+
+// switching carries on a switch that not every signer has confirmed yet.
+func (p *planner) switching() {
+	why := Reason{"switching", "the switch to " + p.have.Target + " was begun; not every signer has confirmed it"}
+	p.plan.Reason = why
+	p.repair()
+	p.use(p.have.Target, time.Time{}, why)
+	p.drainAfterSwitch(p.have.Active)
+}
+
+func (p *planner) drainAfterSwitch(old string) {
+	until := p.now.Add(p.want.Policy.Drain)
+	p.step(Step{
+		Kind: Drain, Selector: old, Target: p.name(old).String(), NotBefore: until,
+		Reason: Reason{"drain", fmt.Sprintf("mail signed with %s may be in flight, and receivers may keep its key, for %s after the last signer's switch; then %s gets a fresh key", old, Span(p.want.Policy.Drain), old)},
+		Before: Facts{"record": "published"}, After: Facts{"record": "published"},
+	})
+	p.nextFromSteps()
+}
+
+// draining waits until no mail in flight needs the old key.
+func (p *planner) draining() {
+	until := p.have.SwitchedAt.Add(p.want.Policy.Drain)
+	p.repair()
+	p.align()
+	if len(p.plan.Steps) > 0 {
+		// A signer that strayed may have signed with the old selector until now:
+		// the drain starts again when it has come back (I2, I10).
+		p.drainAfterSwitch(p.have.Draining)
+		return
+	}
+	if !p.now.Before(until) {
+		p.replace()
+		return
+	}
+	why := Reason{"drain", fmt.Sprintf("mail signed with %s may still be in flight; its key is replaced after the drain of %s", p.have.Draining, Span(p.want.Policy.Drain))}
+	p.plan.Reason = why
+	p.step(Step{Kind: Drain, Selector: p.have.Draining, Target: p.name(p.have.Draining).String(), NotBefore: until, Reason: why, Before: Facts{"record": "published"}, After: Facts{"record": "published"}})
+	p.plan.Next = &Next{Action: "replace", Selector: p.have.Draining, At: until, Reason: why}
+}
+
+// replace gives the drained selector its fresh key. Only when every signer says
+// that it signs with the other selector is the record touched (I2).
+func (p *planner) replace() {
+	s := p.have.Draining
+	why := Reason{"replace", "the drain of " + s + " has passed: it gets a fresh key, ready for the next rotation"}
+	p.plan.Reason = why
+	p.repair()
+	p.align()
+	if len(p.plan.Steps) > 0 {
+		p.nextFromSteps()
+		return
+	}
+	for _, name := range p.want.Signers {
+		if err := p.seen.Signers[name].Err; err != nil {
+			p.stop(&fault.Error{Kind: fault.Transient, Code: "signer-unseen", Err: err,
+				What: fmt.Sprintf("replace the key of %s: signer %s does not tell what it signs with", p.name(s), name),
+				Hint: "make the signer answer, or take it out of the domain's signers if it is gone; until then the old key record stays"})
+			return
+		}
+	}
+	sel := p.have.selector(s)
+	old := sel.Retired
+	if len(old) == 0 {
+		p.provide(s, why)
+		if sel.Key != nil {
+			old = []Retired{{KeyID: sel.Key.ID, Version: sel.Key.Version}}
+		}
+	}
+	for _, r := range old {
+		p.step(Step{Kind: Destroy, Selector: s, Target: fmt.Sprintf("keystore, %s version %d", p.name(s), r.Version),
+			Reason: Reason{"replaced", "the new record is public; the old private key is needed no more"},
+			Before: Facts{"key_id": r.KeyID}, After: Facts{"key_id": ""}})
+	}
+	p.nextFromSteps()
+}
+
+// provide plans what is missing until the selector's key is made, kept,
+// published and seen.
+func (p *planner) provide(s string, why Reason) {
+	name, sel, seen := p.name(s), p.have.selector(s), p.seen.Selectors[s]
+	key := sel.pending(p.have.Phase)
+	if key == nil {
+		if seen.KeyErr != nil {
+			p.stop(seen.KeyErr)
+			return
+		}
+		if !p.resumable(s) {
+			p.step(Step{Kind: Generate, Selector: s, Target: name.String(), Reason: why, Before: Facts{}, After: Facts{"key": string(p.want.Policy.Key)}})
+		}
+		p.step(Step{Kind: StoreKey, Selector: s, Target: "keystore, " + name.String(), Reason: p.storeReason(s),
+			Before: Facts{"key_id": seen.KeyID}, After: Facts{"key_id": Generated}})
+		key = &Key{ID: Generated, Record: Generated}
+	}
+	standing := p.standing(s)
+	if key.PublishedAt.IsZero() || standing != current && standing != changing {
+		p.publish(s, key, why)
+	}
+	if key.VerifiedAt.IsZero() || standing != current {
+		p.verify(s, key, Reason{"verify", "the record must show on every authoritative server before anything relies on it"})
+	}
+}
+
+func (p *planner) storeReason(s string) Reason {
+	if p.resumable(s) {
+		return Reason{"resume", "an earlier attempt stored this key; it is read back and used"}
+	}
+	return Reason{"stored-first", "the private key is kept and read back before its public half is published"}
+}
+
+func (p *planner) publish(s string, key *Key, why Reason) {
+	before := strings.Join(p.seen.Selectors[s].Sight.Values, " | ")
+	p.step(Step{Kind: Publish, Selector: s, Target: fmt.Sprintf("%s TXT, through %s", p.name(s), p.want.Provider), Reason: why,
+		Before: Facts{"record": before, "key_id": recordKeyID(before)},
+		After:  Facts{"record": key.Record, "key_id": key.ID, "ttl": Span(p.want.Policy.TTL)}})
+}
+
+func (p *planner) verify(s string, key *Key, why Reason) {
+	p.step(Step{Kind: Verify, Selector: s, Target: p.name(s).String() + " TXT", Reason: why, Before: Facts{}, After: Facts{"record": key.Record, "key_id": key.ID}})
+}
+
+// use plans the switch of every signer to selector s, which is verified once
+// more just before (I2).
+func (p *planner) use(s string, from time.Time, why Reason) {
+	key := p.have.selector(s).Key
+	if key == nil {
+		key = &Key{ID: Generated, Record: Generated}
+	} else if !key.VerifiedAt.IsZero() {
+		p.verify(s, key, Reason{"before-use", "nothing signs with a key that DNS does not show now"})
+	}
+	for _, signer := range p.want.Signers {
+		if !p.confirmed(signer, s, key.ID) {
+			p.activate(signer, s, key, from, why)
+		}
+	}
+}
+
+func (p *planner) activate(signer, s string, key *Key, from time.Time, why Reason) {
+	ref := p.seen.Signers[signer].Ref
+	p.step(Step{Kind: Activate, Selector: s, Signer: signer, Target: "signer " + signer, Reason: why, NotBefore: from,
+		Before: Facts{"selector": ref.Selector, "key_id": ref.KeyID}, After: Facts{"selector": s, "key_id": key.ID}})
+}
+
+// confirmed reports whether a signer has confirmed the key and was not seen to sign otherwise.
+func (p *planner) confirmed(signer, s, keyID string) bool {
+	c, ok := p.have.Signers[signer]
+	if !ok || c.Selector != s || c.KeyID != keyID {
+		return false
+	}
+	seen := p.seen.Signers[signer]
+	return seen.Err != nil || seen.Ref.Selector == s && seen.Ref.KeyID == keyID
+}
+
+// repair publishes a record of ours that has vanished from DNS once more.
+func (p *planner) repair() {
+	for _, s := range p.want.Policy.Selectors {
+		sel := p.have.selector(s)
+		if sel.Next != nil || sel.Key == nil {
+			continue
+		}
+		gone := p.standing(s) == absent || p.standing(s) == doubled
+		if gone {
+			why := Reason{"vanished", "the record that dkimbot published at " + p.name(s).String() + " is gone from DNS; it is published again"}
+			p.plan.Reason = why
+			p.publish(s, sel.Key, why)
+		}
+		if gone || sel.Key.VerifiedAt.IsZero() {
+			p.verify(s, sel.Key, Reason{"verify", "the record must show on every authoritative server before anything relies on it"})
+		}
+	}
+}
+
+// align brings signers that sign with something else than the active key back to it:
+// new ones, and ones that were rebuilt or restored from a backup.
+func (p *planner) align() {
+	key := p.have.selector(p.have.Active).Key
+	if key == nil {
+		return
+	}
+	var stray []string
+	for _, signer := range p.want.Signers {
+		if !p.confirmed(signer, p.have.Active, key.ID) {
+			stray = append(stray, signer)
+		}
+	}
+	if len(stray) == 0 {
+		return
+	}
+	why := Reason{"signer-strays", fmt.Sprintf("%s must sign with %s and does not, or has not confirmed it", strings.Join(stray, ", "), p.have.Active)}
+	p.plan.Reason = why
+	p.verify(p.have.Active, key, Reason{"before-use", "nothing signs with a key that DNS does not show now"})
+	for _, signer := range stray {
+		p.activate(signer, p.have.Active, key, time.Time{}, why)
+	}
+}
+
+// usable returns the earliest time at which the selector's key may be used (I2).
+func (p *planner) usable(s string) time.Time {
+	key := p.have.selector(s).Key
+	if key == nil || key.VerifiedAt.IsZero() {
+		return p.now.Add(p.cacheWait(s))
+	}
+	wait := key.CacheWait
+	if key.Replaced {
+		wait = max(wait, p.want.Policy.Settle)
+	}
+	return key.VerifiedAt.Add(wait)
+}
+
+// waitReason says why the standby can't be used yet.
+func (p *planner) waitReason(s string) Reason {
+	if key := p.have.selector(s).Key; key != nil && key.Replaced && p.want.Policy.Settle >= key.CacheWait {
+		return Reason{"settle", fmt.Sprintf("the key at %s was replaced; it is not used before its record has been public for %s, because some receivers keep the old one that long", s, Span(p.want.Policy.Settle))}
+	}
+	return Reason{"cache", fmt.Sprintf("resolvers may still remember that nothing was published at %s", s)}
+}
+
+// cacheWait is how long resolvers may answer from before a change that is made
+// now: the old record's TTL, or the negative answer's (RFC 2308 section 5).
+func (p *planner) cacheWait(s string) time.Duration { return CacheWait(p.seen.Selectors[s].Sight) }
+
+// CacheWait returns how long resolvers may go on answering what sight shows
+// after it has changed.
+func CacheWait(sight Sight) time.Duration {
+	if sight.Unchecked {
+		return time.Hour // nothing is known of the zone's times
+	}
+	return max(sight.TTL, sight.Negative)
+}
+
+func (p *planner) step(s Step)              { p.plan.Steps = append(p.plan.Steps, s) }
+func (p *planner) name(s string) dkim.Name  { return dkim.Name{Domain: p.want.Name, Selector: s} }
+func (p *planner) signs(signer string) bool { return slices.Contains(p.want.Signers, signer) }
+
+func (p *planner) stop(err error) {
+	if p.plan.Stop == nil {
+		p.plan.Stop = err
+	}
+}
+
+// nextFromSteps tells the first step that has to wait, if there is one.
+func (p *planner) nextFromSteps() {
+	for _, s := range p.plan.Steps {
+		if !s.NotBefore.After(p.now) {
+			continue
+		}
+		action, why := string(s.Kind), s.Reason
+		if s.Kind == Drain {
+			action = "replace"
+		}
+		if s.Kind == Activate {
+			why = p.waitReason(s.Selector)
+		}
+		p.plan.Next = &Next{Action: action, Selector: s.Selector, At: s.NotBefore, Reason: why}
+		return
+	}
+}
+
+func recordKeyID(record string) string {
+	r, err := dkim.ParseRecord(record)
+	if err != nil {
+		return ""
+	}
+	return r.Key.ID()
+}
+
+// pending returns the key that is on its way to the selector, nil when it is yet to be made.
+func (s Selector) pending(phase Phase) *Key {
+	if phase == New || phase == Bootstrapping {
+		return s.Key
+	}
+	return s.Next
+}

@@ -1,0 +1,123 @@
+// Package child runs the programs that signers need: without a shell, in a
+// process group of their own that dies as a whole at the time-out, with a small
+// environment, and with bounded output.
+//
+// It imports the standard library only.
+package child
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Limits on what is kept of a program's output.
+const (
+	MaxOutput = 16 << 20 // standard output, octets
+	maxTail   = 64 << 10 // standard error, octets, the last ones
+)
+
+// ErrTimeout means that the program did not end in time; its process group was killed.
+var ErrTimeout = errors.New("timed out and was killed")
+
+// ErrTooLong means that the program wrote more than MaxOutput.
+var ErrTooLong = fmt.Errorf("wrote more than %d octets", MaxOutput)
+
+// Program is one run of a program.
+type Program struct {
+	Argv    []string // Argv[0] is looked up in PATH; there is no shell
+	Env     []string // on top of Environment
+	Stdin   []byte
+	Timeout time.Duration
+}
+
+// Result is what a program wrote.
+type Result struct {
+	Stdout []byte
+	Stderr []byte // its end
+}
+
+// Run starts the program and waits for it. The error is ErrTimeout, ErrTooLong, the error
+// of a cancelled ctx, or says how the program failed to start or ended; it
+// never holds what the program wrote.
+func Run(ctx context.Context, p Program) (Result, error) {
+	timed, cancel := context.WithTimeoutCause(ctx, p.Timeout, ErrTimeout)
+	defer cancel()
+	out, tail := &head{max: MaxOutput}, &tail{max: maxTail}
+	cmd := exec.CommandContext(timed, p.Argv[0], p.Argv[1:]...)
+	cmd.Env = append(Environment(os.Getenv), p.Env...)
+	cmd.Dir = "/"
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(p.Stdin), out, tail
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second // a grandchild may hold the pipes open
+	err := cmd.Run()
+	res := Result{Stdout: out.buf.Bytes(), Stderr: tail.buf}
+	switch {
+	case err != nil && timed.Err() != nil:
+		return res, context.Cause(timed)
+	case errors.Is(err, exec.ErrWaitDelay), errors.Is(err, syscall.EPIPE):
+		err = nil // the program itself ended well; it need not read all of its input
+	}
+	if err == nil && out.over {
+		err = ErrTooLong
+	}
+	return res, err
+}
+
+// Environment returns the environment that every program gets: PATH, HOME and
+// LANG from getenv, nothing else, so that no token or password of this process
+// reaches it (invariant I9).
+func Environment(getenv func(string) string) []string {
+	var env []string
+	for _, name := range []string{"PATH", "HOME", "LANG"} {
+		if v := getenv(name); v != "" {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}
+
+// Tail trims what a program wrote to the last octets that fit into an error.
+func Tail(output []byte) string {
+	const max = 500
+	s := strings.ToValidUTF8(strings.TrimSpace(string(output)), "?")
+	if len(s) > max {
+		s = "…" + strings.ToValidUTF8(s[len(s)-max:], "")
+	}
+	return s
+}
+
+// head keeps the first octets written to it.
+type head struct {
+	buf  bytes.Buffer
+	max  int
+	over bool
+}
+
+func (h *head) Write(p []byte) (int, error) {
+	keep := min(len(p), h.max-h.buf.Len())
+	h.over = h.over || keep < len(p)
+	h.buf.Write(p[:keep])
+	return len(p), nil
+}
+
+// tail keeps the last octets written to it.
+type tail struct {
+	buf []byte
+	max int
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.buf = append(t.buf, p...)
+	if over := len(t.buf) - t.max; over > 0 {
+		t.buf = append([]byte(nil), t.buf[over:]...)
+	}
+	return len(p), nil
+}

@@ -1,0 +1,250 @@
+package rotate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// do carries one step out. Making keys and waiting for DNS end with ctx; an
+// effect that has begun does not, it has workTime.
+func (r *run) do(ctx context.Context, s Step) error {
+	switch s.Kind {
+	case Generate:
+		key, err := r.engine.make(ctx, r.want.Policy.Key)
+		r.fresh[s.Selector] = key
+		return err
+	case Verify:
+		return r.verify(ctx, s)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workTime)
+	defer cancel()
+	switch s.Kind {
+	case StoreKey:
+		return r.store(ctx, s)
+	case Publish:
+		return r.publish(ctx, s)
+	case Activate:
+		return r.activate(ctx, s)
+	case Destroy:
+		return r.destroy(ctx, s)
+	}
+	return fault.Lasting("carry out a step of kind "+string(s.Kind), nil, "report this as a defect")
+}
+
+// begin writes the intent; only then may the effect happen (I7).
+func (r *run) begin(ctx context.Context, i Intent) error {
+	i.At = r.engine.Clock.Now()
+	r.st.begin(i, r.want.Policy)
+	return r.save(ctx)
+}
+
+// confirm writes what was done, with its time.
+func (r *run) confirm(ctx context.Context, s Step, keyID, message string) error {
+	e := r.event(s, "done", message)
+	e.KeyID = keyID
+	return r.save(ctx, e)
+}
+
+// store keeps a fresh key and reads it back (I4), or takes up one that an
+// earlier attempt stored without hearing that it did.
+func (r *run) store(ctx context.Context, s Step) error {
+	name, seen := r.name(s.Selector), r.seen.Selectors[s.Selector]
+	keyID, version := seen.KeyID, seen.Version
+	if key := r.fresh[s.Selector]; key != nil {
+		if err := r.begin(ctx, Intent{Kind: StoreKey, Selector: s.Selector, KeyID: key.ID(), Version: seen.Version}); err != nil {
+			return err
+		}
+		v, err := r.engine.Keys.Put(ctx, name, key, seen.Version)
+		if err != nil {
+			return err
+		}
+		keyID, version = key.ID(), v
+		delete(r.fresh, s.Selector)
+	}
+	key, err := r.private(ctx, name, keyID, version)
+	if err != nil {
+		return err
+	}
+	record := dkim.NewRecord(key.Public(), r.want.Policy.Note).String()
+	r.st.stored(s.Selector, Key{ID: keyID, Version: version, Record: record, StoredAt: r.engine.Clock.Now()})
+	seen.KeyID, seen.Version = keyID, version
+	r.seen.Selectors[s.Selector] = seen
+	return r.confirm(ctx, s, keyID, fmt.Sprintf("version %d", version))
+}
+
+// private reads a key and makes sure that it is the one that state means.
+func (r *run) private(ctx context.Context, name dkim.Name, keyID string, version int) (*dkim.PrivateKey, error) {
+	key, _, err := r.engine.Keys.Get(ctx, name, version)
+	switch {
+	case err != nil:
+		return nil, err
+	case key == nil:
+		return nil, fault.Lasting(fmt.Sprintf("read the private key for %s, version %d", name, version), errors.New("it is gone from the keystore"),
+			"restore it from a backup of the keystore")
+	case key.ID() != keyID:
+		return nil, fault.Refuse("foreign-secret", fmt.Sprintf("the keystore's version %d for %s is key %s, not %s as it should be", version, name, ShortID(key.ID()), ShortID(keyID)),
+			"find out who wrote it, and restore the keystore")
+	}
+	return key, nil
+}
+
+// publish makes the record the only one at its name.
+func (r *run) publish(ctx context.Context, s Step) error {
+	key, seen := r.st.Selectors[s.Selector].wanted(), r.seen.Selectors[s.Selector]
+	r.st.publishing(s.Selector, CacheWait(seen.Sight))
+	if err := r.begin(ctx, Intent{Kind: Publish, Selector: s.Selector, KeyID: key.ID, Record: key.Record}); err != nil {
+		return err
+	}
+	provider := r.engine.Publishers[r.want.Provider]
+	if provider == nil {
+		return fault.Lasting(fmt.Sprintf("publish %s", r.name(s.Selector)), fmt.Errorf("provider %q is unknown", r.want.Provider), "name a provider of the configuration")
+	}
+	err := provider.Publish(ctx, dkim.TXT{Zone: seen.Sight.Zone, Owner: seen.Sight.Owner, Value: key.Record, TTL: r.want.Policy.TTL})
+	if err != nil {
+		return err
+	}
+	r.st.published(s.Selector, r.engine.Clock.Now())
+	return r.confirm(ctx, s, key.ID, "through "+r.want.Provider)
+}
+
+// verify waits until every authoritative server shows the record and nothing
+// else, then signs a message with the stored key and verifies it with what DNS shows.
+func (r *run) verify(ctx context.Context, s Step) error {
+	key := r.st.Selectors[s.Selector].wanted()
+	value, err := r.await(ctx, s.Selector, key)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workTime)
+	defer cancel()
+	private, err := r.private(ctx, r.name(s.Selector), key.ID, key.Version)
+	if err != nil {
+		return err
+	}
+	if err := r.engine.SelfTest(ctx, dkim.SigningKey{Name: r.name(s.Selector), Key: private}, value); err != nil {
+		return err
+	}
+	r.st.verified(s.Selector, r.engine.Clock.Now())
+	return r.confirm(ctx, s, key.ID, "every authoritative server shows it; a test message verifies")
+}
+
+// await polls DNS until it shows the key's record, and returns the value seen.
+func (r *run) await(ctx context.Context, selector string, key *Key) (string, error) {
+	clock := r.engine.Clock
+	deadline := clock.Now().Add(r.want.VerifyTimeout)
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		seen := r.seen.Selectors[selector]
+		seen.Sight, seen.SightErr = r.engine.Look.Look(ctx, r.name(selector))
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		r.seen.Selectors[selector] = seen
+		p := &planner{want: r.want, have: r.st, seen: r.seen}
+		switch p.standing(selector) {
+		case current:
+			if seen.Sight.Unchecked {
+				return key.Record, nil
+			}
+			return seen.Sight.Values[0], nil
+		case foreign:
+			return "", p.foreignRecord(selector, seen.Sight)
+		}
+		if clock.Now().Add(wait).After(deadline) {
+			return "", r.unverified(selector, seen)
+		}
+		if err := clock.Sleep(ctx, wait); err != nil {
+			return "", err
+		}
+	}
+}
+
+func (r *run) unverified(selector string, seen SelectorSeen) error {
+	what := fmt.Sprintf("see %s on every authoritative server within %s", r.name(selector), Span(r.want.VerifyTimeout))
+	if seen.SightErr != nil {
+		return &fault.Error{Kind: fault.Transient, What: what, Err: seen.SightErr, Hint: fault.HintOf(seen.SightErr)}
+	}
+	shown := brief(seen.Sight.Values)
+	if len(seen.Sight.Lagging) > 0 {
+		shown = strings.Join(seen.Sight.Lagging, "; ")
+	}
+	return fault.Temporary(what, errors.New(shown),
+		"nothing relies on the record until every server shows it; look at the zone's transfers, or set verify.nameservers if some servers can't be reached from here")
+}
+
+// activate makes one signer sign with the selector's key, and asks it afterwards.
+func (r *run) activate(ctx context.Context, s Step) error {
+	key := r.st.Selectors[s.Selector].Key
+	private, err := r.private(ctx, r.name(s.Selector), key.ID, key.Version)
+	if err != nil {
+		return err
+	}
+	if err := r.begin(ctx, Intent{Kind: Activate, Selector: s.Selector, Signer: s.Signer, KeyID: key.ID}); err != nil {
+		return err
+	}
+	signer := r.engine.signers[s.Signer]
+	if signer == nil {
+		return fault.Lasting("activate "+r.name(s.Selector).String(), fmt.Errorf("signer %q is unknown", s.Signer), "name a signer of the configuration")
+	}
+	if _, err := signer.activations.call(ctx, dkim.SigningKey{Name: r.name(s.Selector), Key: private}); err != nil {
+		return err
+	}
+	ref, err := signer.questions.call(ctx, r.want.Name)
+	if err != nil {
+		return err
+	}
+	if ref.Selector != s.Selector || ref.KeyID != key.ID {
+		return fault.Temporary(fmt.Sprintf("switch signer %s to %s", s.Signer, r.name(s.Selector)),
+			fmt.Errorf("asked afterwards, it signs with selector %q, key %q", ref.Selector, ShortID(ref.KeyID)),
+			"look at the signer's tables and log; the old key stays published, so mail still verifies")
+	}
+	r.seen.Signers[s.Signer] = SignerSeen{Ref: ref}
+	before := r.st.Phase
+	r.st.activated(s.Signer, ref, r.engine.Clock.Now().Add(signer.Lag()), r.want.Signers)
+	if before != r.st.Phase {
+		r.want.Asked = false // the rotation that was asked for is under way
+	}
+	return r.confirm(ctx, s, key.ID, "")
+}
+
+// destroy makes the replaced private key unrecoverable, in the keystore and on the signers (I5).
+func (r *run) destroy(ctx context.Context, s Step) error {
+	sel := r.st.Selectors[s.Selector]
+	for _, old := range sel.Retired {
+		if old.KeyID != s.Before["key_id"] {
+			continue
+		}
+		if err := r.begin(ctx, Intent{Kind: Destroy, Selector: s.Selector, KeyID: old.KeyID, Version: old.Version}); err != nil {
+			return err
+		}
+		if err := r.engine.Keys.Destroy(ctx, r.name(s.Selector), old.Version); err != nil {
+			return err
+		}
+		if err := r.forget(ctx, dkim.Ref{Name: r.name(s.Selector), KeyID: old.KeyID}); err != nil {
+			return err
+		}
+		r.st.destroyed(s.Selector, old.Version)
+		return r.confirm(ctx, s, old.KeyID, fmt.Sprintf("version %d", old.Version))
+	}
+	return nil
+}
+
+func (r *run) forget(ctx context.Context, ref dkim.Ref) error {
+	for _, name := range r.want.Signers {
+		if f, ok := r.engine.Signers[name].(Forgetter); ok {
+			if err := f.Forget(ctx, []dkim.Ref{ref}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *run) name(selector string) dkim.Name {
+	return dkim.Name{Domain: r.want.Name, Selector: selector}
+}

@@ -1,0 +1,114 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"strconv"
+
+	"github.com/miekg/dns"
+)
+
+// server is a name server and the addresses at which it is asked.
+type server struct {
+	name  string
+	addrs []netip.AddrPort
+	err   error // why it has no address
+}
+
+// reply is what came from one server at one address.
+type reply struct {
+	server string
+	addr   netip.AddrPort
+	port   uint16 // the usual port, which people need not be told
+	msg    *dns.Msg
+	err    error // why there is no msg
+}
+
+// String names the server and the address.
+func (r reply) String() string {
+	if !r.addr.IsValid() {
+		return r.server
+	}
+	at := r.addr.Addr().String()
+	if r.addr.Port() != r.port {
+		at = r.addr.String()
+	}
+	if r.server == at || r.server == r.addr.Addr().String() {
+		return at
+	}
+	return r.server + " (" + at + ")"
+}
+
+// ask puts a question to every server at every address, in parallel. It returns
+// when all have answered or failed, or earlier with what is there once enough says so.
+func (v *Verifier) ask(ctx context.Context, servers []server, q *dns.Msg, enough func(reply) bool) []reply {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var all []reply
+	for _, s := range servers {
+		for _, a := range s.addrs {
+			all = append(all, reply{server: s.name, addr: a, port: v.port})
+		}
+		if len(s.addrs) == 0 {
+			all = append(all, reply{server: s.name, err: s.err})
+		}
+	}
+	come := make(chan reply, len(all))
+	for _, r := range all {
+		if r.err != nil {
+			come <- r
+			continue
+		}
+		go func() {
+			m := q.Copy()
+			m.Id = dns.Id()
+			r.msg, r.err = v.client.exchange(ctx, r.addr, m)
+			come <- r
+		}()
+	}
+	replies := all[:0]
+	for range len(all) {
+		r := <-come
+		replies = append(replies, r)
+		if enough != nil && enough(r) {
+			break
+		}
+	}
+	return replies
+}
+
+// recurse asks the resolvers in turn and returns the first real answer:
+// something is there, or surely nothing is.
+func (v *Verifier) recurse(ctx context.Context, name string, qtype uint16) (*dns.Msg, error) {
+	if len(v.resolvers) == 0 {
+		return nil, v.noResolv
+	}
+	var errs []error
+	for _, s := range v.resolvers {
+		for _, r := range v.ask(ctx, []server{s}, question(name, qtype, true), nil) {
+			if r.err == nil && (r.msg.Rcode == dns.RcodeSuccess || r.msg.Rcode == dns.RcodeNameError) {
+				return r.msg, nil
+			}
+			errs = append(errs, errors.New(r.String()+": "+r.trouble()))
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+	return nil, errors.Join(errs...)
+}
+
+// trouble says why a reply is of no use, or "".
+func (r reply) trouble() string {
+	switch {
+	case r.err != nil:
+		return sayError(r.err)
+	case r.msg.Rcode == dns.RcodeSuccess, r.msg.Rcode == dns.RcodeNameError:
+		return ""
+	}
+	if s, ok := dns.RcodeToString[r.msg.Rcode]; ok {
+		return "answers " + s
+	}
+	return "answers with code " + strconv.Itoa(r.msg.Rcode)
+}

@@ -1,0 +1,20 @@
+// Package verify tells what DNS shows at a selector's name, and whether a key
+// and its live record work together.
+//
+// The truth is what authoritative servers answer. A [Verifier] finds the zone
+// that really holds the name, following CNAMEs and zone cuts, asks every server
+// of that zone at every address, in parallel, and reports in a [Sight] what they
+// show, which of them lag, and how long caches may keep what was there before.
+// It compares nothing with a wish: that is its caller's business.
+//
+// A recursive resolver is asked only for the domain and its parents, for the
+// zone's name servers and their addresses; never for the selector's name, whose
+// absence the resolver would then remember. That promise holds for the mode
+// [Authoritative]; in the mode [Both] resolvers are asked once all authoritative
+// servers show a record, and only the mode [Resolvers] asks them at any time.
+//
+// [SelfTest] signs a message and verifies it against a live record.
+//
+// The package imports rotate/dkim, rotate/fault, miekg/dns, go-msgauth and x/sync.
+// It reads from the network and changes nothing anywhere (invariant I11).
+package verify

@@ -1,0 +1,81 @@
+package verify
+
+import (
+	"slices"
+	"time"
+)
+
+// Sight is what DNS shows at a selector's name. Names are absolute, in lower
+// case and without a final dot.
+type Sight struct {
+	// Zone is the zone that holds Owner: the deepest one, below every zone cut.
+	Zone string
+	// Owner is the name after following CNAMEs.
+	Owner string
+	// Values are the TXT records seen, each with its strings joined, sorted.
+	// A record that several servers show stands once. Two records of one server
+	// stand twice even when they differ only in where their strings are cut:
+	// verifiers would find two (RFC 6376 section 3.6.2.2).
+	Values []string
+	// Complete reports that every server, at every address, shows exactly Values.
+	// An address that can't be reached because its address family has no route
+	// from here does not count, provided that its server answers at another.
+	Complete bool
+	// Lagging names the servers and addresses that show something else than most,
+	// or do not answer, and says what they do. It can name an address that did not
+	// count although the Sight is Complete.
+	Lagging []string
+	// TTL is the largest TTL seen, of TXT records or of CNAMEs on the way; 0 when
+	// nothing is there. A resolver tells only what is left of it.
+	TTL time.Duration
+	// Negative is how long resolvers may go on believing that nothing is there:
+	// min(SOA TTL, SOA minimum), RFC 2308 section 5; the largest on the way.
+	Negative time.Duration
+	// Unchecked reports that nobody was asked (mode None).
+	Unchecked bool
+}
+
+// sighting gathers a Sight on the way along CNAMEs.
+type sighting struct {
+	Sight
+	dissent bool // some server showed something else than most
+}
+
+// add takes up what the servers answered at one name and returns what most of them show.
+func (s *sighting) add(answers []answer) (answer, bool) {
+	most, lagging, ok := agree(answers)
+	s.Lagging = append(s.Lagging, lagging...)
+	s.dissent = s.dissent || !ok
+	var here []string
+	for _, a := range answers {
+		s.TTL = max(s.TTL, a.ttl)
+		s.Negative = max(s.Negative, a.negative)
+		here = union(here, a.values)
+	}
+	s.Values = union(s.Values, here)
+	return most, most.shows != failed
+}
+
+// done returns the Sight in its final order.
+func (s *sighting) done() Sight {
+	s.Complete = !s.dissent
+	slices.Sort(s.Lagging)
+	s.Lagging = slices.Compact(s.Lagging)
+	return s.Sight
+}
+
+// union joins two sorted lists: an entry stands as often as in the list that has it more often.
+func union(a, b []string) []string {
+	var out []string
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0] == b[0]:
+			out, a, b = append(out, a[0]), a[1:], b[1:]
+		case a[0] < b[0]:
+			out, a = append(out, a[0]), a[1:]
+		default:
+			out, b = append(out, b[0]), b[1:]
+		}
+	}
+	return append(append(out, a...), b...)
+}
