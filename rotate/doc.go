@@ -1,0 +1,51 @@
+// Package rotate is the heart of dkimbot: it decides what has to be done for a
+// domain, and does it, so that no mail is ever unsigned or unverifiable.
+//
+// # The scheme
+//
+// A domain has two selectors, say s1 and s2, and both always have a key record in
+// DNS. In one turn, the rotation, all signers switch to the other selector; the
+// old one is drained for seven days, because mail signed with it may be queued
+// and some receivers keep its key that long; then it gets a fresh key, which
+// waits, published, for the next turn. So no rotation waits for DNS at the moment
+// of the switch, and until the replacement the old key is there to go back to.
+//
+// # Phases
+//
+//	new -> bootstrapping -> ready -> switching -> draining -> replacing -> ready -> ...
+//
+// A domain is new until the first effect is intended; bootstrapping while both
+// first keys are made, published and the first is put to use; ready while one
+// selector signs and the other waits; switching until the last signer has
+// confirmed; draining until the wait is over; replacing while the drained
+// selector gets its fresh key.
+//
+// # Invariants
+//
+// Code, tests and messages refer to them by number.
+//
+//   - I1 never unsigned: at every instant each signer has exactly one selector and a readable private key for each domain.
+//   - I2 never unverifiable: a record is visible on every authoritative server, and its name's negative-cache time has
+//     passed, before a signer uses it; a replaced key is used only when the settle time has passed since.
+//   - I3 one record stands at a selector's name.
+//   - I4 stored before published: a private key is in the keystore, and was read back, before its public half goes into DNS.
+//   - I5 fresh keys: a replaced selector gets a newly made key; the old one is destroyed after the new record has been seen.
+//   - I6 hands off: what dkimbot did not make is never changed, and is reported.
+//   - I7 crash anywhere: no effect without a recorded intent, no intent forgotten.
+//   - I8 one writer: two processes never act on one domain at once.
+//   - I9 no secret leaks into logs, plans, state, errors, or the process list.
+//   - I10 the clock starts at success: the drain starts when the last signer has confirmed.
+//   - I11 dry means dry: planning is given nothing that can write.
+//   - I12 lost state is an alarm: keys without state are refused, never started over.
+//
+// # How it is built
+//
+// Plan is a pure function from the time, the wanted Domain, the stored State and an
+// Observation to a DomainPlan, which is plain data. A Planner observes and plans and
+// can do nothing else. An Engine observes, plans, and carries the steps out: intent,
+// effect, confirmation (steps.go); the State moves on in confirm.go only. A Scheduler
+// calls the engine when something is due. Time comes from a Clock, keys, DNS, signers
+// and state through the small interfaces of ports.go.
+//
+// The package imports rotate/dkim, rotate/fault and the cron parser, and no other room.
+package rotate
