@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -46,6 +47,9 @@ func ParseDomain(s string) (string, error) {
 	d := s
 	if len(d) > 4*maxName { // no name is longer in UTF-8, and mapping one takes its time
 		return "", fmt.Errorf("%s is not a domain name: it is longer than %d characters", quote(s), maxName)
+	}
+	if !utf8.ValidString(d) { // idna would encode the replacement character
+		return "", fmt.Errorf("%s is not a domain name: it is not UTF-8", quote(s))
 	}
 	if !isASCII(d) {
 		a, err := idna.Lookup.ToASCII(d)

@@ -73,12 +73,13 @@ func stripSpace(s string) string {
 // stays within ASCII and away from blanks, quotes and backslashes, because not
 // every DNS provider carries more.
 func encodeQP(s string) string {
+	const hex = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := range len(s) {
 		if c := s[i]; c > ' ' && c < 0x7f && !strings.ContainsRune(`;="\|`, rune(c)) {
 			b.WriteByte(c)
 		} else {
-			fmt.Fprintf(&b, "=%02X", c)
+			b.Write([]byte{'=', hex[c>>4], hex[c&15]})
 		}
 	}
 	return b.String()
