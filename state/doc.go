@@ -1,0 +1,11 @@
+// Package state says what a place that keeps domains' states promises beyond
+// rotate.Store, and holds the rules that every such place shares: when a domain
+// is due, who gets a lease, when a write is refused.
+//
+// It promises that those rules are pure: they read no clock and no storage, so
+// that SQLite, PostgreSQL and the store in memory answer alike. The suite in
+// statetest holds them to it.
+//
+// It may import the types of rotate, and rotate/fault. Nothing here is a secret,
+// and no secret is ever handed to it (I9).
+package state

@@ -1,0 +1,88 @@
+package state
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// The codes of the faults that a Save can be refused with.
+const (
+	LeaseLost     = "lease-lost"
+	StaleRevision = "stale-revision"
+)
+
+// NextAt returns when a domain is to be looked at again: the time of what comes
+// next; at once when that is not known or an effect is unconfirmed (I7); but
+// after a failure not before the next try.
+func NextAt(st rotate.State) time.Time {
+	var at time.Time
+	if st.Next != nil && st.Intent == nil {
+		at = st.Next.At
+	}
+	if st.Failures > 0 && st.NextTry.After(at) {
+		at = st.NextTry
+	}
+	return at
+}
+
+// Nanos returns t as nanoseconds since 1970, the form in which stores compare
+// times. What lies outside of 1678 to 2262 becomes the nearest end.
+func Nanos(t time.Time) int64 {
+	switch {
+	case t.Before(time.Unix(0, math.MinInt64)):
+		return math.MinInt64
+	case t.After(time.Unix(0, math.MaxInt64)):
+		return math.MaxInt64
+	}
+	return t.UnixNano()
+}
+
+// Grant answers a request, given the lease on the domain that was last granted
+// (the zero Lease if none was; without an Owner if it was released). It returns
+// the new lease, a *rotate.HeldError, or a fault for a request that makes no sense.
+func Grant(last rotate.Lease, req rotate.LeaseRequest) (rotate.Lease, error) {
+	if req.Domain == "" || req.Owner == "" || req.TTL <= 0 {
+		return rotate.Lease{}, fault.Lasting(fmt.Sprintf("take the lease on %q", req.Domain), nil,
+			"a lease needs a domain, an owner and a time to live")
+	}
+	held := last.Owner != "" && req.Now.Before(last.Expires)
+	evicted := req.Evict != 0 && req.Evict == last.Fence
+	if held && last.Owner != req.Owner && !evicted {
+		return rotate.Lease{}, &rotate.HeldError{Domain: req.Domain, Owner: last.Owner, Fence: last.Fence, Expires: last.Expires}
+	}
+	return rotate.Lease{
+		Domain: req.Domain, Owner: req.Owner, Fence: last.Fence + 1,
+		TTL: req.TTL, Expires: req.Now.Add(req.TTL).Round(0).UTC(),
+	}, nil
+}
+
+// Admit decides whether st may be written at now under l, given the lease that
+// was last granted and the stored revision (0: never stored). The error is a fault.
+func Admit(last, l rotate.Lease, now time.Time, stored int64, st rotate.State, events []rotate.Event) error {
+	what := "save the state of " + st.Domain
+	if st.Domain == "" || st.Domain != l.Domain {
+		return fault.Lasting(fmt.Sprintf("save the state of %q under the lease on %q", st.Domain, l.Domain), nil,
+			"a state is saved under the lease on its own domain")
+	}
+	for _, e := range events {
+		if e.Domain != st.Domain {
+			return fault.Lasting(fmt.Sprintf("%s with an event of %q", what, e.Domain), nil, "an event belongs to the domain that is saved")
+		}
+	}
+	switch {
+	case last.Owner == "" || last.Owner == l.Owner && last.Fence == l.Fence && !now.Before(last.Expires):
+		return fault.Refuse(LeaseLost, what+": the lease has run out or was given back",
+			"nothing was written; take the lease again and start from the stored state")
+	case last.Owner != l.Owner || last.Fence != l.Fence:
+		return fault.Refuse(LeaseLost, fmt.Sprintf("%s: the lease has passed to %s", what, last.Owner),
+			"nothing was written; leave the domain to its new owner or try again when that is done")
+	case st.Revision != stored:
+		return fault.Refuse(StaleRevision, fmt.Sprintf("%s at revision %d: the stored revision is %d", what, st.Revision, stored),
+			"nothing was written; load the state again and start from what it says now")
+	}
+	return nil
+}

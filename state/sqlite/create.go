@@ -1,0 +1,87 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/state"
+)
+
+// create makes the database at path unless it is there. It is made elsewhere and
+// linked into place when it is whole, so that a database that is found empty or
+// half-made is a damaged one, and of two processes one wins.
+func create(ctx context.Context, path string) error {
+	if there, err := found(path); there || err != nil {
+		return err
+	}
+	dir := filepath.Dir(path)
+	tmp, err := os.MkdirTemp(dir, "."+filepath.Base(path)+".new-")
+	if err != nil {
+		hint := "free space in " + dir + " or allow writing there"
+		if errors.Is(err, fs.ErrNotExist) {
+			hint = "make the directory " + dir + " first, with mode 0700"
+		}
+		return fault.Lasting("create the state database "+path, err, hint)
+	}
+	defer os.RemoveAll(tmp)
+	fresh := filepath.Join(tmp, "db")
+	if err := build(ctx, fresh); err != nil {
+		return err
+	}
+	if err := os.Link(fresh, path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fault.Lasting("create the state database "+path, err, "state.path must be on a file system with hard links")
+	}
+	return syncDir(dir)
+}
+
+// found reports whether the database exists. Its log without it is lost state (I12).
+func found(path string) (bool, error) {
+	there, err := exists(path)
+	if there || err != nil {
+		return there, err
+	}
+	for _, left := range []string{path + "-wal", path + "-journal"} {
+		if _, err := os.Lstat(left); err == nil {
+			return false, fault.Refuse("lost-state", "open the state database "+path+": it is gone, but its log "+left+" is there",
+				"restore both from a backup; only if this state is given up, remove the log")
+		}
+	}
+	return false, nil
+}
+
+func build(ctx context.Context, path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fault.Lasting("create the state database "+path, err, "")
+	}
+	f.Close()
+	db, err := sql.Open("sqlite", dsn(path, writing+"&_journal_mode=WAL"))
+	if err != nil {
+		return broken(path, "create", err)
+	}
+	defer db.Close()
+	if err := apply(ctx, db, path, 0, migrations()); err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx,
+		"INSERT INTO meta VALUES ('lineage', ?), ('created_at', strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))", state.NewLineage())
+	return broken(path, "create", errors.Join(err, db.Close()))
+}
+
+// syncDir makes the directory's new entry durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fault.Lasting("open the directory "+dir, err, "")
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return fault.Temporary("sync the directory "+dir, err, "check the disk")
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+package sqlite
+
+import (
+	"errors"
+
+	driver "modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// broken turns an error of SQLite into a fault about the attempt on the database
+// at path. What is a fault already stays as it is, and nil stays nil.
+func broken(path, attempt string, err error) error {
+	var known *fault.Error
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	what := attempt + " in the state database " + path
+	if attempt == "open" || attempt == "create" {
+		what = attempt + " the state database " + path
+	}
+	var e *driver.Error
+	if !errors.As(err, &e) {
+		return fault.Temporary(what, err, "")
+	}
+	switch e.Code() & 0xff {
+	case codes.SQLITE_FULL:
+		return fault.Temporary(what, err, "nothing was written; free space on its file system")
+	case codes.SQLITE_BUSY, codes.SQLITE_LOCKED:
+		return fault.Temporary(what, err, "another process is writing to it; try again when that is done")
+	case codes.SQLITE_IOERR:
+		return fault.Temporary(what, err, "check the disk, its free space and the kernel's log")
+	case codes.SQLITE_READONLY, codes.SQLITE_PERM, codes.SQLITE_AUTH:
+		return fault.Lasting(what, err, "allow writing to the file and its directory; the file system may be mounted read-only")
+	case codes.SQLITE_CANTOPEN:
+		return fault.Lasting(what, err, "the file and its directory must be there and allow reading and writing")
+	case codes.SQLITE_CORRUPT, codes.SQLITE_NOTADB:
+		return damaged(path, attempt, err)
+	case codes.SQLITE_INTERRUPT:
+		return fault.Temporary(what, err, "")
+	}
+	return fault.Lasting(what, err, "")
+}
+
+// damaged reports a database that can't be relied upon (I12).
+func damaged(path, attempt string, err error) error {
+	return &fault.Error{
+		Kind: fault.Permanent, Code: "damaged-state", What: attempt + ": the state database " + path + " is damaged", Err: err,
+		Hint: "restore it from a backup; removing it would lose where every domain stands",
+	}
+}

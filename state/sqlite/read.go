@@ -1,0 +1,193 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/state"
+)
+
+// source gives the handle to read with, and a function that tells afterwards
+// whether what was read with it can be relied upon.
+type source interface {
+	handle(ctx context.Context) (db *sql.DB, steady func() bool, err error)
+}
+
+// reads holds the methods that read; they are the same for both kinds of handle.
+type reads struct {
+	path    string
+	lineage string
+	from    source
+}
+
+// Lineage implements state.Origin.
+func (r *reads) Lineage() string { return r.lineage }
+
+// maxTries bounds how often a read starts over because the file changed under it.
+const maxTries = 5
+
+// read runs ask until its answer can be relied upon. ask must start from nothing each time.
+func (r *reads) read(ctx context.Context, attempt string, ask func(*sql.DB) error) error {
+	for range maxTries {
+		db, steady, err := r.from.handle(ctx)
+		if err != nil {
+			return err
+		}
+		if err := ask(db); steady() {
+			return broken(r.path, attempt, err)
+		}
+	}
+	return r.unsteady(attempt)
+}
+
+func (r *reads) unsteady(attempt string) error {
+	return fault.Temporary(attempt+": the state database "+r.path+" changed while it was read", nil, "try again")
+}
+
+// Load implements rotate.StateReader.
+func (r *reads) Load(ctx context.Context, domain string) (rotate.State, error) {
+	var st rotate.State
+	attempt := "load the state of " + domain
+	err := r.read(ctx, attempt, func(db *sql.DB) error {
+		var revision int64
+		var body []byte
+		row := db.QueryRowContext(ctx, "SELECT revision, body FROM domains WHERE domain = ?", domain)
+		switch err := row.Scan(&revision, &body); {
+		case errors.Is(err, sql.ErrNoRows):
+			st = state.Fresh(domain)
+			return nil
+		case err != nil:
+			return err
+		}
+		var err error
+		if st, err = state.Decode(body, domain, revision); err != nil {
+			return damaged(r.path, attempt, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return rotate.State{}, err
+	}
+	return st, nil
+}
+
+// List implements state.Lister.
+func (r *reads) List(ctx context.Context) iter.Seq2[rotate.State, error] {
+	const attempt = "list the states"
+	return func(yield func(rotate.State, error) bool) {
+		db, steady, err := r.from.handle(ctx)
+		if err != nil {
+			yield(rotate.State{}, err)
+			return
+		}
+		more := true
+		err = rows(ctx, db, "SELECT domain, revision, body FROM domains ORDER BY domain", nil, func(row *sql.Rows) error {
+			var domain string
+			var revision int64
+			var body []byte
+			if err := row.Scan(&domain, &revision, &body); err != nil {
+				return err
+			}
+			st, err := state.Decode(body, domain, revision)
+			if err != nil {
+				return damaged(r.path, attempt, err)
+			}
+			if more = yield(st, nil); !more {
+				return io.EOF // ends the query; the caller has seen enough
+			}
+			return nil
+		})
+		if !more {
+			return
+		}
+		if !steady() {
+			err = r.unsteady(attempt)
+		}
+		if err != nil {
+			yield(rotate.State{}, broken(r.path, attempt, err))
+		}
+	}
+}
+
+// Fingerprints implements state.Lister.
+func (r *reads) Fingerprints(ctx context.Context) (map[string]string, error) {
+	var all map[string]string
+	err := r.read(ctx, "read the configurations' fingerprints", func(db *sql.DB) error {
+		all = map[string]string{}
+		return rows(ctx, db, "SELECT domain, config FROM domains", nil, func(row *sql.Rows) error {
+			var domain, config string
+			err := row.Scan(&domain, &config)
+			all[domain] = config
+			return err
+		})
+	})
+	return all, err
+}
+
+// dueQuery reads nothing but the due part of the index domains_due.
+const dueQuery = "SELECT domain FROM domains WHERE next_at <= ? ORDER BY next_at, domain"
+
+// Due implements state.Lister.
+func (r *reads) Due(ctx context.Context, now time.Time) ([]string, error) {
+	var due []string
+	err := r.read(ctx, "find what is due", func(db *sql.DB) error {
+		due = nil
+		return rows(ctx, db, dueQuery, []any{state.Nanos(now)}, func(row *sql.Rows) error {
+			var domain string
+			err := row.Scan(&domain)
+			due = append(due, domain)
+			return err
+		})
+	})
+	return due, err
+}
+
+// History implements state.Historian.
+func (r *reads) History(ctx context.Context, domain string, limit int) ([]rotate.Event, error) {
+	query, args := "SELECT id, body FROM history ORDER BY id DESC LIMIT ?", []any{limit}
+	if domain != "" {
+		query, args = "SELECT id, body FROM history WHERE domain = ? ORDER BY id DESC LIMIT ?", []any{domain, limit}
+	}
+	if limit <= 0 {
+		args[len(args)-1] = -1
+	}
+	var events []rotate.Event
+	err := r.read(ctx, "read the history", func(db *sql.DB) error {
+		events = nil
+		return rows(ctx, db, "SELECT body FROM ("+query+") ORDER BY id", args, func(row *sql.Rows) error {
+			var body []byte
+			if err := row.Scan(&body); err != nil {
+				return err
+			}
+			var e rotate.Event
+			if err := json.Unmarshal(body, &e); err != nil {
+				return damaged(r.path, "read the history", err)
+			}
+			events = append(events, e)
+			return nil
+		})
+	})
+	return events, err
+}
+
+// rows runs a query and hands each row to scan, until that fails.
+func rows(ctx context.Context, db *sql.DB, query string, args []any, scan func(*sql.Rows) error) error {
+	found, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer found.Close()
+	for found.Next() {
+		if err := scan(found); err != nil {
+			return err
+		}
+	}
+	return found.Err()
+}

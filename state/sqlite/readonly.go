@@ -1,0 +1,143 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"iter"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/state"
+)
+
+// OpenReadOnly opens the state database at path for plans and status. It makes
+// no file and changes no byte, also after a crash, and reads what is committed
+// while other processes write. When nothing is at path the reader says so:
+// every domain is new, Exists is false and Lineage "".
+func OpenReadOnly(ctx context.Context, path string) (state.Reader, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fault.Lasting("open the state database", err, "")
+	}
+	if there, err := found(path); err != nil {
+		return nil, err
+	} else if !there {
+		return missing{}, nil
+	}
+	f := &follower{path: path}
+	r := &readOnly{reads: reads{path: path, from: f}, follower: f}
+	err = r.read(ctx, "open", func(db *sql.DB) error {
+		version, err := schemaVersion(ctx, db, path, len(migrations()))
+		if err != nil {
+			return err
+		}
+		if version < len(migrations()) {
+			return fault.Lasting("open the state database "+path+": an older dkimbot wrote it", nil,
+				"run a command that writes, such as rotate --due, once: it brings the database up to date")
+		}
+		r.lineage, err = readLineage(ctx, db, path)
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return r, nil
+}
+
+type readOnly struct {
+	reads
+	follower *follower
+}
+
+// Exists implements state.Origin.
+func (r *readOnly) Exists() bool { return true }
+
+// Close lets go of the database.
+func (r *readOnly) Close() error { return r.follower.close() }
+
+// follower chooses how to read without writing. While there is a log, SQLite
+// reads it by itself, and readonly_shm keeps it from touching the log's index.
+// Without a log nobody writes, and immutable keeps SQLite from making one; but then
+// it would not notice a writer that starts, so the file is looked at again after each read.
+type follower struct {
+	path string
+	mu   sync.Mutex
+	now  look
+	dbs  []*sql.DB // the last one is in use
+}
+
+// look is what tells one content of the file from another.
+type look struct {
+	log      bool
+	size     int64
+	modified time.Time
+}
+
+func (f *follower) look() look {
+	var l look
+	if fi, err := os.Stat(f.path + "-wal"); err == nil && fi.Size() > 0 {
+		return look{log: true}
+	}
+	if fi, err := os.Stat(f.path); err == nil {
+		l.size, l.modified = fi.Size(), fi.ModTime()
+	}
+	return l
+}
+
+// handle implements source.
+func (f *follower) handle(context.Context) (*sql.DB, func() bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	seen := f.look()
+	steady := func() bool { return f.look() == seen }
+	if len(f.dbs) > 0 && f.now == seen {
+		return f.dbs[len(f.dbs)-1], steady, nil
+	}
+	options := "mode=ro&immutable=1"
+	if seen.log {
+		options = "mode=ro&readonly_shm=1"
+		if _, err := os.Stat(f.path + "-shm"); err != nil {
+			return nil, nil, fault.Lasting("open the state database "+f.path+" without writing: its log has lost its index", err,
+				"run a command that writes, such as rotate --due, once: it makes the index anew")
+		}
+	}
+	db, err := sql.Open("sqlite", dsn(f.path, options))
+	if err != nil {
+		return nil, nil, broken(f.path, "open", err)
+	}
+	f.now, f.dbs = seen, append(f.dbs, db)
+	return db, steady, nil
+}
+
+func (f *follower) close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var errs []error
+	for _, db := range f.dbs {
+		errs = append(errs, db.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// missing reads a database that is not there.
+type missing struct{}
+
+func (missing) Load(_ context.Context, domain string) (rotate.State, error) {
+	return state.Fresh(domain), nil
+}
+func (missing) List(context.Context) iter.Seq2[rotate.State, error] {
+	return func(func(rotate.State, error) bool) {}
+}
+func (missing) Fingerprints(context.Context) (map[string]string, error) { return nil, nil }
+func (missing) Due(context.Context, time.Time) ([]string, error)        { return nil, nil }
+func (missing) History(context.Context, string, int) ([]rotate.Event, error) {
+	return nil, nil
+}
+func (missing) Lineage() string { return "" }
+func (missing) Exists() bool    { return false }
+func (missing) Close() error    { return nil }

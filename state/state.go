@@ -1,0 +1,56 @@
+package state
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// Lister tells about many domains at once.
+type Lister interface {
+	// List yields the state of every stored domain, ordered by name. After an
+	// error it yields no more.
+	List(ctx context.Context) iter.Seq2[rotate.State, error]
+	// Fingerprints returns State.Config of every stored domain without reading
+	// the states.
+	Fingerprints(ctx context.Context) (map[string]string, error)
+	// Due returns the domains whose time to act has come at now (see NextAt),
+	// longest due first. It costs time in proportion to what it returns.
+	Due(ctx context.Context, now time.Time) ([]string, error)
+}
+
+// Historian tells what was done.
+type Historian interface {
+	// History returns the last limit events of a domain, the newest last.
+	// Domain "" means all domains; limit 0 means all events.
+	History(ctx context.Context, domain string, limit int) ([]rotate.Event, error)
+}
+
+// Origin tells one history of states from another (I12).
+type Origin interface {
+	// Lineage returns the random UUID that was made together with the store,
+	// or "" when there is no store.
+	Lineage() string
+	// Exists reports whether there is a store at all. Without one every domain
+	// reads as new, though keys and records may exist: that is lost state.
+	Exists() bool
+}
+
+// Reader has no method that changes anything (I11).
+type Reader interface {
+	rotate.StateReader
+	Lister
+	Historian
+	Origin
+	// Close lets go of the store. No other method may be called after it.
+	Close() error
+}
+
+// Store keeps where every domain stands. All methods but Close are safe for
+// concurrent use, and two processes may use the same store.
+type Store interface {
+	rotate.Store
+	Reader
+}

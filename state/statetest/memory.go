@@ -1,0 +1,202 @@
+// Package statetest holds every state.Store to what it promises, and offers a
+// store in memory for tests and simulations of what is built on one.
+//
+// It may import state, the types of rotate, rotate/fault and test helpers.
+package statetest
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/state"
+)
+
+// Memory is a state.Store that forgets everything with the process. It starts no
+// goroutine and reads no clock. States pass through JSON as they do elsewhere,
+// so nothing is shared with the caller.
+type Memory struct {
+	lineage string
+
+	mu      sync.Mutex
+	domains map[string]row
+	leases  map[string]rotate.Lease
+	events  []string // JSON, in the order in which they were saved
+	owners  []string // the domain of each event
+}
+
+type row struct {
+	revision int64
+	nextAt   time.Time
+	config   string
+	body     string
+}
+
+// NewMemory returns an empty store.
+func NewMemory() *Memory {
+	return &Memory{lineage: state.NewLineage(), domains: map[string]row{}, leases: map[string]rotate.Lease{}}
+}
+
+// Acquire implements rotate.Store.
+func (m *Memory) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.Lease, error) {
+	if err := alive(ctx); err != nil {
+		return rotate.Lease{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	lease, err := state.Grant(m.leases[req.Domain], req)
+	if err == nil {
+		m.leases[req.Domain] = lease
+	}
+	return lease, err
+}
+
+// Release implements rotate.Store.
+func (m *Memory) Release(ctx context.Context, l rotate.Lease) error {
+	if err := alive(ctx); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if last := m.leases[l.Domain]; last.Owner == l.Owner && last.Fence == l.Fence {
+		m.leases[l.Domain] = rotate.Lease{Domain: l.Domain, Fence: l.Fence}
+	}
+	return nil
+}
+
+// Save implements rotate.Store.
+func (m *Memory) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State, events ...rotate.Event) (int64, error) {
+	if err := alive(ctx); err != nil {
+		return 0, err
+	}
+	stored := st
+	stored.Revision++
+	body, err := state.Encode(stored)
+	if err != nil {
+		return 0, err
+	}
+	lines := make([]string, len(events))
+	for i, e := range events {
+		if lines[i], err = state.Encode(e); err != nil {
+			return 0, err
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	last := m.leases[st.Domain]
+	if err := state.Admit(last, l, now, m.domains[st.Domain].revision, st, events); err != nil {
+		return 0, err
+	}
+	m.domains[st.Domain] = row{revision: stored.Revision, nextAt: state.NextAt(st), config: st.Config, body: body}
+	for _, line := range lines {
+		m.events, m.owners = append(m.events, line), append(m.owners, st.Domain)
+	}
+	last.Expires = now.Add(l.TTL).Round(0).UTC()
+	m.leases[st.Domain] = last
+	return stored.Revision, nil
+}
+
+// Load implements rotate.StateReader.
+func (m *Memory) Load(ctx context.Context, domain string) (rotate.State, error) {
+	if err := alive(ctx); err != nil {
+		return rotate.State{}, err
+	}
+	m.mu.Lock()
+	r, ok := m.domains[domain]
+	m.mu.Unlock()
+	if !ok {
+		return state.Fresh(domain), nil
+	}
+	return state.Decode([]byte(r.body), domain, r.revision)
+}
+
+// List implements state.Lister.
+func (m *Memory) List(ctx context.Context) iter.Seq2[rotate.State, error] {
+	return func(yield func(rotate.State, error) bool) {
+		m.mu.Lock()
+		all := maps.Clone(m.domains)
+		m.mu.Unlock()
+		for _, domain := range slices.Sorted(maps.Keys(all)) {
+			err := alive(ctx)
+			var st rotate.State
+			if err == nil {
+				st, err = state.Decode([]byte(all[domain].body), domain, all[domain].revision)
+			}
+			if !yield(st, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Fingerprints implements state.Lister.
+func (m *Memory) Fingerprints(ctx context.Context) (map[string]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make(map[string]string, len(m.domains))
+	for domain, r := range m.domains {
+		all[domain] = r.config
+	}
+	return all, alive(ctx)
+}
+
+// Due implements state.Lister. Unlike other stores it looks at every domain.
+func (m *Memory) Due(ctx context.Context, now time.Time) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var due []string
+	for domain, r := range m.domains {
+		if !r.nextAt.After(now) {
+			due = append(due, domain)
+		}
+	}
+	slices.SortFunc(due, func(a, b string) int {
+		if c := m.domains[a].nextAt.Compare(m.domains[b].nextAt); c != 0 {
+			return c
+		}
+		return strings.Compare(a, b)
+	})
+	return due, alive(ctx)
+}
+
+// History implements state.Historian.
+func (m *Memory) History(ctx context.Context, domain string, limit int) ([]rotate.Event, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var events []rotate.Event
+	for i := len(m.events) - 1; i >= 0 && (limit <= 0 || len(events) < limit); i-- {
+		if domain != "" && m.owners[i] != domain {
+			continue
+		}
+		var e rotate.Event
+		if err := json.Unmarshal([]byte(m.events[i]), &e); err != nil {
+			return nil, fault.Lasting("read the history", err, "")
+		}
+		events = append(events, e)
+	}
+	slices.Reverse(events)
+	return events, alive(ctx)
+}
+
+// Lineage implements state.Origin.
+func (m *Memory) Lineage() string { return m.lineage }
+
+// Exists implements state.Origin.
+func (m *Memory) Exists() bool { return true }
+
+// Close does nothing.
+func (m *Memory) Close() error { return nil }
+
+func alive(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return fault.Temporary("use the state", ctx.Err(), "")
+	}
+	return nil
+}
