@@ -14,6 +14,10 @@ import (
 	"testing"
 )
 
+// longestError is what an error may come to: two pieces of foreign text, each
+// cut at 64 octets and every octet escaped, and the words round them.
+const longestError = 2*64*len(`\x00`) + 200
+
 func parse(t testing.TB, txt string) Record {
 	t.Helper()
 	r, err := ParseRecord(txt)

@@ -157,7 +157,7 @@ func TestParseRecordErrorsAreTame(t *testing.T) {
 		if err == nil {
 			t.Fatalf("%.40q was accepted", txt)
 		}
-		if s := err.Error(); len(s) > 300 || strings.ContainsAny(s, "\x1b\n") {
+		if s := err.Error(); len(s) > longestError || strings.ContainsAny(s, "\x1b\n") {
 			t.Errorf("%.40q: error %.400q", txt, s)
 		}
 	}
@@ -300,7 +300,7 @@ func FuzzParseRecord(f *testing.F) {
 	f.Fuzz(func(t *testing.T, txt string) {
 		r, err := ParseRecord(txt)
 		if err != nil {
-			if len(err.Error()) > 300 {
+			if len(err.Error()) > longestError {
 				t.Errorf("long error: %v", err)
 			}
 			return
