@@ -5,13 +5,14 @@ import (
 	"errors"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"github.com/miekg/dns"
 )
 
 // server is a name server and the addresses at which it is asked.
 type server struct {
-	name  string
+	name  string // "" when it is known by its address only
 	addrs []netip.AddrPort
 	err   error // why it has no address
 }
@@ -20,7 +21,6 @@ type server struct {
 type reply struct {
 	server string
 	addr   netip.AddrPort
-	port   uint16 // the usual port, which people need not be told
 	msg    *dns.Msg
 	err    error // why there is no msg
 }
@@ -31,10 +31,10 @@ func (r reply) String() string {
 		return r.server
 	}
 	at := r.addr.Addr().String()
-	if r.addr.Port() != r.port {
+	if r.addr.Port() != 53 {
 		at = r.addr.String()
 	}
-	if r.server == at || r.server == r.addr.Addr().String() {
+	if r.server == "" {
 		return at
 	}
 	return r.server + " (" + at + ")"
@@ -48,7 +48,7 @@ func (v *Verifier) ask(ctx context.Context, servers []server, q *dns.Msg, enough
 	var all []reply
 	for _, s := range servers {
 		for _, a := range s.addrs {
-			all = append(all, reply{server: s.name, addr: a, port: v.port})
+			all = append(all, reply{server: s.name, addr: a})
 		}
 		if len(s.addrs) == 0 {
 			all = append(all, reply{server: s.name, err: s.err})
@@ -84,19 +84,19 @@ func (v *Verifier) recurse(ctx context.Context, name string, qtype uint16) (*dns
 	if len(v.resolvers) == 0 {
 		return nil, v.noResolv
 	}
-	var errs []error
+	var errs []string
 	for _, s := range v.resolvers {
 		for _, r := range v.ask(ctx, []server{s}, question(name, qtype, true), nil) {
 			if r.err == nil && (r.msg.Rcode == dns.RcodeSuccess || r.msg.Rcode == dns.RcodeNameError) {
 				return r.msg, nil
 			}
-			errs = append(errs, errors.New(r.String()+": "+r.trouble()))
+			errs = append(errs, r.String()+": "+r.trouble())
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 	}
-	return nil, errors.Join(errs...)
+	return nil, errors.New(strings.Join(errs, "; "))
 }
 
 // trouble says why a reply is of no use, or "".

@@ -3,7 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
-	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -62,7 +62,7 @@ func (c *client) exchange(ctx context.Context, addr netip.AddrPort, q *dns.Msg) 
 	}
 	t, tcpErr := c.once(ctx, "tcp", addr, q)
 	if tcpErr != nil && err == nil {
-		return nil, fmt.Errorf("gives a truncated answer by UDP and none by TCP (%w)", tcpErr)
+		return nil, errors.New("gives a truncated answer over UDP, and over TCP it " + sayError(tcpErr))
 	}
 	return t, tcpErr
 }
@@ -106,9 +106,17 @@ func noRoute(err error) bool {
 	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)
 }
 
+// unreachable reports that nothing at the address was reached: no route, no
+// answer in time, or nobody listening.
+func unreachable(err error) bool {
+	var op *net.OpError
+	return noRoute(err) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &op)
+}
+
 // sayError words an exchange's error for people.
 func sayError(err error) string {
 	var op *net.OpError
+	var malformed *dns.Error
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return "did not answer"
@@ -116,6 +124,10 @@ func sayError(err error) string {
 		return "was not waited for"
 	case noRoute(err):
 		return "can't be reached from here (no route)"
+	case errors.As(err, &malformed):
+		return "sends an answer that can't be read (" + err.Error() + ")"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "closes the connection without an answer"
 	case errors.As(err, &op):
 		return "did not answer (" + op.Err.Error() + ")"
 	}

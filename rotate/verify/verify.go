@@ -64,6 +64,9 @@ func New(cfg Config) (*Verifier, error) {
 	if cfg.Port != 0 {
 		v.port = uint16(cfg.Port)
 	}
+	if int(v.port) != cfg.Port && cfg.Port != 0 {
+		return nil, badConfig(fmt.Errorf("port %d is out of range", cfg.Port), "use a port from 1 to 65535")
+	}
 	switch v.mode {
 	case Authoritative, Resolvers, Both, None:
 	default:
@@ -104,7 +107,7 @@ func (v *Verifier) setResolvers(list []string) error {
 		if err != nil {
 			return badConfig(fmt.Errorf("resolver %w", err), "write an address, with :port where it is not 53")
 		}
-		v.resolvers = append(v.resolvers, server{name: "resolver " + t.host, addrs: []netip.AddrPort{t.addr}})
+		v.resolvers = append(v.resolvers, server{name: "resolver", addrs: []netip.AddrPort{t.addr}})
 	}
 	return nil
 }

@@ -1,0 +1,172 @@
+package verify
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// shown is the kind of thing that a server shows at a name.
+type shown int
+
+const (
+	failed  shown = iota // no answer, or one that means nothing
+	nothing              // NXDOMAIN or NODATA: the difference does not matter
+	records              // TXT records
+	alias                // a CNAME
+	cut                  // a referral: the name lies in a child zone
+)
+
+// answer is what one server at one address shows at a name.
+type answer struct {
+	reply
+	shows    shown
+	says     string        // for people, when failed or cut
+	values   []string      // the joined strings of each TXT record, sorted
+	target   string        // where the alias leads
+	zone     string        // the zone that holds the name, if it is told
+	ttl      time.Duration // the largest of the records shown
+	negative time.Duration // RFC 2308 section 5, if the SOA is told
+}
+
+// read makes sense of a reply about name from a server of the zone; zone is ""
+// when it is not known yet.
+func read(r reply, zone, name string) answer {
+	a := answer{reply: r}
+	if a.says = r.trouble(); a.says != "" {
+		return a
+	}
+	a.collect(name)
+	switch child := referral(r.msg, zone, name); {
+	case child != "":
+		a.shows, a.zone, a.says = cut, child, "refers to the child zone "+bare(child)
+	case !r.msg.Authoritative:
+		a.fail("is not authoritative for " + bare(orElse(zone, name)))
+	case a.target != "" && len(a.values) > 0:
+		a.fail("shows a CNAME beside TXT records, which RFC 2181 section 10.1 forbids")
+	case a.zone != "" && !dns.IsSubDomain(orElse(zone, "."), a.zone):
+		a.fail("answers from the zone " + bare(a.zone) + ", above " + bare(zone))
+	case a.target != "":
+		a.shows = alias
+	case len(a.values) > 0:
+		a.shows = records
+	default:
+		a.shows = nothing
+	}
+	return a
+}
+
+// fail makes the answer one that means nothing.
+func (a *answer) fail(says string) {
+	*a = answer{reply: a.reply, says: says}
+}
+
+// collect takes what the message holds about name.
+func (a *answer) collect(name string) {
+	var seen []string
+	for _, rr := range a.msg.Answer {
+		if dns.CanonicalName(rr.Header().Name) != name {
+			continue
+		}
+		switch rr := rr.(type) {
+		case *dns.TXT:
+			// The same record twice is one record (RFC 2181 section 5).
+			if data := strings.Join(rr.Txt, "\" \""); !slices.Contains(seen, data) {
+				seen = append(seen, data)
+				a.values = append(a.values, unescape(strings.Join(rr.Txt, "")))
+			}
+			a.ttl = max(a.ttl, seconds(rr.Hdr.Ttl))
+		case *dns.CNAME:
+			a.target = dns.CanonicalName(rr.Target)
+			a.ttl = max(a.ttl, seconds(rr.Hdr.Ttl))
+		case *dns.SOA:
+			a.takeSOA(rr)
+		case *dns.NS:
+			a.zone = name // of an authoritative answer: name is an apex
+		}
+	}
+	slices.Sort(a.values)
+	for _, rr := range a.msg.Ns {
+		if soa, ok := rr.(*dns.SOA); ok && a.target == "" && dns.IsSubDomain(soa.Hdr.Name, name) {
+			a.takeSOA(soa)
+		}
+	}
+}
+
+func (a *answer) takeSOA(soa *dns.SOA) {
+	a.zone = dns.CanonicalName(soa.Hdr.Name)
+	a.negative = seconds(min(soa.Hdr.Ttl, soa.Minttl))
+}
+
+// referral returns the child zone to which a message refers: no answer, no SOA,
+// but name servers for something between the zone and the name (RFC 1034 section 4.3.2, 3b).
+func referral(m *dns.Msg, zone, name string) string {
+	if len(m.Answer) > 0 || m.Rcode != dns.RcodeSuccess {
+		return ""
+	}
+	child := ""
+	for _, rr := range m.Ns {
+		switch rr.(type) {
+		case *dns.SOA:
+			return ""
+		case *dns.NS:
+			child = dns.CanonicalName(rr.Header().Name)
+		}
+	}
+	zone = orElse(zone, ".")
+	if child == "" || child == zone || !dns.IsSubDomain(zone, child) || !dns.IsSubDomain(child, name) {
+		return "" // upwards or sideways: a server that does not serve the zone
+	}
+	return child
+}
+
+// unescape turns miekg/dns's presentation form of TXT strings into the octets
+// that were on the wire (RFC 1035 section 5.1).
+func unescape(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] != '\\' || i+1 == len(s):
+			b.WriteByte(s[i])
+		case i+3 < len(s) && isDigit(s[i+1]) && isDigit(s[i+2]) && isDigit(s[i+3]):
+			b.WriteByte((s[i+1]-'0')*100 + (s[i+2]-'0')*10 + (s[i+3] - '0'))
+			i += 3
+		default:
+			b.WriteByte(s[i+1])
+			i++
+		}
+	}
+	return b.String()
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+func seconds(ttl uint32) time.Duration { return time.Duration(ttl) * time.Second }
+
+// bare is how names are shown to people: without the final dot, but for the root.
+func bare(name string) string {
+	if name == "." {
+		return "."
+	}
+	return strings.TrimSuffix(name, ".")
+}
+
+// parent is the name without its first label.
+func parent(name string) string {
+	if i, end := dns.NextLabel(name, 0); !end {
+		return name[i:]
+	}
+	return "."
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
