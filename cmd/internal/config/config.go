@@ -1,0 +1,108 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// DefaultPath is where the configuration is when nobody says otherwise.
+const DefaultPath = "/etc/dkimbot/dkimbot.yaml"
+
+// PathVariable names the environment variable that says where the configuration
+// is, when the command line does not.
+const PathVariable = "DKIMBOT_CONFIG"
+
+// Config is a whole configuration that was found right. It is plain data, with
+// all defaults filled in; treat it as read-only, then it is safe for concurrent use.
+type Config struct {
+	File      string              `json:"-"` // absolute
+	State     State               `json:"state"`
+	Keystore  Keystore            `json:"keystore"`
+	Providers map[string]Provider `json:"providers"`
+	Signers   map[string]Signer   `json:"signers"`
+	Policies  map[string]Policy   `json:"policies"`
+	Verify    Verify              `json:"verify"`
+	Domains   []Domain            `json:"domains"` // in the order of the files
+
+	// Warnings are what is allowed and yet probably not meant.
+	Warnings []Error `json:"-"`
+
+	index map[string]int // by name
+}
+
+// Domain is one signing domain with everything that applies to it.
+type Domain struct {
+	rotate.Domain
+	PolicyName string `json:"policy_name"`
+	Unsafe     bool   `json:"unsafe_timing"`
+	Zone       string `json:"zone,omitempty"` // "": found by SOA
+	Verify     Verify `json:"verify"`         // the domain's, provider's and general settings, merged
+	File       string `json:"-"`              // where the domain is listed
+	Line       int    `json:"-"`
+}
+
+// Policy is the timing and the kind of keys under a name.
+type Policy struct {
+	rotate.Policy
+	Unsafe bool `json:"unsafe_timing"` // waits shorter than seven days are meant
+}
+
+// Verify says how a record is looked for after it was published.
+type Verify struct {
+	Mode        string        `json:"mode"`        // "authoritative", "resolvers", "both" or "none"
+	Nameservers []string      `json:"nameservers"` // host:port, instead of the zone's NS set
+	Resolvers   []string      `json:"resolvers"`   // host:port
+	Timeout     time.Duration `json:"timeout"`     // for one look-up of one name, all servers together
+}
+
+// RotateDomains returns the domains as the heart takes them, in the order of the files.
+func (c *Config) RotateDomains() []rotate.Domain {
+	out := make([]rotate.Domain, len(c.Domains))
+	for i, d := range c.Domains {
+		out[i] = d.Domain
+	}
+	return out
+}
+
+// Domain returns the domain of that name, which need not be in normal form. The
+// error is a lasting fault that says which names are near.
+func (c *Config) Domain(name string) (*Domain, error) {
+	what := fmt.Sprintf("look for domain %s in %s", name, c.File)
+	normal, err := dkim.ParseDomain(name)
+	if err != nil {
+		return nil, fault.Lasting(what, err, "write the domain as it stands after d= in a signature")
+	}
+	if i, ok := c.index[normal]; ok {
+		return &c.Domains[i], nil
+	}
+	hint := "add it under domains, with a provider and signers"
+	if near := nearest(normal, slices.Collect(maps.Keys(c.index))); near != "" {
+		hint = "did you mean " + near + "? Otherwise " + hint
+	}
+	return nil, fault.Lasting(what, fmt.Errorf("the configuration does not list it"), hint)
+}
+
+// Digest returns the SHA-256 of the effective configuration in hex. Two files
+// that mean the same have the same digest, whatever their comments and order.
+// Where secrets come from counts, the secrets themselves do not.
+func (c *Config) Digest() string {
+	effective := *c
+	effective.Domains = slices.Clone(c.Domains)
+	slices.SortFunc(effective.Domains, func(a, b Domain) int { return strings.Compare(a.Name, b.Name) })
+	data, err := json.Marshal(effective)
+	if err != nil {
+		panic("config: plain data does not marshal: " + err.Error())
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}

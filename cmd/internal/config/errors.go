@@ -1,0 +1,127 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Error is one thing that is wrong with the configuration. It never holds a secret.
+type Error struct {
+	File    string `json:"file"`           // as given on the command line, or found by include
+	Line    int    `json:"line"`           // from 1
+	Path    string `json:"path,omitempty"` // the key, for example "domains[2].provider"; "" is the whole file
+	Problem string `json:"problem"`
+	Remedy  string `json:"remedy"` // what to write or do instead
+}
+
+// Error renders e on one line.
+func (e Error) Error() string {
+	parts := []string{e.File + ":" + strconv.Itoa(e.Line)}
+	for _, p := range []string{e.Path, e.Problem, e.Remedy} {
+		if p != "" {
+			parts = append(parts, p)
+		}
+	}
+	return strings.Join(parts, ": ")
+}
+
+// Errors is everything that is wrong with a configuration, by file and line.
+type Errors []Error
+
+// Error renders one error a line.
+func (es Errors) Error() string {
+	lines := make([]string, len(es))
+	for i, e := range es {
+		lines[i] = e.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// findings collects errors and warnings over all files of one configuration.
+type findings struct {
+	errs, warns []Error
+	files       []string // in the order of reading
+	found       func()   // told of each finding as it is made; nil but in tests
+}
+
+// add appends e to one of the two lists.
+func (f *findings) add(list *[]Error, e Error) {
+	*list = append(*list, e)
+	if f.found != nil {
+		f.found()
+	}
+}
+
+// sorted returns what was found in the order of reading, without repetitions:
+// what is wrong behind an anchor is found once for each alias.
+func (f *findings) sorted(es []Error) []Error {
+	slices.SortStableFunc(es, func(a, b Error) int {
+		if c := slices.Index(f.files, a.File) - slices.Index(f.files, b.File); c != 0 {
+			return c
+		}
+		return a.Line - b.Line
+	})
+	type same struct {
+		file, key, problem string
+		line               int
+	}
+	seen := map[same]bool{}
+	return slices.DeleteFunc(es, func(e Error) bool {
+		k := same{e.File, e.Path[strings.LastIndexByte(e.Path, '.')+1:], e.Problem, e.Line}
+		dup := seen[k]
+		seen[k] = true
+		return dup
+	})
+}
+
+// maxShown keeps a remedy readable when hundreds of names are defined.
+const maxShown = 20
+
+// unknown returns problem and remedy for a word that is none of those allowed.
+func unknown(what, word string, allowed []string) (problem, remedy string) {
+	problem = fmt.Sprintf("unknown %s %q", what, word)
+	if len(allowed) == 0 {
+		return problem, "none is defined"
+	}
+	if s := nearest(word, allowed); s != "" {
+		remedy = fmt.Sprintf("did you mean %s? ", s)
+	}
+	shown := slices.Compact(slices.Sorted(slices.Values(allowed)))
+	if len(shown) > maxShown {
+		shown = append(shown[:maxShown], "...")
+	}
+	return problem, remedy + "there are: " + strings.Join(shown, ", ")
+}
+
+// nearest returns the word that a typing error may have missed, or "".
+func nearest(word string, words []string) string {
+	best, dist := "", max(1, len(word)/3)+1
+	for _, w := range words {
+		if d := distance(strings.ToLower(word), w); d < dist {
+			best, dist = w, d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's: how many letters must be put in, left out or changed.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diag
+			if a[i] != b[j] {
+				cost = 1 + min(diag, row[j], row[j+1])
+			}
+			diag, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}
