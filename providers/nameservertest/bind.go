@@ -64,7 +64,10 @@ controls { };
 `, s.Dir, listen, transfer)
 	for _, z := range s.zones {
 		rights := fmt.Sprintf("allow-update { key %q; key %q; };", keyName, planterName)
-		if narrow {
+		switch {
+		case z.File != "":
+			rights = ""
+		case narrow:
 			rights = fmt.Sprintf("update-policy { grant %s wildcard *._domainkey.%s TXT; grant %s zonesub ANY; };", keyName, z.origin(), planterName)
 		}
 		fmt.Fprintf(&b, "zone %q { type primary; file %q; %s };\n", z.origin(), zoneFile(z), rights)

@@ -56,7 +56,10 @@ zone:
 `, s.Dir, strings.Join(listen, ", "), keyName, algorithm, s.KeySecret, planterName, s.planter, rights)
 	for _, z := range s.zones {
 		// Changes go to the journal: writing the zone file for each is slow.
-		fmt.Fprintf(&b, "  - domain: %s\n    storage: %q\n    file: %s\n    zonefile-sync: -1\n    acl: [ rotator, planter ]\n", z.origin(), s.Dir, zoneFile(z))
+		fmt.Fprintf(&b, "  - domain: %s\n    storage: %q\n    file: %s\n    zonefile-sync: -1\n", z.origin(), s.Dir, zoneFile(z))
+		if z.File == "" {
+			b.WriteString("    acl: [ rotator, planter ]\n")
+		}
 	}
 	return b.String()
 }

@@ -1,7 +1,11 @@
 package nameservertest_test
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -142,5 +146,36 @@ func TestLiar(t *testing.T) {
 	}
 	if l.Queries() != 8 {
 		t.Errorf("counted %d queries, want 8", l.Queries())
+	}
+}
+
+func TestFileIsServedAsItStands(t *testing.T) {
+	text := "$ORIGIN example.test.\n$TTL 60\n@ SOA ns hostmaster %d 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n"
+	for name, start := range programs {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "zone")
+			write := func(serial int) {
+				if err := os.WriteFile(file, fmt.Appendf(nil, text, serial), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write(7)
+			s := start(nameservertest.Options{}, t, nameservertest.Zone{Name: "example.test", File: file})
+			if code := update(t, s, "example.test.", "www.example.test. 60 A 192.0.2.1"); code != "REFUSED" && code != "NOTAUTH" {
+				t.Errorf("an update: %s, want it refused", code)
+			}
+			write(8)
+			if err := syscall.Kill(s.PID(), syscall.SIGHUP); err != nil {
+				t.Fatal(err)
+			}
+			want := "ns.example.test. hostmaster.example.test. 8 3600 600 86400 60"
+			for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+				if got := s.Query(t, "example.test", "SOA"); cmp.Equal(got, []string{want}) {
+					break
+				} else if time.Now().After(deadline) {
+					t.Fatalf("after SIGHUP: %q", got)
+				}
+			}
+		})
 	}
 }

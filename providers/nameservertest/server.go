@@ -85,7 +85,9 @@ func (o Options) newServer(t testing.TB, zones []Zone) *Server {
 	}
 	s.Addr = s.Addrs[0]
 	for _, z := range zones {
-		s.write(t, zoneFile(z), z.text(o.IPs))
+		if z.File == "" {
+			s.write(t, zoneFile(z), z.text(o.IPs))
+		}
 	}
 	return s
 }
@@ -96,7 +98,12 @@ func secret() string {
 	return base64.StdEncoding.EncodeToString(b[:])
 }
 
-func zoneFile(z Zone) string { return z.origin() + "zone" }
+func zoneFile(z Zone) string {
+	if z.File != "" {
+		return z.File
+	}
+	return z.origin() + "zone"
+}
 
 func (s *Server) write(t testing.TB, name, text string) {
 	t.Helper()
@@ -148,6 +155,9 @@ func (s *Server) Stop() {
 	<-s.exited
 	s.process = nil
 }
+
+// PID returns the server's process number: SIGHUP makes it read its zones again.
+func (s *Server) PID() int { return s.process.Process.Pid }
 
 // Log returns what the server has logged.
 func (s *Server) Log() string {

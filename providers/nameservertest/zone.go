@@ -21,6 +21,10 @@ type Zone struct {
 	// addresses that the server listens on. A second address for one name is
 	// a line of Records: "ns1 A 127.0.0.3".
 	Servers []string
+
+	// File, if set, is a zone file that is served as it stands, and that no
+	// update changes. All fields but Name are ignored then.
+	File string
 }
 
 // origin is the zone's name in normal form, with its final dot.
