@@ -1,0 +1,88 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/dkimbot/dkimbot/keystore"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// unsafeError reports permissions that let others at the keys.
+type unsafeError struct {
+	path string
+	mode fs.FileMode
+	want fs.FileMode
+}
+
+func (e *unsafeError) Error() string {
+	return fmt.Sprintf("%s has mode %04o, so others can get at private keys; want %04o", e.path, e.mode.Perm(), e.want)
+}
+
+// notDir returns err, or ENOTDIR where a file stands at path: os.Root reports that
+// case with an error that can't be told from others.
+func notDir(path string, err error) error {
+	if info, e := os.Stat(path); e == nil && !info.IsDir() {
+		return &fs.PathError{Op: "open", Path: path, Err: syscall.ENOTDIR}
+	}
+	return err
+}
+
+// checkDir refuses a directory that others can enter or list.
+func checkDir(dir *os.Root, path string) error {
+	info, err := dir.Stat(".")
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return &unsafeError{path: path, mode: info.Mode(), want: 0o700}
+	}
+	return nil
+}
+
+// checkFile refuses a file that others can read or write, and what is no plain file.
+func checkFile(info fs.FileInfo, path string) error {
+	if !info.Mode().IsRegular() {
+		return &fs.PathError{Op: "read", Path: path, Err: errForeign}
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return &unsafeError{path: path, mode: info.Mode(), want: 0o600}
+	}
+	return nil
+}
+
+// explain makes a fault of an error in the keystore at dir.
+func explain(what, dir string, err error) error {
+	f := &fault.Error{Kind: fault.Permanent, What: what, Err: err}
+	var open *unsafeError
+	switch {
+	case errors.As(err, &open):
+		f.Hint = fmt.Sprintf("take the rights away and consider whether the key was seen: chmod -R go= %s", dir)
+	case errors.Is(err, errForeign):
+		f.Kind, f.Code = fault.Refused, keystore.CodeForeign
+		f.Hint = "dkimbot never touches files of others; move it out of the key directory, or restore the original"
+	case errors.Is(err, errDamaged):
+		f.Code = keystore.CodeDamaged
+		f.Hint = "restore the file from a backup; if there is none, move it away and let dkimbot make a new key"
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		f.Kind = fault.Transient
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		f.Kind = fault.Transient
+		f.Hint = "nothing was stored; free space on the file system that holds " + dir
+	case errors.Is(err, syscall.EROFS):
+		f.Hint = "make " + dir + " writable: remount it, or add it to ReadWritePaths= of the systemd unit"
+	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EOPNOTSUPP):
+		f.Hint = dir + " must be on a file system with hard links, writable by the user that runs dkimbot"
+	case errors.Is(err, fs.ErrPermission):
+		f.Hint = "let the user that runs dkimbot own " + dir + ": chown -R dkimbot: " + dir
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrExist):
+		f.Hint = "a file stands where a directory belongs; move it away or set keystore.path to another place"
+	default:
+		f.Kind = fault.Transient
+	}
+	return f
+}

@@ -1,0 +1,177 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+
+	"github.com/dkimbot/dkimbot/keystore"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// Reader reads private keys and has no method that changes anything (I11). It is
+// safe for concurrent use.
+type Reader struct{ dir string }
+
+// OpenReadOnly returns a reader of the keys in dir. It creates nothing: a
+// directory that does not exist reads as an empty keystore.
+func OpenReadOnly(dir string) (*Reader, error) {
+	r := &Reader{dir: dir}
+	root, err := r.root()
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, nil
+	}
+	if err != nil {
+		return nil, explain("open key directory "+dir, dir, err)
+	}
+	return r, root.Close()
+}
+
+// Get returns the key of a version, or of the newest one for version 0, with its
+// number. See package keystore.
+func (r *Reader) Get(ctx context.Context, name dkim.Name, version int) (*dkim.PrivateKey, int, error) {
+	what := fmt.Sprintf("read private key %s in %s", name, r.dir)
+	if err := keystore.Check(what, name, version, 0); err != nil {
+		return nil, 0, err
+	}
+	key, version, err := r.get(ctx, name, version)
+	if err != nil {
+		return nil, 0, explain(what, r.dir, err)
+	}
+	return key, version, nil
+}
+
+func (r *Reader) get(ctx context.Context, name dkim.Name, version int) (*dkim.PrivateKey, int, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, 0, err
+	}
+	d, err := r.selector(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	defer d.Close()
+	if version == 0 {
+		return d.readNewest()
+	}
+	key, err := d.read(version)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, nil
+	}
+	return key, version, err
+}
+
+// root opens the keystore's directory, out of which no path leads.
+func (r *Reader) root() (*os.Root, error) {
+	root, err := os.OpenRoot(r.dir)
+	if err != nil {
+		return nil, notDir(r.dir, err)
+	}
+	if err := checkDir(root, r.dir); err != nil {
+		root.Close()
+		return nil, err
+	}
+	return root, nil
+}
+
+// selector opens the directory of a name's versions. Every directory on the way
+// must be safe.
+func (r *Reader) selector(name dkim.Name) (*selectorDir, error) {
+	root, err := r.root()
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	domain, err := sub(root, name.Domain)
+	if err != nil {
+		return nil, err
+	}
+	defer domain.Close()
+	sel, err := sub(domain, name.Selector)
+	if err != nil {
+		return nil, err
+	}
+	return &selectorDir{Root: sel, name: name}, nil
+}
+
+func sub(parent *os.Root, name string) (*os.Root, error) {
+	dir, err := parent.OpenRoot(name)
+	if err != nil {
+		return nil, notDir(path.Join(parent.Name(), name), err)
+	}
+	if err := checkDir(dir, path.Join(parent.Name(), name)); err != nil {
+		dir.Close()
+		return nil, err
+	}
+	return dir, nil
+}
+
+// selectorDir is the directory of one name's versions.
+type selectorDir struct {
+	*os.Root
+	name dkim.Name
+}
+
+// newest returns the number of the newest version, destroyed or not, or 0.
+func (d *selectorDir) newest() (int, error) {
+	entries, err := fs.ReadDir(d.FS(), ".")
+	newest := 0
+	for _, e := range entries {
+		if v, ok := parseFileName(e.Name()); ok {
+			newest = max(newest, v)
+		}
+	}
+	return newest, err
+}
+
+// readNewest returns the newest version's key and number.
+func (d *selectorDir) readNewest() (*dkim.PrivateKey, int, error) {
+	for {
+		version, err := d.newest()
+		if version == 0 || err != nil {
+			return nil, 0, err
+		}
+		key, err := d.read(version)
+		if key != nil || err != nil {
+			return key, version, err
+		}
+		// It is destroyed: was it still the newest then?
+		if again, err := d.newest(); again == version || err != nil {
+			return nil, version, err
+		}
+	}
+}
+
+// maxEntry is more than any key needs; a longer file is cut, and so not ours.
+const maxEntry = 64 << 10
+
+// read returns the key of a version; a destroyed one has none.
+func (d *selectorDir) read(version int) (*dkim.PrivateKey, error) {
+	info, err := d.Lstat(fileName(version))
+	if err != nil {
+		return nil, err
+	}
+	if err := checkFile(info, path.Join(d.Name(), fileName(version))); err != nil {
+		return nil, err
+	}
+	f, err := d.Open(fileName(version))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxEntry))
+	if err != nil {
+		return nil, err
+	}
+	key, err := parseEntry(data, d.name, version)
+	if err != nil {
+		return nil, &fs.PathError{Op: "read", Path: path.Join(d.Name(), fileName(version)), Err: err}
+	}
+	return key, nil
+}
