@@ -52,7 +52,6 @@ func Run(ctx context.Context, p Program) (Result, error) {
 	out, tail := &head{max: MaxOutput}, &tail{max: maxTail}
 	cmd := exec.CommandContext(timed, p.Argv[0], p.Argv[1:]...)
 	cmd.Env = append(Environment(os.Getenv), p.Env...)
-	cmd.Dir = "/"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(p.Stdin), out, tail
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
@@ -62,8 +61,8 @@ func Run(ctx context.Context, p Program) (Result, error) {
 	switch {
 	case err != nil && timed.Err() != nil:
 		return res, context.Cause(timed)
-	case errors.Is(err, exec.ErrWaitDelay), errors.Is(err, syscall.EPIPE):
-		err = nil // the program itself ended well; it need not read all of its input
+	case errors.Is(err, exec.ErrWaitDelay):
+		err = nil // the program itself ended well
 	}
 	if err == nil && out.over {
 		err = ErrTooLong

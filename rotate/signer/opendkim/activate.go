@@ -1,0 +1,311 @@
+package opendkim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/internal/child"
+)
+
+// Activate makes each key the only one that its domain is signed with and
+// returns when that is confirmed; see the package documentation for how. One
+// domain's fault does not stop the others: the error is then a
+// *signer.PartialError, or the fault itself when keys holds one domain. Any
+// other error means that no domain is confirmed. What is already in force is
+// not written again.
+func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	if err := s.checkReload(); err != nil {
+		return err
+	}
+	b := newBatch(s, keys)
+	unlock, err := s.lockMaking(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := b.readTables(); err != nil {
+		return err
+	}
+	b.screen()
+	if err := b.writeKeys(ctx); err != nil {
+		return err
+	}
+	b.plan()
+	if err := b.putInForce(ctx); err != nil {
+		return err
+	}
+	return signer.Partial(b.failed, b.size)
+}
+
+// lockMaking takes the lock and makes the directories of the tables before, so
+// that a first run needs no preparation.
+func (s *Signer) lockMaking(ctx context.Context) (func(), error) {
+	for _, t := range []string{s.keyTable, s.signTable} {
+		dir := parents(t)[len(parents(t))-1]
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, s.fileFault("make directory "+dir, err)
+		}
+	}
+	return s.lock(ctx)
+}
+
+// checkReload finds a reload command that can't work before anything is changed.
+func (s *Signer) checkReload() error {
+	if len(s.cfg.Reload) == 0 {
+		return nil
+	}
+	if _, err := exec.LookPath(s.cfg.Reload[0]); err != nil {
+		return fault.Lasting("reload signer "+s.cfg.Name, err, "correct reload in the configuration; it is a program and its arguments, without a shell")
+	}
+	return nil
+}
+
+// job is one domain of a batch.
+type job struct {
+	dkim.SigningKey
+	path    string   // of the key file
+	signing change   // our line of the SigningTable
+	keys    []change // our lines of the KeyTable
+	before  *inUse   // what signs now; nil for nothing
+	inForce bool     // tables and key file say so already, maybe by somebody else's lines
+	wrote   bool     // the key file is new
+}
+
+func (j *job) changed() bool { return j.signing.before != j.signing.after || len(j.keys) > 0 }
+
+// batch is one Activate under way.
+type batch struct {
+	*Signer
+	size    int
+	jobs    []*job // those that have not failed, by domain
+	failed  map[string]error
+	keyTab  table
+	signTab table
+	view    tablesView
+	marker  pending
+	foreign foreignLines
+	own     map[string][]string // domain to the KeyTable names that are ours
+}
+
+// newBatch takes the keys whose names are sound, one for each domain.
+func newBatch(s *Signer, keys []dkim.SigningKey) *batch {
+	b := &batch{Signer: s, failed: map[string]error{}}
+	seen := map[string]*job{}
+	for _, k := range keys {
+		if err := s.checkKey(k); err != nil {
+			b.failed[k.Domain] = err
+			continue
+		}
+		j := &job{SigningKey: k, path: s.keyPath(k.Ref())}
+		if twin := seen[k.Domain]; twin != nil && twin.Ref() != k.Ref() {
+			b.failed[k.Domain] = fault.Lasting(s.what(k.Name), errors.New("two keys are given for one domain"), "")
+		}
+		seen[k.Domain] = j
+	}
+	b.jobs = slices.SortedFunc(maps.Values(seen), func(x, y *job) int { return strings.Compare(x.Domain, y.Domain) })
+	b.size = len(seen)
+	for d := range b.failed {
+		if seen[d] == nil {
+			b.size++
+		}
+	}
+	b.dropFailed()
+	return b
+}
+
+func (s *Signer) what(n dkim.Name) string {
+	return fmt.Sprintf("activate %s on signer %s", n, s.cfg.Name)
+}
+
+// checkKey refuses what OpenDKIM can't use.
+func (s *Signer) checkKey(k dkim.SigningKey) error {
+	if err := k.Name.Check(); err != nil {
+		return fault.Lasting("activate a key on signer "+s.cfg.Name, err, "")
+	}
+	if k.Key == nil {
+		return fault.Lasting(s.what(k.Name), errors.New("there is no private key"), "")
+	}
+	if k.Key.Public().Bits() == 256 && s.address == "" {
+		return &fault.Error{Kind: fault.Refused, Code: "unproven-algorithm", What: s.what(k.Name),
+			Err:  errors.New("OpenDKIM turns mail away when an Ed25519 key meets another SignatureAlgorithm"),
+			Hint: "set SignatureAlgorithm to ed25519-sha256 in opendkim.conf and give this signer its milter socket, so that the switch can be proved"}
+	}
+	if n := len(s.cfg.KeyDir) + len(keyFileName(k.Ref())) + 2*len(k.String()) + 8; n > maxLine {
+		return fault.Lasting(s.what(k.Name), fmt.Errorf("the KeyTable line would have %d octets; OpenDKIM reads %d", n, maxLine), "choose a shorter key_dir")
+	}
+	return nil
+}
+
+func (b *batch) dropFailed() {
+	b.jobs = slices.DeleteFunc(b.jobs, func(j *job) bool { return b.failed[j.Domain] != nil })
+}
+
+// writeKeys writes the key files, several at a time because each waits for the disk.
+func (b *batch) writeKeys(ctx context.Context) error {
+	if len(b.jobs) == 0 {
+		return nil
+	}
+	dir, err := b.openKeyDir()
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	var mu sync.Mutex
+	var g errgroup.Group
+	g.SetLimit(8)
+	for _, j := range b.jobs {
+		if j.inForce && j.path != b.keyPath(j.Ref()) {
+			continue
+		}
+		g.Go(func() error {
+			err := ctx.Err()
+			if err == nil {
+				j.wrote, err = dir.put(j.SigningKey)
+			}
+			if err != nil {
+				mu.Lock()
+				b.failed[j.Domain] = fmt.Errorf("%s: %w", b.what(j.Name), err)
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	g.Wait()
+	if err := ctx.Err(); err != nil {
+		return fault.Temporary("write key files for signer "+b.cfg.Name, context.Cause(ctx), "")
+	}
+	b.dropFailed()
+	return nil
+}
+
+// putInForce writes the tables where they change, reloads and checks.
+func (b *batch) putInForce(ctx context.Context) error {
+	if len(b.jobs) == 0 {
+		return nil
+	}
+	outstanding := slices.ContainsFunc(b.jobs, func(j *job) bool {
+		_, marked := b.marker[j.Domain]
+		return marked || j.changed() || j.wrote
+	})
+	if !outstanding {
+		if b.checkFiles(); len(b.jobs) == 0 || b.address == "" {
+			return nil
+		}
+		if doubts := b.prove(ctx, onePass); len(doubts) == 0 {
+			return nil
+		}
+	}
+	if err := b.writeMarked(); err != nil {
+		return err
+	}
+	if err := b.reload(ctx); err != nil {
+		return err
+	}
+	b.checkFiles()
+	if b.address != "" {
+		if err := b.settle(ctx, b.prove(ctx, patient)); err != nil {
+			return err
+		}
+	}
+	return b.unmark()
+}
+
+// writeMarked writes the marker, then the tables.
+func (b *batch) writeMarked() error {
+	for _, j := range b.jobs {
+		if _, marked := b.marker[j.Domain]; !marked {
+			b.marker[j.Domain] = j.before
+		}
+	}
+	if err := b.writePending(b.marker); err != nil {
+		return b.fileFault("write "+b.pendingPath(), err)
+	}
+	if err := b.writeTable(b.keyTable, b.keyTab, func(j *job) bool { return len(j.keys) > 0 }); err != nil {
+		return err
+	}
+	return b.writeTable(b.signTable, b.signTab, func(j *job) bool { return j.signing.before != j.signing.after })
+}
+
+func (b *batch) writeTable(path string, t table, differs func(*job) bool) error {
+	if !slices.ContainsFunc(b.jobs, differs) {
+		return nil
+	}
+	if err := b.replaceFile(path, t.bytes()); err != nil {
+		return b.fileFault("write table "+path, err)
+	}
+	return nil
+}
+
+// unmark takes the confirmed domains out of the marker.
+func (b *batch) unmark() error {
+	for _, j := range b.jobs {
+		delete(b.marker, j.Domain)
+	}
+	if err := b.writePending(b.marker); err != nil {
+		return b.fileFault("write "+b.pendingPath(), err)
+	}
+	return nil
+}
+
+// reload asks the daemon to read its tables.
+func (b *batch) reload(ctx context.Context) error {
+	if err := b.step("reload"); err != nil {
+		return err
+	}
+	if len(b.cfg.Reload) == 0 {
+		return nil
+	}
+	res, err := child.Run(ctx, child.Program{Argv: b.cfg.Reload, Timeout: b.cfg.ReloadTimeout})
+	if err == nil {
+		return b.step("check")
+	}
+	if said := child.Tail(slices.Concat(res.Stdout, res.Stderr)); said != "" {
+		err = fmt.Errorf("%w; it said: %s", err, said)
+	}
+	return fault.Temporary(fmt.Sprintf("reload signer %s with %q", b.cfg.Name, b.cfg.Reload), err,
+		"run that command by hand; until it succeeds the daemon may sign with the keys from before, which stay published")
+}
+
+// checkFiles reads tables and key files as OpenDKIM does; domains that they
+// don't say the wanted thing for fail.
+func (b *batch) checkFiles() {
+	view, err := b.readView()
+	for _, j := range b.jobs {
+		if err != nil {
+			b.failed[j.Domain] = err
+			continue
+		}
+		use, ok := view.domain(j.Domain)
+		if !ok || use.Selector != j.Selector {
+			b.failed[j.Domain] = fault.Temporary(b.what(j.Name), fmt.Errorf("the tables were read again and give %s to %s", j.Domain, use.orNothing()),
+				"see whether another program writes to the tables")
+			continue
+		}
+		if data, err := os.ReadFile(use.Path); err != nil || !sameKey(data, j.Key.PEM(), j.Key.ID()) {
+			b.failed[j.Domain] = fault.Temporary(b.what(j.Name), fmt.Errorf("key file %s was read again and does not hold the key", use.Path), "see whether another program changes key files")
+		}
+	}
+	b.dropFailed()
+}
+
+func (u inUse) orNothing() string {
+	if u.Selector == "" {
+		return "no selector"
+	}
+	return "selector " + u.Selector
+}

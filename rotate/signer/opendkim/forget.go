@@ -1,0 +1,122 @@
+package opendkim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer"
+)
+
+// Forget removes our key files of these keys, and our KeyTable entries for
+// them. A key that the SigningTable uses, that somebody else's line names, or
+// whose replacement is not confirmed yet is kept and refused with the code
+// "key-in-use". Forgetting what is not there succeeds. Failures are by domain, as with Activate.
+func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
+	b := &batch{Signer: s, failed: map[string]error{}}
+	unlock, err := s.lockMaking(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := b.readTables(); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(s.cfg.KeyDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return s.fileFault("open key_dir "+s.cfg.KeyDir, err)
+	}
+	defer root.Close()
+	forgotten, entries := b.release(keys)
+	if entries {
+		if err := b.replaceFile(b.keyTable, b.keyTab.bytes()); err != nil {
+			return b.fileFault("write table "+b.keyTable, err)
+		}
+	}
+	for _, ref := range forgotten {
+		if err := s.removeKey(root, ref); err != nil {
+			b.failed[ref.Domain] = err
+		}
+	}
+	return signer.Partial(b.failed, len(keys))
+}
+
+// release takes the entries of the keys that nothing uses out of our block.
+func (b *batch) release(keys []dkim.Ref) (released []dkim.Ref, entries bool) {
+	usedNames, foreignPaths := b.uses()
+	for _, ref := range keys {
+		what := fmt.Sprintf("forget key %.8s of %s on signer %s", ref.KeyID, ref.Name, b.cfg.Name)
+		if err := ref.Check(); err != nil || len(ref.KeyID) != 64 {
+			b.failed[ref.Domain] = fault.Lasting(what, errors.Join(err, errors.New("this is no reference to a key")), "")
+			continue
+		}
+		path := b.keyPath(ref)
+		before := b.marker[ref.Domain]
+		inUse := foreignPaths[path] || before != nil && before.Path == path
+		var mine []string
+		for _, name := range b.own[ref.Domain] {
+			if e, _ := parseKeyEntry(b.keyTab.ours[name]); e.path == path {
+				mine, inUse = append(mine, name), inUse || usedNames[name]
+			}
+		}
+		if inUse {
+			b.failed[ref.Domain] = fault.Refuse("key-in-use", what+": tables of the signer use it", "activate the other selector first")
+			continue
+		}
+		for _, name := range mine {
+			entries = true
+			b.keyTab.set(name, "")
+		}
+		released = append(released, ref)
+	}
+	return released, entries
+}
+
+// uses returns the KeyTable names that the SigningTable uses and the key files
+// that other people's KeyTable lines name.
+func (b *batch) uses() (names, paths map[string]bool) {
+	names, paths = map[string]bool{}, map[string]bool{}
+	for _, name := range b.signTab.ours {
+		names[name] = true
+	}
+	for name := range b.foreign.uses {
+		names[name] = true
+	}
+	for _, value := range records(b.keyTab.foreign, false) {
+		if e, ok := parseKeyEntry(value); ok {
+			paths[e.path] = true
+		}
+	}
+	return names, paths
+}
+
+// removeKey removes a key file if it holds that key, and what a crash may have
+// left beside it.
+func (s *Signer) removeKey(root *os.Root, ref dkim.Ref) error {
+	name := keyFileName(ref)
+	what := "remove key file " + s.keyPath(ref)
+	if err := root.Remove(name + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return s.fileFault(what, err)
+	}
+	data, err := root.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return s.fileFault(what, err)
+	}
+	if !sameKey(data, nil, ref.KeyID) {
+		return &fault.Error{Kind: fault.Refused, Code: "foreign-key-file", What: what, Err: errors.New("it does not hold that key"), Hint: "move it away if nothing uses it"}
+	}
+	if err := root.Remove(name); err != nil {
+		return s.fileFault(what, err)
+	}
+	return nil
+}

@@ -1,0 +1,227 @@
+package opendkim
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
+)
+
+// newSigner returns the adapter for a test daemon; edit changes its configuration.
+func newSigner(t testing.TB, d *signertest.OpenDKIM, edit func(*Config)) *Signer {
+	t.Helper()
+	cfg := Config{Name: "mx1", KeyDir: d.KeyDir, KeyTable: d.KeyTable, SigningTable: d.SigningTable,
+		Reload: d.Reload(), ReloadTimeout: 2 * time.Second, Milter: d.Socket}
+	if edit != nil {
+		edit(&cfg)
+	}
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func withoutMilter(c *Config) { c.Milter = "" }
+
+// TestConformance guards I1 and I10 with the real daemon, with and without the proof.
+func TestConformance(t *testing.T) {
+	for name, edit := range map[string]func(*Config){"proved": nil, "not proved": withoutMilter} {
+		t.Run(name, func(t *testing.T) {
+			signertest.Run(t, func(t *testing.T) signertest.Subject {
+				d := signertest.StartOpenDKIM(t)
+				return signertest.Subject{Signer: newSigner(t, d, edit), SignsWith: func(t *testing.T, domain string) dkim.Ref {
+					return d.SignsWith(t, domain, signertest.Keys(t, 4)...)
+				}}
+			})
+		})
+	}
+}
+
+func write(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t testing.TB, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func activate(t testing.TB, s *Signer, keys ...dkim.SigningKey) {
+	t.Helper()
+	if err := s.Activate(t.Context(), keys); err != nil {
+		t.Fatalf("Activate: %v (%s)", err, fault.HintOf(err))
+	}
+}
+
+func wantSelectors(t testing.TB, d *signertest.OpenDKIM, domain string, want ...string) {
+	t.Helper()
+	if a := d.Mail(t, domain); a.Refused || !slices.Equal(a.Selectors(domain), want) {
+		t.Fatalf("mail of %s: %q; want the selectors %q", domain, a, want)
+	}
+}
+
+func wantCode(t testing.TB, err error, code string, words ...string) {
+	t.Helper()
+	if fault.CodeOf(err) != code {
+		t.Fatalf("error is %v with code %q; want code %q", err, fault.CodeOf(err), code)
+	}
+	wantWords(t, err, words...)
+}
+
+func wantWords(t testing.TB, err error, words ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error; want one with %q", words)
+	}
+	for _, w := range words {
+		if text := err.Error() + " / " + fault.HintOf(err); !strings.Contains(text, w) {
+			t.Errorf("error is %q; want it to hold %q", text, w)
+		}
+	}
+}
+
+// TestTakesOver: an operator's own lines for a domain sign before, and are kept
+// byte for byte, without effect, after (I1, I6).
+func TestTakesOver(t *testing.T) {
+	d := signertest.StartOpenDKIM(t)
+	k := signertest.Keys(t, 3)
+	manual := filepath.Join(d.KeyDir, "default.private")
+	writeKey(t, d, manual, k[0])
+	keyLines := "# by hand\r\ndefault._domainkey.a.example  a.example:default:" + manual + "\n\n\tother " + "b.example:default:" + manual
+	signLines := "*@A.example\tdefault._domainkey.a.example # mine\n*@b.example other\n"
+	write(t, d.KeyTable, keyLines)
+	write(t, d.SigningTable, signLines)
+	d.Restart(t)
+	s := newSigner(t, d, nil)
+	wantSelectors(t, d, "a.example", "default")
+	active, err := s.Active(t.Context(), []string{"a.example", "b.example", "c.example"})
+	if err != nil || len(active) != 2 || active["a.example"] != signertest.At("a.example", "default", k[0]).Ref() {
+		t.Fatalf("Active: %v, %v", active, err)
+	}
+
+	activate(t, s, signertest.At("a.example", "s1", k[1]))
+	wantSelectors(t, d, "a.example", "s1")
+	wantSelectors(t, d, "b.example", "default")
+	activate(t, s, signertest.At("a.example", "s2", k[2]))
+	wantSelectors(t, d, "a.example", "s2")
+	for path, lines := range map[string]string{d.KeyTable: keyLines, d.SigningTable: signLines} {
+		if got := read(t, path); !strings.HasSuffix(got, endLine+lines) {
+			t.Errorf("%s holds\n%s\nwant it to end with\n%s", path, got, lines)
+		}
+	}
+}
+
+func writeKey(t testing.TB, d *signertest.OpenDKIM, path string, key *dkim.PrivateKey) {
+	t.Helper()
+	if err := os.WriteFile(path, key.PEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(d.KeyDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := ownerOf(info); o.uid != os.Geteuid() {
+		if err := os.Chown(path, o.uid, o.gid); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestForeignLines: lines that would change their meaning are refused, nothing
+// is changed, and the other domains go on (I6).
+func TestForeignLines(t *testing.T) {
+	k := signertest.Keys(t, 3)
+	for name, test := range map[string]struct{ keys, signs string }{
+		"KeyTable entry of our name":        {keys: "s2._domainkey.a.example a.example:s2:/etc/other.private\n"},
+		"SigningTable line using our entry": {signs: "*@sub.a.example s1._domainkey.a.example\n"},
+		"the same with a signer":            {signs: "boss@a.example s2._domainkey.a.example:boss@a.example\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := signertest.StartOpenDKIM(t)
+			s := newSigner(t, d, nil)
+			activate(t, s, signertest.At("a.example", "s1", k[0]), signertest.At("b.example", "s1", k[0]))
+			write(t, d.KeyTable, read(t, d.KeyTable)+test.keys)
+			write(t, d.SigningTable, read(t, d.SigningTable)+test.signs)
+			err := s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s2", k[1]), signertest.At("b.example", "s2", k[1])})
+			wantCode(t, err, "foreign-signer-line", "a.example", "dkimbot did not write")
+			if fault.KindOf(err) != fault.Refused {
+				t.Errorf("kind is %v; want Refused", fault.KindOf(err))
+			}
+			wantSelectors(t, d, "a.example", "s1")
+			wantSelectors(t, d, "b.example", "s2")
+		})
+	}
+}
+
+// TestDuplicates pins what the adapter builds on: OpenDKIM takes the first of
+// two lines with one name, in both kinds of table.
+func TestDuplicates(t *testing.T) {
+	d := signertest.StartOpenDKIM(t)
+	k := signertest.Keys(t, 2)
+	one, two := filepath.Join(d.KeyDir, "1.private"), filepath.Join(d.KeyDir, "2.private")
+	writeKey(t, d, one, k[0])
+	writeKey(t, d, two, k[1])
+	write(t, d.KeyTable, "x a.example:first:"+one+"\nx a.example:second:"+two+"\ny a.example:third:"+two+"\n")
+	write(t, d.SigningTable, "*@a.example x\n*@a.example y\n")
+	d.Restart(t)
+	wantSelectors(t, d, "a.example", "first")
+}
+
+// TestPlainSigningTable: with "file:" the daemon asks for the bare domain.
+func TestPlainSigningTable(t *testing.T) {
+	d := signertest.StartOpenDKIM(t)
+	write(t, d.Conf, strings.Replace(read(t, d.Conf), "refile:", "file:", 1))
+	d.Restart(t)
+	s := newSigner(t, d, func(c *Config) { c.SigningTable = "file:" + c.SigningTable })
+	k := signertest.Keys(t, 2)
+	activate(t, s, signertest.At("a.example", "s1", k[0]))
+	activate(t, s, signertest.At("a.example", "s2", k[1]))
+	wantSelectors(t, d, "a.example", "s2")
+	if ref := d.SignsWith(t, "a.example", k[1]); ref.Selector != "s2" {
+		t.Errorf("signed with %+v", ref)
+	}
+}
+
+// TestMultipleSignatures: a foreign line that signs as well is noticed.
+func TestMultipleSignatures(t *testing.T) {
+	d := signertest.StartOpenDKIM(t, "MultipleSignatures yes")
+	k := signertest.Keys(t, 2)
+	manual := filepath.Join(d.KeyDir, "default.private")
+	writeKey(t, d, manual, k[0])
+	write(t, d.KeyTable, "default a.example:default:"+manual+"\n")
+	write(t, d.SigningTable, "*@a.example default\n")
+	d.Restart(t)
+	s := newSigner(t, d, nil)
+	err := s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s1", k[1])})
+	wantWords(t, err, "default", "s1", "MultipleSignatures")
+}
+
+// TestOpenConnection pins why the drain matters: a connection that was open at
+// the switch keeps the old tables, and the old key file must stay for it.
+func TestOpenConnection(t *testing.T) {
+	d := signertest.StartOpenDKIM(t)
+	s := newSigner(t, d, nil)
+	k := signertest.Keys(t, 2)
+	activate(t, s, signertest.At("a.example", "s1", k[0]))
+	open := d.Connect(t)
+	defer open.Close()
+	activate(t, s, signertest.At("a.example", "s2", k[1]))
+	if a := open.Mail("someone@a.example"); !slices.Equal(a.Selectors("a.example"), []string{"s1"}) {
+		t.Errorf("the open connection: %v; want s1", a)
+	}
+	wantSelectors(t, d, "a.example", "s2")
+}

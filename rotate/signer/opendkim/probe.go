@@ -1,0 +1,227 @@
+package opendkim
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-milter"
+	msgdkim "github.com/emersion/go-msgauth/dkim"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// verdict is what a probe message showed.
+type verdict int
+
+const (
+	proved       verdict = iota
+	otherKey             // signed, with another selector
+	unsigned             // let through without a signature of the domain
+	turnedAway           // mail of the domain is refused or deferred
+	unverifiable         // the wanted selector, but the signature does not verify
+	several              // more than one signature of the domain
+	unreachable          // the daemon could not be asked
+)
+
+// finding is a verdict with what was seen.
+type finding struct {
+	verdict
+	err error
+}
+
+// prober is one connection to the daemon. It reads the configuration that was
+// in force when it began.
+type prober struct {
+	session *milter.ClientSession
+	close   func()
+}
+
+// probeTimeout bounds each exchange with the daemon.
+const probeTimeout = 10 * time.Second
+
+func (s *Signer) dial(ctx context.Context) (*prober, error) {
+	d := &dialer{ctx: ctx}
+	c := milter.NewClientWithOptions(s.network, s.address, milter.ClientOptions{
+		Dialer: d, ReadTimeout: probeTimeout, WriteTimeout: probeTimeout,
+		ActionMask: milter.OptAddHeader | milter.OptAddRcpt | milter.OptChangeBody | milter.OptChangeFrom | milter.OptChangeHeader | milter.OptQuarantine,
+	})
+	session, err := c.Session()
+	if err != nil {
+		d.close()
+		return nil, err
+	}
+	p := &prober{session: session, close: func() { session.Close(); d.close() }}
+	if err := expect(session.Conn("localhost", milter.FamilyInet, 25, "127.0.0.1")); err != nil {
+		p.close()
+		return nil, err
+	}
+	if err := expect(session.Helo("localhost")); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// dialer keeps the connection, so that it can be closed when ctx ends.
+type dialer struct {
+	ctx  context.Context
+	conn net.Conn
+	stop func() bool
+}
+
+// Dial implements milter.Dialer.
+func (d *dialer) Dial(network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: probeTimeout}).DialContext(d.ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	d.conn, d.stop = conn, context.AfterFunc(d.ctx, func() { conn.Close() })
+	return conn, nil
+}
+
+func (d *dialer) close() {
+	if d.conn != nil {
+		d.stop()
+		d.conn.Close()
+	}
+}
+
+// actionError is an answer other than "go on".
+type actionError struct{ *milter.Action }
+
+func (e actionError) Error() string {
+	if e.SMTPCode != 0 {
+		return fmt.Sprintf("it answered %d %s", e.SMTPCode, e.SMTPText)
+	}
+	return map[milter.ActionCode]string{
+		milter.ActAccept: "it let the message through unsigned", milter.ActTempFail: "it answered 451, try again later",
+		milter.ActReject: "it rejected the message", milter.ActDiscard: "it discarded the message",
+	}[e.Code]
+}
+
+func expect(a *milter.Action, err error) error {
+	if err == nil && a.Code != milter.ActContinue {
+		return actionError{a}
+	}
+	return err
+}
+
+// header is the probe message's, in its order.
+func header(domain string) [][2]string {
+	sender := "postmaster@" + domain
+	return [][2]string{
+		{"From", sender}, {"To", sender}, {"Subject", "dkimbot probe, never delivered"},
+		{"Date", time.Now().UTC().Format(time.RFC1123Z)}, {"Message-ID", fmt.Sprintf("<dkimbot-probe.%d@%s>", time.Now().UnixNano(), domain)},
+	}
+}
+
+const probeBody = "dkimbot asks which key signs. Nobody receives this.\r\n"
+
+// probe gives the daemon one message of the domain, as a mail server on this
+// host would, and returns the DKIM-Signature fields that it would add.
+func (p *prober) probe(domain string, fields [][2]string) ([]string, error) {
+	s, sender := p.session, "postmaster@"+domain
+	// A sender that has logged in counts as one of ours, whatever InternalHosts says.
+	if err := s.Macros(milter.CodeMail, "i", "dkimbot-probe", "{auth_type}", "PLAIN", "{auth_authen}", sender, "{mail_addr}", sender); err != nil {
+		return nil, err
+	}
+	if err := expect(s.Mail(sender, nil)); err != nil {
+		return nil, err
+	}
+	if err := expect(s.Rcpt(sender, nil)); err != nil {
+		return nil, err
+	}
+	for _, f := range fields {
+		if err := expect(s.HeaderField(f[0], f[1])); err != nil {
+			return nil, err
+		}
+	}
+	if err := expect(s.HeaderEnd()); err != nil {
+		return nil, err
+	}
+	if err := expect(s.BodyChunk([]byte(probeBody))); err != nil {
+		return nil, err
+	}
+	changes, end, err := s.End()
+	if err != nil {
+		return nil, err
+	}
+	if end.Code != milter.ActContinue && end.Code != milter.ActAccept {
+		return nil, actionError{end}
+	}
+	var signatures []string
+	for _, c := range changes {
+		if (c.Code == milter.ActAddHeader || c.Code == milter.ActInsertHeader) && strings.EqualFold(c.HeaderName, "DKIM-Signature") {
+			signatures = append(signatures, c.HeaderValue)
+		}
+	}
+	return signatures, nil
+}
+
+// check probes one domain and judges the answer.
+func (p *prober) check(want dkim.SigningKey) finding {
+	fields := header(want.Domain)
+	signatures, err := p.probe(want.Domain, fields)
+	if a, ok := err.(actionError); ok {
+		if a.Code == milter.ActAccept {
+			return finding{unsigned, a}
+		}
+		return finding{turnedAway, a}
+	}
+	if err != nil {
+		return finding{unreachable, err}
+	}
+	var selectors []string
+	var mine string
+	for _, s := range signatures {
+		if strings.EqualFold(tagOf(s, "d"), want.Domain) {
+			selectors, mine = append(selectors, tagOf(s, "s")), s
+		}
+	}
+	switch {
+	case len(selectors) == 0:
+		return finding{unsigned, fmt.Errorf("it let the message through without a signature of %s", want.Domain)}
+	case len(selectors) > 1:
+		return finding{several, fmt.Errorf("it signs with the selectors %s", strings.Join(selectors, " and "))}
+	case !strings.EqualFold(selectors[0], want.Selector):
+		return finding{otherKey, fmt.Errorf("it signs with selector %s", selectors[0])}
+	}
+	if err := verify(mine, fields, want); err != nil {
+		return finding{unverifiable, fmt.Errorf("its signature with selector %s does not verify with the new key: %w", want.Selector, err)}
+	}
+	return finding{verdict: proved}
+}
+
+// tagOf returns a tag of a DKIM-Signature (RFC 6376 section 3.5), without white space.
+func tagOf(signature, name string) string {
+	for tag := range strings.SplitSeq(signature, ";") {
+		if n, v, ok := strings.Cut(tag, "="); ok && strings.TrimSpace(n) == name {
+			return strings.Join(strings.Fields(v), "")
+		}
+	}
+	return ""
+}
+
+// verify checks the signature against the public half of the key.
+func verify(signature string, fields [][2]string, want dkim.SigningKey) error {
+	var m strings.Builder
+	m.WriteString("DKIM-Signature: " + strings.TrimLeft(strings.ReplaceAll(strings.ReplaceAll(signature, "\r\n", "\n"), "\n", "\r\n"), " ") + "\r\n")
+	for _, f := range fields {
+		m.WriteString(f[0] + ": " + f[1] + "\r\n")
+	}
+	m.WriteString("\r\n" + probeBody)
+	record := dkim.NewRecord(want.Key.Public(), "").String()
+	verifications, err := msgdkim.VerifyWithOptions(strings.NewReader(m.String()), &msgdkim.VerifyOptions{
+		LookupTXT: func(string) ([]string, error) { return []string{record}, nil },
+	})
+	if err != nil {
+		return err
+	}
+	if len(verifications) != 1 {
+		return fmt.Errorf("%d signatures were found", len(verifications))
+	}
+	return verifications[0].Err
+}

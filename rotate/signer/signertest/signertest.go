@@ -1,0 +1,235 @@
+// Package signertest holds the conformance suite that every signer adapter
+// passes, and a real OpenDKIM daemon for tests.
+//
+// It is for tests only. It may import rotate/dkim and rotate/fault.
+package signertest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// Signer is what the heart asks of a signer (its ports Signer and SignerReader).
+type Signer interface {
+	Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error)
+	Activate(ctx context.Context, keys []dkim.SigningKey) error
+	Lag() time.Duration
+}
+
+// Forgetter is the heart's port of that name.
+type Forgetter interface {
+	Forget(ctx context.Context, keys []dkim.Ref) error
+}
+
+// Subject is one adapter under test, signing for nothing yet.
+type Subject struct {
+	Signer Signer
+	// SignsWith, when not nil, tells by other means than the adapter which
+	// key signs mail of the domain now; the zero Ref for none.
+	SignsWith func(t *testing.T, domain string) dkim.Ref
+}
+
+// Run checks that an adapter keeps what the ports promise. fresh is called for
+// each test.
+func Run(t *testing.T, fresh func(t *testing.T) Subject) {
+	for name, test := range map[string]func(*testing.T, Subject){
+		"nothing is active at first":          testNothing,
+		"activate, switch, replace, go back":  testRotation,
+		"a batch leaves other domains alone":  testBatch,
+		"activating twice changes nothing":    testTwice,
+		"a bad name fails alone":              testBadName,
+		"goroutines may activate at once":     testConcurrent,
+		"a cancelled context is an error":     testCancelled,
+		"forgetting spares the key in use":    testForget,
+		"the empty batch succeeds":            testEmpty,
+		"errors hold no secret and say where": testErrors,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, fresh(t)) })
+	}
+}
+
+func testNothing(t *testing.T, s Subject) {
+	s.wantActive(t, []string{"a.example", "b.example"})
+	if s.Signer.Lag() < 0 {
+		t.Errorf("Lag() = %v", s.Signer.Lag())
+	}
+}
+
+// testRotation guards I1 and I10: after Activate the new key, and only it, signs.
+func testRotation(t *testing.T, s Subject) {
+	k := Keys(t, 3)
+	for _, key := range []dkim.SigningKey{
+		At("a.example", "s1", k[0]), At("a.example", "s2", k[1]), // switch
+		At("a.example", "s1", k[2]), // a fresh key at the other selector
+		At("a.example", "s2", k[1]), // and back
+		At("a.example", "s2", k[0]), // a new key at the active selector
+	} {
+		s.activate(t, key)
+		s.wantActive(t, []string{"a.example", "absent.example"}, key)
+	}
+}
+
+func testBatch(t *testing.T, s Subject) {
+	k := Keys(t, 2)
+	var first, second []dkim.SigningKey
+	var domains []string
+	for i := range 20 {
+		d := fmt.Sprintf("d%02d.example", i)
+		domains = append(domains, d)
+		first, second = append(first, At(d, "s1", k[0])), append(second, At(d, "s2", k[1]))
+	}
+	s.activate(t, first...)
+	s.activate(t, second[:10]...)
+	s.wantActive(t, domains, append(slices.Clone(second[:10]), first[10:]...)...)
+}
+
+func testTwice(t *testing.T, s Subject) {
+	k := Keys(t, 1)
+	for range 3 {
+		s.activate(t, At("a.example", "s1", k[0]))
+		s.wantActive(t, []string{"a.example"}, At("a.example", "s1", k[0]))
+	}
+}
+
+func testBadName(t *testing.T, s Subject) {
+	k := Keys(t, 1)
+	good := At("a.example", "s1", k[0])
+	for _, bad := range []dkim.Name{
+		{Domain: "../../etc", Selector: "s1"}, {Domain: "b.example", Selector: "../s1"}, {Domain: "B.example", Selector: "s1"},
+		{Domain: "", Selector: "s1"}, {Domain: "b.example", Selector: ""}, {Domain: "b.example\nx", Selector: "s1"}, {Domain: "b.example.", Selector: "s1"},
+	} {
+		err := s.Signer.Activate(t.Context(), []dkim.SigningKey{good, {Name: bad, Key: k[0]}})
+		partial, ok := err.(interface{ FailedDomains() map[string]error })
+		if !ok {
+			t.Errorf("%q: error is %v; want one that names the failed domain", bad, err)
+			continue
+		}
+		if got := slices.Collect(maps.Keys(partial.FailedDomains())); !cmp.Equal(got, []string{bad.Domain}) {
+			t.Errorf("%q: failed domains are %q", bad, got)
+		}
+	}
+	s.wantActive(t, []string{"a.example"}, good)
+}
+
+// testConcurrent guards I8.
+func testConcurrent(t *testing.T, s Subject) {
+	k := Keys(t, 1)
+	var wg sync.WaitGroup
+	var want []dkim.SigningKey
+	var domains []string
+	for i := range 6 {
+		key := At(fmt.Sprintf("c%d.example", i), "s1", k[0])
+		want, domains = append(want, key), append(domains, key.Domain)
+		wg.Go(func() {
+			if err := s.Signer.Activate(t.Context(), []dkim.SigningKey{key}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	s.wantActive(t, domains, want...)
+}
+
+func testCancelled(t *testing.T, s Subject) {
+	k := Keys(t, 2)
+	s.activate(t, At("a.example", "s1", k[0]))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Signer.Activate(ctx, []dkim.SigningKey{At("a.example", "s2", k[1])}); err == nil {
+		t.Error("Activate succeeded with a cancelled context")
+	}
+	s.activate(t, At("a.example", "s2", k[1]))
+	s.wantActive(t, []string{"a.example"}, At("a.example", "s2", k[1]))
+}
+
+func testForget(t *testing.T, s Subject) {
+	f, ok := s.Signer.(Forgetter)
+	if !ok {
+		return
+	}
+	k := Keys(t, 2)
+	old, now := At("a.example", "s1", k[0]), At("a.example", "s2", k[1])
+	s.activate(t, old)
+	s.activate(t, now)
+	for range 2 {
+		if err := f.Forget(t.Context(), []dkim.Ref{old.Ref()}); err != nil {
+			t.Errorf("Forget: %v", err)
+		}
+		s.wantActive(t, []string{"a.example"}, now)
+	}
+}
+
+func testEmpty(t *testing.T, s Subject) {
+	if err := s.Signer.Activate(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+	s.wantActive(t, nil)
+}
+
+// testErrors guards I9.
+func testErrors(t *testing.T, s Subject) {
+	k := Keys(t, 1)
+	err := s.Signer.Activate(t.Context(), []dkim.SigningKey{At("a.example", "s1", k[0]), {Name: dkim.Name{Domain: "bad..example", Selector: "s1"}, Key: k[0]}})
+	if err == nil || !strings.Contains(err.Error(), "bad..example") {
+		t.Errorf("error is %v; want it to name the domain", err)
+	}
+	for line := range strings.Lines(string(k[0].PEM())) {
+		if line = strings.TrimSpace(line); err != nil && strings.Contains(err.Error(), line) {
+			t.Error("the error holds a part of the private key")
+		}
+	}
+}
+
+func (s Subject) activate(t *testing.T, keys ...dkim.SigningKey) {
+	t.Helper()
+	if err := s.Signer.Activate(t.Context(), keys); err != nil {
+		t.Fatalf("Activate: %v", err)
+	}
+}
+
+// wantActive compares what the adapter says about the domains, and what really
+// signs, with want.
+func (s Subject) wantActive(t *testing.T, domains []string, want ...dkim.SigningKey) {
+	t.Helper()
+	got, err := s.Signer.Active(t.Context(), domains)
+	if err != nil {
+		t.Fatalf("Active: %v", err)
+	}
+	expected := map[string]dkim.Ref{}
+	for _, k := range want {
+		expected[k.Domain] = k.Ref()
+	}
+	if d := cmp.Diff(expected, got); d != "" && len(expected)+len(got) > 0 {
+		t.Fatalf("Active (-want +got):\n%s", d)
+	}
+	if s.SignsWith == nil {
+		return
+	}
+	for _, d := range domains {
+		s.wantSigns(t, d, expected[d])
+	}
+}
+
+// wantSigns gives the signer its Lag, and no more, to sign with the key.
+func (s Subject) wantSigns(t *testing.T, domain string, want dkim.Ref) {
+	t.Helper()
+	for deadline := time.Now().Add(s.Signer.Lag()); ; time.Sleep(10 * time.Millisecond) {
+		got := s.SignsWith(t, domain)
+		if got == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s is signed with %+v; want %+v", domain, got, want)
+		}
+	}
+}
