@@ -76,8 +76,8 @@ func newPrivateKey(s crypto.Signer) (*PrivateKey, error) {
 }
 
 // ParsePrivateKey reads the first PEM block of data: PKCS#8, or PKCS#1 as
-// older versions of opendkim-genkey write it. RSA keys below 2048 bits or with a
-// public exponent other than 65537 are refused. Errors never quote the data.
+// opendkim-genkey with OpenSSL 1 writes it. RSA keys below 2048 bits or with a
+// public exponent other than 65537 are refused. Errors quote no more than the block's type.
 func ParsePrivateKey(data []byte) (*PrivateKey, error) {
 	block, _ := pem.Decode(data)
 	if block == nil {
