@@ -1,0 +1,29 @@
+// Package zonefile is a libdns provider for zones that are kept in standard
+// zone files (RFC 1035 section 5), and a small authoritative name server that
+// answers from them.
+//
+// A directory holds one file a zone, <zone>.zone or just <zone>, lower case and
+// without a final dot. The provider promises:
+//
+//   - It changes only its own records. They stand in a block between two marked
+//     lines at the end of the file; everything else stays as it is, byte for
+//     byte, but for the SOA serial, which grows with every change. A change that
+//     would have to touch a record outside the block is refused (invariant I6).
+//   - Every change is all or nothing. The new text is parsed and compared with
+//     what was wanted before it replaces the old file in one rename; mode and
+//     owner stay.
+//   - Processes that change one zone at once don't lose each other's changes.
+//   - The reload command runs after a change. If it fails, or the process is
+//     killed before it has run, the next call of SetRecords runs it again, even if it has
+//     nothing else to do (invariant I7).
+//   - Reading creates nothing (invariant I11).
+//
+// Files whose names begin with ".dkimbot-" in the directory are locks and notes
+// of reloads that are due; they may be removed while nothing runs.
+//
+// $INCLUDE is followed, relative to the including file. The SOA must stand in
+// the zone file itself. DNSSEC records are ordinary records here: signing is the
+// name server's work.
+//
+// The package may import rotate/dkim, rotate/fault, libdns and leaf modules.
+package zonefile

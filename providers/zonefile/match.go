@@ -1,0 +1,127 @@
+package zonefile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/libdns/libdns"
+	"github.com/miekg/dns"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+func toRRs(recs []libdns.Record, origin string) ([]dns.RR, error) {
+	var out []dns.RR
+	for _, rec := range recs {
+		rr, err := toRR(rec.RR(), origin)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(out, sameRecord(rr)) {
+			out = append(out, rr)
+		}
+	}
+	return out, nil
+}
+
+func owner(rr dns.RR) string { return dns.CanonicalName(rr.Header().Name) }
+
+// sameSet returns whether a record is of the same RRset: name and type.
+func sameSet(a dns.RR) func(dns.RR) bool {
+	return func(b dns.RR) bool { return a.Header().Rrtype == b.Header().Rrtype && owner(a) == owner(b) }
+}
+
+// sameRecord returns whether a record is equal, TTL included, however the
+// strings of a TXT record are cut.
+func sameRecord(a dns.RR) func(dns.RR) bool {
+	return func(b dns.RR) bool { return toLibdns(a, ".") == toLibdns(b, ".") }
+}
+
+// missing returns those of want that are not among have.
+func missing(want, have []dns.RR) []dns.RR {
+	return slices.DeleteFunc(slices.Clone(want), func(w dns.RR) bool { return slices.ContainsFunc(have, sameRecord(w)) })
+}
+
+// matchesRR tells whether rr is one that DeleteRecords means by rec: same name,
+// and same type, TTL and data unless these are left empty.
+func matchesRR(rec libdns.RR, rr dns.RR, origin string) bool {
+	have := toLibdns(rr, origin)
+	name, err := ownerName(rec.Name, origin)
+	if err != nil || name != owner(rr) {
+		return false
+	}
+	if rec.Type != "" && !strings.EqualFold(rec.Type, have.Type) || rec.TTL != 0 && rec.TTL != have.TTL {
+		return false
+	}
+	if rec.Data == "" || rec.Data == have.Data {
+		return true
+	}
+	rec.Type = have.Type
+	normal, err := toRR(rec, origin)
+	return err == nil && toLibdns(normal, origin).Data == have.Data
+}
+
+func sameTexts(a, b []dns.RR) bool {
+	x, y := texts(a), texts(b)
+	slices.Sort(x)
+	slices.Sort(y)
+	return slices.Equal(x, y)
+}
+
+// checkPlace returns an error if a wanted record would stand where no server
+// shows it, or make its set inconsistent.
+func checkPlace(d *document, own, want []dns.RR) error {
+	all := slices.Concat(d.foreign(), own)
+	for _, w := range want {
+		for _, rr := range all {
+			if err := checkPair(d, w, rr); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func checkPair(d *document, w, rr dns.RR) error {
+	what := fmt.Sprintf("%s in %s", label(w), d.parser.path)
+	wk, k := w.Header().Rrtype, rr.Header().Rrtype
+	same := owner(w) == owner(rr)
+	below := !same && dns.IsSubDomain(owner(rr), owner(w))
+	cut := k == dns.TypeNS && owner(rr) != d.parser.origin
+	switch {
+	case same && (wk == dns.TypeCNAME) != (k == dns.TypeCNAME) && !besideCNAME(wk) && !besideCNAME(k):
+		return fault.Refuse("cname", what+": a CNAME and another record can't stand at one name (RFC 1034 section 3.6.2)",
+			"put the record at the CNAME's target, or remove the CNAME")
+	case same && wk == k && w.Header().Ttl != rr.Header().Ttl:
+		return fault.Refuse("ttl", fmt.Sprintf("%s: another record of the set has TTL %d (RFC 2181 section 5.2)", what, rr.Header().Ttl),
+			"use one TTL for all records of a set")
+	case cut && (same || below) && !belongsToCut(wk, same):
+		return fault.Refuse("zone-cut", fmt.Sprintf("%s: %s is delegated to other servers", what, owner(rr)),
+			"name the child zone as zone of the domain")
+	case below && k == dns.TypeDNAME:
+		return fault.Refuse("dname", fmt.Sprintf("%s: a DNAME at %s covers it", what, owner(rr)), "put the record below the DNAME's target")
+	}
+	return nil
+}
+
+// besideCNAME tells whether the type may stand beside a CNAME (RFC 4034 sections 3 and 4).
+func besideCNAME(kind uint16) bool { return kind == dns.TypeRRSIG || kind == dns.TypeNSEC }
+
+// belongsToCut tells whether the parent zone holds records of the type at a
+// zone cut, or below it: the delegation itself and its glue.
+func belongsToCut(kind uint16, atCut bool) bool {
+	switch kind {
+	case dns.TypeA, dns.TypeAAAA:
+		return true
+	case dns.TypeNS, dns.TypeDS:
+		return atCut
+	}
+	return false
+}
+
+func foreignFault(d *document, rr dns.RR) error {
+	return fault.Refuse("foreign-record",
+		fmt.Sprintf("%s stands in %s outside dkimbot's block", label(rr), d.parser.path),
+		fmt.Sprintf("remove the record from the file, or hand it over by moving it between the lines %q and %q at the end of the file", beginMark, endMark))
+}

@@ -1,0 +1,202 @@
+package zonefile
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/libdns/libdns"
+	"github.com/miekg/dns"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// Provider keeps records in the zone files of a directory, behind the libdns
+// interfaces. All methods are safe for concurrent use, also by several
+// processes; those that change something are atomic. Errors are faults.
+// The fields must not change once the Provider is in use.
+type Provider struct {
+	Dir           string        // holds one file a zone: <zone>.zone or <zone>
+	Reload        []string      // command that makes a name server read the files again; may be empty
+	ReloadTimeout time.Duration // after which the command is killed; 30 seconds when zero
+}
+
+// The interfaces that Provider promises.
+var (
+	_ libdns.RecordGetter   = (*Provider)(nil)
+	_ libdns.RecordSetter   = (*Provider)(nil)
+	_ libdns.RecordAppender = (*Provider)(nil)
+	_ libdns.RecordDeleter  = (*Provider)(nil)
+	_ libdns.ZoneLister     = (*Provider)(nil)
+)
+
+// GetRecords returns all records of the zone, ours and others'.
+func (p *Provider) GetRecords(ctx context.Context, zone string) ([]libdns.Record, error) {
+	what := "read zone " + zone
+	if err := ctx.Err(); err != nil {
+		return nil, ioFault(what, err)
+	}
+	d, err := load(what, p.Dir, zone)
+	if err != nil {
+		return nil, err
+	}
+	return typed(slices.Concat(d.before, d.own, d.after), d.parser.origin), nil
+}
+
+// ListZones returns the zones that have a file, with their final dots. A file
+// without the suffix .zone counts if it holds the zone that it is named after.
+func (p *Provider) ListZones(ctx context.Context) ([]libdns.Zone, error) {
+	what := "list the zones in " + p.Dir
+	if err := ctx.Err(); err != nil {
+		return nil, ioFault(what, err)
+	}
+	entries, err := os.ReadDir(p.Dir)
+	if err != nil {
+		return nil, ioFault(what, err)
+	}
+	var zones []libdns.Zone
+	for _, e := range entries {
+		name, suffixed := strings.CutSuffix(e.Name(), suffix)
+		if n, err := dkim.ParseDomain(name); err != nil || n != name || hidden(e.Name()) {
+			continue
+		}
+		if _, err := findFile(p.Dir, name); err != nil {
+			continue // a directory, or a link that leads nowhere
+		}
+		if !suffixed {
+			if _, err := load(what, p.Dir, name); err != nil {
+				continue
+			}
+		}
+		zones = append(zones, libdns.Zone{Name: name + "."})
+	}
+	return zones, nil
+}
+
+// SetRecords makes recs the only records of their names and types, atomically.
+// Records of these sets outside our block must be among recs already, with the
+// same TTL; else the call is refused with code "foreign-record", since it
+// would have to change them (invariant I6). It refuses a name
+// with a CNAME ("cname") and one below a zone cut ("zone-cut"), where no server would show the record.
+func (p *Provider) SetRecords(ctx context.Context, zone string, recs []libdns.Record) ([]libdns.Record, error) {
+	return p.change(ctx, "set", zone, recs, func(d *document, want []dns.RR) (own, result []dns.RR, err error) {
+		for _, f := range d.foreign() {
+			if slices.ContainsFunc(want, sameSet(f)) && !slices.ContainsFunc(want, sameRecord(f)) {
+				return nil, nil, foreignFault(d, f)
+			}
+		}
+		own = slices.DeleteFunc(slices.Clone(d.own), func(o dns.RR) bool { return slices.ContainsFunc(want, sameSet(o)) })
+		return append(own, missing(want, d.foreign())...), want, nil
+	})
+}
+
+// AppendRecords adds recs, atomically, and returns those that were not there yet.
+func (p *Provider) AppendRecords(ctx context.Context, zone string, recs []libdns.Record) ([]libdns.Record, error) {
+	return p.change(ctx, "append", zone, recs, func(d *document, want []dns.RR) (own, result []dns.RR, err error) {
+		added := missing(want, slices.Concat(d.foreign(), d.own))
+		return slices.Concat(d.own, added), added, nil
+	})
+}
+
+// DeleteRecords removes those of our records that match recs, atomically, and
+// returns them. A match outside our block refuses the call with code "foreign-record" (invariant I6).
+func (p *Provider) DeleteRecords(ctx context.Context, zone string, recs []libdns.Record) ([]libdns.Record, error) {
+	origin := dns.CanonicalName(zone)
+	matches := func(rr dns.RR) bool {
+		return slices.ContainsFunc(recs, func(rec libdns.Record) bool { return matchesRR(rec.RR(), rr, origin) })
+	}
+	return p.change(ctx, "delete", zone, nil, func(d *document, _ []dns.RR) (own, result []dns.RR, err error) {
+		if i := slices.IndexFunc(d.foreign(), matches); i >= 0 {
+			return nil, nil, foreignFault(d, d.foreign()[i])
+		}
+		for _, o := range d.own {
+			if matches(o) {
+				result = append(result, o)
+			} else {
+				own = append(own, o)
+			}
+		}
+		return own, result, nil
+	})
+}
+
+// edit returns what our records shall be, and which the caller is to be told of.
+type edit func(d *document, recs []dns.RR) (own, result []dns.RR, err error)
+
+// change carries an edit out, under the zone's lock.
+func (p *Provider) change(ctx context.Context, verb, zone string, recs []libdns.Record, f edit) ([]libdns.Record, error) {
+	what := fmt.Sprintf("%s records of zone %s in %s", verb, zone, p.Dir)
+	name, err := dkim.ParseDomain(zone)
+	if err != nil {
+		return nil, fault.Lasting(what, err, "")
+	}
+	origin := name + "."
+	want, err := toRRs(recs, origin)
+	if err != nil {
+		return nil, fault.Lasting(what, err, "")
+	}
+	// A missing zone must not leave a lock behind.
+	if _, err := findFile(p.Dir, name); err != nil {
+		return nil, ioFault(what, err)
+	}
+	result, err := p.rewrite(ctx, what, name, want, f)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.reload(ctx, what); err != nil {
+		return nil, err
+	}
+	return typed(result, origin), nil
+}
+
+func (p *Provider) rewrite(ctx context.Context, what, zone string, want []dns.RR, f edit) ([]dns.RR, error) {
+	unlock, err := lock(ctx, filepath.Join(p.Dir, ".dkimbot-"+zone+".lock"))
+	if err != nil {
+		return nil, ioFault(what, err)
+	}
+	defer unlock()
+	d, err := load(what, p.Dir, zone)
+	if err != nil {
+		return nil, err
+	}
+	own, result, err := f(d, want)
+	if err != nil {
+		return nil, err
+	}
+	if !sameTexts(own, d.own) {
+		if err := p.write(ctx, what, zone, d, own, want); err != nil {
+			return nil, err
+		}
+	}
+	// Also without a change: an earlier process may have died before this.
+	if err := p.noteReload(zone); err != nil {
+		return nil, ioFault(what, err)
+	}
+	return result, nil
+}
+
+// write puts own in the zone's file. A crash leaves the old file or the new one.
+func (p *Provider) write(ctx context.Context, what, zone string, d *document, own, want []dns.RR) error {
+	if err := checkPlace(d, own, want); err != nil {
+		return err
+	}
+	text, err := d.rewrite(own, time.Now())
+	if err != nil {
+		return fault.Lasting(what, fmt.Errorf("%s: %w", d.parser.path, err), "correct the zone file; named-checkzone helps")
+	}
+	if err := ctx.Err(); err != nil {
+		return ioFault(what, err)
+	}
+	if err := p.beginReload(zone); err != nil {
+		return ioFault(what, err)
+	}
+	if err := store(d.parser.path, text); err != nil {
+		return ioFault(what, err)
+	}
+	return nil
+}

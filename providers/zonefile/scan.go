@@ -1,0 +1,149 @@
+package zonefile
+
+import (
+	"fmt"
+	"strings"
+)
+
+// span is a part of a text: from start up to, not including, end.
+type span struct{ start, end int }
+
+func (s span) of(text string) string { return text[s.start:s.end] }
+
+// entry is one entry of a zone file, RFC 1035 section 5.1: a directive or a
+// record, on one line or over several in parentheses.
+type entry struct {
+	line     int    // the number of its first line
+	indented bool   // begins with white space: the owner is left out
+	tokens   []span // without parentheses, white space and comments; never empty
+}
+
+// outline is the layout of a text, without what it means: its entries, and the
+// comments that fill a line outside any entry.
+type outline struct {
+	entries  []entry
+	comments []span // with the line end
+}
+
+// scan finds entries and comment lines. It knows quoting, escapes, parentheses
+// and comments, as name servers do; parentheses and quotes left open are errors.
+func scan(text string) (outline, error) {
+	var out outline
+	for i, line := 0, 1; i < len(text); {
+		if text[i] == ';' {
+			end := lineEnd(text, i)
+			out.comments = append(out.comments, span{i, end})
+			i, line = end, line+1
+			continue
+		}
+		e, end, err := scanEntry(text, i)
+		if err != nil {
+			return outline{}, fmt.Errorf("line %d: %w", line, err)
+		}
+		if e.line = line; len(e.tokens) > 0 {
+			out.entries = append(out.entries, e)
+		}
+		line += strings.Count(text[i:end], "\n")
+		i = end
+	}
+	return out, nil
+}
+
+// scanEntry reads one entry that begins at i, the start of a line, and returns
+// where the next line begins.
+func scanEntry(text string, i int) (e entry, end int, err error) {
+	e.indented = isBlank(text[i])
+	depth := 0
+	for i < len(text) {
+		switch c := text[i]; {
+		case c == '\n' || c == ';':
+			if i = lineEnd(text, i); depth == 0 {
+				return e, i, nil
+			}
+		case c == '(':
+			depth++
+			i++
+		case c == ')' && depth == 0:
+			return e, i, fmt.Errorf("a closing parenthesis without an opening one")
+		case c == ')':
+			depth--
+			i++
+		case isBlank(c):
+			i++
+		default:
+			end, err := tokenEnd(text, i)
+			if err != nil {
+				return e, i, err
+			}
+			e.tokens = append(e.tokens, span{i, end})
+			i = end
+		}
+	}
+	if depth > 0 {
+		return e, i, fmt.Errorf("an opening parenthesis without a closing one")
+	}
+	return e, i, nil
+}
+
+// tokenEnd returns where the token that begins at i ends.
+func tokenEnd(text string, i int) (int, error) {
+	quoted := text[i] == '"'
+	if quoted {
+		i++
+	}
+	for ; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '\\':
+			if i++; i == len(text) || text[i] == '\n' {
+				return i, fmt.Errorf("a backslash at the end of a line")
+			}
+		case quoted && c == '"':
+			return i + 1, nil
+		case quoted && c == '\n':
+			return i, fmt.Errorf("a quoted string without an end")
+		case !quoted && (isBlank(c) || strings.IndexByte("\n;()\"", c) >= 0):
+			return i, nil
+		}
+	}
+	if quoted {
+		return i, fmt.Errorf("a quoted string without an end")
+	}
+	return i, nil
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
+
+// lineEnd returns where the line after the one at i begins.
+func lineEnd(text string, i int) int {
+	if n := strings.IndexByte(text[i:], '\n'); n >= 0 {
+		return i + n + 1
+	}
+	return len(text)
+}
+
+// flatten writes every entry on one line, its first, with single spaces. The
+// parser of miekg/dns gets this instead of the text: it takes a line end inside
+// parentheses, and a parenthesis, for no end of a word, and so reads
+// "(41\n3600" as the number 413600.
+func flatten(text string) (string, error) {
+	o, err := scan(text)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	line := 1
+	for _, e := range o.entries {
+		for ; line < e.line; line++ {
+			b.WriteByte('\n')
+		}
+		for i, t := range e.tokens {
+			if i > 0 || e.indented {
+				b.WriteByte(' ')
+			}
+			b.WriteString(t.of(text))
+		}
+		b.WriteByte('\n')
+		line++
+	}
+	return b.String(), nil
+}
