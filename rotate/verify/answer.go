@@ -35,10 +35,15 @@ type answer struct {
 // when it is not known yet.
 func read(r reply, zone, name string) answer {
 	a := answer{reply: r}
-	if a.says = r.trouble(); a.says != "" {
+	if r.err == nil {
+		a.collect(name)
+	}
+	// The code speaks of the last name of a chain of CNAMEs (RFC 6604 section 3);
+	// BIND answers SERVFAIL when they go in circles.
+	if says := r.trouble(); says != "" && a.target == "" {
+		a.fail(says)
 		return a
 	}
-	a.collect(name)
 	switch child := referral(r.msg, zone, name); {
 	case child != "":
 		a.shows, a.zone, a.says = cut, child, "refers to the child zone "+bare(child)
