@@ -69,14 +69,19 @@ func (v value) listen() string {
 	return net.JoinHostPort(host, port)
 }
 
-// addresses reads a list of host:port.
-func (v value) addresses() []string {
+// servers reads a list of host:port; whether hosts may have names, or must be addresses.
+func (v value) servers(names bool) []string {
 	out := []string{}
 	items, _ := v.list()
 	for _, item := range items {
-		if a := item.address("53"); a != "" {
-			out = append(out, a)
+		server := item.address("53")
+		if server == "" {
+			continue
 		}
+		if _, err := netip.ParseAddrPort(server); err != nil && !names {
+			item.fail("is a name", "write the resolver's address: 192.0.2.53")
+		}
+		out = append(out, server)
 	}
 	return out
 }

@@ -61,8 +61,8 @@ type Policy struct {
 type Verify struct {
 	Mode        string        `json:"mode"`        // "authoritative", "resolvers", "both" or "none"
 	Nameservers []string      `json:"nameservers"` // host:port, instead of the zone's NS set
-	Resolvers   []string      `json:"resolvers"`   // host:port
-	Timeout     time.Duration `json:"timeout"`     // for one look-up of one name, all servers together
+	Resolvers   []string      `json:"resolvers"`   // address:port; none: those of the system
+	Timeout     time.Duration `json:"timeout"`     // how long a published record is waited for
 }
 
 // RotateDomains returns the domains as the heart takes them, in the order of the files.

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -13,10 +12,6 @@ const day = 24 * time.Hour
 
 // safeWait is how long some receivers keep a key, and mail stays in queues (I2).
 const safeWait = 7 * day
-
-// keyLife is how long a key may be used at most (M3AAWG, 2019): six months,
-// with two days' grace for months of different length.
-const keyLife = 186 * day
 
 const maxNote = 100
 
@@ -112,37 +107,5 @@ func (s *section) checkWaits(p Policy) {
 	if p.Unsafe && s.has("ttl", "drain", "settle") && p.TTL > min(p.Drain, p.Settle) {
 		line, path := s.at("ttl", "drain", "settle")
 		s.doc.warn(line, path, fmt.Sprintf("resolvers may hold a record for %s, longer than drain (%s) or settle (%s)", brief(p.TTL), brief(p.Drain), brief(p.Settle)), "mail can fail to verify; write a shorter ttl")
-	}
-}
-
-// readSchedule reads schedule and timezone, which have a meaning only together.
-func (s *section) readSchedule(p *Policy, base Policy) {
-	p.Timezone = s.text("timezone", p.Timezone)
-	written := s.text("schedule", p.Schedule)
-	p.Schedule = strings.Join(strings.Fields(written), " ")
-	zone, err := time.LoadLocation(p.Timezone)
-	if err != nil || p.Timezone == "Local" {
-		v := s.values["timezone"]
-		v.fail(fmt.Sprintf("unknown time zone %q", p.Timezone), "write a name of the IANA database: UTC, Europe/Berlin")
-		p.Timezone, zone = base.Timezone, time.UTC
-	}
-	schedule, problem, remedy := parseSchedule(p.Schedule, zone)
-	if schedule == nil {
-		v := s.values["schedule"]
-		p.Schedule = base.Schedule
-		v.fail(fmt.Sprintf("%q: %s", written, problem), remedy)
-		return
-	}
-	if !s.has("schedule", "drain", "settle", "splay") {
-		return
-	}
-	line, path := s.at("schedule", "drain", "settle", "splay")
-	switch shortest, longest := gaps(schedule); {
-	case shortest < p.Drain+p.Settle:
-		s.doc.warn(line, path, fmt.Sprintf("rotations become due every %s, but one takes drain and settle, %s: they will wait", brief(shortest), brief(p.Drain+p.Settle)), "write a schedule with more time between")
-	case p.Splay >= shortest:
-		s.doc.warn(line, path, fmt.Sprintf("a splay of %s is not shorter than the %s between rotations", brief(p.Splay), brief(shortest)), "write a shorter splay")
-	case longest > keyLife:
-		s.doc.warn(line, path, fmt.Sprintf("a key would be used for %d days; six months is the most that is advised (M3AAWG)", longest/day), `rotate more often: "0 4 1 */3 *" is quarterly`)
 	}
 }

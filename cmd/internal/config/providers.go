@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
@@ -16,6 +17,11 @@ type Provider struct {
 	Route53    *Route53    `json:"route53,omitempty"`
 	Cloudflare *Cloudflare `json:"cloudflare,omitempty"`
 	Zonefile   *Zonefile   `json:"zonefile,omitempty"`
+
+	// Limits of the account; 0 is the driver's default.
+	Timeout  time.Duration `json:"timeout"`  // of one call
+	Rate     float64       `json:"rate"`     // calls a second
+	Parallel int           `json:"parallel"` // calls at a time
 }
 
 // RFC2136 is a name server that takes dynamic updates signed with TSIG (RFC 8945).
@@ -38,15 +44,15 @@ type Route53 struct {
 
 // Cloudflare is a Cloudflare account.
 type Cloudflare struct {
-	APIToken  Secret `json:"api_token"`  // may edit DNS records
-	ZoneToken Secret `json:"zone_token"` // optional: may list zones, when the other may not
+	APIToken Secret `json:"api_token"` // may read zones and edit DNS records
 }
 
 // Zonefile is a directory of standard zone files.
 type Zonefile struct {
-	Dir    string   `json:"dir"`
-	Listen string   `json:"listen"` // host:port to answer on; "": nowhere
-	Reload []string `json:"reload"` // command to run after a change; nil: none
+	Dir           string        `json:"dir"`
+	Listen        string        `json:"listen"`         // host:port to answer on; "": nowhere
+	Reload        []string      `json:"reload"`         // command to run after a change; nil: none
+	ReloadTimeout time.Duration `json:"reload_timeout"` // 0: the driver's default
 }
 
 func (b *builder) readProvider(name string, s *section) Provider {
@@ -57,13 +63,16 @@ func (b *builder) readProvider(name string, s *section) Provider {
 	}
 	p.Driver, ok = v.text()
 	b.providerVerify[name] = readVerify(s.sub("verify"))
+	p.Timeout = s.duration("timeout", 0, time.Millisecond)
+	p.Rate = s.number("rate", 1e-3, 1e6)
+	p.Parallel = int(s.number("parallel", 1, 1e3))
 	switch p.Driver {
 	case "rfc2136":
 		p.RFC2136 = readRFC2136(s)
 	case "route53":
 		p.Route53 = readRoute53(s)
 	case "cloudflare":
-		p.Cloudflare = &Cloudflare{APIToken: s.needSecret("api_token", ""), ZoneToken: s.secret("zone_token", "")}
+		p.Cloudflare = &Cloudflare{APIToken: s.needSecret("api_token", "")}
 	case "zonefile":
 		p.Zonefile = b.readZonefile(s)
 	default:
@@ -133,7 +142,10 @@ func readRoute53(s *section) *Route53 {
 }
 
 func (b *builder) readZonefile(s *section) *Zonefile {
-	p := &Zonefile{Dir: s.needFile("dir", "write the directory that holds the zone files")}
+	p := &Zonefile{
+		Dir:           s.needFile("dir", "write the directory that holds the zone files"),
+		ReloadTimeout: s.duration("reload_timeout", 0, time.Millisecond),
+	}
 	if v, ok := s.take("listen"); ok {
 		p.Listen = v.listen()
 		b.claim(v, "address", p.Listen)

@@ -83,6 +83,20 @@ func (s *section) boolean(key string, def bool) bool {
 	return strings.EqualFold(n.Value, "true")
 }
 
+// number returns the number at key, which must be in the range, or 0.
+func (s *section) number(key string, least, most float64) float64 {
+	v, ok := s.take(key)
+	if !ok {
+		return 0
+	}
+	f, err := strconv.ParseFloat(v.target().Value, 64)
+	if tag := v.target().Tag; err != nil || tag != "!!int" && tag != "!!float" || f < least || f > most {
+		v.fail("is not a number that makes sense here", fmt.Sprintf("write a number from %g to %.0f, without quotes", least, most))
+		return 0
+	}
+	return f
+}
+
 // brief writes d as people do: 168h, not 168h0m0s.
 func brief(d time.Duration) string {
 	s := d.String()

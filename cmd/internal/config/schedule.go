@@ -1,40 +1,57 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"time"
 	_ "time/tzdata" // a schedule's time zone must be known on machines without zoneinfo
 
-	"github.com/robfig/cron/v3"
+	"github.com/dkimbot/dkimbot/rotate"
 )
 
 // scheduleForm is what a schedule should look like.
 const scheduleForm = `write minute, hour, day, month, weekday: "0 4 1 * *" is four o'clock on the first of each month`
 
-// parseSchedule reads a cron expression of five fields, or a word such as
-// @monthly, in the zone. When the schedule is nil, the words say why.
-func parseSchedule(expr string, zone *time.Location) (s *cron.SpecSchedule, problem, remedy string) {
-	fields := strings.Fields(expr)
-	switch {
-	case len(fields) > 0 && (strings.HasPrefix(fields[0], "TZ=") || strings.HasPrefix(fields[0], "CRON_TZ=")):
-		// On its own such a prefix makes the parser panic.
-		return nil, "a time zone stands in the expression", "write it at the key timezone instead"
-	case len(fields) > 0 && strings.HasPrefix(fields[0], "@every"):
-		return nil, "@every has no fixed times", scheduleForm
+// readSchedule reads schedule and timezone, which have a meaning only together.
+// What is wrong is reported and left as base has it.
+func (s *section) readSchedule(p *Policy, base Policy) {
+	p.Timezone = s.text("timezone", p.Timezone)
+	if _, err := time.LoadLocation(p.Timezone); err != nil || p.Timezone == "Local" {
+		v := s.values["timezone"]
+		v.fail(fmt.Sprintf("unknown time zone %q", p.Timezone), "write a name of the IANA database: UTC, Europe/Berlin")
+		p.Timezone = base.Timezone
 	}
-	parsed, err := cron.ParseStandard(strings.Join(fields, " "))
-	if err != nil {
-		return nil, "it is not a cron expression: " + err.Error(), scheduleForm
+	p.Schedule = strings.Join(strings.Fields(s.text("schedule", p.Schedule)), " ")
+	if strings.HasPrefix(p.Schedule, "@every") {
+		v := s.values["schedule"]
+		v.fail("@every has no fixed times", scheduleForm)
+		p.Schedule = base.Schedule
 	}
-	s, ok := parsed.(*cron.SpecSchedule)
-	if !ok {
-		return nil, "it has no fixed times", scheduleForm
+	if err := p.CheckSchedule(); err != nil {
+		v := s.values["schedule"]
+		v.fail(err.Error(), scheduleForm)
+		p.Schedule = base.Schedule
 	}
-	s.Location = zone
-	if s.Next(sampleStart).IsZero() {
-		return nil, "no such date ever comes", "correct day and month: not every month has a 29th, 30th or 31st"
+	if s.has("schedule", "drain", "settle", "splay") {
+		s.checkPace(*p)
 	}
-	return s, "", ""
+}
+
+// keyLife is how long a key may be used at most (M3AAWG, 2019): six months,
+// with two days' grace for months of different length.
+const keyLife = 186 * day
+
+// checkPace warns about schedules that are too fast for the waits, or too slow.
+func (s *section) checkPace(p Policy) {
+	line, path := s.at("schedule", "drain", "settle", "splay")
+	switch shortest, longest := gaps(p.Policy); {
+	case shortest < p.Drain+p.Settle:
+		s.doc.warn(line, path, fmt.Sprintf("rotations become due every %s, but one takes drain and settle, %s: they will wait", brief(shortest), brief(p.Drain+p.Settle)), "write a schedule with more time between")
+	case p.Splay >= shortest:
+		s.doc.warn(line, path, fmt.Sprintf("a splay of %s is not shorter than the %s between rotations", brief(p.Splay), brief(shortest)), "write a shorter splay")
+	case longest > keyLife:
+		s.doc.warn(line, path, fmt.Sprintf("a key would be used for %d days; six months is the most that is advised (M3AAWG)", longest/day), `rotate more often: "0 4 1 */3 *" is quarterly`)
+	}
 }
 
 // sampleStart is a fixed moment, so that a file is right or wrong on every day alike.
@@ -43,12 +60,14 @@ var sampleStart = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
 // sampleSize covers the months of two years, and more.
 const sampleSize = 26
 
-// gaps returns the shortest and the longest time between two moments of the schedule.
-func gaps(s cron.Schedule) (shortest, longest time.Duration) {
-	last := s.Next(sampleStart)
+// gaps returns the shortest and the longest time between two moments of the
+// policy's schedule, the splay apart.
+func gaps(p rotate.Policy) (shortest, longest time.Duration) {
+	p.Splay = 0
+	last, err := p.NextDue("", sampleStart)
 	for range sampleSize {
-		next := s.Next(last)
-		if next.IsZero() {
+		var next time.Time
+		if next, err = p.NextDue("", last); err != nil {
 			break
 		}
 		d := next.Sub(last)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"path/filepath"
 	"regexp"
@@ -20,19 +21,15 @@ type Signer struct {
 // OpenDKIM is an OpenDKIM that reads its tables from files.
 type OpenDKIM struct {
 	KeyDir        string        `json:"key_dir"`
-	KeyTable      string        `json:"key_table"`
-	SigningTable  string        `json:"signing_table"`
-	Owner         string        `json:"owner"`  // "user" or "user:group" of the key files; "": whoever runs dkimbot
-	Reload        []string      `json:"reload"` // makes OpenDKIM read its tables again
+	KeyTable      string        `json:"key_table"`     // a path, with "file:" before it if the configuration says so
+	SigningTable  string        `json:"signing_table"` // the same; with "refile:" too
+	Owner         string        `json:"owner"`         // of the key files; "": that of KeyDir
+	Group         string        `json:"group"`         // the same
+	Reload        []string      `json:"reload"`        // makes OpenDKIM read its tables again
 	ReloadTimeout time.Duration `json:"reload_timeout"`
-	Lag           time.Duration `json:"lag"`
-	Milter        Milter        `json:"milter"` // asked after a switch what OpenDKIM signs with; zero: not asked
-}
-
-// Milter is the socket of a milter.
-type Milter struct {
-	Network string `json:"network,omitempty"` // "tcp" or "unix"
-	Address string `json:"address,omitempty"`
+	Lag           time.Duration `json:"lag"`    // 0: the driver's default
+	Milter        string        `json:"milter"` // "inet:host:port" or "unix:/path", asked after a switch; "": not asked
+	AllowUnsafe   bool          `json:"allow_unsafe_keys"`
 }
 
 // Exec is a command that makes a signer switch.
@@ -70,56 +67,86 @@ var ownerForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A
 func (b *builder) readOpenDKIM(s *section) *OpenDKIM {
 	o := &OpenDKIM{
 		KeyDir:        s.needFile("key_dir", "write the directory for key files, for example /etc/dkimkeys"),
-		KeyTable:      s.needFile("key_table", "write the path of opendkim.conf's KeyTable"),
-		SigningTable:  s.needFile("signing_table", "write the path of opendkim.conf's SigningTable (refile:)"),
+		KeyTable:      s.table("key_table", "write the path of opendkim.conf's KeyTable", "file:"),
+		SigningTable:  s.table("signing_table", "write the path of opendkim.conf's SigningTable", "refile:", "file:"),
 		ReloadTimeout: s.duration("reload_timeout", 30*time.Second, time.Millisecond),
-		Lag:           s.duration("lag", 5*time.Second, 0),
-		Owner:         s.text("owner", ""),
+		Lag:           s.duration("lag", 0, time.Millisecond),
+		AllowUnsafe:   s.boolean("allow_unsafe_keys", false),
 	}
 	// Two writers of one table, or two tidiers of one directory, would undo each other's work.
 	for _, claim := range []struct{ key, path string }{{"key_dir", o.KeyDir}, {"key_table", o.KeyTable}, {"signing_table", o.SigningTable}} {
 		if v, ok := s.values[claim.key]; ok {
-			b.claim(v, "path", claim.path)
+			b.claim(v, "path", claim.path[strings.IndexByte(claim.path, ':')+1:])
 		}
 	}
 	// OpenDKIM holds its tables in memory: without a reload it would go on with the old selector.
 	if v, ok := s.need("reload", `write reload: [systemctl, reload, opendkim], or ["true"] where no OpenDKIM runs`); ok {
 		o.Reload = v.command()
 	}
-	if o.Owner != "" && !ownerForm.MatchString(o.Owner) {
+	owner := s.text("owner", "")
+	if owner != "" && !ownerForm.MatchString(owner) {
 		v := s.values["owner"]
 		v.fail("is not user or user:group", "write the user that OpenDKIM runs as: opendkim")
 	}
+	o.Owner, o.Group, _ = strings.Cut(owner, ":")
 	if v, ok := s.take("milter"); ok {
 		o.Milter = v.milter()
 	}
 	return o
 }
 
-// milter reads a socket as opendkim.conf(5) writes it: inet:port@host or local:path.
-func (v value) milter() Milter {
+// table returns the path at key, made absolute behind the prefix that it may have.
+func (s *section) table(key, remedy string, prefixes ...string) string {
+	v, ok := s.need(key, remedy)
+	if !ok {
+		return ""
+	}
 	t, ok := v.text()
 	if !ok {
-		return Milter{}
+		return ""
+	}
+	kind := ""
+	for _, prefix := range prefixes {
+		if strings.HasPrefix(t, prefix) {
+			kind = prefix
+			break
+		}
+	}
+	t = strings.TrimPrefix(t, kind)
+	if before, _, ok := strings.Cut(t, ":"); ok && !strings.Contains(before, "/") {
+		v.fail(fmt.Sprintf("a table of the kind %s: can't be written", before), "use a flat file: a path, with or without "+strings.Join(prefixes, " or "))
+		return ""
+	}
+	path, _ := v.absolute(t)
+	return kind + path
+}
+
+// milter reads a socket as opendkim.conf(5) writes it, inet:port@host or
+// local:path, or as Postfix does, inet:host:port or unix:path, and returns the latter form.
+func (v value) milter() string {
+	t, ok := v.text()
+	if !ok {
+		return ""
 	}
 	kind, rest, _ := strings.Cut(t, ":")
 	switch {
 	case filepath.IsAbs(t):
-		return Milter{"unix", filepath.Clean(t)}
+		return "unix:" + filepath.Clean(t)
 	case (kind == "local" || kind == "unix") && rest != "":
 		p, _ := v.absolute(rest)
-		return Milter{"unix", p}
+		return "unix:" + p
 	case kind == "inet":
-		port, host, ok := strings.Cut(rest, "@")
-		if !ok {
-			host = "localhost"
+		if port, host, ok := strings.Cut(rest, "@"); ok {
+			rest = net.JoinHostPort(strings.Trim(host, "[]"), port)
+		} else if !strings.Contains(rest, ":") {
+			rest = "localhost:" + rest
 		}
-		if host, port, err := hostPort(net.JoinHostPort(strings.Trim(host, "[]"), port), ""); err == nil {
-			return Milter{"tcp", net.JoinHostPort(host, port)}
+		if host, port, err := hostPort(rest, ""); err == nil {
+			return "inet:" + net.JoinHostPort(host, port)
 		}
 	}
 	v.fail("is not a milter's socket", "write it as Socket stands in opendkim.conf: inet:8891@localhost or local:/run/opendkim/opendkim.sock")
-	return Milter{}
+	return ""
 }
 
 func readExec(s *section) *Exec {

@@ -1,0 +1,56 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Whatever stands in the file, Load returns, and what is wrong has a place, a
+// problem on one line and a remedy.
+func FuzzLoad(f *testing.F) {
+	files, err := filepath.Glob("testdata/*/*.yaml")
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no seeds: %v", err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	path := filepath.Join(f.TempDir(), "dkimbot.yaml")
+	env := environment{func(string) (string, bool) { return "", false }, true}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		// No file outside may be waited for or read: paths that lead away are not the point here.
+		if strings.Contains(string(data), "/dev") || strings.Contains(string(data), "/proc") {
+			return
+		}
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := load(path, env)
+		if (c == nil) == (err == nil) {
+			t.Fatalf("got %v and %v", c, err)
+		}
+		if err == nil {
+			if c.Digest() == "" || len(c.RotateDomains()) != len(c.Domains) {
+				t.Error("not whole")
+			}
+			return
+		}
+		var errs Errors
+		if !errors.As(err, &errs) || len(errs) == 0 {
+			t.Fatalf("got a %T: %v", err, err)
+		}
+		lines := strings.Count(string(data), "\n") + 2
+		for _, e := range errs {
+			if e.File == "" || e.Line < 1 || e.Line > lines || e.Problem == "" || e.Remedy == "" {
+				t.Errorf("not complete (of %d lines): %+v", lines, e)
+			}
+		}
+	})
+}

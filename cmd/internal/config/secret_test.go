@@ -1,0 +1,99 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// A secret does not show itself, however it is printed, and not inside other things (I9).
+func TestSecretHides(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "token", 0o600, "hunter2")
+	env := environment{func(string) (string, bool) { return "hunter2", true }, true}
+	all := []Secret{{}, fileSecret("token"), env.secret("TOKEN"), {"the configuration file", func() (string, error) { return "hunter2", nil }}}
+	for _, s := range all {
+		holder := struct{ S, private Secret }{s, s}
+		var log bytes.Buffer
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "secret", s, "holder", holder)
+		slog.New(slog.NewTextHandler(&log, nil)).Info("x", "secret", s, "holder", holder)
+		asJSON, err := json.Marshal(holder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asYAML, err := yaml.Marshal(map[string]any{"s": s.String()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%T"} {
+			noSecret(t, fmt.Sprintf(verb, s)+fmt.Sprintf(verb, &s)+fmt.Sprintf(verb, holder))
+		}
+		noSecret(t, log.String()+string(asJSON)+string(asYAML)+s.GoString())
+		if bytes.Contains([]byte(fmt.Sprintf("%x", s)), []byte("68756e74657232")) {
+			t.Error("shows itself in hex")
+		}
+	}
+	if all[0].IsSet() || !all[1].IsSet() {
+		t.Error("IsSet is wrong")
+	}
+	if _, err := all[0].Read(); err == nil {
+		t.Error("the zero secret can be read")
+	}
+}
+
+// A secret's file is read anew each time: Vault's secret ids are rotated while
+// the daemon runs. And each time it is looked at who else can read it.
+func TestSecretIsReadAnew(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "token", 0o640, "one\r\n\n")
+	s := fileSecret("token")
+	for _, want := range []string{"one", "two"} {
+		if got, err := s.Read(); err != nil || got != want {
+			t.Errorf("got %q, %v; want %q", got, err, want)
+		}
+		write(t, "token", 0o600, "two")
+	}
+	write(t, "token", 0o604, "two")
+	if got, err := s.Read(); err == nil || got != "" || fault.HintOf(err) == "" || fault.KindOf(err) != fault.Permanent {
+		t.Errorf("got %q, %v; want a lasting fault with a hint", got, err)
+	}
+}
+
+// A relative secret file is taken from $CREDENTIALS_DIRECTORY when it is there,
+// else from beside the configuration.
+func TestCredentialsDirectory(t *testing.T) {
+	creds := t.TempDir()
+	write(t, filepath.Join(creds, "token"), 0o400, "from systemd")
+	yaml := "keystore: { driver: vault, address: 'https://v', auth: { method: approle, role_id_file: token, secret_id_file: beside } }\n"
+	t.Chdir(t.TempDir())
+	write(t, "token", 0o600, "beside")
+	write(t, "beside", 0o600, "beside")
+	write(t, "dkimbot.yaml", 0o600, yaml)
+	for dir, want := range map[string]string{creds: "from systemd", "": "beside", filepath.Join(creds, "none"): "beside"} {
+		c, err := load("dkimbot.yaml", environment{func(k string) (string, bool) {
+			if k == "CREDENTIALS_DIRECTORY" {
+				return dir, dir != ""
+			}
+			return "", false
+		}, true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		role, err1 := c.Keystore.Vault.Auth.RoleID.Read()
+		id, err2 := c.Keystore.Vault.Auth.SecretID.Read()
+		if role != want || id != "beside" || err1 != nil || err2 != nil {
+			t.Errorf("with %q: got %q and %q, %v, %v; want %q", dir, role, id, err1, err2, want)
+		}
+	}
+	if _, err := os.Stat("token"); err != nil {
+		t.Fatal(err)
+	}
+}
