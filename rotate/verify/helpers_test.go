@@ -70,7 +70,7 @@ func resolve(zones map[string]string, m *dns.Msg) *dns.Msg {
 			return out
 		}
 		out.Rcode, out.Answer, out.Ns = in.Rcode, append(out.Answer, in.Answer...), in.Ns
-		next := name
+		next, found := name, false
 		for range in.Answer {
 			for _, rr := range in.Answer {
 				if c, ok := rr.(*dns.CNAME); ok && dns.CanonicalName(c.Hdr.Name) == next {
@@ -78,7 +78,10 @@ func resolve(zones map[string]string, m *dns.Msg) *dns.Msg {
 				}
 			}
 		}
-		if dns.IsSubDomain(zone, next) {
+		for _, rr := range in.Answer {
+			found = found || dns.CanonicalName(rr.Header().Name) == next
+		}
+		if next == name || found {
 			return out
 		}
 		name = next
