@@ -1,0 +1,83 @@
+package providers
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// failure is what a driver knows about an attempt that did not succeed. Publish
+// makes a fault of it.
+type failure struct {
+	kind  fault.Kind
+	code  string        // as in fault.Error
+	hint  string        // as in fault.Error
+	after time.Duration // the service asks to be left alone for so long
+	err   error
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+func transient(err error, hint string) *failure {
+	return &failure{kind: fault.Transient, err: err, hint: hint}
+}
+
+func permanent(err error, hint string) *failure {
+	return &failure{kind: fault.Permanent, err: err, hint: hint}
+}
+
+func refused(code string, err error, hint string) *failure {
+	return &failure{kind: fault.Refused, code: code, err: err, hint: hint}
+}
+
+// failureOf finds what a driver knows in err's chain. Of an error that no driver
+// has an opinion about, trying again is worth it: every attempt is idempotent.
+func failureOf(err error) *failure {
+	var f *failure
+	if errors.As(err, &f) {
+		return f
+	}
+	var told *fault.Error // the zonefile module speaks of faults itself
+	if errors.As(err, &told) {
+		return &failure{kind: told.Kind, code: told.Code, hint: told.Hint, err: err}
+	}
+	return transient(err, "")
+}
+
+// fault says what happened to rec in words that an operator can act upon.
+func (p *Provider) fault(rec dkim.TXT, err error) error {
+	f := failureOf(err)
+	hint := f.hint
+	if hint == "" && f.kind == fault.Transient {
+		hint = "trying again later can help; if it does not, see what the provider says about its health"
+	}
+	return &fault.Error{
+		Kind: f.kind,
+		Code: f.code,
+		What: fmt.Sprintf("publish %s in zone %s through provider %s (%s)", rec.Owner, rec.Zone, p.name, p.driver),
+		Hint: p.redact(hint),
+		Err:  p.withoutSecrets(err),
+	}
+}
+
+// withoutSecrets returns err, or if its text holds a secret, the rest of its
+// text as a new error (I9): modules and services quote what they were given.
+func (p *Provider) withoutSecrets(err error) error {
+	text := fmt.Sprint(err)
+	if clean := p.redact(text); clean != text {
+		return errors.New(clean)
+	}
+	return err
+}
+
+func (p *Provider) redact(s string) string {
+	for _, secret := range p.secrets {
+		s = strings.ReplaceAll(s, string(secret), "[secret]")
+	}
+	return s
+}
