@@ -34,13 +34,19 @@ func broken(path, attempt string, err error) error {
 	case codes.SQLITE_READONLY, codes.SQLITE_PERM, codes.SQLITE_AUTH:
 		return fault.Lasting(what, err, "allow writing to the file and its directory; the file system may be mounted read-only")
 	case codes.SQLITE_CANTOPEN:
-		return fault.Lasting(what, err, "the file and its directory must be there and allow reading and writing")
+		return fault.Lasting(what, err, "the file and its directory must be there and allow writing; the file system may be mounted read-only")
 	case codes.SQLITE_CORRUPT, codes.SQLITE_NOTADB:
 		return damaged(path, attempt, err)
 	case codes.SQLITE_INTERRUPT:
 		return fault.Temporary(what, err, "")
 	}
 	return fault.Lasting(what, err, "")
+}
+
+// unready reports that a reader which may not write found the log's index not yet made.
+func unready(err error) bool {
+	var e *driver.Error
+	return errors.As(err, &e) && (e.Code() == codes.SQLITE_READONLY_RECOVERY || e.Code() == codes.SQLITE_READONLY_CANTINIT)
 }
 
 // damaged reports a database that can't be relied upon (I12).

@@ -64,7 +64,9 @@ func raw(t testing.TB, path string) *sql.DB {
 // fill stores many domains quickly, one due every second from start on.
 func fill(t testing.TB, path string, domains int) {
 	t.Helper()
-	tx, err := raw(t, path).Begin()
+	db := raw(t, path)
+	defer db.Close()
+	tx, err := db.Begin()
 	if err != nil {
 		t.Fatal(err)
 	}

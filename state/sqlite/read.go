@@ -18,6 +18,8 @@ import (
 // whether what was read with it can be relied upon.
 type source interface {
 	handle(ctx context.Context) (db *sql.DB, steady func() bool, err error)
+	// renew makes the next handle a new one.
+	renew()
 }
 
 // reads holds the methods that read; they are the same for both kinds of handle.
@@ -30,8 +32,12 @@ type reads struct {
 // Lineage implements state.Origin.
 func (r *reads) Lineage() string { return r.lineage }
 
-// maxTries bounds how often a read starts over because the file changed under it.
-const maxTries = 5
+// A read starts over when the file changed under it, or when a writer that just
+// started has yet to make the log's index.
+const (
+	maxTries = 100
+	tryAgain = 10 * time.Millisecond
+)
 
 // read runs ask until its answer can be relied upon. ask must start from nothing each time.
 func (r *reads) read(ctx context.Context, attempt string, ask func(*sql.DB) error) error {
@@ -40,7 +46,12 @@ func (r *reads) read(ctx context.Context, attempt string, ask func(*sql.DB) erro
 		if err != nil {
 			return err
 		}
-		if err := ask(db); steady() {
+		err = ask(db)
+		switch {
+		case unready(err):
+			r.from.renew()
+			pause(ctx, tryAgain)
+		case steady():
 			return broken(r.path, attempt, err)
 		}
 	}
@@ -49,6 +60,12 @@ func (r *reads) read(ctx context.Context, attempt string, ask func(*sql.DB) erro
 
 func (r *reads) unsteady(attempt string) error {
 	return fault.Temporary(attempt+": the state database "+r.path+" changed while it was read", nil, "try again")
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	<-ctx.Done()
 }
 
 // Load implements rotate.StateReader.
@@ -82,38 +99,41 @@ func (r *reads) Load(ctx context.Context, domain string) (rotate.State, error) {
 func (r *reads) List(ctx context.Context) iter.Seq2[rotate.State, error] {
 	const attempt = "list the states"
 	return func(yield func(rotate.State, error) bool) {
-		db, steady, err := r.from.handle(ctx)
-		if err != nil {
-			yield(rotate.State{}, err)
-			return
-		}
-		more := true
-		err = rows(ctx, db, "SELECT domain, revision, body FROM domains ORDER BY domain", nil, func(row *sql.Rows) error {
-			var domain string
-			var revision int64
-			var body []byte
-			if err := row.Scan(&domain, &revision, &body); err != nil {
-				return err
+		more, begun := true, false
+		err := r.read(ctx, attempt, func(db *sql.DB) error {
+			if begun { // what was yielded can't be taken back
+				return r.unsteady(attempt)
 			}
-			st, err := state.Decode(body, domain, revision)
-			if err != nil {
-				return damaged(r.path, attempt, err)
-			}
-			if more = yield(st, nil); !more {
-				return io.EOF // ends the query; the caller has seen enough
-			}
-			return nil
+			return rows(ctx, db, "SELECT domain, revision, body FROM domains ORDER BY domain", nil, func(row *sql.Rows) error {
+				st, err := r.scanState(row, attempt)
+				if err != nil {
+					return err
+				}
+				begun = true
+				if more = yield(st, nil); !more {
+					return io.EOF // ends the query; the caller has seen enough
+				}
+				return nil
+			})
 		})
-		if !more {
-			return
-		}
-		if !steady() {
-			err = r.unsteady(attempt)
-		}
-		if err != nil {
-			yield(rotate.State{}, broken(r.path, attempt, err))
+		if more && err != nil {
+			yield(rotate.State{}, err)
 		}
 	}
+}
+
+func (r *reads) scanState(row *sql.Rows, attempt string) (rotate.State, error) {
+	var domain string
+	var revision int64
+	var body []byte
+	if err := row.Scan(&domain, &revision, &body); err != nil {
+		return rotate.State{}, err
+	}
+	st, err := state.Decode(body, domain, revision)
+	if err != nil {
+		return rotate.State{}, damaged(r.path, attempt, err)
+	}
+	return st, nil
 }
 
 // Fingerprints implements state.Lister.

@@ -18,7 +18,9 @@ import (
 // OpenReadOnly opens the state database at path for plans and status. It makes
 // no file and changes no byte, also after a crash, and reads what is committed
 // while other processes write. When nothing is at path the reader says so:
-// every domain is new, Exists is false and Lineage "".
+// every domain is new, Exists is false and Lineage "". Close the reader before the
+// same process opens the same file with Open: SQLite would share the reader's
+// inability to write.
 func OpenReadOnly(ctx context.Context, path string) (state.Reader, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -110,8 +112,25 @@ func (f *follower) handle(context.Context) (*sql.DB, func() bool, error) {
 	if err != nil {
 		return nil, nil, broken(f.path, "open", err)
 	}
+	f.retire()
 	f.now, f.dbs = seen, append(f.dbs, db)
 	return db, steady, nil
+}
+
+// renew implements source.
+func (f *follower) renew() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.retire()
+	f.now = look{}
+}
+
+// retire lets the handle in use drop its connections, and with them its locks,
+// as soon as nobody reads with it.
+func (f *follower) retire() {
+	if len(f.dbs) > 0 {
+		f.dbs[len(f.dbs)-1].SetMaxIdleConns(-1)
+	}
 }
 
 func (f *follower) close() error {

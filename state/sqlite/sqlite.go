@@ -83,6 +83,9 @@ func (s *Store) handle(context.Context) (*sql.DB, func() bool, error) {
 	return s.db, func() bool { return true }, nil
 }
 
+// renew implements source.
+func (s *Store) renew() {}
+
 // Exists implements state.Origin.
 func (s *Store) Exists() bool { return true }
 
@@ -108,6 +111,8 @@ func exists(path string) (bool, error) {
 		return false, fault.Lasting("open the state database "+path, err, "the directory must be there and allow access")
 	case !fi.Mode().IsRegular():
 		return false, fault.Lasting("open the state database "+path+": it is not a file", nil, "state.path names a file, not a directory")
+	case fi.Size() == 0: // SQLite would take it for a new one, and remove its log
+		return false, damaged(path, "open", errors.New("it is empty"))
 	}
 	return true, nil
 }
