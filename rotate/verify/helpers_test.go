@@ -1,14 +1,12 @@
 package verify_test
 
 import (
-	"context"
 	"net"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -135,12 +133,6 @@ func record(t testing.TB, alg dkim.Algorithm) (*dkim.PrivateKey, string) {
 		t.Fatal(err)
 	}
 	return k, dkim.NewRecord(k.Public(), "").String()
-}
-
-func within(t testing.TB, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	t.Cleanup(cancel)
-	return ctx
 }
 
 func keyID(t testing.TB, value string) string {

@@ -23,10 +23,10 @@ import (
 )
 
 var (
-	name    = dkim.Name{Domain: "example.test", Selector: "s1"}
-	silent  = fmt.Errorf("read: %w", context.DeadlineExceeded)
-	away    = &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}
-	anyText = "v=DKIM1; p=any"
+	name      = dkim.Name{Domain: "example.test", Selector: "s1"}
+	errSilent = fmt.Errorf("read: %w", context.DeadlineExceeded)
+	errAway   = &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}
+	anyText   = "v=DKIM1; p=any"
 )
 
 // says builds an answer of server at addr: records, nothing or an error.
@@ -53,22 +53,22 @@ func TestAgree(t *testing.T) {
 		ok      bool
 	}{
 		"IPv6 has no route": {[]answer{
-			says("ns1", "192.0.2.1", anyText), says("ns1", "2001:db8::1", away),
-			says("ns2", "192.0.2.2", anyText), says("ns2", "2001:db8::2", away)},
+			says("ns1", "192.0.2.1", anyText), says("ns1", "2001:db8::1", errAway),
+			says("ns2", "192.0.2.2", anyText), says("ns2", "2001:db8::2", errAway)},
 			[]string{"ns1 (2001:db8::1): can't be reached from here (no route); left out, as nothing answers over IPv6",
 				"ns2 (2001:db8::2): can't be reached from here (no route); left out, as nothing answers over IPv6"}, true},
 		"IPv6 swallows all": {[]answer{
-			says("ns1", "192.0.2.1", anyText), says("ns1", "2001:db8::1", silent)},
+			says("ns1", "192.0.2.1", anyText), says("ns1", "2001:db8::1", errSilent)},
 			[]string{"ns1 (2001:db8::1): did not answer; left out, as nothing answers over IPv6"}, true},
 		"IPv4 has no route": {[]answer{
-			says("ns1", "192.0.2.1", away), says("ns1", "2001:db8::1", anyText)},
+			says("ns1", "192.0.2.1", errAway), says("ns1", "2001:db8::1", anyText)},
 			[]string{"ns1 (192.0.2.1): can't be reached from here (no route); left out, as nothing answers over IPv4"}, true},
 		"one IPv6 address is down": {[]answer{
-			says("ns1", "192.0.2.1", anyText), says("ns1", "2001:db8::1", silent),
+			says("ns1", "192.0.2.1", anyText), says("ns1", "2001:db8::1", errSilent),
 			says("ns2", "192.0.2.2", anyText), says("ns2", "2001:db8::2", anyText)},
 			[]string{"ns1 (2001:db8::1): did not answer"}, false},
 		"a server with IPv6 only": {[]answer{
-			says("ns1", "192.0.2.1", anyText), says("ns2", "2001:db8::2", away)},
+			says("ns1", "192.0.2.1", anyText), says("ns2", "2001:db8::2", errAway)},
 			[]string{"ns2 (2001:db8::2): can't be reached from here (no route)"}, false},
 		"IPv6 answers SERVFAIL": {[]answer{
 			says("ns1", "192.0.2.1", anyText), failing(says("ns1", "2001:db8::1", nil), "answers SERVFAIL")},
@@ -77,7 +77,7 @@ func TestAgree(t *testing.T) {
 			says("ns1", "192.0.2.1", anyText), {reply: reply{server: "ns2", err: errors.New("has no address in DNS")}, says: "has no address in DNS"}},
 			[]string{"ns2: has no address in DNS"}, false},
 		"configured addresses are servers of their own": {[]answer{
-			says("", "192.0.2.1", anyText), says("", "2001:db8::1", silent)},
+			says("", "192.0.2.1", anyText), says("", "2001:db8::1", errSilent)},
 			[]string{"2001:db8::1: did not answer"}, false},
 		"two against one": {[]answer{
 			says("ns1", "192.0.2.1", nil), says("ns2", "192.0.2.2", anyText), says("ns3", "192.0.2.3", nil)},
@@ -118,7 +118,7 @@ func TestNoRoute(t *testing.T) {
 	}
 	v.client.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if strings.HasPrefix(addr, "[2001:db8::1]") {
-			return nil, away
+			return nil, errAway
 		}
 		return (&net.Dialer{}).DialContext(ctx, network, addr)
 	}

@@ -3,6 +3,7 @@ package verify_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	ns "github.com/dkimbot/dkimbot/providers/nameservertest"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/verify"
 )
 
@@ -94,6 +96,21 @@ func TestServersMove(t *testing.T) {
 	look(t, v, s1)
 	if p.resolver.Queries() == before {
 		t.Error("the name servers were not looked for again")
+	}
+}
+
+// A zone cut that is made between two looks is noticed at the first and followed at the second.
+func TestCutIsMade(t *testing.T) {
+	good := serve(t, txt("s1._domainkey", value))
+	p := startPair(t, good, good)
+	v := p.verifier(t)
+	look(t, v, s1)
+	p.one.Set(referring("_domainkey.example.test."))
+	p.two.Set(referring("_domainkey.example.test."))
+	for _, says := range []string{"refers to the child zone _domainkey.example.test", "none of the name servers of _domainkey.example.test"} {
+		if _, err := v.Look(t.Context(), s1); fault.KindOf(err) != fault.Transient || !strings.Contains(fmt.Sprint(err), says) {
+			t.Errorf("got %v, want %q", err, says)
+		}
 	}
 }
 

@@ -53,7 +53,7 @@ func TestModeResolvers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			want := base
 			tt.want(&want)
-			v := newVerifier(t, verify.Config{Mode: verify.Resolvers, Resolvers: tt.resolvers, Timeout: 200 * time.Millisecond})
+			v := newVerifier(t, verify.Config{Mode: verify.Resolvers, Resolvers: tt.resolvers, Timeout: time.Second})
 			if diff := cmp.Diff(want, look(t, v, dkim.Name{Domain: "example.test", Selector: tt.selector})); diff != "" {
 				t.Error(diff)
 			}
@@ -100,6 +100,11 @@ func TestModeBoth(t *testing.T) {
 	p.two.Set(serve(t, txt("s1._domainkey", value)))
 	if s := look1(have.Addr); !s.Complete || len(s.Lagging) > 0 {
 		t.Errorf("published: %+v", s)
+	}
+	p.one.Set(serve(t, "s1._domainkey CNAME k\n"+txt("k", value)))
+	p.two.Set(serve(t, "s1._domainkey CNAME k\n"+txt("k", value)))
+	if s := look1(stale(t, "s1._domainkey CNAME k\n"+txt("k", value)).Addr); !s.Complete || s.Owner != "k.example.test" {
+		t.Errorf("published behind a CNAME: %+v", s)
 	}
 	s := look1(have.Addr, old.Addr)
 	if want := []string{"resolver (" + old.Addr + `): shows "v=DKIM1; p=other"`}; s.Complete || !slices.Equal(s.Lagging, want) || !slices.Equal(s.Values, []string{value}) {

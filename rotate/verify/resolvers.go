@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -44,9 +45,8 @@ func (v *Verifier) confirm(ctx context.Context, name dkim.Name, s Sight) (Sight,
 		return Sight{}, fault.Temporary("look up "+name.String()+" at the resolvers", err, "")
 	}
 	c := sighting{Sight: s}
-	want := answer{shows: records, values: s.Values}
 	for _, a := range answers {
-		if a.shows != records || a.view() != want.view() {
+		if a.shows != records || !slices.Equal(a.values, s.Values) {
 			c.dissent = true
 			c.Lagging = append(c.Lagging, a.String()+": "+a.describe())
 		}

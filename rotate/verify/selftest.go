@@ -25,7 +25,7 @@ func SelfTest(ctx context.Context, key dkim.SigningKey, value string) error {
 	if key.Key == nil {
 		return &fault.Error{Kind: fault.Permanent, What: what, Err: errors.New("there is no key"), Hint: "look for it in the keystore"}
 	}
-	err, hint := explain(key, value)
+	hint, err := explain(key, value)
 	if err == nil {
 		err = signAndVerify(key, value)
 		hint = "compare the record in DNS with the key in the keystore"
@@ -38,20 +38,20 @@ func SelfTest(ctx context.Context, key dkim.SigningKey, value string) error {
 
 // explain finds the faults that have a name, and those that a verifier hides:
 // it treats a signature under t=y as none.
-func explain(key dkim.SigningKey, value string) (error, string) {
+func explain(key dkim.SigningKey, value string) (hint string, err error) {
 	r, err := dkim.ParseRecord(value)
 	switch {
 	case err != nil:
-		return fmt.Errorf("the record can't be used: %w", err), "find out who wrote this record; dkimbot publishes its own only where none of others stands"
+		return "find out who wrote this record, and remove it if it is not needed", fmt.Errorf("the record can't be used: %w", err)
 	case r.Revoked():
-		return errors.New("the record says that the key is revoked (empty p=)"), "publish the key anew"
+		return "publish the key anew", errors.New("the record says that the key is revoked (empty p=)")
 	case !r.Key.Equal(key.Key.Public()):
-		return fmt.Errorf("the record shows the %d-bit key %s, but the private key is %s", r.Key.Bits(), r.Key.ID()[:12], key.Key.ID()[:12]),
-			"find out whether someone else changed the record or the keystore"
+		return "find out whether someone else changed the record or the keystore",
+			fmt.Errorf("the record shows the %d-bit key %s, but the private key is %s", r.Key.Bits(), r.Key.ID()[:12], key.Key.ID()[:12])
 	case r.Testing():
-		return errors.New("the record carries the testing flag t=y: verifiers treat the mail as unsigned"), "remove the flag from the record"
+		return "remove the flag from the record", errors.New("the record carries the testing flag t=y: verifiers treat the mail as unsigned")
 	}
-	return nil, ""
+	return "", nil
 }
 
 // message has what canonicalization must cope with: folding, runs of spaces,

@@ -34,7 +34,7 @@ type Config struct {
 	Zone        string   // the zone that must hold the names; found by SOA when empty
 	Port        int      // where name servers listen that have no port of their own; 53 when 0
 
-	Timeout  time.Duration    // for one exchange over UDP or TCP; 2 s when 0
+	Timeout  time.Duration    // for one exchange over UDP, and again for one over TCP; 2 s when 0
 	Remember time.Duration    // how long zones and server addresses are kept; 5 minutes when 0
 	Parallel int              // exchanges under way at the same time; 256 when 0
 	Now      func() time.Time // the clock of what is kept; time.Now when nil
