@@ -134,6 +134,11 @@ func (b *builder) include(s *section) {
 			at[i].fail(fmt.Sprintf("there is no file %s", full), "correct the name, or write a pattern such as domains.d/*.yaml if it may be missing")
 		}
 		for _, file := range files {
+			// Opening a pipe that nobody writes to would hang.
+			if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+				at[i].fail(file+" is not a regular file", "remove it, or write a pattern that leaves it out: domains.d/*.yaml")
+				continue
+			}
 			b.includeFile(s.doc, pattern, file)
 		}
 	}
