@@ -59,6 +59,9 @@ func (z *zone) answer(r *dns.Msg, q dns.Question) {
 		}
 		if found := pick(sets, q.Qtype); len(found) > 0 {
 			r.Answer = append(r.Answer, renamed(found, asked)...)
+			if q.Qtype == dns.TypeNS {
+				z.glue(r, found)
+			}
 			return
 		}
 		cname := sets[dns.TypeCNAME]
@@ -126,10 +129,15 @@ func (z *zone) cut(name string, kind uint16) []dns.RR {
 	return found
 }
 
-// refer points to the servers of a child zone, with the addresses that are known here.
+// refer points to the servers of a child zone.
 func (z *zone) refer(r *dns.Msg, ns []dns.RR) {
 	r.Authoritative = len(r.Answer) > 0 // a CNAME of ours led here
 	r.Ns = append(r.Ns, ns...)
+	z.glue(r, ns)
+}
+
+// glue adds the addresses of the name servers that the zone file holds.
+func (z *zone) glue(r *dns.Msg, ns []dns.RR) {
 	for _, rr := range ns {
 		host := dns.CanonicalName(rr.(*dns.NS).Ns)
 		r.Extra = append(r.Extra, z.names[host][dns.TypeA]...)

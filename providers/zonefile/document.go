@@ -47,24 +47,37 @@ func parseDocument(origin, path, text string) (*document, error) {
 	if d.block, err = findBlock(text, d.outline); err != nil {
 		return nil, err
 	}
-	// Zone files are read from top to bottom, so what a beginning of the text
-	// holds is the beginning of what all of it holds.
-	before, err := d.parser.parse(text[:d.block.start])
+	before, err := d.count(all, d.block.start)
 	if err != nil {
 		return nil, err
 	}
-	through, err := d.parser.parse(text[:d.block.end])
+	through, err := d.count(all, d.block.end)
 	if err != nil {
 		return nil, err
 	}
-	if len(before) > len(through) || len(through) > len(all) {
-		return nil, errors.New("the marked block does not stand on its own")
+	if before > through || through > len(all) {
+		return nil, errors.New("an included file has just changed; try again")
 	}
-	d.before, d.own, d.after = all[:len(before)], all[len(before):len(through)], all[len(through):]
+	d.before, d.own, d.after = all[:before], all[before:through], all[through:]
 	if slices.Contains(d.own, dns.RR(soa)) {
 		return nil, errors.New("the SOA record stands inside the marked block; move it out")
 	}
 	return d, nil
+}
+
+// count returns how many of all records the text up to end holds. Zone files
+// are read from top to bottom: what a beginning of the text holds is the
+// beginning of what all of it holds.
+func (d *document) count(all []dns.RR, end int) (int, error) {
+	entries := d.outline.entries
+	if len(entries) == 0 || entries[len(entries)-1].tokens[0].start < end {
+		return len(all), nil
+	}
+	rrs, err := d.parser.parse(d.text[:end])
+	if err != nil {
+		return 0, err
+	}
+	return len(rrs), nil
 }
 
 // findBlock returns where the block stands.

@@ -1,6 +1,10 @@
 package zonefile
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,15 +35,15 @@ var layouts = map[string]string{
 	"glued":              "@ 3600 SOA ns hm(§41)3600 600 86400 60\n",
 	"zero padded":        "@ 3600 SOA ns hm §0000000041 3600 600 86400 60\n",
 	"class before TTL":   "@ IN 1W2D SOA ns hm §41 1H 10M 1D 1M\n",
-	"no TTL at all":      "@ SOA ns hm §41 3600 600 86400 60\n@ NS ns\n",
+	"no TTL at all":      "@ SOA ns hm §41 3600 600 86400 60\n@ NS ns.example.net.\n",
 	"names that mislead": "$ORIGIN com.\n$TTL 60\nexample in soa soa 41 §41 3600 600 86400 60\n",
-	"owner left out":     "$TTL 60\n@ NS ns\n\t\tSOA ns hm §41 3600 600 86400 60\n",
+	"owner left out":     "$TTL 60\n@ NS ns.example.net.\n\t\tSOA ns hm §41 3600 600 86400 60\n",
 	"many parentheses":   "$TTL 60\n@ (IN) (SOA (ns) hm) (§41) 3600 600 86400 60\n",
-	"not the first":      "$TTL 60\nsoa TXT \"SOA a b 41\" ; @ SOA x y 41\n@ NS ns\n@ SOA ns hm §41 3600 600 86400 60\nwww A 192.0.2.1\n",
+	"not the first":      "$TTL 60\nsoa TXT \"SOA a b 41\" ; @ SOA x y 41\n@ NS ns.example.net.\n@ SOA ns hm §41 3600 600 86400 60\nwww A 192.0.2.1\n",
 	"quotes and escapes": "$TTL 60\nt\\;x TXT \"; (\" a\\\"b \"\\\"(\"\n@ SOA ns h\\.m §41 3600 600 86400 60\n",
 	"carriage returns":   "$TTL 60\r\n@ SOA ns hm (\r\n §41 ; serial\r\n 3600 600 86400 60 )\r\n",
 	"comment at the end": "$TTL 60\n@ SOA ns hm §41 3600 600 86400 60 ; §\n; the end",
-	"lower case":         "$ttl 60\n@ in soa ns hm §41 3600 600 86400 60\n",
+	"lower case":         "$TTL 60\n@ in soa ns hm §41 3600 600 86400 60\n",
 }
 
 // The serial is found in every layout, and every other byte stays (I6).
@@ -84,12 +88,56 @@ func TestRewriteKeepsTheText(t *testing.T) {
 	}
 }
 
+// BIND reads the same from the text before and after, but for ours and the serial.
+func TestBINDReadsLayoutsAlike(t *testing.T) {
+	dump := func(t *testing.T, text string) []string {
+		path := filepath.Join(t.TempDir(), "zone")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command("named-checkzone", "-q", "-i", "none", "-k", "ignore", "-D", "-o", path+".out", "example.com", path).CombinedOutput()
+		if err != nil {
+			t.Fatalf("named-checkzone (Debian: bind9-utils): %v %s\n%s", err, out, text)
+		}
+		b, err := os.ReadFile(path + ".out")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Split(strings.TrimSpace(string(b)), "\n")
+	}
+	for name, marked := range layouts {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Replace(marked, "§", "", 1)
+			if !strings.Contains(text, "NS ns.") { // BIND wants one
+				text += "\nexample.com. 60 NS ns.example.net.\n"
+			}
+			d, err := parseDocument("example.com.", "/nowhere/zone", text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			changed, err := d.rewrite([]dns.RR{mustRR(t, testTXT)}, testDay)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before, after := dump(t, text), dump(t, changed)
+			before[0] = strings.Replace(before[0], " 41 ", " 42 ", 1)
+			ours := func(line string) bool { return strings.HasPrefix(line, "s1._domainkey.example.com.") }
+			if n := len(after); n != len(before)+1 || !slices.ContainsFunc(after, ours) {
+				t.Errorf("%d records, want one more than %d", n, len(before))
+			}
+			if diff := cmp.Diff(before, slices.DeleteFunc(after, ours)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 const soaLine = "$TTL 60\n@ SOA ns hm 41 3600 600 86400 60\n"
 
 // What can't be understood, or would change others' records, is an error (I6).
 func TestRewriteRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
-		"no SOA":             {"$TTL 60\n@ NS ns\n", "no SOA record"},
+		"no SOA":             {"$TTL 60\n@ NS ns.example.net.\n", "no SOA record"},
 		"two SOAs":           {soaLine + "sub SOA ns hm 1 1 1 1 1\n", "want one SOA record"},
 		"SOA elsewhere":      {"$TTL 60\nsub SOA ns hm 41 3600 600 86400 60\n", "want one SOA record"},
 		"SOA in RFC 3597":    {"$TTL 60\n@ TYPE6 \\# 22 00 00 00000029 00000001 00000001 00000001 00000001\n", "zone file"},

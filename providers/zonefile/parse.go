@@ -56,8 +56,9 @@ func (p *parser) parse(text string) ([]dns.RR, error) {
 		z.SetDefaultTTL(*p.ttl)
 	}
 	var rrs []dns.RR
+	buf := make([]byte, dns.MaxMsgSize)
 	for rr, ok := z.Next(); ok; rr, ok = z.Next() {
-		if err := checkRR(rr); err != nil {
+		if err := checkRR(rr, buf); err != nil {
 			return nil, err
 		}
 		rrs = append(rrs, rr)

@@ -1,6 +1,7 @@
 package zonefile
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -30,7 +31,7 @@ func toRR(rec libdns.RR, origin string) (dns.RR, error) {
 		}
 		return txt, nil
 	case "SOA":
-		return nil, fmt.Errorf("the SOA record is not changed through here")
+		return nil, errors.New("the SOA record is not changed through here")
 	default:
 		return parseRR(name, ttl, kind, rec.Data, origin)
 	}
@@ -49,7 +50,7 @@ func parseRR(name string, ttl int64, kind, data, origin string) (dns.RR, error) 
 	if err := p.Err(); err != nil {
 		return nil, fmt.Errorf("%q is no data of a %s record: %w", data, kind, err)
 	}
-	return rr, checkRR(rr)
+	return rr, checkRR(rr, make([]byte, dns.MaxMsgSize))
 }
 
 // ownerName makes the name of a libdns record absolute. Only characters that
@@ -107,12 +108,11 @@ func typed(rrs []dns.RR, origin string) []libdns.Record {
 }
 
 // checkRR returns an error unless the record can be sent: the parser lets
-// some pass that can't, and records without data.
-func checkRR(rr dns.RR) error {
+// some pass that can't, and records without data. buf is scratch space of dns.MaxMsgSize.
+func checkRR(rr dns.RR, buf []byte) error {
 	if rr.Header().Name == "" {
-		return fmt.Errorf("the first record has no name")
+		return errors.New("the first record has no name")
 	}
-	buf := make([]byte, dns.MaxMsgSize)
 	end, err := dns.PackRR(rr, buf, 0, nil, false)
 	if err != nil {
 		return fmt.Errorf("%s can't be encoded: %w", label(rr), err)

@@ -1,6 +1,7 @@
 package zonefile
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -64,7 +65,7 @@ func scanEntry(text string, i int) (e entry, end int, err error) {
 			depth++
 			i++
 		case c == ')' && depth == 0:
-			return e, i, fmt.Errorf("a closing parenthesis without an opening one")
+			return e, i, errors.New("a closing parenthesis without an opening one")
 		case c == ')':
 			depth--
 			i++
@@ -80,7 +81,7 @@ func scanEntry(text string, i int) (e entry, end int, err error) {
 		}
 	}
 	if depth > 0 {
-		return e, i, fmt.Errorf("an opening parenthesis without a closing one")
+		return e, i, errors.New("an opening parenthesis without a closing one")
 	}
 	return e, i, nil
 }
@@ -95,18 +96,18 @@ func tokenEnd(text string, i int) (int, error) {
 		switch c := text[i]; {
 		case c == '\\':
 			if i++; i == len(text) || text[i] == '\n' {
-				return i, fmt.Errorf("a backslash at the end of a line")
+				return i, errors.New("a backslash at the end of a line")
 			}
 		case quoted && c == '"':
 			return i + 1, nil
 		case quoted && c == '\n':
-			return i, fmt.Errorf("a quoted string without an end")
+			return i, errors.New("a quoted string without an end")
 		case !quoted && (isBlank(c) || strings.IndexByte("\n;()\"", c) >= 0):
 			return i, nil
 		}
 	}
 	if quoted {
-		return i, fmt.Errorf("a quoted string without an end")
+		return i, errors.New("a quoted string without an end")
 	}
 	return i, nil
 }

@@ -1,0 +1,184 @@
+package zonefile_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/libdns/libdns"
+
+	"github.com/dkimbot/dkimbot/providers/nameservertest"
+	"github.com/dkimbot/dkimbot/providers/zonefile"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// counting returns a reload command that counts its runs, fails while a file
+// named "fail" is there and hangs while one named "hang" is; and a function
+// that returns the count.
+func counting(dir string) ([]string, func() int) {
+	script := `cd "$0" && echo run >> .runs
+if [ -e hang ]; then sleep 300 & wait; fi
+if [ -e fail ]; then echo first line; echo name server is down >&2; exit 7; fi`
+	return []string{"sh", "-c", script, dir}, func() int {
+		b, _ := os.ReadFile(filepath.Join(dir, ".runs"))
+		return strings.Count(string(b), "run")
+	}
+}
+
+func setX(p *zonefile.Provider, ctx context.Context, value string) error {
+	_, err := p.SetRecords(ctx, "example.com", []libdns.Record{txt("x", value)})
+	return err
+}
+
+func TestReload(t *testing.T) {
+	p, path := newZone(t, zoneText)
+	var runs func() int
+	p.Reload, runs = counting(p.Dir)
+	flag := filepath.Join(p.Dir, "fail")
+	want := func(n int) {
+		t.Helper()
+		if runs() != n {
+			t.Errorf("the command ran %d times, want %d", runs(), n)
+		}
+	}
+	if err := setX(p, t.Context(), "1"); err != nil {
+		t.Fatal(err)
+	}
+	want(1)
+	if err := setX(p, t.Context(), "1"); err != nil {
+		t.Fatal(err)
+	}
+	want(1) // nothing changed
+
+	if err := os.WriteFile(flag, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 { // I7: a failed reload is not forgotten
+		err := setX(p, t.Context(), "2")
+		if fault.KindOf(err) != fault.Transient || fault.HintOf(err) == "" || !strings.Contains(err.Error(), "exit status 7: name server is down") {
+			t.Errorf("got %v", err)
+		}
+		want(2 + i)
+	}
+	if !strings.Contains(read(t, path), `"2"`) {
+		t.Error("the record is not in the file")
+	}
+	os.Remove(flag)
+	// Another process, another zone's change, or none: all bring it about.
+	other := &zonefile.Provider{Dir: p.Dir, Reload: p.Reload}
+	if err := setX(other, t.Context(), "2"); err != nil {
+		t.Fatal(err)
+	}
+	want(4)
+	if err := setX(p, t.Context(), "2"); err != nil {
+		t.Fatal(err)
+	}
+	want(4)
+}
+
+// I7: killed between the change of the file and the reload.
+func TestReloadAfterCrash(t *testing.T) {
+	p, _ := newZone(t, zoneText)
+	if err := setX(p, t.Context(), "1"); err != nil {
+		t.Fatal(err)
+	}
+	var runs func() int
+	p.Reload, runs = counting(p.Dir)
+	for i, left := range []string{".dkimbot-begun-example.com", ".dkimbot-reload-123"} {
+		if err := os.WriteFile(filepath.Join(p.Dir, left), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := setX(p, t.Context(), "1"); err != nil {
+				t.Fatal(err)
+			}
+			if runs() != i+1 {
+				t.Errorf("%s: the command ran %d times, want %d", left, runs(), i+1)
+			}
+		}
+	}
+}
+
+func TestReloadHangs(t *testing.T) {
+	p, _ := newZone(t, zoneText)
+	p.Reload, _ = counting(p.Dir)
+	p.ReloadTimeout = 200 * time.Millisecond
+	if err := os.WriteFile(filepath.Join(p.Dir, "hang"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	err := setX(p, t.Context(), "1")
+	if fault.KindOf(err) != fault.Transient || !strings.Contains(err.Error(), "not done after 200ms") {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("took %v", took)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	p.ReloadTimeout = 0
+	if err := setX(p, ctx, "1"); err == nil || ctx.Err() == nil {
+		t.Errorf("cancelled: got %v", err)
+	}
+}
+
+func TestReloadCommandIsMissing(t *testing.T) {
+	p, _ := newZone(t, zoneText)
+	for _, command := range []string{"no-such-command-here", "/no/such/command", "/etc/passwd"} {
+		p.Reload = []string{command}
+		if err := setX(p, t.Context(), "1"); fault.KindOf(err) != fault.Permanent || !strings.Contains(fault.HintOf(err), "reload of the provider") {
+			t.Errorf("%s: got %v", command, err)
+		}
+	}
+}
+
+// Many zones at once share a few runs of the command, and each is served by it.
+func TestReloadsAreShared(t *testing.T) {
+	p, _ := newZone(t, zoneText)
+	p.Reload = []string{"sh", "-c", `cd "$0" && echo run >> .runs && mkdir .new && cp *.zone .new && rm -rf .served && mv .new .served && sleep 0.1`, p.Dir}
+	const zones = 40
+	var group sync.WaitGroup
+	for i := range zones {
+		zone := fmt.Sprintf("z%d.example", i)
+		if err := os.WriteFile(filepath.Join(p.Dir, zone+".zone"), []byte(zoneText), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		group.Go(func() {
+			if _, err := p.SetRecords(t.Context(), zone, []libdns.Record{txt("x", zone)}); err != nil {
+				t.Error(err)
+			}
+			if served := read(t, filepath.Join(p.Dir, ".served", zone+".zone")); !strings.Contains(served, zone) {
+				t.Errorf("%s is not served after SetRecords has returned", zone)
+			}
+		})
+	}
+	group.Wait()
+	if n := strings.Count(read(t, filepath.Join(p.Dir, ".runs")), "run"); n > zones/2 {
+		t.Errorf("the command ran %d times for %d zones", n, zones)
+	}
+}
+
+// A running BIND shows the record once its reload command has run.
+func TestReloadOfBIND(t *testing.T) {
+	p, path := newZone(t, zoneText)
+	s := nameservertest.StartBIND(t, nameservertest.Zone{Name: "example.com", File: path})
+	p.Reload = []string{"kill", "-HUP", strconv.Itoa(s.PID())}
+	for i := range 3 {
+		want := fmt.Sprint("value ", i)
+		if err := setX(p, t.Context(), want); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(20 * time.Second); !cmp.Equal(s.Query(t, "x.example.com", "TXT"), []string{want}); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("BIND shows %q, want %q", s.Query(t, "x.example.com", "TXT"), want)
+			}
+		}
+	}
+}
