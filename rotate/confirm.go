@@ -10,8 +10,8 @@ import (
 // The functions of this file are the only ones that move a State on. They are
 // pure: each takes what was confirmed and when, and changes the copy that it is given.
 
-// copyState returns a deep copy of st that has an entry for both selectors.
-func copyState(st State, p Policy) State {
+// copyState returns a deep copy of st.
+func copyState(st State) State {
 	c := st
 	c.Selectors = map[string]*Selector{}
 	for name, sel := range st.Selectors {
@@ -19,11 +19,6 @@ func copyState(st State, p Policy) State {
 		s.Key, s.Next = copyKey(sel.Key), copyKey(sel.Next)
 		s.Retired, s.Tried = slices.Clone(sel.Retired), slices.Clone(sel.Tried)
 		c.Selectors[name] = &s
-	}
-	for _, name := range p.Selectors {
-		if c.Selectors[name] == nil {
-			c.Selectors[name] = &Selector{}
-		}
 	}
 	c.Signers = map[string]Confirmed{}
 	for name, signer := range st.Signers {
@@ -50,6 +45,9 @@ func (st *State) begin(i Intent, p Policy) {
 	switch {
 	case st.Phase == New:
 		st.Phase, st.Target = Bootstrapping, p.Selectors[0]
+		for _, name := range p.Selectors {
+			st.Selectors[name] = &Selector{}
+		}
 	case st.Phase == Draining && i.Kind == StoreKey:
 		st.Phase = Replacing
 	case st.Phase == Ready && i.Kind == Activate && i.Selector != st.Active:

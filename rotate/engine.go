@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
-	"sync"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -21,6 +20,7 @@ type Parts struct {
 	Publishers map[string]Publisher // by the provider's name
 	Signers    map[string]Signer    // by the signer's name
 	Clock      Clock
+	Workers    int // domains that are worked on at once; those that only wait don't count
 
 	// SelfTest signs a message with key and verifies it with a key record's value.
 	SelfTest func(ctx context.Context, key dkim.SigningKey, record string) error
@@ -38,12 +38,14 @@ type Parts struct {
 type Engine struct {
 	Parts
 	signers map[string]*batchedSigner
+	working chan struct{} // one place for each domain that may be worked on at once
 	making  chan struct{} // one place for each key that may be made at once
 }
 
 // NewEngine returns an engine that works with the parts.
 func NewEngine(parts Parts) *Engine {
-	e := &Engine{Parts: parts, signers: map[string]*batchedSigner{}, making: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	e := &Engine{Parts: parts, signers: map[string]*batchedSigner{},
+		working: make(chan struct{}, max(parts.Workers, 1)), making: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	for name, s := range parts.Signers {
 		e.signers[name] = batch(s)
 	}
@@ -73,6 +75,12 @@ const maxRounds = 12
 // there is something to wait for, a step failed, or ctx is done. A step that has
 // begun is finished or fails before Advance returns, also when ctx is done.
 func (e *Engine) Advance(ctx context.Context, want Domain) Result {
+	select {
+	case e.working <- struct{}{}:
+		defer func() { <-e.working }()
+	case <-ctx.Done():
+		return Result{Domain: want.Name, Err: ctx.Err()}
+	}
 	lease, err := e.acquire(ctx, want)
 	if err != nil {
 		return Result{Domain: want.Name, Err: err}
@@ -82,7 +90,7 @@ func (e *Engine) Advance(ctx context.Context, want Domain) Result {
 	if err != nil {
 		return Result{Domain: want.Name, Err: err}
 	}
-	r := &run{engine: e, want: want.asked(have), lease: lease, st: copyState(have, want.Policy), stored: have,
+	r := &run{engine: e, want: want.asked(have), lease: lease, st: copyState(have), stored: have,
 		fresh: map[string]*dkim.PrivateKey{}}
 	r.err = r.advance(ctx)
 	return Result{Domain: want.Name, State: r.st, Done: r.done, Plan: r.plan, Err: r.err}
@@ -222,7 +230,7 @@ func (r *run) save(ctx context.Context, events ...Event) error {
 		return err
 	}
 	r.st.Revision = revision
-	r.stored = copyState(r.st, r.want.Policy)
+	r.stored = copyState(r.st)
 	for _, e := range events {
 		if e.Outcome == "done" {
 			r.done = append(r.done, e)
@@ -251,27 +259,6 @@ func (e *Engine) make(ctx context.Context, alg dkim.Algorithm) (*dkim.PrivateKey
 	}
 	defer func() { <-e.making }()
 	return e.Generate(alg)
-}
-
-// AdvanceAll advances the domains, at most workers of them at once, and calls
-// each with every result as it comes, one call at a time.
-func (e *Engine) AdvanceAll(ctx context.Context, domains []Domain, workers int, each func(Result)) {
-	var (
-		mu     sync.Mutex
-		wg     sync.WaitGroup
-		places = make(chan struct{}, workers)
-	)
-	for _, d := range domains {
-		places <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-places }()
-			res := e.guarded(ctx, d)
-			mu.Lock()
-			defer mu.Unlock()
-			each(res)
-		})
-	}
-	wg.Wait()
 }
 
 // guarded keeps a defect met in one domain from holding up the others.

@@ -65,8 +65,12 @@ func (p *planner) bootstrap() {
 	for _, s := range p.want.Policy.Selectors {
 		p.provide(s, why)
 	}
-	first := p.want.Policy.Selectors[0]
-	p.use(first, p.usable(first), Reason{"bootstrap", "the signer starts to sign with " + first})
+	first, second := p.want.Policy.Selectors[0], p.want.Policy.Selectors[1]
+	from := p.usable(first)
+	if standby := p.usable(second); standby.After(from) {
+		from = standby // so that ready means that both selectors may be used
+	}
+	p.use(first, from, Reason{"bootstrap", "the signer starts to sign with " + first})
 	p.nextFromSteps()
 }
 
@@ -238,14 +242,24 @@ func (p *planner) use(s string, from time.Time, why Reason) {
 	key := p.have.selector(s).Key
 	if key == nil {
 		key = &Key{ID: Generated, Record: Generated}
-	} else if !key.VerifiedAt.IsZero() {
-		p.verify(s, key, Reason{"before-use", "nothing signs with a key that DNS does not show now"})
 	}
 	for _, signer := range p.want.Signers {
-		if !p.confirmed(signer, s, key.ID) {
-			p.activate(signer, s, key, from, why)
+		if p.confirmed(signer, s, key.ID) {
+			continue
 		}
+		p.verifyBeforeUse(s, key, from)
+		p.activate(signer, s, key, from, why)
 	}
+}
+
+// verifyBeforeUse plans one more look at a record that was verified some time ago.
+func (p *planner) verifyBeforeUse(s string, key *Key, from time.Time) {
+	last := len(p.plan.Steps) - 1
+	if key.VerifiedAt.IsZero() || last >= 0 && p.plan.Steps[last].Kind == Activate {
+		return // it is verified on the way here
+	}
+	p.verify(s, key, Reason{"before-use", "nothing signs with a key that DNS does not show now"})
+	p.plan.Steps[last+1].NotBefore = from
 }
 
 func (p *planner) activate(signer, s string, key *Key, from time.Time, why Reason) {
@@ -301,8 +315,8 @@ func (p *planner) align() {
 	}
 	why := Reason{"signer-strays", fmt.Sprintf("%s must sign with %s and does not, or has not confirmed it", strings.Join(stray, ", "), p.have.Active)}
 	p.plan.Reason = why
-	p.verify(p.have.Active, key, Reason{"before-use", "nothing signs with a key that DNS does not show now"})
 	for _, signer := range stray {
+		p.verifyBeforeUse(p.have.Active, key, time.Time{})
 		p.activate(signer, p.have.Active, key, time.Time{}, why)
 	}
 }
@@ -361,8 +375,8 @@ func (p *planner) nextFromSteps() {
 		if s.Kind == Drain {
 			action = "replace"
 		}
-		if s.Kind == Activate {
-			why = p.waitReason(s.Selector)
+		if s.Kind == Activate || s.Kind == Verify {
+			action, why = string(Activate), p.waitReason(s.Selector)
 		}
 		p.plan.Next = &Next{Action: action, Selector: s.Selector, At: s.NotBefore, Reason: why}
 		return

@@ -51,7 +51,6 @@ type Scheduler struct {
 	Engine  *Engine
 	Queue   Queue
 	Domains []Domain
-	Workers int // domains worked on at once
 	Log     *slog.Logger
 }
 
@@ -65,7 +64,6 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	var (
 		wg     sync.WaitGroup
 		busy   = newBusy()
-		places = make(chan struct{}, s.Workers)
 		byName = make(map[string]Domain, len(s.Domains))
 	)
 	defer wg.Wait()
@@ -83,12 +81,6 @@ func (s *Scheduler) Run(ctx context.Context) error {
 			}
 			wg.Go(func() {
 				defer busy.drop(d.Name)
-				select {
-				case places <- struct{}{}:
-				case <-ctx.Done():
-					return
-				}
-				defer func() { <-places }()
 				busy.next(s.report(s.Engine.guarded(ctx, d)))
 			})
 		}

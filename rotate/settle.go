@@ -2,6 +2,7 @@ package rotate
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -24,12 +25,12 @@ func (e *Engine) Settle(ctx context.Context, want Domain, patience Patience, wai
 		done = append(done, res.Done...)
 		res.Done = done
 		next := res.State.Next
-		if next == nil || ctx.Err() != nil || !patience.allows(res, e.Clock.Now()) {
-			return res
-		}
 		// What was asked for is one rotation: a turn that is under way, or has
 		// been begun by now, is carried on and no further one started.
 		asked = asked && res.State.Phase == Ready && len(done) == 0
+		if next == nil || ctx.Err() != nil || next.Action == "rotate" && !asked || !patience.allows(res, e.Clock.Now()) {
+			return res
+		}
 		if waiting != nil {
 			waiting(want.Name, *next)
 		}
@@ -43,8 +44,30 @@ func (p Patience) allows(res Result, now time.Time) bool {
 	if res.Err != nil && (!p.Retry || fault.KindOf(res.Err) != fault.Transient) {
 		return false
 	}
-	if next := res.State.Next; next.Action == "rotate" && next.Reason.Code == "schedule" {
-		return false // the next turn is not part of this one
-	}
 	return res.State.Next.At.Sub(now) <= p.Most
+}
+
+// SettleAll settles the domains side by side, and calls each with every result as
+// it comes, one call at a time. waiting may be nil.
+func (e *Engine) SettleAll(ctx context.Context, domains []Domain, patience Patience, waiting func(string, Next), each func(Result)) {
+	var (
+		mu sync.Mutex
+		wg sync.WaitGroup
+	)
+	tell := func(domain string, next Next) {
+		mu.Lock()
+		defer mu.Unlock()
+		if waiting != nil {
+			waiting(domain, next)
+		}
+	}
+	for _, d := range domains {
+		wg.Go(func() {
+			res := e.Settle(ctx, d, patience, tell)
+			mu.Lock()
+			defer mu.Unlock()
+			each(res)
+		})
+	}
+	wg.Wait()
 }

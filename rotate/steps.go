@@ -204,12 +204,13 @@ func (r *run) activate(ctx context.Context, s Step) error {
 			"look at the signer's tables and log; the old key stays published, so mail still verifies")
 	}
 	r.seen.Signers[s.Signer] = SignerSeen{Ref: ref}
-	before := r.st.Phase
 	r.st.activated(s.Signer, ref, r.engine.Clock.Now().Add(signer.Lag()), r.want.Signers)
-	if before != r.st.Phase {
-		r.want.Asked = false // the rotation that was asked for is under way
+	switched := r.st.Phase == Draining && r.stored.Phase == Switching
+	if err := r.confirm(ctx, s, key.ID, ""); err != nil || !switched {
+		return err
 	}
-	return r.confirm(ctx, s, key.ID, "")
+	r.want.Asked = false // the rotation that was asked for is under way
+	return r.confirm(ctx, Step{Kind: Drain, Selector: r.st.Draining}, "", "begun; until "+r.st.SwitchedAt.Add(r.want.Policy.Drain).UTC().Format(time.RFC3339))
 }
 
 // destroy makes the replaced private key unrecoverable, in the keystore and on the signers (I5).

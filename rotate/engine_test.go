@@ -1,0 +1,344 @@
+package rotate_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// checkReady asserts the end of a whole turn: ready, one record at each name that
+// matches the one key that the keystore holds there, and all signers on active.
+func (w *world) checkReady(d rotate.Domain, active string) {
+	w.t.Helper()
+	st := w.state(d.Name)
+	if st.Phase != rotate.Ready || st.Active != active || st.Intent != nil || st.Draining != "" || st.Target != "" {
+		w.t.Fatalf("state: phase %s, active %q, draining %q, target %q, intent %+v; want ready on %s", st.Phase, st.Active, st.Draining, st.Target, st.Intent, active)
+	}
+	for _, s := range d.Policy.Selectors {
+		name := dkim.Name{Domain: d.Name, Selector: s}
+		var live []*dkim.PrivateKey
+		for _, k := range w.keys[name] {
+			if k != nil {
+				live = append(live, k)
+			}
+		}
+		if len(live) != 1 {
+			w.t.Fatalf("I5, I7: the keystore holds %d keys for %s, want 1", len(live), name)
+		}
+		want := dkim.NewRecord(live[0].Public(), "").String()
+		if got := w.shown(name.String()); got != [2]string{want, want} {
+			w.t.Errorf("I3: DNS shows %q at %s, want the stored key's record", got, name)
+		}
+		if st.Selectors[s].Key.ID != live[0].ID() {
+			w.t.Errorf("state names key %s at %s, the keystore holds %s", st.Selectors[s].Key.ID, name, live[0].ID())
+		}
+	}
+	for _, s := range d.Signers {
+		if got := w.signers[s].active[d.Name].Selector; got != active {
+			w.t.Errorf("I1: %s signs with %q, want %s", s, got, active)
+		}
+	}
+}
+
+func TestBootstrapEndsReady(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	d.Asked = true // rotate --domain on a new domain makes it ready, and does not rotate at once
+	res := w.settle(d)
+	if res.Err != nil {
+		t.Fatal(res.Err)
+	}
+	w.checkReady(d, "s1")
+	if next := res.State.Next; next.Action != "rotate" || !next.At.Equal(time.Date(2026, 2, 1, 4, 0, 0, 0, time.UTC)) {
+		t.Errorf("next is %+v, want the rotation of 1 February at 04:00", next)
+	}
+}
+
+func TestRotationTakesItsTime(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	d.Asked = true
+	res := w.engine().Advance(context.Background(), d)
+	if res.Err != nil || res.State.Phase != rotate.Draining || res.State.Active != "s2" {
+		t.Fatalf("after the switch: %v, phase %s, active %s", res.Err, res.State.Phase, res.State.Active)
+	}
+	// I10: the drain starts when the last signer's switch is surely in effect.
+	if want := w.now.Add(time.Minute); !res.State.SwitchedAt.Equal(want) {
+		t.Errorf("I10: the drain starts at %s, want %s", res.State.SwitchedAt, want)
+	}
+	w.now = res.State.SwitchedAt.Add(7*day - time.Second)
+	if res := w.engine().Advance(context.Background(), d); res.State.Phase != rotate.Draining || len(res.Done) > 0 {
+		t.Fatalf("I2: a second before the drain ends: phase %s, done %v", res.State.Phase, res.Done)
+	}
+	res = w.settle(d)
+	if res.Err != nil {
+		t.Fatal(res.Err)
+	}
+	w.checkReady(d, "s2")
+	if len(w.signers["mx1"].forgot) != 1 || len(w.signers["mx2"].forgot) != 1 {
+		t.Errorf("the signers were told to forget %v and %v; want one key each", w.signers["mx1"].forgot, w.signers["mx2"].forgot)
+	}
+	// A rotation that is asked for before the replaced key has settled waits and says why.
+	res = w.engine().Advance(context.Background(), d)
+	if res.State.Phase != rotate.Ready || res.State.Next.Reason.Code != "settle" {
+		t.Fatalf("I2: phase %s, next %+v; want to wait for settle", res.State.Phase, res.State.Next)
+	}
+	w.settle(d)
+	w.checkReady(d, "s1")
+}
+
+// TestScheduleCatchesUp: a daemon that was down over several due times rotates once.
+func TestScheduleCatchesUp(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.now = time.Date(2026, 5, 20, 12, 0, 0, 0, time.UTC)
+	w.settle(d)
+	res := w.settle(d)
+	if res.Err != nil {
+		t.Fatal(res.Err)
+	}
+	w.checkReady(d, "s2")
+	if want := time.Date(2026, 6, 1, 4, 0, 0, 0, time.UTC); !res.State.DueAt.Equal(want) {
+		t.Errorf("due next at %s, want %s", res.State.DueAt, want)
+	}
+}
+
+// TestCrashAnywhere kills the process before and after every effect and every
+// write of the state, through a bootstrap and a rotation, and starts it again (I7).
+func TestCrashAnywhere(t *testing.T) {
+	total := turn(t, 0)
+	if total < 60 {
+		t.Fatalf("only %d points were found", total)
+	}
+	for at := 1; at <= total; at++ {
+		t.Run(fmt.Sprint(at), func(t *testing.T) { turn(t, at) })
+	}
+}
+
+// turn bootstraps and rotates once, killed at one point, and returns the number of points.
+func turn(t *testing.T, crashAt int) int {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.crashAt = crashAt
+	for range 20 {
+		st := w.state(d.Name)
+		if st.Phase == rotate.Ready && st.Active == "s2" {
+			break
+		}
+		d.Asked = st.Phase == rotate.Ready
+		w.settle(d)
+		w.dead = false
+	}
+	w.checkReady(d, "s2")
+	return w.points
+}
+
+// TestKilledAgainAndAgain: however often the process is killed, it gets there in the end (I7).
+func TestKilledAgainAndAgain(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	for i := range 60 {
+		st := w.state(d.Name)
+		if st.Phase == rotate.Ready && st.Active == "s2" {
+			break
+		}
+		d.Asked = st.Phase == rotate.Ready
+		w.crashAt = w.points + 6 + i%4 // always a little further
+		w.engine().Advance(context.Background(), d)
+		w.dead = false
+		w.now = w.now.Add(time.Hour)
+		if st.Phase == rotate.Draining {
+			w.now = w.now.Add(7 * day)
+		}
+	}
+	w.crashAt, d.Asked = 0, false
+	w.settle(d)
+	w.checkReady(d, "s2")
+}
+
+// TestFailingSigner: the others switch, the drain waits for the last (I10), nothing is lost.
+func TestFailingSigner(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	w.fail = func(op string) error {
+		if op == "activate mx1" {
+			return fault.Temporary("reload mx1", errors.New("exit status 1"), "look at its log")
+		}
+		return nil
+	}
+	d.Asked = true
+	res := w.engine().Advance(context.Background(), d)
+	if res.Err == nil || res.State.Phase != rotate.Switching || res.State.Failures != 1 || res.State.NextTry.Sub(w.now) != 30*time.Second {
+		t.Fatalf("%v; state %+v", res.Err, res.State)
+	}
+	if w.signers["mx1"].active[d.Name].Selector != "s1" || w.signers["mx2"].active[d.Name].Selector != "s2" {
+		t.Fatalf("mx1 must go on with s1, mx2 must have switched")
+	}
+	w.now = w.now.Add(30 * day)
+	w.fail = nil
+	res = w.engine().Advance(context.Background(), d)
+	if res.State.Phase != rotate.Draining || res.State.SwitchedAt.Before(w.now) || res.State.Failures != 0 {
+		t.Fatalf("I10: %v; phase %s, switched at %s", res.Err, res.State.Phase, res.State.SwitchedAt)
+	}
+	w.settle(d)
+	w.checkReady(d, "s2")
+}
+
+// TestStraySigner: a signer that came back from an old backup is put right, and
+// the key that it used is not replaced before it is drained again (I2).
+func TestStraySigner(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	backup := w.signers["mx2"].active[d.Name]
+	d.Asked = true
+	w.engine().Advance(context.Background(), d)
+	d.Asked = false
+	w.now = w.now.Add(8 * day)
+	w.signers["mx2"].active[d.Name] = backup
+	res := w.engine().Advance(context.Background(), d)
+	if res.Err != nil || res.State.Phase != rotate.Draining || res.State.Next.At.Sub(w.now) < 7*day {
+		t.Fatalf("%v; phase %s, next %+v", res.Err, res.State.Phase, res.State.Next)
+	}
+	w.settle(d)
+	w.checkReady(d, "s2")
+}
+
+// TestSilentSigner: no key is replaced while a signer does not tell what it uses (I2).
+func TestSilentSigner(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	d.Asked = true
+	w.engine().Advance(context.Background(), d)
+	w.now = w.now.Add(8 * day)
+	w.fail = func(op string) error {
+		if op == "ask mx1" {
+			return fault.Temporary("ask mx1", errors.New("no route to host"), "")
+		}
+		return nil
+	}
+	res := w.engine().Advance(context.Background(), d)
+	if fault.CodeOf(res.Err) != "signer-unseen" || res.State.Phase != rotate.Draining {
+		t.Fatalf("%v; phase %s", res.Err, res.State.Phase)
+	}
+	w.fail = nil
+	w.settle(d)
+	w.checkReady(d, "s2")
+}
+
+// TestRefusals: what is not ours stops the domain, and nothing is changed (I6, I12).
+func TestRefusals(t *testing.T) {
+	other, err := dkim.Generate(dkim.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := published{value: dkim.NewRecord(other.Public(), "").String()}
+	s2 := dkim.Name{Domain: "example.com", Selector: "s2"}
+	tests := map[string]struct {
+		ready bool // bootstrap first
+		spoil func(w *world, d *rotate.Domain)
+		code  string
+	}{
+		"foreign record at a new domain":   {false, func(w *world, d *rotate.Domain) { w.records[s2.String()] = []published{foreign} }, "foreign-record"},
+		"foreign record at a managed name": {true, func(w *world, d *rotate.Domain) { w.records[s2.String()] = []published{foreign} }, "foreign-record"},
+		"lost state":                       {true, func(w *world, d *rotate.Domain) { w.store = newWorld(w.t).store }, "lost-state"},
+		"foreign secret":                   {true, func(w *world, d *rotate.Domain) { w.keys[s2] = append(w.keys[s2], other) }, "foreign-secret"},
+		"selectors changed":                {true, func(w *world, d *rotate.Domain) { d.Policy.Selectors = [2]string{"a", "b"} }, "selectors-changed"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w, d := newWorld(t, "mx1"), wanted("mx1")
+			if tt.ready {
+				w.settle(d)
+			}
+			tt.spoil(w, &d)
+			before := fmt.Sprint(w.records, w.keys, w.signers["mx1"].active)
+			d.Asked = true
+			res := w.settle(d)
+			if fault.CodeOf(res.Err) != tt.code || fault.KindOf(res.Err) != fault.Refused || fault.HintOf(res.Err) == "" {
+				t.Errorf("got %v (code %q, hint %q), want a refusal with code %s and a hint", res.Err, fault.CodeOf(res.Err), fault.HintOf(res.Err), tt.code)
+			}
+			if after := fmt.Sprint(w.records, w.keys, w.signers["mx1"].active); after != before {
+				t.Errorf("I6: something was changed:\n%s\n%s", before, after)
+			}
+			events, _ := w.store.History(context.Background(), "", 0)
+			if len(events) == 0 || events[len(events)-1].Outcome != "refused" {
+				t.Errorf("the refusal is not in the history")
+			}
+		})
+	}
+}
+
+// TestVanishedRecord: a record of ours that is gone is published again, unchanged.
+func TestVanishedRecord(t *testing.T) {
+	for _, s := range []string{"s1", "s2"} {
+		w, d := newWorld(t, "mx1"), wanted("mx1")
+		w.settle(d)
+		w.now = w.now.Add(day)
+		delete(w.records, s+"._domainkey.example.com")
+		if res := w.settle(d); res.Err != nil {
+			t.Fatal(res.Err)
+		}
+		w.checkReady(d, "s1")
+	}
+}
+
+// TestOneFailingDomain holds up no other.
+func TestOneFailingDomain(t *testing.T) {
+	w := newWorld(t, "mx1")
+	good, bad := wanted("mx1"), wanted("mx1")
+	bad.Name, bad.Provider = "broken.example", "nowhere"
+	results := map[string]rotate.Result{}
+	e := w.engine()
+	for _, d := range []rotate.Domain{bad, good} {
+		results[d.Name] = e.Settle(context.Background(), d, rotate.Patience{Most: time.Hour}, nil)
+	}
+	if results[bad.Name].Err == nil || !strings.Contains(results[bad.Name].Err.Error(), "nowhere") {
+		t.Errorf("%v", results[bad.Name].Err)
+	}
+	w.checkReady(good, "s1")
+}
+
+// TestLeaseHeld: two processes never act on one domain at once (I8).
+func TestLeaseHeld(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	_, err := w.store.Acquire(context.Background(), rotate.LeaseRequest{Domain: d.Name, Owner: "mail2 pid 7", Now: w.now, TTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := w.engine()
+	e.OwnerDead = func(string) bool { return false }
+	res := e.Advance(context.Background(), d)
+	if fault.KindOf(res.Err) != fault.Refused || !strings.Contains(res.Err.Error(), "mail2 pid 7") || !strings.Contains(res.Err.Error(), "2026-01-02T01:00:00Z") {
+		t.Errorf("I8: %v; want a refusal that names the owner and the expiry", res.Err)
+	}
+	if len(w.records) > 0 {
+		t.Error("I8: something was published")
+	}
+}
+
+// TestInterrupted: when ctx is done, the step in hand is finished and nothing else begins.
+func TestInterrupted(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	ctx, cancel := context.WithCancel(context.Background())
+	w.fail = func(op string) error {
+		if op == "publish s1._domainkey.example.com" {
+			cancel()
+		}
+		return nil
+	}
+	res := w.engine().Advance(ctx, d)
+	if !errors.Is(res.Err, context.Canceled) || res.State.Failures != 0 {
+		t.Fatalf("%v, %d failures", res.Err, res.State.Failures)
+	}
+	st := w.state(d.Name)
+	if st.Intent != nil || st.Selectors["s1"].Key.PublishedAt.IsZero() || st.Selectors["s2"].Key != nil {
+		t.Errorf("I7: the step in hand was not finished, or another one begun: %+v", st)
+	}
+	w.fail = nil
+	w.settle(d)
+	w.checkReady(d, "s1")
+}
