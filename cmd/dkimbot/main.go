@@ -1,0 +1,10 @@
+// Command dkimbot rotates DKIM keys without ever breaking mail.
+package main
+
+import (
+	"os"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/cli"
+)
+
+func main() { os.Exit(cli.Main(os.Args[1:], cli.Terminal())) }

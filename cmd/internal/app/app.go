@@ -1,0 +1,176 @@
+// Package app wires real parts to the heart as a configuration asks. It may
+// import everything below cmd; nothing but the command line imports it.
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/verify"
+	"github.com/dkimbot/dkimbot/state"
+	"github.com/dkimbot/dkimbot/state/sqlite"
+)
+
+// workers is how many domains are worked on at once.
+const workers = 64
+
+// App is the parts of one configuration. Engine is nil when it was opened for
+// reading only. Close it when it is needed no more.
+type App struct {
+	Config  *config.Config
+	Domains []rotate.Domain
+	Planner *rotate.Planner
+	Engine  *rotate.Engine
+	Queue   rotate.Queue
+	Lineage string
+
+	closers []func() error
+}
+
+// Open wires everything for work, and answers for zone files where the
+// configuration says so. notify is told of every step.
+func Open(ctx context.Context, cfg *config.Config, notify func(rotate.Event)) (*App, error) {
+	a, err := Prepare(ctx, cfg, notify)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Listen(ctx); err != nil {
+		a.Close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// Prepare is Open without listening, so that the parts of a new configuration
+// can be tried while the old ones still listen.
+func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event)) (_ *App, err error) {
+	a := &App{Config: cfg, Domains: cfg.RotateDomains()}
+	defer func() {
+		if err != nil {
+			a.Close()
+		}
+	}()
+	keys, err := a.openKeystore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	store, err := sqlite.Open(ctx, cfg.State.Path)
+	if err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, store.Close)
+	parts := rotate.Parts{Store: store, Keys: keys, Clock: Clock{}, Workers: workers, SelfTest: verify.SelfTest, Notify: notify}
+	if parts.Look, err = newLooker(cfg); err != nil {
+		return nil, err
+	}
+	if parts.Publishers, err = newPublishers(ctx, cfg); err != nil {
+		return nil, err
+	}
+	if parts.Signers, err = newSigners(cfg); err != nil {
+		return nil, err
+	}
+	self, err := thisProcess()
+	if err != nil {
+		return nil, err
+	}
+	parts.Owner, parts.OwnerDead = self.String(), self.knowsDead
+	a.Engine, a.Queue, a.Lineage = rotate.NewEngine(parts), store, store.Lineage()
+	return a, nil
+}
+
+// OpenReadOnly wires what planning needs, and opens nothing for writing (I11).
+// at is the time to plan for; zero means now.
+func OpenReadOnly(ctx context.Context, cfg *config.Config, at time.Time) (_ *App, err error) {
+	a := &App{Config: cfg, Domains: cfg.RotateDomains()}
+	defer func() {
+		if err != nil {
+			a.Close()
+		}
+	}()
+	keys, err := a.openKeysReadOnly(ctx)
+	if err != nil {
+		return nil, err
+	}
+	store, err := a.openState(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.Planner = &rotate.Planner{State: store, Keys: keys, Signers: map[string]rotate.SignerReader{}, Clock: Clock{At: at}}
+	if a.Planner.Look, err = newLooker(cfg); err != nil {
+		return nil, err
+	}
+	signers, err := newSigners(cfg)
+	if err != nil {
+		return nil, err
+	}
+	for name, s := range signers {
+		a.Planner.Signers[name] = s
+	}
+	a.Queue, a.Lineage = store, store.Lineage()
+	return a, a.Listen(ctx)
+}
+
+func (a *App) openState(ctx context.Context) (state.Reader, error) {
+	store, err := sqlite.OpenReadOnly(ctx, a.Config.State.Path)
+	if err == nil {
+		a.closers = append(a.closers, store.Close)
+	}
+	return store, err
+}
+
+// Plan plans for the domains, many at once, in their order.
+func (a *App) Plan(ctx context.Context, domains []rotate.Domain) ([]rotate.DomainPlan, error) {
+	plans := make([]rotate.DomainPlan, len(domains))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(workers)
+	for i, d := range domains {
+		group.Go(func() (err error) {
+			plans[i], _, err = a.Planner.Plan(ctx, d)
+			return err
+		})
+	}
+	return plans, group.Wait()
+}
+
+// Close ends what was opened, the newest first.
+func (a *App) Close() error {
+	var errs []error
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		errs = append(errs, a.closers[i]())
+	}
+	a.closers = nil
+	return errors.Join(errs...)
+}
+
+// States returns where the domains stand, in their order.
+func States(ctx context.Context, cfg *config.Config, domains []rotate.Domain) ([]rotate.State, error) {
+	a := &App{Config: cfg}
+	defer a.Close()
+	store, err := a.openState(ctx)
+	if err != nil {
+		return nil, err
+	}
+	states := make([]rotate.State, len(domains))
+	for i, d := range domains {
+		if states[i], err = store.Load(ctx, d.Name); err != nil {
+			return nil, err
+		}
+	}
+	return states, nil
+}
+
+// History returns the newest events of a domain, or of all for "", oldest first.
+func History(ctx context.Context, cfg *config.Config, domain string, limit int) ([]rotate.Event, error) {
+	a := &App{Config: cfg}
+	defer a.Close()
+	store, err := a.openState(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return store.History(ctx, domain, limit)
+}

@@ -1,0 +1,108 @@
+package app
+
+import (
+	"context"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/providers"
+	"github.com/dkimbot/dkimbot/providers/zonefile"
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/verify"
+)
+
+// looker asks for each domain as the domain's configuration says.
+type looker map[string]*verify.Verifier
+
+// Look returns what DNS shows at name.
+func (l looker) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) {
+	s, err := l[name.Domain].Look(ctx, name)
+	return rotate.Sight{Zone: s.Zone, Owner: s.Owner, Values: s.Values, Complete: s.Complete, Lagging: s.Lagging,
+		TTL: s.TTL, Negative: s.Negative, Unchecked: s.Unchecked}, err
+}
+
+// newLooker shares a verifier between all domains that are looked up alike, since
+// it remembers zones and servers.
+func newLooker(cfg *config.Config) (looker, error) {
+	l, shared := looker{}, map[string]*verify.Verifier{}
+	for _, d := range cfg.Domains {
+		key := d.Verify.Key()
+		if shared[key] == nil {
+			v, err := verify.New(verify.Config{Mode: verify.Mode(d.Verify.Mode), Nameservers: d.Verify.Nameservers, Resolvers: d.Verify.Resolvers})
+			if err != nil {
+				return nil, err
+			}
+			shared[key] = v
+		}
+		v := shared[key]
+		if d.Zone != "" {
+			var err error
+			if v, err = v.InZone(d.Zone); err != nil {
+				return nil, err
+			}
+		}
+		l[d.Name] = v
+	}
+	return l, nil
+}
+
+// newPublishers makes the providers that domains use.
+func newPublishers(ctx context.Context, cfg *config.Config) (map[string]rotate.Publisher, error) {
+	out := map[string]rotate.Publisher{}
+	for _, d := range cfg.Domains {
+		if out[d.Provider] != nil {
+			continue
+		}
+		settings, err := providerConfig(cfg.Providers[d.Provider])
+		if err != nil {
+			return nil, err
+		}
+		p, err := providers.New(ctx, settings)
+		if err != nil {
+			return nil, err
+		}
+		out[d.Provider] = p
+	}
+	return out, nil
+}
+
+// providerConfig resolves the provider's secrets.
+func providerConfig(p config.Provider) (providers.Config, error) {
+	out := providers.Config{Name: p.Name, Driver: p.Driver}
+	var err error
+	read := func(s config.Secret) providers.Secret {
+		if !s.IsSet() || err != nil {
+			return ""
+		}
+		var text string
+		text, err = s.Read()
+		return providers.Secret(text)
+	}
+	switch {
+	case p.RFC2136 != nil:
+		out.RFC2136 = providers.RFC2136{Server: p.RFC2136.Server, KeyName: p.RFC2136.KeyName, KeyAlgorithm: p.RFC2136.KeyAlgorithm, Key: read(p.RFC2136.Key)}
+	case p.Route53 != nil:
+		out.Route53 = providers.Route53{Region: p.Route53.Region, Profile: p.Route53.Profile, ZoneID: p.Route53.HostedZoneID,
+			AccessKeyID: p.Route53.AccessKeyID, SecretAccessKey: read(p.Route53.SecretAccessKey), SessionToken: read(p.Route53.SessionToken)}
+	case p.Cloudflare != nil:
+		out.Cloudflare = providers.Cloudflare{APIToken: read(p.Cloudflare.APIToken)}
+	case p.Zonefile != nil:
+		out.ZoneFile = providers.ZoneFile{Dir: p.Zonefile.Dir, Reload: p.Zonefile.Reload}
+	}
+	return out, err
+}
+
+// Listen answers for zone files where the configuration says so.
+func (a *App) Listen(ctx context.Context) error {
+	for _, p := range a.Config.Providers {
+		if p.Zonefile == nil || p.Zonefile.Listen == "" {
+			continue
+		}
+		s, err := zonefile.Serve(ctx, p.Zonefile.Dir, p.Zonefile.Listen)
+		if err != nil {
+			return err
+		}
+		a.closers = append(a.closers, s.Close)
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// process names one process on one machine since one boot, so that a lease whose
+// owner was killed need not run out before the work goes on.
+type process struct {
+	host  string
+	boot  string // changes with each boot
+	pid   int
+	start string // in clock ticks since the boot; tells apart processes that share a pid
+}
+
+func thisProcess() (process, error) {
+	what := "find out which process this is"
+	host, err := os.Hostname()
+	if err != nil {
+		return process{}, fault.Lasting(what, err, "")
+	}
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return process{}, fault.Lasting(what, err, "mount /proc")
+	}
+	start, err := startOf(os.Getpid())
+	if err != nil {
+		return process{}, fault.Lasting(what, err, "mount /proc")
+	}
+	return process{host, strings.TrimSpace(string(boot)), os.Getpid(), start}, nil
+}
+
+// String is read by people in messages, and by knowsDead in leases.
+func (p process) String() string {
+	return fmt.Sprintf("%s pid %d start %s boot %s", p.host, p.pid, p.start, p.boot)
+}
+
+// knowsDead reports whether the owner was a process of this machine that surely
+// runs no more. Of other machines' processes nothing is known.
+func (p process) knowsDead(owner string) bool {
+	var o process
+	if n, err := fmt.Sscanf(owner, "%s pid %d start %s boot %s", &o.host, &o.pid, &o.start, &o.boot); n != 4 || err != nil || o.host != p.host {
+		return false
+	}
+	if o.boot != p.boot {
+		return true
+	}
+	start, err := startOf(o.pid)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && start != o.start
+}
+
+// startOf returns a process's start time, field 22 of proc_pid_stat(5). The
+// second field may hold spaces and brackets; count from its end.
+func startOf(pid int) (string, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", err
+	}
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if len(fields) < 20 {
+		return "", fmt.Errorf("/proc/%d/stat can't be read", pid)
+	}
+	return fields[19], nil
+}

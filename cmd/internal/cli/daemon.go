@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/app"
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+func (p *program) daemonCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "daemon",
+		Short: "Run the schedule",
+		Long: `Run the schedule.
+
+Takes every step when its time has come, for all domains, until it is told to stop.
+SIGHUP reads the configuration again; a bad one is refused and the old one goes on.
+SIGTERM and SIGINT finish the step in hand and end the daemon; nothing is lost, the next
+start goes on where it ended. systemd is told when the daemon is ready, reloads and stops.`,
+		Example: "  dkimbot daemon --config /etc/dkimbot/dkimbot.yaml --log-format json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := p.log()
+			if err != nil {
+				return err
+			}
+			cfg, err := p.load()
+			if err != nil {
+				return err
+			}
+			hup := make(chan os.Signal, 1)
+			signal.Notify(hup, syscall.SIGHUP)
+			defer signal.Stop(hup)
+			d := &daemon{program: p, log: log, hup: hup}
+			return d.run(cmd.Context(), cfg)
+		},
+	}
+}
+
+// daemon runs one generation of parts after the other: each reload makes a new one.
+type daemon struct {
+	*program
+	log *slog.Logger
+	hup <-chan os.Signal
+}
+
+func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
+	a, err := d.open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	d.notify(sd.SdNotifyReady + "\nSTATUS=running the schedule")
+	d.log.Info("ready", "version", version(), "config", d.config, "domains", len(a.Domains))
+	for {
+		next, err := d.serve(ctx, a)
+		if next == nil {
+			d.notify(sd.SdNotifyStopping)
+			a.Close()
+			d.log.Info("stopped")
+			return err
+		}
+		a.Close()
+		if err := next.Listen(ctx); err != nil {
+			d.log.Error("can't listen after the reload; going on without", "error", err)
+		}
+		a = next
+		d.notify(sd.SdNotifyReady + "\nSTATUS=running the schedule")
+		d.log.Info("configuration reloaded", "domains", len(a.Domains))
+	}
+}
+
+func (d *daemon) open(ctx context.Context, cfg *config.Config) (*app.App, error) {
+	a, err := app.Prepare(ctx, cfg, d.event)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Listen(ctx); err != nil {
+		a.Close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// serve runs the schedule until ctx is done or a good new configuration is there,
+// whose parts it returns. In both cases every step in hand has ended.
+func (d *daemon) serve(ctx context.Context, a *app.App) (*app.App, error) {
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	s := rotate.Scheduler{Engine: a.Engine, Queue: a.Queue, Domains: a.Domains, Log: d.log}
+	go func() { ended <- s.Run(running) }()
+	for {
+		select {
+		case err := <-ended:
+			return nil, err
+		case <-d.hup:
+			d.notify(sd.SdNotifyReloading + "\n" + app.MonotonicUsec())
+			next, err := d.reload(ctx)
+			if err != nil {
+				d.log.Error("the new configuration is refused; the old one goes on", "error", err)
+				d.notify(sd.SdNotifyReady + "\nSTATUS=the new configuration was refused; the old one goes on")
+				continue
+			}
+			stop()
+			if err := <-ended; err != nil {
+				next.Close()
+				return nil, err
+			}
+			return next, nil
+		}
+	}
+}
+
+func (d *daemon) reload(ctx context.Context) (*app.App, error) {
+	cfg, err := config.Load(d.config)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range cfg.Warnings {
+		d.log.Warn(w.Error())
+	}
+	return app.Prepare(ctx, cfg, d.event)
+}
+
+// event logs a step's end; that it began is of interest only when looking closely.
+func (d *daemon) event(e rotate.Event) {
+	level := slog.LevelInfo
+	switch e.Outcome {
+	case "begun":
+		level = slog.LevelDebug
+	case "failed", "refused":
+		level = slog.LevelError
+	}
+	attrs := []slog.Attr{slog.String("domain", e.Domain), slog.String("step", string(e.Kind)), slog.String("phase", string(e.Phase))}
+	for _, a := range []slog.Attr{slog.String("selector", e.Selector), slog.String("signer", e.Signer), slog.String("key_id", e.KeyID), slog.String("message", e.Message)} {
+		if a.Value.String() != "" {
+			attrs = append(attrs, a)
+		}
+	}
+	d.log.LogAttrs(context.Background(), level, "step "+e.Outcome, attrs...)
+}
+
+// notify tells systemd; without systemd it does nothing.
+func (d *daemon) notify(state string) {
+	if _, err := sd.SdNotify(false, state); err != nil && !errors.Is(err, os.ErrNotExist) {
+		d.log.Warn("can't notify systemd", "error", err)
+	}
+}

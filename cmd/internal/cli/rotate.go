@@ -1,0 +1,136 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/app"
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// The longest waits that a run stays for.
+const (
+	shortWait = time.Minute // without --wait
+	longWait  = time.Hour   // with --wait
+)
+
+func (p *program) rotateCommand() *cobra.Command {
+	var (
+		domains                     []string
+		due, dryRun, wait, detailed bool
+	)
+	cmd := &cobra.Command{
+		Use:   "rotate {--domain D... | --due}",
+		Short: "Begin rotations, or carry on those under way; never cut a wait short",
+		Long: `Begin rotations, or carry on those under way; never cut a wait short.
+
+With --domain, a domain that is ready begins a rotation now, whatever the schedule says;
+one that is in the middle of something is carried on. A domain that is new gets its two
+keys and starts to sign.
+
+With --due, every step that is due is taken for all domains, and no rotation begins ahead
+of its schedule: this is the command for cron and timers.
+
+Waits of up to a minute are waited out; with --wait, waits of up to an hour. On Ctrl-C the
+step in hand is finished; run the same command again to go on.`,
+		Example: `  dkimbot rotate --domain example.com --dry-run   # what would be done
+  dkimbot rotate --domain example.com --wait
+  dkimbot rotate --due                            # every quarter of an hour, from cron or a timer`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if due == (len(domains) > 0) {
+				return &usageError{errors.New("rotate needs either --domain or --due"), cmd.CommandPath()}
+			}
+			cfg, err := p.load()
+			if err != nil {
+				return err
+			}
+			chosen, err := choose(cfg, domains)
+			if err != nil {
+				return err
+			}
+			for i := range chosen {
+				chosen[i].Asked = !due
+			}
+			if dryRun {
+				return p.plan(cmd.Context(), cfg, chosen, planning{detailed: detailed, due: due})
+			}
+			a, err := app.Open(cmd.Context(), cfg, p.progress())
+			if err != nil {
+				return err
+			}
+			defer a.Close()
+			if due {
+				if chosen, err = rotate.Pending(cmd.Context(), a.Queue, time.Now(), chosen); err != nil {
+					return err
+				}
+			}
+			patience := rotate.Patience{Most: shortWait}
+			if wait {
+				patience = rotate.Patience{Most: longWait, Retry: true}
+			}
+			return p.rotate(cmd.Context(), a, chosen, patience)
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&domains, "domain", nil, "begin or carry on a rotation of this `domain`; may be repeated")
+	f.BoolVar(&due, "due", false, "take every step that is due, for all domains")
+	f.BoolVar(&dryRun, "dry-run", false, "show the plan and do nothing")
+	f.BoolVar(&wait, "wait", false, "stay for waits of up to an hour, and try again what may pass by itself")
+	f.BoolVar(&detailed, "detailed-exitcode", false, "with --dry-run: exit with 2 when changes are pending")
+	p.jsonFlag(cmd)
+	return cmd
+}
+
+// progress tells steps on standard error as they begin; documents go to standard output.
+func (p *program) progress() func(rotate.Event) {
+	var mu sync.Mutex
+	t := p.text(p.Err, p.ErrTTY)
+	return func(e rotate.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		t.Progress(e)
+	}
+}
+
+func (p *program) rotate(ctx context.Context, a *app.App, domains []rotate.Domain, patience rotate.Patience) error {
+	var results []rotate.Result
+	progress := p.text(p.Err, p.ErrTTY)
+	a.Engine.SettleAll(ctx, domains, patience, progress.Waiting, func(r rotate.Result) {
+		results = append(results, r)
+		if !p.json {
+			t := p.text(p.Out, p.OutTTY)
+			t.Result(r)
+		}
+	})
+	if p.json {
+		if err := show.JSON(p.Out, show.NewRotate(results)); err != nil {
+			return err
+		}
+	} else if len(results) == 0 {
+		fmt.Fprintln(p.Out, "Nothing is due.")
+	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(p.Err, "Interrupted; the step in hand was finished. Run the same command again to go on.")
+		return exitCode(exitError)
+	}
+	failed, refused := 0, 0
+	for _, r := range results {
+		if r.Err != nil {
+			failed++
+			if fault.KindOf(r.Err) == fault.Refused {
+				refused++
+			}
+		}
+	}
+	if code := outcome(len(results), failed, refused); code != exitDone {
+		return exitCode(code)
+	}
+	return nil
+}

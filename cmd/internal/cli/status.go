@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/app"
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
+)
+
+func (p *program) statusCommand() *cobra.Command {
+	var domains []string
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Say where every domain stands and what comes next",
+		Long: `Say where every domain stands and what comes next.
+
+Reads only the state; 'dkimbot plan' also looks at DNS, the keystore and the signers.`,
+		Example: "  dkimbot status --domain example.com --json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := p.load()
+			if err != nil {
+				return err
+			}
+			chosen, err := choose(cfg, domains)
+			if err != nil {
+				return err
+			}
+			states, err := app.States(cmd.Context(), cfg, chosen)
+			if err != nil {
+				return err
+			}
+			if p.json {
+				return show.JSON(p.Out, show.NewStatus(states))
+			}
+			t := p.text(p.Out, p.OutTTY)
+			for _, st := range states {
+				t.Status(st)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringArrayVar(&domains, "domain", nil, "only this `domain`; may be repeated")
+	p.jsonFlag(cmd)
+	return cmd
+}
+
+func (p *program) historyCommand() *cobra.Command {
+	var (
+		domain string
+		limit  int
+	)
+	cmd := &cobra.Command{
+		Use:     "history",
+		Short:   "Say what was done, when, by whom, with what outcome",
+		Example: "  dkimbot history --domain example.com",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := p.load()
+			if err != nil {
+				return err
+			}
+			if domain != "" {
+				// A domain that has left the configuration still has its history.
+				if d, err := cfg.Domain(domain); err == nil {
+					domain = d.Name
+				}
+			}
+			events, err := app.History(cmd.Context(), cfg, domain, limit)
+			if err != nil {
+				return err
+			}
+			if p.json {
+				return show.JSON(p.Out, show.NewHistory(events))
+			}
+			t := p.text(p.Out, p.OutTTY)
+			for _, e := range events {
+				t.Event(e)
+			}
+			if len(events) == 0 {
+				fmt.Fprintln(p.Out, "Nothing was done yet.")
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&domain, "domain", "", "only this `domain`")
+	cmd.Flags().IntVar(&limit, "limit", 1000, "at most this many events, the newest")
+	p.jsonFlag(cmd)
+	return cmd
+}

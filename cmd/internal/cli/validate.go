@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
+)
+
+func (p *program) validateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "validate",
+		Short: "Check the configuration without touching anything outside",
+		Long: `Check the configuration without touching anything outside.
+
+Reads the configuration, the files that it includes and the secret files that it names,
+and reports every error at once, each with file, line, key and remedy. Nothing is
+contacted and nothing is written.`,
+		Example: "  dkimbot validate --config /etc/dkimbot/dkimbot.yaml",
+		RunE: func(*cobra.Command, []string) error {
+			cfg, err := config.Load(p.config)
+			var bad config.Errors
+			if err != nil && !errors.As(err, &bad) {
+				return err
+			}
+			if p.json {
+				if err := show.JSON(p.Out, show.NewValidation(p.config, cfg, bad)); err != nil {
+					return err
+				}
+				if len(bad) > 0 {
+					return exitCode(exitError)
+				}
+				return nil
+			}
+			if len(bad) > 0 {
+				return bad
+			}
+			p.warnings(cfg)
+			_, err = fmt.Fprintf(p.Out, "%s is sound: %s.\n", p.config, show.Count(len(cfg.Domains), "domain"))
+			return err
+		},
+	}
+	p.jsonFlag(cmd)
+	return cmd
+}
+
+// load reads the configuration and tells its warnings.
+func (p *program) load() (*config.Config, error) {
+	cfg, err := config.Load(p.config)
+	if err != nil {
+		return nil, err
+	}
+	p.warnings(cfg)
+	return cfg, nil
+}
+
+func (p *program) warnings(cfg *config.Config) {
+	p.text(p.Err, p.ErrTTY).ConfigurationWarnings(cfg.Warnings)
+}
