@@ -64,11 +64,15 @@ const sampleSize = 26
 // policy's schedule, the splay apart.
 func gaps(p rotate.Policy) (shortest, longest time.Duration) {
 	p.Splay = 0
-	last, err := p.NextDue("", sampleStart)
-	for range sampleSize {
-		var next time.Time
-		if next, err = p.NextDue("", last); err != nil {
+	last := sampleStart
+	for i := range sampleSize {
+		next, err := p.NextDue("", last)
+		if err != nil {
 			break
+		}
+		if i == 0 {
+			last = next // what lies before it is no gap
+			continue
 		}
 		d := next.Sub(last)
 		if shortest == 0 || d < shortest {
