@@ -146,6 +146,7 @@ func TestRewriteRefuses(t *testing.T) {
 		"no owner":           {"$TTL 60\n\tSOA ns hm 41 3600 600 86400 60\n", "no name"},
 		"open parenthesis":   {soaLine + "www TXT ( \"a\"\n", "line 3: an opening parenthesis"},
 		"open quote":         {soaLine + "www TXT \"a\n", "line 3: a quoted string"},
+		"quote over lines":   {soaLine + "www TXT \"a\nb\"\n", "line 3: a quoted string"},
 		"stray parenthesis":  {soaLine + "www TXT ) \"a\"\n", "line 3: a closing parenthesis"},
 		"stray backslash":    {soaLine + "www TXT a\\\n", "line 3: a backslash"},
 		"begin without end":  {soaLine + beginLine, "want one line"},

@@ -24,7 +24,7 @@ import (
 // that returns the count.
 func counting(dir string) ([]string, func() int) {
 	script := `cd "$0" && echo run >> .runs
-if [ -e hang ]; then sleep 300 & wait; fi
+if [ -e hang ]; then sleep 300 & echo $! > .pid; wait; fi
 if [ -e fail ]; then echo first line; echo name server is down >&2; exit 7; fi`
 	return []string{"sh", "-c", script, dir}, func() int {
 		b, _ := os.ReadFile(filepath.Join(dir, ".runs"))
@@ -120,6 +120,15 @@ func TestReloadHangs(t *testing.T) {
 	}
 	if took := time.Since(start); took > 10*time.Second {
 		t.Errorf("took %v", took)
+	}
+	// What the command has started is gone too; a zombie has an empty command line.
+	pid := strings.TrimSpace(read(t, filepath.Join(p.Dir, ".pid")))
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if b, _ := os.ReadFile("/proc/" + pid + "/cmdline"); len(b) == 0 {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatalf("process %s still runs: %q", pid, b)
+		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()

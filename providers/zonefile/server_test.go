@@ -1,6 +1,7 @@
 package zonefile_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -138,6 +139,17 @@ func TestServeFollowsTheFiles(t *testing.T) {
 	want("inc.example.com", "TXT", "one")
 	write(inc, "inc TXT another\n")
 	want("inc.example.com", "TXT", "another")
+
+	// Another file of the same size and time.
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(path+".new", strings.Replace(read(t, path), "value 19", "value 99", 1))
+	if err := errors.Join(os.Chtimes(path+".new", time.Time{}, info.ModTime()), os.Rename(path+".new", path)); err != nil {
+		t.Fatal(err)
+	}
+	want("x.example.com", "TXT", "value 99")
 
 	// A zone that comes, one below another, and one that goes.
 	if got := rcode("example.net"); got != "REFUSED" {
