@@ -5,12 +5,15 @@ package app
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/verify"
 	"github.com/dkimbot/dkimbot/state"
 	"github.com/dkimbot/dkimbot/state/sqlite"
@@ -39,7 +42,7 @@ func Open(ctx context.Context, cfg *config.Config, notify func(rotate.Event)) (*
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Listen(ctx); err != nil {
+	if err := a.Listen(true); err != nil {
 		a.Close()
 		return nil, err
 	}
@@ -58,6 +61,9 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event))
 	keys, err := a.openKeystore(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(cfg.State.Path), 0o700); err != nil {
+		return nil, fault.Lasting("make the directory of the state database "+cfg.State.Path, err, "make it by hand, or name another state.path")
 	}
 	store, err := sqlite.Open(ctx, cfg.State.Path)
 	if err != nil {
@@ -112,7 +118,7 @@ func OpenReadOnly(ctx context.Context, cfg *config.Config, at time.Time) (_ *App
 		a.Planner.Signers[name] = s
 	}
 	a.Queue, a.Lineage = store, store.Lineage()
-	return a, a.Listen(ctx)
+	return a, a.Listen(true)
 }
 
 func (a *App) openState(ctx context.Context) (state.Reader, error) {

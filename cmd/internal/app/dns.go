@@ -2,6 +2,9 @@ package app
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"syscall"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/providers"
@@ -26,7 +29,7 @@ func (l looker) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) 
 func newLooker(cfg *config.Config) (looker, error) {
 	l, shared := looker{}, map[string]*verify.Verifier{}
 	for _, d := range cfg.Domains {
-		key := d.Verify.Key()
+		key := fmt.Sprint(d.Verify)
 		if shared[key] == nil {
 			v, err := verify.New(verify.Config{Mode: verify.Mode(d.Verify.Mode), Nameservers: d.Verify.Nameservers, Resolvers: d.Verify.Resolvers})
 			if err != nil {
@@ -92,13 +95,18 @@ func providerConfig(p config.Provider) (providers.Config, error) {
 	return out, err
 }
 
-// Listen answers for zone files where the configuration says so.
-func (a *App) Listen(ctx context.Context) error {
+// Listen answers for zone files where the configuration says so. An address that is
+// taken already is left alone when shared is true: then another dkimbot, most
+// likely the daemon, answers there from the same files.
+func (a *App) Listen(shared bool) error {
 	for _, p := range a.Config.Providers {
 		if p.Zonefile == nil || p.Zonefile.Listen == "" {
 			continue
 		}
-		s, err := zonefile.Serve(ctx, p.Zonefile.Dir, p.Zonefile.Listen)
+		s, err := zonefile.Serve(p.Zonefile.Dir, p.Zonefile.Listen)
+		if shared && errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
 		if err != nil {
 			return err
 		}

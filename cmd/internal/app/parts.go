@@ -2,7 +2,7 @@ package app
 
 import (
 	"context"
-	"strings"
+	"os"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/keystore/file"
@@ -27,13 +27,26 @@ func (a *App) openKeysReadOnly(ctx context.Context) (rotate.KeyReader, error) {
 }
 
 func (a *App) openVault(ctx context.Context, v *config.Vault) (*vault.Store, error) {
-	store, err := vault.New(ctx, vault.Config{Address: v.Address, Namespace: v.Namespace, Mount: v.Mount, Prefix: v.Prefix, CAFile: v.CAFile,
-		Auth: vault.Auth{Method: v.Auth.Method, Mount: v.Auth.Mount, Token: v.Auth.Token.Read, RoleID: v.Auth.RoleID.Read,
-			SecretID: v.Auth.SecretID.Read, Role: v.Auth.Role, JWTFile: v.Auth.JWTFile}})
+	store, err := vault.New(ctx, vault.Config{Address: v.Address, Namespace: v.Namespace, Mount: v.Mount, Prefix: v.Prefix, CAFile: v.CAFile, Auth: vaultAuth(v.Auth)})
 	if err == nil {
 		a.closers = append(a.closers, store.Close)
 	}
 	return store, err
+}
+
+// vaultAuth passes on how secrets are read, not the secrets: a fresh login reads them anew.
+func vaultAuth(a config.VaultAuth) vault.Auth {
+	switch a.Method {
+	case "approle":
+		return vault.AppRole{RoleID: a.RoleID.Read, SecretID: a.SecretID.Read, Path: a.Mount}
+	case "kubernetes":
+		jwt := func() (string, error) {
+			text, err := os.ReadFile(a.JWTFile)
+			return string(text), err
+		}
+		return vault.Kubernetes{Role: a.Role, JWT: jwt, Path: a.Mount}
+	}
+	return vault.Token{Token: a.Token.Read}
 }
 
 // newSigners makes the signers that domains use.
@@ -59,18 +72,6 @@ func newSigner(s config.Signer) (rotate.Signer, error) {
 		return exec.New(exec.Config{Name: s.Name, Command: e.Command, Timeout: e.Timeout, Lag: e.Lag, SendKey: e.SendKey})
 	}
 	o := s.OpenDKIM
-	owner, group, _ := strings.Cut(o.Owner, ":")
-	return opendkim.New(opendkim.Config{Name: s.Name, KeyDir: o.KeyDir, KeyTable: o.KeyTable, SigningTable: o.SigningTable,
-		Reload: o.Reload, ReloadTimeout: o.ReloadTimeout, Lag: o.Lag, Owner: owner, Group: group, Milter: milter(o.Milter)})
-}
-
-// milter writes the socket as Postfix does.
-func milter(m config.Milter) string {
-	switch m.Network {
-	case "tcp":
-		return "inet:" + m.Address
-	case "unix":
-		return "unix:" + m.Address
-	}
-	return ""
+	return opendkim.New(opendkim.Config{Name: s.Name, KeyDir: o.KeyDir, KeyTable: o.KeyTable, SigningTable: o.SigningTable, Reload: o.Reload,
+		ReloadTimeout: o.ReloadTimeout, Lag: o.Lag, Owner: o.Owner, Group: o.Group, Milter: o.Milter, AllowUnsafeKeys: o.AllowUnsafe})
 }

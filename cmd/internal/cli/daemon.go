@@ -68,7 +68,7 @@ func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
 			return err
 		}
 		a.Close()
-		if err := next.Listen(ctx); err != nil {
+		if err := next.Listen(false); err != nil {
 			d.log.Error("can't listen after the reload; going on without", "error", err)
 		}
 		a = next
@@ -82,7 +82,7 @@ func (d *daemon) open(ctx context.Context, cfg *config.Config) (*app.App, error)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Listen(ctx); err != nil {
+	if err := a.Listen(false); err != nil {
 		a.Close()
 		return nil, err
 	}

@@ -1,0 +1,35 @@
+# make test installs the servers that the tests talk to (Debian, as root) and runs
+# everything; make check runs what needs neither.
+
+GO ?= go
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME ?= 5s
+
+.PHONY: build test check servers lint unit fuzz examples bench
+
+build:
+	$(GO) build -trimpath -o bin/dkimbot ./cmd/dkimbot
+
+test: servers lint unit fuzz examples
+
+# Without root and without servers: keys, configuration, planner, executor, state.
+check: lint
+	$(GO) test -race ./rotate ./rotate/dkim ./rotate/fault ./cmd/internal/config ./cmd/internal/show ./state/statetest
+
+servers:
+	.ci/servers
+
+lint:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "run gofmt on: $$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	shellcheck .ci/run .ci/servers .ci/fuzz .ci/examples $$(git ls-files '*.sh' examples/signers)
+
+unit:
+	$(GO) test -race -timeout 25m ./...
+
+fuzz:
+	.ci/fuzz $(FUZZTIME)
+
+examples:
+	.ci/examples
