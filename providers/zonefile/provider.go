@@ -80,9 +80,10 @@ func (p *Provider) ListZones(ctx context.Context) ([]libdns.Zone, error) {
 
 // SetRecords makes recs the only records of their names and types, atomically.
 // Records of these sets outside our block must be among recs already, with the
-// same TTL; else the call is refused with code "foreign-record", since it
-// would have to change them (invariant I6). It refuses a name
-// with a CNAME ("cname") and one below a zone cut ("zone-cut"), where no server would show the record.
+// same TTL; else the call would have to change them, and is refused with code
+// "foreign-record" (invariant I6). Where no server would show a record it is
+// refused too: beside a CNAME ("cname"), below a zone cut ("zone-cut") or a
+// DNAME ("dname"); and so is a set with several TTLs ("ttl").
 func (p *Provider) SetRecords(ctx context.Context, zone string, recs []libdns.Record) ([]libdns.Record, error) {
 	return p.change(ctx, "set", zone, recs, func(d *document, want []dns.RR) (own, result []dns.RR, err error) {
 		for _, f := range d.foreign() {
@@ -104,13 +105,13 @@ func (p *Provider) AppendRecords(ctx context.Context, zone string, recs []libdns
 }
 
 // DeleteRecords removes those of our records that match recs, atomically, and
-// returns them. A match outside our block refuses the call with code "foreign-record" (invariant I6).
+// returns them. If one outside our block matches, the call is refused with code
+// "foreign-record" (invariant I6).
 func (p *Provider) DeleteRecords(ctx context.Context, zone string, recs []libdns.Record) ([]libdns.Record, error) {
-	origin := dns.CanonicalName(zone)
-	matches := func(rr dns.RR) bool {
-		return slices.ContainsFunc(recs, func(rec libdns.Record) bool { return matchesRR(rec.RR(), rr, origin) })
-	}
 	return p.change(ctx, "delete", zone, nil, func(d *document, _ []dns.RR) (own, result []dns.RR, err error) {
+		matches := func(rr dns.RR) bool {
+			return slices.ContainsFunc(recs, func(rec libdns.Record) bool { return matchesRR(rec.RR(), rr, d.parser.origin) })
+		}
 		if i := slices.IndexFunc(d.foreign(), matches); i >= 0 {
 			return nil, nil, foreignFault(d, d.foreign()[i])
 		}

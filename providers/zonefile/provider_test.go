@@ -198,6 +198,20 @@ func TestAppendAndDelete(t *testing.T) {
 	}
 }
 
+// An internationalised zone is found by its A-labels (RFC 5890).
+func TestInternationalisedZone(t *testing.T) {
+	p, path := newZone(t, zoneText)
+	if err := os.Rename(path, filepath.Join(p.Dir, "xn--mnchen-3ya.example.zone")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.SetRecords(t.Context(), "München.example", []libdns.Record{txt("x", "x")}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := p.DeleteRecords(t.Context(), "münchen.example.", []libdns.Record{txt("x", "x")}); err != nil || len(got) != 1 {
+		t.Errorf("deleted %v, error %v", rrs(got), err)
+	}
+}
+
 // I6: what stands outside the block is not touched, and what would never be
 // served is not written. Nothing changes on any error.
 func TestRefusals(t *testing.T) {
