@@ -71,7 +71,7 @@ func newPublishers(ctx context.Context, cfg *config.Config) (map[string]rotate.P
 
 // providerConfig resolves the provider's secrets.
 func providerConfig(p config.Provider) (providers.Config, error) {
-	out := providers.Config{Name: p.Name, Driver: p.Driver}
+	out := providers.Config{Name: p.Name, Driver: p.Driver, Timeout: p.Timeout, Rate: p.Rate, Parallel: p.Parallel}
 	var err error
 	read := func(s config.Secret) providers.Secret {
 		if !s.IsSet() || err != nil {
@@ -90,7 +90,7 @@ func providerConfig(p config.Provider) (providers.Config, error) {
 	case p.Cloudflare != nil:
 		out.Cloudflare = providers.Cloudflare{APIToken: read(p.Cloudflare.APIToken)}
 	case p.Zonefile != nil:
-		out.ZoneFile = providers.ZoneFile{Dir: p.Zonefile.Dir, Reload: p.Zonefile.Reload}
+		out.ZoneFile = providers.ZoneFile{Dir: p.Zonefile.Dir, Reload: p.Zonefile.Reload, ReloadTimeout: p.Zonefile.ReloadTimeout}
 	}
 	return out, err
 }

@@ -117,6 +117,7 @@ func (b *builder) domain(s *section) {
 	}
 	d.Policy, d.Unsafe = policy.Policy, policy.Unsafe
 	d.Verify = merged(b.verify, b.providerVerify[d.Provider], readVerify(s.sub("verify")))
+	d.VerifyTimeout = d.Verify.Timeout
 	if v, ok := s.take("zone"); ok {
 		d.Zone = v.zone()
 	}
