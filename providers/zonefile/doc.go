@@ -18,8 +18,9 @@
 //     nothing else to do (invariant I7).
 //   - Reading creates nothing (invariant I11).
 //
-// Files whose names begin with ".dkimbot-" in the directory are locks and notes
-// of reloads that are due; they may be removed while nothing runs.
+// Files whose names begin with ".dkimbot-" in the directory are locks (ending
+// in ".lock") and notes of reloads that are due; a note that is removed is a
+// reload forgotten.
 //
 // $INCLUDE is followed, relative to the including file. The SOA must stand in
 // the zone file itself. DNSSEC records are ordinary records here: signing is the
