@@ -32,6 +32,7 @@ func TestBadFileSystem(t *testing.T) {
 			if os.Getuid() != 0 {
 				cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
 				cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+				cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 			}
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)
@@ -123,6 +124,7 @@ func denied(t *testing.T, dir string) {
 	if err := os.Chmod(dir, 0); err != nil {
 		t.Fatal(err)
 	}
+	defer os.Chmod(dir, 0o700) // so that it can be cleaned away
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var none [2]unix.CapUserData
 	runtime.LockOSThread() // capabilities belong to the thread

@@ -1,0 +1,99 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/vault/api"
+
+	"github.com/dkimbot/dkimbot/keystore"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// errExpires: the engine deletes versions by age, which would take a key away from its signer (I1).
+var errExpires = errors.New("the engine will delete this version by itself")
+
+// unansweredError marks an error after which the key may be stored or not.
+type unansweredError struct{ err error }
+
+func (e *unansweredError) Error() string { return e.err.Error() }
+func (e *unansweredError) Unwrap() error { return e.err }
+
+// mountError says what is mounted where a KV version 2 engine belongs.
+type mountError struct {
+	engine  string
+	version any
+}
+
+func (e *mountError) Error() string {
+	if e.engine == "kv" {
+		return "the KV engine there is not version 2"
+	}
+	return fmt.Sprintf("the engine there is %s, not KV version 2", e.engine)
+}
+
+// status returns the HTTP status of an error that Vault answered, or 0.
+func status(err error) int {
+	var answered *api.ResponseError
+	if errors.As(err, &answered) {
+		return answered.StatusCode
+	}
+	return 0
+}
+
+// said reports whether Vault's error messages hold text; with "" whether there are any.
+func said(err error, text string) bool {
+	var answered *api.ResponseError
+	return errors.As(err, &answered) && len(answered.Errors) > 0 && strings.Contains(strings.Join(answered.Errors, "\n"), text)
+}
+
+// explain makes a fault of an error about name's secret.
+func (s *Store) explain(ctx context.Context, what string, name dkim.Name, err error) error {
+	f := &fault.Error{Kind: fault.Permanent, What: what, Err: err}
+	at := s.path("", name)
+	of := &versionError{}
+	errors.As(err, &of)
+	var mount *mountError
+	var inner *fault.Error
+	switch {
+	case ctx.Err() != nil:
+		f.Kind, f.Err = fault.Transient, ctx.Err()
+	case errors.As(err, &inner):
+		f.Kind = inner.Kind
+	case errors.Is(err, errClosed):
+	case errors.Is(err, errForeign):
+		f.Kind, f.Code = fault.Refused, keystore.CodeForeign
+		f.Hint = fmt.Sprintf("dkimbot never changes secrets of others; look at it (vault kv get %s), then move it away or set keystore.prefix to another path", at)
+	case errors.Is(err, errDeleted):
+		f.Code = keystore.CodeDeleted
+		f.Hint = fmt.Sprintf("bring it back: vault kv undelete -versions=%d %s; or give it up: vault kv destroy -versions=%d %s", of.version, at, of.version, at)
+	case errors.Is(err, errDamaged):
+		f.Code = keystore.CodeDamaged
+		f.Hint = fmt.Sprintf("somebody changed it; find out who (vault kv metadata get %s), then give it up: vault kv destroy -versions=%d %s", at, of.version, at)
+	case errors.Is(err, errExpires):
+		f.Hint = fmt.Sprintf("set delete_version_after to 0s (vault write %s/config delete_version_after=0s; vault kv metadata put -delete-version-after=0s %s)", s.cfg.Mount, at)
+	case errors.As(err, &mount):
+		f.Code = codeMount
+		f.Hint = s.mountHint()
+	default:
+		s.diagnose(f, err)
+	}
+	if errors.As(err, new(*unansweredError)) && f.Kind == fault.Transient {
+		f.Hint = "the key may have been stored all the same: look which version is the newest and go on from there" + also(f.Hint)
+	}
+	return f
+}
+
+func also(hint string) string {
+	if hint == "" {
+		return ""
+	}
+	return "; " + hint
+}
+
+func (s *Store) mountHint() string {
+	return fmt.Sprintf("set keystore.mount to a KV version 2 engine, or make one: vault secrets enable -path=%s -version=2 kv", s.cfg.Mount)
+}

@@ -1,0 +1,270 @@
+package vault_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+
+	"github.com/dkimbot/dkimbot/keystore"
+	"github.com/dkimbot/dkimbot/keystore/vault"
+	"github.com/dkimbot/dkimbot/keystore/vault/vaulttest"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// wantAll wants the same fault from all three methods.
+func wantAll(t *testing.T, ks *vault.Store, kind fault.Kind, code, hint string) {
+	t.Helper()
+	_, _, err := ks.Get(t.Context(), name, 0)
+	wantFault(t, err, kind, code, hint)
+	_, err = ks.Put(t.Context(), name, generate(t), 0)
+	wantFault(t, err, kind, code, hint)
+	wantFault(t, ks.Destroy(t.Context(), name, 1), kind, code, hint)
+}
+
+func TestSealedInTheMiddle(t *testing.T) {
+	t.Parallel()
+	srv := vaulttest.Start(t)
+	ks := open(t, rootConfig(srv))
+	key := put(t, ks, 0)
+	srv.Seal(t)
+	wantAll(t, ks, fault.Transient, "vault-sealed", "vault operator unseal")
+	wantAll(t, open(t, rootConfig(srv)), fault.Transient, "vault-sealed", "vault operator unseal")
+	srv.Unseal(t)
+	wantKey(t, ks, 0, key, 1) // the same store goes on
+	put(t, ks, 1)
+}
+
+func TestUnreachable(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close()
+	ks := open(t, vault.Config{Address: "http://" + ln.Addr().String(), Auth: token("x")})
+	wantAll(t, ks, fault.Transient, "", "check that Vault runs")
+}
+
+func TestForbidden(t *testing.T) {
+	srv := vaulttest.Start(t)
+	cfg := rootConfig(srv)
+	cfg.Auth = token(srv.Token(t, api.TokenCreateRequest{Policies: []string{"default"}}))
+	wantAll(t, open(t, cfg), fault.Permanent, "vault-forbidden", "rotator.hcl")
+}
+
+func TestWrongMount(t *testing.T) {
+	srv := vaulttest.Start(t)
+	srv.Mount(t, "old", "1")
+	for mount, hint := range map[string]string{
+		"nosuch":    "vault secrets enable -path=nosuch -version=2 kv",
+		"old":       "vault secrets enable -path=old -version=2 kv",
+		"cubbyhole": "set keystore.mount to a KV version 2 engine",
+		"sys":       "set keystore.mount to a KV version 2 engine",
+	} {
+		t.Run(mount, func(t *testing.T) {
+			cfg := rootConfig(srv)
+			cfg.Mount = mount
+			wantAll(t, open(t, cfg), fault.Permanent, "vault-mount", hint)
+		})
+	}
+	// Without the right to look, a mount that does not exist can't be told from one that is closed.
+	cfg := rootConfig(srv)
+	cfg.Mount = "nosuch"
+	policy := srv.Policy(t, "one", `path "secret/data/dkim/*" { capabilities = ["read"] }`)
+	cfg.Auth = token(srv.Token(t, api.TokenCreateRequest{Policies: []string{policy}}))
+	wantAll(t, open(t, cfg), fault.Permanent, "vault-forbidden", "keystore.mount (nosuch)")
+
+	if s, err := srv.Root().Logical().List("old/data"); err != nil || s != nil {
+		t.Errorf("the version 1 engine now holds %v, %v", s, err)
+	}
+}
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	srv, other := vaulttest.StartTLS(t), vaulttest.StartTLS(t)
+	ks := open(t, rootConfig(srv))
+	wantKey(t, ks, 0, put(t, ks, 0), 1)
+
+	for title, c := range map[string]struct{ address, ca, hint string }{
+		"system's authorities":    {srv.Address, "", "keystore.ca_file"},
+		"another authority":       {srv.Address, other.CAFile, "keystore.ca_file"},
+		"name not in certificate": {strings.Replace(srv.Address, "127.0.0.1", "localhost", 1), srv.CAFile, "keystore.address"},
+		"http to an https server": {strings.Replace(srv.Address, "https", "http", 1), srv.CAFile, "https://"},
+		"https to an http server": {strings.Replace(vaulttest.Start(t).Address, "http", "https", 1), srv.CAFile, "http://"},
+	} {
+		t.Run(title, func(t *testing.T) {
+			wantAll(t, open(t, vault.Config{Address: c.address, CAFile: c.ca, Prefix: "dkim", Auth: token(srv.RootToken)}), fault.Permanent, "", c.hint)
+		})
+	}
+}
+
+// Whatever hangs, a call ends: at the time limit, or when the caller gives up.
+func TestHanging(t *testing.T) {
+	t.Parallel()
+	srv := vaulttest.Start(t)
+	p := between(t, srv)
+	cfg := rootConfig(srv)
+	cfg.Address, cfg.Timeout = p.URL, 300*time.Millisecond
+	ks := open(t, cfg)
+	key := put(t, ks, 0)
+	release := make(chan struct{})
+	p.set(func(_ http.ResponseWriter, r *http.Request, _ http.Handler) bool {
+		io.Copy(io.Discard, r.Body) // so that the server notices when the client goes
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+		return true
+	})
+	defer close(release)
+	start := time.Now()
+	wantAll(t, ks, fault.Transient, "", "")
+	if d := time.Since(start); d > 5*time.Second {
+		t.Errorf("three hanging calls took %s", d)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	_, _, err := ks.Get(ctx, name, 0)
+	if !errors.Is(err, context.Canceled) || fault.KindOf(err) != fault.Transient {
+		t.Errorf("cancelled while hanging: %v", err)
+	}
+	p.set(nil)
+	wantKey(t, ks, 0, key, 1)
+}
+
+// I7: an answer that was lost leaves the caller in doubt, not in error: it is told so,
+// nothing is written twice, and looking again shows the key.
+func TestLostAnswer(t *testing.T) {
+	srv := vaulttest.Start(t)
+	p := between(t, srv)
+	cfg := rootConfig(srv)
+	cfg.Address = p.URL
+	ks := open(t, cfg)
+	put(t, ks, 0)
+	p.set(func(w http.ResponseWriter, r *http.Request, forward http.Handler) bool {
+		if r.Method == http.MethodPut {
+			lose(w, r, forward)
+		}
+		return false
+	})
+	before := p.count(http.MethodPut, "/v1/secret/data/dkim/example.com/s1")
+	key := generate(t)
+	_, err := ks.Put(t.Context(), name, key, 1)
+	wantFault(t, err, fault.Transient, "", "may have been stored")
+	if n := p.count(http.MethodPut, "/v1/secret/data/dkim/example.com/s1") - before; n != 1 {
+		t.Errorf("the write was sent %d times", n)
+	}
+	wantKey(t, ks, 0, key, 2)
+	p.set(nil)
+	_, err = ks.Put(t.Context(), name, generate(t), 1)
+	wantFault(t, err, fault.Transient, keystore.CodeConflict, "look again")
+	put(t, ks, 2)
+}
+
+// I4: what is read back is not what was written.
+func TestReadBack(t *testing.T) {
+	srv := vaulttest.Start(t)
+	p := between(t, srv)
+	cfg := rootConfig(srv)
+	cfg.Address = p.URL
+	ks := open(t, cfg)
+	put(t, ks, 0)
+	p.set(func(w http.ResponseWriter, r *http.Request, forward http.Handler) bool {
+		if r.URL.RawQuery == "version=2" {
+			r.URL.RawQuery = "version=1"
+		}
+		return false
+	})
+	_, err := ks.Put(t.Context(), name, generate(t), 1)
+	wantFault(t, err, fault.Permanent, keystore.CodeDamaged, "version")
+
+	p.set(func(w http.ResponseWriter, r *http.Request, forward http.Handler) bool {
+		if r.URL.RawQuery == "version=3" {
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	})
+	_, err = ks.Put(t.Context(), name, generate(t), 2)
+	wantFault(t, err, fault.Transient, "", "may have been stored")
+}
+
+// Reads are tried again on a bad connection and on a bad moment.
+func TestReadsAreRetried(t *testing.T) {
+	srv := vaulttest.Start(t)
+	p := between(t, srv)
+	cfg := rootConfig(srv)
+	cfg.Address = p.URL
+	ks := open(t, cfg)
+	key := put(t, ks, 0)
+	for title, spoil := range map[string]func(http.ResponseWriter){
+		"connection lost": func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
+		"500":             func(w http.ResponseWriter) { http.Error(w, `{"errors":["internal error"]}`, http.StatusInternalServerError) },
+		"502":             func(w http.ResponseWriter) { http.Error(w, "<html>bad gateway</html>", http.StatusBadGateway) },
+	} {
+		t.Run(title, func(t *testing.T) {
+			left := 2
+			p.set(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) bool {
+				if left == 0 {
+					return false
+				}
+				left--
+				spoil(w)
+				return true
+			})
+			wantKey(t, ks, 0, key, 1)
+		})
+	}
+}
+
+// I9: a server or proxy that repeats what it was sent puts no secret into an error.
+func TestEchoingServer(t *testing.T) {
+	for title, echo := range map[string]func(w http.ResponseWriter, code int, secrets string){
+		"page": func(w http.ResponseWriter, code int, secrets string) {
+			w.WriteHeader(code)
+			fmt.Fprintf(w, "<html>your request was: %s</html>", secrets)
+		},
+		"message": func(w http.ResponseWriter, code int, secrets string) {
+			w.WriteHeader(code)
+			fmt.Fprintf(w, `{"errors":["could not handle %q", %q]}`, secrets, secrets)
+		},
+	} {
+		for _, code := range []int{400, 401, 403, 404, 405, 418, 500, 503} {
+			t.Run(fmt.Sprint(title, code), func(t *testing.T) {
+				const tokenText = "hvs.CAESIJ0kfu3dGvOaHqQ2"
+				ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					body, _ := io.ReadAll(r.Body)
+					if strings.HasPrefix(r.URL.Path, "/v1/auth/token/lookup-self") {
+						fmt.Fprint(w, `{"data":{"ttl":0,"renewable":false}}`)
+						return
+					}
+					echo(w, code, r.Header.Get("X-Vault-Token")+" "+string(body))
+				}))
+				defer ts.Close()
+				ks := open(t, vault.Config{Address: ts.URL, Auth: token(tokenText)})
+				key := generate(t)
+				middle := strings.Split(string(key.PEM()), "\n")[1]
+				_, err := ks.Put(t.Context(), name, key, 0)
+				if err == nil {
+					t.Fatal("no error")
+				}
+				text := fmt.Sprintf("%v %+v %s", err, err, fault.HintOf(err))
+				for e := err; e != nil; e = errors.Unwrap(e) {
+					text += fmt.Sprintf(" %#v", e)
+				}
+				for _, secret := range []string{middle[:20], middle[len(middle)-20:], tokenText, tokenText[4:]} {
+					if strings.Contains(text, secret) {
+						t.Errorf("the error shows %q: %s", secret, text)
+					}
+				}
+			})
+		}
+	}
+}
