@@ -24,6 +24,11 @@ type scripted func(ctx context.Context, rec dkim.TXT) error
 func (scripted) cost(string) int                               { return 1 }
 func (s scripted) set(ctx context.Context, rec dkim.TXT) error { return s(ctx, rec) }
 
+// threeCalls makes three calls to the service in one attempt.
+type threeCalls struct{ adapter }
+
+func (threeCalls) cost(string) int { return 3 }
+
 func layer(a adapter) *Provider {
 	return &Provider{
 		name: "office", driver: "scripted", adapter: a, secrets: []Secret{"s3cr3t"},
@@ -202,7 +207,7 @@ func TestRetries(t *testing.T) {
 			},
 			calls: [2]int{1, 1}, kind: fault.Transient},
 		"panic": {
-			err:   func(int) error { var m map[string]int; m["x"] = 1; return nil },
+			err:   func(int) error { var answer *failure; return answer.err },
 			calls: [2]int{1, 1}, kind: fault.Permanent},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -272,13 +277,25 @@ func TestRate(t *testing.T) {
 			t.Errorf("51 calls at 5 a second took %s", d)
 		}
 
+		p.adapter = threeCalls{p.adapter}
+		p.pace = newPace(5, 1)
+		start = time.Now()
+		for range 5 {
+			if err := p.Publish(t.Context(), rec); err != nil {
+				t.Error(err)
+			}
+		}
+		if d := time.Since(start); d < 2800*time.Millisecond-time.Millisecond || d > 3*time.Second {
+			t.Errorf("15 calls in 5 attempts, at 5 a second, took %s", d)
+		}
+
 		p.pace = newPace(0.01, 1)
 		p.pace.limiter.Allow()
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		start = time.Now()
 		err := p.Publish(ctx, rec)
-		if !errors.Is(err, context.Canceled) || time.Since(start) != time.Second || calls.Load() != 51 {
+		if !errors.Is(err, context.Canceled) || time.Since(start) != time.Second || calls.Load() != 56 {
 			t.Errorf("%v after %s, %d calls", err, time.Since(start), calls.Load())
 		}
 	})

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -268,7 +267,7 @@ func TestUpdateServerInTrouble(t *testing.T) {
 		want string
 	}{
 		"down":     {addr: closed.Addr().String(), want: "refused"},
-		"silent":   {addr: nameservertest.StartLiar(t, "", 0, nameservertest.Silent()).Addr, want: "timeout"},
+		"silent":   {addr: nameservertest.StartLiar(t, "", 0, nameservertest.Silent()).Addr},
 		"SERVFAIL": {addr: nameservertest.StartLiar(t, "", 0, nameservertest.Rcode(dns.RcodeServerFailure)).Addr, want: "SERVFAIL"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -282,8 +281,11 @@ func TestUpdateServerInTrouble(t *testing.T) {
 			if d := time.Since(start); d > 2*time.Second {
 				t.Errorf("gave up after %s", d)
 			}
-			if text := fmt.Sprint(err, fault.HintOf(err)); name != "silent" && (!strings.Contains(text, tc.want) || !strings.Contains(text, tc.addr)) {
-				t.Errorf("%q does not say %q and %s", text, tc.want, tc.addr)
+			if name == "silent" { // the module is still waiting
+				return
+			}
+			if !strings.Contains(err.Error(), tc.want) || !strings.Contains(fault.HintOf(err), tc.addr) {
+				t.Errorf("%v, hint %q; want %q, and %s in the hint", err, fault.HintOf(err), tc.want, tc.addr)
 			}
 		})
 	}

@@ -21,7 +21,7 @@ func explainRoute53(err error, zone string) error {
 	}
 	var batch *types.InvalidChangeBatch
 	if errors.As(err, &batch) && len(batch.Messages) > 0 { // its text leaves the messages out
-		return permanent(fmt.Errorf("Route 53 does not accept the change: %s", strings.Join(batch.Messages, "; ")),
+		return permanent(fmt.Errorf("the service does not accept the change: %s", strings.Join(batch.Messages, "; ")),
 			"correct what the message names: another record at the name, or the zone")
 	}
 	var answered *smithyhttp.ResponseError

@@ -71,6 +71,7 @@ func Start(t testing.TB, zones ...*Zone) *Service {
 	for name, value := range map[string]string{
 		"AWS_ENDPOINT_URL_ROUTE_53":   srv.URL,
 		"AWS_EC2_METADATA_DISABLED":   "true",
+		"AWS_REGION":                  "",
 		"AWS_CONFIG_FILE":             "/dev/null",
 		"AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
 	} {
@@ -145,8 +146,14 @@ func (s *Service) handler() http.Handler {
 	mux.HandleFunc("POST /2013-04-01/hostedzone/{id}/rrset/", s.change)
 	mux.HandleFunc("GET /2013-04-01/change/{id}", s.getChange)
 	service := func(w http.ResponseWriter, r *http.Request) {
-		if !strings.Contains(r.Header.Get("Authorization"), "Credential="+AccessKeyID+"/") {
+		_, credential, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+		scope := strings.Split(credential, "/") // key, date, region, service
+		switch {
+		case scope[0] != AccessKeyID:
 			fail(w, 403, "InvalidClientTokenId", "The security token included in the request is invalid.")
+			return
+		case len(scope) < 4 || scope[2] == "":
+			fail(w, 403, "SignatureDoesNotMatch", "Credential should be scoped to a valid region.")
 			return
 		}
 		s.mu.Lock()
