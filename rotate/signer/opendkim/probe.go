@@ -79,7 +79,7 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 		return nil, err
 	}
 	d.conn, d.stop = conn, context.AfterFunc(d.ctx, func() { conn.Close() })
-	return conn, nil
+	return newQuickAck(conn), nil
 }
 
 func (d *dialer) close() {

@@ -1,0 +1,179 @@
+package opendkim
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
+)
+
+// errand is what the test binary does when it is started as another process.
+type errand struct {
+	Config Config
+	Keys   []errandKey
+	DieAt  int32 // kill this process before the operation with this number; 0: don't
+}
+
+type errandKey struct{ Domain, Selector, PEM string }
+
+const errandVariable = "DKIMBOT_TEST_ERRAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(errandVariable) == "" {
+		os.Exit(m.Run())
+	}
+	var e errand
+	if err := json.NewDecoder(os.Stdin).Decode(&e); err != nil {
+		panic(err)
+	}
+	if err := e.run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func (e errand) run() error {
+	s, err := New(e.Config)
+	if err != nil {
+		return err
+	}
+	var n atomic.Int32
+	s.beforeStep = func(string) error {
+		if n.Add(1) == e.DieAt {
+			syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		}
+		return nil
+	}
+	var keys []dkim.SigningKey
+	for _, k := range e.Keys {
+		key, err := dkim.ParsePrivateKey([]byte(k.PEM))
+		if err != nil {
+			return err
+		}
+		keys = append(keys, signertest.At(k.Domain, k.Selector, key))
+	}
+	return s.Activate(context.Background(), keys)
+}
+
+// elsewhere activates in another process; killed says that it ended by SIGKILL.
+func elsewhere(t *testing.T, s *Signer, dieAt int32, keys ...dkim.SigningKey) (killed bool, err error) {
+	t.Helper()
+	e := errand{Config: s.cfg, DieAt: dieAt}
+	for _, k := range keys {
+		e.Keys = append(e.Keys, errandKey{k.Domain, k.Selector, string(k.Key.PEM())})
+	}
+	input, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), errandVariable+"=1")
+	cmd.Stdin = bytes.NewReader(input)
+	out, err := cmd.CombinedOutput()
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return true, nil
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, out)
+	}
+	return false, err
+}
+
+// TestCrash guards I1 and I7: wherever the process is killed, whoever reloads or
+// restarts the daemon then, every domain is signed with exactly one key, the old
+// or the new one; Active does not claim the new one before it was confirmed; and
+// running again completes the switch.
+func TestCrash(t *testing.T) {
+	k := signertest.Keys(t, 4)
+	domains := []string{"a.example", "b.example"}
+	at := func(selector string, key *dkim.PrivateKey) (keys []dkim.SigningKey) {
+		for _, d := range domains {
+			keys = append(keys, signertest.At(d, selector, key))
+		}
+		return keys
+	}
+	completed := false
+	for n := int32(1); !completed; n++ {
+		d := signertest.StartOpenDKIM(t)
+		s := newSigner(t, d, nil)
+		activate(t, s, at("s2", k[2])...) // its entry stays and is re-pointed later
+		activate(t, s, at("s1", k[0])...)
+		killed, err := elsewhere(t, s, n, at("s2", k[1])...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		completed = !killed
+		if completed && n < 12 {
+			t.Fatalf("only %d operations; the test does not see them", n)
+		}
+		for _, upset := range []func(){
+			func() {},
+			func() { syscall.Kill(d.PID, syscall.SIGUSR1) },
+			func() { d.Restart(t) },
+		} {
+			upset()
+			for _, domain := range domains {
+				old, now := signertest.At(domain, "s1", k[0]).Ref(), signertest.At(domain, "s2", k[1]).Ref()
+				if ref := d.SignsWith(t, domain, k...); ref != old && ref != now {
+					t.Fatalf("killed before operation %d: %s is signed with %+v", n, domain, ref)
+				}
+			}
+		}
+		active, err := s.Active(t.Context(), domains)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "s1"
+		if completed {
+			want = "s2"
+		}
+		for _, domain := range domains {
+			if active[domain].Selector != want {
+				t.Fatalf("killed before operation %d: Active says %+v; want %s", n, active[domain], want)
+			}
+		}
+		s = newSigner(t, d, nil)
+		activate(t, s, at("s2", k[1])...)
+		for _, domain := range domains {
+			if ref := d.SignsWith(t, domain, k...); ref != signertest.At(domain, "s2", k[1]).Ref() {
+				t.Fatalf("after running again %s is signed with %+v", domain, ref)
+			}
+		}
+		if _, err := os.Stat(s.pendingPath()); err == nil {
+			t.Fatalf("killed before operation %d: the marker stays after running again", n)
+		}
+		d.Stop(t)
+	}
+}
+
+// TestTwoProcesses guards I8: neither loses the other's lines.
+func TestTwoProcesses(t *testing.T) {
+	d := signertest.StartOpenDKIM(t)
+	s := newSigner(t, d, nil)
+	k := signertest.Keys(t, 2)
+	var wg sync.WaitGroup
+	for p := range 4 {
+		wg.Go(func() {
+			for round := range 3 {
+				key := signertest.At(fmt.Sprintf("p%d.example", p), fmt.Sprintf("s%d", round%2+1), k[round%2])
+				if _, err := elsewhere(t, s, 0, key); err != nil {
+					t.Errorf("process %d: %v", p, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for p := range 4 {
+		wantSelectors(t, d, fmt.Sprintf("p%d.example", p), "s1")
+	}
+}
