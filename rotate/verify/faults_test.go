@@ -13,7 +13,6 @@ import (
 	"github.com/miekg/dns"
 
 	ns "github.com/dkimbot/dkimbot/providers/nameservertest"
-	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/verify"
 )
@@ -101,7 +100,7 @@ func TestLaggingServerIsNamed(t *testing.T) {
 
 // The answer is had all the same, though by TCP. The key is too long for a UDP answer of old.
 func TestTCP(t *testing.T) {
-	_, long := record(t, dkim.RSA4096)
+	long := "v=DKIM1; k=rsa; p=" + strings.Repeat("A", 736) // as long as 4096 bits make it
 	good := serve(t, txt("s1._domainkey", long))
 	tests := map[string]dns.HandlerFunc{
 		"truncated":   ns.TruncateUDP(good),

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -198,6 +199,30 @@ func TestMemoryIsBounded(t *testing.T) {
 	if n, err := c.get(t.Context(), "bad", func(context.Context) (int, error) { return 7, nil }); n != 7 || err != nil {
 		t.Error("an error was kept")
 	}
+}
+
+// One who gives up takes nobody along who waits for the same.
+func TestFinderGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache[int](time.Minute, time.Now)
+		first, giveUp := context.WithCancel(t.Context())
+		go c.get(first, "key", func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			return 0, ctx.Err()
+		})
+		synctest.Wait()
+		var n int
+		var err error
+		go func() {
+			n, err = c.get(t.Context(), "key", func(context.Context) (int, error) { return 7, nil })
+		}()
+		synctest.Wait()
+		giveUp()
+		synctest.Wait()
+		if n != 7 || err != nil {
+			t.Errorf("got %d, %v", n, err)
+		}
+	})
 }
 
 func TestSystemResolvers(t *testing.T) {

@@ -28,6 +28,7 @@ func TestWay(t *testing.T) {
 			"in._domainkey 900 CNAME k.keys\n" + rec("k.keys") +
 			"out._domainkey 60 CNAME example.k1.provider.test.\n" +
 			"deep._domainkey CNAME s9._domainkey.cut.test.\n" +
+			"www CNAME host.provider.test.\n" + rec("s1._domainkey.www") +
 			"far._domainkey CNAME hop._domainkey\nhop._domainkey CNAME example.k1.provider.test.\n" +
 			"loop._domainkey CNAME loop2._domainkey\nloop2._domainkey CNAME loop._domainkey\n" +
 			"self._domainkey CNAME self._domainkey\n" +
@@ -71,6 +72,7 @@ func TestWay(t *testing.T) {
 		{"gone", "example.test", want{zone: "provider.test", owner: "nothing.k1.provider.test", ttl: 3600, negative: 40, empty: true}},
 		{"s1", "sub.example.test", want{zone: "sub.example.test", owner: "s1._domainkey.sub.example.test", ttl: 300, negative: 60}},
 		{"s1", "mail.example.test", want{zone: "example.test", owner: "s1._domainkey.mail.example.test", negative: 10, empty: true}},
+		{"s1", "www.example.test", want{zone: "example.test", owner: "s1._domainkey.www.example.test", ttl: 300, negative: 10}},
 		{"s1", "same.test", want{zone: "_domainkey.same.test", owner: "s1._domainkey.same.test", ttl: 300, negative: 20}},
 		{"s2", "same.test", want{zone: "_domainkey.same.test", owner: "s2._domainkey.same.test", negative: 20, empty: true}},
 		{"s1", "cut.test", want{zone: "_domainkey.cut.test", owner: "s1._domainkey.cut.test", ttl: 300, negative: 30}},
@@ -111,6 +113,33 @@ func TestWay(t *testing.T) {
 		if strings.Contains(q, "_domainkey.") || strings.Contains(q, "example.k1.") || strings.Contains(q, "nothing.k1.") || strings.HasPrefix(q, "k.keys.") {
 			t.Errorf("a resolver was asked for %s", q)
 		}
+	}
+}
+
+// A name server that does not know a zone cut, which another one follows, is
+// told: receivers who ask it find nothing. Guards I2.
+func TestOneServerDoesNotKnowTheCut(t *testing.T) {
+	port := ns.FreePort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
+	child := ns.Options{IPs: []string{"127.0.0.3"}, Port: port}.StartKnot(t, ns.Zone{Name: "_domainkey.example.test", Records: txt("s1", value)})
+	zone := ns.Zone{Name: "example.test", Servers: ips, Records: "_domainkey NS ns.keys\nns.keys A 127.0.0.3\n"}
+	knows := ns.Options{IPs: ips[:1], Port: port}.StartBIND(t, zone)
+	zone.Records = ""
+	ignorant := ns.Options{IPs: ips[1:], Port: port}.StartKnot(t, zone)
+	r := startResolver(t, map[string]string{"example.test.": knows.Addr})
+	v := newVerifier(t, verify.Config{Port: port, Resolvers: []string{r.Addr}})
+	var s verify.Sight
+	for range 50 { // the ignorant server's word is as good if it comes first
+		if s = look(t, v, s1); s.Complete {
+			t.Fatalf("%+v", s)
+		}
+		if s.Zone == "_domainkey.example.test" {
+			break
+		}
+		v = newVerifier(t, verify.Config{Port: port, Resolvers: []string{r.Addr}})
+	}
+	want := []string{"ns2.example.test (" + ignorant.Addr + "): does not know the child zone _domainkey.example.test"}
+	if !slices.Equal(s.Values, []string{value}) || !slices.Equal(s.Lagging, want) {
+		t.Errorf("%+v; the child is at %s", s, child.Addr)
 	}
 }
 
