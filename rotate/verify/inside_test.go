@@ -175,6 +175,33 @@ func TestUnescape(t *testing.T) {
 	}
 }
 
+// The same record twice in one answer is one record; behind a CNAME the
+// authority section speaks of another zone.
+func TestReading(t *testing.T) {
+	rr := func(s string) dns.RR {
+		r, err := dns.NewRR(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	twice := &dns.Msg{Answer: []dns.RR{rr(`a.test. TXT "x" "y"`), rr(`A.test. TXT "x" "y"`), rr(`b.test. TXT "z"`)}}
+	twice.Authoritative = true
+	if a := read(reply{msg: twice}, "test.", "a.test."); !slices.Equal(a.values, []string{"xy"}) {
+		t.Errorf("got %q", a.values)
+	}
+	soa := rr("example.test. SOA a. b. 1 2 3 4 5")
+	if z := soaOwner(&dns.Msg{Ns: []dns.RR{soa}}, "mail.sub.example.test."); z != "example.test." {
+		t.Errorf("got %q", z)
+	}
+	if z := soaOwner(&dns.Msg{Answer: []dns.RR{rr("mail.sub.example.test. CNAME www.example.test.")}, Ns: []dns.RR{soa}}, "mail.sub.example.test."); z != "" {
+		t.Errorf("got %q", z)
+	}
+	if z := soaOwner(&dns.Msg{Ns: []dns.RR{soa}}, "example.org."); z != "" {
+		t.Errorf("got %q", z)
+	}
+}
+
 // The memory is bounded, and what has run out goes first.
 func TestMemoryIsBounded(t *testing.T) {
 	now := time.Unix(0, 0)
