@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
+	"strconv"
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -13,8 +15,9 @@ import (
 // process names one process on one machine since one boot, so that a lease whose
 // owner was killed need not run out before the work goes on.
 type process struct {
+	user  string // for people
 	host  string
-	boot  string // changes with each boot
+	boot  string // the start of an id that changes with each boot
 	pid   int
 	start string // in clock ticks since the boot; tells apart processes that share a pid
 }
@@ -33,19 +36,29 @@ func thisProcess() (process, error) {
 	if err != nil {
 		return process{}, fault.Lasting(what, err, "mount /proc")
 	}
-	return process{host, strings.TrimSpace(string(boot)), os.Getpid(), start}, nil
+	return process{userName(), host, string(boot[:min(len(boot), 8)]), os.Getpid(), start}, nil
+}
+
+// userName is who runs this process, by name or else by number.
+func userName() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return strconv.Itoa(os.Getuid())
 }
 
 // String is read by people in messages, and by knowsDead in leases.
 func (p process) String() string {
-	return fmt.Sprintf("%s pid %d start %s boot %s", p.host, p.pid, p.start, p.boot)
+	return fmt.Sprintf("%s@%s pid %d (start %s boot %s)", p.user, p.host, p.pid, p.start, p.boot)
 }
 
 // knowsDead reports whether the owner was a process of this machine that surely
 // runs no more. Of other machines' processes nothing is known.
 func (p process) knowsDead(owner string) bool {
 	var o process
-	if n, err := fmt.Sscanf(owner, "%s pid %d start %s boot %s", &o.host, &o.pid, &o.start, &o.boot); n != 4 || err != nil || o.host != p.host {
+	who, rest, _ := strings.Cut(owner, " pid ")
+	o.host = who[strings.LastIndexByte(who, '@')+1:]
+	if n, err := fmt.Sscanf(strings.ReplaceAll(rest, ")", ""), "%d (start %s boot %s", &o.pid, &o.start, &o.boot); n != 3 || err != nil || o.host != p.host {
 		return false
 	}
 	if o.boot != p.boot {

@@ -78,7 +78,7 @@ func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
 }
 
 func (d *daemon) open(ctx context.Context, cfg *config.Config) (*app.App, error) {
-	a, err := app.Prepare(ctx, cfg, d.event)
+	a, err := app.Prepare(ctx, cfg, logStep(d.log))
 	if err != nil {
 		return nil, err
 	}
@@ -127,25 +127,7 @@ func (d *daemon) reload(ctx context.Context) (*app.App, error) {
 	for _, w := range cfg.Warnings {
 		d.log.Warn(w.Error())
 	}
-	return app.Prepare(ctx, cfg, d.event)
-}
-
-// event logs a step's end; that it began is of interest only when looking closely.
-func (d *daemon) event(e rotate.Event) {
-	level := slog.LevelInfo
-	switch e.Outcome {
-	case "begun":
-		level = slog.LevelDebug
-	case "failed", "refused":
-		level = slog.LevelError
-	}
-	attrs := []slog.Attr{slog.String("domain", e.Domain), slog.String("step", string(e.Kind)), slog.String("phase", string(e.Phase))}
-	for _, a := range []slog.Attr{slog.String("selector", e.Selector), slog.String("signer", e.Signer), slog.String("key_id", e.KeyID), slog.String("message", e.Message)} {
-		if a.Value.String() != "" {
-			attrs = append(attrs, a)
-		}
-	}
-	d.log.LogAttrs(context.Background(), level, "step "+e.Outcome, attrs...)
+	return app.Prepare(ctx, cfg, logStep(d.log))
 }
 
 // notify tells systemd; without systemd it does nothing.

@@ -35,13 +35,13 @@ may run. Only --out writes, and only that file.`,
   dkimbot plan --domain example.com --at 2026-12-24T04:00:00Z
   dkimbot plan --json --detailed-exitcode`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			when, err := planTime(at)
+			if err != nil {
+				return &usageError{error: err, command: cmd.CommandPath()}
+			}
 			cfg, err := p.load()
 			if err != nil {
 				return err
-			}
-			when, err := planTime(at)
-			if err != nil {
-				return &usageError{err, cmd.CommandPath()}
 			}
 			chosen, err := choose(cfg, domains)
 			if err != nil {
@@ -80,6 +80,10 @@ func (p *program) plan(ctx context.Context, cfg *config.Config, domains []rotate
 		}
 	}
 	plans, err := a.Plan(ctx, domains)
+	if ctx.Err() != nil {
+		fmt.Fprintln(p.Err, "Interrupted. Nothing was changed.")
+		return exitCode(exitError)
+	}
 	if err != nil {
 		return err
 	}
@@ -108,8 +112,8 @@ func (p *program) showPlan(doc show.PlanDocument, plans []rotate.DomainPlan, how
 	for _, plan := range plans {
 		t.Plan(plan)
 	}
-	_, err := fmt.Fprintf(p.Out, "%s, %s. Nothing was changed.\n", show.Count(doc.Summary.Domains, "domain"), show.Count(doc.Summary.Steps, "step"))
-	return err
+	t.PlanSummary(doc.Summary)
+	return nil
 }
 
 // planExit tells by the exit code what the plans say.

@@ -1,15 +1,15 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -45,7 +45,10 @@ step in hand is finished; run the same command again to go on.`,
   dkimbot rotate --due                            # every quarter of an hour, from cron or a timer`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if due == (len(domains) > 0) {
-				return &usageError{errors.New("rotate needs either --domain or --due"), cmd.CommandPath()}
+				return &usageError{error: errors.New("rotate needs either --domain or --due"), command: cmd.CommandPath()}
+			}
+			if detailed && !dryRun {
+				return &usageError{error: errors.New("--detailed-exitcode tells whether a plan has steps: it needs --dry-run"), command: cmd.CommandPath()}
 			}
 			cfg, err := p.load()
 			if err != nil {
@@ -61,21 +64,11 @@ step in hand is finished; run the same command again to go on.`,
 			if dryRun {
 				return p.plan(cmd.Context(), cfg, chosen, planning{detailed: detailed, due: due})
 			}
-			a, err := app.Open(cmd.Context(), cfg, p.progress())
-			if err != nil {
-				return err
-			}
-			defer a.Close()
-			if due {
-				if chosen, err = rotate.Pending(cmd.Context(), a.Queue, time.Now(), chosen); err != nil {
-					return err
-				}
-			}
 			patience := rotate.Patience{Most: shortWait}
 			if wait {
 				patience = rotate.Patience{Most: longWait, Retry: true}
 			}
-			return p.rotate(cmd.Context(), a, chosen, patience)
+			return p.rotate(cmd, cfg, chosen, due, patience)
 		},
 	}
 	f := cmd.Flags()
@@ -88,21 +81,20 @@ step in hand is finished; run the same command again to go on.`,
 	return cmd
 }
 
-// progress tells steps on standard error as they begin; documents go to standard output.
-func (p *program) progress() func(rotate.Event) {
-	var mu sync.Mutex
-	t := p.text(p.Err, p.ErrTTY)
-	return func(e rotate.Event) {
-		mu.Lock()
-		defer mu.Unlock()
-		t.Progress(e)
+func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, due bool, patience rotate.Patience) error {
+	ctx, tell := cmd.Context(), p.teller(cmd)
+	a, err := app.Open(ctx, cfg, tell.step)
+	if err != nil {
+		return err
 	}
-}
-
-func (p *program) rotate(ctx context.Context, a *app.App, domains []rotate.Domain, patience rotate.Patience) error {
-	var results []rotate.Result
-	progress := p.text(p.Err, p.ErrTTY)
-	a.Engine.SettleAll(ctx, domains, patience, progress.Waiting, func(r rotate.Result) {
+	defer a.Close()
+	if due {
+		if domains, err = rotate.Pending(ctx, a.Queue, time.Now(), domains); err != nil {
+			return err
+		}
+	}
+	results := make([]rotate.Result, 0, len(domains))
+	a.Engine.SettleAll(ctx, domains, patience, tell.waiting, func(r rotate.Result) {
 		results = append(results, r)
 		if !p.json {
 			t := p.text(p.Out, p.OutTTY)
@@ -110,16 +102,42 @@ func (p *program) rotate(ctx context.Context, a *app.App, domains []rotate.Domai
 		}
 	})
 	if p.json {
+		inOrder(results, domains)
 		if err := show.JSON(p.Out, show.NewRotate(results)); err != nil {
 			return err
 		}
-	} else if len(results) == 0 {
-		fmt.Fprintln(p.Out, "Nothing is due.")
+	} else {
+		p.closingWords(results)
 	}
 	if ctx.Err() != nil {
 		fmt.Fprintln(p.Err, "Interrupted; the step in hand was finished. Run the same command again to go on.")
 		return exitCode(exitError)
 	}
+	return rotateExit(results)
+}
+
+// inOrder puts results in the order of the domains: they come as they are ready.
+func inOrder(results []rotate.Result, domains []rotate.Domain) {
+	at := make(map[string]int, len(domains))
+	for i, d := range domains {
+		at[d.Name] = i
+	}
+	slices.SortFunc(results, func(a, b rotate.Result) int { return at[a.Domain] - at[b.Domain] })
+}
+
+// closingWords say what a person may wonder about after the results.
+func (p *program) closingWords(results []rotate.Result) {
+	waiting := slices.ContainsFunc(results, func(r rotate.Result) bool { return r.Err == nil && r.State.Phase != rotate.Ready })
+	switch {
+	case len(results) == 0:
+		fmt.Fprintln(p.Out, "Nothing is due.")
+	case waiting:
+		fmt.Fprintln(p.Out, "What is waited for is told above. 'dkimbot rotate --due' and the daemon go on when the time has come.")
+	}
+}
+
+// rotateExit tells by the exit code what became of the domains.
+func rotateExit(results []rotate.Result) error {
 	failed, refused := 0, 0
 	for _, r := range results {
 		if r.Err != nil {

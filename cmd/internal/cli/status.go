@@ -1,12 +1,16 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 func (p *program) statusCommand() *cobra.Command {
@@ -56,17 +60,14 @@ func (p *program) historyCommand() *cobra.Command {
 		Short:   "Say what was done, when, by whom, with what outcome",
 		Example: "  dkimbot history --domain example.com",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if limit < 1 {
+				return &usageError{error: fmt.Errorf("--limit %d: want 1 or more", limit), command: cmd.CommandPath()}
+			}
 			cfg, err := p.load()
 			if err != nil {
 				return err
 			}
-			if domain != "" {
-				// A domain that has left the configuration still has its history.
-				if d, err := cfg.Domain(domain); err == nil {
-					domain = d.Name
-				}
-			}
-			events, err := app.History(cmd.Context(), cfg, domain, limit)
+			events, err := history(cmd.Context(), cfg, domain, limit)
 			if err != nil {
 				return err
 			}
@@ -87,4 +88,24 @@ func (p *program) historyCommand() *cobra.Command {
 	cmd.Flags().IntVar(&limit, "limit", 1000, "at most this many events, the newest")
 	p.jsonFlag(cmd)
 	return cmd
+}
+
+// history reads the events of a domain, or of all for "". A domain that has left the
+// configuration still has its history; one that nobody knows is an error.
+func history(ctx context.Context, cfg *config.Config, domain string, limit int) ([]rotate.Event, error) {
+	var unknown error
+	if domain != "" {
+		if d, err := cfg.Domain(domain); err == nil {
+			domain = d.Name
+		} else if name, bad := dkim.ParseDomain(domain); bad != nil {
+			return nil, err
+		} else {
+			domain, unknown = name, err
+		}
+	}
+	events, err := app.History(ctx, cfg, domain, limit)
+	if err == nil && len(events) == 0 && unknown != nil {
+		return nil, unknown
+	}
+	return events, err
 }

@@ -1,0 +1,60 @@
+package app
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// I8: a lease is taken over at once only from a process that surely runs no more.
+func TestKnowsDead(t *testing.T) {
+	self, err := thisProcess()
+	if err != nil {
+		t.Fatal(err)
+	}
+	child := exec.Command("sleep", "60")
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	other := self
+	other.pid = child.Process.Pid
+	if other.start, err = startOf(other.pid); err != nil {
+		t.Fatal(err)
+	}
+	reused, rebooted, elsewhere := self, self, other
+	reused.start += "0"
+	rebooted.boot = "00000000"
+	elsewhere.host += "2"
+	check := func(owner string, want bool) {
+		t.Helper()
+		if got := self.knowsDead(owner); got != want {
+			t.Errorf("knowsDead(%q) = %v, want %v", owner, got, want)
+		}
+	}
+	check(self.String(), false)
+	check(other.String(), false)
+	check(reused.String(), true)
+	check(rebooted.String(), true)
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	child.Wait()
+	check(other.String(), true)
+	check(elsewhere.String(), false)
+	for _, garbage := range []string{"", "x", self.host, "root@" + self.host + " pid x", strings.Replace(self.String(), "pid", "PID", 1)} {
+		check(garbage, false)
+	}
+}
+
+// Who and where come first, for people; the rest tells processes apart.
+func TestProcessString(t *testing.T) {
+	self, err := thisProcess()
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, _ := os.Hostname()
+	if who, _, ok := strings.Cut(self.String(), " pid "); !ok || who != self.user+"@"+host || self.user == "" {
+		t.Errorf("got %q", self)
+	}
+}

@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// teller tells on standard error what happens while it happens. Its functions are
+// nil where nobody wants to know.
+type teller struct {
+	step    func(rotate.Event)
+	waiting func(domain string, next rotate.Next)
+}
+
+// teller returns one that logs where a flag asks for a log, tells progress on a
+// terminal, and else is silent, so that cron sends no mail.
+func (p *program) teller(cmd *cobra.Command) teller {
+	if cmd.Flags().Changed("log-format") || cmd.Flags().Changed("log-level") {
+		log, err := p.log()
+		if err == nil {
+			return teller{logStep(log), logWait(log)}
+		}
+	}
+	if !p.ErrTTY {
+		return teller{}
+	}
+	var mu sync.Mutex
+	return teller{
+		func(e rotate.Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			p.text(p.Err, p.ErrTTY).Progress(e)
+		},
+		func(domain string, next rotate.Next) {
+			mu.Lock()
+			defer mu.Unlock()
+			p.text(p.Err, p.ErrTTY).Waiting(domain, next)
+		},
+	}
+}
+
+// log returns the logger that the flags ask for.
+func (p *program) log() (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(p.logLevel)); err != nil {
+		return nil, &usageError{error: errors.New("--log-level " + p.logLevel + " is unknown: use debug, info, warn or error"), command: "dkimbot"}
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	switch p.logFormat {
+	case "json":
+		return slog.New(slog.NewJSONHandler(p.Err, opts)), nil
+	case "text":
+		return slog.New(slog.NewTextHandler(p.Err, opts)), nil
+	}
+	return nil, &usageError{error: errors.New("--log-format " + p.logFormat + " is unknown: use text or json"), command: "dkimbot"}
+}
+
+// logStep logs a step's end; that it began is of interest only when looking closely.
+func logStep(log *slog.Logger) func(rotate.Event) {
+	return func(e rotate.Event) {
+		level := slog.LevelInfo
+		switch e.Outcome {
+		case "begun":
+			level = slog.LevelDebug
+		case "failed", "refused":
+			level = slog.LevelWarn
+		}
+		log.LogAttrs(context.Background(), level, "step "+e.Outcome, said("domain", e.Domain, "step", string(e.Kind), "phase", string(e.Phase),
+			"selector", e.Selector, "signer", e.Signer, "key_id", e.KeyID, "message", e.Message)...)
+	}
+}
+
+func logWait(log *slog.Logger) func(string, rotate.Next) {
+	return func(domain string, next rotate.Next) {
+		log.LogAttrs(context.Background(), slog.LevelInfo, "waiting", said("domain", domain, "for", next.Action,
+			"selector", next.Selector, "until", next.At.UTC().Format(time.RFC3339), "reason", next.Reason.Code, "message", next.Reason.Message)...)
+	}
+}
+
+// said pairs names with values and leaves out what is empty.
+func said(pairs ...string) []slog.Attr {
+	var out []slog.Attr
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			out = append(out, slog.String(pairs[i], pairs[i+1]))
+		}
+	}
+	return out
+}

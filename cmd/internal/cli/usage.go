@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// usageError says that the command line is wrong.
+type usageError struct {
+	error
+	command string // the one whose help tells how it is right
+	meant   string // what may have been meant, or ""
+}
+
+func (e *usageError) Unwrap() error { return e.error }
+
+func (e *usageError) fault() error {
+	hint := "run '" + e.command + " --help' to see how it is used"
+	if e.meant != "" {
+		hint = "did you mean '" + e.meant + "'? Otherwise " + hint
+	}
+	return fault.Lasting(e.Error(), nil, hint)
+}
+
+// usageErrors makes wrong flags and arguments end with the code for a wrong command line.
+func usageErrors(cmd *cobra.Command) {
+	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return &usageError{error: err, command: c.CommandPath()} })
+	args := cmd.Args
+	switch {
+	case cmd.Name() == "help":
+		args = cobra.ArbitraryArgs
+	case cmd.HasSubCommands() && !cmd.Runnable():
+		args = cobra.ArbitraryArgs
+		cmd.RunE = func(c *cobra.Command, words []string) error {
+			if len(words) > 0 {
+				return unknownCommand(c, words[0])
+			}
+			return c.Help()
+		}
+	case args == nil:
+		args = cobra.NoArgs
+	}
+	cmd.Args = func(c *cobra.Command, words []string) error {
+		if args(c, words) != nil {
+			return &usageError{error: wrongCount(c, words), command: c.CommandPath()}
+		}
+		return nil
+	}
+	for _, sub := range cmd.Commands() {
+		usageErrors(sub)
+	}
+}
+
+func unknownCommand(parent *cobra.Command, word string) error {
+	e := &usageError{error: fmt.Errorf("%s has no command %q", parent.CommandPath(), word), command: parent.CommandPath()}
+	parent.SuggestionsMinimumDistance = 2
+	if near := parent.SuggestionsFor(word); len(near) > 0 {
+		e.meant = parent.CommandPath() + " " + near[0]
+	}
+	return e
+}
+
+// wrongCount says what the command takes: nothing, or what stands in its usage line.
+func wrongCount(c *cobra.Command, words []string) error {
+	if _, takes, ok := strings.Cut(c.Use, " "); ok && !strings.HasPrefix(takes, "{") {
+		return fmt.Errorf("%s takes one argument, %s, and was given %d", c.CommandPath(), takes, len(words))
+	}
+	return fmt.Errorf("%s takes flags only, and was given %q", c.CommandPath(), words[0])
+}

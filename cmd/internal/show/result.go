@@ -1,0 +1,58 @@
+package show
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// Result writes what became of a domain in a run.
+func (t Text) Result(r rotate.Result) {
+	t.heading(r.Domain, r.State.Phase)
+	for _, e := range r.Done {
+		fmt.Fprintf(t.W, "  %s %s\n", t.green("done"), did(e))
+	}
+	if len(r.Done) == 0 && r.Err == nil {
+		t.line("  ", "now", orElse(r.Plan.Reason.Message, "nothing to do"))
+	}
+	if r.Err != nil {
+		t.problem("  ", r.Err)
+	}
+	t.next(r.State.Next)
+	t.warnings(r.Plan.Warnings)
+	fmt.Fprintln(t.W)
+}
+
+// did tells a carried out step in words.
+func did(e rotate.Event) string {
+	key := keyWords(e.KeyID, "")
+	switch e.Kind {
+	case rotate.StoreKey:
+		return fmt.Sprintf("%s: %s was made, kept in the keystore and read back", e.Selector, key)
+	case rotate.Publish:
+		return fmt.Sprintf("%s: the record of %s was published", e.Selector, key)
+	case rotate.Verify:
+		return fmt.Sprintf("%s: every authoritative server shows %s, and a test message verifies", e.Selector, key)
+	case rotate.Activate:
+		return fmt.Sprintf("%s: signer %s signs with it now (%s)", e.Selector, e.Signer, key)
+	case rotate.Drain:
+		return fmt.Sprintf("%s: its drain began; it stays published", e.Selector)
+	case rotate.Destroy:
+		return fmt.Sprintf("%s: the replaced %s was destroyed", e.Selector, key)
+	}
+	return strings.TrimSpace(string(e.Kind) + " " + e.Selector)
+}
+
+// Progress tells a step as it begins, for someone who watches.
+func (t Text) Progress(e rotate.Event) {
+	if e.Outcome == "begun" {
+		fmt.Fprintf(t.W, "%s  %s ...\n", e.Domain, attempt(e))
+	}
+}
+
+// Waiting tells what a run stays for.
+func (t Text) Waiting(domain string, next rotate.Next) {
+	fmt.Fprintf(t.W, "%s  waiting until %s UTC to %s: %s\n", domain, next.At.UTC().Format(time.TimeOnly), action(next), next.Reason.Message)
+}

@@ -1,0 +1,39 @@
+package show
+
+import "github.com/dkimbot/dkimbot/rotate"
+
+// RotateDocument is `rotate --json`: what was done, and what is waited for.
+type RotateDocument struct {
+	FormatVersion int            `json:"format_version"`
+	Domains       []DomainResult `json:"domains"`
+	Summary       ResultSummary  `json:"summary"`
+}
+
+// DomainResult is what became of one domain.
+type DomainResult struct {
+	Name  string         `json:"name"`
+	Phase string         `json:"phase"`
+	Done  []rotate.Event `json:"done"`
+	Next  *Next          `json:"next"`
+	Error *Problem       `json:"error"`
+}
+
+// ResultSummary counts domains.
+type ResultSummary struct {
+	Done   int `json:"done"`
+	Failed int `json:"failed"`
+}
+
+// NewRotate makes the document of results.
+func NewRotate(results []rotate.Result) RotateDocument {
+	doc := RotateDocument{FormatVersion: FormatVersion, Domains: []DomainResult{}}
+	for _, r := range results {
+		doc.Domains = append(doc.Domains, DomainResult{r.Domain, string(r.State.Phase), inUTC(r.Done), newNext(r.State.Next), NewProblem(r.Err)})
+		if r.Err != nil {
+			doc.Summary.Failed++
+		} else {
+			doc.Summary.Done++
+		}
+	}
+	return doc
+}

@@ -1,0 +1,85 @@
+package show
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// Status writes where a domain stands and what comes next.
+func (t Text) Status(st rotate.State) {
+	t.heading(st.Domain, st.Phase)
+	if st.Revision == 0 {
+		t.line("  ", "now", "nothing was done for it yet; 'dkimbot plan --domain "+st.Domain+"' shows what would be")
+	}
+	for _, name := range sortedKeys(st.Selectors) {
+		t.selector(name, st)
+	}
+	for _, name := range sortedKeys(st.Signers) {
+		c := st.Signers[name]
+		fmt.Fprintf(t.W, "  signer %s signs with %s, %s, in effect from %s\n", name, c.Selector, keyWords(c.KeyID, "no key"), t.at(c.At))
+	}
+	if st.Failures > 0 {
+		fmt.Fprintf(t.W, "  %s %d in a row; the last one: %s\n", t.red("failures:"), st.Failures, st.LastError)
+	}
+	t.next(st.Next)
+	fmt.Fprintln(t.W)
+}
+
+func (t Text) selector(name string, st rotate.State) {
+	words := "no key yet"
+	if k := st.Selectors[name].Key; k != nil {
+		words = keyWords(k.ID, "") + ", " + t.inDNS(*k)
+	}
+	if k := st.Selectors[name].Next; k != nil {
+		words += "; to be replaced by " + keyWords(k.ID, "") + ", " + t.inDNS(*k)
+	}
+	fmt.Fprintf(t.W, "  %-4s %-9s %s\n", name, role(name, st), words)
+}
+
+// role says what a selector is for now, in the words of the design.
+func role(name string, st rotate.State) string {
+	switch {
+	case name == st.Active:
+		return "active"
+	case name == st.Draining:
+		return "draining"
+	case st.Active == "":
+		return "in the making"
+	}
+	return "standby"
+}
+
+func (t Text) inDNS(k rotate.Key) string {
+	switch {
+	case !k.VerifiedAt.IsZero():
+		return "seen in DNS since " + t.at(k.VerifiedAt)
+	case !k.PublishedAt.IsZero():
+		return "published " + t.at(k.PublishedAt) + ", not seen on every server yet"
+	}
+	return "not published yet"
+}
+
+// Event writes one line of history.
+func (t Text) Event(e rotate.Event) {
+	outcome := e.Outcome
+	if outcome != "done" {
+		outcome = t.red(outcome)
+	}
+	fmt.Fprintf(t.W, "%s  %-20s %-24s %s", e.At.UTC().Format(time.RFC3339), e.Domain, attempt(e), outcome)
+	if e.KeyID != "" {
+		fmt.Fprintf(t.W, "  key %s", rotate.ShortID(e.KeyID))
+	}
+	if e.Message != "" {
+		fmt.Fprintf(t.W, "  %s", strings.ReplaceAll(e.Message, "\n", " | "))
+	}
+	who, _, _ := strings.Cut(e.By, " (") // what stands in brackets tells processes apart, for programs
+	fmt.Fprintf(t.W, "  %s\n", t.dim("by "+who))
+}
+
+// attempt names a step; an attempt that failed before its first step is one to plan.
+func attempt(e rotate.Event) string {
+	return strings.Join(strings.Fields(strings.Join([]string{orElse(string(e.Kind), "plan"), e.Selector, e.Signer}, " ")), " ")
+}

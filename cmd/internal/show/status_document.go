@@ -1,0 +1,83 @@
+package show
+
+import (
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// StatusDocument is `status --json`.
+type StatusDocument struct {
+	FormatVersion int            `json:"format_version"`
+	Domains       []DomainStatus `json:"domains"`
+}
+
+// DomainStatus is where one domain stands. Selectors that are none are null.
+type DomainStatus struct {
+	Name      string                    `json:"name"`
+	Phase     string                    `json:"phase"`
+	Active    *string                   `json:"active"`
+	Standby   *string                   `json:"standby"`
+	Draining  *string                   `json:"draining"`
+	Selectors map[string]SelectorStatus `json:"selectors"`
+	Signers   map[string]SignerStatus   `json:"signers"`
+	Next      *Next                     `json:"next"`
+	DueAt     *time.Time                `json:"due_at"`
+	Failures  int                       `json:"failures"`
+	LastError *string                   `json:"last_error"`
+}
+
+// SelectorStatus is what state knows of a selector.
+type SelectorStatus struct {
+	KeyID       string     `json:"key_id,omitempty"`
+	Record      string     `json:"record,omitempty"`
+	PublishedAt *time.Time `json:"published_at,omitempty"`
+	VerifiedAt  *time.Time `json:"verified_at,omitempty"`
+	LastUsedAt  *time.Time `json:"last_used_at,omitempty"`
+}
+
+// SignerStatus is what a signer confirmed last.
+type SignerStatus struct {
+	Selector    string    `json:"selector"`
+	KeyID       string    `json:"key_id"`
+	ConfirmedAt time.Time `json:"confirmed_at"`
+}
+
+// NewStatus makes the document of states.
+func NewStatus(states []rotate.State) StatusDocument {
+	doc := StatusDocument{FormatVersion, []DomainStatus{}}
+	for _, st := range states {
+		doc.Domains = append(doc.Domains, newDomainStatus(st))
+	}
+	return doc
+}
+
+func newDomainStatus(st rotate.State) DomainStatus {
+	d := DomainStatus{Name: st.Domain, Phase: string(st.Phase), Active: text(st.Active), Draining: text(st.Draining), Selectors: map[string]SelectorStatus{},
+		Signers: map[string]SignerStatus{}, Next: newNext(st.Next), DueAt: instant(st.DueAt), Failures: st.Failures, LastError: text(st.LastError)}
+	for name, sel := range st.Selectors {
+		s := SelectorStatus{LastUsedAt: instant(sel.LastUsedAt)}
+		if k := sel.Key; k != nil {
+			s.KeyID, s.Record, s.PublishedAt, s.VerifiedAt = k.ID, k.Record, instant(k.PublishedAt), instant(k.VerifiedAt)
+		}
+		d.Selectors[name] = s
+		if name != st.Active && st.Draining == "" && st.Active != "" {
+			d.Standby = text(name)
+		}
+	}
+	for name, c := range st.Signers {
+		d.Signers[name] = SignerStatus{c.Selector, c.KeyID, c.At.UTC()}
+	}
+	return d
+}
+
+// HistoryDocument is `history --json`, oldest first.
+type HistoryDocument struct {
+	FormatVersion int            `json:"format_version"`
+	Events        []rotate.Event `json:"events"`
+}
+
+// NewHistory makes the document of events.
+func NewHistory(events []rotate.Event) HistoryDocument {
+	return HistoryDocument{FormatVersion, inUTC(events)}
+}
