@@ -1,0 +1,122 @@
+package exec
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer/internal/child"
+)
+
+const formatVersion = 1
+
+type request struct {
+	FormatVersion int     `json:"format_version"`
+	Action        string  `json:"action"`
+	Domains       []entry `json:"domains"`
+}
+
+type entry struct {
+	Domain     string `json:"domain"`
+	Selector   string `json:"selector,omitempty"`
+	KeyID      string `json:"key_id,omitempty"`
+	Record     string `json:"record,omitempty"`
+	PrivateKey string `json:"private_key,omitempty"`
+}
+
+type answer struct {
+	Active map[string]struct {
+		Selector string `json:"selector"`
+		KeyID    string `json:"key_id"`
+	} `json:"active"`
+}
+
+// subject names the request's domains for people.
+func (r request) subject() string {
+	if len(r.Domains) == 1 {
+		return r.Domains[0].Domain
+	}
+	return fmt.Sprintf("%d domains", len(r.Domains))
+}
+
+func (r request) environment(name string) []string {
+	env := []string{"DKIMBOT_ACTION=" + r.Action, "DKIMBOT_SIGNER=" + name}
+	if len(r.Domains) != 1 {
+		return env
+	}
+	for variable, value := range map[string]string{"DOMAIN": r.Domains[0].Domain, "SELECTOR": r.Domains[0].Selector, "KEY_ID": r.Domains[0].KeyID} {
+		if value != "" {
+			env = append(env, "DKIMBOT_"+variable+"="+value)
+		}
+	}
+	return env
+}
+
+// ask runs the command and reads its answer.
+func (s *Signer) ask(ctx context.Context, what string, r request) (answer, error) {
+	out, err := s.run(ctx, what, r)
+	if err != nil {
+		return answer{}, err
+	}
+	var a answer
+	if len(bytes.TrimSpace(out)) == 0 {
+		return answer{}, s.misbehaved(what, errors.New("the command wrote nothing on standard output"))
+	}
+	// The answer itself is not quoted: it may hold the request, and so a key.
+	if err := json.Unmarshal(out, &a); err != nil {
+		return answer{}, s.misbehaved(what, fmt.Errorf("the command's standard output (%d octets) is not the JSON document that is wanted", len(out)))
+	}
+	if a.Active == nil {
+		return answer{}, s.misbehaved(what, errors.New(`the command's answer has no "active"`))
+	}
+	return a, nil
+}
+
+// run runs the command, one run at a time.
+func (s *Signer) run(ctx context.Context, what string, r request) ([]byte, error) {
+	select {
+	case s.one <- struct{}{}:
+		defer func() { <-s.one }()
+	case <-ctx.Done():
+		return nil, fault.Temporary(what, context.Cause(ctx), "")
+	}
+	r.FormatVersion = formatVersion
+	slices.SortFunc(r.Domains, func(a, b entry) int { return strings.Compare(a.Domain, b.Domain) })
+	input, err := json.Marshal(r)
+	if err != nil {
+		return nil, fault.Lasting(what, err, "")
+	}
+	res, err := child.Run(ctx, child.Program{Argv: s.cfg.Command, Env: r.environment(s.cfg.Name), Stdin: input, Timeout: s.cfg.Timeout})
+	if err == nil {
+		return res.Stdout, nil
+	}
+	if said := child.Tail(r.scrub(res.Stderr)); said != "" {
+		err = fmt.Errorf("%w; it said: %s", err, said)
+	}
+	return nil, s.notRun(what, err)
+}
+
+// keyMaterial is a long run of base64, maybe with line ends as JSON writes
+// them. It also matches key ids, which is a small loss.
+var keyMaterial = regexp.MustCompile(`[A-Za-z0-9+/]{32,}=*`)
+
+// scrub takes out what may be key material (I9).
+func (r request) scrub(output []byte) []byte {
+	for _, d := range r.Domains {
+		lines := strings.Split(strings.TrimSpace(d.PrivateKey), "\n")
+		if len(lines) < 3 {
+			continue
+		}
+		// The last line of base64 may be too short for the pattern.
+		if last := lines[len(lines)-2]; len(last) >= 4 {
+			output = bytes.ReplaceAll(output, []byte(last), []byte("[…]"))
+		}
+	}
+	return keyMaterial.ReplaceAll(output, []byte("[…]"))
+}
