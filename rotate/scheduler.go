@@ -2,9 +2,12 @@ package rotate
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // Queue tells which domains have something to do. Its cost follows what is due,
@@ -104,18 +107,24 @@ func (s *Scheduler) due(ctx context.Context, byName map[string]Domain) ([]Domain
 	return out, err
 }
 
-// report logs a result and returns when the domain wants to be looked at again.
+// report logs what went wrong, with what to do about it, and returns when the
+// domain wants to be looked at again.
 func (s *Scheduler) report(r Result) time.Time {
-	if r.Err != nil {
-		if next := r.State.Next; next != nil {
-			return next.At
-		}
-		return s.Engine.Clock.Now().Add(longestNap)
+	next := time.Time{}
+	if r.State.Next != nil {
+		next = r.State.Next.At
 	}
-	if r.State.Next == nil {
-		return time.Time{}
+	if r.Err == nil {
+		return next
 	}
-	return r.State.Next.At
+	if next.IsZero() {
+		next = s.Engine.Clock.Now().Add(longestNap)
+	}
+	if !errors.Is(r.Err, context.Canceled) {
+		s.Log.Error("a domain could not be worked on", "domain", r.Domain, "error", r.Err, "hint", fault.HintOf(r.Err),
+			"kind", fault.KindOf(r.Err).String(), "next_try", next.UTC().Format(time.RFC3339))
+	}
+	return next
 }
 
 // busy knows which domains are being worked on and when the next one wants to be.
