@@ -1,6 +1,7 @@
 package rotate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,8 @@ type Parts struct {
 	// Generate makes a key; dkim.Generate when nil.
 	Generate func(dkim.Algorithm) (*dkim.PrivateKey, error)
 
-	Owner     string                  // names this process in leases and history
+	Owner     string                  // tells this process from every other, in leases
+	Actor     string                  // who acts, for people reading the history: "root@mail1"; Owner when empty
 	OwnerDead func(owner string) bool // may be nil: whether a lease's owner surely runs no more
 	Notify    func(Event)             // may be nil: told of every step as it begins and ends
 }
@@ -52,6 +54,7 @@ func NewEngine(parts Parts) *Engine {
 	if e.Generate == nil {
 		e.Generate = dkim.Generate
 	}
+	e.Actor = cmp.Or(e.Actor, e.Owner)
 	return e
 }
 
@@ -240,7 +243,7 @@ func (r *run) save(ctx context.Context, events ...Event) error {
 }
 
 func (r *run) event(s Step, outcome, message string) Event {
-	return Event{Domain: r.want.Name, At: r.engine.Clock.Now(), By: r.engine.Owner, Kind: s.Kind, Selector: s.Selector, Signer: s.Signer,
+	return Event{Domain: r.want.Name, At: r.engine.Clock.Now(), By: r.engine.Actor, Kind: s.Kind, Selector: s.Selector, Signer: s.Signer,
 		KeyID: s.After["key_id"], Outcome: outcome, Message: message, Phase: r.st.Phase}
 }
 

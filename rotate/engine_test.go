@@ -342,3 +342,21 @@ func TestInterrupted(t *testing.T) {
 	w.settle(d)
 	w.checkReady(d, "s1")
 }
+
+// TestHistorySaysWho: the history names the actor, leases the process.
+func TestHistorySaysWho(t *testing.T) {
+	for actor, want := range map[string]string{"root@mail1": "root@mail1", "": "process 7"} {
+		w, d := newWorld(t, "mx1"), wanted("mx1")
+		parts := w.engine().Parts
+		parts.Owner, parts.Actor = "process 7", actor
+		if res := rotate.NewEngine(parts).Settle(context.Background(), d, forever, nil); res.Err != nil {
+			t.Fatal(res.Err)
+		}
+		events, _ := w.store.History(context.Background(), d.Name, 0)
+		for _, e := range events {
+			if e.By != want {
+				t.Errorf("with actor %q: %s of %s is by %q, want %q", actor, e.Kind, e.Selector, e.By, want)
+			}
+		}
+	}
+}

@@ -89,7 +89,7 @@ type Reason struct {
 type Event struct {
 	Domain   string    `json:"domain"`
 	At       time.Time `json:"at"`
-	By       string    `json:"by"` // who acted: user, host, process
+	By       string    `json:"by"` // who acted, for people: "root@mail1"
 	Kind     Kind      `json:"kind"`
 	Selector string    `json:"selector,omitempty"`
 	Signer   string    `json:"signer,omitempty"`

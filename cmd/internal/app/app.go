@@ -84,7 +84,7 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event))
 	if err != nil {
 		return nil, err
 	}
-	parts.Owner, parts.OwnerDead = self.String(), self.knowsDead
+	parts.Owner, parts.Actor, parts.OwnerDead = self.String(), self.actor(), self.knowsDead
 	a.Engine, a.Queue, a.Lineage = rotate.NewEngine(parts), store, store.Lineage()
 	return a, nil
 }

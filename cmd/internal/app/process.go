@@ -49,8 +49,11 @@ func userName() string {
 
 // String is read by people in messages, and by knowsDead in leases.
 func (p process) String() string {
-	return fmt.Sprintf("%s@%s pid %d (start %s boot %s)", p.user, p.host, p.pid, p.start, p.boot)
+	return fmt.Sprintf("%s pid %d (start %s boot %s)", p.actor(), p.pid, p.start, p.boot)
 }
+
+// actor names who runs this process, for people reading the history.
+func (p process) actor() string { return p.user + "@" + p.host }
 
 // knowsDead reports whether the owner was a process of this machine that surely
 // runs no more. Of other machines' processes nothing is known.
