@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,17 +64,30 @@ func TestRenewal(t *testing.T) {
 	}
 }
 
-// Renewing ends at the maximum lifetime; logging in again goes on. No call fails meanwhile.
+// Renewing ends at the maximum lifetime. The next login comes while the old token still
+// lives, so that no call is caught by its end.
 func TestMaximumLifetime(t *testing.T) {
 	t.Parallel()
-	_, p, cfg := appRole(t, vaulttest.Role{TTL: 2 * time.Second, MaxTTL: 4 * time.Second})
+	srv, p, cfg := appRole(t, vaulttest.Role{TTL: 4 * time.Second, MaxTTL: 8 * time.Second})
+	var current atomic.Value
+	p.set(func(_ http.ResponseWriter, r *http.Request, _ http.Handler) bool {
+		old := current.Load()
+		if r.URL.Path == loginPath && old != nil {
+			if _, err := srv.Root().Auth().Token().Lookup(old.(string)); err != nil {
+				t.Errorf("the old token is dead at the next login: %v", err)
+			}
+		} else if token := r.Header.Get("X-Vault-Token"); token != "" {
+			current.Store(token)
+		}
+		return false
+	})
 	ks := open(t, cfg)
 	key := put(t, ks, 0)
-	poll(t, "three logins", func() bool {
+	poll(t, "two logins", func() bool {
 		wantKey(t, ks, 0, key, 1)
-		return t.Failed() || p.count("PUT", loginPath) >= 3
+		return t.Failed() || p.count("PUT", loginPath) >= 2
 	})
-	if n := p.count("PUT", renewPath); n == 0 || n > 30 {
+	if n := p.count("PUT", renewPath); n == 0 || n > 10 {
 		t.Errorf("%d renewals", n)
 	}
 }
@@ -131,6 +145,11 @@ func TestForbiddenIsNoReasonToLogIn(t *testing.T) {
 // Close gives back the token that the store logged in for, and only that.
 func TestClose(t *testing.T) {
 	srv, p, cfg := appRole(t, vaulttest.Role{TTL: time.Hour})
+	var own atomic.Value
+	p.set(func(_ http.ResponseWriter, r *http.Request, _ http.Handler) bool {
+		own.Store(r.Header.Get("X-Vault-Token"))
+		return false
+	})
 	ks := open(t, cfg)
 	put(t, ks, 0)
 	for range 2 {
@@ -139,7 +158,10 @@ func TestClose(t *testing.T) {
 		}
 	}
 	if n := p.count("PUT", "/v1/auth/token/revoke-self"); n != 1 {
-		t.Errorf("the token was revoked %d times", n)
+		t.Errorf("the token was given back %d times", n)
+	}
+	if _, err := srv.Client(t, own.Load().(string)).Auth().Token().LookupSelf(); err == nil {
+		t.Error("the token still lives")
 	}
 	if _, _, err := ks.Get(t.Context(), name, 0); err == nil {
 		t.Error("a closed store reads")

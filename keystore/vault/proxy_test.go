@@ -64,12 +64,6 @@ func (p *proxy) count(method, path string) int {
 	return n
 }
 
-// lose lets Vault do what is asked and drops its answer.
-func lose(w http.ResponseWriter, r *http.Request, forward http.Handler) {
-	forward.ServeHTTP(httptest.NewRecorder(), r)
-	panic(http.ErrAbortHandler)
-}
-
 // poll waits until ok holds.
 func poll(t testing.TB, what string, ok func() bool) {
 	t.Helper()
