@@ -66,19 +66,24 @@ func withKind(what string, err error, s *Signer) error {
 	return s.fileFault(what, err)
 }
 
+// makeOwned makes a directory that has its owner from the first instant.
 func makeOwned(dir string, o owner) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	temp := dir + ".new"
+	if err := os.Mkdir(temp, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	f, err := os.Open(dir)
+	f, err := os.Open(temp)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return own(f, 0o700, o)
+	if err := own(f, 0o700, o); err != nil {
+		return err
+	}
+	return os.Rename(temp, dir)
 }
 
 // keyOwner resolves Owner and Group; what is not given is the key directory's.
@@ -147,33 +152,48 @@ func sameKey(had, want []byte, id string) bool {
 // makeDir makes a domain's directory and checks it as OpenDKIM would.
 func (d *keyDir) makeDir(domain string) error {
 	what := "use key directory " + d.full(domain)
+	if err := d.signer.step("make directory " + domain); err != nil {
+		return err
+	}
 	err := d.Mkdir(domain, 0o700)
 	made := err == nil
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return d.signer.fileFault("make key directory "+d.full(domain), err)
+	}
+	if err := d.signer.step("give directory " + domain); err != nil {
+		return err
 	}
 	dir, err := d.Open(domain)
 	if err != nil {
 		return d.signer.fileFault(what, err)
 	}
 	defer dir.Close()
-	if made {
-		if err := own(dir, 0o700, d.owner); err != nil {
-			return d.signer.fileFault(what, err)
-		}
-		if err := syncDir(d.Name()); err != nil {
-			return d.signer.fileFault(what, err)
-		}
-	}
 	info, err := dir.Stat()
 	if err != nil {
 		return d.signer.fileFault(what, err)
+	}
+	// A directory of this process's user, where another is wanted, was left by a crash.
+	if uid := ownerOf(info).uid; made || uid == os.Geteuid() && uid != d.owner.uid {
+		if err := d.adopt(dir); err != nil {
+			return d.signer.fileFault(what, err)
+		}
+		if info, err = dir.Stat(); err != nil {
+			return d.signer.fileFault(what, err)
+		}
 	}
 	if problem := d.daemon.unsafe(info); problem != "" && !d.signer.cfg.AllowUnsafeKeys {
 		return &fault.Error{Kind: fault.Refused, Code: "unsafe-key-dir", What: what, Err: errors.New("it " + problem),
 			Hint: fmt.Sprintf("give it to %s with mode 0700", d.daemon.name)}
 	}
 	return nil
+}
+
+// adopt gives a domain's directory its owner and mode, durably.
+func (d *keyDir) adopt(dir *os.File) error {
+	if err := own(dir, 0o700, d.owner); err != nil {
+		return err
+	}
+	return syncDir(d.Name())
 }
 
 // write makes a new file: written beside, synced, renamed.

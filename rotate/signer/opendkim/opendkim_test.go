@@ -28,6 +28,13 @@ func newSigner(t testing.TB, d *signertest.OpenDKIM, edit func(*Config)) *Signer
 	return s
 }
 
+func needRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatalf("%s mounts file systems or gives files to other users and needs root; leave it out with -skip %s", t.Name(), t.Name())
+	}
+}
+
 func withoutMilter(c *Config) { c.Milter = "" }
 
 // TestConformance guards I1 and I10 with the real daemon, with and without the proof.
@@ -224,4 +231,30 @@ func TestOpenConnection(t *testing.T) {
 		t.Errorf("the open connection: %v; want s1", a)
 	}
 	wantSelectors(t, d, "a.example", "s2")
+}
+
+// TestNewRefuses: configurations that OpenDKIM would read differently.
+func TestNewRefuses(t *testing.T) {
+	good := Config{Name: "mx1", KeyDir: "/k", KeyTable: "/t/key", SigningTable: "refile:/t/sign"}
+	if _, err := New(good); err != nil {
+		t.Fatal(err)
+	}
+	for i, edit := range []func(*Config){
+		func(c *Config) { c.KeyDir = "keys" },
+		func(c *Config) { c.KeyDir = "/a b" },
+		func(c *Config) { c.KeyDir = "/a%b" },
+		func(c *Config) { c.KeyTable = "" },
+		func(c *Config) { c.KeyTable = "/t/key#1" },
+		func(c *Config) { c.SigningTable = "dsn:mysql://x" },
+		func(c *Config) { c.SigningTable = "refile:/t/key" },
+		func(c *Config) { c.Milter = "8891" },
+		func(c *Config) { c.Milter = "inet:8891" },
+		func(c *Config) { c.Milter = "unix:sock" },
+	} {
+		cfg := good
+		edit(&cfg)
+		if _, err := New(cfg); err == nil {
+			t.Errorf("case %d: no error for %+v", i, cfg)
+		}
+	}
 }

@@ -96,6 +96,7 @@ func elsewhere(t *testing.T, s *Signer, dieAt int32, keys ...dkim.SigningKey) (k
 func TestCrash(t *testing.T) {
 	k := signertest.Keys(t, 4)
 	domains := []string{"a.example", "b.example"}
+	fresh := signertest.At("new.example", "s2", k[1]) // not signed for before
 	at := func(selector string, key *dkim.PrivateKey) (keys []dkim.SigningKey) {
 		for _, d := range domains {
 			keys = append(keys, signertest.At(d, selector, key))
@@ -108,12 +109,12 @@ func TestCrash(t *testing.T) {
 		s := newSigner(t, d, nil)
 		activate(t, s, at("s2", k[2])...) // its entry stays and is re-pointed later
 		activate(t, s, at("s1", k[0])...)
-		killed, err := elsewhere(t, s, n, at("s2", k[1])...)
+		killed, err := elsewhere(t, s, n, append(at("s2", k[1]), fresh)...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		completed = !killed
-		if completed && n < 12 {
+		if completed && n < 20 {
 			t.Fatalf("only %d operations; the test does not see them", n)
 		}
 		for _, upset := range []func(){
@@ -122,6 +123,9 @@ func TestCrash(t *testing.T) {
 			func() { d.Restart(t) },
 		} {
 			upset()
+			if ref := d.SignsWith(t, fresh.Domain, k...); ref != fresh.Ref() && ref != (dkim.Ref{}) {
+				t.Fatalf("killed before operation %d: the new domain is signed with %+v", n, ref)
+			}
 			for _, domain := range domains {
 				old, now := signertest.At(domain, "s1", k[0]).Ref(), signertest.At(domain, "s2", k[1]).Ref()
 				if ref := d.SignsWith(t, domain, k...); ref != old && ref != now {
@@ -129,7 +133,7 @@ func TestCrash(t *testing.T) {
 				}
 			}
 		}
-		active, err := s.Active(t.Context(), domains)
+		active, err := s.Active(t.Context(), append(domains, fresh.Domain))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,14 +141,17 @@ func TestCrash(t *testing.T) {
 		if completed {
 			want = "s2"
 		}
+		if _, claimed := active[fresh.Domain]; claimed != completed {
+			t.Fatalf("killed before operation %d: Active says %+v for the new domain", n, active[fresh.Domain])
+		}
 		for _, domain := range domains {
 			if active[domain].Selector != want {
 				t.Fatalf("killed before operation %d: Active says %+v; want %s", n, active[domain], want)
 			}
 		}
 		s = newSigner(t, d, nil)
-		activate(t, s, at("s2", k[1])...)
-		for _, domain := range domains {
+		activate(t, s, append(at("s2", k[1]), fresh)...)
+		for _, domain := range append(domains, fresh.Domain) {
 			if ref := d.SignsWith(t, domain, k...); ref != signertest.At(domain, "s2", k[1]).Ref() {
 				t.Fatalf("after running again %s is signed with %+v", domain, ref)
 			}
