@@ -243,8 +243,28 @@ func (r *run) save(ctx context.Context, events ...Event) error {
 }
 
 func (r *run) event(s Step, outcome, message string) Event {
+	keyID := s.After["key_id"]
+	if keyID == Generated {
+		keyID = r.made(s.Selector)
+	}
 	return Event{Domain: r.want.Name, At: r.engine.Clock.Now(), By: r.engine.Actor, Kind: s.Kind, Selector: s.Selector, Signer: s.Signer,
-		KeyID: s.After["key_id"], Outcome: outcome, Message: message, Phase: r.st.Phase}
+		KeyID: keyID, Outcome: outcome, Message: message, Phase: r.st.Phase}
+}
+
+// made returns the id of the key that this run makes for the selector, which the
+// plan could not know; "" as long as there is none.
+func (r *run) made(selector string) string {
+	if key := r.fresh[selector]; key != nil {
+		return key.ID()
+	}
+	sel := r.st.selector(selector)
+	switch key := sel.pending(r.st.Phase); {
+	case key != nil:
+		return key.ID
+	case len(sel.Retired) > 0:
+		return sel.Key.ID
+	}
+	return ""
 }
 
 func (r *run) notify(s Step, outcome, message string) {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -358,5 +360,53 @@ func TestHistorySaysWho(t *testing.T) {
 				t.Errorf("with actor %q: %s of %s is by %q, want %q", actor, e.Kind, e.Selector, e.By, want)
 			}
 		}
+	}
+}
+
+// TestNoDrain: a drain of nothing is no step to carry out, and no fault.
+func TestNoDrain(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	d.Policy.Drain = 0
+	w.settle(d)
+	d.Asked = true
+	res := w.engine().Advance(context.Background(), d)
+	if res.Err != nil || res.State.Phase != rotate.Draining || res.State.Active != "s2" {
+		t.Fatalf("after the switch: %v, phase %s, active %s", res.Err, res.State.Phase, res.State.Active)
+	}
+	// The signer's lag is still waited out before the key is replaced (I10).
+	if next := res.State.Next; next.Action != "replace" || !next.At.Equal(w.now.Add(time.Minute)) {
+		t.Errorf("next is %+v, want the replacement in a minute", next)
+	}
+}
+
+// TestNoticesNameKeys: whoever follows the steps is told the ids of the keys that
+// are made on the way, as the history is.
+func TestNoticesNameKeys(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	var told []string
+	parts := w.engine().Parts
+	parts.Notify = func(e rotate.Event) {
+		if e.KeyID == rotate.Generated {
+			t.Errorf("%s of %s %s: the key id is a placeholder", e.Kind, e.Selector, e.Outcome)
+		}
+		if e.Outcome == "done" && (e.Kind == rotate.StoreKey || e.Kind == rotate.Publish || e.Kind == rotate.Verify) {
+			told = append(told, fmt.Sprintf("%s %s %s", e.Kind, e.Selector, e.KeyID))
+		}
+	}
+	for range 2 { // bootstrap, rotation
+		if res := rotate.NewEngine(parts).Settle(context.Background(), d, forever, nil); res.Err != nil {
+			t.Fatal(res.Err)
+		}
+		d.Asked = true
+	}
+	var kept []string
+	events, _ := w.store.History(context.Background(), d.Name, 0)
+	for _, e := range events {
+		if e.Kind == rotate.StoreKey || e.Kind == rotate.Publish || e.Kind == rotate.Verify {
+			kept = append(kept, fmt.Sprintf("%s %s %s", e.Kind, e.Selector, e.KeyID))
+		}
+	}
+	if diff := cmp.Diff(kept, told); diff != "" || len(told) == 0 {
+		t.Errorf("history (-) and notices (+) differ:\n%s", diff)
 	}
 }
