@@ -1,6 +1,8 @@
 package opendkim
 
 import (
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -257,4 +259,38 @@ func TestNewRefuses(t *testing.T) {
 			t.Errorf("case %d: no error for %+v", i, cfg)
 		}
 	}
+}
+
+// TestUnixSocket: Debian's daemon listens on one. Here a relay leads to the test's daemon.
+func TestUnixSocket(t *testing.T) {
+	d := signertest.StartOpenDKIM(t)
+	path := filepath.Join(d.Dir, "opendkim.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", strings.TrimPrefix(d.Socket, "inet:"))
+			if err != nil {
+				in.Close()
+				continue
+			}
+			go func() { io.Copy(out, in); out.Close() }()
+			go func() { io.Copy(in, out); in.Close() }()
+		}
+	}()
+	s := newSigner(t, d, func(c *Config) { c.Milter = "unix:" + path })
+	k := signertest.Keys(t, 1)
+	activate(t, s, signertest.At("a.example", "s1", k[0]))
+	wantSelectors(t, d, "a.example", "s1")
+
+	l.Close() // from here on nobody answers, which is no proof
+	s.cfg.ReloadTimeout = 200 * time.Millisecond
+	wantWords(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s1", k[0])}), "opendkim.sock", "whether the daemon runs")
 }
