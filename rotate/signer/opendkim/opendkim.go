@@ -20,7 +20,7 @@ type Config struct {
 
 	Reload        []string      // argv of the reload, no shell; empty: none is run
 	ReloadTimeout time.Duration // for the reload, and again for the proof to succeed; 30 s when 0
-	Lag           time.Duration // see Signer.Lag; 10 s when 0, 1 s with Milter
+	Lag           time.Duration // see Signer.Lag; 15 minutes when 0
 
 	// Owner and Group of the key files, by name or number: the user that the
 	// daemon runs as. When empty, those of KeyDir.
@@ -71,12 +71,7 @@ func New(cfg Config) (*Signer, error) {
 		}
 	}
 	s.cfg.ReloadTimeout = cmp.Or(cfg.ReloadTimeout, 30*time.Second)
-	if s.cfg.Lag == 0 {
-		s.cfg.Lag = 10 * time.Second
-		if cfg.Milter != "" {
-			s.cfg.Lag = time.Second
-		}
-	}
+	s.cfg.Lag = cmp.Or(cfg.Lag, defaultLag)
 	return s, nil
 }
 
@@ -108,9 +103,13 @@ func milterAddress(s string) (network, address string, err error) {
 	return "", "", fmt.Errorf("milter is %q; want inet:host:port or unix:/path", s)
 }
 
-// Lag is how long after Activate new connections are surely signed with the new
-// key. A mail server's connection to the milter that was open at the switch
-// keeps the old key until it ends; the drain is for such mail too.
+// defaultLag outlives the SMTP sessions that were open at the switch: the daemon
+// takes up new tables with the next connection, and mail servers keep one for a
+// session's whole length.
+const defaultLag = 15 * time.Minute
+
+// Lag is how long after Activate the last mail may still be signed with the key
+// from before, by connections that were open already. The drain begins after it.
 func (s *Signer) Lag() time.Duration { return s.cfg.Lag }
 
 // step marks the place between two operations on files.
