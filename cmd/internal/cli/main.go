@@ -62,8 +62,8 @@ func Main(args []string, s Streams) int {
 	cmd := p.root()
 	cmd.SetArgs(args)
 	err := cmd.ExecuteContext(ctx)
-	if out.err != nil && err == nil {
-		err = fault.Lasting("write to standard output", out.err, "make room, or write elsewhere; what the command did besides is done")
+	if out.err != nil && (err == nil || errors.Is(err, out.err)) {
+		err = fault.Lasting("write to standard output", out.err, "make room, or write elsewhere")
 	}
 	return p.end(err)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -101,6 +102,9 @@ func (p *program) showPlan(doc show.PlanDocument, plans []rotate.DomainPlan, how
 			return err
 		}
 		if err := renameio.WriteFile(how.out, b.Bytes(), 0o600); err != nil {
+			if temp := (*fs.PathError)(nil); errors.As(err, &temp) {
+				err = temp.Err // without the name of a temporary file
+			}
 			return fault.Lasting("write the plan to "+how.out, err, "name a file in a directory that you may write to")
 		}
 	}

@@ -48,7 +48,7 @@ func (t Text) configuration(label string, e config.Error) {
 	}
 	fmt.Fprintf(t.W, "%s %s: %s\n", label, where, e.Problem)
 	if e.Remedy != "" {
-		fmt.Fprintf(t.W, "%s %s\n", t.yellow(" hint:"), e.Remedy)
+		fmt.Fprintf(t.W, "%s %s\n", t.yellow("hint:"), e.Remedy)
 	}
 }
 

@@ -20,10 +20,10 @@ func (t Text) Plan(p rotate.DomainPlan) {
 	for i, s := range p.Steps {
 		t.step(i+1, s)
 	}
-	if len(p.Steps) > 0 {
+	if len(p.Steps) > 0 && p.Next != nil {
 		fmt.Fprintln(t.W)
 	}
-	t.next(p.Next)
+	t.next(p.Next, p.Reason.Message)
 	t.warnings(p.Warnings)
 	fmt.Fprintln(t.W)
 }
@@ -45,7 +45,7 @@ func change(s rotate.Step) (from, to string) {
 	case rotate.StoreKey:
 		return keyWords(s.Before["key_id"], "no key"), keyWords(s.After["key_id"], "")
 	case rotate.Publish:
-		return recordWords(orElse(s.Before["record"], "no record")), recordWords(s.After["record"]) + " (TTL " + s.After["ttl"] + ")"
+		return recordWords(s.Before["record"], s.Before["key_id"]), recordWords(s.After["record"], s.After["key_id"]) + ", TTL " + s.After["ttl"]
 	case rotate.Verify:
 		return "", "every authoritative server shows " + keyWords(s.After["key_id"], "")
 	case rotate.Activate:

@@ -14,13 +14,15 @@ func (t Text) Result(r rotate.Result) {
 	for _, e := range r.Done {
 		fmt.Fprintf(t.W, "  %s %s\n", t.green("done"), did(e))
 	}
+	told := ""
 	if len(r.Done) == 0 && r.Err == nil {
-		t.line("  ", "now", orElse(r.Plan.Reason.Message, "nothing to do"))
+		told = orElse(r.Plan.Reason.Message, "nothing to do")
+		t.line("  ", "now", told)
 	}
 	if r.Err != nil {
 		t.problem("  ", r.Err)
 	}
-	t.next(r.State.Next)
+	t.next(r.State.Next, told)
 	t.warnings(r.Plan.Warnings)
 	fmt.Fprintln(t.W)
 }

@@ -24,7 +24,7 @@ func (t Text) Status(st rotate.State) {
 	if st.Failures > 0 {
 		fmt.Fprintf(t.W, "  %s %d in a row; the last one: %s\n", t.red("failures:"), st.Failures, st.LastError)
 	}
-	t.next(st.Next)
+	t.next(st.Next, "")
 	fmt.Fprintln(t.W)
 }
 
@@ -75,8 +75,7 @@ func (t Text) Event(e rotate.Event) {
 	if e.Message != "" {
 		fmt.Fprintf(t.W, "  %s", strings.ReplaceAll(e.Message, "\n", " | "))
 	}
-	who, _, _ := strings.Cut(e.By, " (") // what stands in brackets tells processes apart, for programs
-	fmt.Fprintf(t.W, "  %s\n", t.dim("by "+who))
+	fmt.Fprintf(t.W, "  %s\n", t.dim("by "+e.By))
 }
 
 // attempt names a step; an attempt that failed before its first step is one to plan.

@@ -71,13 +71,14 @@ func (t Text) warnings(all []string) {
 	}
 }
 
-// next tells what comes and why; a failure's reason was told already.
-func (t Text) next(n *rotate.Next) {
+// next tells what comes and why, if the reason is not the one told already; a
+// failure's always is.
+func (t Text) next(n *rotate.Next, told string) {
 	if n == nil {
 		return
 	}
 	t.line("  ", "next", action(*n)+", "+t.when(n.At))
-	if n.Reason.Code != "failed" {
+	if n.Reason.Code != "failed" && n.Reason.Message != told {
 		t.line("  ", "", n.Reason.Message)
 	}
 }
@@ -111,12 +112,17 @@ func keyWords(id, none string) string {
 // JSON documents have them all.
 var longKey = regexp.MustCompile(`(p=[A-Za-z0-9+/]{12})[A-Za-z0-9+/=\s]{24,}([A-Za-z0-9+/=]{8})`)
 
-// recordWords shortens a key record.
-func recordWords(record string) string {
-	if record == rotate.Generated {
+// recordWords shortens a key record and names its key.
+func recordWords(record, keyID string) string {
+	switch {
+	case record == "":
+		return "no record"
+	case record == rotate.Generated:
 		return "the record of the new key"
+	case keyID == "":
+		return longKey.ReplaceAllString(record, "$1...$2")
 	}
-	return longKey.ReplaceAllString(record, "$1...$2")
+	return longKey.ReplaceAllString(record, "$1...$2") + " (" + keyWords(keyID, "") + ")"
 }
 
 func (t Text) paint(code, s string) string {
