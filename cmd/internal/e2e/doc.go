@@ -1,0 +1,16 @@
+// Package e2e tests the whole of dkimbot with real mail, in the way a mail engineer
+// would: Postfix hands mail to OpenDKIM, the dkimbot program rotates the keys, which
+// Vault holds, BIND serves a zone that only dynamic updates change, and every
+// message that is delivered is verified with programs that nobody here wrote.
+//
+// TestRealMail runs the same laboratory several times, side by side: once as it
+// should be, through two rotations, and then with one thing wrong each time, to
+// show that the laboratory would notice. What a run saw is a report; it has a
+// counter for everything that must not happen.
+//
+// The laboratory runs as root, because Postfix does, on loopback and high ports.
+//
+// The package holds tests alone. They may import whatever starts servers
+// (nameservertest, vaulttest, signertest) and nothing of the product: they know it
+// by its program, its configuration and its JSON.
+package e2e

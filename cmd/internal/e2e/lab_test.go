@@ -1,0 +1,216 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/keystore/vault/vaulttest"
+	"github.com/dkimbot/dkimbot/providers/nameservertest"
+	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
+)
+
+// site is what several laboratories share.
+type site struct {
+	binary           string // the program under test
+	dns              *nameservertest.Server
+	vault            *vaulttest.Server
+	roleID, secretID string
+}
+
+// newSite starts a name server with the zones, which only dynamic updates of key
+// records change, and a Vault in which the program may do what the policy for
+// rotators that ships with it allows.
+func newSite(t testing.TB, zones ...string) *site {
+	t.Helper()
+	s := &site{binary: build(t), vault: vaulttest.Start(t)}
+	var z []nameservertest.Zone
+	for _, name := range zones {
+		z = append(z, nameservertest.Zone{Name: name, TTL: time.Second, Minimum: time.Second})
+	}
+	s.dns = nameservertest.Options{Narrow: true}.StartBIND(t, z...)
+	policy, err := os.ReadFile("../../../examples/vault/rotator.hcl")
+	must(t, err)
+	s.roleID, s.secretID = s.vault.AppRole(t, "dkimbot", vaulttest.Role{Policies: []string{s.vault.Policy(t, "rotator", string(policy))}, TTL: time.Hour})
+	return s
+}
+
+// scenario is one run: what receivers are promised, and what dkimbot is told.
+type scenario struct {
+	domain string
+	pace   time.Duration // one message each
+
+	// What receivers rely on: for how long a message verifies after it was signed,
+	// and for how long some of them keep a key.
+	drain, settle time.Duration
+
+	// What the policy says; the same, unless the run is to go wrong.
+	policyDrain, policySettle time.Duration
+
+	unproved bool // dkimbot does not ask OpenDKIM whether it has switched
+}
+
+// lag is how long after a switch a connection to OpenDKIM may go on with the old
+// key. It is generous, because it is also the time that a check may come late.
+const lag = 5 * time.Second
+
+// lab is one domain with its mail servers: traffic -> Postfix with OpenDKIM -> sink.
+type lab struct {
+	*site
+	scenario
+	t      testing.TB
+	bot    *bot
+	signer *signertest.OpenDKIM
+	reload string // path of the script that reloads OpenDKIM
+	post   *postfix
+	ledger *ledger
+	stop   func() // ends the traffic
+}
+
+func newLab(t testing.TB, s *site, sc scenario) *lab {
+	t.Helper()
+	l := &lab{site: s, scenario: sc, t: t, signer: signertest.StartOpenDKIM(t)}
+	verifiers := newVerifiers(t, s.dns.Addr, newHoarder(s.dns.Addr, sc.settle))
+	l.ledger = newLedger(sc.domain, sc.drain, verifiers, t.TempDir())
+	l.post = startPostfix(t, l.signer.Socket, startSink(t, l.ledger.deliver))
+	l.bot = newBot(t, s.binary, l.configure())
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("OpenDKIM's tables:\n%s%s", show(l.signer.KeyTable), show(l.signer.SigningTable))
+		}
+	})
+	return l
+}
+
+const configuration = `
+state: { path: state.db }
+keystore:
+  driver: vault
+  address: %[1]s
+  auth: { method: approle, role_id_file: role-id, secret_id_file: secret-id }
+providers:
+  office: { driver: rfc2136, server: "%[2]s", key_name: %[3]s, key_algorithm: %[4]s, key_file: tsig.secret }
+signers:
+  mx1:
+    driver: opendkim
+    key_dir: %[5]s
+    key_table: %[6]s
+    signing_table: refile:%[7]s
+    reload: [%[8]s]
+    reload_timeout: 10s
+    lag: %[9]s
+    %[10]s
+policies:
+  default:
+    schedule: "%[11]s"
+    unsafe_timing: true
+    drain: %[12]s
+    settle: %[13]s
+    ttl: 1s
+    splay: 0s
+verify: { nameservers: ["%[2]s"], timeout: 30s }
+domains:
+  - { name: %[14]s, provider: office, signers: [mx1] }
+`
+
+// configure writes the configuration with its secrets, and returns its path.
+func (l *lab) configure() string {
+	dir := l.t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		must(l.t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	write("role-id", l.roleID)
+	write("secret-id", l.secretID)
+	write("tsig.secret", l.dns.KeySecret)
+	l.reload = write("reload", "")
+	l.mendReload()
+	milter := "milter: " + l.signer.Socket
+	if l.unproved {
+		milter = ""
+	}
+	inThreeMonths := (time.Now().Month()+2)%12 + 1
+	notNow := fmt.Sprintf("0 4 1 %d,%d *", inThreeMonths, (inThreeMonths+5)%12+1)
+	return write("dkimbot.yaml", fmt.Sprintf(configuration, l.vault.Address, l.dns.Addr, l.dns.KeyName, l.dns.KeyAlgorithm,
+		l.signer.KeyDir, l.signer.KeyTable, l.signer.SigningTable, l.reload, lag, milter, notNow, l.policyDrain, l.policySettle, l.domain))
+}
+
+// mendReload makes the reload command reload OpenDKIM.
+func (l *lab) mendReload() {
+	l.writeReload("exec " + strings.Join(l.signer.Reload(), " "))
+}
+
+// breakReload makes the reload command do nothing and report success.
+func (l *lab) breakReload() { l.writeReload("exit 0") }
+
+func (l *lab) writeReload(command string) {
+	must(l.t, os.WriteFile(l.reload, []byte("#!/bin/sh\n"+command+"\n"), 0o700))
+	must(l.t, os.Chmod(l.reload, 0o700))
+}
+
+// startMail lets mail flow until stopMail.
+func (l *lab) startMail() {
+	ctx, cancel := context.WithCancel(l.t.Context())
+	ended := make(chan struct{})
+	l.stop = func() { cancel(); <-ended }
+	l.t.Cleanup(l.stop)
+	go func() {
+		defer close(ended)
+		traffic(ctx, l.post.Addr, l.pace, l.ledger)
+	}()
+}
+
+// moreMail waits until n more messages have been sent, or refused.
+func (l *lab) moreMail(n int) {
+	l.t.Helper()
+	from := l.ledger.attempts()
+	l.poll(30*time.Second, fmt.Sprintf("%d more messages are sent", n), func() bool { return l.ledger.attempts() >= from+n })
+}
+
+// stopMail stops the traffic, waits until every message has arrived and has been
+// checked twice, and returns what was seen.
+func (l *lab) stopMail() Report {
+	l.t.Helper()
+	l.stop()
+	l.poll(30*time.Second, "all mail has arrived", l.ledger.arrived)
+	return l.ledger.close(l.turns())
+}
+
+// turns tells from dkimbot's history what should have signed when.
+func (l *lab) turns() []turn {
+	var turns []turn
+	before := time.Time{}
+	for _, e := range l.bot.history() {
+		if e.Kind == "activate" && e.Outcome == "done" {
+			turns = append(turns, turn{selector: e.Selector, begun: before, done: e.At})
+		}
+		before = e.At
+	}
+	return turns
+}
+
+// poll waits until the condition holds; the test goes on in any case, and has failed if it doesn't.
+func (l *lab) poll(most time.Duration, what string, holds func() bool) {
+	l.t.Helper()
+	deadline := time.Now().Add(most)
+	for !holds() {
+		if time.Now().After(deadline) {
+			l.t.Errorf("after %s it is not so that %s", most, what)
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func show(path string) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	return path + ":\n" + string(data)
+}

@@ -1,0 +1,90 @@
+package e2e
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"net/smtp"
+	"strings"
+	"sync"
+	"time"
+)
+
+// traffic sends numbered messages from the domain to Postfix, one every interval
+// and each on a connection of its own, until ctx is done, and returns when the last
+// is through.
+func traffic(ctx context.Context, post string, every time.Duration, l *ledger) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for number := 1; ; number++ {
+		wg.Go(func() { l.sent(number, send(post, number, l)) })
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// send hands Postfix one message. A nil error means that Postfix has taken it.
+func send(post string, number int, l *ledger) error {
+	conn, err := net.DialTimeout("tcp", post, 10*time.Second)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	c, err := smtp.NewClient(conn, "localhost")
+	if err != nil {
+		return err
+	}
+	if err := c.Mail("someone@" + l.domain); err != nil {
+		return err
+	}
+	if err := c.Rcpt("reader@example.net"); err != nil {
+		return err
+	}
+	w, err := c.Data()
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write([]byte(compose(number, l.domain))); err != nil {
+		return err
+	}
+	l.handing(number)
+	if err := w.Close(); err != nil { // the final dot: from here on the message can be signed
+		return err
+	}
+	l.taken(number)
+	c.Quit()
+	return nil
+}
+
+// compose writes message number. The shapes are those that signatures suffer from:
+// folded fields, white space at the ends of lines, lines of dots, 8-bit text,
+// attachments, empty bodies.
+func compose(number int, domain string) string {
+	shapes := []string{
+		"Subject: plain\r\n\r\nHello.\r\n",
+		"Subject: folded\r\n\tand  spaced \r\n\r\nTrailing space \t\r\n.\r\n..two dots\r\n\r\n\r\n",
+		"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nSchöne Grüße, 你好.\r\n",
+		"Subject: nothing to say\r\n\r\n",
+		"Subject: attachment\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nSee below.\r\n" +
+			"--b\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n" + attachment(number) + "--b--\r\n",
+	}
+	return fmt.Sprintf("%s%d\r\nFrom: Some One <someone@%s>\r\nTo: reader@example.net\r\nDate: %s\r\nMessage-ID: <%[2]d@%[3]s>\r\n",
+		numberField, number, domain, time.Now().Format(time.RFC1123Z)) + shapes[number%len(shapes)]
+}
+
+func attachment(number int) string {
+	text := base64.StdEncoding.EncodeToString([]byte(strings.Repeat(fmt.Sprintf("message %d; ", number), 500)))
+	var b strings.Builder
+	for len(text) > 76 {
+		b.WriteString(text[:76] + "\r\n")
+		text = text[76:]
+	}
+	return b.String() + text + "\r\n"
+}
