@@ -1,9 +1,11 @@
 package vault_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -176,6 +178,45 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// Whoever shuts down may finish what is under way: the context given to New ends the
+// background work alone.
+func TestContextEndsOnlyBackground(t *testing.T) {
+	_, _, cfg := appRole(t, vaulttest.Role{TTL: time.Hour})
+	ctx, cancel := context.WithCancel(t.Context())
+	ks, err := vault.New(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ks.Close()
+	cancel()
+	wantKey(t, ks, 0, put(t, ks, 0), 1)
+}
+
+// Many callers find Vault hanging at the login together: each is told after one time
+// limit or two, not one after the other.
+func TestHangingLoginIsShared(t *testing.T) {
+	_, p, cfg := appRole(t, vaulttest.Role{TTL: time.Hour})
+	cfg.Timeout = 500 * time.Millisecond
+	p.set(func(_ http.ResponseWriter, r *http.Request, _ http.Handler) bool {
+		io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+		return true
+	})
+	ks := open(t, cfg)
+	start := time.Now()
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			_, _, err := ks.Get(t.Context(), name, 0)
+			wantFault(t, err, fault.Transient, "", "tries again by itself")
+		})
+	}
+	wg.Wait()
+	if d := time.Since(start); d > 4*cfg.Timeout {
+		t.Errorf("16 callers took %s", d)
+	}
+}
+
 // Secrets are read at every login, so a file that was renewed is seen without a restart.
 func TestRenewedFiles(t *testing.T) {
 	t.Parallel()
@@ -266,11 +307,11 @@ func TestKubernetes(t *testing.T) {
 	srv := vaulttest.Start(t)
 	rotator := []string{srv.Policy(t, "rotator", policy(t, "rotator.hcl"))}
 	p := between(t, srv)
-	var body struct{ Role, JWT string }
 	p.set(func(w http.ResponseWriter, r *http.Request, _ http.Handler) bool {
 		if r.URL.Path != "/v1/auth/kubernetes/login" && r.URL.Path != "/v1/auth/cluster-b/login" {
 			return false
 		}
+		var body struct{ Role, JWT string }
 		json.NewDecoder(r.Body).Decode(&body)
 		if body.JWT != "pod.jwt.signature" || body.Role != "dkimbot" {
 			w.WriteHeader(http.StatusForbidden)
@@ -305,14 +346,11 @@ func TestNamespace(t *testing.T) {
 		"environment": func(t *testing.T, _ *vault.Config) { t.Setenv("VAULT_NAMESPACE", "mail/team") },
 	} {
 		t.Run(title, func(t *testing.T) {
-			var requests, named int
-			var mu sync.Mutex
+			var requests, named atomic.Int64
 			ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				mu.Lock()
-				defer mu.Unlock()
-				requests++
+				requests.Add(1)
 				if r.Header.Get("X-Vault-Namespace") == "mail/team" {
-					named++
+					named.Add(1)
 				}
 				if r.URL.Path == loginPath {
 					fmt.Fprint(w, `{"auth":{"client_token":"hvs.stub","lease_duration":3600}}`)
@@ -327,8 +365,8 @@ func TestNamespace(t *testing.T) {
 			ks := open(t, cfg)
 			wantKey(t, ks, 0, nil, 0)
 			ks.Close()
-			if requests < 4 || named != requests { // login, mount, read, revoke
-				t.Errorf("%d of %d requests name the namespace", named, requests)
+			if all, n := requests.Load(), named.Load(); all < 4 || n != all { // login, mount, read, revoke
+				t.Errorf("%d of %d requests name the namespace", n, all)
 			}
 		})
 	}

@@ -33,7 +33,7 @@ const (
 
 // New returns the keystore that cfg describes. It checks cfg and reads the CA file,
 // but does not call Vault: the first use logs in. The token is renewed in the background
-// until ctx is done or Close is called.
+// until ctx is done; the store can be used until Close, so that what is under way can be finished.
 func New(ctx context.Context, cfg Config) (*Store, error) {
 	what := "set up the keystore in Vault"
 	if cfg.Mount = strings.Trim(cfg.Mount, "/"); cfg.Mount == "" {

@@ -22,6 +22,10 @@ type session struct {
 	expires time.Time // zero: never
 	renewAt time.Time
 	timer   *time.Timer
+	closed  bool
+
+	failure  error // of the last login that failed,
+	failedAt time.Time
 }
 
 // minWait keeps a token that is nearly dead from being renewed without pause.
@@ -35,17 +39,26 @@ func newSession(ctx context.Context, bare *api.Client, cfg Config) *session {
 	return s
 }
 
+// lock waits for the turn. Those who waited while another failed to log in share its
+// failure: one after the other, each with a time limit of its own, would take too long.
 func (s *session) lock(ctx context.Context) error {
+	asked := time.Now()
 	select {
 	case s.turn <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if s.life.Err() != nil {
-		s.unlock()
-		return errClosed
+	var err error
+	switch {
+	case s.closed:
+		err = errClosed
+	case s.failedAt.After(asked):
+		err = s.failure
 	}
-	return nil
+	if err != nil {
+		s.unlock()
+	}
+	return err
 }
 
 func (s *session) unlock() { <-s.turn }
@@ -102,7 +115,11 @@ func (s *session) login(ctx context.Context) error {
 	withoutEnvironment(c)
 	g, err := limited(ctx, s.cfg.Timeout, func(ctx context.Context) (grant, error) { return s.cfg.Auth.login(ctx, c) })
 	if err != nil {
-		return &loginError{err}
+		err = &loginError{err}
+		if ctx.Err() == nil { // else it is this caller's alone
+			s.failure, s.failedAt = err, time.Now()
+		}
+		return err
 	}
 	c.SetToken(g.token)
 	s.client, s.grant = c, g
@@ -147,7 +164,9 @@ func (s *session) schedule(left time.Duration) {
 	wait := max(left/2, minWait)
 	s.renewAt = time.Now().Add(wait)
 	s.timer = time.AfterFunc(wait, func() {
-		s.get(s.life) // what fails here fails again, with a report, for whoever needs the token
+		if s.life.Err() == nil {
+			s.get(s.life) // what fails here fails again, with a report, for whoever needs the token
+		}
 	})
 }
 
@@ -156,6 +175,7 @@ func (s *session) close() {
 	s.cancel()
 	s.turn <- struct{}{} // wait for what is under way
 	defer s.unlock()
+	s.closed = true
 	if s.timer != nil {
 		s.timer.Stop()
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -226,12 +227,11 @@ func TestReadsAreRetried(t *testing.T) {
 		"502": func(w http.ResponseWriter) { http.Error(w, "<html>bad gateway</html>", http.StatusBadGateway) },
 	} {
 		t.Run(title, func(t *testing.T) {
-			left := 2
+			var spoilt atomic.Int64
 			p.set(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) bool {
-				if left == 0 {
+				if spoilt.Add(1) > 2 {
 					return false
 				}
-				left--
 				spoil(w)
 				return true
 			})

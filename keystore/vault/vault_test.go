@@ -294,7 +294,8 @@ func wantFault(t testing.TB, err error, kind fault.Kind, code, hint string) {
 	t.Helper()
 	var f *fault.Error
 	if !errors.As(err, &f) {
-		t.Fatalf("error %v is no fault", err)
+		t.Errorf("error %v is no fault", err)
+		return
 	}
 	if got := fault.HintOf(err); f.Kind != kind || fault.CodeOf(err) != code || !strings.Contains(got, hint) || got == "" {
 		t.Errorf("fault %q: kind %d code %q hint %q, want kind %d code %q hint with %q", err, f.Kind, fault.CodeOf(err), got, kind, code, hint)
