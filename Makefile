@@ -18,6 +18,7 @@ check: lint
 
 servers:
 	.ci/servers
+	cd keystore/vault/vaulttest/server && CGO_ENABLED=0 $(GO) build -trimpath -o /dev/null .
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "run gofmt on: $$unformatted"; exit 1; fi
