@@ -29,7 +29,7 @@ func (v *Verifier) lookServers(ctx context.Context, name dkim.Name) (Sight, erro
 			err = v.expect(owner, p)
 		}
 		if err != nil {
-			return Sight{}, err
+			return Sight{}, behind(chain, err)
 		}
 		answers := readAll(v.ask(ctx, p.servers, question(owner, dns.TypeTXT, false), nil), p.name, owner)
 		if err := ctx.Err(); err != nil {
@@ -46,7 +46,7 @@ func (v *Verifier) lookServers(ctx context.Context, name dkim.Name) (Sight, erro
 		}
 		switch {
 		case !ok:
-			return Sight{}, silence(what, p.zone, answers)
+			return Sight{}, behind(chain, silence(what, p.zone, answers))
 		case most.shows != alias:
 			return s.done(), nil
 		}
@@ -63,6 +63,16 @@ func (a *answer) insist(zone string) {
 	if a.shows != failed && a.shows != cut && a.zone != "" && a.zone != zone {
 		a.fail("answers from the zone " + bare(a.zone) + ", not " + bare(zone))
 	}
+}
+
+// behind says of an error at an alias's target which name led there.
+func behind(chain []string, err error) error {
+	if len(chain) == 1 {
+		return err
+	}
+	name, target := bare(chain[0]), bare(chain[len(chain)-1])
+	return &fault.Error{Kind: fault.KindOf(err), What: fmt.Sprintf("look up %s, which is an alias (CNAME) of %s", name, target), Err: err,
+		Hint: "remove the CNAME at " + name + " if it is not meant; else " + fault.HintOf(err)}
 }
 
 // follow appends an alias's target to the chain, unless that goes in circles.
