@@ -3,16 +3,23 @@ package rotate
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // coalescer gathers the calls that arrive while one is under way and carries them
 // out as one when it is over. So a thousand domains that reach a signer together
 // cost a few table writes and reloads, and a single one waits for nobody.
+//
+// A call that is given up before its turn is not carried out at all, and one whose
+// turn has come is waited for: a call that has returned has no effect afterwards (I8).
 type coalescer[In, Out any] struct {
-	do func(ctx context.Context, in []In) ([]Out, []error)
+	what  string // for faults: "ask signer mx1"
+	reads bool   // the calls have no effect, so nobody has to wait for one that is given up
+	do    func(ctx context.Context, in []In) ([]Out, []error)
 
 	mu      sync.Mutex
 	waiting []*call[In, Out]
@@ -27,45 +34,89 @@ type call[In, Out any] struct {
 }
 
 func (c *coalescer[In, Out]) call(ctx context.Context, in In) (Out, error) {
+	var none Out
+	if err := ctx.Err(); err != nil {
+		return none, c.givenUp(err)
+	}
 	w := &call[In, Out]{in: in, done: make(chan struct{})}
-	c.mu.Lock()
-	c.waiting = append(c.waiting, w)
-	start := !c.running
-	c.running = true
-	c.mu.Unlock()
-	if start {
+	if c.enter(w) {
 		// The work is shared: one caller's cancellation must not cut it short for the others.
 		go c.run(context.WithoutCancel(ctx))
 	}
 	select {
 	case <-w.done:
-		return w.out, w.err
 	case <-ctx.Done():
-		var none Out
-		return none, ctx.Err()
+		if c.withdraw(w) || c.reads {
+			return none, c.givenUp(ctx.Err())
+		}
+		<-w.done
 	}
+	return w.out, w.err
 }
 
+// givenUp says which call was given up; that a person interrupted it says the error itself.
+func (c *coalescer[In, Out]) givenUp(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fault.Temporary(c.what, err, "")
+}
+
+// enter lines a call up, and reports whether somebody has to start the work.
+func (c *coalescer[In, Out]) enter(w *call[In, Out]) (start bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting = append(c.waiting, w)
+	start, c.running = !c.running, true
+	return start
+}
+
+// withdraw takes a call back, and reports false when its turn has come already.
+func (c *coalescer[In, Out]) withdraw(w *call[In, Out]) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.Index(c.waiting, w)
+	if i >= 0 {
+		c.waiting = slices.Delete(c.waiting, i, i+1)
+	}
+	return i >= 0
+}
+
+// run carries out what is lined up until nothing is.
 func (c *coalescer[In, Out]) run(ctx context.Context) {
-	for {
-		c.mu.Lock()
-		batch := c.waiting
-		c.waiting = nil
-		c.running = len(batch) > 0
-		c.mu.Unlock()
-		if len(batch) == 0 {
-			return
-		}
+	for batch := c.next(); len(batch) > 0; batch = c.next() {
 		in := make([]In, len(batch))
 		for i, w := range batch {
 			in[i] = w.in
 		}
-		out, errs := c.do(ctx, in)
+		out, errs := c.together(ctx, in)
 		for i, w := range batch {
 			w.out, w.err = out[i], errs[i]
 			close(w.done)
 		}
 	}
+}
+
+func (c *coalescer[In, Out]) next() []*call[In, Out] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	batch := c.waiting
+	c.waiting, c.running = nil, len(batch) > 0
+	return batch
+}
+
+// together does the work of a batch within workTime. When it panics, all of the batch fails.
+func (c *coalescer[In, Out]) together(ctx context.Context, in []In) (out []Out, errs []error) {
+	ctx, cancel := context.WithTimeout(ctx, workTime)
+	defer cancel()
+	err := caught(c.what, func() error {
+		out, errs = c.do(ctx, in)
+		return nil
+	})
+	if err != nil {
+		out, errs = make([]Out, len(in)), slices.Repeat([]error{err}, len(in))
+	}
+	return out, errs
 }
 
 // batchedSigner lets each domain call a signer for itself while the signer is
@@ -76,25 +127,27 @@ type batchedSigner struct {
 	questions   *coalescer[string, dkim.Ref]
 }
 
-func batch(s Signer) *batchedSigner {
-	b := &batchedSigner{Signer: s}
-	b.activations = &coalescer[dkim.SigningKey, struct{}]{do: func(ctx context.Context, keys []dkim.SigningKey) ([]struct{}, []error) {
-		err := s.Activate(ctx, keys)
-		errs := make([]error, len(keys))
-		for i, k := range keys {
-			errs[i] = errorFor(err, k.Domain)
-		}
-		return make([]struct{}, len(keys)), errs
-	}}
-	b.questions = &coalescer[string, dkim.Ref]{do: func(ctx context.Context, domains []string) ([]dkim.Ref, []error) {
+func batch(name string, s Signer) *batchedSigner {
+	return &batchedSigner{Signer: s, questions: questions(name, s),
+		activations: &coalescer[dkim.SigningKey, struct{}]{what: "switch signer " + name, do: func(ctx context.Context, keys []dkim.SigningKey) ([]struct{}, []error) {
+			err := s.Activate(ctx, keys)
+			errs := make([]error, len(keys))
+			for i, k := range keys {
+				errs[i] = errorFor(err, k.Domain)
+			}
+			return make([]struct{}, len(keys)), errs
+		}}}
+}
+
+func questions(name string, s SignerReader) *coalescer[string, dkim.Ref] {
+	return &coalescer[string, dkim.Ref]{what: "ask signer " + name, reads: true, do: func(ctx context.Context, domains []string) ([]dkim.Ref, []error) {
 		active, err := s.Active(ctx, domains)
 		refs, errs := make([]dkim.Ref, len(domains)), make([]error, len(domains))
 		for i, d := range domains {
-			refs[i], errs[i] = active[d], err
+			refs[i], errs[i] = active[d], errorFor(err, d)
 		}
 		return refs, errs
 	}}
-	return b
 }
 
 // errorFor picks a domain's own error out of a batch that failed in part.

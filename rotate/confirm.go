@@ -15,9 +15,12 @@ func copyState(st State) State {
 	c := st
 	c.Selectors = map[string]*Selector{}
 	for name, sel := range st.Selectors {
+		if sel == nil {
+			continue
+		}
 		s := *sel
 		s.Key, s.Next = copyKey(sel.Key), copyKey(sel.Next)
-		s.Retired, s.Tried = slices.Clone(sel.Retired), slices.Clone(sel.Tried)
+		s.Retired, s.Tried, s.Past = slices.Clone(sel.Retired), slices.Clone(sel.Tried), slices.Clone(sel.Past)
 		c.Selectors[name] = &s
 	}
 	c.Signers = map[string]Confirmed{}
@@ -37,6 +40,39 @@ func copyKey(k *Key) *Key {
 	}
 	c := *k
 	return &c
+}
+
+// mostAhead is how far ahead of now a noted time may lie: the longest activation
+// lag. What lies further ahead was noted when the clock was wrong.
+const mostAhead = 24 * time.Hour
+
+// asOf returns a copy of st for use at now. What happened can't have happened
+// later than now: without that, a clock that once ran ahead by years would hold
+// the domain up for years. Waits only grow by it, seen from what really happened.
+func (st State) asOf(now time.Time) State {
+	st = copyState(st)
+	latest := now.Add(mostAhead)
+	limit := func(times ...*time.Time) {
+		for _, t := range times {
+			if t.After(latest) {
+				*t = latest
+			}
+		}
+	}
+	limit(&st.SwitchedAt)
+	for _, sel := range st.Selectors {
+		limit(&sel.LastUsedAt)
+		for _, k := range []*Key{sel.Key, sel.Next} {
+			if k != nil {
+				limit(&k.StoredAt, &k.PublishedAt, &k.VerifiedAt)
+			}
+		}
+	}
+	for name, c := range st.Signers {
+		limit(&c.At)
+		st.Signers[name] = c
+	}
+	return st
 }
 
 // begin notes an intent and enters the phase that it belongs to (I7).
@@ -84,6 +120,9 @@ func (st *State) published(selector string, now time.Time) {
 	st.Intent = nil
 }
 
+// pastKeys is how many replaced keys a selector remembers: two years' worth and more.
+const pastKeys = 24
+
 // verified notes that every authoritative server shows the record. A fresh key
 // takes its place then, and the old one is to be destroyed (I5).
 func (st *State) verified(selector string, now time.Time) {
@@ -94,6 +133,8 @@ func (st *State) verified(selector string, now time.Time) {
 	}
 	if sel.Next != nil {
 		sel.Retired = append(sel.Retired, Retired{KeyID: sel.Key.ID, Version: sel.Key.Version})
+		sel.Past = append(sel.Past, sel.Key.ID)
+		sel.Past = sel.Past[max(0, len(sel.Past)-pastKeys):]
 		sel.Key, sel.Next = sel.Next, nil
 	}
 }
@@ -103,24 +144,32 @@ func (st *State) verified(selector string, now time.Time) {
 func (st *State) activated(signer string, ref dkim.Ref, at time.Time, signers []string) {
 	st.Signers[signer] = Confirmed{Selector: ref.Selector, KeyID: ref.KeyID, At: at}
 	st.Intent = nil
-	if st.Phase == Draining && ref.Selector == st.Active && at.After(st.SwitchedAt) {
+	if st.Draining != "" && ref.Selector == st.Active && at.After(st.SwitchedAt) && !st.replacementShown() {
 		st.SwitchedAt = at // a stray signer came back: the drain starts again
 		st.Selectors[st.Draining].LastUsedAt = at
 	}
-	st.completeSwitch(signers)
+	st.completeSwitch(signers, time.Time{})
 }
 
-// completeSwitch enters the phase after a switch when all signers have confirmed it.
-func (st *State) completeSwitch(signers []string) {
-	if st.Phase != Bootstrapping && st.Phase != Switching || st.Target == "" {
-		return
+// replacementShown reports whether the draining selector's fresh record was published.
+func (st *State) replacementShown() bool {
+	sel := st.Selectors[st.Draining]
+	return len(sel.Retired) > 0 || sel.Next != nil && !sel.Next.PublishedAt.IsZero()
+}
+
+// completeSwitch enters the phase after a switch when all signers have confirmed
+// it, and reports whether it did. The switch was complete at atLeast or later: a
+// signer that was taken out of the configuration meanwhile may have signed with
+// the old selector until then (I10).
+func (st *State) completeSwitch(signers []string, atLeast time.Time) bool {
+	if st.Phase != Bootstrapping && st.Phase != Switching || st.Target == "" || len(signers) == 0 {
+		return false
 	}
-	key := st.Selectors[st.Target].Key
-	var last time.Time
+	key, last := st.Selectors[st.Target].Key, atLeast
 	for _, s := range signers {
 		c, ok := st.Signers[s]
 		if !ok || key == nil || c.Selector != st.Target || c.KeyID != key.ID {
-			return
+			return false
 		}
 		if c.At.After(last) {
 			last = c.At
@@ -130,10 +179,11 @@ func (st *State) completeSwitch(signers []string) {
 	st.Active, st.Target, st.SwitchedAt = st.Target, "", last
 	if st.Phase == Bootstrapping {
 		st.Phase = Ready
-		return
+		return true
 	}
 	st.Phase, st.Draining = Draining, old
 	st.Selectors[old].LastUsedAt = last
+	return true
 }
 
 // destroyed notes that a replaced private key is gone; with the last one the

@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -40,16 +40,19 @@ type Parts struct {
 type Engine struct {
 	Parts
 	signers map[string]*batchedSigner
-	working chan struct{} // one place for each domain that may be worked on at once
-	making  chan struct{} // one place for each key that may be made at once
+	working places // for the domains that may be worked on at once
+	making  places // for the keys that may be made at once
+
+	mu     sync.Mutex
+	inHand map[string]bool // the domains that this engine works on
 }
 
 // NewEngine returns an engine that works with the parts.
 func NewEngine(parts Parts) *Engine {
-	e := &Engine{Parts: parts, signers: map[string]*batchedSigner{},
-		working: make(chan struct{}, max(parts.Workers, 1)), making: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	e := &Engine{Parts: parts, signers: map[string]*batchedSigner{}, inHand: map[string]bool{},
+		working: make(places, max(parts.Workers, 1)), making: make(places, runtime.GOMAXPROCS(0))}
 	for name, s := range parts.Signers {
-		e.signers[name] = batch(s)
+		e.signers[name] = batch(name, s)
 	}
 	if e.Generate == nil {
 		e.Generate = dkim.Generate
@@ -65,42 +68,77 @@ type Result struct {
 	Done   []Event    // the steps that were carried out
 	Plan   DomainPlan // what is left, and what is waited for
 	Err    error      // a fault, or the context's error when the work was interrupted between two steps
+
+	asked bool // the rotation that was asked for is yet to begin
 }
 
-// workTime bounds everything that one step may take besides the wait for DNS.
-// The lease outlives it, so an effect can't happen after the lease was lost.
+// workTime bounds everything that one step may take besides the wait for DNS;
+// where a step joins others, the wait for its turn and the common work count apart.
 const workTime = 5 * time.Minute
 
-// maxRounds bounds how often one Advance plans anew; a rotation needs three.
-const maxRounds = 12
+// leaseTime is how long a lease lasts from each write of the state. An effect ends
+// two workTimes after the write of its intent, so none can happen after the lease was lost (I8).
+func leaseTime(d Domain) time.Duration { return d.VerifyTimeout + 3*workTime }
 
 // Advance takes every step of the domain that may be taken now, and returns when
 // there is something to wait for, a step failed, or ctx is done. A step that has
-// begun is finished or fails before Advance returns, also when ctx is done.
+// begun is finished or fails before Advance returns, also when ctx is done. A
+// defect met on the way is an error of this domain and harms no other.
 func (e *Engine) Advance(ctx context.Context, want Domain) Result {
-	select {
-	case e.working <- struct{}{}:
-		defer func() { <-e.working }()
-	case <-ctx.Done():
-		return Result{Domain: want.Name, Err: ctx.Err()}
+	res := Result{Domain: want.Name}
+	err := caught("work on "+want.Name, func() error {
+		if err := e.working.take(ctx); err != nil {
+			return err
+		}
+		defer e.working.leave()
+		if err := e.claim(want.Name); err != nil {
+			return err
+		}
+		defer e.unclaim(want.Name)
+		lease, err := e.acquire(ctx, want)
+		if err != nil {
+			return err
+		}
+		defer e.release(ctx, lease)
+		r, err := e.newRun(ctx, want, lease)
+		if err != nil {
+			return err
+		}
+		defer r.report(&res)
+		return r.advance(ctx)
+	})
+	res.Err = err
+	return res
+}
+
+// signer returns the signer of that name.
+func (e *Engine) signer(name string) (*batchedSigner, error) {
+	if s := e.signers[name]; s != nil {
+		return s, nil
 	}
-	lease, err := e.acquire(ctx, want)
-	if err != nil {
-		return Result{Domain: want.Name, Err: err}
+	return nil, unknownSigner(name)
+}
+
+// claim keeps two calls in this process off one domain: they share an owner, so
+// the lease alone would not.
+func (e *Engine) claim(domain string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.inHand[domain] {
+		return fault.Refuse("lease-held", domain+" is being worked on by this process already", "wait until that is done")
 	}
-	defer e.Store.Release(context.WithoutCancel(ctx), lease) //nolint:errcheck // it expires by itself
-	have, err := e.Store.Load(ctx, want.Name)
-	if err != nil {
-		return Result{Domain: want.Name, Err: err}
-	}
-	r := &run{engine: e, want: want.asked(have), lease: lease, st: copyState(have), stored: have,
-		fresh: map[string]*dkim.PrivateKey{}}
-	r.err = r.advance(ctx)
-	return Result{Domain: want.Name, State: r.st, Done: r.done, Plan: r.plan, Err: r.err}
+	e.inHand[domain] = true
+	return nil
+}
+
+func (e *Engine) unclaim(domain string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.inHand, domain)
 }
 
 func (e *Engine) acquire(ctx context.Context, want Domain) (Lease, error) {
-	req := LeaseRequest{Domain: want.Name, Owner: e.Owner, Now: e.Clock.Now(), TTL: want.VerifyTimeout + 2*workTime}
+	req := LeaseRequest{Domain: want.Name, Owner: e.Owner, Now: e.Clock.Now(), TTL: leaseTime(want)}
 	lease, err := e.Store.Acquire(ctx, req)
 	var held *HeldError
 	if errors.As(err, &held) && e.OwnerDead != nil && e.OwnerDead(held.Owner) {
@@ -114,182 +152,50 @@ func (e *Engine) acquire(ctx context.Context, want Domain) (Lease, error) {
 	return lease, err
 }
 
-// run is one Advance of one domain.
-type run struct {
-	engine *Engine
-	want   Domain
-	lease  Lease
-	st     State // as it is now
-	stored State // as it was last written
-	seen   Observation
-	plan   DomainPlan
-	fresh  map[string]*dkim.PrivateKey // made and not stored yet, by selector
-	done   []Event
-	err    error
-}
-
-func (r *run) advance(ctx context.Context) error {
-	r.seen = observe(ctx, r.want, r.engine.Keys, r.engine.Look, func(ctx context.Context, signer string) (dkim.Ref, error) {
-		return r.engine.signers[signer].questions.call(ctx, r.want.Name)
-	})
-	for range maxRounds {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		r.st.completeSwitch(r.want.Signers) // a signer may have been taken out of the configuration
-		now := r.engine.Clock.Now()
-		r.plan = Plan(now, r.want, r.st, r.seen)
-		if r.plan.Stop != nil {
-			return r.fail(ctx, Step{}, r.plan.Stop)
-		}
-		steps := r.plan.Runnable(now)
-		if len(steps) == 0 {
-			return r.rest(ctx)
-		}
-		if err := r.steps(ctx, steps); err != nil {
-			return err
-		}
-	}
-	return r.fail(ctx, Step{}, fault.Lasting("work on "+r.want.Name, errors.New("the plan does not come to rest"), "report this as a defect, with the output of dkimbot history"))
-}
-
-// steps carries steps out one after the other. Signers are independent: when one
-// fails, the others are switched all the same.
-func (r *run) steps(ctx context.Context, steps []Step) error {
-	var failed error
-	for _, s := range steps {
-		if failed != nil && s.Kind != Activate {
-			break
-		}
-		if ctx.Err() != nil {
-			return errors.Join(failed, ctx.Err())
-		}
-		r.notify(s, "begun", "")
-		err := r.do(ctx, s)
-		if err == nil {
-			r.notify(s, "done", "")
-			continue
-		}
-		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			return errors.Join(failed, err) // interrupted, not failed
-		}
-		failed = errors.Join(failed, r.fail(ctx, s, err))
-		if s.Kind != Activate {
-			break
-		}
-	}
-	return failed
-}
-
-// rest notes what comes next.
-func (r *run) rest(ctx context.Context) error {
-	r.st.Next, r.st.Config = r.plan.Next, r.want.Fingerprint()
-	r.st.Failures, r.st.LastError, r.st.NextTry = 0, "", time.Time{}
-	r.st.DueAt = time.Time{}
-	if due, err := r.want.Policy.NextDue(r.want.Name, r.st.SwitchedAt); err == nil && r.st.Phase == Ready {
-		r.st.DueAt = due
-	}
-	if reflect.DeepEqual(r.st, r.stored) {
-		return nil
-	}
-	return r.save(ctx)
-}
-
-// fail notes a failed attempt and when to try again; it returns err, joined with
-// the error of noting it.
-func (r *run) fail(ctx context.Context, s Step, err error) error {
-	now := r.engine.Clock.Now()
-	r.st.Failures++
-	r.st.LastError = err.Error()
-	r.st.NextTry = now.Add(Backoff(r.st.Failures))
-	r.st.Next = &Next{Action: "retry", Selector: s.Selector, At: r.st.NextTry, Reason: Reason{"failed", err.Error()}}
-	r.st.Config = r.want.Fingerprint()
-	outcome := "failed"
-	if fault.KindOf(err) == fault.Refused {
-		outcome = "refused"
-	}
-	r.notify(s, outcome, err.Error())
-	return errors.Join(err, r.save(ctx, r.event(s, outcome, err.Error())))
-}
-
-// Backoff returns how long to wait after the given number of failures in a row:
-// half a minute at first, twice as long each time, an hour at most.
-func Backoff(failures int) time.Duration {
-	const first, most = 30 * time.Second, time.Hour
-	wait := first
-	for range failures - 1 {
-		if wait *= 2; wait >= most {
-			return most
-		}
-	}
-	return wait
-}
-
-// save writes the state with its events. It does so even when ctx is done:
-// what happened must be recorded.
-func (r *run) save(ctx context.Context, events ...Event) error {
-	revision, err := r.engine.Store.Save(context.WithoutCancel(ctx), r.lease, r.engine.Clock.Now(), r.st, events...)
-	if err != nil {
-		return err
-	}
-	r.st.Revision = revision
-	r.stored = copyState(r.st)
-	for _, e := range events {
-		if e.Outcome == "done" {
-			r.done = append(r.done, e)
-		}
-	}
-	return nil
-}
-
-func (r *run) event(s Step, outcome, message string) Event {
-	keyID := s.After["key_id"]
-	if keyID == Generated {
-		keyID = r.made(s.Selector)
-	}
-	return Event{Domain: r.want.Name, At: r.engine.Clock.Now(), By: r.engine.Actor, Kind: s.Kind, Selector: s.Selector, Signer: s.Signer,
-		KeyID: keyID, Outcome: outcome, Message: message, Phase: r.st.Phase}
-}
-
-// made returns the id of the key that this run makes for the selector, which the
-// plan could not know; "" as long as there is none.
-func (r *run) made(selector string) string {
-	if key := r.fresh[selector]; key != nil {
-		return key.ID()
-	}
-	sel := r.st.selector(selector)
-	switch key := sel.pending(r.st.Phase); {
-	case key != nil:
-		return key.ID
-	case len(sel.Retired) > 0:
-		return sel.Key.ID
-	}
-	return ""
-}
-
-func (r *run) notify(s Step, outcome, message string) {
-	if r.engine.Notify != nil {
-		r.engine.Notify(r.event(s, outcome, message))
-	}
+// release gives the lease back; one that can't be given back runs out by itself.
+func (e *Engine) release(ctx context.Context, l Lease) {
+	ctx, cancel := unhurried(ctx)
+	defer cancel()
+	_ = e.Store.Release(ctx, l)
 }
 
 // make returns a fresh key; as many are made at once as there are processors.
 func (e *Engine) make(ctx context.Context, alg dkim.Algorithm) (*dkim.PrivateKey, error) {
-	select {
-	case e.making <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if err := e.making.take(ctx); err != nil {
+		return nil, err
 	}
-	defer func() { <-e.making }()
+	defer e.making.leave()
 	return e.Generate(alg)
 }
 
-// guarded keeps a defect met in one domain from holding up the others.
-func (e *Engine) guarded(ctx context.Context, d Domain) (res Result) {
+// places limits how many do something at once.
+type places chan struct{}
+
+// take waits for a place, until ctx is done.
+func (p places) take(ctx context.Context) error {
+	select {
+	case p <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p places) leave() { <-p }
+
+// unhurried returns a context for what has to be finished once it has begun: it
+// outlives ctx, and ends after workTime.
+func unhurried(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), workTime)
+}
+
+// caught runs f and returns its panic as an error, so that a defect met in one
+// part fails what needs that part, and nothing else.
+func caught(what string, f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			res = Result{Domain: d.Name, Err: fault.Lasting("work on "+d.Name, fmt.Errorf("internal error: %v", p), "report this as a defect")}
+			err = fault.Lasting(what, fmt.Errorf("internal error: %v", p), "report this as a defect")
 		}
 	}()
-	return e.Advance(ctx, d)
+	return f()
 }

@@ -16,36 +16,40 @@ import (
 )
 
 // checkReady asserts the end of a whole turn: ready, one record at each name that
-// matches the one key that the keystore holds there, and all signers on active.
+// matches the one key that the keystore holds there, all signers on the active
+// selector, and no mail that ever failed.
 func (w *world) checkReady(d rotate.Domain, active string) {
-	w.t.Helper()
+	w.Helper()
 	st := w.state(d.Name)
-	if st.Phase != rotate.Ready || st.Active != active || st.Intent != nil || st.Draining != "" || st.Target != "" {
-		w.t.Fatalf("state: phase %s, active %q, draining %q, target %q, intent %+v; want ready on %s", st.Phase, st.Active, st.Draining, st.Target, st.Intent, active)
+	if st.Phase != rotate.Ready || active != "" && st.Active != active || st.Intent != nil || st.Draining != "" || st.Target != "" {
+		w.Fatalf("state: phase %s, active %q, draining %q, target %q, intent %+v, last error %q; want ready on %s", st.Phase, st.Active, st.Draining, st.Target, st.Intent, st.LastError, active)
 	}
 	for _, s := range d.Policy.Selectors {
-		name := dkim.Name{Domain: d.Name, Selector: s}
-		var live []*dkim.PrivateKey
-		for _, k := range w.keys[name] {
-			if k != nil {
-				live = append(live, k)
-			}
-		}
-		if len(live) != 1 {
-			w.t.Fatalf("I5, I7: the keystore holds %d keys for %s, want 1", len(live), name)
-		}
-		want := dkim.NewRecord(live[0].Public(), "").String()
-		if got := w.shown(name.String()); got != [2]string{want, want} {
-			w.t.Errorf("I3: DNS shows %q at %s, want the stored key's record", got, name)
-		}
-		if st.Selectors[s].Key.ID != live[0].ID() {
-			w.t.Errorf("state names key %s at %s, the keystore holds %s", st.Selectors[s].Key.ID, name, live[0].ID())
-		}
+		w.checkSelector(dkim.Name{Domain: d.Name, Selector: s}, st.Selectors[s])
 	}
 	for _, s := range d.Signers {
-		if got := w.signers[s].active[d.Name].Selector; got != active {
-			w.t.Errorf("I1: %s signs with %q, want %s", s, got, active)
+		if got := w.hosts[s].selector(d.Name); got != st.Active {
+			w.Errorf("I1: %s signs with %q, want %s", s, got, st.Active)
 		}
+	}
+	w.checkMail()
+}
+
+func (w *world) checkSelector(name dkim.Name, sel *rotate.Selector) {
+	w.Helper()
+	live := w.live(name)
+	if len(live) != 1 || sel.Next != nil || len(sel.Retired) > 0 {
+		w.Fatalf("I5, I7: the keystore holds %d keys for %s, want 1; state: %+v", len(live), name, sel)
+	}
+	want := record(live[0])
+	w.mu.Lock()
+	got := w.shown(name.String())
+	w.mu.Unlock()
+	if got[0] != want || got[1] != want {
+		w.Errorf("I3: DNS shows %q at %s, want the stored key's record", got, name)
+	}
+	if sel.Key.ID != live[0].ID() {
+		w.Errorf("state names key %s at %s, the keystore holds %s", sel.Key.ID, name, live[0].ID())
 	}
 }
 
@@ -71,7 +75,7 @@ func TestRotationTakesItsTime(t *testing.T) {
 		t.Fatalf("after the switch: %v, phase %s, active %s", res.Err, res.State.Phase, res.State.Active)
 	}
 	// I10: the drain starts when the last signer's switch is surely in effect.
-	if want := w.now.Add(time.Minute); !res.State.SwitchedAt.Equal(want) {
+	if want := w.now.Add(hostLag); !res.State.SwitchedAt.Equal(want) {
 		t.Errorf("I10: the drain starts at %s, want %s", res.State.SwitchedAt, want)
 	}
 	w.now = res.State.SwitchedAt.Add(7*day - time.Second)
@@ -83,8 +87,8 @@ func TestRotationTakesItsTime(t *testing.T) {
 		t.Fatal(res.Err)
 	}
 	w.checkReady(d, "s2")
-	if len(w.signers["mx1"].forgot) != 1 || len(w.signers["mx2"].forgot) != 1 {
-		t.Errorf("the signers were told to forget %v and %v; want one key each", w.signers["mx1"].forgot, w.signers["mx2"].forgot)
+	if len(w.hosts["mx1"].forgot) != 1 || len(w.hosts["mx2"].forgot) != 1 {
+		t.Errorf("the signers were told to forget %v and %v; want one key each", w.hosts["mx1"].forgot, w.hosts["mx2"].forgot)
 	}
 	// A rotation that is asked for before the replaced key has settled waits and says why.
 	res = w.engine().Advance(context.Background(), d)
@@ -134,7 +138,6 @@ func turn(t *testing.T, crashAt int) int {
 		}
 		d.Asked = st.Phase == rotate.Ready
 		w.settle(d)
-		w.dead = false
 	}
 	w.checkReady(d, "s2")
 	return w.points
@@ -151,7 +154,6 @@ func TestKilledAgainAndAgain(t *testing.T) {
 		d.Asked = st.Phase == rotate.Ready
 		w.crashAt = w.points + 6 + i%4 // always a little further
 		w.engine().Advance(context.Background(), d)
-		w.dead = false
 		w.now = w.now.Add(time.Hour)
 		if st.Phase == rotate.Draining {
 			w.now = w.now.Add(7 * day)
@@ -166,22 +168,17 @@ func TestKilledAgainAndAgain(t *testing.T) {
 func TestFailingSigner(t *testing.T) {
 	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 	w.settle(d)
-	w.fail = func(op string) error {
-		if op == "activate mx1" {
-			return fault.Temporary("reload mx1", errors.New("exit status 1"), "look at its log")
-		}
-		return nil
-	}
+	w.trouble = failing("activate mx1")
 	d.Asked = true
 	res := w.engine().Advance(context.Background(), d)
 	if res.Err == nil || res.State.Phase != rotate.Switching || res.State.Failures != 1 || res.State.NextTry.Sub(w.now) != 30*time.Second {
 		t.Fatalf("%v; state %+v", res.Err, res.State)
 	}
-	if w.signers["mx1"].active[d.Name].Selector != "s1" || w.signers["mx2"].active[d.Name].Selector != "s2" {
+	if w.hosts["mx1"].selector(d.Name) != "s1" || w.hosts["mx2"].selector(d.Name) != "s2" {
 		t.Fatalf("mx1 must go on with s1, mx2 must have switched")
 	}
 	w.now = w.now.Add(30 * day)
-	w.fail = nil
+	w.trouble = nil
 	res = w.engine().Advance(context.Background(), d)
 	if res.State.Phase != rotate.Draining || res.State.SwitchedAt.Before(w.now) || res.State.Failures != 0 {
 		t.Fatalf("I10: %v; phase %s, switched at %s", res.Err, res.State.Phase, res.State.SwitchedAt)
@@ -195,12 +192,11 @@ func TestFailingSigner(t *testing.T) {
 func TestStraySigner(t *testing.T) {
 	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 	w.settle(d)
-	backup := w.signers["mx2"].active[d.Name]
 	d.Asked = true
 	w.engine().Advance(context.Background(), d)
 	d.Asked = false
 	w.now = w.now.Add(8 * day)
-	w.signers["mx2"].active[d.Name] = backup
+	w.hosts["mx2"].restore(d.Name, 1)
 	res := w.engine().Advance(context.Background(), d)
 	if res.Err != nil || res.State.Phase != rotate.Draining || res.State.Next.At.Sub(w.now) < 7*day {
 		t.Fatalf("%v; phase %s, next %+v", res.Err, res.State.Phase, res.State.Next)
@@ -216,17 +212,12 @@ func TestSilentSigner(t *testing.T) {
 	d.Asked = true
 	w.engine().Advance(context.Background(), d)
 	w.now = w.now.Add(8 * day)
-	w.fail = func(op string) error {
-		if op == "ask mx1" {
-			return fault.Temporary("ask mx1", errors.New("no route to host"), "")
-		}
-		return nil
-	}
+	w.trouble = failing("ask mx1")
 	res := w.engine().Advance(context.Background(), d)
 	if fault.CodeOf(res.Err) != "signer-unseen" || res.State.Phase != rotate.Draining {
 		t.Fatalf("%v; phase %s", res.Err, res.State.Phase)
 	}
-	w.fail = nil
+	w.trouble = nil
 	w.settle(d)
 	w.checkReady(d, "s2")
 }
@@ -237,16 +228,16 @@ func TestRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign := published{value: dkim.NewRecord(other.Public(), "").String()}
+	foreign := record(other)
 	s2 := dkim.Name{Domain: "example.com", Selector: "s2"}
 	tests := map[string]struct {
 		ready bool // bootstrap first
 		spoil func(w *world, d *rotate.Domain)
 		code  string
 	}{
-		"foreign record at a new domain":   {false, func(w *world, d *rotate.Domain) { w.records[s2.String()] = []published{foreign} }, "foreign-record"},
-		"foreign record at a managed name": {true, func(w *world, d *rotate.Domain) { w.records[s2.String()] = []published{foreign} }, "foreign-record"},
-		"lost state":                       {true, func(w *world, d *rotate.Domain) { w.store = newWorld(w.t).store }, "lost-state"},
+		"foreign record at a new domain":   {false, func(w *world, d *rotate.Domain) { w.spoil("s2", foreign) }, "foreign-record"},
+		"foreign record at a managed name": {true, func(w *world, d *rotate.Domain) { w.spoil("s2", foreign) }, "foreign-record"},
+		"lost state":                       {true, func(w *world, d *rotate.Domain) { w.store = newWorld(w).store }, "lost-state"},
 		"foreign secret":                   {true, func(w *world, d *rotate.Domain) { w.keys[s2] = append(w.keys[s2], other) }, "foreign-secret"},
 		"selectors changed":                {true, func(w *world, d *rotate.Domain) { d.Policy.Selectors = [2]string{"a", "b"} }, "selectors-changed"},
 	}
@@ -257,13 +248,13 @@ func TestRefusals(t *testing.T) {
 				w.settle(d)
 			}
 			tt.spoil(w, &d)
-			before := fmt.Sprint(w.records, w.keys, w.signers["mx1"].active)
+			before := fmt.Sprint(w.shown(s2.String()), w.keys, w.hosts["mx1"].uses)
 			d.Asked = true
 			res := w.settle(d)
 			if fault.CodeOf(res.Err) != tt.code || fault.KindOf(res.Err) != fault.Refused || fault.HintOf(res.Err) == "" {
 				t.Errorf("got %v (code %q, hint %q), want a refusal with code %s and a hint", res.Err, fault.CodeOf(res.Err), fault.HintOf(res.Err), tt.code)
 			}
-			if after := fmt.Sprint(w.records, w.keys, w.signers["mx1"].active); after != before {
+			if after := fmt.Sprint(w.shown(s2.String()), w.keys, w.hosts["mx1"].uses); after != before {
 				t.Errorf("I6: something was changed:\n%s\n%s", before, after)
 			}
 			events, _ := w.store.History(context.Background(), "", 0)
@@ -280,7 +271,7 @@ func TestVanishedRecord(t *testing.T) {
 		w, d := newWorld(t, "mx1"), wanted("mx1")
 		w.settle(d)
 		w.now = w.now.Add(day)
-		delete(w.records, s+"._domainkey.example.com")
+		w.spoil(s, "")
 		if res := w.settle(d); res.Err != nil {
 			t.Fatal(res.Err)
 		}
@@ -317,7 +308,7 @@ func TestLeaseHeld(t *testing.T) {
 	if fault.KindOf(res.Err) != fault.Refused || !strings.Contains(res.Err.Error(), "mail2 pid 7") || !strings.Contains(res.Err.Error(), "2026-01-02T01:00:00Z") {
 		t.Errorf("I8: %v; want a refusal that names the owner and the expiry", res.Err)
 	}
-	if len(w.records) > 0 {
+	if w.zones["s1._domainkey.example.com"] != nil && len(w.zones["s1._domainkey.example.com"].changes) > 0 {
 		t.Error("I8: something was published")
 	}
 }
@@ -326,11 +317,11 @@ func TestLeaseHeld(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	ctx, cancel := context.WithCancel(context.Background())
-	w.fail = func(op string) error {
-		if op == "publish s1._domainkey.example.com" {
+	w.trouble = func(op string) trouble {
+		if op == "publish s1" {
 			cancel()
 		}
-		return nil
+		return fine
 	}
 	res := w.engine().Advance(ctx, d)
 	if !errors.Is(res.Err, context.Canceled) || res.State.Failures != 0 {
@@ -340,7 +331,7 @@ func TestInterrupted(t *testing.T) {
 	if st.Intent != nil || st.Selectors["s1"].Key.PublishedAt.IsZero() || st.Selectors["s2"].Key != nil {
 		t.Errorf("I7: the step in hand was not finished, or another one begun: %+v", st)
 	}
-	w.fail = nil
+	w.trouble = nil
 	w.settle(d)
 	w.checkReady(d, "s1")
 }
@@ -349,8 +340,8 @@ func TestInterrupted(t *testing.T) {
 func TestHistorySaysWho(t *testing.T) {
 	for actor, want := range map[string]string{"root@mail1": "root@mail1", "": "process 7"} {
 		w, d := newWorld(t, "mx1"), wanted("mx1")
-		parts := w.engine().Parts
-		parts.Owner, parts.Actor = "process 7", actor
+		parts := w.start("process 7", nil).Parts
+		parts.Actor = actor
 		if res := rotate.NewEngine(parts).Settle(context.Background(), d, forever, nil); res.Err != nil {
 			t.Fatal(res.Err)
 		}

@@ -2,9 +2,11 @@ package rotate
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // Planner looks and plans. It holds nothing that could change anything (I11).
@@ -15,6 +17,9 @@ type Planner struct {
 	Look    Looker
 	Signers map[string]SignerReader
 	Clock   Clock
+
+	once      sync.Once
+	questions map[string]*coalescer[string, dkim.Ref]
 }
 
 // Plan observes the domain and says what would be done now. Only a state that
@@ -24,12 +29,26 @@ func (p *Planner) Plan(ctx context.Context, want Domain) (DomainPlan, State, err
 	if err != nil {
 		return DomainPlan{}, State{}, err
 	}
-	ask := func(ctx context.Context, signer string) (dkim.Ref, error) {
-		active, err := p.Signers[signer].Active(ctx, []string{want.Name})
-		return active[want.Name], err
-	}
-	seen := observe(ctx, want, p.Keys, p.Look, ask)
+	p.once.Do(p.gather)
+	seen := observe(ctx, want, p.Keys, p.Look, func(ctx context.Context, signer string) (dkim.Ref, error) {
+		if q := p.questions[signer]; q != nil {
+			return q.call(ctx, want.Name)
+		}
+		return dkim.Ref{}, unknownSigner(signer)
+	})
 	return Plan(p.Clock.Now(), want.asked(have), have, seen), have, nil
+}
+
+// gather lets many domains that are planned at once ask a signer together.
+func (p *Planner) gather() {
+	p.questions = map[string]*coalescer[string, dkim.Ref]{}
+	for name, s := range p.Signers {
+		p.questions[name] = questions(name, s)
+	}
+}
+
+func unknownSigner(name string) error {
+	return fault.Lasting("ask signer "+name, errors.New("there is no such signer"), "name a signer of the configuration")
 }
 
 // observe asks DNS, the keystore and the signers what there is for one domain, all at once.
@@ -40,15 +59,8 @@ func observe(ctx context.Context, want Domain, keys KeyReader, look Looker, ask 
 		seen = Observation{Selectors: map[string]SelectorSeen{}, Signers: map[string]SignerSeen{}}
 	)
 	for _, s := range want.Policy.Selectors {
-		name := dkim.Name{Domain: want.Name, Selector: s}
 		wg.Go(func() {
-			var sel SelectorSeen
-			sel.Sight, sel.SightErr = look.Look(ctx, name)
-			key, version, err := keys.Get(ctx, name, 0)
-			sel.Version, sel.KeyErr = version, err
-			if key != nil {
-				sel.KeyID = key.ID()
-			}
+			sel := observeSelector(ctx, dkim.Name{Domain: want.Name, Selector: s}, keys, look)
 			mu.Lock()
 			defer mu.Unlock()
 			seen.Selectors[s] = sel
@@ -56,13 +68,30 @@ func observe(ctx context.Context, want Domain, keys KeyReader, look Looker, ask 
 	}
 	for _, signer := range want.Signers {
 		wg.Go(func() {
-			ref, err := ask(ctx, signer)
+			var s SignerSeen
+			s.Err = caught("ask signer "+signer, func() (err error) {
+				s.Ref, err = ask(ctx, signer)
+				return err
+			})
 			mu.Lock()
 			defer mu.Unlock()
-			seen.Signers[signer] = SignerSeen{Ref: ref, Err: err}
+			seen.Signers[signer] = s
 		})
 	}
 	wg.Wait()
+	return seen
+}
+
+func observeSelector(ctx context.Context, name dkim.Name, keys KeyReader, look Looker) (seen SelectorSeen) {
+	seen.SightErr = caught("look up "+name.String(), func() (err error) {
+		seen.Sight, err = look.Look(ctx, name)
+		return err
+	})
+	seen.KeyErr = caught("read the private key for "+name.String(), func() error {
+		key, version, err := keys.Get(ctx, name, 0)
+		seen.Version, seen.KeyID = version, key.ID()
+		return err
+	})
 	return seen
 }
 

@@ -49,10 +49,11 @@ type DomainPlan struct {
 	Seen     Observation
 }
 
-// Runnable returns the leading steps that may run at now.
+// Runnable returns the leading steps that may run at now. What follows a drain,
+// even of nothing, is planned anew.
 func (p DomainPlan) Runnable(now time.Time) []Step {
 	for i, s := range p.Steps {
-		if s.NotBefore.After(now) {
+		if s.Kind == Drain || s.NotBefore.After(now) {
 			return p.Steps[:i]
 		}
 	}
@@ -78,16 +79,4 @@ type SelectorSeen struct {
 type SignerSeen struct {
 	Ref dkim.Ref // the zero Ref when the signer does not sign for the domain
 	Err error
-}
-
-// clone copies the maps, so that an executor can note what it sees.
-func (o Observation) clone() Observation {
-	c := Observation{Selectors: map[string]SelectorSeen{}, Signers: map[string]SignerSeen{}}
-	for k, v := range o.Selectors {
-		c.Selectors[k] = v
-	}
-	for k, v := range o.Signers {
-		c.Signers[k] = v
-	}
-	return c
 }

@@ -1,6 +1,7 @@
 package rotate
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ const Generated = "(generated at apply)"
 // Plan says what to do for one domain now, and why. It reads nothing and changes
 // nothing: equal arguments give equal plans (I11).
 func Plan(now time.Time, want Domain, have State, seen Observation) DomainPlan {
+	have = have.asOf(now)
 	if have.Phase == "" {
 		have.Phase = New
 	}
@@ -48,10 +50,8 @@ func (p *planner) phase() {
 		p.ready()
 	case Switching:
 		p.switching()
-	case Draining:
+	case Draining, Replacing:
 		p.draining()
-	case Replacing:
-		p.replace()
 	default:
 		p.stop(fault.Refuse("unknown-phase", fmt.Sprintf("state says that %s is %q, which this version does not know", p.want.Name, p.have.Phase),
 			"run the version of dkimbot that wrote the state"))
@@ -65,9 +65,9 @@ func (p *planner) bootstrap() {
 	for _, s := range p.want.Policy.Selectors {
 		p.provide(s, why)
 	}
-	first, second := p.want.Policy.Selectors[0], p.want.Policy.Selectors[1]
+	first := cmp.Or(p.have.Target, p.want.Policy.Selectors[0])
 	from := p.usable(first)
-	if standby := p.usable(second); standby.After(from) {
+	if standby := p.usable(p.want.Policy.Other(first)); standby.After(from) {
 		from = standby // so that ready means that both selectors may be used
 	}
 	p.use(first, from, Reason{"bootstrap", "the signer starts to sign with " + first})
@@ -113,7 +113,8 @@ func (p *planner) rotate(standby string) {
 	}
 	p.plan.Reason = why
 	p.use(standby, time.Time{}, why)
-	p.drainAfterSwitch(p.have.Active)
+	p.drain(p.have.Active, p.now.Add(p.want.Policy.Drain))
+	p.nextFromSteps()
 }
 
 // switching carries on a switch that not every signer has confirmed yet.
@@ -121,53 +122,57 @@ func (p *planner) switching() {
 	why := Reason{"switching", "the switch to " + p.have.Target + " was begun; not every signer has confirmed it"}
 	p.plan.Reason = why
 	p.repair()
-	p.use(p.have.Target, time.Time{}, why)
-	p.drainAfterSwitch(p.have.Active)
-}
-
-func (p *planner) drainAfterSwitch(old string) {
-	until := p.now.Add(p.want.Policy.Drain)
-	p.step(Step{
-		Kind: Drain, Selector: old, Target: p.name(old).String(), NotBefore: until,
-		Reason: Reason{"drain", fmt.Sprintf("mail signed with %s may be in flight, and receivers may keep its key, for %s after the last signer's switch; then %s gets a fresh key", old, Span(p.want.Policy.Drain), old)},
-		Before: Facts{"record": "published"}, After: Facts{"record": "published"},
-	})
+	p.use(p.have.Target, p.usable(p.have.Target), why)
+	p.drain(p.have.Active, p.now.Add(p.want.Policy.Drain))
 	p.nextFromSteps()
 }
 
-// draining waits until no mail in flight needs the old key.
+// draining waits until no mail in flight needs the old key, then replaces it.
 func (p *planner) draining() {
-	until := p.have.SwitchedAt.Add(p.want.Policy.Drain)
+	s, until := p.have.Draining, p.have.SwitchedAt.Add(p.want.Policy.Drain)
+	over := p.replaced(s) || !p.now.Before(until)
 	p.repair()
-	p.align()
-	if len(p.plan.Steps) > 0 {
+	if p.align() && !p.replaced(s) {
 		// A signer that strayed may have signed with the old selector until now:
 		// the drain starts again when it has come back (I2, I10).
-		p.drainAfterSwitch(p.have.Draining)
-		return
+		over, until = false, p.now.Add(p.want.Policy.Drain)
 	}
-	if !p.now.Before(until) {
-		p.replace()
-		return
+	mend := len(p.plan.Steps) > 0
+	switch {
+	case !over:
+		why := p.drain(s, until)
+		if !mend {
+			p.plan.Reason = why
+		}
+	case !mend:
+		p.replace(s)
 	}
-	why := Reason{"drain", fmt.Sprintf("mail signed with %s may still be in flight; its key is replaced after the drain of %s", p.have.Draining, Span(p.want.Policy.Drain))}
-	p.plan.Reason = why
-	p.step(Step{Kind: Drain, Selector: p.have.Draining, Target: p.name(p.have.Draining).String(), NotBefore: until, Reason: why, Before: Facts{"record": "published"}, After: Facts{"record": "published"}})
-	p.plan.Next = &Next{Action: "replace", Selector: p.have.Draining, At: until, Reason: why}
+	p.nextFromSteps()
+}
+
+// drain plans the wait for mail that was signed with selector s.
+func (p *planner) drain(s string, until time.Time) Reason {
+	why := Reason{"drain", fmt.Sprintf("mail signed with %s may be in flight, and receivers may keep its key, for %s after the last signer's switch; then %s gets a fresh key", s, Span(p.want.Policy.Drain), s)}
+	published := Facts{"record": "published"}
+	p.step(Step{Kind: Drain, Selector: s, Target: p.name(s).String(), NotBefore: until, Reason: why, Before: published, After: published})
+	return why
+}
+
+// replaced reports whether the fresh key of the draining selector is public, or
+// may be: then nothing is gained by waiting any more.
+func (p *planner) replaced(s string) bool {
+	sel := p.have.selector(s)
+	if sel.Next == nil {
+		return len(sel.Retired) > 0
+	}
+	return !sel.Next.PublishedAt.IsZero() || slices.ContainsFunc(p.seen.Selectors[s].Sight.Values, func(v string) bool { return sameRecord(v, sel.Next.Record) })
 }
 
 // replace gives the drained selector its fresh key. Only when every signer says
 // that it signs with the other selector is the record touched (I2).
-func (p *planner) replace() {
-	s := p.have.Draining
+func (p *planner) replace(s string) {
 	why := Reason{"replace", "the drain of " + s + " has passed: it gets a fresh key, ready for the next rotation"}
 	p.plan.Reason = why
-	p.repair()
-	p.align()
-	if len(p.plan.Steps) > 0 {
-		p.nextFromSteps()
-		return
-	}
 	for _, name := range p.want.Signers {
 		if err := p.seen.Signers[name].Err; err != nil {
 			p.stop(&fault.Error{Kind: fault.Transient, Code: "signer-unseen", Err: err,
@@ -180,16 +185,13 @@ func (p *planner) replace() {
 	old := sel.Retired
 	if len(old) == 0 {
 		p.provide(s, why)
-		if sel.Key != nil {
-			old = []Retired{{KeyID: sel.Key.ID, Version: sel.Key.Version}}
-		}
+		old = []Retired{{KeyID: sel.Key.ID, Version: sel.Key.Version}}
 	}
 	for _, r := range old {
 		p.step(Step{Kind: Destroy, Selector: s, Target: fmt.Sprintf("keystore, %s version %d", p.name(s), r.Version),
 			Reason: Reason{"replaced", "the new record is public; the old private key is needed no more"},
 			Before: Facts{"key_id": r.KeyID}, After: Facts{"key_id": ""}})
 	}
-	p.nextFromSteps()
 }
 
 // provide plans what is missing until the selector's key is made, kept,
@@ -244,22 +246,25 @@ func (p *planner) use(s string, from time.Time, why Reason) {
 		key = &Key{ID: Generated, Record: Generated}
 	}
 	for _, signer := range p.want.Signers {
-		if p.confirmed(signer, s, key.ID) {
-			continue
+		if !p.confirmed(signer, s, key.ID) {
+			p.verifyBeforeUse(s, key, from)
+			p.activate(signer, s, key, from, why)
 		}
-		p.verifyBeforeUse(s, key, from)
-		p.activate(signer, s, key, from, why)
 	}
 }
 
-// verifyBeforeUse plans one more look at a record that was verified some time ago.
+// verifyBeforeUse plans one more look at a record that was verified some time
+// ago, unless it is verified on the way here.
 func (p *planner) verifyBeforeUse(s string, key *Key, from time.Time) {
-	last := len(p.plan.Steps) - 1
-	if key.VerifiedAt.IsZero() || last >= 0 && p.plan.Steps[last].Kind == Activate {
-		return // it is verified on the way here
+	if p.plans(Verify, s) {
+		return
 	}
 	p.verify(s, key, Reason{"before-use", "nothing signs with a key that DNS does not show now"})
-	p.plan.Steps[last+1].NotBefore = from
+	p.plan.Steps[len(p.plan.Steps)-1].NotBefore = from
+}
+
+func (p *planner) plans(kind Kind, selector string) bool {
+	return slices.ContainsFunc(p.plan.Steps, func(s Step) bool { return s.Kind == kind && s.Selector == selector })
 }
 
 func (p *planner) activate(signer, s string, key *Key, from time.Time, why Reason) {
@@ -278,14 +283,16 @@ func (p *planner) confirmed(signer, s, keyID string) bool {
 	return seen.Err != nil || seen.Ref.Selector == s && seen.Ref.KeyID == keyID
 }
 
-// repair publishes a record of ours that has vanished from DNS once more.
+// repair publishes a record of ours that has vanished from DNS, or that an older
+// one of ours stands in place of, once more.
 func (p *planner) repair() {
 	for _, s := range p.want.Policy.Selectors {
 		sel := p.have.selector(s)
 		if sel.Next != nil || sel.Key == nil {
 			continue
 		}
-		gone := p.standing(s) == absent || p.standing(s) == doubled
+		standing := p.standing(s)
+		gone := standing == absent || standing == doubled || standing == earlier
 		if gone {
 			why := Reason{"vanished", "the record that dkimbot published at " + p.name(s).String() + " is gone from DNS; it is published again"}
 			p.plan.Reason = why
@@ -298,12 +305,9 @@ func (p *planner) repair() {
 }
 
 // align brings signers that sign with something else than the active key back to it:
-// new ones, and ones that were rebuilt or restored from a backup.
-func (p *planner) align() {
+// new ones, and ones that were rebuilt or restored from a backup. It reports whether there are any.
+func (p *planner) align() bool {
 	key := p.have.selector(p.have.Active).Key
-	if key == nil {
-		return
-	}
 	var stray []string
 	for _, signer := range p.want.Signers {
 		if !p.confirmed(signer, p.have.Active, key.ID) {
@@ -311,27 +315,39 @@ func (p *planner) align() {
 		}
 	}
 	if len(stray) == 0 {
-		return
+		return false
 	}
 	why := Reason{"signer-strays", fmt.Sprintf("%s must sign with %s and does not, or has not confirmed it", strings.Join(stray, ", "), p.have.Active)}
 	p.plan.Reason = why
+	from := p.known(p.have.Active)
 	for _, signer := range stray {
-		p.verifyBeforeUse(p.have.Active, key, time.Time{})
-		p.activate(signer, p.have.Active, key, time.Time{}, why)
+		p.verifyBeforeUse(p.have.Active, key, from)
+		p.activate(signer, p.have.Active, key, from, why)
 	}
+	return true
 }
 
-// usable returns the earliest time at which the selector's key may be used (I2).
+// usable returns the earliest time at which signers may switch to the selector
+// (I2). A receiver may have fetched a replaced key until the last resolver forgot
+// it, and kept it for settle from then on.
 func (p *planner) usable(s string) time.Time {
+	if key := p.have.selector(s).Key; key != nil && key.Replaced {
+		return p.known(s).Add(p.want.Policy.Settle)
+	}
+	return p.known(s)
+}
+
+// known returns when no resolver answers any more from before the selector's
+// record was last changed, also by this plan.
+func (p *planner) known(s string) time.Time {
 	key := p.have.selector(s).Key
-	if key == nil || key.VerifiedAt.IsZero() {
+	switch {
+	case key == nil:
 		return p.now.Add(p.cacheWait(s))
+	case key.VerifiedAt.IsZero() || p.plans(Publish, s):
+		return p.now.Add(max(key.CacheWait, p.cacheWait(s)))
 	}
-	wait := key.CacheWait
-	if key.Replaced {
-		wait = max(wait, p.want.Policy.Settle)
-	}
-	return key.VerifiedAt.Add(wait)
+	return key.VerifiedAt.Add(key.CacheWait)
 }
 
 // waitReason says why the standby can't be used yet.
@@ -355,9 +371,8 @@ func CacheWait(sight Sight) time.Duration {
 	return max(sight.TTL, sight.Negative)
 }
 
-func (p *planner) step(s Step)              { p.plan.Steps = append(p.plan.Steps, s) }
-func (p *planner) name(s string) dkim.Name  { return dkim.Name{Domain: p.want.Name, Selector: s} }
-func (p *planner) signs(signer string) bool { return slices.Contains(p.want.Signers, signer) }
+func (p *planner) step(s Step)             { p.plan.Steps = append(p.plan.Steps, s) }
+func (p *planner) name(s string) dkim.Name { return dkim.Name{Domain: p.want.Name, Selector: s} }
 
 func (p *planner) stop(err error) {
 	if p.plan.Stop == nil {
@@ -381,14 +396,6 @@ func (p *planner) nextFromSteps() {
 		p.plan.Next = &Next{Action: action, Selector: s.Selector, At: s.NotBefore, Reason: why}
 		return
 	}
-}
-
-func recordKeyID(record string) string {
-	r, err := dkim.ParseRecord(record)
-	if err != nil {
-		return ""
-	}
-	return r.Key.ID()
 }
 
 // pending returns the key that is on its way to the selector, nil when it is yet to be made.

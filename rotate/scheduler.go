@@ -84,7 +84,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 			}
 			wg.Go(func() {
 				defer busy.drop(d.Name)
-				busy.next(s.report(s.Engine.guarded(ctx, d)))
+				busy.next(s.report(s.Engine.Advance(ctx, d)))
 			})
 		}
 		if err := s.Engine.Clock.Sleep(ctx, busy.nap(s.Engine.Clock.Now())); err != nil {

@@ -10,41 +10,53 @@ import (
 
 // Patience says how long a run may stay for what has to be waited for.
 type Patience struct {
-	Most  time.Duration // waits up to this long are waited out, longer ones end the run
-	Retry bool          // failures that may pass by themselves are tried again, within Most
+	Most  time.Duration // waits shorter than this are waited out, others end the run
+	Retry bool          // failures that may pass by themselves are tried again, for less than Most in a row
 }
 
 // Settle advances the domain, and again after each wait that patience allows, until
 // only longer waits are left. Before each wait it calls waiting, which may be nil.
+//
+// What want asks for is one rotation: a turn that is under way, or has been begun
+// by now, is carried on and no further one started.
 func (e *Engine) Settle(ctx context.Context, want Domain, patience Patience, waiting func(domain string, next Next)) Result {
-	asked := want.Asked
-	var done []Event
+	var (
+		done    []Event
+		failing time.Time // since when every attempt has failed; zero when the last one did not
+	)
 	for {
-		want.Asked = asked
-		res := e.guarded(ctx, want)
+		res := e.Advance(ctx, want)
 		done = append(done, res.Done...)
-		res.Done = done
-		next := res.State.Next
-		// What was asked for is one rotation: a turn that is under way, or has
-		// been begun by now, is carried on and no further one started.
-		asked = asked && res.State.Phase == Ready && len(done) == 0
-		if next == nil || ctx.Err() != nil || next.Action == "rotate" && !asked || !patience.allows(res, e.Clock.Now()) {
+		res.Done, want.Asked = done, res.asked
+		now := e.Clock.Now()
+		switch {
+		case res.Err == nil:
+			failing = time.Time{}
+		case failing.IsZero():
+			failing = now
+		}
+		if ctx.Err() != nil || !patience.allows(res, now, failing) {
 			return res
 		}
 		if waiting != nil {
-			waiting(want.Name, *next)
+			waiting(want.Name, *res.State.Next)
 		}
-		if err := e.Clock.Sleep(ctx, next.At.Sub(e.Clock.Now())); err != nil {
+		if err := e.Clock.Sleep(ctx, res.State.Next.At.Sub(now)); err != nil {
 			return res
 		}
 	}
 }
 
-func (p Patience) allows(res Result, now time.Time) bool {
-	if res.Err != nil && (!p.Retry || fault.KindOf(res.Err) != fault.Transient) {
+// allows reports whether to stay for what comes next after res.
+func (p Patience) allows(res Result, now, failing time.Time) bool {
+	next := res.State.Next
+	switch {
+	case next == nil || next.Action == "rotate" && !res.asked:
 		return false
+	case res.Err == nil:
+		return next.At.Sub(now) < p.Most
 	}
-	return res.State.Next.At.Sub(now) <= p.Most
+	return p.Retry && fault.KindOf(res.Err) == fault.Transient && next.At.Sub(failing) < p.Most
 }
 
 // SettleAll settles the domains side by side, and calls each with every result as

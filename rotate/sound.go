@@ -1,6 +1,7 @@
 package rotate
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,11 +14,17 @@ import (
 // sound reports whether it is safe to go on at all; otherwise the plan says what
 // is wrong and what a person can do about it.
 func (p *planner) sound() bool {
-	if have := p.have; have.Phase != New && (have.Selectors[p.want.Policy.Selectors[0]] == nil || have.Selectors[p.want.Policy.Selectors[1]] == nil) {
-		known := slices.Sorted(maps.Keys(have.Selectors))
-		p.stop(fault.Refuse("selectors-changed",
-			fmt.Sprintf("%s is under management with the selectors %s, but its policy names %s", p.want.Name, strings.Join(known, " and "), strings.Join(p.want.Policy.Selectors[:], " and ")),
-			"put the old selectors back into the policy; the selectors of a domain can't be changed while it is managed"))
+	if len(p.want.Signers) == 0 {
+		p.stop(fault.Refuse("no-signers", "nothing is named that signs mail for "+p.want.Name, "name at least one signer in the domain's configuration"))
+		return false
+	}
+	if p.have.Phase != New && !p.sameSelectors() {
+		return false
+	}
+	if !p.consistent() {
+		p.stop(fault.Refuse("damaged-state", fmt.Sprintf("the state of %s does not fit together: it is %s, active %q, target %q, draining %q, with keys at %s",
+			p.want.Name, p.have.Phase, p.have.Active, p.have.Target, p.have.Draining, orNone(strings.Join(p.keyed(), " and "))),
+			"restore the state database from a backup"))
 		return false
 	}
 	for _, s := range p.want.Policy.Selectors {
@@ -25,6 +32,46 @@ func (p *planner) sound() bool {
 		p.ownDNS(s)
 	}
 	return p.plan.Stop == nil
+}
+
+// sameSelectors refuses to go on when the policy names other selectors than those under management.
+func (p *planner) sameSelectors() bool {
+	if p.have.Selectors[p.want.Policy.Selectors[0]] != nil && p.have.Selectors[p.want.Policy.Selectors[1]] != nil {
+		return true
+	}
+	known := slices.Sorted(maps.Keys(p.have.Selectors))
+	p.stop(fault.Refuse("selectors-changed",
+		fmt.Sprintf("%s is under management with the selectors %s, but its policy names %s", p.want.Name, strings.Join(known, " and "), strings.Join(p.want.Policy.Selectors[:], " and ")),
+		"put the old selectors back into the policy; the selectors of a domain can't be changed while it is managed"))
+	return false
+}
+
+// consistent reports whether the state has what its phase relies on.
+func (p *planner) consistent() bool {
+	have, both := p.have, p.want.Policy.Selectors[:]
+	complete := len(p.keyed()) == 2 && slices.Contains(both, have.Active)
+	switch have.Phase {
+	case Bootstrapping:
+		return have.Target == "" || slices.Contains(both, have.Target)
+	case Ready:
+		return complete
+	case Switching:
+		return complete && have.Target == p.want.Policy.Other(have.Active)
+	case Draining, Replacing:
+		return complete && have.Draining == p.want.Policy.Other(have.Active)
+	}
+	return true
+}
+
+// keyed returns the selectors that have a key.
+func (p *planner) keyed() []string {
+	var out []string
+	for _, s := range p.want.Policy.Selectors {
+		if p.have.selector(s).Key != nil {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // ownDNS refuses to go on when DNS shows something that is not ours (I6), or can't be asked.
@@ -45,7 +92,7 @@ func (p *planner) foreignRecord(s string, sight Sight) error {
 	}
 	hint := "remove the record if nothing signs with it, or name two other selectors in the domain's policy; dkimbot never changes a record that is not its own"
 	if p.have.Phase != New {
-		hint = "find out who changed the record, and put back " + brief(p.have.selector(s).records(nil, s)) + "; dkimbot never changes a record that is not its own"
+		hint = "find out who changed the record, and remove it: dkimbot then publishes its own again; it never changes a record that is not its own"
 	}
 	return fault.Refuse("foreign-record", what, hint)
 }
@@ -81,24 +128,39 @@ func (p *planner) resumable(s string) bool {
 // warn tells what is no obstacle but worth a look.
 func (p *planner) warn() {
 	for _, signer := range slices.Sorted(maps.Keys(p.have.Signers)) {
-		if !p.signs(signer) {
-			p.plan.Warnings = append(p.plan.Warnings, fmt.Sprintf("signer %s signed for %s and is no longer listed; mail that it still signs fails once its selector's key is replaced", signer, p.want.Name))
+		if c := p.have.Signers[signer]; !slices.Contains(p.want.Signers, signer) && p.inUse(c) {
+			p.warning("signer %s signed for %s with %s and is no longer listed; mail that it still signs fails once that key is replaced", signer, p.want.Name, c.Selector)
 		}
 	}
 	for _, s := range p.want.Policy.Selectors {
-		if p.standing(s) == changing {
-			p.plan.Warnings = append(p.plan.Warnings, fmt.Sprintf("not every server shows the same at %s: %s", p.name(s), strings.Join(p.seen.Selectors[s].Sight.Lagging, "; ")))
+		seen, key := p.seen.Selectors[s], p.have.selector(s).wanted()
+		if !seen.Sight.Complete && !seen.Sight.Unchecked {
+			p.warning("not every server shows the same at %s: %s", p.name(s), strings.Join(seen.Sight.Lagging, "; "))
 		}
-		if err := p.seen.Selectors[s].KeyErr; err != nil {
-			p.plan.Warnings = append(p.plan.Warnings, err.Error())
+		if seen.KeyErr != nil {
+			p.warning("%v", seen.KeyErr)
+		} else if key != nil && seen.KeyID == "" {
+			p.warning("the private key for %s is gone from the keystore; restore it from a backup, or the next switch to it fails", p.name(s))
 		}
 	}
 	for _, signer := range p.want.Signers {
 		if err := p.seen.Signers[signer].Err; err != nil {
-			p.plan.Warnings = append(p.plan.Warnings, err.Error())
+			p.warning("%v", err)
 		}
 	}
 }
+
+func (p *planner) warning(format string, args ...any) {
+	p.plan.Warnings = append(p.plan.Warnings, fmt.Sprintf(format, args...))
+}
+
+// inUse reports whether what a signer confirmed is a key that still stands.
+func (p *planner) inUse(c Confirmed) bool {
+	key := p.have.selector(c.Selector).Key
+	return key != nil && key.ID == c.KeyID
+}
+
+func orNone(s string) string { return cmp.Or(s, "none") }
 
 // ShortID shortens a key id for people.
 func ShortID(id string) string {

@@ -1,15 +1,19 @@
 package rotate
 
-import "github.com/dkimbot/dkimbot/rotate/dkim"
+import (
+	"slices"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
 
 // standing is how what DNS shows at a selector relates to what state knows.
 type standing int
 
 const (
 	unseen   standing = iota // DNS could not be asked
-	absent                   // every server says that nothing is there
+	absent                   // no server that answers shows anything
 	current                  // every server shows exactly the record that should be there
-	earlier                  // every server shows our record from before the change
+	earlier                  // every server shows a record of ours from before
 	changing                 // servers disagree or are silent, but show nothing that is not ours
 	doubled                  // every server shows two records, both ours (I3)
 	foreign                  // a value that dkimbot did not make (I6)
@@ -26,17 +30,16 @@ func (p *planner) standing(selector string) standing {
 	case sight.Unchecked:
 		return absent
 	}
-	ours := sel.records(p.have.Intent, selector)
 	for _, v := range sight.Values {
-		if !anySame(ours, v) {
+		if !sel.ours(v) {
 			return foreign
 		}
 	}
 	switch {
-	case !sight.Complete:
-		return changing
 	case len(sight.Values) == 0:
 		return absent
+	case !sight.Complete:
+		return changing
 	case len(sight.Values) > 1:
 		return doubled
 	case sel.wanted() != nil && sameRecord(sel.wanted().Record, sight.Values[0]):
@@ -45,19 +48,14 @@ func (p *planner) standing(selector string) standing {
 	return earlier
 }
 
-// records returns every value at the selector's name that dkimbot may have put there.
-func (s Selector) records(intent *Intent, selector string) []string {
-	var out []string
-	if s.Key != nil {
-		out = append(out, s.Key.Record)
+// ours reports whether dkimbot may have put the record at the selector's name.
+func (s Selector) ours(record string) bool {
+	for _, k := range []*Key{s.Key, s.Next} {
+		if k != nil && sameRecord(k.Record, record) {
+			return true
+		}
 	}
-	if s.Next != nil {
-		out = append(out, s.Next.Record)
-	}
-	if intent != nil && intent.Selector == selector && intent.Kind == Publish {
-		out = append(out, intent.Record)
-	}
-	return out
+	return len(s.Past) > 0 && slices.Contains(s.Past, recordKeyID(record))
 }
 
 // wanted returns the key whose record should stand at the selector: the fresh one
@@ -77,15 +75,6 @@ func (s State) selector(name string) Selector {
 	return Selector{}
 }
 
-func anySame(ours []string, value string) bool {
-	for _, o := range ours {
-		if sameRecord(o, value) {
-			return true
-		}
-	}
-	return false
-}
-
 // sameRecord compares as verifiers read, not letter by letter: a provider may
 // respell white space or quoting.
 func sameRecord(a, b string) bool {
@@ -95,4 +84,13 @@ func sameRecord(a, b string) bool {
 	ra, errA := dkim.ParseRecord(a)
 	rb, errB := dkim.ParseRecord(b)
 	return errA == nil && errB == nil && ra.Equal(rb)
+}
+
+// recordKeyID returns the id of the key that a record holds, "" when it holds none.
+func recordKeyID(record string) string {
+	r, err := dkim.ParseRecord(record)
+	if err != nil {
+		return ""
+	}
+	return r.Key.ID()
 }

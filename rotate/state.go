@@ -14,7 +14,7 @@ type State struct {
 	Selectors map[string]*Selector `json:"selectors,omitempty"`
 	Signers   map[string]Confirmed `json:"signers,omitempty"` // what each signer confirmed last
 
-	SwitchedAt time.Time `json:"switched_at,omitzero"` // when the last signer's switch was surely in effect (I10)
+	SwitchedAt time.Time `json:"switched_at,omitzero"` // when the last signer's switch was surely in effect: the drain's start (I10)
 	DueAt      time.Time `json:"due_at,omitzero"`      // when the next rotation becomes due
 	Intent     *Intent   `json:"intent,omitempty"`     // an effect that was begun and is not confirmed (I7)
 
@@ -32,6 +32,7 @@ type Selector struct {
 	Next       *Key      `json:"next,omitempty"`    // while replacing: the fresh key
 	Retired    []Retired `json:"retired,omitempty"` // replaced private keys that are yet to be destroyed
 	Tried      []string  `json:"tried,omitempty"`   // ids of keys whose storing was begun and not confirmed; one may yet appear
+	Past       []string  `json:"past,omitempty"`    // ids of the last keys that were replaced, the newest last; a record of one is ours (I6)
 	LastUsedAt time.Time `json:"last_used_at,omitzero"`
 }
 
@@ -42,7 +43,7 @@ type Key struct {
 	Record      string        `json:"record"`  // the key record, as published
 	StoredAt    time.Time     `json:"stored_at,omitzero"`
 	PublishedAt time.Time     `json:"published_at,omitzero"`
-	VerifiedAt  time.Time     `json:"verified_at,omitzero"` // first seen at every authoritative server
+	VerifiedAt  time.Time     `json:"verified_at,omitzero"` // first seen at every authoritative server since it was last published
 	CacheWait   time.Duration `json:"cache_wait,omitzero"`  // how long resolvers may go on answering from before the change
 	Replaced    bool          `json:"replaced,omitempty"`   // it took the place of another key, so settle applies
 }

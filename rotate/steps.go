@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -21,10 +19,8 @@ func (r *run) do(ctx context.Context, s Step) error {
 		return err
 	case Verify:
 		return r.verify(ctx, s)
-	case Drain:
-		return nil // only a drain of nothing may run at once; its beginning is noted with the switch
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workTime)
+	ctx, cancel := unhurried(ctx)
 	defer cancel()
 	switch s.Kind {
 	case StoreKey:
@@ -46,11 +42,11 @@ func (r *run) begin(ctx context.Context, i Intent) error {
 	return r.save(ctx)
 }
 
-// confirm writes what was done, with its time.
-func (r *run) confirm(ctx context.Context, s Step, keyID, message string) error {
+// confirm writes what was done, with its time, and what follows from it.
+func (r *run) confirm(ctx context.Context, s Step, keyID, message string, more ...Event) error {
 	e := r.event(s, "done", message)
 	e.KeyID = keyID
-	return r.save(ctx, e)
+	return r.save(ctx, append([]Event{e}, more...)...)
 }
 
 // store keeps a fresh key and reads it back (I4), or takes up one that an
@@ -99,13 +95,13 @@ func (r *run) private(ctx context.Context, name dkim.Name, keyID string, version
 // publish makes the record the only one at its name.
 func (r *run) publish(ctx context.Context, s Step) error {
 	key, seen := r.st.Selectors[s.Selector].wanted(), r.seen.Selectors[s.Selector]
-	r.st.publishing(s.Selector, CacheWait(seen.Sight))
-	if err := r.begin(ctx, Intent{Kind: Publish, Selector: s.Selector, KeyID: key.ID, Record: key.Record}); err != nil {
-		return err
-	}
 	provider := r.engine.Publishers[r.want.Provider]
 	if provider == nil {
 		return fault.Lasting(fmt.Sprintf("publish %s", r.name(s.Selector)), fmt.Errorf("provider %q is unknown", r.want.Provider), "name a provider of the configuration")
+	}
+	r.st.publishing(s.Selector, CacheWait(seen.Sight))
+	if err := r.begin(ctx, Intent{Kind: Publish, Selector: s.Selector, KeyID: key.ID, Record: key.Record}); err != nil {
+		return err
 	}
 	err := provider.Publish(ctx, dkim.TXT{Zone: seen.Sight.Zone, Owner: seen.Sight.Owner, Value: key.Record, TTL: r.want.Policy.TTL})
 	if err != nil {
@@ -115,73 +111,13 @@ func (r *run) publish(ctx context.Context, s Step) error {
 	return r.confirm(ctx, s, key.ID, "through "+r.want.Provider)
 }
 
-// verify waits until every authoritative server shows the record and nothing
-// else, then signs a message with the stored key and verifies it with what DNS shows.
-func (r *run) verify(ctx context.Context, s Step) error {
-	key := r.st.Selectors[s.Selector].wanted()
-	value, err := r.await(ctx, s.Selector, key)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), workTime)
-	defer cancel()
-	private, err := r.private(ctx, r.name(s.Selector), key.ID, key.Version)
-	if err != nil {
-		return err
-	}
-	if err := r.engine.SelfTest(ctx, dkim.SigningKey{Name: r.name(s.Selector), Key: private}, value); err != nil {
-		return err
-	}
-	r.st.verified(s.Selector, r.engine.Clock.Now())
-	return r.confirm(ctx, s, key.ID, "every authoritative server shows it; a test message verifies")
-}
-
-// await polls DNS until it shows the key's record, and returns the value seen.
-func (r *run) await(ctx context.Context, selector string, key *Key) (string, error) {
-	clock := r.engine.Clock
-	deadline := clock.Now().Add(r.want.VerifyTimeout)
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		seen := r.seen.Selectors[selector]
-		seen.Sight, seen.SightErr = r.engine.Look.Look(ctx, r.name(selector))
-		if ctx.Err() != nil {
-			return "", ctx.Err()
-		}
-		r.seen.Selectors[selector] = seen
-		p := &planner{want: r.want, have: r.st, seen: r.seen}
-		switch p.standing(selector) {
-		case current:
-			if seen.Sight.Unchecked {
-				return key.Record, nil
-			}
-			return seen.Sight.Values[0], nil
-		case foreign:
-			return "", p.foreignRecord(selector, seen.Sight)
-		}
-		if clock.Now().Add(wait).After(deadline) {
-			return "", r.unverified(selector, seen)
-		}
-		if err := clock.Sleep(ctx, wait); err != nil {
-			return "", err
-		}
-	}
-}
-
-func (r *run) unverified(selector string, seen SelectorSeen) error {
-	what := fmt.Sprintf("see %s on every authoritative server within %s", r.name(selector), Span(r.want.VerifyTimeout))
-	if seen.SightErr != nil {
-		return &fault.Error{Kind: fault.Transient, What: what, Err: seen.SightErr, Hint: fault.HintOf(seen.SightErr)}
-	}
-	shown := brief(seen.Sight.Values)
-	if len(seen.Sight.Lagging) > 0 {
-		shown = strings.Join(seen.Sight.Lagging, "; ")
-	}
-	return fault.Temporary(what, errors.New(shown),
-		"nothing relies on the record until every server shows it; look at the zone's transfers, or set verify.nameservers if some servers can't be reached from here")
-}
-
 // activate makes one signer sign with the selector's key, and asks it afterwards.
 func (r *run) activate(ctx context.Context, s Step) error {
 	key := r.st.Selectors[s.Selector].Key
+	signer, err := r.engine.signer(s.Signer)
+	if err != nil {
+		return err
+	}
 	private, err := r.private(ctx, r.name(s.Selector), key.ID, key.Version)
 	if err != nil {
 		return err
@@ -189,30 +125,34 @@ func (r *run) activate(ctx context.Context, s Step) error {
 	if err := r.begin(ctx, Intent{Kind: Activate, Selector: s.Selector, Signer: s.Signer, KeyID: key.ID}); err != nil {
 		return err
 	}
-	signer := r.engine.signers[s.Signer]
-	if signer == nil {
-		return fault.Lasting("activate "+r.name(s.Selector).String(), fmt.Errorf("signer %q is unknown", s.Signer), "name a signer of the configuration")
+	if err := r.switchSigner(ctx, s, signer, dkim.SigningKey{Name: r.name(s.Selector), Key: private}); err != nil {
+		return err
 	}
-	if _, err := signer.activations.call(ctx, dkim.SigningKey{Name: r.name(s.Selector), Key: private}); err != nil {
+	before := r.st.Phase
+	r.st.activated(s.Signer, r.seen.Signers[s.Signer].Ref, r.engine.Clock.Now().Add(signer.Lag()), r.want.Signers)
+	if before != Switching || r.st.Phase != Draining {
+		return r.confirm(ctx, s, key.ID, "")
+	}
+	r.want.Asked = false // the rotation that was asked for is under way
+	return r.confirm(ctx, s, key.ID, "", r.drainBegun()...)
+}
+
+// switchSigner has the effect and sees that it holds.
+func (r *run) switchSigner(ctx context.Context, s Step, signer *batchedSigner, key dkim.SigningKey) error {
+	if _, err := signer.activations.call(ctx, key); err != nil {
 		return err
 	}
 	ref, err := signer.questions.call(ctx, r.want.Name)
 	if err != nil {
 		return err
 	}
-	if ref.Selector != s.Selector || ref.KeyID != key.ID {
-		return fault.Temporary(fmt.Sprintf("switch signer %s to %s", s.Signer, r.name(s.Selector)),
+	r.seen.Signers[s.Signer] = SignerSeen{Ref: ref}
+	if ref.Selector != key.Selector || ref.KeyID != key.Key.ID() {
+		return fault.Temporary(fmt.Sprintf("switch signer %s to %s", s.Signer, key.Name),
 			fmt.Errorf("asked afterwards, it signs with selector %q, key %q", ref.Selector, ShortID(ref.KeyID)),
 			"look at the signer's tables and log; the old key stays published, so mail still verifies")
 	}
-	r.seen.Signers[s.Signer] = SignerSeen{Ref: ref}
-	r.st.activated(s.Signer, ref, r.engine.Clock.Now().Add(signer.Lag()), r.want.Signers)
-	switched := r.st.Phase == Draining && r.stored.Phase == Switching
-	if err := r.confirm(ctx, s, key.ID, ""); err != nil || !switched {
-		return err
-	}
-	r.want.Asked = false // the rotation that was asked for is under way
-	return r.confirm(ctx, Step{Kind: Drain, Selector: r.st.Draining}, "", "begun; until "+r.st.SwitchedAt.Add(r.want.Policy.Drain).UTC().Format(time.RFC3339))
+	return nil
 }
 
 // destroy makes the replaced private key unrecoverable, in the keystore and on the signers (I5).

@@ -5,111 +5,218 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"testing"
+	"sync"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/verify"
+	"github.com/dkimbot/dkimbot/state"
 	"github.com/dkimbot/dkimbot/state/statetest"
 )
 
+const day = 24 * time.Hour
+
+// world models everything outside the heart, in virtual time, and holds each
+// effect to the invariants. It is safe for concurrent use.
+type world struct {
+	rapid.TB
+	mu      sync.Mutex
+	now     time.Time
+	bubble  bool // the time is that of a synctest bubble
+	store   state.Store
+	zones   map[string]*zoneHistory          // by owner name
+	keys    map[dkim.Name][]*dkim.PrivateKey // version n at n-1; nil: destroyed
+	hosts   map[string]*host
+	backups map[dkim.Ref]*dkim.PrivateKey // of all keys that hosts ever had
+	leases  map[string]rotate.Lease       // by domain, as last granted
+	lag     time.Duration                 // until the second name server shows a change
+	late    []func()                      // effects whose callers gave up on them
+	points  int                           // the places at which a process may be killed that were passed
+	crashAt int                           // the one at which it is; 0: never
+
+	trouble func(op string) trouble // may be nil: what goes wrong with an operation
+	pause   func(op string)         // may be nil: called before each effect
+}
+
+// trouble is what goes wrong with an operation.
+type trouble int
+
 const (
-	day      = 24 * time.Hour
-	negative = 5 * time.Minute // how long the modelled zone's negative answers are cached
+	fine    trouble = iota
+	refused         // an error and no effect
+	lost            // the effect, but its answer is lost
+	delayed         // an error, and the effect some time later
 )
 
 var errCrashed = errors.New("the process was killed")
 
-// world models everything outside the heart, in virtual time, and checks the
-// invariants at each effect. Its parts fail for ever once the process was "killed".
-type world struct {
-	t       *testing.T
-	now     time.Time
-	store   *statetest.Memory
-	records map[string][]published           // by owner name, oldest first
-	keys    map[dkim.Name][]*dkim.PrivateKey // version n at n-1; nil: destroyed
-	signers map[string]*modelSigner
-
-	lag      time.Duration // until the second name server shows a change
-	crashAt  int           // the point at which the process is killed; 0: never
-	points   int
-	dead     bool
-	fail     func(op string) error // may be nil: makes an operation fail without effect
-	inForce  map[string]int        // domain: effects under way, for I8
-	lastUsed map[dkim.Name]time.Time
-}
-
-type published struct {
-	at    time.Time
-	value string
-	ttl   time.Duration
-}
-
-func newWorld(t *testing.T, signers ...string) *world {
-	w := &world{t: t, now: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), store: statetest.NewMemory(), records: map[string][]published{},
-		keys: map[dkim.Name][]*dkim.PrivateKey{}, signers: map[string]*modelSigner{}, lag: 3 * time.Second, lastUsed: map[dkim.Name]time.Time{}}
+func newWorld(t rapid.TB, signers ...string) *world {
+	w := &world{TB: t, now: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), store: statetest.NewMemory(), zones: map[string]*zoneHistory{},
+		keys: map[dkim.Name][]*dkim.PrivateKey{}, hosts: map[string]*host{}, backups: map[dkim.Ref]*dkim.PrivateKey{}, leases: map[string]rotate.Lease{}, lag: 3 * time.Second}
 	for _, s := range signers {
-		w.signers[s] = &modelSigner{world: w, name: s, active: map[string]dkim.SigningKey{}}
+		w.addHost(s)
 	}
 	return w
 }
 
-// engine returns a fresh process's engine.
-func (w *world) engine() *rotate.Engine {
-	signers := map[string]rotate.Signer{}
-	for name, s := range w.signers {
-		signers[name] = s
-	}
-	owner := fmt.Sprintf("process %d", w.points)
-	return rotate.NewEngine(rotate.Parts{Store: crashingStore{w.store, w}, Keys: w, Look: w, Publishers: map[string]rotate.Publisher{"office": w}, Signers: signers, Clock: w,
-		Workers: 4, SelfTest: verify.SelfTest, Generate: func(dkim.Algorithm) (*dkim.PrivateKey, error) { return dkim.Generate(dkim.Ed25519) },
-		Owner: owner, OwnerDead: func(o string) bool { return o != owner }})
+// process is one run of dkimbot.
+type process struct {
+	*world
+	id   string
+	dead bool
 }
 
-// effect runs one operation with a chance to be killed before and after it.
-func (w *world) effect(op string, do func()) error {
-	if w.fail != nil {
-		if err := w.fail(op); err != nil {
-			return err
-		}
+// start starts a process that takes other processes' leases when dead says that they died.
+func (w *world) start(id string, dead func(owner string) bool) *rotate.Engine {
+	p := &process{world: w, id: id}
+	signers := map[string]rotate.Signer{}
+	for name, h := range w.hosts {
+		signers[name] = agent{p, h}
 	}
-	if err := w.point(); err != nil {
+	return rotate.NewEngine(rotate.Parts{Store: ledger{w.store, p}, Keys: p, Look: p, Publishers: map[string]rotate.Publisher{"office": p}, Signers: signers, Clock: p,
+		Workers: 4, SelfTest: verify.SelfTest, Generate: func(dkim.Algorithm) (*dkim.PrivateKey, error) { return dkim.Generate(dkim.Ed25519) },
+		Owner: id, OwnerDead: dead})
+}
+
+// engine starts the next process after all others have ended.
+func (w *world) engine() *rotate.Engine {
+	w.mu.Lock()
+	w.points++
+	id := fmt.Sprintf("process %d", w.points)
+	w.mu.Unlock()
+	return w.start(id, func(owner string) bool { return owner != id })
+}
+
+// effect carries one operation out, with a chance that it fails, and that the
+// process is killed before and after it.
+func (p *process) effect(op string, kind rotate.Kind, names []dkim.Name, do func(late bool)) error {
+	if p.pause != nil {
+		p.pause(op)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.point(); err != nil {
 		return err
 	}
-	do()
-	return w.point()
+	p.checkRight(op, kind, names)
+	err := p.troubled(op)
+	switch troubleOf(err) {
+	case refused:
+		return err
+	case delayed:
+		p.late = append(p.late, func() { do(true) })
+		return err
+	}
+	do(false)
+	if killed := p.point(); killed != nil {
+		return killed
+	}
+	return err
 }
 
-func (w *world) point() error {
-	if w.points++; w.points == w.crashAt {
-		w.dead = true
+// troubleError is a failure that the model was asked for.
+type troubleError struct {
+	op   string
+	kind trouble
+}
+
+func (e *troubleError) Error() string { return "trouble with " + e.op }
+
+func troubleOf(err error) trouble {
+	var t *troubleError
+	if errors.As(err, &t) {
+		return t.kind
 	}
-	if w.dead {
+	return fine
+}
+
+// troubled returns the error that an operation is to meet.
+func (p *process) troubled(op string) error {
+	if p.dead {
+		return errCrashed
+	}
+	if p.trouble == nil {
+		return nil
+	}
+	if kind := p.trouble(op); kind != fine {
+		return fault.Temporary(op, &troubleError{op, kind}, "this is a test")
+	}
+	return nil
+}
+
+func (p *process) point() error {
+	if p.dead {
+		return errCrashed
+	}
+	if p.points++; p.points == p.crashAt {
+		p.dead = true
 		return errCrashed
 	}
 	return nil
 }
 
-func (w *world) Now() time.Time { return w.now }
-
-func (w *world) Sleep(_ context.Context, d time.Duration) error {
-	if w.dead {
-		return errCrashed
+// checkRight holds an effect to I7, it was intended, and I8, the lease was held.
+func (p *process) checkRight(op string, kind rotate.Kind, names []dkim.Name) {
+	for _, n := range names {
+		if l := p.leases[n.Domain]; l.Owner != p.id || !p.clock().Before(l.Expires) {
+			p.Errorf("I8: %s by %s while the lease on %s is held by %q until %s", op, p.id, n.Domain, l.Owner, l.Expires)
+		}
+		st, err := p.store.Load(context.Background(), n.Domain)
+		if i := st.Intent; err != nil || i == nil || i.Kind != kind || i.Selector != n.Selector {
+			p.Errorf("I7: %s, %s of %s, is not intended in state: %+v, %v", op, kind, n, i, err)
+		}
 	}
+}
+
+// clock returns the time; mu is held.
+func (w *world) clock() time.Time {
+	if w.bubble {
+		return time.Now()
+	}
+	return w.now
+}
+
+func (w *world) Now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.clock()
+}
+
+// pass lets time pass.
+func (w *world) pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.now = w.now.Add(d)
-	return nil
+}
+
+func (p *process) Sleep(ctx context.Context, d time.Duration) error {
+	if p.dead {
+		return errCrashed
+	}
+	if p.bubble {
+		select {
+		case <-time.After(d):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	p.pass(max(d, 0))
+	return ctx.Err()
 }
 
 // Get, Put and Destroy are the keystore.
-func (w *world) Get(_ context.Context, name dkim.Name, version int) (*dkim.PrivateKey, int, error) {
-	if w.fail != nil {
-		if err := w.fail("get " + name.Selector); err != nil {
-			return nil, 0, err
-		}
+func (p *process) Get(_ context.Context, name dkim.Name, version int) (*dkim.PrivateKey, int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.troubled("get " + name.Selector); err != nil {
+		return nil, 0, err
 	}
-	versions := w.keys[name]
+	versions := p.keys[name]
 	if version == 0 {
 		version = len(versions)
 	}
@@ -119,87 +226,68 @@ func (w *world) Get(_ context.Context, name dkim.Name, version int) (*dkim.Priva
 	return versions[version-1], version, nil
 }
 
-func (w *world) Put(_ context.Context, name dkim.Name, key *dkim.PrivateKey, after int) (int, error) {
-	if len(w.keys[name]) != after {
-		return 0, fault.Temporary("store "+name.String(), errors.New("someone else wrote"), "")
+func (p *process) Put(_ context.Context, name dkim.Name, key *dkim.PrivateKey, after int) (int, error) {
+	conflict := fault.Temporary("store "+name.String(), errors.New("someone else wrote"), "")
+	err := p.effect("put "+name.Selector, rotate.StoreKey, []dkim.Name{name}, func(bool) {
+		if len(p.keys[name]) == after {
+			p.keys[name], conflict = append(p.keys[name], key), nil
+		}
+	})
+	if err == nil {
+		err = conflict
 	}
-	err := w.effect("put "+name.Selector, func() { w.keys[name] = append(w.keys[name], key) })
 	return after + 1, err
 }
 
-func (w *world) Destroy(_ context.Context, name dkim.Name, version int) error {
-	return w.effect("destroy "+name.Selector, func() {
-		if key := w.keys[name][version-1]; key != nil {
-			for _, v := range w.shown(name.String()) {
-				if v == dkim.NewRecord(key.Public(), "").String() {
-					w.t.Errorf("I5: the key of %s is destroyed while DNS still shows it", name)
-				}
+func (p *process) Destroy(_ context.Context, name dkim.Name, version int) error {
+	return p.effect("destroy "+name.Selector, rotate.Destroy, []dkim.Name{name}, func(bool) {
+		key := p.keys[name][version-1]
+		if key != nil && slices.Contains(p.shown(name.String()), record(key)) && !p.zones[name.String()].spoilt() {
+			p.Errorf("I5: the key of %s is destroyed while DNS still shows it", name)
+		}
+		for _, h := range p.hosts {
+			if u := h.inUse(name.Domain); key != nil && u != nil && u.ref.KeyID == key.ID() && !u.stray {
+				p.Errorf("I1: the key of %s is destroyed while %s signs with it", name, h.name)
 			}
 		}
-		w.keys[name][version-1] = nil
+		p.keys[name][version-1] = nil
 	})
 }
 
 // Publish is the provider.
-func (w *world) Publish(_ context.Context, rec dkim.TXT) error {
-	return w.effect("publish "+rec.Owner, func() {
-		past := w.records[rec.Owner]
-		if len(past) > 0 && past[len(past)-1].value == rec.Value {
-			return
+func (p *process) Publish(_ context.Context, rec dkim.TXT) error {
+	name := owned(rec.Owner)
+	return p.effect("publish "+name.Selector, rotate.Publish, []dkim.Name{name}, func(late bool) {
+		if !late {
+			p.checkPublish(name, rec.Value)
 		}
-		w.checkPublish(rec, past)
-		w.records[rec.Owner] = append(past, published{w.now, rec.Value, rec.TTL})
+		p.zone(rec.Owner).set(p.clock(), p.lag, rec.Value, rec.TTL, late)
 	})
 }
 
-func (w *world) checkPublish(rec dkim.TXT, past []published) {
-	var name dkim.Name
-	stored := false
-	for n, versions := range w.keys {
-		if n.String() != rec.Owner {
-			continue
-		}
-		name = n
-		stored = slices.ContainsFunc(versions, func(k *dkim.PrivateKey) bool {
-			return k != nil && dkim.NewRecord(k.Public(), "").String() == rec.Value
-		})
+// checkPublish holds a publication to I4, the key is stored, and I5, no key comes back.
+func (w *world) checkPublish(name dkim.Name, value string) {
+	if !slices.ContainsFunc(w.keys[name], func(k *dkim.PrivateKey) bool { return k != nil && record(k) == value }) {
+		w.Errorf("I4: %s is published and its private key is not stored", name)
 	}
-	if !stored {
-		w.t.Errorf("I4: %s is published and its private key is not stored", rec.Owner)
+	z := w.zone(name.String())
+	if slices.Contains(z.superseded, value) {
+		w.Errorf("I5: %s gets a key again that was replaced", name)
 	}
-	if len(past) == 0 {
-		return
+	if z.ours != "" && z.ours != value {
+		z.superseded = append(z.superseded, z.ours)
 	}
-	for signer, s := range w.signers {
-		if s.active[name.Domain].Name == name {
-			w.t.Errorf("I2: %s is replaced while %s signs with it", name, signer)
-		}
-	}
-	if used, ok := w.lastUsed[name]; ok && w.now.Sub(used) < 7*day {
-		w.t.Errorf("I2: %s is replaced %s after its last use", name, w.now.Sub(used))
-	}
-}
-
-// shown returns what the two name servers show, the second of which lags.
-func (w *world) shown(owner string) [2]string {
-	var out [2]string
-	for _, p := range w.records[owner] {
-		out[0] = p.value
-		if !p.at.Add(w.lag).After(w.now) {
-			out[1] = p.value
-		}
-	}
-	return out
+	z.ours = value
 }
 
 // Look is DNS.
-func (w *world) Look(_ context.Context, name dkim.Name) (rotate.Sight, error) {
-	if w.fail != nil {
-		if err := w.fail("look " + name.Selector); err != nil {
-			return rotate.Sight{}, err
-		}
+func (p *process) Look(_ context.Context, name dkim.Name) (rotate.Sight, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.troubled("look " + name.Selector); err != nil {
+		return rotate.Sight{}, err
 	}
-	servers := w.shown(name.String())
+	servers := p.shown(name.String())
 	s := rotate.Sight{Zone: name.Domain, Owner: name.String(), Negative: negative, Complete: servers[0] == servers[1]}
 	for _, v := range servers {
 		if v != "" && !slices.Contains(s.Values, v) {
@@ -212,79 +300,62 @@ func (w *world) Look(_ context.Context, name dkim.Name) (rotate.Sight, error) {
 	return s, nil
 }
 
-// modelSigner is one signer's host.
-type modelSigner struct {
-	*world
-	name   string
-	active map[string]dkim.SigningKey
-	forgot []dkim.Ref
+// ledger is the store as one process uses it; it may be killed round each write.
+type ledger struct {
+	state.Store
+	p *process
 }
 
-func (s *modelSigner) Lag() time.Duration { return time.Minute }
-
-func (s *modelSigner) Active(_ context.Context, domains []string) (map[string]dkim.Ref, error) {
-	if s.fail != nil {
-		if err := s.fail("ask " + s.name); err != nil {
-			return nil, err
-		}
+func (l ledger) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.Lease, error) {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	if err := l.p.troubled("acquire"); err != nil {
+		return rotate.Lease{}, err
 	}
-	out := map[string]dkim.Ref{}
-	for _, d := range domains {
-		if k, ok := s.active[d]; ok {
-			out[d] = k.Ref()
-		}
+	lease, err := l.Store.Acquire(ctx, req)
+	if err == nil {
+		l.p.leases[req.Domain] = lease
 	}
-	return out, nil
+	return lease, err
 }
 
-func (s *modelSigner) Activate(_ context.Context, keys []dkim.SigningKey) error {
-	return s.effect("activate "+s.name, func() {
-		for _, k := range keys {
-			s.checkUse(k)
-			if old, ok := s.active[k.Domain]; ok && old.Name != k.Name {
-				s.lastUsed[old.Name] = s.now
-			}
-			s.active[k.Domain] = k
-		}
-	})
-}
-
-// checkUse is I2 as receivers see it: the record is everywhere, and no cache can hold what was before.
-func (s *modelSigner) checkUse(k dkim.SigningKey) {
-	want := dkim.NewRecord(k.Key.Public(), "").String()
-	if got := s.shown(k.String()); got != [2]string{want, want} {
-		s.t.Errorf("I2: %s signs with %s, and DNS shows %q", s.name, k.Name, got)
+func (l ledger) Load(ctx context.Context, domain string) (rotate.State, error) {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	if err := l.p.troubled("load"); err != nil {
+		return rotate.State{}, err
 	}
-	past := s.records[k.String()]
-	since, wait := s.now.Sub(past[len(past)-1].at.Add(s.lag)), negative
-	if len(past) > 1 {
-		wait = 7 * day
+	return l.Store.Load(ctx, domain)
+}
+
+func (l ledger) Save(ctx context.Context, lease rotate.Lease, now time.Time, st rotate.State, events ...rotate.Event) (int64, error) {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	if err := l.p.point(); err != nil {
+		return 0, err
 	}
-	if since < wait {
-		s.t.Errorf("I2: %s signs with %s, %s after its record changed; want at least %s", s.name, k.Name, since, wait)
+	trouble := l.p.troubled("save")
+	if troubleOf(trouble) == refused {
+		return 0, trouble
 	}
+	revision, err := l.Store.Save(ctx, lease, now, st, events...)
+	if held := l.p.leases[st.Domain]; err == nil && held.Fence == lease.Fence {
+		held.Expires = now.Add(lease.TTL)
+		l.p.leases[st.Domain] = held
+	}
+	return revision, errors.Join(err, trouble, l.p.point())
 }
 
-func (s *modelSigner) Forget(_ context.Context, refs []dkim.Ref) error {
-	return s.effect("forget "+s.name, func() { s.forgot = append(s.forgot, refs...) })
-}
-
-// crashingStore lets the process be killed round each write of the state.
-type crashingStore struct {
-	*statetest.Memory
-	w *world
-}
-
-func (s crashingStore) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State, events ...rotate.Event) (revision int64, err error) {
-	crashed := s.w.effect("save", func() { revision, err = s.Memory.Save(ctx, l, now, st, events...) })
-	return revision, errors.Join(err, crashed)
-}
-
-func (s crashingStore) Release(ctx context.Context, l rotate.Lease) error {
-	if s.w.dead {
+func (l ledger) Release(ctx context.Context, lease rotate.Lease) error {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	if l.p.dead {
 		return errCrashed
 	}
-	return s.Memory.Release(ctx, l)
+	if held := l.p.leases[lease.Domain]; held.Fence == lease.Fence {
+		delete(l.p.leases, lease.Domain)
+	}
+	return l.Store.Release(ctx, lease)
 }
 
 // wanted is the domain that most tests work on.
@@ -298,7 +369,7 @@ func wanted(signers ...string) rotate.Domain {
 func (w *world) state(domain string) rotate.State {
 	st, err := w.store.Load(context.Background(), domain)
 	if err != nil {
-		w.t.Fatal(err)
+		w.Fatalf("%v", err)
 	}
 	return st
 }
@@ -309,4 +380,14 @@ var forever = rotate.Patience{Most: 365 * day, Retry: true}
 // settle runs the domain until it rests.
 func (w *world) settle(d rotate.Domain) rotate.Result {
 	return w.engine().Settle(context.Background(), d, forever, nil)
+}
+
+// failing makes the operation fail, without effect.
+func failing(ops ...string) func(string) trouble {
+	return func(op string) trouble {
+		if slices.Contains(ops, op) {
+			return refused
+		}
+		return fine
+	}
 }

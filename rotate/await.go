@@ -1,0 +1,84 @@
+package rotate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// verify waits until every authoritative server shows the record and nothing
+// else, then signs a message with the stored key and verifies it with what DNS shows.
+func (r *run) verify(ctx context.Context, s Step) error {
+	key := r.st.Selectors[s.Selector].wanted()
+	value, err := r.await(ctx, s.Selector, key)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := unhurried(ctx)
+	defer cancel()
+	private, err := r.private(ctx, r.name(s.Selector), key.ID, key.Version)
+	if err != nil {
+		return err
+	}
+	if err := r.engine.SelfTest(ctx, dkim.SigningKey{Name: r.name(s.Selector), Key: private}, value); err != nil {
+		return err
+	}
+	r.st.verified(s.Selector, r.engine.Clock.Now())
+	return r.confirm(ctx, s, key.ID, "every authoritative server shows it; a test message verifies")
+}
+
+// await polls DNS until it shows the key's record, and returns the value seen.
+func (r *run) await(ctx context.Context, selector string, key *Key) (string, error) {
+	clock := r.engine.Clock
+	deadline := clock.Now().Add(r.want.VerifyTimeout)
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		seen := r.seen.Selectors[selector]
+		seen.Sight, seen.SightErr = r.engine.Look.Look(ctx, r.name(selector))
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		r.seen.Selectors[selector] = seen
+		p := &planner{want: r.want, have: r.st, seen: r.seen}
+		switch p.standing(selector) {
+		case current:
+			if seen.Sight.Unchecked {
+				return key.Record, nil
+			}
+			return seen.Sight.Values[0], nil
+		case foreign:
+			return "", p.foreignRecord(selector, seen.Sight)
+		}
+		if clock.Now().Add(wait).After(deadline) {
+			return "", r.unverified(selector, seen)
+		}
+		if err := r.sleep(ctx, wait); err != nil {
+			return "", err
+		}
+	}
+}
+
+// sleep leaves the run's place to another domain meanwhile.
+func (r *run) sleep(ctx context.Context, d time.Duration) error {
+	r.engine.working.leave()
+	defer func() { r.engine.working <- struct{}{} }() // soon: nobody keeps a place while waiting
+	return r.engine.Clock.Sleep(ctx, d)
+}
+
+// unverified says what DNS shows instead.
+func (r *run) unverified(selector string, seen SelectorSeen) error {
+	what := fmt.Sprintf("see %s on every authoritative server within %s", r.name(selector), Span(r.want.VerifyTimeout))
+	if seen.SightErr != nil {
+		return &fault.Error{Kind: fault.Transient, What: what, Err: seen.SightErr, Hint: fault.HintOf(seen.SightErr)}
+	}
+	shown := brief(seen.Sight.Values)
+	if len(seen.Sight.Lagging) > 0 {
+		shown = strings.Join(seen.Sight.Lagging, "; ")
+	}
+	return fault.Temporary(what, errors.New(shown),
+		"nothing relies on the record until every server shows it; look at the zone's transfers, or set verify.nameservers if some servers can't be reached from here")
+}

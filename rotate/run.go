@@ -1,0 +1,222 @@
+package rotate
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// maxRounds bounds how often one Advance plans anew; a rotation needs three.
+const maxRounds = 12
+
+// run is one Advance of one domain.
+type run struct {
+	engine  *Engine
+	want    Domain
+	lease   Lease
+	st      State // as it is now
+	stored  State // as it was last written
+	seen    Observation
+	plan    DomainPlan
+	fresh   map[string]*dkim.PrivateKey // made and not stored yet, by selector
+	unsaved []Event                     // what happened and could not be written yet
+	done    []Event
+	failed  bool
+}
+
+func (e *Engine) newRun(ctx context.Context, want Domain, lease Lease) (*run, error) {
+	have, err := e.Store.Load(ctx, want.Name)
+	if err != nil {
+		return nil, err
+	}
+	return &run{engine: e, want: want.asked(have), lease: lease, st: have.asOf(e.Clock.Now()), stored: copyState(have), fresh: map[string]*dkim.PrivateKey{}}, nil
+}
+
+// report tells what became of the run.
+func (r *run) report(res *Result) {
+	res.State, res.Done, res.Plan = r.st, r.done, r.plan
+	res.asked = r.want.Asked && r.st.Phase == Ready
+}
+
+// advance plans and carries out, until there is nothing to do now. It observes
+// once: what it changes it sees afterwards, and a failure ends it.
+func (r *run) advance(ctx context.Context) error {
+	r.observe(ctx)
+	if ctx.Err() == nil && r.st.completeSwitch(r.want.Signers, r.engine.Clock.Now()) {
+		if err := r.save(ctx, r.drainBegun()...); err != nil {
+			return err
+		}
+	}
+	for range maxRounds {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		now := r.engine.Clock.Now()
+		r.plan = Plan(now, r.want, r.st, r.seen)
+		if r.plan.Stop != nil {
+			return r.fail(ctx, Step{}, r.plan.Stop)
+		}
+		steps := r.plan.Runnable(now)
+		if len(steps) == 0 {
+			return r.rest(ctx)
+		}
+		if err := r.steps(ctx, steps); err != nil {
+			return err
+		}
+	}
+	return r.fail(ctx, Step{}, fault.Lasting("work on "+r.want.Name, errors.New("the plan does not come to rest"), "report this as a defect, with the output of dkimbot history"))
+}
+
+func (r *run) observe(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, workTime)
+	defer cancel()
+	r.seen = observe(ctx, r.want, r.engine.Keys, r.engine.Look, func(ctx context.Context, name string) (dkim.Ref, error) {
+		signer, err := r.engine.signer(name)
+		if err != nil {
+			return dkim.Ref{}, err
+		}
+		return signer.questions.call(ctx, r.want.Name)
+	})
+}
+
+// steps carries steps out one after the other. Signers are independent: when one
+// fails, the others are switched all the same.
+func (r *run) steps(ctx context.Context, steps []Step) error {
+	var failed error
+	for _, s := range steps {
+		if failed != nil && s.Kind != Activate {
+			break
+		}
+		if ctx.Err() != nil {
+			return errors.Join(failed, ctx.Err())
+		}
+		r.notify(s, "begun", "")
+		err := caught(string(s.Kind)+" "+r.name(s.Selector).String(), func() error { return r.do(ctx, s) })
+		if err == nil {
+			r.notify(s, "done", "")
+			continue
+		}
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return errors.Join(failed, err) // interrupted, not failed
+		}
+		failed = errors.Join(failed, r.fail(ctx, s, err))
+	}
+	return failed
+}
+
+// rest notes what comes next. The plan was made from what is there now, so
+// nothing that was begun is open (I7).
+func (r *run) rest(ctx context.Context) error {
+	r.st.Intent = nil
+	r.st.Next, r.st.Config = r.plan.Next, r.want.Fingerprint()
+	r.st.Failures, r.st.LastError, r.st.NextTry = 0, "", time.Time{}
+	r.st.DueAt = time.Time{}
+	if due, err := r.want.Policy.NextDue(r.want.Name, r.st.SwitchedAt); err == nil && r.st.Phase == Ready {
+		r.st.DueAt = due
+	}
+	if reflect.DeepEqual(r.st, r.stored) {
+		return nil
+	}
+	return r.save(ctx)
+}
+
+// fail notes a failed attempt and when to try again; it returns err, joined with
+// the error of noting it. Several failures of one run count once. The history
+// tells once, not each time, why nothing can be done for a domain.
+func (r *run) fail(ctx context.Context, s Step, err error) error {
+	if !r.failed {
+		r.st.Failures++
+	}
+	r.failed = true
+	r.st.LastError = err.Error()
+	r.st.NextTry = r.engine.Clock.Now().Add(Backoff(r.st.Failures))
+	r.st.Next = &Next{Action: "retry", Selector: s.Selector, At: r.st.NextTry, Reason: Reason{"failed", err.Error()}}
+	r.st.Config = r.want.Fingerprint()
+	outcome := "failed"
+	if fault.KindOf(err) == fault.Refused {
+		outcome = "refused"
+	}
+	r.notify(s, outcome, err.Error())
+	if s.Kind == "" && r.stored.LastError == r.st.LastError {
+		return errors.Join(err, r.save(ctx))
+	}
+	return errors.Join(err, r.save(ctx, r.event(s, outcome, err.Error())))
+}
+
+// Backoff returns how long to wait after the given number of failures in a row:
+// half a minute at first, twice as long each time, an hour at most.
+func Backoff(failures int) time.Duration {
+	const first, most = 30 * time.Second, time.Hour
+	wait := first
+	for range failures - 1 {
+		if wait *= 2; wait >= most {
+			return most
+		}
+	}
+	return wait
+}
+
+// save writes the state with its events, and those that an earlier failure kept
+// from being written. It does so even when ctx is done: what happened must be recorded.
+func (r *run) save(ctx context.Context, events ...Event) error {
+	ctx, cancel := unhurried(ctx)
+	defer cancel()
+	r.unsaved = append(r.unsaved, events...)
+	revision, err := r.engine.Store.Save(ctx, r.lease, r.engine.Clock.Now(), r.st, r.unsaved...)
+	if err != nil {
+		return err
+	}
+	r.st.Revision = revision
+	r.stored = copyState(r.st)
+	for _, e := range r.unsaved {
+		if e.Outcome == "done" {
+			r.done = append(r.done, e)
+		}
+	}
+	r.unsaved = nil
+	return nil
+}
+
+// drainBegun returns the event that says so, when a switch has just been completed.
+func (r *run) drainBegun() []Event {
+	if r.st.Phase != Draining {
+		return nil
+	}
+	until := r.st.SwitchedAt.Add(r.want.Policy.Drain).UTC().Format(time.RFC3339)
+	return []Event{r.event(Step{Kind: Drain, Selector: r.st.Draining}, "done", "begun; until "+until)}
+}
+
+func (r *run) event(s Step, outcome, message string) Event {
+	keyID := s.After["key_id"]
+	if keyID == Generated {
+		keyID = r.made(s.Selector)
+	}
+	return Event{Domain: r.want.Name, At: r.engine.Clock.Now(), By: r.engine.Actor, Kind: s.Kind, Selector: s.Selector, Signer: s.Signer,
+		KeyID: keyID, Outcome: outcome, Message: message, Phase: r.st.Phase}
+}
+
+// made returns the id of the key that this run makes for the selector, which the
+// plan could not know; "" as long as there is none.
+func (r *run) made(selector string) string {
+	if key := r.fresh[selector]; key != nil {
+		return key.ID()
+	}
+	sel := r.st.selector(selector)
+	switch key := sel.pending(r.st.Phase); {
+	case key != nil:
+		return key.ID
+	case len(sel.Retired) > 0:
+		return sel.Key.ID
+	}
+	return ""
+}
+
+func (r *run) notify(s Step, outcome, message string) {
+	if r.engine.Notify != nil {
+		r.engine.Notify(r.event(s, outcome, message))
+	}
+}

@@ -1,0 +1,156 @@
+package rotate_test
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+const (
+	negative = 5 * time.Minute // how long the modelled zone's negative answers are cached
+	keep     = 7 * day         // how long some receivers keep a key after they fetched it
+)
+
+// never is later than every test.
+var never = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// zoneHistory is everything that two name servers ever showed at one name.
+type zoneHistory struct {
+	changes    []shownFrom
+	ours       string   // what dkimbot published last
+	superseded []string // what it replaced
+}
+
+// shownFrom is a value, "" for nothing, and when each server began to show it.
+type shownFrom struct {
+	value string
+	ttl   time.Duration
+	from  [2]time.Time
+	fault bool // somebody else did it
+}
+
+func (z *zoneHistory) set(now time.Time, lag time.Duration, value string, ttl time.Duration, fault bool) {
+	if n := len(z.changes); n > 0 && z.changes[n-1].value == value {
+		return
+	}
+	z.changes = append(z.changes, shownFrom{value, ttl, [2]time.Time{now, now.Add(lag)}, fault})
+}
+
+// spoilt reports that what stands there now is somebody else's doing.
+func (z *zoneHistory) spoilt() bool { return len(z.changes) > 0 && z.changes[len(z.changes)-1].fault }
+
+// spans calls f for each span of time in which a server showed a value.
+func (z *zoneHistory) spans(server int, f func(c shownFrom, from, to time.Time)) {
+	last, from := shownFrom{}, time.Time{}
+	for _, c := range z.changes {
+		if at := c.from[server]; at.After(from) {
+			f(last, from, at)
+			from = at
+		}
+		last = c
+	}
+	f(last, from, never)
+}
+
+func (w *world) zone(owner string) *zoneHistory {
+	if w.zones[owner] == nil {
+		w.zones[owner] = &zoneHistory{}
+	}
+	return w.zones[owner]
+}
+
+// shown returns what the two name servers show now; mu is held.
+func (w *world) shown(owner string) []string {
+	now, out := w.clock(), make([]string, 2)
+	for server := range out {
+		w.zone(owner).spans(server, func(c shownFrom, from, to time.Time) {
+			if !now.Before(from) && now.Before(to) {
+				out[server] = c.value
+			}
+		})
+	}
+	return out
+}
+
+// spoil puts something else at a name, "" for nothing, past dkimbot.
+func (w *world) spoil(selector, value string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.zone(selector+"._domainkey.example.com").set(w.clock(), 0, value, time.Hour, true)
+}
+
+// catchUp lets the second server show what it missed.
+func (w *world) catchUp() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lag = 3 * time.Second
+	for _, z := range w.zones {
+		for i := range z.changes {
+			if late := &z.changes[i].from[1]; late.After(w.clock()) {
+				*late = w.clock().Add(w.lag)
+			}
+		}
+	}
+}
+
+// checkMail holds all that was ever signed to I2, as receivers see it: at any
+// time from its signing until its drain has passed, whichever server a receiver
+// asks, whatever it or its resolver fetched before and still remembers.
+func (w *world) checkMail() {
+	w.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.hosts {
+		for _, u := range h.uses {
+			w.checkUse(h, u)
+		}
+	}
+}
+
+func (w *world) checkUse(h *host, u *use) {
+	if u.excused {
+		return
+	}
+	until := u.to.Add(keep)
+	if u.to.IsZero() || until.After(w.clock()) {
+		until = w.clock()
+	}
+	for server := range 2 {
+		w.zone(u.ref.Name.String()).spans(server, func(c shownFrom, from, to time.Time) {
+			memory := negative
+			if c.value != "" {
+				memory = keep + c.ttl
+			}
+			switch {
+			case c.value == u.record:
+			case !from.Before(until) || !to.After(u.from.Add(-memory)): // neither during the use nor remembered
+			case c.fault && !from.Before(u.from): // dkimbot could not prevent it
+			case u.stray && from.Before(u.from): // the use is not dkimbot's doing
+			default:
+				w.Errorf("I2: %s signs with %s from %s to %s; server %d shows %q from %s to %s, and receivers remember that for %s",
+					h.name, u.ref.Name, stamp(u.from), stamp(u.to), server+1, short(c.value), stamp(from), stamp(to), memory)
+			}
+		})
+	}
+}
+
+func stamp(t time.Time) string { return t.Format("02 Jan 15:04:05") }
+
+func short(s string) string { return s[max(0, len(s)-12):] }
+
+func record(k *dkim.PrivateKey) string { return dkim.NewRecord(k.Public(), "").String() }
+
+// owned returns the name whose key record has the owner.
+func owned(owner string) dkim.Name {
+	selector, domain, _ := strings.Cut(owner, "._domainkey.")
+	return dkim.Name{Domain: domain, Selector: selector}
+}
+
+// live returns the keys that the keystore holds for a name.
+func (w *world) live(name dkim.Name) []*dkim.PrivateKey {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(w.keys[name]), func(k *dkim.PrivateKey) bool { return k == nil })
+}

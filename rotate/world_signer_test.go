@@ -1,0 +1,161 @@
+package rotate_test
+
+import (
+	"context"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// host is a machine that signs mail, and remembers with what it ever signed.
+type host struct {
+	world  *world
+	name   string
+	files  map[dkim.Ref]*dkim.PrivateKey // its copies of private keys
+	uses   []*use
+	forgot []dkim.Ref
+}
+
+// use is a time in which a host signed with a key.
+type use struct {
+	ref      dkim.Ref
+	record   string
+	from, to time.Time // to is zero while it lasts
+	stray    bool      // it was not dkimbot that began it
+	excused  bool      // nothing could have saved this mail
+}
+
+// hostLag is how long after an activation mail may still be signed with the old key.
+const hostLag = time.Minute
+
+func (w *world) addHost(name string) {
+	w.hosts[name] = &host{world: w, name: name, files: map[dkim.Ref]*dkim.PrivateKey{}}
+}
+
+// inUse returns the domain's present use; mu is held.
+func (h *host) inUse(domain string) *use {
+	for i := len(h.uses) - 1; i >= 0; i-- {
+		if h.uses[i].ref.Domain == domain {
+			if h.uses[i].ended() {
+				return nil
+			}
+			return h.uses[i]
+		}
+	}
+	return nil
+}
+
+func (u *use) ended() bool { return !u.to.IsZero() }
+
+// selector returns what the host signs the domain with, "" for nothing.
+func (h *host) selector(domain string) string {
+	h.world.mu.Lock()
+	defer h.world.mu.Unlock()
+	if u := h.inUse(domain); u != nil {
+		return u.ref.Selector
+	}
+	return ""
+}
+
+// begin ends the domain's present use, after lag, and begins another; mu is held.
+func (h *host) begin(ref dkim.Ref, lag time.Duration) *use {
+	now := h.world.clock()
+	old := h.inUse(ref.Domain)
+	if old != nil && old.ref == ref {
+		return old
+	}
+	if old != nil {
+		old.to = now.Add(lag)
+	}
+	key, held := h.files[ref]
+	if !held {
+		h.world.Errorf("I1: %s is to sign with %s and has no private key", h.name, ref.Name)
+		return nil
+	}
+	u := &use{ref: ref, record: record(key), from: now}
+	h.uses = append(h.uses, u)
+	return u
+}
+
+// restore makes the host sign with a key again that it signed with n uses ago.
+func (h *host) restore(domain string, n int) bool {
+	h.world.mu.Lock()
+	defer h.world.mu.Unlock()
+	if n >= len(h.uses) || h.inUse(domain) == nil {
+		return false
+	}
+	past := h.uses[len(h.uses)-1-n]
+	if h.inUse(domain).ref == past.ref {
+		return false
+	}
+	h.files[past.ref] = h.world.backups[past.ref]
+	u := h.begin(past.ref, 0)
+	u.stray = true
+	for _, shown := range h.world.shown(u.ref.Name.String()) {
+		u.excused = u.excused || shown != u.record
+	}
+	return true
+}
+
+// stop ends all signing on the host: it is taken out of service.
+func (h *host) stop() {
+	h.world.mu.Lock()
+	defer h.world.mu.Unlock()
+	for _, u := range h.uses {
+		if !u.ended() {
+			u.to = h.world.clock()
+			u.excused = u.excused || u.stray // it may have strayed unseen
+		}
+	}
+}
+
+// agent is how one process reaches a host.
+type agent struct {
+	p *process
+	h *host
+}
+
+func (a agent) Lag() time.Duration { return hostLag }
+
+func (a agent) Active(_ context.Context, domains []string) (map[string]dkim.Ref, error) {
+	a.p.mu.Lock()
+	defer a.p.mu.Unlock()
+	if err := a.p.troubled("ask " + a.h.name); err != nil {
+		return nil, err
+	}
+	out := map[string]dkim.Ref{}
+	for _, d := range domains {
+		if u := a.h.inUse(d); u != nil {
+			out[d] = u.ref
+		}
+	}
+	return out, nil
+}
+
+func (a agent) Activate(_ context.Context, keys []dkim.SigningKey) error {
+	names := make([]dkim.Name, len(keys))
+	for i, k := range keys {
+		names[i] = k.Name
+	}
+	return a.p.effect("activate "+a.h.name, rotate.Activate, names, func(bool) {
+		for _, k := range keys {
+			a.p.backups[k.Ref()] = k.Key
+			a.h.files[k.Ref()] = k.Key
+			a.h.begin(k.Ref(), hostLag)
+		}
+	})
+}
+
+func (a agent) Forget(_ context.Context, refs []dkim.Ref) error {
+	return a.p.effect("forget "+a.h.name, rotate.Destroy, nil, func(bool) {
+		a.h.forgot = append(a.h.forgot, refs...)
+		for _, ref := range refs {
+			if u := a.h.inUse(ref.Domain); u != nil && u.ref == ref && !u.stray {
+				a.p.Errorf("I1: %s is told to forget %s, with which it signs", a.h.name, ref.Name)
+				continue
+			}
+			delete(a.h.files, ref)
+		}
+	})
+}
