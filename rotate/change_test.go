@@ -126,3 +126,53 @@ type unasked struct{}
 func (unasked) Look(_ context.Context, name dkimName) (rotate.Sight, error) {
 	return rotate.Sight{Zone: name.Domain, Owner: name.String(), Complete: true, Unchecked: true}, nil
 }
+
+// TestSharedName: two selectors that lead to one record are refused, since the
+// second key would overwrite the first (I2, I3).
+func TestSharedName(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	e := w.engine()
+	e.Look = aliased{e.Look}
+	res := e.Advance(context.Background(), d)
+	if fault.CodeOf(res.Err) != "shared-name" || fault.KindOf(res.Err) != fault.Refused {
+		t.Errorf("got %v, want a refusal with code shared-name", res.Err)
+	}
+	if len(w.keys) > 0 {
+		t.Errorf("keys were made: %v", w.keys)
+	}
+}
+
+// aliased is a zone in which a wildcard CNAME leads every selector to one name.
+type aliased struct{ rotate.Looker }
+
+func (a aliased) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) {
+	s, err := a.Looker.Look(ctx, name)
+	s.Owner = "keys.example.net"
+	return s, err
+}
+
+// TestSignerWithoutKeyIDs: a signer that fetches its keys itself need not know their ids.
+func TestSignerWithoutKeyIDs(t *testing.T) {
+	w, d := newWorld(t, "hook"), wanted("hook")
+	parts := w.engine().Parts
+	parts.Signers = map[string]rotate.Signer{"hook": unnamed{parts.Signers["hook"]}}
+	e := rotate.NewEngine(parts)
+	e.Settle(context.Background(), d, forever, nil)
+	d.Asked = true
+	if res := e.Settle(context.Background(), d, forever, nil); res.Err != nil {
+		t.Fatal(res.Err)
+	}
+	w.checkReady(d, "s2")
+}
+
+// unnamed says only which selector it signs with.
+type unnamed struct{ rotate.Signer }
+
+func (u unnamed) Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error) {
+	active, err := u.Signer.Active(ctx, domains)
+	for d, ref := range active {
+		ref.KeyID = ""
+		active[d] = ref
+	}
+	return active, err
+}

@@ -268,7 +268,7 @@ func (p *planner) plans(kind Kind, selector string) bool {
 }
 
 func (p *planner) activate(signer, s string, key *Key, from time.Time, why Reason) {
-	ref := p.seen.Signers[signer].Ref
+	ref := p.have.identify(p.seen.Signers[signer].Ref)
 	p.step(Step{Kind: Activate, Selector: s, Signer: signer, Target: "signer " + signer, Reason: why, NotBefore: from,
 		Before: Facts{"selector": ref.Selector, "key_id": ref.KeyID}, After: Facts{"selector": s, "key_id": key.ID}})
 }
@@ -280,7 +280,8 @@ func (p *planner) confirmed(signer, s, keyID string) bool {
 		return false
 	}
 	seen := p.seen.Signers[signer]
-	return seen.Err != nil || seen.Ref.Selector == s && seen.Ref.KeyID == keyID
+	ref := p.have.identify(seen.Ref)
+	return seen.Err != nil || ref.Selector == s && ref.KeyID == keyID
 }
 
 // repair publishes a record of ours that has vanished from DNS, or that an older

@@ -31,7 +31,19 @@ func (p *planner) sound() bool {
 		p.ownKeystore(s)
 		p.ownDNS(s)
 	}
+	p.ownNames()
 	return p.plan.Stop == nil
+}
+
+// ownNames refuses two selectors whose names lead to one record, by a wildcard or
+// twin CNAMEs: publishing for one would overwrite the other (I2, I3).
+func (p *planner) ownNames() {
+	first, second := p.want.Policy.Selectors[0], p.want.Policy.Selectors[1]
+	owner := p.seen.Selectors[first].Sight.Owner
+	if owner != "" && owner == p.seen.Selectors[second].Sight.Owner {
+		p.stop(fault.Refuse("shared-name", fmt.Sprintf("%s and %s both lead to %s, which can hold only one key record", p.name(first), p.name(second), owner),
+			"give each selector a name or a CNAME target of its own"))
+	}
 }
 
 // sameSelectors refuses to go on when the policy names other selectors than those under management.

@@ -94,3 +94,12 @@ func recordKeyID(record string) string {
 	}
 	return r.Key.ID()
 }
+
+// identify completes what a signer said it signs with. One that fetches its keys
+// itself may know the selector only: then it uses the key that stands there.
+func (s State) identify(ref dkim.Ref) dkim.Ref {
+	if key := s.selector(ref.Selector).Key; ref.KeyID == "" && key != nil {
+		ref.KeyID = key.ID
+	}
+	return ref
+}

@@ -99,7 +99,11 @@ func (r *run) publish(ctx context.Context, s Step) error {
 	if provider == nil {
 		return fault.Lasting(fmt.Sprintf("publish %s", r.name(s.Selector)), fmt.Errorf("provider %q is unknown", r.want.Provider), "name a provider of the configuration")
 	}
-	r.st.publishing(s.Selector, CacheWait(seen.Sight))
+	wait := CacheWait(seen.Sight)
+	if len(seen.Sight.Values) > 0 {
+		wait = max(wait, r.want.Policy.TTL) // a resolver shows only what is left of a record's TTL
+	}
+	r.st.publishing(s.Selector, wait)
 	if err := r.begin(ctx, Intent{Kind: Publish, Selector: s.Selector, KeyID: key.ID, Record: key.Record}); err != nil {
 		return err
 	}
@@ -146,6 +150,7 @@ func (r *run) switchSigner(ctx context.Context, s Step, signer *batchedSigner, k
 	if err != nil {
 		return err
 	}
+	ref = r.st.identify(ref)
 	r.seen.Signers[s.Signer] = SignerSeen{Ref: ref}
 	if ref.Selector != key.Selector || ref.KeyID != key.Key.ID() {
 		return fault.Temporary(fmt.Sprintf("switch signer %s to %s", s.Signer, key.Name),
