@@ -16,6 +16,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	// The program is run, not imported; this makes go test run again when it has changed.
+	_ "github.com/dkimbot/dkimbot/cmd/internal/cli"
 )
 
 // build builds the program under test, with the race detector if the test has it.

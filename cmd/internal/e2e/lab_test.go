@@ -54,9 +54,9 @@ type scenario struct {
 	unproved bool // dkimbot does not ask OpenDKIM whether it has switched
 }
 
-// lag is how long after a switch a connection to OpenDKIM may go on with the old
-// key. It is generous, because it is also the time that a check may come late.
-const lag = 5 * time.Second
+// lag is how long a session with OpenDKIM that is open at a switch may go on with
+// the old key. It is longer than sessions are, by the time that a check may come late.
+const lag = sessionTime + 5*time.Second
 
 // lab is one domain with its mail servers: traffic -> Postfix with OpenDKIM -> sink.
 type lab struct {

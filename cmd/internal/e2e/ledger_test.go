@@ -62,11 +62,8 @@ func (l *ledger) taken(number int) {
 	l.report.Sent++
 }
 
-// sent notes how sending ended.
-func (l *ledger) sent(number int, err error) {
-	if err == nil {
-		return
-	}
+// refused notes that Postfix has not taken a message.
+func (l *ledger) refused(number int, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.report.Refused++
@@ -165,8 +162,9 @@ func (l *ledger) check(number int, path string, when moment, end time.Time) {
 }
 
 // tooLate is how long after the end of its drain a message is no longer promised to
-// verify: OpenDKIM's lag, because the selector's drain begins that much after its last use.
-const tooLate = lag
+// verify. The selector's drain begins when the lag has passed since the switch, and
+// the last message is signed before, in a session that was open at the switch.
+const tooLate = lag - sessionTime
 
 func (l *ledger) note(number int, v *verifier, when moment, got verdict, after time.Duration) {
 	l.mu.Lock()

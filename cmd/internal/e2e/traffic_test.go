@@ -11,16 +11,23 @@ import (
 	"time"
 )
 
+// A session is one connection to Postfix. It is open for a while: OpenDKIM signs to
+// its end with the key that was in force when it began.
+const (
+	perSession  = 3 // messages
+	sessionGap  = time.Second
+	sessionTime = (perSession - 1) * sessionGap
+)
+
 // traffic sends numbered messages from the domain to Postfix, one every interval
-// and each on a connection of its own, until ctx is done, and returns when the last
-// is through.
+// on average, until ctx is done, and returns when the last session has ended.
 func traffic(ctx context.Context, post string, every time.Duration, l *ledger) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	tick := time.NewTicker(every)
+	tick := time.NewTicker(perSession * every)
 	defer tick.Stop()
-	for number := 1; ; number++ {
-		wg.Go(func() { l.sent(number, send(post, number, l)) })
+	for first := 1; ; first += perSession {
+		wg.Go(func() { session(post, first, l) })
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -29,18 +36,37 @@ func traffic(ctx context.Context, post string, every time.Duration, l *ledger) {
 	}
 }
 
-// send hands Postfix one message. A nil error means that Postfix has taken it.
-func send(post string, number int, l *ledger) error {
+// session sends messages from number first on, and ends early when one is refused.
+func session(post string, first int, l *ledger) {
+	c, err := connect(post)
+	if err != nil {
+		l.refused(first, err)
+		return
+	}
+	defer c.Close()
+	for number := first; number < first+perSession; number++ {
+		if number > first {
+			<-time.After(sessionGap)
+		}
+		if err := send(c, number, l); err != nil {
+			l.refused(number, err)
+			return
+		}
+	}
+	c.Quit()
+}
+
+func connect(post string) (*smtp.Client, error) {
 	conn, err := net.DialTimeout("tcp", post, 10*time.Second)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(30 * time.Second))
-	c, err := smtp.NewClient(conn, "localhost")
-	if err != nil {
-		return err
-	}
+	return smtp.NewClient(conn, "localhost")
+}
+
+// send hands Postfix one message. A nil error means that Postfix has taken it.
+func send(c *smtp.Client, number int, l *ledger) error {
 	if err := c.Mail("someone@" + l.domain); err != nil {
 		return err
 	}
@@ -59,7 +85,6 @@ func send(post string, number int, l *ledger) error {
 		return err
 	}
 	l.taken(number)
-	c.Quit()
 	return nil
 }
 

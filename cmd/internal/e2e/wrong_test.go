@@ -11,8 +11,8 @@ import (
 // withoutDrain replaces a key as soon as nothing signs with it any more. Mail on
 // its way can't be verified then.
 func withoutDrain(t *testing.T, s *site) {
-	l := newLab(t, s, scenario{domain: "hurried.test", pace: 250 * time.Millisecond,
-		drain: 10 * time.Second, settle: time.Second, policyDrain: 0, policySettle: time.Second})
+	l := newLab(t, s, scenario{domain: "hurried.test", pace: 400 * time.Millisecond,
+		drain: 15 * time.Second, settle: time.Second, policyDrain: 0, policySettle: time.Second})
 	l.bot.do("rotate", "--domain", l.domain)
 	l.startMail()
 	l.moreMail(10)
@@ -31,7 +31,7 @@ func withoutDrain(t *testing.T, s *site) {
 // withoutReload lets OpenDKIM never hear of the switch, and dkimbot not ask. It
 // goes on with a key whose record is then replaced and whose file is removed.
 func withoutReload(t *testing.T, s *site) {
-	l := newLab(t, s, scenario{domain: "deaf.test", pace: 250 * time.Millisecond,
+	l := newLab(t, s, scenario{domain: "deaf.test", pace: 400 * time.Millisecond,
 		drain: 5 * time.Second, settle: time.Second, policyDrain: 5 * time.Second, policySettle: time.Second, unproved: true})
 	l.bot.do("rotate", "--domain", l.domain)
 	l.breakReload()
@@ -49,7 +49,7 @@ func withoutReload(t *testing.T, s *site) {
 
 // withoutFirstReload bootstraps a domain and lets OpenDKIM never hear of it.
 func withoutFirstReload(t *testing.T, s *site) {
-	l := newLab(t, s, scenario{domain: "mute.test", pace: 250 * time.Millisecond,
+	l := newLab(t, s, scenario{domain: "mute.test", pace: 400 * time.Millisecond,
 		drain: time.Second, settle: time.Second, policyDrain: time.Second, policySettle: time.Second, unproved: true})
 	l.breakReload()
 	l.bot.do("rotate", "--domain", l.domain)
@@ -66,7 +66,7 @@ func withoutFirstReload(t *testing.T, s *site) {
 // withProof is withoutReload with dkimbot asking OpenDKIM afterwards: it notices, no
 // drain begins, and no mail comes to harm; when the reload works, it goes on (I1, I2, I10).
 func withProof(t *testing.T, s *site) {
-	l := newLab(t, s, scenario{domain: "wary.test", pace: 250 * time.Millisecond,
+	l := newLab(t, s, scenario{domain: "wary.test", pace: 400 * time.Millisecond,
 		drain: 3 * time.Second, settle: time.Second, policyDrain: 3 * time.Second, policySettle: time.Second})
 	l.bot.do("rotate", "--domain", l.domain)
 	l.breakReload()
@@ -90,8 +90,8 @@ func withProof(t *testing.T, s *site) {
 // withoutSettling uses a replaced key at once. Receivers that still have its
 // predecessor at that name fail the mail; those that ask anew don't.
 func withoutSettling(t *testing.T, s *site) {
-	l := newLab(t, s, scenario{domain: "unsettled.test", pace: 250 * time.Millisecond,
-		drain: 3 * time.Second, settle: 20 * time.Second, policyDrain: 3 * time.Second, policySettle: 0})
+	l := newLab(t, s, scenario{domain: "unsettled.test", pace: 400 * time.Millisecond,
+		drain: 3 * time.Second, settle: time.Minute, policyDrain: 3 * time.Second, policySettle: 0})
 	l.bot.do("rotate", "--domain", l.domain)
 	l.startMail()
 	l.moreMail(10)
