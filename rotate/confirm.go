@@ -92,6 +92,12 @@ func (st *State) begin(i Intent, p Policy) {
 	if sel := st.Selectors[i.Selector]; i.Kind == StoreKey {
 		sel.Tried = append(sel.Tried, i.KeyID)
 	}
+	if i.Kind == Activate && st.Signers[i.Signer].Selector == i.Selector {
+		// It has confirmed this selector and strayed. Until it confirms again it is not
+		// known to sign with it: if the answer is lost, or the process, it would look as
+		// if it had never strayed, and the drain would not start again (I10).
+		delete(st.Signers, i.Signer)
+	}
 }
 
 // stored notes that a private key is in the keystore and was read back (I4).
