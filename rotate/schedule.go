@@ -3,7 +3,6 @@ package rotate
 import (
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"strings"
 	"time"
 
@@ -55,7 +54,5 @@ func splay(domain string, most time.Duration) time.Duration {
 	if most < time.Second {
 		return 0
 	}
-	h := fnv.New64a()
-	h.Write([]byte(domain))
-	return time.Duration(h.Sum64()%uint64(most/time.Second)) * time.Second
+	return share(domain, most/time.Second) * time.Second
 }

@@ -49,131 +49,53 @@ func dueSet(ctx context.Context, q Queue, now time.Time) (map[string]bool, error
 	return due, err
 }
 
-// Scheduler advances domains when their time has come, for as long as it runs.
+// Scheduler advances domains when their time has come, for as long as it runs,
+// and looks after each of them now and then in between: a record may vanish, and
+// a signer may come back from a backup, long before the next rotation is due.
 type Scheduler struct {
 	Engine  *Engine
 	Queue   Queue
 	Domains []Domain
 	Log     *slog.Logger
+	Inspect time.Duration // how often a domain is looked after when nothing is due; 0 means every hour
 }
 
-// longestNap is how long the scheduler sleeps at most: another process may have
-// changed what is due, and the machine's clock may have been set.
-const longestNap = 30 * time.Second
-
-// Run works until ctx is done, and returns when every step in hand has ended.
-// A domain that takes long or fails holds up no other.
+// Run works until ctx is done, and returns when every step in hand has ended. A
+// domain that takes long or fails holds up no other, and what fails is tried
+// again less and less often, also when the failure could not be noted in the state.
 func (s *Scheduler) Run(ctx context.Context) error {
-	var (
-		wg     sync.WaitGroup
-		busy   = newBusy()
-		byName = make(map[string]Domain, len(s.Domains))
-	)
-	defer wg.Wait()
-	for _, d := range s.Domains {
-		byName[d.Name] = d
-	}
-	pending, err := Pending(ctx, s.Queue, s.Engine.Clock.Now(), s.Domains)
+	clock := s.Engine.Clock
+	pending, err := Pending(ctx, s.Queue, clock.Now(), s.Domains)
 	if err != nil {
 		return err
 	}
-	for {
-		for _, d := range pending {
-			if !busy.take(d.Name) {
-				continue
-			}
+	due := make([]string, len(pending))
+	for i, d := range pending {
+		due[i] = d.Name
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for agenda := newAgenda(s.Domains, s.Inspect, clock.Now()); ; {
+		for _, d := range agenda.take(clock.Now(), due) {
 			wg.Go(func() {
-				defer busy.drop(d.Name)
-				busy.next(s.report(s.Engine.Advance(ctx, d)))
+				res := s.Engine.Advance(ctx, d)
+				s.report(res, agenda.drop(clock.Now(), res))
 			})
 		}
-		if err := s.Engine.Clock.Sleep(ctx, busy.nap(s.Engine.Clock.Now())); err != nil {
+		if err := clock.Sleep(ctx, agenda.nap(clock.Now())); err != nil {
 			return nil
 		}
-		if pending, err = s.due(ctx, byName); err != nil {
-			s.Log.Error("can't tell what is due; trying again", "error", err)
+		if due, err = s.Queue.Due(ctx, clock.Now()); err != nil && ctx.Err() == nil {
+			s.Log.Error("can't tell what is due; trying again", "error", err, "hint", fault.HintOf(err))
 		}
 	}
 }
 
-func (s *Scheduler) due(ctx context.Context, byName map[string]Domain) ([]Domain, error) {
-	names, err := s.Queue.Due(ctx, s.Engine.Clock.Now())
-	var out []Domain
-	for _, n := range names {
-		if d, ok := byName[n]; ok {
-			out = append(out, d)
-		}
+// report logs what went wrong, with what to do about it.
+func (s *Scheduler) report(r Result, next time.Time) {
+	if r.Err == nil || errors.Is(r.Err, context.Canceled) {
+		return
 	}
-	return out, err
-}
-
-// report logs what went wrong, with what to do about it, and returns when the
-// domain wants to be looked at again.
-func (s *Scheduler) report(r Result) time.Time {
-	next := time.Time{}
-	if r.State.Next != nil {
-		next = r.State.Next.At
-	}
-	if r.Err == nil {
-		return next
-	}
-	if next.IsZero() {
-		next = s.Engine.Clock.Now().Add(longestNap)
-	}
-	if !errors.Is(r.Err, context.Canceled) {
-		s.Log.Error("a domain could not be worked on", "domain", r.Domain, "error", r.Err, "hint", fault.HintOf(r.Err),
-			"kind", fault.KindOf(r.Err).String(), "next_try", next.UTC().Format(time.RFC3339))
-	}
-	return next
-}
-
-// busy knows which domains are being worked on and when the next one wants to be.
-type busy struct {
-	mu    sync.Mutex
-	names map[string]bool
-	wake  time.Time
-}
-
-func newBusy() *busy { return &busy{names: map[string]bool{}} }
-
-func (b *busy) take(name string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.names[name] {
-		return false
-	}
-	b.names[name] = true
-	return true
-}
-
-func (b *busy) drop(name string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.names, name)
-}
-
-func (b *busy) next(t time.Time) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !t.IsZero() && (b.wake.IsZero() || t.Before(b.wake)) {
-		b.wake = t
-	}
-}
-
-// nap returns how long to sleep: until the next known time, a second at least,
-// longestNap at most.
-func (b *busy) nap(now time.Time) time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	nap := longestNap
-	if !b.wake.IsZero() {
-		nap = min(nap, b.wake.Sub(now))
-	}
-	if len(b.names) > 0 {
-		nap = min(nap, time.Second) // a result may come with an earlier time
-	}
-	if b.wake.Before(now) {
-		b.wake = time.Time{}
-	}
-	return max(nap, time.Second)
+	s.Log.Error("a domain could not be worked on", "domain", r.Domain, "error", r.Err, "hint", fault.HintOf(r.Err),
+		"kind", fault.KindOf(r.Err).String(), "next_try", next.UTC().Format(time.RFC3339))
 }

@@ -75,10 +75,12 @@ func (w *world) shown(owner string) []string {
 }
 
 // spoil puts something else at a name, "" for nothing, past dkimbot.
-func (w *world) spoil(selector, value string) {
+func (w *world) spoil(selector, value string) { w.spoilAt(selector+"._domainkey.example.com", value) }
+
+func (w *world) spoilAt(owner, value string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.zone(selector+"._domainkey.example.com").set(w.clock(), 0, value, time.Hour, true)
+	w.zone(owner).set(w.clock(), 0, value, time.Hour, true)
 }
 
 // catchUp lets the second server show what it missed.
