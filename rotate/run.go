@@ -83,8 +83,8 @@ func (r *run) observe(ctx context.Context) {
 	})
 }
 
-// steps carries steps out one after the other. Signers are independent: when one
-// fails, the others are switched all the same.
+// steps carries steps out one after the other, up to the first that fails. Signers
+// are independent: when one can't be switched, the others are all the same.
 func (r *run) steps(ctx context.Context, steps []Step) error {
 	var failed error
 	for _, s := range steps {
@@ -104,6 +104,9 @@ func (r *run) steps(ctx context.Context, steps []Step) error {
 			return errors.Join(failed, err) // interrupted, not failed
 		}
 		failed = errors.Join(failed, r.fail(ctx, s, err))
+		if s.Kind != Activate {
+			break
+		}
 	}
 	return failed
 }
