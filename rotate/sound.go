@@ -99,7 +99,10 @@ func (p *planner) ownDNS(s string) {
 
 func (p *planner) foreignRecord(s string, sight Sight) error {
 	what := fmt.Sprintf("%s holds a record that dkimbot did not make (%s)", p.name(s), brief(sight.Values))
-	if len(sight.Values) > 1 {
+	switch {
+	case !sight.Complete && len(sight.Lagging) > 0:
+		what = fmt.Sprintf("%s holds a record that dkimbot did not make, and not the same on every server: %s", p.name(s), strings.Join(sight.Lagging, "; "))
+	case len(sight.Values) > 1:
 		what = fmt.Sprintf("%s holds %d records, of which dkimbot made at most one (%s)", p.name(s), len(sight.Values), brief(sight.Values))
 	}
 	hint := "remove the record if nothing signs with it, or name two other selectors in the domain's policy; dkimbot never changes a record that is not its own"
