@@ -3,8 +3,10 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,8 +24,12 @@ import (
 	ns "github.com/dkimbot/dkimbot/providers/nameservertest"
 )
 
-// TestMain puts a dkimbot into PATH that is this test binary.
+// TestMain puts a dkimbot into PATH that is this test binary. The tests wait far
+// more than they compute, so more of them run at once than there are processors.
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){
 		"dkimbot": func() { os.Exit(cli.Main(os.Args[1:], cli.Terminal())) },
 	})
@@ -54,7 +60,7 @@ func newLab(t testing.TB, domains ...string) *lab {
 
 func labIn(t testing.TB, dir string, domains ...string) *lab {
 	t.Helper()
-	l := &lab{Dir: dir, DNS: fmt.Sprintf("127.0.0.1:%d", ns.FreePort(t)), Domains: domains}
+	l := &lab{Dir: dir, DNS: ownAddress(t), Domains: domains}
 	l.Keystore = "driver: file\npath: keys"
 	l.Provider = "driver: zonefile\ndir: zones\nlisten: " + l.DNS
 	l.Signer = "driver: opendkim\nkey_dir: opendkim/keys\nkey_table: opendkim/key.table\nsigning_table: opendkim/signing.table\n" +
@@ -66,6 +72,16 @@ func labIn(t testing.TB, dir string, domains ...string) *lab {
 	}
 	l.write(t)
 	return l
+}
+
+// ownAddress returns a loopback address that no other lab has: nobody listens
+// there between two runs, so a free port alone might be taken meanwhile.
+func ownAddress(t testing.TB) string {
+	t.Helper()
+	var b [3]byte
+	rand.Read(b[:])
+	ip := fmt.Sprintf("127.%d.%d.%d", b[0], b[1], b[2]|2)
+	return fmt.Sprintf("%s:%d", ip, ns.FreePort(t, ip))
 }
 
 // zone writes the zone file of a domain, with a negative-cache time of a second.

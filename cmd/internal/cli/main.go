@@ -6,6 +6,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -64,6 +65,10 @@ func Main(args []string, s Streams) int {
 	err := cmd.ExecuteContext(ctx)
 	if out.err != nil && (err == nil || errors.Is(err, out.err)) {
 		err = fault.Lasting("write to standard output", out.err, "make room, or write elsewhere")
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		fmt.Fprintln(s.Err, "Interrupted before anything was begun. Run the same command again.")
+		return exitError
 	}
 	return p.end(err)
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // tree tells everything that a write would change below dir: each file's and
-// directory's mode, owner, size, inode, times and content.
+// directory's mode, owner, size, inode, time of modification and content.
 func tree(t testing.TB, dir string) string {
 	t.Helper()
 	var b strings.Builder
@@ -36,7 +36,7 @@ func tree(t testing.TB, dir string) string {
 			content = fmt.Sprintf("%x", sha256.Sum256(data))
 		}
 		rel, _ := filepath.Rel(dir, path)
-		fmt.Fprintf(&b, "%s %s %d:%d size %d inode %d changed %d.%09d %s\n", rel, info.Mode(), st.Uid, st.Gid, info.Size(), st.Ino, st.Ctim.Sec, st.Ctim.Nsec, content)
+		fmt.Fprintf(&b, "%s %s %d:%d size %d inode %d modified %d %s\n", rel, info.Mode(), st.Uid, st.Gid, info.Size(), st.Ino, info.ModTime().UnixNano(), content)
 		return nil
 	}))
 	return b.String()

@@ -1,0 +1,67 @@
+package cli_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// I7: Ctrl-C, or a kill, at any time of a bootstrap and of a rotation. The run ends
+// soon, the signer has a key at every moment, and the next run comes to the same end.
+func TestInterruptedAnywhere(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {
+		for after := time.Duration(0); after < 3*time.Second; after += 150 * time.Millisecond {
+			t.Run(fmt.Sprintf("%s after %s", sig, after), func(t *testing.T) {
+				t.Parallel()
+				l := newLab(t, "example.test")
+				l.interrupt(t, sig, after)
+				l.run(t, "rotate", "--domain", "example.test").want(t, 0)
+				first := l.wantSound(t, "example.test")
+				l.interrupt(t, sig, after)
+				l.signs(t, "example.test")
+				l.finishTurn(t, *first.Standby)
+				if st := l.wantSound(t, "example.test"); *st.Active != *first.Standby || st.Selectors[*first.Active].KeyID == first.Selectors[*first.Active].KeyID {
+					t.Errorf("the turn came to %+v", st)
+				}
+			})
+		}
+	}
+}
+
+// finishTurn carries the rotation to the selector on until it is over, and begins
+// it where the interruption was too early for that.
+func (l *lab) finishTurn(t *testing.T, selector string) {
+	t.Helper()
+	st := l.status(t, "example.test")
+	if st.Phase == "ready" && *st.Active == selector {
+		return
+	}
+	l.run(t, "rotate", "--domain", "example.test", "--wait").want(t, 0, "phase ready")
+}
+
+// interrupt starts a rotation and sends it a signal after a while.
+func (l *lab) interrupt(t *testing.T, sig syscall.Signal, after time.Duration) {
+	t.Helper()
+	cmd := l.command("rotate", "--domain", "example.test")
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	must(t, cmd.Start())
+	time.Sleep(after) // the point in time is what is tried; any is good
+	cmd.Process.Signal(sig)
+	late := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
+	cmd.Wait()
+	if !late.Stop() {
+		t.Errorf("it went on for ten seconds after the %s", sig)
+	}
+	switch code := cmd.ProcessState.ExitCode(); {
+	case code == 0, code == -1: // it had ended, or not begun to listen
+	case code == 1 && strings.Contains(said.String(), "Interrupted; the step in hand was finished. Run the same command again to go on."):
+	case code == 1 && said.String() == "Interrupted before anything was begun. Run the same command again.\n":
+	default:
+		t.Errorf("it ended with %d:\n%s", code, said.String())
+	}
+}

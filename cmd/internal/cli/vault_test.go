@@ -1,0 +1,68 @@
+package cli_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/keystore/vault/vaulttest"
+)
+
+// withVault makes a real Vault the lab's keystore.
+func (l *lab) withVault(t *testing.T) *vaulttest.Server {
+	t.Helper()
+	server := vaulttest.Start(t)
+	l.file(t, "vault.token", server.RootToken)
+	l.Keystore = fmt.Sprintf("driver: vault\naddress: %s\nmount: secret\nprefix: dkim\nauth: {method: token, token_file: vault.token}", server.Address)
+	l.write(t)
+	return server
+}
+
+// Vault is sealed in the middle of a rotation: the domain goes on to be signed,
+// the old key stays published, and after the unsealing the same command finishes.
+func TestVaultSealedInTheMiddle(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "example.test")
+	server := l.withVault(t)
+	l.Policy = strings.Replace(l.Policy, "drain: 1s", "drain: 3s", 1)
+	l.write(t)
+	l.run(t, "rotate", "--domain", "example.test").want(t, 0, "phase ready")
+	zone := l.read(t, "zones/example.test.zone")
+
+	running := l.command("rotate", "--domain", "example.test")
+	var said bytes.Buffer
+	running.Stdout, running.Stderr = &said, &said
+	must(t, running.Start())
+	eventually(t, "the drain begins", func() bool { return l.status(t, "example.test").Phase == "draining" })
+	server.Seal(t)
+	running.Wait()
+	result{"rotate", running.ProcessState.ExitCode(), said.String(), ""}.want(t, 1, "s1._domainkey.example.test", "sealed", "hint: ", "vault operator unseal", "phase draining")
+	if l.read(t, "zones/example.test.zone") != zone {
+		t.Error("the zone was changed")
+	}
+	if got := l.signs(t, "example.test"); !strings.HasPrefix(got, "[s2 ") {
+		t.Errorf("the signer uses %s", got)
+	}
+	l.run(t, "plan").want(t, 1, "sealed", "vault operator unseal")
+	l.run(t, "rotate", "--domain", "example.test").want(t, 1, "sealed", "vault operator unseal")
+
+	server.Unseal(t)
+	l.run(t, "rotate", "--domain", "example.test").want(t, 0, "done s1: the replaced key", "phase ready")
+	l.wantSound(t, "example.test")
+}
+
+// A new domain, a sealed Vault: nothing is published, nothing is touched.
+func TestVaultSealedAtFirst(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "example.test")
+	server := l.withVault(t)
+	server.Seal(t)
+	l.run(t, "rotate", "--domain", "example.test").want(t, 1, "sealed", "hint: ", "vault operator unseal")
+	if zone := l.read(t, "zones/example.test.zone"); strings.Contains(zone, "DKIM1") || l.read(t, "opendkim/signing.table") != "" {
+		t.Error("something was published or given to the signer")
+	}
+	server.Unseal(t)
+	l.run(t, "rotate", "--domain", "example.test").want(t, 0, "phase ready")
+	l.wantSound(t, "example.test")
+}
