@@ -1,0 +1,159 @@
+package show_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// document returns doc as it is printed and as a program reads it.
+func document(t *testing.T, doc any) (string, map[string]any) {
+	t.Helper()
+	var b bytes.Buffer
+	if err := show.JSON(&b, doc); err != nil {
+		t.Fatal(err)
+	}
+	var read map[string]any
+	if err := json.Unmarshal(b.Bytes(), &read); err != nil {
+		t.Fatal(err)
+	}
+	if read["format_version"] != float64(1) {
+		t.Errorf("format_version is %v", read["format_version"])
+	}
+	return b.String(), read
+}
+
+var elsewhere = now.In(time.FixedZone("elsewhere", 5*3600+1800))
+
+// Lists are never null and times are UTC, whatever the documents are made of.
+func TestDocuments(t *testing.T) {
+	for title, doc := range map[string]any{
+		"plan":            show.NewPlan(show.PlanContext{Created: elsewhere, For: elsewhere}, []rotate.DomainPlan{{Name: "example.com", Next: &rotate.Next{At: elsewhere}, Steps: []rotate.Step{{NotBefore: elsewhere}}}}),
+		"empty plan":      show.NewPlan(show.PlanContext{}, nil),
+		"status":          show.NewStatus([]rotate.State{{Domain: "example.com", DueAt: elsewhere, Signers: map[string]rotate.Confirmed{"mx1": {At: elsewhere}}, Selectors: map[string]*rotate.Selector{"s1": {LastUsedAt: elsewhere, Key: &rotate.Key{PublishedAt: elsewhere, VerifiedAt: elsewhere}}}}}),
+		"empty status":    show.NewStatus(nil),
+		"history":         show.NewHistory([]rotate.Event{{At: elsewhere}}),
+		"empty history":   show.NewHistory(nil),
+		"rotate":          show.NewRotate([]rotate.Result{{Domain: "example.com", Done: []rotate.Event{{At: elsewhere}}}, {Domain: "example.net"}}),
+		"empty rotate":    show.NewRotate(nil),
+		"validation":      show.NewValidation("a.yaml", &config.Config{}, nil),
+		"failed validate": show.NewValidation("a.yaml", nil, config.Errors{{File: "a.yaml", Line: 1, Problem: "p"}}),
+	} {
+		t.Run(title, func(t *testing.T) {
+			text, read := document(t, doc)
+			if strings.Contains(text, "+05:30") {
+				t.Errorf("a time is not UTC:\n%s", text)
+			}
+			for _, list := range []string{"domains", "events", "errors", "warnings"} {
+				if v, ok := read[list]; ok && v == nil {
+					t.Errorf("%s is null", list)
+				}
+			}
+		})
+	}
+}
+
+// A status says null where there is no selector of that role.
+func TestStatusRoles(t *testing.T) {
+	both := map[string]*rotate.Selector{"s1": {}, "s2": {}}
+	for phase, c := range map[rotate.Phase]struct {
+		state rotate.State
+		want  [3]any // active, standby, draining
+	}{
+		rotate.New:           {rotate.State{}, [3]any{nil, nil, nil}},
+		rotate.Bootstrapping: {rotate.State{Target: "s1", Selectors: both}, [3]any{nil, nil, nil}},
+		rotate.Ready:         {rotate.State{Active: "s1", Selectors: both}, [3]any{"s1", "s2", nil}},
+		rotate.Switching:     {rotate.State{Active: "s1", Target: "s2", Selectors: both}, [3]any{"s1", "s2", nil}},
+		rotate.Draining:      {rotate.State{Active: "s2", Draining: "s1", Selectors: both}, [3]any{"s2", nil, "s1"}},
+		rotate.Replacing:     {rotate.State{Active: "s2", Draining: "s1", Selectors: both}, [3]any{"s2", nil, "s1"}},
+	} {
+		c.state.Domain, c.state.Phase = "example.com", phase
+		_, read := document(t, show.NewStatus([]rotate.State{c.state}))
+		d := read["domains"].([]any)[0].(map[string]any)
+		if got := [3]any{d["active"], d["standby"], d["draining"]}; got != c.want || d["phase"] != string(phase) {
+			t.Errorf("%s: got %v, want %v", phase, got, c.want)
+		}
+	}
+}
+
+// The checksum is that of the document with an empty checksum, so that a saved
+// plan that was changed is noticed.
+func TestPlanChecksum(t *testing.T) {
+	doc := show.NewPlan(show.PlanContext{Created: now, For: now}, []rotate.DomainPlan{{Name: "example.com"}})
+	sum := doc.Checksum
+	doc.Checksum = ""
+	text, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("sha256:%x", sha256.Sum256(text)); sum != want {
+		t.Errorf("checksum %s, want %s", sum, want)
+	}
+	if other := show.NewPlan(show.PlanContext{Created: now, For: now}, nil); other.PlanID == doc.PlanID || other.PlanID == "" {
+		t.Errorf("plan ids %q and %q", doc.PlanID, other.PlanID)
+	}
+}
+
+// A plan's warnings stand with their domain and, with its name, in the whole.
+func TestPlanDocument(t *testing.T) {
+	doc := show.NewPlan(show.PlanContext{Created: now, For: now.Add(time.Hour), ConfigSHA256: "c", Lineage: "l"}, []rotate.DomainPlan{
+		{Name: "a.test", Steps: make([]rotate.Step, 2), Warnings: []string{"look"}, Revision: 7,
+			Seen: rotate.Observation{Selectors: map[string]rotate.SelectorSeen{"s1": {Sight: rotate.Sight{Values: []string{"b", "a"}}}, "s2": {}}}},
+		{Name: "b.test", Stop: fault.Refuse("code", "what", "hint")},
+	})
+	if diff := cmp.Diff(show.PlanSummary{Domains: 2, Steps: 2}, doc.Summary); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"a.test: look"}, doc.Warnings); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(&show.Problem{Kind: "refused", Code: "code", Message: "what", Hint: "hint"}, doc.Domains[1].Problem); diff != "" {
+		t.Error(diff)
+	}
+	again := show.NewPlan(show.PlanContext{}, []rotate.DomainPlan{{Seen: rotate.Observation{Selectors: map[string]rotate.SelectorSeen{"s1": {Sight: rotate.Sight{Values: []string{"a", "b"}}}}}}})
+	before := doc.Domains[0].Preconditions
+	if before.Revision != 7 || before.Records["s1"] == before.Records["s2"] || before.Records["s1"] != again.Domains[0].Preconditions.Records["s1"] {
+		t.Errorf("preconditions %v", before)
+	}
+	if !doc.ExpiresAt.Equal(now.Add(24*time.Hour)) || !doc.PlannedFor.Equal(now.Add(time.Hour)) {
+		t.Errorf("expires at %s, planned for %s", doc.ExpiresAt, doc.PlannedFor)
+	}
+}
+
+func TestProblem(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want *show.Problem
+	}{
+		{nil, nil},
+		{errors.New("x"), &show.Problem{Kind: "transient", Message: "x"}},
+		{fault.Lasting("read", errors.New("x"), "do"), &show.Problem{Kind: "permanent", Message: "read: x", Hint: "do"}},
+		{context.Canceled, &show.Problem{Kind: "transient", Code: "interrupted", Message: "interrupted between two steps; nothing is lost", Hint: "run the same command again to go on"}},
+		{fault.Temporary("ask", context.Canceled, ""), &show.Problem{Kind: "transient", Message: "ask: context canceled"}},
+	} {
+		if diff := cmp.Diff(c.want, show.NewProblem(c.err)); diff != "" {
+			t.Errorf("%v:\n%s", c.err, diff)
+		}
+	}
+}
+
+// Records hold characters that HTML would have escaped.
+func TestJSONIsNotEscaped(t *testing.T) {
+	text, _ := document(t, show.NewHistory([]rotate.Event{{Message: "a < b & c"}}))
+	if !strings.Contains(text, "a < b & c") {
+		t.Errorf("got %s", text)
+	}
+}

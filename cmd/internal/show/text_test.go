@@ -1,0 +1,279 @@
+package show_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+var now = time.Date(2026, 12, 1, 4, 0, 0, 0, time.UTC)
+
+const (
+	oldID  = "00112233445566778899aabbccddeeff"
+	newID  = "ffeeddccbbaa99887766554433221100"
+	record = "v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAvt8kmosK11WoFIl74R94Jb6xItlgaAFzwIDAQAB"
+)
+
+// written returns what f writes without colour.
+func written(f func(show.Text)) string {
+	var b strings.Builder
+	f(show.Text{W: &b, Now: now})
+	return b.String()
+}
+
+func wantText(t *testing.T, got, want string) {
+	t.Helper()
+	if diff := cmp.Diff(strings.TrimPrefix(want, "\n"), got); diff != "" {
+		t.Errorf("the text differs (- want, + got):\n%s", diff)
+	}
+}
+
+// Every kind of step tells what, where, from what to what, why and when.
+func TestPlan(t *testing.T) {
+	why := rotate.Reason{Code: "replace", Message: "the drain of s1 has passed"}
+	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.Replacing, Reason: why, Steps: []rotate.Step{
+		{Kind: rotate.Generate, Selector: "s1", Target: "s1._domainkey.example.com", Reason: why, After: rotate.Facts{"key": "rsa2048"}},
+		{Kind: rotate.StoreKey, Selector: "s1", Target: "keystore, s1._domainkey.example.com", Reason: why, Before: rotate.Facts{"key_id": oldID}, After: rotate.Facts{"key_id": rotate.Generated}},
+		{Kind: rotate.Publish, Selector: "s1", Target: "s1._domainkey.example.com TXT, through office", Reason: why,
+			Before: rotate.Facts{"record": record, "key_id": oldID}, After: rotate.Facts{"record": rotate.Generated, "key_id": rotate.Generated, "ttl": "1h"}},
+		{Kind: rotate.Verify, Selector: "s1", Target: "s1._domainkey.example.com TXT", Reason: why, After: rotate.Facts{"key_id": rotate.Generated}},
+		{Kind: rotate.Activate, Selector: "s2", Signer: "mx1", Target: "signer mx1", Reason: why, Before: rotate.Facts{"selector": "s1", "key_id": oldID}, After: rotate.Facts{"selector": "s2", "key_id": newID}},
+		{Kind: rotate.Drain, Selector: "s1", Target: "s1._domainkey.example.com", Reason: why, NotBefore: now.Add(7 * 24 * time.Hour)},
+		{Kind: rotate.Destroy, Selector: "s1", Target: "keystore, s1._domainkey.example.com version 3", Reason: why, Before: rotate.Facts{"key_id": oldID}},
+	},
+		Next:     &rotate.Next{Action: "replace", Selector: "s1", At: now.Add(7 * 24 * time.Hour), Reason: rotate.Reason{Code: "drain", Message: "mail may be in flight"}},
+		Warnings: []string{"signer mx3 is no longer listed"},
+	}
+	wantText(t, written(func(x show.Text) { x.Plan(plan) }), `
+example.com  phase replacing
+  why   the drain of s1 has passed
+
+   1. generate  s1._domainkey.example.com
+      to    a new rsa2048 key
+      why   the drain of s1 has passed
+      when  now
+
+   2. store     keystore, s1._domainkey.example.com
+      from  key 001122334455
+      to    the new key
+      why   the drain of s1 has passed
+      when  now
+
+   3. publish   s1._domainkey.example.com TXT, through office
+      from  v=DKIM1; k=rsa; p=MIIBIjANBgkq...zwIDAQAB (key 001122334455)
+      to    the record of the new key, TTL 1h
+      why   the drain of s1 has passed
+      when  now
+
+   4. verify    s1._domainkey.example.com TXT
+      to    every authoritative server shows the new key
+      why   the drain of s1 has passed
+      when  now
+
+   5. activate  signer mx1
+      from  signs with s1, key 001122334455
+      to    signs with s2, key ffeeddccbbaa
+      why   the drain of s1 has passed
+      when  now
+
+   6. drain     s1._domainkey.example.com
+      from  published
+      to    published: mail in flight goes on to verify
+      why   the drain of s1 has passed
+      when  not before Tue 2026-12-08 04:00:00 UTC (in 7 days)
+
+   7. destroy   keystore, s1._domainkey.example.com version 3
+      from  key 001122334455
+      to    destroyed, and forgotten by the signers
+      why   the drain of s1 has passed
+      when  now
+
+  next  replace the key of s1, not before Tue 2026-12-08 04:00:00 UTC (in 7 days)
+        mail may be in flight
+  warning: signer mx3 is no longer listed
+
+`)
+}
+
+// A first publication comes from no record, a first activation from no signing.
+func TestPlanFromNothing(t *testing.T) {
+	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.New, Steps: []rotate.Step{
+		{Kind: rotate.Publish, Target: "x", After: rotate.Facts{"record": record, "key_id": newID, "ttl": "1h"}},
+		{Kind: rotate.Activate, Target: "signer mx1", After: rotate.Facts{"selector": "s1", "key_id": newID}},
+	}}
+	got := written(func(x show.Text) { x.Plan(plan) })
+	for _, want := range []string{"from  no record\n", "to    v=DKIM1; k=rsa; p=MIIBIjANBgkq...zwIDAQAB (key ffeeddccbbaa), TTL 1h\n", "from  does not sign for the domain\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("want %q in\n%s", want, got)
+		}
+	}
+}
+
+func TestPlanWithNothingToDo(t *testing.T) {
+	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.Ready, Reason: rotate.Reason{Code: "idle", Message: "s1 signs; s2 is published and waits"},
+		Next: &rotate.Next{Action: "rotate", Selector: "s2", At: now.Add(time.Hour), Reason: rotate.Reason{Code: "schedule", Message: "the schedule's next rotation switches to s2"}}}
+	wantText(t, written(func(x show.Text) { x.Plan(plan) }), `
+example.com  phase ready
+  now   s1 signs; s2 is published and waits
+  next  rotate to s2, not before Tue 2026-12-01 05:00:00 UTC (in 60 minutes)
+        the schedule's next rotation switches to s2
+
+`)
+}
+
+// What stops a plan comes with its remedy; a refusal is called one.
+func TestPlanThatStops(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{fault.Refuse("foreign-record", "s1._domainkey.example.com holds a record that dkimbot did not make", "remove the record"), `
+example.com  phase new
+  refused: s1._domainkey.example.com holds a record that dkimbot did not make
+  hint: remove the record
+
+`}, {errors.Join(fault.Temporary("ask mx1", errors.New("no answer"), "start mx1"), fault.Temporary("ask mx2", errors.New("no answer"), "start mx2")), `
+example.com  phase new
+  error: ask mx1: no answer
+         ask mx2: no answer
+  hint: start mx1
+
+`},
+	} {
+		wantText(t, written(func(x show.Text) { x.Plan(rotate.DomainPlan{Name: "example.com", Phase: rotate.New, Stop: c.err}) }), c.want)
+	}
+}
+
+func TestPlanSummary(t *testing.T) {
+	wantText(t, written(func(x show.Text) { x.PlanSummary(show.PlanSummary{Domains: 1, Steps: 2}) }), "1 domain, 2 steps. Nothing was changed.\n")
+}
+
+func TestStatus(t *testing.T) {
+	st := rotate.State{Domain: "example.com", Revision: 9, Phase: rotate.Replacing, Active: "s2", Draining: "s1",
+		Selectors: map[string]*rotate.Selector{
+			"s1": {Key: &rotate.Key{ID: oldID, VerifiedAt: now.Add(-30 * 24 * time.Hour)}, Next: &rotate.Key{ID: newID, PublishedAt: now.Add(-time.Minute)}},
+			"s2": {Key: &rotate.Key{ID: newID, VerifiedAt: now.Add(-3 * time.Hour)}},
+		},
+		Signers:  map[string]rotate.Confirmed{"mx1": {Selector: "s2", KeyID: newID, At: now.Add(-7 * 24 * time.Hour)}},
+		Failures: 2, LastError: "publish s1: refused",
+		Next: &rotate.Next{Action: "retry", At: now.Add(time.Minute), Reason: rotate.Reason{Code: "failed", Message: "publish s1: refused"}},
+	}
+	wantText(t, written(func(x show.Text) { x.Status(st) }), `
+example.com  phase replacing
+  s1   draining  key 001122334455, seen in DNS since Sun 2026-11-01 04:00:00 UTC (30 days ago); to be replaced by key ffeeddccbbaa, published Tue 2026-12-01 03:59:00 UTC (60s ago), not seen on every server yet
+  s2   active    key ffeeddccbbaa, seen in DNS since Tue 2026-12-01 01:00:00 UTC (3 hours ago)
+  signer mx1 signs with s2, key ffeeddccbbaa, in effect from Tue 2026-11-24 04:00:00 UTC (7 days ago)
+  failures: 2 in a row; the last one: publish s1: refused
+  next  try again, not before Tue 2026-12-01 04:01:00 UTC (in 60s)
+
+`)
+	st = rotate.State{Domain: "example.com", Revision: 1, Phase: rotate.Bootstrapping, Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{ID: newID}}, "s2": {}}}
+	wantText(t, written(func(x show.Text) { x.Status(st) }), `
+example.com  phase bootstrapping
+  s1   in the making key ffeeddccbbaa, not published yet
+  s2   in the making no key yet
+
+`)
+	wantText(t, written(func(x show.Text) { x.Status(rotate.State{Domain: "example.com", Phase: rotate.New}) }), `
+example.com  phase new
+  now   nothing was done for it yet; 'dkimbot plan --domain example.com' shows what would be
+
+`)
+}
+
+func TestEvent(t *testing.T) {
+	e := rotate.Event{Domain: "example.com", At: now.In(time.FixedZone("x", 7200)), By: "root@mail1", Kind: rotate.Activate, Selector: "s2", Signer: "mx1", KeyID: newID, Outcome: "done"}
+	wantText(t, written(func(x show.Text) { x.Event(e) }), "2026-12-01T04:00:00Z  example.com          activate s2 mx1          done  key ffeeddccbbaa  by root@mail1\n")
+	e = rotate.Event{Domain: "example.com", At: now, By: "root@mail1", Outcome: "refused", Message: "no\nand no"}
+	wantText(t, written(func(x show.Text) { x.Event(e) }), "2026-12-01T04:00:00Z  example.com          plan                     refused  no | and no  by root@mail1\n")
+}
+
+func TestResult(t *testing.T) {
+	event := func(k rotate.Kind, selector string) rotate.Event {
+		return rotate.Event{Domain: "example.com", Kind: k, Selector: selector, Signer: map[rotate.Kind]string{rotate.Activate: "mx1"}[k], KeyID: newID, Outcome: "done"}
+	}
+	r := rotate.Result{Domain: "example.com", State: rotate.State{Phase: rotate.Draining, Next: &rotate.Next{Action: string(rotate.Activate), Selector: "s2", At: now}},
+		Done: []rotate.Event{event(rotate.StoreKey, "s1"), event(rotate.Publish, "s1"), event(rotate.Verify, "s1"), event(rotate.Activate, "s2"), event(rotate.Drain, "s1"), event(rotate.Destroy, "s1"), event(rotate.Revoke, "s1")},
+		Plan: rotate.DomainPlan{Warnings: []string{"look here"}}, Err: fault.Temporary("reload mx1", errors.New("exit status 1"), "run it by hand")}
+	wantText(t, written(func(x show.Text) { x.Result(r) }), `
+example.com  phase draining
+  done s1: key ffeeddccbbaa was made, kept in the keystore and read back
+  done s1: the record of key ffeeddccbbaa was published
+  done s1: every authoritative server shows key ffeeddccbbaa, and a test message verifies
+  done s2: signer mx1 signs with it now (key ffeeddccbbaa)
+  done s1: its drain began; it stays published
+  done s1: the replaced key ffeeddccbbaa was destroyed
+  done revoke s1
+  error: reload mx1: exit status 1
+  hint: run it by hand
+  next  sign with s2, now
+  warning: look here
+
+`)
+	r = rotate.Result{Domain: "example.com", Err: context.Canceled}
+	wantText(t, written(func(x show.Text) { x.Result(r) }), `
+example.com
+  interrupted between two steps; nothing is lost
+
+`)
+}
+
+func TestProgress(t *testing.T) {
+	wantText(t, written(func(x show.Text) {
+		x.Progress(rotate.Event{Domain: "example.com", Kind: rotate.Activate, Selector: "s1", Signer: "mx1", Outcome: "begun"})
+		x.Progress(rotate.Event{Domain: "example.com", Kind: rotate.Activate, Selector: "s1", Signer: "mx1", Outcome: "done"})
+		x.Waiting("example.com", rotate.Next{Action: "replace", Selector: "s1", At: now, Reason: rotate.Reason{Message: "mail is in flight"}})
+	}), `
+example.com  activate s1 mx1 ...
+example.com  waiting until 04:00:00 UTC to replace the key of s1: mail is in flight
+`)
+}
+
+func TestDistances(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "now", -time.Second: "now", time.Second: "in 1s", 119 * time.Second: "in 119s", 2 * time.Minute: "in 2 minutes", 90 * time.Minute: "in 90 minutes",
+		3 * time.Hour: "in 3 hours", 47 * time.Hour: "in 47 hours", 48 * time.Hour: "in 2 days", 36 * 24 * time.Hour: "in 36 days",
+	} {
+		got := written(func(x show.Text) {
+			x.Plan(rotate.DomainPlan{Steps: []rotate.Step{{Kind: rotate.Drain, NotBefore: now.Add(d)}}})
+		})
+		if !strings.Contains(got, want) {
+			t.Errorf("%s: want %q in %q", d, want, got)
+		}
+	}
+}
+
+// Colour marks and never replaces words.
+func TestColour(t *testing.T) {
+	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.Ready, Stop: fault.Refuse("x", "no", "do"), Warnings: []string{"w"}}
+	var b strings.Builder
+	show.Text{W: &b, Color: true, Now: now}.Plan(plan)
+	coloured := b.String()
+	if !strings.Contains(coloured, "\x1b[31mrefused:\x1b[0m no") {
+		t.Errorf("no red in %q", coloured)
+	}
+	for _, code := range []string{"1", "2", "31", "32", "33", "0"} {
+		coloured = strings.ReplaceAll(coloured, "\x1b["+code+"m", "")
+	}
+	wantText(t, coloured, written(func(x show.Text) { x.Plan(plan) }))
+}
+
+func TestConfiguration(t *testing.T) {
+	errs := config.Errors{{File: "a.yaml", Line: 3, Path: "domains[0].name", Problem: "is missing", Remedy: "write it"}, {File: "a.yaml", Line: 1, Problem: "is empty"}}
+	wantText(t, written(func(x show.Text) { x.Configuration(errs); x.ConfigurationWarnings(errs[1:]) }), `
+error: a.yaml:3: domains[0].name: is missing
+hint: write it
+error: a.yaml:1: is empty
+2 errors in the configuration; nothing was done.
+warning: a.yaml:1: is empty
+`)
+}
