@@ -1,0 +1,31 @@
+package simulate
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// copyOf returns a copy of st that shares nothing with it.
+func copyOf(st rotate.State) rotate.State {
+	selectors := st.Selectors
+	st.Selectors = make(map[string]*rotate.Selector, len(selectors))
+	for name, sel := range selectors {
+		s := *sel
+		s.Key, s.Next = pointee(sel.Key), pointee(sel.Next)
+		s.Retired, s.Tried, s.Past = slices.Clone(sel.Retired), slices.Clone(sel.Tried), slices.Clone(sel.Past)
+		st.Selectors[name] = &s
+	}
+	st.Signers = maps.Clone(st.Signers)
+	st.Intent, st.Next = pointee(st.Intent), pointee(st.Next)
+	return st
+}
+
+func pointee[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	c := *p
+	return &c
+}

@@ -1,0 +1,131 @@
+package simulate
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// zoneName is a selector's name in DNS: what stood there, and since when each of
+// the name servers has shown it.
+type zoneName struct {
+	name    dkim.Name
+	changes []change // oldest first
+	foreign bool     // what stands there is not dkimbot's
+}
+
+type change struct {
+	at      time.Time
+	values  []string
+	ttl     time.Duration
+	visible []time.Time // by server
+}
+
+// last returns what stands at the name, as the primary has it.
+func (n *zoneName) last() change {
+	if len(n.changes) == 0 {
+		return change{}
+	}
+	return n.changes[len(n.changes)-1]
+}
+
+// shown returns what one server shows.
+func (n *zoneName) shown(server int, now time.Time) change {
+	for i := len(n.changes) - 1; i >= 0; i-- {
+		if !n.changes[i].visible[server].After(now) {
+			return n.changes[i]
+		}
+	}
+	return change{}
+}
+
+// everywhere returns when the last change had reached all servers.
+func (c change) everywhere() time.Time {
+	var last time.Time
+	for _, t := range c.visible {
+		if t.After(last) {
+			last = t
+		}
+	}
+	return last
+}
+
+// change puts values at the name, which each server shows after a lag of its own,
+// one change after the other.
+func (w *world) change(n *zoneName, values []string, ttl time.Duration) {
+	before := n.last()
+	c := change{at: w.now, values: values, ttl: ttl, visible: make([]time.Time, len(w.servers))}
+	slowest := 0
+	for i := range c.visible {
+		c.visible[i] = w.now.Add(w.lag())
+		if before.visible != nil && before.visible[i].After(c.visible[i]) {
+			c.visible[i] = before.visible[i]
+		}
+		if c.visible[i].After(c.visible[slowest]) {
+			slowest = i
+		}
+	}
+	const remembered = 6
+	if len(n.changes) == remembered {
+		n.changes = slices.Delete(n.changes, 0, 1)
+	}
+	n.changes = append(n.changes, c)
+	w.lookJustBefore(n, slowest, c.visible[slowest])
+}
+
+// setTXT is the provider's work: it makes value the only one at its name.
+func (w *world) setTXT(owner string, value string, ttl time.Duration) {
+	n := w.owners[owner]
+	if n == nil {
+		w.violate("I6", "", "a record is published at %s, which no domain owns", owner)
+		return
+	}
+	if last := n.last(); len(last.values) == 1 && last.values[0] == value && last.ttl == ttl {
+		return
+	}
+	w.put(n, []string{value}, ttl)
+	w.tell(n.name.Domain, "%s at the provider is now %s", n.name, w.keys.label(w.keys.of(value)))
+}
+
+// put is a change that dkimbot makes.
+func (w *world) put(n *zoneName, values []string, ttl time.Duration) {
+	w.checkRecords(n, values)
+	w.change(n, values, ttl)
+}
+
+// look answers as the name servers do.
+func (w *world) look(name dkim.Name) (rotate.Sight, error) {
+	n := w.names[name]
+	sight := rotate.Sight{Zone: name.Domain, Owner: name.String(), Negative: w.sc.negative, Complete: true}
+	var first []string
+	answered := false
+	for i, server := range w.servers {
+		if !server.up(w.now) {
+			sight.Complete = false
+			sight.Lagging = append(sight.Lagging, server.name+" does not answer")
+			continue
+		}
+		c := n.shown(i, w.now)
+		if answered && !slices.Equal(first, c.values) {
+			sight.Complete = false
+			sight.Lagging = append(sight.Lagging, server.name+" shows something else")
+		}
+		if !answered {
+			first, answered = c.values, true
+		}
+		sight.TTL = max(sight.TTL, c.ttl)
+		for _, v := range c.values {
+			if !slices.Contains(sight.Values, v) {
+				sight.Values = append(sight.Values, v)
+			}
+		}
+	}
+	slices.Sort(sight.Values)
+	if !answered {
+		return rotate.Sight{}, unable(fmt.Sprintf("look up %s", name), "no name server answers")
+	}
+	return sight, nil
+}

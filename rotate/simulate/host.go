@@ -1,0 +1,206 @@
+package simulate
+
+import (
+	"maps"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// host is a machine whose signer signs mail: it holds key files and a table on
+// disk, and signs with what it loaded from them last.
+type host struct {
+	part  // reached by dkimbot, or not; it signs on
+	world *world
+	lag   time.Duration
+	mail  part // takes and signs mail, or not
+
+	disk    disk
+	loaded  map[string]dkim.Ref  // by domain: what signs now
+	since   map[string]time.Time // by domain: since when
+	unread  map[string]bool      // by domain: a reload failed, the table is ahead of what signs
+	coming  map[string]coming    // by domain: a reload that was taken and is not in effect yet
+	given   map[string]bool      // by domain: it was switched on once
+	excused map[string]bool      // by domain: restored from a backup that is older than the promise covers
+
+	strays   map[string]bool // by domain: restored, and not switched by dkimbot since
+	backups  []disk          // oldest first
+	restored time.Time
+}
+
+// disk is what a backup holds.
+type disk struct {
+	table map[string]dkim.Ref // by domain
+	files map[dkim.Ref]string // key file -> id of the key in it
+}
+
+type coming struct {
+	ref dkim.Ref
+	at  time.Time
+}
+
+func (d disk) clone() disk { return disk{maps.Clone(d.table), maps.Clone(d.files)} }
+
+func newHost(w *world, name string, lag time.Duration) *host {
+	return &host{world: w, part: part{name: name}, lag: lag, mail: part{name: "mail on " + name},
+		disk:   disk{table: map[string]dkim.Ref{}, files: map[dkim.Ref]string{}},
+		loaded: map[string]dkim.Ref{}, since: map[string]time.Time{}, unread: map[string]bool{}, coming: map[string]coming{}, given: map[string]bool{}, excused: map[string]bool{}, strays: map[string]bool{}}
+}
+
+// active returns what the host says that it signs with: what a reload that was
+// taken will put into effect within the lag.
+func (h *host) active(domain string) (dkim.Ref, bool) {
+	if h.unread[domain] {
+		ref, ok := h.loaded[domain]
+		return ref, ok
+	}
+	ref, ok := h.disk.table[domain]
+	return ref, ok
+}
+
+// activate writes the key's file, then the table, then reloads; any of these may fail.
+func (h *host) activate(ref dkim.Ref) error {
+	w := h.world
+	troubled := func() bool { return !w.calm() && w.faults.Float64() < w.rates.fails }
+	h.disk.files[ref] = ref.KeyID
+	if troubled() {
+		return unable("activate "+ref.String()+" on "+h.name, "the disk is full")
+	}
+	h.disk.table[ref.Domain] = ref
+	if troubled() {
+		h.unread[ref.Domain] = h.loaded[ref.Domain] != ref
+		w.tell(ref.Domain, "%s: the reload fails", h.name)
+		return unable("activate "+ref.String()+" on "+h.name, "the reload failed")
+	}
+	delete(h.unread, ref.Domain)
+	h.reload(ref)
+	return nil
+}
+
+// reload puts ref into effect at some time within the lag, often at its end.
+func (h *host) reload(ref dkim.Ref) {
+	w := h.world
+	if h.coming[ref.Domain].ref == ref {
+		return // it is on its way already
+	}
+	wait := between(w.faults, 0, h.lag)
+	if w.faults.IntN(2) == 0 {
+		wait = h.lag
+	}
+	c := coming{ref, w.now.Add(wait)}
+	if wait == 0 {
+		h.load(ref, true)
+		return
+	}
+	h.coming[ref.Domain] = c
+	w.at(c.at, func() {
+		if h.coming[ref.Domain] == c {
+			h.load(ref, true)
+		}
+	})
+}
+
+// load makes the host sign with ref from now on.
+func (h *host) load(ref dkim.Ref, ordered bool) {
+	w := h.world
+	delete(h.coming, ref.Domain)
+	before := h.loaded[ref.Domain]
+	if ordered {
+		h.lastWords(ref.Domain)
+	}
+	h.loaded[ref.Domain] = ref
+	if before != ref {
+		h.since[ref.Domain] = w.now
+	}
+	h.given[ref.Domain] = true
+	if ordered {
+		h.excused[ref.Domain] = false
+		delete(h.strays, ref.Domain)
+	}
+	if before == ref {
+		return
+	}
+	if ordered {
+		w.checkUse(h, ref)
+	}
+	w.tell(ref.Domain, "%s signs with %s (%s)", h.name, ref.Selector, w.keys.label(ref.KeyID))
+	w.sign(h, w.domain(ref.Domain), true)
+}
+
+// lastWords signs a last message with what is loaded now, and remembers that it was used.
+func (h *host) lastWords(domain string) {
+	if ref, ok := h.loaded[domain]; ok {
+		h.world.sign(h, h.world.domain(domain), true)
+		h.world.held(h, ref)
+	}
+}
+
+// forget removes the file of a key that is not in use.
+func (h *host) forget(ref dkim.Ref) {
+	if h.loaded[ref.Domain] == ref || h.disk.table[ref.Domain] == ref {
+		return
+	}
+	delete(h.disk.files, ref)
+}
+
+// restart makes the daemon read its table afresh.
+func (h *host) restart() {
+	clear(h.unread)
+	for _, d := range h.world.domains {
+		if ref, ok := h.disk.table[d.name]; ok {
+			h.load(ref, ref != h.loaded[d.name])
+		}
+	}
+}
+
+// backUp keeps copies of the disk that reach back some weeks.
+func (h *host) backUp() {
+	const kept = 6
+	h.backups = append(h.backups, h.disk.clone())
+	if len(h.backups) > kept {
+		h.backups = h.backups[1:]
+	}
+	if h.world.rates.backups > 0 {
+		h.world.after(between(h.world.faults, 12*time.Hour, 8*day), h.backUp)
+	}
+}
+
+// restore puts the host back to an old backup.
+func (h *host) restore() {
+	w := h.world
+	if len(h.strays) > 0 {
+		return // nobody can know of a signer that strays and is brought back unseen
+	}
+	for _, d := range w.domains {
+		h.lastWords(d.name)
+	}
+	past := maps.Clone(h.loaded)
+	h.disk = h.backups[w.faults.IntN(len(h.backups))].clone()
+	h.restored = w.now
+	w.tell("", "%s is restored from an old backup", h.name)
+	clear(h.unread)
+	clear(h.coming)
+	for _, d := range w.domains {
+		ref, ok := h.disk.table[d.name]
+		if !ok {
+			delete(h.loaded, d.name)
+			h.excused[d.name] = true
+			continue
+		}
+		h.excused[d.name] = w.gone(ref)
+		h.load(ref, false)
+		if ref != past[d.name] {
+			h.strays[d.name] = true
+		}
+	}
+}
+
+// gone reports that a key is replaced, or just about to be.
+func (w *world) gone(ref dkim.Ref) bool {
+	last := w.names[ref.Name].last()
+	if len(last.values) != 1 || w.keys.of(last.values[0]) != ref.KeyID {
+		return true
+	}
+	d := w.domain(ref.Domain)
+	return d.acting != nil || d.phase == "replacing" && d.intent != nil && d.intent.Selector == ref.Selector
+}

@@ -1,0 +1,245 @@
+package simulate
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// The oracles hold every effect, every write of the state and every message against
+// the invariants. They know only the world, never what the engine thinks of it.
+
+// enter notes that a process begins an effect on a domain, and returns what notes
+// its end (I8).
+func (p *process) enter(e effect) (leave func()) {
+	d := p.domain(e.name.Domain)
+	if e.kind == "" || d == nil {
+		return func() {}
+	}
+	before := d.acting
+	if before != nil && before != p && p.clockHeld() {
+		p.violate("I8", d.name, "%s: %s, while %s has something else under way", p.name, e.what, before.name)
+	}
+	d.acting = p
+	return func() { d.acting = before }
+}
+
+// clockHeld reports that the clock was not set lately: a lease is time, too.
+func (w *world) clockHeld() bool { return w.jumped.IsZero() || w.now.Sub(w.jumped) > 2*time.Hour }
+
+// allowed checks that an effect was intended (I7), by the one who may act (I8),
+// and not by one that has lost its memory (I12).
+func (p *process) allowed(e effect) {
+	d := p.domain(e.name.Domain)
+	if e.kind == "" || d == nil || p.halted {
+		return
+	}
+	d.effects++
+	if owner := p.store.leases[d.name].Owner; owner != p.owner && p.clockHeld() && !p.store.emptied(p.began) {
+		p.violate("I8", d.name, "%s: %s, without the lease, which %q holds", p.name, e.what, owner)
+	}
+	if p.store.lost != nil && p.began.After(p.store.lostAt) {
+		p.violate("I12", d.name, "%s: %s, though the state is lost", p.name, e.what)
+	}
+	i := d.intent
+	if p.store.emptied(p.began) {
+		return
+	}
+	if i == nil || i.Kind != e.kind || i.Selector != e.name.Selector || i.KeyID != e.keyID && e.kind != rotate.Destroy || e.kind == rotate.Activate && i.Signer != e.signer {
+		p.violate("I7", d.name, "%s: %s, without a recorded intent", p.name, e.what)
+	}
+}
+
+// emptied reports that the database was lost or came back since: whoever was in the
+// middle of something may finish the effect in hand.
+func (m *memory) emptied(since time.Time) bool {
+	return !m.swapped.IsZero() && !since.After(m.swapped)
+}
+
+// saved takes note of a state that was written, and checks that the drain begins
+// when the last signer's switch is in effect (I10).
+func (w *world) saved(st rotate.State, events []rotate.Event) {
+	d := w.domain(st.Domain)
+	was := d.phase
+	if was != rotate.Switching {
+		d.switching = w.now
+	}
+	d.phase, d.intent, d.reconfigured = st.Phase, nil, d.reconfigured && st.Config != d.want.Fingerprint()
+	if st.Intent != nil {
+		i := *st.Intent
+		d.intent = &i
+	}
+	for _, e := range events {
+		w.tellEvent(e)
+	}
+	if was != rotate.Switching || st.Phase != rotate.Draining || w.halted {
+		return
+	}
+	w.report.Rotations++
+	at := st.SwitchedAt.Add(-w.offset)
+	for _, name := range d.want.Signers {
+		h := w.hosts[name]
+		ref, in := h.loaded[d.name], h.since[d.name]
+		if c, ok := h.coming[d.name]; ok {
+			ref, in = c.ref, c.at
+		}
+		if (ref.Selector != st.Active || in.After(at.Add(w.tolerance))) && h.restored.Before(d.switching) {
+			w.violate("I10", d.name, "the drain of %s begins at %s, when %s still signs with it", st.Draining, stamp(at), name)
+		}
+	}
+}
+
+// checkPublish holds a publication against I2 to I6.
+func (p *process) checkPublish(n *zoneName, rec dkim.TXT) {
+	w, last, id := p.world, n.last(), p.keys.of(rec.Value)
+	if w.halted {
+		return
+	}
+	if n.foreign || slices.ContainsFunc(last.values, func(v string) bool { return p.keys.of(v) == "" }) {
+		w.violate("I6", n.name.Domain, "somebody else's record at %s is overwritten", n.name)
+	}
+	kept, read := w.vault.holds(n.name, id)
+	if !kept || !read {
+		w.violate("I4", n.name.Domain, "%s is published at %s before it was stored and read back", w.keys.label(id), n.name)
+	}
+	if slices.Contains(last.values, rec.Value) {
+		return
+	}
+	if w.keys.seen[id] {
+		w.violate("I5", n.name.Domain, "%s is published at %s, and was published before", w.keys.label(id), n.name)
+	}
+	w.keys.seen[id] = true
+	for _, old := range last.values {
+		w.checkReplace(n, w.keys.of(old), p.began)
+	}
+}
+
+// checkReplace holds the replacement of a record against I2: nobody signs with its
+// key, and nobody did within the time that mail may be under way.
+func (w *world) checkReplace(n *zoneName, old string, began time.Time) {
+	ref := dkim.Ref{Name: n.name, KeyID: old}
+	for _, name := range w.hostNames {
+		h := w.hosts[name]
+		held := h.loaded[n.name.Domain] == ref || h.coming[n.name.Domain].ref == ref
+		switch {
+		case !held || h.excused[n.name.Domain]:
+		case !h.restored.Before(began):
+			h.excused[n.name.Domain] = true // restored after it was asked: nobody can know
+		default:
+			w.violate("I2", n.name.Domain, "%s is replaced at %s while %s signs with it", w.keys.label(old), n.name, name)
+		}
+	}
+	if used, ok := w.lastHeld[old]; ok {
+		w.margin(drainWait, n.name, w.now.Sub(used.Add(w.sc.Queue)))
+	}
+}
+
+// held remembers when a host last signed with a key.
+func (w *world) held(h *host, ref dkim.Ref) {
+	if !h.excused[ref.Domain] {
+		w.lastHeld[ref.KeyID] = w.now
+	}
+}
+
+// checkUse holds the first use of a key against I2: every server shows its record,
+// and no cache can hold what was there before.
+func (w *world) checkUse(h *host, ref dkim.Ref) {
+	n := w.names[ref.Name]
+	if w.halted || n == nil {
+		return
+	}
+	last := n.last()
+	if len(last.values) != 1 || w.keys.of(last.values[0]) != ref.KeyID || last.everywhere().After(w.now) {
+		w.violate("I2", ref.Domain, "%s signs with %s (%s), which not every name server shows", h.name, ref.Selector, w.keys.label(ref.KeyID))
+		return
+	}
+	wait, kind := w.sc.negative, negativeWait
+	for i := len(n.changes) - 2; i >= 0; i-- {
+		if before := n.changes[i]; w.keys.other(before.values, ref.KeyID) {
+			// A receiver may have fetched the old record from a resolver just before it expired there.
+			wait, kind = w.sc.Keep+before.ttl, settleWait
+			break
+		}
+	}
+	w.margin(kind, ref.Name, w.now.Sub(last.everywhere().Add(wait)))
+}
+
+// checkDestroy holds the end of a private key against I5: its record is gone from
+// every name server.
+func (p *process) checkDestroy(name dkim.Name, keyID string) {
+	n := p.names[name]
+	if p.halted || keyID == "" || n == nil {
+		return
+	}
+	for i := range p.servers {
+		for _, v := range n.shown(i, p.now).values {
+			if p.keys.of(v) == keyID {
+				p.violate("I5", name.Domain, "the private key %s is destroyed while DNS shows its record at %s", p.keys.label(keyID), name)
+				return
+			}
+		}
+	}
+}
+
+// checkRecords holds what stands in DNS against I3. Two values that a provider left
+// behind when it failed half-way are dkimbot's to mend, not its doing.
+func (w *world) checkRecords(n *zoneName, values []string) {
+	if len(values) != 1 && !w.halted {
+		w.violate("I3", n.name.Domain, "%d records stand at %s", len(values), n.name)
+	}
+}
+
+// checkEnd holds the end against I7: whatever happened, everything is as if nothing had.
+func (w *world) checkEnd() {
+	for _, d := range w.domains {
+		if d.rolledBack || w.halted {
+			continue
+		}
+		st, err := w.store.load(d.name)
+		switch {
+		case err != nil:
+			w.violate("I7", d.name, "in the end the state can't be read: %v", err)
+		case st.Failures > 0 || st.Phase == rotate.New || st.Phase == rotate.Bootstrapping:
+			w.violate("I7", d.name, "in the end the domain is %s after %d failures: %s", st.Phase, st.Failures, st.LastError)
+		default:
+			w.checkRest(d, st)
+		}
+	}
+}
+
+func (w *world) checkRest(d *domain, st rotate.State) {
+	for _, s := range d.want.Policy.Selectors {
+		n := w.names[nameOf(d.name, s)]
+		key, values := st.Selectors[s].Key, n.last().values
+		if st.Phase == rotate.Replacing {
+			continue // in the middle of it when the run ended
+		}
+		if key == nil || len(values) != 1 || w.keys.of(values[0]) != key.ID {
+			w.violate("I7", d.name, "in the end DNS shows %s at %s", w.labels(values), n.name)
+		}
+		if live := w.vault.live(n.name); live != 1 {
+			w.violate("I7", d.name, "in the end the keystore holds %d keys at %s", live, n.name)
+		}
+	}
+	for _, name := range d.want.Signers {
+		if ref := w.hosts[name].loaded[d.name]; st.Phase == rotate.Ready && ref.Selector != st.Active && !w.hosts[name].excused[d.name] {
+			w.violate("I7", d.name, "in the end %s signs with %q, not with %s", name, ref.Selector, st.Active)
+		}
+	}
+}
+
+func (w *world) labels(values []string) string {
+	if len(values) == 0 {
+		return "no record"
+	}
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = w.keys.label(w.keys.of(v))
+	}
+	return strings.Join(out, " and ")
+}
+
+func nameOf(domain, selector string) dkim.Name { return dkim.Name{Domain: domain, Selector: selector} }

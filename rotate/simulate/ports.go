@@ -1,0 +1,214 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// The types of this file are the parts of the world as one process reaches them.
+
+// Look implements rotate.Looker.
+func (p *process) Look(_ context.Context, name dkim.Name) (rotate.Sight, error) {
+	if err := p.reads("look up", name.String()); err != nil {
+		return rotate.Sight{}, err
+	}
+	return p.look(name)
+}
+
+// selfTest stands in for signing and verifying a message, which is tested where it
+// is done: a key verifies with its own record and with no other.
+func (p *process) selfTest(_ context.Context, key dkim.SigningKey, record string) error {
+	if p.keys.of(record) != key.Key.ID() {
+		return fault.Lasting("test "+key.Name.String(), errors.New("the test message does not verify"), "")
+	}
+	return p.gone()
+}
+
+// publisher is the DNS provider.
+type publisher struct{ *process }
+
+// Publish implements rotate.Publisher.
+func (p publisher) Publish(_ context.Context, rec dkim.TXT) error {
+	n := p.owners[rec.Owner]
+	if n == nil {
+		return fault.Lasting("publish "+rec.Owner, errors.New("it is in no zone"), "")
+	}
+	return p.take(effect{kind: rotate.Publish, domain: n.name.Domain, name: n.name, keyID: p.keys.of(rec.Value), part: &p.provider,
+		what: fmt.Sprintf("publish %s at %s", p.keys.label(p.keys.of(rec.Value)), n.name),
+		do: func() error {
+			p.checkPublish(n, rec)
+			if p.halved(n, rec) {
+				return unable("publish "+rec.Owner, "the provider failed half-way")
+			}
+			p.setTXT(rec.Owner, rec.Value, rec.TTL)
+			return nil
+		}})
+}
+
+// halved lets a provider fail after it has added the new value and before it has
+// removed the old one.
+func (p publisher) halved(n *zoneName, rec dkim.TXT) bool {
+	last := n.last()
+	if p.rates.half == 0 || p.calm() || p.faults.Float64() >= p.rates.half || len(last.values) != 1 || last.values[0] == rec.Value {
+		return false
+	}
+	p.change(n, []string{last.values[0], rec.Value}, rec.TTL)
+	p.tell(n.name.Domain, "the provider fails half-way: two values stand at %s", n.name)
+	return true
+}
+
+// keys is the keystore.
+type keys struct{ *process }
+
+// Get implements rotate.KeyReader.
+func (k keys) Get(_ context.Context, name dkim.Name, version int) (*dkim.PrivateKey, int, error) {
+	if err := k.reads("read the key", name.String()); err != nil {
+		return nil, 0, err
+	}
+	return k.vault.get(name, version, k.now)
+}
+
+// Put implements rotate.Keystore.
+func (k keys) Put(_ context.Context, name dkim.Name, key *dkim.PrivateKey, after int) (version int, err error) {
+	err = k.take(effect{kind: rotate.StoreKey, domain: name.Domain, name: name, keyID: key.ID(), part: &k.vault.part,
+		what: fmt.Sprintf("store %s at %s", k.process.keys.label(key.ID()), name),
+		do: func() (err error) {
+			version, err = k.vault.put(name, key, after)
+			return err
+		}})
+	return version, err
+}
+
+// Destroy implements rotate.Keystore.
+func (k keys) Destroy(_ context.Context, name dkim.Name, version int) error {
+	id := k.vault.idOf(name, version)
+	return k.take(effect{kind: rotate.Destroy, domain: name.Domain, name: name, keyID: id, part: &k.vault.part,
+		what: fmt.Sprintf("destroy %s at %s", k.process.keys.label(id), name),
+		do: func() error {
+			k.checkDestroy(name, id)
+			k.vault.destroy(name, version)
+			return nil
+		}})
+}
+
+// remote is a signer's host.
+type remote struct {
+	*process
+	host *host
+}
+
+// Lag implements rotate.Signer.
+func (r remote) Lag() time.Duration { return r.host.lag }
+
+// Active implements rotate.SignerReader.
+func (r remote) Active(_ context.Context, domains []string) (map[string]dkim.Ref, error) {
+	if err := r.reads("ask", r.host.name); err != nil {
+		return nil, err
+	}
+	if !r.host.up(r.now) {
+		return nil, unable("ask "+r.host.name, "it does not answer")
+	}
+	out := map[string]dkim.Ref{}
+	for _, d := range domains {
+		if ref, ok := r.host.active(d); ok {
+			out[d] = ref
+		}
+	}
+	return out, nil
+}
+
+// Activate implements rotate.Signer.
+func (r remote) Activate(_ context.Context, keys []dkim.SigningKey) error {
+	for _, k := range keys {
+		err := r.take(effect{kind: rotate.Activate, domain: k.Domain, name: k.Name, signer: r.host.name, keyID: k.Key.ID(), part: &r.host.part,
+			what: fmt.Sprintf("activate %s (%s) on %s", k.Selector, r.process.keys.label(k.Key.ID()), r.host.name),
+			do:   func() error { return r.host.activate(k.Ref()) }})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Forget implements rotate.Forgetter.
+func (r remote) Forget(_ context.Context, refs []dkim.Ref) error {
+	for _, ref := range refs {
+		err := r.take(effect{kind: rotate.Destroy, domain: ref.Domain, name: ref.Name, signer: r.host.name, keyID: ref.KeyID, part: &r.host.part,
+			what: fmt.Sprintf("forget %s on %s", r.process.keys.label(ref.KeyID), r.host.name),
+			do:   func() error { r.host.forget(ref); return nil }})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ledger is the state database.
+type ledger struct{ *process }
+
+// Load implements rotate.StateReader.
+func (l ledger) Load(_ context.Context, domain string) (rotate.State, error) {
+	if err := l.open("load the state of " + domain); err != nil {
+		return rotate.State{}, err
+	}
+	return l.store.load(domain)
+}
+
+// Acquire implements rotate.Store.
+func (l ledger) Acquire(_ context.Context, req rotate.LeaseRequest) (rotate.Lease, error) {
+	if err := l.open("take the lease on " + req.Domain); err != nil {
+		return rotate.Lease{}, err
+	}
+	return l.store.acquire(req)
+}
+
+// Release implements rotate.Store.
+func (l ledger) Release(_ context.Context, lease rotate.Lease) error {
+	if err := l.open("give back the lease on " + lease.Domain); err != nil {
+		return err
+	}
+	l.store.release(lease)
+	return nil
+}
+
+// Save implements rotate.Store.
+func (l ledger) Save(_ context.Context, lease rotate.Lease, now time.Time, st rotate.State, events ...rotate.Event) (revision int64, err error) {
+	err = l.take(effect{what: "save the state of " + st.Domain, name: dkim.Name{Domain: st.Domain}, part: &l.store.part,
+		do: func() (err error) {
+			revision, err = l.store.save(lease, now, st, events)
+			return err
+		}})
+	return revision, err
+}
+
+// Due implements rotate.Queue.
+func (l ledger) Due(_ context.Context, now time.Time) ([]string, error) {
+	if err := l.open("ask the state what is due"); err != nil {
+		return nil, err
+	}
+	return l.store.due(now), nil
+}
+
+// Fingerprints implements rotate.Queue.
+func (l ledger) Fingerprints(context.Context) (map[string]string, error) {
+	if err := l.open("ask the state what is known"); err != nil {
+		return nil, err
+	}
+	return l.store.fingerprints(), nil
+}
+
+func (l ledger) open(what string) error {
+	if err := l.gone(); err != nil {
+		return err
+	}
+	if !l.store.up(l.now) {
+		return unable(what, l.store.name+" is out of order")
+	}
+	return nil
+}

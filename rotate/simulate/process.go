@@ -1,0 +1,307 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// process is a dkimbot that runs, dies and is started again.
+type process struct {
+	*world
+	name   string
+	births int
+	owner  string // names this life of it in leases
+	alive  bool
+	busy   bool // at work; one thing at a time
+	began  time.Time
+	nextAt time.Time // when it wakes next; zero: not set
+	engine *rotate.Engine
+}
+
+var errKilled = errors.New("the process was killed")
+
+func newProcess(w *world, name string) *process { return &process{world: w, name: name} }
+
+// start begins a new life.
+func (p *process) start() {
+	p.spawn()
+	p.wakeAt(p.now)
+}
+
+func (p *process) spawn() {
+	p.births++
+	p.alive, p.owner = true, fmt.Sprintf("%s, life %d", p.name, p.births)
+	parts := rotate.Parts{Store: ledger{p}, Keys: keys{p}, Look: p, Publishers: map[string]rotate.Publisher{}, Signers: map[string]rotate.Signer{}, Clock: p,
+		Workers: 4, SelfTest: p.selfTest, Generate: func(dkim.Algorithm) (*dkim.PrivateKey, error) { return p.keys.make(), nil }, Owner: p.owner}
+	if p.sc.evictable {
+		parts.OwnerDead = p.dead
+	}
+	for _, d := range p.domains {
+		parts.Publishers[d.want.Provider] = publisher{p}
+	}
+	for name, h := range p.hosts {
+		parts.Signers[name] = remote{p, h}
+	}
+	if t := p.sc.tamper; t != nil && t.parts != nil {
+		t.parts(p, &parts)
+	}
+	p.engine = rotate.NewEngine(parts)
+}
+
+// dead reports whether a lease's owner lives no more.
+func (w *world) dead(owner string) bool {
+	for _, p := range append(w.processes, w.person) {
+		if p.owner == owner {
+			return !p.alive
+		}
+	}
+	return true
+}
+
+// kill ends the process wherever it is; somebody starts it again later.
+func (p *process) kill(how string) {
+	if !p.alive || p.calm() {
+		return
+	}
+	p.alive = false
+	p.tell("", "%s: %s", p.name, how)
+	if p == p.person {
+		return
+	}
+	back := p.now.Add(spread(p.faults, time.Second, 2*day))
+	if back.After(p.quiet) {
+		back = p.quiet
+	}
+	p.at(back, p.revive)
+}
+
+func (p *process) revive() {
+	if p.busy { // the dead one's calls are still being unwound further up the stack
+		p.after(time.Minute, p.revive)
+		return
+	}
+	p.start()
+}
+
+// wakeAt sets when the process looks what there is to do.
+func (p *process) wakeAt(t time.Time) {
+	if t.Before(p.now) {
+		t = p.now
+	}
+	if !p.nextAt.IsZero() && !p.nextAt.After(t) {
+		return
+	}
+	p.nextAt = t
+	p.at(t, func() {
+		if p.nextAt.Equal(t) {
+			p.nextAt = time.Time{}
+			p.wake()
+		}
+	})
+}
+
+// wake does what is due, as the scheduler and `dkimbot rotate --due` do.
+func (p *process) wake() {
+	if !p.alive || p.busy {
+		return
+	}
+	p.work()
+	if p.alive {
+		p.wakeAt(p.rest())
+	}
+}
+
+func (p *process) work() {
+	if p.store.nextDue().After(p.Now()) {
+		return
+	}
+	p.busy = true
+	defer func() { p.busy = false }()
+	wanted := make([]rotate.Domain, len(p.domains))
+	for i, d := range p.domains {
+		wanted[i] = p.wants(d)
+	}
+	pending, err := rotate.Pending(context.Background(), ledger{p}, p.Now(), wanted)
+	if err != nil {
+		return
+	}
+	for _, d := range pending {
+		if p.alive && !p.halted {
+			p.began = p.now
+			p.report.Turns++
+			p.note(p.engine.Advance(context.Background(), d))
+		}
+	}
+}
+
+func (p *process) settle(d rotate.Domain) {
+	p.busy = true
+	defer func() { p.busy = false }()
+	p.began = p.now
+	p.note(p.engine.Settle(context.Background(), d, rotate.Patience{Most: time.Minute}, nil))
+}
+
+// wants returns the domain as the configuration of the process has it.
+func (p *process) wants(d *domain) rotate.Domain {
+	want := d.want
+	if t := p.sc.tamper; t != nil && t.domain != nil {
+		t.domain(&want)
+	}
+	return want
+}
+
+// note tells of what did not go well.
+func (p *process) note(res rotate.Result) {
+	if res.Err != nil && p.alive && !p.halted {
+		p.tell(res.Domain, "%s: %s: %v", p.name, fault.KindOf(res.Err), res.Err)
+	}
+}
+
+// rest returns when to look again: when something is due, or after half a minute
+// or so if that is past; other processes and people may change what is due.
+func (p *process) rest() time.Time {
+	const most = 6 * time.Hour
+	due := p.store.nextDue().Add(-p.offset)
+	if !due.After(p.now) {
+		return p.now.Add(between(p.faults, 5*time.Second, time.Minute))
+	}
+	if latest := p.now.Add(most); due.After(latest) {
+		return latest
+	}
+	return due.Add(between(p.faults, 0, 30*time.Second))
+}
+
+// Now implements rotate.Clock.
+func (p *process) Now() time.Time { return p.now.Add(p.offset) }
+
+// Sleep implements rotate.Clock.
+func (p *process) Sleep(_ context.Context, d time.Duration) error {
+	if err := p.gone(); err != nil {
+		return err
+	}
+	p.runUntil(p.now.Add(d))
+	return p.gone()
+}
+
+// gone returns an error when the process is dead.
+func (p *process) gone() error {
+	if p.halted || !p.alive {
+		return errKilled
+	}
+	return nil
+}
+
+// reads is the fate of a read: none, or one that fails.
+func (p *process) reads(op, of string) error {
+	if err := p.gone(); err != nil {
+		return err
+	}
+	if p.rates.unread > 0 && !p.calm() && p.dice.roll(read{op, of}) < p.rates.unread {
+		return unable(op+" "+of, "no answer in time")
+	}
+	return nil
+}
+
+// effect is something that a process does to the world. Time passes before and
+// after it, in which anything may happen, also the process's end.
+type effect struct {
+	kind   rotate.Kind // "" for a write of the state
+	domain string
+	name   dkim.Name
+	signer string
+	keyID  string
+	what   string
+	do     func() error
+	part   *part // what must be in order
+}
+
+// take takes an effect, or not, or without an answer.
+func (p *process) take(e effect) error {
+	if err := p.gone(); err != nil {
+		return err
+	}
+	leave := p.enter(e)
+	defer leave()
+	if err := p.pause(e, "before"); err != nil {
+		return err
+	}
+	if !e.part.up(p.now) {
+		return unable(e.what, e.part.name+" is out of order")
+	}
+	luck := p.luck()
+	switch luck {
+	case misses:
+		return unable(e.what, "refused for now")
+	case comesLate:
+		if e.kind != "" {
+			p.after(spread(p.faults, time.Second, 8*time.Minute), func() { p.land(e) })
+			return unable(e.what, "no answer in time")
+		}
+	}
+	p.steps++
+	p.allowed(e)
+	if err := e.do(); err != nil {
+		return err
+	}
+	if err := p.pause(e, "after"); err != nil {
+		return err
+	}
+	if luck == isLost {
+		return unable(e.what, "the answer was lost")
+	}
+	return nil
+}
+
+// land is an effect that happens after its caller has given up waiting.
+func (p *process) land(e effect) {
+	if !e.part.up(p.now) {
+		return
+	}
+	p.tell(e.name.Domain, "late: %s", e.what)
+	_ = e.do() // nobody hears of it
+}
+
+// pause lets time pass, and perhaps the process die.
+func (p *process) pause(e effect, when string) error {
+	if p.rates.slow > 0 {
+		p.runUntil(p.now.Add(p.slowness()))
+	}
+	if p.rates.killed > 0 && !p.calm() && p.faults.Float64() < p.rates.killed/2 {
+		p.kill(fmt.Sprintf("killed %s: %s", when, e.what))
+	}
+	return p.gone()
+}
+
+type luck int
+
+const (
+	works luck = iota
+	misses
+	isLost
+	comesLate
+)
+
+func (p *process) luck() luck {
+	if p.calm() || p.rates.fails == 0 {
+		return works
+	}
+	n := p.faults.Float64()
+	for l, rate := range [...]float64{misses: p.rates.fails, isLost: p.rates.lost, comesLate: p.rates.late} {
+		if n < rate {
+			return luck(l)
+		}
+		n -= rate
+	}
+	return works
+}
+
+// unable is what parts answer that can't do what they are asked for now.
+func unable(what, why string) error {
+	return fault.Temporary(what, errors.New(why), "wait; it is tried again")
+}

@@ -1,0 +1,207 @@
+package simulate
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/state"
+)
+
+// memory is the state database. It follows the rules that every store shares
+// (package state). States are copied and don't pass through JSON, which would take
+// most of a run's time; that they come back whole is tested where they are stored.
+type memory struct {
+	part
+	world  *world
+	rows   map[string]row
+	leases map[string]rotate.Lease
+
+	backups []map[string]row // the oldest first
+	lost    map[string]row   // while the database is missing: what it held (I12)
+	lostAt  time.Time
+	swapped time.Time // when the database was last put in the place of another
+}
+
+type row struct {
+	nextAt time.Time
+	state  rotate.State
+}
+
+func newMemory(w *world) *memory {
+	return &memory{part: part{name: "the state database"}, world: w, rows: map[string]row{}, leases: map[string]rotate.Lease{}}
+}
+
+func (m *memory) load(domain string) (rotate.State, error) {
+	r, ok := m.rows[domain]
+	if !ok {
+		return state.Fresh(domain), nil
+	}
+	return copyOf(r.state), nil
+}
+
+func (m *memory) acquire(req rotate.LeaseRequest) (rotate.Lease, error) {
+	lease, err := state.Grant(m.leases[req.Domain], req)
+	if err == nil {
+		m.leases[req.Domain] = lease
+	}
+	return lease, err
+}
+
+func (m *memory) release(l rotate.Lease) {
+	if last := m.leases[l.Domain]; last.Owner == l.Owner && last.Fence == l.Fence {
+		m.leases[l.Domain] = rotate.Lease{Domain: l.Domain, Fence: l.Fence}
+	}
+}
+
+func (m *memory) save(l rotate.Lease, now time.Time, st rotate.State, events []rotate.Event) (int64, error) {
+	last := m.leases[st.Domain]
+	if err := state.Admit(last, l, now, m.rows[st.Domain].state.Revision, st, events); err != nil {
+		return 0, err
+	}
+	m.write(st)
+	last.Expires = now.Add(l.TTL)
+	m.leases[st.Domain] = last
+	m.world.saved(st, events)
+	return st.Revision + 1, nil
+}
+
+func (m *memory) write(st rotate.State) {
+	st = copyOf(st)
+	st.Revision++
+	m.rows[st.Domain] = row{state.NextAt(st), st}
+}
+
+// due returns the domains whose time has come, the one that waits longest first.
+func (m *memory) due(now time.Time) []string {
+	var out []string
+	for domain, r := range m.rows {
+		if !r.nextAt.After(now) {
+			out = append(out, domain)
+		}
+	}
+	slices.SortFunc(out, func(a, b string) int {
+		if c := m.rows[a].nextAt.Compare(m.rows[b].nextAt); c != 0 {
+			return c
+		}
+		return strings.Compare(a, b)
+	})
+	return out
+}
+
+func (m *memory) fingerprints() map[string]string {
+	out := make(map[string]string, len(m.rows))
+	for domain, r := range m.rows {
+		out[domain] = r.state.Config
+	}
+	return out
+}
+
+// nextDue returns when the first domain wants to be looked at: at once when one is
+// new or its configuration has changed.
+func (m *memory) nextDue() time.Time {
+	var first time.Time
+	for i, d := range m.world.domains {
+		r, ok := m.rows[d.name]
+		if !ok || d.reconfigured {
+			return time.Time{}
+		}
+		if i == 0 || r.nextAt.Before(first) {
+			first = r.nextAt
+		}
+	}
+	return first
+}
+
+// backUp keeps a copy of the database now and then.
+func (m *memory) backUp() {
+	const kept = 10
+	if m.lost == nil {
+		m.backups = append(m.backups, maps.Clone(m.rows))
+	}
+	if len(m.backups) > kept {
+		m.backups = slices.Delete(m.backups, 0, 1)
+	}
+	if m.world.rates.rollbacks > 0 {
+		m.world.after(between(m.world.faults, time.Hour, 5*day), m.backUp)
+	}
+}
+
+// rollBack puts the database back to a backup, for some days. What was done on the
+// ground of the old state stays; no mail may fail all the same.
+func (w *world) rollBack() {
+	m := w.store
+	if m.lost != nil || len(m.backups) == 0 {
+		return
+	}
+	newest := m.rows
+	m.swapped = w.now
+	m.rows = maps.Clone(m.backups[w.faults.IntN(len(m.backups))])
+	for domain, r := range newest {
+		if before := m.rows[domain].state; r.state.Draining != "" && before.Draining == r.state.Draining && r.state.SwitchedAt.After(before.SwitchedAt) {
+			m.rows[domain] = r // see the assumptions in doc.go: a drain that began again is not in the backup
+		}
+	}
+	w.tell("", "the state database is restored from an old backup")
+	w.reloadStates()
+	for _, d := range w.domains {
+		effects := d.effects
+		d.rolledBack = true
+		back := w.now.Add(spread(w.faults, time.Minute, 3*day))
+		w.at(back, func() { w.rollForth(d, newest, effects) })
+	}
+	w.wakeAll()
+}
+
+// rollForth gives a domain its newest state back, if nothing was done since.
+func (w *world) rollForth(d *domain, newest map[string]row, effects int) {
+	m := w.store
+	if r, ok := newest[d.name]; ok && m.lost == nil && d.effects == effects && d.acting == nil {
+		m.rows[d.name], m.swapped, d.rolledBack = r, w.now, false
+		delete(m.leases, d.name)
+		w.reloadStates()
+		w.tell(d.name, "its newest state is there again")
+		w.wakeAll()
+	}
+}
+
+// reloadStates tells the oracles what the database says now.
+func (w *world) reloadStates() {
+	for _, d := range w.domains {
+		st, _ := w.store.load(d.name) // an error shows when the engine loads it
+		d.phase, d.intent = st.Phase, st.Intent
+	}
+}
+
+// loseState makes the database vanish for some days (I12). A domain of which
+// nothing is kept yet has nothing to lose.
+func (w *world) loseState() {
+	m := w.store
+	if m.lost != nil {
+		return
+	}
+	for _, d := range w.domains {
+		for _, s := range d.want.Policy.Selectors {
+			if w.vault.live(nameOf(d.name, s)) == 0 {
+				return
+			}
+		}
+	}
+	m.lost, m.lostAt, m.swapped = m.rows, w.now, w.now
+	m.rows, m.leases = map[string]row{}, map[string]rotate.Lease{}
+	w.tell("", "the state database is lost")
+	w.wakeAll()
+	back := w.now.Add(spread(w.faults, time.Minute, 5*day))
+	if back.After(w.quiet) {
+		back = w.quiet
+	}
+	w.at(back, func() {
+		m.rows, m.lost, m.swapped = m.lost, nil, w.now
+		m.leases = map[string]rotate.Lease{}
+		w.reloadStates()
+		w.tell("", "the state database is there again")
+		w.wakeAll()
+	})
+}

@@ -1,0 +1,189 @@
+package simulate
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// world is everything that dkimbot touches and everything that its work can break,
+// in virtual time. Only one goroutine at a time changes it; the engine's reads of
+// one observation run side by side and change nothing but the dice and the read marks.
+type world struct {
+	agenda
+	sc     Scenario
+	rates  rates
+	faults *rand.Rand
+	post   *rand.Rand // mail
+	dice   dice
+
+	offset    time.Duration // the machine's clock is ahead by
+	jumped    time.Time     // when it was set last
+	tolerance time.Duration // what a wrong clock may cost of a wait
+	quiet     time.Time     // nothing fails from then on
+	end       time.Time
+
+	keys      keyring
+	provider  part
+	servers   []*part
+	names     map[dkim.Name]*zoneName
+	owners    map[string]*zoneName // by the record's name
+	vault     *vault
+	store     *memory
+	hosts     map[string]*host
+	hostNames []string // sorted
+	domains   []*domain
+	processes []*process
+	person    *process // runs commands by hand
+	receivers []*receiver
+
+	report   Report
+	margins  map[string]Margin
+	lastHeld map[string]time.Time // by key id: when a host last held it ready to sign
+}
+
+// domain is one domain and what the oracles remember of it.
+type domain struct {
+	name      string
+	want      rotate.Domain
+	phase     rotate.Phase   // as it was saved last
+	intent    *rotate.Intent // the same
+	switching time.Time      // since when it is switching, if it is
+	acting    *process       // has an effect under way (I8)
+
+	reconfigured bool // the configuration has changed since the last write
+	rolledBack   bool // its state was rolled back, and things were done on the ground of that
+	effects      int  // so far
+}
+
+func newWorld(sc Scenario) *world {
+	w := &world{sc: sc, rates: ratesOf(sc.Faults), faults: stream(sc.Seed, forFaults), post: stream(sc.Seed, forMail),
+		dice: dice{seed: sc.Seed, counts: map[read]uint64{}}, end: sc.Start.Add(sc.For), names: map[dkim.Name]*zoneName{}, owners: map[string]*zoneName{},
+		hosts: map[string]*host{}, margins: map[string]Margin{}, lastHeld: map[string]time.Time{}, provider: part{name: "the DNS provider"}}
+	w.now = sc.Start
+	w.quiet = w.end.Add(-min(calmDays*day, sc.For/4))
+	if w.rates.jumps > 0 && sc.Seed%4 == 0 {
+		w.tolerance = 2 * clockError
+	} else {
+		w.rates.jumps = 0
+	}
+	w.keys = newKeyring(sc.Seed)
+	w.vault = newVault()
+	w.store = newMemory(w)
+	for i := range sc.servers {
+		w.servers = append(w.servers, &part{name: fmt.Sprintf("ns%d", i+1)})
+	}
+	w.hostNames = slices.Sorted(maps.Keys(sc.Lags))
+	for _, name := range w.hostNames {
+		w.hosts[name] = newHost(w, name, sc.Lags[name])
+	}
+	for _, d := range sc.Domains {
+		w.domains = append(w.domains, &domain{name: d.Name, want: d, phase: rotate.New})
+		for _, s := range d.Policy.Selectors {
+			n := dkim.Name{Domain: d.Name, Selector: s}
+			w.names[n] = &zoneName{name: n}
+			w.owners[n.String()] = w.names[n]
+		}
+	}
+	for i := range sc.processes {
+		w.processes = append(w.processes, newProcess(w, fmt.Sprintf("scheduler %d", i+1)))
+	}
+	w.person = newProcess(w, "an operator")
+	w.receivers = newReceivers(w)
+	return w
+}
+
+// calmDays is how long before its end a run is left alone to come to rest.
+const calmDays = 45
+
+// begin sets the first events.
+func (w *world) begin() {
+	w.vandalise()
+	for _, p := range w.processes {
+		p.start()
+	}
+	w.breakParts()
+	for _, d := range w.domains {
+		w.mails(d)
+		w.probes(d)
+	}
+	for _, name := range w.hostNames {
+		w.hosts[name].backUp()
+	}
+	w.store.backUp()
+	if w.sc.script != nil {
+		w.sc.script(w)
+	}
+	w.at(w.quiet, w.calmDown)
+}
+
+// calmDown puts the clock right: from now on nothing fails.
+func (w *world) calmDown() {
+	w.offset = 0
+	w.wakeAll()
+}
+
+// domain returns the domain of that name.
+func (w *world) domain(name string) *domain {
+	for _, d := range w.domains {
+		if d.name == name {
+			return d
+		}
+	}
+	return nil
+}
+
+// ask lets a person start a rotation by hand.
+func (w *world) ask(d *domain) {
+	p := w.person
+	if p.busy || w.store.lost != nil {
+		return
+	}
+	w.tell(d.name, "an operator asks for a rotation")
+	p.spawn()
+	want := d.want
+	want.Asked = true
+	p.settle(want)
+	p.alive = false
+}
+
+// wakeAll makes every scheduler look what there is to do.
+func (w *world) wakeAll() {
+	for _, p := range w.processes {
+		p.wakeAt(w.now.Add(time.Second))
+	}
+}
+
+// vandalise puts things in the way that dkimbot did not make, until somebody
+// clears them away (I6).
+func (w *world) vandalise() {
+	for _, d := range w.domains {
+		name := dkim.Name{Domain: d.name, Selector: d.want.Policy.Selectors[w.faults.IntN(2)]}
+		if w.faults.Float64() < w.rates.foreign {
+			n := w.names[name]
+			n.foreign = true
+			n.changes = []change{{at: w.now, values: []string{"v=spf1 -all"}, ttl: time.Hour, visible: slices.Repeat([]time.Time{w.now}, len(w.servers))}}
+			w.tell(d.name, "somebody else's record stands at %s", name)
+			w.after(spread(w.faults, time.Hour, 10*day), func() {
+				n.foreign = false
+				n.changes = nil
+				w.forgotten(n)
+				w.tell(d.name, "somebody removes the record at %s", name)
+			})
+		}
+		if w.faults.Float64() < w.rates.foreign {
+			slot := w.vault.slot(name)
+			slot.versions = append(slot.versions, secret{key: w.keys.make(), foreign: true})
+			w.tell(d.name, "somebody else's secret stands at %s", name)
+			w.after(spread(w.faults, time.Hour, 10*day), func() {
+				slot.versions[0] = secret{}
+				w.tell(d.name, "somebody destroys the secret at %s", name)
+			})
+		}
+	}
+}
