@@ -151,7 +151,7 @@ func (p *process) settle(d rotate.Domain) {
 func (p *process) wants(d *domain) rotate.Domain {
 	want := d.want
 	if t := p.sc.tamper; t != nil && t.domain != nil {
-		t.domain(&want)
+		t.domain(p.world, &want)
 	}
 	return want
 }

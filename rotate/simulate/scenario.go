@@ -59,9 +59,8 @@ type Scenario struct {
 
 // tamper changes what an engine is given, to show that the oracles see it.
 type tamper struct {
-	name   string
 	parts  func(p *process, parts *rotate.Parts)
-	domain func(d *rotate.Domain)
+	domain func(w *world, d *rotate.Domain)
 }
 
 // Planned returns the scenario that plays domains forward from start: two name

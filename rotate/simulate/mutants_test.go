@@ -1,0 +1,127 @@
+package simulate
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// mutant is dkimbot broken on purpose: with it in place, the oracles must see that
+// one of the invariants does not hold.
+type mutant struct {
+	name   string
+	breaks []string // the invariants, any of which may be the first to be seen
+	within uint64   // so many seeds
+	faults Level
+	tamper func() *tamper
+}
+
+// mutants has at least one for each invariant that the oracles watch.
+var mutants = []mutant{
+	{"a signer's other key files are tidied away before the switch is in effect", []string{"I1"}, 5, None, signers(func(s remote) rotate.Signer { return tidy{s} })},
+	{"a switch without verification", []string{"I2", "I5"}, 5, All, looker(func(p *process) rotate.Looker { return trusting{p} })},
+	{"only the first name server is asked", []string{"I2", "I5"}, 20, All, looker(func(p *process) rotate.Looker { return hasty{p} })},
+	{"negative caches and TTLs are not waited for", []string{"I2"}, 5, None, looker(func(p *process) rotate.Looker { return timeless{p} })},
+	{"a replaced key is used before the settle time", []string{"I2"}, 20, None, policy(func(p *rotate.Policy) { p.Settle = 0 })},
+	{"the settle time is a minute short", []string{"I2"}, 20, None, policy(func(p *rotate.Policy) { p.Settle -= time.Minute })},
+	{"the drain is an hour", []string{"I2"}, 5, None, policy(func(p *rotate.Policy) { p.Drain = time.Hour })},
+	{"an hour of the drain has 3500 seconds", []string{"I2"}, 5, None, policy(func(p *rotate.Policy) { p.Drain = p.Drain / 3600 * 3500 })},
+	{"a key file is overwritten in place", []string{"I2"}, 20, None, signers(func(s remote) rotate.Signer { return overwriting{s} })},
+	{"strays are not noticed", []string{"I2"}, 50, All, believed},
+	{"one signer is left out", []string{"I10", "I2"}, 20, None, leavingOut},
+	{"records are deleted, then created", []string{"I3"}, 5, None, publishers(func(p publisher) rotate.Publisher { return deleting{p} })},
+	{"records are appended", []string{"I3"}, 5, None, publishers(func(p publisher) rotate.Publisher { return appending{p} })},
+	{"private keys are kept in memory only", []string{"I4"}, 5, None, keystore(func(k keys) rotate.Keystore { return &forgetful{keys: k} })},
+	{"the same key is used again", []string{"I5"}, 5, None, sameKey},
+	{"a stored key takes the old one's place at once", []string{"I5"}, 5, None, keystore(func(k keys) rotate.Keystore { return replacing{k} })},
+	{"other people's records are overlooked", []string{"I6"}, 50, All, looker(func(p *process) rotate.Looker { return blinkered{p} })},
+	{"intents are not recorded", []string{"I7"}, 5, None, stores(func(l ledger) rotate.Store { return &careless{ledger: l, drop: dropIntent} })},
+	{"keys that were tried are forgotten", []string{"I7"}, 50, All, stores(func(l ledger) rotate.Store { return &careless{ledger: l, drop: dropTried} })},
+	{"what failed is never tried again", []string{"I7"}, 20, All, stores(func(l ledger) rotate.Store { return &careless{ledger: l, drop: giveUp} })},
+	{"leases are not respected", []string{"I8"}, 20, All, stores(func(l ledger) rotate.Store { return robber{l} })},
+	{"there are no leases, and the last writer wins", []string{"I8"}, 20, All, stores(func(l ledger) rotate.Store { return lawless{l} })},
+	{"the drain starts when the switch is asked for", []string{"I10", "I2"}, 20, All, early},
+	{"the activation lag is ignored", []string{"I10", "I2"}, 5, None, signers(func(s remote) rotate.Signer { return lagless{s} })},
+	{"errors of signers are swallowed", []string{"I10", "I2"}, 20, All, swallowed},
+	{"lost state is started over", []string{"I12"}, 50, All, amnesia},
+}
+
+// TestMutants: the oracles can fail. Each mutant is caught within its stated number of seeds.
+func TestMutants(t *testing.T) {
+	watched := map[string]bool{}
+	for _, m := range mutants {
+		for _, i := range m.breaks {
+			watched[i] = true
+		}
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			for seed := uint64(1); seed <= m.within; seed++ {
+				sc := scenario(seed, m.faults)
+				sc.tamper = m.tamper()
+				v := Run(sc).Violation
+				if v == nil {
+					continue
+				}
+				if !slices.Contains(m.breaks, v.Invariant) {
+					t.Fatalf("caught for something else than %v: %v", m.breaks, v)
+				}
+				t.Logf("caught by seed %d: %s, %s", seed, v.Invariant, v.What)
+				return
+			}
+			t.Errorf("survives %d seeds", m.within)
+		})
+	}
+	for _, i := range []string{"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I10", "I12"} {
+		if !watched[i] {
+			t.Errorf("%s has no mutant", i)
+		}
+	}
+}
+
+// The helpers below put a broken part in the place of the real one.
+
+func looker(broken func(*process) rotate.Looker) func() *tamper {
+	return func() *tamper {
+		return &tamper{parts: func(p *process, parts *rotate.Parts) { parts.Look = broken(p) }}
+	}
+}
+
+func keystore(broken func(keys) rotate.Keystore) func() *tamper {
+	return func() *tamper {
+		return &tamper{parts: func(p *process, parts *rotate.Parts) { parts.Keys = broken(keys{p}) }}
+	}
+}
+
+func stores(broken func(ledger) rotate.Store) func() *tamper {
+	return func() *tamper {
+		return &tamper{parts: func(p *process, parts *rotate.Parts) { parts.Store = broken(ledger{p}) }}
+	}
+}
+
+func signers(broken func(remote) rotate.Signer) func() *tamper {
+	return func() *tamper {
+		return &tamper{parts: func(p *process, parts *rotate.Parts) {
+			for name, h := range p.hosts {
+				parts.Signers[name] = broken(remote{p, h})
+			}
+		}}
+	}
+}
+
+func publishers(broken func(publisher) rotate.Publisher) func() *tamper {
+	return func() *tamper {
+		return &tamper{parts: func(p *process, parts *rotate.Parts) {
+			for name := range parts.Publishers {
+				parts.Publishers[name] = broken(publisher{p})
+			}
+		}}
+	}
+}
+
+func policy(broken func(*rotate.Policy)) func() *tamper {
+	return func() *tamper {
+		return &tamper{domain: func(_ *world, d *rotate.Domain) { broken(&d.Policy) }}
+	}
+}
