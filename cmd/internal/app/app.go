@@ -85,6 +85,9 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event))
 		return nil, err
 	}
 	parts.Owner, parts.Actor, parts.OwnerDead = self.String(), self.actor(), self.knowsDead
+	if parts, err = withFailpoints(parts); err != nil {
+		return nil, err
+	}
 	a.Engine, a.Queue, a.Lineage = rotate.NewEngine(parts), store, store.Lineage()
 	return a, nil
 }

@@ -17,7 +17,7 @@ func (c Clock) Now() time.Time {
 	if !c.At.IsZero() {
 		return c.At
 	}
-	return time.Now()
+	return machineTime()
 }
 
 // Sleep returns when d has passed, or with ctx's error when it is done.
