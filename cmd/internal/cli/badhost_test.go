@@ -57,6 +57,36 @@ func TestBadReload(t *testing.T) {
 	}
 }
 
+// I12: keys without their state are an alarm; nothing is begun afresh over them.
+func TestLostState(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "example.test")
+	l.run(t, "rotate", "--domain", "example.test").want(t, 0)
+	must(t, os.Mkdir(filepath.Join(l.Dir, "backup"), 0o700))
+	files, err := filepath.Glob(filepath.Join(l.Dir, "state.db*"))
+	must(t, err)
+	move := func(from, to string) {
+		for _, f := range files {
+			must(t, os.Rename(filepath.Join(from, filepath.Base(f)), filepath.Join(to, filepath.Base(f))))
+		}
+	}
+	move(l.Dir, filepath.Join(l.Dir, "backup"))
+	before := l.files(t)
+	says := []string{"refused: ", "s1._domainkey.example.test", "the state was lost", "hint: restore the state database from a backup"}
+	l.run(t, "plan").want(t, 3, says...)
+	l.run(t, "rotate", "--due").want(t, 3, says...)
+	l.run(t, "rotate", "--domain", "example.test").want(t, 3, says...)
+	if l.files(t) != before {
+		t.Error("files were changed")
+	}
+	move(filepath.Join(l.Dir, "backup"), l.Dir)
+	for _, f := range []string{"state.db-wal", "state.db-shm"} { // of the empty database
+		os.Remove(filepath.Join(l.Dir, f))
+	}
+	l.run(t, "rotate", "--domain", "example.test").want(t, 0, "done s2: signer mx1 signs with it now")
+	l.wantSound(t, "example.test")
+}
+
 // TestBadDisk runs each case in a process with mounts of its own, so that nothing is left mounted.
 func TestBadDisk(t *testing.T) {
 	cases := map[string]func(*testing.T){

@@ -32,6 +32,38 @@ func TestInterruptedAnywhere(t *testing.T) {
 	}
 }
 
+// Who can't wait for the step in hand presses Ctrl-C again.
+func TestSecondInterrupt(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "example.test")
+	l.Signer = strings.Replace(l.Signer, `["true"]`, fmt.Sprintf(`[sh, -c, "echo >> %s/busy; sleep 60"]`, l.Dir), 1)
+	l.write(t)
+	cmd := l.command("rotate", "--domain", "example.test")
+	must(t, cmd.Start())
+	eventually(t, "the reload hangs", func() bool { return l.read(t, "busy") != "" })
+	late := time.AfterFunc(20*time.Second, func() { cmd.Process.Kill() })
+	ended := make(chan struct{})
+	go func() { cmd.Wait(); close(ended) }()
+	for again := true; again; {
+		cmd.Process.Signal(syscall.SIGINT)
+		select {
+		case <-ended:
+			again = false
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	if !late.Stop() {
+		t.Error("it went on for twenty seconds")
+	}
+	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGINT {
+		t.Errorf("it ended by itself: %v", cmd.ProcessState)
+	}
+	l.Signer = strings.Replace(l.Signer, "sleep 60", "true", 1)
+	l.write(t)
+	l.run(t, "rotate", "--domain", "example.test").want(t, 0, "phase ready")
+	l.wantSound(t, "example.test")
+}
+
 // finishTurn carries the rotation to the selector on until it is over, and begins
 // it where the interruption was too early for that.
 func (l *lab) finishTurn(t *testing.T, selector string) {
