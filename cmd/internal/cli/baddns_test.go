@@ -15,7 +15,7 @@ import (
 // withSecondary gives the lab a second name server, at first a faithful one.
 func (l *lab) withSecondary(t *testing.T) *ns.Liar {
 	t.Helper()
-	second := ns.StartLiar(t, "", 0, l.faithful())
+	second := ns.StartLiar(t, ownIP(), 0, l.faithful())
 	l.Verify = fmt.Sprintf("nameservers: [%q, %q]\ntimeout: 3s", l.DNS, second.Addr)
 	l.write(t)
 	return second
@@ -105,7 +105,7 @@ func TestNoNameServer(t *testing.T) {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t, "example.test")
-			only := ns.StartLiar(t, "", 0, c.fault)
+			only := ns.StartLiar(t, ownIP(), 0, c.fault)
 			l.Verify = fmt.Sprintf("nameservers: [%q]\ntimeout: 3s", only.Addr)
 			l.write(t)
 			l.run(t, "plan").want(t, 1, c.says, only.Addr, "hint: check that they serve the zone")

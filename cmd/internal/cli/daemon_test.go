@@ -235,7 +235,7 @@ func TestDaemonStopsDuringVerify(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, "example.test")
 	stale := ns.Serve(t, ns.Zone{Name: "example.test", Minimum: time.Second})
-	liar := ns.StartLiar(t, "", 0, stale)
+	liar := ns.StartLiar(t, ownIP(), 0, stale)
 	l.Verify = fmt.Sprintf("nameservers: [%q]\ntimeout: 1m", liar.Addr)
 	l.write(t)
 	d := l.daemon(t)

@@ -74,14 +74,19 @@ func labIn(t testing.TB, dir string, domains ...string) *lab {
 	return l
 }
 
-// ownAddress returns a loopback address that no other lab has: nobody listens
-// there between two runs, so a free port alone might be taken meanwhile.
+// ownAddress returns an address that no other lab has: nobody listens there
+// between two runs, so a free port alone might be taken meanwhile.
 func ownAddress(t testing.TB) string {
 	t.Helper()
+	ip := ownIP()
+	return fmt.Sprintf("%s:%d", ip, ns.FreePort(t, ip))
+}
+
+// ownIP returns one of sixteen million loopback addresses.
+func ownIP() string {
 	var b [3]byte
 	rand.Read(b[:])
-	ip := fmt.Sprintf("127.%d.%d.%d", b[0], b[1], b[2]|2)
-	return fmt.Sprintf("%s:%d", ip, ns.FreePort(t, ip))
+	return fmt.Sprintf("127.%d.%d.%d", b[0], b[1], b[2]|2)
 }
 
 // zone writes the zone file of a domain, with a negative-cache time of a second.
