@@ -43,6 +43,28 @@ func TestRemovedSignerIsDrained(t *testing.T) {
 	}
 }
 
+// TestRemovedStrayIsDrained: a signer that strayed in the drain and never confirmed
+// that it came back drains from when it was taken out (I2, I10).
+func TestRemovedStrayIsDrained(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.drained(d)
+	w.hosts["mx2"].restore(d.Name, 1)
+	w.trouble = failing("activate mx2")
+	if res := w.engine().Advance(context.Background(), d); res.Err == nil {
+		t.Fatal("mx2 came back")
+	}
+	w.trouble = nil
+	w.pass(3 * day)
+	d.Signers = []string{"mx1"}
+	w.hosts["mx2"].stop()
+	res := w.engine().Advance(context.Background(), d)
+	if res.Err != nil || res.State.Phase != rotate.Draining || res.State.SwitchedAt.Before(w.Now()) {
+		t.Fatalf("I10: %v; phase %s, switched at %s; want the drain to start again", res.Err, res.State.Phase, res.State.SwitchedAt)
+	}
+	w.settle(d)
+	w.checkReady(d, "s2")
+}
+
 // TestSelectorsTradePlaces: their order in the policy says which signs first, and
 // nothing once the first steps are done.
 func TestSelectorsTradePlaces(t *testing.T) {

@@ -92,11 +92,9 @@ func (st *State) begin(i Intent, p Policy) {
 	if sel := st.Selectors[i.Selector]; i.Kind == StoreKey {
 		sel.Tried = append(sel.Tried, i.KeyID)
 	}
-	if i.Kind == Activate && st.Signers[i.Signer].Selector == i.Selector {
-		// It has confirmed this selector and strayed. Until it confirms again it is not
-		// known to sign with it: if the answer is lost, or the process, it would look as
-		// if it had never strayed, and the drain would not start again (I10).
-		delete(st.Signers, i.Signer)
+	if c, ok := st.Signers[i.Signer]; ok && i.Kind == Activate {
+		c.Unsure = true // until it confirms again, also when the answer or the process is lost
+		st.Signers[i.Signer] = c
 	}
 }
 
@@ -151,10 +149,45 @@ func (st *State) activated(signer string, ref dkim.Ref, at time.Time, signers []
 	st.Signers[signer] = Confirmed{Selector: ref.Selector, KeyID: ref.KeyID, At: at}
 	st.Intent = nil
 	if st.Draining != "" && ref.Selector == st.Active && at.After(st.SwitchedAt) && !st.replacementShown() {
-		st.SwitchedAt = at // a stray signer came back: the drain starts again
-		st.Selectors[st.Draining].LastUsedAt = at
+		st.drainAgain(at)
 	}
 	st.completeSwitch(signers, time.Time{})
+}
+
+// drainAgain starts the drain once more: a stray signer used the draining selector until at.
+func (st *State) drainAgain(at time.Time) {
+	st.SwitchedAt = at
+	st.Selectors[st.Draining].LastUsedAt = at
+}
+
+// noticed notes which signers were seen to sign with something else than they
+// confirmed. A signer that strayed does not come back unnoticed: it has to confirm
+// again, so that the drain starts again (I10).
+func (st *State) noticed(seen Observation) {
+	for name, s := range seen.Signers {
+		c, ok := st.Signers[name]
+		ref := st.identify(s.Ref)
+		if ok && s.Err == nil && (ref.Selector != c.Selector || ref.KeyID != c.KeyID) {
+			c.Unsure = true
+			st.Signers[name] = c
+		}
+	}
+}
+
+// dismissed notes that some signers were taken out of the configuration. One that
+// strayed, and did not confirm that it came back, may have signed with the
+// draining selector until now (I2, I10).
+func (st *State) dismissed(signers []string, now time.Time) {
+	for name, c := range st.Signers {
+		if !c.Unsure || slices.Contains(signers, name) {
+			continue
+		}
+		c.Unsure = false
+		st.Signers[name] = c
+		if st.Draining != "" && !st.replacementShown() && now.After(st.SwitchedAt) {
+			st.drainAgain(now)
+		}
+	}
 }
 
 // replacementShown reports whether the draining selector's fresh record was published.

@@ -276,7 +276,7 @@ func (p *planner) activate(signer, s string, key *Key, from time.Time, why Reaso
 // confirmed reports whether a signer has confirmed the key and was not seen to sign otherwise.
 func (p *planner) confirmed(signer, s, keyID string) bool {
 	c, ok := p.have.Signers[signer]
-	if !ok || c.Selector != s || c.KeyID != keyID {
+	if !ok || c.Unsure || c.Selector != s || c.KeyID != keyID {
 		return false
 	}
 	seen := p.seen.Signers[signer]

@@ -58,7 +58,8 @@ type Retired struct {
 type Confirmed struct {
 	Selector string    `json:"selector"`
 	KeyID    string    `json:"key_id"`
-	At       time.Time `json:"at"` // when it was surely in effect: confirmation plus activation lag
+	At       time.Time `json:"at"`               // when it was surely in effect: confirmation plus activation lag
+	Unsure   bool      `json:"unsure,omitempty"` // it may have signed with something else since
 }
 
 // Intent is an effect about to happen; it is written before the effect (I7).

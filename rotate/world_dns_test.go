@@ -29,13 +29,28 @@ type shownFrom struct {
 	ttl   time.Duration
 	from  [2]time.Time
 	fault bool // somebody else did it
+	brief bool // and somebody else undid it, so that dkimbot may never have seen it
 }
 
 func (z *zoneHistory) set(now time.Time, lag time.Duration, value string, ttl time.Duration, fault bool) {
-	if n := len(z.changes); n > 0 && z.changes[n-1].value == value {
-		return
+	if n := len(z.changes); n > 0 {
+		last := &z.changes[n-1]
+		if last.value == value {
+			return
+		}
+		last.brief = last.fault && fault
 	}
-	z.changes = append(z.changes, shownFrom{value, ttl, [2]time.Time{now, now.Add(lag)}, fault})
+	z.changes = append(z.changes, shownFrom{value: value, ttl: ttl, from: [2]time.Time{now, now.Add(lag)}, fault: fault})
+}
+
+// ttl returns the largest with which a value ever stood there.
+func (z *zoneHistory) ttl(value string) (ttl time.Duration) {
+	for _, c := range z.changes {
+		if c.value == value {
+			ttl = max(ttl, c.ttl)
+		}
+	}
+	return ttl
 }
 
 // spoilt reports that what stands there now is somebody else's doing.
@@ -43,13 +58,17 @@ func (z *zoneHistory) spoilt() bool { return len(z.changes) > 0 && z.changes[len
 
 // spans calls f for each span of time in which a server showed a value.
 func (z *zoneHistory) spans(server int, f func(c shownFrom, from, to time.Time)) {
-	last, from := shownFrom{}, time.Time{}
-	for _, c := range z.changes {
-		if at := c.from[server]; at.After(from) {
-			f(last, from, at)
-			from = at
+	var begun []shownFrom // without those that a later change overtook on the way to the server
+	next := never
+	for _, c := range slices.Backward(z.changes) {
+		if at := c.from[server]; at.Before(next) {
+			begun, next = append(begun, c), at
 		}
-		last = c
+	}
+	last, from := shownFrom{}, time.Time{}
+	for _, c := range slices.Backward(begun) {
+		f(last, from, c.from[server])
+		last, from = c, c.from[server]
 	}
 	f(last, from, never)
 }
@@ -126,9 +145,10 @@ func (w *world) checkUse(h *host, u *use) {
 				memory = keep + c.ttl
 			}
 			switch {
-			case c.value == u.record:
+			case c.value == u.record || c.brief:
 			case !from.Before(until) || !to.After(u.from.Add(-memory)): // neither during the use nor remembered
 			case c.fault && !from.Before(u.from): // dkimbot could not prevent it
+			case c.fault && c.value != "" && !from.Before(w.firstUse(u)): // the key was in use already: a signer that comes back to it need not wait for days
 			case u.stray && from.Before(u.from): // the use is not dkimbot's doing
 			default:
 				w.Errorf("I2: %s signs with %s from %s to %s; server %d shows %q from %s to %s, and receivers remember that for %s",
@@ -136,6 +156,19 @@ func (w *world) checkUse(h *host, u *use) {
 			}
 		})
 	}
+}
+
+// firstUse returns when dkimbot began to use the key of u, on any host.
+func (w *world) firstUse(u *use) time.Time {
+	first := never
+	for _, h := range w.hosts {
+		for _, o := range h.uses {
+			if o.ref == u.ref && !o.stray && o.from.Before(first) {
+				first = o.from
+			}
+		}
+	}
+	return first
 }
 
 func stamp(t time.Time) string { return t.Format("02 Jan 15:04:05") }

@@ -2,6 +2,7 @@ package rotate_test
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -15,6 +16,7 @@ type host struct {
 	files  map[dkim.Ref]*dkim.PrivateKey // its copies of private keys
 	uses   []*use
 	forgot []dkim.Ref
+	gone   bool // out of service
 }
 
 // use is a time in which a host signed with a key.
@@ -23,6 +25,7 @@ type use struct {
 	record   string
 	from, to time.Time // to is zero while it lasts
 	stray    bool      // it was not dkimbot that began it
+	noted    bool      // dkimbot has seen it and written something since
 	excused  bool      // nothing could have saved this mail
 }
 
@@ -90,22 +93,33 @@ func (h *host) restore(domain string, n int) bool {
 		return false
 	}
 	h.files[past.ref] = h.world.backups[past.ref]
-	u := h.begin(past.ref, 0)
+	h.unseen(h.inUse(domain))
+	h.astray(h.begin(past.ref, 0))
+	return true
+}
+
+// astray notes that a use is not dkimbot's doing. When DNS does not show its key
+// any more, nothing can save its mail.
+func (h *host) astray(u *use) {
 	u.stray = true
+	u.excused = slices.Contains(h.world.zone(u.ref.Name.String()).superseded, u.record)
 	for _, shown := range h.world.shown(u.ref.Name.String()) {
 		u.excused = u.excused || shown != u.record
 	}
-	return true
 }
+
+// unseen excuses a use that ends without dkimbot's doing, when it can't know of it.
+func (h *host) unseen(u *use) { u.excused = u.excused || u.stray && !u.noted }
 
 // stop ends all signing on the host: it is taken out of service.
 func (h *host) stop() {
 	h.world.mu.Lock()
 	defer h.world.mu.Unlock()
+	h.gone = true
 	for _, u := range h.uses {
 		if !u.ended() {
 			u.to = h.world.clock()
-			u.excused = u.excused || u.stray // it may have strayed unseen
+			h.unseen(u)
 		}
 	}
 }
@@ -128,30 +142,36 @@ func (a agent) Active(_ context.Context, domains []string) (map[string]dkim.Ref,
 	for _, d := range domains {
 		if u := a.h.inUse(d); u != nil {
 			out[d] = u.ref
+			a.p.seen = append(a.p.seen, u)
 		}
 	}
 	return out, nil
 }
 
-func (a agent) Activate(_ context.Context, keys []dkim.SigningKey) error {
+func (a agent) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	names := make([]dkim.Name, len(keys))
 	for i, k := range keys {
 		names[i] = k.Name
 	}
-	return a.p.effect("activate "+a.h.name, rotate.Activate, names, func(bool) {
+	return a.p.effect(ctx, "activate "+a.h.name, rotate.Activate, names, func(late bool) {
 		for _, k := range keys {
+			if a.h.gone {
+				continue
+			}
 			a.p.backups[k.Ref()] = k.Key
 			a.h.files[k.Ref()] = k.Key
-			a.h.begin(k.Ref(), hostLag)
+			if u := a.h.begin(k.Ref(), hostLag); late {
+				a.h.astray(u)
+			}
 		}
 	})
 }
 
-func (a agent) Forget(_ context.Context, refs []dkim.Ref) error {
-	return a.p.effect("forget "+a.h.name, rotate.Destroy, nil, func(bool) {
+func (a agent) Forget(ctx context.Context, refs []dkim.Ref) error {
+	return a.p.effect(ctx, "forget "+a.h.name, rotate.Destroy, nil, func(late bool) {
 		a.h.forgot = append(a.h.forgot, refs...)
 		for _, ref := range refs {
-			if u := a.h.inUse(ref.Domain); u != nil && u.ref == ref && !u.stray {
+			if u := a.h.inUse(ref.Domain); u != nil && u.ref == ref && !u.stray && !late {
 				a.p.Errorf("I1: %s is told to forget %s, with which it signs", a.h.name, ref.Name)
 				continue
 			}

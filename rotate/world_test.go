@@ -68,6 +68,7 @@ type process struct {
 	*world
 	id   string
 	dead bool
+	seen []*use // what signers answered and was not followed by a write
 }
 
 // start starts a process that takes other processes' leases when dead says that they died.
@@ -93,17 +94,18 @@ func (w *world) engine() *rotate.Engine {
 
 // effect carries one operation out, with a chance that it fails, and that the
 // process is killed before and after it.
-func (p *process) effect(op string, kind rotate.Kind, names []dkim.Name, do func(late bool)) error {
+func (p *process) effect(ctx context.Context, op string, kind rotate.Kind, names []dkim.Name, do func(late bool)) error {
 	if p.pause != nil {
 		p.pause(op)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.point(); err != nil {
+	if err := errors.Join(ctx.Err(), p.point()); err != nil {
 		return err
 	}
 	p.checkRight(op, kind, names)
 	err := p.troubled(op)
+	p.Logf("%s %s: %s of %v; %v", stamp(p.clock()), p.id, op, names, err)
 	switch troubleOf(err) {
 	case refused:
 		return err
@@ -226,9 +228,9 @@ func (p *process) Get(_ context.Context, name dkim.Name, version int) (*dkim.Pri
 	return versions[version-1], version, nil
 }
 
-func (p *process) Put(_ context.Context, name dkim.Name, key *dkim.PrivateKey, after int) (int, error) {
+func (p *process) Put(ctx context.Context, name dkim.Name, key *dkim.PrivateKey, after int) (int, error) {
 	conflict := fault.Temporary("store "+name.String(), errors.New("someone else wrote"), "")
-	err := p.effect("put "+name.Selector, rotate.StoreKey, []dkim.Name{name}, func(bool) {
+	err := p.effect(ctx, "put "+name.Selector, rotate.StoreKey, []dkim.Name{name}, func(bool) {
 		if len(p.keys[name]) == after {
 			p.keys[name], conflict = append(p.keys[name], key), nil
 		}
@@ -239,9 +241,13 @@ func (p *process) Put(_ context.Context, name dkim.Name, key *dkim.PrivateKey, a
 	return after + 1, err
 }
 
-func (p *process) Destroy(_ context.Context, name dkim.Name, version int) error {
-	return p.effect("destroy "+name.Selector, rotate.Destroy, []dkim.Name{name}, func(bool) {
+func (p *process) Destroy(ctx context.Context, name dkim.Name, version int) error {
+	return p.effect(ctx, "destroy "+name.Selector, rotate.Destroy, []dkim.Name{name}, func(late bool) {
 		key := p.keys[name][version-1]
+		if late {
+			p.keys[name][version-1] = nil
+			return
+		}
 		if key != nil && slices.Contains(p.shown(name.String()), record(key)) && !p.zones[name.String()].spoilt() {
 			p.Errorf("I5: the key of %s is destroyed while DNS still shows it", name)
 		}
@@ -255,9 +261,9 @@ func (p *process) Destroy(_ context.Context, name dkim.Name, version int) error 
 }
 
 // Publish is the provider.
-func (p *process) Publish(_ context.Context, rec dkim.TXT) error {
+func (p *process) Publish(ctx context.Context, rec dkim.TXT) error {
 	name := owned(rec.Owner)
-	return p.effect("publish "+name.Selector, rotate.Publish, []dkim.Name{name}, func(late bool) {
+	return p.effect(ctx, "publish "+name.Selector, rotate.Publish, []dkim.Name{name}, func(late bool) {
 		if !late {
 			p.checkPublish(name, rec.Value)
 		}
@@ -291,7 +297,7 @@ func (p *process) Look(_ context.Context, name dkim.Name) (rotate.Sight, error) 
 	s := rotate.Sight{Zone: name.Domain, Owner: name.String(), Negative: negative, Complete: servers[0] == servers[1]}
 	for _, v := range servers {
 		if v != "" && !slices.Contains(s.Values, v) {
-			s.Values, s.TTL = append(s.Values, v), time.Hour
+			s.Values, s.TTL = append(s.Values, v), max(s.TTL, p.zone(name.String()).ttl(v))
 		}
 	}
 	if !s.Complete {
@@ -339,6 +345,13 @@ func (l ledger) Save(ctx context.Context, lease rotate.Lease, now time.Time, st 
 		return 0, trouble
 	}
 	revision, err := l.Store.Save(ctx, lease, now, st, events...)
+	l.p.Logf("%s %s: save %s, active %s, switched %s; %s; %v %v", stamp(now), l.p.id, st.Phase, st.Active, stamp(st.SwitchedAt), st.LastError, err, trouble)
+	if err == nil {
+		for _, u := range l.p.seen {
+			u.noted = true
+		}
+		l.p.seen = nil
+	}
 	if held := l.p.leases[st.Domain]; err == nil && held.Fence == lease.Fence {
 		held.Expires = now.Add(lease.TTL)
 		l.p.leases[st.Domain] = held

@@ -1,0 +1,205 @@
+package rotate_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// TestAnything lets anything happen, in any order: processes are killed anywhere
+// and meet each other, operations fail, lose their answers or come late, signers
+// come, go and return from backups, records vanish and come back, the policy
+// changes, time passes. At every instant all invariants hold, and when it is over
+// the domain gets ready.
+func TestAnything(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(rt, "mx1", "mx2")
+		m := &machine{world: w, d: wanted("mx1", "mx2")}
+		rt.Repeat(map[string]func(*rapid.T){
+			"":                 func(*rapid.T) { w.checkMail() },
+			"advance":          m.advance,
+			"advance and more": m.advance,
+			"ask":              m.ask,
+			"settle":           m.settle,
+			"time passes":      m.passTime,
+			"days pass":        m.passDays,
+			"late effects":     m.comeLate,
+			"backup":           m.restore,
+			"record vanishes":  m.vanish,
+			"old record":       m.comeBack,
+			"policy":           m.policy,
+			"signer added":     m.addSigner,
+			"signer removed":   m.removeSigner,
+			"the server lags":  m.lagging,
+			"two at once":      m.twoAtOnce,
+			"selectors reorder": func(*rapid.T) {
+				m.d.Policy.Selectors[0], m.d.Policy.Selectors[1] = m.d.Policy.Selectors[1], m.d.Policy.Selectors[0]
+			},
+		})
+		m.calm()
+		for range 3 {
+			w.pass(time.Hour) // the daemon looks after each domain every hour
+			if res := w.settle(m.d); res.Err != nil {
+				rt.Fatalf("when everything works again: %v", res.Err)
+			}
+		}
+		w.checkReady(m.d, "")
+	})
+}
+
+// machine is a world to which anything happens.
+type machine struct {
+	*world
+	d     rotate.Domain
+	hired int
+}
+
+var operations = []string{"put s1", "put s2", "publish s1", "publish s2", "activate mx1", "activate mx2", "destroy s1", "destroy s2", "forget mx1",
+	"save", "load", "acquire", "look s1", "look s2", "get s1", "get s2", "ask mx1", "ask mx2"}
+
+// hardships draws what goes wrong while f runs.
+func (m *machine) hardships(t *rapid.T, f func()) {
+	if rapid.IntRange(0, 2).Draw(t, "killed") == 0 {
+		m.crashAt = m.points + rapid.IntRange(1, 25).Draw(t, "after points")
+	}
+	if rapid.IntRange(0, 1).Draw(t, "trouble") == 0 {
+		op := rapid.SampledFrom(operations).Draw(t, "with")
+		kind := rapid.SampledFrom([]trouble{refused, lost, delayed}).Draw(t, "of kind")
+		skip, times := rapid.IntRange(0, 2).Draw(t, "skipped"), rapid.SampledFrom([]int{1, 2, 4, 1000}).Draw(t, "times")
+		m.trouble = func(o string) trouble {
+			if o != op {
+				return fine
+			}
+			if skip--; skip >= 0 {
+				return fine
+			}
+			if times--; times < 0 {
+				return fine
+			}
+			return kind
+		}
+	}
+	f()
+	m.crashAt, m.trouble = 0, nil
+}
+
+func (m *machine) advance(t *rapid.T) {
+	m.hardships(t, func() { m.engine().Advance(context.Background(), m.d) })
+}
+
+func (m *machine) ask(t *rapid.T) {
+	d := m.d
+	d.Asked = true
+	m.hardships(t, func() { m.engine().Advance(context.Background(), d) })
+}
+
+func (m *machine) settle(t *rapid.T) {
+	m.hardships(t, func() {
+		m.engine().Settle(context.Background(), m.d, rotate.Patience{Most: time.Hour, Retry: true}, nil)
+	})
+}
+
+func (m *machine) passTime(t *rapid.T) {
+	m.pass(time.Duration(rapid.Int64Range(1, int64(3*time.Hour)).Draw(t, "time")))
+}
+
+func (m *machine) passDays(t *rapid.T) {
+	m.pass(time.Duration(rapid.IntRange(1, 12).Draw(t, "days")) * day)
+}
+
+// comeLate lets effects happen whose callers gave up on them.
+func (m *machine) comeLate(*rapid.T) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, effect := range m.late {
+		effect()
+	}
+	m.late = nil
+}
+
+func (m *machine) restore(t *rapid.T) {
+	signer := rapid.SampledFrom(m.d.Signers).Draw(t, "signer")
+	if !m.hosts[signer].restore(m.d.Name, rapid.IntRange(1, 3).Draw(t, "age")) {
+		t.Skip("there is no such backup")
+	}
+}
+
+func (m *machine) vanish(t *rapid.T) {
+	s := rapid.SampledFrom([]string{"s1", "s2"}).Draw(t, "selector")
+	if len(m.zone(s+"._domainkey.example.com").changes) == 0 {
+		t.Skip("there is no record")
+	}
+	m.spoil(s, "")
+}
+
+func (m *machine) comeBack(t *rapid.T) {
+	s := rapid.SampledFrom([]string{"s1", "s2"}).Draw(t, "selector")
+	old := m.zone(s + "._domainkey.example.com").superseded
+	st := m.state(m.d.Name)
+	if len(old) == 0 || st.Selectors[s].Next != nil {
+		t.Skip("there is no replaced record")
+	}
+	m.spoil(s, rapid.SampledFrom(old).Draw(t, "record"))
+}
+
+func (m *machine) policy(t *rapid.T) {
+	p := &m.d.Policy
+	p.Drain = rapid.SampledFrom([]time.Duration{7 * day, 9 * day}).Draw(t, "drain")
+	p.Settle = rapid.SampledFrom([]time.Duration{7 * day, 10 * day}).Draw(t, "settle")
+	p.TTL = rapid.SampledFrom([]time.Duration{time.Hour, 4 * time.Hour}).Draw(t, "TTL")
+	p.Schedule = rapid.SampledFrom([]string{"0 4 1 * *", "0 4 * * 1", "@daily"}).Draw(t, "schedule")
+	p.Splay = rapid.SampledFrom([]time.Duration{0, 6 * time.Hour}).Draw(t, "splay")
+}
+
+func (m *machine) addSigner(t *rapid.T) {
+	if len(m.d.Signers) == 4 {
+		t.Skip("there are enough")
+	}
+	m.hired++
+	name := fmt.Sprintf("new%d", m.hired)
+	m.addHost(name)
+	m.d.Signers = append(slices.Clone(m.d.Signers), name)
+}
+
+func (m *machine) removeSigner(t *rapid.T) {
+	if len(m.d.Signers) == 1 {
+		t.Skip("it is the last")
+	}
+	i := rapid.IntRange(0, len(m.d.Signers)-1).Draw(t, "signer")
+	m.hosts[m.d.Signers[i]].stop()
+	m.d.Signers = slices.Delete(slices.Clone(m.d.Signers), i, i+1)
+}
+
+func (m *machine) lagging(t *rapid.T) {
+	m.catchUp()
+	m.lag = rapid.SampledFrom([]time.Duration{0, 3 * time.Second, time.Minute, never.Sub(m.now)}).Draw(t, "lag")
+}
+
+// twoAtOnce lets a second process come upon the first at some point of its work.
+func (m *machine) twoAtOnce(t *rapid.T) {
+	at := rapid.IntRange(1, 12).Draw(t, "at effect")
+	second := m.start("second", nil)
+	m.pause = func(string) {
+		if at--; at == 0 {
+			m.pause = nil
+			if res := second.Advance(context.Background(), m.d); res.Err == nil {
+				m.Errorf("I8: a second process worked on the domain at the same time")
+			}
+		}
+	}
+	m.hardships(t, func() { m.engine().Advance(context.Background(), m.d) })
+	m.pause = nil
+}
+
+// calm ends all hardships.
+func (m *machine) calm() {
+	m.crashAt, m.trouble, m.pause = 0, nil, nil
+	m.comeLate(nil)
+	m.catchUp()
+}
