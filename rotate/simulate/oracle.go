@@ -63,9 +63,12 @@ func (m *memory) emptied(since time.Time) bool {
 // when the last signer's switch is in effect (I10).
 func (w *world) saved(st rotate.State, events []rotate.Event) {
 	d := w.domain(st.Domain)
-	was := d.phase
-	if was != rotate.Switching {
-		d.switching = w.now
+	if !w.sc.Strict {
+		w.milestone(d, st)
+	}
+	was, since := d.phase, d.phaseAt
+	if was != st.Phase {
+		d.phaseAt = w.now
 	}
 	d.phase, d.intent, d.reconfigured = st.Phase, nil, d.reconfigured && st.Config != d.want.Fingerprint()
 	if st.Intent != nil {
@@ -86,7 +89,7 @@ func (w *world) saved(st rotate.State, events []rotate.Event) {
 		if c, ok := h.coming[d.name]; ok {
 			ref, in = c.ref, c.at
 		}
-		if (ref.Selector != st.Active || in.After(at.Add(w.tolerance))) && h.restored.Before(d.switching) {
+		if (ref.Selector != st.Active || in.After(at.Add(w.tolerance))) && h.restored.Before(since) {
 			w.violate("I10", d.name, "the drain of %s begins at %s, when %s still signs with it", st.Draining, stamp(at), name)
 		}
 	}

@@ -46,6 +46,8 @@ type Scenario struct {
 	// invariants. Otherwise mail that fails is counted and the run goes on.
 	Strict bool
 
+	Unchecked map[string]bool // by domain: its records are not looked up (verify mode none)
+
 	Replay string // the command that plays this again, for messages
 
 	processes int            // schedulers that share the work

@@ -43,28 +43,30 @@ type world struct {
 	receivers []*receiver
 
 	report   Report
+	sorts    map[string]int // of violations: their place in the report
 	margins  map[string]Margin
 	lastHeld map[string]time.Time // by key id: when a host last held it ready to sign
 }
 
 // domain is one domain and what the oracles remember of it.
 type domain struct {
-	name      string
-	want      rotate.Domain
-	phase     rotate.Phase   // as it was saved last
-	intent    *rotate.Intent // the same
-	switching time.Time      // since when it is switching, if it is
-	acting    *process       // has an effect under way (I8)
+	name    string
+	want    rotate.Domain
+	phase   rotate.Phase   // as it was saved last
+	intent  *rotate.Intent // the same
+	phaseAt time.Time      // since when
+	acting  *process       // has an effect under way (I8)
 
 	reconfigured bool // the configuration has changed since the last write
 	rolledBack   bool // its state was rolled back, and things were done on the ground of that
 	effects      int  // so far
+	waits        bool // a rotation is due, and waits
 }
 
 func newWorld(sc Scenario) *world {
 	w := &world{sc: sc, rates: ratesOf(sc.Faults), faults: stream(sc.Seed, forFaults), post: stream(sc.Seed, forMail),
 		dice: dice{seed: sc.Seed, counts: map[read]uint64{}}, end: sc.Start.Add(sc.For), names: map[dkim.Name]*zoneName{}, owners: map[string]*zoneName{},
-		hosts: map[string]*host{}, margins: map[string]Margin{}, lastHeld: map[string]time.Time{}, provider: part{name: "the DNS provider"}}
+		hosts: map[string]*host{}, margins: map[string]Margin{}, sorts: map[string]int{}, lastHeld: map[string]time.Time{}, provider: part{name: "the DNS provider"}}
 	w.now = sc.Start
 	w.quiet = w.end.Add(-min(calmDays*day, sc.For/4))
 	if w.rates.jumps > 0 && sc.Seed%4 == 0 {

@@ -1,0 +1,129 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/app"
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/simulate"
+)
+
+func (p *program) simulateCommand() *cobra.Command {
+	length, faults, seed := daysValue(365*24*time.Hour), string(simulate.Some), uint64(1)
+	cmd := &cobra.Command{
+		Use:   "simulate",
+		Short: "Play the configuration forward in virtual time, and say whether mail would fail",
+		Long: `Play the configuration forward in virtual time, and say whether mail would fail.
+
+The engine works on the configuration's domains with their policies, TTLs, schedules
+and signers, from an empty state on and against models of everything else: nothing
+outside is touched. All the while mail is signed, and verified by receivers that cache
+keys. Of domains that have everything in common, one stands for all.
+
+--faults none is a healthy year; some brings short outages, slow answers and restarts;
+all brings everything that can go wrong, far more often than in life.
+
+Exit code 1: mail would fail.`,
+		Example: `  dkimbot simulate
+  dkimbot simulate --for 730d --faults all --seed 7
+  dkimbot simulate --json`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			level, err := simulate.ParseLevel(faults)
+			if err != nil {
+				return &usageError{error: err, command: cmd.CommandPath()}
+			}
+			cfg, err := p.load()
+			if err != nil {
+				return err
+			}
+			return p.simulate(cfg, simulation{time.Duration(length), level, seed})
+		},
+	}
+	f := cmd.Flags()
+	f.Var(&length, "for", "play this `time`, such as 365d or 2160h")
+	f.Uint64Var(&seed, "seed", seed, "what goes wrong, and when, follows from this `number`")
+	f.StringVar(&faults, "faults", faults, "how much goes wrong: none, some or all")
+	p.jsonFlag(cmd)
+	return cmd
+}
+
+// simulation says what to play.
+type simulation struct {
+	length time.Duration
+	faults simulate.Level
+	seed   uint64
+}
+
+func (p *program) simulate(cfg *config.Config, how simulation) error {
+	lags, err := app.Lags(cfg)
+	if err != nil {
+		return err
+	}
+	domains, standFor := kinds(cfg)
+	sc := simulate.Planned(how.seed, time.Now().UTC().Truncate(time.Second), how.length, how.faults, domains, lags)
+	sc.Unchecked = map[string]bool{}
+	for _, d := range cfg.Domains {
+		sc.Unchecked[d.Name] = d.Verify.Mode == "none"
+	}
+	report := simulate.Run(sc)
+	doc := show.NewSimulation(sc, report, standFor)
+	if p.json {
+		err = show.JSON(p.Out, doc)
+	} else {
+		p.text(p.Out, p.OutTTY).Simulation(doc)
+	}
+	if err == nil && !doc.Verdict.OK {
+		err = exitCode(exitError)
+	}
+	return err
+}
+
+// kinds returns one domain of each kind, and how many it stands for. Domains are of
+// one kind when they differ by their names only.
+func kinds(cfg *config.Config) (domains []rotate.Domain, standFor map[string]int) {
+	first, standFor := map[string]string{}, map[string]int{}
+	for _, d := range cfg.Domains {
+		kind := fmt.Sprintf("%+v %s %q %s %s", d.Policy, d.Provider, d.Signers, d.VerifyTimeout, d.Verify.Mode)
+		if first[kind] == "" {
+			first[kind] = d.Name
+			domains = append(domains, d.Domain)
+		}
+		standFor[first[kind]]++
+	}
+	return domains, standFor
+}
+
+// daysValue is a duration that may be given in days.
+type daysValue time.Duration
+
+// Type names the value in help.
+func (*daysValue) Type() string { return "time" }
+
+// String returns the value as it may be given.
+func (d *daysValue) String() string { return rotate.Span(time.Duration(*d)) }
+
+// longest is as far as the simulation looks: state and tables know no more than four digits of a year.
+const longest = 100 * 365 * 24 * time.Hour
+
+// Set reads "365d", or a duration in Go's notation.
+func (d *daysValue) Set(s string) error {
+	v, err := time.ParseDuration(s)
+	if whole, ok := strings.CutSuffix(s, "d"); ok {
+		var n float64
+		n, err = strconv.ParseFloat(whole, 64)
+		v = time.Duration(min(n, 1e5) * 24 * float64(time.Hour))
+	}
+	if err != nil || v < time.Hour || v > longest {
+		return errors.New("write a time from 1h to 36500d, such as 365d")
+	}
+	*d = daysValue(v)
+	return nil
+}
