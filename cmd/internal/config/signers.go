@@ -91,6 +91,9 @@ func (b *builder) readOpenDKIM(s *section) *OpenDKIM {
 	o.Owner, o.Group, _ = strings.Cut(owner, ":")
 	if v, ok := s.take("milter"); ok {
 		o.Milter = v.milter()
+	} else if len(o.Reload) > 0 && o.Reload[0] != "true" {
+		s.doc.warn(s.line, s.join("milter"), "is missing: nothing proves that OpenDKIM has taken up a switch, and one that has not goes on with a key that will be replaced",
+			"write milter: inet:8891@localhost, as Socket stands in opendkim.conf")
 	}
 	return o
 }
