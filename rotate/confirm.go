@@ -148,16 +148,28 @@ func (st *State) verified(selector string, now time.Time) {
 func (st *State) activated(signer string, ref dkim.Ref, at time.Time, signers []string) {
 	st.Signers[signer] = Confirmed{Selector: ref.Selector, KeyID: ref.KeyID, At: at}
 	st.Intent = nil
-	if st.Draining != "" && ref.Selector == st.Active && at.After(st.SwitchedAt) && !st.replacementShown() {
+	if ref.Selector == st.Active {
 		st.drainAgain(at)
 	}
 	st.completeSwitch(signers, time.Time{})
 }
 
-// drainAgain starts the drain once more: a stray signer used the draining selector until at.
+// drainAgain starts the drain at a later time, until which a signer may have used
+// the draining selector; once its fresh record was published that saves nothing any more.
 func (st *State) drainAgain(at time.Time) {
-	st.SwitchedAt = at
-	st.Selectors[st.Draining].LastUsedAt = at
+	sel := st.Selectors[st.Draining]
+	if sel == nil || len(sel.Retired) > 0 || sel.Next != nil && !sel.Next.PublishedAt.IsZero() || at.Before(st.SwitchedAt) {
+		return
+	}
+	st.SwitchedAt, sel.LastUsedAt = at, at
+}
+
+// heed takes account of what was seen of the signers, and of those that were taken
+// out of the configuration. It reports whether a switch is complete by that.
+func (st *State) heed(want Domain, seen Observation, now time.Time) bool {
+	st.noticed(seen)
+	st.dismissed(want.Signers, now)
+	return st.completeSwitch(want.Signers, now)
 }
 
 // noticed notes which signers were seen to sign with something else than they
@@ -184,16 +196,8 @@ func (st *State) dismissed(signers []string, now time.Time) {
 		}
 		c.Unsure = false
 		st.Signers[name] = c
-		if st.Draining != "" && !st.replacementShown() && now.After(st.SwitchedAt) {
-			st.drainAgain(now)
-		}
+		st.drainAgain(now)
 	}
-}
-
-// replacementShown reports whether the draining selector's fresh record was published.
-func (st *State) replacementShown() bool {
-	sel := st.Selectors[st.Draining]
-	return len(sel.Retired) > 0 || sel.Next != nil && !sel.Next.PublishedAt.IsZero()
 }
 
 // completeSwitch enters the phase after a switch when all signers have confirmed
@@ -204,10 +208,10 @@ func (st *State) completeSwitch(signers []string, atLeast time.Time) bool {
 	if st.Phase != Bootstrapping && st.Phase != Switching || st.Target == "" || len(signers) == 0 {
 		return false
 	}
-	key, last := st.Selectors[st.Target].Key, atLeast
+	key, last := st.selector(st.Target).Key, atLeast
 	for _, s := range signers {
 		c, ok := st.Signers[s]
-		if !ok || key == nil || c.Selector != st.Target || c.KeyID != key.ID {
+		if !ok || c.Unsure || key == nil || c.Selector != st.Target || c.KeyID != key.ID {
 			return false
 		}
 		if c.At.After(last) {
@@ -221,7 +225,7 @@ func (st *State) completeSwitch(signers []string, atLeast time.Time) bool {
 		return true
 	}
 	st.Phase, st.Draining = Draining, old
-	st.Selectors[old].LastUsedAt = last
+	st.drainAgain(last)
 	return true
 }
 

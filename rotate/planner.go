@@ -18,12 +18,11 @@ const Generated = "(generated at apply)"
 // nothing: equal arguments give equal plans (I11).
 func Plan(now time.Time, want Domain, have State, seen Observation) DomainPlan {
 	have = have.asOf(now)
-	if have.Phase == "" {
-		have.Phase = New
-	}
+	have.Phase = cmp.Or(have.Phase, New)
 	p := &planner{now: now, want: want, have: have, seen: seen}
 	p.plan = DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Seen: seen}
 	if p.sound() {
+		p.have.heed(want, seen, now)
 		p.phase()
 	}
 	if p.plan.Stop != nil {
@@ -215,7 +214,7 @@ func (p *planner) provide(s string, why Reason) {
 	if key.PublishedAt.IsZero() || standing != current && standing != changing {
 		p.publish(s, key, why)
 	}
-	if key.VerifiedAt.IsZero() || standing != current {
+	if sel.Next != nil || key.VerifiedAt.IsZero() || standing != current {
 		p.verify(s, key, Reason{"verify", "the record must show on every authoritative server before anything relies on it"})
 	}
 }
@@ -345,8 +344,10 @@ func (p *planner) known(s string) time.Time {
 	switch {
 	case key == nil:
 		return p.now.Add(p.cacheWait(s))
-	case key.VerifiedAt.IsZero() || p.plans(Publish, s):
+	case p.plans(Publish, s):
 		return p.now.Add(max(key.CacheWait, p.cacheWait(s)))
+	case key.VerifiedAt.IsZero():
+		return p.now.Add(key.CacheWait)
 	}
 	return key.VerifiedAt.Add(key.CacheWait)
 }

@@ -46,9 +46,7 @@ func (r *run) report(res *Result) {
 // once: what it changes it sees afterwards, and a failure ends it.
 func (r *run) advance(ctx context.Context) error {
 	r.observe(ctx)
-	r.st.noticed(r.seen)
-	r.st.dismissed(r.want.Signers, r.engine.Clock.Now())
-	if ctx.Err() == nil && r.st.completeSwitch(r.want.Signers, r.engine.Clock.Now()) {
+	if ctx.Err() == nil && r.st.heed(r.want, r.seen, r.engine.Clock.Now()) {
 		if err := r.save(ctx, r.drainBegun()...); err != nil {
 			return err
 		}

@@ -63,12 +63,14 @@ func (p *planner) consistent() bool {
 	have, both := p.have, p.want.Policy.Selectors[:]
 	complete := len(p.keyed()) == 2 && slices.Contains(both, have.Active)
 	switch have.Phase {
+	case New:
+		return len(p.keyed()) == 0 && have.Draining == ""
 	case Bootstrapping:
-		return have.Target == "" || slices.Contains(both, have.Target)
+		return slices.Contains(both, have.Target) && have.Draining == ""
 	case Ready:
-		return complete
+		return complete && have.Draining == ""
 	case Switching:
-		return complete && have.Target == p.want.Policy.Other(have.Active)
+		return complete && have.Target == p.want.Policy.Other(have.Active) && have.Draining == ""
 	case Draining, Replacing:
 		return complete && have.Draining == p.want.Policy.Other(have.Active)
 	}
