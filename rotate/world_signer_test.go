@@ -32,8 +32,9 @@ type use struct {
 // hostLag is how long after an activation mail may still be signed with the old key.
 const hostLag = time.Minute
 
-func (w *world) addHost(name string) {
+func (w *world) addHost(name string) *host {
 	w.hosts[name] = &host{world: w, name: name, files: map[dkim.Ref]*dkim.PrivateKey{}}
+	return w.hosts[name]
 }
 
 // inUse returns the domain's present use; mu is held.
