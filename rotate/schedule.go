@@ -18,10 +18,27 @@ func (p Policy) NextDue(domain string, base time.Time) (time.Time, error) {
 		return time.Time{}, err
 	}
 	next := schedule.Next(base.In(loc))
+	for comesAgain(next) {
+		next = schedule.Next(next)
+	}
 	if next.IsZero() {
 		return time.Time{}, fmt.Errorf("schedule %q never fires", p.Schedule)
 	}
 	return next.UTC().Add(splay(domain, p.Splay)), nil
+}
+
+// comesAgain reports whether t's wall clock has shown the same before, because
+// clocks were set back: what was due then is not due a second time.
+func comesAgain(t time.Time) bool {
+	for _, shift := range []time.Duration{30 * time.Minute, time.Hour, 2 * time.Hour} {
+		before := t.Add(-shift)
+		_, then := before.Zone()
+		_, now := t.Zone()
+		if then-now == int(shift/time.Second) {
+			return true
+		}
+	}
+	return false
 }
 
 // CheckSchedule returns an error when the schedule or its time zone can't be
