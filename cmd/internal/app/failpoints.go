@@ -20,11 +20,11 @@ import (
 // and after everything that is written about it (I7). They are counted from 1:
 //
 //	DKIMBOT_FAILPOINTS=FILE  adds a line to FILE for each point that is reached: what is about to happen, or has just happened
-//	DKIMBOT_FAILPOINT=N      the process sends itself SIGKILL at point N
+//	DKIMBOT_FAILPOINT=N      the process sends itself SIGKILL at point N, or the first time that it reaches the point of the name N
 //	DKIMBOT_FAILSIGNAL=TERM  ... SIGTERM instead, and goes on
 //	DKIMBOT_CLOCK=FILE       the machine's clock is ahead by the duration that FILE holds, "-1h" for one that is behind
 type failpoints struct {
-	at     int // 0: nowhere
+	at     string // number or name; "" for nowhere
 	signal syscall.Signal
 	log    *os.File // may be nil
 
@@ -34,17 +34,12 @@ type failpoints struct {
 
 // withFailpoints returns the parts with points around all that changes anything.
 func withFailpoints(parts rotate.Parts) (rotate.Parts, error) {
-	f := &failpoints{signal: syscall.SIGKILL}
+	f := &failpoints{at: os.Getenv("DKIMBOT_FAILPOINT"), signal: syscall.SIGKILL}
 	if os.Getenv("DKIMBOT_FAILSIGNAL") == "TERM" {
 		f.signal = syscall.SIGTERM
 	}
-	var err error
-	if n := os.Getenv("DKIMBOT_FAILPOINT"); n != "" {
-		if f.at, err = strconv.Atoi(n); err != nil {
-			return parts, err
-		}
-	}
 	if path := os.Getenv("DKIMBOT_FAILPOINTS"); path != "" {
+		var err error
 		if f.log, err = os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
 			return parts, err
 		}
@@ -60,9 +55,10 @@ func (f *failpoints) point(name string) {
 	if f.log != nil {
 		fmt.Fprintln(f.log, name)
 	}
-	if f.passed != f.at {
+	if f.at != name && f.at != strconv.Itoa(f.passed) {
 		return
 	}
+	f.at = ""
 	syscall.Kill(os.Getpid(), f.signal)
 	if f.signal == syscall.SIGKILL {
 		select {}

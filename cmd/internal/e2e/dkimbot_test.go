@@ -24,12 +24,18 @@ import (
 // build builds the program under test, with the race detector if the test has it.
 func build(t testing.TB) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "dkimbot")
-	argv := []string{"build", "-o", binary}
+	var flags []string
 	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		argv = append(argv, "-race")
+		flags = append(flags, "-race")
 	}
-	out, err := exec.Command("go", append(argv, "github.com/dkimbot/dkimbot/cmd/dkimbot")...).CombinedOutput()
+	return buildWith(t, flags...)
+}
+
+func buildWith(t testing.TB, flags ...string) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "dkimbot")
+	argv := append(append([]string{"build", "-o", binary}, flags...), "github.com/dkimbot/dkimbot/cmd/dkimbot")
+	out, err := exec.Command("go", argv...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
@@ -42,6 +48,7 @@ type bot struct {
 	t      testing.TB
 	binary string
 	config string
+	env    []string // more of the environment, NAME=value
 	said   lockedBuffer
 }
 
@@ -64,7 +71,7 @@ func (b *bot) command(ctx context.Context, args ...string) *exec.Cmd {
 		b.said.Write([]byte("$ dkimbot " + strings.Join(args, " ") + "\n"))
 	}
 	cmd := exec.CommandContext(ctx, b.binary, append(args, "--config", b.config)...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, b.env...)
 	cmd.Stderr = &b.said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
@@ -143,6 +150,8 @@ type status struct {
 		KeyID  string `json:"key_id"`
 		Record string
 	}
+	Failures  int
+	LastError string `json:"last_error"`
 }
 
 func (b *bot) status() status {

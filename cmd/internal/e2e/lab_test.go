@@ -22,21 +22,20 @@ type site struct {
 	roleID, secretID string
 }
 
-// newSite starts a name server with the zones, which only dynamic updates of key
-// records change, and a Vault in which the program may do what the policy for
-// rotators that ships with it allows.
-func newSite(t testing.TB, zones ...string) *site {
+// newSite starts a Vault in which the program may do what the policy for rotators
+// that ships with it allows.
+func newSite(t testing.TB, binary string, dns *nameservertest.Server) *site {
 	t.Helper()
-	s := &site{binary: build(t), vault: vaulttest.Start(t)}
-	var z []nameservertest.Zone
-	for _, name := range zones {
-		z = append(z, nameservertest.Zone{Name: name, TTL: time.Second, Minimum: time.Second})
-	}
-	s.dns = nameservertest.Options{Narrow: true}.StartBIND(t, z...)
+	s := &site{binary: binary, vault: vaulttest.Start(t), dns: dns}
 	policy, err := os.ReadFile("../../../examples/vault/rotator.hcl")
 	must(t, err)
 	s.roleID, s.secretID = s.vault.AppRole(t, "dkimbot", vaulttest.Role{Policies: []string{s.vault.Policy(t, "rotator", string(policy))}, TTL: time.Hour})
 	return s
+}
+
+// quickZone is a zone whose records are cached for as short as can be.
+func quickZone(name string) nameservertest.Zone {
+	return nameservertest.Zone{Name: name, TTL: time.Second, Minimum: time.Second}
 }
 
 // scenario is one run: what receivers are promised, and what dkimbot is told.
@@ -86,58 +85,15 @@ func newLab(t testing.TB, s *site, sc scenario) *lab {
 	return l
 }
 
-const configuration = `
-state: { path: state.db }
-keystore:
-  driver: vault
-  address: %[1]s
-  auth: { method: approle, role_id_file: role-id, secret_id_file: secret-id }
-providers:
-  office: { driver: rfc2136, server: "%[2]s", key_name: %[3]s, key_algorithm: %[4]s, key_file: tsig.secret }
-signers:
-  mx1:
-    driver: opendkim
-    key_dir: %[5]s
-    key_table: %[6]s
-    signing_table: refile:%[7]s
-    reload: [%[8]s]
-    reload_timeout: 10s
-    lag: %[9]s
-    %[10]s
-policies:
-  default:
-    schedule: "%[11]s"
-    unsafe_timing: true
-    drain: %[12]s
-    settle: %[13]s
-    ttl: 1s
-    splay: 0s
-verify: { nameservers: ["%[2]s"], timeout: 30s }
-domains:
-  - { name: %[14]s, provider: office, signers: [mx1] }
-`
-
 // configure writes the configuration with its secrets, and returns its path.
 func (l *lab) configure() string {
 	dir := l.t.TempDir()
-	write := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		must(l.t, os.WriteFile(path, []byte(text), 0o600))
-		return path
-	}
-	write("role-id", l.roleID)
-	write("secret-id", l.secretID)
-	write("tsig.secret", l.dns.KeySecret)
-	l.reload = write("reload", "")
+	l.reload = filepath.Join(dir, "reload")
 	l.mendReload()
-	milter := "milter: " + l.signer.Socket
-	if l.unproved {
-		milter = ""
-	}
-	inThreeMonths := (time.Now().Month()+2)%12 + 1
-	notNow := fmt.Sprintf("0 4 1 %d,%d *", inThreeMonths, (inThreeMonths+5)%12+1)
-	return write("dkimbot.yaml", fmt.Sprintf(configuration, l.vault.Address, l.dns.Addr, l.dns.KeyName, l.dns.KeyAlgorithm,
-		l.signer.KeyDir, l.signer.KeyTable, l.signer.SigningTable, l.reload, lag, milter, notNow, l.policyDrain, l.policySettle, l.domain))
+	return l.site.configure(l.t, dir, settings{
+		domain: l.domain, keystore: l.inVault(), signer: l.signer, reload: []string{l.reload}, unproved: l.unproved,
+		lag: lag, drain: l.policyDrain, settle: l.policySettle,
+	})
 }
 
 // mendReload makes the reload command reload OpenDKIM.

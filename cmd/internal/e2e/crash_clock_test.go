@@ -1,0 +1,98 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const (
+	anHourBehind = "-1h"
+	aMonthAhead  = "720h"
+	aDayLater    = "25h"
+	right        = "0s"
+)
+
+// clocks sets the machine's clock while no program runs, lets the program go on with
+// that, and sets it right again. Waits may grow by it; no mail may come to harm.
+//
+// Nobody can tell a month that has passed from a clock that was set: a drain that is
+// under way is over a month later. So the clock is set forward everywhere but there.
+func (g *ground) clocks(t *testing.T) {
+	var all sync.WaitGroup
+	run := func(title string, k kind, test func(w *world)) {
+		all.Go(func() { t.Run("clock/"+title, func(t *testing.T) { test(g.world(t, k)) }) })
+	}
+	for i, station := range stations {
+		where := strings.TrimPrefix(station.point, "after save ")
+		k := [...]kind{inFiles, inVault}[i%2]
+		run("an hour behind/"+where, k, func(w *world) { w.misled(station.point, anHourBehind) })
+		if !strings.Contains(where, "activate") {
+			run("a month ahead/"+where, k, func(w *world) { w.misled(station.point, aMonthAhead) })
+		}
+	}
+	run("a month ahead/from the beginning", inFiles, func(w *world) { w.misled("", aMonthAhead) })
+	run("a month ahead/while a drain is waited for", inVault, (*world).misledWhileWaiting)
+	all.Wait()
+}
+
+// misled goes on with a wrong clock from a point on, then with the right one.
+func (w *world) misled(point, wrong string) {
+	w.setClock(right)
+	if point != "" {
+		w.until(point)
+	}
+	w.setClock(wrong)
+	w.bot.do("rotate", "--domain", w.domain) // without --wait: an hour would be waited for
+	w.t.Logf("with the wrong clock: %s", w.where())
+	w.setClock(right)
+	for range 3 {
+		w.bot.do("rotate", "--domain", w.domain, "--wait")
+		if w.rotated() {
+			break
+		}
+		w.t.Logf("with the right clock again: %s", w.where())
+		// What was noted while the clock was ahead is taken for a day ahead at most. The
+		// drain has really passed when that day is skipped.
+		time.Sleep(crashLag + crashDrain)
+		w.setClock(aDayLater)
+	}
+	w.finishWith(w.bot.status().Active)
+}
+
+// rotated reports whether the domain is at rest and both selectors have signed.
+func (w *world) rotated() bool {
+	return w.bot.status().Phase == "ready" && w.mail.by("s1") > 0 && w.mail.by("s2") > 0
+}
+
+// misledWhileWaiting sets the clock while the program waits for the end of a drain:
+// it goes on after the time that has really passed.
+func (w *world) misledWhileWaiting() {
+	w.setClock(right)
+	w.rotate(0)
+	waiting := w.bot.start("rotate", "--domain", w.domain, "--wait")
+	w.bot.await("draining", "s2", time.Minute)
+	w.setClock(aMonthAhead)
+	if err := waiting.cmd.Wait(); err != nil {
+		w.t.Error(err)
+	}
+	w.finish()
+}
+
+// setClock sets the clock of the machine that the program runs on.
+func (w *world) setClock(ahead string) {
+	w.t.Helper()
+	path := filepath.Join(w.dir, "clock")
+	must(w.t, os.WriteFile(path+".new", []byte(ahead), 0o600))
+	must(w.t, os.Rename(path+".new", path))
+	w.bot.env = []string{"DKIMBOT_CLOCK=" + path}
+}
+
+// where tells where the domain stands.
+func (w *world) where() string {
+	st := w.bot.status()
+	return st.Phase + " with " + st.Active
+}

@@ -1,0 +1,136 @@
+package e2e
+
+import (
+	"crypto"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// finish checks that the end is that of an undisturbed rotation: state, DNS,
+// keystore and signer agree, nothing is left over, nothing remains to be done, and
+// all mail went well.
+func (w *world) finish() {
+	w.t.Helper()
+	for _, e := range w.bot.history() {
+		if e.Outcome != "done" {
+			w.t.Errorf("history: %+v", e)
+		}
+	}
+	w.finishWith("s2")
+}
+
+// finishWith is finish where the selector signs in the end, and tries may have failed.
+func (w *world) finishWith(active string) {
+	t := w.t
+	t.Helper()
+	st := w.bot.status()
+	if st.Phase != "ready" || st.Active != active || st.Failures != 0 || st.LastError != "" {
+		t.Errorf("in the end the domain stands so: %+v", st)
+	}
+	for _, selector := range []string{"s1", "s2"} {
+		w.checkSelector(selector, st.Selectors[selector].Record)
+	}
+	w.checkSigner(active)
+	if out, code := w.bot.run("plan", "--detailed-exitcode"); code != 0 {
+		t.Errorf("something remains to be done (exit code %d):\n%s", code, out)
+	}
+	w.mail.close()
+	if f := w.mail; f.signed["s1"] == 0 || f.signed["s2"] == 0 {
+		t.Errorf("messages by selector: %v; want some of each", f.signed)
+	}
+}
+
+// checkSelector checks that one record stands at the selector, and that the one
+// key that the keystore holds for it is the record's (I3, I4, I5).
+func (w *world) checkSelector(selector, record string) {
+	w.t.Helper()
+	name := selector + "._domainkey." + w.domain
+	if got := w.dns.Query(w.t, name, "TXT"); !cmp.Equal(got, []string{record}) {
+		w.t.Errorf("%s: %s", name, cmp.Diff([]string{record}, got))
+	}
+	keys := w.keysInFiles
+	if w.kind == inVault {
+		keys = w.keysInVault
+	}
+	if got, want := keys(selector), []string{tag(record, "p")}; !cmp.Equal(got, want) {
+		w.t.Errorf("the keystore holds for %s the keys of the records %q; want %q", name, got, want)
+	}
+}
+
+// keysInVault returns the public halves of the keys in all versions that are not destroyed.
+func (w *world) keysInVault(selector string) (public []string) {
+	w.t.Helper()
+	kv, path := w.vault.Root().KVv2("secret"), "dkim/"+w.domain+"/"+selector
+	versions, err := kv.GetVersionsAsList(w.t.Context(), path)
+	must(w.t, err)
+	for _, v := range versions {
+		if v.Destroyed {
+			continue
+		}
+		secret, err := kv.GetVersion(w.t.Context(), path, v.Version)
+		must(w.t, err)
+		text, _ := secret.Data["key"].(string)
+		public = append(public, w.public([]byte(text)))
+	}
+	return public
+}
+
+// keysInFiles does the same for the keystore's files, of whatever name.
+func (w *world) keysInFiles(selector string) (public []string) {
+	w.t.Helper()
+	dir := filepath.Join(w.dir, "keys", w.domain, selector)
+	files, err := os.ReadDir(dir)
+	must(w.t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(filepath.Join(dir, file.Name()))
+		must(w.t, err)
+		if strings.Contains(string(text), "PRIVATE KEY") {
+			public = append(public, w.public(text))
+		}
+	}
+	return public
+}
+
+// public returns the public half of a private key as key records have it.
+func (w *world) public(text []byte) string {
+	w.t.Helper()
+	block, _ := pem.Decode(text)
+	if block == nil {
+		w.t.Fatal("the keystore holds something else than a key")
+	}
+	private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	must(w.t, err)
+	public := private.(crypto.Signer).Public()
+	if short, ok := public.(ed25519.PublicKey); ok { // RFC 8463 section 4
+		return base64.StdEncoding.EncodeToString(short)
+	}
+	der, err := x509.MarshalPKIXPublicKey(public)
+	must(w.t, err)
+	return base64.StdEncoding.EncodeToString(der)
+}
+
+// checkSigner checks that the signer has the active key's file alone, and nothing
+// that a crash has left.
+func (w *world) checkSigner(active string) {
+	w.t.Helper()
+	keys, err := filepath.Glob(filepath.Join(w.signer.KeyDir, w.domain, "*"))
+	must(w.t, err)
+	if len(keys) != 1 || !strings.HasPrefix(filepath.Base(keys[0]), active+"-") {
+		w.t.Errorf("the signer has the files %q; want the active key's alone", keys)
+	}
+	beside, err := os.ReadDir(w.signer.Dir)
+	must(w.t, err)
+	for _, file := range beside {
+		if name := file.Name(); !slices.Contains([]string{"keys", "key.table", "key.table.dkimbot-lock", "signing.table", "opendkim.conf"}, name) {
+			w.t.Errorf("beside the signer's tables lies %s", name)
+		}
+	}
+}
