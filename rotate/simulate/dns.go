@@ -42,6 +42,20 @@ func (n *zoneName) shown(server int, now time.Time) change {
 	return change{}
 }
 
+// standing returns the change that brought what stands at the name now, and what
+// stood there before it. A change of the TTL alone brings nothing.
+func (n *zoneName) standing() (since, before change) {
+	for i := len(n.changes) - 1; i >= 0; i-- {
+		if i == 0 || !slices.Equal(n.changes[i-1].values, n.changes[i].values) {
+			if i > 0 {
+				before = n.changes[i-1]
+			}
+			return n.changes[i], before
+		}
+	}
+	return change{}, change{}
+}
+
 // everywhere returns when the last change had reached all servers.
 func (c change) everywhere() time.Time {
 	var last time.Time

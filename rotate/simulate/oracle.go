@@ -89,8 +89,8 @@ func (w *world) saved(st rotate.State, events []rotate.Event) {
 		if c, ok := h.coming[d.name]; ok {
 			ref, in = c.ref, c.at
 		}
-		if (ref.Selector != st.Active || in.After(at.Add(w.tolerance))) && h.restored.Before(since) {
-			w.violate("I10", d.name, "the drain of %s begins at %s, when %s still signs with it", st.Draining, stamp(at), name)
+		if h.given[d.name] && (ref.Selector != st.Active || in.After(at.Add(w.tolerance))) && h.restored.Before(since) {
+			w.violate("I10", d.name, "the drain of %s begins at %s, when %s signs with %q until %s", st.Draining, stamp(at), name, ref.Selector, stamp(in))
 		}
 	}
 }
@@ -154,20 +154,17 @@ func (w *world) checkUse(h *host, ref dkim.Ref) {
 	if w.halted || n == nil {
 		return
 	}
-	last := n.last()
-	if len(last.values) != 1 || w.keys.of(last.values[0]) != ref.KeyID || last.everywhere().After(w.now) {
+	since, before := n.standing()
+	if len(since.values) != 1 || w.keys.of(since.values[0]) != ref.KeyID || since.everywhere().After(w.now) {
 		w.violate("I2", ref.Domain, "%s signs with %s (%s), which not every name server shows", h.name, ref.Selector, w.keys.label(ref.KeyID))
 		return
 	}
 	wait, kind := w.sc.negative, negativeWait
-	for i := len(n.changes) - 2; i >= 0; i-- {
-		if before := n.changes[i]; w.keys.other(before.values, ref.KeyID) {
-			// A receiver may have fetched the old record from a resolver just before it expired there.
-			wait, kind = w.sc.Keep+before.ttl, settleWait
-			break
-		}
+	if w.keys.other(before.values, ref.KeyID) {
+		// A receiver may have fetched the old record from a resolver just before it expired there.
+		wait, kind = w.sc.Keep+before.ttl, settleWait
 	}
-	w.margin(kind, ref.Name, w.now.Sub(last.everywhere().Add(wait)))
+	w.margin(kind, ref.Name, w.now.Sub(since.everywhere().Add(wait)))
 }
 
 // checkDestroy holds the end of a private key against I5: its record is gone from

@@ -121,17 +121,35 @@ func (p *process) work() {
 	if p.store.nextDue().After(p.Now()) {
 		return
 	}
-	p.busy = true
-	defer func() { p.busy = false }()
 	wanted := make([]rotate.Domain, len(p.domains))
 	for i, d := range p.domains {
 		wanted[i] = p.wants(d)
 	}
 	pending, err := rotate.Pending(context.Background(), ledger{p}, p.Now(), wanted)
-	if err != nil {
-		return
+	if err == nil {
+		p.advance(pending)
 	}
-	for _, d := range pending {
+}
+
+// inspect looks after all domains, as the scheduler does from time to time; some
+// operators run the program only when something is due.
+func (p *process) inspect() {
+	if p.alive && !p.busy {
+		wanted := make([]rotate.Domain, len(p.domains))
+		for i, d := range p.domains {
+			wanted[i] = p.wants(d)
+		}
+		p.advance(wanted)
+	}
+	if p.sc.inspect > 0 {
+		p.after(p.sc.inspect, p.inspect)
+	}
+}
+
+func (p *process) advance(domains []rotate.Domain) {
+	p.busy = true
+	defer func() { p.busy = false }()
+	for _, d := range domains {
 		if p.alive && !p.halted {
 			p.began = p.now
 			p.report.Turns++
@@ -156,9 +174,15 @@ func (p *process) wants(d *domain) rotate.Domain {
 	return want
 }
 
-// note tells of what did not go well.
+// note tells of what did not go well, once as long as it is the same.
 func (p *process) note(res rotate.Result) {
-	if res.Err != nil && p.alive && !p.halted {
+	d := p.domain(res.Domain)
+	switch {
+	case p.halted || !p.alive:
+	case res.Err == nil:
+		d.trouble = ""
+	case res.Err.Error() != d.trouble:
+		d.trouble = res.Err.Error()
 		p.tell(res.Domain, "%s: %s: %v", p.name, fault.KindOf(res.Err), res.Err)
 	}
 }

@@ -50,13 +50,13 @@ type Scenario struct {
 
 	Replay string // the command that plays this again, for messages
 
-	processes int            // schedulers that share the work
-	evictable bool           // a dead process's lease can be seen to be dead
-	servers   int            // authoritative name servers
-	negative  time.Duration  // min(SOA TTL, SOA minimum)
-	mailEvery time.Duration  // between two messages of one host
-	tamper    *tamper        // tests only: breaks the system on purpose
-	script    func(w *world) // tests only: further events
+	processes int           // schedulers that share the work
+	evictable bool          // a dead process's lease can be seen to be dead
+	servers   int           // authoritative name servers
+	negative  time.Duration // min(SOA TTL, SOA minimum)
+	inspect   time.Duration // between two inspections by each scheduler; 0: none
+	mailEvery time.Duration // between two messages of one host
+	tamper    *tamper       // tests only: breaks the system on purpose
 }
 
 // tamper changes what an engine is given, to show that the oracles see it.
@@ -70,7 +70,7 @@ type tamper struct {
 // keep keys for a week.
 func Planned(seed uint64, start time.Time, length time.Duration, faults Level, domains []rotate.Domain, lags map[string]time.Duration) Scenario {
 	return Scenario{Seed: seed, Start: start, For: length, Faults: faults, Domains: domains, Lags: lags,
-		Queue: 5 * day, Keep: 7 * day, processes: 1, evictable: true, servers: 2, negative: time.Hour, mailEvery: 2 * time.Hour}
+		Queue: 5 * day, Keep: 7 * day, processes: 1, evictable: true, servers: 2, negative: time.Hour, inspect: day, mailEvery: 2 * time.Hour}
 }
 
 // Random returns a scenario in which everything follows from the seed: how many
@@ -80,6 +80,7 @@ func Random(seed uint64, length time.Duration, faults Level) Scenario {
 	s := Scenario{Seed: seed, Start: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(between(r, 0, 365*day).Truncate(time.Second)), For: length, Faults: faults,
 		Lags: map[string]time.Duration{}, Queue: 7 * day, Keep: 7 * day, Strict: true,
 		processes: 1 + r.IntN(2), evictable: r.IntN(2) == 0, servers: 1 + r.IntN(4), mailEvery: 6 * time.Hour}
+	s.inspect = []time.Duration{0, 0, 0, day, 5 * day}[r.IntN(5)]
 	s.negative = []time.Duration{time.Minute, 5 * time.Minute, time.Hour, 3 * time.Hour, day}[r.IntN(5)]
 	signers := 1 + r.IntN(3)
 	for i := range signers {

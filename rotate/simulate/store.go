@@ -22,6 +22,7 @@ type memory struct {
 	backups []map[string]row // the oldest first
 	lost    map[string]row   // while the database is missing: what it held (I12)
 	lostAt  time.Time
+	rolled  int       // domains whose state is an old one for some days
 	swapped time.Time // when the database was last put in the place of another
 }
 
@@ -133,7 +134,7 @@ func (m *memory) backUp() {
 // ground of the old state stays; no mail may fail all the same.
 func (w *world) rollBack() {
 	m := w.store
-	if m.lost != nil || len(m.backups) == 0 {
+	if m.lost != nil || m.rolled > 0 || len(m.backups) == 0 {
 		return
 	}
 	newest := m.rows
@@ -148,7 +149,7 @@ func (w *world) rollBack() {
 	w.reloadStates()
 	for _, d := range w.domains {
 		effects := d.effects
-		d.rolledBack = true
+		m.rolled++
 		back := w.now.Add(spread(w.faults, time.Minute, 3*day))
 		w.at(back, func() { w.rollForth(d, newest, effects) })
 	}
@@ -158,8 +159,11 @@ func (w *world) rollBack() {
 // rollForth gives a domain its newest state back, if nothing was done since.
 func (w *world) rollForth(d *domain, newest map[string]row, effects int) {
 	m := w.store
-	if r, ok := newest[d.name]; ok && m.lost == nil && d.effects == effects && d.acting == nil {
-		m.rows[d.name], m.swapped, d.rolledBack = r, w.now, false
+	m.rolled--
+	if r, ok := newest[d.name]; !ok || d.effects != effects || d.acting != nil {
+		d.rolledBack = true
+	} else {
+		m.rows[d.name], m.swapped = r, w.now
 		delete(m.leases, d.name)
 		w.reloadStates()
 		w.tell(d.name, "its newest state is there again")
@@ -170,8 +174,8 @@ func (w *world) rollForth(d *domain, newest map[string]row, effects int) {
 // reloadStates tells the oracles what the database says now.
 func (w *world) reloadStates() {
 	for _, d := range w.domains {
-		st, _ := w.store.load(d.name) // an error shows when the engine loads it
-		d.phase, d.intent = st.Phase, st.Intent
+		st, _ := w.store.load(d.name)                                 // an error shows when the engine loads it
+		d.phase, d.intent, d.reconfigured = st.Phase, st.Intent, true // whoever restores it starts dkimbot anew
 	}
 }
 
@@ -179,7 +183,7 @@ func (w *world) reloadStates() {
 // nothing is kept yet has nothing to lose.
 func (w *world) loseState() {
 	m := w.store
-	if m.lost != nil {
+	if m.lost != nil || m.rolled > 0 {
 		return
 	}
 	for _, d := range w.domains {

@@ -31,9 +31,12 @@ func (w *world) tell(domain, format string, args ...any) {
 	w.enterLine(Entry{At: w.now, Domain: domain, Text: fmt.Sprintf(format, args...)})
 }
 
-// tellEvent adds a step that was done.
+// tellEvent adds a step that was done; of others the process tells.
 func (w *world) tellEvent(e rotate.Event) {
-	text := fmt.Sprintf("%s %s %s %s %s", e.Kind, e.Selector, e.Signer, e.Outcome, e.Message)
+	if e.Outcome != "done" {
+		return
+	}
+	text := fmt.Sprintf("%s %s %s done %s", e.Kind, e.Selector, e.Signer, e.Message)
 	w.enterLine(Entry{At: w.now, Domain: e.Domain, Kind: e.Kind, Text: strings.Join(strings.Fields(text), " ")})
 }
 

@@ -57,10 +57,11 @@ type domain struct {
 	phaseAt time.Time      // since when
 	acting  *process       // has an effect under way (I8)
 
-	reconfigured bool // the configuration has changed since the last write
-	rolledBack   bool // its state was rolled back, and things were done on the ground of that
-	effects      int  // so far
-	waits        bool // a rotation is due, and waits
+	reconfigured bool   // the configuration has changed since the last write
+	trouble      string // what went wrong last
+	rolledBack   bool   // its state was rolled back, and things were done on the ground of that
+	effects      int    // so far
+	waits        bool   // a rotation is due, and waits
 }
 
 func newWorld(sc Scenario) *world {
@@ -106,10 +107,19 @@ const calmDays = 45
 // begin sets the first events.
 func (w *world) begin() {
 	w.vandalise()
+	w.populate()
+	w.breakParts()
+	w.at(w.quiet, w.calmDown)
+}
+
+// populate sets what happens anyway: work, mail, backups.
+func (w *world) populate() {
 	for _, p := range w.processes {
 		p.start()
+		if w.sc.inspect > 0 {
+			w.after(between(w.faults, 0, w.sc.inspect), p.inspect)
+		}
 	}
-	w.breakParts()
 	for _, d := range w.domains {
 		w.mails(d)
 		w.probes(d)
@@ -118,16 +128,17 @@ func (w *world) begin() {
 		w.hosts[name].backUp()
 	}
 	w.store.backUp()
-	if w.sc.script != nil {
-		w.sc.script(w)
-	}
-	w.at(w.quiet, w.calmDown)
 }
 
-// calmDown puts the clock right: from now on nothing fails.
+// calmDown puts the clock right: from now on nothing fails. A day later, when what
+// was killed lives again, everything is looked after.
 func (w *world) calmDown() {
 	w.offset = 0
 	w.wakeAll()
+	w.sc.inspect = 0
+	for _, p := range w.processes {
+		w.after(day, p.inspect)
+	}
 }
 
 // domain returns the domain of that name.

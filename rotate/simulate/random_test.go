@@ -1,0 +1,178 @@
+package simulate
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// TestRandomOperations lets people and misfortune do anything in any order, and holds
+// every effect and every message against the invariants; in the end everything comes
+// to rest (I7). What fails is shrunk to the least that fails.
+func TestRandomOperations(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(drawScenario(t))
+		w.populate()
+		o := operations{w, w.domains[0]}
+		t.Repeat(map[string]func(*rapid.T){
+			"wait":            o.wait,
+			"rotate":          o.rotate,
+			"crash":           o.crash,
+			"outage":          o.outage,
+			"restore host":    o.restoreHost,
+			"restart host":    o.restartHost,
+			"change TTL":      o.changeTTL,
+			"change policy":   o.changePolicy,
+			"add signer":      o.addSigner,
+			"remove signer":   o.removeSigner,
+			"move provider":   o.moveProvider,
+			"lose state":      o.loseState,
+			"roll state back": o.rollBack,
+			"":                o.check,
+		})
+		o.rest()
+		o.check(t)
+	})
+}
+
+func drawScenario(t *rapid.T) Scenario {
+	s := Random(rapid.Uint64().Draw(t, "seed"), 100*365*day, rapid.SampledFrom([]Level{None, All}).Draw(t, "faults"))
+	s.Domains = s.Domains[:1]
+	s.inspect = day
+	s.Lags = map[string]time.Duration{"mx1": 0, "mx2": 15 * time.Minute, "mx3": 2 * time.Hour}
+	s.Domains[0].Signers = []string{"mx1", "mx2"}
+	return s
+}
+
+// operations are what happens to one domain.
+type operations struct {
+	w *world
+	d *domain
+}
+
+func (o operations) check(t *rapid.T) {
+	if v := o.w.report.Violation; v != nil {
+		t.Fatal(v)
+	}
+}
+
+func (o operations) wait(t *rapid.T) {
+	hours := rapid.OneOf(rapid.IntRange(0, 48), rapid.IntRange(0, 24*40)).Draw(t, "hours")
+	o.w.runUntil(o.w.now.Add(time.Duration(hours)*time.Hour + time.Minute))
+}
+
+func (o operations) rotate(*rapid.T) { o.w.ask(o.d) }
+
+func (o operations) crash(t *rapid.T) {
+	o.w.processes[rapid.IntRange(0, len(o.w.processes)-1).Draw(t, "process")].kill("it is killed")
+}
+
+func (o operations) outage(t *rapid.T) {
+	w := o.w
+	parts := append([]*part{&w.provider, &w.vault.part, &w.store.part}, w.servers...)
+	for _, name := range w.hostNames {
+		parts = append(parts, &w.hosts[name].part, &w.hosts[name].mail)
+	}
+	p := parts[rapid.IntRange(0, len(parts)-1).Draw(t, "part")]
+	p.down = w.now.Add(time.Duration(rapid.IntRange(1, 72).Draw(t, "hours")) * time.Hour)
+	w.tell("", "%s is out of order until %s", p.name, stamp(p.down))
+}
+
+func (o operations) host(t *rapid.T) *host {
+	return o.w.hosts[rapid.SampledFrom(o.w.hostNames).Draw(t, "host")]
+}
+
+func (o operations) restoreHost(t *rapid.T) {
+	if h := o.host(t); slices.Contains(o.d.want.Signers, h.name) && h.given[o.d.name] {
+		h.restore()
+	}
+}
+
+func (o operations) restartHost(t *rapid.T) { o.host(t).restart() }
+
+func (o operations) changeTTL(t *rapid.T) {
+	o.d.want.Policy.TTL = rapid.SampledFrom([]time.Duration{time.Minute, time.Hour, day, 7 * day}).Draw(t, "TTL")
+	o.reconfigured()
+}
+
+func (o operations) changePolicy(t *rapid.T) {
+	p := &o.d.want.Policy
+	p.Schedule = rapid.SampledFrom([]string{"0 4 1 * *", "0 4 * * 1", "15 3 * * *", "0 4 1 1,7 *"}).Draw(t, "schedule")
+	p.Drain = time.Duration(rapid.IntRange(7, 20).Draw(t, "drain")) * day
+	p.Settle = time.Duration(rapid.IntRange(7, 20).Draw(t, "settle")) * day
+	if rapid.Bool().Draw(t, "selectors the other way round") {
+		p.Selectors[0], p.Selectors[1] = p.Selectors[1], p.Selectors[0]
+	}
+	o.reconfigured()
+}
+
+func (o operations) addSigner(t *rapid.T) {
+	h := o.host(t)
+	if !slices.Contains(o.d.want.Signers, h.name) {
+		o.d.want.Signers = append(slices.Clone(o.d.want.Signers), h.name)
+		o.reconfigured()
+	}
+}
+
+// removeSigner takes a host out of service, and then out of the configuration.
+func (o operations) removeSigner(t *rapid.T) {
+	h := o.host(t)
+	i := slices.Index(o.d.want.Signers, h.name)
+	if i < 0 || len(o.d.want.Signers) == 1 || len(h.strays) > 0 {
+		return // nobody can know of a signer that strays and is taken away unseen
+	}
+	h.retire(o.d.name)
+	o.d.want.Signers = slices.Delete(slices.Clone(o.d.want.Signers), i, i+1)
+	o.reconfigured()
+}
+
+// moveProvider moves the zone, as it stands, to another provider.
+func (o operations) moveProvider(*rapid.T) {
+	o.d.want.Provider = map[string]string{"office": "edge", "edge": "office"}[o.d.want.Provider]
+	o.reconfigured()
+}
+
+func (o operations) loseState(*rapid.T) { o.w.loseState() }
+func (o operations) rollBack(*rapid.T)  { o.w.rollBack() }
+
+// reconfigured makes every process read the configuration anew.
+func (o operations) reconfigured() {
+	w := o.w
+	w.tell(o.d.name, "the configuration is now %s", summary(o.d.want))
+	o.d.reconfigured = true
+	for _, p := range w.processes {
+		if p.alive && !p.busy {
+			p.spawn()
+		}
+	}
+	w.wakeAll()
+}
+
+func summary(d rotate.Domain) string {
+	p := d.Policy
+	return fmt.Sprintf("signers %v, provider %s, schedule %q, drain %s, settle %s, TTL %s", d.Signers, d.Provider, p.Schedule, days(p.Drain), days(p.Settle), days(p.TTL))
+}
+
+// rest mends everything and waits until everything must have come to rest.
+func (o operations) rest() {
+	w := o.w
+	w.quiet = w.now
+	for _, p := range append([]*part{&w.provider, &w.vault.part, &w.store.part}, w.servers...) {
+		p.down = w.now
+	}
+	for _, h := range w.hosts {
+		h.down, h.mail.down = w.now, w.now
+	}
+	w.calmDown()
+	w.runUntil(w.now.Add(10 * day)) // whatever was killed lives again
+	for _, p := range w.processes {
+		p.inspect()
+	}
+	w.runUntil(w.now.Add(50 * day))
+	w.checkEnd()
+}
