@@ -27,7 +27,10 @@ type agenda struct {
 }
 
 func newAgenda(domains []Domain, inspect time.Duration, now time.Time) *agenda {
-	a := &agenda{domains: map[string]Domain{}, rounds: newRounds(domains, cmp.Or(inspect, time.Hour), now),
+	if inspect <= 0 {
+		inspect = time.Hour
+	}
+	a := &agenda{domains: map[string]Domain{}, rounds: newRounds(domains, inspect, now),
 		busy: map[string]bool{}, after: map[string]time.Time{}, again: map[string]int{}}
 	for _, d := range domains {
 		a.domains[d.Name] = d
@@ -124,8 +127,7 @@ func newRounds(domains []Domain, every time.Duration, now time.Time) rounds {
 
 // next returns the domains whose turn has come since it was called last.
 func (r *rounds) next(now time.Time) (names []string) {
-	passed := now.Sub(r.last)
-	from, to := r.into(r.last), r.into(now)
+	passed, from, to := now.Sub(r.last), r.into(r.last), r.into(now)
 	if r.last = now; passed <= 0 {
 		return nil
 	}

@@ -42,9 +42,9 @@ func copyKey(k *Key) *Key {
 	return &c
 }
 
-// mostAhead is how far ahead of now a noted time may lie: the longest activation
+// mostAhead is how far ahead of now a noted time may lie: more than any activation
 // lag. What lies further ahead was noted when the clock was wrong.
-const mostAhead = 24 * time.Hour
+const mostAhead = 7 * 24 * time.Hour
 
 // asOf returns a copy of st for use at now. What happened can't have happened
 // later than now: without that, a clock that once ran ahead by years would hold

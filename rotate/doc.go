@@ -41,11 +41,18 @@
 // # How it is built
 //
 // Plan is a pure function from the time, the wanted Domain, the stored State and an
-// Observation to a DomainPlan, which is plain data. A Planner observes and plans and
-// can do nothing else. An Engine observes, plans, and carries the steps out: intent,
-// effect, confirmation (steps.go); the State moves on in confirm.go only. A Scheduler
-// calls the engine when something is due. Time comes from a Clock, keys, DNS, signers
-// and state through the small interfaces of ports.go.
+// Observation to a DomainPlan, which is plain data: planner.go has what each phase
+// wants, provide.go and mend.go the steps, waits.go the waits, sound.go the refusals,
+// standing.go what DNS shows. A Planner observes and plans and can do nothing else.
+// An Engine observes, plans, and carries the steps out (run.go): intent, effect,
+// confirmation (steps.go, await.go); the State moves on in confirm.go only. A
+// Scheduler calls the engine when something is due, and looks after every domain
+// now and then. Time comes from a Clock; keys, DNS, signers and state through the
+// small interfaces of ports.go.
+//
+// Whatever fails, is killed, loses its answer or is restored from a backup: the next
+// Advance observes what is there and goes on from that. The tests' world holds all of
+// it to the invariants, as receivers see them (machine_test.go).
 //
 // The package imports rotate/dkim, rotate/fault and the cron parser, and no other room.
 package rotate

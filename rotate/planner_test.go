@@ -314,7 +314,7 @@ func TestPlan(t *testing.T) {
 		{name: "draining, record vanished", scene: drainingScene, change: func(s *scene) { s.show("s1") }, reason: "vanished", next: "replace s1 4d drain", steps: "publish s1, verify s1, drain s1@4d"},
 		{name: "draining, asked", scene: drainingScene, change: func(s *scene) { s.want.Asked = true }, reason: "drain", next: "replace s1 4d drain", steps: "drain s1@4d"},
 		{name: "draining, in a year's time by the clock", scene: drainingScene, change: func(s *scene) { s.have.SwitchedAt = planned.Add(365 * day) },
-			reason: "drain", next: "replace s1 8d drain", steps: "drain s1@8d"},
+			reason: "drain", next: "replace s1 14d drain", steps: "drain s1@14d"},
 		{name: "draining, nothing", scene: drainingScene, change: func(s *scene) { s.have.Draining = "s2" }, stop: "damaged-state"},
 
 		{name: "drained", scene: drainedScene, reason: "replace", steps: "generate s1, store s1, publish s1, verify s1, destroy s1"},
@@ -432,7 +432,7 @@ func note(codes map[string]bool, p rotate.DomainPlan) {
 func checkCodes(t *testing.T, codes map[string]bool) {
 	literal := regexp.MustCompile(`(?:Reason\{|Refuse\(|Code: )"([a-z-]+)"`)
 	known := map[string]bool{}
-	for _, file := range []string{"planner.go", "sound.go"} {
+	for _, file := range []string{"planner.go", "sound.go", "provide.go", "mend.go", "waits.go"} {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

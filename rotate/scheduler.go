@@ -57,7 +57,7 @@ type Scheduler struct {
 	Queue   Queue
 	Domains []Domain
 	Log     *slog.Logger
-	Inspect time.Duration // how often a domain is looked after when nothing is due; 0 means every hour
+	Inspect time.Duration // how often a domain is looked after when nothing is due; an hour when 0 or less
 }
 
 // Run works until ctx is done, and returns when every step in hand has ended. A

@@ -99,11 +99,7 @@ func (r *run) publish(ctx context.Context, s Step) error {
 	if provider == nil {
 		return fault.Lasting(fmt.Sprintf("publish %s", r.name(s.Selector)), fmt.Errorf("provider %q is unknown", r.want.Provider), "name a provider of the configuration")
 	}
-	wait := CacheWait(seen.Sight)
-	if len(seen.Sight.Values) > 0 {
-		wait = max(wait, r.want.Policy.TTL) // a resolver shows only what is left of a record's TTL
-	}
-	r.st.publishing(s.Selector, wait)
+	r.st.publishing(s.Selector, cacheWait(seen.Sight, r.want.Policy.TTL))
 	if err := r.begin(ctx, Intent{Kind: Publish, Selector: s.Selector, KeyID: key.ID, Record: key.Record}); err != nil {
 		return err
 	}

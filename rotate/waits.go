@@ -1,0 +1,59 @@
+package rotate
+
+import (
+	"fmt"
+	"time"
+)
+
+// What is worked out here is when a selector may be used (I2).
+
+// usable returns the earliest time at which signers may switch to the selector
+// (I2). A receiver may have fetched a replaced key until the last resolver forgot
+// it, and kept it for settle from then on.
+func (p *planner) usable(s string) time.Time {
+	if key := p.have.selector(s).Key; key != nil && key.Replaced {
+		return p.known(s).Add(p.want.Policy.Settle)
+	}
+	return p.known(s)
+}
+
+// known returns when no resolver answers any more from before the selector's
+// record was last changed, also by this plan.
+func (p *planner) known(s string) time.Time {
+	key := p.have.selector(s).Key
+	switch {
+	case key == nil:
+		return p.now.Add(p.cacheWait(s))
+	case p.plans(Publish, s):
+		return p.now.Add(max(key.CacheWait, p.cacheWait(s)))
+	case key.VerifiedAt.IsZero():
+		return p.now.Add(key.CacheWait)
+	}
+	return key.VerifiedAt.Add(key.CacheWait)
+}
+
+// waitReason says why the standby can't be used yet.
+func (p *planner) waitReason(s string) Reason {
+	if key := p.have.selector(s).Key; key != nil && key.Replaced && p.want.Policy.Settle >= key.CacheWait {
+		return Reason{"settle", fmt.Sprintf("the key at %s was replaced; it is not used before its record has been public for %s, because some receivers keep the old one that long", s, Span(p.want.Policy.Settle))}
+	}
+	return Reason{"cache", fmt.Sprintf("resolvers may still remember that nothing was published at %s", s)}
+}
+
+// cacheWait is how long resolvers may answer from before a change that is made now.
+func (p *planner) cacheWait(s string) time.Duration {
+	return cacheWait(p.seen.Selectors[s].Sight, p.want.Policy.TTL)
+}
+
+// cacheWait returns how long resolvers may go on answering what sight shows after
+// it has changed: the old record's TTL, or the negative answer's (RFC 2308 section
+// 5). Where only resolvers were asked, they told what is left of the TTL; ttl is the policy's.
+func cacheWait(sight Sight, ttl time.Duration) time.Duration {
+	switch {
+	case sight.Unchecked:
+		return max(time.Hour, ttl) // nothing is known of the zone's times
+	case len(sight.Values) > 0:
+		return max(sight.TTL, sight.Negative, ttl)
+	}
+	return max(sight.TTL, sight.Negative)
+}
