@@ -36,6 +36,6 @@ examples:
 	.ci/examples
 
 # Prints what dkimbot adds to the making of keys, as ratios; takes some minutes and
-# wants the machine for itself. BENCHFLAGS=-domains=10 tries it out.
+# wants the machine for itself. BENCHFLAGS="-domains 10 -rounds 1 -hand 2" tries it out.
 bench: servers
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./cmd/internal/bench $(BENCHFLAGS)

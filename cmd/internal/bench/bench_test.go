@@ -3,89 +3,93 @@ package bench
 import (
 	"flag"
 	"fmt"
+	"math"
+	"os"
 	"runtime"
-	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/dkimbot/dkimbot/keystore/vault/vaulttest"
 )
 
-// The sizes that make bench measures with. Smaller ones are for trying the
-// benchmarks out: go test -bench . -benchtime 1x -domains 10 -rounds 1 -hand 2.
+// The sizes that make bench measures with. Smaller ones try the benchmark out:
+// make bench BENCHFLAGS="-domains 10 -rounds 1 -hand 2".
 var (
 	domains = flag.Int("domains", 200, "domains of a bootstrap")
 	rounds  = flag.Int("rounds", 3, "turns of each measurement; the median counts")
 	hand    = flag.Int("hand", 20, "domains that the script does, in all turns together")
 )
 
-// BenchmarkKeys compares making keys as dkimbot does with crypto/rsa.
-func BenchmarkKeys(b *testing.B) {
-	n := 2 * *domains
-	for b.Loop() {
-		var ours, bare series
-		for range *rounds {
-			o, r := keyRates(b, n)
-			ours, bare = append(ours, o), append(bare, r)
-		}
-		b.ReportMetric(bare.mean()/ours.mean(), "dkimbot/bare")
-		fmt.Printf("\nkey pairs: dkimbot makes %.1f a second, crypto/rsa alone %.1f, on %d processors, ratio %.2f; %d keys each\n",
-			1/ours.mean(), 1/bare.mean(), runtime.GOMAXPROCS(0), bare.mean()/ours.mean(), n**rounds)
-	}
-}
-
-// BenchmarkBootstrap takes turns: the keys alone, the bootstrap, the script.
-func BenchmarkBootstrap(b *testing.B) {
+// BenchmarkRatios takes turns with everything that is compared, and prints the ratios at the end.
+func BenchmarkRatios(b *testing.B) {
 	vault := vaulttest.Start(b)
-	n := 2 * *domains
 	for b.Loop() {
-		var alone, whole, script series
-		var idle, busy meter
+		fmt.Printf("\nload before: %s\n", load(b))
+		r := results{domains: *domains}
 		for round := range *rounds {
-			alone.add(keysAlone(b, &idle, n))
-			r := newGround(b, vault, *domains).bootstrap(b)
-			whole.add(r.took)
-			busy.add(&r.keys)
-			g := newGround(b, vault, max(*hand / *rounds, 1))
-			script.add(g.byHand(b) / time.Duration(2*len(g.domains)))
-			fmt.Printf("\nround %d: keys alone %.2f s, bootstrap %.2f s (processor time: keys %.1f s, the rest %.1f s, servers %.1f s), script %.0f ms a key",
-				round+1, alone[round], whole[round], r.keys.sum, r.rest.Seconds(), r.servers.Seconds(), script[round]*1000)
+			r.turn(b, vault, max(*hand / *rounds, 1))
+			fmt.Printf("round %d: keys alone %.2f s, bootstrap %.2f s, script %.0f ms a key\n",
+				round+1, r.alone[round], r.whole[round], r.script[round]*1000)
 		}
-		report(b, alone, whole, script, &idle, &busy)
+		fmt.Printf("load after: %s\n\n", load(b))
+		r.print()
+		b.ReportMetric(r.bare.mean()/r.ours.mean(), "dkimbot/crypto-rsa")
+		b.ReportMetric(r.whole.median()/r.alone.median(), "bootstrap/keys")
+		b.ReportMetric(r.script.median()/r.perKey(), "script/dkimbot")
 	}
 }
 
-// report prints the ratios. That of the medians holds whatever luck each side had
-// with its keys; the other one takes that out, by the processor time that keys took.
-func report(b *testing.B, alone, whole, script series, idle, busy *meter) {
-	ratio := whole.median() / alone.median()
-	perKey := whole.median() / float64(2**domains)
-	waits := negative.Seconds() / 2 // of a script that does two keys between two waits
-	b.ReportMetric(ratio, "bootstrap/keys")
-	b.ReportMetric(script.median()/perKey, "script/dkimbot")
-	fmt.Printf("\n\nbootstrap %d domains: %.1f s, keys alone %.1f s, ratio %.2f (aim <= 1.25)\n", *domains, whole.median(), alone.median(), ratio)
-	fmt.Printf("  with equal luck: ratio %.2f; a key takes %.1f ms of a processor, and a round's %d keys vary by %.1f %% (one standard deviation)\n",
-		whole.mean()/alone.mean()*idle.mean()/busy.mean(), idle.mean()*1000, 2**domains, 100*idle.luck(2**domains))
-	fmt.Printf("for each key: script %.0f ms, dkimbot %.1f ms, %.1f times faster (aim >= 5)\n", script.median()*1000, perKey*1000, script.median()/perKey)
-	fmt.Printf("  without the script's waits for negative caches, which dkimbot's include: %.0f ms, %.1f times faster\n",
-		(script.median()-waits)*1000, (script.median()-waits)/perKey)
-}
-
-// series is measurements of one thing, in seconds.
-type series []float64
-
-func (s *series) add(d time.Duration) { *s = append(*s, d.Seconds()) }
-
-func (s series) median() float64 {
-	sorted := slices.Sorted(slices.Values(s))
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
-}
-
-func (s series) mean() float64 {
-	sum := 0.0
-	for _, v := range s {
-		sum += v
+// load tells how busy the machine was; beside other work the ratios mean little.
+func load(tb testing.TB) string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		tb.Fatal(err)
 	}
-	return sum / float64(len(s))
+	return strings.Fields(string(text))[0]
+}
+
+// results gathers what the turns took.
+type results struct {
+	domains       int
+	ours, bare    series // a key by dkim.Generate and by crypto/rsa
+	alone, whole  series // all keys alone, and the bootstrap
+	script        series // a key by the script
+	idle, busy    meter  // the keys of alone and of whole
+	rest, servers time.Duration
+}
+
+func (r *results) keys() int       { return 2 * r.domains }
+func (r *results) perKey() float64 { return r.whole.median() / float64(r.keys()) }
+
+// turn measures everything once; the script gets that many domains.
+func (r *results) turn(tb testing.TB, vault *vaulttest.Server, byHand int) {
+	ours, bare := keyRates(tb, r.keys())
+	r.ours, r.bare = append(r.ours, ours), append(r.bare, bare)
+	r.alone.add(keysAlone(tb, &r.idle, r.keys()))
+	w := newGround(tb, vault, r.domains).bootstrap(tb)
+	r.whole.add(w.took)
+	r.busy.add(&w.keys)
+	r.rest, r.servers = r.rest+w.rest, r.servers+w.servers
+	r.script.add(newGround(tb, vault, byHand).byHand(tb) / time.Duration(2*byHand))
+}
+
+// print gives each ratio a line, and below it what helps to judge it.
+func (r *results) print() {
+	turns := float64(len(r.whole))
+	fmt.Printf("key pairs: dkimbot %.1f a second, crypto/rsa alone %.1f, on %d processors, ratio %.2f\n",
+		1/r.ours.mean(), 1/r.bare.mean(), runtime.GOMAXPROCS(0), r.bare.mean()/r.ours.mean())
+	fmt.Printf("  luck with primes alone moves it by %.2f (one standard deviation)\n", math.Sqrt2*r.idle.luck(r.keys()*len(r.whole)))
+
+	fmt.Printf("bootstrap %d domains: %.1f s, keys alone %.1f s, ratio %.2f (aim <= 1.25)\n",
+		r.domains, r.whole.median(), r.alone.median(), r.whole.median()/r.alone.median())
+	fmt.Printf("  luck with primes moves one round's %d keys by %.1f %%; with equal luck: ratio %.2f\n",
+		r.keys(), 100*r.idle.luck(r.keys()), r.whole.mean()/r.alone.mean()*r.idle.mean()/r.busy.mean())
+	fmt.Printf("  processor time of a bootstrap: keys %.1f s, the rest of dkimbot %.1f s, name server and Vault %.1f s; together %.2f times the keys'\n",
+		r.busy.sum/turns, r.rest.Seconds()/turns, r.servers.Seconds()/turns, 1+(r.rest+r.servers).Seconds()/r.busy.sum)
+
+	wait := negative.Seconds() / 2 // the script makes two keys between two waits
+	fmt.Printf("each key: script %.0f ms, dkimbot %.1f ms, ratio %.1f (aim >= 5)\n", r.script.median()*1000, r.perKey()*1000, r.script.median()/r.perKey())
+	fmt.Printf("  without the script's waits for negative caches, which dkimbot's time includes: %.0f ms, ratio %.1f\n",
+		(r.script.median()-wait)*1000, (r.script.median()-wait)/r.perKey())
 }
