@@ -20,7 +20,7 @@ func ratesOf(l Level) rates {
 		return rates{fails: 0.01, slow: 0.02, unread: 0.005, outages: 4, restarts: 6, longest: 6 * time.Hour}
 	case All:
 		return rates{fails: 0.04, lost: 0.03, late: 0.015, slow: 0.08, killed: 0.02, unread: 0.02, outages: 4, backups: 1.5, restarts: 6, jumps: 3,
-			losses: 0.3, rollbacks: 0.3, asked: 4, foreign: 0.1, half: 0.01, longest: 10 * day, lags: true}
+			losses: 0.3, rollbacks: 0.3, asked: 4, foreign: 0.3, half: 0.01, longest: 10 * day, lags: true}
 	}
 	return rates{}
 }

@@ -208,10 +208,14 @@ func dropTried(st *rotate.State) {
 	}
 }
 
-func giveUp(st *rotate.State) {
-	if st.Failures > 0 {
-		st.NextTry = st.NextTry.Add(10 * 365 * day)
+// resigned has no hand for a domain that has failed.
+type resigned struct{ ledger }
+
+func (s resigned) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.Lease, error) {
+	if s.store.rows[req.Domain].state.Failures > 0 {
+		return rotate.Lease{}, unable("take the lease on "+req.Domain, "it has failed before")
 	}
+	return s.ledger.Acquire(ctx, req)
 }
 
 // robber takes leases from whoever holds them.

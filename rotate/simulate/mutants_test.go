@@ -39,9 +39,9 @@ var mutants = []mutant{
 	{"other people's records are overlooked", []string{"I6"}, 50, All, looker(func(p *process) rotate.Looker { return blinkered{p} })},
 	{"intents are not recorded", []string{"I7"}, 5, None, stores(func(l ledger) rotate.Store { return &careless{ledger: l, drop: dropIntent} })},
 	{"keys that were tried are forgotten", []string{"I7"}, 50, All, stores(func(l ledger) rotate.Store { return &careless{ledger: l, drop: dropTried} })},
-	{"what failed is never tried again", []string{"I7"}, 20, All, stores(func(l ledger) rotate.Store { return &careless{ledger: l, drop: giveUp} })},
+	{"a domain that failed is left alone", []string{"I7"}, 20, All, stores(func(l ledger) rotate.Store { return resigned{l} })},
 	{"leases are not respected", []string{"I8"}, 20, All, stores(func(l ledger) rotate.Store { return robber{l} })},
-	{"there are no leases, and the last writer wins", []string{"I8"}, 20, All, stores(func(l ledger) rotate.Store { return lawless{l} })},
+	{"there are no leases, and the last writer wins", []string{"I8", "I7"}, 20, All, stores(func(l ledger) rotate.Store { return lawless{l} })},
 	{"the drain starts when the switch is asked for", []string{"I10", "I2"}, 20, All, early},
 	{"the activation lag is ignored", []string{"I10", "I2"}, 5, None, signers(func(s remote) rotate.Signer { return lagless{s} })},
 	{"errors of signers are swallowed", []string{"I10", "I2"}, 20, All, swallowed},
@@ -59,7 +59,7 @@ func TestMutants(t *testing.T) {
 			t.Parallel()
 			for seed := uint64(1); seed <= m.within; seed++ {
 				sc := scenario(seed, m.faults)
-				sc.tamper = m.tamper()
+				sc.tamper, sc.For = m.tamper(), 300*day
 				v := Run(sc).Violation
 				if v == nil {
 					continue

@@ -20,6 +20,7 @@ type process struct {
 	alive  bool
 	busy   bool // at work; one thing at a time
 	began  time.Time
+	vain   int       // looks in a row after which something was due still
 	nextAt time.Time // when it wakes next; zero: not set
 	engine *rotate.Engine
 }
@@ -187,14 +188,17 @@ func (p *process) note(res rotate.Result) {
 	}
 }
 
-// rest returns when to look again: when something is due, or after half a minute
-// or so if that is past; other processes and people may change what is due.
+// rest returns when to look again: when something is due, or, when that is past and
+// could not be done, after a wait that grows like the scheduler's; other processes
+// and people may change what is due.
 func (p *process) rest() time.Time {
 	const most = 6 * time.Hour
 	due := p.store.nextDue().Add(-p.offset)
 	if !due.After(p.now) {
-		return p.now.Add(between(p.faults, 5*time.Second, time.Minute))
+		p.vain++
+		return p.now.Add(rotate.Backoff(p.vain) + between(p.faults, 0, 30*time.Second))
 	}
+	p.vain = 0
 	if latest := p.now.Add(most); due.After(latest) {
 		return latest
 	}

@@ -107,7 +107,7 @@ func TestNoFaults(t *testing.T) {
 
 // raceYears is how much of the work is done under the race detector, which makes
 // it ten times as long; `make simulate` does all of it.
-const raceYears = 300
+const raceYears = 100
 
 // TestTenThousandDomainYears plays random worlds with all faults on: no invariant
 // is violated (I1 to I8, I10, I12).
