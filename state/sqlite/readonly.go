@@ -80,9 +80,14 @@ type look struct {
 	modified time.Time
 }
 
+// logHeader is how long a log is that nothing was written to yet (SQLite's file
+// format, section 4.1). A writer that was killed may leave one, and SQLite gives up
+// on it after ten seconds where it may not write ("locking protocol").
+const logHeader = 32
+
 func (f *follower) look() look {
 	var l look
-	if fi, err := os.Stat(f.path + "-wal"); err == nil && fi.Size() > 0 {
+	if fi, err := os.Stat(f.path + "-wal"); err == nil && fi.Size() > logHeader {
 		return look{log: true}
 	}
 	if fi, err := os.Stat(f.path); err == nil {

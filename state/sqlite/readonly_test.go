@@ -100,6 +100,26 @@ func TestReadOnlyWithoutIndex(t *testing.T) {
 	}
 }
 
+// A writer that is killed when it has just begun its log leaves a header without an index.
+func TestReadOnlyOfAnEmptyLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	save(t, s, acquire(t, s, "example.com", "a"), rotate.State{Domain: "example.com"})
+	s.Close() // all is in the database now
+	c := startChild(t, "write", path)
+	c.lines.Scan()
+	c.kill()
+	for file, size := range map[string]int64{path + "-wal": 32, path + "-shm": 0} {
+		if err := os.Truncate(file, size); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := readOnly(t, path)
+	if st, err := r.Load(t.Context(), "example.com"); err != nil || st.Revision != 1 {
+		t.Errorf("revision %d, error %v", st.Revision, err)
+	}
+}
+
 // A writer that has just started may not have made the log's index yet; a reader waits for it.
 func TestReadOnlyWaitsForTheIndex(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
