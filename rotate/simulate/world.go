@@ -75,6 +75,9 @@ func newWorld(sc Scenario) *world {
 	} else {
 		w.rates.jumps = 0
 	}
+	if !sc.Strict {
+		w.rates.asked = 0 // the configuration is played as it is
+	}
 	w.keys = newKeyring(sc.Seed)
 	w.vault = newVault()
 	w.store = newMemory(w)

@@ -25,7 +25,7 @@ func (t Text) Simulation(doc SimulationDocument) {
 		fmt.Fprintf(t.W, "%s %s, first on %s (%s): %s\n", t.red("problem:"), p.Domain, p.At.Format("2006-01-02"), Count(p.Count, "time"), p.Message)
 	}
 	t.advice(doc)
-	fmt.Fprintln(t.W, t.verdict(doc.Verdict))
+	fmt.Fprintln(t.W, t.verdict(doc))
 }
 
 func (t Text) simulated(doc SimulationDocument) {
@@ -82,9 +82,12 @@ func (t Text) advice(doc SimulationDocument) {
 	}
 }
 
-func (t Text) verdict(v SimulationVerdict) string {
-	if v.OK {
+func (t Text) verdict(doc SimulationDocument) string {
+	switch {
+	case doc.Verdict.OK:
 		return t.green("No mail fails.")
+	case doc.Verdict.MailFails:
+		return t.red("Mail would fail.")
 	}
-	return t.red("Mail would fail.")
+	return t.red("No mail fails, but dkimbot broke a rule of its own.") + " Report this as a defect, with the seed and the configuration's policies."
 }

@@ -43,6 +43,7 @@ type SimulatedStep struct {
 // SimulationVerdict says what came of it.
 type SimulationVerdict struct {
 	OK            bool `json:"ok"`
+	MailFails     bool `json:"mail_fails"`
 	Rotations     int  `json:"rotations"`
 	Waited        int  `json:"waited"` // rotations that were due before their key had settled
 	Mails         int  `json:"mails"`
@@ -82,7 +83,7 @@ func NewSimulation(sc simulate.Scenario, r simulate.Report, standFor map[string]
 	doc := SimulationDocument{FormatVersion: FormatVersion, Seed: sc.Seed, Faults: string(sc.Faults), From: sc.Start.UTC(), To: sc.Start.Add(sc.For).UTC(),
 		Assumed: SimulationAssumed{sc.Queue.String(), sc.Keep.String()},
 		Domains: []SimulatedDomain{}, Margins: []SimulationMargin{}, Problems: []SimulationProblem{},
-		Verdict: SimulationVerdict{OK: len(r.Broken) == 0, Rotations: r.Rotations, Waited: r.Waited, Mails: r.Mails, Verifications: r.Verifications,
+		Verdict: SimulationVerdict{OK: len(r.Broken) == 0, MailFails: r.MailFails(), Rotations: r.Rotations, Waited: r.Waited, Mails: r.Mails, Verifications: r.Verifications,
 			Failures: r.Failures, Unsigned: r.Unsigned, Excused: r.Excused}}
 	for _, d := range sc.Domains {
 		s := SimulatedDomain{Name: d.Name, StandsFor: standFor[d.Name], Timeline: []SimulatedStep{}}
