@@ -8,8 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
-	"time"
 
 	"github.com/dkimbot/dkimbot/keystore"
 	"github.com/dkimbot/dkimbot/keystore/file"
@@ -221,34 +221,39 @@ func TestNotADirectory(t *testing.T) {
 	wantFault(t, err, fault.Permanent, "", "a file stands")
 }
 
-// I7: what a killed process leaves behind is cleared away, and not before its time.
+// I7: what a killed process leaves behind is cleared away by the next write, and
+// what a living one is writing is left to it.
 func TestLeftTemporaryFiles(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "keys")
 	s := open(t, dir)
 	put(t, s, 0)
 	sel := filepath.Join(dir, "example.com/s1")
-	// Killed between the link and the removal: a second name of version 1.
-	if err := os.Link(filepath.Join(sel, "1.pem"), filepath.Join(sel, ".new-LINK")); err != nil {
-		t.Fatal(err)
-	}
-	for _, left := range []string{".new-OLD", ".new-YOUNG"} {
+	for _, left := range []string{".new-LEFT", ".new-WRITING"} {
 		if err := os.WriteFile(filepath.Join(sel, left), []byte("part of a key"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	old := time.Now().Add(-2 * time.Hour)
-	if err := os.Chtimes(filepath.Join(sel, ".new-OLD"), old, old); err != nil {
+	writing, err := os.Open(filepath.Join(sel, ".new-WRITING"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writing.Close()
+	if err := syscall.Flock(int(writing.Fd()), syscall.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
 	if _, v, err := s.Get(t.Context(), name, 0); v != 1 || err != nil {
 		t.Fatalf("Get = version %d, %v", v, err)
 	}
 	put(t, s, 1)
-	wantFiles(t, sel, ".new-LINK", ".new-YOUNG", "1.pem", "2.pem")
+	wantFiles(t, sel, ".new-WRITING", "1.pem", "2.pem")
+	// Killed between the link and the removal: a second name of version 1.
+	if err := os.Link(filepath.Join(sel, "1.pem"), filepath.Join(sel, ".new-LINK")); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Destroy(t.Context(), name, 1); err != nil {
 		t.Fatal(err)
 	}
-	wantFiles(t, sel, ".new-YOUNG", "1.pem", "2.pem")
+	wantFiles(t, sel, ".new-WRITING", "1.pem", "2.pem")
 }
 
 func open(t testing.TB, dir string) *file.Store {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -43,13 +44,14 @@ func makeDir(parent *os.Root, name string) error {
 // the name is taken: this is the compare-and-set between processes, because a
 // version's name, once taken, is never free again.
 func (d *selectorDir) create(version int, data []byte) error {
-	d.sweep(nil)
+	d.sweep()
 	tmp, err := d.writeTemp(data)
 	if err != nil {
 		return err
 	}
-	err = d.Link(tmp, fileName(version))
-	d.Remove(tmp) // on failure the sweep takes it
+	defer tmp.Close()
+	err = d.Link(tmp.name, fileName(version))
+	d.Remove(tmp.name) // on failure the sweep takes it
 	if errors.Is(err, fs.ErrExist) {
 		return &conflictError{newest: -1}
 	}
@@ -61,15 +63,14 @@ func (d *selectorDir) create(version int, data []byte) error {
 
 // replace puts data in the place of a version's file, atomically.
 func (d *selectorDir) replace(version int, data []byte) error {
-	if info, err := d.Lstat(fileName(version)); err == nil {
-		d.sweep(info)
-	}
+	d.sweep() // a second name of the file, too: destroying a key destroys it wholly
 	tmp, err := d.writeTemp(data)
 	if err != nil {
 		return err
 	}
-	if err := d.Rename(tmp, fileName(version)); err != nil {
-		d.Remove(tmp)
+	defer tmp.Close()
+	if err := d.Rename(tmp.name, fileName(version)); err != nil {
+		d.Remove(tmp.name)
 		return err
 	}
 	return syncDir(d.Root)
@@ -80,42 +81,86 @@ const (
 	tempAge    = time.Hour // far longer than any write takes
 )
 
-// writeTemp writes and syncs a file with a name of its own, 0600. On error none is left.
-func (d *selectorDir) writeTemp(data []byte) (string, error) {
-	name := tempPrefix + rand.Text()
-	f, err := d.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return "", err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		d.Remove(name)
-		return "", err
-	}
-	return name, nil
+// temp is a temporary file. It is locked while it is open, so that no sweep takes
+// it from a process that lives; the kernel drops the lock of one that was killed.
+type temp struct {
+	*os.File
+	name string
 }
 
-// sweep removes temporary files that a process left when it was killed: old ones,
-// and second names of the file same, so that destroying a key destroys it wholly.
-// What can't be removed is harmless and tried again the next time.
-func (d *selectorDir) sweep(same fs.FileInfo) {
+// writeTemp writes and syncs a file with a name of its own, 0600. On error none is left.
+func (d *selectorDir) writeTemp(data []byte) (*temp, error) {
+	t, err := d.makeTemp()
+	if err != nil {
+		return nil, err
+	}
+	_, err = t.Write(data)
+	if err == nil {
+		err = t.Sync()
+	}
+	if err != nil {
+		t.Close()
+		d.Remove(t.name)
+		return nil, err
+	}
+	return t, nil
+}
+
+func (d *selectorDir) makeTemp() (*temp, error) {
+	for range 10 {
+		name := tempPrefix + rand.Text()
+		f, err := d.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if err := tryLock(f); !errors.Is(err, syscall.EWOULDBLOCK) && d.names(name, f) {
+			return &temp{f, name}, nil
+		}
+		f.Close() // a sweep was faster than the lock
+	}
+	return nil, &fs.PathError{Op: "lock", Path: tempPrefix + "*", Err: syscall.EWOULDBLOCK}
+}
+
+// names reports whether the name is the open file's.
+func (d *selectorDir) names(name string, f *os.File) bool {
+	there, err := d.Lstat(name)
+	if err != nil {
+		return false
+	}
+	mine, err := f.Stat()
+	return err == nil && os.SameFile(mine, there)
+}
+
+// sweep removes temporary files that processes left when they were killed. What
+// can't be removed is tried again the next time.
+func (d *selectorDir) sweep() {
 	entries, _ := fs.ReadDir(d.FS(), ".")
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), tempPrefix) {
-			continue
-		}
-		info, err := d.Lstat(e.Name())
-		if err != nil {
-			continue
-		}
-		if time.Since(info.ModTime()) > tempAge || same != nil && os.SameFile(info, same) {
+		if strings.HasPrefix(e.Name(), tempPrefix) && e.Type().IsRegular() && d.abandoned(e.Name()) {
 			d.Remove(e.Name())
 		}
 	}
 }
+
+// abandoned reports whether no process writes a temporary file any more. Where the
+// file system has no locks its age tells.
+func (d *selectorDir) abandoned(name string) bool {
+	f, err := d.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	switch err := tryLock(f); {
+	case err == nil:
+		return true
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && time.Since(info.ModTime()) > tempAge
+}
+
+func tryLock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
 
 func syncDir(dir *os.Root) error {
 	f, err := dir.Open(".")
