@@ -37,8 +37,9 @@
 //     for at most seven days after they fetched it, resolvers for its TTL.
 //   - The machine's clock is right. While it is set forth and back by up to half an
 //     hour, waits may be short by twice that, and no more is asked of them.
-//   - An effect that was given up comes within minutes or not at all, and a process
-//     is not suspended in the middle of one for longer than its lease.
+//   - An effect that was given up comes within minutes or not at all, and on a signer's
+//     host not after a newer one; a process is not suspended in the middle of one for
+//     longer than its lease.
 //   - A host that is restored from a backup whose keys were replaced already signs
 //     with keys that are gone; that mail is lost until dkimbot has switched it. One
 //     whose keys still stand is safe, unless it is restored while they are being

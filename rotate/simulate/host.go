@@ -23,6 +23,8 @@ type host struct {
 	given   map[string]bool      // by domain: it was switched on once
 	excused map[string]bool      // by domain: restored from a backup that is older than the promise covers
 
+	orders   int
+	heeded   map[string]int  // by domain: the newest order that was carried out
 	strays   map[string]bool // by domain: restored, and not switched by dkimbot since
 	backups  []disk          // oldest first
 	restored time.Time
@@ -44,7 +46,7 @@ func (d disk) clone() disk { return disk{maps.Clone(d.table), maps.Clone(d.files
 func newHost(w *world, name string, lag time.Duration) *host {
 	return &host{world: w, part: part{name: name}, lag: lag, mail: part{name: "mail on " + name},
 		disk:   disk{table: map[string]dkim.Ref{}, files: map[dkim.Ref]string{}},
-		loaded: map[string]dkim.Ref{}, since: map[string]time.Time{}, unread: map[string]bool{}, coming: map[string]coming{}, given: map[string]bool{}, excused: map[string]bool{}, strays: map[string]bool{}}
+		loaded: map[string]dkim.Ref{}, since: map[string]time.Time{}, unread: map[string]bool{}, coming: map[string]coming{}, given: map[string]bool{}, excused: map[string]bool{}, strays: map[string]bool{}, heeded: map[string]int{}}
 }
 
 // active returns what the host says that it signs with: what a reload that was
@@ -58,9 +60,20 @@ func (h *host) active(domain string) (dkim.Ref, bool) {
 	return ref, ok
 }
 
-// activate writes the key's file, then the table, then reloads; any of these may fail.
-func (h *host) activate(ref dkim.Ref) error {
+// order numbers what the host is told to do.
+func (h *host) order() int {
+	h.orders++
+	return h.orders
+}
+
+// activate writes the key's file, then the table, then reloads; any of these may
+// fail. An order that comes late, after a newer one was carried out, is not heeded.
+func (h *host) activate(ref dkim.Ref, order int) error {
 	w := h.world
+	if order < h.heeded[ref.Domain] {
+		return unable("activate "+ref.String()+" on "+h.name, "a newer order was carried out")
+	}
+	h.heeded[ref.Domain] = order
 	troubled := func() bool { return !w.calm() && w.faults.Float64() < w.rates.fails }
 	h.disk.files[ref] = ref.KeyID
 	if troubled() {

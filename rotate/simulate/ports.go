@@ -129,9 +129,10 @@ func (r remote) Active(_ context.Context, domains []string) (map[string]dkim.Ref
 // Activate implements rotate.Signer.
 func (r remote) Activate(_ context.Context, keys []dkim.SigningKey) error {
 	for _, k := range keys {
+		order := r.host.order()
 		err := r.take(effect{kind: rotate.Activate, domain: k.Domain, name: k.Name, signer: r.host.name, keyID: k.Key.ID(), part: &r.host.part,
 			what: fmt.Sprintf("activate %s (%s) on %s", k.Selector, r.process.keys.label(k.Key.ID()), r.host.name),
-			do:   func() error { return r.host.activate(k.Ref()) }})
+			do:   func() error { return r.host.activate(k.Ref(), order) }})
 		if err != nil {
 			return err
 		}
