@@ -64,11 +64,7 @@ func (p *planner) bootstrap() {
 		p.provide(s, why)
 	}
 	first := cmp.Or(p.have.Target, p.want.Policy.Selectors[0])
-	from := p.usable(first)
-	if standby := p.usable(p.want.Policy.Other(first)); standby.After(from) {
-		from = standby // so that ready means that both selectors may be used
-	}
-	p.use(first, from, Reason{"bootstrap", "the signer starts to sign with " + first})
+	p.use(first, p.usable(first), Reason{"bootstrap", "the signer starts to sign with " + first})
 	p.nextFromSteps()
 }
 

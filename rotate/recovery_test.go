@@ -209,7 +209,7 @@ func TestAtRestNothingIsOpen(t *testing.T) {
 // TestAtRestNothingIsWritten: looking at a domain that has nothing to do changes nothing.
 func TestAtRestNothingIsWritten(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
-	phases := []func(){func() { w.engine().Advance(context.Background(), d) }, func() { w.settle(d) }, func() { w.drained(d); w.pass(-2 * day) }, func() { w.pass(2 * day); w.settle(d) }}
+	phases := []func(){func() { w.engine().Advance(context.Background(), d) }, func() { w.settle(d); w.pass(time.Minute) }, func() { w.drained(d); w.pass(-2 * day) }, func() { w.pass(2 * day); w.settle(d) }}
 	for i, reach := range phases {
 		reach()
 		before := w.state(d.Name).Revision

@@ -13,6 +13,12 @@ import (
 // maxRounds bounds how often one Advance plans anew; a rotation needs three.
 const maxRounds = 12
 
+// kept is a place in the keystore.
+type kept struct {
+	name    dkim.Name
+	version int
+}
+
 // run is one Advance of one domain.
 type run struct {
 	engine  *Engine
@@ -23,6 +29,7 @@ type run struct {
 	seen    Observation
 	plan    DomainPlan
 	fresh   map[string]*dkim.PrivateKey // made and not stored yet, by selector
+	known   map[kept]*dkim.PrivateKey   // read from the keystore in this run
 	unsaved []Event                     // what happened and could not be written yet
 	done    []Event
 	failed  bool
@@ -33,7 +40,7 @@ func (e *Engine) newRun(ctx context.Context, want Domain, lease Lease) (*run, er
 	if err != nil {
 		return nil, err
 	}
-	return &run{engine: e, want: want.asked(have), lease: lease, st: have.asOf(e.Clock.Now()), stored: copyState(have), fresh: map[string]*dkim.PrivateKey{}}, nil
+	return &run{engine: e, want: want.asked(have), lease: lease, st: have.asOf(e.Clock.Now()), stored: copyState(have), fresh: map[string]*dkim.PrivateKey{}, known: map[kept]*dkim.PrivateKey{}}, nil
 }
 
 // report tells what became of the run.

@@ -76,8 +76,12 @@ func (r *run) store(ctx context.Context, s Step) error {
 	return r.confirm(ctx, s, keyID, fmt.Sprintf("version %d", version))
 }
 
-// private reads a key and makes sure that it is the one that state means.
+// private reads a key, once in a run, and makes sure that it is the one that state means.
 func (r *run) private(ctx context.Context, name dkim.Name, keyID string, version int) (*dkim.PrivateKey, error) {
+	place := kept{name, version}
+	if key := r.known[place]; key != nil && key.ID() == keyID {
+		return key, nil
+	}
 	key, _, err := r.engine.Keys.Get(ctx, name, version)
 	switch {
 	case err != nil:
@@ -89,6 +93,7 @@ func (r *run) private(ctx context.Context, name dkim.Name, keyID string, version
 		return nil, fault.Refuse("foreign-secret", fmt.Sprintf("the keystore's version %d for %s is key %s, not %s as it should be", version, name, ShortID(key.ID()), ShortID(keyID)),
 			"find out who wrote it, and restore the keystore")
 	}
+	r.known[place] = key
 	return key, nil
 }
 

@@ -390,9 +390,15 @@ func (w *world) state(domain string) rotate.State {
 // forever waits for everything but the next rotation.
 var forever = rotate.Patience{Most: 365 * day, Retry: true}
 
-// settle runs the domain until it rests.
+// settle runs the domain until it rests, and after a bootstrap until resolvers
+// have forgotten that the standby was not there.
 func (w *world) settle(d rotate.Domain) rotate.Result {
-	return w.engine().Settle(context.Background(), d, forever, nil)
+	bootstrap := w.state(d.Name).Phase == rotate.New
+	res := w.engine().Settle(context.Background(), d, forever, nil)
+	if bootstrap {
+		w.pass(time.Minute)
+	}
+	return res
 }
 
 // failing makes the operation fail, without effect.

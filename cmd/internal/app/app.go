@@ -19,8 +19,9 @@ import (
 	"github.com/dkimbot/dkimbot/state/sqlite"
 )
 
-// workers is how many domains are worked on at once.
-const workers = 64
+// workers is how many domains are worked on at once: more than can be served, so
+// that making keys never waits for the network.
+const workers = 256
 
 // App is the parts of one configuration. Engine is nil when it was opened for
 // reading only. Close it when it is needed no more.
