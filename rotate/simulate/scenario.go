@@ -79,8 +79,8 @@ func Random(seed uint64, length time.Duration, faults Level) Scenario {
 	r := stream(seed, forScenario)
 	s := Scenario{Seed: seed, Start: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(between(r, 0, 365*day).Truncate(time.Second)), For: length, Faults: faults,
 		Lags: map[string]time.Duration{}, Queue: 7 * day, Keep: 7 * day, Strict: true,
-		processes: 1 + r.IntN(2), evictable: r.IntN(2) == 0, servers: 1 + r.IntN(4), mailEvery: 6 * time.Hour}
-	s.inspect = []time.Duration{0, 0, 0, day, 5 * day}[r.IntN(5)]
+		processes: 1 + r.IntN(2), evictable: r.IntN(2) == 0, servers: 1 + r.IntN(4), mailEvery: 8 * time.Hour}
+	s.inspect = []time.Duration{0, 0, 0, 2 * day, 7 * day}[r.IntN(5)]
 	s.negative = []time.Duration{time.Minute, 5 * time.Minute, time.Hour, 3 * time.Hour, day}[r.IntN(5)]
 	signers := 1 + r.IntN(3)
 	for i := range signers {
@@ -89,7 +89,7 @@ func Random(seed uint64, length time.Duration, faults Level) Scenario {
 	for i := range 1 + r.IntN(2) {
 		d := rotate.Domain{Name: fmt.Sprintf("d%d.example", i+1), Provider: "office", VerifyTimeout: 2 * time.Minute, Policy: rotate.Policy{
 			Schedule: []string{"0 4 1 * *", "0 4 1 * *", "0 4 1,15 * *", "30 2 * * 1", "15 3 * * *", "0 4 1 1,4,7,10 *"}[r.IntN(6)],
-			Timezone: []string{"UTC", "Europe/Berlin", "America/New_York"}[r.IntN(3)],
+			Timezone: []string{"UTC", "UTC", "UTC", "UTC", "Europe/Berlin", "America/New_York"}[r.IntN(6)],
 			Drain:    7 * day, Settle: 7 * day, Key: "ed25519", Selectors: [2]string{"s1", "s2"},
 			TTL:   []time.Duration{time.Minute, 5 * time.Minute, time.Hour, time.Hour, 6 * time.Hour, day}[r.IntN(6)],
 			Splay: []time.Duration{0, 6 * time.Hour}[r.IntN(2)],
