@@ -5,12 +5,12 @@ GO ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 5s
 
-.PHONY: build test check servers lint unit fuzz examples bench
+.PHONY: build test check servers lint unit simulate fuzz examples soak bench
 
 build:
 	$(GO) build -trimpath -o bin/dkimbot ./cmd/dkimbot
 
-test: servers lint unit fuzz examples
+test: servers lint unit simulate fuzz examples
 
 # Without root and without servers: keys, configuration, planner, executor, state.
 check: lint
@@ -28,6 +28,15 @@ lint:
 
 unit:
 	$(GO) test -race -timeout 25m ./...
+
+# Ten thousand domain-years with all faults on; without -race, which is ten times slower.
+simulate:
+	$(GO) test -run 'TenThousand' -timeout 10m ./rotate/simulate
+
+# Fresh seeds for as long as it is told.
+SOAK ?= 1h
+soak:
+	$(GO) test -run 'Soak' -timeout 0 ./rotate/simulate -soak $(SOAK)
 
 fuzz:
 	.ci/fuzz $(FUZZTIME)
