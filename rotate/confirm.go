@@ -92,10 +92,6 @@ func (st *State) begin(i Intent, p Policy) {
 	if sel := st.Selectors[i.Selector]; i.Kind == StoreKey {
 		sel.Tried = append(sel.Tried, i.KeyID)
 	}
-	if c, ok := st.Signers[i.Signer]; ok && i.Kind == Activate {
-		c.Unsure = true // until it confirms again, also when the answer or the process is lost
-		st.Signers[i.Signer] = c
-	}
 }
 
 // stored notes that a private key is in the keystore and was read back (I4).

@@ -121,16 +121,28 @@ func TestLostLease(t *testing.T) {
 	}
 }
 
-// TestLeaseOutlivesEffects: a lease lasts longer than the longest time between two writes.
+// TestLeaseOutlivesEffects: a lease lasts longer than the longest time between two
+// writes, which is when a signer is waited for and then takes its time.
 func TestLeaseOutlivesEffects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, d := newWorld(t, "mx1"), wanted("mx1")
+		w, domains := newWorld(t, "mx1"), fleet(2, "mx1")
 		w.bubble = true
-		d.Policy.Schedule = "0 4 15 * *"
-		w.pause = func(op string) { time.Sleep(5*time.Minute - time.Second) } // all but the most that a step may take
-		if res := w.start("slow", nil).Settle(t.Context(), d, rotate.Patience{Most: time.Hour}, nil); res.Err != nil {
-			t.Fatal(res.Err)
+		const long = 5*time.Minute - time.Second // all but the most that a step may take
+		w.pause = func(op string) { time.Sleep(long) }
+		w.start("slow", nil).SettleAll(t.Context(), domains, rotate.Patience{Most: time.Hour}, nil, func(r rotate.Result) {
+			if r.Err != nil {
+				t.Error(r.Err)
+			}
+		})
+		var began []time.Time
+		for _, d := range domains {
+			w.checkReady(d, "s1")
 		}
-		w.checkReady(d, "s1")
+		for _, u := range w.hosts["mx1"].uses {
+			began = append(began, u.from)
+		}
+		if apart := began[1].Sub(began[0]); apart != long {
+			t.Errorf("the second activation came %s after the first, want it to wait for it", apart)
+		}
 	})
 }

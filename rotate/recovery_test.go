@@ -48,6 +48,56 @@ func TestStrayWhileReplacing(t *testing.T) {
 	}
 }
 
+// TestStrayThatCameBack: a signer that was seen to stray and came back by itself,
+// while dkimbot could not bring it back, used the draining selector all the same (I2, I10).
+func TestStrayThatCameBack(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.drained(d)
+	w.hosts["mx2"].restore(d.Name, 1)
+	w.trouble = failing("get s2") // nothing can be activated
+	if res := w.engine().Advance(context.Background(), d); res.Err == nil {
+		t.Fatal("mx2 was brought back")
+	}
+	w.trouble = nil
+	w.pass(time.Hour)
+	w.hosts["mx2"].restore(d.Name, 1)
+	if got := w.hosts["mx2"].selector(d.Name); got != "s2" {
+		t.Fatalf("mx2 signs with %s", got)
+	}
+	res := w.engine().Advance(context.Background(), d)
+	if res.Err != nil || res.State.Phase != rotate.Draining || res.State.SwitchedAt.Before(w.Now()) {
+		t.Fatalf("I10: %v; phase %s, switched at %s; want the drain to start again", res.Err, res.State.Phase, res.State.SwitchedAt)
+	}
+	w.settle(d)
+	w.checkReady(d, "s2")
+}
+
+// TestLateKeys: of several keys whose storing was begun and not confirmed, any may
+// appear in the end; it is taken up, whichever it is (I7).
+func TestLateKeys(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	tries := 0
+	w.trouble = func(op string) trouble {
+		if op == "put s1" {
+			tries++
+			return delayed
+		}
+		return fine
+	}
+	for range 3 {
+		w.engine().Advance(context.Background(), d)
+	}
+	w.trouble = nil
+	(&machine{world: w}).comeLate(nil)
+	if tries != 3 || len(w.live(dkimName{Domain: d.Name, Selector: "s1"})) != 1 {
+		t.Fatalf("%d tries", tries)
+	}
+	if res := w.settle(d); res.Err != nil {
+		t.Fatal(res.Err)
+	}
+	w.checkReady(d, "s1")
+}
+
 // TestVanishedInEachPhase: a record that is gone is published again, and what
 // resolvers remember of its absence is waited out before a signer begins to use it (I2).
 func TestVanishedInEachPhase(t *testing.T) {
@@ -196,7 +246,7 @@ func TestAtRestNothingIsOpen(t *testing.T) {
 	w.trouble = nil
 	d.Signers = []string{"mx1"}
 	w.hosts["mx2"].stop()
-	res := w.settle(d)
+	res := w.engine().Advance(context.Background(), d)
 	if res.Err != nil || w.state(d.Name).Intent != nil {
 		t.Fatalf("I7: %v; at rest with intent %+v", res.Err, w.state(d.Name).Intent)
 	}

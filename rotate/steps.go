@@ -147,6 +147,8 @@ func (r *run) switchSigner(ctx context.Context, s Step, signer *batchedSigner, k
 	if _, err := signer.activations.call(ctx, key); err != nil {
 		return err
 	}
+	ctx, cancel := unhurried(ctx) // the activation may have waited long for its turn
+	defer cancel()
 	ref, err := signer.questions.call(ctx, r.want.Name)
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ type host struct {
 	uses   []*use
 	forgot []dkim.Ref
 	gone   bool // out of service
+	lag    time.Duration
 }
 
 // use is a time in which a host signed with a key.
@@ -33,7 +34,7 @@ type use struct {
 const hostLag = time.Minute
 
 func (w *world) addHost(name string) *host {
-	w.hosts[name] = &host{world: w, name: name, files: map[dkim.Ref]*dkim.PrivateKey{}}
+	w.hosts[name] = &host{world: w, name: name, files: map[dkim.Ref]*dkim.PrivateKey{}, lag: hostLag}
 	return w.hosts[name]
 }
 
@@ -131,7 +132,7 @@ type agent struct {
 	h *host
 }
 
-func (a agent) Lag() time.Duration { return hostLag }
+func (a agent) Lag() time.Duration { return a.h.lag }
 
 func (a agent) Active(_ context.Context, domains []string) (map[string]dkim.Ref, error) {
 	a.p.mu.Lock()
@@ -161,7 +162,7 @@ func (a agent) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 			}
 			a.p.backups[k.Ref()] = k.Key
 			a.h.files[k.Ref()] = k.Key
-			if u := a.h.begin(k.Ref(), hostLag); late {
+			if u := a.h.begin(k.Ref(), a.h.lag); late {
 				a.h.astray(u)
 			}
 		}
