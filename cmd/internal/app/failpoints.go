@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,24 +16,25 @@ import (
 
 // A program that is built with the tag failpoints, for tests, can be told to end at
 // a given point of its work. Points lie before and after every effect, and before
-// and after everything that is written about it (I7). They are counted from 1:
+// and after everything that is written about it (I7). Each has a name: what is about
+// to happen or has just happened, and, from the second time on, which time it is.
 //
-//	DKIMBOT_FAILPOINTS=FILE  adds a line to FILE for each point that is reached: what is about to happen, or has just happened
-//	DKIMBOT_FAILPOINT=N      the process sends itself SIGKILL at point N, or the first time that it reaches the point of the name N
+//	DKIMBOT_FAILPOINTS=FILE  adds the name of each point that is reached to FILE, one a line
+//	DKIMBOT_FAILPOINT=NAME   the process sends itself SIGKILL at that point
 //	DKIMBOT_FAILSIGNAL=TERM  ... SIGTERM instead, and goes on
 //	DKIMBOT_CLOCK=FILE       the machine's clock is ahead by the duration that FILE holds, "-1h" for one that is behind
 type failpoints struct {
-	at     string // number or name; "" for nowhere
+	at     string // "" for nowhere
 	signal syscall.Signal
 	log    *os.File // may be nil
 
 	mu     sync.Mutex
-	passed int
+	passed map[string]int
 }
 
 // withFailpoints returns the parts with points around all that changes anything.
 func withFailpoints(parts rotate.Parts) (rotate.Parts, error) {
-	f := &failpoints{at: os.Getenv("DKIMBOT_FAILPOINT"), signal: syscall.SIGKILL}
+	f := &failpoints{at: os.Getenv("DKIMBOT_FAILPOINT"), signal: syscall.SIGKILL, passed: map[string]int{}}
 	if os.Getenv("DKIMBOT_FAILSIGNAL") == "TERM" {
 		f.signal = syscall.SIGTERM
 	}
@@ -51,14 +51,16 @@ func withFailpoints(parts rotate.Parts) (rotate.Parts, error) {
 func (f *failpoints) point(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.passed++
+	f.passed[name]++
+	if n := f.passed[name]; n > 1 {
+		name = fmt.Sprintf("%s (%d)", name, n)
+	}
 	if f.log != nil {
 		fmt.Fprintln(f.log, name)
 	}
-	if f.at != name && f.at != strconv.Itoa(f.passed) {
+	if f.at != name {
 		return
 	}
-	f.at = ""
 	syscall.Kill(os.Getpid(), f.signal)
 	if f.signal == syscall.SIGKILL {
 		select {}

@@ -12,7 +12,7 @@ import (
 const (
 	anHourBehind = "-1h"
 	aMonthAhead  = "720h"
-	aDayLater    = "25h"
+	tenDaysLater = "240h"
 	right        = "0s"
 )
 
@@ -28,14 +28,14 @@ func (g *ground) clocks(t *testing.T) {
 	}
 	for i, station := range stations {
 		where := strings.TrimPrefix(station.point, "after save ")
-		k := [...]kind{inFiles, inVault}[i%2]
+		k := kind{either(i), ed25519}
 		run("an hour behind/"+where, k, func(w *world) { w.misled(station.point, anHourBehind) })
 		if !strings.Contains(where, "activate") {
 			run("a month ahead/"+where, k, func(w *world) { w.misled(station.point, aMonthAhead) })
 		}
 	}
-	run("a month ahead/from the beginning", inFiles, func(w *world) { w.misled("", aMonthAhead) })
-	run("a month ahead/while a drain is waited for", inVault, (*world).misledWhileWaiting)
+	run("a month ahead/from the beginning", kind{inFiles, rsa}, func(w *world) { w.misled("", aMonthAhead) })
+	run("a month ahead/while a drain is waited for", kind{inVault, ed25519}, (*world).misledWhileWaiting)
 	all.Wait()
 }
 
@@ -55,10 +55,10 @@ func (w *world) misled(point, wrong string) {
 			break
 		}
 		w.t.Logf("with the right clock again: %s", w.where())
-		// What was noted while the clock was ahead is taken for a day ahead at most. The
-		// drain has really passed when that day is skipped.
+		// What was noted while the clock was ahead is taken for a week ahead at most. The
+		// drain has really passed when that week is skipped.
 		time.Sleep(crashLag + crashDrain)
-		w.setClock(aDayLater)
+		w.setClock(tenDaysLater)
 	}
 	w.finishWith(w.bot.status().Active)
 }

@@ -2,7 +2,7 @@ package e2e
 
 import (
 	"crypto"
-	"crypto/ed25519"
+	eddsa "crypto/ed25519"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -46,6 +46,7 @@ func (w *world) finishWith(active string) {
 	if f := w.mail; f.signed["s1"] == 0 || f.signed["s2"] == 0 {
 		t.Errorf("messages by selector: %v; want some of each", f.signed)
 	}
+	w.leave()
 }
 
 // checkSelector checks that one record stands at the selector, and that the one
@@ -57,7 +58,7 @@ func (w *world) checkSelector(selector, record string) {
 		w.t.Errorf("%s: %s", name, cmp.Diff([]string{record}, got))
 	}
 	keys := w.keysInFiles
-	if w.kind == inVault {
+	if w.keystore == inVault {
 		keys = w.keysInVault
 	}
 	if got, want := keys(selector), []string{tag(record, "p")}; !cmp.Equal(got, want) {
@@ -83,18 +84,24 @@ func (w *world) keysInVault(selector string) (public []string) {
 	return public
 }
 
-// keysInFiles does the same for the keystore's files, of whatever name.
+// keysInFiles does the same for the keystore's files, of whatever name. A second
+// name of a file is no second secret.
 func (w *world) keysInFiles(selector string) (public []string) {
 	w.t.Helper()
-	dir := filepath.Join(w.dir, "keys", w.domain, selector)
-	files, err := os.ReadDir(dir)
+	files, err := filepath.Glob(filepath.Join(w.dir, "keys", w.domain, selector, "*"))
 	must(w.t, err)
-	for _, file := range files {
-		text, err := os.ReadFile(filepath.Join(dir, file.Name()))
+	hidden, err := filepath.Glob(filepath.Join(w.dir, "keys", w.domain, selector, ".*"))
+	must(w.t, err)
+	var known []os.FileInfo
+	for _, path := range append(files, hidden...) {
+		info, err := os.Stat(path)
 		must(w.t, err)
-		if strings.Contains(string(text), "PRIVATE KEY") {
-			public = append(public, w.public(text))
+		text, err := os.ReadFile(path)
+		must(w.t, err)
+		if slices.ContainsFunc(known, func(k os.FileInfo) bool { return os.SameFile(k, info) }) || !strings.Contains(string(text), "PRIVATE KEY") {
+			continue
 		}
+		known, public = append(known, info), append(public, w.public(text))
 	}
 	return public
 }
@@ -109,7 +116,7 @@ func (w *world) public(text []byte) string {
 	private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	must(w.t, err)
 	public := private.(crypto.Signer).Public()
-	if short, ok := public.(ed25519.PublicKey); ok { // RFC 8463 section 4
+	if short, ok := public.(eddsa.PublicKey); ok { // RFC 8463 section 4
 		return base64.StdEncoding.EncodeToString(short)
 	}
 	der, err := x509.MarshalPKIXPublicKey(public)

@@ -35,7 +35,7 @@ type flow struct {
 }
 
 // flowPace is the pause between two messages.
-const flowPace = 150 * time.Millisecond
+const flowPace = 250 * time.Millisecond
 
 func startFlow(t testing.TB, domain string, signer *signertest.OpenDKIM, dns *nameservertest.Server) *flow {
 	f := &flow{t: t, domain: domain, signer: signer, dns: dns, signed: map[string]int{}}

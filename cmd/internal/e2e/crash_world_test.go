@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,43 +14,63 @@ import (
 )
 
 // ground is what many small worlds share: the servers, a zone in which each world
-// has a name, and for each kind of world OpenDKIM daemons, each of which serves one
-// at a time.
+// has a name, and for each algorithm OpenDKIM daemons, each of which serves one
+// world at a time.
 type ground struct {
 	*site
 	worlds  atomic.Int64
-	signers map[kind]chan *signertest.OpenDKIM
+	signers map[algorithm]chan *signertest.OpenDKIM
 }
 
-// kind is where a world keeps its keys, and of what algorithm they are: the file
-// keystore is tried with RSA keys, Vault with Ed25519 keys, which are made faster.
-type kind string
+// kind is where a world keeps its keys, and of what algorithm they are.
+type kind struct {
+	keystore
+	algorithm
+}
+
+type (
+	keystore  string
+	algorithm string
+)
 
 const (
-	inFiles kind = "file"
-	inVault kind = "vault"
+	inFiles keystore  = "file"
+	inVault keystore  = "vault"
+	rsa     algorithm = "rsa2048"
+	ed25519 algorithm = "ed25519" // quickly made
 )
+
+// either returns one keystore for even numbers and the other for odd ones.
+func either(i int) keystore { return [...]keystore{inFiles, inVault}[i%2] }
 
 const crashZone = "crash.test"
 
 // newGround builds the program with failpoints, and starts the servers for as many
-// worlds of each kind at once.
-func newGround(t testing.TB, atOnce int) *ground {
+// worlds of each algorithm at once.
+func newGround(t testing.TB, atOnce map[algorithm]int) *ground {
 	t.Helper()
-	g := &ground{signers: map[kind]chan *signertest.OpenDKIM{inFiles: make(chan *signertest.OpenDKIM, atOnce), inVault: make(chan *signertest.OpenDKIM, atOnce)}}
-	g.site = newSite(t, buildWith(t, "-tags=failpoints"), nameservertest.StartBIND(t, quickZone(crashZone)))
-	for range atOnce {
-		g.signers[inFiles] <- signertest.StartOpenDKIM(t)
-		g.signers[inVault] <- signertest.StartOpenDKIM(t, "SignatureAlgorithm ed25519-sha256")
+	g := &ground{signers: map[algorithm]chan *signertest.OpenDKIM{}}
+	zone := quickZone(crashZone)
+	zone.Minimum = crashNegative
+	g.site = newSite(t, buildWith(t, "-tags=failpoints"), nameservertest.StartBIND(t, zone))
+	extra := map[algorithm][]string{ed25519: {"SignatureAlgorithm ed25519-sha256"}}
+	for a, n := range atOnce {
+		g.signers[a] = make(chan *signertest.OpenDKIM, n)
+		for range n {
+			g.signers[a] <- signertest.StartOpenDKIM(t, extra[a]...)
+		}
 	}
 	return g
 }
 
 // The times of a world: for how long a session with OpenDKIM goes on with the old
-// key, and for how long a message verifies after it was signed.
+// key, for how long a message verifies after it was signed, and for how long
+// resolvers remember that nothing was there. This is so long that, also on a busy
+// machine, what comes before such a wait is done before it is over.
 const (
-	crashLag   = time.Second
-	crashDrain = 2 * time.Second
+	crashLag      = time.Second
+	crashDrain    = 2 * time.Second
+	crashNegative = 2 * time.Second
 )
 
 // world is a fresh domain with its keystore, state and signer, whose mail flows.
@@ -62,17 +83,19 @@ type world struct {
 	signer *signertest.OpenDKIM
 	bot    *bot
 	mail   *flow
+	leave  func() // gives the signer to the next world
 }
 
 func (g *ground) world(t testing.TB, k kind) *world {
 	t.Helper()
-	w := &world{site: g.site, kind: k, t: t, signer: <-g.signers[k], dir: t.TempDir()}
-	t.Cleanup(func() { g.signers[k] <- w.signer })
+	w := &world{site: g.site, kind: k, t: t, signer: <-g.signers[k.algorithm], dir: t.TempDir()}
+	w.leave = sync.OnceFunc(func() { g.signers[k.algorithm] <- w.signer })
+	t.Cleanup(w.leave)
 	w.domain = fmt.Sprintf("d%03d.%s", g.worlds.Add(1), crashZone)
-	c := settings{domain: w.domain, keystore: "{ driver: file, path: keys }", signer: w.signer, reload: w.signer.Reload(),
+	c := settings{domain: w.domain, keystore: "{ driver: file, path: keys }", key: string(k.algorithm), signer: w.signer, reload: w.signer.Reload(),
 		lag: crashLag, drain: crashDrain, settle: time.Second}
-	if k == inVault {
-		c.keystore, c.key = g.inVault(), "ed25519"
+	if k.keystore == inVault {
+		c.keystore = g.inVault()
 	}
 	w.bot = newBot(t, g.binary, g.configure(t, w.dir, c))
 	w.mail = startFlow(t, w.domain, w.signer, g.dns)
@@ -98,6 +121,9 @@ func (w *world) rotate(turn int) {
 		w.t.Fatalf("after the %s the domain stands so: %+v", turns[turn].name, w.bot.status())
 	}
 	w.mail.expect(turns[turn].active)
+	if turn == 0 {
+		time.Sleep(crashNegative) // from now on the standby may be used
+	}
 }
 
 // done reports whether the domain is at the end of the turn, or of a later one.
