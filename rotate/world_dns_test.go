@@ -158,6 +158,15 @@ func (w *world) checkUse(h *host, u *use) {
 	}
 }
 
+// excuse excuses all uses of a name until now.
+func (w *world) excuse(name dkim.Name) {
+	for _, h := range w.hosts {
+		for _, u := range h.uses {
+			u.excused = u.excused || u.ref.Name == name
+		}
+	}
+}
+
 // firstUse returns when dkimbot began to use the key of u, on any host.
 func (w *world) firstUse(u *use) time.Time {
 	first := never

@@ -119,9 +119,12 @@ func (h *host) stop() {
 	defer h.world.mu.Unlock()
 	h.gone = true
 	for _, u := range h.uses {
-		if !u.ended() {
-			u.to = h.world.clock()
+		switch now := h.world.clock(); {
+		case !u.ended():
+			u.to = now
 			h.unseen(u)
+		case u.to.After(now): // no lag outlasts the host
+			u.to = now
 		}
 	}
 }

@@ -264,7 +264,9 @@ func (p *process) Destroy(ctx context.Context, name dkim.Name, version int) erro
 func (p *process) Publish(ctx context.Context, rec dkim.TXT) error {
 	name := owned(rec.Owner)
 	return p.effect(ctx, "publish "+name.Selector, rotate.Publish, []dkim.Name{name}, func(late bool) {
-		if !late {
+		if late {
+			p.excuse(name) // what has been signed until now is lost by it
+		} else {
 			p.checkPublish(name, rec.Value)
 		}
 		p.zone(rec.Owner).set(p.clock(), p.lag, rec.Value, rec.TTL, late)
