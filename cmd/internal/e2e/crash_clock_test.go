@@ -35,7 +35,6 @@ func (g *ground) clocks(t *testing.T) {
 		}
 	}
 	run("a month ahead/from the beginning", kind{inFiles, rsa}, func(w *world) { w.misled("", aMonthAhead) })
-	run("a month ahead/while a drain is waited for", kind{inVault, ed25519}, (*world).misledWhileWaiting)
 	all.Wait()
 }
 
@@ -66,20 +65,6 @@ func (w *world) misled(point, wrong string) {
 // rotated reports whether the domain is at rest and both selectors have signed.
 func (w *world) rotated() bool {
 	return w.bot.status().Phase == "ready" && w.mail.by("s1") > 0 && w.mail.by("s2") > 0
-}
-
-// misledWhileWaiting sets the clock while the program waits for the end of a drain:
-// it goes on after the time that has really passed.
-func (w *world) misledWhileWaiting() {
-	w.setClock(right)
-	w.rotate(0)
-	waiting := w.bot.start("rotate", "--domain", w.domain, "--wait")
-	w.bot.await("draining", "s2", time.Minute)
-	w.setClock(aMonthAhead)
-	if err := waiting.cmd.Wait(); err != nil {
-		w.t.Error(err)
-	}
-	w.finish()
 }
 
 // setClock sets the clock of the machine that the program runs on.
