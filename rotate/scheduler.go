@@ -66,6 +66,9 @@ type Scheduler struct {
 func (s *Scheduler) Run(ctx context.Context) error {
 	clock := s.Engine.Clock
 	pending, err := Pending(ctx, s.Queue, clock.Now(), s.Domains)
+	if ctx.Err() != nil {
+		return nil // told to end before anything was begun
+	}
 	if err != nil {
 		return err
 	}

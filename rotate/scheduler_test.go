@@ -325,3 +325,14 @@ func TestPending(t *testing.T) {
 	w.pass(rotate.Backoff(1))
 	check("to be tried again", pending(w.Now()), "d1.example")
 }
+
+// TestSchedulerToldToEndAtOnce: a daemon that is stopped just after its start ends well.
+func TestSchedulerToldToEndAtOnce(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	s := rotate.Scheduler{Engine: w.engine(), Queue: w.store, Domains: []rotate.Domain{d}, Log: slog.New(slog.DiscardHandler)}
+	if err := s.Run(ctx); err != nil {
+		t.Errorf("%v, want a clean end", err)
+	}
+}
