@@ -29,6 +29,7 @@ type flow struct {
 	checks sync.WaitGroup
 
 	mu     sync.Mutex
+	drain  time.Duration  // for so long a message must verify
 	first  time.Time      // when the first signed message was there
 	signed map[string]int // messages by selector
 	wrong  []string
@@ -38,7 +39,7 @@ type flow struct {
 const flowPace = 250 * time.Millisecond
 
 func startFlow(t testing.TB, domain string, signer *signertest.OpenDKIM, dns *nameservertest.Server) *flow {
-	f := &flow{t: t, domain: domain, signer: signer, dns: dns, signed: map[string]int{}}
+	f := &flow{t: t, domain: domain, signer: signer, dns: dns, drain: crashDrain, signed: map[string]int{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -73,7 +74,8 @@ func (f *flow) send() string {
 		}
 		s := a.Signatures[0]
 		f.signed[s.Selector]++
-		f.checks.Go(func() { f.follow(s, begun) })
+		end := begun.Add(f.drain) // a little early, never late: it was signed after begun
+		f.checks.Go(func() { f.follow(s, begun, end) })
 		return s.Selector
 	case since:
 		f.wrongly("a message is unsigned")
@@ -81,12 +83,11 @@ func (f *flow) send() string {
 	return ""
 }
 
-// follow verifies a message now and at the end of its drain. It was signed a little
-// after the given time, so the end is early, never late.
-func (f *flow) follow(s signertest.Signature, signed time.Time) {
+// follow verifies a message now and at the end of its drain.
+func (f *flow) follow(s signertest.Signature, signed, end time.Time) {
 	f.check("when it was signed", s, signed)
-	time.Sleep(time.Until(signed.Add(crashDrain)))
-	f.check("at the end of its drain", s, signed.Add(crashDrain))
+	time.Sleep(time.Until(end))
+	f.check("at the end of its drain", s, end)
 }
 
 // check verifies a message that must verify at due. When that time has passed, as
@@ -155,6 +156,13 @@ func (f *flow) expect(selector string) {
 	if got := f.send(); got != selector {
 		f.t.Errorf("mail is signed by %q, want %q", got, selector)
 	}
+}
+
+// setDrain changes for how long messages must verify that are signed from now on.
+func (f *flow) setDrain(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.drain = d
 }
 
 // by returns how many messages the selector has signed.

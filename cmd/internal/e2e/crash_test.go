@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,11 +20,21 @@ func TestCrashes(t *testing.T) {
 	var all sync.WaitGroup
 	all.Go(func() { g.sweep(t, kind{inFiles, rsa}) })
 	all.Go(func() { g.sweep(t, kind{inVault, ed25519}) })
-	all.Go(func() { g.backups(t) })
-	all.Go(func() { g.clocks(t) })
 	all.Go(func() { g.calls(t) })
+	if *everywhere {
+		all.Go(func() { g.backups(t) })
+		all.Go(func() { g.clocks(t) })
+	}
 	all.Wait()
 }
+
+// everywhere asks for every point, which keeps two processors busy for minutes:
+// `make crashes`. Without it each run takes a sample, and package rotate kills the
+// heart everywhere in a modelled world.
+var everywhere = flag.Bool("everywhere", false, "kill the program at every point, not at one in ten")
+
+// sampled reports whether the point belongs to this run.
+func sampled(i int) bool { return *everywhere || i%10 == 0 }
 
 // sweep ends the program at every point at which it changes anything or writes down
 // that it does, and starts it again. The points are package app's failpoints.
@@ -43,6 +54,9 @@ func (g *ground) sweep(t *testing.T, k kind) {
 	var all sync.WaitGroup
 	for turn, names := range points {
 		for i, name := range names {
+			if !sampled(i) {
+				continue
+			}
 			signals := []syscall.Signal{syscall.SIGKILL}
 			if k.keystore == either(i) { // each point with one of the keystores
 				signals = append(signals, syscall.SIGTERM)

@@ -117,6 +117,9 @@ func (g *ground) calls(t *testing.T) {
 	var all sync.WaitGroup
 	for turn, names := range calls {
 		for i, name := range names {
+			if !sampled(i) {
+				continue
+			}
 			all.Go(func() {
 				t.Run(fmt.Sprintf("call/%s %03d %s", turns[turn].name, i+1, name), func(t *testing.T) { g.interrupted(t, turn, i+1) })
 			})

@@ -8,6 +8,12 @@
 // show that the laboratory would notice. What a run saw is a report; it has a
 // counter for everything that must not happen.
 //
+// TestCrashes gives many small domains, with the same servers but a milter session
+// for each message in place of Postfix, what machines have in store for programs: an
+// end at any point (failpoints before and after each effect and each record of it,
+// ptrace before each durable system call), SIGTERM, a state database from a backup, a
+// clock that is wrong. Each must come to the end that an undisturbed one comes to.
+//
 // The laboratory runs as root, because Postfix does, on loopback and high ports.
 //
 // The package holds tests alone. They may import whatever starts servers
