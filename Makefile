@@ -5,7 +5,7 @@ GO ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 5s
 
-.PHONY: build test check servers lint unit simulate fuzz examples soak bench
+.PHONY: build test check servers lint unit simulate fuzz crashes examples soak bench
 
 build:
 	$(GO) build -trimpath -o bin/dkimbot ./cmd/dkimbot
@@ -37,6 +37,11 @@ simulate:
 SOAK ?= 1h
 soak:
 	$(GO) test -run 'Soak' -timeout 0 ./rotate/simulate -soak $(SOAK)
+
+# Kills the real program before and after every effect and every durable system call,
+# with a wrong clock and with old backups too. Wants the machine for itself.
+crashes: servers
+	$(GO) test -timeout 30m -run Crashes ./cmd/internal/e2e -everywhere
 
 fuzz:
 	.ci/fuzz $(FUZZTIME)
