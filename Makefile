@@ -23,6 +23,7 @@ servers:
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "run gofmt on: $$unformatted"; exit 1; fi
 	$(GO) vet ./...
+	$(GO) vet -tags failpoints ./cmd/internal/app
 	$(GO) run $(STATICCHECK) ./...
 	shellcheck .ci/run .ci/servers .ci/fuzz .ci/examples $$(git ls-files '*.sh' examples/signers)
 
