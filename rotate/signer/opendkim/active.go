@@ -12,13 +12,16 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
 // Active returns what each of the domains is signed with, as the tables and key
 // files say, foreign lines included. For a domain whose last change is not
 // confirmed it is what signed before that change. A domain that the tables don't
-// sign for in its own name, or whose key file holds no key, is left out.
-// It writes nothing and does not ask the daemon.
+// sign for in its own name, or whose key file holds no key, is left out. A key
+// file that can't be read fails its own domain only: the error is then a
+// *signer.PartialError beside the answers for the others, or the fault itself
+// when one domain was asked for. It writes nothing and does not ask the daemon.
 func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error) {
 	// The tables first, the marker last: a change that begins in between is
 	// then seen by its marker.
@@ -30,9 +33,11 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	if err != nil {
 		return nil, s.fileFault("read what signer "+s.cfg.Name+" signs with", err)
 	}
-	var mu sync.Mutex
-	active := map[string]dkim.Ref{}
-	g, ctx := errgroup.WithContext(ctx)
+	var (
+		mu sync.Mutex
+		g  errgroup.Group
+	)
+	active, failed := map[string]dkim.Ref{}, map[string]error{}
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, domain := range domains {
 		use, ok := view.domain(domain)
@@ -46,18 +51,19 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 		}
 		g.Go(func() error {
 			id, err := s.keyID(ctx, use.Path)
-			if err == nil && id != "" {
-				mu.Lock()
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err != nil:
+				failed[domain] = err
+			case id != "":
 				active[domain] = dkim.Ref{Name: dkim.Name{Domain: domain, Selector: use.Selector}, KeyID: id}
-				mu.Unlock()
 			}
-			return err
+			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	return active, nil
+	g.Wait()
+	return active, signer.Partial(failed, len(domains))
 }
 
 // keyID reads the id of the key in a file; "" means that OpenDKIM can't sign with it.

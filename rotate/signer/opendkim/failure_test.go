@@ -1,12 +1,16 @@
 package opendkim
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -157,4 +161,33 @@ func TestEd25519(t *testing.T) {
 	if ref := d.SignsWith(t, "a.example", ed); ref != key.Ref() {
 		t.Errorf("signed with %+v", ref)
 	}
+}
+
+// TestUnreadableKeyFile: a key file that can't be read is told for its own
+// domain, and hides what the others are signed with from nobody.
+func TestUnreadableKeyFile(t *testing.T) {
+	dir, k := t.TempDir(), signertest.Keys(t, 1)
+	good, bad := filepath.Join(dir, "good.private"), filepath.Join(dir, "bad.private")
+	write(t, good, string(k[0].PEM()))
+	if err := os.Mkdir(bad, 0o700); err != nil { // root can't read it either
+		t.Fatal(err)
+	}
+	s, err := New(Config{Name: "mx1", KeyDir: dir, KeyTable: filepath.Join(dir, "key.table"), SigningTable: filepath.Join(dir, "signing.table")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, s.keyTable, "a a.example:s1:"+good+"\nb b.example:s1:"+bad+"\n")
+	write(t, s.signTable, "*@a.example a\n*@b.example b\n")
+
+	active, err := s.Active(t.Context(), []string{"a.example", "b.example", "c.example"})
+	var part *signer.PartialError
+	if !errors.As(err, &part) || len(part.Failed) != 1 {
+		t.Fatalf("error is %v; want one that names b.example alone", err)
+	}
+	wantWords(t, part.Failed["b.example"], bad)
+	if want := signertest.At("a.example", "s1", k[0]).Ref(); len(active) != 1 || active["a.example"] != want {
+		t.Errorf("Active: %v; want %v", active, want)
+	}
+	_, err = s.Active(t.Context(), []string{"b.example"})
+	wantWords(t, err, bad)
 }
