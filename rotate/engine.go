@@ -32,6 +32,15 @@ type Parts struct {
 	Actor     string                  // who acts, for people reading the history: "root@mail1"; Owner when empty
 	OwnerDead func(owner string) bool // may be nil: whether a lease's owner surely runs no more
 	Notify    func(Event)             // may be nil: told of every step as it begins and ends
+
+	// Consent is asked once before a switch begins, and may be nil. An error keeps
+	// the switch from beginning, and is what the attempt fails with.
+	Consent func(ctx context.Context, want Domain, s Step) error
+	// Failed is told of every attempt that failed or was refused, with the cause: of
+	// those that ended before any step, too, whose events name none. It may be nil.
+	Failed func(Event, error)
+	// Stored is told of every write of a domain's state, after it. It may be nil.
+	Stored func(before, after State)
 }
 
 // Engine carries out plans: for each step it writes the intent, has the effect,
@@ -86,6 +95,7 @@ func leaseTime(d Domain) time.Duration { return d.VerifyTimeout + 3*workTime }
 // defect met on the way is an error of this domain and harms no other.
 func (e *Engine) Advance(ctx context.Context, want Domain) Result {
 	res := Result{Domain: want.Name}
+	told := false // of the failure
 	err := caught("work on "+want.Name, func() error {
 		if err := e.working.take(ctx); err != nil {
 			return err
@@ -104,11 +114,33 @@ func (e *Engine) Advance(ctx context.Context, want Domain) Result {
 		if err != nil {
 			return err
 		}
-		defer r.report(&res)
+		defer func() { r.report(&res); told = r.failed }()
 		return r.advance(ctx)
 	})
+	if err != nil && !told && !interrupted(ctx, err) {
+		e.failed(Event{Domain: want.Name, At: e.Clock.Now(), By: e.Actor, Outcome: outcomeOf(err), Message: err.Error(), Phase: res.State.Phase}, err)
+	}
 	res.Err = err
 	return res
+}
+
+func (e *Engine) failed(what Event, why error) {
+	if e.Failed != nil {
+		e.Failed(what, why)
+	}
+}
+
+// interrupted reports whether err says no more than that ctx is done.
+func interrupted(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && errors.Is(err, ctx.Err())
+}
+
+// outcomeOf returns the outcome of an attempt that ended with err.
+func outcomeOf(err error) string {
+	if fault.KindOf(err) == fault.Refused {
+		return "refused"
+	}
+	return "failed"
 }
 
 // signer returns the signer of that name.

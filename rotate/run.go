@@ -33,6 +33,7 @@ type run struct {
 	unsaved []Event                     // what happened and could not be written yet
 	done    []Event
 	failed  bool
+	vetoed  bool // the switch may not begin
 }
 
 func (e *Engine) newRun(ctx context.Context, want Domain, lease Lease) (*run, error) {
@@ -107,11 +108,11 @@ func (r *run) steps(ctx context.Context, steps []Step) error {
 			r.notify(s, "done", "")
 			continue
 		}
-		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			return errors.Join(failed, err) // interrupted, not failed
+		if interrupted(ctx, err) {
+			return errors.Join(failed, err)
 		}
 		failed = errors.Join(failed, r.fail(ctx, s, err))
-		if s.Kind != Activate {
+		if s.Kind != Activate || r.vetoed {
 			break
 		}
 	}
@@ -146,11 +147,9 @@ func (r *run) fail(ctx context.Context, s Step, err error) error {
 	r.st.NextTry = r.engine.Clock.Now().Add(Backoff(r.st.Failures))
 	r.st.Next = &Next{Action: "retry", Selector: s.Selector, At: r.st.NextTry, Reason: Reason{"failed", err.Error()}}
 	r.st.Config = r.want.Fingerprint()
-	outcome := "failed"
-	if fault.KindOf(err) == fault.Refused {
-		outcome = "refused"
-	}
+	outcome := outcomeOf(err)
 	r.notify(s, outcome, err.Error())
+	r.engine.failed(r.event(s, outcome, err.Error()), err)
 	if s.Kind == "" && r.stored.LastError == r.st.LastError {
 		return errors.Join(err, r.save(ctx))
 	}
@@ -181,7 +180,11 @@ func (r *run) save(ctx context.Context, events ...Event) error {
 		return err
 	}
 	r.st.Revision = revision
+	before := r.stored
 	r.stored = copyState(r.st)
+	if r.engine.Stored != nil {
+		r.engine.Stored(before, r.stored)
+	}
 	for _, e := range r.unsaved {
 		if e.Outcome == "done" {
 			r.done = append(r.done, e)

@@ -9,8 +9,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// do carries one step out. Making keys and waiting for DNS end with ctx; an
-// effect that has begun does not, it has workTime.
+// do carries one step out. Making keys, waiting for DNS and asking for consent end
+// with ctx; an effect that has begun does not, it has workTime.
 func (r *run) do(ctx context.Context, s Step) error {
 	switch s.Kind {
 	case Generate:
@@ -19,6 +19,10 @@ func (r *run) do(ctx context.Context, s Step) error {
 		return err
 	case Verify:
 		return r.verify(ctx, s)
+	case Activate:
+		if err := r.consent(ctx, s); err != nil {
+			return err
+		}
 	}
 	ctx, cancel := unhurried(ctx)
 	defer cancel()

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dkimbot/dkimbot/rotate/child"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/signer/internal/child"
 )
 
 const formatVersion = 1

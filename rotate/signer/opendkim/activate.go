@@ -13,10 +13,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dkimbot/dkimbot/rotate/child"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/signer"
-	"github.com/dkimbot/dkimbot/rotate/signer/internal/child"
 )
 
 // Activate makes each key the only one that its domain is signed with and

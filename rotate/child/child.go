@@ -1,8 +1,8 @@
-// Package child runs the programs that signers need: without a shell, in a
-// process group of their own that dies as a whole at the time-out, with a small
+// Package child runs the programs that the configuration names: without a shell,
+// in a process group of their own that dies as a whole at the time-out, with a small
 // environment, and with bounded output.
 //
-// It imports the standard library only.
+// It is a leaf: every room may import it, and it imports the standard library only.
 package child
 
 import (

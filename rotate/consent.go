@@ -1,0 +1,36 @@
+package rotate
+
+import "context"
+
+// needsConsent reports whether the step begins a switch that somebody may object
+// to. Nobody is asked when a signer is brought back to the active key, nor when the
+// switch is under way: to stop halfway would leave signers with different keys.
+func (r *run) needsConsent(s Step) bool {
+	switch r.st.Phase {
+	case Ready:
+		return s.Selector != r.st.Active
+	case Bootstrapping:
+		begun := r.st.Intent != nil && r.st.Intent.Kind == Activate
+		for _, c := range r.st.Signers {
+			begun = begun || c.Selector == s.Selector
+		}
+		return !begun
+	}
+	return false
+}
+
+// consent asks whether the switch that the step begins may begin. After a veto no
+// other signer is tried in this run.
+func (r *run) consent(ctx context.Context, s Step) error {
+	if r.engine.Consent == nil || !r.needsConsent(s) {
+		return nil
+	}
+	limited, cancel := context.WithTimeout(ctx, workTime)
+	defer cancel()
+	err := r.engine.Consent(limited, r.want, s)
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err() // told to end while the answer was waited for
+	}
+	r.vetoed = err != nil
+	return err
+}
