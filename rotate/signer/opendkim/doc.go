@@ -37,9 +37,13 @@
 // first match, in the KeyTable too, so a line for the same domain further down
 // is without effect from the instant of the switch, and it is kept byte for
 // byte, as is everything else outside of the block (I6). With MultipleSignatures every
-// matching line signs; the proof notices. A foreign KeyTable line with the name
-// of one of our entries, or a foreign SigningTable line that uses one, is refused
-// with the code "foreign-signer-line".
+// matching line signs; the proof notices. A key that foreign lines have in force
+// is written into our block too when it is activated, as after an adoption, so that they may go. A foreign KeyTable
+// line for something else with the name of one of our entries, or a foreign
+// SigningTable line that uses one, or that leads to one of our selectors and that
+// ours is not found before, is refused with the code "foreign-signer-line".
+//
+// Existing reads tables that dkimbot did not write, to adopt their keys.
 //
 // # OpenDKIM's ways
 //

@@ -134,6 +134,38 @@ func TestTakesOver(t *testing.T) {
 	}
 }
 
+// TestAdopted: a key that the operator's own lines have in force is put into ours,
+// so that theirs may go; later keys of the same selector find the way, too (I1).
+func TestAdopted(t *testing.T) {
+	d := signertest.StartOpenDKIM(t)
+	k := signertest.Keys(t, 3)
+	manual := filepath.Join(d.KeyDir, "mail.private")
+	writeKey(t, d, manual, k[0])
+	write(t, d.KeyTable, "mail._domainkey.a.example a.example:mail:"+manual+"\n")
+	write(t, d.SigningTable, "boss@a.example mail._domainkey.a.example\n*@a.example mail._domainkey.a.example\n")
+	d.Restart(t)
+	s := newSigner(t, d, nil)
+	for i, key := range []dkim.SigningKey{signertest.At("a.example", "mail", k[0]), signertest.At("a.example", "s2", k[1]), signertest.At("a.example", "mail", k[2])} {
+		activate(t, s, key)
+		wantActive(t, s, key)
+		if ref := d.SignsWith(t, "a.example", k...); ref != key.Ref() {
+			t.Fatalf("after activation %d a.example is signed with %+v", i+1, ref)
+		}
+	}
+	for _, path := range []string{d.KeyTable, d.SigningTable} {
+		_, theirs, _ := strings.Cut(read(t, path), endLine)
+		write(t, path, strings.Replace(read(t, path), theirs, "", 1))
+	}
+	if err := os.Remove(manual); err != nil {
+		t.Fatal(err)
+	}
+	d.Restart(t)
+	wantSelectors(t, d, "a.example", "mail")
+	if err := s.Forget(t.Context(), []dkim.Ref{signertest.At("a.example", "mail", k[0]).Ref()}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func writeKey(t testing.TB, d *signertest.OpenDKIM, path string, key *dkim.PrivateKey) {
 	t.Helper()
 	if err := os.WriteFile(path, key.PEM(), 0o600); err != nil {
@@ -155,7 +187,9 @@ func writeKey(t testing.TB, d *signertest.OpenDKIM, path string, key *dkim.Priva
 func TestForeignLines(t *testing.T) {
 	k := signertest.Keys(t, 3)
 	for name, test := range map[string]struct{ keys, signs string }{
-		"KeyTable entry of our name":        {keys: "s2._domainkey.a.example a.example:s2:/etc/other.private\n"},
+		"KeyTable entry of our name":        {keys: "s2._domainkey.a.example c.example:x:/etc/other.private\n"},
+		"their own way to our selector":     {keys: "lists a.example:s1:/etc/other.private\n", signs: "*@lists.a.example lists\n"},
+		"a line for all mail":               {keys: "all a.example:s2:/etc/other.private\n", signs: "* all\n"},
 		"SigningTable line using our entry": {signs: "*@sub.a.example s1._domainkey.a.example\n"},
 		"the same with a signer":            {signs: "boss@a.example s2._domainkey.a.example:boss@a.example\n"},
 	} {

@@ -2,6 +2,7 @@ package opendkim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -9,9 +10,13 @@ import (
 
 // foreignLines is what other people's lines say that concerns us.
 type foreignLines struct {
-	names map[string]bool     // KeyTable names that they define
-	uses  map[string][]string // KeyTable names that their SigningTable lines use, to the patterns
+	names map[string]keyEntry     // KeyTable names that they define
+	uses  map[string][]string     // KeyTable names that their SigningTable lines use, to the patterns
+	leads map[string][]foreignUse // domains that their SigningTable lines sign for, to the lines
 }
+
+// foreignUse is a SigningTable line of other people and the selector it leads to.
+type foreignUse struct{ pattern, selector string }
 
 // readTables reads and cuts both tables and the marker. It refuses a damaged block.
 func (b *batch) readTables() error {
@@ -44,13 +49,20 @@ func damaged(path string, err error) error {
 }
 
 func (b *batch) indexLines() {
-	b.foreign = foreignLines{names: map[string]bool{}, uses: map[string][]string{}}
-	for name := range records(b.keyTab.foreign, false) {
-		b.foreign.names[name] = true
+	b.foreign = foreignLines{names: map[string]keyEntry{}, uses: map[string][]string{}, leads: map[string][]foreignUse{}}
+	for name, value := range records(b.keyTab.foreign, false) {
+		b.foreign.names[name], _ = parseKeyEntry(value)
 	}
 	for pattern, value := range records(b.signTab.foreign, b.refile) {
-		name := keyNameOf(value)
-		b.foreign.uses[name] = append(b.foreign.uses[name], strings.ToLower(pattern))
+		name, pattern := keyNameOf(value), strings.ToLower(pattern)
+		b.foreign.uses[name] = append(b.foreign.uses[name], pattern)
+		if e, ok := b.view.names[name]; ok && e.domain != "" {
+			_, domain, _ := strings.Cut(pattern, "@")
+			if e.domain != "%" {
+				domain = strings.ToLower(e.domain)
+			}
+			b.foreign.leads[domain] = append(b.foreign.leads[domain], foreignUse{pattern, e.selector})
+		}
 	}
 	b.own = map[string][]string{}
 	for name, value := range b.keyTab.ours {
@@ -68,13 +80,32 @@ func (s *Signer) pattern(domain string) string {
 	return domain
 }
 
+// shadows reports that our line for a domain is found before one with this
+// pattern, whoever writes. In a refile ours comes first; in a plain file the
+// daemon asks for the whole address before the domain.
+func (s *Signer) shadows(domain, pattern string) bool {
+	if !s.refile {
+		return pattern == domain
+	}
+	return strings.HasSuffix(pattern, "@"+domain)
+}
+
+// entryName is the name of our KeyTable entry for a job. Where the operator's own
+// entry for the same selector has the usual name, as after an adoption, ours takes another.
+func (b *batch) entryName(j *job) string {
+	if e, taken := b.foreign.names[j.String()]; taken && strings.EqualFold(e.domain, j.Domain) && e.selector == j.Selector {
+		return "dkimbot." + j.String()
+	}
+	return j.String()
+}
+
 // screen drops the domains whose lines would meet other people's, and notes
-// what signs now.
+// what signs now. What other people's lines have in force is taken over.
 func (b *batch) screen() {
 	for _, j := range b.jobs {
 		if use, ok := b.view.domain(j.Domain); ok {
 			j.before = &use
-			if use.Selector == j.Selector && b.holds(use.Path, j) {
+			if use == b.written(j.Domain) && use.Selector == j.Selector && b.holds(use.Path, j) {
 				j.inForce, j.path = true, use.Path
 				continue
 			}
@@ -87,23 +118,40 @@ func (b *batch) screen() {
 	b.dropFailed()
 }
 
+// written returns what our own lines have a domain signed with.
+func (b *batch) written(domain string) inUse {
+	e, _ := parseKeyEntry(b.keyTab.ours[b.signTab.ours[b.pattern(domain)]])
+	return inUse{Selector: e.selector, Path: e.path}
+}
+
 func (b *batch) holds(path string, j *job) bool {
 	data, err := readTable(path)
 	return err == nil && sameKey(data, j.Key.PEM(), j.Key.ID())
 }
 
 // clash returns why j can't be carried out beside the foreign lines. A foreign
-// SigningTable line that uses one of our names would go on signing with a key
-// whose record is about to be replaced; one for the same addresses as ours does
-// no harm, because ours is found first.
+// SigningTable line that uses one of our names, or leads to one of our selectors
+// by an entry of its own, would go on signing with a key whose record is about to
+// be replaced; one that ours is found before does no harm.
 func (f foreignLines) clash(b *batch, j *job) error {
-	if f.names[j.String()] {
-		return fmt.Errorf("%s has a line for %s that dkimbot did not write", b.keyTable, j.Name)
+	name := b.entryName(j)
+	if _, taken := f.names[name]; taken {
+		return fmt.Errorf("%s has a line for %s that dkimbot did not write", b.keyTable, name)
 	}
-	for _, name := range append(b.own[j.Domain], j.String()) {
-		for _, pattern := range f.uses[name] {
+	selectors := []string{j.Selector}
+	for _, own := range b.own[j.Domain] {
+		e, _ := parseKeyEntry(b.keyTab.ours[own])
+		selectors = append(selectors, e.selector)
+	}
+	for _, use := range f.leads[j.Domain] {
+		if slices.Contains(selectors, use.selector) && !b.shadows(j.Domain, use.pattern) {
+			return fmt.Errorf("%s has a line for %s that dkimbot did not write and that signs as %s with %s, whose key dkimbot replaces", b.signTable, use.pattern, j.Domain, use.selector)
+		}
+	}
+	for _, own := range append(b.own[j.Domain], name) {
+		for _, pattern := range f.uses[own] {
 			if pattern != b.pattern(j.Domain) {
-				return fmt.Errorf("%s has a line for %s that dkimbot did not write and that uses its entry %s", b.signTable, pattern, name)
+				return fmt.Errorf("%s has a line for %s that dkimbot did not write and that uses its entry %s", b.signTable, pattern, own)
 			}
 		}
 	}
@@ -118,7 +166,7 @@ func (b *batch) plan() {
 		if j.before != nil && *j.before == (inUse{Selector: j.Selector, Path: j.path}) {
 			continue
 		}
-		name, pattern := j.String(), b.pattern(j.Domain)
+		name, pattern := b.entryName(j), b.pattern(j.Domain)
 		used := b.signTab.ours[pattern]
 		j.signing = change{pattern, used, name}
 		b.changeKey(j, name, j.Domain+":"+j.Selector+":"+j.path)

@@ -1,0 +1,104 @@
+package opendkim
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// Existing is a host's tables as they stand, whoever wrote them. It is immutable.
+type Existing struct{ view tablesView }
+
+// ReadExisting reads a KeyTable and a SigningTable as OpenDKIM does. They are
+// given as opendkim.conf names them: paths, with file: or, for the SigningTable,
+// refile: before. A bare SigningTable path is a plain file, as there.
+func ReadExisting(keyTable, signingTable string) (Existing, error) {
+	keys, err := readFlat("KeyTable", strings.TrimPrefix(keyTable, "file:"))
+	if err != nil {
+		return Existing{}, err
+	}
+	path, refile := strings.CutPrefix(signingTable, "refile:")
+	sign, err := readFlat("SigningTable", strings.TrimPrefix(path, "file:"))
+	if err != nil {
+		return Existing{}, err
+	}
+	return Existing{tablesView{names: keyNames(keys), signing: readSigning(sign, refile)}}, nil
+}
+
+// readFlat reads a table that must be there, from a plain file.
+func readFlat(table, path string) ([]byte, error) {
+	what := "read " + table + " " + path
+	if kind, _, ok := strings.Cut(path, ":"); ok && !strings.Contains(kind, "/") {
+		return nil, fault.Lasting(what, fmt.Errorf("it is a data set of type %s", kind),
+			"only flat files can be read; give the table as file: or refile:, or each key with --key-file")
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fault.Lasting(what, err, "name the table as opendkim.conf does, and run as a user that may read it")
+	}
+	return data, nil
+}
+
+// ExistingKey is a KeyTable entry of a domain.
+type ExistingKey struct {
+	Selector string
+	InUse    bool   // the SigningTable gives the domain's own mail to it
+	Path     string // of the key file; "" when the table holds the key itself
+	inline   string
+}
+
+// Keys returns the entries for a domain, the one in use first, one for each selector.
+func (e Existing) Keys(domain string) []ExistingKey {
+	var out []ExistingKey
+	add := func(selector, location string, inUse bool) {
+		twin := slices.ContainsFunc(out, func(k ExistingKey) bool { return strings.EqualFold(k.Selector, selector) })
+		if selector == "" || location == "" || twin {
+			return
+		}
+		key := ExistingKey{Selector: selector, InUse: inUse, Path: location}
+		if !isPath(location) {
+			key.Path, key.inline = "", location
+		}
+		out = append(out, key)
+	}
+	if use, ok := e.view.domain(domain); ok {
+		add(use.Selector, use.Path, true)
+	}
+	first := len(out)
+	for _, name := range slices.Sorted(maps.Keys(e.view.names)) {
+		entry := e.view.names[name]
+		if strings.EqualFold(entry.domain, domain) {
+			add(entry.selector, strings.ReplaceAll(entry.path, "%", domain), false)
+		}
+	}
+	slices.SortFunc(out[first:], func(a, b ExistingKey) int { return cmp.Compare(a.Selector, b.Selector) })
+	return out
+}
+
+// isPath reports whether the third field of an entry names a file; anything else
+// is the key itself (opendkim.conf(5), KeyTable).
+func isPath(location string) bool {
+	return strings.HasPrefix(location, "/") || strings.HasPrefix(location, "./") || strings.HasPrefix(location, "../")
+}
+
+// Read returns the private key's text: a key file's, or the table's own base64.
+func (k ExistingKey) Read() ([]byte, error) {
+	switch {
+	case k.Path == "":
+		return []byte(k.inline), nil
+	case !filepath.IsAbs(k.Path):
+		return nil, fault.Lasting("read key file "+k.Path, errors.New("the path is relative to where the daemon runs"), "write the whole path in the KeyTable, or give the key with --key-file")
+	}
+	data, err := os.ReadFile(k.Path)
+	if err != nil {
+		return nil, fault.Lasting("read key file "+k.Path, err, "run as a user that may read it")
+	}
+	return data, nil
+}
