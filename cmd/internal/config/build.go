@@ -24,6 +24,7 @@ type builder struct {
 func (b *builder) build(s *section) {
 	b.State = readState(s.sub("state"))
 	b.Keystore = readKeystore(s.sub("keystore"))
+	b.Notify = readNotify(s.sub("notify"), b.State)
 	b.verify = readVerify(s.sub("verify"))
 	b.Verify = merged(b.verify)
 

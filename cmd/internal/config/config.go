@@ -32,6 +32,7 @@ type Config struct {
 	Signers   map[string]Signer   `json:"signers"`
 	Policies  map[string]Policy   `json:"policies"`
 	Verify    Verify              `json:"verify"`
+	Notify    Notify              `json:"notify,omitzero"`
 	Domains   []Domain            `json:"domains"` // in the order of the files
 
 	// Warnings are what is allowed and yet probably not meant.
@@ -94,9 +95,11 @@ func (c *Config) Domain(name string) (*Domain, error) {
 
 // Digest returns the SHA-256 of the effective configuration in hex. Two files
 // that mean the same have the same digest, whatever their comments and order.
-// Where secrets come from counts, the secrets themselves do not.
+// Where secrets come from counts, the secrets themselves do not. Who is told does
+// not count: it changes no step.
 func (c *Config) Digest() string {
 	effective := *c
+	effective.Notify = Notify{}
 	effective.Domains = slices.Clone(c.Domains)
 	slices.SortFunc(effective.Domains, func(a, b Domain) int { return strings.Compare(a.Name, b.Name) })
 	data, err := json.Marshal(effective)

@@ -136,6 +136,9 @@ func TestDigest(t *testing.T) {
 	if got := mustText(t, fixed+strings.Replace(twoDomains, "240h", "241h", 1), nil).Digest(); got == same {
 		t.Error("the drain does not change the digest")
 	}
+	if got := mustText(t, fixed+"notify: { audit: { path: /a } }\n"+twoDomains, nil).Digest(); got != same {
+		t.Error("who is told makes plans stale")
+	}
 	withToken := func(token string) string {
 		return mustText(t, "state: { path: /s }\nkeystore: { driver: vault, address: 'https://v', auth: { token: "+token+" } }\n"+twoDomains, nil).Digest()
 	}
