@@ -23,6 +23,18 @@ type Domain struct {
 	// Asked says that a person wants a rotation now, whatever the schedule says.
 	// It cuts no wait short.
 	Asked bool `json:"-"`
+
+	// Limits hold back the beginning of changes.
+	Limits Limits `json:"limits,omitzero"`
+	// Named says that a person named the domain: a change that the limits hold back
+	// is refused then, so that it is not waited for unawares.
+	Named bool `json:"-"`
+	// Ignore names the limits that a person sets aside.
+	Ignore Ignore `json:"-"`
+	// Approved says that the changes come from a plan that a person has approved and
+	// now applies. It is what Limits.PlanOnly asks for; windows and freezes hold all
+	// the same, unless Ignore sets them aside.
+	Approved bool `json:"-"`
 }
 
 // Policy holds the timing and the kind of keys.

@@ -28,6 +28,9 @@ type Parts struct {
 	// Generate makes a key; dkim.Generate when nil.
 	Generate func(dkim.Algorithm) (*dkim.PrivateKey, error)
 
+	Counts Counts // how many domains may begin to switch
+	Quota  Quota  // counts them over all processes; may be nil: then nothing is counted by the hour
+
 	Owner     string                  // tells this process from every other, in leases
 	Actor     string                  // who acts, for people reading the history: "root@mail1"; Owner when empty
 	OwnerDead func(owner string) bool // may be nil: whether a lease's owner surely runs no more
@@ -48,9 +51,10 @@ type Parts struct {
 // concurrent use; the lease keeps two runs off one domain (I8).
 type Engine struct {
 	Parts
-	signers map[string]*batchedSigner
-	working places // for the domains that may be worked on at once
-	making  places // for the keys that may be made at once
+	signers   map[string]*batchedSigner
+	working   places // for the domains that may be worked on at once
+	making    places // for the keys that may be made at once
+	turnstile *turnstile
 
 	mu     sync.Mutex
 	inHand map[string]bool // the domains that this engine works on
@@ -59,7 +63,7 @@ type Engine struct {
 // NewEngine returns an engine that works with the parts.
 func NewEngine(parts Parts) *Engine {
 	e := &Engine{Parts: parts, signers: map[string]*batchedSigner{}, inHand: map[string]bool{},
-		working: make(places, max(parts.Workers, 1)), making: make(places, runtime.GOMAXPROCS(0))}
+		working: make(places, max(parts.Workers, 1)), making: make(places, runtime.GOMAXPROCS(0)), turnstile: newTurnstile(parts.Quota, parts.Counts)}
 	for name, s := range parts.Signers {
 		e.signers[name] = batch(name, s)
 	}

@@ -47,6 +47,9 @@ type DomainPlan struct {
 	Stop     error    // a fault that keeps dkimbot from going on; Steps is empty then
 	Warnings []string // what an operator should look at
 	Seen     Observation
+
+	Switches bool   // it begins a switch by schedule or wish now: what Counts count and hold back
+	Held     string // the configuration's key of the limit that holds the change back which is due; "" when none does
 }
 
 // Runnable returns the leading steps that may run at now. What follows a drain,

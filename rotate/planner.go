@@ -60,6 +60,9 @@ func (p *planner) phase() {
 func (p *planner) bootstrap() {
 	why := Reason{"bootstrap", "the domain is new to dkimbot: it gets a key at each of its two selectors"}
 	p.plan.Reason = why
+	if p.have.Phase == New && p.closed("bootstrap", "") {
+		return
+	}
 	for _, s := range p.want.Policy.Selectors {
 		p.provide(s, why)
 	}
@@ -93,7 +96,7 @@ func (p *planner) ready() {
 	case due.Before(usable):
 		next.At = usable
 	}
-	p.plan.Next = &next
+	p.plan.Next = p.opening(next)
 	if len(p.plan.Steps) > 0 {
 		p.nextFromSteps()
 	}
@@ -106,6 +109,10 @@ func (p *planner) rotate(standby string) {
 		why = Reason{"asked", "a rotation was asked for"}
 	}
 	p.plan.Reason = why
+	if p.closed("rotate", standby) {
+		return
+	}
+	p.plan.Switches = true
 	p.use(standby, time.Time{}, why)
 	p.drain(p.have.Active, p.now.Add(p.want.Policy.Drain))
 	p.nextFromSteps()
@@ -175,6 +182,9 @@ func (p *planner) replace(s string) {
 			return
 		}
 	}
+	if p.have.Phase == Draining && p.closed("replace", s) {
+		return
+	}
 	sel := p.have.selector(s)
 	old := sel.Retired
 	if len(old) == 0 {
@@ -211,6 +221,9 @@ func (p *planner) nextFromSteps() {
 			action, why = string(Activate), p.waitReason(s.Selector)
 		}
 		p.plan.Next = &Next{Action: action, Selector: s.Selector, At: s.NotBefore, Reason: why}
+		if s.Kind == Drain {
+			p.plan.Next = p.opening(*p.plan.Next)
+		}
 		return
 	}
 }

@@ -65,6 +65,9 @@ func (r *run) advance(ctx context.Context) error {
 		}
 		now := r.engine.Clock.Now()
 		r.plan = Plan(now, r.want, r.st, r.seen)
+		if wishRefused(r.plan.Stop) {
+			return r.denied(ctx, r.plan.Stop)
+		}
 		if r.plan.Stop != nil {
 			return r.fail(ctx, Step{}, r.plan.Stop)
 		}
@@ -72,8 +75,11 @@ func (r *run) advance(ctx context.Context) error {
 		if len(steps) == 0 {
 			return r.rest(ctx)
 		}
+		if err := r.mayBegin(ctx); err != nil {
+			return r.wait(ctx, err)
+		}
 		if err := r.steps(ctx, steps); err != nil {
-			return err
+			return r.wait(ctx, err)
 		}
 	}
 	return r.fail(ctx, Step{}, fault.Lasting("work on "+r.want.Name, errors.New("the plan does not come to rest"), "report this as a defect, with the output of dkimbot history"))
@@ -107,6 +113,9 @@ func (r *run) steps(ctx context.Context, steps []Step) error {
 		if err == nil {
 			r.notify(s, "done", "")
 			continue
+		}
+		if held := (*heldBack)(nil); errors.As(err, &held) {
+			return err // nothing was begun
 		}
 		if interrupted(ctx, err) {
 			return errors.Join(failed, err)

@@ -27,7 +27,7 @@ func (e *Engine) Settle(ctx context.Context, want Domain, patience Patience, wai
 	for {
 		res := e.Advance(ctx, want)
 		done = append(done, res.Done...)
-		res.Done, want.Asked = done, res.asked
+		res.Done, want.Asked, want.Named = done, res.asked, want.Named && len(done) == 0
 		now := e.Clock.Now()
 		switch {
 		case res.Err == nil:

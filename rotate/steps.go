@@ -42,6 +42,7 @@ func (r *run) do(ctx context.Context, s Step) error {
 // begin writes the intent; only then may the effect happen (I7).
 func (r *run) begin(ctx context.Context, i Intent) error {
 	i.At = r.engine.Clock.Now()
+	r.want.Named = false // what was named goes on; what a limit holds back after it is waited for
 	r.st.begin(i, r.want.Policy)
 	return r.save(ctx)
 }
@@ -130,6 +131,11 @@ func (r *run) activate(ctx context.Context, s Step) error {
 	private, err := r.private(ctx, r.name(s.Selector), key.ID, key.Version)
 	if err != nil {
 		return err
+	}
+	if r.st.Phase == Ready && s.Selector != r.st.Active {
+		if err := r.takeSwitch(ctx); err != nil {
+			return err
+		}
 	}
 	if err := r.begin(ctx, Intent{Kind: Activate, Selector: s.Selector, Signer: s.Signer, KeyID: key.ID}); err != nil {
 		return err

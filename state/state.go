@@ -44,6 +44,7 @@ type Reader interface {
 	Lister
 	Historian
 	Origin
+	rotate.QuotaReader
 	// Close lets go of the store. No other method may be called after it.
 	Close() error
 }
@@ -52,5 +53,6 @@ type Reader interface {
 // concurrent use, and two processes may use the same store.
 type Store interface {
 	rotate.Store
+	rotate.Quota
 	Reader
 }

@@ -162,6 +162,7 @@ func (missing) Due(context.Context, time.Time) ([]string, error)        { return
 func (missing) History(context.Context, string, int) ([]rotate.Event, error) {
 	return nil, nil
 }
-func (missing) Lineage() string { return "" }
-func (missing) Exists() bool    { return false }
-func (missing) Close() error    { return nil }
+func (missing) Switches(context.Context, time.Time) ([]rotate.Begun, error) { return nil, nil }
+func (missing) Lineage() string                                             { return "" }
+func (missing) Exists() bool                                                { return false }
+func (missing) Close() error                                                { return nil }

@@ -28,8 +28,9 @@ type Memory struct {
 	mu      sync.Mutex
 	domains map[string]row
 	leases  map[string]rotate.Lease
-	events  []string // JSON, in the order in which they were saved
-	owners  []string // the domain of each event
+	events  []string             // JSON, in the order in which they were saved
+	owners  []string             // the domain of each event
+	begun   map[string]time.Time // which domains began to switch, and when they last did
 }
 
 type row struct {
@@ -41,7 +42,7 @@ type row struct {
 
 // NewMemory returns an empty store.
 func NewMemory() *Memory {
-	return &Memory{lineage: state.NewLineage(), domains: map[string]row{}, leases: map[string]rotate.Lease{}}
+	return &Memory{lineage: state.NewLineage(), domains: map[string]row{}, leases: map[string]rotate.Lease{}, begun: map[string]time.Time{}}
 }
 
 // Acquire implements rotate.Store.
@@ -183,6 +184,44 @@ func (m *Memory) History(ctx context.Context, domain string, limit int) ([]rotat
 	}
 	slices.Reverse(events)
 	return events, alive(ctx)
+}
+
+// Switches implements rotate.QuotaReader.
+func (m *Memory) Switches(ctx context.Context, now time.Time) ([]rotate.Begun, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.switches(now), alive(ctx)
+}
+
+func (m *Memory) switches(now time.Time) (begun []rotate.Begun) {
+	for domain, at := range m.begun {
+		if at.After(now) {
+			at = now // noted by a wrong clock
+		}
+		if at.After(now.Add(-time.Hour)) {
+			begun = append(begun, rotate.Begun{Domain: domain, At: at})
+		}
+	}
+	return begun
+}
+
+// TakeSwitch implements rotate.Quota.
+func (m *Memory) TakeSwitch(ctx context.Context, domain string, now time.Time, most int) (time.Time, error) {
+	if err := alive(ctx); err != nil {
+		return time.Time{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	begun := m.switches(now)
+	clear(m.begun)
+	for _, b := range begun {
+		m.begun[b.Domain] = b.At
+	}
+	room := rotate.Room(begun, domain, now, most)
+	if !room.After(now) {
+		m.begun[domain] = now
+	}
+	return room, nil
 }
 
 // Lineage implements state.Origin.

@@ -41,6 +41,9 @@ func Run(t *testing.T, open func(t *testing.T) state.Store) {
 		"a context that is done":    cancelled,
 		"concurrent increments":     increments,
 		"one winner of many owners": oneWinner,
+		"switches in an hour":       quota,
+		"who began to switch":       switches,
+		"many begin at once":        race,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t)
@@ -280,7 +283,9 @@ func cancelled(t *testing.T, s state.Store) {
 	_, acquired := s.Acquire(ctx, request("example.org", "a", start))
 	_, loaded := s.Load(ctx, domain)
 	_, due := s.Due(ctx, start)
-	for i, err := range []error{saved, acquired, loaded, due, s.Release(ctx, l)} {
+	_, taken := s.TakeSwitch(ctx, domain, start, 1)
+	_, counted := s.Switches(ctx, start)
+	for i, err := range []error{saved, acquired, loaded, due, taken, counted, s.Release(ctx, l)} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("call %d: error %v, want that the context is cancelled", i, err)
 		}

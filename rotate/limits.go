@@ -1,0 +1,271 @@
+package rotate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// Limits say when a change to a domain may begin. They hold back the first keys of
+// a new domain, a switch by schedule or wish, and the replacement after a drain.
+// They never hold back what keeps the promise: carrying on what was begun,
+// publishing a vanished record again, bringing a signer back, and orders for hard
+// days such as a rollback or a revocation. The zero Limits hold back nothing.
+type Limits struct {
+	Windows  []Period `json:"windows,omitempty"` // changes begin within one of these; none: at any time
+	Freezes  []Period `json:"freezes,omitempty"` // and within none of these
+	PlanOnly bool     `json:"plan_only,omitempty"`
+
+	PlanOnlyKey string `json:"-"` // where the configuration says PlanOnly, for people: "domains[0].plan_only"
+}
+
+// Ignore names the rules that a person sets aside for one run; each word exactly its own.
+type Ignore struct {
+	Windows  bool // Limits.Windows
+	Freezes  bool // Limits.Freezes
+	Counts   bool // Parts.Counts: how many domains may switch
+	PlanOnly bool // Limits.PlanOnly
+}
+
+// The codes of the rules that hold a change back: of refusals where a person
+// asked for it, of what comes next where the schedule did.
+const (
+	CodeWindow    = "window"    // no maintenance window is open
+	CodeFreeze    = "freeze"    // a freeze holds
+	CodePlanOnly  = "plan-only" // changes come through a plan that is applied
+	CodeLimit     = "limit"     // as many domains as may have begun to switch; by schedule
+	CodeThreshold = "threshold" // the same, where a person asked
+)
+
+// The flags of the command line that set a rule aside; see Ignore.
+const (
+	FlagWindows  = "--ignore-windows"
+	FlagFreezes  = "--ignore-freezes"
+	FlagCounts   = "--ignore-limits"
+	FlagPlanOnly = "--ignore-plan-only"
+)
+
+// Check returns an error when no change could ever begin.
+func (l Limits) Check(now time.Time) error {
+	if _, ok, err := l.opens(now, Ignore{}); err != nil {
+		return err
+	} else if !ok {
+		return fmt.Errorf("nothing could ever begin: %s leave no time for it", strings.Join(l.keys(), " and "))
+	}
+	return nil
+}
+
+func (l Limits) keys() (out []string) {
+	for _, p := range slices.Concat(l.Windows, l.Freezes) {
+		out = append(out, p.Key)
+	}
+	return out
+}
+
+// searched is how far ahead an opening is looked for.
+const searched = 5 * 366 * 24 * time.Hour
+
+// opens returns the first time at or after now at which a change may begin, and
+// false when there is none within five years.
+func (l Limits) opens(now time.Time, set Ignore) (time.Time, bool, error) {
+	windows, freezes, err := l.calendars(set)
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	for t, links := now, 0; links < mostLinks && t.Before(now.Add(searched)); links++ {
+		open, ok := firstIn(windows, t)
+		if !ok {
+			return time.Time{}, false, nil
+		}
+		if t, ok = lastOf(freezes, open); !ok {
+			return time.Time{}, false, nil
+		}
+		if t.Equal(open) {
+			return t, true, nil
+		}
+	}
+	return time.Time{}, false, nil
+}
+
+// calendars returns the windows and freezes that are not set aside.
+func (l Limits) calendars(set Ignore) (windows, freezes []calendar, err error) {
+	if !set.Windows {
+		windows, err = calendars(l.Windows)
+	}
+	if !set.Freezes && err == nil {
+		freezes, err = calendars(l.Freezes)
+	}
+	return windows, freezes, err
+}
+
+func calendars(periods []Period) ([]calendar, error) {
+	out := make([]calendar, len(periods))
+	for i, p := range periods {
+		var err error
+		if out[i], err = p.calendar(); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.Key, err)
+		}
+	}
+	return out, nil
+}
+
+// firstIn returns the first time at or after t that lies in one of the windows, or
+// t when there are none.
+func firstIn(windows []calendar, t time.Time) (time.Time, bool) {
+	if len(windows) == 0 {
+		return t, true
+	}
+	var first time.Time
+	for _, w := range windows {
+		at := t
+		if !w.during(t) {
+			at = w.next(t)
+		}
+		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	return first, !first.IsZero()
+}
+
+// lastOf returns the first time at or after t at which those freezes are over that hold at t.
+func lastOf(freezes []calendar, t time.Time) (time.Time, bool) {
+	last := t
+	for _, f := range freezes {
+		end, ok := f.end(t)
+		if !ok {
+			return time.Time{}, false
+		}
+		if end.After(last) {
+			last = end
+		}
+	}
+	return last, true
+}
+
+// rule is one that holds a change back now.
+type rule struct {
+	code, key, flag string
+	says            string // that it does, and since when or until when
+}
+
+// rules returns the rules that hold a change back at now, and when it may begin:
+// the zero time where that is not a matter of time.
+func (d Domain) rules(now time.Time) (held []rule, opens time.Time, err error) {
+	l := d.Limits
+	if l.PlanOnly && !d.Approved && !d.Ignore.PlanOnly {
+		held = append(held, rule{CodePlanOnly, l.PlanOnlyKey, FlagPlanOnly, fmt.Sprintf("changes to it begin by a plan that is applied, and by nothing else (%s)", l.PlanOnlyKey)})
+	}
+	windows, freezes, err := l.calendars(d.Ignore)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	for _, f := range freezes {
+		if end, _ := f.end(now); !end.Equal(now) {
+			held = append(held, rule{CodeFreeze, f.key, FlagFreezes, fmt.Sprintf("a freeze holds until %s (%s)", clock(end), f.key)})
+		}
+	}
+	if open, ok := firstIn(windows, now); !ok || open.After(now) {
+		key := l.nextWindow(windows, open)
+		held = append(held, rule{CodeWindow, key, FlagWindows, fmt.Sprintf("no maintenance window is open before %s (%s)", clock(open), key)})
+	}
+	if len(held) > 0 && held[0].code != CodePlanOnly {
+		opens, _, err = l.opens(now, d.Ignore)
+	}
+	return held, opens, err
+}
+
+// nextWindow names the window that opens first.
+func (l Limits) nextWindow(windows []calendar, open time.Time) string {
+	for _, w := range windows {
+		if w.during(open) {
+			return w.key
+		}
+	}
+	return "limits.windows"
+}
+
+// closed reports whether a change that is due may not begin now. Then the plan
+// says so: as a refusal where a person asked for the change, else as what comes
+// next. It is asked where a change begins, and nowhere else; see Limits.
+func (p *planner) closed(action, selector string) bool {
+	held, opens, err := p.want.rules(p.now)
+	switch {
+	case err != nil:
+		p.stop(fault.Lasting("see whether a change of "+p.want.Name+" may begin now", err, "mend the limits in the configuration"))
+		return true
+	case len(held) == 0:
+		return false
+	}
+	p.plan.Steps = nil
+	p.plan.Held = held[0].key
+	why := Reason{held[0].code, changeWords(action, selector) + " waits: " + sayAll(held)}
+	if p.want.Asked || p.want.Named {
+		p.stop(refusal(held[0].code, fmt.Sprintf("begin %s of %s: %s", changeWords(action, selector), p.want.Name, sayAll(held)), held))
+		return true
+	}
+	if opens.IsZero() {
+		opens = p.now.Truncate(planLook).Add(planLook)
+	}
+	p.plan.Reason = why
+	p.plan.Next = &Next{Action: action, Selector: selector, At: opens, Reason: why}
+	return true
+}
+
+// planLook is how often a domain that waits for an applied plan is looked at.
+const planLook = 6 * time.Hour
+
+// refusal says how a person can go on in spite of the rules: with exactly the flags
+// that set them aside.
+func refusal(code, what string, held []rule) error {
+	var flags []string
+	for _, r := range held {
+		flags = append(flags, r.flag)
+	}
+	hint := "wait until then, or begin it now all the same with " + strings.Join(flags, " ")
+	if code == CodePlanOnly {
+		hint = "save a plan with 'dkimbot plan --out FILE', have it reviewed and run 'dkimbot apply FILE'; or begin it now all the same with " + strings.Join(flags, " ")
+	}
+	return fault.Refuse(code, what, hint)
+}
+
+func sayAll(held []rule) string {
+	says := make([]string, len(held))
+	for i, r := range held {
+		says[i] = r.says
+	}
+	return strings.Join(says, ", and ")
+}
+
+// changeWords names the change that begins.
+func changeWords(action, selector string) string {
+	switch action {
+	case "bootstrap":
+		return "the making of the first keys"
+	case "replace":
+		return "the replacement of the key at " + selector
+	}
+	return "the switch to " + selector
+}
+
+// opening moves what comes next to the time at which it may begin, and says why.
+func (p *planner) opening(n Next) *Next {
+	later := p.want
+	later.Approved = true // whether a plan is applied by then, nobody knows
+	held, opens, err := later.rules(n.At)
+	if err == nil && len(held) > 0 && !opens.IsZero() {
+		n.At, n.Reason = opens, Reason{held[0].code, n.Reason.Message + "; when that is due, " + sayAll(held)}
+	}
+	return &n
+}
+
+// clock tells a time in UTC, for people.
+func clock(t time.Time) string {
+	if t.IsZero() {
+		return "ever"
+	}
+	return t.UTC().Format("Mon 2006-01-02 15:04") + " UTC"
+}

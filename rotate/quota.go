@@ -1,0 +1,249 @@
+package rotate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// Counts bounds how many domains may begin to switch, ready -> switching, by
+// schedule or wish. Carrying on, repairs and orders for hard days are counted, and
+// never held back.
+type Counts struct {
+	PerRun  Bound // in one run of one process; a Scheduler's run begins anew each hour
+	PerHour Bound // in any hour, over all processes
+}
+
+// Bound is one number of Counts. The zero Bound sets none.
+type Bound struct {
+	Most int
+	Key  string // where the configuration says it, for people: "limits.switches_per_run"
+}
+
+// quotaSpan is what Counts.PerHour is counted over.
+const quotaSpan = time.Hour
+
+// Begun says that a domain has begun to switch. A domain counts once, with its last time.
+type Begun struct {
+	Domain string
+	At     time.Time
+}
+
+// QuotaReader tells which domains have begun to switch.
+type QuotaReader interface {
+	// Switches returns the domains that have begun to switch in the hour before now.
+	Switches(ctx context.Context, now time.Time) ([]Begun, error)
+}
+
+// Quota counts, over all processes, the domains that begin to switch.
+type Quota interface {
+	QuotaReader
+	// TakeSwitch notes, durably, that domain begins to switch at now, and returns
+	// now; or, when most other domains began in the hour before, notes nothing and
+	// returns when there is room again (see Room). With most 0 there is always room.
+	TakeSwitch(ctx context.Context, domain string, now time.Time, most int) (time.Time, error)
+}
+
+// Room returns the first time, not before now, at which domain may begin to
+// switch so that no more than most begin in any hour. A time after now was noted
+// by a wrong clock, and counts as now.
+func Room(begun []Begun, domain string, now time.Time, most int) time.Time {
+	var times []time.Time
+	for _, b := range begun {
+		if b.Domain != domain {
+			times = append(times, b.At)
+		}
+	}
+	return roomAmong(times, now, most)
+}
+
+func roomAmong(times []time.Time, now time.Time, most int) time.Time {
+	times = slices.DeleteFunc(times, func(t time.Time) bool { return !t.After(now.Add(-quotaSpan)) })
+	if most <= 0 || len(times) < most {
+		return now
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	at := times[len(times)-most]
+	return at.Add(quotaSpan)
+}
+
+// turnstile lets domains begin to switch, as many as the counts allow.
+type turnstile struct {
+	quota  Quota // nil: nothing is counted by the hour
+	counts Counts
+
+	mu      sync.Mutex
+	begun   map[string]bool      // in this run
+	waiting map[string]time.Time // those that are held back, and when their turn may come
+}
+
+func newTurnstile(quota Quota, counts Counts) *turnstile {
+	if quota == nil {
+		counts.PerHour = Bound{}
+	}
+	return &turnstile{quota: quota, counts: counts, begun: map[string]bool{}, waiting: map[string]time.Time{}}
+}
+
+// byTheHour makes a run without an end one that begins anew each hour.
+func (t *turnstile) byTheHour() {
+	if run := t.counts.PerRun; run.Most > 0 && t.quota != nil && (t.counts.PerHour.Most == 0 || run.Most < t.counts.PerHour.Most) {
+		t.counts.PerHour = run
+	}
+	t.counts.PerRun = Bound{}
+}
+
+// heldBack says that a switch may not begin now, because as many have begun as may.
+type heldBack struct {
+	bound  Bound
+	within string    // what the bound counts over
+	until  time.Time // when there may be room
+}
+
+func (h *heldBack) Error() string {
+	return fmt.Sprintf("as many domains have begun to switch %s as may (%d, %s)", h.within, h.bound.Most, h.bound.Key)
+}
+
+// room returns a *heldBack when a switch of domain, taken now, would be held back.
+func (t *turnstile) room(ctx context.Context, domain string, now time.Time) error {
+	if t.counts.PerHour.Most > 0 {
+		begun, err := t.quota.Switches(ctx, now)
+		if err != nil {
+			return err
+		}
+		if at := Room(begun, domain, now, t.counts.PerHour.Most); at.After(now) {
+			return t.hold(domain, now, at, begun)
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.runFull(domain, now)
+}
+
+// runFull returns a *heldBack when the run may begin no more switches; mu is held.
+func (t *turnstile) runFull(domain string, now time.Time) error {
+	if most := t.counts.PerRun.Most; most > 0 && len(t.begun) >= most && !t.begun[domain] {
+		return &heldBack{t.counts.PerRun, "in this run", now}
+	}
+	return nil
+}
+
+// take notes that domain begins to switch now, or returns a *heldBack; with free
+// set it is noted whatever the counts say.
+func (t *turnstile) take(ctx context.Context, domain string, now time.Time, free bool) error {
+	t.mu.Lock()
+	err, had := t.runFull(domain, now), t.begun[domain]
+	if err != nil && !free {
+		t.mu.Unlock()
+		return err
+	}
+	t.begun[domain] = true
+	t.mu.Unlock()
+	if t.counts.PerHour.Most > 0 {
+		err = t.takeHour(ctx, domain, now, free)
+	} else {
+		err = nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err == nil {
+		delete(t.waiting, domain)
+	} else if !had {
+		delete(t.begun, domain)
+	}
+	return err
+}
+
+func (t *turnstile) takeHour(ctx context.Context, domain string, now time.Time, free bool) error {
+	most := t.counts.PerHour.Most
+	if free {
+		most = 0
+	}
+	at, err := t.quota.TakeSwitch(ctx, domain, now, most)
+	if err != nil || !at.After(now) {
+		return err
+	}
+	begun, err := t.quota.Switches(ctx, now)
+	if err != nil {
+		return err
+	}
+	return t.hold(domain, now, at, begun)
+}
+
+// hold puts domain in the line of those that are held back. Each gets its own
+// time, so that thousands don't come again for one free place; who is far behind
+// comes to look after an hour or two, since the bound may have been changed.
+func (t *turnstile) hold(domain string, now, room time.Time, begun []Begun) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	held := &heldBack{t.counts.PerHour, "in an hour", t.waiting[domain]}
+	if held.until.After(now) {
+		return held
+	}
+	var ahead []time.Time
+	for _, b := range begun {
+		ahead = append(ahead, b.At)
+	}
+	for other, at := range t.waiting {
+		if other != domain {
+			ahead = append(ahead, at)
+		}
+	}
+	held.until = roomAmong(ahead, now, held.bound.Most)
+	if held.until.Before(room) {
+		held.until = room
+	}
+	t.waiting[domain] = held.until
+	if far := now.Add(quotaSpan); held.until.After(far) {
+		held.until = far.Add(share(domain, quotaSpan))
+	}
+	return held
+}
+
+// takeSwitch notes that the domain begins to switch, if it may.
+func (r *run) takeSwitch(ctx context.Context) error {
+	free := !r.plan.Switches || r.want.Ignore.Counts
+	return r.engine.turnstile.take(ctx, r.want.Name, r.engine.Clock.Now(), free)
+}
+
+// mayBegin returns a *heldBack when the plan begins a switch that the counts hold back.
+func (r *run) mayBegin(ctx context.Context) error {
+	if !r.plan.Switches || r.want.Ignore.Counts {
+		return nil
+	}
+	return r.engine.turnstile.room(ctx, r.want.Name, r.engine.Clock.Now())
+}
+
+// wait puts a switch off that the counts hold back: it is what comes next. Where a
+// person asked for it, it is refused instead. Other errors are returned as they are.
+func (r *run) wait(ctx context.Context, err error) error {
+	var held *heldBack
+	if !errors.As(err, &held) {
+		return err
+	}
+	standby := r.want.Policy.Other(r.st.Active)
+	if r.want.Asked {
+		return r.denied(ctx, fault.Refuse(CodeThreshold, fmt.Sprintf("begin %s of %s: %v", changeWords("rotate", standby), r.want.Name, held),
+			"try again when there is room ("+clock(held.until)+"), or begin it now all the same with "+FlagCounts))
+	}
+	why := Reason{CodeLimit, changeWords("rotate", standby) + " waits: " + held.Error()}
+	r.plan.Steps, r.plan.Switches, r.plan.Reason, r.plan.Held = nil, false, why, held.bound.Key
+	r.plan.Next = &Next{Action: "rotate", Selector: standby, At: held.until, Reason: why}
+	return r.rest(ctx)
+}
+
+// denied notes that a rule refused what a person asked for. That is no failure of
+// the domain: where it stands and what comes next stays as it was.
+func (r *run) denied(ctx context.Context, err error) error {
+	r.notify(Step{}, "refused", err.Error())
+	return errors.Join(err, r.save(ctx, r.event(Step{}, "refused", err.Error())))
+}
+
+// wishRefused reports whether err says that a limit refused a person's wish.
+func wishRefused(err error) bool {
+	return slices.Contains([]string{CodeWindow, CodeFreeze, CodePlanOnly, CodeThreshold}, fault.CodeOf(err)) && fault.KindOf(err) == fault.Refused
+}
