@@ -6,40 +6,34 @@ import (
 	"time"
 )
 
-// TestRounds: in each period every domain has its turn once, evenly spread, however
-// often the process is started anew meanwhile.
-func TestRounds(t *testing.T) {
-	domains := make([]Domain, 600)
-	for i := range domains {
-		domains[i].Name = fmt.Sprintf("d%d.example", i)
-	}
+// TestNextLook: in each period every domain has its turn once, evenly spread.
+func TestNextLook(t *testing.T) {
 	start := time.Date(2026, 1, 1, 0, 17, 3, 0, time.UTC)
-	r := newRounds(domains, time.Hour, start)
-	turns, busiest := map[string]int{}, 0
-	for now := start; now.Before(start.Add(3 * time.Hour)); {
-		if now.Minute()%7 == 0 {
-			r = newRounds(domains, time.Hour, now)
+	busy := map[time.Duration]int{}
+	for i := range 600 {
+		name := fmt.Sprintf("d%d.example", i)
+		first := NextLook(name, start)
+		if !first.After(start) || first.After(start.Add(LookEvery)) {
+			t.Errorf("%s has its turn at %s, want it within the hour after %s", name, first, start)
 		}
-		now = now.Add(30 * time.Second)
-		names := r.next(now)
-		busiest = max(busiest, len(names))
-		for _, name := range names {
-			turns[name]++
+		for _, at := range []time.Time{first, first.Add(time.Nanosecond), first.Add(LookEvery - 1)} {
+			if next := NextLook(name, at); !next.Equal(first.Add(LookEvery)) {
+				t.Errorf("after its turn at %s, asked at %s, %s has the next one at %s", first, at, name, next)
+			}
+		}
+		if before := NextLook(name, first.Add(-1)); !before.Equal(first) {
+			t.Errorf("just before %s, %s has its turn at %s", first, name, before)
+		}
+		busy[first.Sub(start)/(30*time.Second)]++
+	}
+	for half, n := range busy {
+		if n > 20 {
+			t.Errorf("%d domains have their turn in half-minute %d; want about 5", n, half)
 		}
 	}
-	for _, d := range domains {
-		if turns[d.Name] != 3 {
-			t.Errorf("%s had %d turns in three hours", d.Name, turns[d.Name])
-		}
-	}
-	if busiest > 20 {
-		t.Errorf("%d domains had their turn in half a minute; want about 5", busiest)
-	}
-	if names := r.next(r.last.Add(-time.Minute)); len(names) > 0 {
-		t.Errorf("%d domains had their turn when the clock was set back", len(names))
-	}
-	if names := r.next(r.last.Add(5 * time.Hour)); len(names) != len(domains) {
-		t.Errorf("%d domains had their turn after a long sleep, want all", len(names))
+	ancient := time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC)
+	if next := NextLook("d1.example", ancient); !next.After(ancient) || next.After(ancient.Add(LookEvery)) {
+		t.Errorf("in 1960: %s", next)
 	}
 }
 

@@ -15,38 +15,77 @@ import (
 type Queue interface {
 	// Due returns the domains whose next time to act has come.
 	Due(ctx context.Context, now time.Time) ([]string, error)
+	// Looks returns the domains whose turn to be looked after has come (NextLook).
+	// One that failed has none before its next try.
+	Looks(ctx context.Context, now time.Time) ([]string, error)
 	// Fingerprints returns for every stored domain the configuration that was
 	// last acted upon (Domain.Fingerprint).
 	Fingerprints(ctx context.Context) (map[string]string, error)
 }
 
+// WorkQueue is a Queue from which work is taken.
+type WorkQueue interface {
+	Queue
+	// TakeLooks gives each of the domains whose turn to be looked after has come
+	// its next turn, and returns them. Of several processes one gets a turn.
+	TakeLooks(ctx context.Context, now time.Time, domains []string) ([]string, error)
+}
+
 // Pending returns those of the domains that have something to do now: their time
-// has come, they are new, or their configuration has changed.
+// has come, they are new, their configuration has changed, or it is their turn to be looked after.
 func Pending(ctx context.Context, q Queue, now time.Time, domains []Domain) ([]Domain, error) {
+	all := func(_ context.Context, _ time.Time, looks []string) ([]string, error) { return looks, nil }
+	return pending(ctx, q, now, domains, all)
+}
+
+// TakePending is Pending for someone who then works on the domains: nobody else
+// is given the turns to look after them.
+func TakePending(ctx context.Context, q WorkQueue, now time.Time, domains []Domain) ([]Domain, error) {
+	return pending(ctx, q, now, domains, q.TakeLooks)
+}
+
+func pending(ctx context.Context, q Queue, now time.Time, domains []Domain,
+	take func(context.Context, time.Time, []string) ([]string, error)) ([]Domain, error) {
 	known, err := q.Fingerprints(ctx)
 	if err != nil {
 		return nil, err
 	}
-	due, err := dueSet(ctx, q, now)
+	due, err := setOf(q.Due(ctx, now))
+	if err != nil {
+		return nil, err
+	}
+	looks, err := setOf(q.Looks(ctx, now))
+	if err != nil {
+		return nil, err
+	}
+	var mine []string
+	for _, d := range domains {
+		if looks[d.Name] {
+			mine = append(mine, d.Name)
+		}
+	}
+	if len(mine) > 0 {
+		mine, err = take(ctx, now, mine)
+	}
+	looks, err = setOf(mine, err)
 	if err != nil {
 		return nil, err
 	}
 	var out []Domain
 	for _, d := range domains {
-		if due[d.Name] || known[d.Name] != d.Fingerprint() {
+		if due[d.Name] || looks[d.Name] || known[d.Name] != d.Fingerprint() {
 			out = append(out, d)
 		}
 	}
 	return out, nil
 }
 
-func dueSet(ctx context.Context, q Queue, now time.Time) (map[string]bool, error) {
-	names, err := q.Due(ctx, now)
-	due := make(map[string]bool, len(names))
+func setOf(names []string, err error) (map[string]bool, error) {
+	set := make(map[string]bool, len(names))
 	for _, n := range names {
-		due[n] = true
+		set[n] = true
 	}
-	return due, err
+	return set, err
 }
 
 // Scheduler advances domains when their time has come, for as long as it runs,
@@ -54,10 +93,9 @@ func dueSet(ctx context.Context, q Queue, now time.Time) (map[string]bool, error
 // a signer may come back from a backup, long before the next rotation is due.
 type Scheduler struct {
 	Engine  *Engine
-	Queue   Queue
+	Queue   WorkQueue
 	Domains []Domain
 	Log     *slog.Logger
-	Inspect time.Duration // how often a domain is looked after when nothing is due; an hour when 0 or less
 }
 
 // Run works until ctx is done, and returns when every step in hand has ended. A
@@ -66,7 +104,7 @@ type Scheduler struct {
 func (s *Scheduler) Run(ctx context.Context) error {
 	clock := s.Engine.Clock
 	s.Engine.turnstile.byTheHour()
-	pending, err := Pending(ctx, s.Queue, clock.Now(), s.Domains)
+	pending, err := TakePending(ctx, s.Queue, clock.Now(), s.Domains)
 	if ctx.Err() != nil {
 		return nil // told to end before anything was begun
 	}
@@ -79,7 +117,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	for agenda := newAgenda(s.Domains, s.Inspect, clock.Now()); ; {
+	for agenda := newAgenda(s.Domains); ; {
 		for _, d := range agenda.take(clock.Now(), due) {
 			wg.Go(func() {
 				res := s.Engine.Advance(ctx, d)
@@ -89,10 +127,24 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		if err := clock.Sleep(ctx, agenda.nap(clock.Now())); err != nil {
 			return nil
 		}
-		if due, err = s.Queue.Due(ctx, clock.Now()); err != nil && ctx.Err() == nil {
+		if due, err = s.due(ctx, agenda, clock.Now()); err != nil && ctx.Err() == nil {
 			s.Log.Error("can't tell what is due; trying again", "error", err, "hint", fault.HintOf(err))
 		}
 	}
+}
+
+// due returns the domains whose time to act has come, and those whose turn it is
+// to be looked after.
+func (s *Scheduler) due(ctx context.Context, a *agenda, now time.Time) ([]string, error) {
+	due, err := s.Queue.Due(ctx, now)
+	if err != nil {
+		return nil, err
+	}
+	looks, err := s.Queue.Looks(ctx, now)
+	if looks = a.free(now, looks); len(looks) > 0 && err == nil {
+		looks, err = s.Queue.TakeLooks(ctx, now, looks)
+	}
+	return append(due, looks...), err
 }
 
 // report logs what went wrong, with what to do about it.

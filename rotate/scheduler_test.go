@@ -253,7 +253,7 @@ func TestSchedulerQueueFails(t *testing.T) {
 		w, domains := newWorld(t, "mx1"), fleet(1, "mx1")
 		w.bubble = true
 		var log bytes.Buffer
-		q := &flaky{Queue: w.store, calls: 3}
+		q := &flaky{WorkQueue: w.store, calls: 3}
 		s := rotate.Scheduler{Engine: w.engine(), Queue: q, Domains: domains, Log: slog.New(slog.NewTextHandler(&log, nil))}
 		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
 		defer stop()
@@ -273,7 +273,7 @@ func TestSchedulerQueueFails(t *testing.T) {
 
 // flaky is a queue that fails after some calls, for three calls.
 type flaky struct {
-	rotate.Queue
+	rotate.WorkQueue
 	calls int
 }
 
@@ -281,17 +281,25 @@ func (q *flaky) Due(ctx context.Context, now time.Time) ([]string, error) {
 	if q.calls--; q.calls < 0 && q.calls > -4 {
 		return nil, errors.New("the disk is gone")
 	}
-	return q.Queue.Due(ctx, now)
+	return q.WorkQueue.Due(ctx, now)
 }
 
-// TestPending: what is new, what changed, and what is due; nothing else.
+// TestPending: what is new, what changed, what is due, and what has its turn to be
+// looked after; nothing else.
 func TestPending(t *testing.T) {
 	w, domains := newWorld(t, "mx1"), fleet(4, "mx1")
 	pending := func(now time.Time) (names []string) {
 		t.Helper()
-		out, err := rotate.Pending(context.Background(), w.store, now, domains)
+		seen, err := rotate.Pending(context.Background(), w.store, now, domains)
 		if err != nil {
 			t.Fatal(err)
+		}
+		out, err := rotate.TakePending(context.Background(), w.store, now, domains)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(seen, out); diff != "" {
+			t.Errorf("who only asks sees otherwise than who takes: %s", diff)
 		}
 		for _, d := range out {
 			names = append(names, d.Name)
@@ -309,6 +317,8 @@ func TestPending(t *testing.T) {
 	check("new", pending(w.Now()), "d1.example", "d3.example")
 	w.settle(domains[1])
 	w.settle(domains[3])
+	w.pass(rotate.LookEvery)
+	check("looks", pending(w.Now()), "d0.example", "d1.example", "d2.example", "d3.example")
 	check("none", pending(w.Now()))
 	domains[2].Policy.TTL = 2 * time.Hour
 	check("changed", pending(w.Now()), "d2.example")
@@ -317,6 +327,7 @@ func TestPending(t *testing.T) {
 	domains[0].Asked = true
 	check("asked is no change", pending(w.Now()))
 	check("due", pending(time.Date(2026, 1, 15, 4, 0, 0, 0, time.UTC)), "d0.example", "d1.example", "d2.example", "d3.example")
+	check("set back", pending(w.Now()), "d0.example", "d1.example", "d2.example", "d3.example")
 	w.trouble = failing("look s1")
 	domains[1].Policy.TTL = 2 * time.Hour
 	w.engine().Advance(context.Background(), domains[1])

@@ -29,6 +29,20 @@ func NextAt(st rotate.State) time.Time {
 	return at
 }
 
+// FirstLook tells, as st is saved at now, when the domain is to be looked after
+// at the earliest, and whether that is to be noted: for a new domain, and for one
+// that failed, which is looked at by its next try.
+func FirstLook(st rotate.State, now time.Time) (at time.Time, note bool) {
+	if st.Failures > 0 && st.NextTry.After(now) {
+		now = st.NextTry
+	}
+	return rotate.NextLook(st.Domain, now), st.Revision == 0 || st.Failures > 0
+}
+
+// TooFar returns the time from which on a noted turn to be looked after was noted
+// when the clock was wrong: it counts as come.
+func TooFar(now time.Time) time.Time { return now.Add(3 * rotate.LookEvery) }
+
 // Nanos returns t as nanoseconds since 1970, the form in which stores compare
 // times. What lies outside of 1678 to 2262 becomes the nearest end.
 func Nanos(t time.Time) int64 {

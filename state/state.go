@@ -19,6 +19,12 @@ type Lister interface {
 	// Due returns the domains whose time to act has come at now (see NextAt),
 	// longest due first. It costs time in proportion to what it returns.
 	Due(ctx context.Context, now time.Time) ([]string, error)
+	// Looks returns the domains whose turn to be looked after has come at now,
+	// longest due first. It costs time in proportion to what it returns.
+	Looks(ctx context.Context, now time.Time) ([]string, error)
+	// Failing returns the states of the domains whose last attempt failed, ordered
+	// by name. It costs time in proportion to what it returns.
+	Failing(ctx context.Context) ([]rotate.State, error)
 }
 
 // Historian tells what was done.
@@ -55,4 +61,8 @@ type Store interface {
 	rotate.Store
 	rotate.Quota
 	Reader
+	// TakeLooks gives each of the domains whose turn to be looked after has come
+	// at now its next turn (rotate.NextLook), and returns them in their order. Of several callers
+	// one gets a turn. No state changes by it.
+	TakeLooks(ctx context.Context, now time.Time, domains []string) ([]string, error)
 }

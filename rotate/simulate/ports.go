@@ -199,6 +199,9 @@ func (l ledger) Due(_ context.Context, now time.Time) ([]string, error) {
 	return l.store.due(now), nil
 }
 
+// Looks implements rotate.Queue: process.inspect takes the turns.
+func (l ledger) Looks(context.Context, time.Time) ([]string, error) { return nil, nil }
+
 // Fingerprints implements rotate.Queue.
 func (l ledger) Fingerprints(context.Context) (map[string]string, error) {
 	if err := l.open("ask the state what is known"); err != nil {

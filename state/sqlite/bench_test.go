@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/state/sqlite"
 )
 
 // BenchmarkSave is the load of a bootstrap: 64 domains are saved at once, each
@@ -37,6 +38,44 @@ func BenchmarkSave(b *testing.B) {
 
 // BenchmarkDue finds ten due domains among 100,000.
 func BenchmarkDue(b *testing.B) {
+	benchmarkAmong(b, func(s *sqlite.Store) (int, error) {
+		due, err := s.Due(b.Context(), start.Add(9*time.Second))
+		return len(due), err
+	})
+}
+
+// BenchmarkLooks finds ten domains among 100,000 that have their turn to be looked after.
+func BenchmarkLooks(b *testing.B) {
+	benchmarkAmong(b, func(s *sqlite.Store) (int, error) {
+		looks, err := s.Looks(b.Context(), start.Add(9*time.Second))
+		return len(looks), err
+	})
+}
+
+// BenchmarkFailing finds that none of 100,000 domains has failed.
+func BenchmarkFailing(b *testing.B) {
+	benchmarkAmong(b, func(s *sqlite.Store) (int, error) {
+		failing, err := s.Failing(b.Context())
+		return len(failing) + 10, err
+	})
+}
+
+// BenchmarkTakeLooks takes ten turns, and waits until that is durable.
+func BenchmarkTakeLooks(b *testing.B) {
+	hours := 0
+	benchmarkAmong(b, func(s *sqlite.Store) (int, error) {
+		names := make([]string, 10)
+		for i := range names {
+			names[i] = fmt.Sprintf("d%06d.example", i)
+		}
+		hours++
+		taken, err := s.TakeLooks(b.Context(), start.Add(time.Duration(hours)*rotate.LookEvery), names)
+		return len(taken), err
+	})
+}
+
+// benchmarkAmong wants ten from do, whether there are a thousand domains or a hundred thousand.
+func benchmarkAmong(b *testing.B, do func(*sqlite.Store) (int, error)) {
 	for _, domains := range []int{1_000, 100_000} {
 		b.Run(fmt.Sprintf("domains=%d", domains), func(b *testing.B) {
 			path := filepath.Join(b.TempDir(), "state.db")
@@ -45,9 +84,8 @@ func BenchmarkDue(b *testing.B) {
 			s := open(b, path)
 			defer s.Close()
 			for b.Loop() {
-				due, err := s.Due(b.Context(), start.Add(9*time.Second))
-				if err != nil || len(due) != 10 {
-					b.Fatal(len(due), err)
+				if n, err := do(s); err != nil || n != 10 {
+					b.Fatal(n, err)
 				}
 			}
 		})

@@ -61,7 +61,8 @@ func raw(t testing.TB, path string) *sql.DB {
 	return db
 }
 
-// fill stores many domains quickly, one due every second from start on.
+// fill stores many domains quickly, one due, and one to be looked after, every second from start on,
+// looks for an hour.
 func fill(t testing.TB, path string, domains int) {
 	t.Helper()
 	db := raw(t, path)
@@ -78,8 +79,11 @@ func fill(t testing.TB, path string, domains int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := tx.Exec("INSERT INTO domains VALUES (?, 1, ?, ?, ?, ?)",
+		if _, err := tx.Exec("INSERT INTO domains (domain, revision, phase, next_at, config, body) VALUES (?, 1, ?, ?, ?, ?)",
 			st.Domain, string(st.Phase), state.Nanos(st.Next.At), st.Config, body); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec("INSERT INTO looks VALUES (?, ?)", st.Domain, state.Nanos(start.Add(min(time.Duration(i)*time.Second, time.Hour)))); err != nil {
 			t.Fatal(err)
 		}
 	}

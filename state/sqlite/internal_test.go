@@ -23,16 +23,37 @@ func openTemp(t *testing.T) (*Store, string) {
 	return s, path
 }
 
-// Finding what is due reads the due part of an index and nothing else.
-func TestDueUsesTheIndex(t *testing.T) {
+// Finding what is due, what is to be looked after and what has failed reads that
+// part of an index and nothing else.
+func TestQueriesUseTheirIndex(t *testing.T) {
 	s, _ := openTemp(t)
-	var id, parent, unused int
-	var plan string
-	if err := s.db.QueryRow("EXPLAIN QUERY PLAN "+dueQuery, 0).Scan(&id, &parent, &unused, &plan); err != nil {
-		t.Fatal(err)
-	}
-	if want := "SEARCH domains USING COVERING INDEX domains_due (next_at<?)"; plan != want {
-		t.Errorf("plan %q, want %q", plan, want)
+	for query, want := range map[string]string{
+		dueQuery: "SEARCH domains USING COVERING INDEX domains_due (next_at<?)",
+		looksQuery: "CO-ROUTINE (subquery-2); COMPOUND QUERY; LEFT-MOST SUBQUERY; SEARCH looks USING COVERING INDEX looks_due (at<?); " +
+			"UNION ALL; SEARCH looks USING COVERING INDEX looks_due (at>?); SCAN (subquery-2); USE TEMP B-TREE FOR ORDER BY",
+		failingQuery: "SCAN domains USING INDEX domains_failing",
+	} {
+		var steps []string
+		args := make([]any, strings.Count(query, "?"))
+		for i := range args {
+			args[i] = 0
+		}
+		found, err := s.db.Query("EXPLAIN QUERY PLAN "+query, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for found.Next() {
+			var id, parent, unused int
+			var step string
+			if err := found.Scan(&id, &parent, &unused, &step); err != nil {
+				t.Fatal(err)
+			}
+			steps = append(steps, step)
+		}
+		found.Close()
+		if got := strings.Join(steps, "; "); got != want {
+			t.Errorf("%s\nplan %q\nwant %q", query, got, want)
+		}
 	}
 }
 

@@ -66,6 +66,10 @@ func TestMigrateFromVersion1(t *testing.T) {
 	if due, err := s.Due(t.Context(), at); err != nil || !slices.Equal(due, []string{"example.com"}) {
 		t.Errorf("due %v, error %v", due, err)
 	}
+	soon := time.Now().Add(rotate.LookEvery + time.Minute)
+	if looks, err := s.Looks(t.Context(), soon); err != nil || !slices.Equal(looks, []string{"example.com"}) {
+		t.Errorf("within the hour %v are looked after, error %v", looks, err)
+	}
 	_, err = s.Acquire(t.Context(), rotate.LeaseRequest{Domain: "example.com", Owner: "b", Now: at, TTL: time.Hour})
 	if held, ok := err.(*rotate.HeldError); !ok || held.Fence != 3 {
 		t.Errorf("error %v, want that the lease is held with fence 3", err)

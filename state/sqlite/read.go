@@ -156,17 +156,48 @@ const dueQuery = "SELECT domain FROM domains WHERE next_at <= ? ORDER BY next_at
 
 // Due implements state.Lister.
 func (r *reads) Due(ctx context.Context, now time.Time) ([]string, error) {
-	var due []string
-	err := r.read(ctx, "find what is due", func(db *sql.DB) error {
-		due = nil
-		return rows(ctx, db, dueQuery, []any{state.Nanos(now)}, func(row *sql.Rows) error {
+	return r.names(ctx, "find what is due", dueQuery, state.Nanos(now))
+}
+
+// looksQuery reads nothing but the due parts of the index looks_due.
+const looksQuery = "SELECT domain FROM (SELECT domain, at FROM looks WHERE at <= ? UNION ALL SELECT domain, at FROM looks WHERE at > ?) ORDER BY at, domain"
+
+// Looks implements state.Lister.
+func (r *reads) Looks(ctx context.Context, now time.Time) ([]string, error) {
+	return r.names(ctx, "find what is to be looked after", looksQuery, state.Nanos(now), state.Nanos(state.TooFar(now)))
+}
+
+// names runs a query for domains.
+func (r *reads) names(ctx context.Context, attempt, query string, args ...any) ([]string, error) {
+	var names []string
+	err := r.read(ctx, attempt, func(db *sql.DB) error {
+		names = nil
+		return rows(ctx, db, query, args, func(row *sql.Rows) error {
 			var domain string
 			err := row.Scan(&domain)
-			due = append(due, domain)
+			names = append(names, domain)
 			return err
 		})
 	})
-	return due, err
+	return names, err
+}
+
+// failingQuery reads nothing but the states in the index domains_failing.
+const failingQuery = "SELECT domain, revision, body FROM domains WHERE failures > 0 ORDER BY domain"
+
+// Failing implements state.Lister.
+func (r *reads) Failing(ctx context.Context) ([]rotate.State, error) {
+	const attempt = "find what has failed"
+	var failing []rotate.State
+	err := r.read(ctx, attempt, func(db *sql.DB) error {
+		failing = nil
+		return rows(ctx, db, failingQuery, nil, func(row *sql.Rows) error {
+			st, err := r.scanState(row, attempt)
+			failing = append(failing, st)
+			return err
+		})
+	})
+	return failing, err
 }
 
 // History implements state.Historian.

@@ -159,6 +159,8 @@ func (missing) List(context.Context) iter.Seq2[rotate.State, error] {
 }
 func (missing) Fingerprints(context.Context) (map[string]string, error) { return nil, nil }
 func (missing) Due(context.Context, time.Time) ([]string, error)        { return nil, nil }
+func (missing) Looks(context.Context, time.Time) ([]string, error)      { return nil, nil }
+func (missing) Failing(context.Context) ([]rotate.State, error)         { return nil, nil }
 func (missing) History(context.Context, string, int) ([]rotate.Event, error) {
 	return nil, nil
 }

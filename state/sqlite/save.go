@@ -59,11 +59,14 @@ func (s *Store) Save(ctx context.Context, l rotate.Lease, now time.Time, st rota
 		if err := admit(ctx, tx, l, now, st, events); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO domains (domain, revision, phase, next_at, config, body) VALUES (?, ?, ?, ?, ?, ?)",
-			st.Domain, stored.Revision, string(st.Phase), state.Nanos(state.NextAt(st)), st.Config, body); err != nil {
+		if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO domains (domain, revision, phase, next_at, config, failures, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+			st.Domain, stored.Revision, string(st.Phase), state.Nanos(state.NextAt(st)), st.Config, st.Failures, body); err != nil {
 			return err
 		}
 		if err := record(ctx, tx, events, lines); err != nil {
+			return err
+		}
+		if err := noteLook(ctx, tx, st, now); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, "UPDATE leases SET expires = ? WHERE domain = ?", state.Nanos(now.Add(l.TTL)), l.Domain)

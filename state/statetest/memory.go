@@ -5,6 +5,7 @@
 package statetest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"iter"
@@ -31,18 +32,20 @@ type Memory struct {
 	events  []string             // JSON, in the order in which they were saved
 	owners  []string             // the domain of each event
 	begun   map[string]time.Time // which domains began to switch, and when they last did
+	looks   map[string]time.Time // when each domain has its turn to be looked after
 }
 
 type row struct {
 	revision int64
 	nextAt   time.Time
+	failing  bool
 	config   string
 	body     string
 }
 
 // NewMemory returns an empty store.
 func NewMemory() *Memory {
-	return &Memory{lineage: state.NewLineage(), domains: map[string]row{}, leases: map[string]rotate.Lease{}, begun: map[string]time.Time{}}
+	return &Memory{lineage: state.NewLineage(), domains: map[string]row{}, leases: map[string]rotate.Lease{}, begun: map[string]time.Time{}, looks: map[string]time.Time{}}
 }
 
 // Acquire implements rotate.Store.
@@ -95,9 +98,12 @@ func (m *Memory) Save(ctx context.Context, l rotate.Lease, now time.Time, st rot
 	if err := state.Admit(last, l, now, m.domains[st.Domain].revision, st, events); err != nil {
 		return 0, err
 	}
-	m.domains[st.Domain] = row{revision: stored.Revision, nextAt: state.NextAt(st), config: st.Config, body: body}
+	m.domains[st.Domain] = row{revision: stored.Revision, nextAt: state.NextAt(st), failing: st.Failures > 0, config: st.Config, body: body}
 	for _, line := range lines {
 		m.events, m.owners = append(m.events, line), append(m.owners, st.Domain)
+	}
+	if at, note := state.FirstLook(st, now); note && at.After(m.looks[st.Domain]) {
+		m.looks[st.Domain] = at
 	}
 	last.Expires = now.Add(l.TTL).Round(0).UTC()
 	m.leases[st.Domain] = last
@@ -152,19 +158,69 @@ func (m *Memory) Fingerprints(ctx context.Context) (map[string]string, error) {
 func (m *Memory) Due(ctx context.Context, now time.Time) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var due []string
+	due := map[string]time.Time{}
 	for domain, r := range m.domains {
 		if !r.nextAt.After(now) {
-			due = append(due, domain)
+			due[domain] = r.nextAt
 		}
 	}
-	slices.SortFunc(due, func(a, b string) int {
-		if c := m.domains[a].nextAt.Compare(m.domains[b].nextAt); c != 0 {
-			return c
+	return byTime(due), alive(ctx)
+}
+
+// Looks implements state.Lister.
+func (m *Memory) Looks(ctx context.Context, now time.Time) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	due := map[string]time.Time{}
+	for domain, at := range m.looks {
+		if hasTurn(at, now) {
+			due[domain] = at
 		}
-		return strings.Compare(a, b)
+	}
+	return byTime(due), alive(ctx)
+}
+
+// TakeLooks implements state.Store.
+func (m *Memory) TakeLooks(ctx context.Context, now time.Time, domains []string) ([]string, error) {
+	if err := alive(ctx); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var taken []string
+	for _, domain := range domains {
+		if at, known := m.looks[domain]; known && hasTurn(at, now) {
+			m.looks[domain] = rotate.NextLook(domain, now)
+			taken = append(taken, domain)
+		}
+	}
+	return taken, nil
+}
+
+func hasTurn(at, now time.Time) bool { return !at.After(now) || at.After(state.TooFar(now)) }
+
+// Failing implements state.Lister. Unlike other stores it looks at every domain.
+func (m *Memory) Failing(ctx context.Context) ([]rotate.State, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var failing []rotate.State
+	for _, domain := range slices.Sorted(maps.Keys(m.domains)) {
+		if r := m.domains[domain]; r.failing {
+			st, err := state.Decode([]byte(r.body), domain, r.revision)
+			if err != nil {
+				return nil, err
+			}
+			failing = append(failing, st)
+		}
+	}
+	return failing, alive(ctx)
+}
+
+// byTime returns the domains in the order of their times.
+func byTime(times map[string]time.Time) []string {
+	return slices.SortedFunc(maps.Keys(times), func(a, b string) int {
+		return cmp.Or(times[a].Compare(times[b]), strings.Compare(a, b))
 	})
-	return due, alive(ctx)
 }
 
 // History implements state.Historian.

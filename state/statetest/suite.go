@@ -36,6 +36,9 @@ func Run(t *testing.T, open func(t *testing.T) state.Store) {
 		"history":                   history,
 		"refused saves leave none":  refusedSave,
 		"due":                       due,
+		"turns to look":             looks,
+		"a turn is taken once":      looksOnce,
+		"failing":                   failing,
 		"lists":                     lists,
 		"origin":                    origin,
 		"a context that is done":    cancelled,
@@ -285,7 +288,10 @@ func cancelled(t *testing.T, s state.Store) {
 	_, due := s.Due(ctx, start)
 	_, taken := s.TakeSwitch(ctx, domain, start, 1)
 	_, counted := s.Switches(ctx, start)
-	for i, err := range []error{saved, acquired, loaded, due, taken, counted, s.Release(ctx, l)} {
+	_, looks := s.Looks(ctx, start)
+	_, looked := s.TakeLooks(ctx, start, []string{domain})
+	_, failing := s.Failing(ctx)
+	for i, err := range []error{saved, acquired, loaded, due, taken, counted, looks, looked, failing, s.Release(ctx, l)} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("call %d: error %v, want that the context is cancelled", i, err)
 		}

@@ -31,6 +31,8 @@ type App struct {
 	Planner *rotate.Planner
 	Engine  *rotate.Engine
 	Queue   rotate.Queue
+	Work    rotate.WorkQueue // nil when it was opened for reading only
+	State   state.Reader
 	Lineage string
 
 	closers []func() error
@@ -89,7 +91,7 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event))
 	if parts, err = withFailpoints(parts); err != nil {
 		return nil, err
 	}
-	a.Engine, a.Queue, a.Lineage = rotate.NewEngine(parts), store, store.Lineage()
+	a.Engine, a.Queue, a.Work, a.State, a.Lineage = rotate.NewEngine(parts), store, store, store, store.Lineage()
 	return a, nil
 }
 
@@ -121,7 +123,7 @@ func OpenReadOnly(ctx context.Context, cfg *config.Config, at time.Time) (_ *App
 	for name, s := range signers {
 		a.Planner.Signers[name] = s
 	}
-	a.Queue, a.Lineage = store, store.Lineage()
+	a.Queue, a.State, a.Lineage = store, store, store.Lineage()
 	return a, a.Listen(true)
 }
 

@@ -95,7 +95,7 @@ func (d *daemon) serve(ctx context.Context, a *app.App) (*app.App, error) {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
-	s := rotate.Scheduler{Engine: a.Engine, Queue: a.Queue, Domains: a.Domains, Log: d.log}
+	s := rotate.Scheduler{Engine: a.Engine, Queue: a.Work, Domains: a.Domains, Log: d.log}
 	go func() { ended <- s.Run(running) }()
 	for {
 		select {

@@ -89,7 +89,7 @@ func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotat
 	}
 	defer a.Close()
 	if due {
-		if domains, err = rotate.Pending(ctx, a.Queue, time.Now(), domains); err != nil {
+		if domains, err = rotate.TakePending(ctx, a.Work, time.Now(), domains); err != nil {
 			return err
 		}
 	}
