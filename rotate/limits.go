@@ -53,7 +53,7 @@ func (l Limits) Check(now time.Time) error {
 	if _, ok, err := l.opens(now, Ignore{}); err != nil {
 		return err
 	} else if !ok {
-		return fmt.Errorf("nothing could ever begin: %s leave no time for it", strings.Join(l.keys(), " and "))
+		return fmt.Errorf("no change could ever begin under %s", strings.Join(l.keys(), " and "))
 	}
 	return nil
 }

@@ -37,6 +37,7 @@ func (b *builder) build(s *section) {
 	for name, sub := range inOrder(s.named("signers", "signer")) {
 		b.Signers[name] = b.readSigner(name, sub)
 	}
+	b.readLimits(s.sub("limits"))
 	b.policies(s)
 	if v, ok := s.take("domains"); ok {
 		b.domains(v)
@@ -83,11 +84,13 @@ func (b *builder) policies(s *section) {
 	base := builtinPolicy()
 	if sub, ok := sections["default"]; ok {
 		base = readPolicy(sub, base)
+		sub.checkOpens(b.limitsOf(base))
 		delete(sections, "default")
 	}
 	b.Policies = map[string]Policy{"default": base}
 	for name, sub := range inOrder(sections) {
 		b.Policies[name] = readPolicy(sub, base)
+		sub.checkOpens(b.limitsOf(b.Policies[name]))
 	}
 }
 
@@ -116,7 +119,7 @@ func (b *builder) domain(s *section) {
 		v := s.values["policy"]
 		v.fail(unknown("policy", d.PolicyName, slices.Collect(maps.Keys(b.Policies))))
 	}
-	d.Policy, d.Unsafe = policy.Policy, policy.Unsafe
+	d.Policy, d.Unsafe, d.Limits = policy.Policy, policy.Unsafe, b.domainLimits(s, policy)
 	d.Verify = merged(b.verify, b.providerVerify[d.Provider], readVerify(s.sub("verify")))
 	d.VerifyTimeout = d.Verify.Timeout
 	if v, ok := s.take("zone"); ok {

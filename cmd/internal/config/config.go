@@ -32,6 +32,7 @@ type Config struct {
 	Signers   map[string]Signer   `json:"signers"`
 	Policies  map[string]Policy   `json:"policies"`
 	Verify    Verify              `json:"verify"`
+	Limits    Limits              `json:"limits,omitzero"`
 	Notify    Notify              `json:"notify,omitzero"`
 	Domains   []Domain            `json:"domains"` // in the order of the files
 
@@ -55,7 +56,8 @@ type Domain struct {
 // Policy is the timing and the kind of keys under a name.
 type Policy struct {
 	rotate.Policy
-	Unsafe bool `json:"unsafe_timing"` // waits shorter than seven days are meant
+	Unsafe bool         `json:"unsafe_timing"` // waits shorter than seven days are meant
+	Limits PolicyLimits `json:"limits,omitzero"`
 }
 
 // Verify says how a record is looked for after it was published.
@@ -99,7 +101,7 @@ func (c *Config) Domain(name string) (*Domain, error) {
 // not count: it changes no step.
 func (c *Config) Digest() string {
 	effective := *c
-	effective.Notify = Notify{}
+	effective.Notify, effective.Limits = Notify{}, Limits{} // what of them concerns a domain stands there
 	effective.Domains = slices.Clone(c.Domains)
 	slices.SortFunc(effective.Domains, func(a, b Domain) int { return strings.Compare(a.Name, b.Name) })
 	data, err := json.Marshal(effective)

@@ -37,6 +37,7 @@ func readPolicy(s *section, base Policy) Policy {
 	}
 	s.checkWaits(p)
 	s.readSchedule(&p, base)
+	p.readLimits(s, base)
 	s.done()
 	return p
 }
