@@ -23,6 +23,7 @@ func copyState(st State) State {
 		s.Retired, s.Tried, s.Past = slices.Clone(sel.Retired), slices.Clone(sel.Tried), slices.Clone(sel.Past)
 		c.Selectors[name] = &s
 	}
+	c.Former = slices.Clone(st.Former)
 	c.Signers = map[string]Confirmed{}
 	for name, signer := range st.Signers {
 		c.Signers[name] = signer

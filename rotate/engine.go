@@ -98,6 +98,11 @@ func leaseTime(d Domain) time.Duration { return d.VerifyTimeout + 3*workTime }
 // begun is finished or fails before Advance returns, also when ctx is done. A
 // defect met on the way is an error of this domain and harms no other.
 func (e *Engine) Advance(ctx context.Context, want Domain) Result {
+	return e.inHandFor(ctx, want, func(ctx context.Context, r *run) error { return r.advance(ctx) })
+}
+
+// inHandFor takes the domain in hand, so that nobody else acts on it (I8), for as long as work takes.
+func (e *Engine) inHandFor(ctx context.Context, want Domain, work func(context.Context, *run) error) Result {
 	res := Result{Domain: want.Name}
 	told := false // of the failure
 	err := caught("work on "+want.Name, func() error {
@@ -119,7 +124,7 @@ func (e *Engine) Advance(ctx context.Context, want Domain) Result {
 			return err
 		}
 		defer func() { r.report(&res); told = r.failed }()
-		return r.advance(ctx)
+		return work(ctx, r)
 	})
 	if err != nil && !told && !interrupted(ctx, err) {
 		e.failed(Event{Domain: want.Name, At: e.Clock.Now(), By: e.Actor, Outcome: outcomeOf(err), Message: err.Error(), Phase: res.State.Phase}, err)

@@ -25,9 +25,26 @@ type Planner struct {
 // Plan observes the domain and says what would be done now. Only a state that
 // can't be read is an error; everything else that is wrong is told in the plan.
 func (p *Planner) Plan(ctx context.Context, want Domain) (DomainPlan, State, error) {
-	have, err := p.State.Load(ctx, want.Name)
+	have, seen, err := p.observe(ctx, want)
 	if err != nil {
 		return DomainPlan{}, State{}, err
+	}
+	return Plan(p.Clock.Now(), want.asked(have), have, seen), have, nil
+}
+
+// PlanAdoption observes the domain and says what adopting the keys would do now.
+func (p *Planner) PlanAdoption(ctx context.Context, want Domain, a Adoption) (DomainPlan, error) {
+	have, seen, err := p.observe(ctx, want)
+	if err != nil {
+		return DomainPlan{}, err
+	}
+	return PlanAdoption(p.Clock.Now(), want, have, seen, a), nil
+}
+
+func (p *Planner) observe(ctx context.Context, want Domain) (State, Observation, error) {
+	have, err := p.State.Load(ctx, want.Name)
+	if err != nil {
+		return State{}, Observation{}, err
 	}
 	p.once.Do(p.gather)
 	seen := observe(ctx, want, p.Keys, p.Look, func(ctx context.Context, signer string) (dkim.Ref, error) {
@@ -36,7 +53,7 @@ func (p *Planner) Plan(ctx context.Context, want Domain) (DomainPlan, State, err
 		}
 		return dkim.Ref{}, unknownSigner(signer)
 	})
-	return Plan(p.Clock.Now(), want.asked(have), have, seen), have, nil
+	return have, seen, nil
 }
 
 // gather lets many domains that are planned at once ask a signer together.

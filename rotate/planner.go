@@ -58,6 +58,9 @@ func (p *planner) phase() {
 
 // bootstrap makes both keys, publishes them, and puts the first to use.
 func (p *planner) bootstrap() {
+	if p.resumeAdoption() {
+		return
+	}
 	why := Reason{"bootstrap", "the domain is new to dkimbot: it gets a key at each of its two selectors"}
 	p.plan.Reason = why
 	if p.have.Phase == New && p.closed("bootstrap", "") {

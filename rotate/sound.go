@@ -95,6 +95,9 @@ func (p *planner) ownDNS(s string) {
 	case unseen:
 		p.stop(seen.SightErr)
 	case foreign:
+		if p.adopting(s) {
+			return
+		}
 		p.stop(p.foreignRecord(s, seen.Sight))
 	}
 }
@@ -107,7 +110,7 @@ func (p *planner) foreignRecord(s string, sight Sight) error {
 	case len(sight.Values) > 1:
 		what = fmt.Sprintf("%s holds %d records, of which dkimbot made at most one (%s)", p.name(s), len(sight.Values), brief(sight.Values))
 	}
-	hint := "remove the record if nothing signs with it, or name two other selectors in the domain's policy; dkimbot never changes a record that is not its own"
+	hint := fmt.Sprintf("if it is in use, adopt its key: dkimbot adopt --domain %s --selector %s --key-file FILE; if nothing signs with it, remove it; or name two other selectors in the domain's policy. dkimbot never changes a record that is not its own", p.want.Name, s)
 	if p.have.Phase != New {
 		hint = "find out who changed the record, and remove it: dkimbot then publishes its own again; it never changes a record that is not its own"
 	}
@@ -127,7 +130,7 @@ func (p *planner) ownKeystore(s string) {
 	case p.have.Phase == New:
 		p.stop(fault.Refuse("lost-state",
 			fmt.Sprintf("the keystore holds a key for %s, but the state knows nothing of %s: the state was lost, or another dkimbot manages the domain", p.name(s), p.want.Name),
-			"restore the state database from a backup; or name two new selectors in the domain's policy to start afresh beside the old ones, and remove the old records by hand eight days after the switch"))
+			"restore the state database from a backup; or adopt what the keystore holds: dkimbot adopt --domain "+p.want.Name+" --from-keystore; or name two new selectors in the domain's policy to start afresh beside the old ones, and remove the old records by hand eight days after the switch"))
 	default:
 		p.stop(fault.Refuse("foreign-secret",
 			fmt.Sprintf("the newest key for %s in the keystore (version %d, %s) is not the one that dkimbot stored", p.name(s), seen.Version, ShortID(seen.KeyID)),
@@ -144,6 +147,7 @@ func (p *planner) resumable(s string) bool {
 
 // warn tells what is no obstacle but worth a look.
 func (p *planner) warn() {
+	p.warnFormer()
 	for _, signer := range slices.Sorted(maps.Keys(p.have.Signers)) {
 		if c := p.have.Signers[signer]; !slices.Contains(p.want.Signers, signer) && p.inUse(c) {
 			p.warning("signer %s signed for %s with %s and is no longer listed; mail that it still signs fails once that key is replaced", signer, p.want.Name, c.Selector)
@@ -151,6 +155,7 @@ func (p *planner) warn() {
 	}
 	for _, s := range p.want.Policy.Selectors {
 		seen, key := p.seen.Selectors[s], p.have.selector(s).wanted()
+		p.warnTesting(s)
 		if !seen.Sight.Complete && !seen.Sight.Unchecked {
 			p.warning("not every server shows the same at %s: %s", p.name(s), strings.Join(seen.Sight.Lagging, "; "))
 		}

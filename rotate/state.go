@@ -14,6 +14,8 @@ type State struct {
 	Selectors map[string]*Selector `json:"selectors,omitempty"`
 	Signers   map[string]Confirmed `json:"signers,omitempty"` // what each signer confirmed last
 
+	Former []Former `json:"former,omitempty"` // selectors that are not ours and that signers signed with before
+
 	SwitchedAt time.Time `json:"switched_at,omitzero"` // when the last signer's switch was surely in effect: the drain's start (I10)
 	DueAt      time.Time `json:"due_at,omitzero"`      // when the next rotation becomes due
 	Intent     *Intent   `json:"intent,omitempty"`     // an effect that was begun and is not confirmed (I7)

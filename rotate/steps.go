@@ -29,6 +29,8 @@ func (r *run) do(ctx context.Context, s Step) error {
 	switch s.Kind {
 	case StoreKey:
 		return r.store(ctx, s)
+	case Adopt:
+		return r.adopt(ctx, s)
 	case Publish:
 		return r.publish(ctx, s)
 	case Activate:
@@ -137,6 +139,7 @@ func (r *run) activate(ctx context.Context, s Step) error {
 			return err
 		}
 	}
+	r.st.leaving(s.Signer, r.seen.Signers[s.Signer].Ref)
 	if err := r.begin(ctx, Intent{Kind: Activate, Selector: s.Selector, Signer: s.Signer, KeyID: key.ID}); err != nil {
 		return err
 	}
@@ -144,6 +147,7 @@ func (r *run) activate(ctx context.Context, s Step) error {
 		return err
 	}
 	before := r.st.Phase
+	r.st.left(s.Signer, r.engine.Clock.Now().Add(signer.Lag()), r.want.Policy.Drain)
 	r.st.activated(s.Signer, r.seen.Signers[s.Signer].Ref, r.engine.Clock.Now().Add(signer.Lag()), r.want.Signers)
 	if before != Switching || r.st.Phase != Draining {
 		return r.confirm(ctx, s, key.ID, "")

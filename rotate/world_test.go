@@ -168,7 +168,7 @@ func (p *process) checkRight(op string, kind rotate.Kind, names []dkim.Name) {
 			p.Errorf("I8: %s by %s while the lease on %s is held by %q until %s", op, p.id, n.Domain, l.Owner, l.Expires)
 		}
 		st, err := p.store.Load(context.Background(), n.Domain)
-		if i := st.Intent; err != nil || i == nil || i.Kind != kind || i.Selector != n.Selector {
+		if i := st.Intent; err != nil || i == nil || i.Kind != kind && !(i.Kind == rotate.Adopt && kind == rotate.StoreKey) || i.Selector != n.Selector {
 			p.Errorf("I7: %s, %s of %s, is not intended in state: %+v, %v", op, kind, n, i, err)
 		}
 	}

@@ -1,0 +1,77 @@
+package rotate
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// Former is a selector that is none of dkimbot's, and that a signer signed with
+// until dkimbot switched it over. dkimbot leaves its record alone (I6).
+type Former struct {
+	Selector string    `json:"selector"`
+	Signer   string    `json:"signer"`
+	Until    time.Time `json:"until,omitzero"` // when no mail needs the record any more; zero while the signer may still use it
+}
+
+// grace is what is added to the drain before somebody else's record may go: a
+// person removes it, once, and can't take it back.
+const grace = 24 * time.Hour
+
+// leaving notes, before a signer is switched, what it signs with that is not ours.
+func (st *State) leaving(signer string, ref dkim.Ref) {
+	known := slices.ContainsFunc(st.Former, func(f Former) bool { return f.Selector == ref.Selector && f.Signer == signer })
+	if ref.Selector == "" || st.Selectors[ref.Selector] != nil || known {
+		return
+	}
+	st.Former = append(st.Former, Former{Selector: ref.Selector, Signer: signer})
+}
+
+// left notes that a signer has switched, surely in effect at at.
+func (st *State) left(signer string, at time.Time, drain time.Duration) {
+	for i := range st.Former {
+		if f := &st.Former[i]; f.Signer == signer && f.Until.IsZero() {
+			f.Until = at.Add(drain + grace)
+		}
+	}
+}
+
+// Leftovers returns for each selector that signers have left when its record may
+// go, zero while one of them may still use it.
+func (st State) Leftovers() map[string]time.Time {
+	out := map[string]time.Time{}
+	for _, f := range st.Former {
+		until, known := out[f.Selector]
+		if !known || f.Until.IsZero() || !until.IsZero() && f.Until.After(until) {
+			out[f.Selector] = f.Until
+		}
+	}
+	return out
+}
+
+// reminded is how long people are told that a record may go after it may.
+const reminded = 30 * 24 * time.Hour
+
+// warnFormer tells what becomes of records that signers use or used, and that
+// dkimbot neither made nor adopted.
+func (p *planner) warnFormer() {
+	left := p.have.Leftovers()
+	for _, s := range slices.Sorted(maps.Keys(left)) {
+		if until := left[s]; !until.IsZero() && p.now.Before(until.Add(reminded)) {
+			p.warning("%s may go after %s; no mail needs it then, and dkimbot leaves it alone", p.name(s), until.UTC().Format("2006-01-02 15:04 UTC"))
+		}
+	}
+	using := map[string][]string{}
+	for _, name := range p.want.Signers {
+		seen := p.seen.Signers[name]
+		if s := seen.Ref.Selector; seen.Err == nil && s != "" && !slices.Contains(p.want.Policy.Selectors[:], s) {
+			using[s] = append(using[s], name)
+		}
+	}
+	for _, s := range slices.Sorted(maps.Keys(using)) {
+		p.warning("%s signs with %s today: leave %s in DNS for %s after the switch; dkimbot leaves it alone", strings.Join(using[s], ", "), s, p.name(s), Span(p.want.Policy.Drain+grace))
+	}
+}
