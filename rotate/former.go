@@ -64,6 +64,9 @@ func (p *planner) warnFormer() {
 			p.warning("%s may go after %s; no mail needs it then, and dkimbot leaves it alone", p.name(s), until.UTC().Format("2006-01-02 15:04 UTC"))
 		}
 	}
+	if p.have.Active != "" {
+		return
+	}
 	using := map[string][]string{}
 	for _, name := range p.want.Signers {
 		seen := p.seen.Signers[name]
