@@ -30,8 +30,11 @@ func TestRemovedSignerIsDrained(t *testing.T) {
 		t.Fatalf("I10: %v; phase %s, switched at %s; want the drain to start now", res.Err, res.State.Phase, res.State.SwitchedAt)
 	}
 	events, _ := w.store.History(context.Background(), d.Name, 0)
-	if e := events[len(events)-1]; e.Kind != rotate.Drain || e.Outcome != "done" {
+	if e := events[len(events)-2]; e.Kind != rotate.Drain || e.Outcome != "done" {
 		t.Errorf("the history ends with %+v, want the beginning of the drain", e)
+	}
+	if e := events[len(events)-1]; e.Kind != rotate.Look || e.Outcome != "noticed" || e.Signer != "mx2" {
+		t.Errorf("the history ends with %+v, want that mx2 may still sign", e)
 	}
 	if warned := strings.Join(res.Plan.Warnings, "\n"); !strings.Contains(warned, "mx2") {
 		t.Errorf("warnings %q, want one about mx2", warned)

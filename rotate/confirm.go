@@ -32,6 +32,7 @@ func copyState(st State) State {
 		i := *st.Intent
 		c.Intent = &i
 	}
+	c.Drift = slices.Clone(st.Drift)
 	return c
 }
 
@@ -73,6 +74,9 @@ func (st State) asOf(now time.Time) State {
 		limit(&c.At)
 		st.Signers[name] = c
 	}
+	for i := range st.Drift {
+		limit(&st.Drift[i].Since)
+	}
 	return st
 }
 
@@ -87,6 +91,8 @@ func (st *State) begin(i Intent, p Policy) {
 		}
 	case st.Phase == Draining && i.Kind == StoreKey:
 		st.Phase = Replacing
+	case st.Phase == Ready && i.Kind == StoreKey: // the standby's private key was lost
+		st.Phase, st.Draining = Replacing, i.Selector
 	case st.Phase == Ready && i.Kind == Activate && i.Selector != st.Active:
 		st.Phase, st.Target = Switching, i.Selector
 	}
@@ -105,6 +111,15 @@ func (st *State) stored(selector string, k Key) {
 		sel.Next = &k
 	}
 	sel.Tried, st.Intent = nil, nil
+}
+
+// restored notes that a key is now kept as another version.
+func (st *State) restored(selector, keyID string, version int) {
+	for _, k := range []*Key{st.Selectors[selector].Key, st.Selectors[selector].Next} {
+		if k != nil && k.ID == keyID {
+			k.Version = version
+		}
+	}
 }
 
 // publishing notes, before the record changes, how long resolvers may answer
@@ -191,7 +206,7 @@ func (st *State) dismissed(signers []string, now time.Time) {
 		if !c.Unsure || slices.Contains(signers, name) {
 			continue
 		}
-		c.Unsure = false
+		c.Unsure, c.At = false, now
 		st.Signers[name] = c
 		st.drainAgain(now)
 	}

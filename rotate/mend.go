@@ -3,6 +3,8 @@ package rotate
 import (
 	"fmt"
 	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // What is planned here keeps in order what is there already, in every phase.
@@ -15,14 +17,13 @@ func (p *planner) repair() {
 		if sel.Next != nil || sel.Key == nil {
 			continue
 		}
-		standing := p.standing(s)
-		gone := standing == absent || standing == doubled || standing == earlier
-		if gone {
-			why := Reason{"vanished", "the record that dkimbot published at " + p.name(s).String() + " is gone from DNS; it is published again"}
+		lost := p.lost(s)
+		if lost != nil {
+			why := Reason{"vanished", lost.Message + "; it is published again"}
 			p.plan.Reason = why
 			p.publish(s, sel.Key, why)
 		}
-		if gone || sel.Key.VerifiedAt.IsZero() {
+		if lost != nil || sel.Key.VerifiedAt.IsZero() {
 			p.verify(s, sel.Key, Reason{"verify", "the record must show on every authoritative server before anything relies on it"})
 		}
 	}
@@ -46,7 +47,44 @@ func (p *planner) align() bool {
 	from := p.known(p.have.Active)
 	for _, signer := range stray {
 		p.verifyBeforeUse(p.have.Active, key, from)
-		p.activate(signer, p.have.Active, key, from, why)
+		p.activate(signer, p.have.Active, key, from, p.strayReason(signer, why))
 	}
 	return true
+}
+
+// strayReason says how the signer strays, when that is seen.
+func (p *planner) strayReason(signer string, why Reason) Reason {
+	if f := p.signerDrift(signer); f != nil && f.Code != SignerSilent {
+		why.Message = f.Message
+	}
+	return why
+}
+
+// renew gives the standby a fresh key when its private key is lost, as soon as no
+// mail in flight can need the old one. Until then, and where that can't be, a
+// switch that is due waits for it. It reports whether the plan is made.
+func (p *planner) renew(s string, isDue bool) bool {
+	why, quiet := p.replaceReason(s), p.quiet()
+	switch renewable := p.renewable(s); {
+	case renewable && !p.now.Before(quiet):
+		p.replace(s)
+		p.nextFromSteps()
+	case renewable && isDue:
+		why.Message += ", but not before mail that was signed with the old one has arrived"
+		p.plan.Reason, p.plan.Next = why, &Next{Action: "replace", Selector: s, At: quiet, Reason: why}
+	case isDue:
+		f := p.keyDrift(s)
+		p.stop(&fault.Error{Kind: fault.Permanent, Code: KeyMissing, What: "switch " + p.want.Name + " to " + s + ": " + f.Message, Hint: f.Repair})
+	default:
+		return false
+	}
+	return true
+}
+
+// replaceReason says why a selector gets a fresh key.
+func (p *planner) replaceReason(s string) Reason {
+	if p.have.Phase == Ready {
+		return Reason{KeyMissing, "the private key for " + p.name(s).String() + " is gone from the keystore and no signer uses it: the standby gets a fresh one"}
+	}
+	return Reason{"replace", "the drain of " + s + " has passed: it gets a fresh key, ready for the next rotation"}
 }

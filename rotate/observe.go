@@ -47,7 +47,7 @@ func (p *Planner) observe(ctx context.Context, want Domain) (State, Observation,
 		return State{}, Observation{}, err
 	}
 	p.once.Do(p.gather)
-	seen := observe(ctx, want, p.Keys, p.Look, func(ctx context.Context, signer string) (dkim.Ref, error) {
+	seen := observe(ctx, want, have, p.Keys, p.Look, func(ctx context.Context, signer string) (dkim.Ref, error) {
 		if q := p.questions[signer]; q != nil {
 			return q.call(ctx, want.Name)
 		}
@@ -69,7 +69,7 @@ func unknownSigner(name string) error {
 }
 
 // observe asks DNS, the keystore and the signers what there is for one domain, all at once.
-func observe(ctx context.Context, want Domain, keys KeyReader, look Looker, ask func(context.Context, string) (dkim.Ref, error)) Observation {
+func observe(ctx context.Context, want Domain, have State, keys KeyReader, look Looker, ask func(context.Context, string) (dkim.Ref, error)) Observation {
 	var (
 		mu   sync.Mutex
 		wg   sync.WaitGroup
@@ -77,7 +77,7 @@ func observe(ctx context.Context, want Domain, keys KeyReader, look Looker, ask 
 	)
 	for _, s := range want.Policy.Selectors {
 		wg.Go(func() {
-			sel := observeSelector(ctx, dkim.Name{Domain: want.Name, Selector: s}, keys, look)
+			sel := observeSelector(ctx, dkim.Name{Domain: want.Name, Selector: s}, have.selector(s).wanted(), keys, look)
 			mu.Lock()
 			defer mu.Unlock()
 			seen.Selectors[s] = sel
@@ -99,7 +99,7 @@ func observe(ctx context.Context, want Domain, keys KeyReader, look Looker, ask 
 	return seen
 }
 
-func observeSelector(ctx context.Context, name dkim.Name, keys KeyReader, look Looker) (seen SelectorSeen) {
+func observeSelector(ctx context.Context, name dkim.Name, meant *Key, keys KeyReader, look Looker) (seen SelectorSeen) {
 	seen.SightErr = caught("look up "+name.String(), func() (err error) {
 		seen.Sight, err = look.Look(ctx, name)
 		return err
@@ -107,6 +107,11 @@ func observeSelector(ctx context.Context, name dkim.Name, keys KeyReader, look L
 	seen.KeyErr = caught("read the private key for "+name.String(), func() error {
 		key, version, err := keys.Get(ctx, name, 0)
 		seen.Version, seen.KeyID = version, key.ID()
+		if err != nil || meant == nil || meant.ID == seen.KeyID || meant.Version == version || meant.Version == 0 {
+			return err
+		}
+		key, _, err = keys.Get(ctx, name, meant.Version)
+		seen.Kept = key.ID() == meant.ID
 		return err
 	})
 	return seen

@@ -21,6 +21,10 @@ const (
 	Destroy  Kind = "destroy"  // destroy the old private key
 )
 
+// Look is no step: it is the kind of the events that tell what a look at the domain
+// found, and that it is over. See Finding.
+const Look Kind = "look"
+
 // Facts describe a thing before or after a step, by name.
 type Facts map[string]string
 
@@ -43,9 +47,10 @@ type DomainPlan struct {
 	Revision int64  // of the state that was planned from
 	Reason   Reason // why there is something to do, or nothing
 	Steps    []Step
-	Next     *Next    // what comes when the steps that may run now are done
-	Stop     error    // a fault that keeps dkimbot from going on; Steps is empty then
-	Warnings []string // what an operator should look at
+	Next     *Next     // what comes when the steps that may run now are done
+	Stop     error     // a fault that keeps dkimbot from going on; Steps is empty then
+	Warnings []string  // what an operator should look at
+	Drift    []Finding // what is not as it should be; what Steps mend is part of it
 	Seen     Observation
 
 	Switches bool   // it begins a switch by schedule or wish now: what Counts count and hold back
@@ -75,6 +80,7 @@ type SelectorSeen struct {
 	SightErr error
 	KeyID    string // of the newest key in the keystore; "" when there is none
 	Version  int    // of the newest entry in the keystore; 0 when there never was one
+	Kept     bool   // when KeyID is not that of the key which state means: that one is there too, at its own version
 	KeyErr   error
 }
 

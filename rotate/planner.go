@@ -19,7 +19,7 @@ func Plan(now time.Time, want Domain, have State, seen Observation) DomainPlan {
 	have = have.asOf(now)
 	have.Phase = cmp.Or(have.Phase, New)
 	p := &planner{now: now, want: want, have: have, seen: seen}
-	p.plan = DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Seen: seen}
+	p.plan = DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Drift: dated(Drift(want, have, seen), have.Drift), Seen: seen}
 	if p.sound() {
 		p.have.heed(want, seen, now)
 		p.phase()
@@ -90,6 +90,8 @@ func (p *planner) ready() {
 	isDue := p.want.Asked || !p.now.Before(due)
 	switch {
 	case len(p.plan.Steps) > 0: // mend first
+	case p.keeping(standby) == keyGone && p.renew(standby, isDue):
+		return
 	case isDue && p.now.Before(usable):
 		next.At, next.Reason = usable, p.waitReason(standby)
 		p.plan.Reason = next.Reason
@@ -175,7 +177,7 @@ func (p *planner) replaced(s string) bool {
 // replace gives the drained selector its fresh key. Only when every signer says
 // that it signs with the other selector is the record touched (I2).
 func (p *planner) replace(s string) {
-	why := Reason{"replace", "the drain of " + s + " has passed: it gets a fresh key, ready for the next rotation"}
+	why := p.replaceReason(s)
 	p.plan.Reason = why
 	for _, name := range p.want.Signers {
 		if err := p.seen.Signers[name].Err; err != nil {
@@ -185,7 +187,7 @@ func (p *planner) replace(s string) {
 			return
 		}
 	}
-	if p.have.Phase == Draining && p.closed("replace", s) {
+	if p.have.Phase != Replacing && p.closed("replace", s) {
 		return
 	}
 	sel := p.have.selector(s)

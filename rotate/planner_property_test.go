@@ -87,6 +87,11 @@ func (s *scene) checkPublish(t *rapid.T, step rotate.Step) {
 			t.Fatalf("I2: %s is replaced, and %s confirmed %+v, was seen with %+v", step.Selector, name, c, seen)
 		}
 	}
+	for name, c := range s.have.Signers {
+		if s.have.Phase == rotate.Ready && c.At.Before(s.now.Add(day)) && s.now.Before(c.At.Add(s.want.Policy.Drain)) {
+			t.Fatalf("I2: the standby %s is replaced, and %s came to the active one at %s", step.Selector, name, c.At)
+		}
+	}
 	public := sel.Next != nil && (!sel.Next.PublishedAt.IsZero() || slices.Contains(s.seen.Selectors[step.Selector].Sight.Values, sel.Next.Record))
 	if !public && s.now.Before(s.have.SwitchedAt.Add(s.want.Policy.Drain)) && s.have.SwitchedAt.Before(s.now.Add(day)) {
 		t.Fatalf("I2: %s is replaced, and drains until %s", step.Selector, s.have.SwitchedAt.Add(s.want.Policy.Drain))
@@ -207,6 +212,8 @@ func (s *scene) distort(t *rapid.T) {
 			s.have.Signers[signer] = rotate.Confirmed{Selector: selector, KeyID: some("key").ID(), At: ago("at"), Unsure: rapid.Bool().Draw(t, "unsure")}
 		},
 		"seen":   func() { s.stray(selector, rapid.SampledFrom([]string{some("key").ID(), ""}).Draw(t, "id"), signer) },
+		"lost":   func() { s.hold(selector, "", rapid.IntRange(0, 9).Draw(t, "version")) },
+		"kept":   func() { s.keep(selector) },
 		"silent": func() { s.seen.Signers[signer] = rotate.SignerSeen{Err: failed} },
 	}
 	if sel != nil && sel.Key != nil {

@@ -263,7 +263,29 @@ func TestPlan(t *testing.T) {
 		{name: "ready, foreign record beside ours", scene: readyScene, change: func(s *scene) { s.show("s2", record(someKeys()[1]), record(other)) }, stop: "foreign-record"},
 		{name: "ready, foreign record on one server", scene: readyScene, change: func(s *scene) { s.show("s2", record(someKeys()[1]), record(other)); s.lag("s2") }, stop: "foreign-record"},
 		{name: "ready, foreign secret", scene: readyScene, change: func(s *scene) { s.hold("s2", other.ID(), 8) }, stop: "foreign-secret"},
-		{name: "ready, private key gone", scene: readyScene, change: func(s *scene) { s.hold("s2", "", 2) }, reason: "idle", next: "rotate s2 14d16h schedule", warns: "gone from the keystore"},
+		{name: "ready, standby's private key gone", scene: readyScene, change: func(s *scene) { s.hold("s2", "", 2) }, reason: "key-missing", warns: "gone from the keystore",
+			steps: "generate s2, store s2, publish s2, verify s2, destroy s2"},
+		{name: "ready, standby's private key gone, a signer came lately", scene: readyScene, change: func(s *scene) { s.hold("s2", "", 2); s.confirmedAt("mx2", planned.Add(-day)) },
+			reason: "idle", next: "rotate s2 14d16h schedule", warns: "gone from the keystore"},
+		{name: "ready, standby's private key gone, a signer came lately, asked", scene: readyScene, change: func(s *scene) {
+			s.hold("s2", "", 2)
+			s.confirmedAt("mx2", planned.Add(-day))
+			s.want.Asked = true
+		}, reason: "key-missing", next: "replace s2 6d key-missing", warns: "gone from the keystore"},
+		{name: "ready, standby's private key gone, a signer strays", scene: readyScene, change: func(s *scene) { s.hold("s2", "", 2); s.stray("s2", someKeys()[1].ID(), "mx2") },
+			reason: "signer-strays", next: "rotate s2 14d16h schedule", steps: "verify s1, activate s1/mx2", warns: "gone from the keystore"},
+		{name: "ready, standby's private key gone, a signer is silent, due", scene: readyScene, change: func(s *scene) {
+			s.hold("s2", "", 2)
+			s.seen.Signers["mx2"] = rotate.SignerSeen{Err: transient}
+			s.want.Asked = true
+		}, stop: "key-missing"},
+		{name: "ready, both private keys gone", scene: readyScene, change: func(s *scene) { s.hold("s1", "", 1); s.hold("s2", "", 2) }, reason: "idle", next: "rotate s2 14d16h schedule", warns: "and so is the other one"},
+		{name: "ready, both private keys gone, asked", scene: readyScene, change: func(s *scene) { s.hold("s1", "", 1); s.hold("s2", "", 2); s.want.Asked = true }, stop: "key-missing"},
+		{name: "ready, active's private key gone", scene: readyScene, change: func(s *scene) { s.hold("s1", "", 1) }, reason: "idle", next: "rotate s2 14d16h schedule", warns: "signers go on with their copies"},
+		{name: "ready, a foreign secret was destroyed", scene: readyScene, change: func(s *scene) { s.hold("s2", "", 3); s.keep("s2") }, reason: "idle", next: "rotate s2 14d16h schedule"},
+		{name: "ready, a secret that can't be read", scene: readyScene, change: func(s *scene) {
+			s.seen.Selectors["s2"] = rotate.SelectorSeen{Sight: s.seen.Selectors["s2"].Sight, KeyErr: &fault.Error{Kind: fault.Refused, Code: "foreign-secret", What: "read s2", Hint: "x"}}
+		}, stop: "foreign-secret"},
 		{name: "ready, keystore silent", scene: readyScene, change: func(s *scene) {
 			seen := s.seen.Selectors["s2"]
 			seen.KeyID, seen.KeyErr = "", transient
@@ -382,6 +404,19 @@ func (s *scene) lag(selector string) {
 	seen := s.seen.Selectors[selector]
 	seen.Sight.Complete, seen.Sight.Lagging = false, []string{"ns2 lags"}
 	s.seen.Selectors[selector] = seen
+}
+
+// keep makes the keystore hold the key that state means at its own version.
+func (s *scene) keep(selector string) {
+	seen := s.seen.Selectors[selector]
+	seen.Kept = true
+	s.seen.Selectors[selector] = seen
+}
+
+func (s *scene) confirmedAt(signer string, at time.Time) {
+	c := s.have.Signers[signer]
+	c.At = at
+	s.have.Signers[signer] = c
 }
 
 func (s *scene) uncheck() {

@@ -88,7 +88,7 @@ func (r *run) advance(ctx context.Context) error {
 func (r *run) observe(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, workTime)
 	defer cancel()
-	r.seen = observe(ctx, r.want, r.engine.Keys, r.engine.Look, func(ctx context.Context, name string) (dkim.Ref, error) {
+	r.seen = observe(ctx, r.want, r.st, r.engine.Keys, r.engine.Look, func(ctx context.Context, name string) (dkim.Ref, error) {
 		signer, err := r.engine.signer(name)
 		if err != nil {
 			return dkim.Ref{}, err
@@ -138,10 +138,11 @@ func (r *run) rest(ctx context.Context) error {
 	if due, err := r.want.Policy.NextDue(r.want.Name, r.st.SwitchedAt); err == nil && r.st.Phase == Ready {
 		r.st.DueAt = due
 	}
+	events := r.drifted()
 	if reflect.DeepEqual(r.st, r.stored) {
 		return nil
 	}
-	return r.save(ctx)
+	return r.save(ctx, events...)
 }
 
 // fail notes a failed attempt and when to try again; it returns err, joined with
@@ -159,10 +160,11 @@ func (r *run) fail(ctx context.Context, s Step, err error) error {
 	outcome := outcomeOf(err)
 	r.notify(s, outcome, err.Error())
 	r.engine.failed(r.event(s, outcome, err.Error()), err)
+	events := r.drifted()
 	if s.Kind == "" && r.stored.LastError == r.st.LastError {
-		return errors.Join(err, r.save(ctx))
+		return errors.Join(err, r.save(ctx, events...))
 	}
-	return errors.Join(err, r.save(ctx, r.event(s, outcome, err.Error())))
+	return errors.Join(err, r.save(ctx, append(events, r.event(s, outcome, err.Error()))...))
 }
 
 // Backoff returns how long to wait after the given number of failures in a row:

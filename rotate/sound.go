@@ -48,7 +48,7 @@ func (p *planner) ownNames() {
 
 // sameSelectors refuses to go on when the policy names other selectors than those under management.
 func (p *planner) sameSelectors() bool {
-	if p.have.Selectors[p.want.Policy.Selectors[0]] != nil && p.have.Selectors[p.want.Policy.Selectors[1]] != nil {
+	if p.knowsSelectors() {
 		return true
 	}
 	known := slices.Sorted(maps.Keys(p.have.Selectors))
@@ -56,6 +56,10 @@ func (p *planner) sameSelectors() bool {
 		fmt.Sprintf("%s is under management with the selectors %s, but its policy names %s", p.want.Name, strings.Join(known, " and "), strings.Join(p.want.Policy.Selectors[:], " and ")),
 		"put the old selectors back into the policy; the selectors of a domain can't be changed while it is managed"))
 	return false
+}
+
+func (p *planner) knowsSelectors() bool {
+	return p.have.Selectors[p.want.Policy.Selectors[0]] != nil && p.have.Selectors[p.want.Policy.Selectors[1]] != nil
 }
 
 // consistent reports whether the state has what its phase relies on.
@@ -120,21 +124,14 @@ func (p *planner) foreignRecord(s string, sight Sight) error {
 // ownKeystore refuses to go on over keys that state does not know: then state was
 // lost (I12), or someone else writes there (I6).
 func (p *planner) ownKeystore(s string) {
-	seen, sel := p.seen.Selectors[s], p.have.selector(s)
-	if seen.KeyErr != nil || seen.KeyID == "" || p.resumable(s) {
-		return
-	}
-	known := sel.Key != nil && sel.Key.ID == seen.KeyID || sel.Next != nil && sel.Next.ID == seen.KeyID
 	switch {
-	case known:
-	case p.have.Phase == New:
+	case p.keeping(s) != keyDifferent:
+	case p.have.Phase == New && p.seen.Selectors[s].KeyErr == nil:
 		p.stop(fault.Refuse("lost-state",
 			fmt.Sprintf("the keystore holds a key for %s, but the state knows nothing of %s: the state was lost, or another dkimbot manages the domain", p.name(s), p.want.Name),
 			"restore the state database from a backup; or adopt what the keystore holds: dkimbot adopt --domain "+p.want.Name+" --from-keystore; or name two new selectors in the domain's policy to start afresh beside the old ones, and remove the old records by hand eight days after the switch"))
 	default:
-		p.stop(fault.Refuse("foreign-secret",
-			fmt.Sprintf("the newest key for %s in the keystore (version %d, %s) is not the one that dkimbot stored", p.name(s), seen.Version, ShortID(seen.KeyID)),
-			"find out who wrote it; destroy that version, or restore the state database that belongs to this keystore"))
+		p.stop(p.foreignKey(s))
 	}
 }
 
@@ -145,29 +142,15 @@ func (p *planner) resumable(s string) bool {
 	return seen.KeyID != "" && slices.Contains(sel.Tried, seen.KeyID)
 }
 
-// warn tells what is no obstacle but worth a look.
+// warn tells what is no obstacle, is not mended by the plan, and is worth a look.
 func (p *planner) warn() {
 	p.warnFormer()
-	for _, signer := range slices.Sorted(maps.Keys(p.have.Signers)) {
-		if c := p.have.Signers[signer]; !slices.Contains(p.want.Signers, signer) && p.inUse(c) {
-			p.warning("signer %s signed for %s with %s and is no longer listed; mail that it still signs fails once that key is replaced", signer, p.want.Name, c.Selector)
-		}
-	}
 	for _, s := range p.want.Policy.Selectors {
-		seen, key := p.seen.Selectors[s], p.have.selector(s).wanted()
 		p.warnTesting(s)
-		if !seen.Sight.Complete && !seen.Sight.Unchecked {
-			p.warning("not every server shows the same at %s: %s", p.name(s), strings.Join(seen.Sight.Lagging, "; "))
-		}
-		if seen.KeyErr != nil {
-			p.warning("%v", seen.KeyErr)
-		} else if key != nil && seen.KeyID == "" {
-			p.warning("the private key for %s is gone from the keystore; restore it from a backup, or the next switch to it fails", p.name(s))
-		}
 	}
-	for _, signer := range p.want.Signers {
-		if err := p.seen.Signers[signer].Err; err != nil {
-			p.warning("%v", err)
+	for _, f := range p.plan.Drift {
+		if f.vague() || f.Code == KeyMissing || f.Code == SignerLeftOver {
+			p.warning("%s", f.Message)
 		}
 	}
 }

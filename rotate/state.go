@@ -25,6 +25,7 @@ type State struct {
 	NextTry   time.Time `json:"next_try,omitzero"` // after a failure: not before this
 	Next      *Next     `json:"next,omitempty"`    // what comes next, and when
 	Config    string    `json:"config,omitempty"`  // fingerprint of the Domain that was last acted upon
+	Drift     []Finding `json:"drift,omitempty"`   // what was not as it should be when it was last looked at
 }
 
 // Selector is one of a domain's two selectors: the key whose record stands in
@@ -98,7 +99,7 @@ type Event struct {
 	Selector string    `json:"selector,omitempty"`
 	Signer   string    `json:"signer,omitempty"`
 	KeyID    string    `json:"key_id,omitempty"`
-	Outcome  string    `json:"outcome"` // "begun", "done", "failed", "refused"
+	Outcome  string    `json:"outcome"` // "begun", "done", "failed", "refused"; of a look "noticed", "over"
 	Message  string    `json:"message,omitempty"`
 	Phase    Phase     `json:"phase"` // after the event
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -90,6 +91,9 @@ func (r *run) private(ctx context.Context, name dkim.Name, keyID string, version
 		return key, nil
 	}
 	key, _, err := r.engine.Keys.Get(ctx, name, version)
+	if key == nil && err == nil {
+		key, err = r.restored(ctx, name, keyID)
+	}
 	switch {
 	case err != nil:
 		return nil, err
@@ -101,6 +105,17 @@ func (r *run) private(ctx context.Context, name dkim.Name, keyID string, version
 			"find out who wrote it, and restore the keystore")
 	}
 	r.known[place] = key
+	return key, nil
+}
+
+// restored returns a key whose version is gone and that was put back as the newest
+// one, from a backup or by a rollback in Vault, and notes where it is now.
+func (r *run) restored(ctx context.Context, name dkim.Name, keyID string) (*dkim.PrivateKey, error) {
+	key, version, err := r.engine.Keys.Get(ctx, name, 0)
+	if err != nil || key == nil || key.ID() != keyID {
+		return nil, err
+	}
+	r.st.restored(name.Selector, keyID, version)
 	return key, nil
 }
 
@@ -120,7 +135,7 @@ func (r *run) publish(ctx context.Context, s Step) error {
 		return err
 	}
 	r.st.published(s.Selector, r.engine.Clock.Now())
-	return r.confirm(ctx, s, key.ID, "through "+r.want.Provider)
+	return r.confirm(ctx, s, key.ID, because(s, "through "+r.want.Provider))
 }
 
 // activate makes one signer sign with the selector's key, and asks it afterwards.
@@ -150,7 +165,7 @@ func (r *run) activate(ctx context.Context, s Step) error {
 	r.st.left(s.Signer, r.engine.Clock.Now().Add(signer.Lag()), r.want.Policy.Drain)
 	r.st.activated(s.Signer, r.seen.Signers[s.Signer].Ref, r.engine.Clock.Now().Add(signer.Lag()), r.want.Signers)
 	if before != Switching || r.st.Phase != Draining {
-		return r.confirm(ctx, s, key.ID, "")
+		return r.confirm(ctx, s, key.ID, because(s, ""))
 	}
 	r.want.Asked = false // the rotation that was asked for is under way
 	return r.confirm(ctx, s, key.ID, "", r.drainBegun()...)
@@ -187,8 +202,11 @@ func (r *run) destroy(ctx context.Context, s Step) error {
 		if err := r.begin(ctx, Intent{Kind: Destroy, Selector: s.Selector, KeyID: old.KeyID, Version: old.Version}); err != nil {
 			return err
 		}
-		if err := r.engine.Keys.Destroy(ctx, r.name(s.Selector), old.Version); err != nil {
-			return err
+		// Where all of a lost key's versions are gone, their numbers begin anew.
+		if old.Version != sel.Key.Version {
+			if err := r.engine.Keys.Destroy(ctx, r.name(s.Selector), old.Version); err != nil {
+				return err
+			}
 		}
 		if err := r.forget(ctx, dkim.Ref{Name: r.name(s.Selector), KeyID: old.KeyID}); err != nil {
 			return err
@@ -212,4 +230,12 @@ func (r *run) forget(ctx context.Context, ref dkim.Ref) error {
 
 func (r *run) name(selector string) dkim.Name {
 	return dkim.Name{Domain: r.want.Name, Selector: selector}
+}
+
+// because puts why a step mends something before what it says.
+func because(s Step, says string) string {
+	if s.Reason.Code != "vanished" && s.Reason.Code != SignerStrays {
+		return says
+	}
+	return strings.TrimSuffix(s.Reason.Message+"; "+says, "; ")
 }

@@ -1,0 +1,171 @@
+package rotate
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// Finding is one thing that is not as it should be. It is plain data.
+type Finding struct {
+	Code     string    `json:"code"` // one of the constants below
+	Selector string    `json:"selector,omitempty"`
+	Signer   string    `json:"signer,omitempty"`
+	Message  string    `json:"message"`        // what is there instead
+	Repair   string    `json:"repair"`         // what dkimbot does about it, or what a person is asked to do
+	Asks     bool      `json:"asks"`           // a person has to act
+	Since    time.Time `json:"since,omitzero"` // when it was first seen; zero: just now
+}
+
+// The codes of findings. Those of records say record, those of private keys in
+// the keystore key, those of signers signer.
+const (
+	RecordVanished = "record-vanished"  // DNS shows nothing any more
+	RecordEarlier  = "record-earlier"   // DNS shows a record of dkimbot's that was replaced
+	RecordsDoubled = "records-doubled"  // two records, both dkimbot's
+	RecordSecond   = "record-second"    // beside dkimbot's record stands another
+	RecordForeign  = "record-foreign"   // a record that dkimbot did not make stands in its place
+	RecordsDiffer  = "servers-differ"   // not every server shows the same
+	RecordUnseen   = "record-unseen"    // DNS could not be asked
+	KeyMissing     = "key-missing"      // the keystore does not hold it any more
+	KeyDifferent   = "key-different"    // the newest one is not dkimbot's
+	KeyUnread      = "key-unread"       // the keystore could not be asked, or what it holds can't be read
+	SignerStrays   = "signer-strays"    // it signs with something else
+	SignerEmpty    = "signer-empty"     // it does not sign: a host that was built anew
+	SignerSilent   = "signer-silent"    // it does not say what it signs with
+	SignerLeftOver = "signer-left-over" // it is no longer listed, and may sign with a key that stands
+)
+
+// Drift compares what is there with what should be, and says of each difference
+// what dkimbot does about it: what Plan plans. It reads nothing and changes
+// nothing. A domain for which nothing was done yet can't differ.
+func Drift(want Domain, have State, seen Observation) []Finding {
+	p := &planner{want: want, have: have, seen: seen}
+	if have.Phase == New || have.Phase == "" || !p.knowsSelectors() {
+		return nil
+	}
+	var out []Finding
+	add := func(f *Finding) {
+		if f != nil {
+			out = append(out, *f)
+		}
+	}
+	for _, s := range want.Policy.Selectors {
+		if _, looked := seen.Selectors[s]; looked {
+			add(p.recordDrift(s))
+			add(p.keyDrift(s))
+		}
+	}
+	for _, name := range want.Signers {
+		add(p.signerDrift(name))
+	}
+	for _, name := range slices.Sorted(maps.Keys(have.Signers)) {
+		add(p.leftOver(name))
+	}
+	return out
+}
+
+// recordDrift tells how what DNS shows differs from what should stand there.
+func (p *planner) recordDrift(s string) *Finding {
+	sight := p.seen.Selectors[s].Sight
+	switch p.standing(s) {
+	case unseen:
+		return troubled(RecordUnseen, s, "", p.seen.Selectors[s].SightErr, "DNS is asked again; until it answers, nothing is changed")
+	case foreign:
+		code := RecordForeign
+		if len(sight.Values) > 1 && slices.ContainsFunc(sight.Values, p.have.selector(s).ours) {
+			code = RecordSecond
+		}
+		err := p.foreignRecord(s, sight)
+		return &Finding{Code: code, Selector: s, Message: err.Error(), Repair: fault.HintOf(err), Asks: true}
+	case changing:
+		return &Finding{Code: RecordsDiffer, Selector: s, Message: fmt.Sprintf("not every server shows the same at %s: %s", p.name(s), strings.Join(sight.Lagging, "; ")),
+			Repair: "dkimbot looks again, and begins nothing that relies on the record until all agree; if this lasts, look at the zone's transfers"}
+	}
+	return p.lost(s)
+}
+
+// lost tells how a record that stood at the selector's name does so no more, or
+// not alone, though nobody else's is in the way: it is to be published again.
+func (p *planner) lost(s string) *Finding {
+	sel := p.have.selector(s)
+	if sel.Next != nil || sel.Key == nil || p.have.Phase == Bootstrapping && sel.Key.VerifiedAt.IsZero() {
+		return nil
+	}
+	f := Finding{Selector: s, Repair: "it is published again by itself"}
+	switch p.standing(s) {
+	case absent:
+		f.Code, f.Message = RecordVanished, fmt.Sprintf("the record that dkimbot published at %s is gone from DNS", p.name(s))
+	case earlier:
+		f.Code, f.Message = RecordEarlier, fmt.Sprintf("%s shows a record that dkimbot had replaced (key %s)", p.name(s), ShortID(recordKeyID(p.seen.Selectors[s].Sight.Values[0])))
+	case doubled:
+		f.Code, f.Message = RecordsDoubled, fmt.Sprintf("%s shows two of dkimbot's records, and receivers may take either", p.name(s))
+	default:
+		return nil
+	}
+	return &f
+}
+
+// signerDrift tells how a signer signs otherwise than it confirmed. One that is new
+// has nothing to differ from.
+func (p *planner) signerDrift(name string) *Finding {
+	seen, looked := p.seen.Signers[name]
+	c, known := p.have.Signers[name]
+	ref := p.have.identify(seen.Ref)
+	switch {
+	case !looked:
+		return nil
+	case seen.Err != nil:
+		return troubled(SignerSilent, "", name, seen.Err, "it is asked again; until it answers, no key is replaced")
+	case !known || p.rightful(ref.Selector, ref.KeyID):
+		return nil
+	}
+	should := p.have.Active
+	if should == "" {
+		should = c.Selector
+	}
+	f := Finding{Code: SignerStrays, Signer: name, Repair: "it is brought back to " + should + " by itself"}
+	switch key := p.have.selector(ref.Selector).Key; {
+	case ref.Selector == "":
+		f.Code, f.Message = SignerEmpty, fmt.Sprintf("signer %s does not sign for %s any more, as a host that was built anew; its mail leaves unsigned", name, p.want.Name)
+		f.Repair = "it is given the key of " + should + " by itself"
+	case key != nil && key.ID == ref.KeyID:
+		f.Message = fmt.Sprintf("signer %s signs with %s and not with %s; its mail verifies as long as both are published", name, ref.Selector, should)
+	case key != nil:
+		f.Message = fmt.Sprintf("signer %s signs with %s and key %s, which is not the one that DNS should show there; its mail fails", name, ref.Selector, ShortID(ref.KeyID))
+	default:
+		f.Message = fmt.Sprintf("signer %s signs with %s and not with %s; dkimbot knows nothing of that selector", name, ref.Selector, should)
+	}
+	return &f
+}
+
+// rightful reports whether a signer may sign with the key now: the active one, or
+// that which a switch leads to.
+func (p *planner) rightful(selector, keyID string) bool {
+	key := p.have.selector(selector).Key
+	return key != nil && key.ID == keyID && (selector == p.have.Active || selector == p.have.Target)
+}
+
+// leftOver tells of a signer that was taken out of the configuration and, as far as
+// is known, goes on to sign.
+func (p *planner) leftOver(name string) *Finding {
+	c := p.have.Signers[name]
+	if slices.Contains(p.want.Signers, name) || !p.inUse(c) {
+		return nil
+	}
+	return &Finding{Code: SignerLeftOver, Signer: name, Asks: true, Repair: "see to it that it does not sign any more, or list it again",
+		Message: fmt.Sprintf("signer %s signed for %s with %s and is no longer listed; mail that it still signs fails once that key is replaced", name, p.want.Name, c.Selector)}
+}
+
+// troubled tells that something could not be looked at.
+func troubled(code, selector, signer string, err error, repair string) *Finding {
+	f := &Finding{Code: code, Selector: selector, Signer: signer, Message: err.Error(), Repair: repair}
+	if hint := fault.HintOf(err); hint != "" && fault.KindOf(err) != fault.Transient {
+		f.Repair, f.Asks = hint, true
+	}
+	return f
+}
