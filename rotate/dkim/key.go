@@ -90,7 +90,7 @@ func ParsePrivateKey(data []byte) (*PrivateKey, error) {
 	switch k := parsed.(type) {
 	case *rsa.PrivateKey:
 		if k.N.BitLen() < minRSABits {
-			return nil, fmt.Errorf("RSA key has %d bits; at least %d are needed (RFC 8301 section 3.2)", k.N.BitLen(), minRSABits)
+			return nil, &WeakKeyError{k.N.BitLen()}
 		}
 		if k.E != rsaExponent {
 			return nil, fmt.Errorf("RSA key has the public exponent %d; want %d, which every verifier takes", k.E, rsaExponent)
@@ -104,7 +104,7 @@ func ParsePrivateKey(data []byte) (*PrivateKey, error) {
 
 func parseBlock(block *pem.Block) (key any, err error) {
 	if block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" {
-		return nil, errors.New("the private key is encrypted with a passphrase; want it in plain PKCS#8 PEM")
+		return nil, ErrEncrypted
 	}
 	switch block.Type {
 	case "PRIVATE KEY":
