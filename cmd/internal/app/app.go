@@ -5,6 +5,7 @@ package app
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/notice"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/verify"
@@ -23,8 +25,8 @@ import (
 // that making keys never waits for the network.
 const workers = 256
 
-// App is the parts of one configuration. Engine is nil when it was opened for
-// reading only. Close it when it is needed no more.
+// App is the parts of one configuration. Engine and Notices are nil when it was
+// opened for reading only. Close it when it is needed no more.
 type App struct {
 	Config  *config.Config
 	Domains []rotate.Domain
@@ -34,14 +36,22 @@ type App struct {
 	Work    rotate.WorkQueue // nil when it was opened for reading only
 	State   state.Reader
 	Lineage string
+	Notices *notice.Notices
 
+	log     *slog.Logger
 	closers []func() error
 }
 
+// Option changes how parts are wired.
+type Option func(*App)
+
+// WithLog logs what can't be told otherwise; without it, that goes to standard error.
+func WithLog(log *slog.Logger) Option { return func(a *App) { a.log = log } }
+
 // Open wires everything for work, and answers for zone files where the
-// configuration says so. notify is told of every step.
-func Open(ctx context.Context, cfg *config.Config, notify func(rotate.Event)) (*App, error) {
-	a, err := Prepare(ctx, cfg, notify)
+// configuration says so. notify is told of every step; it may be nil.
+func Open(ctx context.Context, cfg *config.Config, notify func(rotate.Event), options ...Option) (*App, error) {
+	a, err := Prepare(ctx, cfg, notify, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -54,8 +64,11 @@ func Open(ctx context.Context, cfg *config.Config, notify func(rotate.Event)) (*
 
 // Prepare is Open without listening, so that the parts of a new configuration
 // can be tried while the old ones still listen.
-func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event)) (_ *App, err error) {
-	a := &App{Config: cfg, Domains: cfg.RotateDomains()}
+func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event), options ...Option) (_ *App, err error) {
+	a := &App{Config: cfg, Domains: cfg.RotateDomains(), log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	for _, o := range options {
+		o(a)
+	}
 	defer func() {
 		if err != nil {
 			a.Close()
@@ -91,6 +104,8 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event))
 	if parts, err = withFailpoints(parts); err != nil {
 		return nil, err
 	}
+	a.Notices = newNotices(cfg.Notify, parts.Actor, a.log)
+	parts = witnessed(parts, a.Notices)
 	a.Engine, a.Queue, a.Work, a.State, a.Lineage = rotate.NewEngine(parts), store, store, store, store.Lineage()
 	return a, nil
 }
@@ -149,8 +164,13 @@ func (a *App) Plan(ctx context.Context, domains []rotate.Domain) ([]rotate.Domai
 	return plans, group.Wait()
 }
 
-// Close ends what was opened, the newest first.
+// Close ends what was opened, the newest first, after some seconds for notices that
+// are yet to be delivered.
 func (a *App) Close() error {
+	if a.Notices != nil {
+		a.Notices.Close()
+		a.Notices = nil
+	}
 	var errs []error
 	for i := len(a.closers) - 1; i >= 0; i-- {
 		errs = append(errs, a.closers[i]())

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -40,7 +41,7 @@ start goes on where it ended. systemd is told when the daemon is ready, reloads 
 			signal.Notify(hup, syscall.SIGHUP)
 			defer signal.Stop(hup)
 			d := &daemon{program: p, log: log, hup: hup}
-			return d.run(cmd.Context(), cfg)
+			return p.told(cmd, cfg, d.run(cmd.Context(), cfg))
 		},
 	}
 }
@@ -50,6 +51,8 @@ type daemon struct {
 	*program
 	log *slog.Logger
 	hup <-chan os.Signal
+
+	delivering sync.WaitGroup // notices of earlier generations
 }
 
 func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
@@ -59,6 +62,7 @@ func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
 	}
 	d.notify(sd.SdNotifyReady + "\nSTATUS=running the schedule")
 	d.log.Info("ready", "version", version(), "config", d.config, "domains", len(a.Domains))
+	defer d.delivering.Wait()
 	for {
 		next, err := d.serve(ctx, a)
 		if next == nil {
@@ -67,7 +71,7 @@ func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
 			d.log.Info("stopped")
 			return err
 		}
-		a.Close()
+		d.delivering.Go(a.Leave())
 		if err := next.Listen(false); err != nil {
 			d.log.Error("can't listen after the reload; going on without", "error", err)
 		}
@@ -78,7 +82,7 @@ func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
 }
 
 func (d *daemon) open(ctx context.Context, cfg *config.Config) (*app.App, error) {
-	a, err := app.Prepare(ctx, cfg, logStep(d.log))
+	a, err := app.Prepare(ctx, cfg, logStep(d.log), app.WithLog(d.log))
 	if err != nil {
 		return nil, err
 	}
@@ -95,8 +99,11 @@ func (d *daemon) serve(ctx context.Context, a *app.App) (*app.App, error) {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
-	s := rotate.Scheduler{Engine: a.Engine, Queue: a.Work, Domains: a.Domains, Log: d.log}
+	work := &pulse{WorkQueue: a.Work}
+	s := rotate.Scheduler{Engine: a.Engine, Queue: work, Domains: a.Domains, Log: d.log}
 	go func() { ended <- s.Run(running) }()
+	go a.Notices.Heartbeats(running, work.beats)
+	a.Notices.Well()
 	for {
 		select {
 		case err := <-ended:
@@ -106,6 +113,7 @@ func (d *daemon) serve(ctx context.Context, a *app.App) (*app.App, error) {
 			next, err := d.reload(ctx)
 			if err != nil {
 				d.log.Error("the new configuration is refused; the old one goes on", "error", err)
+				a.Notices.Command("daemon reload", err)
 				d.notify(sd.SdNotifyReady + "\nSTATUS=the new configuration was refused; the old one goes on")
 				continue
 			}
@@ -127,7 +135,7 @@ func (d *daemon) reload(ctx context.Context) (*app.App, error) {
 	for _, w := range cfg.Warnings {
 		d.log.Warn(w.Error())
 	}
-	return app.Prepare(ctx, cfg, logStep(d.log))
+	return app.Prepare(ctx, cfg, logStep(d.log), app.WithLog(d.log))
 }
 
 // notify tells systemd; without systemd it does nothing.

@@ -55,6 +55,9 @@ step in hand is finished; run the same command again to go on.`,
 				return err
 			}
 			chosen, err := choose(cfg, domains)
+			if err != nil && !dryRun {
+				return p.told(cmd, cfg, err)
+			}
 			if err != nil {
 				return err
 			}
@@ -68,7 +71,7 @@ step in hand is finished; run the same command again to go on.`,
 			if wait {
 				patience = rotate.Patience{Most: longWait, Retry: true}
 			}
-			return p.rotate(cmd, cfg, chosen, due, patience)
+			return p.told(cmd, cfg, p.rotate(cmd, cfg, chosen, due, patience))
 		},
 	}
 	f := cmd.Flags()
@@ -83,7 +86,11 @@ step in hand is finished; run the same command again to go on.`,
 
 func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, due bool, patience rotate.Patience) error {
 	ctx, tell := cmd.Context(), p.teller(cmd)
-	a, err := app.Open(ctx, cfg, tell.step)
+	log, err := p.log()
+	if err != nil {
+		return err
+	}
+	a, err := app.Open(ctx, cfg, tell.step, app.WithLog(log))
 	if err != nil {
 		return err
 	}
@@ -109,11 +116,16 @@ func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotat
 	} else {
 		p.closingWords(results)
 	}
+	a.Notices.Well()
 	if ctx.Err() != nil {
 		fmt.Fprintln(p.Err, "Interrupted; the step in hand was finished. Run the same command again to go on.")
 		return exitCode(exitError)
 	}
-	return rotateExit(results)
+	err = rotateExit(results)
+	if due && err == nil {
+		a.Notices.Beat()
+	}
+	return err
 }
 
 // inOrder puts results in the order of the domains: they come as they are ready.

@@ -1,0 +1,71 @@
+package app
+
+import (
+	"log/slog"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/notice"
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// newNotices makes what tells of events, and asks before a switch.
+func newNotices(cfg config.Notify, by string, log *slog.Logger) *notice.Notices {
+	c := notice.Config{Audit: cfg.Audit, Memory: cfg.Memory, By: by, Log: log,
+		BeforeSwitch: noticeHooks(cfg.Hooks.BeforeSwitch), After: noticeHooks(cfg.Hooks.After), OnFailure: noticeHooks(cfg.Hooks.OnFailure)}
+	if w := cfg.Webhook; w != nil {
+		c.Webhook = &notice.Webhook{URL: w.URL.Read, On: w.On, Timeout: w.Timeout}
+	}
+	if m := cfg.Mail; m != nil {
+		c.Mail = &notice.Mail{Server: m.SMTP, TLS: m.TLS, CAFile: m.CAFile, Username: m.Username, Password: m.Password.Read,
+			From: m.From, To: m.To, On: m.On, Timeout: m.Timeout}
+	}
+	if h := cfg.Heartbeat; h != nil {
+		c.Heartbeat = &notice.Heartbeat{URL: h.URL.Read, Method: h.Method, Every: h.Every, Timeout: h.Timeout}
+	}
+	return notice.New(c)
+}
+
+func noticeHooks(hooks []config.Hook) []notice.Hook {
+	var out []notice.Hook
+	for _, h := range hooks {
+		out = append(out, notice.Hook(h))
+	}
+	return out
+}
+
+// witnessed lets the notices see what the heart does, besides whoever does already.
+func witnessed(parts rotate.Parts, n *notice.Notices) rotate.Parts {
+	first := parts.Notify
+	parts.Notify = func(e rotate.Event) {
+		if first != nil {
+			first(e)
+		}
+		n.Step(e)
+	}
+	parts.Consent, parts.Failed, parts.Stored = n.Consent, n.Failed, n.Stored
+	return parts
+}
+
+// Tell tells those whom the configuration names of a command that ended with err
+// before it took any domain in hand, and returns when they know, or after some seconds.
+func Tell(cfg *config.Config, log *slog.Logger, command string, err error) {
+	by := userName()
+	if self, e := thisProcess(); e == nil {
+		by = self.actor()
+	}
+	n := newNotices(cfg.Notify, by, log)
+	n.Command(command, err)
+	n.Close()
+}
+
+// Leave ends everything as Close does, but for notices that are yet to be
+// delivered: that is what the function does that it returns.
+func (a *App) Leave() (deliver func()) {
+	n := a.Notices
+	a.Notices = nil
+	a.Close()
+	if n == nil {
+		return func() {}
+	}
+	return n.Close
+}

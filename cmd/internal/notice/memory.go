@@ -1,0 +1,163 @@
+package notice
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
+)
+
+// memory knows which failures were told to whom, so that one that lasts is told
+// less and less often: also by commands that cron starts anew each time. It lives
+// in a file; when two processes write it at once, one failure may be told twice.
+type memory struct {
+	path string // "": it ends with the process
+	log  *slog.Logger
+
+	mu      sync.Mutex
+	domains map[string]map[string]telling // by domain, then by failure
+	touched map[string]bool               // domains that changed since the file was written
+	broken  bool                          // the file can't be used, which was logged
+}
+
+// telling is how often a failure was told.
+type telling struct {
+	Times int       `json:"times"`
+	At    time.Time `json:"at"`   // when it was told last
+	Seen  time.Time `json:"seen"` // when it came last
+}
+
+type memoryFile struct {
+	FormatVersion int                           `json:"format_version"`
+	Domains       map[string]map[string]telling `json:"domains"`
+}
+
+// What is told again, and when it is new.
+const (
+	firstPause   = time.Hour
+	longestPause = 24 * time.Hour
+	forgetAfter  = 48 * time.Hour // a failure that was away so long is a new one
+)
+
+func newMemory(path string, log *slog.Logger) *memory {
+	m := &memory{path: path, log: log, touched: map[string]bool{}}
+	m.domains = m.read()
+	return m
+}
+
+// due reports whether to tell the failure, and notes that it was told.
+func (m *memory) due(to string, d Document) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	of, key := m.domains[d.Domain], failure(to, d)
+	t := of[key]
+	if !t.Seen.IsZero() && d.At.Sub(t.Seen) > forgetAfter {
+		t = telling{}
+	}
+	pause := longestPause
+	if t.Times < 6 {
+		pause = min(pause, firstPause<<max(t.Times-1, 0))
+	}
+	tell := t.Times == 0 || d.At.Sub(t.At) >= pause
+	if t.Seen = d.At; tell {
+		t.Times, t.At = t.Times+1, d.At
+	}
+	if of == nil {
+		of = map[string]telling{}
+		m.domains[d.Domain] = of
+	}
+	of[key] = t
+	m.touched[d.Domain] = true
+	return tell
+}
+
+// untold forgets a failure that could not be told.
+func (m *memory) untold(to string, d Document) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.domains[d.Domain], failure(to, d))
+	m.touched[d.Domain] = true
+}
+
+// well forgets all failures of a domain that has none any more.
+func (m *memory) well(domain string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.domains[domain]) > 0 {
+		delete(m.domains, domain)
+		m.touched[domain] = true
+	}
+}
+
+var digits = regexp.MustCompile(`[0-9]+`)
+
+// failure names what is told again only now and then. Numbers in the text don't
+// count: they may be times, or ports.
+func failure(to string, d Document) string {
+	what := strings.Join([]string{d.Event, d.Command, d.Step, d.Selector, d.Signer, digits.ReplaceAllString(d.Message, "#")}, "\x00")
+	sum := sha256.Sum256([]byte(what))
+	return to + " " + hex.EncodeToString(sum[:8])
+}
+
+func (m *memory) read() map[string]map[string]telling {
+	var file memoryFile
+	text, err := os.ReadFile(m.path)
+	if m.path != "" && err == nil {
+		err = json.Unmarshal(text, &file)
+	}
+	if m.path != "" && !errors.Is(err, fs.ErrNotExist) {
+		m.trouble(err)
+	}
+	if file.Domains == nil {
+		file.Domains = map[string]map[string]telling{}
+	}
+	return file.Domains
+}
+
+// save writes what changed.
+func (m *memory) save() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.path == "" || len(m.touched) == 0 {
+		return
+	}
+	all := m.read() // what other processes told meanwhile
+	for domain := range m.touched {
+		if all[domain] = m.domains[domain]; len(all[domain]) == 0 {
+			delete(all, domain)
+		}
+	}
+	now := time.Now()
+	for domain, of := range all {
+		maps.DeleteFunc(of, func(_ string, t telling) bool { return now.Sub(t.Seen) > forgetAfter })
+		if len(of) == 0 {
+			delete(all, domain)
+		}
+	}
+	m.domains, m.touched = all, map[string]bool{}
+	text, err := json.Marshal(memoryFile{show.FormatVersion, all})
+	if err == nil {
+		err = renameio.WriteFile(m.path, append(text, '\n'), 0o600)
+	}
+	m.trouble(err)
+}
+
+// trouble logs once that the file can't be used: failures are then told more often.
+func (m *memory) trouble(err error) {
+	if err != nil && !m.broken {
+		m.log.Warn("can't keep in mind which failures were told; they may be told again too soon", "file", m.path, "error", err)
+	}
+	m.broken = err != nil
+}
