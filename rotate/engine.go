@@ -82,6 +82,8 @@ type Result struct {
 	Plan   DomainPlan // what is left, and what is waited for
 	Err    error      // a fault, or the context's error when the work was interrupted between two steps
 
+	Left []Step // of a plan that was applied: the steps that were not carried out
+
 	asked bool // the rotation that was asked for is yet to begin
 }
 

@@ -19,7 +19,7 @@ func Plan(now time.Time, want Domain, have State, seen Observation) DomainPlan {
 	have = have.asOf(now)
 	have.Phase = cmp.Or(have.Phase, New)
 	p := &planner{now: now, want: want, have: have, seen: seen}
-	p.plan = DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Drift: dated(Drift(want, have, seen), have.Drift), Seen: seen}
+	p.plan = DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Asked: want.Asked, Drift: dated(Drift(want, have, seen), have.Drift), Seen: seen}
 	if p.sound() {
 		p.have.heed(want, seen, now)
 		p.phase()

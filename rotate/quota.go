@@ -226,7 +226,7 @@ func (r *run) wait(ctx context.Context, err error) error {
 		return err
 	}
 	standby := r.want.Policy.Other(r.st.Active)
-	if r.want.Asked {
+	if r.want.Asked || r.grant != nil {
 		return r.denied(ctx, fault.Refuse(CodeThreshold, fmt.Sprintf("begin %s of %s: %v", changeWords("rotate", standby), r.want.Name, held),
 			"try again when there is room ("+clock(held.until)+"), or begin it now all the same with "+FlagCounts))
 	}
@@ -240,6 +240,9 @@ func (r *run) wait(ctx context.Context, err error) error {
 // the domain: where it stands and what comes next stays as it was.
 func (r *run) denied(ctx context.Context, err error) error {
 	r.notify(Step{}, "refused", err.Error())
+	if r.grant.idle() {
+		return err
+	}
 	return errors.Join(err, r.save(ctx, r.event(Step{}, "refused", err.Error())))
 }
 

@@ -33,7 +33,8 @@ type run struct {
 	unsaved []Event                     // what happened and could not be written yet
 	done    []Event
 	failed  bool
-	vetoed  bool // the switch may not begin
+	vetoed  bool   // the switch may not begin
+	grant   *grant // what was approved; nil: nobody has to approve
 }
 
 func (e *Engine) newRun(ctx context.Context, want Domain, lease Lease) (*run, error) {
@@ -48,13 +49,20 @@ func (e *Engine) newRun(ctx context.Context, want Domain, lease Lease) (*run, er
 func (r *run) report(res *Result) {
 	res.State, res.Done, res.Plan = r.st, r.done, r.plan
 	res.asked = r.want.Asked && r.st.Phase == Ready
+	r.grant.leave(r.stored)
 }
 
 // advance plans and carries out, until there is nothing to do now. It observes
 // once: what it changes it sees afterwards, and a failure ends it.
 func (r *run) advance(ctx context.Context) error {
 	r.observe(ctx)
-	if ctx.Err() == nil && r.st.heed(r.want, r.seen, r.engine.Clock.Now()) {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err := r.admit(); err != nil {
+		return err
+	}
+	if r.st.heed(r.want, r.seen, r.engine.Clock.Now()) {
 		if err := r.save(ctx, r.drainBegun()...); err != nil {
 			return err
 		}
@@ -77,6 +85,13 @@ func (r *run) advance(ctx context.Context) error {
 		}
 		if err := r.mayBegin(ctx); err != nil {
 			return r.wait(ctx, err)
+		}
+		steps, err := r.permitted(ctx, steps)
+		if err != nil {
+			return err
+		}
+		if len(steps) == 0 {
+			return r.rest(ctx)
 		}
 		if err := r.steps(ctx, steps); err != nil {
 			return r.wait(ctx, err)
@@ -111,6 +126,7 @@ func (r *run) steps(ctx context.Context, steps []Step) error {
 		r.notify(s, "begun", "")
 		err := caught(string(s.Kind)+" "+r.name(s.Selector).String(), func() error { return r.do(ctx, s) })
 		if err == nil {
+			r.grant.did(s)
 			r.notify(s, "done", "")
 			continue
 		}
@@ -131,6 +147,9 @@ func (r *run) steps(ctx context.Context, steps []Step) error {
 // rest notes what comes next. The plan was made from what is there now, so
 // nothing that was begun is open (I7).
 func (r *run) rest(ctx context.Context) error {
+	if r.grant.idle() {
+		return nil
+	}
 	r.st.Intent = nil
 	r.st.Next, r.st.Config = r.plan.Next, r.want.Fingerprint()
 	r.st.Failures, r.st.LastError, r.st.NextTry = 0, "", time.Time{}

@@ -24,6 +24,7 @@ type State struct {
 	LastError string    `json:"last_error,omitempty"`
 	NextTry   time.Time `json:"next_try,omitzero"` // after a failure: not before this
 	Next      *Next     `json:"next,omitempty"`    // what comes next, and when
+	Applied   string    `json:"applied,omitempty"` // id of the saved plan that was applied last
 	Config    string    `json:"config,omitempty"`  // fingerprint of the Domain that was last acted upon
 	Drift     []Finding `json:"drift,omitempty"`   // what was not as it should be when it was last looked at
 }

@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/notice"
 	"github.com/dkimbot/dkimbot/rotate"
@@ -148,20 +146,6 @@ func (a *App) openState(ctx context.Context) (state.Reader, error) {
 		a.closers = append(a.closers, store.Close)
 	}
 	return store, err
-}
-
-// Plan plans for the domains, many at once, in their order.
-func (a *App) Plan(ctx context.Context, domains []rotate.Domain) ([]rotate.DomainPlan, error) {
-	plans := make([]rotate.DomainPlan, len(domains))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(workers)
-	for i, d := range domains {
-		group.Go(func() (err error) {
-			plans[i], _, err = a.Planner.Plan(ctx, d)
-			return err
-		})
-	}
-	return plans, group.Wait()
 }
 
 // Close ends what was opened, the newest first, after some seconds for notices that

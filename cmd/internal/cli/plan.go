@@ -1,18 +1,16 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -20,10 +18,12 @@ import (
 
 func (p *program) planCommand() *cobra.Command {
 	var (
-		domains  []string
-		at, out  string
-		detailed bool
+		domains []string
+		at      string
+		how     planning
 	)
+	valid := spanValue{span: planfile.Life, least: time.Minute, most: planfile.MaxLife, example: "72h"}
+	length := spanValue{least: time.Hour, most: longest, example: "90d"}
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Say what would be done now, or at another time, and why; change nothing",
@@ -31,14 +31,29 @@ func (p *program) planCommand() *cobra.Command {
 
 Looks at DNS, the keystore, the signers and the state, and shows each step with its
 target, what is there before and after, the reason, and the earliest time at which it
-may run. Only --out writes, and only that file.`,
+may run. Only --out writes, and only that file: 'dkimbot apply' carries out exactly what
+it says, once, as long as nothing has changed and it has not expired.
+
+With --for, lists all steps that are to come in that time, if nothing gets in between.`,
 		Example: `  dkimbot plan
   dkimbot plan --domain example.com --at 2026-12-24T04:00:00Z
+  dkimbot plan --out plan.json --valid 72h
+  dkimbot plan --format markdown
+  dkimbot plan --for 90d
   dkimbot plan --json --detailed-exitcode`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			wrong := func(err error) error { return &usageError{error: err, command: cmd.CommandPath()} }
 			when, err := planTime(at)
 			if err != nil {
-				return &usageError{error: err, command: cmd.CommandPath()}
+				return wrong(err)
+			}
+			if how.form, err = p.form(cmd, how.form); err != nil {
+				return err
+			}
+			if given := cmd.Flags().Changed; given("for") && (given("at") || given("out") || given("valid") || given("detailed-exitcode")) {
+				return wrong(errors.New("--for lists what is to come; it goes with none of --at, --out, --valid and --detailed-exitcode"))
+			} else if given("valid") && !given("out") && how.form != formJSON {
+				return wrong(errors.New("--valid says how long a saved plan may be applied: it needs --out or --json"))
 			}
 			cfg, err := p.load()
 			if err != nil {
@@ -48,24 +63,33 @@ may run. Only --out writes, and only that file.`,
 			if err != nil {
 				return err
 			}
-			return p.plan(cmd.Context(), cfg, chosen, planning{when: when, out: out, detailed: detailed})
+			how.when, how.valid, how.approved = when, valid.span, true
+			if length.span > 0 {
+				return p.calendar(cmd.Context(), cfg, chosen, length.span, how.form)
+			}
+			return p.plan(cmd.Context(), cfg, chosen, how)
 		},
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&domains, "domain", nil, "plan for this `domain` only; may be repeated")
 	f.StringVar(&at, "at", "", "plan for this `time` (RFC 3339, such as 2026-12-24T04:00:00Z) with what is there now")
-	f.StringVar(&out, "out", "", "write the plan to `FILE` as JSON as well")
-	f.BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when changes are pending")
-	p.jsonFlag(cmd)
+	f.Var(&length, "for", "list everything that is to come in this `time`, such as 90d or 2160h")
+	f.StringVar(&how.out, "out", "", "write the plan to `FILE` as well, for 'dkimbot apply'")
+	f.Var(&valid, "valid", "how long the plan may be applied, from now or from --at on: a `time` of at most 30d")
+	f.BoolVar(&how.detailed, "detailed-exitcode", false, "exit with 2 when changes are pending")
+	p.formFlag(cmd, &how.form)
 	return cmd
 }
 
 // planning says what kind of plan is wanted.
 type planning struct {
-	when     time.Time // zero: now
-	out      string
+	when     time.Time     // zero: now
+	out      string        // the file to save it in; "": none
+	valid    time.Duration // how long it may be applied; 0: as long as is usual
+	form     string        // how it is printed
 	detailed bool
 	due      bool // only domains that have something to do
+	approved bool // as it will be when somebody approves and applies it
 }
 
 // plan is what plan and rotate --dry-run have in common.
@@ -75,6 +99,9 @@ func (p *program) plan(ctx context.Context, cfg *config.Config, domains []rotate
 		return err
 	}
 	defer a.Close()
+	for i := range domains {
+		domains[i].Approved = how.approved
+	}
 	if how.due {
 		if domains, err = rotate.Pending(ctx, a.Queue, a.Planner.Clock.Now(), domains); err != nil {
 			return err
@@ -88,28 +115,32 @@ func (p *program) plan(ctx context.Context, cfg *config.Config, domains []rotate
 	if err != nil {
 		return err
 	}
-	doc := show.NewPlan(show.PlanContext{Created: time.Now(), For: a.Planner.Clock.Now(), ConfigSHA256: cfg.Digest(), Lineage: a.Lineage}, plans)
-	if err := p.showPlan(doc, plans, how); err != nil {
+	about := planfile.Context{Created: time.Now(), For: a.Planner.Clock.Now(), Valid: how.valid, ConfigSHA256: cfg.Digest(), Lineage: a.Lineage, DomainSHA256: map[string]string{}}
+	if how.when.IsZero() {
+		about.For = about.Created
+	}
+	for _, d := range domains {
+		about.DomainSHA256[d.Name] = cfg.DomainDigest(d.Name)
+	}
+	if err := p.showPlan(planfile.New(about, plans), plans, how); err != nil {
 		return err
 	}
 	return planExit(plans, how.detailed)
 }
 
-func (p *program) showPlan(doc show.PlanDocument, plans []rotate.DomainPlan, how planning) error {
+func (p *program) showPlan(doc planfile.Document, plans []rotate.DomainPlan, how planning) error {
 	if how.out != "" {
-		var b bytes.Buffer
-		if err := show.JSON(&b, doc); err != nil {
+		if err := planfile.WriteFile(how.out, doc); err != nil {
 			return err
 		}
-		if err := renameio.WriteFile(how.out, b.Bytes(), 0o600); err != nil {
-			if temp := (*fs.PathError)(nil); errors.As(err, &temp) {
-				err = temp.Err // without the name of a temporary file
-			}
-			return fault.Lasting("write the plan to "+how.out, err, "name a file in a directory that you may write to")
-		}
 	}
-	if p.json {
-		return show.JSON(p.Out, doc)
+	switch how.form {
+	case formJSON:
+		_, err := p.Out.Write(doc.Encode())
+		return err
+	case formMarkdown:
+		show.Markdown{W: p.Out, Now: doc.PlannedFor}.Plan(doc, show.PlanStaleness{})
+		return nil
 	}
 	t := p.text(p.Out, p.OutTTY)
 	t.Now = doc.PlannedFor
@@ -117,7 +148,52 @@ func (p *program) showPlan(doc show.PlanDocument, plans []rotate.DomainPlan, how
 		t.Plan(plan)
 	}
 	t.PlanSummary(doc.Summary)
+	if how.out != "" {
+		t.Saved(doc, how.out)
+	}
 	return nil
+}
+
+// calendar prints what is to come for the domains.
+func (p *program) calendar(ctx context.Context, cfg *config.Config, domains []rotate.Domain, length time.Duration, form string) error {
+	a, err := app.OpenReadOnly(ctx, cfg, time.Time{})
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	for i := range domains {
+		domains[i].Approved = true
+	}
+	from := a.Planner.Clock.Now()
+	outlooks, err := a.Forecast(ctx, domains, from, length)
+	if ctx.Err() != nil {
+		fmt.Fprintln(p.Err, "Interrupted. Nothing was changed.")
+		return exitCode(exitError)
+	}
+	if err != nil {
+		return err
+	}
+	doc, failed, refused := show.NewCalendar(from, from.Add(length), outlooks), 0, 0
+	for _, o := range outlooks {
+		if o.Stop != nil {
+			failed++
+			if fault.KindOf(o.Stop) == fault.Refused {
+				refused++
+			}
+		}
+	}
+	switch form {
+	case formJSON:
+		err = show.JSON(p.Out, doc)
+	case formMarkdown:
+		show.Markdown{W: p.Out, Now: from}.Calendar(doc)
+	default:
+		p.text(p.Out, p.OutTTY).Calendar(doc)
+	}
+	if code := outcome(len(outlooks), failed, refused); err == nil && code != exitDone {
+		return exitCode(code)
+	}
+	return err
 }
 
 // planExit tells by the exit code what the plans say.
@@ -159,7 +235,7 @@ func planTime(at string) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00"} {
-		if t, err := time.Parse(layout, at); err == nil {
+		if t, err := time.Parse(layout, at); err == nil && t.Before(time.Now().Add(longest)) {
 			return t, nil
 		}
 	}

@@ -25,6 +25,7 @@ func (p *program) rotateCommand() *cobra.Command {
 	var (
 		domains                     []string
 		due, dryRun, wait, detailed bool
+		out                         string
 	)
 	cmd := &cobra.Command{
 		Use:   "rotate {--domain D... | --due}",
@@ -50,6 +51,9 @@ step in hand is finished; run the same command again to go on.`,
 			if detailed && !dryRun {
 				return &usageError{error: errors.New("--detailed-exitcode tells whether a plan has steps: it needs --dry-run"), command: cmd.CommandPath()}
 			}
+			if out != "" && !dryRun {
+				return &usageError{error: errors.New("--out saves a plan instead of carrying it out: it needs --dry-run"), command: cmd.CommandPath()}
+			}
 			cfg, err := p.load()
 			if err != nil {
 				return err
@@ -65,7 +69,11 @@ step in hand is finished; run the same command again to go on.`,
 				chosen[i].Asked = !due
 			}
 			if dryRun {
-				return p.plan(cmd.Context(), cfg, chosen, planning{detailed: detailed, due: due})
+				form := formText
+				if p.json {
+					form = formJSON
+				}
+				return p.plan(cmd.Context(), cfg, chosen, planning{detailed: detailed, due: due, out: out, form: form, approved: out != ""})
 			}
 			patience := rotate.Patience{Most: shortWait}
 			if wait {
@@ -78,6 +86,7 @@ step in hand is finished; run the same command again to go on.`,
 	f.StringArrayVar(&domains, "domain", nil, "begin or carry on a rotation of this `domain`; may be repeated")
 	f.BoolVar(&due, "due", false, "take every step that is due, for all domains")
 	f.BoolVar(&dryRun, "dry-run", false, "show the plan and do nothing")
+	f.StringVar(&out, "out", "", "with --dry-run: write the plan to `FILE` as well, for 'dkimbot apply'")
 	f.BoolVar(&wait, "wait", false, "stay for waits of up to an hour, and try again what may pass by itself")
 	f.BoolVar(&detailed, "detailed-exitcode", false, "with --dry-run: exit with 2 when changes are pending")
 	p.jsonFlag(cmd)

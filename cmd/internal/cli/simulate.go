@@ -1,10 +1,7 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +14,8 @@ import (
 )
 
 func (p *program) simulateCommand() *cobra.Command {
-	length, faults, seed := daysValue(365*24*time.Hour), string(simulate.Some), uint64(1)
+	length := spanValue{span: 365 * 24 * time.Hour, least: time.Hour, most: longest, example: "365d"}
+	faults, seed := string(simulate.Some), uint64(1)
 	cmd := &cobra.Command{
 		Use:   "simulate",
 		Short: "Play the configuration forward in virtual time, and say whether mail would fail",
@@ -44,7 +42,7 @@ Exit code 1: mail would fail.`,
 			if err != nil {
 				return err
 			}
-			return p.simulate(cfg, simulation{time.Duration(length), level, seed})
+			return p.simulate(cfg, simulation{length.span, level, seed})
 		},
 	}
 	f := cmd.Flags()
@@ -101,29 +99,5 @@ func kinds(cfg *config.Config) (domains []rotate.Domain, standFor map[string]int
 	return domains, standFor
 }
 
-// daysValue is a duration that may be given in days.
-type daysValue time.Duration
-
-// Type names the value in help.
-func (*daysValue) Type() string { return "time" }
-
-// String returns the value as it may be given.
-func (d *daysValue) String() string { return rotate.Span(time.Duration(*d)) }
-
 // longest is as far as the simulation looks: state and tables know no more than four digits of a year.
 const longest = 100 * 365 * 24 * time.Hour
-
-// Set reads "365d", or a duration in Go's notation.
-func (d *daysValue) Set(s string) error {
-	v, err := time.ParseDuration(s)
-	if whole, ok := strings.CutSuffix(s, "d"); ok {
-		var n float64
-		n, err = strconv.ParseFloat(whole, 64)
-		v = time.Duration(min(n, 1e5) * 24 * float64(time.Hour))
-	}
-	if err != nil || v < time.Hour || v > longest {
-		return errors.New("write a time from 1h to 36500d, such as 365d")
-	}
-	*d = daysValue(v)
-	return nil
-}

@@ -1,13 +1,9 @@
 package config
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -93,21 +89,4 @@ func (c *Config) Domain(name string) (*Domain, error) {
 		hint = "did you mean " + near + "? Otherwise " + hint
 	}
 	return nil, fault.Lasting(what, fmt.Errorf("the configuration does not list it"), hint)
-}
-
-// Digest returns the SHA-256 of the effective configuration in hex. Two files
-// that mean the same have the same digest, whatever their comments and order.
-// Where secrets come from counts, the secrets themselves do not. Who is told does
-// not count: it changes no step.
-func (c *Config) Digest() string {
-	effective := *c
-	effective.Notify, effective.Limits = Notify{}, Limits{} // what of them concerns a domain stands there
-	effective.Domains = slices.Clone(c.Domains)
-	slices.SortFunc(effective.Domains, func(a, b Domain) int { return strings.Compare(a.Name, b.Name) })
-	data, err := json.Marshal(effective)
-	if err != nil {
-		panic("config: plain data does not marshal: " + err.Error())
-	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
 }

@@ -3,10 +3,8 @@ package show_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -40,9 +39,15 @@ var elsewhere = now.In(time.FixedZone("elsewhere", 5*3600+1800))
 
 // Lists are never null and times are UTC, whatever the documents are made of.
 func TestDocuments(t *testing.T) {
+	plan := planfile.New(planfile.Context{Created: elsewhere, For: elsewhere}, []rotate.DomainPlan{{Name: "example.com", Next: &rotate.Next{At: elsewhere}, Steps: []rotate.Step{{NotBefore: elsewhere}}}})
 	for title, doc := range map[string]any{
-		"plan":            show.NewPlan(show.PlanContext{Created: elsewhere, For: elsewhere}, []rotate.DomainPlan{{Name: "example.com", Next: &rotate.Next{At: elsewhere}, Steps: []rotate.Step{{NotBefore: elsewhere}}}}),
-		"empty plan":      show.NewPlan(show.PlanContext{}, nil),
+		"plan":            plan,
+		"empty plan":      planfile.New(planfile.Context{}, nil),
+		"saved plan":      show.NewSavedPlan(plan, show.PlanStaleness{}),
+		"calendar":        show.NewCalendar(elsewhere, elsewhere, []rotate.Outlook{{Name: "example.com", Until: elsewhere, Coming: []rotate.Coming{{At: elsewhere}}}}),
+		"empty calendar":  show.NewCalendar(elsewhere, elsewhere, nil),
+		"apply":           show.NewApply("id", []rotate.Result{{Domain: "example.com", Done: []rotate.Event{{At: elsewhere}}, Left: []rotate.Step{{NotBefore: elsewhere}}}, {Domain: "example.net"}}),
+		"empty apply":     show.NewApply("id", nil),
 		"status":          show.NewStatus([]rotate.State{{Domain: "example.com", DueAt: elsewhere, Signers: map[string]rotate.Confirmed{"mx1": {At: elsewhere}}, Selectors: map[string]*rotate.Selector{"s1": {LastUsedAt: elsewhere, Key: &rotate.Key{PublishedAt: elsewhere, VerifiedAt: elsewhere}}}}}),
 		"empty status":    show.NewStatus(nil),
 		"history":         show.NewHistory([]rotate.Event{{At: elsewhere}}),
@@ -57,7 +62,7 @@ func TestDocuments(t *testing.T) {
 			if strings.Contains(text, "+05:30") {
 				t.Errorf("a time is not UTC:\n%s", text)
 			}
-			for _, list := range []string{"domains", "events", "errors", "warnings"} {
+			for _, list := range []string{"domains", "events", "errors", "warnings", "entries"} {
 				if v, ok := read[list]; ok && v == nil {
 					t.Errorf("%s is null", list)
 				}
@@ -86,50 +91,6 @@ func TestStatusRoles(t *testing.T) {
 		if got := [3]any{d["active"], d["standby"], d["draining"]}; got != c.want || d["phase"] != string(phase) {
 			t.Errorf("%s: got %v, want %v", phase, got, c.want)
 		}
-	}
-}
-
-// The checksum is that of the document with an empty checksum, so that a saved
-// plan that was changed is noticed.
-func TestPlanChecksum(t *testing.T) {
-	doc := show.NewPlan(show.PlanContext{Created: now, For: now}, []rotate.DomainPlan{{Name: "example.com"}})
-	sum := doc.Checksum
-	doc.Checksum = ""
-	text, err := json.Marshal(doc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := fmt.Sprintf("sha256:%x", sha256.Sum256(text)); sum != want {
-		t.Errorf("checksum %s, want %s", sum, want)
-	}
-	if other := show.NewPlan(show.PlanContext{Created: now, For: now}, nil); other.PlanID == doc.PlanID || other.PlanID == "" {
-		t.Errorf("plan ids %q and %q", doc.PlanID, other.PlanID)
-	}
-}
-
-// A plan's warnings stand with their domain and, with its name, in the whole.
-func TestPlanDocument(t *testing.T) {
-	doc := show.NewPlan(show.PlanContext{Created: now, For: now.Add(time.Hour), ConfigSHA256: "c", Lineage: "l"}, []rotate.DomainPlan{
-		{Name: "a.test", Steps: make([]rotate.Step, 2), Warnings: []string{"look"}, Revision: 7,
-			Seen: rotate.Observation{Selectors: map[string]rotate.SelectorSeen{"s1": {Sight: rotate.Sight{Values: []string{"b", "a"}}}, "s2": {}}}},
-		{Name: "b.test", Stop: fault.Refuse("code", "what", "hint")},
-	})
-	if diff := cmp.Diff(show.PlanSummary{Domains: 2, Steps: 2}, doc.Summary); diff != "" {
-		t.Error(diff)
-	}
-	if diff := cmp.Diff([]string{"a.test: look"}, doc.Warnings); diff != "" {
-		t.Error(diff)
-	}
-	if diff := cmp.Diff(&show.Problem{Kind: "refused", Code: "code", Message: "what", Hint: "hint"}, doc.Domains[1].Problem); diff != "" {
-		t.Error(diff)
-	}
-	again := show.NewPlan(show.PlanContext{}, []rotate.DomainPlan{{Seen: rotate.Observation{Selectors: map[string]rotate.SelectorSeen{"s1": {Sight: rotate.Sight{Values: []string{"a", "b"}}}}}}})
-	before := doc.Domains[0].Preconditions
-	if before.Revision != 7 || before.Records["s1"] == before.Records["s2"] || before.Records["s1"] != again.Domains[0].Preconditions.Records["s1"] {
-		t.Errorf("preconditions %v", before)
-	}
-	if !doc.ExpiresAt.Equal(now.Add(24*time.Hour)) || !doc.PlannedFor.Equal(now.Add(time.Hour)) {
-		t.Errorf("expires at %s, planned for %s", doc.ExpiresAt, doc.PlannedFor)
 	}
 }
 

@@ -3,12 +3,16 @@ package show
 import (
 	"fmt"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
 // Plan writes what would be done for a domain: what, where, from what to what, why, when.
-func (t Text) Plan(p rotate.DomainPlan) {
+func (t Text) Plan(p rotate.DomainPlan) { t.plan(p, Staleness{}) }
+
+func (t Text) plan(p rotate.DomainPlan, is Staleness) {
 	t.heading(p.Name, p.Phase)
+	t.staleness(is)
 	switch {
 	case p.Stop != nil:
 		t.problem("  ", p.Stop)
@@ -17,6 +21,7 @@ func (t Text) Plan(p rotate.DomainPlan) {
 	default:
 		t.line("  ", "why", p.Reason.Message)
 	}
+	t.line("  ", "mail", Mail(p, t.Now))
 	for i, s := range p.Steps {
 		t.step(i+1, s)
 	}
@@ -31,8 +36,8 @@ func (t Text) Plan(p rotate.DomainPlan) {
 func (t Text) step(n int, s rotate.Step) {
 	fmt.Fprintf(t.W, "\n  %2d. %s  %s\n", n, t.bold(fmt.Sprintf("%-8s", s.Kind)), s.Target)
 	from, to := change(s)
-	t.line("      ", "from", from)
-	t.line("      ", "to", to)
+	t.line("      ", "from", t.red(from))
+	t.line("      ", "to", t.green(to))
 	t.line("      ", "why", s.Reason.Message)
 	t.line("      ", "when", t.when(s.NotBefore))
 }
@@ -56,6 +61,8 @@ func change(s rotate.Step) (from, to string) {
 		return from, "signs with " + s.After["selector"] + ", " + keyWords(s.After["key_id"], "")
 	case rotate.Drain:
 		return "published", "published: mail in flight goes on to verify"
+	case rotate.Revoke:
+		return recordWords(s.Before["record"], s.Before["key_id"]), "a record without a key: nothing that was signed with it verifies any more"
 	case rotate.Destroy:
 		return keyWords(s.Before["key_id"], ""), "destroyed, and forgotten by the signers"
 	}
@@ -63,6 +70,41 @@ func change(s rotate.Step) (from, to string) {
 }
 
 // PlanSummary ends the plans: how much there is to do, and that nothing was done.
-func (t Text) PlanSummary(s PlanSummary) {
+func (t Text) PlanSummary(s planfile.Summary) {
 	fmt.Fprintf(t.W, "%s, %s. Nothing was changed.\n", Count(s.Domains, "domain"), Count(s.Steps, "step"))
+}
+
+// Saved says where a plan was saved, and what for.
+func (t Text) Saved(doc planfile.Document, file string) {
+	fmt.Fprintf(t.W, "Saved as plan %s, which may be applied %s: dkimbot apply %s\n", doc.PlanID, t.span(doc), file)
+}
+
+// span says when a plan may be applied.
+func (t Text) span(doc planfile.Document) string {
+	until := "until " + t.at(doc.ExpiresAt)
+	if doc.PlannedFor.After(doc.CreatedAt) {
+		return "from " + t.at(doc.PlannedFor) + " " + until
+	}
+	return until
+}
+
+// SavedPlan writes a plan that was read from a file, and whether it still holds.
+func (t Text) SavedPlan(doc planfile.Document, is PlanStaleness) {
+	fmt.Fprintf(t.W, "Plan %s, made %s; may be applied %s\n", t.bold(doc.PlanID), t.at(doc.CreatedAt), t.span(doc))
+	t.staleness(is.Whole)
+	fmt.Fprintln(t.W)
+	for _, d := range doc.Domains {
+		t.plan(d.Plan(), is.Domains[d.Name])
+	}
+	fmt.Fprintf(t.W, "%s, %s.\n", Count(doc.Summary.Domains, "domain"), Count(doc.Summary.Steps, "step"))
+}
+
+// staleness says why a plan can't be applied any more, or that nobody knows.
+func (t Text) staleness(is Staleness) {
+	for _, r := range is.Reasons {
+		fmt.Fprintf(t.W, "  %s %s\n", t.red("stale:"), r.Message)
+	}
+	if is.Unchecked != nil {
+		fmt.Fprintf(t.W, "  %s whether the plan still holds could not be found out: %v\n", t.yellow("unchecked:"), is.Unchecked)
+	}
 }

@@ -9,7 +9,10 @@ import (
 )
 
 // Result writes what became of a domain in a run.
-func (t Text) Result(r rotate.Result) {
+func (t Text) Result(r rotate.Result) { t.result(r, func() {}) }
+
+// result writes more between what was done and what comes next.
+func (t Text) result(r rotate.Result, more func()) {
 	t.heading(r.Domain, r.State.Phase)
 	for _, e := range r.Done {
 		fmt.Fprintf(t.W, "  %s %s\n", t.green("done"), did(e))
@@ -22,6 +25,7 @@ func (t Text) Result(r rotate.Result) {
 	if r.Err != nil {
 		t.problem("  ", r.Err)
 	}
+	more()
 	t.next(r.State.Next, told)
 	t.warnings(r.Plan.Warnings)
 	fmt.Fprintln(t.W)
@@ -43,6 +47,8 @@ func did(e rotate.Event) string {
 		return fmt.Sprintf("%s: its drain began; it stays published", e.Selector)
 	case rotate.Destroy:
 		return fmt.Sprintf("%s: the replaced %s was destroyed", e.Selector, key)
+	case rotate.Applied:
+		return e.Message + "; it can't be applied again"
 	}
 	return strings.TrimSpace(string(e.Kind) + " " + e.Selector)
 }

@@ -126,7 +126,7 @@ func recordWords(record, keyID string) string {
 }
 
 func (t Text) paint(code, s string) string {
-	if !t.Color {
+	if !t.Color || s == "" {
 		return s
 	}
 	return "\x1b[" + code + "m" + s + "\x1b[0m"

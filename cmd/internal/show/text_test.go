@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -154,7 +155,7 @@ example.com  phase new
 }
 
 func TestPlanSummary(t *testing.T) {
-	wantText(t, written(func(x show.Text) { x.PlanSummary(show.PlanSummary{Domains: 1, Steps: 2}) }), "1 domain, 2 steps. Nothing was changed.\n")
+	wantText(t, written(func(x show.Text) { x.PlanSummary(planfile.Summary{Domains: 1, Steps: 2}) }), "1 domain, 2 steps. Nothing was changed.\n")
 }
 
 func TestStatus(t *testing.T) {

@@ -1,0 +1,74 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// Survey is how a domain stands: in the state, and in DNS, the keystore and the
+// signers, which Plan.Seen holds.
+type Survey struct {
+	Want  rotate.Domain
+	State rotate.State
+	Plan  rotate.DomainPlan
+}
+
+// Survey looks at the domains, many at once, in their order. The App must have been
+// opened for reading only.
+func (a *App) Survey(ctx context.Context, domains []rotate.Domain) ([]Survey, error) {
+	out := make([]Survey, len(domains))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(workers)
+	for i, d := range domains {
+		group.Go(func() (err error) {
+			out[i].Want = d
+			out[i].Plan, out[i].State, err = a.Planner.Plan(ctx, d)
+			return err
+		})
+	}
+	return out, group.Wait()
+}
+
+// Plan plans for the domains, many at once, in their order.
+func (a *App) Plan(ctx context.Context, domains []rotate.Domain) ([]rotate.DomainPlan, error) {
+	surveys, err := a.Survey(ctx, domains)
+	plans := make([]rotate.DomainPlan, len(surveys))
+	for i, s := range surveys {
+		plans[i] = s.Plan
+	}
+	return plans, err
+}
+
+// Forecast returns what is to come for the domains from then on for that long, in their order.
+func (a *App) Forecast(ctx context.Context, domains []rotate.Domain, from time.Time, length time.Duration) ([]rotate.Outlook, error) {
+	lags, err := Lags(a.Config)
+	if err != nil {
+		return nil, err
+	}
+	surveys, err := a.Survey(ctx, domains)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]rotate.Outlook, len(surveys))
+	for i, s := range surveys {
+		out[i] = rotate.Forecast(from, from.Add(length), s.Want, s.State, s.Plan.Seen, lags)
+	}
+	return out, nil
+}
+
+// Lineage returns the lineage of the configured state, "" when there is none yet.
+// It changes nothing.
+func Lineage(ctx context.Context, cfg *config.Config) (string, error) {
+	a := &App{Config: cfg}
+	defer a.Close()
+	store, err := a.openState(ctx)
+	if err != nil {
+		return "", err
+	}
+	return store.Lineage(), nil
+}

@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/app"
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+func (p *program) applyCommand() *cobra.Command {
+	var wait bool
+	cmd := &cobra.Command{
+		Use:   "apply FILE",
+		Short: "Carry out a saved plan, exactly and once",
+		Long: `Carry out a saved plan, exactly and once.
+
+Takes the steps of the plan and no others. A domain for which anything is not as it was
+when the plan was made, such as the state, a record, a key, a signer or the configuration,
+is refused by name and nothing is done for it, while the others proceed. A plan can't be
+applied twice, nor after it has expired.
+
+Waits of up to a minute are waited out; with --wait, waits of up to an hour. What has to
+wait longer, such as a drain, 'dkimbot rotate --due' and the daemon carry on. On Ctrl-C the
+step in hand is finished.`,
+		Example: `  dkimbot plan --out plan.json
+  dkimbot show plan.json
+  dkimbot apply plan.json --wait`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			doc, err := planfile.ReadFile(args[0])
+			if err != nil {
+				return err
+			}
+			if err := doc.Refusal(doc.Timely(time.Now())); err != nil {
+				return err
+			}
+			cfg, err := p.load()
+			if err != nil {
+				return err
+			}
+			lineage, err := app.Lineage(cmd.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			if err := doc.Refusal(doc.SameState(lineage)); err != nil {
+				return err
+			}
+			patience := rotate.Patience{Most: shortWait}
+			if wait {
+				patience = rotate.Patience{Most: longWait, Retry: true}
+			}
+			return p.apply(cmd, cfg, doc, patience)
+		},
+	}
+	cmd.Flags().BoolVar(&wait, "wait", false, "stay for waits of up to an hour, and try again what may pass by itself")
+	p.jsonFlag(cmd)
+	return cmd
+}
+
+func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Document, patience rotate.Patience) error {
+	orders, results := orders(cfg, doc)
+	tell := func(r rotate.Result) {
+		if !p.json {
+			p.text(p.Out, p.OutTTY).Applied(r)
+		}
+	}
+	for _, r := range results {
+		tell(r)
+	}
+	ctx := cmd.Context()
+	if len(orders) > 0 {
+		watch := p.teller(cmd)
+		a, err := app.Open(ctx, cfg, watch.step)
+		if err != nil {
+			return err
+		}
+		defer a.Close()
+		a.Engine.ApplyAll(ctx, orders, patience, watch.waiting, func(r rotate.Result) {
+			results = append(results, r)
+			tell(r)
+		})
+	}
+	if p.json {
+		at := make(map[string]int, len(doc.Domains))
+		for i, d := range doc.Domains {
+			at[d.Name] = i
+		}
+		slices.SortFunc(results, func(a, b rotate.Result) int { return at[a.Domain] - at[b.Domain] })
+		if err := show.JSON(p.Out, show.NewApply(doc.PlanID, results)); err != nil {
+			return err
+		}
+	} else {
+		p.afterApply(results)
+	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(p.Err, "Interrupted; the step in hand was finished. What was begun, 'dkimbot rotate --due' and the daemon carry on; "+
+			"for domains that were not begun the plan still holds: run the same command again.")
+		return exitCode(exitError)
+	}
+	return rotateExit(results)
+}
+
+// orders returns what is to be carried out, and the results for domains that are
+// refused without a look at the world.
+func orders(cfg *config.Config, doc planfile.Document) (out []rotate.Order, refused []rotate.Result) {
+	for _, d := range doc.Domains {
+		want, err := cfg.Domain(d.Name)
+		switch why := d.SameConfig(cfg.DomainDigest(d.Name)); {
+		case why != nil:
+			refused = append(refused, rotate.Result{Domain: d.Name, Err: rotate.Stale(doc.PlanID, d.Name, []rotate.Reason{*why})})
+		case err != nil:
+			refused = append(refused, rotate.Result{Domain: d.Name, Err: err})
+		case d.Problem != nil:
+			refused = append(refused, rotate.Result{Domain: d.Name, Err: doc.Unplanned(d)})
+		default:
+			out = append(out, rotate.Order{Domain: want.Domain, Approved: doc.Approval(d)})
+		}
+	}
+	return out, refused
+}
+
+// afterApply says what a person may wonder about after the results.
+func (p *program) afterApply(results []rotate.Result) {
+	if len(results) == 0 {
+		fmt.Fprintln(p.Out, "The plan holds no domains.")
+	}
+	begun := slices.ContainsFunc(results, func(r rotate.Result) bool {
+		return r.State.Phase != "" && r.State.Phase != rotate.New && r.State.Phase != rotate.Ready
+	})
+	if begun {
+		fmt.Fprintln(p.Out, "What is waited for is told above. 'dkimbot rotate --due' and the daemon go on when the time has come.")
+	}
+}

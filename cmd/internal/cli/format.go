@@ -1,0 +1,36 @@
+package cli
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+)
+
+// The forms that plans are printed in.
+const (
+	formText     = "text"
+	formMarkdown = "markdown"
+	formJSON     = "json"
+)
+
+// formFlag gives a command that prints plans --format beside --json.
+func (p *program) formFlag(cmd *cobra.Command, form *string) {
+	cmd.Flags().StringVar(form, "format", formText, "print it as `FORM`: text, markdown (for a pull request or ticket) or json")
+	p.jsonFlag(cmd)
+}
+
+// form returns the form that the flags ask for.
+func (p *program) form(cmd *cobra.Command, form string) (string, error) {
+	switch form {
+	case formText, formMarkdown, formJSON:
+	default:
+		return "", &usageError{error: errors.New("--format " + form + " is unknown: use text, markdown or json"), command: cmd.CommandPath()}
+	}
+	if p.json && form != formJSON && cmd.Flags().Changed("format") {
+		return "", &usageError{error: errors.New("--json and --format " + form + " contradict each other"), command: cmd.CommandPath()}
+	}
+	if p.json {
+		return formJSON, nil
+	}
+	return form, nil
+}

@@ -1,0 +1,233 @@
+package planfile
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// FormatVersion is the version of the documents that New makes and Read takes.
+const FormatVersion = 1
+
+// Life is how long a plan may be applied when nobody says otherwise, MaxLife the
+// longest that somebody can say.
+const (
+	Life    = 24 * time.Hour
+	MaxLife = 30 * 24 * time.Hour
+)
+
+// Document is a plan for some domains.
+type Document struct {
+	FormatVersion int       `json:"format_version"`
+	PlanID        string    `json:"plan_id"`
+	CreatedAt     time.Time `json:"created_at"`
+	PlannedFor    time.Time `json:"planned_for"` // differs from CreatedAt with --at; it may not be applied before
+	ExpiresAt     time.Time `json:"expires_at"`
+	ConfigSHA256  string    `json:"config_sha256"` // of the whole configuration
+	Lineage       string    `json:"lineage"`       // of the state; "" when there was none
+	Domains       []Domain  `json:"domains"`
+	Summary       Summary   `json:"summary"`
+	Warnings      []string  `json:"warnings"`
+	Checksum      string    `json:"checksum"` // SHA-256 of the document as it is written, with an empty checksum
+}
+
+// Summary counts.
+type Summary struct {
+	Domains int `json:"domains"`
+	Steps   int `json:"steps"`
+}
+
+// Domain is the plan for one domain.
+type Domain struct {
+	Name          string        `json:"name"`
+	Phase         string        `json:"phase"`
+	Asked         bool          `json:"asked"` // a person's wish begins a rotation, whatever the schedule says
+	Reason        rotate.Reason `json:"reason"`
+	Steps         []Step        `json:"steps"`
+	Next          *rotate.Next  `json:"next"`
+	Problem       *Problem      `json:"problem"`
+	Warnings      []string      `json:"warnings"`
+	Preconditions Preconditions `json:"preconditions"`
+}
+
+// Preconditions are what must still hold when the plan is carried out.
+type Preconditions struct {
+	rotate.Conditions
+	ConfigSHA256 string `json:"config_sha256"` // of all configuration that bears on the domain
+}
+
+// Problem is why nothing can be done for a domain.
+type Problem struct {
+	Kind    string `json:"kind"` // "transient", "permanent" or "refused"
+	Code    string `json:"code,omitempty"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// Step is one step of a plan.
+type Step struct {
+	Kind      string            `json:"kind"`
+	Selector  string            `json:"selector,omitempty"`
+	Signer    string            `json:"signer,omitempty"`
+	Target    string            `json:"target"`
+	Reason    rotate.Reason     `json:"reason"`
+	Before    map[string]string `json:"before"`
+	After     map[string]string `json:"after"`
+	NotBefore *time.Time        `json:"not_before"`
+}
+
+// Context is what a document says beside the domains' plans.
+type Context struct {
+	Created      time.Time
+	For          time.Time
+	Valid        time.Duration // how long after For it may be applied; Life when 0
+	ConfigSHA256 string
+	Lineage      string
+	DomainSHA256 map[string]string // by domain: a digest of the configuration that bears on it
+}
+
+// New makes the document of plans.
+func New(c Context, plans []rotate.DomainPlan) Document {
+	if c.Valid == 0 {
+		c.Valid = Life
+	}
+	from := c.Created
+	if c.For.After(from) {
+		from = c.For
+	}
+	doc := Document{
+		FormatVersion: FormatVersion, PlanID: strings.ToLower(rand.Text()), CreatedAt: clean(c.Created), PlannedFor: clean(c.For),
+		ExpiresAt: clean(from.Add(c.Valid)), ConfigSHA256: c.ConfigSHA256, Lineage: c.Lineage, Domains: []Domain{}, Warnings: []string{},
+	}
+	for _, p := range plans {
+		d := newDomain(p)
+		d.Preconditions.ConfigSHA256 = c.DomainSHA256[d.Name]
+		doc.Domains = append(doc.Domains, d)
+		doc.Summary.Steps += len(d.Steps)
+		for _, w := range d.Warnings {
+			doc.Warnings = append(doc.Warnings, d.Name+": "+w)
+		}
+	}
+	doc.Summary.Domains = len(doc.Domains)
+	doc = doc.readBack()
+	doc.Checksum = doc.checksum()
+	return doc
+}
+
+// readBack returns the document as a reader gets it: what JSON can't hold, such as
+// half a letter in an error's text, is replaced.
+func (doc Document) readBack() (out Document) {
+	if err := json.Unmarshal(doc.Encode(), &out); err != nil {
+		panic(errors.Join(errors.New("planfile: plain data does not read back"), err))
+	}
+	return out
+}
+
+func newDomain(p rotate.DomainPlan) Domain {
+	d := Domain{Name: p.Name, Phase: string(p.Phase), Asked: p.Asked, Reason: p.Reason, Steps: []Step{}, Problem: newProblem(p.Stop),
+		Warnings: append([]string{}, p.Warnings...), Preconditions: Preconditions{Conditions: p.Conditions()}}
+	if p.Next != nil {
+		next := *p.Next
+		next.At = clean(next.At)
+		d.Next = &next
+	}
+	for _, s := range p.Steps {
+		step := Step{string(s.Kind), s.Selector, s.Signer, s.Target, s.Reason, facts(s.Before), facts(s.After), nil}
+		if !s.NotBefore.IsZero() {
+			t := clean(s.NotBefore)
+			step.NotBefore = &t
+		}
+		d.Steps = append(d.Steps, step)
+	}
+	return d
+}
+
+// clean drops what a document does not keep of a time.
+func clean(t time.Time) time.Time { return t.UTC().Round(0) }
+
+func newProblem(err error) *Problem {
+	if err == nil {
+		return nil
+	}
+	return &Problem{Kind: fault.KindOf(err).String(), Code: fault.CodeOf(err), Message: err.Error(), Hint: fault.HintOf(err)}
+}
+
+// Err returns the problem as a fault again.
+func (p *Problem) Err() error {
+	if p == nil {
+		return nil
+	}
+	kind := fault.Permanent
+	for _, k := range []fault.Kind{fault.Transient, fault.Refused} {
+		if p.Kind == k.String() {
+			kind = k
+		}
+	}
+	return &fault.Error{Kind: kind, Code: p.Code, What: p.Message, Hint: p.Hint}
+}
+
+func facts(f rotate.Facts) map[string]string {
+	if f == nil {
+		return map[string]string{}
+	}
+	return f
+}
+
+// Plan returns what the document says of the domain as the heart says it. Of what
+// was seen it holds only what the keystore and the signers said.
+func (d Domain) Plan() rotate.DomainPlan {
+	p := rotate.DomainPlan{Name: d.Name, Phase: rotate.Phase(d.Phase), Revision: d.Preconditions.Revision, Asked: d.Asked, Reason: d.Reason,
+		Next: d.Next, Stop: d.Problem.Err(), Warnings: d.Warnings, Seen: d.seen()}
+	for _, s := range d.Steps {
+		step := rotate.Step{Kind: rotate.Kind(s.Kind), Selector: s.Selector, Signer: s.Signer, Target: s.Target, Reason: s.Reason, Before: s.Before, After: s.After}
+		if s.NotBefore != nil {
+			step.NotBefore = *s.NotBefore
+		}
+		p.Steps = append(p.Steps, step)
+	}
+	return p
+}
+
+func (d Domain) seen() rotate.Observation {
+	seen := rotate.Observation{Selectors: map[string]rotate.SelectorSeen{}, Signers: map[string]rotate.SignerSeen{}}
+	for name, k := range d.Preconditions.Keys {
+		seen.Selectors[name] = rotate.SelectorSeen{KeyID: k.KeyID, Version: k.Version}
+	}
+	for name, s := range d.Preconditions.Signers {
+		var is rotate.SignerSeen
+		is.Ref.Domain, is.Ref.Selector, is.Ref.KeyID = d.Name, s.Selector, s.KeyID
+		seen.Signers[name] = is
+	}
+	return seen
+}
+
+// Approval returns the permission that the document gives for the domain.
+func (doc Document) Approval(d Domain) rotate.Approval {
+	return rotate.Approval{PlanID: doc.PlanID, Asked: d.Asked, Steps: d.Plan().Steps, Conditions: d.Preconditions.Conditions}
+}
+
+// Encode returns the document as it is printed and saved: JSON, indented, with a final newline.
+func (doc Document) Encode() []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(doc); err != nil {
+		panic(errors.Join(errors.New("planfile: plain data does not marshal"), err))
+	}
+	return b.Bytes()
+}
+
+func (doc Document) checksum() string {
+	doc.Checksum = ""
+	sum := sha256.Sum256(doc.Encode())
+	return "sha256:" + hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,100 @@
+package planfile
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// maxSize is room for the plans of a hundred thousand domains.
+const maxSize = 1 << 30
+
+// ReadFile reads a saved plan.
+func ReadFile(path string) (Document, error) {
+	data, err := contents(path)
+	if err != nil {
+		hint := "name a file that 'dkimbot plan --out FILE' has written"
+		if errors.Is(err, fs.ErrPermission) {
+			hint = "a plan is its owner's alone (mode 0600): run as the user who made it, or give this one the right"
+		}
+		return Document{}, fault.Lasting("read the plan "+path, cause(err), hint)
+	}
+	doc, err := Read(data)
+	if err != nil {
+		return Document{}, &fault.Error{Kind: fault.KindOf(err), Code: fault.CodeOf(err), What: "read the plan " + path, Err: err, Hint: fault.HintOf(err)}
+	}
+	return doc, nil
+}
+
+func contents(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	if err == nil && len(data) > maxSize {
+		err = errors.New("it is too large for a plan")
+	}
+	return data, err
+}
+
+// cause leaves out the path, which the message has already, or that of a temporary file.
+func cause(err error) error {
+	if p := (*fs.PathError)(nil); errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// WriteFile saves the document, for its owner alone; the file is there as a whole or not at all.
+func WriteFile(path string, doc Document) error {
+	if err := renameio.WriteFile(path, doc.Encode(), 0o600); err != nil {
+		return fault.Lasting("write the plan to "+path, cause(err), "name a file in a directory that you may write to")
+	}
+	return nil
+}
+
+// Read reads a document. What is not exactly what Encode writes is refused,
+// "damaged-plan".
+func Read(data []byte) (Document, error) {
+	var head struct {
+		FormatVersion *int            `json:"format_version"`
+		PlanID        json.RawMessage `json:"plan_id"`
+	}
+	err := json.Unmarshal(data, &head)
+	switch {
+	case len(bytes.TrimSpace(data)) == 0:
+		return Document{}, damaged(errors.New("it is empty"))
+	case err != nil:
+		return Document{}, damaged(fmt.Errorf("it is not a JSON document: %w", err))
+	case head.FormatVersion == nil || head.PlanID == nil:
+		return Document{}, fault.Lasting("it is a JSON document, but no plan", nil, "name a file that 'dkimbot plan --out FILE' has written")
+	case *head.FormatVersion != FormatVersion:
+		return Document{}, fault.Lasting(fmt.Sprintf("it has format version %d, and this dkimbot knows version %d only", *head.FormatVersion, FormatVersion), nil,
+			"use the version of dkimbot that wrote it, or make a new plan")
+	}
+	var doc Document
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&doc); err != nil {
+		return Document{}, damaged(err)
+	}
+	if doc.Checksum != doc.checksum() || !bytes.Equal(data, doc.Encode()) {
+		return Document{}, damaged(errors.New("its content does not fit its checksum"))
+	}
+	return doc, nil
+}
+
+func damaged(err error) error {
+	return &fault.Error{Kind: fault.Refused, Code: "damaged-plan", What: "it is not as dkimbot wrote it", Err: err,
+		Hint: "get the file again as it was written, byte for byte, or make a new plan: dkimbot plan --out FILE"}
+}

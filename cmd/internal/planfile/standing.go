@@ -1,0 +1,69 @@
+package planfile
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// Timely says why the plan can't be applied at now whatever the world is like:
+// it has expired, or its time has not come. Nil when it can.
+func (doc Document) Timely(now time.Time) *rotate.Reason {
+	switch {
+	case !now.Before(doc.ExpiresAt):
+		return &rotate.Reason{Code: "expired", Message: "it expired at " + stamp(doc.ExpiresAt)}
+	case now.Before(doc.PlannedFor):
+		return &rotate.Reason{Code: "not-yet", Message: "it is for " + stamp(doc.PlannedFor) + " and not before"}
+	}
+	return nil
+}
+
+// SameState says why the plan does not belong to the state with the given lineage.
+// One that was made before there was a state does, as long as its domains were
+// never stored, which their revisions tell.
+func (doc Document) SameState(lineage string) *rotate.Reason {
+	switch {
+	case doc.Lineage == "" || doc.Lineage == lineage:
+		return nil
+	case lineage == "":
+		return &rotate.Reason{Code: "lineage", Message: "there is no state now, and there was one when it was made"}
+	}
+	return &rotate.Reason{Code: "lineage", Message: fmt.Sprintf("it belongs to another state (lineage %s; the configured state has %s)", doc.Lineage, lineage)}
+}
+
+// SameConfig says why the domain's plan does not belong to the configuration, given
+// the digest of all that bears on the domain now; "" when it is listed no more.
+func (d Domain) SameConfig(sha256 string) *rotate.Reason {
+	switch sha256 {
+	case d.Preconditions.ConfigSHA256:
+		return nil
+	case "":
+		return &rotate.Reason{Code: "config-changed", Message: "the configuration does not list " + d.Name + " any more"}
+	}
+	return &rotate.Reason{Code: "config-changed", Message: "the configuration of " + d.Name + " has changed since the plan was made"}
+}
+
+// Refusal returns the refusal to apply the whole plan for a reason, nil for none.
+func (doc Document) Refusal(why *rotate.Reason) error {
+	if why == nil {
+		return nil
+	}
+	code, hint := "stale-plan", "nothing was done; make a new plan, have it reviewed, and apply that: dkimbot plan --out FILE"
+	switch why.Code {
+	case "not-yet":
+		code, hint = why.Code, "nothing was done; apply it then, or make a plan for now: dkimbot plan --out FILE"
+	case "lineage":
+		hint = "nothing was done; apply it with the configuration that it was made with, or restore the state from a backup, or make a new plan"
+	}
+	return fault.Refuse(code, fmt.Sprintf("apply plan %s: %s", doc.PlanID, why.Message), hint)
+}
+
+// Unplanned says why the plan has nothing for a domain with a problem.
+func (doc Document) Unplanned(d Domain) error {
+	err := d.Problem.Err()
+	return &fault.Error{Kind: fault.KindOf(err), Code: d.Problem.Code, What: fmt.Sprintf("apply plan %s to %s: nothing was planned for it", doc.PlanID, d.Name), Err: err, Hint: d.Problem.Hint}
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("Mon 2006-01-02 15:04:05 UTC") }

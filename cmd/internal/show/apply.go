@@ -1,0 +1,53 @@
+package show
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// ApplyDocument is `apply --json`: what was done of a plan, and what is left of it.
+type ApplyDocument struct {
+	FormatVersion int             `json:"format_version"`
+	PlanID        string          `json:"plan_id"`
+	Domains       []DomainApplied `json:"domains"`
+	Summary       ResultSummary   `json:"summary"`
+}
+
+// DomainApplied is what became of one domain.
+type DomainApplied struct {
+	DomainResult
+	Left []StepLeft `json:"left"` // steps of the plan that were not carried out
+}
+
+// StepLeft is a step that was not carried out.
+type StepLeft struct {
+	Kind      string     `json:"kind"`
+	Selector  string     `json:"selector"`
+	Signer    string     `json:"signer,omitempty"`
+	NotBefore *time.Time `json:"not_before"`
+}
+
+// NewApply makes the document of results.
+func NewApply(planID string, results []rotate.Result) ApplyDocument {
+	all := NewRotate(results)
+	doc := ApplyDocument{FormatVersion: FormatVersion, PlanID: planID, Domains: []DomainApplied{}, Summary: all.Summary}
+	for i, r := range results {
+		d := DomainApplied{all.Domains[i], []StepLeft{}}
+		for _, s := range r.Left {
+			d.Left = append(d.Left, StepLeft{string(s.Kind), s.Selector, s.Signer, instant(s.NotBefore)})
+		}
+		doc.Domains = append(doc.Domains, d)
+	}
+	return doc
+}
+
+// Applied writes what became of a domain when a plan was applied.
+func (t Text) Applied(r rotate.Result) {
+	t.result(r, func() {
+		for _, s := range r.Left {
+			fmt.Fprintf(t.W, "  %s %s\n", t.yellow("left"), attempt(rotate.Event{Kind: s.Kind, Selector: s.Selector, Signer: s.Signer}))
+		}
+	})
+}

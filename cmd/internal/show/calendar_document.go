@@ -1,0 +1,122 @@
+package show
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// CalendarDocument is `plan --for --json`: what is to come, if nothing gets in between.
+type CalendarDocument struct {
+	FormatVersion int              `json:"format_version"`
+	From          time.Time        `json:"from"`
+	Until         time.Time        `json:"until"`
+	Entries       []CalendarEntry  `json:"entries"` // by time, then by domain
+	Domains       []CalendarDomain `json:"domains"`
+	Summary       CalendarSummary  `json:"summary"`
+}
+
+// CalendarEntry is what is done at one selector of a domain at one time.
+type CalendarEntry struct {
+	At       time.Time      `json:"at"` // not before
+	Domain   string         `json:"domain"`
+	Phase    string         `json:"phase"`  // before it
+	Action   string         `json:"action"` // "activate", "replace", "publish", "repair", "verify", "destroy"
+	Selector string         `json:"selector"`
+	Signers  []string       `json:"signers"` // that switch
+	Message  string         `json:"message"` // for people
+	Steps    []CalendarStep `json:"steps"`
+}
+
+// CalendarStep is one step of an entry.
+type CalendarStep struct {
+	Kind   string        `json:"kind"`
+	Signer string        `json:"signer,omitempty"`
+	Reason rotate.Reason `json:"reason"`
+}
+
+// CalendarDomain says how far a domain's calendar reaches.
+type CalendarDomain struct {
+	Name    string    `json:"name"`
+	Phase   string    `json:"phase"` // now
+	Until   time.Time `json:"until"`
+	Problem *Problem  `json:"problem"` // why it reaches no further
+}
+
+// CalendarSummary counts.
+type CalendarSummary struct {
+	Domains int `json:"domains"`
+	Entries int `json:"entries"`
+	Stopped int `json:"stopped"`
+}
+
+// NewCalendar makes the document of outlooks.
+func NewCalendar(from, until time.Time, outlooks []rotate.Outlook) CalendarDocument {
+	doc := CalendarDocument{FormatVersion: FormatVersion, From: from.UTC(), Until: until.UTC(), Entries: []CalendarEntry{}, Domains: []CalendarDomain{}}
+	for _, o := range outlooks {
+		doc.Domains = append(doc.Domains, CalendarDomain{o.Name, string(o.Phase), o.Until.UTC(), NewProblem(o.Stop)})
+		if o.Stop != nil {
+			doc.Summary.Stopped++
+		}
+		doc.Entries = append(doc.Entries, entries(o)...)
+	}
+	slices.SortStableFunc(doc.Entries, func(a, b CalendarEntry) int {
+		return cmp.Or(a.At.Compare(b.At), strings.Compare(a.Domain, b.Domain))
+	})
+	doc.Summary.Domains, doc.Summary.Entries = len(doc.Domains), len(doc.Entries)
+	return doc
+}
+
+// entries joins the steps that are taken at one time at one selector.
+func entries(o rotate.Outlook) (out []CalendarEntry) {
+	for i := 0; i < len(o.Coming); {
+		j := i + 1
+		for j < len(o.Coming) && o.Coming[j].At.Equal(o.Coming[i].At) && o.Coming[j].Step.Selector == o.Coming[i].Step.Selector {
+			j++
+		}
+		out = append(out, newEntry(o.Name, o.Coming[i:j]))
+		i = j
+	}
+	return out
+}
+
+func newEntry(domain string, coming []rotate.Coming) CalendarEntry {
+	e := CalendarEntry{At: coming[0].At.UTC(), Domain: domain, Phase: string(coming[0].Phase), Selector: coming[0].Step.Selector, Signers: []string{}}
+	from, kinds := "", map[rotate.Kind]bool{}
+	for _, c := range coming {
+		s := c.Step
+		kinds[s.Kind] = true
+		if s.Kind == rotate.Activate {
+			e.Signers, from = append(e.Signers, s.Signer), s.Before["selector"]
+		}
+		e.Steps = append(e.Steps, CalendarStep{string(s.Kind), s.Signer, s.Reason})
+	}
+	e.Action, e.Message = entryWords(e, from, kinds)
+	return e
+}
+
+// entryWords names what an entry does, for programs and for people.
+func entryWords(e CalendarEntry, from string, kinds map[rotate.Kind]bool) (action, words string) {
+	s := e.Selector
+	switch {
+	case kinds[rotate.Activate]:
+		instead := ""
+		if from != "" && from != s {
+			instead = fmt.Sprintf(" instead of %s, which stays in DNS for mail in flight", from)
+		}
+		return "activate", fmt.Sprintf("%s: mail is signed with %s%s", strings.Join(e.Signers, ", "), s, instead)
+	case kinds[rotate.Publish] && kinds[rotate.Destroy]:
+		return "replace", fmt.Sprintf("%s gets a fresh key, which no mail is signed with yet; the old one is destroyed", s)
+	case kinds[rotate.StoreKey]:
+		return "publish", fmt.Sprintf("%s gets its first key, published and seen in DNS", s)
+	case kinds[rotate.Publish]:
+		return "repair", fmt.Sprintf("the key record of %s is published again", s)
+	case kinds[rotate.Destroy]:
+		return "destroy", fmt.Sprintf("the replaced key of %s is destroyed", s)
+	}
+	return "verify", fmt.Sprintf("the key record of %s is looked at once more", s)
+}

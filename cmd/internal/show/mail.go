@@ -1,0 +1,147 @@
+package show
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// Mail says what carrying a plan out means for the domain's mail, for someone who
+// has never seen dkimbot. now is when the plan is read.
+func Mail(p rotate.DomainPlan, now time.Time) string {
+	m := mail{p, now}
+	if p.Stop != nil {
+		return m.unchanged("Nothing is done")
+	}
+	if len(p.Steps) == 0 {
+		return m.unchanged("Nothing changes")
+	}
+	words := []string{m.signing()}
+	for _, s := range p.Steps {
+		words = append(words, m.records(s))
+	}
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
+}
+
+type mail struct {
+	p   rotate.DomainPlan
+	now time.Time
+}
+
+func (m mail) unchanged(lead string) string {
+	switch now := m.today(m.signers()); now {
+	case "":
+		return lead + "; mail goes on as it does today."
+	case unsigned:
+		return lead + "; mail goes on unsigned."
+	default:
+		return lead + "; mail goes on being signed with " + now + "."
+	}
+}
+
+// unsigned stands for what a signer uses that does not sign.
+const unsigned = "no key"
+
+// signers returns the signers that said what they sign with, by name.
+func (m mail) signers() []string {
+	return slices.DeleteFunc(sortedKeys(m.p.Seen.Signers), func(s string) bool { return m.p.Seen.Signers[s].Err != nil })
+}
+
+// today names the selectors that signers use, with the signers where they differ;
+// "" when nothing is known.
+func (m mail) today(signers []string) string {
+	by := map[string][]string{}
+	for _, name := range signers {
+		s := orElse(m.p.Seen.Signers[name].Ref.Selector, unsigned)
+		by[s] = append(by[s], name)
+	}
+	var words []string
+	for _, s := range sortedKeys(by) {
+		if len(by) == 1 {
+			return s
+		}
+		words = append(words, fmt.Sprintf("%s (%s)", s, strings.Join(by[s], ", ")))
+	}
+	return strings.Join(words, " and ")
+}
+
+// signing says what mail is signed with, now and then.
+func (m mail) signing() string {
+	var switched []string
+	var to, from string
+	at := time.Time{}
+	for _, s := range m.p.Steps {
+		if s.Kind == rotate.Activate {
+			switched, to, at = append(switched, s.Signer), s.Selector, s.NotBefore
+			from = s.Before["selector"]
+		}
+	}
+	whose := "Mail"
+	if others := len(m.p.Seen.Signers) > len(switched); others {
+		whose = "Mail through " + strings.Join(switched, ", ")
+	}
+	if len(m.p.Seen.Signers) > 0 {
+		from = m.today(switched)
+	}
+	switch {
+	case to == "":
+		if now := m.today(m.signers()); now != "" && now != unsigned {
+			return "Mail goes on being signed with " + now + "."
+		}
+		return ""
+	case from == "" || from == unsigned:
+		return fmt.Sprintf("%s is not signed for the domain today; %s it is signed with %s, whose key record every name server shows by then.", whose, m.from(at), to)
+	case from == to:
+		return fmt.Sprintf("%s is signed with another key at %s than it should be; %s it is signed with the one that DNS shows.", whose, to, m.from(at))
+	}
+	return fmt.Sprintf("%s goes on being signed with %s until %s, then with %s.", whose, from, m.until(at), to)
+}
+
+// records says what a step that changes or keeps a key record means for mail that
+// was signed with it.
+func (m mail) records(s rotate.Step) string {
+	switch {
+	case s.Kind == rotate.Drain:
+		return fmt.Sprintf("Mail already signed with %s verifies all the while, because its key record stays in DNS until %s at least.", s.Selector, day(s.NotBefore))
+	case s.Kind == rotate.Activate && m.foreign(s):
+		return fmt.Sprintf("Mail already signed with %s verifies as long as its key record stays in DNS, which dkimbot does not touch.", s.Before["selector"])
+	case s.Kind == rotate.Publish && s.Reason.Code == "replace":
+		return fmt.Sprintf("The key record of %s is replaced, which no mail needs any more: nothing has signed with it for longer than its drain.", s.Selector)
+	case s.Kind == rotate.Publish && s.Reason.Code == "vanished":
+		return fmt.Sprintf("Mail signed with %s fails to verify until its key record, which is gone from DNS, is back.", s.Selector)
+	case s.Kind == rotate.Revoke:
+		return fmt.Sprintf("Mail signed with %s that is still in flight fails to verify from then on: its key is revoked.", s.Selector)
+	}
+	return ""
+}
+
+// foreign reports whether a signer comes from a selector that is not dkimbot's; it
+// is told once, with the first such signer.
+func (m mail) foreign(s rotate.Step) bool {
+	before := s.Before["selector"]
+	if _, ours := m.p.Seen.Selectors[before]; before == "" || ours || len(m.p.Seen.Selectors) == 0 {
+		return false
+	}
+	i := slices.IndexFunc(m.p.Steps, func(o rotate.Step) bool { return o.Kind == rotate.Activate && o.Before["selector"] == before })
+	return m.p.Steps[i].Signer == s.Signer
+}
+
+func (m mail) until(at time.Time) string {
+	if !at.After(m.now) {
+		return "this is carried out"
+	}
+	return day(at) + " at the earliest"
+}
+
+func (m mail) from(at time.Time) string {
+	if !at.After(m.now) {
+		return "as soon as this is carried out"
+	}
+	return "from " + day(at) + " on, at the earliest,"
+}
+
+// day tells the day and the hour.
+func day(t time.Time) string { return t.UTC().Format("Mon 2006-01-02 15:04 UTC") }

@@ -1,0 +1,208 @@
+package show
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// Markdown writes plans for pull requests and tickets, in the dialect of GitHub and
+// GitLab. Nothing that comes from outside, such as a record or an error, can form markup.
+type Markdown struct {
+	W   io.Writer
+	Now time.Time
+}
+
+// manyDomains is from how many domains on each is folded away.
+const manyDomains = 5
+
+// Plan writes a plan: a table of all domains that it concerns, then each of them.
+func (m Markdown) Plan(doc planfile.Document, is PlanStaleness) {
+	m.line("## dkimbot plan: %s, %s", Count(doc.Summary.Domains, "domain"), Count(doc.Summary.Steps, "step"))
+	m.line("Plan %s, made %s; may be applied %s. Nothing was changed by making it.", code(doc.PlanID), day(doc.CreatedAt), m.span(doc))
+	m.staleness("", is.Whole)
+	var told []planfile.Domain
+	for _, d := range doc.Domains {
+		if s := is.Domains[d.Name]; len(d.Steps) > 0 || d.Problem != nil || len(d.Warnings) > 0 || len(s.Reasons) > 0 {
+			told = append(told, d)
+		}
+	}
+	if len(told) > 0 {
+		m.summary(told, is)
+	}
+	if rest := len(doc.Domains) - len(told); rest > 0 {
+		m.line("%s: nothing to do, and mail goes on being signed as it is.", Count(rest, "more domain"))
+	}
+	for _, d := range told {
+		m.domain(d, is.Domains[d.Name], len(told) > manyDomains)
+	}
+}
+
+func (m Markdown) span(doc planfile.Document) string {
+	if doc.PlannedFor.After(doc.CreatedAt) {
+		return "from " + day(doc.PlannedFor) + " until " + day(doc.ExpiresAt)
+	}
+	return "until " + day(doc.ExpiresAt)
+}
+
+func (m Markdown) summary(domains []planfile.Domain, is PlanStaleness) {
+	rows := [][]string{{"domain", "phase", "steps", "what happens to mail"}}
+	for _, d := range domains {
+		words := escape(Mail(d.Plan(), m.Now))
+		switch s := is.Domains[d.Name]; {
+		case len(s.Reasons) > 0:
+			words = "**Stale.** " + words
+		case d.Problem != nil:
+			words = "**Stopped.** " + words
+		}
+		rows = append(rows, []string{escape(d.Name), escape(d.Phase), fmt.Sprint(len(d.Steps)), words})
+	}
+	m.table(rows)
+}
+
+func (m Markdown) domain(d planfile.Domain, is Staleness, folded bool) {
+	p := d.Plan()
+	if folded {
+		m.line("<details><summary><b>%s</b>, %s</summary>", htmlText(d.Name), Count(len(d.Steps), "step"))
+	} else {
+		m.line("### %s", escape(d.Name))
+	}
+	m.staleness(d.Name, is)
+	if p.Stop != nil {
+		m.line("**Stopped:** %s", escape(p.Stop.Error()))
+		if d.Problem.Hint != "" {
+			m.line("**Hint:** %s", escape(d.Problem.Hint))
+		}
+	} else {
+		m.line("**Why:** %s.", escape(orElse(p.Reason.Message, "nothing to do")))
+	}
+	m.line("**Mail:** %s", escape(Mail(p, m.Now)))
+	m.steps(p.Steps)
+	if p.Next != nil {
+		m.line("**Next:** %s, %s: %s.", escape(action(*p.Next)), m.when(p.Next.At), escape(p.Next.Reason.Message))
+	}
+	for _, w := range p.Warnings {
+		m.line("**Warning:** %s", escape(w))
+	}
+	if folded {
+		m.line("</details>")
+	}
+}
+
+// steps writes a table of steps, and the whole records where it shortens them.
+func (m Markdown) steps(steps []rotate.Step) {
+	if len(steps) == 0 {
+		return
+	}
+	rows, records := [][]string{{"", "step", "where", "before", "after", "when", "why"}}, []string{}
+	for i, s := range steps {
+		from, to := change(s)
+		rows = append(rows, []string{fmt.Sprint(i + 1), string(s.Kind), cell(s.Target), cell(from), cell(to), m.when(s.NotBefore), escape(s.Reason.Message)})
+		if s.Kind != rotate.Publish && s.Kind != rotate.Revoke {
+			continue
+		}
+		for _, side := range []struct{ when, record string }{{"before", s.Before["record"]}, {"after", s.After["record"]}} {
+			if side.record != "" && side.record != rotate.Generated {
+				records = append(records, fmt.Sprintf("%d. %s, %s: %s", i+1, s.Target, side.when, visible(side.record)))
+			}
+		}
+	}
+	m.table(rows)
+	if len(records) > 0 {
+		text := strings.Join(records, "\n")
+		fence := fenceFor(text, 3)
+		m.line("<details><summary>Key records in full</summary>\n\n%s\n%s\n%s\n\n</details>", fence, text, fence)
+	}
+}
+
+func (m Markdown) when(at time.Time) string {
+	if !at.After(m.Now) {
+		return "at once"
+	}
+	return "not before " + day(at)
+}
+
+func (m Markdown) staleness(domain string, is Staleness) {
+	for _, r := range is.Reasons {
+		m.line("> **Stale:** %s", escape(r.Message))
+	}
+	if is.Unchecked != nil && (domain == "" || len(is.Reasons) == 0) {
+		m.line("> **Unchecked:** whether the plan still holds could not be found out: %s", escape(is.Unchecked.Error()))
+	}
+}
+
+// line writes a paragraph.
+func (m Markdown) line(format string, args ...any) { fmt.Fprintf(m.W, format+"\n\n", args...) }
+
+// table writes rows of cells that hold Markdown; the first row is the heading.
+func (m Markdown) table(rows [][]string) {
+	for i, row := range rows {
+		fmt.Fprintf(m.W, "| %s |\n", strings.Join(row, " | "))
+		if i == 0 {
+			fmt.Fprintf(m.W, "|%s\n", strings.Repeat(" --- |", len(row)))
+		}
+	}
+	fmt.Fprintln(m.W)
+}
+
+// markup are the characters that mean something in Markdown or HTML.
+var markup = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "|", `\|`, "~", `\~`, "$", `\$`, "!", `\!`,
+	"&", "&amp;", "<", "&lt;", ">", "&gt;",
+	"@", "@<!-- -->", "#", "#<!-- -->", "://", ":<!-- -->//") // neither people, issues nor links
+
+// escape returns text that reads as s and nothing else.
+func escape(s string) string { return markup.Replace(visible(s)) }
+
+func htmlText(s string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(visible(s))
+}
+
+// visible puts s on one line, without characters that can't be seen or that turn
+// the direction of reading.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t' || r == '\r':
+			return ' '
+		case !unicode.IsPrint(r):
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
+
+// code returns a code span that shows s.
+func code(s string) string {
+	s = visible(s)
+	if strings.TrimSpace(s) == "" {
+		return ""
+	}
+	fence := fenceFor(s, 1)
+	if strings.HasPrefix(s, "`") || strings.HasSuffix(s, "`") {
+		s = " " + s + " " // one space on each side is taken off again
+	}
+	return fence + s + fence
+}
+
+// cell is code within a table, where a bar would end the cell even in a code span.
+func cell(s string) string { return strings.ReplaceAll(code(s), "|", `\|`) }
+
+// fenceFor returns at least n backticks, more than stand in a row anywhere in s.
+func fenceFor(s string, n int) string {
+	run := 0
+	for _, r := range s {
+		if r != '`' {
+			run = 0
+			continue
+		}
+		if run++; run >= n {
+			n = run + 1
+		}
+	}
+	return strings.Repeat("`", n)
+}

@@ -1,0 +1,54 @@
+package show
+
+import (
+	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// Staleness is why a saved plan, or one domain's part of it, can't be applied any
+// more. It holds when there are no reasons and everything could be asked.
+type Staleness struct {
+	Reasons   []rotate.Reason
+	Unchecked error // what could not be asked, so that nobody knows
+}
+
+// PlanStaleness is how a saved plan stands.
+type PlanStaleness struct {
+	Whole   Staleness
+	Domains map[string]Staleness
+}
+
+// SavedPlanDocument is `show --json`: the plan as it was saved, and whether it still holds.
+type SavedPlanDocument struct {
+	FormatVersion int               `json:"format_version"`
+	Plan          planfile.Document `json:"plan"`
+	Staleness     WholeStaleness    `json:"staleness"`
+}
+
+// WholeStaleness says whether a saved plan still holds.
+type WholeStaleness struct {
+	Stale     bool              `json:"stale"` // nothing of it can be applied
+	Reasons   []rotate.Reason   `json:"reasons"`
+	Unchecked *Problem          `json:"unchecked"`
+	Domains   []DomainStaleness `json:"domains"`
+}
+
+// DomainStaleness says whether a domain's part of a saved plan still holds.
+type DomainStaleness struct {
+	Name      string          `json:"name"`
+	Stale     bool            `json:"stale"`
+	Reasons   []rotate.Reason `json:"reasons"`
+	Unchecked *Problem        `json:"unchecked"`
+}
+
+// NewSavedPlan makes the document of a saved plan.
+func NewSavedPlan(doc planfile.Document, is PlanStaleness) SavedPlanDocument {
+	out := SavedPlanDocument{FormatVersion: FormatVersion, Plan: doc, Staleness: WholeStaleness{
+		Stale: len(is.Whole.Reasons) > 0, Reasons: append([]rotate.Reason{}, is.Whole.Reasons...), Unchecked: NewProblem(is.Whole.Unchecked), Domains: []DomainStaleness{}}}
+	for _, d := range doc.Domains {
+		s := is.Domains[d.Name]
+		out.Staleness.Domains = append(out.Staleness.Domains, DomainStaleness{d.Name, len(s.Reasons) > 0 || out.Staleness.Stale,
+			append([]rotate.Reason{}, s.Reasons...), NewProblem(s.Unchecked)})
+	}
+	return out
+}

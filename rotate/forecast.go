@@ -1,0 +1,170 @@
+package rotate
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// Coming is a step that will be taken, if nothing gets in between.
+type Coming struct {
+	At    time.Time
+	Phase Phase // of the domain, before the step
+	Step  Step
+}
+
+// Outlook is what is to come for one domain.
+type Outlook struct {
+	Name   string
+	Phase  Phase // now
+	Coming []Coming
+	Until  time.Time // how far it reaches: the end that was asked for, or as far as can be foreseen
+	Stop   error     // a fault that keeps dkimbot from going on at Until; nil when there is none
+}
+
+// most bounds how many steps an outlook holds: years of any schedule that makes
+// sense, but not a hundred years of one that never rests.
+const most = 5000
+
+// Forecast plays Plan forward from now to until, as if each step succeeded at once.
+// lags says for each signer how long after its switch that is surely in effect. It is a
+// pure function: it reads nothing, and leaves its arguments alone.
+func Forecast(now, until time.Time, want Domain, have State, seen Observation, lags map[string]time.Duration) Outlook {
+	f := &forecast{now: now, want: want.asked(have), st: have.asOf(now), seen: copyObservation(seen), lags: lags}
+	if f.st.Phase == "" {
+		f.st.Phase = New
+	}
+	f.out = Outlook{Name: want.Name, Phase: f.st.Phase, Until: until}
+	for still := 0; ; {
+		f.st.heed(f.want, f.seen, f.now)
+		p := Plan(f.now, f.want, f.st, f.seen)
+		steps := p.Runnable(f.now)
+		switch {
+		case p.Stop != nil:
+			return f.halt(p.Stop)
+		case len(steps) == 0 && (p.Next == nil || p.Next.At.After(until)):
+			return f.out
+		case len(steps) == 0:
+			if !p.Next.At.After(f.now) {
+				return f.halt(restless(want.Name))
+			}
+			f.now, still = p.Next.At, 0
+			continue
+		}
+		if still++; still > maxRounds {
+			return f.halt(restless(want.Name))
+		}
+		for _, s := range steps {
+			if len(f.out.Coming) == most {
+				return f.halt(fault.Lasting("look further ahead for "+want.Name, fmt.Errorf("more than %d steps are to come", most), "ask for a shorter time"))
+			}
+			f.out.Coming = append(f.out.Coming, Coming{f.now, f.st.Phase, unnamed(s)})
+			if err := f.do(s); err != nil {
+				return f.halt(err)
+			}
+		}
+	}
+}
+
+func restless(domain string) error {
+	return fault.Lasting("foresee what is done for "+domain, errors.New("the plan does not come to rest"), "report this as a defect")
+}
+
+// forecast is a domain as it will be.
+type forecast struct {
+	now  time.Time
+	want Domain
+	st   State
+	seen Observation
+	lags map[string]time.Duration
+	made int
+	out  Outlook
+}
+
+func (f *forecast) halt(err error) Outlook {
+	f.out.Stop, f.out.Until = err, f.now
+	return f.out
+}
+
+// do lets a step succeed.
+func (f *forecast) do(s Step) error {
+	seen := f.seen.Selectors[s.Selector]
+	switch s.Kind {
+	case Generate:
+	case StoreKey:
+		f.made++
+		id := fmt.Sprintf("%s %d", Generated, f.made) // no two keys are the same
+		f.begin(s, id)
+		seen.KeyID, seen.Version = id, seen.Version+1
+		f.st.stored(s.Selector, Key{ID: id, Version: seen.Version, Record: id, StoredAt: f.now})
+	case Publish:
+		f.st.publishing(s.Selector, cacheWait(seen.Sight, f.want.Policy.TTL))
+		f.begin(s, "")
+		f.st.published(s.Selector, f.now)
+		f.show(&seen, f.st.Selectors[s.Selector].wanted().Record)
+	case Verify:
+		f.show(&seen, f.st.Selectors[s.Selector].wanted().Record)
+		f.st.verified(s.Selector, f.now)
+	case Activate:
+		f.begin(s, "")
+		ref := dkim.Ref{Name: dkim.Name{Domain: f.want.Name, Selector: s.Selector}, KeyID: f.st.Selectors[s.Selector].Key.ID}
+		f.seen.Signers[s.Signer] = SignerSeen{Ref: ref}
+		f.st.activated(s.Signer, ref, f.now.Add(f.lags[s.Signer]), f.want.Signers)
+		f.want.Asked = f.want.Asked && f.st.Phase == Ready
+	case Destroy:
+		for _, old := range slices.Clone(f.st.Selectors[s.Selector].Retired) {
+			if old.KeyID == s.Before["key_id"] {
+				f.st.destroyed(s.Selector, old.Version)
+			}
+		}
+	default:
+		return fault.Lasting("look further ahead for "+f.want.Name, fmt.Errorf("what comes after %s %s is not known", s.Kind, s.Selector), "make the calendar again when that is done")
+	}
+	f.seen.Selectors[s.Selector] = seen
+	return nil
+}
+
+func (f *forecast) begin(s Step, keyID string) {
+	f.st.begin(Intent{Kind: s.Kind, Selector: s.Selector, Signer: s.Signer, KeyID: keyID, At: f.now}, f.want.Policy)
+}
+
+// show makes the record the only one that every server shows.
+func (f *forecast) show(seen *SelectorSeen, record string) {
+	if seen.Sight.Unchecked {
+		return
+	}
+	seen.Sight.Values, seen.Sight.Complete, seen.Sight.Lagging, seen.Sight.TTL = []string{record}, true, nil, f.want.Policy.TTL
+}
+
+// unnamed gives the keys that are yet to be made no name of their own.
+func unnamed(s Step) Step {
+	facts := func(f Facts) Facts {
+		out := Facts{}
+		for name, v := range f {
+			if strings.HasPrefix(v, Generated) {
+				v = Generated
+			}
+			out[name] = v
+		}
+		return out
+	}
+	s.Before, s.After = facts(s.Before), facts(s.After)
+	return s
+}
+
+// copyObservation returns a copy whose maps can be changed.
+func copyObservation(seen Observation) Observation {
+	out := Observation{Selectors: map[string]SelectorSeen{}, Signers: map[string]SignerSeen{}}
+	for name, s := range seen.Selectors {
+		out.Selectors[name] = s
+	}
+	for name, s := range seen.Signers {
+		out.Signers[name] = s
+	}
+	return out
+}
