@@ -28,11 +28,10 @@ type Approval struct {
 // Stale says why the approval does not hold any more, given what is there now;
 // unknown says what could not be asked, so that nobody knows.
 func (a Approval) Stale(have State, seen Observation) (why []Reason, unknown error) {
-	why, unknown = a.Conditions.changed(have.Domain, have.Revision, seen)
 	if have.Applied == a.PlanID && a.PlanID != "" {
-		why = slices.Insert(why, 0, Reason{"applied", "this plan was applied to " + have.Domain + " already"})
+		return []Reason{{"applied", "this plan was applied to " + have.Domain + " already"}}, nil // whatever else differs follows from it
 	}
-	return why, unknown
+	return a.Conditions.changed(have.Domain, have.Revision, seen)
 }
 
 // Apply carries out the approved steps for the domain, and nothing else. Under the

@@ -47,6 +47,9 @@ func NewApply(planID string, results []rotate.Result) ApplyDocument {
 func (t Text) Applied(r rotate.Result) {
 	t.result(r, func() {
 		for _, s := range r.Left {
+			if len(r.Done) == 0 {
+				break // nothing was begun
+			}
 			fmt.Fprintf(t.W, "  %s %s\n", t.yellow("left"), attempt(rotate.Event{Kind: s.Kind, Selector: s.Selector, Signer: s.Signer}))
 		}
 	})
