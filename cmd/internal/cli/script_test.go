@@ -125,6 +125,7 @@ var varying = []struct {
 	{regexp.MustCompile(`\bkey [0-9a-f]{12}\b`), "key ID"},
 	{regexp.MustCompile(`p=[A-Za-z0-9+/.=]{20,}`), "p=..."},
 	{regexp.MustCompile(`[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`), "TIME"},
+	{regexp.MustCompile(`[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d UTC`), "DAY"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "TIME"},
 	{regexp.MustCompile(`\((in )?\d+ ?(s|minutes|hours|days)( ago)?\)`), "(FAR)"},
 	{regexp.MustCompile(`by \S+@\S+`), "by PERSON"},
