@@ -252,7 +252,11 @@ func changeWords(action, selector string) string {
 }
 
 // opening moves what comes next to the time at which it may begin, and says why.
+// A wish is refused when its time has come, so that it is not put off unawares.
 func (p *planner) opening(n Next) *Next {
+	if p.want.Asked {
+		return &n
+	}
 	later := p.want
 	later.Approved = true // whether a plan is applied by then, nobody knows
 	held, opens, err := later.rules(n.At)

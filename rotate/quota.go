@@ -102,6 +102,7 @@ type heldBack struct {
 	bound  Bound
 	within string    // what the bound counts over
 	until  time.Time // when there may be room
+	when   string    // the same in words
 }
 
 func (h *heldBack) Error() string {
@@ -127,7 +128,7 @@ func (t *turnstile) room(ctx context.Context, domain string, now time.Time) erro
 // runFull returns a *heldBack when the run may begin no more switches; mu is held.
 func (t *turnstile) runFull(domain string, now time.Time) error {
 	if most := t.counts.PerRun.Most; most > 0 && len(t.begun) >= most && !t.begun[domain] {
-		return &heldBack{t.counts.PerRun, "in this run", now}
+		return &heldBack{t.counts.PerRun, "in this run", now, "in another run"}
 	}
 	return nil
 }
@@ -180,7 +181,7 @@ func (t *turnstile) takeHour(ctx context.Context, domain string, now time.Time, 
 func (t *turnstile) hold(domain string, now, room time.Time, begun []Begun) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	held := &heldBack{t.counts.PerHour, "in an hour", t.waiting[domain]}
+	held := &heldBack{t.counts.PerHour, "within an hour", t.waiting[domain], "when there is room again, " + clock(room)}
 	if held.until.After(now) {
 		return held
 	}
@@ -228,7 +229,7 @@ func (r *run) wait(ctx context.Context, err error) error {
 	standby := r.want.Policy.Other(r.st.Active)
 	if r.want.Asked || r.grant != nil {
 		return r.denied(ctx, fault.Refuse(CodeThreshold, fmt.Sprintf("begin %s of %s: %v", changeWords("rotate", standby), r.want.Name, held),
-			"try again when there is room ("+clock(held.until)+"), or begin it now all the same with "+FlagCounts))
+			"try again "+held.when+", or begin it now all the same with "+FlagCounts))
 	}
 	why := Reason{CodeLimit, changeWords("rotate", standby) + " waits: " + held.Error()}
 	r.plan.Steps, r.plan.Switches, r.plan.Reason, r.plan.Held = nil, false, why, held.bound.Key

@@ -73,7 +73,8 @@ func pending(ctx context.Context, q Queue, now time.Time, domains []Domain,
 	}
 	var out []Domain
 	for _, d := range domains {
-		if due[d.Name] || looks[d.Name] || known[d.Name] != d.Fingerprint() {
+		setAside := d.Ignore != (Ignore{}) // its next time may be one that the limits put off
+		if due[d.Name] || looks[d.Name] || known[d.Name] != d.Fingerprint() || setAside {
 			out = append(out, d)
 		}
 	}

@@ -31,6 +31,7 @@ type App struct {
 	Planner *rotate.Planner
 	Engine  *rotate.Engine
 	Queue   rotate.Queue
+	Quota   rotate.QuotaReader
 	Work    rotate.WorkQueue // nil when it was opened for reading only
 	State   state.Reader
 	Lineage string
@@ -84,7 +85,8 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 		return nil, err
 	}
 	a.closers = append(a.closers, store.Close)
-	parts := rotate.Parts{Store: store, Keys: keys, Clock: Clock{}, Workers: workers, SelfTest: verify.SelfTest, Notify: notify}
+	parts := rotate.Parts{Store: store, Keys: keys, Clock: Clock{}, Workers: workers, SelfTest: verify.SelfTest, Notify: notify,
+		Quota: store, Counts: cfg.Counts()}
 	if parts.Look, err = newLooker(cfg); err != nil {
 		return nil, err
 	}
@@ -136,7 +138,7 @@ func OpenReadOnly(ctx context.Context, cfg *config.Config, at time.Time) (_ *App
 	for name, s := range signers {
 		a.Planner.Signers[name] = s
 	}
-	a.Queue, a.State, a.Lineage = store, store, store.Lineage()
+	a.Queue, a.Quota, a.State, a.Lineage = store, store, store, store.Lineage()
 	return a, a.Listen(true)
 }
 

@@ -15,7 +15,10 @@ import (
 )
 
 func (p *program) applyCommand() *cobra.Command {
-	var wait bool
+	var (
+		wait   bool
+		ignore *rotate.Ignore
+	)
 	cmd := &cobra.Command{
 		Use:   "apply FILE",
 		Short: "Carry out a saved plan, exactly and once",
@@ -56,16 +59,20 @@ step in hand is finished.`,
 			if wait {
 				patience = rotate.Patience{Most: longWait, Retry: true}
 			}
-			return p.apply(cmd, cfg, doc, patience)
+			return p.apply(cmd, cfg, doc, *ignore, patience)
 		},
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "stay for waits of up to an hour, and try again what may pass by itself")
+	ignore = ignoreFlags(cmd)
 	p.jsonFlag(cmd)
 	return cmd
 }
 
-func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Document, patience rotate.Patience) error {
+func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Document, ignore rotate.Ignore, patience rotate.Patience) error {
 	orders, results := orders(cfg, doc)
+	for i := range orders {
+		orders[i].Domain.Ignore = ignore
+	}
 	tell := func(r rotate.Result) {
 		if !p.json {
 			p.text(p.Out, p.OutTTY).Applied(r)

@@ -90,6 +90,8 @@ type planning struct {
 	detailed bool
 	due      bool // only domains that have something to do
 	approved bool // as it will be when somebody approves and applies it
+	ignore   rotate.Ignore
+	warnings []string // of what concerns no single domain
 }
 
 // plan is what plan and rotate --dry-run have in common.
@@ -115,7 +117,10 @@ func (p *program) plan(ctx context.Context, cfg *config.Config, domains []rotate
 	if err != nil {
 		return err
 	}
-	about := planfile.Context{Created: time.Now(), For: a.Planner.Clock.Now(), Valid: how.valid, ConfigSHA256: cfg.Digest(), Lineage: a.Lineage, DomainSHA256: map[string]string{}}
+	if how.warnings, err = beyondCounts(ctx, a, plans, how.ignore); err != nil {
+		return err
+	}
+	about := planfile.Context{Created: time.Now(), For: a.Planner.Clock.Now(), Valid: how.valid, ConfigSHA256: cfg.Digest(), Lineage: a.Lineage, DomainSHA256: map[string]string{}, Warnings: how.warnings}
 	if how.when.IsZero() {
 		about.For = about.Created
 	}
@@ -147,6 +152,7 @@ func (p *program) showPlan(doc planfile.Document, plans []rotate.DomainPlan, how
 	for _, plan := range plans {
 		t.Plan(plan)
 	}
+	t.Warnings(how.warnings)
 	t.PlanSummary(doc.Summary)
 	if how.out != "" {
 		t.Saved(doc, how.out)

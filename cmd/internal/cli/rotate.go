@@ -26,6 +26,7 @@ func (p *program) rotateCommand() *cobra.Command {
 		domains                     []string
 		due, dryRun, wait, detailed bool
 		out                         string
+		ignore                      *rotate.Ignore
 	)
 	cmd := &cobra.Command{
 		Use:   "rotate {--domain D... | --due}",
@@ -66,14 +67,14 @@ step in hand is finished; run the same command again to go on.`,
 				return err
 			}
 			for i := range chosen {
-				chosen[i].Asked = !due
+				chosen[i].Asked, chosen[i].Named, chosen[i].Ignore = !due, !due, *ignore
 			}
 			if dryRun {
 				form := formText
 				if p.json {
 					form = formJSON
 				}
-				return p.plan(cmd.Context(), cfg, chosen, planning{detailed: detailed, due: due, out: out, form: form, approved: out != ""})
+				return p.plan(cmd.Context(), cfg, chosen, planning{detailed: detailed, due: due, out: out, form: form, approved: out != "", ignore: *ignore})
 			}
 			patience := rotate.Patience{Most: shortWait}
 			if wait {
@@ -89,6 +90,7 @@ step in hand is finished; run the same command again to go on.`,
 	f.StringVar(&out, "out", "", "with --dry-run: write the plan to `FILE` as well, for 'dkimbot apply'")
 	f.BoolVar(&wait, "wait", false, "stay for waits of up to an hour, and try again what may pass by itself")
 	f.BoolVar(&detailed, "detailed-exitcode", false, "with --dry-run: exit with 2 when changes are pending")
+	ignore = ignoreFlags(cmd)
 	p.jsonFlag(cmd)
 	return cmd
 }
@@ -152,6 +154,8 @@ func (p *program) closingWords(results []rotate.Result) {
 	switch {
 	case len(results) == 0:
 		fmt.Fprintln(p.Out, "Nothing is due.")
+	case heldBack(results) != "":
+		fmt.Fprintf(p.Out, "Held back: %s. 'dkimbot rotate --due' and the daemon go on when the time has come.\n", heldBack(results))
 	case waiting:
 		fmt.Fprintln(p.Out, "What is waited for is told above. 'dkimbot rotate --due' and the daemon go on when the time has come.")
 	}

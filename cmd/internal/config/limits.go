@@ -24,7 +24,7 @@ type PolicyLimits struct {
 	Windows     []rotate.Period `json:"windows,omitempty"` // instead of the general ones unless nil; empty: at any time
 	Freezes     []rotate.Period `json:"freezes,omitempty"` // beside the general ones
 	PlanOnly    bool            `json:"plan_only,omitempty"`
-	planOnlyKey string
+	PlanOnlyKey string          `json:"-"`
 }
 
 // Share is a number of domains, or a part of all. The zero Share is no limit.
@@ -66,14 +66,14 @@ func (p *Policy) readLimits(s *section, base Policy) {
 		p.Limits.Freezes = s.periods("freezes", p.Timezone)
 	}
 	if p.Limits.PlanOnly = s.boolean("plan_only", base.Limits.PlanOnly); s.has("plan_only") {
-		p.Limits.planOnlyKey = s.join("plan_only")
+		p.Limits.PlanOnlyKey = s.join("plan_only")
 	}
 	s.known = append(s.known, "windows", "freezes")
 }
 
 // limitsOf returns the limits of the domains that have the policy.
 func (b *builder) limitsOf(p Policy) rotate.Limits {
-	l := rotate.Limits{Windows: b.Limits.Windows, Freezes: slices.Concat(b.Limits.Freezes, p.Limits.Freezes), PlanOnly: p.Limits.PlanOnly, PlanOnlyKey: p.Limits.planOnlyKey}
+	l := rotate.Limits{Windows: b.Limits.Windows, Freezes: slices.Concat(b.Limits.Freezes, p.Limits.Freezes), PlanOnly: p.Limits.PlanOnly, PlanOnlyKey: p.Limits.PlanOnlyKey}
 	switch {
 	case p.Limits.Windows == nil:
 	case len(p.Limits.Windows) == 0:

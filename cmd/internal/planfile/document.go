@@ -91,6 +91,7 @@ type Context struct {
 	Valid        time.Duration // how long after For it may be applied; Life when 0
 	ConfigSHA256 string
 	Lineage      string
+	Warnings     []string          // of what concerns no single domain
 	DomainSHA256 map[string]string // by domain: a digest of the configuration that bears on it
 }
 
@@ -105,7 +106,7 @@ func New(c Context, plans []rotate.DomainPlan) Document {
 	}
 	doc := Document{
 		FormatVersion: FormatVersion, PlanID: strings.ToLower(rand.Text()), CreatedAt: clean(c.Created), PlannedFor: clean(c.For),
-		ExpiresAt: clean(from.Add(c.Valid)), ConfigSHA256: c.ConfigSHA256, Lineage: c.Lineage, Domains: []Domain{}, Warnings: []string{},
+		ExpiresAt: clean(from.Add(c.Valid)), ConfigSHA256: c.ConfigSHA256, Lineage: c.Lineage, Domains: []Domain{}, Warnings: append([]string{}, c.Warnings...),
 	}
 	for _, p := range plans {
 		d := newDomain(p)

@@ -20,8 +20,19 @@ type DomainResult struct {
 
 // ResultSummary counts domains.
 type ResultSummary struct {
-	Done   int `json:"done"`
-	Failed int `json:"failed"`
+	Done   int            `json:"done"`
+	Failed int            `json:"failed"`
+	Held   map[string]int `json:"held,omitempty"` // how many domains a limit holds back, by its key in the configuration
+}
+
+func (s *ResultSummary) hold(key string) {
+	if key == "" {
+		return
+	}
+	if s.Held == nil {
+		s.Held = map[string]int{}
+	}
+	s.Held[key]++
 }
 
 // NewRotate makes the document of results.
@@ -33,6 +44,7 @@ func NewRotate(results []rotate.Result) RotateDocument {
 			doc.Summary.Failed++
 		} else {
 			doc.Summary.Done++
+			doc.Summary.hold(r.Plan.Held)
 		}
 	}
 	return doc

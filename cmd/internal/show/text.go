@@ -65,6 +65,13 @@ func interrupted(err error) bool {
 	return errors.Is(err, context.Canceled) && !errors.As(err, &f)
 }
 
+// Warnings writes what an operator should look at.
+func (t Text) Warnings(all []string) {
+	for _, w := range all {
+		fmt.Fprintf(t.W, "%s %s\n", t.yellow("warning:"), w)
+	}
+}
+
 func (t Text) warnings(all []string) {
 	for _, w := range all {
 		fmt.Fprintf(t.W, "  %s %s\n", t.yellow("warning:"), w)
@@ -77,7 +84,11 @@ func (t Text) next(n *rotate.Next, told string) {
 	if n == nil {
 		return
 	}
-	t.line("  ", "next", action(*n)+", "+t.when(n.At))
+	when := t.when(n.At)
+	if n.Reason.Code == rotate.CodePlanOnly {
+		when = "when a plan is applied" // the time is that of the next look
+	}
+	t.line("  ", "next", action(*n)+", "+when)
 	if n.Reason.Code != "failed" && n.Reason.Message != told {
 		t.line("  ", "", n.Reason.Message)
 	}
@@ -87,6 +98,8 @@ func action(n rotate.Next) string {
 	switch n.Action {
 	case "rotate":
 		return "rotate to " + n.Selector
+	case "bootstrap":
+		return "make the first keys"
 	case "replace":
 		return "replace the key of " + n.Selector
 	case "retry":

@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/app"
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// ignoreFlags gives the command a flag for each limit that a person may set aside.
+func ignoreFlags(cmd *cobra.Command) *rotate.Ignore {
+	var set rotate.Ignore
+	f := cmd.Flags()
+	f.BoolVar(&set.Windows, flagName(rotate.FlagWindows), false, "begin changes outside the maintenance windows, too (limits.windows)")
+	f.BoolVar(&set.Freezes, flagName(rotate.FlagFreezes), false, "begin changes during a freeze, too (limits.freezes)")
+	f.BoolVar(&set.Counts, flagName(rotate.FlagCounts), false, "begin as many switches as there are (limits.switches_per_run, limits.switches_per_hour)")
+	f.BoolVar(&set.PlanOnly, flagName(rotate.FlagPlanOnly), false, "change domains that are changed by applied plans only, too (plan_only)")
+	return &set
+}
+
+func flagName(flag string) string { return strings.TrimPrefix(flag, "--") }
+
+// beyondCounts warns of a plan that begins more switches than the limits let through.
+func beyondCounts(ctx context.Context, a *app.App, plans []rotate.DomainPlan, set rotate.Ignore) ([]string, error) {
+	planned := 0
+	for _, p := range plans {
+		if p.Switches {
+			planned++
+		}
+	}
+	if planned == 0 || set.Counts {
+		return nil, nil
+	}
+	var out []string
+	counts := a.Config.Counts()
+	if run := counts.PerRun; run.Most > 0 && planned > run.Most {
+		out = append(out, fmt.Sprintf("%s would begin to switch; one run begins %d at most (%s), the rest waits for the next", show.Count(planned, "domain"), run.Most, run.Key))
+	}
+	hour := counts.PerHour
+	if hour.Most == 0 {
+		return out, nil
+	}
+	begun, err := a.Quota.Switches(ctx, a.Planner.Clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	if left := max(0, hour.Most-len(begun)); planned > left {
+		out = append(out, fmt.Sprintf("%s would begin to switch; in an hour %d may (%s), of which %d are left now", show.Count(planned, "domain"), hour.Most, hour.Key, left))
+	}
+	return out, nil
+}
+
+// heldBack tells how many domains each limit holds back, "" when none does.
+func heldBack(results []rotate.Result) string {
+	held := map[string]int{}
+	for _, r := range results {
+		if r.Err == nil && r.Plan.Held != "" {
+			held[r.Plan.Held]++
+		}
+	}
+	var parts []string
+	for _, key := range slices.Sorted(maps.Keys(held)) {
+		parts = append(parts, fmt.Sprintf("%s by %s", show.Count(held[key], "domain"), key))
+	}
+	return strings.Join(parts, ", ")
+}
