@@ -129,10 +129,24 @@ func PlanAdoption(now time.Time, want Domain, have State, seen Observation, a Ad
 	rest := Plan(now, want, after, then)
 	rest.Phase, rest.Seen = p.plan.Phase, seen
 	if len(keys) > 0 && rest.Stop == nil {
+		for i := range rest.Steps {
+			rest.Steps[i].goesOn()
+		}
 		rest.Steps = append(p.plan.Steps, rest.Steps...)
 		rest.Reason = p.plan.Steps[0].Reason
 	}
 	return rest
+}
+
+// goesOn gives a step of a bootstrap the reason that it has after an adoption.
+func (s *Step) goesOn() {
+	switch same := s.Before["selector"] == s.After["selector"] && s.Before["key_id"] == s.After["key_id"]; {
+	case s.Reason.Code != "bootstrap":
+	case s.Kind != Activate:
+		s.Reason.Message = "the other selector gets a key of its own, ready for the next rotation"
+	case same:
+		s.Reason.Message = "the signer goes on to use the key, and is given it by dkimbot from now on"
+	}
 }
 
 // adoptStep plans the adoption of one key; signs is the selector that is used first.

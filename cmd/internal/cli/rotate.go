@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -119,6 +120,15 @@ func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotat
 			t.Result(r)
 		}
 	})
+	err = p.endResults(ctx, a, results, domains)
+	if due && err == nil {
+		a.Notices.Beat()
+	}
+	return err
+}
+
+// endResults ends a run of the parts in which results were told as they came.
+func (p *program) endResults(ctx context.Context, a *app.App, results []rotate.Result, domains []rotate.Domain) error {
 	if p.json {
 		inOrder(results, domains)
 		if err := show.JSON(p.Out, show.NewRotate(results)); err != nil {
@@ -132,11 +142,7 @@ func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotat
 		fmt.Fprintln(p.Err, "Interrupted; the step in hand was finished. Run the same command again to go on.")
 		return exitCode(exitError)
 	}
-	err = rotateExit(results)
-	if due && err == nil {
-		a.Notices.Beat()
-	}
-	return err
+	return rotateExit(results)
 }
 
 // inOrder puts results in the order of the domains: they come as they are ready.

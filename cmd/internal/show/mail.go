@@ -72,11 +72,12 @@ func (m mail) today(signers []string) string {
 func (m mail) signing() string {
 	var switched []string
 	var to, from string
-	at := time.Time{}
+	at, same := time.Time{}, true
 	for _, s := range m.p.Steps {
 		if s.Kind == rotate.Activate {
 			switched, to, at = append(switched, s.Signer), s.Selector, s.NotBefore
 			from = s.Before["selector"]
+			same = same && s.Before["selector"] == s.After["selector"] && s.Before["key_id"] == s.After["key_id"]
 		}
 	}
 	whose := "Mail"
@@ -94,6 +95,8 @@ func (m mail) signing() string {
 		return ""
 	case from == "" || from == unsigned:
 		return fmt.Sprintf("%s is not signed for the domain today; %s it is signed with %s, whose key record every name server shows by then.", whose, m.from(at), to)
+	case from == to && same:
+		return fmt.Sprintf("%s goes on being signed with %s, and with the same key.", whose, to)
 	case from == to:
 		return fmt.Sprintf("%s is signed with another key at %s than it should be; %s it is signed with the one that DNS shows.", whose, to, m.from(at))
 	}

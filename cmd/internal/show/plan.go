@@ -49,6 +49,8 @@ func change(s rotate.Step) (from, to string) {
 		return "", "a new " + s.After["key"] + " key"
 	case rotate.StoreKey:
 		return keyWords(s.Before["key_id"], "no key"), keyWords(s.After["key_id"], "")
+	case rotate.Adopt:
+		return "", keyWords(s.After["key_id"], "") + " and its record: kept, and dkimbot's from then on"
 	case rotate.Publish:
 		return recordWords(s.Before["record"], s.Before["key_id"]), recordWords(s.After["record"], s.After["key_id"]) + ", TTL " + s.After["ttl"]
 	case rotate.Verify:

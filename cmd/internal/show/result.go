@@ -37,6 +37,8 @@ func did(e rotate.Event) string {
 	switch e.Kind {
 	case rotate.StoreKey:
 		return fmt.Sprintf("%s: %s was made, kept in the keystore and read back", e.Selector, key)
+	case rotate.Adopt:
+		return fmt.Sprintf("%s: %s was adopted: it is kept in the keystore, and it and its record are dkimbot's from now on", e.Selector, key)
 	case rotate.Publish:
 		return fmt.Sprintf("%s: the record of %s was published", e.Selector, key)
 	case rotate.Verify:

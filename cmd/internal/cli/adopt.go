@@ -1,0 +1,227 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/app"
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
+	"github.com/dkimbot/dkimbot/keystore/vault"
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/signer/opendkim"
+)
+
+// adoptFlags is what the command line says of an adoption.
+type adoptFlags struct {
+	domains, selectors, files []string
+	all, keystore             bool
+	keyTable, signingTable    string
+	vaultPath, layout, active string
+	dryRun, detailed, wait    bool
+}
+
+func (p *program) adoptCommand() *cobra.Command {
+	var f adoptFlags
+	cmd := &cobra.Command{
+		Use:   "adopt {--domain D... | --all} {--key-file F --selector S | --from-...}",
+		Short: "Take keys that are in use, and their records, under management",
+		Long: `Take keys that are in use, and their records, under management.
+
+A domain that signs today goes on with the same key: it is put into the keystore, the
+domain's other selector gets a key of its own, and the signers are given the adopted key
+through dkimbot. Its selector must be one of the two that the policy names, DNS must show
+exactly the key's record, on every server, and the signers must say that they use it. A
+refusal changes nothing.
+
+From then on the key and its record are dkimbot's: they are replaced after the next
+rotation, like any other.
+
+Where the keys are:
+
+  --key-file F --selector S          in a PEM file, or - for standard input; both may be
+                                     repeated, in pairs, to adopt both selectors
+  --from-opendkim K --signing-table T  in an OpenDKIM's tables and key files
+  --from-vault PATH --layout L       where rspamd or KumoMTA keep them, in the Vault of the
+                                     configuration's keystore; PATH is the mount and the path below it
+  --from-keystore                    in dkimbot's own keystore, after its state was lost
+
+To move away from a key instead, as from a short one, don't adopt it: with two other
+selectors in the policy, 'dkimbot rotate --domain D' switches without a gap.`,
+		Example: `  dkimbot adopt --domain example.com --selector mail --key-file /etc/dkimkeys/mail.private --dry-run
+  dkimbot adopt --all --from-opendkim /etc/opendkim/key.table --signing-table refile:/etc/opendkim/signing.table
+  dkimbot adopt --domain example.com --from-vault secret/dkim --layout rspamd
+  dkimbot adopt --all --from-keystore           # the state database is lost, the keys are not`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return &usageError{error: err, command: cmd.CommandPath()}
+			}
+			cfg, err := p.load()
+			if err != nil {
+				return err
+			}
+			domains, err := choose(cfg, f.domains)
+			if err != nil {
+				return err
+			}
+			source, err := f.source()
+			if err != nil {
+				return err
+			}
+			if f.dryRun {
+				return p.planAdoption(cmd, cfg, domains, source, f.detailed)
+			}
+			patience := rotate.Patience{Most: shortWait}
+			if f.wait {
+				patience = rotate.Patience{Most: longWait, Retry: true}
+			}
+			return p.adopt(cmd, cfg, domains, source, patience)
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringArrayVar(&f.domains, "domain", nil, "adopt keys of this `domain`; may be repeated")
+	fl.BoolVar(&f.all, "all", false, "adopt keys of all domains of the configuration")
+	fl.StringArrayVar(&f.selectors, "selector", nil, "the `selector` of the key, or only this one; may be repeated")
+	fl.StringArrayVar(&f.files, "key-file", nil, "a private key in PEM, in `FILE` or - for standard input")
+	fl.StringVar(&f.keyTable, "from-opendkim", "", "what OpenDKIM's `KEYTABLE` names, as opendkim.conf writes it")
+	fl.StringVar(&f.signingTable, "signing-table", "", "with --from-opendkim: its `SIGNINGTABLE`, as opendkim.conf writes it")
+	fl.StringVar(&f.vaultPath, "from-vault", "", "what another system keeps below this `PATH` in Vault")
+	fl.StringVar(&f.layout, "layout", "", "with --from-vault: which one, rspamd or kumomta")
+	fl.BoolVar(&f.keystore, "from-keystore", false, "what dkimbot's own keystore holds, after the state was lost")
+	fl.StringVar(&f.active, "active", "", "the `selector` that signs now, if the signers can't tell or differ")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "show the plan and do nothing")
+	fl.BoolVar(&f.detailed, "detailed-exitcode", false, "with --dry-run: exit with 2 when changes are pending")
+	fl.BoolVar(&f.wait, "wait", false, "stay for waits of up to an hour, and try again what may pass by itself")
+	p.jsonFlag(cmd)
+	return cmd
+}
+
+// check finds flags that don't go together.
+func (f *adoptFlags) check() error {
+	sources := 0
+	for _, given := range []bool{len(f.files) > 0, f.keyTable != "", f.vaultPath != "", f.keystore} {
+		if given {
+			sources++
+		}
+	}
+	stdin := 0
+	for _, file := range f.files {
+		if file == "-" {
+			stdin++
+		}
+	}
+	switch {
+	case f.all == (len(f.domains) > 0):
+		return errors.New("adopt needs either --domain or --all")
+	case sources != 1:
+		return errors.New("adopt needs exactly one of --key-file, --from-opendkim, --from-vault and --from-keystore")
+	case len(f.files) > 0 && (f.all || len(f.domains) > 1):
+		return errors.New("--key-file holds a key of one --domain")
+	case len(f.files) > 0 && len(f.files) != len(f.selectors):
+		return errors.New("each --key-file needs its --selector")
+	case stdin > 1:
+		return errors.New("standard input holds one key: one --key-file may be -")
+	case (f.keyTable != "") != (f.signingTable != ""):
+		return errors.New("--from-opendkim and --signing-table need each other: the one has the keys, the other says which one signs")
+	case (f.vaultPath != "") != (f.layout != ""):
+		return errors.New("--from-vault and --layout need each other")
+	case f.layout != "" && f.layout != string(vault.Rspamd) && f.layout != string(vault.KumoMTA):
+		return errors.New("--layout " + f.layout + " is unknown: use rspamd or kumomta")
+	case f.detailed && !f.dryRun:
+		return errors.New("--detailed-exitcode tells whether a plan has steps: it needs --dry-run")
+	}
+	return f.checkSelectors()
+}
+
+// checkSelectors brings selectors into their normal form.
+func (f *adoptFlags) checkSelectors() (err error) {
+	for i, s := range f.selectors {
+		if f.selectors[i], err = dkim.ParseSelector(s); err != nil {
+			return fmt.Errorf("--selector: %w", err)
+		}
+	}
+	if f.active != "" {
+		if f.active, err = dkim.ParseSelector(f.active); err != nil {
+			return fmt.Errorf("--active: %w", err)
+		}
+	}
+	return nil
+}
+
+// source opens what the flags name.
+func (f *adoptFlags) source() (app.KeySource, error) {
+	s := app.KeySource{Keystore: f.keystore, Active: f.active}
+	switch {
+	case len(f.files) > 0:
+		for i, path := range f.files {
+			s.Files = append(s.Files, app.KeyFile{Selector: f.selectors[i], Path: path, In: os.Stdin})
+		}
+		return s, nil
+	case f.keyTable != "":
+		tables, err := opendkim.ReadExisting(f.keyTable, f.signingTable)
+		if err != nil {
+			return s, err
+		}
+		s.OpenDKIM = &tables
+	case f.vaultPath != "":
+		s.Vault = &app.VaultLayout{Path: f.vaultPath, Layout: vault.Layout(f.layout)}
+	}
+	s.Selectors = f.selectors
+	return s, nil
+}
+
+func (p *program) adopt(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, source app.KeySource, patience rotate.Patience) error {
+	ctx, tell := cmd.Context(), p.teller(cmd)
+	log, err := p.log()
+	if err != nil {
+		return err
+	}
+	a, err := app.Open(ctx, cfg, tell.step, app.WithLog(log))
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	results := make([]rotate.Result, 0, len(domains))
+	err = a.Adopt(ctx, domains, source, patience, tell.waiting, func(r rotate.Result) {
+		results = append(results, r)
+		if !p.json {
+			t := p.text(p.Out, p.OutTTY)
+			t.Result(r)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return p.endResults(ctx, a, results, domains)
+}
+
+func (p *program) planAdoption(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, source app.KeySource, detailed bool) error {
+	ctx := cmd.Context()
+	a, err := app.OpenReadOnly(ctx, cfg, time.Time{})
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	plans, err := a.PlanAdoption(ctx, domains, source)
+	if ctx.Err() != nil {
+		fmt.Fprintln(p.Err, "Interrupted. Nothing was changed.")
+		return exitCode(exitError)
+	}
+	if err != nil {
+		return err
+	}
+	now, how := time.Now(), planning{}
+	if p.json {
+		how.form = formJSON
+	}
+	about := planfile.Context{Created: now, For: now, ConfigSHA256: cfg.Digest(), Lineage: a.Lineage}
+	if err := p.showPlan(planfile.New(about, plans), plans, how); err != nil {
+		return err
+	}
+	return planExit(plans, detailed)
+}
