@@ -133,7 +133,7 @@ func PlanAdoption(now time.Time, want Domain, have State, seen Observation, a Ad
 			rest.Steps[i].goesOn()
 		}
 		rest.Steps = append(p.plan.Steps, rest.Steps...)
-		rest.Reason = p.plan.Steps[0].Reason
+		rest.Reason = Reason{"adopt", "keys that are in use are taken under management"}
 	}
 	return rest
 }
@@ -156,8 +156,12 @@ func (p *planner) adoptStep(k dkim.SigningKey, signs string) Step {
 	if withoutTesting(shown, "") == "" {
 		record = dkim.NewRecord(k.Key.Public(), p.want.Policy.Note).String()
 	}
+	why := "this key is in use: it is kept, and goes on to be used"
+	if k.Selector != signs {
+		why = "this key is public: it is kept, and becomes the standby"
+	}
 	return Step{Kind: Adopt, Selector: k.Selector, Target: "keystore, " + k.Name.String(),
-		Reason: Reason{"adopt", "this key is in use: it is kept, and goes on to be used; from then on key and record are dkimbot's, and are replaced like any other"},
+		Reason: Reason{"adopt", why + "; from then on key and record are dkimbot's, and are replaced like any other"},
 		Before: Facts{"key_id": p.seen.Selectors[k.Selector].KeyID, "record": shown},
 		After:  Facts{"key_id": k.Key.ID(), "record": record, "signs": signs}}
 }

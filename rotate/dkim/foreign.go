@@ -3,6 +3,7 @@ package dkim
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -13,18 +14,32 @@ import (
 // ErrEncrypted says that a private key is protected by a passphrase.
 var ErrEncrypted = errors.New("the private key is encrypted with a passphrase; want it in plain PKCS#8 PEM")
 
-// WeakKeyError says that an RSA key is shorter than dkimbot signs with.
-type WeakKeyError struct{ Bits int }
+// WeakKeyError says that dkimbot does not sign with an RSA key; others may.
+type WeakKeyError struct {
+	Bits, Exponent int
+	KeyID          string
+}
 
-// Error names the size and the rule.
+func weak(k *rsa.PublicKey) error {
+	e := &WeakKeyError{Bits: k.N.BitLen(), Exponent: k.E}
+	if public, err := NewPublicKey(k); err == nil {
+		e.KeyID = public.ID()
+	}
+	return e
+}
+
+// Error names what is wrong and the rule.
 func (e *WeakKeyError) Error() string {
+	if e.Bits >= minRSABits {
+		return fmt.Sprintf("RSA key has the public exponent %d; want %d, which every verifier takes", e.Exponent, rsaExponent)
+	}
 	return fmt.Sprintf("RSA key has %d bits; at least %d are needed (RFC 8301 section 3.2)", e.Bits, minRSABits)
 }
 
 // ParseForeignKey reads a private key as other systems keep it: everything that
 // ParsePrivateKey reads, and bare base64 of PKCS#8, PKCS#1 or the 32 or 64 octets
 // of an Ed25519 key, as rspamd's tools and OpenDKIM's KeyTable have it. It refuses the
-// same keys; a short one with a *WeakKeyError, an encrypted one with ErrEncrypted.
+// same keys: a weak one with a *WeakKeyError, an encrypted one with ErrEncrypted.
 func ParseForeignKey(data []byte) (*PrivateKey, error) {
 	if bytes.Contains(data, []byte("-----BEGIN")) {
 		return ParsePrivateKey(data)

@@ -89,11 +89,8 @@ func ParsePrivateKey(data []byte) (*PrivateKey, error) {
 	}
 	switch k := parsed.(type) {
 	case *rsa.PrivateKey:
-		if k.N.BitLen() < minRSABits {
-			return nil, &WeakKeyError{k.N.BitLen()}
-		}
-		if k.E != rsaExponent {
-			return nil, fmt.Errorf("RSA key has the public exponent %d; want %d, which every verifier takes", k.E, rsaExponent)
+		if k.N.BitLen() < minRSABits || k.E != rsaExponent {
+			return nil, weak(&k.PublicKey)
 		}
 		return newPrivateKey(k)
 	case ed25519.PrivateKey:

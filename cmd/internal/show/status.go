@@ -21,6 +21,7 @@ func (t Text) Status(st rotate.State) {
 		c := st.Signers[name]
 		fmt.Fprintf(t.W, "  signer %s signs with %s, %s, in effect from %s\n", name, c.Selector, keyWords(c.KeyID, "no key"), t.at(c.At))
 	}
+	t.former(st)
 	if st.Failures > 0 {
 		fmt.Fprintf(t.W, "  %s %d in a row; the last one: %s\n", t.red("failures:"), st.Failures, st.LastError)
 	}

@@ -25,6 +25,7 @@ type DomainStatus struct {
 	DueAt     *time.Time                `json:"due_at"`
 	Failures  int                       `json:"failures"`
 	LastError *string                   `json:"last_error"`
+	Former    []FormerSelector          `json:"former,omitempty"`
 }
 
 // SelectorStatus is what state knows of a selector.
@@ -54,7 +55,7 @@ func NewStatus(states []rotate.State) StatusDocument {
 
 func newDomainStatus(st rotate.State) DomainStatus {
 	d := DomainStatus{Name: st.Domain, Phase: string(st.Phase), Active: text(st.Active), Draining: text(st.Draining), Selectors: map[string]SelectorStatus{},
-		Signers: map[string]SignerStatus{}, Next: newNext(st.Next), DueAt: instant(st.DueAt), Failures: st.Failures, LastError: text(st.LastError)}
+		Signers: map[string]SignerStatus{}, Next: newNext(st.Next), DueAt: instant(st.DueAt), Failures: st.Failures, LastError: text(st.LastError), Former: newFormer(st)}
 	for name, sel := range st.Selectors {
 		s := SelectorStatus{LastUsedAt: instant(sel.LastUsedAt)}
 		if k := sel.Key; k != nil {

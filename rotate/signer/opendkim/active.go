@@ -66,21 +66,26 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	return active, signer.Partial(failed, len(domains))
 }
 
-// keyID reads the id of the key in a file; "" means that OpenDKIM can't sign with it.
+// keyID reads the id of the key in a file, or in the table itself; "" means that
+// OpenDKIM can't sign with it. With a key that is too weak for us it can.
 func (s *Signer) keyID(ctx context.Context, path string) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", fault.Temporary("read what signer "+s.cfg.Name+" signs with", context.Cause(ctx), "")
 	}
-	data, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return "", nil
-	case err != nil:
-		return "", s.fileFault("read key file "+path, err)
+	data := []byte(path)
+	if isPath(path) {
+		var err error
+		switch data, err = os.ReadFile(path); {
+		case errors.Is(err, fs.ErrNotExist):
+			return "", nil
+		case err != nil:
+			return "", s.fileFault("read key file "+path, err)
+		}
 	}
-	key, err := dkim.ParsePrivateKey(data)
-	if err != nil {
-		return "", nil
+	key, err := dkim.ParseForeignKey(data)
+	var weak *dkim.WeakKeyError
+	if errors.As(err, &weak) {
+		return weak.KeyID, nil
 	}
 	return key.ID(), nil
 }

@@ -1,6 +1,11 @@
 package opendkim
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
 	"io"
 	"net"
 	"os"
@@ -131,6 +136,29 @@ func TestTakesOver(t *testing.T) {
 		if got := read(t, path); !strings.HasSuffix(got, endLine+lines) {
 			t.Errorf("%s holds\n%s\nwant it to end with\n%s", path, got, lines)
 		}
+	}
+}
+
+// TestForeignKeys: what other people's lines sign with is told, also with a key
+// that dkimbot would not sign with, and one that stands in the table itself.
+func TestForeignKeys(t *testing.T) {
+	short, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := dkim.NewPublicKey(&short.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der := x509.MarshalPKCS1PrivateKey(short)
+	d := signertest.StartOpenDKIM(t)
+	file := filepath.Join(d.KeyDir, "short.private")
+	write(t, file, string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: der})))
+	write(t, d.KeyTable, "a a.example:mail:"+file+"\nb b.example:mail:"+base64.StdEncoding.EncodeToString(der)+"\nc c.example:mail:bm9rZXk=\n")
+	write(t, d.SigningTable, "*@a.example a\n*@b.example b\n*@c.example c\n")
+	active, err := newSigner(t, d, nil).Active(t.Context(), []string{"a.example", "b.example", "c.example"})
+	if err != nil || len(active) != 2 || active["a.example"].KeyID != public.ID() || active["b.example"].KeyID != public.ID() {
+		t.Errorf("%v, %v; want key %s for both", active, err, public.ID())
 	}
 }
 

@@ -1,0 +1,40 @@
+package show
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// reminded is how long people are reminded of a record after it may go.
+const reminded = 30 * 24 * time.Hour
+
+// former reminds of records of selectors that signers have left.
+func (t Text) former(st rotate.State) {
+	left := st.Leftovers()
+	for _, s := range sortedKeys(left) {
+		name := s + "._domainkey." + st.Domain
+		switch until := left[s]; {
+		case until.IsZero():
+			fmt.Fprintf(t.W, "  %s is used by a signer that is being switched; dkimbot leaves it alone\n", name)
+		case t.Now.Before(until.Add(reminded)):
+			fmt.Fprintf(t.W, "  %s may go after %s; dkimbot leaves it alone\n", name, t.at(until))
+		}
+	}
+}
+
+// FormerSelector is a selector that is none of dkimbot's and that signers have left.
+type FormerSelector struct {
+	Selector string     `json:"selector"`
+	MayGoAt  *time.Time `json:"may_go_at"` // null while a signer may still use it
+}
+
+func newFormer(st rotate.State) []FormerSelector {
+	var out []FormerSelector
+	left := st.Leftovers()
+	for _, s := range sortedKeys(left) {
+		out = append(out, FormerSelector{s, instant(left[s])})
+	}
+	return out
+}
