@@ -102,11 +102,10 @@ func body(docs []Document) string {
 		if i == told {
 			fmt.Fprintf(&b, "And %d more:\n\n", len(docs)-told)
 		}
+		fmt.Fprintf(&b, "%s\n", oneLine(about(d)+": "+headline(d)))
 		if i >= told {
-			fmt.Fprintf(&b, "%s: %s\n", about(d), headline(d))
 			continue
 		}
-		fmt.Fprintf(&b, "%s: %s\n", about(d), headline(d))
 		line(&b, "when", d.At.Format("Mon 2006-01-02 15:04:05 UTC"))
 		line(&b, "signer", d.Signer)
 		line(&b, "what", d.Message)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"net/smtp"
 	"net/textproto"
@@ -55,16 +54,15 @@ func (d *delivery) attempt(ctx context.Context) error {
 	if err := client.Mail(d.From); err != nil {
 		return d.problem(ctx, err)
 	}
-	var taken []string
-	refusals := map[string]error{}
+	taken, refusals := 0, map[string]error{}
 	for _, to := range d.left {
 		if err := client.Rcpt(to); err != nil {
 			refusals[to] = err
 			continue
 		}
-		taken = append(taken, to)
+		taken++
 	}
-	if len(taken) > 0 {
+	if taken > 0 {
 		if err := d.data(client); err != nil {
 			return d.problem(ctx, err)
 		}
@@ -91,13 +89,12 @@ func (d *delivery) data(client *smtp.Client) error {
 // after keeps those who may be taken later, and returns an error as long as there are any.
 func (d *delivery) after(refusals map[string]error) error {
 	var errs []error
-	d.left = nil
-	for _, to := range slices.Sorted(maps.Keys(refusals)) {
-		errs = append(errs, fmt.Errorf("%s is refused: %s", to, oneLine(refusals[to].Error())))
-		if !lasting(refusals[to]) {
-			d.left = append(d.left, to)
+	for _, to := range d.left {
+		if refusal := refusals[to]; refusal != nil {
+			errs = append(errs, fmt.Errorf("%s is refused: %s", to, reply(refusal)))
 		}
 	}
+	d.left = slices.DeleteFunc(slices.Clone(d.left), func(to string) bool { return refusals[to] == nil || lasting(refusals[to]) })
 	err := errors.Join(errs...)
 	switch {
 	case err == nil || len(d.left) > 0:
@@ -193,8 +190,8 @@ func (d *delivery) login(client *smtp.Client) error {
 	}
 	host, _, _ := net.SplitHostPort(d.Server)
 	err = client.Auth(smtp.PlainAuth("", d.Username, password, host))
-	if reply := (*textproto.Error)(nil); errors.As(err, &reply) {
-		return fmt.Errorf("the server refuses the login (%d)", reply.Code)
+	if said := (*textproto.Error)(nil); errors.As(err, &said) {
+		return fmt.Errorf("the server refuses the login (%d)", said.Code)
 	}
 	return err
 }
@@ -205,13 +202,21 @@ func (d *delivery) problem(ctx context.Context, err error) error {
 		err = errors.New("no answer in time")
 	}
 	if lasting(err) {
-		return backoff.Permanent(fmt.Errorf("%s refuses the letter: %s", d.Server, oneLine(err.Error())))
+		return backoff.Permanent(fmt.Errorf("%s refuses the letter: %s", d.Server, reply(err)))
 	}
-	return fmt.Errorf("%s: %w", d.Server, err)
+	return fmt.Errorf("%s: %s", d.Server, reply(err))
+}
+
+// reply returns what the server said, on one line, or else what went wrong.
+func reply(err error) string {
+	if said := (*textproto.Error)(nil); errors.As(err, &said) {
+		return oneLine(fmt.Sprintf("%d %s", said.Code, said.Msg))
+	}
+	return oneLine(err.Error())
 }
 
 // lasting reports whether the server said that it will never take it (RFC 5321 section 4.2.1).
 func lasting(err error) bool {
-	reply := (*textproto.Error)(nil)
-	return errors.As(err, &reply) && reply.Code >= 500
+	said := (*textproto.Error)(nil)
+	return errors.As(err, &said) && said.Code >= 500
 }
