@@ -317,7 +317,7 @@ func TestPending(t *testing.T) {
 	check("new", pending(w.Now()), "d1.example", "d3.example")
 	w.settle(domains[1])
 	w.settle(domains[3])
-	w.pass(rotate.LookEvery)
+	w.pass(3 * rotate.LookEvery / 2)
 	check("looks", pending(w.Now()), "d0.example", "d1.example", "d2.example", "d3.example")
 	check("none", pending(w.Now()))
 	domains[2].Policy.TTL = 2 * time.Hour

@@ -31,12 +31,12 @@ func NextAt(st rotate.State) time.Time {
 
 // FirstLook tells, as st is saved at now, when the domain is to be looked after
 // at the earliest, and whether that is to be noted: for a new domain, and for one
-// that failed, which is looked at by its next try.
+// that failed, which is looked at by its next try. It is at least half a period away.
 func FirstLook(st rotate.State, now time.Time) (at time.Time, note bool) {
 	if st.Failures > 0 && st.NextTry.After(now) {
 		now = st.NextTry
 	}
-	return rotate.NextLook(st.Domain, now), st.Revision == 0 || st.Failures > 0
+	return rotate.NextLook(st.Domain, now.Add(rotate.LookEvery/2)), st.Revision == 0 || st.Failures > 0
 }
 
 // TooFar returns the time from which on a noted turn to be looked after was noted

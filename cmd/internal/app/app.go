@@ -165,21 +165,22 @@ func (a *App) Close() error {
 	return errors.Join(errs...)
 }
 
-// States returns where the domains stand, in their order.
-func States(ctx context.Context, cfg *config.Config, domains []rotate.Domain) ([]rotate.State, error) {
+// States returns where the domains stand, in their order, and the states of those
+// that the configuration does not list.
+func States(ctx context.Context, cfg *config.Config, domains []rotate.Domain) (states, unlisted []rotate.State, err error) {
 	a := &App{Config: cfg}
 	defer a.Close()
-	store, err := a.openState(ctx)
-	if err != nil {
-		return nil, err
+	if a.State, err = a.openState(ctx); err != nil {
+		return nil, nil, err
 	}
-	states := make([]rotate.State, len(domains))
+	states = make([]rotate.State, len(domains))
 	for i, d := range domains {
-		if states[i], err = store.Load(ctx, d.Name); err != nil {
-			return nil, err
+		if states[i], err = a.State.Load(ctx, d.Name); err != nil {
+			return nil, nil, err
 		}
 	}
-	return states, nil
+	unlisted, err = a.Unlisted(ctx)
+	return states, unlisted, err
 }
 
 // History returns the newest events of a domain, or of all for "", oldest first.

@@ -197,7 +197,7 @@ func (p *program) adopt(cmd *cobra.Command, cfg *config.Config, domains []rotate
 	if err != nil {
 		return err
 	}
-	return p.endResults(ctx, a, results, domains)
+	return p.endResults(ctx, a, results, domains, aside{})
 }
 
 func (p *program) planAdoption(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, source app.KeySource, detailed bool) error {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -62,6 +63,7 @@ func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
 	}
 	d.notify(sd.SdNotifyReady + "\nSTATUS=running the schedule")
 	d.log.Info("ready", "version", version(), "config", d.config, "domains", len(a.Domains))
+	d.unlisted(ctx, a)
 	defer d.delivering.Wait()
 	for {
 		next, err := d.serve(ctx, a)
@@ -78,6 +80,19 @@ func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
 		a = next
 		d.notify(sd.SdNotifyReady + "\nSTATUS=running the schedule")
 		d.log.Info("configuration reloaded", "domains", len(a.Domains))
+		d.unlisted(ctx, a)
+	}
+}
+
+// unlisted warns of domains that the configuration lists no more.
+func (d *daemon) unlisted(ctx context.Context, a *app.App) {
+	states, err := a.Unlisted(ctx)
+	if err != nil {
+		d.log.Warn("can't tell which domains the configuration lists no more", "error", err)
+	}
+	for _, u := range show.NewUnlisted(states) {
+		d.log.Warn("a domain is under management and not in the configuration; nothing of it is touched", "domain", u.Name, "phase", u.Phase,
+			"records", u.Records, "keys", u.Keys, "signers", u.Signers, "hint", "list it again, or let go of it: dkimbot release --domain "+u.Name)
 	}
 }
 

@@ -91,6 +91,7 @@ type planning struct {
 	due      bool // only domains that have something to do
 	approved bool // as it will be when somebody approves and applies it
 	ignore   rotate.Ignore
+	beside   aside
 	warnings []string // of what concerns no single domain
 }
 
@@ -120,6 +121,10 @@ func (p *program) plan(ctx context.Context, cfg *config.Config, domains []rotate
 	if how.warnings, err = beyondCounts(ctx, a, plans, how.ignore); err != nil {
 		return err
 	}
+	if how.beside, err = findAside(ctx, a, how.due, domains); err != nil {
+		return err
+	}
+	how.warnings = append(how.warnings, show.UnlistedWarnings(how.beside.unlisted)...)
 	about := planfile.Context{Created: time.Now(), For: a.Planner.Clock.Now(), Valid: how.valid, ConfigSHA256: cfg.Digest(), Lineage: a.Lineage, DomainSHA256: map[string]string{}, Warnings: how.warnings}
 	if how.when.IsZero() {
 		about.For = about.Created
@@ -152,6 +157,7 @@ func (p *program) showPlan(doc planfile.Document, plans []rotate.DomainPlan, how
 	for _, plan := range plans {
 		t.Plan(plan)
 	}
+	p.retries(t, how.beside.waiting)
 	t.Warnings(how.warnings)
 	t.PlanSummary(doc.Summary)
 	if how.out != "" {

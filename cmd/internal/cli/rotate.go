@@ -112,6 +112,10 @@ func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotat
 			return err
 		}
 	}
+	beside, err := findAside(ctx, a, due, domains)
+	if err != nil {
+		return err
+	}
 	results := make([]rotate.Result, 0, len(domains))
 	a.Engine.SettleAll(ctx, domains, patience, tell.waiting, func(r rotate.Result) {
 		results = append(results, r)
@@ -120,7 +124,7 @@ func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotat
 			t.Result(r)
 		}
 	})
-	err = p.endResults(ctx, a, results, domains)
+	err = p.endResults(ctx, a, results, domains, beside)
 	if due && err == nil {
 		a.Notices.Beat()
 	}
@@ -128,14 +132,14 @@ func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotat
 }
 
 // endResults ends a run of the parts in which results were told as they came.
-func (p *program) endResults(ctx context.Context, a *app.App, results []rotate.Result, domains []rotate.Domain) error {
+func (p *program) endResults(ctx context.Context, a *app.App, results []rotate.Result, domains []rotate.Domain, beside aside) error {
 	if p.json {
 		inOrder(results, domains)
-		if err := show.JSON(p.Out, show.NewRotate(results)); err != nil {
+		if err := show.JSON(p.Out, show.NewRotate(results, beside.waiting, beside.unlisted)); err != nil {
 			return err
 		}
 	} else {
-		p.closingWords(results)
+		p.closingWords(results, beside)
 	}
 	a.Notices.Well()
 	if ctx.Err() != nil {
@@ -155,9 +159,13 @@ func inOrder(results []rotate.Result, domains []rotate.Domain) {
 }
 
 // closingWords say what a person may wonder about after the results.
-func (p *program) closingWords(results []rotate.Result) {
+func (p *program) closingWords(results []rotate.Result, beside aside) {
+	t := p.text(p.Out, p.OutTTY)
+	p.retries(t, beside.waiting)
 	waiting := slices.ContainsFunc(results, func(r rotate.Result) bool { return r.Err == nil && r.State.Phase != rotate.Ready })
 	switch {
+	case len(results) == 0 && len(beside.waiting) > 0:
+		fmt.Fprintf(p.Out, "Nothing else is due. To try again at once, name the domain: 'dkimbot rotate --domain %s'.\n", beside.waiting[0].Domain)
 	case len(results) == 0:
 		fmt.Fprintln(p.Out, "Nothing is due.")
 	case heldBack(results) != "":
@@ -165,6 +173,7 @@ func (p *program) closingWords(results []rotate.Result) {
 	case waiting:
 		fmt.Fprintln(p.Out, "What is waited for is told above. 'dkimbot rotate --due' and the daemon go on when the time has come.")
 	}
+	t.Warnings(show.UnlistedWarnings(beside.unlisted))
 }
 
 // rotateExit tells by the exit code what became of the domains.

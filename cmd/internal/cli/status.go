@@ -20,7 +20,10 @@ func (p *program) statusCommand() *cobra.Command {
 		Short: "Say where every domain stands and what comes next",
 		Long: `Say where every domain stands and what comes next.
 
-Reads only the state; 'dkimbot plan' also looks at DNS, the keystore and the signers.`,
+Reads only the state, in which stands what the last look at DNS, the keystore and the
+signers found: what is not as it should be, since when, and what is done about it.
+'rotate --due' and the daemon look at every domain once an hour; 'dkimbot plan' looks now.
+Domains that the configuration lists no more are told of too, and never touched.`,
 		Example: "  dkimbot status --domain example.com --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := p.load()
@@ -31,17 +34,21 @@ Reads only the state; 'dkimbot plan' also looks at DNS, the keystore and the sig
 			if err != nil {
 				return err
 			}
-			states, err := app.States(cmd.Context(), cfg, chosen)
+			states, unlisted, err := app.States(cmd.Context(), cfg, chosen)
 			if err != nil {
 				return err
 			}
+			if len(domains) > 0 {
+				unlisted = nil
+			}
 			if p.json {
-				return show.JSON(p.Out, show.NewStatus(states))
+				return show.JSON(p.Out, show.NewStatus(states, unlisted))
 			}
 			t := p.text(p.Out, p.OutTTY)
 			for _, st := range states {
 				t.Status(st)
 			}
+			t.Unlisted(show.NewUnlisted(unlisted))
 			return nil
 		},
 	}

@@ -47,15 +47,16 @@ type Summary struct {
 
 // Domain is the plan for one domain.
 type Domain struct {
-	Name          string        `json:"name"`
-	Phase         string        `json:"phase"`
-	Asked         bool          `json:"asked"` // a person's wish begins a rotation, whatever the schedule says
-	Reason        rotate.Reason `json:"reason"`
-	Steps         []Step        `json:"steps"`
-	Next          *rotate.Next  `json:"next"`
-	Problem       *Problem      `json:"problem"`
-	Warnings      []string      `json:"warnings"`
-	Preconditions Preconditions `json:"preconditions"`
+	Name          string           `json:"name"`
+	Phase         string           `json:"phase"`
+	Asked         bool             `json:"asked"` // a person's wish begins a rotation, whatever the schedule says
+	Reason        rotate.Reason    `json:"reason"`
+	Steps         []Step           `json:"steps"`
+	Next          *rotate.Next     `json:"next"`
+	Problem       *Problem         `json:"problem"`
+	Drift         []rotate.Finding `json:"drift"` // what was not as it should be
+	Warnings      []string         `json:"warnings"`
+	Preconditions Preconditions    `json:"preconditions"`
 }
 
 // Preconditions are what must still hold when the plan is carried out.
@@ -133,12 +134,16 @@ func (doc Document) readBack() (out Document) {
 }
 
 func newDomain(p rotate.DomainPlan) Domain {
-	d := Domain{Name: p.Name, Phase: string(p.Phase), Asked: p.Asked, Reason: p.Reason, Steps: []Step{}, Problem: newProblem(p.Stop),
+	d := Domain{Name: p.Name, Phase: string(p.Phase), Asked: p.Asked, Reason: p.Reason, Steps: []Step{}, Problem: newProblem(p.Stop), Drift: []rotate.Finding{},
 		Warnings: append([]string{}, p.Warnings...), Preconditions: Preconditions{Conditions: p.Conditions()}}
 	if p.Next != nil {
 		next := *p.Next
 		next.At = clean(next.At)
 		d.Next = &next
+	}
+	for _, f := range p.Drift {
+		f.Since = clean(f.Since)
+		d.Drift = append(d.Drift, f)
 	}
 	for _, s := range p.Steps {
 		step := Step{string(s.Kind), s.Selector, s.Signer, s.Target, s.Reason, facts(s.Before), facts(s.After), nil}
@@ -186,7 +191,7 @@ func facts(f rotate.Facts) map[string]string {
 // was seen it holds only what the keystore and the signers said.
 func (d Domain) Plan() rotate.DomainPlan {
 	p := rotate.DomainPlan{Name: d.Name, Phase: rotate.Phase(d.Phase), Revision: d.Preconditions.Revision, Asked: d.Asked, Reason: d.Reason,
-		Next: d.Next, Stop: d.Problem.Err(), Warnings: d.Warnings, Seen: d.seen()}
+		Next: d.Next, Stop: d.Problem.Err(), Drift: d.Drift, Warnings: d.Warnings, Seen: d.seen()}
 	for _, s := range d.Steps {
 		step := rotate.Step{Kind: rotate.Kind(s.Kind), Selector: s.Selector, Signer: s.Signer, Target: s.Target, Reason: s.Reason, Before: s.Before, After: s.After}
 		if s.NotBefore != nil {

@@ -31,7 +31,7 @@ type StepLeft struct {
 
 // NewApply makes the document of results.
 func NewApply(planID string, results []rotate.Result) ApplyDocument {
-	all := NewRotate(results)
+	all := NewRotate(results, nil, nil)
 	doc := ApplyDocument{FormatVersion: FormatVersion, PlanID: planID, Domains: []DomainApplied{}, Summary: all.Summary}
 	for i, r := range results {
 		d := DomainApplied{all.Domains[i], []StepLeft{}}

@@ -39,7 +39,7 @@ var elsewhere = now.In(time.FixedZone("elsewhere", 5*3600+1800))
 
 // Lists are never null and times are UTC, whatever the documents are made of.
 func TestDocuments(t *testing.T) {
-	plan := planfile.New(planfile.Context{Created: elsewhere, For: elsewhere}, []rotate.DomainPlan{{Name: "example.com", Next: &rotate.Next{At: elsewhere}, Steps: []rotate.Step{{NotBefore: elsewhere}}}})
+	plan := planfile.New(planfile.Context{Created: elsewhere, For: elsewhere}, []rotate.DomainPlan{{Name: "example.com", Drift: []rotate.Finding{{Code: "key-missing", Since: elsewhere}}, Next: &rotate.Next{At: elsewhere}, Steps: []rotate.Step{{NotBefore: elsewhere}}}})
 	for title, doc := range map[string]any{
 		"plan":            plan,
 		"empty plan":      planfile.New(planfile.Context{}, nil),
@@ -48,12 +48,12 @@ func TestDocuments(t *testing.T) {
 		"empty calendar":  show.NewCalendar(elsewhere, elsewhere, nil),
 		"apply":           show.NewApply("id", []rotate.Result{{Domain: "example.com", Done: []rotate.Event{{At: elsewhere}}, Left: []rotate.Step{{NotBefore: elsewhere}}}, {Domain: "example.net"}}),
 		"empty apply":     show.NewApply("id", nil),
-		"status":          show.NewStatus([]rotate.State{{Domain: "example.com", DueAt: elsewhere, Signers: map[string]rotate.Confirmed{"mx1": {At: elsewhere}}, Selectors: map[string]*rotate.Selector{"s1": {LastUsedAt: elsewhere, Key: &rotate.Key{PublishedAt: elsewhere, VerifiedAt: elsewhere}}}}}),
-		"empty status":    show.NewStatus(nil),
+		"status":          show.NewStatus([]rotate.State{{Domain: "example.com", DueAt: elsewhere, Signers: map[string]rotate.Confirmed{"mx1": {At: elsewhere}}, Selectors: map[string]*rotate.Selector{"s1": {LastUsedAt: elsewhere, Key: &rotate.Key{PublishedAt: elsewhere, VerifiedAt: elsewhere}}}, Drift: []rotate.Finding{{Code: "key-missing", Since: elsewhere}}}}, []rotate.State{{Domain: "gone.example", Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{PublishedAt: elsewhere}}}}}),
+		"empty status":    show.NewStatus(nil, nil),
 		"history":         show.NewHistory([]rotate.Event{{At: elsewhere}}),
 		"empty history":   show.NewHistory(nil),
-		"rotate":          show.NewRotate([]rotate.Result{{Domain: "example.com", Done: []rotate.Event{{At: elsewhere}}}, {Domain: "example.net"}}),
-		"empty rotate":    show.NewRotate(nil),
+		"rotate":          show.NewRotate([]rotate.Result{{Domain: "example.com", Done: []rotate.Event{{At: elsewhere}}}, {Domain: "example.net"}}, []rotate.State{{Domain: "failed.example", Next: &rotate.Next{At: elsewhere}}}, nil),
+		"empty rotate":    show.NewRotate(nil, nil, nil),
 		"validation":      show.NewValidation("a.yaml", &config.Config{}, nil),
 		"failed validate": show.NewValidation("a.yaml", nil, config.Errors{{File: "a.yaml", Line: 1, Problem: "p"}}),
 	} {
@@ -86,7 +86,7 @@ func TestStatusRoles(t *testing.T) {
 		rotate.Replacing:     {rotate.State{Active: "s2", Draining: "s1", Selectors: both}, [3]any{"s2", nil, "s1"}},
 	} {
 		c.state.Domain, c.state.Phase = "example.com", phase
-		_, read := document(t, show.NewStatus([]rotate.State{c.state}))
+		_, read := document(t, show.NewStatus([]rotate.State{c.state}, nil))
 		d := read["domains"].([]any)[0].(map[string]any)
 		if got := [3]any{d["active"], d["standby"], d["draining"]}; got != c.want || d["phase"] != string(phase) {
 			t.Errorf("%s: got %v, want %v", phase, got, c.want)

@@ -28,7 +28,7 @@ func (m Markdown) Plan(doc planfile.Document, is PlanStaleness) {
 	m.staleness("", is.Whole)
 	var told []planfile.Domain
 	for _, d := range doc.Domains {
-		if s := is.Domains[d.Name]; len(d.Steps) > 0 || d.Problem != nil || len(d.Warnings) > 0 || len(s.Reasons) > 0 {
+		if s := is.Domains[d.Name]; len(d.Steps) > 0 || d.Problem != nil || len(d.Drift)+len(d.Warnings) > 0 || len(s.Reasons) > 0 {
 			told = append(told, d)
 		}
 	}
@@ -86,9 +86,7 @@ func (m Markdown) domain(d planfile.Domain, is Staleness, folded bool) {
 	if p.Next != nil {
 		m.line("**Next:** %s, %s: %s.", escape(action(*p.Next)), m.when(p.Next.At), escape(p.Next.Reason.Message))
 	}
-	for _, w := range p.Warnings {
-		m.line("**Warning:** %s", escape(w))
-	}
+	m.drift(p)
 	if folded {
 		m.line("</details>")
 	}

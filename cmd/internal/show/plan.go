@@ -29,7 +29,7 @@ func (t Text) plan(p rotate.DomainPlan, is Staleness) {
 		fmt.Fprintln(t.W)
 	}
 	t.next(p.Next, p.Reason.Message)
-	t.warnings(p.Warnings)
+	t.drift(p.Drift, p.Stop, p.Warnings)
 	fmt.Fprintln(t.W)
 }
 

@@ -27,7 +27,7 @@ func (t Text) result(r rotate.Result, more func()) {
 	}
 	more()
 	t.next(r.State.Next, told)
-	t.warnings(r.Plan.Warnings)
+	t.drift(r.State.Drift, r.Err, r.Plan.Warnings)
 	fmt.Fprintln(t.W)
 }
 

@@ -22,11 +22,18 @@ func (t Text) Status(st rotate.State) {
 		fmt.Fprintf(t.W, "  signer %s signs with %s, %s, in effect from %s\n", name, c.Selector, keyWords(c.KeyID, "no key"), t.at(c.At))
 	}
 	t.former(st)
-	if st.Failures > 0 {
-		fmt.Fprintf(t.W, "  %s %d in a row; the last one: %s\n", t.red("failures:"), st.Failures, st.LastError)
+	t.failures(st)
+	for _, f := range st.Drift {
+		t.finding(f)
 	}
 	t.next(st.Next, "")
 	fmt.Fprintln(t.W)
+}
+
+func (t Text) failures(st rotate.State) {
+	if st.Failures > 0 {
+		fmt.Fprintf(t.W, "  %s %d in a row; the last one: %s\n", t.red("failures:"), st.Failures, strings.ReplaceAll(st.LastError, "\n", "\n            "))
+	}
 }
 
 func (t Text) selector(name string, st rotate.State) {

@@ -10,6 +10,7 @@ import (
 type StatusDocument struct {
 	FormatVersion int            `json:"format_version"`
 	Domains       []DomainStatus `json:"domains"`
+	Unlisted      []Unlisted     `json:"unlisted"` // domains that the configuration lists no more
 }
 
 // DomainStatus is where one domain stands. Selectors that are none are null.
@@ -26,6 +27,7 @@ type DomainStatus struct {
 	Failures  int                       `json:"failures"`
 	LastError *string                   `json:"last_error"`
 	Former    []FormerSelector          `json:"former,omitempty"`
+	Drift     []rotate.Finding          `json:"drift"` // what was not as it should be at the last look
 }
 
 // SelectorStatus is what state knows of a selector.
@@ -44,9 +46,9 @@ type SignerStatus struct {
 	ConfirmedAt time.Time `json:"confirmed_at"`
 }
 
-// NewStatus makes the document of states.
-func NewStatus(states []rotate.State) StatusDocument {
-	doc := StatusDocument{FormatVersion, []DomainStatus{}}
+// NewStatus makes the document of states, and of what the configuration lists no more.
+func NewStatus(states, unlisted []rotate.State) StatusDocument {
+	doc := StatusDocument{FormatVersion, []DomainStatus{}, NewUnlisted(unlisted)}
 	for _, st := range states {
 		doc.Domains = append(doc.Domains, newDomainStatus(st))
 	}
@@ -55,7 +57,7 @@ func NewStatus(states []rotate.State) StatusDocument {
 
 func newDomainStatus(st rotate.State) DomainStatus {
 	d := DomainStatus{Name: st.Domain, Phase: string(st.Phase), Active: text(st.Active), Draining: text(st.Draining), Selectors: map[string]SelectorStatus{},
-		Signers: map[string]SignerStatus{}, Next: newNext(st.Next), DueAt: instant(st.DueAt), Failures: st.Failures, LastError: text(st.LastError), Former: newFormer(st)}
+		Signers: map[string]SignerStatus{}, Next: newNext(st.Next), DueAt: instant(st.DueAt), Failures: st.Failures, LastError: text(st.LastError), Former: newFormer(st), Drift: findings(st.Drift)}
 	for name, sel := range st.Selectors {
 		s := SelectorStatus{LastUsedAt: instant(sel.LastUsedAt)}
 		if k := sel.Key; k != nil {

@@ -1,0 +1,45 @@
+package app
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// Unlisted returns the states of the domains that the configuration does not list,
+// ordered by name. They are reported and never touched.
+func (a *App) Unlisted(ctx context.Context) ([]rotate.State, error) {
+	known, err := a.State.Fingerprints(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range a.Config.Domains {
+		delete(known, d.Name)
+	}
+	var out []rotate.State
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		st, err := a.State.Load(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, st)
+	}
+	return out, nil
+}
+
+// Waiting returns the states of the listed domains that failed and whose next try
+// comes after now, ordered by name.
+func (a *App) Waiting(ctx context.Context, now time.Time) ([]rotate.State, error) {
+	failing, err := a.State.Failing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	listed := map[string]bool{}
+	for _, d := range a.Config.Domains {
+		listed[d.Name] = true
+	}
+	return slices.DeleteFunc(failing, func(st rotate.State) bool { return !listed[st.Domain] || !st.NextTry.After(now) }), nil
+}

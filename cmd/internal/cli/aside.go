@@ -1,0 +1,38 @@
+package cli
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/app"
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// aside is what a run tells of beside the domains that it worked on.
+type aside struct {
+	waiting  []rotate.State // what failed before and waits for its next try; only where all that is due is done
+	unlisted []rotate.State // what the configuration lists no more
+}
+
+// findAside finds what there is beside the domains; due says that all that is due is done.
+func findAside(ctx context.Context, a *app.App, due bool, domains []rotate.Domain) (out aside, err error) {
+	if due {
+		if out.waiting, err = a.Waiting(ctx, time.Now()); err != nil {
+			return out, err
+		}
+		out.waiting = slices.DeleteFunc(out.waiting, func(st rotate.State) bool {
+			return slices.ContainsFunc(domains, func(d rotate.Domain) bool { return d.Name == st.Domain })
+		})
+	}
+	out.unlisted, err = a.Unlisted(ctx)
+	return out, err
+}
+
+// retries tells what waits for its next try.
+func (p *program) retries(t show.Text, waiting []rotate.State) {
+	for _, st := range waiting {
+		t.Retry(st)
+	}
+}
