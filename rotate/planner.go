@@ -187,10 +187,11 @@ func (p *planner) replace(s string) {
 			return
 		}
 	}
-	if p.have.Phase != Replacing && p.closed("replace", s) {
+	sel := p.have.selector(s)
+	begun := p.have.Phase == Replacing || sel.Next != nil || len(sel.Retired) > 0
+	if !begun && p.closed("replace", s) {
 		return
 	}
-	sel := p.have.selector(s)
 	old := sel.Retired
 	if len(old) == 0 {
 		p.provide(s, why)

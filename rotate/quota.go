@@ -181,10 +181,19 @@ func (t *turnstile) takeHour(ctx context.Context, domain string, now time.Time, 
 func (t *turnstile) hold(domain string, now, room time.Time, begun []Begun) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	held := &heldBack{t.counts.PerHour, "within an hour", t.waiting[domain], "when there is room again, " + clock(room)}
-	if held.until.After(now) {
-		return held
+	if !t.waiting[domain].After(now) {
+		t.waiting[domain] = t.place(domain, now, room, begun)
 	}
+	until := t.waiting[domain]
+	if far := now.Add(quotaSpan); until.After(far) {
+		until = far.Add(share(domain, quotaSpan))
+	}
+	return &heldBack{t.counts.PerHour, "within an hour", until, "when there is room again, " + clock(room)}
+}
+
+// place returns when the turn of a domain may come that stands at the end of the
+// line; mu is held.
+func (t *turnstile) place(domain string, now, room time.Time, begun []Begun) time.Time {
 	var ahead []time.Time
 	for _, b := range begun {
 		ahead = append(ahead, b.At)
@@ -194,15 +203,11 @@ func (t *turnstile) hold(domain string, now, room time.Time, begun []Begun) erro
 			ahead = append(ahead, at)
 		}
 	}
-	held.until = roomAmong(ahead, now, held.bound.Most)
-	if held.until.Before(room) {
-		held.until = room
+	at := roomAmong(ahead, now, t.counts.PerHour.Most)
+	if at.Before(room) {
+		at = room
 	}
-	t.waiting[domain] = held.until
-	if far := now.Add(quotaSpan); held.until.After(far) {
-		held.until = far.Add(share(domain, quotaSpan))
-	}
-	return held
+	return at
 }
 
 // takeSwitch notes that the domain begins to switch, if it may.
