@@ -105,6 +105,9 @@ func (p *planner) renewable(s string) bool {
 		return false
 	}
 	key := p.have.selector(p.have.Active).Key
+	if key == nil {
+		return false
+	}
 	for _, signer := range p.want.Signers {
 		if p.seen.Signers[signer].Err != nil || !p.confirmed(signer, p.have.Active, key.ID) {
 			return false
