@@ -75,7 +75,7 @@ func (w *world) milestone(d *domain, st rotate.State) {
 		note("%s has a fresh key%s, which waits for the next rotation", d.want.Policy.Other(st.Active), began(d.phaseAt))
 	}
 	next := st.Next
-	waits := next != nil && st.Phase == rotate.Ready && next.Action == "rotate" && next.Reason.Code != "schedule"
+	waits := next != nil && st.Phase == rotate.Ready && next.Action == "rotate" && (next.Reason.Code == "settle" || next.Reason.Code == "cache")
 	if waits && !d.waits {
 		w.report.Waited++
 		note("a rotation to %s is due, and waits until %s, when no cache can hold the old key any more", next.Selector, stamp(next.At)[:16])
