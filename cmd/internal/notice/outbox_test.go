@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,17 +17,33 @@ import (
 
 // receiver is where an outbox of a test delivers to.
 type receiver struct {
+	mu     sync.Mutex
 	answer func(n int) error // to the n-th attempt, from 1
 	at     []time.Duration   // of the attempts, since the start
 	got    []int             // documents of each delivery
 	lost   int
 }
 
+func (r *receiver) lose() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lost++
+}
+
+// locked calls f while nothing is delivered.
+func (r *receiver) locked(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f()
+}
+
 func (r *receiver) outbox(log *slog.Logger) *outbox {
 	start := time.Now()
-	return &outbox{name: "test", log: log, timeout: time.Minute, most: 1, patient: patience, lost: func(Document) { r.lost++ },
+	return &outbox{name: "test", log: log, timeout: time.Minute, most: 1, patient: patience, lost: func(Document) { r.lose() },
 		begin: func(batch []Document) func(context.Context) error {
 			return func(ctx context.Context) error {
+				r.mu.Lock()
+				defer r.mu.Unlock()
 				r.at = append(r.at, time.Since(start).Round(time.Second))
 				err := r.answer(len(r.at))
 				if err == nil {
@@ -34,6 +52,12 @@ func (r *receiver) outbox(log *slog.Logger) *outbox {
 				return err
 			}
 		}}
+}
+
+// sleep lets time pass, and all do what they have to do then.
+func sleep(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }
 
 var errDown = errors.New("it is down")
@@ -50,17 +74,16 @@ func TestRetries(t *testing.T) {
 		}}
 		o := r.outbox(log).start(1, 10)
 		o.put(Document{Event: Failed})
-		time.Sleep(time.Hour)
+		sleep(time.Hour)
 		if len(r.got) != 1 || len(r.at) != 5 || r.at[0] != 0 || r.at[4] < 20*time.Second || r.at[4] > 40*time.Second {
 			t.Errorf("attempts at %v, delivered %v", r.at, r.got)
 		}
 		if n := strings.Count(said.String(), "trying again"); n != 1 {
 			t.Errorf("logged %d times that it tries again", n)
 		}
-		r.answer = func(int) error { return errDown }
+		r.locked(func() { r.answer = func(int) error { return errDown } })
 		o.put(Document{Event: Failed, Domain: "example.com"})
-		time.Sleep(25 * time.Hour)
-		synctest.Wait()
+		sleep(25 * time.Hour)
 		if n := len(r.at) - 5; n < 200 || n > 400 || r.lost != 1 || !strings.Contains(said.String(), `could not be delivered" to=test event=failed domain=example.com error="it is down"`) {
 			t.Errorf("%d attempts in a day, %d lost:\n%s", n, r.lost, said)
 		}
@@ -101,7 +124,7 @@ func TestRetryAfter(t *testing.T) {
 		}}
 		o := r.outbox(log).start(1, 10)
 		o.put(Document{})
-		time.Sleep(time.Hour)
+		sleep(time.Hour)
 		if len(r.at) != 2 || r.at[1] != 100*time.Second {
 			t.Errorf("attempts at %v", r.at)
 		}
@@ -119,7 +142,7 @@ func TestEndIsBounded(t *testing.T) {
 		for i := range 3 {
 			o.put(Document{Event: Failed, Domain: fmt.Sprintf("d%d.example", i)})
 		}
-		time.Sleep(time.Hour) // waiting for minutes by now
+		sleep(time.Hour) // waiting for minutes by now
 		before, start := len(r.at), time.Now()
 		o.close(10 * time.Second)
 		if took := time.Since(start); took > 10*time.Second {
@@ -143,17 +166,18 @@ func TestEndIsBounded(t *testing.T) {
 func TestEndDelivers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, _ := newLog()
-		down := true
+		var down atomic.Bool
+		down.Store(true)
 		r := &receiver{answer: func(int) error {
-			if down {
+			if down.Load() {
 				return errDown
 			}
 			return nil
 		}}
 		o := r.outbox(log).start(1, 10)
 		o.put(Document{})
-		time.Sleep(time.Hour)
-		time.AfterFunc(5*time.Second, func() { down = false })
+		sleep(time.Hour)
+		time.AfterFunc(5*time.Second, func() { down.Store(false) })
 		o.close(10 * time.Second)
 		if len(r.got) != 1 || r.lost != 0 {
 			t.Errorf("delivered %v, %d lost", r.got, r.lost)
@@ -195,11 +219,13 @@ func TestGather(t *testing.T) {
 		for range 7 {
 			o.put(Document{})
 		}
-		time.Sleep(29 * time.Second)
-		if len(r.got) != 0 {
-			t.Errorf("delivered %v too early", r.got)
-		}
-		time.Sleep(time.Minute)
+		sleep(29 * time.Second)
+		r.locked(func() {
+			if len(r.got) != 0 {
+				t.Errorf("delivered %v too early", r.got)
+			}
+		})
+		sleep(time.Minute)
 		start := time.Now()
 		o.put(Document{})
 		o.close(10 * time.Second)
