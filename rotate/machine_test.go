@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +39,8 @@ func TestAnything(t *testing.T) {
 			"signer removed":   m.removeSigner,
 			"the server lags":  m.lagging,
 			"two at once":      m.twoAtOnce,
+			"approve":          m.propose,
+			"apply":            m.carryOut,
 			"selectors reorder": func(*rapid.T) {
 				m.d.Policy.Selectors[0], m.d.Policy.Selectors[1] = m.d.Policy.Selectors[1], m.d.Policy.Selectors[0]
 			},
@@ -50,6 +53,7 @@ func TestAnything(t *testing.T) {
 			}
 		}
 		w.checkReady(m.d, "")
+		w.checkApplied()
 	})
 }
 
@@ -58,6 +62,7 @@ type machine struct {
 	*world
 	d     rotate.Domain
 	hired int
+	plans []rotate.Approval // that a person approved of
 }
 
 var operations = []string{"put s1", "put s2", "publish s1", "publish s2", "activate mx1", "activate mx2", "destroy s1", "destroy s2", "forget mx1",
@@ -195,6 +200,81 @@ func (m *machine) twoAtOnce(t *rapid.T) {
 	}
 	m.hardships(t, func() { m.engine().Advance(context.Background(), m.d) })
 	m.pause = nil
+}
+
+// propose makes a plan that a person approves of.
+func (m *machine) propose(t *rapid.T) {
+	d := m.d
+	d.Asked = rapid.Bool().Draw(t, "asked")
+	if a := m.approve(fmt.Sprintf("p%d", len(m.plans)), d); len(a.Steps) > 0 {
+		m.plans = append(m.plans, a)
+	}
+}
+
+// carryOut applies a plan, of now or of long ago: nothing is done that is not in
+// it, and nothing at all when it was taken up before.
+func (m *machine) carryOut(t *rapid.T) {
+	if len(m.plans) == 0 {
+		t.Skip("there is no plan")
+	}
+	a := m.plans[len(m.plans)-1]
+	if rapid.IntRange(0, 3).Draw(t, "old") == 0 {
+		a = rapid.SampledFrom(m.plans).Draw(t, "plan")
+	}
+	used := m.state(m.d.Name).Applied == a.PlanID
+	var res rotate.Result
+	var ops []string
+	m.hardships(t, func() {
+		res, ops = m.apply(m.d, a, rapid.SampledFrom([]rotate.Patience{{}, {Most: time.Hour}, {Most: time.Hour, Retry: true}}).Draw(t, "patience"))
+	})
+	for _, op := range ops {
+		if used || !slices.ContainsFunc(a.Steps, func(s rotate.Step) bool { return operationOf(s, op) }) {
+			t.Fatalf("it did %s; the plan (taken up before: %v) is to %s", op, used, kinds(a.Steps))
+		}
+	}
+	for _, e := range res.Done {
+		switch e.Kind {
+		case rotate.Applied, rotate.Verify, rotate.Drain: // looking may be repeated; a drain begins by itself
+		default:
+			m.checkOnce(t, a, res.Done, e)
+		}
+	}
+}
+
+// checkOnce: a step is done as often as it is in the plan.
+func (m *machine) checkOnce(t *rapid.T, a rotate.Approval, done []rotate.Event, e rotate.Event) {
+	n, most := 0, 0
+	for _, d := range done {
+		if d.Kind == e.Kind && d.Selector == e.Selector && d.Signer == e.Signer {
+			n++
+		}
+	}
+	for _, s := range a.Steps {
+		if s.Kind == e.Kind && s.Selector == e.Selector && s.Signer == e.Signer {
+			most++
+		}
+	}
+	if e.Kind == rotate.Publish {
+		most = max(most, n*min(most, 1)) // until it is seen, it is published again
+	}
+	if n > most {
+		t.Fatalf("%s %s %s was done %d times; the plan is to %s", e.Kind, e.Selector, e.Signer, n, kinds(a.Steps))
+	}
+}
+
+// operationOf reports whether an operation is one that a step takes.
+func operationOf(s rotate.Step, op string) bool {
+	switch s.Kind {
+	case rotate.StoreKey:
+		return op == "put "+s.Selector
+	case rotate.Publish:
+		return op == "publish "+s.Selector
+	case rotate.Activate:
+		return op == "activate "+s.Signer
+	case rotate.Destroy:
+		return op == "destroy "+s.Selector || strings.HasPrefix(op, "forget ")
+	}
+	return false
 }
 
 // calm ends all hardships.
