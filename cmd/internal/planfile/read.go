@@ -57,10 +57,23 @@ func cause(err error) error {
 
 // WriteFile saves the document, for its owner alone; the file is there as a whole or not at all.
 func WriteFile(path string, doc Document) error {
-	if err := renameio.WriteFile(path, doc.Encode(), 0o600); err != nil {
+	if err := replace(path, doc.Encode()); err != nil {
 		return fault.Lasting("write the plan to "+path, cause(err), "name a file in a directory that you may write to")
 	}
 	return nil
+}
+
+// replace puts data at path, whatever the mode of what stands there.
+func replace(path string, data []byte) error {
+	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o600))
+	if err != nil {
+		return err
+	}
+	defer f.Cleanup()
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	return f.CloseAtomicallyReplace()
 }
 
 // Read reads a document. What is not exactly what Encode writes is refused,
