@@ -25,7 +25,7 @@ func (t Text) Calendar(doc CalendarDocument) {
 	}
 	for _, d := range doc.Domains {
 		if d.Problem != nil {
-			fmt.Fprintf(t.W, "%s  %s\n  %s %s\n", t.bold(d.Name), t.dim("known until "+day(d.Until)), t.red("stops:"), d.Problem.Message)
+			fmt.Fprintf(t.W, "%s  %s\n  %s %s\n", t.bold(d.Name), t.dim("known until "+day(d.Until)), t.red("stops:"), lines(d.Problem.Message, "         "))
 			if d.Problem.Hint != "" {
 				fmt.Fprintf(t.W, "  %s %s\n", t.yellow("hint:"), d.Problem.Hint)
 			}

@@ -80,9 +80,9 @@ func (m mail) signing() string {
 			same = same && s.Before["selector"] == s.After["selector"] && s.Before["key_id"] == s.After["key_id"]
 		}
 	}
-	whose := "Mail"
-	if others := len(m.p.Seen.Signers) > len(switched); others {
-		whose = "Mail through " + strings.Join(switched, ", ")
+	whose, then := "Mail", "with "+to
+	if m.others(switched) {
+		whose, then = "Mail through "+strings.Join(switched, ", "), "with "+to+" like all other mail"
 	}
 	if len(m.p.Seen.Signers) > 0 {
 		from = m.today(switched)
@@ -100,7 +100,17 @@ func (m mail) signing() string {
 	case from == to:
 		return fmt.Sprintf("%s is signed with another key at %s than it should be; %s it is signed with the one that DNS shows.", whose, to, m.from(at))
 	}
-	return fmt.Sprintf("%s goes on being signed with %s until %s, then with %s.", whose, from, m.until(at), to)
+	return fmt.Sprintf("%s goes on being signed with %s until %s, then %s.", whose, from, m.until(at), then)
+}
+
+// others reports whether there are signers that don't switch.
+func (m mail) others(switched []string) bool {
+	return len(m.p.Seen.Signers) > len(switched) || slices.ContainsFunc(m.p.Steps, func(s rotate.Step) bool { return m.stray(s) })
+}
+
+// stray reports whether a step brings a signer back that uses the wrong selector.
+func (m mail) stray(s rotate.Step) bool {
+	return s.Kind == rotate.Activate && s.Reason.Code == "signer-strays"
 }
 
 // records says what a step that changes or keeps a key record means for mail that
@@ -111,6 +121,8 @@ func (m mail) records(s rotate.Step) string {
 		return fmt.Sprintf("Mail already signed with %s verifies all the while, because its key record stays in DNS until %s at least.", s.Selector, day(s.NotBefore))
 	case s.Kind == rotate.Activate && m.foreign(s):
 		return fmt.Sprintf("Mail already signed with %s verifies as long as its key record stays in DNS, which dkimbot does not touch.", s.Before["selector"])
+	case m.stray(s) && m.first(s) && s.Before["selector"] != "" && s.Before["selector"] != s.Selector:
+		return fmt.Sprintf("Mail already signed with %s verifies, because its key record is in DNS as well.", s.Before["selector"])
 	case s.Kind == rotate.Publish && s.Reason.Code == "replace":
 		return fmt.Sprintf("The key record of %s is replaced, which no mail needs any more: nothing has signed with it for longer than its drain.", s.Selector)
 	case s.Kind == rotate.Publish && s.Reason.Code == "vanished":
@@ -121,14 +133,19 @@ func (m mail) records(s rotate.Step) string {
 	return ""
 }
 
-// foreign reports whether a signer comes from a selector that is not dkimbot's; it
-// is told once, with the first such signer.
+// foreign reports whether a signer comes from a selector that is not dkimbot's.
 func (m mail) foreign(s rotate.Step) bool {
 	before := s.Before["selector"]
-	if _, ours := m.p.Seen.Selectors[before]; before == "" || ours || len(m.p.Seen.Selectors) == 0 {
-		return false
-	}
-	i := slices.IndexFunc(m.p.Steps, func(o rotate.Step) bool { return o.Kind == rotate.Activate && o.Before["selector"] == before })
+	_, ours := m.p.Seen.Selectors[before]
+	return before != "" && !ours && len(m.p.Seen.Selectors) > 0 && m.first(s)
+}
+
+// first reports whether a signer is the first of those that come from the same
+// selector: what holds for all of them is told once.
+func (m mail) first(s rotate.Step) bool {
+	i := slices.IndexFunc(m.p.Steps, func(o rotate.Step) bool {
+		return o.Kind == rotate.Activate && o.Before["selector"] == s.Before["selector"]
+	})
 	return m.p.Steps[i].Signer == s.Signer
 }
 

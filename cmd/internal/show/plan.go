@@ -104,9 +104,9 @@ func (t Text) SavedPlan(doc planfile.Document, is PlanStaleness) {
 // staleness says why a plan can't be applied any more, or that nobody knows.
 func (t Text) staleness(is Staleness) {
 	for _, r := range is.Reasons {
-		fmt.Fprintf(t.W, "  %s %s\n", t.red("stale:"), r.Message)
+		fmt.Fprintf(t.W, "  %s %s\n", t.red("stale:"), visible(r.Message))
 	}
 	if is.Unchecked != nil {
-		fmt.Fprintf(t.W, "  %s whether the plan still holds could not be found out: %v\n", t.yellow("unchecked:"), is.Unchecked)
+		fmt.Fprintf(t.W, "  %s whether the plan still holds could not be found out: %s\n", t.yellow("unchecked:"), lines(is.Unchecked.Error(), "    "))
 	}
 }

@@ -53,10 +53,19 @@ func (t Text) problem(indent string, err error) {
 	if fault.KindOf(err) == fault.Refused {
 		label = "refused:"
 	}
-	fmt.Fprintf(t.W, "%s%s %s\n", indent, t.red(label), strings.ReplaceAll(err.Error(), "\n", "\n"+indent+"       "))
+	fmt.Fprintf(t.W, "%s%s %s\n", indent, t.red(label), lines(err.Error(), indent+"       "))
 	if hint := fault.HintOf(err); hint != "" {
 		fmt.Fprintf(t.W, "%s%s %s\n", indent, t.yellow("hint:"), hint)
 	}
+}
+
+// lines makes what can't be seen visible, and begins each further line with indent.
+func lines(s, indent string) string {
+	all := strings.Split(s, "\n")
+	for i := range all {
+		all[i] = visible(all[i])
+	}
+	return strings.Join(all, "\n"+indent)
 }
 
 // interrupted reports that nothing failed: the run was asked to end.
@@ -74,7 +83,7 @@ func (t Text) Warnings(all []string) {
 
 func (t Text) warnings(all []string) {
 	for _, w := range all {
-		fmt.Fprintf(t.W, "  %s %s\n", t.yellow("warning:"), w)
+		fmt.Fprintf(t.W, "  %s %s\n", t.yellow("warning:"), visible(w))
 	}
 }
 
