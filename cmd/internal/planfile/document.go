@@ -215,6 +215,22 @@ func (d Domain) seen() rotate.Observation {
 	return seen
 }
 
+// General returns the warnings that concern no single domain.
+func (doc Document) General() (out []string) {
+	told := map[string]bool{}
+	for _, d := range doc.Domains {
+		for _, w := range d.Warnings {
+			told[d.Name+": "+w] = true
+		}
+	}
+	for _, w := range doc.Warnings {
+		if !told[w] {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
 // Approval returns the permission that the document gives for the domain.
 func (doc Document) Approval(d Domain) rotate.Approval {
 	return rotate.Approval{PlanID: doc.PlanID, Asked: d.Asked, Steps: d.Plan().Steps, Conditions: d.Preconditions.Conditions}

@@ -60,7 +60,7 @@ func (t Text) finding(f rotate.Finding) {
 	if !f.Since.IsZero() {
 		message += "; since " + t.at(f.Since)
 	}
-	fmt.Fprintf(t.W, "  %s %s\n", t.yellow("drift"), strings.ReplaceAll(message, "\n", "\n        "))
+	fmt.Fprintf(t.W, "  %s %s\n", t.yellow("drift"), lines(message, "        "))
 	repair := f.Repair
 	if f.Asks {
 		repair = t.yellow("to do:") + " " + repair

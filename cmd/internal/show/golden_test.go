@@ -155,7 +155,8 @@ func somePlan(t testing.TB) planfile.Document {
 	for _, s := range scenes(t) {
 		plans = append(plans, rotate.Plan(now, s.want, s.have, s.seen))
 	}
-	doc := planfile.New(planfile.Context{Created: now, For: now, ConfigSHA256: "cafe", Lineage: "11112222-3333-4444-8555-666677778888"}, plans)
+	doc := planfile.New(planfile.Context{Created: now, For: now, ConfigSHA256: "cafe", Lineage: "11112222-3333-4444-8555-666677778888",
+		Warnings: []string{"old.test has left the configuration | and " + nasty}}, plans)
 	doc.PlanID, doc.Checksum = "abcdefghijklmnopqrstuvwxyz", "sha256:not counted here"
 	return doc
 }

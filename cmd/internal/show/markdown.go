@@ -26,6 +26,9 @@ func (m Markdown) Plan(doc planfile.Document, is PlanStaleness) {
 	m.line("## dkimbot plan: %s, %s", Count(doc.Summary.Domains, "domain"), Count(doc.Summary.Steps, "step"))
 	m.line("Plan %s, made %s; may be applied %s. Nothing was changed by making it.", code(doc.PlanID), day(doc.CreatedAt), m.span(doc))
 	m.staleness("", is.Whole)
+	for _, w := range doc.General() {
+		m.line("> **Warning:** %s", escape(w))
+	}
 	var told []planfile.Domain
 	for _, d := range doc.Domains {
 		if s := is.Domains[d.Name]; len(d.Steps) > 0 || d.Problem != nil || len(d.Drift)+len(d.Warnings) > 0 || len(s.Reasons) > 0 {

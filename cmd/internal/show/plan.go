@@ -98,6 +98,7 @@ func (t Text) SavedPlan(doc planfile.Document, is PlanStaleness) {
 	for _, d := range doc.Domains {
 		t.plan(d.Plan(), is.Domains[d.Name])
 	}
+	t.Warnings(doc.General())
 	fmt.Fprintf(t.W, "%s, %s.\n", Count(doc.Summary.Domains, "domain"), Count(doc.Summary.Steps, "step"))
 }
 

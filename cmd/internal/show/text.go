@@ -77,7 +77,7 @@ func interrupted(err error) bool {
 // Warnings writes what an operator should look at.
 func (t Text) Warnings(all []string) {
 	for _, w := range all {
-		fmt.Fprintf(t.W, "%s %s\n", t.yellow("warning:"), w)
+		fmt.Fprintf(t.W, "%s %s\n", t.yellow("warning:"), visible(w))
 	}
 }
 
