@@ -2,6 +2,8 @@ package app
 
 import (
 	"log/slog"
+	"maps"
+	"slices"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/notice"
@@ -46,15 +48,21 @@ func witnessed(parts rotate.Parts, n *notice.Notices) rotate.Parts {
 	return parts
 }
 
-// Tell tells those whom the configuration names of a command that ended with err
-// before it took any domain in hand, and returns when they know, or after some seconds.
-func Tell(cfg *config.Config, log *slog.Logger, command string, err error) {
+// Tell tells those whom the configuration names of a command that ended with errs
+// before it took a domain in hand: by domain, or under "" where it took none at all.
+// It returns when they know, or after some seconds.
+func Tell(cfg *config.Config, log *slog.Logger, command string, errs map[string]error) {
+	if len(errs) == 0 {
+		return
+	}
 	by := userName()
-	if self, e := thisProcess(); e == nil {
+	if self, err := thisProcess(); err == nil {
 		by = self.actor()
 	}
 	n := newNotices(cfg.Notify, by, log)
-	n.Command(command, err)
+	for _, domain := range slices.Sorted(maps.Keys(errs)) {
+		n.Command(command, domain, errs[domain])
+	}
 	n.Close()
 }
 

@@ -67,11 +67,11 @@ selectors in the policy, 'dkimbot rotate --domain D' switches without a gap.`,
 			}
 			domains, err := choose(cfg, f.domains)
 			if err != nil {
-				return err
+				return p.told(cmd, cfg, err)
 			}
 			source, err := f.source()
 			if err != nil {
-				return err
+				return p.told(cmd, cfg, err)
 			}
 			if f.dryRun {
 				return p.planAdoption(cmd, cfg, domains, source, f.detailed)
@@ -80,7 +80,7 @@ selectors in the policy, 'dkimbot rotate --domain D' switches without a gap.`,
 			if f.wait {
 				patience = rotate.Patience{Most: longWait, Retry: true}
 			}
-			return p.adopt(cmd, cfg, domains, source, patience)
+			return p.told(cmd, cfg, p.adopt(cmd, cfg, domains, source, patience))
 		},
 	}
 	fl := cmd.Flags()

@@ -37,29 +37,29 @@ step in hand is finished.`,
   dkimbot apply plan.json --wait`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			doc, err := planfile.ReadFile(args[0])
-			if err != nil {
-				return err
-			}
-			if err := doc.Refusal(doc.Timely(time.Now())); err != nil {
-				return err
-			}
 			cfg, err := p.load()
 			if err != nil {
 				return err
 			}
+			doc, err := planfile.ReadFile(args[0])
+			if err != nil {
+				return p.told(cmd, cfg, err)
+			}
+			if err := doc.Refusal(doc.Timely(time.Now())); err != nil {
+				return p.told(cmd, cfg, err)
+			}
 			lineage, err := app.Lineage(cmd.Context(), cfg)
 			if err != nil {
-				return err
+				return p.told(cmd, cfg, err)
 			}
 			if err := doc.Refusal(doc.SameState(lineage)); err != nil {
-				return err
+				return p.told(cmd, cfg, err)
 			}
 			patience := rotate.Patience{Most: shortWait}
 			if wait {
 				patience = rotate.Patience{Most: longWait, Retry: true}
 			}
-			return p.apply(cmd, cfg, doc, *ignore, patience)
+			return p.told(cmd, cfg, p.apply(cmd, cfg, doc, *ignore, patience))
 		},
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "stay for waits of up to an hour, and try again what may pass by itself")
@@ -78,13 +78,20 @@ func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Doc
 			p.text(p.Out, p.OutTTY).Applied(r)
 		}
 	}
+	refused := map[string]error{}
 	for _, r := range results {
 		tell(r)
+		refused[r.Domain] = r.Err
 	}
+	defer p.tell(cmd, cfg, refused)
 	ctx := cmd.Context()
 	if len(orders) > 0 {
 		watch := p.teller(cmd)
-		a, err := app.Open(ctx, cfg, watch.step)
+		log, err := p.log()
+		if err != nil {
+			return err
+		}
+		a, err := app.Open(ctx, cfg, watch.step, app.WithLog(log))
 		if err != nil {
 			return err
 		}

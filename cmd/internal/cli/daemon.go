@@ -128,7 +128,7 @@ func (d *daemon) serve(ctx context.Context, a *app.App) (*app.App, error) {
 			next, err := d.reload(ctx)
 			if err != nil {
 				d.log.Error("the new configuration is refused; the old one goes on", "error", err)
-				a.Notices.Command("daemon reload", err)
+				a.Notices.Command("daemon reload", "", err)
 				d.notify(sd.SdNotifyReady + "\nSTATUS=the new configuration was refused; the old one goes on")
 				continue
 			}

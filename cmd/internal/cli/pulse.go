@@ -2,14 +2,9 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 	"time"
 
-	"github.com/spf13/cobra"
-
-	"github.com/dkimbot/dkimbot/cmd/internal/app"
-	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -32,19 +27,3 @@ func (p *pulse) Due(ctx context.Context, now time.Time) ([]string, error) {
 }
 
 func (p *pulse) beats() bool { return time.Since(time.Unix(p.last.Load(), 0)) < alive }
-
-// told tells those whom the configuration names when err ended a command before
-// any domain was taken in hand, and returns err.
-func (p *program) told(cmd *cobra.Command, cfg *config.Config, err error) error {
-	var (
-		code  exitCode
-		usage *usageError
-	)
-	if err == nil || errors.As(err, &code) || errors.As(err, &usage) || cmd.Context().Err() != nil {
-		return err
-	}
-	if log, e := p.log(); e == nil {
-		app.Tell(cfg, log, cmd.Name(), err)
-	}
-	return err
-}

@@ -61,11 +61,8 @@ step in hand is finished; run the same command again to go on.`,
 				return err
 			}
 			chosen, err := choose(cfg, domains)
-			if err != nil && !dryRun {
-				return p.told(cmd, cfg, err)
-			}
 			if err != nil {
-				return err
+				return p.told(cmd, cfg, err)
 			}
 			for i := range chosen {
 				chosen[i].Asked, chosen[i].Named, chosen[i].Ignore = !due, !due, *ignore

@@ -33,7 +33,7 @@ func TestAudit(t *testing.T) {
 	}
 	held := rotate.Event{Domain: "example.com", At: then, By: "root@mail1", Outcome: Refused}
 	n.Failed(held, fault.Refuse("lease-held", "take example.com in hand", "wait"))
-	n.Command("apply", fault.Refuse("stale-plan", "the plan is stale", "plan again"))
+	n.Command("apply", "", fault.Refuse("stale-plan", "the plan is stale", "plan again"))
 	n.Failed(failedAt, trouble)
 	lines := documents(t, read(t, path)) // each is there when the call returns
 	n.Close()

@@ -29,7 +29,7 @@ type Document struct {
 	Event         string        `json:"event"`
 	At            time.Time     `json:"at"`
 	By            string        `json:"by"`                // who acted, for people: "root@mail1"
-	Command       string        `json:"command,omitempty"` // of one that ended before any domain was taken in hand
+	Command       string        `json:"command,omitempty"` // of one that ended before it took a domain in hand
 	Domain        string        `json:"domain,omitempty"`
 	Phase         string        `json:"phase,omitempty"`    // of the domain, after the event
 	Step          string        `json:"step,omitempty"`     // the kind of step that was done or failed
@@ -86,14 +86,15 @@ func ofTurn(before, after rotate.State, by string, at time.Time) (Document, bool
 	return d, true
 }
 
-// ofCommand describes a command that ended with err before any domain was taken in hand.
-func ofCommand(command, by string, at time.Time, err error) Document {
+// ofCommand describes a command that ended with err before it took the domain, or
+// any domain when that is "", in hand.
+func ofCommand(command, domain, by string, at time.Time, err error) Document {
 	event := Failed
 	if fault.KindOf(err) == fault.Refused {
 		event = Refused
 	}
 	d := newDocument(event, by, at)
-	d.Command, d.Message, d.Error = command, err.Error(), show.NewProblem(err)
+	d.Command, d.Domain, d.Message, d.Error = command, domain, err.Error(), show.NewProblem(err)
 	return d
 }
 

@@ -154,10 +154,10 @@ func (n *Notices) Step(e rotate.Event) {
 // Failed tells of a failed or refused attempt. It is the heart's port of that name.
 func (n *Notices) Failed(e rotate.Event, err error) { n.trouble(ofEvent(e, err)) }
 
-// Command tells of a command that failed or was refused before any domain was
-// taken in hand.
-func (n *Notices) Command(name string, err error) {
-	n.trouble(ofCommand(name, n.cfg.By, time.Now(), err))
+// Command tells of a command that failed or was refused before it took the domain,
+// or any domain when that is "", in hand.
+func (n *Notices) Command(name, domain string, err error) {
+	n.trouble(ofCommand(name, domain, n.cfg.By, time.Now(), err))
 }
 
 // Well says that commands get as far as taking domains in hand: the next failure
@@ -183,7 +183,7 @@ func (n *Notices) trouble(d Document) {
 
 // auditFailed tells that the audit log can't be written, where else it can be told.
 func (n *Notices) auditFailed(err error) {
-	d := ofCommand("", n.cfg.By, time.Now(), fault.Temporary("write the audit log", err, "make room, or mend the log's directory; until then no switch begins"))
+	d := ofCommand("", "", n.cfg.By, time.Now(), fault.Temporary("write the audit log", err, "make room, or mend the log's directory; until then no switch begins"))
 	n.failure.put(d)
 	n.tell(d)
 }

@@ -77,7 +77,7 @@ func TestWebhook(t *testing.T) {
 	n.Failed(refused, trouble) // not wanted
 	finishSwitch(n)            // not wanted
 	finishRotation(n)
-	n.Command("rotate", errors.New("the state is lost"))
+	n.Command("rotate", "", errors.New("the state is lost"))
 	n.Close()
 	docs := b.docs(t)
 	if len(docs) != 3 || docs[0].Event != Failed || docs[1].Event != Rotated || docs[2].Command != "rotate" {
