@@ -127,7 +127,7 @@ func (r *run) steps(ctx context.Context, steps []Step) error {
 		err := caught(string(s.Kind)+" "+r.name(s.Selector).String(), func() error { return r.do(ctx, s) })
 		if err == nil {
 			r.grant.did(s)
-			r.notify(s, "done", "")
+			r.notify(s, "done", because(s, ""))
 			continue
 		}
 		if held := (*heldBack)(nil); errors.As(err, &held) {
