@@ -18,6 +18,7 @@ var reading = [][]string{
 	{"validate"}, {"validate", "--json"},
 	{"plan"}, {"plan", "--json", "--detailed-exitcode"}, {"plan", "--at", "2099-01-01T00:00:00Z"}, {"plan", "--domain", "example.test"},
 	{"rotate", "--domain", "example.test", "--dry-run"}, {"rotate", "--due", "--dry-run", "--json"},
+	{"plan", "--format", "markdown"}, {"plan", "--for", "90d"}, {"plan", "--for", "90d", "--json"},
 	{"status"}, {"status", "--json"}, {"history"}, {"history", "--json"},
 }
 

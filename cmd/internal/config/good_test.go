@@ -250,3 +250,50 @@ func BenchmarkLoad(b *testing.B) {
 		}
 	}
 }
+
+// A domain's digest changes with all that bears on the domain, and with nothing else.
+func TestDomainDigest(t *testing.T) {
+	const text = `
+state: { path: /s }
+keystore: { path: /k }
+providers:
+  lab: { driver: zonefile, dir: /z }
+  far: { driver: zonefile, dir: /far }
+signers:
+  hook: { driver: exec, command: [/bin/one] }
+  other: { driver: exec, command: [/bin/two] }
+policies:
+  default: { drain: 240h }
+  slow: { drain: 480h, selectors: [a, b] }
+domains:
+  - { name: one.example, provider: lab, signers: [hook] }
+  - { name: two.example, provider: far, signers: [other], policy: slow }
+`
+	same := mustText(t, text, nil).DomainDigest("ONE.example.")
+	if len(same) != 64 || mustText(t, text, nil).DomainDigest("three.example") != "" || mustText(t, text, nil).DomainDigest("a..b") != "" {
+		t.Fatalf("digest is %q", same)
+	}
+	for _, c := range []struct {
+		old, new string
+		differs  bool
+	}{
+		{"path: /s", "path: /t", true},
+		{"path: /k", "path: /l", true},
+		{"dir: /z", "dir: /y", true},
+		{"[/bin/one]", "[/bin/three]", true},
+		{"drain: 240h", "drain: 241h", true},
+		{"signers: [hook] }", "signers: [hook, other] }", true},
+		{"signers: [hook] }", "signers: [hook], zone: example }", true},
+		{"signers: [hook] }", "signers: [hook], verify: { timeout: 1m } }", true},
+		{"signers: [hook] }", "signers: [hook], policy: slow }", true},
+		{"dir: /far", "dir: /near", false},
+		{"[/bin/two]", "[/bin/three]", false},
+		{"drain: 480h", "drain: 481h", false},
+		{"  - { name: two.example, provider: far, signers: [other], policy: slow }\n", "", false},
+		{"domains:", "domains: # a comment", false},
+	} {
+		if got := mustText(t, strings.Replace(text, c.old, c.new, 1), nil).DomainDigest("one.example"); (got != same) != c.differs {
+			t.Errorf("%q for %q: differs is %v", c.new, c.old, got != same)
+		}
+	}
+}
