@@ -87,6 +87,9 @@ type Result struct {
 	asked bool // the rotation that was asked for is yet to begin
 }
 
+// YetToBegin reports that the rotation which a person asked for has not begun.
+func (r Result) YetToBegin() bool { return r.asked }
+
 // workTime bounds everything that one step may take besides the wait for DNS;
 // where a step joins others, the wait for its turn and the common work count apart.
 const workTime = 5 * time.Minute

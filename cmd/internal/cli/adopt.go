@@ -177,6 +177,7 @@ func (f *adoptFlags) source() (app.KeySource, error) {
 
 func (p *program) adopt(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, source app.KeySource, patience rotate.Patience) error {
 	ctx, tell := cmd.Context(), p.teller(cmd)
+	defer tell.stop()
 	log, err := p.log()
 	if err != nil {
 		return err
@@ -187,13 +188,16 @@ func (p *program) adopt(cmd *cobra.Command, cfg *config.Config, domains []rotate
 	}
 	defer a.Close()
 	results := make([]rotate.Result, 0, len(domains))
+	tell.expect(domains)
 	err = a.Adopt(ctx, domains, source, patience, tell.waiting, func(r rotate.Result) {
 		results = append(results, r)
+		tell.over(r.Domain)
 		if !p.json {
 			t := p.text(p.Out, p.OutTTY)
 			t.Result(r)
 		}
 	})
+	tell.stop()
 	if err != nil {
 		return err
 	}

@@ -87,6 +87,7 @@ func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Doc
 	ctx := cmd.Context()
 	if len(orders) > 0 {
 		watch := p.teller(cmd)
+		defer watch.stop()
 		log, err := p.log()
 		if err != nil {
 			return err
@@ -96,10 +97,15 @@ func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Doc
 			return err
 		}
 		defer a.Close()
+		for _, o := range orders {
+			watch.expect([]rotate.Domain{o.Domain})
+		}
 		a.Engine.ApplyAll(ctx, orders, patience, watch.waiting, func(r rotate.Result) {
 			results = append(results, r)
+			watch.over(r.Domain)
 			tell(r)
 		})
+		watch.stop()
 	}
 	if p.json {
 		at := make(map[string]int, len(doc.Domains))
@@ -114,9 +120,7 @@ func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Doc
 		p.afterApply(results)
 	}
 	if ctx.Err() != nil {
-		fmt.Fprintln(p.Err, "Interrupted; the step in hand was finished. What was begun, 'dkimbot rotate --due' and the daemon carry on; "+
-			"for domains that were not begun the plan still holds: run the same command again.")
-		return exitCode(exitError)
+		return p.interrupted(results, "what was begun: dkimbot rotate --due; what was not: "+p.again(nil))
 	}
 	return rotateExit(results)
 }

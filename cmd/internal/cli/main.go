@@ -34,8 +34,9 @@ const (
 // Streams are what the program reads and writes.
 type Streams struct {
 	Out, Err     io.Writer
-	OutTTY       bool // Out is a terminal
-	ErrTTY       bool // Err is a terminal
+	OutTTY       bool       // Out is a terminal
+	ErrTTY       bool       // Err is a terminal
+	Columns      func() int // how wide the terminal is that Err is
 	Env          func(string) string
 	CaughtSignal func(context.Context) (context.Context, context.CancelFunc)
 }
@@ -44,7 +45,7 @@ type Streams struct {
 func Terminal() Streams {
 	return Streams{
 		Out: os.Stdout, Err: os.Stderr, Env: os.Getenv,
-		OutTTY: term.IsTerminal(int(os.Stdout.Fd())), ErrTTY: term.IsTerminal(int(os.Stderr.Fd())),
+		OutTTY: term.IsTerminal(int(os.Stdout.Fd())), ErrTTY: term.IsTerminal(int(os.Stderr.Fd())), Columns: columns(os.Stderr),
 		CaughtSignal: func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 		},
@@ -127,6 +128,9 @@ type program struct {
 	noColor   bool
 	logFormat string
 	logLevel  string
+
+	cmd  *cobra.Command // the one that runs
+	args []string       // what it was given beside flags
 }
 
 func (p *program) jsonFlag(cmd *cobra.Command) {

@@ -27,7 +27,8 @@ Exit codes: 0 done, or nothing to do; 1 error; 2 changes are pending (only with
   dkimbot daemon                            # run the schedule`,
 		Version:       version(),
 		SilenceErrors: true, SilenceUsage: true,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			p.cmd, p.args = cmd, args
 			_, err := p.log()
 			return err
 		},

@@ -95,6 +95,7 @@ step in hand is finished; run the same command again to go on.`,
 
 func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, due bool, patience rotate.Patience) error {
 	ctx, tell := cmd.Context(), p.teller(cmd)
+	defer tell.stop()
 	log, err := p.log()
 	if err != nil {
 		return err
@@ -114,13 +115,16 @@ func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotat
 		return err
 	}
 	results := make([]rotate.Result, 0, len(domains))
+	tell.expect(domains)
 	a.Engine.SettleAll(ctx, domains, patience, tell.waiting, func(r rotate.Result) {
 		results = append(results, r)
+		tell.over(r.Domain)
 		if !p.json {
 			t := p.text(p.Out, p.OutTTY)
 			t.Result(r)
 		}
 	})
+	tell.stop()
 	err = p.endResults(ctx, a, results, domains, beside)
 	if due && err == nil {
 		a.Notices.Beat()
@@ -140,8 +144,7 @@ func (p *program) endResults(ctx context.Context, a *app.App, results []rotate.R
 	}
 	a.Notices.Well()
 	if ctx.Err() != nil {
-		fmt.Fprintln(p.Err, "Interrupted; the step in hand was finished. Run the same command again to go on.")
-		return exitCode(exitError)
+		return p.interrupted(results, "")
 	}
 	return rotateExit(results)
 }

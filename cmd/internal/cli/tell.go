@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -17,32 +18,68 @@ import (
 type teller struct {
 	step    func(rotate.Event)
 	waiting func(domain string, next rotate.Next)
+	live    *live // nil where there is no line to keep
 }
 
+// expect says which domains the work is for, over that nothing more is done for
+// one, and stop that all is over.
+func (t teller) expect(domains []rotate.Domain) { t.live.expect(domains) }
+func (t teller) over(domain string)             { t.live.over(domain) }
+func (t teller) stop()                          { t.live.stop() }
+
 // teller returns one that logs where a flag asks for a log, tells progress on a
-// terminal, and else is silent, so that cron sends no mail.
+// terminal, and else is silent, so that cron sends no mail. Stop it before the last words.
 func (p *program) teller(cmd *cobra.Command) teller {
 	if cmd.Flags().Changed("log-format") || cmd.Flags().Changed("log-level") {
 		log, err := p.log()
 		if err == nil {
-			return teller{logStep(log), logWait(log)}
+			return teller{step: logStep(log), waiting: logWait(log)}
 		}
 	}
-	if !p.ErrTTY {
+	switch {
+	case !p.ErrTTY:
 		return teller{}
+	case p.Env("TERM") == "dumb":
+		return p.plainTeller()
 	}
+	return p.liveTeller(cmd.Context())
+}
+
+// plainTeller tells each step and wait on a line of its own.
+func (p *program) plainTeller() teller {
 	var mu sync.Mutex
 	return teller{
-		func(e rotate.Event) {
+		step: func(e rotate.Event) {
 			mu.Lock()
 			defer mu.Unlock()
-			p.text(p.Err, p.ErrTTY).Progress(e)
+			p.text(p.Err, p.ErrTTY).Finished(e)
 		},
-		func(domain string, next rotate.Next) {
+		waiting: func(domain string, next rotate.Next) {
 			mu.Lock()
 			defer mu.Unlock()
 			p.text(p.Err, p.ErrTTY).Waiting(domain, next)
 		},
+	}
+}
+
+// liveTeller tells each step that has ended on a line of its own, and below them
+// what is done now. All that the program writes to the terminal goes above that.
+func (p *program) liveTeller(ctx context.Context) teller {
+	l := startLive(ctx, p.Err, p.Columns)
+	p.Err = l.above(p.Err)
+	if p.OutTTY {
+		p.Out = l.above(p.Out)
+	}
+	steps := p.text(p.Err, p.ErrTTY)
+	return teller{
+		step: func(e rotate.Event) {
+			l.change(func(p *show.Progress) { p.Step(e, time.Now()) })
+			steps.Finished(e)
+		},
+		waiting: func(domain string, next rotate.Next) {
+			l.change(func(p *show.Progress) { p.Waiting(domain, next) })
+		},
+		live: l,
 	}
 }
 

@@ -3,7 +3,6 @@ package show
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 )
@@ -53,16 +52,4 @@ func did(e rotate.Event) string {
 		return e.Message + "; it can't be applied again"
 	}
 	return strings.TrimSpace(string(e.Kind) + " " + e.Selector)
-}
-
-// Progress tells a step as it begins, for someone who watches.
-func (t Text) Progress(e rotate.Event) {
-	if e.Outcome == "begun" {
-		fmt.Fprintf(t.W, "%s  %s ...\n", e.Domain, attempt(e))
-	}
-}
-
-// Waiting tells what a run stays for.
-func (t Text) Waiting(domain string, next rotate.Next) {
-	fmt.Fprintf(t.W, "%s  waiting until %s UTC to %s: %s\n", domain, next.At.UTC().Format(time.TimeOnly), action(next), next.Reason.Message)
 }

@@ -232,17 +232,6 @@ example.com
 `)
 }
 
-func TestProgress(t *testing.T) {
-	wantText(t, written(func(x show.Text) {
-		x.Progress(rotate.Event{Domain: "example.com", Kind: rotate.Activate, Selector: "s1", Signer: "mx1", Outcome: "begun"})
-		x.Progress(rotate.Event{Domain: "example.com", Kind: rotate.Activate, Selector: "s1", Signer: "mx1", Outcome: "done"})
-		x.Waiting("example.com", rotate.Next{Action: "replace", Selector: "s1", At: now, Reason: rotate.Reason{Message: "mail is in flight"}})
-	}), `
-example.com  activate s1 mx1 ...
-example.com  waiting until 04:00:00 UTC to replace the key of s1: mail is in flight
-`)
-}
-
 func TestDistances(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "now", -time.Second: "now", time.Second: "in 1s", 119 * time.Second: "in 119s", 2 * time.Minute: "in 2 minutes", 90 * time.Minute: "in 90 minutes",

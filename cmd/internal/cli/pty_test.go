@@ -1,0 +1,129 @@
+package cli_test
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// terminal is a pseudo-terminal that remembers what was written to it.
+type terminal struct {
+	slave *os.File
+	keys  *os.File // what is written here was typed
+	mu    sync.Mutex
+	text  strings.Builder
+	ended chan struct{}
+}
+
+// newTerminal opens a pseudo-terminal of so many columns.
+func newTerminal(t *testing.T, columns uint16) *terminal {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	must(t, err)
+	must(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	must(t, err)
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	must(t, err)
+	must(t, unix.IoctlSetWinsize(int(slave.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: columns}))
+	term := &terminal{slave: slave, keys: master, ended: make(chan struct{})}
+	go func() {
+		defer close(term.ended)
+		io.Copy(term, master) // ends when nobody has the terminal open any more
+	}()
+	t.Cleanup(func() { slave.Close(); master.Close() })
+	return term
+}
+
+func (x *terminal) Write(b []byte) (int, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.text.Write(b)
+}
+
+func (x *terminal) shows() string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return strings.ReplaceAll(x.text.String(), "\r\n", "\n")
+}
+
+// run starts the program on the terminal.
+func (x *terminal) run(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = x.slave, x.slave, x.slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0, Pdeathsig: syscall.SIGKILL}
+	cmd.Env = append(cmd.Env, "TERM=xterm", "NO_COLOR=1")
+	must(t, cmd.Start())
+	x.slave.Close()
+}
+
+// wait waits for the program's end and returns what the terminal was told.
+func (x *terminal) wait(t *testing.T, cmd *exec.Cmd) (string, int) {
+	t.Helper()
+	late := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	defer late.Stop()
+	cmd.Wait()
+	<-x.ended
+	return x.shows(), cmd.ProcessState.ExitCode()
+}
+
+// On a terminal a line tells what is done now, and a clean log is left.
+func TestLiveLineOnATerminal(t *testing.T) {
+	t.Parallel()
+	l, x := newLab(t, "example.test"), newTerminal(t, 70)
+	cmd := l.command("rotate", "--domain", "example.test")
+	x.run(t, cmd)
+	text, code := x.wait(t, cmd)
+	if code != 0 || !strings.Contains(text, "\r\x1b[K0 of 1 domain done | example.test: generate s1") || !strings.Contains(text, "0 of 1 domain done | example.test: waiting 1s to sign with s1") {
+		t.Errorf("it ended with %d:\n%q", code, text)
+	}
+	var log []string
+	for line := range strings.Lines(text) {
+		log = append(log, strings.TrimRight(line[strings.LastIndex(line, "\x1b[K")+1:], "\n"))
+	}
+	left := strings.ReplaceAll(strings.Join(log, "\n"), "[K", "")
+	if strings.Contains(left, " done | ") || !strings.Contains(left, "\nexample.test  s1: the record of key ") || !strings.Contains(left, "\nexample.test  phase ready\n") {
+		t.Errorf("left is\n%s", left)
+	}
+	for _, piece := range strings.FieldsFunc(text, func(r rune) bool { return r == '\r' || r == '\n' }) {
+		if line := strings.TrimPrefix(piece, "\x1b[K"); strings.Contains(line, " done | ") && len(line) > 69 {
+			t.Errorf("a line of %d columns on a terminal of 70: %q", len(line), line)
+		}
+	}
+}
+
+// The terminal's interrupt key ends the run after the step in hand; what is left
+// and how to go on stands at the end.
+func TestInterruptKey(t *testing.T) {
+	t.Parallel()
+	l, x := newLab(t, "example.test", "other.test"), newTerminal(t, 100)
+	l.Signer = strings.Replace(l.Signer, `["true"]`, fmt.Sprintf(`[sh, -c, "echo >> %s/busy; while test ! -e %s/go; do sleep 0.05; done"]`, l.Dir, l.Dir), 1)
+	l.write(t)
+	cmd := l.command("rotate", "--domain", "example.test", "--domain", "other.test", "--wait", "--no-color")
+	x.run(t, cmd)
+	eventually(t, "the reload hangs", func() bool { return l.read(t, "busy") != "" })
+	_, err := x.keys.Write([]byte{3}) // Ctrl-C: the terminal signals the program and all that it runs
+	must(t, err)
+	eventually(t, "it says that it ends", func() bool {
+		return strings.Contains(x.shows(), "finishing the step in hand; Ctrl-C again ends at once | 0 of 2 domains done | ")
+	})
+	l.file(t, "go", "")
+	text, code := x.wait(t, cmd)
+	if code != 1 || !strings.Contains(text, "Interrupted; the step in hand was finished") {
+		t.Errorf("it ended with %d:\n%s", code, text)
+	}
+	if _, command, ok := strings.Cut(text, "\nTo go on: dkimbot "); ok {
+		again := l.run(t, strings.Fields(command)...)
+		again.want(t, 0, "phase ready")
+	}
+	l.wantSound(t, "example.test")
+	l.wantSound(t, "other.test")
+}

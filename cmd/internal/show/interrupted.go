@@ -1,0 +1,56 @@
+package show
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// mostLeft is how many domains are told that an interrupted run has left.
+const mostLeft = 20
+
+// LeftOver returns those results of an interrupted run for which there is more to do.
+func LeftOver(results []rotate.Result) []rotate.Result {
+	left := slices.DeleteFunc(slices.Clone(results), func(r rotate.Result) bool {
+		underWay := r.Err == nil && (r.YetToBegin() || r.State.Phase != "" && r.State.Phase != rotate.Ready)
+		return !underWay && !interrupted(r.Err)
+	})
+	slices.SortStableFunc(left, func(a, b rotate.Result) int { return strings.Compare(a.Domain, b.Domain) })
+	return left
+}
+
+// Interrupted says that a run was told to end, what it has left, and with which
+// command it goes on.
+func (t Text) Interrupted(left []rotate.Result, again string) {
+	if len(left) == 0 {
+		fmt.Fprintln(t.W, "Interrupted; the step in hand was finished. Nothing is left to do.")
+		return
+	}
+	fmt.Fprintf(t.W, "Interrupted; the step in hand was finished, and nothing is lost. Left is %s:\n", Count(len(left), "domain"))
+	for _, r := range left[:min(len(left), mostLeft)] {
+		fmt.Fprintf(t.W, "  %s  %s\n", r.Domain, t.leftOf(r))
+	}
+	if more := len(left) - mostLeft; more > 0 {
+		fmt.Fprintf(t.W, "  and %d more\n", more)
+	}
+	fmt.Fprintf(t.W, "To go on: %s\n", again)
+}
+
+// leftOf tells where a domain stands and what it waits for.
+func (t Text) leftOf(r rotate.Result) string {
+	words := map[rotate.Phase]string{
+		"":                   "not begun",
+		rotate.New:           "not begun",
+		rotate.Bootstrapping: "its first keys are being made, published and put to use",
+		rotate.Ready:         "not begun",
+		rotate.Switching:     "not every signer has switched to " + r.State.Target,
+		rotate.Draining:      "mail in flight is waited for",
+		rotate.Replacing:     r.State.Draining + " gets its fresh key",
+	}[r.State.Phase]
+	if next := r.State.Next; next != nil && next.At.After(t.Now) && r.State.Phase != rotate.Ready {
+		words += "; next: " + action(*next) + ", " + t.when(next.At)
+	}
+	return strings.TrimSpace(t.phase(r.State.Phase) + " (" + words + ")")
+}
