@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // TestAnything lets anything happen, in any order: processes are killed anywhere
@@ -34,6 +35,7 @@ func TestAnything(t *testing.T) {
 			"backup":           m.restore,
 			"record vanishes":  m.vanish,
 			"old record":       m.comeBack,
+			"key lost":         m.loseKey,
 			"policy":           m.policy,
 			"signer added":     m.addSigner,
 			"signer removed":   m.removeSigner,
@@ -46,6 +48,10 @@ func TestAnything(t *testing.T) {
 			},
 		})
 		m.calm()
+		if m.lost {
+			w.settle(m.d)
+			w.pass(11 * day) // until no mail in flight can need the lost key's record
+		}
 		for range 3 {
 			w.pass(time.Hour) // the daemon looks after each domain every hour
 			if res := w.settle(m.d); res.Err != nil {
@@ -62,6 +68,7 @@ type machine struct {
 	*world
 	d     rotate.Domain
 	hired int
+	lost  bool              // the keystore lost a key at some time
 	plans []rotate.Approval // that a person approved of
 }
 
@@ -151,6 +158,24 @@ func (m *machine) comeBack(t *rapid.T) {
 		t.Skip("there is no replaced record")
 	}
 	m.spoil(s, rapid.SampledFrom(old).Draw(t, "record"))
+}
+
+// loseKey lets the keystore lose the standby's private key, with or without a trace.
+func (m *machine) loseKey(t *rapid.T) {
+	st := m.state(m.d.Name)
+	if st.Phase != rotate.Ready || len(m.late) > 0 {
+		t.Skip("there is no standby, or a key may yet come late")
+	}
+	standby := m.d.Policy.Other(st.Active)
+	name := dkim.Name{Domain: m.d.Name, Selector: standby}
+	if version := st.Selectors[standby].Key.Version; rapid.Bool().Draw(t, "trace") {
+		if version <= len(m.keys[name]) {
+			m.keys[name][version-1] = nil
+		}
+	} else {
+		m.keys[name] = nil
+	}
+	m.lost = true
 }
 
 func (m *machine) policy(t *rapid.T) {

@@ -18,6 +18,7 @@ func copyOf(st rotate.State) rotate.State {
 		st.Selectors[name] = &s
 	}
 	st.Signers = maps.Clone(st.Signers)
+	st.Former, st.Drift = slices.Clone(st.Former), slices.Clone(st.Drift)
 	st.Intent, st.Next = pointee(st.Intent), pointee(st.Next)
 	return st
 }
