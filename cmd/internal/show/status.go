@@ -32,7 +32,7 @@ func (t Text) Status(st rotate.State) {
 
 func (t Text) failures(st rotate.State) {
 	if st.Failures > 0 {
-		fmt.Fprintf(t.W, "  %s %d in a row; the last one: %s\n", t.red("failures:"), st.Failures, strings.ReplaceAll(st.LastError, "\n", "\n            "))
+		fmt.Fprintf(t.W, "  %s %d in a row; the last one: %s\n", t.red("failures:"), st.Failures, lines(st.LastError, "            "))
 	}
 }
 

@@ -1,0 +1,109 @@
+package show_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+var (
+	vanished = rotate.Finding{Code: rotate.RecordVanished, Selector: "s2", Message: "the record of s2 is gone", Repair: "it is published again by itself"}
+	leftOver = rotate.Finding{Code: rotate.SignerLeftOver, Signer: "mx2", Message: "mx2 is left over", Repair: "stop it", Asks: true, Since: now.Add(-3 * time.Hour)}
+	alien    = rotate.Finding{Code: rotate.RecordForeign, Selector: "s1", Message: "s1 holds a record\nof two lines", Repair: "remove it", Asks: true, Since: now.Add(-time.Hour)}
+)
+
+// What is not as it should be is told with what is done about it, once: a warning or
+// a refusal that says the same is left out.
+func TestDrift(t *testing.T) {
+	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.Ready, Reason: rotate.Reason{Message: "s1 signs"},
+		Drift: []rotate.Finding{vanished, leftOver}, Warnings: []string{leftOver.Message, "look at this"}}
+	wantText(t, written(func(x show.Text) { x.Plan(plan) }), `
+example.com  phase ready
+  now   s1 signs
+  mail  Nothing changes; mail goes on as it does today.
+  drift the record of s2 is gone
+        it is published again by itself
+  drift mx2 is left over; since Tue 2026-12-01 01:00:00 UTC (3 hours ago)
+        to do: stop it
+  warning: look at this
+
+`)
+	plan.Stop, plan.Drift = fault.Refuse("foreign-record", alien.Message, "remove it"), []rotate.Finding{alien}
+	plan.Warnings = nil
+	if got := written(func(x show.Text) { x.Plan(plan) }); strings.Count(got, "s1 holds a record") != 1 {
+		t.Errorf("the refusal is told twice:\n%s", got)
+	}
+	plan.Stop = nil
+	plan.Drift = append(plan.Drift, vanished)
+	var b strings.Builder
+	show.Markdown{W: &b, Now: now}.Plan(planfile.New(planfile.Context{Created: now, For: now}, []rotate.DomainPlan{plan}), show.PlanStaleness{})
+	for _, want := range []string{"**Drift:** the record of s2 is gone. **dkimbot:** it is published again by itself.", "**to do:** remove it."} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, &b)
+		}
+	}
+}
+
+func TestStatusTellsDrift(t *testing.T) {
+	st := rotate.State{Domain: "example.com", Revision: 3, Phase: rotate.Ready, Failures: 2, LastError: "one\ntwo", Drift: []rotate.Finding{alien}}
+	wantText(t, written(func(x show.Text) { x.Status(st) }), `
+example.com  phase ready
+  failures: 2 in a row; the last one: one
+            two
+  drift s1 holds a record
+        of two lines; since Tue 2026-12-01 03:00:00 UTC (60 minutes ago)
+        to do: remove it
+
+`)
+}
+
+func TestRetry(t *testing.T) {
+	st := rotate.State{Domain: "example.com", Phase: rotate.Ready, Failures: 2, LastError: "no route to host",
+		Next: &rotate.Next{Action: "retry", At: now.Add(time.Minute), Reason: rotate.Reason{Code: "failed", Message: "no route to host"}}}
+	wantText(t, written(func(x show.Text) { x.Retry(st) }), `
+example.com  phase ready
+  failures: 2 in a row; the last one: no route to host
+  next  try again, not before Tue 2026-12-01 04:01:00 UTC (in 60s)
+
+`)
+}
+
+func TestUnlisted(t *testing.T) {
+	at := now.Add(-time.Hour)
+	states := []rotate.State{
+		{Domain: "a.test", Phase: rotate.Replacing, Signers: map[string]rotate.Confirmed{"mx1": {Selector: "s2"}}, Selectors: map[string]*rotate.Selector{
+			"s1": {Key: &rotate.Key{ID: oldID, PublishedAt: at}, Next: &rotate.Key{ID: newID}}, "s2": {Key: &rotate.Key{ID: newID, PublishedAt: at}}}},
+		{Domain: "b.test", Phase: rotate.Bootstrapping, Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{ID: oldID}}, "s2": {}}},
+		{Domain: "c.test", Phase: rotate.New},
+	}
+	wantText(t, written(func(x show.Text) { x.Unlisted(show.NewUnlisted(states)) }), `
+a.test  phase replacing
+  warning: it is not in the configuration any more; nothing of it is touched
+  stays s1._domainkey.a.test and s2._domainkey.a.test in DNS; the private keys of s1 and s2 in the keystore; signer mx1 signs with s2
+        list it again to go on with it, or let go of it: dkimbot release --domain a.test
+
+b.test  phase bootstrapping
+  warning: it is not in the configuration any more; nothing of it is touched
+  stays the private keys of s1 in the keystore
+        list it again to go on with it, or let go of it: dkimbot release --domain b.test
+
+c.test  phase new
+  warning: it is not in the configuration any more; nothing of it is touched
+        list it again to go on with it, or let go of it: dkimbot release --domain c.test
+
+`)
+	for range 4 {
+		states = append(states, states[2])
+	}
+	if got := show.UnlistedWarnings(states); len(got) != 6 || !strings.Contains(got[0], "a.test is not in the configuration") || !strings.HasPrefix(got[5], "2 more domains") {
+		t.Errorf("warnings %q", got)
+	}
+	if got := show.UnlistedWarnings(nil); len(got) > 0 {
+		t.Errorf("warnings %q of nothing", got)
+	}
+}
