@@ -60,22 +60,33 @@ func Main(args []string, s Streams) int {
 	context.AfterFunc(ctx, stop)
 	out := &checkedWriter{w: s.Out}
 	s.Out = out
-	p := &program{Streams: s}
+	p := &program{Streams: s, stdout: out}
 	cmd := p.root()
 	cmd.SetArgs(args)
 	err := cmd.ExecuteContext(ctx)
 	if out.err != nil && (err == nil || errors.Is(err, out.err)) {
-		err = fault.Lasting("write to standard output", out.err, "make room, or write elsewhere")
+		err = unwritten(out.err)
 	}
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		fmt.Fprintln(s.Err, "Interrupted before anything was begun. Run the same command again.")
-		return exitError
-	}
-	return p.end(err)
+	return p.end(ctx, err, jsonAsked(args))
 }
 
-// end tells an error and returns the exit code for it.
-func (p *program) end(err error) int {
+// end tells an error and returns the exit code for it. Where a document was asked
+// for and none was printed, the error is one, beside the words on standard error.
+func (p *program) end(ctx context.Context, err error, asJSON bool) int {
+	if err == nil {
+		return exitDone
+	}
+	doc, code := p.say(ctx, err)
+	if asJSON && p.stdout.n == 0 && p.stdout.err == nil {
+		if err := show.JSON(p.stdout, doc); err != nil {
+			p.text(p.Err, p.ErrTTY).Problem(unwritten(err))
+		}
+	}
+	return code
+}
+
+// say tells an error in words, and returns its document and exit code.
+func (p *program) say(ctx context.Context, err error) (show.ErrorDocument, int) {
 	var (
 		code  exitCode
 		usage *usageError
@@ -83,32 +94,53 @@ func (p *program) end(err error) int {
 	)
 	t := p.text(p.Err, p.ErrTTY)
 	switch {
-	case err == nil:
-		return exitDone
 	case errors.As(err, &code):
-		return int(code)
+		return show.NewError(context.Canceled, ""), int(code) // all that ends without a document was interrupted
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(p.Err, "Interrupted before anything was begun. Run the same command again.")
+		return show.NewError(context.Canceled, ""), exitError
 	case errors.As(err, &usage):
 		t.Problem(usage.fault())
-		return exitUsage
+		return show.NewError(usage.fault(), "usage"), exitUsage
 	case errors.As(err, &bad):
 		t.Configuration(bad)
-	default:
-		t.Problem(err)
+		return show.NewConfigurationError(bad), exitError
 	}
+	t.Problem(err)
 	if fault.KindOf(err) == fault.Refused {
-		return exitRefused
+		return show.NewError(err, "refused"), exitRefused
 	}
-	return exitError
+	return show.NewError(err, "error"), exitError
 }
 
-// checkedWriter remembers that writing failed, as on a full disk.
+func unwritten(err error) error {
+	return fault.Lasting("write to standard output", err, "make room, or write elsewhere")
+}
+
+// jsonAsked reports whether a document was asked for, also on a command line that
+// is wrong.
+func jsonAsked(args []string) bool {
+	for i, a := range args {
+		switch {
+		case a == "--":
+			return false
+		case a == "--json", a == "--json=true", a == "--format=json", a == "--format" && i+1 < len(args) && args[i+1] == "json":
+			return true
+		}
+	}
+	return false
+}
+
+// checkedWriter remembers whether anything was written, and that writing failed, as on a full disk.
 type checkedWriter struct {
 	w   io.Writer
+	n   int // how much was written
 	err error
 }
 
 func (c *checkedWriter) Write(b []byte) (int, error) {
 	n, err := c.w.Write(b)
+	c.n += n
 	if err != nil {
 		c.err = err
 	}
@@ -123,6 +155,7 @@ func (c exitCode) Error() string { return "exit" }
 // program holds what every command shares: streams and global flags.
 type program struct {
 	Streams
+	stdout    *checkedWriter // what Out leads to
 	config    string
 	json      bool
 	noColor   bool

@@ -28,7 +28,12 @@ func (e *usageError) fault() error {
 
 // usageErrors makes wrong flags and arguments end with the code for a wrong command line.
 func usageErrors(cmd *cobra.Command) {
-	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return &usageError{error: err, command: c.CommandPath()} })
+	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if c.HasSubCommands() && c.Flags().NArg() > 0 {
+			return unknownCommand(c, c.Flags().Arg(0)) // whose flag it is
+		}
+		return &usageError{error: err, command: c.CommandPath()}
+	})
 	args := cmd.Args
 	switch {
 	case cmd.Name() == "help":

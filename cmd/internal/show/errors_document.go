@@ -1,0 +1,48 @@
+package show
+
+import (
+	"fmt"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
+)
+
+// ErrorDocument is what every command with --json prints when it could not do
+// what its own document would tell of.
+type ErrorDocument struct {
+	FormatVersion int         `json:"format_version"`
+	Error         ErrorDetail `json:"error"`
+}
+
+// ErrorDetail is a Problem, with all that is wrong where that is the configuration.
+type ErrorDetail struct {
+	Problem
+	Configuration []ConfigurationError `json:"configuration,omitempty"`
+}
+
+// ConfigurationError is one thing that is wrong with the configuration.
+type ConfigurationError struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Path    string `json:"path,omitempty"`
+	Message string `json:"message"`
+	Hint    string `json:"hint"`
+}
+
+// NewError makes the document of an error. code is told where the error has none itself.
+func NewError(err error, code string) ErrorDocument {
+	doc := ErrorDocument{FormatVersion, ErrorDetail{Problem: *NewProblem(err)}}
+	if doc.Error.Code == "" {
+		doc.Error.Code = code
+	}
+	return doc
+}
+
+// NewConfigurationError makes the document of everything that is wrong with a configuration.
+func NewConfigurationError(errs config.Errors) ErrorDocument {
+	doc := ErrorDocument{FormatVersion, ErrorDetail{Problem: Problem{Kind: "permanent", Code: "configuration",
+		Message: fmt.Sprintf("%s in the configuration; nothing was done", Count(len(errs), "error")), Hint: "mend what is listed under configuration"}}}
+	for _, e := range errs {
+		doc.Error.Configuration = append(doc.Error.Configuration, ConfigurationError{e.File, e.Line, e.Path, e.Problem, e.Remedy})
+	}
+	return doc
+}
