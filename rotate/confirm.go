@@ -24,6 +24,11 @@ func copyState(st State) State {
 		c.Selectors[name] = &s
 	}
 	c.Former = slices.Clone(st.Former)
+	c.Held = slices.Clone(st.Held)
+	if st.Released != nil {
+		r := *st.Released
+		c.Released = &r
+	}
 	c.Signers = map[string]Confirmed{}
 	for name, signer := range st.Signers {
 		c.Signers[name] = signer
@@ -66,7 +71,7 @@ func (st State) asOf(now time.Time) State {
 		limit(&sel.LastUsedAt)
 		for _, k := range []*Key{sel.Key, sel.Next} {
 			if k != nil {
-				limit(&k.StoredAt, &k.PublishedAt, &k.VerifiedAt)
+				limit(&k.StoredAt, &k.PublishedAt, &k.VerifiedAt, &k.Leaked, &k.RevokedAt)
 			}
 		}
 	}
@@ -87,7 +92,9 @@ func (st *State) begin(i Intent, p Policy) {
 	case st.Phase == New:
 		st.Phase, st.Target = Bootstrapping, p.Selectors[0]
 		for _, name := range p.Selectors {
-			st.Selectors[name] = &Selector{}
+			if st.Selectors[name] == nil { // a domain that was released may have had keys there
+				st.Selectors[name] = &Selector{}
+			}
 		}
 	case st.Phase == Draining && i.Kind == StoreKey:
 		st.Phase = Replacing
@@ -105,6 +112,7 @@ func (st *State) begin(i Intent, p Policy) {
 func (st *State) stored(selector string, k Key) {
 	sel := st.Selectors[selector]
 	if st.Phase == Bootstrapping {
+		k.Replaced = len(sel.Past) > 0 // the domain was released once, and receivers may keep the key of then
 		sel.Key = &k
 	} else {
 		k.Replaced = true
@@ -124,8 +132,10 @@ func (st *State) restored(selector, keyID string, version int) {
 
 // publishing notes, before the record changes, how long resolvers may answer
 // from before the change. A wait that was noted earlier is never shortened.
-func (st *State) publishing(selector string, wait time.Duration) {
-	k := st.Selectors[selector].wanted()
+func (st *State) publishing(selector string, wait, ttl time.Duration) {
+	sel := st.Selectors[selector]
+	sel.TTL = max(sel.TTL, ttl)
+	k := sel.wanted()
 	k.CacheWait = max(k.CacheWait, wait)
 	k.VerifiedAt = time.Time{}
 }
@@ -148,10 +158,14 @@ func (st *State) verified(selector string, now time.Time) {
 		k.VerifiedAt = now
 	}
 	if sel.Next != nil {
-		sel.Retired = append(sel.Retired, Retired{KeyID: sel.Key.ID, Version: sel.Key.Version})
+		if !sel.Key.Gone {
+			sel.Retired = append(sel.Retired, Retired{KeyID: sel.Key.ID, Version: sel.Key.Version})
+		}
+		sel.Revoked = !sel.Key.RevokedAt.IsZero()
 		sel.Past = append(sel.Past, sel.Key.ID)
 		sel.Past = sel.Past[max(0, len(sel.Past)-pastKeys):]
 		sel.Key, sel.Next = sel.Next, nil
+		st.rested(selector)
 	}
 }
 
@@ -180,6 +194,7 @@ func (st *State) drainAgain(at time.Time) {
 // out of the configuration. It reports whether a switch is complete by that.
 func (st *State) heed(want Domain, seen Observation, now time.Time) bool {
 	st.noticed(seen)
+	st.stillUsed(seen, now)
 	st.dismissed(want.Signers, now)
 	return st.completeSwitch(want.Signers, now)
 }
@@ -220,18 +235,15 @@ func (st *State) completeSwitch(signers []string, atLeast time.Time) bool {
 	if st.Phase != Bootstrapping && st.Phase != Switching || st.Target == "" || len(signers) == 0 {
 		return false
 	}
-	key, last := st.selector(st.Target).Key, atLeast
-	for _, s := range signers {
-		c, ok := st.Signers[s]
-		if !ok || c.Unsure || key == nil || c.Selector != st.Target || c.KeyID != key.ID {
-			return false
-		}
-		if c.At.After(last) {
-			last = c.At
-		}
+	if st.heldAll(signers) {
+		return st.completeRollback(signers, atLeast)
+	}
+	last, done := st.allConfirm(st.Target, signers, atLeast)
+	if !done {
+		return false
 	}
 	old := st.Active
-	st.Active, st.Target, st.SwitchedAt = st.Target, "", last
+	st.Active, st.Target, st.SwitchedAt, st.Held, st.RevokeNow = st.Target, "", last, nil, false
 	if st.Phase == Bootstrapping {
 		st.Phase = Ready
 		return true
@@ -241,13 +253,57 @@ func (st *State) completeSwitch(signers []string, atLeast time.Time) bool {
 	return true
 }
 
-// destroyed notes that a replaced private key is gone; with the last one the
+// completeRollback makes the domain ready again as it was before the switch, when
+// all signers have confirmed that they went back.
+func (st *State) completeRollback(signers []string, atLeast time.Time) bool {
+	last, done := st.allConfirm(st.Active, signers, atLeast)
+	if !done {
+		return false
+	}
+	if sel := st.Selectors[st.Target]; sel != nil {
+		sel.LastUsedAt = last
+	}
+	st.Phase, st.Target, st.SwitchedAt, st.Held = Ready, "", last, nil
+	return true
+}
+
+// allConfirm reports whether all the signers have confirmed the selector's key, and
+// when the last one's change was in effect, at atLeast or later.
+func (st *State) allConfirm(selector string, signers []string, atLeast time.Time) (last time.Time, all bool) {
+	key, last := st.selector(selector).Key, atLeast
+	for _, s := range signers {
+		c, ok := st.Signers[s]
+		if !ok || c.Unsure || key == nil || c.Selector != selector || c.KeyID != key.ID {
+			return last, false
+		}
+		if c.At.After(last) {
+			last = c.At
+		}
+	}
+	return last, true
+}
+
+// destroyed notes that a private key is gone; with the last replaced one the
 // rotation is over.
-func (st *State) destroyed(selector string, version int) {
+func (st *State) destroyed(selector, keyID string) {
 	sel := st.Selectors[selector]
-	sel.Retired = slices.DeleteFunc(sel.Retired, func(r Retired) bool { return r.Version == version })
+	sel.Retired = slices.DeleteFunc(sel.Retired, func(r Retired) bool { return r.KeyID == keyID })
+	if sel.Key != nil && sel.Key.ID == keyID {
+		sel.Key.Gone = true
+	}
 	st.Intent = nil
-	if len(sel.Retired) == 0 && st.Phase == Replacing && st.Draining == selector {
-		st.Phase, st.Draining = Ready, ""
+	st.rested(selector)
+}
+
+// rested enters the phase after a replacement when nothing of it is left to do. A
+// fresh key that leaked meanwhile is replaced in turn.
+func (st *State) rested(selector string) {
+	sel := st.Selectors[selector]
+	if len(sel.Retired) > 0 || sel.Next != nil || st.Phase != Replacing || st.Draining != selector || sel.Key.Gone {
+		return
+	}
+	st.Phase, st.Draining = Ready, ""
+	if st.leaked(selector) {
+		st.Phase, st.Draining = Draining, selector
 	}
 }

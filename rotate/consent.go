@@ -3,12 +3,13 @@ package rotate
 import "context"
 
 // needsConsent reports whether the step begins a switch that somebody may object
-// to. Nobody is asked when a signer is brought back to the active key, nor when the
+// to. Nobody is asked when signers flee from a leaked key, when one is brought
+// back to the active key, nor when the
 // switch is under way: to stop halfway would leave signers with different keys.
 func (r *run) needsConsent(s Step) bool {
 	switch r.st.Phase {
 	case Ready:
-		return s.Selector != r.st.Active
+		return s.Selector != r.st.Active && !r.st.leaked(r.st.Active)
 	case Bootstrapping:
 		begun := r.st.Intent != nil && r.st.Intent.Kind == Activate
 		for _, c := range r.st.Signers {

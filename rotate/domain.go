@@ -35,6 +35,8 @@ type Domain struct {
 	// now applies. It is what Limits.PlanOnly asks for; windows and freezes hold all
 	// the same, unless Ignore sets them aside.
 	Approved bool `json:"-"`
+	// Instruction is what a person wants done with the domain first, once; nil for nothing.
+	Instruction Instruction `json:"-"`
 }
 
 // Policy holds the timing and the kind of keys.

@@ -45,7 +45,7 @@ const (
 // nothing. A domain for which nothing was done yet can't differ.
 func Drift(want Domain, have State, seen Observation) []Finding {
 	p := &planner{want: want, have: have, seen: seen}
-	if have.Phase == New || have.Phase == "" || !p.knowsSelectors() {
+	if have.Released != nil || have.Phase == New || have.Phase == "" || !p.knowsSelectors() {
 		return nil
 	}
 	var out []Finding
@@ -93,7 +93,7 @@ func (p *planner) recordDrift(s string) *Finding {
 // not alone, though nobody else's is in the way: it is to be published again.
 func (p *planner) lost(s string) *Finding {
 	sel := p.have.selector(s)
-	if sel.Next != nil || sel.Key == nil || p.have.Phase == Bootstrapping && sel.Key.VerifiedAt.IsZero() {
+	if sel.Next != nil || sel.Key == nil || p.givenUp(s) || p.have.Phase == Bootstrapping && sel.Key.VerifiedAt.IsZero() {
 		return nil
 	}
 	f := Finding{Selector: s, Repair: "it is published again by itself"}

@@ -32,6 +32,8 @@ func (p *planner) keeping(s string) keeping {
 		return keyDifferent
 	case seen.KeyErr != nil:
 		return keyUnread
+	case key != nil && key.Gone && seen.KeyID == "": // destroyed, because it had leaked
+		return keyKept
 	case p.resumable(s), key == nil && seen.KeyID == "", key != nil && key.ID == seen.KeyID:
 		return keyKept
 	case seen.KeyID == "" && seen.Kept:
@@ -109,7 +111,7 @@ func (p *planner) renewable(s string) bool {
 		return false
 	}
 	for _, signer := range p.want.Signers {
-		if p.seen.Signers[signer].Err != nil || !p.confirmed(signer, p.have.Active, key.ID) {
+		if p.seen.Signers[signer].Err != nil || !key.givenUp() && !p.confirmed(signer, p.have.Active, key.ID) {
 			return false
 		}
 	}

@@ -84,7 +84,8 @@ type Result struct {
 
 	Left []Step // of a plan that was applied: the steps that were not carried out
 
-	asked bool // the rotation that was asked for is yet to begin
+	asked   bool        // the rotation that was asked for is yet to begin
+	ordered Instruction // what was ordered and is yet to be given
 }
 
 // YetToBegin reports that the rotation which a person asked for has not begun.

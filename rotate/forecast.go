@@ -3,7 +3,6 @@ package rotate
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -103,7 +102,7 @@ func (f *forecast) do(s Step) error {
 		seen.KeyID, seen.Version = id, seen.Version+1
 		f.st.stored(s.Selector, Key{ID: id, Version: seen.Version, Record: id, StoredAt: f.now})
 	case Publish:
-		f.st.publishing(s.Selector, cacheWait(seen.Sight, f.want.Policy.TTL))
+		f.st.publishing(s.Selector, cacheWait(seen.Sight, f.want.Policy.TTL), f.want.Policy.TTL)
 		f.begin(s, "")
 		f.st.published(s.Selector, f.now)
 		f.show(&seen, f.st.Selectors[s.Selector].wanted().Record)
@@ -117,11 +116,16 @@ func (f *forecast) do(s Step) error {
 		f.st.activated(s.Signer, ref, f.now.Add(f.lags[s.Signer]), f.want.Signers)
 		f.want.Asked = f.want.Asked && f.st.Phase == Ready
 	case Destroy:
-		for _, old := range slices.Clone(f.st.Selectors[s.Selector].Retired) {
+		for _, old := range f.st.doomed(s.Selector) {
 			if old.KeyID == s.Before["key_id"] {
-				f.st.destroyed(s.Selector, old.Version)
+				f.st.destroyed(s.Selector, old.KeyID)
 			}
 		}
+	case Revoke:
+		f.st.revoking(s.Selector, f.want.Policy.TTL)
+		f.begin(s, "")
+		f.st.revoked(s.Selector, f.now)
+		f.show(&seen, f.st.Selectors[s.Selector].Key.Record)
 	default:
 		return fault.Lasting("look further ahead for "+f.want.Name, fmt.Errorf("what comes after %s %s is not known", s.Kind, s.Selector), "make the calendar again when that is done")
 	}

@@ -43,11 +43,17 @@ func TestAnything(t *testing.T) {
 			"two at once":      m.twoAtOnce,
 			"approve":          m.propose,
 			"apply":            m.carryOut,
+			"rollback":         m.rollBack,
+			"rollback of some": m.rollBackSome,
+			"a key has leaked": m.leak,
+			"handed back":      func(t *rapid.T) { m.order(t, rotate.Release{}) },
+			"taken back":       func(t *rapid.T) { m.order(t, rotate.Reclaim{}) },
 			"selectors reorder": func(*rapid.T) {
 				m.d.Policy.Selectors[0], m.d.Policy.Selectors[1] = m.d.Policy.Selectors[1], m.d.Policy.Selectors[0]
 			},
 		})
 		m.calm()
+		m.asked()
 		if m.lost {
 			w.settle(m.d)
 			w.pass(11 * day) // until no mail in flight can need the lost key's record
@@ -109,6 +115,24 @@ func (m *machine) ask(t *rapid.T) {
 	d := m.d
 	d.Asked = true
 	m.hardships(t, func() { m.engine().Advance(context.Background(), d) })
+}
+
+// order gives an order while anything may go wrong; refusals are as good as obedience.
+func (m *machine) order(t *rapid.T, o rotate.Instruction) {
+	d := m.d
+	d.Instruction = o
+	m.hardships(t, func() { m.engine().Advance(context.Background(), d) })
+}
+
+func (m *machine) rollBack(t *rapid.T) { m.order(t, rotate.Rollback{}) }
+
+func (m *machine) rollBackSome(t *rapid.T) {
+	m.order(t, rotate.Rollback{Signers: []string{rapid.SampledFrom(m.d.Signers).Draw(t, "signer")}})
+}
+
+func (m *machine) leak(t *rapid.T) {
+	selectors := rapid.SampledFrom([][]string{nil, {"s1"}, {"s2"}, {"s1", "s2"}}).Draw(t, "selectors")
+	m.order(t, rotate.Distrust{Selectors: selectors, RevokeNow: rapid.Bool().Draw(t, "now")})
 }
 
 func (m *machine) settle(t *rapid.T) {
@@ -292,7 +316,7 @@ func operationOf(s rotate.Step, op string) bool {
 	switch s.Kind {
 	case rotate.StoreKey:
 		return op == "put "+s.Selector
-	case rotate.Publish:
+	case rotate.Publish, rotate.Revoke:
 		return op == "publish "+s.Selector
 	case rotate.Activate:
 		return op == "activate "+s.Signer
@@ -300,6 +324,17 @@ func operationOf(s rotate.Step, op string) bool {
 		return op == "destroy "+s.Selector || strings.HasPrefix(op, "forget ")
 	}
 	return false
+}
+
+// asked takes the domain back, and carries a switch on that was held up for some
+// signers: only a person does.
+func (m *machine) asked() {
+	d := m.d
+	d.Instruction = rotate.Reclaim{}
+	m.engine().Settle(context.Background(), d, forever, nil)
+	d.Instruction = nil
+	d.Asked = len(m.state(d.Name).Held) > 0
+	m.engine().Settle(context.Background(), d, forever, nil)
 }
 
 // calm ends all hardships.

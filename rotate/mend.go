@@ -13,26 +13,39 @@ import (
 // one of ours stands in place of, once more.
 func (p *planner) repair() {
 	for _, s := range p.want.Policy.Selectors {
-		sel := p.have.selector(s)
-		if sel.Next != nil || sel.Key == nil {
-			continue
-		}
-		lost := p.lost(s)
-		if lost != nil {
-			why := Reason{"vanished", lost.Message + "; it is published again"}
-			p.plan.Reason = why
-			p.publish(s, sel.Key, why)
-		}
-		if lost != nil || sel.Key.VerifiedAt.IsZero() {
-			p.verify(s, sel.Key, Reason{"verify", "the record must show on every authoritative server before anything relies on it"})
-		}
+		p.repairAt(s)
 	}
+}
+
+func (p *planner) repairAt(s string) {
+	sel := p.have.selector(s)
+	if sel.Next != nil || sel.Key == nil || p.givenUp(s) {
+		return
+	}
+	lost := p.lost(s)
+	if lost != nil {
+		why := Reason{"vanished", lost.Message + "; it is published again"}
+		p.plan.Reason = why
+		p.publish(s, sel.Key, why)
+	}
+	if lost != nil || sel.Key.VerifiedAt.IsZero() {
+		p.verify(s, sel.Key, Reason{"verify", "the record must show on every authoritative server before anything relies on it"})
+	}
+}
+
+// givenUp reports whether a leaked key's record is not worth mending. While signers
+// sign with the key and nothing better is ready, it is.
+func (p *planner) givenUp(s string) bool {
+	return p.have.leaked(s) && (s == p.have.Draining || s == p.have.Active && p.fleeing() || p.have.selector(s).Key.givenUp())
 }
 
 // align brings signers that sign with something else than the active key back to it:
 // new ones, and ones that were rebuilt or restored from a backup. It reports whether there are any.
 func (p *planner) align() bool {
 	key := p.have.selector(p.have.Active).Key
+	if key.givenUp() {
+		return false // nothing is gained by signing with it; signers are switched to the next sound key
+	}
 	var stray []string
 	for _, signer := range p.want.Signers {
 		if !p.confirmed(signer, p.have.Active, key.ID) {

@@ -29,7 +29,14 @@ func (p *Planner) Plan(ctx context.Context, want Domain) (DomainPlan, State, err
 	if err != nil {
 		return DomainPlan{}, State{}, err
 	}
-	return Plan(p.Clock.Now(), want.asked(have), have, seen), have, nil
+	now := p.Clock.Now()
+	want = want.asked(have)
+	after, _, err := ordered(now, want, have, seen)
+	plan := Plan(now, want, after, seen)
+	if err != nil {
+		plan.Stop, plan.Steps, plan.Next = err, nil, nil
+	}
+	return plan, have, nil
 }
 
 // PlanAdoption observes the domain and says what adopting the keys would do now.
@@ -118,8 +125,11 @@ func observeSelector(ctx context.Context, name dkim.Name, meant *Key, keys KeyRe
 }
 
 // asked drops a person's wish for a rotation unless the domain is ready for one:
-// otherwise the turn under way is carried on.
+// otherwise the turn under way is carried on, for signers that were sent back too.
 func (d Domain) asked(have State) Domain {
+	if d.Asked && d.Instruction == nil && have.Phase == Switching && len(have.Held) > 0 && !have.heldAll(d.Signers) {
+		d.Instruction = resume{}
+	}
 	d.Asked = d.Asked && have.Phase == Ready
 	return d
 }

@@ -40,6 +40,10 @@ type planner struct {
 }
 
 func (p *planner) phase() {
+	if p.have.Released != nil {
+		p.released()
+		return
+	}
 	p.warn()
 	switch p.have.Phase {
 	case New, Bootstrapping:
@@ -77,6 +81,10 @@ func (p *planner) bootstrap() {
 // ready waits for the schedule, and keeps what is there in order meanwhile.
 func (p *planner) ready() {
 	standby := p.want.Policy.Other(p.have.Active)
+	if p.have.leaked(p.have.Active) && p.keeping(standby) != keyGone {
+		p.flee(standby)
+		return
+	}
 	p.plan.Reason = Reason{"idle", p.have.Active + " signs; " + standby + " is published and waits for the next rotation"}
 	p.repair()
 	p.align()
@@ -87,7 +95,7 @@ func (p *planner) ready() {
 	}
 	next := Next{Action: "rotate", Selector: standby, At: due, Reason: Reason{"schedule", "the schedule's next rotation switches to " + standby}}
 	usable := p.usable(standby)
-	isDue := p.want.Asked || !p.now.Before(due)
+	isDue := p.want.Asked || !p.now.Before(due) || p.have.leaked(p.have.Active)
 	switch {
 	case len(p.plan.Steps) > 0: // mend first
 	case p.keeping(standby) == keyGone && p.renew(standby, isDue):
@@ -125,6 +133,14 @@ func (p *planner) rotate(standby string) {
 
 // switching carries on a switch that not every signer has confirmed yet.
 func (p *planner) switching() {
+	switch {
+	case p.have.leaked(p.have.Active):
+		p.flee(p.have.Target)
+		return
+	case len(p.have.Held) > 0:
+		p.held()
+		return
+	}
 	why := Reason{"switching", "the switch to " + p.have.Target + " was begun; not every signer has confirmed it"}
 	p.plan.Reason = why
 	p.repair()
@@ -136,15 +152,20 @@ func (p *planner) switching() {
 // draining waits until no mail in flight needs the old key, then replaces it.
 func (p *planner) draining() {
 	s, until := p.have.Draining, p.have.SwitchedAt.Add(p.want.Policy.Drain)
-	over := p.replaced(s) || !p.now.Before(until)
+	leaked := p.have.leaked(s)
+	over := leaked || p.replaced(s) || !p.now.Before(until)
 	p.repair()
-	if p.align() && !p.replaced(s) {
+	if p.align() && !p.replaced(s) && !leaked {
 		// A signer that strayed may have signed with the old selector until now:
 		// the drain starts again when it has come back (I2, I10).
 		over, until = false, p.now.Add(p.want.Policy.Drain)
 	}
 	mend := len(p.plan.Steps) > 0
 	switch {
+	case leaked:
+		p.revoke(s, time.Time{})
+		p.destroyLeaked(s)
+		p.replace(s)
 	case !over:
 		why := p.drain(s, until)
 		if !mend {
@@ -177,10 +198,13 @@ func (p *planner) replaced(s string) bool {
 // replace gives the drained selector its fresh key. Only when every signer says
 // that it signs with the other selector is the record touched (I2).
 func (p *planner) replace(s string) {
-	why := p.replaceReason(s)
+	why, leaked := p.replaceReason(s), p.have.leaked(s)
+	if leaked {
+		why = Reason{"compromised", "the key at " + s + " was reported as compromised: it is revoked and destroyed, and a fresh key takes its place"}
+	}
 	p.plan.Reason = why
 	for _, name := range p.want.Signers {
-		if err := p.seen.Signers[name].Err; err != nil {
+		if err := p.seen.Signers[name].Err; err != nil && !leaked {
 			p.stop(&fault.Error{Kind: fault.Transient, Code: "signer-unseen", Err: err,
 				What: fmt.Sprintf("replace the key of %s: signer %s does not tell what it signs with", p.name(s), name),
 				Hint: "make the signer answer, or take it out of the domain's signers if it is gone; until then the old key record stays"})
@@ -189,7 +213,7 @@ func (p *planner) replace(s string) {
 	}
 	sel := p.have.selector(s)
 	begun := p.have.Phase == Replacing || sel.Next != nil || len(sel.Retired) > 0
-	if !begun && p.closed("replace", s) {
+	if !begun && !leaked && p.closed("replace", s) {
 		return
 	}
 	old := sel.Retired
@@ -198,10 +222,15 @@ func (p *planner) replace(s string) {
 		old = []Retired{{KeyID: sel.Key.ID, Version: sel.Key.Version}}
 	}
 	for _, r := range old {
-		p.step(Step{Kind: Destroy, Selector: s, Target: fmt.Sprintf("keystore, %s version %d", p.name(s), r.Version),
-			Reason: Reason{"replaced", "the new record is public; the old private key is needed no more"},
-			Before: Facts{"key_id": r.KeyID}, After: Facts{"key_id": ""}})
+		if !leaked || r.KeyID != sel.Key.ID {
+			p.destroy(s, r, Reason{"replaced", "the new record is public; the old private key is needed no more"})
+		}
 	}
+}
+
+func (p *planner) destroy(s string, r Retired, why Reason) {
+	p.step(Step{Kind: Destroy, Selector: s, Target: fmt.Sprintf("keystore, %s version %d", p.name(s), r.Version), Reason: why,
+		Before: Facts{"key_id": r.KeyID}, After: Facts{"key_id": ""}})
 }
 
 func (p *planner) step(s Step)             { p.plan.Steps = append(p.plan.Steps, s) }

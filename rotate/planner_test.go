@@ -310,6 +310,53 @@ func TestPlan(t *testing.T) {
 		{name: "ready, no standby", scene: readyScene, change: func(s *scene) { s.have.Selectors["s2"].Key = nil }, stop: "damaged-state"},
 		{name: "ready, active unknown", scene: readyScene, change: func(s *scene) { s.have.Active = "s9" }, stop: "damaged-state"},
 
+		{name: "ready, active leaked", scene: readyScene, change: func(s *scene) { s.have.Selectors["s1"].Key.Leaked = planned },
+			reason: "compromised", steps: "activate s2/mx1, activate s2/mx2, revoke s1, destroy s1"},
+		{name: "ready, active leaked, DNS silent", scene: readyScene, change: func(s *scene) {
+			s.have.Selectors["s1"].Key.Leaked = planned
+			for _, name := range []string{"s1", "s2"} {
+				seen := s.seen.Selectors[name]
+				seen.SightErr = transient
+				s.seen.Selectors[name] = seen
+			}
+		}, reason: "compromised", steps: "activate s2/mx1, activate s2/mx2, revoke s1, destroy s1", warns: "no route to host"},
+		{name: "ready, active leaked, standby not settled", scene: readyScene, change: func(s *scene) {
+			s.have.Selectors["s1"].Key.Leaked = planned
+			key := s.have.Selectors["s2"].Key
+			key.Replaced, key.VerifiedAt = true, planned.Add(-day)
+		}, reason: "compromised", steps: "activate s2/mx1, activate s2/mx2, revoke s1, destroy s1", warns: "has not settled"},
+		{name: "ready, active leaked, standby remembered", scene: readyScene, change: func(s *scene) {
+			s.have.Selectors["s1"].Key.Leaked, s.have.Selectors["s2"].Key.VerifiedAt = planned, planned
+		}, reason: "compromised", next: "activate s2 5m cache", steps: "activate s2/mx1@5m, activate s2/mx2@5m, revoke s1@5m, destroy s1@5m"},
+		{name: "ready, active leaked, to be revoked now", scene: readyScene, change: func(s *scene) {
+			s.have.Selectors["s1"].Key.Leaked, s.have.RevokeNow = planned, true
+		}, reason: "compromised", steps: "revoke s1, activate s2/mx1, activate s2/mx2, destroy s1"},
+		{name: "draining, leaked", scene: drainingScene, change: func(s *scene) { s.have.Selectors["s1"].Key.Leaked = planned },
+			reason: "compromised", steps: "revoke s1, destroy s1, generate s1, store s1, publish s1, verify s1"},
+		{name: "draining, leaked and revoked", scene: drainingScene, change: func(s *scene) {
+			key := s.have.Selectors["s1"].Key
+			key.Leaked, key.RevokedAt, key.Gone, key.Record = planned, planned, true, "v=DKIM1; k=ed25519; p="
+			s.show("s1", key.Record)
+		}, reason: "compromised", steps: "generate s1, store s1, publish s1, verify s1"},
+		{name: "switching, one sent back", scene: switchingScene, change: func(s *scene) { s.have.Held = []string{"mx2"} }, reason: "held", next: "resume s2 14d16h held"},
+		{name: "switching, all sent back", scene: switchingScene, change: func(s *scene) { s.have.Held = []string{"mx1", "mx2"} }, reason: "rollback", steps: "activate s1/mx1"},
+		{name: "switching, all sent back, DNS silent", scene: switchingScene, change: func(s *scene) {
+			s.have.Held = []string{"mx1", "mx2"}
+			s.seen.Selectors["s1"] = rotate.SelectorSeen{SightErr: transient}
+			s.seen.Selectors["s2"] = rotate.SelectorSeen{SightErr: transient}
+		}, reason: "rollback", steps: "activate s1/mx1", warns: "no route to host"},
+		{name: "switching, all sent back, new record foreign", scene: switchingScene, change: func(s *scene) {
+			s.have.Held = []string{"mx1", "mx2"}
+			s.show("s2", record(other))
+		}, reason: "rollback", steps: "activate s1/mx1", warns: "did not make"},
+		{name: "released", scene: readyScene, change: func(s *scene) { s.have.Released = &rotate.HandedBack{At: planned} }, reason: "released"},
+		{name: "released, asked", scene: readyScene, change: func(s *scene) { s.have.Released, s.want.Asked = &rotate.HandedBack{At: planned}, true }, stop: "released"},
+		{name: "released, purge, still used", scene: readyScene, change: func(s *scene) { s.have.Released = &rotate.HandedBack{At: planned, Purge: true} }, stop: "still-used"},
+		{name: "released, purge, unused of late", scene: readyScene, change: func(s *scene) {
+			s.have.Released = &rotate.HandedBack{At: planned, Purge: true, LastUsed: planned.Add(-day)}
+			s.stray("other", "", "mx1", "mx2")
+		}, reason: "purge", next: "revoke s1 6d revoked", steps: "revoke s1@6d, destroy s1@6d, revoke s2@6d, destroy s2@6d"},
+
 		{name: "switching", scene: switchingScene, reason: "switching", next: "replace s1 7d drain", steps: "verify s2, activate s2/mx2, drain s1@7d"},
 		{name: "switching, asked again", scene: switchingScene, change: func(s *scene) { s.want.Asked = true }, reason: "switching", next: "replace s1 7d drain", steps: "verify s2, activate s2/mx2, drain s1@7d"},
 		{name: "switching, the first is unsure", scene: switchingScene, change: func(s *scene) { s.unsure("mx1") },

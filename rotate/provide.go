@@ -69,7 +69,7 @@ func (p *planner) use(s string, from time.Time, why Reason) {
 		key = &Key{ID: Generated, Record: Generated}
 	}
 	for _, signer := range p.want.Signers {
-		if !p.confirmed(signer, s, key.ID) {
+		if !p.confirmed(signer, s, key.ID) && !(s == p.have.Target && slices.Contains(p.have.Held, signer)) {
 			p.verifyBeforeUse(s, key, from)
 			p.activate(signer, s, key, from, why)
 		}

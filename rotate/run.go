@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -21,20 +22,21 @@ type kept struct {
 
 // run is one Advance of one domain.
 type run struct {
-	engine  *Engine
-	want    Domain
-	lease   Lease
-	st      State // as it is now
-	stored  State // as it was last written
-	seen    Observation
-	plan    DomainPlan
-	fresh   map[string]*dkim.PrivateKey // made and not stored yet, by selector
-	known   map[kept]*dkim.PrivateKey   // read from the keystore in this run
-	unsaved []Event                     // what happened and could not be written yet
-	done    []Event
-	failed  bool
-	vetoed  bool   // the switch may not begin
-	grant   *grant // what was approved; nil: nobody has to approve
+	engine   *Engine
+	want     Domain
+	lease    Lease
+	st       State // as it is now
+	stored   State // as it was last written
+	seen     Observation
+	plan     DomainPlan
+	fresh    map[string]*dkim.PrivateKey // made and not stored yet, by selector
+	known    map[kept]*dkim.PrivateKey   // read from the keystore in this run
+	unsaved  []Event                     // what happened and could not be written yet
+	done     []Event
+	failed   bool
+	wentBack bool   // a rollback was ordered, and is done
+	vetoed   bool   // the switch may not begin
+	grant    *grant // what was approved; nil: nobody has to approve
 }
 
 func (e *Engine) newRun(ctx context.Context, want Domain, lease Lease) (*run, error) {
@@ -48,7 +50,7 @@ func (e *Engine) newRun(ctx context.Context, want Domain, lease Lease) (*run, er
 // report tells what became of the run.
 func (r *run) report(res *Result) {
 	res.State, res.Done, res.Plan = r.st, r.done, r.plan
-	res.asked = r.want.Asked && r.st.Phase == Ready
+	res.asked, res.ordered = r.want.Asked && r.st.Phase == Ready, r.want.Instruction
 	r.grant.leave(r.stored)
 }
 
@@ -67,6 +69,9 @@ func (r *run) advance(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := r.obey(ctx); err != nil {
+		return err
+	}
 	for range maxRounds {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -75,6 +80,9 @@ func (r *run) advance(ctx context.Context) error {
 		r.plan = Plan(now, r.want, r.st, r.seen)
 		if wishRefused(r.plan.Stop) {
 			return r.denied(ctx, r.plan.Stop)
+		}
+		if r.plan.Stop != nil && r.wentBack {
+			return nil // what was ordered is done; what is wrong besides is found at the next look
 		}
 		if r.plan.Stop != nil {
 			return r.fail(ctx, Step{}, r.plan.Stop)
@@ -113,11 +121,13 @@ func (r *run) observe(ctx context.Context) {
 }
 
 // steps carries steps out one after the other, up to the first that fails. Signers
-// are independent: when one can't be switched, the others are all the same.
+// are independent: when one can't be switched, the others are all the same, and a
+// leaked key is revoked all the same.
 func (r *run) steps(ctx context.Context, steps []Step) error {
 	var failed error
+	var failures []Kind
 	for _, s := range steps {
-		if failed != nil && s.Kind != Activate {
+		if !worthwhile(s.Kind, failures) {
 			break
 		}
 		if ctx.Err() != nil {
@@ -136,12 +146,24 @@ func (r *run) steps(ctx context.Context, steps []Step) error {
 		if interrupted(ctx, err) {
 			return errors.Join(failed, err)
 		}
-		failed = errors.Join(failed, r.fail(ctx, s, err))
-		if s.Kind != Activate || r.vetoed {
+		failed, failures = errors.Join(failed, r.fail(ctx, s, err)), append(failures, s.Kind)
+		if r.vetoed {
 			break
 		}
 	}
 	return failed
+}
+
+// worthwhile reports whether a step makes sense after those of the given kinds have
+// failed. A private key is not destroyed while a signer could not be switched (I1).
+func worthwhile(k Kind, failures []Kind) bool {
+	switch k {
+	case Activate, Revoke:
+		return !slices.ContainsFunc(failures, func(f Kind) bool { return f != Activate && f != Revoke })
+	case Destroy:
+		return !slices.ContainsFunc(failures, func(f Kind) bool { return f != Revoke })
+	}
+	return len(failures) == 0
 }
 
 // rest notes what comes next. The plan was made from what is there now, so
@@ -258,8 +280,10 @@ func (r *run) made(selector string) string {
 	return ""
 }
 
-func (r *run) notify(s Step, outcome, message string) {
+func (r *run) notify(s Step, outcome, message string) { r.tell(r.event(s, outcome, message)) }
+
+func (r *run) tell(e Event) {
 	if r.engine.Notify != nil {
-		r.engine.Notify(r.event(s, outcome, message))
+		r.engine.Notify(e)
 	}
 }

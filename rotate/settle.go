@@ -27,7 +27,7 @@ func (e *Engine) Settle(ctx context.Context, want Domain, patience Patience, wai
 	for {
 		res := e.Advance(ctx, want)
 		done = append(done, res.Done...)
-		res.Done, want.Asked, want.Named = done, res.asked, want.Named && len(done) == 0
+		res.Done, want.Asked, want.Instruction, want.Named = done, res.asked, res.ordered, want.Named && len(done) == 0
 		now := e.Clock.Now()
 		switch {
 		case res.Err == nil:
@@ -51,7 +51,7 @@ func (e *Engine) Settle(ctx context.Context, want Domain, patience Patience, wai
 func (p Patience) allows(res Result, now, failing time.Time) bool {
 	next := res.State.Next
 	switch {
-	case next == nil || next.Action == "rotate" && !res.asked:
+	case next == nil || next.Action == "resume" || next.Action == "rotate" && !res.asked:
 		return false
 	case res.Err == nil:
 		return next.At.Sub(now) < p.Most

@@ -14,6 +14,9 @@ import (
 // sound reports whether it is safe to go on at all; otherwise the plan says what
 // is wrong and what a person can do about it.
 func (p *planner) sound() bool {
+	if p.have.Released != nil {
+		return true
+	}
 	if len(p.want.Signers) == 0 {
 		p.stop(fault.Refuse("no-signers", "nothing is named that signs mail for "+p.want.Name, "name at least one signer in the domain's configuration"))
 		return false
@@ -97,9 +100,17 @@ func (p *planner) ownDNS(s string) {
 	seen := p.seen.Selectors[s]
 	switch p.standing(s) {
 	case unseen:
+		if p.hurried() {
+			p.warning("%v", seen.SightErr)
+			return
+		}
 		p.stop(seen.SightErr)
 	case foreign:
 		if p.adopting(s) {
+			return
+		}
+		if p.leaving(s) {
+			p.warning("%v", p.foreignRecord(s, seen.Sight))
 			return
 		}
 		p.stop(p.foreignRecord(s, seen.Sight))

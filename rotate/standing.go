@@ -58,6 +58,9 @@ func (s Selector) ours(record string) bool {
 			}
 		}
 	}
+	if r, err := dkim.ParseRecord(record); err == nil && r.Revoked() {
+		return s.Revoked || s.Key != nil && !s.Key.Leaked.IsZero() && sameRecord(revokedRecord(s.Key.Record), record)
+	}
 	return len(s.Past) > 0 && slices.Contains(s.Past, recordKeyID(record))
 }
 

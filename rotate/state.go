@@ -14,7 +14,10 @@ type State struct {
 	Selectors map[string]*Selector `json:"selectors,omitempty"`
 	Signers   map[string]Confirmed `json:"signers,omitempty"` // what each signer confirmed last
 
-	Former []Former `json:"former,omitempty"` // selectors that are not ours and that signers signed with before
+	Former    []Former    `json:"former,omitempty"`     // selectors that are not ours and that signers signed with before
+	Held      []string    `json:"held,omitempty"`       // while switching: signers that a person sent back to the active selector
+	RevokeNow bool        `json:"revoke_now,omitempty"` // the active key is leaked, and to be revoked even before a signer has left it
+	Released  *HandedBack `json:"released,omitempty"`   // the domain was handed back: nothing is done for it
 
 	SwitchedAt time.Time `json:"switched_at,omitzero"` // when the last signer's switch was surely in effect: the drain's start (I10)
 	DueAt      time.Time `json:"due_at,omitzero"`      // when the next rotation becomes due
@@ -32,12 +35,14 @@ type State struct {
 // Selector is one of a domain's two selectors: the key whose record stands in
 // DNS, and the one that is about to take its place.
 type Selector struct {
-	Key        *Key      `json:"key,omitempty"`     // the key in use at this selector; nil before the first is made
-	Next       *Key      `json:"next,omitempty"`    // while replacing: the fresh key
-	Retired    []Retired `json:"retired,omitempty"` // replaced private keys that are yet to be destroyed
-	Tried      []string  `json:"tried,omitempty"`   // ids of keys whose storing was begun and not confirmed; one may yet appear
-	Past       []string  `json:"past,omitempty"`    // ids of the last keys that were replaced, the newest last; a record of one is ours (I6)
-	LastUsedAt time.Time `json:"last_used_at,omitzero"`
+	Key        *Key          `json:"key,omitempty"`     // the key in use at this selector; nil before the first is made
+	Next       *Key          `json:"next,omitempty"`    // while replacing: the fresh key
+	Retired    []Retired     `json:"retired,omitempty"` // replaced private keys that are yet to be destroyed
+	Tried      []string      `json:"tried,omitempty"`   // ids of keys whose storing was begun and not confirmed; one may yet appear
+	Past       []string      `json:"past,omitempty"`    // ids of the last keys that were replaced, the newest last; a record of one is ours (I6)
+	Revoked    bool          `json:"revoked,omitempty"` // the present key or the one before was revoked, so an empty p= may be ours
+	TTL        time.Duration `json:"ttl,omitzero"`      // the largest with which a record of ours was published there
+	LastUsedAt time.Time     `json:"last_used_at,omitzero"`
 }
 
 // Key is a key as state knows it: never the secret (I9).
@@ -50,6 +55,9 @@ type Key struct {
 	VerifiedAt  time.Time     `json:"verified_at,omitzero"` // first seen at every authoritative server since it was last published
 	CacheWait   time.Duration `json:"cache_wait,omitzero"`  // how long resolvers may go on answering from before the change
 	Replaced    bool          `json:"replaced,omitempty"`   // it took the place of another key, so settle applies
+	Leaked      time.Time     `json:"leaked,omitzero"`      // when it was reported as compromised
+	RevokedAt   time.Time     `json:"revoked_at,omitzero"`  // when its record lost its p=; Record is the revoked one then
+	Gone        bool          `json:"gone,omitempty"`       // its private key was destroyed
 }
 
 // Retired names a version in the keystore that is to be destroyed (I5).

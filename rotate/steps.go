@@ -1,9 +1,11 @@
 package rotate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -38,6 +40,8 @@ func (r *run) do(ctx context.Context, s Step) error {
 		return r.activate(ctx, s)
 	case Destroy:
 		return r.destroy(ctx, s)
+	case Revoke:
+		return r.revoke(ctx, s)
 	}
 	return fault.Lasting("carry out a step of kind "+string(s.Kind), nil, "report this as a defect")
 }
@@ -122,16 +126,16 @@ func (r *run) restored(ctx context.Context, name dkim.Name, keyID string) (*dkim
 // publish makes the record the only one at its name.
 func (r *run) publish(ctx context.Context, s Step) error {
 	key, seen := r.st.Selectors[s.Selector].wanted(), r.seen.Selectors[s.Selector]
-	provider := r.engine.Publishers[r.want.Provider]
-	if provider == nil {
-		return fault.Lasting(fmt.Sprintf("publish %s", r.name(s.Selector)), fmt.Errorf("provider %q is unknown", r.want.Provider), "name a provider of the configuration")
+	provider, err := r.publisher(s.Selector)
+	if err = cmp.Or(seen.SightErr, err); err != nil {
+		return err
 	}
-	r.st.publishing(s.Selector, cacheWait(seen.Sight, r.want.Policy.TTL))
+	p := &planner{want: r.want, have: r.st, seen: r.seen}
+	r.st.publishing(s.Selector, p.cacheWait(s.Selector), r.want.Policy.TTL)
 	if err := r.begin(ctx, Intent{Kind: Publish, Selector: s.Selector, KeyID: key.ID, Record: key.Record}); err != nil {
 		return err
 	}
-	err := provider.Publish(ctx, dkim.TXT{Zone: seen.Sight.Zone, Owner: seen.Sight.Owner, Value: key.Record, TTL: r.want.Policy.TTL})
-	if err != nil {
+	if err := provider.Publish(ctx, dkim.TXT{Zone: seen.Sight.Zone, Owner: seen.Sight.Owner, Value: key.Record, TTL: r.want.Policy.TTL}); err != nil {
 		return err
 	}
 	r.st.published(s.Selector, r.engine.Clock.Now())
@@ -164,6 +168,7 @@ func (r *run) activate(ctx context.Context, s Step) error {
 	before := r.st.Phase
 	r.st.left(s.Signer, r.engine.Clock.Now().Add(signer.Lag()), r.want.Policy.Drain)
 	r.st.activated(s.Signer, r.seen.Signers[s.Signer].Ref, r.engine.Clock.Now().Add(signer.Lag()), r.want.Signers)
+	r.wentBack = before == Switching && r.st.Phase == Ready
 	if before != Switching || r.st.Phase != Draining {
 		return r.confirm(ctx, s, key.ID, because(s, ""))
 	}
@@ -192,10 +197,9 @@ func (r *run) switchSigner(ctx context.Context, s Step, signer *batchedSigner, k
 	return nil
 }
 
-// destroy makes the replaced private key unrecoverable, in the keystore and on the signers (I5).
+// destroy makes a replaced or leaked private key unrecoverable, in the keystore and on the signers (I5).
 func (r *run) destroy(ctx context.Context, s Step) error {
-	sel := r.st.Selectors[s.Selector]
-	for _, old := range sel.Retired {
+	for _, old := range r.st.doomed(s.Selector) {
 		if old.KeyID != s.Before["key_id"] {
 			continue
 		}
@@ -203,7 +207,7 @@ func (r *run) destroy(ctx context.Context, s Step) error {
 			return err
 		}
 		// Where all of a lost key's versions are gone, their numbers begin anew.
-		if old.Version != sel.Key.Version {
+		if !r.st.selector(s.Selector).reuses(old) {
 			if err := r.engine.Keys.Destroy(ctx, r.name(s.Selector), old.Version); err != nil {
 				return err
 			}
@@ -211,10 +215,27 @@ func (r *run) destroy(ctx context.Context, s Step) error {
 		if err := r.forget(ctx, dkim.Ref{Name: r.name(s.Selector), KeyID: old.KeyID}); err != nil {
 			return err
 		}
-		r.st.destroyed(s.Selector, old.Version)
+		r.st.destroyed(s.Selector, old.KeyID)
+		r.st.purged(r.engine.Clock.Now())
 		return r.confirm(ctx, s, old.KeyID, fmt.Sprintf("version %d", old.Version))
 	}
 	return nil
+}
+
+// reuses reports whether another key stands at the version of one that is to be destroyed.
+func (s Selector) reuses(old Retired) bool {
+	return slices.ContainsFunc([]*Key{s.Key, s.Next}, func(k *Key) bool { return k != nil && k.ID != old.KeyID && k.Version == old.Version })
+}
+
+// doomed returns the selector's private keys that may be destroyed: those that were
+// replaced, and one that has leaked, or whose domain was released, and that nobody signs with.
+func (st State) doomed(selector string) []Retired {
+	sel := st.selector(selector)
+	out := slices.Clone(sel.Retired)
+	if sel.Key != nil && (selector == st.Draining && st.leaked(selector) || st.Released != nil && st.Released.Purge) {
+		out = append(out, Retired{KeyID: sel.Key.ID, Version: sel.Key.Version})
+	}
+	return out
 }
 
 func (r *run) forget(ctx context.Context, ref dkim.Ref) error {

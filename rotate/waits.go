@@ -40,9 +40,16 @@ func (p *planner) waitReason(s string) Reason {
 	return Reason{"cache", fmt.Sprintf("resolvers may still remember that nothing was published at %s", s)}
 }
 
-// cacheWait is how long resolvers may answer from before a change that is made now.
+// cacheWait is how long resolvers may answer from before a change that is made
+// now. Where another key takes a record's place, they may hold that record also
+// when it has vanished meanwhile.
 func (p *planner) cacheWait(s string) time.Duration {
-	return cacheWait(p.seen.Selectors[s].Sight, p.want.Policy.TTL)
+	wait := cacheWait(p.seen.Selectors[s].Sight, p.want.Policy.TTL)
+	sel := p.have.selector(s)
+	if key := sel.wanted(); key == nil || key.Replaced && key.PublishedAt.IsZero() {
+		wait = max(wait, sel.TTL)
+	}
+	return wait
 }
 
 // cacheWait returns how long resolvers may go on answering what sight shows after

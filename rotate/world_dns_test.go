@@ -131,7 +131,7 @@ func (w *world) checkMail() {
 }
 
 func (w *world) checkUse(h *host, u *use) {
-	if u.excused {
+	if u.excused || w.leaked[u.ref.KeyID] {
 		return
 	}
 	until := u.to.Add(keep)
@@ -144,10 +144,14 @@ func (w *world) checkUse(h *host, u *use) {
 			if c.value != "" {
 				memory = keep + c.ttl
 			}
+			if c.value != "" && u.urgent { // receivers that keep keys are not waited for
+				memory = c.ttl
+			}
 			switch {
 			case c.value == u.record || c.brief:
 			case !from.Before(until) || !to.After(u.from.Add(-memory)): // neither during the use nor remembered
 			case c.fault && !from.Before(u.from): // dkimbot could not prevent it
+			case c.fault && u.urgent: // nor while it flees from a leaked key and can't ask DNS
 			case c.fault && c.value != "" && !from.Before(w.firstUse(u)): // the key was in use already: a signer that comes back to it need not wait for days
 			case u.stray && from.Before(u.from): // the use is not dkimbot's doing
 			default:

@@ -27,6 +27,7 @@ type use struct {
 	from, to time.Time // to is zero while it lasts
 	stray    bool      // it was not dkimbot that began it
 	noted    bool      // dkimbot has seen it and written something since
+	urgent   bool      // it began because another key had leaked
 	excused  bool      // nothing could have saved this mail
 }
 
@@ -78,9 +79,22 @@ func (h *host) begin(ref dkim.Ref, lag time.Duration) *use {
 		h.world.Errorf("I1: %s is to sign with %s and has no private key", h.name, ref.Name)
 		return nil
 	}
-	u := &use{ref: ref, record: record(key), from: now}
+	u := &use{ref: ref, record: record(key), from: now, urgent: h.world.urgently(ref)}
 	h.uses = append(h.uses, u)
 	return u
+}
+
+// urgently reports whether a key that signs began to because another one had
+// leaked; whoever comes to it later does not wait either.
+func (w *world) urgently(ref dkim.Ref) bool {
+	for _, h := range w.hosts {
+		for _, u := range h.uses {
+			if u.ref == ref && u.urgent {
+				return true
+			}
+		}
+	}
+	return w.fleeing
 }
 
 // restore makes the host sign with a key again that it signed with n uses ago.

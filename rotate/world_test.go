@@ -34,7 +34,11 @@ type world struct {
 	backups map[dkim.Ref]*dkim.PrivateKey // of all keys that hosts ever had
 	leases  map[string]rotate.Lease       // by domain, as last granted
 	lag     time.Duration                 // until the second name server shows a change
+	leaked  map[string]bool               // ids of keys that were reported as compromised
+	purging bool                          // the domain was handed back, and is to be cleared away
+	fleeing bool                          // signers are to leave such a key
 	late    []func()                      // effects whose callers gave up on them
+	naps    int                           // how often processes have waited
 	points  int                           // the places at which a process may be killed that were passed
 	crashAt int                           // the one at which it is; 0: never
 
@@ -56,7 +60,7 @@ var errCrashed = errors.New("the process was killed")
 
 func newWorld(t rapid.TB, signers ...string) *world {
 	w := &world{TB: t, now: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), store: statetest.NewMemory(), zones: map[string]*zoneHistory{},
-		keys: map[dkim.Name][]*dkim.PrivateKey{}, hosts: map[string]*host{}, backups: map[dkim.Ref]*dkim.PrivateKey{}, leases: map[string]rotate.Lease{}, lag: 3 * time.Second}
+		keys: map[dkim.Name][]*dkim.PrivateKey{}, hosts: map[string]*host{}, backups: map[dkim.Ref]*dkim.PrivateKey{}, leases: map[string]rotate.Lease{}, leaked: map[string]bool{}, lag: 3 * time.Second}
 	for _, s := range signers {
 		w.addHost(s)
 	}
@@ -168,7 +172,7 @@ func (p *process) checkRight(op string, kind rotate.Kind, names []dkim.Name) {
 			p.Errorf("I8: %s by %s while the lease on %s is held by %q until %s", op, p.id, n.Domain, l.Owner, l.Expires)
 		}
 		st, err := p.store.Load(context.Background(), n.Domain)
-		if i := st.Intent; err != nil || i == nil || i.Kind != kind && !(i.Kind == rotate.Adopt && kind == rotate.StoreKey) || i.Selector != n.Selector {
+		if i := st.Intent; err != nil || i == nil || i.Kind != kind && !(kind == rotate.Publish && i.Kind == rotate.Revoke) && !(i.Kind == rotate.Adopt && kind == rotate.StoreKey) || i.Selector != n.Selector {
 			p.Errorf("I7: %s, %s of %s, is not intended in state: %+v, %v", op, kind, n, i, err)
 		}
 	}
@@ -208,6 +212,9 @@ func (p *process) Sleep(ctx context.Context, d time.Duration) error {
 		}
 	}
 	p.pass(max(d, 0))
+	if p.naps++; p.naps > 100_000 {
+		p.Fatalf("it does not come to rest")
+	}
 	return ctx.Err()
 }
 
@@ -251,7 +258,7 @@ func (p *process) Destroy(ctx context.Context, name dkim.Name, version int) erro
 			p.keys[name][version-1] = nil
 			return
 		}
-		if key != nil && slices.Contains(p.shown(name.String()), record(key)) && !p.zones[name.String()].spoilt() {
+		if key != nil && !p.leaked[key.ID()] && p.zone(name.String()).ours != "" && slices.Contains(p.shown(name.String()), record(key)) && !p.zones[name.String()].spoilt() {
 			p.Errorf("I5: the key of %s is destroyed while DNS still shows it", name)
 		}
 		for _, h := range p.hosts {
@@ -279,6 +286,10 @@ func (p *process) Publish(ctx context.Context, rec dkim.TXT) error {
 // checkPublish holds a publication to I4, the key is stored, and I5, no key comes back.
 func (w *world) checkPublish(name dkim.Name, value string) {
 	z := w.zone(name.String())
+	if r, err := dkim.ParseRecord(value); err == nil && r.Revoked() {
+		w.checkRevoke(name, z)
+		return
+	}
 	if z.ours != value && !slices.ContainsFunc(w.keys[name], func(k *dkim.PrivateKey) bool { return k != nil && record(k) == value }) {
 		w.Errorf("I4: %s is published and its private key is not stored", name)
 	}
@@ -289,6 +300,17 @@ func (w *world) checkPublish(name dkim.Name, value string) {
 		z.superseded = append(z.superseded, z.ours)
 	}
 	z.ours = value
+}
+
+// checkRevoke holds a revocation to its order.
+func (w *world) checkRevoke(name dkim.Name, z *zoneHistory) {
+	if z.ours == "" {
+		return
+	}
+	if r, err := dkim.ParseRecord(z.ours); err == nil && !w.leaked[r.Key.ID()] && !w.purging {
+		w.Errorf("I2: %s is revoked, and its key has not leaked", name)
+	}
+	z.superseded, z.ours = append(z.superseded, z.ours), ""
 }
 
 // Look is DNS.
@@ -349,6 +371,7 @@ func (l ledger) Save(ctx context.Context, lease rotate.Lease, now time.Time, st 
 	if troubleOf(trouble) == refused {
 		return 0, trouble
 	}
+	l.p.reported(st)
 	revision, err := l.Store.Save(ctx, lease, now, st, events...)
 	l.p.Logf("%s %s: save %s, active %s, switched %s; %s; %v %v", stamp(now), l.p.id, st.Phase, st.Active, stamp(st.SwitchedAt), st.LastError, err, trouble)
 	if err == nil {
@@ -362,6 +385,19 @@ func (l ledger) Save(ctx context.Context, lease rotate.Lease, now time.Time, st 
 		l.p.leases[st.Domain] = held
 	}
 	return revision, errors.Join(err, trouble, l.p.point())
+}
+
+// reported notes which keys have leaked; mu is held.
+func (w *world) reported(st rotate.State) {
+	w.fleeing, w.purging = false, st.Released != nil && st.Released.Purge
+	for name, sel := range st.Selectors {
+		for _, k := range []*rotate.Key{sel.Key, sel.Next} {
+			if k != nil && !k.Leaked.IsZero() {
+				w.leaked[k.ID] = true
+				w.fleeing = w.fleeing || name == st.Active && (st.Phase == rotate.Ready || st.Phase == rotate.Switching)
+			}
+		}
+	}
 }
 
 func (l ledger) Release(ctx context.Context, lease rotate.Lease) error {

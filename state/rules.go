@@ -16,10 +16,13 @@ const (
 )
 
 // NextAt returns when a domain is to be looked at again: the time of what comes
-// next; at once when that is not known or an effect is unconfirmed (I7); but
+// next; never when it was released; at once when that is not known or an effect is unconfirmed (I7); but
 // after a failure not before the next try.
 func NextAt(st rotate.State) time.Time {
 	var at time.Time
+	if st.Released != nil && st.Next == nil && st.Intent == nil {
+		return time.Unix(0, math.MaxInt64) // it was handed back: nothing is due
+	}
 	if st.Next != nil && st.Intent == nil {
 		at = st.Next.At
 	}

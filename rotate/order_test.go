@@ -1,0 +1,325 @@
+package rotate_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/state"
+)
+
+// order gives an order and lets the domain advance once.
+func (w *world) order(d rotate.Domain, o rotate.Instruction) rotate.Result {
+	d.Instruction = o
+	return w.engine().Advance(context.Background(), d)
+}
+
+// switched lets a new domain settle and switch to s2.
+func (w *world) switched(d rotate.Domain) {
+	w.Helper()
+	w.settle(d)
+	d.Asked = true
+	if res := w.engine().Advance(context.Background(), d); res.Err != nil || res.State.Phase != rotate.Draining {
+		w.Fatalf("%v; phase %s", res.Err, res.State.Phase)
+	}
+	w.pass(day)
+}
+
+// halfSwitched stops a switch to s2 when mx2 could not be switched.
+func (w *world) halfSwitched(d rotate.Domain) {
+	w.Helper()
+	w.settle(d)
+	d.Asked = true
+	w.trouble = failing("activate mx2")
+	if res := w.engine().Advance(context.Background(), d); res.Err == nil || res.State.Phase != rotate.Switching {
+		w.Fatalf("%v; phase %s", res.Err, res.State.Phase)
+	}
+	w.trouble = nil
+	w.pass(time.Minute)
+}
+
+// TestRollback: while switching and draining, all signers go back at once, also when
+// DNS can't be asked, and the domain is ready as before (I1, I2).
+func TestRollback(t *testing.T) {
+	for name, prepare := range map[string]func(*world, rotate.Domain){"switching": (*world).halfSwitched, "draining": (*world).switched} {
+		t.Run(name, func(t *testing.T) {
+			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+			prepare(w, d)
+			w.trouble = failing("look s1", "look s2")
+			res := w.order(d, rotate.Rollback{})
+			if res.Err != nil || res.State.Phase != rotate.Ready || res.State.Active != "s1" {
+				t.Fatalf("%v; phase %s, active %s", res.Err, res.State.Phase, res.State.Active)
+			}
+			w.trouble = nil
+			w.settle(d)
+			w.checkReady(d, "s1")
+			d.Asked = true // and the next rotation is like any other
+			w.settle(d)
+			w.checkReady(d, "s2")
+		})
+	}
+}
+
+// TestRollbackOfSome: the named signers go back and stay there until a rotation is
+// asked for; nothing is replaced meanwhile.
+func TestRollbackOfSome(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.switched(d)
+	if res := w.order(d, rotate.Rollback{Signers: []string{"mx2"}}); res.Err != nil || res.State.Next.Reason.Code != "held" {
+		t.Fatalf("%v; next %+v", res.Err, res.State.Next)
+	}
+	w.pass(30 * day)
+	w.settle(d)
+	if a, b := w.hosts["mx1"].selector(d.Name), w.hosts["mx2"].selector(d.Name); a != "s2" || b != "s1" {
+		t.Fatalf("mx1 signs with %s, mx2 with %s", a, b)
+	}
+	if st := w.state(d.Name); st.Phase != rotate.Switching || len(w.live(dkim.Name{Domain: d.Name, Selector: "s1"})) != 1 {
+		t.Fatalf("phase %s", st.Phase)
+	}
+	d.Asked = true
+	w.settle(d)
+	w.checkReady(d, "s2")
+}
+
+// TestOrdersRefused: what can't be ordered is refused with a reason, and the domain
+// goes on as it was.
+func TestOrdersRefused(t *testing.T) {
+	ready := func(w *world, d rotate.Domain) { w.settle(d) }
+	tests := map[string]struct {
+		prepare func(*world, rotate.Domain)
+		order   rotate.Instruction
+		code    string
+	}{
+		"rollback, new":             {func(*world, rotate.Domain) {}, rotate.Rollback{}, "not-managed"},
+		"rollback, ready":           {ready, rotate.Rollback{}, "nothing-to-roll-back"},
+		"rollback, unknown signer":  {(*world).switched, rotate.Rollback{Signers: []string{"mx9"}}, "unknown-signer"},
+		"rollback, record gone":     {func(w *world, d rotate.Domain) { w.switched(d); w.spoil("s1", "") }, rotate.Rollback{}, "record-gone"},
+		"rollback, record back":     {(*world).recordBack, rotate.Rollback{}, "record-gone"},
+		"rollback, old key leaked":  {(*world).halfReplaced, rotate.Rollback{}, "leaked"},
+		"compromised, new":          {func(*world, rotate.Domain) {}, rotate.Distrust{}, "not-managed"},
+		"compromised, no such":      {ready, rotate.Distrust{Selectors: []string{"s9"}}, "unknown-selector"},
+		"release, new":              {func(*world, rotate.Domain) {}, rotate.Release{}, "not-managed"},
+		"release, switching":        {(*world).halfSwitched, rotate.Release{}, "not-at-rest"},
+		"rollback, released":        {(*world).handedBack, rotate.Rollback{}, "released"},
+		"take back, half purged":    {(*world).halfPurged, rotate.Reclaim{}, "being-purged"},
+		"take back, never released": {ready, rotate.Reclaim{}, "not-released"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+			tt.prepare(w, d)
+			before := w.state(d.Name)
+			res := w.order(d, tt.order)
+			if fault.CodeOf(res.Err) != tt.code || fault.KindOf(res.Err) != fault.Refused || fault.HintOf(res.Err) == "" {
+				t.Errorf("got %v, code %q, hint %q; want a refusal with code %s", res.Err, fault.CodeOf(res.Err), fault.HintOf(res.Err), tt.code)
+			}
+			after := w.state(d.Name)
+			if after.Phase != before.Phase || after.Failures != before.Failures || after.LastError != before.LastError {
+				t.Errorf("the refusal left phase %s, %d failures, %q", after.Phase, after.Failures, after.LastError)
+			}
+		})
+	}
+}
+
+func (w *world) handedBack(d rotate.Domain) {
+	w.settle(d)
+	w.order(d, rotate.Release{})
+}
+
+// halfPurged kills the process when it has destroyed the first key.
+func (w *world) halfPurged(d rotate.Domain) {
+	w.settle(d)
+	w.order(d, rotate.Release{Purge: true})
+	for _, s := range d.Signers {
+		w.hosts[s].stop()
+	}
+	w.pass(8 * day)
+	w.trouble = failing("destroy s2")
+	w.engine().Advance(context.Background(), d)
+	w.trouble = nil
+}
+
+// recordBack lets s1's record vanish while it drains, and come back.
+func (w *world) recordBack(d rotate.Domain) {
+	w.switched(d)
+	w.spoil("s1", "")
+	w.engine().Advance(context.Background(), d)
+}
+
+// halfReplaced distrusts the draining key while nothing can be published.
+func (w *world) halfReplaced(d rotate.Domain) {
+	w.switched(d)
+	w.trouble = failing("publish s1")
+	w.order(d, rotate.Distrust{Selectors: []string{"s1"}})
+	w.trouble = nil
+}
+
+// revokedAt reports whether every server shows an empty p= at the selector.
+func (w *world) revokedAt(selector string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !slices.ContainsFunc(w.shown(selector+"._domainkey.example.com"), func(v string) bool { return !strings.HasSuffix(v, "p=") })
+}
+
+// TestCompromised: whichever key has leaked, in whichever phase, signers end up with
+// a sound one, the leaked one is gone from DNS and the keystore, and both selectors have a fresh one.
+func TestCompromised(t *testing.T) {
+	phases := map[string]func(*world, rotate.Domain){
+		"ready":     func(w *world, d rotate.Domain) { w.settle(d) },
+		"switching": (*world).halfSwitched,
+		"draining":  (*world).switched,
+		"replacing": func(w *world, d rotate.Domain) {
+			w.drained(d)
+			w.trouble = failing("publish s1")
+			w.engine().Advance(context.Background(), d)
+			w.trouble = nil
+		},
+	}
+	for phase, prepare := range phases {
+		for _, selectors := range [][]string{nil, {"s1"}, {"s2"}, {"s1", "s2"}} {
+			t.Run(phase+" "+strings.Join(selectors, "+"), func(t *testing.T) {
+				w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+				prepare(w, d)
+				leaked := w.keyIDs(d.Name, selectors)
+				w.order(d, rotate.Distrust{Selectors: selectors})
+				w.settle(d)
+				w.checkReady(d, "")
+				for _, id := range w.keyIDs(d.Name, []string{"s1", "s2"}) {
+					if slices.Contains(leaked, id) {
+						t.Errorf("the leaked key %s is still there", id)
+					}
+				}
+			})
+		}
+	}
+}
+
+// keyIDs returns the ids of the keys at the selectors, of the active one for none.
+func (w *world) keyIDs(domain string, selectors []string) (ids []string) {
+	st := w.state(domain)
+	if len(selectors) == 0 {
+		selectors = []string{st.Active}
+	}
+	for _, s := range selectors {
+		ids = append(ids, st.Selectors[s].Key.ID)
+	}
+	return ids
+}
+
+// TestCompromisedAmidOutages: what can be done is done, in one run, and the rest
+// when it becomes possible.
+func TestCompromisedAmidOutages(t *testing.T) {
+	tests := map[string]struct {
+		trouble                     []string
+		mx1, mx2                    string
+		revoked, destroyed, pending bool
+	}{
+		"nothing":             {nil, "s2", "s2", false, true, false}, // a fresh key stands there already
+		"one signer":          {[]string{"activate mx2"}, "s2", "s1", true, false, true},
+		"all signers":         {[]string{"activate mx1", "activate mx2"}, "s1", "s1", false, false, true},
+		"provider":            {[]string{"publish s1"}, "s2", "s2", false, true, true},
+		"DNS can't be asked":  {[]string{"look s1", "look s2"}, "s2", "s2", false, true, true},
+		"keystore can't burn": {[]string{"destroy s1"}, "s2", "s2", true, false, true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+			w.settle(d)
+			id := w.keyIDs(d.Name, nil)[0]
+			w.trouble = failing(tt.trouble...)
+			res := w.order(d, rotate.Distrust{})
+			w.pass(time.Minute)
+			destroyed := !slices.ContainsFunc(w.live(dkim.Name{Domain: d.Name, Selector: "s1"}), func(k *dkim.PrivateKey) bool { return k.ID() == id })
+			if mx1, mx2 := w.hosts["mx1"].selector(d.Name), w.hosts["mx2"].selector(d.Name); mx1 != tt.mx1 || mx2 != tt.mx2 || w.revokedAt("s1") != tt.revoked || destroyed != tt.destroyed || (res.Err != nil) != tt.pending {
+				t.Errorf("mx1 signs with %s, mx2 with %s; revoked %v, destroyed %v; %v", mx1, mx2, w.revokedAt("s1"), destroyed, res.Err)
+			}
+			w.trouble = nil
+			w.settle(d)
+			w.checkReady(d, "s2")
+		})
+	}
+}
+
+// TestRevokeNow: told so, dkimbot revokes also the key that every signer signs with.
+func TestRevokeNow(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.trouble = failing("activate mx1")
+	w.order(d, rotate.Distrust{RevokeNow: true})
+	if w.pass(time.Minute); !w.revokedAt("s1") {
+		t.Error("s1 is not revoked")
+	}
+	w.trouble = nil
+	w.settle(d)
+	w.checkReady(d, "s2")
+}
+
+// TestRelease: a domain that was handed back is left alone, with everything that was
+// made for it, and can be taken back as it was.
+func TestRelease(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	if res := w.order(d, rotate.Release{}); res.Err != nil || res.State.Released == nil {
+		t.Fatal(res.Err)
+	}
+	w.spoil("s2", "")
+	w.pass(60 * day)
+	points := w.points
+	w.settle(d)
+	if st := w.state(d.Name); w.zone("s2._domainkey.example.com").ours == "" || !w.zone("s2._domainkey.example.com").spoilt() || w.points > points+2 {
+		t.Errorf("something was done for it: %+v", st)
+	}
+	if at := state.NextAt(w.state(d.Name)); at.Before(w.Now().Add(365 * day)) {
+		t.Errorf("it is due at %s", at)
+	}
+	if res := w.order(d, rotate.Reclaim{}); res.Err != nil {
+		t.Fatal(res.Err)
+	}
+	w.settle(d)
+	if st := w.state(d.Name); st.Released != nil {
+		t.Error("it is still released")
+	}
+}
+
+// TestPurge: what was made for a released domain is cleared away when no signer has
+// used it for as long as the drain, and not before (I1, I2). Taken back, the domain starts afresh.
+func TestPurge(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.order(d, rotate.Release{Purge: true})
+	w.pass(30 * day)
+	if res := w.engine().Advance(context.Background(), d); fault.CodeOf(res.Err) != "still-used" {
+		t.Fatalf("got %v while mx1 signs with it", res.Err)
+	}
+	w.hosts["mx1"].stop()
+	w.pass(6 * day)
+	if w.settleBriefly(d); len(w.live(dkim.Name{Domain: d.Name, Selector: "s1"})) != 1 {
+		t.Fatal("I2: the key is gone before the drain has passed")
+	}
+	w.pass(2 * day)
+	w.settleBriefly(d)
+	for _, s := range []string{"s1", "s2"} {
+		if len(w.live(dkim.Name{Domain: d.Name, Selector: s})) != 0 || !w.revokedAt(s) {
+			t.Errorf("%s is still there", s)
+		}
+	}
+	if st := w.state(d.Name); st.Released.Purged.IsZero() {
+		t.Errorf("it was not noted: %+v", st.Released)
+	}
+	w.addHost("mx1")
+	w.order(d, rotate.Reclaim{})
+	w.settle(d)
+	w.checkReady(d, "s1")
+}
+
+// settleBriefly stays for seconds only, so that servers catch up.
+func (w *world) settleBriefly(d rotate.Domain) rotate.Result {
+	res := w.engine().Settle(context.Background(), d, rotate.Patience{Most: time.Minute}, nil)
+	w.pass(10 * time.Second)
+	return res
+}

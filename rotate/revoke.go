@@ -1,0 +1,61 @@
+package rotate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// revoke empties the p= of a key's record. It does not wait until that shows: a
+// record that stands there again is revoked again.
+func (r *run) revoke(ctx context.Context, s Step) error {
+	if err := r.mayRevoke(s.Selector); err != nil {
+		return err
+	}
+	provider, err := r.publisher(s.Selector)
+	if err = cmp.Or(r.seen.Selectors[s.Selector].SightErr, err); err != nil {
+		return err
+	}
+	p := &planner{want: r.want, seen: r.seen}
+	r.st.revoking(s.Selector, r.want.Policy.TTL)
+	key, sight := r.st.Selectors[s.Selector].Key, r.seen.Selectors[s.Selector].Sight
+	if err := r.begin(ctx, Intent{Kind: Revoke, Selector: s.Selector, KeyID: key.ID, Record: key.Record}); err != nil {
+		return err
+	}
+	if err := provider.Publish(ctx, dkim.TXT{Zone: sight.Zone, Owner: sight.Owner, Value: key.Record, TTL: r.want.Policy.TTL}); err != nil {
+		return err
+	}
+	seen := r.seen.Selectors[s.Selector]
+	seen.Sight.Values = []string{key.Record} // as the next look is to show it
+	r.seen.Selectors[s.Selector] = seen
+	now := r.engine.Clock.Now()
+	r.st.revoked(s.Selector, now)
+	return r.confirm(ctx, s, key.ID, "mail in flight signed with it fails from now on; "+p.accepted(s.Selector, now))
+}
+
+// mayRevoke refuses to revoke the key that every signer still signs with, unless
+// that was ordered: all mail would fail (I2).
+func (r *run) mayRevoke(selector string) error {
+	if selector != r.st.Active || r.st.RevokeNow || r.st.Released != nil {
+		return nil
+	}
+	for _, name := range r.want.Signers {
+		if c := r.st.Signers[name]; c.Selector != selector && !c.Unsure {
+			return nil
+		}
+	}
+	return fault.Temporary(fmt.Sprintf("revoke the leaked key at %s", r.name(selector)), errors.New("no signer could be switched away from it yet, so all mail would fail"),
+		"mend a signer, then it is done at the next try; or revoke it all the same: 'dkimbot rotate --domain "+r.want.Name+" --compromised --revoke-now'")
+}
+
+// publisher returns the domain's provider.
+func (r *run) publisher(selector string) (Publisher, error) {
+	if p := r.engine.Publishers[r.want.Provider]; p != nil {
+		return p, nil
+	}
+	return nil, fault.Lasting(fmt.Sprintf("publish %s", r.name(selector)), fmt.Errorf("provider %q is unknown", r.want.Provider), "name a provider of the configuration")
+}

@@ -1,0 +1,129 @@
+package rotate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// Rollback sends signers back to the selector that signed before, at once and
+// without waiting for DNS: its record still stands. When all signers are sent
+// back the domain is ready again as it was before the switch; when only some are,
+// the switch is held up until a rotation is asked for once more.
+type Rollback struct {
+	Signers []string // none: all of the domain's
+}
+
+func (o Rollback) give(p *planner, st *State) ([]Event, error) {
+	signers, err := p.chosen(o.Signers)
+	if err != nil {
+		return nil, err
+	}
+	back, err := p.wayBack()
+	if err != nil {
+		return nil, err
+	}
+	if st.Phase == Draining {
+		st.Phase, st.Active, st.Target, st.Draining = Switching, st.Draining, st.Active, ""
+	}
+	for _, s := range signers {
+		if !slices.Contains(st.Held, s) {
+			st.Held = append(st.Held, s)
+		}
+		// An activation may be under way whose answer was lost: the signer has to confirm anew.
+		if c, ok := st.Signers[s]; ok {
+			c.Unsure = true
+			st.Signers[s] = c
+		}
+	}
+	slices.Sort(st.Held)
+	return []Event{{Kind: RollBack, Selector: back, Message: strings.Join(signers, ", ") + " back to " + back}}, nil
+}
+
+// wayBack returns the selector that signed before, or says why there is no going
+// back to it.
+func (p *planner) wayBack() (string, error) {
+	what := "go back to the selector that signed before"
+	if err := p.unmanaged(what); err != nil {
+		return "", err
+	}
+	var back string
+	switch p.have.Phase {
+	case Switching:
+		back = p.have.Active
+	case Draining:
+		back = p.have.Draining
+	default:
+		old := p.want.Policy.Other(p.have.Active)
+		return "", fault.Refuse("nothing-to-roll-back", fmt.Sprintf("%s for %s: its key at %s was replaced, or is being replaced, after the drain; %s signs", what, p.want.Name, old, p.have.Active),
+			"'dkimbot rotate --domain "+p.want.Name+"' switches to the fresh key at "+old+" when it has settled; if the key that signs can't be trusted, add --compromised")
+	}
+	key := p.have.selector(back).Key
+	switch {
+	case key == nil || p.have.selector(back).Next != nil:
+		return "", fault.Refuse("nothing-to-roll-back", fmt.Sprintf("%s for %s: the key at %s is being replaced", what, p.want.Name, back), "go on with "+p.want.Policy.Other(back))
+	case !key.Leaked.IsZero():
+		return "", fault.Refuse("leaked", fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.want.Name, back), "go on with "+p.want.Policy.Other(back))
+	}
+	switch p.standing(back) {
+	case current, changing, unseen: // an unseen record was seen when it was last used
+		if known := p.known(back); p.now.Before(known) {
+			return "", fault.Refuse("record-gone", fmt.Sprintf("%s for %s: the key record of %s was gone from DNS, and resolvers may remember that until %s", what, p.want.Name, p.name(back), known.UTC().Format(time.RFC3339)),
+				"roll back after that time")
+		}
+		return back, nil
+	}
+	return "", fault.Refuse("record-gone", fmt.Sprintf("%s for %s: DNS does not show the key record of %s (it shows %s), so mail signed with it would not verify", what, p.want.Name, p.name(back), brief(p.seen.Selectors[back].Sight.Values)),
+		"'dkimbot rotate --domain "+p.want.Name+"' publishes a record of ours that has vanished; then roll back")
+}
+
+// heldAll reports whether every one of the signers was sent back.
+func (st State) heldAll(signers []string) bool {
+	return len(st.Held) > 0 && !slices.ContainsFunc(signers, func(s string) bool { return !slices.Contains(st.Held, s) })
+}
+
+// back plans the way back of the signers that were sent there. No further look at
+// DNS comes before it, unless the record has vanished meanwhile.
+func (p *planner) back() {
+	p.repairAt(p.have.Active)
+	key, from := p.have.selector(p.have.Active).Key, p.known(p.have.Active)
+	why := Reason{"rollback", "it was sent back to " + p.have.Active + ", whose record still stands"}
+	for _, signer := range p.want.Signers {
+		if slices.Contains(p.have.Held, signer) && !p.confirmed(signer, p.have.Active, key.ID) {
+			p.activate(signer, p.have.Active, key, from, why)
+		}
+	}
+}
+
+// held plans what remains of a switch of which some signers were sent back.
+func (p *planner) held() {
+	p.back()
+	if p.have.heldAll(p.want.Signers) {
+		p.plan.Reason = Reason{"rollback", "all signers are sent back to " + p.have.Active}
+		p.nextFromSteps()
+		return
+	}
+	why := Reason{"held", fmt.Sprintf("%s was sent back to %s; the other signers sign with %s, and nothing is replaced", strings.Join(p.have.Held, ", "), p.have.Active, p.have.Target)}
+	p.plan.Reason = why
+	p.repairAt(p.have.Target)
+	p.use(p.have.Target, p.usable(p.have.Target), why)
+	p.nextFromSteps()
+	if len(p.plan.Steps) == 0 {
+		p.awaitWord(why)
+	}
+}
+
+// awaitWord says that only a person can end a wait; it is told again when the
+// schedule would be due.
+func (p *planner) awaitWord(why Reason) {
+	at, err := p.want.Policy.NextDue(p.want.Name, p.now)
+	if err != nil {
+		p.stop(fault.Lasting("plan the next look at "+p.want.Name, err, "mend the policy's schedule"))
+		return
+	}
+	why.Message += "; 'dkimbot rotate --domain " + p.want.Name + "' carries the switch on for all, 'dkimbot rollback --domain " + p.want.Name + "' sends all back"
+	p.plan.Next = &Next{Action: "resume", Selector: p.have.Target, At: at, Reason: why}
+}
