@@ -81,7 +81,7 @@ func Check(what string, name dkim.Name, version, lowest int) error {
 		return fault.Lasting(what, err, "correct the domain or selector in the configuration")
 	}
 	if version < lowest {
-		return fault.Lasting(what, fmt.Errorf("there can be no version %d", version), "")
+		return fault.Lasting(what, fmt.Errorf("there can be no version %d", version), "report this as a defect")
 	}
 	return nil
 }

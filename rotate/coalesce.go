@@ -59,7 +59,7 @@ func (c *coalescer[In, Out]) givenUp(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	return fault.Temporary(c.what, err, "")
+	return fault.Temporary(c.what, err, "see what holds the signer up; it is tried again by itself")
 }
 
 // enter lines a call up, and reports whether somebody has to start the work.

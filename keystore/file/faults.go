@@ -57,7 +57,7 @@ func checkFile(info fs.FileInfo, path string) error {
 
 // explain makes a fault of an error in the keystore at dir.
 func explain(what, dir string, err error) error {
-	f := &fault.Error{Kind: fault.Permanent, What: what, Err: err}
+	f := &fault.Error{Kind: fault.Permanent, What: what, Err: err, Hint: "try again; if it does not pass, look at the file system that holds " + dir}
 	var open *unsafeError
 	switch {
 	case errors.As(err, &open):
@@ -69,7 +69,7 @@ func explain(what, dir string, err error) error {
 		f.Code = keystore.CodeDamaged
 		f.Hint = "restore the file from a backup; if there is none, move it away and let dkimbot make a new key"
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		f.Kind = fault.Transient
+		f.Kind, f.Hint = fault.Transient, "run it again; it was interrupted, or its time ran out"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		f.Kind = fault.Transient
 		f.Hint = "nothing was stored; free space on the file system that holds " + dir

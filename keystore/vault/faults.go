@@ -52,7 +52,7 @@ func said(err error, text string) bool {
 
 // explain makes a fault of an error about name's secret.
 func (s *Store) explain(ctx context.Context, what string, name dkim.Name, err error) error {
-	f := &fault.Error{Kind: fault.Permanent, What: what, Err: err}
+	f := &fault.Error{Kind: fault.Permanent, What: what, Err: err, Hint: "run it again; it was interrupted, or its time ran out"}
 	at := s.path("", name)
 	of := &versionError{}
 	errors.As(err, &of)
@@ -62,8 +62,9 @@ func (s *Store) explain(ctx context.Context, what string, name dkim.Name, err er
 	case ctx.Err() != nil:
 		f.Kind, f.Err = fault.Transient, ctx.Err()
 	case errors.As(err, &inner):
-		f.Kind = inner.Kind
+		f.Kind, f.Hint = inner.Kind, inner.Hint
 	case errors.Is(err, errClosed):
+		f.Hint = "report this as a defect"
 	case errors.Is(err, errForeign):
 		f.Kind, f.Code = fault.Refused, keystore.CodeForeign
 		f.Hint = fmt.Sprintf("dkimbot never changes secrets of others; look at it (vault kv get %s), then move it away or set keystore.prefix to another path", at)

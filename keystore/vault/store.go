@@ -61,7 +61,7 @@ func (s *Store) Put(ctx context.Context, name dkim.Name, key *dkim.PrivateKey, a
 		return 0, err
 	}
 	if key == nil {
-		return 0, fault.Lasting(what, errors.New("no key was given"), "")
+		return 0, fault.Lasting(what, errors.New("no key was given"), "report this as a defect")
 	}
 	var version int
 	err := s.do(ctx, func(ctx context.Context, c *api.Client) (err error) {

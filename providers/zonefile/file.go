@@ -52,7 +52,7 @@ func findFile(dir, zone string) (string, error) {
 func load(what, dir, zone string) (*document, error) {
 	name, err := dkim.ParseDomain(zone)
 	if err != nil {
-		return nil, fault.Lasting(what, err, "")
+		return nil, fault.Lasting(what, err, "write the zone of the domain as DNS knows it, such as example.com")
 	}
 	path, err := findFile(dir, name)
 	if err != nil {
@@ -121,7 +121,7 @@ func syncDir(dir string) error {
 func ioFault(what string, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return fault.Temporary(what, err, "")
+		return fault.Temporary(what, err, "run it again; it was interrupted, or its time ran out")
 	case errors.Is(err, fs.ErrNotExist):
 		return fault.Lasting(what, err, "create the zone file, or correct dir of the provider or zone of the domain")
 	case errors.Is(err, errTwoFiles):
@@ -131,7 +131,7 @@ func ioFault(what string, err error) error {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fault.Temporary(what, err, "make room on the file system; the zone file is unchanged")
 	}
-	return fault.Temporary(what, err, "")
+	return fault.Temporary(what, err, "try again; if it does not pass, look at the disk and the kernel's log")
 }
 
 // hidden reports a file that is no zone: locks, notes, temporary files.

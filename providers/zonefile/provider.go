@@ -134,12 +134,12 @@ func (p *Provider) change(ctx context.Context, verb, zone string, recs []libdns.
 	what := fmt.Sprintf("%s records of zone %s in %s", verb, zone, p.Dir)
 	name, err := dkim.ParseDomain(zone)
 	if err != nil {
-		return nil, fault.Lasting(what, err, "")
+		return nil, fault.Lasting(what, err, "write the zone of the domain as DNS knows it, such as example.com")
 	}
 	origin := name + "."
 	want, err := toRRs(recs, origin)
 	if err != nil {
-		return nil, fault.Lasting(what, err, "")
+		return nil, fault.Lasting(what, err, "report this as a defect")
 	}
 	// A missing zone must not leave a lock behind.
 	if _, err := findFile(p.Dir, name); err != nil {

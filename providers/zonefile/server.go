@@ -45,7 +45,7 @@ func Serve(dir, listen string) (*Server, error) {
 		case <-started:
 		case err := <-failed:
 			s.Close()
-			return nil, fault.Temporary(what, err, "")
+			return nil, fault.Temporary(what, err, "try again; if it does not pass, give another address as listen, or leave it out")
 		}
 	}
 	return s, nil

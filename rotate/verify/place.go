@@ -42,7 +42,7 @@ func (v *Verifier) locate(ctx context.Context, start zone, name string) (place, 
 			}
 		}
 		if err := ctx.Err(); err != nil {
-			return place{}, fault.Temporary("find the zone of "+bare(name), err, "")
+			return place{}, fault.Temporary("find the zone of "+bare(name), err, "see whether the name servers can be reached from here; it is looked up again by itself")
 		}
 		best := deepest(answers)
 		switch {

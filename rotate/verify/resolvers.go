@@ -18,7 +18,7 @@ func (v *Verifier) lookResolvers(ctx context.Context, name dkim.Name) (Sight, er
 	what := "look up " + name.String()
 	answers := v.askResolvers(ctx, dns.Fqdn(name.String()))
 	if err := ctx.Err(); err != nil {
-		return Sight{}, fault.Temporary(what, err, "")
+		return Sight{}, fault.Temporary(what, err, "see whether the resolvers can be reached from here; it is looked up again by itself")
 	}
 	var s sighting
 	most, ok := s.add(answers)
@@ -42,7 +42,7 @@ func (v *Verifier) lookResolvers(ctx context.Context, name dkim.Name) (Sight, er
 func (v *Verifier) confirm(ctx context.Context, name dkim.Name, s Sight) (Sight, error) {
 	answers := v.askResolvers(ctx, dns.Fqdn(name.String()))
 	if err := ctx.Err(); err != nil {
-		return Sight{}, fault.Temporary("look up "+name.String()+" at the resolvers", err, "")
+		return Sight{}, fault.Temporary("look up "+name.String()+" at the resolvers", err, "see whether the resolvers can be reached from here; it is looked up again by itself")
 	}
 	c := sighting{Sight: s}
 	for _, a := range answers {

@@ -33,7 +33,7 @@ func (v *Verifier) lookServers(ctx context.Context, name dkim.Name) (Sight, erro
 		}
 		answers := readAll(v.ask(ctx, p.servers, question(owner, dns.TypeTXT, false), nil), p.name, owner)
 		if err := ctx.Err(); err != nil {
-			return Sight{}, fault.Temporary(what, err, "")
+			return Sight{}, fault.Temporary(what, err, "see whether the name servers can be reached from here; it is looked up again by itself")
 		}
 		for i := range answers {
 			answers[i].insist(p.name)

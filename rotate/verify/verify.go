@@ -135,7 +135,7 @@ func (v *Verifier) InZone(zone string) (*Verifier, error) {
 // ctx's error in the chain.
 func (v *Verifier) Look(ctx context.Context, name dkim.Name) (Sight, error) {
 	if err := name.Check(); err != nil {
-		return Sight{}, fault.Lasting("look up "+name.String(), err, "")
+		return Sight{}, fault.Lasting("look up "+name.String(), err, "correct the domain or selector in the configuration")
 	}
 	if v.zone != "" && !dns.IsSubDomain(v.zone, dns.Fqdn(name.Domain)) {
 		return Sight{}, &fault.Error{Kind: fault.Permanent, Code: "wrong-zone", What: "look up " + name.String(),

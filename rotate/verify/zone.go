@@ -106,7 +106,7 @@ func (v *Verifier) child(ctx context.Context, parent zone, referrals []answer, n
 		}
 	}
 	if err := ctx.Err(); err != nil {
-		return zone{}, fault.Temporary("find the name servers of "+bare(name), err, "")
+		return zone{}, fault.Temporary("find the name servers of "+bare(name), err, "see whether the name servers can be reached from here; it is looked up again by itself")
 	}
 	servers, err := v.servers(ctx, d)
 	return zone{name, servers}, err
@@ -158,7 +158,7 @@ func (v *Verifier) servers(ctx context.Context, d delegation) ([]server, error) 
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return nil, fault.Temporary("find the addresses of name servers", err, "")
+		return nil, fault.Temporary("find the addresses of name servers", err, "see whether the name servers can be reached from here; it is looked up again by itself")
 	}
 	return list, nil
 }

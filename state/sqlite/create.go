@@ -57,7 +57,7 @@ func found(path string) (bool, error) {
 func build(ctx context.Context, path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return fault.Lasting("create the state database "+path, err, "")
+		return fault.Lasting("create the state database "+path, err, "free space in "+filepath.Dir(path)+" or allow writing there")
 	}
 	f.Close()
 	db, err := sql.Open("sqlite", dsn(path, writing+"&_journal_mode=WAL"))
@@ -77,7 +77,7 @@ func build(ctx context.Context, path string) error {
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
-		return fault.Lasting("open the directory "+dir, err, "")
+		return fault.Lasting("open the directory "+dir, err, "let the user that runs dkimbot read the directory")
 	}
 	defer d.Close()
 	if err := d.Sync(); err != nil {

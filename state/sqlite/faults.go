@@ -22,7 +22,7 @@ func broken(path, attempt string, err error) error {
 	}
 	var e *driver.Error
 	if !errors.As(err, &e) {
-		return fault.Temporary(what, err, "")
+		return fault.Temporary(what, err, "try again; if it does not pass, look at the disk and its free space")
 	}
 	switch e.Code() & 0xff {
 	case codes.SQLITE_FULL:
@@ -38,9 +38,9 @@ func broken(path, attempt string, err error) error {
 	case codes.SQLITE_CORRUPT, codes.SQLITE_NOTADB:
 		return damaged(path, attempt, err)
 	case codes.SQLITE_INTERRUPT:
-		return fault.Temporary(what, err, "")
+		return fault.Temporary(what, err, "run it again; it was interrupted, or its time ran out")
 	}
-	return fault.Lasting(what, err, "")
+	return fault.Lasting(what, err, "look at the file, its directory and the kernel's log; a copy of it tells whether the database is sound: sqlite3 COPY 'pragma integrity_check'")
 }
 
 // unready reports that a reader which may not write found the log's index not yet made.

@@ -24,7 +24,7 @@ import (
 func OpenReadOnly(ctx context.Context, path string) (state.Reader, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return nil, fault.Lasting("open the state database", err, "")
+		return nil, fault.Lasting("open the state database", err, "run it in a directory that exists, or give state.path whole")
 	}
 	if there, err := found(path); err != nil {
 		return nil, err

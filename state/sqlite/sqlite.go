@@ -40,7 +40,7 @@ type Store struct {
 func Open(ctx context.Context, path string) (*Store, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return nil, fault.Lasting("open the state database", err, "")
+		return nil, fault.Lasting("open the state database", err, "run it in a directory that exists, or give state.path whole")
 	}
 	if err := create(ctx, path); err != nil {
 		return nil, err

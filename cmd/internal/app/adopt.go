@@ -146,7 +146,7 @@ func (f *Finder) inFiles() (texts []keyText, err error) {
 		}
 		text, err := io.ReadAll(io.LimitReader(in, most))
 		if err != nil {
-			return nil, fault.Lasting("read the key in "+where, err, "")
+			return nil, fault.Lasting("read the key in "+where, err, "see that it can be read to its end: a file, not a directory or a broken pipe")
 		}
 		texts = append(texts, keyText{selector: file.Selector, where: where, text: text})
 	}

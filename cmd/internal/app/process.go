@@ -26,7 +26,7 @@ func thisProcess() (process, error) {
 	what := "find out which process this is"
 	host, err := os.Hostname()
 	if err != nil {
-		return process{}, fault.Lasting(what, err, "")
+		return process{}, fault.Lasting(what, err, "give the machine a name: hostname")
 	}
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

@@ -30,7 +30,7 @@ func (s Secret) IsSet() bool { return s.read != nil }
 // anew, so that a rotated secret is found. The error is a lasting fault.
 func (s Secret) Read() (string, error) {
 	if s.read == nil {
-		return "", fault.Lasting("read a secret", errors.New("none is configured"), "")
+		return "", fault.Lasting("read a secret", errors.New("none is configured"), "name it in the configuration, by _file or _env")
 	}
 	return s.read()
 }

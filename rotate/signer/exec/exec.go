@@ -35,7 +35,7 @@ func New(cfg Config) (*Signer, error) {
 		return nil, fault.Lasting("set up signer "+cfg.Name, errors.New("command is empty"), "give a program and its arguments as a list")
 	}
 	if cfg.Timeout < 0 || cfg.Lag < 0 {
-		return nil, fault.Lasting("set up signer "+cfg.Name, errors.New("timeout and lag can't be negative"), "")
+		return nil, fault.Lasting("set up signer "+cfg.Name, errors.New("timeout and lag can't be negative"), "write durations such as 30s")
 	}
 	cfg.Timeout = cmp.Or(cfg.Timeout, 30*time.Second)
 	return &Signer{cfg: cfg, one: make(chan struct{}, 1)}, nil
@@ -83,11 +83,11 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	for _, k := range keys {
 		switch twin, twice := asked[k.Domain]; {
 		case k.Name.Check() != nil:
-			failed[k.Domain] = fault.Lasting(s.what(k.Name), k.Name.Check(), "")
+			failed[k.Domain] = fault.Lasting(s.what(k.Name), k.Name.Check(), "correct the domain or selector in the configuration")
 		case k.Key == nil:
-			failed[k.Domain] = fault.Lasting(s.what(k.Name), errors.New("there is no private key"), "")
+			failed[k.Domain] = fault.Lasting(s.what(k.Name), errors.New("there is no private key"), "report this as a defect")
 		case twice && twin.Ref() != k.Ref():
-			failed[k.Domain] = fault.Lasting(s.what(k.Name), errors.New("two keys are given for one domain"), "")
+			failed[k.Domain] = fault.Lasting(s.what(k.Name), errors.New("two keys are given for one domain"), "report this as a defect")
 		default:
 			asked[k.Domain] = k
 		}
@@ -149,7 +149,7 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 	req := request{Action: "forget"}
 	for _, k := range keys {
 		if err := k.Check(); err != nil {
-			return fault.Lasting("forget a key on signer "+s.cfg.Name, err, "")
+			return fault.Lasting("forget a key on signer "+s.cfg.Name, err, "report this as a defect")
 		}
 		req.Domains = append(req.Domains, entry{Domain: k.Domain, Selector: k.Selector, KeyID: k.KeyID})
 	}

@@ -84,13 +84,13 @@ func (s *Signer) run(ctx context.Context, what string, r request) ([]byte, error
 	case s.one <- struct{}{}:
 		defer func() { <-s.one }()
 	case <-ctx.Done():
-		return nil, fault.Temporary(what, context.Cause(ctx), "")
+		return nil, fault.Temporary(what, context.Cause(ctx), "see what holds the command up; it is run once at a time, and tried again by itself")
 	}
 	r.FormatVersion = formatVersion
 	slices.SortFunc(r.Domains, func(a, b entry) int { return strings.Compare(a.Domain, b.Domain) })
 	input, err := json.Marshal(r)
 	if err != nil {
-		return nil, fault.Lasting(what, err, "")
+		return nil, fault.Lasting(what, err, "report this as a defect")
 	}
 	res, err := child.Run(ctx, child.Program{Argv: s.cfg.Command, Env: r.environment(s.cfg.Name), Stdin: input, Timeout: s.cfg.Timeout})
 	if err == nil {

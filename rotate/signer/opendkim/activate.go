@@ -113,7 +113,7 @@ func newBatch(s *Signer, keys []dkim.SigningKey) *batch {
 		}
 		j := &job{SigningKey: k, path: s.keyPath(k.Ref())}
 		if twin := seen[k.Domain]; twin != nil && twin.Ref() != k.Ref() {
-			b.failed[k.Domain] = fault.Lasting(s.what(k.Name), errors.New("two keys are given for one domain"), "")
+			b.failed[k.Domain] = fault.Lasting(s.what(k.Name), errors.New("two keys are given for one domain"), "report this as a defect")
 		}
 		seen[k.Domain] = j
 	}
@@ -135,10 +135,10 @@ func (s *Signer) what(n dkim.Name) string {
 // checkKey refuses what OpenDKIM can't use.
 func (s *Signer) checkKey(k dkim.SigningKey) error {
 	if err := k.Name.Check(); err != nil {
-		return fault.Lasting("activate a key on signer "+s.cfg.Name, err, "")
+		return fault.Lasting("activate a key on signer "+s.cfg.Name, err, "correct the domain or selector in the configuration")
 	}
 	if k.Key == nil {
-		return fault.Lasting(s.what(k.Name), errors.New("there is no private key"), "")
+		return fault.Lasting(s.what(k.Name), errors.New("there is no private key"), "report this as a defect")
 	}
 	if k.Key.Public().Bits() == 256 && s.address == "" {
 		return &fault.Error{Kind: fault.Refused, Code: "unproven-algorithm", What: s.what(k.Name),
@@ -187,7 +187,7 @@ func (b *batch) writeKeys(ctx context.Context) error {
 	}
 	g.Wait()
 	if err := ctx.Err(); err != nil {
-		return fault.Temporary("write key files for signer "+b.cfg.Name, context.Cause(ctx), "")
+		return fault.Temporary("write key files for signer "+b.cfg.Name, context.Cause(ctx), "run it again; it was interrupted, or its time ran out")
 	}
 	b.dropFailed()
 	return nil

@@ -70,7 +70,7 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 // OpenDKIM can't sign with it. With a key that is too weak for us it can.
 func (s *Signer) keyID(ctx context.Context, path string) (string, error) {
 	if err := ctx.Err(); err != nil {
-		return "", fault.Temporary("read what signer "+s.cfg.Name+" signs with", context.Cause(ctx), "")
+		return "", fault.Temporary("read what signer "+s.cfg.Name+" signs with", context.Cause(ctx), "run it again; it was interrupted, or its time ran out")
 	}
 	data := []byte(path)
 	if isPath(path) {

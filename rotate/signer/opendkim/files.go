@@ -146,5 +146,5 @@ func (s *Signer) fileFault(what string, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return fault.Lasting(what, err, "run as a user that may do this: root, or the owner of key_dir and of the tables")
 	}
-	return fault.Temporary(what, err, "")
+	return fault.Temporary(what, err, "try again; if it does not pass, look at the disk and the kernel's log")
 }

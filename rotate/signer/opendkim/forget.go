@@ -54,7 +54,7 @@ func (b *batch) release(keys []dkim.Ref) (released []dkim.Ref, entries bool) {
 	for _, ref := range keys {
 		what := fmt.Sprintf("forget key %.8s of %s on signer %s", ref.KeyID, ref.Name, b.cfg.Name)
 		if err := ref.Check(); err != nil || len(ref.KeyID) != 64 {
-			b.failed[ref.Domain] = fault.Lasting(what, errors.Join(err, errors.New("this is no reference to a key")), "")
+			b.failed[ref.Domain] = fault.Lasting(what, errors.Join(err, errors.New("this is no reference to a key")), "report this as a defect")
 			continue
 		}
 		path := b.keyPath(ref)

@@ -51,23 +51,23 @@ func New(cfg Config) (*Signer, error) {
 	what := "set up signer " + cfg.Name
 	var err error
 	if s.keyTable, err = tablePath("key_table", cfg.KeyTable, "file"); err != nil {
-		return nil, fault.Lasting(what, err, "")
+		return nil, fault.Lasting(what, err, "write the path of OpenDKIM's KeyTable, as opendkim.conf has it")
 	}
 	if rest, ok := strings.CutPrefix(cfg.SigningTable, "file:"); ok {
 		s.refile, s.signTable = false, rest
 	}
 	if s.signTable, err = tablePath("signing_table", cmp.Or(s.signTable, cfg.SigningTable), "refile"); err != nil {
-		return nil, fault.Lasting(what, err, "")
+		return nil, fault.Lasting(what, err, "write the path of OpenDKIM's SigningTable, as opendkim.conf has it")
 	}
 	if s.cfg.KeyDir, err = tablePath("key_dir", cfg.KeyDir, "dir"); err != nil {
-		return nil, fault.Lasting(what, err, "")
+		return nil, fault.Lasting(what, err, "write the path of a directory that only root and OpenDKIM can read, such as /etc/dkimkeys")
 	}
 	if s.keyTable == s.signTable {
 		return nil, fault.Lasting(what, fmt.Errorf("key_table and signing_table are both %s", s.keyTable), "give each table a file of its own")
 	}
 	if cfg.Milter != "" {
 		if s.network, s.address, err = milterAddress(cfg.Milter); err != nil {
-			return nil, fault.Lasting(what, err, "")
+			return nil, fault.Lasting(what, err, "write the milter's address as opendkim.conf has it at Socket: inet:8891@localhost, or unix:/run/opendkim/opendkim.sock")
 		}
 	}
 	s.cfg.ReloadTimeout = cmp.Or(cfg.ReloadTimeout, 30*time.Second)
