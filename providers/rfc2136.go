@@ -106,7 +106,7 @@ func alias(m *dns.Msg, owner string) string {
 
 // stands reports whether the server shows rec and nothing else.
 func stands(m *dns.Msg, rec dkim.TXT) bool {
-	if !m.Authoritative || len(m.Answer) != 1 {
+	if !m.Authoritative || m.Truncated || m.Rcode != dns.RcodeSuccess || len(m.Answer) != 1 || m.Answer[0].Header().Class != dns.ClassINET {
 		return false
 	}
 	t, ok := m.Answer[0].(*dns.TXT)

@@ -92,3 +92,31 @@ func TestParseForeignKeyRefuses(t *testing.T) {
 		}
 	}
 }
+
+// FuzzParseForeignKey: whatever the text, what is read is a key that signs and that
+// its own PEM gives back, and an error quotes none of a key's text (I9).
+func FuzzParseForeignKey(f *testing.F) {
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		f.Fatal(err)
+	}
+	ed8, _ := x509.MarshalPKCS8PrivateKey(ed)
+	b64 := base64.StdEncoding.EncodeToString
+	for _, s := range []string{b64(ed), b64(ed.Seed()), b64(ed8), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: ed8})),
+		"-----BEGIN PRIVATE KEY-----", "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----", "", "AAAA", "\xff"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		key, err := ParseForeignKey(data)
+		if err != nil {
+			if key != nil || len(err.Error()) > longestError {
+				t.Fatalf("%v beside %v", key, err)
+			}
+			return
+		}
+		again, err := ParsePrivateKey(key.PEM())
+		if err != nil || !again.Equal(key) || len(key.ID()) != 64 {
+			t.Fatalf("%v becomes %v: %v", key, again, err)
+		}
+	})
+}

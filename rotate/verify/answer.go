@@ -50,7 +50,7 @@ func read(r reply, zone, name string) answer {
 	case !r.msg.Authoritative:
 		a.fail("is not authoritative for " + bare(orElse(zone, name)))
 	case a.target != "" && len(a.values) > 0:
-		a.fail("shows a CNAME beside TXT records, which RFC 2181 section 10.1 forbids")
+		a.fail(besideCNAME)
 	case a.zone != "" && !dns.IsSubDomain(orElse(zone, "."), a.zone):
 		a.fail("answers from the zone " + bare(a.zone) + ", above " + bare(zone))
 	case a.target != "":
@@ -63,16 +63,18 @@ func read(r reply, zone, name string) answer {
 	return a
 }
 
+const besideCNAME = "shows a CNAME beside TXT records, which RFC 2181 section 10.1 forbids"
+
 // fail makes the answer one that means nothing.
 func (a *answer) fail(says string) {
 	*a = answer{reply: a.reply, says: says}
 }
 
-// collect takes what the message holds about name.
+// collect takes what the message holds about name, in the class of the internet.
 func (a *answer) collect(name string) {
 	var seen []string
 	for _, rr := range a.msg.Answer {
-		if dns.CanonicalName(rr.Header().Name) != name {
+		if dns.CanonicalName(rr.Header().Name) != name || rr.Header().Class != dns.ClassINET {
 			continue
 		}
 		switch rr := rr.(type) {
@@ -94,7 +96,7 @@ func (a *answer) collect(name string) {
 	}
 	slices.Sort(a.values)
 	for _, rr := range a.msg.Ns {
-		if soa, ok := rr.(*dns.SOA); ok && a.target == "" && dns.IsSubDomain(soa.Hdr.Name, name) {
+		if soa, ok := rr.(*dns.SOA); ok && soa.Hdr.Class == dns.ClassINET && a.target == "" && dns.IsSubDomain(soa.Hdr.Name, name) {
 			a.takeSOA(soa)
 		}
 	}

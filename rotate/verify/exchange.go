@@ -61,6 +61,9 @@ func (c *client) exchange(ctx context.Context, addr netip.AddrPort, q *dns.Msg) 
 		return nil, err
 	}
 	t, tcpErr := c.once(ctx, "tcp", addr, q)
+	if tcpErr == nil && t.Truncated {
+		return nil, errors.New("gives a truncated answer over TCP") // what is missing can't be known
+	}
 	if tcpErr != nil && err == nil {
 		return nil, errors.New("gives a truncated answer over UDP, and over TCP it " + sayError(tcpErr))
 	}
@@ -97,8 +100,8 @@ func (c *client) once(ctx context.Context, network string, addr netip.AddrPort, 
 
 // answers guards against stray and forged packets.
 func answers(m, q *dns.Msg) bool {
-	return m.Response && m.Id == q.Id && len(m.Question) == 1 &&
-		m.Question[0].Qtype == q.Question[0].Qtype && strings.EqualFold(m.Question[0].Name, q.Question[0].Name)
+	return m.Response && m.Id == q.Id && m.Opcode == q.Opcode && len(m.Question) == 1 &&
+		m.Question[0].Qtype == q.Question[0].Qtype && m.Question[0].Qclass == q.Question[0].Qclass && strings.EqualFold(m.Question[0].Name, q.Question[0].Name)
 }
 
 // noRoute reports that this machine can't send to the address at all.

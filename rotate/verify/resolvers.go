@@ -77,6 +77,10 @@ func readRecursive(r reply, name string) answer {
 		if a.target == "" {
 			break
 		}
+		if len(a.values) > 0 {
+			a.fail(besideCNAME)
+			return a
+		}
 		end = a.target
 	}
 	a.ttl = ttl

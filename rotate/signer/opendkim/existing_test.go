@@ -2,6 +2,7 @@ package opendkim
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -56,4 +57,29 @@ func TestExistingRefuses(t *testing.T) {
 	wantWords(t, err, "relative", "--key-file")
 	_, err = ExistingKey{Path: "/nowhere/mail.private"}.Read()
 	wantWords(t, err, "/nowhere/mail.private")
+}
+
+// FuzzExisting: whatever tables hold, the keys of a domain have a selector and a
+// place each, one for each selector, and the one in use is what Active would tell.
+func FuzzExisting(f *testing.F) {
+	for _, keys := range []string{"mail a.example:mail:/k/mail\n", "x %:m:/k/%\ny a.example:m:MIIE\n", "x a.example:mail\nx :::\n", "\x00 \xff:%:\n"} {
+		for _, signs := range []string{"*@a.example mail\n", "* %\na.example x:i\n", "*@[a-*( x\n", "\t*@a.example\n#\n"} {
+			f.Add([]byte(keys), []byte(signs), len(keys)%2 == 0)
+		}
+	}
+	f.Fuzz(func(t *testing.T, keys, signs []byte, refile bool) {
+		view := tablesView{names: keyNames(keys), signing: readSigning(signs, refile)}
+		seen := map[string]bool{}
+		use, used := view.domain("a.example")
+		for i, k := range (Existing{view}).Keys("a.example") {
+			if lower := strings.ToLower(k.Selector); k.Selector == "" || k.Path == "" && k.inline == "" || seen[lower] || k.InUse && i != 0 {
+				t.Errorf("key %d: %+v", i, k)
+			} else {
+				seen[lower] = true
+			}
+			if k.InUse && (!used || use.Selector != k.Selector || use.Path != k.Path+k.inline) {
+				t.Errorf("%+v is in use; the tables say %+v", k, use)
+			}
+		}
+	})
 }
