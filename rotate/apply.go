@@ -31,7 +31,7 @@ func (a Approval) Stale(have State, seen Observation) (why []Reason, unknown err
 	if have.Applied == a.PlanID && a.PlanID != "" {
 		return []Reason{{"applied", "this plan was applied to " + have.Domain + " already"}}, nil // whatever else differs follows from it
 	}
-	return a.Conditions.changed(have.Domain, have.Revision, seen)
+	return a.Conditions.changed(have, seen)
 }
 
 // Apply carries out the approved steps for the domain, and nothing else. Under the
@@ -135,14 +135,14 @@ func (e *Engine) ApplyAll(ctx context.Context, orders []Order, patience Patience
 // grant, of a run that nobody has to approve, permits everything.
 type grant struct {
 	Approval
-	done   []bool // by step
-	begun  bool   // the use of the plan is noted in the state
-	expect int64  // the state's revision as it was left
-	moved  bool   // somebody else has worked on the domain since
+	done  []bool // by step
+	begun bool   // the use of the plan is noted in the state
+	last  *State // as this work left it; nil: it did not get that far
+	moved bool   // somebody else has worked on the domain since
 }
 
 func newGrant(a Approval) *grant {
-	return &grant{Approval: a, done: make([]bool, len(a.Steps)), expect: a.Conditions.Revision}
+	return &grant{Approval: a, done: make([]bool, len(a.Steps))}
 }
 
 // left returns the steps that are still to be done.
@@ -257,12 +257,14 @@ func (r *run) admit() error {
 	if g == nil {
 		return nil
 	}
+	held := g.Approval
+	if g.last != nil {
+		g.moved = g.last.Basis() != r.stored.Basis()
+		held.Conditions.Revision, held.Conditions.State = g.last.Revision, g.last.Basis()
+	}
 	if g.begun {
-		g.moved = r.stored.Revision != g.expect
 		return nil
 	}
-	held := g.Approval
-	held.Conditions.Revision = g.expect
 	why, unknown := held.Stale(r.stored, r.seen)
 	if len(why) > 0 {
 		return r.refuse(Stale(g.PlanID, r.want.Name, why))
@@ -318,7 +320,7 @@ func (r *run) refuse(err error) error {
 // leave notes how a run for the grant leaves the state.
 func (g *grant) leave(st State) {
 	if g != nil && !g.moved {
-		g.expect = st.Revision
+		g.last = &st
 	}
 }
 

@@ -73,6 +73,35 @@ func TestApplyBootstrap(t *testing.T) {
 	}
 }
 
+// Who looks after a domain and finds nothing to do keeps books, and makes no plan stale.
+func TestApplyAfterALook(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	d.Limits.PlanOnly = true
+	wish := d
+	wish.Approved = true
+	a := w.approve("p1", wish)
+	for range 3 {
+		if res := w.engine().Advance(context.Background(), d); res.Err != nil {
+			t.Fatal(res.Err)
+		}
+		w.trouble = failing("look s1")
+		w.engine().Advance(context.Background(), d)
+		w.trouble = nil
+		w.pass(8 * time.Hour)
+	}
+	if st := w.state(d.Name); st.Revision < 3 || st.Failures == 0 {
+		t.Fatalf("it kept no books: %+v", st)
+	}
+	if res, _ := w.apply(d, a, rotate.Patience{Most: time.Hour}); res.Err != nil || res.State.Phase != rotate.Ready {
+		t.Fatalf("%v, phase %s", res.Err, res.State.Phase)
+	}
+	res, ops := w.apply(d, a, rotate.Patience{Most: time.Hour})
+	wantStale(t, res.Err, "applied to example.com already")
+	if len(ops) > 0 {
+		t.Errorf("the second time %v was done", ops)
+	}
+}
+
 func wantStale(t *testing.T, err error, texts ...string) {
 	t.Helper()
 	if fault.KindOf(err) != fault.Refused || fault.CodeOf(err) != "stale-plan" || fault.HintOf(err) == "" {

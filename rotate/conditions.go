@@ -1,26 +1,30 @@
 package rotate
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// Conditions are what a plan was made from: the state's revision, and what DNS,
-// the keystore and the signers showed. A plan may be carried out as long as they
+// Conditions are what a plan was made from: the state, and what DNS, the keystore
+// and the signers showed. A plan may be carried out as long as they
 // are the same. What could not be asked when the plan was made has no entry.
 // They are plain data and hold no secret.
 type Conditions struct {
 	Revision int64                `json:"revision"`
-	Records  map[string]string    `json:"records"` // by selector: a digest of what DNS showed
-	Keys     map[string]KeyHeld   `json:"keys"`    // by selector: the newest key in the keystore
-	Signers  map[string]SignsWith `json:"signers"` // what each signer used
+	State    string               `json:"state_sha256"` // of what of the state bears on what is done; see State.Basis
+	Records  map[string]string    `json:"records"`      // by selector: a digest of what DNS showed
+	Keys     map[string]KeyHeld   `json:"keys"`         // by selector: the newest key in the keystore
+	Signers  map[string]SignsWith `json:"signers"`      // what each signer used
 }
 
 // KeyHeld names an entry of the keystore, zero when there was none.
@@ -36,10 +40,29 @@ type SignsWith struct {
 }
 
 // Conditions returns what p was made from.
-func (p DomainPlan) Conditions() Conditions { return observed(p.Revision, p.Seen) }
+func (p DomainPlan) Conditions() Conditions {
+	c := observed(p.Seen)
+	c.Revision, c.State = p.Revision, p.Basis
+	return c
+}
 
-func observed(revision int64, seen Observation) Conditions {
-	c := Conditions{Revision: revision, Records: map[string]string{}, Keys: map[string]KeyHeld{}, Signers: map[string]SignsWith{}}
+// Basis returns a digest of what of the state bears on what is done. The books that
+// every look at a domain keeps, such as what comes next and what failed, do not: a
+// daemon that looks after a domain makes no plan for it stale.
+func (st State) Basis() string {
+	st.Revision, st.DueAt, st.Failures, st.LastError, st.NextTry, st.Next, st.Config = 0, time.Time{}, 0, "", time.Time{}, nil, ""
+	st.Drift, st.Former = nil, nil
+	st.Phase = cmp.Or(st.Phase, New)
+	text, err := json.Marshal(st)
+	if err != nil {
+		panic("rotate: a State does not marshal: " + err.Error()) // what was stored does
+	}
+	sum := sha256.Sum256(text)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+func observed(seen Observation) Conditions {
+	c := Conditions{Records: map[string]string{}, Keys: map[string]KeyHeld{}, Signers: map[string]SignsWith{}}
 	for name, s := range seen.Selectors {
 		if s.SightErr == nil {
 			c.Records[name] = digest(s.Sight.Values)
@@ -64,11 +87,11 @@ func digest(values []string) string {
 
 // changed says what is not as it was, and what can't be asked now so that nobody
 // knows (nil: everything could be).
-func (c Conditions) changed(domain string, revision int64, seen Observation) (why []Reason, unknown error) {
-	now := observed(revision, seen)
+func (c Conditions) changed(have State, seen Observation) (why []Reason, unknown error) {
+	domain, now := have.Domain, observed(seen)
 	say := func(code, format string, args ...any) { why = append(why, Reason{code, fmt.Sprintf(format, args...)}) }
-	if now.Revision != c.Revision {
-		say("state-moved", "the state of %s has moved on from revision %d to %d", domain, c.Revision, now.Revision)
+	if have.Revision != c.Revision && have.Basis() != c.State {
+		say("state-moved", "the state of %s has moved on from revision %d to %d", domain, c.Revision, have.Revision)
 	}
 	for _, s := range slices.Sorted(maps.Keys(seen.Selectors)) {
 		name, is := dkim.Name{Domain: domain, Selector: s}, seen.Selectors[s]

@@ -36,6 +36,7 @@ func (p *Planner) Plan(ctx context.Context, want Domain) (DomainPlan, State, err
 	if err != nil {
 		plan.Stop, plan.Steps, plan.Next = err, nil, nil
 	}
+	plan.Basis = have.Basis()
 	return plan, have, nil
 }
 

@@ -45,6 +45,7 @@ type DomainPlan struct {
 	Name     string
 	Phase    Phase
 	Revision int64  // of the state that was planned from
+	Basis    string // State.Basis of the state that was planned from; "" when nobody asked a Planner
 	Asked    bool   // a person's wish begins a rotation, whatever the schedule says
 	Reason   Reason // why there is something to do, or nothing
 	Steps    []Step

@@ -190,7 +190,7 @@ func facts(f rotate.Facts) map[string]string {
 // Plan returns what the document says of the domain as the heart says it. Of what
 // was seen it holds only what the keystore and the signers said.
 func (d Domain) Plan() rotate.DomainPlan {
-	p := rotate.DomainPlan{Name: d.Name, Phase: rotate.Phase(d.Phase), Revision: d.Preconditions.Revision, Asked: d.Asked, Reason: d.Reason,
+	p := rotate.DomainPlan{Name: d.Name, Phase: rotate.Phase(d.Phase), Revision: d.Preconditions.Revision, Basis: d.Preconditions.State, Asked: d.Asked, Reason: d.Reason,
 		Next: d.Next, Stop: d.Problem.Err(), Drift: d.Drift, Warnings: d.Warnings, Seen: d.seen()}
 	for _, s := range d.Steps {
 		step := rotate.Step{Kind: rotate.Kind(s.Kind), Selector: s.Selector, Signer: s.Signer, Target: s.Target, Reason: s.Reason, Before: s.Before, After: s.After}

@@ -29,7 +29,7 @@ func some() planfile.Document {
 	ref := dkim.Ref{Name: dkim.Name{Domain: "a.test", Selector: "s1"}, KeyID: "0011"}
 	return planfile.New(planfile.Context{Created: elsewhere, For: elsewhere.Add(time.Hour), Valid: 72 * time.Hour, ConfigSHA256: "c", Lineage: "l", DomainSHA256: map[string]string{"a.test": "da"}},
 		[]rotate.DomainPlan{
-			{Name: "a.test", Phase: rotate.Ready, Revision: 7, Asked: true, Reason: why, Warnings: []string{"look <here> & there"}, Steps: []rotate.Step{
+			{Name: "a.test", Phase: rotate.Ready, Revision: 7, Basis: "sha256:state", Asked: true, Reason: why, Warnings: []string{"look <here> & there"}, Steps: []rotate.Step{
 				{Kind: rotate.Activate, Selector: "s2", Signer: "mx1", Target: "signer mx1", Reason: why, Before: rotate.Facts{"selector": "s1"}, After: rotate.Facts{"selector": "s2"}},
 				{Kind: rotate.Drain, Selector: "s1", Target: "s1._domainkey.a.test", Reason: why, NotBefore: elsewhere.Add(7 * 24 * time.Hour)}},
 				Next: &rotate.Next{Action: "replace", Selector: "s1", At: elsewhere, Reason: why},
@@ -51,7 +51,7 @@ func TestReadsBack(t *testing.T) {
 		t.Error(diff)
 	}
 	p := got.Domains[0].Plan()
-	if p.Name != "a.test" || p.Phase != rotate.Ready || p.Revision != 7 || !p.Asked || p.Steps[1].NotBefore.IsZero() || !p.Steps[0].NotBefore.IsZero() ||
+	if p.Name != "a.test" || p.Phase != rotate.Ready || p.Revision != 7 || p.Basis != "sha256:state" || !p.Asked || p.Steps[1].NotBefore.IsZero() || !p.Steps[0].NotBefore.IsZero() ||
 		p.Seen.Signers["mx1"].Ref.Selector != "s1" || p.Seen.Selectors["s1"].Version != 3 || len(p.Seen.Signers) != 1 {
 		t.Errorf("the plan is %+v", p)
 	}
@@ -60,7 +60,7 @@ func TestReadsBack(t *testing.T) {
 		t.Errorf("the problem is %+v", stop)
 	}
 	a := got.Approval(got.Domains[0])
-	want := rotate.Conditions{Revision: 7, Records: map[string]string{"s1": "sha256:" + sum("a\nb")}, Keys: map[string]rotate.KeyHeld{"s1": {Version: 3, KeyID: "0011"}},
+	want := rotate.Conditions{Revision: 7, State: "sha256:state", Records: map[string]string{"s1": "sha256:" + sum("a\nb")}, Keys: map[string]rotate.KeyHeld{"s1": {Version: 3, KeyID: "0011"}},
 		Signers: map[string]rotate.SignsWith{"mx1": {Selector: "s1", KeyID: "0011"}}}
 	if diff := cmp.Diff(want, a.Conditions); diff != "" || a.PlanID != doc.PlanID || !a.Asked || len(a.Steps) != 2 {
 		t.Errorf("%+v\n%s", a, diff)

@@ -21,8 +21,8 @@ func (doc Document) Timely(now time.Time) *rotate.Reason {
 }
 
 // SameState says why the plan does not belong to the state with the given lineage.
-// One that was made before there was a state does, as long as its domains were
-// never stored, which their revisions tell.
+// One that was made before there was a state does, as long as nothing was done for
+// its domains, which their preconditions tell.
 func (doc Document) SameState(lineage string) *rotate.Reason {
 	switch {
 	case doc.Lineage == "" || doc.Lineage == lineage:
