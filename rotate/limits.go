@@ -204,7 +204,7 @@ func (p *planner) closed(action, selector string) bool {
 	p.plan.Held = held[0].key
 	why := Reason{held[0].code, changeWords(action, selector) + " waits: " + sayAll(held)}
 	if p.want.Asked || p.want.Named {
-		p.stop(refusal(held[0].code, fmt.Sprintf("begin %s of %s: %s", changeWords(action, selector), p.want.Name, sayAll(held)), held))
+		p.stop(p.refusal(fmt.Sprintf("begin %s of %s: %s", changeWords(action, selector), p.want.Name, sayAll(held)), held))
 		return true
 	}
 	if opens.IsZero() {
@@ -220,16 +220,20 @@ const planLook = 6 * time.Hour
 
 // refusal says how a person can go on in spite of the rules: with exactly the flags
 // that set them aside.
-func refusal(code, what string, held []rule) error {
+func (p *planner) refusal(what string, held []rule) error {
 	var flags []string
 	for _, r := range held {
 		flags = append(flags, r.flag)
 	}
-	hint := "wait until then, or begin it now all the same with " + strings.Join(flags, " ")
-	if code == CodePlanOnly {
-		hint = "save a plan with 'dkimbot plan --out FILE', have it reviewed and run 'dkimbot apply FILE'; or begin it now all the same with " + strings.Join(flags, " ")
+	hint := "wait until then"
+	if held[0].code == CodePlanOnly {
+		command := "dkimbot plan --domain " + p.want.Name
+		if p.want.Asked {
+			command = "dkimbot rotate --domain " + p.want.Name + " --dry-run"
+		}
+		hint = "save a plan with '" + command + " --out FILE', have it reviewed and run 'dkimbot apply FILE'"
 	}
-	return fault.Refuse(code, what, hint)
+	return fault.Refuse(held[0].code, what, hint+"; or begin it now all the same with "+strings.Join(flags, " "))
 }
 
 func sayAll(held []rule) string {

@@ -233,7 +233,7 @@ func (r *run) wait(ctx context.Context, err error) error {
 	}
 	standby := r.want.Policy.Other(r.st.Active)
 	if r.want.Asked || r.grant != nil {
-		return r.denied(ctx, fault.Refuse(CodeThreshold, fmt.Sprintf("begin %s of %s: %v", changeWords("rotate", standby), r.want.Name, held),
+		return r.denied(fault.Refuse(CodeThreshold, fmt.Sprintf("begin %s of %s: %v", changeWords("rotate", standby), r.want.Name, held),
 			"try again "+held.when+", or begin it now all the same with "+FlagCounts))
 	}
 	why := Reason{CodeLimit, changeWords("rotate", standby) + " waits: " + held.Error()}
@@ -242,14 +242,11 @@ func (r *run) wait(ctx context.Context, err error) error {
 	return r.rest(ctx)
 }
 
-// denied notes that a rule refused what a person asked for. That is no failure of
-// the domain: where it stands and what comes next stays as it was.
-func (r *run) denied(ctx context.Context, err error) error {
+// denied tells that a rule refused what a person asked for. That is no failure of
+// the domain: its state stays as it is, so that plans which were made of it still hold.
+func (r *run) denied(err error) error {
 	r.notify(Step{}, "refused", err.Error())
-	if r.grant.idle() {
-		return err
-	}
-	return errors.Join(err, r.save(ctx, r.event(Step{}, "refused", err.Error())))
+	return err
 }
 
 // wishRefused reports whether err says that a limit refused a person's wish.

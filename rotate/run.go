@@ -79,7 +79,7 @@ func (r *run) advance(ctx context.Context) error {
 		now := r.engine.Clock.Now()
 		r.plan = Plan(now, r.want, r.st, r.seen)
 		if wishRefused(r.plan.Stop) {
-			return r.denied(ctx, r.plan.Stop)
+			return r.denied(r.plan.Stop)
 		}
 		if r.plan.Stop != nil && r.wentBack {
 			return nil // what was ordered is done; what is wrong besides is found at the next look
