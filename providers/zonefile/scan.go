@@ -125,7 +125,8 @@ func lineEnd(text string, i int) int {
 // flatten writes every entry on one line, its first, with single spaces. The
 // parser of miekg/dns gets this instead of the text: it takes a line end inside
 // parentheses, and a parenthesis, for no end of a word, and so reads
-// "(41\n3600" as the number 413600.
+// "(41\n3600" as the number 413600. An empty line at the end keeps it from taking
+// a last line without data, "www MX", for a record.
 func flatten(text string) (string, error) {
 	o, err := scan(text)
 	if err != nil {
@@ -146,5 +147,6 @@ func flatten(text string) (string, error) {
 		b.WriteByte('\n')
 		line++
 	}
+	b.WriteByte('\n')
 	return b.String(), nil
 }

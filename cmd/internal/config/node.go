@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -29,7 +30,13 @@ func (d *document) warn(line int, path, problem, remedy string) {
 }
 
 // parse reads data as exactly one YAML document and returns its root, or reports why not.
+// YAML 1.2 section 5.2 knows UTF-16, too; in it the lines and places of findings
+// would not be those of the file.
 func (d *document) parse(data []byte) (value, bool) {
+	if !utf8.Valid(data) {
+		d.notText(data)
+		return value{}, false
+	}
 	loader, err := yaml.NewLoader(bytes.NewReader(data))
 	if err != nil {
 		d.syntax(data, err)
@@ -70,7 +77,7 @@ func (d *document) syntax(data []byte, err error) {
 	case strings.HasPrefix(e.Message, "unknown anchor"):
 		d.fail(line, "", "an alias (*name) has no anchor (&name) before it", "a text that begins with * must stand in quotes")
 	case e.Stage == yaml.ReaderStage:
-		d.fail(oddLine(data), "", "the file is not plain text in UTF-8", "save it as UTF-8 and remove control characters")
+		d.notText(data)
 	case e.ContextMsg != "" && e.ContextMark.Line > 0:
 		d.fail(line, "", fmt.Sprintf("%s (%s that began at line %d)", e.Message, e.ContextMsg, e.ContextMark.Line), "look for a missing bracket, quote or colon, or wrong indentation")
 	default:
@@ -85,6 +92,10 @@ func indentedByTab(data []byte, line int) bool {
 	}
 	text := lines[line-1]
 	return bytes.ContainsRune(text[:len(text)-len(bytes.TrimLeft(text, " \t"))], '\t')
+}
+
+func (d *document) notText(data []byte) {
+	d.fail(oddLine(data), "", "the file is not plain text in UTF-8", "save it as UTF-8 and remove control characters")
 }
 
 // oddLine is the line of the first character that plain text does not have.
