@@ -9,8 +9,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
-// Unlisted returns the states of the domains that the configuration does not list,
-// ordered by name. They are reported and never touched.
+// Unlisted returns the states of the domains that the configuration does not list
+// and that were not released, ordered by name. They are reported and never touched.
 func (a *App) Unlisted(ctx context.Context) ([]rotate.State, error) {
 	known, err := a.State.Fingerprints(ctx)
 	if err != nil {
@@ -25,7 +25,9 @@ func (a *App) Unlisted(ctx context.Context) ([]rotate.State, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, st)
+		if r := st.Released; r == nil || r.Purge && r.Purged.IsZero() {
+			out = append(out, st)
+		}
 	}
 	return out, nil
 }
