@@ -113,7 +113,7 @@ func PlanAdoption(now time.Time, want Domain, have State, seen Observation, a Ad
 	p := &planner{now: now, want: want, have: have, seen: seen}
 	p.plan = DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Seen: seen}
 	keys := p.toAdopt(a)
-	if p.plan.Stop != nil {
+	if p.plan.Stop != nil || p.plan.Held != "" {
 		return p.plan
 	}
 	after, then := copyState(have), Observation{Selectors: maps.Clone(seen.Selectors), Signers: seen.Signers}
@@ -284,12 +284,19 @@ func (p *planner) toAdopt(a Adoption) (keys []dkim.SigningKey) {
 		}
 	}
 	p.ownNames()
+	if p.have.Phase == New && p.plan.Stop == nil {
+		p.closed("adopt", "")
+	}
 	return keys
 }
 
 // adoptable refuses keys for other selectors than the policy's, and domains that
 // dkimbot has keys of its own for.
 func (p *planner) adoptable(a Adoption) error {
+	if p.have.Released != nil {
+		return fault.Refuse("released", fmt.Sprintf("adopt a key of %s: the domain was released, and dkimbot does nothing for it", p.want.Name),
+			"'dkimbot release --domain "+p.want.Name+" --undo' takes it back under management")
+	}
 	both, known := p.want.Policy.Selectors[:], map[string]bool{}
 	open := 0
 	for _, k := range a.Keys {

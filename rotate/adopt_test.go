@@ -273,6 +273,16 @@ func TestAdoptRefuses(t *testing.T) {
 			s.w.settle(*s.d)
 			s.a.Keys[0].Selector = "s1"
 		}, "managed-already", []string{"dkimbot's key there is"}},
+		"a freeze": {func(s scene) {
+			s.d.Named, s.d.Limits = true, rotate.Limits{Freezes: []rotate.Period{{Schedule: "0 0 1 1 *", Duration: 30 * day, Timezone: "UTC", Key: "limits.freezes[0]"}}}
+		}, "freeze", []string{"begin the adoption of keys of example.com", "--ignore-freezes"}},
+		"handed back": {func(s scene) {
+			s.d.Policy.Selectors = [2]string{"s1", "s2"}
+			s.w.settle(*s.d)
+			d := *s.d
+			d.Instruction = rotate.Release{}
+			s.w.settle(d)
+		}, "released", []string{"dkimbot release --domain example.com --undo"}},
 		"another policy's domain": {func(s scene) { s.a.Keys[0].Domain = "example.org" }, "selector-not-in-policy", []string{"mail._domainkey.example.org"}},
 	} {
 		t.Run(name, func(t *testing.T) {

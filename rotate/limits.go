@@ -247,6 +247,8 @@ func sayAll(held []rule) string {
 // changeWords names the change that begins.
 func changeWords(action, selector string) string {
 	switch action {
+	case "adopt":
+		return "the adoption of keys"
 	case "bootstrap":
 		return "the making of the first keys"
 	case "replace":

@@ -27,7 +27,10 @@ type adoptFlags struct {
 }
 
 func (p *program) adoptCommand() *cobra.Command {
-	var f adoptFlags
+	var (
+		f      adoptFlags
+		ignore *rotate.Ignore
+	)
 	cmd := &cobra.Command{
 		Use:   "adopt {--domain D... | --all} {--key-file F --selector S | --from-...}",
 		Short: "Take keys that are in use, and their records, under management",
@@ -69,6 +72,9 @@ selectors in the policy, 'dkimbot rotate --domain D' switches without a gap.`,
 			if err != nil {
 				return p.told(cmd, cfg, err)
 			}
+			for i := range domains {
+				domains[i].Named, domains[i].Ignore = true, *ignore
+			}
 			source, err := f.source()
 			if err != nil {
 				return p.told(cmd, cfg, err)
@@ -97,6 +103,7 @@ selectors in the policy, 'dkimbot rotate --domain D' switches without a gap.`,
 	fl.BoolVar(&f.dryRun, "dry-run", false, "show the plan and do nothing")
 	fl.BoolVar(&f.detailed, "detailed-exitcode", false, "with --dry-run: exit with 2 when changes are pending")
 	fl.BoolVar(&f.wait, "wait", false, "stay for waits of up to an hour, and try again what may pass by itself")
+	ignore = ignoreFlags(cmd)
 	p.jsonFlag(cmd)
 	return cmd
 }
