@@ -120,7 +120,7 @@ func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Doc
 		p.afterApply(results)
 	}
 	if ctx.Err() != nil {
-		return p.interrupted(results, "what was begun: dkimbot rotate --due; what was not: "+p.again(nil))
+		return p.interrupted(results, "what was begun, 'dkimbot rotate --due' and the daemon carry on; for domains that were not begun the plan still holds: "+p.again(nil))
 	}
 	return rotateExit(results)
 }

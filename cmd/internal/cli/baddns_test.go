@@ -198,7 +198,7 @@ func TestOccupiedName(t *testing.T) {
 			for _, r := range c.records {
 				server.Add(t, name+". 1 TXT "+r)
 			}
-			want := append(c.says, "refused: ", "hint: remove the record if nothing signs with it, or name two other selectors")
+			want := append(c.says, "refused: ", "if nothing signs with it, remove it; or name two other selectors")
 			l.run(t, "plan").want(t, 3, want...)
 			l.run(t, "rotate", "--domain", "example.test").want(t, 3, want...)
 			if got := server.Query(t, name, "TXT"); len(got) != len(c.records) {

@@ -49,6 +49,9 @@ func (t Text) leftOf(r rotate.Result) string {
 		rotate.Draining:      "mail in flight is waited for",
 		rotate.Replacing:     r.State.Draining + " gets its fresh key",
 	}[r.State.Phase]
+	if words == "not begun" && len(r.Done) > 0 {
+		words = "begun"
+	}
 	if next := r.State.Next; next != nil && next.At.After(t.Now) && r.State.Phase != rotate.Ready {
 		words += "; next: " + action(*next) + ", " + t.when(next.At)
 	}
