@@ -110,7 +110,7 @@ func withoutTesting(shown, sound string) string {
 func PlanAdoption(now time.Time, want Domain, have State, seen Observation, a Adoption) DomainPlan {
 	have = have.asOf(now)
 	have.Phase = cmp.Or(have.Phase, New)
-	p := &planner{now: now, want: want, have: have, seen: seen}
+	p := &planner{now: now, want: want, have: have, seen: seen, adoption: true}
 	p.plan = DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Seen: seen}
 	keys := p.toAdopt(a)
 	if p.plan.Stop != nil || p.plan.Held != "" {

@@ -232,6 +232,9 @@ func (p *planner) refusal(what string, held []rule) error {
 			command = "dkimbot rotate --domain " + p.want.Name + " --dry-run"
 		}
 		hint = "save a plan with '" + command + " --out FILE', have it reviewed and run 'dkimbot apply FILE'"
+		if p.adoption {
+			hint = "an adoption can't be saved as a plan: have what --dry-run says reviewed"
+		}
 	}
 	return fault.Refuse(held[0].code, what, hint+"; or begin it now all the same with "+strings.Join(flags, " "))
 }

@@ -37,6 +37,8 @@ type planner struct {
 	have State
 	seen Observation
 	plan DomainPlan
+
+	adoption bool // the plan is one of PlanAdoption
 }
 
 func (p *planner) phase() {

@@ -48,6 +48,18 @@ func (p *Provider) GetRecords(ctx context.Context, zone string) ([]libdns.Record
 	return typed(slices.Concat(d.before, d.own, d.after), d.parser.origin), nil
 }
 
+// Owns reports whether all TXT records at a name, absolute and without its final dot,
+// stand in our block of the zone's file, so that SetRecords may change them.
+func (p *Provider) Owns(zone, owner string) (bool, error) {
+	d, err := load("read zone "+zone, p.Dir, zone)
+	if err != nil {
+		return false, err
+	}
+	return !slices.ContainsFunc(d.foreign(), func(rr dns.RR) bool {
+		return rr.Header().Rrtype == dns.TypeTXT && dns.CanonicalName(rr.Header().Name) == owner+"."
+	}), nil
+}
+
 // ListZones returns the zones that have a file, with their final dots. A file
 // without the suffix .zone counts if it holds the zone that it is named after.
 func (p *Provider) ListZones(ctx context.Context) ([]libdns.Zone, error) {

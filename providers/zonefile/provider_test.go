@@ -440,3 +440,19 @@ func TestNameServersReadTheFile(t *testing.T) {
 		}
 	}
 }
+
+// TestOwns: records in our block are ours to change, any other TXT record at the name is not.
+func TestOwns(t *testing.T) {
+	p, _ := newZone(t, "$TTL 60\n@ SOA ns h 1 1 1 1 1\n@ NS ns\nns A 192.0.2.1\ntheirs TXT x\ntheirs A 192.0.2.2\nns.ours A 192.0.2.3\n")
+	if _, err := p.SetRecords(t.Context(), "example.com.", []libdns.Record{txt("ours", "y")}); err != nil {
+		t.Fatal(err)
+	}
+	for owner, want := range map[string]bool{"ours.example.com": true, "theirs.example.com": false, "nothing.example.com": true, "ns.example.com": true} {
+		if got, err := p.Owns("example.com", owner); err != nil || got != want {
+			t.Errorf("%s: %v, %v; want %v", owner, got, err, want)
+		}
+	}
+	if _, err := p.Owns("other.example", "x.other.example"); err == nil {
+		t.Error("a zone without a file is read")
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/dkimbot/dkimbot/keystore/vault"
+	"github.com/dkimbot/dkimbot/providers/zonefile"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -265,9 +266,25 @@ func (a *App) adopt(ctx context.Context, d rotate.Domain, finder *Finder, patien
 		res.Done = append(done, res.Done...)
 	}
 	if len(res.Done) > 0 {
-		res.Plan.Warnings = append(res.Plan.Warnings, found.Notes...)
+		res.Plan.Warnings = slices.Concat(res.Plan.Warnings, found.Notes, a.handOver(d, found, res.Plan))
 	}
 	return res
+}
+
+// handOver tells of adopted records that stand outside of what dkimbot changes in a zone file.
+func (a *App) handOver(d rotate.Domain, found Found, plan rotate.DomainPlan) (notes []string) {
+	files := a.Config.Providers[d.Provider].Zonefile
+	if files == nil {
+		return nil
+	}
+	for _, k := range found.Keys {
+		sight := plan.Seen.Selectors[k.Selector].Sight
+		owns, err := (&zonefile.Provider{Dir: files.Dir}).Owns(sight.Zone, sight.Owner)
+		if err == nil && !owns {
+			notes = append(notes, fmt.Sprintf("the record of %s stands in its zone file outside of dkimbot's block, where dkimbot changes nothing: move it between the lines that begin with \"; BEGIN dkimbot\" and \"; END dkimbot\" before it is to be replaced", k.Name))
+		}
+	}
+	return notes
 }
 
 // PlanAdoption plans the adoption of what is found for the domains, in their order.
@@ -288,7 +305,7 @@ func (a *App) PlanAdoption(ctx context.Context, domains []rotate.Domain, source 
 			return nil, err
 		}
 		if plan.Stop == nil {
-			plan.Warnings = append(plan.Warnings, found.Notes...)
+			plan.Warnings = slices.Concat(plan.Warnings, found.Notes, a.handOver(d, found, plan))
 		}
 		plans = append(plans, plan)
 	}

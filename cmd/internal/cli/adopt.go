@@ -103,7 +103,7 @@ selectors in the policy, 'dkimbot rotate --domain D' switches without a gap.`,
 	fl.BoolVar(&f.dryRun, "dry-run", false, "show the plan and do nothing")
 	fl.BoolVar(&f.detailed, "detailed-exitcode", false, "with --dry-run: exit with 2 when changes are pending")
 	fl.BoolVar(&f.wait, "wait", false, "stay for waits of up to an hour, and try again what may pass by itself")
-	ignore = ignoreFlags(cmd)
+	ignore = ignoreRules(cmd)
 	p.jsonFlag(cmd)
 	return cmd
 }

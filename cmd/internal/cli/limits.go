@@ -16,11 +16,17 @@ import (
 
 // ignoreFlags gives the command a flag for each limit that a person may set aside.
 func ignoreFlags(cmd *cobra.Command) *rotate.Ignore {
+	set := ignoreRules(cmd)
+	cmd.Flags().BoolVar(&set.Counts, flagName(rotate.FlagCounts), false, "begin as many switches as there are (limits.switches_per_run, limits.switches_per_hour)")
+	return set
+}
+
+// ignoreRules gives it those that hold for what is no switch, too.
+func ignoreRules(cmd *cobra.Command) *rotate.Ignore {
 	var set rotate.Ignore
 	f := cmd.Flags()
 	f.BoolVar(&set.Windows, flagName(rotate.FlagWindows), false, "begin changes outside the maintenance windows, too (limits.windows)")
 	f.BoolVar(&set.Freezes, flagName(rotate.FlagFreezes), false, "begin changes during a freeze, too (limits.freezes)")
-	f.BoolVar(&set.Counts, flagName(rotate.FlagCounts), false, "begin as many switches as there are (limits.switches_per_run, limits.switches_per_hour)")
 	f.BoolVar(&set.PlanOnly, flagName(rotate.FlagPlanOnly), false, "change domains that are changed by applied plans only, too (plan_only)")
 	return &set
 }
