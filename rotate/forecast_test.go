@@ -58,6 +58,14 @@ func TestForecastComesTrue(t *testing.T) {
 			w.engine().Advance(context.Background(), *d)
 			w.trouble = nil
 		},
+		"a key has leaked": func(_ *testing.T, w *world, d *rotate.Domain) {
+			w.settle(*d)
+			order := *d
+			order.Instruction = rotate.Distrust{Selectors: []string{"s1"}}
+			w.trouble = failing("publish s1")
+			w.engine().Advance(context.Background(), order)
+			w.trouble = nil
+		},
 		"a record is gone": func(_ *testing.T, w *world, d *rotate.Domain) {
 			w.settle(*d)
 			w.spoil("s1", "")

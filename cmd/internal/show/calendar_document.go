@@ -25,7 +25,7 @@ type CalendarEntry struct {
 	At       time.Time      `json:"at"` // not before
 	Domain   string         `json:"domain"`
 	Phase    string         `json:"phase"`  // before it
-	Action   string         `json:"action"` // "activate", "replace", "publish", "repair", "verify", "destroy"
+	Action   string         `json:"action"` // "activate", "replace", "publish", "repair", "revoke", "verify", "destroy"
 	Selector string         `json:"selector"`
 	Signers  []string       `json:"signers"` // that switch
 	Message  string         `json:"message"` // for people
@@ -109,6 +109,8 @@ func entryWords(e CalendarEntry, from string, kinds map[rotate.Kind]bool) (actio
 			instead = fmt.Sprintf(" instead of %s, which stays in DNS for mail in flight", from)
 		}
 		return "activate", fmt.Sprintf("%s: mail is signed with %s%s", strings.Join(e.Signers, ", "), s, instead)
+	case kinds[rotate.Revoke]:
+		return "revoke", fmt.Sprintf("the leaked key of %s is revoked: mail that was signed with it fails to verify from then on", s)
 	case kinds[rotate.Publish] && kinds[rotate.Destroy]:
 		return "replace", fmt.Sprintf("%s gets a fresh key, which no mail is signed with yet; the old one is destroyed", s)
 	case kinds[rotate.StoreKey]:
