@@ -1,7 +1,6 @@
 package cli_test
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -83,6 +82,6 @@ func (l *lab) job(t *testing.T, w workflow, name string, want int) {
 		return
 	}
 	if ran == 0 || want != 0 {
-		t.Fatal(fmt.Sprintf("job %s: %d steps ran, and ended well", name, ran))
+		t.Fatalf("job %s: %d steps ran, and ended well", name, ran)
 	}
 }
