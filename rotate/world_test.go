@@ -200,7 +200,11 @@ func (w *world) pass(d time.Duration) {
 }
 
 func (p *process) Sleep(ctx context.Context, d time.Duration) error {
-	if p.dead {
+	p.mu.Lock()
+	p.naps++
+	dead, naps := p.dead, p.naps
+	p.mu.Unlock()
+	if dead {
 		return errCrashed
 	}
 	if p.bubble {
@@ -212,7 +216,7 @@ func (p *process) Sleep(ctx context.Context, d time.Duration) error {
 		}
 	}
 	p.pass(max(d, 0))
-	if p.naps++; p.naps > 100_000 {
+	if naps > 100_000 {
 		p.Fatalf("it does not come to rest")
 	}
 	return ctx.Err()
