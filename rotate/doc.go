@@ -45,7 +45,9 @@
 // wants, provide.go and mend.go the steps, waits.go the waits, sound.go the refusals,
 // standing.go what DNS shows. A Planner observes and plans and can do nothing else.
 // An Engine observes, plans, and carries the steps out (run.go): intent, effect,
-// confirmation (steps.go, await.go); the State moves on in confirm.go only. A
+// confirmation (steps.go, await.go); the State moves on in confirm.go only. Apply does
+// the same as far as a person approved of it (apply.go, grant.go, conditions.go), and
+// Forecast plays the planner forward (forecast.go). A
 // Scheduler calls the engine when something is due, and looks after every domain
 // now and then. Time comes from a Clock; keys, DNS, signers and state through the
 // small interfaces of ports.go.

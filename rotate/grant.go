@@ -1,0 +1,208 @@
+package rotate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// grant is an approval as it is used up. It belongs to one call of Apply. The nil
+// grant, of a run that nobody has to approve, permits everything.
+type grant struct {
+	Approval
+	done  []bool // by step
+	begun bool   // the use of the plan is noted in the state
+	last  *State // as this work left it; nil: it did not get that far
+	moved bool   // somebody else has worked on the domain since
+}
+
+func newGrant(a Approval) *grant {
+	return &grant{Approval: a, done: make([]bool, len(a.Steps))}
+}
+
+// left returns the steps that are still to be done.
+func (g *grant) left() []Step {
+	var out []Step
+	for i, s := range g.Steps {
+		if !g.done[i] && s.Kind != Drain {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// leftOf returns the steps that were approved and still have to be done after res:
+// somebody else may have done some meanwhile.
+func (g *grant) leftOf(res Result) []Step {
+	if res.Err != nil {
+		return g.left()
+	}
+	return slices.DeleteFunc(g.left(), func(l Step) bool {
+		return !slices.ContainsFunc(res.Plan.Steps, func(s Step) bool { return same(l, s) })
+	})
+}
+
+// did notes that a step was carried out.
+func (g *grant) did(s Step) {
+	if g == nil {
+		return
+	}
+	for i, a := range g.Steps {
+		if !g.done[i] && same(a, s) {
+			g.done[i] = true
+			return
+		}
+	}
+}
+
+// open reports whether a step may be carried out.
+func (g *grant) open(s Step) bool {
+	for i, a := range g.Steps {
+		if same(a, s) && (!g.done[i] || g.again(a)) {
+			return true
+		}
+	}
+	return false
+}
+
+// again reports whether a step that was done may be done once more: looking always,
+// and what the next step was to make sure of until that has succeeded.
+func (g *grant) again(s Step) bool {
+	pending := func(kind Kind) bool {
+		return slices.ContainsFunc(g.left(), func(l Step) bool { return l.Kind == kind && l.Selector == s.Selector })
+	}
+	switch s.Kind {
+	case Verify:
+		return true
+	case Generate:
+		return pending(StoreKey)
+	case Publish:
+		return pending(Verify)
+	}
+	return false
+}
+
+// same reports whether s is what was approved as a. A key that was yet to be made
+// has its name by now.
+func same(a, s Step) bool {
+	if a.Kind != s.Kind || a.Selector != s.Selector || a.Signer != s.Signer {
+		return false
+	}
+	return matches(a.After, s.After) && (a.Kind != Destroy || matches(a.Before, s.Before))
+}
+
+func matches(approved, is Facts) bool {
+	for name, v := range is {
+		if approved[name] != v && approved[name] != Generated {
+			return false
+		}
+	}
+	return len(approved) == len(is)
+}
+
+// next returns what is waited for, nil when nothing that was approved is.
+func (g *grant) next(p DomainPlan, now time.Time) *Next {
+	for _, s := range p.Steps {
+		if s.NotBefore.After(now) && s.Kind != Drain && g.open(s) && len(g.left()) > 0 {
+			return &Next{string(Activate), s.Selector, s.NotBefore, p.nextReason()}
+		}
+	}
+	return nil
+}
+
+func (p DomainPlan) nextReason() Reason {
+	if p.Next == nil {
+		return p.Reason
+	}
+	return p.Next.Reason
+}
+
+// retry returns the next attempt after an error, nil when another one is no use.
+func (g *grant) retry(err error, at time.Time) *Next {
+	if fault.KindOf(err) != fault.Transient {
+		return nil
+	}
+	return &Next{Action: "retry", At: at, Reason: Reason{"failed", err.Error()}}
+}
+
+// admit decides whether the approval holds, before anything is done. What it
+// refuses leaves no trace in the state, so that other plans for the domain still hold.
+func (r *run) admit() error {
+	g := r.grant
+	if g == nil {
+		return nil
+	}
+	held := g.Approval
+	if g.last != nil {
+		g.moved = g.last.Basis() != r.stored.Basis()
+		held.Conditions.Revision, held.Conditions.State = g.last.Revision, g.last.Basis()
+	}
+	if g.begun {
+		return nil
+	}
+	why, unknown := held.Stale(r.stored, r.seen)
+	if len(why) > 0 {
+		return r.refuse(Stale(g.PlanID, r.want.Name, why))
+	}
+	if unknown != nil {
+		return &fault.Error{Kind: fault.KindOf(unknown), Code: fault.CodeOf(unknown), Err: unknown, Hint: fault.HintOf(unknown),
+			What: fmt.Sprintf("apply plan %s to %s: nobody knows whether everything is as it was", g.PlanID, r.want.Name)}
+	}
+	return nil
+}
+
+// permitted returns those of the steps that may be carried out: all, none when the
+// approval is used up, or the refusal to go on. Before the first ones it notes in the
+// state that the plan is used.
+func (r *run) permitted(ctx context.Context, steps []Step) ([]Step, error) {
+	g := r.grant
+	if g == nil || len(steps) == 0 {
+		return steps, nil
+	}
+	if len(g.left()) == 0 {
+		return nil, nil
+	}
+	if g.moved {
+		return nil, r.refuse(Stale(g.PlanID, r.want.Name, []Reason{{"state-moved", fmt.Sprintf("somebody else has worked on %s since this plan was begun", r.want.Name)}}))
+	}
+	for _, s := range steps {
+		if !g.open(s) {
+			return nil, r.refuse(Stale(g.PlanID, r.want.Name, []Reason{{"not-planned", "now it takes a step that the plan does not have: " + s.words()}}))
+		}
+	}
+	if g.begun {
+		return steps, nil
+	}
+	r.st.Applied = g.PlanID
+	r.st.Next = nil // whatever becomes of this run: the domain is to be looked at
+	if err := r.save(ctx, r.event(Step{Kind: Applied}, "done", "plan "+g.PlanID+" applied")); err != nil {
+		return nil, err
+	}
+	g.begun = true
+	return steps, nil
+}
+
+func (s Step) words() string {
+	return strings.Join(slices.DeleteFunc([]string{string(s.Kind), s.Signer, s.Selector}, func(w string) bool { return w == "" }), " ")
+}
+
+// refuse tells a refusal to whoever listens; the state does not change by it.
+func (r *run) refuse(err error) error {
+	r.notify(Step{Kind: Applied}, "refused", err.Error())
+	return err
+}
+
+// leave notes how a run for the grant leaves the state.
+func (g *grant) leave(st State) {
+	if g != nil && !g.moved {
+		g.last = &st
+	}
+}
+
+// idle reports that a run for an approval has come to nothing that may be done yet:
+// then the state is left as it is, so that the approval holds on.
+func (g *grant) idle() bool { return g != nil && !g.begun }
