@@ -52,6 +52,9 @@
 // now and then. Time comes from a Clock; keys, DNS, signers and state through the
 // small interfaces of ports.go.
 //
+// Keys that are in use already are adopted (adopt.go, adopt_check.go); what signers
+// signed with before is remembered, so that people know when it may go (former.go).
+//
 // Whatever fails, is killed, loses its answer or is restored from a backup: the next
 // Advance observes what is there and goes on from that. The tests' world holds all of
 // it to the invariants, as receivers see them (machine_test.go).
