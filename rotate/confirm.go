@@ -88,6 +88,7 @@ func (st State) asOf(now time.Time) State {
 // begin notes an intent and enters the phase that it belongs to (I7).
 func (st *State) begin(i Intent, p Policy) {
 	st.Intent = &i
+	st.Next = nil // nobody knows until the work is at rest; an interrupted one is taken up at once
 	switch {
 	case st.Phase == New:
 		st.Phase, st.Target = Bootstrapping, p.Selectors[0]

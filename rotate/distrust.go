@@ -145,8 +145,16 @@ func (p *planner) revoke(s string, from time.Time) {
 	}
 	before := strings.Join(seen.Sight.Values, " | ")
 	p.step(Step{Kind: Revoke, Selector: s, Target: fmt.Sprintf("%s TXT, through %s", p.name(s), p.want.Provider), NotBefore: from,
-		Reason: Reason{"revoked", "mail in flight signed with it fails from then on; " + p.accepted(s, p.now)},
+		Reason: p.revokeReason(s, "then"),
 		Before: Facts{"record": before, "key_id": recordKeyID(before)}, After: Facts{"record": revokedRecord(sel.Key.Record), "key_id": "", "ttl": Span(p.want.Policy.TTL)}})
+}
+
+// revokeReason says what a revocation means; from is when.
+func (p *planner) revokeReason(s, from string) Reason {
+	if p.have.Released != nil {
+		return Reason{"purge", "the domain was handed back, and no mail in flight needs the record"}
+	}
+	return Reason{"revoked", "mail in flight signed with it fails from " + from + " on; " + p.accepted(s, p.now)}
 }
 
 // accepted says until when receivers may still accept a key that is revoked at at.

@@ -36,6 +36,7 @@ func ordered(now time.Time, want Domain, st State, seen Observation) (State, []E
 	}
 	changed := copyState(st)
 	p := &planner{now: now, want: want, have: st, seen: seen}
+	changed.Next = nil
 	events, err := want.Instruction.give(p, &changed)
 	if err != nil {
 		return st, nil, err

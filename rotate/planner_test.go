@@ -351,11 +351,12 @@ func TestPlan(t *testing.T) {
 		}, reason: "rollback", steps: "activate s1/mx1", warns: "did not make"},
 		{name: "released", scene: readyScene, change: func(s *scene) { s.have.Released = &rotate.HandedBack{At: planned} }, reason: "released"},
 		{name: "released, asked", scene: readyScene, change: func(s *scene) { s.have.Released, s.want.Asked = &rotate.HandedBack{At: planned}, true }, stop: "released"},
-		{name: "released, purge, still used", scene: readyScene, change: func(s *scene) { s.have.Released = &rotate.HandedBack{At: planned, Purge: true} }, stop: "still-used"},
+		{name: "released, purge, still used", scene: readyScene, change: func(s *scene) { s.have.Released = &rotate.HandedBack{At: planned, Purge: true} },
+			reason: "purge", next: "revoke s1 7d purge", steps: "revoke s1@7d, destroy s1@7d, revoke s2@7d, destroy s2@7d", warns: "mx1 signs with s1, signer mx2 signs with s1"},
 		{name: "released, purge, unused of late", scene: readyScene, change: func(s *scene) {
 			s.have.Released = &rotate.HandedBack{At: planned, Purge: true, LastUsed: planned.Add(-day)}
 			s.stray("other", "", "mx1", "mx2")
-		}, reason: "purge", next: "revoke s1 6d revoked", steps: "revoke s1@6d, destroy s1@6d, revoke s2@6d, destroy s2@6d"},
+		}, reason: "purge", next: "revoke s1 6d purge", steps: "revoke s1@6d, destroy s1@6d, revoke s2@6d, destroy s2@6d"},
 
 		{name: "switching", scene: switchingScene, reason: "switching", next: "replace s1 7d drain", steps: "verify s2, activate s2/mx2, drain s1@7d"},
 		{name: "switching, asked again", scene: switchingScene, change: func(s *scene) { s.want.Asked = true }, reason: "switching", next: "replace s1 7d drain", steps: "verify s2, activate s2/mx2, drain s1@7d"},

@@ -84,9 +84,7 @@ func (p *planner) purge(r HandedBack) {
 	why := Reason{"purge", fmt.Sprintf("the domain was handed back; what dkimbot made is cleared away when no signer has signed with it for %s", Span(p.want.Policy.Drain))}
 	p.plan.Reason = why
 	if users := p.usersOfOurs(); len(users) > 0 {
-		p.stop(&fault.Error{Kind: fault.Transient, Code: "still-used", What: fmt.Sprintf("clear away the keys of %s: %s", p.want.Name, strings.Join(users, ", ")),
-			Hint: "let the signers sign with something else first; until then everything stays"})
-		return
+		p.warning("%s; nothing is cleared away before no signer has signed with it for %s: let them sign with something else", strings.Join(users, ", "), Span(p.want.Policy.Drain))
 	}
 	until := r.LastUsed.Add(p.want.Policy.Drain)
 	for _, s := range p.want.Policy.Selectors {

@@ -20,7 +20,8 @@ func (r *run) revoke(ctx context.Context, s Step) error {
 	if err = cmp.Or(r.seen.Selectors[s.Selector].SightErr, err); err != nil {
 		return err
 	}
-	p := &planner{want: r.want, seen: r.seen}
+	p := &planner{now: r.engine.Clock.Now(), want: r.want, have: r.st, seen: r.seen}
+	why := p.revokeReason(s.Selector, "now")
 	r.st.revoking(s.Selector, r.want.Policy.TTL)
 	key, sight := r.st.Selectors[s.Selector].Key, r.seen.Selectors[s.Selector].Sight
 	if err := r.begin(ctx, Intent{Kind: Revoke, Selector: s.Selector, KeyID: key.ID, Record: key.Record}); err != nil {
@@ -34,7 +35,7 @@ func (r *run) revoke(ctx context.Context, s Step) error {
 	r.seen.Selectors[s.Selector] = seen
 	now := r.engine.Clock.Now()
 	r.st.revoked(s.Selector, now)
-	return r.confirm(ctx, s, key.ID, "mail in flight signed with it fails from now on; "+p.accepted(s.Selector, now))
+	return r.confirm(ctx, s, key.ID, why.Message)
 }
 
 // mayRevoke refuses to revoke the key that every signer still signs with, unless

@@ -51,6 +51,8 @@ func (e *Engine) Settle(ctx context.Context, want Domain, patience Patience, wai
 func (p Patience) allows(res Result, now, failing time.Time) bool {
 	next := res.State.Next
 	switch {
+	case res.State.Released != nil: // what is waited for then is other people's doing
+		return false
 	case next == nil || next.Action == "resume" || next.Action == "rotate" && !res.asked:
 		return false
 	case res.Err == nil:

@@ -20,7 +20,7 @@ const (
 // after a failure not before the next try.
 func NextAt(st rotate.State) time.Time {
 	var at time.Time
-	if st.Released != nil && st.Next == nil && st.Intent == nil {
+	if r := st.Released; r != nil && (!r.Purge || !r.Purged.IsZero()) && st.Intent == nil {
 		return time.Unix(0, math.MaxInt64) // it was handed back: nothing is due
 	}
 	if st.Next != nil && st.Intent == nil {

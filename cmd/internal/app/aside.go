@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -30,6 +31,21 @@ func (a *App) Unlisted(ctx context.Context) ([]rotate.State, error) {
 		}
 	}
 	return out, nil
+}
+
+// Left returns a domain that the state knows and the configuration does not list, as
+// far as it is known: enough to hand it back. It is false when there is none.
+func Left(ctx context.Context, cfg *config.Config, name string) (rotate.Domain, bool, error) {
+	_, unlisted, err := States(ctx, cfg, nil)
+	for _, st := range unlisted {
+		if st.Domain != name {
+			continue
+		}
+		d := rotate.Domain{Name: name, Signers: slices.Sorted(maps.Keys(st.Signers)), Policy: rotate.Policy{Drain: 7 * 24 * time.Hour}}
+		copy(d.Policy.Selectors[:], slices.Sorted(maps.Keys(st.Selectors)))
+		return d, true, err
+	}
+	return rotate.Domain{}, false, err
 }
 
 // Waiting returns the states of the listed domains that failed and whose next try

@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/providers/zonefile"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/verify"
 )
 
@@ -19,7 +20,11 @@ type looker map[string]*verify.Verifier
 
 // Look returns what DNS shows at name.
 func (l looker) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) {
-	s, err := l[name.Domain].Look(ctx, name)
+	v := l[name.Domain]
+	if v == nil {
+		return rotate.Sight{}, fault.Lasting("look up "+name.String(), errors.New("the configuration does not list "+name.Domain), "list it")
+	}
+	s, err := v.Look(ctx, name)
 	return rotate.Sight{Zone: s.Zone, Owner: s.Owner, Values: s.Values, Complete: s.Complete, Lagging: s.Lagging,
 		TTL: s.TTL, Negative: s.Negative, Unchecked: s.Unchecked}, err
 }

@@ -42,7 +42,7 @@ Exit codes: 0 done, or nothing to do; 1 error; 2 changes are pending (only with
 	f.StringVar(&p.logFormat, "log-format", "text", "how logs are written to standard error: text or json")
 	f.StringVar(&p.logLevel, "log-level", "info", "least level that is logged: debug, info, warn or error")
 	root.AddCommand(p.validateCommand(), p.planCommand(), p.showCommand(), p.applyCommand(), p.rotateCommand(), p.adoptCommand(), p.statusCommand(), p.historyCommand(),
-		p.daemonCommand(), p.simulateCommand(), p.versionCommand(), p.manCommand(root))
+		p.rollbackCommand(), p.releaseCommand(), p.daemonCommand(), p.simulateCommand(), p.versionCommand(), p.manCommand(root))
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	strictHelp(root)

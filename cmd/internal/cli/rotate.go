@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -22,15 +23,19 @@ const (
 	longWait  = time.Hour   // with --wait
 )
 
+// rotateFlags is what the command line says of a rotation.
+type rotateFlags struct {
+	domains, selectors          []string
+	due, dryRun, wait, detailed bool
+	compromised, all, revokeNow bool
+	out                         string
+	ignore                      *rotate.Ignore
+}
+
 func (p *program) rotateCommand() *cobra.Command {
-	var (
-		domains                     []string
-		due, dryRun, wait, detailed bool
-		out                         string
-		ignore                      *rotate.Ignore
-	)
+	var f rotateFlags
 	cmd := &cobra.Command{
-		Use:   "rotate {--domain D... | --due}",
+		Use:   "rotate {--domain D... | --due | --compromised ...}",
 		Short: "Begin rotations, or carry on those under way; never cut a wait short",
 		Long: `Begin rotations, or carry on those under way; never cut a wait short.
 
@@ -41,56 +46,105 @@ keys and starts to sign.
 With --due, every step that is due is taken for all domains, and no rotation begins ahead
 of its schedule: this is the command for cron and timers.
 
+With --compromised, a private key is in the wrong hands: all signers are switched to a
+sound key now, the leaked key is revoked in DNS (an empty p=) and destroyed in the
+keystore, and a fresh one takes its place. Mail in flight that was signed with it fails.
+It is the key that signs, unless --selector says otherwise; name both selectors if both
+have leaked. What can't be done at once is tried again by 'dkimbot rotate --due' and the
+daemon. A key is revoked as soon as one signer has left it; --revoke-now does not wait for
+that, and all mail fails until a signer is switched.
+
 Waits of up to a minute are waited out; with --wait, waits of up to an hour. On Ctrl-C the
 step in hand is finished; run the same command again to go on.`,
 		Example: `  dkimbot rotate --domain example.com --dry-run   # what would be done
   dkimbot rotate --domain example.com --wait
-  dkimbot rotate --due                            # every quarter of an hour, from cron or a timer`,
+  dkimbot rotate --due                            # every quarter of an hour, from cron or a timer
+  dkimbot rotate --domain example.com --compromised
+  dkimbot rotate --all --compromised --selector s1 --selector s2   # the keystore was read by others`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if due == (len(domains) > 0) {
-				return &usageError{error: errors.New("rotate needs either --domain or --due"), command: cmd.CommandPath()}
-			}
-			if detailed && !dryRun {
-				return &usageError{error: errors.New("--detailed-exitcode tells whether a plan has steps: it needs --dry-run"), command: cmd.CommandPath()}
-			}
-			if out != "" && !dryRun {
-				return &usageError{error: errors.New("--out saves a plan instead of carrying it out: it needs --dry-run"), command: cmd.CommandPath()}
+			if err := f.check(); err != nil {
+				return &usageError{error: err, command: cmd.CommandPath()}
 			}
 			cfg, err := p.load()
 			if err != nil {
 				return err
 			}
-			chosen, err := choose(cfg, domains)
+			chosen, err := choose(cfg, f.domains)
 			if err != nil {
 				return p.told(cmd, cfg, err)
 			}
-			for i := range chosen {
-				chosen[i].Asked, chosen[i].Named, chosen[i].Ignore = !due, !due, *ignore
-			}
-			if dryRun {
+			f.wish(chosen)
+			if f.dryRun {
 				form := formText
 				if p.json {
 					form = formJSON
 				}
-				return p.plan(cmd.Context(), cfg, chosen, planning{detailed: detailed, due: due, out: out, form: form, approved: out != "", ignore: *ignore})
+				return p.plan(cmd.Context(), cfg, chosen, planning{detailed: f.detailed, due: f.due, out: f.out, form: form, approved: f.out != "", ignore: *f.ignore})
 			}
-			patience := rotate.Patience{Most: shortWait}
-			if wait {
-				patience = rotate.Patience{Most: longWait, Retry: true}
-			}
-			return p.told(cmd, cfg, p.rotate(cmd, cfg, chosen, due, patience))
+			return p.told(cmd, cfg, p.rotate(cmd, cfg, chosen, f.due, patienceOf(f.wait)))
 		},
 	}
-	f := cmd.Flags()
-	f.StringArrayVar(&domains, "domain", nil, "begin or carry on a rotation of this `domain`; may be repeated")
-	f.BoolVar(&due, "due", false, "take every step that is due, for all domains")
-	f.BoolVar(&dryRun, "dry-run", false, "show the plan and do nothing")
-	f.StringVar(&out, "out", "", "with --dry-run: write the plan to `FILE` as well, for 'dkimbot apply'")
-	f.BoolVar(&wait, "wait", false, "stay for waits of up to an hour, and try again what may pass by itself")
-	f.BoolVar(&detailed, "detailed-exitcode", false, "with --dry-run: exit with 2 when changes are pending")
-	ignore = ignoreFlags(cmd)
+	fl := cmd.Flags()
+	fl.StringArrayVar(&f.domains, "domain", nil, "begin or carry on a rotation of this `domain`; may be repeated")
+	fl.BoolVar(&f.due, "due", false, "take every step that is due, for all domains")
+	fl.BoolVar(&f.compromised, "compromised", false, "the key is in the wrong hands: leave it now, revoke and destroy it")
+	fl.StringArrayVar(&f.selectors, "selector", nil, "with --compromised: the key at this `selector`; may be repeated")
+	fl.BoolVar(&f.all, "all", false, "with --compromised: of all domains")
+	fl.BoolVar(&f.revokeNow, "revoke-now", false, "with --compromised: revoke the key even before any signer has left it")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "show the plan and do nothing")
+	fl.StringVar(&f.out, "out", "", "with --dry-run: write the plan to `FILE` as well, for 'dkimbot apply'")
+	fl.BoolVar(&f.wait, "wait", false, "stay for waits of up to an hour, and try again what may pass by itself")
+	fl.BoolVar(&f.detailed, "detailed-exitcode", false, "with --dry-run: exit with 2 when changes are pending")
+	f.ignore = ignoreFlags(cmd)
 	p.jsonFlag(cmd)
 	return cmd
+}
+
+// check finds flags that don't go together.
+func (f *rotateFlags) check() (err error) {
+	switch {
+	case !f.compromised && (f.all || f.revokeNow || len(f.selectors) > 0):
+		return errors.New("--all, --selector and --revoke-now say which keys have leaked: they need --compromised")
+	case f.compromised && f.due:
+		return errors.New("--due takes steps by schedule: with --compromised, name domains, or --all")
+	case f.compromised && f.all == (len(f.domains) > 0):
+		return errors.New("--compromised needs either --domain or --all")
+	case !f.compromised && f.due == (len(f.domains) > 0):
+		return errors.New("rotate needs either --domain or --due")
+	case f.detailed && !f.dryRun:
+		return errors.New("--detailed-exitcode tells whether a plan has steps: it needs --dry-run")
+	case f.out != "" && !f.dryRun:
+		return errors.New("--out saves a plan instead of carrying it out: it needs --dry-run")
+	case f.out != "" && f.compromised:
+		return errors.New("--out saves a plan for later, and a leaked key can't wait: carry it out without --dry-run")
+	}
+	for i, s := range f.selectors {
+		if f.selectors[i], err = dkim.ParseSelector(s); err != nil {
+			return fmt.Errorf("--selector: %w", err)
+		}
+	}
+	return nil
+}
+
+// wish tells the domains what is wanted of them.
+func (f *rotateFlags) wish(domains []rotate.Domain) {
+	for i := range domains {
+		d := &domains[i]
+		d.Named, d.Ignore = !f.due, *f.ignore
+		if f.compromised {
+			d.Instruction = rotate.Distrust{Selectors: f.selectors, RevokeNow: f.revokeNow}
+			continue
+		}
+		d.Asked = !f.due
+	}
+}
+
+// patienceOf returns how long a run stays for what has to be waited for.
+func patienceOf(wait bool) rotate.Patience {
+	if wait {
+		return rotate.Patience{Most: longWait, Retry: true}
+	}
+	return rotate.Patience{Most: shortWait}
 }
 
 func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, due bool, patience rotate.Patience) error {

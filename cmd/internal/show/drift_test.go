@@ -85,16 +85,16 @@ func TestUnlisted(t *testing.T) {
 a.test  phase replacing
   warning: it is not in the configuration any more; nothing of it is touched
   stays s1._domainkey.a.test and s2._domainkey.a.test in DNS; the private keys of s1 and s2 in the keystore; signer mx1 signs with s2
-        list it again to go on with it, or to let go of it: dkimbot release --domain a.test
+        list it again to go on with it, or let go of it: dkimbot release --domain a.test
 
 b.test  phase bootstrapping
   warning: it is not in the configuration any more; nothing of it is touched
   stays the private keys of s1 in the keystore
-        list it again to go on with it, or to let go of it: dkimbot release --domain b.test
+        list it again to go on with it, or let go of it: dkimbot release --domain b.test
 
 c.test  phase new
   warning: it is not in the configuration any more; nothing of it is touched
-        list it again to go on with it, or to let go of it: dkimbot release --domain c.test
+        list it again to go on with it, or let go of it: dkimbot release --domain c.test
 
 `)
 	for range 4 {

@@ -127,6 +127,8 @@ func (m mail) records(s rotate.Step) string {
 		return fmt.Sprintf("The key record of %s is replaced, which no mail needs any more: nothing has signed with it for longer than its drain.", s.Selector)
 	case s.Kind == rotate.Publish && s.Reason.Code == "vanished":
 		return fmt.Sprintf("Mail signed with %s fails to verify until its key record, which is gone from DNS, is back.", s.Selector)
+	case s.Kind == rotate.Revoke && s.Reason.Code == "purge":
+		return fmt.Sprintf("No mail needs the record of %s any more when it is revoked.", s.Selector)
 	case s.Kind == rotate.Revoke:
 		return fmt.Sprintf("Mail signed with %s that is still in flight fails to verify from then on: its key is revoked.", s.Selector)
 	}

@@ -25,6 +25,7 @@ func (t Text) result(r rotate.Result, more func()) {
 		t.problem("  ", r.Err)
 	}
 	more()
+	t.released(r.State)
 	t.next(r.State.Next, told)
 	t.drift(r.State.Drift, r.Err, r.Plan.Warnings)
 	fmt.Fprintln(t.W)
@@ -48,6 +49,12 @@ func did(e rotate.Event) string {
 		return fmt.Sprintf("%s: its drain began; it stays published", e.Selector)
 	case rotate.Destroy:
 		return fmt.Sprintf("%s: the replaced %s was destroyed", e.Selector, key)
+	case rotate.Revoke:
+		return strings.TrimSuffix(fmt.Sprintf("%s: %s was revoked in DNS; %s", e.Selector, key, e.Message), "; ")
+	case rotate.Mistrust:
+		return fmt.Sprintf("%s: %s was noted as compromised", e.Selector, key)
+	case rotate.RollBack, rotate.Resume, rotate.LetGo:
+		return e.Message
 	case rotate.Applied:
 		return e.Message + "; it can't be applied again"
 	}

@@ -21,6 +21,8 @@ func (t Text) Status(st rotate.State) {
 		c := st.Signers[name]
 		fmt.Fprintf(t.W, "  signer %s signs with %s, %s, in effect from %s\n", name, c.Selector, keyWords(c.KeyID, "no key"), t.at(c.At))
 	}
+	t.sentBack(st)
+	t.released(st)
 	t.former(st)
 	t.failures(st)
 	for _, f := range st.Drift {
@@ -62,6 +64,10 @@ func role(name string, st rotate.State) string {
 
 func (t Text) inDNS(k rotate.Key) string {
 	switch {
+	case !k.RevokedAt.IsZero():
+		return "compromised, revoked in DNS at " + t.at(k.RevokedAt)
+	case !k.Leaked.IsZero():
+		return "compromised, reported at " + t.at(k.Leaked) + " and yet to be revoked"
 	case !k.VerifiedAt.IsZero():
 		return "seen in DNS since " + t.at(k.VerifiedAt)
 	case !k.PublishedAt.IsZero():

@@ -27,7 +27,9 @@ type DomainStatus struct {
 	Failures  int                       `json:"failures"`
 	LastError *string                   `json:"last_error"`
 	Former    []FormerSelector          `json:"former,omitempty"`
-	Drift     []rotate.Finding          `json:"drift"` // what was not as it should be at the last look
+	Held      []string                  `json:"held,omitempty"`     // signers that were sent back while the others switched
+	Released  *HandedBack               `json:"released,omitempty"` // the domain was handed back
+	Drift     []rotate.Finding          `json:"drift"`              // what was not as it should be at the last look
 }
 
 // SelectorStatus is what state knows of a selector.
@@ -37,6 +39,8 @@ type SelectorStatus struct {
 	PublishedAt *time.Time `json:"published_at,omitempty"`
 	VerifiedAt  *time.Time `json:"verified_at,omitempty"`
 	LastUsedAt  *time.Time `json:"last_used_at,omitempty"`
+	LeakedAt    *time.Time `json:"leaked_at,omitempty"` // when the key was reported as compromised
+	RevokedAt   *time.Time `json:"revoked_at,omitempty"`
 }
 
 // SignerStatus is what a signer confirmed last.
@@ -57,11 +61,12 @@ func NewStatus(states, unlisted []rotate.State) StatusDocument {
 
 func newDomainStatus(st rotate.State) DomainStatus {
 	d := DomainStatus{Name: st.Domain, Phase: string(st.Phase), Active: text(st.Active), Draining: text(st.Draining), Selectors: map[string]SelectorStatus{},
-		Signers: map[string]SignerStatus{}, Next: newNext(st.Next), DueAt: instant(st.DueAt), Failures: st.Failures, LastError: text(st.LastError), Former: newFormer(st), Drift: findings(st.Drift)}
+		Signers: map[string]SignerStatus{}, Next: newNext(st.Next), DueAt: instant(st.DueAt), Failures: st.Failures, LastError: text(st.LastError), Former: newFormer(st), Held: st.Held, Released: newHandedBack(st.Released), Drift: findings(st.Drift)}
 	for name, sel := range st.Selectors {
 		s := SelectorStatus{LastUsedAt: instant(sel.LastUsedAt)}
 		if k := sel.Key; k != nil {
 			s.KeyID, s.Record, s.PublishedAt, s.VerifiedAt = k.ID, k.Record, instant(k.PublishedAt), instant(k.VerifiedAt)
+			s.LeakedAt, s.RevokedAt = instant(k.Leaked), instant(k.RevokedAt)
 		}
 		d.Selectors[name] = s
 		if name != st.Active && st.Draining == "" && st.Active != "" {

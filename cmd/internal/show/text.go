@@ -49,6 +49,12 @@ func (t Text) problem(indent string, err error) {
 		fmt.Fprintf(t.W, "%s%s between two steps; nothing is lost\n", indent, t.yellow("interrupted"))
 		return
 	}
+	if several, ok := err.(interface{ Unwrap() []error }); ok { // joined: each has a hint of its own
+		for _, e := range several.Unwrap() {
+			t.problem(indent, e)
+		}
+		return
+	}
 	label := "error:"
 	if fault.KindOf(err) == fault.Refused {
 		label = "refused:"

@@ -148,8 +148,9 @@ example.com  phase new
 `}, {errors.Join(fault.Temporary("ask mx1", errors.New("no answer"), "start mx1"), fault.Temporary("ask mx2", errors.New("no answer"), "start mx2")), `
 example.com  phase new
   error: ask mx1: no answer
-         ask mx2: no answer
   hint: start mx1
+  error: ask mx2: no answer
+  hint: start mx2
   mail  Nothing is done; mail goes on as it does today.
 
 `},
@@ -217,7 +218,7 @@ example.com  phase draining
   done s2: signer mx1 signs with it now (key ffeeddccbbaa)
   done s1: its drain began; it stays published
   done s1: the replaced key ffeeddccbbaa was destroyed
-  done revoke s1
+  done s1: key ffeeddccbbaa was revoked in DNS
   error: reload mx1: exit status 1
   hint: run it by hand
   next  sign with s2, now

@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+func (p *program) rollbackCommand() *cobra.Command {
+	var (
+		domains, signers []string
+		dryRun, wait     bool
+	)
+	cmd := &cobra.Command{
+		Use:   "rollback --domain D...",
+		Short: "Go back to the selector that signed before, while it still stands in DNS",
+		Long: `Go back to the selector that signed before, while it still stands in DNS.
+
+Works while a domain is switching or draining, at once and without waiting for DNS: the
+old key record is still published. When all signers have gone back the domain is ready as
+it was before the switch, and the next rotation comes by schedule.
+
+With --signer only those signers go back, and stay there; nothing is replaced meanwhile.
+'dkimbot rotate --domain D' carries the switch on for all.
+
+Once the old key is being replaced there is no going back: the refusal says what to do.`,
+		Example: `  dkimbot rollback --domain example.com
+  dkimbot rollback --domain example.com --signer mx2`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(domains) == 0 {
+				return &usageError{error: errors.New("rollback needs --domain"), command: cmd.CommandPath()}
+			}
+			return p.instruct(cmd, choose, domains, rotate.Rollback{Signers: signers}, dryRun, wait)
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&domains, "domain", nil, "roll this `domain` back; may be repeated")
+	f.StringArrayVar(&signers, "signer", nil, "send only this `signer` back; may be repeated")
+	f.BoolVar(&dryRun, "dry-run", false, "show the plan and do nothing")
+	f.BoolVar(&wait, "wait", false, "stay for waits of up to an hour, and try again what may pass by itself")
+	p.jsonFlag(cmd)
+	return cmd
+}
+
+// instruct tells the domains that choose finds what a person wants done, and carries it out.
+func (p *program) instruct(cmd *cobra.Command, choose func(*config.Config, []string) ([]rotate.Domain, error), names []string, what rotate.Instruction, dryRun, wait bool) error {
+	cfg, err := p.load()
+	if err != nil {
+		return err
+	}
+	domains, err := choose(cfg, names)
+	if err != nil {
+		return p.told(cmd, cfg, err)
+	}
+	for i := range domains {
+		domains[i].Instruction, domains[i].Named = what, true
+	}
+	if dryRun {
+		form := formText
+		if p.json {
+			form = formJSON
+		}
+		return p.plan(cmd.Context(), cfg, domains, planning{form: form})
+	}
+	return p.told(cmd, cfg, p.rotate(cmd, cfg, domains, false, patienceOf(wait)))
+}

@@ -1,0 +1,48 @@
+package show
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// sentBack says which signers a person has sent back during a switch.
+func (t Text) sentBack(st rotate.State) {
+	if len(st.Held) > 0 {
+		fmt.Fprintf(t.W, "  %s %s to %s; 'dkimbot rotate --domain %s' carries the switch on for all\n", t.yellow("sent back:"), strings.Join(st.Held, ", "), st.Active, st.Domain)
+	}
+}
+
+// released says what stays where of a domain that was handed back.
+func (t Text) released(st rotate.State) {
+	r := st.Released
+	if r == nil {
+		return
+	}
+	fmt.Fprintf(t.W, "  %s %s; dkimbot does nothing for it any more\n", t.yellow("handed back"), t.at(r.At))
+	switch stays := NewUnlisted([]rotate.State{st})[0].stays(); {
+	case !r.Purged.IsZero():
+		t.line("  ", "stays", "nothing: records were revoked and keys destroyed "+t.at(r.Purged))
+	case r.Purge:
+		t.line("  ", "stays", strings.Join(stays, "; ")+"; records are revoked and keys destroyed when no signer has used them for as long as the drain")
+	default:
+		t.line("  ", "stays", strings.Join(stays, "; "))
+		t.line("  ", "", "take it out of the configuration, or take it back: dkimbot release --domain "+st.Domain+" --undo")
+	}
+}
+
+// HandedBack says that a domain was released.
+type HandedBack struct {
+	At       time.Time  `json:"at"`
+	Purge    bool       `json:"purge"`
+	PurgedAt *time.Time `json:"purged_at"`
+}
+
+func newHandedBack(r *rotate.HandedBack) *HandedBack {
+	if r == nil {
+		return nil
+	}
+	return &HandedBack{r.At.UTC(), r.Purge, instant(r.Purged)}
+}
