@@ -52,6 +52,10 @@
 // now and then. Time comes from a Clock; keys, DNS, signers and state through the
 // small interfaces of ports.go.
 //
+// What a person orders changes what the State wants and nothing else (order.go,
+// rollback.go, distrust.go, release.go); the planner goes on from there, so what
+// can't be done at once is tried again.
+//
 // Keys that are in use already are adopted (adopt.go, adopt_check.go); what signers
 // signed with before is remembered, so that people know when it may go (former.go).
 //
