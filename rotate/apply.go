@@ -2,7 +2,6 @@ package rotate
 
 import (
 	"context"
-	"sync"
 	"time"
 )
 
@@ -104,24 +103,7 @@ type Order struct {
 // ApplyAll applies to the domains side by side, and calls each with every result
 // as it comes, one call at a time. waiting may be nil.
 func (e *Engine) ApplyAll(ctx context.Context, orders []Order, patience Patience, waiting func(string, Next), each func(Result)) {
-	var (
-		mu sync.Mutex
-		wg sync.WaitGroup
-	)
-	tell := func(domain string, next Next) {
-		mu.Lock()
-		defer mu.Unlock()
-		if waiting != nil {
-			waiting(domain, next)
-		}
-	}
-	for _, o := range orders {
-		wg.Go(func() {
-			res := e.Apply(ctx, o.Domain, o.Approved, patience, tell)
-			mu.Lock()
-			defer mu.Unlock()
-			each(res)
-		})
-	}
-	wg.Wait()
+	SideBySide(orders, waiting, each, func(o Order, waiting func(string, Next)) Result {
+		return e.Apply(ctx, o.Domain, o.Approved, patience, waiting)
+	})
 }

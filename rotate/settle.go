@@ -64,6 +64,15 @@ func (p Patience) allows(res Result, now, failing time.Time) bool {
 // SettleAll settles the domains side by side, and calls each with every result as
 // it comes, one call at a time. waiting may be nil.
 func (e *Engine) SettleAll(ctx context.Context, domains []Domain, patience Patience, waiting func(string, Next), each func(Result)) {
+	SideBySide(domains, waiting, each, func(d Domain, waiting func(string, Next)) Result {
+		return e.Settle(ctx, d, patience, waiting)
+	})
+}
+
+// SideBySide does work for all items at once, and calls each with every result as
+// it comes. Of these calls, and those that work makes of waiting, there is one at a
+// time. waiting may be nil.
+func SideBySide[T any](items []T, waiting func(string, Next), each func(Result), work func(item T, waiting func(string, Next)) Result) {
 	var (
 		mu sync.Mutex
 		wg sync.WaitGroup
@@ -75,9 +84,9 @@ func (e *Engine) SettleAll(ctx context.Context, domains []Domain, patience Patie
 			waiting(domain, next)
 		}
 	}
-	for _, d := range domains {
+	for _, item := range items {
 		wg.Go(func() {
-			res := e.Settle(ctx, d, patience, tell)
+			res := work(item, tell)
 			mu.Lock()
 			defer mu.Unlock()
 			each(res)

@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/dkimbot/dkimbot/keystore/vault"
 	"github.com/dkimbot/dkimbot/providers/zonefile"
@@ -238,19 +237,9 @@ func (a *App) Adopt(ctx context.Context, domains []rotate.Domain, source KeySour
 	if err != nil {
 		return err
 	}
-	var (
-		mu sync.Mutex
-		wg sync.WaitGroup
-	)
-	for _, d := range domains {
-		wg.Go(func() {
-			res := a.adopt(ctx, d, finder, patience, waiting)
-			mu.Lock()
-			defer mu.Unlock()
-			each(res)
-		})
-	}
-	wg.Wait()
+	rotate.SideBySide(domains, waiting, each, func(d rotate.Domain, waiting func(string, rotate.Next)) rotate.Result {
+		return a.adopt(ctx, d, finder, patience, waiting)
+	})
 	return nil
 }
 
