@@ -59,29 +59,11 @@ const mostAhead = 7 * 24 * time.Hour
 func (st State) asOf(now time.Time) State {
 	st = copyState(st)
 	latest := now.Add(mostAhead)
-	limit := func(times ...*time.Time) {
-		for _, t := range times {
-			if t.After(latest) {
-				*t = latest
-			}
+	st.eachTime(func(t *time.Time) {
+		if t.After(latest) {
+			*t = latest
 		}
-	}
-	limit(&st.SwitchedAt)
-	for _, sel := range st.Selectors {
-		limit(&sel.LastUsedAt)
-		for _, k := range []*Key{sel.Key, sel.Next} {
-			if k != nil {
-				limit(&k.StoredAt, &k.PublishedAt, &k.VerifiedAt, &k.Leaked, &k.RevokedAt)
-			}
-		}
-	}
-	for name, c := range st.Signers {
-		limit(&c.At)
-		st.Signers[name] = c
-	}
-	for i := range st.Drift {
-		limit(&st.Drift[i].Since)
-	}
+	})
 	return st
 }
 

@@ -31,7 +31,8 @@ func (p *Planner) Plan(ctx context.Context, want Domain) (DomainPlan, State, err
 	}
 	now := p.Clock.Now()
 	want = want.asked(have)
-	after, _, err := ordered(now, want, have, seen)
+	present, _ := have.reckoned(instant(p.Clock))
+	after, _, err := ordered(now, want, present, seen)
 	plan := Plan(now, want, after, seen)
 	if err != nil {
 		plan.Stop, plan.Steps, plan.Next = err, nil, nil

@@ -44,7 +44,13 @@ func (e *Engine) newRun(ctx context.Context, want Domain, lease Lease) (*run, er
 	if err != nil {
 		return nil, err
 	}
-	return &run{engine: e, want: want.asked(have), lease: lease, st: have.asOf(e.Clock.Now()), stored: copyState(have), fresh: map[string]*dkim.PrivateKey{}, known: map[kept]*dkim.PrivateKey{}}, nil
+	now := instant(e.Clock)
+	st, ahead := have.reckoned(now)
+	r := &run{engine: e, want: want.asked(have), lease: lease, st: st.asOf(now.At), stored: copyState(have), fresh: map[string]*dkim.PrivateKey{}, known: map[kept]*dkim.PrivateKey{}}
+	if ahead > 0 {
+		r.unsaved = append(r.unsaved, r.clockSet(ahead))
+	}
+	return r, nil
 }
 
 // report tells what became of the run.
@@ -227,7 +233,12 @@ func (r *run) save(ctx context.Context, events ...Event) error {
 	ctx, cancel := unhurried(ctx)
 	defer cancel()
 	r.unsaved = append(r.unsaved, events...)
-	revision, err := r.engine.Store.Save(ctx, r.lease, r.engine.Clock.Now(), r.st, r.unsaved...)
+	now := instant(r.engine.Clock)
+	r.st.Clock = nil
+	if now.Boot != "" {
+		r.st.Clock = &now
+	}
+	revision, err := r.engine.Store.Save(ctx, r.lease, now.At, r.st, r.unsaved...)
 	if err != nil {
 		return err
 	}

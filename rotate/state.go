@@ -19,6 +19,8 @@ type State struct {
 	RevokeNow bool        `json:"revoke_now,omitempty"` // the active key is leaked, and to be revoked even before a signer has left it
 	Released  *HandedBack `json:"released,omitempty"`   // the domain was handed back: nothing is done for it
 
+	Clock *Instant `json:"clock,omitempty"` // when the state was written; nil when nobody knows how long the machine had been up
+
 	SwitchedAt time.Time `json:"switched_at,omitzero"` // when the last signer's switch was surely in effect: the drain's start (I10)
 	DueAt      time.Time `json:"due_at,omitzero"`      // when the next rotation becomes due
 	Intent     *Intent   `json:"intent,omitempty"`     // an effect that was begun and is not confirmed (I7)

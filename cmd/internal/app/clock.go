@@ -2,11 +2,12 @@ package app
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"fmt"
 )
 
 // Clock is the machine's clock, or stands still at At.
@@ -18,6 +19,24 @@ func (c Clock) Now() time.Time {
 		return c.At
 	}
 	return machineTime()
+}
+
+// Up returns the machine's boot and the time since; a clock that stands still knows neither.
+func (c Clock) Up() (boot string, up time.Duration) {
+	if !c.At.IsZero() {
+		return "", 0
+	}
+	return machineUptime()
+}
+
+// uptime asks the machine. It counts the time asleep (clock_gettime(2), CLOCK_BOOTTIME).
+func uptime() (boot string, up time.Duration) {
+	var ts unix.Timespec
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil || unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
+		return "", 0
+	}
+	return strings.TrimSpace(string(id)), time.Duration(ts.Nano())
 }
 
 // Sleep returns when d has passed, or with ctx's error when it is done.

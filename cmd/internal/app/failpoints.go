@@ -23,6 +23,7 @@ import (
 //	DKIMBOT_FAILPOINT=NAME   the process sends itself SIGKILL at that point
 //	DKIMBOT_FAILSIGNAL=TERM  ... SIGTERM instead, and goes on
 //	DKIMBOT_CLOCK=FILE       the machine's clock is ahead by the duration that FILE holds, "-1h" for one that is behind
+//	DKIMBOT_UPTIME=1         ... and that shows, since the machine has not been up for longer
 type failpoints struct {
 	at     string // "" for nowhere
 	signal syscall.Signal
@@ -88,4 +89,13 @@ func machineTime() time.Time {
 		panic(err)
 	}
 	return time.Now().Add(ahead)
+}
+
+// machineUptime is unknown where the clock is set to let time pass, unless
+// DKIMBOT_UPTIME asks for the machine's.
+func machineUptime() (boot string, up time.Duration) {
+	if os.Getenv("DKIMBOT_CLOCK") != "" && os.Getenv("DKIMBOT_UPTIME") == "" {
+		return "", 0
+	}
+	return uptime()
 }

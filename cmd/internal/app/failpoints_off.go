@@ -14,3 +14,6 @@ func withFailpoints(parts rotate.Parts) (rotate.Parts, error) { return parts, ni
 
 // machineTime is the machine's clock.
 func machineTime() time.Time { return time.Now() }
+
+// machineUptime is how long the machine has been up.
+func machineUptime() (boot string, up time.Duration) { return uptime() }

@@ -1,0 +1,87 @@
+package rotate
+
+import (
+	"fmt"
+	"time"
+)
+
+// Instant is a time by the wall clock together with how long the machine has been
+// up, by which it can be told that the wall clock was set.
+type Instant struct {
+	At   time.Time     `json:"at"`
+	Boot string        `json:"boot"` // an id of the machine's boot
+	Up   time.Duration `json:"up"`   // since the boot, time asleep included
+}
+
+// Uptime is implemented by clocks that know how long the machine has been up.
+type Uptime interface {
+	// Up returns an id of the machine's boot, "" when it is not known, and the time since.
+	Up() (boot string, up time.Duration)
+}
+
+func instant(c Clock) Instant {
+	i := Instant{At: c.Now()}
+	if u, ok := c.(Uptime); ok {
+		i.Boot, i.Up = u.Up()
+	}
+	return i
+}
+
+// clockSlack is how far the wall clock may run ahead of the uptime before it is
+// taken to have been set: more than the correction of a clock that drifts.
+const clockSlack = 10 * time.Minute
+
+// reckoned returns st as it would be if the wall clock had always shown what it
+// shows now. Without that, a clock that was set forward during a drain would end
+// it early, and a key would be replaced that mail in flight needs (I2). It also returns
+// by how much the clock was set forward since st was written; 0 for not, or when
+// that can't be told, as after a reboot.
+func (st State) reckoned(now Instant) (State, time.Duration) {
+	then := st.Clock
+	if then == nil || then.Boot == "" || then.Boot != now.Boot {
+		return st, 0
+	}
+	ahead := now.At.Sub(then.At) - (now.Up - then.Up)
+	if ahead <= clockSlack {
+		return st, 0
+	}
+	st = copyState(st)
+	st.eachTime(func(t *time.Time) {
+		if !t.IsZero() {
+			*t = t.Add(ahead)
+		}
+	})
+	return st, ahead
+}
+
+// eachTime calls f with every time at which something happened that is waited after.
+func (st *State) eachTime(f func(*time.Time)) {
+	f(&st.SwitchedAt)
+	for _, sel := range st.Selectors {
+		f(&sel.LastUsedAt)
+		for _, k := range []*Key{sel.Key, sel.Next} {
+			if k == nil {
+				continue
+			}
+			for _, t := range []*time.Time{&k.StoredAt, &k.PublishedAt, &k.VerifiedAt, &k.Leaked, &k.RevokedAt} {
+				f(t)
+			}
+		}
+	}
+	for name, c := range st.Signers {
+		f(&c.At)
+		st.Signers[name] = c
+	}
+	if st.Released != nil {
+		f(&st.Released.LastUsed)
+	}
+}
+
+// clockSet says that the clock was set forward.
+func (r *run) clockSet(ahead time.Duration) Event {
+	e := r.event(Step{Kind: ClockSet}, "noticed", fmt.Sprintf("the machine's clock was set forward by %s; waits go by the time that has really passed", Span(ahead.Round(time.Minute))))
+	return e
+}
+
+// ClockSet is the kind of the event that says that the clock was set.
+const ClockSet Kind = "clock"
