@@ -259,7 +259,7 @@ func (r *run) save(ctx context.Context, events ...Event) error {
 
 // drainBegun returns the event that says so, when a switch has just been completed.
 func (r *run) drainBegun() []Event {
-	if r.st.Phase != Draining {
+	if r.st.Phase != Draining || r.st.leaked(r.st.Draining) {
 		return nil
 	}
 	until := r.st.SwitchedAt.Add(r.want.Policy.Drain).UTC().Format(time.RFC3339)
