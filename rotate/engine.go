@@ -109,7 +109,7 @@ func (e *Engine) Advance(ctx context.Context, want Domain) Result {
 
 // inHandFor takes the domain in hand, so that nobody else acts on it (I8), for as long as work takes.
 func (e *Engine) inHandFor(ctx context.Context, want Domain, work func(context.Context, *run) error) Result {
-	res := Result{Domain: want.Name}
+	res := Result{Domain: want.Name, asked: want.Asked}
 	told := false // of the failure
 	err := caught("work on "+want.Name, func() error {
 		if err := e.working.take(ctx); err != nil {
@@ -132,7 +132,11 @@ func (e *Engine) inHandFor(ctx context.Context, want Domain, work func(context.C
 		defer func() { r.report(&res); told = r.failed }()
 		return work(ctx, r)
 	})
-	if err != nil && !told && !interrupted(ctx, err) {
+	switch {
+	case err == nil || told:
+	case interrupted(ctx, err):
+		err = ctx.Err() // nothing failed, whoever noticed
+	default:
 		e.failed(Event{Domain: want.Name, At: e.Clock.Now(), By: e.Actor, Outcome: outcomeOf(err), Message: err.Error(), Phase: res.State.Phase}, err)
 	}
 	res.Err = err

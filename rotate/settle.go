@@ -22,11 +22,16 @@ type Patience struct {
 func (e *Engine) Settle(ctx context.Context, want Domain, patience Patience, waiting func(domain string, next Next)) Result {
 	var (
 		done    []Event
+		last    State     // as it was seen last
 		failing time.Time // since when every attempt has failed; zero when the last one did not
 	)
 	for {
 		res := e.Advance(ctx, want)
 		done = append(done, res.Done...)
+		if res.State.Domain == "" {
+			res.State = last
+		}
+		last = res.State
 		res.Done, want.Asked, want.Instruction, want.Named = done, res.asked, res.ordered, want.Named && len(done) == 0
 		now := e.Clock.Now()
 		switch {

@@ -50,7 +50,7 @@ func (t Text) leftOf(r rotate.Result) string {
 		rotate.Replacing:     r.State.Draining + " gets its fresh key",
 	}[r.State.Phase]
 	if words == "not begun" && len(r.Done) > 0 {
-		words = "begun"
+		words = "what was begun is done; the next run tells whether more is due"
 	}
 	if next := r.State.Next; next != nil && next.At.After(t.Now) && r.State.Phase != rotate.Ready {
 		words += "; next: " + action(*next) + ", " + t.when(next.At)
