@@ -17,6 +17,8 @@ var exampleSecrets = map[string]string{
 	"role-id":          "role\n",
 	"secret-id":        "id\n",
 	"cloudflare.token": "token\n",
+	"webhook.url":      "https://chat.example.com/hooks/secret\n",
+	"heartbeat.url":    "https://health.example.com/ping/secret\n",
 }
 
 // Every configuration in examples loads, without a warning, once its secrets are
