@@ -120,7 +120,7 @@ func (e *Engine) inHandFor(ctx context.Context, want Domain, work func(context.C
 			return err
 		}
 		defer e.unclaim(want.Name)
-		lease, err := e.acquire(ctx, want)
+		lease, err := e.awaitLease(ctx, want)
 		if err != nil {
 			return err
 		}
@@ -186,6 +186,23 @@ func (e *Engine) unclaim(domain string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.inHand, domain)
+}
+
+// leasePatience is how long a person's command waits for another process, such as
+// the daemon, that has the domain in hand just then.
+const leasePatience = 10 * time.Second
+
+// awaitLease takes the lease, and waits a little for it where a person named the domain.
+func (e *Engine) awaitLease(ctx context.Context, want Domain) (Lease, error) {
+	for deadline := e.Clock.Now().Add(leasePatience); ; {
+		lease, err := e.acquire(ctx, want)
+		if fault.CodeOf(err) != "lease-held" || !want.Named || !e.Clock.Now().Before(deadline) {
+			return lease, err
+		}
+		if err := e.Clock.Sleep(ctx, 200*time.Millisecond); err != nil {
+			return Lease{}, err
+		}
+	}
 }
 
 func (e *Engine) acquire(ctx context.Context, want Domain) (Lease, error) {

@@ -146,3 +146,35 @@ func TestLeaseOutlivesEffects(t *testing.T) {
 		}
 	})
 }
+
+// TestPatienceWithTheOther: a person's command waits for the process that has the
+// domain in hand just then, for seconds only; a scheduled one does not (I8).
+func TestPatienceWithTheOther(t *testing.T) {
+	tests := []struct {
+		named    bool
+		released time.Duration // when the other process ends
+		done     bool
+	}{{true, 3 * time.Second, true}, {true, time.Minute, false}, {false, 3 * time.Second, false}}
+	for _, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			w, d := newWorld(t, "mx1"), wanted("mx1")
+			w.bubble = true
+			lease, err := w.store.Acquire(t.Context(), rotate.LeaseRequest{Domain: d.Name, Owner: "other", Now: w.Now(), TTL: time.Hour})
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() {
+				time.Sleep(tt.released)
+				if err := w.store.Release(context.WithoutCancel(t.Context()), lease); err != nil {
+					t.Error(err)
+				}
+			}()
+			d.Named = tt.named
+			res := w.start("person", nil).Advance(t.Context(), d)
+			if refused := fault.CodeOf(res.Err) == "lease-held"; refused == tt.done {
+				t.Errorf("%+v: got %v", tt, res.Err)
+			}
+			time.Sleep(time.Hour)
+		})
+	}
+}
