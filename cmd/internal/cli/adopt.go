@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/keystore/vault"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -82,11 +83,7 @@ selectors in the policy, 'dkimbot rotate --domain D' switches without a gap.`,
 			if f.dryRun {
 				return p.planAdoption(cmd, cfg, domains, source, f.detailed)
 			}
-			patience := rotate.Patience{Most: shortWait}
-			if f.wait {
-				patience = rotate.Patience{Most: longWait, Retry: true}
-			}
-			return p.told(cmd, cfg, p.adopt(cmd, cfg, domains, source, patience))
+			return p.told(cmd, cfg, p.adopt(cmd, cfg, domains, source, patienceOf(f.wait)))
 		},
 	}
 	fl := cmd.Flags()
@@ -183,32 +180,16 @@ func (f *adoptFlags) source() (app.KeySource, error) {
 }
 
 func (p *program) adopt(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, source app.KeySource, patience rotate.Patience) error {
-	ctx, tell := cmd.Context(), p.teller(cmd)
-	defer tell.stop()
-	log, err := p.log()
-	if err != nil {
-		return err
-	}
-	a, err := app.Open(ctx, cfg, tell.step, app.WithLog(log))
-	if err != nil {
-		return err
-	}
-	defer a.Close()
-	results := make([]rotate.Result, 0, len(domains))
-	tell.expect(domains)
-	err = a.Adopt(ctx, domains, source, patience, tell.waiting, func(r rotate.Result) {
-		results = append(results, r)
-		tell.over(r.Domain)
-		if !p.json {
-			t := p.text(p.Out, p.OutTTY)
-			t.Result(r)
+	return p.atWork(cmd, cfg, func(a *app.App, tell teller) error {
+		var results []rotate.Result
+		tell.expect(domains)
+		err := a.Adopt(cmd.Context(), domains, source, patience, tell.waiting, p.into(&results, tell, show.Text.Result))
+		tell.stop()
+		if err != nil {
+			return err
 		}
+		return p.endResults(cmd.Context(), a, results, domains, aside{})
 	})
-	tell.stop()
-	if err != nil {
-		return err
-	}
-	return p.endResults(ctx, a, results, domains, aside{})
 }
 
 func (p *program) planAdoption(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, source app.KeySource, detailed bool) error {

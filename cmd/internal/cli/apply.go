@@ -55,11 +55,7 @@ step in hand is finished.`,
 			if err := doc.Refusal(doc.SameState(lineage)); err != nil {
 				return p.told(cmd, cfg, err)
 			}
-			patience := rotate.Patience{Most: shortWait}
-			if wait {
-				patience = rotate.Patience{Most: longWait, Retry: true}
-			}
-			return p.told(cmd, cfg, p.apply(cmd, cfg, doc, *ignore, patience))
+			return p.told(cmd, cfg, p.apply(cmd, cfg, doc, *ignore, patienceOf(wait)))
 		},
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "stay for waits of up to an hour, and try again what may pass by itself")
@@ -70,59 +66,48 @@ step in hand is finished.`,
 
 func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Document, ignore rotate.Ignore, patience rotate.Patience) error {
 	orders, results := orders(cfg, doc)
-	for i := range orders {
-		orders[i].Domain.Ignore = ignore
-	}
-	tell := func(r rotate.Result) {
+	refused := map[string]error{}
+	for _, r := range results {
 		if !p.json {
 			p.text(p.Out, p.OutTTY).Applied(r)
 		}
-	}
-	refused := map[string]error{}
-	for _, r := range results {
-		tell(r)
 		refused[r.Domain] = r.Err
 	}
 	defer p.tell(cmd, cfg, refused)
-	ctx := cmd.Context()
 	if len(orders) > 0 {
-		watch := p.teller(cmd)
-		defer watch.stop()
-		log, err := p.log()
-		if err != nil {
-			return err
-		}
-		a, err := app.Open(ctx, cfg, watch.step, app.WithLog(log))
-		if err != nil {
-			return err
-		}
-		defer a.Close()
-		for _, o := range orders {
-			watch.expect([]rotate.Domain{o.Domain})
-		}
-		a.Engine.ApplyAll(ctx, orders, patience, watch.waiting, func(r rotate.Result) {
-			results = append(results, r)
-			watch.over(r.Domain)
-			tell(r)
+		err := p.atWork(cmd, cfg, func(a *app.App, tell teller) error {
+			for i := range orders {
+				orders[i].Domain.Ignore = ignore
+				tell.expect([]rotate.Domain{orders[i].Domain})
+			}
+			a.Engine.ApplyAll(cmd.Context(), orders, patience, tell.waiting, p.into(&results, tell, show.Text.Applied))
+			return nil
 		})
-		watch.stop()
-	}
-	if p.json {
-		at := make(map[string]int, len(doc.Domains))
-		for i, d := range doc.Domains {
-			at[d.Name] = i
-		}
-		slices.SortFunc(results, func(a, b rotate.Result) int { return at[a.Domain] - at[b.Domain] })
-		if err := show.JSON(p.Out, show.NewApply(doc.PlanID, results)); err != nil {
+		if err != nil {
 			return err
 		}
-	} else {
-		p.afterApply(results)
 	}
-	if ctx.Err() != nil {
+	if err := p.endApply(doc, results); err != nil {
+		return err
+	}
+	if cmd.Context().Err() != nil {
 		return p.interrupted(results, "what was begun, 'dkimbot rotate --due' and the daemon carry on; for domains that were not begun the plan still holds: "+p.again(nil))
 	}
 	return rotateExit(results)
+}
+
+// endApply tells the results, all at once for programs, in the order of the plan.
+func (p *program) endApply(doc planfile.Document, results []rotate.Result) error {
+	if !p.json {
+		p.afterApply(results)
+		return nil
+	}
+	at := make(map[string]int, len(doc.Domains))
+	for i, d := range doc.Domains {
+		at[d.Name] = i
+	}
+	slices.SortFunc(results, func(a, b rotate.Result) int { return at[a.Domain] - at[b.Domain] })
+	return show.JSON(p.Out, show.NewApply(doc.PlanID, results))
 }
 
 // orders returns what is to be carried out, and the results for domains that are

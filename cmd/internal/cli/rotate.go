@@ -148,42 +148,27 @@ func patienceOf(wait bool) rotate.Patience {
 }
 
 func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, due bool, patience rotate.Patience) error {
-	ctx, tell := cmd.Context(), p.teller(cmd)
-	defer tell.stop()
-	log, err := p.log()
-	if err != nil {
-		return err
-	}
-	a, err := app.Open(ctx, cfg, tell.step, app.WithLog(log))
-	if err != nil {
-		return err
-	}
-	defer a.Close()
-	if due {
-		if domains, err = rotate.TakePending(ctx, a.Work, time.Now(), domains); err != nil {
+	return p.atWork(cmd, cfg, func(a *app.App, tell teller) (err error) {
+		ctx := cmd.Context()
+		if due {
+			if domains, err = rotate.TakePending(ctx, a.Work, time.Now(), domains); err != nil {
+				return err
+			}
+		}
+		beside, err := findAside(ctx, a, due, domains)
+		if err != nil {
 			return err
 		}
-	}
-	beside, err := findAside(ctx, a, due, domains)
-	if err != nil {
-		return err
-	}
-	results := make([]rotate.Result, 0, len(domains))
-	tell.expect(domains)
-	a.Engine.SettleAll(ctx, domains, patience, tell.waiting, func(r rotate.Result) {
-		results = append(results, r)
-		tell.over(r.Domain)
-		if !p.json {
-			t := p.text(p.Out, p.OutTTY)
-			t.Result(r)
+		var results []rotate.Result
+		tell.expect(domains)
+		a.Engine.SettleAll(ctx, domains, patience, tell.waiting, p.into(&results, tell, show.Text.Result))
+		tell.stop()
+		err = p.endResults(ctx, a, results, domains, beside)
+		if due && err == nil {
+			a.Notices.Beat()
 		}
+		return err
 	})
-	tell.stop()
-	err = p.endResults(ctx, a, results, domains, beside)
-	if due && err == nil {
-		a.Notices.Beat()
-	}
-	return err
 }
 
 // endResults ends a run of the parts in which results were told as they came.

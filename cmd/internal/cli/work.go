@@ -1,0 +1,38 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/app"
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// atWork opens the parts of a configuration for work, with progress told while do does it.
+func (p *program) atWork(cmd *cobra.Command, cfg *config.Config, do func(a *app.App, tell teller) error) error {
+	tell := p.teller(cmd)
+	defer tell.stop()
+	log, err := p.log()
+	if err != nil {
+		return err
+	}
+	a, err := app.Open(cmd.Context(), cfg, tell.step, app.WithLog(log))
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	return do(a, tell)
+}
+
+// into returns a function that keeps each result as it comes, and writes it where
+// people read.
+func (p *program) into(results *[]rotate.Result, tell teller, write func(show.Text, rotate.Result)) func(rotate.Result) {
+	return func(r rotate.Result) {
+		*results = append(*results, r)
+		tell.over(r.Domain)
+		if !p.json {
+			write(p.text(p.Out, p.OutTTY), r)
+		}
+	}
+}
