@@ -71,6 +71,9 @@ func ofTurn(before, after rotate.State, by string, at time.Time) (Document, bool
 	case before.Phase == rotate.Replacing && after.Phase == rotate.Ready:
 		d.Event, d.Selector = Rotated, before.Draining
 		d.Message = d.Selector + " has its fresh key and waits for the next rotation; " + after.Active + " signs"
+	case before.Phase == rotate.Switching && after.Phase == rotate.Ready:
+		d.Selector, d.Previous = after.Active, before.Target
+		d.Message = "all signers went back to " + d.Selector
 	case before.Phase == rotate.Bootstrapping && after.Phase == rotate.Ready, before.Phase == rotate.Switching && after.Phase != rotate.Switching:
 		d.Selector, d.Previous = after.Active, before.Active
 		d.Message = "all signers sign with " + d.Selector

@@ -178,6 +178,7 @@ func TestEvents(t *testing.T) {
 		{state(rotate.Bootstrapping, "", ""), state(rotate.Ready, "s1", ""), "switched s1 (was ) aaaa: all signers sign with s1"},
 		{state(rotate.Ready, "s1", ""), state(rotate.Switching, "s1", ""), ""},
 		{state(rotate.Switching, "s1", ""), state(rotate.Draining, "s2", "s1"), "switched s2 (was s1) bbbb: all signers sign with s2; s1 drains"},
+		{rotate.State{Phase: rotate.Switching, Active: "s1", Target: "s2"}, state(rotate.Ready, "s1", ""), "switched s1 (was s2) aaaa: all signers went back to s1"},
 		{state(rotate.Draining, "s2", "s1"), state(rotate.Replacing, "s2", "s1"), ""},
 		{state(rotate.Replacing, "s2", "s1"), state(rotate.Ready, "s2", ""), "rotated s1 (was ) aaaa: s1 has its fresh key and waits for the next rotation; s2 signs"},
 		{state(rotate.Ready, "s2", ""), state(rotate.Ready, "s2", ""), ""},
