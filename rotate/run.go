@@ -34,6 +34,7 @@ type run struct {
 	unsaved  []Event                     // what happened and could not be written yet
 	done     []Event
 	failed   bool
+	retry    *Next  // of what has failed in this run
 	wentBack bool   // a rollback was ordered, and is done
 	vetoed   bool   // the switch may not begin
 	grant    *grant // what was approved; nil: nobody has to approve
@@ -203,6 +204,7 @@ func (r *run) fail(ctx context.Context, s Step, err error) error {
 	r.st.LastError = err.Error()
 	r.st.NextTry = r.engine.Clock.Now().Add(Backoff(r.st.Failures))
 	r.st.Next = &Next{Action: "retry", Selector: s.Selector, At: r.st.NextTry, Reason: Reason{"failed", err.Error()}}
+	r.retry = r.st.Next
 	r.st.Config = r.want.Fingerprint()
 	outcome := outcomeOf(err)
 	r.notify(s, outcome, err.Error())

@@ -56,6 +56,9 @@ func (r *run) begin(ctx context.Context, i Intent) error {
 
 // confirm writes what was done, with its time, and what follows from it.
 func (r *run) confirm(ctx context.Context, s Step, keyID, message string, more ...Event) error {
+	if r.failed { // an earlier step of this run: it is what comes next
+		r.st.Next = r.retry
+	}
 	e := r.event(s, "done", message)
 	e.KeyID = keyID
 	return r.save(ctx, append([]Event{e}, more...)...)
