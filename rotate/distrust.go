@@ -19,7 +19,7 @@ import (
 // A key that signs is revoked when at least one signer has left it. As long as none
 // could be switched, revoking would leave no way to send mail that verifies.
 type Distrust struct {
-	Selectors []string // none: the one that signs
+	Selectors []string // none: the one that signs, or that signers have left for an earlier report and that is yet to be replaced
 	RevokeNow bool     // revoke even while every signer still signs with the key
 }
 
@@ -29,7 +29,7 @@ func (o Distrust) give(p *planner, st *State) (events []Event, err error) {
 	}
 	selectors := o.Selectors
 	if len(selectors) == 0 {
-		selectors = []string{st.Active}
+		selectors = []string{st.suspect()}
 	}
 	for _, s := range selectors {
 		sel := st.Selectors[s]
@@ -47,6 +47,16 @@ func (o Distrust) give(p *planner, st *State) (events []Event, err error) {
 	}
 	st.takeFlight(p.want.Policy)
 	return events, nil
+}
+
+// suspect returns the selector whose key is meant when none is named. Who says once
+// more that the key has leaked, because not everything could be done at once, means
+// the key that signers have just left, and not the sound one that they came to.
+func (st State) suspect() string {
+	if key := st.selector(st.Draining).Key; st.leaked(st.Draining) && !key.Leaked.After(st.SwitchedAt) {
+		return st.Draining
+	}
+	return st.Active
 }
 
 // takeFlight enters the phase in which the planner can leave a leaked key.

@@ -238,10 +238,32 @@ func TestCompromisedAmidOutages(t *testing.T) {
 			if mx1, mx2 := w.hosts["mx1"].selector(d.Name), w.hosts["mx2"].selector(d.Name); mx1 != tt.mx1 || mx2 != tt.mx2 || w.revokedAt("s1") != tt.revoked || destroyed != tt.destroyed || (res.Err != nil) != tt.pending {
 				t.Errorf("mx1 signs with %s, mx2 with %s; revoked %v, destroyed %v; %v", mx1, mx2, w.revokedAt("s1"), destroyed, res.Err)
 			}
+			if next := w.state(d.Name).Next; tt.pending && (next == nil || next.Action != "retry" || !next.At.After(w.Now().Add(-time.Minute))) {
+				t.Errorf("what is left is not noted to be tried again: %+v", next)
+			}
 			w.trouble = nil
 			w.settle(d)
 			w.checkReady(d, "s2")
 		})
+	}
+}
+
+// TestCompromisedTwice: who gives the order again, because not everything could be
+// done, means the same key; the sound one that signers came to stays in use.
+func TestCompromisedTwice(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	sound := w.keyIDs(d.Name, []string{"s2"})
+	w.trouble = failing("publish s1")
+	w.order(d, rotate.Distrust{})
+	w.pass(time.Minute)
+	w.order(d, rotate.Distrust{})
+	w.trouble = nil
+	w.order(d, rotate.Distrust{})
+	w.settle(d)
+	w.checkReady(d, "s2")
+	if now := w.keyIDs(d.Name, []string{"s2"}); !slices.Equal(now, sound) {
+		t.Errorf("s2 has the key %v, and had %v", now, sound)
 	}
 }
 

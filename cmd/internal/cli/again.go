@@ -2,6 +2,7 @@ package cli
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -20,6 +21,33 @@ func (p *program) interrupted(results []rotate.Result, again string) error {
 	}
 	p.text(p.Err, p.ErrTTY).Interrupted(left, orElse(again, p.again(names)))
 	return exitCode(exitError)
+}
+
+// afterReport returns how an interrupted run goes on whose report of leaked keys was
+// noted: not by the same command, which, when all is done meanwhile, would report the
+// keys that signers have come to. It returns "" when nothing was noted, or reported.
+func (p *program) afterReport(results []rotate.Result) string {
+	if reported := p.cmd.Flags().Lookup("compromised"); reported == nil || !reported.Changed {
+		return ""
+	}
+	var not []string
+	for _, r := range results {
+		if !slices.ContainsFunc(r.Done, func(e rotate.Event) bool { return e.Kind == rotate.Mistrust }) {
+			not = append(not, r.Domain)
+		}
+	}
+	due := strings.Fields(p.cmd.CommandPath())
+	due = append(due, "--due")
+	if f := p.cmd.Flags().Lookup("config"); f != nil && f.Changed {
+		due = append(due, "--config", quoted(f.Value.String()))
+	}
+	switch {
+	case len(not) == len(results):
+		return ""
+	case len(not) == 0:
+		return strings.Join(due, " ")
+	}
+	return strings.Join(due, " ") + "; and for what was not noted as compromised yet (" + strings.Join(not, ", ") + ") the same command again"
 }
 
 // mostNamed is how many domains a command names that a person is to type.

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
@@ -19,7 +18,7 @@ type aside struct {
 // findAside finds what there is beside the domains; due says that all that is due is done.
 func findAside(ctx context.Context, a *app.App, due bool, domains []rotate.Domain) (out aside, err error) {
 	if due {
-		if out.waiting, err = a.Waiting(ctx, time.Now()); err != nil {
+		if out.waiting, err = a.Waiting(ctx, app.Clock{}.Now()); err != nil {
 			return out, err
 		}
 		out.waiting = slices.DeleteFunc(out.waiting, func(st rotate.State) bool {

@@ -151,7 +151,7 @@ func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotat
 	return p.atWork(cmd, cfg, func(a *app.App, tell teller) (err error) {
 		ctx := cmd.Context()
 		if due {
-			if domains, err = rotate.TakePending(ctx, a.Work, time.Now(), domains); err != nil {
+			if domains, err = rotate.TakePending(ctx, a.Work, a.Engine.Clock.Now(), domains); err != nil {
 				return err
 			}
 		}
@@ -183,7 +183,7 @@ func (p *program) endResults(ctx context.Context, a *app.App, results []rotate.R
 	}
 	a.Notices.Well()
 	if ctx.Err() != nil {
-		return p.interrupted(results, "")
+		return p.interrupted(results, p.afterReport(results))
 	}
 	return rotateExit(results)
 }

@@ -49,6 +49,9 @@ func (t Text) leftOf(r rotate.Result) string {
 		rotate.Draining:      "mail in flight is waited for",
 		rotate.Replacing:     r.State.Draining + " gets its fresh key",
 	}[r.State.Phase]
+	if draining := r.State.Selectors[r.State.Draining]; r.State.Phase == rotate.Draining && draining != nil && draining.Key != nil && !draining.Key.Leaked.IsZero() {
+		words = "the leaked key of " + r.State.Draining + " is yet to be cleared away, and replaced"
+	}
 	if words == "not begun" && len(r.Done) > 0 {
 		words = "what was begun is done; the next run tells whether more is due"
 	}
