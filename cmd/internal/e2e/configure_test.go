@@ -24,7 +24,7 @@ signers:
     key_table: %[6]s
     signing_table: refile:%[7]s
     reload: ["%[8]s"]
-    reload_timeout: 10s
+    reload_timeout: %[16]s
     lag: %[9]s
     %[10]s
 policies:
@@ -36,6 +36,7 @@ policies:
     ttl: 1s
     key: %[15]s
     splay: 0s
+    selectors: [%[17]s]
 verify: { nameservers: ["%[2]s"], timeout: 30s }
 domains:
   - { name: %[14]s, provider: office, signers: [mx1] }
@@ -49,6 +50,9 @@ type settings struct {
 	reload   []string // the command that reloads it
 	unproved bool     // OpenDKIM is not asked whether it has switched
 	key      string   // its algorithm; RSA when empty
+
+	reloadTimeout time.Duration // ten seconds when zero
+	selectors     string        // "s1, s2" when empty
 
 	lag, drain, settle time.Duration
 }
@@ -76,5 +80,6 @@ func (s *site) configure(t testing.TB, dir string, c settings) string {
 	inThreeMonths := (time.Now().Month()+2)%12 + 1
 	notNow := fmt.Sprintf("0 4 1 %d,%d *", inThreeMonths, (inThreeMonths+5)%12+1)
 	return write("dkimbot.yaml", fmt.Sprintf(configuration, c.keystore, s.dns.Addr, s.dns.KeyName, s.dns.KeyAlgorithm,
-		c.signer.KeyDir, c.signer.KeyTable, c.signer.SigningTable, strings.Join(c.reload, `", "`), c.lag, milter, notNow, c.drain, c.settle, c.domain, cmp.Or(c.key, "rsa2048")))
+		c.signer.KeyDir, c.signer.KeyTable, c.signer.SigningTable, strings.Join(c.reload, `", "`), c.lag, milter, notNow, c.drain, c.settle, c.domain, cmp.Or(c.key, "rsa2048"),
+		cmp.Or(c.reloadTimeout, 10*time.Second), cmp.Or(c.selectors, "s1, s2")))
 }

@@ -49,10 +49,15 @@ const crashZone = "crash.test"
 // worlds of each algorithm at once.
 func newGround(t testing.TB, atOnce map[algorithm]int) *ground {
 	t.Helper()
+	return newGroundFor(t, buildWith(t, "-tags=failpoints"), atOnce)
+}
+
+func newGroundFor(t testing.TB, binary string, atOnce map[algorithm]int) *ground {
+	t.Helper()
 	g := &ground{signers: map[algorithm]chan *signertest.OpenDKIM{}}
 	zone := quickZone(crashZone)
 	zone.Minimum = crashNegative
-	g.site = newSite(t, buildWith(t, "-tags=failpoints"), nameservertest.StartBIND(t, zone))
+	g.site = newSite(t, binary, nameservertest.StartBIND(t, zone))
 	extra := map[algorithm][]string{ed25519: {"SignatureAlgorithm ed25519-sha256"}}
 	for a, n := range atOnce {
 		g.signers[a] = make(chan *signertest.OpenDKIM, n)
@@ -88,14 +93,24 @@ type world struct {
 
 func (g *ground) world(t testing.TB, k kind) *world {
 	t.Helper()
+	return g.worldWith(t, k, func(*world, *settings) {})
+}
+
+// worldWith returns a world after prepare has made it another one than usual: before
+// its configuration is written and its mail flows.
+func (g *ground) worldWith(t testing.TB, k kind, prepare func(*world, *settings)) *world {
+	t.Helper()
 	w := &world{site: g.site, kind: k, t: t, signer: <-g.signers[k.algorithm], dir: t.TempDir()}
 	w.leave = sync.OnceFunc(func() { g.signers[k.algorithm] <- w.signer })
 	t.Cleanup(w.leave)
 	w.domain = fmt.Sprintf("d%03d.%s", g.worlds.Add(1), crashZone)
-	c := settings{domain: w.domain, keystore: "{ driver: file, path: keys }", key: string(k.algorithm), signer: w.signer, reload: w.signer.Reload(),
+	c := settings{domain: w.domain, keystore: "{ driver: file, path: keys }", key: string(k.algorithm), signer: w.signer,
 		lag: crashLag, drain: crashDrain, settle: time.Second}
 	if k.keystore == inVault {
 		c.keystore = g.inVault()
+	}
+	if prepare(w, &c); c.reload == nil {
+		c.reload = w.signer.Reload()
 	}
 	w.bot = newBot(t, g.binary, g.configure(t, w.dir, c))
 	w.mail = startFlow(t, w.domain, w.signer, g.dns)

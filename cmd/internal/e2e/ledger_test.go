@@ -29,6 +29,8 @@ type ledger struct {
 	mu      sync.Mutex
 	letters map[int]*letter
 	report  Report
+	leaked  string    // the selector whose first key is in others' hands
+	left    time.Time // when no session may use it any more
 }
 
 // letter is one message.
@@ -40,11 +42,26 @@ type letter struct {
 
 func newLedger(domain string, drain time.Duration, verifiers []*verifier, dir string) *ledger {
 	l := &ledger{domain: domain, drain: drain, verifiers: verifiers, dir: dir, letters: map[int]*letter{}}
-	l.report.Passed = map[string]map[moment]int{}
+	l.report.Passed, l.report.Announced = map[string]map[moment]int{}, map[string]map[moment]int{}
 	for _, v := range verifiers {
-		l.report.Passed[v.name] = map[moment]int{}
+		l.report.Passed[v.name], l.report.Announced[v.name] = map[moment]int{}, map[moment]int{}
 	}
 	return l
+}
+
+// leak says that from now on mail signed by the selector need not verify.
+func (l *ledger) leak(selector string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leaked = selector
+}
+
+// fled says that signers have left the leaked key: sessions that are open have its
+// mail turned away for the moment, and others don't know it.
+func (l *ledger) fled() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left = time.Now().Add(lag)
 }
 
 // handing notes that Postfix is about to be told that a message is whole.
@@ -66,6 +83,10 @@ func (l *ledger) taken(number int) {
 func (l *ledger) refused(number int, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.leaked != "" && (l.left.IsZero() || time.Now().Before(l.left)) && strings.HasPrefix(err.Error(), "451 ") {
+		l.report.Deferred++
+		return
+	}
 	l.report.Refused++
 	l.report.wrong("message %d was not taken: %v", number, err)
 }
@@ -174,6 +195,9 @@ func (l *ledger) note(number int, v *verifier, when moment, got verdict, after t
 	switch ours := got.Domain == l.domain && got.Selector == l.letters[number].selector; {
 	case got.Pass && ours:
 		r.Passed[v.name][when]++
+		return
+	case ours && l.letters[number].selector == l.leaked:
+		r.Announced[v.name][when]++
 		return
 	case after > tooLate:
 		r.Late++
