@@ -38,6 +38,12 @@ func (g *ground) clocks(t *testing.T) {
 			w.misled(station.point, aMonthAhead)
 		})
 	}
+	all.Go(func() {
+		t.Run("clock/an hour behind/under a daemon", func(t *testing.T) {
+			g.worldWith(t, kind{inVault, ed25519}, func(_ *world, s *settings) { s.drain = daemonDrain }).setBack()
+		})
+	})
+	run("a month ahead/under a daemon", kind{inFiles, ed25519}, (*world).setForward)
 	run("a month ahead/from the beginning", kind{inFiles, rsa}, func(w *world) { w.misled("", aMonthAhead) })
 	all.Wait()
 }

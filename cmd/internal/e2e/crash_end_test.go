@@ -29,6 +29,16 @@ func (w *world) finish() {
 
 // finishWith is finish where the selector signs in the end, and tries may have failed.
 func (w *world) finishWith(active string) {
+	w.t.Helper()
+	w.finishAt(active)
+	if f := w.mail; f.signed["s1"] == 0 || f.signed["s2"] == 0 {
+		w.t.Errorf("messages by selector: %v; want some of each", f.signed)
+	}
+}
+
+// finishAt is finishWith where perhaps nothing was ever signed with the other
+// selector. The signer may have the keys of spare selectors, too.
+func (w *world) finishAt(active string, spare ...string) {
 	t := w.t
 	t.Helper()
 	st := w.bot.status()
@@ -38,14 +48,12 @@ func (w *world) finishWith(active string) {
 	for _, selector := range []string{"s1", "s2"} {
 		w.checkSelector(selector, st.Selectors[selector].Record)
 	}
-	w.checkSigner(active)
+	w.checkSigner(active, spare...)
 	if out, code := w.bot.run("plan", "--detailed-exitcode"); code != 0 {
 		t.Errorf("something remains to be done (exit code %d):\n%s", code, out)
 	}
+	w.mail.expect(active)
 	w.mail.close()
-	if f := w.mail; f.signed["s1"] == 0 || f.signed["s2"] == 0 {
-		t.Errorf("messages by selector: %v; want some of each", f.signed)
-	}
 	w.leave()
 }
 
@@ -124,14 +132,21 @@ func (w *world) public(text []byte) string {
 	return base64.StdEncoding.EncodeToString(der)
 }
 
-// checkSigner checks that the signer has the active key's file alone, and nothing
-// that a crash has left.
-func (w *world) checkSigner(active string) {
+// checkSigner checks that the signer has the active key's file, at most one of each
+// spare selector, and nothing that a crash has left.
+func (w *world) checkSigner(active string, spare ...string) {
 	w.t.Helper()
 	keys, err := filepath.Glob(filepath.Join(w.signer.KeyDir, w.domain, "*"))
 	must(w.t, err)
-	if len(keys) != 1 || !strings.HasPrefix(filepath.Base(keys[0]), active+"-") {
-		w.t.Errorf("the signer has the files %q; want the active key's alone", keys)
+	var selectors []string
+	for _, key := range keys {
+		selector, _, _ := strings.Cut(filepath.Base(key), "-")
+		selectors = append(selectors, selector)
+	}
+	slices.Sort(selectors)
+	needless := slices.DeleteFunc(slices.Clone(selectors), func(s string) bool { return s == active || slices.Contains(spare, s) })
+	if !slices.Contains(selectors, active) || len(needless) > 0 || len(slices.Compact(selectors)) != len(keys) {
+		w.t.Errorf("the signer has the files %q; want the key of %s, and of %v at most", keys, active, spare)
 	}
 	beside, err := os.ReadDir(w.signer.Dir)
 	must(w.t, err)

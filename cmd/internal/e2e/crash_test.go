@@ -21,6 +21,7 @@ func TestCrashes(t *testing.T) {
 	all.Go(func() { g.sweep(t, kind{inFiles, rsa}) })
 	all.Go(func() { g.sweep(t, kind{inVault, ed25519}) })
 	all.Go(func() { g.calls(t) })
+	all.Go(func() { t.Run("orders", g.orders) })
 	if *everywhere {
 		all.Go(func() { g.backups(t) })
 		all.Go(func() { g.clocks(t) })
@@ -43,7 +44,7 @@ func (g *ground) sweep(t *testing.T, k kind) {
 	t.Run(string(k.keystore)+"/undisturbed", func(t *testing.T) {
 		w := g.world(t, k)
 		for turn := range points {
-			points[turn] = w.count(turn)
+			points[turn] = w.count(func() { w.rotate(turn) })
 		}
 		w.finish()
 		t.Logf("%d points in the bootstrap and %d in the rotation", len(points[0]), len(points[1]))
@@ -76,11 +77,11 @@ func (g *ground) sweep(t *testing.T, k kind) {
 // signs at the end of each.
 var turns = [...]struct{ name, active string }{{"bootstrap", "s1"}, {"rotation", "s2"}}
 
-// count carries out a turn and returns the points that it passed.
-func (w *world) count(turn int) []string {
+// count does something and returns the points that the program passed.
+func (w *world) count(do func()) []string {
 	w.t.Helper()
 	path := filepath.Join(w.t.TempDir(), "points")
-	w.with(func() { w.rotate(turn) }, "DKIMBOT_FAILPOINTS="+path)
+	w.with(do, "DKIMBOT_FAILPOINTS="+path)
 	text, err := os.ReadFile(path)
 	must(w.t, err)
 	return strings.Split(strings.TrimSpace(string(text)), "\n")
@@ -94,7 +95,7 @@ func (g *ground) disturbed(t *testing.T, k kind, turn int, point string, signal 
 		w, reached := g.world(t, k), false
 		for i := range turns {
 			if i == turn {
-				reached = w.disturb(point, signal)
+				reached = w.disturb(point, signal, "rotate", "--wait")
 			}
 			w.rotate(i)
 		}
@@ -107,9 +108,9 @@ func (g *ground) disturbed(t *testing.T, k kind, turn int, point string, signal 
 	t.Error("the point was never reached")
 }
 
-// disturb begins or carries on the turn at hand, sends the signal at a point, and
-// reports whether the program came there.
-func (w *world) disturb(point string, signal syscall.Signal) (reached bool) {
+// disturb runs a command for the domain, sends the signal at a point, and reports
+// whether the program came there.
+func (w *world) disturb(point string, signal syscall.Signal, command ...string) (reached bool) {
 	w.t.Helper()
 	points := filepath.Join(w.t.TempDir(), "points")
 	env := []string{"DKIMBOT_FAILPOINTS=" + points, "DKIMBOT_FAILPOINT=" + point}
@@ -120,7 +121,7 @@ func (w *world) disturb(point string, signal syscall.Signal) (reached bool) {
 		out  []byte
 		code int
 	)
-	w.with(func() { out, code = w.bot.run("rotate", "--domain", w.domain, "--wait") }, env...)
+	w.with(func() { out, code = w.bot.run(append(command, "--domain", w.domain)...) }, env...)
 	passed, err := os.ReadFile(points)
 	must(w.t, err)
 	reached = slices.Contains(strings.Split(string(passed), "\n"), point)

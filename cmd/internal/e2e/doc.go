@@ -12,7 +12,11 @@
 // for each message in place of Postfix, what machines have in store for programs: an
 // end at any point (failpoints before and after each effect and each record of it,
 // ptrace before each durable system call), SIGTERM, a state database from a backup, a
-// clock that is wrong. Each must come to the end that an undisturbed one comes to.
+// clock that is wrong. Each must come to the end that an undisturbed one comes to, also
+// when a rotation is rolled back, or a key has leaked.
+//
+// TestHardDays gives what persons order on hard days (going back, leaving leaked keys,
+// taking over) while mail flows, also with the name server, Vault or the signer out of order.
 //
 // The laboratory runs as root, because Postfix does, on loopback and high ports.
 //

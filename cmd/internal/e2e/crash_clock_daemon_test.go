@@ -1,0 +1,73 @@
+package e2e
+
+import (
+	"slices"
+	"syscall"
+	"time"
+)
+
+// The daemon notices that the clock was set when it wakes up next.
+const (
+	daemonNap   = 2 * time.Minute // longer than it sleeps, also on a busy machine
+	daemonDrain = 10 * time.Second
+)
+
+// setBack sets the clock back by an hour under a running daemon, while a key drains:
+// the wait grows, and ends soon after the clock is right again.
+func (w *world) setBack() {
+	w.setClock(right)
+	w.rotate(0)
+	daemon := w.bot.start("daemon")
+	person := w.bot.start("rotate", "--domain", w.domain)
+	w.bot.await("draining", "s2", time.Minute)
+	w.setClock(anHourBehind)
+	over := time.Now().Add(daemonDrain + crashLag + 2*time.Second)
+	person.end(syscall.SIGINT)
+	for time.Now().Before(over) {
+		w.bot.await("draining", "s2", 0)
+		time.Sleep(100 * time.Millisecond)
+	}
+	w.setClock(right)
+	w.bot.await("ready", "s2", daemonNap)
+	w.endDaemon(daemon)
+	w.finish()
+}
+
+// setForward sets the clock forward by a month under a running daemon, while nothing
+// goes on: it looks after the domain, and publishes a record that has vanished. When
+// the clock is right again, and then when a week has passed, a rotation is like any other.
+func (w *world) setForward() {
+	w.setClock(right)
+	w.rotate(0)
+	daemon := w.bot.start("daemon")
+	w.dns.Remove(w.t, "s2._domainkey."+w.domain, "TXT")
+	w.setClock(aMonthAhead)
+	w.awaitRecord("s2")
+	w.setClock(right)
+	w.bot.do("rotate", "--domain", w.domain)
+	w.bot.await("ready", "s1", 0) // the record seems to be a week old at most
+	w.setClock(tenDaysLater)
+	w.bot.do("rotate", "--domain", w.domain)
+	w.bot.await("ready", "s2", daemonNap)
+	w.endDaemon(daemon)
+	w.finishWith("s2")
+}
+
+// awaitRecord waits until the daemon has published the selector's record.
+func (w *world) awaitRecord(selector string) {
+	w.t.Helper()
+	want := []string{w.bot.status().Selectors[selector].Record}
+	for deadline := time.Now().Add(daemonNap); !slices.Equal(w.dns.Query(w.t, selector+"._domainkey."+w.domain, "TXT"), want); {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("the record of %s is not published", selector)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+func (w *world) endDaemon(daemon *process) {
+	w.t.Helper()
+	if code := daemon.end(syscall.SIGTERM); code != 0 {
+		w.t.Errorf("the daemon ended with code %d", code)
+	}
+}
