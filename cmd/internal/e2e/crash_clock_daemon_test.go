@@ -3,26 +3,25 @@ package e2e
 import (
 	"slices"
 	"syscall"
+	"testing"
 	"time"
 )
 
 // The daemon notices that the clock was set when it wakes up next.
 const (
 	daemonNap   = 2 * time.Minute // longer than it sleeps, also on a busy machine
-	daemonDrain = 10 * time.Second
+	shortDrain  = 10 * time.Second
+	longerDrain = 45 * time.Second // than it sleeps
 )
 
 // setBack sets the clock back by an hour under a running daemon, while a key drains:
 // the wait grows, and ends soon after the clock is right again.
-func (w *world) setBack() {
+func (g *ground) setBack(t *testing.T) {
+	w := g.worldWith(t, kind{inVault, ed25519}, func(_ *world, s *settings) { s.drain = shortDrain })
 	w.setClock(right)
-	w.rotate(0)
-	daemon := w.bot.start("daemon")
-	person := w.bot.start("rotate", "--domain", w.domain)
-	w.bot.await("draining", "s2", time.Minute)
+	daemon := w.drainUnderDaemon()
 	w.setClock(anHourBehind)
-	over := time.Now().Add(daemonDrain + crashLag + 2*time.Second)
-	person.end(syscall.SIGINT)
+	over := time.Now().Add(shortDrain + crashLag + 2*time.Second)
 	for time.Now().Before(over) {
 		w.bot.await("draining", "s2", 0)
 		time.Sleep(100 * time.Millisecond)
@@ -31,6 +30,32 @@ func (w *world) setBack() {
 	w.bot.await("ready", "s2", daemonNap)
 	w.endDaemon(daemon)
 	w.finish()
+}
+
+// leapt sets it forward by a month in a drain. The daemon knows how long the machine
+// has been up, so the drain ends when it is over (I2).
+func (g *ground) leapt(t *testing.T) {
+	w := g.worldWith(t, kind{inFiles, ed25519}, func(_ *world, s *settings) { s.drain = longerDrain })
+	w.setClock(right)
+	w.bot.env = append(w.bot.env, "DKIMBOT_UPTIME=1")
+	w.mail.setDrain(longerDrain)
+	daemon := w.drainUnderDaemon()
+	w.setClock(aMonthAhead)
+	w.bot.await("ready", "s2", daemonNap)
+	w.endDaemon(daemon)
+	w.finishWith("s2")
+}
+
+// drainUnderDaemon has somebody begin a rotation and go home when the drain begins:
+// a daemon is there to carry it on.
+func (w *world) drainUnderDaemon() *process {
+	w.t.Helper()
+	w.rotate(0)
+	daemon := w.bot.start("daemon")
+	person := w.bot.start("rotate", "--domain", w.domain)
+	w.bot.await("draining", "s2", time.Minute)
+	person.end(syscall.SIGINT)
+	return daemon
 }
 
 // setForward sets the clock forward by a month under a running daemon, while nothing
