@@ -66,6 +66,7 @@ func (f *flow) send() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch since := !f.first.IsZero() && begun.After(f.first); {
+	case a.Refused && f.fleeing(begun): // the session knew a leaked key only, which is gone
 	case a.Refused:
 		f.wrongly("a message was turned away")
 	case len(a.Signatures) > 1:
@@ -132,6 +133,16 @@ func (f *flow) betrayed(s signertest.Signature, signed time.Time) bool {
 	for record, left := range f.leaked {
 		if f.verify(s, func(string) ([]string, error) { return []string{record}, nil }) == nil {
 			return left.IsZero() || signed.Before(left)
+		}
+	}
+	return false
+}
+
+// fleeing reports whether signers need not have left a leaked key then; f.mu is held.
+func (f *flow) fleeing(then time.Time) bool {
+	for _, left := range f.leaked {
+		if left.IsZero() || then.Before(left) {
+			return true
 		}
 	}
 	return false

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,8 @@ func halfDown(t *testing.T, shared *ground) {
 	d.withoutDNS()
 	d.withoutVault()
 	d.withoutReload()
-	d.finishWith("s2")
+	d.withoutSigner()
+	d.finishAt("s1")
 }
 
 // down is a world in which servers are stopped.
@@ -84,6 +86,22 @@ func (d *down) withoutReload() {
 	d.wantRevoked(false)
 	d.setReload(strings.Join(d.signer.Reload(), " "))
 	d.finishes("s2")
+}
+
+// withoutSigner has OpenDKIM stopped: mail waits at the mail server, and the key that
+// it signed with is left when it starts again.
+func (d *down) withoutSigner() {
+	d.mail.close()
+	d.signer.Stop(d.t)
+	d.setReload("kill -USR1 " + strconv.Itoa(d.signer.PID))
+	d.report("s2", nil, "no signer could be switched away from it yet, so all mail would fail")
+	d.wantRevoked(false)
+	d.signer.Start(d.t)
+	d.setReload(strings.Join(d.signer.Reload(), " "))
+	leaked := d.mail.leaked
+	d.mail = startFlow(d.t, d.domain, d.signer, d.dns)
+	d.mail.leaked = leaked
+	d.finishes("s1")
 }
 
 // report reports the key that signs as compromised, while something is out of order,
