@@ -267,6 +267,23 @@ func TestCompromisedTwice(t *testing.T) {
 	}
 }
 
+// TestCompromisedWithoutStandby: where the key that signers are to flee to has to be
+// made first, because the keystore lost it, no maintenance window is waited for.
+func TestCompromisedWithoutStandby(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	w.pass(11 * day) // no mail in flight can need the standby's old key
+	w.keys[dkim.Name{Domain: d.Name, Selector: "s2"}] = nil
+	d.Limits.Windows = []rotate.Period{{Schedule: "0 2 29 2 *", Duration: time.Hour, Timezone: "UTC"}}
+	leaked := w.keyIDs(d.Name, nil)
+	w.order(d, rotate.Distrust{})
+	w.settle(d)
+	w.checkReady(d, "s2")
+	if slices.Contains(w.keyIDs(d.Name, []string{"s1", "s2"}), leaked[0]) {
+		t.Error("the leaked key is still there")
+	}
+}
+
 // TestRevokeNow: told so, dkimbot revokes also the key that every signer signs with.
 func TestRevokeNow(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")

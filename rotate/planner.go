@@ -215,7 +215,8 @@ func (p *planner) replace(s string) {
 	}
 	sel := p.have.selector(s)
 	begun := p.have.Phase == Replacing || sel.Next != nil || len(sel.Retired) > 0
-	if !begun && !leaked && p.closed("replace", s) {
+	urgent := leaked || p.have.leaked(p.have.Active) // signers are to flee to the fresh key
+	if !begun && !urgent && p.closed("replace", s) {
 		return
 	}
 	old := sel.Retired

@@ -15,6 +15,8 @@ type zoneName struct {
 	name    dkim.Name
 	changes []change // oldest first
 	foreign bool     // what stands there is not dkimbot's
+	orders  int      // to change it
+	heeded  int      // the newest order that was carried out
 }
 
 type change struct {
@@ -42,18 +44,15 @@ func (n *zoneName) shown(server int, now time.Time) change {
 	return change{}
 }
 
-// standing returns the change that brought what stands at the name now, and what
-// stood there before it. A change of the TTL alone brings nothing.
-func (n *zoneName) standing() (since, before change) {
+// standing returns the change that brought what stands at the name now, and its
+// place. A change of the TTL alone brings nothing.
+func (n *zoneName) standing() (since change, at int) {
 	for i := len(n.changes) - 1; i >= 0; i-- {
 		if i == 0 || !slices.Equal(n.changes[i-1].values, n.changes[i].values) {
-			if i > 0 {
-				before = n.changes[i-1]
-			}
-			return n.changes[i], before
+			return n.changes[i], i
 		}
 	}
-	return change{}, change{}
+	return change{}, 0
 }
 
 // everywhere returns when the last change had reached all servers.

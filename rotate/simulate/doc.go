@@ -19,7 +19,22 @@
 // restored from old backups; mail hosts that pause; processes killed before and
 // after any effect; two processes at once, and an operator's command as a third;
 // clocks that are set; the state database lost, or restored from an old backup;
-// other people's records and secrets in the way; rotations asked for at any time.
+// other people's records and secrets in the way; a standby's private key that the
+// keystore loses; maintenance windows and freezes.
+//
+// # What people order
+//
+// Also at the level All, in strict runs, an operator at the terminal: rotations asked
+// for at any time; all signers or one of them sent back, and the switch carried on
+// later; keys reported as compromised, that of the active selector, of the standby or
+// both, revoked at once or not; domains handed back, and taken back weeks later; plans
+// that are made, approved, applied days later, and once more by somebody who does not
+// know. Commands are killed, fail and lose their answers like everything else. At the
+// end of each run, when nothing else fails, comes a drill: a host returns from a
+// backup, and keys are reported as compromised once more.
+//
+// Not modelled: a domain that is cleared away after it was handed back (--purge), keys
+// that are adopted, and Parts.Counts.
 //
 // # What is watched
 //
@@ -28,6 +43,13 @@
 // world, never what the engine believes. A violation ends a strict run, and comes
 // with the seed, the step, the timeline that led there and the way to replay it. In
 // the end, after weeks without faults, everything must be as if nothing had happened (I7).
+//
+// Of orders they ask besides: a key is revoked only when it was reported, and while
+// some signer has left it (I2); no private key is destroyed while a host signs with it
+// (I1); within days without faults no server shows a leaked key, the keystore does not hold it
+// and no host signs with it (I7); a host that came back from a backup signs with what it
+// should again, whatever windows say (I7); for a domain that was handed back nothing is
+// done (I6); an approved plan is carried out once, and nothing that it does not have (I7).
 //
 // # What is assumed
 //
@@ -38,8 +60,8 @@
 //   - The machine's clock is right. While it is set forth and back by up to half an
 //     hour, waits may be short by twice that, and no more is asked of them.
 //   - An effect that was given up comes within minutes or not at all, and on a signer's
-//     host not after a newer one; a process is not suspended in the middle of one for
-//     longer than its lease.
+//     host and at a name in DNS not after a newer one, nor on a host that was taken out of
+//     service; a process is not suspended in the middle of one for longer than its lease.
 //   - A host that is restored from a backup whose keys were replaced already signs
 //     with keys that are gone; that mail is lost until dkimbot has switched it. One
 //     whose keys still stand is safe, unless it is restored while they are being
@@ -47,7 +69,20 @@
 //   - A name server does not go back to older data than it has shown.
 //   - At a new domain's selectors nothing stood before, or caches have forgotten it.
 //   - A state database restored from a backup knows of every drain that was begun anew
-//     because a signer had strayed.
+//     because a signer had strayed, and of every order that was given. Orders are given
+//     on the newest state.
+//   - Mail that is signed with a key which was reported as compromised need not verify,
+//     whenever it was signed: its record goes, and the drain is cut short. It counts as forgone.
+//   - Signers that have to leave such a key come to the other selector's before that has settled:
+//     until it has, only resolvers' caches are waited for, and receivers that keep
+//     keys for days may not verify mail that is signed with it. That counts as forgone, too.
+//   - The private key of a leaked key is destroyed without a look at DNS, and its record may
+//     go while every signer signs with it if that was ordered, or when they stray so that
+//     nobody can know.
+//   - The keystore loses the private key of a standby only, never both, and while no
+//     effect is under way that may yet come late.
+//   - A released domain is taken back, and a switch that a partial rollback held up is
+//     carried on, by a person; the last weeks of a run begin with that.
 //
 // The package imports rotate, rotate/dkim, rotate/fault and the rules of state.
 package simulate

@@ -9,9 +9,11 @@ type rates struct {
 	// For each read:
 	unread float64
 	// Expected number in a year, for each part:
-	outages, backups, restarts, jumps, losses, rollbacks, asked, foreign, half float64
-	longest                                                                    time.Duration // of an outage
-	lags                                                                       bool          // name servers may lag by hours and days
+	outages, backups, restarts, jumps, losses, rollbacks, foreign, half, lostKeys float64
+	// Expected number of orders in a year, for each domain:
+	asked, returns, leaks, releases, plans float64
+	longest                                time.Duration // of an outage
+	lags                                   bool          // name servers may lag by hours and days
 }
 
 func ratesOf(l Level) rates {
@@ -20,7 +22,7 @@ func ratesOf(l Level) rates {
 		return rates{fails: 0.01, slow: 0.02, unread: 0.005, outages: 4, restarts: 6, longest: 6 * time.Hour}
 	case All:
 		return rates{fails: 0.04, lost: 0.03, late: 0.015, slow: 0.08, killed: 0.02, unread: 0.02, outages: 4, backups: 1.5, restarts: 6, jumps: 3,
-			losses: 0.3, rollbacks: 0.3, asked: 4, foreign: 0.3, half: 0.01, longest: 10 * day, lags: true}
+			losses: 0.3, rollbacks: 0.3, foreign: 0.3, half: 0.01, lostKeys: 0.3, asked: 4, returns: 6, leaks: 0.5, releases: 0.3, plans: 3, longest: 10 * day, lags: true}
 	}
 	return rates{}
 }
@@ -78,7 +80,8 @@ func (w *world) breakParts() {
 	w.often(w.rates.losses, w.loseState)
 	w.often(w.rates.rollbacks, w.rollBack)
 	for _, d := range w.domains {
-		w.often(w.rates.asked, func() { w.ask(d) })
+		w.often(w.rates.lostKeys, func() { w.loseKey(d) })
+		w.operate(d)
 	}
 }
 

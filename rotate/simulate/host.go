@@ -74,6 +74,7 @@ func (h *host) activate(ref dkim.Ref, order int) error {
 		return unable("activate "+ref.String()+" on "+h.name, "a newer order was carried out")
 	}
 	h.heeded[ref.Domain] = order
+	w.hurry(ref)
 	troubled := func() bool { return !w.calm() && w.faults.Float64() < w.rates.fails }
 	h.disk.files[ref] = ref.KeyID
 	if troubled() {
@@ -133,6 +134,7 @@ func (h *host) load(ref dkim.Ref, ordered bool) {
 	if before == ref {
 		return
 	}
+	w.signsWith(ref)
 	if ordered {
 		w.checkUse(h, ref)
 	}
@@ -228,5 +230,6 @@ func (h *host) retire(domain string) {
 		delete(m, domain)
 	}
 	delete(h.coming, domain)
+	h.heeded[domain] = h.orders + 1 // what comes late finds nobody
 	h.backups = []disk{h.disk.clone()}
 }

@@ -66,6 +66,18 @@ func (k *keyring) of(record string) string {
 	return id
 }
 
+// revoked reports whether a record is one whose key was taken out (RFC 6376 section 3.6.1).
+func (k *keyring) revoked(record string) bool {
+	if k.of(record) != "" {
+		return false
+	}
+	r, err := dkim.ParseRecord(record)
+	return err == nil && r.Revoked()
+}
+
+// foreign reports whether a value is no key record at all.
+func (k *keyring) foreign(value string) bool { return k.of(value) == "" && !k.revoked(value) }
+
 // other reports whether values publish a key that is not the one of that id.
 func (k *keyring) other(values []string, id string) bool {
 	for _, v := range values {

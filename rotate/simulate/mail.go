@@ -77,8 +77,12 @@ func (w *world) verify(m message, r *receiver) {
 	if len(values) == 1 && w.keys.of(values[0]) == m.ref.KeyID {
 		return
 	}
-	if m.excused {
+	switch {
+	case m.excused:
 		w.report.Excused++
+		return
+	case w.forgone(m, r):
+		w.report.Forgone++
 		return
 	}
 	w.report.Failures++

@@ -29,7 +29,7 @@ var mutants = []mutant{
 	{"the drain is an hour", []string{"I2"}, 5, None, policy(func(p *rotate.Policy) { p.Drain = time.Hour })},
 	{"an hour of the drain has 3500 seconds", []string{"I2"}, 5, None, policy(func(p *rotate.Policy) { p.Drain = p.Drain / 3600 * 3500 })},
 	{"a key file is overwritten in place", []string{"I2"}, 20, None, signers(func(s remote) rotate.Signer { return overwriting{s} })},
-	{"strays are not noticed", []string{"I2"}, 50, All, believed},
+	{"strays are not noticed", []string{"I2", "I7"}, 50, All, believed},
 	{"one signer is left out", []string{"I10", "I2"}, 20, None, leavingOut},
 	{"records are deleted, then created", []string{"I3"}, 5, None, publishers(func(p publisher) rotate.Publisher { return deleting{p} })},
 	{"records are appended", []string{"I3"}, 5, None, publishers(func(p publisher) rotate.Publisher { return appending{p} })},
@@ -46,6 +46,14 @@ var mutants = []mutant{
 	{"the activation lag is ignored", []string{"I10", "I2"}, 5, None, signers(func(s remote) rotate.Signer { return lagless{s} })},
 	{"errors of signers are swallowed", []string{"I10", "I2"}, 20, All, swallowed},
 	{"lost state is started over", []string{"I12"}, 50, All, amnesia},
+
+	{"a rollback goes to a record that was replaced already", []string{"I2"}, 20, All, lateRollback},
+	{"a leaked key is never revoked", []string{"I7"}, 20, All, takesDown(trustAgain, giveUp)},
+	{"a leaked key is revoked before any signer left it", []string{"I2"}, 20, All, takesDown(asItIs, revokeAtOnce)},
+	{"a leaked private key is destroyed while a signer signs with it", []string{"I1"}, 20, All, takesDown(asItIs, destroyAtOnce)},
+	{"a domain that was handed back is worked on", []string{"I6"}, 50, All, handedBack},
+	{"repairs wait for a maintenance window", []string{"I7"}, 20, All, windowed},
+	{"an approved plan is applied twice", []string{"I7"}, 50, All, twice},
 }
 
 // TestMutants: the oracles can fail. Each mutant is caught within its stated number of seeds.

@@ -19,6 +19,7 @@ func (p *process) enter(e effect) (leave func()) {
 	if e.kind == "" || d == nil {
 		return func() {}
 	}
+	p.checkApproved(e)
 	before := d.acting
 	if before != nil && before != p && p.clockHeld() {
 		p.violate("I8", d.name, "%s: %s, while %s has something else under way", p.name, e.what, before.name)
@@ -38,6 +39,9 @@ func (p *process) allowed(e effect) {
 		return
 	}
 	d.effects++
+	if d.released {
+		p.violate("I6", d.name, "%s: %s, for a domain that was handed back", p.name, e.what)
+	}
 	if owner := p.store.leases[d.name].Owner; owner != p.owner && p.clockHeld() && !p.store.emptied(p.began) {
 		p.violate("I8", d.name, "%s: %s, without the lease, which %q holds", p.name, e.what, owner)
 	}
@@ -48,7 +52,7 @@ func (p *process) allowed(e effect) {
 	if p.store.emptied(p.began) {
 		return
 	}
-	if i == nil || i.Kind != e.kind || i.Selector != e.name.Selector || i.KeyID != e.keyID && e.kind != rotate.Destroy || e.kind == rotate.Activate && i.Signer != e.signer {
+	if i == nil || i.Kind != e.kind || i.Selector != e.name.Selector || i.KeyID != e.keyID && e.kind != rotate.Destroy && e.kind != rotate.Revoke || e.kind == rotate.Activate && i.Signer != e.signer {
 		p.violate("I7", d.name, "%s: %s, without a recorded intent", p.name, e.what)
 	}
 }
@@ -77,6 +81,7 @@ func (w *world) saved(st rotate.State, events []rotate.Event) {
 	}
 	for _, e := range events {
 		w.tellEvent(e)
+		w.obeyed(d, e, st)
 	}
 	if was != rotate.Switching || st.Phase != rotate.Draining || w.halted {
 		return
@@ -101,8 +106,12 @@ func (p *process) checkPublish(n *zoneName, rec dkim.TXT) {
 	if w.halted {
 		return
 	}
-	if n.foreign || slices.ContainsFunc(last.values, func(v string) bool { return p.keys.of(v) == "" }) {
+	if n.foreign || slices.ContainsFunc(last.values, p.keys.foreign) {
 		w.violate("I6", n.name.Domain, "somebody else's record at %s is overwritten", n.name)
+	}
+	if p.keys.revoked(rec.Value) {
+		w.checkRevoke(n, last)
+		return
 	}
 	kept, read := w.vault.holds(n.name, id)
 	if !kept || !read {
@@ -116,6 +125,10 @@ func (p *process) checkPublish(n *zoneName, rec dkim.TXT) {
 	}
 	w.keys.seen[id] = true
 	for _, old := range last.values {
+		if l := w.leaks[w.keys.of(old)]; l != nil {
+			w.checkEnded(l)
+			continue
+		}
 		w.checkReplace(n, w.keys.of(old), p.began)
 	}
 }
@@ -148,31 +161,77 @@ func (w *world) held(h *host, ref dkim.Ref) {
 }
 
 // checkUse holds the first use of a key against I2: every server shows its record,
-// and no cache can hold what was there before.
+// and no cache can hold what was there before. When signers leave a leaked key, receivers
+// that keep keys are not waited for, resolvers are.
 func (w *world) checkUse(h *host, ref dkim.Ref) {
 	n := w.names[ref.Name]
-	if w.halted || n == nil {
+	if w.halted || n == nil || w.leaks[ref.KeyID] != nil {
 		return
 	}
-	since, before := n.standing()
+	since, at := n.standing()
 	if len(since.values) != 1 || w.keys.of(since.values[0]) != ref.KeyID || since.everywhere().After(w.now) {
 		w.violate("I2", ref.Domain, "%s signs with %s (%s), which not every name server shows", h.name, ref.Selector, w.keys.label(ref.KeyID))
 		return
 	}
-	wait, kind := w.sc.negative, negativeWait
-	if w.keys.other(before.values, ref.KeyID) {
-		// A receiver may have fetched the old record from a resolver just before it expired there.
-		wait, kind = w.sc.Keep+before.ttl, settleWait
+	resolvers, receivers, kind := n.forgotten(w, at, ref.KeyID)
+	if _, hurried := w.hurried[ref.KeyID]; hurried && receivers.After(w.now) {
+		w.margin(resolverWait, ref.Name, w.now.Sub(resolvers))
+		return
 	}
-	w.margin(kind, ref.Name, w.now.Sub(since.everywhere().Add(wait)))
+	w.margin(kind, ref.Name, w.now.Sub(receivers))
 }
 
-// checkDestroy holds the end of a private key against I5: its record is gone from
-// every name server.
+// forgotten returns when no resolver, and when no receiver either, can remember
+// what stood at the name before the change at place at, and which wait decides that.
+func (n *zoneName) forgotten(w *world, at int, keyID string) (resolvers, receivers time.Time, kind string) {
+	later := func(t *time.Time, u time.Time) bool {
+		if u.After(*t) {
+			*t = u
+			return true
+		}
+		return false
+	}
+	for i := range min(at+1, len(n.changes)) {
+		gone := n.changes[i].everywhere() // what stood there before it
+		var before change
+		if i > 0 {
+			before = n.changes[i-1]
+		}
+		if len(before.values) == 1 && w.keys.of(before.values[0]) == keyID {
+			continue
+		}
+		cached := gone.Add(max(w.sc.negative, before.ttl))
+		later(&resolvers, cached)
+		if !w.keys.other(before.values, "") { // nothing that a receiver would keep
+			if later(&receivers, cached) {
+				kind = negativeWait
+			}
+			continue
+		}
+		// A receiver may have fetched the old records from a resolver just before it expired there.
+		if later(&receivers, gone.Add(w.sc.Keep+before.ttl)) {
+			kind = settleWait
+		}
+	}
+	return resolvers, receivers, kind
+}
+
+// checkDestroy holds the end of a private key against I5, its record is gone from
+// every name server, and I1, nobody signs with it.
 func (p *process) checkDestroy(name dkim.Name, keyID string) {
 	n := p.names[name]
-	if p.halted || keyID == "" || n == nil || p.sc.Unchecked[name.Domain] {
-		return // without a look at DNS nobody can promise it
+	if p.halted || keyID == "" || n == nil {
+		return
+	}
+	for _, h := range p.hosts {
+		ref := dkim.Ref{Name: name, KeyID: keyID}
+		_, leaves := h.coming[name.Domain]
+		if h.loaded[name.Domain] == ref && !leaves && !h.strays[name.Domain] && !h.excused[name.Domain] {
+			p.violate("I1", name.Domain, "the private key %s is destroyed while %s signs with it", p.keys.label(keyID), h.name)
+		}
+	}
+	if p.sc.Unchecked[name.Domain] || p.leaks[keyID] != nil {
+		return // without a look at DNS nobody can promise it; and what has leaked does not wait for DNS
 	}
 	for i := range p.servers {
 		for _, v := range n.shown(i, p.now).values {
@@ -225,7 +284,7 @@ func (w *world) checkRest(d *domain, st rotate.State) {
 		}
 	}
 	for _, name := range d.want.Signers {
-		if ref := w.hosts[name].loaded[d.name]; st.Phase == rotate.Ready && ref.Selector != st.Active && !w.hosts[name].excused[d.name] {
+		if ref := w.hosts[name].loaded[d.name]; st.Phase == rotate.Ready && ref.Selector != st.Active {
 			w.violate("I7", d.name, "in the end %s signs with %q, not with %s", name, ref.Selector, st.Active)
 		}
 	}

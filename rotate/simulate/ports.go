@@ -42,16 +42,30 @@ func (p publisher) Publish(_ context.Context, rec dkim.TXT) error {
 	if n == nil {
 		return fault.Lasting("publish "+rec.Owner, errors.New("it is in no zone"), "")
 	}
-	return p.take(effect{kind: rotate.Publish, domain: n.name.Domain, name: n.name, keyID: p.keys.of(rec.Value), part: &p.provider,
-		what: fmt.Sprintf("publish %s at %s", p.keys.label(p.keys.of(rec.Value)), n.name),
-		do: func() error {
-			p.checkPublish(n, rec)
-			if p.halved(n, rec) {
-				return unable("publish "+rec.Owner, "the provider failed half-way")
-			}
-			p.setTXT(rec.Owner, rec.Value, rec.TTL)
-			return nil
-		}})
+	n.orders++
+	e := effect{kind: rotate.Publish, domain: n.name.Domain, name: n.name, keyID: p.keys.of(rec.Value), part: &p.provider,
+		what: fmt.Sprintf("publish %s at %s", p.keys.label(p.keys.of(rec.Value)), n.name), do: p.publishing(n, rec, n.orders)}
+	if p.keys.revoked(rec.Value) {
+		e.kind, e.what = rotate.Revoke, "revoke "+n.name.String()
+	}
+	return p.take(e)
+}
+
+// publishing returns the effect of an order to publish. One that comes late, after a
+// newer one was carried out, is not heeded.
+func (p publisher) publishing(n *zoneName, rec dkim.TXT, order int) func() error {
+	return func() error {
+		if order < n.heeded {
+			return unable("publish "+rec.Owner, "a newer order was carried out")
+		}
+		n.heeded = order
+		p.checkPublish(n, rec)
+		if p.halved(n, rec) {
+			return unable("publish "+rec.Owner, "the provider failed half-way")
+		}
+		p.setTXT(rec.Owner, rec.Value, rec.TTL)
+		return nil
+	}
 }
 
 // halved lets a provider fail after it has added the new value and before it has
@@ -199,8 +213,21 @@ func (l ledger) Due(_ context.Context, now time.Time) ([]string, error) {
 	return l.store.due(now), nil
 }
 
-// Looks implements rotate.Queue: process.inspect takes the turns.
-func (l ledger) Looks(context.Context, time.Time) ([]string, error) { return nil, nil }
+// Looks implements rotate.Queue.
+func (l ledger) Looks(_ context.Context, now time.Time) ([]string, error) {
+	if err := l.open("ask the state what is to be looked after"); err != nil {
+		return nil, err
+	}
+	return l.store.looksDue(now), nil
+}
+
+// TakeLooks implements rotate.WorkQueue.
+func (l ledger) TakeLooks(_ context.Context, now time.Time, domains []string) ([]string, error) {
+	if err := l.open("take the turns to look after domains"); err != nil {
+		return nil, err
+	}
+	return l.store.takeLooks(now, domains), nil
+}
 
 // Fingerprints implements rotate.Queue.
 func (l ledger) Fingerprints(context.Context) (map[string]string, error) {

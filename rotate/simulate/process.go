@@ -23,6 +23,9 @@ type process struct {
 	vain   int       // looks in a row after which something was due still
 	nextAt time.Time // when it wakes next; zero: not set
 	engine *rotate.Engine
+	plan   *approved // it applies this now; nil: none
+
+	ordering rotate.Instruction // it gives this order now; nil: none
 }
 
 var errKilled = errors.New("the process was killed")
@@ -126,24 +129,9 @@ func (p *process) work() {
 	for i, d := range p.domains {
 		wanted[i] = p.wants(d)
 	}
-	pending, err := rotate.Pending(context.Background(), ledger{p}, p.Now(), wanted)
+	pending, err := rotate.TakePending(context.Background(), ledger{p}, p.Now(), wanted)
 	if err == nil {
 		p.advance(pending)
-	}
-}
-
-// inspect looks after all domains, as the scheduler does from time to time; some
-// operators run the program only when something is due.
-func (p *process) inspect() {
-	if p.alive && !p.busy {
-		wanted := make([]rotate.Domain, len(p.domains))
-		for i, d := range p.domains {
-			wanted[i] = p.wants(d)
-		}
-		p.advance(wanted)
-	}
-	if p.sc.inspect > 0 {
-		p.after(p.sc.inspect, p.inspect)
 	}
 }
 
@@ -208,6 +196,9 @@ func (p *process) rest() time.Time {
 // Now implements rotate.Clock.
 func (p *process) Now() time.Time { return p.now.Add(p.offset) }
 
+// Up implements rotate.Uptime: all processes run on one machine.
+func (p *process) Up() (boot string, up time.Duration) { return "boot", p.now.Sub(p.sc.Start) }
+
 // Sleep implements rotate.Clock.
 func (p *process) Sleep(_ context.Context, d time.Duration) error {
 	if err := p.gone(); err != nil {
@@ -268,6 +259,7 @@ func (p *process) take(e effect) error {
 		return unable(e.what, "refused for now")
 	case comesLate:
 		if e.kind != "" {
+			p.pending++
 			p.after(spread(p.faults, time.Second, 8*time.Minute), func() { p.land(e) })
 			return unable(e.what, "no answer in time")
 		}
@@ -288,6 +280,7 @@ func (p *process) take(e effect) error {
 
 // land is an effect that happens after its caller has given up waiting.
 func (p *process) land(e effect) {
+	p.pending--
 	if !e.part.up(p.now) {
 		return
 	}

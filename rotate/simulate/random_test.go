@@ -18,7 +18,7 @@ func TestRandomOperations(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(drawScenario(t))
 		w.populate()
-		o := operations{w, w.domains[0]}
+		o := &operations{w: w, d: w.domains[0]}
 		t.Repeat(map[string]func(*rapid.T){
 			"wait":            o.wait,
 			"rotate":          o.rotate,
@@ -33,6 +33,15 @@ func TestRandomOperations(t *testing.T) {
 			"move provider":   o.moveProvider,
 			"lose state":      o.loseState,
 			"roll state back": o.rollBack,
+			"go back":         o.goBack,
+			"carry on":        o.rotate,
+			"key leaked":      o.leak,
+			"hand back":       o.handBack,
+			"take back":       o.takeBack,
+			"plan":            o.propose,
+			"apply plan":      o.apply,
+			"lose key":        o.loseKey,
+			"limits":          o.limits,
 			"":                o.check,
 		})
 		o.rest()
@@ -51,28 +60,65 @@ func drawScenario(t *rapid.T) Scenario {
 
 // operations are what happens to one domain.
 type operations struct {
-	w *world
-	d *domain
+	w     *world
+	d     *domain
+	plans []*approved
 }
 
-func (o operations) check(t *rapid.T) {
+func (o *operations) check(t *rapid.T) {
 	if v := o.w.report.Violation; v != nil {
 		t.Fatal(v)
 	}
 }
 
-func (o operations) wait(t *rapid.T) {
+func (o *operations) wait(t *rapid.T) {
 	hours := rapid.OneOf(rapid.IntRange(0, 48), rapid.IntRange(0, 24*40)).Draw(t, "hours")
 	o.w.runUntil(o.w.now.Add(time.Duration(hours)*time.Hour + time.Minute))
 }
 
-func (o operations) rotate(*rapid.T) { o.w.ask(o.d) }
+func (o *operations) rotate(*rapid.T) { o.w.ask(o.d) }
 
-func (o operations) crash(t *rapid.T) {
+func (o *operations) goBack(t *rapid.T) {
+	var order rotate.Rollback
+	if rapid.Bool().Draw(t, "some") {
+		order.Signers = []string{rapid.SampledFrom(o.d.want.Signers).Draw(t, "signer")}
+	}
+	o.w.order(o.d, order)
+}
+
+func (o *operations) leak(t *rapid.T) {
+	s := o.d.want.Policy.Selectors
+	o.w.order(o.d, rotate.Distrust{Selectors: rapid.SampledFrom([][]string{nil, s[:1], s[1:], s[:]}).Draw(t, "selectors"), RevokeNow: rapid.Bool().Draw(t, "now")})
+}
+
+func (o *operations) handBack(*rapid.T) { o.w.order(o.d, rotate.Release{}) }
+func (o *operations) takeBack(*rapid.T) { o.w.order(o.d, rotate.Reclaim{}) }
+func (o *operations) loseKey(*rapid.T)  { o.w.loseKey(o.d) }
+
+func (o *operations) propose(*rapid.T) {
+	if a := o.w.makePlan(o.d); a != nil {
+		o.plans = append(o.plans, a)
+	}
+}
+
+// apply applies a plan, of now or of long ago, also one that was applied before.
+func (o *operations) apply(t *rapid.T) {
+	if len(o.plans) > 0 {
+		o.w.apply(o.d, o.plans[rapid.IntRange(0, len(o.plans)-1).Draw(t, "plan")])
+	}
+}
+
+// limits changes when changes may begin.
+func (o *operations) limits(t *rapid.T) {
+	o.d.want.Limits = someLimits(stream(rapid.Uint64().Draw(t, "limits"), forScenario))
+	o.reconfigured()
+}
+
+func (o *operations) crash(t *rapid.T) {
 	o.w.processes[rapid.IntRange(0, len(o.w.processes)-1).Draw(t, "process")].kill("it is killed")
 }
 
-func (o operations) outage(t *rapid.T) {
+func (o *operations) outage(t *rapid.T) {
 	w := o.w
 	parts := append([]*part{&w.provider, &w.vault.part, &w.store.part}, w.servers...)
 	for _, name := range w.hostNames {
@@ -83,24 +129,24 @@ func (o operations) outage(t *rapid.T) {
 	w.tell("", "%s is out of order until %s", p.name, stamp(p.down))
 }
 
-func (o operations) host(t *rapid.T) *host {
+func (o *operations) host(t *rapid.T) *host {
 	return o.w.hosts[rapid.SampledFrom(o.w.hostNames).Draw(t, "host")]
 }
 
-func (o operations) restoreHost(t *rapid.T) {
+func (o *operations) restoreHost(t *rapid.T) {
 	if h := o.host(t); slices.Contains(o.d.want.Signers, h.name) && h.given[o.d.name] {
 		h.restore()
 	}
 }
 
-func (o operations) restartHost(t *rapid.T) { o.host(t).restart() }
+func (o *operations) restartHost(t *rapid.T) { o.host(t).restart() }
 
-func (o operations) changeTTL(t *rapid.T) {
+func (o *operations) changeTTL(t *rapid.T) {
 	o.d.want.Policy.TTL = rapid.SampledFrom([]time.Duration{time.Minute, time.Hour, day, 7 * day}).Draw(t, "TTL")
 	o.reconfigured()
 }
 
-func (o operations) changePolicy(t *rapid.T) {
+func (o *operations) changePolicy(t *rapid.T) {
 	p := &o.d.want.Policy
 	p.Schedule = rapid.SampledFrom([]string{"0 4 1 * *", "0 4 * * 1", "15 3 * * *", "0 4 1 1,7 *"}).Draw(t, "schedule")
 	p.Drain = time.Duration(rapid.IntRange(7, 20).Draw(t, "drain")) * day
@@ -111,7 +157,7 @@ func (o operations) changePolicy(t *rapid.T) {
 	o.reconfigured()
 }
 
-func (o operations) addSigner(t *rapid.T) {
+func (o *operations) addSigner(t *rapid.T) {
 	h := o.host(t)
 	if !slices.Contains(o.d.want.Signers, h.name) {
 		o.d.want.Signers = append(slices.Clone(o.d.want.Signers), h.name)
@@ -120,7 +166,7 @@ func (o operations) addSigner(t *rapid.T) {
 }
 
 // removeSigner takes a host out of service, and then out of the configuration.
-func (o operations) removeSigner(t *rapid.T) {
+func (o *operations) removeSigner(t *rapid.T) {
 	h := o.host(t)
 	i := slices.Index(o.d.want.Signers, h.name)
 	if i < 0 || len(o.d.want.Signers) == 1 || len(h.strays) > 0 {
@@ -132,16 +178,16 @@ func (o operations) removeSigner(t *rapid.T) {
 }
 
 // moveProvider moves the zone, as it stands, to another provider.
-func (o operations) moveProvider(*rapid.T) {
+func (o *operations) moveProvider(*rapid.T) {
 	o.d.want.Provider = map[string]string{"office": "edge", "edge": "office"}[o.d.want.Provider]
 	o.reconfigured()
 }
 
-func (o operations) loseState(*rapid.T) { o.w.loseState() }
-func (o operations) rollBack(*rapid.T)  { o.w.rollBack() }
+func (o *operations) loseState(*rapid.T) { o.w.loseState() }
+func (o *operations) rollBack(*rapid.T)  { o.w.rollBack() }
 
 // reconfigured makes every process read the configuration anew.
-func (o operations) reconfigured() {
+func (o *operations) reconfigured() {
 	w := o.w
 	w.tell(o.d.name, "the configuration is now %s", summary(o.d.want))
 	o.d.reconfigured = true
@@ -159,7 +205,7 @@ func summary(d rotate.Domain) string {
 }
 
 // rest mends everything and waits until everything must have come to rest.
-func (o operations) rest() {
+func (o *operations) rest() {
 	w := o.w
 	w.quiet = w.now
 	for _, p := range append([]*part{&w.provider, &w.vault.part, &w.store.part}, w.servers...) {
@@ -170,9 +216,10 @@ func (o operations) rest() {
 	}
 	w.calmDown()
 	w.runUntil(w.now.Add(10 * day)) // whatever was killed lives again
-	for _, p := range w.processes {
-		p.inspect()
-	}
+	w.lookAfterAll()
 	w.runUntil(w.now.Add(50 * day))
 	w.checkEnd()
+	for _, l := range w.leaks {
+		w.checkCured(o.d, l)
+	}
 }

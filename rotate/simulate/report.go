@@ -16,6 +16,12 @@ type Report struct {
 	Failures      int // verifications that failed
 	Unsigned      int // messages that went out without a signature
 	Excused       int // verifications that failed for a reason outside of the promise (see the package documentation)
+	Forgone       int // verifications that failed because of a key that was reported as compromised (see there, too)
+	Emergencies   int // reports of compromised keys
+	Rollbacks     int // orders to go back
+	Releases      int // domains that were handed back
+	Plans         int // approved plans that were taken up
+	LostKeys      int // private keys that the keystore lost
 	Rotations     int // switches that every signer has confirmed
 	Turns         int // times that a process looked at a domain and did what there was to do
 	Steps         int // events and effects
@@ -59,6 +65,7 @@ const (
 	drainWait    = "drain"
 	settleWait   = "settle"
 	negativeWait = "negative cache"
+	resolverWait = "resolver cache"
 )
 
 // Violation is an invariant that did not hold.
@@ -129,7 +136,7 @@ func Run(sc Scenario) Report {
 	}
 	w.report.Steps = w.steps
 	w.report.Years = float64(len(sc.Domains)) * w.now.Sub(sc.Start).Hours() / 24 / 365
-	for _, wait := range []string{drainWait, settleWait, negativeWait} {
+	for _, wait := range []string{drainWait, settleWait, negativeWait, resolverWait} {
 		if m, ok := w.margins[wait]; ok {
 			w.report.Margins = append(w.report.Margins, m)
 		}

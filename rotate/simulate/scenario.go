@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -63,6 +64,7 @@ type Scenario struct {
 type tamper struct {
 	parts  func(p *process, parts *rotate.Parts)
 	domain func(w *world, d *rotate.Domain)
+	plan   func(p *process, d *domain, a *approved, approval *rotate.Approval)
 }
 
 // Planned returns the scenario that plays domains forward from start: two name
@@ -99,5 +101,28 @@ func Random(seed uint64, length time.Duration, faults Level) Scenario {
 		}
 		s.Domains = append(s.Domains, d)
 	}
+	for i := range s.Domains {
+		s.Domains[i].Limits = someLimits(r)
+	}
 	return s
+}
+
+// someLimits returns when the changes of a domain may begin: at any time, more often than not.
+func someLimits(r *rand.Rand) (l rotate.Limits) {
+	period := func(schedule string, length time.Duration) []rotate.Period {
+		return []rotate.Period{{Schedule: schedule, Duration: length, Timezone: "UTC"}}
+	}
+	switch r.IntN(6) {
+	case 0:
+		l.Windows = period("0 1 * * *", 5*time.Hour)
+	case 1:
+		l.Windows = period("0 6 * * 6", 12*time.Hour)
+	}
+	switch r.IntN(6) {
+	case 0:
+		l.Freezes = period("0 0 20 12 *", 14*day)
+	case 1:
+		l.Freezes = period("0 0 1,2,3 * *", day)
+	}
+	return l
 }

@@ -18,6 +18,7 @@ type memory struct {
 	world  *world
 	rows   map[string]row
 	leases map[string]rotate.Lease
+	looks  map[string]time.Time // by domain: its next turn to be looked after
 
 	backups []map[string]row // the oldest first
 	lost    map[string]row   // while the database is missing: what it held (I12)
@@ -32,7 +33,7 @@ type row struct {
 }
 
 func newMemory(w *world) *memory {
-	return &memory{part: part{name: "the state database"}, world: w, rows: map[string]row{}, leases: map[string]rotate.Lease{}}
+	return &memory{part: part{name: "the state database"}, world: w, rows: map[string]row{}, leases: map[string]rotate.Lease{}, looks: map[string]time.Time{}}
 }
 
 func (m *memory) load(domain string) (rotate.State, error) {
@@ -73,6 +74,27 @@ func (m *memory) write(st rotate.State) {
 	st = copyOf(st)
 	st.Revision++
 	m.rows[st.Domain] = row{state.NextAt(st), st}
+	if at, ok := m.looks[st.Domain]; ok && st.NextTry.After(at) {
+		m.looks[st.Domain] = st.NextTry // one that failed has no turn before its next try
+	}
+}
+
+// looksDue returns the domains whose turn to be looked after has come. Some operators
+// run the program only when something is due: then there are none.
+func (m *memory) looksDue(now time.Time) (out []string) {
+	for _, d := range m.world.domains {
+		if at, ok := m.looks[d.name]; ok && !at.After(now) {
+			out = append(out, d.name)
+		}
+	}
+	return out
+}
+
+func (m *memory) takeLooks(now time.Time, domains []string) []string {
+	for _, d := range domains {
+		m.looks[d] = now.Add(m.world.sc.inspect)
+	}
+	return domains
 }
 
 // due returns the domains whose time has come, the one that waits longest first.
@@ -112,6 +134,9 @@ func (m *memory) nextDue() time.Time {
 		if i == 0 || r.nextAt.Before(first) {
 			first = r.nextAt
 		}
+		if at, ok := m.looks[d.name]; ok && at.Before(first) {
+			first = at
+		}
 	}
 	return first
 }
@@ -143,6 +168,8 @@ func (w *world) rollBack() {
 	for domain, r := range newest {
 		if before := m.rows[domain].state; r.state.Draining != "" && before.Draining == r.state.Draining && r.state.SwitchedAt.After(before.SwitchedAt) {
 			m.rows[domain] = r // see the assumptions in doc.go: a drain that began again is not in the backup
+		} else if d := w.domain(domain); d.ordered && before.Revision <= d.orderedAt {
+			m.rows[domain] = r // nor is an order
 		}
 	}
 	w.tell("", "the state database is restored from an old backup")
@@ -150,11 +177,14 @@ func (w *world) rollBack() {
 	for _, d := range w.domains {
 		effects := d.effects
 		m.rolled++
-		back := w.now.Add(spread(w.faults, time.Minute, 3*day))
+		back := w.now.Add(spread(w.faults, time.Minute, oldStates))
 		w.at(back, func() { w.rollForth(d, newest, effects) })
 	}
 	w.wakeAll()
 }
+
+// oldStates is for how long a domain's state is an old one at most.
+const oldStates = 3 * day
 
 // rollForth gives a domain its newest state back, if nothing was done since.
 func (w *world) rollForth(d *domain, newest map[string]row, effects int) {

@@ -46,6 +46,10 @@ type world struct {
 	sorts    map[string]int // of violations: their place in the report
 	margins  map[string]Margin
 	lastHeld map[string]time.Time // by key id: when a host last held it ready to sign
+	leaks    map[string]*leak     // by key id: what was reported as compromised
+	hurried  map[string]time.Time // by key id: used before it had settled, because another one had leaked; until when that shows
+	plans    int                  // that were approved
+	pending  int                  // effects that come late
 }
 
 // domain is one domain and what the oracles remember of it.
@@ -62,12 +66,18 @@ type domain struct {
 	rolledBack   bool   // its state was rolled back, and things were done on the ground of that
 	effects      int    // so far
 	waits        bool   // a rotation is due, and waits
+
+	ordered   bool      // a person ordered something
+	orderedAt int64     // the revision that the last order changed
+	orders    int       // that were given
+	released  bool      // handed back: nothing is done for it
+	lostKeyAt time.Time // when the keystore lost a key of it
 }
 
 func newWorld(sc Scenario) *world {
 	w := &world{sc: sc, rates: ratesOf(sc.Faults), faults: stream(sc.Seed, forFaults), post: stream(sc.Seed, forMail),
 		dice: dice{seed: sc.Seed, counts: map[read]uint64{}}, end: sc.Start.Add(sc.For), names: map[dkim.Name]*zoneName{}, owners: map[string]*zoneName{},
-		hosts: map[string]*host{}, margins: map[string]Margin{}, sorts: map[string]int{}, lastHeld: map[string]time.Time{}, provider: part{name: "the DNS provider"}}
+		hosts: map[string]*host{}, margins: map[string]Margin{}, sorts: map[string]int{}, lastHeld: map[string]time.Time{}, leaks: map[string]*leak{}, hurried: map[string]time.Time{}, provider: part{name: "the DNS provider"}}
 	w.now = sc.Start
 	w.quiet = w.end.Add(-min(calmDays*day, sc.For/4))
 	if w.rates.jumps > 0 && sc.Seed%4 == 0 {
@@ -76,7 +86,7 @@ func newWorld(sc Scenario) *world {
 		w.rates.jumps = 0
 	}
 	if !sc.Strict {
-		w.rates.asked = 0 // the configuration is played as it is
+		w.rates.asked, w.rates.returns, w.rates.leaks, w.rates.releases, w.rates.plans = 0, 0, 0, 0, 0 // the configuration is played as it is
 	}
 	w.keys = newKeyring(sc.Seed)
 	w.vault = newVault()
@@ -113,17 +123,20 @@ func (w *world) begin() {
 	w.populate()
 	w.breakParts()
 	w.at(w.quiet, w.calmDown)
+	if w.rates.leaks > 0 {
+		w.drills()
+	}
 }
 
 // populate sets what happens anyway: work, mail, backups.
 func (w *world) populate() {
 	for _, p := range w.processes {
 		p.start()
-		if w.sc.inspect > 0 {
-			w.after(between(w.faults, 0, w.sc.inspect), p.inspect)
-		}
 	}
 	for _, d := range w.domains {
+		if w.sc.inspect > 0 {
+			w.store.looks[d.name] = w.now.Add(between(w.faults, 0, w.sc.inspect))
+		}
 		w.mails(d)
 		w.probes(d)
 	}
@@ -134,14 +147,23 @@ func (w *world) populate() {
 }
 
 // calmDown puts the clock right: from now on nothing fails. A day later, when what
-// was killed lives again, everything is looked after.
+// was killed lives again, everything is looked after, and every few days from then on.
 func (w *world) calmDown() {
 	w.offset = 0
 	w.wakeAll()
-	w.sc.inspect = 0
-	for _, p := range w.processes {
-		w.after(day, p.inspect)
+	w.sc.inspect = 5 * day
+	w.after(day, w.lookAfterAll)
+	for _, d := range w.domains {
+		w.after(oldStates+day, func() { w.tidy(d) })
 	}
+}
+
+// lookAfterAll gives every domain its turn to be looked after now.
+func (w *world) lookAfterAll() {
+	for _, d := range w.domains {
+		w.store.looks[d.name] = w.now
+	}
+	w.wakeAll()
 }
 
 // domain returns the domain of that name.
@@ -152,20 +174,6 @@ func (w *world) domain(name string) *domain {
 		}
 	}
 	return nil
-}
-
-// ask lets a person start a rotation by hand.
-func (w *world) ask(d *domain) {
-	p := w.person
-	if p.busy || w.store.lost != nil {
-		return
-	}
-	w.tell(d.name, "an operator asks for a rotation")
-	p.spawn()
-	want := d.want
-	want.Asked = true
-	p.settle(want)
-	p.alive = false
 }
 
 // wakeAll makes every scheduler look what there is to do.

@@ -1,0 +1,186 @@
+package simulate
+
+import (
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// leak is a key that was reported as compromised. Nothing is promised for mail that
+// is signed with it; everything is promised about its end.
+type leak struct {
+	ref  dkim.Ref
+	at   time.Time
+	now  bool // it is to be revoked even while every signer signs with it
+	used bool // it was the one that signs: signers have to leave it
+	over bool // nobody can see or use it any more
+}
+
+// leaked takes note of a report of the keys at a selector, as it was written.
+func (w *world) leaked(d *domain, selector string, st rotate.State) {
+	sel := st.Selectors[selector]
+	for _, k := range []*rotate.Key{sel.Key, sel.Next} {
+		if k == nil {
+			continue
+		}
+		l := w.leaks[k.ID]
+		if l == nil {
+			l = &leak{ref: dkim.Ref{Name: nameOf(d.name, selector), KeyID: k.ID}, at: w.now}
+			w.leaks[k.ID] = l
+			w.tell(d.name, "%s is reported as compromised", w.keys.label(k.ID))
+		}
+		l.now = l.now || st.RevokeNow && selector == st.Active
+		l.used = l.used || selector == st.Active || w.used(l.ref)
+		w.watch(d, l)
+	}
+}
+
+// used reports whether a host signs with the key, or is about to.
+func (w *world) used(ref dkim.Ref) bool {
+	for _, h := range w.hosts {
+		if h.loaded[ref.Domain] == ref || h.coming[ref.Domain].ref == ref {
+			return true
+		}
+	}
+	return false
+}
+
+// signsWith takes note that a host begins to sign with a key.
+func (w *world) signsWith(ref dkim.Ref) {
+	if l := w.leaks[ref.KeyID]; l != nil {
+		l.used = true
+	}
+}
+
+// hurry takes note that a signer is told to use a key that has not settled, if it
+// may: then receivers that keep keys are not waited for.
+func (w *world) hurry(ref dkim.Ref) {
+	n := w.names[ref.Name]
+	_, at := n.standing()
+	if _, receivers, _ := n.forgotten(w, at, ref.KeyID); len(n.changes) > 0 && receivers.After(w.now) && w.fleeing(ref) {
+		w.hurried[ref.KeyID] = receivers
+	}
+}
+
+// fleeing reports whether signers may come to a key before it has settled: they have
+// to leave one that has leaked, or the key came to use in this way.
+func (w *world) fleeing(ref dkim.Ref) bool {
+	if _, hurried := w.hurried[ref.KeyID]; hurried {
+		return true
+	}
+	for _, l := range w.leaks {
+		if l.ref.Domain == ref.Domain && l.ref.Selector != ref.Selector && l.used && !w.cured(l) {
+			return true
+		}
+	}
+	return false
+}
+
+// cured reports whether a leaked key has come to its end: no server shows it, the
+// keystore does not hold it, no signer signs with it.
+func (w *world) cured(l *leak) bool {
+	if l.over {
+		return true
+	}
+	kept, _ := w.vault.holds(l.ref.Name, l.ref.KeyID)
+	if kept || w.used(l.ref) {
+		return false
+	}
+	n := w.names[l.ref.Name]
+	for i := range w.servers {
+		for _, v := range n.shown(i, w.now).values {
+			if w.keys.of(v) == l.ref.KeyID {
+				return false
+			}
+		}
+	}
+	l.over = true
+	return true
+}
+
+// forgone reports whether a message that does not verify pays for an emergency: it
+// was signed with a key that has leaked; or with the key that signers fled to before it
+// had settled, and the receiver keeps keys.
+func (w *world) forgone(m message, r *receiver) bool {
+	until, hurried := w.hurried[m.ref.KeyID]
+	return w.leaks[m.ref.KeyID] != nil || hurried && r.keep > 0 && w.now.Before(until.Add(w.tolerance))
+}
+
+// checkRevoke holds a revocation to its order (I2): the key was reported as
+// compromised, and mail can be signed with another one.
+func (w *world) checkRevoke(n *zoneName, last change) {
+	for _, v := range last.values {
+		id := w.keys.of(v)
+		switch l := w.leaks[id]; {
+		case id == "":
+		case l == nil:
+			w.violate("I2", n.name.Domain, "%s is revoked at %s, and nobody said that it was compromised", w.keys.label(id), n.name)
+		default:
+			w.checkEnded(l)
+		}
+	}
+}
+
+// checkEnded checks, when the record of a leaked key goes, that some signer has left
+// the key: otherwise no mail verifies any more (I2). Of one that strays nobody can know.
+func (w *world) checkEnded(l *leak) {
+	if l.now || !w.used(l.ref) {
+		return
+	}
+	for _, h := range w.hosts {
+		if !h.given[l.ref.Domain] {
+			continue
+		}
+		next, leaves := h.coming[l.ref.Domain]
+		if h.strays[l.ref.Domain] || h.excused[l.ref.Domain] || h.loaded[l.ref.Domain] != l.ref || leaves && next.ref != l.ref {
+			return
+		}
+	}
+	w.violate("I2", l.ref.Domain, "the record of %s goes while every signer signs with it", w.keys.label(l.ref.KeyID))
+}
+
+// watch sees to it that a leaked key comes to its end, within days without faults (I7):
+// caches have to forget what stood at the other selector before signers go there, and
+// where that one's private key is lost, mail in flight comes first.
+func (w *world) watch(d *domain, l *leak) {
+	p := d.want.Policy
+	at := w.now
+	if begin := w.quiet.Add(oldStates + day); at.Before(begin) {
+		at = begin
+	}
+	at = at.Add(3*day + 2*p.TTL + w.sc.negative)
+	if w.now.Sub(d.lostKeyAt) < 2*p.Drain || w.quiet.Sub(d.lostKeyAt) < 2*p.Drain {
+		at = at.Add(p.Drain)
+	}
+	w.at(at, func() { w.checkCured(d, l) })
+}
+
+func (w *world) checkCured(d *domain, l *leak) {
+	if !d.rolledBack && !w.cured(l) {
+		w.violate("I7", d.name, "%s was reported as compromised on %s, and still it is at %s", w.keys.label(l.ref.KeyID), stamp(l.at), l.ref.Name)
+	}
+}
+
+// drills are what happens when everything else is well: a host comes back from a
+// backup, and keys leak. That has to be mended within days.
+func (w *world) drills() {
+	w.at(w.quiet.Add(2*oldStates), func() {
+		h := w.hosts[w.hostNames[w.faults.IntN(len(w.hostNames))]]
+		h.restore()
+		w.lookAfterAll()
+		w.after(2*day, func() { w.checkBack(h) })
+	})
+	for _, d := range w.domains {
+		w.at(w.quiet.Add(3*oldStates), func() { w.reportLeak(d) })
+	}
+}
+
+// checkBack checks that a host which was restored does not stray any more (I7).
+func (w *world) checkBack(h *host) {
+	for _, d := range w.domains {
+		if h.given[d.name] && !d.rolledBack && !d.released && (h.strays[d.name] || h.excused[d.name]) {
+			w.violate("I7", d.name, "%s came back from a backup on %s, and still signs with what it held", h.name, stamp(h.restored))
+		}
+	}
+}
