@@ -16,7 +16,7 @@ func (w *world) operate(d *domain) {
 	w.often(w.rates.returns, func() { w.goBack(d) })
 	w.often(w.rates.leaks, func() { w.reportLeak(d) })
 	w.often(w.rates.releases, func() { w.handBack(d) })
-	w.often(w.rates.plans, func() { w.propose(d) })
+	w.often(w.rates.plans, func() { w.propose(d, 10) })
 }
 
 // free reports whether a person can see to the domain now. Nobody orders anything
@@ -164,14 +164,21 @@ type approved struct {
 }
 
 // propose makes a plan, which is approved and applied some days later; and once more
-// after that, by somebody who does not know.
-func (w *world) propose(d *domain) {
+// after that, perhaps when its switch was taken back, by somebody who does not know.
+func (w *world) propose(d *domain, tries int) {
 	a := w.makePlan(d)
+	if a == nil && tries > 0 {
+		w.after(day, func() { w.propose(d, tries-1) })
+	}
 	if a == nil {
 		return
 	}
 	wait := spread(w.faults, time.Minute, 4*day)
 	w.after(wait, func() { w.apply(d, a) })
+	if w.faults.IntN(2) == 0 {
+		wait += spread(w.faults, time.Minute, 3*day)
+		w.after(wait, func() { w.order(d, rotate.Rollback{}) })
+	}
 	w.after(wait+spread(w.faults, time.Minute, 30*day), func() { w.apply(d, a) })
 }
 
