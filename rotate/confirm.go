@@ -196,17 +196,21 @@ func (st *State) noticed(seen Observation) {
 	}
 }
 
-// dismissed notes that some signers were taken out of the configuration. One that
-// strayed, and did not confirm that it came back, may have signed with the
-// draining selector until now (I2, I10).
+// dismissed notes that some signers were taken out of the configuration: until now
+// each may have signed with what it confirmed. One that strayed, and did not confirm
+// that it came back, may have signed with the draining selector (I2, I10).
 func (st *State) dismissed(signers []string, now time.Time) {
 	for name, c := range st.Signers {
-		if !c.Unsure || slices.Contains(signers, name) {
-			continue
+		switch left := !slices.Contains(signers, name); {
+		case !left:
+			c.Left = false
+		case c.Unsure:
+			st.drainAgain(now)
+			fallthrough
+		case !c.Left:
+			c.Unsure, c.Left, c.At = false, true, now
 		}
-		c.Unsure, c.At = false, now
 		st.Signers[name] = c
-		st.drainAgain(now)
 	}
 }
 

@@ -101,7 +101,8 @@ func (p *planner) foreignKey(s string) error {
 
 // renewable reports whether the standby's private key is lost and a fresh one may
 // take its place, when quiet says so. The other one must be there, or else this is the wrong
-// keystore; and every signer must say that it signs with that one.
+// keystore; and every signer must say that it signs with that one. Of signers that were
+// taken out of the configuration people are warned, and the drain is waited for.
 func (p *planner) renewable(s string) bool {
 	if p.have.Phase != Ready || s == p.have.Active || p.keeping(s) != keyGone || p.keeping(p.have.Active) != keyKept {
 		return false
@@ -115,16 +116,12 @@ func (p *planner) renewable(s string) bool {
 			return false
 		}
 	}
-	for _, c := range p.have.Signers {
-		if c.Selector == s && p.inUse(c) {
-			return false
-		}
-	}
 	return true
 }
 
 // quiet returns from when on no mail in flight needs the standby's key: the drain
-// after the last signer was brought to the active one, or back to it (I2, I10).
+// after the last signer was brought to the active one, or back to it, or was taken out
+// of the configuration (I2, I10).
 func (p *planner) quiet() time.Time {
 	last := p.have.SwitchedAt
 	for _, c := range p.have.Signers {

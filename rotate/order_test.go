@@ -284,6 +284,22 @@ func TestCompromisedWithoutStandby(t *testing.T) {
 	}
 }
 
+// TestDismissedAfterRollback: a signer that was taken out of the configuration while it
+// signed with what is the standby now does not keep a lost private key from being replaced.
+func TestDismissedAfterRollback(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.switched(d)
+	w.hosts["mx2"].stop()
+	d.Signers = []string{"mx1"}
+	if res := w.order(d, rotate.Rollback{}); res.Err != nil || res.State.Phase != rotate.Ready || res.State.Active != "s1" {
+		t.Fatalf("%v; phase %s, active %s", res.Err, res.State.Phase, res.State.Active)
+	}
+	w.keys[dkim.Name{Domain: d.Name, Selector: "s2"}] = nil
+	w.pass(11 * day)
+	w.settle(d)
+	w.checkReady(d, "s1")
+}
+
 // TestRevokeNow: told so, dkimbot revokes also the key that every signer signs with.
 func TestRevokeNow(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")

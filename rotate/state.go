@@ -74,6 +74,7 @@ type Confirmed struct {
 	KeyID    string    `json:"key_id"`
 	At       time.Time `json:"at"`               // when it was surely in effect: confirmation plus activation lag
 	Unsure   bool      `json:"unsure,omitempty"` // it may have signed with something else since
+	Left     bool      `json:"left,omitempty"`   // it was taken out of the configuration, at At or before
 }
 
 // Intent is an effect about to happen; it is written before the effect (I7).
