@@ -81,6 +81,9 @@
 //     nobody can know.
 //   - The keystore loses the private key of a standby only, never both, and while no
 //     effect is under way that may yet come late.
+//   - Where a switch that a rollback of some held up is carried on, a signer that strays
+//     unseen since the drain which the rollback interrupted does not keep the drain from
+//     beginning; it begins anew when the stray is seen (I10).
 //   - A released domain is taken back, and a switch that a partial rollback held up is
 //     carried on, by a person; the last weeks of a run begin with that.
 //

@@ -70,9 +70,12 @@ func (w *world) saved(st rotate.State, events []rotate.Event) {
 	if !w.sc.Strict {
 		w.milestone(d, st)
 	}
-	was, since := d.phase, d.phaseAt
+	was, since := d.phase, d.switchAt
 	if was != st.Phase {
 		d.phaseAt = w.now
+	}
+	if was != st.Phase && was != rotate.Draining { // a switch that goes on after some were sent back is the same
+		d.switchAt = w.now
 	}
 	d.phase, d.intent, d.reconfigured = st.Phase, nil, d.reconfigured && st.Config != d.want.Fingerprint()
 	if st.Intent != nil {

@@ -54,12 +54,13 @@ type world struct {
 
 // domain is one domain and what the oracles remember of it.
 type domain struct {
-	name    string
-	want    rotate.Domain
-	phase   rotate.Phase   // as it was saved last
-	intent  *rotate.Intent // the same
-	phaseAt time.Time      // since when
-	acting  *process       // has an effect under way (I8)
+	name     string
+	want     rotate.Domain
+	phase    rotate.Phase   // as it was saved last
+	intent   *rotate.Intent // the same
+	phaseAt  time.Time      // since when
+	switchAt time.Time      // when the switch, or the drain that it interrupts, was begun
+	acting   *process       // has an effect under way (I8)
 
 	reconfigured bool   // the configuration has changed since the last write
 	trouble      string // what went wrong last
