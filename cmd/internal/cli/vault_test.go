@@ -48,7 +48,7 @@ func TestVaultSealedInTheMiddle(t *testing.T) {
 	l.run(t, "rotate", "--domain", "example.test").want(t, 1, "sealed", "vault operator unseal")
 
 	server.Unseal(t)
-	l.run(t, "rotate", "--domain", "example.test").want(t, 0, "done s1: the replaced key", "phase ready")
+	l.run(t, "rotate", "--domain", "example.test").want(t, 0, "done s1: the old key", "phase ready")
 	l.wantSound(t, "example.test")
 }
 

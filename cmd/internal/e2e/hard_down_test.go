@@ -56,7 +56,7 @@ func (d *down) wayBackInTheDark() {
 // withoutDNS leaves a key that can't be revoked: signers leave it, and it is destroyed.
 func (d *down) withoutDNS() {
 	d.dns.Stop()
-	d.report("s1", nil, "s2: signer mx1 signs with it now", "s1: the replaced key .* was destroyed")
+	d.report("s1", nil, "s2: signer mx1 signs with it now", "s1: the old key .* was destroyed")
 	d.mail.expect("s2")
 	if keys := d.keysInVault("s1"); len(keys) > 0 {
 		d.t.Errorf("Vault still holds the leaked key: %q", keys)

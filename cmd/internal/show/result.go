@@ -48,7 +48,7 @@ func did(e rotate.Event) string {
 	case rotate.Drain:
 		return fmt.Sprintf("%s: its drain began; it stays published", e.Selector)
 	case rotate.Destroy:
-		return fmt.Sprintf("%s: the replaced %s was destroyed", e.Selector, key)
+		return fmt.Sprintf("%s: the old %s was destroyed", e.Selector, key)
 	case rotate.Revoke:
 		return strings.TrimSuffix(fmt.Sprintf("%s: %s was revoked in DNS; %s", e.Selector, key, e.Message), "; ")
 	case rotate.Mistrust:

@@ -217,7 +217,7 @@ example.com  phase draining
   done s1: every authoritative server shows key ffeeddccbbaa, and a test message verifies
   done s2: signer mx1 signs with it now (key ffeeddccbbaa)
   done s1: its drain began; it stays published
-  done s1: the replaced key ffeeddccbbaa was destroyed
+  done s1: the old key ffeeddccbbaa was destroyed
   done s1: key ffeeddccbbaa was revoked in DNS
   error: reload mx1: exit status 1
   hint: run it by hand
