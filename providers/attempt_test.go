@@ -14,6 +14,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 // These tests run the shared layer over an adapter that does as it is told, in
@@ -53,6 +54,7 @@ func TestCallEndsWhateverTheModuleDoes(t *testing.T) {
 		if d := time.Since(start); d != p.total { // the hung call keeps the zone's turn
 			t.Errorf("returned after %s, want %s", d, p.total)
 		}
+		faulttest.Shown(t, err)
 		if fault.KindOf(err) != fault.Transient || !strings.Contains(err.Error(), "no answer within 20s") {
 			t.Error(err)
 		}
@@ -220,6 +222,9 @@ func TestRetries(t *testing.T) {
 				if (err == nil) != tc.ok || err != nil && fault.KindOf(err) != tc.kind {
 					t.Errorf("kind %v of %v", fault.KindOf(err), err)
 				}
+				if err != nil {
+					faulttest.Shown(t, err)
+				}
 				if n < tc.calls[0] || n > tc.calls[1] || took < tc.took[0] || took > tc.took[1] {
 					t.Errorf("%d calls in %s, want %v in %v", n, took, tc.calls, tc.took)
 				}
@@ -242,6 +247,7 @@ func TestPauseCountsForTheAccount(t *testing.T) {
 		}))
 		for _, zone := range []string{"a.test", "b.test"} {
 			err := p.Publish(t.Context(), record(zone, "s1"))
+			faulttest.Shown(t, err)
 			if err == nil || fault.KindOf(err) != fault.Transient {
 				t.Errorf("%s: %v", zone, err)
 			}
@@ -333,4 +339,19 @@ func TestErrorText(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A record that can't have come from a key record is not sent.
+func TestUnacceptable(t *testing.T) {
+	p := layer(scripted(func(context.Context, dkim.TXT) error { t.Error("it was sent"); return nil }))
+	for _, change := range []func(*dkim.TXT){
+		func(r *dkim.TXT) { r.Owner = "bad\n._domainkey." + r.Zone },
+		func(r *dkim.TXT) { r.Zone = "other.test" },
+		func(r *dkim.TXT) { r.Value = "v=DKIM1;\n p=" },
+		func(r *dkim.TXT) { r.TTL = 1500 * time.Millisecond },
+	} {
+		r := rec
+		change(&r)
+		faulttest.Shown(t, p.Publish(t.Context(), r))
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 func goodConfigs() map[string]Config {
@@ -101,11 +102,16 @@ func TestCheckReports(t *testing.T) {
 			if d := cmp.Diff(tc.want, problemKeys(err)); d != "" {
 				t.Errorf("%v: %s", err, d)
 			}
+			for _, one := range err.(interface{ Unwrap() []error }).Unwrap() {
+				faulttest.Shown(t, fault.Lasting(one.Error(), nil, one.(*Problem).Hint)) // as validate shows it
+			}
 			if !strings.Contains(fmt.Sprint(err), "provider office") {
 				t.Errorf("%v does not name the provider", err)
 			}
 			if _, err := New(t.Context(), cfg); err == nil || fault.KindOf(err) != fault.Permanent {
 				t.Errorf("New: %v", err)
+			} else {
+				faulttest.Shown(t, err)
 			}
 		})
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/dkimbot/dkimbot/providers/providertest"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 func openEdge(t testing.TB, c Cloudflare) *Provider {
@@ -59,6 +60,7 @@ func TestCloudflareSeam(t *testing.T) {
 	if text := got[0].(libdns.TXT).Text; !strings.Contains(text, `" "`) {
 		t.Errorf("the module has no seam any more: %q", text)
 	}
+	faulttest.Shown(t, openEdge(t, Cloudflare{}).fault(long, confirm(long, nil)))
 	if err := confirm(long, got); err != nil {
 		t.Error(err)
 	}
@@ -76,6 +78,7 @@ func TestCloudflareSeam(t *testing.T) {
 		return resp, err
 	})
 	err = openEdge(t, Cloudflare{Client: &http.Client{Transport: mangling}}).Publish(t.Context(), long)
+	faulttest.Shown(t, err)
 	if err == nil || fault.KindOf(err) != fault.Permanent || !strings.Contains(err.Error(), "keeps another value") {
 		t.Errorf("a service that keeps another value: %v", err)
 	}
@@ -88,6 +91,7 @@ func TestCloudflareTwoRecords(t *testing.T) {
 	s.Add("TXT", rec.Owner, "ours", 300)
 	s.Add("TXT", rec.Owner, "theirs", 300)
 	err := openEdge(t, Cloudflare{Client: s.Client()}).Publish(t.Context(), rec)
+	faulttest.Shown(t, err)
 	if fault.KindOf(err) != fault.Refused || fault.CodeOf(err) != "several-records" || fault.HintOf(err) == "" {
 		t.Errorf("kind %v, code %q, hint %q of %v", fault.KindOf(err), fault.CodeOf(err), fault.HintOf(err), err)
 	}
@@ -165,6 +169,7 @@ func TestCloudflareGivesUpWithAReason(t *testing.T) {
 				s.Queue.Add(slices.Repeat([]mishap.Mishap{{Kind: tc.kind}}, 100)...)
 				start := time.Now()
 				err := openEdge(t, Cloudflare{Client: s.Client()}).Publish(t.Context(), rec)
+				faulttest.Shown(t, err)
 				if fault.KindOf(err) != fault.Transient || !strings.Contains(fmt.Sprint(err), tc.want) {
 					t.Errorf("%v; want it transient, with %q", err, tc.want)
 				}
@@ -206,6 +211,7 @@ func TestCloudflareLasting(t *testing.T) {
 					s = tc.service()
 				}
 				err := openEdge(t, Cloudflare{Client: s.Client(), APIToken: tc.token}).Publish(t.Context(), rec)
+				faulttest.Shown(t, err)
 				if err == nil || fault.KindOf(err) != fault.Permanent || !strings.Contains(err.Error(), tc.want) || !strings.Contains(fault.HintOf(err), tc.hint) {
 					t.Errorf("kind %v, hint %q of %v", fault.KindOf(err), fault.HintOf(err), err)
 				}

@@ -19,6 +19,7 @@ import (
 	"github.com/dkimbot/dkimbot/providers/nameservertest"
 	"github.com/dkimbot/dkimbot/providers/providertest"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 func updateConfig(s *nameservertest.Server) Config {
@@ -77,6 +78,7 @@ func TestUpdateFailuresAreToldApart(t *testing.T) {
 				}
 				start := time.Now()
 				err := openUpdates(t, cfg).Publish(t.Context(), r)
+				faulttest.Shown(t, err)
 				if err == nil || fault.KindOf(err) != fault.Permanent || !strings.Contains(err.Error(), tc.want) || !strings.Contains(fault.HintOf(err), tc.hint) {
 					t.Errorf("kind %v, hint %q of %v", fault.KindOf(err), fault.HintOf(err), err)
 				}
@@ -114,6 +116,7 @@ func TestUpdateBadTime(t *testing.T) {
 		w.Write(b)
 	})
 	err := openUpdates(t, liarConfig(l)).Publish(t.Context(), rec)
+	faulttest.Shown(t, err)
 	if fault.KindOf(err) != fault.Permanent || !strings.Contains(fault.HintOf(err), "clocks") {
 		t.Errorf("hint %q of %v", fault.HintOf(err), err)
 	}
@@ -275,6 +278,7 @@ func TestUpdateServerInTrouble(t *testing.T) {
 				RFC2136: RFC2136{Server: tc.addr, KeyName: "dkimbot.", Key: "c2VjcmV0"}})
 			start := time.Now()
 			err := p.Publish(t.Context(), rec)
+			faulttest.Shown(t, err)
 			if err == nil || fault.KindOf(err) != fault.Transient {
 				t.Errorf("kind %v of %v", fault.KindOf(err), err)
 			}
@@ -284,6 +288,7 @@ func TestUpdateServerInTrouble(t *testing.T) {
 			if name == "silent" { // the module is still waiting
 				return
 			}
+			faulttest.Shown(t, err)
 			if !strings.Contains(err.Error(), tc.want) || !strings.Contains(fault.HintOf(err), tc.addr) {
 				t.Errorf("%v, hint %q; want %q, and %s in the hint", err, fault.HintOf(err), tc.want, tc.addr)
 			}

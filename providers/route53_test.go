@@ -19,6 +19,7 @@ import (
 	"github.com/dkimbot/dkimbot/providers/providertest"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 func openAWS(t testing.TB, change ...func(*Config)) *Provider {
@@ -110,6 +111,7 @@ func TestRoute53BrokenConfiguration(t *testing.T) {
 			cfg := Config{Name: "aws", Driver: "route53", Route53: Route53{AccessKeyID: "x", SecretAccessKey: "y"}}
 			set(t, &cfg)
 			_, err := New(t.Context(), cfg)
+			faulttest.Shown(t, err)
 			if err == nil || fault.KindOf(err) != fault.Permanent || fault.HintOf(err) == "" {
 				t.Errorf("hint %q of %v", fault.HintOf(err), err)
 			}
@@ -178,6 +180,7 @@ func TestRoute53RetriesAreOurs(t *testing.T) {
 	p := openAWS(t, func(c *Config) { c.Route53.ZoneID = s.Zones()[0].ID })
 	p.backoff, p.total = time.Hour, time.Minute
 	err := p.Publish(t.Context(), rec)
+	faulttest.Shown(t, err)
 	if fault.KindOf(err) != fault.Transient || !strings.Contains(fmt.Sprint(err), "Rate exceeded") {
 		t.Error(err)
 	}
@@ -224,6 +227,7 @@ func TestRoute53Lasting(t *testing.T) {
 				tc.config = func(*Config) {}
 			}
 			err := openAWS(t, tc.config).Publish(t.Context(), rec)
+			faulttest.Shown(t, err)
 			if err == nil || fault.KindOf(err) != fault.Permanent || !strings.Contains(err.Error(), tc.want) || !strings.Contains(fault.HintOf(err), tc.hint) {
 				t.Errorf("kind %v, hint %q of %v", fault.KindOf(err), fault.HintOf(err), err)
 			}

@@ -134,7 +134,7 @@ func (p *planner) shownInDNS(k dkim.SigningKey) error {
 	case !sight.Complete:
 		return fault.Refuse("record-unsettled", what+"not every server shows the same: "+strings.Join(sight.Lagging, "; "), "try again when all of them do")
 	case len(sight.Values) > 1:
-		return fault.Refuse("two-records", fmt.Sprintf("%sDNS shows %d records there, and one is right: %s", what, len(sight.Values), brief(sight.Values)), "remove those that are not of key "+ShortID(k.Key.ID()))
+		return fault.Refuse("two-records", fmt.Sprintf("%sDNS shows %d records there, where only one may stand: %s", what, len(sight.Values), brief(sight.Values)), "remove those that are not of key "+ShortID(k.Key.ID()))
 	}
 	record, err := dkim.ParseRecord(sight.Values[0])
 	switch {

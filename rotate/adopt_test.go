@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 // byHand publishes a key record, a month ago, and lets the hosts sign with the key.
@@ -84,6 +85,8 @@ func TestAdoptAgain(t *testing.T) {
 	other := w.byHand(d, "s2")
 	if res := w.engine().Adopt(context.Background(), d, adoption(other)); fault.CodeOf(res.Err) != "managed-already" {
 		t.Fatalf("%v; want it refused", res.Err)
+	} else {
+		faulttest.Shown(t, res.Err)
 	}
 }
 
@@ -118,6 +121,7 @@ func TestLostState(t *testing.T) {
 	w.store = newWorld(t).store
 	d.Asked = false
 	res := w.engine().Advance(context.Background(), d)
+	faulttest.Shown(t, res.Err)
 	if fault.CodeOf(res.Err) != "lost-state" || !strings.Contains(fault.HintOf(res.Err), "dkimbot adopt --domain example.com --from-keystore") {
 		t.Fatalf("%v; %s", res.Err, fault.HintOf(res.Err))
 	}
@@ -216,6 +220,7 @@ func TestAdoptTesting(t *testing.T) {
 	w.spoil("mail", r.String())
 	w.pass(time.Hour)
 	res := w.engine().Settle(context.Background(), d, rotate.Patience{}, nil)
+	faulttest.Shown(t, res.Err)
 	if fault.CodeOf(res.Err) != "foreign-record" || w.zones[k.Name.String()].changes[1].value != r.String() {
 		t.Fatalf("before the adoption: %v", res.Err)
 	}
@@ -251,6 +256,8 @@ func TestAdoptRefuses(t *testing.T) {
 			s.w.lag = time.Hour
 			s.w.zone("mail._domainkey.example.com").set(s.w.clock(), time.Hour, "v=DKIM1; p=", time.Hour, true)
 		}, "record-unsettled", []string{"ns2 lags"}},
+		"DNS is not asked":               {func(s scene) { s.w.shows = func(s *rotate.Sight) { s.Unchecked = true } }, "dns-unchecked", nil},
+		"two records":                    {func(s scene) { s.w.shows = func(s *rotate.Sight) { s.Values = append(s.Values, "v=spf1 -all") } }, "two-records", nil},
 		"DNS silent":                     {func(s scene) { s.w.trouble = failing("look mail") }, "", []string{"trouble with look mail"}},
 		"a record at the other selector": {func(s scene) { s.w.byHand(*s.d, "s2") }, "foreign-record", []string{"s2._domainkey.example.com", "dkimbot adopt --domain example.com --selector s2"}},
 		"another key in the keystore": {func(s scene) {
@@ -291,6 +298,7 @@ func TestAdoptRefuses(t *testing.T) {
 			test.spoil(scene{w, &d, &a})
 			before := w.told(d)
 			res := w.engine().Adopt(context.Background(), d, a)
+			faulttest.Shown(t, res.Err)
 			if text := fmt.Sprint(res.Err, " / ", fault.HintOf(res.Err)); res.Err == nil || fault.CodeOf(res.Err) != test.code || slices.ContainsFunc(test.words, func(s string) bool { return !strings.Contains(text, s) }) {
 				t.Fatalf("%s, code %q; want code %q and the words %q", text, fault.CodeOf(res.Err), test.code, test.words)
 			}
@@ -396,6 +404,8 @@ func TestPlanAdoption(t *testing.T) {
 	d.Policy.Selectors = [2]string{"s1", "s2"}
 	if plan, err = planner.PlanAdoption(context.Background(), d, adoption(k)); err != nil || fault.CodeOf(plan.Stop) != "selector-not-in-policy" {
 		t.Errorf("%v; %v", err, plan.Stop)
+	} else {
+		faulttest.Shown(t, plan.Stop)
 	}
 }
 

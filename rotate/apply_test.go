@@ -14,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 // approve makes a plan for the domain as it is now, and approves of it.
@@ -104,6 +105,7 @@ func TestApplyAfterALook(t *testing.T) {
 
 func wantStale(t *testing.T, err error, texts ...string) {
 	t.Helper()
+	faulttest.Shown(t, err)
 	if fault.KindOf(err) != fault.Refused || fault.CodeOf(err) != "stale-plan" || fault.HintOf(err) == "" {
 		t.Fatalf("got %v, want a stale plan", err)
 	}
@@ -166,6 +168,7 @@ func TestApplyUnseen(t *testing.T) {
 			a, before := w.approve("p1", asked(d)), w.state(d.Name)
 			w.trouble = failing(op)
 			res, ops := w.apply(d, a, rotate.Patience{})
+			faulttest.Shown(t, res.Err)
 			if fault.KindOf(res.Err) != fault.Transient || !strings.Contains(res.Err.Error(), "nobody knows whether everything is as it was") || len(ops) > 0 {
 				t.Fatalf("%v after %v", res.Err, ops)
 			}
@@ -420,6 +423,8 @@ func TestApplyLimits(t *testing.T) {
 	d.Limits.PlanOnly, d.Limits.PlanOnlyKey = true, "domains[0].plan_only"
 	if res := w.engine().Settle(context.Background(), asked(d), rotate.Patience{}, nil); fault.CodeOf(res.Err) != rotate.CodePlanOnly {
 		t.Fatalf("without a plan: %v", res.Err)
+	} else {
+		faulttest.Shown(t, res.Err)
 	}
 	wish := asked(d)
 	wish.Approved = true
@@ -440,6 +445,8 @@ func TestApplyLimits(t *testing.T) {
 	before := w.state(d.Name)
 	if res := busy.Apply(context.Background(), d, a, rotate.Patience{}, nil); fault.CodeOf(res.Err) != rotate.CodeThreshold || w.state(d.Name).Revision != before.Revision {
 		t.Fatalf("over the limit: %v", res.Err)
+	} else {
+		faulttest.Shown(t, res.Err)
 	}
 	if res, _ := w.apply(d, a, rotate.Patience{}); res.Err != nil || res.State.Phase != rotate.Draining {
 		t.Errorf("later: %v, phase %s", res.Err, res.State.Phase)

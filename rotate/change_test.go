@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 type dkimName = dkim.Name
@@ -102,6 +103,8 @@ func TestPolicyChanges(t *testing.T) {
 	d.Policy.Schedule = "* * *"
 	if res = w.engine().Advance(context.Background(), d); fault.KindOf(res.Err) != fault.Permanent {
 		t.Errorf("a broken schedule: %v", res.Err)
+	} else {
+		faulttest.Shown(t, res.Err)
 	}
 }
 
@@ -120,6 +123,7 @@ func TestSignersComeAndGo(t *testing.T) {
 	w.checkReady(d, "s1")
 	d.Signers = nil
 	res := w.engine().Advance(context.Background(), d)
+	faulttest.Shown(t, res.Err)
 	if fault.KindOf(res.Err) != fault.Refused || fault.CodeOf(res.Err) != "no-signers" {
 		t.Errorf("without signers: %v", res.Err)
 	}
@@ -159,6 +163,7 @@ func TestSharedName(t *testing.T) {
 	e := w.engine()
 	e.Look = aliased{e.Look}
 	res := e.Advance(context.Background(), d)
+	faulttest.Shown(t, res.Err)
 	if fault.CodeOf(res.Err) != "shared-name" || fault.KindOf(res.Err) != fault.Refused {
 		t.Errorf("got %v, want a refusal with code shared-name", res.Err)
 	}

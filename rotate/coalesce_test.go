@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 // works is a coalescer's work that notes the batches and takes a while for each.
@@ -128,6 +130,8 @@ func TestCoalescerGivenUp(t *testing.T) {
 			defer cancel()
 			if _, err := c.call(ctx, 2); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "count") {
 				t.Errorf("the waiting call: %v", err)
+			} else {
+				faulttest.Shown(t, err)
 			}
 		})
 		wg.Go(func() {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 // asking returns an engine that asks for consent.
@@ -51,6 +52,7 @@ func TestVeto(t *testing.T) {
 			})
 			for n := range 2 {
 				res := e.Advance(context.Background(), d)
+				faulttest.Shown(t, res.Err)
 				if !errors.Is(res.Err, veto) || fault.KindOf(res.Err) != fault.Refused || asked != n+1 {
 					t.Fatalf("run %d ended with %v, asked %d times", n, res.Err, asked)
 				}
@@ -154,6 +156,8 @@ func TestWitnesses(t *testing.T) {
 	parts.OwnerDead = nil
 	if res := rotate.NewEngine(parts).Advance(context.Background(), d); fault.KindOf(res.Err) != fault.Refused {
 		t.Fatalf("the lease is held, and the run ended with %v", res.Err)
+	} else {
+		faulttest.Shown(t, res.Err)
 	}
 	if err := w.store.Release(context.Background(), lease); err != nil {
 		t.Fatal(err)

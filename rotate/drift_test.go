@@ -17,6 +17,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 // told writes findings: code, selector or signer, and "!" when a person has to act.
@@ -277,6 +278,7 @@ func TestForeignRecordIsAsked(t *testing.T) {
 	w.spoil("s2", foreignRecord)
 	w.pass(time.Minute)
 	res := w.engine().Advance(t.Context(), d)
+	faulttest.Shown(t, res.Err)
 	if fault.KindOf(res.Err) != fault.Refused || told(res.State.Drift) != "record-foreign s2!" {
 		t.Fatalf("%v, %+v", res.Err, res.State.Drift)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 // checkReady asserts the end of a whole turn: ready, one record at each name that
@@ -214,6 +215,7 @@ func TestSilentSigner(t *testing.T) {
 	w.now = w.now.Add(8 * day)
 	w.trouble = failing("ask mx1")
 	res := w.engine().Advance(context.Background(), d)
+	faulttest.Shown(t, res.Err)
 	if fault.CodeOf(res.Err) != "signer-unseen" || res.State.Phase != rotate.Draining {
 		t.Fatalf("%v; phase %s", res.Err, res.State.Phase)
 	}
@@ -251,6 +253,7 @@ func TestRefusals(t *testing.T) {
 			before := fmt.Sprint(w.shown(s2.String()), w.keys, w.hosts["mx1"].uses)
 			d.Asked = true
 			res := w.settle(d)
+			faulttest.Shown(t, res.Err)
 			if fault.CodeOf(res.Err) != tt.code || fault.KindOf(res.Err) != fault.Refused || fault.HintOf(res.Err) == "" {
 				t.Errorf("got %v (code %q, hint %q), want a refusal with code %s and a hint", res.Err, fault.CodeOf(res.Err), fault.HintOf(res.Err), tt.code)
 			}
@@ -305,6 +308,7 @@ func TestLeaseHeld(t *testing.T) {
 	e := w.engine()
 	e.OwnerDead = func(string) bool { return false }
 	res := e.Advance(context.Background(), d)
+	faulttest.Shown(t, res.Err)
 	if fault.KindOf(res.Err) != fault.Refused || !strings.Contains(res.Err.Error(), "mail2 pid 7") || !strings.Contains(res.Err.Error(), "2026-01-02T01:00:00Z") {
 		t.Errorf("I8: %v; want a refusal that names the owner and the expiry", res.Err)
 	}

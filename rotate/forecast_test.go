@@ -12,6 +12,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 // foresee returns what is to come for the domain, given what is there now.
@@ -132,6 +133,8 @@ func TestForecastStops(t *testing.T) {
 	w.spoil("s2", foreignRecord)
 	if out := w.foresee(d, 90*day); fault.CodeOf(out.Stop) != "foreign-record" || len(out.Coming) > 0 || !out.Until.Equal(w.Now()) {
 		t.Errorf("foreign record: %v, %d steps, until %s", out.Stop, len(out.Coming), out.Until)
+	} else {
+		faulttest.Shown(t, out.Stop)
 	}
 	w, d = newWorld(t, "mx1"), wanted("mx1")
 	d.Policy.Schedule, d.Policy.Drain, d.Policy.Settle, d.Policy.TTL = "* * * * *", time.Second, time.Second, time.Second

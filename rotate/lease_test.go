@@ -12,6 +12,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/state/sqlite"
 )
 
@@ -75,6 +76,8 @@ func TestTwiceInOneProcess(t *testing.T) {
 		met++
 		if res := e.Advance(context.Background(), d); fault.CodeOf(res.Err) != "lease-held" || fault.KindOf(res.Err) != fault.Refused {
 			t.Errorf("I8: the second got %v", res.Err)
+		} else {
+			faulttest.Shown(t, res.Err)
 		}
 	}
 	if res := e.Settle(context.Background(), d, forever, nil); res.Err != nil || met == 0 {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 // The scenes play on a Tuesday at noon.
@@ -92,6 +93,7 @@ func TestLimitsHoldBack(t *testing.T) {
 
 func (s *scene) refused(t *testing.T, p rotate.DomainPlan, code, key, flags string) {
 	t.Helper()
+	faulttest.Shown(t, p.Stop)
 	if fault.KindOf(p.Stop) != fault.Refused || fault.CodeOf(p.Stop) != code || !strings.Contains(p.Stop.Error(), key) || !strings.HasSuffix(fault.HintOf(p.Stop), " "+flags) || len(p.Steps) > 0 {
 		t.Errorf("stop %v, hint %q; want a refusal of %s by %s with %s", p.Stop, fault.HintOf(p.Stop), code, key, flags)
 	}
@@ -145,6 +147,8 @@ func TestBrokenLimitsStop(t *testing.T) {
 	s.want.Limits = rotate.Limits{Freezes: []rotate.Period{{Schedule: "nightly", Timezone: "UTC", Key: "limits.freezes[0]"}}}
 	if p := rotate.Plan(s.now, s.want, s.have, s.seen); p.Stop == nil || !strings.Contains(p.Stop.Error(), "limits.freezes[0]") || fault.HintOf(p.Stop) == "" || len(p.Steps) > 0 {
 		t.Errorf("stop %v", p.Stop)
+	} else {
+		faulttest.Shown(t, p.Stop)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/state"
 )
 
@@ -115,6 +116,7 @@ func TestOrdersRefused(t *testing.T) {
 			tt.prepare(w, d)
 			before := w.state(d.Name)
 			res := w.order(d, tt.order)
+			faulttest.Shown(t, res.Err)
 			if fault.CodeOf(res.Err) != tt.code || fault.KindOf(res.Err) != fault.Refused || fault.HintOf(res.Err) == "" {
 				t.Errorf("got %v, code %q, hint %q; want a refusal with code %s", res.Err, fault.CodeOf(res.Err), fault.HintOf(res.Err), tt.code)
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 var (
@@ -429,6 +430,9 @@ func TestPlan(t *testing.T) {
 			p := rotate.Plan(s.now, s.want, s.have, s.seen)
 			note(codes, p)
 			if tt.stop != "" {
+				if fault.HintOf(p.Stop) != "" { // not the silence of a fake
+					faulttest.Shown(t, p.Stop)
+				}
 				if p.Stop == nil || fault.CodeOf(p.Stop) != tt.stop && !strings.Contains(p.Stop.Error()+fault.HintOf(p.Stop), tt.stop) || len(p.Steps) > 0 || p.Next != nil {
 					t.Errorf("stop %v, steps %s, next %+v; want nothing but a stop for %s", p.Stop, brief(p, s.now), p.Next, tt.stop)
 				}

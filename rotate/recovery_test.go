@@ -11,6 +11,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 // drained lets the domain rotate and its drain pass, and stops just before the replacement.
@@ -355,6 +356,7 @@ func TestPanicsAreFailures(t *testing.T) {
 func TestUnknownParts(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1", "mx9")
 	res := w.engine().Settle(context.Background(), d, rotate.Patience{Most: time.Hour}, nil)
+	faulttest.Shown(t, res.Err)
 	if res.Err == nil || !strings.Contains(res.Err.Error(), "mx9") || fault.KindOf(res.Err) != fault.Permanent {
 		t.Errorf("got %v", res.Err)
 	}

@@ -44,6 +44,7 @@ type world struct {
 
 	trouble func(op string) trouble // may be nil: what goes wrong with an operation
 	pause   func(op string)         // may be nil: called before each effect
+	shows   func(*rotate.Sight)     // may be nil: what DNS shows otherwise
 }
 
 // trouble is what goes wrong with an operation.
@@ -333,6 +334,9 @@ func (p *process) Look(_ context.Context, name dkim.Name) (rotate.Sight, error) 
 	}
 	if !s.Complete {
 		s.Lagging = []string{"ns2 lags"}
+	}
+	if p.shows != nil {
+		p.shows(&s)
 	}
 	return s, nil
 }

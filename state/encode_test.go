@@ -10,6 +10,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/state"
 	"github.com/dkimbot/dkimbot/state/statetest"
 )
@@ -34,6 +35,7 @@ func TestStateRoundTrip(t *testing.T) {
 
 func TestEncodeRefusesTimesWithoutForm(t *testing.T) {
 	_, err := state.Encode(rotate.State{DueAt: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)})
+	faulttest.Shown(t, err)
 	if fault.KindOf(err) != fault.Permanent || fault.HintOf(err) == "" {
 		t.Errorf("error %v with hint %q", err, fault.HintOf(err))
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/dkimbot/dkimbot/keystore/keystoretest"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 var name = dkim.Name{Domain: "example.com", Selector: "s1"}
@@ -308,6 +309,7 @@ func wantFault(t testing.TB, err error, kind fault.Kind, code, hint string) {
 	if !errors.As(err, &f) {
 		t.Fatalf("error %v is no fault", err)
 	}
+	faulttest.Shown(t, err)
 	if f.Kind != kind || f.Code != code || !strings.Contains(f.Hint, hint) || f.Hint == "" {
 		t.Errorf("fault %q: kind %d code %q hint %q, want kind %d code %q hint with %q", err, f.Kind, f.Code, f.Hint, kind, code, hint)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/keystore/vault"
 	"github.com/dkimbot/dkimbot/keystore/vault/vaulttest"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 // TestReadLayout: what rspamd and KumoMTA keep is read as they read it.
@@ -63,6 +64,7 @@ func TestReadLayout(t *testing.T) {
 			got = append(got, k.Selector+"="+string(k.Text))
 		}
 		if words, isErr := strings.CutPrefix(test.want, "error: "); isErr {
+			faulttest.Shown(t, err)
 			if err == nil || !strings.Contains(err.Error(), words) || fault.HintOf(err) == "" || strings.Contains(err.Error(), "KEY") {
 				t.Errorf("%s %s: %v; want an error with %q", test.layout, test.domain, err, words)
 			}

@@ -20,6 +20,7 @@ import (
 	"github.com/dkimbot/dkimbot/keystore/vault"
 	"github.com/dkimbot/dkimbot/keystore/vault/vaulttest"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 // wantAll wants the same fault from all three methods.
@@ -135,6 +136,7 @@ func TestHanging(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
 	_, _, err := ks.Get(ctx, name, 0)
+	faulttest.Shown(t, err)
 	if !errors.Is(err, context.Canceled) || fault.KindOf(err) != fault.Transient {
 		t.Errorf("cancelled while hanging: %v", err)
 	}
@@ -283,4 +285,21 @@ func TestEchoingServer(t *testing.T) {
 			})
 		}
 	}
+}
+
+// What is no Vault answers in its own way.
+func TestNoVault(t *testing.T) {
+	for title, handler := range map[string]http.Handler{
+		"not found": http.NotFoundHandler(),
+		"a page":    http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>Welcome</html>") }),
+	} {
+		t.Run(title, func(t *testing.T) {
+			ts := httptest.NewServer(handler)
+			defer ts.Close()
+			_, err := open(t, vault.Config{Address: ts.URL, Auth: token("x")}).Put(t.Context(), name, generate(t), 0)
+			faulttest.Shown(t, err)
+		})
+	}
+	_, _, err := open(t, vault.Config{Address: "http://127.0.0.1:1", Auth: vault.Token{}}).Get(t.Context(), name, 0)
+	faulttest.Shown(t, err)
 }

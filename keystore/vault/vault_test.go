@@ -19,6 +19,7 @@ import (
 	"github.com/dkimbot/dkimbot/keystore/vault/vaulttest"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 var name = dkim.Name{Domain: "example.com", Selector: "s1"}
@@ -297,10 +298,12 @@ func wantFault(t testing.TB, err error, kind fault.Kind, code, hint string) {
 		t.Errorf("error %v is no fault", err)
 		return
 	}
+	faulttest.Shown(t, err)
 	if got := fault.HintOf(err); f.Kind != kind || fault.CodeOf(err) != code || !strings.Contains(got, hint) || got == "" {
 		t.Errorf("fault %q: kind %d code %q hint %q, want kind %d code %q hint with %q", err, f.Kind, fault.CodeOf(err), got, kind, code, hint)
 	}
 	for _, secret := range []string{"PRIVATE KEY", "hvs."} {
+		faulttest.Shown(t, err)
 		if text := fmt.Sprintf("%v %#v %s", err, f, fault.HintOf(err)); strings.Contains(text, secret) {
 			t.Errorf("the error shows %q: %s", secret, text)
 		}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 // Publisher is what is tested, the port of package rotate.
@@ -221,6 +222,7 @@ func (h Harness) twoRecords(t *testing.T) {
 		h.only(t, rec)
 		return
 	}
+	faulttest.Shown(t, err)
 	if fault.KindOf(err) != fault.Refused {
 		t.Errorf("kind %v of %v, want Refused", fault.KindOf(err), err)
 	}
@@ -244,6 +246,7 @@ func (h Harness) besideCNAME(t *testing.T) {
 	rec := h.txt("alias", Record("a", 294))
 	h.AddCNAME(t, rec.Owner, "elsewhere.example.org")
 	err := h.Publisher.Publish(t.Context(), rec)
+	faulttest.Shown(t, err)
 	if err == nil || fault.KindOf(err) == fault.Transient {
 		t.Errorf("publish beside a CNAME: %v; want a fault that lasts", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/dkimbot/dkimbot/providers/nameservertest"
 	"github.com/dkimbot/dkimbot/providers/zonefile"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 const zoneText = `; the zone of example.com
@@ -254,6 +255,7 @@ func TestRefusals(t *testing.T) {
 				}
 			}
 			_, err := tc.call(p, t.Context(), "example.com.", []libdns.Record{txt("good", "one"), tc.rec})
+			faulttest.Shown(t, err)
 			if err == nil || fault.KindOf(err) != tc.kind || fault.CodeOf(err) != tc.code || !strings.Contains(fault.HintOf(err), tc.hint) {
 				t.Errorf("got %v (kind %v, code %q, hint %q)", err, fault.KindOf(err), fault.CodeOf(err), fault.HintOf(err))
 			}
@@ -303,6 +305,7 @@ func TestBadZones(t *testing.T) {
 			_, err := p.GetRecords(t.Context(), tc.zone)
 			_, err2 := p.SetRecords(t.Context(), tc.zone, []libdns.Record{txt("x", "x")})
 			for _, err := range []error{err, err2} {
+				faulttest.Shown(t, err)
 				if err == nil || !strings.Contains(err.Error(), tc.want) || fault.KindOf(err) != fault.Permanent {
 					t.Errorf("got %v (kind %v), want %q", err, fault.KindOf(err), tc.want)
 				} else if strings.Contains(err.Error(), "hunter2") { // I9
@@ -340,6 +343,8 @@ func TestListZones(t *testing.T) {
 	p.Dir = filepath.Join(dir, "missing")
 	if _, err := p.ListZones(t.Context()); fault.KindOf(err) != fault.Permanent {
 		t.Errorf("missing directory: %v", err)
+	} else {
+		faulttest.Shown(t, err)
 	}
 }
 
@@ -406,6 +411,7 @@ func TestCancellation(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err = p.SetRecords(ctx, "example.com", []libdns.Record{txt("x", "x")})
+	faulttest.Shown(t, err)
 	if !errors.Is(err, context.DeadlineExceeded) || fault.KindOf(err) != fault.Transient {
 		t.Errorf("got %v", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/dkimbot/dkimbot/providers/nameservertest"
 	"github.com/dkimbot/dkimbot/providers/zonefile"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 // counting returns a reload command that counts its runs, fails while a file
@@ -62,6 +63,7 @@ func TestReload(t *testing.T) {
 	}
 	for i := range 2 { // I7: a failed reload is not forgotten
 		err := setX(p, t.Context(), "2")
+		faulttest.Shown(t, err)
 		if fault.KindOf(err) != fault.Transient || fault.HintOf(err) == "" || !strings.Contains(err.Error(), "exit status 7: name server is down") {
 			t.Errorf("got %v", err)
 		}
@@ -115,6 +117,7 @@ func TestReloadHangs(t *testing.T) {
 	}
 	start := time.Now()
 	err := setX(p, t.Context(), "1")
+	faulttest.Shown(t, err)
 	if fault.KindOf(err) != fault.Transient || !strings.Contains(err.Error(), "not done after 200ms") {
 		t.Errorf("got %v", err)
 	}
@@ -144,6 +147,8 @@ func TestReloadCommandIsMissing(t *testing.T) {
 		p.Reload = []string{command}
 		if err := setX(p, t.Context(), "1"); fault.KindOf(err) != fault.Permanent || !strings.Contains(fault.HintOf(err), "reload of the provider") {
 			t.Errorf("%s: got %v", command, err)
+		} else {
+			faulttest.Shown(t, err)
 		}
 	}
 }

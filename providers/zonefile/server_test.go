@@ -19,6 +19,7 @@ import (
 	"github.com/dkimbot/dkimbot/providers/nameservertest"
 	"github.com/dkimbot/dkimbot/providers/zonefile"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 const serverZone = `$TTL 300
@@ -264,6 +265,8 @@ func TestServeAddresses(t *testing.T) {
 	}
 	if _, err := zonefile.Serve(p.Dir, s.Addr()); fault.KindOf(err) != fault.Permanent || !strings.Contains(fault.HintOf(err), "listen") {
 		t.Errorf("the address is taken: got %v", err)
+	} else {
+		faulttest.Shown(t, err)
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
@@ -278,6 +281,8 @@ func TestServeAddresses(t *testing.T) {
 	l.Close()
 	if _, err := zonefile.Serve(p.Dir, "nonsense"); fault.KindOf(err) != fault.Permanent {
 		t.Errorf("got %v", err)
+	} else {
+		faulttest.Shown(t, err)
 	}
 	// I11: serving creates nothing.
 	if got := listing(t, p.Dir); got != "example.com.zone" {

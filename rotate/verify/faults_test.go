@@ -14,6 +14,7 @@ import (
 
 	ns "github.com/dkimbot/dkimbot/providers/nameservertest"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/verify"
 )
 
@@ -168,6 +169,8 @@ func TestNoAnswer(t *testing.T) {
 	p.two.Set(ns.Rcode(dns.RcodeServerFailure))
 	if _, err := v.Look(t.Context(), s1); fault.CodeOf(err) != "no-answer" || !strings.Contains(err.Error(), "SERVFAIL") {
 		t.Errorf("got %v", err)
+	} else {
+		faulttest.Shown(t, err)
 	}
 }
 
@@ -237,4 +240,26 @@ type altered struct {
 func (a altered) WriteMsg(m *dns.Msg) error {
 	a.alter(m)
 	return a.ResponseWriter.WriteMsg(m)
+}
+
+// Who has no more time is told what was looked for. In mode both the resolvers come last.
+func TestOutOfTime(t *testing.T) {
+	silent := ns.StartLiar(t, "", 0, ns.Silent()).Addr
+	p := startPair(t, serve(t, txt("s1._domainkey", value)), serve(t, txt("s1._domainkey", value)))
+	for name, cfg := range map[string]verify.Config{
+		"name servers": {Nameservers: []string{silent}, Zone: "example.test"},
+		"resolvers":    {Resolvers: []string{silent}, Mode: verify.Resolvers},
+		"way":          {Resolvers: []string{silent}},
+		"host":         {Nameservers: []string{"ns1.example.test"}, Zone: "example.test", Resolvers: []string{silent}},
+		"both":         {Mode: verify.Both, Nameservers: []string{p.one.Addr, p.two.Addr}, Resolvers: []string{silent}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg.Timeout = time.Minute
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			_, err := newVerifier(t, cfg).Look(ctx, s1)
+			faulttest.Shown(t, err)
+		})
+	}
 }

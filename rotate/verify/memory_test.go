@@ -11,6 +11,7 @@ import (
 	ns "github.com/dkimbot/dkimbot/providers/nameservertest"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/verify"
 )
 
@@ -101,6 +102,8 @@ func TestCutIsMade(t *testing.T) {
 	for _, says := range []string{"refers to the child zone _domainkey.example.test", "none of the name servers of _domainkey.example.test"} {
 		if _, err := v.Look(t.Context(), s1); fault.KindOf(err) != fault.Transient || !strings.Contains(fmt.Sprint(err), says) {
 			t.Errorf("got %v, want %q", err, says)
+		} else {
+			faulttest.Shown(t, err)
 		}
 	}
 }

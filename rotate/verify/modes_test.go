@@ -12,6 +12,7 @@ import (
 	ns "github.com/dkimbot/dkimbot/providers/nameservertest"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/verify"
 )
 
@@ -63,6 +64,8 @@ func TestModeResolvers(t *testing.T) {
 		v := newVerifier(t, verify.Config{Mode: verify.Resolvers, Resolvers: []string{dead.Addr}, Timeout: 100 * time.Millisecond})
 		if _, err := v.Look(t.Context(), s1); fault.KindOf(err) != fault.Transient || !strings.Contains(err.Error(), dead.Addr) {
 			t.Errorf("got %v", err)
+		} else {
+			faulttest.Shown(t, err)
 		}
 	})
 	t.Run("CNAMEs go in circles", func(t *testing.T) {
@@ -133,6 +136,7 @@ func TestBadConfig(t *testing.T) {
 		`port -1`:                   {Port: -1},
 	} {
 		_, err := verify.New(cfg)
+		faulttest.Shown(t, err)
 		if err == nil || fault.KindOf(err) != fault.Permanent || !strings.Contains(err.Error(), says) || fault.HintOf(err) == "" {
 			t.Errorf("%+v: %v", cfg, err)
 		}
@@ -144,5 +148,7 @@ func TestBadConfig(t *testing.T) {
 	}
 	if _, err := newVerifier(t, verify.Config{}).Look(t.Context(), dkim.Name{Domain: "Example.test", Selector: "s1"}); fault.KindOf(err) != fault.Permanent {
 		t.Errorf("a name out of form: %v", err)
+	} else {
+		faulttest.Shown(t, err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/verify"
 )
 
@@ -71,6 +72,7 @@ func TestSelfTest(t *testing.T) {
 				}
 				return
 			}
+			faulttest.Shown(t, err)
 			if fault.KindOf(err) != fault.Refused || fault.CodeOf(err) != "self-test" || fault.HintOf(err) == "" ||
 				!strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), s1.String()) {
 				t.Errorf("got %v, hint %q", err, fault.HintOf(err))
@@ -89,6 +91,8 @@ func TestSelfTest(t *testing.T) {
 	t.Run("no key", func(t *testing.T) {
 		if err := verify.SelfTest(t.Context(), dkim.SigningKey{Name: s1}, rsaRec); fault.KindOf(err) != fault.Permanent {
 			t.Errorf("got %v", err)
+		} else {
+			faulttest.Shown(t, err)
 		}
 	})
 	t.Run("cancelled", func(t *testing.T) {

@@ -142,6 +142,14 @@ func (v *Verifier) Look(ctx context.Context, name dkim.Name) (Sight, error) {
 			Err:  fmt.Errorf("%s does not lie in the configured zone %s", name.Domain, bare(v.zone)),
 			Hint: "correct the domain's zone, or leave it out to have it found"}
 	}
+	s, err := v.look(ctx, name)
+	if errors.Is(err, context.DeadlineExceeded) && !errors.As(err, new(*fault.Error)) { // while another look-up of the same was waited for
+		err = fault.Temporary("look up "+name.String(), err, "see whether the name servers can be reached from here; it is looked up again by itself")
+	}
+	return s, err
+}
+
+func (v *Verifier) look(ctx context.Context, name dkim.Name) (Sight, error) {
 	switch v.mode {
 	case None:
 		return Sight{Zone: bare(v.zone), Owner: name.String(), Complete: true, Unchecked: true}, nil

@@ -12,6 +12,7 @@ import (
 	ns "github.com/dkimbot/dkimbot/providers/nameservertest"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/verify"
 )
 
@@ -89,6 +90,7 @@ func TestWay(t *testing.T) {
 		t.Run(tt.selector+"."+tt.domain, func(t *testing.T) {
 			got, err := v.Look(t.Context(), dkim.Name{Domain: tt.domain, Selector: tt.selector})
 			if tt.code != "" {
+				faulttest.Shown(t, err)
 				if fault.CodeOf(err) != tt.code || !strings.Contains(fmt.Sprint(err), tt.says) {
 					t.Errorf("got %+v, %v", got, err)
 				}
@@ -178,11 +180,14 @@ func TestConfiguredZone(t *testing.T) {
 						t.Errorf("got %+v, %v", s, err)
 					}
 				case tt.code == "": // by resolver it has no name servers; by server another zone answers
+					faulttest.Shown(t, err)
 					if c := fault.CodeOf(err); c != "no-zone" && c != "wrong-zone" {
 						t.Errorf("got %+v, %v", s, err)
 					}
 				case fault.CodeOf(err) != tt.code || !strings.Contains(err.Error(), tt.says) || fault.HintOf(err) == "":
 					t.Errorf("got %+v, %v", s, err)
+				default:
+					faulttest.Shown(t, err)
 				}
 				if want := fault.Refused; tt.code == "child-zone" && fault.KindOf(err) != want {
 					t.Errorf("kind is %v", fault.KindOf(err))
@@ -192,6 +197,7 @@ func TestConfiguredZone(t *testing.T) {
 	}
 	t.Run("delegated away", func(t *testing.T) {
 		_, err := newVerifier(t, byServer).Look(t.Context(), dkim.Name{Domain: "away.example.test", Selector: "s1"})
+		faulttest.Shown(t, err)
 		if fault.CodeOf(err) != "child-zone" || !strings.Contains(err.Error(), "refers to the child zone away.example.test") || fault.HintOf(err) == "" {
 			t.Errorf("got %v", err)
 		}
@@ -204,6 +210,8 @@ func TestConfiguredZone(t *testing.T) {
 		look(t, v, s1)
 		if _, err := v.Look(t.Context(), dkim.Name{Domain: "sub.example.test", Selector: "s1"}); fault.CodeOf(err) != "child-zone" {
 			t.Errorf("got %v", err)
+		} else {
+			faulttest.Shown(t, err)
 		}
 		if _, err := v.InZone("a..b"); err == nil {
 			t.Error("a bad zone is taken")
@@ -235,6 +243,7 @@ func TestConfiguredNameservers(t *testing.T) {
 	})
 	t.Run("not served", func(t *testing.T) {
 		_, err := newVerifier(t, verify.Config{Nameservers: []string{hidden.Addr}}).Look(t.Context(), dkim.Name{Domain: "example.org", Selector: "s1"})
+		faulttest.Shown(t, err)
 		if fault.KindOf(err) != fault.Transient || !strings.Contains(err.Error(), "REFUSED") {
 			t.Errorf("got %v", err)
 		}

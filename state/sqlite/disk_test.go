@@ -11,6 +11,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/state/sqlite"
 )
 
@@ -38,6 +39,7 @@ func TestDiskFull(t *testing.T) {
 		}
 		st.Revision = rev
 	}
+	faulttest.Shown(t, err)
 	if err == nil || fault.KindOf(err) != fault.Transient || !strings.Contains(fault.HintOf(err), "space") {
 		t.Errorf("error %v with hint %q, want a transient fault that asks for space", err, fault.HintOf(err))
 	}
@@ -46,6 +48,8 @@ func TestDiskFull(t *testing.T) {
 	}
 	if _, err := sqlite.Open(t.Context(), filepath.Join(dir, "other.db")); err == nil || fault.HintOf(err) == "" {
 		t.Errorf("making another database: error %v with hint %q", err, fault.HintOf(err))
+	} else {
+		faulttest.Shown(t, err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "other.db")); err == nil {
 		t.Error("half a database was made")
@@ -78,6 +82,7 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	mount(t, dir, syscall.MS_REMOUNT|syscall.MS_RDONLY)
 	for _, path := range []string{path, filepath.Join(dir, "other.db")} {
 		_, err := sqlite.Open(t.Context(), path)
+		faulttest.Shown(t, err)
 		if err == nil || fault.KindOf(err) != fault.Permanent || !strings.Contains(fault.HintOf(err), "allow writing") {
 			t.Errorf("error %v with hint %q, want a permanent fault that asks for the right to write", err, fault.HintOf(err))
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 // version1 makes the database that the first schema's dkimbot left behind.
@@ -101,6 +102,8 @@ func TestMigrations(t *testing.T) {
 	}
 	if _, err := Open(t.Context(), path); fault.CodeOf(err) != "newer-state" || !strings.Contains(fault.HintOf(err), "a newer dkimbot wrote this") {
 		t.Errorf("opening it with less: error %v with hint %q", err, fault.HintOf(err))
+	} else {
+		faulttest.Shown(t, err)
 	}
 	var wg sync.WaitGroup
 	for range 8 {

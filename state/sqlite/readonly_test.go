@@ -13,6 +13,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/state"
 )
 
@@ -92,6 +93,7 @@ func TestReadOnlyWithoutIndex(t *testing.T) {
 	}
 	before := snapshot(t, dir)
 	_, err := sqliteOpenReadOnly(t, path)
+	faulttest.Shown(t, err)
 	if err == nil || fault.HintOf(err) == "" {
 		t.Errorf("error %v with hint %q", err, fault.HintOf(err))
 	}

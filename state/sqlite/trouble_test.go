@@ -15,6 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/state"
 	"github.com/dkimbot/dkimbot/state/sqlite"
 )
@@ -54,6 +55,7 @@ func TestDamagedDatabase(t *testing.T) {
 			_, err1 := sqlite.Open(t.Context(), path)
 			_, err2 := sqlite.OpenReadOnly(t.Context(), path)
 			for _, err := range []error{err1, err2} {
+				faulttest.Shown(t, err)
 				if fault.CodeOf(err) != test.code || fault.HintOf(err) == "" || fault.KindOf(err) == fault.Transient {
 					t.Errorf("error %v, code %q, hint %q; want code %q", err, fault.CodeOf(err), fault.HintOf(err), test.code)
 				}
@@ -82,8 +84,11 @@ func TestDamagedState(t *testing.T) {
 		}
 		if st, err := s.Load(t.Context(), "d000000.example"); fault.CodeOf(err) != "damaged-state" {
 			t.Errorf("body %q: state %+v, error %v", body, st, err)
+		} else {
+			faulttest.Shown(t, err)
 		}
 		for st, err := range s.List(t.Context()) {
+			faulttest.Shown(t, err)
 			if fault.CodeOf(err) != "damaged-state" {
 				t.Errorf("body %q: listed %+v, error %v", body, st, err)
 			}
@@ -98,6 +103,7 @@ func TestPathsThatCannotBe(t *testing.T) {
 	}
 	for _, path := range []string{filepath.Join(dir, "missing", "state.db"), dir, filepath.Join(dir, "file", "state.db")} {
 		_, err := sqlite.Open(t.Context(), path)
+		faulttest.Shown(t, err)
 		if err == nil || fault.KindOf(err) != fault.Permanent || fault.HintOf(err) == "" || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: error %v with hint %q", path, err, fault.HintOf(err))
 		}

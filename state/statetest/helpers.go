@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 const ttl = 10 * time.Minute
@@ -43,6 +44,7 @@ func load(t *testing.T, s rotate.StateReader, domain string) rotate.State {
 
 func wantRefused(t *testing.T, err error, code string) {
 	t.Helper()
+	faulttest.Shown(t, err)
 	if fault.KindOf(err) != fault.Refused || fault.CodeOf(err) != code || fault.HintOf(err) == "" {
 		t.Fatalf("error %v with hint %q, want a refusal with code %s and a hint", err, fault.HintOf(err), code)
 	}

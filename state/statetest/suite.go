@@ -15,6 +15,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/state"
 )
 
@@ -134,15 +135,20 @@ func nonsense(t *testing.T, s state.Store) {
 	} {
 		if _, err := s.Acquire(t.Context(), req); fault.KindOf(err) != fault.Permanent || err == nil {
 			t.Errorf("%+v: error %v, want a permanent fault", req, err)
+		} else {
+			faulttest.Shown(t, err)
 		}
 	}
 	l := acquire(t, s, domain, "a", start)
 	for _, st := range []rotate.State{{}, {Domain: "example.org"}} {
 		if _, err := s.Save(t.Context(), l, start, st); fault.KindOf(err) != fault.Permanent || err == nil {
 			t.Errorf("saving %q under the lease on %q: error %v, want a permanent fault", st.Domain, l.Domain, err)
+		} else {
+			faulttest.Shown(t, err)
 		}
 	}
 	_, err := s.Save(t.Context(), l, start, rotate.State{Domain: domain}, rotate.Event{Domain: "example.org"})
+	faulttest.Shown(t, err)
 	if fault.KindOf(err) != fault.Permanent || err == nil {
 		t.Errorf("an event of another domain: error %v, want a permanent fault", err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 // What right files come to, with defaults, absolute paths and normal names; it
@@ -110,6 +111,7 @@ func TestDomain(t *testing.T) {
 	}
 	for name, hint := range map[string]string{"tow.example": "did you mean two.example?", "else.org": "add it under domains", "a..b": "write the domain"} {
 		d, err := c.Domain(name)
+		faulttest.Shown(t, err)
 		if err == nil || d != nil || !strings.HasPrefix(fault.HintOf(err), hint) || fault.KindOf(err) != fault.Permanent {
 			t.Errorf("%s: got %v, %v, hint %q; want hint %q", name, d, err, fault.HintOf(err), hint)
 		}

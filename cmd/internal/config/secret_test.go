@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 // A secret does not show itself, however it is printed, and not inside other things (I9).
@@ -96,4 +97,10 @@ func TestCredentialsDirectory(t *testing.T) {
 	if _, err := os.Stat("token"); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A secret that the configuration does not name is asked for by nobody but a mistake of ours.
+func TestNoSecret(t *testing.T) {
+	_, err := Secret{}.Read()
+	faulttest.Shown(t, err)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 // TestConsent: whatever a hook does but end well is a veto, which says who objects
@@ -51,6 +52,7 @@ func TestConsent(t *testing.T) {
 			if err == nil || !strings.HasSuffix(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "switch example.com to s2: hook /") && !strings.Contains(err.Error(), "no-such-hook") {
 				t.Errorf("got  %v\nwant ...%s", err, c.want)
 			}
+			faulttest.Shown(t, err)
 			if fault.KindOf(err) != fault.Refused || fault.CodeOf(err) != "vetoed" || !strings.Contains(fault.HintOf(err), "s1 goes on signing") {
 				t.Errorf("kind %s, code %s, hint %s", fault.KindOf(err), fault.CodeOf(err), fault.HintOf(err))
 			}

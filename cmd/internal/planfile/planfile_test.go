@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 var (
@@ -138,6 +141,8 @@ func TestStrict(t *testing.T) {
 		bad = strings.Replace(bad, checksumOf(bad), "sha256:"+sum(empty), 1)
 		if _, err := planfile.Read([]byte(bad)); fault.CodeOf(err) != "damaged-plan" || fault.KindOf(err) != fault.Refused {
 			t.Errorf("%s: %v", title, err)
+		} else {
+			faulttest.Shown(t, err)
 		}
 	}
 }
@@ -171,6 +176,7 @@ func TestReadErrors(t *testing.T) {
 		{file("changed", strings.Replace(good, "s2", "s3", 1)), "its content does not fit its checksum", "dkimbot plan --out FILE"},
 	} {
 		_, err := planfile.ReadFile(c.path)
+		faulttest.Shown(t, err)
 		if err == nil || !strings.HasPrefix(err.Error(), "read the plan "+c.path) || !strings.Contains(err.Error(), c.want) || !strings.Contains(fault.HintOf(err), c.hint) {
 			t.Errorf("got %v\nhint: %s\nwant %q, %q", err, fault.HintOf(err), c.want, c.hint)
 		}
@@ -213,6 +219,8 @@ func TestStanding(t *testing.T) {
 		}
 		if err := doc.Refusal(r); fault.KindOf(err) != fault.Refused || fault.HintOf(err) == "" || !strings.Contains(err.Error(), "apply plan "+doc.PlanID+": "+r.Message) {
 			t.Errorf("%+v is refused as %v", r, err)
+		} else {
+			faulttest.Shown(t, err)
 		}
 		return r.Code
 	}
@@ -223,6 +231,8 @@ func TestStanding(t *testing.T) {
 	}
 	if err := doc.Refusal(doc.Timely(now)); fault.CodeOf(err) != "not-yet" {
 		t.Errorf("too early: %v", err)
+	} else {
+		faulttest.Shown(t, err)
 	}
 	if err := doc.Refusal(nil); err != nil {
 		t.Error(err)
@@ -243,4 +253,32 @@ func TestStanding(t *testing.T) {
 			t.Errorf("configuration %q: %q, want %q", sha, got, want)
 		}
 	}
+}
+
+// A domain that had a problem when the plan was made says so when it is applied.
+func TestUnplanned(t *testing.T) {
+	doc := some()
+	faulttest.Shown(t, doc.Unplanned(doc.Domains[1]))
+}
+
+// A plan is read by its owner alone; who else tries is told so.
+func TestOthersPlan(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "plan")
+	if err := os.WriteFile(path, some().Encode(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() == 0 { // who may read everything: as nobody, on this thread
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		if err := syscall.Setfsuid(65534); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := planfile.ReadFile(path)
+	if os.Geteuid() == 0 {
+		if err := syscall.Setfsuid(0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	faulttest.Shown(t, err)
 }

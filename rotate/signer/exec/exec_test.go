@@ -16,6 +16,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -170,6 +171,7 @@ func TestAnswers(t *testing.T) {
 				}
 				return
 			}
+			faulttest.Shown(t, err)
 			if err == nil || !strings.Contains(err.Error(), test.words) || fault.HintOf(err) == "" {
 				t.Fatalf("error is %v (hint %q); want %q", err, fault.HintOf(err), test.words)
 			}
@@ -223,6 +225,7 @@ func TestFailures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := script(t, test.script, func(c *Config) { c.SendKey, c.Timeout = true, 500*time.Millisecond })
 			err := s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s2", k)})
+			faulttest.Shown(t, err)
 			if err == nil || fault.KindOf(err) != test.kind || fault.HintOf(err) == "" {
 				t.Fatalf("error is %v (hint %q)", err, fault.HintOf(err))
 			}
@@ -244,9 +247,13 @@ func TestFailures(t *testing.T) {
 	s := newSigner(t, Config{Command: []string{"dkimbot-no-such-command"}})
 	if err := s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s2", k)}); fault.KindOf(err) != fault.Permanent {
 		t.Errorf("a command that is not there: %v", err)
+	} else {
+		faulttest.Shown(t, err)
 	}
-	if _, err := New(Config{Name: "hook"}); err == nil {
-		t.Error("no command: no error")
+	for _, bad := range []Config{{}, {Command: []string{"true"}, Timeout: -1}} {
+		bad.Name = "hook"
+		_, err := New(bad)
+		faulttest.Shown(t, err)
 	}
 }
 
@@ -267,4 +274,13 @@ func TestCancel(t *testing.T) {
 			t.Errorf("error is %v; want Canceled", err)
 		}
 	}
+}
+
+// TestOutOfTime: who has no more time is told what holds it up.
+func TestOutOfTime(t *testing.T) {
+	s := script(t, "sleep 60", nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := s.Active(ctx, []string{"a.example"})
+	faulttest.Shown(t, err)
 }

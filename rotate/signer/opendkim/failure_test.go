@@ -10,6 +10,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
@@ -34,6 +35,7 @@ func TestReloadLeftOut(t *testing.T) {
 	for range 2 {
 		err := s.Activate(t.Context(), []dkim.SigningKey{now})
 		wantWords(t, err, "signs with selector s1", "s2._domainkey.a.example", `reload ["true"]`)
+		faulttest.Shown(t, err)
 		if fault.KindOf(err) != fault.Transient {
 			t.Errorf("kind is %v; want Transient", fault.KindOf(err))
 		}

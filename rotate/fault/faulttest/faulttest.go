@@ -1,0 +1,126 @@
+// Package faulttest keeps the texts of faults where a person can read them: each
+// package that makes faults has a file testdata/faults.txt with what its tests saw,
+// as an operator would see it.
+//
+// A text that changes fails its test until the file is written anew: remove it, run
+// the package's tests with UPDATE_FAULTS=1 in the environment, and read what has
+// changed. The package is for tests; it imports rotate/fault and the standard library.
+package faulttest
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// Shown wants the text of err, its code and its hint in testdata/faults.txt beside
+// the calling file, among those of the test. It also fails for an error without a hint.
+func Shown(t testing.TB, err error) {
+	t.Helper()
+	if err == nil {
+		t.Error("there is no error to be shown")
+		return
+	}
+	if fault.HintOf(err) == "" {
+		t.Errorf("%v has no hint", err)
+	}
+	_, caller, _, _ := runtime.Caller(1)
+	path, got := filepath.Join(filepath.Dir(caller), "testdata", "faults.txt"), render(err)
+	if os.Getenv("UPDATE_FAULTS") != "" {
+		if err := add(path, t.Name(), got); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	text, rerr := os.ReadFile(path)
+	if rerr != nil {
+		t.Fatalf("%v (UPDATE_FAULTS=1 writes it)", rerr)
+	}
+	if known := sections(string(text))[t.Name()]; !slices.Contains(known, got) {
+		t.Errorf("a text is not in %s (UPDATE_FAULTS=1 adds it)\ngot:\n%s\nknown are:\n%s", path, got, strings.Join(known, "\n"))
+	}
+}
+
+// render says what an operator sees, and the kind, which decides what is done about it.
+func render(err error) string {
+	kind := fault.KindOf(err).String()
+	if code := fault.CodeOf(err); code != "" {
+		kind += " " + code
+	}
+	return steady(fmt.Sprintf("%s: %v\nhint: %s", kind, err, fault.HintOf(err)))
+}
+
+// steady replaces what differs from run to run.
+func steady(text string) string {
+	for _, r := range []struct{ pattern, by string }{
+		{`/tmp/Test[^/ ]*/\d{3}`, "DIR"},
+		{`/run/dkimbot-test-\d+`, "DIR"},
+		{`(127\.0\.0\.\d+|\[::1\]|localhost):\d+`, "$1:PORT"},
+		{`\b20[2-9]\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`, "TIME"},
+		{`p=[A-Za-z0-9+/]{20,}=*`, "p=KEY"},
+		{`\b[0-9a-f]{8,}\b`, "ID"},
+		{`\b(pid|process) \d+`, "$1 N"},
+	} {
+		text = regexp.MustCompile(r.pattern).ReplaceAllString(text, r.by)
+	}
+	return text
+}
+
+const begin = "== "
+
+// sections returns the texts under the name of each test.
+func sections(text string) map[string][]string {
+	out := map[string][]string{}
+	for part := range strings.SplitSeq("\n"+text, "\n"+begin) {
+		name, body, _ := strings.Cut(part, "\n")
+		for one := range strings.SplitSeq(strings.TrimSpace(body), "\n\n") {
+			if one != "" {
+				out[name] = append(out[name], one)
+			}
+		}
+	}
+	return out
+}
+
+// add puts a text under the name of a test, alone among the tests that do so.
+func add(path, name, text string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		return err
+	}
+	old, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	all := sections(string(old))
+	if slices.Contains(all[name], text) {
+		return nil
+	}
+	all[name] = append(all[name], text)
+	var out strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		slices.Sort(all[name])
+		fmt.Fprintf(&out, "%s%s\n%s\n\n", begin, name, strings.Join(all[name], "\n\n"))
+	}
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err = f.WriteAt([]byte(out.String()), 0)
+	return err
+}
