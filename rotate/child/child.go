@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 )
 
 // Limits on what is kept of a program's output.
@@ -83,14 +84,20 @@ func Environment(getenv func(string) string) []string {
 	return env
 }
 
-// Tail trims what a program wrote to the last octets that fit into an error.
+// Tail trims what a program wrote to the last octets that fit into an error, and
+// replaces what a terminal would obey.
 func Tail(output []byte) string {
 	const max = 500
 	s := strings.ToValidUTF8(strings.TrimSpace(string(output)), "?")
 	if len(s) > max {
 		s = "…" + strings.ToValidUTF8(s[len(s)-max:], "")
 	}
-	return s
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 // head keeps the first octets written to it.

@@ -250,7 +250,6 @@ func TestOutOfTime(t *testing.T) {
 		"name servers": {Nameservers: []string{silent}, Zone: "example.test"},
 		"resolvers":    {Resolvers: []string{silent}, Mode: verify.Resolvers},
 		"way":          {Resolvers: []string{silent}},
-		"host":         {Nameservers: []string{"ns1.example.test"}, Zone: "example.test", Resolvers: []string{silent}},
 		"both":         {Mode: verify.Both, Nameservers: []string{p.one.Addr, p.two.Addr}, Resolvers: []string{silent}},
 	} {
 		t.Run(name, func(t *testing.T) {

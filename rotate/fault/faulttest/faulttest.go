@@ -62,13 +62,14 @@ func render(err error) string {
 // steady replaces what differs from run to run.
 func steady(text string) string {
 	for _, r := range []struct{ pattern, by string }{
-		{`/tmp/Test[^/ ]*/\d{3}`, "DIR"},
+		{`(/[\w.-]+)*/Test[^/ ]*/\d{3}`, "DIR"},
 		{`/run/dkimbot-test-\d+`, "DIR"},
 		{`(127\.0\.0\.\d+|\[::1\]|localhost):\d+`, "$1:PORT"},
 		{`\b20[2-9]\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`, "TIME"},
 		{`p=[A-Za-z0-9+/]{20,}=*`, "p=KEY"},
-		{`\b[0-9a-f]{8,}\b`, "ID"},
+		{`\b([0-9a-f]{8,}|[a-z2-7]{26}|[A-Z2-7]{26})\b`, "ID"},
 		{`\b(pid|process) \d+`, "$1 N"},
+		{`\.new-\d+`, ".new-N"},
 	} {
 		text = regexp.MustCompile(r.pattern).ReplaceAllString(text, r.by)
 	}

@@ -1,0 +1,48 @@
+package faulttest
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// What differs from run to run does not make a text another one.
+func TestSteady(t *testing.T) {
+	for text, want := range map[string]string{
+		"open /tmp/TestX_a_b123/001/keys: no":          "open DIR/keys: no",
+		"dial 127.0.0.1:40123 and localhost:53":        "dial 127.0.0.1:PORT and localhost:PORT",
+		"until 2031-02-03T04:05:06Z, key 0123456789ab": "until TIME, key ID",
+		"version 7 of key 3":                           "version 7 of key 3",
+	} {
+		if got := steady(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}
+
+// What is added is found again under its test, once, beside what was there.
+func TestAdd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "testdata", "faults.txt")
+	one := render(fault.Refuse("late", "begin it", "wait"))
+	two := render(fault.Lasting("read it", errors.New("it is gone"), "look elsewhere"))
+	for _, e := range [][2]string{{"TestB", two}, {"TestA", one}, {"TestB", one}, {"TestB", two}} {
+		if err := add(path, e[0], e[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := sections(string(text))
+	if len(known) != 2 || !slices.Equal(known["TestA"], []string{one}) || !slices.Equal(known["TestB"], []string{two, one}) {
+		t.Errorf("got %q", known)
+	}
+	if want := "refused late: begin it\nhint: wait"; one != want {
+		t.Errorf("got %q, want %q", one, want)
+	}
+}
