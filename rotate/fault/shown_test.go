@@ -16,6 +16,8 @@ import (
 // unshown are faults that no test shows, by file and the words that it would show
 // or the function that passes words on, each with the reason.
 var unshown = map[string]string{
+	"cmd/internal/cli/span.go: is no number of days":                 "the flag says instead which times it takes",
+	"cmd/internal/cli/adopt.go: checkSelectors":                      "says which flag it is, and what the selector's parser says",
 	"cmd/internal/app/process.go: find out which process this is":    "needs a machine without /proc",
 	"cmd/internal/app/process.go: give the machine a name: hostname": "needs a kernel that does not tell its name",
 	"cmd/internal/planfile/document.go: Err":                         "says what another fault said, when the plan was made",
@@ -72,9 +74,11 @@ func TestEveryFaultIsShown(t *testing.T) {
 	for _, files := range sources(t) {
 		r, hinted := newReader(files), hintParameters(files)
 		for path, file := range files {
-			walkFaults(path, file, hinted, func(m made) {
+			see := func(m made) {
 				all = append(all, told{m, r.fragments(m.in, m.text...), r.fragments(m.in, m.hint)})
-			})
+			}
+			walkFaults(path, file, hinted, see)
+			walkUsage(path, file, see)
 		}
 	}
 	sayers := func(piece string) (n int) {

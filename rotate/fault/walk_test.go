@@ -135,6 +135,24 @@ func walkFaults(path string, file *ast.File, hinted map[string]int, see func(mad
 	}
 }
 
+// walkUsage calls see for every error that the command line makes: those that are no
+// fault yet become one with the command's help as their hint.
+func walkUsage(path string, file *ast.File, see func(made)) {
+	path, _ = filepath.Rel(root, path)
+	if filepath.Dir(path) != "cmd/internal/cli" {
+		return
+	}
+	for _, d := range file.Decls {
+		in, _ := d.(*ast.FuncDecl)
+		ast.Inspect(d, func(n ast.Node) bool {
+			if call, ok := n.(*ast.CallExpr); ok && slices.Contains([]string{"errors.New", "fmt.Errorf"}, selected(call.Fun)) {
+				see(made{in, path, "", []ast.Expr{call}, nil})
+			}
+			return true
+		})
+	}
+}
+
 // called returns the name of the function or method of the package that is called.
 func called(call *ast.CallExpr) string {
 	switch f := call.Fun.(type) {
