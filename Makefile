@@ -3,7 +3,7 @@
 
 GO ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-FUZZTIME ?= 5s
+FUZZTIME ?= 3s
 
 .PHONY: build test check servers lint unit simulate fuzz crashes examples soak bench
 
@@ -27,8 +27,9 @@ lint:
 	$(GO) run $(STATICCHECK) ./...
 	shellcheck .ci/run .ci/servers .ci/fuzz .ci/examples $$(git ls-files '*.sh' examples/signers)
 
+# More packages at once than processors: the tests wait far more than they compute.
 unit:
-	$(GO) test -race -timeout 25m ./...
+	$(GO) test -race -p 4 -timeout 25m ./...
 
 # Ten thousand domain-years with all faults on; without -race, which is ten times
 # slower, and with little garbage collection, since it lives on short-lived copies.

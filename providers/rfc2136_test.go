@@ -278,14 +278,13 @@ func TestUpdateServerInTrouble(t *testing.T) {
 				RFC2136: RFC2136{Server: tc.addr, KeyName: "dkimbot.", Key: "c2VjcmV0"}})
 			start := time.Now()
 			err := p.Publish(t.Context(), rec)
-			faulttest.Shown(t, err)
 			if err == nil || fault.KindOf(err) != fault.Transient {
 				t.Errorf("kind %v of %v", fault.KindOf(err), err)
 			}
 			if d := time.Since(start); d > 2*time.Second {
 				t.Errorf("gave up after %s", d)
 			}
-			if name == "silent" { // the module is still waiting
+			if name == "silent" { // the module is still waiting, and may end first
 				return
 			}
 			faulttest.Shown(t, err)
