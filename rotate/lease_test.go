@@ -181,3 +181,34 @@ func TestPatienceWithTheOther(t *testing.T) {
 		})
 	}
 }
+
+// TestPatienceInBetween: a person's command that waits out a drain goes on when another
+// process, such as the daemon, has been faster (I8).
+func TestPatienceInBetween(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, d := newWorld(t, "mx1"), wanted("mx1")
+		w.bubble = true
+		d.Policy.Drain, d.Policy.Settle = 30*time.Second, 30*time.Second
+		w.start("first", nil).Settle(t.Context(), d, forever, nil)
+		time.Sleep(time.Minute)
+		d.Asked, d.Named = true, true
+		waits := 0
+		res := w.start("person", nil).Settle(t.Context(), d, rotate.Patience{Most: 10 * time.Minute}, func(string, rotate.Next) {
+			if waits++; waits > 1 {
+				return
+			}
+			lease, err := w.store.Acquire(t.Context(), rotate.LeaseRequest{Domain: d.Name, Owner: "daemon", Now: w.Now(), TTL: time.Hour})
+			if err != nil {
+				t.Error(err)
+			}
+			go func() {
+				time.Sleep(95 * time.Second)
+				_ = w.store.Release(context.WithoutCancel(t.Context()), lease)
+			}()
+		})
+		if res.Err != nil || waits == 0 || res.State.Phase != rotate.Ready {
+			t.Errorf("%v; phase %s after %d waits", res.Err, res.State.Phase, waits)
+		}
+		time.Sleep(time.Hour)
+	})
+}
