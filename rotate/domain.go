@@ -29,8 +29,9 @@ type Domain struct {
 	// Named says that a person named the domain: a change that the limits hold back
 	// is refused then, so that it is not waited for unawares.
 	Named bool `json:"-"`
-	// patient says that a person waits for what becomes of the domain.
-	patient bool
+	// Patient says that a person waits for what becomes of the domain: another process
+	// that has it in hand is waited for a little. Settle sets it where Named is.
+	Patient bool `json:"-"`
 	// Ignore names the limits that a person sets aside.
 	Ignore Ignore `json:"-"`
 	// Approved says that the changes come from a plan that a person has approved and

@@ -196,7 +196,7 @@ const leasePatience = 10 * time.Second
 func (e *Engine) awaitLease(ctx context.Context, want Domain) (Lease, error) {
 	for deadline := e.Clock.Now().Add(leasePatience); ; {
 		lease, err := e.acquire(ctx, want)
-		if fault.CodeOf(err) != "lease-held" || !want.Named && !want.patient || !e.Clock.Now().Before(deadline) {
+		if fault.CodeOf(err) != "lease-held" || !want.Named && !want.Patient || !e.Clock.Now().Before(deadline) {
 			return lease, err
 		}
 		if err := e.Clock.Sleep(ctx, 200*time.Millisecond); err != nil {

@@ -25,7 +25,7 @@ func (e *Engine) Settle(ctx context.Context, want Domain, patience Patience, wai
 		last    State     // as it was seen last
 		failing time.Time // since when every attempt has failed; zero when the last one did not
 	)
-	want.patient = want.Named
+	want.Patient = want.Named
 	for {
 		res := e.Advance(ctx, want)
 		done = append(done, res.Done...)
