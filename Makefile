@@ -29,7 +29,7 @@ lint:
 
 # More packages at once than processors: the tests wait far more than they compute.
 unit:
-	$(GO) test -race -p 4 -timeout 25m ./...
+	$(GO) test -race -p 3 -timeout 25m ./...
 
 # Ten thousand domain-years with all faults on; without -race, which is ten times
 # slower, and with little garbage collection, since it lives on short-lived copies.

@@ -27,7 +27,7 @@ import (
 // TestMain puts a dkimbot into PATH that is this test binary. The tests wait far
 // more than they compute, so more of them run at once than there are processors.
 func TestMain(m *testing.M) {
-	if err := flag.Set("test.parallel", "14"); err != nil {
+	if err := flag.Set("test.parallel", "10"); err != nil {
 		panic(err)
 	}
 	testscript.Main(m, map[string]func(){
