@@ -65,13 +65,9 @@ selectors in the policy, 'dkimbot rotate --domain D' switches without a gap.`,
 			if err := f.check(); err != nil {
 				return &usageError{error: err, command: cmd.CommandPath()}
 			}
-			cfg, err := p.load()
+			cfg, domains, err := p.loadFor(cmd, f.domains, choose)
 			if err != nil {
 				return err
-			}
-			domains, err := choose(cfg, f.domains)
-			if err != nil {
-				return p.told(cmd, cfg, err)
 			}
 			for i := range domains {
 				domains[i].Named, domains[i].Ignore = true, *ignore

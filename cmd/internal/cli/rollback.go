@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -46,14 +45,10 @@ Once the old key is being replaced there is no going back: the refusal says what
 }
 
 // instruct tells the domains that choose finds what a person wants done, and carries it out.
-func (p *program) instruct(cmd *cobra.Command, choose func(*config.Config, []string) ([]rotate.Domain, error), names []string, what rotate.Instruction, dryRun, wait bool) error {
-	cfg, err := p.load()
+func (p *program) instruct(cmd *cobra.Command, choose chooser, names []string, what rotate.Instruction, dryRun, wait bool) error {
+	cfg, domains, err := p.loadFor(cmd, names, choose)
 	if err != nil {
 		return err
-	}
-	domains, err := choose(cfg, names)
-	if err != nil {
-		return p.told(cmd, cfg, err)
 	}
 	for i := range domains {
 		domains[i].Instruction, domains[i].Named = what, true

@@ -65,13 +65,9 @@ step in hand is finished; run the same command again to go on.`,
 			if err := f.check(); err != nil {
 				return &usageError{error: err, command: cmd.CommandPath()}
 			}
-			cfg, err := p.load()
+			cfg, chosen, err := p.loadFor(cmd, f.domains, choose)
 			if err != nil {
 				return err
-			}
-			chosen, err := choose(cfg, f.domains)
-			if err != nil {
-				return p.told(cmd, cfg, err)
 			}
 			f.wish(chosen)
 			if f.dryRun {

@@ -9,6 +9,20 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
+// chooser finds the named domains.
+type chooser func(*config.Config, []string) ([]rotate.Domain, error)
+
+// loadFor loads the configuration and the domains of it that a command is to work
+// on; that they can't be found is told to those whom the configuration names.
+func (p *program) loadFor(cmd *cobra.Command, names []string, choose chooser) (*config.Config, []rotate.Domain, error) {
+	cfg, err := p.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	domains, err := choose(cfg, names)
+	return cfg, domains, p.told(cmd, cfg, err)
+}
+
 // atWork opens the parts of a configuration for work, with progress told while do does it.
 func (p *program) atWork(cmd *cobra.Command, cfg *config.Config, do func(a *app.App, tell teller) error) error {
 	tell := p.teller(cmd)
