@@ -25,11 +25,11 @@ lint:
 	$(GO) vet ./...
 	$(GO) vet -tags failpoints ./cmd/internal/app
 	$(GO) run $(STATICCHECK) ./...
-	shellcheck .ci/run .ci/servers .ci/fuzz .ci/examples $$(git ls-files '*.sh' examples/signers)
+	shellcheck .ci/run .ci/servers .ci/unit .ci/fuzz .ci/examples $$(git ls-files '*.sh' examples/signers)
 
 # More packages at once than processors: the tests wait far more than they compute.
 unit:
-	$(GO) test -race -p 3 -timeout 25m ./...
+	.ci/unit -p 3 -timeout 25m
 
 # Ten thousand domain-years with all faults on; without -race, which is ten times
 # slower, and with little garbage collection, since it lives on short-lived copies.

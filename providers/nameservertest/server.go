@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -119,7 +120,7 @@ func (s *Server) run(t testing.TB, argv ...string) {
 	t.Cleanup(func() {
 		s.Stop()
 		if t.Failed() {
-			t.Logf("log of %s at %s:\n%s", filepath.Base(argv[0]), s.Addr, s.Log())
+			t.Logf("log of %s at %s:\n%s", filepath.Base(argv[0]), s.Addr, ending(s.Log()))
 		}
 	})
 	s.Start(t)
@@ -166,6 +167,17 @@ func (s *Server) Log() string {
 		return err.Error()
 	}
 	return string(b)
+}
+
+// ending returns the last lines of a log, without what keys make long in them.
+func ending(log string) string {
+	const most, width = 30, 160
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	lines = lines[max(0, len(lines)-most):]
+	for i, line := range lines {
+		lines[i] = line[:min(len(line), width)]
+	}
+	return strings.Join(lines, "\n")
 }
 
 func (s *Server) awaitReady(t testing.TB) {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dkimbot/dkimbot/providers/nameservertest"
 )
 
 // OpenDKIM is a real daemon on loopback with empty tables and "RequireSafeKeys
@@ -37,7 +39,7 @@ func StartOpenDKIM(t testing.TB, extra ...string) *OpenDKIM {
 	if _, err := exec.LookPath("opendkim"); err != nil {
 		t.Fatalf("opendkim is not installed; on Debian: apt-get install opendkim (%v)", err)
 	}
-	d := &OpenDKIM{Dir: SafeDir(t), address: freeAddress(t)}
+	d := &OpenDKIM{Dir: SafeDir(t), address: net.JoinHostPort("127.0.0.1", strconv.Itoa(nameservertest.FreePort(t)))}
 	d.KeyDir = filepath.Join(d.Dir, "keys")
 	d.KeyTable = filepath.Join(d.Dir, "key.table")
 	d.SigningTable = filepath.Join(d.Dir, "signing.table")
@@ -130,14 +132,6 @@ func SafeDir(t testing.TB) string {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	must(t, os.Chmod(dir, 0o755))
 	return dir
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func must(t testing.TB, err error) {
