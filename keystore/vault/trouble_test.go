@@ -154,19 +154,22 @@ func TestLostAnswer(t *testing.T) {
 	ks := open(t, cfg)
 	put(t, ks, 0)
 	after := 1
-	for title, answer := range map[string]func(http.ResponseWriter){
-		"connection lost":      func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
-		"bad gateway":          func(w http.ResponseWriter) { http.Error(w, "<html>bad gateway</html>", http.StatusBadGateway) },
-		"no answer of Vault's": func(w http.ResponseWriter) { fmt.Fprint(w, "<html>please log in</html>") },
-		"empty answer":         func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) },
+	for _, lost := range []struct {
+		title  string
+		answer func(http.ResponseWriter)
+	}{
+		{"connection lost", func(http.ResponseWriter) { panic(http.ErrAbortHandler) }},
+		{"bad gateway", func(w http.ResponseWriter) { http.Error(w, "<html>bad gateway</html>", http.StatusBadGateway) }},
+		{"no answer of Vault's", func(w http.ResponseWriter) { fmt.Fprint(w, "<html>please log in</html>") }},
+		{"empty answer", func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) }},
 	} {
-		t.Run(title, func(t *testing.T) {
+		t.Run(lost.title, func(t *testing.T) {
 			p.set(func(w http.ResponseWriter, r *http.Request, forward http.Handler) bool {
 				if r.Method != http.MethodPut {
 					return false
 				}
 				forward.ServeHTTP(httptest.NewRecorder(), r) // Vault does what is asked
-				answer(w)
+				lost.answer(w)
 				return true
 			})
 			before := p.count(http.MethodPut, "/v1/secret/data/dkim/example.com/s1")
