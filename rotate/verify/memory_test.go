@@ -46,10 +46,12 @@ func TestMemory(t *testing.T) {
 		{"a subdomain in the same zone", deep, 0, 1, 4},
 		{"forgotten", s1, 1, 6, 4},
 	}
+	spare := 0 // a question whose answer nobody waited for may arrive in the next step
 	for _, s := range steps {
 		c.Add(s.wait)
-		if r, n := cost(s.name); r != s.recur || n > s.most {
-			t.Errorf("%s: %d questions to the resolver, want %d; %d to the servers, want at most %d", s.what, r, s.recur, n, s.most)
+		r, n := cost(s.name)
+		if spare += s.most - n; r != s.recur || spare < 0 {
+			t.Errorf("%s: %d questions to the resolver, want %d; %d to the servers, want at most %d", s.what, r, s.recur, n, spare+n)
 		}
 	}
 }
