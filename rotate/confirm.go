@@ -71,6 +71,7 @@ func (st State) asOf(now time.Time) State {
 func (st *State) begin(i Intent, p Policy) {
 	st.Intent = &i
 	st.Next = nil // nobody knows until the work is at rest; an interrupted one is taken up at once
+	st.purging()
 	switch {
 	case st.Phase == New:
 		st.Phase, st.Target = Bootstrapping, p.Selectors[0]
@@ -174,10 +175,11 @@ func (st *State) drainAgain(at time.Time) {
 }
 
 // heed takes account of what was seen of the signers, and of those that were taken
-// out of the configuration. It reports whether a switch is complete by that.
-func (st *State) heed(want Domain, seen Observation, now time.Time) bool {
+// out of the configuration. It reports whether a switch is complete by that. lags says
+// how long each signer may go on as before when it has been changed; nil: not at all.
+func (st *State) heed(want Domain, seen Observation, lags map[string]time.Duration, now time.Time) bool {
 	st.noticed(seen)
-	st.stillUsed(seen, now)
+	st.stillUsed(want, seen, lags, now)
 	st.dismissed(want.Signers, now)
 	return st.completeSwitch(want.Signers, now)
 }

@@ -170,6 +170,17 @@ func (e *Engine) signer(name string) (*batchedSigner, error) {
 	return nil, unknownSigner(name)
 }
 
+// lags returns how long after its activation each of the signers has surely changed.
+func (e *Engine) lags(signers []string) map[string]time.Duration {
+	lags := make(map[string]time.Duration, len(signers))
+	for _, name := range signers {
+		if s := e.Signers[name]; s != nil {
+			lags[name] = s.Lag()
+		}
+	}
+	return lags
+}
+
 // claim keeps two calls in this process off one domain: they share an owner, so
 // the lease alone would not.
 func (e *Engine) claim(domain string) error {

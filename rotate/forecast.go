@@ -40,7 +40,7 @@ func Forecast(now, until time.Time, want Domain, have State, seen Observation, l
 	}
 	f.out = Outlook{Name: want.Name, Phase: f.st.Phase, Until: until}
 	for still := 0; ; {
-		f.st.heed(f.want, f.seen, f.now)
+		f.st.heed(f.want, f.seen, f.lags, f.now)
 		p := Plan(f.now, f.want, f.st, f.seen)
 		steps := p.Runnable(f.now)
 		switch {

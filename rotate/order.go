@@ -58,6 +58,7 @@ func (r *run) obey(ctx context.Context) error {
 		return nil
 	}
 	r.st, r.want.Instruction = st, nil
+	r.st.stillUsed(r.want, r.seen, r.engine.lags(r.want.Signers), r.engine.Clock.Now())
 	for i := range events {
 		events[i].By = r.engine.Actor
 		r.tell(events[i])

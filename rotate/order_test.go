@@ -11,7 +11,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
-	"github.com/dkimbot/dkimbot/state"
 )
 
 // order gives an order and lets the domain advance once.
@@ -107,7 +106,9 @@ func TestOrdersRefused(t *testing.T) {
 		"release, new":              {func(*world, rotate.Domain) {}, rotate.Release{}, "not-managed"},
 		"release, switching":        {(*world).halfSwitched, rotate.Release{}, "not-at-rest"},
 		"rollback, released":        {(*world).handedBack, rotate.Rollback{}, "released"},
-		"take back, half purged":    {(*world).halfPurged, rotate.Reclaim{}, "being-purged"},
+		"release, key leaked":       {(*world).halfReplaced, rotate.Release{Purge: true}, "not-at-rest"},
+		"take back, one key purged": {halfPurged("destroy s2"), rotate.Reclaim{}, "being-purged"},
+		"take back, record revoked": {halfPurged("destroy s1"), rotate.Reclaim{}, "being-purged"},
 		"take back, never released": {ready, rotate.Reclaim{}, "not-released"},
 	}
 	for name, tt := range tests {
@@ -131,19 +132,6 @@ func TestOrdersRefused(t *testing.T) {
 func (w *world) handedBack(d rotate.Domain) {
 	w.settle(d)
 	w.order(d, rotate.Release{})
-}
-
-// halfPurged kills the process when it has destroyed the first key.
-func (w *world) halfPurged(d rotate.Domain) {
-	w.settle(d)
-	w.order(d, rotate.Release{Purge: true})
-	for _, s := range d.Signers {
-		w.hosts[s].stop()
-	}
-	w.pass(8 * day)
-	w.trouble = failing("destroy s2")
-	w.engine().Advance(context.Background(), d)
-	w.trouble = nil
 }
 
 // recordBack lets s1's record vanish while it drains, and come back.
@@ -314,69 +302,4 @@ func TestRevokeNow(t *testing.T) {
 	w.trouble = nil
 	w.settle(d)
 	w.checkReady(d, "s2")
-}
-
-// TestRelease: a domain that was handed back is left alone, with everything that was
-// made for it, and can be taken back as it was.
-func TestRelease(t *testing.T) {
-	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
-	w.settle(d)
-	if res := w.order(d, rotate.Release{}); res.Err != nil || res.State.Released == nil {
-		t.Fatal(res.Err)
-	}
-	w.spoil("s2", "")
-	w.pass(60 * day)
-	points := w.points
-	w.settle(d)
-	if st := w.state(d.Name); w.zone("s2._domainkey.example.com").ours == "" || !w.zone("s2._domainkey.example.com").spoilt() || w.points > points+2 {
-		t.Errorf("something was done for it: %+v", st)
-	}
-	if at := state.NextAt(w.state(d.Name)); at.Before(w.Now().Add(365 * day)) {
-		t.Errorf("it is due at %s", at)
-	}
-	if res := w.order(d, rotate.Reclaim{}); res.Err != nil {
-		t.Fatal(res.Err)
-	}
-	w.settle(d)
-	if st := w.state(d.Name); st.Released != nil {
-		t.Error("it is still released")
-	}
-}
-
-// TestPurge: what was made for a released domain is cleared away when no signer has
-// used it for as long as the drain, and not before (I1, I2). Taken back, the domain starts afresh.
-func TestPurge(t *testing.T) {
-	w, d := newWorld(t, "mx1"), wanted("mx1")
-	w.settle(d)
-	w.order(d, rotate.Release{Purge: true})
-	w.pass(30 * day)
-	if res := w.engine().Advance(context.Background(), d); res.Err != nil || len(res.Plan.Warnings) == 0 || res.State.Next.At.Sub(w.Now()) < 7*day {
-		t.Fatalf("got %v, next %+v while mx1 signs with it", res.Err, res.State.Next)
-	}
-	w.hosts["mx1"].stop()
-	w.pass(6 * day)
-	if w.settleBriefly(d); len(w.live(dkim.Name{Domain: d.Name, Selector: "s1"})) != 1 {
-		t.Fatal("I2: the key is gone before the drain has passed")
-	}
-	w.pass(2 * day)
-	w.settleBriefly(d)
-	for _, s := range []string{"s1", "s2"} {
-		if len(w.live(dkim.Name{Domain: d.Name, Selector: s})) != 0 || !w.revokedAt(s) {
-			t.Errorf("%s is still there", s)
-		}
-	}
-	if st := w.state(d.Name); st.Released.Purged.IsZero() {
-		t.Errorf("it was not noted: %+v", st.Released)
-	}
-	w.addHost("mx1")
-	w.order(d, rotate.Reclaim{})
-	w.settle(d)
-	w.checkReady(d, "s1")
-}
-
-// settleBriefly stays for seconds only, so that servers catch up.
-func (w *world) settleBriefly(d rotate.Domain) rotate.Result {
-	res := w.engine().Settle(context.Background(), d, rotate.Patience{Most: time.Minute}, nil)
-	w.pass(10 * time.Second)
-	return res
 }

@@ -21,7 +21,7 @@ func Plan(now time.Time, want Domain, have State, seen Observation) DomainPlan {
 	p := &planner{now: now, want: want, have: have, seen: seen}
 	p.plan = DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Asked: want.Asked, Drift: dated(Drift(want, have, seen), have.Drift), Seen: seen}
 	if p.sound() {
-		p.have.heed(want, seen, now)
+		p.have.heed(want, seen, nil, now)
 		p.phase()
 	}
 	if p.plan.Stop != nil {

@@ -354,10 +354,44 @@ func TestPlan(t *testing.T) {
 		{name: "released, asked", scene: readyScene, change: func(s *scene) { s.have.Released, s.want.Asked = &rotate.HandedBack{At: planned}, true }, stop: "released"},
 		{name: "released, purge, still used", scene: readyScene, change: func(s *scene) { s.have.Released = &rotate.HandedBack{At: planned, Purge: true} },
 			reason: "purge", next: "revoke s1 7d purge", steps: "revoke s1@7d, destroy s1@7d, revoke s2@7d, destroy s2@7d", warns: "mx1 signs with s1, signer mx2 signs with s1"},
-		{name: "released, purge, unused of late", scene: readyScene, change: func(s *scene) {
-			s.have.Released = &rotate.HandedBack{At: planned, Purge: true, LastUsed: planned.Add(-day)}
+		{name: "released, purge, used again", scene: readyScene, change: func(s *scene) { s.purging(-10*day, true); s.stray("other", "", "mx1") },
+			reason: "purge", next: "revoke s1 7d purge", steps: "revoke s1@7d, destroy s1@7d, revoke s2@7d, destroy s2@7d", warns: "mx2 signs with s1"},
+		{name: "released, purge, unused of late", scene: readyScene, change: func(s *scene) { s.purging(-day, true); s.stray("other", "", "mx1", "mx2") },
+			reason: "purge", next: "revoke s1 6d purge", steps: "revoke s1@6d, destroy s1@6d, revoke s2@6d, destroy s2@6d"},
+		{name: "released, purge, left while nobody looked", scene: readyScene, change: func(s *scene) { s.purging(-10*day, false); s.stray("other", "", "mx1", "mx2") },
+			reason: "purge", next: "revoke s1 7d purge", steps: "revoke s1@7d, destroy s1@7d, revoke s2@7d, destroy s2@7d"},
+		{name: "released, purge, unused for the drain", scene: readyScene, change: func(s *scene) { s.purging(-7*day, true); s.stray("other", "", "mx1", "mx2") },
+			reason: "purge", steps: "revoke s1, destroy s1, revoke s2, destroy s2"},
+		{name: "released, purge, a signer is silent", scene: readyScene, change: func(s *scene) {
+			s.purging(-10*day, true)
+			s.stray("other", "", "mx1")
+			s.seen.Signers["mx2"] = rotate.SignerSeen{Err: transient}
+		}, reason: "purge", next: "revoke s1 7d purge", steps: "revoke s1@7d, destroy s1@7d, revoke s2@7d, destroy s2@7d", warns: "mx2 does not tell"},
+		{name: "released, purge, used, no drain", scene: readyScene, change: func(s *scene) { s.purging(-10*day, true); s.want.Policy.Drain = 0 },
+			reason: "purge", next: "revoke s1 1m purge", steps: "revoke s1@1m, destroy s1@1m, revoke s2@1m, destroy s2@1m", warns: "mx1 signs with s1"},
+		{name: "released, purge, a signer is not listed any more", scene: readyScene, change: func(s *scene) {
+			s.purging(-day, true)
+			s.stray("other", "", "mx1")
+			s.want.Signers = s.want.Signers[:1]
+		}, reason: "purge", next: "revoke s1 6d purge", steps: "revoke s1@6d, destroy s1@6d, revoke s2@6d, destroy s2@6d", warns: "mx2 signed with s1 and is no longer listed"},
+		{name: "released, purge, other selectors", scene: readyScene, change: func(s *scene) {
+			s.purging(-10*day, true)
 			s.stray("other", "", "mx1", "mx2")
-		}, reason: "purge", next: "revoke s1 6d purge", steps: "revoke s1@6d, destroy s1@6d, revoke s2@6d, destroy s2@6d"},
+			s.want.Policy.Selectors = [2]string{"s3", "s4"}
+		}, stop: "selectors-changed"},
+		{name: "released, purge, somebody else's record", scene: readyScene, change: func(s *scene) {
+			s.purging(-10*day, true)
+			s.stray("other", "", "mx1", "mx2")
+			s.show("s1", record(other))
+		}, reason: "purge", steps: "destroy s1, revoke s2, destroy s2"},
+		{name: "released, purge, a record was removed", scene: readyScene, change: func(s *scene) {
+			s.purging(-10*day, true)
+			s.stray("other", "", "mx1", "mx2")
+			s.show("s2")
+		}, reason: "purge", steps: "revoke s1, destroy s1, destroy s2"},
+		{name: "released, purged", scene: readyScene, change: func(s *scene) {
+			s.have.Released = &rotate.HandedBack{At: planned, Purge: true, Purged: planned}
+		}, reason: "released"},
 
 		{name: "switching", scene: switchingScene, reason: "switching", next: "replace s1 7d drain", steps: "verify s2, activate s2/mx2, drain s1@7d"},
 		{name: "switching, asked again", scene: switchingScene, change: func(s *scene) { s.want.Asked = true }, reason: "switching", next: "replace s1 7d drain", steps: "verify s2, activate s2/mx2, drain s1@7d"},
@@ -463,6 +497,11 @@ func (s *scene) keep(selector string) {
 	seen := s.seen.Selectors[selector]
 	seen.Kept = true
 	s.seen.Selectors[selector] = seen
+}
+
+// purging makes the domain one that was handed back, and that is to be cleared away.
+func (s *scene) purging(used time.Duration, unused bool) {
+	s.have.Released = &rotate.HandedBack{At: planned.Add(-30 * day), Purge: true, LastUsed: planned.Add(used), Unused: unused}
 }
 
 func (s *scene) confirmedAt(signer string, at time.Time) {

@@ -2,6 +2,8 @@ package rotate
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +15,9 @@ import (
 type HandedBack struct {
 	At       time.Time `json:"at"`
 	Purge    bool      `json:"purge,omitempty"`
-	LastUsed time.Time `json:"last_used,omitzero"` // when a signer was last seen to sign with a key of ours
+	LastUsed time.Time `json:"last_used,omitzero"` // until when a signer may have signed with a key of ours, as far as is known
+	Unused   bool      `json:"unused,omitempty"`   // the last look found that none does any more; else one may have since LastUsed
+	Begun    bool      `json:"begun,omitempty"`    // clearing away was begun: there is no way back before it is done
 	Purged   time.Time `json:"purged,omitzero"`    // when everything was cleared away
 }
 
@@ -28,19 +32,34 @@ func (o Release) give(p *planner, st *State) ([]Event, error) {
 	if err := p.unmanaged("release the domain"); err != nil {
 		return nil, err
 	}
-	if p.have.Phase == Switching || p.have.Phase == Replacing {
-		return nil, fault.Refuse("not-at-rest", fmt.Sprintf("release %s: it is %s", p.want.Name, p.have.Phase),
+	if why := p.restless(); why != "" && st.Released == nil {
+		return nil, fault.Refuse("not-at-rest", fmt.Sprintf("release %s: %s", p.want.Name, why),
 			"'dkimbot rotate --domain "+p.want.Name+" --wait' finishes what is under way; then release it")
 	}
 	if st.Released == nil {
-		st.Released = &HandedBack{At: p.now, LastUsed: p.now}
+		st.Released = &HandedBack{At: p.now}
 	}
-	st.Released.Purge = st.Released.Purge || o.Purge
+	if o.Purge && !st.Released.Purge { // nobody has watched the signers until now
+		st.Released.Purge, st.Released.LastUsed = true, p.now
+	}
 	message := "handed back; records, keys and signers stay as they are"
 	if st.Released.Purge {
 		message = "handed back; records and keys are cleared away when no signer has used them for " + Span(p.want.Policy.Drain)
 	}
 	return []Event{{Kind: LetGo, Selector: st.Active, Message: message}}, nil
+}
+
+// restless says what of the domain is half done, "" for nothing.
+func (p *planner) restless() string {
+	if p.have.Phase == Switching || p.have.Phase == Replacing {
+		return "it is " + string(p.have.Phase)
+	}
+	for _, s := range p.keyed() {
+		if p.have.leaked(s) {
+			return "its key at " + s + " was reported as compromised and is not replaced yet"
+		}
+	}
+	return ""
 }
 
 // Reclaim takes a released domain back under management, as it was.
@@ -50,11 +69,9 @@ func (Reclaim) give(p *planner, st *State) ([]Event, error) {
 	if st.Released == nil {
 		return nil, fault.Refuse("not-released", "take "+p.want.Name+" back: it was never released", "'dkimbot status --domain "+p.want.Name+"' says where it stands")
 	}
-	for _, s := range p.keyed() {
-		if st.Released.Purge && p.have.selector(s).Key.Gone {
-			return nil, fault.Refuse("being-purged", fmt.Sprintf("take %s back: its key at %s was destroyed already, because it was released with --purge", p.want.Name, s),
-				"'dkimbot rotate --due' goes on clearing away; take it back when that is done")
-		}
+	if st.Released.Begun && st.Released.Purged.IsZero() {
+		return nil, fault.Refuse("being-purged", fmt.Sprintf("take %s back: its records and keys are being cleared away, because it was released with --purge", p.want.Name),
+			"'dkimbot rotate --due' goes on clearing away; take it back when that is done")
 	}
 	st.Released = nil
 	if len(p.keyed()) == 0 {
@@ -79,14 +96,22 @@ func (p *planner) released() {
 	}
 }
 
-// purge clears away both selectors once nobody needs them (I1, I2).
+// purge clears away both selectors once nobody needs them (I1, I2). A private key is
+// destroyed only when its record was revoked, so that what fails is tried again.
 func (p *planner) purge(r HandedBack) {
+	if !p.sameSelectors() {
+		return
+	}
 	why := Reason{"purge", fmt.Sprintf("the domain was handed back; what dkimbot made is cleared away when no signer has signed with it for %s", Span(p.want.Policy.Drain))}
 	p.plan.Reason = why
+	until := r.LastUsed.Add(p.want.Policy.Drain)
 	if users := p.usersOfOurs(); len(users) > 0 {
+		if !until.After(p.now) { // a laboratory's drain of nothing
+			until = p.now.Add(time.Minute)
+		}
 		p.warning("%s; nothing is cleared away before no signer has signed with it for %s: let them sign with something else", strings.Join(users, ", "), Span(p.want.Policy.Drain))
 	}
-	until := r.LastUsed.Add(p.want.Policy.Drain)
+	p.warnDismissed()
 	for _, s := range p.want.Policy.Selectors {
 		key := p.have.selector(s).Key
 		if key == nil {
@@ -105,33 +130,62 @@ func (p *planner) purge(r HandedBack) {
 func (p *planner) usersOfOurs() (users []string) {
 	for _, name := range p.want.Signers {
 		seen := p.seen.Signers[name]
-		switch ref := p.have.identify(seen.Ref); {
+		switch {
 		case seen.Err != nil:
 			users = append(users, "signer "+name+" does not tell what it signs with")
-		case p.have.isOurs(ref.Selector, ref.KeyID):
-			users = append(users, "signer "+name+" signs with "+ref.Selector)
+		case p.have.mayUse(seen):
+			users = append(users, "signer "+name+" signs with "+seen.Ref.Selector)
 		}
 	}
 	return users
 }
 
-func (st State) isOurs(selector, keyID string) bool {
-	key := st.selector(selector).Key
-	return key != nil && key.ID == keyID
-}
-
-// stillUsed notes that a released domain's keys are in use, so that the drain counts from the last use.
-func (st *State) stillUsed(seen Observation, now time.Time) {
-	if st.Released == nil || !st.Released.Purge {
-		return
-	}
-	r := *st.Released
-	for _, s := range seen.Signers {
-		if ref := st.identify(s.Ref); s.Err != nil || st.isOurs(ref.Selector, ref.KeyID) {
-			r.LastUsed = now
+// warnDismissed tells of signers that can't be asked any more, and that may go on to
+// sign with what is to be cleared away.
+func (p *planner) warnDismissed() {
+	for _, name := range slices.Sorted(maps.Keys(p.have.Signers)) {
+		if f := p.leftOver(name); f != nil {
+			p.warning("signer %s signed with %s and is no longer listed; nobody asks it: see to it that it does not sign with it any more, or list it again", name, p.have.Signers[name].Selector)
 		}
 	}
+}
+
+// mayUse reports whether a signer signs with a key of ours, or does not say.
+func (st State) mayUse(seen SignerSeen) bool {
+	ref := st.identify(seen.Ref)
+	key := st.selector(ref.Selector).Key
+	return seen.Err != nil || key != nil && key.ID == ref.KeyID
+}
+
+// stillUsed notes until when the keys of a released domain may have been in use, so that
+// the drain counts from then: until the first look that finds no user any more, and for
+// as long as a signer may go on with its old tables.
+func (st *State) stillUsed(want Domain, seen Observation, lags map[string]time.Duration, now time.Time) {
+	if st.Released == nil || !st.Released.Purge || !st.Released.Purged.IsZero() {
+		return
+	}
+	used, until := false, now
+	for _, name := range want.Signers {
+		used = used || st.mayUse(seen.Signers[name])
+		if at := now.Add(lags[name]); at.After(until) {
+			until = at
+		}
+	}
+	r := *st.Released
+	if (used || !r.Unused) && until.After(r.LastUsed) {
+		r.LastUsed = until
+	}
+	r.Unused = !used
 	st.Released = &r
+}
+
+// purging notes that clearing away is begun: nothing else is done for a released domain.
+func (st *State) purging() {
+	if st.Released != nil {
+		r := *st.Released
+		r.Begun = true
+		st.Released = &r
+	}
 }
 
 // purged notes that everything was cleared away when no key is left.
@@ -148,8 +202,12 @@ func (st *State) purged(now time.Time) {
 	r.Purged = now
 	st.Released = &r
 	for _, sel := range st.Selectors {
-		if sel.Key != nil {
-			sel.Past, sel.Key = append(sel.Past, sel.Key.ID), nil
+		if sel.Key == nil {
+			continue
 		}
+		if !slices.Contains(sel.Past, sel.Key.ID) {
+			sel.Past = append(sel.Past, sel.Key.ID)
+		}
+		sel.Key = nil
 	}
 }

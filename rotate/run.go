@@ -71,7 +71,7 @@ func (r *run) advance(ctx context.Context) error {
 	if err := r.admit(); err != nil {
 		return err
 	}
-	if r.st.heed(r.want, r.seen, r.engine.Clock.Now()) {
+	if r.st.heed(r.want, r.seen, r.engine.lags(r.want.Signers), r.engine.Clock.Now()) {
 		if err := r.save(ctx, r.drainBegun()...); err != nil {
 			return err
 		}
@@ -134,7 +134,7 @@ func (r *run) steps(ctx context.Context, steps []Step) error {
 	var failed error
 	var failures []Kind
 	for _, s := range steps {
-		if !worthwhile(s.Kind, failures) {
+		if !r.worthwhile(s.Kind, failures) {
 			break
 		}
 		if ctx.Err() != nil {
@@ -162,12 +162,14 @@ func (r *run) steps(ctx context.Context, steps []Step) error {
 }
 
 // worthwhile reports whether a step makes sense after those of the given kinds have
-// failed. A private key is not destroyed while a signer could not be switched (I1).
-func worthwhile(k Kind, failures []Kind) bool {
-	switch k {
-	case Activate, Revoke:
+// failed. A private key is not destroyed while a signer could not be switched (I1). Of
+// a released domain nothing is urgent, and no key goes before its record.
+func (r *run) worthwhile(k Kind, failures []Kind) bool {
+	switch {
+	case r.st.Released != nil:
+	case k == Activate || k == Revoke:
 		return !slices.ContainsFunc(failures, func(f Kind) bool { return f != Activate && f != Revoke })
-	case Destroy:
+	case k == Destroy:
 		return !slices.ContainsFunc(failures, func(f Kind) bool { return f != Revoke })
 	}
 	return len(failures) == 0
