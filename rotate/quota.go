@@ -89,12 +89,22 @@ func newTurnstile(quota Quota, counts Counts) *turnstile {
 	return &turnstile{quota: quota, counts: counts, begun: map[string]bool{}, waiting: map[string]time.Time{}}
 }
 
+// ByTheHour returns the counts of a run without an end, which begins anew each
+// hour. A Scheduler goes by them.
+func (c Counts) ByTheHour() Counts {
+	if run := c.PerRun; run.Most > 0 && (c.PerHour.Most == 0 || run.Most < c.PerHour.Most) {
+		c.PerHour = run
+	}
+	c.PerRun = Bound{}
+	return c
+}
+
 // byTheHour makes a run without an end one that begins anew each hour.
 func (t *turnstile) byTheHour() {
-	if run := t.counts.PerRun; run.Most > 0 && t.quota != nil && (t.counts.PerHour.Most == 0 || run.Most < t.counts.PerHour.Most) {
-		t.counts.PerHour = run
+	t.counts = t.counts.ByTheHour()
+	if t.quota == nil {
+		t.counts.PerHour = Bound{}
 	}
-	t.counts.PerRun = Bound{}
 }
 
 // heldBack says that a switch may not begin now, because as many have begun as may.

@@ -16,6 +16,7 @@ const (
 	forFaults uint64 = iota + 1
 	forMail
 	forScenario
+	forCounts
 )
 
 // between draws a duration evenly.

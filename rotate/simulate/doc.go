@@ -20,7 +20,8 @@
 // after any effect; two processes at once, and an operator's command as a third;
 // clocks that are set; the state database lost, or restored from an old backup;
 // other people's records and secrets in the way; a standby's private key that the
-// keystore loses; maintenance windows and freezes.
+// keystore loses; maintenance windows and freezes; several domains that are due at once,
+// of which only some may switch in a run or an hour.
 //
 // # What people order
 //
@@ -34,7 +35,7 @@
 // backup, and keys are reported as compromised once more.
 //
 // Not modelled: a domain that is cleared away after it was handed back (--purge), keys
-// that are adopted, and Parts.Counts.
+// that are adopted.
 //
 // # What is watched
 //
@@ -50,6 +51,9 @@
 // and no host signs with it (I7); a host that came back from a backup signs with what it
 // should again, whatever windows say (I7); for a domain that was handed back nothing is
 // done (I6); an approved plan is carried out once, and nothing that it does not have (I7).
+// Of counts: no more domains begin to switch in a run, and in an hour over all processes,
+// than may, but for those that flee from a leaked key or whose count a person set aside;
+// those that were held back get their turn (I7).
 //
 // # What is assumed
 //
@@ -84,6 +88,8 @@
 //   - Where a switch that a rollback of some held up is carried on, a signer that strays
 //     unseen since the drain which the rollback interrupted does not keep the drain from
 //     beginning; it begins anew when the stray is seen (I10).
+//   - Switches that began before the state database was lost, or restored, and within the
+//     two hours after the clock was set are not counted.
 //   - A released domain is taken back, and a switch that a partial rollback held up is
 //     carried on, by a person; the last weeks of a run begin with that.
 //

@@ -54,6 +54,11 @@ var mutants = []mutant{
 	{"a domain that was handed back is worked on", []string{"I6"}, 50, All, handedBack},
 	{"repairs wait for a maintenance window", []string{"I7"}, 20, All, windowed},
 	{"an approved plan is applied twice", []string{"I7"}, 50, All, twice},
+
+	{"each process counts switches for itself", []string{countRule}, 20, All, ownCounts},
+	{"the count of switches is forgotten at a restart", []string{countRule}, 20, All, memoryless},
+	{"a run does not count its switches", []string{countRule}, 20, All, endless},
+	{"who was held back once never gets a turn", []string{"I7"}, 20, All, grudge},
 }
 
 // TestMutants: the oracles can fail. Each mutant is caught within its stated number of seeds.

@@ -29,6 +29,7 @@ func (w *world) free(d *domain) bool {
 func (w *world) command(want rotate.Domain) {
 	p := w.person
 	p.spawn()
+	p.run.free = want.Ignore.Counts
 	p.settle(want)
 	p.alive = false
 }
@@ -41,7 +42,8 @@ func (w *world) ask(d *domain) {
 	w.tell(d.name, "an operator asks for a rotation")
 	want := d.want
 	want.Asked = true
-	want.Ignore = rotate.Ignore{Windows: w.faults.IntN(2) == 0, Freezes: w.faults.IntN(2) == 0}
+	want.Ignore = rotate.Ignore{Windows: w.faults.IntN(2) == 0, Freezes: w.faults.IntN(2) == 0, Counts: d.asks%3 == 2}
+	d.asks++
 	w.command(want)
 }
 

@@ -197,9 +197,14 @@ func (l ledger) Release(_ context.Context, lease rotate.Lease) error {
 
 // Save implements rotate.Store.
 func (l ledger) Save(_ context.Context, lease rotate.Lease, now time.Time, st rotate.State, events ...rotate.Event) (revision int64, err error) {
+	d := l.domain(st.Domain)
+	asked := l.tries(d, st)
 	err = l.take(effect{what: "save the state of " + st.Domain, name: dkim.Name{Domain: st.Domain}, part: &l.store.part,
 		do: func() (err error) {
-			revision, err = l.store.save(lease, now, st, events)
+			was := d.phase
+			if revision, err = l.store.save(lease, now, st, events); err == nil {
+				l.counted(d, was, st, asked)
+			}
 			return err
 		}})
 	return revision, err

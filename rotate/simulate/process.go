@@ -26,6 +26,7 @@ type process struct {
 	plan   *approved // it applies this now; nil: none
 
 	ordering rotate.Instruction // it gives this order now; nil: none
+	run      run
 }
 
 var errKilled = errors.New("the process was killed")
@@ -40,9 +41,10 @@ func (p *process) start() {
 
 func (p *process) spawn() {
 	p.births++
-	p.alive, p.owner = true, fmt.Sprintf("%s, life %d", p.name, p.births)
+	p.alive, p.owner, p.run = true, fmt.Sprintf("%s, life %d", p.name, p.births), run{begun: map[string]bool{}}
 	parts := rotate.Parts{Store: ledger{p}, Keys: keys{p}, Look: p, Publishers: map[string]rotate.Publisher{}, Signers: map[string]rotate.Signer{}, Clock: p,
-		Workers: 4, SelfTest: p.selfTest, Generate: func(dkim.Algorithm) (*dkim.PrivateKey, error) { return p.keys.make(), nil }, Owner: p.owner}
+		Workers: 4, SelfTest: p.selfTest, Generate: func(dkim.Algorithm) (*dkim.PrivateKey, error) { return p.keys.make(), nil }, Owner: p.owner,
+		Quota: ledger{p}, Counts: p.countsOf()}
 	if p.sc.evictable {
 		parts.OwnerDead = p.dead
 	}
@@ -129,6 +131,9 @@ func (p *process) work() {
 	for i, d := range p.domains {
 		wanted[i] = p.wants(d)
 	}
+	if p.sc.timers {
+		p.spawn() // each time the program is started anew
+	}
 	pending, err := rotate.TakePending(context.Background(), ledger{p}, p.Now(), wanted)
 	if err == nil {
 		p.advance(pending)
@@ -166,6 +171,9 @@ func (p *process) wants(d *domain) rotate.Domain {
 // note tells of what did not go well, once as long as it is the same.
 func (p *process) note(res rotate.Result) {
 	d := p.domain(res.Domain)
+	if thresholdRefused(res.Err) {
+		p.report.HeldBack++
+	}
 	switch {
 	case p.halted || !p.alive:
 	case res.Err == nil:

@@ -22,6 +22,7 @@ type Report struct {
 	Releases      int // domains that were handed back
 	Plans         int // approved plans that were taken up
 	LostKeys      int // private keys that the keystore lost
+	HeldBack      int // switches that were put off, or refused, because as many had begun as may
 	Rotations     int // switches that every signer has confirmed
 	Turns         int // times that a process looked at a domain and did what there was to do
 	Steps         int // events and effects
@@ -68,9 +69,12 @@ const (
 	resolverWait = "resolver cache"
 )
 
+// countRule stands in the place of an invariant where more domains begin to switch than may.
+const countRule = "counts"
+
 // Violation is an invariant that did not hold.
 type Violation struct {
-	Invariant string // "I1" to "I12"
+	Invariant string // "I1" to "I12", or countRule
 	Domain    string
 	What      string
 	At        time.Time

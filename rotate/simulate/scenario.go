@@ -57,6 +57,8 @@ type Scenario struct {
 	negative  time.Duration // min(SOA TTL, SOA minimum)
 	inspect   time.Duration // between two inspections by each scheduler; 0: none
 	mailEvery time.Duration // between two messages of one host
+	counts    rotate.Counts // how many domains may begin to switch
+	timers    bool          // schedulers are started anew for each turn
 	tamper    *tamper       // tests only: breaks the system on purpose
 }
 
@@ -103,6 +105,9 @@ func Random(seed uint64, length time.Duration, faults Level) Scenario {
 	}
 	for i := range s.Domains {
 		s.Domains[i].Limits = someLimits(r)
+	}
+	if more := stream(seed, forCounts); more.IntN(5) == 0 {
+		s.crowd(more)
 	}
 	return s
 }

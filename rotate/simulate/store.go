@@ -25,6 +25,8 @@ type memory struct {
 	lostAt  time.Time
 	rolled  int       // domains whose state is an old one for some days
 	swapped time.Time // when the database was last put in the place of another
+
+	begun map[string]time.Time // by domain: when it last began to switch, for an hour
 }
 
 type row struct {
@@ -164,7 +166,7 @@ func (w *world) rollBack() {
 	}
 	newest := m.rows
 	m.swapped = w.now
-	m.rows = maps.Clone(m.backups[w.faults.IntN(len(m.backups))])
+	m.rows, m.begun = maps.Clone(m.backups[w.faults.IntN(len(m.backups))]), nil
 	for domain, r := range newest {
 		if before := m.rows[domain].state; r.state.Draining != "" && before.Draining == r.state.Draining && r.state.SwitchedAt.After(before.SwitchedAt) {
 			m.rows[domain] = r // see the assumptions in doc.go: a drain that began again is not in the backup
@@ -224,7 +226,7 @@ func (w *world) loseState() {
 		}
 	}
 	m.lost, m.lostAt, m.swapped = m.rows, w.now, w.now
-	m.rows, m.leases = map[string]row{}, map[string]rotate.Lease{}
+	m.rows, m.leases, m.begun = map[string]row{}, map[string]rotate.Lease{}, nil
 	w.tell("", "the state database is lost")
 	w.wakeAll()
 	back := w.now.Add(spread(w.faults, time.Minute, 5*day))

@@ -42,14 +42,15 @@ type world struct {
 	person    *process // runs commands by hand
 	receivers []*receiver
 
-	report   Report
-	sorts    map[string]int // of violations: their place in the report
-	margins  map[string]Margin
-	lastHeld map[string]time.Time // by key id: when a host last held it ready to sign
-	leaks    map[string]*leak     // by key id: what was reported as compromised
-	hurried  map[string]time.Time // by key id: used before it had settled, because another one had leaked; until when that shows
-	plans    int                  // that were approved
-	pending  int                  // effects that come late
+	report     Report
+	sorts      map[string]int // of violations: their place in the report
+	margins    map[string]Margin
+	lastHeld   map[string]time.Time // by key id: when a host last held it ready to sign
+	leaks      map[string]*leak     // by key id: what was reported as compromised
+	hurried    map[string]time.Time // by key id: used before it had settled, because another one had leaked; until when that shows
+	plans      int                  // that were approved
+	beginnings []beginning          // of switches, within the last hour
+	pending    int                  // effects that come late
 }
 
 // domain is one domain and what the oracles remember of it.
@@ -62,15 +63,17 @@ type domain struct {
 	switchAt time.Time      // when the switch, or the drain that it interrupts, was begun
 	acting   *process       // has an effect under way (I8)
 
-	reconfigured bool   // the configuration has changed since the last write
-	trouble      string // what went wrong last
-	rolledBack   bool   // its state was rolled back, and things were done on the ground of that
-	effects      int    // so far
-	waits        bool   // a rotation is due, and waits
+	reconfigured bool      // the configuration has changed since the last write
+	trouble      string    // what went wrong last
+	rolledBack   bool      // its state was rolled back, and things were done on the ground of that
+	effects      int       // so far
+	waits        bool      // a rotation is due, and waits
+	heldAt       time.Time // since when its switch waits for its turn; zero when it does not
 
 	ordered   bool      // a person ordered something
 	orderedAt int64     // the revision that the last order changed
 	orders    int       // that were given
+	asks      int       // that were made for a rotation
 	released  bool      // handed back: nothing is done for it
 	lostKeyAt time.Time // when the keystore lost a key of it
 }
