@@ -50,6 +50,7 @@ func (e *Engine) Apply(ctx context.Context, want Domain, approved Approval, pati
 	)
 	want.Asked, want.Named, want.Approved = approved.Asked, true, true
 	for {
+		began := e.Clock.Now()
 		res := e.inHandFor(ctx, want, func(ctx context.Context, r *run) error {
 			r.grant = g
 			return r.advance(ctx)
@@ -57,7 +58,7 @@ func (e *Engine) Apply(ctx context.Context, want Domain, approved Approval, pati
 		done = append(done, res.Done...)
 		res.Done, res.Left, want.Asked = done, g.leftOf(res), res.asked
 		now := e.Clock.Now()
-		next := g.next(res.Plan, now)
+		next := g.next(res.Plan, began)
 		if res.Err == nil {
 			failing, tries = time.Time{}, 0
 		} else {

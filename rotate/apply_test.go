@@ -247,6 +247,29 @@ func TestApplyPatience(t *testing.T) {
 	w.checkReady(d, "s1")
 }
 
+// A wait that passes while the state is written, before it is begun, is none.
+func TestApplyWaitPassed(t *testing.T) {
+	for slow := 1; ; slow++ {
+		w, d := newWorld(t, "mx1"), wanted("mx1")
+		a, n := w.approve("p1", d), 0
+		w.trouble = func(op string) trouble {
+			if op == "save" {
+				if n++; n == slow {
+					w.now = w.now.Add(10 * time.Minute)
+				}
+			}
+			return fine
+		}
+		res, _ := w.apply(d, a, rotate.Patience{Most: time.Hour, Retry: true})
+		if res.Err != nil || len(res.Left) > 0 || res.State.Phase != rotate.Ready {
+			t.Errorf("write %d took long: %v, left %s, phase %s", slow, res.Err, kinds(res.Left), res.State.Phase)
+		}
+		if n < slow {
+			return
+		}
+	}
+}
+
 // A plan whose steps all have to wait is not used by trying to apply it too early.
 func TestApplyTooEarly(t *testing.T) {
 	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")

@@ -104,10 +104,11 @@ func matches(approved, is Facts) bool {
 	return len(approved) == len(is)
 }
 
-// next returns what is waited for, nil when nothing that was approved is.
-func (g *grant) next(p DomainPlan, now time.Time) *Next {
+// next returns what is waited for in a plan that was made at began or later, nil when
+// nothing that was approved is. The wait may have passed by now.
+func (g *grant) next(p DomainPlan, began time.Time) *Next {
 	for _, s := range p.Steps {
-		if s.NotBefore.After(now) && s.Kind != Drain && g.open(s) && len(g.left()) > 0 {
+		if s.NotBefore.After(began) && s.Kind != Drain && g.open(s) && len(g.left()) > 0 {
 			return &Next{string(Activate), s.Selector, s.NotBefore, p.nextReason()}
 		}
 	}

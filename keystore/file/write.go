@@ -136,20 +136,28 @@ func (d *selectorDir) names(name string, f *os.File) bool {
 func (d *selectorDir) sweep() {
 	entries, _ := fs.ReadDir(d.FS(), ".")
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), tempPrefix) && e.Type().IsRegular() && d.abandoned(e.Name()) {
-			d.Remove(e.Name())
+		if strings.HasPrefix(e.Name(), tempPrefix) && e.Type().IsRegular() {
+			d.sweepTemp(e.Name())
 		}
 	}
 }
 
-// abandoned reports whether no process writes a temporary file any more. Where the
-// file system has no locks its age tells.
-func (d *selectorDir) abandoned(name string) bool {
+// sweepTemp removes a temporary file that no process writes any more. It holds the
+// file's lock meanwhile: who has just made the file finds it locked, or gone.
+func (d *selectorDir) sweepTemp(name string) {
 	f, err := d.Open(name)
 	if err != nil {
-		return false
+		return
 	}
 	defer f.Close()
+	if abandoned(f) {
+		d.Remove(name)
+	}
+}
+
+// abandoned reports whether no process writes a temporary file any more, and locks
+// it then. Where the file system has no locks its age tells.
+func abandoned(f *os.File) bool {
 	switch err := tryLock(f); {
 	case err == nil:
 		return true

@@ -22,6 +22,7 @@ import (
 func TestApplyAtOnce(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, "example.test")
+	l.serve(t)
 	l.run(t, "plan", "--out", "plan.json").want(t, 0)
 	const many = 6
 	cmds, outs := make([]*exec.Cmd, many), make([]bytes.Buffer, many)

@@ -22,6 +22,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/cli"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	ns "github.com/dkimbot/dkimbot/providers/nameservertest"
+	"github.com/dkimbot/dkimbot/providers/zonefile"
 )
 
 // TestMain puts a dkimbot into PATH that is this test binary. The tests wait far
@@ -80,6 +81,15 @@ func ownAddress(t testing.TB) string {
 	t.Helper()
 	ip := ownIP()
 	return fmt.Sprintf("%s:%d", ip, ns.FreePort(t, ip))
+}
+
+// serve answers for the zones until the test ends. Of several processes at once the
+// first does so otherwise, and only as long as it runs.
+func (l *lab) serve(t testing.TB) {
+	t.Helper()
+	s, err := zonefile.Serve(filepath.Join(l.Dir, "zones"), l.DNS)
+	must(t, err)
+	t.Cleanup(func() { s.Close() })
 }
 
 // ownIP returns one of sixteen million loopback addresses.
