@@ -252,7 +252,7 @@ func TestUpdateCancelledOnceConnected(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if d := time.Since(start); d > time.Second {
+	if d := time.Since(start); d > 5*time.Second {
 		t.Errorf("cancelled after 200ms, returned after %s", d)
 	}
 }
@@ -281,7 +281,7 @@ func TestUpdateServerInTrouble(t *testing.T) {
 			if err == nil || fault.KindOf(err) != fault.Transient {
 				t.Errorf("kind %v of %v", fault.KindOf(err), err)
 			}
-			if d := time.Since(start); d > 2*time.Second {
+			if d := time.Since(start); d > 5*time.Second {
 				t.Errorf("gave up after %s", d)
 			}
 			if name == "silent" { // the module is still waiting, and may end first

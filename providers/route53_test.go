@@ -160,7 +160,7 @@ func TestRoute53Mishaps(t *testing.T) {
 			z := &fakeroute53.Zone{Name: "example.test."}
 			s := fakeroute53.Start(t, z)
 			spoil(s)
-			p := openAWS(t, func(c *Config) { c.Timeout = 300 * time.Millisecond })
+			p := openAWS(t, func(c *Config) { c.Timeout = time.Second })
 			if err := p.Publish(t.Context(), rec); err != nil {
 				t.Fatal(err)
 			}

@@ -65,14 +65,15 @@ func (a *agenda) mayTake(name string, now time.Time) bool {
 	return known && !a.busy[name] && !a.after[name].After(now)
 }
 
-// drop notes what became of a domain, and returns when it is to be taken again.
-func (a *agenda) drop(now time.Time, r Result) time.Time {
+// drop notes what became of a domain that was taken at began, and returns when it is
+// to be taken again. A wait that was found after that, and has passed meanwhile, is over.
+func (a *agenda) drop(began, now time.Time, r Result) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.busy, r.Domain)
 	delete(a.after, r.Domain)
-	next, told := now.Add(longestNap), false // when nothing is said, or what is said has passed: not at once
-	if n := r.State.Next; n != nil && n.At.After(now) {
+	next, told := now.Add(longestNap), false // when nothing is said, or what is said had passed before: not at once
+	if n := r.State.Next; n != nil && n.At.After(began) {
 		next, told = n.At, true
 	}
 	if r.Err == nil {

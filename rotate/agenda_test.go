@@ -1,6 +1,7 @@
 package rotate
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -59,6 +60,37 @@ func TestCacheWait(t *testing.T) {
 	}
 	if got := cacheWait(Sight{Unchecked: true}, time.Minute); got != time.Hour {
 		t.Errorf("not asked, TTL of a minute: %s", got)
+	}
+}
+
+// TestDrop: when a domain is taken again, if the queue says at once.
+func TestDrop(t *testing.T) {
+	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	now, failed := began.Add(10*time.Second), errors.New("it failed")
+	for name, tt := range map[string]struct {
+		next  *Next
+		err   error
+		after time.Duration // since now
+	}{
+		"nothing is said":                   {nil, nil, longestNap},
+		"said to be due before it was done": {&Next{At: began}, nil, longestNap},
+		"the wait passed meanwhile":         {&Next{At: began.Add(time.Second)}, nil, 0},
+		"a wait lies ahead":                 {&Next{At: now.Add(time.Minute)}, nil, 0}, // as the queue has it
+		"failed, nothing is said":           {nil, failed, Backoff(1)},
+		"failed, and the wait passed":       {&Next{At: began.Add(time.Second)}, failed, Backoff(1)},
+		"failed, and the wait is longer":    {&Next{At: now.Add(time.Hour)}, failed, time.Hour},
+	} {
+		a := newAgenda([]Domain{{Name: "example.com"}})
+		if taken := a.take(began, []string{"example.com"}); len(taken) != 1 {
+			t.Fatalf("%s: took %v", name, taken)
+		}
+		a.drop(began, now, Result{Domain: "example.com", State: State{Next: tt.next}, Err: tt.err})
+		if tt.after > 0 && len(a.take(now.Add(tt.after-1), []string{"example.com"})) > 0 {
+			t.Errorf("%s: taken before %s", name, tt.after)
+		}
+		if len(a.take(now.Add(tt.after), []string{"example.com"})) != 1 {
+			t.Errorf("%s: not taken after %s", name, tt.after)
+		}
 	}
 }
 

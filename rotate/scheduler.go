@@ -121,8 +121,9 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	for agenda := newAgenda(s.Domains); ; {
 		for _, d := range agenda.take(clock.Now(), due) {
 			wg.Go(func() {
+				began := clock.Now()
 				res := s.Engine.Advance(ctx, d)
-				s.report(res, agenda.drop(clock.Now(), res))
+				s.report(res, agenda.drop(began, clock.Now(), res))
 			})
 		}
 		if err := clock.Sleep(ctx, agenda.nap(clock.Now())); err != nil {

@@ -64,7 +64,7 @@ func TestConsent(t *testing.T) {
 func TestHangingHookDies(t *testing.T) {
 	pid := filepath.Join(t.TempDir(), "pid")
 	h := hook(t, `sleep 1000 & echo $! >"$1.new"; mv "$1.new" "$1"; wait`, pid)
-	h.Timeout = 500 * time.Millisecond
+	h.Timeout = 2 * time.Second
 	log, _ := newLog()
 	n := New(Config{BeforeSwitch: []Hook{h}, Log: log})
 	defer n.Close()

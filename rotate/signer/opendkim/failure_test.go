@@ -135,7 +135,7 @@ func TestGoesBack(t *testing.T) {
 			old := signertest.At("a.example", "s1", k[0])
 			activate(t, newSigner(t, d, nil), old)
 			s := newSigner(t, d, test.edit)
-			s.cfg.ReloadTimeout = 300 * time.Millisecond
+			s.cfg.ReloadTimeout = time.Second
 			err := s.Activate(t.Context(), []dkim.SigningKey{test.key, signertest.At("b.example", "s1", k[2])})
 			wantWords(t, err, test.words...)
 			wantActive(t, s, old)
