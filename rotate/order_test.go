@@ -238,6 +238,24 @@ func TestCompromisedAmidOutages(t *testing.T) {
 	}
 }
 
+// TestCompromisedWithNewSigner: a signer that was just listed, and has never signed, has not
+// left the leaked key: it is not revoked while all the others sign with it (I2).
+func TestCompromisedWithNewSigner(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1")
+	w.settle(d)
+	d.Signers = append(d.Signers, "mx2")
+	w.trouble = failing("activate mx1", "activate mx2")
+	if res := w.order(d, rotate.Distrust{}); res.Err == nil {
+		t.Error("nothing failed")
+	}
+	if w.pass(time.Minute); w.revokedAt("s1") {
+		t.Error("s1 is revoked while all mail is signed with it")
+	}
+	w.trouble = nil
+	w.settle(d)
+	w.checkReady(d, "s2")
+}
+
 // TestCompromisedTwice: who gives the order again, because not everything could be
 // done, means the same key; the sound one that signers came to stays in use.
 func TestCompromisedTwice(t *testing.T) {

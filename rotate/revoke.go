@@ -39,13 +39,13 @@ func (r *run) revoke(ctx context.Context, s Step) error {
 }
 
 // mayRevoke refuses to revoke the key that every signer still signs with, unless
-// that was ordered: all mail would fail (I2).
+// that was ordered: all mail would fail (I2). One that is new has left nothing.
 func (r *run) mayRevoke(selector string) error {
 	if selector != r.st.Active || r.st.RevokeNow || r.st.Released != nil {
 		return nil
 	}
 	for _, name := range r.want.Signers {
-		if c := r.st.Signers[name]; c.Selector != selector && !c.Unsure {
+		if c, known := r.st.Signers[name]; known && c.Selector != selector && !c.Unsure {
 			return nil
 		}
 	}

@@ -28,14 +28,15 @@
 // Also at the level All, in strict runs, an operator at the terminal: rotations asked
 // for at any time; all signers or one of them sent back, and the switch carried on
 // later; keys reported as compromised, that of the active selector, of the standby or
-// both, revoked at once or not; domains handed back, and taken back weeks later; plans
+// both, revoked at once or not; domains handed back, to be cleared away at once, later or
+// not at all, whose hosts are moved to something else by hand, each at its time or never,
+// and that are taken back weeks later; plans
 // that are made, approved, applied days later, and once more by somebody who does not
 // know. Commands are killed, fail and lose their answers like everything else. At the
 // end of each run, when nothing else fails, comes a drill: a host returns from a
 // backup, and keys are reported as compromised once more.
 //
-// Not modelled: a domain that is cleared away after it was handed back (--purge), keys
-// that are adopted.
+// Not modelled: keys that are adopted.
 //
 // # What is watched
 //
@@ -50,7 +51,9 @@
 // (I1); within days without faults no server shows a leaked key, the keystore does not hold it
 // and no host signs with it (I7); a host that came back from a backup signs with what it
 // should again, whatever windows say (I7); for a domain that was handed back nothing is
-// done (I6); an approved plan is carried out once, and nothing that it does not have (I7).
+// done (I6), but for what is cleared away: a record when every host has left its key and no
+// mail is under way that was signed with it (I2), a private key when its record is gone (I5),
+// and in the end nothing is left of either (I7); an approved plan is carried out once, and nothing that it does not have (I7).
 // Of counts: no more domains begin to switch in a run, and in an hour over all processes,
 // than may, but for those that flee from a leaked key or whose count a person set aside;
 // those that were held back get their turn (I7).
@@ -90,6 +93,9 @@
 //     beginning; it begins anew when the stray is seen (I10).
 //   - Switches that began before the state database was lost, or restored, and within the
 //     two hours after the clock was set are not counted.
+//   - A host that comes back from a backup while its domain is cleared away is moved away
+//     again when dkimbot has seen it, and a state database restored from a backup knows of it.
+//   - A person moves a host away an hour or more after the domain was handed back.
 //   - A released domain is taken back, and a switch that a partial rollback held up is
 //     carried on, by a person; the last weeks of a run begin with that.
 //

@@ -46,7 +46,7 @@ func (w *world) used(ref dkim.Ref) bool {
 	return false
 }
 
-// signsWith takes note that a host begins to sign with a key.
+// signsWith takes note that a host begins to sign with a key, or is about to.
 func (w *world) signsWith(ref dkim.Ref) {
 	if l := w.leaks[ref.KeyID]; l != nil {
 		l.used = true
@@ -108,12 +108,17 @@ func (w *world) forgone(m message, r *receiver) bool {
 }
 
 // checkRevoke holds a revocation to its order (I2): the key was reported as
-// compromised, and mail can be signed with another one.
-func (w *world) checkRevoke(n *zoneName, last change) {
+// compromised, and mail can be signed with another one; or the domain is to be cleared
+// away, and nobody needs the key.
+func (p *process) checkRevoke(n *zoneName, last change) {
+	w := p.world
 	for _, v := range last.values {
 		id := w.keys.of(v)
 		switch l := w.leaks[id]; {
 		case id == "":
+		case w.clears(n.name.Domain, rotate.Revoke):
+			w.cleared(id)
+			w.checkReplace(n, id, p.began)
 		case l == nil:
 			w.violate("I2", n.name.Domain, "%s is revoked at %s, and nobody said that it was compromised", w.keys.label(id), n.name)
 		default:
@@ -150,7 +155,7 @@ func (w *world) watch(d *domain, l *leak) {
 		at = begin
 	}
 	at = at.Add(3*day + 2*p.TTL + w.sc.negative)
-	if w.now.Sub(d.lostKeyAt) < 2*p.Drain || w.quiet.Sub(d.lostKeyAt) < 2*p.Drain {
+	if w.vault.live(nameOf(d.name, p.Other(l.ref.Selector))) == 0 || w.now.Sub(d.lostKeyAt) < 2*p.Drain || w.quiet.Sub(d.lostKeyAt) < 2*p.Drain {
 		at = at.Add(p.Drain)
 	}
 	w.at(at, func() { w.checkCured(d, l) })
@@ -179,7 +184,7 @@ func (w *world) drills() {
 // checkBack checks that a host which was restored does not stray any more (I7).
 func (w *world) checkBack(h *host) {
 	for _, d := range w.domains {
-		if h.given[d.name] && !d.rolledBack && !d.released && (h.strays[d.name] || h.excused[d.name]) {
+		if h.given[d.name] && !d.rolledBack && !d.released && d.phase != rotate.New && d.phase != rotate.Bootstrapping && (h.strays[d.name] || h.excused[d.name]) {
 			w.violate("I7", d.name, "%s came back from a backup on %s, and still signs with what it held", h.name, stamp(h.restored))
 		}
 	}

@@ -20,6 +20,7 @@ type host struct {
 	since   map[string]time.Time // by domain: since when
 	unread  map[string]bool      // by domain: a reload failed, the table is ahead of what signs
 	coming  map[string]coming    // by domain: a reload that was taken and is not in effect yet
+	leaving map[string]time.Time // by domain: when it ceases to sign with dkimbot's keys, as a person wants it
 	given   map[string]bool      // by domain: it was switched on once
 	excused map[string]bool      // by domain: restored from a backup that is older than the promise covers
 
@@ -33,6 +34,7 @@ type host struct {
 // disk is what a backup holds.
 type disk struct {
 	table map[string]dkim.Ref // by domain
+	own   map[string]string   // by domain: somebody moved it to a selector of the host's own; "" for none
 	files map[dkim.Ref]string // key file -> id of the key in it
 }
 
@@ -41,17 +43,20 @@ type coming struct {
 	at  time.Time
 }
 
-func (d disk) clone() disk { return disk{maps.Clone(d.table), maps.Clone(d.files)} }
+func (d disk) clone() disk { return disk{maps.Clone(d.table), maps.Clone(d.own), maps.Clone(d.files)} }
 
 func newHost(w *world, name string, lag time.Duration) *host {
 	return &host{world: w, part: part{name: name}, lag: lag, mail: part{name: "mail on " + name},
-		disk:   disk{table: map[string]dkim.Ref{}, files: map[dkim.Ref]string{}},
-		loaded: map[string]dkim.Ref{}, since: map[string]time.Time{}, unread: map[string]bool{}, coming: map[string]coming{}, given: map[string]bool{}, excused: map[string]bool{}, strays: map[string]bool{}, heeded: map[string]int{}}
+		disk:   disk{table: map[string]dkim.Ref{}, own: map[string]string{}, files: map[dkim.Ref]string{}},
+		loaded: map[string]dkim.Ref{}, since: map[string]time.Time{}, unread: map[string]bool{}, coming: map[string]coming{}, leaving: map[string]time.Time{}, given: map[string]bool{}, excused: map[string]bool{}, strays: map[string]bool{}, heeded: map[string]int{}}
 }
 
 // active returns what the host says that it signs with: what a reload that was
 // taken will put into effect within the lag.
 func (h *host) active(domain string) (dkim.Ref, bool) {
+	if own, away := h.disk.own[domain]; away {
+		return ownRef(domain, own), own != ""
+	}
 	if h.unread[domain] {
 		ref, ok := h.loaded[domain]
 		return ref, ok
@@ -81,6 +86,7 @@ func (h *host) activate(ref dkim.Ref, order int) error {
 		return unable("activate "+ref.String()+" on "+h.name, "the disk is full")
 	}
 	h.disk.table[ref.Domain] = ref
+	delete(h.disk.own, ref.Domain)
 	if troubled() {
 		h.unread[ref.Domain] = h.loaded[ref.Domain] != ref
 		w.tell(ref.Domain, "%s: the reload fails", h.name)
@@ -107,6 +113,7 @@ func (h *host) reload(ref dkim.Ref) {
 		return
 	}
 	h.coming[ref.Domain] = c
+	w.signsWith(ref)
 	w.at(c.at, func() {
 		if h.coming[ref.Domain] == c {
 			h.load(ref, true)
@@ -118,6 +125,7 @@ func (h *host) reload(ref dkim.Ref) {
 func (h *host) load(ref dkim.Ref, ordered bool) {
 	w := h.world
 	delete(h.coming, ref.Domain)
+	delete(h.leaving, ref.Domain)
 	before := h.loaded[ref.Domain]
 	if ordered {
 		h.lastWords(ref.Domain)
@@ -195,8 +203,12 @@ func (h *host) restore() {
 	w.tell("", "%s is restored from an old backup", h.name)
 	clear(h.unread)
 	clear(h.coming)
+	clear(h.leaving)
 	for _, d := range w.domains {
 		ref, ok := h.disk.table[d.name]
+		if _, away := h.disk.own[d.name]; away {
+			h.given[d.name] = false
+		}
 		if !ok {
 			delete(h.loaded, d.name)
 			h.excused[d.name] = true
@@ -217,7 +229,7 @@ func (w *world) gone(ref dkim.Ref) bool {
 		return true
 	}
 	d := w.domain(ref.Domain)
-	return d.acting != nil || d.phase == "replacing" && d.intent != nil && d.intent.Selector == ref.Selector
+	return d.acting != nil || (d.phase == "replacing" || d.purging) && d.intent != nil && d.intent.Selector == ref.Selector
 }
 
 // retire ends all signing for a domain on the host.
@@ -230,6 +242,8 @@ func (h *host) retire(domain string) {
 		delete(m, domain)
 	}
 	delete(h.coming, domain)
+	delete(h.leaving, domain)
+	delete(h.disk.own, domain)
 	h.heeded[domain] = h.orders + 1 // what comes late finds nobody
 	h.backups = []disk{h.disk.clone()}
 }

@@ -74,7 +74,7 @@ func giveUp(_ takingDown, name dkim.Name, _ rotate.Key) error {
 func revokeAtOnce(s takingDown, name dkim.Name, key rotate.Key) error {
 	n := s.names[name]
 	if r, err := dkim.ParseRecord(key.Record); err == nil {
-		s.checkRevoke(n, n.last())
+		s.process.checkRevoke(n, n.last())
 		s.setTXT(name.String(), r.Revoke().String(), time.Hour)
 	}
 	return nil

@@ -52,6 +52,11 @@ var mutants = []mutant{
 	{"a leaked key is revoked before any signer left it", []string{"I2"}, 20, All, takesDown(asItIs, revokeAtOnce)},
 	{"a leaked private key is destroyed while a signer signs with it", []string{"I1"}, 20, All, takesDown(asItIs, destroyAtOnce)},
 	{"a domain that was handed back is worked on", []string{"I6"}, 50, All, handedBack},
+	{"a purge counts its drain from the release", []string{"I2"}, 50, All, misremembers(sinceRelease)},
+	{"a purge counts its drain from when a signer was last seen to sign", []string{"I2"}, 50, All, misremembers(sinceSeen)},
+	{"a purge asks no signer", []string{"I2"}, 20, All, signers(func(s remote) rotate.Signer { return unasked{s} })},
+	{"a purge destroys a private key whose record still stands", []string{"I5"}, 20, All, publishers(func(p publisher) rotate.Publisher { return unrevoked{p} })},
+	{"a purge takes signers to change at once", []string{"I2"}, 200, All, signers(func(s remote) rotate.Signer { return abrupt{s} })},
 	{"repairs wait for a maintenance window", []string{"I7"}, 20, All, windowed},
 	{"an approved plan is applied twice", []string{"I7"}, 50, All, twice},
 

@@ -39,7 +39,7 @@ func (p *process) allowed(e effect) {
 		return
 	}
 	d.effects++
-	if d.released {
+	if d.released && !p.clears(d.name, e.kind) {
 		p.violate("I6", d.name, "%s: %s, for a domain that was handed back", p.name, e.what)
 	}
 	if owner := p.store.leases[d.name].Owner; owner != p.owner && p.clockHeld() && !p.store.emptied(p.began) {
@@ -86,6 +86,10 @@ func (w *world) saved(st rotate.State, events []rotate.Event) {
 		w.tellEvent(e)
 		w.obeyed(d, e, st)
 	}
+	if d.purging && !st.Released.Purged.IsZero() {
+		d.purging = false
+		w.checkCleared(d)
+	}
 	if was != rotate.Switching || st.Phase != rotate.Draining || w.halted {
 		return
 	}
@@ -113,7 +117,7 @@ func (p *process) checkPublish(n *zoneName, rec dkim.TXT) {
 		w.violate("I6", n.name.Domain, "somebody else's record at %s is overwritten", n.name)
 	}
 	if p.keys.revoked(rec.Value) {
-		w.checkRevoke(n, last)
+		p.checkRevoke(n, last)
 		return
 	}
 	kept, read := w.vault.holds(n.name, id)
@@ -233,7 +237,13 @@ func (p *process) checkDestroy(name dkim.Name, keyID string) {
 			p.violate("I1", name.Domain, "the private key %s is destroyed while %s signs with it", p.keys.label(keyID), h.name)
 		}
 	}
-	if p.sc.Unchecked[name.Domain] || p.leaks[keyID] != nil {
+	if p.clears(name.Domain, rotate.Destroy) {
+		p.cleared(keyID)
+	}
+	if p.purged[keyID] && n.shows(p.world, keyID) {
+		p.violate("I5", name.Domain, "the private key %s is destroyed before its record at %s was revoked", p.keys.label(keyID), name)
+	}
+	if p.sc.Unchecked[name.Domain] || p.leaks[keyID] != nil || p.purged[keyID] {
 		return // without a look at DNS nobody can promise it; and what has leaked does not wait for DNS
 	}
 	for i := range p.servers {

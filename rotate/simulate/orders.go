@@ -85,15 +85,8 @@ func (w *world) insist(d *domain, o rotate.Instruction, tries int) {
 	}
 }
 
-// handBack releases a domain, and takes it back some weeks later.
-func (w *world) handBack(d *domain) {
-	if w.order(d, rotate.Release{}) {
-		w.after(spread(w.faults, time.Hour, 60*day), func() { w.insist(d, rotate.Reclaim{}, 24) })
-	}
-}
-
-// tidy takes a domain back that was released, and carries a switch on that was
-// held up: only a person does.
+// tidy takes a domain back that was released, when it is not just being cleared away,
+// and carries a switch on that was held up: only a person does.
 func (w *world) tidy(d *domain) {
 	st, err := w.store.load(d.name)
 	switch {
@@ -101,7 +94,11 @@ func (w *world) tidy(d *domain) {
 		return
 	case err != nil || !w.free(d):
 	case d.released:
-		w.order(d, rotate.Reclaim{})
+		if !w.order(d, rotate.Reclaim{}) && d.purging {
+			for _, name := range w.hostNames {
+				w.moveAway(d, w.hosts[name], 0)
+			}
+		}
 	case len(st.Held) > 0:
 		w.ask(d)
 	default:
@@ -125,6 +122,7 @@ func (w *world) obeyed(d *domain, e rotate.Event, st rotate.State) {
 		if d.released = st.Released != nil; d.released {
 			w.report.Releases++
 		}
+		d.purging = d.released && st.Released.Purge && st.Released.Purged.IsZero()
 	case rotate.Applied:
 		w.report.Plans++
 	case rotate.Resume:

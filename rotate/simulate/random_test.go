@@ -38,6 +38,7 @@ func TestRandomOperations(t *testing.T) {
 			"key leaked":      o.leak,
 			"hand back":       o.handBack,
 			"take back":       o.takeBack,
+			"move away":       o.moveAway,
 			"plan":            o.propose,
 			"apply plan":      o.apply,
 			"lose key":        o.loseKey,
@@ -91,9 +92,13 @@ func (o *operations) leak(t *rapid.T) {
 	o.w.order(o.d, rotate.Distrust{Selectors: rapid.SampledFrom([][]string{nil, s[:1], s[1:], s[:]}).Draw(t, "selectors"), RevokeNow: rapid.Bool().Draw(t, "now")})
 }
 
-func (o *operations) handBack(*rapid.T) { o.w.order(o.d, rotate.Release{}) }
-func (o *operations) takeBack(*rapid.T) { o.w.order(o.d, rotate.Reclaim{}) }
-func (o *operations) loseKey(*rapid.T)  { o.w.loseKey(o.d) }
+func (o *operations) handBack(t *rapid.T) {
+	o.w.order(o.d, rotate.Release{Purge: rapid.Bool().Draw(t, "purge")})
+}
+
+func (o *operations) takeBack(*rapid.T)   { o.w.order(o.d, rotate.Reclaim{}) }
+func (o *operations) moveAway(t *rapid.T) { o.w.moveAway(o.d, o.host(t), 0) }
+func (o *operations) loseKey(*rapid.T)    { o.w.loseKey(o.d) }
 
 func (o *operations) propose(*rapid.T) {
 	if a := o.w.makePlan(o.d); a != nil {
@@ -217,6 +222,9 @@ func (o *operations) rest() {
 	w.calmDown()
 	w.runUntil(w.now.Add(10 * day)) // whatever was killed lives again
 	w.lookAfterAll()
+	for at := w.now; o.d.purging && w.now.Before(at.Add(60*day)); {
+		w.runUntil(w.now.Add(day)) // it can be taken back when it has been cleared away
+	}
 	w.runUntil(w.now.Add(50 * day))
 	w.checkEnd()
 	for _, l := range w.leaks {

@@ -20,6 +20,7 @@ type Report struct {
 	Emergencies   int // reports of compromised keys
 	Rollbacks     int // orders to go back
 	Releases      int // domains that were handed back
+	Purges        int // and cleared away
 	Plans         int // approved plans that were taken up
 	LostKeys      int // private keys that the keystore lost
 	HeldBack      int // switches that were put off, or refused, because as many had begun as may

@@ -53,6 +53,7 @@ func (t *total) add(r Report) {
 	t.Emergencies += r.Emergencies
 	t.Rollbacks += r.Rollbacks
 	t.Releases += r.Releases
+	t.Purges += r.Purges
 	t.Plans += r.Plans
 	t.LostKeys += r.LostKeys
 	t.HeldBack += r.HeldBack
@@ -97,7 +98,7 @@ func (t *total) check(tb testing.TB, began time.Time) {
 	}
 	tb.Logf("%d worlds, %.0f domain-years in %s: %d rotations, %d messages, %d verifications, %d of them excused and %d forgone",
 		t.worlds, t.Years, time.Since(began).Round(time.Second), t.Rotations, t.Mails, t.Verifications, t.Excused, t.Forgone)
-	tb.Logf("%d emergencies, %d rollbacks, %d domains handed back, %d plans applied, %d private keys lost, %d switches held back", t.Emergencies, t.Rollbacks, t.Releases, t.Plans, t.LostKeys, t.HeldBack)
+	tb.Logf("%d emergencies, %d rollbacks, %d domains handed back and %d cleared away, %d plans applied, %d private keys lost, %d switches held back", t.Emergencies, t.Rollbacks, t.Releases, t.Purges, t.Plans, t.LostKeys, t.HeldBack)
 }
 
 // TestNoFaults: in a healthy world every rotation takes place when it is due.
@@ -129,7 +130,7 @@ func TestTenThousandDomainYears(t *testing.T) {
 	if perYear := float64(all.Rotations) / all.Years; perYear < 5 {
 		t.Errorf("only %.1f rotations in a domain-year: the worlds are too hostile to prove anything", perYear)
 	}
-	for what, n := range map[string]int{"emergencies": all.Emergencies, "rollbacks": all.Rollbacks, "releases": all.Releases, "plans": all.Plans, "lost keys": all.LostKeys, "switches held back": all.HeldBack} {
+	for what, n := range map[string]int{"emergencies": all.Emergencies, "rollbacks": all.Rollbacks, "releases": all.Releases, "purges": all.Purges, "plans": all.Plans, "lost keys": all.LostKeys, "switches held back": all.HeldBack} {
 		if least := all.Years / 20; float64(n) < least {
 			t.Errorf("only %d %s: that proves nothing", n, what)
 		}

@@ -170,6 +170,8 @@ func (w *world) rollBack() {
 	for domain, r := range newest {
 		if before := m.rows[domain].state; r.state.Draining != "" && before.Draining == r.state.Draining && r.state.SwitchedAt.After(before.SwitchedAt) {
 			m.rows[domain] = r // see the assumptions in doc.go: a drain that began again is not in the backup
+		} else if usedSince(r.state.Released, before.Released) {
+			m.rows[domain] = r // nor that a signer came back to what is to be cleared away
 		} else if d := w.domain(domain); d.ordered && before.Revision <= d.orderedAt {
 			m.rows[domain] = r // nor is an order
 		}
@@ -183,6 +185,11 @@ func (w *world) rollBack() {
 		w.at(back, func() { w.rollForth(d, newest, effects) })
 	}
 	w.wakeAll()
+}
+
+// usedSince reports whether keys that nobody used any more were found in use again.
+func usedSince(newest, before *rotate.HandedBack) bool {
+	return newest != nil && before != nil && before.Unused && newest.LastUsed.After(before.LastUsed)
 }
 
 // oldStates is for how long a domain's state is an old one at most.
@@ -208,6 +215,7 @@ func (w *world) reloadStates() {
 	for _, d := range w.domains {
 		st, _ := w.store.load(d.name)                                 // an error shows when the engine loads it
 		d.phase, d.intent, d.reconfigured = st.Phase, st.Intent, true // whoever restores it starts dkimbot anew
+		d.purging = st.Released != nil && st.Released.Purge && st.Released.Purged.IsZero()
 	}
 }
 

@@ -48,6 +48,7 @@ type world struct {
 	lastHeld   map[string]time.Time // by key id: when a host last held it ready to sign
 	leaks      map[string]*leak     // by key id: what was reported as compromised
 	hurried    map[string]time.Time // by key id: used before it had settled, because another one had leaked; until when that shows
+	purged     map[string]bool      // by key id: it goes because its domain was handed back
 	plans      int                  // that were approved
 	beginnings []beginning          // of switches, within the last hour
 	pending    int                  // effects that come late
@@ -75,13 +76,14 @@ type domain struct {
 	orders    int       // that were given
 	asks      int       // that were made for a rotation
 	released  bool      // handed back: nothing is done for it
+	purging   bool      // except that it is cleared away
 	lostKeyAt time.Time // when the keystore lost a key of it
 }
 
 func newWorld(sc Scenario) *world {
 	w := &world{sc: sc, rates: ratesOf(sc.Faults), faults: stream(sc.Seed, forFaults), post: stream(sc.Seed, forMail),
 		dice: dice{seed: sc.Seed, counts: map[read]uint64{}}, end: sc.Start.Add(sc.For), names: map[dkim.Name]*zoneName{}, owners: map[string]*zoneName{},
-		hosts: map[string]*host{}, margins: map[string]Margin{}, sorts: map[string]int{}, lastHeld: map[string]time.Time{}, leaks: map[string]*leak{}, hurried: map[string]time.Time{}, provider: part{name: "the DNS provider"}}
+		hosts: map[string]*host{}, margins: map[string]Margin{}, sorts: map[string]int{}, lastHeld: map[string]time.Time{}, leaks: map[string]*leak{}, hurried: map[string]time.Time{}, purged: map[string]bool{}, provider: part{name: "the DNS provider"}}
 	w.now = sc.Start
 	w.quiet = w.end.Add(-min(calmDays*day, sc.For/4))
 	if w.rates.jumps > 0 && sc.Seed%4 == 0 {
