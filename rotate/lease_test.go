@@ -132,11 +132,17 @@ func TestLeaseOutlivesEffects(t *testing.T) {
 		w.bubble = true
 		const long = 5*time.Minute - time.Second // all but the most that a step may take
 		w.pause = func(op string) { time.Sleep(long) }
-		w.start("slow", nil).SettleAll(t.Context(), domains, rotate.Patience{Most: time.Hour}, nil, func(r rotate.Result) {
-			if r.Err != nil {
-				t.Error(r.Err)
-			}
-		})
+		slow := w.start("slow", nil)
+		var all sync.WaitGroup
+		for _, d := range domains {
+			all.Go(func() {
+				if r := slow.Settle(t.Context(), d, rotate.Patience{Most: time.Hour}, nil); r.Err != nil {
+					t.Error(r.Err)
+				}
+			})
+			time.Sleep(time.Millisecond) // or both may be activated together
+		}
+		all.Wait()
 		var began []time.Time
 		for _, d := range domains {
 			w.checkReady(d, "s1")
