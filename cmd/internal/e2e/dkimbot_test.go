@@ -158,6 +158,9 @@ type status struct {
 	}
 	Failures  int
 	LastError string `json:"last_error"`
+	Released  *struct {
+		PurgedAt time.Time `json:"purged_at"`
+	}
 }
 
 func (b *bot) status() status {

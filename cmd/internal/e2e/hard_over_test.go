@@ -44,6 +44,17 @@ func adopted(t *testing.T, g *ground) {
 // returns the key's path.
 func (w *world) signsAlready(selector string) string {
 	w.t.Helper()
+	key := w.foreignKey(selector)
+	name := selector + "._domainkey." + w.domain
+	must(w.t, os.WriteFile(w.signer.KeyTable, []byte(name+" "+w.domain+":"+selector+":"+key+"\n"), 0o644))
+	must(w.t, os.WriteFile(w.signer.SigningTable, []byte("*@"+w.domain+" "+name+"\n"), 0o644))
+	w.signer.Restart(w.t)
+	return key
+}
+
+// foreignKey makes a key for OpenDKIM, and its record, as a person does; it returns its path.
+func (w *world) foreignKey(selector string) string {
+	w.t.Helper()
 	out, err := exec.Command("opendkim-genkey", "-b", "2048", "-h", "sha256", "-d", w.domain, "-s", selector, "-D", w.signer.KeyDir).CombinedOutput()
 	if err != nil {
 		w.t.Fatalf("opendkim-genkey: %v\n%s; on Debian: apt-get install opendkim-tools", err, out)
@@ -54,10 +65,6 @@ func (w *world) signsAlready(selector string) string {
 	must(w.t, err)
 	p := w.public(text)
 	w.dns.Add(w.t, fmt.Sprintf(`%s._domainkey.%s. 1 TXT "v=DKIM1; h=sha256; k=rsa; p=%s" "%s"`, selector, w.domain, p[:200], p[200:]))
-	name := selector + "._domainkey." + w.domain
-	must(w.t, os.WriteFile(w.signer.KeyTable, []byte(name+" "+w.domain+":"+selector+":"+key+"\n"), 0o644))
-	must(w.t, os.WriteFile(w.signer.SigningTable, []byte("*@"+w.domain+" "+name+"\n"), 0o644))
-	w.signer.Restart(w.t)
 	return key
 }
 

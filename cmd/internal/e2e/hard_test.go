@@ -9,7 +9,7 @@ import (
 // TestHardDays gives the orders that a person gives when something is wrong, or is
 // about to change hands, while mail flows: going back, leaving leaked keys, taking over.
 func TestHardDays(t *testing.T) {
-	g := newGround(t, map[algorithm]int{rsa: 2, ed25519: 2})
+	g := newGround(t, map[algorithm]int{rsa: 3, ed25519: 2})
 	var all sync.WaitGroup
 	for _, day := range []struct {
 		name string
@@ -21,6 +21,7 @@ func TestHardDays(t *testing.T) {
 		{"HalfTheWorldDown", halfDown},
 		{"MovedOver", movedOver},
 		{"Adopted", adopted},
+		{"LetGo", letGo},
 	} {
 		// Not t.Parallel, which would run no more than there are processors: the days mostly wait.
 		all.Go(func() { t.Run(day.name, func(t *testing.T) { day.test(t, g) }) })
