@@ -5,7 +5,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,14 +60,13 @@ func letGo(t *testing.T, g *ground) {
 func (w *world) moveTo(selector string) string {
 	w.t.Helper()
 	key, name := w.foreignKey(selector), selector+"._domainkey."+w.domain
-	edit := func(path, line string, keep func(string) bool) {
+	prepend := func(path, line string) { // what is found first is in force
 		text, err := os.ReadFile(path)
 		must(w.t, err)
-		lines := slices.DeleteFunc(slices.Collect(strings.Lines(string(text))), func(l string) bool { return !keep(l) })
-		must(w.t, os.WriteFile(path, []byte(line+"\n"+strings.Join(lines, "")), 0o644))
+		must(w.t, os.WriteFile(path, []byte(line+"\n"+string(text)), 0o644))
 	}
-	edit(w.signer.KeyTable, name+" "+w.domain+":"+selector+":"+key, func(string) bool { return true })
-	edit(w.signer.SigningTable, "*@"+w.domain+" "+name, func(line string) bool { return !strings.Contains(line, "@"+w.domain) })
+	prepend(w.signer.KeyTable, name+" "+w.domain+":"+selector+":"+key)
+	prepend(w.signer.SigningTable, "*@"+w.domain+" "+name)
 	reload := w.signer.Reload()
 	must(w.t, exec.Command(reload[0], reload[1:]...).Run())
 	time.Sleep(crashLag)
@@ -96,8 +94,10 @@ func (w *world) keepsNone(own string) {
 		if keys := w.keysInVault(selector); len(keys) > 0 {
 			w.t.Errorf("Vault still holds for %s the keys of the records %q", selector, keys)
 		}
-		if table := show(w.signer.KeyTable); strings.Contains(table, name) || !strings.Contains(table, own+"._domainkey."+w.domain) {
-			w.t.Errorf("OpenDKIM's table is\n%s", table)
+		for _, path := range []string{w.signer.KeyTable, w.signer.SigningTable} {
+			if table := show(path); strings.Contains(table, name) || !strings.Contains(table, own+"._domainkey."+w.domain) {
+				w.t.Errorf("OpenDKIM's table is\n%s", table)
+			}
 		}
 	}
 	files, err := filepath.Glob(filepath.Join(w.signer.KeyDir, w.domain, "*"))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -13,7 +14,8 @@ import (
 )
 
 // Forget removes our key files of these keys, and our KeyTable entries for
-// them. A key that the SigningTable uses, that somebody else's line names, or
+// them; our SigningTable line, too, where somebody else's is found before it, as when
+// a person has moved the domain to a key of their own. A key that the SigningTable uses, that somebody else's line names, or
 // whose replacement is not confirmed yet is kept and refused with the code
 // "key-in-use". Forgetting what is not there succeeds. Failures are by domain, as with Activate.
 func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
@@ -34,7 +36,13 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 		return s.fileFault("open key_dir "+s.cfg.KeyDir, err)
 	}
 	defer root.Close()
+	dead := b.dropDead(keys)
 	forgotten, entries := b.release(keys)
+	if dead {
+		if err := b.replaceFile(b.signTable, b.signTab.bytes()); err != nil {
+			return b.fileFault("write table "+b.signTable, err)
+		}
+	}
 	if entries {
 		if err := b.replaceFile(b.keyTable, b.keyTab.bytes()); err != nil {
 			return b.fileFault("write table "+b.keyTable, err)
@@ -46,6 +54,26 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 		}
 	}
 	return signer.Partial(b.failed, len(keys))
+}
+
+// dropDead takes out our SigningTable lines that are not in force, as another line is
+// found before them, if there is one that uses one of the keys; it reports whether there is.
+// All go at once: our block comes first when it is written, and none is to come into force by that.
+func (b *batch) dropDead(keys []dkim.Ref) bool {
+	dead := map[string]bool{}
+	for domain := range b.own {
+		_, outstanding := b.marker[domain]
+		if use, signs := b.view.domain(domain); signs && !outstanding && b.signTab.ours[b.pattern(domain)] != "" && use != b.written(domain) {
+			dead[domain] = true
+		}
+	}
+	if !slices.ContainsFunc(keys, func(ref dkim.Ref) bool { return dead[ref.Domain] && b.written(ref.Domain).Path == b.keyPath(ref) }) {
+		return false
+	}
+	for domain := range dead {
+		b.signTab.set(b.pattern(domain), "")
+	}
+	return true
 }
 
 // release takes the entries of the keys that nothing uses out of our block.
@@ -67,7 +95,7 @@ func (b *batch) release(keys []dkim.Ref) (released []dkim.Ref, entries bool) {
 			}
 		}
 		if inUse {
-			b.failed[ref.Domain] = fault.Refuse("key-in-use", what+": tables of the signer use it", "activate the other selector first")
+			b.failed[ref.Domain] = fault.Refuse("key-in-use", what+": tables of the signer use it", "activate the other selector first; where the domain was handed back, take its line out of the SigningTable")
 			continue
 		}
 		for _, name := range mine {

@@ -156,6 +156,26 @@ func TestForget(t *testing.T) {
 	d.Restart(t)
 	wantSelectors(t, d, "a.example", "s2")
 
+	// A line of a person's own that is found first has taken the place of ours.
+	s = newSigner(t, d, nil) // reloads the daemon of now
+	b1 := signertest.At("b.example", "s1", k[0])
+	activate(t, s, b1)
+	sign, own := read(t, d.SigningTable), filepath.Join(d.KeyDir, "own.private")
+	if err := os.Link(s.keyPath(b1.Ref()), own); err != nil {
+		t.Fatal(err)
+	}
+	write(t, d.KeyTable, read(t, d.KeyTable)+"own b.example:own:"+own+"\n")
+	write(t, d.SigningTable, "*@b.example own\n"+sign)
+	if err := s.Forget(t.Context(), []dkim.Ref{b1.Ref()}); err != nil {
+		t.Fatal(err)
+	}
+	if sign := read(t, d.SigningTable); strings.Contains(sign, "b.example s1") || !strings.Contains(sign, "*@b.example own") || !strings.Contains(sign, "*@a.example s2") {
+		t.Errorf("SigningTable:\n%s", sign)
+	}
+	d.Restart(t)
+	wantSelectors(t, d, "a.example", "s2")
+	wantSelectors(t, d, "b.example", "own")
+
 	// The key that may still sign because a change is not confirmed is kept.
 	failing := newSigner(t, d, func(c *Config) { c.Reload = []string{"false"} })
 	if err := failing.Activate(t.Context(), []dkim.SigningKey{next}); err == nil {
