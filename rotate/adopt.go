@@ -90,7 +90,7 @@ func (r *run) adopt(ctx context.Context, s Step) error {
 		}
 	}
 	p := &planner{now: r.engine.Clock.Now(), want: r.want, have: r.st, seen: r.seen}
-	r.st.adopted(s.Selector, p.adopted(s), s.Before["record"])
+	r.st.adopted(s.Selector, p.adopted(s), s.Before["record"], seen.Sight.TTL)
 	return r.confirm(ctx, s, id, fmt.Sprintf("version %d; the record is dkimbot's from now on", seen.Version))
 }
 
@@ -120,7 +120,7 @@ func PlanAdoption(now time.Time, want Domain, have State, seen Observation, a Ad
 		p.step(step)
 		sel := seen.Selectors[k.Selector]
 		after.adopting(Intent{Selector: k.Selector}, want.Policy, p.signs(a))
-		after.adopted(k.Selector, p.adopted(step), step.Before["record"])
+		after.adopted(k.Selector, p.adopted(step), step.Before["record"], sel.Sight.TTL)
 		sel.KeyID = k.Key.ID()
 		then.Selectors[k.Selector] = sel
 	}
@@ -242,9 +242,10 @@ func (st *State) adopting(i Intent, p Policy, signs string) {
 
 // adopted notes that the key is in the keystore and was read back, and that the
 // record that DNS shows is ours: also when a sounder one is to take its place.
-func (st *State) adopted(selector string, k Key, shown string) {
+// Resolvers may keep it for the TTL that somebody gave it.
+func (st *State) adopted(selector string, k Key, shown string, ttl time.Duration) {
 	sel := st.Selectors[selector]
-	sel.Key, sel.Tried, st.Intent = &k, nil, nil
+	sel.Key, sel.Tried, sel.TTL, st.Intent = &k, nil, max(sel.TTL, ttl), nil
 	if !sameRecord(shown, k.Record) {
 		sel.Past = []string{k.ID}
 	}

@@ -179,9 +179,13 @@ func (st *State) drainAgain(at time.Time) {
 // how long each signer may go on as before when it has been changed; nil: not at all.
 func (st *State) heed(want Domain, seen Observation, lags map[string]time.Duration, now time.Time) bool {
 	st.noticed(seen)
+	st.watchFormer(want, seen, now)
 	st.stillUsed(want, seen, lags, now)
 	st.dismissed(want.Signers, now)
-	return st.completeSwitch(want.Signers, now)
+	was := st.Phase
+	complete := st.completeSwitch(want.Signers, now)
+	st.allLeft(was, want.Policy.Drain)
+	return complete
 }
 
 // noticed notes which signers were seen to sign with something else than they

@@ -22,10 +22,30 @@ type Former struct {
 const grace = 24 * time.Hour
 
 // leaving notes, before a signer is switched, what it signs with that is not ours.
-func (st *State) leaving(signer string, ref dkim.Ref) {
-	known := slices.ContainsFunc(st.Former, func(f Former) bool { return f.Selector == ref.Selector && f.Signer == signer })
-	if ref.Selector == "" || st.Selectors[ref.Selector] != nil || known {
+// One that does not tell may have come back to what it signed with before.
+func (st *State) leaving(signer string, seen SignerSeen) {
+	if seen.Err == nil {
+		st.uses(signer, seen.Ref)
 		return
+	}
+	for i := range st.Former {
+		if f := &st.Former[i]; f.Signer == signer {
+			f.Until = time.Time{}
+		}
+	}
+}
+
+// uses notes that a signer signs with a selector that is not ours: for the first
+// time, or once more, as when it came back from a backup.
+func (st *State) uses(signer string, ref dkim.Ref) {
+	if ref.Selector == "" || st.Selectors[ref.Selector] != nil {
+		return
+	}
+	for i := range st.Former {
+		if f := &st.Former[i]; f.Selector == ref.Selector && f.Signer == signer {
+			f.Until = time.Time{}
+			return
+		}
 	}
 	st.Former = append(st.Former, Former{Selector: ref.Selector, Signer: signer})
 }
@@ -39,11 +59,48 @@ func (st *State) left(signer string, at time.Time, drain time.Duration) {
 	}
 }
 
+// allLeft notes, when the last signer of a domain that was new has switched, that
+// each may have used any selector until then: one that did not tell which is not
+// among those that are known to have left it.
+func (st *State) allLeft(was Phase, drain time.Duration) {
+	if was != Bootstrapping || st.Phase != Ready {
+		return
+	}
+	until := st.SwitchedAt.Add(drain + grace)
+	for i := range st.Former {
+		if f := &st.Former[i]; !f.Until.IsZero() && f.Until.Before(until) {
+			f.Until = until
+		}
+	}
+}
+
+// watchFormer notes which signers of a managed domain were seen to sign with a
+// selector that is not ours, and which were seen to have come back from one.
+func (st *State) watchFormer(want Domain, seen Observation, now time.Time) {
+	if st.Active == "" || st.Released != nil {
+		return
+	}
+	for _, name := range want.Signers {
+		s := seen.Signers[name]
+		if s.Err != nil {
+			continue
+		}
+		st.uses(name, s.Ref)
+		if st.Selectors[s.Ref.Selector] != nil {
+			st.left(name, now, want.Policy.Drain)
+		}
+	}
+}
+
 // Leftovers returns for each selector that signers have left when its record may
-// go, zero while one of them may still use it.
+// go, zero while one of them may still use it: of a new domain any, until the last
+// one has switched.
 func (st State) Leftovers() map[string]time.Time {
 	out := map[string]time.Time{}
 	for _, f := range st.Former {
+		if st.Active == "" {
+			f.Until = time.Time{}
+		}
 		until, known := out[f.Selector]
 		if !known || f.Until.IsZero() || !until.IsZero() && f.Until.After(until) {
 			out[f.Selector] = f.Until

@@ -308,6 +308,23 @@ func TestDismissedAfterRollback(t *testing.T) {
 	w.checkReady(d, "s1")
 }
 
+// TestRevokeWithNewSigner: a signer that was never given a key has not left the leaked
+// one; its record stays until another one has (I2).
+func TestRevokeWithNewSigner(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.addHost("mx2")
+	d.Signers = []string{"mx1", "mx2"}
+	w.trouble = failing("activate mx1", "activate mx2")
+	w.order(d, rotate.Distrust{})
+	if w.pass(time.Minute); w.revokedAt("s1") {
+		t.Error("s1 is revoked while mx1 signs with it, and nobody with anything else")
+	}
+	w.trouble = nil
+	w.settle(d)
+	w.checkReady(d, "s2")
+}
+
 // TestRevokeNow: told so, dkimbot revokes also the key that every signer signs with.
 func TestRevokeNow(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")

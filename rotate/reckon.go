@@ -51,6 +51,11 @@ func (st State) reckoned(now Instant) (State, time.Duration) {
 			*t = t.Add(ahead)
 		}
 	})
+	for i := range st.Former {
+		if f := &st.Former[i]; !f.Until.IsZero() {
+			f.Until = f.Until.Add(ahead)
+		}
+	}
 	return st, ahead
 }
 

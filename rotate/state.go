@@ -43,7 +43,7 @@ type Selector struct {
 	Tried      []string      `json:"tried,omitempty"`   // ids of keys whose storing was begun and not confirmed; one may yet appear
 	Past       []string      `json:"past,omitempty"`    // ids of the last keys that were replaced, the newest last; a record of one is ours (I6)
 	Revoked    bool          `json:"revoked,omitempty"` // the present key or the one before was revoked, so an empty p= may be ours
-	TTL        time.Duration `json:"ttl,omitzero"`      // the largest with which a record of ours was published there
+	TTL        time.Duration `json:"ttl,omitzero"`      // the largest with which a record of ours was published, or adopted, there
 	LastUsedAt time.Time     `json:"last_used_at,omitzero"`
 }
 

@@ -161,7 +161,7 @@ func (r *run) activate(ctx context.Context, s Step) error {
 			return err
 		}
 	}
-	r.st.leaving(s.Signer, r.seen.Signers[s.Signer].Ref)
+	r.st.leaving(s.Signer, r.seen.Signers[s.Signer])
 	if err := r.begin(ctx, Intent{Kind: Activate, Selector: s.Selector, Signer: s.Signer, KeyID: key.ID}); err != nil {
 		return err
 	}
@@ -171,6 +171,7 @@ func (r *run) activate(ctx context.Context, s Step) error {
 	before := r.st.Phase
 	r.st.left(s.Signer, r.engine.Clock.Now().Add(signer.Lag()), r.want.Policy.Drain)
 	r.st.activated(s.Signer, r.seen.Signers[s.Signer].Ref, r.engine.Clock.Now().Add(signer.Lag()), r.want.Signers)
+	r.st.allLeft(before, r.want.Policy.Drain)
 	r.wentBack = before == Switching && r.st.Phase == Ready
 	if before != Switching || r.st.Phase != Draining {
 		return r.confirm(ctx, s, key.ID, because(s, ""))

@@ -17,6 +17,7 @@ const (
 	forMail
 	forScenario
 	forCounts
+	forAdoption
 )
 
 // between draws a duration evenly.

@@ -87,3 +87,13 @@ func (k *keyring) other(values []string, id string) bool {
 	}
 	return false
 }
+
+// only reports whether values publish the key of that id and nothing else.
+func (k *keyring) only(values []string, id string) bool {
+	for _, v := range values {
+		if k.of(v) != id {
+			return false
+		}
+	}
+	return len(values) > 0
+}

@@ -44,7 +44,7 @@ var mutants = []mutant{
 	{"there are no leases, and the last writer wins", []string{"I8", "I7"}, 20, All, stores(func(l ledger) rotate.Store { return lawless{l} })},
 	{"the drain starts when the switch is asked for", []string{"I10", "I2"}, 20, All, early},
 	{"the activation lag is ignored", []string{"I10", "I2"}, 5, None, signers(func(s remote) rotate.Signer { return lagless{s} })},
-	{"errors of signers are swallowed", []string{"I10", "I2"}, 20, All, swallowed},
+	{"errors of signers are swallowed", []string{"I10", "I2", "I7"}, 20, All, swallowed},
 	{"lost state is started over", []string{"I12"}, 50, All, amnesia},
 
 	{"a rollback goes to a record that was replaced already", []string{"I2"}, 20, All, lateRollback},
@@ -59,6 +59,11 @@ var mutants = []mutant{
 	{"a purge takes signers to change at once", []string{"I2"}, 200, All, signers(func(s remote) rotate.Signer { return abrupt{s} })},
 	{"repairs wait for a maintenance window", []string{"I7"}, 20, All, windowed},
 	{"an approved plan is applied twice", []string{"I7"}, 50, All, twice},
+
+	{"a key is adopted that DNS does not show", []string{"I6", "I2"}, 20, All, looker(func(p *process) rotate.Looker { return obliging{p} })},
+	{"a domain is moved over, and its old selector's record with it", []string{"I6"}, 20, None, publishers(func(p publisher) rotate.Publisher { return sweeping{p} })},
+	{"an adopted key is replaced without a drain", []string{"I2"}, 20, None, undrained},
+	{"a record that was left behind is said to go at once", []string{"I2"}, 20, None, stores(func(l ledger) rotate.Store { return &careless{ledger: l, drop: mayGoNow} })},
 
 	{"each process counts switches for itself", []string{countRule}, 20, All, ownCounts},
 	{"the count of switches is forgotten at a restart", []string{countRule}, 20, All, memoryless},

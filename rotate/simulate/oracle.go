@@ -16,6 +16,7 @@ import (
 // its end (I8).
 func (p *process) enter(e effect) (leave func()) {
 	d := p.domain(e.name.Domain)
+	p.checkMisled(e)
 	if e.kind == "" || d == nil {
 		return func() {}
 	}
@@ -132,6 +133,9 @@ func (p *process) checkPublish(n *zoneName, rec dkim.TXT) {
 	}
 	w.keys.seen[id] = true
 	for _, old := range last.values {
+		if w.keys.of(old) == id {
+			continue // the same key, with a record that says it better
+		}
 		if l := w.leaks[w.keys.of(old)]; l != nil {
 			w.checkEnded(l)
 			continue
@@ -204,7 +208,7 @@ func (n *zoneName) forgotten(w *world, at int, keyID string) (resolvers, receive
 		if i > 0 {
 			before = n.changes[i-1]
 		}
-		if len(before.values) == 1 && w.keys.of(before.values[0]) == keyID {
+		if w.keys.only(before.values, keyID) {
 			continue
 		}
 		cached := gone.Add(max(w.sc.negative, before.ttl))

@@ -101,6 +101,8 @@ func (w *world) tidy(d *domain) {
 		}
 	case len(st.Held) > 0:
 		w.ask(d)
+	case w.open(d):
+		w.adopt(d)
 	default:
 		return
 	}
@@ -125,6 +127,8 @@ func (w *world) obeyed(d *domain, e rotate.Event, st rotate.State) {
 		d.purging = d.released && st.Released.Purge && st.Released.Purged.IsZero()
 	case rotate.Applied:
 		w.report.Plans++
+	case rotate.Adopt:
+		w.adopted(d, e)
 	case rotate.Resume:
 	default:
 		return

@@ -93,7 +93,11 @@ func (k keys) Get(_ context.Context, name dkim.Name, version int) (*dkim.Private
 
 // Put implements rotate.Keystore.
 func (k keys) Put(_ context.Context, name dkim.Name, key *dkim.PrivateKey, after int) (version int, err error) {
-	err = k.take(effect{kind: rotate.StoreKey, domain: name.Domain, name: name, keyID: key.ID(), part: &k.vault.part,
+	kind := rotate.StoreKey
+	if i := k.domain(name.Domain).intent; i != nil && i.Kind == rotate.Adopt {
+		kind = rotate.Adopt
+	}
+	err = k.take(effect{kind: kind, domain: name.Domain, name: name, keyID: key.ID(), part: &k.vault.part,
 		what: fmt.Sprintf("store %s at %s", k.process.keys.label(key.ID()), name),
 		do: func() (err error) {
 			version, err = k.vault.put(name, key, after)

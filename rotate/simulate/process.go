@@ -26,6 +26,7 @@ type process struct {
 	plan   *approved // it applies this now; nil: none
 
 	ordering rotate.Instruction // it gives this order now; nil: none
+	adopting *rotate.Adoption   // it orders this adoption now; nil: none
 	run      run
 }
 

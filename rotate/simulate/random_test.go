@@ -42,6 +42,9 @@ func TestRandomOperations(t *testing.T) {
 			"plan":            o.propose,
 			"apply plan":      o.apply,
 			"lose key":        o.loseKey,
+			"adopt":           o.adopt,
+			"adopt wrong key": o.mislead,
+			"remove left":     o.removeLeft,
 			"limits":          o.limits,
 			"":                o.check,
 		})
@@ -99,6 +102,20 @@ func (o *operations) handBack(t *rapid.T) {
 func (o *operations) takeBack(*rapid.T)   { o.w.order(o.d, rotate.Reclaim{}) }
 func (o *operations) moveAway(t *rapid.T) { o.w.moveAway(o.d, o.host(t), 0) }
 func (o *operations) loseKey(*rapid.T)    { o.w.loseKey(o.d) }
+
+func (o *operations) adopt(*rapid.T)   { o.w.adopt(o.d) }
+func (o *operations) mislead(*rapid.T) { o.w.mislead(o.d) }
+
+// removeLeft removes the records that signers have left, where it is said that they may go.
+func (o *operations) removeLeft(*rapid.T) {
+	if t := o.d.taking; t != nil && !t.adopted {
+		for _, s := range t.selectors {
+			if n := o.w.names[nameOf(o.d.name, s)]; len(n.last().values) > 0 {
+				o.w.removeLeft(o.d, n, 0)
+			}
+		}
+	}
+}
 
 func (o *operations) propose(*rapid.T) {
 	if a := o.w.makePlan(o.d); a != nil {

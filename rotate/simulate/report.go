@@ -23,6 +23,8 @@ type Report struct {
 	Purges        int // and cleared away
 	Plans         int // approved plans that were taken up
 	LostKeys      int // private keys that the keystore lost
+	Adoptions     int // keys in use that were adopted
+	Cleared       int // records of before that a person removed when it was said that they may go
 	HeldBack      int // switches that were put off, or refused, because as many had begun as may
 	Rotations     int // switches that every signer has confirmed
 	Turns         int // times that a process looked at a domain and did what there was to do

@@ -51,15 +51,16 @@ type Scenario struct {
 
 	Replay string // the command that plays this again, for messages
 
-	processes int           // schedulers that share the work
-	evictable bool          // a dead process's lease can be seen to be dead
-	servers   int           // authoritative name servers
-	negative  time.Duration // min(SOA TTL, SOA minimum)
-	inspect   time.Duration // between two inspections by each scheduler; 0: none
-	mailEvery time.Duration // between two messages of one host
-	counts    rotate.Counts // how many domains may begin to switch
-	timers    bool          // schedulers are started anew for each turn
-	tamper    *tamper       // tests only: breaks the system on purpose
+	processes int            // schedulers that share the work
+	evictable bool           // a dead process's lease can be seen to be dead
+	servers   int            // authoritative name servers
+	negative  time.Duration  // min(SOA TTL, SOA minimum)
+	inspect   time.Duration  // between two inspections by each scheduler; 0: none
+	mailEvery time.Duration  // between two messages of one host
+	inUse     map[string]use // by domain: those that signed before dkimbot
+	counts    rotate.Counts  // how many domains may begin to switch
+	timers    bool           // schedulers are started anew for each turn
+	tamper    *tamper        // tests only: breaks the system on purpose
 }
 
 // tamper changes what an engine is given, to show that the oracles see it.
@@ -108,6 +109,13 @@ func Random(seed uint64, length time.Duration, faults Level) Scenario {
 	}
 	if more := stream(seed, forCounts); more.IntN(5) == 0 {
 		s.crowd(more)
+	}
+	s.inUse = map[string]use{}
+	before := stream(seed, forAdoption)
+	for _, d := range s.Domains {
+		if u, signs := someUse(before, d); signs {
+			s.inUse[d.Name] = u
+		}
 	}
 	return s
 }

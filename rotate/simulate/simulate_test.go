@@ -57,6 +57,8 @@ func (t *total) add(r Report) {
 	t.Plans += r.Plans
 	t.LostKeys += r.LostKeys
 	t.HeldBack += r.HeldBack
+	t.Adoptions += r.Adoptions
+	t.Cleared += r.Cleared
 	t.Rotations += r.Rotations
 	t.Turns += r.Turns
 	t.Years += r.Years
@@ -98,7 +100,8 @@ func (t *total) check(tb testing.TB, began time.Time) {
 	}
 	tb.Logf("%d worlds, %.0f domain-years in %s: %d rotations, %d messages, %d verifications, %d of them excused and %d forgone",
 		t.worlds, t.Years, time.Since(began).Round(time.Second), t.Rotations, t.Mails, t.Verifications, t.Excused, t.Forgone)
-	tb.Logf("%d emergencies, %d rollbacks, %d domains handed back and %d cleared away, %d plans applied, %d private keys lost, %d switches held back", t.Emergencies, t.Rollbacks, t.Releases, t.Purges, t.Plans, t.LostKeys, t.HeldBack)
+	tb.Logf("%d emergencies, %d rollbacks, %d domains handed back and %d cleared away, %d plans applied, %d private keys lost, %d switches held back, %d keys adopted, %d records left behind and removed",
+		t.Emergencies, t.Rollbacks, t.Releases, t.Purges, t.Plans, t.LostKeys, t.HeldBack, t.Adoptions, t.Cleared)
 }
 
 // TestNoFaults: in a healthy world every rotation takes place when it is due.
@@ -130,7 +133,8 @@ func TestTenThousandDomainYears(t *testing.T) {
 	if perYear := float64(all.Rotations) / all.Years; perYear < 5 {
 		t.Errorf("only %.1f rotations in a domain-year: the worlds are too hostile to prove anything", perYear)
 	}
-	for what, n := range map[string]int{"emergencies": all.Emergencies, "rollbacks": all.Rollbacks, "releases": all.Releases, "purges": all.Purges, "plans": all.Plans, "lost keys": all.LostKeys, "switches held back": all.HeldBack} {
+	for what, n := range map[string]int{"emergencies": all.Emergencies, "rollbacks": all.Rollbacks, "releases": all.Releases, "purges": all.Purges, "plans": all.Plans, "lost keys": all.LostKeys,
+		"switches held back": all.HeldBack, "adoptions": all.Adoptions, "records left behind and removed": all.Cleared} {
 		if least := all.Years / 20; float64(n) < least {
 			t.Errorf("only %d %s: that proves nothing", n, what)
 		}

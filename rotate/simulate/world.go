@@ -69,6 +69,7 @@ type domain struct {
 	rolledBack   bool      // its state was rolled back, and things were done on the ground of that
 	effects      int       // so far
 	waits        bool      // a rotation is due, and waits
+	taking       *taking   // it signed before dkimbot knew it; nil: it did not
 	heldAt       time.Time // since when its switch waits for its turn; zero when it does not
 
 	ordered   bool      // a person ordered something
@@ -111,6 +112,9 @@ func newWorld(sc Scenario) *world {
 			w.names[n] = &zoneName{name: n}
 			w.owners[n.String()] = w.names[n]
 		}
+		if u, signs := sc.inUse[d.Name]; signs {
+			w.signedBefore(w.domains[len(w.domains)-1], u)
+		}
 	}
 	for i := range sc.processes {
 		w.processes = append(w.processes, newProcess(w, fmt.Sprintf("scheduler %d", i+1)))
@@ -127,6 +131,7 @@ const calmDays = 45
 func (w *world) begin() {
 	w.vandalise()
 	w.populate()
+	w.takeOver()
 	w.breakParts()
 	w.at(w.quiet, w.calmDown)
 	if w.rates.leaks > 0 {
@@ -194,8 +199,7 @@ func (w *world) wakeAll() {
 func (w *world) vandalise() {
 	for _, d := range w.domains {
 		name := dkim.Name{Domain: d.name, Selector: d.want.Policy.Selectors[w.faults.IntN(2)]}
-		if w.faults.Float64() < w.rates.foreign {
-			n := w.names[name]
+		if n := w.names[name]; w.faults.Float64() < w.rates.foreign && !n.foreign {
 			n.foreign = true
 			n.changes = []change{{at: w.now, values: []string{"v=spf1 -all"}, ttl: time.Hour, visible: slices.Repeat([]time.Time{w.now}, len(w.servers))}}
 			w.tell(d.name, "somebody else's record stands at %s", name)
