@@ -134,10 +134,10 @@ func (w *world) checkEnded(l *leak) {
 		return
 	}
 	for _, h := range w.hosts {
-		if !h.given[l.ref.Domain] {
-			continue
-		}
 		next, leaves := h.coming[l.ref.Domain]
+		if !h.given[l.ref.Domain] && !leaves {
+			continue // a new one that was switched has not left the key, but signs with another
+		}
 		if h.strays[l.ref.Domain] || h.excused[l.ref.Domain] || h.loaded[l.ref.Domain] != l.ref || leaves && next.ref != l.ref {
 			return
 		}
