@@ -117,7 +117,12 @@ const reminded = 30 * 24 * time.Hour
 func (p *planner) warnFormer() {
 	left := p.have.Leftovers()
 	for _, s := range slices.Sorted(maps.Keys(left)) {
-		if until := left[s]; !until.IsZero() && p.now.Before(until.Add(reminded)) {
+		until, silent := left[s], p.silentUsers(s)
+		switch {
+		case until.IsZero() || !p.now.Before(until.Add(reminded)):
+		case !p.now.Before(until) && len(silent) > 0:
+			p.warning("leave %s in DNS until %s tells what it signs with; it used that selector before", p.name(s), strings.Join(silent, ", "))
+		default:
 			p.warning("%s may go after %s; no mail needs it then, and dkimbot leaves it alone", p.name(s), until.UTC().Format("2006-01-02 15:04 UTC"))
 		}
 	}
@@ -134,4 +139,15 @@ func (p *planner) warnFormer() {
 	for _, s := range slices.Sorted(maps.Keys(using)) {
 		p.warning("%s signs with %s today: leave %s in DNS for %s after the switch; dkimbot leaves it alone", strings.Join(using[s], ", "), s, p.name(s), Span(p.want.Policy.Drain+grace))
 	}
+}
+
+// silentUsers returns the signers that used a selector and don't tell what they
+// sign with now.
+func (p *planner) silentUsers(selector string) (silent []string) {
+	for _, f := range p.have.Former {
+		if f.Selector == selector && p.seen.Signers[f.Signer].Err != nil {
+			silent = append(silent, f.Signer)
+		}
+	}
+	return silent
 }

@@ -2,6 +2,7 @@ package rotate_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,6 +54,31 @@ func TestFormerBackByItself(t *testing.T) {
 	w.settle(d)
 	if until := w.state(d.Name).Leftovers()["mail"]; until.Before(seen.Add(8*day)) || until.After(seen.Add(9*day)) {
 		t.Errorf("it is said to go after %s, and mx1 was seen to have left it at %s", until, seen)
+	}
+}
+
+// TestFormerUnseen: a plan does not say that a record may go now when nobody knows
+// whether a signer that used it came back to it.
+func TestFormerUnseen(t *testing.T) {
+	w, d := movedOver(t, "mx1", "mx2")
+	w.pass(5 * day)
+	plan := func() string {
+		e := w.engine()
+		planner := rotate.Planner{State: e.Store, Keys: e.Keys, Look: e.Look, Signers: map[string]rotate.SignerReader{"mx1": e.Signers["mx1"], "mx2": e.Signers["mx2"]}, Clock: w.start("plan", nil).Clock}
+		plan, _, err := planner.Plan(context.Background(), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(plan.Warnings, "\n")
+	}
+	const mayGo = "mail._domainkey.example.com may go after"
+	w.trouble = failing("ask mx2")
+	if said := plan(); strings.Contains(said, mayGo) || !strings.Contains(said, "leave mail._domainkey.example.com in DNS until mx2 tells") {
+		t.Errorf("while mx2 does not tell: %s", said)
+	}
+	w.trouble = nil
+	if said := plan(); !strings.Contains(said, mayGo) {
+		t.Errorf("when it does: %s", said)
 	}
 }
 

@@ -222,18 +222,19 @@ func (w *world) adopted(d *domain, e rotate.Event) {
 	n.foreign = false // a person wanted it so
 }
 
-// clearUp lets a person look every few days whether a record that signers have left
-// may go, and remove it: as soon as it may, or some time later, or never.
+// clearUp lets a person look every few days what the status says of records that
+// signers have left, and remove each: as soon as it may go, or some time later, or never.
 func (w *world) clearUp(d *domain) {
+	st, err := w.store.load(d.name)
+	left := st.Leftovers()
 	for _, s := range d.taking.selectors {
-		n := w.names[nameOf(d.name, s)]
-		until := w.mayGo(d, n)
-		if until.IsZero() || d.taking.clearing[s] || len(n.last().values) == 0 {
+		until := left[s]
+		if until.IsZero() || d.taking.clearing[s] || err != nil || !w.free(d) {
 			continue
 		}
 		d.taking.clearing[s] = true
-		at := until.Add(time.Millisecond)
-		switch w.faults.IntN(3) {
+		n, at := w.names[nameOf(d.name, s)], until.Add(time.Minute)
+		switch w.faults.IntN(4) {
 		case 0:
 			at = at.Add(spread(w.faults, time.Minute, 10*day))
 		case 1:
@@ -241,7 +242,9 @@ func (w *world) clearUp(d *domain) {
 		}
 		w.at(at, func() { w.removeLeft(d, n, 10) })
 	}
-	w.after(between(w.faults, day, 3*day), func() { w.clearUp(d) })
+	if len(d.taking.clearing) < len(d.taking.selectors) {
+		w.after(between(w.faults, day, 3*day), func() { w.clearUp(d) })
+	}
 }
 
 // mayGo returns when the plan of now says that a record may go that is not

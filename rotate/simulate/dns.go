@@ -81,7 +81,7 @@ func (w *world) change(n *zoneName, values []string, ttl time.Duration) {
 			slowest = i
 		}
 	}
-	const remembered = 6
+	const remembered = 12
 	if len(n.changes) == remembered {
 		n.changes = slices.Delete(n.changes, 0, 1)
 	}

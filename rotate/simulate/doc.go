@@ -23,6 +23,11 @@
 // keystore loses; maintenance windows and freezes; several domains that are due at once,
 // of which only some may switch in a run or an hour.
 //
+// Some domains are signed before dkimbot comes, with keys that somebody made: at one of
+// the policy's selectors, or at other ones, perhaps not by every host yet, perhaps with a
+// record in test mode, with any TTL, and with another key public beside it. They are
+// adopted, or moved over.
+//
 // # What people order
 //
 // Also at the level All, in strict runs, an operator at the terminal: rotations asked
@@ -32,11 +37,14 @@
 // not at all, whose hosts are moved to something else by hand, each at its time or never,
 // and that are taken back weeks later; plans
 // that are made, approved, applied days later, and once more by somebody who does not
-// know. Commands are killed, fail and lose their answers like everything else. At the
+// know; keys in use adopted, at first perhaps with a key that is not the one in DNS, and
+// once more when that is done; records at selectors that dkimbot did not make removed, as soon as
+// the plan says that they may go, or later, or never. Commands are killed, fail and lose their answers like everything else. At the
 // end of each run, when nothing else fails, comes a drill: a host returns from a
 // backup, and keys are reported as compromised once more.
 //
-// Not modelled: keys that are adopted.
+// Not modelled: an adoption of what the keystore holds after the state was lost, and one
+// while the signers use several keys.
 //
 // # What is watched
 //
@@ -57,6 +65,9 @@
 // Of counts: no more domains begin to switch in a run, and in an hour over all processes,
 // than may, but for those that flee from a leaked key or whose count a person set aside;
 // those that were held back get their turn (I7).
+// Of adoptions: a key is adopted only when DNS shows it (I2) and the keystore holds it (I4); what
+// has to be refused changes nothing, and what somebody else made is not touched before (I6);
+// a record at another selector may go, when that is said, without any mail failing (I2).
 //
 // # What is assumed
 //
@@ -74,7 +85,12 @@
 //     whose keys still stand is safe, unless it is restored while they are being
 //     replaced, or comes back by other hands before dkimbot has seen it.
 //   - A name server does not go back to older data than it has shown.
-//   - At a new domain's selectors nothing stood before, or caches have forgotten it.
+//   - At a new domain's selectors nothing stood before, or caches have forgotten it; but
+//     for keys that are adopted.
+//   - Who removes a record that signers have left has dkimbot plan just before, and goes by
+//     what it says.
+//   - To receivers, mail that is signed under a record in test mode (t=y) is as good as
+//     unsigned: where a provider leaves it beside the one that takes its place, it need not verify.
 //   - A state database restored from a backup knows of every drain that was begun anew
 //     because a signer had strayed, and of every order that was given. Orders are given
 //     on the newest state.
