@@ -34,7 +34,8 @@
 //   - I7 crash anywhere: no effect without a recorded intent, no intent forgotten.
 //   - I8 one writer: two processes never act on one domain at once.
 //   - I9 no secret leaks into logs, plans, state, errors, or the process list.
-//   - I10 the clock starts at success: the drain starts when the last signer has confirmed.
+//   - I10 the clock starts at success: the drain starts when the last signer has confirmed; of a domain that is
+//     cleared away, at the first look that finds nobody signing.
 //   - I11 dry means dry: planning is given nothing that can write.
 //   - I12 lost state is an alarm: keys without state are refused, never started over.
 //

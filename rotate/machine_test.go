@@ -46,7 +46,8 @@ func TestAnything(t *testing.T) {
 			"rollback":         m.rollBack,
 			"rollback of some": m.rollBackSome,
 			"a key has leaked": m.leak,
-			"handed back":      func(t *rapid.T) { m.order(t, rotate.Release{}) },
+			"handed back":      m.handBack,
+			"moved away":       m.moveAway,
 			"taken back":       func(t *rapid.T) { m.order(t, rotate.Reclaim{}) },
 			"selectors reorder": func(*rapid.T) {
 				m.d.Policy.Selectors[0], m.d.Policy.Selectors[1] = m.d.Policy.Selectors[1], m.d.Policy.Selectors[0]
@@ -124,6 +125,19 @@ func (m *machine) order(t *rapid.T, o rotate.Instruction) {
 	m.hardships(t, func() { m.engine().Advance(context.Background(), d) })
 }
 
+func (m *machine) handBack(t *rapid.T) {
+	m.order(t, rotate.Release{Purge: rapid.Bool().Draw(t, "purge")})
+}
+
+// moveAway lets a person move a signer of a released domain to something else.
+func (m *machine) moveAway(t *rapid.T) {
+	if m.state(m.d.Name).Released == nil {
+		t.Skip("it is not released")
+	}
+	m.comeLate(t)
+	m.hosts[rapid.SampledFrom(m.d.Signers).Draw(t, "signer")].leave(m.d.Name)
+}
+
 func (m *machine) rollBack(t *rapid.T) { m.order(t, rotate.Rollback{}) }
 
 func (m *machine) rollBackSome(t *rapid.T) {
@@ -187,7 +201,7 @@ func (m *machine) comeBack(t *rapid.T) {
 // loseKey lets the keystore lose the standby's private key, with or without a trace.
 func (m *machine) loseKey(t *rapid.T) {
 	st := m.state(m.d.Name)
-	if st.Phase != rotate.Ready || len(m.late) > 0 {
+	if st.Phase != rotate.Ready || st.Released != nil || len(m.late) > 0 {
 		t.Skip("there is no standby, or a key may yet come late")
 	}
 	standby := m.d.Policy.Other(st.Active)
@@ -330,9 +344,18 @@ func operationOf(s rotate.Step, op string) bool {
 // signers: only a person does.
 func (m *machine) asked() {
 	d := m.d
-	d.Instruction = rotate.Reclaim{}
+	for range 20 { // days, until what is being cleared away has been
+		m.world.order(d, rotate.Reclaim{})
+		if m.state(d.Name).Released == nil {
+			break
+		}
+		for _, h := range m.hosts {
+			h.leave(d.Name)
+		}
+		m.pass(day)
+		m.engine().Advance(context.Background(), d)
+	}
 	m.engine().Settle(context.Background(), d, forever, nil)
-	d.Instruction = nil
 	d.Asked = len(m.state(d.Name).Held) > 0
 	m.engine().Settle(context.Background(), d, forever, nil)
 }

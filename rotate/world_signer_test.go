@@ -127,6 +127,16 @@ func (h *host) astray(u *use) {
 // unseen excuses a use that ends without dkimbot's doing, when it can't know of it.
 func (h *host) unseen(u *use) { u.excused = u.excused || u.stray && !u.noted }
 
+// leave makes the host sign the domain with something else, by a person's hand.
+func (h *host) leave(domain string) {
+	h.world.mu.Lock()
+	defer h.world.mu.Unlock()
+	if u := h.inUse(domain); u != nil {
+		u.to = h.world.clock().Add(h.lag)
+		h.unseen(u)
+	}
+}
+
 // stop ends all signing on the host: it is taken out of service.
 func (h *host) stop() {
 	h.world.mu.Lock()

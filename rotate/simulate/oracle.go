@@ -75,7 +75,7 @@ func (w *world) saved(st rotate.State, events []rotate.Event) {
 	if was != st.Phase {
 		d.phaseAt = w.now
 	}
-	if was != st.Phase && was != rotate.Draining { // a switch that goes on after some were sent back is the same
+	if was != st.Phase && was != rotate.Draining && w.store.lost == nil { // a switch that goes on after some were sent back is the same
 		d.switchAt = w.now
 	}
 	d.phase, d.intent, d.reconfigured = st.Phase, nil, d.reconfigured && st.Config != d.want.Fingerprint()

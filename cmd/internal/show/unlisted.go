@@ -34,7 +34,9 @@ func NewUnlisted(states []rotate.State) []Unlisted {
 			}
 		}
 		for name, c := range st.Signers {
-			u.Signers[name] = c.Selector
+			if !c.Unsure { // it was seen to sign with something else
+				u.Signers[name] = c.Selector
+			}
 		}
 		out = append(out, u)
 	}
