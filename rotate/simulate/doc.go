@@ -103,7 +103,8 @@
 //     go while every signer signs with it if that was ordered, or when they stray so that
 //     nobody can know.
 //   - The keystore loses the private key of a standby only, never both, and while no
-//     effect is under way that may yet come late.
+//     effect is under way that may yet come late. To destroy what it has lost does nothing,
+//     also when that comes late and the numbers of versions have begun anew.
 //   - Where a switch that a rollback of some held up is carried on, a signer that strays
 //     unseen since the drain which the rollback interrupted does not keep the drain from
 //     beginning; it begins anew when the stray is seen (I10).

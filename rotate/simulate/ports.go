@@ -113,7 +113,9 @@ func (k keys) Destroy(_ context.Context, name dkim.Name, version int) error {
 		what: fmt.Sprintf("destroy %s at %s", k.process.keys.label(id), name),
 		do: func() error {
 			k.checkDestroy(name, id)
-			k.vault.destroy(name, version)
+			if id != "" { // else there is nothing, whatever comes there until this lands
+				k.vault.destroy(name, version)
+			}
 			return nil
 		}})
 }
