@@ -181,10 +181,18 @@ func (w *world) drills() {
 	}
 }
 
+// signsRightly reports whether the host signs with the domain's active key, however it came to it.
+func (w *world) signsRightly(h *host, d *domain) bool {
+	st, err := w.store.load(d.name)
+	key := st.Selectors[st.Active]
+	return err == nil && key != nil && key.Key != nil && h.loaded[d.name].KeyID == key.Key.ID
+}
+
 // checkBack checks that a host which was restored does not stray any more (I7).
 func (w *world) checkBack(h *host) {
 	for _, d := range w.domains {
-		if h.given[d.name] && !d.rolledBack && !d.released && d.phase != rotate.New && d.phase != rotate.Bootstrapping && (h.strays[d.name] || h.excused[d.name]) {
+		astray := h.strays[d.name] && !w.signsRightly(h, d) || h.excused[d.name]
+		if h.given[d.name] && !d.rolledBack && !d.released && d.phase != rotate.New && d.phase != rotate.Bootstrapping && astray {
 			w.violate("I7", d.name, "%s came back from a backup on %s, and still signs with what it held", h.name, stamp(h.restored))
 		}
 	}

@@ -87,7 +87,7 @@ func (w *world) saved(st rotate.State, events []rotate.Event) {
 		w.tellEvent(e)
 		w.obeyed(d, e, st)
 	}
-	if d.purging && !st.Released.Purged.IsZero() {
+	if d.purging && st.Released != nil && !st.Released.Purged.IsZero() {
 		d.purging = false
 		w.checkCleared(d)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -179,6 +180,8 @@ func (p *process) note(res rotate.Result) {
 	case p.halted || !p.alive:
 	case res.Err == nil:
 		d.trouble = ""
+	case strings.Contains(res.Err.Error(), "internal error"):
+		p.violate("I7", res.Domain, "%s: %v", p.name, res.Err)
 	case res.Err.Error() != d.trouble:
 		d.trouble = res.Err.Error()
 		p.tell(res.Domain, "%s: %s: %v", p.name, fault.KindOf(res.Err), res.Err)
