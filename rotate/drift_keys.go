@@ -44,6 +44,17 @@ func (p *planner) keeping(s string) keeping {
 	return keyDifferent
 }
 
+// unread stops what would bring signers to a selector of which the keystore can't be
+// asked what its newest key is: if that is another one, the state is an old one, and the
+// record that DNS shows still is about to go (I2).
+func (p *planner) unread(s string) bool {
+	err := p.seen.Selectors[s].KeyErr
+	if err != nil {
+		p.stop(err)
+	}
+	return err != nil
+}
+
 // keyDrift tells how what the keystore holds differs from what it should hold.
 func (p *planner) keyDrift(s string) *Finding {
 	seen := p.seen.Selectors[s]

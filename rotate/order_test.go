@@ -2,6 +2,7 @@ package rotate_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -323,6 +324,30 @@ func TestRevokeWithNewSigner(t *testing.T) {
 	w.trouble = nil
 	w.settle(d)
 	w.checkReady(d, "s2")
+}
+
+// TestSwitchUnread: nobody is switched to a key while the keystore can't be asked for
+// the newest one there: the state may be an old one, and that key about to be replaced (I2).
+func TestSwitchUnread(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	e := w.engine()
+	planner := rotate.Planner{State: e.Store, Keys: e.Keys, Look: e.Look, Signers: map[string]rotate.SignerReader{"mx1": e.Signers["mx1"]}, Clock: w.start("plan", nil).Clock}
+	d.Asked = true
+	plan, st, err := planner.Plan(context.Background(), d)
+	if err != nil || plan.Stop != nil || !plan.Switches {
+		t.Fatalf("%v; %v", err, plan.Stop)
+	}
+	sel := plan.Seen.Selectors["s2"]
+	sel.KeyErr = fault.Temporary("read the private key for s2._domainkey.example.com", errors.New("sealed"), "unseal it")
+	plan.Seen.Selectors["s2"] = sel
+	if plan := rotate.Plan(w.Now(), d, st, plan.Seen); plan.Stop == nil || len(plan.Steps) > 0 {
+		t.Errorf("stop %v, steps %v", plan.Stop, plan.Steps)
+	}
+	st.Phase, st.Target = rotate.Switching, "s2"
+	if plan := rotate.Plan(w.Now(), d, st, plan.Seen); plan.Stop == nil || len(plan.Steps) > 0 {
+		t.Errorf("in the middle of a switch: stop %v, steps %v", plan.Stop, plan.Steps)
+	}
 }
 
 // TestRevokeNow: told so, dkimbot revokes also the key that every signer signs with.

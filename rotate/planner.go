@@ -124,7 +124,7 @@ func (p *planner) rotate(standby string) {
 		why = Reason{"asked", "a rotation was asked for"}
 	}
 	p.plan.Reason = why
-	if p.closed("rotate", standby) {
+	if p.closed("rotate", standby) || p.unread(standby) {
 		return
 	}
 	p.plan.Switches = true
@@ -145,6 +145,9 @@ func (p *planner) switching() {
 	}
 	why := Reason{"switching", "the switch to " + p.have.Target + " was begun; not every signer has confirmed it"}
 	p.plan.Reason = why
+	if p.unread(p.have.Target) {
+		return
+	}
 	p.repair()
 	p.use(p.have.Target, p.usable(p.have.Target), why)
 	p.drain(p.have.Active, p.now.Add(p.want.Policy.Drain))
