@@ -132,10 +132,18 @@ func (p *postfix) start(t testing.TB, conf string) {
 	}
 }
 
-// logged returns how many lines of the log hold the text.
+// logged returns how many lines of the log hold the text. That the file system's clock,
+// which is coarser than the machine's, seems ahead by a second, is no trouble with mail.
 func (p *postfix) logged(text string) int {
 	log, _ := os.ReadFile(p.log)
-	return strings.Count(string(log), text)
+	n := 0
+	for line := range strings.Lines(string(log)) {
+		clock := strings.Contains(line, "warning: file system clock") || strings.Contains(line, "warning: resetting file time stamps")
+		if !clock && strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
 }
 
 // troubles returns the lines of the log that are not about mail that went its way.
