@@ -3,7 +3,7 @@
 
 GO ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-FUZZTIME ?= 5s
+FUZZTIME ?= 3s
 
 .PHONY: build test check servers lint unit simulate fuzz crashes examples soak bench
 

@@ -145,12 +145,16 @@ func (p *planner) switching() {
 	}
 	why := Reason{"switching", "the switch to " + p.have.Target + " was begun; not every signer has confirmed it"}
 	p.plan.Reason = why
-	if p.unread(p.have.Target) {
-		return
-	}
 	p.repair()
-	p.use(p.have.Target, p.usable(p.have.Target), why)
-	p.drain(p.have.Active, p.now.Add(p.want.Policy.Drain))
+	mends := len(p.plan.Steps) > 0 // also while the keystore is out of order
+	switch unread := p.seen.Selectors[p.have.Target].KeyErr != nil; {
+	case unread && !mends:
+		p.unread(p.have.Target)
+		return
+	case !unread:
+		p.use(p.have.Target, p.usable(p.have.Target), why)
+		p.drain(p.have.Active, p.now.Add(p.want.Policy.Drain))
+	}
 	p.nextFromSteps()
 }
 

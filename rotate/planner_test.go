@@ -287,11 +287,7 @@ func TestPlan(t *testing.T) {
 		{name: "ready, a secret that can't be read", scene: readyScene, change: func(s *scene) {
 			s.seen.Selectors["s2"] = rotate.SelectorSeen{Sight: s.seen.Selectors["s2"].Sight, KeyErr: &fault.Error{Kind: fault.Refused, Code: "foreign-secret", What: "read s2", Hint: "x"}}
 		}, stop: "foreign-secret"},
-		{name: "ready, keystore silent", scene: readyScene, change: func(s *scene) {
-			seen := s.seen.Selectors["s2"]
-			seen.KeyID, seen.KeyErr = "", transient
-			s.seen.Selectors["s2"] = seen
-		}, reason: "idle", next: "rotate s2 14d16h schedule", warns: "no route to host"},
+		{name: "ready, keystore silent", scene: readyScene, change: func(s *scene) { s.keystoreSilent("s2") }, reason: "idle", next: "rotate s2 14d16h schedule", warns: "no route to host"},
 		{name: "ready, a server lags", scene: readyScene, change: func(s *scene) { s.lag("s2") }, reason: "idle", next: "rotate s2 14d16h schedule", warns: "ns2 lags"},
 		{name: "ready, a signer is silent", scene: readyScene, change: func(s *scene) { s.seen.Signers["mx2"] = rotate.SignerSeen{Err: transient} },
 			reason: "idle", next: "rotate s2 14d16h schedule", warns: "no route to host"},
@@ -403,6 +399,11 @@ func TestPlan(t *testing.T) {
 			s.have.Selectors["s2"].Past, s.have.Selectors["s2"].Key.Replaced = []string{other.ID()}, true
 			s.show("s2", record(other))
 		}, reason: "vanished", next: "activate s2 169h settle", steps: "publish s2, verify s2, activate s2/mx2@169h, drain s1@7d"},
+		{name: "switching, keystore silent", scene: switchingScene, change: func(s *scene) { s.keystoreSilent("s2") }, stop: "no route to host"},
+		{name: "switching, keystore silent, old record vanished", scene: switchingScene, change: func(s *scene) {
+			s.keystoreSilent("s2")
+			s.show("s1")
+		}, reason: "vanished", steps: "publish s1, verify s1", warns: "no route to host"},
 		{name: "switching, old record vanished", scene: switchingScene, change: func(s *scene) { s.show("s1") },
 			reason: "vanished", next: "replace s1 7d drain", steps: "publish s1, verify s1, verify s2, activate s2/mx2, drain s1@7d"},
 		{name: "switching, foreign record", scene: switchingScene, change: func(s *scene) { s.show("s2", record(other)) }, stop: "foreign-record"},
@@ -427,11 +428,7 @@ func TestPlan(t *testing.T) {
 		{name: "drained, a signer strays", scene: drainedScene, change: func(s *scene) { s.stray("s1", someKeys()[0].ID(), "mx2") },
 			reason: "signer-strays", next: "replace s1 7d drain", steps: "verify s2, activate s2/mx2, drain s1@7d"},
 		{name: "drained, active vanished", scene: drainedScene, change: func(s *scene) { s.show("s2") }, reason: "vanished", steps: "publish s2, verify s2"},
-		{name: "drained, keystore silent", scene: drainedScene, change: func(s *scene) {
-			seen := s.seen.Selectors["s1"]
-			seen.KeyID, seen.KeyErr = "", transient
-			s.seen.Selectors["s1"] = seen
-		}, stop: "no route to host"},
+		{name: "drained, keystore silent", scene: drainedScene, change: func(s *scene) { s.keystoreSilent("s1") }, stop: "no route to host"},
 
 		{name: "replacing, key tried and stored", scene: drainedScene, change: func(s *scene) {
 			s.have.Phase, s.have.Selectors["s1"].Tried = rotate.Replacing, []string{other.ID()}
@@ -484,6 +481,12 @@ func TestPlan(t *testing.T) {
 		})
 	}
 	checkCodes(t, codes)
+}
+
+func (s *scene) keystoreSilent(selector string) {
+	seen := s.seen.Selectors[selector]
+	seen.KeyID, seen.KeyErr = "", fault.Temporary("ask", errors.New("no route to host"), "")
+	s.seen.Selectors[selector] = seen
 }
 
 func (s *scene) lag(selector string) {
