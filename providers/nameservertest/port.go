@@ -12,7 +12,8 @@ import (
 // port on several addresses: ask for it here and give it to each of them.
 //
 // The port lies below the range from which the kernel takes the ports of
-// outgoing connections, so that none of those grabs it meanwhile.
+// outgoing connections, so that none of those grabs it meanwhile; and until the
+// test ends no other call returns it, in this process or another one.
 func FreePort(t testing.TB, ips ...string) int {
 	t.Helper()
 	if len(ips) == 0 {
@@ -20,12 +21,23 @@ func FreePort(t testing.TB, ips ...string) int {
 	}
 	for range 100 {
 		port := 10000 + rand.IntN(20000)
-		if free(ips, port) {
+		if reserve(t, port) && free(ips, port) {
 			return port
 		}
 	}
 	t.Fatalf("no port is free on %v", ips)
 	return 0
+}
+
+// reserve takes a name that stands for the port, in the abstract namespace of
+// unix(7): there is one owner of it, and it goes with the test's process.
+func reserve(t testing.TB, port int) bool {
+	l, err := net.Listen("unix", "@dkimbot-test-port-"+strconv.Itoa(port))
+	if err != nil {
+		return false
+	}
+	t.Cleanup(func() { l.Close() })
+	return true
 }
 
 func free(ips []string, port int) bool {
