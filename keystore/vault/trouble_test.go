@@ -130,7 +130,7 @@ func TestHanging(t *testing.T) {
 	defer close(release)
 	start := time.Now()
 	wantAll(t, ks, fault.Transient, "", "")
-	if d := time.Since(start); d > 20*time.Second {
+	if d := time.Since(start); d > 15*time.Second {
 		t.Errorf("three hanging calls took %s", d)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
