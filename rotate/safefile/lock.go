@@ -1,0 +1,145 @@
+package safefile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// lockPause is how often a lock that another process holds is tried again.
+const lockPause = 20 * time.Millisecond
+
+// Append opens a file of d for reading and appending and makes it, with this mode, when it is missing.
+// What is there must be a regular file with one name that belongs to root, the
+// running user or a user whom OpenDir was told of: not a file of others, nor another name of one.
+func (d *Dir) Append(name string, as As) (f *os.File, made bool, err error) {
+	return d.own(name, unix.O_RDWR|unix.O_APPEND, as)
+}
+
+func (d *Dir) own(name string, flags int, as As) (f *os.File, made bool, err error) {
+	if err := d.single(name); err != nil {
+		return nil, false, err
+	}
+	f, err = d.open(name, flags)
+	if errors.Is(err, unix.ENOENT) {
+		if f, made, err = d.makeEmpty(name, flags, as); errors.Is(err, unix.EEXIST) {
+			f, err = d.open(name, flags)
+		}
+	}
+	if err != nil || made {
+		return f, made, err
+	}
+	info, err := Stat(f)
+	switch {
+	case err != nil:
+	case !d.trust.has(uint32(info.UID)):
+		err = refuse(f.Name(), fmt.Sprintf("belongs to user %s", userName(uint32(info.UID))), "remove it, or run: chown "+userName(uint32(os.Geteuid()))+" "+f.Name())
+	case info.Links != 1:
+		err = refuse(f.Name(), fmt.Sprintf("has %d names (hard links), so it may be another file", info.Links), "remove it")
+	default:
+		return f, false, nil
+	}
+	f.Close()
+	return nil, false, err
+}
+
+func (d *Dir) makeEmpty(name string, flags int, as As) (*os.File, bool, error) {
+	fd, err := openat(d.fd, name, flags|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	if err != nil {
+		return nil, false, failed("create", d.at(name), err)
+	}
+	f := os.NewFile(uintptr(fd), d.at(name))
+	if err := as.apply(f); err != nil {
+		f.Close()
+		return nil, false, err
+	}
+	return f, true, nil
+}
+
+// Locked says that another process holds a lock file.
+type Locked struct {
+	Path string
+	PIDs []int // who holds it, as far as the kernel tells
+}
+
+// Error names the file and the process.
+func (l *Locked) Error() string {
+	if len(l.PIDs) == 0 {
+		return "another process holds the lock " + l.Path
+	}
+	names := make([]string, len(l.PIDs))
+	for i, pid := range l.PIDs {
+		names[i] = strconv.Itoa(pid)
+		if comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); err == nil {
+			names[i] += fmt.Sprintf(" (%s)", strings.TrimSpace(strings.ToValidUTF8(string(comm), "?")))
+		}
+	}
+	return fmt.Sprintf("process %s holds the lock %s", strings.Join(names, ", "), l.Path)
+}
+
+// Lock takes the lock file of this name, 0600, and waits for it until ctx ends. The error
+// is then a *Locked that also is ctx's. unlock gives it back; the kernel does when the process dies.
+func (d *Dir) Lock(ctx context.Context, name string) (unlock func(), err error) {
+	f, _, err := d.own(name, unix.O_RDWR, Ours(0o600))
+	if err != nil {
+		return nil, err
+	}
+	if err := d.private(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	for {
+		err := tryLock(f)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			f.Close()
+			return nil, failed("lock", f.Name(), err)
+		}
+		select {
+		case <-ctx.Done():
+			held := &Locked{f.Name(), holders(f)}
+			f.Close()
+			return nil, errors.Join(held, context.Cause(ctx))
+		case <-time.After(lockPause):
+		}
+	}
+}
+
+// private takes a lock file from readers, who could hold it: an older version made it 0644.
+func (d *Dir) private(f *os.File) error {
+	info, err := Stat(f)
+	if err != nil || info.Mode.Perm()&0o077 == 0 || info.UID != os.Geteuid() && os.Geteuid() != 0 {
+		return err
+	}
+	return f.Chmod(0o600)
+}
+
+// holders returns the processes that /proc/locks names for the file.
+func holders(f *os.File) (pids []int) {
+	var st unix.Stat_t
+	text, err := os.ReadFile("/proc/locks")
+	if err != nil || unix.Fstat(int(f.Fd()), &st) != nil {
+		return nil
+	}
+	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
+	for line := range strings.Lines(string(text)) {
+		// 1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF
+		fields := strings.Fields(line)
+		if len(fields) < 8 || fields[1] != "FLOCK" || fields[5] != file {
+			continue
+		}
+		if pid, err := strconv.Atoi(fields[4]); err == nil && pid > 0 && !slices.Contains(pids, pid) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}

@@ -1,0 +1,123 @@
+package safefile_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/safefile"
+)
+
+func TestMkdirAdoptsNothing(t *testing.T) {
+	theirs, mine := strangersDir(t), victim(t)
+	d, err := safefile.OpenDir(theirs)
+	must(t, err)
+	defer d.Close()
+	must(t, os.Symlink(filepath.Dir(mine), filepath.Join(theirs, "keys")))
+	if _, err := d.Mkdir("keys", safefile.As{Mode: 0o700, UID: stranger, GID: stranger}); !errors.Is(err, fs.ErrExist) {
+		t.Fatal(err)
+	}
+	_, err = safefile.MakeDir(filepath.Join(theirs, "keys"), safefile.Ours(0o755), safefile.Ours(0o700))
+	refused(t, err, "is a symbolic link")
+	must(t, os.Mkdir(filepath.Join(theirs, "made"), 0o777))
+	must(t, os.Chown(filepath.Join(theirs, "made"), stranger, stranger))
+	_, err = safefile.MakeDir(filepath.Join(theirs, "made"), safefile.Ours(0o755), safefile.Ours(0o700))
+	refused(t, err, "belongs to user 12345")
+	unharmed(t, mine)
+}
+
+func TestMakeDirMakesOwnerAndModeWhateverTheUmask(t *testing.T) {
+	asRoot(t)
+	defer syscall.Umask(syscall.Umask(0o777))
+	top := filepath.Join(t.TempDir(), "a")
+	must(t, os.Chmod(filepath.Dir(top), 0o755))
+	d, err := safefile.MakeDir(filepath.Join(top, "b", "c"), safefile.Ours(0o755), safefile.As{Mode: 0o750, UID: stranger, GID: stranger})
+	must(t, err)
+	defer d.Close()
+	must(t, d.Write("f", nil, safefile.Ours(0o644)))
+	for path, want := range map[string]fs.FileMode{"": 0o755, "b": 0o755, "b/c": 0o750, "b/c/f": 0o644} {
+		info, err := os.Lstat(filepath.Join(top, path))
+		if err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v", path, info.Mode(), err)
+		}
+	}
+}
+
+func TestAppendRefusesFilesOfOthers(t *testing.T) {
+	for name, plant := range map[string]func(mine, name string) error{
+		"is a symbolic link": os.Symlink, "hard links": os.Link,
+		"belongs to user 12345": func(_, name string) error {
+			return errors.Join(os.WriteFile(name, nil, 0o666), os.Chown(name, stranger, stranger))
+		},
+		"is a pipe": func(_, name string) error { return syscall.Mkfifo(name, 0o666) },
+	} {
+		theirs, mine := strangersDir(t), victim(t)
+		must(t, plant(mine, filepath.Join(theirs, "log")))
+		d, err := safefile.OpenDir(theirs)
+		must(t, err)
+		_, _, err = d.Append("log", safefile.Ours(0o600))
+		refused(t, err, name)
+		_, err = d.Lock(t.Context(), "log")
+		refused(t, err, name)
+		unharmed(t, mine)
+		d.Close()
+	}
+}
+
+func TestAStuckLockIsNamed(t *testing.T) {
+	d, err := safefile.OpenDir(t.TempDir())
+	must(t, err)
+	defer d.Close()
+	must(t, os.WriteFile(filepath.Join(d.Path(), "lock"), nil, 0o644))
+	unlock, err := d.Lock(t.Context(), "lock")
+	must(t, err)
+	if info, err := d.Lstat("lock"); err != nil || info.Mode != 0o600 {
+		t.Fatalf("readers could hold the lock: %v, %v", info.Mode, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = d.Lock(ctx, "lock")
+	held := (*safefile.Locked)(nil)
+	if !errors.As(err, &held) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), held.Path) {
+		t.Fatal(err)
+	}
+	if len(held.PIDs) != 1 || held.PIDs[0] != os.Getpid() {
+		t.Errorf("the holder is not named: %v", err)
+	}
+	unlock()
+	unlock, err = d.Lock(t.Context(), "lock")
+	must(t, err)
+	unlock()
+}
+
+func TestLeftOversAreSwept(t *testing.T) {
+	d, err := safefile.OpenDir(t.TempDir())
+	must(t, err)
+	defer d.Close()
+	must(t, os.WriteFile(filepath.Join(d.Path(), ".f.new-KILLED"), nil, 0o600))
+	live, err := d.Create("f", safefile.Ours(0o600))
+	must(t, err)
+	must(t, d.Write("f", []byte("1"), safefile.Ours(0o600)))
+	if _, err := live.Write([]byte("2")); err != nil {
+		t.Fatal(err)
+	}
+	if err := live.Link(); !errors.Is(err, fs.ErrExist) {
+		t.Fatal(err)
+	}
+	must(t, live.Replace())
+	live.Discard()
+	entries, err := d.Entries()
+	if text, _ := d.Read("f", 9); err != nil || len(entries) != 1 || !bytes.Equal(text, []byte("2")) {
+		t.Fatalf("%v %q %v", entries, text, err)
+	}
+	if _, err := d.Read("../f", 9); !errors.Is(err, syscall.EINVAL) {
+		t.Fatal(err)
+	}
+}
