@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -281,7 +282,7 @@ func TestAdoptRefuses(t *testing.T) {
 			s.a.Keys[0].Selector = "s1"
 		}, "managed-already", []string{"dkimbot's key there is"}},
 		"a freeze": {func(s scene) {
-			s.d.Named, s.d.Limits = true, rotate.Limits{Freezes: []rotate.Period{{Schedule: "0 0 1 1 *", Duration: 30 * day, Timezone: "UTC", Key: "limits.freezes[0]"}}}
+			s.d.Named, s.d.Limits = true, rotate.Limits{Freezes: []calendar.Period{{Schedule: "0 0 1 1 *", Duration: 30 * day, Timezone: "UTC", Key: "limits.freezes[0]"}}}
 		}, "freeze", []string{"begin the adoption of keys of example.com", "--ignore-freezes"}},
 		"handed back": {func(s scene) {
 			s.d.Policy.Selectors = [2]string{"s1", "s2"}

@@ -64,5 +64,5 @@
 // Advance observes what is there and goes on from that. The tests' world holds all of
 // it to the invariants, as receivers see them (machine_test.go).
 //
-// The package imports rotate/dkim, rotate/fault and the cron parser, and no other room.
+// The package imports rotate/calendar, rotate/dkim and rotate/fault, and no other room.
 package rotate

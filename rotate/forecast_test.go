@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
@@ -77,11 +78,11 @@ func TestForecastComesTrue(t *testing.T) {
 			d.Signers = append(d.Signers, "mx3")
 		},
 		"often": func(_ *testing.T, _ *world, d *rotate.Domain) {
-			d.Policy.Schedule, d.Policy.Splay = "@every 36h", 5*time.Hour
+			d.Policy.Schedule, d.Policy.Splay = "0 9 */2 * *", 5*time.Hour
 		},
 		"windows": func(_ *testing.T, w *world, d *rotate.Domain) {
 			w.settle(*d)
-			d.Limits.Windows = []rotate.Period{{Schedule: "0 22 * * 6", Duration: 2 * time.Hour, Timezone: "UTC", Key: "limits.windows[0]"}}
+			d.Limits.Windows = []calendar.Period{{Schedule: "0 22 * * 6", Duration: 2 * time.Hour, Timezone: "UTC", Key: "limits.windows[0]"}}
 		},
 	} {
 		t.Run(title, func(t *testing.T) {

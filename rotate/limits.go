@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -15,9 +16,9 @@ import (
 // publishing a vanished record again, bringing a signer back, and orders for hard
 // days such as a rollback or a revocation. The zero Limits hold back nothing.
 type Limits struct {
-	Windows  []Period `json:"windows,omitempty"` // changes begin within one of these; none: at any time
-	Freezes  []Period `json:"freezes,omitempty"` // and within none of these
-	PlanOnly bool     `json:"plan_only,omitempty"`
+	Windows  []calendar.Period `json:"windows,omitempty"` // changes begin within one of these; none: at any time
+	Freezes  []calendar.Period `json:"freezes,omitempty"` // and within none of these
+	PlanOnly bool              `json:"plan_only,omitempty"`
 
 	PlanOnlyKey string `json:"-"` // where the configuration says PlanOnly, for people: "domains[0].plan_only"
 }
@@ -50,9 +51,11 @@ const (
 
 // Check returns an error when no change could ever begin.
 func (l Limits) Check(now time.Time) error {
-	if _, ok, err := l.opens(now, Ignore{}); err != nil {
+	hours, err := l.hours(Ignore{})
+	if err != nil {
 		return err
-	} else if !ok {
+	}
+	if _, ok := hours.Open(now); !ok {
 		return fmt.Errorf("no change could ever begin under %s", strings.Join(l.keys(), " and "))
 	}
 	return nil
@@ -65,85 +68,15 @@ func (l Limits) keys() (out []string) {
 	return out
 }
 
-// searched is how far ahead an opening is looked for.
-const searched = 5 * 366 * 24 * time.Hour
-
-// opens returns the first time at or after now at which a change may begin, and
-// false when there is none within five years.
-func (l Limits) opens(now time.Time, set Ignore) (time.Time, bool, error) {
-	windows, freezes, err := l.calendars(set)
-	if err != nil {
-		return time.Time{}, false, err
+// hours returns the times that the windows and freezes leave which are not set aside.
+func (l Limits) hours(set Ignore) (calendar.Hours, error) {
+	if set.Windows {
+		l.Windows = nil
 	}
-	for t, links := now, 0; links < mostLinks && t.Before(now.Add(searched)); links++ {
-		open, ok := firstIn(windows, t)
-		if !ok {
-			return time.Time{}, false, nil
-		}
-		if t, ok = lastOf(freezes, open); !ok {
-			return time.Time{}, false, nil
-		}
-		if t.Equal(open) {
-			return t, true, nil
-		}
+	if set.Freezes {
+		l.Freezes = nil
 	}
-	return time.Time{}, false, nil
-}
-
-// calendars returns the windows and freezes that are not set aside.
-func (l Limits) calendars(set Ignore) (windows, freezes []calendar, err error) {
-	if !set.Windows {
-		windows, err = calendars(l.Windows)
-	}
-	if !set.Freezes && err == nil {
-		freezes, err = calendars(l.Freezes)
-	}
-	return windows, freezes, err
-}
-
-func calendars(periods []Period) ([]calendar, error) {
-	out := make([]calendar, len(periods))
-	for i, p := range periods {
-		var err error
-		if out[i], err = p.calendar(); err != nil {
-			return nil, fmt.Errorf("%s: %w", p.Key, err)
-		}
-	}
-	return out, nil
-}
-
-// firstIn returns the first time at or after t that lies in one of the windows, or
-// t when there are none.
-func firstIn(windows []calendar, t time.Time) (time.Time, bool) {
-	if len(windows) == 0 {
-		return t, true
-	}
-	var first time.Time
-	for _, w := range windows {
-		at := t
-		if !w.during(t) {
-			at = w.next(t)
-		}
-		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
-			first = at
-		}
-	}
-	return first, !first.IsZero()
-}
-
-// lastOf returns the first time at or after t at which those freezes are over that hold at t.
-func lastOf(freezes []calendar, t time.Time) (time.Time, bool) {
-	last := t
-	for _, f := range freezes {
-		end, ok := f.end(t)
-		if !ok {
-			return time.Time{}, false
-		}
-		if end.After(last) {
-			last = end
-		}
-	}
-	return last, true
+	return calendar.NewHours(l.Windows, l.Freezes)
 }
 
 // rule is one that holds a change back now.
@@ -159,33 +92,21 @@ func (d Domain) rules(now time.Time) (held []rule, opens time.Time, err error) {
 	if l.PlanOnly && !d.Approved && !d.Ignore.PlanOnly {
 		held = append(held, rule{CodePlanOnly, l.PlanOnlyKey, FlagPlanOnly, fmt.Sprintf("changes to it begin by a plan that is applied, and by nothing else (%s)", l.PlanOnlyKey)})
 	}
-	windows, freezes, err := l.calendars(d.Ignore)
+	hours, err := l.hours(d.Ignore)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	for _, f := range freezes {
-		if end, _ := f.end(now); !end.Equal(now) {
-			held = append(held, rule{CodeFreeze, f.key, FlagFreezes, fmt.Sprintf("a freeze holds until %s (%s)", clock(end), f.key)})
+	for _, b := range hours.Bars(now) {
+		if b.Freeze {
+			held = append(held, rule{CodeFreeze, b.Key, FlagFreezes, fmt.Sprintf("a freeze holds until %s (%s)", clock(b.Until), b.Key)})
+		} else {
+			held = append(held, rule{CodeWindow, b.Key, FlagWindows, fmt.Sprintf("no maintenance window is open before %s (%s)", clock(b.Until), b.Key)})
 		}
-	}
-	if open, ok := firstIn(windows, now); !ok || open.After(now) {
-		key := l.nextWindow(windows, open)
-		held = append(held, rule{CodeWindow, key, FlagWindows, fmt.Sprintf("no maintenance window is open before %s (%s)", clock(open), key)})
 	}
 	if len(held) > 0 && held[0].code != CodePlanOnly {
-		opens, _, err = l.opens(now, d.Ignore)
+		opens, _ = hours.Open(now)
 	}
-	return held, opens, err
-}
-
-// nextWindow names the window that opens first.
-func (l Limits) nextWindow(windows []calendar, open time.Time) string {
-	for _, w := range windows {
-		if w.during(open) {
-			return w.key
-		}
-	}
-	return "limits.windows"
+	return held, opens, nil
 }
 
 // closed reports whether a change that is due may not begin now. Then the plan

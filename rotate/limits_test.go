@@ -11,15 +11,16 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 // The scenes play on a Tuesday at noon.
 var (
-	nightly = rotate.Limits{Windows: []rotate.Period{{Schedule: "0 2 * * *", Duration: 4 * time.Hour, Timezone: "UTC", Key: "limits.windows[0]"}}}
-	always  = rotate.Limits{Windows: []rotate.Period{{Schedule: "0 2 * * *", Duration: 24 * time.Hour, Timezone: "UTC", Key: "limits.windows[0]"}}}
-	frozen  = rotate.Limits{Freezes: []rotate.Period{{Schedule: "0 0 9 3 *", Duration: 3 * day, Timezone: "UTC", Key: "limits.freezes[0]"}}}
+	nightly = rotate.Limits{Windows: []calendar.Period{{Schedule: "0 2 * * *", Duration: 4 * time.Hour, Timezone: "UTC", Key: "limits.windows[0]"}}}
+	always  = rotate.Limits{Windows: []calendar.Period{{Schedule: "0 2 * * *", Duration: 24 * time.Hour, Timezone: "UTC", Key: "limits.windows[0]"}}}
+	frozen  = rotate.Limits{Freezes: []calendar.Period{{Schedule: "0 0 9 3 *", Duration: 3 * day, Timezone: "UTC", Key: "limits.freezes[0]"}}}
 	byPlan  = rotate.Limits{PlanOnly: true, PlanOnlyKey: "policies.default.plan_only"}
 	both    = rotate.Limits{Windows: nightly.Windows, Freezes: frozen.Freezes}
 )
@@ -119,8 +120,8 @@ func TestNextIsWhenItOpens(t *testing.T) {
 		want   string
 	}{
 		{"the next rotation, due while a window is open", readyScene, nightly, "rotate s2 14d16h schedule"},
-		{"the next rotation, due before one opens", readyScene, rotate.Limits{Windows: []rotate.Period{{Schedule: "0 6 * * *", Duration: time.Hour, Timezone: "UTC", Key: "k"}}}, "rotate s2 354h window"},
-		{"a rotation in a freeze", dueScene, rotate.Limits{Freezes: []rotate.Period{{Schedule: "0 0 8 3,4 *", Duration: day, Timezone: "UTC", Key: "k"}}}, ""},
+		{"the next rotation, due before one opens", readyScene, rotate.Limits{Windows: []calendar.Period{{Schedule: "0 6 * * *", Duration: time.Hour, Timezone: "UTC", Key: "k"}}}, "rotate s2 354h window"},
+		{"a rotation in a freeze", dueScene, rotate.Limits{Freezes: []calendar.Period{{Schedule: "0 0 8 3,4 *", Duration: day, Timezone: "UTC", Key: "k"}}}, ""},
 		{"the replacement", drainingScene, nightly, "replace s1 110h window"},
 		{"the replacement, frozen", drainingScene, frozen, "replace s1 4d drain"},
 		{"plans that may be applied by then", readyScene, byPlan, "rotate s2 14d16h schedule"},
@@ -144,7 +145,7 @@ func TestNextIsWhenItOpens(t *testing.T) {
 
 func TestBrokenLimitsStop(t *testing.T) {
 	s := dueScene()
-	s.want.Limits = rotate.Limits{Freezes: []rotate.Period{{Schedule: "nightly", Timezone: "UTC", Key: "limits.freezes[0]"}}}
+	s.want.Limits = rotate.Limits{Freezes: []calendar.Period{{Schedule: "nightly", Timezone: "UTC", Key: "limits.freezes[0]"}}}
 	if p := rotate.Plan(s.now, s.want, s.have, s.seen); p.Stop == nil || !strings.Contains(p.Stop.Error(), "limits.freezes[0]") || fault.HintOf(p.Stop) == "" || len(p.Steps) > 0 {
 		t.Errorf("stop %v", p.Stop)
 	} else {
@@ -165,8 +166,8 @@ func TestOnlyBeginningsAreHeldBack(t *testing.T) {
 		s := anyScene(t)
 		s.want.Named = rapid.Bool().Draw(t, "named")
 		free := rotate.Plan(s.now, s.want, s.have, s.seen)
-		s.want.Limits = rapid.SampledFrom([]rotate.Limits{{Windows: []rotate.Period{{Schedule: "0 0 1 1 *", Duration: time.Hour, Timezone: "UTC", Key: "k"}}}, byPlan,
-			{Freezes: []rotate.Period{{Schedule: "0 0 1 1 *", Duration: 360 * day, Timezone: "UTC", Key: "k"}}}}).Draw(t, "limits")
+		s.want.Limits = rapid.SampledFrom([]rotate.Limits{{Windows: []calendar.Period{{Schedule: "0 0 1 1 *", Duration: time.Hour, Timezone: "UTC", Key: "k"}}}, byPlan,
+			{Freezes: []calendar.Period{{Schedule: "0 0 1 1 *", Duration: 360 * day, Timezone: "UTC", Key: "k"}}}}).Draw(t, "limits")
 		p := rotate.Plan(s.now, s.want, s.have, s.seen)
 		if begins(p) {
 			t.Fatalf("it begins all the same: %s", brief(p, s.now))
@@ -187,8 +188,8 @@ func TestOnlyBeginningsAreHeldBack(t *testing.T) {
 func TestDueBeginsInTheFirstOpening(t *testing.T) {
 	zones := []string{"UTC", "Europe/Berlin", "America/New_York"}
 	rapid.Check(t, func(t *rapid.T) {
-		period := func(key string, most int) rotate.Period {
-			return rotate.Period{Key: key, Timezone: rapid.SampledFrom(zones).Draw(t, key+" zone"), Duration: time.Duration(rapid.IntRange(1, most).Draw(t, key+" minutes")) * time.Minute,
+		period := func(key string, most int) calendar.Period {
+			return calendar.Period{Key: key, Timezone: rapid.SampledFrom(zones).Draw(t, key+" zone"), Duration: time.Duration(rapid.IntRange(1, most).Draw(t, key+" minutes")) * time.Minute,
 				Schedule: fmt.Sprintf("%d %d * * %d", rapid.IntRange(0, 59).Draw(t, key+" minute"), rapid.IntRange(0, 23).Draw(t, key+" hour"), rapid.IntRange(0, 6).Draw(t, key+" weekday"))}
 		}
 		s := dueScene()

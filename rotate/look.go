@@ -1,8 +1,9 @@
 package rotate
 
 import (
-	"hash/fnv"
 	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 )
 
 // LookEvery is how often a domain is looked after when nothing is due: a record may
@@ -16,16 +17,9 @@ const LookEvery = time.Hour
 func NextLook(domain string, t time.Time) time.Time {
 	const every = int64(LookEvery)
 	into := (t.UnixNano()%every + every) % every
-	next := t.Add(share(domain, LookEvery) - time.Duration(into))
+	next := t.Add(calendar.Share(domain, LookEvery) - time.Duration(into))
 	if !next.After(t) {
 		next = next.Add(LookEvery)
 	}
 	return next
-}
-
-// share returns a part of most, in [0, most), that is always the same for a domain.
-func share(domain string, most time.Duration) time.Duration {
-	h := fnv.New64a()
-	h.Write([]byte(domain))
-	return time.Duration(h.Sum64() % uint64(most))
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -283,7 +284,7 @@ func TestCompromisedWithoutStandby(t *testing.T) {
 	w.settle(d)
 	w.pass(11 * day) // no mail in flight can need the standby's old key
 	w.keys[dkim.Name{Domain: d.Name, Selector: "s2"}] = nil
-	d.Limits.Windows = []rotate.Period{{Schedule: "0 2 29 2 *", Duration: time.Hour, Timezone: "UTC"}}
+	d.Limits.Windows = []calendar.Period{{Schedule: "0 2 29 2 *", Duration: time.Hour, Timezone: "UTC"}}
 	leaked := w.keyIDs(d.Name, nil)
 	w.order(d, rotate.Distrust{})
 	w.settle(d)

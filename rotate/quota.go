@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -196,7 +197,7 @@ func (t *turnstile) hold(domain string, now, room time.Time, begun []Begun) erro
 	}
 	until := t.waiting[domain]
 	if far := now.Add(quotaSpan); until.After(far) {
-		until = far.Add(share(domain, quotaSpan))
+		until = far.Add(calendar.Share(domain, quotaSpan))
 	}
 	return &heldBack{t.counts.PerHour, "within an hour", until, "when there is room again, " + clock(room)}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
@@ -117,7 +118,7 @@ func windowed() *tamper {
 	const schedule, length = "0 6 * * 6", 6 * time.Hour
 	return &tamper{
 		domain: func(_ *world, d *rotate.Domain) {
-			d.Limits = rotate.Limits{Windows: []rotate.Period{{Schedule: schedule, Duration: length, Timezone: "UTC"}}}
+			d.Limits = rotate.Limits{Windows: []calendar.Period{{Schedule: schedule, Duration: length, Timezone: "UTC"}}}
 		},
 		parts: func(p *process, parts *rotate.Parts) {
 			for name, h := range p.hosts {

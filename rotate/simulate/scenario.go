@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 )
 
 const day = 24 * time.Hour
@@ -122,8 +123,8 @@ func Random(seed uint64, length time.Duration, faults Level) Scenario {
 
 // someLimits returns when the changes of a domain may begin: at any time, more often than not.
 func someLimits(r *rand.Rand) (l rotate.Limits) {
-	period := func(schedule string, length time.Duration) []rotate.Period {
-		return []rotate.Period{{Schedule: schedule, Duration: length, Timezone: "UTC"}}
+	period := func(schedule string, length time.Duration) []calendar.Period {
+		return []calendar.Period{{Schedule: schedule, Duration: length, Timezone: "UTC"}}
 	}
 	switch r.IntN(6) {
 	case 0:

@@ -9,22 +9,23 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 )
 
 // Limits say how many domains may begin to switch, and when changes may begin.
 type Limits struct {
-	SwitchesPerRun  Share           `json:"switches_per_run,omitzero"`
-	SwitchesPerHour Share           `json:"switches_per_hour,omitzero"`
-	Windows         []rotate.Period `json:"windows,omitempty"`
-	Freezes         []rotate.Period `json:"freezes,omitempty"`
+	SwitchesPerRun  Share             `json:"switches_per_run,omitzero"`
+	SwitchesPerHour Share             `json:"switches_per_hour,omitzero"`
+	Windows         []calendar.Period `json:"windows,omitempty"`
+	Freezes         []calendar.Period `json:"freezes,omitempty"`
 }
 
 // PolicyLimits are the limits that a policy adds.
 type PolicyLimits struct {
-	Windows     []rotate.Period `json:"windows,omitempty"` // instead of the general ones unless nil; empty: at any time
-	Freezes     []rotate.Period `json:"freezes,omitempty"` // beside the general ones
-	PlanOnly    bool            `json:"plan_only,omitempty"`
-	PlanOnlyKey string          `json:"-"`
+	Windows     []calendar.Period `json:"windows,omitempty"` // instead of the general ones unless nil; empty: at any time
+	Freezes     []calendar.Period `json:"freezes,omitempty"` // beside the general ones
+	PlanOnly    bool              `json:"plan_only,omitempty"`
+	PlanOnlyKey string            `json:"-"`
 }
 
 // Share is a number of domains, or a part of all. The zero Share is no limit.
@@ -128,13 +129,13 @@ func (s *section) share(key string) Share {
 
 // periods returns the periods at key, without those that are wrong. zone is the
 // time zone of those that say none.
-func (s *section) periods(key, zone string) []rotate.Period {
+func (s *section) periods(key, zone string) []calendar.Period {
 	v, ok := s.take(key)
 	if !ok {
 		return nil
 	}
 	items, _ := v.list()
-	out := []rotate.Period{}
+	out := []calendar.Period{}
 	for _, item := range items {
 		if sub, ok := item.section(); ok {
 			if p, ok := sub.period(zone); ok {
@@ -146,8 +147,8 @@ func (s *section) periods(key, zone string) []rotate.Period {
 }
 
 // period reads when a window or freeze begins and how long it lasts.
-func (s *section) period(zone string) (rotate.Period, bool) {
-	p := rotate.Period{Timezone: s.text("timezone", zone), Key: s.path}
+func (s *section) period(zone string) (calendar.Period, bool) {
+	p := calendar.Period{Timezone: s.text("timezone", zone), Key: s.path}
 	known := len(s.doc.errs)
 	p.Schedule, _ = s.needText("schedule", "say when it begins: "+scheduleForm)
 	p.Schedule = strings.Join(strings.Fields(p.Schedule), " ")

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	_ "time/tzdata" // a schedule's time zone must be known on machines without zoneinfo
 
 	"github.com/dkimbot/dkimbot/rotate"
 )
