@@ -1,6 +1,6 @@
-// Package child runs the programs that the configuration names: without a shell,
-// in a process group of their own that dies as a whole at the time-out, with a small
-// environment, and with bounded output.
+// Package child runs the programs that the configuration names: without a shell, with a small
+// environment, and with bounded output. At the time-out all that came from a program
+// dies with it, also what left its process group and its session.
 //
 // It is a leaf: every room may import it, and it imports the standard library only.
 package child
@@ -8,10 +8,12 @@ package child
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -24,7 +26,7 @@ const (
 	maxTail   = 64 << 10 // standard error, octets, the last ones
 )
 
-// ErrTimeout means that the program did not end in time; its process group was killed.
+// ErrTimeout means that the program did not end in time; it was killed with all that it had started.
 var ErrTimeout = errors.New("timed out and was killed")
 
 // ErrTooLong means that the program wrote more than MaxOutput.
@@ -36,6 +38,9 @@ type Program struct {
 	Env     []string // on top of Environment
 	Stdin   []byte
 	Timeout time.Duration
+	// KeepsDaemons spares what the program has let go of when it is killed: the daemon that a
+	// reload has started again, without which mail would be turned away.
+	KeepsDaemons bool
 }
 
 // Result is what a program wrote.
@@ -43,6 +48,9 @@ type Result struct {
 	Stdout []byte
 	Stderr []byte // its end
 }
+
+// marker is the variable by which processes are known that have left the program's group.
+const marker = "CHILD_OF_DKIMBOT"
 
 // Run starts the program and waits for it. The error is ErrTimeout, ErrTooLong, the error
 // of a cancelled ctx, or says how the program failed to start or ended; it
@@ -52,10 +60,18 @@ func Run(ctx context.Context, p Program) (Result, error) {
 	defer cancel()
 	out, tail := &head{max: MaxOutput}, &tail{max: maxTail}
 	cmd := exec.CommandContext(timed, p.Argv[0], p.Argv[1:]...)
-	cmd.Env = append(Environment(os.Getenv), p.Env...)
+	mark := marker + "=" + rand.Text()
+	cmd.Env = append(Environment(os.Getenv), append(slices.Clone(p.Env), mark)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(p.Stdin), out, tail
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.Cancel = func() error {
+		all := &kin{root: cmd.Process.Pid, mark: mark}
+		if p.KeepsDaemons {
+			all.mark = ""
+		}
+		all.kill()
+		return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	}
 	cmd.WaitDelay = time.Second // a grandchild may hold the pipes open
 	err := cmd.Run()
 	res := Result{Stdout: out.buf.Bytes(), Stderr: tail.buf}

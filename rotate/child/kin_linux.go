@@ -1,0 +1,115 @@
+package child
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// kin is the processes that come from one run of a program: its children and theirs, and
+// those that left its process group and its session, which keep the mark in their environment.
+type kin struct {
+	root    int
+	mark    string // in the environment of all of them; "" leaves out who is not below root any more
+	members map[int]*member
+}
+
+type member struct {
+	*os.Process
+	started string // tells it from another process that has got its number
+}
+
+// kill ends them all. They are stopped first, so that none starts another one meanwhile.
+func (k *kin) kill() {
+	k.members = map[int]*member{}
+	for k.find() {
+		for _, m := range k.members {
+			m.Signal(syscall.SIGSTOP)
+		}
+	}
+	for _, m := range k.members {
+		m.Kill()
+		m.Release()
+	}
+}
+
+// find adds the processes that are not known yet, and reports whether there are any.
+func (k *kin) find() (found bool) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return false
+	}
+	parents := map[int]int{}
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil {
+			if parent, _, ok := status(pid); ok {
+				parents[pid] = parent
+			}
+		}
+	}
+	for pid := range parents {
+		if k.members[pid] == nil && pid != os.Getpid() && (k.below(pid, parents) || k.marked(pid)) {
+			found = k.add(pid) || found
+		}
+	}
+	return found
+}
+
+// below reports whether a process comes from root, or from one that is known.
+func (k *kin) below(pid int, parents map[int]int) bool {
+	for range len(parents) {
+		if pid == k.root || k.members[pid] != nil {
+			return true
+		}
+		parent, ok := parents[pid]
+		if !ok || parent <= 1 || parent == os.Getpid() {
+			return false
+		}
+		pid = parent
+	}
+	return false
+}
+
+func (k *kin) marked(pid int) bool {
+	if k.mark == "" {
+		return false
+	}
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	return err == nil && bytes.Contains(env, []byte(k.mark))
+}
+
+// add takes hold of a process, so that its number can't become another one's.
+func (k *kin) add(pid int) bool {
+	_, before, ok := status(pid)
+	if !ok {
+		return false
+	}
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return false
+	}
+	if _, after, ok := status(pid); !ok || after != before {
+		p.Release()
+		return false
+	}
+	k.members[pid] = &member{p, before}
+	return true
+}
+
+// status reads a process's parent and when it started; one that has ended is none.
+func status(pid int) (parent int, started string, ok bool) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, "", false
+	}
+	// 123 (name with anything) S parent ...; the 22nd field is the start.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+		return 0, "", false
+	}
+	parent, err = strconv.Atoi(fields[1])
+	return parent, fields[19], err == nil
+}
