@@ -18,7 +18,7 @@ const maxLinks = 40
 type Dir struct {
 	fd    int
 	path  string
-	way   []entry // the directories from / to this one, in the order in which they were passed
+	way   []entry // the directories that were passed, also those of links; the last is this one
 	trust trust
 }
 
@@ -99,7 +99,7 @@ func (w *walker) start() error {
 	if err != nil {
 		return failed("open", "/", err)
 	}
-	w.fd, w.at, w.way = fd, "/", nil
+	w.fd, w.at = fd, "/"
 	return w.note()
 }
 

@@ -94,7 +94,14 @@ func TestReadingNeedsNoRightToWrite(t *testing.T) {
 		}, l.Dir)
 	}
 	t.Run("another user", func(t *testing.T) { everyone(t, func(args ...string) result { return finish(t, nobody(args...)) }) })
+	t.Run("writing is refused", func(t *testing.T) {
+		unchanged(t, func() {
+			finish(t, nobody("rotate", "--domain", "example.test")).want(t, 1, "state.db", "hint: ")
+			finish(t, nobody("plan", "--out", "plan.json")).want(t, 1, "write the plan to plan.json: permission denied", "hint: ")
+		}, l.Dir)
+	})
 	t.Run("read-only disk", func(t *testing.T) {
+		l.give(t, os.Getuid(), os.Getgid())
 		everyone(t, func(args ...string) result {
 			cmd := l.command(args...)
 			mount := `mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && cd "$0" && ! touch x 2>/dev/null && exec dkimbot "$@"`
@@ -103,12 +110,22 @@ func TestReadingNeedsNoRightToWrite(t *testing.T) {
 			return finish(t, cmd)
 		})
 	})
-	t.Run("writing is refused", func(t *testing.T) {
-		unchanged(t, func() {
-			finish(t, nobody("rotate", "--domain", "example.test")).want(t, 1, "state.db", "hint: ")
-			finish(t, nobody("plan", "--out", "plan.json")).want(t, 1, "write the plan to plan.json: permission denied", "hint: ")
-		}, l.Dir)
-	})
+}
+
+// give makes the laboratory a user's, for reading only.
+func (l *lab) give(t *testing.T, uid, gid int) {
+	t.Helper()
+	must(t, filepath.WalkDir(l.Dir, func(path string, e os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		mode := os.FileMode(0o400)
+		if e.IsDir() {
+			mode = 0o500
+		}
+		must(t, os.Chmod(path, mode))
+		return os.Chown(path, uid, gid)
+	}))
 }
 
 // A secret that this user may not read is told with the file and the remedy.
@@ -137,17 +154,7 @@ func (l *lab) handTo(t *testing.T, name string) func(args ...string) *exec.Cmd {
 	must(t, err)
 	uid, _ := strconv.Atoi(u.Uid)
 	gid, _ := strconv.Atoi(u.Gid)
-	must(t, filepath.WalkDir(l.Dir, func(path string, e os.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		mode := os.FileMode(0o400)
-		if e.IsDir() {
-			mode = 0o500
-		}
-		must(t, os.Chmod(path, mode))
-		return os.Chown(path, uid, gid)
-	}))
+	l.give(t, uid, gid)
 	must(t, os.Chmod(filepath.Dir(l.Dir), 0o755)) // the test's directory, made for root
 	t.Cleanup(func() { os.Chmod(l.Dir, 0o700) })
 

@@ -38,7 +38,7 @@ var secrets = map[string]struct {
 }
 
 // stage puts src, and what may stand beside it, into a directory of its own and
-// goes there. Lines "#! mode 0666", "#! env NAME=VALUE" and "#! user" at its top say
+// goes there. Lines "#! mode 0666" and "#! env NAME=VALUE" at its top say
 // how it is to be read.
 func stage(t *testing.T, src string) environment {
 	t.Helper()
@@ -57,7 +57,7 @@ func stage(t *testing.T, src string) environment {
 	if err := syscall.Mkfifo("pipe", 0o600); err != nil {
 		t.Fatal(err)
 	}
-	mode, env, root := fs.FileMode(0o644), map[string]string{}, true
+	mode, env := fs.FileMode(0o644), map[string]string{}
 	for line := range strings.Lines(string(data)) {
 		directive, ok := strings.CutPrefix(strings.TrimSpace(line), "#! ")
 		if !ok {
@@ -73,12 +73,10 @@ func stage(t *testing.T, src string) environment {
 		case "env":
 			k, v, _ := strings.Cut(rest, "=")
 			env[k] = v
-		case "user":
-			root = false
 		}
 	}
 	write(t, filepath.Base(src), mode, string(data))
-	return environment{func(k string) (string, bool) { v, ok := env[k]; return v, ok }, root}
+	return environment{func(k string) (string, bool) { v, ok := env[k]; return v, ok }}
 }
 
 func write(t *testing.T, name string, mode fs.FileMode, text string) {
@@ -199,8 +197,9 @@ func unreadable(t *testing.T, seen rules) {
 		".":               ".:1: is a directory",
 		"mine.yaml/below": "mine.yaml/below:1: not a directory",
 		"/proc/self/mem":  "/proc/self/mem:1: input/output error",
+		"/dev/zero":       "/dev/zero:1: is a device, not a regular file",
 	} {
-		_, err := build(path, environment{os.LookupEnv, false}, &findings{found: seen.hit})
+		_, err := build(path, environment{os.LookupEnv}, &findings{found: seen.hit})
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", path, err, want)
 		}
@@ -209,7 +208,7 @@ func unreadable(t *testing.T, seen rules) {
 		write(t, "mine.yaml", 0, "{}")
 	}
 	asNobody(t, func() {
-		_, err := build("mine.yaml", environment{os.LookupEnv, false}, &findings{found: seen.hit})
+		_, err := build("mine.yaml", environment{os.LookupEnv}, &findings{found: seen.hit})
 		if err == nil || !strings.Contains(err.Error(), "permission denied: ") {
 			t.Errorf("got %v, want permission denied", err)
 		}

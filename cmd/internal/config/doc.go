@@ -17,8 +17,12 @@
 //     from "default", and what "default" leaves out, from the built-in values.
 //   - verify is merged key by key; the domain's word counts before the
 //     provider's, the provider's before the one at the top.
-//   - Whoever can write the configuration says which commands run, so as root a
-//     file that others can write is refused.
+//   - Whoever can write the configuration says which commands run. So each of its files, and each
+//     directory on the way to one, belongs to root or the running user, and nobody else can
+//     write it. An ordinary user's own group of one may; root has no such group.
+//   - Only regular files are read: no pipe, no device, nothing endless.
+//   - One group of keys is merged (<<: *name); a list of them is refused, because the first
+//     would count without a word.
 //   - Others must not be able to read a secret's file; its group may.
 //
 // It belongs to the command line (cmd) and may import everything below it.

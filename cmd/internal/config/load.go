@@ -3,18 +3,18 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // environment is what Load asks of the process that it runs in.
 type environment struct {
 	lookup func(string) (string, bool) // os.LookupEnv
-	root   bool
 }
 
 // Locate returns the path of the configuration: flag if it is not empty, else
@@ -32,7 +32,7 @@ func Locate(flag string) string {
 // Load reads the configuration at path. When anything is wrong, the error is an
 // Errors that holds everything that is wrong, and there is no configuration.
 func Load(path string) (*Config, error) {
-	return load(path, environment{os.LookupEnv, os.Geteuid() == 0})
+	return load(path, environment{os.LookupEnv})
 }
 
 func load(path string, env environment) (*Config, error) {
@@ -63,7 +63,7 @@ func (f *findings) open(path string, env environment) (*document, value, bool) {
 		doc.fail(1, "", cause(err).Error(), "give the file's whole path")
 		return doc, value{}, false
 	}
-	doc.dir = filepath.Dir(abs)
+	doc.path, doc.dir = abs, filepath.Dir(abs)
 	data, ok := doc.read(path)
 	if !ok {
 		return doc, value{}, false
@@ -76,42 +76,44 @@ func (f *findings) open(path string, env environment) (*document, value, bool) {
 const maxFile = 64 << 20
 
 func (d *document) read(path string) ([]byte, bool) {
-	f, err := os.Open(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		d.fail(1, "", "there is no such file", "name the configuration with --config or "+PathVariable+"; examples/quickstart/dkimbot.yaml is one to start from")
-		return nil, false
-	case errors.Is(err, fs.ErrPermission):
-		d.fail(1, "", "permission denied", "run as a user who may read it, or give that user the right")
-		return nil, false
-	case err != nil:
-		d.fail(1, "", cause(err).Error(), "give the path of a file that can be read")
-		return nil, false
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err == nil && info.IsDir() {
-		d.fail(1, "", "is a directory", "give the path of the YAML file in it")
-		return nil, false
-	}
-	var data []byte
+	f, err := safefile.OpenTrusted(path, maxFile)
 	if err == nil {
-		d.checkMode(info.Mode().Perm())
-		data, err = io.ReadAll(io.LimitReader(f, maxFile))
+		defer f.Close()
+		var data []byte
+		if data, err = d.content(f); err == nil {
+			return data, true
+		}
 	}
-	if err != nil {
-		d.fail(1, "", cause(err).Error(), "give the path of a file that can be read")
-		return nil, false
+	problem, remedy := cause(err).Error(), "give the path of a file that can be read"
+	switch r := (*safefile.Refused)(nil); {
+	case errors.As(err, &r):
+		problem, remedy = d.refusal(r)
+	case errors.Is(err, fs.ErrNotExist):
+		problem = "there is no such file"
+		remedy = "name the configuration with --config or " + PathVariable + "; examples/quickstart/dkimbot.yaml is one to start from"
+	case errors.Is(err, fs.ErrPermission):
+		problem, remedy = "permission denied", "run as a user who may read it, or give that user the right"
 	}
-	return data, true
+	d.fail(1, "", problem, remedy)
+	return nil, false
 }
 
-// checkMode guards against those who could make root run a command of theirs.
-func (d *document) checkMode(mode fs.FileMode) {
-	d.private = mode&0o077 == 0
-	if d.env.root && mode&0o022 != 0 {
-		d.fail(1, "", fmt.Sprintf("others can write the file (mode %04o), and it names commands that root runs", mode), "run: chmod go-w "+d.name)
+func (d *document) content(f *os.File) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
 	}
+	d.private = info.Mode().Perm()&0o077 == 0
+	return safefile.ReadAll(f, maxFile)
+}
+
+// refusal says what is wrong with the file, or with a directory on the way to it. Whoever
+// can write them says which commands run.
+func (d *document) refusal(r *safefile.Refused) (problem, remedy string) {
+	if abs, err := filepath.Abs(r.Path); err == nil && abs == d.path {
+		return r.Found, r.Remedy
+	}
+	return r.Error(), r.Remedy
 }
 
 // include reads the further files that s names, each a list of domains.
@@ -134,7 +136,6 @@ func (b *builder) include(s *section) {
 			at[i].fail(fmt.Sprintf("there is no file %s", full), "correct the name, or write a pattern such as domains.d/*.yaml if it may be missing")
 		}
 		for _, file := range files {
-			// Opening a pipe that nobody writes to would hang.
 			if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
 				at[i].fail(file+" is not a regular file", "remove it, or write a pattern that leaves it out: domains.d/*.yaml")
 				continue

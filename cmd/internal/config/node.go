@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -17,6 +18,7 @@ type document struct {
 	*findings
 	env     environment
 	name    string // for people
+	path    string // absolute
 	dir     string // absolute; relative paths start here
 	private bool   // nobody but its owner can read it
 }
@@ -59,7 +61,22 @@ func (d *document) parse(data []byte) (value, bool) {
 		d.syntax(data, err)
 		return value{}, false
 	}
+	d.tags(&root)
 	return value{doc: d, node: root.Content[0]}, true
+}
+
+// plainTags are those of YAML's core schema; the others make types that dkimbot has no use for.
+var plainTags = []string{"", "!!seq", "!!map"}
+
+// tags refuses a type that is written in front of a group or list: it would be left out
+// without a word. Who reads a plain value sees its type.
+func (d *document) tags(n *yaml.Node) {
+	if tag := n.ShortTag(); n.Kind != yaml.ScalarNode && n.Style&yaml.TaggedStyle != 0 && !slices.Contains(plainTags, tag) {
+		d.fail(n.Line, "", "a group or list has a type that is not known here", "remove the word that begins with ! before it")
+	}
+	for _, c := range n.Content {
+		d.tags(c)
+	}
 }
 
 // syntax reports what the YAML reader could not read. Its words are passed on

@@ -3,16 +3,15 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // Secret is a handle on a password, token or key. Printing, logging, comparing
@@ -185,8 +184,7 @@ const maxSecret = 64 << 10
 // readSecret reads a file that others must not be able to read.
 func readSecret(path string) (string, error) {
 	what := "read secret file " + path
-	// Without O_NONBLOCK opening a pipe that nobody writes to would hang.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := safefile.Open(path, maxSecret)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", fault.Lasting(what, errors.New("there is no such file"), "create it, mode 0600, with nothing but the secret in it")
@@ -200,14 +198,10 @@ func readSecret(path string) (string, error) {
 	switch {
 	case err != nil:
 		return "", fault.Lasting(what, cause(err), secretForm)
-	case !info.Mode().IsRegular():
-		return "", fault.Lasting(what, errors.New("it is not a regular file"), secretForm)
 	case info.Mode().Perm()&0o007 != 0:
 		return "", fault.Lasting(what, fmt.Errorf("others may use it (mode %04o)", info.Mode().Perm()), "run: chmod o= "+path+", and renew the secret if others use this machine")
-	case info.Size() > maxSecret:
-		return "", fault.Lasting(what, errors.New("it is too large for a secret"), secretForm)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxSecret))
+	data, err := safefile.ReadAll(f, maxSecret)
 	if err != nil {
 		return "", fault.Lasting(what, cause(err), secretForm)
 	}
@@ -220,6 +214,9 @@ func readSecret(path string) (string, error) {
 
 // cause strips the path that the message around it names already.
 func cause(err error) error {
+	if r := (*safefile.Refused)(nil); errors.As(err, &r) {
+		return errors.New("it " + r.Found)
+	}
 	var e *fs.PathError
 	if errors.As(err, &e) {
 		return e.Err

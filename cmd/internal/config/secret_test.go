@@ -19,7 +19,7 @@ import (
 func TestSecretHides(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, "token", 0o600, "hunter2")
-	env := environment{func(string) (string, bool) { return "hunter2", true }, true}
+	env := environment{func(string) (string, bool) { return "hunter2", true }}
 	all := []Secret{{}, fileSecret("token"), env.secret("TOKEN"), {"the configuration file", func() (string, error) { return "hunter2", nil }}}
 	for _, s := range all {
 		holder := struct{ S, private Secret }{s, s}
@@ -84,7 +84,7 @@ func TestCredentialsDirectory(t *testing.T) {
 				return dir, dir != ""
 			}
 			return "", false
-		}, true})
+		}})
 		if err != nil {
 			t.Fatal(err)
 		}

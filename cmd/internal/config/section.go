@@ -43,6 +43,8 @@ func (s *section) fill(n *yaml.Node) {
 		switch {
 		case k.Kind != yaml.ScalarNode:
 			s.doc.fail(n.Content[i].Line, s.path, "a key is not a plain word", "write key: value")
+		case k.Tag == "!!merge" && len(merged) > 0:
+			s.doc.fail(k.Line, s.join("<<"), "the key stands twice, and which group counts is easily mistaken", "merge one group, and write the other keys out")
 		case k.Tag == "!!merge":
 			merged = append(merged, v)
 		case own[k.Value] != 0:
@@ -60,20 +62,16 @@ func (s *section) fill(n *yaml.Node) {
 	}
 }
 
-// merge takes over what "<<: *anchor" or "<<: [*one, *two]" stands for, each
-// group once, since merges can lead back to themselves.
+// merge takes over what "<<: *anchor" stands for, once, since merges can lead back to
+// themselves. In a list of groups the first would win without a word.
 func (s *section) merge(m *yaml.Node) {
-	sources := []*yaml.Node{m}
-	if follow(m).Kind == yaml.SequenceNode {
-		sources = follow(m).Content
-	}
-	for _, src := range sources {
-		switch n := follow(src); {
-		case n.Kind != yaml.MappingNode:
-			s.doc.fail(m.Line, s.join("<<"), "can't be merged", "want an alias of a group of keys: <<: *name")
-		case !s.merged[n]:
-			s.fill(n)
-		}
+	switch n := follow(m); {
+	case n.Kind == yaml.SequenceNode:
+		s.doc.fail(m.Line, s.join("<<"), "a list of groups is merged, and which of them counts is easily mistaken", "merge one group (<<: *name), and write the other keys out")
+	case n.Kind != yaml.MappingNode:
+		s.doc.fail(m.Line, s.join("<<"), "can't be merged", "want an alias of a group of keys: <<: *name")
+	case !s.merged[n]:
+		s.fill(n)
 	}
 }
 
