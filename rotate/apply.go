@@ -29,11 +29,12 @@ func (a Approval) Stale(have State, seen Observation) (why []Reason, unknown err
 }
 
 // Apply carries out the approved steps for the domain, and nothing else. Under the
-// lease it makes sure that everything is as it was when they were planned; notes in
-// the state that the plan is used, so that it can't be used again; and does what
-// Plan says as long as that was approved. Whatever else would have to be done is a
+// lease it makes sure that everything is as it was when they were planned, and does
+// what Plan says as long as that was approved. With the first effect it notes in the
+// state that the plan is used, so that it can't be used again. Whatever else would have to be done is a
 // Refused fault, "stale-plan", and ends the work. A domain whose lease, state or
-// surroundings can't be had fails, and its approval holds on.
+// surroundings can't be had fails, and its approval holds on; so it does after a veto,
+// a limit or a failure before the first effect.
 //
 // Waits for approved steps that are shorter than patience allows are waited out, after a
 // call of waiting, which may be nil. What is left then is in Result.Left; from
@@ -56,7 +57,7 @@ func (e *Engine) Apply(ctx context.Context, want Domain, approved Approval, pati
 			return r.advance(ctx)
 		})
 		done = append(done, res.Done...)
-		res.Done, res.Left, want.Asked = done, g.leftOf(res), res.asked
+		res.Done, res.Left, res.Holds, want.Asked = done, g.leftOf(res), g.holds(res.Err), res.asked
 		now := e.Clock.Now()
 		next := g.next(res.Plan, began)
 		if res.Err == nil {

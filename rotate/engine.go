@@ -82,7 +82,8 @@ type Result struct {
 	Plan   DomainPlan // what is left, and what is waited for
 	Err    error      // a fault, or the context's error when the work was interrupted between two steps
 
-	Left []Step // of a plan that was applied: the steps that were not carried out
+	Left  []Step // of a plan that was applied: the steps that were not carried out
+	Holds bool   // nothing of that plan was begun, and it may be applied again
 
 	asked   bool        // the rotation that was asked for is yet to begin
 	ordered Instruction // what was ordered and is yet to be given

@@ -1,7 +1,6 @@
 package rotate
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,7 +14,7 @@ import (
 type grant struct {
 	Approval
 	done  []bool // by step
-	begun bool   // the use of the plan is noted in the state
+	begun bool   // the use of the plan is noted in the state, see takeUp
 	last  *State // as this work left it; nil: it did not get that far
 	moved bool   // somebody else has worked on the domain since
 }
@@ -157,9 +156,8 @@ func (r *run) admit() error {
 }
 
 // permitted returns those of the steps that may be carried out: all, none when the
-// approval is used up, or the refusal to go on. Before the first ones it notes in the
-// state that the plan is used.
-func (r *run) permitted(ctx context.Context, steps []Step) ([]Step, error) {
+// approval is used up, or the refusal to go on.
+func (r *run) permitted(steps []Step) ([]Step, error) {
 	g := r.grant
 	if g == nil || len(steps) == 0 {
 		return steps, nil
@@ -175,16 +173,19 @@ func (r *run) permitted(ctx context.Context, steps []Step) ([]Step, error) {
 			return nil, r.refuse(Stale(g.PlanID, r.want.Name, []Reason{{"not-planned", "now it takes a step that the plan does not have: " + s.words()}}))
 		}
 	}
-	if g.begun {
-		return steps, nil
+	return steps, nil
+}
+
+// takeUp notes in the state, with the first effect and in the same write, that the
+// plan is used. A veto, a limit or a failure before that leaves it unused (I7).
+func (r *run) takeUp() []Event {
+	g := r.grant
+	if g == nil || r.st.Applied == g.PlanID {
+		return nil
 	}
 	r.st.Applied = g.PlanID
 	r.st.Next = nil // whatever becomes of this run: the domain is to be looked at
-	if err := r.save(ctx, r.event(Step{Kind: Applied}, "done", "plan "+g.PlanID+" applied")); err != nil {
-		return nil, err
-	}
-	g.begun = true
-	return steps, nil
+	return []Event{r.event(Step{Kind: Applied}, "done", "plan "+g.PlanID+" applied")}
 }
 
 func (s Step) words() string {
@@ -202,6 +203,19 @@ func (g *grant) leave(st State) {
 	if g != nil && !g.moved {
 		g.last = &st
 	}
+}
+
+// wrote notes what a run for the grant has written.
+func (g *grant) wrote(st State) {
+	if g != nil {
+		g.begun = g.begun || st.Applied == g.PlanID
+	}
+}
+
+// holds reports that the work ended with err before anything was begun, and that the
+// same plan may be applied again.
+func (g *grant) holds(err error) bool {
+	return err != nil && !g.begun && fault.CodeOf(err) != "stale-plan"
 }
 
 // idle reports that a run for an approval has come to nothing that may be done yet:

@@ -101,7 +101,7 @@ func (r *run) advance(ctx context.Context) error {
 		if err := r.mayBegin(ctx); err != nil {
 			return r.wait(ctx, err)
 		}
-		steps, err := r.permitted(ctx, steps)
+		steps, err := r.permitted(steps)
 		if err != nil {
 			return err
 		}
@@ -249,6 +249,7 @@ func (r *run) save(ctx context.Context, events ...Event) error {
 	r.st.Revision = revision
 	before := r.stored
 	r.stored = copyState(r.st)
+	r.grant.wrote(r.stored)
 	if r.engine.Stored != nil {
 		r.engine.Stored(before, r.stored)
 	}

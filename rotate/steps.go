@@ -51,7 +51,7 @@ func (r *run) begin(ctx context.Context, i Intent) error {
 	i.At = r.engine.Clock.Now()
 	r.want.Named = false // what was named goes on; what a limit holds back after it is waited for
 	r.st.begin(i, r.want.Policy)
-	return r.save(ctx)
+	return r.save(ctx, r.takeUp()...)
 }
 
 // confirm writes what was done, with its time, and what follows from it.
@@ -61,7 +61,11 @@ func (r *run) confirm(ctx context.Context, s Step, keyID, message string, more .
 	}
 	e := r.event(s, "done", message)
 	e.KeyID = keyID
-	return r.save(ctx, append([]Event{e}, more...)...)
+	var events []Event
+	if r.st.Basis() != r.stored.Basis() { // a look that found all as it was uses up no plan
+		events = r.takeUp()
+	}
+	return r.save(ctx, append(append(events, e), more...)...)
 }
 
 // store keeps a fresh key and reads it back (I4), or takes up one that an

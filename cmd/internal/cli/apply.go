@@ -27,7 +27,8 @@ func (p *program) applyCommand() *cobra.Command {
 Takes the steps of the plan and no others. A domain for which anything is not as it was
 when the plan was made, such as the state, a record, a key, a signer or the configuration,
 is refused by name and nothing is done for it, while the others proceed. A plan can't be
-applied twice, nor after it has expired.
+applied twice, nor after it has expired. One of which nothing was begun for a domain, because
+of a hook, a limit or a failure, can be applied again.
 
 Waits of up to a minute are waited out; with --wait, waits of up to an hour. What has to
 wait longer, such as a drain, 'dkimbot rotate --due' and the daemon carry on. On Ctrl-C the
@@ -99,7 +100,7 @@ func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Doc
 // endApply tells the results, all at once for programs, in the order of the plan.
 func (p *program) endApply(doc planfile.Document, results []rotate.Result) error {
 	if !p.json {
-		p.afterApply(results)
+		p.afterApply(doc, results)
 		return nil
 	}
 	at := make(map[string]int, len(doc.Domains))
@@ -130,7 +131,7 @@ func orders(cfg *config.Config, doc planfile.Document) (out []rotate.Order, refu
 }
 
 // afterApply says what a person may wonder about after the results.
-func (p *program) afterApply(results []rotate.Result) {
+func (p *program) afterApply(doc planfile.Document, results []rotate.Result) {
 	if len(results) == 0 {
 		fmt.Fprintln(p.Out, "The plan holds no domains.")
 	}
@@ -139,5 +140,14 @@ func (p *program) afterApply(results []rotate.Result) {
 	})
 	if begun {
 		fmt.Fprintln(p.Out, "What is waited for is told above. 'dkimbot rotate --due' and the daemon go on when the time has come.")
+	}
+	holds := 0
+	for _, r := range results {
+		if r.Holds {
+			holds++
+		}
+	}
+	if holds > 0 {
+		fmt.Fprintf(p.Out, "The plan still holds for %s, until %s: %s\n", show.Count(holds, "domain"), doc.ExpiresAt.UTC().Format(time.RFC3339), p.again(nil))
 	}
 }

@@ -75,5 +75,5 @@ func veto(d Document, err error) error {
 		hint += ", and " + d.Previous + " goes on signing"
 	}
 	return &fault.Error{Kind: fault.Refused, Code: "vetoed", Err: err, What: fmt.Sprintf("switch %s to %s", d.Domain, d.Selector),
-		Hint: hint + "; dkimbot asks again with the next attempt. To go on without this hook, take it out of notify.hooks.before_switch"}
+		Hint: hint + "; the hook is asked again when the schedule makes the switch due, or the same command is run again. To switch without this hook, take it out of notify.hooks.before_switch"}
 }

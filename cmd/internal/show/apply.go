@@ -18,7 +18,8 @@ type ApplyDocument struct {
 // DomainApplied is what became of one domain.
 type DomainApplied struct {
 	DomainResult
-	Left []StepLeft `json:"left"` // steps of the plan that were not carried out
+	Left  []StepLeft `json:"left"`  // steps of the plan that were not carried out
+	Holds bool       `json:"holds"` // nothing of the plan was begun for the domain, and it may be applied again
 }
 
 // StepLeft is a step that was not carried out.
@@ -34,7 +35,7 @@ func NewApply(planID string, results []rotate.Result) ApplyDocument {
 	all := NewRotate(results, nil, nil)
 	doc := ApplyDocument{FormatVersion: FormatVersion, PlanID: planID, Domains: []DomainApplied{}, Summary: all.Summary}
 	for i, r := range results {
-		d := DomainApplied{all.Domains[i], []StepLeft{}}
+		d := DomainApplied{all.Domains[i], []StepLeft{}, r.Holds}
 		for _, s := range r.Left {
 			d.Left = append(d.Left, StepLeft{string(s.Kind), s.Selector, s.Signer, instant(s.NotBefore)})
 		}
@@ -46,6 +47,10 @@ func NewApply(planID string, results []rotate.Result) ApplyDocument {
 // Applied writes what became of a domain when a plan was applied.
 func (t Text) Applied(r rotate.Result) {
 	t.result(r, func() {
+		if r.Holds {
+			t.line("  ", "plan", "it changed nothing for this domain yet, and can be applied again")
+			return
+		}
 		for _, s := range r.Left {
 			if len(r.Done) == 0 {
 				break // nothing was begun

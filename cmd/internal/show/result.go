@@ -27,6 +27,9 @@ func (t Text) result(r rotate.Result, more func()) {
 	more()
 	t.released(r.State)
 	t.next(r.State.Next, told)
+	if r.Err != nil && r.YetToBegin() {
+		t.line("  ", "", "the rotation that was asked for has not begun, and begins by itself only when the schedule makes one due")
+	}
 	t.drift(r.State.Drift, r.Err, r.Plan.Warnings)
 	fmt.Fprintln(t.W)
 }
