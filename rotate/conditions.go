@@ -50,7 +50,7 @@ func (p DomainPlan) Conditions() Conditions {
 // every look at a domain keeps, such as what comes next and what failed, do not: a
 // daemon that looks after a domain makes no plan for it stale.
 func (st State) Basis() string {
-	st.Revision, st.DueAt, st.Failures, st.LastError, st.NextTry, st.Next, st.Config = 0, time.Time{}, 0, "", time.Time{}, nil, ""
+	st.Revision, st.DueAt, st.Failures, st.LastError, st.Refused, st.NextTry, st.Next, st.Config = 0, time.Time{}, 0, "", false, time.Time{}, nil, ""
 	st.Drift, st.Former, st.Clock = nil, nil, nil
 	st.Phase = cmp.Or(st.Phase, New)
 	text, err := json.Marshal(st)

@@ -183,7 +183,7 @@ func (r *run) rest(ctx context.Context) error {
 	}
 	r.st.Intent = nil
 	r.st.Next, r.st.Config = r.plan.Next, r.want.Fingerprint()
-	r.st.Failures, r.st.LastError, r.st.NextTry = 0, "", time.Time{}
+	r.st.Failures, r.st.LastError, r.st.Refused, r.st.NextTry = 0, "", false, time.Time{}
 	r.st.DueAt = time.Time{}
 	if due, err := r.want.Policy.NextDue(r.want.Name, r.st.SwitchedAt); err == nil && r.st.Phase == Ready {
 		r.st.DueAt = due
@@ -202,13 +202,14 @@ func (r *run) fail(ctx context.Context, s Step, err error) error {
 	if !r.failed {
 		r.st.Failures++
 	}
+	outcome := outcomeOf(err)
+	r.st.Refused = outcome == "refused" && (!r.failed || r.st.Refused)
 	r.failed = true
 	r.st.LastError = err.Error()
 	r.st.NextTry = r.engine.Clock.Now().Add(Backoff(r.st.Failures))
 	r.st.Next = &Next{Action: "retry", Selector: s.Selector, At: r.st.NextTry, Reason: Reason{"failed", err.Error()}}
 	r.retry = r.st.Next
 	r.st.Config = r.want.Fingerprint()
-	outcome := outcomeOf(err)
 	r.notify(s, outcome, err.Error())
 	r.engine.failed(r.event(s, outcome, err.Error()), err)
 	events := r.drifted()

@@ -27,6 +27,7 @@ type State struct {
 
 	Failures  int       `json:"failures,omitempty"` // failed attempts since the last success
 	LastError string    `json:"last_error,omitempty"`
+	Refused   bool      `json:"refused,omitempty"` // the last failure was a refusal for safety
 	NextTry   time.Time `json:"next_try,omitzero"` // after a failure: not before this
 	Next      *Next     `json:"next,omitempty"`    // what comes next, and when
 	Applied   string    `json:"applied,omitempty"` // id of the saved plan that was applied last

@@ -211,5 +211,5 @@ func (p *program) planAdoption(cmd *cobra.Command, cfg *config.Config, domains [
 	if err := p.showPlan(planfile.New(about, plans), plans, how); err != nil {
 		return err
 	}
-	return planExit(plans, detailed)
+	return planExit(plans, aside{}, detailed)
 }

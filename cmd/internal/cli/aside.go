@@ -11,6 +11,7 @@ import (
 
 // aside is what a run tells of beside the domains that it worked on.
 type aside struct {
+	all      int            // how many domains the configuration lists; 0 where the run is for some of them
 	waiting  []rotate.State // what failed before and waits for its next try; only where all that is due is done
 	unlisted []rotate.State // what the configuration lists no more
 }
@@ -18,6 +19,7 @@ type aside struct {
 // findAside finds what there is beside the domains; due says that all that is due is done.
 func findAside(ctx context.Context, a *app.App, due bool, domains []rotate.Domain) (out aside, err error) {
 	if due {
+		out.all = len(a.Domains)
 		if out.waiting, err = a.Waiting(ctx, app.Clock{}.Now()); err != nil {
 			return out, err
 		}
@@ -27,6 +29,17 @@ func findAside(ctx context.Context, a *app.App, due bool, domains []rotate.Domai
 	}
 	out.unlisted, err = a.Unlisted(ctx)
 	return out, err
+}
+
+// failing returns how many domains wait for their next try, and how many of them
+// were refused for safety.
+func (a aside) failing() (failed, refused int) {
+	for _, st := range a.waiting {
+		if st.Refused {
+			refused++
+		}
+	}
+	return len(a.waiting), refused
 }
 
 // retries tells what waits for its next try.

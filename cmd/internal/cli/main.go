@@ -56,10 +56,11 @@ func Terminal() Streams {
 func Main(args []string, s Streams) int {
 	ctx, stop := s.CaughtSignal(context.Background())
 	defer stop()
+	defer outlivePipes()()
 	// After the first signal the step in hand is finished; a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
-	out := &checkedWriter{w: s.Out}
-	s.Out = out
+	out := &checkedWriter{w: patientWriter(s.Out)}
+	s.Out, s.Err = out, patientWriter(s.Err)
 	p := &program{Streams: s, stdout: out}
 	cmd := p.root()
 	cmd.SetArgs(args)

@@ -135,7 +135,7 @@ func (p *program) plan(ctx context.Context, cfg *config.Config, domains []rotate
 	if err := p.showPlan(planfile.New(about, plans), plans, how); err != nil {
 		return err
 	}
-	return planExit(plans, how.detailed)
+	return planExit(plans, how.beside, how.detailed)
 }
 
 func (p *program) showPlan(doc planfile.Document, plans []rotate.DomainPlan, how planning) error {
@@ -209,8 +209,9 @@ func (p *program) calendar(ctx context.Context, cfg *config.Config, domains []ro
 }
 
 // planExit tells by the exit code what the plans say.
-func planExit(plans []rotate.DomainPlan, detailed bool) error {
-	stopped, refused, pending := 0, 0, false
+func planExit(plans []rotate.DomainPlan, beside aside, detailed bool) error {
+	stopped, refused := beside.failing()
+	pending := false
 	for _, plan := range plans {
 		pending = pending || len(plan.Steps) > 0
 		if plan.Stop != nil {
@@ -220,7 +221,7 @@ func planExit(plans []rotate.DomainPlan, detailed bool) error {
 			}
 		}
 	}
-	if code := outcome(len(plans), stopped, refused); code != exitDone {
+	if code := outcome(max(len(plans), beside.all), stopped, refused); code != exitDone {
 		return exitCode(code)
 	}
 	if pending && detailed {

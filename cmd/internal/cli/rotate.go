@@ -181,7 +181,7 @@ func (p *program) endResults(ctx context.Context, a *app.App, results []rotate.R
 	if ctx.Err() != nil {
 		return p.interrupted(results, p.afterReport(results))
 	}
-	return rotateExit(results)
+	return runExit(results, beside)
 }
 
 // inOrder puts results in the order of the domains: they come as they are ready.
@@ -212,8 +212,12 @@ func (p *program) closingWords(results []rotate.Result, beside aside) {
 }
 
 // rotateExit tells by the exit code what became of the domains.
-func rotateExit(results []rotate.Result) error {
-	failed, refused := 0, 0
+func rotateExit(results []rotate.Result) error { return runExit(results, aside{}) }
+
+// runExit counts in what failed before and waits for its next try: as long as a
+// domain fails, every run for all domains ends with the same code.
+func runExit(results []rotate.Result, beside aside) error {
+	failed, refused := beside.failing()
 	for _, r := range results {
 		if r.Err != nil {
 			failed++
@@ -222,7 +226,7 @@ func rotateExit(results []rotate.Result) error {
 			}
 		}
 	}
-	if code := outcome(len(results), failed, refused); code != exitDone {
+	if code := outcome(max(len(results), beside.all), failed, refused); code != exitDone {
 		return exitCode(code)
 	}
 	return nil
