@@ -190,6 +190,7 @@ func (w *world) giveKeys(d *domain, a rotate.Adoption) {
 	set := w.calm() || w.faults.IntN(2) == 0
 	want.Ignore = rotate.Ignore{Windows: set, Freezes: set}
 	p.busy, p.began, p.adopting = true, w.now, &a
+	p.turns(d.name)
 	res := p.engine.Adopt(context.Background(), want, a)
 	p.note(res)
 	p.busy, p.adopting = false, nil

@@ -15,8 +15,16 @@ type zoneName struct {
 	name    dkim.Name
 	changes []change // oldest first
 	foreign bool     // what stands there is not dkimbot's
-	orders  int      // to change it
-	heeded  int      // the newest order that was carried out
+	owner   string   // where it leads by CNAME; "": nowhere
+
+	ours      string          // what dkimbot put there last
+	made      map[string]bool // all that it put there
+	stranger  string          // what somebody else put there, "" for nothing
+	disturbed time.Time       // when somebody else last changed it
+	repaired  time.Time       // and when the record that dkimbot put there showed everywhere again, alone
+	touched   time.Time       // when it was last changed by somebody else
+	orders    int             // to change it
+	heeded    int             // the newest order that was carried out
 }
 
 type change struct {
@@ -24,6 +32,8 @@ type change struct {
 	values  []string
 	ttl     time.Duration
 	visible []time.Time // by server
+	others  bool        // somebody else made it
+	seen    bool        // and dkimbot saw that
 }
 
 // last returns what stands at the name, as the primary has it.
@@ -97,6 +107,7 @@ func (w *world) setTXT(owner string, value string, ttl time.Duration) {
 		return
 	}
 	if last := n.last(); len(last.values) == 1 && last.values[0] == value && last.ttl == ttl {
+		n.publishes(value)
 		return
 	}
 	w.put(n, []string{value}, ttl)
@@ -107,12 +118,15 @@ func (w *world) setTXT(owner string, value string, ttl time.Duration) {
 func (w *world) put(n *zoneName, values []string, ttl time.Duration) {
 	w.checkRecords(n, values)
 	w.change(n, values, ttl)
+	if len(values) == 1 {
+		n.publishes(values[0])
+	}
 }
 
 // look answers as the name servers do.
 func (w *world) look(name dkim.Name) (rotate.Sight, error) {
 	n := w.names[name]
-	sight := rotate.Sight{Zone: name.Domain, Owner: name.String(), Negative: w.sc.negative, Complete: true}
+	sight := rotate.Sight{Zone: name.Domain, Owner: n.ownerName(), Negative: w.sc.negative, Complete: true}
 	var first []string
 	answered := false
 	for i, server := range w.servers {
@@ -137,8 +151,18 @@ func (w *world) look(name dkim.Name) (rotate.Sight, error) {
 		}
 	}
 	slices.Sort(sight.Values)
+	n.noteSeen(sight)
 	if !answered {
 		return rotate.Sight{}, unable(fmt.Sprintf("look up %s", name), "no name server answers")
 	}
 	return sight, nil
+}
+
+// publishes takes note of a record that dkimbot put at the name.
+func (n *zoneName) publishes(value string) {
+	if n.made == nil {
+		n.made = map[string]bool{}
+	}
+	n.ours, n.made[value] = value, true
+	n.restored()
 }

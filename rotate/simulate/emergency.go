@@ -115,7 +115,7 @@ func (p *process) checkRevoke(n *zoneName, last change) {
 	for _, v := range last.values {
 		id := w.keys.of(v)
 		switch l := w.leaks[id]; {
-		case id == "":
+		case id == "" || w.strangers[v]:
 		case w.clears(n.name.Domain, rotate.Revoke):
 			w.cleared(id)
 			w.checkReplace(n, id, p.began)

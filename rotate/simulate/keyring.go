@@ -18,10 +18,11 @@ type keyring struct {
 	labels  map[string]string // by key id: for people
 	records map[string]string // key id by key record
 	seen    map[string]bool   // key ids that were published
+	domains map[string]string // by key id: the domain that it was stored for
 }
 
 func newKeyring(seed uint64) keyring {
-	return keyring{seed: seed, labels: map[string]string{}, records: map[string]string{}, seen: map[string]bool{}}
+	return keyring{seed: seed, labels: map[string]string{}, records: map[string]string{}, seen: map[string]bool{}, domains: map[string]string{}}
 }
 
 // make returns a new key, whatever the algorithm that the policy names: nothing

@@ -122,7 +122,7 @@ func windowed() *tamper {
 		},
 		parts: func(p *process, parts *rotate.Parts) {
 			for name, h := range p.hosts {
-				parts.Signers[name] = obedient{remote{p, h}}
+				parts.Signers[name] = obedient{remote{p, h, name}}
 			}
 		},
 	}

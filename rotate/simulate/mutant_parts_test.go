@@ -105,7 +105,7 @@ func believing(swallow bool) *tamper {
 	asked := map[string]dkim.Ref{}
 	return &tamper{parts: func(p *process, parts *rotate.Parts) {
 		for name, h := range p.hosts {
-			parts.Signers[name] = credulous{remote: remote{p, h}, asked: asked, swallow: swallow}
+			parts.Signers[name] = credulous{remote: remote{p, h, name}, asked: asked, swallow: swallow}
 		}
 	}}
 }

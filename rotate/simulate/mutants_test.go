@@ -127,7 +127,7 @@ func signers(broken func(remote) rotate.Signer) func() *tamper {
 	return func() *tamper {
 		return &tamper{parts: func(p *process, parts *rotate.Parts) {
 			for name, h := range p.hosts {
-				parts.Signers[name] = broken(remote{p, h})
+				parts.Signers[name] = broken(remote{p, h, name})
 			}
 		}}
 	}

@@ -109,17 +109,20 @@ func (w *world) saved(st rotate.State, events []rotate.Event) {
 }
 
 // checkPublish holds a publication against I2 to I6.
-func (p *process) checkPublish(n *zoneName, rec dkim.TXT) {
+func (p *process) checkPublish(n *zoneName, rec dkim.TXT, by *turn) {
 	w, last, id := p.world, n.last(), p.keys.of(rec.Value)
 	if w.halted {
 		return
 	}
-	if n.foreign || slices.ContainsFunc(last.values, p.keys.foreign) {
+	if p.overwritten(n, by) || n.foreign || slices.ContainsFunc(last.values, p.keys.foreign) && n.disturbed.IsZero() || p.belongs(last.values, by) {
 		w.violate("I6", n.name.Domain, "somebody else's record at %s is overwritten", n.name)
 	}
 	if p.keys.revoked(rec.Value) {
 		p.checkRevoke(n, last)
 		return
+	}
+	if n.ours == rec.Value && !n.disturbed.IsZero() {
+		return // somebody else removed it
 	}
 	kept, read := w.vault.holds(n.name, id)
 	if !kept || !read {
@@ -133,7 +136,7 @@ func (p *process) checkPublish(n *zoneName, rec dkim.TXT) {
 	}
 	w.keys.seen[id] = true
 	for _, old := range last.values {
-		if w.keys.of(old) == id {
+		if w.keys.of(old) == id || w.strangers[old] {
 			continue // the same key, with a record that says it better
 		}
 		if l := w.leaks[w.keys.of(old)]; l != nil {
@@ -179,6 +182,9 @@ func (w *world) checkUse(h *host, ref dkim.Ref) {
 	if w.halted || n == nil || w.leaks[ref.KeyID] != nil {
 		return
 	}
+	if !n.touched.IsZero() && w.now.Sub(n.touched) < h.lag+10*time.Minute {
+		return // somebody else changed it after the last look
+	}
 	since, at := n.standing()
 	if len(since.values) != 1 || w.keys.of(since.values[0]) != ref.KeyID || since.everywhere().After(w.now) {
 		w.violate("I2", ref.Domain, "%s signs with %s (%s), which not every name server shows", h.name, ref.Selector, w.keys.label(ref.KeyID))
@@ -208,12 +214,12 @@ func (n *zoneName) forgotten(w *world, at int, keyID string) (resolvers, receive
 		if i > 0 {
 			before = n.changes[i-1]
 		}
-		if w.keys.only(before.values, keyID) {
+		if w.keys.only(before.values, keyID) || before.others && !before.seen {
 			continue
 		}
 		cached := gone.Add(max(w.sc.negative, before.ttl))
 		later(&resolvers, cached)
-		if !w.keys.other(before.values, "") { // nothing that a receiver would keep
+		if before.others || !w.keys.other(before.values, "") { // nothing that a receiver would keep, or that dkimbot answers for
 			if later(&receivers, cached) {
 				kind = negativeWait
 			}
@@ -271,7 +277,7 @@ func (w *world) checkRecords(n *zoneName, values []string) {
 // checkEnd holds the end against I7: whatever happened, everything is as if nothing had.
 func (w *world) checkEnd() {
 	for _, d := range w.domains {
-		if d.rolledBack || w.halted {
+		if d.rolledBack || d.shares || w.halted {
 			continue
 		}
 		st, err := w.store.load(d.name)

@@ -67,6 +67,9 @@ func (w *world) goBack(d *domain) {
 	var o rotate.Rollback
 	if w.faults.IntN(2) == 0 {
 		o.Signers = []string{d.want.Signers[w.faults.IntN(len(d.want.Signers))]}
+		if w.hosts[twinName] != nil { // a host that is sent back by one of its names only is told two things at once
+			o.Signers = nil
+		}
 	}
 	if w.order(d, o) {
 		w.after(spread(w.faults, time.Minute, 20*day), func() { w.ask(d) })
@@ -144,7 +147,7 @@ func (w *world) loseKey(d *domain) {
 		return
 	}
 	name := nameOf(d.name, d.want.Policy.Other(st.Active))
-	if key := st.Selectors[name.Selector].Key; key == nil || w.vault.live(nameOf(d.name, st.Active)) != 1 {
+	if key := st.Selectors[name.Selector].Key; key == nil || w.vault.live(nameOf(d.name, st.Active)) != 1 || w.vault.right != nil {
 		return
 	}
 	s := w.vault.slot(name)
@@ -208,9 +211,10 @@ func (w *world) makePlan(d *domain) *approved {
 
 // survey plans for the domain.
 func (p *process) survey(want rotate.Domain) (rotate.DomainPlan, error) {
+	p.turns(want.Name)
 	planner := &rotate.Planner{State: ledger{p}, Keys: keys{p}, Look: p, Clock: p, Signers: map[string]rotate.SignerReader{}}
 	for name, h := range p.hosts {
-		planner.Signers[name] = remote{p, h}
+		planner.Signers[name] = remote{p, h, name}
 	}
 	plan, _, err := planner.Plan(context.Background(), want)
 	return plan, err
@@ -229,6 +233,7 @@ func (w *world) apply(d *domain, a *approved) {
 		t.plan(p, d, a, &approval)
 	}
 	p.busy, p.plan, p.began = true, a, w.now
+	p.turns(d.name)
 	p.note(p.engine.Apply(context.Background(), p.wants(d), approval, rotate.Patience{Most: time.Minute, Retry: w.faults.IntN(2) == 0}, nil))
 	p.busy, p.plan, p.alive = false, nil, false
 	a.used = a.used || a.begun

@@ -14,7 +14,8 @@ import (
 // The types of this file are the parts of the world as one process reaches them.
 
 // Look implements rotate.Looker.
-func (p *process) Look(_ context.Context, name dkim.Name) (rotate.Sight, error) {
+func (p *process) Look(_ context.Context, name dkim.Name) (sight rotate.Sight, err error) {
+	defer func() { p.turn.saw(name, sight, err, p.now) }()
 	if err := p.reads("look up", name.String()); err != nil {
 		return rotate.Sight{}, err
 	}
@@ -43,8 +44,8 @@ func (p publisher) Publish(_ context.Context, rec dkim.TXT) error {
 		return fault.Lasting("publish "+rec.Owner, errors.New("it is in no zone"), "")
 	}
 	n.orders++
-	e := effect{kind: rotate.Publish, domain: n.name.Domain, name: n.name, keyID: p.keys.of(rec.Value), part: &p.provider,
-		what: fmt.Sprintf("publish %s at %s", p.keys.label(p.keys.of(rec.Value)), n.name), do: p.publishing(n, rec, n.orders)}
+	e := effect{kind: rotate.Publish, domain: n.name.Domain, name: p.acts(n), keyID: p.keys.of(rec.Value), part: &p.provider,
+		what: fmt.Sprintf("publish %s at %s", p.keys.label(p.keys.of(rec.Value)), n.name), do: p.publishing(n, rec, n.orders, p.turn)}
 	if p.keys.revoked(rec.Value) {
 		e.kind, e.what = rotate.Revoke, "revoke "+n.name.String()
 	}
@@ -53,13 +54,13 @@ func (p publisher) Publish(_ context.Context, rec dkim.TXT) error {
 
 // publishing returns the effect of an order to publish. One that comes late, after a
 // newer one was carried out, is not heeded.
-func (p publisher) publishing(n *zoneName, rec dkim.TXT, order int) func() error {
+func (p publisher) publishing(n *zoneName, rec dkim.TXT, order int, by *turn) func() error {
 	return func() error {
 		if order < n.heeded {
 			return unable("publish "+rec.Owner, "a newer order was carried out")
 		}
 		n.heeded = order
-		p.checkPublish(n, rec)
+		p.checkPublish(n, rec, by)
 		if p.halved(n, rec) {
 			return unable("publish "+rec.Owner, "the provider failed half-way")
 		}
@@ -84,7 +85,8 @@ func (p publisher) halved(n *zoneName, rec dkim.TXT) bool {
 type keys struct{ *process }
 
 // Get implements rotate.KeyReader.
-func (k keys) Get(_ context.Context, name dkim.Name, version int) (*dkim.PrivateKey, int, error) {
+func (k keys) Get(_ context.Context, name dkim.Name, version int) (key *dkim.PrivateKey, is int, err error) {
+	defer func() { k.turn.read(name, err) }()
 	if err := k.reads("read the key", name.String()); err != nil {
 		return nil, 0, err
 	}
@@ -100,7 +102,9 @@ func (k keys) Put(_ context.Context, name dkim.Name, key *dkim.PrivateKey, after
 	err = k.take(effect{kind: kind, domain: name.Domain, name: name, keyID: key.ID(), part: &k.vault.part,
 		what: fmt.Sprintf("store %s at %s", k.process.keys.label(key.ID()), name),
 		do: func() (err error) {
-			version, err = k.vault.put(name, key, after)
+			if version, err = k.vault.put(name, key, after); err == nil {
+				k.checkStored(name, key.ID())
+			}
 			return err
 		}})
 	return version, err
@@ -123,14 +127,16 @@ func (k keys) Destroy(_ context.Context, name dkim.Name, version int) error {
 // remote is a signer's host.
 type remote struct {
 	*process
-	host *host
+	host   *host
+	signer string // its name in the configuration
 }
 
 // Lag implements rotate.Signer.
 func (r remote) Lag() time.Duration { return r.host.lag }
 
 // Active implements rotate.SignerReader.
-func (r remote) Active(_ context.Context, domains []string) (map[string]dkim.Ref, error) {
+func (r remote) Active(_ context.Context, domains []string) (refs map[string]dkim.Ref, err error) {
+	defer func() { r.turn.heard(r.signer, refs, err) }()
 	if err := r.reads("ask", r.host.name); err != nil {
 		return nil, err
 	}
@@ -150,7 +156,7 @@ func (r remote) Active(_ context.Context, domains []string) (map[string]dkim.Ref
 func (r remote) Activate(_ context.Context, keys []dkim.SigningKey) error {
 	for _, k := range keys {
 		order := r.host.order()
-		err := r.take(effect{kind: rotate.Activate, domain: k.Domain, name: k.Name, signer: r.host.name, keyID: k.Key.ID(), part: &r.host.part,
+		err := r.take(effect{kind: rotate.Activate, domain: k.Domain, name: k.Name, signer: r.signer, keyID: k.Key.ID(), part: &r.host.part,
 			what: fmt.Sprintf("activate %s (%s) on %s", k.Selector, r.process.keys.label(k.Key.ID()), r.host.name),
 			do:   func() error { return r.host.activate(k.Ref(), order) }})
 		if err != nil {
@@ -205,11 +211,13 @@ func (l ledger) Release(_ context.Context, lease rotate.Lease) error {
 func (l ledger) Save(_ context.Context, lease rotate.Lease, now time.Time, st rotate.State, events ...rotate.Event) (revision int64, err error) {
 	d := l.domain(st.Domain)
 	asked := l.tries(d, st)
+	defer func() { l.turn.saved(err) }()
 	err = l.take(effect{what: "save the state of " + st.Domain, name: dkim.Name{Domain: st.Domain}, part: &l.store.part,
 		do: func() (err error) {
 			was := d.phase
 			if revision, err = l.store.save(lease, now, st, events); err == nil {
 				l.counted(d, was, st, asked)
+				l.checkTold(d, events)
 			}
 			return err
 		}})

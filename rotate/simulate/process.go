@@ -25,6 +25,7 @@ type process struct {
 	nextAt time.Time // when it wakes next; zero: not set
 	engine *rotate.Engine
 	plan   *approved // it applies this now; nil: none
+	turn   *turn     // its last run for a domain
 
 	ordering rotate.Instruction // it gives this order now; nil: none
 	adopting *rotate.Adoption   // it orders this adoption now; nil: none
@@ -54,7 +55,7 @@ func (p *process) spawn() {
 		parts.Publishers[d.want.Provider] = publisher{p}
 	}
 	for name, h := range p.hosts {
-		parts.Signers[name] = remote{p, h}
+		parts.Signers[name] = remote{p, h, name}
 	}
 	if t := p.sc.tamper; t != nil && t.parts != nil {
 		t.parts(p, &parts)
@@ -149,7 +150,10 @@ func (p *process) advance(domains []rotate.Domain) {
 		if p.alive && !p.halted {
 			p.began = p.now
 			p.report.Turns++
-			p.note(p.engine.Advance(context.Background(), d))
+			p.turns(d.Name)
+			res := p.engine.Advance(context.Background(), d)
+			p.note(res)
+			p.checkBounds(p.domain(d.Name), res)
 		}
 	}
 }
@@ -158,7 +162,10 @@ func (p *process) settle(d rotate.Domain) {
 	p.busy = true
 	defer func() { p.busy = false }()
 	p.began = p.now
-	p.note(p.engine.Settle(context.Background(), d, rotate.Patience{Most: time.Minute}, nil))
+	p.turns(d.Name)
+	res := p.engine.Settle(context.Background(), d, rotate.Patience{Most: time.Minute}, nil)
+	p.note(res)
+	p.checkBounds(p.domain(d.Name), res)
 }
 
 // wants returns the domain as the configuration of the process has it.
@@ -257,6 +264,7 @@ func (p *process) take(e effect) error {
 	if err := p.gone(); err != nil {
 		return err
 	}
+	p.turn.tries(e)
 	leave := p.enter(e)
 	defer leave()
 	if err := p.pause(e, "before"); err != nil {

@@ -75,6 +75,9 @@ const (
 // countRule stands in the place of an invariant where more domains begin to switch than may.
 const countRule = "counts"
 
+// truthRule stands there where something is told that is not so.
+const truthRule = "truth"
+
 // Violation is an invariant that did not hold.
 type Violation struct {
 	Invariant string // "I1" to "I12", or countRule

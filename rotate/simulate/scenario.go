@@ -61,6 +61,7 @@ type Scenario struct {
 	inUse     map[string]use // by domain: those that signed before dkimbot
 	counts    rotate.Counts  // how many domains may begin to switch
 	timers    bool           // schedulers are started anew for each turn
+	classes   classes        // what is played beside the level
 	tamper    *tamper        // tests only: breaks the system on purpose
 }
 

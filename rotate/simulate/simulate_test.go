@@ -16,6 +16,7 @@ import (
 var (
 	replaySeed   = flag.Uint64("seed", 0, "the seed that TestReplay plays")
 	replayFaults = flag.String("faults", string(All), "the faults that TestReplay plays it with")
+	replayWith   = flag.String("classes", "", "what TestReplay and TestSoak play besides: strangers,bounds or all")
 	soak         = flag.Duration("soak", 0, "how long TestSoak plays fresh seeds")
 )
 
@@ -31,6 +32,12 @@ const length = 2 * 365 * day
 func scenario(seed uint64, faults Level) Scenario {
 	s := Random(seed, length, faults)
 	s.Replay = fmt.Sprintf("go test ./rotate/simulate -run TestReplay -seed %d -faults %s", seed, faults)
+	if c, err := parseClasses(*replayWith); err != nil {
+		panic(err)
+	} else if c != 0 {
+		s.classes = c
+		s.Replay += " -classes " + *replayWith
+	}
 	return s
 }
 

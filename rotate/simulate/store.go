@@ -85,7 +85,7 @@ func (m *memory) write(st rotate.State) {
 // run the program only when something is due: then there are none.
 func (m *memory) looksDue(now time.Time) (out []string) {
 	for _, d := range m.world.domains {
-		if at, ok := m.looks[d.name]; ok && !at.After(now) {
+		if at, ok := m.looks[d.name]; ok && (!at.After(now) || m.tooFar(at, now)) {
 			out = append(out, d.name)
 		}
 	}
@@ -136,7 +136,11 @@ func (m *memory) nextDue() time.Time {
 		if i == 0 || r.nextAt.Before(first) {
 			first = r.nextAt
 		}
-		if at, ok := m.looks[d.name]; ok && at.Before(first) {
+		at, ok := m.looks[d.name]
+		if ok && m.tooFar(at, m.world.now.Add(m.world.offset)) {
+			return time.Time{}
+		}
+		if ok && at.Before(first) {
 			first = at
 		}
 	}

@@ -13,9 +13,16 @@ type vault struct {
 	part
 	mu    sync.Mutex // reads mark what they read, side by side
 	slots map[dkim.Name]*slot
+
+	right   map[dkim.Name]*slot   // while the keystore is not the right one: what that holds
+	swapped time.Time             // when another one last took its place
+	backups []map[dkim.Name]*slot // the oldest first
 }
 
-type slot struct{ versions []secret }
+type slot struct {
+	versions []secret
+	put      int // so many keys were stored
+}
 
 type secret struct {
 	key     *dkim.PrivateKey // nil: destroyed
@@ -68,6 +75,7 @@ func (v *vault) put(name dkim.Name, key *dkim.PrivateKey, after int) (int, error
 
 func (v *vault) destroy(name dkim.Name, version int) {
 	if s := v.slot(name); version >= 1 && version <= len(s.versions) {
+		v.destroyRight(name, s.versions[version-1].key.ID())
 		s.versions[version-1] = secret{}
 	}
 }

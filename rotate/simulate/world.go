@@ -24,6 +24,7 @@ type world struct {
 
 	offset    time.Duration // the machine's clock is ahead by
 	jumped    time.Time     // when it was set last
+	crept     time.Duration // that it was set forward by little, altogether
 	tolerance time.Duration // what a wrong clock may cost of a wait
 	quiet     time.Time     // nothing fails from then on
 	end       time.Time
@@ -49,6 +50,7 @@ type world struct {
 	leaks      map[string]*leak     // by key id: what was reported as compromised
 	hurried    map[string]time.Time // by key id: used before it had settled, because another one had leaked; until when that shows
 	purged     map[string]bool      // by key id: it goes because its domain was handed back
+	strangers  map[string]bool      // by record: other people put it at a name of dkimbot's
 	plans      int                  // that were approved
 	beginnings []beginning          // of switches, within the last hour
 	pending    int                  // effects that come late
@@ -79,18 +81,22 @@ type domain struct {
 	released  bool      // handed back: nothing is done for it
 	purging   bool      // except that it is cleared away
 	lostKeyAt time.Time // when the keystore lost a key of it
+	shares    bool      // a name of it leads to another domain's record
 }
 
 func newWorld(sc Scenario) *world {
 	w := &world{sc: sc, rates: ratesOf(sc.Faults), faults: stream(sc.Seed, forFaults), post: stream(sc.Seed, forMail),
 		dice: dice{seed: sc.Seed, counts: map[read]uint64{}}, end: sc.Start.Add(sc.For), names: map[dkim.Name]*zoneName{}, owners: map[string]*zoneName{},
-		hosts: map[string]*host{}, margins: map[string]Margin{}, sorts: map[string]int{}, lastHeld: map[string]time.Time{}, leaks: map[string]*leak{}, hurried: map[string]time.Time{}, purged: map[string]bool{}, provider: part{name: "the DNS provider"}}
+		hosts: map[string]*host{}, margins: map[string]Margin{}, sorts: map[string]int{}, lastHeld: map[string]time.Time{}, leaks: map[string]*leak{}, hurried: map[string]time.Time{}, purged: map[string]bool{}, strangers: map[string]bool{}, provider: part{name: "the DNS provider"}}
 	w.now = sc.Start
 	w.quiet = w.end.Add(-min(calmDays*day, sc.For/4))
 	if w.rates.jumps > 0 && sc.Seed%4 == 0 {
 		w.tolerance = 2 * clockError
 	} else {
 		w.rates.jumps = 0
+	}
+	if w.plays(clocks) {
+		w.tolerance, w.rates.jumps = clockBudget, 0
 	}
 	if !sc.Strict {
 		w.rates.asked, w.rates.returns, w.rates.leaks, w.rates.releases, w.rates.plans = 0, 0, 0, 0, 0 // the configuration is played as it is
@@ -116,6 +122,8 @@ func newWorld(sc Scenario) *world {
 			w.signedBefore(w.domains[len(w.domains)-1], u)
 		}
 	}
+	w.nameTwice()
+	w.leadAway()
 	for i := range sc.processes {
 		w.processes = append(w.processes, newProcess(w, fmt.Sprintf("scheduler %d", i+1)))
 	}
@@ -133,6 +141,7 @@ func (w *world) begin() {
 	w.populate()
 	w.takeOver()
 	w.breakParts()
+	w.misfortune()
 	w.at(w.quiet, w.calmDown)
 	if w.rates.leaks > 0 {
 		w.drills()
@@ -155,6 +164,9 @@ func (w *world) populate() {
 		w.hosts[name].backUp()
 	}
 	w.store.backUp()
+	if w.plays(keystores) {
+		w.backUpKeys()
+	}
 }
 
 // calmDown puts the clock right: from now on nothing fails. A day later, when what

@@ -1,0 +1,119 @@
+package simulate
+
+import (
+	"slices"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// What a run could do at once is watched here: one thing that is wrong does not stop
+// another that can be done. A part that fails excuses what needs that part, and
+// nothing else.
+
+// checkBounds holds a run that has ended against what it could have done.
+func (p *process) checkBounds(d *domain, res rotate.Result) {
+	t := p.turn
+	p.checkDrift(d, res)
+	if p.turnedDown(d, res) {
+		return
+	}
+	if p.halted || !p.plays(bounds) || !p.alive || t.broken || !p.sensible(d) || p.store.emptied(t.began) || fault.CodeOf(res.Err) == "lease-held" {
+		return
+	}
+	st, err := p.store.load(d.name)
+	if err != nil || st.Released != nil || st.Phase == rotate.New || st.Phase == rotate.Bootstrapping {
+		return
+	}
+	for _, s := range d.want.Policy.Selectors {
+		p.checkRepaired(d, st, s)
+		p.checkRevoked(d, st, s)
+	}
+	for _, name := range d.want.Signers {
+		p.checkAligned(d, st, name)
+		p.checkFled(d, st, name)
+	}
+}
+
+// turnedDown reports that a person's wish was refused: the command did nothing else.
+func (p *process) turnedDown(d *domain, res rotate.Result) bool {
+	codes := []string{rotate.CodeWindow, rotate.CodeFreeze, rotate.CodePlanOnly, rotate.CodeThreshold}
+	return p.ordering != nil && d.orders == p.turn.orders || slices.Contains(codes, fault.CodeOf(res.Err))
+}
+
+// sensible reports whether the state is the newest one, and the domain dkimbot's alone.
+func (w *world) sensible(d *domain) bool {
+	return w.store.lost == nil && w.store.rolled == 0 && !d.rolledBack && !d.released && !w.open(d) && !w.sc.Unchecked[d.name] && !w.shared(d)
+}
+
+// checkRepaired: a record that stands nowhere any more is published again at the next look.
+func (p *process) checkRepaired(d *domain, st rotate.State, selector string) {
+	name, key := nameOf(d.name, selector), st.Selectors[selector].Key
+	sight, looked := p.turn.sight(name)
+	n := p.names[name]
+	if !looked || len(sight.Values) > 0 || len(n.last().values) > 0 || n.last().at.After(p.turn.looked[name]) || p.turn.wrote(name) {
+		return
+	}
+	if key == nil || key.ID == "" || st.Selectors[selector].Next != nil || p.leaks[key.ID] != nil {
+		return
+	}
+	p.violate("I7", d.name, "%s: the record at %s is gone, nothing stands in the way, and the run did not publish it again", p.name, name)
+}
+
+// checkRevoked: a leaked key that nobody signs with, or that is to be revoked whoever
+// does, is revoked in the first run in which DNS could be asked where.
+func (p *process) checkRevoked(d *domain, st rotate.State, selector string) {
+	name := nameOf(d.name, selector)
+	sight, looked := p.turn.sight(name)
+	if !looked || p.turn.wrote(name) || !sight.Complete || len(sight.Values) != 1 {
+		return
+	}
+	last := p.names[name].last()
+	l := p.leaks[p.keys.of(sight.Values[0])]
+	if l == nil || !slices.Equal(last.values, sight.Values) || last.at.After(p.turn.looked[name]) {
+		return
+	}
+	if !l.now && (p.used(l.ref) || selector == st.Active) {
+		return
+	}
+	p.violate("I7", d.name, "%s: %s was reported as compromised, DNS works and shows it at %s, and the run did not revoke it", p.name, p.keys.label(l.ref.KeyID), name)
+}
+
+// good reports whether every server shows the selector's key, alone, and signers may use it.
+func (p *process) good(st rotate.State, name dkim.Name) bool {
+	sel := st.Selectors[name.Selector]
+	sight, looked := p.turn.sight(name)
+	if sel == nil || sel.Key == nil || sel.Next != nil || !looked || !sight.Complete || len(sight.Values) != 1 || p.keys.of(sight.Values[0]) != sel.Key.ID {
+		return false
+	}
+	kept, _ := p.vault.holds(name, sel.Key.ID)
+	known := sel.Key.VerifiedAt.Add(sel.Key.CacheWait)
+	return kept && !p.turn.unread[name] && p.leaks[sel.Key.ID] == nil && !sel.Key.VerifiedAt.IsZero() && !known.After(p.Now())
+}
+
+// checkAligned: a signer that uses something else than the active key, which is good, is
+// put back on it.
+func (p *process) checkAligned(d *domain, st rotate.State, signer string) {
+	ref, told := p.turn.signers[signer]
+	active := nameOf(d.name, st.Active)
+	if !told || st.Phase == rotate.Switching || !p.good(st, active) || p.turn.has(rotate.Activate, active, signer) {
+		return
+	}
+	if want := (dkim.Ref{Name: active, KeyID: st.Selectors[st.Active].Key.ID}); ref != want {
+		p.violate("I7", d.name, "%s: %s signs with %q, the key at %s is good, and the run did not bring it there", p.name, signer, ref.Selector, active)
+	}
+}
+
+// checkFled: a signer that uses a leaked key is brought to the other one, if that is good.
+func (p *process) checkFled(d *domain, st rotate.State, signer string) {
+	ref, told := p.turn.signers[signer]
+	if !told || p.leaks[ref.KeyID] == nil || ref.Domain != d.name {
+		return
+	}
+	other := nameOf(d.name, d.want.Policy.Other(ref.Selector))
+	if p.good(st, other) && !p.turn.has(rotate.Activate, other, signer) {
+		p.violate("I7", d.name, "%s: %s signs with %s, which was reported as compromised; the key at %s is good, and the run did not bring it there",
+			p.name, signer, p.keys.label(ref.KeyID), other)
+	}
+}

@@ -1,0 +1,67 @@
+package simulate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// classes are kinds of faults, and oracles, that a scenario can have beside its level.
+type classes uint
+
+const (
+	strangers classes = 1 << iota // other people change the records at dkimbot's names at any moment
+	keystores                     // the keystore is another one, an older one, or sealed for many days
+	clocks                        // the machine's clock is set by hours, days and years, forward and back
+	daemons                       // signers' daemons are restarted on old tables, their files stay
+	twins                         // a host has two names in the configuration
+	aliases                       // selectors' names lead elsewhere by CNAME, also two domains' to one name
+	hardDays                      // many more keys are reported as compromised, and revoked at once
+	bounds                        // oracle: what can be done at once is done in the same run
+	truths                        // oracle: what is said is so
+)
+
+var classNames = []string{"strangers", "keystores", "clocks", "daemons", "twins", "aliases", "hard-days", "bounds", "truths"}
+
+// parseClasses reads names with commas between them; "all" is every class.
+func parseClasses(s string) (c classes, err error) {
+	for _, name := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' }) {
+		i := slices.Index(classNames, name)
+		switch {
+		case name == "all":
+			c = 1<<len(classNames) - 1
+		case i < 0:
+			return 0, fmt.Errorf("class %q is unknown: use all, or some of %s", name, strings.Join(classNames, ", "))
+		default:
+			c |= 1 << i
+		}
+	}
+	return c, nil
+}
+
+// plays reports whether the scenario has the class.
+func (w *world) plays(c classes) bool { return w.sc.classes&c != 0 }
+
+// misfortune sets what the scenario's classes bring.
+func (w *world) misfortune() {
+	if w.plays(keystores) {
+		w.often(1, w.swapKeystore)
+		w.often(1, w.sealForDays)
+	}
+	if w.plays(clocks) {
+		w.often(4, w.setClock)
+	}
+	for _, name := range w.hostNames {
+		if h := w.hosts[name]; w.plays(daemons) {
+			w.often(1.5, h.relapse)
+		}
+	}
+	for _, d := range w.domains {
+		if w.plays(strangers) {
+			w.often(3, func() { w.intrude(d) })
+		}
+		if w.plays(hardDays) {
+			w.often(3, func() { w.reportLeak(d) })
+		}
+	}
+}

@@ -1,0 +1,45 @@
+package simulate
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+var tallied = flag.Uint64("tally", 0, "how many seeds TestTally plays")
+
+// TestTally plays many seeds with classes of faults and tells how often each sort of violation
+// comes first, with one seed that shows it: -classes strangers,bounds -tally 200.
+func TestTally(t *testing.T) {
+	var (
+		mu    sync.Mutex
+		next  atomic.Uint64
+		wg    sync.WaitGroup
+		seeds = map[string][]uint64{}
+		names = regexp.MustCompile(`\bK\d+|[a-z0-9]+\.example|\bs[12]\b|\bmx\d|twin|scheduler \d|an operator|\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\dZ?|\d+[hms][\dhms]*|version \d+|[0-9a-f]{12}`)
+	)
+	for range 2 {
+		wg.Go(func() {
+			for seed := next.Add(1); seed <= *tallied; seed = next.Add(1) {
+				v := Run(scenario(seed, All)).Violation
+				if v == nil {
+					continue
+				}
+				sort := v.Invariant + " " + names.ReplaceAllString(v.What, "_")
+				mu.Lock()
+				seeds[sort] = append(seeds[sort], seed)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	sorts := slices.SortedFunc(maps.Keys(seeds), func(a, b string) int { return len(seeds[b]) - len(seeds[a]) })
+	for _, s := range sorts {
+		fmt.Printf("%4d  %s  (seeds %v)\n", len(seeds[s]), s, seeds[s][:min(4, len(seeds[s]))])
+	}
+}

@@ -1,0 +1,84 @@
+package simulate
+
+import (
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// Names that are not what they seem are modelled here: a host that the configuration has
+// twice, and selectors whose names lead elsewhere.
+
+// twinName is the second name of the first host.
+const twinName = "twin"
+
+// nameTwice lists the first host of each domain once more, by another name.
+func (w *world) nameTwice() {
+	if !w.plays(twins) || w.faults.IntN(2) == 0 {
+		return
+	}
+	w.hosts[twinName] = w.hosts[w.hostNames[0]]
+	for _, d := range w.domains {
+		d.want.Signers = append(d.want.Signers[:len(d.want.Signers):len(d.want.Signers)], twinName)
+	}
+}
+
+// leadAway lets the names of a domain's selectors be CNAMEs: each leads to a name of its
+// own, or one of them to the name of another domain's selector.
+func (w *world) leadAway() {
+	if !w.plays(aliases) {
+		return
+	}
+	for i, d := range w.domains {
+		if d.taking != nil || w.faults.IntN(3) > 0 {
+			continue
+		}
+		for _, s := range d.want.Policy.Selectors {
+			n := w.names[nameOf(d.name, s)]
+			n.owner = s + ".keys.example"
+			if i > 0 {
+				n.owner = d.name + "." + n.owner
+			}
+			w.owners[n.owner] = n
+		}
+		if first := w.domains[0]; i > 0 && first.taking == nil && w.faults.IntN(2) == 0 {
+			s := d.want.Policy.Selectors[w.faults.IntN(2)]
+			w.names[nameOf(d.name, s)] = w.names[nameOf(first.name, s)]
+			d.shares, first.shares = true, true
+			w.tell(d.name, "%s leads to the same name as %s", nameOf(d.name, s), nameOf(first.name, s))
+		}
+	}
+}
+
+// shared reports whether a name of the domain leads to another domain's record.
+func (w *world) shared(d *domain) bool { return d.shares }
+
+// ownerName returns where the record stands to which the name leads.
+func (n *zoneName) ownerName() string {
+	if n.owner != "" {
+		return n.owner
+	}
+	return n.name.String()
+}
+
+// acts returns the name by which the process's run knows a record's place: its domain is
+// not always the one that the place belongs to.
+func (p *process) acts(n *zoneName) dkim.Name {
+	if p.turn == nil || p.turn.domain == n.name.Domain {
+		return n.name
+	}
+	for name, is := range p.names {
+		if is == n && name.Domain == p.turn.domain {
+			return name
+		}
+	}
+	return n.name
+}
+
+// belongs reports whether a key of another domain is among the records.
+func (p *process) belongs(values []string, by *turn) bool {
+	for _, v := range values {
+		if of := p.keys.domains[p.keys.of(v)]; by != nil && of != "" && of != by.domain {
+			return true
+		}
+	}
+	return false
+}

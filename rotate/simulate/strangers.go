@@ -1,0 +1,117 @@
+package simulate
+
+import (
+	"slices"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// Other people change what stands at dkimbot's names: a second record beside the one
+// that it made, another one in its place, or none. Later somebody removes what is not
+// dkimbot's (I6).
+
+// intrude lets somebody change what stands at one of the domain's selectors.
+func (w *world) intrude(d *domain) {
+	n := w.names[nameOf(d.name, d.want.Policy.Selectors[w.faults.IntN(2)])]
+	if n.foreign || n.strange() || len(n.last().values) == 0 {
+		return
+	}
+	value := "v=spf1 -all"
+	if w.faults.IntN(2) == 0 {
+		value = dkim.NewRecord(w.keys.make().Public(), "").String()
+	}
+	var values []string
+	switch w.faults.IntN(3) {
+	case 0:
+		values = append(slices.Clone(n.last().values), value)
+	case 1:
+		values = []string{value}
+	}
+	if values != nil {
+		n.stranger, w.strangers[value] = value, true
+	}
+	n.disturbed, n.repaired = w.now, time.Time{}
+	w.changeByOthers(n, values)
+	w.tell(d.name, "somebody changes %s, which is now %d values: %s", n.name, len(values), w.labels(values))
+	if n.stranger != "" {
+		at := w.now.Add(spread(w.faults, time.Minute, 20*day))
+		if at.After(w.quiet) {
+			at = w.quiet
+		}
+		w.at(at, func() { w.expel(d, n, value) })
+	}
+}
+
+// expel lets somebody remove what is not dkimbot's.
+func (w *world) expel(d *domain, n *zoneName, value string) {
+	if !slices.Contains(n.last().values, value) {
+		n.stranger = ""
+		return // it was overwritten just after it came
+	}
+	left := slices.DeleteFunc(slices.Clone(n.last().values), func(v string) bool { return v == value })
+	n.stranger = ""
+	w.changeByOthers(n, left)
+	w.tell(d.name, "somebody removes what is not dkimbot's at %s, which is now %s", n.name, w.labels(left))
+}
+
+// changeByOthers is a change that is not dkimbot's.
+func (w *world) changeByOthers(n *zoneName, values []string) {
+	ttl := n.last().ttl
+	w.change(n, values, ttl)
+	n.changes[len(n.changes)-1].others = len(values) != 1 || values[0] != n.ours
+	n.touched = w.now
+	n.restored()
+}
+
+// restored takes note that the record which dkimbot put at the name stands there alone.
+func (n *zoneName) restored() {
+	if last := n.last(); !n.disturbed.IsZero() && len(last.values) == 1 && last.values[0] == n.ours {
+		n.repaired = last.everywhere()
+	}
+}
+
+// strange reports whether something that is not dkimbot's stands at the name.
+func (n *zoneName) strange() bool {
+	return n.stranger != "" && slices.Contains(n.last().values, n.stranger)
+}
+
+// harmed reports whether receivers may find something else at a name than dkimbot put
+// there because of other people's doing.
+func (w *world) harmed(n *zoneName, values []string) bool {
+	if slices.ContainsFunc(values, func(v string) bool { return w.strangers[v] }) {
+		return true
+	}
+	if n.disturbed.IsZero() {
+		return false
+	}
+	return n.repaired.IsZero() || w.now.Before(n.repaired.Add(max(w.sc.negative, day)))
+}
+
+// overwritten holds the write of a record against other people's records (I6): what
+// a look just before the write could have shown is not touched.
+func (p *process) overwritten(n *zoneName, by *turn) bool {
+	const window = 5 * time.Minute
+	sight, looked := by.sight(n.name)
+	if !n.strange() || !looked || slices.Contains(sight.Values, n.stranger) {
+		return n.strange()
+	}
+	for i, server := range p.servers {
+		if at := p.now.Add(-window); server.up(at) && slices.Contains(n.shown(i, at).values, n.stranger) {
+			return true
+		}
+	}
+	n.stranger = ""
+	p.tell(n.name.Domain, "somebody else's record at %s came just before the write", n.name)
+	return false
+}
+
+// noteStrangers remembers which changes of other people dkimbot has seen.
+func (n *zoneName) noteSeen(sight rotate.Sight) {
+	for i := range n.changes {
+		if c := &n.changes[i]; c.others && slices.Equal(slices.Sorted(slices.Values(c.values)), sight.Values) {
+			c.seen = true
+		}
+	}
+}

@@ -1,0 +1,106 @@
+package simulate
+
+import (
+	"sync"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// turn is what one run of the engine for one domain saw, and what it tried. It is kept for
+// the oracles; reads note themselves side by side.
+type turn struct {
+	domain string
+	began  time.Time
+	orders int  // that had been given when it began
+	broken bool // the state could not be read or written, or the process died: nothing is asked of it
+
+	mu      sync.Mutex
+	sights  map[dkim.Name]rotate.Sight
+	looked  map[dkim.Name]time.Time
+	unread  map[dkim.Name]bool // the keystore did not tell
+	signers map[string]dkim.Ref
+	silent  map[string]bool
+	tried   map[attempted]bool
+}
+
+// attempted is an effect that was begun, whatever became of it.
+type attempted struct {
+	kind rotate.Kind
+	name dkim.Name
+	on   string // the signer
+}
+
+// turns begins a run for a domain.
+func (p *process) turns(domain string) {
+	p.turn = &turn{domain: domain, began: p.now, orders: p.domain(domain).orders, sights: map[dkim.Name]rotate.Sight{}, looked: map[dkim.Name]time.Time{}, unread: map[dkim.Name]bool{},
+		signers: map[string]dkim.Ref{}, silent: map[string]bool{}, tried: map[attempted]bool{}}
+}
+
+// sight returns what the run saw last at a name.
+func (t *turn) sight(name dkim.Name) (rotate.Sight, bool) {
+	if t == nil {
+		return rotate.Sight{}, false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s, ok := t.sights[name]
+	return s, ok
+}
+
+func (t *turn) saw(name dkim.Name, s rotate.Sight, err error, now time.Time) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if delete(t.sights, name); err == nil {
+		t.sights[name], t.looked[name] = s, now
+	}
+}
+
+func (t *turn) read(name dkim.Name, err error) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.unread[name] = err != nil
+}
+
+func (t *turn) heard(signer string, refs map[string]dkim.Ref, err error) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if delete(t.signers, signer); err != nil {
+		t.silent[signer] = true
+		return
+	}
+	t.signers[signer] = refs[t.domain]
+	delete(t.silent, signer)
+}
+
+// saved takes note that the state could not be written: then the run is at its end.
+func (t *turn) saved(err error) {
+	if t != nil && err != nil {
+		t.broken = true
+	}
+}
+
+func (t *turn) tries(e effect) {
+	if t != nil && e.kind != "" {
+		t.tried[attempted{e.kind, e.name, e.signer}] = true
+	}
+}
+
+func (t *turn) has(kind rotate.Kind, name dkim.Name, signer string) bool {
+	return t.tried[attempted{kind, name, signer}]
+}
+
+// wrote reports whether the run tried to write a record at the name.
+func (t *turn) wrote(name dkim.Name) bool {
+	return t.has(rotate.Publish, name, "") || t.has(rotate.Revoke, name, "")
+}
