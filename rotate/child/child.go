@@ -8,12 +8,10 @@ package child
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -49,9 +47,6 @@ type Result struct {
 	Stderr []byte // its end
 }
 
-// marker is the variable by which processes are known that have left the program's group.
-const marker = "CHILD_OF_DKIMBOT"
-
 // Run starts the program and waits for it. The error is ErrTimeout, ErrTooLong, the error
 // of a cancelled ctx, or says how the program failed to start or ended; it
 // never holds what the program wrote.
@@ -60,8 +55,12 @@ func Run(ctx context.Context, p Program) (Result, error) {
 	defer cancel()
 	out, tail := &head{max: MaxOutput}, &tail{max: maxTail}
 	cmd := exec.CommandContext(timed, p.Argv[0], p.Argv[1:]...)
-	mark := marker + "=" + rand.Text()
-	cmd.Env = append(Environment(os.Getenv), append(slices.Clone(p.Env), mark)...)
+	cmd.Env = append(Environment(os.Getenv), p.Env...)
+	mark, close, err := markFor(cmd)
+	if err != nil {
+		return Result{}, err
+	}
+	defer close()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(p.Stdin), out, tail
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error {
@@ -73,7 +72,7 @@ func Run(ctx context.Context, p Program) (Result, error) {
 		return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
 	cmd.WaitDelay = time.Second // a grandchild may hold the pipes open
-	err := cmd.Run()
+	err = cmd.Run()
 	res := Result{Stdout: out.buf.Bytes(), Stderr: tail.buf}
 	switch {
 	case err != nil && timed.Err() != nil:

@@ -3,11 +3,9 @@ package child
 import (
 	"context"
 	"errors"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -110,53 +108,5 @@ func TestEnvironment(t *testing.T) {
 	})
 	if want := []string{"PATH=/bin", "LANG=C"}; !slices.Equal(got, want) {
 		t.Errorf("%q; want %q", got, want)
-	}
-}
-
-// TestTimeoutOfAll: what has left the program's group and session dies at the time-out, too:
-// otherwise it would act when its time is long over. A daemon that a reload has started again stays.
-func TestTimeoutOfAll(t *testing.T) {
-	for name, test := range map[string]struct {
-		script string
-		keeps  bool
-		lives  bool
-	}{
-		"session of its own":        {"setsid sh -c 'echo $$ >PID; exec sleep 1000' & wait", false, false},
-		"let go of":                 {"setsid -f sh -c 'echo $$ >PID; exec sleep 1000'; sleep 1000", false, false},
-		"twice":                     {"(setsid sh -c '(echo $$ >PID; exec sleep 1000) & wait' &); sleep 1000", false, false},
-		"without its environment":   {"env -i PATH=$PATH setsid sh -c 'echo $$ >PID; exec sleep 1000' & wait", false, false},
-		"daemon of a reload":        {"setsid -f sh -c 'echo $$ >PID; exec sleep 1000'; sleep 1000", true, true},
-		"not let go of by a reload": {"setsid sh -c 'echo $$ >PID; exec sleep 1000' & wait", true, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			file := filepath.Join(t.TempDir(), "pid")
-			p := sh(strings.ReplaceAll(test.script, "PID", file))
-			p.Timeout, p.KeepsDaemons = 2*time.Second, test.keeps
-			if _, err := Run(t.Context(), p); !errors.Is(err, ErrTimeout) {
-				t.Fatalf("error is %v; want ErrTimeout", err)
-			}
-			text, err := os.ReadFile(file)
-			pid, e := strconv.Atoi(strings.TrimSpace(string(text)))
-			if err != nil || e != nil {
-				t.Fatalf("the program did not come so far: %v, %v", err, e)
-			}
-			alive := func() bool {
-				_, _, ok := status(pid)
-				return ok
-			}
-			if test.lives {
-				if !alive() {
-					t.Error("it was killed")
-				}
-				syscall.Kill(pid, syscall.SIGKILL)
-				return
-			}
-			for deadline := time.Now().Add(10 * time.Second); alive(); time.Sleep(10 * time.Millisecond) {
-				if time.Now().After(deadline) {
-					syscall.Kill(pid, syscall.SIGKILL)
-					t.Fatal("it outlives the time-out")
-				}
-			}
-		})
 	}
 }

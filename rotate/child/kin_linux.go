@@ -4,16 +4,17 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
 )
 
 // kin is the processes that come from one run of a program: its children and theirs, and
-// those that left its process group and its session, which keep the mark in their environment.
+// those that left its process group and its session, which keep the mark.
 type kin struct {
 	root    int
-	mark    string // in the environment of all of them; "" leaves out who is not below root any more
+	mark    string // the target of the descriptor markAt of all of them; "" leaves out who is not below root any more
 	members map[int]*member
 }
 
@@ -77,8 +78,27 @@ func (k *kin) marked(pid int) bool {
 	if k.mark == "" {
 		return false
 	}
-	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	return err == nil && bytes.Contains(env, []byte(k.mark))
+	target, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", pid, markAt))
+	return err == nil && target == k.mark
+}
+
+// markAt is the descriptor by which processes are known that have left the program's group. No
+// shell has one so high for itself.
+const markAt = 63
+
+// markFor gives the program, and so all that it starts, one end of a pipe that nobody uses.
+func markFor(cmd *exec.Cmd) (mark string, close func(), err error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return "", nil, err
+	}
+	cmd.ExtraFiles = make([]*os.File, markAt-2)
+	cmd.ExtraFiles[markAt-3] = w
+	mark, err = os.Readlink(fmt.Sprintf("/proc/self/fd/%d", w.Fd()))
+	if err != nil {
+		mark = "" // there is no /proc
+	}
+	return mark, func() { r.Close(); w.Close() }, nil
 }
 
 // add takes hold of a process, so that its number can't become another one's.

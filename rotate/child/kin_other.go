@@ -2,7 +2,10 @@
 
 package child
 
-import "syscall"
+import (
+	"os/exec"
+	"syscall"
+)
 
 // kin is the processes that come from one run of a program: here its process group.
 type kin struct {
@@ -11,3 +14,5 @@ type kin struct {
 }
 
 func (k *kin) kill() { syscall.Kill(-k.root, syscall.SIGKILL) }
+
+func markFor(*exec.Cmd) (mark string, close func(), err error) { return "", func() {}, nil }
