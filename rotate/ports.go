@@ -39,7 +39,11 @@ type Looker interface {
 // Publisher writes key records to DNS.
 type Publisher interface {
 	// Publish makes rec the only TXT record at its owner name. It is idempotent
-	// and does not wait until the record can be seen.
+	// and does not wait until the record can be seen. When a value stands there that rec does not
+	// replace (dkim.TXT.Replaces), nothing is changed and the fault is Refused with code "foreign-record" (I6). A
+	// service that can compare and set in one step does; with others the
+	// provider reads directly before it writes. rec's own value never conflicts: an
+	// earlier attempt may have put it there without hearing that it did (I7).
 	Publish(ctx context.Context, rec dkim.TXT) error
 }
 

@@ -1,12 +1,10 @@
 package rotate
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 
-	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -17,17 +15,20 @@ func (r *run) revoke(ctx context.Context, s Step) error {
 		return err
 	}
 	provider, err := r.publisher(s.Selector)
-	if err = cmp.Or(r.seen.Selectors[s.Selector].SightErr, err); err != nil {
+	if err != nil {
+		return err
+	}
+	if err := r.lookBeforeWrite(ctx, s.Selector); err != nil {
 		return err
 	}
 	p := &planner{now: r.engine.Clock.Now(), want: r.want, have: r.st, seen: r.seen}
 	why := p.revokeReason(s.Selector, "now")
 	r.st.revoking(s.Selector, r.want.Policy.TTL)
-	key, sight := r.st.Selectors[s.Selector].Key, r.seen.Selectors[s.Selector].Sight
+	key := r.st.Selectors[s.Selector].Key
 	if err := r.begin(ctx, Intent{Kind: Revoke, Selector: s.Selector, KeyID: key.ID, Record: key.Record}); err != nil {
 		return err
 	}
-	if err := provider.Publish(ctx, dkim.TXT{Zone: sight.Zone, Owner: sight.Owner, Value: key.Record, TTL: r.want.Policy.TTL}); err != nil {
+	if err := r.write(ctx, provider, s.Selector, key.Record); err != nil {
 		return err
 	}
 	seen := r.seen.Selectors[s.Selector]

@@ -1,7 +1,6 @@
 package rotate
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -132,9 +131,12 @@ func (r *run) restored(ctx context.Context, name dkim.Name, keyID string) (*dkim
 
 // publish makes the record the only one at its name.
 func (r *run) publish(ctx context.Context, s Step) error {
-	key, seen := r.st.Selectors[s.Selector].wanted(), r.seen.Selectors[s.Selector]
+	key := r.st.Selectors[s.Selector].wanted()
 	provider, err := r.publisher(s.Selector)
-	if err = cmp.Or(seen.SightErr, err); err != nil {
+	if err != nil {
+		return err
+	}
+	if err := r.lookBeforeWrite(ctx, s.Selector); err != nil {
 		return err
 	}
 	p := &planner{want: r.want, have: r.st, seen: r.seen}
@@ -142,7 +144,7 @@ func (r *run) publish(ctx context.Context, s Step) error {
 	if err := r.begin(ctx, Intent{Kind: Publish, Selector: s.Selector, KeyID: key.ID, Record: key.Record}); err != nil {
 		return err
 	}
-	if err := provider.Publish(ctx, dkim.TXT{Zone: seen.Sight.Zone, Owner: seen.Sight.Owner, Value: key.Record, TTL: r.want.Policy.TTL}); err != nil {
+	if err := r.write(ctx, provider, s.Selector, key.Record); err != nil {
 		return err
 	}
 	r.st.published(s.Selector, r.engine.Clock.Now())

@@ -1,6 +1,7 @@
 package rotate_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -278,7 +279,12 @@ func (p *process) Destroy(ctx context.Context, name dkim.Name, version int) erro
 // Publish is the provider.
 func (p *process) Publish(ctx context.Context, rec dkim.TXT) error {
 	name := owned(rec.Owner)
-	return p.effect(ctx, "publish "+name.Selector, rotate.Publish, []dkim.Name{name}, func(late bool) {
+	var conflict error
+	err := p.effect(ctx, "publish "+name.Selector, rotate.Publish, []dkim.Name{name}, func(late bool) {
+		if there := p.shown(rec.Owner)[0]; there != "" && there != rec.Value && !rec.Replaces(there) { // as the primary has it
+			conflict = fault.Refuse("foreign-record", "publish "+rec.Owner+": something else stands there", "remove it")
+			return
+		}
 		if late {
 			p.excuse(name) // what has been signed until now is lost by it
 		} else {
@@ -286,6 +292,7 @@ func (p *process) Publish(ctx context.Context, rec dkim.TXT) error {
 		}
 		p.zone(rec.Owner).set(p.clock(), p.lag, rec.Value, rec.TTL, late)
 	})
+	return cmp.Or(conflict, err)
 }
 
 // checkPublish holds a publication to I4, the key is stored, and I5, no key comes back.

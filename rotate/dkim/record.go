@@ -32,6 +32,11 @@ type TXT struct {
 	Owner string        // the record's name; differs from the selector's when a CNAME leads there
 	Value string        // the joined strings
 	TTL   time.Duration // whole seconds
+
+	// Replaces reports whether a value that stands at Owner may give way to Value. When
+	// another value stands there at the moment of the write, nothing is changed. Where
+	// it is nil, whatever stands there gives way.
+	Replaces func(value string) bool
 }
 
 // NewRecord returns the record that publishes pub, with a note for people.

@@ -52,6 +52,16 @@ func (p publisher) Publish(_ context.Context, rec dkim.TXT) error {
 	return p.take(e)
 }
 
+// conflict refuses to replace what dkimbot did not put at the name (I6).
+func conflict(n *zoneName, rec dkim.TXT) error {
+	for _, v := range n.last().values {
+		if v != rec.Value && rec.Replaces != nil && !rec.Replaces(v) {
+			return fault.Refuse("foreign-record", "publish "+rec.Owner+": a record that dkimbot did not make stands there", "remove it")
+		}
+	}
+	return nil
+}
+
 // publishing returns the effect of an order to publish. One that comes late, after a
 // newer one was carried out, is not heeded.
 func (p publisher) publishing(n *zoneName, rec dkim.TXT, order int, by *turn) func() error {
@@ -60,6 +70,9 @@ func (p publisher) publishing(n *zoneName, rec dkim.TXT, order int, by *turn) fu
 			return unable("publish "+rec.Owner, "a newer order was carried out")
 		}
 		n.heeded = order
+		if err := conflict(n, rec); err != nil {
+			return err
+		}
 		p.checkPublish(n, rec, by)
 		if p.halved(n, rec) {
 			return unable("publish "+rec.Owner, "the provider failed half-way")

@@ -1,0 +1,40 @@
+package rotate
+
+import (
+	"context"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// lookBeforeWrite looks once more at a selector's name directly before a record is written
+// there: hours may have passed since the run looked, and what somebody put there
+// meanwhile is never overwritten (I6). When no server answers now, the earlier answer
+// counts, so that a short outage delays no revocation: the provider compares again when it writes.
+func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
+	seen := r.seen.Selectors[selector]
+	sight, err := r.engine.Look.Look(ctx, r.name(selector))
+	switch {
+	case err == nil:
+		seen.Sight, seen.SightErr = sight, nil
+	case seen.SightErr != nil || fault.KindOf(err) != fault.Transient:
+		seen.SightErr = err
+	}
+	r.seen.Selectors[selector] = seen
+	if seen.SightErr != nil {
+		return seen.SightErr
+	}
+	p := &planner{now: r.engine.Clock.Now(), want: r.want, have: r.st, seen: r.seen}
+	if p.standing(selector) == foreign {
+		return p.foreignRecord(selector, seen.Sight)
+	}
+	return nil
+}
+
+// write makes record the only TXT record at a selector's name, unless something
+// that dkimbot did not make stands there at that moment (I6).
+func (r *run) write(ctx context.Context, provider Publisher, selector, record string) error {
+	sight := r.seen.Selectors[selector].Sight
+	return provider.Publish(ctx, dkim.TXT{Zone: sight.Zone, Owner: sight.Owner, Value: record, TTL: r.want.Policy.TTL,
+		Replaces: r.st.selector(selector).ours})
+}
