@@ -69,7 +69,7 @@ func (a *cloudflareAccount) set(ctx context.Context, rec dkim.TXT) error {
 	// Text that comes with quotes, the module passes on; its own quoting
 	// is Go's, and leaves out values that begin or end with a quote.
 	txt.Text = quoteTXT(rec.Value)
-	got, err := module.SetRecords(ctx, rec.Zone, []libdns.Record{txt})
+	got, err := module.SetRecords(context.WithValue(ctx, written{}, rec), rec.Zone, []libdns.Record{txt})
 	if err != nil {
 		return a.explain(err)
 	}

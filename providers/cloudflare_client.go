@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // cloudflareURL is the base of all requests that the module makes.
@@ -80,7 +82,32 @@ func judge(req *http.Request, resp *http.Response, body []byte) error {
 		e.noise = true
 		return e
 	}
-	return count(req, len(list))
+	if err := count(req, len(list)); err != nil {
+		return err
+	}
+	return compare(req, list)
+}
+
+// written is the key of the record that a request's context belongs to.
+type written struct{}
+
+// compare refuses to replace a record that dkimbot did not make (I6). The service has no
+// way to compare and set: this is its answer directly before the change.
+func compare(req *http.Request, list []json.RawMessage) error {
+	rec, ok := req.Context().Value(written{}).(dkim.TXT)
+	if !ok || !strings.HasSuffix(req.URL.Path, "/dns_records") {
+		return nil
+	}
+	for _, text := range list {
+		var r struct{ Type, Content string }
+		if err := json.Unmarshal(text, &r); err != nil || r.Type != "TXT" {
+			continue
+		}
+		if v := unquoteTXT(r.Content); !mayReplace(rec, v) {
+			return foreignRecord([]string{v})
+		}
+	}
+	return nil
 }
 
 // count looks at how many things a look-up has found.

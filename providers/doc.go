@@ -9,6 +9,10 @@
 //     (RFC 6376 section 3.6.2.2). What a module could mangle is refused before.
 //   - One TXT set is replaced in one step, never deleted and created (I1). What a driver can't
 //     replace in one step, such as two records at one name, is refused and left as it was (I3, I6).
+//   - What a record does not replace (dkim.TXT.Replaces) is left as it was, and the fault is Refused with
+//     code "foreign-record" (I6). RFC 2136 compares and sets in one step, and zone files under
+//     their lock; at Route 53 and Cloudflare the record is read directly before the change.
+//   - An answer to a signed update or query that the key did not sign is not believed.
 //   - A call ends after Config.Timeout, a Publish after Config.Total once its
 //     first call has begun, whatever the module does; waiting in the queue ends with ctx.
 //   - A call that was given up keeps its zone's turn until it has really

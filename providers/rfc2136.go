@@ -4,28 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"slices"
 	"strings"
 
-	"github.com/libdns/libdns"
-	"github.com/libdns/rfc2136"
 	"github.com/miekg/dns"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
-// updater publishes by dynamic update (RFC 2136). The module sends the update;
-// everything that it can't see is asked of the server beside it:
-//
-//   - It has fixed time-outs of two seconds, and a server may be slower. So the
-//     server is asked first whether the record stands already, as it does after such an attempt.
-//   - BIND and Knot ignore a TXT record beside a CNAME and report success.
-//   - The module's errors don't tell an unknown zone from a wrong key.
+// updater publishes by dynamic update (RFC 2136), under prerequisites: the server
+// compares what stands at the name and changes it in one step, so that nothing is overwritten
+// that dkimbot did not make (I6). What a server's code does not tell is asked of it
+// beside that: an unknown zone and a wrong key read the same.
 type updater struct {
 	server string
-	module *rfc2136.Provider
 	ask    asker
 }
 
@@ -34,60 +29,141 @@ func openRFC2136(_ context.Context, cfg Config) (adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Servers answer with the key's name in lower case, and the module then
+	// Servers answer with the key's name in lower case, and the library then
 	// fails to find the secret although the update was made.
 	key := tsigKey{
 		name:      dns.CanonicalName(cfg.RFC2136.KeyName),
 		algorithm: dns.Fqdn(keyAlgorithm(cfg.RFC2136)),
 		secret:    string(cfg.RFC2136.Key),
 	}
-	return &updater{
-		server: server,
-		module: &rfc2136.Provider{Server: server, KeyName: key.name, KeyAlg: key.algorithm, Key: key.secret},
-		ask:    asker{server: server, key: key},
-	}, nil
+	return &updater{server: server, ask: asker{server: server, key: key}}, nil
 }
 
 func (u *updater) cost(string) int { return 1 }
 
 func (u *updater) set(ctx context.Context, rec dkim.TXT) error {
+	there, done, err := u.read(ctx, rec)
+	if err != nil || done {
+		return err
+	}
+	for _, expected := range there.expectations(rec) {
+		answer, err := u.ask.exchange(ctx, update(rec, expected))
+		switch {
+		case err != nil:
+			return u.explain(ctx, rec, err)
+		case answer.Rcode == dns.RcodeSuccess:
+			return nil
+		case answer.Rcode != dns.RcodeYXRrset && answer.Rcode != dns.RcodeNXRrset:
+			return u.explain(ctx, rec, &rcodeError{answer.Rcode})
+		}
+	}
+	return u.conflict(ctx, rec)
+}
+
+// read asks what stands at the name, and whether the record stands there already, as it
+// does after an attempt whose answer was lost.
+func (u *updater) read(ctx context.Context, rec dkim.TXT) (there standing, done bool, err error) {
 	answer, err := u.ask.query(ctx, rec.Owner, dns.TypeTXT)
 	var bad *tsigError
 	switch {
 	case errors.As(err, &bad):
-		return permanent(err, bad.hint())
+		return standing{}, false, permanent(err, bad.hint())
 	case err != nil:
-		// A server may take updates and no queries; the update will tell.
-	case alias(answer, rec.Owner) != "":
-		return refused("cname", fmt.Errorf("a CNAME to %s stands there, and a TXT record beside it would never be served", alias(answer, rec.Owner)),
+		return standing{}, false, nil // a server may take updates and no queries; the update will tell
+	}
+	return standingIn(answer, rec.Owner), stands(answer, rec) && !u.synthesised(ctx, rec), nil
+}
+
+// synthesised reports whether a wildcard shows rec's very value at names below its own: then
+// it may show it at rec's name too, where nothing stands (RFC 4592 section 4.2).
+func (u *updater) synthesised(ctx context.Context, rec dkim.TXT) bool {
+	below := rec
+	below.Owner = "dkimbot-wildcard-test." + rec.Owner
+	if _, ok := dns.IsDomainName(below.Owner); !ok {
+		return false
+	}
+	answer, err := u.ask.query(ctx, below.Owner, dns.TypeTXT)
+	return err == nil && stands(answer, below)
+}
+
+// conflict says what stands at the name that nothing may replace. The server has changed nothing.
+func (u *updater) conflict(ctx context.Context, rec dkim.TXT) error {
+	there, done, err := u.read(ctx, rec)
+	foreign := there.foreign(rec)
+	switch {
+	case err != nil || done:
+		return err
+	case there.alias != "":
+		return refused("cname", fmt.Errorf("a CNAME to %s stands there, and a TXT record beside it would never be served", there.alias),
 			"remove the CNAME, or let dkimbot publish at its target; nothing was changed")
-	case stands(answer, rec):
-		return nil
+	case len(foreign) > 0:
+		return foreignRecord(foreign)
+	case !there.told:
+		return foreignRecord(nil)
 	}
-	_, err = u.module.SetRecords(ctx, rec.Zone+".", []libdns.Record{libdnsTXT(rec)})
-	if err == nil {
-		return nil
+	return transient(errors.New("what stands there changes while it is written to"), "find out what else writes there; nothing was changed")
+}
+
+// foreignRecord is the refusal to replace what dkimbot did not make (I6).
+func foreignRecord(values []string) *failure {
+	err := errors.New("a record that dkimbot did not make stands there")
+	if len(values) > 0 {
+		err = fmt.Errorf("a record that dkimbot did not make stands there: %.80q", values)
 	}
-	return u.explain(ctx, rec, err)
+	return refused("foreign-record", err, "find out who made it, and remove it if nothing needs it; nothing was changed")
+}
+
+// rcodeError is an answer that refuses the update.
+type rcodeError struct{ rcode int }
+
+func (e *rcodeError) Error() string { return "the server answers " + dns.RcodeToString[e.rcode] }
+
+// refusal returns the code with which the server refused an update, RcodeSuccess when it
+// did not. Knot says of an update that it does not allow that the key is bad.
+func refusal(err error) int {
+	var code *rcodeError
+	var unsigned *unsignedError
+	var bad *tsigError
+	switch {
+	case errors.As(err, &code):
+		return code.rcode
+	case errors.As(err, &unsigned):
+		return unsigned.answer.Rcode
+	case errors.As(err, &bad):
+		return dns.RcodeNotAuth
+	}
+	return dns.RcodeSuccess
 }
 
 // explain finds out why an update failed.
 func (u *updater) explain(ctx context.Context, rec dkim.TXT, err error) error {
 	var netError net.Error
-	if errors.As(err, &netError) || errors.Is(err, os.ErrDeadlineExceeded) {
+	var unsigned, unsignedToo *unsignedError
+	var bad *tsigError
+	code := refusal(err)
+	switch {
+	case errors.As(err, &unsigned) && code == dns.RcodeSuccess:
+		return unsigned.failure()
+	case errors.As(err, &netError) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, io.EOF):
 		return transient(err, fmt.Sprintf("check that the name server at %s runs and can be reached over TCP", u.server))
+	case code == dns.RcodeSuccess:
+		return transient(err, "")
 	}
 	answer, askErr := u.ask.query(ctx, rec.Zone, dns.TypeSOA)
-	var bad *tsigError
+	if errors.As(askErr, &unsignedToo) {
+		answer = unsignedToo.answer
+	}
 	switch {
 	case errors.As(askErr, &bad):
 		return permanent(fmt.Errorf("%w: %w", err, askErr), bad.hint())
-	case strings.Contains(err.Error(), `"SERVFAIL"`), askErr == nil && answer.Rcode == dns.RcodeServerFailure:
+	case code == dns.RcodeServerFailure, answer != nil && answer.Rcode == dns.RcodeServerFailure:
 		return transient(err, fmt.Sprintf("see the log of the name server at %s; a zone that can't be written, or a journal that does not fit, reads so", u.server))
-	case askErr == nil && !authoritative(answer, rec.Zone):
+	case answer != nil && !authoritative(answer, rec.Zone):
 		return permanent(fmt.Errorf("%w: the server at %s is not authoritative for zone %s", err, u.server, rec.Zone),
 			fmt.Sprintf("let the provider's server be the primary of %s, or give the domain the right provider or zone", rec.Zone))
-	case strings.Contains(err.Error(), `"REFUSED"`), strings.Contains(err.Error(), `"NOTAUTH"`), errors.Is(err, dns.ErrAuth):
+	case unsigned != nil && unsignedToo != nil:
+		return unsigned.failure()
+	case code == dns.RcodeRefused, code == dns.RcodeNotAuth:
 		return permanent(fmt.Errorf("%w: the server knows the key and the zone, and does not allow this update", err),
 			fmt.Sprintf("allow it, for BIND: update-policy { grant %s wildcard *._domainkey.%s TXT; };", u.ask.key.name, rec.Zone))
 	}

@@ -2,14 +2,16 @@ package providers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/miekg/dns"
 )
 
-// asker queries one server with signed messages over TCP, so that it sees what
-// the key's owner sees and answers can't be cut short.
+// asker exchanges signed messages with one server over TCP, so that it sees what
+// the key's owner sees and answers can't be cut short. It believes no answer that the key
+// did not sign.
 type asker struct {
 	server string
 	key    tsigKey
@@ -17,10 +19,22 @@ type asker struct {
 
 type tsigKey struct{ name, algorithm, secret string }
 
-// query returns the server's answer, whatever its code. When the server does
-// not accept the key, the error is a *tsigError. Unlike the module, it ends with ctx.
+// answerTime bounds the wait for one answer. Servers that write a journal to a busy
+// disk take seconds.
+const answerTime = 10 * time.Second
+
+// query returns the server's answer, whatever its code.
 func (a asker) query(ctx context.Context, name string, kind uint16) (*dns.Msg, error) {
-	c := dns.Client{Net: "tcp", Timeout: 5 * time.Second, TsigSecret: map[string]string{a.key.name: a.key.secret}}
+	m := new(dns.Msg).SetQuestion(dns.Fqdn(name), kind)
+	m.RecursionDesired = false
+	return a.exchange(ctx, m)
+}
+
+// exchange signs m, sends it and returns the answer. When the server does not accept the
+// key, the error is a *tsigError; when the answer is not signed as it should be, an
+// *unsignedError. It ends with ctx.
+func (a asker) exchange(ctx context.Context, m *dns.Msg) (*dns.Msg, error) {
+	c := dns.Client{Net: "tcp", Timeout: answerTime, TsigSecret: map[string]string{a.key.name: a.key.secret}}
 	conn, err := c.DialContext(ctx, a.server)
 	if err != nil {
 		return nil, err
@@ -28,30 +42,72 @@ func (a asker) query(ctx context.Context, name string, kind uint16) (*dns.Msg, e
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 
-	m := new(dns.Msg).SetQuestion(dns.Fqdn(name), kind)
-	m.RecursionDesired = false
 	m.SetTsig(a.key.name, a.key.algorithm, 300, time.Now().Unix())
 	answer, _, err := c.ExchangeWithConnContext(ctx, m, conn)
-	if answer != nil && answer.Rcode == dns.RcodeNotAuth {
-		if t := answer.IsTsig(); t != nil && t.Error != 0 {
-			return nil, &tsigError{code: t.Error, server: a.server, key: a.key}
+	if answer == nil {
+		return nil, err
+	}
+	return a.believe(answer, err)
+}
+
+// believe returns the answer if the key signed it. The module verifies a signature that is
+// there and misses none that is not, so anybody on the way could say what he likes. That a
+// server does not know the key, it can't sign (RFC 8945 section 5.3): this is told
+// as what it is, never taken for success.
+func (a asker) believe(answer *dns.Msg, err error) (*dns.Msg, error) {
+	t := answer.IsTsig()
+	if answer.Rcode == dns.RcodeNotAuth && t != nil && t.Error != 0 {
+		return nil, &tsigError{code: t.Error, server: a.server, key: a.key, unsigned: err != nil || t.MACSize == 0}
+	}
+	for _, bad := range []error{dns.ErrSig, dns.ErrTime, dns.ErrSecret, dns.ErrKey, dns.ErrKeyAlg, dns.ErrNoSig} {
+		if errors.Is(err, bad) {
+			return nil, &unsignedError{server: a.server, answer: answer, how: "its signature does not verify (" + err.Error() + ")"}
 		}
+	}
+	if errors.Is(err, dns.ErrAuth) { // the library verifies no signature of a NOTAUTH
+		return nil, &unsignedError{server: a.server, answer: answer, how: "its signature can't be verified"}
+	}
+	if err == nil && t == nil {
+		return nil, &unsignedError{server: a.server, answer: answer, how: "it is not signed with the key " + a.key.name}
 	}
 	return answer, err
 }
 
+// unsignedError says that an answer came which the server may not have given. Servers
+// sign no answer about a zone that they don't have, so it may serve to explain a failure.
+type unsignedError struct {
+	server string
+	answer *dns.Msg
+	how    string
+}
+
+func (e *unsignedError) Error() string {
+	return fmt.Sprintf("the answer from %s (%s) is not believed: %s", e.server, dns.RcodeToString[e.answer.Rcode], e.how)
+}
+
+func (e *unsignedError) failure() *failure {
+	f := permanent(e, fmt.Sprintf("let the provider's server be the name server itself, with TSIG: what answers at %s is something else, or something on the way changes answers; the record may have been changed all the same", e.server))
+	f.code = "unsigned-answer"
+	return f
+}
+
 // tsigError says that the server does not accept the key (RFC 8945 section 5.3).
 type tsigError struct {
-	code   uint16
-	server string
-	key    tsigKey
+	code     uint16
+	server   string
+	key      tsigKey
+	unsigned bool // the answer that says so is not signed
 }
 
 func (e *tsigError) Error() string {
-	return fmt.Sprintf("the server at %s does not accept the key %s: %s", e.server, e.key.name, dns.RcodeToString[int(e.code)])
+	text := fmt.Sprintf("the server at %s does not accept the key %s: %s", e.server, e.key.name, dns.RcodeToString[int(e.code)])
+	if e.unsigned {
+		text += " (said by an answer that is not signed)"
+	}
+	return text
 }
 
-// hint tells the three reasons apart that read the same to the module.
+// hint tells the three reasons apart that read the same by their code.
 func (e *tsigError) hint() string {
 	switch int(e.code) {
 	case dns.RcodeBadKey:

@@ -36,5 +36,5 @@ func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
 func (r *run) write(ctx context.Context, provider Publisher, selector, record string) error {
 	sight := r.seen.Selectors[selector].Sight
 	return provider.Publish(ctx, dkim.TXT{Zone: sight.Zone, Owner: sight.Owner, Value: record, TTL: r.want.Policy.TTL,
-		Replaces: r.st.selector(selector).ours})
+		Replaces: r.st.selector(selector).ours, Seen: sight.Values})
 }

@@ -21,6 +21,19 @@ type Liar struct {
 	queries atomic.Int64
 }
 
+// LiarKey is the TSIG key that liars know, and LiarSecret its secret. An answer is
+// signed with it when Signed makes it.
+const (
+	LiarKey    = "dkimbot."
+	LiarSecret = "c2VjcmV0"
+)
+
+// Signed signs the answer to m as its key's owner expects.
+func Signed(r, m *dns.Msg) *dns.Msg {
+	t := m.IsTsig()
+	return r.SetTsig(t.Hdr.Name, t.Algorithm, 300, time.Now().Unix())
+}
+
 // StartLiar starts a liar on the loopback address ip ("" is 127.0.0.1), for UDP
 // and TCP, at port, or at a free one for 0.
 func StartLiar(t testing.TB, ip string, port int, h dns.HandlerFunc) *Liar {
@@ -35,7 +48,7 @@ func StartLiar(t testing.TB, ip string, port int, h dns.HandlerFunc) *Liar {
 	l.Set(h)
 	for _, network := range []string{"udp", "tcp"} {
 		ready := make(chan struct{})
-		srv := &dns.Server{Addr: l.Addr, Net: network, NotifyStartedFunc: func() { close(ready) }, Handler: l,
+		srv := &dns.Server{Addr: l.Addr, Net: network, NotifyStartedFunc: func() { close(ready) }, Handler: l, TsigSecret: map[string]string{LiarKey: LiarSecret},
 			MsgAcceptFunc: func(dns.Header) dns.MsgAcceptAction { return dns.MsgAccept }}
 		failed := make(chan error, 1)
 		go func() { failed <- srv.ListenAndServe() }()

@@ -54,6 +54,7 @@ func Run(t *testing.T, h Harness) {
 	t.Run("idempotent", h.idempotent)
 	t.Run("neighbours", h.neighbours)
 	t.Run("two records", h.twoRecords)
+	t.Run("foreign", h.foreign)
 	t.Run("beside a CNAME", h.besideCNAME)
 	t.Run("at once", h.atOnce)
 	t.Run("cancelled", h.cancelled)
@@ -236,6 +237,37 @@ func (h Harness) twoRecords(t *testing.T) {
 	if d := cmp.Diff(before, h.Served(t, rec.Owner), sorted); d != "" {
 		t.Errorf("refused, and yet changed:\n%s", d)
 	}
+}
+
+// foreign: what rec does not replace stands as it was, with a fault that is Refused; what it
+// replaces gives way, and its own value conflicts with nothing: an attempt whose
+// answer was lost is made again (I6, I7).
+func (h Harness) foreign(t *testing.T) {
+	theirs := h.txt("foreign-record", "v=DKIM1; n=theirs; p=AAAA")
+	h.AddTXT(t, theirs.Owner, theirs.Value)
+	rec := h.txt("foreign-record", Record("a", 294))
+	rec.Replaces = func(string) bool { return false }
+	err := h.Publisher.Publish(t.Context(), rec)
+	faulttest.Shown(t, err)
+	if fault.CodeOf(err) != "foreign-record" || fault.KindOf(err) != fault.Refused {
+		t.Errorf("kind %v, code %q of %v; want a refusal with code foreign-record", fault.KindOf(err), fault.CodeOf(err), err)
+	}
+	if got := h.Served(t, theirs.Owner); len(got) != 1 || strings.Join(got[0].Strings, "") != theirs.Value {
+		t.Errorf("refused, and yet changed: %q", got)
+	}
+	rec = h.txt("compared", Record("0", 294))
+	nothing := func(string) bool { return false }
+	rec.Replaces = nothing
+	h.publish(t, rec)
+	h.publish(t, rec)
+	h.only(t, rec)
+	rec.TTL = 30 * time.Minute
+	h.publish(t, rec)
+	h.only(t, rec)
+	old := rec.Value
+	rec.Value, rec.Replaces = "v=DKIM1; k=rsa; p=", func(v string) bool { return v == old }
+	h.publish(t, rec)
+	h.only(t, rec)
 }
 
 // besideCNAME: a record that would never be served is an error, not a success.

@@ -37,6 +37,9 @@ type TXT struct {
 	// another value stands there at the moment of the write, nothing is changed. Where
 	// it is nil, whatever stands there gives way.
 	Replaces func(value string) bool
+	// Seen are the values that a look showed there directly before, for services that
+	// take changes and can't be read.
+	Seen []string
 }
 
 // NewRecord returns the record that publishes pub, with a note for people.
