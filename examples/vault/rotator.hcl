@@ -11,7 +11,8 @@ path "secret/data/dkim/*" {
   capabilities = ["create", "read", "update"]
 }
 
-# Destroy the old key once its successor has been seen in DNS.
+# Destroy the old key once its successor has been seen in DNS. Before dkimbot stores the
+# first key of a selector it proves that it may do this; nothing is destroyed by that.
 path "secret/destroy/dkim/*" {
   capabilities = ["update"]
 }

@@ -276,7 +276,8 @@ func TestRenewedFiles(t *testing.T) {
 // The least of tokens works: no default policy, so it may not even look at itself.
 func TestTokenThatCantLookAtItself(t *testing.T) {
 	srv := vaulttest.Start(t)
-	only := srv.Policy(t, "only", `path "secret/data/dkim/*" { capabilities = ["read", "create", "update"] }`)
+	only := srv.Policy(t, "only", `path "secret/data/dkim/*" { capabilities = ["read", "create", "update"] }
+		path "secret/destroy/dkim/*" { capabilities = ["update"] }`)
 	cfg := rootConfig(srv)
 	cfg.Auth = token(srv.Token(t, api.TokenCreateRequest{Policies: []string{only}, NoDefaultPolicy: true, TTL: "1h"}))
 	ks := open(t, cfg)

@@ -30,7 +30,7 @@ func (s *Store) diagnose(f *fault.Error, err error) {
 	var answered *api.ResponseError
 	if errors.As(err, &answered) {
 		f.Err = fmt.Errorf("answer %d from Vault%s", answered.StatusCode, s.words(answered))
-		s.diagnoseAnswer(f, answered)
+		s.diagnoseAnswer(f, answered, err)
 	} else {
 		s.diagnoseConnection(f, err)
 	}
@@ -44,7 +44,7 @@ func (s *Store) diagnose(f *fault.Error, err error) {
 	}
 }
 
-func (s *Store) diagnoseAnswer(f *fault.Error, answered *api.ResponseError) {
+func (s *Store) diagnoseAnswer(f *fault.Error, answered *api.ResponseError, err error) {
 	is := func(text string) bool { return said(answered, text) }
 	switch code := answered.StatusCode; {
 	case code == http.StatusServiceUnavailable && is("sealed"):
@@ -58,6 +58,9 @@ func (s *Store) diagnoseAnswer(f *fault.Error, answered *api.ResponseError) {
 	case code == http.StatusForbidden:
 		f.Code = codeForbidden
 		f.Hint = fmt.Sprintf("compare keystore.mount (%s), prefix (%s) and namespace with the policy of dkimbot's token; examples/vault/rotator.hcl allows all that it needs", s.cfg.Mount, s.cfg.Prefix)
+		if right := (*rightError)(nil); errors.As(err, &right) {
+			f.Hint = fmt.Sprintf("the policy of dkimbot's token must allow %q on %s; ", right.capability, right.path) + f.Hint
+		}
 	case is("no handler for route"):
 		f.Code = codeMount
 		f.Hint = s.mountHint()

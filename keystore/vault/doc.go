@@ -15,6 +15,10 @@
 // brought back. The engine must keep at least two versions (max_versions) and delete
 // none by age (delete_version_after).
 //
+// With the first key of a name it is proved that the token may do what is needed weeks
+// later: destroy that key, and let another follow (rights.go). A mount that is a path
+// within an engine (kv/data) is refused.
+//
 // The store logs in by token, AppRole or Kubernetes when it first needs to, renews its
 // token at half of its life, and logs in afresh when the token has reached its
 // maximum lifetime or was revoked. Every call has a time limit. Reads are tried

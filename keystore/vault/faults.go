@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/hashicorp/vault/api"
@@ -24,12 +25,18 @@ func (e *unansweredError) Unwrap() error { return e.err }
 
 // mountError says what is mounted where a KV version 2 engine belongs.
 type mountError struct {
-	engine  string
-	version any
+	engine string // what is mounted there; with below, where the engine is mounted
+	below  string // the part of the configured mount that lies within the engine
+	err    error  // instead, what else tells that there is none
 }
 
 func (e *mountError) Error() string {
-	if e.engine == "kv" {
+	switch {
+	case e.err != nil:
+		return e.err.Error()
+	case e.below != "":
+		return fmt.Sprintf("the engine is at %s, and %s is a path within it", e.engine, e.below)
+	case e.engine == "kv":
 		return "the KV engine there is not version 2"
 	}
 	return fmt.Sprintf("the engine there is %s, not KV version 2", e.engine)
@@ -79,6 +86,12 @@ func (s *Store) explain(ctx context.Context, what string, name dkim.Name, err er
 	case errors.As(err, &mount):
 		f.Code = codeMount
 		f.Hint = s.mountHint()
+		if mount.below != "" {
+			f.Hint = s.belowHint(mount)
+		}
+		if mount.err != nil {
+			f.Hint = "set keystore.mount to the path of a KV version 2 engine, as 'vault secrets list -detailed' shows it"
+		}
 	default:
 		s.diagnose(f, err)
 	}
@@ -97,4 +110,14 @@ func also(hint string) string {
 
 func (s *Store) mountHint() string {
 	return fmt.Sprintf("set keystore.mount to a KV version 2 engine, or make one: vault secrets enable -path=%s -version=2 kv", s.cfg.Mount)
+}
+
+// belowHint says how the engine is named, and how keys that were stored in spite of the
+// wrong name are found again.
+func (s *Store) belowHint(m *mountError) string {
+	hint := fmt.Sprintf("set keystore.mount: %s", m.engine)
+	if m.below != "data" {
+		return hint + fmt.Sprintf(" and keystore.prefix: %s", path.Join(m.below, s.cfg.Prefix))
+	}
+	return hint + fmt.Sprintf("; if dkimbot has stored keys there already, also keystore.prefix: %s", path.Join(m.below, s.cfg.Prefix))
 }

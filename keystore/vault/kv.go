@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -45,6 +46,13 @@ func (s *Store) write(ctx context.Context, c *api.Client, name dkim.Name, key *d
 	if status(err) == http.StatusBadRequest && said(err, "check-and-set parameter did not match") {
 		return 0, s.describeConflict(ctx, c, name)
 	}
+	if status(err) == http.StatusForbidden {
+		capability := "create"
+		if after > 0 {
+			capability = "update"
+		}
+		return 0, s.needs(capability, "data", name, err)
+	}
 	if err != nil {
 		return 0, &unansweredError{err}
 	}
@@ -59,6 +67,12 @@ func (s *Store) write(ctx context.Context, c *api.Client, name dkim.Name, key *d
 		return 0, &versionError{written.Version, errExpires}
 	}
 	return written.Version, nil
+}
+
+// destroy makes a version unrecoverable.
+func (s *Store) destroy(ctx context.Context, c *api.Client, name dkim.Name, version int) error {
+	_, err := s.send(ctx, c, "destroy", name, map[string]any{"versions": []int{version}})
+	return s.needs("update", "destroy", name, err)
 }
 
 // checkStored reads a version back and wants key in it (I4).
@@ -91,7 +105,8 @@ func (s *Store) describeConflict(ctx context.Context, c *api.Client, name dkim.N
 	return &conflictError{newest: newest.Metadata.Version}
 }
 
-// checkMount looks once whether a KV version 2 engine is mounted. A version 1 engine
+// checkMount looks once whether a KV version 2 engine is mounted, and just there: below
+// its path keys could be written (kv/data) and never destroyed. A version 1 engine
 // would take the secrets without versions, at odd paths. Whoever can use a mount may look at it;
 // if this Vault does not tell, the requests that follow will.
 func (s *Store) checkMount(ctx context.Context, c *api.Client) error {
@@ -106,8 +121,12 @@ func (s *Store) checkMount(ctx context.Context, c *api.Client) error {
 	}
 	if err == nil && m != nil {
 		options, _ := m.Data["options"].(map[string]any)
-		if m.Data["type"] != "kv" || options["version"] != "2" {
-			return &mountError{engine: fmt.Sprint(m.Data["type"]), version: options["version"]}
+		engine, _ := m.Data["path"].(string)
+		switch below, isBelow := strings.CutPrefix(s.cfg.Mount+"/", engine); {
+		case m.Data["type"] != "kv" || options["version"] != "2":
+			return &mountError{engine: fmt.Sprint(m.Data["type"])}
+		case engine != "" && isBelow && below != "":
+			return &mountError{engine: strings.Trim(engine, "/"), below: strings.Trim(below, "/")}
 		}
 		s.mountSeen.Store(true)
 	}

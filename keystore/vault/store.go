@@ -64,15 +64,21 @@ func (s *Store) Put(ctx context.Context, name dkim.Name, key *dkim.PrivateKey, a
 		return 0, fault.Lasting(what, errors.New("no key was given"), "report this as a defect")
 	}
 	var version int
-	err := s.do(ctx, func(ctx context.Context, c *api.Client) (err error) {
+	err := s.do(ctx, func(ctx context.Context, c *api.Client) error {
 		if after > 0 {
-			if err := s.checkNewest(ctx, c, name, after); err != nil {
-				return err
-			}
+			return s.checkNewest(ctx, c, name, after)
 		}
-		version, err = s.write(ctx, c, name, key, after)
-		return err
+		return s.mayDestroy(ctx, c, name)
 	})
+	if err == nil {
+		err = s.do(ctx, func(ctx context.Context, c *api.Client) (err error) {
+			version, err = s.write(ctx, c, name, key, after)
+			return err
+		})
+	}
+	if err == nil && after == 0 {
+		err = s.do(ctx, func(ctx context.Context, c *api.Client) error { return s.mayFollow(ctx, c, name, version) })
+	}
 	if err == nil {
 		err = s.do(ctx, func(ctx context.Context, c *api.Client) error {
 			return s.checkStored(ctx, c, name, key, version)
@@ -101,8 +107,7 @@ func (s *Store) Destroy(ctx context.Context, name dkim.Name, version int) error 
 		if _, err := found.key(); errors.Is(err, errForeign) {
 			return err
 		}
-		_, err = s.send(ctx, c, "destroy", name, map[string]any{"versions": []int{version}})
-		return err
+		return s.destroy(ctx, c, name, version)
 	})
 	if err != nil {
 		return s.explain(ctx, what, name, err)
