@@ -78,13 +78,17 @@ func checkPath(path string) error {
 // newClient returns a client without a token.
 func newClient(cfg Config) (*api.Client, error) {
 	what := "set up the connection to Vault"
+	if err := checkEnvironment(what, cfg); err != nil {
+		return nil, err
+	}
 	conf := api.DefaultConfig()
 	if conf.Error != nil {
 		return nil, fault.Lasting(what, conf.Error, "correct the VAULT_... environment variables")
 	}
 	if cfg.Address != "" {
-		conf.Address, conf.AgentAddress = cfg.Address, "" // VAULT_AGENT_ADDR would take precedence
+		conf.Address = cfg.Address
 	}
+	conf.AgentAddress = "" // VAULT_AGENT_ADDR would take precedence
 	if err := checkAddress(conf.Address); err != nil {
 		return nil, fault.Lasting(what, err, "set keystore.address or VAULT_ADDR to a URL such as https://vault.example.com:8200")
 	}
@@ -95,10 +99,13 @@ func newClient(cfg Config) (*api.Client, error) {
 	}
 	conf.MaxRetries, conf.MinRetryWait, conf.MaxRetryWait = 2, 100*time.Millisecond, 400*time.Millisecond
 	conf.CheckRetry = retry
-	conf.Timeout = cfg.Timeout
+	conf.Timeout, conf.Limiter = cfg.Timeout, nil
 	conf.ReadYourWrites = true // on a cluster's standby too
 	if tr, ok := conf.HttpClient.Transport.(*http.Transport); ok {
 		tr.MaxIdleConnsPerHost = maxIdle
+		if !strings.HasPrefix(conf.Address, "https:") {
+			tr.Proxy = nil // it would read tokens and keys
+		}
 	}
 	client, err := api.NewClient(conf)
 	if err != nil {
@@ -135,11 +142,14 @@ func checkAddress(address string) error {
 }
 
 // retry says whether the client tries again by itself: only what reads, and not
-// when Vault is sealed (503), which takes a person.
+// when Vault is sealed (503), which takes a person. It refuses redirects.
 func retry(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	var failed *url.Error
 	switch {
 	case resp != nil:
+		if err := checkRedirect(resp); err != nil {
+			return false, err
+		}
 		if resp.Request.Method != http.MethodGet || resp.StatusCode == http.StatusServiceUnavailable {
 			return false, nil
 		}

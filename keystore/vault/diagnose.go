@@ -72,7 +72,11 @@ func (s *Store) diagnoseAnswer(f *fault.Error, answered *api.ResponseError, err 
 func (s *Store) diagnoseConnection(f *fault.Error, err error) {
 	var failed *url.Error
 	var untrusted *tls.CertificateVerificationError
+	var redirect *redirectError
 	switch {
+	case errors.As(err, &redirect):
+		f.Err = fmt.Errorf("no answer from Vault at %s: %w", s.cfg.Address, redirect)
+		f.Hint = "if that is your Vault, write its address in keystore.address; if it is another server of the same cluster, have the one at keystore.address forward requests, or name the cluster's own address"
 	case errors.As(err, &untrusted):
 		f.Err = fmt.Errorf("the certificate of Vault at %s is not trusted: %w", s.cfg.Address, untrusted.Err)
 		f.Hint = "set keystore.ca_file to the certificate of the authority that signed Vault's, and write the name in keystore.address that the certificate holds"

@@ -23,8 +23,10 @@
 // token at half of its life, and logs in afresh when the token has reached its
 // maximum lifetime or was revoked. Every call has a time limit. Reads are tried
 // again on a bad connection; writes never are, because an answer that was lost may have been
-// a success. Vault's usual environment (VAULT_CACERT, VAULT_CLIENT_CERT,
-// VAULT_NAMESPACE ...) holds where Config says nothing; the token always comes from Config.
+// a success. VAULT_ADDR, VAULT_NAMESPACE, VAULT_CACERT and VAULT_CLIENT_CERT with its key
+// hold where Config says nothing; the token always comes from Config. Other variables that
+// would steer or weaken the connection are refused by name (environment.go), and
+// redirects are not followed, so that no one else gets the token (I9).
 //
 // It may import keystore, rotate/dkim and rotate/fault, and Vault's client.
 package vault
