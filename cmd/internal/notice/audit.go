@@ -4,14 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // The audit log's limits.
@@ -19,6 +19,7 @@ const (
 	auditWait  = 5 * time.Second  // how long anybody waits for a line to be durable
 	auditRetry = 30 * time.Second // how often lines that could not be written are tried again
 	auditKept  = 10_000           // how many of those are kept
+	auditLock  = time.Second      // how long others may hold the log's lock
 )
 
 // audit appends one line for each document to a file, which it opens anew each
@@ -152,7 +153,7 @@ func (a *audit) flush() error {
 	was := a.broken.Swap(err != nil)
 	switch {
 	case err != nil && !was:
-		a.log.Error("the audit log can't be written; what is under way goes on, and no switch begins", "file", a.path, "error", err, "hint", "make room, or give the file's directory to the user that runs dkimbot")
+		a.log.Error("the audit log can't be written; what is under way goes on, and no switch begins", "file", a.path, "error", err, "hint", a.remedy(err))
 		a.failed(err)
 	case err == nil && was:
 		a.log.Info("the audit log can be written again", "file", a.path, "lost", a.lost)
@@ -161,13 +162,28 @@ func (a *audit) flush() error {
 	return err
 }
 
+func (a *audit) remedy(err error) string {
+	if way := safefile.Remedy(err); way != "" {
+		return way
+	}
+	return "make room, or give the file's directory to the user that runs dkimbot"
+}
+
 // append writes the pending lines, each in one write, and forgets those that were written.
 func (a *audit) append() (err error) {
-	f, isNew, err := a.open()
+	dir, name, err := safefile.Parent(a.path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	f, isNew, err := dir.Append(name, safefile.Ours(0o600))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := endLine(f); err != nil {
+		return err
+	}
 	for len(a.pending) > 0 {
 		if _, err := f.Write(a.pending[0]); err != nil {
 			return err
@@ -177,36 +193,23 @@ func (a *audit) append() (err error) {
 	if err := f.Sync(); err != nil || !isNew {
 		return err
 	}
-	return syncDir(filepath.Dir(a.path))
+	return dir.Sync()
 }
 
-// open opens the file for this process alone. A line that was cut off, when a disk
-// was full, is ended, so that it spoils no other.
-func (a *audit) open() (f *os.File, isNew bool, err error) {
-	_, err = os.Stat(a.path)
-	isNew = errors.Is(err, fs.ErrNotExist)
-	if f, err = os.OpenFile(a.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600); err != nil {
-		return nil, false, err
+// endLine ends a line that was cut off, when a disk was full, so that it spoils no
+// other. The lock keeps it from a line that another process is writing; who may read the
+// log can hold the lock as well, so it is not waited for long.
+func endLine(f *os.File) error {
+	for late := time.Now().Add(auditLock); time.Now().Before(late); time.Sleep(time.Millisecond) {
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			if err != nil {
+				return err
+			}
+			break
+		}
 	}
-	if err = a.ready(f); err != nil {
-		f.Close()
-		return nil, false, err
-	}
-	return f, isNew, nil
-}
-
-func (a *audit) ready(f *os.File) error {
 	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a regular file", a.path)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		return err
-	}
-	if info, err = f.Stat(); err != nil || info.Size() == 0 {
+	if err != nil || info.Size() == 0 {
 		return err
 	}
 	var last [1]byte
@@ -215,13 +218,4 @@ func (a *audit) ready(f *os.File) error {
 	}
 	_, err = f.Write([]byte("\n"))
 	return err
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -1,6 +1,7 @@
 package notice
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -162,7 +163,7 @@ func TestAuditLost(t *testing.T) {
 func TestAuditOfOtherKinds(t *testing.T) {
 	n, path, _ := audited(t)
 	must(t, syscall.Mkfifo(path, 0o600))
-	if err := n.Consent(t.Context(), domain, begins); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
+	if err := n.Consent(t.Context(), domain, begins); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("got %v", err)
 	}
 	n.Close()
@@ -171,15 +172,61 @@ func TestAuditOfOtherKinds(t *testing.T) {
 // TestAuditHangs: a disk that does not answer holds nobody up for long, and a
 // switch that it can't show does not begin.
 func TestAuditHangs(t *testing.T) {
-	n, path, _ := audited(t)
-	n.Failed(failedAt, trouble)
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	must(t, err)
-	must(t, syscall.Flock(int(f.Fd()), syscall.LOCK_EX)) // as good as a disk that hangs
+	log, _ := newLog()
+	n := New(Config{Audit: filepath.Join(t.TempDir(), "gone", "audit.jsonl"), Log: log})
+	answers := make(chan struct{})
+	n.audit.failed = func(error) { <-answers } // the writer waits there as for a disk that hangs
 	start := time.Now()
 	if err := n.Consent(t.Context(), domain, begins); fault.CodeOf(err) != "audit-unwritten" || time.Since(start) > 2*auditWait {
 		t.Errorf("%v after %v", err, time.Since(start))
 	}
-	must(t, f.Close())
+	close(answers)
 	n.Close()
+}
+
+// TestAuditLock: who may read the log can lock it, and stops no switch by that.
+func TestAuditLock(t *testing.T) {
+	n, path, _ := audited(t)
+	n.Failed(failedAt, trouble)
+	must(t, os.Chmod(path, 0o644))
+	f, err := os.Open(path)
+	must(t, err)
+	defer f.Close()
+	must(t, syscall.Flock(int(f.Fd()), syscall.LOCK_SH))
+	must(t, n.Consent(t.Context(), domain, begins))
+	n.Close()
+	if got := len(documents(t, read(t, path))); got != 2 {
+		t.Errorf("%d lines", got)
+	}
+}
+
+// TestAuditPlanted: in a directory of another user no line lands in a file that is not the log's.
+func TestAuditPlanted(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("run this test as root: it plants what another user could")
+	}
+	const other = 12345
+	for how, plant := range map[string]func(mine, path string) error{
+		"symbolic link": os.Symlink, "hard link": os.Link,
+		"belongs to user 12345": func(_, path string) error {
+			return errors.Join(os.WriteFile(path, nil, 0o666), os.Chown(path, other, other))
+		},
+	} {
+		dir, mine := t.TempDir(), filepath.Join(t.TempDir(), "mine")
+		must(t, os.WriteFile(mine, []byte("precious"), 0o600))
+		must(t, os.Chown(dir, other, other))
+		path := filepath.Join(dir, "audit.jsonl")
+		must(t, plant(mine, path))
+		log, _ := newLog()
+		n := New(Config{Audit: path, Memory: filepath.Join(dir, "told.json"), Log: log})
+		must(t, os.Symlink(mine, filepath.Join(dir, "told.json")))
+		if err := n.Consent(t.Context(), domain, begins); err == nil || !strings.Contains(err.Error(), how) || fault.HintOf(err) == "" {
+			t.Errorf("%s: got %v", how, err)
+		}
+		n.Failed(failedAt, trouble)
+		n.Close()
+		if text := read(t, mine); text != "precious" {
+			t.Errorf("%s: a line landed in another file: %s", how, text)
+		}
+	}
 }

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // Mail says how documents are mailed.
@@ -154,6 +156,9 @@ func (d *delivery) greet(client *smtp.Client, secure *tls.Config) error {
 	return nil
 }
 
+// maxCertificates is room for every authority of the world.
+const maxCertificates = 16 << 20
+
 // tls returns how the server must prove itself. Where encryption is taken only when
 // it is offered, anybody could keep it from being offered, so a certificate would
 // prove nothing: RFC 7435.
@@ -162,7 +167,7 @@ func (d *delivery) tls(host string) (*tls.Config, error) {
 	if d.CAFile == "" {
 		return c, nil
 	}
-	pem, err := os.ReadFile(d.CAFile)
+	pem, err := safefile.Read(d.CAFile, maxCertificates)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,6 @@ import (
 	"mime"
 	"mime/quotedprintable"
 	"net/mail"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -167,7 +166,8 @@ func TestMailHangs(t *testing.T) {
 	}
 	for title, change := range map[string]func(*Mail){
 		"no such file":         func(m *Mail) { m.CAFile = "/nonexistent" },
-		"holds no certificate": func(m *Mail) { m.CAFile = os.DevNull },
+		"holds no certificate": func(m *Mail) { m.CAFile = "/etc/passwd" },
+		"is a device":          func(m *Mail) { m.CAFile = "/dev/zero" },
 		"connection refused":   func(m *Mail) { m.Server = "127.0.0.1:1" },
 	} {
 		m := s.mail("required")

@@ -8,15 +8,13 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
-	"os"
 	"regexp"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // memory knows which failures were told to whom, so that one that lasts is told
@@ -111,9 +109,19 @@ func failure(to string, d Document) string {
 	return to + " " + hex.EncodeToString(sum[:8])
 }
 
+// maxMemory is far more than the failures of a hundred thousand domains need.
+const maxMemory = 256 << 20
+
+func (m *memory) file() ([]byte, error) {
+	if m.path == "" {
+		return nil, fs.ErrNotExist
+	}
+	return safefile.Read(m.path, maxMemory)
+}
+
 func (m *memory) read() map[string]map[string]telling {
 	var file memoryFile
-	text, err := os.ReadFile(m.path)
+	text, err := m.file()
 	if m.path != "" && err == nil {
 		err = json.Unmarshal(text, &file)
 	}
@@ -149,7 +157,7 @@ func (m *memory) save() {
 	m.domains, m.touched = all, map[string]bool{}
 	text, err := json.Marshal(memoryFile{show.FormatVersion, all})
 	if err == nil {
-		err = renameio.WriteFile(m.path, append(text, '\n'), 0o600)
+		err = safefile.Write(m.path, append(text, '\n'), safefile.Ours(0o600))
 	}
 	m.trouble(err)
 }

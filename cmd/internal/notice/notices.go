@@ -130,7 +130,7 @@ func (n *Notices) Consent(ctx context.Context, want rotate.Domain, s rotate.Step
 	d := ofSwitch(want, s, n.cfg.By, time.Now())
 	if err := n.audit.note(d, true); err != nil {
 		return &fault.Error{Kind: fault.Refused, Code: "audit-unwritten", Err: err, What: "note in the audit log that " + d.Domain + " is to switch to " + d.Selector,
-			Hint: "make room, or mend the log's directory; no switch begins that the audit log does not show, and what is under way goes on"}
+			Hint: n.audit.remedy(err) + "; no switch begins that the audit log does not show, and what is under way goes on"}
 	}
 	if len(n.cfg.BeforeSwitch) == 0 {
 		return nil
