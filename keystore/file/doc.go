@@ -2,7 +2,8 @@
 //
 //	<dir>/<domain>/<selector>/<version>.pem
 //
-// Directories are 0700 and files 0600; wider permissions are refused, not repaired.
+// Directories are 0700 and files 0600; wider permissions are refused, not repaired. They,
+// and the directories above, belong to root or the running user, and nobody else can exchange them.
 // A file holds one line that says whose key it is and the key as PKCS#8 PEM. It is
 // written under another name, synced, and linked to its own name, which must be
 // free: so a version appears whole or not at all, nothing is overwritten, and of
@@ -13,5 +14,5 @@
 // Files whose names are no version are left alone. A file in a version's place
 // that dkimbot did not write is refused (I6).
 //
-// It may import keystore, rotate/dkim and rotate/fault.
+// It may import keystore, rotate/dkim, rotate/fault and rotate/safefile.
 package file

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"syscall"
 
 	"github.com/dkimbot/dkimbot/keystore"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // unsafeError reports permissions that let others at the keys.
@@ -23,34 +23,26 @@ func (e *unsafeError) Error() string {
 	return fmt.Sprintf("%s has mode %04o, so others can get at private keys; want %04o", e.path, e.mode.Perm(), e.want)
 }
 
-// notDir returns err, or ENOTDIR where a file stands at path: os.Root reports that
-// case with an error that can't be told from others.
-func notDir(path string, err error) error {
-	if info, e := os.Stat(path); e == nil && !info.IsDir() {
-		return &fs.PathError{Op: "open", Path: path, Err: syscall.ENOTDIR}
-	}
-	return err
-}
-
 // checkDir refuses a directory that others can enter or list.
-func checkDir(dir *os.Root, path string) error {
-	info, err := dir.Stat(".")
+func checkDir(dir *safefile.Dir) error {
+	info, err := dir.Stat()
 	if err != nil {
 		return err
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return &unsafeError{path: path, mode: info.Mode(), want: 0o700}
+	if info.Mode.Perm()&0o077 != 0 {
+		return &unsafeError{path: dir.Path(), mode: info.Mode, want: 0o700}
 	}
 	return nil
 }
 
-// checkFile refuses a file that others can read or write, and what is no plain file.
-func checkFile(info fs.FileInfo, path string) error {
-	if !info.Mode().IsRegular() {
+// checkFile refuses a file that others can read or write, what is no plain file, and
+// what is too large for a key.
+func checkFile(info safefile.Info, path string) error {
+	if !info.Mode.IsRegular() || info.Size > maxEntry {
 		return &fs.PathError{Op: "read", Path: path, Err: errForeign}
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return &unsafeError{path: path, mode: info.Mode(), want: 0o600}
+	if info.Mode.Perm()&0o077 != 0 {
+		return &unsafeError{path: path, mode: info.Mode, want: 0o600}
 	}
 	return nil
 }
@@ -62,6 +54,8 @@ func explain(what, dir string, err error) error {
 	switch {
 	case errors.As(err, &open):
 		f.Hint = fmt.Sprintf("take the rights away and consider whether the key was seen: chmod -R go= %s", dir)
+	case safefile.Remedy(err) != "":
+		f.Hint = safefile.Remedy(err)
 	case errors.Is(err, errForeign):
 		f.Kind, f.Code = fault.Refused, keystore.CodeForeign
 		f.Hint = "dkimbot never touches files of others; move it out of the key directory, or restore the original"

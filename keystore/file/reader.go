@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
-	"path"
+	"path/filepath"
 
 	"github.com/dkimbot/dkimbot/keystore"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // Reader reads private keys and has no method that changes anything (I11). It is
@@ -67,13 +66,13 @@ func (r *Reader) get(ctx context.Context, name dkim.Name, version int) (*dkim.Pr
 	return key, version, err
 }
 
-// root opens the keystore's directory, out of which no path leads.
-func (r *Reader) root() (*os.Root, error) {
-	root, err := os.OpenRoot(r.dir)
+// root opens the keystore's directory. Nobody else may be able to exchange it.
+func (r *Reader) root() (*safefile.Dir, error) {
+	root, err := safefile.OpenDir(r.dir)
 	if err != nil {
-		return nil, notDir(r.dir, err)
+		return nil, err
 	}
-	if err := checkDir(root, r.dir); err != nil {
+	if err := errors.Join(checkDir(root), root.Check()); err != nil {
 		root.Close()
 		return nil, err
 	}
@@ -97,15 +96,15 @@ func (r *Reader) selector(name dkim.Name) (*selectorDir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &selectorDir{Root: sel, name: name}, nil
+	return &selectorDir{Dir: sel, name: name}, nil
 }
 
-func sub(parent *os.Root, name string) (*os.Root, error) {
-	dir, err := parent.OpenRoot(name)
+func sub(parent *safefile.Dir, name string) (*safefile.Dir, error) {
+	dir, err := parent.Sub(name)
 	if err != nil {
-		return nil, notDir(path.Join(parent.Name(), name), err)
+		return nil, err
 	}
-	if err := checkDir(dir, path.Join(parent.Name(), name)); err != nil {
+	if err := errors.Join(checkDir(dir), dir.Check()); err != nil {
 		dir.Close()
 		return nil, err
 	}
@@ -114,13 +113,13 @@ func sub(parent *os.Root, name string) (*os.Root, error) {
 
 // selectorDir is the directory of one name's versions.
 type selectorDir struct {
-	*os.Root
+	*safefile.Dir
 	name dkim.Name
 }
 
 // newest returns the number of the newest version, destroyed or not, or 0.
 func (d *selectorDir) newest() (int, error) {
-	entries, err := fs.ReadDir(d.FS(), ".")
+	entries, err := d.Entries()
 	newest := 0
 	for _, e := range entries {
 		if v, ok := parseFileName(e.Name()); ok {
@@ -148,30 +147,34 @@ func (d *selectorDir) readNewest() (*dkim.PrivateKey, int, error) {
 	}
 }
 
-// maxEntry is more than any key needs; a longer file is cut, and so not ours.
+// maxEntry is more than any key needs; a longer file is not ours.
 const maxEntry = 64 << 10
 
 // read returns the key of a version; a destroyed one has none.
 func (d *selectorDir) read(version int) (*dkim.PrivateKey, error) {
+	path := filepath.Join(d.Path(), fileName(version))
 	info, err := d.Lstat(fileName(version))
 	if err != nil {
 		return nil, err
 	}
-	if err := checkFile(info, path.Join(d.Name(), fileName(version))); err != nil {
+	if err := checkFile(info, path); err != nil {
 		return nil, err
 	}
-	f, err := d.Open(fileName(version))
+	f, err := d.Open(fileName(version), maxEntry)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxEntry))
+	if err := d.CheckFile(f); err != nil {
+		return nil, err
+	}
+	data, err := safefile.ReadAll(f, maxEntry)
 	if err != nil {
 		return nil, err
 	}
 	key, err := parseEntry(data, d.name, version)
 	if err != nil {
-		return nil, &fs.PathError{Op: "read", Path: path.Join(d.Name(), fileName(version)), Err: err}
+		return nil, &fs.PathError{Op: "read", Path: path, Err: err}
 	}
 	return key, nil
 }

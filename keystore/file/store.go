@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/dkimbot/dkimbot/keystore"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // Store keeps private keys. It is safe for concurrent use by several processes.
@@ -18,9 +18,11 @@ type Store struct{ Reader }
 // Open returns the keystore in dir and creates the directory, 0700, if there is none.
 func Open(dir string) (*Store, error) {
 	what := "open key directory " + dir
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	made, err := safefile.MakeDir(dir, safefile.Ours(0o700), safefile.Ours(0o700))
+	if err != nil {
 		return nil, explain(what, dir, err)
 	}
+	made.Close()
 	s := &Store{Reader{dir: dir}}
 	root, err := s.root()
 	if err != nil {

@@ -42,7 +42,7 @@ func (d *Dir) own(name string, flags int, as As) (f *os.File, made bool, err err
 	case !d.trust.has(uint32(info.UID)):
 		err = refuse(f.Name(), fmt.Sprintf("belongs to user %s", userName(uint32(info.UID))), "remove it, or run: chown "+userName(uint32(os.Geteuid()))+" "+f.Name())
 	case info.Links != 1:
-		err = refuse(f.Name(), fmt.Sprintf("has %d names (hard links), so it may be another file", info.Links), "remove it")
+		err = refuse(f.Name(), fmt.Sprintf("has %d names (hard links), so it may be another file", info.Links), "remove the name that does not belong")
 	default:
 		return f, false, nil
 	}

@@ -64,6 +64,19 @@ func (d *Dir) CheckFile(f *os.File, also ...int) error {
 	return append(slices.Clone(d.trust), trustFor(also)...).check(e)
 }
 
+// CheckEntry reports what lets another user change a file of d, or that it is no regular file. It
+// does not open it. Its word lasts where Check has none.
+func (d *Dir) CheckEntry(name string) error {
+	st, err := d.lstat(name)
+	if err != nil {
+		return err
+	}
+	if info := infoOf(st); !info.Mode.IsRegular() {
+		return notRegular(d.at(name), info.Mode)
+	}
+	return d.trust.check(entry{d.at(name), st})
+}
+
 func (t trust) check(e entry) error {
 	if !t.has(e.stat.Uid) {
 		return refuse(e.path, fmt.Sprintf("belongs to user %s, who could exchange what is in it", userName(e.stat.Uid)),

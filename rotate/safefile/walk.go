@@ -100,7 +100,13 @@ func (w *walker) start() error {
 		return failed("open", "/", err)
 	}
 	w.fd, w.at = fd, "/"
-	return w.note()
+	if err := w.note(); err != nil {
+		return err
+	}
+	// Who owns the root can exchange everything. It is another than root where root has no
+	// number: in a user namespace, such as a container of an ordinary user.
+	w.trust = append(w.trust, w.way[0].stat.Uid)
+	return nil
 }
 
 func (w *walker) note() error {
@@ -168,7 +174,7 @@ func (w *walker) follow(part string, link unix.Stat_t) error {
 	path := filepath.Join(w.at, part)
 	if problem := w.trust.planted(w.way[len(w.way)-1].stat, link); problem != "" {
 		return refuse(path, "is a symbolic link, and "+problem,
-			"name the file itself, or let only root or the user that runs dkimbot write in "+w.at)
+			"name the target itself, or let only root or the user that runs dkimbot write in "+w.at)
 	}
 	if w.links++; w.links > maxLinks {
 		return failed("open", path, unix.ELOOP)

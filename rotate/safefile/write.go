@@ -52,7 +52,7 @@ func (d *Dir) Create(name string, as As) (*Pending, error) {
 	if err := d.single(name); err != nil {
 		return nil, err
 	}
-	d.sweep(name)
+	d.Sweep(tempPrefix(name))
 	for range 10 {
 		p := &Pending{dir: d, temp: tempName(name), name: name}
 		fd, err := openat(d.fd, p.temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, 0o600)
@@ -124,12 +124,12 @@ func (p *Pending) Discard() {
 	p.Close()
 }
 
-// sweep removes what processes left that were killed while they wrote the file. What can't be
-// removed is tried again the next time.
-func (d *Dir) sweep(name string) {
+// Sweep removes files whose names begin like this and that processes left which were killed
+// while they wrote. What can't be removed is tried again the next time.
+func (d *Dir) Sweep(prefix string) {
 	entries, _ := d.Entries()
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), tempPrefix(name)) && e.Type().IsRegular() {
+		if strings.HasPrefix(e.Name(), prefix) && e.Type().IsRegular() {
 			d.sweepFile(e.Name())
 		}
 	}

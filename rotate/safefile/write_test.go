@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -120,4 +121,38 @@ func TestLeftOversAreSwept(t *testing.T) {
 	if _, err := d.Read("../f", 9); !errors.Is(err, syscall.EINVAL) {
 		t.Fatal(err)
 	}
+}
+
+// A sweep takes no temporary file from a writer, however close it comes to the
+// moment at which the file is made.
+func TestSweepWhileWriting(t *testing.T) {
+	d, err := safefile.OpenDir(t.TempDir())
+	must(t, err)
+	defer d.Close()
+	written := make(chan struct{})
+	var sweepers sync.WaitGroup
+	for range 4 {
+		sweepers.Go(func() {
+			for {
+				select {
+				case <-written:
+					return
+				default:
+					d.Sweep(".f.new-")
+				}
+			}
+		})
+	}
+	for n := 1; n <= 300; n++ {
+		p, err := d.Create("f", safefile.Ours(0o600))
+		if err != nil {
+			continue // swept ten times before it was locked
+		}
+		if _, err := d.Lstat(p.Temp()); err != nil {
+			t.Errorf("of temporary file %d nothing is left", n)
+		}
+		p.Discard()
+	}
+	close(written)
+	sweepers.Wait()
 }

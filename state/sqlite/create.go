@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/state"
 )
 
@@ -37,6 +38,38 @@ func create(ctx context.Context, path string) error {
 		return fault.Lasting("create the state database "+path, err, "state.path must be on a file system with hard links")
 	}
 	return syncDir(dir)
+}
+
+// place returns path without links, and whether nothing is in the way of a database there: the directories
+// that lead to it, and the files of one that is there, are nobody's but root's or the running
+// user's. Whoever could exchange them decides what dkimbot takes for done.
+func place(path string) (string, error) {
+	what := "open the state database " + path
+	dir, name, err := safefile.Parent(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return path, nil
+	}
+	if err != nil {
+		return "", unsafePlace(what, err)
+	}
+	defer dir.Close()
+	if err := dir.Check(); err != nil {
+		return "", unsafePlace(what, err)
+	}
+	for _, part := range []string{"", "-wal", "-shm", "-journal"} {
+		if err := dir.CheckEntry(name + part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", unsafePlace(what, err)
+		}
+	}
+	return filepath.Join(dir.Path(), name), nil
+}
+
+func unsafePlace(what string, err error) error {
+	hint := safefile.Remedy(err)
+	if hint == "" {
+		hint = "the directory must be there and allow access"
+	}
+	return fault.Lasting(what, err, hint)
 }
 
 // found reports whether the database exists. Its log without it is lost state (I12).
@@ -75,7 +108,7 @@ func build(ctx context.Context, path string) error {
 
 // syncDir makes the directory's new entry durable.
 func syncDir(dir string) error {
-	d, err := os.Open(dir)
+	d, err := safefile.OpenDir(dir)
 	if err != nil {
 		return fault.Lasting("open the directory "+dir, err, "let the user that runs dkimbot read the directory")
 	}

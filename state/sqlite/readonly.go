@@ -26,6 +26,9 @@ func OpenReadOnly(ctx context.Context, path string) (state.Reader, error) {
 	if err != nil {
 		return nil, fault.Lasting("open the state database", err, "run it in a directory that exists, or give state.path whole")
 	}
+	if path, err = place(path); err != nil {
+		return nil, err
+	}
 	if there, err := found(path); err != nil {
 		return nil, err
 	} else if !there {

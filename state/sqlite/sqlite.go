@@ -42,6 +42,9 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, fault.Lasting("open the state database", err, "run it in a directory that exists, or give state.path whole")
 	}
+	if path, err = place(path); err != nil {
+		return nil, err
+	}
 	if err := create(ctx, path); err != nil {
 		return nil, err
 	}

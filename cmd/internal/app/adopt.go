@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/signer/opendkim"
 )
 
@@ -131,26 +131,38 @@ func (f *Finder) wanted(d rotate.Domain) []string {
 	return d.Policy.Selectors[:]
 }
 
+// maxKeyFile is far more than a key has.
+const maxKeyFile = 64 << 10
+
 func (f *Finder) inFiles() (texts []keyText, err error) {
-	const most = 1 << 16 // a key has two thousand octets
 	for _, file := range f.source.Files {
-		in, where := file.In, "standard input"
-		if file.Path != "-" {
-			where = file.Path
-			opened, err := os.Open(file.Path)
-			if err != nil {
-				return nil, fault.Lasting("read key file "+file.Path, err, "name a file with the private key in PEM, or - for standard input")
-			}
-			defer opened.Close()
-			in = opened
+		where := file.Path
+		if where == "-" {
+			where = "standard input"
 		}
-		text, err := io.ReadAll(io.LimitReader(in, most))
+		text, err := file.read()
 		if err != nil {
-			return nil, fault.Lasting("read the key in "+where, err, "see that it can be read to its end: a file, not a directory or a broken pipe")
+			hint := safefile.Remedy(err)
+			if hint == "" {
+				hint = "name a file with the private key in PEM, or - for standard input"
+			}
+			return nil, fault.Lasting("read the key in "+where, err, hint)
 		}
 		texts = append(texts, keyText{selector: file.Selector, where: where, text: text})
 	}
 	return texts, nil
+}
+
+// read reads a key file, or standard input, which alone may be a pipe.
+func (k KeyFile) read() ([]byte, error) {
+	if k.Path != "-" {
+		return safefile.Read(k.Path, maxKeyFile)
+	}
+	text, err := io.ReadAll(io.LimitReader(k.In, maxKeyFile+1))
+	if err == nil && len(text) > maxKeyFile {
+		err = errors.New("it is too large for a key")
+	}
+	return text, err
 }
 
 // inTables returns the key that the tables have in use, whatever its selector, and

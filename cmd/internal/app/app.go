@@ -14,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/notice"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/verify"
 	"github.com/dkimbot/dkimbot/state"
 	"github.com/dkimbot/dkimbot/state/sqlite"
@@ -77,8 +78,8 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(cfg.State.Path), 0o700); err != nil {
-		return nil, fault.Lasting("make the directory of the state database "+cfg.State.Path, err, "make it by hand, or name another state.path")
+	if err := makeStateDir(cfg.State.Path); err != nil {
+		return nil, err
 	}
 	store, err := sqlite.Open(ctx, cfg.State.Path)
 	if err != nil {
@@ -192,4 +193,16 @@ func History(ctx context.Context, cfg *config.Config, domain string, limit int) 
 		return nil, err
 	}
 	return store.History(ctx, domain, limit)
+}
+
+func makeStateDir(path string) error {
+	dir, err := safefile.MakeDir(filepath.Dir(path), safefile.Ours(0o700), safefile.Ours(0o700))
+	if err == nil {
+		return dir.Close()
+	}
+	hint := safefile.Remedy(err)
+	if hint == "" {
+		hint = "make it by hand, or name another state.path"
+	}
+	return fault.Lasting("make the directory of the state database "+path, err, hint)
 }

@@ -2,12 +2,12 @@ package app
 
 import (
 	"context"
-	"os"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/keystore/file"
 	"github.com/dkimbot/dkimbot/keystore/vault"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/signer/exec"
 	"github.com/dkimbot/dkimbot/rotate/signer/opendkim"
 )
@@ -34,6 +34,9 @@ func (a *App) openVault(ctx context.Context, v *config.Vault) (*vault.Store, err
 	return store, err
 }
 
+// maxToken is far more than a service account's token has.
+const maxToken = 64 << 10
+
 // vaultAuth passes on how secrets are read, not the secrets: a fresh login reads them anew.
 func vaultAuth(a config.VaultAuth) vault.Auth {
 	switch a.Method {
@@ -41,7 +44,7 @@ func vaultAuth(a config.VaultAuth) vault.Auth {
 		return vault.AppRole{RoleID: a.RoleID.Read, SecretID: a.SecretID.Read, Path: a.Mount}
 	case "kubernetes":
 		jwt := func() (string, error) {
-			text, err := os.ReadFile(a.JWTFile)
+			text, err := safefile.Read(a.JWTFile, maxToken)
 			return string(text), err
 		}
 		return vault.Kubernetes{Role: a.Role, JWT: jwt, Path: a.Mount}
