@@ -166,7 +166,7 @@ func TestReadErrors(t *testing.T) {
 	good := string(some().Encode())
 	for _, c := range []struct{ path, want, hint string }{
 		{filepath.Join(dir, "none"), "none: no such file or directory", "name a file that 'dkimbot plan --out FILE' has written"},
-		{dir, dir + ": is a directory", "name a file that"},
+		{dir, dir + ": it is a directory", "name a file that"},
 		{file("empty", " \n"), "empty: it is not as dkimbot wrote it: it is empty", "get the file again"},
 		{file("yaml", "state: {}\n"), "it is not a JSON document: invalid character", "byte for byte"},
 		{file("half", good[:len(good)/2]), "it is not a JSON document: unexpected end", "make a new plan"},

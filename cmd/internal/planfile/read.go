@@ -5,13 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
-
-	"github.com/google/renameio/v2"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // maxSize is room for the plans of a hundred thousand domains.
@@ -19,7 +16,7 @@ const maxSize = 1 << 30
 
 // ReadFile reads a saved plan.
 func ReadFile(path string) (Document, error) {
-	data, err := contents(path)
+	data, err := safefile.Read(path, maxSize)
 	if err != nil {
 		hint := "name a file that 'dkimbot plan --out FILE' has written"
 		if errors.Is(err, fs.ErrPermission) {
@@ -34,21 +31,11 @@ func ReadFile(path string) (Document, error) {
 	return doc, nil
 }
 
-func contents(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
-	if err == nil && len(data) > maxSize {
-		err = errors.New("it is too large for a plan")
-	}
-	return data, err
-}
-
 // cause leaves out the path, which the message has already, or that of a temporary file.
 func cause(err error) error {
+	if r := (*safefile.Refused)(nil); errors.As(err, &r) {
+		return errors.New("it " + r.Found)
+	}
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
 		return p.Err
 	}
@@ -57,23 +44,10 @@ func cause(err error) error {
 
 // WriteFile saves the document, for its owner alone; the file is there as a whole or not at all.
 func WriteFile(path string, doc Document) error {
-	if err := replace(path, doc.Encode()); err != nil {
+	if err := safefile.Write(path, doc.Encode(), safefile.Ours(0o600)); err != nil {
 		return fault.Lasting("write the plan to "+path, cause(err), "name a file in a directory that you may write to")
 	}
 	return nil
-}
-
-// replace puts data at path, whatever the mode of what stands there.
-func replace(path string, data []byte) error {
-	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o600))
-	if err != nil {
-		return err
-	}
-	defer f.Cleanup()
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	return f.CloseAtomicallyReplace()
 }
 
 // Read reads a document. What is not exactly what Encode writes is refused,
