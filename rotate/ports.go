@@ -117,6 +117,7 @@ type Sight struct {
 	Zone      string        // the zone that holds Owner
 	Owner     string        // the name after following CNAMEs
 	Values    []string      // the distinct TXT values seen, joined strings, sorted
+	Wildcard  []string      // what a wildcard shows there instead, where nothing stands; resolvers may keep it for TTL
 	Complete  bool          // every server shows the same set
 	Lagging   []string      // servers that answer otherwise than most, or not at all, for people
 	TTL       time.Duration // the largest TTL seen at the name; 0 when nothing is there

@@ -2,7 +2,11 @@ package rotate
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // What is worked out here is when a selector may be used (I2).
@@ -14,7 +18,19 @@ func (p *planner) usable(s string) time.Time {
 	if key := p.have.selector(s).Key; key != nil && key.Replaced {
 		return p.known(s).Add(p.want.Policy.Settle)
 	}
+	if key := p.have.selector(s).Key; key == nil && mayBeKey(p.seen.Selectors[s].Sight.Wildcard) {
+		return p.known(s).Add(p.want.Policy.Settle)
+	}
 	return p.known(s)
+}
+
+// mayBeKey reports whether what a wildcard shows may be a key record, which some receivers
+// keep for days under the name that they asked for.
+func mayBeKey(wildcard []string) bool {
+	return slices.ContainsFunc(wildcard, func(v string) bool {
+		_, err := dkim.ParseRecord(v)
+		return err == nil || strings.HasPrefix(v, "CNAME ")
+	})
 }
 
 // known returns when no resolver answers any more from before the selector's
@@ -59,7 +75,7 @@ func cacheWait(sight Sight, ttl time.Duration) time.Duration {
 	switch {
 	case sight.Unchecked:
 		return max(time.Hour, ttl) // nothing is known of the zone's times
-	case len(sight.Values) > 0:
+	case len(sight.Values)+len(sight.Wildcard) > 0:
 		return max(sight.TTL, sight.Negative, ttl)
 	}
 	return max(sight.TTL, sight.Negative)

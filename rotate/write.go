@@ -2,6 +2,7 @@ package rotate
 
 import (
 	"context"
+	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -16,6 +17,9 @@ func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
 	sight, err := r.engine.Look.Look(ctx, r.name(selector))
 	switch {
 	case err == nil:
+		if earlier := seen.Sight.Wildcard; len(earlier) > 0 { // resolvers may keep it, also when it is gone now
+			sight.Wildcard, sight.TTL = append(slices.Clone(earlier), sight.Wildcard...), max(sight.TTL, seen.Sight.TTL)
+		}
 		seen.Sight, seen.SightErr = sight, nil
 	case seen.SightErr != nil || fault.KindOf(err) != fault.Transient:
 		seen.SightErr = err
@@ -29,6 +33,14 @@ func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
 		return p.foreignRecord(selector, seen.Sight)
 	}
 	return nil
+}
+
+// afterWildcard notes that a wildcard's key may have stood in for the selector's record:
+// receivers may keep it as they keep a replaced key (I2).
+func (st *State) afterWildcard(selector string, sight Sight) {
+	if mayBeKey(sight.Wildcard) {
+		st.Selectors[selector].wanted().Replaced = true
+	}
 }
 
 // write makes record the only TXT record at a selector's name, unless something

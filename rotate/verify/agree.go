@@ -91,6 +91,9 @@ func family(a answer) string {
 func (a answer) describe() string {
 	switch a.shows {
 	case nothing:
+		if len(a.wildcard) > 0 {
+			return "shows no record, but a wildcard's answer"
+		}
 		return "shows no record"
 	case alias:
 		return "shows a CNAME to " + bare(a.target)

@@ -29,6 +29,7 @@ type answer struct {
 	zone     string        // the zone that holds the name, if it is told
 	ttl      time.Duration // the largest of the records shown
 	negative time.Duration // RFC 2308 section 5, if the SOA is told
+	wildcard []string      // what a wildcard shows there, where nothing stands
 }
 
 // read makes sense of a reply about name from a server of the zone; zone is ""

@@ -13,6 +13,9 @@
 // [Authoritative]; in the mode [Both] resolvers are asked once all authoritative
 // servers show a record, and only the mode [Resolvers] asks them at any time.
 //
+// What a wildcard shows at a name does not stand there; the package tells them apart and
+// says so in a Sight.
+//
 // [SelfTest] signs a message and verifies it against a live record.
 //
 // The package imports rotate/dkim, rotate/fault, miekg/dns, go-msgauth and x/sync.

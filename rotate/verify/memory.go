@@ -17,6 +17,7 @@ type memory struct {
 	zones  *cache[zone]         // zone: its name servers
 	hosts  *cache[[]netip.Addr] // name server: its addresses
 	places *cache[place]        // selector's name: the zone that holds it
+	plain  *cache[bool]         // name: no wildcard answers below it
 }
 
 func newMemory(cfg Config) *memory {
@@ -27,7 +28,7 @@ func newMemory(cfg Config) *memory {
 	if now == nil {
 		now = time.Now
 	}
-	return &memory{newCache[string](life, now), newCache[zone](life, now), newCache[[]netip.Addr](life, now), newCache[place](life, now)}
+	return &memory{newCache[string](life, now), newCache[zone](life, now), newCache[[]netip.Addr](life, now), newCache[place](life, now), newCache[bool](life, now)}
 }
 
 // forget drops what was remembered on the way to a name, so that the next

@@ -20,6 +20,7 @@ func (v *Verifier) lookResolvers(ctx context.Context, name dkim.Name) (Sight, er
 	if err := ctx.Err(); err != nil {
 		return Sight{}, fault.Temporary(what, err, "see whether the resolvers can be reached from here; it is looked up again by itself")
 	}
+	v.discountResolvers(ctx, dns.Fqdn(name.String()), answers)
 	var s sighting
 	most, ok := s.add(answers)
 	if !ok {

@@ -38,6 +38,7 @@ func (v *Verifier) lookServers(ctx context.Context, name dkim.Name) (Sight, erro
 		for i := range answers {
 			answers[i].insist(p.name)
 		}
+		v.discountServers(ctx, p.zone, owner, answers)
 		s.Zone, s.Owner, s.Negative = bare(p.name), bare(owner), max(s.Negative, p.negative)
 		s.Lagging, s.dissent = append(s.Lagging, p.dissent...), s.dissent || len(p.dissent) > 0
 		most, ok := s.add(answers)

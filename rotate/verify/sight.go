@@ -17,6 +17,9 @@ type Sight struct {
 	// stand twice even when they differ only in where their strings are cut:
 	// verifiers would find two (RFC 6376 section 3.6.2.2).
 	Values []string
+	// Wildcard is what a wildcard shows at Owner, where nothing stands (RFC 4592): values, or
+	// "CNAME " and a name. Resolvers may keep it for TTL.
+	Wildcard []string
 	// Complete reports that every server, at every address, shows exactly Values.
 	// An address that can't be reached because its address family has no route
 	// from here does not count, provided that its server answers at another.
@@ -51,6 +54,7 @@ func (s *sighting) add(answers []answer) (answer, bool) {
 		s.TTL = max(s.TTL, a.ttl)
 		s.Negative = max(s.Negative, a.negative)
 		here = union(here, a.values)
+		s.Wildcard = union(s.Wildcard, slices.Sorted(slices.Values(a.wildcard)))
 	}
 	s.Values = union(s.Values, here)
 	return most, most.shows != failed
