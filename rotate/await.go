@@ -46,7 +46,7 @@ func (r *run) lost(selector string) bool {
 // await polls DNS until it shows the key's record, and returns the value seen.
 func (r *run) await(ctx context.Context, selector string, key *Key) (string, error) {
 	clock := r.engine.Clock
-	deadline := clock.Now().Add(r.want.VerifyTimeout)
+	deadline := clock.Elapsed() + r.want.VerifyTimeout // not by the wall clock: nobody else may act meanwhile
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		seen := r.seen.Selectors[selector]
 		seen.Sight, seen.SightErr = r.engine.Look.Look(ctx, r.name(selector))
@@ -64,10 +64,13 @@ func (r *run) await(ctx context.Context, selector string, key *Key) (string, err
 		case foreign:
 			return "", p.foreignRecord(selector, seen.Sight)
 		}
-		if clock.Now().Add(wait).After(deadline) {
+		if clock.Elapsed()+wait > deadline {
 			return "", r.unverified(selector, seen)
 		}
 		if err := r.sleep(ctx, wait); err != nil {
+			return "", err
+		}
+		if err := r.grip.holds(); err != nil {
 			return "", err
 		}
 	}
@@ -75,9 +78,7 @@ func (r *run) await(ctx context.Context, selector string, key *Key) (string, err
 
 // sleep leaves the run's place to another domain meanwhile.
 func (r *run) sleep(ctx context.Context, d time.Duration) error {
-	r.engine.working.leave()
-	defer func() { r.engine.working <- struct{}{} }() // soon: nobody keeps a place while waiting
-	return r.engine.Clock.Sleep(ctx, d)
+	return r.engine.pause(ctx, d)
 }
 
 // unverified says what DNS shows instead.

@@ -16,6 +16,8 @@ import (
 //
 // A call that is given up before its turn is not carried out at all, and one whose
 // turn has come is waited for: a call that has returned has no effect afterwards (I8).
+// Work under way is cut short when one of its calls may have lost its lease; the
+// others fail with it, and are tried again.
 type coalescer[In, Out any] struct {
 	what  string // for faults: "ask signer mx1"
 	reads bool   // the calls have no effect, so nobody has to wait for one that is given up
@@ -24,21 +26,29 @@ type coalescer[In, Out any] struct {
 	mu      sync.Mutex
 	waiting []*call[In, Out]
 	running bool
+	batch   []*call[In, Out] // under way
+	cut     context.CancelFunc
 }
 
 type call[In, Out any] struct {
 	in   In
+	may  func() error // may be nil: asked when its turn has come
 	out  Out
 	err  error
 	done chan struct{}
 }
 
 func (c *coalescer[In, Out]) call(ctx context.Context, in In) (Out, error) {
+	return c.callIf(ctx, in, nil)
+}
+
+// callIf calls in its turn, unless may returns an error then.
+func (c *coalescer[In, Out]) callIf(ctx context.Context, in In, may func() error) (Out, error) {
 	var none Out
 	if err := ctx.Err(); err != nil {
 		return none, c.givenUp(err)
 	}
-	w := &call[In, Out]{in: in, done: make(chan struct{})}
+	w := &call[In, Out]{in: in, may: may, done: make(chan struct{})}
 	if c.enter(w) {
 		// The work is shared: one caller's cancellation must not cut it short for the others.
 		go c.run(context.WithoutCancel(ctx))
@@ -48,6 +58,9 @@ func (c *coalescer[In, Out]) call(ctx context.Context, in In) (Out, error) {
 	case <-ctx.Done():
 		if c.withdraw(w) || c.reads {
 			return none, c.givenUp(ctx.Err())
+		}
+		if fault.CodeOf(context.Cause(ctx)) == LeaseLost {
+			c.cutShort(w)
 		}
 		<-w.done
 	}
@@ -82,26 +95,60 @@ func (c *coalescer[In, Out]) withdraw(w *call[In, Out]) bool {
 	return i >= 0
 }
 
+// cutShort ends the work that a call is part of.
+func (c *coalescer[In, Out]) cutShort(w *call[In, Out]) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if slices.Contains(c.batch, w) {
+		c.cut()
+	}
+}
+
 // run carries out what is lined up until nothing is.
 func (c *coalescer[In, Out]) run(ctx context.Context) {
-	for batch := c.next(); len(batch) > 0; batch = c.next() {
-		in := make([]In, len(batch))
-		for i, w := range batch {
-			in[i] = w.in
+	for {
+		ctx, cut := context.WithCancel(ctx)
+		batch := c.next(cut)
+		if len(batch) > 0 {
+			c.carryOut(ctx, batch)
 		}
-		out, errs := c.together(ctx, in)
-		for i, w := range batch {
-			w.out, w.err = out[i], errs[i]
-			close(w.done)
+		cut()
+		if len(batch) == 0 {
+			return
 		}
 	}
 }
 
-func (c *coalescer[In, Out]) next() []*call[In, Out] {
+// carryOut does the work of those in the batch that may still have it done.
+func (c *coalescer[In, Out]) carryOut(ctx context.Context, batch []*call[In, Out]) {
+	var in []In
+	var may []*call[In, Out]
+	for _, w := range batch {
+		if w.may != nil {
+			w.err = caught(c.what, w.may)
+		}
+		if w.err != nil {
+			close(w.done)
+			continue
+		}
+		in, may = append(in, w.in), append(may, w)
+	}
+	if len(may) == 0 {
+		return
+	}
+	out, errs := c.together(ctx, in)
+	for i, w := range may {
+		w.out, w.err = out[i], errs[i]
+		close(w.done)
+	}
+}
+
+func (c *coalescer[In, Out]) next(cut context.CancelFunc) []*call[In, Out] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	batch := c.waiting
 	c.waiting, c.running = nil, len(batch) > 0
+	c.batch, c.cut = batch, cut
 	return batch
 }
 

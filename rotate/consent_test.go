@@ -149,19 +149,14 @@ func TestWitnesses(t *testing.T) {
 		}
 	}
 	e := rotate.NewEngine(parts)
-	lease, err := w.store.Acquire(context.Background(), rotate.LeaseRequest{Domain: d.Name, Owner: "other", Now: w.now, TTL: day})
-	if err != nil {
-		t.Fatal(err)
-	}
+	release := w.holds("other", d)
 	parts.OwnerDead = nil
 	if res := rotate.NewEngine(parts).Advance(context.Background(), d); fault.KindOf(res.Err) != fault.Refused {
 		t.Fatalf("the lease is held, and the run ended with %v", res.Err)
 	} else {
 		faulttest.Shown(t, res.Err)
 	}
-	if err := w.store.Release(context.Background(), lease); err != nil {
-		t.Fatal(err)
-	}
+	release()
 	w.bootstrapped(d)
 	w.trouble = failing("activate mx1")
 	e.Advance(context.Background(), d)
@@ -173,7 +168,7 @@ func TestWitnesses(t *testing.T) {
 		d.Asked = true
 	}
 	want := []string{
-		"example.com  refused: wait for the other process, or for its lease to run out; two processes never act on one domain at once",
+		"example.com  refused: wait for the other process, or end it: its lease is taken over at once when it is known to be dead, else 1m30s after it was last renewed",
 		"example.com activate failed: this is a test",
 	}
 	if diff := cmp.Diff(want, failures); diff != "" {

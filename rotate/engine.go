@@ -33,8 +33,13 @@ type Parts struct {
 
 	Owner     string                  // tells this process from every other, in leases
 	Actor     string                  // who acts, for people reading the history: "root@mail1"; Owner when empty
-	OwnerDead func(owner string) bool // may be nil: whether a lease's owner surely runs no more
-	Notify    func(Event)             // may be nil: told of every step as it begins and ends
+	OwnerDead func(owner string) bool // may be nil: whether a lease's owner is proved to run no more
+	Watching  func(Watched)           // may be nil: told once of a lease that is watched and was not renewed for a while
+
+	// Every calls f every d until stop is called; a goroutine that sleeps by the Clock when nil.
+	Every func(d time.Duration, f func()) (stop func())
+
+	Notify func(Event) // may be nil: told of every step as it begins and ends
 
 	// Consent is asked once before a switch begins, and may be nil. An error keeps
 	// the switch from beginning, and is what the attempt fails with.
@@ -96,10 +101,6 @@ func (r Result) YetToBegin() bool { return r.asked }
 // where a step joins others, the wait for its turn and the common work count apart.
 const workTime = 5 * time.Minute
 
-// leaseTime is how long a lease lasts from each write of the state. An effect ends
-// two workTimes after the write of its intent, so none can happen after the lease was lost (I8).
-func leaseTime(d Domain) time.Duration { return d.VerifyTimeout + 3*workTime }
-
 // Advance takes every step of the domain that may be taken now, and returns when
 // there is something to wait for, a step failed, or ctx is done. A step that has
 // begun is finished or fails before Advance returns, also when ctx is done. A
@@ -108,9 +109,25 @@ func (e *Engine) Advance(ctx context.Context, want Domain) Result {
 	return e.inHandFor(ctx, want, func(ctx context.Context, r *run) error { return r.advance(ctx) })
 }
 
-// inHandFor takes the domain in hand, so that nobody else acts on it (I8), for as long as work takes.
+// inHandFor takes the domain in hand, so that nobody else acts on it (I8), for as long
+// as work takes. What it did after it had lost the lease it puts right at once.
 func (e *Engine) inHandFor(ctx context.Context, want Domain, work func(context.Context, *run) error) Result {
-	res := Result{Domain: want.Name, asked: want.Asked}
+	res, late := e.inHandOnce(ctx, want, work)
+	if !late || ctx.Err() != nil {
+		return res
+	}
+	want.Asked, want.Instruction, want.Named, want.Patient = false, nil, false, true
+	again, _ := e.inHandOnce(ctx, want, func(ctx context.Context, r *run) error { return r.advance(ctx) })
+	if again.Err == nil {
+		res.State, res.Plan = again.State, again.Plan
+		res.Done = append(res.Done, again.Done...)
+	}
+	return res
+}
+
+// inHandOnce is inHandFor, and reports whether an effect may have come too late.
+func (e *Engine) inHandOnce(ctx context.Context, want Domain, work func(context.Context, *run) error) (res Result, late bool) {
+	res = Result{Domain: want.Name, asked: want.Asked}
 	told := false // of the failure
 	err := caught("work on "+want.Name, func() error {
 		if err := e.working.take(ctx); err != nil {
@@ -121,17 +138,17 @@ func (e *Engine) inHandFor(ctx context.Context, want Domain, work func(context.C
 			return err
 		}
 		defer e.unclaim(want.Name)
-		lease, err := e.awaitLease(ctx, want)
+		grip, err := e.take(ctx, want)
 		if err != nil {
 			return err
 		}
-		defer e.release(ctx, lease)
-		r, err := e.newRun(ctx, want, lease)
+		defer grip.release(ctx)
+		r, err := e.newRun(ctx, want, grip)
 		if err != nil {
 			return err
 		}
-		defer func() { r.report(&res); told = r.failed }()
-		return work(ctx, r)
+		defer func() { r.report(&res); told, late = r.failed, r.late }()
+		return r.outlived(ctx, work(ctx, r))
 	})
 	switch {
 	case err == nil || told:
@@ -141,7 +158,7 @@ func (e *Engine) inHandFor(ctx context.Context, want Domain, work func(context.C
 		e.failed(Event{Domain: want.Name, At: e.Clock.Now(), By: e.Actor, Outcome: outcomeOf(err), Message: err.Error(), Phase: res.State.Phase}, err)
 	}
 	res.Err = err
-	return res
+	return res, late
 }
 
 func (e *Engine) failed(what Event, why error) {
@@ -198,45 +215,6 @@ func (e *Engine) unclaim(domain string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.inHand, domain)
-}
-
-// leasePatience is how long a person's command waits for another process, such as
-// the daemon, that has the domain in hand just then.
-const leasePatience = 10 * time.Second
-
-// awaitLease takes the lease, and waits a little for it where a person named the domain.
-func (e *Engine) awaitLease(ctx context.Context, want Domain) (Lease, error) {
-	for deadline := e.Clock.Now().Add(leasePatience); ; {
-		lease, err := e.acquire(ctx, want)
-		if fault.CodeOf(err) != "lease-held" || !want.Named && !want.Patient || !e.Clock.Now().Before(deadline) {
-			return lease, err
-		}
-		if err := e.Clock.Sleep(ctx, 200*time.Millisecond); err != nil {
-			return Lease{}, err
-		}
-	}
-}
-
-func (e *Engine) acquire(ctx context.Context, want Domain) (Lease, error) {
-	req := LeaseRequest{Domain: want.Name, Owner: e.Owner, Now: e.Clock.Now(), TTL: leaseTime(want)}
-	lease, err := e.Store.Acquire(ctx, req)
-	var held *HeldError
-	if errors.As(err, &held) && e.OwnerDead != nil && e.OwnerDead(held.Owner) {
-		req.Evict = held.Fence
-		lease, err = e.Store.Acquire(ctx, req)
-	}
-	if errors.As(err, &held) {
-		return Lease{}, &fault.Error{Kind: fault.Refused, Code: "lease-held", Err: held, What: "take " + want.Name + " in hand",
-			Hint: "wait for the other process, or for its lease to run out; two processes never act on one domain at once"}
-	}
-	return lease, err
-}
-
-// release gives the lease back; one that can't be given back runs out by itself.
-func (e *Engine) release(ctx context.Context, l Lease) {
-	ctx, cancel := unhurried(ctx)
-	defer cancel()
-	_ = e.Store.Release(ctx, l)
 }
 
 // make returns a fresh key; as many are made at once as there are processors.

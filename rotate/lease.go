@@ -1,19 +1,97 @@
 package rotate
 
 import (
+	"context"
 	"fmt"
 	"time"
 )
 
-// HeldError says who acts on a domain now (I8).
-type HeldError struct {
-	Domain  string
-	Owner   string
-	Fence   int64
-	Expires time.Time
+// A lease goes by no wall clock. Its owner renews it for as long as it works, and
+// each renewal changes it. Another process takes it only when the owner is proved
+// dead, or when it has watched the lease for its whole length, by its own clock that
+// is never set, and saw no renewal. The owner acts for a shorter time than that after
+// its last renewal, by a clock that counts the time asleep, too (I8).
+const (
+	leaseLength = 90 * time.Second
+	leaseBeat   = 10 * time.Second // between two renewals
+	leaseSafe   = 60 * time.Second // how long the owner acts after it began to renew the lease; effects end before leaseLength
+)
+
+// slowestEffect is how long after the loss of its lease an effect of a process may
+// still come: it waits for its turn, and then takes its time.
+const slowestEffect = 2*workTime + time.Minute
+
+// LeaseLost is the code of the fault that a write without the lease is refused with.
+const LeaseLost = "lease-lost"
+
+// LeaseTaken is the kind of the event that says that a lease was taken over.
+const LeaseTaken Kind = "lease"
+
+// LeaseRequest asks for the lease on one domain.
+type LeaseRequest struct {
+	Domain string
+	Owner  string
+	Now    time.Time     // for people, and for programs of older versions
+	TTL    time.Duration // for how long the lease stands when it is not renewed
+	Evict  *Lease        // a lease that may be taken, if it still stands as it was seen; nil: none
 }
 
-// Error names the owner and the expiry.
+// Lease is the right to act on one domain for a while.
+type Lease struct {
+	Domain   string
+	Owner    string
+	Fence    int64         // grows with every acquisition of the domain's lease
+	Renewals int64         // grows with every renewal
+	TTL      time.Duration // 0: of an older version, whose leases ended at Expires
+	Since    time.Time     // when it was acquired, by the owner's wall clock; zero: not known
+	Expires  time.Time     // for people, and for programs of older versions: nothing here goes by it
+
+	TakenFrom string // as granted: the owner that it was taken from without being given back
+}
+
+// Unchanged reports whether l is now as it was then: not renewed since.
+func (l Lease) Unchanged(then Lease) bool {
+	return l.Owner == then.Owner && l.Fence == then.Fence && l.Renewals == then.Renewals && l.Expires.Equal(then.Expires)
+}
+
+// length returns for how long the lease has to be watched. The end of one that an
+// older version wrote bounds the wait only as far as such a lease could last.
+func (l Lease) length(now time.Time, verify time.Duration) time.Duration {
+	if l.TTL > 0 {
+		return l.TTL
+	}
+	return min(max(l.Expires.Sub(now), leaseLength), verify+3*workTime)
+}
+
+// HeldError says who acts on a domain now (I8).
+type HeldError struct{ Lease }
+
+// Error names the owner, and since when.
 func (e *HeldError) Error() string {
-	return fmt.Sprintf("%s is being worked on by %s (its lease runs out at %s)", e.Domain, e.Owner, e.Expires.UTC().Format(time.RFC3339))
+	text := fmt.Sprintf("%s is being worked on by %s", e.Domain, e.Owner)
+	if !e.Since.IsZero() {
+		text += ", since " + e.Since.UTC().Format(time.RFC3339)
+	}
+	return text
+}
+
+// Watched tells that a lease is watched that was not renewed for a while.
+type Watched struct {
+	Lease
+	Length time.Duration // for how long it has to be watched in all
+	Left   time.Duration // and from now on
+}
+
+// every calls f every d, until stop is called.
+func (e *Engine) every(d time.Duration, f func()) (stop func()) {
+	if e.Every != nil {
+		return e.Every(d, f)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	go func() {
+		for e.Clock.Sleep(ctx, d) == nil {
+			f()
+		}
+	}()
+	return stop
 }

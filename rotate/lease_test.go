@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/state"
 	"github.com/dkimbot/dkimbot/state/sqlite"
 )
 
@@ -86,8 +89,21 @@ func TestTwiceInOneProcess(t *testing.T) {
 	w.checkReady(d, "s1")
 }
 
-// TestLostLease: a process that was stopped for so long that another one took
-// over has no effect any more when it wakes up (I8).
+// asleep stops the process in the middle of an operation, once and for a while.
+func (w *world) asleep(process, operation string, d time.Duration) {
+	var asleep atomic.Bool
+	w.pause = func(op string) {
+		if op == operation && asleep.CompareAndSwap(false, true) {
+			w.stop(process, true)
+			time.Sleep(d)
+			w.stop(process, false)
+		}
+	}
+}
+
+// TestLostLease: a process that was stopped for so long that another one took over has
+// no effect any more when it wakes up (I8). The other one has no proof that it is dead:
+// it watches its lease for its whole length.
 func TestLostLease(t *testing.T) {
 	for _, op := range []string{"put s1", "publish s1", "activate mx1"} {
 		t.Run(op, func(t *testing.T) {
@@ -96,12 +112,7 @@ func TestLostLease(t *testing.T) {
 				w.bubble = true
 				d.Policy.Schedule = "0 4 15 * *"
 				first, second := w.start("first", nil), w.start("second", nil)
-				var asleep atomic.Bool
-				w.pause = func(o string) {
-					if o == op && asleep.CompareAndSwap(false, true) {
-						time.Sleep(time.Hour)
-					}
-				}
+				w.asleep("first", op, time.Hour)
 				var wg sync.WaitGroup
 				wg.Go(func() {
 					res := first.Settle(t.Context(), d, rotate.Patience{Most: time.Hour}, nil)
@@ -109,9 +120,13 @@ func TestLostLease(t *testing.T) {
 						t.Errorf("I8: the first process noticed nothing")
 					}
 				})
-				time.Sleep(25 * time.Minute) // the lease has run out
+				time.Sleep(10 * time.Minute) // the first has come there
+				began := time.Now()
 				if res := second.Settle(t.Context(), d, rotate.Patience{Most: 20 * time.Minute}, nil); res.Err != nil || res.State.Phase != rotate.Ready {
 					t.Fatalf("the second: %v, phase %s", res.Err, res.State.Phase)
+				}
+				if taken := w.event(d, rotate.LeaseTaken); taken.At.Sub(began) < 90*time.Second || !strings.Contains(taken.Message, "first") {
+					t.Errorf("I8: the lease was taken over %s after it was seen: %s", taken.At.Sub(began), taken.Message)
 				}
 				revision := w.state(d.Name).Revision
 				wg.Wait()
@@ -124,15 +139,100 @@ func TestLostLease(t *testing.T) {
 	}
 }
 
-// TestLeaseOutlivesEffects: a lease lasts longer than the longest time between two
-// writes, which is when a signer is waited for and then takes its time.
+// event returns the last event of a kind in the domain's history.
+func (w *world) event(d rotate.Domain, kind rotate.Kind) rotate.Event {
+	w.Helper()
+	events, err := w.store.History(context.Background(), d.Name, 0)
+	if err != nil {
+		w.Fatalf("%v", err)
+	}
+	for _, e := range slices.Backward(events) {
+		if e.Kind == kind {
+			return e
+		}
+	}
+	w.Fatalf("no event of kind %q in the history", kind)
+	return rotate.Event{}
+}
+
+// TestLateEffect: an activation that comes after its process has lost the lease is told
+// of, and put right at once, by that process, or, when that is dead, by whoever looks
+// after the domain: until it can't come any more that is every minute (I8, I1).
+func TestLateEffect(t *testing.T) {
+	for title, killed := range map[string]bool{"told": false, "killed before it tells": true} {
+		t.Run(title, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { testLateEffect(t, killed) })
+		})
+	}
+}
+
+func testLateEffect(t *testing.T, killed bool) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.bubble = true
+	second := w.start("second", nil)
+	second.Settle(t.Context(), d, rotate.Patience{Most: time.Hour}, nil)
+	time.Sleep(8 * day)
+
+	first := w.start("first", nil)
+	w.outlaw, w.dies = "first", killed
+	w.asleep("first", "activate mx1", 9*time.Minute)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		asked := d
+		asked.Asked = true
+		res := first.Advance(t.Context(), asked)
+		if killed {
+			return
+		}
+		faulttest.Shown(t, res.Err)
+		if fault.CodeOf(res.Err) != rotate.LeaseLost || !strings.Contains(res.Err.Error(), "activate s2._domainkey.example.com on signer mx1") {
+			t.Errorf("I8: the first process got %v", res.Err)
+		}
+	})
+	time.Sleep(time.Second)
+	back := d
+	back.Instruction, back.Named = rotate.Rollback{}, true
+	if res := second.Advance(t.Context(), back); res.Err != nil || w.hosts["mx1"].selector(d.Name) != "s1" {
+		t.Fatalf("rolled back: %v; mx1 signs with %s", res.Err, w.hosts["mx1"].selector(d.Name))
+	}
+	for range 60 { // a quarter of an hour of a daemon
+		time.Sleep(15 * time.Second)
+		if looks, err := w.store.TakeLooks(t.Context(), time.Now(), []string{d.Name}); err != nil || len(looks) > 0 {
+			second.Advance(t.Context(), d)
+		}
+	}
+	wg.Wait()
+	most := time.Second
+	if killed {
+		most = rotate.LookClosely + 15*time.Second
+	}
+	uses := w.hosts["mx1"].uses
+	if len(uses) < 3 || uses[len(uses)-2].ref.Selector != "s2" || uses[len(uses)-1].ref.Selector != "s1" {
+		t.Fatalf("I8: mx1 signs with %s; want it brought back from s2", uses[len(uses)-1].ref.Selector)
+	}
+	if after := uses[len(uses)-1].from.Sub(uses[len(uses)-2].from); after > most {
+		t.Errorf("I8: the late effect was put right after %s, want %s", after, most)
+	}
+	if e := w.event(d, rotate.Activate); e.Outcome != "done" || !killed && !w.happened(d, "it may have come after the lease had passed") {
+		t.Errorf("the last activation in the history is %+v", e)
+	}
+}
+
+// happened reports whether the domain's history says so.
+func (w *world) happened(d rotate.Domain, says string) bool {
+	events, err := w.store.History(context.Background(), d.Name, 0)
+	return err == nil && slices.ContainsFunc(events, func(e rotate.Event) bool { return strings.Contains(e.Message, says) })
+}
+
+// TestLeaseOutlivesEffects: a lease is renewed while an effect takes its time, so that
+// nobody takes it over, and the others are told soon that its owner works (I8).
 func TestLeaseOutlivesEffects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, domains := newWorld(t, "mx1"), fleet(2, "mx1")
 		w.bubble = true
 		const long = 5*time.Minute - time.Second // all but the most that a step may take
 		w.pause = func(op string) { time.Sleep(long) }
-		slow := w.start("slow", nil)
+		slow, other := w.start("slow", nil), w.start("other", nil)
 		var all sync.WaitGroup
 		for _, d := range domains {
 			all.Go(func() {
@@ -141,6 +241,13 @@ func TestLeaseOutlivesEffects(t *testing.T) {
 				}
 			})
 			time.Sleep(time.Millisecond) // or both may be activated together
+		}
+		for range 30 {
+			began := time.Now()
+			if res := other.Advance(t.Context(), domains[0]); fault.CodeOf(res.Err) != "lease-held" || time.Since(began) > 20*time.Second {
+				t.Fatalf("I8: another process got %v after %s", res.Err, time.Since(began))
+			}
+			time.Sleep(10 * time.Second)
 		}
 		all.Wait()
 		var began []time.Time
@@ -156,34 +263,162 @@ func TestLeaseOutlivesEffects(t *testing.T) {
 	})
 }
 
+// TestLeaseAndClock: no step of the wall clock lets a second process in, nor out (I8).
+func TestLeaseAndClock(t *testing.T) {
+	for _, step := range []time.Duration{30 * time.Minute, -time.Hour, 32 * 365 * day, -20 * 365 * day} {
+		synctest.Test(t, func(t *testing.T) {
+			w, d := readyToRotate(t)
+			w.pause = func(op string) {
+				if op == "activate mx1" {
+					time.Sleep(4 * time.Minute)
+				}
+			}
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				if res := w.start("first", nil).Advance(t.Context(), d); res.Err != nil {
+					t.Errorf("clock set by %s: %v", step, res.Err)
+				}
+			})
+			time.Sleep(time.Minute)
+			w.setClock(step)
+			for range 3 {
+				if res := w.start("second", nil).Advance(t.Context(), d); fault.CodeOf(res.Err) != "lease-held" {
+					t.Errorf("I8: clock set by %s: the second process got %v", step, res.Err)
+				}
+				time.Sleep(10 * time.Second)
+			}
+			wg.Wait()
+		})
+	}
+}
+
+// readyToRotate returns a world in a bubble whose domain is ready, and asked to rotate.
+func readyToRotate(t *testing.T) (*world, rotate.Domain) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.bubble = true
+	if res := w.start("zeroth", nil).Settle(t.Context(), d, rotate.Patience{Most: time.Hour}, nil); res.Err != nil {
+		t.Fatal(res.Err)
+	}
+	time.Sleep(8 * day)
+	d.Asked = true
+	return w, d
+}
+
+// TestDeadOwner: a lease that its owner did not give back, whatever its date, holds a
+// domain up for as long as it has to be watched, and no longer; one of an older
+// version for as long as such a lease could last. Whoever waits is told.
+func TestDeadOwner(t *testing.T) {
+	const old = 2*time.Minute + 15*time.Minute
+	for title, tt := range map[string]struct {
+		ttl, date time.Duration
+		want      time.Duration
+	}{
+		"just taken": {90 * time.Second, 0, 90 * time.Second}, "of 2058": {90 * time.Second, 32 * 365 * day, 90 * time.Second},
+		"of 1994": {90 * time.Second, -32 * 365 * day, 90 * time.Second}, "older version, run out": {0, -time.Hour, 90 * time.Second},
+		"older version, five minutes to go": {0, 5 * time.Minute, 5 * time.Minute}, "older version, of 2058": {0, 32 * 365 * day, old},
+	} {
+		t.Run(title, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, d := newWorld(t, "mx1"), wanted("mx1")
+				w.bubble = true
+				dated := time.Now().Add(tt.date)
+				w.store = dead{w.store, &rotate.Lease{Domain: d.Name, Owner: "root@mail2 pid 7", Fence: 7, TTL: tt.ttl, Since: dated, Expires: dated}}
+				e, began := w.start("second", nil), time.Now()
+				var told []rotate.Watched
+				e.Watching = func(l rotate.Watched) { told = append(told, l) }
+				if res := e.Advance(t.Context(), d); res.Err != nil {
+					t.Fatal(res.Err)
+				}
+				if waited := w.event(d, rotate.LeaseTaken).At.Sub(began); waited < tt.want || waited > tt.want+15*time.Second {
+					t.Errorf("taken over after %s, want %s", waited, tt.want)
+				}
+				if len(told) != 1 || told[0].Owner != "root@mail2 pid 7" || told[0].Left <= 0 || told[0].Left > told[0].Length {
+					t.Errorf("told: %+v", told)
+				}
+			})
+		})
+	}
+}
+
+// dead is a store in which an owner that is dead holds a lease.
+type dead struct {
+	state.Store
+	lease *rotate.Lease
+}
+
+func (s dead) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.Lease, error) {
+	if s.lease.Owner == "" {
+		return s.Store.Acquire(ctx, req)
+	}
+	if _, err := state.Grant(*s.lease, req); err != nil {
+		return rotate.Lease{}, err
+	}
+	from := s.lease.Owner
+	s.lease.Owner = ""
+	l, err := s.Store.Acquire(ctx, req)
+	l.TakenFrom = from
+	return l, err
+}
+
+// TestUnrenewable: a process that can't renew its lease, because the disk of the state
+// is full or hangs, begins no effect and ends the one under way before another
+// process may take over (I8).
+func TestUnrenewable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, d := readyToRotate(t)
+		first := w.start("first", nil)
+		var broken time.Time
+		w.pause = func(op string) {
+			if op == "activate mx1" {
+				broken = time.Now()
+			}
+		}
+		w.trouble = func(op string) trouble {
+			if !broken.IsZero() && (op == "renew" || op == "save") {
+				return refused
+			}
+			return fine
+		}
+		w.hang = "activate mx1"
+		res := first.Advance(t.Context(), d)
+		ended := time.Now()
+		if fault.CodeOf(res.Err) != rotate.LeaseLost || ended.Sub(broken) >= 90*time.Second-longestBeat {
+			t.Errorf("I8: the effect was given up after %s, with %v", ended.Sub(broken), res.Err)
+		}
+		faulttest.Shown(t, res.Err)
+	})
+}
+
+// longestBeat is the time that is left between the end of a process's effects and the
+// time when another one may take over.
+const longestBeat = 10 * time.Second
+
 // TestPatienceWithTheOther: a person's command waits for the process that has the
-// domain in hand just then, for seconds only; a scheduled one does not (I8).
+// domain in hand just then, for seconds only; a scheduled one for a moment, until it
+// sees that the other one lives (I8).
 func TestPatienceWithTheOther(t *testing.T) {
 	tests := []struct {
 		named    bool
 		released time.Duration // when the other process ends
 		done     bool
-	}{{true, 3 * time.Second, true}, {true, time.Minute, false}, {false, 3 * time.Second, false}}
+	}{{true, 3 * time.Second, true}, {true, time.Minute, false}, {false, time.Minute, false}, {false, 20 * time.Second, false}}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
 			w, d := newWorld(t, "mx1"), wanted("mx1")
 			w.bubble = true
-			lease, err := w.store.Acquire(t.Context(), rotate.LeaseRequest{Domain: d.Name, Owner: "other", Now: w.Now(), TTL: time.Hour})
-			if err != nil {
-				t.Fatal(err)
-			}
-			go func() {
+			release := w.holds("other", d)
+			var wg sync.WaitGroup
+			wg.Go(func() {
 				time.Sleep(tt.released)
-				if err := w.store.Release(context.WithoutCancel(t.Context()), lease); err != nil {
-					t.Error(err)
-				}
-			}()
+				release()
+			})
 			d.Named = tt.named
+			began := time.Now()
 			res := w.start("person", nil).Advance(t.Context(), d)
-			if refused := fault.CodeOf(res.Err) == "lease-held"; refused == tt.done {
-				t.Errorf("%+v: got %v", tt, res.Err)
+			if refused := fault.CodeOf(res.Err) == "lease-held"; refused == tt.done || refused && time.Since(began) > 20*time.Second {
+				t.Errorf("%+v: got %v after %s", tt, res.Err, time.Since(began))
 			}
-			time.Sleep(time.Hour)
+			wg.Wait()
 		})
 	}
 }
@@ -203,13 +438,10 @@ func TestPatienceInBetween(t *testing.T) {
 			if waits++; waits > 1 {
 				return
 			}
-			lease, err := w.store.Acquire(t.Context(), rotate.LeaseRequest{Domain: d.Name, Owner: "daemon", Now: w.Now(), TTL: time.Hour})
-			if err != nil {
-				t.Error(err)
-			}
+			release := w.holds("daemon", d)
 			go func() {
 				time.Sleep(95 * time.Second)
-				_ = w.store.Release(context.WithoutCancel(t.Context()), lease)
+				release()
 			}()
 		})
 		if res.Err != nil || waits == 0 || res.State.Phase != rotate.Ready {

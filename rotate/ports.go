@@ -82,34 +82,22 @@ type StateReader interface {
 type Store interface {
 	StateReader
 	// Acquire takes the lease on a domain: no one else acts on it until it is
-	// released or expires (I8). When another owner holds it, the error is a
-	// *HeldError. The same owner may take it again. evict, when not 0, is the
-	// fencing number of a lease whose owner is known to be dead.
+	// released (I8). When another owner holds it, the error is a *HeldError, unless
+	// that is the lease to evict, and is unchanged. The same owner may take it again.
 	Acquire(ctx context.Context, req LeaseRequest) (Lease, error)
+	// Renew shows to whoever watches the lease that its owner is at work. It is
+	// refused with LeaseLost when the lease is not held any more.
+	Renew(ctx context.Context, l Lease, now time.Time) error
 	// Release gives the lease back; one that was lost meanwhile is left alone.
 	Release(ctx context.Context, l Lease) error
 	// Save writes st and appends the events in one transaction, if the lease is
-	// still held at now and st.Revision is the stored revision; it returns the new
-	// revision and extends the lease to now+TTL. Otherwise nothing is written.
+	// still held and st.Revision is the stored revision; it returns the new revision
+	// and renews the lease. Otherwise nothing is written.
 	Save(ctx context.Context, l Lease, now time.Time, st State, events ...Event) (int64, error)
-}
-
-// LeaseRequest asks for the lease on one domain.
-type LeaseRequest struct {
-	Domain string
-	Owner  string
-	Now    time.Time
-	TTL    time.Duration
-	Evict  int64
-}
-
-// Lease is the right to act on one domain for a while.
-type Lease struct {
-	Domain  string
-	Owner   string
-	Fence   int64 // grows with every acquisition of the domain's lease
-	TTL     time.Duration
-	Expires time.Time
+	// LookAgain makes the domain's turn to be looked after come at at, or when it
+	// would come if that is earlier, and every LookClosely after that until closely.
+	// It appends the events. It needs no lease, and changes no state.
+	LookAgain(ctx context.Context, domain string, at, closely time.Time, events ...Event) error
 }
 
 // Sight is what DNS shows at a selector's name.
@@ -130,4 +118,7 @@ type Clock interface {
 	Now() time.Time
 	// Sleep returns when d has passed or ctx is done, then with ctx's error.
 	Sleep(ctx context.Context, d time.Duration) error
+	// Elapsed returns how much time has passed since some beginning, time asleep
+	// included, by a clock that is never set.
+	Elapsed() time.Duration
 }

@@ -24,7 +24,7 @@ type kept struct {
 type run struct {
 	engine   *Engine
 	want     Domain
-	lease    Lease
+	grip     *grip
 	st       State // as it is now
 	stored   State // as it was last written
 	seen     Observation
@@ -34,24 +34,26 @@ type run struct {
 	unsaved  []Event                     // what happened and could not be written yet
 	done     []Event
 	failed   bool
-	retry    *Next  // of what has failed in this run
-	wentBack bool   // a rollback was ordered, and is done
-	vetoed   bool   // the switch may not begin
-	grant    *grant // what was approved; nil: nobody has to approve
+	retry    *Next   // of what has failed in this run
+	wentBack bool    // a rollback was ordered, and is done
+	vetoed   bool    // the switch may not begin
+	begun    *Intent // the effect that was begun and is not confirmed, since this run wrote its intent
+	late     bool    // that effect may have come after the lease was lost
+	grant    *grant  // what was approved; nil: nobody has to approve
 }
 
-func (e *Engine) newRun(ctx context.Context, want Domain, lease Lease) (*run, error) {
+func (e *Engine) newRun(ctx context.Context, want Domain, grip *grip) (*run, error) {
 	have, err := e.Store.Load(ctx, want.Name)
 	if err != nil {
 		return nil, err
 	}
 	now := instant(e.Clock)
 	st, ahead := have.reckoned(now)
-	r := &run{engine: e, want: want.asked(have), lease: lease, st: st.asOf(now.At), stored: copyState(have), fresh: map[string]*dkim.PrivateKey{}, known: map[kept]*dkim.PrivateKey{}}
+	r := &run{engine: e, want: want.asked(have), grip: grip, st: st.asOf(now.At), stored: copyState(have), fresh: map[string]*dkim.PrivateKey{}, known: map[kept]*dkim.PrivateKey{}}
 	if ahead > 0 {
 		r.unsaved = append(r.unsaved, r.clockSet(ahead))
 	}
-	return r, nil
+	return r, r.tookOver(ctx)
 }
 
 // report tells what became of the run.
@@ -142,6 +144,9 @@ func (r *run) steps(ctx context.Context, steps []Step) error {
 		}
 		r.notify(s, "begun", "")
 		err := caught(string(s.Kind)+" "+r.name(s.Selector).String(), func() error { return r.do(ctx, s) })
+		if err != nil {
+			err = r.grip.because(err)
+		}
 		if err == nil {
 			r.grant.did(s)
 			r.notify(s, "done", because(s, ""))
@@ -212,6 +217,9 @@ func (r *run) fail(ctx context.Context, s Step, err error) error {
 	r.st.Config = r.want.Fingerprint()
 	r.notify(s, outcome, err.Error())
 	r.engine.failed(r.event(s, outcome, err.Error()), err)
+	if fault.KindOf(err) == fault.Refused && fault.CodeOf(err) == LeaseLost {
+		return err // and so would be the write
+	}
 	events := r.drifted()
 	if s.Kind == "" && r.stored.LastError == r.st.LastError {
 		return errors.Join(err, r.save(ctx, events...))
@@ -238,15 +246,20 @@ func (r *run) save(ctx context.Context, events ...Event) error {
 	ctx, cancel := unhurried(ctx)
 	defer cancel()
 	r.unsaved = append(r.unsaved, events...)
-	now := instant(r.engine.Clock)
+	asked, now := r.engine.Clock.Elapsed(), instant(r.engine.Clock)
 	r.st.Clock = nil
 	if now.Boot != "" {
 		r.st.Clock = &now
 	}
-	revision, err := r.engine.Store.Save(ctx, r.lease, now.At, r.st, r.unsaved...)
+	revision, err := r.engine.Store.Save(ctx, r.grip.lease, now.At, r.st, r.unsaved...)
+	if fault.CodeOf(err) == LeaseLost {
+		r.grip.lose(err)
+	}
 	if err != nil {
 		return err
 	}
+	r.grip.renewed(asked)
+	r.begun = nil
 	r.st.Revision = revision
 	before := r.stored
 	r.stored = copyState(r.st)

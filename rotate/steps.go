@@ -26,7 +26,10 @@ func (r *run) do(ctx context.Context, s Step) error {
 			return err
 		}
 	}
-	ctx, cancel := unhurried(ctx)
+	if err := r.grip.holds(); err != nil {
+		return err
+	}
+	ctx, cancel := r.grip.unhurried(ctx)
 	defer cancel()
 	switch s.Kind {
 	case StoreKey:
@@ -50,7 +53,11 @@ func (r *run) begin(ctx context.Context, i Intent) error {
 	i.At = r.engine.Clock.Now()
 	r.want.Named = false // what was named goes on; what a limit holds back after it is waited for
 	r.st.begin(i, r.want.Policy)
-	return r.save(ctx, r.takeUp()...)
+	if err := r.save(ctx, r.takeUp()...); err != nil {
+		return err
+	}
+	r.begun = &i
+	return r.grip.holds()
 }
 
 // confirm writes what was done, with its time, and what follows from it.
@@ -189,10 +196,10 @@ func (r *run) activate(ctx context.Context, s Step) error {
 
 // switchSigner has the effect and sees that it holds.
 func (r *run) switchSigner(ctx context.Context, s Step, signer *batchedSigner, key dkim.SigningKey) error {
-	if _, err := signer.activations.call(ctx, key); err != nil {
+	if _, err := signer.activations.callIf(ctx, key, r.grip.holds); err != nil {
 		return err
 	}
-	ctx, cancel := unhurried(ctx) // the activation may have waited long for its turn
+	ctx, cancel := r.grip.unhurried(ctx) // the activation may have waited long for its turn
 	defer cancel()
 	ref, err := signer.questions.call(ctx, r.want.Name)
 	if err != nil {
@@ -222,6 +229,9 @@ func (r *run) destroy(ctx context.Context, s Step) error {
 			if err := r.engine.Keys.Destroy(ctx, r.name(s.Selector), old.Version); err != nil {
 				return err
 			}
+		}
+		if err := r.grip.holds(); err != nil {
+			return err
 		}
 		if err := r.forget(ctx, dkim.Ref{Name: r.name(s.Selector), KeyID: old.KeyID}); err != nil {
 			return err

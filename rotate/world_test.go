@@ -27,7 +27,8 @@ type world struct {
 	rapid.TB
 	mu      sync.Mutex
 	now     time.Time
-	bubble  bool // the time is that of a synctest bubble
+	set     time.Duration // by how much the wall clock was set
+	bubble  bool          // the time is that of a synctest bubble
 	store   state.Store
 	zones   map[string]*zoneHistory          // by owner name
 	keys    map[dkim.Name][]*dkim.PrivateKey // version n at n-1; nil: destroyed
@@ -38,8 +39,13 @@ type world struct {
 	leaked  map[string]bool               // ids of keys that were reported as compromised
 	purging bool                          // the domain was handed back, and is to be cleared away
 	fleeing bool                          // signers are to leave such a key
+	stopped map[string]bool               // processes that were stopped, by id
+	dies    bool                          // and it is killed directly after
+	hang    string                        // an operation that does not end by itself
+	outlaw  string                        // the process whose effects come whatever happened meanwhile
 	late    []func()                      // effects whose callers gave up on them
 	naps    int                           // how often processes have waited
+	beats   []*beat                       // what processes do now and then, by virtual time
 	points  int                           // the places at which a process may be killed that were passed
 	crashAt int                           // the one at which it is; 0: never
 
@@ -86,7 +92,81 @@ func (w *world) start(id string, dead func(owner string) bool) *rotate.Engine {
 	}
 	return rotate.NewEngine(rotate.Parts{Store: ledger{w.store, p}, Keys: p, Look: p, Publishers: map[string]rotate.Publisher{"office": p}, Signers: signers, Clock: p,
 		Workers: 4, SelfTest: verify.SelfTest, Generate: func(dkim.Algorithm) (*dkim.PrivateKey, error) { return dkim.Generate(dkim.Ed25519) },
-		Owner: id, OwnerDead: dead})
+		Owner: id, OwnerDead: dead, Every: p.every})
+}
+
+// beat is something that a process does again and again.
+type beat struct {
+	p     *process
+	each  time.Duration
+	next  time.Time
+	do    func()
+	ended bool
+}
+
+// every implements Parts.Every: in a bubble as the engine does by itself, else whenever
+// time passes because somebody waits.
+func (p *process) every(d time.Duration, do func()) (stop func()) {
+	if p.bubble {
+		ctx, stop := context.WithCancel(context.Background())
+		go func() {
+			for p.Sleep(ctx, d) == nil {
+				if !p.isStopped() {
+					do()
+				}
+			}
+		}()
+		return stop
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := &beat{p, d, p.now.Add(d), do, false}
+	p.beats = append(p.beats, b)
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		b.ended = true
+	}
+}
+
+// beat lets processes do what they do now and then.
+func (w *world) beat() {
+	w.mu.Lock()
+	w.beats = slices.DeleteFunc(w.beats, func(b *beat) bool { return b.ended || b.p.dead })
+	var due []*beat
+	for _, b := range w.beats {
+		if !b.next.After(w.now) {
+			b.next = w.now.Add(b.each)
+			due = append(due, b)
+		}
+	}
+	w.mu.Unlock()
+	for _, b := range due {
+		b.do()
+	}
+}
+
+// stop stops a process as SIGSTOP does: it renews nothing any more, until it goes on.
+func (w *world) stop(id string, stopped bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped == nil {
+		w.stopped = map[string]bool{}
+	}
+	w.stopped[id] = stopped
+}
+
+// setClock sets the wall clock.
+func (w *world) setClock(by time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.set = by
+}
+
+func (p *process) isStopped() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stopped[p.id]
 }
 
 // engine starts the next process after all others have ended.
@@ -106,6 +186,18 @@ func (p *process) effect(ctx context.Context, op string, kind rotate.Kind, names
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.hang == op {
+		p.mu.Unlock()
+		<-ctx.Done()
+		p.mu.Lock()
+	}
+	if p.outlaw == p.id { // it was stopped in the middle of the effect, which comes all the same
+		do(true)
+		if p.dead = p.dies; p.dead {
+			return errCrashed
+		}
+		return nil
+	}
 	if err := errors.Join(ctx.Err(), p.point()); err != nil {
 		return err
 	}
@@ -170,8 +262,8 @@ func (p *process) point() error {
 // checkRight holds an effect to I7, it was intended, and I8, the lease was held.
 func (p *process) checkRight(op string, kind rotate.Kind, names []dkim.Name) {
 	for _, n := range names {
-		if l := p.leases[n.Domain]; l.Owner != p.id || !p.clock().Before(l.Expires) {
-			p.Errorf("I8: %s by %s while the lease on %s is held by %q until %s", op, p.id, n.Domain, l.Owner, l.Expires)
+		if l := p.leases[n.Domain]; l.Owner != p.id {
+			p.Errorf("I8: %s by %s while the lease on %s is held by %q", op, p.id, n.Domain, l.Owner)
 		}
 		st, err := p.store.Load(context.Background(), n.Domain)
 		if i := st.Intent; err != nil || i == nil || i.Kind != kind && !(kind == rotate.Publish && i.Kind == rotate.Revoke) && !(i.Kind == rotate.Adopt && kind == rotate.StoreKey) || i.Selector != n.Selector {
@@ -183,9 +275,9 @@ func (p *process) checkRight(op string, kind rotate.Kind, names []dkim.Name) {
 // clock returns the time; mu is held.
 func (w *world) clock() time.Time {
 	if w.bubble {
-		return time.Now()
+		return time.Now().Add(w.set)
 	}
-	return w.now
+	return w.now.Add(w.set)
 }
 
 func (w *world) Now() time.Time {
@@ -193,6 +285,9 @@ func (w *world) Now() time.Time {
 	defer w.mu.Unlock()
 	return w.clock()
 }
+
+// Elapsed is the same as the time that has passed: tests that set the clock say so.
+func (w *world) Elapsed() time.Duration { return w.Now().Add(-w.set).Sub(time.Unix(0, 0)) }
 
 // pass lets time pass.
 func (w *world) pass(d time.Duration) {
@@ -218,6 +313,7 @@ func (p *process) Sleep(ctx context.Context, d time.Duration) error {
 		}
 	}
 	p.pass(max(d, 0))
+	p.beat()
 	if naps > 100_000 {
 		p.Fatalf("it does not come to rest")
 	}
@@ -367,6 +463,24 @@ func (l ledger) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.Le
 	return lease, err
 }
 
+func (l ledger) Renew(ctx context.Context, lease rotate.Lease, now time.Time) error {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	if err := l.p.troubled("renew"); err != nil {
+		return err
+	}
+	return l.Store.Renew(ctx, lease, now)
+}
+
+func (l ledger) LookAgain(ctx context.Context, domain string, at, closely time.Time, events ...rotate.Event) error {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	if err := l.p.troubled("look again"); err != nil {
+		return err
+	}
+	return l.Store.LookAgain(ctx, domain, at, closely, events...)
+}
+
 func (l ledger) Load(ctx context.Context, domain string) (rotate.State, error) {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
@@ -394,10 +508,6 @@ func (l ledger) Save(ctx context.Context, lease rotate.Lease, now time.Time, st 
 			u.noted = true
 		}
 		l.p.seen = nil
-	}
-	if held := l.p.leases[st.Domain]; err == nil && held.Fence == lease.Fence {
-		held.Expires = now.Add(lease.TTL)
-		l.p.leases[st.Domain] = held
 	}
 	return revision, errors.Join(err, trouble, l.p.point())
 }
@@ -464,5 +574,21 @@ func failing(ops ...string) func(string) trouble {
 			return refused
 		}
 		return fine
+	}
+}
+
+// holds lets another process hold the domain's lease, and renew it until release.
+func (w *world) holds(owner string, d rotate.Domain) (release func()) {
+	p := &process{world: w, id: owner}
+	lease, err := w.store.Acquire(context.Background(), rotate.LeaseRequest{Domain: d.Name, Owner: owner, Now: w.Now(), TTL: 90 * time.Second})
+	if err != nil {
+		w.Fatalf("%v", err)
+	}
+	stop := p.every(10*time.Second, func() { _ = w.store.Renew(context.Background(), lease, w.Now()) })
+	return func() {
+		stop()
+		if err := w.store.Release(context.Background(), lease); err != nil {
+			w.Errorf("%v", err)
+		}
 	}
 }

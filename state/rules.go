@@ -11,7 +11,7 @@ import (
 
 // The codes of the faults that a Save can be refused with.
 const (
-	LeaseLost     = "lease-lost"
+	LeaseLost     = rotate.LeaseLost
 	StaleRevision = "stale-revision"
 )
 
@@ -58,28 +58,67 @@ func Nanos(t time.Time) int64 {
 	return t.UnixNano()
 }
 
-// Grant answers a request, given the lease on the domain that was last granted
-// (the zero Lease if none was; without an Owner if it was released). It returns
-// the new lease, a *rotate.HeldError, or a fault for a request that makes no sense.
+// Grant answers a request, given the lease on the domain as it stands (the zero Lease
+// if there never was one; without an Owner if it was given back). It returns the new
+// lease, a *rotate.HeldError, or a fault for a request that makes no sense. It goes by
+// no clock: a lease stands until it is given back, or taken over by someone who has
+// proof that its owner is dead, or has watched it for its whole length.
 func Grant(last rotate.Lease, req rotate.LeaseRequest) (rotate.Lease, error) {
 	if req.Domain == "" || req.Owner == "" || req.TTL <= 0 {
 		return rotate.Lease{}, fault.Lasting(fmt.Sprintf("take the lease on %q", req.Domain), nil,
 			"a lease needs a domain, an owner and a time to live")
 	}
-	held := last.Owner != "" && req.Now.Before(last.Expires)
-	evicted := req.Evict != 0 && req.Evict == last.Fence
-	if held && last.Owner != req.Owner && !evicted {
-		return rotate.Lease{}, &rotate.HeldError{Domain: req.Domain, Owner: last.Owner, Fence: last.Fence, Expires: last.Expires}
+	evicted := req.Evict != nil && last.Unchanged(*req.Evict)
+	others := last.Owner != "" && last.Owner != req.Owner
+	if others && !evicted {
+		last.Domain = req.Domain
+		return rotate.Lease{}, &rotate.HeldError{Lease: last}
 	}
-	return rotate.Lease{
-		Domain: req.Domain, Owner: req.Owner, Fence: last.Fence + 1,
-		TTL: req.TTL, Expires: req.Now.Add(req.TTL).Round(0).UTC(),
-	}, nil
+	now := req.Now.Round(0).UTC()
+	l := rotate.Lease{Domain: req.Domain, Owner: req.Owner, Fence: last.Fence + 1, TTL: req.TTL, Since: now, Expires: now.Add(req.TTL)}
+	if others {
+		l.TakenFrom = last.Owner
+	}
+	return l, nil
 }
 
-// Admit decides whether st may be written at now under l, given the lease that
-// was last granted and the stored revision (0: never stored). The error is a fault.
-func Admit(last, l rotate.Lease, now time.Time, stored int64, st rotate.State, events []rotate.Event) error {
+// Renewed returns the lease as it stands when l was renewed at now, given how it
+// stood before. The error is a fault: somebody else has it, or nobody.
+func Renewed(last, l rotate.Lease, now time.Time) (rotate.Lease, error) {
+	if err := holds("renew the lease on "+l.Domain, last, l); err != nil {
+		return rotate.Lease{}, err
+	}
+	last.Renewals++
+	last.TTL, last.Expires = l.TTL, now.Add(l.TTL).Round(0).UTC()
+	return last, nil
+}
+
+// holds returns an error when l is not the lease that stands.
+func holds(what string, last, l rotate.Lease) error {
+	switch {
+	case last.Owner == "":
+		return fault.Refuse(LeaseLost, what+": the lease was given back",
+			"nothing was written; take the lease again and start from the stored state")
+	case last.Owner != l.Owner || last.Fence != l.Fence:
+		return fault.Refuse(LeaseLost, fmt.Sprintf("%s: the lease has passed to %s", what, last.Owner),
+			"nothing was written; leave the domain to its new owner or try again when that is done")
+	}
+	return nil
+}
+
+// NextTurn returns the domain's next turn to be looked after, when it takes one at
+// now. Until closely, which is somewhere in the past for most, turns come quickly.
+func NextTurn(domain string, now, closely time.Time) time.Time {
+	next := rotate.NextLook(domain, now)
+	if soon := now.Add(rotate.LookClosely); !soon.After(closely) && closely.Before(now.Add(rotate.LookEvery)) && soon.Before(next) {
+		return soon
+	}
+	return next
+}
+
+// Admit decides whether st may be written under l, given the lease that stands and
+// the stored revision (0: never stored). The error is a fault.
+func Admit(last, l rotate.Lease, stored int64, st rotate.State, events []rotate.Event) error {
 	what := "save the state of " + st.Domain
 	if st.Domain == "" || st.Domain != l.Domain {
 		return fault.Lasting(fmt.Sprintf("save the state of %q under the lease on %q", st.Domain, l.Domain), nil,
@@ -90,14 +129,10 @@ func Admit(last, l rotate.Lease, now time.Time, stored int64, st rotate.State, e
 			return fault.Lasting(fmt.Sprintf("%s with an event of %q", what, e.Domain), nil, "an event belongs to the domain that is saved")
 		}
 	}
-	switch {
-	case last.Owner == "" || last.Owner == l.Owner && last.Fence == l.Fence && !now.Before(last.Expires):
-		return fault.Refuse(LeaseLost, what+": the lease has run out or was given back",
-			"nothing was written; take the lease again and start from the stored state")
-	case last.Owner != l.Owner || last.Fence != l.Fence:
-		return fault.Refuse(LeaseLost, fmt.Sprintf("%s: the lease has passed to %s", what, last.Owner),
-			"nothing was written; leave the domain to its new owner or try again when that is done")
-	case st.Revision != stored:
+	if err := holds(what, last, l); err != nil {
+		return err
+	}
+	if st.Revision != stored {
 		return fault.Refuse(StaleRevision, fmt.Sprintf("%s at revision %d: the stored revision is %d", what, st.Revision, stored),
 			"nothing was written; load the state again and start from what it says now")
 	}

@@ -222,7 +222,8 @@ func (s resigned) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.
 type robber struct{ ledger }
 
 func (s robber) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.Lease, error) {
-	req.Evict = s.store.leases[req.Domain].Fence
+	held := s.store.leases[req.Domain]
+	req.Evict = &held
 	return s.ledger.Acquire(ctx, req)
 }
 

@@ -211,6 +211,23 @@ func (l ledger) Acquire(_ context.Context, req rotate.LeaseRequest) (rotate.Leas
 	return l.store.acquire(req)
 }
 
+// Renew implements rotate.Store.
+func (l ledger) Renew(_ context.Context, lease rotate.Lease, now time.Time) error {
+	if err := l.open("renew the lease on " + lease.Domain); err != nil {
+		return err
+	}
+	return l.store.renew(lease, now)
+}
+
+// LookAgain implements rotate.Store.
+func (l ledger) LookAgain(_ context.Context, domain string, at, closely time.Time, _ ...rotate.Event) error {
+	if err := l.open("have " + domain + " looked after again"); err != nil {
+		return err
+	}
+	l.store.lookAgain(domain, at, closely)
+	return nil
+}
+
 // Release implements rotate.Store.
 func (l ledger) Release(_ context.Context, lease rotate.Lease) error {
 	if err := l.open("give back the lease on " + lease.Domain); err != nil {

@@ -46,7 +46,7 @@ func (p *process) spawn() {
 	p.births++
 	p.alive, p.owner, p.run = true, fmt.Sprintf("%s, life %d", p.name, p.births), run{begun: map[string]bool{}}
 	parts := rotate.Parts{Store: ledger{p}, Keys: keys{p}, Look: p, Publishers: map[string]rotate.Publisher{}, Signers: map[string]rotate.Signer{}, Clock: p,
-		Workers: 4, SelfTest: p.selfTest, Generate: func(dkim.Algorithm) (*dkim.PrivateKey, error) { return p.keys.make(), nil }, Owner: p.owner,
+		Workers: 4, SelfTest: p.selfTest, Generate: func(dkim.Algorithm) (*dkim.PrivateKey, error) { return p.keys.make(), nil }, Owner: p.owner, Every: p.every,
 		Quota: ledger{p}, Counts: p.countsOf()}
 	if p.sc.evictable {
 		parts.OwnerDead = p.dead
@@ -214,6 +214,23 @@ func (p *process) rest() time.Time {
 
 // Now implements rotate.Clock.
 func (p *process) Now() time.Time { return p.now.Add(p.offset) }
+
+// Elapsed implements rotate.Clock.
+func (p *process) Elapsed() time.Duration { return p.now.Sub(p.sc.Start) }
+
+// every implements rotate.Parts.Every, for as long as this life of the process lasts.
+func (p *process) every(d time.Duration, do func()) (stop func()) {
+	ended, owner := false, p.owner
+	var again func()
+	again = func() {
+		if !ended && p.alive && p.owner == owner {
+			do()
+			p.after(d, again)
+		}
+	}
+	p.after(d, again)
+	return func() { ended = true }
+}
 
 // Up implements rotate.Uptime: all processes run on one machine.
 func (p *process) Up() (boot string, up time.Duration) { return "boot", p.now.Sub(p.sc.Start) }

@@ -20,6 +20,8 @@ type memory struct {
 	leases map[string]rotate.Lease
 	looks  map[string]time.Time // by domain: its next turn to be looked after
 
+	closely map[string]time.Time // by domain: until when it is looked after every minute
+
 	backups []map[string]row // the oldest first
 	lost    map[string]row   // while the database is missing: what it held (I12)
 	lostAt  time.Time
@@ -35,7 +37,7 @@ type row struct {
 }
 
 func newMemory(w *world) *memory {
-	return &memory{part: part{name: "the state database"}, world: w, rows: map[string]row{}, leases: map[string]rotate.Lease{}, looks: map[string]time.Time{}}
+	return &memory{part: part{name: "the state database"}, world: w, rows: map[string]row{}, leases: map[string]rotate.Lease{}, looks: map[string]time.Time{}, closely: map[string]time.Time{}}
 }
 
 func (m *memory) load(domain string) (rotate.State, error) {
@@ -54,6 +56,14 @@ func (m *memory) acquire(req rotate.LeaseRequest) (rotate.Lease, error) {
 	return lease, err
 }
 
+func (m *memory) renew(l rotate.Lease, now time.Time) error {
+	lease, err := state.Renewed(m.leases[l.Domain], l, now)
+	if err == nil {
+		m.leases[l.Domain] = lease
+	}
+	return err
+}
+
 func (m *memory) release(l rotate.Lease) {
 	if last := m.leases[l.Domain]; last.Owner == l.Owner && last.Fence == l.Fence {
 		m.leases[l.Domain] = rotate.Lease{Domain: l.Domain, Fence: l.Fence}
@@ -62,14 +72,13 @@ func (m *memory) release(l rotate.Lease) {
 
 func (m *memory) save(l rotate.Lease, now time.Time, st rotate.State, events []rotate.Event) (int64, error) {
 	last := m.leases[st.Domain]
-	if err := state.Admit(last, l, now, m.rows[st.Domain].state.Revision, st, events); err != nil {
+	if err := state.Admit(last, l, m.rows[st.Domain].state.Revision, st, events); err != nil {
 		return 0, err
 	}
 	m.write(st)
-	last.Expires = now.Add(l.TTL)
-	m.leases[st.Domain] = last
+	err := m.renew(l, now)
 	m.world.saved(st, events)
-	return st.Revision + 1, nil
+	return st.Revision + 1, err
 }
 
 func (m *memory) write(st rotate.State) {
@@ -94,9 +103,28 @@ func (m *memory) looksDue(now time.Time) (out []string) {
 
 func (m *memory) takeLooks(now time.Time, domains []string) []string {
 	for _, d := range domains {
-		m.looks[d] = now.Add(m.world.sc.inspect)
+		next := now.Add(m.world.sc.inspect)
+		soon := now.Add(rotate.LookClosely)
+		switch closely := m.closely[d]; {
+		case !soon.After(closely):
+			m.looks[d] = soon
+		case m.world.sc.inspect == 0:
+			delete(m.looks, d)
+		default:
+			m.looks[d] = next
+		}
 	}
 	return domains
+}
+
+// lookAgain makes a domain's turn come earlier.
+func (m *memory) lookAgain(domain string, at, closely time.Time) {
+	if next, ok := m.looks[domain]; !ok || at.Before(next) {
+		m.looks[domain] = at
+	}
+	if !closely.IsZero() {
+		m.closely[domain] = closely
+	}
 }
 
 // due returns the domains whose time has come, the one that waits longest first.

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -15,14 +16,11 @@ func (s *Store) TakeLooks(ctx context.Context, now time.Time, domains []string) 
 	err := s.writer.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		taken = nil
 		for _, domain := range domains {
-			done, err := tx.ExecContext(ctx, "UPDATE looks SET at = ? WHERE domain = ? AND (at <= ? OR at > ?)",
-				state.Nanos(rotate.NextLook(domain, now)), domain, state.Nanos(now), state.Nanos(state.TooFar(now)))
+			took, err := takeLook(ctx, tx, domain, now)
 			if err != nil {
 				return err
 			}
-			if n, err := done.RowsAffected(); err != nil {
-				return err
-			} else if n > 0 {
+			if took {
 				taken = append(taken, domain)
 			}
 		}
@@ -32,6 +30,38 @@ func (s *Store) TakeLooks(ctx context.Context, now time.Time, domains []string) 
 		return nil, s.failed("take turns to look after domains", err)
 	}
 	return taken, nil
+}
+
+// takeLook takes one domain's turn, if it has come.
+func takeLook(ctx context.Context, tx *sql.Tx, domain string, now time.Time) (bool, error) {
+	var at, closely int64
+	err := tx.QueryRowContext(ctx, "SELECT at, closely FROM looks WHERE domain = ?", domain).Scan(&at, &closely)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && at > state.Nanos(now) && at <= state.Nanos(state.TooFar(now)) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	next := state.NextTurn(domain, now, time.Unix(0, closely))
+	_, err = tx.ExecContext(ctx, "UPDATE looks SET at = ? WHERE domain = ?", state.Nanos(next), domain)
+	return true, err
+}
+
+// LookAgain implements rotate.Store.
+func (s *Store) LookAgain(ctx context.Context, domain string, at, closely time.Time, events ...rotate.Event) error {
+	lines, err := encoded(events)
+	if err != nil {
+		return err
+	}
+	err = s.writer.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		if err := record(ctx, tx, events, lines); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "INSERT INTO looks (domain, at, closely) VALUES (?, ?, ?) ON CONFLICT (domain) DO UPDATE SET "+
+			"at = min(at, excluded.at), closely = iif(excluded.closely != 0, excluded.closely, closely)", domain, state.Nanos(at), sinceOf(closely))
+		return err
+	})
+	return s.failed("have "+domain+" looked after again", err)
 }
 
 // noteLook notes when the domain is to be looked after, if that follows from what is saved.

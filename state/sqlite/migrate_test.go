@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"database/sql"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -72,8 +73,21 @@ func TestMigrateFromVersion1(t *testing.T) {
 		t.Errorf("within the hour %v are looked after, error %v", looks, err)
 	}
 	_, err = s.Acquire(t.Context(), rotate.LeaseRequest{Domain: "example.com", Owner: "b", Now: at, TTL: time.Hour})
-	if held, ok := err.(*rotate.HeldError); !ok || held.Fence != 3 {
-		t.Errorf("error %v, want that the lease is held with fence 3", err)
+	var held *rotate.HeldError
+	lease := rotate.Lease{Domain: "example.com", Owner: "a", Fence: 3, Expires: at.Add(time.Hour)}
+	if !errors.As(err, &held) || held.Lease != lease {
+		t.Errorf("error %v, want that the lease is held: %+v", err, lease)
+	}
+	if _, err := s.writer.db.Exec("UPDATE leases SET expires = expires + 1"); err != nil { // as its owner does, if it lives
+		t.Fatal(err)
+	}
+	evict := rotate.LeaseRequest{Domain: "example.com", Owner: "b", Now: at, TTL: time.Hour, Evict: &lease}
+	if _, err := s.Acquire(t.Context(), evict); !errors.As(err, &held) {
+		t.Errorf("error %v, want that the lease is held by an owner that has renewed it", err)
+	}
+	evict.Evict = &held.Lease
+	if l, err := s.Acquire(t.Context(), evict); err != nil || l.Fence != 4 || l.TakenFrom != "a" {
+		t.Errorf("lease %+v, error %v", l, err)
 	}
 }
 

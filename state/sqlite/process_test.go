@@ -162,7 +162,7 @@ func TestSecondProcessIsToldWhoHoldsTheLease(t *testing.T) {
 		t.Errorf("held by %q until %v", held.Owner, held.Expires)
 	}
 	c.kill() // its lease stays until it runs out, or its owner is known to be dead
-	if _, err := s.Acquire(t.Context(), rotate.LeaseRequest{Domain: "example.com", Owner: "parent", Now: start, TTL: time.Hour, Evict: held.Fence}); err != nil {
+	if _, err := s.Acquire(t.Context(), rotate.LeaseRequest{Domain: "example.com", Owner: "parent", Now: start, TTL: time.Hour, Evict: &held.Lease}); err != nil {
 		t.Error(err)
 	}
 }

@@ -10,37 +10,6 @@ import (
 	"github.com/dkimbot/dkimbot/state"
 )
 
-// Acquire implements rotate.Store.
-func (s *Store) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.Lease, error) {
-	var lease rotate.Lease
-	err := s.writer.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		last, err := lastLease(ctx, tx, req.Domain)
-		if err != nil {
-			return err
-		}
-		if lease, err = state.Grant(last, req); err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, "INSERT OR REPLACE INTO leases (domain, owner, fence, expires) VALUES (?, ?, ?, ?)",
-			lease.Domain, lease.Owner, lease.Fence, state.Nanos(lease.Expires))
-		return err
-	})
-	if err != nil {
-		return rotate.Lease{}, s.failed("take the lease on "+req.Domain, err)
-	}
-	return lease, nil
-}
-
-// Release implements rotate.Store.
-func (s *Store) Release(ctx context.Context, l rotate.Lease) error {
-	err := s.writer.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "UPDATE leases SET owner = '', expires = 0 WHERE domain = ? AND owner = ? AND fence = ?",
-			l.Domain, l.Owner, l.Fence)
-		return err
-	})
-	return s.failed("give back the lease on "+l.Domain, err)
-}
-
 // Save implements rotate.Store.
 func (s *Store) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State, events ...rotate.Event) (int64, error) {
 	stored := st
@@ -49,14 +18,13 @@ func (s *Store) Save(ctx context.Context, l rotate.Lease, now time.Time, st rota
 	if err != nil {
 		return 0, err
 	}
-	lines := make([]string, len(events))
-	for i, e := range events {
-		if lines[i], err = state.Encode(e); err != nil {
-			return 0, err
-		}
+	lines, err := encoded(events)
+	if err != nil {
+		return 0, err
 	}
 	err = s.writer.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		if err := admit(ctx, tx, l, now, st, events); err != nil {
+		last, err := admit(ctx, tx, l, st, events)
+		if err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO domains (domain, revision, phase, next_at, config, failures, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -69,8 +37,7 @@ func (s *Store) Save(ctx context.Context, l rotate.Lease, now time.Time, st rota
 		if err := noteLook(ctx, tx, st, now); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, "UPDATE leases SET expires = ? WHERE domain = ?", state.Nanos(now.Add(l.TTL)), l.Domain)
-		return err
+		return renew(ctx, tx, last, l, now)
 	})
 	if err != nil {
 		return 0, s.failed("save the state of "+st.Domain, err)
@@ -78,18 +45,17 @@ func (s *Store) Save(ctx context.Context, l rotate.Lease, now time.Time, st rota
 	return stored.Revision, nil
 }
 
-// admit checks lease and revision as they stand within the transaction.
-func admit(ctx context.Context, tx *sql.Tx, l rotate.Lease, now time.Time, st rotate.State, events []rotate.Event) error {
-	last, err := lastLease(ctx, tx, st.Domain)
-	if err != nil {
-		return err
+// admit checks lease and revision as they stand within the transaction, and returns the lease.
+func admit(ctx context.Context, tx *sql.Tx, l rotate.Lease, st rotate.State, events []rotate.Event) (last rotate.Lease, err error) {
+	if last, err = lastLease(ctx, tx, st.Domain); err != nil {
+		return last, err
 	}
 	var revision int64
 	err = tx.QueryRowContext(ctx, "SELECT revision FROM domains WHERE domain = ?", st.Domain).Scan(&revision)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return err
+		return last, err
 	}
-	return state.Admit(last, l, now, revision, st, events)
+	return last, state.Admit(last, l, revision, st, events)
 }
 
 // record appends the events, whose JSON is in lines, to the history.
@@ -103,24 +69,14 @@ func record(ctx context.Context, tx *sql.Tx, events []rotate.Event, lines []stri
 	return nil
 }
 
-// lastLease returns the lease that was last granted, or the zero Lease.
-func lastLease(ctx context.Context, tx *sql.Tx, domain string) (rotate.Lease, error) {
-	last := rotate.Lease{Domain: domain}
-	var expires int64
-	row := tx.QueryRowContext(ctx, "SELECT owner, fence, expires FROM leases WHERE domain = ?", domain)
-	err := row.Scan(&last.Owner, &last.Fence, &expires)
-	if errors.Is(err, sql.ErrNoRows) {
-		return rotate.Lease{}, nil
+// encoded returns the events' JSON.
+func encoded(events []rotate.Event) ([]string, error) {
+	lines := make([]string, len(events))
+	for i, e := range events {
+		var err error
+		if lines[i], err = state.Encode(e); err != nil {
+			return nil, err
+		}
 	}
-	last.Expires = time.Unix(0, expires).UTC()
-	return last, err
-}
-
-// failed leaves refusals as they are and makes faults of SQLite's errors.
-func (s *Store) failed(attempt string, err error) error {
-	var held *rotate.HeldError
-	if errors.As(err, &held) {
-		return err
-	}
-	return broken(s.path, attempt, err)
+	return lines, nil
 }

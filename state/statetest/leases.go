@@ -11,37 +11,81 @@ import (
 	"github.com/dkimbot/dkimbot/state"
 )
 
-// I8: who holds the lease is told to whoever asks for it.
-func oneOwner(t *testing.T, s state.Store) {
-	l := acquire(t, s, domain, "a", start)
-	_, err := s.Acquire(t.Context(), request(domain, "b", start.Add(time.Second)))
+// held returns the lease that keeps somebody else from getting one.
+func held(t *testing.T, s state.Store, domain string) rotate.Lease {
+	t.Helper()
+	_, err := s.Acquire(t.Context(), request(domain, "somebody else", start.Add(time.Second)))
 	var held *rotate.HeldError
 	if !errors.As(err, &held) {
 		t.Fatalf("error %v, want a HeldError", err)
 	}
-	want := &rotate.HeldError{Domain: domain, Owner: "a", Fence: l.Fence, Expires: start.Add(ttl)}
-	if diff := cmp.Diff(want, held); diff != "" {
+	return held.Lease
+}
+
+// I8: who holds the lease is told to whoever asks for it.
+func oneOwner(t *testing.T, s state.Store) {
+	l := acquire(t, s, domain, "a", start)
+	want := rotate.Lease{Domain: domain, Owner: "a", Fence: l.Fence, TTL: ttl, Since: start, Expires: start.Add(ttl)}
+	if diff := cmp.Diff(want, held(t, s, domain)); diff != "" {
 		t.Error(diff)
 	}
 	acquire(t, s, "example.org", "b", start) // another domain is free
-	_, err = s.Save(t.Context(), rotate.Lease{Domain: domain, Owner: "b", Fence: l.Fence, TTL: ttl}, start, rotate.State{Domain: domain})
+	_, err := s.Save(t.Context(), rotate.Lease{Domain: domain, Owner: "b", Fence: l.Fence, TTL: ttl}, start, rotate.State{Domain: domain})
 	wantRefused(t, err, state.LeaseLost)
 	save(t, s, l, start, rotate.State{Domain: domain})
 }
 
-func expiry(t *testing.T, s state.Store) {
+// I8: no clock gives a lease away, and none keeps its owner from using it: the
+// machine's may be set at any moment, by any step.
+func noClock(t *testing.T, s state.Store) {
 	l := acquire(t, s, domain, "a", start)
-	_, err := s.Save(t.Context(), l, start.Add(ttl), rotate.State{Domain: domain})
-	wantRefused(t, err, state.LeaseLost) // though nobody else took it
-	save(t, s, l, start.Add(ttl-1), rotate.State{Domain: domain})
-
-	l2 := acquire(t, s, "example.org", "a", start)
-	if _, err := s.Acquire(t.Context(), request("example.org", "b", start.Add(ttl-1))); err == nil {
-		t.Fatal("b got the lease a nanosecond too early")
+	var st rotate.State
+	for _, step := range []time.Duration{30 * time.Minute, -time.Hour, 32 * 365 * 24 * time.Hour, -10 * 365 * 24 * time.Hour} {
+		if _, err := s.Acquire(t.Context(), request(domain, "b", start.Add(step))); err == nil {
+			t.Fatalf("b got the lease by a clock that was set by %s", step)
+		}
+		st = rotate.State{Domain: domain, Revision: st.Revision}
+		st.Revision = save(t, s, l, start.Add(step), st)
+		if err := s.Renew(t.Context(), l, start.Add(step)); err != nil {
+			t.Fatalf("renewed by a clock that was set by %s: %v", step, err)
+		}
 	}
-	acquire(t, s, "example.org", "b", start.Add(ttl))
-	_, err = s.Save(t.Context(), l2, start, rotate.State{Domain: "example.org"})
-	wantRefused(t, err, state.LeaseLost)
+}
+
+// Whoever watches a lease sees each renewal, also when the clock stands still.
+func renewals(t *testing.T, s state.Store) {
+	l := acquire(t, s, domain, "a", start)
+	seen := held(t, s, domain)
+	if !seen.Unchanged(held(t, s, domain)) {
+		t.Error("the lease changed by being looked at")
+	}
+	for i, renew := range []func(){
+		func() {
+			if err := s.Renew(t.Context(), l, start); err != nil {
+				t.Fatal(err)
+			}
+		},
+		func() { save(t, s, l, start, rotate.State{Domain: domain}) },
+		func() { l = acquire(t, s, domain, "a", start) },
+	} {
+		renew()
+		now := held(t, s, domain)
+		if now.Unchanged(seen) {
+			t.Errorf("renewal %d can't be seen: %+v", i, now)
+		}
+		seen = now
+	}
+	for _, other := range []rotate.Lease{{Domain: domain, Owner: "b", Fence: l.Fence, TTL: ttl}, {Domain: domain, Owner: "a", Fence: l.Fence - 1, TTL: ttl},
+		{Domain: "example.org", Owner: "a", Fence: 1, TTL: ttl}} {
+		wantRefused(t, s.Renew(t.Context(), other, start), state.LeaseLost)
+	}
+	if !seen.Unchanged(held(t, s, domain)) {
+		t.Error("a refused renewal changed the lease")
+	}
+	if err := s.Release(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	wantRefused(t, s.Renew(t.Context(), l, start), state.LeaseLost)
 }
 
 // The fence grows with every acquisition, also after a release, and an older one is worth nothing.
@@ -58,25 +102,35 @@ func fences(t *testing.T, s state.Store) {
 	if l1.Fence <= 0 || l2.Fence <= l1.Fence || l3.Fence <= l2.Fence {
 		t.Errorf("fences %d, %d, %d do not grow", l1.Fence, l2.Fence, l3.Fence)
 	}
-	if want := (rotate.Lease{Domain: domain, Owner: "b", Fence: l3.Fence, TTL: ttl, Expires: start.Add(ttl)}); l3 != want {
+	if want := (rotate.Lease{Domain: domain, Owner: "b", Fence: l3.Fence, TTL: ttl, Since: start, Expires: start.Add(ttl)}); l3 != want {
 		t.Errorf("lease %+v, want %+v", l3, want)
 	}
 }
 
+// A lease is taken over only as it was seen: an owner that has renewed it meanwhile lives.
 func eviction(t *testing.T, s state.Store) {
 	l := acquire(t, s, domain, "a", start)
+	seen := held(t, s, domain)
+	if err := s.Renew(t.Context(), l, start); err != nil {
+		t.Fatal(err)
+	}
 	req := request(domain, "b", start)
-	req.Evict = l.Fence + 1
-	var held *rotate.HeldError
-	if _, err := s.Acquire(t.Context(), req); !errors.As(err, &held) {
-		t.Fatalf("evicting another fence: %v, want a HeldError", err)
+	req.Evict = &seen
+	var err error
+	if _, err = s.Acquire(t.Context(), req); !errors.As(err, new(*rotate.HeldError)) {
+		t.Fatalf("evicting a lease as it was before its renewal: %v, want a HeldError", err)
 	}
-	req.Evict = l.Fence
-	if _, err := s.Acquire(t.Context(), req); err != nil {
-		t.Fatalf("evicting the dead owner's fence: %v", err)
+	seen = held(t, s, domain)
+	taken, err := s.Acquire(t.Context(), req)
+	if err != nil {
+		t.Fatalf("evicting the dead owner: %v", err)
 	}
-	_, err := s.Save(t.Context(), l, start, rotate.State{Domain: domain})
+	if taken.TakenFrom != "a" || acquire(t, s, domain, "b", start).TakenFrom != "" {
+		t.Errorf("b took it from %q, want a, and from nobody when b took it again", taken.TakenFrom)
+	}
+	_, err = s.Save(t.Context(), l, start, rotate.State{Domain: domain})
 	wantRefused(t, err, state.LeaseLost)
+	wantRefused(t, s.Renew(t.Context(), l, start), state.LeaseLost)
 }
 
 func release(t *testing.T, s state.Store) {
@@ -94,16 +148,4 @@ func release(t *testing.T, s state.Store) {
 	if err := s.Release(t.Context(), rotate.Lease{Domain: "example.net", Owner: "a", Fence: 1}); err != nil {
 		t.Errorf("release of a lease that never was: %v", err)
 	}
-}
-
-func extension(t *testing.T, s state.Store) {
-	l := acquire(t, s, domain, "a", start)
-	later := start.Add(ttl / 2)
-	save(t, s, l, later, rotate.State{Domain: domain})
-	_, err := s.Acquire(t.Context(), request(domain, "b", start.Add(ttl)))
-	var held *rotate.HeldError
-	if !errors.As(err, &held) || !held.Expires.Equal(later.Add(ttl)) {
-		t.Fatalf("error %v, want a lease until %v", err, later.Add(ttl))
-	}
-	save(t, s, l, later.Add(ttl-1), rotate.State{Domain: domain, Revision: 1})
 }

@@ -123,3 +123,49 @@ func failing(t *testing.T, s state.Store) {
 		t.Error(diff)
 	}
 }
+
+// A domain whose state may not tell all is looked after at once, whoever has the lease
+// and whatever is saved meanwhile, and then every minute for a while.
+func lookAgain(t *testing.T, s state.Store) {
+	l := acquire(t, s, domain, "o", start)
+	revision := save(t, s, l, start, rotate.State{Domain: domain}, rotate.Event{Domain: domain, Message: "one"})
+	again := func(at, closely time.Time, events ...rotate.Event) {
+		t.Helper()
+		if err := s.LookAgain(t.Context(), domain, at, closely, events...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again(start.Add(rotate.LookEvery), time.Time{}) // never later than it would come
+	again(start, time.Time{}, rotate.Event{Domain: domain, Message: "two"})
+	revision = save(t, s, l, start, rotate.State{Domain: domain, Revision: revision}) // of one who looked before
+	wantTurn(t, s, domain, start, true)
+	if st := load(t, s, domain); st.Revision != revision {
+		t.Errorf("it made revision %d", st.Revision)
+	}
+	if events, err := s.History(t.Context(), domain, 0); err != nil || len(events) != 2 || events[1].Message != "two" {
+		t.Errorf("history %v, error %v", events, err)
+	}
+	takeLooks(t, s, start, domain)
+	wantTurn(t, s, domain, start.Add(10*time.Second), false)
+
+	now, until := start, start.Add(10*rotate.LookClosely)
+	for again(now, until); now.Before(until); now = now.Add(rotate.LookClosely) {
+		wantTurn(t, s, domain, now, true)
+		takeLooks(t, s, now, domain)
+		wantTurn(t, s, domain, now.Add(rotate.LookClosely/2), false)
+	}
+	wantTurn(t, s, domain, now, true)
+	takeLooks(t, s, now, domain)
+	next := rotate.NextLook(domain, now)
+	wantTurn(t, s, domain, next.Add(-1), false)
+	wantTurn(t, s, domain, next, true)
+
+	now = next.Add(-time.Second)
+	again(now, now.AddDate(30, 0, 0)) // by a clock that was wrong
+	takeLooks(t, s, now, domain)
+	wantTurn(t, s, domain, next.Add(-1), false)
+	again(now, time.Time{})
+	if err := s.LookAgain(t.Context(), "nobody.example", start, time.Time{}); err != nil {
+		t.Error(err)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"iter"
 	"maps"
 	"slices"
@@ -33,6 +34,7 @@ type Memory struct {
 	owners  []string             // the domain of each event
 	begun   map[string]time.Time // which domains began to switch, and when they last did
 	looks   map[string]time.Time // when each domain has its turn to be looked after
+	closely map[string]time.Time // until when it is looked after every minute
 }
 
 type row struct {
@@ -45,7 +47,7 @@ type row struct {
 
 // NewMemory returns an empty store.
 func NewMemory() *Memory {
-	return &Memory{lineage: state.NewLineage(), domains: map[string]row{}, leases: map[string]rotate.Lease{}, begun: map[string]time.Time{}, looks: map[string]time.Time{}}
+	return &Memory{lineage: state.NewLineage(), domains: map[string]row{}, leases: map[string]rotate.Lease{}, begun: map[string]time.Time{}, looks: map[string]time.Time{}, closely: map[string]time.Time{}}
 }
 
 // Acquire implements rotate.Store.
@@ -60,6 +62,20 @@ func (m *Memory) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.L
 		m.leases[req.Domain] = lease
 	}
 	return lease, err
+}
+
+// Renew implements rotate.Store.
+func (m *Memory) Renew(ctx context.Context, l rotate.Lease, now time.Time) error {
+	if err := alive(ctx); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	lease, err := state.Renewed(m.leases[l.Domain], l, now)
+	if err == nil {
+		m.leases[l.Domain] = lease
+	}
+	return err
 }
 
 // Release implements rotate.Store.
@@ -86,28 +102,59 @@ func (m *Memory) Save(ctx context.Context, l rotate.Lease, now time.Time, st rot
 	if err != nil {
 		return 0, err
 	}
-	lines := make([]string, len(events))
-	for i, e := range events {
-		if lines[i], err = state.Encode(e); err != nil {
-			return 0, err
-		}
+	lines, err := encoded(events)
+	if err != nil {
+		return 0, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	last := m.leases[st.Domain]
-	if err := state.Admit(last, l, now, m.domains[st.Domain].revision, st, events); err != nil {
+	if err := state.Admit(last, l, m.domains[st.Domain].revision, st, events); err != nil {
 		return 0, err
 	}
 	m.domains[st.Domain] = row{revision: stored.Revision, nextAt: state.NextAt(st), failing: st.Failures > 0, config: st.Config, body: body}
-	for _, line := range lines {
-		m.events, m.owners = append(m.events, line), append(m.owners, st.Domain)
-	}
+	m.record(st.Domain, lines)
 	if at, note := state.FirstLook(st, now); note && at.After(m.looks[st.Domain]) {
 		m.looks[st.Domain] = at
 	}
-	last.Expires = now.Add(l.TTL).Round(0).UTC()
-	m.leases[st.Domain] = last
-	return stored.Revision, nil
+	m.leases[st.Domain], err = state.Renewed(last, l, now)
+	return stored.Revision, err
+}
+
+// encoded returns the events' JSON.
+func encoded(events []rotate.Event) ([]string, error) {
+	lines := make([]string, len(events))
+	for i, e := range events {
+		var err error
+		if lines[i], err = state.Encode(e); err != nil {
+			return nil, err
+		}
+	}
+	return lines, nil
+}
+
+func (m *Memory) record(domain string, lines []string) {
+	for _, line := range lines {
+		m.events, m.owners = append(m.events, line), append(m.owners, domain)
+	}
+}
+
+// LookAgain implements rotate.Store.
+func (m *Memory) LookAgain(ctx context.Context, domain string, at, closely time.Time, events ...rotate.Event) error {
+	lines, err := encoded(events)
+	if err = errors.Join(err, alive(ctx)); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.record(domain, lines)
+	if next, known := m.looks[domain]; !known || at.Before(next) {
+		m.looks[domain] = at
+	}
+	if !closely.IsZero() {
+		m.closely[domain] = closely
+	}
+	return nil
 }
 
 // Load implements rotate.StateReader.
@@ -190,7 +237,7 @@ func (m *Memory) TakeLooks(ctx context.Context, now time.Time, domains []string)
 	var taken []string
 	for _, domain := range domains {
 		if at, known := m.looks[domain]; known && hasTurn(at, now) {
-			m.looks[domain] = rotate.NextLook(domain, now)
+			m.looks[domain] = state.NextTurn(domain, now, m.closely[domain])
 			taken = append(taken, domain)
 		}
 	}

@@ -28,17 +28,18 @@ func Run(t *testing.T, open func(t *testing.T) state.Store) {
 		"nothing is shared":         aliasing,
 		"revisions":                 revisions,
 		"one owner":                 oneOwner,
-		"leases run out":            expiry,
+		"no clock ends a lease":     noClock,
+		"renewals can be seen":      renewals,
 		"fences":                    fences,
 		"eviction":                  eviction,
 		"release":                   release,
-		"saving extends the lease":  extension,
 		"requests without sense":    nonsense,
 		"history":                   history,
 		"refused saves leave none":  refusedSave,
 		"due":                       due,
 		"turns to look":             looks,
 		"a turn is taken once":      looksOnce,
+		"looked after again":        lookAgain,
 		"failing":                   failing,
 		"lists":                     lists,
 		"origin":                    origin,
@@ -190,10 +191,11 @@ func history(t *testing.T, s state.Store) {
 	}
 }
 
-// A refused save writes neither state nor history and does not extend the lease.
+// A refused save writes neither state nor history and does not renew the lease.
 func refusedSave(t *testing.T, s state.Store) {
 	l := acquire(t, s, domain, "a", start)
 	save(t, s, l, start, rotate.State{Domain: domain, Phase: rotate.Ready}, rotate.Event{Domain: domain})
+	before := held(t, s, domain)
 	_, err := s.Save(t.Context(), l, start.Add(ttl/2), rotate.State{Domain: domain, Phase: rotate.Draining}, rotate.Event{Domain: domain})
 	wantRefused(t, err, state.StaleRevision)
 	if st := load(t, s, domain); st.Phase != rotate.Ready || st.Revision != 1 {
@@ -202,7 +204,9 @@ func refusedSave(t *testing.T, s state.Store) {
 	if events, err := s.History(t.Context(), "", 0); err != nil || len(events) != 1 {
 		t.Errorf("%d events, error %v; want 1", len(events), err)
 	}
-	acquire(t, s, domain, "b", start.Add(ttl))
+	if !held(t, s, domain).Unchanged(before) {
+		t.Error("the lease was renewed")
+	}
 }
 
 func due(t *testing.T, s state.Store) {
@@ -297,7 +301,8 @@ func cancelled(t *testing.T, s state.Store) {
 	_, looks := s.Looks(ctx, start)
 	_, looked := s.TakeLooks(ctx, start, []string{domain})
 	_, failing := s.Failing(ctx)
-	for i, err := range []error{saved, acquired, loaded, due, taken, counted, looks, looked, failing, s.Release(ctx, l)} {
+	again := s.LookAgain(ctx, domain, start, start)
+	for i, err := range []error{saved, acquired, loaded, due, taken, counted, looks, looked, failing, again, s.Renew(ctx, l, start), s.Release(ctx, l)} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("call %d: error %v, want that the context is cancelled", i, err)
 		}

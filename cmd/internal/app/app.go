@@ -102,6 +102,7 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 		return nil, err
 	}
 	parts.Owner, parts.Actor, parts.OwnerDead = self.String(), self.actor(), self.knowsDead
+	parts.Watching = a.watching
 	if parts, err = withFailpoints(parts); err != nil {
 		return nil, err
 	}
@@ -109,6 +110,12 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 	parts = witnessed(parts, a.Notices)
 	a.Engine, a.Queue, a.Work, a.State, a.Lineage = rotate.NewEngine(parts), store, store, store, store.Lineage()
 	return a, nil
+}
+
+// watching says what a run waits for while a lease is watched.
+func (a *App) watching(w rotate.Watched) {
+	a.log.Warn("waiting for a lease that is not renewed: it is taken over, unless its owner is seen to work", "domain", w.Domain, "owner", w.Owner,
+		"since", w.Since.UTC().Format(time.RFC3339), "left", w.Left.Round(time.Second).String())
 }
 
 // OpenReadOnly wires what planning needs, and opens nothing for writing (I11).

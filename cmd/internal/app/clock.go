@@ -39,6 +39,19 @@ func uptime() (boot string, up time.Duration) {
 	return strings.TrimSpace(string(id)), time.Duration(ts.Nano())
 }
 
+// Elapsed returns how long the machine has been up, time asleep included: while it
+// sleeps, a lease can't be renewed. Where the kernel does not tell, the time since the
+// program began has to do, which leaves that out.
+func (c Clock) Elapsed() time.Duration {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
+		return time.Since(began)
+	}
+	return time.Duration(ts.Nano())
+}
+
+var began = time.Now()
+
 // Sleep returns when d has passed, or with ctx's error when it is done.
 func (c Clock) Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)

@@ -3,21 +3,22 @@ package app
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/user"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// process names one process on one machine since one boot, so that a lease whose
-// owner was killed need not run out before the work goes on.
+// process names one process of one boot in one PID namespace, so that a lease whose
+// owner was killed need not be watched before the work goes on.
 type process struct {
 	user  string // for people
 	host  string
-	boot  string // the start of an id that changes with each boot
+	boot  string // the start of an id that changes with each boot of the kernel
+	space string // the PID and time namespaces; a PID and a start mean nothing elsewhere
 	pid   int
 	start string // in clock ticks since the boot; tells apart processes that share a pid
 }
@@ -32,11 +33,24 @@ func thisProcess() (process, error) {
 	if err != nil {
 		return process{}, fault.Lasting(what, err, "mount /proc")
 	}
-	start, err := startOf(os.Getpid())
+	start, _, err := startOf("self")
 	if err != nil {
 		return process{}, fault.Lasting(what, err, "mount /proc")
 	}
-	return process{userName(), host, string(boot[:min(len(boot), 8)]), os.Getpid(), start}, nil
+	return process{userName(), host, string(boot[:min(len(boot), 8)]), namespaces(), os.Getpid(), start}, nil
+}
+
+// namespaces names those in which this process sees others, "-" when they can't be told.
+func namespaces() string {
+	var out []string
+	for _, kind := range []string{"pid", "time"} {
+		link, err := os.Readlink("/proc/self/ns/" + kind)
+		if err != nil && !(kind == "time" && errors.Is(err, os.ErrNotExist)) { // kernels before 5.6 have one for all
+			return "-"
+		}
+		out = append(out, strings.Trim(link, kind+":[]"))
+	}
+	return strings.Join(out, ".")
 }
 
 // userName is who runs this process, by name or else by number.
@@ -49,38 +63,59 @@ func userName() string {
 
 // String is read by people in messages, and by knowsDead in leases.
 func (p process) String() string {
-	return fmt.Sprintf("%s pid %d (start %s boot %s)", p.actor(), p.pid, p.start, p.boot)
+	return fmt.Sprintf("%s pid %d (start %s boot %s ns %s)", p.actor(), p.pid, p.start, p.boot, p.space)
 }
 
 // actor names who runs this process, for people reading the history.
 func (p process) actor() string { return p.user + "@" + p.host }
 
-// knowsDead reports whether the owner was a process of this machine that surely
-// runs no more. Of other machines' processes nothing is known.
+// knowsDead reports whether the owner is proved to run no more: it ran in the
+// namespaces that this process is in, since the same boot, and the kernel knows no
+// process of that number, or one that started at another time. That /proc shows
+// nothing is no proof: it hides processes of others (hidepid, ProtectProc=), and may
+// be that of another namespace. Nor is a boot that is not this one's: that
+// may be another machine, of the same name.
 func (p process) knowsDead(owner string) bool {
 	var o process
-	who, rest, _ := strings.Cut(owner, " pid ")
-	o.host = who[strings.LastIndexByte(who, '@')+1:]
-	if n, err := fmt.Sscanf(strings.ReplaceAll(rest, ")", ""), "%d (start %s boot %s", &o.pid, &o.start, &o.boot); n != 3 || err != nil || o.host != p.host {
+	_, rest, _ := strings.Cut(owner, " pid ")
+	n, err := fmt.Sscanf(strings.ReplaceAll(rest, ")", ""), "%d (start %s boot %s ns %s", &o.pid, &o.start, &o.boot, &o.space)
+	if n != 4 || err != nil || o.pid <= 0 || o.boot != p.boot || o.space != p.space || p.space == "-" {
 		return false
 	}
-	if o.boot != p.boot {
+	if errors.Is(syscall.Kill(o.pid, 0), syscall.ESRCH) {
 		return true
 	}
-	start, err := startOf(o.pid)
-	return errors.Is(err, fs.ErrNotExist) || err == nil && start != o.start
+	start, pid, err := startOf(strconv.Itoa(o.pid))
+	return err == nil && ownProc() && pid == o.pid && start != o.start
 }
 
-// startOf returns a process's start time, field 22 of proc_pid_stat(5). The
-// second field may hold spaces and brackets; count from its end.
-func startOf(pid int) (string, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+// ownProc reports whether /proc is that of this process's PID namespace: it shows
+// one number of this process then, else one for each namespace in between.
+func ownProc() bool {
+	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {
-		return "", err
+		return false
+	}
+	_, rest, found := strings.Cut(string(text), "\nNSpid:")
+	line, _, _ := strings.Cut(rest, "\n")
+	numbers := strings.Fields(line)
+	return found && len(numbers) == 1 && numbers[0] == strconv.Itoa(os.Getpid())
+}
+
+// startOf returns a process's start time and number, fields 22 and 1 of
+// proc_pid_stat(5). The second field may hold spaces and brackets; count from its end.
+func startOf(process string) (start string, pid int, err error) {
+	text, err := os.ReadFile("/proc/" + process + "/stat")
+	if err != nil {
+		return "", 0, err
 	}
 	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 	if len(fields) < 20 {
-		return "", fmt.Errorf("/proc/%d/stat can't be read", pid)
+		return "", 0, errors.New("/proc/" + process + "/stat can't be read")
 	}
-	return fields[19], nil
+	number, _, _ := strings.Cut(string(text), " ")
+	if pid, err = strconv.Atoi(number); err != nil {
+		return "", 0, err
+	}
+	return fields[19], pid, nil
 }

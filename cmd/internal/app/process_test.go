@@ -3,6 +3,7 @@ package app
 import (
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -19,13 +20,14 @@ func TestKnowsDead(t *testing.T) {
 	}
 	other := self
 	other.pid = child.Process.Pid
-	if other.start, err = startOf(other.pid); err != nil {
+	if other.start, _, err = startOf(strconv.Itoa(other.pid)); err != nil {
 		t.Fatal(err)
 	}
-	reused, rebooted, elsewhere := self, self, other
+	reused, rebooted, elsewhere, apart := self, other, other, other
 	reused.start += "0"
-	rebooted.boot = "00000000"
-	elsewhere.host += "2"
+	rebooted.boot = "00000000" // or another machine of the same name
+	elsewhere.space = "4026531836.4026532999"
+	apart.space = "-"
 	check := func(owner string, want bool) {
 		t.Helper()
 		if got := self.knowsDead(owner); got != want {
@@ -35,13 +37,22 @@ func TestKnowsDead(t *testing.T) {
 	check(self.String(), false)
 	check(other.String(), false)
 	check(reused.String(), true)
-	check(rebooted.String(), true)
+	check(rebooted.String(), false)
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	child.Wait()
 	check(other.String(), true)
+	check(rebooted.String(), false)
 	check(elsewhere.String(), false)
+	check(apart.String(), false)
+	unknown := self
+	if unknown.space = "-"; unknown.knowsDead(apart.String()) {
+		t.Error("in unknown namespaces a process is taken for dead")
+	}
+	other.host += "2" // who names the machine anew changes nothing
+	check(other.String(), true)
+	check(strings.Replace(other.String(), " ns "+other.space, "", 1), false) // as older versions wrote it
 	for _, garbage := range []string{"", "x", self.host, "root@" + self.host + " pid x", strings.Replace(self.String(), "pid", "PID", 1)} {
 		check(garbage, false)
 	}
