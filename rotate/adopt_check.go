@@ -37,6 +37,7 @@ func (p *planner) toAdopt(a Adoption) (keys []dkim.SigningKey) {
 		p.stop(err)
 		return nil
 	}
+	p.obstacles = map[string]error{}
 	for _, s := range p.want.Policy.Selectors {
 		if !given[s] {
 			p.ownKeystore(s)
@@ -44,6 +45,7 @@ func (p *planner) toAdopt(a Adoption) (keys []dkim.SigningKey) {
 		}
 	}
 	p.ownNames()
+	p.stop(p.obstacle())
 	if p.have.Phase == New && p.plan.Stop == nil {
 		p.closed("adopt", "")
 	}
@@ -80,8 +82,8 @@ func (p *planner) adoptable(a Adoption) error {
 	if p.have.Phase != New && (p.have.Phase != Bootstrapping || len(ownKeys) > 0) {
 		return p.managed(fmt.Sprintf("adopt a key of %s: it is under management already, in phase %s", p.want.Name, p.have.Phase))
 	}
-	if p.have.Phase != New && !p.sameSelectors() {
-		return p.plan.Stop
+	if p.have.Phase != New {
+		return p.selectorsChanged()
 	}
 	return nil
 }

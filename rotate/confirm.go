@@ -58,6 +58,12 @@ const mostAhead = 7 * 24 * time.Hour
 // the domain up for years. Waits only grow by it, seen from what really happened.
 func (st State) asOf(now time.Time) State {
 	st = copyState(st)
+	if st.RevokeNow {
+		st.RevokeNow = false
+		if sel := st.Selectors[st.Active]; sel != nil && sel.Key != nil {
+			sel.Key.RevokeNow = true
+		}
+	}
 	latest := now.Add(mostAhead)
 	st.eachTime(func(t *time.Time) {
 		if t.After(latest) {
@@ -86,6 +92,9 @@ func (st *State) begin(i Intent, p Policy) {
 		st.Phase, st.Draining = Replacing, i.Selector
 	case st.Phase == Ready && i.Kind == Activate && i.Selector != st.Active:
 		st.Phase, st.Target = Switching, i.Selector
+	case (st.Phase == Draining || st.Phase == Replacing) && i.Kind == Activate && i.Selector == st.Draining: // signers flee there
+		st.dropFresh(st.Draining)
+		st.Phase, st.Target, st.Draining = Switching, st.Draining, ""
 	}
 	if sel := st.Selectors[i.Selector]; i.Kind == StoreKey {
 		sel.Tried = append(sel.Tried, i.KeyID)
@@ -98,6 +107,9 @@ func (st *State) stored(selector string, k Key) {
 	if st.Phase == Bootstrapping {
 		k.Replaced = len(sel.Past) > 0 // the domain was released once, and receivers may keep the key of then
 		sel.Key = &k
+		if st.leaked(st.Target) {
+			st.Target = selector // signers leave the other one, which is compromised
+		}
 	} else {
 		k.Replaced = true
 		sel.Next = &k
@@ -143,7 +155,7 @@ func (st *State) verified(selector string, now time.Time) {
 	}
 	if sel.Next != nil {
 		if !sel.Key.Gone {
-			sel.Retired = append(sel.Retired, Retired{KeyID: sel.Key.ID, Version: sel.Key.Version})
+			sel.Retired = append(sel.Retired, Retired{KeyID: sel.Key.ID, Version: sel.Key.Version, Leaked: !sel.Key.Leaked.IsZero()})
 		}
 		sel.Revoked = !sel.Key.RevokedAt.IsZero()
 		sel.Past = append(sel.Past, sel.Key.ID)
@@ -168,7 +180,7 @@ func (st *State) activated(signer string, ref dkim.Ref, at time.Time, signers []
 // the draining selector; once its fresh record was published that saves nothing any more.
 func (st *State) drainAgain(at time.Time) {
 	sel := st.Selectors[st.Draining]
-	if sel == nil || len(sel.Retired) > 0 || sel.Next != nil && !sel.Next.PublishedAt.IsZero() || at.Before(st.SwitchedAt) {
+	if sel == nil || st.Phase == Replacing && sel.inPlace() || sel.Next != nil && !sel.Next.PublishedAt.IsZero() || at.Before(st.SwitchedAt) {
 		return
 	}
 	st.SwitchedAt, sel.LastUsedAt = at, at
@@ -232,11 +244,11 @@ func (st *State) completeSwitch(signers []string, atLeast time.Time) bool {
 		return st.completeRollback(signers, atLeast)
 	}
 	last, done := st.allConfirm(st.Target, signers, atLeast)
-	if !done {
+	if !done || st.Phase == Bootstrapping && !st.bothKeys() {
 		return false
 	}
 	old := st.Active
-	st.Active, st.Target, st.SwitchedAt, st.Held, st.RevokeNow = st.Target, "", last, nil, false
+	st.Active, st.Target, st.SwitchedAt, st.Held = st.Target, "", last, nil
 	if st.Phase == Bootstrapping {
 		st.Phase = Ready
 		return true
@@ -244,6 +256,17 @@ func (st *State) completeSwitch(signers []string, atLeast time.Time) bool {
 	st.Phase, st.Draining = Draining, old
 	st.drainAgain(last)
 	return true
+}
+
+// bothKeys reports whether there is a key at each of two selectors, and neither is compromised.
+func (st *State) bothKeys() bool {
+	n := 0
+	for s, sel := range st.Selectors {
+		if sel.Key != nil && !st.leaked(s) {
+			n++
+		}
+	}
+	return n >= 2
 }
 
 // completeRollback makes the domain ready again as it was before the switch, when
@@ -283,6 +306,9 @@ func (st *State) destroyed(selector, keyID string) {
 	sel.Retired = slices.DeleteFunc(sel.Retired, func(r Retired) bool { return r.KeyID == keyID })
 	if sel.Key != nil && sel.Key.ID == keyID {
 		sel.Key.Gone = true
+		if st.Phase == Bootstrapping { // a fresh key is made in its place
+			sel.Past, sel.Key = append(sel.Past, keyID), nil
+		}
 	}
 	st.Intent = nil
 	st.rested(selector)
@@ -292,7 +318,7 @@ func (st *State) destroyed(selector, keyID string) {
 // fresh key that leaked meanwhile is replaced in turn.
 func (st *State) rested(selector string) {
 	sel := st.Selectors[selector]
-	if len(sel.Retired) > 0 || sel.Next != nil || st.Phase != Replacing || st.Draining != selector || sel.Key.Gone {
+	if sel.inPlace() || sel.Next != nil || st.Phase != Replacing || st.Draining != selector || sel.Key.Gone {
 		return
 	}
 	st.Phase, st.Draining = Ready, ""

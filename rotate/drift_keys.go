@@ -36,6 +36,10 @@ func (p *planner) keeping(s string) keeping {
 		return keyKept
 	case p.resumable(s), key == nil && seen.KeyID == "", key != nil && key.ID == seen.KeyID:
 		return keyKept
+	case key != nil && sel.dropped(seen.KeyID) && (seen.Kept || key.Gone):
+		return keyKept
+	case sel.dropped(seen.KeyID):
+		return keyGone
 	case seen.KeyID == "" && seen.Kept:
 		return keyKept
 	case seen.KeyID == "", key == sel.Next && sel.Key != nil && sel.Key.ID == seen.KeyID:
@@ -47,12 +51,14 @@ func (p *planner) keeping(s string) keeping {
 // unread stops what would bring signers to a selector of which the keystore can't be
 // asked what its newest key is: if that is another one, the state is an old one, and the
 // record that DNS shows still is about to go (I2).
-func (p *planner) unread(s string) bool {
-	err := p.seen.Selectors[s].KeyErr
-	if err != nil {
-		p.stop(err)
+func (p *planner) unread(selectors ...string) bool {
+	for _, s := range selectors {
+		if err := p.seen.Selectors[s].KeyErr; err != nil {
+			p.stop(err)
+			return true
+		}
 	}
-	return err != nil
+	return false
 }
 
 // keyDrift tells how what the keystore holds differs from what it should hold.

@@ -44,7 +44,7 @@ func Forecast(now, until time.Time, want Domain, have State, seen Observation, l
 		p := Plan(f.now, f.want, f.st, f.seen)
 		steps := p.Runnable(f.now)
 		switch {
-		case p.Stop != nil:
+		case p.Stop != nil && len(steps) == 0:
 			return f.halt(p.Stop)
 		case len(steps) == 0 && (p.Next == nil || p.Next.At.After(until)):
 			return f.out
@@ -119,6 +119,9 @@ func (f *forecast) do(s Step) error {
 		for _, old := range f.st.doomed(s.Selector) {
 			if old.KeyID == s.Before["key_id"] {
 				f.st.destroyed(s.Selector, old.KeyID)
+				if seen.KeyID == old.KeyID {
+					seen.KeyID = ""
+				}
 			}
 		}
 	case Revoke:

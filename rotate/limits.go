@@ -121,7 +121,6 @@ func (p *planner) closed(action, selector string) bool {
 	case len(held) == 0:
 		return false
 	}
-	p.plan.Steps = nil
 	p.plan.Held = held[0].key
 	why := Reason{held[0].code, changeWords(action, selector) + " waits: " + sayAll(held)}
 	if p.want.Asked || p.want.Named {

@@ -79,6 +79,7 @@ func unknownSigner(name string) error {
 
 // observe asks DNS, the keystore and the signers what there is for one domain, all at once.
 func observe(ctx context.Context, want Domain, have State, keys KeyReader, look Looker, ask func(context.Context, string) (dkim.Ref, error)) Observation {
+	want = want.managing(have)
 	var (
 		mu   sync.Mutex
 		wg   sync.WaitGroup
@@ -86,7 +87,7 @@ func observe(ctx context.Context, want Domain, have State, keys KeyReader, look 
 	)
 	for _, s := range want.Policy.Selectors {
 		wg.Go(func() {
-			sel := observeSelector(ctx, dkim.Name{Domain: want.Name, Selector: s}, have.selector(s).wanted(), keys, look)
+			sel := observeSelector(ctx, dkim.Name{Domain: want.Name, Selector: s}, have.selector(s), keys, look)
 			mu.Lock()
 			defer mu.Unlock()
 			seen.Selectors[s] = sel
@@ -108,7 +109,8 @@ func observe(ctx context.Context, want Domain, have State, keys KeyReader, look 
 	return seen
 }
 
-func observeSelector(ctx context.Context, name dkim.Name, meant *Key, keys KeyReader, look Looker) (seen SelectorSeen) {
+func observeSelector(ctx context.Context, name dkim.Name, sel Selector, keys KeyReader, look Looker) (seen SelectorSeen) {
+	meant := sel.wanted()
 	seen.SightErr = caught("look up "+name.String(), func() (err error) {
 		seen.Sight, err = look.Look(ctx, name)
 		return err
@@ -116,6 +118,10 @@ func observeSelector(ctx context.Context, name dkim.Name, meant *Key, keys KeyRe
 	seen.KeyErr = caught("read the private key for "+name.String(), func() error {
 		key, version, err := keys.Get(ctx, name, 0)
 		seen.Version, seen.KeyID = version, key.ID()
+		if sel.Next != nil && !sel.Key.Gone && err == nil {
+			old, _, failed := keys.Get(ctx, name, sel.Key.Version)
+			seen.OldKept = failed == nil && old.ID() == sel.Key.ID
+		}
 		if err != nil || meant == nil || meant.ID == seen.KeyID || meant.Version == version || meant.Version == 0 {
 			return err
 		}

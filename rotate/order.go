@@ -121,7 +121,8 @@ func (p *planner) unmanaged(what string) error {
 		return fault.Refuse("released", fmt.Sprintf("%s for %s: it was released, and dkimbot does nothing for it", what, p.want.Name),
 			"'dkimbot release --domain "+p.want.Name+" --undo' takes it back under management")
 	}
-	if p.have.Phase != New && p.have.Phase != Bootstrapping {
+	_, distrust := p.want.Instruction.(Distrust)
+	if p.have.Phase != New && (p.have.Phase != Bootstrapping || distrust) {
 		return nil
 	}
 	return fault.Refuse("not-managed", fmt.Sprintf("%s for %s: it is %s, so dkimbot does not sign for it yet", what, p.want.Name, p.have.Phase),

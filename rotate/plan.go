@@ -38,6 +38,7 @@ type Step struct {
 	Before    Facts
 	After     Facts
 	NotBefore time.Time // zero: at once
+	Duty      Duty      // what it belongs to
 }
 
 // DomainPlan says what to do for one domain now, and why.
@@ -50,7 +51,7 @@ type DomainPlan struct {
 	Reason   Reason // why there is something to do, or nothing
 	Steps    []Step
 	Next     *Next     // what comes when the steps that may run now are done
-	Stop     error     // a fault that keeps dkimbot from going on; Steps is empty then
+	Stop     error     // a fault that keeps dkimbot from doing all that should be done; Steps holds what can be done nevertheless
 	Warnings []string  // what an operator should look at
 	Drift    []Finding // what is not as it should be; what Steps mend is part of it
 	Seen     Observation
@@ -59,21 +60,18 @@ type DomainPlan struct {
 	Held     string // the configuration's key of the limit that holds the change back which is due; "" when none does
 }
 
-// Runnable returns the leading steps that may run at now. What follows a drain,
-// even of nothing, is planned anew.
-func (p DomainPlan) Runnable(now time.Time) []Step {
-	for i, s := range p.Steps {
-		if s.Kind == Drain || s.NotBefore.After(now) {
-			return p.Steps[:i]
-		}
-	}
-	return p.Steps
-}
-
 // Observation is what was seen of the world for one domain just before planning.
 type Observation struct {
 	Selectors map[string]SelectorSeen
 	Signers   map[string]SignerSeen
+}
+
+// destroyed notes that a private key is gone since the keystore was asked.
+func (o Observation) destroyed(selector, keyID string) {
+	if seen := o.Selectors[selector]; seen.KeyID == keyID {
+		seen.KeyID = ""
+		o.Selectors[selector] = seen
+	}
 }
 
 // SelectorSeen is what DNS and the keystore showed for a selector.
@@ -83,6 +81,7 @@ type SelectorSeen struct {
 	KeyID    string // of the newest key in the keystore; "" when there is none
 	Version  int    // of the newest entry in the keystore; 0 when there never was one
 	Kept     bool   // when KeyID is not that of the key which state means: that one is there too, at its own version
+	OldKept  bool   // while a fresh key is stored: the one whose place it is to take is there too, at its own version
 	KeyErr   error
 }
 

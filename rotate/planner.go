@@ -15,17 +15,22 @@ const Generated = "(generated at apply)"
 
 // Plan says what to do for one domain now, and why. It reads nothing and changes
 // nothing: equal arguments give equal plans (I11).
+//
+// Each duty is planned by itself, and is stopped only by what stands in its own way:
+// a record of somebody else at one selector does not keep the record at the other
+// one from being published again. So a plan can hold steps and a Stop.
 func Plan(now time.Time, want Domain, have State, seen Observation) DomainPlan {
 	have = have.asOf(now)
 	have.Phase = cmp.Or(have.Phase, New)
 	p := &planner{now: now, want: want, have: have, seen: seen}
 	p.plan = DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Asked: want.Asked, Drift: dated(Drift(want, have, seen), have.Drift), Seen: seen}
-	if p.sound() {
-		p.have.heed(want, seen, nil, now)
-		p.phase()
-	}
+	p.domain()
 	if p.plan.Stop != nil {
-		p.plan.Steps, p.plan.Next = nil, nil
+		p.plan.Next = nil
+		p.plan.Steps = slices.DeleteFunc(p.plan.Steps, func(s Step) bool { return s.Kind == Drain }) // nothing is done when it is over
+	}
+	if len(p.plan.Steps) == 0 {
+		p.plan.Steps = nil
 	}
 	return p.plan
 }
@@ -38,14 +43,26 @@ type planner struct {
 	seen Observation
 	plan DomainPlan
 
+	duty      Duty             // what the steps that are planned now belong to
+	obstacles map[string]error // by selector; "" for those of the whole domain. See checks.go
+
+	shared    bool             // both selectors' names lead to one record
+
 	adoption bool // the plan is one of PlanAdoption
 }
 
-func (p *planner) phase() {
+// domain plans for the domain as it stands: first what interrupts the scheme, then
+// what the phase wants.
+func (p *planner) domain() {
 	if p.have.Released != nil {
+		p.have.heed(p.want, p.seen, nil, p.now)
 		p.released()
 		return
 	}
+	if !p.checks() {
+		return
+	}
+	p.have.heed(p.want, p.seen, nil, p.now)
 	p.warn()
 	switch p.have.Phase {
 	case New, Bootstrapping:
@@ -59,7 +76,11 @@ func (p *planner) phase() {
 	default:
 		p.stop(fault.Refuse("unknown-phase", fmt.Sprintf("state says that %s is %q, which this version does not know", p.want.Name, p.have.Phase),
 			"run the version of dkimbot that wrote the state"))
+		return
 	}
+	p.destroyDropped()
+	p.nextFromSteps()
+	p.stop(p.obstacle())
 }
 
 // bootstrap makes both keys, publishes them, and puts the first to use.
@@ -69,40 +90,71 @@ func (p *planner) bootstrap() {
 	}
 	why := Reason{"bootstrap", "the domain is new to dkimbot: it gets a key at each of its two selectors"}
 	p.plan.Reason = why
-	if p.have.Phase == New && p.closed("bootstrap", "") {
+	if p.have.Phase == New && (p.obstacle() != nil || p.unread(p.want.Policy.Selectors[:]...) || p.closed("bootstrap", "")) {
 		return
 	}
-	for _, s := range p.want.Policy.Selectors {
-		p.provide(s, why)
-	}
 	first := cmp.Or(p.have.Target, p.want.Policy.Selectors[0])
-	p.use(first, p.usable(first), Reason{"bootstrap", "the signer starts to sign with " + first})
-	p.nextFromSteps()
+	complete := p.obstacle() == nil
+	for _, s := range p.want.Policy.Selectors {
+		switch {
+		case p.have.leaked(s):
+			p.abandon(s)
+		case p.obstacle() == nil || s == first && p.have.relied(s) && p.obstacles[s] == nil: // else nothing is owed yet
+			p.duty = Turn
+			complete = p.provide(s, why) && complete
+		}
+	}
+	switch {
+	case p.have.leaked(first):
+	case complete:
+		p.use(first, p.firstUse(first), Reason{"bootstrap", "the signer starts to sign with " + first})
+	default:
+		p.bringBack(first)
+	}
+}
+
+// bringBack plans, while a new domain can't be finished, that the signers which
+// sign already go on to do so.
+func (p *planner) bringBack(first string) {
+	key := p.have.selector(first).Key
+	if key == nil || key.VerifiedAt.IsZero() || p.obstacles[first] != nil {
+		return
+	}
+	p.duty = Signing
+	for _, signer := range p.want.Signers {
+		if c, known := p.have.Signers[signer]; known && c.Selector == first && !p.confirmed(signer, first, key.ID) {
+			p.verifyBeforeUse(first, key, time.Time{})
+			p.activate(signer, first, key, p.known(first), Reason{SignerStrays, "it signed with " + first + ", and does not any more"})
+		}
+	}
 }
 
 // ready waits for the schedule, and keeps what is there in order meanwhile.
 func (p *planner) ready() {
 	standby := p.want.Policy.Other(p.have.Active)
-	if p.have.leaked(p.have.Active) && p.keeping(standby) != keyGone {
-		p.flee(standby)
+	if p.flees() {
 		return
 	}
 	p.plan.Reason = Reason{"idle", p.have.Active + " signs; " + standby + " is published and waits for the next rotation"}
-	p.repair()
-	p.align()
+	repairs := p.repair()
+	repairs = p.align() || repairs
 	due, err := p.want.Policy.NextDue(p.want.Name, p.have.SwitchedAt)
 	if err != nil {
-		p.stop(fault.Lasting("plan the next rotation of "+p.want.Name, err, "mend the policy's schedule"))
+		p.stop(fault.Lasting("plan the next rotation of "+p.want.Name, err, "correct the policy's schedule"))
 		return
+	}
+	if p.obstacle() != nil {
+		return // nothing new is begun
 	}
 	next := Next{Action: "rotate", Selector: standby, At: due, Reason: Reason{"schedule", "the schedule's next rotation switches to " + standby}}
 	usable := p.usable(standby)
-	isDue := p.want.Asked || !p.now.Before(due) || p.have.leaked(p.have.Active)
+	urgent := p.have.leaked(p.have.Active)
+	isDue := p.want.Asked || !p.now.Before(due) || urgent
 	switch {
-	case len(p.plan.Steps) > 0: // mend first
+	case repairs: // first
 	case p.keeping(standby) == keyGone && p.renew(standby, isDue):
 		return
-	case isDue && p.now.Before(usable):
+	case isDue && p.now.Before(usable) && !urgent:
 		next.At, next.Reason = usable, p.waitReason(standby)
 		p.plan.Reason = next.Reason
 	case isDue:
@@ -112,9 +164,6 @@ func (p *planner) ready() {
 		next.At = usable
 	}
 	p.plan.Next = p.opening(next)
-	if len(p.plan.Steps) > 0 {
-		p.nextFromSteps()
-	}
 }
 
 // rotate switches all signers to the standby selector, then drains the other.
@@ -124,66 +173,79 @@ func (p *planner) rotate(standby string) {
 		why = Reason{"asked", "a rotation was asked for"}
 	}
 	p.plan.Reason = why
-	if p.closed("rotate", standby) || p.unread(standby) {
+	if p.unread(standby) || p.have.leaked(p.have.Active) || p.closed("rotate", standby) {
 		return
 	}
 	p.plan.Switches = true
+	p.duty = Turn
 	p.use(standby, time.Time{}, why)
 	p.drain(p.have.Active, p.now.Add(p.want.Policy.Drain))
-	p.nextFromSteps()
 }
 
 // switching carries on a switch that not every signer has confirmed yet.
 func (p *planner) switching() {
 	switch {
-	case p.have.leaked(p.have.Active):
-		p.flee(p.have.Target)
+	case p.flees():
 		return
 	case len(p.have.Held) > 0:
 		p.held()
 		return
 	}
-	why := Reason{"switching", "the switch to " + p.have.Target + " was begun; not every signer has confirmed it"}
+	target := p.have.Target
+	why := Reason{"switching", "the switch to " + target + " was begun; not every signer has confirmed it"}
 	p.plan.Reason = why
-	p.repair()
-	mends := len(p.plan.Steps) > 0 // also while the keystore is out of order
-	switch unread := p.seen.Selectors[p.have.Target].KeyErr != nil; {
-	case unread && !mends:
-		p.unread(p.have.Target)
-		return
-	case !unread:
-		p.use(p.have.Target, p.usable(p.have.Target), why)
+	repairs := p.repair()
+	switch unread := p.seen.Selectors[target].KeyErr != nil; {
+	case unread || p.obstacles[target] != nil:
+		sheltered := p.shelter()
+		if unread && !repairs && !sheltered {
+			p.unread(target)
+		}
+	default:
+		p.duty = Turn
+		p.use(target, p.usable(target), why)
 		p.drain(p.have.Active, p.now.Add(p.want.Policy.Drain))
 	}
-	p.nextFromSteps()
 }
 
 // draining waits until no mail in flight needs the old key, then replaces it.
 func (p *planner) draining() {
+	if p.flees() {
+		return
+	}
 	s, until := p.have.Draining, p.have.SwitchedAt.Add(p.want.Policy.Drain)
 	leaked := p.have.leaked(s)
 	over := leaked || p.replaced(s) || !p.now.Before(until)
-	p.repair()
-	if p.align() && !p.replaced(s) && !leaked {
-		// A signer that strayed may have signed with the old selector until now:
-		// the drain starts again when it has come back (I2, I10).
-		over, until = false, p.now.Add(p.want.Policy.Drain)
+	repairs := p.repair()
+	if p.align() {
+		repairs = true
+		if !p.replaced(s) && !leaked {
+			// A signer that strayed may have signed with the old selector until now:
+			// the drain starts again when it has come back (I2, I10).
+			over, until = false, p.now.Add(p.want.Policy.Drain)
+		}
 	}
-	mend := len(p.plan.Steps) > 0
 	switch {
 	case leaked:
+		p.plan.Reason = Reason{"compromised", "the key at " + s + " was reported as compromised: it is revoked and destroyed, and a fresh key takes its place"}
+		p.duty = Revocation
 		p.revoke(s, time.Time{})
-		p.destroyLeaked(s)
-		p.replace(s)
+		if key := p.have.selector(s).Key; !p.inHands(key.ID) {
+			p.destroyLeaked(s)
+		}
+		if p.obstacles[s] == nil {
+			p.replace(s)
+		}
+	case p.obstacle() != nil: // the old key is the way back, and stays until all is well
 	case !over:
+		p.duty = Turn
 		why := p.drain(s, until)
-		if !mend {
+		if !repairs {
 			p.plan.Reason = why
 		}
-	case !mend:
+	case !repairs:
 		p.replace(s)
 	}
-	p.nextFromSteps()
 }
 
 // drain plans the wait for mail that was signed with selector s.
@@ -199,7 +261,7 @@ func (p *planner) drain(s string, until time.Time) Reason {
 func (p *planner) replaced(s string) bool {
 	sel := p.have.selector(s)
 	if sel.Next == nil {
-		return len(sel.Retired) > 0
+		return p.have.Phase == Replacing && s == p.have.Draining && sel.inPlace()
 	}
 	return !sel.Next.PublishedAt.IsZero() || slices.ContainsFunc(p.seen.Selectors[s].Sight.Values, func(v string) bool { return sameRecord(v, sel.Next.Record) })
 }
@@ -209,33 +271,51 @@ func (p *planner) replaced(s string) bool {
 func (p *planner) replace(s string) {
 	why, leaked := p.replaceReason(s), p.have.leaked(s)
 	if leaked {
-		why = Reason{"compromised", "the key at " + s + " was reported as compromised: it is revoked and destroyed, and a fresh key takes its place"}
+		why = p.plan.Reason
 	}
 	p.plan.Reason = why
-	for _, name := range p.want.Signers {
-		if err := p.seen.Signers[name].Err; err != nil && !leaked {
-			p.stop(&fault.Error{Kind: fault.Transient, Code: "signer-unseen", Err: err,
-				What: fmt.Sprintf("replace the key of %s: signer %s does not tell what it signs with", p.name(s), name),
-				Hint: "make the signer answer, or take it out of the domain's signers if it is gone; until then the old key record stays"})
-			return
-		}
+	p.duty = Turn
+	if err := p.replaceable(s, leaked); err != nil {
+		p.stop(err)
+		return
 	}
 	sel := p.have.selector(s)
-	begun := p.have.Phase == Replacing || sel.Next != nil || len(sel.Retired) > 0
+	begun := p.have.Phase == Replacing || sel.Next != nil
 	urgent := leaked || p.have.leaked(p.have.Active) // signers are to flee to the fresh key
 	if !begun && !urgent && p.closed("replace", s) {
 		return
 	}
-	old := sel.Retired
+	old := slices.DeleteFunc(slices.Clone(sel.Retired), func(r Retired) bool { return r.Dropped })
 	if len(old) == 0 {
-		p.provide(s, why)
+		if !p.provide(s, why) {
+			return
+		}
 		old = []Retired{{KeyID: sel.Key.ID, Version: sel.Key.Version}}
 	}
 	for _, r := range old {
-		if !leaked || r.KeyID != sel.Key.ID {
+		if (!leaked || r.KeyID != sel.Key.ID) && !p.inHands(r.KeyID) {
 			p.destroy(s, r, Reason{"replaced", "the new record is public; the old private key is needed no more"})
 		}
 	}
+}
+
+// replaceable says why the key at s can't be replaced now.
+func (p *planner) replaceable(s string, leaked bool) error {
+	for _, name := range p.want.Signers {
+		if err := p.seen.Signers[name].Err; err != nil && !leaked {
+			return &fault.Error{Kind: fault.Transient, Code: "signer-unseen", Err: err,
+				What: fmt.Sprintf("replace the key of %s: signer %s did not answer which key it uses", p.name(s), name),
+				Hint: "make the signer answer, or take it out of the domain's signers if it is gone; until then the old key record stays"}
+		}
+	}
+	// Where the keystore has lost all, it is likely to be another one: what would be made
+	// there is missing in the right one, and what would be destroyed is not (I4, I5).
+	other := p.want.Policy.Other(s)
+	if p.have.Phase != Ready && p.keeping(s) == keyGone && (p.keeping(other) == keyGone || p.have.selector(s).Next != nil) {
+		f := p.keyDrift(s)
+		return &fault.Error{Kind: fault.Permanent, Code: KeyMissing, What: fmt.Sprintf("replace the key of %s: %s", p.name(s), f.Message), Hint: f.Repair}
+	}
+	return nil
 }
 
 func (p *planner) destroy(s string, r Retired, why Reason) {
@@ -243,16 +323,48 @@ func (p *planner) destroy(s string, r Retired, why Reason) {
 		Before: Facts{"key_id": r.KeyID}, After: Facts{"key_id": ""}})
 }
 
-func (p *planner) step(s Step)             { p.plan.Steps = append(p.plan.Steps, s) }
+// inHands reports whether a signer signs with the key, as far as is known: its copy
+// would go with the key, and its mail would not be signed at all (I1).
+func (p *planner) inHands(keyID string) bool {
+	return slices.ContainsFunc(p.want.Signers, func(name string) bool {
+		seen, c := p.seen.Signers[name], p.have.Signers[name]
+		if seen.Err != nil {
+			return c.KeyID == keyID
+		}
+		return p.have.identify(seen.Ref).KeyID == keyID
+	})
+}
+
+// destroyDropped plans the end of private keys that were made and given up before
+// they were used. Nothing waits for it.
+func (p *planner) destroyDropped() {
+	p.duty = Disposal
+	for _, s := range p.want.Policy.Selectors {
+		for _, r := range p.have.selector(s).Retired {
+			if r.Dropped && !p.inHands(r.KeyID) {
+				p.destroy(s, r, Reason{"dropped", "the key was given up before a signer used it"})
+			}
+		}
+	}
+}
+
+func (p *planner) step(s Step) {
+	s.Duty = p.duty
+	p.plan.Steps = append(p.plan.Steps, s)
+}
+
 func (p *planner) name(s string) dkim.Name { return dkim.Name{Domain: p.want.Name, Selector: s} }
 
+// stop says what keeps dkimbot from doing all that should be done; nil is nothing.
+// The first reason counts.
 func (p *planner) stop(err error) {
 	if p.plan.Stop == nil {
 		p.plan.Stop = err
 	}
 }
 
-// nextFromSteps tells the first step that has to wait, if there is one.
+// nextFromSteps tells the first step that has to wait, if there is one, where
+// nothing was said about what comes next.
 func (p *planner) nextFromSteps() {
 	for _, s := range p.plan.Steps {
 		if !s.NotBefore.After(p.now) {

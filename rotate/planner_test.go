@@ -142,6 +142,7 @@ func storedScene() *scene {
 	s.have.Selectors["s1"].Next.PublishedAt, s.have.Selectors["s1"].Next.VerifiedAt = time.Time{}, time.Time{}
 	s.have.Selectors["s1"].Next.Replaced = true
 	s.hold("s1", someKeys()[2].ID(), 3)
+	s.oldKept("s1", true)
 	return s
 }
 
@@ -299,10 +300,10 @@ func TestPlan(t *testing.T) {
 			s.seen.Signers["mx3"] = rotate.SignerSeen{}
 		}, reason: "signer-strays", next: "rotate s2 14d16h schedule", steps: "verify s1, activate s1/mx3"},
 		{name: "ready, a signer has come and the record is gone", scene: readyScene, change: func(s *scene) { s.show("s1"); s.stray("", "", "mx2") },
-			reason: "signer-strays", next: "activate s1 5m cache", steps: "publish s1, verify s1, activate s1/mx2@5m"},
+			reason: "signer-strays", next: "rotate s2 14d16h schedule", steps: "publish s1, verify s1, activate s1/mx2"},
 		{name: "ready, a signer has gone", scene: readyScene, change: func(s *scene) { s.want.Signers = []string{"mx1"} }, reason: "idle", next: "rotate s2 14d16h schedule", warns: "mx2 signed for"},
 		{name: "ready, not checked", scene: readyScene, change: func(s *scene) { s.uncheck() }, reason: "idle", next: "rotate s2 14d16h schedule"},
-		{name: "ready, schedule broken", scene: readyScene, change: func(s *scene) { s.want.Policy.Schedule = "monthly" }, stop: "mend the policy's schedule"},
+		{name: "ready, schedule broken", scene: readyScene, change: func(s *scene) { s.want.Policy.Schedule = "monthly" }, stop: "correct the policy's schedule"},
 		{name: "ready, selectors changed", scene: readyScene, change: func(s *scene) { s.want.Policy.Selectors = [2]string{"a", "b"} }, stop: "selectors-changed"},
 		{name: "ready, no standby", scene: readyScene, change: func(s *scene) { s.have.Selectors["s2"].Key = nil }, stop: "damaged-state"},
 		{name: "ready, active unknown", scene: readyScene, change: func(s *scene) { s.have.Active = "s9" }, stop: "damaged-state"},
@@ -349,27 +350,27 @@ func TestPlan(t *testing.T) {
 		{name: "released", scene: readyScene, change: func(s *scene) { s.have.Released = &rotate.HandedBack{At: planned} }, reason: "released"},
 		{name: "released, asked", scene: readyScene, change: func(s *scene) { s.have.Released, s.want.Asked = &rotate.HandedBack{At: planned}, true }, stop: "released"},
 		{name: "released, purge, still used", scene: readyScene, change: func(s *scene) { s.have.Released = &rotate.HandedBack{At: planned, Purge: true} },
-			reason: "purge", next: "revoke s1 7d purge", steps: "revoke s1@7d, destroy s1@7d, revoke s2@7d, destroy s2@7d", warns: "mx1 signs with s1, signer mx2 signs with s1"},
+			reason: "purge", next: "revoke s1 7d purge", steps: "revoke s1@7d, revoke s2@7d, destroy s1@7d, destroy s2@7d", warns: "mx1 signs with s1, signer mx2 signs with s1"},
 		{name: "released, purge, used again", scene: readyScene, change: func(s *scene) { s.purging(-10*day, true); s.stray("other", "", "mx1") },
-			reason: "purge", next: "revoke s1 7d purge", steps: "revoke s1@7d, destroy s1@7d, revoke s2@7d, destroy s2@7d", warns: "mx2 signs with s1"},
+			reason: "purge", next: "revoke s1 7d purge", steps: "revoke s1@7d, revoke s2@7d, destroy s1@7d, destroy s2@7d", warns: "mx2 signs with s1"},
 		{name: "released, purge, unused of late", scene: readyScene, change: func(s *scene) { s.purging(-day, true); s.stray("other", "", "mx1", "mx2") },
-			reason: "purge", next: "revoke s1 6d purge", steps: "revoke s1@6d, destroy s1@6d, revoke s2@6d, destroy s2@6d"},
+			reason: "purge", next: "revoke s1 6d purge", steps: "revoke s1@6d, revoke s2@6d, destroy s1@6d, destroy s2@6d"},
 		{name: "released, purge, left while nobody looked", scene: readyScene, change: func(s *scene) { s.purging(-10*day, false); s.stray("other", "", "mx1", "mx2") },
-			reason: "purge", next: "revoke s1 7d purge", steps: "revoke s1@7d, destroy s1@7d, revoke s2@7d, destroy s2@7d"},
+			reason: "purge", next: "revoke s1 7d purge", steps: "revoke s1@7d, revoke s2@7d, destroy s1@7d, destroy s2@7d"},
 		{name: "released, purge, unused for the drain", scene: readyScene, change: func(s *scene) { s.purging(-7*day, true); s.stray("other", "", "mx1", "mx2") },
-			reason: "purge", steps: "revoke s1, destroy s1, revoke s2, destroy s2"},
+			reason: "purge", steps: "revoke s1, revoke s2, destroy s1, destroy s2"},
 		{name: "released, purge, a signer is silent", scene: readyScene, change: func(s *scene) {
 			s.purging(-10*day, true)
 			s.stray("other", "", "mx1")
 			s.seen.Signers["mx2"] = rotate.SignerSeen{Err: transient}
-		}, reason: "purge", next: "revoke s1 7d purge", steps: "revoke s1@7d, destroy s1@7d, revoke s2@7d, destroy s2@7d", warns: "mx2 does not tell"},
+		}, reason: "purge", next: "revoke s1 7d purge", steps: "revoke s1@7d, revoke s2@7d, destroy s1@7d, destroy s2@7d", warns: "mx2 does not tell"},
 		{name: "released, purge, used, no drain", scene: readyScene, change: func(s *scene) { s.purging(-10*day, true); s.want.Policy.Drain = 0 },
-			reason: "purge", next: "revoke s1 1m purge", steps: "revoke s1@1m, destroy s1@1m, revoke s2@1m, destroy s2@1m", warns: "mx1 signs with s1"},
+			reason: "purge", next: "revoke s1 1m purge", steps: "revoke s1@1m, revoke s2@1m, destroy s1@1m, destroy s2@1m", warns: "mx1 signs with s1"},
 		{name: "released, purge, a signer is not listed any more", scene: readyScene, change: func(s *scene) {
 			s.purging(-day, true)
 			s.stray("other", "", "mx1")
 			s.want.Signers = s.want.Signers[:1]
-		}, reason: "purge", next: "revoke s1 6d purge", steps: "revoke s1@6d, destroy s1@6d, revoke s2@6d, destroy s2@6d", warns: "mx2 signed with s1 and is no longer listed"},
+		}, reason: "purge", next: "revoke s1 6d purge", steps: "revoke s1@6d, revoke s2@6d, destroy s1@6d, destroy s2@6d", warns: "mx2 signed with s1 and is no longer listed"},
 		{name: "released, purge, other selectors", scene: readyScene, change: func(s *scene) {
 			s.purging(-10*day, true)
 			s.stray("other", "", "mx1", "mx2")
@@ -379,7 +380,7 @@ func TestPlan(t *testing.T) {
 			s.purging(-10*day, true)
 			s.stray("other", "", "mx1", "mx2")
 			s.show("s1", record(other))
-		}, reason: "purge", steps: "destroy s1, revoke s2, destroy s2"},
+		}, reason: "purge", steps: "revoke s2, destroy s1, destroy s2"},
 		{name: "released, purge, a record was removed", scene: readyScene, change: func(s *scene) {
 			s.purging(-10*day, true)
 			s.stray("other", "", "mx1", "mx2")
@@ -450,6 +451,11 @@ func TestPlan(t *testing.T) {
 			reason: "replace", steps: "publish s1, verify s1, destroy s1"},
 		{name: "replacing, seen", scene: replacedScene, reason: "replace", steps: "destroy s1"},
 		{name: "replacing, seen and vanished", scene: replacedScene, change: func(s *scene) { s.show("s1") }, reason: "vanished", steps: "publish s1, verify s1"},
+		{name: "ready, a key that was given up", scene: readyScene, change: func(s *scene) {
+			s.have.Selectors["s2"].Retired = []rotate.Retired{{KeyID: other.ID(), Version: 3, Dropped: true}}
+			s.hold("s2", other.ID(), 3)
+			s.keep("s2")
+		}, reason: "idle", next: "rotate s2 14d16h schedule", steps: "destroy s2"},
 		{name: "an unknown phase", scene: readyScene, change: func(s *scene) { s.have.Phase = "pausing" }, stop: "unknown-phase"},
 	}
 	for _, tt := range tests {
@@ -499,6 +505,13 @@ func (s *scene) lag(selector string) {
 func (s *scene) keep(selector string) {
 	seen := s.seen.Selectors[selector]
 	seen.Kept = true
+	s.seen.Selectors[selector] = seen
+}
+
+// oldKept says whether the keystore still holds the key whose place a fresh one is to take.
+func (s *scene) oldKept(selector string, kept bool) {
+	seen := s.seen.Selectors[selector]
+	seen.OldKept = kept
 	s.seen.Selectors[selector] = seen
 }
 
@@ -561,7 +574,7 @@ func note(codes map[string]bool, p rotate.DomainPlan) {
 func checkCodes(t *testing.T, codes map[string]bool) {
 	literal := regexp.MustCompile(`(?:Reason\{|Refuse\(|Code: )"([a-z-]+)"`)
 	known := map[string]bool{}
-	for _, file := range []string{"planner.go", "sound.go", "provide.go", "mend.go", "waits.go"} {
+	for _, file := range []string{"planner.go", "checks.go", "provide.go", "repair.go", "waits.go"} {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -10,14 +10,14 @@ import (
 // What is planned here brings a key into DNS, and signers to it.
 
 // provide plans what is missing until the selector's key is made, kept,
-// published and seen.
-func (p *planner) provide(s string, why Reason) {
+// published and seen. It reports whether that can be done.
+func (p *planner) provide(s string, why Reason) bool {
 	name, sel, seen := p.name(s), p.have.selector(s), p.seen.Selectors[s]
 	key := sel.pending(p.have.Phase)
 	if key == nil {
 		if seen.KeyErr != nil {
 			p.stop(seen.KeyErr)
-			return
+			return false
 		}
 		if !p.resumable(s) {
 			p.step(Step{Kind: Generate, Selector: s, Target: name.String(), Reason: why, Before: Facts{}, After: Facts{"key": string(p.want.Policy.Key)}})
@@ -33,6 +33,7 @@ func (p *planner) provide(s string, why Reason) {
 	if sel.Next != nil || key.VerifiedAt.IsZero() || standing != current {
 		p.verify(s, key, Reason{"verify", "the record must show on every authoritative server before anything relies on it"})
 	}
+	return true
 }
 
 func (p *planner) storeReason(s string) Reason {

@@ -51,13 +51,13 @@ func (o Release) give(p *planner, st *State) ([]Event, error) {
 
 // restless says what of the domain is half done, "" for nothing.
 func (p *planner) restless() string {
-	if p.have.Phase == Switching || p.have.Phase == Replacing {
-		return "it is " + string(p.have.Phase)
-	}
 	for _, s := range p.keyed() {
 		if p.have.leaked(s) {
 			return "its key at " + s + " was reported as compromised and is not replaced yet"
 		}
+	}
+	if p.have.Phase == Switching || p.have.Phase == Replacing {
+		return "it is " + string(p.have.Phase)
 	}
 	return ""
 }
@@ -99,9 +99,11 @@ func (p *planner) released() {
 // purge clears away both selectors once nobody needs them (I1, I2). A private key is
 // destroyed only when its record was revoked, so that what fails is tried again.
 func (p *planner) purge(r HandedBack) {
-	if !p.sameSelectors() {
+	if err := p.selectorsChanged(); err != nil {
+		p.stop(err)
 		return
 	}
+	p.duty = Turn
 	why := Reason{"purge", fmt.Sprintf("the domain was handed back; what dkimbot made is cleared away when no signer has signed with it for %s", Span(p.want.Policy.Drain))}
 	p.plan.Reason = why
 	until := r.LastUsed.Add(p.want.Policy.Drain)
@@ -112,13 +114,11 @@ func (p *planner) purge(r HandedBack) {
 		p.warning("%s; nothing is cleared away before no signer has signed with it for %s: let them sign with something else", strings.Join(users, ", "), Span(p.want.Policy.Drain))
 	}
 	p.warnDismissed()
-	for _, s := range p.want.Policy.Selectors {
-		key := p.have.selector(s).Key
-		if key == nil {
-			continue
-		}
+	for _, s := range p.keyed() {
 		p.revoke(s, until)
-		if !key.Gone {
+	}
+	for _, s := range p.keyed() {
+		if key := p.have.selector(s).Key; !key.Gone {
 			p.destroy(s, Retired{KeyID: key.ID, Version: key.Version}, why)
 			p.plan.Steps[len(p.plan.Steps)-1].NotBefore = until
 		}

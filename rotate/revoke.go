@@ -11,8 +11,13 @@ import (
 // revoke empties the p= of a key's record. It does not wait until that shows: a
 // record that stands there again is revoked again.
 func (r *run) revoke(ctx context.Context, s Step) error {
-	if err := r.mayRevoke(s.Selector); err != nil {
-		return err
+	if r.st.selector(s.Selector).Key == nil {
+		return nil // cleared away meanwhile
+	}
+	p := &planner{now: r.engine.Clock.Now(), want: r.want, have: r.st, seen: r.seen}
+	if !p.mayRevoke(s.Selector) {
+		return fault.Temporary(fmt.Sprintf("revoke the compromised key at %s", r.name(s.Selector)), errors.New("no signer could be switched away from it yet, so all mail would fail"),
+			"repair a signer, then it is done at the next try; or revoke it nevertheless: 'dkimbot rotate --domain "+r.want.Name+" --compromised --revoke-now'")
 	}
 	provider, err := r.publisher(s.Selector)
 	if err != nil {
@@ -21,7 +26,6 @@ func (r *run) revoke(ctx context.Context, s Step) error {
 	if err := r.lookBeforeWrite(ctx, s.Selector); err != nil {
 		return err
 	}
-	p := &planner{now: r.engine.Clock.Now(), want: r.want, have: r.st, seen: r.seen}
 	why := p.revokeReason(s.Selector, "now")
 	r.st.revoking(s.Selector, r.want.Policy.TTL)
 	key := r.st.Selectors[s.Selector].Key
@@ -37,21 +41,6 @@ func (r *run) revoke(ctx context.Context, s Step) error {
 	now := r.engine.Clock.Now()
 	r.st.revoked(s.Selector, now)
 	return r.confirm(ctx, s, key.ID, why.Message)
-}
-
-// mayRevoke refuses to revoke the key that every signer still signs with, unless
-// that was ordered: all mail would fail (I2). One that is new has left nothing.
-func (r *run) mayRevoke(selector string) error {
-	if selector != r.st.Active || r.st.RevokeNow || r.st.Released != nil {
-		return nil
-	}
-	for _, name := range r.want.Signers {
-		if c, known := r.st.Signers[name]; known && c.Selector != selector && !c.Unsure {
-			return nil
-		}
-	}
-	return fault.Temporary(fmt.Sprintf("revoke the leaked key at %s", r.name(selector)), errors.New("no signer could be switched away from it yet, so all mail would fail"),
-		"mend a signer, then it is done at the next try; or revoke it all the same: 'dkimbot rotate --domain "+r.want.Name+" --compromised --revoke-now'")
 }
 
 // publisher returns the domain's provider.

@@ -58,15 +58,18 @@ func (p *planner) wayBack() (string, error) {
 		back = p.have.Draining
 	default:
 		old := p.want.Policy.Other(p.have.Active)
+		if p.have.leaked(old) {
+			return "", fault.Refuse("leaked", fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.want.Name, old), "continue with "+p.have.Active)
+		}
 		return "", fault.Refuse("nothing-to-roll-back", fmt.Sprintf("%s for %s: its key at %s was replaced, or is being replaced, after the drain; %s signs", what, p.want.Name, old, p.have.Active),
 			"'dkimbot rotate --domain "+p.want.Name+"' switches to the fresh key at "+old+" when it has settled; if the key that signs can't be trusted, add --compromised")
 	}
 	key := p.have.selector(back).Key
 	switch {
 	case key == nil || p.have.selector(back).Next != nil:
-		return "", fault.Refuse("nothing-to-roll-back", fmt.Sprintf("%s for %s: the key at %s is being replaced", what, p.want.Name, back), "go on with "+p.want.Policy.Other(back))
+		return "", fault.Refuse("nothing-to-roll-back", fmt.Sprintf("%s for %s: the key at %s is being replaced", what, p.want.Name, back), "continue with "+p.want.Policy.Other(back))
 	case !key.Leaked.IsZero():
-		return "", fault.Refuse("leaked", fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.want.Name, back), "go on with "+p.want.Policy.Other(back))
+		return "", fault.Refuse("leaked", fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.want.Name, back), "continue with "+p.want.Policy.Other(back))
 	}
 	switch p.standing(back) {
 	case current, changing, unseen: // an unseen record was seen when it was last used
@@ -85,10 +88,14 @@ func (st State) heldAll(signers []string) bool {
 	return len(st.Held) > 0 && !slices.ContainsFunc(signers, func(s string) bool { return !slices.Contains(st.Held, s) })
 }
 
-// back plans the way back of the signers that were sent there. No further look at
+// back plans the way back of the signers that were sent there. No further lookup in
 // DNS comes before it, unless the record has vanished meanwhile.
 func (p *planner) back() {
 	p.repairAt(p.have.Active)
+	if p.handsOff(p.have.Active) {
+		return
+	}
+	p.duty = Signing
 	key, from := p.have.selector(p.have.Active).Key, p.known(p.have.Active)
 	why := Reason{"rollback", "it was sent back to " + p.have.Active + ", whose record still stands"}
 	for _, signer := range p.want.Signers {
@@ -103,14 +110,15 @@ func (p *planner) held() {
 	p.back()
 	if p.have.heldAll(p.want.Signers) {
 		p.plan.Reason = Reason{"rollback", "all signers are sent back to " + p.have.Active}
-		p.nextFromSteps()
 		return
 	}
 	why := Reason{"held", fmt.Sprintf("%s was sent back to %s; the other signers sign with %s, and nothing is replaced", strings.Join(p.have.Held, ", "), p.have.Active, p.have.Target)}
 	p.plan.Reason = why
 	p.repairAt(p.have.Target)
-	p.use(p.have.Target, p.usable(p.have.Target), why)
-	p.nextFromSteps()
+	if p.obstacles[p.have.Target] == nil {
+		p.duty = Turn
+		p.use(p.have.Target, p.usable(p.have.Target), why)
+	}
 	if len(p.plan.Steps) == 0 {
 		p.awaitWord(why)
 	}

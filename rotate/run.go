@@ -86,19 +86,15 @@ func (r *run) advance(ctx context.Context) error {
 			return ctx.Err()
 		}
 		now := r.engine.Clock.Now()
+		if r.st.completeSwitch(r.want.Signers, time.Time{}) {
+			if err := r.save(ctx, r.drainBegun()...); err != nil {
+				return err
+			}
+		}
 		r.plan = Plan(now, r.want, r.st, r.seen)
-		if wishRefused(r.plan.Stop) {
-			return r.denied(r.plan.Stop)
-		}
-		if r.plan.Stop != nil && r.wentBack {
-			return nil // what was ordered is done; what is wrong besides is found at the next look
-		}
-		if r.plan.Stop != nil {
-			return r.fail(ctx, Step{}, r.plan.Stop)
-		}
 		steps := r.plan.Runnable(now)
 		if len(steps) == 0 {
-			return r.rest(ctx)
+			return r.stopped(ctx)
 		}
 		if err := r.mayBegin(ctx); err != nil {
 			return r.wait(ctx, err)
@@ -117,6 +113,20 @@ func (r *run) advance(ctx context.Context) error {
 	return r.fail(ctx, Step{}, fault.Lasting("work on "+r.want.Name, errors.New("the plan does not come to rest"), "report this as a defect, with the output of dkimbot history"))
 }
 
+// stopped ends a run for which nothing is left to do now: at rest, or by what keeps
+// dkimbot from doing all that should be done.
+func (r *run) stopped(ctx context.Context) error {
+	switch {
+	case r.plan.Stop == nil:
+		return r.rest(ctx)
+	case wishRefused(r.plan.Stop):
+		return r.denied(r.plan.Stop)
+	case r.wentBack:
+		return nil // what was ordered is done; what is wrong besides is found by the next health check
+	}
+	return r.fail(ctx, Step{}, r.plan.Stop)
+}
+
 func (r *run) observe(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, workTime)
 	defer cancel()
@@ -129,18 +139,18 @@ func (r *run) observe(ctx context.Context) {
 	})
 }
 
-// steps carries steps out one after the other, up to the first that fails. Signers
-// are independent: when one can't be switched, the others are all the same, and a
-// leaked key is revoked all the same.
+// steps carries steps out in their order. One that fails keeps back those that need
+// it, and no others.
 func (r *run) steps(ctx context.Context, steps []Step) error {
-	var failed error
-	var failures []Kind
+	var errs error
+	var failed []Step
 	for _, s := range steps {
-		if !r.worthwhile(s.Kind, failures) {
-			break
+		if slices.ContainsFunc(failed, s.needs) || r.vetoed && s.Duty == Turn {
+			failed = append(failed, s)
+			continue
 		}
 		if ctx.Err() != nil {
-			return errors.Join(failed, ctx.Err())
+			return errors.Join(errs, ctx.Err())
 		}
 		r.notify(s, "begun", "")
 		err := caught(string(s.Kind)+" "+r.name(s.Selector).String(), func() error { return r.do(ctx, s) })
@@ -156,28 +166,11 @@ func (r *run) steps(ctx context.Context, steps []Step) error {
 			return err // nothing was begun
 		}
 		if interrupted(ctx, err) {
-			return errors.Join(failed, err)
+			return errors.Join(errs, err)
 		}
-		failed, failures = errors.Join(failed, r.fail(ctx, s, err)), append(failures, s.Kind)
-		if r.vetoed {
-			break
-		}
+		errs, failed = errors.Join(errs, r.fail(ctx, s, err)), append(failed, s)
 	}
-	return failed
-}
-
-// worthwhile reports whether a step makes sense after those of the given kinds have
-// failed. A private key is not destroyed while a signer could not be switched (I1). Of
-// a released domain nothing is urgent, and no key goes before its record.
-func (r *run) worthwhile(k Kind, failures []Kind) bool {
-	switch {
-	case r.st.Released != nil:
-	case k == Activate || k == Revoke:
-		return !slices.ContainsFunc(failures, func(f Kind) bool { return f != Activate && f != Revoke })
-	case k == Destroy:
-		return !slices.ContainsFunc(failures, func(f Kind) bool { return f != Revoke })
-	}
-	return len(failures) == 0
+	return errs
 }
 
 // rest notes what comes next. The plan was made from what is there now, so

@@ -16,7 +16,7 @@ type State struct {
 
 	Former    []Former    `json:"former,omitempty"`     // selectors that are not ours and that signers signed with before
 	Held      []string    `json:"held,omitempty"`       // while switching: signers that a person sent back to the active selector
-	RevokeNow bool        `json:"revoke_now,omitempty"` // the active key is leaked, and to be revoked even before a signer has left it
+	RevokeNow bool        `json:"revoke_now,omitempty"` // written by versions before 0.4, of the active key; see Key.RevokeNow
 	Released  *HandedBack `json:"released,omitempty"`   // the domain was handed back: nothing is done for it
 
 	Clock *Instant `json:"clock,omitempty"` // when the state was written; nil when nobody knows how long the machine had been up
@@ -60,6 +60,7 @@ type Key struct {
 	Replaced    bool          `json:"replaced,omitempty"`   // it took the place of another key, so settle applies
 	Leaked      time.Time     `json:"leaked,omitzero"`      // when it was reported as compromised
 	RevokedAt   time.Time     `json:"revoked_at,omitzero"`  // when its record lost its p=; Record is the revoked one then
+	RevokeNow   bool          `json:"revoke_now,omitempty"` // it was ordered to revoke it even while every signer signs with it
 	Gone        bool          `json:"gone,omitempty"`       // its private key was destroyed
 }
 
@@ -67,6 +68,8 @@ type Key struct {
 type Retired struct {
 	KeyID   string `json:"key_id"`
 	Version int    `json:"version"`
+	Dropped bool   `json:"dropped,omitempty"` // no other key took its place: it was given up before a signer used it
+	Leaked  bool   `json:"leaked,omitempty"`  // it was reported as compromised
 }
 
 // Confirmed is what a signer was last seen to sign with.

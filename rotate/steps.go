@@ -224,11 +224,9 @@ func (r *run) destroy(ctx context.Context, s Step) error {
 		if err := r.begin(ctx, Intent{Kind: Destroy, Selector: s.Selector, KeyID: old.KeyID, Version: old.Version}); err != nil {
 			return err
 		}
-		// Where all of a lost key's versions are gone, their numbers begin anew.
-		if !r.st.selector(s.Selector).reuses(old) {
-			if err := r.engine.Keys.Destroy(ctx, r.name(s.Selector), old.Version); err != nil {
-				return err
-			}
+		says, err := r.destroyVersion(ctx, r.name(s.Selector), old)
+		if err != nil {
+			return err
 		}
 		if err := r.grip.holds(); err != nil {
 			return err
@@ -237,15 +235,25 @@ func (r *run) destroy(ctx context.Context, s Step) error {
 			return err
 		}
 		r.st.destroyed(s.Selector, old.KeyID)
+		r.seen.destroyed(s.Selector, old.KeyID)
 		r.st.purged(r.engine.Clock.Now())
-		return r.confirm(ctx, s, old.KeyID, fmt.Sprintf("version %d", old.Version))
+		return r.confirm(ctx, s, old.KeyID, says)
 	}
 	return nil
 }
 
-// reuses reports whether another key stands at the version of one that is to be destroyed.
-func (s Selector) reuses(old Retired) bool {
-	return slices.ContainsFunc([]*Key{s.Key, s.Next}, func(k *Key) bool { return k != nil && k.ID != old.KeyID && k.Version == old.Version })
+// destroyVersion destroys a private key in the keystore if it is there, and says what
+// was done. Where all versions of a lost key are gone, their numbers begin again, so
+// another key may stand at the number.
+func (r *run) destroyVersion(ctx context.Context, name dkim.Name, old Retired) (string, error) {
+	key, _, err := r.engine.Keys.Get(ctx, name, old.Version)
+	switch {
+	case err != nil && fault.CodeOf(err) != deletedSecret: // what was deleted can come back until it is destroyed
+		return "", err
+	case err == nil && key.ID() != old.KeyID:
+		return fmt.Sprintf("version %d was gone from the keystore already", old.Version), nil
+	}
+	return fmt.Sprintf("version %d", old.Version), r.engine.Keys.Destroy(ctx, name, old.Version)
 }
 
 // doomed returns the selector's private keys that may be destroyed: those that were
@@ -253,7 +261,8 @@ func (s Selector) reuses(old Retired) bool {
 func (st State) doomed(selector string) []Retired {
 	sel := st.selector(selector)
 	out := slices.Clone(sel.Retired)
-	if sel.Key != nil && (selector == st.Draining && st.leaked(selector) || st.Released != nil && st.Released.Purge) {
+	abandoned := st.leaked(selector) && (selector == st.Draining || st.Phase == Bootstrapping && !st.relied(selector))
+	if sel.Key != nil && (abandoned || st.Released != nil && st.Released.Purge) {
 		out = append(out, Retired{KeyID: sel.Key.ID, Version: sel.Key.Version})
 	}
 	return out

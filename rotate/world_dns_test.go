@@ -153,6 +153,7 @@ func (w *world) checkUse(h *host, u *use) {
 			case c.fault && !from.Before(u.from): // dkimbot could not prevent it
 			case c.fault && u.urgent: // nor while it flees from a leaked key and can't ask DNS
 			case c.fault && c.value != "" && !from.Before(w.firstUse(u)): // the key was in use already: a signer that comes back to it need not wait for days
+			case c.fault && w.joined(h, u): // it did not sign, and others sign with the key: waiting would only send more mail without a signature
 			case u.stray && from.Before(u.from): // the use is not dkimbot's doing
 			default:
 				w.Errorf("I2: %s signs with %s from %s to %s; server %d shows %q from %s to %s, and receivers remember that for %s",
@@ -160,6 +161,24 @@ func (w *world) checkUse(h *host, u *use) {
 			}
 		})
 	}
+}
+
+// joined reports whether a host that signed with nothing came to a key that another
+// one signed with.
+func (w *world) joined(h *host, u *use) bool {
+	for _, o := range h.uses {
+		if o != u && o.ref.Domain == u.ref.Domain && o.from.Before(u.from) && (!o.ended() || o.to.Add(-h.lag).After(u.from)) {
+			return false
+		}
+	}
+	for _, other := range w.hosts {
+		for _, o := range other.uses {
+			if other != h && o.ref == u.ref && !o.from.After(u.from) && (!o.ended() || o.to.After(u.from)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // excuse excuses all uses of a name until now.

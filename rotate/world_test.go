@@ -516,10 +516,13 @@ func (l ledger) Save(ctx context.Context, lease rotate.Lease, now time.Time, st 
 func (w *world) reported(st rotate.State) {
 	w.fleeing, w.purging = false, st.Released != nil && st.Released.Purge
 	for name, sel := range st.Selectors {
+		for _, r := range sel.Retired {
+			w.leaked[r.KeyID] = w.leaked[r.KeyID] || r.Dropped // nobody signs with it, and nobody will
+		}
 		for _, k := range []*rotate.Key{sel.Key, sel.Next} {
 			if k != nil && !k.Leaked.IsZero() {
 				w.leaked[k.ID] = true
-				w.fleeing = w.fleeing || name == st.Active && (st.Phase == rotate.Ready || st.Phase == rotate.Switching)
+				w.fleeing = w.fleeing || name == st.Active || st.Phase == rotate.Bootstrapping
 			}
 		}
 	}

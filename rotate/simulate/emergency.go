@@ -30,7 +30,7 @@ func (w *world) leaked(d *domain, selector string, st rotate.State) {
 			w.leaks[k.ID] = l
 			w.tell(d.name, "%s is reported as compromised", w.keys.label(k.ID))
 		}
-		l.now = l.now || st.RevokeNow && selector == st.Active
+		l.now = l.now || k.RevokeNow
 		l.used = l.used || selector == st.Active || w.used(l.ref)
 		w.watch(d, l)
 	}

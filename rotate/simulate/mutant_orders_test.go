@@ -43,7 +43,7 @@ func (s takingDown) Save(ctx context.Context, l rotate.Lease, now time.Time, st 
 	report := slices.ContainsFunc(events, func(e rotate.Event) bool {
 		return e.Kind == rotate.Mistrust && e.Outcome == "done" && e.Selector == st.Active
 	})
-	if !report || st.RevokeNow {
+	if !report || st.Selectors[st.Active].Key.RevokeNow {
 		return s.ledger.Save(ctx, l, now, st, events...)
 	}
 	st = copyOf(st)

@@ -11,18 +11,23 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// sound reports whether it is safe to go on at all; otherwise the plan says what
-// is wrong and what a person can do about it.
-func (p *planner) sound() bool {
-	if p.have.Released != nil {
-		return true
+// What is checked here is what dkimbot must not act against. Each obstacle is noted
+// for what it concerns, so that it stops that and nothing else.
+
+// checks notes the obstacles, and reports whether the state makes enough sense to
+// plan at all.
+func (p *planner) checks() bool {
+	p.obstacles = map[string]error{}
+	if p.have.Phase != New && !p.knowsSelectors() {
+		if !p.underManagement() {
+			p.stop(p.selectorsChanged())
+			return false
+		}
+		p.note("", p.selectorsChanged())
+		p.want.Policy.Selectors = p.have.selectorPair()
 	}
 	if len(p.want.Signers) == 0 {
-		p.stop(fault.Refuse("no-signers", "nothing is named that signs mail for "+p.want.Name, "name at least one signer in the domain's configuration"))
-		return false
-	}
-	if p.have.Phase != New && !p.sameSelectors() {
-		return false
+		p.note("", fault.Refuse("no-signers", "no signer is named for "+p.want.Name, "name at least one signer in the domain's configuration"))
 	}
 	if !p.consistent() {
 		p.stop(fault.Refuse("damaged-state", fmt.Sprintf("the state of %s does not fit together: it is %s, active %q, target %q, draining %q, with keys at %s",
@@ -35,7 +40,19 @@ func (p *planner) sound() bool {
 		p.ownDNS(s)
 	}
 	p.ownNames()
-	return p.plan.Stop == nil
+	return true
+}
+
+// note keeps an obstacle at a selector, or of the whole domain for "". The first one counts.
+func (p *planner) note(selector string, err error) {
+	if p.obstacles[selector] == nil {
+		p.obstacles[selector] = err
+	}
+}
+
+// obstacle returns the first of the obstacles; nil when there is none.
+func (p *planner) obstacle() error {
+	return cmp.Or(p.obstacles[""], p.obstacles[p.want.Policy.Selectors[0]], p.obstacles[p.want.Policy.Selectors[1]])
 }
 
 // ownNames refuses two selectors whose names lead to one record, by a wildcard or
@@ -44,25 +61,48 @@ func (p *planner) ownNames() {
 	first, second := p.want.Policy.Selectors[0], p.want.Policy.Selectors[1]
 	owner := p.seen.Selectors[first].Sight.Owner
 	if owner != "" && owner == p.seen.Selectors[second].Sight.Owner {
-		p.stop(fault.Refuse("shared-name", fmt.Sprintf("%s and %s both lead to %s, which can hold only one key record", p.name(first), p.name(second), owner),
-			"give each selector a name or a CNAME target of its own"))
+		err := fault.Refuse("shared-name", fmt.Sprintf("%s and %s both lead to %s, which can hold only one key record", p.name(first), p.name(second), owner),
+			"give each selector a name or a CNAME target of its own")
+		p.shared = true
+		p.note(first, err)
+		p.note(second, err)
 	}
 }
 
-// sameSelectors refuses to go on when the policy names other selectors than those under management.
-func (p *planner) sameSelectors() bool {
+// selectorsChanged refuses a policy that names other selectors than those under
+// management; nil when it names the same.
+func (p *planner) selectorsChanged() error {
 	if p.knowsSelectors() {
-		return true
+		return nil
 	}
 	known := slices.Sorted(maps.Keys(p.have.Selectors))
-	p.stop(fault.Refuse("selectors-changed",
+	return fault.Refuse("selectors-changed",
 		fmt.Sprintf("%s is under management with the selectors %s, but its policy names %s", p.want.Name, strings.Join(known, " and "), strings.Join(p.want.Policy.Selectors[:], " and ")),
-		"put the old selectors back into the policy; the selectors of a domain can't be changed while it is managed"))
-	return false
+		"put the old selectors back into the policy; the selectors of a domain can't be changed while it is managed")
 }
 
 func (p *planner) knowsSelectors() bool {
 	return p.have.Selectors[p.want.Policy.Selectors[0]] != nil && p.have.Selectors[p.want.Policy.Selectors[1]] != nil
+}
+
+// underManagement reports whether the state says which two selectors it manages.
+func (p *planner) underManagement() bool { return len(p.have.Selectors) == 2 }
+
+// selectorPair returns the two selectors of the state, in the order of their names.
+func (st State) selectorPair() (pair [2]string) {
+	copy(pair[:], slices.Sorted(maps.Keys(st.Selectors)))
+	return pair
+}
+
+// managing returns d with the selectors that are under management, which may be
+// others than those that the configuration names by now: what stands in DNS under
+// the old names has to be looked after until they are put back.
+func (d Domain) managing(have State) Domain {
+	p := &planner{want: d, have: have}
+	if have.Phase != New && have.Phase != "" && have.Released == nil && !p.knowsSelectors() && p.underManagement() {
+		d.Policy.Selectors = have.selectorPair()
+	}
+	return d
 }
 
 // consistent reports whether the state has what its phase relies on.
@@ -95,7 +135,7 @@ func (p *planner) keyed() []string {
 	return out
 }
 
-// ownDNS refuses to go on when DNS shows something that is not ours (I6), or can't be asked.
+// ownDNS notes when DNS shows something that is not ours (I6), or can't be asked.
 func (p *planner) ownDNS(s string) {
 	seen := p.seen.Selectors[s]
 	switch p.standing(s) {
@@ -104,7 +144,7 @@ func (p *planner) ownDNS(s string) {
 			p.warning("%v", seen.SightErr)
 			return
 		}
-		p.stop(seen.SightErr)
+		p.note(s, seen.SightErr)
 	case foreign:
 		if p.adopting(s) {
 			return
@@ -113,8 +153,14 @@ func (p *planner) ownDNS(s string) {
 			p.warning("%v", p.foreignRecord(s, seen.Sight))
 			return
 		}
-		p.stop(p.foreignRecord(s, seen.Sight))
+		p.note(s, p.foreignRecord(s, seen.Sight))
 	}
+}
+
+// handsOff reports whether something that is not ours stands at the selector's name,
+// so that nothing may be written there, nor signed with what should stand there (I6).
+func (p *planner) handsOff(s string) bool {
+	return p.standing(s) == foreign && !p.adopting(s) || p.shared
 }
 
 func (p *planner) foreignRecord(s string, sight Sight) error {
@@ -132,17 +178,17 @@ func (p *planner) foreignRecord(s string, sight Sight) error {
 	return fault.Refuse("foreign-record", what, hint)
 }
 
-// ownKeystore refuses to go on over keys that state does not know: then state was
-// lost (I12), or someone else writes there (I6).
+// ownKeystore notes keys that state does not know: then state was lost (I12), or
+// someone else writes there (I6).
 func (p *planner) ownKeystore(s string) {
 	switch {
 	case p.keeping(s) != keyDifferent:
 	case p.have.Phase == New && p.seen.Selectors[s].KeyErr == nil:
-		p.stop(fault.Refuse("lost-state",
+		p.note(s, fault.Refuse("lost-state",
 			fmt.Sprintf("the keystore holds a key for %s, but the state knows nothing of %s: the state was lost, or another dkimbot manages the domain", p.name(s), p.want.Name),
 			"restore the state database from a backup; or adopt what the keystore holds: dkimbot adopt --domain "+p.want.Name+" --from-keystore; or name two new selectors in the domain's policy to start afresh beside the old ones, and remove the old records by hand eight days after the switch"))
 	default:
-		p.stop(p.foreignKey(s))
+		p.note(s, p.foreignKey(s))
 	}
 }
 
@@ -153,7 +199,7 @@ func (p *planner) resumable(s string) bool {
 	return seen.KeyID != "" && slices.Contains(sel.Tried, seen.KeyID)
 }
 
-// warn tells what is no obstacle, is not mended by the plan, and is worth a look.
+// warn tells what is no obstacle, is not repaired by the plan, and is worth a look.
 func (p *planner) warn() {
 	p.warnFormer()
 	for _, s := range p.want.Policy.Selectors {

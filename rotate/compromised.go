@@ -1,0 +1,367 @@
+package rotate
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// Distrust says that private keys may be in others' hands. Signers are switched to
+// a sound key as soon as there is one, without waiting for settle; the compromised key's
+// record is revoked (empty p=, RFC 6376 section 3.6.1), its private key destroyed,
+// and a fresh one made in its place. The drain is cut short: mail in flight that
+// was signed with the compromised key no longer verifies.
+//
+// A key that signs is revoked when at least one signer has left it. As long as none
+// could be switched, revoking would leave no way to send mail that verifies; who wants
+// it nevertheless says RevokeNow. What is revoked needs neither the keystore nor the
+// other selector.
+type Distrust struct {
+	Selectors []string // none: the one that signs, or that signers have left for an earlier report and that is yet to be replaced
+	RevokeNow bool     // revoke even while every signer still signs with the key
+}
+
+func (o Distrust) give(p *planner, st *State) (events []Event, err error) {
+	if err := p.unmanaged("distrust a key"); err != nil {
+		return nil, err
+	}
+	selectors := o.Selectors
+	if len(selectors) == 0 {
+		if old := st.leftBehind(); old != nil {
+			return []Event{{Kind: Mistrust, Selector: st.Draining, KeyID: old.KeyID, Message: "reported as compromised before; its private key is still to be destroyed"}}, nil
+		}
+		selectors = []string{st.suspect()}
+	}
+	for _, s := range selectors {
+		sel := st.Selectors[s]
+		if sel == nil || sel.Key == nil {
+			return nil, fault.Refuse("unknown-selector", fmt.Sprintf("distrust the key at %s: %s has no key at such a selector", p.name(s), p.want.Name),
+				"its selectors are "+strings.Join(p.want.Policy.Selectors[:], " and "))
+		}
+		if sel.Key.Leaked.IsZero() {
+			sel.Key.Leaked = p.now
+		}
+		sel.Key.RevokeNow = sel.Key.RevokeNow || o.RevokeNow
+		events = append(events, Event{Kind: Mistrust, Selector: s, KeyID: sel.Key.ID, Message: "reported as compromised"})
+	}
+	st.takeFlight(p.want.Policy, p.now)
+	return events, nil
+}
+
+// suspect returns the selector whose key is meant when none is named. Who says once
+// more that the key has leaked, because not everything could be done at once, means
+// the key that signers have just left, and not the sound one that they came to.
+func (st State) suspect() string {
+	if key := st.selector(st.Draining).Key; st.leaked(st.Draining) && !key.Leaked.After(st.SwitchedAt) {
+		return st.Draining
+	}
+	return cmp.Or(st.Active, st.Target)
+}
+
+// leftBehind returns the compromised key of which all is done but its destruction.
+func (st State) leftBehind() *Retired {
+	for _, r := range st.selector(st.Draining).Retired {
+		if r.Leaked && !r.Dropped {
+			return &r
+		}
+	}
+	return nil
+}
+
+// takeFlight enters the phase in which the planner can leave a compromised key.
+func (st *State) takeFlight(p Policy, now time.Time) {
+	switch active, target := st.leaked(st.Active), st.leaked(st.Target); {
+	case st.Phase == Bootstrapping && target && !st.leaked(p.Other(st.Target)):
+		st.Target = p.Other(st.Target)
+	case st.Phase == Ready && st.leaked(p.Other(st.Active)):
+		st.Phase, st.Draining = Draining, p.Other(st.Active) // the standby is replaced; the active key's turn comes then
+	case st.Phase == Replacing && st.leaked(st.Draining):
+		st.dropFresh(st.Draining)
+		st.Phase = Draining
+	case st.Phase == Switching && active && target && st.selector(st.Active).Key.RevokeNow:
+		// Nothing is gained by coming to the other one: the one that signers are to leave is replaced.
+		st.Phase, st.Active, st.Draining, st.Target, st.Held, st.SwitchedAt = Draining, st.Target, st.Active, "", nil, now
+	case st.Phase == Switching && active:
+		st.Held = nil
+	case st.Phase == Switching && target:
+		st.Active, st.Target, st.Held = st.Target, st.Active, nil
+		for name, c := range st.Signers {
+			c.Unsure = true
+			st.Signers[name] = c
+		}
+	}
+}
+
+// dropFresh gives up the fresh key of a selector, whether it has taken the old one's
+// place or not: no signer has used it, and none will. Its record may yet appear, and is ours.
+func (st *State) dropFresh(selector string) {
+	sel := st.Selectors[selector]
+	for i := range sel.Retired {
+		sel.Retired[i].Dropped = true
+	}
+	if next := sel.Next; next != nil {
+		sel.Retired = append(sel.Retired, Retired{KeyID: next.ID, Version: next.Version, Dropped: true})
+		sel.Past = append(sel.Past, next.ID)
+		sel.Next = nil
+	}
+}
+
+// dropped reports whether the key was given up before it was used.
+func (s Selector) dropped(keyID string) bool {
+	return keyID != "" && slices.ContainsFunc(s.Retired, func(r Retired) bool { return r.Dropped && r.KeyID == keyID })
+}
+
+// inPlace reports whether a fresh key has taken the place of one that is still to be destroyed.
+func (s Selector) inPlace() bool {
+	return slices.ContainsFunc(s.Retired, func(r Retired) bool { return !r.Dropped })
+}
+
+// leaked reports whether the selector's key was reported as compromised and still stands.
+func (st State) leaked(selector string) bool {
+	key := st.selector(selector).Key
+	return key != nil && !key.Leaked.IsZero()
+}
+
+// refuge returns the selector whose key signers can flee to from a compromised
+// active one, "" when there is none now, or no need.
+func (p *planner) refuge() string {
+	if !p.have.leaked(p.have.Active) {
+		return ""
+	}
+	var to string
+	switch p.have.Phase {
+	case Ready:
+		to = p.want.Policy.Other(p.have.Active)
+	case Switching:
+		return p.have.Target // some signers may be there; and when all are, the other one can be replaced
+	case Draining, Replacing:
+		to = p.have.Draining
+	}
+	sel := p.have.selector(to)
+	if p.have.leaked(to) || sel.Key == nil || sel.Key.Gone || p.handsOff(to) || p.seen.Selectors[to].KeyErr != nil {
+		return ""
+	}
+	if sel.Next != nil { // the old key is a refuge as long as its record stands as before
+		sight := p.seen.Selectors[to].Sight
+		stands := p.seen.Selectors[to].SightErr == nil && sight.Complete && len(sight.Values) == 1 && sameRecord(sight.Values[0], sel.Key.Record)
+		if !stands || !sel.Next.PublishedAt.IsZero() || !p.seen.Selectors[to].OldKept {
+			return ""
+		}
+		return to
+	}
+	if k := p.keeping(to); k == keyGone || k == keyDifferent && !p.seen.Selectors[to].Kept {
+		return ""
+	}
+	return to
+}
+
+// fleeing reports whether signers leave a compromised key, or were sent back:
+// then nothing is waited for that can be done without.
+func (p *planner) fleeing() bool {
+	return p.refuge() != "" || p.have.Phase == Switching && len(p.have.Held) > 0
+}
+
+// hurried reports whether the domain is to be made safe also when DNS can't be asked.
+func (p *planner) hurried() bool {
+	return p.fleeing() || p.have.Draining != "" && p.have.leaked(p.have.Draining)
+}
+
+// leaving reports whether a selector is one that signers leave for good reason:
+// what stands there keeps nobody from going.
+func (p *planner) leaving(s string) bool {
+	if !p.fleeing() {
+		return false
+	}
+	return p.have.leaked(s) || p.have.heldAll(p.want.Signers) && s == p.have.Target
+}
+
+// flees plans the flight from a compromised active key, and reports whether that is
+// all that the phase wants. Where there is no refuge, the phase makes one; what was
+// ordered to be revoked is revoked meanwhile.
+func (p *planner) flees() bool {
+	from := p.have.Active
+	if !p.have.leaked(from) {
+		return false
+	}
+	if to := p.refuge(); to != "" {
+		p.flee(from, to)
+		return true
+	}
+	if p.have.selector(from).Key.RevokeNow {
+		p.duty = Revocation
+		p.revoke(from, time.Time{})
+	}
+	return false
+}
+
+// flee switches all signers away from a compromised active key to the selector to,
+// and revokes the key.
+func (p *planner) flee(from, to string) {
+	why := Reason{"compromised", fmt.Sprintf("the key at %s was reported as compromised: signers leave it for %s, it is revoked and destroyed, and a fresh key takes its place", from, to)}
+	p.plan.Reason = why
+	p.repair()
+	p.duty = Revocation
+	key, at := p.have.selector(to).Key, p.known(to)
+	if p.have.selector(from).Key.RevokeNow {
+		p.revoke(from, time.Time{})
+	}
+	if !p.handsOff(to) && !p.unread(to) {
+		for _, signer := range p.want.Signers {
+			if !p.confirmed(signer, to, key.ID) {
+				p.activate(signer, to, key, at, why)
+			}
+		}
+		p.revoke(from, at)
+		p.destroyLeaked(from)
+		p.plan.Steps[len(p.plan.Steps)-1].NotBefore = at
+	} else if p.mayRevoke(from) {
+		p.revoke(from, time.Time{})
+	}
+	if settled := p.usable(to); settled.After(at) && p.now.Before(settled) {
+		p.warning("the key at %s has not settled: until %s, receivers that keep an older key of it will not verify mail signed with it", to, settled.UTC().Format(time.RFC3339))
+	}
+}
+
+// abandon plans that a new domain's compromised key goes: its record when no signer
+// relies on it or that was ordered, then its private key. A fresh one is made afterwards.
+func (p *planner) abandon(s string) {
+	p.duty = Revocation
+	key := p.have.selector(s).Key
+	if !key.RevokeNow && !p.mayRevoke(s) {
+		return
+	}
+	p.revoke(s, time.Time{})
+	if !p.mayBeUsed(s) {
+		p.destroyLeaked(s)
+	}
+}
+
+// mayBeUsed reports whether a signer may sign with the selector's key: by what it
+// confirmed, or by what it says now.
+func (p *planner) mayBeUsed(s string) bool {
+	return p.have.relied(s) || slices.ContainsFunc(p.want.Signers, func(name string) bool {
+		seen := p.seen.Signers[name]
+		return seen.Err != nil || seen.Ref.Selector == s
+	})
+}
+
+// relied reports whether a signer of the domain may sign with the selector's key, as
+// far as is known.
+func (st State) relied(selector string) bool {
+	for _, c := range st.Signers {
+		if !c.Left && (c.Selector == selector || c.Unsure) {
+			return true
+		}
+	}
+	return false
+}
+
+// firstUse returns when signers of a new domain may begin to sign with a selector: as
+// soon as resolvers know it, where they leave a compromised key.
+func (p *planner) firstUse(s string) time.Time {
+	if other := p.want.Policy.Other(s); p.have.leaked(other) && p.have.relied(other) {
+		return p.known(s)
+	}
+	return p.usable(s)
+}
+
+// mayRevoke reports whether a record may be revoked: at once where that was ordered,
+// and where the domain was released; else when no signer needs it, or at least one has
+// left it, so that there is mail that verifies (I2). A signer that is new has left nothing.
+func (p *planner) mayRevoke(selector string) bool {
+	key := p.have.selector(selector).Key
+	if p.have.Released != nil || key != nil && key.RevokeNow {
+		return true
+	}
+	if selector != p.have.Active && (p.have.Phase != Bootstrapping || !p.mayBeUsed(selector)) {
+		return true
+	}
+	for _, name := range p.want.Signers {
+		if c, known := p.have.Signers[name]; known && c.Selector != selector && !c.Unsure {
+			return true
+		}
+	}
+	return false
+}
+
+// revoke plans that a leaked key's record loses its key, unless it has already, or
+// something else stands there.
+func (p *planner) revoke(s string, from time.Time) {
+	sel := p.have.selector(s)
+	seen := p.seen.Selectors[s]
+	if sel.Key == nil || p.plans(Revoke, s) || p.replaced(s) {
+		return
+	}
+	standing := p.standing(s)
+	if p.have.Released != nil && standing == absent {
+		return
+	}
+	if p.handsOff(s) || !sel.Key.RevokedAt.IsZero() && (standing != earlier && standing != doubled || sel.Next != nil) {
+		return // where a fresh key is stored already, its record takes the place
+	}
+	before := strings.Join(seen.Sight.Values, " | ")
+	p.step(Step{Kind: Revoke, Selector: s, Target: fmt.Sprintf("%s TXT, through %s", p.name(s), p.want.Provider), NotBefore: from,
+		Reason: p.revokeReason(s, "then"),
+		Before: Facts{"record": before, "key_id": recordKeyID(before)}, After: Facts{"record": revokedRecord(sel.Key.Record), "key_id": "", "ttl": Span(p.want.Policy.TTL)}})
+}
+
+// revokeReason says what a revocation means; from is when.
+func (p *planner) revokeReason(s, from string) Reason {
+	if p.have.Released != nil {
+		return Reason{"purge", "the domain was handed back, and no mail in flight needs the record"}
+	}
+	return Reason{"revoked", "mail in flight signed with it fails from " + from + " on; " + p.accepted(s, p.now)}
+}
+
+// accepted says until when receivers may still accept a key that is revoked at at.
+func (p *planner) accepted(s string, at time.Time) string {
+	caches := max(p.seen.Selectors[s].Sight.TTL, p.want.Policy.TTL)
+	return fmt.Sprintf("receivers may accept the leaked key until %s from their resolvers' caches, and those that keep keys until %s",
+		at.Add(caches).UTC().Format(time.RFC3339), at.Add(mostKept).UTC().Format(time.RFC3339))
+}
+
+// mostKept is how long receivers keep a key at most (I2).
+const mostKept = 7 * 24 * time.Hour
+
+// revokedRecord returns the record with its p= emptied.
+func revokedRecord(record string) string {
+	r, err := dkim.ParseRecord(record)
+	if err != nil {
+		return dkim.Record{KeyType: "rsa"}.String()
+	}
+	return r.Revoke().String()
+}
+
+// destroyLeaked plans that a leaked private key is destroyed, once no signer needs it.
+func (p *planner) destroyLeaked(s string) {
+	key := p.have.selector(s).Key
+	if !key.Gone {
+		p.destroy(s, Retired{KeyID: key.ID, Version: key.Version}, Reason{"compromised", "no signer signs with the leaked key any more"})
+	}
+}
+
+// givenUp reports whether the key's revocation was begun: its record may be gone.
+func (k *Key) givenUp() bool {
+	return !k.Leaked.IsZero() && k.Record == revokedRecord(k.Record)
+}
+
+// revoking notes, before the effect, what the record is to be.
+func (st *State) revoking(selector string, ttl time.Duration) {
+	sel := st.Selectors[selector]
+	sel.TTL = max(sel.TTL, ttl)
+	if !slices.Contains(sel.Past, sel.Key.ID) {
+		sel.Past = append(sel.Past, sel.Key.ID)
+	}
+	sel.Key.Record, sel.Revoked = revokedRecord(sel.Key.Record), true
+}
+
+// revoked notes that the provider has taken the revoked record.
+func (st *State) revoked(selector string, now time.Time) {
+	st.Selectors[selector].Key.RevokedAt = now
+	st.Intent = nil
+}

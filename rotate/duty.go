@@ -1,0 +1,67 @@
+package rotate
+
+import (
+	"slices"
+	"time"
+)
+
+// Duty is what a step belongs to: one thing that dkimbot owes a domain. Duties are
+// planned and carried out independently of each other, so that one which can't be
+// fulfilled now does not stop another that can.
+type Duty string
+
+// The duties, in the order in which they are planned.
+const (
+	Publicity  Duty = "publicity"  // keep the records public that mail relies on
+	Signing    Duty = "signing"    // keep every signer on a good key
+	Revocation Duty = "revocation" // take a compromised key out of use
+	Turn       Duty = "turn"       // what the phase wants: bootstrap, switch, drain, replace
+	Disposal   Duty = "disposal"   // destroy keys that were never used
+)
+
+// needs reports whether s can be taken only after earlier, which stands before it in
+// a plan, was taken.
+func (s Step) needs(earlier Step) bool {
+	sameName, sameDuty := s.Selector == earlier.Selector, s.Duty == earlier.Duty
+	if earlier.Duty == Disposal {
+		return false
+	}
+	switch s.Kind {
+	case Revoke:
+		return false // what has become of the signers is looked at just before; see mayRevoke
+	case Activate:
+		// Signers are independent: when one can't be switched, the others can.
+		return earlier.Kind.prepares() && (sameName || sameDuty)
+	case Destroy:
+		switch earlier.Kind {
+		case Activate:
+			return sameDuty // a signer that could not be switched needs it (I1)
+		case Revoke:
+			return sameDuty && sameName && s.Duty == Turn // of a domain that is cleared away, no key goes before its record
+		case Destroy:
+			return false
+		}
+		return sameDuty && sameName
+	}
+	return (earlier.Kind.prepares() || earlier.Kind == Drain) && (sameName || sameDuty && s.Duty == Turn)
+}
+
+// prepares reports whether a step of the kind makes a key fit for use.
+func (k Kind) prepares() bool {
+	return slices.Contains([]Kind{Generate, StoreKey, Adopt, Publish, Verify}, k)
+}
+
+// Runnable returns the steps that may run at now: those that have nothing to wait
+// for, and need no step that has. What follows a drain, even of nothing, is planned
+// again when it is over.
+func (p DomainPlan) Runnable(now time.Time) []Step {
+	var out, waiting []Step
+	for _, s := range p.Steps {
+		if s.Kind == Drain || s.NotBefore.After(now) || slices.ContainsFunc(waiting, s.needs) {
+			waiting = append(waiting, s)
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
