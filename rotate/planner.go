@@ -2,6 +2,7 @@ package rotate
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -285,18 +286,30 @@ func (p *planner) replace(s string) {
 	if !begun && !urgent && p.closed("replace", s) {
 		return
 	}
-	old := slices.DeleteFunc(slices.Clone(sel.Retired), func(r Retired) bool { return r.Dropped })
-	if len(old) == 0 {
+	if sel.Next != nil || p.have.Phase != Replacing || !sel.inPlace() {
 		if !p.provide(s, why) {
 			return
 		}
-		old = []Retired{{KeyID: sel.Key.ID, Version: sel.Key.Version}}
+		if !leaked { // that of a compromised key is planned already
+			p.destroyReplaced(s, Retired{KeyID: sel.Key.ID, Version: sel.Key.Version})
+		}
+		return
 	}
-	for _, r := range old {
-		if (!leaked || r.KeyID != sel.Key.ID) && !p.inHands(r.KeyID) {
-			p.destroy(s, r, Reason{"replaced", "the new record is public; the old private key is needed no more"})
+	for _, r := range sel.Retired {
+		if !r.Dropped {
+			p.destroyReplaced(s, r)
 		}
 	}
+}
+
+// destroyReplaced plans that a replaced private key is destroyed, unless a signer uses it.
+func (p *planner) destroyReplaced(s string, r Retired) {
+	if p.inHands(r.KeyID) {
+		p.stop(fault.Temporary(fmt.Sprintf("destroy the replaced key of %s", p.name(s)), errors.New("a signer still signs with it"),
+			"it is destroyed when every signer signs with another one"))
+		return
+	}
+	p.destroy(s, r, Reason{"replaced", "the new record is public; the old private key is needed no more"})
 }
 
 // replaceable says why the key at s can't be replaced now.
