@@ -119,6 +119,7 @@ func (w *world) happens(t *testing.T, d rotate.Domain, end time.Time) (steps []s
 		if res.Err != nil {
 			t.Fatal(res.Err)
 		}
+		d.Instruction = nil
 		next := res.State.Next.At
 		if next.After(end) {
 			return steps

@@ -34,6 +34,9 @@ func (p *Planner) Plan(ctx context.Context, want Domain) (DomainPlan, State, err
 	present, _ := have.reckoned(instant(p.Clock))
 	after, _, err := ordered(now, want, present, seen)
 	plan := Plan(now, want, after, seen)
+	if _, leaked := want.Instruction.(Distrust); leaked && err == nil {
+		plan = emergency(now, want, after, seen, p.lags())
+	}
 	if err != nil {
 		plan.Stop, plan.Steps, plan.Next = err, nil, nil
 	}

@@ -1,0 +1,75 @@
+package rotate
+
+import (
+	"fmt"
+	"time"
+)
+
+// mostJumps bounds how many waits an emergency is played through.
+const mostJumps = 20
+
+// emergency plans all that follows from a report of compromised keys, up to the fresh
+// keys in their place: a plan holds only what can be told now, and what becomes of
+// signers, records and keys afterwards is what a person wants to see beforehand. It
+// is pure; each step is at the earliest time at which it can be done.
+func emergency(now time.Time, want Domain, have State, seen Observation, lags map[string]time.Duration) DomainPlan {
+	plan := Plan(now, want, have, seen)
+	if plan.Stop != nil {
+		return plan
+	}
+	f := &forecast{now: now, want: want.asked(have), st: have.asOf(now), seen: copyObservation(seen), lags: lags}
+	plan.Steps, plan.Next = nil, nil
+	for jumps, rounds := 0, 0; ; rounds++ {
+		f.st.heed(f.want, f.seen, f.lags, f.now)
+		p := Plan(f.now, f.want, f.st, f.seen)
+		steps := p.Runnable(f.now)
+		switch {
+		case p.Stop != nil:
+			plan.Warnings = append(plan.Warnings, fmt.Sprintf("what comes after that is not known: %v", p.Stop))
+			return plan
+		case len(steps) == 0 && (!f.st.anyLeaked() || p.Next == nil || !p.Next.At.After(f.now) || jumps == mostJumps), rounds > mostJumps*maxRounds:
+			plan.Next = p.Next
+			return plan
+		case len(steps) == 0:
+			jumps++
+			f.now = p.Next.At
+			continue
+		}
+		for _, s := range steps {
+			plan.Steps = append(plan.Steps, f.dated(s, now))
+			if f.do(s) != nil {
+				return plan
+			}
+		}
+	}
+}
+
+// dated returns a step as a plan of now shows it: not before its time has come.
+func (f *forecast) dated(s Step, now time.Time) Step {
+	s = unnamed(s)
+	if f.now.After(now) && s.NotBefore.Before(f.now) {
+		s.NotBefore = f.now
+	}
+	return s
+}
+
+// anyLeaked reports whether a key that was reported as compromised still stands.
+func (st State) anyLeaked() bool {
+	for s := range st.Selectors {
+		if st.leaked(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// lags returns how long after its switch each signer has surely changed, where it says so.
+func (p *Planner) lags() map[string]time.Duration {
+	out := map[string]time.Duration{}
+	for name, s := range p.Signers {
+		if lagging, ok := s.(interface{ Lag() time.Duration }); ok {
+			out[name] = lagging.Lag()
+		}
+	}
+	return out
+}
