@@ -37,6 +37,13 @@ func Fresh(domain string) rotate.State {
 	return rotate.State{Domain: domain, Phase: rotate.New}
 }
 
+// NewPlanKey returns a random secret to sign saved plans with.
+func NewPlanKey() []byte {
+	key := make([]byte, 32)
+	rand.Read(key) // never fails
+	return key
+}
+
 // NewLineage returns a random UUID (RFC 9562 version 4) for a store just made.
 func NewLineage() string {
 	var b [16]byte

@@ -103,6 +103,9 @@ func build(ctx context.Context, path string) error {
 	}
 	_, err = db.ExecContext(ctx,
 		"INSERT INTO meta VALUES ('lineage', ?), ('created_at', strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))", state.NewLineage())
+	if err == nil {
+		_, err = db.ExecContext(ctx, insertPlanKey, newPlanKey())
+	}
 	return broken(path, "create", errors.Join(err, db.Close()))
 }
 

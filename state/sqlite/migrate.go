@@ -4,11 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/state"
 )
 
 // applicationID marks our databases in their header: "dkim".
@@ -97,11 +99,24 @@ type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-func readLineage(ctx context.Context, q querier, path string) (string, error) {
-	var lineage string
-	err := q.QueryRowContext(ctx, "SELECT value FROM meta WHERE key = 'lineage'").Scan(&lineage)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", damaged(path, "open", errors.New("it has lost its lineage"))
+// insertPlanKey keeps the key for plans that is there already.
+const insertPlanKey = "INSERT INTO meta VALUES ('plan_key', ?) ON CONFLICT (key) DO NOTHING"
+
+func newPlanKey() string { return hex.EncodeToString(state.NewPlanKey()) }
+
+// readOrigin reads what was made together with the database. One that an older
+// dkimbot made has no key for plans.
+func readOrigin(ctx context.Context, q querier, path string) (made origin, err error) {
+	var key sql.NullString
+	err = q.QueryRowContext(ctx, "SELECT l.value, (SELECT value FROM meta WHERE key = 'plan_key') FROM meta l WHERE l.key = 'lineage'").Scan(&made.lineage, &key)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return made, damaged(path, "open", errors.New("it has lost its lineage"))
+	case err != nil || !key.Valid:
+		return made, broken(path, "open", err)
 	}
-	return lineage, broken(path, "open", err)
+	if made.planKey, err = hex.DecodeString(key.String); err != nil || len(made.planKey) < 32 {
+		return made, damaged(path, "open", errors.New("its key for plans is not as it was made"))
+	}
+	return made, nil
 }

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"database/sql"
 	"errors"
 	"os"
@@ -48,6 +49,14 @@ func TestMigrateFromVersion1(t *testing.T) {
 	at := time.Date(2026, 1, 31, 4, 0, 0, 0, time.UTC)
 	if want := "11111111-2222-4333-8444-555555555555"; s.Lineage() != want {
 		t.Errorf("lineage %s, want %s", s.Lineage(), want)
+	}
+	again, err := OpenReadOnly(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if key := s.PlanKey(); len(key) < 32 || !bytes.Equal(key, again.PlanKey()) {
+		t.Errorf("the key for plans that it was given does not stay")
 	}
 	want := rotate.State{
 		Domain: "example.com", Revision: 7, Phase: rotate.Draining, Active: "s2", Draining: "s1", SwitchedAt: at, Config: "c0ffee",

@@ -24,13 +24,22 @@ type source interface {
 
 // reads holds the methods that read; they are the same for both kinds of handle.
 type reads struct {
-	path    string
+	path string
+	origin
+	from source
+}
+
+// origin is what was made together with the database.
+type origin struct {
 	lineage string
-	from    source
+	planKey []byte
 }
 
 // Lineage implements state.Origin.
-func (r *reads) Lineage() string { return r.lineage }
+func (o *origin) Lineage() string { return o.lineage }
+
+// PlanKey implements state.Origin.
+func (o *origin) PlanKey() []byte { return o.planKey }
 
 // A read starts over when the file changed under it, or when a writer that just
 // started has yet to make the log's index.

@@ -45,7 +45,7 @@ func OpenReadOnly(ctx context.Context, path string) (state.Reader, error) {
 			return fault.Lasting("open the state database "+path+": an older dkimbot wrote it", nil,
 				"run a command that writes, such as rotate --due, once: it brings the database up to date")
 		}
-		r.lineage, err = readLineage(ctx, db, path)
+		r.origin, err = readOrigin(ctx, db, path)
 		return err
 	})
 	if err != nil {
@@ -169,5 +169,6 @@ func (missing) History(context.Context, string, int) ([]rotate.Event, error) {
 }
 func (missing) Switches(context.Context, time.Time) ([]rotate.Begun, error) { return nil, nil }
 func (missing) Lineage() string                                             { return "" }
+func (missing) PlanKey() []byte                                             { return nil }
 func (missing) Exists() bool                                                { return false }
 func (missing) Close() error                                                { return nil }

@@ -52,7 +52,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	lineage, err := prepare(ctx, w.db, path)
+	made, err := prepare(ctx, w.db, path)
 	if err != nil {
 		w.close()
 		return nil, err
@@ -63,22 +63,32 @@ func Open(ctx context.Context, path string) (*Store, error) {
 		return nil, broken(path, "open", err)
 	}
 	s := &Store{writer: w, db: db}
-	s.reads = reads{path: path, lineage: lineage, from: s}
+	s.reads = reads{path: path, origin: made, from: s}
 	return s, nil
 }
 
-// prepare migrates an existing database and returns its lineage. It fails
-// where writing is not possible.
-func prepare(ctx context.Context, db *sql.DB, path string) (string, error) {
+// prepare migrates an existing database, gives one of an older dkimbot its key for
+// plans, and returns its origin. It fails where writing is not possible.
+func prepare(ctx context.Context, db *sql.DB, path string) (made origin, err error) {
 	if err := migrate(ctx, db, path, migrations()); err != nil {
-		return "", err
+		return made, err
 	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
-		return "", broken(path, "open", err)
+		return made, broken(path, "open", err)
 	}
 	defer tx.Rollback()
-	return readLineage(ctx, tx, path)
+	made, err = readOrigin(ctx, tx, path)
+	if err != nil || made.planKey != nil {
+		return made, err
+	}
+	if _, err := tx.ExecContext(ctx, insertPlanKey, newPlanKey()); err != nil {
+		return made, broken(path, "open", err)
+	}
+	if made, err = readOrigin(ctx, tx, path); err != nil {
+		return made, err
+	}
+	return made, broken(path, "open", tx.Commit())
 }
 
 // handle implements source: the same handle serves for as long as the store is open.

@@ -26,6 +26,7 @@ import (
 // so nothing is shared with the caller.
 type Memory struct {
 	lineage string
+	planKey []byte
 
 	mu      sync.Mutex
 	domains map[string]row
@@ -47,7 +48,7 @@ type row struct {
 
 // NewMemory returns an empty store.
 func NewMemory() *Memory {
-	return &Memory{lineage: state.NewLineage(), domains: map[string]row{}, leases: map[string]rotate.Lease{}, begun: map[string]time.Time{}, looks: map[string]time.Time{}, closely: map[string]time.Time{}}
+	return &Memory{lineage: state.NewLineage(), planKey: state.NewPlanKey(), domains: map[string]row{}, leases: map[string]rotate.Lease{}, begun: map[string]time.Time{}, looks: map[string]time.Time{}, closely: map[string]time.Time{}}
 }
 
 // Acquire implements rotate.Store.
@@ -329,6 +330,9 @@ func (m *Memory) TakeSwitch(ctx context.Context, domain string, now time.Time, m
 
 // Lineage implements state.Origin.
 func (m *Memory) Lineage() string { return m.lineage }
+
+// PlanKey implements state.Origin.
+func (m *Memory) PlanKey() []byte { return m.planKey }
 
 // Exists implements state.Origin.
 func (m *Memory) Exists() bool { return true }

@@ -286,6 +286,9 @@ func origin(t *testing.T, s state.Store) {
 	if !uuid.MatchString(s.Lineage()) {
 		t.Errorf("lineage %q is not a random UUID", s.Lineage())
 	}
+	if len(s.PlanKey()) < 32 {
+		t.Errorf("the key for plans has %d bytes", len(s.PlanKey()))
+	}
 }
 
 func cancelled(t *testing.T, s state.Store) {

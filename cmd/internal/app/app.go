@@ -36,6 +36,7 @@ type App struct {
 	Work    rotate.WorkQueue // nil when it was opened for reading only
 	State   state.Reader
 	Lineage string
+	PlanKey []byte // of the state, to sign plans with; nil when it was opened for work
 	Notices *notice.Notices
 
 	log     *slog.Logger
@@ -146,7 +147,7 @@ func OpenReadOnly(ctx context.Context, cfg *config.Config, at time.Time) (_ *App
 	for name, s := range signers {
 		a.Planner.Signers[name] = s
 	}
-	a.Queue, a.Quota, a.State, a.Lineage = store, store, store, store.Lineage()
+	a.Queue, a.Quota, a.State, a.Lineage, a.PlanKey = store, store, store, store.Lineage(), store.PlanKey()
 	return a, a.Listen(true)
 }
 

@@ -61,14 +61,14 @@ func (a *App) Forecast(ctx context.Context, domains []rotate.Domain, from time.T
 	return out, nil
 }
 
-// Lineage returns the lineage of the configured state, "" when there is none yet.
-// It changes nothing.
-func Lineage(ctx context.Context, cfg *config.Config) (string, error) {
+// Origin returns the lineage of the configured state, "" when there is none yet, and
+// the key that it signs plans with. It changes nothing.
+func Origin(ctx context.Context, cfg *config.Config) (lineage string, planKey []byte, err error) {
 	a := &App{Config: cfg}
 	defer a.Close()
 	store, err := a.openState(ctx)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	return store.Lineage(), nil
+	return store.Lineage(), store.PlanKey(), nil
 }

@@ -207,7 +207,7 @@ func (p *program) planAdoption(cmd *cobra.Command, cfg *config.Config, domains [
 	if p.json {
 		how.form = formJSON
 	}
-	about := planfile.Context{Created: now, For: now, ConfigSHA256: cfg.Digest(), Lineage: a.Lineage}
+	about := planfile.Context{Created: now, For: now, ConfigSHA256: cfg.Digest(), Lineage: a.Lineage, Key: a.PlanKey}
 	if err := p.showPlan(planfile.New(about, plans), plans, how); err != nil {
 		return err
 	}

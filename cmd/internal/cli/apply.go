@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -49,12 +50,15 @@ step in hand is finished.`,
 			if err := doc.Refusal(doc.Timely(time.Now())); err != nil {
 				return p.told(cmd, cfg, err)
 			}
-			lineage, err := app.Lineage(cmd.Context(), cfg)
+			lineage, key, err := app.Origin(cmd.Context(), cfg)
 			if err != nil {
 				return p.told(cmd, cfg, err)
 			}
-			if err := doc.Refusal(doc.SameState(lineage)); err != nil {
+			if err := doc.Refusal(cmp.Or(doc.SameState(lineage), doc.Genuine(key))); err != nil {
 				return p.told(cmd, cfg, err)
+			}
+			if doc.Signature == "" {
+				doc = doc.Plain()
 			}
 			return p.told(cmd, cfg, p.apply(cmd, cfg, doc, *ignore, patienceOf(wait)))
 		},

@@ -125,7 +125,10 @@ func (p *program) plan(ctx context.Context, cfg *config.Config, domains []rotate
 		return err
 	}
 	how.warnings = append(how.warnings, show.UnlistedWarnings(how.beside.unlisted)...)
-	about := planfile.Context{Created: time.Now(), For: a.Planner.Clock.Now(), Valid: how.valid, ConfigSHA256: cfg.Digest(), Lineage: a.Lineage, DomainSHA256: map[string]string{}, Warnings: how.warnings}
+	if err := how.signable(a); err != nil {
+		return err
+	}
+	about := planfile.Context{Created: time.Now(), For: a.Planner.Clock.Now(), Valid: how.valid, ConfigSHA256: cfg.Digest(), Lineage: a.Lineage, Key: a.PlanKey, DomainSHA256: map[string]string{}, Warnings: how.warnings}
 	if how.when.IsZero() {
 		about.For = about.Created
 	}
@@ -136,6 +139,23 @@ func (p *program) plan(ctx context.Context, cfg *config.Config, domains []rotate
 		return err
 	}
 	return planExit(plans, how.beside, how.detailed)
+}
+
+// signable refuses to save a plan that could not be applied, because the state has no
+// key to sign it with.
+func (how *planning) signable(a *app.App) error {
+	if a.Lineage == "" || len(a.PlanKey) > 0 {
+		return nil
+	}
+	err := fault.Lasting("sign the plan: an older dkimbot made the state database, and it has no key for plans yet", nil,
+		"run a command that writes, such as 'dkimbot rotate --due', once: it makes the key")
+	if how.out != "" {
+		return err
+	}
+	if how.form == formJSON {
+		how.warnings = append(how.warnings, "this plan can't be applied later: "+err.Error())
+	}
+	return nil
 }
 
 func (p *program) showPlan(doc planfile.Document, plans []rotate.DomainPlan, how planning) error {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -36,8 +37,8 @@ the configuration, the state or DNS is out of reach.`,
 			if err != nil {
 				return err
 			}
-			is := p.staleness(cmd.Context(), doc)
-			if err := cmd.Context().Err(); err != nil {
+			doc, is, err := p.checked(cmd.Context(), doc)
+			if err := cmp.Or(cmd.Context().Err(), err); err != nil {
 				return err
 			}
 			now := time.Now()
@@ -61,51 +62,74 @@ the configuration, the state or DNS is out of reach.`,
 	return cmd
 }
 
-// staleness says whether the plan still holds. What keeps that from being found out
-// is part of the answer, not an error.
-func (p *program) staleness(ctx context.Context, doc planfile.Document) show.PlanStaleness {
-	is := show.PlanStaleness{Domains: map[string]show.Staleness{}}
-	tell := func(why *rotate.Reason) {
-		if why != nil {
-			is.Whole.Reasons = append(is.Whole.Reasons, *why)
-		}
+// checked returns the plan with what is known to be dkimbot's own words, and says whether
+// it still holds. What keeps that from being found out is part of the answer, not an
+// error; a plan that was tampered with is refused.
+func (p *program) checked(ctx context.Context, doc planfile.Document) (planfile.Document, show.PlanStaleness, error) {
+	is := show.PlanStaleness{Domains: map[string]show.Staleness{}, Unsigned: true}
+	is.Whole.Add(doc.Timely(time.Now()))
+	unchecked := func(err error) (planfile.Document, show.PlanStaleness, error) {
+		is.Whole.Unchecked = err
+		return doc.Plain(), is, nil
 	}
-	tell(doc.Timely(time.Now()))
 	cfg, err := config.Load(p.config)
 	if err != nil {
-		is.Whole.Unchecked = err
-		return is
+		return unchecked(err)
 	}
 	a, err := app.OpenReadOnly(ctx, cfg, time.Time{})
 	if err != nil {
-		is.Whole.Unchecked = err
-		return is
+		return unchecked(err)
 	}
 	defer a.Close()
-	tell(doc.SameState(a.Lineage))
+	why := cmp.Or(doc.SameState(a.Lineage), doc.Genuine(a.PlanKey))
+	if why != nil && why.Code == planfile.Tampered {
+		return doc, is, doc.Refusal(why)
+	}
+	is.Whole.Add(why)
+	is.Unsigned = why != nil || doc.Signature == ""
+	shown, err := p.compared(ctx, cfg, a, doc, is)
+	if err != nil && is.Unsigned {
+		return unchecked(err)
+	}
+	is.Whole.Unchecked = err
+	return shown, is, nil
+}
+
+// compared notes in is what has changed for each domain, and returns the plan as it is to
+// be shown: with its own words if it is signed, else with those of a plan made now.
+func (p *program) compared(ctx context.Context, cfg *config.Config, a *app.App, doc planfile.Document, is show.PlanStaleness) (planfile.Document, error) {
 	var listed []rotate.Domain
 	for _, d := range doc.Domains {
 		if why := d.SameConfig(cfg.DomainDigest(d.Name)); why != nil {
 			is.Domains[d.Name] = show.Staleness{Reasons: []rotate.Reason{*why}}
 		}
 		if c, err := cfg.Domain(d.Name); err == nil {
+			c.Approved, c.Asked = true, d.Asked
 			listed = append(listed, c.Domain)
 		}
 	}
 	surveys, err := a.Survey(ctx, listed)
 	if err != nil {
-		is.Whole.Unchecked = err
-		return is
+		return doc, err
 	}
 	at := map[string]app.Survey{}
 	for _, s := range surveys {
 		at[s.Want.Name] = s
 	}
-	for _, d := range doc.Domains {
-		if s, ok := at[d.Name]; ok {
-			why, unknown := doc.Approval(d).Stale(s.State, s.Plan.Seen)
-			is.Domains[d.Name] = show.Staleness{Reasons: append(is.Domains[d.Name].Reasons, why...), Unchecked: unknown}
-		}
+	shown := doc
+	if is.Unsigned {
+		shown = doc.Plain()
 	}
-	return is
+	for i, d := range doc.Domains {
+		s, ok := at[d.Name]
+		if !ok {
+			continue
+		}
+		if is.Unsigned {
+			shown.Domains[i] = d.Retold(s.Plan)
+		}
+		why, unknown := doc.Approval(d).Stale(s.State, s.Plan.Seen)
+		is.Domains[d.Name] = show.Staleness{Reasons: append(is.Domains[d.Name].Reasons, why...), Unchecked: unknown}
+	}
+	return shown, nil
 }

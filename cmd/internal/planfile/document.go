@@ -36,7 +36,8 @@ type Document struct {
 	Domains       []Domain  `json:"domains"`
 	Summary       Summary   `json:"summary"`
 	Warnings      []string  `json:"warnings"`
-	Checksum      string    `json:"checksum"` // SHA-256 of the document as it is written, with an empty checksum
+	Signature     string    `json:"signature,omitempty"` // by the state's key, see sign; "" when there was no state, and in documents of older versions
+	Checksum      string    `json:"checksum"`            // SHA-256 of the document as it is written, with an empty checksum
 }
 
 // Summary counts.
@@ -92,6 +93,7 @@ type Context struct {
 	Valid        time.Duration // how long after For it may be applied; Life when 0
 	ConfigSHA256 string
 	Lineage      string
+	Key          []byte            // the state's, to sign with; nil: the document is not signed
 	Warnings     []string          // of what concerns no single domain
 	DomainSHA256 map[string]string // by domain: a digest of the configuration that bears on it
 }
@@ -119,7 +121,10 @@ func New(c Context, plans []rotate.DomainPlan) Document {
 		}
 	}
 	doc.Summary.Domains = len(doc.Domains)
-	doc = doc.readBack()
+	doc = doc.clean().readBack()
+	if c.Key != nil && doc.Lineage != "" {
+		doc.Signature = doc.sign(c.Key)
+	}
 	doc.Checksum = doc.checksum()
 	return doc
 }

@@ -201,10 +201,12 @@ func TestWriteFile(t *testing.T) {
 	}
 }
 
-// What JSON can't hold does not make a document that can't be read again.
+// What JSON can't hold, or nobody can see, does not make a document that can't be read again.
 func TestOddText(t *testing.T) {
-	for _, odd := range []string{"\xff", "\u2028", "\x00", "�", "\U0010ffff", `"\`, "<&>"} {
-		doc := planfile.New(planfile.Context{}, []rotate.DomainPlan{{Name: "a.test", Warnings: []string{odd}, Stop: errors.New(odd), Steps: []rotate.Step{{Before: rotate.Facts{odd: odd}}}}})
+	for _, odd := range []string{"\xff", "\u2028", "\x00", "�", "\U0010ffff", `"\`, "<&>", "\x1b[2J", "\u202e", "\u200b", strings.Repeat("x", 100_000)} {
+		doc := planfile.New(planfile.Context{}, []rotate.DomainPlan{
+			{Name: "a.test", Phase: rotate.Ready, Reason: rotate.Reason{Message: odd}, Steps: []rotate.Step{{Kind: rotate.Publish, Selector: "s1", Target: odd, Before: rotate.Facts{"record": odd}}}},
+			{Name: "b.test", Phase: rotate.New, Warnings: []string{odd}, Stop: errors.New(odd), Drift: []rotate.Finding{{Message: odd, Repair: odd}}}})
 		if got, err := planfile.Read(doc.Encode()); err != nil || cmp.Diff(doc, got) != "" {
 			t.Errorf("%q: %v", odd, err)
 		}

@@ -78,6 +78,9 @@ func Read(data []byte) (Document, error) {
 	if doc.Checksum != doc.checksum() || !bytes.Equal(data, doc.Encode()) {
 		return Document{}, damaged(errors.New("its content does not fit its checksum"))
 	}
+	if err := doc.check(); err != nil {
+		return Document{}, damaged(err)
+	}
 	return doc, nil
 }
 

@@ -8,10 +8,15 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
+// clockSlack is by how much a clock may have been set back since a plan was made.
+const clockSlack = 5 * time.Minute
+
 // Timely says why the plan can't be applied at now whatever the world is like:
-// it has expired, or its time has not come. Nil when it can.
+// it has expired, or its time, or that at which it was made, has not come. Nil when it can.
 func (doc Document) Timely(now time.Time) *rotate.Reason {
 	switch {
+	case doc.CreatedAt.After(now.Add(clockSlack)):
+		return &rotate.Reason{Code: "from-the-future", Message: "it was made at " + stamp(doc.CreatedAt) + ", which is yet to come"}
 	case !now.Before(doc.ExpiresAt):
 		return &rotate.Reason{Code: "expired", Message: "it expired at " + stamp(doc.ExpiresAt)}
 	case now.Before(doc.PlannedFor):
@@ -52,6 +57,12 @@ func (doc Document) Refusal(why *rotate.Reason) error {
 	}
 	code, hint := "stale-plan", "nothing was done; make a new plan, have it reviewed, and apply that: dkimbot plan --out FILE"
 	switch why.Code {
+	case "from-the-future":
+		hint = "nothing was done; set the machine's clock right, or make a new plan: dkimbot plan --out FILE"
+	case "unsigned":
+		code, hint = "unsigned-plan", "nothing was done; make the plan again with this version of dkimbot, have it reviewed, and apply that: dkimbot plan --out FILE"
+	case Tampered:
+		code, hint = "tampered-plan", "nothing was done; find out who changed the file. Make a new plan, have it reviewed, and apply that: dkimbot plan --out FILE"
 	case "not-yet":
 		code, hint = why.Code, "nothing was done; apply it then, or make a plan for now: dkimbot plan --out FILE"
 	case "lineage":

@@ -26,6 +26,9 @@ func (m Markdown) Plan(doc planfile.Document, is PlanStaleness) {
 	m.line("## dkimbot plan: %s, %s", Count(doc.Summary.Domains, "domain"), Count(doc.Summary.Steps, "step"))
 	m.line("Plan %s, made %s; may be applied %s. Nothing was changed by making it.", code(doc.PlanID), day(doc.CreatedAt), m.span(doc))
 	m.staleness("", is.Whole)
+	if is.Unsigned {
+		m.line("> **Unsigned:** %s.", unsignedWords)
+	}
 	for _, w := range doc.General() {
 		m.line("> **Warning:** %s", escape(w))
 	}
@@ -154,7 +157,7 @@ func (m Markdown) table(rows [][]string) {
 // markup are the characters that mean something in Markdown or HTML.
 var markup = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "|", `\|`, "~", `\~`, "$", `\$`, "!", `\!`,
 	"&", "&amp;", "<", "&lt;", ">", "&gt;",
-	"@", "@<!-- -->", "#", "#<!-- -->", "://", ":<!-- -->//") // neither people, issues nor links
+	"@", "@<!-- -->", "#", "#<!-- -->", "://", ":<!-- -->//", "www.", "www<!-- -->.") // neither people, issues nor links
 
 // escape returns text that reads as s and nothing else.
 func escape(s string) string { return markup.Replace(visible(s)) }

@@ -94,6 +94,9 @@ func (t Text) span(doc planfile.Document) string {
 func (t Text) SavedPlan(doc planfile.Document, is PlanStaleness) {
 	fmt.Fprintf(t.W, "Plan %s, made %s; may be applied %s\n", t.bold(doc.PlanID), t.at(doc.CreatedAt), t.span(doc))
 	t.staleness(is.Whole)
+	if is.Unsigned {
+		fmt.Fprintf(t.W, "  %s %s\n", t.yellow("unsigned:"), unsignedWords)
+	}
 	fmt.Fprintln(t.W)
 	for _, d := range doc.Domains {
 		t.plan(d.Plan(), is.Domains[d.Name])
@@ -101,6 +104,9 @@ func (t Text) SavedPlan(doc planfile.Document, is PlanStaleness) {
 	t.Warnings(doc.General())
 	fmt.Fprintf(t.W, "%s, %s.\n", Count(doc.Summary.Domains, "domain"), Count(doc.Summary.Steps, "step"))
 }
+
+// unsignedWords say what is shown of a plan whose signature can't be checked.
+const unsignedWords = "no signature could be checked, so only what follows from its steps is shown, in dkimbot's own words"
 
 // staleness says why a plan can't be applied any more, or that nobody knows.
 func (t Text) staleness(is Staleness) {

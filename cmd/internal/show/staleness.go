@@ -12,10 +12,18 @@ type Staleness struct {
 	Unchecked error // what could not be asked, so that nobody knows
 }
 
+// Add adds a reason; nil adds none.
+func (s *Staleness) Add(why *rotate.Reason) {
+	if why != nil {
+		s.Reasons = append(s.Reasons, *why)
+	}
+}
+
 // PlanStaleness is how a saved plan stands.
 type PlanStaleness struct {
-	Whole   Staleness
-	Domains map[string]Staleness
+	Unsigned bool // nobody knows who wrote it: what is shown follows from its facts
+	Whole    Staleness
+	Domains  map[string]Staleness
 }
 
 // SavedPlanDocument is `show --json`: the plan as it was saved, and whether it still holds.
@@ -27,7 +35,8 @@ type SavedPlanDocument struct {
 
 // WholeStaleness says whether a saved plan still holds.
 type WholeStaleness struct {
-	Stale     bool              `json:"stale"` // nothing of it can be applied
+	Stale     bool              `json:"stale"`    // nothing of it can be applied
+	Unsigned  bool              `json:"unsigned"` // nobody knows who wrote it; the plan is told from its facts only
 	Reasons   []rotate.Reason   `json:"reasons"`
 	Unchecked *Problem          `json:"unchecked"`
 	Domains   []DomainStaleness `json:"domains"`
@@ -44,7 +53,7 @@ type DomainStaleness struct {
 // NewSavedPlan makes the document of a saved plan.
 func NewSavedPlan(doc planfile.Document, is PlanStaleness) SavedPlanDocument {
 	out := SavedPlanDocument{FormatVersion: FormatVersion, Plan: doc, Staleness: WholeStaleness{
-		Stale: len(is.Whole.Reasons) > 0, Reasons: append([]rotate.Reason{}, is.Whole.Reasons...), Unchecked: NewProblem(is.Whole.Unchecked), Domains: []DomainStaleness{}}}
+		Stale: len(is.Whole.Reasons) > 0, Unsigned: is.Unsigned, Reasons: append([]rotate.Reason{}, is.Whole.Reasons...), Unchecked: NewProblem(is.Whole.Unchecked), Domains: []DomainStaleness{}}}
 	for _, d := range doc.Domains {
 		s := is.Domains[d.Name]
 		out.Staleness.Domains = append(out.Staleness.Domains, DomainStaleness{d.Name, len(s.Reasons) > 0 || out.Staleness.Stale,

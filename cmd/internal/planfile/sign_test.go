@@ -1,0 +1,195 @@
+package planfile_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+)
+
+var key = []byte("0123456789abcdef0123456789abcdef")
+
+// signed is some, with a signature.
+func signed() planfile.Document {
+	doc := some()
+	plans := make([]rotate.DomainPlan, len(doc.Domains))
+	for i, d := range doc.Domains {
+		plans[i] = d.Plan()
+	}
+	return planfile.New(planfile.Context{Created: now, For: now, Lineage: "l", Key: key}, plans)
+}
+
+// forged changes a document as somebody does who can compute a checksum.
+func forged(t *testing.T, doc planfile.Document, change func(*planfile.Document)) []byte {
+	t.Helper()
+	var out planfile.Document
+	if err := json.Unmarshal(doc.Encode(), &out); err != nil {
+		t.Fatal(err)
+	}
+	change(&out)
+	out.Checksum = ""
+	out.Checksum = "sha256:" + sum(string(out.Encode()))
+	return out.Encode()
+}
+
+// TestGenuine: only what was signed with the state's key is genuine; nothing that anyone can
+// compute makes other words or steps pass (a saved plan proves what was reviewed).
+func TestGenuine(t *testing.T) {
+	doc, err := planfile.Read(signed().Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if why := doc.Genuine(key); why != nil {
+		t.Fatalf("the plan as it was written: %+v", why)
+	}
+	for title, change := range map[string]func(*planfile.Document){
+		"another reason": func(d *planfile.Document) { d.Domains[0].Reason.Message = "a look, changes nothing" },
+		"another target": func(d *planfile.Document) { d.Domains[0].Steps[0].Target = "nowhere" },
+		"another before": func(d *planfile.Document) { d.Domains[0].Steps[0].Before["selector"] = "s2" },
+		"a step less":    func(d *planfile.Document) { d.Domains[0].Steps = d.Domains[0].Steps[:1]; d.Summary.Steps-- },
+		"another id":     func(d *planfile.Document) { d.PlanID = strings.Repeat("b", 26) },
+		"lives longer":   func(d *planfile.Document) { d.ExpiresAt = d.ExpiresAt.Add(time.Hour) },
+		"other state":    func(d *planfile.Document) { d.Domains[0].Preconditions.State = "sha256:other" },
+		"no signature":   func(d *planfile.Document) { d.Signature = "" },
+		"no state":       func(d *planfile.Document) { d.Signature, d.Lineage = "", "" },
+	} {
+		got, err := planfile.Read(forged(t, doc, change))
+		if err != nil {
+			t.Fatalf("%s: %v", title, err)
+		}
+		why := got.Genuine(key)
+		if why == nil {
+			t.Errorf("%s passes", title)
+			continue
+		}
+		err = got.Refusal(why)
+		faulttest.Shown(t, err)
+		if fault.KindOf(err) != fault.Refused || fault.HintOf(err) == "" {
+			t.Errorf("%s: %v", title, err)
+		}
+	}
+	for _, other := range [][]byte{nil, []byte("another key of a restored state..")} {
+		if why := doc.Genuine(other); why == nil || why.Code != planfile.Tampered {
+			t.Errorf("by another key: %+v", why)
+		}
+	}
+}
+
+// TestBounds: what New never makes is refused on reading, whoever computed the checksum.
+func TestBounds(t *testing.T) {
+	for title, change := range map[string]func(*planfile.Document){
+		"expires in 9999": func(d *planfile.Document) { d.ExpiresAt = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC) },
+		"planned for 9000": func(d *planfile.Document) {
+			d.PlannedFor = time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)
+			d.ExpiresAt = d.PlannedFor
+		},
+		"expires first":     func(d *planfile.Document) { d.ExpiresAt = d.CreatedAt.Add(-1) },
+		"id":                func(d *planfile.Document) { d.PlanID = "a look" },
+		"id in colour":      func(d *planfile.Document) { d.PlanID = "\x1b[31m" },
+		"kind":              func(d *planfile.Document) { d.Domains[0].Steps[0].Kind = "<b>look</b>" },
+		"phase":             func(d *planfile.Document) { d.Domains[0].Phase = "asleep" },
+		"domain":            func(d *planfile.Document) { d.Domains[0].Name = "A.test" },
+		"domain twice":      func(d *planfile.Document) { d.Domains[1].Name = d.Domains[0].Name },
+		"selector":          func(d *planfile.Document) { d.Domains[0].Steps[0].Selector = "s2 (nothing)" },
+		"signer":            func(d *planfile.Document) { d.Domains[0].Steps[0].Signer = "mx1: no" },
+		"signer of a drain": func(d *planfile.Document) { d.Domains[0].Steps[1].Signer = "mx1" },
+		"escapes":           func(d *planfile.Document) { d.Domains[0].Reason.Message = "\x1b[2J" },
+		"bidi":              func(d *planfile.Document) { d.Domains[0].Steps[0].Target = "mx1 \u202e" },
+		"hidden":            func(d *planfile.Document) { d.Domains[0].Steps[0].Before["selector"] = "s1\u200b" },
+		"fact":              func(d *planfile.Document) { d.Domains[0].Steps[0].Before["<i>"] = "s1" },
+		"long":              func(d *planfile.Document) { d.Warnings = []string{strings.Repeat("w", 1<<20)} },
+		"summary":           func(d *planfile.Document) { d.Summary.Steps = 0 },
+		"problem and steps": func(d *planfile.Document) { d.Domains[0].Problem = d.Domains[1].Problem },
+		"kind of problem":   func(d *planfile.Document) { d.Domains[1].Problem.Kind = "harmless" },
+		"digest":            func(d *planfile.Document) { d.Domains[0].Preconditions.State = "as it was" },
+		"signed by nobody":  func(d *planfile.Document) { d.Lineage = "" },
+		"what comes next":   func(d *planfile.Document) { d.Domains[0].Next.Action = "Nothing at all" },
+	} {
+		_, err := planfile.Read(forged(t, signed(), change))
+		if fault.CodeOf(err) != "damaged-plan" || fault.HintOf(err) == "" {
+			t.Errorf("%s: %v", title, err)
+		}
+	}
+}
+
+// TestFromTheFuture: a plan that was made later than now is not applied.
+func TestFromTheFuture(t *testing.T) {
+	doc := signed()
+	why := doc.Timely(now.Add(-time.Hour))
+	if why == nil || why.Code != "from-the-future" {
+		t.Fatalf("%+v", why)
+	}
+	faulttest.Shown(t, doc.Refusal(why))
+}
+
+// TestPlain: of a document that nobody vouches for, no word is shown that stood in it.
+func TestPlain(t *testing.T) {
+	doc := some()
+	for i := range doc.Domains {
+		d := &doc.Domains[i]
+		d.Reason.Message, d.Warnings, d.Drift = "FREE", []string{"FREE"}, []rotate.Finding{{Message: "FREE", Repair: "FREE"}}
+		if d.Next != nil {
+			d.Next.Reason.Message = "FREE"
+		}
+		if d.Problem != nil {
+			d.Problem.Message, d.Problem.Hint = "FREE", "FREE"
+		}
+		for j := range d.Steps {
+			d.Steps[j].Target, d.Steps[j].Reason.Message, d.Steps[j].Before = "FREE", "FREE", map[string]string{"record": "FREE"}
+		}
+	}
+	doc.Warnings = []string{"FREE"}
+	plain := doc.Plain()
+	if text := string(plain.Encode()); strings.Contains(text, "FREE") || !strings.Contains(text, `"target": "signer mx1"`) {
+		t.Errorf("it is\n%s", text)
+	}
+	if len(plain.Domains[0].Steps) != 2 || plain.Domains[1].Problem == nil {
+		t.Errorf("%+v", plain.Domains)
+	}
+}
+
+// TestOlderVersion: the documents of older versions still read. One that was made before
+// there was a state can be applied; another one is refused by name, with the way on.
+func TestOlderVersion(t *testing.T) {
+	for file, want := range map[string]string{"before-state.json": "", "unsigned.json": "unsigned"} {
+		doc, err := planfile.ReadFile(filepath.Join("testdata", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if why := doc.Genuine(key); why != nil {
+			got = why.Code
+		}
+		if got != want || len(doc.Domains) == 0 {
+			t.Errorf("%s: %q, want %q", file, got, want)
+		}
+	}
+}
+
+// TestNoPlainFile: what is no regular file is not waited for.
+func TestNoPlainFile(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	huge := filepath.Join(t.TempDir(), "huge")
+	if err := os.WriteFile(huge, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(huge, 2<<30); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{pipe, "/dev/zero", huge} {
+		if _, err := planfile.ReadFile(path); err == nil || fault.HintOf(err) == "" {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
