@@ -37,7 +37,7 @@ func Query(t testing.TB, addr, name, kind string) []string {
 // Exchange asks a server over TCP and returns the whole answer.
 func Exchange(t testing.TB, addr, name, kind string) *dns.Msg {
 	t.Helper()
-	c := dns.Client{Net: "tcp", Timeout: 5 * time.Second}
+	c := dns.Client{Net: "tcp", Timeout: 20 * time.Second}
 	m := new(dns.Msg).SetQuestion(dns.Fqdn(name), dns.StringToType[kind])
 	r, _, err := c.Exchange(m, addr)
 	if err != nil {
@@ -118,7 +118,7 @@ func (s *Server) update(t testing.TB, name string) *dns.Msg {
 func (s *Server) send(t testing.TB, m *dns.Msg) {
 	t.Helper()
 	m.SetTsig(planterName, dns.HmacSHA256, 300, time.Now().Unix())
-	c := dns.Client{Net: "tcp", Timeout: 5 * time.Second, TsigSecret: map[string]string{planterName: s.planter}}
+	c := dns.Client{Net: "tcp", Timeout: 20 * time.Second, TsigSecret: map[string]string{planterName: s.planter}}
 	r, _, err := c.Exchange(m, s.Addr)
 	if err != nil {
 		t.Fatalf("update at %s: %v", s.Addr, err)

@@ -182,7 +182,7 @@ func ending(log string) string {
 
 func (s *Server) awaitReady(t testing.TB) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for _, addr := range s.Addrs {
 		for _, z := range s.zones {
 			for !serves(addr, z.origin()) {

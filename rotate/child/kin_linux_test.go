@@ -29,7 +29,7 @@ func TestTimeoutOfAll(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "pid")
 			p := sh(strings.ReplaceAll(test.script, "PID", file))
-			p.Timeout, p.KeepsDaemons = 2*time.Second, test.keeps
+			p.Timeout, p.KeepsDaemons = 3*time.Second, test.keeps // long enough to come so far
 			if _, err := Run(t.Context(), p); !errors.Is(err, ErrTimeout) {
 				t.Fatalf("error is %v; want ErrTimeout", err)
 			}
@@ -49,7 +49,7 @@ func TestTimeoutOfAll(t *testing.T) {
 				syscall.Kill(pid, syscall.SIGKILL)
 				return
 			}
-			for deadline := time.Now().Add(10 * time.Second); alive(); time.Sleep(10 * time.Millisecond) {
+			for deadline := time.Now().Add(time.Minute); alive(); time.Sleep(10 * time.Millisecond) {
 				if time.Now().After(deadline) {
 					syscall.Kill(pid, syscall.SIGKILL)
 					t.Fatal("it outlives the time-out")

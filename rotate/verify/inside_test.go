@@ -140,7 +140,7 @@ func TestSilentIPv6(t *testing.T) {
 	port := ns.FreePort(t, "127.0.0.1", "::1")
 	server := ns.StartLiar(t, "127.0.0.1", port, ns.Serve(t, zone))
 	ns.StartLiar(t, "::1", port, ns.Silent())
-	v, err := New(Config{Resolvers: []string{server.Addr}, Port: port, Timeout: time.Second})
+	v, err := New(Config{Resolvers: []string{server.Addr}, Port: port, Timeout: 3 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

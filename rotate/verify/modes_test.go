@@ -54,7 +54,7 @@ func TestModeResolvers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			want := base
 			tt.want(&want)
-			v := newVerifier(t, verify.Config{Mode: verify.Resolvers, Resolvers: tt.resolvers, Timeout: time.Second})
+			v := newVerifier(t, verify.Config{Mode: verify.Resolvers, Resolvers: tt.resolvers, Timeout: 3 * time.Second})
 			if diff := cmp.Diff(want, look(t, v, dkim.Name{Domain: "example.test", Selector: tt.selector})); diff != "" {
 				t.Error(diff)
 			}
@@ -87,7 +87,7 @@ func TestModeBoth(t *testing.T) {
 	p := startPair(t, serve(t, ""), serve(t, ""))
 	have, old := stale(t, txt("s1._domainkey", value)), stale(t, txt("s1._domainkey", other))
 	look1 := func(resolvers ...string) verify.Sight {
-		v := newVerifier(t, verify.Config{Mode: verify.Both, Nameservers: []string{p.one.Addr, p.two.Addr}, Resolvers: resolvers, Timeout: time.Second})
+		v := newVerifier(t, verify.Config{Mode: verify.Both, Nameservers: []string{p.one.Addr, p.two.Addr}, Resolvers: resolvers, Timeout: 3 * time.Second})
 		return look(t, v, s1)
 	}
 	if s := look1(have.Addr); !s.Complete || len(s.Values) > 0 {

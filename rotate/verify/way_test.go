@@ -53,7 +53,7 @@ func TestWay(t *testing.T) {
 		"example.test.": first.Addr, "same.test.": second.Addr, "glue.test.": third.Addr, "cut.test.": first.Addr, "bare.test.": first.Addr,
 		"sub.example.test.": second.Addr, "provider.test.": third.Addr,
 	})
-	v := newVerifier(t, verify.Config{Port: port, Resolvers: []string{r.Addr}, Timeout: time.Second})
+	v := newVerifier(t, verify.Config{Port: port, Resolvers: []string{r.Addr}, Timeout: 10 * time.Second})
 
 	type want struct {
 		zone, owner   string

@@ -22,7 +22,7 @@ func TestBadReload(t *testing.T) {
 	}{
 		"fails": {`[sh, -c, "echo no such unit >&2; exit 5"]`,
 			[]string{"reload signer mx1 with", "exit status 5; it said: no such unit", "hint: run that command by hand"}, "switching"},
-		"hangs": {"[sleep, \"60\"]\nreload_timeout: 500ms",
+		"hangs": {"[sleep, \"600\"]\nreload_timeout: 500ms",
 			[]string{"reload signer mx1 with", "timed out and was killed", "hint: run that command by hand"}, "switching"},
 		"is missing": {"[/nonexistent/reload]",
 			[]string{"reload signer mx1", "/nonexistent/reload", "hint: correct reload in the configuration"}, "switching"},
@@ -37,7 +37,7 @@ func TestBadReload(t *testing.T) {
 			l.write(t)
 			began := time.Now()
 			l.run(t, "rotate", "--domain", "example.test").want(t, 1, append(c.says, "next  try again")...)
-			if took := time.Since(began); took > 20*time.Second {
+			if took := time.Since(began); took > soon {
 				t.Errorf("it took %s", took)
 			}
 			if l.read(t, "zones/example.test.zone") != zone || tree(t, l.Dir+"/keys") != keys {

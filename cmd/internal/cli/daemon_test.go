@@ -123,7 +123,7 @@ func TestDaemon(t *testing.T) {
 			// Others work beside it, and look at its answers instead of giving their own.
 			l.run(t, "plan").want(t, 0, "phase ready")
 			l.run(t, "rotate", "--domain", "example.test").want(t, 0, "done s2: signer mx1 signs with it now", "phase ready")
-			d.stop(t, sig, 10*time.Second)
+			d.stop(t, sig, soon)
 			l.wantSound(t, "example.test")
 			for _, line := range []string{`"msg":"ready"`, `"msg":"step done","domain":"example.test","step":"activate"`, `"msg":"stopped"`} {
 				if !strings.Contains(d.log(t), line) {
@@ -148,15 +148,15 @@ func TestDaemonKeepsTheSchedule(t *testing.T) {
 	must(t, d.cmd.Process.Signal(syscall.SIGHUP))
 	d.awaitLog(t, "the new configuration is refused; the old one goes on")
 	l.file(t, "dkimbot.yaml", good) // for the commands below; the daemon is not told
-	deadline := time.Now().Add(90 * time.Second)
+	deadline := time.Now().Add(time.Minute + soon)
 	for *l.status(t, "example.test").Active == first {
 		if time.Now().After(deadline) {
-			t.Fatal("a minute has passed and nothing was rotated")
+			t.Fatal("minutes have passed and nothing was rotated")
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
 	d.awaitPhase(t, "example.test", "ready")
-	d.stop(t, syscall.SIGTERM, 10*time.Second)
+	d.stop(t, syscall.SIGTERM, soon)
 	l.wantSound(t, "example.test")
 }
 
@@ -202,7 +202,7 @@ func TestDaemonReload(t *testing.T) {
 	if n := len(reloading.FindAllString(d.messages(), -1)); n != 3 {
 		t.Errorf("systemd was told %d times of reloads, want 3", n)
 	}
-	d.stop(t, syscall.SIGTERM, 10*time.Second)
+	d.stop(t, syscall.SIGTERM, soon)
 	l.wantSound(t, "one.test")
 	l.wantSound(t, "two.test")
 }
@@ -212,17 +212,17 @@ func TestDaemonReload(t *testing.T) {
 func TestDaemonStopsDuringReload(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, "example.test")
-	l.Signer = strings.Replace(l.Signer, `["true"]`, "[sh, -c, \"echo >> hangs; sleep 60\"]\nreload_timeout: 2s", 1)
+	l.Signer = strings.Replace(l.Signer, `["true"]`, "[sh, -c, \"echo >> hangs; sleep 600\"]\nreload_timeout: 2s", 1)
 	l.Signer = strings.Replace(l.Signer, "hangs", filepath.Join(l.Dir, "hangs"), 1)
 	l.write(t)
 	d := l.daemon(t)
 	eventually(t, "the reload hangs", func() bool { return l.read(t, "hangs") != "" })
-	d.stop(t, syscall.SIGTERM, 15*time.Second)
+	d.stop(t, syscall.SIGTERM, soon)
 	st := l.status(t, "example.test")
 	if st.Phase != "bootstrapping" || st.Failures != 1 || st.LastError == nil || !strings.Contains(*st.LastError, "timed out") {
 		t.Errorf("after the end: %+v", st)
 	}
-	l.Signer = strings.Replace(l.Signer, "sleep 60", "true", 1)
+	l.Signer = strings.Replace(l.Signer, "sleep 600", "true", 1)
 	l.write(t)
 	l.run(t, "rotate", "--domain", "example.test").want(t, 0, "done s1: signer mx1 signs with it now")
 	if got := l.wantSound(t, "example.test"); got.Selectors["s1"].KeyID != st.Selectors["s1"].KeyID {
@@ -236,16 +236,16 @@ func TestDaemonStopsDuringVerify(t *testing.T) {
 	l := newLab(t, "example.test")
 	stale := ns.Serve(t, ns.Zone{Name: "example.test", Minimum: time.Second})
 	liar := ns.StartLiar(t, ownIP(), 0, stale)
-	l.Verify = fmt.Sprintf("nameservers: [%q]\ntimeout: 1m", liar.Addr)
+	l.Verify = fmt.Sprintf("nameservers: [%q]\ntimeout: 10m", liar.Addr)
 	l.write(t)
 	d := l.daemon(t)
 	d.awaitLog(t, `"step":"publish"`)
-	d.stop(t, syscall.SIGTERM, 5*time.Second)
+	d.stop(t, syscall.SIGTERM, soon)
 	st := l.status(t, "example.test")
 	if st.Phase != "bootstrapping" || st.Failures != 0 {
 		t.Errorf("after the end: %+v", st)
 	}
-	l.Verify = fmt.Sprintf("nameservers: [%q]\ntimeout: 3s", l.DNS)
+	l.Verify = fmt.Sprintf("nameservers: [%q]\ntimeout: 30s", l.DNS)
 	l.write(t)
 	l.run(t, "rotate", "--due").want(t, 0, "phase ready")
 	if got := l.wantSound(t, "example.test"); got.Selectors["s1"].KeyID != st.Selectors["s1"].KeyID {
@@ -258,7 +258,7 @@ func TestDaemonStopsDuringVerify(t *testing.T) {
 func TestSecondProcess(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, "example.test", "other.test")
-	l.Signer = strings.Replace(l.Signer, `["true"]`, fmt.Sprintf("[sh, -c, \"echo >> %[1]s/busy; while [ ! -e %[1]s/go ]; do sleep 0.05; done\"]", l.Dir), 1)
+	l.Signer = strings.Replace(l.Signer, `["true"]`, fmt.Sprintf("[sh, -c, \"echo >> %[1]s/busy; while [ ! -e %[1]s/go ]; do sleep 0.05; done\"]\nreload_timeout: 10m", l.Dir), 1)
 	l.write(t)
 	first := l.command("rotate", "--domain", "example.test")
 	must(t, first.Start())
@@ -280,7 +280,7 @@ func TestSecondProcess(t *testing.T) {
 func TestKilledProcess(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, "example.test")
-	l.Signer = strings.Replace(l.Signer, `["true"]`, fmt.Sprintf("[sh, -c, \"echo >> %[1]s/busy; while [ ! -e %[1]s/go ]; do sleep 0.05; done\"]", l.Dir), 1)
+	l.Signer = strings.Replace(l.Signer, `["true"]`, fmt.Sprintf("[sh, -c, \"echo >> %[1]s/busy; while [ ! -e %[1]s/go ]; do sleep 0.05; done\"]\nreload_timeout: 10m", l.Dir), 1)
 	l.write(t)
 	first := l.command("rotate", "--domain", "example.test")
 	must(t, first.Start())

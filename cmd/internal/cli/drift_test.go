@@ -334,7 +334,7 @@ func TestDaemonLooks(t *testing.T) {
 	d := l.daemon(t)
 	d.awaitLog(t, "is gone from DNS")
 	d.awaitLog(t, `"step":"verify"`)
-	d.stop(t, syscall.SIGTERM, 10*time.Second)
+	d.stop(t, syscall.SIGTERM, soon)
 	l.wantSound(t, "example.test")
 }
 
@@ -352,7 +352,7 @@ func TestUnlistedDomain(t *testing.T) {
 	d.awaitLog(t, "configuration reloaded")
 	d.awaitLog(t, "a domain is under management and not in the configuration")
 	d.awaitLog(t, "s2._domainkey.gone.test")
-	d.stop(t, syscall.SIGTERM, 10*time.Second)
+	d.stop(t, syscall.SIGTERM, soon)
 
 	name := "gone.test is not in the configuration any more"
 	l.run(t, "status").want(t, 0, "gone.test  phase ready", "s1._domainkey.gone.test and s2._domainkey.gone.test in DNS", "the private keys of s1 and s2 in the keystore",

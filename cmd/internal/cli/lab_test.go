@@ -67,7 +67,7 @@ func labIn(t testing.TB, dir string, domains ...string) *lab {
 	l.Signer = "driver: opendkim\nkey_dir: opendkim/keys\nkey_table: opendkim/key.table\nsigning_table: opendkim/signing.table\n" +
 		"reload: [\"true\"]\nlag: 1ms\nallow_unsafe_keys: true"
 	l.Policy = "unsafe_timing: true\ndrain: 1s\nsettle: 1s\nttl: 1s\nsplay: 0s"
-	l.Verify = "nameservers: [\"" + l.DNS + "\"]\ntimeout: 3s"
+	l.Verify = "nameservers: [\"" + l.DNS + "\"]\ntimeout: 30s"
 	for _, d := range domains {
 		l.zone(t, d, "")
 	}
@@ -168,7 +168,7 @@ func finish(t testing.TB, cmd *exec.Cmd) result {
 	var out, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &stderr
 	must(t, cmd.Start())
-	late := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	late := time.AfterFunc(5*time.Minute, func() { cmd.Process.Kill() })
 	defer late.Stop()
 	err := cmd.Wait()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
@@ -221,10 +221,14 @@ func (l *lab) wantSound(t testing.TB, domain string) show.DomainStatus {
 	return st
 }
 
+// soon is how long anything may take that is not a time limit of dkimbot's own, on a
+// machine that is busy with other things.
+const soon = 2 * time.Minute
+
 // eventually polls until ok holds.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
 	for !ok() {
 		select {

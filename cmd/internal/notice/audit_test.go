@@ -116,7 +116,7 @@ func TestAuditFull(t *testing.T) {
 	b := newInbox(t)
 	log, said := newLog()
 	path := filepath.Join(t.TempDir(), "gone", "audit.jsonl")
-	n := New(Config{Audit: path, Webhook: &Webhook{URL: b.url, On: []string{Failed}, Timeout: time.Second}, Log: log})
+	n := New(Config{Audit: path, Webhook: &Webhook{URL: b.url, On: []string{Failed}, Timeout: time.Minute}, Log: log})
 	for range 5 {
 		n.Failed(failedAt, trouble)
 	}

@@ -42,7 +42,7 @@ func newLog() (*slog.Logger, *logged) {
 // eventually polls until ok holds.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for !ok() {
 		select {
@@ -78,7 +78,7 @@ func script(t testing.TB, text string) string {
 }
 
 func hook(t testing.TB, text string, args ...string) Hook {
-	return Hook{Command: append([]string{script(t, text)}, args...), Timeout: 10 * time.Second}
+	return Hook{Command: append([]string{script(t, text)}, args...), Timeout: time.Minute}
 }
 
 var (

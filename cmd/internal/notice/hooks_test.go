@@ -64,7 +64,7 @@ func TestConsent(t *testing.T) {
 func TestHangingHookDies(t *testing.T) {
 	pid := filepath.Join(t.TempDir(), "pid")
 	h := hook(t, `sleep 1000 & echo $! >"$1.new"; mv "$1.new" "$1"; wait`, pid)
-	h.Timeout = 2 * time.Second
+	h.Timeout = 5 * time.Second // long enough to write the file
 	log, _ := newLog()
 	n := New(Config{BeforeSwitch: []Hook{h}, Log: log})
 	defer n.Close()
@@ -72,6 +72,9 @@ func TestHangingHookDies(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	child := strings.TrimSpace(read(t, pid))
+	if child == "" {
+		t.Fatal("the hook did not come to its child")
+	}
 	eventually(t, "child "+child+" is dead", func() bool { return exec.Command("kill", "-0", child).Run() != nil })
 }
 
@@ -83,7 +86,7 @@ func TestConsentEnds(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	if err := n.Consent(ctx, domain, begins); fault.CodeOf(err) != "vetoed" || !strings.Contains(err.Error(), "did not answer in time") || time.Since(start) > 5*time.Second {
+	if err := n.Consent(ctx, domain, begins); fault.CodeOf(err) != "vetoed" || !strings.Contains(err.Error(), "did not answer in time") || time.Since(start) > 30*time.Second {
 		t.Errorf("%v after %v", err, time.Since(start))
 	}
 }
@@ -134,17 +137,17 @@ func TestSameToEveryHook(t *testing.T) {
 // nobody waits for them but the end of the process.
 func TestHooksHoldUpNothing(t *testing.T) {
 	slow := hook(t, "sleep 1000")
-	slow.Timeout = 300 * time.Millisecond
+	slow.Timeout = 3 * time.Second
 	log, said := newLog()
 	n := New(Config{After: []Hook{slow, hook(t, "echo broken >&2; exit 4")}, Log: log})
 	start := time.Now()
 	finishSwitch(n)
 	finishRotation(n)
-	if took := time.Since(start); took > 200*time.Millisecond {
+	if took := time.Since(start); took >= slow.Timeout {
 		t.Errorf("telling took %v", took)
 	}
 	n.Close()
-	for _, want := range []string{"was not done within 300ms and was killed", "ended with status 4: broken", "event=switched domain=example.com", "event=rotated"} {
+	for _, want := range []string{"was not done within 3s and was killed", "ended with status 4: broken", "event=switched domain=example.com", "event=rotated"} {
 		if !strings.Contains(said.String(), want) {
 			t.Errorf("the log lacks %q:\n%s", want, said)
 		}

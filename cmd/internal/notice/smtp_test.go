@@ -184,5 +184,5 @@ func (s *mailServer) letters() []received {
 // mail returns a configuration that mails to the server.
 func (s *mailServer) mail(tls string) *Mail {
 	return &Mail{Server: s.addr, TLS: tls, CAFile: s.caFile, From: "dkimbot@example.com", To: []string{"ops@example.com", "boss@example.com"},
-		On: []string{Failed, Refused, Rotated}, Timeout: 2 * time.Second, Password: func() (string, error) { return "hunter2", nil }}
+		On: []string{Failed, Refused, Rotated}, Timeout: time.Minute, Password: func() (string, error) { return "hunter2", nil }}
 }

@@ -223,7 +223,12 @@ func TestFailures(t *testing.T) {
 		"fails with garbage": {"printf '\\377\\000x' >&2; exit 1", []string{"exit status 1"}, fault.Transient},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := script(t, test.script, func(c *Config) { c.SendKey, c.Timeout = true, 500*time.Millisecond })
+			s := script(t, test.script, func(c *Config) {
+				c.SendKey, c.Timeout = true, time.Minute
+				if slices.Contains(test.words, "timed out") {
+					c.Timeout = 2 * time.Second // long enough to write what it does
+				}
+			})
 			err := s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s2", k)})
 			faulttest.Shown(t, err)
 			if err == nil || fault.KindOf(err) != test.kind || fault.HintOf(err) == "" {

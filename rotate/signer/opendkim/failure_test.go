@@ -31,7 +31,7 @@ func TestReloadLeftOut(t *testing.T) {
 	k := signertest.Keys(t, 2)
 	old, now := signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1])
 	activate(t, newSigner(t, d, nil), old)
-	s := newSigner(t, d, func(c *Config) { c.Reload, c.ReloadTimeout = []string{"true"}, 300*time.Millisecond })
+	s := newSigner(t, d, func(c *Config) { c.Reload, c.ReloadTimeout = []string{"true"}, 2*time.Second })
 	for range 2 {
 		err := s.Activate(t.Context(), []dkim.SigningKey{now})
 		wantWords(t, err, "signs with selector s1", "s2._domainkey.a.example", `reload ["true"]`)
@@ -55,7 +55,7 @@ func TestSameSelectorUnproved(t *testing.T) {
 	k := signertest.Keys(t, 2)
 	old, now := signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s1", k[1])
 	activate(t, newSigner(t, d, nil), old)
-	s := newSigner(t, d, func(c *Config) { c.Reload, c.ReloadTimeout = []string{"true"}, 300*time.Millisecond })
+	s := newSigner(t, d, func(c *Config) { c.Reload, c.ReloadTimeout = []string{"true"}, 2*time.Second })
 	wantWords(t, s.Activate(t.Context(), []dkim.SigningKey{now}), "does not verify with the new key")
 	wantActive(t, s, old)
 	if ref := d.SignsWith(t, "a.example", k...); ref != old.Ref() {
@@ -84,7 +84,10 @@ func TestReloadFails(t *testing.T) {
 			activate(t, good, old)
 			settles(t, good, d, "s1") // the daemon reads its tables when it is asked next
 			bad := newSigner(t, d, func(c *Config) {
-				c.Milter, c.Reload, c.ReloadTimeout = "", test.reload, 300*time.Millisecond
+				c.Milter, c.Reload, c.ReloadTimeout = "", test.reload, time.Minute
+				if name == "hangs" {
+					c.ReloadTimeout = time.Second
+				}
 			})
 			for range 2 {
 				err := bad.Activate(t.Context(), []dkim.SigningKey{now})
@@ -105,7 +108,7 @@ func TestReloadFails(t *testing.T) {
 // settles gives the daemon a while to sign new connections with the selector.
 func settles(t testing.TB, s *Signer, d *signertest.OpenDKIM, selector string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !slices.Equal(d.Mail(t, "a.example").Selectors("a.example"), []string{selector}); {
+	for deadline := time.Now().Add(time.Minute); !slices.Equal(d.Mail(t, "a.example").Selectors("a.example"), []string{selector}); {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s does not sign new connections", selector)
 		}

@@ -356,6 +356,6 @@ func TestUnixSocket(t *testing.T) {
 	wantSelectors(t, d, "a.example", "s1")
 
 	l.Close() // from here on nobody answers, which is no proof
-	s.cfg.ReloadTimeout = 200 * time.Millisecond
+	s.cfg.ReloadTimeout = 2 * time.Second
 	wantWords(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s1", k[0])}), "opendkim.sock", "whether the daemon runs")
 }

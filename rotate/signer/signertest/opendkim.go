@@ -82,7 +82,7 @@ func (d *OpenDKIM) Start(t testing.TB) {
 	ended := make(chan struct{})
 	d.ended = ended
 	go func(cmd *exec.Cmd) { cmd.Wait(); close(ended) }(d.cmd)
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		if c, err := net.Dial("tcp", d.address); err == nil {
 			c.Close()
