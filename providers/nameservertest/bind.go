@@ -66,7 +66,7 @@ controls { };
 		rights := fmt.Sprintf("allow-update { key %q; key %q; };", keyName, planterName)
 		switch {
 		case z.File != "":
-			rights = ""
+			rights = "check-names ignore; check-integrity no;"
 		case narrow:
 			rights = fmt.Sprintf("update-policy { grant %s wildcard *._domainkey.%s TXT; grant %s zonesub ANY; };", keyName, z.origin(), planterName)
 		}

@@ -1,80 +1,86 @@
 package zonefile
 
 import (
+	"slices"
+
 	"github.com/miekg/dns"
 )
 
-// zone is the content of a zone file, arranged for answering. It is immutable.
-type zone struct {
-	origin string
-	soa    *dns.SOA
-	names  map[string]map[uint16][]dns.RR // every name that exists, also without records (RFC 4592 section 2.2.2)
+// answer adds to r what the zone says of a name, as RFC 1034 section 4.3.2 wants
+// it. The name that the zone leads to by an alias is returned, or "".
+func (z *zone) answer(r *dns.Msg, asked string, kind uint16) (next string) {
+	name := canonical(asked)
+	first := len(r.Answer) == 0
+	if set := z.above(name, kind); set != nil {
+		if set[0].Header().Rrtype == dns.TypeNS {
+			z.refer(r, set)
+			return ""
+		}
+		r.Authoritative = r.Authoritative || first
+		next = z.rename(r, asked, set[0].(*dns.DNAME))
+		if kind == dns.TypeCNAME || kind == dns.TypeANY {
+			return ""
+		}
+		return next
+	}
+	r.Authoritative = r.Authoritative || first
+	from, exists := z.lookup(name)
+	if z.unsure(from, kind) {
+		r.Answer, r.Ns, r.Extra, r.Authoritative = nil, nil, nil, false
+		r.Rcode = dns.RcodeServerFailure
+		return ""
+	}
+	if !exists {
+		r.Rcode = dns.RcodeNameError
+		z.deny(r, kind == dns.TypeSOA)
+		return ""
+	}
+	sets := z.names[from]
+	if found := pick(sets, kind); len(found) > 0 || kind == dns.TypeANY && len(sets) > 0 {
+		r.Answer = append(r.Answer, renamed(found, asked)...) // none, when all that is there is hidden
+		if kind == dns.TypeNS {
+			z.glue(r, found)
+		}
+		return ""
+	}
+	cname := sets[dns.TypeCNAME]
+	if len(cname) == 0 || besideAlias(kind) {
+		z.deny(r, false)
+		return ""
+	}
+	addAnswer(r, renamed(cname[:1], asked)[0])
+	return cname[0].(*dns.CNAME).Target
 }
 
-// maxChain bounds the CNAMEs that are followed for one answer.
-const maxChain = 8
-
-func newZone(origin string, soa *dns.SOA, rrs []dns.RR) *zone {
-	z := &zone{origin: origin, soa: soa, names: map[string]map[uint16][]dns.RR{}}
-	for _, rr := range rrs {
-		name := owner(rr)
-		if !dns.IsSubDomain(origin, name) {
-			continue
-		}
-		for n := name; z.names[n] == nil; n = parent(n) {
-			z.names[n] = map[uint16][]dns.RR{}
-			if n == origin {
-				break
-			}
-		}
-		kind := rr.Header().Rrtype
-		z.names[name][kind] = append(z.names[name][kind], rr)
+// rename adds a DNAME record and the CNAME record that it makes for a name (RFC 6672 section 2.2).
+func (z *zone) rename(r *dns.Msg, asked string, dname *dns.DNAME) (next string) {
+	prefix := asked[:len(asked)-len(dname.Hdr.Name)]
+	target := prefix + dname.Target
+	if dname.Target == "." {
+		target = prefix
 	}
-	return z
+	addAnswer(r, dname)
+	if _, err := dns.PackDomainName(target, make([]byte, 256), 0, nil, false); err != nil {
+		r.Rcode = dns.RcodeYXDomain
+		return ""
+	}
+	addAnswer(r, &dns.CNAME{
+		Hdr:    dns.RR_Header{Name: asked, Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: dname.Hdr.Ttl},
+		Target: target,
+	})
+	return target
 }
 
-func parent(name string) string {
-	off, end := dns.NextLabel(name, 0)
-	if end {
-		return "."
+// addAnswer adds a record that leads on, once: a loop comes by again.
+func addAnswer(r *dns.Msg, rr dns.RR) {
+	if !slices.ContainsFunc(r.Answer, func(old dns.RR) bool { return dns.IsDuplicate(old, rr) }) {
+		r.Answer = append(r.Answer, rr)
 	}
-	return name[off:]
 }
 
-// answer fills r as RFC 1034 section 4.3.2 says.
-func (z *zone) answer(r *dns.Msg, q dns.Question) {
-	r.Authoritative = true
-	name := dns.CanonicalName(q.Name)
-	asked := q.Name // as spelt by the client, for records made from wildcards
-	for range maxChain {
-		if cut := z.cut(name, q.Qtype); cut != nil {
-			z.refer(r, cut)
-			return
-		}
-		sets, exists := z.lookup(name)
-		if !exists {
-			r.Rcode = dns.RcodeNameError
-			z.deny(r)
-			return
-		}
-		if found := pick(sets, q.Qtype); len(found) > 0 {
-			r.Answer = append(r.Answer, renamed(found, asked)...)
-			if q.Qtype == dns.TypeNS {
-				z.glue(r, found)
-			}
-			return
-		}
-		cname := sets[dns.TypeCNAME]
-		if len(cname) == 0 {
-			z.deny(r)
-			return
-		}
-		r.Answer = append(r.Answer, renamed(cname[:1], asked)...)
-		asked = cname[0].(*dns.CNAME).Target
-		if name = dns.CanonicalName(asked); !dns.IsSubDomain(z.origin, name) {
-			return // the resolver goes on elsewhere
-		}
-	}
+// besideAlias tells whether BIND looks for a type at an alias itself (RFC 4035 section 2.5, RFC 3007).
+func besideAlias(kind uint16) bool {
+	return kind == dns.TypeRRSIG || kind == dns.TypeSIG || kind == dns.TypeKEY || kind == dns.TypeNSEC
 }
 
 // pick returns the records of a type, or all for ANY.
@@ -83,30 +89,35 @@ func pick(sets map[uint16][]dns.RR, kind uint16) []dns.RR {
 		return sets[kind]
 	}
 	var all []dns.RR
-	for _, set := range sets {
-		all = append(all, set...)
+	for kind, set := range sets {
+		switch kind { // BIND hides what means nothing in a zone that is not signed
+		case dns.TypeDNSKEY, dns.TypeDS, dns.TypeRRSIG, dns.TypeNSEC, dns.TypeNSEC3, dns.TypeNSEC3PARAM:
+		default:
+			all = append(all, set...)
+		}
 	}
 	return all
 }
 
-// lookup returns what stands at a name, directly or by a wildcard (RFC 4592 section 3.3.1).
-func (z *zone) lookup(name string) (map[uint16][]dns.RR, bool) {
-	if sets, ok := z.names[name]; ok {
-		return sets, true
+// lookup returns the name whose records are those of a name: itself, or a
+// wildcard (RFC 4592 section 3.3.1).
+func (z *zone) lookup(name string) (from string, exists bool) {
+	if z.names[name] != nil {
+		return name, true
 	}
-	for name != z.origin {
-		name = parent(name)
-		if _, ok := z.names[name]; ok { // the closest encloser
-			sets, ok := z.names["*."+name]
-			return sets, ok
+	for n := name; n != z.origin; {
+		n = parent(n)
+		if z.names[n] != nil { // the closest encloser
+			from = "*." + n
+			return from, z.names[from] != nil
 		}
 	}
-	return nil, false
+	return name, false
 }
 
 // renamed gives wildcard records the name that was asked for.
 func renamed(rrs []dns.RR, name string) []dns.RR {
-	if owner(rrs[0]) == dns.CanonicalName(name) {
+	if len(rrs) == 0 || owner(rrs[0]) == canonical(name) {
 		return rrs
 	}
 	out := make([]dns.RR, len(rrs))
@@ -117,21 +128,26 @@ func renamed(rrs []dns.RR, name string) []dns.RR {
 	return out
 }
 
-// cut returns the NS records of the highest zone cut at or above name. The DS
-// records at a cut belong to this side of it (RFC 4035 section 3.1.4.1).
-func (z *zone) cut(name string, kind uint16) []dns.RR {
+// above returns the set that decides on a name from above: the highest zone cut
+// at or above it, or the highest DNAME above it. The DS records at a cut belong to
+// this side of it (RFC 4035 section 3.1.4.1).
+func (z *zone) above(name string, kind uint16) []dns.RR {
 	var found []dns.RR
 	for n := name; n != z.origin; n = parent(n) {
 		if ns := z.names[n][dns.TypeNS]; len(ns) > 0 && (n != name || kind != dns.TypeDS) {
 			found = ns
+		} else if dname := z.names[n][dns.TypeDNAME]; len(dname) > 0 && n != name {
+			found = dname
 		}
+	}
+	if dname := z.names[z.origin][dns.TypeDNAME]; len(dname) > 0 && name != z.origin {
+		found = dname
 	}
 	return found
 }
 
 // refer points to the servers of a child zone.
 func (z *zone) refer(r *dns.Msg, ns []dns.RR) {
-	r.Authoritative = len(r.Answer) > 0 // a CNAME of ours led here
 	r.Ns = append(r.Ns, ns...)
 	z.glue(r, ns)
 }
@@ -139,16 +155,19 @@ func (z *zone) refer(r *dns.Msg, ns []dns.RR) {
 // glue adds the addresses of the name servers that the zone file holds.
 func (z *zone) glue(r *dns.Msg, ns []dns.RR) {
 	for _, rr := range ns {
-		host := dns.CanonicalName(rr.(*dns.NS).Ns)
+		host := canonical(rr.(*dns.NS).Ns)
 		r.Extra = append(r.Extra, z.names[host][dns.TypeA]...)
 		r.Extra = append(r.Extra, z.names[host][dns.TypeAAAA]...)
 	}
 }
 
 // deny adds the SOA record, with the time for which the absence may be cached
-// (RFC 2308 section 5).
-func (z *zone) deny(r *dns.Msg) {
+// (RFC 2308 section 5). BIND forbids it for the SOA records of names that don't exist: a
+// zone may come there.
+func (z *zone) deny(r *dns.Msg, never bool) {
 	soa := dns.Copy(z.soa).(*dns.SOA)
-	soa.Hdr.Ttl = min(soa.Hdr.Ttl, soa.Minttl)
+	if soa.Hdr.Ttl = min(soa.Hdr.Ttl, soa.Minttl); never {
+		soa.Hdr.Ttl = 0
+	}
 	r.Ns = append(r.Ns, soa)
 }

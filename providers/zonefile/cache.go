@@ -2,9 +2,13 @@ package zonefile
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"sync"
+	"syscall"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -15,17 +19,22 @@ import (
 // for concurrent use.
 type zoneCache struct {
 	dir   string
+	log   *slog.Logger
 	mu    sync.Mutex
 	zones map[string]*cached // by path
+	told  map[string]string  // what was logged last, by path
 }
 
 // cached is a zone, or why it can't be read, and what the files looked like.
 type cached struct {
-	files []string // the zone file and all that it includes
-	infos []fs.FileInfo
+	files []source // the zone file and all that it includes
 	zone  *zone
 	err   error
+	until time.Time // an error is looked into again then, whatever its reason was
 }
+
+// retryAfter is how long an error counts that no change of a file can end.
+const retryAfter = time.Second
 
 // find returns the zone with the longest name that holds name, from its file as
 // it is now, or nil when there is none.
@@ -39,6 +48,9 @@ func (c *zoneCache) find(name string) (*zone, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		} else if err != nil {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.tell(zone, err, nil)
 			return nil, err
 		}
 		return c.get(zone+".", path)
@@ -57,37 +69,66 @@ func (c *zoneCache) get(origin, path string) (*zone, error) {
 	}
 	e := readZone(origin, path)
 	c.zones[path] = e
+	var flaws []*Flaw
+	if e.zone != nil {
+		flaws = e.zone.flaws
+	}
+	c.tell(path, e.err, flaws)
 	return e.zone, e.err
 }
 
+// tell logs what of a file can't be served, once until that changes.
+func (c *zoneCache) tell(path string, err error, flaws []*Flaw) {
+	said := fmt.Sprint(err)
+	for _, f := range flaws {
+		said += "\n" + f.Error()
+	}
+	if c.told[path] == said {
+		return
+	}
+	if c.told == nil {
+		c.told = map[string]string{}
+	}
+	c.told[path] = said
+	if err != nil {
+		c.log.Error("the zone can't be read: queries for it are answered with SERVFAIL", "file", path, "error", err, "hint", remedy(err))
+	}
+	for i, f := range flaws {
+		if i == maxTold {
+			c.log.Error("further records can't be read", "file", path, "count", len(flaws)-i)
+			break
+		}
+		c.log.Error("a record can't be read: queries for it are answered with SERVFAIL, the rest of the zone is served", "file", path, "error", f.Error())
+	}
+}
+
+// maxTold is how many records of one file are named in the log.
+const maxTold = 20
+
 func readZone(origin, path string) *cached {
-	e := &cached{files: []string{path}}
-	info, err := os.Stat(path) // before reading: a change meanwhile is seen next time
+	e := &cached{until: time.Now().Add(retryAfter)}
+	text, info, err := readFile(path, maxFile, syscall.O_NOFOLLOW)
 	if err != nil {
-		return &cached{err: err}
+		e.err = err
+		return e
 	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return &cached{err: err}
-	}
-	p := parser{origin: origin, path: path}
-	rrs, soa, err := p.parseZone(string(text))
-	e.files = append(e.files, p.files...)
-	e.infos = append([]fs.FileInfo{info}, p.included...)
+	r, _, err := readMaster(origin, path, text)
+	e.files = append([]source{{path, info}}, r.sources...)
 	if e.err = err; err == nil {
-		e.zone = newZone(origin, soa, rrs)
+		e.zone, e.err = newZone(r)
 	}
 	return e
 }
 
-// fresh tells whether all files are as they were. A rename is noticed even if
-// size and time are the same.
+// fresh tells whether all files are as they were.
 func (e *cached) fresh() bool {
-	for i, was := range e.infos {
-		now, err := os.Stat(e.files[i])
-		if err != nil || !os.SameFile(now, was) || now.Size() != was.Size() || !now.ModTime().Equal(was.ModTime()) {
+	if e.err != nil && time.Now().After(e.until) {
+		return false
+	}
+	for _, was := range e.files {
+		if now, err := os.Stat(was.path); err != nil || !unchanged(was.info, now) {
 			return false
 		}
 	}
-	return len(e.infos) > 0
+	return e.err != nil || len(e.files) > 0
 }

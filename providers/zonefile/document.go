@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,62 +21,49 @@ const (
 
 // document is a zone file, understood.
 type document struct {
-	parser  parser
+	origin  string
+	path    string
 	text    string
 	soa     *dns.SOA
+	serials [][]span // of each SOA record; files that "dig axfr" made hold it twice
 	block   span     // our block with its marks; empty and at the end if there is none
-	before  []dns.RR // the records before, in and after the block
+	foreign []record // the records outside the block, in their order
 	own     []dns.RR
-	after   []dns.RR
-	outline outline
 }
 
-// parseDocument reads a zone file. path is absolute.
+// parseDocument reads a zone file that is to be changed, or whose records are asked
+// for. path is absolute. The error is a *Flaw, or one about the whole file.
 func parseDocument(origin, path, text string) (*document, error) {
-	o, err := scan(text)
+	r, o, err := readMaster(origin, path, text)
 	if err != nil {
 		return nil, err
 	}
-	d := &document{parser: parser{origin: origin, path: path}, text: text, outline: o}
-	all, soa, err := d.parser.parseZone(text)
-	if err != nil {
+	if err := r.sound(); err != nil {
 		return nil, err
 	}
-	d.soa = soa
-	if d.block, err = findBlock(text, d.outline); err != nil {
+	d := &document{origin: origin, path: path, text: text, serials: r.serials}
+	if d.soa, err = r.soa(); err != nil {
 		return nil, err
 	}
-	before, err := d.count(all, d.block.start)
-	if err != nil {
+	if d.block, err = findBlock(text, o); err != nil {
 		return nil, err
 	}
-	through, err := d.count(all, d.block.end)
-	if err != nil {
-		return nil, err
-	}
-	if before > through || through > len(all) {
-		return nil, errors.New("an included file has just changed; try again")
-	}
-	d.before, d.own, d.after = all[:before], all[before:through], all[through:]
-	if slices.Contains(d.own, dns.RR(soa)) {
-		return nil, errors.New("the SOA record stands inside the marked block; move it out")
+	for i := range r.records {
+		rec := &r.records[i]
+		if rec.at < d.block.start || rec.at >= d.block.end {
+			d.foreign = append(d.foreign, *rec)
+			continue
+		}
+		if rec.kind == dns.TypeSOA {
+			return nil, errors.New("the SOA record stands inside the marked block; move it out")
+		}
+		rr, err := rec.rr()
+		if err != nil {
+			return nil, rec.flaw(err)
+		}
+		d.own = append(d.own, rr)
 	}
 	return d, nil
-}
-
-// count returns how many of all records the text up to end holds. Zone files
-// are read from top to bottom: what a beginning of the text holds is the
-// beginning of what all of it holds.
-func (d *document) count(all []dns.RR, end int) (int, error) {
-	entries := d.outline.entries
-	if len(entries) == 0 || entries[len(entries)-1].tokens[0].start < end {
-		return len(all), nil
-	}
-	rrs, err := d.parser.parse(d.text[:end])
-	if err != nil {
-		return 0, err
-	}
-	return len(rrs), nil
 }
 
 // findBlock returns where the block stands.
@@ -100,37 +86,55 @@ func findBlock(text string, o outline) (span, error) {
 	return block, nil
 }
 
-// foreign returns the records that are not ours.
-func (d *document) foreign() []dns.RR { return slices.Concat(d.before, d.after) }
-
 // rewrite returns the text with own in place of our records and the next
 // serial, after it has made sure that the new text means just that.
 func (d *document) rewrite(own []dns.RR, now time.Time) (string, error) {
-	at, err := findSerial(d.text, d.outline)
-	if err != nil {
-		return "", err
+	soas := 0
+	for i := range d.foreign {
+		if d.foreign[i].kind == dns.TypeSOA {
+			soas++
+		}
 	}
-	inBlock := d.block.start <= at.start && at.start < d.block.end
-	if n, err := strconv.ParseUint(at.of(d.text), 10, 32); err != nil || uint32(n) != d.soa.Serial || inBlock {
-		return "", fmt.Errorf("the digits of the SOA serial %d can't be found in the text", d.soa.Serial)
+	if len(d.serials) != soas {
+		return "", errors.New("the SOA record does not stand in the zone file itself; move it there from the included file")
 	}
 	serial := nextSerial(d.soa.Serial, now)
-	text := d.replace(at, fmt.Sprint(serial), renderBlock(own))
+	var patches []patch
+	for _, at := range d.serials {
+		if n, err := readSerial(d.text, at); err != nil || n != d.soa.Serial {
+			return "", fmt.Errorf("the digits of the SOA serial %d can't be found in the text", d.soa.Serial)
+		}
+		patches = append(patches, writeSerial(at, serial)...)
+	}
+	text := d.replace(patches, renderBlock(own))
 	return text, d.verify(text, own, serial)
 }
 
-// replace puts a serial and a block in their places and keeps every other byte.
-func (d *document) replace(at span, serial, block string) string {
-	head, tail := d.text[:d.block.start], d.text[d.block.end:]
-	if at.start < d.block.start {
-		head = head[:at.start] + serial + head[at.end:]
-	} else {
-		tail = tail[:at.start-d.block.end] + serial + tail[at.end-d.block.end:]
+// patch is a piece of text to write in place of another.
+type patch struct {
+	at   span
+	text string
+}
+
+// replace puts patches, in their order, and the block in their places and keeps every other byte.
+func (d *document) replace(patches []patch, block string) string {
+	var b strings.Builder
+	at := 0
+	upTo := func(end int) {
+		for len(patches) > 0 && patches[0].at.start < end {
+			b.WriteString(d.text[at:patches[0].at.start] + patches[0].text)
+			at, patches = patches[0].at.end, patches[1:]
+		}
+		b.WriteString(d.text[at:end])
 	}
-	if block != "" && head != "" && !strings.HasSuffix(head, "\n") {
-		head += "\n"
+	upTo(d.block.start)
+	if start := d.block.start; block != "" && start > 0 && d.text[start-1] != '\n' {
+		b.WriteByte('\n')
 	}
-	return head + block + tail
+	b.WriteString(block)
+	at = d.block.end
+	upTo(len(d.text))
+	return b.String()
 }
 
 // renderBlock writes records in a settled order, with absolute names and TTLs,
@@ -144,11 +148,11 @@ func renderBlock(own []dns.RR) string {
 	return beginLine + strings.Join(lines, "\n") + "\n" + endLine
 }
 
-// verify parses the new text and compares: the same foreign records in the same
+// verify reads the new text and compares: the same foreign records in the same
 // order, our records as wanted, the serial as wanted. It catches what an edit
 // of text can do unseen, such as a later line that inherits an owner or a TTL from ours.
 func (d *document) verify(text string, own []dns.RR, serial uint32) error {
-	changed, err := parseDocument(d.parser.origin, d.parser.path, text)
+	changed, err := parseDocument(d.origin, d.path, text)
 	if err != nil {
 		return fmt.Errorf("the changed zone file would not parse: %w", err)
 	}
@@ -156,7 +160,13 @@ func (d *document) verify(text string, own []dns.RR, serial uint32) error {
 		return fmt.Errorf("the changed zone file would have the serial %d, not %d", changed.soa.Serial, serial)
 	}
 	changed.soa.Serial = d.soa.Serial
-	if !slices.Equal(texts(changed.foreign()), texts(d.foreign())) {
+	alike := changed.soa.String() == d.soa.String() && slices.EqualFunc(changed.foreign, d.foreign, func(a, b record) bool {
+		if a.kind == dns.TypeSOA {
+			b.data = a.data // all say what d.soa says
+		}
+		return a.same(&b)
+	})
+	if !alike {
 		return errors.New("the change would alter records outside the marked block, which lean on the records in it")
 	}
 	got, want := texts(changed.own), texts(own)

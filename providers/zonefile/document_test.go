@@ -43,6 +43,8 @@ var layouts = map[string]string{
 	"quotes and escapes": "$TTL 60\nt\\;x TXT \"; (\" a\\\"b \"\\\"(\"\n@ SOA ns h\\.m §41 3600 600 86400 60\n",
 	"carriage returns":   "$TTL 60\r\n@ SOA ns hm (\r\n §41 ; serial\r\n 3600 600 86400 60 )\r\n",
 	"comment at the end": "$TTL 60\n@ SOA ns hm §41 3600 600 86400 60 ; §\n; the end",
+	"carriage returns 2": "$TTL 60\r@ SOA ns hm §41 3600 600 86400 60\rwww A 192.0.2.1\r",
+	"owner in quotes":    "$TTL 60\n\"@\" SOA ns hm §41 3600 600 86400 60\n",
 	"lower case":         "$TTL 60\n@ in soa ns hm §41 3600 600 86400 60\n",
 }
 
@@ -85,6 +87,31 @@ func TestRewriteKeepsTheText(t *testing.T) {
 				t.Fatal(cmp.Diff(want, emptied))
 			}
 		})
+	}
+}
+
+// The serial of an SOA record in the form of RFC 3597 is found too, wherever its digits
+// stand, and that of each copy of a record that "dig axfr" prints twice.
+func TestRewriteOtherSerials(t *testing.T) {
+	for before, after := range map[string]string{
+		"@ TYPE6 \\# 22 00 00 00000029 00000001 00000001 00000001 00000001\n":                     "@ TYPE6 \\# 22 00 00 0000002a 00000001 00000001 00000001 00000001\n",
+		"@ SOA \\# 22 ( 00000000 ; 41\n 002 9\n000000010000000100000001 00000001 )\n":             "@ SOA \\# 22 ( 00000000 ; 41\n 002 a\n000000010000000100000001 00000001 )\n",
+		"@ SOA ns hm \"41\" 1 1 1 1\n":                                                            "@ SOA ns hm \"42\" 1 1 1 1\n",
+		"@ SOA ns hm 41 1 1 1 1\n@ NS ns\nexample.com. SOA NS HM (\n0041 1 1 1 1)\nw A 1.1.1.1\n": "@ SOA ns hm 42 1 1 1 1\n@ NS ns\nexample.com. SOA NS HM (\n42 1 1 1 1)\nw A 1.1.1.1\n",
+	} {
+		d, err := parseDocument("example.com.", "/nowhere/zone", "$TTL 60\n"+before)
+		if err != nil {
+			t.Errorf("%s: %v", before, err)
+			continue
+		}
+		got, err := d.rewrite([]dns.RR{mustRR(t, testTXT)}, testDay)
+		if want := "$TTL 60\n" + after + beginLine + testTXT + "\n" + endLine; err != nil || got != want {
+			t.Errorf("error %v, %s", err, cmp.Diff(want, got))
+		}
+	}
+	two := "$TTL 60\n@ SOA ns hm 41 1 1 1 1\n@ SOA ns hm 42 1 1 1 1\n"
+	if _, err := parseDocument("example.com.", "/nowhere/zone", two); err == nil || !strings.Contains(err.Error(), "line 3 holds another one") {
+		t.Errorf("two SOA records: %v", err)
 	}
 }
 
@@ -140,16 +167,13 @@ func TestRewriteRefuses(t *testing.T) {
 		"no SOA":             {"$TTL 60\n@ NS ns.example.net.\n", "no SOA record"},
 		"two SOAs":           {soaLine + "sub SOA ns hm 1 1 1 1 1\n", "want one SOA record"},
 		"SOA elsewhere":      {"$TTL 60\nsub SOA ns hm 41 3600 600 86400 60\n", "want one SOA record"},
-		"SOA in RFC 3597":    {"$TTL 60\n@ TYPE6 \\# 22 00 00 00000029 00000001 00000001 00000001 00000001\n", "zone file"},
-		"syntax":             {soaLine + "www A not-an-address\n", "line: 3"},
-		"no data":            {soaLine + "www TXT\n", "line: 3"},
-		"no data, fixed":     {soaLine + beginLine + endLine + "www MX ; 10 mx", "line: 5"},
-		"no data, no owner":  {soaLine + beginLine + endLine + "TA\n", "line: 5"},
-		"data of no length":  {soaLine + "www TYPE65280 \\# 0\n", "no data"},
-		"no owner":           {"$TTL 60\n\tSOA ns hm 41 3600 600 86400 60\n", "no name"},
+		"syntax":             {soaLine + "www A not-an-address\n", "line 3: "},
+		"no data":            {soaLine + "www TXT\n", "line 3: "},
+		"no data, fixed":     {soaLine + beginLine + endLine + "www MX ; 10 mx", "line 5: "},
+		"no data, no owner":  {soaLine + beginLine + endLine + "TA\n", "line 5: "},
+		"data of no length":  {soaLine + "www A \\# 0\n", "no data"},
 		"open parenthesis":   {soaLine + "www TXT ( \"a\"\n", "line 3: an opening parenthesis"},
 		"open quote":         {soaLine + "www TXT \"a\n", "line 3: a quoted string"},
-		"quote over lines":   {soaLine + "www TXT \"a\nb\"\n", "line 3: a quoted string"},
 		"stray parenthesis":  {soaLine + "www TXT ) \"a\"\n", "line 3: a closing parenthesis"},
 		"stray backslash":    {soaLine + "www TXT a\\\n", "line 3: a backslash"},
 		"begin without end":  {soaLine + beginLine, "want one line"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -33,9 +34,15 @@ func findFile(dir, zone string) (string, error) {
 		} else if err != nil {
 			return "", err
 		}
-		if info, err := os.Stat(path); err != nil {
+		info, err := os.Stat(path)
+		if err != nil {
 			return "", err
-		} else if info.Mode().IsRegular() && !slices.Contains(found, path) {
+		}
+		switch {
+		case info.IsDir() || slices.Contains(found, path):
+		case !info.Mode().IsRegular():
+			return "", fmt.Errorf("%s: %w", path, errNotRegular)
+		default:
 			found = append(found, path)
 		}
 	}
@@ -48,35 +55,89 @@ func findFile(dir, zone string) (string, error) {
 	return filepath.Abs(found[0])
 }
 
+// loaded is a document and the file that it was read from.
+type loaded struct {
+	*document
+	info fs.FileInfo
+}
+
 // load reads the file of a zone.
-func load(what, dir, zone string) (*document, error) {
+func load(what, dir, zone string) (loaded, error) {
 	name, err := dkim.ParseDomain(zone)
 	if err != nil {
-		return nil, fault.Lasting(what, err, "write the zone of the domain as DNS knows it, such as example.com")
+		return loaded{}, fault.Lasting(what, err, "write the zone of the domain as DNS knows it, such as example.com")
 	}
 	path, err := findFile(dir, name)
 	if err != nil {
-		return nil, ioFault(what, err)
+		return loaded{}, ioFault(what, err)
 	}
-	text, err := os.ReadFile(path)
+	text, info, err := readFile(path, maxFile, syscall.O_NOFOLLOW)
 	if err != nil {
-		return nil, ioFault(what, err)
+		return loaded{}, ioFault(what, err)
 	}
-	d, err := parseDocument(name+".", path, string(text))
+	d, err := parseDocument(name+".", path, text)
 	if err != nil {
-		return nil, fault.Lasting(what, fmt.Errorf("%s: %w", path, err), "correct the zone file; named-checkzone helps")
+		return loaded{}, fault.Lasting(what, fmt.Errorf("%s: %w", path, err), remedy(err))
 	}
-	return d, nil
+	return loaded{d, info}, nil
 }
 
-// store replaces the file at path in one step: the old text or the new one is
-// there at every moment, with the old file's mode and owner.
-func store(path, text string) error {
+// remedy returns the way on from a file that can't be changed.
+func remedy(err error) string {
+	if errors.Is(err, errSigned) {
+		return "point dir of the provider at the unsigned file that the signer reads; " +
+			"or let the name server sign (dnssec-policy with inline-signing in BIND, dnssec-signing in Knot) and use driver rfc2136"
+	}
+	return "correct the zone file; named-checkzone helps"
+}
+
+// maxFile is the size up to which a zone file is read with all that it includes.
+const maxFile = 512 << 20
+
+var (
+	errNotRegular = errors.New("not a regular file")
+	errTooLarge   = errors.New("too large")
+	errLocked     = errors.New("another process holds the lock")
+	errChanged    = errors.New("another program has just changed the zone file")
+)
+
+// readFile reads a regular file. Whoever may write in the directory can put a
+// pipe or a device there, or a file that grows without end: neither stops nor fills this process.
+func readFile(path string, limit int64, flags int) (string, fs.FileInfo, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return err
+		return "", nil, err
 	}
-	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithExistingPermissions())
+	if !info.Mode().IsRegular() { // opening a device can have an effect already
+		return "", nil, fmt.Errorf("%s: %w", path, errNotRegular)
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY|flags, 0)
+	if err != nil {
+		return "", nil, err
+	}
+	defer f.Close()
+	if info, err = f.Stat(); err != nil {
+		return "", nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return "", nil, fmt.Errorf("%s: %w", path, errNotRegular)
+	}
+	if info.Size() > limit {
+		return "", nil, fmt.Errorf("%s: %w", path, errTooLarge)
+	}
+	var b strings.Builder
+	b.Grow(int(info.Size()) + 1)
+	n, err := io.Copy(&b, io.LimitReader(f, limit+1))
+	if err == nil && n > limit {
+		err = fmt.Errorf("%s: %w", path, errTooLarge)
+	}
+	return b.String(), info, err
+}
+
+// store replaces the file at path, which was as info tells, in one step: the old text or
+// the new one is there at every moment, with the old file's mode and owner.
+func store(path, text string, info fs.FileInfo) error {
+	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(info.Mode().Perm()))
 	if err != nil {
 		return err
 	}
@@ -87,10 +148,21 @@ func store(path, text string) error {
 	if _, err := f.WriteString(text); err != nil {
 		return err
 	}
+	if now, err := os.Lstat(path); err != nil {
+		return err
+	} else if !unchanged(info, now) {
+		return fmt.Errorf("%s: %w", path, errChanged)
+	}
 	if err := f.CloseAtomicallyReplace(); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// unchanged tells whether a file is as it was. A rename is noticed even if size
+// and time are the same.
+func unchanged(was, now fs.FileInfo) bool {
+	return os.SameFile(now, was) && now.Size() == was.Size() && now.ModTime().Equal(was.ModTime())
 }
 
 func keepOwner(f *os.File, old fs.FileInfo) error {
@@ -120,10 +192,16 @@ func syncDir(dir string) error {
 // ioFault says of a failed access to files whether a retry can help, and what to do.
 func ioFault(what string, err error) error {
 	switch {
+	case errors.Is(err, errLocked):
+		return fault.Temporary(what, err, "try again; if it does not pass, look for the process: fuser -v on the lock")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fault.Temporary(what, err, "run it again; it was interrupted, or its time ran out")
 	case errors.Is(err, fs.ErrNotExist):
 		return fault.Lasting(what, err, "create the zone file, or correct dir of the provider or zone of the domain")
+	case errors.Is(err, errNotRegular), errors.Is(err, errTooLarge), errors.Is(err, syscall.ELOOP):
+		return fault.Lasting(what, err, "remove it, put a zone file there if its name is that of one, and let nobody else write in the directory")
+	case errors.Is(err, errChanged):
+		return fault.Temporary(what, err, "try again; edit zone files only while dkimbot is not changing them")
 	case errors.Is(err, errTwoFiles):
 		return fault.Lasting(what, err, "remove the file that is not used")
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):

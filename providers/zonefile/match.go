@@ -38,17 +38,41 @@ func sameRecord(a dns.RR) func(dns.RR) bool {
 	return func(b dns.RR) bool { return toLibdns(a, ".") == toLibdns(b, ".") }
 }
 
+// sameSetAs returns whether any of rrs is of the record's set.
+func (rec *record) sameSetAs(rrs []dns.RR) bool {
+	name := dns.CanonicalName(rec.owner)
+	return slices.ContainsFunc(rrs, func(rr dns.RR) bool { return rr.Header().Rrtype == rec.kind && owner(rr) == name })
+}
+
+// foreignOf returns the records outside our block that are of the sets of want.
+// One whose data can't be read is an error: nothing may be said about its set.
+func (d *document) foreignOf(want []dns.RR) ([]dns.RR, []*record, error) {
+	var rrs []dns.RR
+	var recs []*record
+	for i := range d.foreign {
+		rec := &d.foreign[i]
+		if !rec.sameSetAs(want) {
+			continue
+		}
+		rr, err := rec.rr()
+		if err != nil {
+			return nil, nil, rec.flaw(err)
+		}
+		rrs, recs = append(rrs, rr), append(recs, rec)
+	}
+	return rrs, recs, nil
+}
+
 // missing returns those of want that are not among have.
 func missing(want, have []dns.RR) []dns.RR {
 	return slices.DeleteFunc(slices.Clone(want), func(w dns.RR) bool { return slices.ContainsFunc(have, sameRecord(w)) })
 }
 
-// matchesRR tells whether rr is one that DeleteRecords means by rec: same name,
+// matchesRR tells whether have is one that DeleteRecords means by rec: same name,
 // and same type, TTL and data unless these are left empty.
-func matchesRR(rec libdns.RR, rr dns.RR, origin string) bool {
-	have := toLibdns(rr, origin)
+func matchesRR(rec, have libdns.RR, origin string) bool {
 	name, err := ownerName(rec.Name, origin)
-	if err != nil || name != owner(rr) {
+	if err != nil || name != dns.CanonicalName(libdns.AbsoluteName(have.Name, origin)) {
 		return false
 	}
 	if rec.Type != "" && !strings.EqualFold(rec.Type, have.Type) || rec.TTL != 0 && rec.TTL != have.TTL {
@@ -72,10 +96,15 @@ func sameTexts(a, b []dns.RR) bool {
 // checkPlace returns an error if a wanted record would stand where no server
 // shows it, or make its set inconsistent.
 func checkPlace(d *document, own, want []dns.RR) error {
-	all := slices.Concat(d.foreign(), own)
 	for _, w := range want {
-		for _, rr := range all {
-			if err := checkPair(d, w, rr); err != nil {
+		for i := range d.foreign {
+			if err := checkPair(d, w, &d.foreign[i]); err != nil {
+				return err
+			}
+		}
+		for _, rr := range own {
+			h := rr.Header()
+			if err := checkPair(d, w, &record{owner: h.Name, kind: h.Rrtype, ttl: h.Ttl}); err != nil {
 				return err
 			}
 		}
@@ -83,24 +112,24 @@ func checkPlace(d *document, own, want []dns.RR) error {
 	return nil
 }
 
-func checkPair(d *document, w, rr dns.RR) error {
-	what := fmt.Sprintf("%s in %s", label(w), d.parser.path)
-	wk, k := w.Header().Rrtype, rr.Header().Rrtype
-	same := owner(w) == owner(rr)
-	below := !same && dns.IsSubDomain(owner(rr), owner(w))
-	cut := k == dns.TypeNS && owner(rr) != d.parser.origin
+func checkPair(d *document, w dns.RR, rec *record) error {
+	what := fmt.Sprintf("%s in %s", label(w), d.path)
+	wk, k, name := w.Header().Rrtype, rec.kind, dns.CanonicalName(rec.owner)
+	same := owner(w) == name
+	below := !same && dns.IsSubDomain(name, owner(w))
+	cut := k == dns.TypeNS && name != d.origin
 	switch {
 	case same && (wk == dns.TypeCNAME) != (k == dns.TypeCNAME) && !besideCNAME(wk) && !besideCNAME(k):
 		return fault.Refuse("cname", what+": a CNAME and another record can't stand at one name (RFC 1034 section 3.6.2)",
 			"put the record at the CNAME's target, or remove the CNAME")
-	case same && wk == k && w.Header().Ttl != rr.Header().Ttl:
-		return fault.Refuse("ttl", fmt.Sprintf("%s: another record of the set has TTL %d (RFC 2181 section 5.2)", what, rr.Header().Ttl),
+	case same && wk == k && w.Header().Ttl != rec.ttl:
+		return fault.Refuse("ttl", fmt.Sprintf("%s: another record of the set has TTL %d (RFC 2181 section 5.2)", what, rec.ttl),
 			"use one TTL for all records of a set")
 	case cut && (same || below) && !belongsToCut(wk, same):
-		return fault.Refuse("zone-cut", fmt.Sprintf("%s: %s is delegated to other servers", what, owner(rr)),
+		return fault.Refuse("zone-cut", fmt.Sprintf("%s: %s is delegated to other servers", what, name),
 			"name the child zone as zone of the domain")
 	case below && k == dns.TypeDNAME:
-		return fault.Refuse("dname", fmt.Sprintf("%s: a DNAME at %s covers it", what, owner(rr)), "put the record below the DNAME's target")
+		return fault.Refuse("dname", fmt.Sprintf("%s: a DNAME at %s covers it", what, name), "put the record below the DNAME's target")
 	}
 	return nil
 }
@@ -120,8 +149,8 @@ func belongsToCut(kind uint16, atCut bool) bool {
 	return false
 }
 
-func foreignFault(d *document, rr dns.RR) error {
+func foreignFault(d *document, rec *record) error {
 	return fault.Refuse("foreign-record",
-		fmt.Sprintf("%s stands in %s outside dkimbot's block", label(rr), d.parser.path),
+		fmt.Sprintf("%s %s stands in %s outside dkimbot's block", strings.TrimSuffix(rec.owner, "."), typeName(rec.kind), d.path),
 		fmt.Sprintf("remove the record from the file, or hand it over by moving it between the lines %q and %q at the end of the file", beginMark, endMark))
 }

@@ -45,7 +45,11 @@ func (p *Provider) GetRecords(ctx context.Context, zone string) ([]libdns.Record
 	if err != nil {
 		return nil, err
 	}
-	return typed(slices.Concat(d.before, d.own, d.after), d.parser.origin), nil
+	var out []libdns.Record
+	for i := range d.foreign {
+		out = append(out, typed(d.foreign[i].libdns(d.origin)))
+	}
+	return append(out, typedAll(d.own, d.origin)...), nil
 }
 
 // Owns reports whether all TXT records at a name, absolute and without its final dot,
@@ -55,8 +59,8 @@ func (p *Provider) Owns(zone, owner string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return !slices.ContainsFunc(d.foreign(), func(rr dns.RR) bool {
-		return rr.Header().Rrtype == dns.TypeTXT && dns.CanonicalName(rr.Header().Name) == owner+"."
+	return !slices.ContainsFunc(d.foreign, func(rec record) bool {
+		return rec.kind == dns.TypeTXT && dns.CanonicalName(rec.owner) == owner+"."
 	}), nil
 }
 
@@ -98,20 +102,28 @@ func (p *Provider) ListZones(ctx context.Context) ([]libdns.Zone, error) {
 // DNAME ("dname"); and so is a set with several TTLs ("ttl").
 func (p *Provider) SetRecords(ctx context.Context, zone string, recs []libdns.Record) ([]libdns.Record, error) {
 	return p.change(ctx, "set", zone, recs, func(d *document, want []dns.RR) (own, result []dns.RR, err error) {
-		for _, f := range d.foreign() {
-			if slices.ContainsFunc(want, sameSet(f)) && !slices.ContainsFunc(want, sameRecord(f)) {
-				return nil, nil, foreignFault(d, f)
+		foreign, recs, err := d.foreignOf(want)
+		if err != nil {
+			return nil, nil, err
+		}
+		for i, f := range foreign {
+			if !slices.ContainsFunc(want, sameRecord(f)) {
+				return nil, nil, foreignFault(d, recs[i])
 			}
 		}
 		own = slices.DeleteFunc(slices.Clone(d.own), func(o dns.RR) bool { return slices.ContainsFunc(want, sameSet(o)) })
-		return append(own, missing(want, d.foreign())...), want, nil
+		return append(own, missing(want, foreign)...), want, nil
 	})
 }
 
 // AppendRecords adds recs, atomically, and returns those that were not there yet.
 func (p *Provider) AppendRecords(ctx context.Context, zone string, recs []libdns.Record) ([]libdns.Record, error) {
 	return p.change(ctx, "append", zone, recs, func(d *document, want []dns.RR) (own, result []dns.RR, err error) {
-		added := missing(want, slices.Concat(d.foreign(), d.own))
+		foreign, _, err := d.foreignOf(want)
+		if err != nil {
+			return nil, nil, err
+		}
+		added := missing(want, slices.Concat(foreign, d.own))
 		return slices.Concat(d.own, added), added, nil
 	})
 }
@@ -121,14 +133,14 @@ func (p *Provider) AppendRecords(ctx context.Context, zone string, recs []libdns
 // "foreign-record" (invariant I6).
 func (p *Provider) DeleteRecords(ctx context.Context, zone string, recs []libdns.Record) ([]libdns.Record, error) {
 	return p.change(ctx, "delete", zone, nil, func(d *document, _ []dns.RR) (own, result []dns.RR, err error) {
-		matches := func(rr dns.RR) bool {
-			return slices.ContainsFunc(recs, func(rec libdns.Record) bool { return matchesRR(rec.RR(), rr, d.parser.origin) })
+		matches := func(have libdns.RR) bool {
+			return slices.ContainsFunc(recs, func(rec libdns.Record) bool { return matchesRR(rec.RR(), have, d.origin) })
 		}
-		if i := slices.IndexFunc(d.foreign(), matches); i >= 0 {
-			return nil, nil, foreignFault(d, d.foreign()[i])
+		if i := slices.IndexFunc(d.foreign, func(f record) bool { return matches(f.libdns(d.origin)) }); i >= 0 {
+			return nil, nil, foreignFault(d, &d.foreign[i])
 		}
 		for _, o := range d.own {
-			if matches(o) {
+			if matches(toLibdns(o, d.origin)) {
 				result = append(result, o)
 			} else {
 				own = append(own, o)
@@ -164,7 +176,7 @@ func (p *Provider) change(ctx context.Context, verb, zone string, recs []libdns.
 	if err := p.reload(ctx, what); err != nil {
 		return nil, err
 	}
-	return typed(result, origin), nil
+	return typedAll(result, origin), nil
 }
 
 func (p *Provider) rewrite(ctx context.Context, what, zone string, want []dns.RR, f edit) ([]dns.RR, error) {
@@ -177,7 +189,7 @@ func (p *Provider) rewrite(ctx context.Context, what, zone string, want []dns.RR
 	if err != nil {
 		return nil, err
 	}
-	own, result, err := f(d, want)
+	own, result, err := f(d.document, want)
 	if err != nil {
 		return nil, err
 	}
@@ -194,13 +206,13 @@ func (p *Provider) rewrite(ctx context.Context, what, zone string, want []dns.RR
 }
 
 // write puts own in the zone's file. A crash leaves the old file or the new one.
-func (p *Provider) write(ctx context.Context, what, zone string, d *document, own, want []dns.RR) error {
-	if err := checkPlace(d, own, want); err != nil {
+func (p *Provider) write(ctx context.Context, what, zone string, d loaded, own, want []dns.RR) error {
+	if err := checkPlace(d.document, own, want); err != nil {
 		return err
 	}
 	text, err := d.rewrite(own, time.Now())
 	if err != nil {
-		return fault.Lasting(what, fmt.Errorf("%s: %w", d.parser.path, err), "correct the zone file; named-checkzone helps")
+		return fault.Lasting(what, fmt.Errorf("%s: %w", d.path, err), "correct the zone file; named-checkzone helps")
 	}
 	if err := ctx.Err(); err != nil {
 		return ioFault(what, err)
@@ -208,7 +220,7 @@ func (p *Provider) write(ctx context.Context, what, zone string, d *document, ow
 	if err := p.beginReload(zone); err != nil {
 		return ioFault(what, err)
 	}
-	if err := store(d.parser.path, text); err != nil {
+	if err := store(d.path, text, d.info); err != nil {
 		return ioFault(what, err)
 	}
 	return nil

@@ -37,20 +37,21 @@ func toRR(rec libdns.RR, origin string) (dns.RR, error) {
 	}
 }
 
-// parseRR lets miekg/dns read the data of any type but TXT.
+// parseRR reads the data of any type but TXT, as it would stand in a file.
 func parseRR(name string, ttl int64, kind, data, origin string) (dns.RR, error) {
-	if _, ok := dns.StringToType[kind]; !ok {
+	number, ok := parseType(kind)
+	if !ok {
 		return nil, fmt.Errorf("record type %q is unknown", kind)
 	}
 	if strings.ContainsAny(data, "\r\n") || strings.TrimSpace(data) == "" {
 		return nil, fmt.Errorf("%q is no data of a %s record", data, kind)
 	}
-	p := dns.NewZoneParser(strings.NewReader(fmt.Sprintf("%s %d IN %s %s\n", name, ttl, kind, data)), origin, "")
-	rr, _ := p.Next()
-	if err := p.Err(); err != nil {
+	words, err := normalWords(number, data)
+	if err != nil {
 		return nil, fmt.Errorf("%q is no data of a %s record: %w", data, kind, err)
 	}
-	return rr, checkRR(rr, make([]byte, dns.MaxMsgSize))
+	rec := record{owner: name, ttl: uint32(ttl), kind: number, data: words, origin: origin}
+	return rec.rr()
 }
 
 // ownerName makes the name of a libdns record absolute. Only characters that
@@ -92,35 +93,30 @@ func toLibdns(rr dns.RR, origin string) libdns.RR {
 	return out
 }
 
-// typed returns the records as the types of libdns that fit; what none of them
+// typed returns a record as the type of libdns that fits; what none of them
 // can express stays an opaque libdns.RR.
-func typed(rrs []dns.RR, origin string) []libdns.Record {
+func typed(plain libdns.RR) libdns.Record {
+	if rec, err := plain.Parse(); err == nil {
+		return rec
+	}
+	return plain
+}
+
+func typedAll(rrs []dns.RR, origin string) []libdns.Record {
 	var out []libdns.Record
 	for _, rr := range rrs {
-		plain := toLibdns(rr, origin)
-		if rec, err := plain.Parse(); err == nil {
-			out = append(out, rec)
-		} else {
-			out = append(out, plain)
-		}
+		out = append(out, typed(toLibdns(rr, origin)))
 	}
 	return out
 }
 
-// checkRR returns an error unless the record can be sent: the parser lets
-// some pass that can't, and records without data. buf is scratch space of dns.MaxMsgSize.
-func checkRR(rr dns.RR, buf []byte) error {
-	if rr.Header().Name == "" {
-		return errors.New("the first record has no name")
+// libdns returns the record as libdns has it; data that can't be read stays as it is written.
+func (rec *record) libdns(origin string) libdns.RR {
+	if rr, err := rec.rr(); err == nil {
+		return toLibdns(rr, origin)
 	}
-	end, err := dns.PackRR(rr, buf, 0, nil, false)
-	if err != nil {
-		return fmt.Errorf("%s can't be encoded: %w", label(rr), err)
-	}
-	if start, _ := dns.PackDomainName(rr.Header().Name, buf, 0, nil, false); end == start+10 {
-		return fmt.Errorf("%s has no data", label(rr))
-	}
-	return nil
+	return libdns.RR{Name: libdns.RelativeName(dns.CanonicalName(rec.owner), origin), TTL: time.Duration(rec.ttl) * time.Second,
+		Type: dns.Type(rec.kind).String(), Data: rec.data}
 }
 
 // label names a record's set for people.

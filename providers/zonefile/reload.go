@@ -36,7 +36,11 @@ func (p *Provider) beginReload(zone string) error {
 	if len(p.Reload) == 0 {
 		return nil
 	}
-	if err := os.WriteFile(filepath.Join(p.Dir, begunPrefix+zone), nil, 0o644); err != nil {
+	// What is there already, also a link, notes the same.
+	f, err := os.OpenFile(filepath.Join(p.Dir, begunPrefix+zone), os.O_WRONLY|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o644)
+	if err == nil {
+		f.Close()
+	} else if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return syncDir(p.Dir)
@@ -45,7 +49,7 @@ func (p *Provider) beginReload(zone string) error {
 // noteReload turns the zone's begun, if there is one, into a due.
 func (p *Provider) noteReload(zone string) error {
 	begun := filepath.Join(p.Dir, begunPrefix+zone)
-	if _, err := os.Stat(begun); errors.Is(err, fs.ErrNotExist) || len(p.Reload) == 0 {
+	if _, err := os.Lstat(begun); errors.Is(err, fs.ErrNotExist) || len(p.Reload) == 0 {
 		return nil
 	}
 	due, err := os.CreateTemp(p.Dir, duePrefix+"*")

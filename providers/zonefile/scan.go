@@ -2,7 +2,6 @@ package zonefile
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 )
 
@@ -28,23 +27,24 @@ type outline struct {
 
 // scan finds entries and comment lines. It knows quoting, escapes, parentheses
 // and comments, as name servers do; parentheses and quotes left open are errors.
+// A quoted string may go over lines, as in NSD.
 func scan(text string) (outline, error) {
 	var out outline
 	for i, line := 0, 1; i < len(text); {
 		if text[i] == ';' {
-			end := lineEnd(text, i)
+			end := commentEnd(text, i)
 			out.comments = append(out.comments, span{i, end})
 			i, line = end, line+1
 			continue
 		}
 		e, end, err := scanEntry(text, i)
 		if err != nil {
-			return outline{}, fmt.Errorf("line %d: %w", line, err)
+			return out, flawAt(line, err)
 		}
 		if e.line = line; len(e.tokens) > 0 {
 			out.entries = append(out.entries, e)
 		}
-		line += strings.Count(text[i:end], "\n")
+		line += countLines(text[i:end])
 		i = end
 	}
 	return out, nil
@@ -57,7 +57,11 @@ func scanEntry(text string, i int) (e entry, end int, err error) {
 	depth := 0
 	for i < len(text) {
 		switch c := text[i]; {
-		case c == '\n' || c == ';':
+		case c == ';':
+			if i = commentEnd(text, i); depth == 0 {
+				return e, i, nil
+			}
+		case isLineEnd(c):
 			if i = lineEnd(text, i); depth == 0 {
 				return e, i, nil
 			}
@@ -95,14 +99,12 @@ func tokenEnd(text string, i int) (int, error) {
 	for ; i < len(text); i++ {
 		switch c := text[i]; {
 		case c == '\\':
-			if i++; i == len(text) || text[i] == '\n' {
+			if i++; i == len(text) || !quoted && isLineEnd(text[i]) {
 				return i, errors.New("a backslash at the end of a line")
 			}
 		case quoted && c == '"':
 			return i + 1, nil
-		case quoted && c == '\n':
-			return i, errors.New("a quoted string without an end")
-		case !quoted && (isBlank(c) || strings.IndexByte("\n;()\"", c) >= 0):
+		case !quoted && (isBlank(c) || strings.IndexByte("\r\n;()\"", c) >= 0):
 			return i, nil
 		}
 	}
@@ -112,41 +114,34 @@ func tokenEnd(text string, i int) (int, error) {
 	return i, nil
 }
 
-func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
-// lineEnd returns where the line after the one at i begins.
-func lineEnd(text string, i int) int {
+// A line ends with a line feed, or with a carriage return and whatever follows it:
+// BIND and NSD read files of all three conventions.
+func isLineEnd(c byte) bool { return c == '\n' || c == '\r' }
+
+// commentEnd returns where the line after the comment at i begins: a carriage
+// return alone ends no comment.
+func commentEnd(text string, i int) int {
 	if n := strings.IndexByte(text[i:], '\n'); n >= 0 {
 		return i + n + 1
 	}
 	return len(text)
 }
 
-// flatten writes every entry on one line, its first, with single spaces. The
-// parser of miekg/dns gets this instead of the text: it takes a line end inside
-// parentheses, and a parenthesis, for no end of a word, and so reads
-// "(41\n3600" as the number 413600. An empty line at the end keeps it from taking
-// a last line without data, "www MX", for a record.
-func flatten(text string) (string, error) {
-	o, err := scan(text)
-	if err != nil {
-		return "", err
+// lineEnd returns where the line after the one at i begins.
+func lineEnd(text string, i int) int {
+	n := strings.IndexAny(text[i:], "\r\n")
+	if n < 0 {
+		return len(text)
 	}
-	var b strings.Builder
-	line := 1
-	for _, e := range o.entries {
-		for ; line < e.line; line++ {
-			b.WriteByte('\n')
-		}
-		for i, t := range e.tokens {
-			if i > 0 || e.indented {
-				b.WriteByte(' ')
-			}
-			b.WriteString(t.of(text))
-		}
-		b.WriteByte('\n')
-		line++
+	if i += n + 1; text[i-1] == '\r' && i < len(text) && text[i] == '\n' {
+		i++
 	}
-	b.WriteByte('\n')
-	return b.String(), nil
+	return i
+}
+
+// countLines returns how many lines end in text.
+func countLines(text string) int {
+	return strings.Count(text, "\n") + strings.Count(text, "\r") - strings.Count(text, "\r\n")
 }

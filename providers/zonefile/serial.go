@@ -2,38 +2,61 @@ package zonefile
 
 import (
 	"errors"
-	"strings"
+	"fmt"
+	"strconv"
 	"time"
-
-	"github.com/miekg/dns"
 )
 
-// findSerial returns where the serial of the SOA record stands, whatever the
-// layout: TTL and class in any order or left out, parentheses, comments.
-func findSerial(text string, o outline) (span, error) {
-	for _, e := range o.entries {
-		tokens := e.tokens
-		if !e.indented {
-			if tokens[0].of(text)[0] == '$' {
-				continue // a directive
-			}
-			tokens = tokens[1:] // the owner
+// serialSpans returns where the serial stands in the data of an SOA record: one
+// number, or eight hexadecimal digits in the form of RFC 3597.
+func serialSpans(tokens []span, words []string) ([]span, error) {
+	if words[0] != `\#` {
+		if len(words) < 3 {
+			return nil, errors.New("the SOA record has no serial")
 		}
-		for len(tokens) > 0 && isTTLOrClass(tokens[0].of(text)) {
-			tokens = tokens[1:]
+		at := tokens[2]
+		if words[2][0] == '"' {
+			at = span{at.start + 1, at.end - 1}
 		}
-		// SOA mname rname serial
-		if len(tokens) > 3 && strings.EqualFold(tokens[0].of(text), "SOA") {
-			return tokens[3], nil
+		return []span{at}, nil
+	}
+	var digits []span
+	for _, t := range tokens[min(2, len(tokens)):] {
+		for i := t.start; i < t.end; i++ {
+			digits = append(digits, span{i, i + 1})
 		}
 	}
-	return span{}, errors.New("the SOA record does not stand in the zone file itself")
+	// The serial and four more numbers of four bytes stand at the end.
+	if len(digits) < 40 {
+		return nil, errors.New("the SOA record has no serial")
+	}
+	return digits[len(digits)-40 : len(digits)-32], nil
 }
 
-func isTTLOrClass(token string) bool {
-	upper := strings.ToUpper(token)
-	_, class := dns.StringToClass[upper]
-	return class || strings.HasPrefix(upper, "CLASS") || strings.Trim(upper, "0123456789WDHMS") == "" && upper[0] <= '9'
+// readSerial returns the number that stands at the spans.
+func readSerial(text string, at []span) (uint32, error) {
+	if len(at) == 1 {
+		n, err := strconv.ParseUint(at[0].of(text), 10, 32)
+		return uint32(n), err
+	}
+	digits := ""
+	for _, s := range at {
+		digits += s.of(text)
+	}
+	n, err := strconv.ParseUint(digits, 16, 32)
+	return uint32(n), err
+}
+
+// writeSerial returns what to write at the spans.
+func writeSerial(at []span, serial uint32) []patch {
+	if len(at) == 1 {
+		return []patch{{at[0], strconv.FormatUint(uint64(serial), 10)}}
+	}
+	var out []patch
+	for i, digit := range fmt.Sprintf("%08x", serial) {
+		out = append(out, patch{at[i], string(digit)})
+	}
+	return out
 }
 
 // nextSerial returns a serial that is greater than old in the arithmetic of RFC

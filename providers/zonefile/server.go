@@ -3,6 +3,7 @@ package zonefile
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"time"
 
@@ -12,9 +13,10 @@ import (
 )
 
 // Server is an authoritative name server for the zone files of a directory. It
-// answers from the files as they are at the time of each query. It is meant for
+// answers from the files as they are at the time of each query, and as BIND would from
+// the same files. What it can't read it logs. It is meant for
 // trials, laboratories and tests; it transfers no zones, takes no updates and
-// knows nothing of DNSSEC and DNAME.
+// knows nothing of DNSSEC.
 type Server struct {
 	addr    string
 	servers []*dns.Server
@@ -26,13 +28,13 @@ const shutdownTimeout = time.Second
 // Serve starts to answer for every zone that has a file in dir, over UDP and
 // TCP at listen (host:port; with port 0 on a free one), and returns once it
 // does. Zones may be added, changed and removed meanwhile. It only reads.
-func Serve(dir, listen string) (*Server, error) {
+func Serve(dir, listen string, log *slog.Logger) (*Server, error) {
 	what := "answer for the zones in " + dir + " at " + listen
 	tcp, udp, err := listenBoth(listen)
 	if err != nil {
 		return nil, fault.Lasting(what, err, "choose another address for listen of the provider, or end the program that holds this one")
 	}
-	h := &handler{zones: &zoneCache{dir: dir}}
+	h := &handler{zones: &zoneCache{dir: dir, log: log}}
 	s := &Server{addr: tcp.Addr().String(), servers: []*dns.Server{
 		{Listener: tcp, Handler: h},
 		{PacketConn: udp, Handler: h},
@@ -84,56 +86,4 @@ func (s *Server) Close() error {
 	}
 	s.servers = nil
 	return first
-}
-
-// ednsSize is the size of UDP answers that pass everywhere unfragmented.
-const ednsSize = 1232
-
-type handler struct{ zones *zoneCache }
-
-// ServeDNS answers one query.
-func (h *handler) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
-	r := h.reply(q)
-	size := dns.MaxMsgSize
-	if w.LocalAddr().Network() == "udp" {
-		size = dns.MinMsgSize
-	}
-	if opt := q.IsEdns0(); opt != nil {
-		if opt.Version() != 0 { // RFC 6891 section 6.1.3
-			r = new(dns.Msg).SetRcode(q, dns.RcodeBadVers)
-		}
-		r.SetEdns0(ednsSize, false)
-		if size == dns.MinMsgSize {
-			size = min(max(int(opt.UDPSize()), dns.MinMsgSize), ednsSize)
-		}
-	}
-	r.Truncate(size)
-	w.WriteMsg(r)
-}
-
-func (h *handler) reply(q *dns.Msg) *dns.Msg {
-	r := new(dns.Msg).SetReply(q)
-	if q.Opcode != dns.OpcodeQuery {
-		return r.SetRcode(q, dns.RcodeNotImplemented)
-	}
-	if len(q.Question) != 1 {
-		return r.SetRcode(q, dns.RcodeFormatError)
-	}
-	question := q.Question[0]
-	switch question.Qtype {
-	case dns.TypeAXFR, dns.TypeIXFR:
-		return r.SetRcode(q, dns.RcodeRefused)
-	}
-	if question.Qclass != dns.ClassINET {
-		return r.SetRcode(q, dns.RcodeRefused)
-	}
-	z, err := h.zones.find(dns.CanonicalName(question.Name))
-	switch {
-	case err != nil:
-		return r.SetRcode(q, dns.RcodeServerFailure)
-	case z == nil:
-		return r.SetRcode(q, dns.RcodeRefused)
-	}
-	z.answer(r, question)
-	return r
 }

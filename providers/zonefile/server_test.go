@@ -3,6 +3,7 @@ package zonefile_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -52,7 +53,7 @@ ns.child A	127.0.0.1
 
 func serve(t testing.TB, dir string) *zonefile.Server {
 	t.Helper()
-	s, err := zonefile.Serve(dir, "127.0.0.1:0")
+	s, err := zonefile.Serve(dir, "127.0.0.1:0", slog.Default())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,7 @@ func essence(m *dns.Msg) []string {
 func TestServeLoop(t *testing.T) {
 	p, _ := newZone(t, serverZone)
 	r := nameservertest.Exchange(t, serve(t, p.Dir).Addr(), "loop.example.com", "A")
-	if r.Rcode != dns.RcodeSuccess || len(r.Answer) == 0 || len(r.Answer) > 10 {
+	if r.Rcode != dns.RcodeServerFailure || len(r.Answer) != 2 { // as BIND does
 		t.Errorf("unexpected answer:\n%v", r)
 	}
 }
@@ -259,11 +260,11 @@ func TestServeWhileWriting(t *testing.T) {
 
 func TestServeAddresses(t *testing.T) {
 	p, _ := newZone(t, serverZone)
-	s, err := zonefile.Serve(p.Dir, "127.0.0.1:0")
+	s, err := zonefile.Serve(p.Dir, "127.0.0.1:0", slog.Default())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := zonefile.Serve(p.Dir, s.Addr()); fault.KindOf(err) != fault.Permanent || !strings.Contains(fault.HintOf(err), "listen") {
+	if _, err := zonefile.Serve(p.Dir, s.Addr(), slog.Default()); fault.KindOf(err) != fault.Permanent || !strings.Contains(fault.HintOf(err), "listen") {
 		t.Errorf("the address is taken: got %v", err)
 	} else {
 		faulttest.Shown(t, err)
@@ -279,7 +280,7 @@ func TestServeAddresses(t *testing.T) {
 		t.Fatalf("the port is still taken: %v", err)
 	}
 	l.Close()
-	if _, err := zonefile.Serve(p.Dir, "nonsense"); fault.KindOf(err) != fault.Permanent {
+	if _, err := zonefile.Serve(p.Dir, "nonsense", slog.Default()); fault.KindOf(err) != fault.Permanent {
 		t.Errorf("got %v", err)
 	} else {
 		faulttest.Shown(t, err)

@@ -108,7 +108,7 @@ func (a *App) Listen(shared bool) error {
 		if p.Zonefile == nil || p.Zonefile.Listen == "" {
 			continue
 		}
-		s, err := zonefile.Serve(p.Zonefile.Dir, p.Zonefile.Listen)
+		s, err := zonefile.Serve(p.Zonefile.Dir, p.Zonefile.Listen, a.log)
 		if shared && errors.Is(err, syscall.EADDRINUSE) {
 			continue
 		}

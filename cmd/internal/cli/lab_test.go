@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,7 +88,7 @@ func ownAddress(t testing.TB) string {
 // first does so otherwise, and only as long as it runs.
 func (l *lab) serve(t testing.TB) {
 	t.Helper()
-	s, err := zonefile.Serve(filepath.Join(l.Dir, "zones"), l.DNS)
+	s, err := zonefile.Serve(filepath.Join(l.Dir, "zones"), l.DNS, slog.Default())
 	must(t, err)
 	t.Cleanup(func() { s.Close() })
 }

@@ -1,0 +1,199 @@
+package zonefile
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+// rr returns the record as messages hold it. An error tells why its data can't be read.
+func (rec *record) rr() (dns.RR, error) {
+	rr, err := rec.parseData()
+	if err != nil {
+		return nil, err
+	}
+	rr.Header().Name = rec.owner
+	if _, err := dns.PackRR(rr, make([]byte, dns.Len(rr)+512), 0, nil, false); err != nil {
+		return nil, fmt.Errorf("the %s record can't be encoded: %s", typeName(rec.kind), strings.TrimPrefix(err.Error(), "dns: "))
+	}
+	return rr, nil
+}
+
+func (rec *record) parseData() (dns.RR, error) {
+	if length, digits, ok := genericData(rec.data); ok {
+		return rec.generic(length, digits)
+	}
+	if wire, err, ok := furtherData(rec.kind, rec.data, rec.origin); ok {
+		if err != nil {
+			return nil, err
+		}
+		return rec.fromWire(wire)
+	}
+	rr, err := rec.parseWords(rec.data)
+	if err != nil && (rec.kind == dns.TypeSVCB || rec.kind == dns.TypeHTTPS) {
+		if rr, err := rec.parseNumbered(); err == nil {
+			return rr, nil
+		}
+	}
+	if err == nil || !strings.Contains(rec.data, `"`) {
+		return rr, err
+	}
+	// NSD takes quotes round any word.
+	if rr, bare := rec.parseWords(strings.ReplaceAll(rec.data, `"`, "")); bare == nil && wellKnown(rec.kind) && rec.kind != dns.TypeTXT {
+		return rr, nil
+	}
+	return nil, err
+}
+
+// parseWords lets miekg/dns read data.
+func (rec *record) parseWords(data string) (dns.RR, error) {
+	data = plainer(rec.kind, data)
+	line := fmt.Sprintf(". %d IN %s %s\n", rec.ttl, dns.Type(rec.kind), data)
+	p := dns.NewZoneParser(strings.NewReader(line), rec.origin, "")
+	rr, ok := p.Next()
+	if err := p.Err(); err != nil {
+		return nil, rec.explain(err)
+	}
+	if !ok {
+		return nil, fmt.Errorf("the %s record has no data", typeName(rec.kind))
+	}
+	return rr, nil
+}
+
+// plainer rewrites what miekg/dns does not take of what BIND does.
+func plainer(kind uint16, data string) string {
+	switch kind {
+	case dns.TypeLOC:
+		return fullLOC(data)
+	case dns.TypeDNSKEY, dns.TypeCDNSKEY, dns.TypeKEY, dns.TypeRKEY:
+		words := strings.Fields(data)
+		if len(words) > 2 {
+			if n, ok := dns.StringToAlgorithm[strings.ToUpper(words[2])]; ok {
+				words[2] = strconv.Itoa(int(n))
+			}
+		}
+		return strings.Join(words, " ")
+	case dns.TypeNID, dns.TypeL64:
+		preference, groups, _ := strings.Cut(data, " ")
+		parts := strings.Split(groups, ":")
+		for i, p := range parts {
+			parts[i] = strings.Repeat("0", max(0, 4-len(p))) + p
+		}
+		return preference + " " + strings.Join(parts, ":")
+	}
+	return data
+}
+
+// fullLOC adds minutes and seconds to degrees that stand alone (RFC 1876 section 3 makes
+// them optional).
+func fullLOC(data string) string {
+	var out []string
+	numbers := 0
+	for _, word := range strings.Fields(data) {
+		if len(word) == 1 && strings.Contains("NSEWnsew", word) {
+			for ; numbers < 3; numbers++ {
+				out = append(out, "0")
+			}
+			numbers = 0
+		} else {
+			numbers++
+		}
+		out = append(out, word)
+	}
+	return strings.Join(out, " ")
+}
+
+// explain takes what is of no use out of an error of miekg/dns.
+func (rec *record) explain(err error) error {
+	text := strings.TrimPrefix(err.Error(), "dns: ")
+	if i := strings.LastIndex(text, " at line: "); i >= 0 {
+		text = text[:i]
+	}
+	return &quoting{fmt.Sprintf("the data of the %s record can't be read", typeName(rec.kind)), text}
+}
+
+// genericData takes data in the form of RFC 3597 section 5 apart.
+func genericData(data string) (length int, digits string, ok bool) {
+	words := strings.Fields(data)
+	if len(words) < 2 || words[0] != `\#` {
+		return 0, "", false
+	}
+	n, err := strconv.ParseUint(words[1], 10, 16)
+	return int(n), strings.Join(words[2:], ""), err == nil
+}
+
+func (rec *record) generic(length int, digits string) (dns.RR, error) {
+	wire, err := hex.DecodeString(digits)
+	if err != nil || len(wire) != length {
+		return nil, fmt.Errorf("the %s record's data is not as many bytes in hexadecimal digits as it says", typeName(rec.kind))
+	}
+	return rec.fromWire(wire)
+}
+
+// fromWire makes a record of data as it stands in messages.
+func (rec *record) fromWire(wire []byte) (dns.RR, error) {
+	h := dns.RR_Header{Name: ".", Rrtype: rec.kind, Class: dns.ClassINET, Ttl: rec.ttl, Rdlength: uint16(len(wire))}
+	opaque := &dns.RFC3597{Hdr: h, Rdata: hex.EncodeToString(wire)}
+	if _, known := dns.TypeToRR[rec.kind]; !known || rec.kind == dns.TypeNXT || rec.kind == dns.TypeAMTRELAY {
+		return opaque, nil // miekg/dns writes these two differently from RFC 2535 and RFC 8777
+	}
+	if len(wire) == 0 {
+		return nil, fmt.Errorf("the %s record has no data", typeName(rec.kind))
+	}
+	buf := make([]byte, len(wire)+16)
+	end, err := dns.PackRR(opaque, buf, 0, nil, false)
+	if err == nil {
+		var rr dns.RR
+		if rr, _, err = dns.UnpackRR(buf[:end], 0); err == nil {
+			return rr, nil
+		}
+	}
+	if wellKnown(rec.kind) {
+		return nil, fmt.Errorf("the bytes are no data of the %s type", typeName(rec.kind))
+	}
+	return opaque, nil // some rare types miekg/dns knows in part only
+}
+
+// joinWords puts the words of data on one line, as miekg/dns reads it best.
+func joinWords(kind uint16, tokens []span, words []string) string {
+	var b strings.Builder
+	for i, word := range words {
+		// alpn="h2,h3" is one word in the data of these types (RFC 9460 section 2.1).
+		glued := i > 0 && (kind == dns.TypeSVCB || kind == dns.TypeHTTPS) && word[0] == '"' && tokens[i-1].end == tokens[i].start
+		if i > 0 && !glued {
+			b.WriteByte(' ')
+		}
+		b.WriteString(oneLine(word))
+	}
+	return b.String()
+}
+
+// normalWords reads data that a directive has made, as if it stood in the file.
+func normalWords(kind uint16, data string) (string, error) {
+	o, err := scan(" " + data)
+	var flaw *Flaw
+	if errors.As(err, &flaw) {
+		return "", errors.New(flaw.Reason)
+	}
+	if len(o.entries) != 1 {
+		return "", errors.New("$GENERATE makes records without data")
+	}
+	tokens := o.entries[0].tokens
+	words := make([]string, len(tokens))
+	for i, t := range tokens {
+		words[i] = t.of(" " + data)
+	}
+	return joinWords(kind, tokens, words), nil
+}
+
+// oneLine writes line ends in a quoted word as escapes, with a backslash before them or without.
+func oneLine(word string) string {
+	if strings.IndexAny(word, "\r\n") < 0 {
+		return word
+	}
+	return strings.NewReplacer("\\\\", "\\\\", "\\\n", `\010`, "\n", `\010`, "\\\r", `\013`, "\r", `\013`).Replace(word)
+}
