@@ -1,18 +1,12 @@
 package zonefile
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/miekg/dns"
-
-	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // zoneCache holds the zones of a directory as they were last read. It is safe
@@ -39,23 +33,17 @@ const retryAfter = time.Second
 // find returns the zone with the longest name that holds name, from its file as
 // it is now, or nil when there is none.
 func (c *zoneCache) find(name string) (*zone, error) {
-	for off, end := 0, false; !end; off, end = dns.NextLabel(name, off) {
-		zone, err := dkim.ParseDomain(name[off:])
-		if err != nil {
-			continue // no file can have this name
-		}
-		path, err := findFile(c.dir, zone)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		} else if err != nil {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.tell(zone, err, nil)
-			return nil, err
-		}
-		return c.get(zone+".", path)
+	path, zone, err := locate(c.dir, name)
+	if err != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.tell(path, err, nil)
+		return nil, err
 	}
-	return nil, nil
+	if path == "" {
+		return nil, nil
+	}
+	return c.get(zone+".", path)
 }
 
 func (c *zoneCache) get(origin, path string) (*zone, error) {
@@ -91,7 +79,7 @@ func (c *zoneCache) tell(path string, err error, flaws []*Flaw) {
 	}
 	c.told[path] = said
 	if err != nil {
-		c.log.Error("the zone can't be read: queries for it are answered with SERVFAIL", "file", path, "error", err, "hint", remedy(err))
+		c.log.Error("the zone can't be read: queries for it are answered with SERVFAIL", "file", path, "error", err, "hint", hintOf(err))
 	}
 	for i, f := range flaws {
 		if i == maxTold {

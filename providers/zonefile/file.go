@@ -91,6 +91,15 @@ func remedy(err error) string {
 	return "correct the zone file; named-checkzone helps"
 }
 
+// hintOf returns the way on from a file that can't be read or changed.
+func hintOf(err error) string {
+	var flaw *Flaw
+	if err == nil || errors.As(err, &flaw) || errors.Is(err, errSigned) {
+		return remedy(err)
+	}
+	return fault.HintOf(ioFault("", err))
+}
+
 // maxFile is the size up to which a zone file is read with all that it includes.
 const maxFile = 512 << 20
 

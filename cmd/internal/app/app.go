@@ -122,7 +122,7 @@ func (a *App) watching(w rotate.Watched) {
 // OpenReadOnly wires what planning needs, and opens nothing for writing (I11).
 // at is the time to plan for; zero means now.
 func OpenReadOnly(ctx context.Context, cfg *config.Config, at time.Time) (_ *App, err error) {
-	a := &App{Config: cfg, Domains: cfg.RotateDomains()}
+	a := &App{Config: cfg, Domains: cfg.RotateDomains(), log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 	defer func() {
 		if err != nil {
 			a.Close()

@@ -64,6 +64,7 @@ func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
 	d.notify(sd.SdNotifyReady + "\nSTATUS=running the schedule")
 	d.log.Info("ready", "version", version(), "config", d.config, "domains", len(a.Domains))
 	d.unlisted(ctx, a)
+	d.zoneFiles(cfg)
 	defer d.delivering.Wait()
 	for {
 		next, err := d.serve(ctx, a)
@@ -81,6 +82,19 @@ func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
 		d.notify(sd.SdNotifyReady + "\nSTATUS=running the schedule")
 		d.log.Info("configuration reloaded", "domains", len(a.Domains))
 		d.unlisted(ctx, a)
+		d.zoneFiles(a.Config)
+	}
+}
+
+// zoneFiles logs what is wrong with the zone files. One that can't be changed stops
+// nobody but its own domains.
+func (d *daemon) zoneFiles(cfg *config.Config) {
+	errs, warnings := app.ZoneFiles(cfg)
+	for _, e := range errs {
+		d.log.Error("a zone file can't be changed; no key of its domains can be published", "file", e.File, "line", e.Line, "error", e.Problem, "hint", e.Remedy)
+	}
+	for _, w := range warnings {
+		d.log.Warn("a record of a zone file can't be answered for", "file", w.File, "line", w.Line, "error", w.Problem, "hint", w.Remedy)
 	}
 }
 

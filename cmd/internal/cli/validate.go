@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 )
@@ -16,15 +17,20 @@ func (p *program) validateCommand() *cobra.Command {
 		Short: "Check the configuration without touching anything outside",
 		Long: `Check the configuration without touching anything outside.
 
-Reads the configuration, the files that it includes and the secret files that it names,
-and reports every error at once, each with file, line, key and remedy. Nothing is
-contacted and nothing is written.`,
+Reads the configuration, the files that it includes, and the secret files and zone
+files that it names, and reports every error at once, each with file, line, key and
+remedy. Nothing is contacted and nothing is written.`,
 		Example: "  dkimbot validate --config /etc/dkimbot/dkimbot.yaml",
 		RunE: func(*cobra.Command, []string) error {
 			cfg, err := config.Load(p.config)
 			var bad config.Errors
 			if err != nil && !errors.As(err, &bad) {
 				return err
+			}
+			if cfg != nil {
+				var warnings []config.Error
+				bad, warnings = app.ZoneFiles(cfg)
+				cfg.Warnings = append(cfg.Warnings, warnings...)
 			}
 			if p.json {
 				if err := show.JSON(p.Out, show.NewValidation(p.config, cfg, bad)); err != nil {

@@ -1,0 +1,61 @@
+package zonefile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"github.com/miekg/dns"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// Inspection is what a zone file looks like before anything is to be changed in it.
+type Inspection struct {
+	Path   string
+	Err    error   // why dkimbot refuses to change the file; a *Flaw if it has one place
+	Hint   string  // the way on from Err
+	Unread []*Flaw // records that the built-in name server can't answer for
+}
+
+// Inspect reads the file of the zone with the longest name that holds name, which
+// needs no final dot. Without such a file it returns an Inspection without a path.
+func Inspect(dir, name string) Inspection {
+	path, zone, err := locate(dir, name)
+	if err != nil || path == "" {
+		return Inspection{Path: path, Err: err, Hint: hintOf(err)}
+	}
+	text, _, err := readFile(path, maxFile, syscall.O_NOFOLLOW)
+	if err != nil {
+		return Inspection{Path: path, Err: err, Hint: hintOf(err)}
+	}
+	out := Inspection{Path: path}
+	if _, out.Err = parseDocument(zone+".", path, text); out.Err != nil {
+		out.Hint = remedy(out.Err)
+	}
+	if r, _, err := readMaster(zone+".", path, text); err == nil {
+		if z, err := newZone(r); err == nil {
+			out.Unread = z.flaws
+		}
+	}
+	return out
+}
+
+// locate returns the path of the file of a name's zone and the zone's name, or nothing.
+func locate(dir, name string) (path, zone string, err error) {
+	for off, end := 0, false; !end; off, end = dns.NextLabel(name, off) {
+		zone, err := dkim.ParseDomain(name[off:])
+		if err != nil {
+			continue // no file can have this name
+		}
+		path, err := findFile(dir, zone)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return fmt.Sprintf("%s/%s%s", dir, zone, suffix), zone, err
+		}
+		return path, zone, nil
+	}
+	return "", "", nil
+}
