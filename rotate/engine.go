@@ -21,7 +21,8 @@ type Parts struct {
 	Publishers map[string]Publisher // by the provider's name
 	Signers    map[string]Signer    // by the signer's name
 	Clock      Clock
-	Workers    int // domains that are worked on at once; those that only wait don't count
+	Names      Names // over all domains; nil: then two domains may write to one name
+	Workers    int   // domains that are worked on at once; those that only wait don't count
 
 	// SelfTest signs a message with key and verifies it with a key record's value.
 	SelfTest func(ctx context.Context, key dkim.SigningKey, record string) error

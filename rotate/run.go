@@ -137,6 +137,7 @@ func (r *run) observe(ctx context.Context) {
 		}
 		return signer.questions.call(ctx, r.want.Name)
 	})
+	r.claimNames(ctx)
 }
 
 // steps carries steps out in their order. One that fails keeps back those that need

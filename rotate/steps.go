@@ -146,6 +146,9 @@ func (r *run) publish(ctx context.Context, s Step) error {
 	if err := r.lookBeforeWrite(ctx, s.Selector); err != nil {
 		return err
 	}
+	if err := r.claimName(ctx, s.Selector); err != nil {
+		return err
+	}
 	p := &planner{want: r.want, have: r.st, seen: r.seen}
 	r.st.publishing(s.Selector, p.cacheWait(s.Selector), r.want.Policy.TTL)
 	r.st.afterWildcard(s.Selector, r.seen.Selectors[s.Selector].Sight)

@@ -90,7 +90,7 @@ func (w *world) start(id string, dead func(owner string) bool) *rotate.Engine {
 	for name, h := range w.hosts {
 		signers[name] = agent{p, h}
 	}
-	return rotate.NewEngine(rotate.Parts{Store: ledger{w.store, p}, Keys: p, Look: p, Publishers: map[string]rotate.Publisher{"office": p}, Signers: signers, Clock: p,
+	return rotate.NewEngine(rotate.Parts{Store: ledger{w.store, p}, Keys: p, Look: rotate.Unshared(p, w.store), Names: w.store, Publishers: map[string]rotate.Publisher{"office": p}, Signers: signers, Clock: p,
 		Workers: 4, SelfTest: verify.SelfTest, Generate: func(dkim.Algorithm) (*dkim.PrivateKey, error) { return dkim.Generate(dkim.Ed25519) },
 		Owner: id, OwnerDead: dead, Every: p.every})
 }

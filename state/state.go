@@ -55,6 +55,7 @@ type Reader interface {
 	Historian
 	Origin
 	rotate.QuotaReader
+	rotate.NameReader
 	// Close lets go of the store. No other method may be called after it.
 	Close() error
 }
@@ -64,6 +65,7 @@ type Reader interface {
 type Store interface {
 	rotate.Store
 	rotate.Quota
+	rotate.Names
 	Reader
 	// TakeLooks gives each of the domains whose turn to be looked after has come
 	// at now its next turn (rotate.NextLook), and returns them in their order. Of several callers

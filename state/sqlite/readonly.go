@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/state"
 )
@@ -168,6 +169,7 @@ func (missing) History(context.Context, string, int) ([]rotate.Event, error) {
 	return nil, nil
 }
 func (missing) Switches(context.Context, time.Time) ([]rotate.Begun, error) { return nil, nil }
+func (missing) Holder(context.Context, string) (dkim.Name, error)           { return dkim.Name{}, nil }
 func (missing) Lineage() string                                             { return "" }
 func (missing) PlanKey() []byte                                             { return nil }
 func (missing) Exists() bool                                                { return false }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/state"
 )
@@ -34,6 +35,7 @@ type Memory struct {
 	events  []string             // JSON, in the order in which they were saved
 	owners  []string             // the domain of each event
 	begun   map[string]time.Time // which domains began to switch, and when they last did
+	names   map[string]dkim.Name // whose record stands where a CNAME leads
 	looks   map[string]time.Time // when each domain has its turn to be looked after
 	closely map[string]time.Time // until when it is looked after every minute
 }
@@ -48,7 +50,8 @@ type row struct {
 
 // NewMemory returns an empty store.
 func NewMemory() *Memory {
-	return &Memory{lineage: state.NewLineage(), planKey: state.NewPlanKey(), domains: map[string]row{}, leases: map[string]rotate.Lease{}, begun: map[string]time.Time{}, looks: map[string]time.Time{}, closely: map[string]time.Time{}}
+	return &Memory{lineage: state.NewLineage(), planKey: state.NewPlanKey(), domains: map[string]row{}, leases: map[string]rotate.Lease{}, begun: map[string]time.Time{},
+		looks: map[string]time.Time{}, closely: map[string]time.Time{}, names: map[string]dkim.Name{}}
 }
 
 // Acquire implements rotate.Store.

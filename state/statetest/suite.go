@@ -47,6 +47,7 @@ func Run(t *testing.T, open func(t *testing.T) state.Store) {
 		"concurrent increments":     increments,
 		"one winner of many owners": oneWinner,
 		"switches in an hour":       quota,
+		"names":                     names,
 		"who began to switch":       switches,
 		"many begin at once":        race,
 	} {

@@ -89,9 +89,11 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 	a.closers = append(a.closers, store.Close)
 	parts := rotate.Parts{Store: store, Keys: keys, Clock: Clock{}, Workers: workers, SelfTest: verify.SelfTest, Notify: notify,
 		Quota: store, Counts: cfg.Counts()}
-	if parts.Look, err = newLooker(cfg); err != nil {
+	look, err := newLooker(cfg)
+	if err != nil {
 		return nil, err
 	}
+	parts.Look, parts.Names = rotate.Unshared(look, store), store
 	if parts.Publishers, err = newPublishers(ctx, cfg); err != nil {
 		return nil, err
 	}
@@ -137,9 +139,11 @@ func OpenReadOnly(ctx context.Context, cfg *config.Config, at time.Time) (_ *App
 		return nil, err
 	}
 	a.Planner = &rotate.Planner{State: store, Keys: keys, Signers: map[string]rotate.SignerReader{}, Clock: Clock{At: at}}
-	if a.Planner.Look, err = newLooker(cfg); err != nil {
+	look, err := newLooker(cfg)
+	if err != nil {
 		return nil, err
 	}
+	a.Planner.Look = rotate.Unshared(look, store)
 	signers, err := newSigners(cfg)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,94 @@
+package rotate
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// A CNAME may lead two selectors of different domains to one name, which can hold the
+// record of one. Each domain knows its own keys only, so it is remembered over all domains
+// whose record a name holds.
+
+// NameReader tells whose record a name in DNS holds.
+type NameReader interface {
+	// Holder returns the selector whose record dkimbot keeps at owner, the zero Name when
+	// there is none. A domain that was released holds no name.
+	Holder(ctx context.Context, owner string) (dkim.Name, error)
+}
+
+// Names remembers which selector's record each name in DNS holds.
+type Names interface {
+	NameReader
+	// Claim makes owner the place of name's record, and of no other any more, and returns name. When
+	// another selector holds owner, nothing is changed and that one is returned. Of two that
+	// claim at the same moment, also from two processes, one gets it.
+	Claim(ctx context.Context, owner string, name dkim.Name) (holder dkim.Name, err error)
+}
+
+// SharedName is the code of the refusal to use a name that holds another selector's record.
+const SharedName = "shared-name"
+
+// Unshared looks with look, and refuses a name that holds the record of another domain (I2, I3).
+func Unshared(look Looker, names NameReader) Looker { return unshared{look, names} }
+
+type unshared struct {
+	look  Looker
+	names NameReader
+}
+
+// Look implements Looker.
+func (u unshared) Look(ctx context.Context, name dkim.Name) (Sight, error) {
+	sight, err := u.look.Look(ctx, name)
+	if err != nil || sight.Owner == "" {
+		return sight, err
+	}
+	holder, err := u.names.Holder(ctx, sight.Owner)
+	if err == nil {
+		err = shared(sight.Owner, name, holder)
+	}
+	return sight, err
+}
+
+// shared refuses when another domain's selector holds owner.
+func shared(owner string, name, holder dkim.Name) error {
+	if holder == (dkim.Name{}) || holder.Domain == name.Domain {
+		return nil // a domain's own two selectors are compared where both are seen
+	}
+	return fault.Refuse(SharedName, fmt.Sprintf("%s and %s both lead to %s, which holds the key record of %s and can hold only one", name, holder, owner, holder.Domain),
+		fmt.Sprintf("give %s a name or a CNAME target of its own; or, if %s needs no key any more, release it: dkimbot release --domain %s", name, holder.Domain, holder.Domain))
+}
+
+// claimName asks for the name at which the selector's record is about to stand, before
+// anything is written there.
+func (r *run) claimName(ctx context.Context, selector string) error {
+	sight := r.seen.Selectors[selector].Sight
+	if r.engine.Names == nil || sight.Owner == "" {
+		return nil
+	}
+	holder, err := r.engine.Names.Claim(ctx, sight.Owner, r.name(selector))
+	if err != nil {
+		return err
+	}
+	return shared(sight.Owner, r.name(selector), holder)
+}
+
+// claimNames claims the names at which CNAMEs lead to records that stand: those that were
+// published before names were remembered.
+func (r *run) claimNames(ctx context.Context) {
+	p := &planner{want: r.want, have: r.st, seen: r.seen}
+	for _, s := range r.want.Policy.Selectors {
+		seen := r.seen.Selectors[s]
+		if r.engine.Names == nil || seen.Sight.Owner == r.name(s).String() || p.standing(s) != current {
+			continue
+		}
+		if holder, err := r.engine.Names.Holder(ctx, seen.Sight.Owner); err != nil || holder != (dkim.Name{}) {
+			continue
+		}
+		if seen.SightErr = r.claimName(ctx, s); seen.SightErr != nil {
+			r.seen.Selectors[s] = seen
+		}
+	}
+}

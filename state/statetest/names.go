@@ -1,0 +1,122 @@
+package statetest
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/state"
+)
+
+// Holder implements rotate.NameReader.
+func (m *Memory) Holder(ctx context.Context, owner string) (dkim.Name, error) {
+	if err := alive(ctx); err != nil {
+		return dkim.Name{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.holder(owner)
+}
+
+func (m *Memory) holder(owner string) (dkim.Name, error) {
+	own, _ := state.OwnName(owner)
+	for _, name := range []dkim.Name{m.names[owner], own} {
+		r, ok := m.domains[name.Domain]
+		if !ok {
+			continue
+		}
+		st, err := state.Decode([]byte(r.body), name.Domain, r.revision)
+		if err != nil || state.Manages(st, name.Selector) {
+			return name, err
+		}
+	}
+	return dkim.Name{}, nil
+}
+
+// Claim implements rotate.Names.
+func (m *Memory) Claim(ctx context.Context, owner string, name dkim.Name) (dkim.Name, error) {
+	if err := alive(ctx); err != nil {
+		return dkim.Name{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	holder, err := m.holder(owner)
+	if err != nil || holder != (dkim.Name{}) && holder != name {
+		return holder, err
+	}
+	maps.DeleteFunc(m.names, func(o string, n dkim.Name) bool { return n == name || o == owner })
+	if owner != name.String() {
+		m.names[owner] = name
+	}
+	return name, nil
+}
+
+// Of all selectors, of whatever domains, one at most holds a name in DNS; what was released,
+// or has moved to another name, holds it no more.
+func names(t *testing.T, s state.Store) {
+	a, b := dkim.Name{Domain: "a.example", Selector: "s1"}, dkim.Name{Domain: "b.example", Selector: "s1"}
+	keep := func(name dkim.Name, released *rotate.HandedBack) {
+		t.Helper()
+		lease, err := s.Acquire(t.Context(), rotate.LeaseRequest{Domain: name.Domain, Owner: "p", Now: start, TTL: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		st, err := s.Load(t.Context(), name.Domain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st.Phase, st.Selectors, st.Released = rotate.Bootstrapping, map[string]*rotate.Selector{"s1": {}, "s2": {}}, released
+		if _, err := s.Save(t.Context(), lease, start, st); err != nil {
+			t.Fatal(err)
+		}
+	}
+	claim := func(owner string, name, want dkim.Name) {
+		t.Helper()
+		if got, err := s.Claim(t.Context(), owner, name); got != want || err != nil {
+			t.Errorf("%s claims %s: it is %s's, %v; want %s's", name, owner, got, err, want)
+		}
+	}
+	holds := func(owner string, want dkim.Name) {
+		t.Helper()
+		if got, err := s.Holder(t.Context(), owner); got != want || err != nil {
+			t.Errorf("%s is %s's, %v; want %s's", owner, got, err, want)
+		}
+	}
+	holds(a.String(), dkim.Name{}) // nothing is stored yet
+	keep(a, nil)
+	keep(b, nil)
+	holds(a.String(), a)
+	claim(a.String(), b, a) // a CNAME to another selector's own name
+	claim("x.example", a, a)
+	claim("x.example", a, a)
+	claim("x.example", b, a)
+	claim("x.example", dkim.Name{Domain: "a.example", Selector: "s2"}, a)
+	claim("y.example", b, b)
+	claim("y.example", a, b)
+	claim("z.example", a, a) // a's CNAME leads elsewhere now
+	holds("x.example", dkim.Name{})
+	claim("x.example", b, b)
+	holds("y.example", dkim.Name{})
+	keep(a, &rotate.HandedBack{})
+	claim("z.example", b, b)
+	holds(a.String(), dkim.Name{})
+
+	// Of two that claim at the same moment, one gets it.
+	keep(a, nil)
+	var all sync.WaitGroup
+	got := make([]dkim.Name, 16)
+	for i := range got {
+		all.Go(func() { got[i], _ = s.Claim(t.Context(), "w.example", []dkim.Name{a, b}[i%2]) })
+	}
+	all.Wait()
+	for _, holder := range got {
+		if holder != got[0] || holder == (dkim.Name{}) {
+			t.Errorf("several hold one name: %v", got)
+			break
+		}
+	}
+}
