@@ -132,7 +132,7 @@ func (p *planner) signerDrift(name string) *Finding {
 	f := Finding{Code: SignerStrays, Signer: name, Repair: "it is brought back to " + should + " by itself"}
 	switch key := p.have.selector(ref.Selector).Key; {
 	case ref.Selector == "":
-		f.Code, f.Message = SignerEmpty, fmt.Sprintf("signer %s does not sign for %s any more, as a host that was built anew; its mail leaves unsigned", name, p.want.Name)
+		f.Code, f.Message = SignerEmpty, fmt.Sprintf("signer %s does not sign for %s any more, as a host that was built anew; its mail leaves unsigned or is turned away", name, p.want.Name)
 		f.Repair = "it is given the key of " + should + " by itself"
 	case key != nil && key.ID == ref.KeyID:
 		f.Message = fmt.Sprintf("signer %s signs with %s and not with %s; its mail verifies as long as both are published", name, ref.Selector, should)

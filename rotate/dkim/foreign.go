@@ -18,12 +18,13 @@ var ErrEncrypted = errors.New("the private key is encrypted with a passphrase; w
 type WeakKeyError struct {
 	Bits, Exponent int
 	KeyID          string
+	Public         PublicKey // zero when the key is none that can be told
 }
 
 func weak(k *rsa.PublicKey) error {
 	e := &WeakKeyError{Bits: k.N.BitLen(), Exponent: k.E}
 	if public, err := NewPublicKey(k); err == nil {
-		e.KeyID = public.ID()
+		e.KeyID, e.Public = public.ID(), public
 	}
 	return e
 }

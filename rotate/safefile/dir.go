@@ -182,7 +182,7 @@ func (d *Dir) Mkdir(name string, as As) (*Dir, error) {
 	if _, err := d.lstat(name); err == nil {
 		return nil, failed("mkdir", d.at(name), unix.EEXIST)
 	}
-	d.sweepDirs()
+	d.swept.Do(d.sweepDirs)
 	temp := tempName(name)
 	if err := unix.Mkdirat(d.fd, temp, 0o700); err != nil {
 		return nil, failed("mkdir", d.at(name), err)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,6 +21,7 @@ type Dir struct {
 	path  string
 	way   []entry // the directories that were passed, also those of links; the last is this one
 	trust trust
+	swept sync.Once // looking through a directory for each of ten thousand new entries would take minutes
 }
 
 // entry is something on the way, as it was when it was open.

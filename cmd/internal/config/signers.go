@@ -76,7 +76,7 @@ func (b *builder) readOpenDKIM(s *section) *OpenDKIM {
 	// Two writers of one table, or two tidiers of one directory, would undo each other's work.
 	for _, claim := range []struct{ key, path string }{{"key_dir", o.KeyDir}, {"key_table", o.KeyTable}, {"signing_table", o.SigningTable}} {
 		if v, ok := s.values[claim.key]; ok {
-			b.claim(v, "path", claim.path[strings.IndexByte(claim.path, ':')+1:])
+			b.claimFile(v, claim.path[strings.IndexByte(claim.path, ':')+1:])
 		}
 	}
 	// OpenDKIM holds its tables in memory: without a reload it would go on with the old selector.
@@ -91,6 +91,7 @@ func (b *builder) readOpenDKIM(s *section) *OpenDKIM {
 	o.Owner, o.Group, _ = strings.Cut(owner, ":")
 	if v, ok := s.take("milter"); ok {
 		o.Milter = v.milter()
+		b.claimMilter(v, o.Milter)
 	} else if len(o.Reload) > 0 && o.Reload[0] != "true" {
 		s.doc.warn(s.line, s.join("milter"), "is missing: nothing proves that OpenDKIM has taken up a switch, and one that has not goes on with a key that will be replaced",
 			"write milter: inet:8891@localhost, as Socket stands in opendkim.conf")

@@ -151,7 +151,7 @@ func (w *world) checkSigner(active string, spare ...string) {
 	beside, err := os.ReadDir(w.signer.Dir)
 	must(w.t, err)
 	for _, file := range beside {
-		if name := file.Name(); !slices.Contains([]string{"keys", "key.table", "key.table.dkimbot-lock", "signing.table", "opendkim.conf"}, name) {
+		if name := file.Name(); !slices.Contains([]string{"keys", "key.table", "key.table.dkimbot-lock", "signing.table", "signing.table.dkimbot-lock", "opendkim.conf"}, name) {
 			w.t.Errorf("beside the signer's tables lies %s", name)
 		}
 	}

@@ -36,7 +36,7 @@ func (m mail) unchanged(lead string) string {
 	case "":
 		return lead + "; mail goes on as it does today."
 	case unsigned:
-		return lead + "; mail goes on unsigned."
+		return lead + "; mail goes on unsigned, at least not signed by dkimbot's tables."
 	default:
 		return lead + "; mail goes on being signed with " + now + "."
 	}
@@ -94,7 +94,7 @@ func (m mail) signing() string {
 		}
 		return ""
 	case from == "" || from == unsigned:
-		return fmt.Sprintf("%s is not signed for the domain today; %s it is signed with %s, whose key record every name server shows by then.", whose, m.from(at), to)
+		return fmt.Sprintf("%s is not signed for the domain today, at least not by dkimbot's tables; %s it is signed with %s, whose key record every name server shows by then.", whose, m.from(at), to)
 	case from == to && same:
 		return fmt.Sprintf("%s goes on being signed with %s, and with the same key.", whose, to)
 	case from == to:

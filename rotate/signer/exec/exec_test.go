@@ -54,6 +54,16 @@ func TestConformance(t *testing.T) {
 			}
 			f := strings.Fields(string(data))
 			return dkim.Ref{Name: dkim.Name{Domain: domain, Selector: f[0]}, KeyID: f[1]}
+		}, Backup: func(t *testing.T) func() {
+			backup := filepath.Join(t.TempDir(), "backup")
+			if err := os.CopyFS(backup, os.DirFS(dir)); err != nil {
+				t.Fatal(err)
+			}
+			return func() {
+				if err := errors.Join(os.RemoveAll(dir), os.CopyFS(dir, os.DirFS(backup))); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}}
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -33,12 +32,14 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 		return err
 	}
 	b := newBatch(s, keys)
-	unlock, err := s.lockMaking(ctx)
-	if err != nil {
+	if err := b.open(ctx); err != nil {
 		return err
 	}
-	defer unlock()
+	defer b.close()
 	if err := b.readTables(); err != nil {
+		return err
+	}
+	if err := b.checkTables(); err != nil {
 		return err
 	}
 	b.screen()
@@ -52,16 +53,44 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	return signer.Partial(b.failed, b.size)
 }
 
-// lockMaking takes the lock and makes the directories of the tables before, so
-// that a first run needs no preparation.
-func (s *Signer) lockMaking(ctx context.Context) (func(), error) {
-	for _, t := range []string{s.keyTable, s.signTable} {
-		dir := parents(t)[len(parents(t))-1]
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return nil, s.fileFault("make directory "+dir, err)
-		}
+// open opens and locks the tables.
+func (b *batch) open(ctx context.Context) (err error) {
+	b.tables, err = b.openTables(ctx)
+	return err
+}
+
+// checkTables refuses what OpenDKIM could not load, before anything is changed.
+func (b *batch) checkTables() error {
+	if err := b.checkMissing(); err != nil {
+		return err
 	}
-	return s.lock(ctx)
+	if err := b.checkLoad(b.signText); err != nil {
+		return err
+	}
+	return b.checkReadable()
+}
+
+// checkMissing refuses to make one table beside another that is there: a daemon that runs has both,
+// so the path of the one is wrong. Where neither is, both are made, which a crash may have cut short.
+func (b *batch) checkMissing() error {
+	_, key, err := b.key.there()
+	if err != nil {
+		return b.fileFault("use table "+b.keyTable, err)
+	}
+	_, sign, err := b.sign.there()
+	if err != nil {
+		return b.fileFault("use table "+b.signTable, err)
+	}
+	if key == sign || key && len(b.marker) > 0 {
+		return nil
+	}
+	missing, there := b.keyTable, b.signTable
+	if key {
+		missing, there = there, missing
+	}
+	return &fault.Error{Kind: fault.Refused, Code: "missing-table", What: "edit the tables of signer " + b.cfg.Name,
+		Err:  fmt.Errorf("%s is not there, and %s is; OpenDKIM needs both to run", missing, there),
+		Hint: "correct the path in the configuration, as opendkim.conf has it; where the table is lost, make it: install -m 644 /dev/null " + missing}
 }
 
 // checkReload finds a reload command that can't work before anything is changed.
@@ -91,15 +120,19 @@ func (j *job) changed() bool { return j.signing.before != j.signing.after || len
 // batch is one Activate under way.
 type batch struct {
 	*Signer
-	size    int
-	jobs    []*job // those that have not failed, by domain
-	failed  map[string]error
-	keyTab  table
-	signTab table
-	view    tablesView
-	marker  pending
-	foreign foreignLines
-	own     map[string][]string // domain to the KeyTable names that are ours
+	*tables
+	size     int
+	jobs     []*job // those that have not failed, by domain
+	failed   map[string]error
+	keyTab   table
+	signTab  table
+	signText []byte // the SigningTable as it was read
+	view     tablesView
+	marker   pending
+	foreign  foreignLines
+	// unclaimed says that an older version wrote a block: it gets our name with the next change.
+	unclaimed bool
+	own       map[string][]string // domain to the KeyTable names that are ours
 }
 
 // newBatch takes the keys whose names are sound, one for each domain.
@@ -233,20 +266,20 @@ func (b *batch) writeMarked() error {
 		}
 	}
 	if err := b.writePending(b.marker); err != nil {
-		return b.fileFault("write "+b.pendingPath(), err)
+		return b.fileFault("write "+b.mark.path(), err)
 	}
-	if err := b.writeTable(b.keyTable, b.keyTab, func(j *job) bool { return len(j.keys) > 0 }); err != nil {
+	if err := b.writeTable(b.key, b.keyTab, func(j *job) bool { return len(j.keys) > 0 }); err != nil {
 		return err
 	}
-	return b.writeTable(b.signTable, b.signTab, func(j *job) bool { return j.signing.before != j.signing.after })
+	return b.writeTable(b.sign, b.signTab, func(j *job) bool { return j.signing.before != j.signing.after })
 }
 
-func (b *batch) writeTable(path string, t table, differs func(*job) bool) error {
-	if !slices.ContainsFunc(b.jobs, differs) {
+func (b *batch) writeTable(p place, t table, differs func(*job) bool) error {
+	if !slices.ContainsFunc(b.jobs, differs) && !b.unclaimed {
 		return nil
 	}
-	if err := b.replaceFile(path, t.bytes()); err != nil {
-		return b.fileFault("write table "+path, err)
+	if err := b.replaceFile(p, t.bytes()); err != nil {
+		return b.fileFault("write table "+p.path(), err)
 	}
 	return nil
 }
@@ -257,7 +290,7 @@ func (b *batch) unmark() error {
 		delete(b.marker, j.Domain)
 	}
 	if err := b.writePending(b.marker); err != nil {
-		return b.fileFault("write "+b.pendingPath(), err)
+		return b.fileFault("write "+b.mark.path(), err)
 	}
 	return nil
 }
@@ -270,7 +303,7 @@ func (b *batch) reload(ctx context.Context) error {
 	if len(b.cfg.Reload) == 0 {
 		return nil
 	}
-	res, err := child.Run(ctx, child.Program{Argv: b.cfg.Reload, Timeout: b.cfg.ReloadTimeout})
+	res, err := child.Run(ctx, child.Program{Argv: b.cfg.Reload, Timeout: b.cfg.ReloadTimeout, KeepsDaemons: true})
 	if err == nil {
 		return b.step("check")
 	}
@@ -296,7 +329,7 @@ func (b *batch) checkFiles() {
 				"see whether another program writes to the tables")
 			continue
 		}
-		if data, err := os.ReadFile(use.Path); err != nil || !sameKey(data, j.Key.PEM(), j.Key.ID()) {
+		if data, err := readKeyFile(use.Path); err != nil || !sameKey(data, j.Key.PEM(), j.Key.ID()) {
 			b.failed[j.Domain] = fault.Temporary(b.what(j.Name), fmt.Errorf("key file %s was read again and does not hold the key", use.Path), "see whether another program changes key files")
 		}
 	}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -15,14 +17,19 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
-// Active returns what each of the domains is signed with, as the tables and key
-// files say, foreign lines included. For a domain whose last change is not
-// confirmed it is what signed before that change. A domain that the tables don't
-// sign for in its own name, or whose key file holds no key, is left out. A key
+// Active returns what each of the domains is signed with. With a milter socket the daemon is
+// asked with a probe message for each domain, and one that does not answer is an error.
+// Without, the tables and key files are believed, foreign lines included, and tables that OpenDKIM can't load
+// are an error, because it goes on with those from before. For a domain whose last change is not
+// confirmed it is what signed before that change. A domain that is not signed for in its own name, that
+// has no key, or whose mail the daemon turns away, is left out. A key
 // file that can't be read fails its own domain only: the error is then a
 // *signer.PartialError beside the answers for the others, or the fault itself
-// when one domain was asked for. It writes nothing and does not ask the daemon.
+// when one domain was asked for. It writes nothing.
 func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error) {
+	if len(domains) == 0 {
+		return map[string]dkim.Ref{}, nil
+	}
 	// The tables first, the marker last: a change that begins in between is
 	// then seen by its marker.
 	view, err := s.readView()
@@ -33,6 +40,43 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	if err != nil {
 		return nil, s.fileFault("read what signer "+s.cfg.Name+" signs with", err)
 	}
+	if s.address == "" {
+		if view.bad != nil {
+			return nil, view.bad.fault("tell what signer "+s.cfg.Name+" signs with", s.signTable)
+		}
+		active, failed := s.believe(ctx, domains, view, marker)
+		return active, signer.Partial(failed, len(domains))
+	}
+	active, failed := s.ask(ctx, domains, s.keyring(view, marker))
+	for domain := range marker {
+		s.unconfirmed(ctx, domain, view, marker, active, failed)
+	}
+	return active, signer.Partial(failed, len(domains))
+}
+
+// unconfirmed puts what signed before a change in the place of what it leads to, until Activate
+// has confirmed the change: connections of mail servers that were open may still use the former.
+func (s *Signer) unconfirmed(ctx context.Context, domain string, view tablesView, marker pending, active map[string]dkim.Ref, failed map[string]error) {
+	is, asked := active[domain]
+	after, ok := view.domain(domain)
+	if !asked || !ok || !strings.EqualFold(is.Selector, after.Selector) {
+		return
+	}
+	if id, err := s.keyID(ctx, after.Path); err != nil || id != is.KeyID {
+		return
+	}
+	delete(active, domain)
+	believed, doubts := s.believe(ctx, []string{domain}, view, marker)
+	if before, ok := believed[domain]; ok {
+		active[domain] = before
+	}
+	if err := doubts[domain]; err != nil {
+		failed[domain] = err
+	}
+}
+
+// believe takes what the files say for what the daemon does.
+func (s *Signer) believe(ctx context.Context, domains []string, view tablesView, marker pending) (map[string]dkim.Ref, map[string]error) {
 	var (
 		mu sync.Mutex
 		g  errgroup.Group
@@ -63,31 +107,49 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 		})
 	}
 	g.Wait()
-	return active, signer.Partial(failed, len(domains))
+	return active, failed
 }
 
 // keyID reads the id of the key in a file, or in the table itself; "" means that
 // OpenDKIM can't sign with it. With a key that is too weak for us it can.
-func (s *Signer) keyID(ctx context.Context, path string) (string, error) {
+func (s *Signer) keyID(ctx context.Context, location string) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", fault.Temporary("read what signer "+s.cfg.Name+" signs with", context.Cause(ctx), "run it again; it was interrupted, or its time ran out")
 	}
-	data := []byte(path)
-	if isPath(path) {
+	key, err := s.publicKey(location)
+	return key.ID(), err
+}
+
+// publicKey reads the public half of the key in a file, or in the table itself; zero when there is none.
+func (s *Signer) publicKey(location string) (dkim.PublicKey, error) {
+	data := []byte(location)
+	if isPath(location) {
 		var err error
-		switch data, err = os.ReadFile(path); {
+		switch data, err = readKeyFile(location); {
 		case errors.Is(err, fs.ErrNotExist):
-			return "", nil
+			return dkim.PublicKey{}, nil
 		case err != nil:
-			return "", s.fileFault("read key file "+path, err)
+			return dkim.PublicKey{}, s.fileFault("read key file "+location, err)
 		}
 	}
 	key, err := dkim.ParseForeignKey(data)
-	var weak *dkim.WeakKeyError
-	if errors.As(err, &weak) {
-		return weak.KeyID, nil
+	if weak := (*dkim.WeakKeyError)(nil); errors.As(err, &weak) {
+		return weak.Public, nil
 	}
-	return key.ID(), nil
+	return key.Public(), nil
+}
+
+// keptKeys returns the key files that stand in the key directory for a selector.
+func (s *Signer) keptKeys(domain, selector string) []string {
+	dir := filepath.Join(s.cfg.KeyDir, domain)
+	entries, _ := os.ReadDir(dir)
+	var out []string
+	for _, e := range entries {
+		if name := e.Name(); strings.HasPrefix(name, selector+"-") && strings.HasSuffix(name, ".private") {
+			out = append(out, filepath.Join(dir, name))
+		}
+	}
+	return out
 }
 
 // readView reads both tables as OpenDKIM does, in its order: the SigningTable first.
@@ -100,5 +162,6 @@ func (s *Signer) readView() (tablesView, error) {
 	if err != nil {
 		return tablesView{}, s.fileFault("read KeyTable "+s.keyTable, err)
 	}
-	return tablesView{names: keyNames(keys), signing: readSigning(sign, s.refile)}, nil
+	names := keyNames(keys)
+	return tablesView{names: names, signing: readSigning(sign, s.refile), bad: checkLines(sign, s.refile, names)}, nil
 }

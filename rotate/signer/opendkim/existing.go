@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // Existing is a host's tables as they stand, whoever wrote them. It is immutable.
@@ -39,7 +39,7 @@ func readFlat(table, path string) ([]byte, error) {
 		return nil, fault.Lasting(what, fmt.Errorf("it is a data set of type %s", kind),
 			"only flat files can be read; give the table as file: or refile:, or each key with --key-file")
 	}
-	data, err := os.ReadFile(path)
+	data, err := safefile.Read(path, maxTable)
 	if err != nil {
 		return nil, fault.Lasting(what, err, "name the table as opendkim.conf does, and run as a user that may read it")
 	}
@@ -96,9 +96,29 @@ func (k ExistingKey) Read() ([]byte, error) {
 	case !filepath.IsAbs(k.Path):
 		return nil, fault.Lasting("read key file "+k.Path, errors.New("the path is relative to where the daemon runs"), "write the whole path in the KeyTable, or give the key with --key-file")
 	}
-	data, err := os.ReadFile(k.Path)
+	data, err := readKeyFile(k.Path)
 	if err != nil {
-		return nil, fault.Lasting("read key file "+k.Path, err, "run as a user that may read it")
+		return nil, fault.Lasting("read key file "+k.Path, err, "name a regular file, and run as a user that may read it")
 	}
 	return data, nil
+}
+
+// readKeyFile reads a key file as the daemon does, which follows symbolic links, whoever put
+// them; so nothing of it is ever shown or written. Only a regular file of a key's size is read.
+func readKeyFile(path string) ([]byte, error) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	return safefile.Read(path, maxKey)
+}
+
+// realPath is where a file really stands, as far as what leads there exists.
+func realPath(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		return filepath.Join(dir, filepath.Base(path))
+	}
+	return path
 }

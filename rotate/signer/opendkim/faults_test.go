@@ -12,6 +12,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -61,14 +62,14 @@ func TestFileFault(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	s := undisturbed(t, nil)
 	key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
-	held, err := s.lock(t.Context())
+	held, err := s.openTables(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer held()
+	defer held.close()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("the time is up"))
-	_, err = s.lock(ctx)
+	_, err = s.openTables(ctx)
 	faulttest.Shown(t, err)
 	_, err = s.keyID(ctx, "/k")
 	faulttest.Shown(t, err)
@@ -102,7 +103,12 @@ func TestBrokenNote(t *testing.T) {
 	if err := os.WriteFile(s.pendingPath(), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	faulttest.Shown(t, newBatch(s, nil).readTables())
+	b := newBatch(s, nil)
+	if err := b.open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer b.close()
+	faulttest.Shown(t, b.readTables())
 }
 
 // TestForeignKeyFile: a file that holds another key is not removed (I6).
@@ -116,7 +122,7 @@ func TestForeignKeyFile(t *testing.T) {
 	if err := os.WriteFile(s.keyPath(ref), k[1].PEM(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	root, err := os.OpenRoot(s.cfg.KeyDir)
+	root, err := safefile.OpenDir(s.cfg.KeyDir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,86 +1,92 @@
 package opendkim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
-	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
+)
+
+// Bounds on what is read: a table of a million domains, and a private key with comments.
+const (
+	maxTable = 256 << 20
+	maxKey   = 1 << 16
 )
 
 // readTable returns a table's bytes; one that is not there is empty.
 func readTable(path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
+	data, err := safefile.Read(path, maxTable)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	return data, err
 }
 
-// replaceFile puts data in the place of the file at path, durably and in one
-// instant, with the owner and mode of the file that was there. Symbolic links
-// are followed.
-func (s *Signer) replaceFile(path string, data []byte) error {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	temp := path + ".dkimbot-new"
-	if err := s.step("write " + filepath.Base(temp)); err != nil {
-		return err
-	}
-	if err := writeBeside(path, temp, data); err != nil {
-		os.Remove(temp)
-		return err
-	}
-	if err := s.step("rename " + filepath.Base(temp)); err != nil {
-		return err
-	}
-	if err := os.Rename(temp, path); err != nil {
-		os.Remove(temp)
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+// place is a file by the open directory that it really stands in, whatever path led there: what
+// is locked, marked and written is then one and the same file.
+type place struct {
+	*safefile.Dir
+	name string
 }
 
-func writeBeside(path, temp string, data []byte) error {
-	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func (p place) path() string { return filepath.Join(p.Path(), p.name) }
+
+// beside is a file of dkimbot's own in the same directory.
+func (p place) beside(ending string) place { return place{p.Dir, p.name + ending} }
+
+// there returns what stands at the place, if anything does.
+func (p place) there() (safefile.Info, bool, error) {
+	info, err := p.Lstat(p.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return info, false, nil
+	}
+	return info, err == nil, err
+}
+
+func (p place) read() ([]byte, error) {
+	data, err := p.Dir.Read(p.name, maxTable)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
+}
+
+// replaceFile puts data in the place of a file, durably and in one instant, with the
+// owner and mode of what was there. A new one can be read by everybody, whatever the
+// umask: it is for the daemon, and tells no secret.
+func (s *Signer) replaceFile(p place, data []byte) error {
+	as := safefile.Ours(0o644)
+	if info, ok, err := p.there(); err != nil {
+		return err
+	} else if ok {
+		as = info.Like()
+	}
+	if err := s.step("write " + p.name); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := p.Create(p.name, as)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	if info, err := os.Stat(path); err == nil {
-		if err := own(f, info.Mode().Perm(), ownerOf(info)); err != nil {
-			return err
-		}
+	defer f.Discard()
+	if err := s.step("fill " + p.name); err != nil {
+		return err
 	}
-	return writeSynced(f, data)
-}
-
-func writeSynced(f *os.File, data []byte) error {
 	if _, err := f.Write(data); err != nil {
 		return err
 	}
-	if err := f.Sync(); err != nil {
+	if err := s.step("rename " + p.name); err != nil {
 		return err
 	}
-	return f.Close()
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return f.Replace()
 }
 
 // owner is a user and a group by number.
@@ -91,58 +97,137 @@ func ownerOf(info fs.FileInfo) owner {
 	return owner{int(st.Uid), int(st.Gid)}
 }
 
-// own sets mode and owner where they differ, so that an unprivileged process
-// can keep what is its own.
-func own(f *os.File, mode fs.FileMode, want owner) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if ownerOf(info) != want {
-		if err := f.Chown(want.uid, want.gid); err != nil {
-			return err
-		}
-	}
-	if info.Mode().Perm() == mode {
-		return nil
-	}
-	return f.Chmod(mode)
+// tables are the places of both tables, locked.
+type tables struct {
+	key, sign place
+	mark      place // the marker, beside the KeyTable
+	closers   []func()
 }
 
-// lock keeps other processes, and other signers in this one, from changing the
-// same tables (I8). The kernel drops it when a process dies.
-func (s *Signer) lock(ctx context.Context) (unlock func(), err error) {
-	path := s.keyTable + ".dkimbot-lock"
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+// close gives the locks back.
+func (t *tables) close() {
+	for _, c := range slices.Backward(t.closers) {
+		c()
+	}
+}
+
+// openTables finds the real files, makes the directories of a first run, and locks both
+// tables: other processes, and other signers in this one, don't change them meanwhile,
+// whatever names they know them by (I8).
+func (s *Signer) openTables(ctx context.Context) (*tables, error) {
+	t := &tables{}
+	err := t.find(s)
+	if err == nil {
+		err = t.lock(ctx, s)
+	}
 	if err != nil {
-		return nil, s.fileFault("lock the tables of signer "+s.cfg.Name, err)
+		t.close()
+		return nil, err
 	}
-	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { f.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			f.Close()
-			return nil, s.fileFault("lock "+path, err)
-		}
-		select {
-		case <-ctx.Done():
-			f.Close()
-			return nil, fault.Temporary("lock the tables of signer "+s.cfg.Name,
-				fmt.Errorf("another process is at work on them: %w", context.Cause(ctx)), "try again when it has ended")
-		case <-time.After(20 * time.Millisecond):
-		}
+	return t, nil
+}
+
+func (t *tables) find(s *Signer) (err error) {
+	if t.key, err = t.open(s, s.keyTable); err != nil {
+		return err
 	}
+	if t.sign, err = t.open(s, s.signTable); err != nil {
+		return err
+	}
+	t.mark = t.key.beside(".dkimbot-pending")
+	return nil
+}
+
+func (t *tables) open(s *Signer, path string) (place, error) {
+	dir, name, err := s.parentOf(path)
+	if err != nil {
+		return place{}, s.fileFault("use table "+path, err)
+	}
+	t.closers = append(t.closers, func() { dir.Close() })
+	p := place{dir, name}
+	info, _, err := p.there()
+	switch {
+	case err != nil:
+		return p, s.fileFault("use table "+path, err)
+	case info.Links > 1:
+		return p, &fault.Error{Kind: fault.Refused, Code: "table-names", What: "use table " + path,
+			Err:  fmt.Errorf("%s has %d names (hard links), and a change would reach only one of them", p.path(), info.Links),
+			Hint: fmt.Sprintf("make it a file of its own: cp -p %[1]s %[1]s.copy && mv %[1]s.copy %[1]s; let the other names be symbolic links to it", p.path())}
+	}
+	return p, nil
+}
+
+// lock takes both locks in an order that is the same for all, under whatever names they know
+// the directories.
+func (t *tables) lock(ctx context.Context, s *Signer) error {
+	first, second := t.key, t.sign
+	switch order := cmp.Or(slices.Compare(numberOf(first), numberOf(second)), cmp.Compare(first.name, second.name)); {
+	case order == 0:
+		return fault.Lasting("use the tables of signer "+s.cfg.Name, fmt.Errorf("key_table and signing_table are both %s", t.key.path()), "give each table a file of its own")
+	case order > 0:
+		first, second = second, first
+	}
+	for _, p := range []place{first, second} {
+		unlock, err := p.Lock(ctx, p.name+".dkimbot-lock")
+		if err != nil {
+			return s.lockFault(ctx, p, err)
+		}
+		t.closers = append(t.closers, unlock)
+	}
+	return nil
+}
+
+// numberOf is what tells a place's directory from all others, whatever leads there.
+func numberOf(p place) []uint64 {
+	info, err := os.Stat(p.Path())
+	if err != nil {
+		return nil
+	}
+	st := info.Sys().(*syscall.Stat_t)
+	return []uint64{uint64(st.Dev), st.Ino}
+}
+
+// parentOf opens the directory in which a file really stands; missing ones are made so
+// that everybody can pass them, whatever the umask.
+func (s *Signer) parentOf(path string) (*safefile.Dir, string, error) {
+	dir, name, err := safefile.Parent(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return dir, name, err
+	}
+	made, err := safefile.MakeDir(filepath.Dir(path), safefile.Ours(0o755), safefile.Ours(0o755))
+	if err != nil {
+		return nil, "", err
+	}
+	made.Close()
+	return safefile.Parent(path)
+}
+
+func (s *Signer) lockFault(ctx context.Context, p place, err error) error {
+	what := fmt.Sprintf("lock table %s of signer %s", p.path(), s.cfg.Name)
+	if held := (*safefile.Locked)(nil); errors.As(err, &held) {
+		return fault.Temporary(what, fmt.Errorf("%w: %w", held, context.Cause(ctx)), "try again when that process has ended; look at what it does, and end it if it hangs")
+	}
+	if refused := (*safefile.Refused)(nil); errors.As(err, &refused) {
+		return &fault.Error{Kind: fault.Refused, Code: "unsafe-file", What: what, Err: err, Hint: "remove it; only dkimbot uses that name"}
+	}
+	if ctx.Err() != nil {
+		return fault.Temporary(what, context.Cause(ctx), "try again when the other process has ended")
+	}
+	return s.fileFault(what, err)
 }
 
 // fileFault says what an error of the file system means.
 func (s *Signer) fileFault(what string, err error) error {
+	if refused := (*safefile.Refused)(nil); errors.As(err, &refused) {
+		return &fault.Error{Kind: fault.Refused, Code: "unsafe-file", What: what, Err: err, Hint: safefile.Remedy(err)}
+	}
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fault.Temporary(what, err, "free space on that file system; the tables are as they were and mail goes on being signed")
 	case errors.Is(err, syscall.EROFS):
 		return fault.Lasting(what, err, "mount that file system for writing, or let the service write there (ReadWritePaths= in its unit); mail goes on being signed")
+	case errors.Is(err, syscall.EBUSY):
+		return fault.Lasting(what, err, "a file that is a mount point of its own can't be replaced in one instant: mount its directory instead")
 	case errors.Is(err, fs.ErrPermission):
 		return fault.Lasting(what, err, "run as a user that may do this: root, or the owner of key_dir and of the tables")
 	}

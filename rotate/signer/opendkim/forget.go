@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
@@ -20,15 +24,14 @@ import (
 // "key-in-use". Forgetting what is not there succeeds. Failures are by domain, as with Activate.
 func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 	b := &batch{Signer: s, failed: map[string]error{}}
-	unlock, err := s.lockMaking(ctx)
-	if err != nil {
+	if err := b.open(ctx); err != nil {
 		return err
 	}
-	defer unlock()
+	defer b.close()
 	if err := b.readTables(); err != nil {
 		return err
 	}
-	root, err := os.OpenRoot(s.cfg.KeyDir)
+	root, err := safefile.OpenDir(s.cfg.KeyDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -38,13 +41,16 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 	defer root.Close()
 	dead := b.dropDead(keys)
 	forgotten, entries := b.release(keys)
+	if forgotten, err = b.dropSigning(ctx, forgotten); err != nil {
+		return err
+	}
 	if dead {
-		if err := b.replaceFile(b.signTable, b.signTab.bytes()); err != nil {
+		if err := b.replaceFile(b.sign, b.signTab.bytes()); err != nil {
 			return b.fileFault("write table "+b.signTable, err)
 		}
 	}
 	if entries {
-		if err := b.replaceFile(b.keyTable, b.keyTab.bytes()); err != nil {
+		if err := b.replaceFile(b.key, b.keyTab.bytes()); err != nil {
 			return b.fileFault("write table "+b.keyTable, err)
 		}
 	}
@@ -85,12 +91,12 @@ func (b *batch) release(keys []dkim.Ref) (released []dkim.Ref, entries bool) {
 			b.failed[ref.Domain] = fault.Lasting(what, errors.Join(err, errors.New("this is no reference to a key")), "report this as a defect")
 			continue
 		}
-		path := b.keyPath(ref)
+		file := b.keyPath(ref)
 		before := b.marker[ref.Domain]
-		inUse := foreignPaths[path] || before != nil && before.Path == path
+		inUse := foreignPaths[file] || before != nil && before.Path == file
 		var mine []string
 		for _, name := range b.own[ref.Domain] {
-			if e, _ := parseKeyEntry(b.keyTab.ours[name]); e.path == path {
+			if e, _ := parseKeyEntry(b.keyTab.ours[name]); e.path == file {
 				mine, inUse = append(mine, name), inUse || usedNames[name]
 			}
 		}
@@ -105,6 +111,48 @@ func (b *batch) release(keys []dkim.Ref) (released []dkim.Ref, entries bool) {
 		released = append(released, ref)
 	}
 	return released, entries
+}
+
+// dropSigning keeps the keys that the daemon says it signs with, whatever the tables say: it may
+// have failed to load them, or have loaded others. Keys that this host does not hold need no question.
+func (b *batch) dropSigning(ctx context.Context, refs []dkim.Ref) ([]dkim.Ref, error) {
+	held := map[string]dkim.Ref{}
+	for _, ref := range refs {
+		if _, err := os.Lstat(b.keyPath(ref)); err == nil {
+			held[ref.Domain] = ref
+		}
+	}
+	if b.address == "" || len(held) == 0 {
+		return refs, nil
+	}
+	domains := slices.Sorted(maps.Keys(held))
+	signing, failed := b.signing(ctx, domains, held)
+	if len(signing) > 0 { // it may not have been told of the last change
+		if err := b.reload(ctx); err != nil {
+			return nil, err
+		}
+		again, doubts := b.signing(ctx, signing, held)
+		maps.Copy(failed, doubts)
+		signing = again
+	}
+	for _, domain := range signing {
+		what := fmt.Sprintf("forget key %.8s of %s on signer %s", held[domain].KeyID, held[domain].Name, b.cfg.Name)
+		failed[domain] = &fault.Error{Kind: fault.Refused, Code: "key-in-use", What: what, Err: fmt.Errorf("opendkim at %s signs with it", b.cfg.Milter),
+			Hint: fmt.Sprintf("see whether the daemon can load %s and %s, and whether opendkim.conf names them; journalctl -u opendkim tells", b.keyTable, b.signTable)}
+	}
+	maps.Copy(b.failed, failed)
+	return slices.DeleteFunc(refs, func(ref dkim.Ref) bool { return failed[ref.Domain] != nil }), nil
+}
+
+// signing returns the domains that the daemon signs with their keys.
+func (b *batch) signing(ctx context.Context, domains []string, keys map[string]dkim.Ref) (signing []string, failed map[string]error) {
+	active, failed := b.ask(ctx, domains, b.keyring(b.view, b.marker))
+	for _, domain := range domains {
+		if is, ok := active[domain]; ok && strings.EqualFold(is.Selector, keys[domain].Selector) && (is.KeyID == keys[domain].KeyID || is.KeyID == unknownKey) {
+			signing = append(signing, domain)
+		}
+	}
+	return signing, failed
 }
 
 // uses returns the KeyTable names that the SigningTable uses and the key files
@@ -127,13 +175,21 @@ func (b *batch) uses() (names, paths map[string]bool) {
 
 // removeKey removes a key file if it holds that key, and what a crash may have
 // left beside it.
-func (s *Signer) removeKey(root *os.Root, ref dkim.Ref) error {
-	name := keyFileName(ref)
+func (s *Signer) removeKey(root *safefile.Dir, ref dkim.Ref) error {
 	what := "remove key file " + s.keyPath(ref)
-	if err := root.Remove(name + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	dir, err := root.Sub(ref.Domain)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
 		return s.fileFault(what, err)
 	}
-	data, err := root.ReadFile(name)
+	defer dir.Close()
+	name := path.Base(keyFileName(ref))
+	if err := removeLeft(dir, name); err != nil {
+		return s.fileFault(what, err)
+	}
+	data, err := dir.Read(name, maxKey)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -143,8 +199,25 @@ func (s *Signer) removeKey(root *os.Root, ref dkim.Ref) error {
 	if !sameKey(data, nil, ref.KeyID) {
 		return &fault.Error{Kind: fault.Refused, Code: "foreign-key-file", What: what, Err: errors.New("it does not hold that key"), Hint: "move it away if nothing uses it"}
 	}
-	if err := root.Remove(name); err != nil {
+	if err := dir.Remove(name); err != nil {
 		return s.fileFault(what, err)
+	}
+	return nil
+}
+
+// removeLeft removes unfinished copies of a key file, also an older version's.
+func removeLeft(dir *safefile.Dir, name string) error {
+	entries, err := dir.Entries()
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() != name+".new" && !strings.HasPrefix(e.Name(), "."+name+".new-") {
+			continue
+		}
+		if err := dir.Remove(e.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // keyFileName returns where a key lives below the key directory. The key id in
@@ -24,9 +25,9 @@ func keyFileName(ref dkim.Ref) string {
 func (s *Signer) keyPath(ref dkim.Ref) string { return filepath.Join(s.cfg.KeyDir, keyFileName(ref)) }
 
 // keyDir is the key directory while it is worked in. All access goes through
-// an os.Root, so that no name and no symbolic link leads out of it.
+// open directories, so that no name and no symbolic link leads out of it.
 type keyDir struct {
-	*os.Root
+	*safefile.Dir
 	signer *Signer
 	owner  owner
 	daemon account
@@ -46,15 +47,29 @@ func (s *Signer) openKeyDir() (*keyDir, error) {
 			return nil, withKind(what, err, s)
 		}
 	}
-	if _, err := os.Stat(s.cfg.KeyDir); errors.Is(err, fs.ErrNotExist) {
-		if err := makeOwned(s.cfg.KeyDir, o); err != nil {
-			return nil, s.fileFault("make key_dir "+s.cfg.KeyDir, err)
-		}
+	d.Dir, err = safefile.OpenDir(s.cfg.KeyDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		d.Dir, err = s.makeKeyDir(o)
 	}
-	if d.Root, err = os.OpenRoot(s.cfg.KeyDir); err != nil {
+	if err != nil {
 		return nil, s.fileFault(what, err)
 	}
 	return d, nil
+}
+
+// makeKeyDir makes the key directory; it has its owner from the first instant.
+func (s *Signer) makeKeyDir(o owner) (*safefile.Dir, error) {
+	up, name, err := s.parentOf(s.cfg.KeyDir)
+	if err != nil {
+		return nil, err
+	}
+	defer up.Close()
+	return up.Mkdir(name, o.as(0o700))
+}
+
+// as is what the daemon's user is given.
+func (o owner) as(mode fs.FileMode) safefile.As {
+	return safefile.As{Mode: mode, UID: o.uid, GID: o.gid}
 }
 
 // withKind leaves a fault as it is and makes any other error one.
@@ -66,32 +81,21 @@ func withKind(what string, err error, s *Signer) error {
 	return s.fileFault(what, err)
 }
 
-// makeOwned makes a directory that has its owner from the first instant.
-func makeOwned(dir string, o owner) error {
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return err
+// likelyOwner is whom keys are for when the configuration does not tell: the owner of the key directory, or
+// of the daemon's socket.
+func (s *Signer) likelyOwner() owner {
+	if info, err := os.Stat(s.cfg.KeyDir); err == nil {
+		return ownerOf(info)
 	}
-	temp := dir + ".new"
-	if err := os.Mkdir(temp, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+	if info, err := os.Stat(s.address); err == nil && s.network == "unix" && os.Geteuid() == 0 {
+		return ownerOf(info)
 	}
-	f, err := os.Open(temp)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := own(f, 0o700, o); err != nil {
-		return err
-	}
-	return os.Rename(temp, dir)
+	return owner{os.Geteuid(), os.Getegid()}
 }
 
-// keyOwner resolves Owner and Group; what is not given is the key directory's.
+// keyOwner resolves Owner and Group; what is not given is told by likelyOwner.
 func (s *Signer) keyOwner() (owner, error) {
-	o := owner{os.Geteuid(), os.Getegid()}
-	if info, err := os.Stat(s.cfg.KeyDir); err == nil {
-		o = ownerOf(info)
-	}
+	o := s.likelyOwner()
 	if s.cfg.Owner != "" {
 		uid, err := strconv.Atoi(s.cfg.Owner)
 		if u, e := user.Lookup(s.cfg.Owner); e == nil {
@@ -119,26 +123,27 @@ func (s *Signer) keyOwner() (owner, error) {
 // mode, durably. It reports whether it wrote anything. A file that holds
 // another key is left alone (I6).
 func (d *keyDir) put(key dkim.SigningKey) (wrote bool, err error) {
-	name, want := keyFileName(key.Ref()), key.Key.PEM()
-	if err := d.makeDir(key.Domain); err != nil {
+	dir, err := d.openDomain(key.Domain)
+	if err != nil {
 		return false, err
 	}
-	switch had, err := d.ReadFile(name); {
-	case err == nil && sameKey(had, want, key.Key.ID()):
-		return false, d.correct(name)
+	defer dir.Close()
+	file := place{dir, path.Base(keyFileName(key.Ref()))}
+	f, err := file.Open(file.name, maxKey)
+	switch {
 	case err == nil:
-		return false, &fault.Error{Kind: fault.Refused, Code: "foreign-key-file", What: "write key file " + d.full(name),
-			Err: errors.New("another file stands there"), Hint: "move it away if nothing uses it"}
+		defer f.Close()
+		return false, d.correct(f, key)
 	case !errors.Is(err, fs.ErrNotExist):
-		return false, d.signer.fileFault("read key file "+d.full(name), err)
+		return false, d.signer.fileFault("read key file "+file.path(), err)
 	}
-	if err := d.write(name, want); err != nil {
-		return false, d.signer.fileFault("write key file "+d.full(name), err)
+	if err := d.write(file, key.Key.PEM()); err != nil {
+		return false, d.signer.fileFault("write key file "+file.path(), err)
 	}
 	return true, nil
 }
 
-func (d *keyDir) full(name string) string { return filepath.Join(d.Name(), name) }
+func (d *keyDir) full(name string) string { return filepath.Join(d.Path(), name) }
 
 // sameKey reports whether a file holds the wanted key, maybe in another encoding.
 func sameKey(had, want []byte, id string) bool {
@@ -149,97 +154,94 @@ func sameKey(had, want []byte, id string) bool {
 	return err == nil && k.ID() == id
 }
 
-// makeDir makes a domain's directory and checks it as OpenDKIM would.
-func (d *keyDir) makeDir(domain string) error {
+// openDomain opens a domain's directory, makes it when it is missing, and checks it as OpenDKIM
+// would. One that is there already is never given away.
+func (d *keyDir) openDomain(domain string) (*safefile.Dir, error) {
 	what := "use key directory " + d.full(domain)
 	if err := d.signer.step("make directory " + domain); err != nil {
-		return err
+		return nil, err
 	}
-	err := d.Mkdir(domain, 0o700)
-	made := err == nil
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return d.signer.fileFault("make key directory "+d.full(domain), err)
+	dir, err := d.Sub(domain)
+	if errors.Is(err, fs.ErrNotExist) {
+		if dir, err = d.Mkdir(domain, d.owner.as(0o700)); errors.Is(err, fs.ErrExist) { // another process was faster
+			dir, err = d.Sub(domain)
+		}
 	}
-	if err := d.signer.step("give directory " + domain); err != nil {
-		return err
-	}
-	dir, err := d.Open(domain)
 	if err != nil {
-		return d.signer.fileFault(what, err)
+		return nil, d.signer.fileFault(what, d.foreignLink(domain, err))
 	}
-	defer dir.Close()
 	info, err := dir.Stat()
 	if err != nil {
+		dir.Close()
+		return nil, d.signer.fileFault(what, err)
+	}
+	problem := d.daemon.unsafe(info.Mode, owner{info.UID, info.GID})
+	if problem == "" || d.signer.cfg.AllowUnsafeKeys && info.Mode.IsDir() {
+		return dir, nil
+	}
+	dir.Close()
+	return nil, &fault.Error{Kind: fault.Refused, Code: "unsafe-key-dir", What: what, Err: errors.New("it " + problem),
+		Hint: fmt.Sprintf("give it to %s with mode 0700: chown %d:%d %s && chmod 700 %s", d.daemon.name, d.owner.uid, d.owner.gid, d.full(domain), d.full(domain))}
+}
+
+// foreignLink says what stands at a domain's name when it is not a directory.
+func (d *keyDir) foreignLink(domain string, err error) error {
+	info, e := d.Lstat(domain)
+	if e != nil || info.Mode.IsDir() {
+		return err
+	}
+	found := "is not a directory"
+	if info.Mode&fs.ModeSymlink != 0 {
+		found = "is a symbolic link, which escapes from key_dir"
+	}
+	return &safefile.Refused{Path: d.full(domain), Found: found, Remedy: "move it away"}
+}
+
+// write makes a new file: written beside under a name that nobody can foresee, synced, renamed.
+func (d *keyDir) write(file place, data []byte) error {
+	if err := d.signer.step("write " + file.name); err != nil {
+		return err
+	}
+	f, err := file.Create(file.name, d.owner.as(0o600))
+	if err != nil {
+		return err
+	}
+	defer f.Discard()
+	if err := d.signer.step("fill " + file.name); err != nil {
+		return err
+	}
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	if err := d.signer.step("rename " + file.name); err != nil {
+		return err
+	}
+	return f.Replace()
+}
+
+// correct checks a key file that was there and gives it the owner and mode that it needs:
+// the file that was read, whatever stands at its name by then.
+func (d *keyDir) correct(f *os.File, key dkim.SigningKey) error {
+	what := "write key file " + f.Name()
+	had, err := safefile.ReadAll(f, maxKey)
+	if err != nil {
 		return d.signer.fileFault(what, err)
 	}
-	// A directory of this process's user, where another is wanted, was left by a crash.
-	if uid := ownerOf(info).uid; made || uid == os.Geteuid() && uid != d.owner.uid {
-		if err := d.adopt(dir); err != nil {
-			return d.signer.fileFault(what, err)
-		}
-		if info, err = dir.Stat(); err != nil {
-			return d.signer.fileFault(what, err)
-		}
-	}
-	if problem := d.daemon.unsafe(info); problem != "" && !d.signer.cfg.AllowUnsafeKeys {
-		return &fault.Error{Kind: fault.Refused, Code: "unsafe-key-dir", What: what, Err: errors.New("it " + problem),
-			Hint: fmt.Sprintf("give it to %s with mode 0700", d.daemon.name)}
-	}
-	return nil
-}
-
-// adopt gives a domain's directory its owner and mode, durably.
-func (d *keyDir) adopt(dir *os.File) error {
-	if err := own(dir, 0o700, d.owner); err != nil {
-		return err
-	}
-	return syncDir(d.Name())
-}
-
-// write makes a new file: written beside, synced, renamed.
-func (d *keyDir) write(name string, data []byte) error {
-	temp := name + ".new"
-	if err := d.signer.step("write " + path.Base(temp)); err != nil {
-		return err
-	}
-	if err := d.writeTemp(temp, data); err != nil {
-		d.Remove(temp)
-		return err
-	}
-	if err := d.signer.step("rename " + path.Base(temp)); err != nil {
-		return err
-	}
-	if err := d.Rename(temp, name); err != nil {
-		d.Remove(temp)
-		return err
-	}
-	return syncDir(d.full(path.Dir(name)))
-}
-
-func (d *keyDir) writeTemp(temp string, data []byte) error {
-	if err := d.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := d.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	info, err := safefile.Stat(f)
 	if err != nil {
-		return err
+		return d.signer.fileFault(what, err)
 	}
-	defer f.Close()
-	if err := own(f, 0o600, d.owner); err != nil {
-		return err
+	if !sameKey(had, key.Key.PEM(), key.Key.ID()) {
+		return &fault.Error{Kind: fault.Refused, Code: "foreign-key-file", What: what,
+			Err: errors.New("another file stands there"), Hint: "move it away if nothing uses it"}
 	}
-	return writeSynced(f, data)
-}
-
-// correct gives a key file that was there the owner and mode that it needs.
-func (d *keyDir) correct(name string) error {
-	f, err := d.Open(name)
-	if err == nil {
-		defer f.Close()
-		err = own(f, 0o600, d.owner)
+	as := d.owner.as(0o600)
+	if info.Links != 1 && (info.Mode.Perm() != as.Mode || info.UID != as.UID || info.GID != as.GID) {
+		return &fault.Error{Kind: fault.Refused, Code: "foreign-key-file", What: what,
+			Err: fmt.Errorf("the file there has %d names (hard links) and not the owner and mode that OpenDKIM needs", info.Links), Hint: "move it away; the next run writes it anew"}
 	}
-	if err != nil {
-		return d.signer.fileFault("correct the owner and mode of key file "+d.full(name), err)
+	if err := as.Apply(f); err != nil {
+		return d.signer.fileFault("correct the owner and mode of key file "+f.Name(), err)
 	}
 	return nil
 }

@@ -51,9 +51,18 @@ func TestConformance(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			signertest.Run(t, func(t *testing.T) signertest.Subject {
 				d := signertest.StartOpenDKIM(t)
-				return signertest.Subject{Signer: newSigner(t, d, edit), SignsWith: func(t *testing.T, domain string) dkim.Ref {
+				s := newSigner(t, d, edit)
+				subject := signertest.Subject{Signer: s, SignsWith: func(t *testing.T, domain string) dkim.Ref {
 					return d.SignsWith(t, domain, signertest.Keys(t, 4)...)
 				}}
+				if edit == nil { // without the proof the files are believed
+					subject.Stop = func(t *testing.T) { d.Stop(t) }
+					subject.Backup = func(t *testing.T) func() {
+						restore := fromBackup(t, d)
+						return func() { restore(t); s.cfg.Reload = d.Reload() }
+					}
+				}
+				return subject
 			})
 		})
 	}
@@ -154,14 +163,17 @@ func TestForeignKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	der := x509.MarshalPKCS1PrivateKey(short)
-	d := signertest.StartOpenDKIM(t)
+	d := signertest.StartOpenDKIM(t, "RequireSafeKeys no", "MinimumKeyBits 1024")
 	file := filepath.Join(d.KeyDir, "short.private")
 	write(t, file, string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: der})))
 	write(t, d.KeyTable, "a a.example:mail:"+file+"\nb b.example:mail:"+base64.StdEncoding.EncodeToString(der)+"\nc c.example:mail:bm9rZXk=\n")
 	write(t, d.SigningTable, "*@a.example a\n*@b.example b\n*@c.example c\n")
-	active, err := newSigner(t, d, nil).Active(t.Context(), []string{"a.example", "b.example", "c.example"})
-	if err != nil || len(active) != 2 || active["a.example"].KeyID != public.ID() || active["b.example"].KeyID != public.ID() {
-		t.Errorf("%v, %v; want key %s for both", active, err, public.ID())
+	d.Restart(t)
+	for name, edit := range map[string]func(*Config){"asked": nil, "believed": withoutMilter} {
+		active, err := newSigner(t, d, edit).Active(t.Context(), []string{"a.example", "b.example", "c.example"})
+		if err != nil || len(active) != 2 || active["a.example"].KeyID != public.ID() || active["b.example"].KeyID != public.ID() {
+			t.Errorf("%s: %v, %v; want key %s for both", name, active, err, public.ID())
+		}
 	}
 }
 

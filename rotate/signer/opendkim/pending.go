@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 )
 
 // pending is the marker: the domains whose change is not known to be in effect,
@@ -19,19 +17,25 @@ type pendingFile struct {
 	Domains       pending `json:"domains"`
 }
 
-func (s *Signer) pendingPath() string { return s.keyTable + ".dkimbot-pending" }
+// pendingPath is where the marker is read when nothing is to be changed. It stands beside
+// the real KeyTable, as it does when it is written.
+func (s *Signer) pendingPath() string { return realPath(s.keyTable) + ".dkimbot-pending" }
 
 func (s *Signer) readPending() (pending, error) {
-	data, err := os.ReadFile(s.pendingPath())
-	if errors.Is(err, fs.ErrNotExist) {
-		return pending{}, nil
-	}
+	data, err := readTable(s.pendingPath())
 	if err != nil {
 		return nil, err
 	}
+	return parsePending(s.pendingPath(), data)
+}
+
+func parsePending(path string, data []byte) (pending, error) {
+	if len(data) == 0 {
+		return pending{}, nil
+	}
 	var f pendingFile
 	if err := json.Unmarshal(data, &f); err != nil || f.FormatVersion != 1 {
-		return nil, fmt.Errorf("%s can't be read as the marker of an unfinished change", s.pendingPath())
+		return nil, fmt.Errorf("%s can't be read as the marker of an unfinished change", path)
 	}
 	if f.Domains == nil {
 		f.Domains = pending{}
@@ -39,19 +43,19 @@ func (s *Signer) readPending() (pending, error) {
 	return f.Domains, nil
 }
 
-func (s *Signer) writePending(p pending) error {
+func (b *batch) writePending(p pending) error {
 	if len(p) > 0 {
 		data, err := json.Marshal(pendingFile{FormatVersion: 1, Domains: p})
 		if err != nil {
 			return err
 		}
-		return s.replaceFile(s.pendingPath(), append(data, '\n'))
+		return b.replaceFile(b.mark, append(data, '\n'))
 	}
-	if err := s.step("remove the marker"); err != nil {
+	if err := b.step("remove the marker"); err != nil {
 		return err
 	}
-	if err := os.Remove(s.pendingPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := b.mark.Remove(b.mark.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return syncDir(filepath.Dir(s.pendingPath()))
+	return b.mark.Sync()
 }

@@ -18,16 +18,16 @@ type foreignLines struct {
 // foreignUse is a SigningTable line of other people and the selector it leads to.
 type foreignUse struct{ pattern, selector string }
 
-// readTables reads and cuts both tables and the marker. It refuses a damaged block.
+// readTables reads and cuts both tables and the marker. It refuses a damaged block, and
+// one of another signer.
 func (b *batch) readTables() error {
-	what := "read the tables of signer " + b.cfg.Name
-	keys, err := readTable(b.keyTable)
+	keys, err := b.key.read()
 	if err != nil {
-		return b.fileFault(what, err)
+		return b.fileFault("read KeyTable "+b.keyTable, err)
 	}
-	sign, err := readTable(b.signTable)
+	sign, err := b.sign.read()
 	if err != nil {
-		return b.fileFault(what, err)
+		return b.fileFault("read SigningTable "+b.signTable, err)
 	}
 	if b.keyTab, err = parseTable(keys); err != nil {
 		return damaged(b.keyTable, err)
@@ -35,11 +35,34 @@ func (b *batch) readTables() error {
 	if b.signTab, err = parseTable(sign); err != nil {
 		return damaged(b.signTable, err)
 	}
-	if b.marker, err = b.readPending(); err != nil {
-		return fault.Lasting(what, err, "remove the file; the next run then writes and reloads as needed")
+	for path, t := range map[string]*table{b.keyTable: &b.keyTab, b.signTable: &b.signTab} {
+		if err := b.claim(path, t); err != nil {
+			return err
+		}
+	}
+	marker, err := b.mark.read()
+	if err == nil {
+		b.marker, err = parsePending(b.mark.path(), marker)
+	}
+	if err != nil {
+		return fault.Lasting("read the marker of signer "+b.cfg.Name, err, "remove it; the next run then writes and reloads as needed")
 	}
 	b.view = tablesView{names: keyNames(keys), signing: readSigning(sign, b.refile)}
+	b.signText = sign
 	b.indexLines()
+	return nil
+}
+
+// claim makes the block in a table this signer's, unless it is another's: two that take turns
+// on one host would each undo what the other did (I8).
+func (b *batch) claim(path string, t *table) error {
+	if t.signer != "" && t.signer != b.cfg.Name {
+		return &fault.Error{Kind: fault.Refused, Code: "other-signer", What: "edit table " + path + " for signer " + b.cfg.Name,
+			Err:  fmt.Errorf("its block belongs to signer %q", t.signer),
+			Hint: fmt.Sprintf("one OpenDKIM is one signer, under one name, in one configuration: call it %s, or let only one of them change these tables; where it was renamed, write %q for %q in the line that begins with %q, in %s and %s", t.signer, b.cfg.Name, t.signer, beginMark, b.keyTable, b.signTable)}
+	}
+	b.unclaimed = b.unclaimed || t.signer == "" && len(t.ours) > 0
+	t.signer = b.cfg.Name
 	return nil
 }
 
@@ -125,7 +148,7 @@ func (b *batch) written(domain string) inUse {
 }
 
 func (b *batch) holds(path string, j *job) bool {
-	data, err := readTable(path)
+	data, err := readKeyFile(path)
 	return err == nil && sameKey(data, j.Key.PEM(), j.Key.ID())
 }
 

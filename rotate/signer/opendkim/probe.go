@@ -189,7 +189,7 @@ func (p *prober) check(want dkim.SigningKey) finding {
 	case !strings.EqualFold(selectors[0], want.Selector):
 		return finding{otherKey, fmt.Errorf("it signs with selector %s", selectors[0])}
 	}
-	if err := verify(mine, fields, want); err != nil {
+	if err := verify(mine, fields, want.Domain, want.Key.Public()); err != nil {
 		return finding{unverifiable, fmt.Errorf("its signature with selector %s does not verify with the new key: %w", want.Selector, err)}
 	}
 	return finding{verdict: proved}
@@ -206,21 +206,21 @@ func tagOf(signature, name string) string {
 }
 
 // verify checks the signature against the public half of the key.
-func verify(signature string, fields [][2]string, want dkim.SigningKey) error {
+func verify(signature string, fields [][2]string, domain string, key dkim.PublicKey) error {
 	var m strings.Builder
 	m.WriteString("DKIM-Signature: " + strings.TrimLeft(strings.ReplaceAll(strings.ReplaceAll(signature, "\r\n", "\n"), "\n", "\r\n"), " ") + "\r\n")
 	for _, f := range fields {
 		m.WriteString(f[0] + ": " + f[1] + "\r\n")
 	}
 	m.WriteString("\r\n" + probeBody)
-	record := dkim.NewRecord(want.Key.Public(), "").String()
+	record := dkim.NewRecord(key, "").String()
 	verifications, err := msgdkim.VerifyWithOptions(strings.NewReader(m.String()), &msgdkim.VerifyOptions{
 		LookupTXT: func(string) ([]string, error) { return []string{record}, nil },
 	})
 	if err != nil {
 		return err
 	}
-	if len(verifications) != 1 {
+	if len(verifications) != 1 || !strings.EqualFold(verifications[0].Domain, domain) {
 		return fmt.Errorf("%d signatures were found", len(verifications))
 	}
 	return verifications[0].Err

@@ -15,25 +15,48 @@ import (
 // line counts as the next one.
 const maxLine = 1023
 
+// blank is the white space of the C locale; OpenDKIM trims no other.
+const blank = " \t\n\r\v\f"
+
 // records yields key and value of each line, without comments. Lines that begin
 // with white space mean nothing in a refile.
 func records(data []byte, refile bool) iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
+		for r := range numbered(data, refile) {
+			if !yield(r.key, r.value) {
+				return
+			}
+		}
+	}
+}
+
+// record is a line of a table that means something.
+type record struct {
+	line       int // its number, from 1
+	key, value string
+}
+
+// numbered is records with the numbers of the lines.
+func numbered(data []byte, refile bool) iter.Seq[record] {
+	return func(yield func(record) bool) {
+		n := 0
 		for full := range bytes.Lines(data) {
+			n++
 			for chunk := range chunks(full) {
 				line, _, _ := strings.Cut(string(chunk), "#")
-				if refile && strings.TrimLeft(line, " \t\r\v\f") != line {
+				line, _, _ = strings.Cut(line, "\x00")
+				if refile && strings.TrimLeft(line, blank) != line {
 					continue
 				}
-				line = strings.TrimSpace(line)
+				line = strings.Trim(line, blank)
 				if line == "" {
 					continue
 				}
 				key, value := line, ""
-				if i := strings.IndexAny(line, " \t\r\v\f"); i >= 0 {
-					key, value = line[:i], strings.TrimSpace(line[i:])
+				if i := strings.IndexAny(line, blank); i >= 0 {
+					key, value = line[:i], strings.Trim(line[i:], blank)
 				}
-				if !yield(key, value) {
+				if !yield(record{n, key, value}) {
 					return
 				}
 			}
@@ -125,12 +148,15 @@ func keyNameOf(value string) string {
 // "+" stand for themselves, the rest is an extended regular expression. A line
 // that is none gives nil; OpenDKIM refuses the whole table then.
 func compileGlob(pattern string) *regexp.Regexp {
-	p := strings.NewReplacer("*", ".*", "+", `\+`, ".", `\.`).Replace(pattern)
-	re, err := regexp.CompilePOSIX("^" + p + "$")
+	re, err := regexp.CompilePOSIX("^" + expandGlob(pattern) + "$")
 	if err != nil {
 		return nil
 	}
 	return re
+}
+
+func expandGlob(pattern string) string {
+	return strings.NewReplacer("*", ".*", "+", `\+`, ".", `\.`).Replace(pattern)
 }
 
 // keyName returns the KeyTable name for mail of postmaster at domain, or "".
@@ -186,6 +212,7 @@ func exactKeys(domain string) iter.Seq[string] {
 type tablesView struct {
 	names   map[string]keyEntry
 	signing signing
+	bad     *unloadable // a line with which the daemon can't have loaded the tables
 }
 
 // inUse is the key that a domain's mail is signed with.

@@ -32,7 +32,7 @@ func checkSafe(dir string, uid int) error {
 		if err != nil {
 			return err
 		}
-		if problem := daemon.unsafe(info); problem != "" {
+		if problem := daemon.unsafe(info.Mode(), ownerOf(info)); problem != "" {
 			return &fault.Error{Kind: fault.Refused, Code: "unsafe-key-dir", What: "use key_dir " + dir, Err: fmt.Errorf("%s %s", d, problem),
 				Hint: fmt.Sprintf("OpenDKIM would turn mail away: its user %q must be able to reach the keys, and nobody but it and root to write above them (RequireSafeKeys); correct %s (mode %v) or choose another key_dir", daemon.name, d, info.Mode())}
 		}
@@ -78,19 +78,10 @@ func lookUpUser(uid int) account {
 }
 
 // unsafe returns what is wrong with a directory, or "".
-func (a account) unsafe(info fs.FileInfo) string {
-	mode, o := info.Mode().Perm(), ownerOf(info)
+func (a account) unsafe(mode fs.FileMode, o owner) string {
 	mine := o.uid == a.uid
-	inGroup := slices.Contains(a.groups, strconv.Itoa(o.gid))
-	reach := mode&0o001 != 0
 	switch {
-	case mine:
-		reach = mode&0o100 != 0
-	case inGroup:
-		reach = mode&0o010 != 0
-	}
-	switch {
-	case !info.IsDir():
+	case !mode.IsDir():
 		return "is not a directory"
 	case mode&0o002 != 0:
 		return "can be written to by everybody"
@@ -101,10 +92,67 @@ func (a account) unsafe(info fs.FileInfo) string {
 			return fmt.Sprintf("can be written to by group %d, to which %s belongs", o.gid, other)
 		}
 	}
-	if !reach && a.uid != 0 {
+	if !a.may(0o1, mode, o) {
 		return fmt.Sprintf("can't be entered by %s", a.name)
 	}
 	return ""
+}
+
+// may reports whether the mode lets the user read (4), write (2) or enter (1).
+func (a account) may(bits, mode fs.FileMode, o owner) bool {
+	switch {
+	case a.uid == 0:
+		return true
+	case o.uid == a.uid:
+		bits <<= 6
+	case slices.Contains(a.groups, strconv.Itoa(o.gid)):
+		bits <<= 3
+	}
+	return mode&bits == bits
+}
+
+// checkReadable checks that the daemon can read both tables, as its user: it reads them so
+// at each reload, and one that can't be read leaves the old ones in force.
+func (b *batch) checkReadable() error {
+	o, err := b.keyOwner()
+	if err != nil {
+		return err
+	}
+	if !b.cfg.AllowUnsafeKeys {
+		if err := checkSafe(b.cfg.KeyDir, o.uid); err != nil {
+			return withKind("use key_dir "+b.cfg.KeyDir, err, b.Signer)
+		}
+	}
+	daemon := lookUpUser(o.uid)
+	for _, p := range []place{b.key, b.sign} {
+		if err := daemon.checkReads(p); err != nil {
+			return withKind("use table "+p.path(), err, b.Signer)
+		}
+	}
+	return nil
+}
+
+// checkReads looks at the directories on the way and at the file, if it is there.
+func (a account) checkReads(p place) error {
+	refuse := func(path, problem, hint string) error {
+		return &fault.Error{Kind: fault.Refused, Code: "unreadable-table", What: "use table " + p.path(),
+			Err:  fmt.Errorf("%s can't be %s by OpenDKIM's user %q, so that a reload changes nothing", path, problem, a.name),
+			Hint: hint + "; where OpenDKIM runs as another user, name it as owner"}
+	}
+	for _, d := range append(parents(p.Path()), p.Path()) {
+		info, err := os.Stat(d)
+		if err != nil {
+			return err
+		}
+		if !a.may(0o1, info.Mode(), ownerOf(info)) {
+			return refuse(d, "entered", "run: chmod o+x "+d)
+		}
+	}
+	info, ok, err := p.there()
+	if err == nil && ok && !a.may(0o4, info.Mode, owner{info.UID, info.GID}) {
+		return refuse(p.path(), "read", "run: chmod o+r "+p.path())
+	}
+	return err
 }
 
 // othersInGroup names a member of the group that is neither a nor root.

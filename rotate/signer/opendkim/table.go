@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -13,12 +14,14 @@ import (
 const (
 	beginMark = "# BEGIN dkimbot"
 	endMark   = "# END dkimbot"
-	beginLine = beginMark + ": these lines are rewritten; put others below the end of the block\n"
+	beginLine = beginMark + beginRest // as older versions wrote it
+	beginRest = ": these lines are rewritten; put others below the end of the block\n"
 	endLine   = endMark + "\n"
 )
 
 // table is a flat file of OpenDKIM: our block and everything else.
 type table struct {
+	signer  string            // whose block it is; "" when there is none, or an older version wrote it
 	ours    map[string]string // key to value, as in the lines of our block
 	foreign []byte            // the bytes outside of the block, in their order
 }
@@ -28,30 +31,57 @@ var errDamagedBlock = errors.New("the begin and end lines of dkimbot's block don
 // parseTable cuts data. Lines inside the block that we can't have written count
 // as foreign; they come before what follows the block.
 func parseTable(data []byte) (table, error) {
-	t := table{ours: map[string]string{}}
-	inside, blocks := false, 0
+	t, _, err := cutTable(data)
+	return t, err
+}
+
+// cutTable is parseTable; it returns the numbers of the foreign lines in the file, too.
+func cutTable(data []byte) (t table, numbers []int, err error) {
+	t = table{ours: map[string]string{}}
+	inside, blocks, n := false, 0, 0
 	for line := range bytes.Lines(data) {
+		n++
 		text := strings.TrimSpace(string(line))
 		switch {
 		case strings.HasPrefix(text, beginMark):
 			if blocks++; blocks > 1 {
-				return table{}, errDamagedBlock
+				return table{}, nil, errDamagedBlock
 			}
-			inside = true
+			inside, t.signer = true, signerOf(text)
 		case strings.HasPrefix(text, endMark):
 			if !inside {
-				return table{}, errDamagedBlock
+				return table{}, nil, errDamagedBlock
 			}
 			inside = false
 		case inside && t.take(text):
 		default:
-			t.foreign = append(t.foreign, line...)
+			t.foreign, numbers = append(t.foreign, line...), append(numbers, n)
 		}
 	}
 	if inside {
-		return table{}, errDamagedBlock
+		return table{}, nil, errDamagedBlock
 	}
-	return t, nil
+	return t, numbers, nil
+}
+
+// firstLine is the first line of a signer's block. The name in it keeps two signers from
+// taking one host's tables for their own.
+func firstLine(signer string) string {
+	if signer == "" {
+		return beginLine
+	}
+	return beginMark + " for signer " + strconv.Quote(signer) + beginRest
+}
+
+// signerOf returns the signer that a first line names.
+func signerOf(line string) string {
+	_, rest, _ := strings.Cut(line, beginMark+" for signer ")
+	quoted, err := strconv.QuotedPrefix(rest)
+	if err != nil {
+		return ""
+	}
+	name, _ := strconv.Unquote(quoted)
+	return name
 }
 
 // take adds a line of our block and reports whether it can be ours.
@@ -72,7 +102,7 @@ func (t table) bytes() []byte {
 		return slices.Clone(t.foreign)
 	}
 	var b bytes.Buffer
-	b.WriteString(beginLine)
+	b.WriteString(firstLine(t.signer))
 	for _, key := range slices.Sorted(maps.Keys(t.ours)) {
 		b.WriteString(key + " " + t.ours[key] + "\n")
 	}

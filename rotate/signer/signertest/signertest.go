@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,6 +38,11 @@ type Subject struct {
 	// SignsWith, when not nil, tells by other means than the adapter which
 	// key signs mail of the domain now; the zero Ref for none.
 	SignsWith func(t *testing.T, domain string) dkim.Ref
+	// Backup, when not nil, keeps what the signer is set up with now. What it returns puts that in
+	// force again behind the adapter's back, as when a host comes back from a backup.
+	Backup func(t *testing.T) (restore func())
+	// Stop, when not nil, ends the signer, so that nobody can tell any more what it signs with.
+	Stop func(t *testing.T)
 }
 
 // Run checks that an adapter keeps what the ports promise. fresh is called for
@@ -53,6 +59,9 @@ func Run(t *testing.T, fresh func(t *testing.T) Subject) {
 		"forgetting spares the key in use":    testForget,
 		"the empty batch succeeds":            testEmpty,
 		"errors hold no secret and say where": testErrors,
+		"what really signs is told":           testBackup,
+		"a signer that is silent is an error": testStopped,
+		"the umask changes nothing":           testUmask,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, fresh(t)) })
 	}
@@ -166,6 +175,50 @@ func testForget(t *testing.T, s Subject) {
 			t.Errorf("Forget: %v", err)
 		}
 		s.wantActive(t, []string{"a.example"}, now)
+	}
+}
+
+// testBackup guards I1: the key that signs is told and kept, whatever the adapter did last.
+func testBackup(t *testing.T, s Subject) {
+	if s.Backup == nil {
+		return
+	}
+	k := Keys(t, 2)
+	old, now := At("a.example", "s1", k[0]), At("a.example", "s2", k[1])
+	s.activate(t, old)
+	restore := s.Backup(t)
+	s.activate(t, now)
+	restore()
+	s.wantActive(t, []string{"a.example"}, old)
+	if f, ok := s.Signer.(Forgetter); ok { // it may refuse, or know no copies
+		f.Forget(t.Context(), []dkim.Ref{old.Ref()})
+	}
+	s.wantActive(t, []string{"a.example"}, old)
+}
+
+// testStopped guards I1: what nobody can tell is not guessed.
+func testStopped(t *testing.T, s Subject) {
+	if s.Stop == nil {
+		return
+	}
+	key := At("a.example", "s1", Keys(t, 1)[0])
+	s.activate(t, key)
+	s.Stop(t)
+	if active, err := s.Signer.Active(t.Context(), []string{"a.example", "b.example"}); err == nil {
+		t.Errorf("Active: %v; want an error", active)
+	}
+	if err := s.Signer.Activate(t.Context(), []dkim.SigningKey{key}); err == nil {
+		t.Error("Activate succeeded")
+	}
+}
+
+// testUmask guards I1: what is made for the signer's user is readable for it.
+func testUmask(t *testing.T, s Subject) {
+	defer syscall.Umask(syscall.Umask(0o077))
+	k := Keys(t, 2)
+	for i, selector := range []string{"s1", "s2"} {
+		s.activate(t, At("a.example", selector, k[i]))
+		s.wantActive(t, []string{"a.example"}, At("a.example", selector, k[i]))
 	}
 }
 

@@ -1,0 +1,209 @@
+package opendkim
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
+)
+
+func run(t testing.TB, argv ...string) {
+	t.Helper()
+	if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+		t.Fatalf("%q: %v: %s", argv, err, out)
+	}
+}
+
+// patterns are keys of a refile, some of which OpenDKIM can't load.
+var patterns = strings.Fields(`*@b.example ( ) a( a) (a) ? a? a?? | a| |a a||b () a{1 a{1} a{1,} a{1, a{x} { } {1} a{2,1} (a){2}
+	[ [] []] [a [b-a] [[:alpha:]] [[:foo:]] [[=a=]] [[.-.]] \ \\ \1 (a)\1 \w \q ^ ^^ $ a$b (^a) (*a) ** a** (?a) (|a) ^* a^* $?
+	a{1}{2} a{256} a{32768} (? + (+ [+] [.] [*] a{,2} a{} ((a)) [a-] [--a] [^] [^]] *@[0-9]+.example post(master|man)@*`)
+
+// TestLoads compares what is taken for loadable with what the real daemon loads: nothing that it
+// refuses is let through, and what is refused leaves the tables and the mail as they were (I1).
+func TestLoads(t *testing.T) {
+	d := signertest.StartOpenDKIM(t)
+	k := signertest.Keys(t, 2)
+	s := newSigner(t, d, nil)
+	activate(t, s, signertest.At("a.example", "s1", k[0]))
+	keys, signs := read(t, d.KeyTable), read(t, d.SigningTable)
+	strict := 0
+	for _, p := range patterns {
+		write(t, d.SigningTable, signs+"# theirs\n"+p+" s1._domainkey.a.example\n")
+		ours, real := checkPattern(p) == nil, loads(d)
+		if ours && !real {
+			t.Errorf("OpenDKIM does not load the pattern %q", p)
+		}
+		if !ours && real {
+			strict++
+		}
+	}
+	if strict > 20 {
+		t.Errorf("%d of %d patterns that OpenDKIM loads are refused", strict, len(patterns))
+	}
+	for name, test := range map[string]struct {
+		keys, signs string
+		words       []string
+	}{
+		"no pattern":          {"b b.example:x:/k\n", "*@( b\n", []string{"line 5", "not valid", "signing.table"}},
+		"no entry":            {"", "*@b.example gone\n", []string{"line 5", "gone", "KeyTable lacks"}},
+		"no entry, identity":  {"", "*@b.example gone:boss@b.example\n", []string{"line 5", "KeyTable lacks"}},
+		"entry cut short":     {"b b.example:x\n", "*@b.example b\n", []string{"line 5", "domain:selector:path"}},
+		"nothing behind it":   {"", "*@b.example\n", []string{"line 5", "names no entry"}},
+		"pattern is too long": {"b b.example:x:/k\n", strings.Repeat("+", 600) + " b\n", []string{"line 5", "too long"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			write(t, d.KeyTable, keys+test.keys)
+			write(t, d.SigningTable, signs+"# theirs\n"+test.signs)
+			err := s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s2", k[1])})
+			wantCode(t, err, "unloadable-line", test.words...)
+			if fault.KindOf(err) != fault.Refused {
+				t.Errorf("kind is %v; want Refused", fault.KindOf(err))
+			}
+			if read(t, d.KeyTable) != keys+test.keys || !strings.HasSuffix(read(t, d.SigningTable), test.signs) {
+				t.Error("the tables were changed")
+			}
+			wantSelectors(t, d, "a.example", "s1")
+			wantActive(t, s, signertest.At("a.example", "s1", k[0]))
+			_, err = newSigner(t, d, withoutMilter).Active(t.Context(), []string{"a.example"})
+			wantCode(t, err, "unloadable-line", "line 5")
+		})
+	}
+	write(t, d.KeyTable, keys)
+	write(t, d.SigningTable, signs)
+	activate(t, s, signertest.At("a.example", "s2", k[1]))
+}
+
+// loads reports whether the daemon would start with its tables.
+func loads(d *signertest.OpenDKIM) bool {
+	return exec.Command("opendkim", "-n", "-x", d.Conf).Run() == nil
+}
+
+// TestPlainLoads is the same for a plain SigningTable, of which OpenDKIM checks some lines itself.
+func TestPlainLoads(t *testing.T) {
+	d := signertest.StartOpenDKIM(t)
+	write(t, d.Conf, strings.Replace(read(t, d.Conf), "refile:", "file:", 1))
+	write(t, d.KeyTable, "b b.example:x:/k\nc c.example\n")
+	for _, line := range []string{"b.example b", "b.example b:boss@b.example", "( b", "b.example", "b.example gone:x", "b.example %", "b.example %:x", "b.example c:x", "b.example b:x\nc.example gone:x"} {
+		write(t, d.SigningTable, line+"\n")
+		bad := checkLines([]byte(line+"\n"), false, keyNames([]byte(read(t, d.KeyTable))))
+		if real := loads(d); bad == nil && !real {
+			t.Errorf("OpenDKIM does not load %q", line)
+		} else if real && bad != nil && !strings.Contains(bad.err.Error(), "KeyTable") {
+			t.Errorf("OpenDKIM loads %q; refused with %v", line, bad.err)
+		}
+	}
+}
+
+// TestMissingTable: a path that is misspelled is told before anything is made.
+func TestMissingTable(t *testing.T) {
+	key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
+	for _, edit := range []func(*Config){
+		func(c *Config) { c.KeyTable += "x" },
+		func(c *Config) { c.SigningTable += "x" },
+		func(c *Config) { c.KeyTable = filepath.Dir(c.KeyTable) + "/wrong/key.table" },
+	} {
+		d := signertest.StartOpenDKIM(t)
+		s := newSigner(t, d, edit)
+		missing := s.keyTable
+		if s.keyTable == d.KeyTable {
+			missing = s.signTable
+		}
+		wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "missing-table", missing, "opendkim.conf", "install -m 644 /dev/null")
+		if _, err := os.Stat(missing); err == nil {
+			t.Errorf("%s was made", missing)
+		}
+		if files, _ := os.ReadDir(d.KeyDir); len(files) > 0 {
+			t.Errorf("key files were made: %v", files)
+		}
+	}
+}
+
+// TestUmask guards I1: what is made for the daemon can be read by its user, whatever the umask.
+func TestUmask(t *testing.T) {
+	needRoot(t)
+	defer syscall.Umask(syscall.Umask(0o077))
+	k := signertest.Keys(t, 2)
+	d := signertest.StartOpenDKIM(t)
+	tables := filepath.Join(d.Dir, "tables", "of-opendkim")
+	conf := read(t, d.Conf)
+	for _, table := range []*string{&d.KeyTable, &d.SigningTable} {
+		conf = strings.ReplaceAll(conf, *table, filepath.Join(tables, filepath.Base(*table)))
+		*table = filepath.Join(tables, filepath.Base(*table))
+	}
+	conf = strings.ReplaceAll(conf, "UserID", "# at first as root\nUserID")
+	write(t, d.Conf, conf)
+	if err := os.Chmod(d.Conf, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(d.KeyDir); err != nil {
+		t.Fatal(err)
+	}
+	s := newSigner(t, d, func(c *Config) { c.Owner, c.Group = "opendkim", "opendkim" })
+	for i, selector := range []string{"s1", "s2"} {
+		key := signertest.At("a.example", selector, k[i])
+		activate(t, s, key) // the daemon reads the tables at a reload, as its user
+		if ref := d.SignsWith(t, "a.example", k...); ref != key.Ref() {
+			t.Errorf("signed with %+v", ref)
+		}
+	}
+	for path, mode := range map[string]os.FileMode{tables: 0o755 | os.ModeDir, filepath.Dir(tables): 0o755 | os.ModeDir, d.KeyTable: 0o644, d.SigningTable: 0o644,
+		d.KeyDir: 0o700 | os.ModeDir, d.KeyTable + ".dkimbot-lock": 0o600} {
+		if info, err := os.Stat(path); err != nil || info.Mode() != mode {
+			t.Errorf("%s: %v, %v; want %v", path, info.Mode(), err, mode)
+		}
+	}
+}
+
+// TestUnreadableTables: tables that the daemon's user can't read are told before anything is
+// changed: at the next reload it would keep the old ones, silently.
+func TestUnreadableTables(t *testing.T) {
+	needRoot(t)
+	k := signertest.Keys(t, 2)
+	for name, test := range map[string]struct {
+		spoil func(d *signertest.OpenDKIM) string
+		words []string
+	}{
+		"KeyTable":     {func(d *signertest.OpenDKIM) string { return d.KeyTable }, []string{"can't be read", "chmod o+r"}},
+		"SigningTable": {func(d *signertest.OpenDKIM) string { return d.SigningTable }, []string{"can't be read", "chmod o+r"}},
+		"directory":    {func(d *signertest.OpenDKIM) string { return filepath.Dir(d.SigningTable) }, []string{"can't be entered", "chmod o+x"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := signertest.StartOpenDKIM(t)
+			tables := filepath.Join(d.Dir, "tables")
+			if err := os.Mkdir(tables, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			moveTables(t, d, tables)
+			s := newSigner(t, d, withoutMilter)
+			old, now := signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1])
+			activate(t, s, old)
+			settles(t, s, d, "s1")
+			restore := chmod(t, test.spoil(d), 0o600)
+			err := s.Activate(t.Context(), []dkim.SigningKey{now})
+			wantCode(t, err, "unreadable-table", append(test.words, "opendkim", test.spoil(d))...)
+			wantSelectors(t, d, "a.example", "s1")
+			restore()
+			activate(t, s, now)
+			settles(t, s, d, "s2")
+		})
+	}
+}
+
+func FuzzPattern(f *testing.F) {
+	for _, p := range patterns {
+		f.Add(p)
+	}
+	f.Fuzz(func(t *testing.T, p string) {
+		if len(p) < 200 && checkPattern(p) == nil && compileGlob(p) == nil {
+			t.Error(fmt.Sprintf("%q is let through and means nothing", p))
+		}
+	})
+}
