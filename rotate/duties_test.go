@@ -40,7 +40,12 @@ func TestDutiesAreIndependent(t *testing.T) {
 	bothLeaked := func(s *scene) { s.have.Phase, s.have.Draining = rotate.Draining, "s2"; leak(s, "s1", "s2") }
 	standbyLeaked := func(s *scene) { s.have.Phase, s.have.Draining = rotate.Draining, "s2"; leak(s, "s2") }
 	old := func(s *scene) { s.hold("s2", someKeys()[3].ID(), 1); s.hold("s1", someKeys()[3].ID(), 1) } // an older backup
-	halfUp := func(s *scene) { s.sign("s1", "mx1"); s.have.Selectors["s2"].Key = nil; s.show("s2"); s.hold("s2", "", 0) }
+	halfUp := func(s *scene) {
+		s.sign("s1", "mx1")
+		s.have.Selectors["s2"].Key = nil
+		s.show("s2")
+		s.hold("s2", "", 0)
+	}
 
 	tests := []struct {
 		name   string
@@ -90,7 +95,10 @@ func TestDutiesAreIndependent(t *testing.T) {
 		{"active compromised, keystore sealed", readyScene, func(s *scene) { leak(s, "s1"); seal(s) }, "", "keystore-unreachable"},
 		{"active compromised, its own name foreign", readyScene, func(s *scene) { leak(s, "s1"); foreign(s, "s1") }, "activate s2/mx1, activate s2/mx2, destroy s1", ""},
 		{"active compromised, a signer silent", readyScene, func(s *scene) { leak(s, "s1"); s.silent("mx2") }, "activate s2/mx1, activate s2/mx2, revoke s1, destroy s1", ""},
-		{"switching, both compromised, now", switchingScene, func(s *scene) { now(s, "s1", "s2"); s.have.Phase, s.have.Active, s.have.Target, s.have.Draining = rotate.Draining, "s2", "", "s1" },
+		{"switching, both compromised, now", switchingScene, func(s *scene) {
+			now(s, "s1", "s2")
+			s.have.Phase, s.have.Active, s.have.Target, s.have.Draining = rotate.Draining, "s2", "", "s1"
+		},
 			"revoke s2, revoke s1, generate s1, store s1, publish s1, verify s1", ""},
 
 		{"draining, active compromised", drainingScene, func(s *scene) { leak(s, "s2") }, "activate s1/mx1, activate s1/mx2, revoke s2, destroy s2", ""},
@@ -114,7 +122,6 @@ func TestDutiesAreIndependent(t *testing.T) {
 		{"bootstrapping, the other compromised", bootstrappingScene, func(s *scene) { s.sign("s1", "mx1"); leak(s, "s2") }, "revoke s2, destroy s2, verify s1, activate s1/mx2", ""},
 		{"bootstrapping, in use and compromised, now", bootstrappingScene, func(s *scene) { s.sign("s1", "mx1"); now(s, "s1"); s.have.Target = "s2" }, "revoke s1, verify s2, activate s2/mx1, activate s2/mx2", ""},
 		{"bootstrapping, both compromised, keystore sealed", bootstrappingScene, func(s *scene) { s.sign("s1", "mx1"); now(s, "s1", "s2"); seal(s) }, "revoke s1, revoke s2, destroy s2", ""},
-
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

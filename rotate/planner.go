@@ -32,6 +32,9 @@ func Plan(now time.Time, want Domain, have State, seen Observation) DomainPlan {
 	}
 	if len(p.plan.Steps) == 0 {
 		p.plan.Steps = nil
+		if p.plan.Stop != nil {
+			p.plan.Reason = Reason{} // Stop is why
+		}
 	}
 	return p.plan
 }
@@ -47,7 +50,7 @@ type planner struct {
 	duty      Duty             // what the steps that are planned now belong to
 	obstacles map[string]error // by selector; "" for those of the whole domain. See checks.go
 
-	shared    bool             // both selectors' names lead to one record
+	shared bool // both selectors' names lead to one record
 
 	adoption bool // the plan is one of PlanAdoption
 }

@@ -26,6 +26,11 @@ func (r *run) revoke(ctx context.Context, s Step) error {
 	if err := r.lookBeforeWrite(ctx, s.Selector); err != nil {
 		return err
 	}
+	if r.st.Released != nil {
+		if err := r.stillUnused(ctx, s.Selector, r.st.selector(s.Selector).Key.ID, "revoke the key record"); err != nil {
+			return err
+		}
+	}
 	why := p.revokeReason(s.Selector, "now")
 	r.st.revoking(s.Selector, r.want.Policy.TTL)
 	key := r.st.Selectors[s.Selector].Key

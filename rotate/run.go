@@ -104,7 +104,7 @@ func (r *run) advance(ctx context.Context) error {
 			return err
 		}
 		if len(steps) == 0 {
-			return r.rest(ctx)
+			return r.stopped(ctx)
 		}
 		if err := r.steps(ctx, steps); err != nil {
 			return r.wait(ctx, err)

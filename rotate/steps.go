@@ -149,6 +149,11 @@ func (r *run) publish(ctx context.Context, s Step) error {
 	if err := r.claimName(ctx, s.Selector); err != nil {
 		return err
 	}
+	if old := r.st.selector(s.Selector).Key; old != key && r.st.spares(s.Selector, old.ID) {
+		if err := r.stillUnused(ctx, s.Selector, old.ID, "replace the key record"); err != nil {
+			return err
+		}
+	}
 	p := &planner{want: r.want, have: r.st, seen: r.seen}
 	r.st.publishing(s.Selector, p.cacheWait(s.Selector), r.want.Policy.TTL)
 	r.st.afterWildcard(s.Selector, r.seen.Selectors[s.Selector].Sight)
@@ -223,6 +228,9 @@ func (r *run) destroy(ctx context.Context, s Step) error {
 	for _, old := range r.st.doomed(s.Selector) {
 		if old.KeyID != s.Before["key_id"] {
 			continue
+		}
+		if err := r.stillUnused(ctx, s.Selector, old.KeyID, "destroy the private key"); err != nil {
+			return err
 		}
 		if err := r.begin(ctx, Intent{Kind: Destroy, Selector: s.Selector, KeyID: old.KeyID, Version: old.Version}); err != nil {
 			return err

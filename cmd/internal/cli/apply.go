@@ -125,7 +125,7 @@ func orders(cfg *config.Config, doc planfile.Document) (out []rotate.Order, refu
 			refused = append(refused, rotate.Result{Domain: d.Name, Err: rotate.Stale(doc.PlanID, d.Name, []rotate.Reason{*why})})
 		case err != nil:
 			refused = append(refused, rotate.Result{Domain: d.Name, Err: err})
-		case d.Problem != nil:
+		case d.Problem != nil && len(d.Steps) == 0:
 			refused = append(refused, rotate.Result{Domain: d.Name, Err: doc.Unplanned(d)})
 		default:
 			out = append(out, rotate.Order{Domain: want.Domain, Approved: doc.Approval(d)})

@@ -13,10 +13,11 @@ import (
 // has never seen dkimbot. now is when the plan is read.
 func Mail(p rotate.DomainPlan, now time.Time) string {
 	m := mail{p, now}
-	if p.Stop != nil {
+	switch {
+	case len(p.Steps) > 0:
+	case p.Stop != nil:
 		return m.unchanged("Nothing is done")
-	}
-	if len(p.Steps) == 0 {
+	default:
 		return m.unchanged("Nothing changes")
 	}
 	words := []string{m.signing()}

@@ -63,6 +63,8 @@ func (m Markdown) summary(domains []planfile.Domain, is PlanStaleness) {
 		switch s := is.Domains[d.Name]; {
 		case len(s.Reasons) > 0:
 			words = "**Stale.** " + words
+		case d.Problem != nil && len(d.Steps) > 0:
+			words = "**Stopped in part.** " + words
 		case d.Problem != nil:
 			words = "**Stopped.** " + words
 		}
@@ -84,7 +86,8 @@ func (m Markdown) domain(d planfile.Domain, is Staleness, folded bool) {
 		if d.Problem.Hint != "" {
 			m.line("**Hint:** %s", escape(d.Problem.Hint))
 		}
-	} else {
+	}
+	if p.Stop == nil || len(p.Steps) > 0 {
 		m.line("**Why:** %s.", escape(orElse(p.Reason.Message, "nothing to do")))
 	}
 	m.line("**Mail:** %s", escape(Mail(p, m.Now)))

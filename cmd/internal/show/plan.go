@@ -13,13 +13,14 @@ func (t Text) Plan(p rotate.DomainPlan) { t.plan(p, Staleness{}) }
 func (t Text) plan(p rotate.DomainPlan, is Staleness) {
 	t.heading(p.Name, p.Phase)
 	t.staleness(is)
-	switch {
-	case p.Stop != nil:
+	if p.Stop != nil {
 		t.problem("  ", p.Stop)
-	case len(p.Steps) == 0:
-		t.line("  ", "now", orElse(p.Reason.Message, "nothing to do"))
-	default:
+	}
+	switch {
+	case len(p.Steps) > 0:
 		t.line("  ", "why", p.Reason.Message)
+	case p.Stop == nil:
+		t.line("  ", "now", orElse(p.Reason.Message, "nothing to do"))
 	}
 	t.line("  ", "mail", Mail(p, t.Now))
 	for i, s := range p.Steps {

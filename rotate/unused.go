@@ -1,0 +1,49 @@
+package rotate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// stillUnused asks every signer once more, directly before something that can't be
+// taken back is done to the key at a selector: what they said when the run began may be
+// hours old by now, and a host may have come back from a backup meanwhile (I1, I2). A
+// compromised key is not spared for a signer that does not answer.
+func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) error {
+	for _, name := range r.want.Signers {
+		signer, err := r.engine.signer(name)
+		if err != nil {
+			return err
+		}
+		ref, err := signer.questions.call(ctx, r.want.Name)
+		r.seen.Signers[name] = SignerSeen{Ref: ref, Err: err}
+		switch used := r.st.identify(ref); {
+		case err != nil && r.st.spares(selector, keyID):
+			return &fault.Error{Kind: fault.Transient, Code: "signer-unseen", Err: err,
+				What: fmt.Sprintf("%s of %s: signer %s did not answer which key it uses", what, r.name(selector), name),
+				Hint: "make the signer answer, or take it out of the domain's signers if it is gone; nothing was changed"}
+		case err == nil && used.Selector == selector && used.KeyID == keyID:
+			return &fault.Error{Kind: fault.Transient, Code: SignerStrays, Err: errors.New("its mail would fail"),
+				What: fmt.Sprintf("%s of %s: signer %s signs with it", what, r.name(selector), name),
+				Hint: "nothing was changed; the signer is brought back to the active key at the next try"}
+		}
+	}
+	return nil
+}
+
+// spares reports whether a key is worth waiting for a signer that may use it.
+func (st State) spares(selector, keyID string) bool {
+	sel := st.selector(selector)
+	if key := sel.Key; key != nil && key.ID == keyID && !key.Leaked.IsZero() {
+		return false
+	}
+	for _, r := range sel.Retired {
+		if r.KeyID == keyID && (r.Leaked || r.Dropped) {
+			return false
+		}
+	}
+	return true
+}

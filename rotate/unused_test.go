@@ -1,0 +1,59 @@
+package rotate_test
+
+import (
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// TestLookedAtBeforeNoReturn: a signer that comes back from a backup while a run waits,
+// after all signers had said that they left the key, keeps the key from being replaced,
+// destroyed or cleared away (I1, I2).
+func TestLookedAtBeforeNoReturn(t *testing.T) {
+	tests := map[string]struct {
+		prepare func(*world, rotate.Domain)
+		at      string // the operation before which mx2 comes back
+		never   string // what must not happen in that run
+	}{
+		"replaced": {(*world).drained, "put s1", "publish s1"},
+		"destroyed": {func(w *world, d rotate.Domain) {
+			w.drained(d)
+			w.trouble = failing("destroy s1")
+			w.engine().Advance(t.Context(), d)
+			w.trouble = nil
+		}, "", "destroy s1"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+			tt.prepare(w, d)
+			happened := false
+			asked := 0
+			w.trouble = func(op string) trouble {
+				switch {
+				case op == tt.never:
+					happened = true
+				case op == tt.at && tt.at != "":
+					w.mu.Unlock()
+					w.hosts["mx2"].restore(d.Name, 1)
+					w.mu.Lock()
+				case op == "ask mx2" && tt.at == "":
+					if asked++; asked == 2 { // the first time is when the run begins
+						w.mu.Unlock()
+						w.hosts["mx2"].restore(d.Name, 1)
+						w.mu.Lock()
+					}
+				}
+				return fine
+			}
+			res := w.engine().Advance(t.Context(), d)
+			if fault.CodeOf(res.Err) != rotate.SignerStrays || happened {
+				t.Fatalf("%v; %s happened: %v", res.Err, tt.never, happened)
+			}
+			w.trouble = nil
+			w.settle(d)
+			w.checkReady(d, "s2")
+		})
+	}
+}
