@@ -248,12 +248,17 @@ func Span(d time.Duration) string {
 
 func brief(values []string) string {
 	const most = 60
-	out := make([]string, len(values))
+	const shown = 10
+	out := make([]string, 0, min(len(values), shown+1))
 	for i, v := range values {
+		if i == shown {
+			out = append(out, fmt.Sprintf("and %d more", len(values)-shown))
+			break
+		}
 		if len(v) > most {
 			v = v[:most] + "..."
 		}
-		out[i] = fmt.Sprintf("%q", v)
+		out = append(out, fmt.Sprintf("%q", v))
 	}
 	if len(out) == 0 {
 		return "no record"

@@ -82,7 +82,7 @@ func (p *planner) recordDrift(s string) *Finding {
 			code = RecordSecond
 		}
 		err := p.foreignRecord(s, sight)
-		return &Finding{Code: code, Selector: s, Message: err.Error(), Repair: fault.HintOf(err), Asks: true}
+		return &Finding{Code: code, Selector: s, Message: fault.Text(err), Repair: fault.HintOf(err), Asks: true}
 	case changing:
 		return &Finding{Code: RecordsDiffer, Selector: s, Message: fmt.Sprintf("not every server shows the same at %s: %s", p.name(s), strings.Join(sight.Lagging, "; ")),
 			Repair: "dkimbot looks again, and begins nothing that relies on the record until all agree; if this lasts, look at the zone's transfers"}
@@ -164,7 +164,7 @@ func (p *planner) leftOver(name string) *Finding {
 
 // troubled tells that something could not be looked at.
 func troubled(code, selector, signer string, err error, repair string) *Finding {
-	f := &Finding{Code: code, Selector: selector, Signer: signer, Message: err.Error(), Repair: repair}
+	f := &Finding{Code: code, Selector: selector, Signer: signer, Message: fault.Text(err), Repair: repair}
 	if hint := fault.HintOf(err); hint != "" && fault.KindOf(err) != fault.Transient {
 		f.Repair, f.Asks = hint, true
 	}

@@ -72,7 +72,7 @@ func (p *planner) keyDrift(s string) *Finding {
 		return &f
 	case keyDifferent:
 		err := p.foreignKey(s)
-		return &Finding{Code: KeyDifferent, Selector: s, Message: err.Error(), Repair: fault.HintOf(err), Asks: true}
+		return &Finding{Code: KeyDifferent, Selector: s, Message: fault.Text(err), Repair: fault.HintOf(err), Asks: true}
 	case keyUnread:
 		f := troubled(KeyUnread, s, "", seen.KeyErr, "the keystore is asked again; until it answers, no key is made or given to a signer")
 		if fault.CodeOf(seen.KeyErr) == deletedSecret {

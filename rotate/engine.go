@@ -156,7 +156,7 @@ func (e *Engine) inHandOnce(ctx context.Context, want Domain, work func(context.
 	case interrupted(ctx, err):
 		err = ctx.Err() // nothing failed, whoever noticed
 	default:
-		e.failed(Event{Domain: want.Name, At: e.Clock.Now(), By: e.Actor, Outcome: outcomeOf(err), Message: err.Error(), Phase: res.State.Phase}, err)
+		e.failed(Event{Domain: want.Name, At: e.Clock.Now(), By: e.Actor, Outcome: outcomeOf(err), Message: fault.Text(err), Phase: res.State.Phase}, err)
 	}
 	res.Err = err
 	return res, late

@@ -126,7 +126,7 @@ func (g *grant) retry(err error, at time.Time) *Next {
 	if fault.KindOf(err) != fault.Transient {
 		return nil
 	}
-	return &Next{Action: "retry", At: at, Reason: Reason{"failed", err.Error()}}
+	return &Next{Action: "retry", At: at, Reason: Reason{"failed", fault.Text(err)}}
 }
 
 // admit decides whether the approval holds, before anything is done. What it
@@ -194,7 +194,7 @@ func (s Step) words() string {
 
 // refuse tells a refusal to whoever listens; the state does not change by it.
 func (r *run) refuse(err error) error {
-	r.notify(Step{Kind: Applied}, "refused", err.Error())
+	r.notify(Step{Kind: Applied}, "refused", fault.Text(err))
 	return err
 }
 

@@ -72,7 +72,7 @@ func (r *run) turnDown(ctx context.Context, err error) error {
 	if r.st.Revision == 0 {
 		return err
 	}
-	e := r.event(Step{Kind: orderKind(r.want.Instruction)}, "refused", err.Error())
+	e := r.event(Step{Kind: orderKind(r.want.Instruction)}, "refused", fault.Text(err))
 	r.tell(e)
 	r.want.Instruction = nil
 	if saved := r.save(ctx, e); saved != nil {

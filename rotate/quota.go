@@ -256,7 +256,7 @@ func (r *run) wait(ctx context.Context, err error) error {
 // denied tells that a rule refused what a person asked for. That is no failure of
 // the domain: its state stays as it is, so that plans which were made of it still hold.
 func (r *run) denied(err error) error {
-	r.notify(Step{}, "refused", err.Error())
+	r.notify(Step{}, "refused", fault.Text(err))
 	return err
 }
 

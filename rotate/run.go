@@ -204,13 +204,13 @@ func (r *run) fail(ctx context.Context, s Step, err error) error {
 	outcome := outcomeOf(err)
 	r.st.Refused = outcome == "refused" && (!r.failed || r.st.Refused)
 	r.failed = true
-	r.st.LastError = err.Error()
+	r.st.LastError = fault.Text(err)
 	r.st.NextTry = r.engine.Clock.Now().Add(Backoff(r.st.Failures))
-	r.st.Next = &Next{Action: "retry", Selector: s.Selector, At: r.st.NextTry, Reason: Reason{"failed", err.Error()}}
+	r.st.Next = &Next{Action: "retry", Selector: s.Selector, At: r.st.NextTry, Reason: Reason{"failed", fault.Text(err)}}
 	r.retry = r.st.Next
 	r.st.Config = r.want.Fingerprint()
-	r.notify(s, outcome, err.Error())
-	r.engine.failed(r.event(s, outcome, err.Error()), err)
+	r.notify(s, outcome, fault.Text(err))
+	r.engine.failed(r.event(s, outcome, fault.Text(err)), err)
 	if fault.KindOf(err) == fault.Refused && fault.CodeOf(err) == LeaseLost {
 		return err // and so would be the write
 	}
@@ -218,7 +218,7 @@ func (r *run) fail(ctx context.Context, s Step, err error) error {
 	if s.Kind == "" && r.stored.LastError == r.st.LastError {
 		return errors.Join(err, r.save(ctx, events...))
 	}
-	return errors.Join(err, r.save(ctx, append(events, r.event(s, outcome, err.Error()))...))
+	return errors.Join(err, r.save(ctx, append(events, r.event(s, outcome, fault.Text(err)))...))
 }
 
 // Backoff returns how long to wait after the given number of failures in a row:

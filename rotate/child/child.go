@@ -108,7 +108,7 @@ func Tail(output []byte) string {
 		s = "…" + strings.ToValidUTF8(s[len(s)-max:], "")
 	}
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+		if !unicode.IsPrint(r) && r != '\n' && r != '\t' {
 			return '?'
 		}
 		return r

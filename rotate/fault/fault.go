@@ -6,7 +6,10 @@
 // library. A fault never carries a secret or a stack trace (invariant I9).
 package fault
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Kind says whether, and how, an error can go away.
 type Kind int
@@ -46,9 +49,25 @@ type Error struct {
 // command line to show on a line of its own.
 func (e *Error) Error() string {
 	if e.Err == nil {
-		return e.What
+		return bounded(e.What)
 	}
-	return fmt.Sprintf("%s: %v", e.What, e.Err)
+	return bounded(fmt.Sprintf("%s: %v", e.What, e.Err))
+}
+
+// maxText bounds what one error says, in octets: DNS, a provider or a program may answer as much as
+// it likes, and the text goes into notices, logs and the state.
+const maxText = 4 << 10
+
+// Text returns what err says, cut in the middle where it is very long.
+func Text(err error) string { return bounded(err.Error()) }
+
+func bounded(s string) string {
+	const begin, end = maxText * 3 / 4, maxText / 8
+	if len(s) <= maxText {
+		return s
+	}
+	return fmt.Sprintf("%s ... (%d octets are left out) ... %s",
+		strings.ToValidUTF8(s[:begin], ""), len(s)-begin-end, strings.ToValidUTF8(s[len(s)-end:], ""))
 }
 
 // Unwrap returns the cause.

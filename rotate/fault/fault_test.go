@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestKindHintCode(t *testing.T) {
@@ -90,6 +92,23 @@ func TestLongChains(t *testing.T) {
 
 func TestKindString(t *testing.T) {
 	if got := fmt.Sprint(Permanent, Transient, Refused, Kind(7)); got != "permanent transient refused Kind(7)" {
+		t.Error(got)
+	}
+}
+
+// However much DNS, a provider or a program answers: no error says more than a few kilobytes.
+func TestTextIsBounded(t *testing.T) {
+	long := errors.New(strings.Repeat("ä", 50_000) + "the end")
+	var err error = long
+	for range 20 {
+		err = Temporary("look", err, "look again")
+	}
+	for _, text := range []string{Text(long), err.Error(), Text(errors.Join(err, err)), Text(fmt.Errorf("x: %w", err))} {
+		if len(text) > maxText+200 || !strings.HasSuffix(text, "the end") || !strings.Contains(text, "octets are left out") || !utf8.ValidString(text) {
+			t.Errorf("%d octets: %.40q ... %q", len(text), text, text[max(0, len(text)-40):])
+		}
+	}
+	if got := Text(errors.New("short")); got != "short" {
 		t.Error(got)
 	}
 }

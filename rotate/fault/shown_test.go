@@ -21,6 +21,7 @@ var unshown = map[string]string{
 	"cmd/internal/app/process.go: find out which process this is":    "needs a machine without /proc",
 	"cmd/internal/app/process.go: give the machine a name: hostname": "needs a kernel that does not tell its name",
 	"cmd/internal/planfile/document.go: Err":                         "says what another fault said, when the plan was made",
+	"keystore/file/faults.go: explain":                               "takes the way out that safefile names, which TestOthersKeystore shows",
 	"keystore/vault/diagnose.go: diagnose":                           "takes the hint of the way to log in, which TestAppRole and others show",
 	"keystore/vault/faults.go: explain":                              "takes the hint of the fault that it is about",
 	"providers/cloudflare_explain.go: explain":                       "says what the service said; Publish adds the hint",

@@ -114,7 +114,8 @@ func dsn(path, options string) string {
 	return u.String()
 }
 
-// exists reports whether something is at path, and refuses what can't be a database.
+// exists reports whether a file is at path, and refuses what can't be a database. What is no
+// file was refused before; see place.
 func exists(path string) (bool, error) {
 	fi, err := os.Stat(path)
 	switch {
@@ -122,8 +123,6 @@ func exists(path string) (bool, error) {
 		return false, nil
 	case err != nil:
 		return false, fault.Lasting("open the state database "+path, err, "the directory must be there and allow access")
-	case !fi.Mode().IsRegular():
-		return false, fault.Lasting("open the state database "+path+": it is not a file", nil, "state.path names a file, not a directory")
 	case fi.Size() == 0: // SQLite would take it for a new one, and remove its log
 		return false, damaged(path, "open", errors.New("it is empty"))
 	}

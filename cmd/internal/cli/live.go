@@ -89,7 +89,7 @@ func (l *live) draw() {
 		return
 	}
 	if line := l.progress.Line(time.Now(), l.width()-1); line != "" {
-		io.WriteString(l.w, line)
+		io.WriteString(l.w, show.Visible(line))
 		l.shown = true
 	}
 }

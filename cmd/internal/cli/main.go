@@ -59,9 +59,9 @@ func Main(args []string, s Streams) int {
 	defer outlivePipes()()
 	// After the first signal the step in hand is finished; a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
-	out := &checkedWriter{w: patientWriter(s.Out)}
-	s.Out, s.Err = out, patientWriter(s.Err)
-	p := &program{Streams: s, stdout: out}
+	out, mark := &checkedWriter{w: patientWriter(s.Out)}, show.NewMark()
+	p := &program{Streams: s, stdout: out, terminal: patientWriter(s.Err), mark: mark}
+	p.Out, p.Err = show.NewScreen(out, mark), show.NewScreen(p.terminal, mark)
 	cmd := p.root()
 	cmd.SetArgs(args)
 	err := cmd.ExecuteContext(ctx)
@@ -79,7 +79,7 @@ func (p *program) end(ctx context.Context, err error, asJSON bool) int {
 	}
 	doc, code := p.say(ctx, err)
 	if asJSON && p.stdout.n == 0 && p.stdout.err == nil {
-		if err := show.JSON(p.stdout, doc); err != nil {
+		if err := show.JSON(p.Out, doc); err != nil {
 			p.text(p.Err, p.ErrTTY).Problem(unwritten(err))
 		}
 	}
@@ -157,6 +157,8 @@ func (c exitCode) Error() string { return "exit" }
 type program struct {
 	Streams
 	stdout    *checkedWriter // what Out leads to
+	terminal  io.Writer      // what Err leads to, for the line that is drawn anew
+	mark      string         // of the program's own colours
 	config    string
 	json      bool
 	noColor   bool
@@ -172,7 +174,7 @@ func (p *program) jsonFlag(cmd *cobra.Command) {
 }
 
 func (p *program) text(w io.Writer, tty bool) show.Text {
-	return show.Text{W: w, Color: tty && !p.noColor && p.Env("NO_COLOR") == "" && p.Env("TERM") != "dumb", Now: time.Now()}
+	return show.Text{W: w, Mark: p.mark, Color: tty && !p.noColor && p.Env("NO_COLOR") == "" && p.Env("TERM") != "dumb", Now: time.Now()}
 }
 
 func orElse(s, other string) string {

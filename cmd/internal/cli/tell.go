@@ -65,7 +65,7 @@ func (p *program) plainTeller() teller {
 // liveTeller tells each step that has ended on a line of its own, and below them
 // what is done now. All that the program writes to the terminal goes above that.
 func (p *program) liveTeller(ctx context.Context) teller {
-	l := startLive(ctx, p.Err, p.Columns)
+	l := startLive(ctx, p.terminal, p.Columns)
 	p.Err = l.above(p.Err)
 	if p.OutTTY {
 		p.Out = l.above(p.Out)
@@ -92,7 +92,7 @@ func (p *program) log() (*slog.Logger, error) {
 	opts := &slog.HandlerOptions{Level: level}
 	switch p.logFormat {
 	case "json":
-		return slog.New(slog.NewJSONHandler(p.Err, opts)), nil
+		return slog.New(slog.NewJSONHandler(show.JSONWriter{W: p.Err}, opts)), nil
 	case "text":
 		return slog.New(slog.NewTextHandler(p.Err, opts)), nil
 	}

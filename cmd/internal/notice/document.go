@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
@@ -97,7 +96,7 @@ func ofCommand(command, domain, by string, at time.Time, err error) Document {
 		event = Refused
 	}
 	d := newDocument(event, by, at)
-	d.Command, d.Domain, d.Message, d.Error = command, domain, err.Error(), show.NewProblem(err)
+	d.Command, d.Domain, d.Message, d.Error = command, domain, fault.Text(err), show.NewProblem(err)
 	return d
 }
 
@@ -119,16 +118,7 @@ func (d Document) environment() []string {
 }
 
 // oneLine returns text fit for a line of a terminal, a header field or an
-// environment variable: without line breaks and control characters.
+// environment variable: without line breaks and characters that can't be seen.
 func oneLine(text string) string {
-	text = strings.ToValidUTF8(text, "?")
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case unicode.IsControl(r):
-			return '?'
-		}
-		return r
-	}, text)
+	return strings.ReplaceAll(show.Visible(text), "\ufffd", "?")
 }

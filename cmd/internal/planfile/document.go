@@ -168,7 +168,7 @@ func newProblem(err error) *Problem {
 	if err == nil {
 		return nil
 	}
-	return &Problem{Kind: fault.KindOf(err).String(), Code: fault.CodeOf(err), Message: err.Error(), Hint: fault.HintOf(err)}
+	return &Problem{Kind: fault.KindOf(err).String(), Code: fault.CodeOf(err), Message: fault.Text(err), Hint: fault.HintOf(err)}
 }
 
 // Err returns the problem as a fault again.

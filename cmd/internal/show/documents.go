@@ -37,7 +37,7 @@ func NewProblem(err error) *Problem {
 	if interrupted(err) {
 		return &Problem{Kind: "transient", Code: "interrupted", Message: "interrupted between two steps; nothing is lost", Hint: "run the same command again to go on"}
 	}
-	return &Problem{Kind: fault.KindOf(err).String(), Code: fault.CodeOf(err), Message: err.Error(), Hint: fault.HintOf(err)}
+	return &Problem{Kind: fault.KindOf(err).String(), Code: fault.CodeOf(err), Message: fault.Text(err), Hint: fault.HintOf(err)}
 }
 
 // Next is what comes next for a domain.
@@ -67,7 +67,7 @@ func inUTC(events []rotate.Event) []rotate.Event {
 
 // JSON writes one document, indented, with a final newline.
 func JSON(w io.Writer, doc any) error {
-	e := json.NewEncoder(w)
+	e := json.NewEncoder(JSONWriter{w})
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(doc)

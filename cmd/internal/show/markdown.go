@@ -5,7 +5,6 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/rotate"
@@ -115,7 +114,7 @@ func (m Markdown) steps(steps []rotate.Step) {
 		}
 		for _, side := range []struct{ when, record string }{{"before", s.Before["record"]}, {"after", s.After["record"]}} {
 			if side.record != "" && side.record != rotate.Generated {
-				records = append(records, fmt.Sprintf("%d. %s, %s: %s", i+1, s.Target, side.when, visible(side.record)))
+				records = append(records, fmt.Sprintf("%d. %s, %s: %s", i+1, s.Target, side.when, Visible(side.record)))
 			}
 		}
 	}
@@ -163,29 +162,15 @@ var markup = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[
 	"@", "@<!-- -->", "#", "#<!-- -->", "://", ":<!-- -->//", "www.", "www<!-- -->.") // neither people, issues nor links
 
 // escape returns text that reads as s and nothing else.
-func escape(s string) string { return markup.Replace(visible(s)) }
+func escape(s string) string { return markup.Replace(Visible(s)) }
 
 func htmlText(s string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(visible(s))
-}
-
-// visible puts s on one line, without characters that can't be seen or that turn
-// the direction of reading.
-func visible(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t' || r == '\r':
-			return ' '
-		case !unicode.IsPrint(r):
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(Visible(s))
 }
 
 // code returns a code span that shows s.
 func code(s string) string {
-	s = visible(s)
+	s = Visible(s)
 	if strings.TrimSpace(s) == "" {
 		return ""
 	}

@@ -112,7 +112,7 @@ const unsignedWords = "no signature could be checked, so only what follows from 
 // staleness says why a plan can't be applied any more, or that nobody knows.
 func (t Text) staleness(is Staleness) {
 	for _, r := range is.Reasons {
-		fmt.Fprintf(t.W, "  %s %s\n", t.red("stale:"), visible(r.Message))
+		fmt.Fprintf(t.W, "  %s %s\n", t.red("stale:"), Visible(r.Message))
 	}
 	if is.Unchecked != nil {
 		fmt.Fprintf(t.W, "  %s whether the plan still holds could not be found out: %s\n", t.yellow("unchecked:"), lines(is.Unchecked.Error(), "    "))

@@ -19,6 +19,7 @@ import (
 type Text struct {
 	W     io.Writer
 	Color bool
+	Mark  string    // stands before each colour, for the Screen that W leads to; "": W is none
 	Now   time.Time // times are told relative to it as well
 }
 
@@ -59,7 +60,7 @@ func (t Text) problem(indent string, err error) {
 	if fault.KindOf(err) == fault.Refused {
 		label = "refused:"
 	}
-	fmt.Fprintf(t.W, "%s%s %s\n", indent, t.red(label), lines(err.Error(), indent+"       "))
+	fmt.Fprintf(t.W, "%s%s %s\n", indent, t.red(label), lines(fault.Text(err), indent+"       "))
 	if hint := fault.HintOf(err); hint != "" {
 		fmt.Fprintf(t.W, "%s%s %s\n", indent, t.yellow("hint:"), hint)
 	}
@@ -69,7 +70,7 @@ func (t Text) problem(indent string, err error) {
 func lines(s, indent string) string {
 	all := strings.Split(s, "\n")
 	for i := range all {
-		all[i] = visible(all[i])
+		all[i] = Visible(all[i])
 	}
 	return strings.Join(all, "\n"+indent)
 }
@@ -83,13 +84,13 @@ func interrupted(err error) bool {
 // Warnings writes what an operator should look at.
 func (t Text) Warnings(all []string) {
 	for _, w := range all {
-		fmt.Fprintf(t.W, "%s %s\n", t.yellow("warning:"), visible(w))
+		fmt.Fprintf(t.W, "%s %s\n", t.yellow("warning:"), Visible(w))
 	}
 }
 
 func (t Text) warnings(all []string) {
 	for _, w := range all {
-		fmt.Fprintf(t.W, "  %s %s\n", t.yellow("warning:"), visible(w))
+		fmt.Fprintf(t.W, "  %s %s\n", t.yellow("warning:"), Visible(w))
 	}
 }
 
@@ -157,7 +158,11 @@ func (t Text) paint(code, s string) string {
 	if !t.Color || s == "" {
 		return s
 	}
-	return "\x1b[" + code + "m" + s + "\x1b[0m"
+	begin := t.Mark
+	if begin == "" {
+		begin = "\x1b["
+	}
+	return begin + code + "m" + s + begin + "0m"
 }
 
 func (t Text) bold(s string) string   { return t.paint("1", s) }
