@@ -61,6 +61,10 @@ func (p *planner) wayBack() (string, error) {
 		if p.have.leaked(old) {
 			return "", fault.Refuse("leaked", fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.want.Name, old), "continue with "+p.have.Active)
 		}
+		if p.neverLeft(old) {
+			return "", fault.Refuse("nothing-to-roll-back", fmt.Sprintf("%s for %s: no switch is in progress, and every signer signs with %s already; %s waits for the next rotation", what, p.want.Name, p.have.Active, old),
+				"nothing has to be done; 'dkimbot rotate --domain "+p.want.Name+"' switches to "+old+" when that is wanted, 'dkimbot history --domain "+p.want.Name+"' says what was done")
+		}
 		return "", fault.Refuse("nothing-to-roll-back", fmt.Sprintf("%s for %s: its key at %s was replaced, or is being replaced, after the drain; %s signs", what, p.want.Name, old, p.have.Active),
 			"'dkimbot rotate --domain "+p.want.Name+"' switches to the fresh key at "+old+" when it has settled; if the key that signs can't be trusted, add --compromised")
 	}
@@ -81,6 +85,16 @@ func (p *planner) wayBack() (string, error) {
 	}
 	return "", fault.Refuse("record-gone", fmt.Sprintf("%s for %s: DNS does not show the key record of %s (it shows %s), so mail signed with it would not verify", what, p.want.Name, p.name(back), brief(p.seen.Selectors[back].Sight.Values)),
 		"'dkimbot rotate --domain "+p.want.Name+"' publishes a record of ours that has vanished; then roll back")
+}
+
+// neverLeft reports whether the key at the other selector did not take the place of one that
+// signed before the present one: signers were sent back, or have never switched.
+func (p *planner) neverLeft(old string) bool {
+	sel := p.have.selector(old)
+	if p.have.Phase != Ready || sel.Key == nil {
+		return false
+	}
+	return !sel.Key.Replaced || !sel.Key.StoredAt.After(sel.LastUsedAt)
 }
 
 // heldAll reports whether every one of the signers was sent back.

@@ -99,6 +99,11 @@ func newEntry(domain string, coming []rotate.Coming) CalendarEntry {
 	return e
 }
 
+// because reports whether a step of the kind has a reason of the code.
+func (e CalendarEntry) because(kind rotate.Kind, code string) bool {
+	return slices.ContainsFunc(e.Steps, func(s CalendarStep) bool { return s.Kind == string(kind) && s.Reason.Code == code })
+}
+
 // entryWords names what an entry does, for programs and for people.
 func entryWords(e CalendarEntry, from string, kinds map[rotate.Kind]bool) (action, words string) {
 	s := e.Selector
@@ -109,16 +114,26 @@ func entryWords(e CalendarEntry, from string, kinds map[rotate.Kind]bool) (actio
 			instead = fmt.Sprintf(" instead of %s, which stays in DNS for mail in flight", from)
 		}
 		return "activate", fmt.Sprintf("%s: mail is signed with %s%s", strings.Join(e.Signers, ", "), s, instead)
+	case kinds[rotate.Revoke] && e.because(rotate.Revoke, "purge"):
+		return "revoke", fmt.Sprintf("the key of %s, which was handed back and which no mail needs any more, is revoked", s)
 	case kinds[rotate.Revoke]:
 		return "revoke", fmt.Sprintf("the leaked key of %s is revoked: mail that was signed with it fails to verify from then on", s)
 	case kinds[rotate.Publish] && kinds[rotate.Destroy]:
 		return "replace", fmt.Sprintf("%s gets a fresh key, which no mail is signed with yet; the old one is destroyed", s)
+	case kinds[rotate.StoreKey] && e.Phase != string(rotate.New) && e.Phase != string(rotate.Bootstrapping):
+		return "publish", fmt.Sprintf("%s gets a fresh key, which no mail is signed with yet", s)
 	case kinds[rotate.StoreKey]:
 		return "publish", fmt.Sprintf("%s gets its first key, published and seen in DNS", s)
+	case kinds[rotate.Publish] && e.because(rotate.Publish, "vanished"):
+		return "repair", fmt.Sprintf("the key record of %s, which is missing from DNS, is published again", s)
 	case kinds[rotate.Publish]:
-		return "repair", fmt.Sprintf("the key record of %s is published again", s)
-	case kinds[rotate.Destroy]:
+		return "publish", fmt.Sprintf("the record of the stored key of %s is published", s)
+	case kinds[rotate.Destroy] && e.because(rotate.Destroy, "compromised"):
+		return "destroy", fmt.Sprintf("the leaked key of %s is destroyed", s)
+	case kinds[rotate.Destroy] && e.because(rotate.Destroy, "replaced"):
 		return "destroy", fmt.Sprintf("the replaced key of %s is destroyed", s)
+	case kinds[rotate.Destroy]:
+		return "destroy", fmt.Sprintf("the key of %s is destroyed", s)
 	}
 	return "verify", fmt.Sprintf("the key record of %s is looked at once more", s)
 }
