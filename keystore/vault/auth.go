@@ -3,7 +3,6 @@ package vault
 import (
 	"context"
 	"errors"
-	"os"
 	"strings"
 	"time"
 	"unicode"
@@ -13,6 +12,7 @@ import (
 	"github.com/hashicorp/vault/api/auth/kubernetes"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // Secret returns a secret. It is called at every login, so that one that was
@@ -122,7 +122,7 @@ func (Kubernetes) hint() string {
 func (a Kubernetes) login(ctx context.Context, c *api.Client) (grant, error) {
 	if a.JWT == nil {
 		a.JWT = func() (string, error) {
-			data, err := os.ReadFile(serviceAccount)
+			data, err := safefile.Read(serviceAccount, 64<<10)
 			return string(data), err
 		}
 	}
