@@ -112,7 +112,7 @@ func (p *process) checkFled(d *domain, st rotate.State, signer string) {
 		return
 	}
 	other := nameOf(d.name, d.want.Policy.Other(ref.Selector))
-	if p.good(st, other) && !p.turn.has(rotate.Activate, other, signer) {
+	if p.good(st, other) && !p.turn.has(rotate.Activate, other, signer) && !p.turn.has(rotate.Activate, ref.Name, signer) {
 		p.violate("I7", d.name, "%s: %s signs with %s, which was reported as compromised; the key at %s is good, and the run did not bring it there",
 			p.name, signer, p.keys.label(ref.KeyID), other)
 	}

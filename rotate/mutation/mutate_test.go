@@ -1,0 +1,66 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const sample = `package p
+
+func (s *state) f(a, b int, ks []*key) bool {
+	for _, k := range []*key{s.key, s.next} {
+		k.touch()
+	}
+	if a < b && !s.done {
+		s.n = max(a, b)
+		return s.at.Before(s.to)
+	}
+	return false
+}
+`
+
+// TestMutate: each kind of change is found once, named without a line number, and what
+// comes out is Go.
+func TestMutate(t *testing.T) {
+	next := 0
+	text, mutants, err := mutate("sample.go", []byte(sample), &next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.ParseFile(token.NewFileSet(), "sample.go", text, 0); err != nil {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+	var keys []string
+	for _, m := range mutants {
+		keys = append(keys, m.key)
+	}
+	for _, want := range []string{
+		`*state.f: "[]*key{s.key, s.next}" without "s.next"`,
+		`*state.f: drop "k.touch()"`,
+		`*state.f: "a < b && !s.done" without "!s.done"`,
+		`*state.f: "a < b" -> "a <= b"`,
+		`*state.f: "!s.done" -> "s.done"`,
+		`*state.f: drop "s.n = max(a, b)"`,
+		`*state.f: "max(a, b)" without "b"`,
+		`*state.f: "s.at.Before(s.to)" at the same time`,
+		`*state.f: "s.at.Before(s.to)" is true`,
+	} {
+		if !slices.Contains(keys, want) {
+			t.Errorf("there is no mutant %s among\n%s", want, strings.Join(keys, "\n"))
+		}
+	}
+	if len(keys) != next {
+		t.Errorf("%d mutants have %d numbers", len(keys), next)
+	}
+}
+
+// TestReasons: a line without a reason accepts nothing.
+func TestReasons(t *testing.T) {
+	got := reasonsOf("# a comment\nf: drop \"x\"\tit is only a word\ng: drop \"y\"\n")
+	if len(got) != 1 || got[`f: drop "x"`] != "it is only a word" {
+		t.Errorf("got %v", got)
+	}
+}
