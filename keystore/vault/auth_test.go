@@ -56,7 +56,7 @@ func TestAppRole(t *testing.T) {
 // A token is renewed before it expires, also while nobody uses it, without another login.
 func TestRenewal(t *testing.T) {
 	t.Parallel()
-	_, p, cfg := appRole(t, vaulttest.Role{TTL: 3 * time.Second, MaxTTL: time.Hour, SecretUses: 1})
+	_, p, cfg := appRole(t, vaulttest.Role{TTL: 8 * time.Second, MaxTTL: time.Hour, SecretUses: 1})
 	ks := open(t, cfg)
 	key := put(t, ks, 0)
 	poll(t, "the token is renewed three times", func() bool { return p.count("PUT", renewPath) >= 3 })
@@ -70,7 +70,7 @@ func TestRenewal(t *testing.T) {
 // lives, so that no call is caught by its end.
 func TestMaximumLifetime(t *testing.T) {
 	t.Parallel()
-	srv, p, cfg := appRole(t, vaulttest.Role{TTL: 4 * time.Second, MaxTTL: 8 * time.Second})
+	srv, p, cfg := appRole(t, vaulttest.Role{TTL: 12 * time.Second, MaxTTL: 24 * time.Second})
 	var current atomic.Value
 	p.set(func(_ http.ResponseWriter, r *http.Request, _ http.Handler) bool {
 		old := current.Load()
@@ -97,7 +97,7 @@ func TestMaximumLifetime(t *testing.T) {
 // A token that nothing can renew is replaced in time.
 func TestTokenThatIsNotRenewable(t *testing.T) {
 	t.Parallel()
-	_, p, cfg := appRole(t, vaulttest.Role{TTL: 2 * time.Second, MaxTTL: 2 * time.Second})
+	_, p, cfg := appRole(t, vaulttest.Role{TTL: 8 * time.Second, MaxTTL: 8 * time.Second})
 	ks := open(t, cfg)
 	key := put(t, ks, 0)
 	poll(t, "two logins", func() bool {
@@ -196,7 +196,7 @@ func TestContextEndsOnlyBackground(t *testing.T) {
 // limit or two, not one after the other.
 func TestHangingLoginIsShared(t *testing.T) {
 	_, p, cfg := appRole(t, vaulttest.Role{TTL: time.Hour})
-	cfg.Timeout = time.Second
+	cfg.Timeout = 3 * time.Second
 	p.set(func(_ http.ResponseWriter, r *http.Request, _ http.Handler) bool {
 		io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
@@ -252,7 +252,7 @@ func TestRenewedFiles(t *testing.T) {
 		wantAll(t, open(t, cfg), fault.Permanent, "vault-login", "vault token create")
 	})
 	t.Run("secret id", func(t *testing.T) {
-		roleID, secretID := srv.AppRole(t, "dkimbot", vaulttest.Role{Policies: rotator, TTL: 2 * time.Second, MaxTTL: 2 * time.Second, SecretUses: 1})
+		roleID, secretID := srv.AppRole(t, "dkimbot", vaulttest.Role{Policies: rotator, TTL: 8 * time.Second, MaxTTL: 8 * time.Second, SecretUses: 1})
 		write(secretID)
 		cfg := rootConfig(srv)
 		cfg.Auth = vault.AppRole{RoleID: vault.Fixed(roleID), SecretID: read}

@@ -115,7 +115,7 @@ func TestHanging(t *testing.T) {
 	srv := vaulttest.Start(t)
 	p := between(t, srv)
 	cfg := rootConfig(srv)
-	cfg.Address, cfg.Timeout = p.URL, time.Second
+	cfg.Address, cfg.Timeout = p.URL, 3*time.Second
 	ks := open(t, cfg)
 	key := put(t, ks, 0)
 	release := make(chan struct{})
@@ -130,7 +130,7 @@ func TestHanging(t *testing.T) {
 	defer close(release)
 	start := time.Now()
 	wantAll(t, ks, fault.Transient, "", "")
-	if d := time.Since(start); d > 15*time.Second {
+	if d := time.Since(start); d > time.Minute {
 		t.Errorf("three hanging calls took %s", d)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

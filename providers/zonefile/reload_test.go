@@ -111,22 +111,22 @@ func TestReloadAfterCrash(t *testing.T) {
 func TestReloadHangs(t *testing.T) {
 	p, _ := newZone(t, zoneText)
 	p.Reload, _ = counting(p.Dir)
-	p.ReloadTimeout = 200 * time.Millisecond
+	p.ReloadTimeout = 3 * time.Second // long enough to write its number
 	if err := os.WriteFile(filepath.Join(p.Dir, "hang"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	start := time.Now()
 	err := setX(p, t.Context(), "1")
 	faulttest.Shown(t, err)
-	if fault.KindOf(err) != fault.Transient || !strings.Contains(err.Error(), "not done after 200ms") {
+	if fault.KindOf(err) != fault.Transient || !strings.Contains(err.Error(), "not done after 3s") {
 		t.Errorf("got %v", err)
 	}
-	if took := time.Since(start); took > 10*time.Second {
+	if took := time.Since(start); took > time.Minute {
 		t.Errorf("took %v", took)
 	}
 	// What the command has started is gone too; a zombie has an empty command line.
 	pid := strings.TrimSpace(read(t, filepath.Join(p.Dir, ".pid")))
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		if b, _ := os.ReadFile("/proc/" + pid + "/cmdline"); len(b) == 0 {
 			break
 		} else if time.Now().After(deadline) {
@@ -189,7 +189,7 @@ func TestReloadOfBIND(t *testing.T) {
 		if err := setX(p, t.Context(), want); err != nil {
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(20 * time.Second); !cmp.Equal(s.Query(t, "x.example.com", "TXT"), []string{want}); time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); !cmp.Equal(s.Query(t, "x.example.com", "TXT"), []string{want}); time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("BIND shows %q, want %q", s.Query(t, "x.example.com", "TXT"), want)
 			}

@@ -41,7 +41,7 @@ func (s *Server) Mount(t testing.TB, path, version string) {
 	check(t, s.root.Sys().MountWithContext(t.Context(), path, &api.MountInput{
 		Type: "kv", Options: map[string]string{"version": version},
 	}))
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		_, err := s.root.Logical().ReadWithContext(t.Context(), path+"/data/probe")
 		if err == nil {
@@ -116,7 +116,7 @@ func (s *Server) Seal(t testing.TB) {
 // Unseal unseals the server and waits until it answers again.
 func (s *Server) Unseal(t testing.TB) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	status, err := s.root.Sys().UnsealWithContext(t.Context(), s.UnsealKey)
 	check(t, err)
 	if status.Sealed {
