@@ -12,19 +12,20 @@ import (
 
 // grip is a lease that this engine holds, and renews until it is given back.
 type grip struct {
-	engine *Engine
-	lease  Lease
-	ctx    context.Context // ends, with the reason as its cause, before somebody else may have the lease
-	lose   context.CancelCauseFunc
-	stop   []func()
+	engine  *Engine
+	lease   Lease
+	watched bool            // before it was taken
+	ctx     context.Context // ends, with the reason as its cause, before somebody else may have the lease
+	lose    context.CancelCauseFunc
+	stop    []func()
 
 	mu   sync.Mutex
 	safe time.Duration // until when, by Clock.Elapsed, nobody else can have it
 }
 
 // grasp holds the lease on to; it was asked for at asked.
-func (e *Engine) grasp(lease Lease, asked time.Duration) *grip {
-	g := &grip{engine: e, lease: lease}
+func (e *Engine) grasp(lease Lease, asked time.Duration, watched bool) *grip {
+	g := &grip{engine: e, lease: lease, watched: watched}
 	g.ctx, g.lose = context.WithCancelCause(context.Background())
 	g.renewed(asked)
 	// Apart from each other: a renewal may hang, with the disk that the state is on.

@@ -55,7 +55,7 @@ func (e *Engine) take(ctx context.Context, want Domain) (*grip, error) {
 		req := LeaseRequest{Domain: want.Name, Owner: e.Owner, Now: e.Clock.Now(), TTL: leaseLength, Evict: evict}
 		lease, err := e.Store.Acquire(ctx, req)
 		if err == nil {
-			return e.grasp(lease, asked), nil
+			return e.grasp(lease, asked, w.quiet > 0), nil
 		}
 		var held *HeldError
 		if !errors.As(err, &held) {
@@ -98,15 +98,15 @@ func (e *Engine) tellWatched(w *watch) {
 	}
 }
 
-// tookOver says in the history whose lease was taken over. What that process had
-// begun may yet come, so the domain is looked after closely for as long.
+// tookOver says in the history whose lease was taken over without proof that it is
+// dead. What any owner had begun may yet come, also from a program that it had started,
+// so the domain is looked after closely for as long.
 func (r *run) tookOver(ctx context.Context) error {
 	owner := r.grip.lease.TakenFrom
-	if owner == "" {
-		return nil
+	if owner != "" && r.grip.watched {
+		r.unsaved = append(r.unsaved, r.event(Step{Kind: LeaseTaken}, "noticed", "the lease of "+owner+" was taken over: it had not been renewed for its whole length"))
 	}
-	r.unsaved = append(r.unsaved, r.event(Step{Kind: LeaseTaken}, "noticed", "the lease of "+owner+", which did not give it back, was taken over"))
-	if r.st.Intent == nil {
+	if owner == "" || r.st.Intent == nil {
 		return nil
 	}
 	now := r.engine.Clock.Now()

@@ -148,6 +148,6 @@ func TestStoppedProcess(t *testing.T) {
 	if !signsWith("s1") {
 		t.Errorf("I8: the host signs with %s, where the late activation left it", l.read(t, "signs"))
 	}
-	l.run(t, "history", "--domain", "example.test").want(t, 0, "it may have come after the lease had passed", "was taken over")
+	l.run(t, "history", "--domain", "example.test").want(t, 0, "it may have come after the lease had passed", "was taken over: it had not been renewed")
 	l.run(t, "plan", "--domain", "example.test", "--detailed-exitcode").want(t, 0, "phase ready")
 }

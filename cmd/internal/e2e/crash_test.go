@@ -22,6 +22,7 @@ func TestCrashes(t *testing.T) {
 	all.Go(func() { g.sweep(t, kind{inVault, ed25519}) })
 	all.Go(func() { g.calls(t) })
 	all.Go(func() { t.Run("orders", g.orders) })
+	all.Go(func() { t.Run("leases", g.leases) })
 	if *everywhere {
 		all.Go(func() { g.backups(t) })
 		all.Go(func() { g.clocks(t) })
