@@ -164,6 +164,15 @@ func (d *Dir) Remove(name string) error {
 	return failed("remove", d.at(name), unix.Unlinkat(d.fd, name, 0))
 }
 
+// Chmod changes the mode of an entry without opening it. Only where Check and CheckEntry find
+// nothing is it sure to be that entry.
+func (d *Dir) Chmod(name string, mode fs.FileMode) error {
+	if err := d.single(name); err != nil {
+		return err
+	}
+	return failed("chmod", d.at(name), unix.Fchmodat(d.fd, name, uint32(mode.Perm()), 0))
+}
+
 // Apply gives d itself its owner and mode, where they differ, durably.
 func (d *Dir) Apply(as As) error {
 	f, err := d.file()

@@ -64,6 +64,21 @@ func place(path string) (string, error) {
 	return filepath.Join(dir.Path(), name), nil
 }
 
+// keepPrivate takes the database from readers, who could lock it, and so stop a revocation, and who
+// would see the key that signs plans. It was made 0600; a copy that was put back may not be.
+func keepPrivate(path string) {
+	dir, name, err := safefile.Parent(path)
+	if err != nil {
+		return
+	}
+	defer dir.Close()
+	for _, part := range []string{"", "-wal", "-shm"} {
+		if info, err := dir.Lstat(name + part); err == nil && info.Mode.Perm()&0o077 != 0 {
+			_ = dir.Chmod(name+part, 0o600) // root's, perhaps: then nobody can but root
+		}
+	}
+}
+
 func unsafePlace(what string, err error) error {
 	hint := safefile.Remedy(err)
 	if hint == "" {

@@ -45,6 +45,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	if path, err = place(path); err != nil {
 		return nil, err
 	}
+	keepPrivate(path)
 	if err := create(ctx, path); err != nil {
 		return nil, err
 	}

@@ -66,3 +66,30 @@ func TestOthersState(t *testing.T) {
 		})
 	}
 }
+
+// A reader of the database could lock it, and see the key that signs plans: who opens it for writing
+// takes it from readers.
+func TestStateIsPrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	for range 2 {
+		s, err := sqlite.Open(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := filepath.Glob(path + "*")
+		if err != nil || len(files) == 0 {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
+				t.Errorf("%s has mode %v, %v", file, info.Mode(), err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, 0o644); err != nil { // as a backup that was put back
+			t.Fatal(err)
+		}
+	}
+}
