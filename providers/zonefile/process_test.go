@@ -149,7 +149,7 @@ func TestKilledAnywhere(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(10 * time.Second); read(t, path) == before && time.Now().Before(deadline); {
+		for deadline := time.Now().Add(time.Minute); read(t, path) == before && time.Now().Before(deadline); {
 			time.Sleep(time.Millisecond) // until it is at work
 		}
 		time.Sleep(rand.N(20 * time.Millisecond))

@@ -104,7 +104,7 @@ func TestFailedChangeIsUndoneAlone(t *testing.T) {
 		})
 	}
 	gathered := func() int { s.writer.mu.Lock(); defer s.writer.mu.Unlock(); return len(s.writer.queue) }
-	for deadline := time.Now().Add(10 * time.Second); gathered() < 20; {
+	for deadline := time.Now().Add(time.Minute); gathered() < 20; {
 		if time.Now().After(deadline) {
 			t.Fatal("the changes do not gather")
 		}

@@ -142,7 +142,7 @@ func (w *world) finishFled() {
 // awaitStandby waits until resolvers have forgotten that nothing was at the standby's name.
 func (w *world) awaitStandby() {
 	w.t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(3 * time.Minute)
 	for {
 		out, _ := w.bot.run("rotate", "--domain", w.domain, "--dry-run")
 		if strings.Contains(string(out), " activate ") {

@@ -63,7 +63,7 @@ func newBot(t testing.TB, binary, config string) *bot {
 }
 
 // commandLimit is longer than any command here may take.
-const commandLimit = 100 * time.Second
+const commandLimit = 5 * time.Minute
 
 // command prepares one run, which is killed with the test.
 func (b *bot) command(ctx context.Context, args ...string) *exec.Cmd {

@@ -125,7 +125,7 @@ func (l *lab) startMail() {
 func (l *lab) moreMail(n int) {
 	l.t.Helper()
 	from := l.ledger.attempts()
-	l.poll(30*time.Second, fmt.Sprintf("%d more messages are sent", n), func() bool { return l.ledger.attempts() >= from+n })
+	l.poll(2*time.Minute, fmt.Sprintf("%d more messages are sent", n), func() bool { return l.ledger.attempts() >= from+n })
 }
 
 // stopMail stops the traffic, waits until every message has arrived and has been
@@ -133,7 +133,7 @@ func (l *lab) moreMail(n int) {
 func (l *lab) stopMail() Report {
 	l.t.Helper()
 	l.stop()
-	l.poll(30*time.Second, "all mail has arrived", l.ledger.arrived)
+	l.poll(2*time.Minute, "all mail has arrived", l.ledger.arrived)
 	return l.ledger.close(l.turns())
 }
 

@@ -116,7 +116,7 @@ func (p *postfix) start(t testing.TB, conf string) {
 			t.Logf("Postfix's log, without what went well:\n%s", p.troubles())
 		}
 	})
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for {
 		if c, err := net.Dial("tcp", p.Addr); err == nil {
 			c.Close()

@@ -25,7 +25,7 @@ import (
 func newSigner(t testing.TB, d *signertest.OpenDKIM, edit func(*Config)) *Signer {
 	t.Helper()
 	cfg := Config{Name: "mx1", KeyDir: d.KeyDir, KeyTable: d.KeyTable, SigningTable: d.SigningTable,
-		Reload: d.Reload(), ReloadTimeout: 2 * time.Second, Milter: d.Socket}
+		Reload: d.Reload(), ReloadTimeout: 20 * time.Second, Milter: d.Socket}
 	if edit != nil {
 		edit(&cfg)
 	}
