@@ -22,9 +22,18 @@
 // in ".lock") and notes of reloads that are due; a note that is removed is a
 // reload forgotten.
 //
+// A file is read in two layers. The first is RFC 1035 section 5.1 with what BIND, Knot and NSD
+// make of it: entries, directives ($ORIGIN, $TTL, $INCLUDE, $GENERATE), and of each record
+// owner, TTL, class and type; the data stays text. A change needs no more. The
+// second layer understands the data, where it is compared or served.
+//
 // $INCLUDE is followed, relative to the including file. The SOA must stand in
-// the zone file itself. DNSSEC records are ordinary records here: signing is the
-// name server's work.
+// the zone file itself. A file that holds what only a signer makes (RRSIG, NSEC, NSEC3,
+// NSEC3PARAM, ZONEMD) is refused: after a change its signatures would not fit.
+//
+// Whoever can write in the directory can change the zone. They can't make this
+// process hang, fill its memory, or write anywhere else: only regular files of a bounded
+// size are read, and locks and notes are never followed through links.
 //
 // The package may import rotate/dkim, rotate/fault, libdns and leaf modules.
 package zonefile

@@ -16,6 +16,9 @@ func FuzzSetRecords(f *testing.F) {
 	for _, text := range layouts {
 		f.Add(strings.Replace(text, "§", "", 1), "v=DKIM1; p=\"\\\x00")
 	}
+	for _, file := range corpus(f) {
+		f.Add(file.text, "v=DKIM1; p=")
+	}
 	f.Add(soaLine+"a TXT x\n"+beginLine+"b 60 TXT \"y\"\n"+endLine+"c TXT z\n", "")
 	f.Add(soaLine+"$GENERATE 1-3 h$ A 192.0.2.$\n$ORIGIN x\n$TTL 1W\n\\@ TXT \\032\\\"\n", strings.Repeat("x", 600))
 	f.Add("@ 0 SOA a b 4294967295 1 1 1 1;\n* TXT a;\"\n", "é")
@@ -101,4 +104,38 @@ func checkRecords(t *testing.T, d *document, got string, own []dns.RR, value str
 	if !slices.ContainsFunc(changed.own, func(rr dns.RR) bool { return toLibdns(rr, d.origin).Data == value }) {
 		t.Fatalf("the value %q is not read back", value)
 	}
+}
+
+// Whatever the text: reading it ends, and its entries and comments lie in it, in their order,
+// without touching each other.
+func FuzzScan(f *testing.F) {
+	for _, text := range layouts {
+		f.Add(text)
+	}
+	for _, file := range corpus(f) {
+		f.Add(file.text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		o, err := scan(text)
+		if err != nil {
+			return
+		}
+		at := 0
+		for _, e := range o.entries {
+			if len(e.tokens) == 0 {
+				t.Fatal("an entry without words")
+			}
+			for _, s := range e.tokens {
+				if s.start < at || s.end <= s.start || s.end > len(text) || strings.ContainsAny(text[at:s.start], `"`) && !strings.Contains(text[at:s.start], ";") {
+					t.Fatalf("word %+v after %d of %q", s, at, text)
+				}
+				at = s.end
+			}
+		}
+		if upper := strings.ToUpper(text); !strings.Contains(upper, "INCLUDE") && !strings.Contains(upper, "GENERATE") {
+			if r, _, err := readMaster("example.com.", "/nowhere/zone", text); err == nil {
+				newZone(r)
+			}
+		}
+	})
 }

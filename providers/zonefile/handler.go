@@ -64,10 +64,12 @@ func answerable(q dns.Question) int {
 // maxChain is how many aliases are followed for one answer, as in BIND.
 const maxChain = 11
 
-// answer follows aliases from zone to zone (RFC 1034 section 4.3.2).
+// answer follows aliases within the zone of the question (RFC 1034 section 4.3.2):
+// BIND leaves the way through other zones to the resolver.
 func (h *handler) answer(r *dns.Msg, q dns.Question) {
 	asked := q.Name // as spelt by the client, for records made from wildcards
-	for i := 0; ; i++ {
+	var first *zone
+	for i := 0; asked != ""; i++ {
 		z, err := h.zoneFor(canonical(asked), q.Qtype)
 		switch {
 		case err != nil:
@@ -77,16 +79,15 @@ func (h *handler) answer(r *dns.Msg, q dns.Question) {
 		case z == nil && i == 0:
 			r.Rcode = dns.RcodeRefused
 			return
-		case z == nil:
-			return // the resolver goes on elsewhere
-		}
-		if i > maxChain {
+		case i == 0:
+			first = z
+		case z == nil || z.origin != first.origin:
+			return
+		case i > maxChain:
 			r.Rcode = dns.RcodeServerFailure
 			return
 		}
-		if asked = z.answer(r, asked, q.Qtype); asked == "" {
-			return
-		}
+		asked = z.answer(r, asked, q.Qtype)
 	}
 }
 
@@ -103,7 +104,7 @@ func (h *handler) zoneFor(name string, kind uint16) (*zone, error) {
 }
 
 // fit makes a message no larger than size, as BIND does: what is only helpful
-// is left out; a message without what was asked for, or without the way there,
+// is left out; only a message without what was asked for, or without the way there,
 // is marked as truncated.
 func fit(r *dns.Msg, size int) {
 	r.Compress = true
@@ -111,10 +112,6 @@ func fit(r *dns.Msg, size int) {
 	glue := r.Extra
 	if opt != nil {
 		glue = glue[:len(glue)-1]
-	}
-	needed := 0 // a referral's first glue: without it there may be no way on
-	if len(r.Answer) == 0 && !r.Authoritative && len(r.Ns) > 0 && len(glue) > 0 {
-		needed = 1
 	}
 	fits := func(answer, ns, extra int) bool {
 		m := *r
@@ -129,7 +126,7 @@ func fit(r *dns.Msg, size int) {
 		*r = m
 		return true
 	}
-	for extra := len(glue); extra >= needed; extra-- {
+	for extra := len(glue); extra >= 0; extra-- {
 		if fits(len(r.Answer), len(r.Ns), extra) {
 			return
 		}

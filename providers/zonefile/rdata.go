@@ -192,7 +192,7 @@ func normalWords(kind uint16, data string) (string, error) {
 
 // oneLine writes line ends in a quoted word as escapes, with a backslash before them or without.
 func oneLine(word string) string {
-	if strings.IndexAny(word, "\r\n") < 0 {
+	if !strings.ContainsAny(word, "\r\n") {
 		return word
 	}
 	return strings.NewReplacer("\\\\", "\\\\", "\\\n", `\010`, "\n", `\010`, "\\\r", `\013`, "\r", `\013`).Replace(word)

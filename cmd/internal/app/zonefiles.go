@@ -38,8 +38,8 @@ func ZoneFiles(cfg *config.Config) (errs config.Errors, warnings []config.Error)
 }
 
 // inZoneFile names the line of the zone file where it is known.
-func inZoneFile(path string, err error, hint string) config.Error {
-	e := config.Error{File: path, Line: 1, Problem: err.Error(), Remedy: hint}
+func inZoneFile(path string, err error, remedy string) config.Error {
+	e := config.Error{File: path, Line: 1, Problem: err.Error(), Remedy: remedy}
 	if flaw := (*zonefile.Flaw)(nil); errors.As(err, &flaw) && flaw.File == "" && flaw.Line > 0 {
 		e.Line, e.Problem = flaw.Line, flaw.Reason
 	}
