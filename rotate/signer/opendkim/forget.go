@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -131,9 +132,9 @@ func (b *batch) dropSigning(ctx context.Context, refs []dkim.Ref) ([]dkim.Ref, e
 		if err := b.reload(ctx); err != nil {
 			return nil, err
 		}
-		again, doubts := b.signing(ctx, signing, held)
+		var doubts map[string]error
+		signing, doubts = b.stillSigning(ctx, signing, held)
 		maps.Copy(failed, doubts)
-		signing = again
 	}
 	for _, domain := range signing {
 		what := fmt.Sprintf("forget key %.8s of %s on signer %s", held[domain].KeyID, held[domain].Name, b.cfg.Name)
@@ -142,6 +143,22 @@ func (b *batch) dropSigning(ctx context.Context, refs []dkim.Ref) ([]dkim.Ref, e
 	}
 	maps.Copy(b.failed, failed)
 	return slices.DeleteFunc(refs, func(ref dkim.Ref) bool { return failed[ref.Domain] != nil }), nil
+}
+
+// stillSigning asks until the daemon has left the keys, or ReloadTimeout has passed: a reload returns before
+// the daemon has done it.
+func (b *batch) stillSigning(ctx context.Context, domains []string, keys map[string]dkim.Ref) (signing []string, failed map[string]error) {
+	for deadline := time.Now().Add(b.cfg.ReloadTimeout); ; {
+		signing, failed = b.signing(ctx, domains, keys)
+		if len(signing) == 0 || time.Now().After(deadline) {
+			return signing, failed
+		}
+		select {
+		case <-ctx.Done():
+			return signing, failed
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // signing returns the domains that the daemon signs with their keys.
