@@ -11,7 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// verify waits until every authoritative server shows the record and nothing
+// verify waits until every server that is to be asked shows the record and nothing
 // else, then signs a message with the stored key and verifies it with what DNS shows.
 func (r *run) verify(ctx context.Context, s Step) error {
 	key := r.st.Selectors[s.Selector].wanted()
@@ -21,9 +21,9 @@ func (r *run) verify(ctx context.Context, s Step) error {
 	}
 	ctx, cancel := unhurried(ctx)
 	defer cancel()
+	sight := r.seen.Selectors[s.Selector].Sight
 	if r.lost(s.Selector) {
-		r.st.verified(s.Selector, r.engine.Clock.Now())
-		return r.confirm(ctx, s, key.ID, "every authoritative server shows it; its private key is gone, so nothing was signed to test it")
+		return r.sawIt(ctx, s, key, sight, "its private key is gone, so nothing was signed to test it")
 	}
 	private, err := r.private(ctx, r.name(s.Selector), key.ID, key.Version)
 	if err != nil {
@@ -32,8 +32,26 @@ func (r *run) verify(ctx context.Context, s Step) error {
 	if err := r.engine.SelfTest(ctx, dkim.SigningKey{Name: r.name(s.Selector), Key: private}, value); err != nil {
 		return err
 	}
+	if sight.Unchecked {
+		return r.sawIt(ctx, s, key, sight, "a test message verifies with the record as it was published")
+	}
+	return r.sawIt(ctx, s, key, sight, "a test message verifies")
+}
+
+// sawIt notes what was seen of a record, and who was asked.
+func (r *run) sawIt(ctx context.Context, s Step, key *Key, sight Sight, tested string) error {
 	r.st.verified(s.Selector, r.engine.Clock.Now())
-	return r.confirm(ctx, s, key.ID, "every authoritative server shows it; a test message verifies")
+	r.st.Selectors[s.Selector].Key.Unasked = sight.Unchecked
+	r.saw = sight.showIt() + "; " + tested
+	return r.confirm(ctx, s, key.ID, r.saw)
+}
+
+// words says what a step that was done has found, for those who watch.
+func (r *run) words(s Step) string {
+	if s.Kind == Verify {
+		return r.saw
+	}
+	return because(s, "")
 }
 
 // lost reports whether the keystore was seen not to hold the key whose record stands
@@ -83,7 +101,7 @@ func (r *run) sleep(ctx context.Context, d time.Duration) error {
 
 // unverified says what DNS shows instead.
 func (r *run) unverified(selector string, seen SelectorSeen) error {
-	what := fmt.Sprintf("see %s on every authoritative server within %s", r.name(selector), Span(r.want.VerifyTimeout))
+	what := fmt.Sprintf("see %s on %s within %s", r.name(selector), seen.Sight.whom(), Span(r.want.VerifyTimeout))
 	if seen.SightErr != nil {
 		return &fault.Error{Kind: fault.Transient, What: what, Err: seen.SightErr, Hint: fault.HintOf(seen.SightErr)}
 	}

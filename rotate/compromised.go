@@ -307,7 +307,7 @@ func (p *planner) revoke(s string, from time.Time) {
 	before := strings.Join(seen.Sight.Values, " | ")
 	p.step(Step{Kind: Revoke, Selector: s, Target: fmt.Sprintf("%s TXT, through %s", p.name(s), p.want.Provider), NotBefore: from,
 		Reason: p.revokeReason(s, "then"),
-		Before: Facts{"record": before, "key_id": recordKeyID(before)}, After: Facts{"record": revokedRecord(sel.Key.Record), "key_id": "", "ttl": Span(p.want.Policy.TTL)}})
+		Before: p.askedOf(s, Facts{"record": before, "key_id": recordKeyID(before)}), After: Facts{"record": revokedRecord(sel.Key.Record), "key_id": "", "ttl": Span(p.want.Policy.TTL)}})
 }
 
 // revokeReason says what a revocation means; from is when.

@@ -109,6 +109,7 @@ type Sight struct {
 	Complete  bool          // every server shows the same set
 	Lagging   []string      // servers that answer otherwise than most, or not at all, for people
 	TTL       time.Duration // the largest TTL seen at the name; 0 when nothing is there
+	Asked     string        // who was asked, for people, where it was not all authoritative servers: "every resolver"
 	Unchecked bool          // DNS is not to be asked (mode none): what was published is taken to be there
 	Negative  time.Duration // how long resolvers may cache that nothing is there: min(SOA TTL, SOA minimum)
 }

@@ -46,12 +46,13 @@ func (p *planner) storeReason(s string) Reason {
 func (p *planner) publish(s string, key *Key, why Reason) {
 	before := strings.Join(p.seen.Selectors[s].Sight.Values, " | ")
 	p.step(Step{Kind: Publish, Selector: s, Target: fmt.Sprintf("%s TXT, through %s", p.name(s), p.want.Provider), Reason: why,
-		Before: Facts{"record": before, "key_id": recordKeyID(before)},
+		Before: p.askedOf(s, Facts{"record": before, "key_id": recordKeyID(before)}),
 		After:  Facts{"record": key.Record, "key_id": key.ID, "ttl": Span(p.want.Policy.TTL)}})
 }
 
 func (p *planner) verify(s string, key *Key, why Reason) {
-	p.step(Step{Kind: Verify, Selector: s, Target: p.name(s).String() + " TXT", Reason: why, Before: Facts{}, After: Facts{"record": key.Record, "key_id": key.ID}})
+	p.step(Step{Kind: Verify, Selector: s, Target: p.name(s).String() + " TXT", Reason: p.verifyReason(s, why), Before: p.askedOf(s, Facts{}),
+		After: Facts{"record": key.Record, "key_id": key.ID}})
 }
 
 // pending returns the key that is on its way to the selector, nil when it is yet to be made.

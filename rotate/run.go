@@ -37,6 +37,7 @@ type run struct {
 	retry    *Next   // of what has failed in this run
 	wentBack bool    // a rollback was ordered, and is done
 	vetoed   bool    // the switch may not begin
+	saw      string  // what the last look at a record showed
 	begun    *Intent // the effect that was begun and is not confirmed, since this run wrote its intent
 	late     bool    // that effect may have come after the lease was lost
 	grant    *grant  // what was approved; nil: nobody has to approve
@@ -160,7 +161,7 @@ func (r *run) steps(ctx context.Context, steps []Step) error {
 		}
 		if err == nil {
 			r.grant.did(s)
-			r.notify(s, "done", because(s, ""))
+			r.notify(s, "done", r.words(s))
 			continue
 		}
 		if held := (*heldBack)(nil); errors.As(err, &held) {

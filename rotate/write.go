@@ -47,6 +47,9 @@ func (st *State) afterWildcard(selector string, sight Sight) {
 // that dkimbot did not make stands there at that moment (I6).
 func (r *run) write(ctx context.Context, provider Publisher, selector, record string) error {
 	sight := r.seen.Selectors[selector].Sight
+	if sight.Unchecked {
+		sight.Values = r.st.selector(selector).expected()
+	}
 	return provider.Publish(ctx, dkim.TXT{Zone: sight.Zone, Owner: sight.Owner, Value: record, TTL: r.want.Policy.TTL,
 		Replaces: r.st.selector(selector).ours, Seen: sight.Values})
 }

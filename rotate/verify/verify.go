@@ -149,6 +149,17 @@ func (v *Verifier) Look(ctx context.Context, name dkim.Name) (Sight, error) {
 	return s, err
 }
 
+// Asks says who is asked, for people; "" where it is all authoritative servers and nobody else.
+func (v *Verifier) Asks() string {
+	switch v.mode {
+	case Resolvers:
+		return "every resolver that is asked"
+	case Both:
+		return "every authoritative server and every resolver that is asked"
+	}
+	return ""
+}
+
 func (v *Verifier) look(ctx context.Context, name dkim.Name) (Sight, error) {
 	switch v.mode {
 	case None:

@@ -26,7 +26,7 @@ func (l looker) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) 
 	}
 	s, err := v.Look(ctx, name)
 	return rotate.Sight{Zone: s.Zone, Owner: s.Owner, Values: s.Values, Wildcard: s.Wildcard, Complete: s.Complete, Lagging: s.Lagging,
-		TTL: s.TTL, Negative: s.Negative, Unchecked: s.Unchecked}, err
+		TTL: s.TTL, Negative: s.Negative, Asked: v.Asks(), Unchecked: s.Unchecked}, err
 }
 
 // newLooker shares a verifier between all domains that are looked up alike, since

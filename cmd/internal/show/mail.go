@@ -95,13 +95,26 @@ func (m mail) signing() string {
 		}
 		return ""
 	case from == "" || from == unsigned:
-		return fmt.Sprintf("%s is not signed for the domain today, at least not by dkimbot's tables; %s it is signed with %s, whose key record every name server shows by then.", whose, m.from(at), to)
+		return fmt.Sprintf("%s is not signed for the domain today, at least not by dkimbot's tables; %s it is signed with %s, %s by then.", whose, m.from(at), to, m.shown(to))
 	case from == to && same:
 		return fmt.Sprintf("%s goes on being signed with %s, and with the same key.", whose, to)
 	case from == to:
 		return fmt.Sprintf("%s is signed with another key at %s than it should be; %s it is signed with the one that DNS shows.", whose, to, m.from(at))
 	}
 	return fmt.Sprintf("%s goes on being signed with %s until %s, then %s.", whose, from, m.until(at), then)
+}
+
+// shown says who shows a selector's record.
+func (m mail) shown(selector string) string {
+	for _, s := range m.p.Steps {
+		if asked := s.Before["asked"]; s.Selector == selector && s.Kind == rotate.Verify && asked != "" {
+			if asked == rotate.Nobody {
+				return "whose key record is published, though nobody is asked whether it shows,"
+			}
+			return "whose key record " + asked + " shows"
+		}
+	}
+	return "whose key record every name server shows"
 }
 
 // others reports whether there are signers that don't switch.

@@ -53,9 +53,9 @@ func change(s rotate.Step) (from, to string) {
 	case rotate.Adopt:
 		return "", keyWords(s.After["key_id"], "") + " and its record: kept, and dkimbot's from then on"
 	case rotate.Publish:
-		return recordWords(s.Before["record"], s.Before["key_id"]), recordWords(s.After["record"], s.After["key_id"]) + ", TTL " + s.After["ttl"]
+		return stood(s), recordWords(s.After["record"], s.After["key_id"]) + ", TTL " + s.After["ttl"]
 	case rotate.Verify:
-		return "", "every authoritative server shows " + keyWords(s.After["key_id"], "")
+		return "", shownBy(s) + keyWords(s.After["key_id"], "")
 	case rotate.Activate:
 		from = "does not sign for the domain"
 		if s.Before["selector"] != "" {
@@ -65,11 +65,27 @@ func change(s rotate.Step) (from, to string) {
 	case rotate.Drain:
 		return "published", "published: mail in flight goes on to verify"
 	case rotate.Revoke:
-		return recordWords(s.Before["record"], s.Before["key_id"]), "a record without a key: nothing that was signed with it verifies any more"
+		return stood(s), "a record without a key: nothing that was signed with it verifies any more"
 	case rotate.Destroy:
 		return keyWords(s.Before["key_id"], ""), "destroyed, and forgotten by the signers"
 	}
 	return "", ""
+}
+
+// shownBy says who shows a key's record, in front of the key's name.
+func shownBy(s rotate.Step) string {
+	if s.Before["asked"] == rotate.Nobody {
+		return "DNS is not asked; a test message verifies with the record of "
+	}
+	return orElse(s.Before["asked"], "every authoritative server") + " shows "
+}
+
+// stood tells the record that a step takes the place of.
+func stood(s rotate.Step) string {
+	if s.Before["asked"] == rotate.Nobody && s.Before["record"] == "" {
+		return "what is there now, if it is dkimbot's: DNS is not asked"
+	}
+	return recordWords(s.Before["record"], s.Before["key_id"])
 }
 
 // PlanSummary ends the plans: how much there is to do, and that nothing was done.

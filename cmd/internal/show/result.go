@@ -45,7 +45,8 @@ func did(e rotate.Event) string {
 	case rotate.Publish:
 		return fmt.Sprintf("%s: the record of %s was published", e.Selector, key)
 	case rotate.Verify:
-		return fmt.Sprintf("%s: every authoritative server shows %s, and a test message verifies", e.Selector, key)
+		said := strings.NewReplacer(" shows it; a test", " shows "+key+", and a test", " shows it;", " shows "+key+";").Replace(e.Message)
+		return e.Selector + ": " + orElse(said, key+" was verified")
 	case rotate.Activate:
 		return fmt.Sprintf("%s: signer %s signs with it now (%s)", e.Selector, e.Signer, key)
 	case rotate.Drain:

@@ -68,6 +68,8 @@ func (t Text) inDNS(k rotate.Key) string {
 		return "compromised, revoked in DNS at " + t.at(k.RevokedAt)
 	case !k.Leaked.IsZero():
 		return "compromised, reported at " + t.at(k.Leaked) + " and yet to be revoked"
+	case !k.VerifiedAt.IsZero() && k.Unasked:
+		return "published; DNS is not asked whether it shows (verify.mode none)"
 	case !k.VerifiedAt.IsZero():
 		return "seen in DNS since " + t.at(k.VerifiedAt)
 	case !k.PublishedAt.IsZero():

@@ -208,7 +208,7 @@ func TestResult(t *testing.T) {
 		return rotate.Event{Domain: "example.com", Kind: k, Selector: selector, Signer: map[rotate.Kind]string{rotate.Activate: "mx1"}[k], KeyID: newID, Outcome: "done"}
 	}
 	r := rotate.Result{Domain: "example.com", State: rotate.State{Phase: rotate.Draining, Next: &rotate.Next{Action: string(rotate.Activate), Selector: "s2", At: now}},
-		Done: []rotate.Event{event(rotate.StoreKey, "s1"), event(rotate.Publish, "s1"), event(rotate.Verify, "s1"), event(rotate.Activate, "s2"), event(rotate.Drain, "s1"), event(rotate.Destroy, "s1"), event(rotate.Revoke, "s1")},
+		Done: []rotate.Event{event(rotate.StoreKey, "s1"), event(rotate.Publish, "s1"), seen(event(rotate.Verify, "s1")), event(rotate.Activate, "s2"), event(rotate.Drain, "s1"), event(rotate.Destroy, "s1"), event(rotate.Revoke, "s1")},
 		Plan: rotate.DomainPlan{Warnings: []string{"look here"}}, Err: fault.Temporary("reload mx1", errors.New("exit status 1"), "run it by hand")}
 	wantText(t, written(func(x show.Text) { x.Result(r) }), `
 example.com  phase draining
@@ -271,4 +271,10 @@ error: a.yaml:1: is empty
 2 errors in the configuration; nothing was done.
 warning: a.yaml:1: is empty
 `)
+}
+
+// seen is the event of a look at a record, with what it found.
+func seen(e rotate.Event) rotate.Event {
+	e.Message = "every authoritative server shows it; a test message verifies"
+	return e
 }

@@ -1,0 +1,53 @@
+package rotate
+
+import "cmp"
+
+// Nobody stands for whom a look asked where DNS is not to be asked (verify.mode none).
+const Nobody = "nobody"
+
+// whom says who was asked for what a sight shows, for people.
+func (s Sight) whom() string {
+	if s.Unchecked {
+		return Nobody
+	}
+	return cmp.Or(s.Asked, "every authoritative server")
+}
+
+// showIt says that those who were asked show a record, or that nobody was asked.
+func (s Sight) showIt() string {
+	if s.Unchecked {
+		return "DNS was not asked (verify.mode none)"
+	}
+	return s.whom() + " shows it"
+}
+
+// askedOf names in a step's facts who is asked, where it is not all authoritative servers.
+func (p *planner) askedOf(selector string, f Facts) Facts {
+	if sight := p.seen.Selectors[selector].Sight; sight.Unchecked || sight.Asked != "" {
+		f["asked"] = sight.whom()
+	}
+	return f
+}
+
+// verifyReason says what a look at a record is for, and whom it asks.
+func (p *planner) verifyReason(selector string, why Reason) Reason {
+	sight := p.seen.Selectors[selector].Sight
+	switch {
+	case sight.Unchecked:
+		why.Message = "DNS is not to be asked (verify.mode none): only the stored key is tested against the record, as it was published"
+	case why.Code == "verify":
+		why.Message = "the record must show on " + sight.whom() + " before anything relies on it"
+	}
+	return why
+}
+
+// expected returns the values that dkimbot put, or may have put, at the selector's name, for a
+// write at a place where nobody was asked what stands there.
+func (s Selector) expected() (out []string) {
+	for _, k := range []*Key{s.Key, s.Next} {
+		if k != nil && !k.PublishedAt.IsZero() {
+			out = append(out, k.Record)
+		}
+	}
+	return out
+}
