@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -19,6 +20,13 @@ const Adopt Kind = "adopt"
 type Adoption struct {
 	Keys   []dkim.SigningKey // one for each selector that is adopted
 	Active string            // the selector that the signers use now; "" when the signers tell
+
+	// FromKeystore says that the keys are dkimbot's own: its state was lost, or is older
+	// than the world, and is given up for what DNS and the keystore hold.
+	FromKeystore bool
+	// Stored has, by selector, the newest key in the keystore where DNS does not show
+	// that: it was stored and never published.
+	Stored map[string]string
 }
 
 // Adopt takes the keys under management and carries on as Advance does: the other
@@ -45,6 +53,9 @@ func (r *run) takeOver(ctx context.Context, a Adoption) error {
 	if r.plan.Stop != nil {
 		return r.plan.Stop
 	}
+	if err := r.believe(ctx, a); err != nil {
+		return err
+	}
 	var steps []Step
 	for _, s := range r.plan.Steps {
 		if s.Kind == Adopt {
@@ -57,6 +68,22 @@ func (r *run) takeOver(ctx context.Context, a Adoption) error {
 	err := r.steps(ctx, steps)
 	clear(r.fresh)
 	return err
+}
+
+// believe gives up a state that is older than the world, durably, with the adoption of
+// what the world holds.
+func (r *run) believe(ctx context.Context, a Adoption) error {
+	p := &planner{now: r.engine.Clock.Now(), want: r.want, have: r.st, seen: r.seen}
+	st := p.believed(a)
+	if reflect.DeepEqual(st, r.st) || r.plan.Held != "" {
+		return nil
+	}
+	message := "what was stored and never published is taken up"
+	if r.st.Phase != New {
+		message = "the state was older than the world: what DNS and the keystore hold is believed"
+	}
+	r.st = st
+	return r.save(ctx, r.event(Step{Kind: Adopt}, "done", message))
 }
 
 // adopt proves the key by its live record, keeps it and reads it back (I4), or
@@ -78,6 +105,7 @@ func (r *run) adopt(ctx context.Context, s Step) error {
 	if err := r.save(ctx); err != nil {
 		return err
 	}
+	passed := Retired{KeyID: seen.KeyID, Version: seen.Version}
 	if seen.KeyID != id {
 		version, err := r.engine.Keys.Put(ctx, name, key, seen.Version)
 		if err != nil {
@@ -91,6 +119,7 @@ func (r *run) adopt(ctx context.Context, s Step) error {
 	}
 	p := &planner{now: r.engine.Clock.Now(), want: r.want, have: r.st, seen: r.seen}
 	r.st.adopted(s.Selector, p.adopted(s), s.Before["record"], seen.Sight.TTL)
+	r.st.Selectors[s.Selector].passedOver(passed.KeyID, passed.Version)
 	return r.confirm(ctx, s, id, fmt.Sprintf("version %d; the record is dkimbot's from now on", seen.Version))
 }
 
@@ -109,6 +138,8 @@ func PlanAdoption(now time.Time, want Domain, have State, seen Observation, a Ad
 	have = have.asOf(now)
 	have.Phase = cmp.Or(have.Phase, New)
 	p := &planner{now: now, want: want, have: have, seen: seen, adoption: true}
+	have = p.believed(a)
+	p.have = have
 	p.plan = DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Seen: seen}
 	keys := p.toAdopt(a)
 	if p.plan.Stop != nil || p.plan.Held != "" {
@@ -171,6 +202,8 @@ func (p *planner) adopted(s Step) Key {
 	k := Key{ID: s.After["key_id"], Version: seen.Version, Record: s.After["record"], StoredAt: p.now, PublishedAt: p.now, VerifiedAt: p.now}
 	if len(p.usedBy(s.Selector, k.ID)) == 0 && (s.Selector != s.After["signs"] || p.anyTells()) {
 		k.CacheWait, k.Replaced = cacheWait(seen.Sight, p.want.Policy.TTL), true
+	} else if p.noneSigns() { // it may have been published a moment ago
+		k.CacheWait = cacheWait(seen.Sight, p.want.Policy.TTL)
 	}
 	return k
 }
@@ -201,7 +234,15 @@ func (p *planner) signs(a Adoption) string {
 			return k.Selector
 		}
 	}
+	if a.FromKeystore && len(a.Keys) > 0 && p.noneSigns() {
+		return a.Keys[0].Selector
+	}
 	return ""
+}
+
+// noneSigns reports whether every signer says that it does not sign for the domain.
+func (p *planner) noneSigns() bool {
+	return !slices.ContainsFunc(p.want.Signers, func(name string) bool { s := p.seen.Signers[name]; return s.Err != nil || s.Ref.Selector != "" })
 }
 
 // resumeAdoption plans to finish an adoption that was interrupted after its key
@@ -247,6 +288,6 @@ func (st *State) adopted(selector string, k Key, shown string, ttl time.Duration
 	sel := st.Selectors[selector]
 	sel.Key, sel.Tried, sel.TTL, st.Intent = &k, nil, max(sel.TTL, ttl), nil
 	if !sameRecord(shown, k.Record) {
-		sel.Past = []string{k.ID}
+		sel.Past = append(sel.Past, k.ID)
 	}
 }

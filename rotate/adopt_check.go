@@ -24,7 +24,7 @@ func (p *planner) toAdopt(a Adoption) (keys []dkim.SigningKey) {
 		if p.have.selector(k.Selector).Key != nil {
 			continue
 		}
-		if err := cmp.Or(p.shownInDNS(k), p.freeInKeystore(k)); err != nil {
+		if err := cmp.Or(p.shownInDNS(k), p.freeInKeystore(k, a.Stored[k.Selector])); err != nil {
 			p.stop(err)
 			return nil
 		}
@@ -89,6 +89,9 @@ func (p *planner) adoptable(a Adoption) error {
 }
 
 func (p *planner) managed(what string) error {
+	if p.overtaken() {
+		return fault.Refuse("stale-state", what+", and the keystore holds a newer key than its state knows", "restore a newer copy of the state database; or "+p.believe())
+	}
 	return fault.Refuse("managed-already", what, "leave it to dkimbot; 'dkimbot rotate --domain "+p.want.Name+"' carries on, or replaces the key that signs")
 }
 
@@ -150,10 +153,11 @@ func (p *planner) shownInDNS(k dkim.SigningKey) error {
 	return nil
 }
 
-// freeInKeystore refuses to store a key where another one is (I6).
-func (p *planner) freeInKeystore(k dkim.SigningKey) error {
+// freeInKeystore refuses to store a key where another one is (I6), unless that is one
+// of dkimbot's own which was never published.
+func (p *planner) freeInKeystore(k dkim.SigningKey, unpublished string) error {
 	seen := p.seen.Selectors[k.Selector]
-	if seen.KeyErr != nil || seen.KeyID == "" || seen.KeyID == k.Key.ID() {
+	if seen.KeyErr != nil || seen.KeyID == "" || seen.KeyID == k.Key.ID() || seen.KeyID == unpublished {
 		return seen.KeyErr
 	}
 	return fault.Refuse("foreign-secret", fmt.Sprintf("adopt %s: the keystore holds another key there (version %d, %s)", k.Name, seen.Version, ShortID(seen.KeyID)),

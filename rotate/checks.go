@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -75,18 +76,50 @@ func (p *planner) selectorsChanged() error {
 	if p.knowsSelectors() {
 		return nil
 	}
-	known := slices.Sorted(maps.Keys(p.have.Selectors))
+	known := p.underRoles()
 	return fault.Refuse("selectors-changed",
 		fmt.Sprintf("%s is under management with the selectors %s, but its policy names %s", p.want.Name, strings.Join(known, " and "), strings.Join(p.want.Policy.Selectors[:], " and ")),
-		"put the old selectors back into the policy; the selectors of a domain can't be changed while it is managed")
+		fmt.Sprintf("put the selectors back into the policy under which it is managed: selectors: [%s]; the selectors of a domain can't be changed while it is managed", strings.Join(known, ", ")))
 }
 
+// underRoles returns the selectors under management: those with a role, and where that
+// is not all, those that have a key.
+func (p *planner) underRoles() []string {
+	names := map[string]bool{}
+	for _, role := range []string{p.have.Active, p.have.Target, p.have.Draining} {
+		if p.have.Selectors[role] != nil {
+			names[role] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.have.Selectors)) {
+		sel := p.have.Selectors[name]
+		if len(names) < 2 && (sel.Key != nil || len(p.have.Selectors) == 2) {
+			names[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// knowsSelectors reports whether the policy's selectors are those under management.
 func (p *planner) knowsSelectors() bool {
-	return p.have.Selectors[p.want.Policy.Selectors[0]] != nil && p.have.Selectors[p.want.Policy.Selectors[1]] != nil
+	both := p.want.Policy.Selectors[:]
+	for _, role := range []string{p.have.Active, p.have.Target, p.have.Draining} {
+		if p.have.Selectors[role] != nil && !slices.Contains(both, role) {
+			return false
+		}
+	}
+	return p.have.Selectors[both[0]] != nil && p.have.Selectors[both[1]] != nil
 }
 
-// underManagement reports whether the state says which two selectors it manages.
+// underManagement reports whether the state says which two selectors it manages: of
+// a domain that was moved to others it knows more.
 func (p *planner) underManagement() bool { return len(p.have.Selectors) == 2 }
+
+// revokedValue reports whether a record says that its key is revoked.
+func revokedValue(v string) bool {
+	r, err := dkim.ParseRecord(v)
+	return err == nil && r.Revoked()
+}
 
 // selectorPair returns the two selectors of the state, in the order of their names.
 func (st State) selectorPair() (pair [2]string) {
@@ -164,6 +197,9 @@ func (p *planner) handsOff(s string) bool {
 }
 
 func (p *planner) foreignRecord(s string, sight Sight) error {
+	if p.stale(s) {
+		return p.staleState(s)
+	}
 	what := fmt.Sprintf("%s holds a record that dkimbot did not make (%s)", p.name(s), brief(sight.Values))
 	switch {
 	case !sight.Complete && len(sight.Lagging) > 0:
@@ -174,6 +210,10 @@ func (p *planner) foreignRecord(s string, sight Sight) error {
 	hint := fmt.Sprintf("if it is in use, adopt its key: dkimbot adopt --domain %s --selector %s --key-file FILE; if nothing signs with it, remove it; or name two other selectors in the domain's policy. dkimbot never changes a record that is not its own", p.want.Name, s)
 	if p.have.Phase != New {
 		hint = "find out who changed the record, and remove it: dkimbot then publishes its own again; it never changes a record that is not its own"
+		if len(sight.Values) == 1 && revokedValue(sight.Values[0]) {
+			hint = "find out why the key was revoked; if somebody else may have it, say so: 'dkimbot rotate --domain " + p.want.Name + " --compromised --selector " + s +
+				"'. A state database that was restored from an older copy does not know of a revocation"
+		}
 	}
 	return fault.Refuse("foreign-record", what, hint)
 }

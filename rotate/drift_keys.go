@@ -109,7 +109,10 @@ func (p *planner) foreignKey(s string) error {
 	if seen.KeyErr != nil {
 		return seen.KeyErr
 	}
-	hint := "find out who wrote it; destroy that version, or restore the state database that belongs to this keystore"
+	if p.stale(s) {
+		return p.staleState(s)
+	}
+	hint := "find out who wrote it; destroy that version, or restore the state database that belongs to this keystore; or, where the state is an older copy, " + p.believe()
 	if key := p.have.selector(s).wanted(); key != nil && seen.Kept {
 		hint = fmt.Sprintf("find out who wrote it, and destroy that version; dkimbot's own is version %d and still there", key.Version)
 	}

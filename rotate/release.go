@@ -73,6 +73,9 @@ func (Reclaim) give(p *planner, st *State) ([]Event, error) {
 		return nil, fault.Refuse("being-purged", fmt.Sprintf("take %s back: its records and keys are being cleared away, because it was released with --purge", p.want.Name),
 			"'dkimbot rotate --due' goes on clearing away; take it back when that is done")
 	}
+	if err := p.selectorsChanged(); err != nil && st.Released.Purged.IsZero() {
+		return nil, &fault.Error{Kind: fault.Refused, Code: fault.CodeOf(err), What: fmt.Sprintf("take %s back: it was released with other selectors", p.want.Name), Err: err, Hint: fault.HintOf(err) + "; take it back then"}
+	}
 	st.Released = nil
 	if len(p.keyed()) == 0 {
 		st.Phase, st.Active, st.Draining, st.Signers = New, "", "", map[string]Confirmed{}

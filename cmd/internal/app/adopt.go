@@ -47,6 +47,7 @@ type Finder struct {
 	app    *App
 	source KeySource
 	keys   rotate.KeyReader
+	look   rotate.Looker
 	vault  *vault.Store // for Vault
 }
 
@@ -54,9 +55,9 @@ type Finder struct {
 func (a *App) Find(ctx context.Context, source KeySource) (*Finder, error) {
 	f := &Finder{app: a, source: source}
 	if a.Engine != nil {
-		f.keys = a.Engine.Keys
+		f.keys, f.look = a.Engine.Keys, a.Engine.Look
 	} else {
-		f.keys = a.Planner.Keys
+		f.keys, f.look = a.Planner.Keys, a.Planner.Look
 	}
 	if source.Vault == nil {
 		return f, nil
@@ -80,6 +81,9 @@ type Found struct {
 
 // Keys returns the keys of a domain, at least one.
 func (f *Finder) Keys(ctx context.Context, d rotate.Domain) (Found, error) {
+	if f.source.Keystore {
+		return f.inKeystore(ctx, d)
+	}
 	out := Found{Adoption: rotate.Adoption{Active: f.source.Active}}
 	texts, where, err := f.texts(ctx, d, &out)
 	if err != nil {
@@ -93,10 +97,14 @@ func (f *Finder) Keys(ctx context.Context, d rotate.Domain) (Found, error) {
 		out.Keys = append(out.Keys, key)
 	}
 	if len(out.Keys) == 0 {
-		return out, fault.Refuse("no-key", fmt.Sprintf("adopt keys of %s: there is none for it in %s", d.Name, where),
-			"a domain that dkimbot has no key for is brought up with 'dkimbot rotate --domain "+d.Name+"'")
+		return out, noKey(d, where)
 	}
 	return out, nil
+}
+
+func noKey(d rotate.Domain, where string) error {
+	return fault.Refuse("no-key", fmt.Sprintf("adopt keys of %s: there is none for it in %s", d.Name, where),
+		"a domain that dkimbot has no key for is brought up with 'dkimbot rotate --domain "+d.Name+"'")
 }
 
 // keyText is a private key as it stands somewhere.
@@ -104,7 +112,6 @@ type keyText struct {
 	selector string
 	where    string
 	text     []byte
-	key      *dkim.PrivateKey // when it is read already
 }
 
 func (f *Finder) texts(ctx context.Context, d rotate.Domain, out *Found) ([]keyText, string, error) {
@@ -115,9 +122,6 @@ func (f *Finder) texts(ctx context.Context, d rotate.Domain, out *Found) ([]keyT
 	case s.Vault != nil:
 		texts, err := f.inLayout(ctx, d)
 		return texts, s.Vault.Path, err
-	case s.Keystore:
-		texts, err := f.inKeystore(ctx, d)
-		return texts, "the keystore", err
 	}
 	texts, err := f.inFiles()
 	return texts, "the files", err
@@ -203,17 +207,14 @@ func (f *Finder) inLayout(ctx context.Context, d rotate.Domain) (texts []keyText
 	return texts, err
 }
 
-func (f *Finder) inKeystore(ctx context.Context, d rotate.Domain) (texts []keyText, err error) {
-	for _, s := range f.wanted(d) {
-		key, _, err := f.keys.Get(ctx, dkim.Name{Domain: d.Name, Selector: s}, 0)
-		if err != nil {
-			return nil, err
-		}
-		if key != nil {
-			texts = append(texts, keyText{selector: s, key: key})
-		}
+// inKeystore returns what dkimbot's own keystore holds, at least one key.
+func (f *Finder) inKeystore(ctx context.Context, d rotate.Domain) (Found, error) {
+	a, err := rotate.InKeystore(ctx, f.keys, f.look, d.Name, f.wanted(d))
+	a.Active = f.source.Active
+	if err == nil && len(a.Keys)+len(a.Stored) == 0 {
+		err = noKey(d, "the keystore")
 	}
-	return texts, nil
+	return Found{Adoption: a}, err
 }
 
 // parse reads a key, and says what to do about one that can't be used.
@@ -224,9 +225,6 @@ func parse(d rotate.Domain, t keyText) (dkim.SigningKey, error) {
 		return dkim.SigningKey{}, fault.Lasting(what, err, "correct the selector")
 	}
 	name := dkim.Name{Domain: d.Name, Selector: selector}
-	if t.key != nil {
-		return dkim.SigningKey{Name: name, Key: t.key}, nil
-	}
 	key, err := dkim.ParseForeignKey(t.text)
 	var weak *dkim.WeakKeyError
 	switch {

@@ -1,0 +1,145 @@
+package rotate
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// A state database that was restored from a backup, or copied without its write-ahead
+// log, is older than the world: DNS and the keystore hold keys that it does not know.
+
+// stale reports whether the state is older than what stands at a selector: DNS shows
+// the newest key of the keystore, and the state does not know it. Nobody but dkimbot
+// puts a key into both.
+func (p *planner) stale(s string) bool {
+	seen := p.seen.Selectors[s]
+	if p.have.Phase == New || seen.KeyErr != nil || seen.SightErr != nil || p.keeping(s) != keyDifferent {
+		return false
+	}
+	return slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return recordKeyID(v) == seen.KeyID })
+}
+
+// staleState refuses to act by a state that is older than the world.
+func (p *planner) staleState(s string) error {
+	return fault.Refuse("stale-state", fmt.Sprintf("the state of %s is older than what stands in DNS and in the keystore: both hold key %s for %s, and the state does not know it",
+		p.want.Name, ShortID(p.seen.Selectors[s].KeyID), p.name(s)), "restore a newer copy of the state database; or "+p.believe())
+}
+
+// believe says how a person takes over what the world holds.
+func (p *planner) believe() string {
+	command := "dkimbot adopt --domain " + p.want.Name + " --from-keystore"
+	return "take over what DNS and the keystore hold: '" + command + " --dry-run' shows what is believed, '" + command + "' does it"
+}
+
+// overtaken reports whether the keystore holds a newer key than the state knows of.
+func (p *planner) overtaken() bool {
+	return slices.ContainsFunc(p.want.Policy.Selectors[:], func(s string) bool {
+		return p.keeping(s) == keyDifferent && p.seen.Selectors[s].KeyErr == nil
+	})
+}
+
+// restarted returns the state of a domain of which nothing is believed but what was
+// its own once: records of those keys are still ours, and receivers may remember them.
+func (st State) restarted() State {
+	fresh := State{Domain: st.Domain, Revision: st.Revision, Phase: New, Selectors: map[string]*Selector{}, Signers: map[string]Confirmed{},
+		Former: st.Former, Config: st.Config, Drift: st.Drift}
+	for name, sel := range st.Selectors {
+		past := slices.Clone(sel.Past)
+		for _, k := range []*Key{sel.Key, sel.Next} {
+			if k != nil && !slices.Contains(past, k.ID) {
+				past = append(past, k.ID)
+			}
+		}
+		fresh.Selectors[name] = &Selector{Past: past, Revoked: sel.Revoked, TTL: sel.TTL, LastUsedAt: sel.LastUsedAt}
+	}
+	return fresh
+}
+
+// believed returns the state that an adoption from dkimbot's own keystore begins with:
+// one that is older than the world is given up, and what was stored and never
+// published is known from now on.
+func (p *planner) believed(a Adoption) State {
+	st := copyState(p.have)
+	if !a.FromKeystore {
+		return st
+	}
+	if st.Phase != New && p.overtaken() {
+		st = st.restarted()
+	}
+	if st.Phase != New {
+		return st
+	}
+	if len(a.Stored) > 0 && len(a.Keys) == 0 { // nothing is in use: the domain is brought up with what is stored
+		st.Phase, st.Target = Bootstrapping, cmp.Or(a.Active, p.want.Policy.Selectors[0])
+	}
+	for _, s := range p.want.Policy.Selectors {
+		if st.Selectors[s] == nil && len(a.Stored) > 0 {
+			st.Selectors[s] = &Selector{}
+		}
+		id := a.Stored[s]
+		if id == "" {
+			continue
+		}
+		if sel := st.Selectors[s]; !slices.Contains(sel.Tried, id) {
+			sel.Tried = append(sel.Tried, id)
+		}
+	}
+	return st
+}
+
+// passedOver notes that the keystore holds, as a newer version than the adopted key,
+// one that was never published: it is destroyed.
+func (s *Selector) passedOver(keyID string, version int) {
+	if keyID != "" && keyID != s.Key.ID && !s.dropped(keyID) {
+		s.Retired = append(s.Retired, Retired{KeyID: keyID, Version: version, Dropped: true})
+	}
+}
+
+// InKeystore returns the adoption of what dkimbot's own keystore holds for the
+// selectors of a domain, as far as DNS shows it: after the state was lost, or when it
+// is older than the world. It reads, and changes nothing.
+func InKeystore(ctx context.Context, keys KeyReader, look Looker, domain string, selectors []string) (Adoption, error) {
+	a := Adoption{FromKeystore: true, Stored: map[string]string{}}
+	for _, s := range selectors {
+		name := dkim.Name{Domain: domain, Selector: s}
+		sight, err := look.Look(ctx, name)
+		if err != nil {
+			return a, err
+		}
+		key, unpublished, err := publishedKey(ctx, keys, name, sight)
+		if err != nil {
+			return a, err
+		}
+		if key != nil {
+			a.Keys = append(a.Keys, dkim.SigningKey{Name: name, Key: key})
+		}
+		if unpublished != "" {
+			a.Stored[s] = unpublished
+		}
+	}
+	return a, nil
+}
+
+// publishedKey returns the key whose record DNS shows at a name: the newest one of the
+// keystore, or one of the versions before it; and the id of the newest one where DNS
+// does not show that.
+func publishedKey(ctx context.Context, keys KeyReader, name dkim.Name, sight Sight) (key *dkim.PrivateKey, unpublished string, err error) {
+	shows := func(k *dkim.PrivateKey) bool {
+		return k != nil && slices.ContainsFunc(sight.Values, func(v string) bool { return recordKeyID(v) == k.ID() })
+	}
+	newest, version, err := keys.Get(ctx, name, 0)
+	if err != nil || shows(newest) || sight.Unchecked {
+		return newest, "", err
+	}
+	for v := version - 1; v > 0 && v >= version-pastKeys && len(sight.Values) > 0; v-- {
+		if k, _, err := keys.Get(ctx, name, v); err == nil && shows(k) {
+			return k, newest.ID(), nil
+		}
+	}
+	return nil, newest.ID(), nil
+}

@@ -1,0 +1,152 @@
+package rotate_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+)
+
+// restoreState writes an older state of the domain over the present one.
+func (w *world) restoreState(old rotate.State) {
+	w.Helper()
+	now := w.state(old.Domain)
+	old.Revision = now.Revision
+	lease, err := w.store.Acquire(context.Background(), rotate.LeaseRequest{Domain: old.Domain, Owner: "restore", TTL: time.Minute})
+	if err != nil {
+		w.Fatal(err)
+	}
+	if _, err := w.store.Save(context.Background(), lease, w.Now(), old); err != nil {
+		w.Fatal(err)
+	}
+	if err := w.store.Release(context.Background(), lease); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// fromKeystore adopts what the keystore holds, as the hint of a stale state says.
+func (w *world) fromKeystore(d rotate.Domain) rotate.Result {
+	e := w.engine()
+	a, err := rotate.InKeystore(context.Background(), e.Keys, e.Look, d.Name, d.Policy.Selectors[:])
+	if err != nil {
+		w.Fatal(err)
+	}
+	return e.Adopt(context.Background(), d, a)
+}
+
+// TestStaleState: a state from an older backup, of whatever phase, is recognised as such
+// where it contradicts the world, and one command takes the world as it is: no mail
+// fails, and no key is destroyed that mail needs (I2, I12).
+func TestStaleState(t *testing.T) {
+	moments := []struct {
+		name string
+		turn func(*world, rotate.Domain)
+	}{
+		{"bootstrapped", func(w *world, d rotate.Domain) { w.settle(d) }},
+		{"switched", func(w *world, d rotate.Domain) {
+			d.Asked = true
+			w.engine().Advance(context.Background(), d)
+			w.pass(day)
+		}},
+		{"fresh key stored", func(w *world, d rotate.Domain) {
+			w.pass(8 * day)
+			w.trouble = failing("publish s1")
+			w.engine().Advance(context.Background(), d)
+			w.trouble = nil
+		}},
+		{"replaced", func(w *world, d rotate.Domain) { w.settle(d); w.pass(8 * day) }},
+		{"switched back", func(w *world, d rotate.Domain) {
+			d.Asked = true
+			w.engine().Advance(context.Background(), d)
+			w.pass(8 * day)
+			w.settle(d)
+			w.pass(8 * day)
+		}},
+	}
+	for now := range moments {
+		for then := range now + 1 {
+			t.Run(moments[then].name+", when "+moments[now].name, func(t *testing.T) {
+				w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+				var old rotate.State
+				for i, m := range moments[:now+1] {
+					if m.turn(w, d); i == then {
+						old = w.state(d.Name)
+					}
+				}
+				w.restoreState(old)
+				res := w.settle(d)
+				if code := fault.CodeOf(res.Err); code == "stale-state" || code == "foreign-secret" {
+					faulttest.Shown(t, res.Err)
+					if res = w.fromKeystore(d); res.Err != nil {
+						t.Fatalf("the hint of %s leads to: %v", code, res.Err)
+					}
+					w.settle(d)
+				}
+				w.pass(8 * day)
+				if res = w.settle(d); res.Err != nil {
+					t.Fatal(res.Err)
+				}
+				d.Asked = true
+				w.pass(8 * day)
+				if res = w.settle(d); res.Err != nil {
+					t.Fatal(res.Err)
+				}
+				if st := w.state(d.Name); st.Phase != rotate.Ready {
+					t.Errorf("phase %s: %s", st.Phase, st.LastError)
+				}
+			})
+		}
+	}
+}
+
+// TestLostStateUnpublished: a state that was lost after a key had been stored, and before
+// it was published, is told from one that leaves nothing to do: the way out that a
+// refusal names works (I12).
+func TestLostStateUnpublished(t *testing.T) {
+	for _, trouble := range []string{"publish s1", "publish s2"} {
+		t.Run(trouble, func(t *testing.T) {
+			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+			w.trouble = failing(trouble)
+			w.engine().Advance(t.Context(), d)
+			w.trouble = nil
+			lost := rotate.State{Domain: d.Name, Phase: rotate.New}
+			w.restoreState(lost)
+			if res := w.settle(d); fault.CodeOf(res.Err) != "lost-state" {
+				t.Fatalf("%v", res.Err)
+			}
+			if res := w.fromKeystore(d); res.Err != nil {
+				t.Fatal(res.Err)
+			}
+			w.settle(d)
+			w.checkReady(d, "s1")
+		})
+	}
+}
+
+// TestStaleRevocation: a state that does not know of a revocation is never told to
+// publish the key again.
+func TestStaleRevocation(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	old := w.state(d.Name)
+	w.trouble = failing("put s1")
+	w.order(d, rotate.Distrust{})
+	w.trouble = nil
+	w.pass(time.Hour)
+	w.restoreState(old)
+	res := w.settle(d)
+	if fault.CodeOf(res.Err) != "foreign-record" {
+		t.Fatalf("%v", res.Err)
+	}
+	faulttest.Shown(t, res.Err)
+	w.order(d, rotate.Distrust{Selectors: []string{"s1"}})
+	w.settle(d)
+	w.checkReady(d, "s2")
+	if len(w.live(dkim.Name{Domain: d.Name, Selector: "s1"})) != 1 {
+		t.Error("s1 has no fresh key")
+	}
+}
