@@ -137,7 +137,7 @@ func (v *Verifier) Look(ctx context.Context, name dkim.Name) (Sight, error) {
 	if err := name.Check(); err != nil {
 		return Sight{}, fault.Lasting("look up "+name.String(), err, "correct the domain or selector in the configuration")
 	}
-	if v.zone != "" && !dns.IsSubDomain(v.zone, dns.Fqdn(name.Domain)) {
+	if v.zone != "" && !dns.IsSubDomain(v.zone, dns.Fqdn(name.String())) {
 		return Sight{}, &fault.Error{Kind: fault.Permanent, Code: "wrong-zone", What: "look up " + name.String(),
 			Err:  fmt.Errorf("%s does not lie in the configured zone %s", name.Domain, bare(v.zone)),
 			Hint: "correct the domain's zone, or leave it out to have it found"}
