@@ -65,6 +65,11 @@ func TestDutiesAreIndependent(t *testing.T) {
 		{"host rebuilt, standby's secret foreign", readyScene, func(s *scene) { s.stray("", "", "mx2"); s.hold("s2", someKeys()[3].ID(), 8) }, "verify s1, activate s1/mx2", "foreign-secret"},
 		{"host rebuilt, a second record at the active", readyScene, func(s *scene) { s.stray("", "", "mx2"); second(s, "s1") }, "", "foreign-record"},
 		{"host rebuilt, DNS silent", readyScene, func(s *scene) { s.stray("", "", "mx2"); s.dnsSilent("s1", "s2") }, "activate s1/mx2", "dns"},
+		{"host rebuilt, DNS silent, a second record stood there", readyScene, func(s *scene) {
+			s.stray("", "", "mx2")
+			s.dnsSilent("s1")
+			s.have.Drift = []rotate.Finding{{Code: rotate.RecordSecond, Selector: "s1", Since: longAgo}}
+		}, "", "dns"},
 		{"host rebuilt, keystore sealed", readyScene, func(s *scene) { s.stray("", "", "mx2"); seal(s) }, "", "keystore-unreachable"},
 		{"due, standby foreign", readyScene, func(s *scene) { s.have.SwitchedAt = longAgo; foreign(s, "s2") }, "", "foreign-record"},
 

@@ -2,6 +2,7 @@ package rotate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,6 +73,10 @@ func (p *planner) align() bool {
 	if p.handsOff(active) || p.unread(active) {
 		return true
 	}
+	if err := p.seen.Selectors[active].SightErr; err != nil && p.have.wrongAt(active) {
+		p.stop(err) // what the last health check found there may still be there
+		return true
+	}
 	p.duty = Signing
 	for _, signer := range stray {
 		from := p.known(active)
@@ -84,6 +89,14 @@ func (p *planner) align() bool {
 		p.activate(signer, active, key, from, p.strayReason(signer, why))
 	}
 	return true
+}
+
+// wrongAt reports whether the last health check found that a selector's record does
+// not stand there alone.
+func (st State) wrongAt(selector string) bool {
+	return slices.ContainsFunc(st.Drift, func(f Finding) bool {
+		return f.Selector == selector && slices.Contains([]string{RecordVanished, RecordEarlier, RecordsDoubled, RecordSecond, RecordForeign}, f.Code)
+	})
 }
 
 // shelter brings signers that sign with no good key to the active one, while the
