@@ -70,6 +70,7 @@ func (st State) asOf(now time.Time) State {
 			*t = latest
 		}
 	})
+	st.notLater(now)
 	return st
 }
 
@@ -191,6 +192,7 @@ func (st *State) drainAgain(at time.Time) {
 // how long each signer may go on as before when it has been changed; nil: not at all.
 func (st *State) heed(want Domain, seen Observation, lags map[string]time.Duration, now time.Time) bool {
 	st.noticed(seen)
+	st.disturbed(seen)
 	st.watchFormer(want, seen, now)
 	st.stillUsed(want, seen, lags, now)
 	st.dismissed(want.Signers, now)

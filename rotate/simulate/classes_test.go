@@ -32,7 +32,9 @@ func TestTally(t *testing.T) {
 				}
 				sort := v.Invariant + " " + names.ReplaceAllString(v.What, "_")
 				mu.Lock()
-				seeds[sort] = append(seeds[sort], seed)
+				if seeds[sort] = append(seeds[sort], seed); len(seeds[sort]) == 1 {
+					fmt.Printf("seed %d: %s\n", seed, v.What) // at once: the run may be ended
+				}
 				mu.Unlock()
 			}
 		})

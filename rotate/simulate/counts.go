@@ -102,7 +102,9 @@ func (p *process) begins(d *domain, at time.Time) {
 	if !p.run.free && !w.flees(d) && w.clockHeld() {
 		p.checkCounts(d)
 	}
-	w.beginnings = append(w.beginnings, beginning{d.name, p, at})
+	if _, counted := w.store.begun[d.name]; counted || !w.flees(d) { // a flight goes on where the count can't be written
+		w.beginnings = append(w.beginnings, beginning{d.name, p, at})
+	}
 	p.run.begun[d.name] = true
 	d.heldAt = time.Time{}
 }
