@@ -36,7 +36,7 @@ var mutants = []mutant{
 	{"private keys are kept in memory only", []string{"I4"}, 5, None, keystore(func(k keys) rotate.Keystore { return &forgetful{keys: k} })},
 	{"the same key is used again", []string{"I5"}, 5, None, sameKey},
 	{"a stored key takes the old one's place at once", []string{"I5"}, 5, None, keystore(func(k keys) rotate.Keystore { return replacing{k} })},
-	{"other people's records are overlooked", []string{"I6"}, 50, All, looker(func(p *process) rotate.Looker { return blinkered{p} })},
+	{"other people's records are overlooked", []string{"I6"}, 50, All, overlooking},
 	{"intents are not recorded", []string{"I7"}, 5, None, stores(func(l ledger) rotate.Store { return &careless{ledger: l, drop: dropIntent} })},
 	{"keys that were tried are forgotten", []string{"I7"}, 50, All, stores(func(l ledger) rotate.Store { return &careless{ledger: l, drop: dropTried} })},
 	{"a domain that failed is left alone", []string{"I7"}, 20, All, stores(func(l ledger) rotate.Store { return resigned{l} })},
