@@ -297,6 +297,9 @@ func (p *planner) revoke(s string, from time.Time) {
 	if sel.Key == nil || p.plans(Revoke, s) || p.replaced(s) {
 		return
 	}
+	if sel.Next != nil && p.obstacles[s] == nil && p.replaceable(s, true) == nil {
+		return // the fresh key's record takes the place at once
+	}
 	standing := p.standing(s)
 	if p.have.Released != nil && standing == absent {
 		return

@@ -34,6 +34,11 @@ func (w *world) leaked(d *domain, selector string, st rotate.State) {
 		l.used = l.used || selector == st.Active || w.used(l.ref)
 		w.watch(d, l)
 	}
+	for _, r := range sel.Retired {
+		if r.Dropped && w.leaks[r.KeyID] == nil { // its record may yet come late
+			w.leaks[r.KeyID] = &leak{ref: dkim.Ref{Name: nameOf(d.name, selector), KeyID: r.KeyID}, at: w.now}
+		}
+	}
 	for _, v := range w.names[nameOf(d.name, selector)].last().values { // also a fresh one that is given up for it
 		if id := w.keys.of(v); id != "" && w.leaks[id] == nil && !w.strangers[v] {
 			w.leaks[id] = &leak{ref: dkim.Ref{Name: nameOf(d.name, selector), KeyID: id}, at: w.now}
