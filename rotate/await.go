@@ -99,6 +99,9 @@ func (r *run) sleep(ctx context.Context, d time.Duration) error {
 	return r.engine.pause(ctx, d)
 }
 
+// bogusHint leads out of a broken chain of signatures.
+const bogusHint = "have the zone signed again, with the record in it, and compare its keys with the DS record at the parent; delv and dnsviz show where the chain breaks. Nothing relies on the record until then"
+
 // unverified says what DNS shows instead.
 func (r *run) unverified(selector string, seen SelectorSeen) error {
 	what := fmt.Sprintf("see %s on %s within %s", r.name(selector), seen.Sight.whom(), Span(r.want.VerifyTimeout))
@@ -108,6 +111,9 @@ func (r *run) unverified(selector string, seen SelectorSeen) error {
 	shown := brief(seen.Sight.Values)
 	if len(seen.Sight.Lagging) > 0 {
 		shown = strings.Join(seen.Sight.Lagging, "; ")
+	}
+	if len(seen.Sight.Bogus) > 0 {
+		return &fault.Error{Kind: fault.Transient, Code: RecordBogus, What: what, Err: errors.New(strings.Join(seen.Sight.Bogus, "; ")), Hint: bogusHint}
 	}
 	return fault.Temporary(what, errors.New(shown),
 		"nothing relies on the record until every server shows it; look at the zone's transfers, or set verify.nameservers if some servers can't be reached from here")

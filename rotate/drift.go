@@ -30,6 +30,7 @@ const (
 	RecordSecond   = "record-second"    // beside dkimbot's record stands another
 	RecordForeign  = "record-foreign"   // a record that dkimbot did not make stands in its place
 	RecordsDiffer  = "servers-differ"   // not every server shows the same
+	RecordBogus    = "record-bogus"     // its zone is signed, and validating resolvers reject it
 	RecordUnseen   = "record-unseen"    // DNS could not be asked
 	KeyMissing     = "key-missing"      // the keystore does not hold it any more
 	KeyDifferent   = "key-different"    // the newest one is not dkimbot's
@@ -84,6 +85,10 @@ func (p *planner) recordDrift(s string) *Finding {
 		err := p.foreignRecord(s, sight)
 		return &Finding{Code: code, Selector: s, Message: fault.Text(err), Repair: fault.HintOf(err), Asks: true}
 	case changing:
+		if len(sight.Bogus) > 0 {
+			return &Finding{Code: RecordBogus, Selector: s, Asks: true, Repair: bogusHint,
+				Message: fmt.Sprintf("validating resolvers reject the record at %s: %s", p.name(s), strings.Join(sight.Bogus, "; "))}
+		}
 		return &Finding{Code: RecordsDiffer, Selector: s, Message: fmt.Sprintf("not every server shows the same at %s: %s", p.name(s), strings.Join(sight.Lagging, "; ")),
 			Repair: "dkimbot looks again, and begins nothing that relies on the record until all agree; if this lasts, look at the zone's transfers"}
 	}

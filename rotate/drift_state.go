@@ -9,7 +9,7 @@ import (
 // vague findings say that something could not be told. Their words differ each
 // time; what was said first is kept, so that nothing is written when nothing is new.
 func (f Finding) vague() bool {
-	return slices.Contains([]string{RecordsDiffer, RecordUnseen, KeyUnread, SignerSilent}, f.Code)
+	return slices.Contains([]string{RecordsDiffer, RecordBogus, RecordUnseen, KeyUnread, SignerSilent}, f.Code)
 }
 
 // thing is what a finding is about: a selector's record, its key in the keystore, a signer.

@@ -55,7 +55,7 @@ func TestDrift(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^\t(?:Record|Key|Signer)\w+ += "([\w-]+)"`).FindAllStringSubmatch(source, -1) {
 		codes[m[1]] = true
 	}
-	if len(codes) != 14 {
+	if len(codes) != 15 {
 		t.Fatalf("%d codes", len(codes))
 	}
 	for title, tt := range map[string]struct {
@@ -81,8 +81,14 @@ func TestDrift(t *testing.T) {
 		"two of ours":       {readyScene, func(s *scene) { s.show("s2", record(someKeys()[1]), record(someKeys()[1])) }, "records-doubled s2", "either"},
 		"a foreign record":  {readyScene, func(s *scene) { s.show("s2", record(other)) }, "record-foreign s2!", "remove it: dkimbot then publishes its own again"},
 		"a second record":   {readyScene, func(s *scene) { s.show("s2", record(someKeys()[1]), record(other)) }, "record-second s2!", "holds 2 records"},
-		"a server lags":     {readyScene, func(s *scene) { s.lag("s2") }, "servers-differ s2", "ns2 lags"},
-		"DNS silent":        {readyScene, func(s *scene) { unseen(s, "s1", transient, nil); s.hold("s1", someKeys()[0].ID(), 1) }, "record-unseen s1", "no route to host"},
+		"a broken signature": {readyScene, func(s *scene) {
+			s.lag("s2")
+			seen := s.seen.Selectors["s2"]
+			seen.Sight.Bogus = []string{"ns1: its signature ran out"}
+			s.seen.Selectors["s2"] = seen
+		}, "record-bogus s2!", "its signature ran out"},
+		"a server lags": {readyScene, func(s *scene) { s.lag("s2") }, "servers-differ s2", "ns2 lags"},
+		"DNS silent":    {readyScene, func(s *scene) { unseen(s, "s1", transient, nil); s.hold("s1", someKeys()[0].ID(), 1) }, "record-unseen s1", "no route to host"},
 
 		"a private key gone":          {readyScene, func(s *scene) { s.hold("s2", "", 2) }, "key-missing s2", "a fresh key takes its place"},
 		"the active's":                {readyScene, func(s *scene) { s.hold("s1", "", 0) }, "key-missing s1!", "switch to s2: dkimbot rotate --domain example.com"},

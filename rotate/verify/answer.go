@@ -29,6 +29,7 @@ type answer struct {
 	zone     string        // the zone that holds the name, if it is told
 	ttl      time.Duration // the largest of the records shown
 	negative time.Duration // RFC 2308 section 5, if the SOA is told
+	bogus    string        // why validating resolvers reject what is shown; "" when they don't
 	wildcard []string      // what a wildcard shows there, where nothing stands
 }
 

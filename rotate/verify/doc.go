@@ -7,7 +7,7 @@
 // show, which of them lag, and how long caches may keep what was there before.
 // It compares nothing with a wish: that is its caller's business.
 //
-// A recursive resolver is asked only for the domain and its parents, for the
+// A recursive resolver is asked only for the domain and its parents (for the DS record, too), for the
 // zone's name servers and their addresses; never for the selector's name, whose
 // absence the resolver would then remember. That promise holds for the mode
 // [Authoritative]; in the mode [Both] resolvers are asked once all authoritative
@@ -15,6 +15,8 @@
 //
 // What a wildcard shows at a name does not stand there; the package tells them apart and
 // says so in a Sight.
+//
+// Where the zone is signed, a record whose signatures validating resolvers would reject is told as such.
 //
 // [SelfTest] signs a message and verifies it against a live record.
 //

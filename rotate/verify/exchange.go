@@ -44,6 +44,13 @@ func question(name string, qtype uint16, recurse bool) *dns.Msg {
 	return m.SetEdns0(udpSize, false)
 }
 
+// signedQuestion asks an authoritative server for what it has and the signatures over it.
+func signedQuestion(name string, qtype uint16) *dns.Msg {
+	m := new(dns.Msg).SetQuestion(name, qtype)
+	m.RecursionDesired = false
+	return m.SetEdns0(udpSize, true)
+}
+
 // exchange asks by UDP, and by TCP when the answer is truncated or none comes:
 // a lost packet and a firewall look the same.
 func (c *client) exchange(ctx context.Context, addr netip.AddrPort, q *dns.Msg) (*dns.Msg, error) {

@@ -13,11 +13,13 @@ import (
 // memory holds what changes rarely and would be asked for again and again: ten
 // thousand domains share a few hosters' name servers. What stands at a name is never kept.
 type memory struct {
-	apexes *cache[string]       // domain: the zone that holds it
-	zones  *cache[zone]         // zone: its name servers
-	hosts  *cache[[]netip.Addr] // name server: its addresses
-	places *cache[place]        // selector's name: the zone that holds it
-	plain  *cache[bool]         // name: no wildcard answers below it
+	apexes   *cache[string]       // domain: the zone that holds it
+	zones    *cache[zone]         // zone: its name servers
+	hosts    *cache[[]netip.Addr] // name server: its addresses
+	places   *cache[place]        // selector's name: the zone that holds it
+	signings *cache[signing]      // zone: how it is signed
+	now      func() time.Time
+	plain    *cache[bool] // name: no wildcard answers below it
 }
 
 func newMemory(cfg Config) *memory {
@@ -28,7 +30,10 @@ func newMemory(cfg Config) *memory {
 	if now == nil {
 		now = time.Now
 	}
-	return &memory{newCache[string](life, now), newCache[zone](life, now), newCache[[]netip.Addr](life, now), newCache[place](life, now), newCache[bool](life, now)}
+	return &memory{
+		apexes: newCache[string](life, now), zones: newCache[zone](life, now), hosts: newCache[[]netip.Addr](life, now), places: newCache[place](life, now),
+		plain: newCache[bool](life, now), signings: newCache[signing](life, now), now: now,
+	}
 }
 
 // forget drops what was remembered on the way to a name, so that the next

@@ -16,6 +16,7 @@ import (
 type place struct {
 	zone
 	negative time.Duration // RFC 2308 section 5
+	signed   bool          // an answer from the zone carried a signature
 	dissent  []string      // servers of a zone above that do not know the zone cut
 }
 
@@ -35,7 +36,7 @@ func (v *Verifier) locate(ctx context.Context, start zone, name string) (place, 
 			a := read(r, z.name, name)
 			return a.shows == alias || a.shows == nothing && a.zone != "" && (z.name == "" || a.zone == z.name)
 		}
-		answers := readAll(v.ask(ctx, z.servers, question(name, dns.TypeNS, false), enough), z.name, name)
+		answers := readAll(v.ask(ctx, z.servers, signedQuestion(name, dns.TypeNS), enough), z.name, name)
 		for i, a := range answers {
 			if a.shows == nothing && a.zone == "" {
 				answers[i].fail("does not tell the zone")
@@ -54,6 +55,7 @@ func (v *Verifier) locate(ctx context.Context, start zone, name string) (place, 
 			return place{}, silence("find the zone of "+bare(name), z, answers)
 		case best.zone == z.name, z.name == "" && best.shows != cut:
 			p.zone, p.negative = zone{best.zone, z.servers}, best.negative
+			p.signed = slices.ContainsFunc(answers, answer.signed)
 			if p.negative == 0 { // name is the zone's apex
 				p.negative = v.negative(ctx, p.zone)
 			}

@@ -31,7 +31,7 @@ func (v *Verifier) lookServers(ctx context.Context, name dkim.Name) (Sight, erro
 		if err != nil {
 			return Sight{}, behind(chain, err)
 		}
-		answers := readAll(v.ask(ctx, p.servers, question(owner, dns.TypeTXT, false), nil), p.name, owner)
+		answers := readAll(v.ask(ctx, p.servers, signedQuestion(owner, dns.TypeTXT), nil), p.name, owner)
 		if err := ctx.Err(); err != nil {
 			return Sight{}, fault.Temporary(what, err, "see whether the name servers can be reached from here; it is looked up again by itself")
 		}
@@ -39,6 +39,9 @@ func (v *Verifier) lookServers(ctx context.Context, name dkim.Name) (Sight, erro
 			answers[i].insist(p.name)
 		}
 		v.discountServers(ctx, p.zone, owner, answers)
+		if err := v.validate(ctx, p.zone, owner, p.signed, answers); err != nil {
+			return Sight{}, fault.Temporary(what, err, "see whether the name servers can be reached from here; it is looked up again by itself")
+		}
 		s.Zone, s.Owner, s.Negative = bare(p.name), bare(owner), max(s.Negative, p.negative)
 		s.Lagging, s.dissent = append(s.Lagging, p.dissent...), s.dissent || len(p.dissent) > 0
 		most, ok := s.add(answers)

@@ -28,6 +28,9 @@ type Sight struct {
 	// or do not answer, and says what they do. It can name an address that did not
 	// count although the Sight is Complete.
 	Lagging []string
+	// Bogus names the servers whose answers validating resolvers reject, and says why: the zone is
+	// signed, and the chain of signatures is broken. A Sight with one is not Complete, and Lagging has them too.
+	Bogus []string
 	// TTL is the largest TTL seen, of TXT records or of CNAMEs on the way; 0 when
 	// nothing is there. A resolver tells only what is left of it.
 	TTL time.Duration
@@ -54,6 +57,11 @@ func (s *sighting) add(answers []answer) (answer, bool) {
 		s.TTL = max(s.TTL, a.ttl)
 		s.Negative = max(s.Negative, a.negative)
 		here = union(here, a.values)
+		if a.bogus != "" {
+			s.dissent = true
+			s.Bogus = append(s.Bogus, a.rejection())
+			s.Lagging = append(s.Lagging, a.rejection())
+		}
 		s.Wildcard = union(s.Wildcard, slices.Sorted(slices.Values(a.wildcard)))
 	}
 	s.Values = union(s.Values, here)
@@ -65,6 +73,7 @@ func (s *sighting) done() Sight {
 	s.Complete = !s.dissent
 	slices.Sort(s.Lagging)
 	s.Lagging = slices.Compact(s.Lagging)
+	slices.Sort(s.Bogus)
 	return s.Sight
 }
 

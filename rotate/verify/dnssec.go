@@ -1,0 +1,223 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// Where a zone is signed, receivers behind validating resolvers get no record whose chain of
+// signatures is broken: to them the key is not there. So a record counts as seen only when its
+// signature holds on every server (RFC 4035 section 5.3): by a key of the zone, which the
+// zone's own set of keys shows and signs, and to which the parent's DS record leads. Whether the
+// chain holds above that, a validating resolver tells (mode both).
+
+// signing is how a zone is signed.
+type signing struct {
+	keys   []*dns.DNSKEY // that may sign the zone's records; none when the zone is not signed
+	loose  bool          // the parent has no DS record: nobody demands signatures
+	broken string        // why nothing in the zone can be valid; "" when it can
+}
+
+// secured reports whether validating resolvers demand signatures.
+func (s signing) secured() bool { return len(s.keys) > 0 || s.broken != "" }
+
+// validate says of each answer with something in it why a validating resolver would reject
+// that. signed reports whether anything in the zone was seen to be signed.
+func (v *Verifier) validate(ctx context.Context, z zone, owner string, signed bool, answers []answer) error {
+	if !slices.ContainsFunc(answers, answer.positive) {
+		return nil
+	}
+	signed = signed || slices.ContainsFunc(answers, answer.signed)
+	for _, again := range []bool{false, true} {
+		s, err := v.memory.signings.get(ctx, z.name, func(ctx context.Context) (signing, error) { return v.signing(ctx, z, signed) })
+		if err != nil {
+			return err
+		}
+		if s.secured() || s.loose || !signed || again {
+			bad := false
+			for i, a := range answers {
+				if a.positive() && s.secured() {
+					answers[i].bogus = s.reject(a, owner, v.memory.now())
+					bad = bad || answers[i].bogus != ""
+				}
+			}
+			if !bad || again {
+				return nil
+			}
+		}
+		v.memory.signings.drop(z.name) // its keys may have changed since they were asked for
+	}
+	return nil
+}
+
+// signing asks the zone's servers for its keys and the resolvers for the parent's word.
+func (v *Verifier) signing(ctx context.Context, z zone, signed bool) (signing, error) {
+	ds, told := v.parentDS(ctx, z.name)
+	if err := ctx.Err(); err != nil {
+		return signing{}, err
+	}
+	if told && len(ds) == 0 || !told && !signed {
+		return signing{loose: told}, nil
+	}
+	var s signing
+	for _, r := range v.ask(ctx, z.servers, signedQuestion(z.name, dns.TypeDNSKEY), nil) {
+		if r.err != nil || !r.msg.Authoritative {
+			continue // that it is silent is told by its answer about the record
+		}
+		keys, err := trusted(r.msg, z.name, ds, v.memory.now())
+		if err != nil {
+			s.broken = r.String() + ": " + err.Error()
+			continue
+		}
+		s.keys = append(s.keys, keys...)
+	}
+	if len(ds) == 0 && len(s.keys) == 0 && s.broken == "" {
+		return signing{}, ctx.Err()
+	}
+	if len(s.keys) == 0 && s.broken == "" {
+		s.broken = "no name server of " + bare(z.name) + " shows its keys (DNSKEY)"
+	}
+	return s, ctx.Err()
+}
+
+// parentDS asks the resolvers for the zone's DS records, and reports whether the parent was
+// heard. It is not asked about name servers that were set by hand: they may show another view
+// of the zone, or one that is signed further on. Nor are resolvers asked for a name that is
+// or may hold a selector's. An answer from the zone itself is not the parent's.
+func (v *Verifier) parentDS(ctx context.Context, zone string) (ds []*dns.DS, told bool) {
+	if zone == "." || len(v.resolvers) == 0 || len(v.fixed) > 0 || strings.Contains("."+zone, "._domainkey.") {
+		return nil, false
+	}
+	m, err := v.recurse(ctx, zone, dns.TypeDS)
+	if err != nil || m.Rcode != dns.RcodeSuccess {
+		return nil, false
+	}
+	for _, rr := range m.Answer {
+		if d, ok := rr.(*dns.DS); ok && dns.CanonicalName(d.Hdr.Name) == zone {
+			ds = append(ds, d)
+		}
+	}
+	above := slices.ContainsFunc(m.Ns, func(rr dns.RR) bool {
+		apex := dns.CanonicalName(rr.Header().Name)
+		return rr.Header().Rrtype == dns.TypeSOA && apex != zone && dns.IsSubDomain(apex, zone)
+	})
+	if len(ds) > 0 && !slices.ContainsFunc(ds, func(d *dns.DS) bool { return checkable(d.Algorithm) }) {
+		return nil, true // resolvers take such a zone for unsigned (RFC 4035 section 5.2)
+	}
+	return ds, len(ds) > 0 || above
+}
+
+// trusted returns the zone's keys as one server shows them, when one of them to which ds leads
+// has signed them all; without ds any key will do. No keys and no error: there are none.
+func trusted(m *dns.Msg, zone string, ds []*dns.DS, now time.Time) ([]*dns.DNSKEY, error) {
+	set, sigs := rrset(m, zone, dns.TypeDNSKEY)
+	var keys, entries []*dns.DNSKEY
+	for _, rr := range set {
+		k := rr.(*dns.DNSKEY)
+		if k.Flags&dns.ZONE == 0 || k.Flags&dns.REVOKE != 0 || k.Protocol != 3 || !checkable(k.Algorithm) {
+			continue
+		}
+		keys = append(keys, k)
+		if len(ds) == 0 || slices.ContainsFunc(ds, func(d *dns.DS) bool { return leadsTo(d, k) }) {
+			entries = append(entries, k)
+		}
+	}
+	switch {
+	case len(set) == 0 || len(keys) == 0 && len(ds) == 0:
+		return nil, nil
+	case len(entries) == 0:
+		return nil, errors.New("shows no key (DNSKEY) to which the parent's DS record leads")
+	}
+	if why := unproved(set, sigs, entries, now); why != "" {
+		return nil, errors.New("the zone's keys (DNSKEY): " + why)
+	}
+	return keys, nil
+}
+
+func leadsTo(d *dns.DS, k *dns.DNSKEY) bool {
+	if d.KeyTag != k.KeyTag() || d.Algorithm != k.Algorithm {
+		return false
+	}
+	made := k.ToDS(d.DigestType)
+	return made != nil && strings.EqualFold(made.Digest, d.Digest)
+}
+
+// checkable reports whether signatures of the algorithm can be verified here.
+func checkable(algorithm uint8) bool {
+	switch algorithm {
+	case dns.RSASHA1, dns.RSASHA1NSEC3SHA1, dns.RSASHA256, dns.RSASHA512, dns.ECDSAP256SHA256, dns.ECDSAP384SHA384, dns.ED25519:
+		return true
+	}
+	return false
+}
+
+// reject says why a validating resolver rejects what the answer shows, "" when it does not.
+func (s signing) reject(a answer, owner string, now time.Time) string {
+	if len(s.keys) == 0 {
+		return s.broken
+	}
+	kind := dns.TypeTXT
+	if a.target != "" {
+		kind = dns.TypeCNAME
+	}
+	set, sigs := rrset(a.msg, owner, kind)
+	return unproved(set, sigs, s.keys, now)
+}
+
+// rrset returns the records of a name and type in an answer, and their signatures.
+func rrset(m *dns.Msg, owner string, kind uint16) (set []dns.RR, sigs []*dns.RRSIG) {
+	for _, rr := range m.Answer {
+		if dns.CanonicalName(rr.Header().Name) != owner || rr.Header().Class != dns.ClassINET {
+			continue
+		}
+		if sig, ok := rr.(*dns.RRSIG); ok && sig.TypeCovered == kind {
+			sigs = append(sigs, sig)
+		} else if rr.Header().Rrtype == kind {
+			set = append(set, rr)
+		}
+	}
+	return set, sigs
+}
+
+// unproved says why none of the signatures proves the set, "" when one does.
+func unproved(set []dns.RR, sigs []*dns.RRSIG, keys []*dns.DNSKEY, now time.Time) string {
+	why := "is not signed, though the zone is"
+	for _, sig := range sigs {
+		end, begin := stamp(sig.Expiration, now), stamp(sig.Inception, now)
+		i := slices.IndexFunc(keys, func(k *dns.DNSKEY) bool {
+			return k.KeyTag() == sig.KeyTag && k.Algorithm == sig.Algorithm && sig.Verify(k, set) == nil
+		})
+		switch {
+		case i < 0:
+			why = "its signature does not verify with any of the zone's keys"
+		case now.After(end):
+			why = "its signature ran out at " + end.Format(time.RFC3339)
+		case now.Before(begin):
+			why = "its signature counts only from " + begin.Format(time.RFC3339) + " on"
+		default:
+			return ""
+		}
+	}
+	return why
+}
+
+// stamp is a time of a signature, which counts in 32 bits: the one that is nearest to now (RFC 4034 section 3.1.5).
+func stamp(t uint32, now time.Time) time.Time {
+	return now.Add(time.Duration(int32(t-uint32(now.Unix()))) * time.Second).Truncate(time.Second).UTC()
+}
+
+// signed reports whether the message carries any signature.
+func (r reply) signed() bool {
+	return r.msg != nil && slices.ContainsFunc(slices.Concat(r.msg.Answer, r.msg.Ns), func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeRRSIG })
+}
+
+// rejection is how an answer that a validating resolver rejects is told.
+func (a answer) rejection() string {
+	return fmt.Sprintf("%s: %s, which validating resolvers reject: %s", a, a.describe(), a.bogus)
+}
