@@ -173,7 +173,7 @@ func (w *world) joined(h *host, u *use) bool {
 	}
 	for _, other := range w.hosts {
 		for _, o := range other.uses {
-			if other != h && o.ref == u.ref && !o.from.After(u.from) && (!o.ended() || o.to.After(u.from)) {
+			if other != h && o.ref == u.ref && !o.from.After(u.from) && (!o.ended() || !o.to.Before(u.from)) {
 				return true
 			}
 		}
