@@ -77,7 +77,8 @@ func readyLab(t *testing.T) *lab {
 
 const (
 	zoneOf  = "zones/example.test.zone"
-	foreign = `s2._domainkey.example.test. 1 IN TXT "v=DKIM1; p="` + "\n"
+	foreign = `s2._domainkey.example.test. 1 IN TXT "v=DKIM1; p=Zm9yZWlnbg=="` + "\n"
+	revoked = `s2._domainkey.example.test. 1 IN TXT "v=DKIM1; p="` + "\n"
 	theEnd  = "; END dkimbot"
 )
 
@@ -180,6 +181,16 @@ func TestDriftAsked(t *testing.T) {
 			[]string{"s2._domainkey.example.test holds a record that dkimbot did not make", "remove it: dkimbot then publishes its own again"},
 			func(t *testing.T, l *lab) { l.edit(t, zoneOf, withoutLine("s2._domainkey")) },
 		},
+		"key revoked": {
+			func(t *testing.T, l *lab) {
+				l.edit(t, zoneOf, func(s string) string {
+					return strings.Replace(withoutLine("s2._domainkey")(s), theEnd, revoked+theEnd, 1)
+				})
+			},
+			"record-foreign",
+			[]string{"s2._domainkey.example.test holds a record that dkimbot did not make", "find out why the key was revoked"},
+			func(t *testing.T, l *lab) { l.edit(t, zoneOf, withoutLine("s2._domainkey")) },
+		},
 		"second record": {
 			func(t *testing.T, l *lab) {
 				l.edit(t, zoneOf, func(s string) string { return strings.Replace(s, theEnd, foreign+theEnd, 1) })
@@ -209,10 +220,10 @@ func TestDriftAsked(t *testing.T) {
 				t.Errorf("status finds %q, want %s", codes, c.code)
 			}
 			l.run(t, "status").want(t, 0, append(c.says, "failures: 1 in a row", "drift ", "; since ", "to do: ")...)
-			// While it waits for its next try, that is what --due says.
-			l.run(t, "rotate", "--due").want(t, 0, c.says[0], "next  try again, not before", "Nothing else is due.", "'dkimbot rotate --domain example.test'")
+			// While it waits for its next try, that is what --due says, with the same exit code.
+			l.run(t, "rotate", "--due").want(t, 3, c.says[0], "next  try again, not before", "Nothing else is due.", "'dkimbot rotate --domain example.test'")
 			var doc show.RotateDocument
-			must(t, json.Unmarshal([]byte(l.run(t, "rotate", "--due", "--json").want(t, 0).out), &doc))
+			must(t, json.Unmarshal([]byte(l.run(t, "rotate", "--due", "--json").want(t, 3).out), &doc))
 			if len(doc.Domains) != 0 || len(doc.Waiting) != 1 || doc.Waiting[0].Name != "example.test" || doc.Waiting[0].Next == nil {
 				t.Errorf("the document says %+v", doc)
 			}

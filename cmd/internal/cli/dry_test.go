@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,6 +27,7 @@ var reading = [][]string{
 // byte, inode and time as it was, and make none.
 func TestDryMeansDry(t *testing.T) {
 	t.Parallel()
+	failing := map[string]bool{"switching": true} // its code stays until the next try passes
 	at := map[string]func(*testing.T, *lab){
 		"nothing done yet": func(*testing.T, *lab) {},
 		"ready":            func(t *testing.T, l *lab) { l.run(t, "rotate", "--due").want(t, 0) },
@@ -61,7 +63,9 @@ func TestDryMeansDry(t *testing.T) {
 			prepare(t, l)
 			unchanged(t, func() {
 				for _, args := range reading {
-					if r := l.run(t, args...); r.code != 0 && r.code != 2 || r.out == "" {
+					r := l.run(t, args...)
+					waits := failing[title] && slices.Contains(args, "--due")
+					if waits && r.code != 1 || !waits && r.code != 0 && r.code != 2 || r.out == "" {
 						t.Errorf("%s ended with %d:\n%s%s", r.line, r.code, r.out, r.stderr)
 					}
 				}
