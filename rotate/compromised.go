@@ -154,8 +154,8 @@ func (p *planner) refuge() string {
 		}
 		return to
 	}
-	if k := p.keeping(to); k == keyGone || k == keyDifferent && !p.seen.Selectors[to].Kept {
-		return ""
+	if seen := p.seen.Selectors[to]; seen.KeyID != sel.Key.ID && !seen.Kept {
+		return "" // the keystore lost it, or holds another one, perhaps of ours, in its place
 	}
 	return to
 }

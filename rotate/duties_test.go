@@ -111,6 +111,11 @@ func TestDutiesAreIndependent(t *testing.T) {
 		{"draining, active compromised, now, the old name foreign", drainingScene, func(s *scene) { now(s, "s2"); foreign(s, "s1") }, "revoke s2", "foreign-record"},
 		{"replacing, active compromised, the fresh key is seen", replacedScene, func(s *scene) { leak(s, "s2") }, "activate s1/mx1@5m, activate s1/mx2@5m, revoke s2@5m, destroy s2@5m", ""},
 		{"replacing, active compromised, the fresh key is stored", storedScene, func(s *scene) { leak(s, "s2") }, "activate s1/mx1, activate s1/mx2, revoke s2, destroy s2", ""},
+		{"replacing, active compromised, the old key gone, a fresh one tried", drainedScene, func(s *scene) {
+			leak(s, "s2")
+			s.have.Phase, s.have.Selectors["s1"].Tried = rotate.Replacing, []string{someKeys()[3].ID()}
+			s.hold("s1", someKeys()[3].ID(), 3)
+		}, "store s1, publish s1, verify s1, destroy s1", ""},
 		{"replacing, active compromised, the fresh key is stored, the old one gone", storedScene, func(s *scene) { leak(s, "s2"); s.oldKept("s1", false) }, "publish s1, verify s1, destroy s1", ""},
 		{"replacing, active compromised, the fresh key is on its way", publishedScene, func(s *scene) { leak(s, "s2") }, "verify s1, destroy s1", ""},
 		{"replacing, active compromised, now, a server lags", publishedScene, func(s *scene) {
