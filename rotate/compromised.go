@@ -60,6 +60,13 @@ func (st State) suspect() string {
 	if key := st.selector(st.Draining).Key; st.leaked(st.Draining) && !key.Leaked.After(st.SwitchedAt) {
 		return st.Draining
 	}
+	if st.Phase == Bootstrapping && !st.leaked(st.Target) {
+		for name := range st.Selectors {
+			if st.leaked(name) {
+				return name // signers leave it for the target
+			}
+		}
+	}
 	return cmp.Or(st.Active, st.Target)
 }
 
@@ -81,7 +88,7 @@ func (st *State) takeFlight(p Policy, now time.Time) {
 	case st.Phase == Ready && st.leaked(p.Other(st.Active)):
 		st.Phase, st.Draining = Draining, p.Other(st.Active) // the standby is replaced; the active key's turn comes then
 	case st.Phase == Replacing && st.leaked(st.Draining):
-		st.dropFresh(st.Draining)
+		st.dropFresh(st.Draining, now)
 		st.Phase = Draining
 	case st.Phase == Switching && active && target && st.selector(st.Active).Key.RevokeNow:
 		// Nothing is gained by coming to the other one: the one that signers are to leave is replaced.
@@ -99,12 +106,15 @@ func (st *State) takeFlight(p Policy, now time.Time) {
 
 // dropFresh gives up the fresh key of a selector, whether it has taken the old one's
 // place or not: no signer has used it, and none will. Its record may yet appear, and is ours.
-func (st *State) dropFresh(selector string) {
+func (st *State) dropFresh(selector string, now time.Time) {
 	sel := st.Selectors[selector]
 	for i := range sel.Retired {
 		sel.Retired[i].Dropped = true
 	}
 	if next := sel.Next; next != nil {
+		if !next.PublishedAt.IsZero() || next.CacheWait > 0 { // its publication was begun
+			sel.Key.ShadowedAt = now
+		}
 		sel.Retired = append(sel.Retired, Retired{KeyID: next.ID, Version: next.Version, Dropped: true})
 		sel.Past = append(sel.Past, next.ID)
 		sel.Next = nil
@@ -227,8 +237,8 @@ func (p *planner) flee(from, to string) {
 	}
 }
 
-// abandon plans that a new domain's compromised key goes: its record when no signer
-// relies on it or that was ordered, then its private key. A fresh one is made afterwards.
+// abandon plans that a new domain's compromised key goes, when no signer relies on it
+// or that was ordered. A fresh one is made afterwards.
 func (p *planner) abandon(s string) {
 	p.duty = Revocation
 	key := p.have.selector(s).Key
@@ -236,9 +246,6 @@ func (p *planner) abandon(s string) {
 		return
 	}
 	p.revoke(s, time.Time{})
-	if !p.mayBeUsed(s) {
-		p.destroyLeaked(s)
-	}
 }
 
 // mayBeUsed reports whether a signer may sign with the selector's key: by what it
@@ -264,8 +271,12 @@ func (st State) relied(selector string) bool {
 // firstUse returns when signers of a new domain may begin to sign with a selector: as
 // soon as resolvers know it, where they leave a compromised key.
 func (p *planner) firstUse(s string) time.Time {
-	if other := p.want.Policy.Other(s); p.have.leaked(other) && p.have.relied(other) {
-		return p.known(s)
+	other := p.want.Policy.Other(s)
+	for _, c := range p.have.Signers {
+		left := p.have.selector(other).Key == nil || p.have.selector(other).Key.ID != c.KeyID // its key was revoked and given up
+		if !c.Left && c.Selector == other && (left || p.have.leaked(other)) {
+			return p.known(s)
+		}
 	}
 	return p.usable(s)
 }
@@ -363,8 +374,13 @@ func (st *State) revoking(selector string, ttl time.Duration) {
 	sel.Key.Record, sel.Revoked = revokedRecord(sel.Key.Record), true
 }
 
-// revoked notes that the provider has taken the revoked record.
+// revoked notes that the provider has taken the revoked record. A domain that is being
+// brought up gets a fresh key there; the old one is destroyed when no signer has it.
 func (st *State) revoked(selector string, now time.Time) {
-	st.Selectors[selector].Key.RevokedAt = now
-	st.Intent = nil
+	sel := st.Selectors[selector]
+	sel.Key.RevokedAt, st.Intent = now, nil
+	if st.Phase == Bootstrapping {
+		sel.Retired = append(sel.Retired, Retired{KeyID: sel.Key.ID, Version: sel.Key.Version, Dropped: true, Leaked: true})
+		sel.Key = nil // revoking has put it among the past ones
+	}
 }

@@ -94,7 +94,7 @@ func (st *State) begin(i Intent, p Policy) {
 	case st.Phase == Ready && i.Kind == Activate && i.Selector != st.Active:
 		st.Phase, st.Target = Switching, i.Selector
 	case (st.Phase == Draining || st.Phase == Replacing) && i.Kind == Activate && i.Selector == st.Draining: // signers flee there
-		st.dropFresh(st.Draining)
+		st.dropFresh(st.Draining, i.At)
 		st.Phase, st.Target, st.Draining = Switching, st.Draining, ""
 	}
 	if sel := st.Selectors[i.Selector]; i.Kind == StoreKey {
@@ -308,9 +308,6 @@ func (st *State) destroyed(selector, keyID string) {
 	sel.Retired = slices.DeleteFunc(sel.Retired, func(r Retired) bool { return r.KeyID == keyID })
 	if sel.Key != nil && sel.Key.ID == keyID {
 		sel.Key.Gone = true
-		if st.Phase == Bootstrapping { // a fresh key is made in its place
-			sel.Past, sel.Key = append(sel.Past, keyID), nil
-		}
 	}
 	st.Intent = nil
 	st.rested(selector)

@@ -32,7 +32,7 @@ func (st *State) notLater(now time.Time) {
 			if k == nil {
 				continue
 			}
-			for _, t := range []*time.Time{&k.StoredAt, &k.PublishedAt, &k.VerifiedAt, &k.Leaked, &k.RevokedAt} {
+			for _, t := range []*time.Time{&k.StoredAt, &k.PublishedAt, &k.VerifiedAt, &k.Leaked, &k.RevokedAt, &k.ShadowedAt} {
 				if t.After(now) {
 					*t = now
 				}

@@ -127,8 +127,9 @@ func (f *forecast) do(s Step) error {
 	case Revoke:
 		f.st.revoking(s.Selector, f.want.Policy.TTL)
 		f.begin(s, "")
+		record := f.st.Selectors[s.Selector].Key.Record
 		f.st.revoked(s.Selector, f.now)
-		f.show(&seen, f.st.Selectors[s.Selector].Key.Record)
+		f.show(&seen, record)
 	default:
 		return fault.Lasting("look further ahead for "+f.want.Name, fmt.Errorf("what comes after %s %s is not known", s.Kind, s.Selector), "make the calendar again when that is done")
 	}

@@ -108,7 +108,10 @@ func (p *planner) bootstrap() {
 			complete = p.provide(s, why) && complete
 		}
 	}
-	switch {
+	switch other := p.want.Policy.Other(first); {
+	case p.have.leaked(first) && p.have.leaked(other) && !p.have.selector(first).Key.RevokeNow && p.mayBeUsed(other):
+		p.duty = Revocation
+		p.use(first, p.known(first), Reason{"compromised", "both keys were reported as compromised: signers come to one, so that the other can be made again"})
 	case p.have.leaked(first):
 	case complete:
 		p.use(first, p.firstUse(first), Reason{"bootstrap", "the signer starts to sign with " + first})

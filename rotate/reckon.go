@@ -68,7 +68,7 @@ func (st *State) eachTime(f func(*time.Time)) {
 			if k == nil {
 				continue
 			}
-			for _, t := range []*time.Time{&k.StoredAt, &k.PublishedAt, &k.VerifiedAt, &k.Leaked, &k.RevokedAt} {
+			for _, t := range []*time.Time{&k.StoredAt, &k.PublishedAt, &k.VerifiedAt, &k.Leaked, &k.RevokedAt, &k.ShadowedAt} {
 				f(t)
 			}
 		}

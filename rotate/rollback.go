@@ -75,6 +75,10 @@ func (p *planner) wayBack() (string, error) {
 	case !key.Leaked.IsZero():
 		return "", fault.Refuse("leaked", fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.want.Name, back), "continue with "+p.want.Policy.Other(back))
 	}
+	if until := key.ShadowedAt.Add(max(p.want.Policy.Settle, mostKept) + p.have.selector(back).TTL); !key.ShadowedAt.IsZero() && p.now.Before(until) {
+		return "", fault.Refuse("record-gone", fmt.Sprintf("%s for %s: another key was published at %s for a moment, and receivers may keep that until %s", what, p.want.Name, p.name(back), until.UTC().Format(time.RFC3339)),
+			"continue with "+p.want.Policy.Other(back)+"; if its key can't be trusted, 'dkimbot rotate --domain "+p.want.Name+" --compromised' leaves it nevertheless")
+	}
 	switch p.standing(back) {
 	case current, changing, unseen: // an unseen record was seen when it was last used
 		if known := p.known(back); p.now.Before(known) {

@@ -299,7 +299,7 @@ func (r *run) made(selector string) string {
 	switch key := sel.pending(r.st.Phase); {
 	case key != nil:
 		return key.ID
-	case len(sel.Retired) > 0:
+	case sel.Key != nil && sel.inPlace():
 		return sel.Key.ID
 	}
 	return ""

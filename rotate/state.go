@@ -61,6 +61,7 @@ type Key struct {
 	Replaced    bool          `json:"replaced,omitempty"`   // it took the place of another key, so settle applies
 	Leaked      time.Time     `json:"leaked,omitzero"`      // when it was reported as compromised
 	RevokedAt   time.Time     `json:"revoked_at,omitzero"`  // when its record lost its p=; Record is the revoked one then
+	ShadowedAt  time.Time     `json:"shadowed_at,omitzero"` // when a fresh key was given up whose record may have stood in its place
 	RevokeNow   bool          `json:"revoke_now,omitempty"` // it was ordered to revoke it even while every signer signs with it
 	Gone        bool          `json:"gone,omitempty"`       // its private key was destroyed
 }

@@ -89,6 +89,9 @@ func (r *run) store(ctx context.Context, s Step) error {
 		}
 		keyID, version = key.ID(), v
 		delete(r.fresh, s.Selector)
+	} else {
+		// The phase follows from the intent, and a report may have changed it since the key was tried.
+		r.st.begin(Intent{Kind: StoreKey, Selector: s.Selector, KeyID: keyID, Version: version, At: r.engine.Clock.Now()}, r.want.Policy)
 	}
 	key, err := r.private(ctx, name, keyID, version)
 	if err != nil {
@@ -272,7 +275,7 @@ func (r *run) destroyVersion(ctx context.Context, name dkim.Name, old Retired) (
 func (st State) doomed(selector string) []Retired {
 	sel := st.selector(selector)
 	out := slices.Clone(sel.Retired)
-	abandoned := st.leaked(selector) && (selector == st.Draining || st.Phase == Bootstrapping && !st.relied(selector))
+	abandoned := st.leaked(selector) && selector == st.Draining
 	if sel.Key != nil && (abandoned || st.Released != nil && st.Released.Purge) {
 		out = append(out, Retired{KeyID: sel.Key.ID, Version: sel.Key.Version})
 	}

@@ -517,6 +517,7 @@ func (w *world) reported(st rotate.State) {
 	w.fleeing, w.purging = false, st.Released != nil && st.Released.Purge
 	for name, sel := range st.Selectors {
 		for _, r := range sel.Retired {
+			w.fleeing = w.fleeing || r.Leaked && st.Phase == rotate.Bootstrapping
 			w.leaked[r.KeyID] = w.leaked[r.KeyID] || r.Dropped // nobody signs with it, and nobody will
 		}
 		for _, k := range []*rotate.Key{sel.Key, sel.Next} {
