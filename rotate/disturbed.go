@@ -15,11 +15,18 @@ func (st *State) disturbed(seen Observation) {
 	}
 	for name, s := range seen.Selectors {
 		sel := st.Selectors[name]
-		if sel == nil || sel.Key == nil || s.SightErr != nil || !slices.ContainsFunc(s.Sight.Values, func(v string) bool { return !sel.ours(v) }) {
+		if sel == nil || sel.Key == nil || s.SightErr != nil {
+			continue
+		}
+		wait := max(sel.Key.CacheWait, cacheWait(s.Sight, 0))
+		if sel.Key.VerifiedAt.IsZero() && sel.Key.CacheWait == wait {
+			continue // it is waited for already
+		}
+		if !slices.ContainsFunc(s.Sight.Values, func(v string) bool { return !sel.ours(v) }) {
 			continue
 		}
 		sel.Key.VerifiedAt = time.Time{}
-		sel.Key.CacheWait = max(sel.Key.CacheWait, cacheWait(s.Sight, 0))
+		sel.Key.CacheWait = wait
 	}
 }
 

@@ -45,8 +45,12 @@ const (
 // what dkimbot does about it: what Plan plans. It reads nothing and changes
 // nothing. A domain for which nothing was done yet can't differ.
 func Drift(want Domain, have State, seen Observation) []Finding {
-	want = want.managing(have)
-	p := &planner{want: want, have: have, seen: seen}
+	return (&planner{want: want, have: have, seen: seen}).drift()
+}
+
+func (p *planner) drift() []Finding {
+	p.want = p.want.managing(p.have)
+	want, have, seen := p.want, p.have, p.seen
 	if have.Released != nil || have.Phase == New || have.Phase == "" || !p.knowsSelectors() {
 		return nil
 	}

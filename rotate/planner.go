@@ -23,8 +23,10 @@ const Generated = "(generated at apply)"
 func Plan(now time.Time, want Domain, have State, seen Observation) DomainPlan {
 	have = have.asOf(now)
 	have.Phase = cmp.Or(have.Phase, New)
-	p := &planner{now: now, want: want, have: have, seen: seen}
-	p.plan = DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Asked: want.Asked, Drift: dated(Drift(want, have, seen), have.Drift), Seen: seen}
+	health := &planner{want: want, have: have, seen: seen}
+	drift := dated(health.drift(), have.Drift)
+	p := &planner{now: now, want: want, have: have, seen: seen, stands: health.stands, olds: health.olds}
+	p.plan = DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Asked: want.Asked, Drift: drift, Seen: seen}
 	p.domain()
 	if p.plan.Stop != nil {
 		p.plan.Next = nil
@@ -49,6 +51,11 @@ type planner struct {
 
 	duty      Duty             // what the steps that are planned now belong to
 	obstacles map[string]error // by selector; "" for those of the whole domain. See checks.go
+
+	// By selector, once asked for: what was seen, and whose keys are whose, does not change
+	// while it plans, and to read records takes long.
+	stands map[string]standing
+	olds   map[string]bool
 
 	shared bool // both selectors' names lead to one record
 

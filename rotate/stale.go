@@ -17,6 +17,18 @@ import (
 // the newest key of the keystore, and the state does not know it. Nobody but dkimbot
 // puts a key into both.
 func (p *planner) stale(s string) bool {
+	old, found := p.olds[s]
+	if !found {
+		old = p.outrun(s)
+		if p.olds == nil {
+			p.olds = map[string]bool{}
+		}
+		p.olds[s] = old
+	}
+	return old
+}
+
+func (p *planner) outrun(s string) bool {
 	seen := p.seen.Selectors[s]
 	if p.have.Phase == New || seen.KeyErr != nil || seen.SightErr != nil || p.keeping(s) != keyDifferent {
 		return false

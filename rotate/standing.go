@@ -21,6 +21,18 @@ const (
 
 // standing compares what was seen at a selector with the records that are ours there.
 func (p *planner) standing(selector string) standing {
+	known, found := p.stands[selector]
+	if !found {
+		known = p.compare(selector)
+		if p.stands == nil {
+			p.stands = map[string]standing{}
+		}
+		p.stands[selector] = known
+	}
+	return known
+}
+
+func (p *planner) compare(selector string) standing {
 	sight, sel := p.seen.Selectors[selector].Sight, p.have.selector(selector)
 	switch {
 	case p.seen.Selectors[selector].SightErr != nil:
@@ -48,20 +60,35 @@ func (p *planner) standing(selector string) standing {
 	return earlier
 }
 
-// ours reports whether dkimbot may have put the record at the selector's name.
+// ours reports whether dkimbot may have put the record at the selector's name. Spelt alike
+// is the rule, and cheap; what is spelt otherwise is read once.
 func (s Selector) ours(record string) bool {
-	ours := [...]*Key{s.Key, s.Next}
-	for _, same := range [...]func(a, b string) bool{func(a, b string) bool { return a == b }, sameRecord} { // spelt alike is the rule, and cheap
-		for _, k := range ours {
-			if k != nil && same(k.Record, record) {
-				return true
-			}
+	keys := [...]*Key{s.Key, s.Next}
+	for _, k := range keys {
+		if k != nil && k.Record == record {
+			return true
 		}
 	}
-	if r, err := dkim.ParseRecord(record); err == nil && r.Revoked() {
-		return s.Revoked || s.Key != nil && !s.Key.Leaked.IsZero() && sameRecord(revokedRecord(s.Key.Record), record)
+	r, err := dkim.ParseRecord(record)
+	if err != nil {
+		return false
 	}
-	return len(s.Past) > 0 && slices.Contains(s.Past, recordKeyID(record))
+	id := r.Key.ID()
+	for _, k := range keys {
+		if k != nil && (k.ID == id || r.Revoked()) && means(k.Record, r) {
+			return true
+		}
+	}
+	if r.Revoked() {
+		return s.Revoked || s.Key != nil && !s.Key.Leaked.IsZero() && means(revokedRecord(s.Key.Record), r)
+	}
+	return slices.Contains(s.Past, id)
+}
+
+// means reports whether a record says to verifiers what r says.
+func means(record string, r dkim.Record) bool {
+	other, err := dkim.ParseRecord(record)
+	return err == nil && other.Equal(r)
 }
 
 // wanted returns the key whose record should stand at the selector: the fresh one

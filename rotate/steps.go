@@ -68,7 +68,7 @@ func (r *run) confirm(ctx context.Context, s Step, keyID, message string, more .
 	e := r.event(s, "done", message)
 	e.KeyID = keyID
 	var events []Event
-	if r.st.Basis() != r.stored.Basis() { // a look that found all as it was uses up no plan
+	if r.grant != nil && r.st.Basis() != r.stored.Basis() { // a look that found all as it was uses up no plan
 		events = r.takeUp()
 	}
 	return r.save(ctx, append(append(events, e), more...)...)

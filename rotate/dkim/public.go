@@ -24,13 +24,22 @@ func NewPublicKey(pub crypto.PublicKey) (PublicKey, error) {
 	default:
 		return PublicKey{}, fmt.Errorf("public key is a %T; DKIM knows RSA and Ed25519", pub)
 	}
+	p, err := encoded(pub)
+	if err != nil {
+		return PublicKey{}, err
+	}
+	// Marshalling doesn't check sizes and numbers, parsing does.
+	if _, err := x509.ParsePKIXPublicKey([]byte(p.der)); err != nil {
+		return PublicKey{}, fmt.Errorf("public key is not valid: %w", err)
+	}
+	return p, nil
+}
+
+// encoded wraps a key that is known to be valid.
+func encoded(pub crypto.PublicKey) (PublicKey, error) {
 	der, err := x509.MarshalPKIXPublicKey(pub)
 	if err != nil {
 		return PublicKey{}, fmt.Errorf("public key can't be encoded: %w", err)
-	}
-	// Marshalling doesn't check sizes and numbers, parsing does.
-	if _, err := x509.ParsePKIXPublicKey(der); err != nil {
-		return PublicKey{}, fmt.Errorf("public key is not valid: %w", err)
 	}
 	return PublicKey{der: string(der)}, nil
 }

@@ -179,7 +179,7 @@ func parseP(keyType, p string) (PublicKey, error) {
 		return parseRSA(der)
 	case "ed25519":
 		if len(der) == ed25519.PublicKeySize {
-			return NewPublicKey(ed25519.PublicKey(der))
+			return encoded(ed25519.PublicKey(der)) // any 32 octets are one
 		}
 		if _, err := x509.ParsePKIXPublicKey(der); err == nil {
 			return PublicKey{}, errors.New("p= holds a SubjectPublicKeyInfo; for ed25519 it is the bare 32 octets (RFC 8463 section 4)")
@@ -204,7 +204,7 @@ func parseRSA(der []byte) (PublicKey, error) {
 	if k.N.BitLen() < 1024 {
 		return PublicKey{}, fmt.Errorf("RSA key has %d bits; verifiers want at least 1024 (RFC 8301 section 3.2)", k.N.BitLen())
 	}
-	return NewPublicKey(k)
+	return encoded(k) // the parser has checked it
 }
 
 // Strings cuts the joined value into the strings of a TXT record, at most 255
