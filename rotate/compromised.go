@@ -228,7 +228,9 @@ func (p *planner) flee(from, to string) {
 		}
 		p.revoke(from, at)
 		p.destroyLeaked(from)
-		p.plan.Steps[len(p.plan.Steps)-1].NotBefore = at
+		if last := &p.plan.Steps[len(p.plan.Steps)-1]; last.Kind == Destroy && last.Selector == from {
+			last.NotBefore = at
+		}
 	} else if p.mayRevoke(from) {
 		p.revoke(from, time.Time{})
 	}
@@ -354,6 +356,10 @@ func revokedRecord(record string) string {
 // destroyLeaked plans that a leaked private key is destroyed, once no signer needs it.
 func (p *planner) destroyLeaked(s string) {
 	key := p.have.selector(s).Key
+	if p.lostAll() {
+		p.stop(p.lostKeystore(s))
+		return
+	}
 	if !key.Gone {
 		p.destroy(s, Retired{KeyID: key.ID, Version: key.Version}, Reason{"compromised", "no signer signs with the leaked key any more"})
 	}

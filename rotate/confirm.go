@@ -97,8 +97,11 @@ func (st *State) begin(i Intent, p Policy) {
 		st.dropFresh(st.Draining, i.At)
 		st.Phase, st.Target, st.Draining = Switching, st.Draining, ""
 	}
-	if sel := st.Selectors[i.Selector]; i.Kind == StoreKey {
+	switch sel := st.Selectors[i.Selector]; {
+	case i.Kind == StoreKey:
 		sel.Tried = append(sel.Tried, i.KeyID)
+	case i.Kind == Destroy && sel.Key != nil && sel.Key.ID == i.KeyID:
+		sel.Key.Doomed = true
 	}
 }
 

@@ -85,6 +85,23 @@ func TestDutiesAreIndependent(t *testing.T) {
 		{"stored, an empty keystore", storedScene, func(s *scene) { s.hold("s1", "", 0); s.hold("s2", "", 0) }, "", "key-missing"},
 		{"replaced, an empty keystore", replacedScene, func(s *scene) { s.hold("s1", "", 0); s.hold("s2", "", 0) }, "", "key-missing"},
 
+		{"standby compromised, an empty keystore", readyScene, func(s *scene) { standbyLeaked(s); s.hold("s1", "", 0); s.hold("s2", "", 0) }, "revoke s2", "key-missing"},
+		{"draining compromised and revoked, an empty keystore", drainingScene, func(s *scene) {
+			leak(s, "s1")
+			key := s.have.Selectors["s1"].Key
+			key.RevokedAt, key.Gone, key.Record = planned, true, "v=DKIM1; k=ed25519; p="
+			s.show("s1", key.Record)
+			s.hold("s1", "", 0)
+			s.hold("s2", "", 0)
+		}, "", "key-missing"},
+		{"both compromised, now, an empty keystore", readyScene, func(s *scene) { bothLeaked(s); now(s, "s1", "s2"); s.hold("s1", "", 0); s.hold("s2", "", 0) }, "revoke s1, revoke s2", "key-missing"},
+		{"active compromised, now, an empty keystore", readyScene, func(s *scene) { now(s, "s1"); s.hold("s1", "", 0); s.hold("s2", "", 0) }, "revoke s1", "key-missing"},
+		{"bootstrapping, one key made, an empty keystore", bootstrappingScene, func(s *scene) {
+			s.have.Selectors["s2"].Key = nil
+			s.show("s2")
+			s.hold("s1", "", 0)
+			s.hold("s2", "", 0)
+		}, "", "key-missing"},
 		{"standby compromised, keystore sealed", readyScene, func(s *scene) { standbyLeaked(s); seal(s) }, "revoke s2, destroy s2", "keystore-unreachable"},
 		{"draining compromised, keystore sealed", drainingScene, func(s *scene) { leak(s, "s1"); seal(s) }, "revoke s1, destroy s1", "keystore-unreachable"},
 		{"draining compromised, a second record at the active", drainingScene, func(s *scene) { leak(s, "s1"); second(s, "s2") },

@@ -334,14 +334,37 @@ func (p *planner) replaceable(s string, leaked bool) error {
 				Hint: "make the signer answer, or take it out of the domain's signers if it is gone; until then the old key record stays"}
 		}
 	}
-	// Where the keystore has lost all, it is likely to be another one: what would be made
-	// there is missing in the right one, and what would be destroyed is not (I4, I5).
-	other := p.want.Policy.Other(s)
-	if p.have.Phase != Ready && p.keeping(s) == keyGone && (p.keeping(other) == keyGone || p.have.selector(s).Next != nil) {
-		f := p.keyDrift(s)
-		return &fault.Error{Kind: fault.Permanent, Code: KeyMissing, What: fmt.Sprintf("replace the key of %s: %s", p.name(s), f.Message), Hint: f.Repair}
+	if p.have.Phase != Ready && p.have.selector(s).Next != nil && p.keeping(s) == keyGone {
+		return p.lostKeystore(s)
+	}
+	if p.have.Phase != Ready && p.lostAll() {
+		return p.lostKeystore(s)
 	}
 	return nil
+}
+
+// lostAll reports whether the keystore holds none of the keys that it should. Then it is
+// likely to be another one: what would be made there is missing in the right one, and
+// what would be destroyed is not (I4, I5).
+func (p *planner) lostAll() bool {
+	lost := 0
+	for _, s := range p.want.Policy.Selectors {
+		switch key := p.have.selector(s).wanted(); {
+		case key == nil || key.Gone || key.Doomed: // it says nothing when it is missing
+		case p.keeping(s) != keyGone:
+			return false
+		default:
+			lost++
+		}
+	}
+	return lost > 0
+}
+
+// lostKeystore refuses to make or destroy keys in a keystore that has lost what it should hold.
+func (p *planner) lostKeystore(s string) error {
+	return &fault.Error{Kind: fault.Permanent, Code: KeyMissing,
+		What: fmt.Sprintf("make or destroy a key of %s: the keystore holds none of the keys that dkimbot stored for %s", p.name(s), p.want.Name),
+		Hint: "see whether the configuration names the right keystore, and restore it from a backup; dkimbot makes and destroys no key while all are gone"}
 }
 
 func (p *planner) destroy(s string, r Retired, why Reason) {
@@ -367,7 +390,7 @@ func (p *planner) destroyDropped() {
 	p.duty = Disposal
 	for _, s := range p.want.Policy.Selectors {
 		for _, r := range p.have.selector(s).Retired {
-			if r.Dropped && !p.inHands(r.KeyID) {
+			if r.Dropped && !p.inHands(r.KeyID) && !p.lostAll() {
 				p.destroy(s, r, Reason{"dropped", "the key was given up before a signer used it"})
 			}
 		}

@@ -19,6 +19,10 @@ func (p *planner) provide(s string, why Reason) bool {
 			p.stop(seen.KeyErr)
 			return false
 		}
+		if p.lostAll() && !p.resumable(s) {
+			p.stop(p.lostKeystore(s))
+			return false
+		}
 		if !p.resumable(s) {
 			p.step(Step{Kind: Generate, Selector: s, Target: name.String(), Reason: why, Before: Facts{}, After: Facts{"key": string(p.want.Policy.Key)}})
 		}

@@ -63,6 +63,7 @@ type Key struct {
 	RevokedAt   time.Time     `json:"revoked_at,omitzero"`  // when its record lost its p=; Record is the revoked one then
 	ShadowedAt  time.Time     `json:"shadowed_at,omitzero"` // when a fresh key was given up whose record may have stood in its place
 	RevokeNow   bool          `json:"revoke_now,omitempty"` // it was ordered to revoke it even while every signer signs with it
+	Doomed      bool          `json:"doomed,omitempty"`     // the destruction of its private key was begun
 	Gone        bool          `json:"gone,omitempty"`       // its private key was destroyed
 }
 
