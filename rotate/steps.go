@@ -256,6 +256,9 @@ func (r *run) destroy(ctx context.Context, s Step) error {
 	return nil
 }
 
+// GoneAlready ends the message of a Destroy event that found no key to destroy.
+const GoneAlready = "was gone from the keystore already"
+
 // destroyVersion destroys a private key in the keystore if it is there, and says what
 // was done. Where all versions of a lost key are gone, their numbers begin again, so
 // another key may stand at the number.
@@ -265,7 +268,7 @@ func (r *run) destroyVersion(ctx context.Context, name dkim.Name, old Retired) (
 	case err != nil && fault.CodeOf(err) != deletedSecret: // what was deleted can come back until it is destroyed
 		return "", err
 	case err == nil && key.ID() != old.KeyID:
-		return fmt.Sprintf("version %d was gone from the keystore already", old.Version), nil
+		return fmt.Sprintf("version %d %s", old.Version, GoneAlready), nil
 	}
 	return fmt.Sprintf("version %d", old.Version), r.engine.Keys.Destroy(ctx, name, old.Version)
 }

@@ -52,6 +52,9 @@ func did(e rotate.Event) string {
 	case rotate.Drain:
 		return fmt.Sprintf("%s: its drain began; it stays published", e.Selector)
 	case rotate.Destroy:
+		if strings.HasSuffix(e.Message, rotate.GoneAlready) {
+			return fmt.Sprintf("%s: the old %s %s", e.Selector, key, rotate.GoneAlready)
+		}
 		return fmt.Sprintf("%s: the old %s was destroyed", e.Selector, key)
 	case rotate.Revoke:
 		return strings.TrimSuffix(fmt.Sprintf("%s: %s was revoked in DNS; %s", e.Selector, key, e.Message), "; ")
