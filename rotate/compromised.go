@@ -143,15 +143,10 @@ func (p *planner) refuge() string {
 	if !p.have.leaked(p.have.Active) {
 		return ""
 	}
-	var to string
-	switch p.have.Phase {
-	case Ready:
-		to = p.want.Policy.Other(p.have.Active)
-	case Switching:
+	if p.have.Phase == Switching {
 		return p.have.Target // some signers may be there; and when all are, the other one can be replaced
-	case Draining, Replacing:
-		to = p.have.Draining
 	}
+	to := p.haven()
 	sel := p.have.selector(to)
 	if p.have.leaked(to) || sel.Key == nil || sel.Key.Gone || p.handsOff(to) || p.seen.Selectors[to].KeyErr != nil {
 		return ""
@@ -168,6 +163,17 @@ func (p *planner) refuge() string {
 		return "" // the keystore lost it, or holds another one, perhaps of ours, in its place
 	}
 	return to
+}
+
+// haven returns the selector to which signers would flee from the active one, if its key is good.
+func (p *planner) haven() string {
+	switch p.have.Phase {
+	case Ready:
+		return p.want.Policy.Other(p.have.Active)
+	case Draining, Replacing:
+		return p.have.Draining
+	}
+	return ""
 }
 
 // fleeing reports whether signers leave a compromised key, or were sent back:
@@ -205,6 +211,9 @@ func (p *planner) flees() bool {
 	if p.have.selector(from).Key.RevokeNow {
 		p.duty = Revocation
 		p.revoke(from, time.Time{})
+	}
+	if to := p.haven(); to != "" && !p.have.leaked(to) {
+		p.unread(to) // the keystore is asked again soon, and not when a drain is over
 	}
 	return false
 }

@@ -71,6 +71,7 @@ func (st State) asOf(now time.Time) State {
 		}
 	})
 	st.notLater(now)
+	st.notReady()
 	return st
 }
 
@@ -285,7 +286,18 @@ func (st *State) completeRollback(signers []string, atLeast time.Time) bool {
 		sel.LastUsedAt = last
 	}
 	st.Phase, st.Target, st.SwitchedAt, st.Held = Ready, "", last, nil
+	st.notReady()
 	return true
+}
+
+// notReady has the other selector's key replaced, where that is compromised: signers that were
+// sent back have left it, and no rotation may lead to it.
+func (st *State) notReady() {
+	for s := range st.Selectors {
+		if st.Phase == Ready && s != st.Active && st.leaked(s) {
+			st.Phase, st.Draining = Draining, s
+		}
+	}
 }
 
 // allConfirm reports whether all the signers have confirmed the selector's key, and

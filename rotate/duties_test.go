@@ -107,6 +107,12 @@ func TestDutiesAreIndependent(t *testing.T) {
 		{"draining compromised, a second record at the active", drainingScene, func(s *scene) { leak(s, "s1"); second(s, "s2") },
 			"revoke s1, destroy s1, generate s1, store s1, publish s1, verify s1", "foreign-record"},
 		{"draining compromised, a second record there", drainingScene, func(s *scene) { leak(s, "s1"); second(s, "s1") }, "destroy s1", "foreign-record"},
+		{"active compromised, now, draining, the old key unread", drainingScene, func(s *scene) {
+			now(s, "s2")
+			seen := s.seen.Selectors["s1"]
+			seen.KeyID, seen.KeyErr = "", sealed
+			s.seen.Selectors["s1"] = seen
+		}, "revoke s2", "keystore-unreachable"},
 		{"both compromised, keystore sealed", readyScene, func(s *scene) { bothLeaked(s); seal(s) }, "revoke s2, destroy s2", "keystore-unreachable"},
 		{"both compromised, now, keystore sealed", readyScene, func(s *scene) { bothLeaked(s); now(s, "s1", "s2"); seal(s) }, "revoke s1, revoke s2, destroy s2", "keystore-unreachable"},
 		{"both compromised, now", readyScene, func(s *scene) { bothLeaked(s); now(s, "s1", "s2") }, "revoke s1, revoke s2, destroy s2, generate s2, store s2, publish s2, verify s2", ""},
