@@ -211,11 +211,28 @@ func (p *planner) flees() bool {
 	if p.have.selector(from).Key.RevokeNow {
 		p.duty = Revocation
 		p.revoke(from, time.Time{})
+		return false
+	}
+	other := p.want.Policy.Other(from)
+	if err := cmp.Or(p.seen.Selectors[other].KeyErr, p.obstacles[other]); err != nil && !p.have.leaked(other) && !p.have.selector(from).Key.givenUp() {
+		p.stop(p.cornered(from, err))
 	}
 	if to := p.haven(); to != "" && !p.have.leaked(to) {
 		p.unread(to) // the keystore is asked again soon, and not when a drain is over
 	}
 	return false
+}
+
+// cornered says why nothing is done about a compromised key that signs, and what a
+// person can do.
+func (p *planner) cornered(from string, why error) error {
+	hint := fault.HintOf(why)
+	if hint != "" {
+		hint += "; "
+	}
+	return &fault.Error{Kind: fault.KindOf(why), Code: fault.CodeOf(why), Err: why,
+		What: fmt.Sprintf("leave and revoke the compromised key at %s: no signer could be switched away from it yet, so all mail would fail", p.name(from)),
+		Hint: hint + "or revoke it nevertheless: 'dkimbot rotate --domain " + p.want.Name + " --compromised --revoke-now'"}
 }
 
 // flee switches all signers away from a compromised active key to the selector to,
