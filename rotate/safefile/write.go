@@ -14,7 +14,7 @@ import (
 const tempAge = time.Hour
 
 // Write puts data in the place of the file at path, durably and in one instant. A trusted
-// link at path is followed; see Parent.
+// link at path is followed; see Parent. A device, pipe, socket or directory is refused.
 func Write(path string, data []byte, as As, also ...int) error {
 	d, name, err := Parent(path, also...)
 	if err != nil {
@@ -25,7 +25,8 @@ func Write(path string, data []byte, as As, also ...int) error {
 }
 
 // Write puts data in the place of a file of d, durably and in one instant: at every
-// moment the old content stands there or the new. What stands there is replaced, also a link.
+// moment the old content stands there or the new. A link is replaced, and what it leads to is left
+// alone; a device, pipe, socket or directory is refused.
 func (d *Dir) Write(name string, data []byte, as As) error {
 	p, err := d.Create(name, as)
 	if err != nil {
@@ -50,6 +51,9 @@ type Pending struct {
 // Create begins a file that Replace or Link puts at name.
 func (d *Dir) Create(name string, as As) (*Pending, error) {
 	if err := d.single(name); err != nil {
+		return nil, err
+	}
+	if err := d.replaceable(name); err != nil {
 		return nil, err
 	}
 	d.Sweep(tempPrefix(name))
@@ -83,9 +87,29 @@ func (p *Pending) stands(name string) bool {
 	return err == nil && unix.Fstat(int(p.Fd()), &mine) == nil && mine.Ino == there.Ino && mine.Dev == there.Dev
 }
 
-// Replace puts the file in the place of what stands at its name, durably.
+// replaceable refuses what is there and no file: a rename would destroy a device or pipe that
+// every process of the machine may use, such as /dev/null.
+func (d *Dir) replaceable(name string) error {
+	info, err := d.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode.IsRegular(), info.Mode&fs.ModeSymlink != 0:
+		return nil
+	}
+	var r *Refused
+	errors.As(notRegular(d.at(name), info.Mode), &r)
+	return refuse(r.Path, r.Found, "name a regular file, or one that is not there yet")
+}
+
+// Replace puts the file in the place of the file or link that stands at its name, durably.
 func (p *Pending) Replace() error {
 	if err := p.Sync(); err != nil {
+		return err
+	}
+	if err := p.dir.replaceable(p.name); err != nil {
 		return err
 	}
 	if err := unix.Renameat(p.dir.fd, p.temp, p.dir.fd, p.name); err != nil {

@@ -156,3 +156,47 @@ func TestSweepWhileWriting(t *testing.T) {
 	close(written)
 	sweepers.Wait()
 }
+
+// What is no file is never replaced: the promise that nothing but files is written. A device such as
+// /dev/null, which root may name, is every process's.
+func TestWriteRefusesWhatIsNoFile(t *testing.T) {
+	for found, plant := range map[string]func(path string) error{
+		"is a pipe":      func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"is a directory": func(path string) error { return os.Mkdir(path, 0o700) },
+		"is a socket":    func(path string) error { return syscall.Mknod(path, syscall.S_IFSOCK|0o600, 0) },
+		"is a device": func(path string) error {
+			if os.Geteuid() != 0 {
+				return os.Symlink("/dev/null", path) // a trusted link is followed to it
+			}
+			return syscall.Mknod(path, syscall.S_IFCHR|0o666, 1<<8|3)
+		},
+	} {
+		t.Run(found, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "f")
+			must(t, plant(path))
+			before, err := os.Stat(path)
+			must(t, err)
+			refused(t, safefile.Write(path, []byte("x"), safefile.Ours(0o600)), found)
+			after, err := os.Stat(path)
+			if entries, _ := os.ReadDir(dir); err != nil || !os.SameFile(before, after) || before.Mode() != after.Mode() || len(entries) != 1 {
+				t.Errorf("it was %v and is %v (%v), beside %v", before.Mode(), after, err, entries)
+			}
+		})
+	}
+}
+
+// The same holds for what comes to stand there while the file is written.
+func TestReplaceRefusesWhatIsNoFile(t *testing.T) {
+	d, err := safefile.OpenDir(t.TempDir())
+	must(t, err)
+	defer d.Close()
+	p, err := d.Create("f", safefile.Ours(0o600))
+	must(t, err)
+	must(t, syscall.Mkfifo(filepath.Join(d.Path(), "f"), 0o600))
+	refused(t, p.Replace(), "is a pipe")
+	p.Discard()
+	if info, err := d.Lstat("f"); err != nil || info.Mode&fs.ModeNamedPipe == 0 {
+		t.Errorf("the pipe is %v, %v", info.Mode, err)
+	}
+}

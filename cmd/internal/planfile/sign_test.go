@@ -193,3 +193,16 @@ func TestNoPlainFile(t *testing.T) {
 		}
 	}
 }
+
+// TestSavesNoPlanOverADevice: 'plan --out' to a pipe or device leaves it there, and says what to name.
+func TestSavesNoPlanOverADevice(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := planfile.WriteFile(pipe, some())
+	faulttest.Shown(t, err)
+	if info, e := os.Lstat(pipe); e != nil || info.Mode()&os.ModeNamedPipe == 0 || !strings.Contains(err.Error(), "is a pipe") {
+		t.Errorf("%v; the pipe is %v, %v", err, info, e)
+	}
+}
