@@ -228,7 +228,7 @@ func TestFailures(t *testing.T) {
 		"says its input":     {"cat >&2; exit 1", []string{"exit status 1"}, fault.Transient},
 		"says the bare key":  {`tr -d '\n' | sed 's/.*"private_key":"//; s/".*//; s/\\n/\n/g' >&2; exit 1`, []string{"exit status 1", "END PRIVATE KEY"}, fault.Transient},
 		"answers its input":  {"cat; echo", []string{"no \"active\""}, fault.Transient},
-		"answers garbage":    {"echo x; cat", []string{"is not the JSON document"}, fault.Transient},
+		"answers garbage":    {"echo x; head -c 1000; cat >/dev/null", []string{"is not the JSON document"}, fault.Transient},
 		"writes for ever":    {"cat >/dev/null; yes", []string{"timed out"}, fault.Transient},
 		"fails with garbage": {"printf '\\377\\000x' >&2; exit 1", []string{"exit status 1"}, fault.Transient},
 	} {
