@@ -355,7 +355,27 @@ func TestUpdateUnsignedAnswers(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "is not believed") {
 				t.Errorf("%v; want an error that says that the answer is not believed", err)
 			}
+			faulttest.Shown(t, err)
 		})
+	}
+}
+
+// A server that says of every prerequisite that it does not hold, though nothing stands at
+// the name: something else writes there, and nothing is overwritten (I6).
+func TestUpdateWrittenMeanwhile(t *testing.T) {
+	l := nameservertest.StartLiar(t, "", 0, func(w dns.ResponseWriter, m *dns.Msg) {
+		r := new(dns.Msg).SetRcode(m, dns.RcodeNameError)
+		if r.Authoritative = true; m.Opcode == dns.OpcodeUpdate {
+			r.Rcode = dns.RcodeYXRrset
+		}
+		w.WriteMsg(nameservertest.Signed(r, m))
+	})
+	cfg := liarConfig(l)
+	cfg.Total = 300 * time.Millisecond
+	err := openUpdates(t, cfg).Publish(t.Context(), rec)
+	faulttest.Shown(t, err)
+	if fault.KindOf(err) != fault.Transient {
+		t.Errorf("kind %v of %v", fault.KindOf(err), err)
 	}
 }
 

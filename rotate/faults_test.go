@@ -20,6 +20,11 @@ func TestFaultsOfSteps(t *testing.T) {
 				s.Complete, s.Lagging = false, []string{"ns2.example.net (192.0.2.2): shows nothing"}
 			}
 		},
+		"a zone whose signatures ran out": func(w *world, _ *rotate.Domain) {
+			w.shows = func(s *rotate.Sight) {
+				s.Complete, s.Bogus = false, []string{"ns1.example.net (192.0.2.1): its signature ran out"}
+			}
+		},
 		"another key when it is read again": func(w *world, _ *rotate.Domain) {
 			other, read := w.byHand(wanted("mx1"), "elsewhere").Key, 0
 			w.trouble = func(op string) trouble {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/state"
 )
 
@@ -36,6 +38,24 @@ func TestRelease(t *testing.T) {
 	if st := w.state(d.Name); st.Released != nil {
 		t.Error("it is still released")
 	}
+}
+
+// TestReclaimOtherSelectors: a domain is taken back with the selectors that it had.
+func TestReclaimOtherSelectors(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.order(d, rotate.Release{})
+	other := d
+	other.Policy.Selectors = [2]string{"a", "b"}
+	res := w.order(other, rotate.Reclaim{})
+	faulttest.Shown(t, res.Err)
+	if fault.CodeOf(res.Err) != "selectors-changed" || w.state(d.Name).Released == nil {
+		t.Fatalf("%v; released %v", res.Err, w.state(d.Name).Released)
+	}
+	if res = w.order(d, rotate.Reclaim{}); res.Err != nil {
+		t.Fatal(res.Err)
+	}
+	w.checkReady(d, "s1")
 }
 
 // TestPurge: what was made for a released domain is cleared away when no signer has

@@ -103,6 +103,31 @@ func TestStaleState(t *testing.T) {
 	}
 }
 
+// TestAdoptOnStaleState: a key is not adopted into a state that is older than the keystore,
+// whose word on which keys are its own does not count (I12).
+func TestAdoptOnStaleState(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	old := w.state(d.Name)
+	turn := d
+	turn.Asked = true
+	w.engine().Advance(context.Background(), turn)
+	w.pass(8 * day)
+	w.settle(d)
+	w.restoreState(old)
+	s1 := dkim.Name{Domain: d.Name, Selector: "s1"}
+	res := w.engine().Adopt(context.Background(), d, adoption(dkim.SigningKey{Name: s1, Key: w.live(s1)[0]}))
+	faulttest.Shown(t, res.Err)
+	if fault.CodeOf(res.Err) != "stale-state" {
+		t.Fatalf("%v; want it refused", res.Err)
+	}
+	if res = w.fromKeystore(d); res.Err != nil {
+		t.Fatalf("the hint leads to: %v", res.Err)
+	}
+	w.settle(d)
+	w.checkReady(d, "s2")
+}
+
 // TestLostStateUnpublished: a state that was lost after a key had been stored, and before
 // it was published, is told from one that leaves nothing to do: the way out that a
 // refusal names works (I12).

@@ -132,10 +132,24 @@ func (r *run) outlived(ctx context.Context, err error) error {
 	ctx, cancel := unhurried(ctx)
 	defer cancel()
 	event := r.event(s, "failed", "it may have come after the lease had passed to another process; the domain is looked at again at once")
-	if noted := r.engine.Store.LookAgain(ctx, r.want.Name, time.Unix(0, 0), time.Time{}, event); noted != nil {
-		err = errors.Join(err, noted)
-	}
+	noted := r.engine.Store.LookAgain(ctx, r.want.Name, time.Unix(0, 0), time.Time{}, event)
 	r.late = true
-	return &fault.Error{Kind: fault.Transient, Code: LeaseLost, Err: err, What: what + ": it may have come after the lease had passed to another process",
+	return &fault.Error{Kind: fault.Transient, Code: LeaseLost, Err: errors.Join(besideLoss(err), noted), What: what + ": it may have come after the lease had passed to another process",
 		Hint: "the domain is looked at again at once, and put right; 'dkimbot status --domain " + r.want.Name + "' says where it stands"}
+}
+
+// besideLoss returns what err says beside the loss of the lease. How that is noticed
+// differs: by a renewal, by a write, by the time, or by a call that was ended for it.
+func besideLoss(err error) error {
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		var rest []error
+		for _, e := range several.Unwrap() {
+			rest = append(rest, besideLoss(e))
+		}
+		return errors.Join(rest...)
+	}
+	if fault.CodeOf(err) == LeaseLost || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }

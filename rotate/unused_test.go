@@ -5,6 +5,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 // TestLookedAtBeforeNoReturn: a signer that comes back from a backup while a run waits,
@@ -48,6 +49,7 @@ func TestLookedAtBeforeNoReturn(t *testing.T) {
 				return fine
 			}
 			res := w.engine().Advance(t.Context(), d)
+			faulttest.Shown(t, res.Err)
 			if fault.CodeOf(res.Err) != rotate.SignerStrays || happened {
 				t.Fatalf("%v; %s happened: %v", res.Err, tt.never, happened)
 			}
@@ -56,4 +58,28 @@ func TestLookedAtBeforeNoReturn(t *testing.T) {
 			w.checkReady(d, "s2")
 		})
 	}
+}
+
+// TestSilentBeforeNoReturn: a signer that stops answering in the middle of a run keeps its
+// key from being replaced, as one that uses it does (I2).
+func TestSilentBeforeNoReturn(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.drained(d)
+	asked, happened := 0, false
+	w.trouble = func(op string) trouble {
+		if happened = happened || op == "publish s1"; op == "ask mx2" {
+			if asked++; asked > 1 {
+				return failing(op)(op)
+			}
+		}
+		return fine
+	}
+	res := w.engine().Advance(t.Context(), d)
+	faulttest.Shown(t, res.Err)
+	if fault.CodeOf(res.Err) != "signer-unseen" || happened {
+		t.Fatalf("%v; published: %v", res.Err, happened)
+	}
+	w.trouble = nil
+	w.settle(d)
+	w.checkReady(d, "s2")
 }

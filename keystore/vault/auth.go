@@ -3,7 +3,9 @@ package vault
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"strings"
+	"syscall"
 	"time"
 	"unicode"
 
@@ -123,6 +125,9 @@ func (a Kubernetes) login(ctx context.Context, c *api.Client) (grant, error) {
 	if a.JWT == nil {
 		a.JWT = func() (string, error) {
 			data, err := safefile.Read(serviceAccount, 64<<10)
+			if errors.Is(err, fs.ErrNotExist) { // whichever of its directories is missing, or where a link leads
+				err = &fs.PathError{Op: "open", Path: serviceAccount, Err: syscall.ENOENT}
+			}
 			return string(data), err
 		}
 	}

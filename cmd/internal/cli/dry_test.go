@@ -1,6 +1,8 @@
 package cli_test
 
 import (
+	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -114,6 +116,23 @@ func TestReadingNeedsNoRightToWrite(t *testing.T) {
 			return finish(t, cmd)
 		})
 	})
+}
+
+// A state database that an older version made has no key for plans: it is still read, a
+// plan to be applied is refused with the way on, and that leads on.
+func TestPlanWithoutKey(t *testing.T) {
+	t.Parallel()
+	l := readyLab(t)
+	db, err := sql.Open("sqlite", filepath.Join(l.Dir, "state.db")+"?_pragma=busy_timeout(5000)")
+	must(t, err)
+	_, err = db.Exec("DELETE FROM meta WHERE key = 'plan_key'")
+	must(t, errors.Join(err, db.Close()))
+	says := "sign the plan: an older dkimbot made the state database, and it has no key for plans yet"
+	l.run(t, "plan").want(t, 0)
+	l.run(t, "plan", "--json").want(t, 0, "this plan can't be applied later: "+says)
+	l.run(t, "plan", "--out", "plan.json").want(t, 1, says, "hint: run a command that writes")
+	l.run(t, "rotate", "--due").want(t, 0)
+	l.run(t, "plan", "--out", "plan.json").want(t, 0)
 }
 
 // give makes the laboratory a user's, for reading only.

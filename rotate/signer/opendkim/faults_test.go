@@ -52,7 +52,7 @@ func TestConfigFaults(t *testing.T) {
 // TestFileFault: the errors of file systems that the other tests don't have.
 func TestFileFault(t *testing.T) {
 	s := undisturbed(t, nil)
-	for _, err := range []error{syscall.EACCES, syscall.EIO} {
+	for _, err := range []error{syscall.EACCES, syscall.EBUSY, syscall.EIO} {
 		faulttest.Shown(t, s.fileFault("write table /etc/opendkim/key.table", &fs.PathError{Op: "open", Path: "/etc/opendkim/key.table.new", Err: err}))
 	}
 	faulttest.Shown(t, damaged("/etc/opendkim/key.table", errors.New("the block of dkimbot does not end")))
@@ -71,6 +71,7 @@ func TestInterrupted(t *testing.T) {
 	cancel(errors.New("the time is up"))
 	_, err = s.openTables(ctx)
 	faulttest.Shown(t, err)
+	faulttest.Shown(t, s.lockFault(ctx, held.key, ctx.Err()))
 	_, err = s.keyID(ctx, "/k")
 	faulttest.Shown(t, err)
 	b := newBatch(s, []dkim.SigningKey{key})
@@ -131,4 +132,13 @@ func TestForeignKeyFile(t *testing.T) {
 	if _, err := os.Stat(s.keyPath(ref)); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestUnreadableKey: where a key that may have signed can't be read, nobody says which one signs.
+func TestUnreadableKey(t *testing.T) {
+	s := undisturbed(t, nil)
+	at := t.TempDir() // not a file
+	q := &inquiry{Signer: s, keys: keyring{signer: s, named: map[string][]string{"a.example s1": {at}}}}
+	_, err := q.identify("a.example", []string{"v=1; d=a.example; s=s1"}, nil)
+	faulttest.Shown(t, err)
 }

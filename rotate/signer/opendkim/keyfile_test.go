@@ -1,6 +1,7 @@
 package opendkim
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -131,6 +132,15 @@ func TestKeyFiles(t *testing.T) {
 	}
 	activate(t, s, key)
 	check()
+
+	// One with a second name may be somebody's: its owner and mode are not changed.
+	if err := errors.Join(os.Link(path, filepath.Join(d.Dir, "also")), os.Chmod(path, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "foreign-key-file", "names (hard links) and not the owner and mode that OpenDKIM needs", path)
+	if info, err := os.Stat(path); err != nil || info.Mode() != 0o644 {
+		t.Errorf("key file: %v, %v", info.Mode(), err)
+	}
 }
 
 // TestForget: only what nothing uses is removed.
