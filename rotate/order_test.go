@@ -67,6 +67,21 @@ func TestRollback(t *testing.T) {
 	}
 }
 
+// TestRollbackShadowed: signers do not go back to a key beside whose record another one
+// stood a short while ago: receivers may have kept that (I2).
+func TestRollbackShadowed(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.switched(d)
+	st := w.state(d.Name)
+	st.Selectors["s1"].Key.ShadowedAt = w.Now().Add(-time.Minute)
+	w.restoreState(st)
+	res := w.order(d, rotate.Rollback{})
+	faulttest.Shown(t, res.Err)
+	if fault.CodeOf(res.Err) != "record-gone" || w.hosts["mx1"].selector(d.Name) != "s2" {
+		t.Fatalf("%v; mx1 signs with %s", res.Err, w.hosts["mx1"].selector(d.Name))
+	}
+}
+
 // TestRollbackOfSome: the named signers go back and stay there until a rotation is
 // asked for; nothing is replaced meanwhile.
 func TestRollbackOfSome(t *testing.T) {

@@ -450,11 +450,6 @@ func TestPlan(t *testing.T) {
 		{name: "replacing, both records stand", scene: publishedScene, change: func(s *scene) { s.show("s1", record(someKeys()[0]), record(someKeys()[2])) },
 			reason: "replace", steps: "publish s1, verify s1, destroy s1"},
 		{name: "replacing, seen", scene: replacedScene, reason: "replace", steps: "destroy s1"},
-		{name: "replacing, seen, a silent signer was last seen with the old key", scene: replacedScene, change: func(s *scene) {
-			c := s.have.Signers["mx2"]
-			c.Selector, c.KeyID = "s1", someKeys()[0].ID()
-			s.have.Signers["mx2"], s.seen.Signers["mx2"] = c, rotate.SignerSeen{Err: transient}
-		}, stop: "a signer still signs with it"},
 		{name: "replacing, seen and vanished", scene: replacedScene, change: func(s *scene) { s.show("s1") }, reason: "vanished", steps: "publish s1, verify s1"},
 		{name: "ready, a key that was given up", scene: readyScene, change: func(s *scene) {
 			s.have.Selectors["s2"].Retired = []rotate.Retired{{KeyID: other.ID(), Version: 3, Dropped: true}}
