@@ -51,7 +51,7 @@ func (doc Document) check() error {
 		c.where = fmt.Sprintf("domains[%d]: ", i)
 		c.that(!names[d.Name], "the domain is there twice")
 		names[d.Name], steps = true, steps+len(d.Steps)
-		c.domain(d)
+		c.domain(d, doc.Lineage == "" && d.Phase == string(rotate.New))
 	}
 	c.where = ""
 	c.that(doc.Summary == Summary{len(doc.Domains), steps}, "its summary does not count what it holds")
@@ -78,7 +78,7 @@ func (c *checker) times(doc Document) {
 func (c *checker) texts(all ...string) {
 	for _, s := range all {
 		c.that(len(s) <= mostText, "a text is longer than dkimbot writes one")
-		c.that(!strings.ContainsFunc(s, func(r rune) bool { return !seeable(r) }), "a text holds characters that can't be seen")
+		c.that(!strings.ContainsFunc(s, func(r rune) bool { return !seeable(r) }), "a text holds a line break, or characters that can't be seen")
 	}
 }
 
@@ -96,7 +96,8 @@ func (c *checker) signer(s string) {
 	c.that(s == "" || signerForm.MatchString(s), "a signer's name is not one")
 }
 
-func (c *checker) domain(d Domain) {
+// domain checks the plan for one domain; stateless says that no state knew anything of it.
+func (c *checker) domain(d Domain, stateless bool) {
 	name, err := dkim.ParseDomain(d.Name)
 	c.that(err == nil && name == d.Name, "its name is not a domain name")
 	c.that(slices.Contains(phases, rotate.Phase(d.Phase)), "its phase is unknown")
@@ -123,6 +124,7 @@ func (c *checker) domain(d Domain) {
 		where := c.where
 		c.where = fmt.Sprintf("%ssteps[%d]: ", where, i)
 		c.step(s)
+		c.after(s, stateless)
 		c.where = where
 	}
 	c.preconditions(d.Preconditions)
@@ -151,7 +153,7 @@ func (c *checker) preconditions(p Preconditions) {
 	}
 	for name, s := range p.Signers {
 		c.signer(cmp.Or(name, "?"))
-		c.texts(s.Selector, s.KeyID)
+		c.that(formed(s), "what a signer signs with is not of the form that dkimbot gives it")
 	}
 	for _, d := range digests {
 		c.that(digestForm.MatchString(d), "a digest is not of the form that dkimbot gives it")

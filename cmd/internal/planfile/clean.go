@@ -11,13 +11,16 @@ import (
 const mostText = 16 << 10
 
 // seeable reports whether a character may stand in a document: those that a terminal
-// or the direction of reading obeys, or that nobody sees, may not.
-func seeable(r rune) bool { return r == '\n' || r == '\t' || unicode.IsGraphic(r) }
+// or the direction of reading obeys, also line breaks, or that nobody sees, may not.
+func seeable(r rune) bool { return unicode.IsGraphic(r) }
 
 // text returns s as a document may hold it.
 func text(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if !seeable(r) {
+		switch {
+		case r == '\n', r == '\t':
+			return ' ' // an error of several lines is read as well in one
+		case !seeable(r):
 			return unicode.ReplacementChar
 		}
 		return r
@@ -59,10 +62,10 @@ func (doc Document) clean() Document {
 		}
 		for j := range d.Steps {
 			s := &d.Steps[j]
-			s.Target, s.Reason, s.Before = text(s.Target), reason(s.Reason), cleanFacts(s.Before)
+			s.Target, s.Reason, s.Before, s.After = text(s.Target), reason(s.Reason), cleanFacts(s.Before), cleanFacts(s.After)
 		}
 		for name, s := range d.Preconditions.Signers {
-			if text(s.Selector+s.KeyID) != s.Selector+s.KeyID {
+			if !formed(s) {
 				delete(d.Preconditions.Signers, name) // as if it had not been asked
 			}
 		}

@@ -68,7 +68,7 @@ func (d Domain) plain() Domain {
 	}
 	steps := make([]Step, len(d.Steps))
 	for i, s := range d.Steps {
-		steps[i] = Step{Kind: s.Kind, Selector: s.Selector, Signer: s.Signer, Target: d.target(s), Before: map[string]string{}, After: s.After, NotBefore: s.NotBefore}
+		steps[i] = Step{Kind: s.Kind, Selector: s.Selector, Signer: s.Signer, Target: d.target(s), Before: map[string]string{}, After: s.plainAfter(), NotBefore: s.NotBefore}
 	}
 	d.Steps = steps
 	return d

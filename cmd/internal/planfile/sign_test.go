@@ -11,6 +11,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
@@ -109,9 +110,18 @@ func TestBounds(t *testing.T) {
 		"summary":           func(d *planfile.Document) { d.Summary.Steps = 0 },
 		"problem and steps": func(d *planfile.Document) { d.Domains[0].Problem = d.Domains[1].Problem },
 		"kind of problem":   func(d *planfile.Document) { d.Domains[1].Problem.Kind = "harmless" },
-		"digest":            func(d *planfile.Document) { d.Domains[0].Preconditions.State = "as it was" },
-		"signed by nobody":  func(d *planfile.Document) { d.Lineage = "" },
-		"what comes next":   func(d *planfile.Document) { d.Domains[0].Next.Action = "Nothing at all" },
+		"line break":        func(d *planfile.Document) { d.Domains[0].Reason.Message = "a\nb" },
+		"line break before": func(d *planfile.Document) { d.Domains[0].Steps[0].Before["selector"] = "s1\n1. look" },
+		"tab":               func(d *planfile.Document) { d.Warnings = []string{"a\tb"} },
+		"words after":       func(d *planfile.Document) { d.Domains[0].Steps[0].After["selector"] = "s2 nothing" },
+		"another after":     func(d *planfile.Document) { d.Domains[0].Steps[0].After["selector"] = "s1" },
+		"more after":        func(d *planfile.Document) { d.Domains[0].Steps[1].After["ttl"] = "1h" },
+		"words of a signer": func(d *planfile.Document) {
+			d.Domains[0].Preconditions.Signers["mx1"] = rotate.SignsWith{Selector: "nothing at all"}
+		},
+		"digest":           func(d *planfile.Document) { d.Domains[0].Preconditions.State = "as it was" },
+		"signed by nobody": func(d *planfile.Document) { d.Lineage = "" },
+		"what comes next":  func(d *planfile.Document) { d.Domains[0].Next.Action = "Nothing at all" },
 	} {
 		_, err := planfile.Read(forged(t, signed(), change))
 		if fault.CodeOf(err) != "damaged-plan" || fault.HintOf(err) == "" {
@@ -204,5 +214,56 @@ func TestSavesNoPlanOverADevice(t *testing.T) {
 	faulttest.Shown(t, err)
 	if info, e := os.Lstat(pipe); e != nil || info.Mode()&os.ModeNamedPipe == 0 || !strings.Contains(err.Error(), "is a pipe") {
 		t.Errorf("%v; the pipe is %v, %v", err, info, e)
+	}
+}
+
+// TestUnsignedFacts: a plan that nobody signed has no room for words of others: each fact
+// that is shown of it has its exact form, or the plan is refused as damaged.
+func TestUnsignedFacts(t *testing.T) {
+	doc, err := planfile.ReadFile(filepath.Join("testdata", "before-state.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := "v=DKIM1; k=rsa; n=nothing changes; p="
+	for _, words := range []string{"x\n\n# HELLO **nothing changes**", "x", "nothing", "S1", record, "00ff", "-1s", "\u2028", ""} {
+		for i, s := range doc.Domains[0].Steps {
+			for name, was := range s.After {
+				if words == "" && name == "key_id" || words == "" && name == "record" {
+					continue // no key
+				}
+				data := forged(t, doc, func(d *planfile.Document) { d.Domains[0].Steps[i].After[name] = words })
+				if _, err := planfile.Read(data); fault.CodeOf(err) != "damaged-plan" {
+					t.Errorf("step %d (%s): %s is %q and not %q: %v", i+1, s.Kind, name, words, was, err)
+				}
+			}
+		}
+	}
+}
+
+// TestPlainRecord: of a record in a plan whose signature can't be checked only the key is shown.
+func TestPlainRecord(t *testing.T) {
+	doc := some()
+	s := &doc.Domains[0].Steps[0]
+	s.Kind, s.Signer, s.After = string(rotate.Publish), "", map[string]string{"record": "v=DKIM1; k=rsa; n=FREE; x=FREE; p=", "key_id": "", "ttl": "1h"}
+	doc, err := planfile.Read(forged(t, doc, func(*planfile.Document) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := doc.Plain().Domains[0].Steps[0].After["record"]; got != "v=DKIM1; k=rsa; p=" {
+		t.Errorf("it shows %q", got)
+	}
+}
+
+// TestWritesOneLine: what New makes of errors of several lines reads back.
+func TestWritesOneLine(t *testing.T) {
+	doc := planfile.New(planfile.Context{Created: now, For: now, Lineage: "l", Warnings: []string{"a\nb"}}, []rotate.DomainPlan{
+		{Name: "b.test", Phase: rotate.New, Stop: fault.Refuse("x", "it said:\n\tno", "try\nagain"),
+			Seen: rotate.Observation{Signers: map[string]rotate.SignerSeen{"mx1": {Ref: dkim.Ref{Name: dkim.Name{Selector: "s 1"}}}}}}})
+	got, err := planfile.Read(doc.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := got.Domains[0].Problem; p.Message != "it said:  no" || p.Hint != "try again" || got.Warnings[0] != "a b" || len(got.Domains[0].Preconditions.Signers) != 0 {
+		t.Errorf("%+v, %+v", p, got)
 	}
 }
