@@ -74,6 +74,8 @@ func TestDutiesAreIndependent(t *testing.T) {
 		{"due, standby foreign", readyScene, func(s *scene) { s.have.SwitchedAt = longAgo; foreign(s, "s2") }, "", "foreign-record"},
 
 		{"switching, the old name foreign", switchingScene, func(s *scene) { second(s, "s1") }, "verify s2, activate s2/mx2", "foreign-record"},
+		{"sent back, the other record vanished", switchingScene, func(s *scene) { s.have.Held = []string{"mx1", "mx2"}; s.sign("s2", "mx1", "mx2"); s.show("s2") },
+			"activate s1/mx1, activate s1/mx2, publish s2, verify s2", ""},
 		{"switching, target foreign, a host rebuilt", switchingScene, func(s *scene) { foreign(s, "s2"); s.stray("", "", "mx2") }, "verify s1, activate s1/mx2", "foreign-record"},
 		{"switching, target's secret unread, a host rebuilt", switchingScene, func(s *scene) { s.keystoreSilent("s2"); s.stray("", "", "mx2") }, "verify s1, activate s1/mx2", ""},
 		{"switching, target foreign, old record vanished", switchingScene, func(s *scene) { foreign(s, "s2"); s.show("s1") }, "publish s1, verify s1", "foreign-record"},

@@ -398,3 +398,26 @@ func TestRollbackFromCompromised(t *testing.T) {
 		t.Error("the compromised key is still there")
 	}
 }
+
+// TestFlightReadsOnce: a keystore that fails after it was asked holds up no signer's way to
+// the good key (I2).
+func TestFlightReadsOnce(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	fail, asked := failing("get s2"), 0
+	w.trouble = func(op string) trouble {
+		if op == "get s2" {
+			asked++
+		}
+		if asked > 1 {
+			return fail(op)
+		}
+		return fail("")
+	}
+	w.order(d, rotate.Distrust{})
+	for name, h := range w.hosts {
+		if s := h.selector(d.Name); s != "s2" {
+			t.Errorf("%s signs with %s", name, s)
+		}
+	}
+}

@@ -126,13 +126,13 @@ func (p *planner) back() {
 // held plans what remains of a switch of which some signers were sent back.
 func (p *planner) held() {
 	p.back()
+	p.repairAt(p.have.Target) // signers sign with it until they are back, and their mail is in flight
 	if p.have.heldAll(p.want.Signers) {
 		p.plan.Reason = Reason{"rollback", "all signers are sent back to " + p.have.Active}
 		return
 	}
 	why := Reason{"held", fmt.Sprintf("%s was sent back to %s; the other signers sign with %s, and nothing is replaced", strings.Join(p.have.Held, ", "), p.have.Active, p.have.Target)}
 	p.plan.Reason = why
-	p.repairAt(p.have.Target)
 	if p.obstacles[p.have.Target] == nil {
 		p.duty = Turn
 		p.use(p.have.Target, p.usable(p.have.Target), why)

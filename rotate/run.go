@@ -131,7 +131,7 @@ func (r *run) stopped(ctx context.Context) error {
 func (r *run) observe(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, workTime)
 	defer cancel()
-	r.seen = observe(ctx, r.want, r.st, r.engine.Keys, r.engine.Look, func(ctx context.Context, name string) (dkim.Ref, error) {
+	r.seen = observe(ctx, r.want, r.st, &keeper{keys: r.engine.Keys, known: r.known}, r.engine.Look, func(ctx context.Context, name string) (dkim.Ref, error) {
 		signer, err := r.engine.signer(name)
 		if err != nil {
 			return dkim.Ref{}, err
