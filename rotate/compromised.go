@@ -211,11 +211,11 @@ func (p *planner) flees() bool {
 	if p.have.selector(from).Key.RevokeNow {
 		p.duty = Revocation
 		p.revoke(from, time.Time{})
-		return false
-	}
-	other := p.want.Policy.Other(from)
-	if err := cmp.Or(p.seen.Selectors[other].KeyErr, p.obstacles[other]); err != nil && !p.have.leaked(other) && !p.have.selector(from).Key.givenUp() {
-		p.stop(p.cornered(from, err))
+	} else {
+		other := p.want.Policy.Other(from)
+		if err := cmp.Or(p.seen.Selectors[other].KeyErr, p.obstacles[other]); err != nil && !p.have.leaked(other) && !p.have.selector(from).Key.givenUp() {
+			p.stop(p.cornered(from, err))
+		}
 	}
 	if to := p.haven(); to != "" && !p.have.leaked(to) {
 		p.unread(to) // the keystore is asked again soon, and not when a drain is over
