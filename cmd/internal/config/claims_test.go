@@ -48,3 +48,34 @@ func TestOneHost(t *testing.T) {
 		})
 	}
 }
+
+// TestPathsOfOpenDKIM: validate refuses the paths that the signer refuses, wherever in the resolved path
+// the character stands: also in the directory of the configuration file.
+func TestPathsOfOpenDKIM(t *testing.T) {
+	for _, part := range []string{"a b", "a b:c", "a#:c", "a%", "a\tb:c"} {
+		for _, place := range []string{"key_dir", "key_table", "signing_table", "configuration"} {
+			paths := map[string]string{"key_dir": "keys", "key_table": "file:key.table", "signing_table": "refile:signing.table"}
+			dir := t.TempDir()
+			if place == "configuration" {
+				dir = filepath.Join(dir, part)
+			} else if kind, path, ok := strings.Cut(paths[place], ":"); ok {
+				paths[place] = kind + ":" + part + "/" + path
+			} else {
+				paths[place] = part + "/keys"
+			}
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(dir, "dkimbot.yaml")
+			write(t, file, 0o600, fmt.Sprintf("signers:\n  mx1: { driver: opendkim, key_dir: %q, key_table: %q, signing_table: %q, reload: [\"true\"] }\n",
+				paths["key_dir"], paths["key_table"], paths["signing_table"]))
+			_, err := Load(file)
+			for key := range paths {
+				told := strings.Contains(fmt.Sprint(err), "mx1."+key+": ")
+				if want := key == place || place == "configuration"; told != want {
+					t.Errorf("%q in %s: told of %s: %v; want %v in %v", part, place, key, told, want, err)
+				}
+			}
+		}
+	}
+}

@@ -75,8 +75,9 @@ func (b *builder) readOpenDKIM(s *section) *OpenDKIM {
 	}
 	// Two writers of one table, or two tidiers of one directory, would undo each other's work.
 	for _, claim := range []struct{ key, path string }{{"key_dir", o.KeyDir}, {"key_table", o.KeyTable}, {"signing_table", o.SigningTable}} {
+		kind := max(0, strings.IndexByte(claim.path, '/')) // "refile:" or none; a path may hold a colon itself
 		if v, ok := s.values[claim.key]; ok {
-			b.claimFile(v, claim.path[strings.IndexByte(claim.path, ':')+1:])
+			b.claimFile(v, claim.path[kind:])
 		}
 	}
 	// OpenDKIM holds its tables in memory: without a reload it would go on with the old selector.
