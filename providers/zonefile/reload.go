@@ -1,7 +1,7 @@
 package zonefile
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/child"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -106,33 +107,32 @@ func (p *Provider) reloadsDue() ([]string, error) {
 	return due, nil
 }
 
+// runReload runs the command without this process's secrets. At the time-out all that it has started
+// is killed with it, except a name server that it has let go of: that one shall go on answering.
 func (p *Provider) runReload(ctx context.Context) error {
-	timeout := p.ReloadTimeout
-	if timeout == 0 {
-		timeout = defaultReloadTimeout
+	timeout := cmp.Or(p.ReloadTimeout, defaultReloadTimeout)
+	res, err := child.Run(ctx, child.Program{Argv: p.Reload, Timeout: timeout, KeepsDaemons: true})
+	switch {
+	case errors.Is(err, child.ErrTooLong): // it ended well, and nobody reads what it wrote
+		return nil
+	case errors.Is(err, child.ErrTimeout):
+		return fmt.Errorf("not done after %v", timeout)
+	case err == nil || ctx.Err() != nil:
+		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("not done after %v", timeout))
-	defer cancel()
-	cmd := exec.CommandContext(ctx, p.Reload[0], p.Reload[1:]...)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	// A command that hangs is stopped with all that it has started.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
-	err := cmd.Run()
-	if cause := context.Cause(ctx); err != nil && cause != nil {
-		return cause
-	}
-	if said := lastLine(out.String()); err != nil && said != "" {
+	if said := lastLine(res); said != "" {
 		return fmt.Errorf("%w: %s", err, said)
 	}
 	return err
 }
 
 // lastLine returns the last line that a command printed, cut to a decent length.
-func lastLine(s string) string {
-	lines := strings.Split(strings.TrimSpace(s), "\n")
+func lastLine(res child.Result) string {
+	said := child.Tail(res.Stderr)
+	if said == "" {
+		said = child.Tail(res.Stdout)
+	}
+	lines := strings.Split(said, "\n")
 	return strings.ToValidUTF8(fmt.Sprintf("%.200s", lines[len(lines)-1]), "?")
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -124,20 +125,56 @@ func TestReloadHangs(t *testing.T) {
 	if took := time.Since(start); took > time.Minute {
 		t.Errorf("took %v", took)
 	}
-	// What the command has started is gone too; a zombie has an empty command line.
-	pid := strings.TrimSpace(read(t, filepath.Join(p.Dir, ".pid")))
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		if b, _ := os.ReadFile("/proc/" + pid + "/cmdline"); len(b) == 0 {
-			break
-		} else if time.Now().After(deadline) {
-			t.Fatalf("process %s still runs: %q", pid, b)
-		}
-	}
+	// What the command has started is gone too.
+	wantDead(t, strings.TrimSpace(read(t, filepath.Join(p.Dir, ".pid"))))
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	p.ReloadTimeout = 0
 	if err := setX(p, ctx, "1"); err == nil || ctx.Err() == nil {
 		t.Errorf("cancelled: got %v", err)
+	}
+}
+
+// I9: the command gets no secret of this process. At the time-out, what it has started in
+// another session dies too.
+func TestReloadGetsNoSecrets(t *testing.T) {
+	t.Setenv("VAULT_TOKEN", "top-secret")
+	p, _ := newZone(t, zoneText)
+	p.ReloadTimeout = 3 * time.Second
+	p.Reload = []string{"sh", "-c", `cd "$0" && env > .env && setsid sh -c 'echo $$ > .pid; exec sleep 300' & sleep 300`, p.Dir}
+	if err := setX(p, t.Context(), "1"); fault.KindOf(err) != fault.Transient || !strings.Contains(err.Error(), "not done after 3s") {
+		t.Fatalf("got %v", err)
+	}
+	if env := read(t, filepath.Join(p.Dir, ".env")); strings.Contains(env, "top-secret") || !strings.Contains(env, "PATH=") {
+		t.Errorf("the command's environment: %s", env)
+	}
+	wantDead(t, strings.TrimSpace(read(t, filepath.Join(p.Dir, ".pid"))))
+}
+
+// wantDead waits until a process is gone; a zombie has an empty command line.
+func wantDead(t *testing.T, pid string) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		if b, _ := os.ReadFile("/proc/" + pid + "/cmdline"); len(b) == 0 {
+			return
+		} else if time.Now().After(deadline) {
+			t.Fatalf("process %s still runs: %q", pid, b)
+		}
+	}
+}
+
+// A command that prints without end fills no memory; one that prints much and ends well has done its work.
+func TestReloadPrintsMuch(t *testing.T) {
+	p, _ := newZone(t, zoneText)
+	p.Reload = []string{"head", "-c", "300000000", "/dev/zero"}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := setX(p, t.Context(), "1"); err != nil {
+		t.Error(err)
+	}
+	runtime.ReadMemStats(&after)
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 200<<20 {
+		t.Errorf("%d octets were allocated", grown)
 	}
 }
 
