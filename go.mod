@@ -13,7 +13,6 @@ require (
 	github.com/emersion/go-milter v0.4.1
 	github.com/emersion/go-msgauth v0.7.0
 	github.com/google/go-cmp v0.7.0
-	github.com/google/renameio/v2 v2.0.2
 	github.com/hashicorp/vault/api v1.23.0
 	github.com/hashicorp/vault/api/auth/approle v0.12.0
 	github.com/hashicorp/vault/api/auth/kubernetes v0.12.0

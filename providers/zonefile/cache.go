@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -95,7 +94,7 @@ const maxTold = 20
 
 func readZone(origin, path string) *cached {
 	e := &cached{until: time.Now().Add(retryAfter)}
-	text, info, err := readFile(path, maxFile, syscall.O_NOFOLLOW)
+	text, info, err := readFile(path, maxFile)
 	if err != nil {
 		e.err = err
 		return e

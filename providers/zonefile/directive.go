@@ -59,7 +59,7 @@ func (r *reader) include(s *scope, args []string) error {
 			return err
 		}
 	}
-	text, info, err := readFile(inner.path, maxFile-r.size, 0)
+	text, info, err := readFile(inner.path, maxFile-r.size)
 	if err != nil {
 		return fmt.Errorf("the file to include can't be read: %w", err)
 	}

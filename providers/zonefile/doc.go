@@ -33,7 +33,8 @@
 //
 // Whoever can write in the directory can change the zone. They can't make this
 // process hang, fill its memory, or write anywhere else: only regular files of a bounded
-// size are read, and locks and notes are never followed through links.
+// size are read, symbolic links count only where they could not have put them, and files of
+// others are neither adopted nor given away.
 //
 // The package may import rotate/dkim, rotate/fault, libdns and leaf modules.
 package zonefile

@@ -6,16 +6,15 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // suffix ends the name of a zone's file; the bare zone name is accepted too.
@@ -23,63 +22,94 @@ const suffix = ".zone"
 
 var errTwoFiles = errors.New("two files for one zone")
 
-// findFile returns the path of the zone's file with links resolved. zone must
-// be in the normal form of dkim.ParseDomain, so that it can't lead elsewhere.
-func findFile(dir, zone string) (string, error) {
-	var found []string
+// place is a zone's file by the open directory that it really stands in. What is
+// read, compared and replaced is one and the same file, whatever is exchanged on the way to it.
+type place struct {
+	*safefile.Dir
+	name string
+}
+
+func (p place) path() string { return filepath.Join(p.Path(), p.name) }
+
+// findFile returns the place of the zone's file, to be closed. A link counts only where nobody else
+// could have put it. zone must be in the normal form of dkim.ParseDomain, so that it can't lead elsewhere.
+func findFile(dir, zone string) (place, error) {
+	var found []place
+	fail := func(err error) (place, error) {
+		for _, p := range found {
+			p.Close()
+		}
+		return place{}, err
+	}
 	for _, name := range []string{zone + suffix, zone} {
-		path, err := filepath.EvalSymlinks(filepath.Join(dir, name))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		} else if err != nil {
-			return "", err
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			return "", err
-		}
+		p, err := placeOf(filepath.Join(dir, name))
 		switch {
-		case info.IsDir() || slices.Contains(found, path):
-		case !info.Mode().IsRegular():
-			return "", fmt.Errorf("%s: %w", path, errNotRegular)
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return fail(err)
+		case len(found) > 0 && found[0].path() == p.path():
+			p.Close()
 		default:
-			found = append(found, path)
+			found = append(found, p)
 		}
 	}
 	switch len(found) {
 	case 0:
-		return "", fmt.Errorf("no file %s%s in %s: %w", zone, suffix, dir, fs.ErrNotExist)
+		return fail(fmt.Errorf("no file %s%s in %s: %w", zone, suffix, dir, fs.ErrNotExist))
 	case 2:
-		return "", fmt.Errorf("%s holds %s%s and %s: %w", dir, zone, suffix, zone, errTwoFiles)
+		return fail(fmt.Errorf("%s holds %s%s and %s: %w", dir, zone, suffix, zone, errTwoFiles))
 	}
-	return filepath.Abs(found[0])
+	return found[0], nil
+}
+
+// placeOf returns where the regular file at path really stands. A directory is none, so it is not found.
+func placeOf(path string) (place, error) {
+	d, name, err := safefile.Parent(path)
+	if err != nil {
+		return place{}, err
+	}
+	info, err := d.Lstat(name)
+	switch {
+	case err == nil && info.Mode.IsDir():
+		err = fs.ErrNotExist
+	case err == nil && !info.Mode.IsRegular():
+		err = fmt.Errorf("%s: %w", filepath.Join(d.Path(), name), errNotRegular)
+	}
+	if err != nil {
+		d.Close()
+		return place{}, err
+	}
+	return place{d, name}, nil
 }
 
 // loaded is a document and the file that it was read from.
 type loaded struct {
 	*document
+	place
 	info fs.FileInfo
 }
 
-// load reads the file of a zone.
+// load reads the file of a zone, which is to be closed.
 func load(what, dir, zone string) (loaded, error) {
 	name, err := dkim.ParseDomain(zone)
 	if err != nil {
 		return loaded{}, fault.Lasting(what, err, "write the zone of the domain as DNS knows it, such as example.com")
 	}
-	path, err := findFile(dir, name)
+	p, err := findFile(dir, name)
 	if err != nil {
 		return loaded{}, ioFault(what, err)
 	}
-	text, info, err := readFile(path, maxFile, syscall.O_NOFOLLOW)
+	text, info, err := p.read()
 	if err != nil {
+		p.Close()
 		return loaded{}, ioFault(what, err)
 	}
-	d, err := parseDocument(name+".", path, text)
+	d, err := parseDocument(name+".", p.path(), text)
 	if err != nil {
-		return loaded{}, fault.Lasting(what, fmt.Errorf("%s: %w", path, err), remedy(err))
+		p.Close()
+		return loaded{}, fault.Lasting(what, fmt.Errorf("%s: %w", p.path(), err), remedy(err))
 	}
-	return loaded{d, info}, nil
+	return loaded{d, p, info}, nil
 }
 
 // remedy returns the way on from a file that can't be changed.
@@ -106,66 +136,80 @@ const maxFile = 512 << 20
 var (
 	errNotRegular = errors.New("not a regular file")
 	errTooLarge   = errors.New("too large")
-	errLocked     = errors.New("another process holds the lock")
 	errChanged    = errors.New("another program has just changed the zone file")
 )
 
-// readFile reads a regular file. Whoever may write in the directory can put a
+// readFile reads the regular file at path. Whoever may write in the directory can put a
 // pipe or a device there, or a file that grows without end: neither stops nor fills this process.
-func readFile(path string, limit int64, flags int) (string, fs.FileInfo, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", nil, err
+func readFile(path string, limit int64) (string, fs.FileInfo, error) {
+	f, err := safefile.Open(path, math.MaxInt64)
+	if errors.Is(err, fs.ErrNotExist) { // err may name a directory on the way
+		return "", nil, &fs.PathError{Op: "open", Path: path, Err: syscall.ENOENT}
 	}
-	if !info.Mode().IsRegular() { // opening a device can have an effect already
-		return "", nil, fmt.Errorf("%s: %w", path, errNotRegular)
-	}
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY|flags, 0)
 	if err != nil {
 		return "", nil, err
 	}
 	defer f.Close()
-	if info, err = f.Stat(); err != nil {
+	return readAll(f, limit)
+}
+
+func (p place) read() (string, fs.FileInfo, error) {
+	f, err := p.Open(p.name, math.MaxInt64)
+	if err != nil {
 		return "", nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return "", nil, fmt.Errorf("%s: %w", path, errNotRegular)
+	defer f.Close()
+	return readAll(f, maxFile)
+}
+
+func readAll(f *os.File, limit int64) (string, fs.FileInfo, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return "", nil, err
 	}
 	if info.Size() > limit {
-		return "", nil, fmt.Errorf("%s: %w", path, errTooLarge)
+		return "", nil, fmt.Errorf("%s: %w", f.Name(), errTooLarge)
 	}
 	var b strings.Builder
 	b.Grow(int(info.Size()) + 1)
 	n, err := io.Copy(&b, io.LimitReader(f, limit+1))
 	if err == nil && n > limit {
-		err = fmt.Errorf("%s: %w", path, errTooLarge)
+		err = fmt.Errorf("%s: %w", f.Name(), errTooLarge)
 	}
 	return b.String(), info, err
 }
 
-// store replaces the file at path, which was as info tells, in one step: the old text or
+// store replaces the file, which was as info tells, in one step: the old text or
 // the new one is there at every moment, with the old file's mode and owner.
-func store(path, text string, info fs.FileInfo) error {
-	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(info.Mode().Perm()))
+func (p place) store(text string, info fs.FileInfo) error {
+	was := info.Sys().(*syscall.Stat_t)
+	f, err := p.Create(p.name, safefile.As{Mode: info.Mode().Perm(), UID: int(was.Uid), GID: int(was.Gid)})
 	if err != nil {
 		return err
 	}
-	defer f.Cleanup()
-	if err := keepOwner(f.File, info); err != nil {
-		return err
-	}
+	defer f.Discard()
 	if _, err := f.WriteString(text); err != nil {
 		return err
 	}
-	if now, err := os.Lstat(path); err != nil {
-		return err
-	} else if !unchanged(info, now) {
-		return fmt.Errorf("%s: %w", path, errChanged)
-	}
-	if err := f.CloseAtomicallyReplace(); err != nil {
+	if err := p.check(info); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return f.Replace()
+}
+
+// check tells whether another program has changed the file.
+func (p place) check(was fs.FileInfo) error {
+	f, err := p.Open(p.name, math.MaxInt64)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if now, err := f.Stat(); err != nil {
+		return err
+	} else if !unchanged(was, now) {
+		return fmt.Errorf("%s: %w", p.path(), errChanged)
+	}
+	return nil
 }
 
 // unchanged tells whether a file is as it was. A rename is noticed even if size
@@ -174,39 +218,17 @@ func unchanged(was, now fs.FileInfo) bool {
 	return os.SameFile(now, was) && now.Size() == was.Size() && now.ModTime().Equal(was.ModTime())
 }
 
-func keepOwner(f *os.File, old fs.FileInfo) error {
-	now, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	was, is := old.Sys().(*syscall.Stat_t), now.Sys().(*syscall.Stat_t)
-	if was.Uid == is.Uid && was.Gid == is.Gid {
-		return nil
-	}
-	if err := f.Chown(int(was.Uid), int(was.Gid)); err != nil {
-		return fmt.Errorf("keep the owner of the zone file: %w", err)
-	}
-	return f.Chmod(old.Mode().Perm())
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
-
 // ioFault says of a failed access to files whether a retry can help, and what to do.
 func ioFault(what string, err error) error {
-	switch {
-	case errors.Is(err, errLocked):
+	switch held, refused := (*safefile.Locked)(nil), (*safefile.Refused)(nil); {
+	case errors.As(err, &held):
 		return fault.Temporary(what, err, "try again; if it does not pass, look for the process: fuser -v on the lock")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fault.Temporary(what, err, "run it again; it was interrupted, or its time ran out")
 	case errors.Is(err, fs.ErrNotExist):
 		return fault.Lasting(what, err, "create the zone file, or correct dir of the provider or zone of the domain")
+	case errors.As(err, &refused):
+		return fault.Lasting(what, err, safefile.Remedy(err))
 	case errors.Is(err, errNotRegular), errors.Is(err, errTooLarge), errors.Is(err, syscall.ELOOP):
 		return fault.Lasting(what, err, "remove it, put a zone file there if its name is that of one, and let nobody else write in the directory")
 	case errors.Is(err, errChanged):

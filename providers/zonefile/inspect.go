@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"syscall"
 
 	"github.com/miekg/dns"
 
@@ -26,7 +25,7 @@ func Inspect(dir, name string) Inspection {
 	if err != nil || path == "" {
 		return Inspection{Path: path, Err: err, Hint: hintOf(err)}
 	}
-	text, _, err := readFile(path, maxFile, syscall.O_NOFOLLOW)
+	text, _, err := readFile(path, maxFile)
 	if err != nil {
 		return Inspection{Path: path, Err: err, Hint: hintOf(err)}
 	}
@@ -49,13 +48,13 @@ func locate(dir, name string) (path, zone string, err error) {
 		if err != nil {
 			continue // no file can have this name
 		}
-		path, err := findFile(dir, zone)
+		file, err := findFile(dir, zone)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		} else if err != nil {
 			return fmt.Sprintf("%s/%s%s", dir, zone, suffix), zone, err
 		}
-		return path, zone, nil
+		return file.path(), zone, file.Close()
 	}
 	return "", "", nil
 }

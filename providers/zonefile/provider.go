@@ -3,8 +3,7 @@ package zonefile
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // Provider keeps records in the zone files of a directory, behind the libdns
@@ -45,6 +45,7 @@ func (p *Provider) GetRecords(ctx context.Context, zone string) ([]libdns.Record
 	if err != nil {
 		return nil, err
 	}
+	defer d.Close()
 	var out []libdns.Record
 	for i := range d.foreign {
 		out = append(out, typed(d.foreign[i].libdns(d.origin)))
@@ -59,6 +60,7 @@ func (p *Provider) Owns(zone, owner string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	defer d.Close()
 	return !slices.ContainsFunc(d.foreign, func(rec record) bool {
 		return rec.kind == dns.TypeTXT && dns.CanonicalName(rec.owner) == owner+"."
 	}), nil
@@ -71,23 +73,33 @@ func (p *Provider) ListZones(ctx context.Context) ([]libdns.Zone, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, ioFault(what, err)
 	}
-	entries, err := os.ReadDir(p.Dir)
+	dir, err := safefile.OpenDir(p.Dir)
 	if err != nil {
 		return nil, ioFault(what, err)
 	}
+	defer dir.Close()
+	entries, err := dir.Entries()
+	if err != nil {
+		return nil, ioFault(what, err)
+	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	var zones []libdns.Zone
 	for _, e := range entries {
 		name, suffixed := strings.CutSuffix(e.Name(), suffix)
 		if n, err := dkim.ParseDomain(name); err != nil || n != name || hidden(e.Name()) {
 			continue
 		}
-		if _, err := findFile(p.Dir, name); err != nil {
+		file, err := findFile(p.Dir, name)
+		if err != nil {
 			continue // a directory, or a link that leads nowhere
 		}
+		file.Close()
 		if !suffixed {
-			if _, err := load(what, p.Dir, name); err != nil {
+			d, err := load(what, p.Dir, name)
+			if err != nil {
 				continue
 			}
+			d.Close()
 		}
 		zones = append(zones, libdns.Zone{Name: name + "."})
 	}
@@ -166,21 +178,29 @@ func (p *Provider) change(ctx context.Context, verb, zone string, recs []libdns.
 		return nil, fault.Lasting(what, err, "report this as a defect")
 	}
 	// A missing zone must not leave a lock behind.
-	if _, err := findFile(p.Dir, name); err != nil {
+	file, err := findFile(p.Dir, name)
+	if err != nil {
 		return nil, ioFault(what, err)
 	}
-	result, err := p.rewrite(ctx, what, name, want, f)
+	file.Close()
+	dir, err := safefile.OpenDir(p.Dir)
+	if err != nil {
+		return nil, ioFault(what, err)
+	}
+	defer dir.Close()
+	notes := notes{dir, len(p.Reload) > 0}
+	result, err := p.rewrite(ctx, what, name, notes, want, f)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.reload(ctx, what); err != nil {
+	if err := p.reload(ctx, what, notes); err != nil {
 		return nil, err
 	}
 	return typedAll(result, origin), nil
 }
 
-func (p *Provider) rewrite(ctx context.Context, what, zone string, want []dns.RR, f edit) ([]dns.RR, error) {
-	unlock, err := lock(ctx, filepath.Join(p.Dir, ".dkimbot-"+zone+".lock"))
+func (p *Provider) rewrite(ctx context.Context, what, zone string, notes notes, want []dns.RR, f edit) ([]dns.RR, error) {
+	unlock, err := lock(ctx, notes.Dir, ".dkimbot-"+zone+".lock")
 	if err != nil {
 		return nil, ioFault(what, err)
 	}
@@ -189,38 +209,39 @@ func (p *Provider) rewrite(ctx context.Context, what, zone string, want []dns.RR
 	if err != nil {
 		return nil, err
 	}
+	defer d.Close()
 	own, result, err := f(d.document, want)
 	if err != nil {
 		return nil, err
 	}
 	if !sameTexts(own, d.own) {
-		if err := p.write(ctx, what, zone, d, own, want); err != nil {
+		if err := write(ctx, what, zone, notes, d, own, want); err != nil {
 			return nil, err
 		}
 	}
 	// Also without a change: an earlier process may have died before this.
-	if err := p.noteReload(zone); err != nil {
+	if err := notes.due(zone); err != nil {
 		return nil, ioFault(what, err)
 	}
 	return result, nil
 }
 
 // write puts own in the zone's file. A crash leaves the old file or the new one.
-func (p *Provider) write(ctx context.Context, what, zone string, d loaded, own, want []dns.RR) error {
+func write(ctx context.Context, what, zone string, notes notes, d loaded, own, want []dns.RR) error {
 	if err := checkPlace(d.document, own, want); err != nil {
 		return err
 	}
 	text, err := d.rewrite(own, time.Now())
 	if err != nil {
-		return fault.Lasting(what, fmt.Errorf("%s: %w", d.path, err), "correct the zone file; named-checkzone helps")
+		return fault.Lasting(what, fmt.Errorf("%s: %w", d.document.path, err), "correct the zone file; named-checkzone helps")
 	}
 	if err := ctx.Err(); err != nil {
 		return ioFault(what, err)
 	}
-	if err := p.beginReload(zone); err != nil {
+	if err := notes.begin(zone); err != nil {
 		return ioFault(what, err)
 	}
-	if err := store(d.path, text, d.info); err != nil {
+	if err := d.store(text, d.info); err != nil {
 		return ioFault(what, err)
 	}
 	return nil

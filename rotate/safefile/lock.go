@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -87,11 +88,21 @@ func (l *Locked) Error() string {
 // Lock takes the lock file of this name, 0600, and waits for it until ctx ends. The error
 // is then a *Locked that also is ctx's. unlock gives it back; the kernel does when the process dies.
 func (d *Dir) Lock(ctx context.Context, name string) (unlock func(), err error) {
-	f, _, err := d.own(name, unix.O_RDWR, Ours(0o600))
+	return d.LockAs(ctx, name, Ours(0o600))
+}
+
+// LockAs is Lock with a lock file that is made as as says, for those who share it. One that is there
+// may also belong to a user named also; that one stays as it is.
+func (d *Dir) LockAs(ctx context.Context, name string, as As, also ...int) (unlock func(), err error) {
+	sharing := &Dir{fd: d.fd, path: d.path, way: d.way, trust: append(slices.Clone(d.trust), trustFor(also)...)}
+	f, made, err := sharing.own(name, unix.O_RDWR, as)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.private(f); err != nil {
+	if !made {
+		err = d.private(f, as.Mode)
+	}
+	if err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -114,13 +125,15 @@ func (d *Dir) Lock(ctx context.Context, name string) (unlock func(), err error) 
 	}
 }
 
-// private takes a lock file from readers, who could hold it: an older version made it 0644.
-func (d *Dir) private(f *os.File) error {
+// private takes a lock file from others than those it is for, who could hold it: an older version
+// made it 0644. It gives nobody a right.
+func (d *Dir) private(f *os.File, mode fs.FileMode) error {
 	info, err := Stat(f)
-	if err != nil || info.Mode.Perm()&0o077 == 0 || info.UID != os.Geteuid() && os.Geteuid() != 0 {
+	if err != nil || info.Mode.Perm()&^mode == 0 || !d.trust.has(uint32(info.UID)) ||
+		info.UID != os.Geteuid() && os.Geteuid() != 0 {
 		return err
 	}
-	return f.Chmod(0o600)
+	return f.Chmod(info.Mode.Perm()&mode | 0o600)
 }
 
 // holders returns the processes that /proc/locks names for the file.
