@@ -209,13 +209,25 @@ func (p *planner) foreignRecord(s string, sight Sight) error {
 	}
 	hint := fmt.Sprintf("if it is in use, adopt its key: dkimbot adopt --domain %s --selector %s --key-file FILE; if nothing signs with it, remove it; or name two other selectors in the domain's policy. dkimbot never changes a record that is not its own", p.want.Name, s)
 	if p.have.Phase != New {
-		hint = "find out who changed the record, and remove it: dkimbot then publishes its own again; it never changes a record that is not its own"
+		hint = fmt.Sprintf("find out who changed the record, and remove it: %s never changes a record that is not its own", p.onceAlone(s))
 		if len(sight.Values) == 1 && revokedValue(sight.Values[0]) {
 			hint = "find out why the key was revoked; if somebody else may have it, say so: 'dkimbot rotate --domain " + p.want.Name + " --compromised --selector " + s +
 				"'. A state database that was restored from an older copy does not know of a revocation"
 		}
 	}
 	return fault.Refuse("foreign-record", what, hint)
+}
+
+// onceAlone says what follows when a record that is not dkimbot's is removed from a selector.
+func (p *planner) onceAlone(s string) string {
+	switch key := p.have.selector(s).Key; {
+	case !p.have.leaked(s) || !p.givenUp(s) && p.have.selector(s).Next == nil:
+		return "dkimbot then publishes its own again; it"
+	case key.RevokedAt.IsZero():
+		return "its own key there is compromised, and is to be revoked when the other record is removed; dkimbot"
+	default:
+		return "its own key there is compromised and revoked, and a fresh one can take its place then; dkimbot"
+	}
 }
 
 // ownKeystore notes keys that state does not know: then state was lost (I12), or

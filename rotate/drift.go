@@ -138,11 +138,11 @@ func (p *planner) signerDrift(name string) *Finding {
 	if should == "" {
 		should = c.Selector
 	}
-	f := Finding{Code: SignerStrays, Signer: name, Repair: "it is brought back to " + should + " by itself"}
+	f := Finding{Code: SignerStrays, Signer: name, Repair: p.brought(should, "it is brought back to "+should+" by itself")}
 	switch key := p.have.selector(ref.Selector).Key; {
 	case ref.Selector == "":
 		f.Code, f.Message = SignerEmpty, fmt.Sprintf("signer %s does not sign for %s any more, as a host that was built anew; its mail leaves unsigned or is turned away", name, p.want.Name)
-		f.Repair = "it is given the key of " + should + " by itself"
+		f.Repair = p.brought(should, "it is given the key of "+should+" by itself")
 	case key != nil && key.ID == ref.KeyID:
 		f.Message = fmt.Sprintf("signer %s signs with %s and not with %s; its mail verifies as long as both are published", name, ref.Selector, should)
 	case key != nil:
@@ -151,6 +151,21 @@ func (p *planner) signerDrift(name string) *Finding {
 		f.Message = fmt.Sprintf("signer %s signs with %s and not with %s; dkimbot knows nothing of that selector", name, ref.Selector, should)
 	}
 	return &f
+}
+
+// brought says what is done about a signer that should sign with a selector: usual, unless the
+// key is compromised, so that signers leave it, or another record stands in the place of its own.
+func (p *planner) brought(should, usual string) string {
+	key := p.have.selector(should).Key
+	switch to := p.refuge(); {
+	case p.have.leaked(should) && to != "" && should == p.have.Active:
+		return fmt.Sprintf("signers leave %s, whose key is compromised: it is given the key of %s by itself", should, to)
+	case p.have.leaked(should) && (key.givenUp() || key.RevokeNow || p.handsOff(should)):
+		return fmt.Sprintf("the key of %s is compromised and no signer is given it again; it gets the next sound key by itself as soon as there is one", should)
+	case key != nil && p.handsOff(should):
+		return fmt.Sprintf("it is given the key of %s when dkimbot's record stands alone there again", should)
+	}
+	return usual
 }
 
 // rightful reports whether a signer may sign with the key now: the active one, or

@@ -43,6 +43,8 @@ func TestDrift(t *testing.T) {
 		seen.SightErr, seen.KeyErr, seen.KeyID = dns, keys, ""
 		s.seen.Selectors[selector] = seen
 	}
+	leak := func(s *scene) { s.have.Selectors["s1"].Key.Leaked = planned }
+	cornered := func(s *scene) { leak(s); s.hold("s2", "", 2) }
 	var source string // which codes there are
 	for _, file := range []string{"drift.go", "drift_keys.go"} {
 		text, err := os.ReadFile(file)
@@ -115,6 +117,16 @@ func TestDrift(t *testing.T) {
 		"a signer that knows its selector":   {readyScene, func(s *scene) { s.stray("s1", "", "mx2") }, "", ""},
 		"a rebuilt host":                     {readyScene, func(s *scene) { s.stray("", "", "mx2") }, "signer-empty mx2", "its mail leaves unsigned"},
 		"a rebuilt host while bootstrapping": {bootstrappingScene, func(s *scene) { s.sign("s1", "mx1"); s.stray("", "", "mx1") }, "signer-empty mx1", "the key of s1"},
+		// True words: of a compromised key nothing is promised that is not done.
+		"a rebuilt host, the key compromised": {readyScene, func(s *scene) { leak(s); s.stray("", "", "mx2") },
+			"signer-empty mx2", "signers leave s1, whose key is compromised: it is given the key of s2 by itself"},
+		"a rebuilt host, the key compromised, nowhere to go": {readyScene, func(s *scene) { cornered(s); s.have.Selectors["s1"].Key.RevokeNow = true; s.stray("", "", "mx2") },
+			"key-missing s2!, signer-empty mx2", "no signer is given it again"},
+		"a rebuilt host, a foreign record": {readyScene, func(s *scene) { s.show("s1", record(other)); s.stray("", "", "mx2") },
+			"record-foreign s1!, signer-empty mx2", "when dkimbot's record stands alone there again"},
+		"a foreign record, the key compromised": {readyScene, func(s *scene) { leak(s); s.show("s1", record(other)) },
+			"record-foreign s1!", "is to be revoked when the other record is removed"},
+
 		"a silent signer": {readyScene, func(s *scene) {
 			s.seen.Signers["mx2"] = rotate.SignerSeen{Err: fault.Lasting("ask mx2", errors.New("no"), "mend mx2")}
 		}, "signer-silent mx2!", "mend mx2"},

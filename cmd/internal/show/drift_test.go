@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -105,5 +106,26 @@ c.test  phase new
 	}
 	if got := show.UnlistedWarnings(nil); len(got) > 0 {
 		t.Errorf("warnings %q of nothing", got)
+	}
+}
+
+// TestMailOfRevokedKey: true words: what signers go on to sign with a revoked key fails too, and
+// so does what they sign where another record stands.
+func TestMailOfRevokedKey(t *testing.T) {
+	at := func(selector string) rotate.SignerSeen {
+		return rotate.SignerSeen{Ref: dkim.Ref{Name: dkim.Name{Domain: "a.test", Selector: selector}}}
+	}
+	p := rotate.DomainPlan{Name: "a.test", Steps: []rotate.Step{{Kind: rotate.Revoke, Selector: "s2"}},
+		Seen: rotate.Observation{Signers: map[string]rotate.SignerSeen{"mx1": at(""), "mx2": at("s2")}}}
+	if got := show.Mail(p, time.Time{}); !strings.Contains(got, "in flight or new: its key is revoked, and mx2 still signs with it") {
+		t.Error(got)
+	}
+	p.Steps = append(p.Steps, rotate.Step{Kind: rotate.Activate, Selector: "s1", Signer: "mx2"})
+	if got := show.Mail(p, time.Time{}); !strings.Contains(got, "Mail signed with s2 that is still in flight fails") {
+		t.Error(got)
+	}
+	p.Steps, p.Drift = nil, []rotate.Finding{{Code: rotate.RecordForeign, Selector: "s2"}, {Code: rotate.RecordForeign, Selector: "s1"}}
+	if got := show.Mail(p, time.Time{}); !strings.HasSuffix(got, "Mail signed with s2 (mx2) fails to verify while a record that is not dkimbot's stands there.") || strings.Contains(got, "with s1") {
+		t.Error(got)
 	}
 }

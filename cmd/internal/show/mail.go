@@ -13,17 +13,19 @@ import (
 // has never seen dkimbot. now is when the plan is read.
 func Mail(p rotate.DomainPlan, now time.Time) string {
 	m := mail{p, now}
+	var words []string
 	switch {
 	case len(p.Steps) > 0:
+		words = append(words, m.signing())
 	case p.Stop != nil:
-		return m.unchanged("Nothing is done")
+		words = append(words, m.unchanged("Nothing is done"))
 	default:
-		return m.unchanged("Nothing changes")
+		words = append(words, m.unchanged("Nothing changes"))
 	}
-	words := []string{m.signing()}
 	for _, s := range p.Steps {
 		words = append(words, m.records(s))
 	}
+	words = append(words, m.spoilt()...)
 	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
 }
 
@@ -143,10 +145,38 @@ func (m mail) records(s rotate.Step) string {
 		return fmt.Sprintf("Mail signed with %s fails to verify until its key record, which is gone from DNS, is back.", s.Selector)
 	case s.Kind == rotate.Revoke && s.Reason.Code == "purge":
 		return fmt.Sprintf("No mail needs the record of %s any more when it is revoked.", s.Selector)
+	case s.Kind == rotate.Revoke && len(m.stays(s.Selector)) > 0:
+		return fmt.Sprintf("Mail signed with %s fails to verify from then on, in flight or new: its key is revoked, and %s still signs with it.", s.Selector, strings.Join(m.stays(s.Selector), ", "))
 	case s.Kind == rotate.Revoke:
 		return fmt.Sprintf("Mail signed with %s that is still in flight fails to verify from then on: its key is revoked.", s.Selector)
 	}
 	return ""
+}
+
+// stays returns the signers that sign with a selector and go on to: no step switches them.
+func (m mail) stays(selector string) []string {
+	return slices.DeleteFunc(m.using(selector), func(name string) bool {
+		return slices.ContainsFunc(m.p.Steps, func(s rotate.Step) bool {
+			return s.Kind == rotate.Activate && s.Signer == name && s.Selector != selector
+		})
+	})
+}
+
+// spoilt says which mail fails now because something else than the signers' record stands in DNS,
+// and no step changes that.
+func (m mail) spoilt() (out []string) {
+	for _, f := range m.p.Drift {
+		verb := map[string]string{rotate.RecordForeign: "fails", rotate.RecordSecond: "may fail"}[f.Code]
+		if by := m.using(f.Selector); verb != "" && len(by) > 0 {
+			out = append(out, fmt.Sprintf("Mail signed with %s (%s) %s to verify while a record that is not dkimbot's stands there.", f.Selector, strings.Join(by, ", "), verb))
+		}
+	}
+	return out
+}
+
+// using returns the signers that sign with a selector now.
+func (m mail) using(selector string) []string {
+	return slices.DeleteFunc(m.signers(), func(name string) bool { return m.p.Seen.Signers[name].Ref.Selector != selector })
 }
 
 // foreign reports whether a signer comes from a selector that is not dkimbot's.

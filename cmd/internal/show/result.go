@@ -28,10 +28,19 @@ func (t Text) result(r rotate.Result, more func()) {
 	t.released(r.State)
 	t.next(r.State.Next, told)
 	if r.Err != nil && r.YetToBegin() {
-		t.line("  ", "", "the rotation that was asked for has not begun, and begins by itself only when the schedule makes one due")
+		t.line("  ", "", yetToBegin(r.State))
 	}
 	t.drift(r.State.Drift, r.Err, r.Plan.Warnings)
 	fmt.Fprintln(t.W)
+}
+
+// yetToBegin says what becomes of a rotation that was asked for and has not begun. One away from
+// a compromised key needs nobody to ask for it.
+func yetToBegin(st rotate.State) string {
+	if sel := st.Selectors[st.Active]; sel != nil && sel.Key != nil && !sel.Key.Leaked.IsZero() {
+		return fmt.Sprintf("signers have not left %s, whose key is compromised; that is tried again by itself", st.Active)
+	}
+	return "the rotation that was asked for has not begun, and begins by itself only when the schedule makes one due"
 }
 
 // did tells a carried out step in words.
