@@ -15,6 +15,10 @@ import (
 // Adopt takes a key that is in use, and its record, under management.
 const Adopt Kind = "adopt"
 
+// Believe is the kind of the event that says that a state was given up for what DNS
+// and the keystore hold.
+const Believe Kind = "believe"
+
 // Adoption is a person's wish to take keys under management that are in use: of a
 // signer that was set up by hand, or of a dkimbot whose state was lost (I12).
 type Adoption struct {
@@ -83,7 +87,7 @@ func (r *run) believe(ctx context.Context, a Adoption) error {
 		message = "the state was older than the world: what DNS and the keystore hold is believed"
 	}
 	r.st = st
-	return r.save(ctx, r.event(Step{Kind: Adopt}, "done", message))
+	return r.save(ctx, r.event(Step{Kind: Believe}, "done", message))
 }
 
 // adopt proves the key by its live record, keeps it and reads it back (I4), or
@@ -138,9 +142,14 @@ func PlanAdoption(now time.Time, want Domain, have State, seen Observation, a Ad
 	have = have.asOf(now)
 	have.Phase = cmp.Or(have.Phase, New)
 	p := &planner{now: now, want: want, have: have, seen: seen, adoption: true}
+	unbelievable := p.unbelievable(a)
 	have = p.believed(a)
 	p.have = have
 	p.plan = DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Seen: seen}
+	p.stop(unbelievable)
+	if p.plan.Stop != nil {
+		return p.plan
+	}
 	keys := p.toAdopt(a)
 	if p.plan.Stop != nil || p.plan.Held != "" {
 		return p.plan

@@ -31,6 +31,12 @@ func (o Distrust) give(p *planner, st *State) (events []Event, err error) {
 		return nil, err
 	}
 	selectors := o.Selectors
+	for _, s := range p.want.Policy.Selectors { // what the state says of it is not so
+		if p.stale(s) && (len(selectors) == 0 || slices.Contains(selectors, s)) {
+			return nil, &fault.Error{Kind: fault.Refused, Code: "stale-state", What: "distrust a key of " + p.want.Name, Err: p.staleState(s),
+				Hint: fault.HintOf(p.staleState(s)) + "; report the key then, or name the other selector now with --selector"}
+		}
+	}
 	if len(selectors) == 0 {
 		if old := st.leftBehind(); old != nil {
 			return []Event{{Kind: Mistrust, Selector: st.Draining, KeyID: old.KeyID, Message: "reported as compromised before; its private key is still to be destroyed"}}, nil
@@ -208,14 +214,14 @@ func (p *planner) flees() bool {
 		p.flee(from, to)
 		return true
 	}
-	if p.have.selector(from).Key.RevokeNow {
+	other := p.want.Policy.Other(from)
+	key, err := p.have.selector(from).Key, cmp.Or(p.seen.Selectors[other].KeyErr, p.obstacles[other])
+	switch {
+	case key.RevokeNow:
 		p.duty = Revocation
 		p.revoke(from, time.Time{})
-	} else {
-		other := p.want.Policy.Other(from)
-		if err := cmp.Or(p.seen.Selectors[other].KeyErr, p.obstacles[other]); err != nil && !p.have.leaked(other) && !p.have.selector(from).Key.givenUp() {
-			p.stop(p.cornered(from, err))
-		}
+	case err != nil && !p.have.leaked(other) && !key.givenUp():
+		p.stop(p.cornered(from, err))
 	}
 	if to := p.haven(); to != "" && !p.have.leaked(to) {
 		p.unread(to) // the keystore is asked again soon, and not when a drain is over

@@ -112,6 +112,9 @@ func (p *planner) foreignKey(s string) error {
 	if p.stale(s) {
 		return p.staleState(s)
 	}
+	if p.have.selector(s).replacedBefore(seen.KeyID) {
+		return fault.Refuse("old-keystore", fmt.Sprintf("the newest key for %s in the keystore (version %d, %s) is one that was replaced there", p.name(s), seen.Version, ShortID(seen.KeyID)), p.newerKeystore())
+	}
 	hint := "find out who wrote it; destroy that version, or restore the state database that belongs to this keystore; or, where the state is an older copy, " + p.believe()
 	if key := p.have.selector(s).wanted(); key != nil && seen.Kept {
 		hint = fmt.Sprintf("find out who wrote it, and destroy that version; dkimbot's own is version %d and still there", key.Version)

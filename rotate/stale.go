@@ -48,11 +48,55 @@ func (p *planner) believe() string {
 	return "take over what DNS and the keystore hold: '" + command + " --dry-run' shows what is believed, '" + command + "' does it"
 }
 
-// overtaken reports whether the keystore holds a newer key than the state knows of.
+// overtaken reports whether the keystore holds a key that the state does not know, and
+// did not know before: one that was replaced makes the keystore the older of the two.
 func (p *planner) overtaken() bool {
 	return slices.ContainsFunc(p.want.Policy.Selectors[:], func(s string) bool {
-		return p.keeping(s) == keyDifferent && p.seen.Selectors[s].KeyErr == nil
+		seen := p.seen.Selectors[s]
+		return p.keeping(s) == keyDifferent && seen.KeyErr == nil && !p.have.selector(s).replacedBefore(seen.KeyID)
 	})
+}
+
+// replacedBefore reports whether a key stood at the selector once, or was given up.
+func (s Selector) replacedBefore(keyID string) bool {
+	return slices.Contains(s.Past, keyID) || slices.ContainsFunc(s.Retired, func(r Retired) bool { return r.KeyID == keyID })
+}
+
+// unbelievable says why what the keystore holds can't be believed against the state: it
+// is older than DNS, or holds keys that were replaced or compromised. nil when it can.
+func (p *planner) unbelievable(a Adoption) error {
+	if !a.FromKeystore || p.have.Phase == New || p.have.Released != nil || !p.overtaken() && !p.outdated() {
+		return nil
+	}
+	for _, s := range p.want.Policy.Selectors {
+		sel := p.have.selector(s)
+		var given string
+		for _, k := range a.Keys {
+			if k.Selector == s {
+				given = k.Key.ID()
+			}
+		}
+		if given != "" && (sel.replacedBefore(given) || sel.Key != nil && sel.Key.ID == given && !sel.Key.Leaked.IsZero()) {
+			return fault.Refuse("replaced-key", fmt.Sprintf("adopt %s: key %s was replaced there, or reported as compromised", p.name(s), ShortID(given)), p.newerKeystore())
+		}
+		for _, v := range p.seen.Selectors[s].Sight.Values {
+			if id := recordKeyID(v); id != "" && id != given {
+				return fault.Refuse("old-keystore", fmt.Sprintf("adopt what the keystore holds for %s: DNS shows key %s at %s, and the keystore does not hold it", p.want.Name, ShortID(id), p.name(s)), p.newerKeystore())
+			}
+		}
+	}
+	return nil
+}
+
+// outdated reports whether the newest key of the keystore is one that was replaced.
+func (p *planner) outdated() bool {
+	return slices.ContainsFunc(p.want.Policy.Selectors[:], func(s string) bool {
+		return p.have.selector(s).replacedBefore(p.seen.Selectors[s].KeyID) && p.keeping(s) == keyDifferent
+	})
+}
+
+func (p *planner) newerKeystore() string {
+	return "the keystore is an older copy: restore a newer one of it, from the time of the state; until then, 'dkimbot status --domain " + p.want.Name + "' says what is kept in order without it"
 }
 
 // restarted returns the state of a domain of which nothing is believed but what was
@@ -80,7 +124,7 @@ func (p *planner) believed(a Adoption) State {
 	if !a.FromKeystore {
 		return st
 	}
-	if st.Phase != New && p.overtaken() {
+	if st.Phase != New && p.overtaken() && len(a.Keys) > 0 {
 		st = st.restarted()
 	}
 	if st.Phase != New {

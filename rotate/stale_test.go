@@ -175,3 +175,53 @@ func TestStaleRevocation(t *testing.T) {
 		t.Error("s1 has no fresh key")
 	}
 }
+
+// TestOldKeystore: a keystore that came back from an older backup is never believed
+// against DNS: no replaced or compromised key comes back, and no record that signers
+// use is overwritten (I2, I5).
+func TestOldKeystore(t *testing.T) {
+	for name, prepare := range map[string]func(*world, rotate.Domain){
+		"rotated": func(w *world, d rotate.Domain) {
+			d.Asked = true
+			w.settle(d)
+			w.pass(8 * day)
+		},
+		"both compromised": func(w *world, d rotate.Domain) {
+			w.order(d, rotate.Distrust{Selectors: []string{"s1", "s2"}, RevokeNow: true})
+			w.settle(d)
+			w.pass(8 * day)
+			w.settle(d)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+			w.settle(d)
+			old := map[dkim.Name][]*dkim.PrivateKey{}
+			for n, keys := range w.keys {
+				old[n] = append([]*dkim.PrivateKey(nil), keys...)
+			}
+			prepare(w, d)
+			now := w.keys
+			w.keys = old
+			res := w.settle(d)
+			if fault.CodeOf(res.Err) != "old-keystore" {
+				t.Fatalf("%v", res.Err)
+			}
+			faulttest.Shown(t, res.Err)
+			before := [2][]string{w.shown("s1._domainkey.example.com"), w.shown("s2._domainkey.example.com")}
+			res = w.fromKeystore(d)
+			if fault.KindOf(res.Err) != fault.Refused {
+				t.Fatalf("%v", res.Err)
+			}
+			faulttest.Shown(t, res.Err)
+			if after := [2][]string{w.shown("s1._domainkey.example.com"), w.shown("s2._domainkey.example.com")}; after[0][0] != before[0][0] || after[1][0] != before[1][0] {
+				t.Errorf("DNS shows %v, and showed %v", after, before)
+			}
+			w.keys = now
+			if res = w.settle(d); res.Err != nil {
+				t.Fatal(res.Err)
+			}
+			w.checkReady(d, "")
+		})
+	}
+}

@@ -69,7 +69,7 @@ func did(e rotate.Event) string {
 		return strings.TrimSuffix(fmt.Sprintf("%s: %s was revoked in DNS; %s", e.Selector, key, e.Message), "; ")
 	case rotate.Mistrust:
 		return fmt.Sprintf("%s: %s was noted as compromised", e.Selector, key)
-	case rotate.RollBack, rotate.Resume, rotate.LetGo:
+	case rotate.RollBack, rotate.Resume, rotate.LetGo, rotate.Believe:
 		return e.Message
 	case rotate.Applied:
 		return e.Message + "; it can't be applied again"
