@@ -39,6 +39,7 @@ type App struct {
 	PlanKey []byte // of the state, to sign plans with; nil when it was opened for work
 	Notices *notice.Notices
 
+	keyless bool // WithoutKeystore
 	log     *slog.Logger
 	closers []func() error
 }
@@ -75,7 +76,7 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 			a.Close()
 		}
 	}()
-	keys, err := a.openKeystore(ctx)
+	keys, err := a.openOrNot(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +132,9 @@ func OpenReadOnly(ctx context.Context, cfg *config.Config, at time.Time) (_ *App
 		}
 	}()
 	keys, err := a.openKeysReadOnly(ctx)
+	if err != nil {
+		keys, err = unopened{err}, ctx.Err() // a plan says of each domain what the reason keeps from being done
+	}
 	if err != nil {
 		return nil, err
 	}
