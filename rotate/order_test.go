@@ -240,6 +240,7 @@ func TestCompromisedAmidOutages(t *testing.T) {
 			id := w.keyIDs(d.Name, nil)[0]
 			w.trouble = failing(tt.trouble...)
 			res := w.order(d, rotate.Distrust{})
+			showEach(t, res.Err)
 			w.pass(time.Minute)
 			destroyed := !slices.ContainsFunc(w.live(dkim.Name{Domain: d.Name, Selector: "s1"}), func(k *dkim.PrivateKey) bool { return k.ID() == id })
 			if mx1, mx2 := w.hosts["mx1"].selector(d.Name), w.hosts["mx2"].selector(d.Name); mx1 != tt.mx1 || mx2 != tt.mx2 || w.revokedAt("s1") != tt.revoked || destroyed != tt.destroyed || (res.Err != nil) != tt.pending {
@@ -252,6 +253,20 @@ func TestCompromisedAmidOutages(t *testing.T) {
 			w.settle(d)
 			w.checkReady(d, "s2")
 		})
+	}
+}
+
+// showEach shows each of the dkimbot's own errors that are joined in err.
+func showEach(t *testing.T, err error) {
+	t.Helper()
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			showEach(t, e)
+		}
+		return
+	}
+	if err != nil && !strings.Contains(err.Error(), "trouble with") {
+		faulttest.Shown(t, err)
 	}
 }
 

@@ -225,3 +225,42 @@ func TestOldKeystore(t *testing.T) {
 		})
 	}
 }
+
+// TestReplacedKeyIsNotBelieved: a key that the state knows as replaced does not come
+// back, also when somebody put its old record back into DNS (I5).
+func TestReplacedKeyIsNotBelieved(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	name := dkim.Name{Domain: d.Name, Selector: "s1"}
+	old := append([]*dkim.PrivateKey(nil), w.keys[name]...)
+	d.Asked = true
+	w.settle(d)
+	w.pass(8 * day)
+	w.keys[name] = old
+	w.spoil("s1", record(old[0]))
+	res := w.fromKeystore(d)
+	if fault.CodeOf(res.Err) != "replaced-key" {
+		t.Fatalf("%v", res.Err)
+	}
+	faulttest.Shown(t, res.Err)
+}
+
+// TestReportOnAStaleState: a report does not act on what an old state believes of a
+// selector.
+func TestReportOnAStaleState(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	old := w.state(d.Name)
+	d.Asked = true
+	w.settle(d)
+	d.Asked = false
+	w.pass(8 * day)
+	w.restoreState(old)
+	for _, selectors := range [][]string{nil, {"s1"}} {
+		res := w.order(d, rotate.Distrust{Selectors: selectors, RevokeNow: true})
+		if fault.CodeOf(res.Err) != "stale-state" || w.state(d.Name).Phase != old.Phase {
+			t.Fatalf("%v; phase %s", res.Err, w.state(d.Name).Phase)
+		}
+		faulttest.Shown(t, res.Err)
+	}
+}
