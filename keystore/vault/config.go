@@ -106,6 +106,7 @@ func newClient(cfg Config) (*api.Client, error) {
 		if !strings.HasPrefix(conf.Address, "https:") {
 			tr.Proxy = nil // it would read tokens and keys
 		}
+		bound(conf, tr)
 	}
 	client, err := api.NewClient(conf)
 	if err != nil {

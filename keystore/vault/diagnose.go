@@ -83,6 +83,10 @@ func (s *Store) diagnoseConnection(f *fault.Error, err error) {
 	case errors.Is(err, http.ErrSchemeMismatch):
 		f.Err = fmt.Errorf("no TLS from Vault at %s", s.cfg.Address)
 		f.Hint = "write http:// in keystore.address if that is meant, or find out what answers there"
+	case errors.Is(err, errLarge):
+		f.Kind = fault.Transient
+		f.Err = fmt.Errorf("can't use what Vault at %s sends: %w", s.cfg.Address, errLarge)
+		f.Hint = "check that keystore.address leads to Vault, and see what stands between; dkimbot tries again by itself"
 	case errors.Is(err, context.DeadlineExceeded):
 		f.Kind = fault.Transient
 		f.Err = fmt.Errorf("no answer from Vault at %s within %s", s.cfg.Address, s.cfg.Timeout)
