@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -85,8 +84,13 @@ func (l *Locked) Error() string {
 	return fmt.Sprintf("process %s holds the lock %s", strings.Join(names, ", "), l.Path)
 }
 
-// Lock takes the lock file of this name, 0600, and waits for it until ctx ends. The error
-// is then a *Locked that also is ctx's. unlock gives it back; the kernel does when the process dies.
+// lockPatience is how long a lock is waited for that another process holds. Ours hold it for as long
+// as a daemon takes to reload.
+const lockPatience = 10 * time.Second
+
+// Lock takes the lock file of this name, 0600, and waits for it: until ctx ends, and for some seconds where
+// another process holds it. The error is then a *Locked, and also ctx's if that has ended. unlock gives the
+// lock back; the kernel does when the process dies.
 func (d *Dir) Lock(ctx context.Context, name string) (unlock func(), err error) {
 	return d.LockAs(ctx, name, Ours(0o600))
 }
@@ -95,45 +99,54 @@ func (d *Dir) Lock(ctx context.Context, name string) (unlock func(), err error) 
 // may also belong to a user named also; that one stays as it is.
 func (d *Dir) LockAs(ctx context.Context, name string, as As, also ...int) (unlock func(), err error) {
 	sharing := &Dir{fd: d.fd, path: d.path, way: d.way, trust: append(slices.Clone(d.trust), trustFor(also)...)}
-	f, made, err := sharing.own(name, unix.O_RDWR, as)
-	if err != nil {
-		return nil, err
-	}
-	if !made {
-		err = d.private(f, as.Mode)
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
 	for {
-		err := tryLock(f)
-		if err == nil {
-			return func() { f.Close() }, nil
+		f, made, err := sharing.own(name, unix.O_RDWR, as)
+		if err != nil {
+			return nil, err
 		}
-		if !errors.Is(err, unix.EWOULDBLOCK) {
-			f.Close()
-			return nil, failed("lock", f.Name(), err)
+		open := false
+		if !made {
+			open, err = d.openToOthers(f, as.Mode)
 		}
-		select {
-		case <-ctx.Done():
-			held := &Locked{f.Name(), holders(f)}
-			f.Close()
-			return nil, errors.Join(held, context.Cause(ctx))
-		case <-time.After(lockPause):
+		switch {
+		case err == nil && open:
+			err = d.renew(ctx, f, name, as, also)
+		case err == nil:
+			if err = waitLock(ctx, f, nil); err == nil && d.stands(f, name) {
+				return func() { f.Close() }, nil
+			}
 		}
+		f.Close()
+		if err != nil {
+			return nil, err
+		}
+		// A new lock file stands there.
 	}
 }
 
-// private takes a lock file from others than those it is for, who could hold it: an older version
-// made it 0644. It gives nobody a right.
-func (d *Dir) private(f *os.File, mode fs.FileMode) error {
-	info, err := Stat(f)
-	if err != nil || info.Mode.Perm()&^mode == 0 || !d.trust.has(uint32(info.UID)) ||
-		info.UID != os.Geteuid() && os.Geteuid() != 0 {
-		return err
+// waitLock locks f, or returns nil without a lock when enough reports that there is no need.
+func waitLock(ctx context.Context, f *os.File, enough func(waited time.Duration) bool) error {
+	for start := time.Now(); ; {
+		err := tryLock(f)
+		waited := time.Since(start)
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, unix.EWOULDBLOCK):
+			return failed("lock", f.Name(), err)
+		case enough != nil && enough(waited):
+			return nil
+		case waited > lockPatience:
+			if pids := holders(f); !slices.Contains(pids, os.Getpid()) {
+				return &Locked{f.Name(), pids}
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(&Locked{f.Name(), holders(f)}, context.Cause(ctx))
+		case <-time.After(lockPause):
+		}
 	}
-	return f.Chmod(info.Mode.Perm()&mode | 0o600)
 }
 
 // holders returns the processes that /proc/locks names for the file.

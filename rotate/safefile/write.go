@@ -81,10 +81,12 @@ func (d *Dir) Create(name string, as As) (*Pending, error) {
 func (p *Pending) Temp() string { return p.temp }
 
 // stands reports whether the name is the open file's.
-func (p *Pending) stands(name string) bool {
+func (p *Pending) stands(name string) bool { return p.dir.stands(p.File, name) }
+
+func (d *Dir) stands(f *os.File, name string) bool {
 	var mine unix.Stat_t
-	there, err := p.dir.lstat(name)
-	return err == nil && unix.Fstat(int(p.Fd()), &mine) == nil && mine.Ino == there.Ino && mine.Dev == there.Dev
+	there, err := d.lstat(name)
+	return err == nil && unix.Fstat(int(f.Fd()), &mine) == nil && mine.Ino == there.Ino && mine.Dev == there.Dev
 }
 
 // replaceable refuses what is there and no file: a rename would destroy a device or pipe that

@@ -205,7 +205,11 @@ func (s *Signer) parentOf(path string) (*safefile.Dir, string, error) {
 func (s *Signer) lockFault(ctx context.Context, p place, err error) error {
 	what := fmt.Sprintf("lock table %s of signer %s", p.path(), s.cfg.Name)
 	if held := (*safefile.Locked)(nil); errors.As(err, &held) {
-		return fault.Temporary(what, fmt.Errorf("%w: %w", held, context.Cause(ctx)), "try again when that process has ended; look at what it does, and end it if it hangs")
+		err = held
+		if ctx.Err() != nil {
+			err = fmt.Errorf("%w: %w", held, context.Cause(ctx))
+		}
+		return fault.Temporary(what, err, "try again when that process has ended; look at what it does, and end it if it hangs")
 	}
 	if refused := (*safefile.Refused)(nil); errors.As(err, &refused) {
 		return &fault.Error{Kind: fault.Refused, Code: "unsafe-file", What: what, Err: err, Hint: "remove it; only dkimbot uses that name"}
