@@ -101,7 +101,7 @@ func (t trust) writable(st unix.Stat_t) string {
 }
 
 // ownGroup reports whether the group is the running user's alone: it has the user's name
-// and number, and no other member in /etc/group. Root has none.
+// and number, no other member in /etc/group, and is nobody else's in /etc/passwd. Root has none.
 func ownGroup(st unix.Stat_t) bool {
 	uid := uint32(os.Geteuid())
 	if uid == 0 || st.Uid != uid {
@@ -112,7 +112,7 @@ func ownGroup(st unix.Stat_t) bool {
 		return false
 	}
 	members, found := groupMembers(u.Username, u.Gid)
-	return found && !slices.ContainsFunc(members, func(m string) bool { return m != u.Username })
+	return found && !primaryOfOthers(u.Username, u.Gid) && !slices.ContainsFunc(members, func(m string) bool { return m != u.Username })
 }
 
 // groupMembers returns the further members of the group with this name and number.
@@ -128,6 +128,22 @@ func groupMembers(name, gid string) (members []string, found bool) {
 		}
 	}
 	return nil, false
+}
+
+// primaryOfOthers reports whether the group is another user's primary one, or whether
+// that can't be told.
+func primaryOfOthers(name, gid string) bool {
+	text, err := Read("/etc/passwd", 16<<20)
+	if err != nil {
+		return true
+	}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if len(f) == 7 && f[3] == gid && f[0] != name {
+			return true
+		}
+	}
+	return false
 }
 
 func userName(uid uint32) string {

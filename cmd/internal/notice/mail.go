@@ -17,6 +17,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/dkimbot/dkimbot/rotate/netlimit"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
@@ -122,6 +123,8 @@ func (d *delivery) connect(ctx context.Context) (client *smtp.Client, hangUp fun
 	if err != nil {
 		return nil, nil, err
 	}
+	const mostSaid = 1 << 20 // octets that a mail server may send in one session
+	conn = netlimit.Conn(conn, mostSaid)
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	hangUp = func() { stop(); conn.Close() }
 	session := conn

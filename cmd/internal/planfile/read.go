@@ -12,6 +12,10 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
+// leastObject is how many octets an object of a plan takes at least, on the average: a
+// file of nothing but small objects would take a hundred times its size in memory.
+const leastObject = 16
+
 // maxSize is room for the plans of a hundred thousand domains.
 const maxSize = 1 << 30
 
@@ -58,6 +62,9 @@ func Read(data []byte) (Document, error) {
 	var head struct {
 		FormatVersion *int            `json:"format_version"`
 		PlanID        json.RawMessage `json:"plan_id"`
+	}
+	if bytes.Count(data, []byte("{")) > 64+len(data)/leastObject {
+		return Document{}, damaged(errors.New("it is not what 'dkimbot plan' writes: it holds too many objects for its size"))
 	}
 	err := json.Unmarshal(data, &head)
 	switch {

@@ -15,9 +15,9 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
-// Bounds on what is read: a table of a million domains, and a private key with comments.
+// Bounds on what is read: a table of half a million domains, and a private key with comments.
 const (
-	maxTable = 256 << 20
+	maxTable = 64 << 20
 	maxKey   = 1 << 16
 )
 

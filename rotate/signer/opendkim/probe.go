@@ -11,6 +11,7 @@ import (
 	msgdkim "github.com/emersion/go-msgauth/dkim"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/netlimit"
 )
 
 // verdict is what a probe message showed.
@@ -41,6 +42,10 @@ type prober struct {
 
 // probeTimeout bounds each exchange with the daemon.
 const probeTimeout = 10 * time.Second
+
+// mostAnswered bounds what a daemon may send over one connection, in octets: far more
+// than the answers for ten thousand domains.
+const mostAnswered = 64 << 20
 
 func (s *Signer) dial(ctx context.Context) (*prober, error) {
 	d := &dialer{ctx: ctx}
@@ -79,7 +84,7 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 		return nil, err
 	}
 	d.conn, d.stop = conn, context.AfterFunc(d.ctx, func() { conn.Close() })
-	return newQuickAck(conn), nil
+	return netlimit.Conn(newQuickAck(conn), mostAnswered), nil
 }
 
 func (d *dialer) close() {
