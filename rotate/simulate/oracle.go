@@ -95,6 +95,9 @@ func (w *world) saved(st rotate.State, events []rotate.Event) {
 		return
 	}
 	w.report.Rotations++
+	if key := st.Selectors[st.Draining].Key; key.RevokeNow {
+		return // nothing is drained: a key whose record is revoked at once is replaced wherever signers are
+	}
 	at := st.SwitchedAt.Add(-w.offset)
 	for _, name := range d.want.Signers {
 		h := w.hosts[name]
