@@ -16,7 +16,7 @@ type State struct {
 
 	Former    []Former    `json:"former,omitempty"`     // selectors that are not ours and that signers signed with before
 	Held      []string    `json:"held,omitempty"`       // while switching: signers that a person sent back to the active selector
-	RevokeNow bool        `json:"revoke_now,omitempty"` // written by versions before 0.4, of the active key; see Key.RevokeNow
+	RevokeNow bool        `json:"revoke_now,omitempty"` // written by older versions, of the active key; see Key.RevokeNow
 	Released  *HandedBack `json:"released,omitempty"`   // the domain was handed back: nothing is done for it
 
 	Clock *Instant `json:"clock,omitempty"` // when the state was written; nil when nobody knows how long the machine had been up
