@@ -27,13 +27,18 @@ func Fixed(s string) Secret { return func() (string, error) { return s, nil } }
 
 // Auth is a way to log in: Token, AppRole or Kubernetes.
 type Auth interface {
+	// credentials reads what login shows to Vault.
+	credentials() (credentials, error)
 	// login returns a token and what is known of its life. c has no token.
-	login(ctx context.Context, c *api.Client) (grant, error)
+	login(ctx context.Context, c *api.Client, with credentials) (grant, error)
 	// method names the way, as the configuration does.
 	method() string
 	// hint says what to do when Vault refuses.
 	hint() string
 }
+
+// credentials are what Vault knows a client by. They are compared, and never shown.
+type credentials struct{ name, secret string }
 
 // grant is a token together with what is known of its life.
 type grant struct {
@@ -52,11 +57,13 @@ func (Token) hint() string {
 	return "the token is wrong, expired or revoked: make a new one (vault token create -policy=...) and put it where keystore.auth says"
 }
 
-func (a Token) login(ctx context.Context, c *api.Client) (grant, error) {
+func (a Token) credentials() (credentials, error) {
 	token, err := read("token", a.Token)
-	if err != nil {
-		return grant{}, err
-	}
+	return credentials{secret: token}, err
+}
+
+func (Token) login(ctx context.Context, c *api.Client, with credentials) (grant, error) {
+	token := with.secret
 	c.SetToken(token)
 	self, err := c.Auth().Token().LookupSelfWithContext(ctx)
 	if status(err) == 403 && !strings.Contains(err.Error(), "invalid token") {
@@ -82,23 +89,25 @@ type AppRole struct {
 func (AppRole) method() string { return "approle" }
 
 func (AppRole) hint() string {
-	return "make a new secret id (vault write -f auth/approle/role/ROLE/secret-id), compare the role id, and put both where keystore.auth says; see that the method is enabled (vault auth list)"
+	return "make a new secret id (vault write -f auth/approle/role/ROLE/secret-id), compare the role id, and put both where keystore.auth says; see that the method is enabled (vault auth list); " +
+		"after several wrong secret ids Vault refuses the right one too, for 15 minutes (vault read sys/locked-users lists such roles)"
 }
 
-func (a AppRole) login(ctx context.Context, c *api.Client) (grant, error) {
+func (a AppRole) credentials() (credentials, error) {
 	roleID, err := read("role id", a.RoleID)
 	if err != nil {
-		return grant{}, err
+		return credentials{}, err
 	}
 	secretID, err := read("secret id", a.SecretID)
-	if err != nil {
-		return grant{}, err
-	}
+	return credentials{roleID, secretID}, err
+}
+
+func (a AppRole) login(ctx context.Context, c *api.Client, with credentials) (grant, error) {
 	var opts []approle.LoginOption
 	if a.Path != "" {
 		opts = append(opts, approle.WithMountPath(strings.Trim(a.Path, "/")))
 	}
-	m, err := approle.NewAppRoleAuth(roleID, &approle.SecretID{FromString: secretID}, opts...)
+	m, err := approle.NewAppRoleAuth(with.name, &approle.SecretID{FromString: with.secret}, opts...)
 	if err != nil {
 		return grant{}, err
 	}
@@ -121,7 +130,7 @@ func (Kubernetes) hint() string {
 	return "compare keystore.auth.role with vault read auth/kubernetes/role/ROLE: service account, namespace and audience must be bound to it; see that the method is enabled (vault auth list)"
 }
 
-func (a Kubernetes) login(ctx context.Context, c *api.Client) (grant, error) {
+func (a Kubernetes) credentials() (credentials, error) {
 	if a.JWT == nil {
 		a.JWT = func() (string, error) {
 			data, err := safefile.Read(serviceAccount, 64<<10)
@@ -132,14 +141,15 @@ func (a Kubernetes) login(ctx context.Context, c *api.Client) (grant, error) {
 		}
 	}
 	jwt, err := read("service account token", a.JWT)
-	if err != nil {
-		return grant{}, err
-	}
-	opts := []kubernetes.LoginOption{kubernetes.WithServiceAccountToken(jwt)}
+	return credentials{a.Role, jwt}, err
+}
+
+func (a Kubernetes) login(ctx context.Context, c *api.Client, with credentials) (grant, error) {
+	opts := []kubernetes.LoginOption{kubernetes.WithServiceAccountToken(with.secret)}
 	if a.Path != "" {
 		opts = append(opts, kubernetes.WithMountPath(strings.Trim(a.Path, "/")))
 	}
-	m, err := kubernetes.NewKubernetesAuth(a.Role, opts...)
+	m, err := kubernetes.NewKubernetesAuth(with.name, opts...)
 	if err != nil {
 		return grant{}, err
 	}

@@ -255,6 +255,8 @@ func TestRenewedFiles(t *testing.T) {
 		roleID, secretID := srv.AppRole(t, "dkimbot", vaulttest.Role{Policies: rotator, TTL: 8 * time.Second, MaxTTL: 8 * time.Second, SecretUses: 1})
 		write(secretID)
 		cfg := rootConfig(srv)
+		p := between(t, srv)
+		cfg.Address = p.URL
 		cfg.Auth = vault.AppRole{RoleID: vault.Fixed(roleID), SecretID: read}
 		ks := open(t, cfg)
 		_, _, err := ks.Get(t.Context(), name, 0)
@@ -265,7 +267,13 @@ func TestRenewedFiles(t *testing.T) {
 			_, _, err = ks.Get(t.Context(), name, 0)
 			return err != nil
 		})
-		wantFault(t, err, fault.Permanent, "vault-login", "make a new secret id")
+		for range 20 { // Vault would lock the role after five wrong secret ids
+			_, _, err = ks.Get(t.Context(), name, 0)
+			wantFault(t, err, fault.Permanent, "vault-login", "make a new secret id")
+		}
+		if n := p.count("PUT", loginPath); n > 4 {
+			t.Errorf("%d logins with a secret id that is used up", n)
+		}
 		write(srv.SecretID(t, "dkimbot"))
 		if _, _, err := ks.Get(t.Context(), name, 0); err != nil {
 			t.Errorf("with a new secret id: %v", err)

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/vault/api"
@@ -34,11 +33,9 @@ func (s *Store) diagnose(f *fault.Error, err error) {
 	} else {
 		s.diagnoseConnection(f, err)
 	}
-	// A way to log in that is not enabled is refused like a wrong secret: 403.
-	loginRefused := []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden}
 	if login := (*loginError)(nil); errors.As(err, &login) {
 		f.Err = fmt.Errorf("log in to Vault by %s: %w", s.cfg.Auth.method(), f.Err)
-		if answered != nil && !answered.RawError && slices.Contains(loginRefused, answered.StatusCode) {
+		if refusedLogin(err) {
 			f.Code, f.Hint = codeLogin, s.cfg.Auth.hint()
 		}
 	}

@@ -26,6 +26,8 @@ type session struct {
 
 	failure  error // of the last login that failed,
 	failedAt time.Time
+
+	refused refusals // of the credentials that were shown last
 }
 
 // minWait keeps a token that is nearly dead from being renewed without pause.
@@ -39,26 +41,18 @@ func newSession(ctx context.Context, bare *api.Client, cfg Config) *session {
 	return s
 }
 
-// lock waits for the turn. Those who waited while another failed to log in share its
-// failure: one after the other, each with a time limit of its own, would take too long.
+// lock waits for the turn.
 func (s *session) lock(ctx context.Context) error {
-	asked := time.Now()
 	select {
 	case s.turn <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	var err error
-	switch {
-	case s.closed:
-		err = errClosed
-	case s.failedAt.After(asked):
-		err = s.failure
-	}
-	if err != nil {
+	if s.closed {
 		s.unlock()
+		return errClosed
 	}
-	return err
+	return nil
 }
 
 func (s *session) unlock() { <-s.turn }
@@ -66,13 +60,14 @@ func (s *session) unlock() { <-s.turn }
 // get returns a client with a living token. It logs in when there is none, and renews
 // the token when half of its life is over.
 func (s *session) get(ctx context.Context) (*api.Client, error) {
+	asked := time.Now()
 	if err := s.lock(ctx); err != nil {
 		return nil, err
 	}
 	defer s.unlock()
 	now := time.Now()
 	if s.client == nil || !s.expires.IsZero() && !now.Before(s.expires) {
-		if err := s.login(ctx); err != nil {
+		if err := s.loginOnce(ctx, asked); err != nil {
 			return nil, err
 		}
 	} else if !s.expires.IsZero() && !now.Before(s.renewAt) && !s.renew(ctx) {
@@ -88,12 +83,16 @@ func (s *session) get(ctx context.Context) (*api.Client, error) {
 // replace returns a client with another token when the one of failed is dead, and nil
 // when it lives, so that Vault's refusal was meant, or there is no other.
 func (s *session) replace(ctx context.Context, failed *api.Client) (*api.Client, error) {
+	asked := time.Now()
 	if err := s.lock(ctx); err != nil {
 		return nil, err
 	}
 	defer s.unlock()
 	if s.client != failed {
 		return s.client, nil // another caller has been here
+	}
+	if s.failedAt.After(asked) {
+		return nil, s.failure
 	}
 	if _, err := limited(ctx, s.cfg.Timeout, failed.Auth().Token().LookupSelfWithContext); err == nil {
 		return nil, nil
@@ -107,13 +106,22 @@ func (s *session) replace(ctx context.Context, failed *api.Client) (*api.Client,
 	return s.client, nil
 }
 
+// loginOnce logs in. Those who waited for the turn since asked while another failed to log in
+// share its failure: one after the other, each with a time limit of its own, would take too long.
+func (s *session) loginOnce(ctx context.Context, asked time.Time) error {
+	if s.failedAt.After(asked) {
+		return s.failure
+	}
+	return s.login(ctx)
+}
+
 func (s *session) login(ctx context.Context) error {
 	c, err := s.bare.CloneWithHeaders() // for the namespace; the connections are shared
 	if err != nil {
 		return err
 	}
 	withoutEnvironment(c)
-	g, err := limited(ctx, s.cfg.Timeout, func(ctx context.Context) (grant, error) { return s.cfg.Auth.login(ctx, c) })
+	g, err := s.ask(ctx, c)
 	if err != nil {
 		err = &loginError{err}
 		if ctx.Err() == nil { // else it is this caller's alone
@@ -125,6 +133,20 @@ func (s *session) login(ctx context.Context) error {
 	s.client, s.grant = c, g
 	s.live(g.ttl)
 	return nil
+}
+
+// ask shows the credentials to Vault, unless it refused these very ones a moment ago.
+func (s *session) ask(ctx context.Context, c *api.Client) (grant, error) {
+	with, err := s.cfg.Auth.credentials()
+	if err != nil {
+		return grant{}, err
+	}
+	if err := s.refused.before(with, time.Now()); err != nil {
+		return grant{}, err
+	}
+	g, err := limited(ctx, s.cfg.Timeout, func(ctx context.Context) (grant, error) { return s.cfg.Auth.login(ctx, c, with) })
+	s.refused.note(with, err, time.Now())
+	return g, err
 }
 
 // renew reports whether the token got a life that is worth having: at the end of the
