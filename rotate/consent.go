@@ -3,19 +3,15 @@ package rotate
 import "context"
 
 // needsConsent reports whether the step begins a switch that somebody may object
-// to. Nobody is asked when signers flee from a leaked key, when one is brought
-// back to the active key, nor when the
-// switch is under way: to stop halfway would leave signers with different keys.
+// to. Nobody is asked when signers flee from a leaked key, when one is brought back to the
+// active key, nor when the switch is under way: to stop halfway would leave signers with different keys.
 func (r *run) needsConsent(s Step) bool {
 	switch r.st.Phase {
 	case Ready:
 		return s.Selector != r.st.Active && !r.st.leaked(r.st.Active)
 	case Bootstrapping:
-		begun := r.st.Intent != nil && r.st.Intent.Kind == Activate
-		for _, c := range r.st.Signers {
-			begun = begun || c.Selector == s.Selector
-		}
-		return !begun
+		// A signer that confirmed another selector flees from there.
+		return len(r.st.Signers) == 0 && (r.st.Intent == nil || r.st.Intent.Kind != Activate)
 	}
 	return false
 }

@@ -113,6 +113,45 @@ func TestNoVetoHalfway(t *testing.T) {
 	}
 }
 
+// TestNoVetoInEmergency: nobody is asked when signers leave a compromised key, neither of a
+// domain that is ready nor of one that is still brought up (I2).
+func TestNoVetoInEmergency(t *testing.T) {
+	for title, begin := range map[string]func(*world, rotate.Domain){
+		"ready": func(w *world, d rotate.Domain) { w.settle(d) },
+		"bootstrapping": func(w *world, d rotate.Domain) {
+			w.bootstrapped(d)
+			w.trouble = failing("activate mx2")
+			w.engine().Advance(context.Background(), d)
+			w.trouble = nil
+		},
+	} {
+		t.Run(title, func(t *testing.T) {
+			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+			begin(w, d)
+			if got := w.hosts["mx1"].selector(d.Name); got != "s1" {
+				t.Fatalf("mx1 signs with %q", got)
+			}
+			e := w.asking(func(context.Context, rotate.Domain, rotate.Step) error {
+				return fault.Refuse("vetoed", "hook ask-the-boss objects", "ask the boss")
+			})
+			d.Instruction = rotate.Distrust{Selectors: []string{"s1"}, RevokeNow: title == "bootstrapping"}
+			e.Advance(context.Background(), d)
+			d.Instruction = nil
+			for range 3 {
+				w.pass(time.Hour)
+				if res := e.Advance(context.Background(), d); res.Err != nil {
+					t.Fatal(res.Err)
+				}
+			}
+			for name, h := range w.hosts {
+				if got := h.selector(d.Name); got != "s2" {
+					t.Errorf("I2: %s signs with %q, whose key is compromised", name, got)
+				}
+			}
+		})
+	}
+}
+
 // TestEndedWhileAsked: who is told to end while consent is waited for has begun
 // nothing and failed at nothing.
 func TestEndedWhileAsked(t *testing.T) {

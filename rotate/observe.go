@@ -32,7 +32,7 @@ func (p *Planner) Plan(ctx context.Context, want Domain) (DomainPlan, State, err
 	now := p.Clock.Now()
 	want = want.asked(have)
 	present, _ := have.reckoned(instant(p.Clock))
-	after, _, err := ordered(now, want, present, seen)
+	after, events, err := ordered(now, want, present, seen)
 	plan := Plan(now, want, after, seen)
 	if _, leaked := want.Instruction.(Distrust); leaked && err == nil {
 		plan = emergency(now, want, after, seen, p.lags())
@@ -40,7 +40,7 @@ func (p *Planner) Plan(ctx context.Context, want Domain) (DomainPlan, State, err
 	if err != nil {
 		plan.Stop, plan.Steps, plan.Next = err, nil, nil
 	}
-	plan.Basis = have.Basis()
+	plan.Basis, plan.Ordered = have.Basis(), events
 	return plan, have, nil
 }
 

@@ -45,10 +45,11 @@ type Step struct {
 type DomainPlan struct {
 	Name     string
 	Phase    Phase
-	Revision int64  // of the state that was planned from
-	Basis    string // State.Basis of the state that was planned from; "" when nobody asked a Planner
-	Asked    bool   // a person's wish begins a rotation, whatever the schedule says
-	Reason   Reason // why there is something to do, or nothing
+	Revision int64   // of the state that was planned from
+	Basis    string  // State.Basis of the state that was planned from; "" when nobody asked a Planner
+	Ordered  []Event // what was ordered and comes first, before the steps
+	Asked    bool    // a person's wish begins a rotation, whatever the schedule says
+	Reason   Reason  // why there is something to do, or nothing
 	Steps    []Step
 	Next     *Next     // what comes when the steps that may run now are done
 	Stop     error     // a fault that keeps dkimbot from doing all that should be done; Steps holds what can be done nevertheless

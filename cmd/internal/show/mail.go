@@ -39,7 +39,7 @@ func (m mail) unchanged(lead string) string {
 	case "":
 		return lead + "; mail goes on as it does today."
 	case unsigned:
-		return lead + "; mail goes on unsigned, at least not signed by dkimbot's tables."
+		return lead + "; mail goes on unsigned, at least not signed by anything that dkimbot manages."
 	default:
 		return lead + "; mail goes on being signed with " + now + "."
 	}
@@ -97,7 +97,7 @@ func (m mail) signing() string {
 		}
 		return ""
 	case from == "" || from == unsigned:
-		return fmt.Sprintf("%s is not signed for the domain today, at least not by dkimbot's tables; %s it is signed with %s, %s by then.", whose, m.from(at), to, m.shown(to))
+		return fmt.Sprintf("%s is not signed for the domain today, at least not by anything that dkimbot manages; %s it is signed with %s, %s by then.", whose, m.from(at), to, m.shown(to))
 	case from == to && same:
 		return fmt.Sprintf("%s goes on being signed with %s, and with the same key.", whose, to)
 	case from == to:

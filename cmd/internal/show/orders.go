@@ -15,6 +15,14 @@ func (t Text) sentBack(st rotate.State) {
 	}
 }
 
+// ordered says what an order of a person does before anything else is done.
+func ordered(e rotate.Event) string {
+	if e.Kind == rotate.Mistrust {
+		return fmt.Sprintf("%s: %s is noted as compromised", e.Selector, keyWords(e.KeyID, ""))
+	}
+	return e.Message
+}
+
 // released says what stays where of a domain that was handed back.
 func (t Text) released(st rotate.State) {
 	r := st.Released

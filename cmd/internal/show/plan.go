@@ -12,6 +12,9 @@ func (t Text) Plan(p rotate.DomainPlan) { t.plan(p, Staleness{}) }
 
 func (t Text) plan(p rotate.DomainPlan, is Staleness) {
 	t.heading(p.Name, p.Phase)
+	for _, e := range p.Ordered {
+		t.line("  ", "first", ordered(e))
+	}
 	t.staleness(is)
 	if p.Stop != nil {
 		t.problem("  ", p.Stop)
