@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // zoneCache holds the zones of a directory as they were last read. It is safe
@@ -94,13 +96,13 @@ const maxTold = 20
 
 func readZone(origin, path string) *cached {
 	e := &cached{until: time.Now().Add(retryAfter)}
-	text, info, err := readFile(path, maxFile)
+	c, err := readFile(path, maxFile, safefile.Others{})
 	if err != nil {
 		e.err = err
 		return e
 	}
-	r, _, err := readMaster(origin, path, text)
-	e.files = append([]source{{path, info}}, r.sources...)
+	r, _, err := readMaster(origin, path, c)
+	e.files = append([]source{{path, c.info}}, r.sources...)
 	if e.err = err; err == nil {
 		e.zone, e.err = newZone(r)
 	}

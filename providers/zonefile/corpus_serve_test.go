@@ -30,7 +30,7 @@ func TestCorpusIsServedAsBINDDoes(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		r, _, err := readMaster(zone+".", path, text)
+		r, _, err := readMaster(zone+".", path, content{text: text})
 		if err != nil {
 			t.Errorf("%s: %v", zone, err)
 			return

@@ -134,7 +134,7 @@ func checkChange(t *testing.T, dir string, f corpusFile) {
 	if (before["BIND"] == "") != f.bind {
 		t.Errorf("%s: wrongly marked; BIND says %q", f.name, before["BIND"])
 	}
-	d, err := parseDocument("example.com.", filepath.Join(dir, "example.com.zone"), f.text)
+	d, err := parseDocument("example.com.", filepath.Join(dir, "example.com.zone"), content{text: f.text})
 	if err != nil {
 		t.Errorf("%s: %v; but name servers take it: %s", f.name, err, before)
 		return

@@ -43,7 +43,8 @@ func (r *reader) directive(s *scope, words []string) error {
 }
 
 // include reads another file in place of the entry. Origin and owner are those from
-// before again when it ends.
+// before again when it ends. Who wrote the $INCLUDE must be able to read the file himself:
+// otherwise he would read it through this process, which answers with what it holds.
 func (r *reader) include(s *scope, args []string) error {
 	if s.depth >= maxDepth {
 		return errors.New("the files include each other without end")
@@ -59,16 +60,17 @@ func (r *reader) include(s *scope, args []string) error {
 			return err
 		}
 	}
-	text, info, err := readFile(inner.path, maxFile-r.size)
+	c, err := readFile(inner.path, maxFile-r.size, r.writers)
 	if err != nil {
 		return fmt.Errorf("the file to include can't be read: %w", err)
 	}
-	r.size += info.Size()
-	inner.text = text
+	r.writers = r.writers.With(c.writers)
+	r.size += c.info.Size()
+	inner.text = c.text
 	if !slices.ContainsFunc(r.sources, func(old source) bool { return old.path == inner.path }) {
-		r.sources = append(r.sources, source{inner.path, info})
+		r.sources = append(r.sources, source{inner.path, c.info})
 	}
-	o, err := scan(text)
+	o, err := scan(inner.text)
 	var flaw *Flaw
 	if errors.As(err, &flaw) {
 		return &Flaw{File: inner.shown, Line: flaw.Line, Reason: flaw.Reason}

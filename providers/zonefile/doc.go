@@ -27,7 +27,8 @@
 // owner, TTL, class and type; the data stays text. A change needs no more. The
 // second layer understands the data, where it is compared or served.
 //
-// $INCLUDE is followed, relative to the including file. The SOA must stand in
+// $INCLUDE is followed, relative to the including file, where those who can write that
+// file can read the other one, too. The SOA must stand in
 // the zone file itself. A file that holds what only a signer makes (RRSIG, NSEC, NSEC3,
 // NSEC3PARAM, ZONEMD) is refused: after a change its signatures would not fit.
 //

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // The lines between which the provider's own records stand. A line counts as a
@@ -24,6 +26,7 @@ type document struct {
 	origin  string
 	path    string
 	text    string
+	writers safefile.Others
 	soa     *dns.SOA
 	serials [][]span // of each SOA record; files that "dig axfr" made hold it twice
 	block   span     // our block with its marks; empty and at the end if there is none
@@ -33,15 +36,16 @@ type document struct {
 
 // parseDocument reads a zone file that is to be changed, or whose records are asked
 // for. path is absolute. The error is a *Flaw, or one about the whole file.
-func parseDocument(origin, path, text string) (*document, error) {
-	r, o, err := readMaster(origin, path, text)
+func parseDocument(origin, path string, c content) (*document, error) {
+	text := c.text
+	r, o, err := readMaster(origin, path, c)
 	if err != nil {
 		return nil, err
 	}
 	if err := r.sound(); err != nil {
 		return nil, err
 	}
-	d := &document{origin: origin, path: path, text: text, serials: r.serials}
+	d := &document{origin: origin, path: path, text: text, writers: c.writers, serials: r.serials}
 	if d.soa, err = r.soa(); err != nil {
 		return nil, err
 	}
@@ -152,7 +156,7 @@ func renderBlock(own []dns.RR) string {
 // order, our records as wanted, the serial as wanted. It catches what an edit
 // of text can do unseen, such as a later line that inherits an owner or a TTL from ours.
 func (d *document) verify(text string, own []dns.RR, serial uint32) error {
-	changed, err := parseDocument(d.origin, d.path, text)
+	changed, err := parseDocument(d.origin, d.path, content{text: text, writers: d.writers})
 	if err != nil {
 		return fmt.Errorf("the changed zone file would not parse: %w", err)
 	}

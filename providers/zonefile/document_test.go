@@ -53,7 +53,7 @@ func TestRewriteKeepsTheText(t *testing.T) {
 	for name, marked := range layouts {
 		t.Run(name, func(t *testing.T) {
 			text := strings.Replace(marked, "§", "", 1)
-			d, err := parseDocument("example.com.", "/nowhere/zone", text)
+			d, err := parseDocument("example.com.", "/nowhere/zone", content{text: text})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -75,7 +75,7 @@ func TestRewriteKeepsTheText(t *testing.T) {
 				t.Fatal(cmp.Diff(want, got))
 			}
 
-			again, err := parseDocument("example.com.", "/nowhere/zone", got)
+			again, err := parseDocument("example.com.", "/nowhere/zone", content{text: got})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -99,7 +99,7 @@ func TestRewriteOtherSerials(t *testing.T) {
 		"@ SOA ns hm \"41\" 1 1 1 1\n":                                                            "@ SOA ns hm \"42\" 1 1 1 1\n",
 		"@ SOA ns hm 41 1 1 1 1\n@ NS ns\nexample.com. SOA NS HM (\n0041 1 1 1 1)\nw A 1.1.1.1\n": "@ SOA ns hm 42 1 1 1 1\n@ NS ns\nexample.com. SOA NS HM (\n42 1 1 1 1)\nw A 1.1.1.1\n",
 	} {
-		d, err := parseDocument("example.com.", "/nowhere/zone", "$TTL 60\n"+before)
+		d, err := parseDocument("example.com.", "/nowhere/zone", content{text: "$TTL 60\n" + before})
 		if err != nil {
 			t.Errorf("%s: %v", before, err)
 			continue
@@ -110,7 +110,7 @@ func TestRewriteOtherSerials(t *testing.T) {
 		}
 	}
 	two := "$TTL 60\n@ SOA ns hm 41 1 1 1 1\n@ SOA ns hm 42 1 1 1 1\n"
-	if _, err := parseDocument("example.com.", "/nowhere/zone", two); err == nil || !strings.Contains(err.Error(), "line 3 holds another one") {
+	if _, err := parseDocument("example.com.", "/nowhere/zone", content{text: two}); err == nil || !strings.Contains(err.Error(), "line 3 holds another one") {
 		t.Errorf("two SOA records: %v", err)
 	}
 }
@@ -138,7 +138,7 @@ func TestBINDReadsLayoutsAlike(t *testing.T) {
 			if !strings.Contains(text, "NS ns.") { // BIND wants one
 				text += "\nexample.com. 60 NS ns.example.net.\n"
 			}
-			d, err := parseDocument("example.com.", "/nowhere/zone", text)
+			d, err := parseDocument("example.com.", "/nowhere/zone", content{text: text})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -187,7 +187,7 @@ func TestRewriteRefuses(t *testing.T) {
 		"missing include":    {soaLine + "$INCLUDE nothing-here\n", "nothing-here"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d, err := parseDocument("example.com.", "/nowhere/zone", tc.text)
+			d, err := parseDocument("example.com.", "/nowhere/zone", content{text: tc.text})
 			text := ""
 			if err == nil {
 				text, err = d.rewrite([]dns.RR{mustRR(t, testTXT)}, testDay)
@@ -205,7 +205,7 @@ func TestRewriteRefuses(t *testing.T) {
 // The marks count at the beginning of a line and outside records only.
 func TestMarksInOtherPlaces(t *testing.T) {
 	text := soaLine + "a TXT ( \"x\"\n" + beginMark + "\n)\nb TXT \"" + endMark + "\" ; " + beginMark + "\n " + endMark + "\n"
-	d, err := parseDocument("example.com.", "/nowhere/zone", text)
+	d, err := parseDocument("example.com.", "/nowhere/zone", content{text: text})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func TestMarksInOtherPlaces(t *testing.T) {
 // A record that a person moved into the block is ours, however it is written.
 func TestBlockInContext(t *testing.T) {
 	text := soaLine + "$ORIGIN _domainkey.example.com.\n" + beginMark + "\ns1 TXT ( \"v=DKIM1; \"\n \"p=\" ) ; moved\n" + endMark + " until here\nlast TXT \"mine\"\n"
-	d, err := parseDocument("example.com.", "/nowhere/zone", text)
+	d, err := parseDocument("example.com.", "/nowhere/zone", content{text: text})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -99,17 +99,17 @@ func load(what, dir, zone string) (loaded, error) {
 	if err != nil {
 		return loaded{}, ioFault(what, err)
 	}
-	text, info, err := p.read()
+	c, err := p.read()
 	if err != nil {
 		p.Close()
 		return loaded{}, ioFault(what, err)
 	}
-	d, err := parseDocument(name+".", p.path(), text)
+	d, err := parseDocument(name+".", p.path(), c)
 	if err != nil {
 		p.Close()
 		return loaded{}, fault.Lasting(what, fmt.Errorf("%s: %w", p.path(), err), remedy(err))
 	}
-	return loaded{d, p, info}, nil
+	return loaded{d, p, c.info}, nil
 }
 
 // remedy returns the way on from a file that can't be changed.
@@ -117,6 +117,9 @@ func remedy(err error) string {
 	if errors.Is(err, errSigned) {
 		return "point dir of the provider at the unsigned file that the signer reads; " +
 			"or let the name server sign (dnssec-policy with inline-signing in BIND, dnssec-signing in Knot) and use driver rfc2136"
+	}
+	if flaw := (*Flaw)(nil); errors.As(err, &flaw) && flaw.Remedy != "" {
+		return flaw.Remedy
 	}
 	return "correct the zone file; named-checkzone helps"
 }
@@ -139,27 +142,54 @@ var (
 	errChanged    = errors.New("another program has just changed the zone file")
 )
 
-// readFile reads the regular file at path. Whoever may write in the directory can put a
-// pipe or a device there, or a file that grows without end: neither stops nor fills this process.
-func readFile(path string, limit int64) (string, fs.FileInfo, error) {
-	f, err := safefile.Open(path, math.MaxInt64)
-	if errors.Is(err, fs.ErrNotExist) { // err may name a directory on the way
-		return "", nil, &fs.PathError{Op: "open", Path: path, Err: syscall.ENOENT}
-	}
-	if err != nil {
-		return "", nil, err
-	}
-	defer f.Close()
-	return readAll(f, limit)
+// content is what a zone file, or one that it includes, holds.
+type content struct {
+	text    string
+	info    fs.FileInfo
+	writers safefile.Others // who can change it
 }
 
-func (p place) read() (string, fs.FileInfo, error) {
-	f, err := p.Open(p.name, math.MaxInt64)
+// readFile reads the regular file at path, on behalf of those who named it. Whoever may write in the directory can put a
+// pipe or a device there, or a file that grows without end: neither stops nor fills this process.
+func readFile(path string, limit int64, named safefile.Others) (content, error) {
+	f, writers, err := safefile.OpenFor(named, path, math.MaxInt64)
+	if errors.Is(err, fs.ErrNotExist) { // err may name a directory on the way
+		return content{}, &fs.PathError{Op: "open", Path: path, Err: syscall.ENOENT}
+	}
 	if err != nil {
-		return "", nil, err
+		return content{}, err
 	}
 	defer f.Close()
-	return readAll(f, maxFile)
+	text, info, err := readAll(f, limit)
+	return content{text, info, writers}, err
+}
+
+func (p place) read() (content, error) {
+	f, err := p.Open(p.name, math.MaxInt64)
+	if err != nil {
+		return content{}, err
+	}
+	defer f.Close()
+	if err := p.single(f); err != nil {
+		return content{}, err
+	}
+	writers, err := p.Writers(f)
+	if err != nil {
+		return content{}, err
+	}
+	text, info, err := readAll(f, maxFile)
+	return content{text, info, writers}, err
+}
+
+// single refuses a file with further names: a change replaces it under this one, and the others, which a
+// name server may read, would keep the old text.
+func (p place) single(f *os.File) error {
+	info, err := safefile.Stat(f)
+	if err != nil || info.Links <= 1 {
+		return err
+	}
+	return &safefile.Refused{Path: f.Name(), Found: fmt.Sprintf("has %d names (hard links), and a change would reach only this one", info.Links),
+		Remedy: "remove the other names (find them with: find / -xdev -samefile " + f.Name() + "), or make them symbolic links to this file"}
 }
 
 func readAll(f *os.File, limit int64) (string, fs.FileInfo, error) {

@@ -10,6 +10,7 @@ type Flaw struct {
 	File   string // "" is the zone file itself
 	Line   int    // from 1; 0 is the whole file
 	Reason string
+	Remedy string // the way out where it is not in the file's text; else ""
 }
 
 // Error says where the flaw is and what it is.

@@ -27,7 +27,7 @@ func FuzzSetRecords(f *testing.F) {
 		if upper := strings.ToUpper(text); strings.Contains(upper, "INCLUDE") || strings.Count(upper, "GENERATE") > strings.Count(text, "$GENERATE 1-3 ") || len(value) > 2000 {
 			return
 		}
-		d, err := parseDocument("example.com.", "/nowhere/zone", text)
+		d, err := parseDocument("example.com.", "/nowhere/zone", content{text: text})
 		if err != nil {
 			return
 		}
@@ -51,7 +51,7 @@ func FuzzSetRecords(f *testing.F) {
 // checkText takes block and serials out of both texts, and compares byte for byte.
 func checkText(t *testing.T, d *document, got string) {
 	t.Helper()
-	changed, err := parseDocument(d.origin, d.path, got)
+	changed, err := parseDocument(d.origin, d.path, content{text: got})
 	if err != nil {
 		t.Errorf("%v in %q", err, got)
 		return
@@ -83,7 +83,7 @@ func masked(d *document) string {
 // checkRecords compares what the texts mean.
 func checkRecords(t *testing.T, d *document, got string, own []dns.RR, value string) {
 	t.Helper()
-	changed, err := parseDocument(d.origin, d.path, got)
+	changed, err := parseDocument(d.origin, d.path, content{text: got})
 	if err != nil {
 		t.Fatalf("%v in %q", err, got)
 	}
@@ -133,7 +133,7 @@ func FuzzScan(f *testing.F) {
 			}
 		}
 		if upper := strings.ToUpper(text); !strings.Contains(upper, "INCLUDE") && !strings.Contains(upper, "GENERATE") {
-			if r, _, err := readMaster("example.com.", "/nowhere/zone", text); err == nil {
+			if r, _, err := readMaster("example.com.", "/nowhere/zone", content{text: text}); err == nil {
 				newZone(r)
 			}
 		}

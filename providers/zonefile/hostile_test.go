@@ -121,12 +121,12 @@ func TestEditMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	_, info, err := p.read()
+	was, err := p.read()
 	if err != nil {
 		t.Fatal(err)
 	}
 	write(corpusHead + "new TXT x\n")
-	err = p.store(corpusHead, info)
+	err = p.store(corpusHead, was.info)
 	faulttest.Shown(t, ioFault("set records", err))
 	if b, _ := os.ReadFile(path); !errors.Is(err, errChanged) || !strings.Contains(string(b), "new TXT") {
 		t.Errorf("error %v, file %q", err, b)

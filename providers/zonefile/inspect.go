@@ -25,15 +25,20 @@ func Inspect(dir, name string) Inspection {
 	if err != nil || path == "" {
 		return Inspection{Path: path, Err: err, Hint: hintOf(err)}
 	}
-	text, _, err := readFile(path, maxFile)
+	p, err := placeOf(path)
+	if err != nil {
+		return Inspection{Path: path, Err: err, Hint: hintOf(err)}
+	}
+	defer p.Close()
+	c, err := p.read()
 	if err != nil {
 		return Inspection{Path: path, Err: err, Hint: hintOf(err)}
 	}
 	out := Inspection{Path: path}
-	if _, out.Err = parseDocument(zone+".", path, text); out.Err != nil {
+	if _, out.Err = parseDocument(zone+".", path, c); out.Err != nil {
 		out.Hint = remedy(out.Err)
 	}
-	if r, _, err := readMaster(zone+".", path, text); err == nil {
+	if r, _, err := readMaster(zone+".", path, c); err == nil {
 		if z, err := newZone(r); err == nil {
 			out.Unread = z.flaws
 		}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // record is a record of a zone file: what RFC 1035 section 5.1 says of every
@@ -35,12 +37,13 @@ const maxRecords = 10_000_000
 type reader struct {
 	zone    string // with its final dot
 	records []record
-	serials [][]span // where the serials of the SOA records in the file itself stand
-	flaws   []*Flaw  // single records that can't be read
-	broken  []record // those of them whose owner is known
-	sources []source // what $INCLUDE has led to
-	size    int64    // of the sources
-	pending []int    // records whose TTL is the SOA minimum, wherever the SOA stands
+	serials [][]span        // where the serials of the SOA records in the file itself stand
+	flaws   []*Flaw         // single records that can't be read
+	broken  []record        // those of them whose owner is known
+	sources []source        // what $INCLUDE has led to
+	size    int64           // of the sources
+	writers safefile.Others // of the zone file and the sources
+	pending []int           // records whose TTL is the SOA minimum, wherever the SOA stands
 
 	// As name servers keep them: for all files together.
 	ttl, defaultTTL *uint32
@@ -62,8 +65,9 @@ type scope struct {
 
 // readMaster reads a zone file. path is absolute. The error is a *Flaw after which
 // nothing can be known; flaws of single records are in the reader.
-func readMaster(zone, path, text string) (*reader, outline, error) {
-	r := &reader{zone: zone}
+func readMaster(zone, path string, c content) (*reader, outline, error) {
+	text := c.text
+	r := &reader{zone: zone, writers: c.writers}
 	o, err := scan(text)
 	if err != nil {
 		return r, o, whole(text, err)
@@ -108,7 +112,7 @@ func (r *reader) read(s *scope, o outline) error {
 		if errors.As(err, &within) { // of an included file
 			return within
 		}
-		flaw := &Flaw{File: s.shown, Line: e.line, Reason: err.Error()}
+		flaw := &Flaw{File: s.shown, Line: e.line, Reason: err.Error(), Remedy: safefile.Remedy(err)}
 		if s.depth > 0 {
 			flaw.Reason = discreet(err)
 		}

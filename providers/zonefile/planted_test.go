@@ -160,3 +160,109 @@ func TestDaemonsDirectory(t *testing.T) {
 		}
 	}
 }
+
+// TestIncludeOnBehalf: an $INCLUDE reads no file that those could not read themselves who can write the zone file, or
+// a file on the way to it: they would read root's secrets through the answers (invariant I9). What they can read is followed.
+func TestIncludeOnBehalf(t *testing.T) {
+	const secret = "secret TXT topsecret\n"
+	for name, tc := range map[string]struct {
+		zone  func(dir, zone string) error // makes somebody able to write the zone
+		there func(roots, file string) error
+		want  string
+	}{
+		"owner, root's secret": {nil, func(_, file string) error { return os.Chmod(file, 0o600) }, "root/file can't be read by user"},
+		"owner, directory":     {nil, func(roots, _ string) error { return os.Chmod(roots, 0o700) }, "which user"},
+		"owner, all may read":  {nil, func(_, file string) error { return os.Chmod(file, 0o644) }, ""},
+		"owner, his own": {nil, func(_, file string) error {
+			return errors.Join(os.Chown(file, named, named), os.Chmod(file, 0o600))
+		}, ""},
+		"group, root's secret": {rootsWith(0o664), func(_, file string) error { return os.Chmod(file, 0o640) }, "can't be read by group"},
+		"group, the group's": {rootsWith(0o664), func(_, file string) error {
+			return errors.Join(os.Chown(file, 0, named), os.Chmod(file, 0o640))
+		}, ""},
+		"everybody, root's secret": {rootsWith(0o666), func(_, file string) error {
+			return errors.Join(os.Chown(file, 0, named), os.Chmod(file, 0o640))
+		}, "can't be read by"},
+		"directory's owner, root's zone": {func(_, zone string) error { return os.Chown(zone, 0, 0) },
+			func(_, file string) error { return os.Chmod(file, 0o600) }, "can't be read by user"},
+		"root alone": {rootsWith(0o644), func(_, file string) error { return os.Chmod(file, 0o600) }, ""},
+		"by another file": {func(dir, _ string) error {
+			return errors.Join(os.Chown(dir, 0, 0), os.Chown(dir+"/example.com.zone", 0, 0),
+				os.WriteFile(dir+"/theirs", nil, 0o644), os.Chown(dir+"/theirs", named, named))
+		}, func(_, file string) error { return os.Chmod(file, 0o600) }, "can't be read by user"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, roots := daemonsZone(t)
+			file, zone := filepath.Join(roots, "file"), filepath.Join(dir, "example.com.zone")
+			text := corpusHead + "$INCLUDE " + file + "\n"
+			if name == "by another file" {
+				text = corpusHead + "$INCLUDE theirs\n"
+			}
+			err := errors.Join(os.WriteFile(file, []byte(secret), 0o600), os.WriteFile(zone, []byte(text), 0o644))
+			for up := filepath.Dir(roots); len(up) > len(os.TempDir()); up = filepath.Dir(up) {
+				err = errors.Join(err, os.Chmod(up, 0o755)) // those on the way are passed by all
+			}
+			if tc.zone != nil {
+				err = errors.Join(err, tc.zone(dir, zone))
+			}
+			if name == "by another file" {
+				err = errors.Join(err, os.WriteFile(dir+"/theirs", []byte("$INCLUDE "+file+"\n"), 0o644))
+			}
+			if err := errors.Join(err, tc.there(roots, file)); err != nil {
+				t.Fatal(err)
+			}
+			err = setOne(t, &Provider{Dir: dir})
+			served := readZone("example.com.", zone)
+			looked := Inspect(dir, "example.com")
+			if tc.want == "" {
+				if err != nil || served.err != nil || looked.Err != nil {
+					t.Errorf("refused: %v, %v, %v", err, served.err, looked.Err)
+				}
+				return
+			}
+			for _, err := range []error{err, served.err, looked.Err} {
+				if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "line ") || strings.Contains(err.Error(), "topsecret") {
+					t.Errorf("got %v, want the line and %q", err, tc.want)
+				}
+			}
+			faulttest.Shown(t, err)
+			if !strings.Contains(looked.Hint, "chmod o+") {
+				t.Errorf("hint %q", looked.Hint)
+			}
+		})
+	}
+}
+
+// rootsWith gives the zone to root, with the name server's group and this mode.
+func rootsWith(mode fs.FileMode) func(dir, zone string) error {
+	return func(dir, zone string) error {
+		return errors.Join(os.Chown(dir, 0, 0), os.Chown(zone, 0, named), os.Chmod(zone, mode))
+	}
+}
+
+// TestFurtherNames: a zone file with a second name is refused by name and not changed: a change would reach one name only, and
+// a name server that reads the other would never show the key.
+func TestFurtherNames(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "example.com.zone")
+	if err := errors.Join(os.WriteFile(path, []byte(corpusHead), 0o644), os.Link(path, dir+"/served")); err != nil {
+		t.Fatal(err)
+	}
+	err := setOne(t, &Provider{Dir: dir})
+	looked := Inspect(dir, "example.com")
+	for err, hint := range map[error]string{err: fault.HintOf(err), looked.Err: looked.Hint} {
+		if err == nil || !strings.Contains(err.Error(), "2 names (hard links)") || !strings.Contains(hint, "-samefile "+path) {
+			t.Errorf("got %v (hint %q)", err, hint)
+		}
+	}
+	faulttest.Shown(t, err)
+	if got, _ := os.ReadFile(path); string(got) != corpusHead {
+		t.Errorf("the file became %q", got)
+	}
+	if err := errors.Join(os.Remove(dir+"/served"), os.Symlink(path, dir+"/served")); err != nil {
+		t.Fatal(err)
+	}
+	if err := setOne(t, &Provider{Dir: dir}); err != nil {
+		t.Errorf("as the hint says: %v", err)
+	}
+}

@@ -41,6 +41,9 @@ func (d *Dir) own(name string, flags int, as As) (f *os.File, made bool, err err
 	case err != nil:
 	case !d.trust.has(uint32(info.UID)):
 		err = refuse(f.Name(), fmt.Sprintf("belongs to user %s", userName(uint32(info.UID))), "remove it, or run: chown "+userName(uint32(os.Geteuid()))+" "+f.Name())
+	case info.Links == 0: // removed since it was opened
+		f.Close()
+		return d.own(name, flags, as)
 	case info.Links != 1:
 		err = refuse(f.Name(), fmt.Sprintf("has %d names (hard links), so it may be another file", info.Links), "remove the name that does not belong")
 	default:

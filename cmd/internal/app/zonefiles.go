@@ -3,38 +3,59 @@ package app
 import (
 	"cmp"
 	"errors"
+	"path/filepath"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/providers/zonefile"
 )
 
-// ZoneFiles looks into the zone files of all domains. Errors are files that dkimbot can't
-// change; warnings are records that it can't answer for where it is to listen. A file
-// that is missing is neither: this machine need not be the one that has it.
-func ZoneFiles(cfg *config.Config) (errs config.Errors, warnings []config.Error) {
+// ZoneFindings is what is wrong with the zone files of all domains.
+type ZoneFindings struct {
+	Errs    config.Errors  // files that dkimbot can't change
+	Missing []config.Error // files that are not on this machine, which need not be the one that has them
+	Unread  []config.Error // records that dkimbot can't answer for where it is to listen
+}
+
+// ZoneFiles looks into the zone files of all domains.
+func ZoneFiles(cfg *config.Config) ZoneFindings {
+	var all ZoneFindings
 	seen := map[string]bool{}
 	for _, d := range cfg.Domains {
 		p := cfg.Providers[d.Provider].Zonefile
 		if p == nil {
 			continue
 		}
-		found := zonefile.Inspect(p.Dir, cmp.Or(d.Zone, d.Name))
+		zone := cmp.Or(d.Zone, d.Name)
+		found := zonefile.Inspect(p.Dir, zone)
+		if found.Path == "" && found.Err == nil {
+			all.Missing = append(all.Missing, missingZoneFile(p.Dir, zone, d.Name))
+		}
 		if found.Path == "" || seen[found.Path] {
 			continue
 		}
 		seen[found.Path] = true
-		if found.Err != nil {
-			errs = append(errs, inZoneFile(found.Path, found.Err, found.Hint))
-		}
-		if p.Listen == "" {
-			continue
-		}
-		for _, flaw := range found.Unread {
-			warnings = append(warnings, inZoneFile(found.Path, flaw,
-				"queries for it are answered with SERVFAIL by dkimbot; other name servers can serve it from the same file"))
-		}
+		all.add(found, p.Listen != "")
 	}
-	return errs, warnings
+	return all
+}
+
+func (all *ZoneFindings) add(found zonefile.Inspection, listens bool) {
+	if found.Err != nil {
+		all.Errs = append(all.Errs, inZoneFile(found.Path, found.Err, found.Hint))
+	}
+	if !listens {
+		return
+	}
+	for _, flaw := range found.Unread {
+		all.Unread = append(all.Unread, inZoneFile(found.Path, flaw,
+			"queries for it are answered with SERVFAIL by dkimbot; other name servers can serve it from the same file"))
+	}
+}
+
+func missingZoneFile(dir, zone, domain string) config.Error {
+	return config.Error{File: filepath.Join(dir, zone+".zone"), Line: 1,
+		Problem: "the zone file is missing: no file in " + dir + " holds a zone for " + domain + ", so no key of it can be published from this machine",
+		Remedy:  "create the zone file, or correct dir of the provider or zone of the domain"}
 }
 
 // inZoneFile names the line of the zone file where it is known.

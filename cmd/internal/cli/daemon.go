@@ -89,11 +89,14 @@ func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
 // zoneFiles logs what is wrong with the zone files. One that can't be changed stops
 // nobody but its own domains.
 func (d *daemon) zoneFiles(cfg *config.Config) {
-	errs, warnings := app.ZoneFiles(cfg)
-	for _, e := range errs {
+	zones := app.ZoneFiles(cfg)
+	for _, e := range zones.Errs {
 		d.log.Error("a zone file can't be changed; no key of its domains can be published", "file", e.File, "line", e.Line, "error", e.Problem, "hint", e.Remedy)
 	}
-	for _, w := range warnings {
+	for _, m := range zones.Missing {
+		d.log.Warn("a zone file is missing; no key of its domain can be published", "file", m.File, "error", m.Problem, "hint", m.Remedy)
+	}
+	for _, w := range zones.Unread {
 		d.log.Warn("a record of a zone file can't be answered for", "file", w.File, "line", w.Line, "error", w.Problem, "hint", w.Remedy)
 	}
 }

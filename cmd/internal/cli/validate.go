@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -28,9 +29,9 @@ remedy. Nothing is contacted and nothing is written.`,
 				return err
 			}
 			if cfg != nil {
-				var warnings []config.Error
-				bad, warnings = app.ZoneFiles(cfg)
-				cfg.Warnings = append(cfg.Warnings, warnings...)
+				zones := app.ZoneFiles(cfg)
+				bad = zones.Errs
+				cfg.Warnings = slices.Concat(cfg.Warnings, zones.Missing, zones.Unread)
 			}
 			if p.json {
 				if err := show.JSON(p.Out, show.NewValidation(p.config, cfg, bad)); err != nil {

@@ -1,6 +1,8 @@
 package cli_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -48,4 +50,20 @@ func TestZoneFilesAreNamed(t *testing.T) {
 	}
 	d.awaitPhase(t, "good.test", "ready")
 	d.stop(t, syscall.SIGTERM, time.Minute)
+}
+
+// A zone file that is missing is told at validate, before the first key is made for nothing; it is no error, because
+// the configuration may be checked on another machine.
+func TestMissingZoneFileIsTold(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "example.test", "absent.test")
+	if err := os.Remove(filepath.Join(l.Dir, "zones/absent.test.zone")); err != nil {
+		t.Fatal(err)
+	}
+	got := l.run(t, "validate")
+	got.want(t, 0)
+	if !strings.Contains(got.stderr, "zones/absent.test.zone") || !strings.Contains(got.stderr, "the zone file is missing") || strings.Contains(got.stderr, "zones/example.test.zone") {
+		t.Errorf("validate said %q", got.stderr)
+	}
+	l.run(t, "validate", "--json").want(t, 0, "the zone file is missing")
 }
