@@ -39,6 +39,17 @@ func Remedy(err error) string {
 	return ""
 }
 
+// Cause returns err without the path that the message around it names already.
+func Cause(err error) error {
+	if r := (*Refused)(nil); errors.As(err, &r) {
+		return errors.New("it " + r.Found)
+	}
+	if e := (*fs.PathError)(nil); errors.As(err, &e) {
+		return e.Err
+	}
+	return err
+}
+
 func failed(op, path string, err error) error {
 	if err == nil {
 		return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/verify"
 )
 
@@ -78,7 +79,7 @@ func newPublishers(ctx context.Context, cfg *config.Config) (map[string]rotate.P
 func providerConfig(p config.Provider) (providers.Config, error) {
 	out := providers.Config{Name: p.Name, Driver: p.Driver, Timeout: p.Timeout, Rate: p.Rate, Parallel: p.Parallel}
 	var err error
-	read := func(s config.Secret) providers.Secret {
+	read := func(s settings.Secret) providers.Secret {
 		if !s.IsSet() || err != nil {
 			return ""
 		}

@@ -8,56 +8,57 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // builder makes a Config of what the files say.
 type builder struct {
 	*Config
-	*findings
+	*node.Findings
 	verify         verifyLayer
 	providerVerify map[string]verifyLayer
 	claims         map[string]string // what must be used once -> where it is used
 	records        map[string]string // names of key records -> their domain
 }
 
-func (b *builder) build(s *section) {
-	b.State = readState(s.sub("state"))
-	b.Keystore = readKeystore(s.sub("keystore"))
-	b.Notify = readNotify(s.sub("notify"), b.State)
-	b.verify = readVerify(s.sub("verify"))
+func (b *builder) build(s *node.Section) {
+	b.State = readState(s.Sub("state"))
+	b.Keystore = readKeystore(s.Sub("keystore"))
+	b.Notify = readNotify(s.Sub("notify"), b.State)
+	b.verify = readVerify(s.Sub("verify"))
 	b.Verify = merged(b.verify)
 
 	b.providerVerify = map[string]verifyLayer{}
 	b.Providers = map[string]Provider{}
-	for name, sub := range inOrder(s.named("providers", "provider")) {
+	for name, sub := range inOrder(s.Named("providers", "provider")) {
 		b.Providers[name] = b.readProvider(name, sub)
 	}
 	b.Signers = map[string]Signer{}
-	for name, sub := range inOrder(s.named("signers", "signer")) {
+	for name, sub := range inOrder(s.Named("signers", "signer")) {
 		b.Signers[name] = b.readSigner(name, sub)
 	}
-	b.readLimits(s.sub("limits"))
+	b.readLimits(s.Sub("limits"))
 	b.policies(s)
-	if v, ok := s.take("domains"); ok {
+	if v, ok := s.Take("domains"); ok {
 		b.domains(v)
 	}
 	b.include(s)
-	s.done()
-	if len(b.Domains) == 0 && len(b.errs) == 0 {
-		s.doc.warn(s.line, "domains", "no domain is listed", "nothing will be rotated")
+	s.Done()
+	if len(b.Domains) == 0 && len(b.Errs) == 0 {
+		s.Doc.Warn(s.Line, "domains", "no domain is listed", "nothing will be rotated")
 	}
 }
 
 // inOrder goes through sections by line, so that the first use of a thing is the upper one.
-func inOrder(m map[string]*section) iter.Seq2[string, *section] {
+func inOrder(m map[string]*node.Section) iter.Seq2[string, *node.Section] {
 	names := slices.SortedFunc(maps.Keys(m), func(a, c string) int {
-		if d := m[a].line - m[c].line; d != 0 {
+		if d := m[a].Line - m[c].Line; d != 0 {
 			return d
 		}
 		return strings.Compare(a, c)
 	})
-	return func(yield func(string, *section) bool) {
+	return func(yield func(string, *node.Section) bool) {
 		for _, name := range names {
 			if !yield(name, m[name]) {
 				return
@@ -67,65 +68,65 @@ func inOrder(m map[string]*section) iter.Seq2[string, *section] {
 }
 
 // claim reports a thing that is used twice and can serve only one.
-func (b *builder) claim(v value, what, thing string) {
+func (b *builder) claim(v node.Value, what, thing string) {
 	if thing == "" {
 		return
 	}
 	if first, used := b.claims[thing]; used {
-		v.fail(fmt.Sprintf("%s %s is used by %s already", what, thing, first), "give each its own")
+		v.Fail(fmt.Sprintf("%s %s is used by %s already", what, thing, first), "give each its own")
 		return
 	}
-	b.claims[thing] = v.path
+	b.claims[thing] = v.Path
 }
 
 // policies reads "default" first, since the others take from it what they leave out.
-func (b *builder) policies(s *section) {
-	sections := s.named("policies", "policy")
+func (b *builder) policies(s *node.Section) {
+	sections := s.Named("policies", "policy")
 	base := builtinPolicy()
 	if sub, ok := sections["default"]; ok {
 		base = readPolicy(sub, base)
-		sub.checkOpens(b.limitsOf(base))
+		checkOpens(sub, b.limitsOf(base))
 		delete(sections, "default")
 	}
 	b.Policies = map[string]Policy{"default": base}
 	for name, sub := range inOrder(sections) {
 		b.Policies[name] = readPolicy(sub, base)
-		sub.checkOpens(b.limitsOf(b.Policies[name]))
+		checkOpens(sub, b.limitsOf(b.Policies[name]))
 	}
 }
 
 // domains reads a list of domains.
-func (b *builder) domains(v value) {
-	items, ok := v.list()
+func (b *builder) domains(v node.Value) {
+	items, ok := v.List()
 	if !ok {
 		return
 	}
 	for _, item := range items {
-		if s, ok := item.section(); ok {
+		if s, ok := item.Section(); ok {
 			b.domain(s)
 		}
 	}
 }
 
-func (b *builder) domain(s *section) {
-	d := Domain{File: s.doc.name, Line: s.line}
+func (b *builder) domain(s *node.Section) {
+	d := Domain{File: s.Doc.Name, Line: s.Line}
 	name, named := b.domainName(s)
 	d.Name = name
 	d.Provider = b.domainProvider(s)
 	d.Signers = b.domainSigners(s)
-	d.PolicyName = s.text("policy", "default")
+	d.PolicyName = s.Text("policy", "default")
 	policy, ok := b.Policies[d.PolicyName]
 	if !ok {
-		v := s.values["policy"]
-		v.fail(unknown("policy", d.PolicyName, slices.Collect(maps.Keys(b.Policies))))
+		v := s.Get("policy")
+		v.Fail(node.Unknown("policy", d.PolicyName, slices.Collect(maps.Keys(b.Policies))))
 	}
 	d.Policy, d.Unsafe, d.Limits = policy.Policy, policy.Unsafe, b.domainLimits(s, policy)
-	d.Verify = merged(b.verify, b.providerVerify[d.Provider], readVerify(s.sub("verify")))
+	d.Verify = merged(b.verify, b.providerVerify[d.Provider], readVerify(s.Sub("verify")))
 	d.VerifyTimeout = d.Verify.Timeout
-	if v, ok := s.take("zone"); ok {
-		d.Zone = v.zone()
+	if v, ok := s.Take("zone"); ok {
+		d.Zone = zone(v)
 	}
-	s.done()
+	s.Done()
 	if !named {
 		return
 	}
@@ -138,101 +139,101 @@ func (b *builder) domain(s *section) {
 }
 
 // domainName returns the name in normal form, if it is one and is new.
-func (b *builder) domainName(s *section) (string, bool) {
-	v, ok := s.need("name", "write the domain that signs: name: example.com")
+func (b *builder) domainName(s *node.Section) (string, bool) {
+	v, ok := s.Need("name", "write the domain that signs: name: example.com")
 	if !ok {
 		return "", false
 	}
-	t, ok := v.text()
+	t, ok := v.Text()
 	if !ok {
 		return "", false
 	}
 	name, err := dkim.ParseDomain(t)
 	if err != nil {
-		v.fail(err.Error(), "write a domain such as example.com")
+		v.Fail(err.Error(), "write a domain such as example.com")
 		return "", false
 	}
 	if i, ok := b.index[name]; ok {
 		first := b.Domains[i]
-		v.fail(fmt.Sprintf("%s is listed already, at %s:%d", name, first.File, first.Line), "keep one of the two")
+		v.Fail(fmt.Sprintf("%s is listed already, at %s:%d", name, first.File, first.Line), "keep one of the two")
 		return "", false
 	}
 	return name, true
 }
 
-func (b *builder) domainProvider(s *section) string {
-	v, ok := s.need("provider", "write the name of one of the providers")
+func (b *builder) domainProvider(s *node.Section) string {
+	v, ok := s.Need("provider", "write the name of one of the providers")
 	if !ok {
 		return ""
 	}
-	t, ok := v.text()
+	t, ok := v.Text()
 	if _, known := b.Providers[t]; ok && !known {
-		v.fail(unknown("provider", t, slices.Collect(maps.Keys(b.Providers))))
+		v.Fail(node.Unknown("provider", t, slices.Collect(maps.Keys(b.Providers))))
 	}
 	return t
 }
 
-func (b *builder) domainSigners(s *section) []string {
-	v, ok := s.need("signers", "list what signs this domain's mail: signers: [mx1]")
+func (b *builder) domainSigners(s *node.Section) []string {
+	v, ok := s.Need("signers", "list what signs this domain's mail: signers: [mx1]")
 	if !ok {
 		return nil
 	}
-	names, at := v.texts()
+	names, at := v.Texts()
 	for i, name := range names {
 		if _, known := b.Signers[name]; !known {
-			at[i].fail(unknown("signer", name, slices.Collect(maps.Keys(b.Signers))))
+			at[i].Fail(node.Unknown("signer", name, slices.Collect(maps.Keys(b.Signers))))
 		}
 		if slices.Contains(names[:i], name) {
-			at[i].fail(fmt.Sprintf("signer %s is listed twice", name), "keep one of the two")
+			at[i].Fail(fmt.Sprintf("signer %s is listed twice", name), "keep one of the two")
 		}
 	}
-	if items, ok := v.list(); ok && len(items) == 0 {
-		v.fail("is an empty list", "list what signs this domain's mail: signers: [mx1]")
+	if items, ok := v.List(); ok && len(items) == 0 {
+		v.Fail("is an empty list", "list what signs this domain's mail: signers: [mx1]")
 	}
 	return names
 }
 
-func (v value) zone() string {
-	t, ok := v.text()
+func zone(v node.Value) string {
+	t, ok := v.Text()
 	if !ok {
 		return ""
 	}
 	zone, err := dkim.ParseDomain(t)
 	if err != nil {
-		v.fail(err.Error(), "write the zone's name, such as example.com")
+		v.Fail(err.Error(), "write the zone's name, such as example.com")
 	}
 	return zone
 }
 
 // checkRecords makes sure that both key records have a name that DNS can hold,
 // that lies in the zone and that belongs to no other domain (I3).
-func (b *builder) checkRecords(s *section, d Domain) {
+func (b *builder) checkRecords(s *node.Section, d Domain) {
 	for _, selector := range d.Policy.Selectors {
 		if selector == "" {
 			continue // reported at the policy
 		}
 		name := dkim.Name{Domain: d.Name, Selector: selector}
-		line, path := s.at("name")
+		line, path := s.At("name")
 		if err := name.Check(); err != nil {
-			s.doc.fail(line, path, err.Error(), "use a policy with shorter selectors")
+			s.Doc.Fail(line, path, err.Error(), "use a policy with shorter selectors")
 			continue
 		}
 		if other, used := b.records[name.String()]; used && other != d.Name {
-			s.doc.fail(line, path, fmt.Sprintf("the key record %s would belong to %s too", name, other), "use a policy with other selectors")
+			s.Doc.Fail(line, path, fmt.Sprintf("the key record %s would belong to %s too", name, other), "use a policy with other selectors")
 		}
 		b.records[name.String()] = d.Name
 		if d.Zone != "" && !strings.HasSuffix("."+name.String(), "."+d.Zone) {
-			v := s.values["zone"]
-			v.fail(fmt.Sprintf("zone %s does not hold %s", d.Zone, name), "write the zone that the domain lies in, or leave zone out: it is then found by SOA")
+			v := s.Get("zone")
+			v.Fail(fmt.Sprintf("zone %s does not hold %s", d.Zone, name), "write the zone that the domain lies in, or leave zone out: it is then found by SOA")
 			return
 		}
 	}
 }
 
 // checkTTL knows the limits of services (Cloudflare: 60 to 86400 seconds).
-func (b *builder) checkTTL(s *section, d Domain) {
+func (b *builder) checkTTL(s *node.Section, d Domain) {
 	if p := b.Providers[d.Provider]; p.Driver == "cloudflare" && (d.Policy.TTL < time.Minute || d.Policy.TTL > day) {
-		line, path := s.at("policy", "provider")
-		s.doc.fail(line, path, fmt.Sprintf("Cloudflare takes no TTL of %s, as policy %s has it", brief(d.Policy.TTL), d.PolicyName), "write a ttl from 60s to 24h")
+		line, path := s.At("policy", "provider")
+		s.Doc.Fail(line, path, fmt.Sprintf("Cloudflare takes no TTL of %s, as policy %s has it", node.Brief(d.Policy.TTL), d.PolicyName), "write a ttl from 60s to 24h")
 	}
 }

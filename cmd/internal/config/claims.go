@@ -6,16 +6,18 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
 )
 
 // claimFile reports a file or directory that two signers would work in, by whatever names the
 // configuration calls it, and a path that OpenDKIM would read differently.
-func (b *builder) claimFile(v value, path string) {
+func (b *builder) claimFile(v node.Value, path string) {
 	if path == "" {
 		return
 	}
 	if strings.ContainsAny(path, " \t\r\n\v\f#%\x00") {
-		v.fail(fmt.Sprintf("is %s; OpenDKIM can't use a path with white space, # or %%", path), "choose a path without them")
+		v.Fail(fmt.Sprintf("is %s; OpenDKIM can't use a path with white space, # or %%", path), "choose a path without them")
 		return
 	}
 	real := realPath(path)
@@ -27,12 +29,12 @@ func (b *builder) claimFile(v value, path string) {
 	}
 	for _, thing := range things {
 		if first, used := b.claims[thing]; used {
-			v.fail(fmt.Sprintf("path %s is used by %s already%s", path, first, really(path, real)), "give each its own")
+			v.Fail(fmt.Sprintf("path %s is used by %s already%s", path, first, really(path, real)), "give each its own")
 			return
 		}
 	}
 	for _, thing := range things {
-		b.claims[thing] = v.path
+		b.claims[thing] = v.Path
 	}
 }
 
@@ -55,7 +57,7 @@ func realPath(path string) string {
 }
 
 // claimMilter reports one daemon under two signer names: each would undo what the other does.
-func (b *builder) claimMilter(v value, milter string) {
+func (b *builder) claimMilter(v node.Value, milter string) {
 	if milter == "" {
 		return
 	}
@@ -64,8 +66,8 @@ func (b *builder) claimMilter(v value, milter string) {
 		thing = "unix:" + realPath(path)
 	}
 	if first, used := b.claims[thing]; used {
-		v.fail(fmt.Sprintf("the OpenDKIM at %s is that of %s already", milter, first), "one OpenDKIM is one signer: list it once")
+		v.Fail(fmt.Sprintf("the OpenDKIM at %s is that of %s already", milter, first), "one OpenDKIM is one signer: list it once")
 		return
 	}
-	b.claims[thing] = v.path
+	b.claims[thing] = v.Path
 }

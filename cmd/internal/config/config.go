@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -13,6 +14,12 @@ import (
 
 // DefaultPath is where the configuration is when nobody says otherwise.
 const DefaultPath = "/etc/dkimbot/dkimbot.yaml"
+
+// Error is one thing that is wrong with the configuration. It never holds a secret.
+type Error = node.Error
+
+// Errors is everything that is wrong with a configuration, by file and line.
+type Errors = node.Errors
 
 // PathVariable names the environment variable that says where the configuration
 // is, when the command line does not.
@@ -85,7 +92,7 @@ func (c *Config) Domain(name string) (*Domain, error) {
 		return &c.Domains[i], nil
 	}
 	hint := "add it under domains, with a provider and signers"
-	if near := nearest(normal, slices.Collect(maps.Keys(c.index))); near != "" {
+	if near := node.Nearest(normal, slices.Collect(maps.Keys(c.index))); near != "" {
 		hint = "did you mean " + near + "? Otherwise " + hint
 	}
 	return nil, fault.Lasting(what, fmt.Errorf("the configuration does not list it"), hint)

@@ -18,7 +18,9 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
 var update = flag.Bool("update", false, "write the .txt files next to the examples in testdata")
@@ -32,7 +34,7 @@ var secrets = map[string]struct {
 	"group.secret": {0o640, "hunter2"},
 	"world.secret": {0o644, "hunter2"},
 	"empty.secret": {0o600, "\n"},
-	"large.secret": {0o600, strings.Repeat("x", maxSecret+1)},
+	"large.secret": {0o600, strings.Repeat("x", 64<<10+1)},
 	"tsig.secret":  {0o600, "aHVudGVyMg==\n"},
 	"bind.key":     {0o600, "key \"dkimbot.\" {\n\talgorithm hmac-sha256;\n\tsecret \"aHVudGVyMg==\";\n};\n"},
 }
@@ -40,7 +42,7 @@ var secrets = map[string]struct {
 // stage puts src, and what may stand beside it, into a directory of its own and
 // goes there. Lines "#! mode 0666" and "#! env NAME=VALUE" at its top say
 // how it is to be read.
-func stage(t *testing.T, src string) environment {
+func stage(t *testing.T, src string) node.Lookup {
 	t.Helper()
 	data, err := os.ReadFile(src)
 	if err != nil {
@@ -76,7 +78,7 @@ func stage(t *testing.T, src string) environment {
 		}
 	}
 	write(t, filepath.Base(src), mode, string(data))
-	return environment{func(k string) (string, bool) { v, ok := env[k]; return v, ok }}
+	return func(k string) (string, bool) { v, ok := env[k]; return v, ok }
 }
 
 func write(t *testing.T, name string, mode fs.FileMode, text string) {
@@ -129,7 +131,7 @@ func (r rules) hit() {
 }
 
 // each runs check for every file of a directory below testdata.
-func each(t *testing.T, kind string, check func(t *testing.T, name, golden string, env environment)) {
+func each(t *testing.T, kind string, check func(t *testing.T, name, golden string, env node.Lookup)) {
 	files, err := filepath.Glob("testdata/" + kind + "/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no files in testdata/%s: %v", kind, err)
@@ -149,8 +151,8 @@ func each(t *testing.T, kind string, check func(t *testing.T, name, golden strin
 // holds a secret (I9). The last part reads the source: a rule without a file fails.
 func TestRules(t *testing.T) {
 	seen := rules{}
-	each(t, "bad", func(t *testing.T, name, file string, env environment) {
-		c, err := build(name, env, &findings{found: seen.hit})
+	each(t, "bad", func(t *testing.T, name, file string, env node.Lookup) {
+		c, err := build(name, env, &node.Findings{Found: seen.hit})
 		var errs Errors
 		if !errors.As(err, &errs) || c != nil {
 			t.Fatalf("got %v, %v; want Errors and no configuration", c, err)
@@ -163,8 +165,8 @@ func TestRules(t *testing.T) {
 		noSecret(t, err.Error())
 		golden(t, file, err.Error())
 	})
-	each(t, "warn", func(t *testing.T, name, file string, env environment) {
-		c, err := build(name, env, &findings{found: seen.hit})
+	each(t, "warn", func(t *testing.T, name, file string, env node.Lookup) {
+		c, err := build(name, env, &node.Findings{Found: seen.hit})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,8 +185,8 @@ func TestRules(t *testing.T) {
 
 // notByFile are reports that no file of testdata can bring about.
 var notByFile = []string{
-	`doc.fail(1, "", cause(err).Error(), "give the file's whole path")`,                    // the working directory is gone
-	`d.fail(1, "", "the file is not YAML", "begin with examples/quickstart/dkimbot.yaml")`, // the YAML library has no words for it
+	`doc.Fail(1, "", safefile.Cause(err).Error(), "give the file's whole path")`,           // the working directory is gone
+	`d.Fail(1, "", "the file is not YAML", "begin with examples/quickstart/dkimbot.yaml")`, // the YAML library has no words for it
 }
 
 // unreadable tries what no file in testdata can be.
@@ -199,7 +201,7 @@ func unreadable(t *testing.T, seen rules) {
 		"/proc/self/mem":  "/proc/self/mem:1: input/output error",
 		"/dev/zero":       "/dev/zero:1: is a device, not a regular file",
 	} {
-		_, err := build(path, environment{os.LookupEnv}, &findings{found: seen.hit})
+		_, err := build(path, os.LookupEnv, &node.Findings{Found: seen.hit})
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", path, err, want)
 		}
@@ -208,11 +210,11 @@ func unreadable(t *testing.T, seen rules) {
 		write(t, "mine.yaml", 0, "{}")
 	}
 	asNobody(t, func() {
-		_, err := build("mine.yaml", environment{os.LookupEnv}, &findings{found: seen.hit})
+		_, err := build("mine.yaml", os.LookupEnv, &node.Findings{Found: seen.hit})
 		if err == nil || !strings.Contains(err.Error(), "permission denied: ") {
 			t.Errorf("got %v, want permission denied", err)
 		}
-		if _, err := readSecret("mine.yaml"); err == nil || fault.HintOf(err) == "" || !strings.Contains(err.Error(), "permission denied") {
+		if _, err := settings.FromFile("mine.yaml").Read(); err == nil || fault.HintOf(err) == "" || !strings.Contains(err.Error(), "permission denied") {
 			t.Errorf("got %v, want permission denied and a hint", err)
 		}
 	})
@@ -237,12 +239,13 @@ func asNobody(t *testing.T, f func()) {
 func reports(t *testing.T) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob("*.go")
-	if err != nil {
+	below, err2 := filepath.Glob("node/*.go")
+	if err := errors.Join(err, err2); err != nil {
 		t.Fatal(err)
 	}
 	out := map[string]string{}
 	fset := token.NewFileSet()
-	for _, file := range files {
+	for _, file := range append(files, below...) {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}
@@ -259,10 +262,10 @@ func reports(t *testing.T) map[string]string {
 			if !ok {
 				return true
 			}
-			if sel, ok := call.Fun.(*ast.SelectorExpr); ok && (sel.Sel.Name == "fail" || sel.Sel.Name == "warn") {
+			if sel, ok := call.Fun.(*ast.SelectorExpr); ok && (sel.Sel.Name == "Fail" || sel.Sel.Name == "Warn") && !strings.HasPrefix(string(src[fset.Position(call.Pos()).Offset:]), "v.Doc.") {
 				at := fset.Position(sel.Sel.Pos())
 				line, _, _ := bytes.Cut(src[fset.Position(call.Pos()).Offset:], []byte("\n"))
-				out[fmt.Sprintf("%s:%d", file, at.Line)] = string(line)
+				out[fmt.Sprintf("%s:%d", filepath.Base(file), at.Line)] = string(line)
 			}
 			return true
 		})

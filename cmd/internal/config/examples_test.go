@@ -44,7 +44,7 @@ func example(t *testing.T, src string) {
 		t.Fatal(err)
 	}
 	t.Chdir(dir)
-	none := environment{func(string) (string, bool) { return "", false }}
+	none := func(string) (string, bool) { return "", false }
 	_, err := load("dkimbot.yaml", none)
 	var errs Errors
 	if errors.As(err, &errs) {

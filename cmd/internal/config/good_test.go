@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -20,7 +21,7 @@ import (
 // What right files come to, with defaults, absolute paths and normal names; it
 // holds no secret (I9).
 func TestGood(t *testing.T) {
-	each(t, "good", func(t *testing.T, name, file string, env environment) {
+	each(t, "good", func(t *testing.T, name, file string, env node.Lookup) {
 		c, err := load(name, env)
 		if err != nil {
 			t.Fatal(err)
@@ -42,7 +43,7 @@ func text(t *testing.T, yaml string, env map[string]string) (*Config, error) {
 	t.Helper()
 	t.Chdir(t.TempDir())
 	write(t, "dkimbot.yaml", 0o600, yaml)
-	return load("dkimbot.yaml", environment{func(k string) (string, bool) { v, ok := env[k]; return v, ok }})
+	return load("dkimbot.yaml", func(k string) (string, bool) { v, ok := env[k]; return v, ok })
 }
 
 func mustText(t *testing.T, yaml string, env map[string]string) *Config {
@@ -194,20 +195,6 @@ func TestLoadWritesNothing(t *testing.T) {
 	entries, err := os.ReadDir(".")
 	if err != nil || len(entries) != 1 {
 		t.Errorf("found %v, %v; want the configuration alone", entries, err)
-	}
-}
-
-func TestLocate(t *testing.T) {
-	t.Setenv(PathVariable, "")
-	if got := Locate(""); got != DefaultPath {
-		t.Errorf("got %s", got)
-	}
-	t.Setenv(PathVariable, "/env.yaml")
-	if got := Locate(""); got != "/env.yaml" {
-		t.Errorf("got %s", got)
-	}
-	if got := Locate("flag.yaml"); got != "flag.yaml" {
-		t.Errorf("got %s", got)
 	}
 }
 

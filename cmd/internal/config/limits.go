@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 )
@@ -50,26 +51,26 @@ func (c *Config) Counts() rotate.Counts {
 	}
 }
 
-func (b *builder) readLimits(s *section) {
-	b.Limits = Limits{SwitchesPerRun: s.share("switches_per_run"), SwitchesPerHour: s.share("switches_per_hour"),
-		Windows: s.periods("windows", "UTC"), Freezes: s.periods("freezes", "UTC")}
-	s.done()
-	s.checkOpens(rotate.Limits{Windows: b.Limits.Windows, Freezes: b.Limits.Freezes})
+func (b *builder) readLimits(s *node.Section) {
+	b.Limits = Limits{SwitchesPerRun: share(s, "switches_per_run"), SwitchesPerHour: share(s, "switches_per_hour"),
+		Windows: periods(s, "windows", "UTC"), Freezes: periods(s, "freezes", "UTC")}
+	s.Done()
+	checkOpens(s, rotate.Limits{Windows: b.Limits.Windows, Freezes: b.Limits.Freezes})
 }
 
 // readLimits reads what a policy says of limits; the rest it takes from base.
-func (p *Policy) readLimits(s *section, base Policy) {
+func (p *Policy) readLimits(s *node.Section, base Policy) {
 	p.Limits = base.Limits
-	if s.has("windows") {
-		p.Limits.Windows = s.periods("windows", p.Timezone)
+	if s.Has("windows") {
+		p.Limits.Windows = periods(s, "windows", p.Timezone)
 	}
-	if s.has("freezes") {
-		p.Limits.Freezes = s.periods("freezes", p.Timezone)
+	if s.Has("freezes") {
+		p.Limits.Freezes = periods(s, "freezes", p.Timezone)
 	}
-	if p.Limits.PlanOnly = s.boolean("plan_only", base.Limits.PlanOnly); s.has("plan_only") {
-		p.Limits.PlanOnlyKey = s.join("plan_only")
+	if p.Limits.PlanOnly = s.Boolean("plan_only", base.Limits.PlanOnly); s.Has("plan_only") {
+		p.Limits.PlanOnlyKey = s.Join("plan_only")
 	}
-	s.known = append(s.known, "windows", "freezes")
+	s.Know("windows", "freezes")
 }
 
 // limitsOf returns the limits of the domains that have the policy.
@@ -86,10 +87,10 @@ func (b *builder) limitsOf(p Policy) rotate.Limits {
 }
 
 // domainLimits returns the limits of a domain, which may ask for a plan itself.
-func (b *builder) domainLimits(s *section, p Policy) rotate.Limits {
+func (b *builder) domainLimits(s *node.Section, p Policy) rotate.Limits {
 	l := b.limitsOf(p)
-	if l.PlanOnly = s.boolean("plan_only", l.PlanOnly); s.has("plan_only") {
-		l.PlanOnlyKey = s.join("plan_only")
+	if l.PlanOnly = s.Boolean("plan_only", l.PlanOnly); s.Has("plan_only") {
+		l.PlanOnlyKey = s.Join("plan_only")
 	}
 	if !l.PlanOnly {
 		l.PlanOnlyKey = ""
@@ -98,47 +99,47 @@ func (b *builder) domainLimits(s *section, p Policy) rotate.Limits {
 }
 
 // checkOpens reports limits that leave no time for a change, where the section says them.
-func (s *section) checkOpens(l rotate.Limits) {
-	if !s.has("windows", "freezes") {
+func checkOpens(s *node.Section, l rotate.Limits) {
+	if !s.Has("windows", "freezes") {
 		return
 	}
 	if err := l.Check(sampleStart); err != nil {
-		line, path := s.at("windows", "freezes")
-		s.doc.fail(line, path, err.Error(), "write windows that freezes don't cover, and freezes that end")
+		line, path := s.At("windows", "freezes")
+		s.Doc.Fail(line, path, err.Error(), "write windows that freezes don't cover, and freezes that end")
 	}
 }
 
 // share returns the number of domains, or the part of all, at key.
-func (s *section) share(key string) Share {
-	v, ok := s.take(key)
+func share(s *node.Section, key string) Share {
+	v, ok := s.Take(key)
 	if !ok {
 		return Share{}
 	}
 	const form = "write how many domains may begin to switch, 50, or which part of all, 10%; leave the key out for no limit"
-	text := v.target().Value
+	text, whole := v.Raw()
 	if percent, isShare := strings.CutSuffix(text, "%"); isShare {
 		if f, err := strconv.ParseFloat(percent, 64); err == nil && f > 0 && f <= 100 {
 			return Share{Percent: f}
 		}
-	} else if n, err := strconv.Atoi(text); err == nil && n > 0 && v.target().Tag == "!!int" {
+	} else if n, err := strconv.Atoi(text); err == nil && n > 0 && whole {
 		return Share{Count: n}
 	}
-	v.fail("is no number of domains", form)
+	v.Fail("is no number of domains", form)
 	return Share{}
 }
 
 // periods returns the periods at key, without those that are wrong. zone is the
 // time zone of those that say none.
-func (s *section) periods(key, zone string) []calendar.Period {
-	v, ok := s.take(key)
+func periods(s *node.Section, key, zone string) []calendar.Period {
+	v, ok := s.Take(key)
 	if !ok {
 		return nil
 	}
-	items, _ := v.list()
+	items, _ := v.List()
 	out := []calendar.Period{}
 	for _, item := range items {
-		if sub, ok := item.section(); ok {
-			if p, ok := sub.period(zone); ok {
+		if sub, ok := item.Section(); ok {
+			if p, ok := period(sub, zone); ok {
 				out = append(out, p)
 			}
 		}
@@ -147,27 +148,27 @@ func (s *section) periods(key, zone string) []calendar.Period {
 }
 
 // period reads when a window or freeze begins and how long it lasts.
-func (s *section) period(zone string) (calendar.Period, bool) {
-	p := calendar.Period{Timezone: s.text("timezone", zone), Key: s.path}
-	known := len(s.doc.errs)
-	p.Schedule, _ = s.needText("schedule", "say when it begins: "+scheduleForm)
+func period(s *node.Section, zone string) (calendar.Period, bool) {
+	p := calendar.Period{Timezone: s.Text("timezone", zone), Key: s.Path}
+	known := len(s.Doc.Errs)
+	p.Schedule, _ = s.NeedText("schedule", "say when it begins: "+scheduleForm)
 	p.Schedule = strings.Join(strings.Fields(p.Schedule), " ")
-	if v, ok := s.need("duration", "say how long it lasts: duration: 4h"); ok {
-		if p.Duration, ok = v.duration(); ok && p.Duration < time.Minute {
-			v.fail(brief(p.Duration)+" is too short", "want at least 1m")
+	if v, ok := s.Need("duration", "say how long it lasts: duration: 4h"); ok {
+		if p.Duration, ok = v.Duration(); ok && p.Duration < time.Minute {
+			v.Fail(node.Brief(p.Duration)+" is too short", "want at least 1m")
 		}
 	}
 	if _, err := time.LoadLocation(p.Timezone); err != nil || p.Timezone == "Local" {
-		v := s.values["timezone"]
-		v.fail(fmt.Sprintf("unknown time zone %q", p.Timezone), "write a name of the IANA database: UTC, Europe/Berlin")
+		v := s.Get("timezone")
+		v.Fail(fmt.Sprintf("unknown time zone %q", p.Timezone), "write a name of the IANA database: UTC, Europe/Berlin")
 	}
-	s.done()
-	if len(s.doc.errs) > known {
+	s.Done()
+	if len(s.Doc.Errs) > known {
 		return p, false
 	}
 	if err := p.Check(); err != nil {
-		v := s.values["schedule"]
-		v.fail(err.Error(), scheduleForm)
+		v := s.Get("schedule")
+		v.Fail(err.Error(), scheduleForm)
 		return p, false
 	}
 	return p, true

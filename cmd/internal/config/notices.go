@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
 // Notify says who is told of what happens, and who is asked before a switch. What
@@ -37,30 +40,30 @@ type Hook struct {
 
 // Webhook is where notices are posted.
 type Webhook struct {
-	URL     Secret        `json:"url"` // many hold a token
-	On      []string      `json:"on"`  // the events that are told
-	Timeout time.Duration `json:"timeout"`
+	URL     settings.Secret `json:"url"` // many hold a token
+	On      []string        `json:"on"`  // the events that are told
+	Timeout time.Duration   `json:"timeout"`
 }
 
 // Mail says how notices are mailed.
 type Mail struct {
-	SMTP     string        `json:"smtp"` // host:port
-	TLS      string        `json:"tls"`  // "offered", "required", "implicit" or "never"
-	CAFile   string        `json:"ca_file,omitempty"`
-	Username string        `json:"username,omitempty"`
-	Password Secret        `json:"password"`
-	From     string        `json:"from"`
-	To       []string      `json:"to"`
-	On       []string      `json:"on"`
-	Timeout  time.Duration `json:"timeout"`
+	SMTP     string          `json:"smtp"` // host:port
+	TLS      string          `json:"tls"`  // "offered", "required", "implicit" or "never"
+	CAFile   string          `json:"ca_file,omitempty"`
+	Username string          `json:"username,omitempty"`
+	Password settings.Secret `json:"password"`
+	From     string          `json:"from"`
+	To       []string        `json:"to"`
+	On       []string        `json:"on"`
+	Timeout  time.Duration   `json:"timeout"`
 }
 
 // Heartbeat is what is asked for as long as all is well.
 type Heartbeat struct {
-	URL     Secret        `json:"url"`
-	Method  string        `json:"method"` // "GET" or "POST"
-	Every   time.Duration `json:"every"`
-	Timeout time.Duration `json:"timeout"`
+	URL     settings.Secret `json:"url"`
+	Method  string          `json:"method"` // "GET" or "POST"
+	Every   time.Duration   `json:"every"`
+	Timeout time.Duration   `json:"timeout"`
 }
 
 // The events that a webhook and mail can be told of.
@@ -73,105 +76,105 @@ var (
 // heart waits for consent a little longer than this.
 const longestHook = 4 * time.Minute
 
-func readNotify(s *section, st State) Notify {
-	if len(s.values) == 0 {
+func readNotify(s *node.Section, st State) Notify {
+	if s.Empty() {
 		return Notify{}
 	}
-	n := Notify{Hooks: readHooks(s.sub("hooks"))}
-	if v, ok := s.take("webhook"); ok {
+	n := Notify{Hooks: readHooks(s.Sub("hooks"))}
+	if v, ok := s.Take("webhook"); ok {
 		n.Webhook = readWebhook(v)
 	}
-	if v, ok := s.take("mail"); ok {
+	if v, ok := s.Take("mail"); ok {
 		n.Mail = readMail(v)
 	}
-	if v, ok := s.take("heartbeat"); ok {
+	if v, ok := s.Take("heartbeat"); ok {
 		n.Heartbeat = readHeartbeat(v)
 	}
-	if v, ok := s.take("audit"); ok {
+	if v, ok := s.Take("audit"); ok {
 		n.Audit = readAudit(v)
 	}
-	n.Memory = s.file("memory", "")
+	n.Memory = s.File("memory", "")
 	if n.Memory == "" && (n.Webhook != nil || n.Mail != nil) {
 		n.Memory = filepath.Join(filepath.Dir(st.Path), "notices.json")
 	}
-	s.done()
+	s.Done()
 	return n
 }
 
-func readHooks(s *section) Hooks {
-	h := Hooks{BeforeSwitch: s.hooks("before_switch"), After: s.hooks("after"), OnFailure: s.hooks("on_failure")}
+func readHooks(s *node.Section) Hooks {
+	h := Hooks{BeforeSwitch: hooks(s, "before_switch"), After: hooks(s, "after"), OnFailure: hooks(s, "on_failure")}
 	var all time.Duration
 	for _, hook := range h.BeforeSwitch {
 		all += hook.Timeout
 	}
-	if v := s.values["before_switch"]; all > longestHook {
-		v.fail(fmt.Sprintf("the hooks may take %s together, and a switch does not wait so long", brief(all)), "write time-outs of at most "+brief(longestHook)+" in all")
+	if v := s.Get("before_switch"); all > longestHook {
+		v.Fail(fmt.Sprintf("the hooks may take %s together, and a switch does not wait so long", node.Brief(all)), "write time-outs of at most "+node.Brief(longestHook)+" in all")
 	}
-	s.done()
+	s.Done()
 	return h
 }
 
 // hooks reads the list of commands at key.
-func (s *section) hooks(key string) []Hook {
+func hooks(s *node.Section, key string) []Hook {
 	out := []Hook{}
-	v, ok := s.take(key)
+	v, ok := s.Take(key)
 	if !ok {
 		return out
 	}
-	items, _ := v.list()
+	items, _ := v.List()
 	for _, item := range items {
-		sub, ok := item.section()
+		sub, ok := item.Section()
 		if !ok {
 			continue
 		}
-		hook := Hook{Timeout: sub.duration("timeout", 30*time.Second, time.Millisecond)}
-		if v, ok := sub.need("command", "write program and arguments: [/usr/local/bin/may-switch]"); ok {
-			hook.Command = v.command()
+		hook := Hook{Timeout: sub.Duration("timeout", 30*time.Second, time.Millisecond)}
+		if v, ok := sub.Need("command", "write program and arguments: [/usr/local/bin/may-switch]"); ok {
+			hook.Command = v.Command()
 		}
-		if v := sub.values["timeout"]; hook.Timeout > longestHook {
-			v.fail(brief(hook.Timeout)+" is too long for a hook", "want at most "+brief(longestHook)+"; let the command start what takes longer")
+		if v := sub.Get("timeout"); hook.Timeout > longestHook {
+			v.Fail(node.Brief(hook.Timeout)+" is too long for a hook", "want at most "+node.Brief(longestHook)+"; let the command start what takes longer")
 		}
-		sub.done()
+		sub.Done()
 		out = append(out, hook)
 	}
 	return out
 }
 
-func readWebhook(v value) *Webhook {
-	s, ok := v.section()
+func readWebhook(v node.Value) *Webhook {
+	s, ok := v.Section()
 	if !ok {
 		return nil
 	}
-	w := &Webhook{URL: s.secretURL("url"), On: s.events("on"), Timeout: s.duration("timeout", 10*time.Second, time.Millisecond)}
-	s.done()
+	w := &Webhook{URL: secretURL(s, "url"), On: events(s, "on"), Timeout: s.Duration("timeout", 10*time.Second, time.Millisecond)}
+	s.Done()
 	return w
 }
 
-func readHeartbeat(v value) *Heartbeat {
-	s, ok := v.section()
+func readHeartbeat(v node.Value) *Heartbeat {
+	s, ok := v.Section()
 	if !ok {
 		return nil
 	}
-	h := &Heartbeat{URL: s.secretURL("url"), Method: s.choice("method", "GET", "GET", "POST"),
-		Every: s.duration("every", 5*time.Minute, time.Second), Timeout: s.duration("timeout", 10*time.Second, time.Millisecond)}
-	s.done()
+	h := &Heartbeat{URL: secretURL(s, "url"), Method: s.Choice("method", "GET", "GET", "POST"),
+		Every: s.Duration("every", 5*time.Minute, time.Second), Timeout: s.Duration("timeout", 10*time.Second, time.Millisecond)}
+	s.Done()
 	return h
 }
 
-func readAudit(v value) string {
-	s, ok := v.section()
+func readAudit(v node.Value) string {
+	s, ok := v.Section()
 	if !ok {
 		return ""
 	}
-	path := s.needFile("path", "write where the log is to be kept: path: /var/log/dkimbot/audit.jsonl")
-	s.done()
+	path := s.NeedFile("path", "write where the log is to be kept: path: /var/log/dkimbot/audit.jsonl")
+	s.Done()
 	return path
 }
 
 // secretURL reads the address of something that speaks HTTP. It is a secret, since
 // whoever knows it can often speak in our name, and never shown (I9).
-func (s *section) secretURL(key string) Secret {
-	found := s.needSecret(key, "")
+func secretURL(s *node.Section, key string) settings.Secret {
+	found := s.NeedSecret(key, "")
 	if !found.IsSet() {
 		return found
 	}
@@ -179,58 +182,58 @@ func (s *section) secretURL(key string) Secret {
 	if err != nil {
 		return found // reported where it was read first
 	}
-	line, path := s.at(key+"_file", key+"_env", key)
+	line, path := s.At(key+"_file", key+"_env", key)
 	switch u, err := url.Parse(text); {
 	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
-		s.doc.fail(line, path, "is not the address of a web server", "write it like https://hooks.example.com/...")
-	case u.Scheme == "http" && !loopback(u.Hostname()):
-		s.doc.warn(line, path, "what is told would travel unencrypted, with all that the address holds", "use https")
+		s.Doc.Fail(line, path, "is not the address of a web server", "write it like https://hooks.example.com/...")
+	case u.Scheme == "http" && !settings.Loopback(u.Hostname()):
+		s.Doc.Warn(line, path, "what is told would travel unencrypted, with all that the address holds", "use https")
 	}
 	return found
 }
 
 // events returns the events at key, or those that are usually wanted.
-func (s *section) events(key string) []string {
-	v, ok := s.take(key)
+func events(s *node.Section, key string) []string {
+	v, ok := s.Take(key)
 	if !ok {
 		return slices.Clone(usuallyWanted)
 	}
-	events, at := v.texts()
+	events, at := v.Texts()
 	for i, e := range events {
 		if !slices.Contains(noticeEvents, e) {
-			at[i].fail(unknown("event", e, noticeEvents))
+			at[i].Fail(node.Unknown("event", e, noticeEvents))
 		}
 	}
-	if items, ok := v.list(); ok && len(items) == 0 {
-		v.fail("is an empty list", "leave it out to be told of "+strings.Join(usuallyWanted, ", "))
+	if items, ok := v.List(); ok && len(items) == 0 {
+		v.Fail("is an empty list", "leave it out to be told of "+strings.Join(usuallyWanted, ", "))
 	}
 	return events
 }
 
-func readMail(v value) *Mail {
-	s, ok := v.section()
+func readMail(v node.Value) *Mail {
+	s, ok := v.Section()
 	if !ok {
 		return nil
 	}
-	m := &Mail{CAFile: s.file("ca_file", ""), Username: s.text("username", ""), On: s.events("on"), Timeout: s.duration("timeout", 30*time.Second, time.Millisecond)}
-	if v, ok := s.need("smtp", "write the mail server: smtp: mail.example.com:587"); ok {
-		m.SMTP = v.address("25")
+	m := &Mail{CAFile: s.File("ca_file", ""), Username: s.Text("username", ""), On: events(s, "on"), Timeout: s.Duration("timeout", 30*time.Second, time.Millisecond)}
+	if v, ok := s.Need("smtp", "write the mail server: smtp: mail.example.com:587"); ok {
+		m.SMTP = v.Address("25")
 	}
-	m.TLS = s.choice("tls", m.usualTLS(), "offered", "required", "implicit", "never")
+	m.TLS = s.Choice("tls", m.usualTLS(), "offered", "required", "implicit", "never")
 	if m.Username != "" {
-		m.Password = s.needSecret("password", "")
+		m.Password = s.NeedSecret("password", "")
 		if m.TLS == "offered" || m.TLS == "never" {
-			v := s.values["tls"]
-			v.fail("a password is sent to nobody who has not proved who he is", "write tls: required, or implicit for port 465")
+			v := s.Get("tls")
+			v.Fail("a password is sent to nobody who has not proved who he is", "write tls: required, or implicit for port 465")
 		}
 	}
-	if v, ok := s.need("from", "write the sender: from: dkimbot@example.com"); ok {
-		m.From = v.mailbox()
+	if v, ok := s.Need("from", "write the sender: from: dkimbot@example.com"); ok {
+		m.From = mailbox(v)
 	}
-	if v, ok := s.need("to", "list who is told: to: [postmaster@example.com]"); ok {
-		m.To = v.mailboxes()
+	if v, ok := s.Need("to", "list who is told: to: [postmaster@example.com]"); ok {
+		m.To = mailboxes(v)
 	}
-	s.done()
+	s.Done()
 	return m
 }
 
@@ -247,14 +250,14 @@ func (m *Mail) usualTLS() string {
 	return "offered"
 }
 
-func (v value) mailboxes() []string {
+func mailboxes(v node.Value) []string {
 	var out []string
-	items, ok := v.list()
+	items, ok := v.List()
 	if ok && len(items) == 0 {
-		v.fail("is an empty list", "list who is told: to: [postmaster@example.com]")
+		v.Fail("is an empty list", "list who is told: to: [postmaster@example.com]")
 	}
 	for _, item := range items {
-		if m := item.mailbox(); m != "" {
+		if m := mailbox(item); m != "" {
 			out = append(out, m)
 		}
 	}
@@ -262,14 +265,14 @@ func (v value) mailboxes() []string {
 }
 
 // mailbox reads a bare address, in ASCII as every server takes it.
-func (v value) mailbox() string {
-	t, ok := v.text()
+func mailbox(v node.Value) string {
+	t, ok := v.Text()
 	if !ok {
 		return ""
 	}
 	a, err := mail.ParseAddress(t)
 	if err != nil || a.Address != t || strings.ContainsFunc(t, func(r rune) bool { return r > 126 }) {
-		v.fail("is not a mail address", "write it bare, like postmaster@example.com")
+		v.Fail("is not a mail address", "write it bare, like postmaster@example.com")
 		return ""
 	}
 	return t

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
@@ -23,90 +24,90 @@ func builtinPolicy() Policy {
 }
 
 // readPolicy reads a policy; what it leaves out it takes from base.
-func readPolicy(s *section, base Policy) Policy {
+func readPolicy(s *node.Section, base Policy) Policy {
 	p := base
-	p.Unsafe = s.boolean("unsafe_timing", base.Unsafe)
-	p.Drain = s.duration("drain", base.Drain, 0)
-	p.Settle = s.duration("settle", base.Settle, 0)
-	p.Splay = s.duration("splay", base.Splay, 0)
+	p.Unsafe = s.Boolean("unsafe_timing", base.Unsafe)
+	p.Drain = s.Duration("drain", base.Drain, 0)
+	p.Settle = s.Duration("settle", base.Settle, 0)
+	p.Splay = s.Duration("splay", base.Splay, 0)
 	p.TTL = readTTL(s, base.TTL)
-	p.Key = dkim.Algorithm(s.choice("key", string(base.Key), string(dkim.RSA2048), string(dkim.RSA4096), string(dkim.Ed25519)))
+	p.Key = dkim.Algorithm(s.Choice("key", string(base.Key), string(dkim.RSA2048), string(dkim.RSA4096), string(dkim.Ed25519)))
 	p.Note = readNote(s, base.Note)
-	if v, ok := s.take("selectors"); ok {
-		p.Selectors = v.selectors()
+	if v, ok := s.Take("selectors"); ok {
+		p.Selectors = selectors(v)
 	}
-	s.checkWaits(p)
-	s.readSchedule(&p, base)
+	checkWaits(s, p)
+	readSchedule(s, &p, base)
 	p.readLimits(s, base)
-	s.done()
+	s.Done()
 	return p
 }
 
-func readTTL(s *section, def time.Duration) time.Duration {
-	ttl := s.duration("ttl", def, time.Second)
-	switch v := s.values["ttl"]; {
+func readTTL(s *node.Section, def time.Duration) time.Duration {
+	ttl := s.Duration("ttl", def, time.Second)
+	switch v := s.Get("ttl"); {
 	case ttl%time.Second != 0:
-		v.fail(fmt.Sprintf("%s is not in whole seconds", ttl), "DNS counts whole seconds: 1h, 300s")
+		v.Fail(fmt.Sprintf("%s is not in whole seconds", ttl), "DNS counts whole seconds: 1h, 300s")
 		return def
 	case ttl > safeWait:
-		v.fail(brief(ttl)+" is too long", "want at most 168h; 1h is usual")
+		v.Fail(node.Brief(ttl)+" is too long", "want at most 168h; 1h is usual")
 		return def
 	}
 	return ttl
 }
 
-func readNote(s *section, def string) string {
-	note := s.words("note", def)
+func readNote(s *node.Section, def string) string {
+	note := s.Words("note", def)
 	if len(note) > maxNote {
-		v := s.values["note"]
-		v.fail("is too long for a key record", fmt.Sprintf("want at most %d bytes", maxNote))
+		v := s.Get("note")
+		v.Fail("is too long for a key record", fmt.Sprintf("want at most %d bytes", maxNote))
 		return def
 	}
 	return note
 }
 
-func (v value) selectors() (out [2]string) {
-	items, ok := v.list()
+func selectors(v node.Value) (out [2]string) {
+	items, ok := v.List()
 	if !ok {
 		return out
 	}
 	if len(items) != 2 {
-		v.fail(fmt.Sprintf("has %d entries", len(items)), "name exactly two selectors: [s1, s2]")
+		v.Fail(fmt.Sprintf("has %d entries", len(items)), "name exactly two selectors: [s1, s2]")
 		return out
 	}
 	for i, item := range items {
-		t, ok := item.text()
+		t, ok := item.Text()
 		if !ok {
 			continue
 		}
 		var err error
 		if out[i], err = dkim.ParseSelector(t); err != nil {
-			item.fail(err.Error(), "write labels of letters, digits and hyphens, such as s1")
+			item.Fail(err.Error(), "write labels of letters, digits and hyphens, such as s1")
 		}
 	}
 	if out[0] != "" && out[0] == out[1] {
-		v.fail("both selectors are the same", "name two different ones: [s1, s2]")
+		v.Fail("both selectors are the same", "name two different ones: [s1, s2]")
 	}
 	return out
 }
 
 // checkWaits reports waits that break I2, where the policy itself says them.
-func (s *section) checkWaits(p Policy) {
+func checkWaits(s *node.Section, p Policy) {
 	for _, w := range []struct {
 		key  string
 		wait time.Duration
 	}{{"drain", p.Drain}, {"settle", p.Settle}} {
-		if !s.has(w.key, "unsafe_timing") {
+		if !s.Has(w.key, "unsafe_timing") {
 			continue
 		}
-		line, path := s.at(w.key, "unsafe_timing")
+		line, path := s.At(w.key, "unsafe_timing")
 		if w.wait < safeWait && !p.Unsafe {
-			s.doc.fail(line, path, fmt.Sprintf("a %s of %s is less than seven days: receivers may still hold the old key (I2)", w.key, brief(w.wait)),
+			s.Doc.Fail(line, path, fmt.Sprintf("a %s of %s is less than seven days: receivers may still hold the old key (I2)", w.key, node.Brief(w.wait)),
 				"write 168h or more, or unsafe_timing: true in a laboratory")
 		}
 	}
-	if p.Unsafe && s.has("ttl", "drain", "settle") && p.TTL > min(p.Drain, p.Settle) {
-		line, path := s.at("ttl", "drain", "settle")
-		s.doc.warn(line, path, fmt.Sprintf("resolvers may hold a record for %s, longer than drain (%s) or settle (%s)", brief(p.TTL), brief(p.Drain), brief(p.Settle)), "mail can fail to verify; write a shorter ttl")
+	if p.Unsafe && s.Has("ttl", "drain", "settle") && p.TTL > min(p.Drain, p.Settle) {
+		line, path := s.At("ttl", "drain", "settle")
+		s.Doc.Warn(line, path, fmt.Sprintf("resolvers may hold a record for %s, longer than drain (%s) or settle (%s)", node.Brief(p.TTL), node.Brief(p.Drain), node.Brief(p.Settle)), "mail can fail to verify; write a shorter ttl")
 	}
 }

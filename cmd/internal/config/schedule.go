@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -13,26 +14,26 @@ const scheduleForm = `write minute, hour, day, month, weekday: "0 4 1 * *" is fo
 
 // readSchedule reads schedule and timezone, which have a meaning only together.
 // What is wrong is reported and left as base has it.
-func (s *section) readSchedule(p *Policy, base Policy) {
-	p.Timezone = s.text("timezone", p.Timezone)
+func readSchedule(s *node.Section, p *Policy, base Policy) {
+	p.Timezone = s.Text("timezone", p.Timezone)
 	if _, err := time.LoadLocation(p.Timezone); err != nil || p.Timezone == "Local" {
-		v := s.values["timezone"]
-		v.fail(fmt.Sprintf("unknown time zone %q", p.Timezone), "write a name of the IANA database: UTC, Europe/Berlin")
+		v := s.Get("timezone")
+		v.Fail(fmt.Sprintf("unknown time zone %q", p.Timezone), "write a name of the IANA database: UTC, Europe/Berlin")
 		p.Timezone = base.Timezone
 	}
-	p.Schedule = strings.Join(strings.Fields(s.text("schedule", p.Schedule)), " ")
+	p.Schedule = strings.Join(strings.Fields(s.Text("schedule", p.Schedule)), " ")
 	if strings.HasPrefix(p.Schedule, "@every") {
-		v := s.values["schedule"]
-		v.fail("@every has no fixed times", scheduleForm)
+		v := s.Get("schedule")
+		v.Fail("@every has no fixed times", scheduleForm)
 		p.Schedule = base.Schedule
 	}
 	if err := p.CheckSchedule(); err != nil {
-		v := s.values["schedule"]
-		v.fail(err.Error(), scheduleForm)
+		v := s.Get("schedule")
+		v.Fail(err.Error(), scheduleForm)
 		p.Schedule = base.Schedule
 	}
-	if s.has("schedule", "drain", "settle", "splay") {
-		s.checkPace(*p)
+	if s.Has("schedule", "drain", "settle", "splay") {
+		checkPace(s, *p)
 	}
 }
 
@@ -41,15 +42,15 @@ func (s *section) readSchedule(p *Policy, base Policy) {
 const keyLife = 186 * day
 
 // checkPace warns about schedules that are too fast for the waits, or too slow.
-func (s *section) checkPace(p Policy) {
-	line, path := s.at("schedule", "drain", "settle", "splay")
+func checkPace(s *node.Section, p Policy) {
+	line, path := s.At("schedule", "drain", "settle", "splay")
 	switch shortest, longest := gaps(p.Policy); {
 	case shortest < p.Drain+p.Settle:
-		s.doc.warn(line, path, fmt.Sprintf("rotations become due every %s, but one takes drain and settle, %s: they will wait", brief(shortest), brief(p.Drain+p.Settle)), "write a schedule with more time between")
+		s.Doc.Warn(line, path, fmt.Sprintf("rotations become due every %s, but one takes drain and settle, %s: they will wait", node.Brief(shortest), node.Brief(p.Drain+p.Settle)), "write a schedule with more time between")
 	case p.Splay >= shortest:
-		s.doc.warn(line, path, fmt.Sprintf("a splay of %s is not shorter than the %s between rotations", brief(p.Splay), brief(shortest)), "write a shorter splay")
+		s.Doc.Warn(line, path, fmt.Sprintf("a splay of %s is not shorter than the %s between rotations", node.Brief(p.Splay), node.Brief(shortest)), "write a shorter splay")
 	case longest > keyLife:
-		s.doc.warn(line, path, fmt.Sprintf("a key would be used for %d days; six months is the most that is advised (M3AAWG)", longest/day), `rotate more often: "0 4 1 */3 *" is quarterly`)
+		s.Doc.Warn(line, path, fmt.Sprintf("a key would be used for %d days; six months is the most that is advised (M3AAWG)", longest/day), `rotate more often: "0 4 1 */3 *" is quarterly`)
 	}
 }
 

@@ -7,6 +7,9 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
 // Signer is what signs mail, on one host. The settings of its driver are set, the
@@ -40,13 +43,13 @@ type Exec struct {
 	SendKey bool          `json:"send_key"` // the command is given the private key
 }
 
-func (b *builder) readSigner(name string, s *section) Signer {
+func (b *builder) readSigner(name string, s *node.Section) Signer {
 	out := Signer{Name: name}
-	v, ok := s.need("driver", "write driver: opendkim or exec")
+	v, ok := s.Need("driver", "write driver: opendkim or exec")
 	if !ok {
 		return out
 	}
-	out.Driver, ok = v.text()
+	out.Driver, ok = v.Text()
 	switch out.Driver {
 	case "opendkim":
 		out.OpenDKIM = b.readOpenDKIM(s)
@@ -54,59 +57,59 @@ func (b *builder) readSigner(name string, s *section) Signer {
 		out.Exec = readExec(s)
 	default:
 		if ok {
-			v.fail(unknown("driver", out.Driver, []string{"opendkim", "exec"}))
+			v.Fail(node.Unknown("driver", out.Driver, []string{"opendkim", "exec"}))
 		}
 		return out
 	}
-	s.done()
+	s.Done()
 	return out
 }
 
 var ownerForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$`)
 
-func (b *builder) readOpenDKIM(s *section) *OpenDKIM {
+func (b *builder) readOpenDKIM(s *node.Section) *OpenDKIM {
 	o := &OpenDKIM{
-		KeyDir:        s.needFile("key_dir", "write the directory for key files, for example /etc/dkimkeys"),
-		KeyTable:      s.table("key_table", "write the path of opendkim.conf's KeyTable", "file:"),
-		SigningTable:  s.table("signing_table", "write the path of opendkim.conf's SigningTable", "refile:", "file:"),
-		ReloadTimeout: s.duration("reload_timeout", 30*time.Second, time.Millisecond),
-		Lag:           s.duration("lag", 0, time.Millisecond),
-		AllowUnsafe:   s.boolean("allow_unsafe_keys", false),
+		KeyDir:        s.NeedFile("key_dir", "write the directory for key files, for example /etc/dkimkeys"),
+		KeyTable:      table(s, "key_table", "write the path of opendkim.conf's KeyTable", "file:"),
+		SigningTable:  table(s, "signing_table", "write the path of opendkim.conf's SigningTable", "refile:", "file:"),
+		ReloadTimeout: s.Duration("reload_timeout", 30*time.Second, time.Millisecond),
+		Lag:           s.Duration("lag", 0, time.Millisecond),
+		AllowUnsafe:   s.Boolean("allow_unsafe_keys", false),
 	}
 	// Two writers of one table, or two tidiers of one directory, would undo each other's work.
 	for _, claim := range []struct{ key, path string }{{"key_dir", o.KeyDir}, {"key_table", o.KeyTable}, {"signing_table", o.SigningTable}} {
 		kind := max(0, strings.IndexByte(claim.path, '/')) // "refile:" or none; a path may hold a colon itself
-		if v, ok := s.values[claim.key]; ok {
+		if v := s.Get(claim.key); s.Has(claim.key) {
 			b.claimFile(v, claim.path[kind:])
 		}
 	}
 	// OpenDKIM holds its tables in memory: without a reload it would go on with the old selector.
-	if v, ok := s.need("reload", `write reload: [systemctl, reload, opendkim], or ["true"] where no OpenDKIM runs`); ok {
-		o.Reload = v.command()
+	if v, ok := s.Need("reload", `write reload: [systemctl, reload, opendkim], or ["true"] where no OpenDKIM runs`); ok {
+		o.Reload = v.Command()
 	}
-	owner := s.text("owner", "")
+	owner := s.Text("owner", "")
 	if owner != "" && !ownerForm.MatchString(owner) {
-		v := s.values["owner"]
-		v.fail("is not user or user:group", "write the user that OpenDKIM runs as: opendkim")
+		v := s.Get("owner")
+		v.Fail("is not user or user:group", "write the user that OpenDKIM runs as: opendkim")
 	}
 	o.Owner, o.Group, _ = strings.Cut(owner, ":")
-	if v, ok := s.take("milter"); ok {
-		o.Milter = v.milter()
+	if v, ok := s.Take("milter"); ok {
+		o.Milter = milter(v)
 		b.claimMilter(v, o.Milter)
 	} else if len(o.Reload) > 0 && o.Reload[0] != "true" {
-		s.doc.warn(s.line, s.join("milter"), "is missing: nothing proves that OpenDKIM has taken up a switch, and one that has not goes on with a key that will be replaced",
+		s.Doc.Warn(s.Line, s.Join("milter"), "is missing: nothing proves that OpenDKIM has taken up a switch, and one that has not goes on with a key that will be replaced",
 			"write milter: inet:8891@localhost, as Socket stands in opendkim.conf")
 	}
 	return o
 }
 
 // table returns the path at key, made absolute behind the prefix that it may have.
-func (s *section) table(key, remedy string, prefixes ...string) string {
-	v, ok := s.need(key, remedy)
+func table(s *node.Section, key, remedy string, prefixes ...string) string {
+	v, ok := s.Need(key, remedy)
 	if !ok {
 		return ""
 	}
-	t, ok := v.text()
+	t, ok := v.Text()
 	if !ok {
 		return ""
 	}
@@ -119,17 +122,17 @@ func (s *section) table(key, remedy string, prefixes ...string) string {
 	}
 	t = strings.TrimPrefix(t, kind)
 	if before, _, ok := strings.Cut(t, ":"); ok && !strings.Contains(before, "/") {
-		v.fail(fmt.Sprintf("a table of the kind %s: can't be written", before), "use a flat file: a path, with or without "+strings.Join(prefixes, " or "))
+		v.Fail(fmt.Sprintf("a table of the kind %s: can't be written", before), "use a flat file: a path, with or without "+strings.Join(prefixes, " or "))
 		return ""
 	}
-	path, _ := v.absolute(t)
+	path, _ := v.Absolute(t)
 	return kind + path
 }
 
 // milter reads a socket as opendkim.conf(5) writes it, inet:port@host or
 // local:path, or as Postfix does, inet:host:port or unix:path, and returns the latter form.
-func (v value) milter() string {
-	t, ok := v.text()
+func milter(v node.Value) string {
+	t, ok := v.Text()
 	if !ok {
 		return ""
 	}
@@ -138,7 +141,7 @@ func (v value) milter() string {
 	case filepath.IsAbs(t):
 		return "unix:" + filepath.Clean(t)
 	case (kind == "local" || kind == "unix") && rest != "":
-		p, _ := v.absolute(rest)
+		p, _ := v.Absolute(rest)
 		return "unix:" + p
 	case kind == "inet":
 		if port, host, ok := strings.Cut(rest, "@"); ok {
@@ -146,22 +149,22 @@ func (v value) milter() string {
 		} else if !strings.Contains(rest, ":") {
 			rest = "localhost:" + rest
 		}
-		if host, port, err := hostPort(rest, ""); err == nil {
+		if host, port, err := settings.HostPort(rest, ""); err == nil {
 			return "inet:" + net.JoinHostPort(host, port)
 		}
 	}
-	v.fail("is not a milter's socket", "write it as Socket stands in opendkim.conf: inet:8891@localhost or local:/run/opendkim/opendkim.sock")
+	v.Fail("is not a milter's socket", "write it as Socket stands in opendkim.conf: inet:8891@localhost or local:/run/opendkim/opendkim.sock")
 	return ""
 }
 
-func readExec(s *section) *Exec {
+func readExec(s *node.Section) *Exec {
 	e := &Exec{
-		Timeout: s.duration("timeout", 30*time.Second, time.Millisecond),
-		Lag:     s.duration("lag", 0, 0),
-		SendKey: s.boolean("send_key", false),
+		Timeout: s.Duration("timeout", 30*time.Second, time.Millisecond),
+		Lag:     s.Duration("lag", 0, 0),
+		SendKey: s.Boolean("send_key", false),
 	}
-	if v, ok := s.need("command", "write program and arguments: [/usr/local/bin/set-selector]"); ok {
-		e.Command = v.command()
+	if v, ok := s.Need("command", "write program and arguments: [/usr/local/bin/set-selector]"); ok {
+		e.Command = v.Command()
 	}
 	return e
 }

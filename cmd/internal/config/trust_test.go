@@ -45,7 +45,7 @@ func TestWhoCanWriteTheConfiguration(t *testing.T) {
 				t.Fatal(err)
 			}
 			load := func() error {
-				_, err := load(filepath.Join(dir, "etc/dkimbot.yaml"), environment{os.LookupEnv})
+				_, err := load(filepath.Join(dir, "etc/dkimbot.yaml"), os.LookupEnv)
 				return err
 			}
 			if err := load(); err != nil && strings.Contains(err.Error(), ".yaml:1: ") && !strings.Contains(err.Error(), "domains") {

@@ -3,6 +3,8 @@ package config
 import (
 	"slices"
 	"time"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
 )
 
 // verifyLayer is what one place says about verification; nil is nothing.
@@ -13,19 +15,19 @@ type verifyLayer struct {
 	timeout     time.Duration
 }
 
-func readVerify(s *section) verifyLayer {
-	l := verifyLayer{mode: s.choice("mode", "", "authoritative", "resolvers", "both", "none")}
-	if v := s.values["mode"]; l.mode == "none" {
-		v.warn("nothing makes sure that a key can be seen before it is used (I2)", "use mode: authoritative where the name servers can be reached")
+func readVerify(s *node.Section) verifyLayer {
+	l := verifyLayer{mode: s.Choice("mode", "", "authoritative", "resolvers", "both", "none")}
+	if v := s.Get("mode"); l.mode == "none" {
+		v.Warn("nothing makes sure that a key can be seen before it is used (I2)", "use mode: authoritative where the name servers can be reached")
 	}
-	if v, ok := s.take("nameservers"); ok {
-		l.nameservers = v.servers(true)
+	if v, ok := s.Take("nameservers"); ok {
+		l.nameservers = v.Servers(true)
 	}
-	if v, ok := s.take("resolvers"); ok {
-		l.resolvers = v.servers(false) // a resolver's name can't be resolved
+	if v, ok := s.Take("resolvers"); ok {
+		l.resolvers = v.Servers(false) // a resolver's name can't be resolved
 	}
-	l.timeout = s.duration("timeout", 0, time.Second)
-	s.done()
+	l.timeout = s.Duration("timeout", 0, time.Second)
+	s.Done()
 	return l
 }
 

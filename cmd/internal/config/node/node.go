@@ -1,4 +1,4 @@
-package config
+package node
 
 import (
 	"bytes"
@@ -13,56 +13,61 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// document is one file of the configuration.
-type document struct {
-	*findings
-	env     environment
-	name    string // for people
+// Lookup returns an environment variable, as os.LookupEnv does.
+type Lookup func(name string) (text string, found bool)
+
+// Document is one file of the configuration.
+type Document struct {
+	*Findings
+	Lookup  Lookup // of environment variables
+	Name    string // for people
+	Dir     string // absolute; relative paths start here
 	path    string // absolute
-	dir     string // absolute; relative paths start here
 	private bool   // nobody but its owner can read it
 }
 
-func (d *document) fail(line int, path, problem, remedy string) {
-	d.add(&d.errs, Error{d.name, max(line, 1), path, problem, remedy})
+// Fail reports what is wrong in a line of the file, at the key of that path.
+func (d *Document) Fail(line int, path, problem, remedy string) {
+	d.add(&d.Errs, Error{d.Name, max(line, 1), path, problem, remedy})
 }
 
-func (d *document) warn(line int, path, problem, remedy string) {
-	d.add(&d.warns, Error{d.name, max(line, 1), path, problem, remedy})
+// Warn reports what is allowed there and yet probably not meant.
+func (d *Document) Warn(line int, path, problem, remedy string) {
+	d.add(&d.Warns, Error{d.Name, max(line, 1), path, problem, remedy})
 }
 
-// parse reads data as exactly one YAML document and returns its root, or reports why not.
+// Parse reads data as exactly one YAML document and returns its root, or reports why not.
 // YAML 1.2 section 5.2 knows UTF-16, too; in it the lines and places of findings
 // would not be those of the file.
-func (d *document) parse(data []byte) (value, bool) {
+func (d *Document) Parse(data []byte) (Value, bool) {
 	if !utf8.Valid(data) {
 		d.notText(data)
-		return value{}, false
+		return Value{}, false
 	}
 	loader, err := yaml.NewLoader(bytes.NewReader(data))
 	if err != nil {
 		d.syntax(data, err)
-		return value{}, false
+		return Value{}, false
 	}
 	var root, second yaml.Node
 	switch err := loader.Load(&root); {
 	case errors.Is(err, io.EOF) || err == nil && len(root.Content) == 0:
-		d.fail(1, "", "the file is empty", "write at least the domains, or [] in an included file")
-		return value{}, false
+		d.Fail(1, "", "the file is empty", "write at least the domains, or [] in an included file")
+		return Value{}, false
 	case err != nil:
 		d.syntax(data, err)
-		return value{}, false
+		return Value{}, false
 	}
 	switch err := loader.Load(&second); {
 	case err == nil:
-		d.fail(second.Line, "", "a second YAML document begins here", "keep one document in a file: remove the line --- and join the two")
-		return value{}, false
+		d.Fail(second.Line, "", "a second YAML document begins here", "keep one document in a file: remove the line --- and join the two")
+		return Value{}, false
 	case !errors.Is(err, io.EOF):
 		d.syntax(data, err)
-		return value{}, false
+		return Value{}, false
 	}
 	d.tags(&root)
-	return value{doc: d, node: root.Content[0]}, true
+	return Value{Doc: d, node: root.Content[0]}, true
 }
 
 // plainTags are those of YAML's core schema; the others make types that dkimbot has no use for.
@@ -70,9 +75,9 @@ var plainTags = []string{"", "!!seq", "!!map"}
 
 // tags refuses a type that is written in front of a group or list: it would be left out
 // without a word. Who reads a plain value sees its type.
-func (d *document) tags(n *yaml.Node) {
+func (d *Document) tags(n *yaml.Node) {
 	if tag := n.ShortTag(); n.Kind != yaml.ScalarNode && n.Style&yaml.TaggedStyle != 0 && !slices.Contains(plainTags, tag) {
-		d.fail(n.Line, "", "a group or list has a type that is not known here", "remove the word that begins with ! before it")
+		d.Fail(n.Line, "", "a group or list has a type that is not known here", "remove the word that begins with ! before it")
 	}
 	for _, c := range n.Content {
 		d.tags(c)
@@ -81,24 +86,24 @@ func (d *document) tags(n *yaml.Node) {
 
 // syntax reports what the YAML reader could not read. Its words are passed on
 // only where they quote nothing from the file, since that could be a secret (I9).
-func (d *document) syntax(data []byte, err error) {
+func (d *Document) syntax(data []byte, err error) {
 	var e *yaml.LoadError
 	if !errors.As(err, &e) {
-		d.fail(1, "", "the file is not YAML", "begin with examples/quickstart/dkimbot.yaml")
+		d.Fail(1, "", "the file is not YAML", "begin with examples/quickstart/dkimbot.yaml")
 		return
 	}
 	line := e.Mark.Line
 	switch {
 	case indentedByTab(data, line):
-		d.fail(line, "", "the line is indented by a tab", "YAML wants spaces")
+		d.Fail(line, "", "the line is indented by a tab", "YAML wants spaces")
 	case strings.HasPrefix(e.Message, "unknown anchor"):
-		d.fail(line, "", "an alias (*name) has no anchor (&name) before it", "a text that begins with * must stand in quotes")
+		d.Fail(line, "", "an alias (*name) has no anchor (&name) before it", "a text that begins with * must stand in quotes")
 	case e.Stage == yaml.ReaderStage:
 		d.notText(data)
 	case e.ContextMsg != "" && e.ContextMark.Line > 0:
-		d.fail(line, "", fmt.Sprintf("%s (%s that began at line %d)", e.Message, e.ContextMsg, e.ContextMark.Line), "look for a missing bracket, quote or colon, or wrong indentation")
+		d.Fail(line, "", fmt.Sprintf("%s (%s that began at line %d)", e.Message, e.ContextMsg, e.ContextMark.Line), "look for a missing bracket, quote or colon, or wrong indentation")
 	default:
-		d.fail(line, "", e.Message, "look for a missing quote or wrong indentation; text with \": \" or \" #\" in it must stand in quotes")
+		d.Fail(line, "", e.Message, "look for a missing quote or wrong indentation; text with \": \" or \" #\" in it must stand in quotes")
 	}
 }
 
@@ -111,8 +116,8 @@ func indentedByTab(data []byte, line int) bool {
 	return bytes.ContainsRune(text[:len(text)-len(bytes.TrimLeft(text, " \t"))], '\t')
 }
 
-func (d *document) notText(data []byte) {
-	d.fail(oddLine(data), "", "the file is not plain text in UTF-8", "save it as UTF-8 and remove control characters")
+func (d *Document) notText(data []byte) {
+	d.Fail(oddLine(data), "", "the file is not plain text in UTF-8", "save it as UTF-8 and remove control characters")
 }
 
 // oddLine is the line of the first character that plain text does not have.
@@ -123,21 +128,24 @@ func oddLine(data []byte) int {
 	return 1 + bytes.Count(data[:max(i, 0)], []byte("\n"))
 }
 
-// value is something that stands in a file, with the path that leads to it.
-type value struct {
-	doc  *document
-	path string
+// Value is something that stands in a file, with the path that leads to it.
+type Value struct {
+	Doc  *Document
+	Path string
 	node *yaml.Node
 }
 
-func (v value) line() int { return v.node.Line }
+// Line returns the line that v stands in.
+func (v Value) Line() int { return v.node.Line }
 
-func (v value) fail(problem, remedy string) { v.doc.fail(v.line(), v.path, problem, remedy) }
+// Fail reports what is wrong with v.
+func (v Value) Fail(problem, remedy string) { v.Doc.Fail(v.Line(), v.Path, problem, remedy) }
 
-func (v value) warn(problem, remedy string) { v.doc.warn(v.line(), v.path, problem, remedy) }
+// Warn reports what is allowed and yet probably not meant.
+func (v Value) Warn(problem, remedy string) { v.Doc.Warn(v.Line(), v.Path, problem, remedy) }
 
 // target returns the node, behind an alias where v is one.
-func (v value) target() *yaml.Node { return follow(v.node) }
+func (v Value) target() *yaml.Node { return follow(v.node) }
 
 func follow(n *yaml.Node) *yaml.Node {
 	if n.Kind == yaml.AliasNode && n.Alias != nil {
@@ -147,7 +155,7 @@ func follow(n *yaml.Node) *yaml.Node {
 }
 
 // kind says in words what stands there.
-func (v value) kind() string {
+func (v Value) kind() string {
 	n := v.target()
 	switch n.Kind {
 	case yaml.MappingNode:

@@ -1,4 +1,4 @@
-package config
+package node
 
 import (
 	"fmt"
@@ -39,26 +39,27 @@ func (es Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// findings collects errors and warnings over all files of one configuration.
-type findings struct {
-	errs, warns []Error
-	files       []string // in the order of reading
-	found       func()   // told of each finding as it is made; nil but in tests
+// Findings collects errors and warnings over all files of one configuration.
+type Findings struct {
+	Found func() // told of each finding as it is made; nil but in tests
+
+	Errs, Warns []Error
+	Files       []string // in the order of reading
 }
 
 // add appends e to one of the two lists.
-func (f *findings) add(list *[]Error, e Error) {
+func (f *Findings) add(list *[]Error, e Error) {
 	*list = append(*list, e)
-	if f.found != nil {
-		f.found()
+	if f.Found != nil {
+		f.Found()
 	}
 }
 
-// sorted returns what was found in the order of reading, without repetitions:
+// Sorted returns what was found in the order of reading, without repetitions:
 // what is wrong behind an anchor is found once for each alias.
-func (f *findings) sorted(es []Error) []Error {
+func (f *Findings) Sorted(es []Error) []Error {
 	slices.SortStableFunc(es, func(a, b Error) int {
-		if c := slices.Index(f.files, a.File) - slices.Index(f.files, b.File); c != 0 {
+		if c := slices.Index(f.Files, a.File) - slices.Index(f.Files, b.File); c != 0 {
 			return c
 		}
 		return a.Line - b.Line
@@ -79,13 +80,13 @@ func (f *findings) sorted(es []Error) []Error {
 // maxShown keeps a remedy readable when hundreds of names are defined.
 const maxShown = 20
 
-// unknown returns problem and remedy for a word that is none of those allowed.
-func unknown(what, word string, allowed []string) (problem, remedy string) {
+// Unknown returns problem and remedy for a word that is none of those allowed.
+func Unknown(what, word string, allowed []string) (problem, remedy string) {
 	problem = fmt.Sprintf("unknown %s %q", what, word)
 	if len(allowed) == 0 {
 		return problem, "none is defined"
 	}
-	if s := nearest(word, allowed); s != "" {
+	if s := Nearest(word, allowed); s != "" {
 		remedy = fmt.Sprintf("did you mean %s? ", s)
 	}
 	shown := slices.Compact(slices.Sorted(slices.Values(allowed)))
@@ -95,8 +96,8 @@ func unknown(what, word string, allowed []string) (problem, remedy string) {
 	return problem, remedy + "there are: " + strings.Join(shown, ", ")
 }
 
-// nearest returns the word that a typing error may have missed, or "".
-func nearest(word string, words []string) string {
+// Nearest returns the word that a typing error may have missed, or "".
+func Nearest(word string, words []string) string {
 	best, dist := "", max(1, len(word)/3)+1
 	for _, w := range words {
 		if d := distance(strings.ToLower(word), w); d < dist {

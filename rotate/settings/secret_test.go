@@ -1,12 +1,13 @@
-package config
+package settings
 
 import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
+	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v4"
@@ -19,8 +20,8 @@ import (
 func TestSecretHides(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, "token", 0o600, "hunter2")
-	env := environment{func(string) (string, bool) { return "hunter2", true }}
-	all := []Secret{{}, fileSecret("token"), env.secret("TOKEN"), {"the configuration file", func() (string, error) { return "hunter2", nil }}}
+	lookup := func(string) (string, bool) { return "hunter2", true }
+	all := []Secret{{}, FromFile("token"), FromVariable("TOKEN", lookup), Inline("hunter2")}
 	for _, s := range all {
 		holder := struct{ S, private Secret }{s, s}
 		var log bytes.Buffer
@@ -55,7 +56,7 @@ func TestSecretHides(t *testing.T) {
 func TestSecretIsReadAnew(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, "token", 0o640, "one\r\n\n")
-	s := fileSecret("token")
+	s := FromFile("token")
 	for _, want := range []string{"one", "two"} {
 		if got, err := s.Read(); err != nil || got != want {
 			t.Errorf("got %q, %v; want %q", got, err, want)
@@ -68,39 +69,25 @@ func TestSecretIsReadAnew(t *testing.T) {
 	}
 }
 
-// A relative secret file is taken from $CREDENTIALS_DIRECTORY when it is there,
-// else from beside the configuration.
-func TestCredentialsDirectory(t *testing.T) {
-	creds := t.TempDir()
-	write(t, filepath.Join(creds, "token"), 0o400, "from systemd")
-	yaml := "keystore: { driver: vault, address: 'https://v', auth: { method: approle, role_id_file: token, secret_id_file: beside } }\n"
-	t.Chdir(t.TempDir())
-	write(t, "token", 0o600, "beside")
-	write(t, "beside", 0o600, "beside")
-	write(t, "dkimbot.yaml", 0o600, yaml)
-	for dir, want := range map[string]string{creds: "from systemd", "": "beside", filepath.Join(creds, "none"): "beside"} {
-		c, err := load("dkimbot.yaml", environment{func(k string) (string, bool) {
-			if k == "CREDENTIALS_DIRECTORY" {
-				return dir, dir != ""
-			}
-			return "", false
-		}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		role, err1 := c.Keystore.Vault.Auth.RoleID.Read()
-		id, err2 := c.Keystore.Vault.Auth.SecretID.Read()
-		if role != want || id != "beside" || err1 != nil || err2 != nil {
-			t.Errorf("with %q: got %q and %q, %v, %v; want %q", dir, role, id, err1, err2, want)
-		}
-	}
-	if _, err := os.Stat("token"); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // A secret that the configuration does not name is asked for by nobody but a mistake of ours.
 func TestNoSecret(t *testing.T) {
 	_, err := Secret{}.Read()
 	faulttest.Shown(t, err)
+}
+
+func write(t *testing.T, name string, mode fs.FileMode, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(name, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func noSecret(t *testing.T, text string) {
+	t.Helper()
+	if strings.Contains(text, "hunter2") {
+		t.Errorf("a secret leaks (I9): %s", text)
+	}
 }

@@ -1,0 +1,240 @@
+package node
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// Text reads v as text. The value itself is never shown: it could be a secret (I9).
+func (v Value) Text() (string, bool) {
+	n := v.target()
+	switch {
+	case n.Kind != yaml.ScalarNode:
+		v.Fail("is "+v.kind(), "want a text")
+	case n.Tag != "!!str":
+		v.Fail("is "+v.kind()+" to YAML, not text", "put it in quotes")
+	case strings.ContainsFunc(n.Value, unicode.IsControl):
+		v.Fail("holds a line break or another control character", "write it on one line")
+	case n.Value == "":
+		v.Fail("is empty", "give it a value or leave the key out")
+	default:
+		return n.Value, true
+	}
+	return "", false
+}
+
+// Raw returns a plain value as it stands, and whether it is a whole number to YAML.
+func (v Value) Raw() (text string, whole bool) {
+	return v.target().Value, v.target().Tag == "!!int"
+}
+
+// Text returns the text at key, or def.
+func (s *Section) Text(key, def string) string {
+	if v, ok := s.Take(key); ok {
+		if t, ok := v.Text(); ok {
+			return t
+		}
+	}
+	return def
+}
+
+// Words is text for keys where an empty text means something.
+func (s *Section) Words(key, def string) string {
+	if v, ok := s.values[key]; ok && v.target().Tag == "!!str" && v.target().Value == "" {
+		s.known = append(s.known, key)
+		return ""
+	}
+	return s.Text(key, def)
+}
+
+func (s *Section) NeedText(key, remedy string) (string, bool) {
+	if v, ok := s.Need(key, remedy); ok {
+		return v.Text()
+	}
+	return "", false
+}
+
+// Choice returns the text at key, which must be one of the words, or def.
+func (s *Section) Choice(key, def string, words ...string) string {
+	v, ok := s.Take(key)
+	if !ok {
+		return def
+	}
+	t, ok := v.Text()
+	if ok && !slices.Contains(words, t) {
+		v.Fail(Unknown("value", t, words))
+	}
+	return t
+}
+
+func (s *Section) Boolean(key string, def bool) bool {
+	v, ok := s.Take(key)
+	if !ok {
+		return def
+	}
+	n := v.target()
+	if n.Kind != yaml.ScalarNode || n.Tag != "!!bool" {
+		v.Fail("is "+v.kind()+" to YAML", "write true or false, without quotes")
+		return def
+	}
+	return strings.EqualFold(n.Value, "true")
+}
+
+// Number returns the number at key, which must be in the range, or 0.
+func (s *Section) Number(key string, least, most float64) float64 {
+	v, ok := s.Take(key)
+	if !ok {
+		return 0
+	}
+	f, err := strconv.ParseFloat(v.target().Value, 64)
+	if tag := v.target().Tag; err != nil || tag != "!!int" && tag != "!!float" || f < least || f > most {
+		v.Fail("is not a number that makes sense here", fmt.Sprintf("write a number from %g to %.0f, without quotes", least, most))
+		return 0
+	}
+	return f
+}
+
+// Brief writes d as people do: 168h, not 168h0m0s.
+func Brief(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+const goNotation = "write a number and a unit: 90s, 15m, 168h"
+
+var daysForm = regexp.MustCompile(`^([0-9]{1,5})([dw])$`)
+
+func (v Value) Duration() (time.Duration, bool) {
+	n := v.target()
+	if n.Tag == "!!int" || n.Tag == "!!float" {
+		v.Fail("has no unit", goNotation)
+		return 0, false
+	}
+	t, ok := v.Text()
+	if !ok {
+		return 0, false
+	}
+	d, err := time.ParseDuration(t)
+	switch m := daysForm.FindStringSubmatch(t); {
+	case m != nil:
+		hours, _ := strconv.Atoi(m[1])
+		hours *= map[string]int{"d": 24, "w": 7 * 24}[m[2]]
+		v.Fail(fmt.Sprintf("%q is not a duration in Go's notation, which has no days", t), fmt.Sprintf("write %dh", hours))
+		return 0, false
+	case err != nil:
+		v.Fail(fmt.Sprintf("%q is not a duration", t), goNotation)
+		return 0, false
+	}
+	return d, true
+}
+
+// Duration returns the duration at key, not less than least, or def.
+func (s *Section) Duration(key string, def, least time.Duration) time.Duration {
+	v, ok := s.Take(key)
+	if !ok {
+		return def
+	}
+	d, ok := v.Duration()
+	if !ok {
+		return def
+	}
+	if d < least {
+		v.Fail(Brief(d)+" is too short", "want at least "+Brief(least))
+		return def
+	}
+	return d
+}
+
+func (v Value) List() ([]Value, bool) {
+	n := v.target()
+	if n.Kind != yaml.SequenceNode {
+		v.Fail("is "+v.kind(), "want a list: [one, two]")
+		return nil, false
+	}
+	out := make([]Value, len(n.Content))
+	for i, c := range n.Content {
+		out[i] = Value{v.Doc, fmt.Sprintf("%s[%d]", v.Path, i), c}
+	}
+	return out, true
+}
+
+// Texts reads v as a list of texts and leaves those out that are none. There is
+// one value for each text.
+func (v Value) Texts() (texts []string, at []Value) {
+	items, _ := v.List()
+	for _, item := range items {
+		if t, ok := item.Text(); ok {
+			texts, at = append(texts, t), append(at, item)
+		}
+	}
+	return texts, at
+}
+
+// Command reads a program and its arguments. It is run without a shell.
+func (v Value) Command() []string {
+	if n := v.target(); n.Kind == yaml.ScalarNode {
+		v.Fail("is "+v.kind(), "write program and arguments as a list: [systemctl, reload, opendkim]; no shell is involved")
+		return nil
+	}
+	args, at := v.Texts()
+	if len(v.target().Content) == 0 {
+		v.Fail("names no command", "write program and arguments: [systemctl, reload, opendkim]")
+	}
+	if len(args) == 0 {
+		return nil
+	}
+	if strings.Contains(args[0], "/") {
+		args[0], _ = at[0].Absolute(args[0])
+	}
+	return args
+}
+
+// File returns the absolute path at key, or of def; "" when neither is there.
+func (s *Section) File(key, def string) string {
+	v, ok := s.Take(key)
+	if !ok {
+		if def != "" {
+			def = filepath.Join(s.Doc.Dir, def)
+		}
+		return def
+	}
+	if t, ok := v.Text(); ok {
+		t, _ = v.Absolute(t)
+		return t
+	}
+	return ""
+}
+
+func (s *Section) NeedFile(key, remedy string) string {
+	if !s.Has(key) {
+		s.Need(key, remedy)
+		return ""
+	}
+	return s.File(key, "")
+}
+
+// Absolute makes p relative to the file that v stands in.
+func (v Value) Absolute(p string) (string, bool) {
+	if p == "~" || strings.HasPrefix(p, "~/") {
+		v.Fail("begins with ~, which means nothing here", "write the whole path")
+		return "", false
+	}
+	if filepath.IsAbs(p) {
+		return filepath.Clean(p), true
+	}
+	return filepath.Join(v.Doc.Dir, p), true
+}
