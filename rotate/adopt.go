@@ -38,8 +38,8 @@ type Adoption struct {
 // the domain becomes ready. DNS must show each key, and the keystore must hold
 // nothing in its place. A refusal changes nothing. An adoption that was interrupted
 // goes on by itself when its key is in the keystore, else when it is given again (I7).
-func (e *Engine) Adopt(ctx context.Context, want Domain, a Adoption) Result {
-	return e.inHandFor(ctx, want, func(ctx context.Context, r *run) error {
+func (e *Engine) Adopt(ctx context.Context, want Domain, req Request, a Adoption) Result {
+	return e.inHandFor(ctx, want, req, func(ctx context.Context, r *run) error {
 		if err := r.takeOver(ctx, a); err != nil {
 			return err
 		}
@@ -53,7 +53,7 @@ func (r *run) takeOver(ctx context.Context, a Adoption) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	r.plan = PlanAdoption(r.engine.Clock.Now(), r.want, r.st, r.seen, a)
+	r.plan = PlanAdoption(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen, a)
 	if r.plan.Stop != nil {
 		return r.plan.Stop
 	}
@@ -138,10 +138,10 @@ func withoutTesting(shown, sound string) string {
 
 // PlanAdoption says what an adoption would do, and everything that follows it. Like
 // Plan it reads nothing and changes nothing.
-func PlanAdoption(now time.Time, want Domain, have State, seen Observation, a Adoption) DomainPlan {
+func PlanAdoption(now time.Time, want Domain, req Request, have State, seen Observation, a Adoption) DomainPlan {
 	have = have.asOf(now)
 	have.Phase = cmp.Or(have.Phase, New)
-	p := &planner{now: now, want: want, have: have, seen: seen, adoption: true}
+	p := &planner{now: now, want: want, req: req, have: have, seen: seen, adoption: true}
 	unbelievable := p.unbelievable(a)
 	have = p.believed(a)
 	p.have = have
@@ -164,7 +164,7 @@ func PlanAdoption(now time.Time, want Domain, have State, seen Observation, a Ad
 		sel.KeyID = k.Key.ID()
 		then.Selectors[k.Selector] = sel
 	}
-	rest := Plan(now, want, after, then)
+	rest := Plan(now, want, req, after, then)
 	rest.Phase, rest.Seen = p.plan.Phase, seen
 	if len(keys) > 0 && rest.Stop == nil {
 		for i := range rest.Steps {

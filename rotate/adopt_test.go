@@ -18,7 +18,7 @@ import (
 )
 
 // byHand publishes a key record, a month ago, and lets the hosts sign with the key.
-func (w *world) byHand(d rotate.Domain, selector string, hosts ...string) dkim.SigningKey {
+func (w *world) byHand(d wish, selector string, hosts ...string) dkim.SigningKey {
 	key, err := dkim.Generate(dkim.Ed25519)
 	if err != nil {
 		w.Fatalf("%v", err)
@@ -38,7 +38,7 @@ func (w *world) byHand(d rotate.Domain, selector string, hosts ...string) dkim.S
 }
 
 // mailFirst is a domain whose policy has the selector that was made by hand first.
-func mailFirst(signers ...string) rotate.Domain {
+func mailFirst(signers ...string) wish {
 	d := wanted(signers...)
 	d.Policy.Selectors = [2]string{"mail", "s2"}
 	return d
@@ -238,7 +238,7 @@ func TestAdoptTesting(t *testing.T) {
 func TestAdoptRefuses(t *testing.T) {
 	type scene struct {
 		w *world
-		d *rotate.Domain
+		d *wish
 		a *rotate.Adoption
 	}
 	otherKey := func(s scene) { s.a.Keys[0].Key = s.w.byHand(*s.d, "elsewhere").Key }
@@ -314,7 +314,7 @@ func TestAdoptRefuses(t *testing.T) {
 }
 
 // told renders the stored state, the keystore's keys and what hosts sign with.
-func (w *world) told(d rotate.Domain) string {
+func (w *world) told(d wish) string {
 	st, _ := json.Marshal(w.state(d.Name))
 	out := string(st)
 	for name, versions := range w.keys {
@@ -331,9 +331,9 @@ func (w *world) told(d rotate.Domain) string {
 // TestAdoptActive: where the signers don't tell, or differ, a person's word counts,
 // and every signer is given the key.
 func TestAdoptActive(t *testing.T) {
-	for name, spoil := range map[string]func(w *world, d rotate.Domain){
-		"a signer uses the other one": func(w *world, d rotate.Domain) { w.hosts["mx2"].uses = nil; w.byHand(d, "s2", "mx2") },
-		"a signer is new":             func(w *world, d rotate.Domain) { w.hosts["mx2"].uses = nil; w.byHand(d, "s2") },
+	for name, spoil := range map[string]func(w *world, d wish){
+		"a signer uses the other one": func(w *world, d wish) { w.hosts["mx2"].uses = nil; w.byHand(d, "s2", "mx2") },
+		"a signer is new":             func(w *world, d wish) { w.hosts["mx2"].uses = nil; w.byHand(d, "s2") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, d := newWorld(t, "mx1", "mx2"), mailFirst("mx1", "mx2")
@@ -384,7 +384,7 @@ func TestPlanAdoption(t *testing.T) {
 	k := w.byHand(d, "mail", "mx1")
 	e, before := w.engine(), w.told(d)
 	planner := rotate.Planner{State: e.Store, Keys: e.Keys, Look: e.Look, Signers: map[string]rotate.SignerReader{"mx1": e.Signers["mx1"]}, Clock: w.start("plan", nil).Clock}
-	plan, err := planner.PlanAdoption(context.Background(), d, adoption(k))
+	plan, err := planner.PlanAdoption(context.Background(), d.Domain, d.Request, adoption(k))
 	if err != nil || plan.Stop != nil {
 		t.Fatal(errors.Join(err, plan.Stop))
 	}
@@ -403,7 +403,7 @@ func TestPlanAdoption(t *testing.T) {
 		t.Errorf("I11: planning changed\n%s\nto\n%s", before, after)
 	}
 	d.Policy.Selectors = [2]string{"s1", "s2"}
-	if plan, err = planner.PlanAdoption(context.Background(), d, adoption(k)); err != nil || fault.CodeOf(plan.Stop) != "selector-not-in-policy" {
+	if plan, err = planner.PlanAdoption(context.Background(), d.Domain, d.Request, adoption(k)); err != nil || fault.CodeOf(plan.Stop) != "selector-not-in-policy" {
 		t.Errorf("%v; %v", err, plan.Stop)
 	} else {
 		faulttest.Shown(t, plan.Stop)
@@ -417,7 +417,7 @@ func TestFormer(t *testing.T) {
 	old := w.byHand(d, "mail", "mx1", "mx2")
 	e := w.engine()
 	planner := rotate.Planner{State: e.Store, Keys: e.Keys, Look: e.Look, Signers: map[string]rotate.SignerReader{"mx1": e.Signers["mx1"], "mx2": e.Signers["mx2"]}, Clock: w.start("plan", nil).Clock}
-	plan, _, err := planner.Plan(context.Background(), d)
+	plan, _, err := planner.Plan(context.Background(), d.Domain, d.Request)
 	if warned := strings.Join(plan.Warnings, "\n"); err != nil || !strings.Contains(warned, "mx1, mx2 signs with mail today: leave mail._domainkey.example.com in DNS for 8d after the switch") {
 		t.Errorf("%v; %s", err, warned)
 	}
@@ -433,11 +433,11 @@ func TestFormer(t *testing.T) {
 	if until := st.Leftovers()["mail"]; !until.Equal(st.SwitchedAt.Add(8 * day)) {
 		t.Errorf("it may go after %s, and the switch was at %s", until, st.SwitchedAt)
 	}
-	if plan, _, _ = planner.Plan(context.Background(), d); len(plan.Warnings) != 1 || !strings.Contains(plan.Warnings[0], "mail._domainkey.example.com may go after "+st.SwitchedAt.Add(8*day).Format("2006-01-02")) {
+	if plan, _, _ = planner.Plan(context.Background(), d.Domain, d.Request); len(plan.Warnings) != 1 || !strings.Contains(plan.Warnings[0], "mail._domainkey.example.com may go after "+st.SwitchedAt.Add(8*day).Format("2006-01-02")) {
 		t.Errorf("warnings: %q", plan.Warnings)
 	}
 	w.pass(60 * day)
-	if plan, _, _ = planner.Plan(context.Background(), d); len(plan.Warnings) != 0 {
+	if plan, _, _ = planner.Plan(context.Background(), d.Domain, d.Request); len(plan.Warnings) != 0 {
 		t.Errorf("warnings two months later: %q", plan.Warnings)
 	}
 	if shown := w.shown(old.Name.String()); shown[0] != record(old.Key) {

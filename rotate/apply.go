@@ -39,7 +39,7 @@ func (a Approval) Stale(have State, seen Observation) (why []Reason, unknown err
 // Waits for approved steps that are shorter than patience allows are waited out, after a
 // call of waiting, which may be nil. What is left then is in Result.Left; from
 // there the domain is looked after like any other.
-func (e *Engine) Apply(ctx context.Context, want Domain, approved Approval, patience Patience, waiting func(domain string, next Next)) Result {
+func (e *Engine) Apply(ctx context.Context, want Domain, ignore Ignore, approved Approval, patience Patience, waiting func(domain string, next Next)) Result {
 	g := newGrant(approved)
 	if len(g.left()) == 0 {
 		return e.nothingApproved(ctx, want, approved)
@@ -49,15 +49,15 @@ func (e *Engine) Apply(ctx context.Context, want Domain, approved Approval, pati
 		failing time.Time // since when every attempt has failed; zero when the last one did not
 		tries   int
 	)
-	want.Asked, want.Named, want.Approved = approved.Asked, true, true
+	left := Request{Asked: approved.Asked, Named: true, Approved: true, Ignore: ignore}
 	for {
 		began := e.Clock.Now()
-		res := e.inHandFor(ctx, want, func(ctx context.Context, r *run) error {
+		res := e.inHandFor(ctx, want, left, func(ctx context.Context, r *run) error {
 			r.grant = g
 			return r.advance(ctx)
 		})
 		done = append(done, res.Done...)
-		res.Done, res.Left, res.Holds, want.Asked = done, g.leftOf(res), g.holds(res.Err), res.asked
+		res.Done, res.Left, res.Holds, left.Asked = done, g.leftOf(res), g.holds(res.Err), res.left.Asked
 		now := e.Clock.Now()
 		next := g.next(res.Plan, began)
 		if res.Err == nil {
@@ -99,6 +99,7 @@ func (e *Engine) nothingApproved(ctx context.Context, want Domain, approved Appr
 // Order is an approval for one domain of the configuration.
 type Order struct {
 	Domain   Domain
+	Ignore   Ignore // the limits that a person overrides
 	Approved Approval
 }
 
@@ -106,6 +107,6 @@ type Order struct {
 // as it comes, one call at a time. waiting may be nil.
 func (e *Engine) ApplyAll(ctx context.Context, orders []Order, patience Patience, waiting func(string, Next), each func(Result)) {
 	SideBySide(orders, waiting, each, func(o Order, waiting func(string, Next)) Result {
-		return e.Apply(ctx, o.Domain, o.Approved, patience, waiting)
+		return e.Apply(ctx, o.Domain, o.Ignore, o.Approved, patience, waiting)
 	})
 }

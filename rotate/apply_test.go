@@ -18,14 +18,14 @@ import (
 )
 
 // approve makes a plan for the domain as it is now, and approves of it.
-func (w *world) approve(id string, d rotate.Domain) rotate.Approval {
+func (w *world) approve(id string, d wish) rotate.Approval {
 	w.Helper()
 	p := &process{world: w, id: "planner"}
 	planner := &rotate.Planner{State: w.store, Keys: p, Look: p, Clock: p, Signers: map[string]rotate.SignerReader{}}
 	for name, h := range w.hosts {
 		planner.Signers[name] = agent{p, h}
 	}
-	plan, _, err := planner.Plan(context.Background(), d)
+	plan, _, err := planner.Plan(context.Background(), d.Domain, d.Request)
 	if err != nil {
 		w.Fatalf("plan: %v", err)
 	}
@@ -33,7 +33,7 @@ func (w *world) approve(id string, d rotate.Domain) rotate.Approval {
 }
 
 // apply applies, and returns the operations that had an effect, or tried to.
-func (w *world) apply(d rotate.Domain, a rotate.Approval, patience rotate.Patience) (rotate.Result, []string) {
+func (w *world) apply(d wish, a rotate.Approval, patience rotate.Patience) (rotate.Result, []string) {
 	var ops []string
 	w.pause = func(op string) { ops = append(ops, op) }
 	defer func() { w.pause = nil }()
@@ -41,7 +41,7 @@ func (w *world) apply(d rotate.Domain, a rotate.Approval, patience rotate.Patien
 }
 
 // asked is the domain with a person's wish to rotate.
-func asked(d rotate.Domain) rotate.Domain {
+func asked(d wish) wish {
 	d.Asked = true
 	return d
 }
@@ -120,26 +120,26 @@ func wantStale(t *testing.T, err error, texts ...string) {
 // left alone, so that other plans still hold.
 func TestApplyStale(t *testing.T) {
 	for title, tt := range map[string]struct {
-		change func(t *testing.T, w *world, d *rotate.Domain)
+		change func(t *testing.T, w *world, d *wish)
 		want   string
 	}{
-		"state": {func(t *testing.T, w *world, d *rotate.Domain) {
+		"state": {func(t *testing.T, w *world, d *wish) {
 			w.spoil("s2", "")
 			if res := w.settle(*d); res.Err != nil {
 				t.Fatal(res.Err)
 			}
 		}, "the state of example.com has moved on from revision"},
-		"record": {func(_ *testing.T, w *world, _ *rotate.Domain) { w.spoil("s2", "") }, "DNS shows something else at s2._domainkey.example.com than when the plan was made: no record"},
-		"foreign record": {func(_ *testing.T, w *world, _ *rotate.Domain) { w.spoil("s1", foreignRecord) },
+		"record": {func(_ *testing.T, w *world, _ *wish) { w.spoil("s2", "") }, "DNS shows something else at s2._domainkey.example.com than when the plan was made: no record"},
+		"foreign record": {func(_ *testing.T, w *world, _ *wish) { w.spoil("s1", foreignRecord) },
 			`DNS shows something else at s1._domainkey.example.com than when the plan was made: "v=DKIM1; k=ed25519`},
-		"key": {func(_ *testing.T, w *world, _ *rotate.Domain) {
+		"key": {func(_ *testing.T, w *world, _ *wish) {
 			name := dkim.Name{Domain: "example.com", Selector: "s2"}
 			w.keys[name] = append(w.keys[name], someKeys()[0])
 		}, "the keystore's newest key for s2._domainkey.example.com is version 2, " + rotate.ShortID(someKeys()[0].ID()) + "; when the plan was made it was version 1, "},
-		"signer": {func(_ *testing.T, w *world, _ *rotate.Domain) {
+		"signer": {func(_ *testing.T, w *world, _ *wish) {
 			w.hosts["mx2"].stop()
 		}, "signer mx2 does not sign; when the plan was made it was: signs with s1, key "},
-		"another signer": {func(_ *testing.T, w *world, d *rotate.Domain) {
+		"another signer": {func(_ *testing.T, w *world, d *wish) {
 			w.addHost("mx3")
 			d.Signers = []string{"mx1", "mx2", "mx3"}
 		}, "signer mx3 does not sign; when the plan was made it was: not known, since it could not be asked"},
@@ -457,7 +457,7 @@ func TestApplyLimits(t *testing.T) {
 	}
 	parts := w.engine().Parts
 	parts.Counts.PerRun = rotate.Bound{Most: 1, Key: "limits.switches_per_run"}
-	busy := rotate.NewEngine(parts)
+	busy := newEngine(parts)
 	other := wanted("mx1")
 	other.Name = "example.net"
 	busy.Settle(context.Background(), other, forever, nil)

@@ -4,16 +4,14 @@ import (
 	"context"
 	"strings"
 	"testing"
-
-	"github.com/dkimbot/dkimbot/rotate"
 )
 
 // TestNothingSignsUnseen: while one of two servers can't be asked, no signer is
 // given a selector, neither a first one nor the other (I2).
 func TestNothingSignsUnseen(t *testing.T) {
-	for title, prepare := range map[string]func(*world, rotate.Domain){
-		"bootstrap": func(*world, rotate.Domain) {},
-		"rotation":  func(w *world, d rotate.Domain) { w.settle(d) },
+	for title, prepare := range map[string]func(*world, wish){
+		"bootstrap": func(*world, wish) {},
+		"rotation":  func(w *world, d wish) { w.settle(d) },
 	} {
 		t.Run(title, func(t *testing.T) {
 			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
@@ -25,7 +23,7 @@ func TestNothingSignsUnseen(t *testing.T) {
 			parts := w.engine().Parts
 			parts.Look = halfSilent{parts.Look}
 			d.Asked = true
-			res := rotate.NewEngine(parts).Advance(context.Background(), d)
+			res := newEngine(parts).Advance(context.Background(), d)
 			if res.Err == nil || !strings.Contains(res.Err.Error(), "ns2 does not answer") {
 				t.Errorf("error: %v", res.Err)
 			}

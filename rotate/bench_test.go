@@ -18,7 +18,7 @@ func BenchmarkPlan(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				for range 10_000 {
-					if p := rotate.Plan(s.now, s.want, s.have, s.seen); p.Stop != nil {
+					if p := s.want.plan(s.now, s.have, s.seen); p.Stop != nil {
 						b.Fatal(p.Stop)
 					}
 				}
@@ -34,7 +34,7 @@ func BenchmarkBootstrap(b *testing.B) {
 	parts := w.engine().Parts
 	parts.Workers, parts.SelfTest = 64, verify.SelfTest
 	parts.Generate = func(dkim.Algorithm) (*dkim.PrivateKey, error) { return dkim.Generate(dkim.Ed25519) }
-	e := rotate.NewEngine(parts)
+	e := newEngine(parts)
 	n := 0
 	for b.Loop() {
 		domains := fleet(100, "mx1")

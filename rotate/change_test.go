@@ -136,7 +136,7 @@ func TestUnchecked(t *testing.T) {
 	parts := w.engine().Parts
 	parts.Look = unasked{}
 	for range 2 {
-		res := rotate.NewEngine(parts).Settle(context.Background(), d, forever, nil)
+		res := newEngine(parts).Settle(context.Background(), d, forever, nil)
 		if res.Err != nil {
 			t.Fatal(res.Err)
 		}
@@ -186,7 +186,7 @@ func TestSignerWithoutKeyIDs(t *testing.T) {
 	w, d := newWorld(t, "hook"), wanted("hook")
 	parts := w.engine().Parts
 	parts.Signers = map[string]rotate.Signer{"hook": unnamed{parts.Signers["hook"]}}
-	e := rotate.NewEngine(parts)
+	e := newEngine(parts)
 	e.Settle(context.Background(), d, forever, nil)
 	d.Asked = true
 	if res := e.Settle(context.Background(), d, forever, nil); res.Err != nil {

@@ -11,22 +11,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// Distrust says that private keys may be in others' hands. Signers are switched to
-// a sound key as soon as there is one, without waiting for settle; the compromised key's
-// record is revoked (empty p=, RFC 6376 section 3.6.1), its private key destroyed,
-// and a fresh one made in its place. The drain is cut short: mail in flight that
-// was signed with the compromised key no longer verifies.
-//
-// A key that signs is revoked when at least one signer has left it. As long as none
-// could be switched, revoking would leave no way to send mail that verifies; who wants
-// it nevertheless says RevokeNow. What is revoked needs neither the keystore nor the
-// other selector.
-type Distrust struct {
-	Selectors []string // none: the one that signs, or that signers have left for an earlier report and that is yet to be replaced
-	RevokeNow bool     // revoke even while every signer still signs with the key
-}
-
-func (o Distrust) give(p *planner, st *State) (events []Event, err error) {
+// giveDistrust notes which keys are compromised, and enters the phase in which they can be left.
+func giveDistrust(p *planner, o Distrust, st *State) (events []Event, err error) {
 	if err := p.unmanaged("distrust a key"); err != nil {
 		return nil, err
 	}

@@ -16,14 +16,14 @@ import (
 )
 
 // asking returns an engine that asks for consent.
-func (w *world) asking(consent func(context.Context, rotate.Domain, rotate.Step) error) *rotate.Engine {
+func (w *world) asking(consent func(context.Context, rotate.Domain, rotate.Step) error) *testEngine {
 	parts := w.engine().Parts
 	parts.Consent = consent
-	return rotate.NewEngine(parts)
+	return newEngine(parts)
 }
 
 // bootstrapped takes a new domain to where its first signer is to be switched.
-func (w *world) bootstrapped(d rotate.Domain) {
+func (w *world) bootstrapped(d wish) {
 	if res := w.engine().Advance(context.Background(), d); res.Err != nil || res.State.Next.Action != "activate" {
 		w.Fatalf("%v; next is %+v", res.Err, res.State.Next)
 	}
@@ -34,9 +34,9 @@ func (w *world) bootstrapped(d rotate.Domain) {
 // again like a failure, and leaves signers, DNS and phase as they were (I1). The
 // consent that comes later lets it go on.
 func TestVeto(t *testing.T) {
-	for title, begin := range map[string]func(*world, *rotate.Domain){
-		"bootstrap": func(w *world, d *rotate.Domain) { w.bootstrapped(*d) },
-		"rotation":  func(w *world, d *rotate.Domain) { w.settle(*d); d.Asked = true },
+	for title, begin := range map[string]func(*world, *wish){
+		"bootstrap": func(w *world, d *wish) { w.bootstrapped(*d) },
+		"rotation":  func(w *world, d *wish) { w.settle(*d); d.Asked = true },
 	} {
 		t.Run(title, func(t *testing.T) {
 			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
@@ -81,9 +81,9 @@ func TestVeto(t *testing.T) {
 // TestNoVetoHalfway: nobody is asked when a switch is under way, in which one
 // signer failed, nor when a signer is brought back to the active key.
 func TestNoVetoHalfway(t *testing.T) {
-	for title, begin := range map[string]func(*world, *rotate.Domain){
-		"bootstrap": func(w *world, d *rotate.Domain) { w.bootstrapped(*d) },
-		"rotation":  func(w *world, d *rotate.Domain) { w.settle(*d); d.Asked = true },
+	for title, begin := range map[string]func(*world, *wish){
+		"bootstrap": func(w *world, d *wish) { w.bootstrapped(*d) },
+		"rotation":  func(w *world, d *wish) { w.settle(*d); d.Asked = true },
 	} {
 		t.Run(title, func(t *testing.T) {
 			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
@@ -116,9 +116,9 @@ func TestNoVetoHalfway(t *testing.T) {
 // TestNoVetoInEmergency: nobody is asked when signers leave a compromised key, neither of a
 // domain that is ready nor of one that is still brought up (I2).
 func TestNoVetoInEmergency(t *testing.T) {
-	for title, begin := range map[string]func(*world, rotate.Domain){
-		"ready": func(w *world, d rotate.Domain) { w.settle(d) },
-		"bootstrapping": func(w *world, d rotate.Domain) {
+	for title, begin := range map[string]func(*world, wish){
+		"ready": func(w *world, d wish) { w.settle(d) },
+		"bootstrapping": func(w *world, d wish) {
 			w.bootstrapped(d)
 			w.trouble = failing("activate mx2")
 			w.engine().Advance(context.Background(), d)
@@ -187,10 +187,10 @@ func TestWitnesses(t *testing.T) {
 			phases = append(phases, string(after.Phase))
 		}
 	}
-	e := rotate.NewEngine(parts)
+	e := newEngine(parts)
 	release := w.holds("other", d)
 	parts.OwnerDead = nil
-	if res := rotate.NewEngine(parts).Advance(context.Background(), d); fault.KindOf(res.Err) != fault.Refused {
+	if res := newEngine(parts).Advance(context.Background(), d); fault.KindOf(res.Err) != fault.Refused {
 		t.Fatalf("the lease is held, and the run ended with %v", res.Err)
 	} else {
 		faulttest.Shown(t, res.Err)

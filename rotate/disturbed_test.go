@@ -15,7 +15,7 @@ func TestSecondRecordIsForgotten(t *testing.T) {
 	s := readyScene()
 	s.want.Asked = true
 	s.show("s2", s.have.Selectors["s2"].Key.Record, "v=spf1 -all")
-	p := rotate.Plan(s.now, s.want, s.have, s.seen)
+	p := s.want.plan(s.now, s.have, s.seen)
 	for _, step := range p.Steps {
 		if step.Kind == rotate.Activate {
 			t.Fatalf("I2: with a second record at s2, the plan is %s", brief(p, s.now))
@@ -42,7 +42,7 @@ func TestClockWasAhead(t *testing.T) {
 	s := readyScene()
 	s.have.Selectors["s1"].Key.VerifiedAt = s.now.Add(1000 * day)
 	s.stray("s2", s.have.Selectors["s2"].Key.ID, "mx1")
-	p := rotate.Plan(s.now, s.want, s.have, s.seen)
+	p := s.want.plan(s.now, s.have, s.seen)
 	for _, step := range p.Steps {
 		if step.Kind == rotate.Activate && step.NotBefore.After(s.now.Add(time.Hour)) {
 			t.Errorf("mx1 is brought back only at %s", step.NotBefore)

@@ -9,7 +9,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
-// Domain is what the configuration wants for one signing domain. It is plain data.
+// Domain is what the configuration wants for one signing domain. It is plain data: what a
+// command asks of the domain is a Request.
 type Domain struct {
 	Name     string   `json:"name"`     // d=, in the normal form of dkim.ParseDomain
 	Provider string   `json:"provider"` // the provider's name in the configuration, for people
@@ -20,26 +21,8 @@ type Domain struct {
 	// before the attempt counts as failed and is retried later.
 	VerifyTimeout time.Duration `json:"verify_timeout"`
 
-	// Asked says that a person wants a rotation now, whatever the schedule says.
-	// It cuts no wait short.
-	Asked bool `json:"-"`
-
 	// Limits hold back the beginning of changes.
 	Limits Limits `json:"limits,omitzero"`
-	// Named says that a person named the domain: a change that the limits hold back
-	// is refused then, so that it is not waited for unawares.
-	Named bool `json:"-"`
-	// Patient says that a person waits for what becomes of the domain: another process
-	// that has it in hand is waited for a little. Settle sets it where Named is.
-	Patient bool `json:"-"`
-	// Ignore names the limits that a person sets aside.
-	Ignore Ignore `json:"-"`
-	// Approved says that the changes come from a plan that a person has approved and
-	// now applies. It is what Limits.PlanOnly asks for; windows and freezes hold all
-	// the same, unless Ignore sets them aside.
-	Approved bool `json:"-"`
-	// Instruction is what a person wants done with the domain first, once; nil for nothing.
-	Instruction Instruction `json:"-"`
 }
 
 // Policy holds the timing and the kind of keys.

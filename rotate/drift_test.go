@@ -142,7 +142,7 @@ func TestDrift(t *testing.T) {
 			if tt.change != nil {
 				tt.change(s)
 			}
-			found := rotate.Drift(s.want, s.have, s.seen)
+			found := rotate.Drift(s.want.Domain, s.have, s.seen)
 			if got := told(found); got != tt.want {
 				t.Errorf("found %q, want %q", got, tt.want)
 			}
@@ -157,7 +157,7 @@ func TestDrift(t *testing.T) {
 			if !strings.Contains(said, tt.says) {
 				t.Errorf("%q does not say %q", said, tt.says)
 			}
-			if plan := rotate.Plan(s.now, s.want, s.have, s.seen); told(plan.Drift) != tt.want {
+			if plan := s.want.plan(s.now, s.have, s.seen); told(plan.Drift) != tt.want {
 				t.Errorf("the plan tells %q", told(plan.Drift))
 			}
 		})
@@ -173,7 +173,7 @@ func TestDrift(t *testing.T) {
 func TestDriftSaysWhatIsPlanned(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := anyScene(t)
-		p := rotate.Plan(s.now, s.want, s.have, s.seen)
+		p := s.want.plan(s.now, s.have, s.seen)
 		has := func(kind rotate.Kind, f rotate.Finding) bool {
 			return slices.ContainsFunc(p.Steps, func(s rotate.Step) bool {
 				return s.Kind == kind && (s.Selector == f.Selector || f.Selector == "") && s.Signer == f.Signer

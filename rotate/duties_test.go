@@ -162,7 +162,7 @@ func TestDutiesAreIndependent(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := tt.scene()
 			tt.change(s)
-			p := rotate.Plan(s.now, s.want, s.have, s.seen)
+			p := s.want.plan(s.now, s.have, s.seen)
 			if got := brief(p, s.now); got != tt.steps || fault.CodeOf(p.Stop) != tt.stop {
 				t.Errorf("steps %s; stop %v\nwant  %s; %q", got, p.Stop, tt.steps, tt.stop)
 			}

@@ -12,16 +12,16 @@ const mostJumps = 20
 // keys in their place: a plan holds only what can be told now, and what becomes of
 // signers, records and keys afterwards is what a person wants to see beforehand. It
 // is pure; each step is at the earliest time at which it can be done.
-func emergency(now time.Time, want Domain, have State, seen Observation, lags map[string]time.Duration) DomainPlan {
-	plan := Plan(now, want, have, seen)
+func emergency(now time.Time, want Domain, req Request, have State, seen Observation, lags map[string]time.Duration) DomainPlan {
+	plan := Plan(now, want, req, have, seen)
 	if plan.Stop != nil {
 		return plan
 	}
-	f := &forecast{now: now, want: want.asked(have), st: have.asOf(now), seen: copyObservation(seen), lags: lags}
+	f := &forecast{now: now, want: want, req: req.in(have, want.Signers), st: have.asOf(now), seen: copyObservation(seen), lags: lags}
 	plan.Steps, plan.Next = nil, nil
 	for jumps, rounds := 0, 0; ; rounds++ {
 		f.st.heed(f.want, f.seen, f.lags, f.now)
-		p := Plan(f.now, f.want, f.st, f.seen)
+		p := Plan(f.now, f.want, f.req, f.st, f.seen)
 		steps := p.Runnable(f.now)
 		switch {
 		case p.Stop != nil:

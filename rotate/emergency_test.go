@@ -16,11 +16,11 @@ import (
 // lists all steps up to the fresh keys, and they are what is done (I11: nothing is
 // done that the dry run did not tell).
 func TestEmergencyForetold(t *testing.T) {
-	for phase, prepare := range map[string]func(*world, rotate.Domain){
-		"ready":     func(w *world, d rotate.Domain) { w.settle(d) },
+	for phase, prepare := range map[string]func(*world, wish){
+		"ready":     func(w *world, d wish) { w.settle(d) },
 		"switching": (*world).halfSwitched,
 		"draining":  (*world).switched,
-		"replacing": func(w *world, d rotate.Domain) {
+		"replacing": func(w *world, d wish) {
 			w.drained(d)
 			w.trouble = failing("destroy s1")
 			w.engine().Advance(context.Background(), d)
@@ -66,14 +66,14 @@ func later(a, b time.Time) time.Time {
 }
 
 // plan returns what is planned for the domain now.
-func (w *world) plan(d rotate.Domain) rotate.DomainPlan {
+func (w *world) plan(d wish) rotate.DomainPlan {
 	w.Helper()
 	p := &process{world: w, id: "planner"}
 	planner := &rotate.Planner{State: w.store, Keys: p, Look: p, Clock: p, Signers: map[string]rotate.SignerReader{}}
 	for name, h := range w.hosts {
 		planner.Signers[name] = agent{p, h}
 	}
-	plan, _, err := planner.Plan(context.Background(), d)
+	plan, _, err := planner.Plan(context.Background(), d.Domain, d.Request)
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -91,12 +91,11 @@ type Result struct {
 	Left  []Step // of a plan that was applied: the steps that were not carried out
 	Holds bool   // nothing of that plan was begun, and it may be applied again
 
-	asked   bool        // the rotation that was asked for is yet to begin
-	ordered Instruction // what was ordered and is yet to be given
+	left Request // what was asked and is yet to be done
 }
 
 // YetToBegin reports that the rotation which a person asked for has not begun.
-func (r Result) YetToBegin() bool { return r.asked }
+func (r Result) YetToBegin() bool { return r.left.Asked }
 
 // workTime bounds everything that one step may take besides the wait for DNS;
 // where a step joins others, the wait for its turn and the common work count apart.
@@ -106,19 +105,19 @@ const workTime = 5 * time.Minute
 // there is something to wait for, a step failed, or ctx is done. A step that has
 // begun is finished or fails before Advance returns, also when ctx is done. A
 // defect met on the way is an error of this domain and harms no other.
-func (e *Engine) Advance(ctx context.Context, want Domain) Result {
-	return e.inHandFor(ctx, want, func(ctx context.Context, r *run) error { return r.advance(ctx) })
+func (e *Engine) Advance(ctx context.Context, want Domain, req Request) Result {
+	return e.inHandFor(ctx, want, req, func(ctx context.Context, r *run) error { return r.advance(ctx) })
 }
 
 // inHandFor takes the domain in hand, so that nobody else acts on it (I8), for as long
 // as work takes. What it did after it had lost the lease it puts right at once.
-func (e *Engine) inHandFor(ctx context.Context, want Domain, work func(context.Context, *run) error) Result {
-	res, late := e.inHandOnce(ctx, want, work)
+func (e *Engine) inHandFor(ctx context.Context, want Domain, req Request, work func(context.Context, *run) error) Result {
+	res, late := e.inHandOnce(ctx, want, req, work)
 	if !late || ctx.Err() != nil {
 		return res
 	}
-	want.Asked, want.Instruction, want.Named, want.Patient = false, nil, false, true
-	again, _ := e.inHandOnce(ctx, want, func(ctx context.Context, r *run) error { return r.advance(ctx) })
+	rest := Request{Patient: true, Ignore: req.Ignore, Approved: req.Approved}
+	again, _ := e.inHandOnce(ctx, want, rest, func(ctx context.Context, r *run) error { return r.advance(ctx) })
 	if again.Err == nil {
 		res.State, res.Plan = again.State, again.Plan
 		res.Done = append(res.Done, again.Done...)
@@ -127,8 +126,8 @@ func (e *Engine) inHandFor(ctx context.Context, want Domain, work func(context.C
 }
 
 // inHandOnce is inHandFor, and reports whether an effect may have come too late.
-func (e *Engine) inHandOnce(ctx context.Context, want Domain, work func(context.Context, *run) error) (res Result, late bool) {
-	res = Result{Domain: want.Name, asked: want.Asked}
+func (e *Engine) inHandOnce(ctx context.Context, want Domain, req Request, work func(context.Context, *run) error) (res Result, late bool) {
+	res = Result{Domain: want.Name, left: req}
 	told := false // of the failure
 	err := caught("work on "+want.Name, func() error {
 		if err := e.working.take(ctx); err != nil {
@@ -139,12 +138,12 @@ func (e *Engine) inHandOnce(ctx context.Context, want Domain, work func(context.
 			return err
 		}
 		defer e.unclaim(want.Name)
-		grip, err := e.take(ctx, want)
+		grip, err := e.take(ctx, want, req)
 		if err != nil {
 			return err
 		}
 		defer grip.release(ctx)
-		r, err := e.newRun(ctx, want, grip)
+		r, err := e.newRun(ctx, want, req, grip)
 		if err != nil {
 			return err
 		}

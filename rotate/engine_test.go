@@ -19,7 +19,7 @@ import (
 // checkReady asserts the end of a whole turn: ready, one record at each name that
 // matches the one key that the keystore holds there, all signers on the active
 // selector, and no mail that ever failed.
-func (w *world) checkReady(d rotate.Domain, active string) {
+func (w *world) checkReady(d wish, active string) {
 	w.Helper()
 	st := w.state(d.Name)
 	if st.Phase != rotate.Ready || active != "" && st.Active != active || st.Intent != nil || st.Draining != "" || st.Target != "" {
@@ -234,14 +234,14 @@ func TestRefusals(t *testing.T) {
 	s2 := dkim.Name{Domain: "example.com", Selector: "s2"}
 	tests := map[string]struct {
 		ready bool // bootstrap first
-		spoil func(w *world, d *rotate.Domain)
+		spoil func(w *world, d *wish)
 		code  string
 	}{
-		"foreign record at a new domain":   {false, func(w *world, d *rotate.Domain) { w.spoil("s2", foreign) }, "foreign-record"},
-		"foreign record at a managed name": {true, func(w *world, d *rotate.Domain) { w.spoil("s2", foreign) }, "foreign-record"},
-		"lost state":                       {true, func(w *world, d *rotate.Domain) { w.store = newWorld(w).store }, "lost-state"},
-		"foreign secret":                   {true, func(w *world, d *rotate.Domain) { w.keys[s2] = append(w.keys[s2], other) }, "foreign-secret"},
-		"selectors changed":                {true, func(w *world, d *rotate.Domain) { d.Policy.Selectors = [2]string{"a", "b"} }, "selectors-changed"},
+		"foreign record at a new domain":   {false, func(w *world, d *wish) { w.spoil("s2", foreign) }, "foreign-record"},
+		"foreign record at a managed name": {true, func(w *world, d *wish) { w.spoil("s2", foreign) }, "foreign-record"},
+		"lost state":                       {true, func(w *world, d *wish) { w.store = newWorld(w).store }, "lost-state"},
+		"foreign secret":                   {true, func(w *world, d *wish) { w.keys[s2] = append(w.keys[s2], other) }, "foreign-secret"},
+		"selectors changed":                {true, func(w *world, d *wish) { d.Policy.Selectors = [2]string{"a", "b"} }, "selectors-changed"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -289,7 +289,7 @@ func TestOneFailingDomain(t *testing.T) {
 	bad.Name, bad.Provider = "broken.example", "nowhere"
 	results := map[string]rotate.Result{}
 	e := w.engine()
-	for _, d := range []rotate.Domain{bad, good} {
+	for _, d := range []wish{bad, good} {
 		results[d.Name] = e.Settle(context.Background(), d, rotate.Patience{Most: time.Hour}, nil)
 	}
 	if results[bad.Name].Err == nil || !strings.Contains(results[bad.Name].Err.Error(), "nowhere") {
@@ -343,7 +343,7 @@ func TestHistorySaysWho(t *testing.T) {
 		w, d := newWorld(t, "mx1"), wanted("mx1")
 		parts := w.start("process 7", nil).Parts
 		parts.Actor = actor
-		if res := rotate.NewEngine(parts).Settle(context.Background(), d, forever, nil); res.Err != nil {
+		if res := newEngine(parts).Settle(context.Background(), d, forever, nil); res.Err != nil {
 			t.Fatal(res.Err)
 		}
 		events, _ := w.store.History(context.Background(), d.Name, 0)
@@ -386,7 +386,7 @@ func TestNoticesNameKeys(t *testing.T) {
 		}
 	}
 	for range 2 { // bootstrap, rotation
-		if res := rotate.NewEngine(parts).Settle(context.Background(), d, forever, nil); res.Err != nil {
+		if res := newEngine(parts).Settle(context.Background(), d, forever, nil); res.Err != nil {
 			t.Fatal(res.Err)
 		}
 		d.Asked = true

@@ -13,19 +13,19 @@ import (
 // TestFaultsOfSteps: what can go wrong between a plan and its effect, which no look beforehand shows.
 func TestFaultsOfSteps(t *testing.T) {
 	s2 := dkim.Name{Domain: "example.com", Selector: "s2"}
-	for title, spoil := range map[string]func(*world, *rotate.Domain){
-		"unknown provider": func(_ *world, d *rotate.Domain) { d.Provider = "nowhere" },
-		"a server that does not follow": func(w *world, _ *rotate.Domain) {
+	for title, spoil := range map[string]func(*world, *wish){
+		"unknown provider": func(_ *world, d *wish) { d.Provider = "nowhere" },
+		"a server that does not follow": func(w *world, _ *wish) {
 			w.shows = func(s *rotate.Sight) {
 				s.Complete, s.Lagging = false, []string{"ns2.example.net (192.0.2.2): shows nothing"}
 			}
 		},
-		"a zone whose signatures ran out": func(w *world, _ *rotate.Domain) {
+		"a zone whose signatures ran out": func(w *world, _ *wish) {
 			w.shows = func(s *rotate.Sight) {
 				s.Complete, s.Bogus = false, []string{"ns1.example.net (192.0.2.1): its signature ran out"}
 			}
 		},
-		"another key when it is read again": func(w *world, _ *rotate.Domain) {
+		"another key when it is read again": func(w *world, _ *wish) {
 			other, read := w.byHand(wanted("mx1"), "elsewhere").Key, 0
 			w.trouble = func(op string) trouble {
 				if op == "get s2" && w.keys[s2] != nil {
@@ -36,7 +36,7 @@ func TestFaultsOfSteps(t *testing.T) {
 				return fine
 			}
 		},
-		"a signer that goes back by itself": func(w *world, d *rotate.Domain) {
+		"a signer that goes back by itself": func(w *world, d *wish) {
 			w.settle(*d)
 			w.pass(20 * day)
 			d.Asked = true

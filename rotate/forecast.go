@@ -33,15 +33,15 @@ const most = 5000
 // Forecast plays Plan forward from now to until, as if each step succeeded at once.
 // lags says for each signer how long after its switch that is surely in effect. It is a
 // pure function: it reads nothing, and leaves its arguments alone.
-func Forecast(now, until time.Time, want Domain, have State, seen Observation, lags map[string]time.Duration) Outlook {
-	f := &forecast{now: now, want: want.asked(have), st: have.asOf(now), seen: copyObservation(seen), lags: lags}
+func Forecast(now, until time.Time, want Domain, req Request, have State, seen Observation, lags map[string]time.Duration) Outlook {
+	f := &forecast{now: now, want: want, req: req.in(have, want.Signers), st: have.asOf(now), seen: copyObservation(seen), lags: lags}
 	if f.st.Phase == "" {
 		f.st.Phase = New
 	}
 	f.out = Outlook{Name: want.Name, Phase: f.st.Phase, Until: until}
 	for still := 0; ; {
 		f.st.heed(f.want, f.seen, f.lags, f.now)
-		p := Plan(f.now, f.want, f.st, f.seen)
+		p := Plan(f.now, f.want, f.req, f.st, f.seen)
 		steps := p.Runnable(f.now)
 		switch {
 		case p.Stop != nil && len(steps) == 0:
@@ -78,6 +78,7 @@ func restless(domain string) error {
 type forecast struct {
 	now  time.Time
 	want Domain
+	req  Request // what of it is yet to come
 	st   State
 	seen Observation
 	lags map[string]time.Duration
@@ -114,7 +115,7 @@ func (f *forecast) do(s Step) error {
 		ref := dkim.Ref{Name: dkim.Name{Domain: f.want.Name, Selector: s.Selector}, KeyID: f.st.Selectors[s.Selector].Key.ID}
 		f.seen.Signers[s.Signer] = SignerSeen{Ref: ref}
 		f.st.activated(s.Signer, ref, f.now.Add(f.lags[s.Signer]), f.want.Signers)
-		f.want.Asked = f.want.Asked && f.st.Phase == Ready
+		f.req.Asked = f.req.Asked && f.st.Phase == Ready
 	case Destroy:
 		for _, old := range f.st.doomed(s.Selector) {
 			if old.KeyID == s.Before["key_id"] {

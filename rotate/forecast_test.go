@@ -17,7 +17,7 @@ import (
 )
 
 // foresee returns what is to come for the domain, given what is there now.
-func (w *world) foresee(d rotate.Domain, length time.Duration) rotate.Outlook {
+func (w *world) foresee(d wish, length time.Duration) rotate.Outlook {
 	w.Helper()
 	p := &process{world: w, id: "planner"}
 	planner := &rotate.Planner{State: w.store, Keys: p, Look: p, Clock: p, Signers: map[string]rotate.SignerReader{}}
@@ -25,34 +25,34 @@ func (w *world) foresee(d rotate.Domain, length time.Duration) rotate.Outlook {
 	for name, h := range w.hosts {
 		planner.Signers[name], lags[name] = agent{p, h}, h.lag
 	}
-	plan, have, err := planner.Plan(context.Background(), d)
+	plan, have, err := planner.Plan(context.Background(), d.Domain, d.Request)
 	if err != nil {
 		w.Fatalf("%v", err)
 	}
-	return rotate.Forecast(w.Now(), w.Now().Add(length), d, have, plan.Seen, lags)
+	return rotate.Forecast(w.Now(), w.Now().Add(length), d.Domain, d.Request, have, plan.Seen, lags)
 }
 
 // What is foreseen is what happens, step by step and to the second, when nothing
 // gets in between: from nothing, from the middle of a turn, and from a mishap.
 func TestForecastComesTrue(t *testing.T) {
-	for title, begin := range map[string]func(t *testing.T, w *world, d *rotate.Domain){
-		"new":   func(*testing.T, *world, *rotate.Domain) {},
-		"ready": func(_ *testing.T, w *world, d *rotate.Domain) { w.settle(*d) },
-		"bootstrapping": func(_ *testing.T, w *world, d *rotate.Domain) {
+	for title, begin := range map[string]func(t *testing.T, w *world, d *wish){
+		"new":   func(*testing.T, *world, *wish) {},
+		"ready": func(_ *testing.T, w *world, d *wish) { w.settle(*d) },
+		"bootstrapping": func(_ *testing.T, w *world, d *wish) {
 			w.engine().Advance(context.Background(), *d)
 		},
-		"switching": func(_ *testing.T, w *world, d *rotate.Domain) {
+		"switching": func(_ *testing.T, w *world, d *wish) {
 			w.settle(*d)
 			w.trouble = failing("activate mx2")
 			w.engine().Advance(context.Background(), asked(*d))
 			w.trouble = nil
 		},
-		"draining": func(_ *testing.T, w *world, d *rotate.Domain) {
+		"draining": func(_ *testing.T, w *world, d *wish) {
 			w.settle(*d)
 			w.engine().Advance(context.Background(), asked(*d))
 			w.pass(3 * day)
 		},
-		"replacing": func(_ *testing.T, w *world, d *rotate.Domain) {
+		"replacing": func(_ *testing.T, w *world, d *wish) {
 			w.settle(*d)
 			w.engine().Advance(context.Background(), asked(*d))
 			w.pass(8 * day)
@@ -60,7 +60,7 @@ func TestForecastComesTrue(t *testing.T) {
 			w.engine().Advance(context.Background(), *d)
 			w.trouble = nil
 		},
-		"a key has leaked": func(_ *testing.T, w *world, d *rotate.Domain) {
+		"a key has leaked": func(_ *testing.T, w *world, d *wish) {
 			w.settle(*d)
 			order := *d
 			order.Instruction = rotate.Distrust{Selectors: []string{"s1"}}
@@ -68,19 +68,19 @@ func TestForecastComesTrue(t *testing.T) {
 			w.engine().Advance(context.Background(), order)
 			w.trouble = nil
 		},
-		"a record is gone": func(_ *testing.T, w *world, d *rotate.Domain) {
+		"a record is gone": func(_ *testing.T, w *world, d *wish) {
 			w.settle(*d)
 			w.spoil("s1", "")
 		},
-		"a signer is new": func(_ *testing.T, w *world, d *rotate.Domain) {
+		"a signer is new": func(_ *testing.T, w *world, d *wish) {
 			w.settle(*d)
 			w.addHost("mx3")
 			d.Signers = append(d.Signers, "mx3")
 		},
-		"often": func(_ *testing.T, _ *world, d *rotate.Domain) {
+		"often": func(_ *testing.T, _ *world, d *wish) {
 			d.Policy.Schedule, d.Policy.Splay = "0 9 */2 * *", 5*time.Hour
 		},
-		"windows": func(_ *testing.T, w *world, d *rotate.Domain) {
+		"windows": func(_ *testing.T, w *world, d *wish) {
 			w.settle(*d)
 			d.Limits.Windows = []calendar.Period{{Schedule: "0 22 * * 6", Duration: 2 * time.Hour, Timezone: "UTC", Key: "limits.windows[0]"}}
 		},
@@ -106,14 +106,14 @@ func TestForecastComesTrue(t *testing.T) {
 }
 
 // happens runs the domain until end, and returns each step that was taken.
-func (w *world) happens(t *testing.T, d rotate.Domain, end time.Time) (steps []string) {
+func (w *world) happens(t *testing.T, d wish, end time.Time) (steps []string) {
 	parts := w.engine().Parts
 	parts.Notify = func(e rotate.Event) {
 		if e.Outcome == "done" {
 			steps = append(steps, e.At.Format(time.DateTime)+" "+string(e.Kind)+" "+e.Selector+" "+e.Signer)
 		}
 	}
-	e := rotate.NewEngine(parts)
+	e := newEngine(parts)
 	for {
 		res := e.Advance(context.Background(), d)
 		if res.Err != nil {
@@ -167,7 +167,7 @@ func TestForecastIsPure(t *testing.T) {
 	for n, make := range []func() *scene{newScene, bootstrappingScene, readyScene, switchingScene, drainingScene, drainedScene, storedScene, publishedScene, replacedScene} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			s, same := make(), make()
-			out := rotate.Forecast(s.now, s.now.Add(365*day), s.want, s.have, s.seen, nil)
+			out := rotate.Forecast(s.now, s.now.Add(365*day), s.want.Domain, s.want.Request, s.have, s.seen, nil)
 			errs := cmp.Comparer(func(a, b error) bool { return errors.Is(a, b) })
 			if diff := cmp.Diff(same, s, cmp.AllowUnexported(scene{}), errs); diff != "" {
 				t.Errorf("the arguments were changed:\n%s", diff)

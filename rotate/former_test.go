@@ -10,7 +10,7 @@ import (
 )
 
 // movedOver is a domain that was moved over from the selector mail, a few days ago.
-func movedOver(t *testing.T, signers ...string) (*world, rotate.Domain) {
+func movedOver(t *testing.T, signers ...string) (*world, wish) {
 	w, d := newWorld(t, signers...), wanted(signers...)
 	w.byHand(d, "mail", signers...)
 	w.settle(d)
@@ -65,7 +65,7 @@ func TestFormerUnseen(t *testing.T) {
 	plan := func() string {
 		e := w.engine()
 		planner := rotate.Planner{State: e.Store, Keys: e.Keys, Look: e.Look, Signers: map[string]rotate.SignerReader{"mx1": e.Signers["mx1"], "mx2": e.Signers["mx2"]}, Clock: w.start("plan", nil).Clock}
-		plan, _, err := planner.Plan(context.Background(), d)
+		plan, _, err := planner.Plan(context.Background(), d.Domain, d.Request)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +115,7 @@ func TestFormerClock(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	w.byHand(d, "mail", "mx1")
 	clock := &bootClock{boot: "one"}
-	engine := func() *rotate.Engine {
+	engine := func() *testEngine {
 		e := w.engine()
 		clock.process = e.Clock.(*process)
 		e.Clock = clock

@@ -32,7 +32,7 @@ func TestInterruptionIsNoFailure(t *testing.T) {
 	parts := w.engine().Parts
 	parts.Store = &deaf{parts.Store, 1, stop}
 	parts.Failed = func(e rotate.Event, err error) { t.Errorf("a failure is told: %+v, %v", e, err) }
-	res := rotate.NewEngine(parts).Settle(ctx, d, forever, nil)
+	res := newEngine(parts).Settle(ctx, d, forever, nil)
 	if !errors.Is(res.Err, context.Canceled) || errors.As(res.Err, new(*fault.Error)) || res.State.Phase != rotate.Bootstrapping || len(res.Done) == 0 {
 		t.Errorf("it ended with %v, in phase %s, after %d steps", res.Err, res.State.Phase, len(res.Done))
 	}
@@ -41,7 +41,7 @@ func TestInterruptionIsNoFailure(t *testing.T) {
 	ctx, stop = context.WithCancel(context.Background())
 	parts = w.engine().Parts
 	parts.Store = &deaf{parts.Store, 0, stop}
-	if res := rotate.NewEngine(parts).Settle(ctx, d, forever, nil); !errors.Is(res.Err, context.Canceled) || !res.YetToBegin() {
+	if res := newEngine(parts).Settle(ctx, d, forever, nil); !errors.Is(res.Err, context.Canceled) || !res.YetToBegin() {
 		t.Errorf("it ended with %v, and the rotation that was asked for is yet to begin: %v", res.Err, res.YetToBegin())
 	}
 }

@@ -25,7 +25,7 @@ import (
 func TestTwoProcesses(t *testing.T) {
 	w, domains := newWorld(t, "mx1", "mx2"), fleet(6, "mx1", "mx2")
 	path := filepath.Join(t.TempDir(), "state.db")
-	var engines []*rotate.Engine
+	var engines []*testEngine
 	for i := range 2 {
 		store, err := sqlite.Open(t.Context(), path)
 		if err != nil {
@@ -140,7 +140,7 @@ func TestLostLease(t *testing.T) {
 }
 
 // event returns the last event of a kind in the domain's history.
-func (w *world) event(d rotate.Domain, kind rotate.Kind) rotate.Event {
+func (w *world) event(d wish, kind rotate.Kind) rotate.Event {
 	w.Helper()
 	events, err := w.store.History(context.Background(), d.Name, 0)
 	if err != nil {
@@ -219,7 +219,7 @@ func testLateEffect(t *testing.T, killed bool) {
 }
 
 // happened reports whether the domain's history says so.
-func (w *world) happened(d rotate.Domain, says string) bool {
+func (w *world) happened(d wish, says string) bool {
 	events, err := w.store.History(context.Background(), d.Name, 0)
 	return err == nil && slices.ContainsFunc(events, func(e rotate.Event) bool { return strings.Contains(e.Message, says) })
 }
@@ -293,7 +293,7 @@ func TestLeaseAndClock(t *testing.T) {
 }
 
 // readyToRotate returns a world in a bubble whose domain is ready, and asked to rotate.
-func readyToRotate(t *testing.T) (*world, rotate.Domain) {
+func readyToRotate(t *testing.T) (*world, wish) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	w.bubble = true
 	if res := w.start("zeroth", nil).Settle(t.Context(), d, rotate.Patience{Most: time.Hour}, nil); res.Err != nil {

@@ -23,14 +23,6 @@ type Limits struct {
 	PlanOnlyKey string `json:"-"` // where the configuration says PlanOnly, for people: "domains[0].plan_only"
 }
 
-// Ignore names the rules that a person sets aside for one run; each word exactly its own.
-type Ignore struct {
-	Windows  bool // Limits.Windows
-	Freezes  bool // Limits.Freezes
-	Counts   bool // Parts.Counts: how many domains may switch
-	PlanOnly bool // Limits.PlanOnly
-}
-
 // The codes of the rules that hold a change back: of refusals where a person
 // asked for it, of what comes next where the schedule did.
 const (
@@ -87,12 +79,11 @@ type rule struct {
 
 // rules returns the rules that hold a change back at now, and when it may begin:
 // the zero time where that is not a matter of time.
-func (d Domain) rules(now time.Time) (held []rule, opens time.Time, err error) {
-	l := d.Limits
-	if l.PlanOnly && !d.Approved && !d.Ignore.PlanOnly {
+func (l Limits) rules(now time.Time, req Request) (held []rule, opens time.Time, err error) {
+	if l.PlanOnly && !req.Approved && !req.Ignore.PlanOnly {
 		held = append(held, rule{CodePlanOnly, l.PlanOnlyKey, FlagPlanOnly, fmt.Sprintf("changes to it begin by a plan that is applied, and by nothing else (%s)", l.PlanOnlyKey)})
 	}
-	hours, err := l.hours(d.Ignore)
+	hours, err := l.hours(req.Ignore)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
@@ -113,7 +104,7 @@ func (d Domain) rules(now time.Time) (held []rule, opens time.Time, err error) {
 // says so: as a refusal where a person asked for the change, else as what comes
 // next. It is asked where a change begins, and nowhere else; see Limits.
 func (p *planner) closed(action, selector string) bool {
-	held, opens, err := p.want.rules(p.now)
+	held, opens, err := p.want.Limits.rules(p.now, p.req)
 	switch {
 	case err != nil:
 		p.stop(fault.Lasting("see whether a change of "+p.want.Name+" may begin now", err, "mend the limits in the configuration"))
@@ -123,7 +114,7 @@ func (p *planner) closed(action, selector string) bool {
 	}
 	p.plan.Held = held[0].key
 	why := Reason{held[0].code, changeWords(action, selector) + " waits: " + sayAll(held)}
-	if p.want.Asked || p.want.Named {
+	if p.req.Asked || p.req.Named {
 		p.stop(p.refusal(fmt.Sprintf("begin %s of %s: %s", changeWords(action, selector), p.want.Name, sayAll(held)), held))
 		return true
 	}
@@ -148,7 +139,7 @@ func (p *planner) refusal(what string, held []rule) error {
 	hint := "wait until then"
 	if held[0].code == CodePlanOnly {
 		command := "dkimbot plan --domain " + p.want.Name
-		if p.want.Asked {
+		if p.req.Asked {
 			command = "dkimbot rotate --domain " + p.want.Name + " --dry-run"
 		}
 		hint = "save a plan with '" + command + " --out FILE', have it reviewed and run 'dkimbot apply FILE'"
@@ -183,12 +174,12 @@ func changeWords(action, selector string) string {
 // opening moves what comes next to the time at which it may begin, and says why.
 // A wish is refused when its time has come, so that it is not put off unawares.
 func (p *planner) opening(n Next) *Next {
-	if p.want.Asked {
+	if p.req.Asked {
 		return &n
 	}
-	later := p.want
+	later := p.req
 	later.Approved = true // whether a plan is applied by then, nobody knows
-	held, opens, err := later.rules(n.At)
+	held, opens, err := p.want.Limits.rules(n.At, later)
 	if err == nil && len(held) > 0 && !opens.IsZero() {
 		n.At, n.Reason = opens, Reason{held[0].code, n.Reason.Message + "; when that is due, " + sayAll(held)}
 	}

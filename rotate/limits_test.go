@@ -70,9 +70,9 @@ func TestLimitsHoldBack(t *testing.T) {
 		for scene, make := range begins {
 			t.Run(tt.name+", "+scene, func(t *testing.T) {
 				s := make()
-				free := rotate.Plan(s.now, s.want, s.have, s.seen)
+				free := s.want.plan(s.now, s.have, s.seen)
 				s.want.Limits, s.want.Ignore = tt.limits, tt.ignore
-				p := rotate.Plan(s.now, s.want, s.have, s.seen)
+				p := s.want.plan(s.now, s.have, s.seen)
 				switch {
 				case tt.code == "":
 					if len(p.Steps) == 0 || brief(p, s.now) != brief(free, s.now) || p.Held != "" {
@@ -85,7 +85,7 @@ func TestLimitsHoldBack(t *testing.T) {
 						t.Errorf("stop %v, steps %s, held by %q, next %+v; want %s in %s", p.Stop, brief(p, s.now), p.Held, p.Next, tt.code, tt.wait)
 					}
 					s.want.Named = true
-					s.refused(t, rotate.Plan(s.now, s.want, s.have, s.seen), tt.code, tt.key, tt.flags)
+					s.refused(t, s.want.plan(s.now, s.have, s.seen), tt.code, tt.key, tt.flags)
 				}
 			})
 		}
@@ -104,11 +104,11 @@ func (s *scene) refused(t *testing.T, p rotate.DomainPlan, code, key, flags stri
 func TestApprovedPlanKeepsWindows(t *testing.T) {
 	s := dueScene()
 	s.want.Limits, s.want.Approved = byPlan, true
-	if p := rotate.Plan(s.now, s.want, s.have, s.seen); len(p.Steps) == 0 {
+	if p := s.want.plan(s.now, s.have, s.seen); len(p.Steps) == 0 {
 		t.Errorf("it is held back: %v, %+v", p.Stop, p.Next)
 	}
 	s.want.Limits.Windows, s.want.Named = nightly.Windows, true
-	s.refused(t, rotate.Plan(s.now, s.want, s.have, s.seen), "window", "limits.windows[0]", "--ignore-windows")
+	s.refused(t, s.want.plan(s.now, s.have, s.seen), "window", "limits.windows[0]", "--ignore-windows")
 }
 
 // What comes next is told for the time at which it may begin.
@@ -129,7 +129,7 @@ func TestNextIsWhenItOpens(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := tt.make()
 			s.want.Limits = tt.limits
-			p := rotate.Plan(s.now, s.want, s.have, s.seen)
+			p := s.want.plan(s.now, s.have, s.seen)
 			if tt.want == "" {
 				if !p.Switches {
 					t.Errorf("next %+v", p.Next)
@@ -146,7 +146,7 @@ func TestNextIsWhenItOpens(t *testing.T) {
 func TestBrokenLimitsStop(t *testing.T) {
 	s := dueScene()
 	s.want.Limits = rotate.Limits{Freezes: []calendar.Period{{Schedule: "nightly", Timezone: "UTC", Key: "limits.freezes[0]"}}}
-	if p := rotate.Plan(s.now, s.want, s.have, s.seen); p.Stop == nil || !strings.Contains(p.Stop.Error(), "limits.freezes[0]") || fault.HintOf(p.Stop) == "" || len(p.Steps) > 0 {
+	if p := s.want.plan(s.now, s.have, s.seen); p.Stop == nil || !strings.Contains(p.Stop.Error(), "limits.freezes[0]") || fault.HintOf(p.Stop) == "" || len(p.Steps) > 0 {
 		t.Errorf("stop %v", p.Stop)
 	} else {
 		faulttest.Shown(t, p.Stop)
@@ -165,10 +165,10 @@ func TestOnlyBeginningsAreHeldBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := anyScene(t)
 		s.want.Named = rapid.Bool().Draw(t, "named")
-		free := rotate.Plan(s.now, s.want, s.have, s.seen)
+		free := s.want.plan(s.now, s.have, s.seen)
 		s.want.Limits = rapid.SampledFrom([]rotate.Limits{{Windows: []calendar.Period{{Schedule: "0 0 1 1 *", Duration: time.Hour, Timezone: "UTC", Key: "k"}}}, byPlan,
 			{Freezes: []calendar.Period{{Schedule: "0 0 1 1 *", Duration: 360 * day, Timezone: "UTC", Key: "k"}}}}).Draw(t, "limits")
-		p := rotate.Plan(s.now, s.want, s.have, s.seen)
+		p := s.want.plan(s.now, s.have, s.seen)
 		if begins(p) {
 			t.Fatalf("it begins all the same: %s", brief(p, s.now))
 		}
@@ -204,7 +204,7 @@ func TestDueBeginsInTheFirstOpening(t *testing.T) {
 		if s.want.Limits.Check(start) != nil {
 			t.Skip("it never opens")
 		}
-		plan := func() rotate.DomainPlan { return rotate.Plan(s.now, s.want, s.have, s.seen) }
+		plan := func() rotate.DomainPlan { return s.want.plan(s.now, s.have, s.seen) }
 		p := plan()
 		for ; !p.Switches; p = plan() {
 			if looks++; p.Stop != nil || p.Next == nil || !p.Next.At.After(s.now) || looks > 1 {

@@ -22,7 +22,7 @@ func TestRemovedStrayDrainsAgain(t *testing.T) {
 	s.unsure("mx2")
 	s.want = wanted("mx1")
 	delete(s.seen.Signers, "mx2")
-	p := rotate.Plan(s.now, s.want, s.have, s.seen)
+	p := s.want.plan(s.now, s.have, s.seen)
 	if p.Stop != nil || len(p.Steps) == 0 || p.Steps[0].Kind != rotate.Drain {
 		t.Fatalf("I10: %v; steps %s; want a drain", p.Stop, brief(p, s.now))
 	}
@@ -58,7 +58,7 @@ func TestRevokesOnlyWhatASignerSurelyLeft(t *testing.T) {
 func TestEmptyKeyOfOthers(t *testing.T) {
 	s := readyScene()
 	s.show("s2", "v=DKIM1; p=")
-	p := rotate.Plan(s.now, s.want, s.have, s.seen)
+	p := s.want.plan(s.now, s.have, s.seen)
 	if !slices.ContainsFunc(p.Drift, func(f rotate.Finding) bool { return f.Code == rotate.RecordForeign && f.Selector == "s2" }) {
 		t.Errorf("I6: the differences are %+v", p.Drift)
 	}

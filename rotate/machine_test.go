@@ -73,7 +73,7 @@ func TestAnything(t *testing.T) {
 // machine is a world to which anything happens.
 type machine struct {
 	*world
-	d     rotate.Domain
+	d     wish
 	hired int
 	lost  bool              // the keystore lost a key at some time
 	plans []rotate.Approval // that a person approved of

@@ -24,18 +24,18 @@ type Planner struct {
 
 // Plan observes the domain and says what would be done now. Only a state that
 // can't be read is an error; everything else that is wrong is told in the plan.
-func (p *Planner) Plan(ctx context.Context, want Domain) (DomainPlan, State, error) {
+func (p *Planner) Plan(ctx context.Context, want Domain, req Request) (DomainPlan, State, error) {
 	have, seen, err := p.observe(ctx, want)
 	if err != nil {
 		return DomainPlan{}, State{}, err
 	}
 	now := p.Clock.Now()
-	want = want.asked(have)
+	req = req.in(have, want.Signers)
 	present, _ := have.reckoned(instant(p.Clock))
-	after, events, err := ordered(now, want, present, seen)
-	plan := Plan(now, want, after, seen)
-	if _, leaked := want.Instruction.(Distrust); leaked && err == nil {
-		plan = emergency(now, want, after, seen, p.lags())
+	after, events, err := ordered(now, want, req, present, seen)
+	plan := Plan(now, want, req, after, seen)
+	if _, leaked := req.Instruction.(Distrust); leaked && err == nil {
+		plan = emergency(now, want, req, after, seen, p.lags())
 	}
 	if err != nil {
 		plan.Stop, plan.Steps, plan.Next = err, nil, nil
@@ -45,12 +45,12 @@ func (p *Planner) Plan(ctx context.Context, want Domain) (DomainPlan, State, err
 }
 
 // PlanAdoption observes the domain and says what adopting the keys would do now.
-func (p *Planner) PlanAdoption(ctx context.Context, want Domain, a Adoption) (DomainPlan, error) {
+func (p *Planner) PlanAdoption(ctx context.Context, want Domain, req Request, a Adoption) (DomainPlan, error) {
 	have, seen, err := p.observe(ctx, want)
 	if err != nil {
 		return DomainPlan{}, err
 	}
-	return PlanAdoption(p.Clock.Now(), want, have, seen, a), nil
+	return PlanAdoption(p.Clock.Now(), want, req, have, seen, a), nil
 }
 
 func (p *Planner) observe(ctx context.Context, want Domain) (State, Observation, error) {
@@ -133,14 +133,4 @@ func observeSelector(ctx context.Context, name dkim.Name, sel Selector, keys Key
 		return err
 	})
 	return seen
-}
-
-// asked drops a person's wish for a rotation unless the domain is ready for one:
-// otherwise the turn under way is carried on, for signers that were sent back too.
-func (d Domain) asked(have State) Domain {
-	if d.Asked && d.Instruction == nil && have.Phase == Switching && len(have.Held) > 0 && !have.heldAll(d.Signers) {
-		d.Instruction = resume{}
-	}
-	d.Asked = d.Asked && have.Phase == Ready
-	return d
 }

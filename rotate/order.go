@@ -2,6 +2,7 @@ package rotate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,34 +11,16 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// Instruction is what a person tells dkimbot to do with a domain beside its schedule:
-// Rollback, Distrust, Release or Reclaim. It is plain data. An order only changes
-// what the state wants; the planner plans from it like from everything else, so
-// what can't be done at once is tried again until it is done.
-type Instruction interface {
-	// give changes st as ordered, and says what was ordered. It is pure. After a
-	// refusal st is not used.
-	give(p *planner, st *State) ([]Event, error)
-}
-
-// The orders, as the history names them.
-const (
-	RollBack Kind = "rollback"
-	Mistrust Kind = "compromised"
-	LetGo    Kind = "release"
-	Resume   Kind = "resume" // a switch that a partial rollback held up is carried on
-)
-
-// ordered returns st as the order of want leaves it, and the events that say so;
-// without an order it returns st as it is and none.
-func ordered(now time.Time, want Domain, st State, seen Observation) (State, []Event, error) {
-	if want.Instruction == nil {
+// ordered returns st as the request's instruction leaves it, and the events that say so;
+// without an instruction it returns st as it is and none.
+func ordered(now time.Time, want Domain, req Request, st State, seen Observation) (State, []Event, error) {
+	if req.Instruction == nil {
 		return st, nil, nil
 	}
 	changed := copyState(st)
-	p := &planner{now: now, want: want, have: st, seen: seen}
+	p := &planner{now: now, want: want, req: req, have: st, seen: seen}
 	changed.Next = nil
-	events, err := want.Instruction.give(p, &changed)
+	events, err := give(p, req.Instruction, &changed)
 	if err != nil {
 		return st, nil, err
 	}
@@ -48,16 +31,41 @@ func ordered(now time.Time, want Domain, st State, seen Observation) (State, []E
 	return changed, events, nil
 }
 
-// obey gives the order that came with the domain, durably, before anything is planned.
+// give changes st as instructed, and says what was done. It is pure. After a refusal st is
+// not used.
+func give(p *planner, instruction Instruction, st *State) ([]Event, error) {
+	switch o := instruction.(type) {
+	case Rollback:
+		return giveRollback(p, o, st)
+	case Distrust:
+		return giveDistrust(p, o, st)
+	case Release:
+		return giveRelease(p, o, st)
+	case Reclaim:
+		return giveReclaim(p, st)
+	case Carry:
+		return giveCarry(st), nil
+	}
+	return nil, fault.Lasting(fmt.Sprintf("carry out %T for %s", instruction, p.want.Name), errors.New("there is no such instruction"), "report this as a defect")
+}
+
+// giveCarry lets a switch continue that was paused for some signers.
+func giveCarry(st *State) []Event {
+	held := strings.Join(st.Held, ", ")
+	st.Held = nil
+	return []Event{{Kind: Resume, Selector: st.Target, Message: "the switch goes on for " + held + " too"}}
+}
+
+// obey gives the instruction that came with the request, durably, before anything is planned.
 func (r *run) obey(ctx context.Context) error {
-	st, events, err := ordered(r.engine.Clock.Now(), r.want, r.st, r.seen)
+	st, events, err := ordered(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen)
 	if err != nil {
 		return r.turnDown(ctx, err)
 	}
 	if len(events) == 0 {
 		return nil
 	}
-	r.st, r.want.Instruction = st, nil
+	r.st, r.left.Instruction = st, nil
 	r.st.stillUsed(r.want, r.seen, r.engine.lags(r.want.Signers), r.engine.Clock.Now())
 	for i := range events {
 		events[i].By = r.engine.Actor
@@ -72,34 +80,13 @@ func (r *run) turnDown(ctx context.Context, err error) error {
 	if r.st.Revision == 0 {
 		return err
 	}
-	e := r.event(Step{Kind: orderKind(r.want.Instruction)}, "refused", fault.Text(err))
+	e := r.event(Step{Kind: r.left.Instruction.Kind()}, "refused", fault.Text(err))
 	r.tell(e)
-	r.want.Instruction = nil
+	r.left.Instruction = nil
 	if saved := r.save(ctx, e); saved != nil {
 		return saved
 	}
 	return err
-}
-
-func orderKind(o Instruction) Kind {
-	switch o.(type) {
-	case Rollback:
-		return RollBack
-	case Distrust:
-		return Mistrust
-	case Release, Reclaim:
-		return LetGo
-	}
-	return ""
-}
-
-// resume carries on, for all signers, a switch that a rollback of some held up.
-type resume struct{}
-
-func (resume) give(_ *planner, st *State) ([]Event, error) {
-	held := strings.Join(st.Held, ", ")
-	st.Held = nil
-	return []Event{{Kind: Resume, Selector: st.Target, Message: "the switch goes on for " + held + " too"}}, nil
 }
 
 // chosen returns the signers that an order names, all of the domain's when it names none.
@@ -117,11 +104,11 @@ func (p *planner) chosen(signers []string) ([]string, error) {
 
 // unmanaged refuses an order for a domain that dkimbot has not brought up yet.
 func (p *planner) unmanaged(what string) error {
-	if _, release := p.want.Instruction.(Release); p.have.Released != nil && !release {
+	if _, release := p.req.Instruction.(Release); p.have.Released != nil && !release {
 		return fault.Refuse("released", fmt.Sprintf("%s for %s: it was released, and dkimbot does nothing for it", what, p.want.Name),
 			"'dkimbot release --domain "+p.want.Name+" --undo' takes it back under management")
 	}
-	_, distrust := p.want.Instruction.(Distrust)
+	_, distrust := p.req.Instruction.(Distrust)
 	if p.have.Phase != New && (p.have.Phase != Bootstrapping || distrust) {
 		return nil
 	}

@@ -16,13 +16,13 @@ import (
 )
 
 // order gives an order and lets the domain advance once.
-func (w *world) order(d rotate.Domain, o rotate.Instruction) rotate.Result {
+func (w *world) order(d wish, o rotate.Instruction) rotate.Result {
 	d.Instruction = o
 	return w.engine().Advance(context.Background(), d)
 }
 
 // switched lets a new domain settle and switch to s2.
-func (w *world) switched(d rotate.Domain) {
+func (w *world) switched(d wish) {
 	w.Helper()
 	w.settle(d)
 	d.Asked = true
@@ -33,7 +33,7 @@ func (w *world) switched(d rotate.Domain) {
 }
 
 // halfSwitched stops a switch to s2 when mx2 could not be switched.
-func (w *world) halfSwitched(d rotate.Domain) {
+func (w *world) halfSwitched(d wish) {
 	w.Helper()
 	w.settle(d)
 	d.Asked = true
@@ -48,7 +48,7 @@ func (w *world) halfSwitched(d rotate.Domain) {
 // TestRollback: while switching and draining, all signers go back at once, also when
 // DNS can't be asked, and the domain is ready as before (I1, I2).
 func TestRollback(t *testing.T) {
-	for name, prepare := range map[string]func(*world, rotate.Domain){"switching": (*world).halfSwitched, "draining": (*world).switched} {
+	for name, prepare := range map[string]func(*world, wish){"switching": (*world).halfSwitched, "draining": (*world).switched} {
 		t.Run(name, func(t *testing.T) {
 			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 			prepare(w, d)
@@ -106,21 +106,21 @@ func TestRollbackOfSome(t *testing.T) {
 // TestOrdersRefused: what can't be ordered is refused with a reason, and the domain
 // goes on as it was.
 func TestOrdersRefused(t *testing.T) {
-	ready := func(w *world, d rotate.Domain) { w.settle(d) }
+	ready := func(w *world, d wish) { w.settle(d) }
 	tests := map[string]struct {
-		prepare func(*world, rotate.Domain)
+		prepare func(*world, wish)
 		order   rotate.Instruction
 		code    string
 	}{
-		"rollback, new":             {func(*world, rotate.Domain) {}, rotate.Rollback{}, "not-managed"},
+		"rollback, new":             {func(*world, wish) {}, rotate.Rollback{}, "not-managed"},
 		"rollback, ready":           {ready, rotate.Rollback{}, "nothing-to-roll-back"},
 		"rollback, unknown signer":  {(*world).switched, rotate.Rollback{Signers: []string{"mx9"}}, "unknown-signer"},
-		"rollback, record gone":     {func(w *world, d rotate.Domain) { w.switched(d); w.spoil("s1", "") }, rotate.Rollback{}, "record-gone"},
+		"rollback, record gone":     {func(w *world, d wish) { w.switched(d); w.spoil("s1", "") }, rotate.Rollback{}, "record-gone"},
 		"rollback, record back":     {(*world).recordBack, rotate.Rollback{}, "record-gone"},
 		"rollback, old key leaked":  {(*world).halfReplaced, rotate.Rollback{}, "leaked"},
-		"compromised, new":          {func(*world, rotate.Domain) {}, rotate.Distrust{}, "not-managed"},
+		"compromised, new":          {func(*world, wish) {}, rotate.Distrust{}, "not-managed"},
 		"compromised, no such":      {ready, rotate.Distrust{Selectors: []string{"s9"}}, "unknown-selector"},
-		"release, new":              {func(*world, rotate.Domain) {}, rotate.Release{}, "not-managed"},
+		"release, new":              {func(*world, wish) {}, rotate.Release{}, "not-managed"},
 		"release, switching":        {(*world).halfSwitched, rotate.Release{}, "not-at-rest"},
 		"rollback, released":        {(*world).handedBack, rotate.Rollback{}, "released"},
 		"release, key leaked":       {(*world).halfReplaced, rotate.Release{Purge: true}, "not-at-rest"},
@@ -146,20 +146,20 @@ func TestOrdersRefused(t *testing.T) {
 	}
 }
 
-func (w *world) handedBack(d rotate.Domain) {
+func (w *world) handedBack(d wish) {
 	w.settle(d)
 	w.order(d, rotate.Release{})
 }
 
 // recordBack lets s1's record vanish while it drains, and come back.
-func (w *world) recordBack(d rotate.Domain) {
+func (w *world) recordBack(d wish) {
 	w.switched(d)
 	w.spoil("s1", "")
 	w.engine().Advance(context.Background(), d)
 }
 
 // halfReplaced distrusts the draining key while nothing can be published.
-func (w *world) halfReplaced(d rotate.Domain) {
+func (w *world) halfReplaced(d wish) {
 	w.switched(d)
 	w.trouble = failing("publish s1")
 	w.order(d, rotate.Distrust{Selectors: []string{"s1"}})
@@ -176,11 +176,11 @@ func (w *world) revokedAt(selector string) bool {
 // TestCompromised: whichever key has leaked, in whichever phase, signers end up with
 // a sound one, the leaked one is gone from DNS and the keystore, and both selectors have a fresh one.
 func TestCompromised(t *testing.T) {
-	phases := map[string]func(*world, rotate.Domain){
-		"ready":     func(w *world, d rotate.Domain) { w.settle(d) },
+	phases := map[string]func(*world, wish){
+		"ready":     func(w *world, d wish) { w.settle(d) },
 		"switching": (*world).halfSwitched,
 		"draining":  (*world).switched,
-		"replacing": func(w *world, d rotate.Domain) {
+		"replacing": func(w *world, d wish) {
 			w.drained(d)
 			w.trouble = failing("publish s1")
 			w.engine().Advance(context.Background(), d)
@@ -365,18 +365,18 @@ func TestSwitchUnread(t *testing.T) {
 	e := w.engine()
 	planner := rotate.Planner{State: e.Store, Keys: e.Keys, Look: e.Look, Signers: map[string]rotate.SignerReader{"mx1": e.Signers["mx1"]}, Clock: w.start("plan", nil).Clock}
 	d.Asked = true
-	plan, st, err := planner.Plan(context.Background(), d)
+	plan, st, err := planner.Plan(context.Background(), d.Domain, d.Request)
 	if err != nil || plan.Stop != nil || !plan.Switches {
 		t.Fatalf("%v; %v", err, plan.Stop)
 	}
 	sel := plan.Seen.Selectors["s2"]
 	sel.KeyErr = fault.Temporary("read the private key for s2._domainkey.example.com", errors.New("sealed"), "unseal it")
 	plan.Seen.Selectors["s2"] = sel
-	if plan := rotate.Plan(w.Now(), d, st, plan.Seen); plan.Stop == nil || len(plan.Steps) > 0 {
+	if plan := d.plan(w.Now(), st, plan.Seen); plan.Stop == nil || len(plan.Steps) > 0 {
 		t.Errorf("stop %v, steps %v", plan.Stop, plan.Steps)
 	}
 	st.Phase, st.Target = rotate.Switching, "s2"
-	if plan := rotate.Plan(w.Now(), d, st, plan.Seen); plan.Stop == nil || len(plan.Steps) > 0 {
+	if plan := d.plan(w.Now(), st, plan.Seen); plan.Stop == nil || len(plan.Steps) > 0 {
 		t.Errorf("in the middle of a switch: stop %v, steps %v", plan.Stop, plan.Steps)
 	}
 }

@@ -20,13 +20,13 @@ const Generated = "(generated at apply)"
 // Each duty is planned by itself, and is stopped only by what stands in its own way:
 // a record of somebody else at one selector does not keep the record at the other
 // one from being published again. So a plan can hold steps and a Stop.
-func Plan(now time.Time, want Domain, have State, seen Observation) DomainPlan {
+func Plan(now time.Time, want Domain, req Request, have State, seen Observation) DomainPlan {
 	have = have.asOf(now)
 	have.Phase = cmp.Or(have.Phase, New)
-	health := &planner{want: want, have: have, seen: seen}
+	health := &planner{want: want, req: req, have: have, seen: seen}
 	drift := dated(health.drift(), have.Drift)
-	p := &planner{now: now, want: want, have: have, seen: seen, stands: health.stands, olds: health.olds}
-	p.plan = DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Asked: want.Asked, Drift: drift, Seen: seen}
+	p := &planner{now: now, want: want, req: req, have: have, seen: seen, stands: health.stands, olds: health.olds}
+	p.plan = DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Asked: req.Asked, Drift: drift, Seen: seen}
 	p.domain()
 	if p.plan.Stop != nil {
 		p.plan.Next = nil
@@ -45,6 +45,7 @@ func Plan(now time.Time, want Domain, have State, seen Observation) DomainPlan {
 type planner struct {
 	now  time.Time
 	want Domain
+	req  Request
 	have State
 	seen Observation
 	plan DomainPlan
@@ -163,7 +164,7 @@ func (p *planner) ready() {
 	next := Next{Action: "rotate", Selector: standby, At: due, Reason: Reason{"schedule", "the schedule's next rotation switches to " + standby}}
 	usable := p.usable(standby)
 	urgent := p.have.leaked(p.have.Active)
-	isDue := p.want.Asked || !p.now.Before(due) || urgent
+	isDue := p.req.Asked || !p.now.Before(due) || urgent
 	switch {
 	case repairs: // first
 	case p.keeping(standby) == keyGone && p.renew(standby, isDue):
@@ -183,7 +184,7 @@ func (p *planner) ready() {
 // rotate switches all signers to the standby selector, then drains the other.
 func (p *planner) rotate(standby string) {
 	why := Reason{"schedule", fmt.Sprintf("the schedule %q (%s) made a rotation due", p.want.Policy.Schedule, p.want.Policy.Timezone)}
-	if p.want.Asked {
+	if p.req.Asked {
 		why = Reason{"asked", "a rotation was asked for"}
 	}
 	p.plan.Reason = why

@@ -26,11 +26,11 @@ func TestPlanIsPure(t *testing.T) {
 			s.have = states.Draw(t, "state")
 		}
 		before := snapshot(t, s)
-		p := rotate.Plan(s.now, s.want, s.have, s.seen)
+		p := s.want.plan(s.now, s.have, s.seen)
 		if after := snapshot(t, s); after != before {
 			t.Fatalf("I11: the arguments were changed:\n%s", cmp.Diff(before, after))
 		}
-		again := rotate.Plan(s.now, s.want, s.have, s.seen)
+		again := s.want.plan(s.now, s.have, s.seen)
 		if diff := cmp.Diff(p, again, cmp.Comparer(func(a, b error) bool { return (a == nil) == (b == nil) && (a == nil || a.Error() == b.Error()) })); diff != "" {
 			t.Fatalf("I11: the plan differs the second time:\n%s", diff)
 		}
@@ -56,7 +56,7 @@ func snapshot(t *rapid.T, s *scene) string {
 func TestPlanIsSafe(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := anyScene(t)
-		p := rotate.Plan(s.now, s.want, s.have, s.seen)
+		p := s.want.plan(s.now, s.have, s.seen)
 		for i, step := range p.Steps {
 			switch step.Kind {
 			case rotate.Publish:

@@ -36,7 +36,7 @@ var (
 // scene is what Plan is given.
 type scene struct {
 	now  time.Time
-	want rotate.Domain
+	want wish
 	have rotate.State
 	seen rotate.Observation
 }
@@ -464,7 +464,7 @@ func TestPlan(t *testing.T) {
 			if tt.change != nil {
 				tt.change(s)
 			}
-			p := rotate.Plan(s.now, s.want, s.have, s.seen)
+			p := s.want.plan(s.now, s.have, s.seen)
 			note(codes, p)
 			if tt.stop != "" {
 				if fault.HintOf(p.Stop) != "" { // not the silence of a fake

@@ -224,7 +224,7 @@ func (t *turnstile) place(domain string, now, room time.Time, begun []Begun) tim
 // takeSwitch notes that the domain begins to switch, if it may. What is not held back
 // is counted where that can be written, and does not wait for it.
 func (r *run) takeSwitch(ctx context.Context) error {
-	free := !r.plan.Switches || r.want.Ignore.Counts
+	free := !r.plan.Switches || r.left.Ignore.Counts
 	err := r.engine.turnstile.take(ctx, r.want.Name, r.engine.Clock.Now(), free)
 	if !r.plan.Switches {
 		return nil
@@ -234,7 +234,7 @@ func (r *run) takeSwitch(ctx context.Context) error {
 
 // mayBegin returns a *heldBack when the plan begins a switch that the counts hold back.
 func (r *run) mayBegin(ctx context.Context) error {
-	if !r.plan.Switches || r.want.Ignore.Counts {
+	if !r.plan.Switches || r.left.Ignore.Counts {
 		return nil
 	}
 	return r.engine.turnstile.room(ctx, r.want.Name, r.engine.Clock.Now())
@@ -248,7 +248,7 @@ func (r *run) wait(ctx context.Context, err error) error {
 		return err
 	}
 	standby := r.want.Policy.Other(r.st.Active)
-	if r.want.Asked || r.grant != nil {
+	if r.left.Asked || r.grant != nil {
 		return r.denied(fault.Refuse(CodeThreshold, fmt.Sprintf("begin %s of %s: %v", changeWords("rotate", standby), r.want.Name, held),
 			"try again "+held.when+", or begin it now all the same with "+FlagCounts))
 	}

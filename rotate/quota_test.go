@@ -14,15 +14,15 @@ import (
 )
 
 // counted returns an engine that lets domains begin to switch as the counts allow.
-func (w *world) counted(run, hour int) *rotate.Engine {
+func (w *world) counted(run, hour int) *testEngine {
 	parts := w.engine().Parts
 	parts.Quota = w.store
 	parts.Counts = rotate.Counts{PerRun: rotate.Bound{Most: run, Key: "limits.switches_per_run"}, PerHour: rotate.Bound{Most: hour, Key: "limits.switches_per_hour"}}
-	return rotate.NewEngine(parts)
+	return newEngine(parts)
 }
 
 // dueFleet makes domains that are ready and due at once.
-func dueFleet(t *testing.T, n int) (*world, []rotate.Domain) {
+func dueFleet(t *testing.T, n int) (*world, []wish) {
 	w, all := newWorld(t, "mx1"), fleet(n, "mx1")
 	for _, d := range all {
 		if res := w.settle(d); res.Err != nil {
@@ -34,7 +34,7 @@ func dueFleet(t *testing.T, n int) (*world, []rotate.Domain) {
 }
 
 // outcomes advances the domains, side by side, and returns the names of those that began.
-func (w *world) outcomes(e *rotate.Engine, domains []rotate.Domain) (began []string, held []rotate.Result) {
+func (w *world) outcomes(e *testEngine, domains []wish) (began []string, held []rotate.Result) {
 	e.SettleAll(context.Background(), domains, rotate.Patience{}, nil, func(r rotate.Result) {
 		if r.State.Phase == rotate.Draining {
 			began = append(began, r.Domain)
@@ -60,7 +60,7 @@ func TestSwitchesPerRun(t *testing.T) {
 				t.Errorf("%s: %v, held by %q, next %+v, done %v", r.Domain, r.Err, r.Plan.Held, r.State.Next, r.Done)
 			}
 		}
-		left = slices.DeleteFunc(slices.Clone(left), func(d rotate.Domain) bool { return slices.Contains(began, d.Name) })
+		left = slices.DeleteFunc(slices.Clone(left), func(d wish) bool { return slices.Contains(began, d.Name) })
 	}
 }
 
@@ -74,11 +74,11 @@ func TestSwitchesPerHour(t *testing.T) {
 		if round%5 == 4 {
 			e = w.counted(0, 2) // another process takes over
 		}
-		pending, err := rotate.Pending(context.Background(), w.store, w.now, all)
+		pending, err := rotate.Pending(context.Background(), w.store, w.now, configured(all), rotate.Request{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		began, held := w.outcomes(e, pending)
+		began, held := w.outcomes(e, unaskedOf(pending))
 		for _, name := range began {
 			if _, had := begun[name]; !had {
 				begun[name] = w.now

@@ -26,7 +26,7 @@ func (c *bootClock) Up() (string, time.Duration) {
 func TestClockSetForward(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	clock := &bootClock{boot: "one"}
-	engine := func() *rotate.Engine {
+	engine := func() *testEngine {
 		e := w.engine()
 		clock.process = e.Clock.(*process)
 		e.Clock = clock

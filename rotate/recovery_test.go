@@ -15,7 +15,7 @@ import (
 )
 
 // drained lets the domain rotate and its drain pass, and stops just before the replacement.
-func (w *world) drained(d rotate.Domain) {
+func (w *world) drained(d wish) {
 	w.Helper()
 	w.settle(d)
 	d.Asked = true
@@ -102,41 +102,41 @@ func TestLateKeys(t *testing.T) {
 // TestVanishedInEachPhase: a record that is gone is published again, and what
 // resolvers remember of its absence is waited out before a signer begins to use it (I2).
 func TestVanishedInEachPhase(t *testing.T) {
-	phases := map[string]func(w *world, d rotate.Domain){
-		"bootstrapping": func(w *world, d rotate.Domain) {
+	phases := map[string]func(w *world, d wish){
+		"bootstrapping": func(w *world, d wish) {
 			w.engine().Advance(context.Background(), d)
 			w.pass(negative - time.Minute)
 		},
-		"bootstrapping, one of two signers": func(w *world, d rotate.Domain) {
+		"bootstrapping, one of two signers": func(w *world, d wish) {
 			w.trouble = failing("activate mx2")
 			w.engine().Settle(context.Background(), d, rotate.Patience{Most: time.Hour}, nil)
 		},
-		"ready": func(w *world, d rotate.Domain) { w.settle(d) },
-		"ready and due": func(w *world, d rotate.Domain) {
+		"ready": func(w *world, d wish) { w.settle(d) },
+		"ready and due": func(w *world, d wish) {
 			w.settle(d)
 			w.pass(60 * day)
 		},
-		"switching": func(w *world, d rotate.Domain) {
+		"switching": func(w *world, d wish) {
 			w.settle(d)
 			w.pass(60 * day)
 			w.trouble = failing("activate mx2")
 			w.engine().Advance(context.Background(), d)
 		},
-		"draining": func(w *world, d rotate.Domain) {
+		"draining": func(w *world, d wish) {
 			w.drained(d)
 			w.pass(-4 * day)
 		},
-		"replacing, stored": func(w *world, d rotate.Domain) {
+		"replacing, stored": func(w *world, d wish) {
 			w.drained(d)
 			w.trouble = failing("publish s1")
 			w.engine().Advance(context.Background(), d)
 		},
-		"replacing, published": func(w *world, d rotate.Domain) {
+		"replacing, published": func(w *world, d wish) {
 			w.drained(d)
 			w.trouble = failing("destroy s1")
 			w.engine().Advance(context.Background(), d)
 		},
-		"settling": func(w *world, d rotate.Domain) {
+		"settling": func(w *world, d wish) {
 			w.drained(d)
 			w.settle(d)
 			w.pass(3 * day)
@@ -362,7 +362,7 @@ func TestUnknownParts(t *testing.T) {
 	}
 	e := w.engine()
 	p := rotate.Planner{State: e.Store, Keys: e.Keys, Look: e.Look, Signers: map[string]rotate.SignerReader{}, Clock: e.Clock}
-	plan, _, err := p.Plan(context.Background(), d)
+	plan, _, err := p.Plan(context.Background(), d.Domain, d.Request)
 	if err != nil || !strings.Contains(strings.Join(plan.Warnings, "\n"), "mx9") {
 		t.Errorf("%v; warnings %q", err, plan.Warnings)
 	}
@@ -376,7 +376,7 @@ func TestOneServerIsSilent(t *testing.T) {
 	w.spoil("s1", "")
 	parts := w.engine().Parts
 	parts.Look = halfSilent{parts.Look}
-	res := rotate.NewEngine(parts).Advance(context.Background(), d)
+	res := newEngine(parts).Advance(context.Background(), d)
 	if got := w.shown("s1._domainkey.example.com"); got[0] == "" {
 		t.Errorf("%v; the record was not published again", res.Err)
 	}

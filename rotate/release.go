@@ -21,14 +21,8 @@ type HandedBack struct {
 	Purged   time.Time `json:"purged,omitzero"`    // when everything was cleared away
 }
 
-// Release hands a domain back. Records, private keys and signers stay as they are.
-// With Purge both records are revoked and both private keys destroyed when no
-// signer has signed with either for as long as the drain.
-type Release struct {
-	Purge bool
-}
-
-func (o Release) give(p *planner, st *State) ([]Event, error) {
+// giveRelease notes that the domain is released.
+func giveRelease(p *planner, o Release, st *State) ([]Event, error) {
 	if err := p.unmanaged("release the domain"); err != nil {
 		return nil, err
 	}
@@ -62,10 +56,8 @@ func (p *planner) restless() string {
 	return ""
 }
 
-// Reclaim takes a released domain back under management, as it was.
-type Reclaim struct{}
-
-func (Reclaim) give(p *planner, st *State) ([]Event, error) {
+// giveReclaim notes that a released domain is managed again.
+func giveReclaim(p *planner, st *State) ([]Event, error) {
 	if st.Released == nil {
 		return nil, fault.Refuse("not-released", "take "+p.want.Name+" back: it was never released", "'dkimbot status --domain "+p.want.Name+"' says where it stands")
 	}
@@ -87,7 +79,7 @@ func (Reclaim) give(p *planner, st *State) ([]Event, error) {
 func (p *planner) released() {
 	r := p.have.Released
 	switch {
-	case p.want.Asked:
+	case p.req.Asked:
 		p.stop(fault.Refuse("released", fmt.Sprintf("%s was released on %s: dkimbot does nothing for it", p.want.Name, r.At.UTC().Format(time.DateOnly)),
 			"'dkimbot release --domain "+p.want.Name+" --undo' takes it back under management; otherwise take it out of the configuration"))
 	case !r.Purged.IsZero():

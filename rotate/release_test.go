@@ -86,14 +86,14 @@ func TestPurge(t *testing.T) {
 // TestPurgeUnwatched: a signer that left while nobody looked may have signed until the
 // first look that finds it gone: the drain counts from there (I2).
 func TestPurgeUnwatched(t *testing.T) {
-	orders := map[string]func(*world, rotate.Domain){
-		"released to be purged": func(w *world, d rotate.Domain) {
+	orders := map[string]func(*world, wish){
+		"released to be purged": func(w *world, d wish) {
 			w.order(d, rotate.Release{Purge: true})
 			w.pass(30 * day)
 			w.hosts["mx1"].stop()
 			w.look(d)
 		},
-		"a signer came back": func(w *world, d rotate.Domain) {
+		"a signer came back": func(w *world, d wish) {
 			h := w.hosts["mx1"]
 			w.mu.Lock()
 			first := h.inUse(d.Name)
@@ -109,7 +109,7 @@ func TestPurgeUnwatched(t *testing.T) {
 			h.stop()
 			w.look(d)
 		},
-		"a silent signer was left out": func(w *world, d rotate.Domain) {
+		"a silent signer was left out": func(w *world, d wish) {
 			w.order(d, rotate.Release{Purge: true})
 			w.trouble = failing("ask mx1")
 			w.pass(30 * day)
@@ -118,7 +118,7 @@ func TestPurgeUnwatched(t *testing.T) {
 			w.hosts["mx1"].stop()
 			w.look(d)
 		},
-		"released before, to be purged now": func(w *world, d rotate.Domain) {
+		"released before, to be purged now": func(w *world, d wish) {
 			w.order(d, rotate.Release{})
 			w.pass(30 * day)
 			w.hosts["mx1"].stop()
@@ -190,14 +190,14 @@ func TestPurgeKilled(t *testing.T) {
 }
 
 // look advances the domain once, as when it is looked after.
-func (w *world) look(d rotate.Domain) rotate.Result {
+func (w *world) look(d wish) rotate.Result {
 	res := w.engine().Advance(context.Background(), d)
 	w.pass(10 * time.Millisecond)
 	return res
 }
 
 // unused makes a domain that is about to be cleared away.
-func (w *world) unused(d rotate.Domain) {
+func (w *world) unused(d wish) {
 	w.settle(d)
 	w.order(d, rotate.Release{Purge: true})
 	for _, s := range d.Signers {
@@ -208,8 +208,8 @@ func (w *world) unused(d rotate.Domain) {
 }
 
 // halfPurged lets an operation fail while a released domain is cleared away.
-func halfPurged(op string) func(*world, rotate.Domain) {
-	return func(w *world, d rotate.Domain) {
+func halfPurged(op string) func(*world, wish) {
+	return func(w *world, d wish) {
 		w.unused(d)
 		w.trouble = failing(op)
 		w.look(d)
@@ -218,13 +218,13 @@ func halfPurged(op string) func(*world, rotate.Domain) {
 }
 
 // cleared reports whether the state says that everything was cleared away.
-func (w *world) cleared(d rotate.Domain) bool {
+func (w *world) cleared(d wish) bool {
 	r := w.state(d.Name).Released
 	return r != nil && !r.Purged.IsZero()
 }
 
 // wantCleared looks after the domain, and checks that nothing of it is left.
-func (w *world) wantCleared(d rotate.Domain) {
+func (w *world) wantCleared(d wish) {
 	w.Helper()
 	res := w.look(d)
 	w.pass(10 * time.Second)

@@ -9,15 +9,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// Rollback sends signers back to the selector that signed before, at once and
-// without waiting for DNS: its record still stands. When all signers are sent
-// back the domain is ready again as it was before the switch; when only some are,
-// the switch is held up until a rotation is asked for once more.
-type Rollback struct {
-	Signers []string // none: all of the domain's
-}
-
-func (o Rollback) give(p *planner, st *State) ([]Event, error) {
+// giveRollback notes which signers are sent back, and enters the phase in which they go.
+func giveRollback(p *planner, o Rollback, st *State) ([]Event, error) {
 	signers, err := p.chosen(o.Signers)
 	if err != nil {
 		return nil, err

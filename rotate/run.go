@@ -24,6 +24,7 @@ type kept struct {
 type run struct {
 	engine   *Engine
 	want     Domain
+	left     Request // what was asked and is yet to be done
 	grip     *grip
 	st       State // as it is now
 	stored   State // as it was last written
@@ -43,14 +44,14 @@ type run struct {
 	grant    *grant  // what was approved; nil: nobody has to approve
 }
 
-func (e *Engine) newRun(ctx context.Context, want Domain, grip *grip) (*run, error) {
+func (e *Engine) newRun(ctx context.Context, want Domain, req Request, grip *grip) (*run, error) {
 	have, err := e.Store.Load(ctx, want.Name)
 	if err != nil {
 		return nil, err
 	}
 	now := instant(e.Clock)
 	st, ahead := have.reckoned(now)
-	r := &run{engine: e, want: want.asked(have), grip: grip, st: st.asOf(now.At), stored: copyState(have), fresh: map[string]*dkim.PrivateKey{}, known: map[kept]*dkim.PrivateKey{}}
+	r := &run{engine: e, want: want, left: req.in(have, want.Signers), grip: grip, st: st.asOf(now.At), stored: copyState(have), fresh: map[string]*dkim.PrivateKey{}, known: map[kept]*dkim.PrivateKey{}}
 	if ahead > 0 {
 		r.unsaved = append(r.unsaved, r.clockSet(ahead))
 	}
@@ -60,7 +61,8 @@ func (e *Engine) newRun(ctx context.Context, want Domain, grip *grip) (*run, err
 // report tells what became of the run.
 func (r *run) report(res *Result) {
 	res.State, res.Done, res.Plan = r.st, r.done, r.plan
-	res.asked, res.ordered = r.want.Asked && r.st.Phase == Ready, r.want.Instruction
+	res.left = r.left
+	res.left.Asked = r.left.Asked && r.st.Phase == Ready
 	r.grant.leave(r.stored)
 }
 
@@ -92,7 +94,7 @@ func (r *run) advance(ctx context.Context) error {
 				return err
 			}
 		}
-		r.plan = Plan(now, r.want, r.st, r.seen)
+		r.plan = Plan(now, r.want, r.left, r.st, r.seen)
 		steps := r.plan.Runnable(now)
 		if len(steps) == 0 {
 			return r.stopped(ctx)

@@ -33,18 +33,18 @@ type WorkQueue interface {
 
 // Pending returns those of the domains that have something to do now: their time
 // has come, they are new, their configuration has changed, or it is their turn to be looked after.
-func Pending(ctx context.Context, q Queue, now time.Time, domains []Domain) ([]Domain, error) {
+func Pending(ctx context.Context, q Queue, now time.Time, domains []Domain, req Request) ([]Domain, error) {
 	all := func(_ context.Context, _ time.Time, looks []string) ([]string, error) { return looks, nil }
-	return pending(ctx, q, now, domains, all)
+	return pending(ctx, q, now, domains, req, all)
 }
 
 // TakePending is Pending for someone who then works on the domains: nobody else
 // is given the turns to look after them.
-func TakePending(ctx context.Context, q WorkQueue, now time.Time, domains []Domain) ([]Domain, error) {
-	return pending(ctx, q, now, domains, q.TakeLooks)
+func TakePending(ctx context.Context, q WorkQueue, now time.Time, domains []Domain, req Request) ([]Domain, error) {
+	return pending(ctx, q, now, domains, req, q.TakeLooks)
 }
 
-func pending(ctx context.Context, q Queue, now time.Time, domains []Domain,
+func pending(ctx context.Context, q Queue, now time.Time, domains []Domain, req Request,
 	take func(context.Context, time.Time, []string) ([]string, error)) ([]Domain, error) {
 	known, err := q.Fingerprints(ctx)
 	if err != nil {
@@ -71,10 +71,10 @@ func pending(ctx context.Context, q Queue, now time.Time, domains []Domain,
 	if err != nil {
 		return nil, err
 	}
+	overridden := req.Ignore != (Ignore{}) // the next time of a domain may be one that the limits put off
 	var out []Domain
 	for _, d := range domains {
-		setAside := d.Ignore != (Ignore{}) // its next time may be one that the limits put off
-		if due[d.Name] || looks[d.Name] || known[d.Name] != d.Fingerprint() || setAside {
+		if due[d.Name] || looks[d.Name] || known[d.Name] != d.Fingerprint() || overridden {
 			out = append(out, d)
 		}
 	}
@@ -105,7 +105,7 @@ type Scheduler struct {
 func (s *Scheduler) Run(ctx context.Context) error {
 	clock := s.Engine.Clock
 	s.Engine.turnstile.byTheHour()
-	pending, err := TakePending(ctx, s.Queue, clock.Now(), s.Domains)
+	pending, err := TakePending(ctx, s.Queue, clock.Now(), s.Domains, Request{})
 	if ctx.Err() != nil {
 		return nil // told to end before anything was begun
 	}
@@ -122,7 +122,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		for _, d := range agenda.take(clock.Now(), due) {
 			wg.Go(func() {
 				began := clock.Now()
-				res := s.Engine.Advance(ctx, d)
+				res := s.Engine.Advance(ctx, d, Request{})
 				s.report(res, agenda.drop(began, clock.Now(), res))
 			})
 		}

@@ -20,8 +20,8 @@ import (
 )
 
 // fleet returns n domains like wanted.
-func fleet(n int, signers ...string) []rotate.Domain {
-	out := make([]rotate.Domain, n)
+func fleet(n int, signers ...string) []wish {
+	out := make([]wish, n)
 	for i := range out {
 		out[i] = wanted(signers...)
 		out[i].Name, out[i].Policy.Schedule = fmt.Sprintf("d%d.example", i), "0 4 15 * *"
@@ -38,7 +38,7 @@ type running struct {
 }
 
 // schedule runs a scheduler for the domains with what change makes of the parts.
-func schedule(w *world, domains []rotate.Domain, change func(*rotate.Parts)) *running {
+func schedule(w *world, domains []wish, change func(*rotate.Parts)) *running {
 	w.bubble = true
 	parts := w.engine().Parts
 	if change != nil {
@@ -46,7 +46,7 @@ func schedule(w *world, domains []rotate.Domain, change func(*rotate.Parts)) *ru
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r := &running{world: w, log: &bytes.Buffer{}, stop: stop, ended: make(chan error, 1)}
-	s := rotate.Scheduler{Engine: rotate.NewEngine(parts), Queue: w.store, Domains: domains, Log: slog.New(slog.NewTextHandler(r.log, nil))}
+	s := rotate.Scheduler{Engine: rotate.NewEngine(parts), Queue: w.store, Domains: configured(domains), Log: slog.New(slog.NewTextHandler(r.log, nil))}
 	go func() { r.ended <- s.Run(ctx) }()
 	return r
 }
@@ -254,7 +254,7 @@ func TestSchedulerQueueFails(t *testing.T) {
 		w.bubble = true
 		var log bytes.Buffer
 		q := &flaky{WorkQueue: w.store, calls: 3}
-		s := rotate.Scheduler{Engine: w.engine(), Queue: q, Domains: domains, Log: slog.New(slog.NewTextHandler(&log, nil))}
+		s := rotate.Scheduler{Engine: w.engine().Engine, Queue: q, Domains: configured(domains), Log: slog.New(slog.NewTextHandler(&log, nil))}
 		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
 		defer stop()
 		if err := s.Run(ctx); err != nil {
@@ -290,11 +290,11 @@ func TestPending(t *testing.T) {
 	w, domains := newWorld(t, "mx1"), fleet(4, "mx1")
 	pending := func(now time.Time) (names []string) {
 		t.Helper()
-		seen, err := rotate.Pending(context.Background(), w.store, now, domains)
+		seen, err := rotate.Pending(context.Background(), w.store, now, configured(domains), rotate.Request{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := rotate.TakePending(context.Background(), w.store, now, domains)
+		out, err := rotate.TakePending(context.Background(), w.store, now, configured(domains), rotate.Request{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -342,7 +342,7 @@ func TestSchedulerToldToEndAtOnce(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	s := rotate.Scheduler{Engine: w.engine(), Queue: w.store, Domains: []rotate.Domain{d}, Log: slog.New(slog.DiscardHandler)}
+	s := rotate.Scheduler{Engine: w.engine().Engine, Queue: w.store, Domains: []rotate.Domain{d.Domain}, Log: slog.New(slog.DiscardHandler)}
 	if err := s.Run(ctx); err != nil {
 		t.Errorf("%v, want a clean end", err)
 	}

@@ -17,23 +17,24 @@ type Patience struct {
 // Settle advances the domain, and again after each wait that patience allows, until
 // only longer waits are left. Before each wait it calls waiting, which may be nil.
 //
-// What want asks for is one rotation: a turn that is under way, or has been begun
+// What req asks for is one rotation: a turn that is under way, or has been begun
 // by now, is carried on and no further one started.
-func (e *Engine) Settle(ctx context.Context, want Domain, patience Patience, waiting func(domain string, next Next)) Result {
+func (e *Engine) Settle(ctx context.Context, want Domain, req Request, patience Patience, waiting func(domain string, next Next)) Result {
 	var (
 		done    []Event
 		last    State     // as it was seen last
 		failing time.Time // since when every attempt has failed; zero when the last one did not
+		left    = req     // what is yet to be done
 	)
-	want.Patient = want.Named
+	left.Patient = req.Named
 	for {
-		res := e.Advance(ctx, want)
+		res := e.Advance(ctx, want, left)
 		done = append(done, res.Done...)
 		if res.State.Domain == "" {
 			res.State = last
 		}
 		last = res.State
-		res.Done, want.Asked, want.Instruction, want.Named = done, res.asked, res.ordered, want.Named && len(done) == 0
+		res.Done, left.Asked, left.Instruction, left.Named = done, res.left.Asked, res.left.Instruction, left.Named && len(done) == 0
 		now := e.Clock.Now()
 		switch {
 		case res.Err == nil:
@@ -59,7 +60,7 @@ func (p Patience) allows(res Result, now, failing time.Time) bool {
 	switch {
 	case res.State.Released != nil: // what is waited for then is other people's doing
 		return false
-	case next == nil || next.Action == "resume" || next.Action == "rotate" && !res.asked:
+	case next == nil || next.Action == "resume" || next.Action == "rotate" && !res.left.Asked:
 		return false
 	case res.Err == nil:
 		return next.At.Sub(now) < p.Most
@@ -67,11 +68,11 @@ func (p Patience) allows(res Result, now, failing time.Time) bool {
 	return p.Retry && fault.KindOf(res.Err) == fault.Transient && next.At.Sub(failing) < p.Most
 }
 
-// SettleAll settles the domains side by side, and calls each with every result as
+// SettleAll settles the domains side by side, with the same request for each, and calls each with every result as
 // it comes, one call at a time. waiting may be nil.
-func (e *Engine) SettleAll(ctx context.Context, domains []Domain, patience Patience, waiting func(string, Next), each func(Result)) {
+func (e *Engine) SettleAll(ctx context.Context, domains []Domain, req Request, patience Patience, waiting func(string, Next), each func(Result)) {
 	SideBySide(domains, waiting, each, func(d Domain, waiting func(string, Next)) Result {
-		return e.Settle(ctx, d, patience, waiting)
+		return e.Settle(ctx, d, req, patience, waiting)
 	})
 }
 

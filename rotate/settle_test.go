@@ -65,7 +65,7 @@ func TestSettleGivesUp(t *testing.T) {
 				}
 			}
 			began := w.Now()
-			res := rotate.NewEngine(parts).Settle(context.Background(), d, rotate.Patience{Most: time.Hour, Retry: tt.retry}, nil)
+			res := newEngine(parts).Settle(context.Background(), d, rotate.Patience{Most: time.Hour, Retry: tt.retry}, nil)
 			if res.Err == nil || tries != tt.tries || w.Now().Sub(began) >= time.Hour {
 				t.Errorf("%v; %d tries in %s, want %d in less than an hour", res.Err, tries, w.Now().Sub(began), tt.tries)
 			}
@@ -98,22 +98,22 @@ func TestSettleInterrupted(t *testing.T) {
 // ready; what has to be mended first does not make it forgotten.
 func TestAskedIsOneRotation(t *testing.T) {
 	tests := map[string]struct {
-		reach  func(w *world, d rotate.Domain)
+		reach  func(w *world, d wish)
 		active string
 		phase  rotate.Phase
 	}{
-		"new":                       {func(w *world, d rotate.Domain) {}, "s1", rotate.Ready},
-		"bootstrapping, last step":  {func(w *world, d rotate.Domain) { w.engine().Advance(context.Background(), d); w.pass(negative) }, "s1", rotate.Ready},
-		"ready":                     {func(w *world, d rotate.Domain) { w.settle(d) }, "s2", rotate.Draining},
-		"ready, active vanished":    {func(w *world, d rotate.Domain) { w.settle(d); w.pass(day); w.spoil("s1", "") }, "s2", rotate.Draining},
-		"ready, standby vanished":   {func(w *world, d rotate.Domain) { w.settle(d); w.pass(day); w.spoil("s2", "") }, "s2", rotate.Draining},
-		"ready, a signer is new":    {func(w *world, d rotate.Domain) { w.settle(d); w.addHost("mx1") }, "s2", rotate.Draining},
-		"switching":                 {func(w *world, d rotate.Domain) { w.settle(d); w.begin(d, "activate mx1") }, "s2", rotate.Draining},
-		"draining":                  {func(w *world, d rotate.Domain) { w.drained(d); w.pass(-7 * day) }, "s2", rotate.Draining},
-		"drained":                   {func(w *world, d rotate.Domain) { w.drained(d) }, "s2", rotate.Ready},
-		"replacing":                 {func(w *world, d rotate.Domain) { w.drained(d); w.begin(d, "publish s1") }, "s2", rotate.Ready},
-		"ready, standby settling":   {func(w *world, d rotate.Domain) { w.drained(d); w.settle(d) }, "s2", rotate.Ready},
-		"ready, standby about done": {func(w *world, d rotate.Domain) { w.drained(d); w.settle(d); w.pass(7*day + 50*time.Minute) }, "s1", rotate.Draining},
+		"new":                       {func(w *world, d wish) {}, "s1", rotate.Ready},
+		"bootstrapping, last step":  {func(w *world, d wish) { w.engine().Advance(context.Background(), d); w.pass(negative) }, "s1", rotate.Ready},
+		"ready":                     {func(w *world, d wish) { w.settle(d) }, "s2", rotate.Draining},
+		"ready, active vanished":    {func(w *world, d wish) { w.settle(d); w.pass(day); w.spoil("s1", "") }, "s2", rotate.Draining},
+		"ready, standby vanished":   {func(w *world, d wish) { w.settle(d); w.pass(day); w.spoil("s2", "") }, "s2", rotate.Draining},
+		"ready, a signer is new":    {func(w *world, d wish) { w.settle(d); w.addHost("mx1") }, "s2", rotate.Draining},
+		"switching":                 {func(w *world, d wish) { w.settle(d); w.begin(d, "activate mx1") }, "s2", rotate.Draining},
+		"draining":                  {func(w *world, d wish) { w.drained(d); w.pass(-7 * day) }, "s2", rotate.Draining},
+		"drained":                   {func(w *world, d wish) { w.drained(d) }, "s2", rotate.Ready},
+		"replacing":                 {func(w *world, d wish) { w.drained(d); w.begin(d, "publish s1") }, "s2", rotate.Ready},
+		"ready, standby settling":   {func(w *world, d wish) { w.drained(d); w.settle(d) }, "s2", rotate.Ready},
+		"ready, standby about done": {func(w *world, d wish) { w.drained(d); w.settle(d); w.pass(7*day + 50*time.Minute) }, "s1", rotate.Draining},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestAskedIsOneRotation(t *testing.T) {
 }
 
 // begin asks for a rotation, or carries one on, that fails at an operation.
-func (w *world) begin(d rotate.Domain, op string) {
+func (w *world) begin(d wish, op string) {
 	d.Asked = true
 	w.trouble = failing(op)
 	w.engine().Advance(context.Background(), d)
@@ -196,7 +196,7 @@ func TestKeysAreMadeWhileOthersWait(t *testing.T) {
 			return dkim.Generate(dkim.Ed25519)
 		}
 		began, results := time.Now(), 0
-		rotate.NewEngine(parts).SettleAll(t.Context(), fleet(domains, "mx1"), rotate.Patience{Most: time.Hour, Retry: true}, nil, func(r rotate.Result) {
+		newEngine(parts).SettleAll(t.Context(), fleet(domains, "mx1"), rotate.Patience{Most: time.Hour, Retry: true}, nil, func(r rotate.Result) {
 			if results++; r.Err != nil || r.State.Phase != rotate.Ready {
 				t.Errorf("%s: %v, phase %s", r.Domain, r.Err, r.State.Phase)
 			}
@@ -220,7 +220,7 @@ func TestWaitingTakesNoPlace(t *testing.T) {
 		parts := w.engine().Parts
 		parts.Workers = 1
 		parts.Look = lagsFor{parts.Look, "d0.example"}
-		e, domains := rotate.NewEngine(parts), fleet(3, "mx1")
+		e, domains := newEngine(parts), fleet(3, "mx1")
 		var wg sync.WaitGroup
 		for i, d := range domains {
 			if i > 0 {

@@ -29,7 +29,7 @@ func (w *world) restoreState(old rotate.State) {
 }
 
 // fromKeystore adopts what the keystore holds, as the hint of a stale state says.
-func (w *world) fromKeystore(d rotate.Domain) rotate.Result {
+func (w *world) fromKeystore(d wish) rotate.Result {
 	e := w.engine()
 	a, err := rotate.InKeystore(context.Background(), e.Keys, e.Look, d.Name, d.Policy.Selectors[:])
 	if err != nil {
@@ -44,22 +44,22 @@ func (w *world) fromKeystore(d rotate.Domain) rotate.Result {
 func TestStaleState(t *testing.T) {
 	moments := []struct {
 		name string
-		turn func(*world, rotate.Domain)
+		turn func(*world, wish)
 	}{
-		{"bootstrapped", func(w *world, d rotate.Domain) { w.settle(d) }},
-		{"switched", func(w *world, d rotate.Domain) {
+		{"bootstrapped", func(w *world, d wish) { w.settle(d) }},
+		{"switched", func(w *world, d wish) {
 			d.Asked = true
 			w.engine().Advance(context.Background(), d)
 			w.pass(day)
 		}},
-		{"fresh key stored", func(w *world, d rotate.Domain) {
+		{"fresh key stored", func(w *world, d wish) {
 			w.pass(8 * day)
 			w.trouble = failing("publish s1")
 			w.engine().Advance(context.Background(), d)
 			w.trouble = nil
 		}},
-		{"replaced", func(w *world, d rotate.Domain) { w.settle(d); w.pass(8 * day) }},
-		{"switched back", func(w *world, d rotate.Domain) {
+		{"replaced", func(w *world, d wish) { w.settle(d); w.pass(8 * day) }},
+		{"switched back", func(w *world, d wish) {
 			d.Asked = true
 			w.engine().Advance(context.Background(), d)
 			w.pass(8 * day)
@@ -180,13 +180,13 @@ func TestStaleRevocation(t *testing.T) {
 // against DNS: no replaced or compromised key comes back, and no record that signers
 // use is overwritten (I2, I5).
 func TestOldKeystore(t *testing.T) {
-	for name, prepare := range map[string]func(*world, rotate.Domain){
-		"rotated": func(w *world, d rotate.Domain) {
+	for name, prepare := range map[string]func(*world, wish){
+		"rotated": func(w *world, d wish) {
 			d.Asked = true
 			w.settle(d)
 			w.pass(8 * day)
 		},
-		"both compromised": func(w *world, d rotate.Domain) {
+		"both compromised": func(w *world, d wish) {
 			w.order(d, rotate.Distrust{Selectors: []string{"s1", "s2"}, RevokeNow: true})
 			w.settle(d)
 			w.pass(8 * day)

@@ -51,7 +51,7 @@ func (r *run) do(ctx context.Context, s Step) error {
 // begin writes the intent; only then may the effect happen (I7).
 func (r *run) begin(ctx context.Context, i Intent) error {
 	i.At = r.engine.Clock.Now()
-	r.want.Named = false // what was named goes on; what a limit holds back after it is waited for
+	r.left.Named = false // what was named goes on; what a limit holds back after it is waited for
 	r.st.begin(i, r.want.Policy)
 	if err := r.save(ctx, r.takeUp()...); err != nil {
 		return err
@@ -201,7 +201,7 @@ func (r *run) activate(ctx context.Context, s Step) error {
 	if before != Switching || r.st.Phase != Draining {
 		return r.confirm(ctx, s, key.ID, because(s, ""))
 	}
-	r.want.Asked = false // the rotation that was asked for is under way
+	r.left.Asked = false // the rotation that was asked for is under way
 	return r.confirm(ctx, s, key.ID, "", r.drainBegun()...)
 }
 

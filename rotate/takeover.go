@@ -47,13 +47,13 @@ func (w *watch) see(l Lease, now time.Duration, length time.Duration) {
 // take takes the lease on a domain. One that another process holds is watched until
 // that is seen to work, or the lease has not been renewed for its whole length; a
 // person's command, which names the domain, waits a little longer for a process that works.
-func (e *Engine) take(ctx context.Context, want Domain) (*grip, error) {
+func (e *Engine) take(ctx context.Context, want Domain, req Request) (*grip, error) {
 	began, w, glance := e.Clock.Elapsed(), watch{}, 100*time.Millisecond
 	var evict *Lease
 	for {
 		asked := e.Clock.Elapsed()
-		req := LeaseRequest{Domain: want.Name, Owner: e.Owner, Now: e.Clock.Now(), TTL: leaseLength, Evict: evict}
-		lease, err := e.Store.Acquire(ctx, req)
+		ask := LeaseRequest{Domain: want.Name, Owner: e.Owner, Now: e.Clock.Now(), TTL: leaseLength, Evict: evict}
+		lease, err := e.Store.Acquire(ctx, ask)
 		if err == nil {
 			return e.grasp(lease, asked, w.quiet > 0), nil
 		}
@@ -62,7 +62,7 @@ func (e *Engine) take(ctx context.Context, want Domain) (*grip, error) {
 			return nil, err
 		}
 		w.see(held.Lease, e.Clock.Elapsed(), held.length(e.Clock.Now(), want.VerifyTimeout))
-		patient := (want.Named || want.Patient) && e.Clock.Elapsed()-began < leasePatience
+		patient := (req.Named || req.Patient) && e.Clock.Elapsed()-began < leasePatience
 		switch evict = w.seen; {
 		case e.OwnerDead != nil && e.OwnerDead(held.Owner), w.quiet >= w.length:
 			continue // and take it, if it still stands as it was seen

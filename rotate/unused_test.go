@@ -13,12 +13,12 @@ import (
 // destroyed or cleared away (I1, I2).
 func TestLookedAtBeforeNoReturn(t *testing.T) {
 	tests := map[string]struct {
-		prepare func(*world, rotate.Domain)
+		prepare func(*world, wish)
 		at      string // the operation before which mx2 comes back
 		never   string // what must not happen in that run
 	}{
 		"replaced": {(*world).drained, "put s1", "publish s1"},
-		"destroyed": {func(w *world, d rotate.Domain) {
+		"destroyed": {func(w *world, d wish) {
 			w.drained(d)
 			w.trouble = failing("destroy s1")
 			w.engine().Advance(t.Context(), d)

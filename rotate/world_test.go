@@ -84,13 +84,13 @@ type process struct {
 }
 
 // start starts a process that takes other processes' leases when dead says that they died.
-func (w *world) start(id string, dead func(owner string) bool) *rotate.Engine {
+func (w *world) start(id string, dead func(owner string) bool) *testEngine {
 	p := &process{world: w, id: id}
 	signers := map[string]rotate.Signer{}
 	for name, h := range w.hosts {
 		signers[name] = agent{p, h}
 	}
-	return rotate.NewEngine(rotate.Parts{Store: ledger{w.store, p}, Keys: p, Look: rotate.Unshared(p, w.store), Names: w.store, Publishers: map[string]rotate.Publisher{"office": p}, Signers: signers, Clock: p,
+	return newEngine(rotate.Parts{Store: ledger{w.store, p}, Keys: p, Look: rotate.Unshared(p, w.store), Names: w.store, Publishers: map[string]rotate.Publisher{"office": p}, Signers: signers, Clock: p,
 		Workers: 4, SelfTest: verify.SelfTest, Generate: func(dkim.Algorithm) (*dkim.PrivateKey, error) { return dkim.Generate(dkim.Ed25519) },
 		Owner: id, OwnerDead: dead, Every: p.every})
 }
@@ -170,7 +170,7 @@ func (p *process) isStopped() bool {
 }
 
 // engine starts the next process after all others have ended.
-func (w *world) engine() *rotate.Engine {
+func (w *world) engine() *testEngine {
 	w.mu.Lock()
 	w.points++
 	id := fmt.Sprintf("process %d", w.points)
@@ -542,10 +542,10 @@ func (l ledger) Release(ctx context.Context, lease rotate.Lease) error {
 }
 
 // wanted is the domain that most tests work on.
-func wanted(signers ...string) rotate.Domain {
-	return rotate.Domain{Name: "example.com", Provider: "office", Signers: signers, VerifyTimeout: 2 * time.Minute,
+func wanted(signers ...string) wish {
+	return wish{Domain: rotate.Domain{Name: "example.com", Provider: "office", Signers: signers, VerifyTimeout: 2 * time.Minute,
 		Policy: rotate.Policy{Schedule: "0 4 1 * *", Timezone: "UTC", Drain: 7 * day, Settle: 7 * day, Key: dkim.RSA2048,
-			Selectors: [2]string{"s1", "s2"}, TTL: time.Hour}}
+			Selectors: [2]string{"s1", "s2"}, TTL: time.Hour}}}
 }
 
 // state loads the domain's state.
@@ -562,7 +562,7 @@ var forever = rotate.Patience{Most: 365 * day, Retry: true}
 
 // settle runs the domain until it rests, and after a bootstrap until resolvers
 // have forgotten that the standby was not there.
-func (w *world) settle(d rotate.Domain) rotate.Result {
+func (w *world) settle(d wish) rotate.Result {
 	bootstrap := w.state(d.Name).Phase == rotate.New
 	res := w.engine().Settle(context.Background(), d, forever, nil)
 	if bootstrap {
@@ -582,7 +582,7 @@ func failing(ops ...string) func(string) trouble {
 }
 
 // holds lets another process hold the domain's lease, and renew it until release.
-func (w *world) holds(owner string, d rotate.Domain) (release func()) {
+func (w *world) holds(owner string, d wish) (release func()) {
 	p := &process{world: w, id: owner}
 	lease, err := w.store.Acquire(context.Background(), rotate.LeaseRequest{Domain: d.Name, Owner: owner, Now: w.Now(), TTL: 90 * time.Second})
 	if err != nil {

@@ -15,11 +15,11 @@ func TestNothingForeignIsOverwritten(t *testing.T) {
 	for name, tt := range map[string]struct {
 		op     string // before which the record appears
 		ready  bool
-		change func(w *world, d *rotate.Domain)
+		change func(w *world, d *wish)
 	}{
 		"while keys are stored":          {op: "put s2"},
 		"between look and write":         {op: "publish s2"},
-		"between look and repair":        {op: "publish s2", ready: true, change: func(w *world, _ *rotate.Domain) { w.spoil("s2", "") }},
+		"between look and repair":        {op: "publish s2", ready: true, change: func(w *world, _ *wish) { w.spoil("s2", "") }},
 		"between look and revocation":    {op: "publish s1", ready: true, change: leaked},
 		"while signers leave for others": {op: "activate mx1", ready: true, change: leaked},
 	} {
@@ -60,4 +60,4 @@ func TestNothingForeignIsOverwritten(t *testing.T) {
 	}
 }
 
-func leaked(_ *world, d *rotate.Domain) { d.Instruction = rotate.Distrust{} }
+func leaked(_ *world, d *wish) { d.Instruction = rotate.Distrust{} }

@@ -185,17 +185,15 @@ func (w *world) giveKeys(d *domain, a rotate.Adoption) {
 	}
 	w.tell(d.name, "an operator orders to adopt %s, active %q", strings.Join(given, " and "), a.Active)
 	p.spawn()
-	want := p.wants(d)
-	want.Named = true
 	set := w.calm() || w.faults.IntN(2) == 0
-	want.Ignore = rotate.Ignore{Windows: set, Freezes: set}
+	want, req := p.wants(d), rotate.Request{Named: true, Ignore: rotate.Ignore{Windows: set, Freezes: set}}
 	p.busy, p.began, p.adopting = true, w.now, &a
 	p.turns(d.name)
-	res := p.engine.Adopt(context.Background(), want, a)
+	res := p.engine.Adopt(context.Background(), want, req, a)
 	p.note(res)
 	p.busy, p.adopting = false, nil
 	if res.Err == nil {
-		p.settle(want)
+		p.settle(want, req)
 	}
 	p.alive = false
 }
@@ -256,7 +254,7 @@ func (w *world) mayGo(d *domain, n *zoneName) time.Time {
 		return time.Time{}
 	}
 	p.spawn()
-	plan, err := p.survey(p.wants(d))
+	plan, err := p.survey(p.wants(d), rotate.Request{})
 	p.alive = false
 	for _, text := range plan.Warnings {
 		if rest, told := strings.CutPrefix(text, n.name.String()+" may go after "); told && err == nil && plan.Stop == nil {

@@ -146,7 +146,7 @@ func twice() *tamper {
 		if !a.used {
 			return
 		}
-		if now, err := p.survey(p.wants(d)); err == nil {
+		if now, err := p.survey(p.wants(d), rotate.Request{}); err == nil {
 			approval.PlanID, approval.Conditions = fmt.Sprintf("plan %d again", a.number), now.Conditions()
 		}
 	}}

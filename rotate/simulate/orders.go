@@ -26,11 +26,11 @@ func (w *world) free(d *domain) bool {
 }
 
 // command lets a person run a command for a domain.
-func (w *world) command(want rotate.Domain) {
+func (w *world) command(want rotate.Domain, req rotate.Request) {
 	p := w.person
 	p.spawn()
-	p.run.free = want.Ignore.Counts
-	p.settle(want)
+	p.run.free = req.Ignore.Counts
+	p.settle(want, req)
 	p.alive = false
 }
 
@@ -40,11 +40,9 @@ func (w *world) ask(d *domain) {
 		return
 	}
 	w.tell(d.name, "an operator asks for a rotation")
-	want := d.want
-	want.Asked = true
-	want.Ignore = rotate.Ignore{Windows: w.faults.IntN(2) == 0, Freezes: w.faults.IntN(2) == 0, Counts: d.asks%3 == 2}
+	ignore := rotate.Ignore{Windows: w.faults.IntN(2) == 0, Freezes: w.faults.IntN(2) == 0, Counts: d.asks%3 == 2}
 	d.asks++
-	w.command(want)
+	w.command(d.want, rotate.Request{Asked: true, Ignore: ignore})
 }
 
 // order lets a person order something; it reports whether that was written.
@@ -55,9 +53,8 @@ func (w *world) order(d *domain, o rotate.Instruction) bool {
 	w.tell(d.name, "an operator orders %T%+v", o, o)
 	given := d.orders
 	want := w.person.wants(d)
-	want.Instruction = o
 	w.person.ordering = o
-	w.command(want)
+	w.command(want, rotate.Request{Instruction: o})
 	w.person.ordering = nil
 	return d.orders > given
 }
@@ -197,8 +194,7 @@ func (w *world) makePlan(d *domain) *approved {
 	}
 	p.spawn()
 	want := p.wants(d)
-	want.Asked = w.faults.IntN(3) > 0
-	plan, err := p.survey(want)
+	plan, err := p.survey(want, rotate.Request{Asked: w.faults.IntN(3) > 0})
 	p.alive = false
 	if err != nil || plan.Stop != nil || len(plan.Steps) == 0 {
 		return nil
@@ -210,13 +206,13 @@ func (w *world) makePlan(d *domain) *approved {
 }
 
 // survey plans for the domain.
-func (p *process) survey(want rotate.Domain) (rotate.DomainPlan, error) {
+func (p *process) survey(want rotate.Domain, req rotate.Request) (rotate.DomainPlan, error) {
 	p.turns(want.Name)
 	planner := &rotate.Planner{State: ledger{p}, Keys: keys{p}, Look: p, Clock: p, Signers: map[string]rotate.SignerReader{}}
 	for name, h := range p.hosts {
 		planner.Signers[name] = remote{p, h, name}
 	}
-	plan, _, err := planner.Plan(context.Background(), want)
+	plan, _, err := planner.Plan(context.Background(), want, req)
 	return plan, err
 }
 
@@ -234,7 +230,7 @@ func (w *world) apply(d *domain, a *approved) {
 	}
 	p.busy, p.plan, p.began = true, a, w.now
 	p.turns(d.name)
-	p.note(p.engine.Apply(context.Background(), p.wants(d), approval, rotate.Patience{Most: time.Minute, Retry: w.faults.IntN(2) == 0}, nil))
+	p.note(p.engine.Apply(context.Background(), p.wants(d), rotate.Ignore{}, approval, rotate.Patience{Most: time.Minute, Retry: w.faults.IntN(2) == 0}, nil))
 	p.busy, p.plan, p.alive = false, nil, false
 	a.used = a.used || a.begun
 }

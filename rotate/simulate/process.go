@@ -137,7 +137,7 @@ func (p *process) work() {
 	if p.sc.timers {
 		p.spawn() // each time the program is started anew
 	}
-	pending, err := rotate.TakePending(context.Background(), ledger{p}, p.Now(), wanted)
+	pending, err := rotate.TakePending(context.Background(), ledger{p}, p.Now(), wanted, rotate.Request{})
 	if err == nil {
 		p.advance(pending)
 	}
@@ -151,19 +151,19 @@ func (p *process) advance(domains []rotate.Domain) {
 			p.began = p.now
 			p.report.Turns++
 			p.turns(d.Name)
-			res := p.engine.Advance(context.Background(), d)
+			res := p.engine.Advance(context.Background(), d, rotate.Request{})
 			p.note(res)
 			p.checkBounds(p.domain(d.Name), res)
 		}
 	}
 }
 
-func (p *process) settle(d rotate.Domain) {
+func (p *process) settle(d rotate.Domain, req rotate.Request) {
 	p.busy = true
 	defer func() { p.busy = false }()
 	p.began = p.now
 	p.turns(d.Name)
-	res := p.engine.Settle(context.Background(), d, rotate.Patience{Most: time.Minute}, nil)
+	res := p.engine.Settle(context.Background(), d, req, rotate.Patience{Most: time.Minute}, nil)
 	p.note(res)
 	p.checkBounds(p.domain(d.Name), res)
 }

@@ -71,7 +71,7 @@ func (w *world) moveAway(d *domain, h *host, tries int) {
 func (w *world) lookAfter(d *domain) {
 	if w.free(d) {
 		w.tell(d.name, "an operator has the domain looked after")
-		w.command(w.person.wants(d))
+		w.command(w.person.wants(d), rotate.Request{})
 	}
 }
 

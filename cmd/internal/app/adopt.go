@@ -242,26 +242,26 @@ func parse(d rotate.Domain, t keyText) (dkim.SigningKey, error) {
 
 // Adopt adopts what is found for the domains, side by side, waits as patience
 // allows, and calls each with every result as it comes, one call at a time.
-func (a *App) Adopt(ctx context.Context, domains []rotate.Domain, source KeySource, patience rotate.Patience, waiting func(string, rotate.Next), each func(rotate.Result)) error {
+func (a *App) Adopt(ctx context.Context, domains []rotate.Domain, req rotate.Request, source KeySource, patience rotate.Patience, waiting func(string, rotate.Next), each func(rotate.Result)) error {
 	finder, err := a.Find(ctx, source)
 	if err != nil {
 		return err
 	}
 	rotate.SideBySide(domains, waiting, each, func(d rotate.Domain, waiting func(string, rotate.Next)) rotate.Result {
-		return a.adopt(ctx, d, finder, patience, waiting)
+		return a.adopt(ctx, d, req, finder, patience, waiting)
 	})
 	return nil
 }
 
-func (a *App) adopt(ctx context.Context, d rotate.Domain, finder *Finder, patience rotate.Patience, waiting func(string, rotate.Next)) rotate.Result {
+func (a *App) adopt(ctx context.Context, d rotate.Domain, req rotate.Request, finder *Finder, patience rotate.Patience, waiting func(string, rotate.Next)) rotate.Result {
 	found, err := finder.Keys(ctx, d)
 	if err != nil {
 		return rotate.Result{Domain: d.Name, Err: err}
 	}
-	res := a.Engine.Adopt(ctx, d, found.Adoption)
+	res := a.Engine.Adopt(ctx, d, req, found.Adoption)
 	if res.Err == nil && ctx.Err() == nil {
 		done := res.Done
-		res = a.Engine.Settle(ctx, d, patience, waiting)
+		res = a.Engine.Settle(ctx, d, req, patience, waiting)
 		res.Done = append(done, res.Done...)
 	}
 	if len(res.Done) > 0 {
@@ -287,7 +287,7 @@ func (a *App) handOver(d rotate.Domain, found Found, plan rotate.DomainPlan) (no
 }
 
 // PlanAdoption plans the adoption of what is found for the domains, in their order.
-func (a *App) PlanAdoption(ctx context.Context, domains []rotate.Domain, source KeySource) ([]rotate.DomainPlan, error) {
+func (a *App) PlanAdoption(ctx context.Context, domains []rotate.Domain, req rotate.Request, source KeySource) ([]rotate.DomainPlan, error) {
 	finder, err := a.Find(ctx, source)
 	if err != nil {
 		return nil, err
@@ -299,7 +299,7 @@ func (a *App) PlanAdoption(ctx context.Context, domains []rotate.Domain, source 
 			plans = append(plans, rotate.DomainPlan{Name: d.Name, Stop: err})
 			continue
 		}
-		plan, err := a.Planner.PlanAdoption(ctx, d, found.Adoption)
+		plan, err := a.Planner.PlanAdoption(ctx, d, req, found.Adoption)
 		if err != nil {
 			return nil, err
 		}

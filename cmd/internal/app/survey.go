@@ -18,25 +18,25 @@ type Survey struct {
 	Plan  rotate.DomainPlan
 }
 
-// Survey looks at the domains, many at once, in their order. The App must have been
-// opened for reading only.
-func (a *App) Survey(ctx context.Context, domains []rotate.Domain) ([]Survey, error) {
+// Survey looks at the domains, many at once, in their order, and plans what ask says that is
+// asked of each. The App must have been opened for reading only.
+func (a *App) Survey(ctx context.Context, domains []rotate.Domain, ask func(domain string) rotate.Request) ([]Survey, error) {
 	out := make([]Survey, len(domains))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(workers)
 	for i, d := range domains {
 		group.Go(func() (err error) {
 			out[i].Want = d
-			out[i].Plan, out[i].State, err = a.Planner.Plan(ctx, d)
+			out[i].Plan, out[i].State, err = a.Planner.Plan(ctx, d, ask(d.Name))
 			return err
 		})
 	}
 	return out, group.Wait()
 }
 
-// Plan plans for the domains, many at once, in their order.
-func (a *App) Plan(ctx context.Context, domains []rotate.Domain) ([]rotate.DomainPlan, error) {
-	surveys, err := a.Survey(ctx, domains)
+// Plan plans what req asks of the domains, many at once, in their order.
+func (a *App) Plan(ctx context.Context, domains []rotate.Domain, req rotate.Request) ([]rotate.DomainPlan, error) {
+	surveys, err := a.Survey(ctx, domains, func(string) rotate.Request { return req })
 	plans := make([]rotate.DomainPlan, len(surveys))
 	for i, s := range surveys {
 		plans[i] = s.Plan
@@ -44,19 +44,21 @@ func (a *App) Plan(ctx context.Context, domains []rotate.Domain) ([]rotate.Domai
 	return plans, err
 }
 
-// Forecast returns what is to come for the domains from then on for that long, in their order.
+// Forecast returns what is to come for the domains from then on for that long, in their
+// order, as if each plan were approved as soon as it is due.
 func (a *App) Forecast(ctx context.Context, domains []rotate.Domain, from time.Time, length time.Duration) ([]rotate.Outlook, error) {
 	lags, err := Lags(a.Config)
 	if err != nil {
 		return nil, err
 	}
-	surveys, err := a.Survey(ctx, domains)
+	req := rotate.Request{Approved: true}
+	surveys, err := a.Survey(ctx, domains, func(string) rotate.Request { return req })
 	if err != nil {
 		return nil, err
 	}
 	out := make([]rotate.Outlook, len(surveys))
 	for i, s := range surveys {
-		out[i] = rotate.Forecast(from, from.Add(length), s.Want, s.State, s.Plan.Seen, lags)
+		out[i] = rotate.Forecast(from, from.Add(length), s.Want, req, s.State, s.Plan.Seen, lags)
 	}
 	return out, nil
 }

@@ -32,7 +32,7 @@ func (g *ground) bootstrap(tb testing.TB) *bootstrapped {
 	}
 	a.Engine.Generate = r.keys.generate
 	ready := 0
-	a.Engine.SettleAll(ctx, a.Domains, rotate.Patience{Most: time.Minute}, nil, func(res rotate.Result) {
+	a.Engine.SettleAll(ctx, a.Domains, rotate.Request{}, rotate.Patience{Most: time.Minute}, nil, func(res rotate.Result) {
 		if res.Err != nil || res.State.Phase != rotate.Ready || res.State.Active != "s1" {
 			tb.Errorf("%s is %s, signs with %q: %v", res.Domain, res.State.Phase, res.State.Active, res.Err)
 		}

@@ -69,17 +69,15 @@ selectors in the policy, 'dkimbot rotate --domain D' switches without a gap.`,
 			if err != nil {
 				return err
 			}
-			for i := range domains {
-				domains[i].Named, domains[i].Ignore = true, *ignore
-			}
+			req := rotate.Request{Named: true, Ignore: *ignore}
 			source, err := f.source()
 			if err != nil {
 				return p.told(cmd, cfg, err)
 			}
 			if f.dryRun {
-				return p.planAdoption(cmd, cfg, domains, source, f.detailed)
+				return p.planAdoption(cmd, cfg, domains, req, source, f.detailed)
 			}
-			return p.told(cmd, cfg, p.adopt(cmd, cfg, domains, source, patienceOf(f.wait)))
+			return p.told(cmd, cfg, p.adopt(cmd, cfg, domains, req, source, patienceOf(f.wait)))
 		},
 	}
 	fl := cmd.Flags()
@@ -175,11 +173,11 @@ func (f *adoptFlags) source() (app.KeySource, error) {
 	return s, nil
 }
 
-func (p *program) adopt(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, source app.KeySource, patience rotate.Patience) error {
+func (p *program) adopt(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request, source app.KeySource, patience rotate.Patience) error {
 	return p.atWork(cmd, cfg, func(a *app.App, tell teller) error {
 		var results []rotate.Result
 		tell.expect(domains)
-		err := a.Adopt(cmd.Context(), domains, source, patience, tell.waiting, p.into(&results, tell, show.Text.Result))
+		err := a.Adopt(cmd.Context(), domains, req, source, patience, tell.waiting, p.into(&results, tell, show.Text.Result))
 		tell.stop()
 		if err != nil {
 			return err
@@ -188,14 +186,14 @@ func (p *program) adopt(cmd *cobra.Command, cfg *config.Config, domains []rotate
 	})
 }
 
-func (p *program) planAdoption(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, source app.KeySource, detailed bool) error {
+func (p *program) planAdoption(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request, source app.KeySource, detailed bool) error {
 	ctx := cmd.Context()
 	a, err := app.OpenReadOnly(ctx, cfg, time.Time{})
 	if err != nil {
 		return err
 	}
 	defer a.Close()
-	plans, err := a.PlanAdoption(ctx, domains, source)
+	plans, err := a.PlanAdoption(ctx, domains, req, source)
 	if ctx.Err() != nil {
 		fmt.Fprintln(p.Err, "Interrupted. Nothing was changed.")
 		return exitCode(exitError)

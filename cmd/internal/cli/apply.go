@@ -82,7 +82,7 @@ func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Doc
 	if len(orders) > 0 {
 		err := p.atWork(cmd, cfg, func(a *app.App, tell teller) error {
 			for i := range orders {
-				orders[i].Domain.Ignore = ignore
+				orders[i].Ignore = ignore
 				tell.expect([]rotate.Domain{orders[i].Domain})
 			}
 			a.Engine.ApplyAll(cmd.Context(), orders, patience, tell.waiting, p.into(&results, tell, show.Text.Applied))

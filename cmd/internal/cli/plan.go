@@ -63,7 +63,7 @@ With --for, lists all steps that are to come in that time, if nothing gets in be
 			if err != nil {
 				return err
 			}
-			how.when, how.valid, how.approved = when, valid.span, true
+			how.when, how.valid, how.req = when, valid.span, rotate.Request{Approved: true}
 			if length.span > 0 {
 				return p.calendar(cmd.Context(), cfg, chosen, length.span, how.form)
 			}
@@ -88,9 +88,8 @@ type planning struct {
 	valid    time.Duration // how long it may be applied; 0: as long as is usual
 	form     string        // how it is printed
 	detailed bool
-	due      bool // only domains that have something to do
-	approved bool // as it will be when somebody approves and applies it
-	ignore   rotate.Ignore
+	due      bool           // only domains that have something to do
+	req      rotate.Request // Approved: the plan as it will be when somebody approves and applies it
 	beside   aside
 	warnings []string // of what concerns no single domain
 }
@@ -102,15 +101,12 @@ func (p *program) plan(ctx context.Context, cfg *config.Config, domains []rotate
 		return err
 	}
 	defer a.Close()
-	for i := range domains {
-		domains[i].Approved = how.approved
-	}
 	if how.due {
-		if domains, err = rotate.Pending(ctx, a.Queue, a.Planner.Clock.Now(), domains); err != nil {
+		if domains, err = rotate.Pending(ctx, a.Queue, a.Planner.Clock.Now(), domains, how.req); err != nil {
 			return err
 		}
 	}
-	plans, err := a.Plan(ctx, domains)
+	plans, err := a.Plan(ctx, domains, how.req)
 	if ctx.Err() != nil {
 		fmt.Fprintln(p.Err, "Interrupted. Nothing was changed.")
 		return exitCode(exitError)
@@ -118,7 +114,7 @@ func (p *program) plan(ctx context.Context, cfg *config.Config, domains []rotate
 	if err != nil {
 		return err
 	}
-	if how.warnings, err = beyondCounts(ctx, a, plans, how.ignore); err != nil {
+	if how.warnings, err = beyondCounts(ctx, a, plans, how.req.Ignore); err != nil {
 		return err
 	}
 	if how.beside, err = findAside(ctx, a, how.due, domains); err != nil {
@@ -193,9 +189,6 @@ func (p *program) calendar(ctx context.Context, cfg *config.Config, domains []ro
 		return err
 	}
 	defer a.Close()
-	for i := range domains {
-		domains[i].Approved = true
-	}
 	from := a.Planner.Clock.Now()
 	outlooks, err := a.Forecast(ctx, domains, from, length)
 	if ctx.Err() != nil {

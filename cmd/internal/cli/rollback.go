@@ -50,15 +50,13 @@ func (p *program) instruct(cmd *cobra.Command, choose chooser, names []string, w
 	if err != nil {
 		return err
 	}
-	for i := range domains {
-		domains[i].Instruction, domains[i].Named = what, true
-	}
+	req := rotate.Request{Named: true, Instruction: what}
 	if dryRun {
 		form := formText
 		if p.json {
 			form = formJSON
 		}
-		return p.plan(cmd.Context(), cfg, domains, planning{form: form})
+		return p.plan(cmd.Context(), cfg, domains, planning{form: form, req: req})
 	}
-	return p.told(cmd, cfg, p.rotate(cmd, cfg, domains, false, patienceOf(wait)))
+	return p.told(cmd, cfg, p.rotate(cmd, cfg, domains, req, false, patienceOf(wait)))
 }

@@ -69,15 +69,16 @@ step in hand is finished; run the same command again to go on.`,
 			if err != nil {
 				return err
 			}
-			f.wish(chosen)
+			req := f.request()
 			if f.dryRun {
+				req.Approved = f.out != ""
 				form := formText
 				if p.json {
 					form = formJSON
 				}
-				return p.plan(cmd.Context(), cfg, chosen, planning{detailed: f.detailed, due: f.due, out: f.out, form: form, approved: f.out != "", ignore: *f.ignore})
+				return p.plan(cmd.Context(), cfg, chosen, planning{detailed: f.detailed, due: f.due, out: f.out, form: form, req: req})
 			}
-			return p.told(cmd, cfg, p.rotate(cmd, cfg, chosen, f.due, patienceOf(f.wait)))
+			return p.told(cmd, cfg, p.rotate(cmd, cfg, chosen, req, f.due, patienceOf(f.wait)))
 		},
 	}
 	fl := cmd.Flags()
@@ -122,17 +123,15 @@ func (f *rotateFlags) check() (err error) {
 	return nil
 }
 
-// wish tells the domains what is wanted of them.
-func (f *rotateFlags) wish(domains []rotate.Domain) {
-	for i := range domains {
-		d := &domains[i]
-		d.Named, d.Ignore = !f.due, *f.ignore
-		if f.compromised {
-			d.Instruction = rotate.Distrust{Selectors: f.selectors, RevokeNow: f.revokeNow}
-			continue
-		}
-		d.Asked = !f.due
+// request returns what is asked of the domains.
+func (f *rotateFlags) request() rotate.Request {
+	req := rotate.Request{Named: !f.due, Ignore: *f.ignore}
+	if f.compromised {
+		req.Instruction = rotate.Distrust{Selectors: f.selectors, RevokeNow: f.revokeNow}
+	} else {
+		req.Asked = !f.due
 	}
+	return req
 }
 
 // patienceOf returns how long a run stays for what has to be waited for.
@@ -143,11 +142,11 @@ func patienceOf(wait bool) rotate.Patience {
 	return rotate.Patience{Most: shortWait}
 }
 
-func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, due bool, patience rotate.Patience) error {
+func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request, due bool, patience rotate.Patience) error {
 	return p.atWork(cmd, cfg, func(a *app.App, tell teller) (err error) {
 		ctx := cmd.Context()
 		if due {
-			if domains, err = rotate.TakePending(ctx, a.Work, a.Engine.Clock.Now(), domains); err != nil {
+			if domains, err = rotate.TakePending(ctx, a.Work, a.Engine.Clock.Now(), domains, req); err != nil {
 				return err
 			}
 		}
@@ -157,7 +156,7 @@ func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotat
 		}
 		var results []rotate.Result
 		tell.expect(domains)
-		a.Engine.SettleAll(ctx, domains, patience, tell.waiting, p.into(&results, tell, show.Text.Result))
+		a.Engine.SettleAll(ctx, domains, req, patience, tell.waiting, p.into(&results, tell, show.Text.Result))
 		tell.stop()
 		err = p.endResults(ctx, a, results, domains, beside)
 		if due && err == nil {

@@ -99,16 +99,19 @@ func (p *program) checked(ctx context.Context, doc planfile.Document) (planfile.
 // be shown: with its own words if it is signed, else with those of a plan made now.
 func (p *program) compared(ctx context.Context, cfg *config.Config, a *app.App, doc planfile.Document, is show.PlanStaleness) (planfile.Document, error) {
 	var listed []rotate.Domain
+	asked := map[string]bool{}
 	for _, d := range doc.Domains {
 		if why := d.SameConfig(cfg.DomainDigest(d.Name)); why != nil {
 			is.Domains[d.Name] = show.Staleness{Reasons: []rotate.Reason{*why}}
 		}
 		if c, err := cfg.Domain(d.Name); err == nil {
-			c.Approved, c.Asked = true, d.Asked
+			asked[d.Name] = d.Asked
 			listed = append(listed, c.Domain)
 		}
 	}
-	surveys, err := a.Survey(ctx, listed)
+	surveys, err := a.Survey(ctx, listed, func(domain string) rotate.Request {
+		return rotate.Request{Approved: true, Asked: asked[domain]}
+	})
 	if err != nil {
 		return doc, err
 	}

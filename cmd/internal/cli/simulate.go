@@ -92,7 +92,7 @@ func kinds(cfg *config.Config) (domains []rotate.Domain, standFor map[string]int
 		kind := fmt.Sprintf("%+v %+v %s %q %s %s", d.Policy, d.Limits, d.Provider, d.Signers, d.VerifyTimeout, d.Verify.Mode)
 		if first[kind] == "" {
 			first[kind] = d.Name
-			d.Approved = true // as if each plan were approved as soon as it is due
+			d.Limits.PlanOnly = false // as if each plan were approved as soon as it is due
 			domains = append(domains, d.Domain)
 		}
 		standFor[first[kind]]++

@@ -67,7 +67,7 @@ func rareScenes(t testing.TB) []scene {
 func TestGoldenKinds(t *testing.T) {
 	var plans []rotate.DomainPlan
 	for _, s := range rareScenes(t) {
-		p := rotate.Plan(now, s.want, s.have, s.seen)
+		p := rotate.Plan(now, s.want, s.req, s.have, s.seen)
 		p.Basis = s.have.Basis()
 		plans = append(plans, p)
 	}
@@ -91,7 +91,7 @@ func TestSavedBefore(t *testing.T) {
 		for i, s := range all {
 			approval := doc.Approval(doc.Domains[i])
 			approval.Conditions.Revision = -1 // so that the digest of the state is compared
-			if file == "plan.json" { // which was planned without asking a Planner
+			if file == "plan.json" {          // which was planned without asking a Planner
 				approval.Conditions.State = s.have.Basis()
 			}
 			if why, _ := approval.Stale(s.have, s.seen); len(why) > 0 {

@@ -74,6 +74,7 @@ func keyOf(t testing.TB, seed string) *rotate.Key {
 // scene is a domain as the planner is given it.
 type scene struct {
 	want rotate.Domain
+	req  rotate.Request
 	have rotate.State
 	seen rotate.Observation
 }
@@ -136,7 +137,7 @@ const nasty = "a | b `code` <img src=x onerror=alert(1)> [link](http://evil.test
 // scenes are one domain of each kind that a reader meets.
 func scenes(t testing.TB) []scene {
 	return []scene{
-		ready(t, "switch.test", func(s *scene) { s.want.Asked = true }),
+		ready(t, "switch.test", func(s *scene) { s.req.Asked = true }),
 		ready(t, "replace.test", drained),
 		ready(t, "new.test", fresh),
 		ready(t, "gone.test", func(s *scene) { s.show("s1") }),
@@ -153,7 +154,7 @@ func scenes(t testing.TB) []scene {
 func somePlan(t testing.TB) planfile.Document {
 	var plans []rotate.DomainPlan
 	for _, s := range scenes(t) {
-		plans = append(plans, rotate.Plan(now, s.want, s.have, s.seen))
+		plans = append(plans, rotate.Plan(now, s.want, s.req, s.have, s.seen))
 	}
 	doc := planfile.New(planfile.Context{Created: now, For: now, ConfigSHA256: "cafe", Lineage: "11112222-3333-4444-8555-666677778888",
 		Warnings: []string{"old.test has left the configuration | and " + nasty}}, plans)
@@ -211,8 +212,7 @@ func TestGoldenCalendar(t *testing.T) {
 	until := now.Add(90 * 24 * time.Hour)
 	var outlooks []rotate.Outlook
 	for _, s := range scenes(t) {
-		s.want.Asked = false
-		outlooks = append(outlooks, rotate.Forecast(now, until, s.want, s.have, s.seen, map[string]time.Duration{"mx1": 15 * time.Minute}))
+		outlooks = append(outlooks, rotate.Forecast(now, until, s.want, rotate.Request{}, s.have, s.seen, map[string]time.Duration{"mx1": 15 * time.Minute}))
 	}
 	doc := show.NewCalendar(now, until, outlooks)
 	var b bytes.Buffer

@@ -1,0 +1,110 @@
+package rotate
+
+// Request is what a command asks of a domain, apart from its configuration. It is plain
+// data. The zero Request asks for nothing but what is due.
+type Request struct {
+	// Asked says that a person wants a rotation now, whatever the schedule says.
+	// It cuts no wait short.
+	Asked bool
+	// Named says that a person named the domain: a change that the limits do not allow
+	// now is refused then, so that it is not waited for unawares.
+	Named bool
+	// Patient says that a person waits for what becomes of the domain: another process
+	// that works on it is waited for a little. Settle sets it where Named is.
+	Patient bool
+	// Ignore names the limits that a person overrides.
+	Ignore Ignore
+	// Approved says that the changes come from a plan that a person has approved and
+	// now applies. It is what Limits.PlanOnly asks for; windows and freezes hold all
+	// the same, unless Ignore overrides them.
+	Approved bool
+	// Instruction is what a person wants done with the domain first, once; nil for nothing.
+	Instruction Instruction
+}
+
+// Ignore names the limits that a person overrides for one run; each word exactly its own.
+type Ignore struct {
+	Windows  bool // Limits.Windows
+	Freezes  bool // Limits.Freezes
+	Counts   bool // Parts.Counts: how many domains may switch
+	PlanOnly bool // Limits.PlanOnly
+}
+
+// Instruction is what a person tells dkimbot to do with a domain beside its schedule:
+// Rollback, Distrust, Release, Reclaim or Carry. It is plain data. An instruction only
+// changes what the state wants; the planner plans from it like from everything else, so
+// what can't be done at once is tried again until it is done.
+type Instruction interface {
+	// Kind is what the history calls it.
+	Kind() Kind
+}
+
+// The instructions, as the history names them.
+const (
+	RollBack Kind = "rollback"
+	Mistrust Kind = "compromised"
+	LetGo    Kind = "release"
+	Resume   Kind = "resume" // a switch that a partial rollback paused continues
+)
+
+// Rollback sends signers back to the selector that signed before, at once and
+// without waiting for DNS: its record still stands. When all signers are sent
+// back the domain is ready again as it was before the switch; when only some are,
+// the switch is paused until a rotation is asked for again.
+type Rollback struct {
+	Signers []string // none: all of the domain's
+}
+
+// Kind implements Instruction.
+func (Rollback) Kind() Kind { return RollBack }
+
+// Distrust says that private keys may be in others' hands. Signers are switched to
+// a sound key as soon as there is one, without waiting for settle; the compromised key's
+// record is revoked (empty p=, RFC 6376 section 3.6.1), its private key destroyed,
+// and a fresh one made in its place. The drain is cut short: mail in flight that
+// was signed with the compromised key no longer verifies.
+//
+// A key that signs is revoked when at least one signer has left it. As long as none
+// could be switched, revoking would leave no way to send mail that verifies; who wants
+// it nevertheless says RevokeNow. What is revoked needs neither the keystore nor the
+// other selector.
+type Distrust struct {
+	Selectors []string // none: the one that signs, or that signers have left for an earlier report and that is yet to be replaced
+	RevokeNow bool     // revoke even while every signer still signs with the key
+}
+
+// Kind implements Instruction.
+func (Distrust) Kind() Kind { return Mistrust }
+
+// Release hands a domain back. Records, private keys and signers stay as they are.
+// With Purge both records are revoked and both private keys destroyed when no
+// signer has signed with either for as long as the drain.
+type Release struct {
+	Purge bool
+}
+
+// Kind implements Instruction.
+func (Release) Kind() Kind { return LetGo }
+
+// Reclaim takes a released domain back under management, as it was.
+type Reclaim struct{}
+
+// Kind implements Instruction.
+func (Reclaim) Kind() Kind { return LetGo }
+
+// Carry continues, for all signers, a switch that a rollback of some paused.
+type Carry struct{}
+
+// Kind implements Instruction.
+func (Carry) Kind() Kind { return Resume }
+
+// in returns the request as it applies to a domain in the given state: a rotation is asked
+// of a domain that is ready for one; otherwise the turn under way continues, for signers
+// that were sent back too.
+func (r Request) in(have State, signers []string) Request {
+	if r.Asked && r.Instruction == nil && have.Phase == Switching && len(have.Held) > 0 && !have.heldAll(signers) {
+		r.Instruction = Carry{}
+	}
+	r.Asked = r.Asked && have.Phase == Ready
+	return r
+}
