@@ -374,8 +374,8 @@ func revokedRecord(record string) string {
 // destroyLeaked plans that a leaked private key is destroyed, once no signer needs it.
 func (p *planner) destroyLeaked(s string) {
 	key := p.have.selector(s).Key
-	if p.lostAll() {
-		p.stop(p.lostKeystore(s))
+	if err := p.wrongKeystore(s); err != nil {
+		p.stop(err)
 		return
 	}
 	if !key.Gone {

@@ -117,6 +117,9 @@ func (p *planner) lost(s string) *Finding {
 	default:
 		return nil
 	}
+	if p.superseded(s) {
+		f.Repair, f.Asks = "it is not published again: the keystore holds another key in its place; see what is said of that", true
+	}
 	return &f
 }
 

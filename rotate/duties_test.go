@@ -19,13 +19,14 @@ func TestDutiesAreIndependent(t *testing.T) {
 	second := func(s *scene, selector string) {
 		s.show(selector, s.have.Selectors[selector].Key.Record, other)
 	}
-	seal := func(s *scene) {
-		for _, name := range []string{"s1", "s2"} {
+	sealAt := func(s *scene, selectors ...string) {
+		for _, name := range selectors {
 			seen := s.seen.Selectors[name]
 			seen.KeyID, seen.KeyErr = "", sealed
 			s.seen.Selectors[name] = seen
 		}
 	}
+	seal := func(s *scene) { sealAt(s, "s1", "s2") }
 	leak := func(s *scene, selectors ...string) {
 		for _, name := range selectors {
 			s.have.Selectors[name].Key.Leaked = planned
@@ -40,6 +41,13 @@ func TestDutiesAreIndependent(t *testing.T) {
 	bothLeaked := func(s *scene) { s.have.Phase, s.have.Draining = rotate.Draining, "s2"; leak(s, "s1", "s2") }
 	standbyLeaked := func(s *scene) { s.have.Phase, s.have.Draining = rotate.Draining, "s2"; leak(s, "s2") }
 	old := func(s *scene) { s.hold("s2", someKeys()[3].ID(), 1); s.hold("s1", someKeys()[3].ID(), 1) } // an older backup
+	earlierKey := func(s *scene, selector string) {                                                    // an older backup of the keystore, which the state knows
+		s.hold(selector, someKeys()[3].ID(), 1)
+		s.have.Selectors[selector].Past = []string{someKeys()[3].ID()}
+	}
+	different := func(s *scene, selector string) {
+		s.have.Drift = append(s.have.Drift, rotate.Finding{Code: rotate.KeyDifferent, Selector: selector, Since: longAgo})
+	}
 	halfUp := func(s *scene) {
 		s.sign("s1", "mx1")
 		s.have.Selectors["s2"].Key = nil
@@ -58,6 +66,9 @@ func TestDutiesAreIndependent(t *testing.T) {
 		{"active vanished, a second record at the standby", readyScene, func(s *scene) { s.show("s1"); second(s, "s2") }, "publish s1, verify s1", "foreign-record"},
 		{"standby vanished, a second record at the active", readyScene, func(s *scene) { s.show("s2"); second(s, "s1") }, "publish s2, verify s2", "foreign-record"},
 		{"active vanished, an older keystore", readyScene, func(s *scene) { s.show("s1"); old(s) }, "publish s1, verify s1", "foreign-secret"},
+		{"standby vanished, the keystore holds a newer key than the state", readyScene, func(s *scene) { s.show("s2"); s.hold("s2", someKeys()[3].ID(), 8) }, "", "foreign-secret"},
+		{"standby vanished, the keystore held a newer key and is sealed", readyScene, func(s *scene) { s.show("s2"); seal(s); different(s, "s2") }, "", ""},
+		{"active vanished, the keystore holds a newer key than the state", readyScene, func(s *scene) { s.show("s1"); s.hold("s1", someKeys()[3].ID(), 8) }, "publish s1, verify s1", "foreign-secret"},
 		{"active vanished, keystore sealed", readyScene, func(s *scene) { s.show("s1"); seal(s) }, "publish s1, verify s1", ""},
 		{"active vanished, other selectors in the policy", readyScene, func(s *scene) { s.show("s1"); s.want.Policy.Selectors = [2]string{"a", "b"} }, "publish s1, verify s1", "selectors-changed"},
 		{"active vanished, no signers named", readyScene, func(s *scene) { s.show("s1"); s.want.Signers = nil }, "publish s1, verify s1", "no-signers"},
@@ -104,6 +115,10 @@ func TestDutiesAreIndependent(t *testing.T) {
 			s.hold("s1", "", 0)
 			s.hold("s2", "", 0)
 		}, "", "key-missing"},
+		{"standby compromised, an older keystore", readyScene, func(s *scene) { standbyLeaked(s); earlierKey(s, "s1") },
+			"revoke s2, generate s2, store s2, publish s2, verify s2", "old-keystore"},
+		{"standby compromised, an older keystore that does not tell", readyScene, func(s *scene) { standbyLeaked(s); earlierKey(s, "s1"); sealAt(s, "s1"); different(s, "s1") },
+			"revoke s2, generate s2, store s2, publish s2, verify s2", "keystore-unreachable"},
 		{"standby compromised, keystore sealed", readyScene, func(s *scene) { standbyLeaked(s); seal(s) }, "revoke s2, destroy s2", "keystore-unreachable"},
 		{"draining compromised, keystore sealed", drainingScene, func(s *scene) { leak(s, "s1"); seal(s) }, "revoke s1, destroy s1", "keystore-unreachable"},
 		{"draining compromised, a second record at the active", drainingScene, func(s *scene) { leak(s, "s1"); second(s, "s2") },

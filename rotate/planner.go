@@ -323,6 +323,10 @@ func (p *planner) destroyReplaced(s string, r Retired) {
 			"it is destroyed when every signer signs with another one"))
 		return
 	}
+	if err := p.wrongKeystore(s); err != nil {
+		p.stop(err)
+		return
+	}
 	p.destroy(s, r, Reason{"replaced", "the new record is public; the old private key is needed no more"})
 }
 
@@ -391,7 +395,7 @@ func (p *planner) destroyDropped() {
 	p.duty = Disposal
 	for _, s := range p.want.Policy.Selectors {
 		for _, r := range p.have.selector(s).Retired {
-			if r.Dropped && !p.inHands(r.KeyID) && !p.lostAll() {
+			if r.Dropped && !p.inHands(r.KeyID) && p.wrongKeystore(s) == nil {
 				p.destroy(s, r, Reason{"dropped", "the key was given up before a signer used it"})
 			}
 		}

@@ -112,11 +112,11 @@ func (p *planner) purge(r HandedBack) {
 	for _, s := range p.keyed() {
 		p.revoke(s, until)
 	}
-	if p.lostAll() {
-		p.stop(p.lostKeystore(p.keyed()[0]))
-	}
 	for _, s := range p.keyed() {
-		if key := p.have.selector(s).Key; !key.Gone && !p.lostAll() {
+		key := p.have.selector(s).Key
+		if err := p.wrongKeystore(s); err != nil {
+			p.stop(err)
+		} else if !key.Gone {
 			p.destroy(s, Retired{KeyID: key.ID, Version: key.Version}, why)
 			p.plan.Steps[len(p.plan.Steps)-1].NotBefore = until
 		}

@@ -28,6 +28,9 @@ func (p *planner) repairAt(s string) bool {
 	}
 	p.duty = Publicity
 	lost := p.lost(s)
+	if lost != nil && p.superseded(s) {
+		return false
+	}
 	if lost != nil {
 		why := Reason{"vanished", lost.Message + "; it is published again"}
 		p.plan.Reason = why

@@ -57,6 +57,41 @@ func (p *planner) overtaken() bool {
 	})
 }
 
+// superseded reports whether the keystore holds a key that the state does not know, and not
+// the selector's own, which no signer uses either. Then the state may be an older copy, and the
+// record of its key have been replaced or revoked since: it is not published again (I4, I5).
+func (p *planner) superseded(s string) bool {
+	seen, sel := p.seen.Selectors[s], p.have.selector(s)
+	switch {
+	case sel.Key == nil || p.inHands(sel.Key.ID):
+		return false
+	case seen.KeyErr != nil:
+		return p.differed(s)
+	}
+	return p.keeping(s) == keyDifferent && !seen.Kept && !sel.replacedBefore(seen.KeyID)
+}
+
+// differed reports whether the keystore does not tell what it holds for a selector, and held
+// another key than dkimbot's at the last health check.
+func (p *planner) differed(s string) bool {
+	err := p.seen.Selectors[s].KeyErr
+	return err != nil && fault.CodeOf(err) != foreignSecret && slices.ContainsFunc(p.have.Drift, func(f Finding) bool { return f.Selector == s && f.Code == KeyDifferent })
+}
+
+// wrongKeystore says why no private key is destroyed now: the keystore has lost all that it
+// should hold, or is an older copy, or may be. What is destroyed there stays in the right one (I5).
+func (p *planner) wrongKeystore(s string) error {
+	if p.lostAll() {
+		return p.lostKeystore(s)
+	}
+	for _, s := range p.want.Policy.Selectors {
+		if p.differed(s) || p.keeping(s) == keyDifferent && p.have.selector(s).replacedBefore(p.seen.Selectors[s].KeyID) {
+			return p.foreignKey(s)
+		}
+	}
+	return nil
+}
+
 // replacedBefore reports whether a key stood at the selector once, or was given up.
 func (s Selector) replacedBefore(keyID string) bool {
 	return slices.Contains(s.Past, keyID) || slices.ContainsFunc(s.Retired, func(r Retired) bool { return r.KeyID == keyID })

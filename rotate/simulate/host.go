@@ -166,10 +166,14 @@ func (h *host) forget(ref dkim.Ref) {
 	delete(h.disk.files, ref)
 }
 
-// restart makes the daemon read its table afresh.
+// restart makes the daemon read its table afresh. One that was restarted on old tables reads
+// those again: nobody can know of a signer that strays and is brought back unseen.
 func (h *host) restart() {
-	clear(h.unread)
 	for _, d := range h.world.domains {
+		if h.strays[d.name] {
+			continue
+		}
+		delete(h.unread, d.name)
 		if ref, ok := h.disk.table[d.name]; ok {
 			h.load(ref, ref != h.loaded[d.name])
 		}

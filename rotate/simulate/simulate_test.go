@@ -17,6 +17,7 @@ var (
 	replaySeed   = flag.Uint64("seed", 0, "the seed that TestReplay plays")
 	replayFaults = flag.String("faults", string(All), "the faults that TestReplay plays it with")
 	replayWith   = flag.String("classes", "", "what TestReplay and TestSoak play besides: strangers,bounds or all")
+	replayTold   = flag.Bool("told", false, "TestReplay prints all that happens, not its end alone")
 	soak         = flag.Duration("soak", 0, "how long TestSoak plays fresh seeds")
 )
 
@@ -165,7 +166,11 @@ func TestReplay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := Run(scenario(*replaySeed, faults)); r.Violation != nil {
+	sc := scenario(*replaySeed, faults)
+	if *replayTold {
+		sc.trace = func(e Entry) { fmt.Println(e) }
+	}
+	if r := Run(sc); r.Violation != nil {
 		t.Error(r.Violation)
 	}
 }

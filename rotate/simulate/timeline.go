@@ -44,6 +44,9 @@ func (w *world) tellEvent(e rotate.Event) {
 const led = 60
 
 func (w *world) enterLine(e Entry) {
+	if w.sc.trace != nil {
+		w.sc.trace(e)
+	}
 	t := &w.report.Timeline
 	if len(*t) == 4*led { // only the end is needed
 		*t = slices.Delete(*t, 0, 3*led)
