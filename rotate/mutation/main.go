@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	_ "embed"
 	"flag"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // accepted are the mutants that may survive: a key, a tab, the reason.
@@ -18,25 +18,40 @@ import (
 //go:embed accepted.txt
 var accepted string
 
-// planned are the files that are tried unless others are named: the planner, what it
-// decides by, the transitions, and the steps that can't be taken back.
-const planned = "planner.go sound.go checks.go standing.go distrust.go compromised.go duty.go mend.go repair.go provide.go waits.go settle.go confirm.go revoke.go rollback.go release.go former.go order.go reckon.go drift.go drift_keys.go drift_state.go await.go steps.go"
+// packages may hold functions of the planner, the transitions and the steps.
+var packages = []string{"rotate", "rotate/plan", "rotate/engine"}
+
+// options are the flags.
+type options struct {
+	files    []string
+	only     string
+	every    int
+	asides   int
+	log      string
+	simulate bool
+	accepted bool
+	longest  time.Duration
+}
 
 func main() {
-	files := flag.String("files", "", "files of package rotate, with spaces between them; the planner's and the transitions' when empty")
-	every := flag.Int("every", 1, "try each so manieth mutant only")
-	asides := flag.Int("j", 2, "runs at once")
-	log := flag.String("log", "", "a file that notes what was noticed, and is believed when it is there: so a run that was ended can go on")
-	only := flag.String("only", "", "try mutants only whose key contains this")
-	simulate := flag.Bool("simulate", true, "also run the simulation with what no test notices")
+	var o options
+	files := flag.String("files", "", "names of files, with spaces between them; all when empty")
+	flag.StringVar(&o.only, "only", "", "try mutants only whose key matches this expression")
+	flag.IntVar(&o.every, "every", 1, "try each so manieth mutant only")
+	flag.IntVar(&o.asides, "j", 2, "runs at once")
+	flag.StringVar(&o.log, "log", "", "a file that notes what was noticed, and is believed when it is there: so a run that was ended can go on")
+	flag.BoolVar(&o.simulate, "simulate", true, "also run the simulation with what no test notices")
+	flag.BoolVar(&o.accepted, "accepted", false, "try accepted mutants too")
+	flag.DurationVar(&o.longest, "longest", time.Hour, "leave out tests that take longer than this")
 	flag.Parse()
-	if err := try(strings.Fields(*files), *every, *asides, *log, *only, *simulate); err != nil {
+	o.files = strings.Fields(*files)
+	if err := try(o); err != nil {
 		fmt.Fprintln(os.Stderr, "mutation:", err)
 		os.Exit(1)
 	}
 }
 
-func try(files []string, every, asides int, log, only string, simulate bool) error {
+func try(o options) error {
 	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
 		return fmt.Errorf("find the module: %w", err)
@@ -46,121 +61,76 @@ func try(files []string, every, asides int, log, only string, simulate bool) err
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{root: strings.TrimSpace(string(root)), dir: dir, asides: asides, plays: simulate}
-	mutants, err := b.prepare(files)
+	b := &bench{root: strings.TrimSpace(string(root)), dir: dir, asides: o.asides, killers: map[string][]string{}}
+	mutants, err := b.prepare(o.files)
 	if err != nil {
 		return err
 	}
-	reasons := reasonsOf(accepted)
-	known := noted(log)
-	var tried []mutant
-	for i, m := range mutants {
-		if i%every == 0 && strings.Contains(m.key, only) && known[m.key] == "" {
-			tried = append(tried, m)
-		}
+	if err := b.learn(o.simulate); err != nil {
+		return err
 	}
-	fmt.Printf("%d mutants, %d tests, %d to try\n", len(mutants), len(b.tests), len(tried))
-	survivors := b.tryAll(tried, log)
-	unexplained := 0
-	for _, m := range survivors {
-		if reason := reasons[m.key]; reason != "" {
-			fmt.Printf("accepted  %s:%d  %s  (%s)\n", m.file, m.line, m.key, reason)
-			continue
-		}
-		unexplained++
-		fmt.Printf("SURVIVES  %s:%d  %s\n", m.file, m.line, m.key)
+	t := newTally(mutants, reasonsOf(accepted), noted(o.log))
+	tried, err := t.choose(o)
+	if err != nil {
+		return err
 	}
-	fmt.Printf("%d tried, %d survive, %d of them without a reason\n", len(tried), len(survivors), unexplained)
-	if unexplained > 0 {
-		return fmt.Errorf("%d mutants survive: add a test that notices each, or a line with the reason to accepted.txt", unexplained)
-	}
-	return nil
+	b.tests = slices.DeleteFunc(b.tests, func(t *test) bool { return t.took > o.longest })
+	fmt.Printf("%d mutants, %d tests, %d noticed before, %d to try\n", len(mutants), len(b.tests), len(t.by), len(tried))
+	b.tryAll(tried, t, o.log)
+	return t.report(o.whole())
 }
 
-// prepare builds the mutants of the files in, and learns which test reaches which.
+// whole reports whether every mutant is looked at, so that what is missing is known.
+func (o options) whole() bool { return len(o.files) == 0 && o.only == "" && o.every == 1 }
+
+// prepare builds the mutants in: those of the files that are named, or of all.
 func (b *bench) prepare(files []string) (mutants []mutant, err error) {
-	if len(files) == 0 {
-		files = strings.Fields(planned)
-	}
-	made, next := map[string]string{"mutation_switchboard.go": switchboard}, 0
-	for _, name := range files {
-		text, err := os.ReadFile(filepath.Join(b.root, "rotate", name))
-		if os.IsNotExist(err) {
-			fmt.Printf("there is no %s any more\n", name)
-			continue
-		}
+	made, next := map[string]string{}, 0
+	for _, pkg := range packages {
+		names, err := filepath.Glob(filepath.Join(b.root, pkg, "*.go"))
 		if err != nil {
 			return nil, err
 		}
-		changed, found, err := mutate(name, text, &next)
-		if err != nil {
-			return nil, err
+		for _, path := range names {
+			if strings.HasSuffix(path, "_test.go") || len(files) > 0 && !slices.Contains(files, filepath.Base(path)) {
+				continue
+			}
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return nil, err
+			}
+			changed, found, err := mutate(filepath.Join(pkg, filepath.Base(path)), text, &next)
+			if err != nil {
+				return nil, err
+			}
+			if len(found) > 0 {
+				made[path], mutants = changed, append(mutants, found...)
+				made[filepath.Join(b.root, pkg, "mutation_switchboard.go")] = fmt.Sprintf(switchboard, filepath.Base(pkg))
+			}
 		}
-		made[name], mutants = changed, append(mutants, found...)
 	}
-	if err := b.build(made); err != nil {
-		return nil, err
-	}
-	return mutants, b.learn()
+	return mutants, b.build(made)
 }
 
-// tryAll tries the mutants and returns those that nothing notices.
-func (b *bench) tryAll(mutants []mutant, log string) (survivors []mutant) {
+// tryAll tries mutants and notes what notices each.
+func (b *bench) tryAll(mutants []mutant, t *tally, log string) {
 	var mu sync.Mutex
 	done := 0
-	sideBySide(b.asides, len(mutants), func(i int) error {
-		by := b.notices(mutants[i].id)
+	err := sideBySide(b.asides, len(mutants), func(i int) error {
+		m := mutants[i]
+		by := b.notices(m)
 		mu.Lock()
 		defer mu.Unlock()
-		if done++; done%50 == 0 {
-			fmt.Printf("%d tried, %d survive\n", done, len(survivors))
-		}
+		t.tried(m, by)
 		if by == "" {
-			survivors = append(survivors, mutants[i])
-			return nil
+			fmt.Printf("%s:%d  %s\n", m.file, m.line, m.key)
 		}
-		return note(log, mutants[i].key, by)
+		if done++; done%50 == 0 {
+			fmt.Printf("%d of %d tried, %d survive\n", done, len(mutants), len(t.survive))
+		}
+		return note(log, m.key, by)
 	})
-	slices.SortFunc(survivors, func(x, y mutant) int { return x.id - y.id })
-	return survivors
-}
-
-// reasonsOf reads lines of a key, a tab and a reason.
-func reasonsOf(text string) map[string]string {
-	out := map[string]string{}
-	for line := range strings.Lines(text) {
-		if key, reason, ok := strings.Cut(strings.TrimRight(line, "\n"), "\t"); ok && !strings.HasPrefix(key, "#") {
-			out[key] = reason
-		}
-	}
-	return out
-}
-
-// noted reads what an earlier run has noted.
-func noted(log string) map[string]string {
-	f, err := os.Open(log)
 	if err != nil {
-		return nil
+		fmt.Fprintln(os.Stderr, "mutation:", err)
 	}
-	defer f.Close()
-	out := map[string]string{}
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if key, by, ok := strings.Cut(lines.Text(), "\t"); ok {
-			out[key] = by
-		}
-	}
-	return out
-}
-
-func note(log, key, by string) error {
-	if log == "" {
-		return nil
-	}
-	f, err := os.OpenFile(log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = fmt.Fprintf(f, "%s\t%s\n", key, by)
-	return err
 }

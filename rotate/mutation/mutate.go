@@ -36,8 +36,9 @@ const (
 )
 
 type alternative struct {
-	id   int
-	text string
+	id       int
+	text     string
+	harmless bool // it can be evaluated to see whether it differs
 }
 
 // source is a file whose changes are looked for.
@@ -49,18 +50,19 @@ type source struct {
 	sites   []*site
 	mutants []mutant
 	keys    map[string]int
-	next    *int // the id of the next mutant
+	next    *int              // the id of the next mutant
+	settled map[ast.Expr]bool // the comparisons that are made always true, and never
 }
 
 // mutate returns the file with all its changes built in, and what they are.
 func mutate(name string, text []byte, next *int) (string, []mutant, error) {
-	s := &source{name: name, text: text, fset: token.NewFileSet(), keys: map[string]int{}, next: next}
+	s := &source{name: name, text: text, fset: token.NewFileSet(), keys: map[string]int{}, next: next, settled: map[ast.Expr]bool{}}
 	file, err := parser.ParseFile(s.fset, name, text, parser.SkipObjectResolution)
 	if err != nil {
 		return "", nil, err
 	}
 	for _, decl := range file.Decls {
-		if fn, ok := decl.(*ast.FuncDecl); ok && fn.Body != nil {
+		if fn, ok := decl.(*ast.FuncDecl); ok && fn.Body != nil && decides(file.Name.Name, fn) {
 			s.fn = fn.Name.Name
 			if fn.Recv != nil {
 				s.fn = s.of(fn.Recv.List[0].Type) + "." + s.fn
@@ -97,7 +99,7 @@ func (s *source) add(n ast.Node, kind siteKind, elem, text, what string) {
 		i = len(s.sites)
 		s.sites = append(s.sites, &site{from: from, to: to, kind: kind, elem: elem})
 	}
-	s.sites[i].alts = append(s.sites[i].alts, alternative{*s.next, text})
+	s.sites[i].alts = append(s.sites[i].alts, alternative{*s.next, text, harmless(text)})
 }
 
 // walk finds what can be changed in a function.
@@ -133,7 +135,7 @@ func (s *source) walk(fn *ast.FuncDecl) {
 		case *ast.BinaryExpr:
 			s.binary(n)
 		case *ast.UnaryExpr:
-			if n.Op == token.NOT {
+			if n.Op == token.NOT && !s.settled[n] {
 				s.add(n, condition, "", s.of(n.X), fmt.Sprintf("%q -> %q", s.of(n), s.of(n.X)))
 			}
 		case *ast.CallExpr:
@@ -148,6 +150,7 @@ func (s *source) whole(e ast.Expr) {
 	if id, ok := e.(*ast.Ident); ok && (id.Name == "true" || id.Name == "false") {
 		return
 	}
+	s.settled[e] = true
 	for _, always := range []string{"true", "false"} {
 		s.add(e, condition, "", always, fmt.Sprintf("%q is %s", s.of(e), always))
 	}
@@ -167,14 +170,19 @@ func (s *source) cases(n *ast.SwitchStmt) {
 
 var swapped = map[token.Token]string{token.EQL: "!=", token.NEQ: "==", token.LSS: "<=", token.LEQ: "<", token.GTR: ">=", token.GEQ: ">"}
 
+// binary changes a comparison, or leaves out what stands at one side of an and or an or.
+// What is made always true, and never, need not be turned round: who notices neither of
+// them does not notice that.
 func (s *source) binary(n *ast.BinaryExpr) {
 	x, y := s.of(n.X), s.of(n.Y)
-	if op, ok := swapped[n.Op]; ok {
+	equality := n.Op == token.EQL || n.Op == token.NEQ
+	if op, ok := swapped[n.Op]; ok && !(equality && s.settled[n]) {
 		s.add(n, condition, "", x+op+y, fmt.Sprintf("%q -> %q", s.of(n), x+" "+op+" "+y))
 	}
 	if n.Op == token.LAND || n.Op == token.LOR {
 		s.add(n, condition, "", x, fmt.Sprintf("%q without %q", s.of(n), y))
 		s.add(n, condition, "", y, fmt.Sprintf("%q without %q", s.of(n), x))
+		s.settled[ast.Unparen(n.X)], s.settled[ast.Unparen(n.Y)] = true, true
 	}
 }
 
@@ -239,91 +247,3 @@ func (s *source) statements(stmts []ast.Stmt, results *ast.FieldList) {
 		s.add(st, statement, "", "", fmt.Sprintf("drop %q", s.of(st)))
 	}
 }
-
-// render returns a part of the source with the changes of its sites built in. The
-// sites are sorted: one comes before those that lie in it.
-func (s *source) render(from, to int, sites []*site) string {
-	var b strings.Builder
-	for len(sites) > 0 {
-		at := sites[0]
-		inner := 1
-		for inner < len(sites) && sites[inner].from < at.to {
-			inner++
-		}
-		b.Write(s.text[from:at.from])
-		b.WriteString(at.wrap(s.render(at.from, at.to, sites[1:inner])))
-		from, sites = at.to, sites[inner:]
-	}
-	b.Write(s.text[from:to])
-	return b.String()
-}
-
-// wrap returns the code that does what original does, or one of the changes.
-func (s *site) wrap(original string) string {
-	var b strings.Builder
-	ids := make([]string, len(s.alts))
-	for i, a := range s.alts {
-		ids[i] = fmt.Sprint(a.id)
-	}
-	switch s.kind {
-	case statement:
-		return fmt.Sprintf("if !mutated(%s) { %s }", ids[0], original)
-	case choice:
-		out := original
-		for _, a := range s.alts {
-			out = fmt.Sprintf("mutatedChoice(%d, %s, %s)", a.id, out, a.text)
-		}
-		return out
-	}
-	result := "bool"
-	if s.kind == list {
-		result = "[]" + s.elem
-		original = "append([]" + s.elem + "{}, " + original[strings.Index(original, "{")+1:len(original)-1] + ")"
-	}
-	fmt.Fprintf(&b, "func() %s { switch mutatedAt(%s) {", result, strings.Join(ids, ", "))
-	for _, a := range s.alts {
-		fmt.Fprintf(&b, "case %d: return %s\n", a.id, a.text)
-	}
-	fmt.Fprintf(&b, "}; return %s }()", original)
-	return b.String()
-}
-
-// switchboard is the file that is added to the package: it says which change is made.
-const switchboard = `package rotate
-
-import (
-	"fmt"
-	"os"
-	"strconv"
-	"sync"
-)
-
-var (
-	mutantIs, _ = strconv.Atoi(os.Getenv("DKIMBOT_MUTANT"))
-	mutantTrace = os.Getenv("DKIMBOT_MUTANT_TRACE")
-	mutantsSeen sync.Map
-)
-
-func mutatedAt(ids ...int) int {
-	if mutantTrace != "" {
-		for _, id := range ids {
-			if _, seen := mutantsSeen.LoadOrStore(id, true); !seen {
-				if f, err := os.OpenFile(mutantTrace, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
-					fmt.Fprintln(f, id)
-					f.Close()
-				}
-			}
-		}
-	}
-	return mutantIs
-}
-
-func mutated(id int) bool { return mutatedAt(id) == id }
-
-func mutatedChoice[T any](id int, original, other T) T {
-	if mutated(id) {
-		return other
-	}
-	return original
-}
-`

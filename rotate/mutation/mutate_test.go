@@ -10,7 +10,7 @@ import (
 
 const sample = `package p
 
-func (s *state) f(a, b int, ks []*key) bool {
+func (s *State) f(a, b int, ks []*key) bool {
 	for _, k := range []*key{s.key, s.next} {
 		k.touch()
 	}
@@ -20,6 +20,8 @@ func (s *state) f(a, b int, ks []*key) bool {
 	}
 	return false
 }
+
+func words(a, b string) bool { return a < b }
 `
 
 // TestMutate: each kind of change is found once, named without a line number, and what
@@ -38,19 +40,21 @@ func TestMutate(t *testing.T) {
 		keys = append(keys, m.key)
 	}
 	for _, want := range []string{
-		`*state.f: "[]*key{s.key, s.next}" without "s.next"`,
-		`*state.f: drop "k.touch()"`,
-		`*state.f: "a < b && !s.done" without "!s.done"`,
-		`*state.f: "a < b" -> "a <= b"`,
-		`*state.f: "!s.done" -> "s.done"`,
-		`*state.f: drop "s.n = max(a, b)"`,
-		`*state.f: "max(a, b)" without "b"`,
-		`*state.f: "s.at.Before(s.to)" at the same time`,
-		`*state.f: "s.at.Before(s.to)" is true`,
+		`*State.f: "[]*key{s.key, s.next}" without "s.next"`,
+		`*State.f: drop "k.touch()"`,
+		`*State.f: "a < b && !s.done" without "!s.done"`,
+		`*State.f: "a < b" -> "a <= b"`,
+		`*State.f: drop "s.n = max(a, b)"`,
+		`*State.f: "max(a, b)" without "b"`,
+		`*State.f: "s.at.Before(s.to)" at the same time`,
+		`*State.f: "s.at.Before(s.to)" is true`,
 	} {
 		if !slices.Contains(keys, want) {
 			t.Errorf("there is no mutant %s among\n%s", want, strings.Join(keys, "\n"))
 		}
+	}
+	if slices.ContainsFunc(keys, func(k string) bool { return strings.HasPrefix(k, "words") }) {
+		t.Errorf("a function is changed that has to do with no state: %s", strings.Join(keys, "\n"))
 	}
 	if len(keys) != next {
 		t.Errorf("%d mutants have %d numbers", len(keys), next)

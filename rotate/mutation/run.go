@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -16,34 +20,47 @@ import (
 
 // bench is where mutants are tried: test binaries with all of them built in.
 type bench struct {
-	root, dir string // of the module; for what is made
-	rotate    string // the test binary of package rotate
-	simulate  string // that of the simulator
+	root, dir string   // of the module; for what is made
+	binaries  []binary // of the packages that have mutants
+	simulator binary
 
-	tests  []test // the fast ones first
-	asides int    // how many runs at once
-	plays  bool   // the simulation, too
+	tests  []*test      // the fast ones first
+	asides int          // how many runs at once
+	played map[int]bool // where the simulation sees a difference; nil when it is not to be played
+
+	mu      sync.Mutex
+	killers map[string][]string // by function: the tests that noticed mutants of it, the last one first
 }
 
-// test is one test of package rotate, and which mutants it reaches.
+// plays are the tests of the simulator that are short and see most.
+var plays = []string{"TestNoFaults", "TestTenThousandDomainYears"}
+
+// binary is the test binary of a package.
+type binary struct{ path, pkg string }
+
+// test is one test, and which mutants it reaches.
 type test struct {
+	binary  binary
 	name    string
 	took    time.Duration
-	reaches map[int]bool
+	reaches map[int]bool // where it sees a difference
 }
 
-// mostTime is how long tests may take with a mutant: a change that makes one hang is noticed.
-const mostTime = 2 * time.Minute
+const (
+	simulation = "the simulation"
+	batchTime  = 2 * time.Second  // how long tests that are run together may take
+	spareTime  = 30 * time.Second // what tests may take beside ten times as long as without a mutant; one that hangs is noticed
+)
 
-// build makes the test binaries with the given files in the place of the package's own.
+// build makes the test binaries with the given files, by path, in the place of the packages' own.
 func (b *bench) build(files map[string]string) error {
 	replace := map[string]string{}
-	for name, text := range files {
-		made := filepath.Join(b.dir, name)
+	for path, text := range files {
+		made := filepath.Join(b.dir, fmt.Sprintf("%d_%s", len(replace), filepath.Base(path)))
 		if err := os.WriteFile(made, []byte(text), 0o600); err != nil {
 			return err
 		}
-		replace[filepath.Join(b.root, "rotate", name)] = made
+		replace[path] = made
 	}
 	overlay, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
@@ -53,91 +70,165 @@ func (b *bench) build(files map[string]string) error {
 	if err := os.WriteFile(path, overlay, 0o600); err != nil {
 		return err
 	}
-	b.rotate, b.simulate = filepath.Join(b.dir, "rotate.test"), filepath.Join(b.dir, "simulate.test")
-	for out, pkg := range map[string]string{b.rotate: "./rotate", b.simulate: "./rotate/simulate"} {
-		build := exec.Command("go", "test", "-c", "-vet=off", "-overlay", path, "-o", out, pkg)
+	for _, pkg := range append(packages, "rotate/simulate") {
+		made := binary{filepath.Join(b.dir, strings.ReplaceAll(pkg, "/", "_")+".test"), pkg}
+		if tests, _ := filepath.Glob(filepath.Join(b.root, pkg, "*_test.go")); len(tests) == 0 {
+			continue
+		}
+		build := exec.Command("go", "test", "-c", "-vet=off", "-overlay", path, "-o", made.path, "./"+pkg)
 		build.Dir = b.root
 		if text, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("build %s: %w\n%s", pkg, err, text)
+		}
+		if pkg == "rotate/simulate" {
+			b.simulator = made
+		} else {
+			b.binaries = append(b.binaries, made)
 		}
 	}
 	return nil
 }
 
-// run runs tests with a mutant, 0 for none, and reports whether they pass.
-func (b *bench) run(binary string, mutant int, trace string, args ...string) (passes bool, output string) {
-	ctx, cancel := context.WithTimeout(context.Background(), mostTime)
+// job is one run of tests with a mutant, 0 for none.
+type job struct {
+	mutant int
+	tests  []string
+	usual  time.Duration // how long they take without a mutant; 0 when it is not known
+	trace  string        // a file for the mutants that are reached
+}
+
+var failedTest = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
+
+// run runs tests, and returns what failed, "" for nothing, and the output.
+func (b *bench) run(bin binary, j job) (failed, output string) {
+	ctx, cancel := context.WithTimeout(context.Background(), spareTime+10*j.usual)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, append(args, "-test.failfast", "-test.short", "-rapid.nofailfile")...)
-	cmd.Dir = filepath.Join(b.root, "rotate")
-	if binary == b.simulate {
-		cmd.Dir = filepath.Join(cmd.Dir, "simulate")
-	}
-	cmd.Env = append(os.Environ(), fmt.Sprint("DKIMBOT_MUTANT=", mutant), "DKIMBOT_MUTANT_TRACE="+trace)
+	cmd := exec.CommandContext(ctx, bin.path, "-test.run", "^("+strings.Join(j.tests, "|")+")$", "-test.failfast", "-test.short", "-rapid.nofailfile")
+	cmd.Dir = filepath.Join(b.root, bin.pkg)
+	cmd.Env = append(os.Environ(), fmt.Sprint("DKIMBOT_MUTANT=", j.mutant), "DKIMBOT_MUTANT_TRACE="+j.trace)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
-	return err == nil, out.String()
+	named := failedTest.FindStringSubmatch(out.String())
+	switch {
+	case err == nil:
+		return "", out.String()
+	case ctx.Err() != nil:
+		return "the time that it takes", out.String()
+	case named != nil:
+		return named[1], out.String()
+	}
+	return "a crash", out.String()
 }
 
-// learn runs each test alone, without a mutant, to see which mutants it reaches.
-func (b *bench) learn() error {
-	_, list := b.run(b.rotate, 0, "", "-test.list", "^Test")
-	names := slices.DeleteFunc(strings.Fields(list), func(s string) bool { return !strings.HasPrefix(s, "Test") })
-	b.tests = make([]test, len(names))
-	err := sideBySide(b.asides, len(names), func(i int) error {
-		t, trace := test{name: names[i], reaches: map[int]bool{}}, filepath.Join(b.dir, names[i]+".trace")
+// learn runs each test alone, without a mutant, to see which mutants it could notice.
+func (b *bench) learn(simulate bool) error {
+	for _, bin := range b.binaries {
+		list, err := exec.Command(bin.path, "-test.list", "^Test").Output()
+		if err != nil {
+			return fmt.Errorf("list the tests of %s: %w", bin.pkg, err)
+		}
+		for name := range strings.FieldsSeq(string(list)) {
+			b.tests = append(b.tests, &test{binary: bin, name: name, reaches: map[int]bool{}})
+		}
+	}
+	err := sideBySide(b.asides, len(b.tests), func(i int) error {
+		t, trace := b.tests[i], filepath.Join(b.dir, fmt.Sprint(i, ".trace"))
 		began := time.Now()
-		if passes, out := b.run(b.rotate, 0, trace, "-test.run", "^"+t.name+"$"); !passes {
+		failed, out := b.run(t.binary, job{tests: []string{t.name}, usual: 10 * time.Second, trace: trace})
+		if failed != "" {
 			return fmt.Errorf("%s fails without any mutant:\n%s", t.name, out)
 		}
 		t.took = time.Since(began)
-		text, _ := os.ReadFile(trace) // none when it reaches nothing
-		for _, line := range strings.Fields(string(text)) {
-			var id int
-			fmt.Sscan(line, &id)
-			t.reaches[id] = true
-		}
-		b.tests[i] = t
-		return nil
+		var err error
+		t.reaches, err = traced(trace)
+		return err
 	})
-	slices.SortStableFunc(b.tests, func(x, y test) int { return int(x.took - y.took) })
+	slices.SortStableFunc(b.tests, func(x, y *test) int { return int(x.took - y.took) })
+	if err != nil || !simulate {
+		return err
+	}
+	trace := filepath.Join(b.dir, "simulation.trace")
+	if failed, out := b.run(b.simulator, job{tests: plays, usual: time.Minute, trace: trace}); failed != "" {
+		return fmt.Errorf("%s fails without any mutant:\n%s", failed, out)
+	}
+	b.played, err = traced(trace)
 	return err
 }
 
-// notices tells what notices a mutant, "" for nothing.
-func (b *bench) notices(id int) string {
-	var batch []string
-	var long time.Duration
-	try := func() bool {
-		if len(batch) == 0 {
-			return false
+// traced reads the mutants of a trace; there is none when nothing was reached.
+func traced(path string) (map[int]bool, error) {
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	out := map[int]bool{}
+	for word := range strings.FieldsSeq(string(text)) {
+		id, err := strconv.Atoi(word)
+		if err != nil {
+			return nil, err
 		}
-		passes, _ := b.run(b.rotate, id, "", "-test.run", "^("+strings.Join(batch, "|")+")$")
-		return !passes
+		out[id] = true
 	}
-	for _, t := range b.tests {
-		if !t.reaches[id] {
-			continue
+	return out, nil
+}
+
+// notices tells what notices a mutant, "" for nothing. First come the tests that noticed
+// another one of the same function, then the fast ones.
+func (b *bench) notices(m mutant) string {
+	function, _, _ := strings.Cut(m.key, ":")
+	for _, j := range b.batches(m.id, b.known(function)) {
+		if failed, _ := b.run(j.binary, j.job); failed != "" {
+			b.learnt(function, failed)
+			return failed
 		}
-		if long > 0 && long+t.took > 2*time.Second {
-			if try() {
-				return "tests"
-			}
-			batch, long = nil, 0
+	}
+	if b.played[m.id] {
+		if failed, _ := b.run(b.simulator, job{mutant: m.id, tests: plays, usual: time.Minute}); failed != "" {
+			return simulation
 		}
-		batch, long = append(batch, t.name), long+t.took
-	}
-	if try() {
-		return "tests"
-	}
-	if !b.plays {
-		return ""
-	}
-	if passes, _ := b.run(b.simulate, id, "", "-test.run", "^(TestNoFaults|TestTenThousandDomainYears)$"); !passes {
-		return "the simulation"
 	}
 	return ""
+}
+
+type batch struct {
+	binary binary
+	job
+}
+
+// batches returns the tests that reach a mutant, some together in one run.
+func (b *bench) batches(id int, first []string) (out []batch) {
+	rank := func(t *test) int {
+		if i := slices.Index(first, t.name); i >= 0 {
+			return i
+		}
+		return len(first)
+	}
+	tests := slices.DeleteFunc(slices.Clone(b.tests), func(t *test) bool { return !t.reaches[id] })
+	slices.SortStableFunc(tests, func(x, y *test) int { return rank(x) - rank(y) })
+	for _, t := range tests {
+		last := len(out) - 1
+		if last < 0 || out[last].binary != t.binary || out[last].usual+t.took > batchTime {
+			out = append(out, batch{binary: t.binary, job: job{mutant: id}})
+			last++
+		}
+		out[last].tests, out[last].usual = append(out[last].tests, t.name), out[last].usual+t.took
+	}
+	return out
+}
+
+// known returns the tests that noticed mutants of a function.
+func (b *bench) known(function string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.killers[function])
+}
+
+func (b *bench) learnt(function, test string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	others := slices.DeleteFunc(b.killers[function], func(s string) bool { return s == test })
+	b.killers[function] = append([]string{test}, others...)
 }
 
 // sideBySide does n things, so many at once, and returns the first error.
