@@ -110,6 +110,9 @@ func (p *planner) lost(s string) *Finding {
 	switch p.standing(s) {
 	case absent:
 		f.Code, f.Message = RecordVanished, fmt.Sprintf("the record that dkimbot published at %s is gone from DNS", p.name(s))
+		if bogus := p.seen.Selectors[s].Sight.Bogus; len(bogus) > 0 {
+			f.Message += "; it may be cut out of the signed zone: " + strings.Join(bogus, "; ")
+		}
 	case earlier:
 		f.Code, f.Message = RecordEarlier, fmt.Sprintf("%s shows a record that dkimbot had replaced (key %s)", p.name(s), ShortID(recordKeyID(p.seen.Selectors[s].Sight.Values[0])))
 	case doubled:

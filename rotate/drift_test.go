@@ -78,7 +78,13 @@ func TestDrift(t *testing.T) {
 		"replacing, published":                      {publishedScene, func(s *scene) { s.show("s1", record(someKeys()[0])) }, "", ""},
 		"replacing, seen":                           {replacedScene, nil, "", ""},
 
-		"vanished":          {readyScene, func(s *scene) { s.show("s2") }, "record-vanished s2", "is gone from DNS"},
+		"vanished": {readyScene, func(s *scene) { s.show("s2") }, "record-vanished s2", "is gone from DNS"},
+		"cut out of a signed zone": {readyScene, func(s *scene) {
+			s.show("s2")
+			seen := s.seen.Selectors["s2"]
+			seen.Sight.Complete, seen.Sight.Bogus = false, []string{"ns1: shows no record, and nothing proves it"}
+			s.seen.Selectors["s2"] = seen
+		}, "record-vanished s2", "cut out of the signed zone: ns1: shows no record"},
 		"an earlier record": {readyScene, func(s *scene) { s.have.Selectors["s2"].Past = []string{other.ID()}; s.show("s2", record(other)) }, "record-earlier s2", rotate.ShortID(other.ID())},
 		"two of ours":       {readyScene, func(s *scene) { s.show("s2", record(someKeys()[1]), record(someKeys()[1])) }, "records-doubled s2", "either"},
 		"a foreign record":  {readyScene, func(s *scene) { s.show("s2", record(other)) }, "record-foreign s2!", "remove it: dkimbot then publishes its own again"},

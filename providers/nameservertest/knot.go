@@ -45,6 +45,10 @@ key:
   - id: %[6]s
     algorithm: %[4]s
     secret: %[7]s
+policy:
+  - id: nsec
+  - id: nsec3
+    nsec3: on
 acl:
   - id: rotator
     key: %[3]s
@@ -57,6 +61,9 @@ zone:
 	for _, z := range s.zones {
 		// Changes go to the journal: writing the zone file for each is slow.
 		fmt.Fprintf(&b, "  - domain: %s\n    storage: %q\n    file: %s\n    zonefile-sync: -1\n", z.origin(), s.Dir, zoneFile(z))
+		if z.Signs != "" {
+			fmt.Fprintf(&b, "    dnssec-signing: on\n    dnssec-policy: %s\n", z.Signs)
+		}
 		if z.File == "" {
 			b.WriteString("    acl: [ rotator, planter ]\n")
 		}

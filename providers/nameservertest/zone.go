@@ -25,6 +25,10 @@ type Zone struct {
 	// File, if set, is a zone file that is served as it stands, and that no
 	// update changes. All fields but Name are ignored then.
 	File string
+
+	// Signs makes the server sign the zone by itself, also what updates bring: BIND by
+	// dnssec-policy, Knot by dnssec-signing. "nsec" or "nsec3"; "" leaves the zone unsigned.
+	Signs string
 }
 
 // origin is the zone's name in normal form, with its final dot.

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -91,12 +92,57 @@ func (v *Verifier) recurse(ctx context.Context, name string, qtype uint16) (*dns
 				return r.msg, nil
 			}
 			errs = append(errs, r.String()+": "+r.trouble())
+			if again := v.unchecked(ctx, r, name, qtype); again.msg != nil { // and nobody vouches for what it says
+				return nil, fmt.Errorf("%s, unless it is told not to check signatures%s: %w", errs[len(errs)-1], extended(r.msg), errChain)
+			}
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 	}
 	return nil, errors.New(strings.Join(errs, "; "))
+}
+
+// errChain says that a resolver rejects what it gets.
+var errChain = errors.New("the chain of signatures (DNSSEC) that leads there is broken")
+
+// resolverHint leads out of a failure of recurse.
+func resolverHint(err error) string {
+	if errors.Is(err, errChain) {
+		return "compare the zone's keys with the DS record at the parent, and have the zone signed again; delv and dnsviz show where the chain breaks"
+	}
+	return "check verify.resolvers, or name the zone's servers in verify.nameservers"
+}
+
+// unchecked asks a resolver that answered SERVFAIL once more, without the check of signatures (CD, RFC 4035
+// section 3.2.2). If it answers then, it is the check that failed, and it gives that answer to nobody.
+// Otherwise the reply has no message.
+func (v *Verifier) unchecked(ctx context.Context, r reply, name string, qtype uint16) reply {
+	none := reply{server: r.server, addr: r.addr}
+	if r.err != nil || r.msg.Rcode != dns.RcodeServerFailure {
+		return none
+	}
+	q := question(name, qtype, true)
+	q.CheckingDisabled = true
+	again := v.ask(ctx, []server{{name: r.server, addrs: []netip.AddrPort{r.addr}}}, q, nil)[0]
+	if again.trouble() != "" {
+		return none
+	}
+	return again
+}
+
+// extended returns what a resolver says of its reason (RFC 8914), or "".
+func extended(m *dns.Msg) string {
+	opt := m.IsEdns0()
+	if opt == nil {
+		return ""
+	}
+	for _, o := range opt.Option {
+		if e, ok := o.(*dns.EDNS0_EDE); ok && dns.ExtendedErrorCodeToString[e.InfoCode] != "" {
+			return " (" + dns.ExtendedErrorCodeToString[e.InfoCode] + ")"
+		}
+	}
+	return ""
 }
 
 // trouble says why a reply is of no use, or "".

@@ -27,10 +27,10 @@ type signing struct {
 // secured reports whether validating resolvers demand signatures.
 func (s signing) secured() bool { return len(s.keys) > 0 || s.broken != "" }
 
-// validate says of each answer with something in it why a validating resolver would reject
-// that. signed reports whether anything in the zone was seen to be signed.
+// validate says of each answer why a validating resolver would reject it. signed reports
+// whether anything in the zone was seen to be signed.
 func (v *Verifier) validate(ctx context.Context, z zone, owner string, signed bool, answers []answer) error {
-	if !slices.ContainsFunc(answers, answer.positive) {
+	if !slices.ContainsFunc(answers, answer.told) {
 		return nil
 	}
 	signed = signed || slices.ContainsFunc(answers, answer.signed)
@@ -42,8 +42,8 @@ func (v *Verifier) validate(ctx context.Context, z zone, owner string, signed bo
 		if s.secured() || s.loose || !signed || again {
 			bad := false
 			for i, a := range answers {
-				if a.positive() && s.secured() {
-					answers[i].bogus = s.reject(a, owner, v.memory.now())
+				if a.told() && s.secured() {
+					answers[i].bogus = s.reject(a, z.name, owner, v.memory.now())
 					bad = bad || answers[i].bogus != ""
 				}
 			}
@@ -116,7 +116,7 @@ func (v *Verifier) parentDS(ctx context.Context, zone string) (ds []*dns.DS, tol
 // trusted returns the zone's keys as one server shows them, when one of them to which ds leads
 // has signed them all; without ds any key will do. No keys and no error: there are none.
 func trusted(m *dns.Msg, zone string, ds []*dns.DS, now time.Time) ([]*dns.DNSKEY, error) {
-	set, sigs := rrset(m, zone, dns.TypeDNSKEY)
+	set, sigs := rrset(m.Answer, zone, dns.TypeDNSKEY)
 	var keys, entries []*dns.DNSKEY
 	for _, rr := range set {
 		k := rr.(*dns.DNSKEY)
@@ -158,21 +158,24 @@ func checkable(algorithm uint8) bool {
 }
 
 // reject says why a validating resolver rejects what the answer shows, "" when it does not.
-func (s signing) reject(a answer, owner string, now time.Time) string {
-	if len(s.keys) == 0 {
+func (s signing) reject(a answer, zone, owner string, now time.Time) string {
+	switch {
+	case len(s.keys) == 0:
 		return s.broken
+	case a.shows == nothing:
+		return s.undenied(a.msg, zone, owner, now)
 	}
 	kind := dns.TypeTXT
 	if a.target != "" {
 		kind = dns.TypeCNAME
 	}
-	set, sigs := rrset(a.msg, owner, kind)
+	set, sigs := rrset(a.msg.Answer, owner, kind)
 	return unproved(set, sigs, s.keys, now)
 }
 
-// rrset returns the records of a name and type in an answer, and their signatures.
-func rrset(m *dns.Msg, owner string, kind uint16) (set []dns.RR, sigs []*dns.RRSIG) {
-	for _, rr := range m.Answer {
+// rrset returns the records of a name and type in a section, and their signatures.
+func rrset(section []dns.RR, owner string, kind uint16) (set []dns.RR, sigs []*dns.RRSIG) {
+	for _, rr := range section {
 		if dns.CanonicalName(rr.Header().Name) != owner || rr.Header().Class != dns.ClassINET {
 			continue
 		}

@@ -58,14 +58,19 @@ func (s *sighting) add(answers []answer) (answer, bool) {
 		s.Negative = max(s.Negative, a.negative)
 		here = union(here, a.values)
 		if a.bogus != "" {
-			s.dissent = true
-			s.Bogus = append(s.Bogus, a.rejection())
-			s.Lagging = append(s.Lagging, a.rejection())
+			s.reject(a)
 		}
 		s.Wildcard = union(s.Wildcard, slices.Sorted(slices.Values(a.wildcard)))
 	}
 	s.Values = union(s.Values, here)
 	return most, most.shows != failed
+}
+
+// reject takes up an answer that validating resolvers reject.
+func (s *sighting) reject(a answer) {
+	s.dissent = true
+	s.Bogus = append(s.Bogus, a.rejection())
+	s.Lagging = append(s.Lagging, a.rejection())
 }
 
 // done returns the Sight in its final order.

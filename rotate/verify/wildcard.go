@@ -59,6 +59,10 @@ func label() string { return "dkimbot-" + strings.ToLower(rand.Text()) + "." }
 
 func (a answer) positive() bool { return a.shows == records || a.shows == alias }
 
+// told reports whether the answer says what stands at the name: that a wildcard's answer
+// is taken for nothing is no word of the server's.
+func (a answer) told() bool { return a.positive() || a.shows == nothing && len(a.wildcard) == 0 }
+
 // content says what a positive answer shows: its values, or where its CNAME leads.
 func (a answer) content() []string {
 	if a.target != "" {

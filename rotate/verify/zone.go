@@ -37,7 +37,7 @@ func (v *Verifier) soaWalk(ctx context.Context, start string) (string, *dns.Msg,
 	for name := start; name != "."; name = parent(name) {
 		m, err := v.recurse(ctx, name, dns.TypeSOA)
 		if err != nil {
-			return "", nil, fault.Temporary(what, err, "check verify.resolvers, or name the zone's servers in verify.nameservers")
+			return "", nil, fault.Temporary(what, err, resolverHint(err))
 		}
 		if z := soaOwner(m, name); z == "." {
 			break
@@ -71,7 +71,7 @@ func (v *Verifier) publicZone(ctx context.Context, name string) (zone, error) {
 		what := "find the name servers of " + bare(name)
 		m, err := v.recurse(ctx, name, dns.TypeNS)
 		if err != nil {
-			return zone{}, fault.Temporary(what, err, "check verify.resolvers, or name the zone's servers in verify.nameservers")
+			return zone{}, fault.Temporary(what, err, resolverHint(err))
 		}
 		d := delegation{}
 		d.take(m, name)
