@@ -71,7 +71,7 @@ func (p *Provider) enter(ctx context.Context, zone string) (leave func(), err er
 	if err != nil {
 		return nil, fmt.Errorf("wait for earlier calls to end: %w", err)
 	}
-	if err := p.pace.wait(ctx, p.adapter.cost(zone), p.total); err != nil {
+	if err := p.pace.wait(ctx, p.adapter.Cost(zone), p.total); err != nil {
 		leave()
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (p *Provider) call(ctx context.Context, rec dkim.TXT, leave func()) error {
 	done := make(chan error, 1)
 	go func() {
 		defer leave()
-		done <- withoutPanic(func() error { return p.adapter.set(ctx, rec) })
+		done <- withoutPanic(func() error { return p.adapter.Set(ctx, rec) })
 	}()
 	var err error
 	select {

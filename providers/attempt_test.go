@@ -22,17 +22,17 @@ import (
 
 type scripted func(ctx context.Context, rec dkim.TXT) error
 
-func (scripted) cost(string) int                               { return 1 }
-func (s scripted) set(ctx context.Context, rec dkim.TXT) error { return s(ctx, rec) }
+func (scripted) Cost(string) int                               { return 1 }
+func (s scripted) Set(ctx context.Context, rec dkim.TXT) error { return s(ctx, rec) }
 
 // threeCalls makes three calls to the service in one attempt.
-type threeCalls struct{ adapter }
+type threeCalls struct{ Adapter }
 
-func (threeCalls) cost(string) int { return 3 }
+func (threeCalls) Cost(string) int { return 3 }
 
-func layer(a adapter) *Provider {
+func layer(a Adapter) *Provider {
 	return &Provider{
-		name: "office", driver: "scripted", adapter: a, secrets: []Secret{"s3cr3t"},
+		name: "office", driver: "scripted", adapter: a, secrets: []string{"s3cr3t"},
 		turns: newTurns(8), pace: newPace(0, 0), timeout: 20 * time.Second, total: 2 * time.Minute, backoff: 500 * time.Millisecond,
 	}
 }

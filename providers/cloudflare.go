@@ -13,6 +13,7 @@ import (
 	"github.com/libdns/libdns"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
 // cloudflareAccount publishes at Cloudflare. Between the module and the service
@@ -27,10 +28,40 @@ type cloudflareAccount struct {
 	known  map[string]bool // zones whose id the module has
 }
 
-func openCloudflare(_ context.Context, cfg Config) (adapter, error) {
-	c := cfg.Cloudflare
+// Cloudflare is an account at Cloudflare.
+type Cloudflare struct {
+	APIToken settings.Secret `json:"api_token"` // may read zones and edit DNS records
+	BaseURL  string          `json:"-"`         // Cloudflare's own by default
+	Client   *http.Client    `json:"-"`         // http.DefaultClient by default
+}
+
+// Driver names the kind of account.
+func (c *Cloudflare) Driver() Driver {
+	return Driver{Name: "cloudflare", Service: "Cloudflare", Meaning: "an account at Cloudflare",
+		Rate: 3.5, Burst: 20, // takes 1,200 in five minutes
+		ShortestTTL: time.Minute, LongestTTL: 24 * time.Hour}
+}
+
+// Fields returns the keys of the driver.
+func (c *Cloudflare) Fields() []settings.Field {
+	return []settings.Field{
+		{Key: "api_token", Into: &c.APIToken, Need: "give api_token_file or api_token_env", Check: inHeader,
+			Meaning: "an API token with Zone:Read and DNS:Edit for the zones"},
+	}
+}
+
+// inHeader checks a secret that travels in an HTTP header.
+func inHeader(text string) *settings.Problem {
+	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return settings.Wrong("the secret holds white space or characters other than ASCII", "check how it was copied; it is one word")
+	}
+	return nil
+}
+
+// Open makes what publishes at Cloudflare.
+func (c *Cloudflare) Open(_ context.Context, secrets settings.Secrets) (Adapter, error) {
 	a := &cloudflareAccount{
-		token: string(c.APIToken),
+		token: secrets.Of(&c.APIToken),
 		client: &cloudflareClient{
 			base: strings.TrimSuffix(cmp.Or(c.BaseURL, cloudflareURL), "/"),
 			http: cmp.Or(c.Client, http.DefaultClient),
@@ -54,15 +85,15 @@ func (a *cloudflareAccount) current(zone string) (*cloudflare.Provider, bool) {
 	return a.module, a.known[zone]
 }
 
-// cost counts the zone's look-up, the record's, and the change.
-func (a *cloudflareAccount) cost(zone string) int {
+// Cost counts the zone's look-up, the record's, and the change.
+func (a *cloudflareAccount) Cost(zone string) int {
 	if _, known := a.current(zone); known {
 		return 2
 	}
 	return 3
 }
 
-func (a *cloudflareAccount) set(ctx context.Context, rec dkim.TXT) error {
+func (a *cloudflareAccount) Set(ctx context.Context, rec dkim.TXT) error {
 	module, _ := a.current(rec.Zone)
 	txt := libdnsTXT(rec)
 	txt.TTL = cloudflareTTL(rec.TTL)
@@ -94,5 +125,6 @@ func confirm(rec dkim.TXT, got []libdns.Record) error {
 // cloudflareTTL is the nearest TTL to d that the service keeps. One second would
 // mean "automatic".
 func cloudflareTTL(d time.Duration) time.Duration {
-	return min(max(d, time.Minute), 24*time.Hour)
+	kept := (*Cloudflare)(nil).Driver()
+	return min(max(d, kept.ShortestTTL), kept.LongestTTL)
 }

@@ -22,14 +22,15 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
 func openEdge(t testing.TB, c Cloudflare) *Provider {
 	t.Helper()
-	if c.APIToken == "" {
-		c.APIToken = fakecloudflare.Token
+	if !c.APIToken.IsSet() {
+		c.APIToken = settings.Inline(fakecloudflare.Token)
 	}
-	p, err := New(t.Context(), Config{Name: "edge", Driver: "cloudflare", Cloudflare: c})
+	p, err := New(t.Context(), Config{Name: "edge", Account: &c})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +186,7 @@ func TestCloudflareGivesUpWithAReason(t *testing.T) {
 func TestCloudflareLasting(t *testing.T) {
 	for name, tc := range map[string]struct {
 		service func() *fakecloudflare.Service
-		token   Secret
+		token   string
 		want    string // in the error
 		hint    string
 	}{
@@ -210,7 +211,11 @@ func TestCloudflareLasting(t *testing.T) {
 				if tc.service != nil {
 					s = tc.service()
 				}
-				err := openEdge(t, Cloudflare{Client: s.Client(), APIToken: tc.token}).Publish(t.Context(), rec)
+				account := Cloudflare{Client: s.Client()}
+				if tc.token != "" {
+					account.APIToken = settings.Inline(tc.token)
+				}
+				err := openEdge(t, account).Publish(t.Context(), rec)
 				faulttest.Shown(t, err)
 				if err == nil || fault.KindOf(err) != fault.Permanent || !strings.Contains(err.Error(), tc.want) || !strings.Contains(fault.HintOf(err), tc.hint) {
 					t.Errorf("kind %v, hint %q of %v", fault.KindOf(err), fault.HintOf(err), err)
@@ -300,7 +305,7 @@ func TestCloudflareManyZones(t *testing.T) {
 		for range 2 {
 			r := record(name, "s1")
 			before := len(s.Requests())
-			cost := p.adapter.cost(name)
+			cost := p.adapter.Cost(name)
 			if err := p.Publish(t.Context(), r); err != nil {
 				t.Fatal(err)
 			}

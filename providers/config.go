@@ -1,62 +1,86 @@
 package providers
 
 import (
+	"context"
 	"fmt"
-	"log/slog"
-	"net/http"
 	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
-// Config is one DNS account, with its secrets resolved. Only the part of its
-// driver is looked at. The zero value of a field is its default.
+// Drivers returns an empty account of each driver. A driver more is one line here.
+func Drivers() []Account {
+	return []Account{newRFC2136(), &Route53{}, &Cloudflare{}, &ZoneFile{}}
+}
+
+// Account is what is configured about one account of a driver, and how it is opened.
+type Account interface {
+	// Driver says what kind of account it is.
+	Driver() Driver
+	// Settings are the keys of the driver's own.
+	settings.Settings
+	// Open makes what publishes records through the account. It makes no call to the service.
+	Open(ctx context.Context, secrets settings.Secrets) (Adapter, error)
+}
+
+// Adapter is what a driver adds to the shared layer.
+type Adapter interface {
+	// Cost returns how many calls to the service Set will make for zone, at most.
+	Cost(zone string) int
+	// Set makes rec the only TXT record at its owner: one attempt. What it knows about an error
+	// it says as a *fault.Error. It may ignore ctx, but must return some time.
+	Set(ctx context.Context, rec dkim.TXT) error
+}
+
+// Driver is a kind of DNS account.
+type Driver struct {
+	Name    string // in the configuration
+	Service string // for people
+	Meaning string // for the reference page, as a sentence without a full stop
+	// How many calls a second the service takes from one account, with a
+	// margin for whatever else uses it; 0 for no limit.
+	Rate  float64
+	Burst int
+	// Timeout is how long one call may take unless the configuration says otherwise; 0 is 20 seconds.
+	Timeout time.Duration
+	// The TTLs that the service keeps; 0 for any.
+	ShortestTTL, LongestTTL time.Duration
+}
+
+// Keeps reports whether the service keeps a TTL as it is.
+func (d Driver) Keeps(ttl time.Duration) bool {
+	return ttl >= d.ShortestTTL && (d.LongestTTL == 0 || ttl <= d.LongestTTL)
+}
+
+// Limits are what every account can be limited to. The zero value of a field is its default.
+type Limits struct {
+	Timeout  time.Duration `json:"timeout"`  // of one call
+	Rate     float64       `json:"rate"`     // calls a second; the driver's default keeps below the service's limit
+	Parallel int           `json:"parallel"` // calls at a time
+}
+
+// Fields returns the keys that every account has.
+func (l *Limits) Fields() []settings.Field {
+	return []settings.Field{
+		{Key: "timeout", Into: &l.Timeout, Shortest: time.Millisecond, Default: "20s", Meaning: "how long one call to the service may take"},
+		{Key: "rate", Into: &l.Rate, Least: 1e-3, Most: 1e6, Default: "a little below the service's limit", Meaning: "how many calls a second the account is sent"},
+		{Key: "parallel", Into: &l.Parallel, Least: 1, Most: 1e3, Default: fmt.Sprint(defaultParallel), Meaning: "how many calls run at a time"},
+	}
+}
+
+// Config is one configured account.
 type Config struct {
-	Name   string // the account's name in the configuration, for people
-	Driver string // one of Drivers
-
-	RFC2136    RFC2136
-	Route53    Route53
-	Cloudflare Cloudflare
-	ZoneFile   ZoneFile
-
-	Timeout  time.Duration // of one call; 20s by default
-	Total    time.Duration // of one Publish with its retries, from its first call on; 2m by default
-	Rate     float64       // calls a second; the driver's default keeps below the service's limit
-	Parallel int           // calls at a time; 8 by default
+	Name    string // the account's name in the configuration, for people
+	Account Account
+	Limits
+	Total time.Duration // of one Publish with its retries, from its first call on; 2m by default
 }
 
-// RFC2136 is a name server that takes dynamic updates signed by TSIG.
-type RFC2136 struct {
-	Server       string // host or host:port; port 53 by default
-	KeyName      string
-	KeyAlgorithm string // hmac-sha256 by default
-	Key          Secret // base64, as in named.conf
-}
-
-// Route53 is an account at Amazon Route 53. What is left empty comes from the
-// AWS default chain: environment, shared files, instance role.
-type Route53 struct {
-	Region          string // us-east-1 when the chain has none
-	Profile         string
-	AccessKeyID     string
-	SecretAccessKey Secret
-	SessionToken    Secret
-	// ZoneID is the id of the only hosted zone to write to. Without it the
-	// zone is found by name, and of a public and a private one the public is taken.
-	ZoneID string
-}
-
-// Cloudflare is an account at Cloudflare.
-type Cloudflare struct {
-	APIToken Secret       // needs Zone:Read and DNS:Edit for the zones
-	BaseURL  string       // https://api.cloudflare.com/client/v4 by default
-	Client   *http.Client // http.DefaultClient by default
-}
-
-// ZoneFile is a directory of standard zone files.
-type ZoneFile struct {
-	Dir           string
-	Reload        []string      // command that tells a name server to read them; may be empty
-	ReloadTimeout time.Duration // the driver's default when 0
+// MarshalJSON renders the configuration with the account under the name of its driver; secrets
+// show where they come from.
+func (c Config) MarshalJSON() ([]byte, error) {
+	return settings.Marshal(c.Name, c.Account.Driver().Name, c.Account, c.Limits)
 }
 
 const (
@@ -64,19 +88,3 @@ const (
 	defaultTotal    = 2 * time.Minute
 	defaultParallel = 8
 )
-
-// Secret is a string that does not show itself when it is printed, logged or
-// marshalled (I9). Convert it to string to use it.
-type Secret string
-
-// String hides the secret.
-func (Secret) String() string { return "[secret]" }
-
-// Format hides the secret, whatever the verb.
-func (s Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, s.String()) }
-
-// LogValue hides the secret.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
-// MarshalText hides the secret.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

@@ -17,6 +17,7 @@ import (
 	"github.com/dkimbot/dkimbot/providers/internal/fakeroute53"
 	"github.com/dkimbot/dkimbot/providers/nameservertest"
 	"github.com/dkimbot/dkimbot/providers/providertest"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
 const zone = "example.test"
@@ -63,8 +64,8 @@ func TestConformanceRFC2136(t *testing.T) {
 }
 
 func updates(s *nameservertest.Server) providers.Config {
-	return providers.Config{Driver: "rfc2136", RFC2136: providers.RFC2136{
-		Server: s.Addr, KeyName: s.KeyName, KeyAlgorithm: s.KeyAlgorithm, Key: providers.Secret(s.KeySecret)}}
+	return providers.Config{Account: &providers.RFC2136{
+		Server: s.Addr, KeyName: s.KeyName, KeyAlgorithm: s.KeyAlgorithm, Key: settings.Inline(s.KeySecret)}}
 }
 
 // served asks a name server, as the world does.
@@ -119,8 +120,8 @@ func TestConformanceRoute53(t *testing.T) {
 }
 
 func aws() providers.Config {
-	return providers.Config{Driver: "route53", Rate: 1000, Route53: providers.Route53{
-		Region: "us-east-1", AccessKeyID: fakeroute53.AccessKeyID, SecretAccessKey: fakeroute53.SecretAccessKey}}
+	return providers.Config{Limits: providers.Limits{Rate: 1000}, Account: &providers.Route53{
+		Region: "us-east-1", AccessKeyID: fakeroute53.AccessKeyID, SecretAccessKey: settings.Inline(fakeroute53.SecretAccessKey)}}
 }
 
 func TestConformanceCloudflare(t *testing.T) {
@@ -143,7 +144,7 @@ func TestConformanceCloudflare(t *testing.T) {
 }
 
 func edge(s *fakecloudflare.Service) providers.Config {
-	return providers.Config{Driver: "cloudflare", Rate: 1000, Cloudflare: providers.Cloudflare{APIToken: fakecloudflare.Token, Client: s.Client()}}
+	return providers.Config{Limits: providers.Limits{Rate: 1000}, Account: &providers.Cloudflare{APIToken: settings.Inline(fakecloudflare.Token), Client: s.Client()}}
 }
 
 func TestConformanceZoneFile(t *testing.T) {
@@ -162,7 +163,7 @@ func TestConformanceZoneFile(t *testing.T) {
 		}
 	}
 	providertest.Run(t, providertest.Harness{
-		Publisher: open(t, providers.Config{Driver: "zonefile", ZoneFile: providers.ZoneFile{Dir: dir}}),
+		Publisher: open(t, providers.Config{Account: &providers.ZoneFile{Dir: dir}}),
 		Zone:      zone,
 		Served: func(t testing.TB, owner string) []providertest.Answer {
 			text, err := os.ReadFile(file)

@@ -77,7 +77,7 @@ func (p *Provider) withoutSecrets(err error) error {
 
 func (p *Provider) redact(s string) string {
 	for _, secret := range p.secrets {
-		s = strings.ReplaceAll(s, string(secret), "[secret]")
+		s = strings.ReplaceAll(s, secret, "[secret]")
 	}
 	return s
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/providers/internal/fakecloudflare"
 	"github.com/dkimbot/dkimbot/providers/internal/fakeroute53"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
 // FuzzUnquote: what stands in quotes reads as the zone-file parser of miekg/dns
@@ -166,11 +167,11 @@ func FuzzCloudflareAnswer(f *testing.F) {
 		}
 		service := fakecloudflare.New(rec.Zone)
 		answers := &oneOdd{inner: service.Client().Transport, at: int(at % 3), status: int(status), body: body}
-		a, err := openCloudflare(t.Context(), Config{Cloudflare: Cloudflare{APIToken: fakecloudflare.Token, Client: &http.Client{Transport: answers}}})
+		a, err := (&Cloudflare{Client: &http.Client{Transport: answers}}).Open(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = withoutPanic(func() error { return a.set(t.Context(), rec) })
+		err = withoutPanic(func() error { return a.Set(t.Context(), rec) })
 		if err != nil {
 			failureOf(err)
 			return
@@ -224,16 +225,16 @@ func FuzzPublish(f *testing.F) {
 	updates := startUpdates(f)
 	providers := map[string]*Provider{}
 	for _, cfg := range []Config{
-		{Driver: "route53", Route53: Route53{Region: "us-east-1", AccessKeyID: fakeroute53.AccessKeyID, SecretAccessKey: fakeroute53.SecretAccessKey}},
-		{Driver: "cloudflare", Cloudflare: Cloudflare{APIToken: fakecloudflare.Token, Client: cloudflare.Client()}},
-		{Driver: "rfc2136", RFC2136: RFC2136{Server: updates.addr, KeyName: updates.keyName, Key: Secret(updates.secret)}},
+		{Account: &Route53{Region: "us-east-1", AccessKeyID: fakeroute53.AccessKeyID, SecretAccessKey: settings.Inline(fakeroute53.SecretAccessKey)}},
+		{Account: &Cloudflare{APIToken: settings.Inline(fakecloudflare.Token), Client: cloudflare.Client()}},
+		{Account: &RFC2136{Server: updates.addr, KeyName: updates.keyName, KeyAlgorithm: "hmac-sha256", Key: settings.Inline(updates.secret)}},
 	} {
-		cfg.Name, cfg.Rate = cfg.Driver, 1e6
+		cfg.Name, cfg.Rate = cfg.Account.Driver().Name, 1e6
 		p, err := New(f.Context(), cfg)
 		if err != nil {
 			f.Fatal(err)
 		}
-		providers[cfg.Driver] = p
+		providers[cfg.Name] = p
 	}
 	kept := map[string]func() [][]string{
 		"route53": func() [][]string { records, _ := route53.TXT(zone, rec.Owner); return records },

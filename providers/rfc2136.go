@@ -2,6 +2,7 @@ package providers
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
 // updater publishes by dynamic update (RFC 2136), under prerequisites: the server
@@ -24,24 +26,61 @@ type updater struct {
 	ask    asker
 }
 
-func openRFC2136(_ context.Context, cfg Config) (adapter, error) {
-	server, err := serverAddress(cfg.RFC2136.Server)
-	if err != nil {
-		return nil, err
-	}
-	// Servers answer with the key's name in lower case, and the library then
-	// fails to find the secret although the update was made.
-	key := tsigKey{
-		name:      dns.CanonicalName(cfg.RFC2136.KeyName),
-		algorithm: dns.Fqdn(keyAlgorithm(cfg.RFC2136)),
-		secret:    string(cfg.RFC2136.Key),
-	}
-	return &updater{server: server, ask: asker{server: server, key: key}}, nil
+// RFC2136 is a name server that takes dynamic updates signed by TSIG (RFC 8945).
+type RFC2136 struct {
+	Server       string          `json:"server"`        // host:port
+	KeyName      string          `json:"key_name"`      // absolute, with the final dot
+	KeyAlgorithm string          `json:"key_algorithm"` // "hmac-sha256" and the like
+	Key          settings.Secret `json:"key"`           // base64, as in named.conf
 }
 
-func (u *updater) cost(string) int { return 1 }
+func newRFC2136() *RFC2136 { return &RFC2136{KeyAlgorithm: "hmac-sha256"} }
 
-func (u *updater) set(ctx context.Context, rec dkim.TXT) error {
+// Driver names the kind of account.
+func (c *RFC2136) Driver() Driver {
+	return Driver{Name: "rfc2136", Service: "the name server", Meaning: "a name server of your own that takes dynamic updates (RFC 2136), signed by TSIG"}
+}
+
+// Fields returns the keys of the driver.
+func (c *RFC2136) Fields() []settings.Field {
+	return []settings.Field{
+		{Key: "key_algorithm", Into: &c.KeyAlgorithm, Choices: []string{"hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"},
+			Meaning: "the algorithm of the TSIG key"},
+		{Key: "server", Into: &c.Server, Need: "write the address of the primary name server: 192.0.2.1:53", Form: settings.Address("53"),
+			Meaning: "the primary name server; port 53 unless it names another"},
+		{Key: "key_name", Into: &c.KeyName, Need: "write the name of the TSIG key, as the name server knows it", Form: settings.Form{Name: "name", Parse: keyName},
+			Meaning: "the name of the TSIG key"},
+		{Key: "key", Into: &c.Key, Need: "give key_file or key_env", Check: tsigSecret, Meaning: "the secret of the TSIG key in base64, and nothing else"},
+	}
+}
+
+func keyName(text string, _ settings.Place) (string, *settings.Problem) {
+	name, err := dkim.ParseDomain(text)
+	if err != nil {
+		return "", settings.Wrong("is not the name of a TSIG key", "write it as the name server has it: letters, digits, - and dots")
+	}
+	return name + ".", nil
+}
+
+// tsigSecret catches a whole key file of BIND in the place of the bare secret.
+func tsigSecret(text string) *settings.Problem {
+	if raw, err := base64.StdEncoding.DecodeString(text); err != nil || len(raw) == 0 {
+		return settings.Wrong("the TSIG key is not base64", `of what tsig-keygen prints, use only what stands in quotes after "secret"`)
+	}
+	return nil
+}
+
+// Open makes what publishes at the name server.
+func (c *RFC2136) Open(_ context.Context, secrets settings.Secrets) (Adapter, error) {
+	// Servers answer with the key's name in lower case, and the library then
+	// fails to find the secret although the update was made.
+	key := tsigKey{name: dns.CanonicalName(c.KeyName), algorithm: dns.Fqdn(c.KeyAlgorithm), secret: secrets.Of(&c.Key)}
+	return &updater{server: c.Server, ask: asker{server: c.Server, key: key}}, nil
+}
+
+func (u *updater) Cost(string) int { return 1 }
+
+func (u *updater) Set(ctx context.Context, rec dkim.TXT) error {
 	there, done, err := u.read(ctx, rec)
 	if err != nil || done {
 		return err

@@ -18,11 +18,12 @@ import (
 	"github.com/dkimbot/dkimbot/providers/providertest"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
 func updateConfig(s *nameservertest.Server) Config {
-	return Config{Name: "office", Driver: "rfc2136", RFC2136: RFC2136{
-		Server: s.Addr, KeyName: s.KeyName, KeyAlgorithm: s.KeyAlgorithm, Key: Secret(s.KeySecret)}}
+	return Config{Name: "office", Account: &RFC2136{
+		Server: s.Addr, KeyName: s.KeyName, KeyAlgorithm: s.KeyAlgorithm, Key: settings.Inline(s.KeySecret)}}
 }
 
 func openUpdates(t testing.TB, cfg Config) *Provider {
@@ -46,7 +47,8 @@ func eachServer(t *testing.T, test func(t *testing.T, s *nameservertest.Server))
 // The module's errors for a wrong key and for an unknown zone are the same text
 // with BIND. Without the questions of rfc2136_ask.go, no hint can tell which it is.
 func TestUpdateFailuresAreToldApart(t *testing.T) {
-	wrong := Secret(base64.StdEncoding.EncodeToString([]byte("this is not the secret of the key")))
+	wrongText := base64.StdEncoding.EncodeToString([]byte("this is not the secret of the key"))
+	wrong := settings.Inline(wrongText)
 	eachServer(t, func(t *testing.T, s *nameservertest.Server) {
 		hints := map[string]string{}
 		for name, tc := range map[string]struct {
@@ -66,7 +68,7 @@ func TestUpdateFailuresAreToldApart(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				cfg, r := updateConfig(s), rec
 				if tc.config != nil {
-					tc.config(&cfg.RFC2136)
+					tc.config(cfg.Account.(*RFC2136))
 				}
 				if tc.zone != "" {
 					r = record(tc.zone, "s1")
@@ -81,7 +83,7 @@ func TestUpdateFailuresAreToldApart(t *testing.T) {
 					t.Errorf("kind %v, hint %q of %v", fault.KindOf(err), fault.HintOf(err), err)
 				}
 				for e := err; e != nil; e = errors.Unwrap(e) {
-					if strings.Contains(e.Error(), s.KeySecret) || strings.Contains(e.Error(), string(wrong)) {
+					if strings.Contains(e.Error(), s.KeySecret) || strings.Contains(e.Error(), wrongText) {
 						t.Errorf("a secret shows in %q", e)
 					}
 				}
@@ -121,17 +123,16 @@ func TestUpdateBadTime(t *testing.T) {
 }
 
 func liarConfig(l *nameservertest.Liar) Config {
-	return Config{Name: "office", Driver: "rfc2136", RFC2136: RFC2136{Server: l.Addr, KeyName: "dkimbot.", Key: "c2VjcmV0"}}
+	return Config{Name: "office", Account: &RFC2136{Server: l.Addr, KeyName: "dkimbot.", KeyAlgorithm: "hmac-sha256", Key: settings.Inline("c2VjcmV0")}}
 }
 
 // The module makes an update signed with a key name in upper case, and reports
 // an error, because the answer has the name in lower case. Without
-// CanonicalName in openRFC2136, Publish fails.
+// CanonicalName in Open, Publish fails.
 func TestUpdateKeyNameInUpperCase(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *nameservertest.Server) {
 		cfg := updateConfig(s)
-		cfg.RFC2136.KeyName = "DkimBot"
-		cfg.RFC2136.KeyAlgorithm = "HMAC-SHA256."
+		cfg.Account.(*RFC2136).KeyName = "DkimBot"
 		if err := openUpdates(t, cfg).Publish(t.Context(), rec); err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +149,7 @@ func TestUpdateSlowServer(t *testing.T) {
 	slow := slowUpdates(t, s.Addr, 2500*time.Millisecond)
 
 	cfg := updateConfig(s)
-	cfg.RFC2136.Server = slow.addr
+	cfg.Account.(*RFC2136).Server = slow.addr
 	if err := openUpdates(t, cfg).Publish(t.Context(), rec); err != nil {
 		t.Fatal(err)
 	}
@@ -270,8 +271,8 @@ func TestUpdateServerInTrouble(t *testing.T) {
 		"SERVFAIL": {addr: nameservertest.StartLiar(t, "", 0, nameservertest.Rcode(dns.RcodeServerFailure)).Addr, want: "SERVFAIL"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := openUpdates(t, Config{Name: "office", Driver: "rfc2136", Timeout: 10 * time.Second, Total: 500 * time.Millisecond,
-				RFC2136: RFC2136{Server: tc.addr, KeyName: "dkimbot.", Key: "c2VjcmV0"}})
+			p := openUpdates(t, Config{Name: "office", Limits: Limits{Timeout: 10 * time.Second}, Total: 500 * time.Millisecond,
+				Account: &RFC2136{Server: tc.addr, KeyName: "dkimbot.", KeyAlgorithm: "hmac-sha256", Key: settings.Inline("c2VjcmV0")}})
 			start := time.Now()
 			err := p.Publish(t.Context(), rec)
 			if err == nil || fault.KindOf(err) != fault.Transient {
@@ -431,7 +432,7 @@ func TestUpdateComparesAndSets(t *testing.T) {
 					s.Add(t, rec.Owner+". 60 IN "+tc.data)
 				}
 				cfg, r := updateConfig(s), rec
-				cfg.RFC2136.Server = proxy.addr
+				cfg.Account.(*RFC2136).Server = proxy.addr
 				r.Replaces = func(v string) bool { return v == ours.Value }
 				err := openUpdates(t, cfg).Publish(t.Context(), r)
 				faulttest.Shown(t, err)

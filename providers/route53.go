@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -20,19 +21,80 @@ import (
 	"github.com/libdns/route53"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 )
+
+// Route53 is an account at Amazon Route 53. What is left empty comes from the
+// AWS default chain: environment, shared files, instance role.
+type Route53 struct {
+	Region  string `json:"region"`
+	Profile string `json:"profile"`
+	// HostedZoneID is the id of the only hosted zone to write to. Without it the
+	// zone is found by name, and of a public and a private one the public is taken.
+	HostedZoneID    string          `json:"hosted_zone_id"`
+	AccessKeyID     string          `json:"access_key_id"`
+	SecretAccessKey settings.Secret `json:"secret_access_key"`
+	SessionToken    settings.Secret `json:"session_token"`
+}
+
+// Driver names the kind of account.
+func (c *Route53) Driver() Driver {
+	return Driver{Name: "route53", Service: "Route 53", Meaning: "an account at Amazon Route 53; what is left out comes from the AWS default chain: environment, shared files, instance role",
+		Rate: 5, Burst: 20} // takes 10, bursts of 50
+}
+
+// Fields returns the keys of the driver.
+func (c *Route53) Fields() []settings.Field {
+	return []settings.Field{
+		{Key: "region", Into: &c.Region, Default: "us-east-1", Meaning: "the AWS region that requests are signed for"},
+		{Key: "profile", Into: &c.Profile, Meaning: "a profile of the shared AWS files"},
+		{Key: "hosted_zone_id", Into: &c.HostedZoneID, Form: settings.Form{Name: "id", Parse: zoneIDForm},
+			Meaning: "the only hosted zone to write to; without it the public zone of the name is found"},
+		{Key: "access_key_id", Into: &c.AccessKeyID, Meaning: "an access key; goes together with secret_access_key"},
+		{Key: "secret_access_key", Into: &c.SecretAccessKey, Check: inHeader, Meaning: "the secret of the access key"},
+		{Key: "session_token", Into: &c.SessionToken, Check: inHeader, Meaning: "the token of a temporary access key"},
+	}
+}
+
+var zoneID = regexp.MustCompile(`^[A-Z0-9]{1,32}$`)
+
+func zoneIDForm(text string, _ settings.Place) (string, *settings.Problem) {
+	id := strings.TrimPrefix(text, "/hostedzone/")
+	if !zoneID.MatchString(id) {
+		return "", settings.Wrong("is not the id of a hosted zone", "copy it from the Route 53 console: Z followed by capitals and digits")
+	}
+	return id, nil
+}
+
+// Rules returns what is wrong with the parts of an access key together: the module ignores half
+// a pair without a word, and takes the default chain's identity instead.
+func (c *Route53) Rules() (out []*settings.Problem) {
+	if (c.AccessKeyID != "") != c.SecretAccessKey.IsSet() {
+		out = append(out, settings.Wrong("access_key_id and the secret_access_key belong together", "give both, or neither to use the AWS default chain", "secret_access_key", "access_key_id"))
+	}
+	if c.SessionToken.IsSet() && c.AccessKeyID == "" {
+		out = append(out, settings.Wrong("stands without access_key_id", "write the access key that it belongs to, or leave it out", "session_token"))
+	}
+	return out
+}
 
 // hostedZones publishes at Route 53. The module asks for one hosted zone of a
 // name and takes it, be it private; so the zones are looked up here, and where
 // the name alone does not tell, the module is given the id.
 type hostedZones struct {
-	cfg    Route53
+	cfg    awsConfig
 	client *awsroute53.Client
 	byName *route53.Provider // finds a zone by its name, or uses the configured id
 
 	mu    sync.Mutex
 	found map[string]hostedZone
 	byID  map[string]*route53.Provider
+}
+
+// awsConfig is an account with its secrets read.
+type awsConfig struct {
+	Route53
+	secretKey, session string
 }
 
 // hostedZone is the result of a look-up, which counts for a while.
@@ -44,22 +106,22 @@ type hostedZone struct {
 
 const lookupTTL = 10 * time.Minute
 
-func openRoute53(ctx context.Context, cfg Config) (adapter, error) {
-	loaded, err := loadAWS(ctx, cfg.Route53)
+// Open makes what publishes at Route 53.
+func (c *Route53) Open(ctx context.Context, secrets settings.Secrets) (Adapter, error) {
+	cfg := awsConfig{Route53: *c, secretKey: secrets.Of(&c.SecretAccessKey), session: secrets.Of(&c.SessionToken)}
+	loaded, err := loadAWS(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	c := cfg.Route53
-	c.Region = loaded.Region
-	c.ZoneID = strings.TrimPrefix(c.ZoneID, "/hostedzone/")
-	h := &hostedZones{cfg: c, client: awsroute53.NewFromConfig(loaded), found: map[string]hostedZone{}, byID: map[string]*route53.Provider{}}
-	h.byName, err = newRoute53Module(ctx, c, c.ZoneID)
+	cfg.Region = loaded.Region
+	h := &hostedZones{cfg: cfg, client: awsroute53.NewFromConfig(loaded), found: map[string]hostedZone{}, byID: map[string]*route53.Provider{}}
+	h.byName, err = newRoute53Module(ctx, cfg, cfg.HostedZoneID)
 	return h, err
 }
 
 // loadAWS reads the AWS configuration as the module will. It has one try for each
 // call: the shared layer retries, and counts the calls.
-func loadAWS(ctx context.Context, c Route53) (aws.Config, error) {
+func loadAWS(ctx context.Context, c awsConfig) (aws.Config, error) {
 	opts := []func(*config.LoadOptions) error{
 		config.WithRetryer(func() aws.Retryer { return retry.AddWithMaxAttempts(retry.NewStandard(), 1) }),
 	}
@@ -71,7 +133,7 @@ func loadAWS(ctx context.Context, c Route53) (aws.Config, error) {
 	}
 	if c.AccessKeyID != "" {
 		opts = append(opts, config.WithCredentialsProvider(
-			credentials.NewStaticCredentialsProvider(c.AccessKeyID, string(c.SecretAccessKey), string(c.SessionToken))))
+			credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.secretKey, c.session)))
 	}
 	loaded, err := config.LoadDefaultConfig(ctx, opts...)
 	if err != nil {
@@ -85,7 +147,7 @@ func loadAWS(ctx context.Context, c Route53) (aws.Config, error) {
 // newRoute53Module makes a module that has its configuration loaded. The module loads
 // it at its first call and ends the process when that fails, so it is loaded
 // here, once, right before: nothing that changes later can reach that.
-func newRoute53Module(ctx context.Context, c Route53, zoneID string) (*route53.Provider, error) {
+func newRoute53Module(ctx context.Context, c awsConfig, zoneID string) (*route53.Provider, error) {
 	if _, err := loadAWS(ctx, c); err != nil {
 		return nil, err
 	}
@@ -93,8 +155,8 @@ func newRoute53Module(ctx context.Context, c Route53, zoneID string) (*route53.P
 		Region:          c.Region,
 		Profile:         c.Profile,
 		AccessKeyId:     c.AccessKeyID,
-		SecretAccessKey: string(c.SecretAccessKey),
-		SessionToken:    string(c.SessionToken),
+		SecretAccessKey: c.secretKey,
+		SessionToken:    c.session,
 		MaxRetries:      1,
 		HostedZoneID:    "none", // with an id, setting nothing makes no call
 		// WaitForRoute53Sync stays off: DNS itself is asked later.
@@ -106,9 +168,9 @@ func newRoute53Module(ctx context.Context, c Route53, zoneID string) (*route53.P
 	return m, nil
 }
 
-// cost counts our look-up, the module's own, the record's, and the change.
-func (h *hostedZones) cost(zone string) int {
-	if h.cfg.ZoneID != "" {
+// Cost counts our look-up, the module's own, the record's, and the change.
+func (h *hostedZones) Cost(zone string) int {
+	if h.cfg.HostedZoneID != "" {
 		return 2
 	}
 	z, ok := h.lookedUp(zone)
@@ -121,7 +183,7 @@ func (h *hostedZones) cost(zone string) int {
 	return 2
 }
 
-func (h *hostedZones) set(ctx context.Context, rec dkim.TXT) error {
+func (h *hostedZones) Set(ctx context.Context, rec dkim.TXT) error {
 	module, err := h.module(ctx, rec.Zone)
 	if err == nil && rec.Replaces != nil {
 		err = h.compare(ctx, rec)
@@ -134,7 +196,7 @@ func (h *hostedZones) set(ctx context.Context, rec dkim.TXT) error {
 	}
 	h.forget(rec.Zone)
 	var gone *types.NoSuchHostedZone
-	if errors.As(err, &gone) && h.cfg.ZoneID == "" {
+	if errors.As(err, &gone) && h.cfg.HostedZoneID == "" {
 		return transient(err, "") // removed or made anew since the look-up
 	}
 	return explainRoute53(err, rec.Zone)
@@ -144,7 +206,7 @@ func (h *hostedZones) set(ctx context.Context, rec dkim.TXT) error {
 // directly before the change. An account that may not read its records is told nothing here:
 // what DNS showed directly before has to do.
 func (h *hostedZones) compare(ctx context.Context, rec dkim.TXT) error {
-	id := h.cfg.ZoneID
+	id := h.cfg.HostedZoneID
 	if id == "" {
 		z, _ := h.lookedUp(rec.Zone)
 		id = z.id
@@ -176,7 +238,7 @@ func (h *hostedZones) compare(ctx context.Context, rec dkim.TXT) error {
 
 // module returns the module that writes into zone.
 func (h *hostedZones) module(ctx context.Context, zone string) (*route53.Provider, error) {
-	if h.cfg.ZoneID != "" {
+	if h.cfg.HostedZoneID != "" {
 		return h.byName, nil
 	}
 	z, ok := h.lookedUp(zone)
@@ -240,15 +302,15 @@ func (h *hostedZones) lookUp(ctx context.Context, zone string) (hostedZone, erro
 		return hostedZone{}, permanent(errors.New("the account has no hosted zone of that name"),
 			"check that the provider is the right account, or set the domain's zone")
 	case len(public) == 0:
-		return hostedZone{}, permanent(fmt.Errorf("the hosted zone %s is private: the world can't see it", zoneID(all[0])),
-			"make a public zone, or set zone_id at the provider to write into the private one all the same")
+		return hostedZone{}, permanent(fmt.Errorf("the hosted zone %s is private: the world can't see it", idOf(all[0])),
+			"make a public zone, or set hosted_zone_id at the provider to write into the private one all the same")
 	case len(public) > 1:
-		return hostedZone{}, permanent(fmt.Errorf("the account has %d public hosted zones of that name: %s and %s", len(public), zoneID(public[0]), zoneID(public[1])),
-			"set zone_id at the provider to the one that the parent delegates to")
+		return hostedZone{}, permanent(fmt.Errorf("the account has %d public hosted zones of that name: %s and %s", len(public), idOf(public[0]), idOf(public[1])),
+			"set hosted_zone_id at the provider to the one that the parent delegates to")
 	}
-	return hostedZone{id: zoneID(public[0]), unique: len(all) == 1, until: time.Now().Add(lookupTTL)}, nil
+	return hostedZone{id: idOf(public[0]), unique: len(all) == 1, until: time.Now().Add(lookupTTL)}, nil
 }
 
-func zoneID(z types.HostedZone) string {
+func idOf(z types.HostedZone) string {
 	return strings.TrimPrefix(aws.ToString(z.Id), "/hostedzone/")
 }

@@ -20,12 +20,13 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
 func openAWS(t testing.TB, change ...func(*Config)) *Provider {
 	t.Helper()
-	cfg := Config{Name: "aws", Driver: "route53", Rate: 1000, Timeout: 2 * time.Second, Route53: Route53{
-		AccessKeyID: fakeroute53.AccessKeyID, SecretAccessKey: fakeroute53.SecretAccessKey}}
+	cfg := Config{Name: "aws", Limits: Limits{Rate: 1000, Timeout: 2 * time.Second}, Account: &Route53{
+		AccessKeyID: fakeroute53.AccessKeyID, SecretAccessKey: settings.Inline(fakeroute53.SecretAccessKey)}}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -79,7 +80,7 @@ func TestRoute53ZoneID(t *testing.T) {
 	private := &fakeroute53.Zone{ID: "Z1PRIVATE", Name: "example.test.", Private: true}
 	s := fakeroute53.Start(t, private, &fakeroute53.Zone{ID: "Z2PUBLIC", Name: "example.test."})
 	for _, id := range []string{"Z1PRIVATE", "/hostedzone/Z1PRIVATE"} {
-		if err := openAWS(t, func(c *Config) { c.Route53.ZoneID = id }).Publish(t.Context(), rec); err != nil {
+		if err := openAWS(t, func(c *Config) { c.Account.(*Route53).HostedZoneID = id }).Publish(t.Context(), rec); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -100,15 +101,15 @@ func TestRoute53BrokenConfiguration(t *testing.T) {
 	for name, set := range map[string]func(t *testing.T, c *Config){
 		"bad number":      func(t *testing.T, _ *Config) { t.Setenv("AWS_MAX_ATTEMPTS", "many") },
 		"no CA file":      func(t *testing.T, _ *Config) { t.Setenv("AWS_CA_BUNDLE", "/nowhere.pem") },
-		"unknown profile": func(_ *testing.T, c *Config) { c.Route53.Profile = "nobody" },
+		"unknown profile": func(_ *testing.T, c *Config) { c.Account.(*Route53).Profile = "nobody" },
 		"broken profile": func(t *testing.T, c *Config) {
 			t.Setenv("AWS_CONFIG_FILE", broken)
-			c.Route53 = Route53{Profile: "office"}
+			c.Account = &Route53{Profile: "office"}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fakeroute53.Start(t)
-			cfg := Config{Name: "aws", Driver: "route53", Route53: Route53{AccessKeyID: "x", SecretAccessKey: "y"}}
+			cfg := Config{Name: "aws", Account: &Route53{AccessKeyID: "x", SecretAccessKey: settings.Inline("y")}}
 			set(t, &cfg)
 			_, err := New(t.Context(), cfg)
 			faulttest.Shown(t, err)
@@ -177,7 +178,7 @@ func TestRoute53Mishaps(t *testing.T) {
 func TestRoute53RetriesAreOurs(t *testing.T) {
 	s := fakeroute53.Start(t, &fakeroute53.Zone{Name: "example.test."})
 	s.Queue.Add(slices.Repeat([]mishap.Mishap{{Kind: mishap.Throttle, Method: "POST"}}, 100)...)
-	p := openAWS(t, func(c *Config) { c.Route53.ZoneID = s.Zones()[0].ID })
+	p := openAWS(t, func(c *Config) { c.Account.(*Route53).HostedZoneID = s.Zones()[0].ID })
 	p.backoff, p.total = time.Hour, time.Minute
 	err := p.Publish(t.Context(), rec)
 	faulttest.Shown(t, err)
@@ -206,16 +207,16 @@ func TestRoute53Lasting(t *testing.T) {
 			},
 			want: "conflicts with other records with the same DNS name", hint: "another record"},
 		"not allowed": {zones: []*fakeroute53.Zone{example()}, set: (*fakeroute53.Service).Deny, want: "AccessDenied", hint: "route53:ChangeResourceRecordSets"},
-		"unknown key": {zones: []*fakeroute53.Zone{example()}, config: func(c *Config) { c.Route53.AccessKeyID = "AKIDOTHER" },
+		"unknown key": {zones: []*fakeroute53.Zone{example()}, config: func(c *Config) { c.Account.(*Route53).AccessKeyID = "AKIDOTHER" },
 			want: "InvalidClientTokenId", hint: "access_key_id"},
-		"no credentials": {zones: []*fakeroute53.Zone{example()}, config: func(c *Config) { c.Route53 = Route53{} },
+		"no credentials": {zones: []*fakeroute53.Zone{example()}, config: func(c *Config) { c.Account = &Route53{} },
 			want: "credentials", hint: "a role of the instance"},
 		"no zone":      {zones: []*fakeroute53.Zone{{Name: "aaa.test."}, {Name: "zzz.test."}}, want: "no hosted zone of that name", hint: "account"},
 		"private zone": {zones: []*fakeroute53.Zone{{Name: "example.test.", Private: true}}, want: "is private", hint: "zone_id"},
 		"two public":   {zones: []*fakeroute53.Zone{example(), example()}, want: "2 public hosted zones", hint: "zone_id"},
-		"wrong zone id": {zones: []*fakeroute53.Zone{example()}, config: func(c *Config) { c.Route53.ZoneID = "Z404" },
+		"wrong zone id": {zones: []*fakeroute53.Zone{example()}, config: func(c *Config) { c.Account.(*Route53).HostedZoneID = "Z404" },
 			want: "NoSuchHostedZone", hint: "zone_id"},
-		"id of another zone": {zones: []*fakeroute53.Zone{{Name: "other.test.", ID: "ZOTHER"}}, config: func(c *Config) { c.Route53.ZoneID = "ZOTHER" },
+		"id of another zone": {zones: []*fakeroute53.Zone{{Name: "other.test.", ID: "ZOTHER"}}, config: func(c *Config) { c.Account.(*Route53).HostedZoneID = "ZOTHER" },
 			want: "not permitted in zone other.test.", hint: "zone"},
 	} {
 		t.Run(name, func(t *testing.T) {

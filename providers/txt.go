@@ -7,8 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/libdns/libdns"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // acceptable returns an error unless every driver carries rec as it is.

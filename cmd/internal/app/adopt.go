@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/dkimbot/dkimbot/keystore/vault"
-	"github.com/dkimbot/dkimbot/providers/zonefile"
+	"github.com/dkimbot/dkimbot/providers"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -272,13 +272,13 @@ func (a *App) adopt(ctx context.Context, d rotate.Domain, req rotate.Request, fi
 
 // handOver tells of adopted records that stand outside of what dkimbot changes in a zone file.
 func (a *App) handOver(d rotate.Domain, found Found, plan rotate.DomainPlan) (notes []string) {
-	files := a.Config.Providers[d.Provider].Zonefile
-	if files == nil {
+	files, ok := a.Config.Providers[d.Provider].Account.(*providers.ZoneFile)
+	if !ok {
 		return nil
 	}
 	for _, k := range found.Keys {
 		sight := plan.Seen.Selectors[k.Selector].Sight
-		owns, err := (&zonefile.Provider{Dir: files.Dir}).Owns(sight.Zone, sight.Owner)
+		owns, err := files.Owns(sight.Zone, sight.Owner)
 		if err == nil && !owns {
 			notes = append(notes, fmt.Sprintf("the record of %s stands in its zone file outside of dkimbot's block, where dkimbot changes nothing: move it between the lines that begin with \"; BEGIN dkimbot\" and \"; END dkimbot\" before it is to be replaced", k.Name))
 		}

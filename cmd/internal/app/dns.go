@@ -8,11 +8,9 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/providers"
-	"github.com/dkimbot/dkimbot/providers/zonefile"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/verify"
 )
 
@@ -62,11 +60,7 @@ func newPublishers(ctx context.Context, cfg *config.Config) (map[string]rotate.P
 		if out[d.Provider] != nil {
 			continue
 		}
-		settings, err := providerConfig(cfg.Providers[d.Provider])
-		if err != nil {
-			return nil, err
-		}
-		p, err := providers.New(ctx, settings)
+		p, err := providers.New(ctx, cfg.Providers[d.Provider])
 		if err != nil {
 			return nil, err
 		}
@@ -75,41 +69,16 @@ func newPublishers(ctx context.Context, cfg *config.Config) (map[string]rotate.P
 	return out, nil
 }
 
-// providerConfig resolves the provider's secrets.
-func providerConfig(p config.Provider) (providers.Config, error) {
-	out := providers.Config{Name: p.Name, Driver: p.Driver, Timeout: p.Timeout, Rate: p.Rate, Parallel: p.Parallel}
-	var err error
-	read := func(s settings.Secret) providers.Secret {
-		if !s.IsSet() || err != nil {
-			return ""
-		}
-		var text string
-		text, err = s.Read()
-		return providers.Secret(text)
-	}
-	switch {
-	case p.RFC2136 != nil:
-		out.RFC2136 = providers.RFC2136{Server: p.RFC2136.Server, KeyName: p.RFC2136.KeyName, KeyAlgorithm: p.RFC2136.KeyAlgorithm, Key: read(p.RFC2136.Key)}
-	case p.Route53 != nil:
-		out.Route53 = providers.Route53{Region: p.Route53.Region, Profile: p.Route53.Profile, ZoneID: p.Route53.HostedZoneID,
-			AccessKeyID: p.Route53.AccessKeyID, SecretAccessKey: read(p.Route53.SecretAccessKey), SessionToken: read(p.Route53.SessionToken)}
-	case p.Cloudflare != nil:
-		out.Cloudflare = providers.Cloudflare{APIToken: read(p.Cloudflare.APIToken)}
-	case p.Zonefile != nil:
-		out.ZoneFile = providers.ZoneFile{Dir: p.Zonefile.Dir, Reload: p.Zonefile.Reload, ReloadTimeout: p.Zonefile.ReloadTimeout}
-	}
-	return out, err
-}
-
 // Listen answers for zone files where the configuration says so. An address that is
 // taken already is left alone when shared is true: then another dkimbot, most
 // likely the daemon, answers there from the same files.
 func (a *App) Listen(shared bool) error {
 	for _, p := range a.Config.Providers {
-		if p.Zonefile == nil || p.Zonefile.Listen == "" {
+		files, ok := p.Account.(*providers.ZoneFile)
+		if !ok || files.Listen == "" {
 			continue
 		}
-		s, err := zonefile.Serve(p.Zonefile.Dir, p.Zonefile.Listen, a.log)
+		s, err := files.Serve(a.log)
 		if shared && errors.Is(err, syscall.EADDRINUSE) {
 			continue
 		}

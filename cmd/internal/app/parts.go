@@ -8,8 +8,6 @@ import (
 	"github.com/dkimbot/dkimbot/keystore/vault"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
-	"github.com/dkimbot/dkimbot/rotate/signer/exec"
-	"github.com/dkimbot/dkimbot/rotate/signer/opendkim"
 )
 
 func (a *App) openKeystore(ctx context.Context) (rotate.Keystore, error) {
@@ -60,7 +58,7 @@ func newSigners(cfg *config.Config) (map[string]rotate.Signer, error) {
 			if out[name] != nil {
 				continue
 			}
-			s, err := newSigner(cfg.Signers[name])
+			s, err := cfg.Signers[name].Open()
 			if err != nil {
 				return nil, err
 			}
@@ -68,13 +66,4 @@ func newSigners(cfg *config.Config) (map[string]rotate.Signer, error) {
 		}
 	}
 	return out, nil
-}
-
-func newSigner(s config.Signer) (rotate.Signer, error) {
-	if e := s.Exec; e != nil {
-		return exec.New(exec.Config{Name: s.Name, Command: e.Command, Timeout: e.Timeout, Lag: e.Lag, SendKey: e.SendKey})
-	}
-	o := s.OpenDKIM
-	return opendkim.New(opendkim.Config{Name: s.Name, KeyDir: o.KeyDir, KeyTable: o.KeyTable, SigningTable: o.SigningTable, Reload: o.Reload,
-		ReloadTimeout: o.ReloadTimeout, Lag: o.Lag, Owner: o.Owner, Group: o.Group, Milter: o.Milter, AllowUnsafeKeys: o.AllowUnsafe})
 }

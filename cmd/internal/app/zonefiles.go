@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/providers"
 	"github.com/dkimbot/dkimbot/providers/zonefile"
 )
 
@@ -21,8 +22,8 @@ func ZoneFiles(cfg *config.Config) ZoneFindings {
 	var all ZoneFindings
 	seen := map[string]bool{}
 	for _, d := range cfg.Domains {
-		p := cfg.Providers[d.Provider].Zonefile
-		if p == nil {
+		p, ok := cfg.Providers[d.Provider].Account.(*providers.ZoneFile)
+		if !ok {
 			continue
 		}
 		zone := cmp.Or(d.Zone, d.Name)

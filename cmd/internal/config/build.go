@@ -6,10 +6,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
+	"github.com/dkimbot/dkimbot/providers"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/settings"
+	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
 // builder makes a Config of what the files say.
@@ -18,8 +20,10 @@ type builder struct {
 	*node.Findings
 	verify         verifyLayer
 	providerVerify map[string]verifyLayer
-	claims         map[string]string // what must be used once -> where it is used
-	records        map[string]string // names of key records -> their domain
+	drivers        Drivers
+	claims         map[string]string                     // what must be used once -> where it is used
+	records        map[string]string                     // names of key records -> their domain
+	known          struct{ providers, signers []string } // the names, right or wrong
 }
 
 func (b *builder) build(s *node.Section) {
@@ -30,13 +34,19 @@ func (b *builder) build(s *node.Section) {
 	b.Verify = merged(b.verify)
 
 	b.providerVerify = map[string]verifyLayer{}
-	b.Providers = map[string]Provider{}
+	b.Providers = map[string]providers.Config{}
 	for name, sub := range inOrder(s.Named("providers", "provider")) {
-		b.Providers[name] = b.readProvider(name, sub)
+		b.known.providers = append(b.known.providers, name)
+		if p, ok := b.readProvider(name, sub); ok {
+			b.Providers[name] = p
+		}
 	}
-	b.Signers = map[string]Signer{}
+	b.Signers = map[string]signer.Config{}
 	for name, sub := range inOrder(s.Named("signers", "signer")) {
-		b.Signers[name] = b.readSigner(name, sub)
+		b.known.signers = append(b.known.signers, name)
+		if d, ok := b.readSigner(name, sub); ok {
+			b.Signers[name] = d
+		}
 	}
 	b.readLimits(s.Sub("limits"))
 	b.policies(s)
@@ -65,18 +75,6 @@ func inOrder(m map[string]*node.Section) iter.Seq2[string, *node.Section] {
 			}
 		}
 	}
-}
-
-// claim reports a thing that is used twice and can serve only one.
-func (b *builder) claim(v node.Value, what, thing string) {
-	if thing == "" {
-		return
-	}
-	if first, used := b.claims[thing]; used {
-		v.Fail(fmt.Sprintf("%s %s is used by %s already", what, thing, first), "give each its own")
-		return
-	}
-	b.claims[thing] = v.Path
 }
 
 // policies reads "default" first, since the others take from it what they leave out.
@@ -118,7 +116,7 @@ func (b *builder) domain(s *node.Section) {
 	policy, ok := b.Policies[d.PolicyName]
 	if !ok {
 		v := s.Get("policy")
-		v.Fail(node.Unknown("policy", d.PolicyName, slices.Collect(maps.Keys(b.Policies))))
+		v.Fail(settings.Unknown("policy", d.PolicyName, slices.Collect(maps.Keys(b.Policies))))
 	}
 	d.Policy, d.Unsafe, d.Limits = policy.Policy, policy.Unsafe, b.domainLimits(s, policy)
 	d.Verify = merged(b.verify, b.providerVerify[d.Provider], readVerify(s.Sub("verify")))
@@ -167,8 +165,8 @@ func (b *builder) domainProvider(s *node.Section) string {
 		return ""
 	}
 	t, ok := v.Text()
-	if _, known := b.Providers[t]; ok && !known {
-		v.Fail(node.Unknown("provider", t, slices.Collect(maps.Keys(b.Providers))))
+	if ok && !slices.Contains(b.known.providers, t) {
+		v.Fail(settings.Unknown("provider", t, b.known.providers))
 	}
 	return t
 }
@@ -180,8 +178,8 @@ func (b *builder) domainSigners(s *node.Section) []string {
 	}
 	names, at := v.Texts()
 	for i, name := range names {
-		if _, known := b.Signers[name]; !known {
-			at[i].Fail(node.Unknown("signer", name, slices.Collect(maps.Keys(b.Signers))))
+		if !slices.Contains(b.known.signers, name) {
+			at[i].Fail(settings.Unknown("signer", name, b.known.signers))
 		}
 		if slices.Contains(names[:i], name) {
 			at[i].Fail(fmt.Sprintf("signer %s is listed twice", name), "keep one of the two")
@@ -230,10 +228,17 @@ func (b *builder) checkRecords(s *node.Section, d Domain) {
 	}
 }
 
-// checkTTL knows the limits of services (Cloudflare: 60 to 86400 seconds).
+// checkTTL refuses a TTL that the service does not keep.
 func (b *builder) checkTTL(s *node.Section, d Domain) {
-	if p := b.Providers[d.Provider]; p.Driver == "cloudflare" && (d.Policy.TTL < time.Minute || d.Policy.TTL > day) {
-		line, path := s.At("policy", "provider")
-		s.Doc.Fail(line, path, fmt.Sprintf("Cloudflare takes no TTL of %s, as policy %s has it", node.Brief(d.Policy.TTL), d.PolicyName), "write a ttl from 60s to 24h")
+	p, ok := b.Providers[d.Provider]
+	if !ok {
+		return
 	}
+	kind := p.Account.Driver()
+	if kind.Keeps(d.Policy.TTL) {
+		return
+	}
+	line, path := s.At("policy", "provider")
+	s.Doc.Fail(line, path, fmt.Sprintf("%s takes no TTL of %s, as policy %s has it", kind.Service, settings.Brief(d.Policy.TTL), d.PolicyName),
+		fmt.Sprintf("write a ttl from %s to %s", settings.Brief(kind.ShortestTTL), settings.Brief(kind.LongestTTL)))
 }

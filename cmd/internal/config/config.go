@@ -7,9 +7,12 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
+	"github.com/dkimbot/dkimbot/providers"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/settings"
+	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
 // DefaultPath is where the configuration is when nobody says otherwise.
@@ -28,16 +31,16 @@ const PathVariable = "DKIMBOT_CONFIG"
 // Config is a whole configuration that was found right. It is plain data, with
 // all defaults filled in; treat it as read-only, then it is safe for concurrent use.
 type Config struct {
-	File      string              `json:"-"` // absolute
-	State     State               `json:"state"`
-	Keystore  Keystore            `json:"keystore"`
-	Providers map[string]Provider `json:"providers"`
-	Signers   map[string]Signer   `json:"signers"`
-	Policies  map[string]Policy   `json:"policies"`
-	Verify    Verify              `json:"verify"`
-	Limits    Limits              `json:"limits,omitzero"`
-	Notify    Notify              `json:"notify,omitzero"`
-	Domains   []Domain            `json:"domains"` // in the order of the files
+	File      string                      `json:"-"` // absolute
+	State     State                       `json:"state"`
+	Keystore  Keystore                    `json:"keystore"`
+	Providers map[string]providers.Config `json:"providers"`
+	Signers   map[string]signer.Config    `json:"signers"`
+	Policies  map[string]Policy           `json:"policies"`
+	Verify    Verify                      `json:"verify"`
+	Limits    Limits                      `json:"limits,omitzero"`
+	Notify    Notify                      `json:"notify,omitzero"`
+	Domains   []Domain                    `json:"domains"` // in the order of the files
 
 	// Warnings are what is allowed and yet probably not meant.
 	Warnings []Error `json:"-"`
@@ -92,7 +95,7 @@ func (c *Config) Domain(name string) (*Domain, error) {
 		return &c.Domains[i], nil
 	}
 	hint := "add it under domains, with a provider and signers"
-	if near := node.Nearest(normal, slices.Collect(maps.Keys(c.index))); near != "" {
+	if near := settings.Nearest(normal, slices.Collect(maps.Keys(c.index))); near != "" {
 		hint = "did you mean " + near + "? Otherwise " + hint
 	}
 	return nil, fault.Lasting(what, fmt.Errorf("the configuration does not list it"), hint)

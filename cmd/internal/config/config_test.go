@@ -152,7 +152,7 @@ func each(t *testing.T, kind string, check func(t *testing.T, name, golden strin
 func TestRules(t *testing.T) {
 	seen := rules{}
 	each(t, "bad", func(t *testing.T, name, file string, env node.Lookup) {
-		c, err := build(name, env, &node.Findings{Found: seen.hit})
+		c, err := build(name, env, Builtin(), &node.Findings{Found: seen.hit})
 		var errs Errors
 		if !errors.As(err, &errs) || c != nil {
 			t.Fatalf("got %v, %v; want Errors and no configuration", c, err)
@@ -166,7 +166,7 @@ func TestRules(t *testing.T) {
 		golden(t, file, err.Error())
 	})
 	each(t, "warn", func(t *testing.T, name, file string, env node.Lookup) {
-		c, err := build(name, env, &node.Findings{Found: seen.hit})
+		c, err := build(name, env, Builtin(), &node.Findings{Found: seen.hit})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -201,7 +201,7 @@ func unreadable(t *testing.T, seen rules) {
 		"/proc/self/mem":  "/proc/self/mem:1: input/output error",
 		"/dev/zero":       "/dev/zero:1: is a device, not a regular file",
 	} {
-		_, err := build(path, os.LookupEnv, &node.Findings{Found: seen.hit})
+		_, err := build(path, os.LookupEnv, Builtin(), &node.Findings{Found: seen.hit})
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", path, err, want)
 		}
@@ -210,7 +210,7 @@ func unreadable(t *testing.T, seen rules) {
 		write(t, "mine.yaml", 0, "{}")
 	}
 	asNobody(t, func() {
-		_, err := build("mine.yaml", os.LookupEnv, &node.Findings{Found: seen.hit})
+		_, err := build("mine.yaml", os.LookupEnv, Builtin(), &node.Findings{Found: seen.hit})
 		if err == nil || !strings.Contains(err.Error(), "permission denied: ") {
 			t.Errorf("got %v, want permission denied", err)
 		}

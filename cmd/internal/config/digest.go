@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dkimbot/dkimbot/providers"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
 // Digest returns the SHA-256 of the effective configuration in hex. Two files
@@ -33,12 +35,12 @@ func (c *Config) DomainDigest(name string) string {
 	}
 	d := c.Domains[i]
 	bears := struct {
-		Domain   Domain            `json:"domain"`
-		Provider Provider          `json:"provider"`
-		Signers  map[string]Signer `json:"signers"`
-		Keystore Keystore          `json:"keystore"`
-		State    State             `json:"state"`
-	}{d, c.Providers[d.Provider], map[string]Signer{}, c.Keystore, c.State}
+		Domain   Domain                   `json:"domain"`
+		Provider providers.Config         `json:"provider"`
+		Signers  map[string]signer.Config `json:"signers"`
+		Keystore Keystore                 `json:"keystore"`
+		State    State                    `json:"state"`
+	}{d, c.Providers[d.Provider], map[string]signer.Config{}, c.Keystore, c.State}
 	for _, s := range d.Signers {
 		bears.Signers[s] = c.Signers[s]
 	}

@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/dkimbot/dkimbot/providers"
+	"github.com/dkimbot/dkimbot/rotate/signer/opendkim"
 )
 
 const examples = "../../../examples"
@@ -76,7 +79,7 @@ func TestQuickstart(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := filepath.Join(filepath.Dir(c.File), "run")
-	signer := c.Signers["mx1"].OpenDKIM
+	signer := c.Signers["mx1"].Settings.(*opendkim.Config)
 	for _, path := range []string{c.State.Path, c.Keystore.Path, signer.KeyDir, signer.KeyTable, signer.SigningTable} {
 		if !strings.HasPrefix(path, run+"/") {
 			t.Errorf("%s is not below %s", path, run)
@@ -86,7 +89,7 @@ func TestQuickstart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lab := c.Providers["lab"].Zonefile
+	lab := c.Providers["lab"].Account.(*providers.ZoneFile)
 	if len(d.Verify.Nameservers) != 1 || d.Verify.Nameservers[0] != lab.Listen {
 		t.Errorf("asks %v, but %s answers", d.Verify.Nameservers, lab.Listen)
 	}

@@ -13,9 +13,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
+	"github.com/dkimbot/dkimbot/providers"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/signer/exec"
 )
 
 // What right files come to, with defaults, absolute paths and normal names; it
@@ -182,8 +184,8 @@ func TestRelativePaths(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{filepath.Join(dir, "etc/dkimbot.yaml"), filepath.Join(dir, "zones"), filepath.Join(dir, "etc/bin/switch"), "./x", filepath.Join(dir, "etc/state.db"), filepath.Join(dir, "etc/keys"), "../etc/more/a.yaml"}
-	cmd := c.Signers["hook"].Exec.Command
-	got := []string{c.File, c.Providers["lab"].Zonefile.Dir, cmd[0], cmd[1], c.State.Path, c.Keystore.Path, c.Domains[0].File}
+	cmd := c.Signers["hook"].Settings.(*exec.Config).Command
+	got := []string{c.File, c.Providers["lab"].Account.(*providers.ZoneFile).Dir, cmd[0], cmd[1], c.State.Path, c.Keystore.Path, c.Domains[0].File}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
 // Limits say how many domains may begin to switch, and when changes may begin.
@@ -155,7 +156,7 @@ func period(s *node.Section, zone string) (calendar.Period, bool) {
 	p.Schedule = strings.Join(strings.Fields(p.Schedule), " ")
 	if v, ok := s.Need("duration", "say how long it lasts: duration: 4h"); ok {
 		if p.Duration, ok = v.Duration(); ok && p.Duration < time.Minute {
-			v.Fail(node.Brief(p.Duration)+" is too short", "want at least 1m")
+			v.Fail(settings.Brief(p.Duration)+" is too short", "want at least 1m")
 		}
 	}
 	if _, err := time.LoadLocation(p.Timezone); err != nil || p.Timezone == "Local" {

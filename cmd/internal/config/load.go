@@ -12,18 +12,23 @@ import (
 
 // Load reads the configuration at path. When anything is wrong, the error is an
 // Errors that holds everything that is wrong, and there is no configuration.
-func Load(path string) (*Config, error) { return load(path, os.LookupEnv) }
+func Load(path string) (*Config, error) { return LoadWith(path, Builtin()) }
 
-func load(path string, env node.Lookup) (*Config, error) {
-	return build(filepath.Clean(path), env, &node.Findings{})
+// LoadWith is Load with other drivers than those of this program.
+func LoadWith(path string, drivers Drivers) (*Config, error) {
+	return build(filepath.Clean(path), os.LookupEnv, drivers, &node.Findings{})
 }
 
-func build(path string, env node.Lookup, found *node.Findings) (*Config, error) {
+func load(path string, env node.Lookup) (*Config, error) {
+	return build(filepath.Clean(path), env, Builtin(), &node.Findings{})
+}
+
+func build(path string, env node.Lookup, drivers Drivers, found *node.Findings) (*Config, error) {
 	c := &Config{index: map[string]int{}}
 	if doc, root, ok := found.Open(path, env); ok {
 		c.File = filepath.Join(doc.Dir, filepath.Base(path))
 		if s, ok := root.Section(); ok {
-			(&builder{Config: c, Findings: found, claims: map[string]string{}, records: map[string]string{}}).build(s)
+			(&builder{Config: c, Findings: found, drivers: drivers, claims: map[string]string{}, records: map[string]string{}}).build(s)
 		}
 	}
 	if len(found.Errs) > 0 {

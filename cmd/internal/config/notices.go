@@ -108,7 +108,7 @@ func readHooks(s *node.Section) Hooks {
 		all += hook.Timeout
 	}
 	if v := s.Get("before_switch"); all > longestHook {
-		v.Fail(fmt.Sprintf("the hooks may take %s together, and a switch does not wait so long", node.Brief(all)), "write time-outs of at most "+node.Brief(longestHook)+" in all")
+		v.Fail(fmt.Sprintf("the hooks may take %s together, and a switch does not wait so long", settings.Brief(all)), "write time-outs of at most "+settings.Brief(longestHook)+" in all")
 	}
 	s.Done()
 	return h
@@ -132,7 +132,7 @@ func hooks(s *node.Section, key string) []Hook {
 			hook.Command = v.Command()
 		}
 		if v := sub.Get("timeout"); hook.Timeout > longestHook {
-			v.Fail(node.Brief(hook.Timeout)+" is too long for a hook", "want at most "+node.Brief(longestHook)+"; let the command start what takes longer")
+			v.Fail(settings.Brief(hook.Timeout)+" is too long for a hook", "want at most "+settings.Brief(longestHook)+"; let the command start what takes longer")
 		}
 		sub.Done()
 		out = append(out, hook)
@@ -201,7 +201,7 @@ func events(s *node.Section, key string) []string {
 	events, at := v.Texts()
 	for i, e := range events {
 		if !slices.Contains(noticeEvents, e) {
-			at[i].Fail(node.Unknown("event", e, noticeEvents))
+			at[i].Fail(settings.Unknown("event", e, noticeEvents))
 		}
 	}
 	if items, ok := v.List(); ok && len(items) == 0 {

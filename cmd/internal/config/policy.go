@@ -7,6 +7,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
 const day = 24 * time.Hour
@@ -50,7 +51,7 @@ func readTTL(s *node.Section, def time.Duration) time.Duration {
 		v.Fail(fmt.Sprintf("%s is not in whole seconds", ttl), "DNS counts whole seconds: 1h, 300s")
 		return def
 	case ttl > safeWait:
-		v.Fail(node.Brief(ttl)+" is too long", "want at most 168h; 1h is usual")
+		v.Fail(settings.Brief(ttl)+" is too long", "want at most 168h; 1h is usual")
 		return def
 	}
 	return ttl
@@ -102,12 +103,12 @@ func checkWaits(s *node.Section, p Policy) {
 		}
 		line, path := s.At(w.key, "unsafe_timing")
 		if w.wait < safeWait && !p.Unsafe {
-			s.Doc.Fail(line, path, fmt.Sprintf("a %s of %s is less than seven days: receivers may still hold the old key (I2)", w.key, node.Brief(w.wait)),
+			s.Doc.Fail(line, path, fmt.Sprintf("a %s of %s is less than seven days: receivers may still hold the old key (I2)", w.key, settings.Brief(w.wait)),
 				"write 168h or more, or unsafe_timing: true in a laboratory")
 		}
 	}
 	if p.Unsafe && s.Has("ttl", "drain", "settle") && p.TTL > min(p.Drain, p.Settle) {
 		line, path := s.At("ttl", "drain", "settle")
-		s.Doc.Warn(line, path, fmt.Sprintf("resolvers may hold a record for %s, longer than drain (%s) or settle (%s)", node.Brief(p.TTL), node.Brief(p.Drain), node.Brief(p.Settle)), "mail can fail to verify; write a shorter ttl")
+		s.Doc.Warn(line, path, fmt.Sprintf("resolvers may hold a record for %s, longer than drain (%s) or settle (%s)", settings.Brief(p.TTL), settings.Brief(p.Drain), settings.Brief(p.Settle)), "mail can fail to verify; write a shorter ttl")
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
 // scheduleForm is what a schedule should look like.
@@ -46,9 +47,9 @@ func checkPace(s *node.Section, p Policy) {
 	line, path := s.At("schedule", "drain", "settle", "splay")
 	switch shortest, longest := gaps(p.Policy); {
 	case shortest < p.Drain+p.Settle:
-		s.Doc.Warn(line, path, fmt.Sprintf("rotations become due every %s, but one takes drain and settle, %s: they will wait", node.Brief(shortest), node.Brief(p.Drain+p.Settle)), "write a schedule with more time between")
+		s.Doc.Warn(line, path, fmt.Sprintf("rotations become due every %s, but one takes drain and settle, %s: they will wait", settings.Brief(shortest), settings.Brief(p.Drain+p.Settle)), "write a schedule with more time between")
 	case p.Splay >= shortest:
-		s.Doc.Warn(line, path, fmt.Sprintf("a splay of %s is not shorter than the %s between rotations", node.Brief(p.Splay), node.Brief(shortest)), "write a shorter splay")
+		s.Doc.Warn(line, path, fmt.Sprintf("a splay of %s is not shorter than the %s between rotations", settings.Brief(p.Splay), settings.Brief(shortest)), "write a shorter splay")
 	case longest > keyLife:
 		s.Doc.Warn(line, path, fmt.Sprintf("a key would be used for %d days; six months is the most that is advised (M3AAWG)", longest/day), `rotate more often: "0 4 1 */3 *" is quarterly`)
 	}

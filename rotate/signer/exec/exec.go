@@ -14,15 +14,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
-// Config says which command to run.
-type Config struct {
-	Name    string        // in messages and in DKIMBOT_SIGNER
-	Command []string      // program and arguments, no shell
-	Timeout time.Duration // for one run; 30 s when 0
-	Lag     time.Duration // how long after a run that succeeded the change is surely in effect; 0: at once
-	SendKey bool          // give the private keys to the command
-}
-
 // Signer runs the command. It is safe for concurrent use; runs don't overlap.
 type Signer struct {
 	cfg Config
@@ -31,11 +22,8 @@ type Signer struct {
 
 // New checks cfg; it runs nothing.
 func New(cfg Config) (*Signer, error) {
-	if len(cfg.Command) == 0 || cfg.Command[0] == "" {
-		return nil, fault.Lasting("set up signer "+cfg.Name, errors.New("command is empty"), "give a program and its arguments as a list")
-	}
-	if cfg.Timeout < 0 || cfg.Lag < 0 {
-		return nil, fault.Lasting("set up signer "+cfg.Name, errors.New("timeout and lag can't be negative"), "write durations such as 30s")
+	if err := signer.Check(cfg.Name, &cfg, nil); err != nil {
+		return nil, err
 	}
 	cfg.Timeout = cmp.Or(cfg.Timeout, 30*time.Second)
 	return &Signer{cfg: cfg, one: make(chan struct{}, 1)}, nil

@@ -95,9 +95,6 @@ func (b *batch) checkMissing() error {
 
 // checkReload finds a reload command that can't work before anything is changed.
 func (s *Signer) checkReload() error {
-	if len(s.cfg.Reload) == 0 {
-		return nil
-	}
 	if _, err := exec.LookPath(s.cfg.Reload[0]); err != nil {
 		return fault.Lasting("reload signer "+s.cfg.Name, err, "correct reload in the configuration; it is a program and its arguments, without a shell")
 	}

@@ -177,7 +177,7 @@ func TestUnreadableKeyFile(t *testing.T) {
 	if err := os.Mkdir(bad, 0o700); err != nil { // root can't read it either
 		t.Fatal(err)
 	}
-	s, err := New(Config{Name: "mx1", KeyDir: dir, KeyTable: filepath.Join(dir, "key.table"), SigningTable: filepath.Join(dir, "signing.table")})
+	s, err := New(Config{Name: "mx1", KeyDir: dir, KeyTable: filepath.Join(dir, "key.table"), SigningTable: filepath.Join(dir, "signing.table"), Reload: []string{"true"}})
 	if err != nil {
 		t.Fatal(err)
 	}

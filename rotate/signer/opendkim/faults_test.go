@@ -20,7 +20,7 @@ import (
 func undisturbed(t *testing.T, edit func(*Config)) *Signer {
 	t.Helper()
 	dir := t.TempDir()
-	cfg := Config{Name: "mx1", KeyDir: filepath.Join(dir, "keys"), KeyTable: filepath.Join(dir, "key.table"), SigningTable: filepath.Join(dir, "signing.table"), AllowUnsafeKeys: true}
+	cfg := Config{Name: "mx1", KeyDir: filepath.Join(dir, "keys"), KeyTable: filepath.Join(dir, "key.table"), SigningTable: filepath.Join(dir, "signing.table"), Reload: []string{"true"}, AllowUnsafeKeys: true}
 	if err := os.Mkdir(cfg.KeyDir, 0o700); err != nil {
 		t.Fatal(err)
 	}

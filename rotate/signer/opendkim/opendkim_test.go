@@ -315,7 +315,7 @@ func TestOpenConnection(t *testing.T) {
 
 // TestNewRefuses: configurations that OpenDKIM would read differently.
 func TestNewRefuses(t *testing.T) {
-	good := Config{Name: "mx1", KeyDir: "/k", KeyTable: "/t/key", SigningTable: "refile:/t/sign"}
+	good := Config{Name: "mx1", KeyDir: "/k", KeyTable: "/t/key", SigningTable: "refile:/t/sign", Reload: []string{"true"}}
 	if _, err := New(good); err != nil {
 		t.Fatal(err)
 	}
@@ -328,7 +328,8 @@ func TestNewRefuses(t *testing.T) {
 		func(c *Config) { c.SigningTable = "dsn:mysql://x" },
 		func(c *Config) { c.SigningTable = "refile:/t/key" },
 		func(c *Config) { c.Milter = "8891" },
-		func(c *Config) { c.Milter = "inet:8891" },
+		func(c *Config) { c.Milter = "inet:none@localhost" },
+		func(c *Config) { c.Reload = nil },
 		func(c *Config) { c.Milter = "unix:sock" },
 	} {
 		cfg := good

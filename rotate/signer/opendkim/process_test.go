@@ -18,6 +18,7 @@ import (
 
 // errand is what the test binary does when it is started as another process.
 type errand struct {
+	Name   string
 	Config Config
 	Keys   []errandKey
 	DieAt  int32 // kill this process before the operation with this number; 0: don't
@@ -42,6 +43,7 @@ func TestMain(m *testing.M) {
 }
 
 func (e errand) run() error {
+	e.Config.Name = e.Name
 	s, err := New(e.Config)
 	if err != nil {
 		return err
@@ -68,7 +70,7 @@ func (e errand) run() error {
 // elsewhere activates in another process; killed says that it ended by SIGKILL.
 func elsewhere(t *testing.T, s *Signer, dieAt int32, keys ...dkim.SigningKey) (killed bool, err error) {
 	t.Helper()
-	e := errand{Config: s.cfg, DieAt: dieAt}
+	e := errand{Name: s.cfg.Name, Config: s.cfg, DieAt: dieAt}
 	for _, k := range keys {
 		e.Keys = append(e.Keys, errandKey{k.Domain, k.Selector, string(k.Key.PEM())})
 	}

@@ -11,6 +11,8 @@ import (
 	"unicode"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
 // Text reads v as text. The value itself is never shown: it could be a secret (I9).
@@ -70,7 +72,7 @@ func (s *Section) Choice(key, def string, words ...string) string {
 	}
 	t, ok := v.Text()
 	if ok && !slices.Contains(words, t) {
-		v.Fail(Unknown("value", t, words))
+		v.Fail(settings.Unknown("value", t, words))
 	}
 	return t
 }
@@ -100,18 +102,6 @@ func (s *Section) Number(key string, least, most float64) float64 {
 		return 0
 	}
 	return f
-}
-
-// Brief writes d as people do: 168h, not 168h0m0s.
-func Brief(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }
 
 const goNotation = "write a number and a unit: 90s, 15m, 168h"
@@ -153,7 +143,7 @@ func (s *Section) Duration(key string, def, least time.Duration) time.Duration {
 		return def
 	}
 	if d < least {
-		v.Fail(Brief(d)+" is too short", "want at least "+Brief(least))
+		v.Fail(settings.Brief(d)+" is too short", "want at least "+settings.Brief(least))
 		return def
 	}
 	return d
@@ -229,12 +219,6 @@ func (s *Section) NeedFile(key, remedy string) string {
 
 // Absolute makes p relative to the file that v stands in.
 func (v Value) Absolute(p string) (string, bool) {
-	if p == "~" || strings.HasPrefix(p, "~/") {
-		v.Fail("begins with ~, which means nothing here", "write the whole path")
-		return "", false
-	}
-	if filepath.IsAbs(p) {
-		return filepath.Clean(p), true
-	}
-	return filepath.Join(v.Doc.Dir, p), true
+	path, problem := v.place().Absolute(p)
+	return path, !v.problem(problem)
 }

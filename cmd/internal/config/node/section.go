@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
 // Section is a group of keys. The keys that were asked for are the known ones;
@@ -141,7 +143,7 @@ func (s *Section) Sub(key string) *Section {
 func (s *Section) Done() {
 	for _, key := range slices.Sorted(maps.Keys(s.values)) {
 		if !slices.Contains(s.known, key) {
-			problem, remedy := Unknown("key", key, s.known)
+			problem, remedy := settings.Unknown("key", key, s.known)
 			s.Doc.Fail(s.keys[key].Line, s.Join(key), problem, remedy)
 		}
 	}

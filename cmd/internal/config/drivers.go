@@ -1,0 +1,73 @@
+package config
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
+	"github.com/dkimbot/dkimbot/providers"
+	"github.com/dkimbot/dkimbot/rotate/settings"
+	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/drivers"
+)
+
+// Drivers are the kinds of DNS accounts and signers that a configuration can name: each
+// function returns empty settings of each.
+type Drivers struct {
+	DNS     func() []providers.Account
+	Signers func() []signer.Settings
+}
+
+// Builtin are the drivers of this program.
+func Builtin() Drivers { return Drivers{providers.Drivers, drivers.All} }
+
+func (b *builder) readProvider(name string, s *node.Section) (providers.Config, bool) {
+	p := providers.Config{Name: name}
+	account, ok := driver(s, b.drivers.DNS(), func(a providers.Account) string { return a.Driver().Name })
+	if !ok {
+		return p, false
+	}
+	p.Account = account
+	b.providerVerify[name] = readVerify(s.Sub("verify"))
+	s.Read(&p.Limits, b.claims)
+	s.Read(account, b.claims)
+	s.Done()
+	return p, true
+}
+
+func (b *builder) readSigner(name string, s *node.Section) (signer.Config, bool) {
+	found, ok := driver(s, b.drivers.Signers(), func(d signer.Settings) string { return d.Driver().Name })
+	if !ok {
+		return signer.Config{}, false
+	}
+	s.Read(found, b.claims)
+	s.Done()
+	return signer.Config{Name: name, Settings: found}, true
+}
+
+// driver returns the one of all whose name stands at the key driver.
+func driver[T settings.Settings](s *node.Section, all []T, name func(T) string) (none T, ok bool) {
+	names := make([]string, len(all))
+	for i, d := range all {
+		names[i] = name(d)
+	}
+	v, ok := s.Need("driver", "write driver: "+listed(names))
+	if !ok {
+		return none, false
+	}
+	text, ok := v.Text()
+	if !ok {
+		return none, false
+	}
+	if i := slices.Index(names, text); i >= 0 {
+		return all[i], true
+	}
+	v.Fail(settings.Unknown("driver", text, names))
+	return none, false
+}
+
+// listed joins words as a sentence does: "a, b or c".
+func listed(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}

@@ -1,0 +1,67 @@
+package signer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/settings"
+)
+
+// Driver is a kind of signer.
+type Driver struct {
+	Name    string // in the configuration
+	Meaning string // for the reference page, as a sentence without a full stop
+}
+
+// Settings are what is configured about one signer of a driver, and how it is opened.
+type Settings interface {
+	// Driver says what kind of signer it is.
+	Driver() Driver
+	settings.Settings
+	// Open makes the signer of that name. It touches nothing.
+	Open(name string, secrets settings.Secrets) (Signer, error)
+}
+
+// Signer is what every adapter is.
+type Signer interface {
+	// Active returns which key each domain is signed with; none where the signer does not sign.
+	Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error)
+	// Activate makes each key the only one that its domain is signed with.
+	Activate(ctx context.Context, keys []dkim.SigningKey) error
+	// Lag is how long after Activate has returned the change is surely in effect.
+	Lag() time.Duration
+}
+
+// Config is one configured signer.
+type Config struct {
+	Name     string // in the configuration, for people
+	Settings Settings
+}
+
+// Open makes the signer. Errors are faults.
+func (c Config) Open() (Signer, error) {
+	secrets, err := settings.ReadSecrets(c.Settings)
+	if err != nil {
+		return nil, err
+	}
+	if err := Check(c.Name, c.Settings, secrets); err != nil {
+		return nil, err
+	}
+	return c.Settings.Open(c.Name, secrets)
+}
+
+// Check reports as a fault what is wrong with the settings of the signer of that name.
+func Check(name string, of settings.Settings, secrets settings.Secrets) error {
+	if err := settings.Check(of, secrets); err != nil {
+		return fault.Lasting(fmt.Sprintf("set up signer %s", name), err, settings.Remedy(err))
+	}
+	return nil
+}
+
+// MarshalJSON renders the configuration with the settings under the name of the driver.
+func (c Config) MarshalJSON() ([]byte, error) {
+	return settings.Marshal(c.Name, c.Settings.Driver().Name, c.Settings)
+}

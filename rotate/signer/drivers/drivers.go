@@ -1,0 +1,13 @@
+// Package drivers lists the kinds of signers. A driver more is one line here.
+package drivers
+
+import (
+	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/exec"
+	"github.com/dkimbot/dkimbot/rotate/signer/opendkim"
+)
+
+// All returns empty settings of each driver.
+func All() []signer.Settings {
+	return []signer.Settings{opendkim.Defaults(), exec.Defaults()}
+}

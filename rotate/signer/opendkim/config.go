@@ -1,0 +1,179 @@
+package opendkim
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/settings"
+	"github.com/dkimbot/dkimbot/rotate/signer"
+)
+
+// Config says where OpenDKIM's files are.
+type Config struct {
+	Name         string `json:"-"`             // in messages
+	KeyDir       string `json:"key_dir"`       // absolute; made when missing
+	KeyTable     string `json:"key_table"`     // absolute path, optionally with the prefix "file:"; made when missing
+	SigningTable string `json:"signing_table"` // absolute path, optionally with the prefix "refile:" (the default) or "file:"; made when missing
+
+	// Owner and Group of the key files, by name or number: the user that the
+	// daemon runs as. When empty, those of KeyDir.
+	Owner string `json:"owner"`
+	Group string `json:"group"`
+
+	Reload        []string      `json:"reload"`         // argv of the reload, no shell
+	ReloadTimeout time.Duration `json:"reload_timeout"` // for the reload, and again for the proof to succeed; 30 s when 0
+	Lag           time.Duration `json:"lag"`            // see Signer.Lag; 15 minutes when 0
+
+	// Milter is the daemon's socket as Postfix writes it, "inet:127.0.0.1:8891" or "unix:/path". When
+	// set, each activation is proved by a probe message; the daemon must count
+	// 127.0.0.1 or authenticated senders among those it signs for.
+	Milter string `json:"milter"`
+	// AllowUnsafeKeys leaves out the check of the directories, for a daemon
+	// that runs with "RequireSafeKeys no".
+	AllowUnsafeKeys bool `json:"allow_unsafe_keys"`
+}
+
+// Defaults returns what counts where the configuration says nothing.
+func Defaults() *Config { return &Config{ReloadTimeout: 30 * time.Second} }
+
+// Driver names the kind of signer.
+func (c *Config) Driver() signer.Driver {
+	return signer.Driver{Name: "opendkim", Meaning: "an OpenDKIM on this host that reads its tables from files"}
+}
+
+// Fields returns the keys of the driver. Two writers of one table, or two that tidy one directory,
+// would undo each other's work, and so would one daemon under two names.
+func (c *Config) Fields() []settings.Field {
+	return []settings.Field{
+		{Key: "key_dir", Into: &c.KeyDir, Need: "write the directory for key files, for example /etc/dkimkeys", Form: settings.Form{Name: "path", Parse: plainPath},
+			Claim: func() *settings.Claim { return settings.OwnFile(c.KeyDir) }, Meaning: "the directory of the key files"},
+		{Key: "key_table", Into: &c.KeyTable, Need: "write the path of opendkim.conf's KeyTable", Form: tableForm("file:"),
+			Claim: func() *settings.Claim { return settings.OwnFile(bare(c.KeyTable)) }, Meaning: "the file that is opendkim.conf's KeyTable"},
+		{Key: "signing_table", Into: &c.SigningTable, Need: "write the path of opendkim.conf's SigningTable", Form: tableForm("refile:", "file:"),
+			Claim: func() *settings.Claim { return settings.OwnFile(bare(c.SigningTable)) }, Meaning: "the file that is opendkim.conf's SigningTable"},
+		{Key: "reload_timeout", Into: &c.ReloadTimeout, Shortest: time.Millisecond, Meaning: "how long the reload may take, and again the proof of it"},
+		{Key: "lag", Into: &c.Lag, Shortest: time.Millisecond, Default: settings.Brief(defaultLag), Meaning: "how long after a switch mail may still be signed with the key before"},
+		{Key: "allow_unsafe_keys", Into: &c.AllowUnsafeKeys, Meaning: "leave out the check of the key directory, where opendkim.conf says RequireSafeKeys no"},
+		// OpenDKIM holds its tables in memory: without a reload it would continue with the old selector.
+		{Key: "reload", Into: &c.Reload, Need: `write reload: [systemctl, reload, opendkim], or ["true"] where no OpenDKIM runs`,
+			Meaning: "the command that makes OpenDKIM read its tables again"},
+		{Key: "owner", Into: &c.Owner, Form: settings.Form{Name: "user or user:group", Parse: c.owner}, Default: "those of key_dir",
+			Meaning: "the user and group that OpenDKIM runs as, who own the key files"},
+		{Key: "milter", Into: &c.Milter, Form: settings.Form{Name: "socket", Parse: socket}, Claim: func() *settings.Claim { return ownMilter(c.Milter) },
+			Meaning: "OpenDKIM's socket, as Socket stands in opendkim.conf; each switch is proved by a message that is sent there"},
+	}
+}
+
+// Rules returns what is wrong with several keys together, or is missing and yet probably meant.
+func (c *Config) Rules() (out []*settings.Problem) {
+	if table := bare(c.KeyTable); table != "" && table == bare(c.SigningTable) {
+		out = append(out, settings.Wrong("key_table and signing_table are both "+table, "give each table a file of its own", "signing_table", "key_table"))
+	}
+	if c.Milter == "" && len(c.Reload) > 0 && c.Reload[0] != "true" {
+		out = append(out, &settings.Problem{Keys: []string{"milter"}, Warning: true,
+			Text:   "is missing: nothing proves that OpenDKIM has taken up a switch, and one that has not goes on with a key that will be replaced",
+			Remedy: "write milter: inet:8891@localhost, as Socket stands in opendkim.conf"})
+	}
+	return out
+}
+
+// Open makes the signer of that name.
+func (c *Config) Open(name string, _ settings.Secrets) (signer.Signer, error) {
+	named := *c
+	named.Name = name
+	return New(named)
+}
+
+// plainPath refuses what OpenDKIM would read differently: white space ends a field, "#" begins a
+// comment, "%" stands for the sender's domain.
+func plainPath(text string, at settings.Place) (string, *settings.Problem) {
+	p, problem := at.Absolute(text)
+	if problem == nil && strings.ContainsAny(p, " \t\r\n\v\f#%\x00") {
+		return "", settings.Wrong(fmt.Sprintf("is %s; OpenDKIM can't use a path with white space, # or %%", p), "choose a path without them")
+	}
+	return p, problem
+}
+
+// tableForm returns the form of a table's path, made absolute behind the prefix that it may have.
+func tableForm(prefixes ...string) settings.Form {
+	return settings.Form{Name: "path", Parse: func(text string, at settings.Place) (string, *settings.Problem) {
+		kind := ""
+		for _, prefix := range prefixes {
+			if strings.HasPrefix(text, prefix) {
+				kind = prefix
+				break
+			}
+		}
+		text = strings.TrimPrefix(text, kind)
+		if before, _, ok := strings.Cut(text, ":"); ok && !strings.Contains(before, "/") {
+			return "", settings.Wrong(fmt.Sprintf("a table of the kind %s: can't be written", before), "use a flat file: a path, with or without "+strings.Join(prefixes, " or "))
+		}
+		p, problem := plainPath(text, at)
+		return kind + p, problem
+	}}
+}
+
+// bare returns a table's path without its prefix; a path may hold a colon itself.
+func bare(table string) string { return table[max(0, strings.IndexByte(table, '/')):] }
+
+var ownerForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$`)
+
+// owner takes the group from user:group.
+func (c *Config) owner(text string, _ settings.Place) (string, *settings.Problem) {
+	if !ownerForm.MatchString(text) {
+		return "", settings.Wrong("is not user or user:group", "write the user that OpenDKIM runs as: opendkim")
+	}
+	user, group, _ := strings.Cut(text, ":")
+	c.Group = cmp.Or(group, c.Group)
+	return user, nil
+}
+
+// socket reads a socket as opendkim.conf(5) writes it, inet:port@host or
+// local:path, or as Postfix does, inet:host:port or unix:path, and returns the latter form.
+func socket(text string, at settings.Place) (string, *settings.Problem) {
+	kind, rest, _ := strings.Cut(text, ":")
+	switch {
+	case filepath.IsAbs(text):
+		return "unix:" + filepath.Clean(text), nil
+	case (kind == "local" || kind == "unix") && rest != "":
+		p, problem := at.Absolute(rest)
+		return "unix:" + p, problem
+	case kind == "inet":
+		if port, host, ok := strings.Cut(rest, "@"); ok {
+			rest = net.JoinHostPort(strings.Trim(host, "[]"), port)
+		} else if !strings.Contains(rest, ":") {
+			rest = "localhost:" + rest
+		}
+		if host, port, err := settings.HostPort(rest, ""); err == nil {
+			return "inet:" + net.JoinHostPort(host, port), nil
+		}
+	}
+	return "", settings.Wrong("is not a milter's socket", "write it as Socket stands in opendkim.conf: inet:8891@localhost or local:/run/opendkim/opendkim.sock")
+}
+
+// dialled returns the network and the address of a milter in the form of Postfix.
+func dialled(milter string) (network, address string) {
+	if path, ok := strings.CutPrefix(milter, "unix:"); ok {
+		return "unix", path
+	}
+	return "tcp", strings.TrimPrefix(milter, "inet:")
+}
+
+// ownMilter claims a daemon: under two names of signers, each would undo what the other does.
+func ownMilter(milter string) *settings.Claim {
+	if milter == "" {
+		return nil
+	}
+	thing := strings.Replace(milter, "inet:localhost:", "inet:127.0.0.1:", 1)
+	if path, ok := strings.CutPrefix(milter, "unix:"); ok {
+		thing = "unix:" + settings.RealPath(path)
+	}
+	return &settings.Claim{Things: []string{thing}, Taken: func(by string) *settings.Problem {
+		return settings.Wrong(fmt.Sprintf("the OpenDKIM at %s is that of %s already", milter, by), "one OpenDKIM is one signer: list it once")
+	}}
+}
