@@ -28,7 +28,7 @@ var unshown = map[string]string{
 	"providers/failure.go: failureOf":                                "says what the driver said; Publish adds the hint",
 	"providers/rfc2136.go: explain":                                  "says what the server said, with the hint of the TSIG error or of Publish",
 	"providers/rfc2136.go: read":                                     "says what the server said about the TSIG key, with its hint",
-	"providers/route53.go: set":                                      "says what the service said; Publish adds the hint",
+	"providers/route53.go: Set":                                      "says what the service said; Publish adds the hint",
 	"providers/route53_explain.go: explainRoute53":                   "says what the service said; Publish adds the hint",
 	"providers/zonefile/server.go: try again; if it does not pass, give another address as listen, or leave it out": "needs a socket that breaks between being opened and being used",
 	"rotate/forecast.go: what comes after":                       "needs a kind of step that no planner makes",
