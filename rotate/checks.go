@@ -207,15 +207,26 @@ func (p *planner) foreignRecord(s string, sight Sight) error {
 	case len(sight.Values) > 1:
 		what = fmt.Sprintf("%s holds %d records, of which dkimbot made at most one (%s)", p.name(s), len(sight.Values), brief(sight.Values))
 	}
-	hint := fmt.Sprintf("if it is in use, adopt its key: dkimbot adopt --domain %s --selector %s --key-file FILE; if nothing signs with it, remove it; or name two other selectors in the domain's policy. dkimbot never changes a record that is not its own", p.want.Name, s)
-	if p.have.Phase != New {
-		hint = fmt.Sprintf("find out who changed the record, and remove it: %s never changes a record that is not its own", p.onceAlone(s))
-		if len(sight.Values) == 1 && revokedValue(sight.Values[0]) {
-			hint = "find out why the key was revoked; if somebody else may have it, say so: 'dkimbot rotate --domain " + p.want.Name + " --compromised --selector " + s +
-				"'. A state database that was restored from an older copy does not know of a revocation"
-		}
+	return fault.Refuse("foreign-record", what, p.foreignHint(s, len(sight.Values) == 1 && revokedValue(sight.Values[0])))
+}
+
+// foreignHint says what a person can do about a record that dkimbot did not make; revoked:
+// one whose key was revoked, and nothing else.
+func (p *planner) foreignHint(s string, revoked bool) string {
+	key := p.have.selector(s).Key
+	switch fresh := p.have.Phase == Bootstrapping && (key == nil || key.PublishedAt.IsZero()); {
+	case revoked && (fresh || p.have.Phase == New):
+		return "no mail verifies with it, since it says that its key was revoked: remove it, and dkimbot publishes its own; dkimbot never changes a record that is not its own"
+	case fresh:
+		return "find out whose it is; if nothing signs with it, remove it, and dkimbot publishes its own; dkimbot never changes a record that is not its own"
+	case p.have.Phase == New:
+		return fmt.Sprintf("if it is in use, adopt its key: dkimbot adopt --domain %s --selector %s --key-file FILE; if nothing signs with it, remove it; "+
+			"or name two other selectors in the domain's policy. dkimbot never changes a record that is not its own", p.want.Name, s)
+	case revoked:
+		return "find out why the key was revoked; if somebody else may have it, say so: 'dkimbot rotate --domain " + p.want.Name + " --compromised --selector " + s +
+			"'. A state database that was restored from an older copy does not know of a revocation"
 	}
-	return fault.Refuse("foreign-record", what, hint)
+	return fmt.Sprintf("find out who changed the record, and remove it: %s never changes a record that is not its own", p.onceAlone(s))
 }
 
 // onceAlone says what follows when a record that is not dkimbot's is removed from a selector.

@@ -201,12 +201,12 @@ func (p *planner) flees() bool {
 		return true
 	}
 	other := p.want.Policy.Other(from)
-	key, err := p.have.selector(from).Key, cmp.Or(p.seen.Selectors[other].KeyErr, p.obstacles[other])
+	err := cmp.Or(p.seen.Selectors[other].KeyErr, p.obstacles[other])
 	switch {
-	case key.RevokeNow:
+	case p.lostForGood(from):
 		p.duty = Revocation
 		p.revoke(from, time.Time{})
-	case err != nil && !p.have.leaked(other) && !key.givenUp():
+	case err != nil && !p.have.leaked(other):
 		p.stop(p.cornered(from, err))
 	}
 	if to := p.haven(); to != "" && !p.have.leaked(to) {

@@ -227,12 +227,13 @@ func (st *State) dismissed(signers []string, now time.Time) {
 	for name, c := range st.Signers {
 		switch left := !slices.Contains(signers, name); {
 		case !left:
-			c.Left = false
+			c.Left, c.Silent = false, false
 		case c.Unsure:
 			st.drainAgain(now)
 			fallthrough
 		case !c.Left:
 			c.Unsure, c.Left, c.At = false, true, now
+			c.Silent = c.Silent || slices.ContainsFunc(st.Drift, func(f Finding) bool { return f.Code == SignerSilent && f.Signer == name })
 		}
 		st.Signers[name] = c
 	}

@@ -166,7 +166,7 @@ func (p *planner) brought(should, usual string) string {
 	switch to := p.refuge(); {
 	case p.have.leaked(should) && to != "" && should == p.have.Active:
 		return fmt.Sprintf("signers leave %s, whose key is compromised: it is given the key of %s by itself", should, to)
-	case p.have.leaked(should) && (key.givenUp() || key.RevokeNow || p.handsOff(should)):
+	case p.have.leaked(should) && (p.lostForGood(should) || p.handsOff(should)):
 		return fmt.Sprintf("the key of %s is compromised and no signer is given it again; it gets the next sound key by itself as soon as there is one", should)
 	case key != nil && p.handsOff(should):
 		return fmt.Sprintf("it is given the key of %s when dkimbot's record stands alone there again", should)
@@ -182,14 +182,26 @@ func (p *planner) rightful(selector, keyID string) bool {
 }
 
 // leftOver tells of a signer that was taken out of the configuration and, as far as
-// is known, goes on to sign.
+// is known, goes on to sign. One that did not answer then is told of also when its key
+// was replaced, until the next turn replaces the one after it.
 func (p *planner) leftOver(name string) *Finding {
 	c := p.have.Signers[name]
-	if slices.Contains(p.want.Signers, name) || !p.inUse(c) {
+	if slices.Contains(p.want.Signers, name) {
+		return nil
+	}
+	sel := p.have.selector(c.Selector)
+	then := "fails once that key is replaced"
+	switch last := len(sel.Past) - 1; {
+	case p.inUse(c) && sel.Key.givenUp():
+		then = "fails, because that key was revoked"
+	case p.inUse(c):
+	case c.Silent && last >= 0 && sel.Past[last] == c.KeyID:
+		then = "fails, because that key was replaced"
+	default:
 		return nil
 	}
 	return &Finding{Code: SignerLeftOver, Signer: name, Asks: true, Repair: "see to it that it does not sign any more, or list it again",
-		Message: fmt.Sprintf("signer %s signed for %s with %s and is no longer listed; mail that it still signs fails once that key is replaced", name, p.want.Name, c.Selector)}
+		Message: fmt.Sprintf("signer %s signed for %s with %s (key %s) and is no longer listed; mail that it still signs %s", name, p.want.Name, c.Selector, ShortID(c.KeyID), then)}
 }
 
 // troubled tells that something could not be looked at.

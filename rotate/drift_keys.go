@@ -36,7 +36,7 @@ func (p *planner) keeping(s string) keeping {
 		return keyKept
 	case p.resumable(s), key == nil && seen.KeyID == "", key != nil && key.ID == seen.KeyID:
 		return keyKept
-	case key != nil && sel.dropped(seen.KeyID) && (seen.Kept || key.Gone):
+	case key != nil && sel.dropped(seen.KeyID) && (seen.Kept || seen.OldKept || key.Gone):
 		return keyKept
 	case sel.dropped(seen.KeyID):
 		return keyGone
@@ -91,16 +91,30 @@ func (p *planner) lostKey(s string) Finding {
 		return Finding{Message: ", and so is the other one", Asks: true,
 			Repair: "see whether the configuration names the right keystore, and restore it from a backup; dkimbot makes no new key while both are gone"}
 	case s == p.have.Target:
-		return Finding{Message: ", and signers are being switched to it", Asks: true, Repair: "restore it from a backup of the keystore, or go back: dkimbot rollback --domain " + p.want.Name}
+		return Finding{Message: ", and signers are being switched to it", Asks: true, Repair: "restore it from a backup of the keystore" + p.orGoBack(other)}
+	case s == p.have.Active && p.refuge() != "":
+		return Finding{Message: "; it is compromised, and signers leave it for " + other, Repair: "a fresh key takes its place by itself"}
 	case s == p.have.Active:
-		return Finding{Message: "; the signers go on with their copies, but none can be given it again", Asks: true,
-			Repair: fmt.Sprintf("restore it from a backup of the keystore, or switch to %s: dkimbot rotate --domain %s", other, p.want.Name)}
+		return Finding{Message: "; the signers go on with their copies, but none can be given it again", Asks: true, Repair: "restore it from a backup of the keystore" + p.orGoBack(other)}
 	case s == p.have.Draining && p.have.selector(s).Next == nil:
 		return Finding{Message: "; nothing needs it any more but a way back", Repair: "it is replaced by itself when the drain is over"}
 	case p.renewable(s):
 		return Finding{Message: "; no signer uses it", Repair: "a fresh key takes its place by itself as soon as no mail in flight can need the old one"}
 	}
 	return Finding{Asks: true, Repair: "restore it from a backup of the keystore; no signer can be switched to it before"}
+}
+
+// orGoBack says how signers come to the selector other by a person's word, "" where they can't.
+func (p *planner) orGoBack(other string) string {
+	switch {
+	case p.have.leaked(other) || p.have.leaked(p.have.Active):
+		return ""
+	case p.have.Phase == Ready:
+		return fmt.Sprintf(", or switch to %s: dkimbot rotate --domain %s", other, p.want.Name)
+	case p.have.Phase == Switching, p.have.Phase == Draining:
+		return ", or go back: dkimbot rollback --domain " + p.want.Name
+	}
+	return ""
 }
 
 // foreignKey refuses what somebody else put in the place of our private key.

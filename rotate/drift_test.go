@@ -140,6 +140,32 @@ func TestDrift(t *testing.T) {
 			s.want.Signers = append(s.want.Signers, "mx3")
 			s.seen.Signers["mx3"] = rotate.SignerSeen{}
 		}, "", ""},
+		// True words: a private key that is there is not said to be gone, and nobody is told to go
+		// back to a compromised key.
+		"fled to the old key while it was replaced": {switchingScene, func(s *scene) {
+			leak(s)
+			s.have.Selectors["s2"].Retired = []rotate.Retired{{KeyID: other.ID(), Version: 3, Dropped: true}}
+			s.hold("s2", other.ID(), 3)
+			s.oldKept("s2", true)
+		}, "", ""},
+		"fled to a key that is gone":         {switchingScene, func(s *scene) { leak(s); s.hold("s2", "", 2) }, "key-missing s2!", "restore it from a backup of the keystore;"},
+		"the active's while draining":        {drainingScene, func(s *scene) { s.hold("s2", "", 2) }, "key-missing s2!", "or go back: dkimbot rollback --domain example.com"},
+		"the active's while replacing":       {storedScene, func(s *scene) { s.hold("s2", "", 2) }, "key-missing s2!", "restore it from a backup of the keystore;"},
+		"the active's, the other leaked":     {drainingScene, func(s *scene) { leak(s); s.hold("s2", "", 2) }, "key-missing s2!", "restore it from a backup of the keystore;"},
+		"the active's, which is compromised": {readyScene, func(s *scene) { leak(s); s.hold("s1", "", 0) }, "key-missing s1", "signers leave it for s2"},
+		// I2: a compromised key that somebody revoked by hand is not published again, though there is no other.
+		"a compromised key, revoked by hand": {readyScene, func(s *scene) { cornered(s); s.show("s1", emptied(someKeys()[0])); s.stray("", "", "mx2") },
+			"key-missing s2!, signer-empty mx2", "no signer is given it again"},
+		"a signer left over, its key replaced": {readyScene, func(s *scene) {
+			s.want.Signers = []string{"mx1"}
+			s.have.Selectors["s2"].Past = []string{other.ID()}
+			s.have.Signers["mx2"] = rotate.Confirmed{Selector: "s2", KeyID: other.ID(), Left: true, Silent: true}
+		}, "signer-left-over mx2!", "because that key was replaced"},
+		"a signer left over, its key replaced twice": {readyScene, func(s *scene) {
+			s.want.Signers = []string{"mx1"}
+			s.have.Selectors["s2"].Past = []string{other.ID(), someKeys()[2].ID()}
+			s.have.Signers["mx2"] = rotate.Confirmed{Selector: "s2", KeyID: other.ID(), Left: true, Silent: true}
+		}, "", ""},
 		"a signer left over":         {readyScene, func(s *scene) { s.want.Signers = []string{"mx1"} }, "signer-left-over mx2!", "list it again"},
 		"other selectors configured": {readyScene, func(s *scene) { s.want.Policy.Selectors = [2]string{"a", "b"} }, "", ""},
 	} {
@@ -154,7 +180,7 @@ func TestDrift(t *testing.T) {
 			}
 			said := ""
 			for _, f := range found {
-				said += f.Message + " / " + f.Repair
+				said += f.Message + " / " + f.Repair + "; "
 				delete(codes, f.Code)
 				if f.Message == "" || f.Repair == "" {
 					t.Errorf("%+v says too little", f)
@@ -202,6 +228,15 @@ func TestDriftSaysWhatIsPlanned(t *testing.T) {
 			}
 		}
 	})
+}
+
+// emptied is a key's record without its key.
+func emptied(key *dkim.PrivateKey) string {
+	r, err := dkim.ParseRecord(record(key))
+	if err != nil {
+		panic(err)
+	}
+	return r.Revoke().String()
 }
 
 // events returns what the history tells of looks: outcome, code's thing and message.

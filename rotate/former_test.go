@@ -57,6 +57,35 @@ func TestFormerBackByItself(t *testing.T) {
 	}
 }
 
+// TestLeftOverWhenItsKeyIsReplaced: a signer that was taken out of the list while it did not
+// answer is still told of when the key that it may sign with is replaced: from then on its mail
+// fails (true words).
+func TestLeftOverWhenItsKeyIsReplaced(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	w.pass(10 * day)
+	d.Asked = true
+	w.trouble = failing("ask mx2")
+	w.engine().Advance(t.Context(), d)
+	d.Asked, d.Signers = false, []string{"mx1"}
+	for range 10 {
+		w.pass(day)
+		w.engine().Advance(t.Context(), d)
+	}
+	st := w.state(d.Name)
+	if st.Phase != rotate.Ready || st.Selectors["s1"].Key.ID == st.Signers["mx2"].KeyID {
+		t.Fatalf("phase %s, mx2 at %+v", st.Phase, st.Signers["mx2"])
+	}
+	if told(st.Drift) != "signer-left-over mx2!" || !strings.Contains(st.Drift[0].Message, "fails, because that key was replaced") {
+		t.Errorf("the drift is %+v", st.Drift)
+	}
+	for _, said := range w.looks(d.Name) {
+		if strings.HasPrefix(said, "over mx2: signer mx2 signed") {
+			t.Errorf("in the history: %s", said)
+		}
+	}
+}
+
 // TestFormerUnseen: a plan does not say that a record may go now when nobody knows
 // whether a signer that used it came back to it.
 func TestFormerUnseen(t *testing.T) {

@@ -98,6 +98,9 @@ func (p *planner) plans(kind Kind, selector string) bool {
 
 func (p *planner) activate(signer, s string, key *Key, from time.Time, why Reason) {
 	ref := p.have.identify(p.seen.Signers[signer].Ref)
+	if c := p.have.Signers[signer]; p.seen.Signers[signer].Err != nil { // as far as is known
+		ref.Selector, ref.KeyID = c.Selector, c.KeyID
+	}
 	p.step(Step{Kind: Activate, Selector: s, Signer: signer, Target: "signer " + signer, Reason: why, NotBefore: from,
 		Before: Facts{"selector": ref.Selector, "key_id": ref.KeyID}, After: Facts{"selector": s, "key_id": key.ID}})
 }

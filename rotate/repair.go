@@ -50,8 +50,21 @@ func (p *planner) givenUp(s string) bool {
 	if !p.have.leaked(s) {
 		return false
 	}
+	return p.lostForGood(s) || s != p.have.Active && s != p.have.Target || s == p.have.Active && p.refuge() != ""
+}
+
+// lostForGood reports whether nothing is gained by signing with a selector's key: it is
+// compromised and was revoked, is to be, or somebody has emptied its record by hand.
+func (p *planner) lostForGood(s string) bool {
 	key := p.have.selector(s).Key
-	return key.givenUp() || key.RevokeNow || s != p.have.Active && s != p.have.Target || s == p.have.Active && p.refuge() != ""
+	return key.givenUp() || key.RevokeNow || p.emptied(s)
+}
+
+// emptied reports whether DNS shows nothing of a compromised key's record but that it was revoked.
+func (p *planner) emptied(s string) bool {
+	seen := p.seen.Selectors[s]
+	return p.have.leaked(s) && seen.SightErr == nil && len(seen.Sight.Values) > 0 &&
+		!slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return !revokedValue(v) })
 }
 
 // align brings signers that sign with something else than the active key back to it:
@@ -59,8 +72,8 @@ func (p *planner) givenUp(s string) bool {
 func (p *planner) align() bool {
 	active := p.have.Active
 	key := p.have.selector(active).Key
-	if key.givenUp() || key.RevokeNow {
-		return false // nothing is gained by signing with it; signers are switched to the next sound key
+	if p.lostForGood(active) {
+		return false // signers are switched to the next sound key
 	}
 	var stray []string
 	for _, signer := range p.want.Signers {
@@ -107,7 +120,7 @@ func (st State) wrongAt(selector string) bool {
 func (p *planner) shelter() bool {
 	active := p.have.Active
 	key, found := p.have.selector(active).Key, false
-	if key.givenUp() || key.RevokeNow || p.handsOff(active) || p.seen.Selectors[active].KeyErr != nil {
+	if p.lostForGood(active) || p.handsOff(active) || p.seen.Selectors[active].KeyErr != nil {
 		return false
 	}
 	p.duty = Signing

@@ -82,6 +82,7 @@ type Confirmed struct {
 	At       time.Time `json:"at"`               // when it was surely in effect: confirmation plus activation lag
 	Unsure   bool      `json:"unsure,omitempty"` // it may have signed with something else since
 	Left     bool      `json:"left,omitempty"`   // it was taken out of the configuration, at At or before
+	Silent   bool      `json:"silent,omitempty"` // and did not answer when it was asked last
 }
 
 // Intent is an effect about to happen; it is written before the effect (I7).

@@ -1,6 +1,7 @@
 package show_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -106,6 +107,23 @@ c.test  phase new
 	}
 	if got := show.UnlistedWarnings(nil); len(got) > 0 {
 		t.Errorf("warnings %q of nothing", got)
+	}
+}
+
+// TestMailOfSilentSigner: true words: of a signer that did not answer it is not said that it does
+// not sign.
+func TestMailOfSilentSigner(t *testing.T) {
+	silent, s2 := rotate.SignerSeen{Err: errors.New("down")}, rotate.SignerSeen{Ref: dkim.Ref{Name: dkim.Name{Domain: "a.test", Selector: "s2"}}}
+	step := func(signer string) rotate.Step {
+		return rotate.Step{Kind: rotate.Activate, Selector: "s1", Signer: signer}
+	}
+	p := rotate.DomainPlan{Name: "a.test", Steps: []rotate.Step{step("mx1"), step("mx2")}, Seen: rotate.Observation{Signers: map[string]rotate.SignerSeen{"mx1": silent, "mx2": s2}}}
+	if got := show.Mail(p, now); !strings.HasPrefix(got, "Mail goes on being signed with an unknown key (mx1) and s2 (mx2) until this is carried out, then with s1.") {
+		t.Error(got)
+	}
+	p.Seen.Signers["mx2"] = silent
+	if got := show.Mail(p, now); !strings.HasPrefix(got, "What signs mail today is not known, since mx1, mx2 did not answer; as soon as this is carried out it is signed with s1.") {
+		t.Error(got)
 	}
 }
 

@@ -45,8 +45,11 @@ func (m mail) unchanged(lead string) string {
 	}
 }
 
-// unsigned stands for what a signer uses that does not sign.
-const unsigned = "no key"
+// What stands for the selector of a signer that does not sign, and of one that does not say.
+const (
+	unsigned = "no key"
+	unknown  = "an unknown key"
+)
 
 // signers returns the signers that said what they sign with, by name.
 func (m mail) signers() []string {
@@ -58,7 +61,10 @@ func (m mail) signers() []string {
 func (m mail) today(signers []string) string {
 	by := map[string][]string{}
 	for _, name := range signers {
-		s := orElse(m.p.Seen.Signers[name].Ref.Selector, unsigned)
+		s := unknown
+		if seen, known := m.p.Seen.Signers[name]; known && seen.Err == nil {
+			s = orElse(seen.Ref.Selector, unsigned)
+		}
 		by[s] = append(by[s], name)
 	}
 	var words []string
@@ -96,6 +102,8 @@ func (m mail) signing() string {
 			return "Mail goes on being signed with " + now + "."
 		}
 		return ""
+	case from == unknown:
+		return fmt.Sprintf("What signs mail today is not known, since %s did not answer; %s it is signed with %s.", strings.Join(switched, ", "), m.from(at), to)
 	case from == "" || from == unsigned:
 		return fmt.Sprintf("%s is not signed for the domain today, at least not by anything that dkimbot manages; %s it is signed with %s, %s by then.", whose, m.from(at), to, m.shown(to))
 	case from == to && same:

@@ -19,6 +19,10 @@ func (t Text) Status(st rotate.State) {
 	}
 	for _, name := range sortedKeys(st.Signers) {
 		c := st.Signers[name]
+		if c.Left {
+			fmt.Fprintf(t.W, "  signer %s, no longer listed since %s, signed with %s, %s\n", name, t.at(c.At), c.Selector, keyWords(c.KeyID, "no key"))
+			continue
+		}
 		fmt.Fprintf(t.W, "  signer %s signs with %s, %s, in effect from %s\n", name, c.Selector, keyWords(c.KeyID, "no key"), t.at(c.At))
 	}
 	t.sentBack(st)

@@ -48,6 +48,7 @@ type SignerStatus struct {
 	Selector    string    `json:"selector"`
 	KeyID       string    `json:"key_id"`
 	ConfirmedAt time.Time `json:"confirmed_at"`
+	Unlisted    bool      `json:"no_longer_listed,omitempty"` // it was taken out of the domain's signers, at the latest at ConfirmedAt
 }
 
 // NewStatus makes the document of states, and of what the configuration lists no more.
@@ -74,7 +75,7 @@ func newDomainStatus(st rotate.State) DomainStatus {
 		}
 	}
 	for name, c := range st.Signers {
-		d.Signers[name] = SignerStatus{c.Selector, c.KeyID, c.At.UTC()}
+		d.Signers[name] = SignerStatus{c.Selector, c.KeyID, c.At.UTC(), c.Left}
 	}
 	return d
 }
