@@ -72,12 +72,12 @@ selectors in the policy, 'dkimbot rotate --domain D' switches without a gap.`,
 			req := rotate.Request{Named: true, Ignore: *ignore}
 			source, err := f.source()
 			if err != nil {
-				return p.told(cmd, cfg, err)
+				return p.notifyRefusal(cmd, cfg, err)
 			}
 			if f.dryRun {
 				return p.planAdoption(cmd, cfg, domains, req, source, f.detailed)
 			}
-			return p.told(cmd, cfg, p.adopt(cmd, cfg, domains, req, source, patienceOf(f.wait)))
+			return p.notifyRefusal(cmd, cfg, p.adopt(cmd, cfg, domains, req, source, patienceOf(f.wait)))
 		},
 	}
 	fl := cmd.Flags()
@@ -174,7 +174,7 @@ func (f *adoptFlags) source() (app.KeySource, error) {
 }
 
 func (p *program) adopt(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request, source app.KeySource, patience rotate.Patience) error {
-	return p.atWork(cmd, cfg, func(a *app.App, tell teller) error {
+	return p.atWork(cmd, cfg, func(a *app.App, tell progress) error {
 		var results []rotate.Result
 		tell.expect(domains)
 		err := a.Adopt(cmd.Context(), domains, req, source, patience, tell.waiting, p.into(&results, tell, show.Text.Result))
@@ -182,7 +182,7 @@ func (p *program) adopt(cmd *cobra.Command, cfg *config.Config, domains []rotate
 		if err != nil {
 			return err
 		}
-		return p.endResults(cmd.Context(), a, results, domains, aside{})
+		return p.endResults(cmd.Context(), a, results, domains, others{})
 	})
 }
 
@@ -209,5 +209,5 @@ func (p *program) planAdoption(cmd *cobra.Command, cfg *config.Config, domains [
 	if err := p.showPlan(planfile.New(about, plans), plans, how); err != nil {
 		return err
 	}
-	return planExit(plans, aside{}, detailed)
+	return planExit(plans, others{}, detailed)
 }

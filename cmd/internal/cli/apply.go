@@ -45,22 +45,22 @@ step in hand is finished.`,
 			}
 			doc, err := planfile.ReadFile(args[0])
 			if err != nil {
-				return p.told(cmd, cfg, err)
+				return p.notifyRefusal(cmd, cfg, err)
 			}
 			if err := doc.Refusal(doc.Timely(time.Now())); err != nil {
-				return p.told(cmd, cfg, err)
+				return p.notifyRefusal(cmd, cfg, err)
 			}
 			lineage, key, err := app.Origin(cmd.Context(), cfg)
 			if err != nil {
-				return p.told(cmd, cfg, err)
+				return p.notifyRefusal(cmd, cfg, err)
 			}
 			if err := doc.Refusal(cmp.Or(doc.SameState(lineage), doc.Genuine(key))); err != nil {
-				return p.told(cmd, cfg, err)
+				return p.notifyRefusal(cmd, cfg, err)
 			}
 			if doc.Signature == "" {
 				doc = doc.Plain()
 			}
-			return p.told(cmd, cfg, p.apply(cmd, cfg, doc, *ignore, patienceOf(wait)))
+			return p.notifyRefusal(cmd, cfg, p.apply(cmd, cfg, doc, *ignore, patienceOf(wait)))
 		},
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "stay for waits of up to an hour, and try again what may pass by itself")
@@ -78,9 +78,9 @@ func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Doc
 		}
 		refused[r.Domain] = r.Err
 	}
-	defer p.tell(cmd, cfg, refused)
+	defer p.notifyRefusals(cmd, cfg, refused)
 	if len(orders) > 0 {
-		err := p.atWork(cmd, cfg, func(a *app.App, tell teller) error {
+		err := p.atWork(cmd, cfg, func(a *app.App, tell progress) error {
 			for i := range orders {
 				orders[i].Ignore = ignore
 				tell.expect([]rotate.Domain{orders[i].Domain})
@@ -96,7 +96,7 @@ func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Doc
 		return err
 	}
 	if cmd.Context().Err() != nil {
-		return p.interrupted(results, "what was begun, 'dkimbot rotate --due' and the daemon carry on; for domains that were not begun the plan still holds: "+p.again(nil))
+		return p.interrupted(results, "what was begun, 'dkimbot rotate --due' and the daemon carry on; for domains that were not begun the plan still holds: "+p.resumeHint(nil))
 	}
 	return rotateExit(results)
 }
@@ -152,6 +152,6 @@ func (p *program) afterApply(doc planfile.Document, results []rotate.Result) {
 		}
 	}
 	if holds > 0 {
-		fmt.Fprintf(p.Out, "The plan still holds for %s, until %s: %s\n", show.Count(holds, "domain"), doc.ExpiresAt.UTC().Format(time.RFC3339), p.again(nil))
+		fmt.Fprintf(p.Out, "The plan still holds for %s, until %s: %s\n", show.Count(holds, "domain"), doc.ExpiresAt.UTC().Format(time.RFC3339), p.resumeHint(nil))
 	}
 }

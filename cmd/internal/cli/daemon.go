@@ -42,7 +42,7 @@ start goes on where it ended. systemd is told when the daemon is ready, reloads 
 			signal.Notify(hup, syscall.SIGHUP)
 			defer signal.Stop(hup)
 			d := &daemon{program: p, log: log, hup: hup}
-			return p.told(cmd, cfg, d.run(cmd.Context(), cfg))
+			return p.notifyRefusal(cmd, cfg, d.run(cmd.Context(), cfg))
 		},
 	}
 }
@@ -131,7 +131,7 @@ func (d *daemon) serve(ctx context.Context, a *app.App) (*app.App, error) {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
-	work := &pulse{WorkQueue: a.Work}
+	work := &heartbeat{WorkQueue: a.Work}
 	s := rotate.Scheduler{Engine: a.Engine, Queue: work, Domains: a.Domains, Log: d.log}
 	go func() { ended <- s.Run(running) }()
 	go a.Notices.Heartbeats(running, work.beats)

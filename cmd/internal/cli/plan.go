@@ -22,8 +22,8 @@ func (p *program) planCommand() *cobra.Command {
 		at      string
 		how     planning
 	)
-	valid := spanValue{span: planfile.Life, least: time.Minute, most: planfile.MaxLife, example: "72h"}
-	length := spanValue{least: time.Hour, most: longest, example: "90d"}
+	valid := durationFlag{span: planfile.Life, least: time.Minute, most: planfile.MaxLife, example: "72h"}
+	length := durationFlag{least: time.Hour, most: longest, example: "90d"}
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Say what would be done now, or at another time, and why; change nothing",
@@ -90,7 +90,7 @@ type planning struct {
 	detailed bool
 	due      bool           // only domains that have something to do
 	req      rotate.Request // Approved: the plan as it will be when somebody approves and applies it
-	beside   aside
+	beside   others
 	warnings []string // of what concerns no single domain
 }
 
@@ -117,7 +117,7 @@ func (p *program) plan(ctx context.Context, cfg *config.Config, domains []rotate
 	if how.warnings, err = beyondCounts(ctx, a, plans, how.req.Ignore); err != nil {
 		return err
 	}
-	if how.beside, err = findAside(ctx, a, how.due, domains); err != nil {
+	if how.beside, err = findOthers(ctx, a, how.due, domains); err != nil {
 		return err
 	}
 	how.warnings = append(how.warnings, show.UnlistedWarnings(how.beside.unlisted)...)
@@ -222,7 +222,7 @@ func (p *program) calendar(ctx context.Context, cfg *config.Config, domains []ro
 }
 
 // planExit tells by the exit code what the plans say.
-func planExit(plans []rotate.DomainPlan, beside aside, detailed bool) error {
+func planExit(plans []rotate.DomainPlan, beside others, detailed bool) error {
 	stopped, refused := beside.failing()
 	pending := false
 	for _, plan := range plans {

@@ -58,5 +58,5 @@ func (p *program) instruct(cmd *cobra.Command, choose chooser, names []string, w
 		}
 		return p.plan(cmd.Context(), cfg, domains, planning{form: form, req: req})
 	}
-	return p.told(cmd, cfg, p.rotate(cmd, cfg, domains, req, false, patienceOf(wait)))
+	return p.notifyRefusal(cmd, cfg, p.rotate(cmd, cfg, domains, req, false, patienceOf(wait)))
 }

@@ -78,7 +78,7 @@ step in hand is finished; run the same command again to go on.`,
 				}
 				return p.plan(cmd.Context(), cfg, chosen, planning{detailed: f.detailed, due: f.due, out: f.out, form: form, req: req})
 			}
-			return p.told(cmd, cfg, p.rotate(cmd, cfg, chosen, req, f.due, patienceOf(f.wait)))
+			return p.notifyRefusal(cmd, cfg, p.rotate(cmd, cfg, chosen, req, f.due, patienceOf(f.wait)))
 		},
 	}
 	fl := cmd.Flags()
@@ -143,14 +143,14 @@ func patienceOf(wait bool) rotate.Patience {
 }
 
 func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request, due bool, patience rotate.Patience) error {
-	return p.atWork(cmd, cfg, func(a *app.App, tell teller) (err error) {
+	return p.atWork(cmd, cfg, func(a *app.App, tell progress) (err error) {
 		ctx := cmd.Context()
 		if due {
 			if domains, err = rotate.TakePending(ctx, a.Work, a.Engine.Clock.Now(), domains, req); err != nil {
 				return err
 			}
 		}
-		beside, err := findAside(ctx, a, due, domains)
+		beside, err := findOthers(ctx, a, due, domains)
 		if err != nil {
 			return err
 		}
@@ -167,7 +167,7 @@ func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotat
 }
 
 // endResults ends a run of the parts in which results were told as they came.
-func (p *program) endResults(ctx context.Context, a *app.App, results []rotate.Result, domains []rotate.Domain, beside aside) error {
+func (p *program) endResults(ctx context.Context, a *app.App, results []rotate.Result, domains []rotate.Domain, beside others) error {
 	if p.json {
 		inOrder(results, domains)
 		if err := show.JSON(p.Out, show.NewRotate(results, beside.waiting, beside.unlisted)); err != nil {
@@ -193,7 +193,7 @@ func inOrder(results []rotate.Result, domains []rotate.Domain) {
 }
 
 // closingWords say what a person may wonder about after the results.
-func (p *program) closingWords(results []rotate.Result, beside aside) {
+func (p *program) closingWords(results []rotate.Result, beside others) {
 	t := p.text(p.Out, p.OutTTY)
 	p.retries(t, beside.waiting)
 	waiting := slices.ContainsFunc(results, func(r rotate.Result) bool { return r.Err == nil && r.State.Phase != rotate.Ready })
@@ -211,11 +211,11 @@ func (p *program) closingWords(results []rotate.Result, beside aside) {
 }
 
 // rotateExit tells by the exit code what became of the domains.
-func rotateExit(results []rotate.Result) error { return runExit(results, aside{}) }
+func rotateExit(results []rotate.Result) error { return runExit(results, others{}) }
 
 // runExit counts in what failed before and waits for its next try: as long as a
 // domain fails, every run for all domains ends with the same code.
-func runExit(results []rotate.Result, beside aside) error {
+func runExit(results []rotate.Result, beside others) error {
 	failed, refused := beside.failing()
 	for _, r := range results {
 		if r.Err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 func (p *program) simulateCommand() *cobra.Command {
-	length := spanValue{span: 365 * 24 * time.Hour, least: time.Hour, most: longest, example: "365d"}
+	length := durationFlag{span: 365 * 24 * time.Hour, least: time.Hour, most: longest, example: "365d"}
 	faults, seed := string(simulate.Some), uint64(1)
 	cmd := &cobra.Command{
 		Use:   "simulate",

@@ -20,12 +20,12 @@ func (p *program) loadFor(cmd *cobra.Command, names []string, choose chooser) (*
 		return nil, nil, err
 	}
 	domains, err := choose(cfg, names)
-	return cfg, domains, p.told(cmd, cfg, err)
+	return cfg, domains, p.notifyRefusal(cmd, cfg, err)
 }
 
 // atWork opens the parts of a configuration for work, with progress told while do does it.
-func (p *program) atWork(cmd *cobra.Command, cfg *config.Config, do func(a *app.App, tell teller) error) error {
-	tell := p.teller(cmd)
+func (p *program) atWork(cmd *cobra.Command, cfg *config.Config, do func(a *app.App, tell progress) error) error {
+	tell := p.newProgress(cmd)
 	defer tell.stop()
 	log, err := p.log()
 	if err != nil {
@@ -41,7 +41,7 @@ func (p *program) atWork(cmd *cobra.Command, cfg *config.Config, do func(a *app.
 
 // into returns a function that keeps each result as it comes, and writes it where
 // people read.
-func (p *program) into(results *[]rotate.Result, tell teller, write func(show.Text, rotate.Result)) func(rotate.Result) {
+func (p *program) into(results *[]rotate.Result, tell progress, write func(show.Text, rotate.Result)) func(rotate.Result) {
 	return func(r rotate.Result) {
 		*results = append(*results, r)
 		tell.over(r.Domain)

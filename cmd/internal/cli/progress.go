@@ -13,42 +13,42 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
-// teller tells on standard error what happens while it happens. Its functions are
+// progress tells on standard error what happens while it happens. Its functions are
 // nil where nobody wants to know.
-type teller struct {
+type progress struct {
 	step    func(rotate.Event)
 	waiting func(domain string, next rotate.Next)
-	live    *live // nil where there is no line to keep
+	live    *statusLine // nil where there is no line to keep
 }
 
 // expect says which domains the work is for, over that nothing more is done for
 // one, and stop that all is over.
-func (t teller) expect(domains []rotate.Domain) { t.live.expect(domains) }
-func (t teller) over(domain string)             { t.live.over(domain) }
-func (t teller) stop()                          { t.live.stop() }
+func (t progress) expect(domains []rotate.Domain) { t.live.expect(domains) }
+func (t progress) over(domain string)             { t.live.over(domain) }
+func (t progress) stop()                          { t.live.stop() }
 
-// teller returns one that logs where a flag asks for a log, tells progress on a
+// newProgress returns one that logs where a flag asks for a log, tells progress on a
 // terminal, and else is silent, so that cron sends no mail. Stop it before the last words.
-func (p *program) teller(cmd *cobra.Command) teller {
+func (p *program) newProgress(cmd *cobra.Command) progress {
 	if cmd.Flags().Changed("log-format") || cmd.Flags().Changed("log-level") {
 		log, err := p.log()
 		if err == nil {
-			return teller{step: logStep(log), waiting: logWait(log)}
+			return progress{step: logStep(log), waiting: logWait(log)}
 		}
 	}
 	switch {
 	case !p.ErrTTY:
-		return teller{}
+		return progress{}
 	case p.Env("TERM") == "dumb":
-		return p.plainTeller()
+		return p.plainProgress()
 	}
-	return p.liveTeller(cmd.Context())
+	return p.liveProgress(cmd.Context())
 }
 
-// plainTeller tells each step and wait on a line of its own.
-func (p *program) plainTeller() teller {
+// plainProgress tells each step and wait on a line of its own.
+func (p *program) plainProgress() progress {
 	var mu sync.Mutex
-	return teller{
+	return progress{
 		step: func(e rotate.Event) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -62,16 +62,16 @@ func (p *program) plainTeller() teller {
 	}
 }
 
-// liveTeller tells each step that has ended on a line of its own, and below them
+// liveProgress tells each step that has ended on a line of its own, and below them
 // what is done now. All that the program writes to the terminal goes above that.
-func (p *program) liveTeller(ctx context.Context) teller {
-	l := startLive(ctx, p.terminal, p.Columns)
+func (p *program) liveProgress(ctx context.Context) progress {
+	l := startStatusLine(ctx, p.terminal, p.Columns)
 	p.Err = l.above(p.Err)
 	if p.OutTTY {
 		p.Out = l.above(p.Out)
 	}
 	steps := p.text(p.Err, p.ErrTTY)
-	return teller{
+	return progress{
 		step: func(e rotate.Event) {
 			l.change(func(p *show.Progress) { p.Step(e, time.Now()) })
 			steps.Finished(e)

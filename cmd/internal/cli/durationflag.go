@@ -9,18 +9,18 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
-// spanValue is a length of time that may be given in days.
-type spanValue struct {
+// durationFlag is a length of time that may be given in days.
+type durationFlag struct {
 	span        time.Duration
 	least, most time.Duration
 	example     string
 }
 
 // Type names the value in help.
-func (*spanValue) Type() string { return "time" }
+func (*durationFlag) Type() string { return "time" }
 
 // String returns the value as it may be given.
-func (v *spanValue) String() string {
+func (v *durationFlag) String() string {
 	if v.span == 0 {
 		return ""
 	}
@@ -28,8 +28,8 @@ func (v *spanValue) String() string {
 }
 
 // Set reads "365d", or a duration in Go's notation.
-func (v *spanValue) Set(s string) error {
-	d, err := parseSpan(s)
+func (v *durationFlag) Set(s string) error {
+	d, err := parseDuration(s)
 	if err != nil || d < v.least || d > v.most {
 		return fmt.Errorf("write a time from %s to %s, such as %s", rotate.Span(v.least), rotate.Span(v.most), v.example)
 	}
@@ -37,8 +37,8 @@ func (v *spanValue) Set(s string) error {
 	return nil
 }
 
-// parseSpan reads "365d", or a duration in Go's notation.
-func parseSpan(s string) (time.Duration, error) {
+// parseDuration reads "365d", or a duration in Go's notation.
+func parseDuration(s string) (time.Duration, error) {
 	whole, ok := strings.CutSuffix(s, "d")
 	if !ok {
 		return time.ParseDuration(s)

@@ -8,9 +8,9 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
-// pulse watches a scheduler ask for what is due. It does so twice a minute at
+// heartbeat watches a scheduler ask for what is due. It does so twice a minute at
 // least; one that hangs, or whose state can't be read, ceases to.
-type pulse struct {
+type heartbeat struct {
 	rotate.WorkQueue
 	last atomic.Int64 // when it was answered last, in Unix seconds
 }
@@ -18,12 +18,12 @@ type pulse struct {
 // alive is how long after its last answer a scheduler is taken to live.
 const alive = 2 * time.Minute
 
-func (p *pulse) Due(ctx context.Context, now time.Time) ([]string, error) {
-	due, err := p.WorkQueue.Due(ctx, now)
+func (h *heartbeat) Due(ctx context.Context, now time.Time) ([]string, error) {
+	due, err := h.WorkQueue.Due(ctx, now)
 	if err == nil {
-		p.last.Store(time.Now().Unix())
+		h.last.Store(time.Now().Unix())
 	}
 	return due, err
 }
 
-func (p *pulse) beats() bool { return time.Since(time.Unix(p.last.Load(), 0)) < alive }
+func (h *heartbeat) beats() bool { return time.Since(time.Unix(h.last.Load(), 0)) < alive }

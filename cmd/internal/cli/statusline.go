@@ -13,10 +13,10 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
-// live keeps one line at the foot of a terminal that tells what a run is at, drawn
+// statusLine keeps one line at the foot of a terminal that tells what a run is at, drawn
 // anew in its place. Whatever else is written goes above it, so that a clean log is
-// left when the line is gone. It is safe for concurrent use; a nil live does nothing.
-type live struct {
+// left when the line is gone. It is safe for concurrent use; a nil statusLine does nothing.
+type statusLine struct {
 	w     io.Writer
 	width func() int
 
@@ -31,9 +31,9 @@ type live struct {
 // redrawn is how often the line is drawn anew while nothing happens.
 const redrawn = time.Second
 
-// startLive begins to tell on w until stop is called.
-func startLive(ctx context.Context, w io.Writer, width func() int) *live {
-	l := &live{w: w, width: width, progress: show.NewProgress(time.Now()), done: make(chan struct{})}
+// startStatusLine begins to tell on w until stop is called.
+func startStatusLine(ctx context.Context, w io.Writer, width func() int) *statusLine {
+	l := &statusLine{w: w, width: width, progress: show.NewProgress(time.Now()), done: make(chan struct{})}
 	context.AfterFunc(ctx, func() { l.change((*show.Progress).End) })
 	go func() {
 		tick := time.NewTicker(redrawn)
@@ -51,7 +51,7 @@ func startLive(ctx context.Context, w io.Writer, width func() int) *live {
 }
 
 // change changes what is known, and draws the line anew.
-func (l *live) change(how func(*show.Progress)) {
+func (l *statusLine) change(how func(*show.Progress)) {
 	if l == nil {
 		return
 	}
@@ -62,14 +62,14 @@ func (l *live) change(how func(*show.Progress)) {
 	l.draw()
 }
 
-func (l *live) expect(domains []rotate.Domain) {
+func (l *statusLine) expect(domains []rotate.Domain) {
 	l.change(func(p *show.Progress) { p.Expect(domains) })
 }
 
-func (l *live) over(domain string) { l.change(func(p *show.Progress) { p.Over(domain) }) }
+func (l *statusLine) over(domain string) { l.change(func(p *show.Progress) { p.Over(domain) }) }
 
 // stop takes the line away for good.
-func (l *live) stop() {
+func (l *statusLine) stop() {
 	if l == nil {
 		return
 	}
@@ -84,7 +84,7 @@ func (l *live) stop() {
 }
 
 // draw and erase are called with mu held.
-func (l *live) draw() {
+func (l *statusLine) draw() {
 	if l.stopped || l.midway {
 		return
 	}
@@ -94,7 +94,7 @@ func (l *live) draw() {
 	}
 }
 
-func (l *live) erase() {
+func (l *statusLine) erase() {
 	if l.shown {
 		io.WriteString(l.w, "\r\x1b[K")
 		l.shown = false
@@ -102,10 +102,10 @@ func (l *live) erase() {
 }
 
 // above returns a writer to the same terminal whose text goes above the line.
-func (l *live) above(w io.Writer) io.Writer { return aboveLine{l, w} }
+func (l *statusLine) above(w io.Writer) io.Writer { return aboveLine{l, w} }
 
 type aboveLine struct {
-	live *live
+	live *statusLine
 	w    io.Writer
 }
 

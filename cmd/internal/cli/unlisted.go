@@ -9,15 +9,15 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
-// aside is what a run tells of beside the domains that it worked on.
-type aside struct {
+// others is what a run tells of beside the domains that it worked on.
+type others struct {
 	all      int            // how many domains the configuration lists; 0 where the run is for some of them
 	waiting  []rotate.State // what failed before and waits for its next try; only where all that is due is done
 	unlisted []rotate.State // what the configuration lists no more
 }
 
-// findAside finds what there is beside the domains; due says that all that is due is done.
-func findAside(ctx context.Context, a *app.App, due bool, domains []rotate.Domain) (out aside, err error) {
+// findOthers finds what there is beside the domains; due says that all that is due is done.
+func findOthers(ctx context.Context, a *app.App, due bool, domains []rotate.Domain) (out others, err error) {
 	if due {
 		out.all = len(a.Domains)
 		if out.waiting, err = a.Waiting(ctx, app.Clock{}.Now()); err != nil {
@@ -33,13 +33,13 @@ func findAside(ctx context.Context, a *app.App, due bool, domains []rotate.Domai
 
 // failing returns how many domains wait for their next try, and how many of them
 // were refused for safety.
-func (a aside) failing() (failed, refused int) {
-	for _, st := range a.waiting {
+func (o others) failing() (failed, refused int) {
+	for _, st := range o.waiting {
 		if st.Refused {
 			refused++
 		}
 	}
-	return len(a.waiting), refused
+	return len(o.waiting), refused
 }
 
 // retries tells what waits for its next try.

@@ -19,7 +19,7 @@ func (p *program) interrupted(results []rotate.Result, again string) error {
 	for i, r := range left {
 		names[i] = r.Domain
 	}
-	p.text(p.Err, p.ErrTTY).Interrupted(left, orElse(again, p.again(names)))
+	p.text(p.Err, p.ErrTTY).Interrupted(left, orElse(again, p.resumeHint(names)))
 	return exitCode(exitError)
 }
 
@@ -53,8 +53,8 @@ func (p *program) afterReport(results []rotate.Result) string {
 // mostNamed is how many domains a command names that a person is to type.
 const mostNamed = 5
 
-// again returns the command line once more, for those domains of it that are left.
-func (p *program) again(left []string) string {
+// resumeHint returns the command line once more, for those domains of it that are left.
+func (p *program) resumeHint(left []string) string {
 	words := strings.Fields(p.cmd.CommandPath())
 	narrow := len(left) > 0 && len(left) <= mostNamed
 	p.cmd.Flags().Visit(func(f *pflag.Flag) {

@@ -9,9 +9,9 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 )
 
-// told tells those whom the configuration names when err ended a command before it
+// notifyRefusal tells those whom the configuration names when err ended a command before it
 // took any domain in hand, and returns err. A dry run is no attempt at anything.
-func (p *program) told(cmd *cobra.Command, cfg *config.Config, err error) error {
+func (p *program) notifyRefusal(cmd *cobra.Command, cfg *config.Config, err error) error {
 	var (
 		code  exitCode
 		usage *usageError
@@ -20,13 +20,13 @@ func (p *program) told(cmd *cobra.Command, cfg *config.Config, err error) error 
 		return err
 	}
 	if dry := cmd.Flags().Lookup("dry-run"); dry == nil || dry.Value.String() != "true" {
-		p.tell(cmd, cfg, map[string]error{"": err})
+		p.notifyRefusals(cmd, cfg, map[string]error{"": err})
 	}
 	return err
 }
 
-// tell tells them of domains, by name, that the command refused without taking them in hand.
-func (p *program) tell(cmd *cobra.Command, cfg *config.Config, errs map[string]error) {
+// notifyRefusals tells them of domains, by name, that the command refused without taking them in hand.
+func (p *program) notifyRefusals(cmd *cobra.Command, cfg *config.Config, errs map[string]error) {
 	if log, err := p.log(); err == nil {
 		app.Tell(cfg, log, cmd.Name(), errs)
 	}

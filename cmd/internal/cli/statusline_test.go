@@ -63,7 +63,7 @@ func wantScreen(t *testing.T, w *safeBuffer, cursor string, lines ...string) {
 func TestLiveLine(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	var w safeBuffer
-	l := startLive(ctx, &w, func() int { return 60 })
+	l := startStatusLine(ctx, &w, func() int { return 60 })
 	out, other := l.above(&w), l.above(&w)
 	wantScreen(t, &w, "")
 	l.expect([]rotate.Domain{{Name: "a.test"}, {Name: "b.test"}})
@@ -103,7 +103,7 @@ func TestLiveLine(t *testing.T) {
 // While nothing happens it is drawn anew, since time passes.
 func TestLiveLineTicks(t *testing.T) {
 	var w safeBuffer
-	l := startLive(t.Context(), &w, func() int { return 80 })
+	l := startStatusLine(t.Context(), &w, func() int { return 80 })
 	defer l.stop()
 	l.change(func(p *show.Progress) {
 		p.Step(rotate.Event{Domain: "a.test", Kind: rotate.Publish, Selector: "s1", Outcome: "begun"}, time.Now().Add(-time.Minute))
@@ -119,7 +119,7 @@ func TestLiveLineTicks(t *testing.T) {
 }
 
 func TestNoLiveLine(t *testing.T) {
-	var l *live
+	var l *statusLine
 	l.expect(nil)
 	l.over("a.test")
 	l.stop() // where there is no terminal, nothing happens
