@@ -25,10 +25,14 @@ import (
 // has no key, or whose mail the daemon turns away, is left out. A key
 // file that can't be read fails its own domain only: the error is then a
 // *signer.PartialError beside the answers for the others, or the fault itself
-// when one domain was asked for. It writes nothing.
+// when one domain was asked for. It writes nothing. Where nobody can tell whom keys would have
+// to be for, that is said here, before the first one is made.
 func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error) {
 	if len(domains) == 0 {
 		return map[string]dkim.Ref{}, nil
+	}
+	if err := s.knowsReader(); err != nil {
+		return nil, err
 	}
 	// The tables first, the marker last: a change that begins in between is
 	// then seen by its marker.

@@ -79,7 +79,7 @@ func (c *Config) Rules() (out []*settings.Problem) {
 			Text:   "is missing: nothing proves that OpenDKIM has taken up a switch, and one that has not goes on with a key that will be replaced",
 			Remedy: "write milter: inet:8891@localhost, as Socket stands in opendkim.conf"})
 	}
-	return out
+	return append(out, c.readerRule()...)
 }
 
 // Open makes the signer of that name.
