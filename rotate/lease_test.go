@@ -139,6 +139,43 @@ func TestLostLease(t *testing.T) {
 	}
 }
 
+// TestLossIsToldOnce: a process that was stopped for longer than its lease may go without a
+// renewal says so once, and says nothing of the work that was ended for it (true words).
+func TestLossIsToldOnce(t *testing.T) {
+	for _, op := range []string{"put s1", "publish s1", "activate mx1"} {
+		t.Run(op, func(t *testing.T) {
+			for range 50 { // at its first beat it renews the lease or finds that it is too late for that
+				var err error
+				synctest.Test(t, func(t *testing.T) { err = stoppedFor(t, op, 75*time.Second) })
+				if fault.CodeOf(err) != rotate.LeaseLost {
+					continue
+				}
+				faulttest.Shown(t, err)
+				if text := err.Error(); strings.Count(text, "lease could not be renewed") != 1 || strings.Contains(text, "canceled") {
+					t.Errorf("it says: %s", text)
+				}
+				return
+			}
+			t.Error("it never noticed")
+		})
+	}
+}
+
+// stoppedFor returns how the run of a process ends that was stopped in an operation.
+func stoppedFor(t *testing.T, op string, d time.Duration) error {
+	w, want := newWorld(t, "mx1"), wanted("mx1")
+	w.bubble = true
+	first := w.start("first", nil)
+	w.asleep("first", op, d)
+	asleep := w.pause
+	w.pause = func(o string) {
+		if asleep(o); o == op {
+			time.Sleep(10 * time.Second) // until its first beat
+		}
+	}
+	return first.Settle(t.Context(), want, rotate.Patience{Most: time.Hour}, nil).Err
+}
+
 // event returns the last event of a kind in the domain's history.
 func (w *world) event(d wish, kind rotate.Kind) rotate.Event {
 	w.Helper()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -121,8 +122,11 @@ const LookClosely = time.Minute
 // another process: everyone who looks after domains is to look at this one now.
 func (r *run) outlived(ctx context.Context, err error) error {
 	i := r.begun
-	if i == nil || fault.CodeOf(err) != LeaseLost || !r.grip.passed() {
+	if fault.CodeOf(err) != LeaseLost {
 		return err
+	}
+	if i == nil || !r.grip.passed() {
+		return lossOnce(err)
 	}
 	s := Step{Kind: i.Kind, Selector: i.Selector, Signer: i.Signer, After: map[string]string{"key_id": i.KeyID}}
 	what := string(i.Kind) + " " + r.name(i.Selector).String()
@@ -136,6 +140,24 @@ func (r *run) outlived(ctx context.Context, err error) error {
 	r.late = true
 	return &fault.Error{Kind: fault.Transient, Code: LeaseLost, Err: errors.Join(besideLoss(err), noted), What: what + ": it may have come after the lease had passed to another process",
 		Hint: "the domain is looked at again at once, and put right; 'dkimbot status --domain " + r.want.Name + "' says where it stands"}
+}
+
+// lossOnce returns err with the loss of the lease told once, and nothing of the work
+// that was ended for it.
+func lossOnce(err error) error {
+	rest := besideLoss(err)
+	for {
+		several, joined := err.(interface{ Unwrap() []error })
+		if !joined {
+			break
+		}
+		all := several.Unwrap()
+		err = all[slices.IndexFunc(all, func(e error) bool { return fault.CodeOf(e) == LeaseLost })]
+	}
+	if rest == nil {
+		return err
+	}
+	return errors.Join(err, rest)
 }
 
 // besideLoss returns what err says beside the loss of the lease. How that is noticed
