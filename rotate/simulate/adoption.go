@@ -260,7 +260,7 @@ func (w *world) mayGo(d *domain, n *zoneName) time.Time {
 		if rest, told := strings.CutPrefix(text, n.name.String()+" may go after "); told && err == nil && plan.Stop == nil {
 			const minutes = "2006-01-02 15:04"
 			until, _ := time.Parse(minutes, rest[:min(len(rest), len(minutes))])
-			return until.Add(time.Minute)
+			return until.Add(time.Minute - w.offset) // by the machine's clock
 		}
 	}
 	return time.Time{}

@@ -23,6 +23,7 @@ type zoneName struct {
 	disturbed time.Time       // when somebody else last changed it
 	repaired  time.Time       // and when the record that dkimbot put there showed everywhere again, alone
 	touched   time.Time       // when it was last changed by somebody else
+	looked    time.Time       // when dkimbot last saw what stands there
 	orders    int             // to change it
 	heeded    int             // the newest order that was carried out
 }
@@ -150,11 +151,12 @@ func (w *world) look(name dkim.Name) (rotate.Sight, error) {
 			}
 		}
 	}
-	slices.Sort(sight.Values)
-	n.noteSeen(sight)
 	if !answered {
 		return rotate.Sight{}, unable(fmt.Sprintf("look up %s", name), "no name server answers")
 	}
+	slices.Sort(sight.Values)
+	n.looked = w.now
+	n.noteSeen(sight)
 	return sight, nil
 }
 

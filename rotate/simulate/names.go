@@ -1,7 +1,10 @@
 package simulate
 
 import (
+	"context"
+
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/state"
 )
 
 // Names that are not what they seem are modelled here: a host that the configuration has
@@ -81,4 +84,37 @@ func (p *process) belongs(values []string, by *turn) bool {
 		}
 	}
 	return false
+}
+
+// Holder implements rotate.NameReader.
+func (l ledger) Holder(_ context.Context, owner string) (dkim.Name, error) {
+	if err := l.open("find out whose record stands at " + owner); err != nil {
+		return dkim.Name{}, err
+	}
+	return l.store.holder(owner), nil
+}
+
+// Claim implements rotate.Names.
+func (l ledger) Claim(_ context.Context, owner string, name dkim.Name) (dkim.Name, error) {
+	if err := l.open("claim " + owner + " for " + name.String()); err != nil {
+		return dkim.Name{}, err
+	}
+	if holder := l.store.holder(owner); holder != (dkim.Name{}) && holder != name {
+		return holder, nil
+	}
+	if owner != name.String() {
+		l.store.names[owner] = name
+	}
+	return name, nil
+}
+
+// holder returns whose record stands at a place: by an entry, or because it is its own.
+func (m *memory) holder(owner string) dkim.Name {
+	own, _ := state.OwnName(owner)
+	for _, name := range []dkim.Name{m.names[owner], own} {
+		if name.Domain != "" && state.Manages(m.rows[name.Domain].state, name.Selector) {
+			return name
+		}
+	}
+	return dkim.Name{}
 }

@@ -209,6 +209,9 @@ func (w *world) makePlan(d *domain) *approved {
 func (p *process) survey(want rotate.Domain, req rotate.Request) (rotate.DomainPlan, error) {
 	p.turns(want.Name)
 	planner := &rotate.Planner{State: ledger{p}, Keys: keys{p}, Look: p, Clock: p, Signers: map[string]rotate.SignerReader{}}
+	if p.plays(aliases) {
+		planner.Look = rotate.Unshared(p, ledger{p})
+	}
 	for name, h := range p.hosts {
 		planner.Signers[name] = remote{p, h, name}
 	}

@@ -171,7 +171,10 @@ func (r remote) Activate(_ context.Context, keys []dkim.SigningKey) error {
 		order := r.host.order()
 		err := r.take(effect{kind: rotate.Activate, domain: k.Domain, name: k.Name, signer: r.signer, keyID: k.Key.ID(), part: &r.host.part,
 			what: fmt.Sprintf("activate %s (%s) on %s", k.Selector, r.process.keys.label(k.Key.ID()), r.host.name),
-			do:   func() error { return r.host.activate(k.Ref(), order) }})
+			do: func() error {
+				r.host.blind[k.Domain] = r.turn.blindAt(k.Name)
+				return r.host.activate(k.Ref(), order)
+			}})
 		if err != nil {
 			return err
 		}

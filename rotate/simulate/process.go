@@ -57,6 +57,9 @@ func (p *process) spawn() {
 	for name, h := range p.hosts {
 		parts.Signers[name] = remote{p, h, name}
 	}
+	if p.plays(aliases) {
+		parts.Look, parts.Names = rotate.Unshared(p, ledger{p}), ledger{p}
+	}
 	if t := p.sc.tamper; t != nil && t.parts != nil {
 		t.parts(p, &parts)
 	}

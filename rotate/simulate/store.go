@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/state"
 )
 
@@ -29,6 +30,7 @@ type memory struct {
 	swapped time.Time // when the database was last put in the place of another
 
 	begun map[string]time.Time // by domain: when it last began to switch, for an hour
+	names map[string]dkim.Name // by the place in DNS to which a CNAME leads: whose record it holds
 }
 
 type row struct {
@@ -37,7 +39,7 @@ type row struct {
 }
 
 func newMemory(w *world) *memory {
-	return &memory{part: part{name: "the state database"}, world: w, rows: map[string]row{}, leases: map[string]rotate.Lease{}, looks: map[string]time.Time{}, closely: map[string]time.Time{}}
+	return &memory{part: part{name: "the state database"}, world: w, rows: map[string]row{}, leases: map[string]rotate.Lease{}, looks: map[string]time.Time{}, names: map[string]dkim.Name{}, closely: map[string]time.Time{}}
 }
 
 func (m *memory) load(domain string) (rotate.State, error) {

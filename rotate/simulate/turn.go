@@ -19,6 +19,7 @@ type turn struct {
 	mu      sync.Mutex
 	sights  map[dkim.Name]rotate.Sight
 	looked  map[dkim.Name]time.Time
+	blind   map[dkim.Name]bool // DNS did not tell, when it was asked last
 	unread  map[dkim.Name]bool // the keystore did not tell
 	signers map[string]dkim.Ref
 	silent  map[string]bool
@@ -34,7 +35,7 @@ type attempted struct {
 
 // turns begins a run for a domain.
 func (p *process) turns(domain string) {
-	p.turn = &turn{domain: domain, began: p.now, orders: p.domain(domain).orders, sights: map[dkim.Name]rotate.Sight{}, looked: map[dkim.Name]time.Time{}, unread: map[dkim.Name]bool{},
+	p.turn = &turn{domain: domain, began: p.now, orders: p.domain(domain).orders, sights: map[dkim.Name]rotate.Sight{}, looked: map[dkim.Name]time.Time{}, blind: map[dkim.Name]bool{}, unread: map[dkim.Name]bool{},
 		signers: map[string]dkim.Ref{}, silent: map[string]bool{}, tried: map[attempted]bool{}}
 }
 
@@ -55,9 +56,20 @@ func (t *turn) saw(name dkim.Name, s rotate.Sight, err error, now time.Time) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.blind[name] = err != nil
 	if delete(t.sights, name); err == nil {
 		t.sights[name], t.looked[name] = s, now
 	}
+}
+
+// blindAt reports whether DNS did not tell what stands at the name when the run asked last.
+func (t *turn) blindAt(name dkim.Name) bool {
+	if t == nil {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.blind[name]
 }
 
 func (t *turn) read(name dkim.Name, err error) {
