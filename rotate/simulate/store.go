@@ -86,11 +86,25 @@ func (m *memory) save(l rotate.Lease, now time.Time, st rotate.State, events []r
 func (m *memory) write(st rotate.State) {
 	st = copyOf(st)
 	st.Revision++
-	m.rows[st.Domain] = row{state.NextAt(st), st}
-	if at, ok := m.looks[st.Domain]; ok && st.NextTry.After(at) {
-		m.looks[st.Domain] = st.NextTry // one that failed has no turn before its next try
+	at := m.nextAt(st)
+	m.rows[st.Domain] = row{at, st}
+	if look, ok := m.looks[st.Domain]; ok && st.NextTry.After(look) {
+		m.looks[st.Domain] = at // one that failed has no turn before its next try
 	}
 }
+
+// nextAt returns when there is something to do for a domain. One whose state is an old one for
+// good is refused again and again: it is tried once a day, not every hour for years.
+func (m *memory) nextAt(st rotate.State) time.Time {
+	at := state.NextAt(st)
+	if d := m.world.domain(st.Domain); d != nil && d.rolledBack && st.Refused && st.Failures > patient {
+		at = at.Add(day)
+	}
+	return at
+}
+
+// patient is after how many failures in a row the engine waits no longer than before.
+const patient = 8
 
 // looksDue returns the domains whose turn to be looked after has come. Some operators
 // run the program only when something is due: then there are none.
