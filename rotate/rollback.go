@@ -19,6 +19,9 @@ func giveRollback(p *planner, o Rollback, st *State) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.have.leaked(p.want.Policy.Other(back)) {
+		signers = slices.Clone(p.want.Signers) // nobody stays with a compromised key
+	}
 	if st.Phase == Draining {
 		st.Phase, st.Active, st.Target, st.Draining = Switching, st.Draining, st.Active, ""
 	}
