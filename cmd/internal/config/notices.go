@@ -210,6 +210,9 @@ func events(s *node.Section, key string) []string {
 	return events
 }
 
+// mailTLS are the ways to encrypt a connection to a mail server, or not to.
+var mailTLS = []string{"offered", "required", "implicit", "never"}
+
 func readMail(v node.Value) *Mail {
 	s, ok := v.Section()
 	if !ok {
@@ -219,7 +222,7 @@ func readMail(v node.Value) *Mail {
 	if v, ok := s.Need("smtp", "write the mail server: smtp: mail.example.com:587"); ok {
 		m.SMTP = v.Address("25")
 	}
-	m.TLS = s.Choice("tls", m.usualTLS(), "offered", "required", "implicit", "never")
+	m.TLS = s.Choice("tls", m.usualTLS(), mailTLS...)
 	if m.Username != "" {
 		m.Password = s.NeedSecret("password", "")
 		if m.TLS == "offered" || m.TLS == "never" {

@@ -120,6 +120,9 @@ func segments(s *node.Section, key, def string) string {
 	return t
 }
 
+// serviceAccountToken is where Kubernetes puts the token of a pod.
+const serviceAccountToken = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+
 func readVaultAuth(s *node.Section) VaultAuth {
 	a := VaultAuth{Method: s.Choice("method", "token", "token", "approle", "kubernetes")}
 	switch a.Method {
@@ -134,7 +137,7 @@ func readVaultAuth(s *node.Section) VaultAuth {
 		a.Role, _ = s.NeedText("role", "write the name of the role that Vault's administrator made for dkimbot")
 		a.JWTFile = s.File("jwt_file", "")
 		if !s.Has("jwt_file") {
-			a.JWTFile = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+			a.JWTFile = serviceAccountToken
 		}
 	default:
 		return a

@@ -15,8 +15,11 @@ type verifyLayer struct {
 	timeout     time.Duration
 }
 
+// verifyModes are who can be asked.
+var verifyModes = []string{"authoritative", "resolvers", "both", "none"}
+
 func readVerify(s *node.Section) verifyLayer {
-	l := verifyLayer{mode: s.Choice("mode", "", "authoritative", "resolvers", "both", "none")}
+	l := verifyLayer{mode: s.Choice("mode", "", verifyModes...)}
 	if v := s.Get("mode"); l.mode == "none" {
 		v.Warn("nothing makes sure that a key can be seen before it is used (I2)", "use mode: authoritative where the name servers can be reached")
 	}

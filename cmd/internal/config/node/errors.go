@@ -40,7 +40,8 @@ func (es Errors) Error() string {
 
 // Findings collects errors and warnings over all files of one configuration.
 type Findings struct {
-	Found func() // told of each finding as it is made; nil but in tests
+	Found func()                            // told of each finding as it is made; nil but in tests
+	Asked func(path string, known []string) // told of each group of keys that was read; nil but in tests
 
 	Errs, Warns []Error
 	Files       []string // in the order of reading

@@ -141,6 +141,9 @@ func (s *Section) Sub(key string) *Section {
 
 // Done reports the keys that nobody asked for.
 func (s *Section) Done() {
+	if s.Doc.Asked != nil {
+		s.Doc.Asked(s.Path, s.known)
+	}
 	for _, key := range slices.Sorted(maps.Keys(s.values)) {
 		if !slices.Contains(s.known, key) {
 			problem, remedy := settings.Unknown("key", key, s.known)

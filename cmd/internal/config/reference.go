@@ -1,0 +1,127 @@
+package config
+
+import (
+	"iter"
+
+	"github.com/dkimbot/dkimbot/providers"
+	"github.com/dkimbot/dkimbot/rotate/settings"
+)
+
+// Group is the keys that stand side by side somewhere in the configuration.
+type Group struct {
+	Path    string // NAME stands for a name of the operator's own, [] for each of a list: "policies.NAME.windows[]"
+	Driver  string // the driver, or way to log in, that has these keys; "" for keys that are always there
+	Meaning string // what the group is, as a sentence without a full stop
+	Fields  []settings.Field
+}
+
+// Reference returns all keys of the configuration, in the order of a reference page: dkimbot.yaml(5)
+// is made from them, and a test holds them against what the reader asks for.
+func Reference(drivers Drivers) iter.Seq[Group] {
+	groups := []Group{topGroup(), stateGroup()}
+	groups = append(groups, keystoreGroups()...)
+	groups = append(groups, providerGroup())
+	for _, a := range drivers.DNS() {
+		groups = append(groups, Group{"providers.NAME", a.Driver().Name, a.Driver().Meaning, a.Fields()})
+	}
+	groups = append(groups, signerGroup())
+	for _, s := range drivers.Signers() {
+		groups = append(groups, Group{"signers.NAME", s.Driver().Name, s.Driver().Meaning, s.Fields()})
+	}
+	groups = append(groups, policyGroup(), limitsGroup())
+	for _, path := range []string{"policies.NAME.windows[]", "policies.NAME.freezes[]", "limits.windows[]", "limits.freezes[]"} {
+		groups = append(groups, periodGroup(path))
+	}
+	for _, path := range []string{"verify", "providers.NAME.verify", "domains[].verify"} {
+		groups = append(groups, verifyGroup(path))
+	}
+	groups = append(groups, domainGroup())
+	groups = append(groups, notifyGroups()...)
+	return func(yield func(Group) bool) {
+		for _, g := range groups {
+			if !yield(g) {
+				return
+			}
+		}
+	}
+}
+
+// is returns the form of what is read in another way than as a text, for the reference page.
+func is(what string) settings.Form { return settings.Form{Name: what} }
+
+func topGroup() Group {
+	group, list := is("group of keys"), is("list")
+	return Group{Meaning: "the keys at the top; a policy named default always exists", Fields: []settings.Field{
+		{Key: "state", Form: group, Meaning: "where it is kept how each domain stands"},
+		{Key: "keystore", Form: group, Meaning: "where private keys live"},
+		{Key: "providers", Form: group, Meaning: "DNS accounts, under names of your own"},
+		{Key: "signers", Form: group, Meaning: "what signs mail, under names of your own"},
+		{Key: "policies", Form: group, Meaning: "timing and kind of keys, under names of your own"},
+		{Key: "limits", Form: group, Meaning: "how many domains may begin to switch, and when changes may begin"},
+		{Key: "verify", Form: group, Meaning: "how a record is looked for after it was published; may stand at a provider or domain, too"},
+		{Key: "notify", Form: group, Meaning: "who is told of what happens, and who is asked before a switch"},
+		{Key: "domains", Form: list, Meaning: "the domains that sign"},
+		{Key: "include", Form: list, Meaning: "files with more domains, one list a file: [domains.d/*.yaml]"},
+	}}
+}
+
+func stateGroup() Group {
+	st := State{Driver: "sqlite"}
+	return Group{Path: "state", Meaning: "where it is kept how each domain stands", Fields: []settings.Field{
+		{Key: "driver", Into: &st.Driver, Choices: []string{"sqlite"}, Meaning: "the kind of database"},
+		{Key: "path", Form: settings.Path(), Default: "state.db", Meaning: "the file of the database"},
+	}}
+}
+
+func keystoreGroups() []Group {
+	k, v, a := Keystore{Driver: "file"}, Vault{Mount: "secret", Prefix: "dkim"}, VaultAuth{Method: "token"}
+	approle, kubernetes := "approle", "kubernetes"
+	inVault, path := is("path in Vault"), settings.Path()
+	return []Group{
+		{Path: "keystore", Meaning: "where private keys live", Fields: []settings.Field{
+			{Key: "driver", Into: &k.Driver, Choices: []string{"file", "vault"}, Meaning: "the kind of keystore"},
+		}},
+		{Path: "keystore", Driver: "file", Meaning: "a directory on this machine", Fields: []settings.Field{
+			{Key: "path", Form: path, Default: "keys", Meaning: "the directory"},
+		}},
+		{Path: "keystore", Driver: "vault", Meaning: "a KV version 2 mount of HashiCorp Vault", Fields: []settings.Field{
+			{Key: "address", Form: is("URL"), Default: "VAULT_ADDR", Need: "needed", Meaning: "the address of the server"},
+			{Key: "namespace", Default: "VAULT_NAMESPACE", Meaning: "the namespace"},
+			{Key: "mount", Into: &v.Mount, Form: inVault, Meaning: "the path of the mount"},
+			{Key: "prefix", Into: &v.Prefix, Form: inVault, Meaning: "the path below the mount; keys are at PREFIX/DOMAIN/SELECTOR"},
+			{Key: "ca_file", Form: path, Default: "VAULT_CACERT, or the system's", Meaning: "the certificates that the server's must lead to"},
+			{Key: "auth", Form: is("group of keys"), Meaning: "how to log in"},
+		}},
+		{Path: "keystore.auth", Meaning: "how to log in to Vault", Fields: []settings.Field{
+			{Key: "method", Into: &a.Method, Choices: []string{"token", approle, kubernetes}, Meaning: "the way to log in"},
+		}},
+		{Path: "keystore.auth", Driver: "token", Meaning: "log in by a token", Fields: []settings.Field{
+			{Key: "token", Into: &a.Token, Default: "VAULT_TOKEN", Need: "needed", Meaning: "the token"},
+		}},
+		{Path: "keystore.auth", Driver: approle, Meaning: "log in by AppRole", Fields: []settings.Field{
+			{Key: "mount", Into: &approle, Form: inVault, Meaning: "the path of the auth method"},
+			{Key: "role_id", Into: &a.RoleID, Need: "needed", Meaning: "the role id"},
+			{Key: "secret_id", Into: &a.SecretID, Need: "needed", Meaning: "the secret id; it is read anew at each login"},
+		}},
+		{Path: "keystore.auth", Driver: kubernetes, Meaning: "log in by a Kubernetes service account", Fields: []settings.Field{
+			{Key: "mount", Into: &kubernetes, Form: inVault, Meaning: "the path of the auth method"},
+			{Key: "role", Need: "needed", Meaning: "the name of the role"},
+			{Key: "jwt_file", Form: path, Default: serviceAccountToken, Meaning: "the token of the service account"},
+		}},
+	}
+}
+
+func providerGroup() Group {
+	fields := []settings.Field{
+		{Key: "driver", Need: "needed", Meaning: "the kind of DNS account"},
+		{Key: "verify", Form: is("group of keys"), Meaning: "how records of this account are looked for"},
+	}
+	var limits providers.Limits
+	return Group{Path: "providers.NAME", Meaning: "a DNS account", Fields: append(fields, limits.Fields()...)}
+}
+
+func signerGroup() Group {
+	return Group{Path: "signers.NAME", Meaning: "what signs mail, on one host", Fields: []settings.Field{
+		{Key: "driver", Need: "needed", Meaning: "the kind of signer"},
+	}}
+}
