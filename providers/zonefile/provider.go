@@ -200,6 +200,7 @@ func (p *Provider) change(ctx context.Context, verb, zone string, recs []libdns.
 }
 
 func (p *Provider) rewrite(ctx context.Context, what, zone string, notes notes, want []dns.RR, f edit) ([]dns.RR, error) {
+	notes.LongestHold = time.Minute // a large zone on a slow disk
 	unlock, err := lock(ctx, notes.Dir, ".dkimbot-"+zone+".lock")
 	if err != nil {
 		return nil, ioFault(what, err)

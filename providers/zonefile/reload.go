@@ -25,6 +25,7 @@ func (p *Provider) reload(ctx context.Context, what string, notes notes) error {
 	if due, err := notes.list(); err != nil || len(due) == 0 {
 		return err
 	}
+	notes.LongestHold = cmp.Or(p.ReloadTimeout, defaultReloadTimeout) + 10*time.Second
 	unlock, err := lock(ctx, notes.Dir, ".dkimbot-reloading.lock")
 	if err != nil {
 		return ioFault(what, err)

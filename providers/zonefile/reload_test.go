@@ -193,7 +193,7 @@ func TestReloadCommandIsMissing(t *testing.T) {
 // Many zones at once share a few runs of the command, and each is served by it.
 func TestReloadsAreShared(t *testing.T) {
 	p, _ := newZone(t, zoneText)
-	p.Reload = []string{"sh", "-c", `cd "$0" && echo run >> .runs && mkdir .new && cp *.zone .new && rm -rf .served && mv .new .served && sleep 0.1`, p.Dir}
+	p.Reload = []string{"sh", "-c", `cd "$0" && echo run >> .runs && mkdir .at$$ && cp *.zone .at$$ && ln -s .at$$ .new && mv -T .new .served && sleep 0.5`, p.Dir}
 	const zones = 40
 	var group sync.WaitGroup
 	for i := range zones {

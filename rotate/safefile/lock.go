@@ -87,12 +87,8 @@ func (l *Locked) Error() string {
 	return fmt.Sprintf("process %s holds the lock %s", strings.Join(names, ", "), l.Path)
 }
 
-// lockPatience is how long a lock is waited for that another process holds. Ours hold it for as long
-// as a daemon takes to reload.
-const lockPatience = 10 * time.Second
-
-// Lock takes the lock file of this name, 0600, and waits for it: until ctx ends, and for some seconds where
-// another process holds it. The error is then a *Locked, and also ctx's if that has ended. unlock gives the
+// Lock takes the lock file of this name, 0600, and waits for it: until ctx ends, and where
+// another process holds it for as long as LongestHold says. The error is then a *Locked, and also ctx's if that has ended. unlock gives the
 // lock back; the kernel does when the process dies.
 func (d *Dir) Lock(ctx context.Context, name string) (unlock func(), err error) {
 	return d.LockAs(ctx, name, Ours(0o600))
@@ -101,7 +97,7 @@ func (d *Dir) Lock(ctx context.Context, name string) (unlock func(), err error) 
 // LockAs is Lock with a lock file that is made as as says, for those who share it. One that is there
 // may also belong to a user named also; that one stays as it is.
 func (d *Dir) LockAs(ctx context.Context, name string, as As, also ...int) (unlock func(), err error) {
-	sharing := &Dir{fd: d.fd, path: d.path, way: d.way, trust: append(slices.Clone(d.trust), trustFor(also)...)}
+	sharing := &Dir{LongestHold: d.LongestHold, fd: d.fd, path: d.path, way: d.way, trust: append(slices.Clone(d.trust), trustFor(also)...)}
 	for {
 		f, made, err := sharing.own(name, unix.O_RDWR, as)
 		if err != nil {
@@ -115,7 +111,7 @@ func (d *Dir) LockAs(ctx context.Context, name string, as As, also ...int) (unlo
 		case err == nil && open:
 			err = d.renew(ctx, f, name, as, also)
 		case err == nil:
-			if err = waitLock(ctx, f, nil); err == nil && d.stands(f, name) {
+			if err = d.waitLock(ctx, f, nil); err == nil && d.stands(f, name) {
 				return func() { f.Close() }, nil
 			}
 		}
@@ -124,31 +120,6 @@ func (d *Dir) LockAs(ctx context.Context, name string, as As, also ...int) (unlo
 			return nil, err
 		}
 		// A new lock file stands there.
-	}
-}
-
-// waitLock locks f, or returns nil without a lock when enough reports that there is no need.
-func waitLock(ctx context.Context, f *os.File, enough func(waited time.Duration) bool) error {
-	for start := time.Now(); ; {
-		err := tryLock(f)
-		waited := time.Since(start)
-		switch {
-		case err == nil:
-			return nil
-		case !errors.Is(err, unix.EWOULDBLOCK):
-			return failed("lock", f.Name(), err)
-		case enough != nil && enough(waited):
-			return nil
-		case waited > lockPatience:
-			if pids := holders(f); !slices.Contains(pids, os.Getpid()) {
-				return &Locked{f.Name(), pids}
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(&Locked{f.Name(), holders(f)}, context.Cause(ctx))
-		case <-time.After(lockPause):
-		}
 	}
 }
 

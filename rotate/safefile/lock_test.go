@@ -118,3 +118,34 @@ func TestOneHolderWhileTheFileIsReplaced(t *testing.T) {
 		}
 	}
 }
+
+// A lock is waited for as long as its holder may be at work, which is told; a
+// holder that another one follows is not taken for one that hangs (I8).
+func TestALongHoldIsWaitedFor(t *testing.T) {
+	d, path := lockDir(t)
+	must(t, os.Chmod(path, 0o600))
+	d.LongestHold = time.Hour
+	pid := hold(t, path, 0)
+	told := make(chan safefile.Waiting, 100)
+	ctx := safefile.Telling(t.Context(), func(w safefile.Waiting) { told <- w })
+	done := make(chan error)
+	go func() {
+		unlock, err := d.Lock(ctx, "lock")
+		if err == nil {
+			unlock()
+		}
+		done <- err
+	}()
+	select {
+	case w := <-told:
+		if w.Path != path || !slices.Contains(w.PIDs, pid) || w.Longest != time.Hour || w.Waited < time.Second {
+			t.Errorf("told %+v", w)
+		}
+	case err := <-done:
+		t.Fatalf("nothing was told: %v", err)
+	}
+	time.AfterFunc(12*time.Second, func() { syscall.Kill(pid, syscall.SIGKILL) }) // later than the shortest patience
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}

@@ -40,9 +40,9 @@ func (d *Dir) renew(ctx context.Context, old *os.File, name string, as As, also 
 	defer unlock()
 	defer d.Remove(guard)
 	trust := append(slices.Clone(d.trust), trustFor(also)...)
-	err = waitLock(ctx, old, func(waited time.Duration) bool {
+	err = d.waitLock(ctx, old, func(waited time.Duration) bool {
 		ours, known := trust.holds(old)
-		return !d.stands(old, name) || !ours && (known || waited > lockPatience/2)
+		return !d.stands(old, name) || !ours && (known || waited > longestHold/2)
 	})
 	if err != nil || !d.stands(old, name) {
 		return err

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,6 +18,9 @@ const maxLinks = 40
 // Dir is an open directory. Its methods take the name of one entry, without a
 // slash, and follow nothing that stands at it.
 type Dir struct {
+	// LongestHold is how long a process that does its work may hold a lock here; ten seconds at least.
+	LongestHold time.Duration
+
 	fd    int
 	path  string
 	way   []entry // the directories that were passed, also those of links; the last is this one

@@ -57,6 +57,7 @@ type daemon struct {
 }
 
 func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
+	ctx = d.tellLocks(ctx)
 	a, err := d.open(ctx, cfg)
 	if err != nil {
 		return err

@@ -64,7 +64,7 @@ func Main(args []string, s Streams) int {
 	p.Out, p.Err = show.NewScreen(out, mark), show.NewScreen(p.terminal, mark)
 	cmd := p.root()
 	cmd.SetArgs(args)
-	err := cmd.ExecuteContext(ctx)
+	err := cmd.ExecuteContext(p.tellLocks(ctx))
 	if out.err != nil && (err == nil || errors.Is(err, out.err)) {
 		err = unwritten(out.err)
 	}

@@ -168,6 +168,7 @@ func (t *tables) lock(ctx context.Context, s *Signer) error {
 		first, second = second, first
 	}
 	for _, p := range []place{first, second} {
+		p.LongestHold = 3 * s.cfg.ReloadTimeout // the reload, the proof, and what is forgotten
 		unlock, err := p.Lock(ctx, p.name+".dkimbot-lock")
 		if err != nil {
 			return s.lockFault(ctx, p, err)
