@@ -12,9 +12,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
-// Adopt takes a key that is in use, and its record, under management.
-const Adopt Kind = "adopt"
-
 // Believe is the kind of the event that says that a state was given up for what DNS
 // and the keystore hold.
 const Believe Kind = "believe"
@@ -93,7 +90,7 @@ func (r *run) believe(ctx context.Context, a Adoption) error {
 // adopt proves the key by its live record, keeps it and reads it back (I4), or
 // takes up one that an earlier attempt kept.
 func (r *run) adopt(ctx context.Context, s Step) error {
-	name, id, seen := r.name(s.Selector), s.After["key_id"], r.seen.Selectors[s.Selector]
+	name, id, seen := r.name(s.Selector), s.To.KeyID, r.seen.Selectors[s.Selector]
 	key := r.fresh[s.Selector]
 	if seen.KeyID == id {
 		var err error
@@ -101,11 +98,11 @@ func (r *run) adopt(ctx context.Context, s Step) error {
 			return err
 		}
 	}
-	if err := r.engine.SelfTest(ctx, dkim.SigningKey{Name: name, Key: key}, withoutTesting(s.Before["record"], s.After["record"])); err != nil {
+	if err := r.engine.SelfTest(ctx, dkim.SigningKey{Name: name, Key: key}, withoutTesting(s.From.Record, s.To.Record)); err != nil {
 		return err
 	}
-	intent := Intent{Kind: Adopt, Selector: s.Selector, KeyID: id, Record: s.After["record"], Version: seen.Version, At: r.engine.Clock.Now()}
-	r.st.adopting(intent, r.want.Policy, s.After["signs"])
+	intent := Intent{Kind: Adopt, Selector: s.Selector, KeyID: id, Record: s.To.Record, Version: seen.Version, At: r.engine.Clock.Now()}
+	r.st.adopting(intent, r.want.Policy, s.Signs)
 	if err := r.save(ctx); err != nil {
 		return err
 	}
@@ -122,7 +119,7 @@ func (r *run) adopt(ctx context.Context, s Step) error {
 		}
 	}
 	p := &planner{now: r.engine.Clock.Now(), want: r.want, have: r.st, seen: r.seen}
-	r.st.adopted(s.Selector, p.adopted(s), s.Before["record"], seen.Sight.TTL)
+	r.st.adopted(s.Selector, p.adopted(s), s.From.Record, seen.Sight.TTL)
 	r.st.Selectors[s.Selector].passedOver(passed.KeyID, passed.Version)
 	return r.confirm(ctx, s, id, fmt.Sprintf("version %d; the record is dkimbot's from now on", seen.Version))
 }
@@ -160,31 +157,17 @@ func PlanAdoption(now time.Time, want Domain, req Request, have State, seen Obse
 		p.step(step)
 		sel := seen.Selectors[k.Selector]
 		after.adopting(Intent{Selector: k.Selector}, want.Policy, p.signs(a))
-		after.adopted(k.Selector, p.adopted(step), step.Before["record"], sel.Sight.TTL)
+		after.adopted(k.Selector, p.adopted(step), step.From.Record, sel.Sight.TTL)
 		sel.KeyID = k.Key.ID()
 		then.Selectors[k.Selector] = sel
 	}
-	rest := Plan(now, want, req, after, then)
+	rest := plan(now, want, req, after, then, len(keys) > 0)
 	rest.Phase, rest.Seen = p.plan.Phase, seen
 	if len(keys) > 0 && rest.Stop == nil {
-		for i := range rest.Steps {
-			rest.Steps[i].goesOn()
-		}
 		rest.Steps = append(p.plan.Steps, rest.Steps...)
 		rest.Reason = Reason{"adopt", "keys that are in use are taken under management"}
 	}
 	return rest
-}
-
-// goesOn gives a step of a bootstrap the reason that it has after an adoption.
-func (s *Step) goesOn() {
-	switch same := s.Before["selector"] == s.After["selector"] && s.Before["key_id"] == s.After["key_id"]; {
-	case s.Reason.Code != "bootstrap":
-	case s.Kind != Activate:
-		s.Reason.Message = "the other selector gets a key of its own, ready for the next rotation"
-	case same:
-		s.Reason.Message = "the signer goes on to use the key, and is given it by dkimbot from now on"
-	}
 }
 
 // adoptStep plans the adoption of one key; signs is the selector that is used first.
@@ -200,16 +183,15 @@ func (p *planner) adoptStep(k dkim.SigningKey, signs string) Step {
 	}
 	return Step{Kind: Adopt, Selector: k.Selector, Target: "keystore, " + k.Name.String(),
 		Reason: Reason{"adopt", why + "; from then on key and record are dkimbot's, and are replaced like any other"},
-		Before: Facts{"key_id": p.seen.Selectors[k.Selector].KeyID, "record": shown},
-		After:  Facts{"key_id": k.Key.ID(), "record": record, "signs": signs}}
+		From:   Side{KeyID: p.seen.Selectors[k.Selector].KeyID, Record: shown}, To: Side{KeyID: k.Key.ID(), Record: record}, Signs: signs}
 }
 
 // adopted returns the key that a step adopts. One that nobody is known to use may
 // have been published, or replaced, a moment ago: then it waits like one that was (I2).
 func (p *planner) adopted(s Step) Key {
 	seen := p.seen.Selectors[s.Selector]
-	k := Key{ID: s.After["key_id"], Version: seen.Version, Record: s.After["record"], StoredAt: p.now, PublishedAt: p.now, VerifiedAt: p.now}
-	if len(p.usedBy(s.Selector, k.ID)) == 0 && (s.Selector != s.After["signs"] || p.anyTells()) {
+	k := Key{ID: s.To.KeyID, Version: seen.Version, Record: s.To.Record, StoredAt: p.now, PublishedAt: p.now, VerifiedAt: p.now}
+	if len(p.usedBy(s.Selector, k.ID)) == 0 && (s.Selector != s.Signs || p.anyTells()) {
 		k.CacheWait, k.Replaced = cacheWait(seen.Sight, p.want.Policy.TTL), true
 	} else if p.noneSigns() { // it may have been published a moment ago
 		k.CacheWait = cacheWait(seen.Sight, p.want.Policy.TTL)
@@ -264,7 +246,7 @@ func (p *planner) resumeAdoption() bool {
 	why := Reason{"resume", "an adoption was interrupted after its key had been kept; it is finished"}
 	p.plan.Reason = why
 	p.step(Step{Kind: Adopt, Selector: i.Selector, Target: "keystore, " + p.name(i.Selector).String(), Reason: why,
-		Before: Facts{"key_id": i.KeyID, "record": p.seen.Selectors[i.Selector].Sight.Values[0]}, After: Facts{"key_id": i.KeyID, "record": i.Record, "signs": p.have.Target}})
+		From: Side{KeyID: i.KeyID, Record: p.seen.Selectors[i.Selector].Sight.Values[0]}, To: Side{KeyID: i.KeyID, Record: i.Record}, Signs: p.have.Target})
 	return true
 }
 

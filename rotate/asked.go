@@ -21,12 +21,12 @@ func (s Sight) showIt() string {
 	return s.whom() + " shows it"
 }
 
-// askedOf names in a step's facts who is asked, where it is not all authoritative servers.
-func (p *planner) askedOf(selector string, f Facts) Facts {
+// askedOf names who is asked about a selector, where it is not all authoritative servers.
+func (p *planner) askedOf(selector string) string {
 	if sight := p.seen.Selectors[selector].Sight; sight.Unchecked || sight.Asked != "" {
-		f["asked"] = sight.whom()
+		return sight.whom()
 	}
-	return f
+	return ""
 }
 
 // verifyReason says what a look at a record is for, and whom it asks.

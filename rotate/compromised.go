@@ -245,10 +245,7 @@ func (p *planner) flee(from, to string) {
 			}
 		}
 		p.revoke(from, at)
-		p.destroyLeaked(from)
-		if last := &p.plan.Steps[len(p.plan.Steps)-1]; last.Kind == Destroy && last.Selector == from {
-			last.NotBefore = at
-		}
+		p.destroyLeaked(from, at)
 	} else if p.mayRevoke(from) {
 		p.revoke(from, time.Time{})
 	}
@@ -341,7 +338,7 @@ func (p *planner) revoke(s string, from time.Time) {
 	before := strings.Join(seen.Sight.Values, " | ")
 	p.step(Step{Kind: Revoke, Selector: s, Target: fmt.Sprintf("%s TXT, through %s", p.name(s), p.want.Provider), NotBefore: from,
 		Reason: p.revokeReason(s, "then"),
-		Before: p.askedOf(s, Facts{"record": before, "key_id": recordKeyID(before)}), After: Facts{"record": revokedRecord(sel.Key.Record), "key_id": "", "ttl": Span(p.want.Policy.TTL)}})
+		Asked:  p.askedOf(s), From: Side{Record: before, KeyID: recordKeyID(before)}, To: Side{Record: revokedRecord(sel.Key.Record)}, TTL: p.want.Policy.TTL})
 }
 
 // revokeReason says what a revocation means; from is when.
@@ -371,15 +368,15 @@ func revokedRecord(record string) string {
 	return r.Revoke().String()
 }
 
-// destroyLeaked plans that a leaked private key is destroyed, once no signer needs it.
-func (p *planner) destroyLeaked(s string) {
+// destroyLeaked plans that a leaked private key is destroyed, not before from, once no signer needs it.
+func (p *planner) destroyLeaked(s string, from time.Time) {
 	key := p.have.selector(s).Key
 	if err := p.wrongKeystore(s); err != nil {
 		p.stop(err)
 		return
 	}
 	if !key.Gone {
-		p.destroy(s, Retired{KeyID: key.ID, Version: key.Version}, Reason{"compromised", "no signer signs with the leaked key any more"})
+		p.destroy(s, Retired{KeyID: key.ID, Version: key.Version}, from, Reason{"compromised", "no signer signs with the leaked key any more"})
 	}
 }
 

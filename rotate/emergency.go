@@ -17,7 +17,7 @@ func emergency(now time.Time, want Domain, req Request, have State, seen Observa
 	if plan.Stop != nil {
 		return plan
 	}
-	f := &forecast{now: now, want: want, req: req.in(have, want.Signers), st: have.asOf(now), seen: copyObservation(seen), lags: lags}
+	f := &forecast{now: now, want: want, req: req.in(have, want.Signers), st: have.asOf(now), seen: copyObservation(seen), lags: lags, made: map[string]bool{}}
 	plan.Steps, plan.Next = nil, nil
 	for jumps, rounds := 0, 0; ; rounds++ {
 		f.st.heed(f.want, f.seen, f.lags, f.now)
@@ -46,7 +46,7 @@ func emergency(now time.Time, want Domain, req Request, have State, seen Observa
 
 // dated returns a step as a plan of now shows it: not before its time has come.
 func (f *forecast) dated(s Step, now time.Time) Step {
-	s = unnamed(s)
+	s = f.unnamed(s)
 	if f.now.After(now) && s.NotBefore.Before(f.now) {
 		s.NotBefore = f.now
 	}

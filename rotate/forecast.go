@@ -3,7 +3,6 @@ package rotate
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -34,7 +33,7 @@ const most = 5000
 // lags says for each signer how long after its switch that is surely in effect. It is a
 // pure function: it reads nothing, and leaves its arguments alone.
 func Forecast(now, until time.Time, want Domain, req Request, have State, seen Observation, lags map[string]time.Duration) Outlook {
-	f := &forecast{now: now, want: want, req: req.in(have, want.Signers), st: have.asOf(now), seen: copyObservation(seen), lags: lags}
+	f := &forecast{now: now, want: want, req: req.in(have, want.Signers), st: have.asOf(now), seen: copyObservation(seen), lags: lags, made: map[string]bool{}}
 	if f.st.Phase == "" {
 		f.st.Phase = New
 	}
@@ -62,7 +61,7 @@ func Forecast(now, until time.Time, want Domain, req Request, have State, seen O
 			if len(f.out.Coming) == most {
 				return f.halt(fault.Lasting("look further ahead for "+want.Name, fmt.Errorf("more than %d steps are to come", most), "ask for a shorter time"))
 			}
-			f.out.Coming = append(f.out.Coming, Coming{f.now, f.st.Phase, unnamed(s)})
+			f.out.Coming = append(f.out.Coming, Coming{f.now, f.st.Phase, f.unnamed(s)})
 			if err := f.do(s); err != nil {
 				return f.halt(err)
 			}
@@ -82,7 +81,7 @@ type forecast struct {
 	st   State
 	seen Observation
 	lags map[string]time.Duration
-	made int
+	made map[string]bool // ids that stand for keys that are yet to be made
 	out  Outlook
 }
 
@@ -97,8 +96,8 @@ func (f *forecast) do(s Step) error {
 	switch s.Kind {
 	case Generate:
 	case StoreKey:
-		f.made++
-		id := fmt.Sprintf("%s %d", Generated, f.made) // no two keys are the same
+		id := fmt.Sprintf("to be made %d", len(f.made)+1) // no two keys are the same
+		f.made[id] = true
 		f.begin(s, id)
 		seen.KeyID, seen.Version = id, seen.Version+1
 		f.st.stored(s.Selector, Key{ID: id, Version: seen.Version, Record: id, StoredAt: f.now})
@@ -118,7 +117,7 @@ func (f *forecast) do(s Step) error {
 		f.req.Asked = f.req.Asked && f.st.Phase == Ready
 	case Destroy:
 		for _, old := range f.st.doomed(s.Selector) {
-			if old.KeyID == s.Before["key_id"] {
+			if old.KeyID == s.From.KeyID {
 				f.st.destroyed(s.Selector, old.KeyID)
 				if seen.KeyID == old.KeyID {
 					seen.KeyID = ""
@@ -150,19 +149,13 @@ func (f *forecast) show(seen *SelectorSeen, record string) {
 	seen.Sight.Values, seen.Sight.Complete, seen.Sight.Lagging, seen.Sight.TTL = []string{record}, true, nil, f.want.Policy.TTL
 }
 
-// unnamed gives the keys that are yet to be made no name of their own.
-func unnamed(s Step) Step {
-	facts := func(f Facts) Facts {
-		out := Facts{}
-		for name, v := range f {
-			if strings.HasPrefix(v, Generated) {
-				v = Generated
-			}
-			out[name] = v
+// unnamed returns the step without the ids that stand for keys that are yet to be made.
+func (f *forecast) unnamed(s Step) Step {
+	for _, side := range []*Side{&s.From, &s.To} {
+		if f.made[side.KeyID] || f.made[side.Record] {
+			side.KeyID, side.Record, side.Fresh = "", "", true
 		}
-		return out
 	}
-	s.Before, s.After = facts(s.Before), facts(s.After)
 	return s
 }
 

@@ -41,7 +41,7 @@ func (g *grant) leftOf(res Result) []Step {
 		return g.left()
 	}
 	return slices.DeleteFunc(g.left(), func(l Step) bool {
-		return !slices.ContainsFunc(res.Plan.Steps, func(s Step) bool { return same(l, s) })
+		return !slices.ContainsFunc(res.Plan.Steps, func(s Step) bool { return s.does(l) })
 	})
 }
 
@@ -51,7 +51,7 @@ func (g *grant) did(s Step) {
 		return
 	}
 	for i, a := range g.Steps {
-		if !g.done[i] && same(a, s) {
+		if !g.done[i] && s.does(a) {
 			g.done[i] = true
 			return
 		}
@@ -61,7 +61,7 @@ func (g *grant) did(s Step) {
 // open reports whether a step may be carried out.
 func (g *grant) open(s Step) bool {
 	for i, a := range g.Steps {
-		if same(a, s) && (!g.done[i] || g.again(a)) {
+		if s.does(a) && (!g.done[i] || g.again(a)) {
 			return true
 		}
 	}
@@ -83,24 +83,6 @@ func (g *grant) again(s Step) bool {
 		return pending(Verify)
 	}
 	return false
-}
-
-// same reports whether s is what was approved as a. A key that was yet to be made
-// has its name by now.
-func same(a, s Step) bool {
-	if a.Kind != s.Kind || a.Selector != s.Selector || a.Signer != s.Signer {
-		return false
-	}
-	return matches(a.After, s.After) && (a.Kind != Destroy || matches(a.Before, s.Before))
-}
-
-func matches(approved, is Facts) bool {
-	for name, v := range is {
-		if approved[name] != v && approved[name] != Generated {
-			return false
-		}
-	}
-	return len(approved) == len(is)
 }
 
 // next returns what is waited for in a plan that was made at began or later, nil when

@@ -1,45 +1,12 @@
 package rotate
 
 import (
-	"time"
-
 	"github.com/dkimbot/dkimbot/rotate/dkim"
-)
-
-// Kind is what a step does.
-type Kind string
-
-// The kinds of step.
-const (
-	Generate Kind = "generate" // make a key pair
-	StoreKey Kind = "store"    // keep the private key in the keystore
-	Publish  Kind = "publish"  // put the key record in DNS
-	Verify   Kind = "verify"   // see it on every authoritative server, and test the key against it
-	Activate Kind = "activate" // make a signer sign with it
-	Drain    Kind = "drain"    // wait for mail in flight
-	Revoke   Kind = "revoke"   // publish an empty p=
-	Destroy  Kind = "destroy"  // destroy the old private key
 )
 
 // Look is no step: it is the kind of the events that tell what a look at the domain
 // found, and that it is over. See Finding.
 const Look Kind = "look"
-
-// Facts describe a thing before or after a step, by name.
-type Facts map[string]string
-
-// Step is one thing to do. It is plain data and never holds a private key.
-type Step struct {
-	Kind      Kind
-	Selector  string
-	Signer    string // for Activate
-	Target    string // the place that is touched, for people
-	Reason    Reason
-	Before    Facts
-	After     Facts
-	NotBefore time.Time // zero: at once
-	Duty      Duty      // what it belongs to
-}
 
 // DomainPlan says what to do for one domain now, and why.
 type DomainPlan struct {

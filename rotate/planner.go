@@ -11,9 +11,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// Generated stands in a plan for a key that is not made yet.
-const Generated = "(generated at apply)"
-
 // Plan says what to do for one domain now, and why. It reads nothing and changes
 // nothing: equal arguments give equal plans (I11).
 //
@@ -21,11 +18,16 @@ const Generated = "(generated at apply)"
 // a record of somebody else at one selector does not keep the record at the other
 // one from being published again. So a plan can hold steps and a Stop.
 func Plan(now time.Time, want Domain, req Request, have State, seen Observation) DomainPlan {
+	return plan(now, want, req, have, seen, false)
+}
+
+// plan is Plan; adopted says that it is what follows an adoption.
+func plan(now time.Time, want Domain, req Request, have State, seen Observation, adopted bool) DomainPlan {
 	have = have.asOf(now)
 	have.Phase = cmp.Or(have.Phase, New)
 	health := &planner{want: want, req: req, have: have, seen: seen}
 	drift := dated(health.drift(), have.Drift)
-	p := &planner{now: now, want: want, req: req, have: have, seen: seen, stands: health.stands, olds: health.olds}
+	p := &planner{now: now, want: want, req: req, have: have, seen: seen, afterAdoption: adopted, stands: health.stands, olds: health.olds}
 	p.plan = DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Asked: req.Asked, Drift: drift, Seen: seen}
 	p.domain()
 	if p.plan.Stop != nil {
@@ -60,7 +62,8 @@ type planner struct {
 
 	shared bool // both selectors' names lead to one record
 
-	adoption bool // the plan is one of PlanAdoption
+	adoption      bool // the plan is one of PlanAdoption
+	afterAdoption bool // the plan is what follows an adoption
 }
 
 // domain plans for the domain as it stands: first what interrupts the scheme, then
@@ -113,7 +116,7 @@ func (p *planner) bootstrap() {
 			p.abandon(s)
 		case p.obstacle() == nil || s == first && p.have.relied(s) && p.obstacles[s] == nil: // else nothing is owed yet
 			p.duty = Turn
-			complete = p.provide(s, why) && complete
+			complete = p.provide(s, p.firstKey(why)) && complete
 		}
 	}
 	switch other := p.want.Policy.Other(first); {
@@ -126,6 +129,14 @@ func (p *planner) bootstrap() {
 	default:
 		p.bringBack(first)
 	}
+}
+
+// firstKey says why a selector gets its first key: after an adoption only the other one does.
+func (p *planner) firstKey(why Reason) Reason {
+	if p.afterAdoption {
+		why.Message = "the other selector gets a key of its own, ready for the next rotation"
+	}
+	return why
 }
 
 // bringBack plans, while a new domain can't be finished, that the signers which
@@ -246,7 +257,7 @@ func (p *planner) draining() {
 		p.duty = Revocation
 		p.revoke(s, time.Time{})
 		if key := p.have.selector(s).Key; !p.inHands(key.ID) {
-			p.destroyLeaked(s)
+			p.destroyLeaked(s, time.Time{})
 		}
 		if p.obstacles[s] == nil {
 			p.replace(s)
@@ -266,8 +277,7 @@ func (p *planner) draining() {
 // drain plans the wait for mail that was signed with selector s.
 func (p *planner) drain(s string, until time.Time) Reason {
 	why := Reason{"drain", fmt.Sprintf("mail signed with %s may be in flight, and receivers may keep its key, for %s after the last signer's switch; then %s gets a fresh key", s, Span(p.want.Policy.Drain), s)}
-	published := Facts{"record": "published"}
-	p.step(Step{Kind: Drain, Selector: s, Target: p.name(s).String(), NotBefore: until, Reason: why, Before: published, After: published})
+	p.step(Step{Kind: Drain, Selector: s, Target: p.name(s).String(), NotBefore: until, Reason: why})
 	return why
 }
 
@@ -327,7 +337,7 @@ func (p *planner) destroyReplaced(s string, r Retired) {
 		p.stop(err)
 		return
 	}
-	p.destroy(s, r, Reason{"replaced", "the new record is public; the old private key is needed no more"})
+	p.destroy(s, r, time.Time{}, Reason{"replaced", "the new record is public; the old private key is needed no more"})
 }
 
 // replaceable says why the key at s can't be replaced now.
@@ -372,9 +382,8 @@ func (p *planner) lostKeystore(s string) error {
 		Hint: "see whether the configuration names the right keystore, and restore it from a backup; dkimbot makes and destroys no key while all are gone"}
 }
 
-func (p *planner) destroy(s string, r Retired, why Reason) {
-	p.step(Step{Kind: Destroy, Selector: s, Target: fmt.Sprintf("keystore, %s version %d", p.name(s), r.Version), Reason: why,
-		Before: Facts{"key_id": r.KeyID}, After: Facts{"key_id": ""}})
+func (p *planner) destroy(s string, r Retired, from time.Time, why Reason) {
+	p.step(Step{Kind: Destroy, Selector: s, Target: fmt.Sprintf("keystore, %s version %d", p.name(s), r.Version), NotBefore: from, Reason: why, From: Side{KeyID: r.KeyID}})
 }
 
 // inHands reports whether a signer signs with the key, as far as is known: its copy
@@ -396,7 +405,7 @@ func (p *planner) destroyDropped() {
 	for _, s := range p.want.Policy.Selectors {
 		for _, r := range p.have.selector(s).Retired {
 			if r.Dropped && !p.inHands(r.KeyID) && p.wrongKeystore(s) == nil {
-				p.destroy(s, r, Reason{"dropped", "the key was given up before a signer used it"})
+				p.destroy(s, r, time.Time{}, Reason{"dropped", "the key was given up before a signer used it"})
 			}
 		}
 	}

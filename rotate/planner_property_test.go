@@ -74,11 +74,11 @@ func TestPlanIsSafe(t *testing.T) {
 // checkPublish: a replacement is published only when no signer uses the selector,
 // or may use it, and its drain has passed (I2, I10).
 func (s *scene) checkPublish(t *rapid.T, step rotate.Step) {
-	sel, record := s.have.Selectors[step.Selector], step.After["record"]
+	sel, record := s.have.Selectors[step.Selector], step.To.Record
 	if sel == nil || sel.Key == nil || record == sel.Key.Record {
 		return // it is the first one, or the same again
 	}
-	if record != rotate.Generated && (sel.Next == nil || record != sel.Next.Record) {
+	if !step.To.Fresh && (sel.Next == nil || record != sel.Next.Record) {
 		t.Fatalf("I5: %s is published at %s and is no fresh key", record, step.Selector)
 	}
 	for _, name := range s.want.Signers {
@@ -150,7 +150,7 @@ func (s *scene) othersSign(selector, but string) bool {
 func (s *scene) checkDestroy(t *rapid.T, step rotate.Step, before []rotate.Step) {
 	sel := s.have.Selectors[step.Selector]
 	verified := slices.ContainsFunc(before, func(b rotate.Step) bool { return b.Kind == rotate.Verify && b.Selector == step.Selector })
-	retired := slices.ContainsFunc(sel.Retired, func(r rotate.Retired) bool { return r.KeyID == step.Before["key_id"] })
+	retired := slices.ContainsFunc(sel.Retired, func(r rotate.Retired) bool { return r.KeyID == step.From.KeyID })
 	if !retired && !verified {
 		t.Fatalf("I5: a key of %s is destroyed before its replacement is verified", step.Selector)
 	}

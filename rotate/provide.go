@@ -24,18 +24,18 @@ func (p *planner) provide(s string, why Reason) bool {
 			return false
 		}
 		if !p.resumable(s) {
-			p.step(Step{Kind: Generate, Selector: s, Target: name.String(), Reason: why, Before: Facts{}, After: Facts{"key": string(p.want.Policy.Key)}})
+			p.step(Step{Kind: Generate, Selector: s, Target: name.String(), Reason: why, Algorithm: p.want.Policy.Key})
 		}
 		p.step(Step{Kind: StoreKey, Selector: s, Target: "keystore, " + name.String(), Reason: p.storeReason(s),
-			Before: Facts{"key_id": seen.KeyID}, After: Facts{"key_id": Generated}})
-		key = &Key{ID: Generated, Record: Generated}
+			From: Side{KeyID: seen.KeyID}, To: Side{Fresh: true}})
+		key = &Key{}
 	}
 	standing := p.standing(s)
 	if key.PublishedAt.IsZero() || standing != current && standing != changing {
 		p.publish(s, key, why)
 	}
 	if sel.Next != nil || key.VerifiedAt.IsZero() || standing != current {
-		p.verify(s, key, Reason{"verify", "the record must show on every authoritative server before anything relies on it"})
+		p.verify(s, key, time.Time{}, Reason{"verify", "the record must show on every authoritative server before anything relies on it"})
 	}
 	return true
 }
@@ -50,13 +50,11 @@ func (p *planner) storeReason(s string) Reason {
 func (p *planner) publish(s string, key *Key, why Reason) {
 	before := strings.Join(p.seen.Selectors[s].Sight.Values, " | ")
 	p.step(Step{Kind: Publish, Selector: s, Target: fmt.Sprintf("%s TXT, through %s", p.name(s), p.want.Provider), Reason: why,
-		Before: p.askedOf(s, Facts{"record": before, "key_id": recordKeyID(before)}),
-		After:  Facts{"record": key.Record, "key_id": key.ID, "ttl": Span(p.want.Policy.TTL)}})
+		Asked: p.askedOf(s), From: Side{Record: before, KeyID: recordKeyID(before)}, To: key.side(), TTL: p.want.Policy.TTL})
 }
 
-func (p *planner) verify(s string, key *Key, why Reason) {
-	p.step(Step{Kind: Verify, Selector: s, Target: p.name(s).String() + " TXT", Reason: p.verifyReason(s, why), Before: p.askedOf(s, Facts{}),
-		After: Facts{"record": key.Record, "key_id": key.ID}})
+func (p *planner) verify(s string, key *Key, from time.Time, why Reason) {
+	p.step(Step{Kind: Verify, Selector: s, Target: p.name(s).String() + " TXT", NotBefore: from, Reason: p.verifyReason(s, why), Asked: p.askedOf(s), To: key.side()})
 }
 
 // pending returns the key that is on its way to the selector, nil when it is yet to be made.
@@ -72,7 +70,7 @@ func (s Selector) pending(phase Phase) *Key {
 func (p *planner) use(s string, from time.Time, why Reason) {
 	key := p.have.selector(s).Key
 	if key == nil {
-		key = &Key{ID: Generated, Record: Generated}
+		key = &Key{}
 	}
 	for _, signer := range p.want.Signers {
 		if !p.confirmed(signer, s, key.ID) && !(s == p.have.Target && slices.Contains(p.have.Held, signer)) {
@@ -88,8 +86,7 @@ func (p *planner) verifyBeforeUse(s string, key *Key, from time.Time) {
 	if p.plans(Verify, s) {
 		return
 	}
-	p.verify(s, key, Reason{"before-use", "nothing signs with a key that DNS does not show now"})
-	p.plan.Steps[len(p.plan.Steps)-1].NotBefore = from
+	p.verify(s, key, from, Reason{"before-use", "nothing signs with a key that DNS does not show now"})
 }
 
 func (p *planner) plans(kind Kind, selector string) bool {
@@ -101,14 +98,20 @@ func (p *planner) activate(signer, s string, key *Key, from time.Time, why Reaso
 	if c := p.have.Signers[signer]; p.seen.Signers[signer].Err != nil { // as far as is known
 		ref.Selector, ref.KeyID = c.Selector, c.KeyID
 	}
+	if p.afterAdoption && why.Code == "bootstrap" && ref.Selector == s && key.ID != "" && ref.KeyID == key.ID {
+		why.Message = "the signer goes on to use the key, and is given it by dkimbot from now on"
+	}
 	p.step(Step{Kind: Activate, Selector: s, Signer: signer, Target: "signer " + signer, Reason: why, NotBefore: from,
-		Before: Facts{"selector": ref.Selector, "key_id": ref.KeyID}, After: Facts{"selector": s, "key_id": key.ID}})
+		From: Side{Selector: ref.Selector, KeyID: ref.KeyID}, To: Side{Selector: s, KeyID: key.ID, Fresh: key.ID == ""}})
 }
+
+// side returns the key as a step shows it; one without a name is yet to be made.
+func (k *Key) side() Side { return Side{KeyID: k.ID, Record: k.Record, Fresh: k.ID == ""} }
 
 // confirmed reports whether a signer has confirmed the key and was not seen to sign otherwise.
 func (p *planner) confirmed(signer, s, keyID string) bool {
 	c, ok := p.have.Signers[signer]
-	if !ok || c.Unsure || c.Selector != s || c.KeyID != keyID {
+	if !ok || keyID == "" || c.Unsure || c.Selector != s || c.KeyID != keyID {
 		return false
 	}
 	seen := p.seen.Signers[signer]

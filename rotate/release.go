@@ -117,8 +117,7 @@ func (p *planner) purge(r HandedBack) {
 		if err := p.wrongKeystore(s); err != nil {
 			p.stop(err)
 		} else if !key.Gone {
-			p.destroy(s, Retired{KeyID: key.ID, Version: key.Version}, why)
-			p.plan.Steps[len(p.plan.Steps)-1].NotBefore = until
+			p.destroy(s, Retired{KeyID: key.ID, Version: key.Version}, until, why)
 		}
 	}
 	p.nextFromSteps()

@@ -40,7 +40,7 @@ func (p *planner) repairAt(s string) bool {
 	if lost == nil && (!sel.Key.VerifiedAt.IsZero() || seen.SightErr != nil) {
 		return false
 	}
-	p.verify(s, sel.Key, Reason{"verify", "the record must show on every authoritative server before anything relies on it"})
+	p.verify(s, sel.Key, time.Time{}, Reason{"verify", "the record must show on every authoritative server before anything relies on it"})
 	return true
 }
 

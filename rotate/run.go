@@ -283,8 +283,8 @@ func (r *run) drainBegun() []Event {
 }
 
 func (r *run) event(s Step, outcome, message string) Event {
-	keyID := s.After["key_id"]
-	if keyID == Generated {
+	keyID := s.To.KeyID
+	if s.To.Fresh {
 		keyID = r.made(s.Selector)
 	}
 	return Event{Domain: r.want.Name, At: r.engine.Clock.Now(), By: r.engine.Actor, Kind: s.Kind, Selector: s.Selector, Signer: s.Signer,

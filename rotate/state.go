@@ -119,7 +119,8 @@ type Event struct {
 	Selector string    `json:"selector,omitempty"`
 	Signer   string    `json:"signer,omitempty"`
 	KeyID    string    `json:"key_id,omitempty"`
-	Outcome  string    `json:"outcome"` // "begun", "done", "failed", "refused"; of a look "noticed", "over"
+	Outcome  string    `json:"outcome"`        // "begun", "done", "failed", "refused"; of a look "noticed", "over"
+	Code     string    `json:"code,omitempty"` // what was found, where that differs from what the kind says: GoneAlready
 	Message  string    `json:"message,omitempty"`
 	Phase    Phase     `json:"phase"` // after the event
 }

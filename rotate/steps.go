@@ -62,11 +62,16 @@ func (r *run) begin(ctx context.Context, i Intent) error {
 
 // confirm writes what was done, with its time, and what follows from it.
 func (r *run) confirm(ctx context.Context, s Step, keyID, message string, more ...Event) error {
+	e := r.event(s, "done", message)
+	e.KeyID = keyID
+	return r.confirmed(ctx, e, more...)
+}
+
+// confirmed writes that what e says was done, and what follows from it.
+func (r *run) confirmed(ctx context.Context, e Event, more ...Event) error {
 	if r.failed { // an earlier step of this run: it is what comes next
 		r.st.Next = r.retry
 	}
-	e := r.event(s, "done", message)
-	e.KeyID = keyID
 	var events []Event
 	if r.grant != nil && r.st.Basis() != r.stored.Basis() { // a look that found all as it was uses up no plan
 		events = r.takeUp()
@@ -229,7 +234,7 @@ func (r *run) switchSigner(ctx context.Context, s Step, signer *batchedSigner, k
 // destroy makes a replaced or leaked private key unrecoverable, in the keystore and on the signers (I5).
 func (r *run) destroy(ctx context.Context, s Step) error {
 	for _, old := range r.st.doomed(s.Selector) {
-		if old.KeyID != s.Before["key_id"] {
+		if old.KeyID != s.From.KeyID {
 			continue
 		}
 		if err := r.stillUnused(ctx, s.Selector, old.KeyID, "destroy the private key"); err != nil {
@@ -238,7 +243,7 @@ func (r *run) destroy(ctx context.Context, s Step) error {
 		if err := r.begin(ctx, Intent{Kind: Destroy, Selector: s.Selector, KeyID: old.KeyID, Version: old.Version}); err != nil {
 			return err
 		}
-		says, err := r.destroyVersion(ctx, r.name(s.Selector), old)
+		found, err := r.destroyVersion(ctx, r.name(s.Selector), old)
 		if err != nil {
 			return err
 		}
@@ -251,16 +256,20 @@ func (r *run) destroy(ctx context.Context, s Step) error {
 		r.st.destroyed(s.Selector, old.KeyID)
 		r.seen.destroyed(s.Selector, old.KeyID)
 		r.st.purged(r.engine.Clock.Now())
-		return r.confirm(ctx, s, old.KeyID, says)
+		e := r.event(s, "done", fmt.Sprintf("version %d", old.Version))
+		if e.KeyID, e.Code = old.KeyID, found; found == GoneAlready {
+			e.Message += " was gone from the keystore already"
+		}
+		return r.confirmed(ctx, e)
 	}
 	return nil
 }
 
-// GoneAlready ends the message of a Destroy event that found no key to destroy.
-const GoneAlready = "was gone from the keystore already"
+// GoneAlready is the code of a Destroy event that found no key to destroy.
+const GoneAlready = "gone-already"
 
-// destroyVersion destroys a private key in the keystore if it is there, and says what
-// was done. Where all versions of a lost key are gone, their numbers begin again, so
+// destroyVersion destroys a private key in the keystore if it is there, and returns the
+// code of what it found. Where all versions of a lost key are gone, their numbers begin again, so
 // another key may stand at the number.
 func (r *run) destroyVersion(ctx context.Context, name dkim.Name, old Retired) (string, error) {
 	key, _, err := r.engine.Keys.Get(ctx, name, old.Version)
@@ -268,9 +277,9 @@ func (r *run) destroyVersion(ctx context.Context, name dkim.Name, old Retired) (
 	case err != nil && fault.CodeOf(err) != deletedSecret: // what was deleted can come back until it is destroyed
 		return "", err
 	case err == nil && key.ID() != old.KeyID:
-		return fmt.Sprintf("version %d %s", old.Version, GoneAlready), nil
+		return GoneAlready, nil
 	}
-	return fmt.Sprintf("version %d", old.Version), r.engine.Keys.Destroy(ctx, name, old.Version)
+	return "", r.engine.Keys.Destroy(ctx, name, old.Version)
 }
 
 // doomed returns the selector's private keys that may be destroyed: those that were

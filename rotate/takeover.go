@@ -128,7 +128,7 @@ func (r *run) outlived(ctx context.Context, err error) error {
 	if i == nil || !r.grip.passed() {
 		return lossOnce(err)
 	}
-	s := Step{Kind: i.Kind, Selector: i.Selector, Signer: i.Signer, After: map[string]string{"key_id": i.KeyID}}
+	s := Step{Kind: i.Kind, Selector: i.Selector, Signer: i.Signer, To: Side{KeyID: i.KeyID}}
 	what := string(i.Kind) + " " + r.name(i.Selector).String()
 	if i.Signer != "" {
 		what += " on signer " + i.Signer

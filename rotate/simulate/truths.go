@@ -91,7 +91,7 @@ func (p *process) checkToldKey(e rotate.Event, name dkim.Name) {
 	switch {
 	case e.Kind == rotate.StoreKey && !kept && p.vault.swapped.Before(p.turn.began):
 		p.lie(e, "the keystore does not hold %s", p.keys.label(e.KeyID))
-	case e.Kind == rotate.Destroy && strings.Contains(e.Message, "gone from the keystore already"):
+	case e.Kind == rotate.Destroy && e.Code == rotate.GoneAlready:
 	case e.Kind == rotate.Destroy && (kept || p.vault.rightHolds(name, e.KeyID)):
 		p.lie(e, "the keystore holds %s", p.keys.label(e.KeyID))
 	}

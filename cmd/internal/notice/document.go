@@ -55,7 +55,7 @@ func ofEvent(e rotate.Event, err error) Document {
 // ofSwitch describes the switch that is about to begin.
 func ofSwitch(want rotate.Domain, s rotate.Step, by string, at time.Time) Document {
 	d := newDocument(BeforeSwitch, by, at)
-	d.Domain, d.Step, d.Selector, d.Previous, d.KeyID = want.Name, string(s.Kind), s.Selector, s.Before["selector"], s.After["key_id"]
+	d.Domain, d.Step, d.Selector, d.Previous, d.KeyID = want.Name, string(s.Kind), s.Selector, s.From.Selector, s.To.KeyID
 	d.Message = "is about to switch to " + s.Selector + ": " + s.Reason.Message
 	return d
 }

@@ -151,7 +151,8 @@ func newDomain(p rotate.DomainPlan) Domain {
 		d.Drift = append(d.Drift, f)
 	}
 	for _, s := range p.Steps {
-		step := Step{string(s.Kind), s.Selector, s.Signer, s.Target, s.Reason, facts(s.Before), facts(s.After), nil}
+		before, after := s.Facts()
+		step := Step{string(s.Kind), s.Selector, s.Signer, s.Target, s.Reason, before, after, nil}
 		if !s.NotBefore.IsZero() {
 			t := clean(s.NotBefore)
 			step.NotBefore = &t
@@ -185,20 +186,13 @@ func (p *Problem) Err() error {
 	return &fault.Error{Kind: kind, Code: p.Code, What: p.Message, Hint: p.Hint}
 }
 
-func facts(f rotate.Facts) map[string]string {
-	if f == nil {
-		return map[string]string{}
-	}
-	return f
-}
-
 // Plan returns what the document says of the domain as the heart says it. Of what
 // was seen it holds only what the keystore and the signers said.
 func (d Domain) Plan() rotate.DomainPlan {
 	p := rotate.DomainPlan{Name: d.Name, Phase: rotate.Phase(d.Phase), Revision: d.Preconditions.Revision, Basis: d.Preconditions.State, Asked: d.Asked, Reason: d.Reason,
 		Next: d.Next, Stop: d.Problem.Err(), Drift: d.Drift, Warnings: d.Warnings, Seen: d.seen()}
 	for _, s := range d.Steps {
-		step := rotate.Step{Kind: rotate.Kind(s.Kind), Selector: s.Selector, Signer: s.Signer, Target: s.Target, Reason: s.Reason, Before: s.Before, After: s.After}
+		step := rotate.Step{Kind: rotate.Kind(s.Kind), Selector: s.Selector, Signer: s.Signer, Target: s.Target, Reason: s.Reason}.WithFacts(s.Before, s.After)
 		if s.NotBefore != nil {
 			step.NotBefore = *s.NotBefore
 		}

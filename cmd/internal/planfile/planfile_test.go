@@ -33,7 +33,7 @@ func some() planfile.Document {
 	return planfile.New(planfile.Context{Created: elsewhere, For: elsewhere.Add(time.Hour), Valid: 72 * time.Hour, ConfigSHA256: "c", Lineage: "l", DomainSHA256: map[string]string{"a.test": "da"}},
 		[]rotate.DomainPlan{
 			{Name: "a.test", Phase: rotate.Ready, Revision: 7, Basis: "sha256:state", Asked: true, Reason: why, Warnings: []string{"look <here> & there"}, Steps: []rotate.Step{
-				{Kind: rotate.Activate, Selector: "s2", Signer: "mx1", Target: "signer mx1", Reason: why, Before: rotate.Facts{"selector": "s1"}, After: rotate.Facts{"selector": "s2"}},
+				{Kind: rotate.Activate, Selector: "s2", Signer: "mx1", Target: "signer mx1", Reason: why, From: rotate.Side{Selector: "s1"}, To: rotate.Side{Selector: "s2"}},
 				{Kind: rotate.Drain, Selector: "s1", Target: "s1._domainkey.a.test", Reason: why, NotBefore: elsewhere.Add(7 * 24 * time.Hour)}},
 				Next: &rotate.Next{Action: "replace", Selector: "s1", At: elsewhere, Reason: why},
 				Seen: rotate.Observation{
@@ -205,7 +205,7 @@ func TestWriteFile(t *testing.T) {
 func TestOddText(t *testing.T) {
 	for _, odd := range []string{"\xff", "\u2028", "\x00", "�", "\U0010ffff", `"\`, "<&>", "\x1b[2J", "\u202e", "\u200b", strings.Repeat("x", 100_000)} {
 		doc := planfile.New(planfile.Context{}, []rotate.DomainPlan{
-			{Name: "a.test", Phase: rotate.Ready, Reason: rotate.Reason{Message: odd}, Steps: []rotate.Step{{Kind: rotate.Publish, Selector: "s1", Target: odd, Before: rotate.Facts{"record": odd}}}},
+			{Name: "a.test", Phase: rotate.Ready, Reason: rotate.Reason{Message: odd}, Steps: []rotate.Step{{Kind: rotate.Publish, Selector: "s1", Target: odd, From: rotate.Side{Record: odd}, To: rotate.Side{Fresh: true}}}},
 			{Name: "b.test", Phase: rotate.New, Warnings: []string{odd}, Stop: errors.New(odd), Drift: []rotate.Finding{{Message: odd, Repair: odd}}}})
 		if got, err := planfile.Read(doc.Encode()); err != nil || cmp.Diff(doc, got) != "" {
 			t.Errorf("%q: %v", odd, err)

@@ -91,7 +91,7 @@ func newEntry(domain string, coming []rotate.Coming) CalendarEntry {
 		s := c.Step
 		kinds[s.Kind] = true
 		if s.Kind == rotate.Activate {
-			e.Signers, from = append(e.Signers, s.Signer), s.Before["selector"]
+			e.Signers, from = append(e.Signers, s.Signer), s.From.Selector
 		}
 		e.Steps = append(e.Steps, CalendarStep{string(s.Kind), s.Signer, s.Reason})
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -74,6 +76,15 @@ func TestGoldenKinds(t *testing.T) {
 	doc := planfile.New(planfile.Context{Created: now, For: now, ConfigSHA256: "cafe"}, plans)
 	doc.PlanID, doc.Checksum = "abcdefghijklmnopqrstuvwxyz", "sha256:not counted here"
 	golden(t, "kinds.json", doc.Encode())
+	for i, p := range plans {
+		for j, got := range doc.Domains[i].Plan().Steps {
+			want := p.Steps[j]
+			want.Duty = "" // which is nothing to approve of
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s: what is read back from the document is not what was planned:\n%s", p.Name, diff)
+			}
+		}
+	}
 }
 
 // TestSavedBefore: the plans that the golden files hold, which an earlier version saved, are

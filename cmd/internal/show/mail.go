@@ -85,8 +85,8 @@ func (m mail) signing() string {
 	for _, s := range m.p.Steps {
 		if s.Kind == rotate.Activate {
 			switched, to, at = append(switched, s.Signer), s.Selector, s.NotBefore
-			from = s.Before["selector"]
-			same = same && s.Before["selector"] == s.After["selector"] && s.Before["key_id"] == s.After["key_id"]
+			from = s.From.Selector
+			same = same && s.From.Selector == s.To.Selector && s.From.KeyID == s.To.KeyID
 		}
 	}
 	whose, then := "Mail", "with "+to
@@ -117,7 +117,7 @@ func (m mail) signing() string {
 // shown says who shows a selector's record.
 func (m mail) shown(selector string) string {
 	for _, s := range m.p.Steps {
-		if asked := s.Before["asked"]; s.Selector == selector && s.Kind == rotate.Verify && asked != "" {
+		if asked := s.Asked; s.Selector == selector && s.Kind == rotate.Verify && asked != "" {
 			if asked == rotate.Nobody {
 				return "whose key record is published, though nobody is asked whether it shows,"
 			}
@@ -144,9 +144,9 @@ func (m mail) records(s rotate.Step) string {
 	case s.Kind == rotate.Drain:
 		return fmt.Sprintf("Mail already signed with %s verifies all the while, because its key record stays in DNS until %s at least.", s.Selector, day(s.NotBefore))
 	case s.Kind == rotate.Activate && m.foreign(s):
-		return fmt.Sprintf("Mail already signed with %s verifies as long as its key record stays in DNS, which dkimbot does not touch.", s.Before["selector"])
-	case m.stray(s) && m.first(s) && s.Before["selector"] != "" && s.Before["selector"] != s.Selector:
-		return fmt.Sprintf("Mail already signed with %s verifies, because its key record is in DNS as well.", s.Before["selector"])
+		return fmt.Sprintf("Mail already signed with %s verifies as long as its key record stays in DNS, which dkimbot does not touch.", s.From.Selector)
+	case m.stray(s) && m.first(s) && s.From.Selector != "" && s.From.Selector != s.Selector:
+		return fmt.Sprintf("Mail already signed with %s verifies, because its key record is in DNS as well.", s.From.Selector)
 	case s.Kind == rotate.Publish && s.Reason.Code == "replace":
 		return fmt.Sprintf("The key record of %s is replaced, which no mail needs any more: nothing has signed with it for longer than its drain.", s.Selector)
 	case s.Kind == rotate.Publish && s.Reason.Code == "vanished":
@@ -189,7 +189,7 @@ func (m mail) using(selector string) []string {
 
 // foreign reports whether a signer comes from a selector that is not dkimbot's.
 func (m mail) foreign(s rotate.Step) bool {
-	before := s.Before["selector"]
+	before := s.From.Selector
 	_, ours := m.p.Seen.Selectors[before]
 	return before != "" && !ours && len(m.p.Seen.Selectors) > 0 && m.first(s)
 }
@@ -198,7 +198,7 @@ func (m mail) foreign(s rotate.Step) bool {
 // selector: what holds for all of them is told once.
 func (m mail) first(s rotate.Step) bool {
 	i := slices.IndexFunc(m.p.Steps, func(o rotate.Step) bool {
-		return o.Kind == rotate.Activate && o.Before["selector"] == s.Before["selector"]
+		return o.Kind == rotate.Activate && o.From.Selector == s.From.Selector
 	})
 	return m.p.Steps[i].Signer == s.Signer
 }

@@ -112,8 +112,8 @@ func (m Markdown) steps(steps []rotate.Step) {
 		if s.Kind != rotate.Publish && s.Kind != rotate.Revoke {
 			continue
 		}
-		for _, side := range []struct{ when, record string }{{"before", s.Before["record"]}, {"after", s.After["record"]}} {
-			if side.record != "" && side.record != rotate.Generated {
+		for _, side := range []struct{ when, record string }{{"before", s.From.Record}, {"after", s.To.Record}} {
+			if side.record != "" {
 				records = append(records, fmt.Sprintf("%d. %s, %s: %s", i+1, s.Target, side.when, Visible(side.record)))
 			}
 		}

@@ -50,45 +50,45 @@ func (t Text) step(n int, s rotate.Step) {
 func change(s rotate.Step) (from, to string) {
 	switch s.Kind {
 	case rotate.Generate:
-		return "", "a new " + s.After["key"] + " key"
+		return "", "a new " + string(s.Algorithm) + " key"
 	case rotate.StoreKey:
-		return keyWords(s.Before["key_id"], "no key"), keyWords(s.After["key_id"], "")
+		return sideWords(s.From, "no key"), sideWords(s.To, "")
 	case rotate.Adopt:
-		return "", keyWords(s.After["key_id"], "") + " and its record: kept, and dkimbot's from then on"
+		return "", sideWords(s.To, "") + " and its record: kept, and dkimbot's from then on"
 	case rotate.Publish:
-		return stood(s), recordWords(s.After["record"], s.After["key_id"]) + ", TTL " + s.After["ttl"]
+		return stood(s), recordWords(s.To) + ", TTL " + rotate.Span(s.TTL)
 	case rotate.Verify:
-		return "", shownBy(s) + keyWords(s.After["key_id"], "")
+		return "", shownBy(s) + sideWords(s.To, "")
 	case rotate.Activate:
 		from = "does not sign for the domain"
-		if s.Before["selector"] != "" {
-			from = "signs with " + s.Before["selector"] + ", " + keyWords(s.Before["key_id"], "no key")
+		if s.From.Selector != "" {
+			from = "signs with " + s.From.Selector + ", " + sideWords(s.From, "no key")
 		}
-		return from, "signs with " + s.After["selector"] + ", " + keyWords(s.After["key_id"], "")
+		return from, "signs with " + s.To.Selector + ", " + sideWords(s.To, "")
 	case rotate.Drain:
 		return "published", "published: mail in flight goes on to verify"
 	case rotate.Revoke:
 		return stood(s), "a record without a key: nothing that was signed with it verifies any more"
 	case rotate.Destroy:
-		return keyWords(s.Before["key_id"], ""), "destroyed, and forgotten by the signers"
+		return sideWords(s.From, ""), "destroyed, and forgotten by the signers"
 	}
 	return "", ""
 }
 
 // shownBy says who shows a key's record, in front of the key's name.
 func shownBy(s rotate.Step) string {
-	if s.Before["asked"] == rotate.Nobody {
+	if s.Asked == rotate.Nobody {
 		return "DNS is not asked; a test message verifies with the record of "
 	}
-	return orElse(s.Before["asked"], "every authoritative server") + " shows "
+	return orElse(s.Asked, "every authoritative server") + " shows "
 }
 
 // stood tells the record that a step takes the place of.
 func stood(s rotate.Step) string {
-	if s.Before["asked"] == rotate.Nobody && s.Before["record"] == "" {
+	if s.Asked == rotate.Nobody && s.From.Record == "" {
 		return "what is there now, if it is dkimbot's: DNS is not asked"
 	}
-	return recordWords(s.Before["record"], s.Before["key_id"])
+	return recordWords(s.From)
 }
 
 // PlanSummary ends the plans: how much there is to do, and that nothing was done.

@@ -61,8 +61,8 @@ func did(e rotate.Event) string {
 	case rotate.Drain:
 		return fmt.Sprintf("%s: its drain began; it stays published", e.Selector)
 	case rotate.Destroy:
-		if strings.HasSuffix(e.Message, rotate.GoneAlready) {
-			return fmt.Sprintf("%s: the old %s %s", e.Selector, key, rotate.GoneAlready)
+		if e.Code == rotate.GoneAlready {
+			return fmt.Sprintf("%s: the old %s was gone from the keystore already", e.Selector, key)
 		}
 		return fmt.Sprintf("%s: the old %s was destroyed", e.Selector, key)
 	case rotate.Revoke:

@@ -128,11 +128,8 @@ func action(n rotate.Next) string {
 
 // keyWords names a key, or says none when there is no id.
 func keyWords(id, none string) string {
-	switch id {
-	case "":
+	if id == "" {
 		return none
-	case rotate.Generated:
-		return "the new key"
 	}
 	return "key " + rotate.ShortID(id)
 }
@@ -141,17 +138,25 @@ func keyWords(id, none string) string {
 // JSON documents have them all.
 var longKey = regexp.MustCompile(`(p=[A-Za-z0-9+/]{12})[A-Za-z0-9+/=\s]{24,}([A-Za-z0-9+/=]{8})`)
 
-// recordWords shortens a key record and names its key.
-func recordWords(record, keyID string) string {
-	switch {
-	case record == "":
-		return "no record"
-	case record == rotate.Generated:
-		return "the record of the new key"
-	case keyID == "":
-		return longKey.ReplaceAllString(record, "$1...$2")
+// sideWords names the key on one side of a step, or says none when there is none.
+func sideWords(s rotate.Side, none string) string {
+	if s.Fresh {
+		return "the new key"
 	}
-	return longKey.ReplaceAllString(record, "$1...$2") + " (" + keyWords(keyID, "") + ")"
+	return keyWords(s.KeyID, none)
+}
+
+// recordWords shortens the key record on one side of a step and names its key.
+func recordWords(s rotate.Side) string {
+	switch {
+	case s.Fresh:
+		return "the record of the new key"
+	case s.Record == "":
+		return "no record"
+	case s.KeyID == "":
+		return longKey.ReplaceAllString(s.Record, "$1...$2")
+	}
+	return longKey.ReplaceAllString(s.Record, "$1...$2") + " (" + keyWords(s.KeyID, "") + ")"
 }
 
 func (t Text) paint(code, s string) string {

@@ -42,14 +42,14 @@ func wantText(t *testing.T, got, want string) {
 func TestPlan(t *testing.T) {
 	why := rotate.Reason{Code: "replace", Message: "the drain of s1 has passed"}
 	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.Replacing, Reason: why, Steps: []rotate.Step{
-		{Kind: rotate.Generate, Selector: "s1", Target: "s1._domainkey.example.com", Reason: why, After: rotate.Facts{"key": "rsa2048"}},
-		{Kind: rotate.StoreKey, Selector: "s1", Target: "keystore, s1._domainkey.example.com", Reason: why, Before: rotate.Facts{"key_id": oldID}, After: rotate.Facts{"key_id": rotate.Generated}},
+		{Kind: rotate.Generate, Selector: "s1", Target: "s1._domainkey.example.com", Reason: why, Algorithm: "rsa2048"},
+		{Kind: rotate.StoreKey, Selector: "s1", Target: "keystore, s1._domainkey.example.com", Reason: why, From: rotate.Side{KeyID: oldID}, To: rotate.Side{Fresh: true}},
 		{Kind: rotate.Publish, Selector: "s1", Target: "s1._domainkey.example.com TXT, through office", Reason: why,
-			Before: rotate.Facts{"record": record, "key_id": oldID}, After: rotate.Facts{"record": rotate.Generated, "key_id": rotate.Generated, "ttl": "1h"}},
-		{Kind: rotate.Verify, Selector: "s1", Target: "s1._domainkey.example.com TXT", Reason: why, After: rotate.Facts{"key_id": rotate.Generated}},
-		{Kind: rotate.Activate, Selector: "s2", Signer: "mx1", Target: "signer mx1", Reason: why, Before: rotate.Facts{"selector": "s1", "key_id": oldID}, After: rotate.Facts{"selector": "s2", "key_id": newID}},
+			From: rotate.Side{Record: record, KeyID: oldID}, To: rotate.Side{Fresh: true}, TTL: time.Hour},
+		{Kind: rotate.Verify, Selector: "s1", Target: "s1._domainkey.example.com TXT", Reason: why, To: rotate.Side{Fresh: true}},
+		{Kind: rotate.Activate, Selector: "s2", Signer: "mx1", Target: "signer mx1", Reason: why, From: rotate.Side{Selector: "s1", KeyID: oldID}, To: rotate.Side{Selector: "s2", KeyID: newID}},
 		{Kind: rotate.Drain, Selector: "s1", Target: "s1._domainkey.example.com", Reason: why, NotBefore: now.Add(7 * 24 * time.Hour)},
-		{Kind: rotate.Destroy, Selector: "s1", Target: "keystore, s1._domainkey.example.com version 3", Reason: why, Before: rotate.Facts{"key_id": oldID}},
+		{Kind: rotate.Destroy, Selector: "s1", Target: "keystore, s1._domainkey.example.com version 3", Reason: why, From: rotate.Side{KeyID: oldID}},
 	},
 		Next:     &rotate.Next{Action: "replace", Selector: "s1", At: now.Add(7 * 24 * time.Hour), Reason: rotate.Reason{Code: "drain", Message: "mail may be in flight"}},
 		Warnings: []string{"signer mx3 is no longer listed"},
@@ -109,8 +109,8 @@ example.com  phase replacing
 // A first publication comes from no record, a first activation from no signing.
 func TestPlanFromNothing(t *testing.T) {
 	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.New, Steps: []rotate.Step{
-		{Kind: rotate.Publish, Target: "x", After: rotate.Facts{"record": record, "key_id": newID, "ttl": "1h"}},
-		{Kind: rotate.Activate, Target: "signer mx1", After: rotate.Facts{"selector": "s1", "key_id": newID}},
+		{Kind: rotate.Publish, Target: "x", To: rotate.Side{Record: record, KeyID: newID}, TTL: time.Hour},
+		{Kind: rotate.Activate, Target: "signer mx1", To: rotate.Side{Selector: "s1", KeyID: newID}},
 	}}
 	got := written(func(x show.Text) { x.Plan(plan) })
 	for _, want := range []string{"from  no record\n", "to    v=DKIM1; k=rsa; p=MIIBIjANBgkq...zwIDAQAB (key ffeeddccbbaa), TTL 1h\n", "from  does not sign for the domain\n"} {
