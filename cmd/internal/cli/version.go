@@ -1,19 +1,13 @@
 package cli
 
 import (
-	"bytes"
 	"fmt"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/cobra/doc"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
-	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // versionDocument is `version --json`.
@@ -54,40 +48,4 @@ func version() string {
 		}
 	}
 	return v
-}
-
-func (p *program) manCommand(root *cobra.Command) *cobra.Command {
-	return &cobra.Command{
-		Use:     "man DIRECTORY",
-		Short:   "Write the manual pages into a directory",
-		Example: "  dkimbot man /usr/local/share/man/man1",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			root.DisableAutoGenTag = true
-			if err := writeManual(root, args[0]); err != nil {
-				return fault.Lasting("write the manual pages to "+args[0], err, "name a directory that exists and that you may write to")
-			}
-			return nil
-		},
-	}
-}
-
-// writeManual writes the page of a command, and those of its own commands. What somebody
-// else put into the directory is neither followed nor written over.
-func writeManual(cmd *cobra.Command, dir string) error {
-	for _, c := range cmd.Commands() {
-		if !c.IsAvailableCommand() || c.IsAdditionalHelpTopicCommand() {
-			continue
-		}
-		if err := writeManual(c, dir); err != nil {
-			return err
-		}
-	}
-	var page bytes.Buffer
-	header := &doc.GenManHeader{Title: "DKIMBOT", Section: "1", Source: "dkimbot " + version(), Manual: "dkimbot"}
-	if err := doc.GenMan(cmd, header, &page); err != nil {
-		return err
-	}
-	name := strings.ReplaceAll(cmd.CommandPath(), " ", "-") + ".1"
-	return safefile.Write(filepath.Join(dir, name), page.Bytes(), safefile.Ours(0o644))
 }

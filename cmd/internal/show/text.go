@@ -170,6 +170,9 @@ func (t Text) paint(code, s string) string {
 	return begin + code + "m" + s + begin + "0m"
 }
 
+// Strong returns s so that it stands out where there is colour.
+func (t Text) Strong(s string) string { return t.bold(s) }
+
 func (t Text) bold(s string) string   { return t.paint("1", s) }
 func (t Text) dim(s string) string    { return t.paint("2", s) }
 func (t Text) red(s string) string    { return t.paint("31", s) }

@@ -104,11 +104,11 @@ func TestRequest(t *testing.T) {
 		want    request
 		env     []string
 	}{
-		"activate one":  {false, activate(one), request{1, "activate", []entry{full(one)}}, single},
-		"activate two":  {false, activate(two, one), request{1, "activate", []entry{full(one), full(two)}}, nil},
-		"with the key":  {true, activate(one), request{1, "activate", []entry{secret}}, single},
-		"active":        {false, func(s *Signer) { s.Active(t.Context(), []string{"a.example"}) }, request{1, "active", []entry{{Domain: "a.example"}}}, single[:1]},
-		"forget":        {true, func(s *Signer) { s.Forget(t.Context(), []dkim.Ref{one.Ref()}) }, request{1, "forget", []entry{{Domain: "a.example", Selector: "s1", KeyID: k.ID()}}}, single},
+		"activate one":  {false, activate(one), request{1, "activate", "hook", []entry{full(one)}}, single},
+		"activate two":  {false, activate(two, one), request{1, "activate", "hook", []entry{full(one), full(two)}}, nil},
+		"with the key":  {true, activate(one), request{1, "activate", "hook", []entry{secret}}, single},
+		"active":        {false, func(s *Signer) { s.Active(t.Context(), []string{"a.example"}) }, request{1, "active", "hook", []entry{{Domain: "a.example"}}}, single[:1]},
+		"forget":        {true, func(s *Signer) { s.Forget(t.Context(), []dkim.Ref{one.Ref()}) }, request{1, "forget", "hook", []entry{{Domain: "a.example", Selector: "s1", KeyID: k.ID()}}}, single},
 		"nothing asked": {false, func(s *Signer) { s.Active(t.Context(), nil) }, request{}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,6 +19,7 @@ const formatVersion = 1
 type request struct {
 	FormatVersion int     `json:"format_version"`
 	Action        string  `json:"action"`
+	Signer        string  `json:"signer"` // the name in the configuration
 	Domains       []entry `json:"domains"`
 }
 
@@ -86,7 +87,7 @@ func (s *Signer) run(ctx context.Context, what string, r request) ([]byte, error
 	case <-ctx.Done():
 		return nil, fault.Temporary(what, context.Cause(ctx), "see what holds the command up; it is run once at a time, and tried again by itself")
 	}
-	r.FormatVersion = formatVersion
+	r.FormatVersion, r.Signer = formatVersion, s.cfg.Name
 	slices.SortFunc(r.Domains, func(a, b entry) int { return strings.Compare(a.Domain, b.Domain) })
 	input, err := json.Marshal(r)
 	if err != nil {
