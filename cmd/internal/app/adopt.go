@@ -68,9 +68,13 @@ func (a *App) Find(ctx context.Context, source KeySource) (*Finder, error) {
 	}
 	there := *own
 	there.Mount, there.Prefix = vault.SplitPath(source.Vault.Path, own.Mount)
-	var err error
-	f.vault, err = a.openVault(ctx, &there)
-	return f, err
+	store, err := openVault(ctx, &there)
+	if err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, store.Close)
+	f.vault = store
+	return f, nil
 }
 
 // Found is what a Finder found for a domain.

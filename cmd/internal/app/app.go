@@ -39,7 +39,7 @@ type App struct {
 	PlanKey []byte // of the state, to sign plans with; nil when it was opened for work
 	Notices *notice.Notices
 
-	keyless bool // WithoutKeystore
+	keyless func(error) // WithoutKeystore
 	log     *slog.Logger
 	closers []func() error
 }
@@ -133,7 +133,7 @@ func OpenReadOnly(ctx context.Context, cfg *config.Config, at time.Time) (_ *App
 	}()
 	keys, err := a.openKeysReadOnly(ctx)
 	if err != nil {
-		keys, err = unopened{err}, ctx.Err() // a plan says of each domain what the reason keeps from being done
+		keys, err = unread{err}, ctx.Err() // a plan says of each domain what the reason keeps from being done
 	}
 	if err != nil {
 		return nil, err

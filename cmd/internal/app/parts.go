@@ -10,26 +10,34 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
-func (a *App) openKeystore(ctx context.Context) (rotate.Keystore, error) {
-	if v := a.Config.Keystore.Vault; v != nil {
-		return a.openVault(ctx, v)
+// openKeystore opens the keystore, and returns what closes it.
+func openKeystore(ctx context.Context, cfg *config.Config) (rotate.Keystore, func() error, error) {
+	if v := cfg.Keystore.Vault; v != nil {
+		store, err := openVault(ctx, v)
+		if err != nil {
+			return nil, nil, err
+		}
+		return store, store.Close, nil
 	}
-	return file.Open(a.Config.Keystore.Path)
+	store, err := file.Open(cfg.Keystore.Path)
+	return store, func() error { return nil }, err
 }
 
 func (a *App) openKeysReadOnly(ctx context.Context) (rotate.KeyReader, error) {
-	if v := a.Config.Keystore.Vault; v != nil {
-		return a.openVault(ctx, v)
+	v := a.Config.Keystore.Vault
+	if v == nil {
+		return file.OpenReadOnly(a.Config.Keystore.Path)
 	}
-	return file.OpenReadOnly(a.Config.Keystore.Path)
+	store, err := openVault(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, store.Close)
+	return store, nil
 }
 
-func (a *App) openVault(ctx context.Context, v *config.Vault) (*vault.Store, error) {
-	store, err := vault.New(ctx, vault.Config{Address: v.Address, Namespace: v.Namespace, Mount: v.Mount, Prefix: v.Prefix, CAFile: v.CAFile, Auth: vaultAuth(v.Auth)})
-	if err == nil {
-		a.closers = append(a.closers, store.Close)
-	}
-	return store, err
+func openVault(ctx context.Context, v *config.Vault) (*vault.Store, error) {
+	return vault.New(ctx, vault.Config{Address: v.Address, Namespace: v.Namespace, Mount: v.Mount, Prefix: v.Prefix, CAFile: v.CAFile, Auth: vaultAuth(v.Auth)})
 }
 
 // maxToken is far more than a service account's token has.

@@ -16,6 +16,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 func (p *program) daemonCommand() *cobra.Command {
@@ -114,8 +115,17 @@ func (d *daemon) unlisted(ctx context.Context, a *app.App) {
 	}
 }
 
+// open opens the parts for the start. A directory of keys that can't be opened now keeps
+// nothing from being done that needs none: it is tried again at each use. A Vault that can't
+// even be spoken to is a wrong configuration.
 func (d *daemon) open(ctx context.Context, cfg *config.Config) (*app.App, error) {
-	a, err := app.Prepare(ctx, cfg, logStep(d.log), app.WithLog(d.log))
+	options := []app.Option{app.WithLog(d.log)}
+	if cfg.Keystore.Vault == nil {
+		options = append(options, app.WithoutKeystore(func(why error) {
+			d.log.Error("the keystore can't be opened; what needs a private key waits until it can", "error", why, "hint", fault.HintOf(why))
+		}))
+	}
+	a, err := app.Prepare(ctx, cfg, logStep(d.log), options...)
 	if err != nil {
 		return nil, err
 	}

@@ -134,6 +134,33 @@ func TestDaemon(t *testing.T) {
 	}
 }
 
+// A directory of keys that can't be opened keeps no daemon from starting: what needs no private
+// key is done meanwhile, such as a revocation, and the rest as soon as it can be opened, without
+// a new start (I1, I2). A configuration that is wrong is refused all the same.
+func TestDaemonWithoutKeystore(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "example.test", "new.test")
+	l.run(t, "rotate", "--domain", "example.test").want(t, 0, "phase ready")
+	must(t, os.Chmod(filepath.Join(l.Dir, "keys"), 0o777))
+	l.run(t, "rotate", "--domain", "example.test", "--compromised", "--selector", "s2").want(t, 1, "done s2: key", "was revoked in DNS", "0777")
+	d := l.daemon(t)
+	d.awaitLog(t, "the keystore can't be opened; what needs a private key waits until it can")
+	eventually(t, "the new domain fails", func() bool { return l.status(t, "new.test").Failures > 0 })
+	must(t, os.Chmod(filepath.Join(l.Dir, "keys"), 0o700))
+	deadline := time.Now().Add(2*time.Minute + soon) // the next tries
+	for l.status(t, "example.test").Phase != "ready" || l.status(t, "new.test").Phase != "ready" {
+		if time.Now().After(deadline) {
+			t.Fatal("minutes have passed and the keystore is not used again")
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	d.stop(t, syscall.SIGTERM, soon)
+	l.wantSound(t, "example.test")
+	l.wantSound(t, "new.test")
+	l.file(t, "dkimbot.yaml", "domains: []\nkeystore: {driver: vault, address: nowhere}\n")
+	l.run(t, "daemon").want(t, 1, "keystore.address")
+}
+
 // The schedule makes a rotation, also after a bad configuration was refused.
 func TestDaemonKeepsTheSchedule(t *testing.T) {
 	t.Parallel()

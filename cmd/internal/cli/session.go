@@ -31,7 +31,7 @@ func (p *program) atWork(cmd *cobra.Command, cfg *config.Config, do func(a *app.
 	if err != nil {
 		return err
 	}
-	a, err := app.Open(cmd.Context(), cfg, tell.step, app.WithLog(log), app.WithoutKeystore())
+	a, err := app.Open(cmd.Context(), cfg, tell.step, app.WithLog(log), app.WithoutKeystore(func(error) {}))
 	if err != nil {
 		return err
 	}

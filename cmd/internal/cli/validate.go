@@ -56,7 +56,7 @@ remedy. Nothing is contacted and nothing is written.`,
 
 // load reads the configuration and tells its warnings.
 func (p *program) load() (*config.Config, error) {
-	cfg, err := config.Load(p.config)
+	cfg, err := config.LoadToWork(p.config)
 	if err != nil {
 		return nil, err
 	}

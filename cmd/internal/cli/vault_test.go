@@ -3,7 +3,10 @@ package cli_test
 import (
 	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/dkimbot/dkimbot/keystore/vault/vaulttest"
@@ -64,5 +67,25 @@ func TestVaultSealedAtFirst(t *testing.T) {
 	}
 	server.Unseal(t)
 	l.run(t, "rotate", "--domain", "example.test").want(t, 0, "phase ready")
+	l.wantSound(t, "example.test")
+}
+
+// Vault's token is taken away: a compromised key is revoked nevertheless, a dry run and the
+// command say why no more is done, and 'dkimbot validate' calls the configuration wrong (I2).
+func TestVaultTokenTakenAway(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "example.test")
+	l.withVault(t)
+	l.run(t, "rotate", "--domain", "example.test").want(t, 0, "phase ready")
+	token := l.read(t, "vault.token")
+	must(t, os.Remove(filepath.Join(l.Dir, "vault.token")))
+	l.run(t, "validate").want(t, 1, "keystore.auth.token_file", "there is no such file")
+	l.run(t, "rotate", "--domain", "example.test", "--compromised", "--selector", "s2", "--dry-run").want(t, 1, "revoke    s2", "there is no such file")
+	l.run(t, "rotate", "--domain", "example.test", "--compromised", "--selector", "s2").want(t, 1, "done s2: key", "was revoked in DNS", "there is no such file")
+	d := l.daemon(t)
+	d.awaitLog(t, "there is no such file")
+	d.stop(t, syscall.SIGTERM, soon)
+	l.file(t, "vault.token", token)
+	l.run(t, "rotate", "--domain", "example.test").want(t, 0, "done s2: the old key", "phase ready")
 	l.wantSound(t, "example.test")
 }

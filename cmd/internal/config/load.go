@@ -14,6 +14,17 @@ import (
 // Errors that holds everything that is wrong, and there is no configuration.
 func Load(path string) (*Config, error) { return LoadWith(path, Builtin()) }
 
+// LoadToWork is Load for work that is done also where the keystore's credentials can't be
+// read now: they may have been taken away in an emergency. That is a warning then.
+func LoadToWork(path string) (*Config, error) {
+	var found node.Findings
+	c, err := assemble(filepath.Clean(path), os.LookupEnv, Builtin(), &found)
+	if err == nil {
+		c.Warnings = found.Sorted(append(c.Warnings, found.Unread...))
+	}
+	return c, err
+}
+
 // LoadWith is Load with other drivers than those of this program.
 func LoadWith(path string, drivers Drivers) (*Config, error) {
 	return build(filepath.Clean(path), os.LookupEnv, drivers, &node.Findings{})
@@ -24,6 +35,14 @@ func load(path string, env node.Lookup) (*Config, error) {
 }
 
 func build(path string, env node.Lookup, drivers Drivers, found *node.Findings) (*Config, error) {
+	c, err := assemble(path, env, drivers, found)
+	if len(found.Unread) > 0 {
+		return nil, Errors(found.Sorted(append(found.Errs, found.Unread...)))
+	}
+	return c, err
+}
+
+func assemble(path string, env node.Lookup, drivers Drivers, found *node.Findings) (*Config, error) {
 	c := &Config{index: map[string]int{}}
 	if doc, root, ok := found.Open(path, env); ok {
 		c.File = filepath.Join(doc.Dir, filepath.Base(path))

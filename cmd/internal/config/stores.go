@@ -127,11 +127,11 @@ func readVaultAuth(s *node.Section) VaultAuth {
 	a := VaultAuth{Method: s.Choice("method", "token", "token", "approle", "kubernetes")}
 	switch a.Method {
 	case "token":
-		a.Token = s.NeedSecret("token", "VAULT_TOKEN")
+		a.Token = s.Credential("token", "VAULT_TOKEN")
 	case "approle":
 		a.Mount = segments(s, "mount", "approle")
-		a.RoleID = s.NeedSecret("role_id", "")
-		a.SecretID = s.NeedSecret("secret_id", "")
+		a.RoleID = s.Credential("role_id", "")
+		a.SecretID = s.Credential("secret_id", "")
 	case "kubernetes":
 		a.Mount = segments(s, "mount", "kubernetes")
 		a.Role, _ = s.NeedText("role", "write the name of the role that Vault's administrator made for dkimbot")

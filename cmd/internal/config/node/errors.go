@@ -44,10 +44,11 @@ type Findings struct {
 	Asked func(path string, known []string) // told of each group of keys that was read; nil but in tests
 
 	Errs, Warns []Error
+	Unread      []Error  // credentials that are named and can't be read now; see Section.Credential
 	Files       []string // in the order of reading
 }
 
-// add appends e to one of the two lists.
+// add appends e to one of the lists.
 func (f *Findings) add(list *[]Error, e Error) {
 	*list = append(*list, e)
 	if f.Found != nil {

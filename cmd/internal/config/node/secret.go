@@ -32,7 +32,13 @@ func (s *Section) Secret(key, fallback string) settings.Secret {
 			continue
 		}
 		found = [](func(Value) settings.Secret){Value.secretFile, Value.secretEnv, Value.secretInline}[i](v)
-		v.check(found)
+		if err := unreadable(found); err != nil {
+			list := &s.Doc.Errs
+			if s.awaits {
+				list = &s.Doc.Unread
+			}
+			s.Doc.add(list, Error{s.Doc.Name, max(v.Line(), 1), v.Path, err.Error(), fault.HintOf(err)})
+		}
 	}
 	if first == "" && fallback != "" {
 		if t, _ := s.Doc.Lookup(fallback); t != "" {
@@ -55,14 +61,21 @@ func (s *Section) NeedSecret(key, fallback string) settings.Secret {
 	return found
 }
 
-// check reads the secret and reports why that fails.
-func (v Value) check(s settings.Secret) {
+// Credential is NeedSecret for one without which some work can be done: that it can't
+// be read now is found apart from what is wrong.
+func (s *Section) Credential(key, fallback string) settings.Secret {
+	s.awaits = true
+	defer func() { s.awaits = false }()
+	return s.NeedSecret(key, fallback)
+}
+
+// unreadable reads the secret, if there is one, and returns why that fails.
+func unreadable(s settings.Secret) error {
 	if !s.IsSet() {
-		return
+		return nil
 	}
-	if _, err := s.Read(); err != nil {
-		v.Fail(err.Error(), fault.HintOf(err))
-	}
+	_, err := s.Read()
+	return err
 }
 
 func (v Value) secretFile() settings.Secret {

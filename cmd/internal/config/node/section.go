@@ -21,6 +21,7 @@ type Section struct {
 	keys   map[string]*yaml.Node // where each key stands
 	known  []string
 	merged map[*yaml.Node]bool // the groups whose keys were taken over
+	awaits bool                // a secret is read that may be missing now
 }
 
 // Section reads v as a group of keys, or reports that it is none.
