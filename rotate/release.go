@@ -69,6 +69,11 @@ func giveReclaim(p *planner, st *State) ([]Event, error) {
 		return nil, &fault.Error{Kind: fault.Refused, Code: fault.CodeOf(err), What: fmt.Sprintf("take %s back: it was released with other selectors", p.want.Name), Err: err, Hint: fault.HintOf(err) + "; take it back then"}
 	}
 	st.Released = nil
+	for _, s := range p.keyed() {
+		if p.standing(s) != current { // nobody looked after the record meanwhile: it is relied on when it was seen again (I2)
+			st.Selectors[s].Key.VerifiedAt = time.Time{}
+		}
+	}
 	if len(p.keyed()) == 0 {
 		st.Phase, st.Active, st.Draining, st.Signers = New, "", "", map[string]Confirmed{}
 	}

@@ -238,3 +238,24 @@ func (w *world) wantCleared(d wish) {
 	}
 	w.checkMail()
 }
+
+// TestTakenBackUnseen: nobody looks after the record of a released domain. Taken back while
+// DNS can't be asked, no signer is brought to its key before the record was seen again (I2).
+func TestTakenBackUnseen(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	w.order(d, rotate.Release{})
+	w.hosts["mx1"].leave(d.Name)
+	w.spoil("s1", "")
+	w.pass(2 * day)
+	w.trouble = failing("look s1")
+	if res := w.order(d, rotate.Reclaim{}); res.Err == nil {
+		t.Error("that DNS can't be asked is no error")
+	}
+	if signer := w.hosts["mx1"].inUse(d.Name); signer != nil && signer.ref.Selector == "s1" {
+		t.Error("I2: mx1 signs with a key whose record has vanished")
+	}
+	w.trouble = nil
+	w.settle(d)
+	w.checkReady(d, "s1")
+}

@@ -89,8 +89,8 @@ func (p *planner) align() bool {
 	if p.handsOff(active) || p.unread(active) {
 		return true
 	}
-	if err := p.seen.Selectors[active].SightErr; err != nil && p.have.wrongAt(active) {
-		p.stop(err) // what the last health check found there may still be there
+	if err := p.seen.Selectors[active].SightErr; err != nil && (p.have.wrongAt(active) || key.VerifiedAt.IsZero()) {
+		p.stop(err) // what the last health check found there may still be there, or nobody knows what is
 		return true
 	}
 	p.duty = Signing
