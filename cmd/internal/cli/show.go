@@ -51,9 +51,7 @@ the configuration, the state or DNS is out of reach.`,
 			case formMarkdown:
 				show.Markdown{W: p.Out, Now: now}.Plan(doc, is)
 			default:
-				t := p.text(p.Out, p.OutTTY)
-				t.Now = now
-				t.SavedPlan(doc, is)
+				p.text(p.Out, p.OutTTY).SavedPlan(doc, is)
 			}
 			return nil
 		},

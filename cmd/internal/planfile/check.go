@@ -18,6 +18,13 @@ import (
 // Farthest is how far ahead a plan may be made for.
 const Farthest = 100 * 366 * 24 * time.Hour
 
+// Between these a plan can have been made, if no clock was altogether wrong: dkimbot is not older, and
+// spans of time are told rightly.
+var (
+	earliest = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+	latest   = time.Date(2150, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
 // The forms of what is no free text.
 var (
 	idForm     = regexp.MustCompile(`^[a-z2-7]{26}$`)
@@ -70,6 +77,7 @@ func (c *checker) times(doc Document) {
 	if doc.PlannedFor.After(from) {
 		from = doc.PlannedFor
 	}
+	c.that(!doc.CreatedAt.Before(earliest) && doc.CreatedAt.Before(latest), "created_at is not a time at which a dkimbot could make it")
 	c.that(!doc.PlannedFor.After(doc.CreatedAt.Add(Farthest)), "planned_for is further ahead than a plan can be made for")
 	c.that(!doc.ExpiresAt.After(from.Add(MaxLife)), fmt.Sprintf("expires_at is later than a plan may live (%s)", rotate.Span(MaxLife)))
 	c.that(!doc.ExpiresAt.Before(from), "it expires before it begins")

@@ -204,7 +204,7 @@ func TestWriteFile(t *testing.T) {
 // What JSON can't hold, or nobody can see, does not make a document that can't be read again.
 func TestOddText(t *testing.T) {
 	for _, odd := range []string{"\xff", "\u2028", "\x00", "�", "\U0010ffff", `"\`, "<&>", "\x1b[2J", "\u202e", "\u200b", strings.Repeat("x", 100_000)} {
-		doc := planfile.New(planfile.Context{}, []rotate.DomainPlan{
+		doc := planfile.New(planfile.Context{Created: now}, []rotate.DomainPlan{
 			{Name: "a.test", Phase: rotate.Ready, Reason: rotate.Reason{Message: odd}, Steps: []rotate.Step{{Kind: rotate.Publish, Selector: "s1", Target: odd, From: rotate.Side{Record: odd}, To: rotate.Side{Fresh: true}}}},
 			{Name: "b.test", Phase: rotate.New, Warnings: []string{odd}, Stop: errors.New(odd), Drift: []rotate.Finding{{Message: odd, Repair: odd}}}})
 		if got, err := planfile.Read(doc.Encode()); err != nil || cmp.Diff(doc, got) != "" {

@@ -92,6 +92,13 @@ func TestBounds(t *testing.T) {
 			d.PlannedFor = time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)
 			d.ExpiresAt = d.PlannedFor
 		},
+		"made in the year 1": func(d *planfile.Document) {
+			d.CreatedAt, d.PlannedFor, d.ExpiresAt = time.Time{}, time.Time{}, time.Time{}
+		},
+		"made in 2190": func(d *planfile.Document) {
+			d.CreatedAt = time.Date(2190, 1, 1, 0, 0, 0, 0, time.UTC)
+			d.PlannedFor, d.ExpiresAt = d.CreatedAt, d.CreatedAt
+		},
 		"expires first":     func(d *planfile.Document) { d.ExpiresAt = d.CreatedAt.Add(-1) },
 		"id":                func(d *planfile.Document) { d.PlanID = "a look" },
 		"id in colour":      func(d *planfile.Document) { d.PlanID = "\x1b[31m" },

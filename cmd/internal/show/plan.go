@@ -113,6 +113,9 @@ func (t Text) span(doc planfile.Document) string {
 // SavedPlan writes a plan that was read from a file, and whether it still holds.
 func (t Text) SavedPlan(doc planfile.Document, is PlanStaleness) {
 	fmt.Fprintf(t.W, "Plan %s, made %s; may be applied %s\n", t.bold(doc.PlanID), t.at(doc.CreatedAt), t.span(doc))
+	if doc.PlannedFor.After(t.Now) { // its steps are told as they will be seen then
+		t.Now = doc.PlannedFor
+	}
 	t.staleness(is.Whole)
 	if is.Unsigned {
 		fmt.Fprintf(t.W, "  %s %s\n", t.yellow("unsigned:"), unsignedWords)
