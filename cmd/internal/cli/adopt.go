@@ -10,6 +10,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/keyimport"
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/keystore/vault"
@@ -152,12 +153,12 @@ func (f *adoptFlags) checkSelectors() (err error) {
 }
 
 // source opens what the flags name.
-func (f *adoptFlags) source() (app.KeySource, error) {
-	s := app.KeySource{Keystore: f.keystore, Active: f.active}
+func (f *adoptFlags) source() (keyimport.Source, error) {
+	s := keyimport.Source{Keystore: f.keystore, Active: f.active}
 	switch {
 	case len(f.files) > 0:
 		for i, path := range f.files {
-			s.Files = append(s.Files, app.KeyFile{Selector: f.selectors[i], Path: path, In: os.Stdin})
+			s.Files = append(s.Files, keyimport.File{Selector: f.selectors[i], Path: path, In: os.Stdin})
 		}
 		return s, nil
 	case f.keyTable != "":
@@ -167,13 +168,13 @@ func (f *adoptFlags) source() (app.KeySource, error) {
 		}
 		s.OpenDKIM = &tables
 	case f.vaultPath != "":
-		s.Vault = &app.VaultLayout{Path: f.vaultPath, Layout: vault.Layout(f.layout)}
+		s.Vault = &keyimport.Layout{Path: f.vaultPath, Kind: vault.Layout(f.layout)}
 	}
 	s.Selectors = f.selectors
 	return s, nil
 }
 
-func (p *program) adopt(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request, source app.KeySource, patience rotate.Patience) error {
+func (p *program) adopt(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request, source keyimport.Source, patience rotate.Patience) error {
 	return p.atWork(cmd, cfg, func(a *app.App, tell progress) error {
 		var results []rotate.Result
 		tell.expect(domains)
@@ -186,7 +187,7 @@ func (p *program) adopt(cmd *cobra.Command, cfg *config.Config, domains []rotate
 	})
 }
 
-func (p *program) planAdoption(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request, source app.KeySource, detailed bool) error {
+func (p *program) planAdoption(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request, source keyimport.Source, detailed bool) error {
 	ctx := cmd.Context()
 	a, err := app.OpenReadOnly(ctx, cfg, time.Time{})
 	if err != nil {

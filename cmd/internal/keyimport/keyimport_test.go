@@ -1,4 +1,4 @@
-package app
+package keyimport
 
 import (
 	"context"
@@ -18,7 +18,7 @@ func TestKeysInFiles(t *testing.T) {
 	if err := os.WriteFile(text, []byte("hello\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for title, file := range map[string]KeyFile{
+	for title, file := range map[string]File{
 		"none":           {Selector: "s1", Path: filepath.Join(dir, "none.pem")},
 		"a directory":    {Selector: "s1", Path: dir},
 		"no key":         {Selector: "s1", Path: text},
@@ -26,8 +26,8 @@ func TestKeysInFiles(t *testing.T) {
 		"no selector":    {Selector: "S 1", Path: text},
 	} {
 		t.Run(title, func(t *testing.T) {
-			f := &Finder{source: KeySource{Files: []KeyFile{file}}}
-			_, err := f.Keys(context.Background(), rotate.Domain{Name: "example.com"})
+			f := &Finder{Source: Source{Files: []File{file}}}
+			_, err := f.Find(context.Background(), rotate.Domain{Name: "example.com"})
 			faulttest.Shown(t, err)
 		})
 	}
