@@ -32,7 +32,7 @@ the directory, where man(1) finds them.`,
   dkimbot man --out /usr/local/share/man`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			pages, err := man.All(root)
+			pages, err := man.All(root, configurationKeys())
 			if err != nil {
 				return fault.Lasting("make the manual pages", err, "report this as a defect")
 			}

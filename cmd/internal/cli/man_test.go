@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/man"
 )
 
@@ -19,7 +20,7 @@ import (
 func manual(t *testing.T) (*program, []man.Page) {
 	t.Helper()
 	p := &program{Streams: Streams{Out: os.Stdout, Err: os.Stderr, Env: func(string) string { return "" }}}
-	pages, err := man.All(p.root())
+	pages, err := man.All(p.root(), configurationKeys())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,6 +59,25 @@ func mustFind(t *testing.T, pages []man.Page, name string) man.Page {
 		t.Fatalf("there is no page %s", name)
 	}
 	return p
+}
+
+// Every key of the configuration stands in dkimbot.yaml(5). That the list has all keys
+// which the reader knows is tested where it stands.
+func TestEachKeyStandsInItsPage(t *testing.T) {
+	_, pages := manual(t)
+	text := mustFind(t, pages, "dkimbot.yaml").Text(man.Screen{Width: 200})
+	for g := range config.Reference(config.Builtin()) {
+		if !strings.Contains(text, g.Path) {
+			t.Errorf("the page does not have %s", g.Path)
+		}
+		for _, f := range g.Fields {
+			for _, way := range f.Ways() {
+				if !regexp.MustCompile(`(?m)^    ([^ ]+, )*([^ ]+\.)?` + way + `(,| \()`).MatchString(text) {
+					t.Errorf("the page does not have %s.%s", g.Path, way)
+				}
+			}
+		}
+	}
 }
 
 var references = regexp.MustCompile(`dkimbot[a-z.-]*\(\d\)`)

@@ -19,14 +19,14 @@ func notifyGroups() []Group {
 			{Key: "hooks", Form: is("group of keys"), Meaning: "commands that are run"},
 			{Key: "webhook", Form: is("group of keys"), Meaning: "where events are posted as JSON"},
 			{Key: "mail", Form: is("group of keys"), Meaning: "who gets events by mail"},
-			{Key: "heartbeat", Form: is("group of keys"), Meaning: "what is asked for as long as all is well"},
-			{Key: "audit", Form: is("group of keys"), Meaning: "a log of all that was done, each line signed by the one before"},
+			{Key: "heartbeat", Form: is("group of keys"), Meaning: "what is requested while all is well"},
+			{Key: "audit", Form: is("group of keys"), Meaning: "a log with one line for each attempt"},
 			{Key: "memory", Form: settings.Path(), Default: "notices.json beside the state", Meaning: "the file that remembers what was told"},
 		}},
-		{Path: "notify.hooks", Meaning: "commands, each on a line of its own with its time-out", Fields: []settings.Field{
+		{Path: "notify.hooks", Meaning: "commands, each with its time-out", Fields: []settings.Field{
 			{Key: "before_switch", Form: hooks, Meaning: "each of them can veto a switch"},
-			{Key: "after", Form: hooks, Meaning: "run after each step"},
-			{Key: "on_failure", Form: hooks, Meaning: "run after a failure"},
+			{Key: "after", Form: hooks, Meaning: "run after each finished switch and rotation"},
+			{Key: "on_failure", Form: hooks, Meaning: "run after each failed or refused attempt"},
 		}},
 	}
 	for _, path := range []string{"before_switch", "after", "on_failure"} {
@@ -36,10 +36,10 @@ func notifyGroups() []Group {
 	return append(groups,
 		Group{Path: "notify.webhook", Meaning: "where events are posted as JSON", Fields: []settings.Field{url, events, after(10 * time.Second)}},
 		mailGroup(events, after(30*time.Second)),
-		Group{Path: "notify.heartbeat", Meaning: "what is asked for as long as all is well", Fields: []settings.Field{url,
-			{Key: "method", Into: &get, Choices: []string{"GET", "POST"}, Meaning: "how it is asked for"},
+		Group{Path: "notify.heartbeat", Meaning: "what is requested while all is well", Fields: []settings.Field{url,
+			{Key: "method", Into: &get, Choices: []string{"GET", "POST"}, Meaning: "how it is requested"},
 			{Key: "every", Form: is("duration"), Default: "5m", Meaning: "how often"}, after(10 * time.Second)}},
-		Group{Path: "notify.audit", Meaning: "a log of all that was done", Fields: []settings.Field{
+		Group{Path: "notify.audit", Meaning: "a log with one line of JSON for each attempt, also for refused ones", Fields: []settings.Field{
 			{Key: "path", Form: settings.Path(), Need: "needed", Meaning: "the file"}}})
 }
 

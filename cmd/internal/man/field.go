@@ -4,36 +4,35 @@ import "strings"
 
 // Field is one key of the configuration.
 type Field struct {
-	Path    string // "policies.NAME.drain": words in capitals are names of the operator's own
-	Type    string // "duration", "list of words" and the like
+	Key     string
+	Type    string // "duration", "path" and the like
 	Meaning string
-	Default string // as it would be written; "" when there is none
-	Needed  bool   // it must be given
-	Secret  bool   // given by Path_file, Path_env or Path
+	Default string // in words; "" when there is none
+	Needed  bool
+	Secret  bool // given by KEY_file, KEY_env or KEY
 }
 
-// Group is a part of the configuration: fields whose paths begin alike.
+// Group is the keys that stand side by side.
 type Group struct {
-	Title  string
-	Intro  string // a sentence or two, with marks; may be empty
-	Fields []Field
+	Paths   []string // where: "policies.NAME", NAME standing for a name of the operator's own; "" is the top
+	Driver  string   // the driver that has these keys; "" when all have them
+	Meaning string
+	Fields  []Field
 }
 
-// Configuration returns dkimbot.yaml(5): what stands before the fields in frame, then
-// the groups, then the rest of frame, from its second section on.
+// Configuration returns dkimbot.yaml(5): the first section of frame, then the groups, then
+// the rest of frame.
 func Configuration(frame Page, groups []Group) Page {
 	p := frame
 	before, after := split(frame.Blocks)
 	p.Blocks = append([]Block{}, before...)
+	section := ""
 	for _, g := range groups {
-		var blocks []Block
-		if g.Intro != "" {
-			blocks = append(blocks, Block{Kind: Paragraph, Text: g.Intro})
+		if title := g.section(); title != section {
+			section = title
+			p.Blocks = append(p.Blocks, Block{Kind: Section, Text: title})
 		}
-		for _, f := range g.Fields {
-			blocks = append(blocks, f.block())
-		}
-		p.add(g.Title, blocks...)
+		p.Blocks = append(p.Blocks, g.blocks()...)
 	}
 	p.Blocks = append(p.Blocks, after...)
 	return p
@@ -53,17 +52,49 @@ func split(blocks []Block) (first, others []Block) {
 	return blocks, nil
 }
 
-func (f Field) block() Block {
-	tag := "`" + f.Path + "` (" + f.Type
-	if f.Secret {
-		tag = "`" + f.Path + "_file`, `" + f.Path + "_env`, `" + f.Path + "` (secret"
+// section returns the title that the group stands under.
+func (g Group) section() string {
+	top, _, _ := strings.Cut(g.Paths[0], ".")
+	if top = strings.TrimSuffix(top, "[]"); top != "" {
+		return "Keys of " + top
 	}
+	return "Keys"
+}
+
+func (g Group) blocks() []Block {
+	var out []Block
+	if g.Paths[0] != "" {
+		title := "`" + strings.Join(g.Paths, "`, `") + "`"
+		if g.Driver != "" {
+			title += " with `" + g.Driver + "`"
+		}
+		out = append(out, Block{Kind: Subsection, Text: title})
+	}
+	out = append(out, Block{Kind: Paragraph, Text: sentence(g.Meaning)})
+	for _, f := range g.Fields {
+		out = append(out, f.block(g.Paths[0]))
+	}
+	return out
+}
+
+func (f Field) block(path string) Block {
+	name := f.Key
+	if path != "" {
+		name = path + "." + f.Key
+	}
+	tag := "`" + name + "`"
+	if f.Secret {
+		tag = "`" + name + "_file`, `" + name + "_env`, " + tag
+	}
+	tag += " (" + f.Type
 	if f.Needed {
 		tag += ", needed"
 	}
-	text := strings.TrimSuffix(f.Meaning, ".") + "."
+	text := sentence(f.Meaning)
 	if f.Default != "" {
-		text += " Default: `" + f.Default + "`."
+		text += " Default: " + f.Default + "."
 	}
 	return Block{Tagged, tag + ")", text}
 }
+
+func sentence(s string) string { return upperFirst(strings.TrimSuffix(s, ".")) + "." }

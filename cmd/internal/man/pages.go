@@ -13,8 +13,8 @@ import (
 var written embed.FS
 
 // All returns every page, sorted by section and name: dkimbot(1) and the pages of its
-// commands, the configuration's, and those that are written by hand.
-func All(root *cobra.Command) ([]Page, error) {
+// commands, that of the configuration with its keys, and those that are written by hand.
+func All(root *cobra.Command, keys []Group) ([]Page, error) {
 	files, err := written.ReadDir("pages")
 	if err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ func All(root *cobra.Command) ([]Page, error) {
 	for _, p := range hand {
 		switch {
 		case p.Name == "dkimbot.yaml":
-			pages = append(pages, Configuration(p, Fields()))
+			pages = append(pages, Configuration(p, keys))
 		case p.Section != 1:
 			pages = append(pages, p)
 		}
