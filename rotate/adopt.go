@@ -1,7 +1,6 @@
 package rotate
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -137,7 +136,6 @@ func withoutTesting(shown, sound string) string {
 // Plan it reads nothing and changes nothing.
 func PlanAdoption(now time.Time, want Domain, req Request, have State, seen Observation, a Adoption) DomainPlan {
 	have = have.asOf(now)
-	have.Phase = cmp.Or(have.Phase, New)
 	p := &planner{now: now, want: want, req: req, have: have, seen: seen, adoption: true}
 	unbelievable := p.unbelievable(a)
 	have = p.believed(a)
@@ -161,8 +159,12 @@ func PlanAdoption(now time.Time, want Domain, req Request, have State, seen Obse
 		sel.KeyID = k.Key.ID()
 		then.Selectors[k.Selector] = sel
 	}
-	rest := plan(now, want, req, after, then, len(keys) > 0)
-	rest.Phase, rest.Seen = p.plan.Phase, seen
+	var from Phase
+	if len(keys) > 0 {
+		from = have.Phase
+	}
+	rest := plan(now, want, req, after, then, from)
+	rest.Seen = seen
 	if len(keys) > 0 && rest.Stop == nil {
 		rest.Steps = append(p.plan.Steps, rest.Steps...)
 		rest.Reason = Reason{"adopt", "keys that are in use are taken under management"}
@@ -261,7 +263,8 @@ func (p *planner) adopting(s string) bool {
 // adopting notes that a key is about to be adopted, and enters the phase in which
 // the other selector gets its key (I7).
 func (st *State) adopting(i Intent, p Policy, signs string) {
-	st.Intent, st.Phase, st.Target = &i, Bootstrapping, signs
+	st.enter(Bootstrapping)
+	st.Intent, st.Target = &i, signs
 	for _, name := range p.Selectors {
 		if st.Selectors[name] == nil {
 			st.Selectors[name] = &Selector{}

@@ -78,13 +78,15 @@ func (st *State) takeFlight(p Policy, now time.Time) {
 	case st.Phase == Bootstrapping && target && !st.leaked(p.Other(st.Target)):
 		st.Target = p.Other(st.Target)
 	case st.Phase == Ready && st.leaked(p.Other(st.Active)):
-		st.Phase, st.Draining = Draining, p.Other(st.Active) // the standby is replaced; the active key's turn comes then
+		st.enter(Draining)
+		st.Draining = p.Other(st.Active) // the standby is replaced; the active key's turn comes then
 	case st.Phase == Replacing && st.leaked(st.Draining):
 		st.dropFresh(st.Draining, now)
-		st.Phase = Draining
+		st.enter(Draining)
 	case st.Phase == Switching && active && target && st.selector(st.Active).Key.RevokeNow:
 		// Nothing is gained by coming to the other one: the one that signers are to leave is replaced.
-		st.Phase, st.Active, st.Draining, st.Target, st.Held, st.SwitchedAt = Draining, st.Target, st.Active, "", nil, now
+		st.enter(Draining)
+		st.Active, st.Draining, st.Target, st.Held, st.SwitchedAt = st.Target, st.Active, "", nil, now
 	case st.Phase == Switching && active:
 		st.Held = nil
 	case st.Phase == Switching && target:

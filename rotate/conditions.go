@@ -52,7 +52,7 @@ func (p DomainPlan) Conditions() Conditions {
 func (st State) Basis() string {
 	st.Revision, st.DueAt, st.Failures, st.LastError, st.Refused, st.NextTry, st.Next, st.Config = 0, time.Time{}, 0, "", false, time.Time{}, nil, ""
 	st.Drift, st.Former, st.Clock = nil, nil, nil
-	st.Phase = cmp.Or(st.Phase, New)
+	st.enter(cmp.Or(st.Phase, New))
 	text, err := json.Marshal(st)
 	if err != nil {
 		panic("rotate: a State does not marshal: " + err.Error()) // what was stored does

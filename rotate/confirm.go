@@ -1,14 +1,15 @@
 package rotate
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
-// The functions of this file are the only ones that move a State on. They are
-// pure: each takes what was confirmed and when, and changes the copy that it is given.
+// The functions of this file move a State on. They are pure: each takes what was confirmed
+// and when, and changes the copy that it is given. Phases change by enter only.
 
 // copyState returns a deep copy of st.
 func copyState(st State) State {
@@ -58,6 +59,7 @@ const mostAhead = 7 * 24 * time.Hour
 // the domain up for years. Waits only grow by it, seen from what really happened.
 func (st State) asOf(now time.Time) State {
 	st = copyState(st)
+	st.enter(cmp.Or(st.Phase, New))
 	if st.RevokeNow {
 		st.RevokeNow = false
 		if sel := st.Selectors[st.Active]; sel != nil && sel.Key != nil {
@@ -82,21 +84,25 @@ func (st *State) begin(i Intent, p Policy) {
 	st.purging()
 	switch {
 	case st.Phase == New:
-		st.Phase, st.Target = Bootstrapping, p.Selectors[0]
+		st.enter(Bootstrapping)
+		st.Target = p.Selectors[0]
 		for _, name := range p.Selectors {
 			if st.Selectors[name] == nil { // a domain that was released may have had keys there
 				st.Selectors[name] = &Selector{}
 			}
 		}
 	case st.Phase == Draining && i.Kind == StoreKey:
-		st.Phase = Replacing
+		st.enter(Replacing)
 	case st.Phase == Ready && i.Kind == StoreKey: // the standby's private key was lost
-		st.Phase, st.Draining = Replacing, i.Selector
+		st.enter(Replacing)
+		st.Draining = i.Selector
 	case st.Phase == Ready && i.Kind == Activate && i.Selector != st.Active:
-		st.Phase, st.Target = Switching, i.Selector
+		st.enter(Switching)
+		st.Target = i.Selector
 	case (st.Phase == Draining || st.Phase == Replacing) && i.Kind == Activate && i.Selector == st.Draining: // signers flee there
 		st.dropFresh(st.Draining, i.At)
-		st.Phase, st.Target, st.Draining = Switching, st.Draining, ""
+		st.enter(Switching)
+		st.Target, st.Draining = st.Draining, ""
 	}
 	switch sel := st.Selectors[i.Selector]; {
 	case i.Kind == StoreKey:
@@ -257,10 +263,11 @@ func (st *State) completeSwitch(signers []string, atLeast time.Time) bool {
 	old := st.Active
 	st.Active, st.Target, st.SwitchedAt, st.Held = st.Target, "", last, nil
 	if st.Phase == Bootstrapping {
-		st.Phase = Ready
+		st.enter(Ready)
 		return true
 	}
-	st.Phase, st.Draining = Draining, old
+	st.enter(Draining)
+	st.Draining = old
 	st.drainAgain(last)
 	return true
 }
@@ -286,7 +293,8 @@ func (st *State) completeRollback(signers []string, atLeast time.Time) bool {
 	if sel := st.Selectors[st.Target]; sel != nil {
 		sel.LastUsedAt = last
 	}
-	st.Phase, st.Target, st.SwitchedAt, st.Held = Ready, "", last, nil
+	st.enter(Ready)
+	st.Target, st.SwitchedAt, st.Held = "", last, nil
 	st.notReady()
 	return true
 }
@@ -296,7 +304,8 @@ func (st *State) completeRollback(signers []string, atLeast time.Time) bool {
 func (st *State) notReady() {
 	for s := range st.Selectors {
 		if st.Phase == Ready && s != st.Active && st.leaked(s) {
-			st.Phase, st.Draining = Draining, s
+			st.enter(Draining)
+			st.Draining = s
 		}
 	}
 }
@@ -336,8 +345,10 @@ func (st *State) rested(selector string) {
 	if sel.inPlace() || sel.Next != nil || st.Phase != Replacing || st.Draining != selector || sel.Key.Gone {
 		return
 	}
-	st.Phase, st.Draining = Ready, ""
 	if st.leaked(selector) {
-		st.Phase, st.Draining = Draining, selector
+		st.enter(Draining)
+		return
 	}
+	st.enter(Ready)
+	st.Draining = ""
 }

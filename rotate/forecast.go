@@ -34,9 +34,6 @@ const most = 5000
 // pure function: it reads nothing, and leaves its arguments alone.
 func Forecast(now, until time.Time, want Domain, req Request, have State, seen Observation, lags map[string]time.Duration) Outlook {
 	f := &forecast{now: now, want: want, req: req.in(have, want.Signers), st: have.asOf(now), seen: copyObservation(seen), lags: lags, made: map[string]bool{}}
-	if f.st.Phase == "" {
-		f.st.Phase = New
-	}
 	f.out = Outlook{Name: want.Name, Phase: f.st.Phase, Until: until}
 	for still := 0; ; {
 		f.st.heed(f.want, f.seen, f.lags, f.now)

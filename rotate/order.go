@@ -24,11 +24,11 @@ func ordered(now time.Time, want Domain, req Request, st State, seen Observation
 	if err != nil {
 		return st, nil, err
 	}
-	for i := range events {
-		e := &events[i]
-		e.Domain, e.At, e.Outcome, e.Phase = want.Name, now, "done", changed.Phase
+	told := make([]Event, len(events))
+	for i, e := range events {
+		told[i] = Event{Domain: want.Name, At: now, Kind: e.Kind, Selector: e.Selector, KeyID: e.KeyID, Outcome: "done", Message: e.Message, Phase: changed.Phase}
 	}
-	return changed, events, nil
+	return changed, told, nil
 }
 
 // give changes st as instructed, and says what was done. It is pure. After a refusal st is

@@ -18,17 +18,16 @@ import (
 // a record of somebody else at one selector does not keep the record at the other
 // one from being published again. So a plan can hold steps and a Stop.
 func Plan(now time.Time, want Domain, req Request, have State, seen Observation) DomainPlan {
-	return plan(now, want, req, have, seen, false)
+	return plan(now, want, req, have, seen, "")
 }
 
-// plan is Plan; adopted says that it is what follows an adoption.
-func plan(now time.Time, want Domain, req Request, have State, seen Observation, adopted bool) DomainPlan {
+// plan is Plan; of what follows an adoption, adoptedIn is the phase before it.
+func plan(now time.Time, want Domain, req Request, have State, seen Observation, adoptedIn Phase) DomainPlan {
 	have = have.asOf(now)
-	have.Phase = cmp.Or(have.Phase, New)
 	health := &planner{want: want, req: req, have: have, seen: seen}
 	drift := dated(health.drift(), have.Drift)
-	p := &planner{now: now, want: want, req: req, have: have, seen: seen, afterAdoption: adopted, stands: health.stands, olds: health.olds}
-	p.plan = DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Asked: req.Asked, Drift: drift, Seen: seen}
+	p := &planner{now: now, want: want, req: req, have: have, seen: seen, afterAdoption: adoptedIn != "", stands: health.stands, olds: health.olds}
+	p.plan = DomainPlan{Name: want.Name, Phase: cmp.Or(adoptedIn, have.Phase), Revision: have.Revision, Asked: req.Asked, Drift: drift, Seen: seen}
 	p.domain()
 	if p.plan.Stop != nil {
 		p.plan.Next = nil

@@ -75,7 +75,8 @@ func giveReclaim(p *planner, st *State) ([]Event, error) {
 		}
 	}
 	if len(p.keyed()) == 0 {
-		st.Phase, st.Active, st.Draining, st.Signers = New, "", "", map[string]Confirmed{}
+		st.enter(New)
+		st.Active, st.Draining, st.Signers = "", "", map[string]Confirmed{}
 	}
 	return []Event{{Kind: LetGo, Selector: st.Active, Message: "taken back under management"}}, nil
 }

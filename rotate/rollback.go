@@ -23,7 +23,8 @@ func giveRollback(p *planner, o Rollback, st *State) ([]Event, error) {
 		signers = slices.Clone(p.want.Signers) // nobody stays with a compromised key
 	}
 	if st.Phase == Draining {
-		st.Phase, st.Active, st.Target, st.Draining = Switching, st.Draining, st.Active, ""
+		st.enter(Switching)
+		st.Active, st.Target, st.Draining = st.Draining, st.Active, ""
 	}
 	for _, s := range signers {
 		if !slices.Contains(st.Held, s) {

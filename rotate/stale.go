@@ -166,7 +166,8 @@ func (p *planner) believed(a Adoption) State {
 		return st
 	}
 	if len(a.Stored) > 0 && len(a.Keys) == 0 { // nothing is in use: the domain is brought up with what is stored
-		st.Phase, st.Target = Bootstrapping, cmp.Or(a.Active, p.want.Policy.Selectors[0])
+		st.enter(Bootstrapping)
+		st.Target = cmp.Or(a.Active, p.want.Policy.Selectors[0])
 	}
 	for _, s := range p.want.Policy.Selectors {
 		if st.Selectors[s] == nil && len(a.Stored) > 0 {
