@@ -65,6 +65,10 @@ type zoneFiles struct{ module *zonefile.Provider }
 func (z *zoneFiles) Cost(string) int { return 1 }
 
 func (z *zoneFiles) Set(ctx context.Context, rec dkim.TXT) error {
-	_, err := z.module.SetRecords(ctx, rec.Zone+".", []libdns.Record{libdnsTXT(rec)})
+	gives := func(value string) bool { return value == rec.Value || rec.Replaces(value) }
+	if rec.Replaces == nil {
+		gives = nil
+	}
+	_, err := z.module.Replace(ctx, rec.Zone+".", []libdns.Record{libdnsTXT(rec)}, gives)
 	return err
 }

@@ -268,6 +268,14 @@ func (h Harness) foreign(t *testing.T) {
 	rec.Value, rec.Replaces = "v=DKIM1; k=rsa; p=", func(v string) bool { return v == old }
 	h.publish(t, rec)
 	h.only(t, rec)
+
+	// What came through the driver itself is compared too: another dkimbot may have written it.
+	other := rec
+	other.Value, other.Replaces = Record("b", 294), nothing
+	if err := h.Publisher.Publish(t.Context(), other); fault.CodeOf(err) != "foreign-record" || fault.KindOf(err) != fault.Refused {
+		t.Errorf("over a record that the state does not know: kind %v, code %q of %v; want a refusal with code foreign-record", fault.KindOf(err), fault.CodeOf(err), err)
+	}
+	h.only(t, rec)
 }
 
 // besideCNAME: a record that would never be served is an error, not a success.

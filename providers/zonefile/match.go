@@ -154,3 +154,10 @@ func foreignFault(d *document, rec *record) error {
 		fmt.Sprintf("%s %s stands in %s outside dkimbot's block", strings.TrimSuffix(rec.owner, "."), typeName(rec.kind), d.path),
 		fmt.Sprintf("remove the record from the file, or hand it over by moving it between the lines %q and %q at the end of the file", beginMark, endMark))
 }
+
+// strangeFault refuses to replace a record of our block that is not as it was left.
+func strangeFault(d *document, rr dns.RR) error {
+	return fault.Refuse("foreign-record",
+		fmt.Sprintf("%s TXT in dkimbot's block of %s holds a record that dkimbot did not make (%.80q)", strings.TrimSuffix(rr.Header().Name, "."), d.path, toLibdns(rr, d.origin).Data),
+		"find out who wrote it there, and remove it from the block if nothing needs it; nothing was changed")
+}

@@ -113,6 +113,13 @@ func (p *Provider) ListZones(ctx context.Context) ([]libdns.Zone, error) {
 // refused too: beside a CNAME ("cname"), below a zone cut ("zone-cut") or a
 // DNAME ("dname"); and so is a set with several TTLs ("ttl").
 func (p *Provider) SetRecords(ctx context.Context, zone string, recs []libdns.Record) ([]libdns.Record, error) {
+	return p.Replace(ctx, zone, recs, nil)
+}
+
+// Replace is SetRecords, and compares under the same lock: a TXT record of our block that is
+// none of recs gives way only when gives says so of its value; nil: always. Else nothing is
+// changed, and the call is refused with code "foreign-record" (invariant I6).
+func (p *Provider) Replace(ctx context.Context, zone string, recs []libdns.Record, gives func(value string) bool) ([]libdns.Record, error) {
 	return p.change(ctx, "set", zone, recs, func(d *document, want []dns.RR) (own, result []dns.RR, err error) {
 		foreign, recs, err := d.foreignOf(want)
 		if err != nil {
@@ -121,6 +128,12 @@ func (p *Provider) SetRecords(ctx context.Context, zone string, recs []libdns.Re
 		for i, f := range foreign {
 			if !slices.ContainsFunc(want, sameRecord(f)) {
 				return nil, nil, foreignFault(d, recs[i])
+			}
+		}
+		for _, o := range d.own {
+			if o.Header().Rrtype == dns.TypeTXT && gives != nil && slices.ContainsFunc(want, sameSet(o)) &&
+				!slices.ContainsFunc(want, sameRecord(o)) && !gives(toLibdns(o, d.origin).Data) {
+				return nil, nil, strangeFault(d, o)
 			}
 		}
 		own = slices.DeleteFunc(slices.Clone(d.own), func(o dns.RR) bool { return slices.ContainsFunc(want, sameSet(o)) })
