@@ -31,6 +31,7 @@ type options struct {
 	simulate bool
 	accepted bool
 	longest  time.Duration
+	tests    string
 }
 
 func main() {
@@ -43,6 +44,7 @@ func main() {
 	flag.BoolVar(&o.simulate, "simulate", true, "also run the simulation with what no test notices")
 	flag.BoolVar(&o.accepted, "accepted", false, "try accepted mutants too")
 	flag.DurationVar(&o.longest, "longest", time.Hour, "leave out tests that take longer than this")
+	flag.StringVar(&o.tests, "tests", "", "run tests only whose name matches this expression")
 	flag.Parse()
 	o.files = strings.Fields(*files)
 	if err := try(o); err != nil {
@@ -66,7 +68,7 @@ func try(o options) error {
 	if err != nil {
 		return err
 	}
-	if err := b.learn(o.simulate); err != nil {
+	if err := b.learn(o.tests, o.simulate); err != nil {
 		return err
 	}
 	t := newTally(mutants, reasonsOf(accepted), noted(o.log))

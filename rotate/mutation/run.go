@@ -122,17 +122,23 @@ func (b *bench) run(bin binary, j job) (failed, output string) {
 }
 
 // learn runs each test alone, without a mutant, to see which mutants it could notice.
-func (b *bench) learn(simulate bool) error {
+func (b *bench) learn(tests string, simulate bool) error {
+	named, err := regexp.Compile(tests)
+	if err != nil {
+		return err
+	}
 	for _, bin := range b.binaries {
 		list, err := exec.Command(bin.path, "-test.list", "^Test").Output()
 		if err != nil {
 			return fmt.Errorf("list the tests of %s: %w", bin.pkg, err)
 		}
 		for name := range strings.FieldsSeq(string(list)) {
-			b.tests = append(b.tests, &test{binary: bin, name: name, reaches: map[int]bool{}})
+			if named.MatchString(name) {
+				b.tests = append(b.tests, &test{binary: bin, name: name, reaches: map[int]bool{}})
+			}
 		}
 	}
-	err := sideBySide(b.asides, len(b.tests), func(i int) error {
+	err = sideBySide(b.asides, len(b.tests), func(i int) error {
 		t, trace := b.tests[i], filepath.Join(b.dir, fmt.Sprint(i, ".trace"))
 		began := time.Now()
 		failed, out := b.run(t.binary, job{tests: []string{t.name}, usual: 10 * time.Second, trace: trace})
