@@ -54,16 +54,16 @@ func main() {
 }
 
 func try(o options) error {
-	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
-	if err != nil {
-		return fmt.Errorf("find the module: %w", err)
-	}
 	dir, err := os.MkdirTemp("", "mutation")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{root: strings.TrimSpace(string(root)), dir: dir, asides: o.asides, killers: map[string][]string{}}
+	b, err := newBench(dir)
+	if err != nil {
+		return err
+	}
+	b.asides = o.asides
 	mutants, err := b.prepare(o.files)
 	if err != nil {
 		return err
@@ -80,6 +80,15 @@ func try(o options) error {
 	fmt.Printf("%d mutants, %d tests, %d noticed before, %d to try\n", len(mutants), len(b.tests), len(t.by), len(tried))
 	b.tryAll(tried, t, o.log)
 	return t.report(o.whole())
+}
+
+// newBench returns a bench for the module of the working directory.
+func newBench(dir string) (*bench, error) {
+	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return nil, fmt.Errorf("find the module: %w", err)
+	}
+	return &bench{root: strings.TrimSpace(string(root)), dir: dir, asides: 1, killers: map[string][]string{}}, nil
 }
 
 // whole reports whether every mutant is looked at, so that what is missing is known.

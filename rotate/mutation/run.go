@@ -21,6 +21,7 @@ import (
 // bench is where mutants are tried: test binaries with all of them built in.
 type bench struct {
 	root, dir string   // of the module; for what is made
+	overlay   string   // the file that puts the mutants in the place of the packages' own files
 	binaries  []binary // of the packages that have mutants
 	simulator binary
 
@@ -52,7 +53,7 @@ const (
 	spareTime  = 30 * time.Second // what tests may take beside ten times as long as without a mutant; one that hangs is noticed
 )
 
-// build makes the test binaries with the given files, by path, in the place of the packages' own.
+// build writes an overlay and makes the test binaries with the given files, by path, in the place of the packages' own.
 func (b *bench) build(files map[string]string) error {
 	replace := map[string]string{}
 	for path, text := range files {
@@ -66,27 +67,31 @@ func (b *bench) build(files map[string]string) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(b.dir, "overlay.json")
-	if err := os.WriteFile(path, overlay, 0o600); err != nil {
+	b.overlay = filepath.Join(b.dir, "overlay.json")
+	if err := os.WriteFile(b.overlay, overlay, 0o600); err != nil {
 		return err
 	}
-	for _, pkg := range append(packages, "rotate/simulate") {
-		made := binary{filepath.Join(b.dir, strings.ReplaceAll(pkg, "/", "_")+".test"), pkg}
-		if tests, _ := filepath.Glob(filepath.Join(b.root, pkg, "*_test.go")); len(tests) == 0 {
-			continue
-		}
-		build := exec.Command("go", "test", "-c", "-vet=off", "-overlay", path, "-o", made.path, "./"+pkg)
-		build.Dir = b.root
-		if text, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("build %s: %w\n%s", pkg, err, text)
-		}
-		if pkg == "rotate/simulate" {
-			b.simulator = made
-		} else {
+	for _, pkg := range packages {
+		if tests, _ := filepath.Glob(filepath.Join(b.root, pkg, "*_test.go")); len(tests) > 0 {
+			made, err := b.compile(pkg)
+			if err != nil {
+				return err
+			}
 			b.binaries = append(b.binaries, made)
 		}
 	}
 	return nil
+}
+
+// compile makes the test binary of a package.
+func (b *bench) compile(pkg string) (binary, error) {
+	made := binary{filepath.Join(b.dir, strings.ReplaceAll(pkg, "/", "_")+".test"), pkg}
+	build := exec.Command("go", "test", "-c", "-vet=off", "-overlay", b.overlay, "-o", made.path, "./"+pkg)
+	build.Dir = b.root
+	if text, err := build.CombinedOutput(); err != nil {
+		return made, fmt.Errorf("build %s: %w\n%s", pkg, err, text)
+	}
+	return made, nil
 }
 
 // job is one run of tests with a mutant, 0 for none.
@@ -152,6 +157,9 @@ func (b *bench) learn(tests string, simulate bool) error {
 	})
 	slices.SortStableFunc(b.tests, func(x, y *test) int { return int(x.took - y.took) })
 	if err != nil || !simulate {
+		return err
+	}
+	if b.simulator, err = b.compile("rotate/simulate"); err != nil {
 		return err
 	}
 	trace := filepath.Join(b.dir, "simulation.trace")
