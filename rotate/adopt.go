@@ -73,7 +73,7 @@ func (r *run) takeOver(ctx context.Context, a Adoption) error {
 // believe gives up a state that is older than the world, durably, with the adoption of
 // what the world holds.
 func (r *run) believe(ctx context.Context, a Adoption) error {
-	p := &planner{now: r.engine.Clock.Now(), want: r.want, have: r.st, seen: r.seen}
+	p := adopter{newPlanner(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen)}
 	st := p.believed(a)
 	if reflect.DeepEqual(st, r.st) || r.plan.Held != "" {
 		return nil
@@ -117,7 +117,7 @@ func (r *run) adopt(ctx context.Context, s Step) error {
 			return err
 		}
 	}
-	p := &planner{now: r.engine.Clock.Now(), want: r.want, have: r.st, seen: r.seen}
+	p := adopter{newPlanner(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen)}
 	r.st.adopted(s.Selector, p.adopted(s), s.From.Record, seen.Sight.TTL)
 	r.st.Selectors[s.Selector].passedOver(passed.KeyID, passed.Version)
 	return r.confirm(ctx, s, id, fmt.Sprintf("version %d; the record is dkimbot's from now on", seen.Version))
@@ -136,7 +136,8 @@ func withoutTesting(shown, sound string) string {
 // Plan it reads nothing and changes nothing.
 func PlanAdoption(now time.Time, want Domain, req Request, have State, seen Observation, a Adoption) DomainPlan {
 	have = have.asOf(now)
-	p := &planner{now: now, want: want, req: req, have: have, seen: seen, adoption: true}
+	p := adopter{newPlanner(now, want, req, have, seen)}
+	p.adoption = true
 	unbelievable := p.unbelievable(a)
 	have = p.believed(a)
 	p.have = have
@@ -173,7 +174,7 @@ func PlanAdoption(now time.Time, want Domain, req Request, have State, seen Obse
 }
 
 // adoptStep plans the adoption of one key; signs is the selector that is used first.
-func (p *planner) adoptStep(k dkim.SigningKey, signs string) Step {
+func (p adopter) adoptStep(k dkim.SigningKey, signs string) Step {
 	shown := p.seen.Selectors[k.Selector].Sight.Values[0]
 	record := shown
 	if withoutTesting(shown, "") == "" {
@@ -190,7 +191,7 @@ func (p *planner) adoptStep(k dkim.SigningKey, signs string) Step {
 
 // adopted returns the key that a step adopts. One that nobody is known to use may
 // have been published, or replaced, a moment ago: then it waits like one that was (I2).
-func (p *planner) adopted(s Step) Key {
+func (p adopter) adopted(s Step) Key {
 	seen := p.seen.Selectors[s.Selector]
 	k := Key{ID: s.To.KeyID, Version: seen.Version, Record: s.To.Record, StoredAt: p.now, PublishedAt: p.now, VerifiedAt: p.now}
 	if len(p.usedBy(s.Selector, k.ID)) == 0 && (s.Selector != s.Signs || p.anyTells()) {
@@ -202,12 +203,12 @@ func (p *planner) adopted(s Step) Key {
 }
 
 // anyTells reports whether any signer says what it signs with.
-func (p *planner) anyTells() bool {
+func (p adopter) anyTells() bool {
 	return slices.ContainsFunc(p.want.Signers, func(name string) bool { s := p.seen.Signers[name]; return s.Err == nil && s.Ref.Selector != "" })
 }
 
 // usedBy returns the signers that say that they sign with the key.
-func (p *planner) usedBy(selector, keyID string) (signers []string) {
+func (p adopter) usedBy(selector, keyID string) (signers []string) {
 	for _, name := range p.want.Signers {
 		s := p.seen.Signers[name]
 		if s.Err == nil && s.Ref.Selector == selector && (s.Ref.KeyID == "" || s.Ref.KeyID == keyID) {
@@ -218,7 +219,7 @@ func (p *planner) usedBy(selector, keyID string) (signers []string) {
 }
 
 // signs returns the selector whose key goes on to sign, "" when that is not clear.
-func (p *planner) signs(a Adoption) string {
+func (p adopter) signs(a Adoption) string {
 	if a.Active != "" {
 		return a.Active
 	}
@@ -234,7 +235,7 @@ func (p *planner) signs(a Adoption) string {
 }
 
 // noneSigns reports whether every signer says that it does not sign for the domain.
-func (p *planner) noneSigns() bool {
+func (p adopter) noneSigns() bool {
 	return !slices.ContainsFunc(p.want.Signers, func(name string) bool { s := p.seen.Signers[name]; return s.Err != nil || s.Ref.Selector != "" })
 }
 
@@ -254,9 +255,9 @@ func (p *planner) resumeAdoption() bool {
 
 // adopting reports whether an adoption at the selector can be finished: its key is
 // in the keystore, and DNS shows it, alone and on every server.
-func (p *planner) adopting(s string) bool {
-	i, sight := p.have.Intent, p.seen.Selectors[s].Sight
-	return i != nil && i.Kind == Adopt && i.Selector == s && p.have.selector(s).Key == nil && p.seen.Selectors[s].KeyID == i.KeyID &&
+func (v *view) adopting(s string) bool {
+	i, sight := v.have.Intent, v.seen.Selectors[s].Sight
+	return i != nil && i.Kind == Adopt && i.Selector == s && v.have.selector(s).Key == nil && v.seen.Selectors[s].KeyID == i.KeyID &&
 		sight.Complete && len(sight.Values) == 1 && recordKeyID(sight.Values[0]) == i.KeyID
 }
 

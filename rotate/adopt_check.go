@@ -13,7 +13,7 @@ import (
 // What is checked here must hold before a key is adopted.
 
 // toAdopt returns those keys of an adoption that are not adopted yet, or refuses.
-func (p *planner) toAdopt(a Adoption) (keys []dkim.SigningKey) {
+func (p adopter) toAdopt(a Adoption) (keys []dkim.SigningKey) {
 	if err := p.adoptable(a); err != nil {
 		p.stop(err)
 		return nil
@@ -54,7 +54,7 @@ func (p *planner) toAdopt(a Adoption) (keys []dkim.SigningKey) {
 
 // adoptable refuses keys for other selectors than the policy's, and domains that
 // dkimbot has keys of its own for.
-func (p *planner) adoptable(a Adoption) error {
+func (p adopter) adoptable(a Adoption) error {
 	if p.have.Released != nil {
 		return fault.Refuse("released", fmt.Sprintf("adopt a key of %s: the domain was released, and dkimbot does nothing for it", p.want.Name),
 			"'dkimbot release --domain "+p.want.Name+" --undo' takes it back under management")
@@ -88,7 +88,7 @@ func (p *planner) adoptable(a Adoption) error {
 	return nil
 }
 
-func (p *planner) managed(what string) error {
+func (p adopter) managed(what string) error {
 	if p.overtaken() {
 		return fault.Refuse("stale-state", what+", and the keystore holds a newer key than its state knows", "restore a newer copy of the state database; or "+p.believe())
 	}
@@ -96,7 +96,7 @@ func (p *planner) managed(what string) error {
 }
 
 // signersKnown refuses when it is not clear which of the keys the signers use.
-func (p *planner) signersKnown(a Adoption) error {
+func (p adopter) signersKnown(a Adoption) error {
 	if len(p.want.Signers) == 0 {
 		return fault.Refuse("no-signers", "nothing is named that signs mail for "+p.want.Name, "name at least one signer in the domain's configuration")
 	}
@@ -126,7 +126,7 @@ func (p *planner) signersKnown(a Adoption) error {
 }
 
 // shownInDNS refuses a key that DNS does not show, alone and on every server.
-func (p *planner) shownInDNS(k dkim.SigningKey) error {
+func (p adopter) shownInDNS(k dkim.SigningKey) error {
 	seen := p.seen.Selectors[k.Selector]
 	sight, what := seen.Sight, "adopt "+k.Name.String()+": "
 	switch {
@@ -155,7 +155,7 @@ func (p *planner) shownInDNS(k dkim.SigningKey) error {
 
 // freeInKeystore refuses to store a key where another one is (I6), unless that is one
 // of dkimbot's own which was never published.
-func (p *planner) freeInKeystore(k dkim.SigningKey, unpublished string) error {
+func (p adopter) freeInKeystore(k dkim.SigningKey, unpublished string) error {
 	seen := p.seen.Selectors[k.Selector]
 	if seen.KeyErr != nil || seen.KeyID == "" || seen.KeyID == k.Key.ID() || seen.KeyID == unpublished {
 		return seen.KeyErr

@@ -22,16 +22,16 @@ func (s Sight) showIt() string {
 }
 
 // askedOf names who is asked about a selector, where it is not all authoritative servers.
-func (p *planner) askedOf(selector string) string {
-	if sight := p.seen.Selectors[selector].Sight; sight.Unchecked || sight.Asked != "" {
+func (v *view) askedOf(selector string) string {
+	if sight := v.seen.Selectors[selector].Sight; sight.Unchecked || sight.Asked != "" {
 		return sight.whom()
 	}
 	return ""
 }
 
 // verifyReason says what a look at a record is for, and whom it asks.
-func (p *planner) verifyReason(selector string, why Reason) Reason {
-	sight := p.seen.Selectors[selector].Sight
+func (v *view) verifyReason(selector string, why Reason) Reason {
+	sight := v.seen.Selectors[selector].Sight
 	switch {
 	case sight.Unchecked:
 		why.Message = "DNS is not to be asked (verify.mode none): only the stored key is tested against the record, as it was published"

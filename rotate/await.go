@@ -72,7 +72,7 @@ func (r *run) await(ctx context.Context, selector string, key *Key) (string, err
 			return "", ctx.Err()
 		}
 		r.seen.Selectors[selector] = seen
-		p := &planner{want: r.want, have: r.st, seen: r.seen}
+		p := r.judge()
 		switch p.standing(selector) {
 		case current:
 			if seen.Sight.Unchecked {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -44,15 +45,15 @@ func (p *planner) checks() bool {
 }
 
 // note keeps an obstacle at a selector, or of the whole domain for "". The first one counts.
-func (p *planner) note(selector string, err error) {
-	if p.obstacles[selector] == nil {
-		p.obstacles[selector] = err
+func (d *draft) note(selector string, err error) {
+	if d.obstacles[selector] == nil {
+		d.obstacles[selector] = err
 	}
 }
 
 // obstacle returns the first of the obstacles; nil when there is none.
-func (p *planner) obstacle() error {
-	return cmp.Or(p.obstacles[""], p.obstacles[p.want.Policy.Selectors[0]], p.obstacles[p.want.Policy.Selectors[1]])
+func (d *draft) obstacle() error {
+	return cmp.Or(d.obstacles[""], d.obstacles[d.want.Policy.Selectors[0]], d.obstacles[d.want.Policy.Selectors[1]])
 }
 
 // ownNames refuses two selectors whose names lead to one record, by a wildcard or
@@ -71,28 +72,28 @@ func (p *planner) ownNames() {
 
 // selectorsChanged refuses a policy that names other selectors than those under
 // management; nil when it names the same.
-func (p *planner) selectorsChanged() error {
-	if p.knowsSelectors() {
+func (v *view) selectorsChanged() error {
+	if v.knowsSelectors() {
 		return nil
 	}
-	known := p.underRoles()
+	known := v.underRoles()
 	return fault.Refuse("selectors-changed",
-		fmt.Sprintf("%s is under management with the selectors %s, but its policy names %s", p.want.Name, strings.Join(known, " and "), strings.Join(p.want.Policy.Selectors[:], " and ")),
+		fmt.Sprintf("%s is under management with the selectors %s, but its policy names %s", v.want.Name, strings.Join(known, " and "), strings.Join(v.want.Policy.Selectors[:], " and ")),
 		fmt.Sprintf("put the selectors back into the policy under which it is managed: selectors: [%s]; the selectors of a domain can't be changed while it is managed", strings.Join(known, ", ")))
 }
 
 // underRoles returns the selectors under management: those with a role, and where that
 // is not all, those that have a key.
-func (p *planner) underRoles() []string {
+func (v *view) underRoles() []string {
 	names := map[string]bool{}
-	for _, role := range []string{p.have.Active, p.have.Target, p.have.Draining} {
-		if p.have.Selectors[role] != nil {
+	for _, role := range []string{v.have.Active, v.have.Target, v.have.Draining} {
+		if v.have.Selectors[role] != nil {
 			names[role] = true
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.have.Selectors)) {
-		sel := p.have.Selectors[name]
-		if len(names) < 2 && (sel.Key != nil || len(p.have.Selectors) == 2) {
+	for _, name := range slices.Sorted(maps.Keys(v.have.Selectors)) {
+		sel := v.have.Selectors[name]
+		if len(names) < 2 && (sel.Key != nil || len(v.have.Selectors) == 2) {
 			names[name] = true
 		}
 	}
@@ -100,19 +101,19 @@ func (p *planner) underRoles() []string {
 }
 
 // knowsSelectors reports whether the policy's selectors are those under management.
-func (p *planner) knowsSelectors() bool {
-	both := p.want.Policy.Selectors[:]
-	for _, role := range []string{p.have.Active, p.have.Target, p.have.Draining} {
-		if p.have.Selectors[role] != nil && !slices.Contains(both, role) {
+func (v *view) knowsSelectors() bool {
+	both := v.want.Policy.Selectors[:]
+	for _, role := range []string{v.have.Active, v.have.Target, v.have.Draining} {
+		if v.have.Selectors[role] != nil && !slices.Contains(both, role) {
 			return false
 		}
 	}
-	return p.have.Selectors[both[0]] != nil && p.have.Selectors[both[1]] != nil
+	return v.have.Selectors[both[0]] != nil && v.have.Selectors[both[1]] != nil
 }
 
 // underManagement reports whether the state says which two selectors it manages: of
 // a domain that was moved to others it knows more.
-func (p *planner) underManagement() bool { return len(p.have.Selectors) == 2 }
+func (v *view) underManagement() bool { return len(v.have.Selectors) == 2 }
 
 // revokedValue reports whether a record says that its key is revoked.
 func revokedValue(v string) bool {
@@ -130,7 +131,7 @@ func (st State) selectorPair() (pair [2]string) {
 // others than those that the configuration names by now: what stands in DNS under
 // the old names has to be looked after until they are put back.
 func (d Domain) managing(have State) Domain {
-	p := &planner{want: d, have: have}
+	p := newJudge(time.Time{}, d, have, Observation{})
 	if have.Phase != New && have.Phase != "" && have.Released == nil && !p.knowsSelectors() && p.underManagement() {
 		d.Policy.Selectors = have.selectorPair()
 	}
@@ -138,29 +139,29 @@ func (d Domain) managing(have State) Domain {
 }
 
 // consistent reports whether the state has what its phase relies on.
-func (p *planner) consistent() bool {
-	have, both := p.have, p.want.Policy.Selectors[:]
-	complete := len(p.keyed()) == 2 && slices.Contains(both, have.Active)
+func (v *view) consistent() bool {
+	have, both := v.have, v.want.Policy.Selectors[:]
+	complete := len(v.keyed()) == 2 && slices.Contains(both, have.Active)
 	switch have.Phase {
 	case New:
-		return len(p.keyed()) == 0 && have.Draining == ""
+		return len(v.keyed()) == 0 && have.Draining == ""
 	case Bootstrapping:
 		return slices.Contains(both, have.Target) && have.Draining == ""
 	case Ready:
 		return complete && have.Draining == ""
 	case Switching:
-		return complete && have.Target == p.want.Policy.Other(have.Active) && have.Draining == ""
+		return complete && have.Target == v.want.Policy.Other(have.Active) && have.Draining == ""
 	case Draining, Replacing:
-		return complete && have.Draining == p.want.Policy.Other(have.Active)
+		return complete && have.Draining == v.want.Policy.Other(have.Active)
 	}
 	return true
 }
 
 // keyed returns the selectors that have a key.
-func (p *planner) keyed() []string {
+func (v *view) keyed() []string {
 	var out []string
-	for _, s := range p.want.Policy.Selectors {
-		if p.have.selector(s).Key != nil {
+	for _, s := range v.want.Policy.Selectors {
+		if v.have.selector(s).Key != nil {
 			out = append(out, s)
 		}
 	}
@@ -191,47 +192,47 @@ func (p *planner) ownDNS(s string) {
 
 // handsOff reports whether something that is not ours stands at the selector's name,
 // so that nothing may be written there, nor signed with what should stand there (I6).
-func (p *planner) handsOff(s string) bool {
-	return p.standing(s) == foreign && !p.adopting(s) || p.shared
+func (v *view) handsOff(s string) bool {
+	return v.standing(s) == foreign && !v.adopting(s) || v.shared
 }
 
-func (p *planner) foreignRecord(s string, sight Sight) error {
-	if p.stale(s) {
-		return p.staleState(s)
+func (j *judge) foreignRecord(s string, sight Sight) error {
+	if j.stale(s) {
+		return j.staleState(s)
 	}
-	what := fmt.Sprintf("%s holds a record that dkimbot did not make (%s)", p.name(s), brief(sight.Values))
+	what := fmt.Sprintf("%s holds a record that dkimbot did not make (%s)", j.name(s), brief(sight.Values))
 	switch {
 	case !sight.Complete && len(sight.Lagging) > 0:
-		what = fmt.Sprintf("%s holds a record that dkimbot did not make, and not the same on every server: %s", p.name(s), strings.Join(sight.Lagging, "; "))
+		what = fmt.Sprintf("%s holds a record that dkimbot did not make, and not the same on every server: %s", j.name(s), strings.Join(sight.Lagging, "; "))
 	case len(sight.Values) > 1:
-		what = fmt.Sprintf("%s holds %d records, of which dkimbot made at most one (%s)", p.name(s), len(sight.Values), brief(sight.Values))
+		what = fmt.Sprintf("%s holds %d records, of which dkimbot made at most one (%s)", j.name(s), len(sight.Values), brief(sight.Values))
 	}
-	return fault.Refuse("foreign-record", what, p.foreignHint(s, len(sight.Values) == 1 && revokedValue(sight.Values[0])))
+	return fault.Refuse("foreign-record", what, j.foreignHint(s, len(sight.Values) == 1 && revokedValue(sight.Values[0])))
 }
 
 // foreignHint says what a person can do about a record that dkimbot did not make; revoked:
 // one whose key was revoked, and nothing else.
-func (p *planner) foreignHint(s string, revoked bool) string {
-	key := p.have.selector(s).Key
-	switch fresh := p.have.Phase == Bootstrapping && (key == nil || key.PublishedAt.IsZero()); {
-	case revoked && (fresh || p.have.Phase == New):
+func (j *judge) foreignHint(s string, revoked bool) string {
+	key := j.have.selector(s).Key
+	switch fresh := j.have.Phase == Bootstrapping && (key == nil || key.PublishedAt.IsZero()); {
+	case revoked && (fresh || j.have.Phase == New):
 		return "no mail verifies with it, since it says that its key was revoked: remove it, and dkimbot publishes its own; dkimbot never changes a record that is not its own"
 	case fresh:
 		return "find out whose it is; if nothing signs with it, remove it, and dkimbot publishes its own; dkimbot never changes a record that is not its own"
-	case p.have.Phase == New:
+	case j.have.Phase == New:
 		return fmt.Sprintf("if it is in use, adopt its key: dkimbot adopt --domain %s --selector %s --key-file FILE; if nothing signs with it, remove it; "+
-			"or name two other selectors in the domain's policy. dkimbot never changes a record that is not its own", p.want.Name, s)
+			"or name two other selectors in the domain's policy. dkimbot never changes a record that is not its own", j.want.Name, s)
 	case revoked:
-		return "find out why the key was revoked; if somebody else may have it, say so: 'dkimbot rotate --domain " + p.want.Name + " --compromised --selector " + s +
+		return "find out why the key was revoked; if somebody else may have it, say so: 'dkimbot rotate --domain " + j.want.Name + " --compromised --selector " + s +
 			"'. A state database that was restored from an older copy does not know of a revocation"
 	}
-	return fmt.Sprintf("find out who changed the record, and remove it: %s never changes a record that is not its own", p.onceAlone(s))
+	return fmt.Sprintf("find out who changed the record, and remove it: %s never changes a record that is not its own", j.onceAlone(s))
 }
 
 // onceAlone says what follows when a record that is not dkimbot's is removed from a selector.
-func (p *planner) onceAlone(s string) string {
-	switch key := p.have.selector(s).Key; {
-	case !p.have.leaked(s) || !p.givenUp(s) && p.have.selector(s).Next == nil:
+func (j *judge) onceAlone(s string) string {
+	switch key := j.have.selector(s).Key; {
+	case !j.have.leaked(s) || !j.givenUp(s) && j.have.selector(s).Next == nil:
 		return "dkimbot then publishes its own again; it"
 	case key.RevokedAt.IsZero():
 		return "its own key there is compromised, and is to be revoked when the other record is removed; dkimbot"
@@ -256,8 +257,8 @@ func (p *planner) ownKeystore(s string) {
 
 // resumable reports whether the newest key in the keystore is one whose storing
 // was begun by us and never confirmed: a crash or a lost answer (I7).
-func (p *planner) resumable(s string) bool {
-	seen, sel := p.seen.Selectors[s], p.have.selector(s)
+func (v *view) resumable(s string) bool {
+	seen, sel := v.seen.Selectors[s], v.have.selector(s)
 	return seen.KeyID != "" && slices.Contains(sel.Tried, seen.KeyID)
 }
 
@@ -274,13 +275,13 @@ func (p *planner) warn() {
 	}
 }
 
-func (p *planner) warning(format string, args ...any) {
-	p.plan.Warnings = append(p.plan.Warnings, fmt.Sprintf(format, args...))
+func (d *draft) warning(format string, args ...any) {
+	d.plan.Warnings = append(d.plan.Warnings, fmt.Sprintf(format, args...))
 }
 
 // inUse reports whether what a signer confirmed is a key that still stands.
-func (p *planner) inUse(c Confirmed) bool {
-	key := p.have.selector(c.Selector).Key
+func (v *view) inUse(c Confirmed) bool {
+	key := v.have.selector(c.Selector).Key
 	return key != nil && key.ID == c.KeyID
 }
 

@@ -133,61 +133,61 @@ func (st State) leaked(selector string) bool {
 
 // refuge returns the selector whose key signers can flee to from a compromised
 // active one, "" when there is none now, or no need.
-func (p *planner) refuge() string {
-	if !p.have.leaked(p.have.Active) {
+func (j *judge) refuge() string {
+	if !j.have.leaked(j.have.Active) {
 		return ""
 	}
-	if p.have.Phase == Switching {
-		return p.have.Target // some signers may be there; and when all are, the other one can be replaced
+	if j.have.Phase == Switching {
+		return j.have.Target // some signers may be there; and when all are, the other one can be replaced
 	}
-	to := p.haven()
-	sel := p.have.selector(to)
-	if p.have.leaked(to) || sel.Key == nil || sel.Key.Gone || p.handsOff(to) || p.seen.Selectors[to].KeyErr != nil {
+	to := j.haven()
+	sel := j.have.selector(to)
+	if j.have.leaked(to) || sel.Key == nil || sel.Key.Gone || j.handsOff(to) || j.seen.Selectors[to].KeyErr != nil {
 		return ""
 	}
 	if sel.Next != nil { // the old key is a refuge as long as its record stands as before
-		sight := p.seen.Selectors[to].Sight
-		stands := p.seen.Selectors[to].SightErr == nil && sight.Complete && len(sight.Values) == 1 && sameRecord(sight.Values[0], sel.Key.Record)
-		if !stands || !sel.Next.PublishedAt.IsZero() || !p.seen.Selectors[to].OldKept {
+		sight := j.seen.Selectors[to].Sight
+		stands := j.seen.Selectors[to].SightErr == nil && sight.Complete && len(sight.Values) == 1 && sameRecord(sight.Values[0], sel.Key.Record)
+		if !stands || !sel.Next.PublishedAt.IsZero() || !j.seen.Selectors[to].OldKept {
 			return ""
 		}
 		return to
 	}
-	if seen := p.seen.Selectors[to]; seen.KeyID != sel.Key.ID && !seen.Kept {
+	if seen := j.seen.Selectors[to]; seen.KeyID != sel.Key.ID && !seen.Kept {
 		return "" // the keystore lost it, or holds another one, perhaps of ours, in its place
 	}
 	return to
 }
 
 // haven returns the selector to which signers would flee from the active one, if its key is good.
-func (p *planner) haven() string {
-	switch p.have.Phase {
+func (j *judge) haven() string {
+	switch j.have.Phase {
 	case Ready:
-		return p.want.Policy.Other(p.have.Active)
+		return j.want.Policy.Other(j.have.Active)
 	case Draining, Replacing:
-		return p.have.Draining
+		return j.have.Draining
 	}
 	return ""
 }
 
 // fleeing reports whether signers leave a compromised key, or were sent back:
 // then nothing is waited for that can be done without.
-func (p *planner) fleeing() bool {
-	return p.refuge() != "" || p.have.Phase == Switching && len(p.have.Held) > 0
+func (j *judge) fleeing() bool {
+	return j.refuge() != "" || j.have.Phase == Switching && len(j.have.Held) > 0
 }
 
 // hurried reports whether the domain is to be made safe also when DNS can't be asked.
-func (p *planner) hurried() bool {
-	return p.fleeing() || p.have.Draining != "" && p.have.leaked(p.have.Draining)
+func (j *judge) hurried() bool {
+	return j.fleeing() || j.have.Draining != "" && j.have.leaked(j.have.Draining)
 }
 
 // leaving reports whether a selector is one that signers leave for good reason:
 // what stands there keeps nobody from going.
-func (p *planner) leaving(s string) bool {
-	if !p.fleeing() {
+func (j *judge) leaving(s string) bool {
+	if !j.fleeing() {
 		return false
 	}
-	return p.have.leaked(s) || p.have.heldAll(p.want.Signers) && s == p.have.Target
+	return j.have.leaked(s) || j.have.heldAll(j.want.Signers) && s == j.have.Target
 }
 
 // flees plans the flight from a compromised active key, and reports whether that is
@@ -219,14 +219,14 @@ func (p *planner) flees() bool {
 
 // cornered says why nothing is done about a compromised key that signs, and what a
 // person can do.
-func (p *planner) cornered(from string, why error) error {
+func (j *judge) cornered(from string, why error) error {
 	hint := fault.HintOf(why)
 	if hint != "" {
 		hint += "; "
 	}
 	return &fault.Error{Kind: fault.KindOf(why), Code: fault.CodeOf(why), Err: why,
-		What: fmt.Sprintf("leave and revoke the compromised key at %s: no signer could be switched away from it yet, so all mail would fail", p.name(from)),
-		Hint: hint + "or revoke it nevertheless: 'dkimbot rotate --domain " + p.want.Name + " --compromised --revoke-now'"}
+		What: fmt.Sprintf("leave and revoke the compromised key at %s: no signer could be switched away from it yet, so all mail would fail", j.name(from)),
+		Hint: hint + "or revoke it nevertheless: 'dkimbot rotate --domain " + j.want.Name + " --compromised --revoke-now'"}
 }
 
 // flee switches all signers away from a compromised active key to the selector to,
@@ -269,9 +269,9 @@ func (p *planner) abandon(s string) {
 
 // mayBeUsed reports whether a signer may sign with the selector's key: by what it
 // confirmed, or by what it says now.
-func (p *planner) mayBeUsed(s string) bool {
-	return p.have.relied(s) || slices.ContainsFunc(p.want.Signers, func(name string) bool {
-		seen := p.seen.Signers[name]
+func (v *view) mayBeUsed(s string) bool {
+	return v.have.relied(s) || slices.ContainsFunc(v.want.Signers, func(name string) bool {
+		seen := v.seen.Signers[name]
 		return seen.Err != nil || seen.Ref.Selector == s
 	})
 }
@@ -289,30 +289,30 @@ func (st State) relied(selector string) bool {
 
 // firstUse returns when signers of a new domain may begin to sign with a selector: as
 // soon as resolvers know it, where they leave a compromised key.
-func (p *planner) firstUse(s string) time.Time {
-	other := p.want.Policy.Other(s)
-	for _, c := range p.have.Signers {
-		left := p.have.selector(other).Key == nil || p.have.selector(other).Key.ID != c.KeyID // its key was revoked and given up
-		if !c.Left && c.Selector == other && (left || p.have.leaked(other)) {
-			return p.known(s)
+func (d *draft) firstUse(s string) time.Time {
+	other := d.want.Policy.Other(s)
+	for _, c := range d.have.Signers {
+		left := d.have.selector(other).Key == nil || d.have.selector(other).Key.ID != c.KeyID // its key was revoked and given up
+		if !c.Left && c.Selector == other && (left || d.have.leaked(other)) {
+			return d.known(s)
 		}
 	}
-	return p.usable(s)
+	return d.usable(s)
 }
 
 // mayRevoke reports whether a record may be revoked: at once where that was ordered,
 // and where the domain was released; else when no signer needs it, or at least one has
 // left it, so that there is mail that verifies (I2). A signer that is new has left nothing.
-func (p *planner) mayRevoke(selector string) bool {
-	key := p.have.selector(selector).Key
-	if p.have.Released != nil || key != nil && key.RevokeNow {
+func (j *judge) mayRevoke(selector string) bool {
+	key := j.have.selector(selector).Key
+	if j.have.Released != nil || key != nil && key.RevokeNow {
 		return true
 	}
-	if selector != p.have.Active && (p.have.Phase != Bootstrapping || !p.mayBeUsed(selector)) {
+	if selector != j.have.Active && (j.have.Phase != Bootstrapping || !j.mayBeUsed(selector)) {
 		return true
 	}
-	for _, name := range p.want.Signers {
-		if c, known := p.have.Signers[name]; known && c.Selector != selector && !c.Unsure {
+	for _, name := range j.want.Signers {
+		if c, known := j.have.Signers[name]; known && c.Selector != selector && !c.Unsure {
 			return true
 		}
 	}
@@ -321,39 +321,39 @@ func (p *planner) mayRevoke(selector string) bool {
 
 // revoke plans that a leaked key's record loses its key, unless it has already, or
 // something else stands there.
-func (p *planner) revoke(s string, from time.Time) {
-	sel := p.have.selector(s)
-	seen := p.seen.Selectors[s]
-	if sel.Key == nil || p.plans(Revoke, s) || p.replaced(s) {
+func (d *draft) revoke(s string, from time.Time) {
+	sel := d.have.selector(s)
+	seen := d.seen.Selectors[s]
+	if sel.Key == nil || d.plans(Revoke, s) || d.replaced(s) {
 		return
 	}
-	if sel.Next != nil && p.obstacles[s] == nil && p.replaceable(s, true) == nil {
+	if sel.Next != nil && d.obstacles[s] == nil && d.replaceable(s, true) == nil {
 		return // the fresh key's record takes the place at once
 	}
-	standing := p.standing(s)
-	if p.have.Released != nil && standing == absent {
+	standing := d.standing(s)
+	if d.have.Released != nil && standing == absent {
 		return
 	}
-	if p.handsOff(s) || !sel.Key.RevokedAt.IsZero() && (standing != earlier && standing != doubled || sel.Next != nil) {
+	if d.handsOff(s) || !sel.Key.RevokedAt.IsZero() && (standing != earlier && standing != doubled || sel.Next != nil) {
 		return // where a fresh key is stored already, its record takes the place
 	}
 	before := strings.Join(seen.Sight.Values, " | ")
-	p.step(Step{Kind: Revoke, Selector: s, Target: fmt.Sprintf("%s TXT, through %s", p.name(s), p.want.Provider), NotBefore: from,
-		Reason: p.revokeReason(s, "then"),
-		Asked:  p.askedOf(s), From: Side{Record: before, KeyID: recordKeyID(before)}, To: Side{Record: revokedRecord(sel.Key.Record)}, TTL: p.want.Policy.TTL})
+	d.step(Step{Kind: Revoke, Selector: s, Target: fmt.Sprintf("%s TXT, through %s", d.name(s), d.want.Provider), NotBefore: from,
+		Reason: d.revokeReason(s, "then"),
+		Asked:  d.askedOf(s), From: Side{Record: before, KeyID: recordKeyID(before)}, To: Side{Record: revokedRecord(sel.Key.Record)}, TTL: d.want.Policy.TTL})
 }
 
 // revokeReason says what a revocation means; from is when.
-func (p *planner) revokeReason(s, from string) Reason {
-	if p.have.Released != nil {
+func (j *judge) revokeReason(s, from string) Reason {
+	if j.have.Released != nil {
 		return Reason{"purge", "the domain was handed back, and no mail in flight needs the record"}
 	}
-	return Reason{"revoked", "mail in flight signed with it fails from " + from + " on; " + p.accepted(s, p.now)}
+	return Reason{"revoked", "mail in flight signed with it fails from " + from + " on; " + j.accepted(s, j.now)}
 }
 
 // accepted says until when receivers may still accept a key that is revoked at at.
-func (p *planner) accepted(s string, at time.Time) string {
-	caches := max(p.seen.Selectors[s].Sight.TTL, p.want.Policy.TTL)
+func (j *judge) accepted(s string, at time.Time) string {
+	caches := max(j.seen.Selectors[s].Sight.TTL, j.want.Policy.TTL)
 	return fmt.Sprintf("receivers may accept the leaked key until %s from their resolvers' caches, and those that keep keys until %s",
 		at.Add(caches).UTC().Format(time.RFC3339), at.Add(mostKept).UTC().Format(time.RFC3339))
 }
@@ -371,14 +371,14 @@ func revokedRecord(record string) string {
 }
 
 // destroyLeaked plans that a leaked private key is destroyed, not before from, once no signer needs it.
-func (p *planner) destroyLeaked(s string, from time.Time) {
-	key := p.have.selector(s).Key
-	if err := p.wrongKeystore(s); err != nil {
-		p.stop(err)
+func (d *draft) destroyLeaked(s string, from time.Time) {
+	key := d.have.selector(s).Key
+	if err := d.wrongKeystore(s); err != nil {
+		d.stop(err)
 		return
 	}
 	if !key.Gone {
-		p.destroy(s, Retired{KeyID: key.ID, Version: key.Version}, from, Reason{"compromised", "no signer signs with the leaked key any more"})
+		d.destroy(s, Retired{KeyID: key.ID, Version: key.Version}, from, Reason{"compromised", "no signer signs with the leaked key any more"})
 	}
 }
 

@@ -45,13 +45,13 @@ const (
 // what dkimbot does about it: what Plan plans. It reads nothing and changes
 // nothing. A domain for which nothing was done yet can't differ.
 func Drift(want Domain, have State, seen Observation) []Finding {
-	return (&planner{want: want, have: have, seen: seen}).drift()
+	return (&health{*newJudge(time.Time{}, want, have, seen)}).drift()
 }
 
-func (p *planner) drift() []Finding {
-	p.want = p.want.managing(p.have)
-	want, have, seen := p.want, p.have, p.seen
-	if have.Released != nil || have.Phase == New || have.Phase == "" || !p.knowsSelectors() {
+func (h *health) drift() []Finding {
+	h.want = h.want.managing(h.have)
+	want, have, seen := h.want, h.have, h.seen
+	if have.Released != nil || have.Phase == New || have.Phase == "" || !h.knowsSelectors() {
 		return nil
 	}
 	var out []Finding
@@ -62,65 +62,65 @@ func (p *planner) drift() []Finding {
 	}
 	for _, s := range want.Policy.Selectors {
 		if _, looked := seen.Selectors[s]; looked {
-			add(p.recordDrift(s))
-			add(p.keyDrift(s))
+			add(h.recordDrift(s))
+			add(h.keyDrift(s))
 		}
 	}
 	for _, name := range want.Signers {
-		add(p.signerDrift(name))
+		add(h.signerDrift(name))
 	}
 	for _, name := range slices.Sorted(maps.Keys(have.Signers)) {
-		add(p.leftOver(name))
+		add(h.leftOver(name))
 	}
 	return out
 }
 
 // recordDrift tells how what DNS shows differs from what should stand there.
-func (p *planner) recordDrift(s string) *Finding {
-	sight := p.seen.Selectors[s].Sight
-	switch p.standing(s) {
+func (h *health) recordDrift(s string) *Finding {
+	sight := h.seen.Selectors[s].Sight
+	switch h.standing(s) {
 	case unseen:
-		return troubled(RecordUnseen, s, "", p.seen.Selectors[s].SightErr, "DNS is asked again; until it answers, nothing is changed")
+		return troubled(RecordUnseen, s, "", h.seen.Selectors[s].SightErr, "DNS is asked again; until it answers, nothing is changed")
 	case foreign:
 		code := RecordForeign
-		if len(sight.Values) > 1 && slices.ContainsFunc(sight.Values, p.have.selector(s).ours) {
+		if len(sight.Values) > 1 && slices.ContainsFunc(sight.Values, h.have.selector(s).ours) {
 			code = RecordSecond
 		}
-		err := p.foreignRecord(s, sight)
+		err := h.foreignRecord(s, sight)
 		return &Finding{Code: code, Selector: s, Message: fault.Text(err), Repair: fault.HintOf(err), Asks: true}
 	case changing:
 		if len(sight.Bogus) > 0 {
 			return &Finding{Code: RecordBogus, Selector: s, Asks: true, Repair: bogusHint,
-				Message: fmt.Sprintf("validating resolvers reject the record at %s: %s", p.name(s), strings.Join(sight.Bogus, "; "))}
+				Message: fmt.Sprintf("validating resolvers reject the record at %s: %s", h.name(s), strings.Join(sight.Bogus, "; "))}
 		}
-		return &Finding{Code: RecordsDiffer, Selector: s, Message: fmt.Sprintf("not every server shows the same at %s: %s", p.name(s), strings.Join(sight.Lagging, "; ")),
+		return &Finding{Code: RecordsDiffer, Selector: s, Message: fmt.Sprintf("not every server shows the same at %s: %s", h.name(s), strings.Join(sight.Lagging, "; ")),
 			Repair: "dkimbot looks again, and begins nothing that relies on the record until all agree; if this lasts, look at the zone's transfers"}
 	}
-	return p.lost(s)
+	return h.lost(s)
 }
 
 // lost tells how a record that stood at the selector's name does so no more, or
 // not alone, though nobody else's is in the way: it is to be published again.
-func (p *planner) lost(s string) *Finding {
-	sel := p.have.selector(s)
-	if sel.Next != nil || sel.Key == nil || p.givenUp(s) || p.have.Phase == Bootstrapping && sel.Key.VerifiedAt.IsZero() {
+func (h *health) lost(s string) *Finding {
+	sel := h.have.selector(s)
+	if sel.Next != nil || sel.Key == nil || h.givenUp(s) || h.have.Phase == Bootstrapping && sel.Key.VerifiedAt.IsZero() {
 		return nil
 	}
 	f := Finding{Selector: s, Repair: "it is published again by itself"}
-	switch p.standing(s) {
+	switch h.standing(s) {
 	case absent:
-		f.Code, f.Message = RecordVanished, fmt.Sprintf("the record that dkimbot published at %s is gone from DNS", p.name(s))
-		if bogus := p.seen.Selectors[s].Sight.Bogus; len(bogus) > 0 {
+		f.Code, f.Message = RecordVanished, fmt.Sprintf("the record that dkimbot published at %s is gone from DNS", h.name(s))
+		if bogus := h.seen.Selectors[s].Sight.Bogus; len(bogus) > 0 {
 			f.Message += "; it may be cut out of the signed zone: " + strings.Join(bogus, "; ")
 		}
 	case earlier:
-		f.Code, f.Message = RecordEarlier, fmt.Sprintf("%s shows a record that dkimbot had replaced (key %s)", p.name(s), ShortID(recordKeyID(p.seen.Selectors[s].Sight.Values[0])))
+		f.Code, f.Message = RecordEarlier, fmt.Sprintf("%s shows a record that dkimbot had replaced (key %s)", h.name(s), ShortID(recordKeyID(h.seen.Selectors[s].Sight.Values[0])))
 	case doubled:
-		f.Code, f.Message = RecordsDoubled, fmt.Sprintf("%s shows two of dkimbot's records, and receivers may take either", p.name(s))
+		f.Code, f.Message = RecordsDoubled, fmt.Sprintf("%s shows two of dkimbot's records, and receivers may take either", h.name(s))
 	default:
 		return nil
 	}
-	if p.superseded(s) {
+	if h.superseded(s) {
 		f.Repair, f.Asks = "it is not published again: the keystore holds another key in its place; see what is said of that", true
 	}
 	return &f
@@ -128,27 +128,27 @@ func (p *planner) lost(s string) *Finding {
 
 // signerDrift tells how a signer signs otherwise than it confirmed. One that is new
 // has nothing to differ from.
-func (p *planner) signerDrift(name string) *Finding {
-	seen, looked := p.seen.Signers[name]
-	c, known := p.have.Signers[name]
-	ref := p.have.identify(seen.Ref)
+func (h *health) signerDrift(name string) *Finding {
+	seen, looked := h.seen.Signers[name]
+	c, known := h.have.Signers[name]
+	ref := h.have.identify(seen.Ref)
 	switch {
 	case !looked:
 		return nil
 	case seen.Err != nil:
 		return troubled(SignerSilent, "", name, seen.Err, "it is asked again; until it answers, no key is replaced")
-	case !known || p.rightful(ref.Selector, ref.KeyID):
+	case !known || h.rightful(ref.Selector, ref.KeyID):
 		return nil
 	}
-	should := p.have.Active
+	should := h.have.Active
 	if should == "" {
 		should = c.Selector
 	}
-	f := Finding{Code: SignerStrays, Signer: name, Repair: p.brought(should, "it is brought back to "+should+" by itself")}
-	switch key := p.have.selector(ref.Selector).Key; {
+	f := Finding{Code: SignerStrays, Signer: name, Repair: h.brought(should, "it is brought back to "+should+" by itself")}
+	switch key := h.have.selector(ref.Selector).Key; {
 	case ref.Selector == "":
-		f.Code, f.Message = SignerEmpty, fmt.Sprintf("signer %s does not sign for %s any more, as a host that was built anew; its mail leaves unsigned or is turned away", name, p.want.Name)
-		f.Repair = p.brought(should, "it is given the key of "+should+" by itself")
+		f.Code, f.Message = SignerEmpty, fmt.Sprintf("signer %s does not sign for %s any more, as a host that was built anew; its mail leaves unsigned or is turned away", name, h.want.Name)
+		f.Repair = h.brought(should, "it is given the key of "+should+" by itself")
 	case key != nil && key.ID == ref.KeyID:
 		f.Message = fmt.Sprintf("signer %s signs with %s and not with %s; its mail verifies as long as both are published", name, ref.Selector, should)
 	case key != nil:
@@ -161,14 +161,14 @@ func (p *planner) signerDrift(name string) *Finding {
 
 // brought says what is done about a signer that should sign with a selector: usual, unless the
 // key is compromised, so that signers leave it, or another record stands in the place of its own.
-func (p *planner) brought(should, usual string) string {
-	key := p.have.selector(should).Key
-	switch to := p.refuge(); {
-	case p.have.leaked(should) && to != "" && should == p.have.Active:
+func (h *health) brought(should, usual string) string {
+	key := h.have.selector(should).Key
+	switch to := h.refuge(); {
+	case h.have.leaked(should) && to != "" && should == h.have.Active:
 		return fmt.Sprintf("signers leave %s, whose key is compromised: it is given the key of %s by itself", should, to)
-	case p.have.leaked(should) && (p.lostForGood(should) || p.handsOff(should)):
+	case h.have.leaked(should) && (h.lostForGood(should) || h.handsOff(should)):
 		return fmt.Sprintf("the key of %s is compromised and no signer is given it again; it gets the next sound key by itself as soon as there is one", should)
-	case key != nil && p.handsOff(should):
+	case key != nil && h.handsOff(should):
 		return fmt.Sprintf("it is given the key of %s when dkimbot's record stands alone there again", should)
 	}
 	return usual
@@ -176,32 +176,32 @@ func (p *planner) brought(should, usual string) string {
 
 // rightful reports whether a signer may sign with the key now: the active one, or
 // that which a switch leads to.
-func (p *planner) rightful(selector, keyID string) bool {
-	key := p.have.selector(selector).Key
-	return key != nil && key.ID == keyID && (selector == p.have.Active || selector == p.have.Target)
+func (h *health) rightful(selector, keyID string) bool {
+	key := h.have.selector(selector).Key
+	return key != nil && key.ID == keyID && (selector == h.have.Active || selector == h.have.Target)
 }
 
 // leftOver tells of a signer that was taken out of the configuration and, as far as
 // is known, goes on to sign. One that did not answer then is told of also when its key
 // was replaced, until the next turn replaces the one after it.
-func (p *planner) leftOver(name string) *Finding {
-	c := p.have.Signers[name]
-	if slices.Contains(p.want.Signers, name) {
+func (h *health) leftOver(name string) *Finding {
+	c := h.have.Signers[name]
+	if slices.Contains(h.want.Signers, name) {
 		return nil
 	}
-	sel := p.have.selector(c.Selector)
+	sel := h.have.selector(c.Selector)
 	then := "fails once that key is replaced"
 	switch last := len(sel.Past) - 1; {
-	case p.inUse(c) && sel.Key.givenUp():
+	case h.inUse(c) && sel.Key.givenUp():
 		then = "fails, because that key was revoked"
-	case p.inUse(c):
+	case h.inUse(c):
 	case c.Silent && last >= 0 && sel.Past[last] == c.KeyID:
 		then = "fails, because that key was replaced"
 	default:
 		return nil
 	}
 	return &Finding{Code: SignerLeftOver, Signer: name, Asks: true, Repair: "see to it that it does not sign any more, or list it again",
-		Message: fmt.Sprintf("signer %s signed for %s with %s (key %s) and is no longer listed; mail that it still signs %s", name, p.want.Name, c.Selector, ShortID(c.KeyID), then)}
+		Message: fmt.Sprintf("signer %s signed for %s with %s (key %s) and is no longer listed; mail that it still signs %s", name, h.want.Name, c.Selector, ShortID(c.KeyID), then)}
 }
 
 // troubled tells that something could not be looked at.

@@ -143,9 +143,9 @@ func (p *planner) warnFormer() {
 
 // silentUsers returns the signers that used a selector and don't tell what they
 // sign with now.
-func (p *planner) silentUsers(selector string) (silent []string) {
-	for _, f := range p.have.Former {
-		if f.Selector == selector && p.seen.Signers[f.Signer].Err != nil {
+func (j *judge) silentUsers(selector string) (silent []string) {
+	for _, f := range j.have.Former {
+		if f.Selector == selector && j.seen.Signers[f.Signer].Err != nil {
 			silent = append(silent, f.Signer)
 		}
 	}

@@ -103,26 +103,26 @@ func (l Limits) rules(now time.Time, req Request) (held []rule, opens time.Time,
 // closed reports whether a change that is due may not begin now. Then the plan
 // says so: as a refusal where a person asked for the change, else as what comes
 // next. It is asked where a change begins, and nowhere else; see Limits.
-func (p *planner) closed(action, selector string) bool {
-	held, opens, err := p.want.Limits.rules(p.now, p.req)
+func (d *draft) closed(action, selector string) bool {
+	held, opens, err := d.want.Limits.rules(d.now, d.req)
 	switch {
 	case err != nil:
-		p.stop(fault.Lasting("see whether a change of "+p.want.Name+" may begin now", err, "mend the limits in the configuration"))
+		d.stop(fault.Lasting("see whether a change of "+d.want.Name+" may begin now", err, "mend the limits in the configuration"))
 		return true
 	case len(held) == 0:
 		return false
 	}
-	p.plan.Held = held[0].key
+	d.plan.Held = held[0].key
 	why := Reason{held[0].code, changeWords(action, selector) + " waits: " + sayAll(held)}
-	if p.req.Asked || p.req.Named {
-		p.stop(p.refusal(fmt.Sprintf("begin %s of %s: %s", changeWords(action, selector), p.want.Name, sayAll(held)), held))
+	if d.req.Asked || d.req.Named {
+		d.stop(d.refusal(fmt.Sprintf("begin %s of %s: %s", changeWords(action, selector), d.want.Name, sayAll(held)), held))
 		return true
 	}
 	if opens.IsZero() {
-		opens = p.now.Truncate(planLook).Add(planLook)
+		opens = d.now.Truncate(planLook).Add(planLook)
 	}
-	p.plan.Reason = why
-	p.plan.Next = &Next{Action: action, Selector: selector, At: opens, Reason: why}
+	d.plan.Reason = why
+	d.plan.Next = &Next{Action: action, Selector: selector, At: opens, Reason: why}
 	return true
 }
 
@@ -131,19 +131,19 @@ const planLook = 6 * time.Hour
 
 // refusal says how a person can go on in spite of the rules: with exactly the flags
 // that set them aside.
-func (p *planner) refusal(what string, held []rule) error {
+func (d *draft) refusal(what string, held []rule) error {
 	var flags []string
 	for _, r := range held {
 		flags = append(flags, r.flag)
 	}
 	hint := "wait until then"
 	if held[0].code == CodePlanOnly {
-		command := "dkimbot plan --domain " + p.want.Name
-		if p.req.Asked {
-			command = "dkimbot rotate --domain " + p.want.Name + " --dry-run"
+		command := "dkimbot plan --domain " + d.want.Name
+		if d.req.Asked {
+			command = "dkimbot rotate --domain " + d.want.Name + " --dry-run"
 		}
 		hint = "save a plan with '" + command + " --out FILE', have it reviewed and run 'dkimbot apply FILE'"
-		if p.adoption {
+		if d.adoption {
 			hint = "an adoption can't be saved as a plan: have what --dry-run says reviewed"
 		}
 	}
@@ -173,13 +173,13 @@ func changeWords(action, selector string) string {
 
 // opening moves what comes next to the time at which it may begin, and says why.
 // A wish is refused when its time has come, so that it is not put off unawares.
-func (p *planner) opening(n Next) *Next {
-	if p.req.Asked {
+func (d *draft) opening(n Next) *Next {
+	if d.req.Asked {
 		return &n
 	}
-	later := p.req
+	later := d.req
 	later.Approved = true // whether a plan is applied by then, nobody knows
-	held, opens, err := p.want.Limits.rules(n.At, later)
+	held, opens, err := d.want.Limits.rules(n.At, later)
 	if err == nil && len(held) > 0 && !opens.IsZero() {
 		n.At, n.Reason = opens, Reason{held[0].code, n.Reason.Message + "; when that is due, " + sayAll(held)}
 	}

@@ -78,7 +78,7 @@ func (r *run) claimName(ctx context.Context, selector string) error {
 // claimNames claims the names at which CNAMEs lead to records that stand: those that were
 // published before names were remembered.
 func (r *run) claimNames(ctx context.Context) {
-	p := &planner{want: r.want, have: r.st, seen: r.seen}
+	p := r.judge()
 	for _, s := range r.want.Policy.Selectors {
 		seen := r.seen.Selectors[s]
 		if r.engine.Names == nil || seen.Sight.Owner == r.name(s).String() || p.standing(s) != current {

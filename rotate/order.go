@@ -18,7 +18,7 @@ func ordered(now time.Time, want Domain, req Request, st State, seen Observation
 		return st, nil, nil
 	}
 	changed := copyState(st)
-	p := &planner{now: now, want: want, req: req, have: st, seen: seen}
+	p := newPlanner(now, want, req, st, seen)
 	changed.Next = nil
 	events, err := give(p, req.Instruction, &changed)
 	if err != nil {
@@ -90,13 +90,13 @@ func (r *run) turnDown(ctx context.Context, err error) error {
 }
 
 // chosen returns the signers that an order names, all of the domain's when it names none.
-func (p *planner) chosen(signers []string) ([]string, error) {
+func (j *judge) chosen(signers []string) ([]string, error) {
 	if len(signers) == 0 {
-		return p.want.Signers, nil
+		return j.want.Signers, nil
 	}
 	for _, s := range signers {
-		if !slices.Contains(p.want.Signers, s) {
-			return nil, fault.Refuse("unknown-signer", fmt.Sprintf("%s is not signed for by %s", p.want.Name, s), "name signers of the domain: "+strings.Join(p.want.Signers, ", "))
+		if !slices.Contains(j.want.Signers, s) {
+			return nil, fault.Refuse("unknown-signer", fmt.Sprintf("%s is not signed for by %s", j.want.Name, s), "name signers of the domain: "+strings.Join(j.want.Signers, ", "))
 		}
 	}
 	return signers, nil

@@ -24,9 +24,10 @@ func Plan(now time.Time, want Domain, req Request, have State, seen Observation)
 // plan is Plan; of what follows an adoption, adoptedIn is the phase before it.
 func plan(now time.Time, want Domain, req Request, have State, seen Observation, adoptedIn Phase) DomainPlan {
 	have = have.asOf(now)
-	health := &planner{want: want, req: req, have: have, seen: seen}
-	drift := dated(health.drift(), have.Drift)
-	p := &planner{now: now, want: want, req: req, have: have, seen: seen, afterAdoption: adoptedIn != "", stands: health.stands, olds: health.olds}
+	look := newPlanner(time.Time{}, want, req, have, seen)
+	drift := dated(look.drift(), have.Drift)
+	p := newPlanner(now, want, req, have, seen)
+	p.afterAdoption, p.stands, p.olds = adoptedIn != "", look.stands, look.olds
 	p.plan = DomainPlan{Name: want.Name, Phase: cmp.Or(adoptedIn, have.Phase), Revision: have.Revision, Asked: req.Asked, Drift: drift, Seen: seen}
 	p.domain()
 	if p.plan.Stop != nil {
@@ -40,29 +41,6 @@ func plan(now time.Time, want Domain, req Request, have State, seen Observation,
 		}
 	}
 	return p.plan
-}
-
-// planner holds what Plan was given, and the plan as it grows.
-type planner struct {
-	now  time.Time
-	want Domain
-	req  Request
-	have State
-	seen Observation
-	plan DomainPlan
-
-	duty      Duty             // what the steps that are planned now belong to
-	obstacles map[string]error // by selector; "" for those of the whole domain. See checks.go
-
-	// By selector, once asked for: what was seen, and whose keys are whose, does not change
-	// while it plans, and to read records takes long.
-	stands map[string]standing
-	olds   map[string]bool
-
-	shared bool // both selectors' names lead to one record
-
-	adoption      bool // the plan is one of PlanAdoption
-	afterAdoption bool // the plan is what follows an adoption
 }
 
 // domain plans for the domain as it stands: first what interrupts the scheme, then
@@ -274,20 +252,20 @@ func (p *planner) draining() {
 }
 
 // drain plans the wait for mail that was signed with selector s.
-func (p *planner) drain(s string, until time.Time) Reason {
-	why := Reason{"drain", fmt.Sprintf("mail signed with %s may be in flight, and receivers may keep its key, for %s after the last signer's switch; then %s gets a fresh key", s, Span(p.want.Policy.Drain), s)}
-	p.step(Step{Kind: Drain, Selector: s, Target: p.name(s).String(), NotBefore: until, Reason: why})
+func (d *draft) drain(s string, until time.Time) Reason {
+	why := Reason{"drain", fmt.Sprintf("mail signed with %s may be in flight, and receivers may keep its key, for %s after the last signer's switch; then %s gets a fresh key", s, Span(d.want.Policy.Drain), s)}
+	d.step(Step{Kind: Drain, Selector: s, Target: d.name(s).String(), NotBefore: until, Reason: why})
 	return why
 }
 
 // replaced reports whether the fresh key of the draining selector is public, or
 // may be: then nothing is gained by waiting any more.
-func (p *planner) replaced(s string) bool {
-	sel := p.have.selector(s)
+func (j *judge) replaced(s string) bool {
+	sel := j.have.selector(s)
 	if sel.Next == nil {
-		return p.have.Phase == Replacing && s == p.have.Draining && sel.inPlace()
+		return j.have.Phase == Replacing && s == j.have.Draining && sel.inPlace()
 	}
-	return !sel.Next.PublishedAt.IsZero() || slices.ContainsFunc(p.seen.Selectors[s].Sight.Values, func(v string) bool { return sameRecord(v, sel.Next.Record) })
+	return !sel.Next.PublishedAt.IsZero() || slices.ContainsFunc(j.seen.Selectors[s].Sight.Values, func(v string) bool { return sameRecord(v, sel.Next.Record) })
 }
 
 // replace gives the drained selector its fresh key. Only when every signer says
@@ -326,33 +304,33 @@ func (p *planner) replace(s string) {
 }
 
 // destroyReplaced plans that a replaced private key is destroyed, unless a signer uses it.
-func (p *planner) destroyReplaced(s string, r Retired) {
-	if p.inHands(r.KeyID) {
-		p.stop(fault.Temporary(fmt.Sprintf("destroy the replaced key of %s", p.name(s)), errors.New("a signer still signs with it"),
+func (d *draft) destroyReplaced(s string, r Retired) {
+	if d.inHands(r.KeyID) {
+		d.stop(fault.Temporary(fmt.Sprintf("destroy the replaced key of %s", d.name(s)), errors.New("a signer still signs with it"),
 			"it is destroyed when every signer signs with another one"))
 		return
 	}
-	if err := p.wrongKeystore(s); err != nil {
-		p.stop(err)
+	if err := d.wrongKeystore(s); err != nil {
+		d.stop(err)
 		return
 	}
-	p.destroy(s, r, time.Time{}, Reason{"replaced", "the new record is public; the old private key is needed no more"})
+	d.destroy(s, r, time.Time{}, Reason{"replaced", "the new record is public; the old private key is needed no more"})
 }
 
 // replaceable says why the key at s can't be replaced now.
-func (p *planner) replaceable(s string, leaked bool) error {
-	for _, name := range p.want.Signers {
-		if err := p.seen.Signers[name].Err; err != nil && !leaked {
+func (j *judge) replaceable(s string, leaked bool) error {
+	for _, name := range j.want.Signers {
+		if err := j.seen.Signers[name].Err; err != nil && !leaked {
 			return &fault.Error{Kind: fault.Transient, Code: "signer-unseen", Err: err,
-				What: fmt.Sprintf("replace the key of %s: signer %s did not answer which key it uses", p.name(s), name),
+				What: fmt.Sprintf("replace the key of %s: signer %s did not answer which key it uses", j.name(s), name),
 				Hint: "make the signer answer, or take it out of the domain's signers if it is gone; until then the old key record stays"}
 		}
 	}
-	if p.have.Phase != Ready && p.have.selector(s).Next != nil && p.keeping(s) == keyGone {
-		return p.lostKeystore(s)
+	if j.have.Phase != Ready && j.have.selector(s).Next != nil && j.keeping(s) == keyGone {
+		return j.lostKeystore(s)
 	}
-	if p.have.Phase != Ready && p.lostAll() {
-		return p.lostKeystore(s)
+	if j.have.Phase != Ready && j.lostAll() {
+		return j.lostKeystore(s)
 	}
 	return nil
 }
@@ -360,12 +338,12 @@ func (p *planner) replaceable(s string, leaked bool) error {
 // lostAll reports whether the keystore holds none of the keys that it should. Then it is
 // likely to be another one: what would be made there is missing in the right one, and
 // what would be destroyed is not (I4, I5).
-func (p *planner) lostAll() bool {
+func (v *view) lostAll() bool {
 	lost := 0
-	for _, s := range p.want.Policy.Selectors {
-		switch key := p.have.selector(s).wanted(); {
+	for _, s := range v.want.Policy.Selectors {
+		switch key := v.have.selector(s).wanted(); {
 		case key == nil || key.Gone || key.Doomed: // it says nothing when it is missing
-		case p.keeping(s) != keyGone:
+		case v.keeping(s) != keyGone:
 			return false
 		default:
 			lost++
@@ -375,25 +353,25 @@ func (p *planner) lostAll() bool {
 }
 
 // lostKeystore refuses to make or destroy keys in a keystore that has lost what it should hold.
-func (p *planner) lostKeystore(s string) error {
+func (v *view) lostKeystore(s string) error {
 	return &fault.Error{Kind: fault.Permanent, Code: KeyMissing,
-		What: fmt.Sprintf("make or destroy a key of %s: the keystore holds none of the keys that dkimbot stored for %s", p.name(s), p.want.Name),
+		What: fmt.Sprintf("make or destroy a key of %s: the keystore holds none of the keys that dkimbot stored for %s", v.name(s), v.want.Name),
 		Hint: "see whether the configuration names the right keystore, and restore it from a backup; dkimbot makes and destroys no key while all are gone"}
 }
 
-func (p *planner) destroy(s string, r Retired, from time.Time, why Reason) {
-	p.step(Step{Kind: Destroy, Selector: s, Target: fmt.Sprintf("keystore, %s version %d", p.name(s), r.Version), NotBefore: from, Reason: why, From: Side{KeyID: r.KeyID}})
+func (d *draft) destroy(s string, r Retired, from time.Time, why Reason) {
+	d.step(Step{Kind: Destroy, Selector: s, Target: fmt.Sprintf("keystore, %s version %d", d.name(s), r.Version), NotBefore: from, Reason: why, From: Side{KeyID: r.KeyID}})
 }
 
 // inHands reports whether a signer signs with the key, as far as is known: its copy
 // would go with the key, and its mail would not be signed at all (I1).
-func (p *planner) inHands(keyID string) bool {
-	return slices.ContainsFunc(p.want.Signers, func(name string) bool {
-		seen, c := p.seen.Signers[name], p.have.Signers[name]
+func (v *view) inHands(keyID string) bool {
+	return slices.ContainsFunc(v.want.Signers, func(name string) bool {
+		seen, c := v.seen.Signers[name], v.have.Signers[name]
 		if seen.Err != nil {
 			return c.KeyID == keyID
 		}
-		return p.have.identify(seen.Ref).KeyID == keyID
+		return v.have.identify(seen.Ref).KeyID == keyID
 	})
 }
 
@@ -410,26 +388,26 @@ func (p *planner) destroyDropped() {
 	}
 }
 
-func (p *planner) step(s Step) {
-	s.Duty = p.duty
-	p.plan.Steps = append(p.plan.Steps, s)
+func (d *draft) step(s Step) {
+	s.Duty = d.duty
+	d.plan.Steps = append(d.plan.Steps, s)
 }
 
-func (p *planner) name(s string) dkim.Name { return dkim.Name{Domain: p.want.Name, Selector: s} }
+func (v *view) name(s string) dkim.Name { return dkim.Name{Domain: v.want.Name, Selector: s} }
 
 // stop says what keeps dkimbot from doing all that should be done; nil is nothing.
 // The first reason counts.
-func (p *planner) stop(err error) {
-	if p.plan.Stop == nil {
-		p.plan.Stop = err
+func (d *draft) stop(err error) {
+	if d.plan.Stop == nil {
+		d.plan.Stop = err
 	}
 }
 
 // nextFromSteps tells the first step that has to wait, if there is one, where
 // nothing was said about what comes next.
-func (p *planner) nextFromSteps() {
-	for _, s := range p.plan.Steps {
-		if !s.NotBefore.After(p.now) {
+func (d *draft) nextFromSteps() {
+	for _, s := range d.plan.Steps {
+		if !s.NotBefore.After(d.now) {
 			continue
 		}
 		action, why := string(s.Kind), s.Reason
@@ -437,11 +415,11 @@ func (p *planner) nextFromSteps() {
 			action = "replace"
 		}
 		if s.Kind == Activate || s.Kind == Verify {
-			action, why = string(Activate), p.waitReason(s.Selector)
+			action, why = string(Activate), d.waitReason(s.Selector)
 		}
-		p.plan.Next = &Next{Action: action, Selector: s.Selector, At: s.NotBefore, Reason: why}
+		d.plan.Next = &Next{Action: action, Selector: s.Selector, At: s.NotBefore, Reason: why}
 		if s.Kind == Drain {
-			p.plan.Next = p.opening(*p.plan.Next)
+			d.plan.Next = d.opening(*d.plan.Next)
 		}
 		return
 	}

@@ -44,14 +44,14 @@ func giveRelease(p *planner, o Release, st *State) ([]Event, error) {
 }
 
 // restless says what of the domain is half done, "" for nothing.
-func (p *planner) restless() string {
-	for _, s := range p.keyed() {
-		if p.have.leaked(s) {
+func (j *judge) restless() string {
+	for _, s := range j.keyed() {
+		if j.have.leaked(s) {
 			return "its key at " + s + " was reported as compromised and is not replaced yet"
 		}
 	}
-	if p.have.Phase == Switching || p.have.Phase == Replacing {
-		return "it is " + string(p.have.Phase)
+	if j.have.Phase == Switching || j.have.Phase == Replacing {
+		return "it is " + string(j.have.Phase)
 	}
 	return ""
 }
@@ -130,13 +130,13 @@ func (p *planner) purge(r HandedBack) {
 }
 
 // usersOfOurs tells which signers sign with a key of ours, or don't say.
-func (p *planner) usersOfOurs() (users []string) {
-	for _, name := range p.want.Signers {
-		seen := p.seen.Signers[name]
+func (j *judge) usersOfOurs() (users []string) {
+	for _, name := range j.want.Signers {
+		seen := j.seen.Signers[name]
 		switch {
 		case seen.Err != nil:
 			users = append(users, "signer "+name+" does not tell what it signs with")
-		case p.have.mayUse(seen):
+		case j.have.mayUse(seen):
 			users = append(users, "signer "+name+" signs with "+seen.Ref.Selector)
 		}
 	}

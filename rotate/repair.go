@@ -46,24 +46,24 @@ func (p *planner) repairAt(s string) bool {
 
 // givenUp reports whether a compromised key's record is not worth a repair. While signers
 // sign with the key and nothing better is ready, it is, unless its revocation was ordered.
-func (p *planner) givenUp(s string) bool {
-	if !p.have.leaked(s) {
+func (j *judge) givenUp(s string) bool {
+	if !j.have.leaked(s) {
 		return false
 	}
-	return p.lostForGood(s) || s != p.have.Active && s != p.have.Target || s == p.have.Active && p.refuge() != ""
+	return j.lostForGood(s) || s != j.have.Active && s != j.have.Target || s == j.have.Active && j.refuge() != ""
 }
 
 // lostForGood reports whether nothing is gained by signing with a selector's key: it is
 // compromised and was revoked, is to be, or somebody has emptied its record by hand.
-func (p *planner) lostForGood(s string) bool {
-	key := p.have.selector(s).Key
-	return key.givenUp() || key.RevokeNow || p.emptied(s)
+func (j *judge) lostForGood(s string) bool {
+	key := j.have.selector(s).Key
+	return key.givenUp() || key.RevokeNow || j.emptied(s)
 }
 
 // emptied reports whether DNS shows nothing of a compromised key's record but that it was revoked.
-func (p *planner) emptied(s string) bool {
-	seen := p.seen.Selectors[s]
-	return p.have.leaked(s) && seen.SightErr == nil && len(seen.Sight.Values) > 0 &&
+func (j *judge) emptied(s string) bool {
+	seen := j.seen.Selectors[s]
+	return j.have.leaked(s) && seen.SightErr == nil && len(seen.Sight.Values) > 0 &&
 		!slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return !revokedValue(v) })
 }
 
@@ -137,8 +137,8 @@ func (p *planner) shelter() bool {
 }
 
 // strayReason says how the signer strays, when that is seen.
-func (p *planner) strayReason(signer string, why Reason) Reason {
-	if f := p.signerDrift(signer); f != nil && f.Code != SignerSilent {
+func (h *health) strayReason(signer string, why Reason) Reason {
+	if f := h.signerDrift(signer); f != nil && f.Code != SignerSilent {
 		why.Message = f.Message
 	}
 	return why
@@ -165,9 +165,9 @@ func (p *planner) renew(s string, isDue bool) bool {
 }
 
 // replaceReason says why a selector gets a fresh key.
-func (p *planner) replaceReason(s string) Reason {
-	if p.have.Phase == Ready {
-		return Reason{KeyMissing, "the private key for " + p.name(s).String() + " is gone from the keystore and no signer uses it: the standby gets a fresh one"}
+func (j *judge) replaceReason(s string) Reason {
+	if j.have.Phase == Ready {
+		return Reason{KeyMissing, "the private key for " + j.name(s).String() + " is gone from the keystore and no signer uses it: the standby gets a fresh one"}
 	}
 	return Reason{"replace", "the drain of " + s + " has passed: it gets a fresh key, ready for the next rotation"}
 }

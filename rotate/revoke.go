@@ -14,7 +14,7 @@ func (r *run) revoke(ctx context.Context, s Step) error {
 	if r.st.selector(s.Selector).Key == nil {
 		return nil // cleared away meanwhile
 	}
-	p := &planner{now: r.engine.Clock.Now(), want: r.want, have: r.st, seen: r.seen}
+	p := r.judge()
 	if !p.mayRevoke(s.Selector) {
 		return fault.Temporary(fmt.Sprintf("revoke the compromised key at %s", r.name(s.Selector)), errors.New("no signer could be switched away from it yet, so all mail would fail"),
 			"repair a signer, then it is done at the next try; or revoke it nevertheless: 'dkimbot rotate --domain "+r.want.Name+" --compromised --revoke-now'")

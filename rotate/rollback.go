@@ -90,9 +90,9 @@ func (p *planner) wayBack() (string, error) {
 
 // neverLeft reports whether the key at the other selector did not take the place of one that
 // signed before the present one: signers were sent back, or have never switched.
-func (p *planner) neverLeft(old string) bool {
-	sel := p.have.selector(old)
-	if p.have.Phase != Ready || sel.Key == nil {
+func (j *judge) neverLeft(old string) bool {
+	sel := j.have.selector(old)
+	if j.have.Phase != Ready || sel.Key == nil {
 		return false
 	}
 	return !sel.Key.Replaced || !sel.Key.StoredAt.After(sel.LastUsedAt)

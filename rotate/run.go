@@ -58,6 +58,9 @@ func (e *Engine) newRun(ctx context.Context, want Domain, req Request, grip *gri
 	return r, r.tookOver(ctx)
 }
 
+// judge says what may be done in view of what the run knows now.
+func (r *run) judge() *judge { return newJudge(r.engine.Clock.Now(), r.want, r.st, r.seen) }
+
 // report tells what became of the run.
 func (r *run) report(res *Result) {
 	res.State, res.Done, res.Plan = r.st, r.done, r.plan

@@ -16,77 +16,77 @@ import (
 // stale reports whether the state is older than what stands at a selector: DNS shows
 // the newest key of the keystore, and the state does not know it. Nobody but dkimbot
 // puts a key into both.
-func (p *planner) stale(s string) bool {
-	old, found := p.olds[s]
+func (v *view) stale(s string) bool {
+	old, found := v.olds[s]
 	if !found {
-		old = p.outrun(s)
-		if p.olds == nil {
-			p.olds = map[string]bool{}
+		old = v.outrun(s)
+		if v.olds == nil {
+			v.olds = map[string]bool{}
 		}
-		p.olds[s] = old
+		v.olds[s] = old
 	}
 	return old
 }
 
-func (p *planner) outrun(s string) bool {
-	seen := p.seen.Selectors[s]
-	if p.have.Phase == New || seen.KeyErr != nil || seen.SightErr != nil || p.keeping(s) != keyDifferent {
+func (v *view) outrun(s string) bool {
+	seen := v.seen.Selectors[s]
+	if v.have.Phase == New || seen.KeyErr != nil || seen.SightErr != nil || v.keeping(s) != keyDifferent {
 		return false
 	}
 	return slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return recordKeyID(v) == seen.KeyID })
 }
 
 // staleState refuses to act by a state that is older than the world.
-func (p *planner) staleState(s string) error {
+func (v *view) staleState(s string) error {
 	return fault.Refuse("stale-state", fmt.Sprintf("the state of %s is older than what stands in DNS and in the keystore: both hold key %s for %s, and the state does not know it",
-		p.want.Name, ShortID(p.seen.Selectors[s].KeyID), p.name(s)), "restore a newer copy of the state database; or "+p.believe())
+		v.want.Name, ShortID(v.seen.Selectors[s].KeyID), v.name(s)), "restore a newer copy of the state database; or "+v.believe())
 }
 
 // believe says how a person takes over what the world holds.
-func (p *planner) believe() string {
-	command := "dkimbot adopt --domain " + p.want.Name + " --from-keystore"
+func (v *view) believe() string {
+	command := "dkimbot adopt --domain " + v.want.Name + " --from-keystore"
 	return "take over what DNS and the keystore hold: '" + command + " --dry-run' shows what is believed, '" + command + "' does it"
 }
 
 // overtaken reports whether the keystore holds a key that the state does not know, and
 // did not know before: one that was replaced makes the keystore the older of the two.
-func (p *planner) overtaken() bool {
-	return slices.ContainsFunc(p.want.Policy.Selectors[:], func(s string) bool {
-		seen := p.seen.Selectors[s]
-		return p.keeping(s) == keyDifferent && seen.KeyErr == nil && !p.have.selector(s).replacedBefore(seen.KeyID)
+func (v *view) overtaken() bool {
+	return slices.ContainsFunc(v.want.Policy.Selectors[:], func(s string) bool {
+		seen := v.seen.Selectors[s]
+		return v.keeping(s) == keyDifferent && seen.KeyErr == nil && !v.have.selector(s).replacedBefore(seen.KeyID)
 	})
 }
 
 // superseded reports whether the keystore holds a key that the state does not know, and not
 // the selector's own, which no signer uses either. Then the state may be an older copy, and the
 // record of its key have been replaced or revoked since: it is not published again (I4, I5).
-func (p *planner) superseded(s string) bool {
-	seen, sel := p.seen.Selectors[s], p.have.selector(s)
+func (v *view) superseded(s string) bool {
+	seen, sel := v.seen.Selectors[s], v.have.selector(s)
 	switch {
-	case sel.Key == nil || p.inHands(sel.Key.ID):
+	case sel.Key == nil || v.inHands(sel.Key.ID):
 		return false
 	case seen.KeyErr != nil:
-		return p.differed(s)
+		return v.differed(s)
 	}
-	return p.keeping(s) == keyDifferent && !seen.Kept && !sel.replacedBefore(seen.KeyID)
+	return v.keeping(s) == keyDifferent && !seen.Kept && !sel.replacedBefore(seen.KeyID)
 }
 
 // differed reports whether the keystore does not tell what it holds for a selector, and held
 // another key than dkimbot's at the last health check.
-func (p *planner) differed(s string) bool {
-	err := p.seen.Selectors[s].KeyErr
-	return err != nil && fault.CodeOf(err) != foreignSecret && slices.ContainsFunc(p.have.Drift, func(f Finding) bool { return f.Selector == s && f.Code == KeyDifferent })
+func (v *view) differed(s string) bool {
+	err := v.seen.Selectors[s].KeyErr
+	return err != nil && fault.CodeOf(err) != foreignSecret && slices.ContainsFunc(v.have.Drift, func(f Finding) bool { return f.Selector == s && f.Code == KeyDifferent })
 }
 
 // wrongKeystore says why no private key is destroyed now: the keystore has lost all that it
 // should hold, or is an older copy, or may be. What is destroyed there stays in the right one (I5).
-func (p *planner) wrongKeystore(s string) error {
-	if p.lostAll() {
-		return p.lostKeystore(s)
+func (v *view) wrongKeystore(s string) error {
+	if v.lostAll() {
+		return v.lostKeystore(s)
 	}
-	for _, s := range p.want.Policy.Selectors {
-		if p.differed(s) || p.keeping(s) == keyDifferent && p.have.selector(s).replacedBefore(p.seen.Selectors[s].KeyID) {
-			return p.foreignKey(s)
+	for _, s := range v.want.Policy.Selectors {
+		if v.differed(s) || v.keeping(s) == keyDifferent && v.have.selector(s).replacedBefore(v.seen.Selectors[s].KeyID) {
+			return v.foreignKey(s)
 		}
 	}
 	return nil
@@ -99,7 +99,7 @@ func (s Selector) replacedBefore(keyID string) bool {
 
 // unbelievable says why what the keystore holds can't be believed against the state: it
 // is older than DNS, or holds keys that were replaced or compromised. nil when it can.
-func (p *planner) unbelievable(a Adoption) error {
+func (p adopter) unbelievable(a Adoption) error {
 	if !a.FromKeystore || p.have.Phase == New || p.have.Released != nil || !p.overtaken() && !p.outdated() {
 		return nil
 	}
@@ -124,14 +124,14 @@ func (p *planner) unbelievable(a Adoption) error {
 }
 
 // outdated reports whether the newest key of the keystore is one that was replaced.
-func (p *planner) outdated() bool {
-	return slices.ContainsFunc(p.want.Policy.Selectors[:], func(s string) bool {
-		return p.have.selector(s).replacedBefore(p.seen.Selectors[s].KeyID) && p.keeping(s) == keyDifferent
+func (v *view) outdated() bool {
+	return slices.ContainsFunc(v.want.Policy.Selectors[:], func(s string) bool {
+		return v.have.selector(s).replacedBefore(v.seen.Selectors[s].KeyID) && v.keeping(s) == keyDifferent
 	})
 }
 
-func (p *planner) newerKeystore() string {
-	return "the keystore is an older copy: restore a newer one of it, from the time of the state; until then, 'dkimbot status --domain " + p.want.Name + "' says what is kept in order without it"
+func (v *view) newerKeystore() string {
+	return "the keystore is an older copy: restore a newer one of it, from the time of the state; until then, 'dkimbot status --domain " + v.want.Name + "' says what is kept in order without it"
 }
 
 // restarted returns the state of a domain of which nothing is believed but what was
@@ -154,7 +154,7 @@ func (st State) restarted() State {
 // believed returns the state that an adoption from dkimbot's own keystore begins with:
 // one that is older than the world is given up, and what was stored and never
 // published is known from now on.
-func (p *planner) believed(a Adoption) State {
+func (p adopter) believed(a Adoption) State {
 	st := copyState(p.have)
 	if !a.FromKeystore {
 		return st

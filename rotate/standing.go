@@ -20,22 +20,22 @@ const (
 )
 
 // standing compares what was seen at a selector with the records that are ours there.
-func (p *planner) standing(selector string) standing {
-	known, found := p.stands[selector]
+func (v *view) standing(selector string) standing {
+	known, found := v.stands[selector]
 	if !found {
-		known = p.compare(selector)
-		if p.stands == nil {
-			p.stands = map[string]standing{}
+		known = v.compare(selector)
+		if v.stands == nil {
+			v.stands = map[string]standing{}
 		}
-		p.stands[selector] = known
+		v.stands[selector] = known
 	}
 	return known
 }
 
-func (p *planner) compare(selector string) standing {
-	sight, sel := p.seen.Selectors[selector].Sight, p.have.selector(selector)
+func (v *view) compare(selector string) standing {
+	sight, sel := v.seen.Selectors[selector].Sight, v.have.selector(selector)
 	switch {
-	case p.seen.Selectors[selector].SightErr != nil:
+	case v.seen.Selectors[selector].SightErr != nil:
 		return unseen
 	case sight.Unchecked && sel.wanted() != nil && !sel.wanted().PublishedAt.IsZero():
 		return current

@@ -162,7 +162,7 @@ func (r *run) publish(ctx context.Context, s Step) error {
 			return err
 		}
 	}
-	p := &planner{want: r.want, have: r.st, seen: r.seen}
+	p := r.judge()
 	r.st.publishing(s.Selector, p.cacheWait(s.Selector), r.want.Policy.TTL)
 	r.st.afterWildcard(s.Selector, r.seen.Selectors[s.Selector].Sight)
 	if err := r.begin(ctx, Intent{Kind: Publish, Selector: s.Selector, KeyID: key.ID, Record: key.Record}); err != nil {

@@ -14,14 +14,14 @@ import (
 // usable returns the earliest time at which signers may switch to the selector
 // (I2). A receiver may have fetched a replaced key until the last resolver forgot
 // it, and kept it for settle from then on.
-func (p *planner) usable(s string) time.Time {
-	if key := p.have.selector(s).Key; key != nil && key.Replaced {
-		return p.known(s).Add(p.want.Policy.Settle)
+func (d *draft) usable(s string) time.Time {
+	if key := d.have.selector(s).Key; key != nil && key.Replaced {
+		return d.known(s).Add(d.want.Policy.Settle)
 	}
-	if key := p.have.selector(s).Key; key == nil && mayBeKey(p.seen.Selectors[s].Sight.Wildcard) {
-		return p.known(s).Add(p.want.Policy.Settle)
+	if key := d.have.selector(s).Key; key == nil && mayBeKey(d.seen.Selectors[s].Sight.Wildcard) {
+		return d.known(s).Add(d.want.Policy.Settle)
 	}
-	return p.known(s)
+	return d.known(s)
 }
 
 // mayBeKey reports whether what a wildcard shows may be a key record, which some receivers
@@ -35,23 +35,23 @@ func mayBeKey(wildcard []string) bool {
 
 // known returns when no resolver answers any more from before the selector's
 // record was last changed, also by this plan.
-func (p *planner) known(s string) time.Time {
-	key := p.have.selector(s).Key
+func (d *draft) known(s string) time.Time {
+	key := d.have.selector(s).Key
 	switch {
 	case key == nil:
-		return p.now.Add(p.cacheWait(s))
-	case p.plans(Publish, s):
-		return p.now.Add(max(key.CacheWait, p.cacheWait(s)))
+		return d.now.Add(d.cacheWait(s))
+	case d.plans(Publish, s):
+		return d.now.Add(max(key.CacheWait, d.cacheWait(s)))
 	case key.VerifiedAt.IsZero():
-		return p.now.Add(key.CacheWait)
+		return d.now.Add(key.CacheWait)
 	}
 	return key.VerifiedAt.Add(key.CacheWait)
 }
 
 // waitReason says why the standby can't be used yet.
-func (p *planner) waitReason(s string) Reason {
-	if key := p.have.selector(s).Key; key != nil && key.Replaced && p.want.Policy.Settle >= key.CacheWait {
-		return Reason{"settle", fmt.Sprintf("the key at %s was replaced; it is not used before its record has been public for %s, because some receivers keep the old one that long", s, Span(p.want.Policy.Settle))}
+func (v *view) waitReason(s string) Reason {
+	if key := v.have.selector(s).Key; key != nil && key.Replaced && v.want.Policy.Settle >= key.CacheWait {
+		return Reason{"settle", fmt.Sprintf("the key at %s was replaced; it is not used before its record has been public for %s, because some receivers keep the old one that long", s, Span(v.want.Policy.Settle))}
 	}
 	return Reason{"cache", fmt.Sprintf("resolvers may still remember that nothing was published at %s", s)}
 }
@@ -59,9 +59,9 @@ func (p *planner) waitReason(s string) Reason {
 // cacheWait is how long resolvers may answer from before a change that is made
 // now. Where another key takes a record's place, they may hold that record also
 // when it has vanished meanwhile.
-func (p *planner) cacheWait(s string) time.Duration {
-	wait := cacheWait(p.seen.Selectors[s].Sight, p.want.Policy.TTL)
-	sel := p.have.selector(s)
+func (v *view) cacheWait(s string) time.Duration {
+	wait := cacheWait(v.seen.Selectors[s].Sight, v.want.Policy.TTL)
+	sel := v.have.selector(s)
 	if key := sel.wanted(); key == nil || key.Replaced && key.PublishedAt.IsZero() {
 		wait = max(wait, sel.TTL)
 	}

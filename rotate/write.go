@@ -28,7 +28,7 @@ func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
 	if seen.SightErr != nil {
 		return seen.SightErr
 	}
-	p := &planner{now: r.engine.Clock.Now(), want: r.want, have: r.st, seen: r.seen}
+	p := r.judge()
 	if p.standing(selector) == foreign {
 		return p.foreignRecord(selector, seen.Sight)
 	}
