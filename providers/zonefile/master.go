@@ -187,7 +187,7 @@ func (rec *record) readType(words []string) (*uint32, []string, error) {
 	if !ok {
 		return nil, nil, quote("not a record type that is known here (as TYPE and its number, RFC 3597, every type is)", words[0])
 	}
-	if rec.kind = kind; len(words) == 1 {
+	if rec.kind = kind; len(words) == 1 && kind != dns.TypeAPL { // a list that may be empty (RFC 3123 section 4)
 		return nil, nil, errors.New("the " + typeName(kind) + " record has no data")
 	}
 	return ttl, words[1:], nil

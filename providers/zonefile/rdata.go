@@ -1,6 +1,7 @@
 package zonefile
 
 import (
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -26,6 +27,9 @@ func (rec *record) rr() (dns.RR, error) {
 func (rec *record) parseData() (dns.RR, error) {
 	if length, digits, ok := genericData(rec.data); ok {
 		return rec.generic(length, digits)
+	}
+	if rec.kind == dns.TypeAPL && rec.data == "" {
+		return rec.fromWire(nil)
 	}
 	if wire, err, ok := furtherData(rec.kind, rec.data, rec.origin); ok {
 		if err != nil {
@@ -77,6 +81,12 @@ func plainer(kind uint16, data string) string {
 			}
 		}
 		return strings.Join(words, " ")
+	case dns.TypeDS, dns.TypeCDS, dns.TypeDLV:
+		words := strings.Fields(data)
+		if len(words) > 2 {
+			words[2] = cmp.Or(digestTypes[strings.ReplaceAll(strings.ToUpper(words[2]), "-", "")], words[2])
+		}
+		return strings.Join(words, " ")
 	case dns.TypeNID, dns.TypeL64:
 		preference, groups, _ := strings.Cut(data, " ")
 		parts := strings.Split(groups, ":")
@@ -87,6 +97,9 @@ func plainer(kind uint16, data string) string {
 	}
 	return data
 }
+
+// digestTypes are the numbers of the names that BIND takes for digests of keys.
+var digestTypes = map[string]string{"SHA1": "1", "SHA256": "2", "SHA384": "4"}
 
 // fullLOC adds minutes and seconds to degrees that stand alone (RFC 1876 section 3 makes
 // them optional).
@@ -140,6 +153,9 @@ func (rec *record) fromWire(wire []byte) (dns.RR, error) {
 	opaque := &dns.RFC3597{Hdr: h, Rdata: hex.EncodeToString(wire)}
 	if _, known := dns.TypeToRR[rec.kind]; !known || rec.kind == dns.TypeNXT || rec.kind == dns.TypeAMTRELAY {
 		return opaque, nil // miekg/dns writes these two differently from RFC 2535 and RFC 8777
+	}
+	if len(wire) == 0 && rec.kind == dns.TypeAPL {
+		return &dns.APL{Hdr: h}, nil
 	}
 	if len(wire) == 0 {
 		return nil, fmt.Errorf("the %s record has no data", typeName(rec.kind))
