@@ -261,6 +261,30 @@ func states() []variation {
 		{"replaced, the fresh key leaked", from(replacedScene, leak("s1"))},
 		{"replaced, all destroyed", from(replacedScene, func(s *scene) { s.have.Selectors["s1"].Retired = nil })},
 		{"ready, a signer unsure and a new one", from(drainingScene, func(s *scene) { s.unsure("mx2"); s.confirmedAt("mx1", planned.Add(time.Hour)) })},
+		{"bootstrapping, both sign, the other leaked", from(bootstrappingScene, func(s *scene) { s.sign("s1", "mx1", "mx2"); leak("s2")(s) })},
+		{"bootstrapping, one unsure", from(bootstrappingScene, func(s *scene) { s.sign("s1", "mx1", "mx2"); s.unsure("mx1") })},
+		{"draining, reported before", from(drainingScene, func(s *scene) {
+			s.have.Selectors["s1"].Key.Leaked = s.have.SwitchedAt
+			s.have.Selectors["s1"].Retired = []rotate.Retired{{KeyID: someKeys()[3].ID(), Version: 9, Leaked: true}, {KeyID: someKeys()[2].ID(), Version: 8, Leaked: true, Dropped: true}}
+		})},
+		{"replaced, the old key leaked", from(replacedScene, func(s *scene) { s.have.Selectors["s1"].Retired[0].Leaked = true })},
+		{"replaced, others to destroy", from(replacedScene, func(s *scene) {
+			s.have.Selectors["s1"].Retired = []rotate.Retired{{KeyID: someKeys()[1].ID(), Version: 9, Dropped: true}, {KeyID: someKeys()[3].ID(), Version: 8, Leaked: true}}
+		})},
+		{"stored, no wait noted", from(storedScene, func(s *scene) { s.have.Selectors["s1"].Next.CacheWait = 0 })},
+		{"published, no wait noted", from(publishedScene, func(s *scene) { s.have.Selectors["s1"].Next.CacheWait = 0 })},
+		{"released, its record missing", from(readyScene, func(s *scene) { s.have.Released = &rotate.HandedBack{At: longAgo}; s.show("s1"); s.dnsSilent("s2") })},
+		{"being cleared away", from(readyScene, func(s *scene) { s.purging(-8*day, true); s.have.Released.Begun = true })},
+		{"cleared away, no key left", from(readyScene, func(s *scene) {
+			s.purging(-8*day, true)
+			s.have.Released.Begun, s.have.Released.Purged = true, planned
+			s.have.Selectors["s1"].Key, s.have.Selectors["s2"].Key = nil, nil
+		})},
+		{"released with other selectors", from(readyScene, func(s *scene) {
+			s.have.Released = &rotate.HandedBack{At: longAgo}
+			s.want.Policy.Selectors = [2]string{"a", "b"}
+		})},
+		{"to be cleared away, half destroyed", from(readyScene, func(s *scene) { s.purging(-8*day, false); s.have.Selectors["s1"].Key.Gone = true })},
 		{"to be cleared away, in use", from(readyScene, func(s *scene) { s.purging(-day, false) })},
 		{"cleared away", from(readyScene, func(s *scene) {
 			s.purging(-8*day, true)
