@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 )
@@ -112,7 +113,7 @@ func (p *program) endApply(doc planfile.Document, results []rotate.Result) error
 		at[d.Name] = i
 	}
 	slices.SortFunc(results, func(a, b rotate.Result) int { return at[a.Domain] - at[b.Domain] })
-	return show.JSON(p.Out, show.NewApply(doc.PlanID, results))
+	return report.JSON(p.Out, report.NewApply(doc.PlanID, results))
 }
 
 // orders returns what is to be carried out, and the results for domains that are
@@ -152,6 +153,6 @@ func (p *program) afterApply(doc planfile.Document, results []rotate.Result) {
 		}
 	}
 	if holds > 0 {
-		fmt.Fprintf(p.Out, "The plan still holds for %s, until %s: %s\n", show.Count(holds, "domain"), doc.ExpiresAt.UTC().Format(time.RFC3339), p.resumeHint(nil))
+		fmt.Fprintf(p.Out, "The plan still holds for %s, until %s: %s\n", report.Count(holds, "domain"), doc.ExpiresAt.UTC().Format(time.RFC3339), p.resumeHint(nil))
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
-	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -109,7 +109,7 @@ func (d *daemon) unlisted(ctx context.Context, a *app.App) {
 	if err != nil {
 		d.log.Warn("can't tell which domains the configuration lists no more", "error", err)
 	}
-	for _, u := range show.NewUnlisted(states) {
+	for _, u := range report.NewUnlisted(states) {
 		d.log.Warn("a domain is under management and not in the configuration; nothing of it is touched", "domain", u.Name, "phase", u.Phase,
 			"records", u.Records, "keys", u.Keys, "signers", u.Signers, "hint", "list it again to go on with it, or let go of it: dkimbot release --domain "+u.Name)
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	ns "github.com/dkimbot/dkimbot/providers/nameservertest"
 )
 
@@ -222,7 +222,7 @@ func TestDriftAsked(t *testing.T) {
 			l.run(t, "status").want(t, 0, append(c.says, "failures: 1 in a row", "drift ", "; since ", "to do: ")...)
 			// While it waits for its next try, that is what --due says, with the same exit code.
 			l.run(t, "rotate", "--due").want(t, 3, c.says[0], "next  try again, not before", "Nothing else is due.", "'dkimbot rotate --domain example.test'")
-			var doc show.RotateDocument
+			var doc report.RotateDocument
 			must(t, json.Unmarshal([]byte(l.run(t, "rotate", "--due", "--json").want(t, 3).out), &doc))
 			if len(doc.Domains) != 0 || len(doc.Waiting) != 1 || doc.Waiting[0].Name != "example.test" || doc.Waiting[0].Next == nil {
 				t.Errorf("the document says %+v", doc)
@@ -374,7 +374,7 @@ func TestUnlistedDomain(t *testing.T) {
 	l.run(t, "rotate", "--due").want(t, 0, "Nothing is due.", name)
 	l.run(t, "validate").want(t, 0)
 	for _, line := range []result{l.run(t, "status", "--json"), l.run(t, "rotate", "--due", "--json")} {
-		var doc struct{ Unlisted []show.Unlisted }
+		var doc struct{ Unlisted []report.Unlisted }
 		must(t, json.Unmarshal([]byte(line.want(t, 0).out), &doc))
 		if len(doc.Unlisted) != 1 || doc.Unlisted[0].Name != "gone.test" || len(doc.Unlisted[0].Records) != 2 || doc.Unlisted[0].Signers["mx1"] != "s1" {
 			t.Errorf("%s says %+v", line.line, doc.Unlisted)

@@ -21,7 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/cli"
-	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	ns "github.com/dkimbot/dkimbot/providers/nameservertest"
 	"github.com/dkimbot/dkimbot/providers/zonefile"
 )
@@ -190,10 +190,10 @@ func (r result) want(t testing.TB, code int, texts ...string) result {
 }
 
 // status returns what status --json says of a domain.
-func (l *lab) status(t testing.TB, domain string) show.DomainStatus {
+func (l *lab) status(t testing.TB, domain string) report.DomainStatus {
 	t.Helper()
 	r := l.run(t, "status", "--json", "--domain", domain).want(t, 0)
-	var doc show.StatusDocument
+	var doc report.StatusDocument
 	must(t, json.Unmarshal([]byte(r.out), &doc))
 	if len(doc.Domains) != 1 {
 		t.Fatalf("status of %s holds %d domains", domain, len(doc.Domains))
@@ -203,7 +203,7 @@ func (l *lab) status(t testing.TB, domain string) show.DomainStatus {
 
 // wantSound checks that the domain is ready and that state, signer, zone and
 // keystore fit together (I1, I3, I4).
-func (l *lab) wantSound(t testing.TB, domain string) show.DomainStatus {
+func (l *lab) wantSound(t testing.TB, domain string) report.DomainStatus {
 	t.Helper()
 	st := l.status(t, domain)
 	if st.Phase != "ready" || st.Active == nil || st.Standby == nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
-	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -47,7 +47,7 @@ func beyondCounts(ctx context.Context, a *app.App, plans []rotate.DomainPlan, se
 	var out []string
 	counts := a.Config.Counts()
 	if run := counts.PerRun; run.Most > 0 && planned > run.Most {
-		out = append(out, fmt.Sprintf("%s would begin to switch; one run begins %d at most (%s), the rest waits for the next", show.Count(planned, "domain"), run.Most, run.Key))
+		out = append(out, fmt.Sprintf("%s would begin to switch; one run begins %d at most (%s), the rest waits for the next", report.Count(planned, "domain"), run.Most, run.Key))
 	}
 	hour := counts.PerHour
 	if hour.Most == 0 {
@@ -58,7 +58,7 @@ func beyondCounts(ctx context.Context, a *app.App, plans []rotate.DomainPlan, se
 		return nil, err
 	}
 	if left := max(0, hour.Most-len(begun)); planned > left {
-		out = append(out, fmt.Sprintf("%s would begin to switch; in an hour %d may (%s), of which %d are left now", show.Count(planned, "domain"), hour.Most, hour.Key, left))
+		out = append(out, fmt.Sprintf("%s would begin to switch; in an hour %d may (%s), of which %d are left now", report.Count(planned, "domain"), hour.Most, hour.Key, left))
 	}
 	return out, nil
 }
@@ -73,7 +73,7 @@ func heldBack(results []rotate.Result) string {
 	}
 	var parts []string
 	for _, key := range slices.Sorted(maps.Keys(held)) {
-		parts = append(parts, fmt.Sprintf("%s by %s", show.Count(held[key], "domain"), key))
+		parts = append(parts, fmt.Sprintf("%s by %s", report.Count(held[key], "domain"), key))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -79,7 +80,7 @@ func (p *program) end(ctx context.Context, err error, asJSON bool) int {
 	}
 	doc, code := p.say(ctx, err)
 	if asJSON && p.stdout.n == 0 && p.stdout.err == nil {
-		if err := show.JSON(p.Out, doc); err != nil {
+		if err := report.JSON(p.Out, doc); err != nil {
 			p.text(p.Err, p.ErrTTY).Problem(unwritten(err))
 		}
 	}
@@ -87,7 +88,7 @@ func (p *program) end(ctx context.Context, err error, asJSON bool) int {
 }
 
 // say tells an error in words, and returns its document and exit code.
-func (p *program) say(ctx context.Context, err error) (show.ErrorDocument, int) {
+func (p *program) say(ctx context.Context, err error) (report.ErrorDocument, int) {
 	var (
 		code  exitCode
 		usage *usageError
@@ -96,22 +97,22 @@ func (p *program) say(ctx context.Context, err error) (show.ErrorDocument, int) 
 	t := p.text(p.Err, p.ErrTTY)
 	switch {
 	case errors.As(err, &code):
-		return show.NewError(context.Canceled, ""), int(code) // all that ends without a document was interrupted
+		return report.NewError(context.Canceled, ""), int(code) // all that ends without a document was interrupted
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		fmt.Fprintln(p.Err, "Interrupted before anything was begun. Run the same command again.")
-		return show.NewError(context.Canceled, ""), exitError
+		return report.NewError(context.Canceled, ""), exitError
 	case errors.As(err, &usage):
 		t.Problem(usage.fault())
-		return show.NewError(usage.fault(), "usage"), exitUsage
+		return report.NewError(usage.fault(), "usage"), exitUsage
 	case errors.As(err, &bad):
 		t.Configuration(bad)
-		return show.NewConfigurationError(bad), exitError
+		return report.NewConfigurationError(bad), exitError
 	}
 	t.Problem(err)
 	if fault.KindOf(err) == fault.Refused {
-		return show.NewError(err, "refused"), exitRefused
+		return report.NewError(err, "refused"), exitRefused
 	}
-	return show.NewError(err, "error"), exitError
+	return report.NewError(err, "error"), exitError
 }
 
 func unwritten(err error) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -198,7 +199,7 @@ func (p *program) calendar(ctx context.Context, cfg *config.Config, domains []ro
 	if err != nil {
 		return err
 	}
-	doc, failed, refused := show.NewCalendar(from, from.Add(length), outlooks), 0, 0
+	doc, failed, refused := report.NewCalendar(from, from.Add(length), outlooks), 0, 0
 	for _, o := range outlooks {
 		if o.Stop != nil {
 			failed++
@@ -209,7 +210,7 @@ func (p *program) calendar(ctx context.Context, cfg *config.Config, domains []ro
 	}
 	switch form {
 	case formJSON:
-		err = show.JSON(p.Out, doc)
+		err = report.JSON(p.Out, doc)
 	case formMarkdown:
 		show.Markdown{W: p.Out, Now: from}.Calendar(doc)
 	default:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 )
@@ -92,7 +93,7 @@ func (p *program) log() (*slog.Logger, error) {
 	opts := &slog.HandlerOptions{Level: level}
 	switch p.logFormat {
 	case "json":
-		return slog.New(slog.NewJSONHandler(show.JSONWriter{W: p.Err}, opts)), nil
+		return slog.New(slog.NewJSONHandler(report.JSONWriter{W: p.Err}, opts)), nil
 	case "text":
 		return slog.New(slog.NewTextHandler(p.Err, opts)), nil
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -170,7 +171,7 @@ func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotat
 func (p *program) endResults(ctx context.Context, a *app.App, results []rotate.Result, domains []rotate.Domain, beside others) error {
 	if p.json {
 		inOrder(results, domains)
-		if err := show.JSON(p.Out, show.NewRotate(results, beside.waiting, beside.unlisted)); err != nil {
+		if err := report.JSON(p.Out, report.NewRotate(results, beside.waiting, beside.unlisted)); err != nil {
 			return err
 		}
 	} else {

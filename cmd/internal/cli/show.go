@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 )
@@ -47,7 +48,7 @@ the configuration, the state or DNS is out of reach.`,
 			}
 			switch form {
 			case formJSON:
-				return show.JSON(p.Out, show.NewSavedPlan(doc, is))
+				return report.JSON(p.Out, show.NewSavedPlan(doc, is))
 			case formMarkdown:
 				show.Markdown{W: p.Out, Now: now}.Plan(doc, is)
 			default:

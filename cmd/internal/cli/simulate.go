@@ -8,7 +8,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
-	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/simulate"
 )
@@ -71,10 +71,10 @@ func (p *program) simulate(cfg *config.Config, how simulation) error {
 	for _, d := range cfg.Domains {
 		sc.Unchecked[d.Name] = d.Verify.Mode == "none"
 	}
-	report := simulate.Run(sc)
-	doc := show.NewSimulation(sc, report, standFor)
+	played := simulate.Run(sc)
+	doc := report.NewSimulation(sc, played, standFor)
 	if p.json {
-		err = show.JSON(p.Out, doc)
+		err = report.JSON(p.Out, doc)
 	} else {
 		p.text(p.Out, p.OutTTY).Simulation(doc)
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
-	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
@@ -42,13 +42,13 @@ Domains that the configuration lists no more are told of too, and never touched.
 				unlisted = nil
 			}
 			if p.json {
-				return show.JSON(p.Out, show.NewStatus(states, unlisted))
+				return report.JSON(p.Out, report.NewStatus(states, unlisted))
 			}
 			t := p.text(p.Out, p.OutTTY)
 			for _, st := range states {
 				t.Status(st)
 			}
-			t.Unlisted(show.NewUnlisted(unlisted))
+			t.Unlisted(report.NewUnlisted(unlisted))
 			return nil
 		},
 	}
@@ -79,7 +79,7 @@ func (p *program) historyCommand() *cobra.Command {
 				return err
 			}
 			if p.json {
-				return show.JSON(p.Out, show.NewHistory(events))
+				return report.JSON(p.Out, report.NewHistory(events))
 			}
 			t := p.text(p.Out, p.OutTTY)
 			for _, e := range events {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
-	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 )
 
 func (p *program) validateCommand() *cobra.Command {
@@ -34,7 +34,7 @@ remedy. Nothing is contacted and nothing is written.`,
 				cfg.Warnings = slices.Concat(cfg.Warnings, zones.Missing, zones.Unread)
 			}
 			if p.json {
-				if err := show.JSON(p.Out, show.NewValidation(p.config, cfg, bad)); err != nil {
+				if err := report.JSON(p.Out, report.NewValidation(p.config, cfg, bad)); err != nil {
 					return err
 				}
 				if len(bad) > 0 {
@@ -46,7 +46,7 @@ remedy. Nothing is contacted and nothing is written.`,
 				return bad
 			}
 			p.warnings(cfg)
-			_, err = fmt.Fprintf(p.Out, "%s is sound: %s.\n", p.config, show.Count(len(cfg.Domains), "domain"))
+			_, err = fmt.Fprintf(p.Out, "%s is sound: %s.\n", p.config, report.Count(len(cfg.Domains), "domain"))
 			return err
 		},
 	}

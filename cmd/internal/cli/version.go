@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 )
 
 // versionDocument is `version --json`.
@@ -23,9 +23,9 @@ func (p *program) versionCommand() *cobra.Command {
 		Use:   "version",
 		Short: "Say which version this is",
 		RunE: func(*cobra.Command, []string) error {
-			v := versionDocument{show.FormatVersion, version(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+			v := versionDocument{report.FormatVersion, version(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
 			if p.json {
-				return show.JSON(p.Out, v)
+				return report.JSON(p.Out, v)
 			}
 			_, err := fmt.Fprintf(p.Out, "dkimbot %s (%s, %s)\n", v.Version, v.Go, v.Platform)
 			return err

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
@@ -70,7 +70,7 @@ func (a *audit) note(d Document, sure bool) error {
 	defer late.Stop()
 	errLate := fmt.Errorf("%s was not written within %s", a.path, auditWait)
 	select {
-	case a.lines <- auditLine{append(show.EscapeJSON(text), '\n'), done}:
+	case a.lines <- auditLine{append(report.EscapeJSON(text), '\n'), done}:
 	case <-late.C:
 		return errLate
 	}

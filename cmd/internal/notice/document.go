@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -23,32 +24,32 @@ const (
 
 // Document describes one event. It never holds a secret.
 type Document struct {
-	FormatVersion int           `json:"format_version"`
-	ID            string        `json:"id"` // the same when a notice is delivered twice
-	Event         string        `json:"event"`
-	At            time.Time     `json:"at"`
-	By            string        `json:"by"`                // who acted, for people: "root@mail1"
-	Command       string        `json:"command,omitempty"` // of one that ended before it took a domain in hand
-	Domain        string        `json:"domain,omitempty"`
-	Phase         string        `json:"phase,omitempty"`    // of the domain, after the event
-	Step          string        `json:"step,omitempty"`     // the kind of step that was done or failed
-	Selector      string        `json:"selector,omitempty"` // which the event is about
-	Previous      string        `json:"previous,omitempty"` // the selector that signs, or signed, before the switch
-	Signer        string        `json:"signer,omitempty"`
-	KeyID         string        `json:"key_id,omitempty"` // of the selector's key
-	Message       string        `json:"message,omitempty"`
-	Error         *show.Problem `json:"error,omitempty"` // with failed and refused
+	FormatVersion int             `json:"format_version"`
+	ID            string          `json:"id"` // the same when a notice is delivered twice
+	Event         string          `json:"event"`
+	At            time.Time       `json:"at"`
+	By            string          `json:"by"`                // who acted, for people: "root@mail1"
+	Command       string          `json:"command,omitempty"` // of one that ended before it took a domain in hand
+	Domain        string          `json:"domain,omitempty"`
+	Phase         string          `json:"phase,omitempty"`    // of the domain, after the event
+	Step          string          `json:"step,omitempty"`     // the kind of step that was done or failed
+	Selector      string          `json:"selector,omitempty"` // which the event is about
+	Previous      string          `json:"previous,omitempty"` // the selector that signs, or signed, before the switch
+	Signer        string          `json:"signer,omitempty"`
+	KeyID         string          `json:"key_id,omitempty"` // of the selector's key
+	Message       string          `json:"message,omitempty"`
+	Error         *report.Problem `json:"error,omitempty"` // with failed and refused
 }
 
 func newDocument(event, by string, at time.Time) Document {
-	return Document{FormatVersion: show.FormatVersion, ID: strings.ToLower(rand.Text()), Event: event, At: at.UTC(), By: by}
+	return Document{FormatVersion: report.FormatVersion, ID: strings.ToLower(rand.Text()), Event: event, At: at.UTC(), By: by}
 }
 
 // ofEvent describes what happened in a step; err is nil unless it failed.
 func ofEvent(e rotate.Event, err error) Document {
 	d := newDocument(e.Outcome, e.By, e.At)
 	d.Domain, d.Phase, d.Step, d.Selector, d.Signer, d.KeyID, d.Message = e.Domain, string(e.Phase), string(e.Kind), e.Selector, e.Signer, e.KeyID, e.Message
-	d.Error = show.NewProblem(err)
+	d.Error = report.NewProblem(err)
 	return d
 }
 
@@ -96,7 +97,7 @@ func ofCommand(command, domain, by string, at time.Time, err error) Document {
 		event = Refused
 	}
 	d := newDocument(event, by, at)
-	d.Command, d.Domain, d.Message, d.Error = command, domain, fault.Text(err), show.NewProblem(err)
+	d.Command, d.Domain, d.Message, d.Error = command, domain, fault.Text(err), report.NewProblem(err)
 	return d
 }
 

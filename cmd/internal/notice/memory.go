@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
@@ -155,7 +155,7 @@ func (m *memory) save() {
 		}
 	}
 	m.domains, m.touched = all, map[string]bool{}
-	text, err := json.Marshal(memoryFile{show.FormatVersion, all})
+	text, err := json.Marshal(memoryFile{report.FormatVersion, all})
 	if err == nil {
 		err = safefile.Write(m.path, append(text, '\n'), safefile.Ours(0o600))
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -51,7 +52,7 @@ func (doc Document) clean() Document {
 		d := &doc.Domains[i]
 		d.Reason, d.Warnings = reason(d.Reason), texts(d.Warnings)
 		if p := d.Problem; p != nil {
-			d.Problem = &Problem{Kind: p.Kind, Code: text(p.Code), Message: text(p.Message), Hint: text(p.Hint)}
+			d.Problem = &report.Problem{Kind: p.Kind, Code: text(p.Code), Message: text(p.Message), Hint: text(p.Hint)}
 		}
 		if d.Next != nil {
 			d.Next.Reason = reason(d.Next.Reason)

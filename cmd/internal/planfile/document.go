@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // FormatVersion is the version of the documents that New makes and Read takes.
@@ -54,7 +54,7 @@ type Domain struct {
 	Reason        rotate.Reason    `json:"reason"`
 	Steps         []Step           `json:"steps"`
 	Next          *rotate.Next     `json:"next"`
-	Problem       *Problem         `json:"problem"`
+	Problem       *report.Problem  `json:"problem"`
 	Drift         []rotate.Finding `json:"drift"` // what was not as it should be
 	Warnings      []string         `json:"warnings"`
 	Preconditions Preconditions    `json:"preconditions"`
@@ -64,14 +64,6 @@ type Domain struct {
 type Preconditions struct {
 	rotate.Conditions
 	ConfigSHA256 string `json:"config_sha256"` // of all configuration that bears on the domain
-}
-
-// Problem is why nothing can be done for a domain.
-type Problem struct {
-	Kind    string `json:"kind"` // "transient", "permanent" or "refused"
-	Code    string `json:"code,omitempty"`
-	Message string `json:"message"`
-	Hint    string `json:"hint,omitempty"`
 }
 
 // Step is one step of a plan.
@@ -139,7 +131,7 @@ func (doc Document) readBack() (out Document) {
 }
 
 func newDomain(p rotate.DomainPlan) Domain {
-	d := Domain{Name: p.Name, Phase: string(p.Phase), Asked: p.Asked, Reason: p.Reason, Steps: []Step{}, Problem: newProblem(p.Stop), Drift: []rotate.Finding{},
+	d := Domain{Name: p.Name, Phase: string(p.Phase), Asked: p.Asked, Reason: p.Reason, Steps: []Step{}, Problem: report.NewProblem(p.Stop), Drift: []rotate.Finding{},
 		Warnings: append([]string{}, p.Warnings...), Preconditions: Preconditions{Conditions: p.Conditions()}}
 	if p.Next != nil {
 		next := *p.Next
@@ -164,27 +156,6 @@ func newDomain(p rotate.DomainPlan) Domain {
 
 // clean drops what a document does not keep of a time.
 func clean(t time.Time) time.Time { return t.UTC().Round(0) }
-
-func newProblem(err error) *Problem {
-	if err == nil {
-		return nil
-	}
-	return &Problem{Kind: fault.KindOf(err).String(), Code: fault.CodeOf(err), Message: fault.Text(err), Hint: fault.HintOf(err)}
-}
-
-// Err returns the problem as a fault again.
-func (p *Problem) Err() error {
-	if p == nil {
-		return nil
-	}
-	kind := fault.Permanent
-	for _, k := range []fault.Kind{fault.Transient, fault.Refused} {
-		if p.Kind == k.String() {
-			kind = k
-		}
-	}
-	return &fault.Error{Kind: kind, Code: p.Code, What: p.Message, Hint: p.Hint}
-}
 
 // Plan returns what the document says of the domain as the heart says it. Of what
 // was seen it holds only what the keystore and the signers said.

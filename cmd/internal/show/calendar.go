@@ -3,12 +3,14 @@ package show
 import (
 	"fmt"
 	"time"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 )
 
 const calendarDay = "Mon 2006-01-02"
 
 // Calendar writes what is to come, by day.
-func (t Text) Calendar(doc CalendarDocument) {
+func (t Text) Calendar(doc report.CalendarDocument) {
 	wide, last := 0, ""
 	for _, e := range doc.Entries {
 		wide = max(wide, len(e.Domain))
@@ -36,23 +38,23 @@ func (t Text) Calendar(doc CalendarDocument) {
 }
 
 // entry colours what changes how mail is signed.
-func (t Text) entry(e CalendarEntry) string {
+func (t Text) entry(e report.CalendarEntry) string {
 	if e.Action == "activate" {
 		return t.green(e.Message)
 	}
 	return e.Message
 }
 
-func calendarSummary(doc CalendarDocument) string {
-	n := Count(doc.Summary.Entries, "entry")
+func calendarSummary(doc report.CalendarDocument) string {
+	n := report.Count(doc.Summary.Entries, "entry")
 	if doc.Summary.Entries != 1 {
 		n = fmt.Sprintf("%d entries", doc.Summary.Entries)
 	}
-	return fmt.Sprintf("%s, %s until %s", Count(doc.Summary.Domains, "domain"), n, day(doc.Until))
+	return fmt.Sprintf("%s, %s until %s", report.Count(doc.Summary.Domains, "domain"), n, day(doc.Until))
 }
 
 // Calendar writes what is to come as a table.
-func (m Markdown) Calendar(doc CalendarDocument) {
+func (m Markdown) Calendar(doc report.CalendarDocument) {
 	m.line("## dkimbot calendar: %s", calendarSummary(doc))
 	m.line("Times are UTC, the earliest possible, if nothing gets in between. Nothing was changed.")
 	if len(doc.Entries) > 0 {

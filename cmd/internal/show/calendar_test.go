@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -31,7 +31,7 @@ func TestCalendarWords(t *testing.T) {
 		for _, s := range c.steps {
 			o.Coming = append(o.Coming, rotate.Coming{Phase: c.phase, Step: s})
 		}
-		doc := show.NewCalendar(time.Time{}, time.Time{}, []rotate.Outlook{o})
+		doc := report.NewCalendar(time.Time{}, time.Time{}, []rotate.Outlook{o})
 		if len(doc.Entries) != 1 || doc.Entries[0].Message != want {
 			t.Errorf("got %+v, want %q", doc.Entries, want)
 		}

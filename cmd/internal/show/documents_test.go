@@ -13,6 +13,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -22,7 +23,7 @@ import (
 func document(t *testing.T, doc any) (string, map[string]any) {
 	t.Helper()
 	var b bytes.Buffer
-	if err := show.JSON(&b, doc); err != nil {
+	if err := report.JSON(&b, doc); err != nil {
 		t.Fatal(err)
 	}
 	var read map[string]any
@@ -44,18 +45,18 @@ func TestDocuments(t *testing.T) {
 		"plan":            plan,
 		"empty plan":      planfile.New(planfile.Context{}, nil),
 		"saved plan":      show.NewSavedPlan(plan, show.PlanStaleness{}),
-		"calendar":        show.NewCalendar(elsewhere, elsewhere, []rotate.Outlook{{Name: "example.com", Until: elsewhere, Coming: []rotate.Coming{{At: elsewhere}}}}),
-		"empty calendar":  show.NewCalendar(elsewhere, elsewhere, nil),
-		"apply":           show.NewApply("id", []rotate.Result{{Domain: "example.com", Done: []rotate.Event{{At: elsewhere}}, Left: []rotate.Step{{NotBefore: elsewhere}}}, {Domain: "example.net"}}),
-		"empty apply":     show.NewApply("id", nil),
-		"status":          show.NewStatus([]rotate.State{{Domain: "example.com", DueAt: elsewhere, Signers: map[string]rotate.Confirmed{"mx1": {At: elsewhere}}, Selectors: map[string]*rotate.Selector{"s1": {LastUsedAt: elsewhere, Key: &rotate.Key{PublishedAt: elsewhere, VerifiedAt: elsewhere}}}, Drift: []rotate.Finding{{Code: "key-missing", Since: elsewhere}}}}, []rotate.State{{Domain: "gone.example", Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{PublishedAt: elsewhere}}}}}),
-		"empty status":    show.NewStatus(nil, nil),
-		"history":         show.NewHistory([]rotate.Event{{At: elsewhere}}),
-		"empty history":   show.NewHistory(nil),
-		"rotate":          show.NewRotate([]rotate.Result{{Domain: "example.com", Done: []rotate.Event{{At: elsewhere}}}, {Domain: "example.net"}}, []rotate.State{{Domain: "failed.example", Next: &rotate.Next{At: elsewhere}}}, nil),
-		"empty rotate":    show.NewRotate(nil, nil, nil),
-		"validation":      show.NewValidation("a.yaml", &config.Config{}, nil),
-		"failed validate": show.NewValidation("a.yaml", nil, config.Errors{{File: "a.yaml", Line: 1, Problem: "p"}}),
+		"calendar":        report.NewCalendar(elsewhere, elsewhere, []rotate.Outlook{{Name: "example.com", Until: elsewhere, Coming: []rotate.Coming{{At: elsewhere}}}}),
+		"empty calendar":  report.NewCalendar(elsewhere, elsewhere, nil),
+		"apply":           report.NewApply("id", []rotate.Result{{Domain: "example.com", Done: []rotate.Event{{At: elsewhere}}, Left: []rotate.Step{{NotBefore: elsewhere}}}, {Domain: "example.net"}}),
+		"empty apply":     report.NewApply("id", nil),
+		"status":          report.NewStatus([]rotate.State{{Domain: "example.com", DueAt: elsewhere, Signers: map[string]rotate.Confirmed{"mx1": {At: elsewhere}}, Selectors: map[string]*rotate.Selector{"s1": {LastUsedAt: elsewhere, Key: &rotate.Key{PublishedAt: elsewhere, VerifiedAt: elsewhere}}}, Drift: []rotate.Finding{{Code: "key-missing", Since: elsewhere}}}}, []rotate.State{{Domain: "gone.example", Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{PublishedAt: elsewhere}}}}}),
+		"empty status":    report.NewStatus(nil, nil),
+		"history":         report.NewHistory([]rotate.Event{{At: elsewhere}}),
+		"empty history":   report.NewHistory(nil),
+		"rotate":          report.NewRotate([]rotate.Result{{Domain: "example.com", Done: []rotate.Event{{At: elsewhere}}}, {Domain: "example.net"}}, []rotate.State{{Domain: "failed.example", Next: &rotate.Next{At: elsewhere}}}, nil),
+		"empty rotate":    report.NewRotate(nil, nil, nil),
+		"validation":      report.NewValidation("a.yaml", &config.Config{}, nil),
+		"failed validate": report.NewValidation("a.yaml", nil, config.Errors{{File: "a.yaml", Line: 1, Problem: "p"}}),
 	} {
 		t.Run(title, func(t *testing.T) {
 			text, read := document(t, doc)
@@ -86,7 +87,7 @@ func TestStatusRoles(t *testing.T) {
 		rotate.Replacing:     {rotate.State{Active: "s2", Draining: "s1", Selectors: both}, [3]any{"s2", nil, "s1"}},
 	} {
 		c.state.Domain, c.state.Phase = "example.com", phase
-		_, read := document(t, show.NewStatus([]rotate.State{c.state}, nil))
+		_, read := document(t, report.NewStatus([]rotate.State{c.state}, nil))
 		d := read["domains"].([]any)[0].(map[string]any)
 		if got := [3]any{d["active"], d["standby"], d["draining"]}; got != c.want || d["phase"] != string(phase) {
 			t.Errorf("%s: got %v, want %v", phase, got, c.want)
@@ -97,15 +98,15 @@ func TestStatusRoles(t *testing.T) {
 func TestProblem(t *testing.T) {
 	for _, c := range []struct {
 		err  error
-		want *show.Problem
+		want *report.Problem
 	}{
 		{nil, nil},
-		{errors.New("x"), &show.Problem{Kind: "transient", Message: "x"}},
-		{fault.Lasting("read", errors.New("x"), "do"), &show.Problem{Kind: "permanent", Message: "read: x", Hint: "do"}},
-		{context.Canceled, &show.Problem{Kind: "transient", Code: "interrupted", Message: "interrupted between two steps; nothing is lost", Hint: "run the same command again to go on"}},
-		{fault.Temporary("ask", context.Canceled, ""), &show.Problem{Kind: "transient", Message: "ask: context canceled"}},
+		{errors.New("x"), &report.Problem{Kind: "transient", Message: "x"}},
+		{fault.Lasting("read", errors.New("x"), "do"), &report.Problem{Kind: "permanent", Message: "read: x", Hint: "do"}},
+		{context.Canceled, &report.Problem{Kind: "transient", Code: "interrupted", Message: "interrupted between two steps; nothing is lost", Hint: "run the same command again to go on"}},
+		{fault.Temporary("ask", context.Canceled, ""), &report.Problem{Kind: "transient", Message: "ask: context canceled"}},
 	} {
-		if diff := cmp.Diff(c.want, show.NewProblem(c.err)); diff != "" {
+		if diff := cmp.Diff(c.want, report.NewProblem(c.err)); diff != "" {
 			t.Errorf("%v:\n%s", c.err, diff)
 		}
 	}
@@ -113,7 +114,7 @@ func TestProblem(t *testing.T) {
 
 // Records hold characters that HTML would have escaped.
 func TestJSONIsNotEscaped(t *testing.T) {
-	text, _ := document(t, show.NewHistory([]rotate.Event{{Message: "a < b & c"}}))
+	text, _ := document(t, report.NewHistory([]rotate.Event{{Message: "a < b & c"}}))
 	if !strings.Contains(text, "a < b & c") {
 		t.Errorf("got %s", text)
 	}

@@ -3,7 +3,6 @@ package show
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 )
@@ -66,16 +65,4 @@ func (t Text) finding(f rotate.Finding) {
 		repair = t.yellow("to do:") + " " + repair
 	}
 	t.line("  ", "", repair)
-}
-
-// findings returns them as documents show them.
-func findings(found []rotate.Finding) []rotate.Finding {
-	out := make([]rotate.Finding, len(found))
-	for i, f := range found {
-		out[i] = f
-		if !f.Since.IsZero() {
-			out[i].Since = f.Since.UTC().Truncate(time.Second)
-		}
-	}
-	return out
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -83,7 +84,7 @@ func TestUnlisted(t *testing.T) {
 		{Domain: "b.test", Phase: rotate.Bootstrapping, Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{ID: oldID}}, "s2": {}}},
 		{Domain: "c.test", Phase: rotate.New},
 	}
-	wantText(t, written(func(x show.Text) { x.Unlisted(show.NewUnlisted(states)) }), `
+	wantText(t, written(func(x show.Text) { x.Unlisted(report.NewUnlisted(states)) }), `
 a.test  phase replacing
   warning: it is not in the configuration any more; nothing of it is touched
   stays s1._domainkey.a.test and s2._domainkey.a.test in DNS; the private keys of s1 and s2 in the keystore; signer mx1 signs with s2

@@ -23,18 +23,3 @@ func (t Text) former(st rotate.State) {
 		}
 	}
 }
-
-// FormerSelector is a selector that is none of dkimbot's and that signers have left.
-type FormerSelector struct {
-	Selector string     `json:"selector"`
-	MayGoAt  *time.Time `json:"may_go_at"` // null while a signer may still use it
-}
-
-func newFormer(st rotate.State) []FormerSelector {
-	var out []FormerSelector
-	left := st.Leftovers()
-	for _, s := range sortedKeys(left) {
-		out = append(out, FormerSelector{s, instant(left[s])})
-	}
-	return out
-}

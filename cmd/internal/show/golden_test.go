@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -201,7 +202,7 @@ func TestGoldenShow(t *testing.T) {
 	b.Reset()
 	saved := show.NewSavedPlan(doc, someStaleness())
 	saved.Plan.Domains = nil // plan.json has them
-	if err := show.JSON(&b, saved); err != nil {
+	if err := report.JSON(&b, saved); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "show.json", b.Bytes())
@@ -214,9 +215,9 @@ func TestGoldenCalendar(t *testing.T) {
 	for _, s := range scenes(t) {
 		outlooks = append(outlooks, rotate.Forecast(now, until, s.want, rotate.Request{}, s.have, s.seen, map[string]time.Duration{"mx1": 15 * time.Minute}))
 	}
-	doc := show.NewCalendar(now, until, outlooks)
+	doc := report.NewCalendar(now, until, outlooks)
 	var b bytes.Buffer
-	if err := show.JSON(&b, doc); err != nil {
+	if err := report.JSON(&b, doc); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "calendar.json", b.Bytes())

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -15,7 +16,7 @@ const mostLeft = 20
 func LeftOver(results []rotate.Result) []rotate.Result {
 	left := slices.DeleteFunc(slices.Clone(results), func(r rotate.Result) bool {
 		underWay := r.Err == nil && (r.YetToBegin() || r.State.Phase != "" && r.State.Phase != rotate.Ready)
-		return !underWay && !interrupted(r.Err)
+		return !underWay && !report.Interrupted(r.Err)
 	})
 	slices.SortStableFunc(left, func(a, b rotate.Result) int { return strings.Compare(a.Domain, b.Domain) })
 	return left
@@ -28,7 +29,7 @@ func (t Text) Interrupted(left []rotate.Result, again string) {
 		fmt.Fprintln(t.W, "Interrupted; the step in hand was finished. Nothing is left to do.")
 		return
 	}
-	fmt.Fprintf(t.W, "Interrupted; the step in hand was finished, and nothing is lost. Left is %s:\n", Count(len(left), "domain"))
+	fmt.Fprintf(t.W, "Interrupted; the step in hand was finished, and nothing is lost. Left is %s:\n", report.Count(len(left), "domain"))
 	for _, r := range left[:min(len(left), mostLeft)] {
 		fmt.Fprintf(t.W, "  %s  %s\n", r.Domain, t.leftOf(r))
 	}

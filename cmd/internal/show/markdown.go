@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -22,7 +23,7 @@ const manyDomains = 5
 
 // Plan writes a plan: a table of all domains that it concerns, then each of them.
 func (m Markdown) Plan(doc planfile.Document, is PlanStaleness) {
-	m.line("## dkimbot plan: %s, %s", Count(doc.Summary.Domains, "domain"), Count(doc.Summary.Steps, "step"))
+	m.line("## dkimbot plan: %s, %s", report.Count(doc.Summary.Domains, "domain"), report.Count(doc.Summary.Steps, "step"))
 	m.line("Plan %s, made %s; may be applied %s. Nothing was changed by making it.", code(doc.PlanID), day(doc.CreatedAt), m.span(doc))
 	m.staleness("", is.Whole)
 	if is.Unsigned {
@@ -41,7 +42,7 @@ func (m Markdown) Plan(doc planfile.Document, is PlanStaleness) {
 		m.summary(told, is)
 	}
 	if rest := len(doc.Domains) - len(told); rest > 0 {
-		m.line("%s: nothing to do, and mail goes on being signed as it is.", Count(rest, "more domain"))
+		m.line("%s: nothing to do, and mail goes on being signed as it is.", report.Count(rest, "more domain"))
 	}
 	for _, d := range told {
 		m.domain(d, is.Domains[d.Name], len(told) > manyDomains)
@@ -75,7 +76,7 @@ func (m Markdown) summary(domains []planfile.Domain, is PlanStaleness) {
 func (m Markdown) domain(d planfile.Domain, is Staleness, folded bool) {
 	p := d.Plan()
 	if folded {
-		m.line("<details><summary><b>%s</b>, %s</summary>", htmlText(d.Name), Count(len(d.Steps), "step"))
+		m.line("<details><summary><b>%s</b>, %s</summary>", htmlText(d.Name), report.Count(len(d.Steps), "step"))
 	} else {
 		m.line("### %s", escape(d.Name))
 	}

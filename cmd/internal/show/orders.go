@@ -3,8 +3,8 @@ package show
 import (
 	"fmt"
 	"strings"
-	"time"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -30,7 +30,7 @@ func (t Text) released(st rotate.State) {
 		return
 	}
 	fmt.Fprintf(t.W, "  %s %s; dkimbot does nothing for it any more\n", t.yellow("handed back"), t.at(r.At))
-	switch stays := NewUnlisted([]rotate.State{st})[0].stays(); {
+	switch stays := staysOf(report.NewUnlisted([]rotate.State{st})[0]); {
 	case !r.Purged.IsZero():
 		t.line("  ", "stays", "nothing: records were revoked and keys destroyed "+t.at(r.Purged))
 	case r.Purge:
@@ -39,18 +39,4 @@ func (t Text) released(st rotate.State) {
 		t.line("  ", "stays", strings.Join(stays, "; "))
 		t.line("  ", "", "take it out of the configuration, or take it back: dkimbot release --domain "+st.Domain+" --undo")
 	}
-}
-
-// HandedBack says that a domain was released.
-type HandedBack struct {
-	At       time.Time  `json:"at"`
-	Purge    bool       `json:"purge"`
-	PurgedAt *time.Time `json:"purged_at"`
-}
-
-func newHandedBack(r *rotate.HandedBack) *HandedBack {
-	if r == nil {
-		return nil
-	}
-	return &HandedBack{r.At.UTC(), r.Purge, instant(r.Purged)}
 }

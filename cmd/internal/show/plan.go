@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -93,7 +94,7 @@ func stood(s rotate.Step) string {
 
 // PlanSummary ends the plans: how much there is to do, and that nothing was done.
 func (t Text) PlanSummary(s planfile.Summary) {
-	fmt.Fprintf(t.W, "%s, %s. Nothing was changed.\n", Count(s.Domains, "domain"), Count(s.Steps, "step"))
+	fmt.Fprintf(t.W, "%s, %s. Nothing was changed.\n", report.Count(s.Domains, "domain"), report.Count(s.Steps, "step"))
 }
 
 // Saved says where a plan was saved, and what for.
@@ -125,7 +126,7 @@ func (t Text) SavedPlan(doc planfile.Document, is PlanStaleness) {
 		t.plan(d.Plan(), is.Domains[d.Name])
 	}
 	t.Warnings(doc.General())
-	fmt.Fprintf(t.W, "%s, %s.\n", Count(doc.Summary.Domains, "domain"), Count(doc.Summary.Steps, "step"))
+	fmt.Fprintf(t.W, "%s, %s.\n", report.Count(doc.Summary.Domains, "domain"), report.Count(doc.Summary.Steps, "step"))
 }
 
 // unsignedWords say what is shown of a plan whose signature can't be checked.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -84,7 +85,7 @@ func (p *Progress) Line(now time.Time, width int) string {
 		parts = append(parts, "finishing the step in hand; Ctrl-C again ends at once")
 	}
 	if len(p.expected) > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %s done", p.over, Count(len(p.expected), "domain")))
+		parts = append(parts, fmt.Sprintf("%d of %s done", p.over, report.Count(len(p.expected), "domain")))
 	}
 	if what := p.what(now); what != "" {
 		parts = append(parts, what)

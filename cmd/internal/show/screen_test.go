@@ -7,6 +7,7 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 )
 
@@ -52,7 +53,7 @@ func TestScreen(t *testing.T) {
 func TestJSONIsEscaped(t *testing.T) {
 	var out bytes.Buffer
 	valid := strings.ToValidUTF8(hostile, "\ufffd") + "😀"
-	if err := show.JSON(&out, map[string]string{valid: valid}); err != nil {
+	if err := report.JSON(&out, map[string]string{valid: valid}); err != nil {
 		t.Fatal(err)
 	}
 	if unseen(out.String()) {

@@ -3,14 +3,16 @@ package show
 import (
 	"fmt"
 	"time"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 )
 
 // Simulation writes the timeline of each domain, then the verdict.
-func (t Text) Simulation(doc SimulationDocument) {
+func (t Text) Simulation(doc report.SimulationDocument) {
 	for _, d := range doc.Domains {
 		t.heading(d.Name, "")
 		if d.StandsFor > 1 {
-			fmt.Fprintf(t.W, "  stands for %s with the same policy, provider and signers\n", Count(d.StandsFor, "domain"))
+			fmt.Fprintf(t.W, "  stands for %s with the same policy, provider and signers\n", report.Count(d.StandsFor, "domain"))
 		}
 		for _, s := range d.Timeline {
 			fmt.Fprintf(t.W, "  day %-4d %s  %s\n", s.Day, s.At.Format("2006-01-02 15:04"), s.What)
@@ -22,19 +24,19 @@ func (t Text) Simulation(doc SimulationDocument) {
 		t.margin(m)
 	}
 	for _, p := range doc.Problems {
-		fmt.Fprintf(t.W, "%s %s, first on %s (%s): %s\n", t.red("problem:"), p.Domain, p.At.Format("2006-01-02"), Count(p.Count, "time"), p.Message)
+		fmt.Fprintf(t.W, "%s %s, first on %s (%s): %s\n", t.red("problem:"), p.Domain, p.At.Format("2006-01-02"), report.Count(p.Count, "time"), p.Message)
 	}
 	t.advice(doc)
 	fmt.Fprintln(t.W, t.verdict(doc))
 }
 
-func (t Text) simulated(doc SimulationDocument) {
+func (t Text) simulated(doc report.SimulationDocument) {
 	v := doc.Verdict
 	fmt.Fprintf(t.W, "Played %s from %s, faults %s, seed %d.\n", coarse(doc.To.Sub(doc.From)), doc.From.Format("2006-01-02"), doc.Faults, doc.Seed)
 	fmt.Fprintf(t.W, "%s, %s signed, %s: %d failed, %d messages without signature.\n",
-		Count(v.Rotations, "rotation"), Count(v.Mails, "message"), Count(v.Verifications, "verification"), v.Failures, v.Unsigned)
+		report.Count(v.Rotations, "rotation"), report.Count(v.Mails, "message"), report.Count(v.Verifications, "verification"), v.Failures, v.Unsigned)
 	if v.Excused > 0 {
-		fmt.Fprintf(t.W, "%s more failed for which no software can answer: a host was restored from a backup whose keys were long replaced.\n", Count(v.Excused, "verification"))
+		fmt.Fprintf(t.W, "%s more failed for which no software can answer: a host was restored from a backup whose keys were long replaced.\n", report.Count(v.Excused, "verification"))
 	}
 	fmt.Fprintln(t.W, "Assumed: mail is under way for up to 5 days, receivers keep a key for up to 7 days behind resolvers that keep it for its TTL.")
 }
@@ -45,15 +47,15 @@ var waits = map[string]string{
 	"negative cache": "between the publication of a first key and its first use",
 }
 
-func (t Text) margin(m SimulationMargin) {
+func (t Text) margin(m report.SimulationMargin) {
 	words := "to spare"
 	switch {
-	case m.length < 0:
+	case m.Exact < 0:
 		words = t.red("too short")
 	case m.Thin:
 		words = t.yellow("to spare, which is thin")
 	}
-	fmt.Fprintf(t.W, "Tightest %s: %s %s (%s at %s, %s; %s)\n", m.Wait, span(m.length.Abs()), words, m.Selector, m.Domain, m.At.Format("2006-01-02"), waits[m.Wait])
+	fmt.Fprintf(t.W, "Tightest %s: %s %s (%s at %s, %s; %s)\n", m.Wait, span(m.Exact.Abs()), words, m.Selector, m.Domain, m.At.Format("2006-01-02"), waits[m.Wait])
 }
 
 func span(d time.Duration) string {
@@ -64,10 +66,10 @@ func span(d time.Duration) string {
 }
 
 // advice says what a person can do about what was found.
-func (t Text) advice(doc SimulationDocument) {
+func (t Text) advice(doc report.SimulationDocument) {
 	for _, m := range doc.Margins {
 		switch {
-		case m.length >= 0:
+		case m.Exact >= 0:
 		case m.Wait == "drain":
 			fmt.Fprintln(t.W, t.yellow("hint:"), "write a longer drain: it must cover the queue's life; 168h is the default")
 		case m.Wait == "settle":
@@ -78,11 +80,11 @@ func (t Text) advice(doc SimulationDocument) {
 	}
 	if n := doc.Verdict.Waited; n > 0 {
 		fmt.Fprintf(t.W, "%s due before the key had settled, and waited: a whole turn takes drain, TTL and settle. A rarer schedule would say when it really happens.\n",
-			map[bool]string{true: "1 rotation was", false: Count(n, "rotation") + " were"}[n == 1])
+			map[bool]string{true: "1 rotation was", false: report.Count(n, "rotation") + " were"}[n == 1])
 	}
 }
 
-func (t Text) verdict(doc SimulationDocument) string {
+func (t Text) verdict(doc report.SimulationDocument) string {
 	switch {
 	case doc.Verdict.OK:
 		return t.green("No mail fails.")

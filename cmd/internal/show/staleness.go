@@ -2,6 +2,7 @@ package show
 
 import (
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -38,7 +39,7 @@ type WholeStaleness struct {
 	Stale     bool              `json:"stale"`    // nothing of it can be applied
 	Unsigned  bool              `json:"unsigned"` // nobody knows who wrote it; the plan is told from its facts only
 	Reasons   []rotate.Reason   `json:"reasons"`
-	Unchecked *Problem          `json:"unchecked"`
+	Unchecked *report.Problem   `json:"unchecked"`
 	Domains   []DomainStaleness `json:"domains"`
 }
 
@@ -47,17 +48,17 @@ type DomainStaleness struct {
 	Name      string          `json:"name"`
 	Stale     bool            `json:"stale"`
 	Reasons   []rotate.Reason `json:"reasons"`
-	Unchecked *Problem        `json:"unchecked"`
+	Unchecked *report.Problem `json:"unchecked"`
 }
 
 // NewSavedPlan makes the document of a saved plan.
 func NewSavedPlan(doc planfile.Document, is PlanStaleness) SavedPlanDocument {
-	out := SavedPlanDocument{FormatVersion: FormatVersion, Plan: doc, Staleness: WholeStaleness{
-		Stale: len(is.Whole.Reasons) > 0, Unsigned: is.Unsigned, Reasons: append([]rotate.Reason{}, is.Whole.Reasons...), Unchecked: NewProblem(is.Whole.Unchecked), Domains: []DomainStaleness{}}}
+	out := SavedPlanDocument{FormatVersion: report.FormatVersion, Plan: doc, Staleness: WholeStaleness{
+		Stale: len(is.Whole.Reasons) > 0, Unsigned: is.Unsigned, Reasons: append([]rotate.Reason{}, is.Whole.Reasons...), Unchecked: report.NewProblem(is.Whole.Unchecked), Domains: []DomainStaleness{}}}
 	for _, d := range doc.Domains {
 		s := is.Domains[d.Name]
 		out.Staleness.Domains = append(out.Staleness.Domains, DomainStaleness{d.Name, len(s.Reasons) > 0 || out.Staleness.Stale,
-			append([]rotate.Reason{}, s.Reasons...), NewProblem(s.Unchecked)})
+			append([]rotate.Reason{}, s.Reasons...), report.NewProblem(s.Unchecked)})
 	}
 	return out
 }

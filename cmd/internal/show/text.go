@@ -1,8 +1,8 @@
+// Package show renders what dkimbot found and did as text, Markdown and progress for people. It
+// writes to nothing but the writer that it is given.
 package show
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -46,7 +47,7 @@ func (t Text) line(indent, label, text string) {
 func (t Text) Problem(err error) { t.problem("", err) }
 
 func (t Text) problem(indent string, err error) {
-	if interrupted(err) {
+	if report.Interrupted(err) {
 		fmt.Fprintf(t.W, "%s%s between two steps; nothing is lost\n", indent, t.yellow("interrupted"))
 		return
 	}
@@ -73,12 +74,6 @@ func lines(s, indent string) string {
 		all[i] = Visible(all[i])
 	}
 	return strings.Join(all, "\n"+indent)
-}
-
-// interrupted reports that nothing failed: the run was asked to end.
-func interrupted(err error) bool {
-	var f *fault.Error
-	return errors.Is(err, context.Canceled) && !errors.As(err, &f)
 }
 
 // Warnings writes what an operator should look at.

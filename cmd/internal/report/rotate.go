@@ -1,6 +1,8 @@
-package show
+package report
 
-import "github.com/dkimbot/dkimbot/rotate"
+import (
+	"github.com/dkimbot/dkimbot/rotate"
+)
 
 // RotateDocument is `rotate --json`: what was done, and what is waited for.
 type RotateDocument struct {
@@ -16,7 +18,7 @@ type DomainResult struct {
 	Name  string           `json:"name"`
 	Phase string           `json:"phase"`
 	Done  []rotate.Event   `json:"done"`
-	Next  *Next            `json:"next"`
+	Next  *rotate.Next     `json:"next"`
 	Error *Problem         `json:"error"`
 	Drift []rotate.Finding `json:"drift"`
 }
@@ -43,7 +45,7 @@ func (s *ResultSummary) hold(key string) {
 func NewRotate(results []rotate.Result, waiting, unlisted []rotate.State) RotateDocument {
 	doc := RotateDocument{FormatVersion: FormatVersion, Domains: []DomainResult{}, Waiting: retries(waiting), Unlisted: NewUnlisted(unlisted)}
 	for _, r := range results {
-		doc.Domains = append(doc.Domains, DomainResult{r.Domain, string(r.State.Phase), inUTC(r.Done), newNext(r.State.Next), NewProblem(r.Err), findings(r.State.Drift)})
+		doc.Domains = append(doc.Domains, DomainResult{r.Domain, string(r.State.Phase), inUTC(r.Done), next(r.State.Next), NewProblem(r.Err), findings(r.State.Drift)})
 		if r.Err != nil {
 			doc.Summary.Failed++
 		} else {
@@ -52,4 +54,21 @@ func NewRotate(results []rotate.Result, waiting, unlisted []rotate.State) Rotate
 		}
 	}
 	return doc
+}
+
+// Retry is a domain that failed and whose next try is yet to come.
+type Retry struct {
+	Name      string       `json:"name"`
+	Phase     string       `json:"phase"`
+	Failures  int          `json:"failures"`
+	LastError string       `json:"last_error"`
+	Next      *rotate.Next `json:"next"`
+}
+
+func retries(states []rotate.State) []Retry {
+	out := []Retry{}
+	for _, st := range states {
+		out = append(out, Retry{st.Domain, string(st.Phase), st.Failures, st.LastError, next(st.Next)})
+	}
+	return out
 }

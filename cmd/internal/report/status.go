@@ -1,6 +1,8 @@
-package show
+package report
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -22,7 +24,7 @@ type DomainStatus struct {
 	Draining  *string                   `json:"draining"`
 	Selectors map[string]SelectorStatus `json:"selectors"`
 	Signers   map[string]SignerStatus   `json:"signers"`
-	Next      *Next                     `json:"next"`
+	Next      *rotate.Next              `json:"next"`
 	DueAt     *time.Time                `json:"due_at"`
 	Failures  int                       `json:"failures"`
 	LastError *string                   `json:"last_error"`
@@ -62,7 +64,7 @@ func NewStatus(states, unlisted []rotate.State) StatusDocument {
 
 func newDomainStatus(st rotate.State) DomainStatus {
 	d := DomainStatus{Name: st.Domain, Phase: string(st.Phase), Active: text(st.Active), Draining: text(st.Draining), Selectors: map[string]SelectorStatus{},
-		Signers: map[string]SignerStatus{}, Next: newNext(st.Next), DueAt: instant(st.DueAt), Failures: st.Failures, LastError: text(st.LastError), Former: newFormer(st), Held: st.Held, Released: newHandedBack(st.Released), Drift: findings(st.Drift)}
+		Signers: map[string]SignerStatus{}, Next: next(st.Next), DueAt: instant(st.DueAt), Failures: st.Failures, LastError: text(st.LastError), Former: newFormer(st), Held: st.Held, Released: newHandedBack(st.Released), Drift: findings(st.Drift)}
 	for name, sel := range st.Selectors {
 		s := SelectorStatus{LastUsedAt: instant(sel.LastUsedAt)}
 		if k := sel.Key; k != nil {
@@ -89,4 +91,33 @@ type HistoryDocument struct {
 // NewHistory makes the document of events.
 func NewHistory(events []rotate.Event) HistoryDocument {
 	return HistoryDocument{FormatVersion, inUTC(events)}
+}
+
+// FormerSelector is a selector that is none of dkimbot's and that signers have left.
+type FormerSelector struct {
+	Selector string     `json:"selector"`
+	MayGoAt  *time.Time `json:"may_go_at"` // null while a signer may still use it
+}
+
+func newFormer(st rotate.State) []FormerSelector {
+	var out []FormerSelector
+	left := st.Leftovers()
+	for _, s := range slices.Sorted(maps.Keys(left)) {
+		out = append(out, FormerSelector{s, instant(left[s])})
+	}
+	return out
+}
+
+// HandedBack says that a domain was released.
+type HandedBack struct {
+	At       time.Time  `json:"at"`
+	Purge    bool       `json:"purge"`
+	PurgedAt *time.Time `json:"purged_at"`
+}
+
+func newHandedBack(r *rotate.HandedBack) *HandedBack {
+	if r == nil {
+		return nil
+	}
+	return &HandedBack{r.At.UTC(), r.Purge, instant(r.Purged)}
 }

@@ -1,4 +1,4 @@
-package show
+package report
 
 import (
 	"time"
@@ -62,7 +62,7 @@ type SimulationMargin struct {
 	Margin   string    `json:"margin"` // negative: mail can fail
 	Thin     bool      `json:"thin"`
 
-	length time.Duration
+	Exact time.Duration `json:"-"` // Length, for people
 }
 
 // SimulationProblem is a sort of violation, with its first case.

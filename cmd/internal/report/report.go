@@ -1,10 +1,11 @@
-// Package show renders what dkimbot found and did: JSON documents for programs
-// and text for people. It may import everything below cmd, and writes to nothing
-// but the writer that it is given.
-package show
+// Package report holds the JSON documents of all commands, each once: they are the contract with
+// scripts and dashboards. Text for people is made of them by package show.
+package report
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"time"
 
@@ -14,12 +15,6 @@ import (
 
 // FormatVersion stands in every document. Readers ignore fields that they don't know.
 const FormatVersion = 1
-
-// Reason is why, as a constant code and a sentence.
-type Reason struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
-}
 
 // Problem is an error in a document.
 type Problem struct {
@@ -34,25 +29,34 @@ func NewProblem(err error) *Problem {
 	if err == nil {
 		return nil
 	}
-	if interrupted(err) {
+	if Interrupted(err) {
 		return &Problem{Kind: "transient", Code: "interrupted", Message: "interrupted between two steps; nothing is lost", Hint: "run the same command again to go on"}
 	}
 	return &Problem{Kind: fault.KindOf(err).String(), Code: fault.CodeOf(err), Message: fault.Text(err), Hint: fault.HintOf(err)}
 }
 
-// Next is what comes next for a domain.
-type Next struct {
-	Action   string    `json:"action"`
-	Selector string    `json:"selector,omitempty"`
-	At       time.Time `json:"at"`
-	Reason   Reason    `json:"reason"`
+// Err returns the error that the problem is, as far as a document tells; nil for none.
+func (p *Problem) Err() error {
+	if p == nil {
+		return nil
+	}
+	kind := fault.Permanent
+	for _, k := range []fault.Kind{fault.Transient, fault.Refused} {
+		if p.Kind == k.String() {
+			kind = k
+		}
+	}
+	return &fault.Error{Kind: kind, Code: p.Code, What: p.Message, Hint: p.Hint}
 }
 
-func newNext(n *rotate.Next) *Next {
+// next returns what comes next for a domain as documents show it.
+func next(n *rotate.Next) *rotate.Next {
 	if n == nil {
 		return nil
 	}
-	return &Next{n.Action, n.Selector, n.At.UTC(), Reason(n.Reason)}
+	out := *n
+	out.At = n.At.UTC()
+	return &out
 }
 
 // inUTC returns the events as documents show them.
@@ -86,4 +90,22 @@ func instant(t time.Time) *time.Time {
 	}
 	t = t.UTC()
 	return &t
+}
+
+// findings returns them as documents show them.
+func findings(found []rotate.Finding) []rotate.Finding {
+	out := make([]rotate.Finding, len(found))
+	for i, f := range found {
+		out[i] = f
+		if !f.Since.IsZero() {
+			out[i].Since = f.Since.UTC().Truncate(time.Second)
+		}
+	}
+	return out
+}
+
+// Interrupted reports that nothing failed: the run was asked to end.
+func Interrupted(err error) bool {
+	var f *fault.Error
+	return errors.Is(err, context.Canceled) && !errors.As(err, &f)
 }
