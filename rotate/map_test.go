@@ -262,6 +262,16 @@ func states() []variation {
 		{"replaced, all destroyed", from(replacedScene, func(s *scene) { s.have.Selectors["s1"].Retired = nil })},
 		{"ready, a signer unsure and a new one", from(drainingScene, func(s *scene) { s.unsure("mx2"); s.confirmedAt("mx1", planned.Add(time.Hour)) })},
 		{"bootstrapping, both sign, the other leaked", from(bootstrappingScene, func(s *scene) { s.sign("s1", "mx1", "mx2"); leak("s2")(s) })},
+		{"bootstrapping, one given up", from(bootstrappingScene, func(s *scene) {
+			s.have.Selectors["s1"].Key = nil
+			s.have.Selectors["s1"].Retired = []rotate.Retired{{KeyID: someKeys()[3].ID(), Version: 1, Dropped: true, Leaked: true}}
+		})},
+		{"stored, by a clock that was ahead", from(storedScene, func(s *scene) {
+			next := s.have.Selectors["s1"].Next
+			for i, at := range []*time.Time{&next.StoredAt, &next.PublishedAt, &next.VerifiedAt, &next.Leaked, &next.RevokedAt, &next.ShadowedAt} {
+				*at = planned.Add(time.Duration(i+1) * time.Hour)
+			}
+		})},
 		{"bootstrapping, one unsure", from(bootstrappingScene, func(s *scene) { s.sign("s1", "mx1", "mx2"); s.unsure("mx1") })},
 		{"draining, reported before", from(drainingScene, func(s *scene) {
 			s.have.Selectors["s1"].Key.Leaked = s.have.SwitchedAt

@@ -127,6 +127,7 @@ func dnsChanges(name string) []variation {
 			v.Owner = map[string]string{"s1": "s2", "s2": "s1"}[name] + "._domainkey.example.com"
 		})},
 		{"DNS silent", func(s *scene) { s.dnsSilent(name) }},
+		{"DNS silent, after another's record", func(s *scene) { s.show(name, other); s.dnsSilent(name) }},
 		{"DNS silent, and another's record before", func(s *scene) {
 			s.dnsSilent(name)
 			s.have.Drift = []rotate.Finding{{Code: rotate.RecordForeign, Selector: name, Message: "somebody else's", Since: longAgo}}
@@ -227,6 +228,7 @@ func signerChanges() []variation {
 	dropped := func(s *scene) { s.want.Signers = []string{"mx1"}; delete(s.seen.Signers, "mx2") }
 	out := []variation{
 		{"mx2 silent", func(s *scene) { s.silent("mx2") }},
+		{"mx2 answers nothing of use", func(s *scene) { s.seen.Signers["mx2"] = rotate.SignerSeen{Ref: refTo("s9", 3), Err: errors.New("cut off")} }},
 		{"both silent", func(s *scene) { s.silent("mx1", "mx2") }},
 		{"mx2 signs with s1", func(s *scene) { s.stray("s1", key(0), "mx2") }},
 		{"mx2 signs with s2", func(s *scene) { s.stray("s2", key(1), "mx2") }},
