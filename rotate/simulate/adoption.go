@@ -81,7 +81,7 @@ func (w *world) madeByHand(d *domain, name dkim.Name) {
 	d.taking.keys[name.Selector] = key
 	n := w.names[name]
 	if n == nil {
-		n = &zoneName{name: name}
+		n = newZoneName(name)
 		w.names[name], w.owners[name.String()] = n, n
 	}
 	r := dkim.NewRecord(key.Public(), "made by hand")
@@ -219,6 +219,9 @@ func (w *world) adopted(d *domain, e rotate.Event) {
 		w.violate("I4", d.name, "%s is adopted at %s, and was not stored and read back", w.keys.label(e.KeyID), n.name)
 	}
 	n.foreign = false // a person wanted it so
+	if values := n.last().values; len(values) == 1 {
+		n.publishes(values[0])
+	}
 }
 
 // clearUp lets a person look every few days what the status says of records that

@@ -13,6 +13,30 @@ import (
 
 var tallied = flag.Uint64("tally", 0, "how many seeds TestTally plays")
 
+// TestEveryClass plays worlds with all classes of faults and all oracles: no invariant is
+// violated, nothing that could be done is left, and nothing is said that is not so. The worlds
+// are few, since each costs more than one of the great sweep; TestTally plays others.
+func TestEveryClass(t *testing.T) {
+	const worlds = 60
+	var (
+		next atomic.Uint64
+		wg   sync.WaitGroup
+	)
+	for range 2 {
+		wg.Go(func() {
+			for seed := next.Add(1); seed <= worlds && !(raceEnabled && seed > worlds/10); seed = next.Add(1) {
+				sc := scenario(seed, All)
+				sc.classes = everyClass
+				sc.Replay += " -classes all"
+				if v := Run(sc).Violation; v != nil {
+					t.Error(v)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // TestTally plays many seeds with classes of faults and tells how often each sort of violation
 // comes first, with one seed that shows it: -classes strangers,bounds -tally 200.
 func TestTally(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 // the name servers has shown it.
 type zoneName struct {
 	name    dkim.Name
+	text    string   // the name, spelt out
 	changes []change // oldest first
 	foreign bool     // what stands there is not dkimbot's
 	owner   string   // where it leads by CNAME; "": nowhere
@@ -27,6 +28,8 @@ type zoneName struct {
 	orders    int             // to change it
 	heeded    int             // the newest order that was carried out
 }
+
+func newZoneName(name dkim.Name) *zoneName { return &zoneName{name: name, text: name.String()} }
 
 type change struct {
 	at      time.Time

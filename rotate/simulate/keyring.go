@@ -17,12 +17,13 @@ type keyring struct {
 	made    int
 	labels  map[string]string // by key id: for people
 	records map[string]string // key id by key record
+	empty   map[string]bool   // by record: its key was taken out
 	seen    map[string]bool   // key ids that were published
 	domains map[string]string // by key id: the domain that it was stored for
 }
 
 func newKeyring(seed uint64) keyring {
-	return keyring{seed: seed, labels: map[string]string{}, records: map[string]string{}, seen: map[string]bool{}, domains: map[string]string{}}
+	return keyring{seed: seed, labels: map[string]string{}, records: map[string]string{}, empty: map[string]bool{}, seen: map[string]bool{}, domains: map[string]string{}}
 }
 
 // make returns a new key, whatever the algorithm that the policy names: nothing
@@ -72,8 +73,13 @@ func (k *keyring) revoked(record string) bool {
 	if k.of(record) != "" {
 		return false
 	}
-	r, err := dkim.ParseRecord(record)
-	return err == nil && r.Revoked()
+	empty, known := k.empty[record]
+	if !known {
+		r, err := dkim.ParseRecord(record)
+		empty = err == nil && r.Revoked()
+		k.empty[record] = empty
+	}
+	return empty
 }
 
 // foreign reports whether a value is no key record at all.

@@ -59,7 +59,7 @@ func (n *zoneName) ownerName() string {
 	if n.owner != "" {
 		return n.owner
 	}
-	return n.name.String()
+	return n.text
 }
 
 // acts returns the name by which the process's run knows a record's place: its domain is

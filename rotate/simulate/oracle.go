@@ -124,8 +124,11 @@ func (p *process) checkPublish(n *zoneName, rec dkim.TXT, by *turn) {
 		p.checkRevoke(n, last)
 		return
 	}
-	if n.ours == rec.Value && !n.disturbed.IsZero() {
+	if w.keys.of(n.ours) == id && !n.disturbed.IsZero() {
 		return // somebody else removed it
+	}
+	if d := w.domain(n.name.Domain); d.rolledBack && w.vault.right != nil && w.keys.seen[id] {
+		return // neither the state nor the keystore knows better
 	}
 	kept, read := w.vault.holds(n.name, id)
 	if !kept || !read {

@@ -16,7 +16,7 @@ import (
 // Look implements rotate.Looker.
 func (p *process) Look(_ context.Context, name dkim.Name) (sight rotate.Sight, err error) {
 	defer func() { p.turn.saw(name, sight, err, p.now) }()
-	if err := p.reads("look up", name.String()); err != nil {
+	if err := p.reads("look up", p.names[name].text); err != nil {
 		return rotate.Sight{}, err
 	}
 	if p.sc.Unchecked[name.Domain] {

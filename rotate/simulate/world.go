@@ -115,7 +115,7 @@ func newWorld(sc Scenario) *world {
 		w.domains = append(w.domains, &domain{name: d.Name, want: d, phase: rotate.New})
 		for _, s := range d.Policy.Selectors {
 			n := dkim.Name{Domain: d.Name, Selector: s}
-			w.names[n] = &zoneName{name: n}
+			w.names[n] = newZoneName(n)
 			w.owners[n.String()] = w.names[n]
 		}
 		if u, signs := sc.inUse[d.Name]; signs {
