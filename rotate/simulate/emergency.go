@@ -15,6 +15,8 @@ type leak struct {
 	now  bool // it is to be revoked even while every signer signs with it
 	used bool // it was the one that signs: signers have to leave it
 	over bool // nobody can see or use it any more
+
+	unused bool // it was not reported, but given up with one that was, before a signer used it
 }
 
 // leaked takes note of a report of the keys at a selector, as it was written.
@@ -30,18 +32,19 @@ func (w *world) leaked(d *domain, selector string, st rotate.State) {
 			w.leaks[k.ID] = l
 			w.tell(d.name, "%s is reported as compromised", w.keys.label(k.ID))
 		}
+		l.unused = false
 		l.now = l.now || k.RevokeNow
 		l.used = l.used || selector == st.Active || w.used(l.ref)
 		w.watch(d, l)
 	}
 	for _, r := range sel.Retired {
 		if r.Dropped && w.leaks[r.KeyID] == nil { // its record may yet come late
-			w.leaks[r.KeyID] = &leak{ref: dkim.Ref{Name: nameOf(d.name, selector), KeyID: r.KeyID}, at: w.now}
+			w.leaks[r.KeyID] = &leak{ref: dkim.Ref{Name: nameOf(d.name, selector), KeyID: r.KeyID}, at: w.now, unused: true}
 		}
 	}
 	for _, v := range w.names[nameOf(d.name, selector)].last().values { // also a fresh one that is given up for it
 		if id := w.keys.of(v); id != "" && w.leaks[id] == nil && !w.strangers[v] {
-			w.leaks[id] = &leak{ref: dkim.Ref{Name: nameOf(d.name, selector), KeyID: id}, at: w.now}
+			w.leaks[id] = &leak{ref: dkim.Ref{Name: nameOf(d.name, selector), KeyID: id}, at: w.now, unused: true}
 		}
 	}
 }
@@ -114,7 +117,8 @@ func (w *world) cured(l *leak) bool {
 // had settled, and the receiver keeps keys.
 func (w *world) forgone(m message, r *receiver) bool {
 	until, hurried := w.hurried[m.ref.KeyID]
-	return w.leaks[m.ref.KeyID] != nil || hurried && r.keep > 0 && w.now.Before(until.Add(w.tolerance))
+	l := w.leaks[m.ref.KeyID]
+	return l != nil && !l.unused || hurried && r.keep > 0 && w.now.Before(until.Add(w.tolerance))
 }
 
 // checkRevoke holds a revocation to its order (I2): the key was reported as

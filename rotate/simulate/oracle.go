@@ -95,8 +95,8 @@ func (w *world) saved(st rotate.State, events []rotate.Event) {
 		return
 	}
 	w.report.Rotations++
-	if key := st.Selectors[st.Draining].Key; key.RevokeNow {
-		return // nothing is drained: a key whose record is revoked at once is replaced wherever signers are
+	if st.Selectors[st.Draining].Key.RevokeNow && !st.Selectors[st.Active].Key.Leaked.IsZero() {
+		return // no signer can leave it for a good key: it is replaced at once, wherever they are
 	}
 	at := st.SwitchedAt.Add(-w.offset)
 	for _, name := range d.want.Signers {
@@ -130,7 +130,7 @@ func (p *process) checkPublish(n *zoneName, rec dkim.TXT, by *turn) {
 	if d := w.domain(n.name.Domain); d.rolledBack && w.vault.right != nil && w.keys.seen[id] {
 		return // neither the state nor the keystore knows better
 	}
-	kept, read := w.vault.holds(n.name, id)
+	kept, read := w.vault.holds(p.acts(n), id)
 	if !kept || !read {
 		w.violate("I4", n.name.Domain, "%s is published at %s before it was stored and read back", w.keys.label(id), n.name)
 	}
@@ -185,7 +185,7 @@ func (w *world) held(h *host, ref dkim.Ref) {
 // that keep keys are not waited for, resolvers are.
 func (w *world) checkUse(h *host, ref dkim.Ref) {
 	n := w.names[ref.Name]
-	if w.halted || n == nil || w.leaks[ref.KeyID] != nil {
+	if l := w.leaks[ref.KeyID]; w.halted || n == nil || l != nil && !l.unused {
 		return
 	}
 	if !n.touched.IsZero() && w.now.Sub(n.touched) < h.lag+10*time.Minute {
