@@ -193,7 +193,16 @@ func (p *planner) ownDNS(s string) {
 // handsOff reports whether something that is not ours stands at the selector's name,
 // so that nothing may be written there, nor signed with what should stand there (I6).
 func (v *view) handsOff(s string) bool {
-	return v.standing(s) == foreign && !v.adopting(s) || v.shared
+	return v.standing(s) == foreign && !v.adopting(s) || v.shared || v.taken(s) != nil
+}
+
+// taken returns the refusal to use the selector's name, which leads to the record of another
+// domain; nil when it does not.
+func (v *view) taken(s string) error {
+	if err := v.seen.Selectors[s].SightErr; fault.CodeOf(err) == SharedName {
+		return err
+	}
+	return nil
 }
 
 func (j *judge) foreignRecord(s string, sight Sight) error {

@@ -45,6 +45,11 @@ func TestDutiesAreIndependent(t *testing.T) {
 		s.hold(selector, someKeys()[3].ID(), 1)
 		s.have.Selectors[selector].Past = []string{someKeys()[3].ID()}
 	}
+	takenName := func(s *scene, selector string) {
+		seen := s.seen.Selectors[selector]
+		seen.SightErr = &fault.Error{Kind: fault.Refused, Code: rotate.SharedName, What: selector + " and another domain's lead to one name"}
+		s.seen.Selectors[selector] = seen
+	}
 	different := func(s *scene, selector string) {
 		s.have.Drift = append(s.have.Drift, rotate.Finding{Code: rotate.KeyDifferent, Selector: selector, Since: longAgo})
 	}
@@ -81,6 +86,8 @@ func TestDutiesAreIndependent(t *testing.T) {
 			s.dnsSilent("s1")
 			s.have.Drift = []rotate.Finding{{Code: rotate.RecordSecond, Selector: "s1", Since: longAgo}}
 		}, "", "dns"},
+		{"host rebuilt, its name leads to another domain's record", readyScene, func(s *scene) { s.stray("", "", "mx2"); takenName(s, "s1") }, "", rotate.SharedName},
+		{"active compromised, the other's name leads to another domain's record", readyScene, func(s *scene) { leak(s, "s1"); takenName(s, "s2") }, "", rotate.SharedName},
 		{"host rebuilt, keystore sealed", readyScene, func(s *scene) { s.stray("", "", "mx2"); seal(s) }, "", "keystore-unreachable"},
 		{"due, standby foreign", readyScene, func(s *scene) { s.have.SwitchedAt = longAgo; foreign(s, "s2") }, "", "foreign-record"},
 

@@ -76,6 +76,9 @@ func (p *planner) wayBack() (string, error) {
 		return "", fault.Refuse("record-gone", fmt.Sprintf("%s for %s: another key was published at %s for a moment, and receivers may keep that until %s", what, p.want.Name, p.name(back), until.UTC().Format(time.RFC3339)),
 			"continue with "+p.want.Policy.Other(back)+"; if its key can't be trusted, 'dkimbot rotate --domain "+p.want.Name+" --compromised' leaves it nevertheless")
 	}
+	if err := p.taken(back); err != nil {
+		return "", err
+	}
 	switch p.standing(back) {
 	case current, changing, unseen: // an unseen record was seen when it was last used
 		if known := p.known(back); p.now.Before(known) {

@@ -78,7 +78,7 @@ func (w *world) verify(m message, r *receiver) {
 		return
 	}
 	switch {
-	case m.excused, w.tested(m, values), w.harmed(n, values):
+	case m.excused, w.tested(m, values), w.harmed(n, values), w.passedOn(m, values):
 		w.report.Excused++
 		return
 	case w.forgone(m, r):

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"context"
+	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/state"
@@ -53,6 +54,15 @@ func (w *world) leadAway() {
 
 // shared reports whether a name of the domain leads to another domain's record.
 func (w *world) shared(d *domain) bool { return d.shares }
+
+// passedOn reports whether the name that a message relies on leads to the record of another
+// domain, which came to it after this one was handed back: I6 says that it stood empty.
+func (w *world) passedOn(m message, values []string) bool {
+	return w.domain(m.ref.Domain).shares && slices.ContainsFunc(values, func(v string) bool {
+		of := w.keys.domains[w.keys.of(v)]
+		return of != "" && of != m.ref.Domain
+	})
+}
 
 // ownerName returns where the record stands to which the name leads.
 func (n *zoneName) ownerName() string {
