@@ -38,14 +38,14 @@ func (p *program) adoptCommand() *cobra.Command {
 		Short: "Take keys that are in use, and their records, under management",
 		Long: `Take keys that are in use, and their records, under management.
 
-A domain that signs today goes on with the same key: it is put into the keystore, the
-domain's other selector gets a key of its own, and the signers are given the adopted key
-through dkimbot. Its selector must be one of the two that the policy names, DNS must show
-exactly the key's record, on every server, and the signers must say that they use it. A
-refusal changes nothing.
+A domain that signs today continues with the same key. dkimbot puts the key into the
+keystore, makes a key for the domain's other selector, and gives the adopted key to the
+signers. The policy must name the key's selector as one of its two. DNS must show the key's
+record alone, on every server, and the signers must say that they use the key. A refusal
+changes nothing.
 
-From then on the key and its record are dkimbot's: they are replaced after the next
-rotation, like any other.
+From then on key and record belong to dkimbot. They are replaced after the next rotation,
+like any other.
 
 Where the keys are:
 
@@ -56,8 +56,8 @@ Where the keys are:
                                      configuration's keystore; PATH is the mount and the path below it
   --from-keystore                    in dkimbot's own keystore, after its state was lost
 
-To move away from a key instead, as from a short one, don't adopt it: with two other
-selectors in the policy, 'dkimbot rotate --domain D' switches without a gap.`,
+To leave a key instead, for example a short one, do not adopt it. Name two other selectors
+in the policy and run 'dkimbot rotate --domain D': it switches without a gap.`,
 		Example: `  dkimbot adopt --domain example.com --selector mail --key-file /etc/dkimkeys/mail.private --dry-run
   dkimbot adopt --all --from-opendkim /etc/opendkim/key.table --signing-table refile:/etc/opendkim/signing.table
   dkimbot adopt --domain example.com --from-vault secret/dkim --layout rspamd
@@ -84,17 +84,21 @@ selectors in the policy, 'dkimbot rotate --domain D' switches without a gap.`,
 	fl := cmd.Flags()
 	fl.StringArrayVar(&f.domains, "domain", nil, "adopt keys of this `domain`; may be repeated")
 	fl.BoolVar(&f.all, "all", false, "adopt keys of all domains of the configuration")
-	fl.StringArrayVar(&f.selectors, "selector", nil, "the `selector` of the key, or only this one; may be repeated")
+	fl.StringArrayVar(&f.selectors, "selector", nil,
+		"the `selector` of a --key-file; else adopt only the key of this one; may be repeated")
 	fl.StringArrayVar(&f.files, "key-file", nil, "a private key in PEM, in `FILE` or - for standard input")
-	fl.StringVar(&f.keyTable, "from-opendkim", "", "what OpenDKIM's `KEYTABLE` names, as opendkim.conf writes it")
-	fl.StringVar(&f.signingTable, "signing-table", "", "with --from-opendkim: its `SIGNINGTABLE`, as opendkim.conf writes it")
-	fl.StringVar(&f.vaultPath, "from-vault", "", "what another system keeps below this `PATH` in Vault")
+	fl.StringVar(&f.keyTable, "from-opendkim", "",
+		"adopt keys that OpenDKIM's `KEYTABLE` names, as opendkim.conf writes it")
+	fl.StringVar(&f.signingTable, "signing-table", "",
+		"with --from-opendkim: its `SIGNINGTABLE`, as opendkim.conf writes it")
+	fl.StringVar(&f.vaultPath, "from-vault", "", "adopt keys that another system keeps below this `PATH` in Vault")
 	fl.StringVar(&f.layout, "layout", "", "with --from-vault: which one, rspamd or kumomta")
-	fl.BoolVar(&f.keystore, "from-keystore", false, "what dkimbot's own keystore holds, after the state was lost")
-	fl.StringVar(&f.active, "active", "", "the `selector` that signs now, if the signers can't tell or differ")
+	fl.BoolVar(&f.keystore, "from-keystore", false,
+		"adopt what dkimbot's own keystore holds, after the state was lost")
+	fl.StringVar(&f.active, "active", "", "the `selector` that signs now, if the signers can't say or differ")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "show the plan and do nothing")
 	fl.BoolVar(&f.detailed, "detailed-exitcode", false, "with --dry-run: exit with 2 when changes are pending")
-	fl.BoolVar(&f.wait, "wait", false, "stay for waits of up to an hour, and try again what may pass by itself")
+	fl.BoolVar(&f.wait, "wait", false, "stay for waits of up to an hour, and retry what may pass by itself")
 	ignore = ignoreRules(cmd)
 	p.jsonFlag(cmd)
 	return cmd

@@ -26,15 +26,15 @@ func (p *program) applyCommand() *cobra.Command {
 		Short: "Carry out a saved plan, exactly and once",
 		Long: `Carry out a saved plan, exactly and once.
 
-Takes the steps of the plan and no others. A domain for which anything is not as it was
-when the plan was made, such as the state, a record, a key, a signer or the configuration,
-is refused by name and nothing is done for it, while the others proceed. A plan can't be
-applied twice, nor after it has expired. One of which nothing was begun for a domain, because
-of a hook, a limit or a failure, can be applied again.
+Takes the steps of the plan and no others. If anything has changed for a domain since the
+plan was made (its state, a record, a key, a signer, its configuration), that domain is
+refused by name and nothing is done for it. The others proceed. A plan can't be applied
+twice, and not after it has expired. If nothing was started for a domain, because of a
+hook, a limit or a failure, the plan can be applied again.
 
-Waits of up to a minute are waited out; with --wait, waits of up to an hour. What has to
-wait longer, such as a drain, 'dkimbot rotate --due' and the daemon carry on. On Ctrl-C the
-step in hand is finished.`,
+Stays for waits of up to a minute; with --wait, of up to an hour. After longer waits, such
+as a drain, 'dkimbot rotate --due' and the daemon continue. Ctrl-C finishes the step in
+progress.`,
 		Example: `  dkimbot plan --out plan.json
   dkimbot show plan.json
   dkimbot apply plan.json --wait`,
@@ -64,7 +64,7 @@ step in hand is finished.`,
 			return p.notifyRefusal(cmd, cfg, p.apply(cmd, cfg, doc, *ignore, patienceOf(wait)))
 		},
 	}
-	cmd.Flags().BoolVar(&wait, "wait", false, "stay for waits of up to an hour, and try again what may pass by itself")
+	cmd.Flags().BoolVar(&wait, "wait", false, "stay for waits of up to an hour, and retry what may pass by itself")
 	ignore = ignoreFlags(cmd)
 	p.jsonFlag(cmd)
 	return cmd

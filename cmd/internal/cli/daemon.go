@@ -25,10 +25,10 @@ func (p *program) daemonCommand() *cobra.Command {
 		Short: "Run the schedule",
 		Long: `Run the schedule.
 
-Takes every step when its time has come, for all domains, until it is told to stop.
-SIGHUP reads the configuration again; a bad one is refused and the old one goes on.
-SIGTERM and SIGINT finish the step in hand and end the daemon; nothing is lost, the next
-start goes on where it ended. systemd is told when the daemon is ready, reloads and stops.`,
+Takes every step when it is due, for all domains, until it is stopped. SIGHUP reads the
+configuration again; a wrong one is refused, and the old one stays in effect. SIGTERM and
+SIGINT finish the step in progress and end the daemon; the next start continues there.
+systemd is told when the daemon is ready, reloads and stops.`,
 		Example: "  dkimbot daemon --config /etc/dkimbot/dkimbot.yaml --log-format json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := p.log()

@@ -15,7 +15,8 @@ const (
 
 // formFlag gives a command that prints plans --format beside --json.
 func (p *program) formFlag(cmd *cobra.Command, form *string) {
-	cmd.Flags().StringVar(form, "format", formText, "print it as `FORM`: text, markdown (for a pull request or ticket) or json")
+	cmd.Flags().StringVar(form, "format", formText,
+		"print it as `FORM`: text, markdown (for a pull request or ticket) or json")
 	p.jsonFlag(cmd)
 }
 

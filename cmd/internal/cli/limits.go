@@ -17,7 +17,8 @@ import (
 // ignoreFlags gives the command a flag for each limit that a person may set aside.
 func ignoreFlags(cmd *cobra.Command) *rotate.Ignore {
 	set := ignoreRules(cmd)
-	cmd.Flags().BoolVar(&set.Counts, flagName(rotate.FlagCounts), false, "begin as many switches as there are (limits.switches_per_run, limits.switches_per_hour)")
+	cmd.Flags().BoolVar(&set.Counts, flagName(rotate.FlagCounts), false,
+		"override limits.switches_per_run and limits.switches_per_hour")
 	return set
 }
 
@@ -25,9 +26,12 @@ func ignoreFlags(cmd *cobra.Command) *rotate.Ignore {
 func ignoreRules(cmd *cobra.Command) *rotate.Ignore {
 	var set rotate.Ignore
 	f := cmd.Flags()
-	f.BoolVar(&set.Windows, flagName(rotate.FlagWindows), false, "begin changes outside the maintenance windows, too (limits.windows)")
-	f.BoolVar(&set.Freezes, flagName(rotate.FlagFreezes), false, "begin changes during a freeze, too (limits.freezes)")
-	f.BoolVar(&set.PlanOnly, flagName(rotate.FlagPlanOnly), false, "change domains that are changed by applied plans only, too (plan_only)")
+	f.BoolVar(&set.Windows, flagName(rotate.FlagWindows), false,
+		"override the maintenance windows (limits.windows): start changes at any time")
+	f.BoolVar(&set.Freezes, flagName(rotate.FlagFreezes), false,
+		"override freezes (limits.freezes): start changes during a freeze, too")
+	f.BoolVar(&set.PlanOnly, flagName(rotate.FlagPlanOnly), false,
+		"override plan_only: also change domains that are changed by applied plans only")
 	return &set
 }
 

@@ -27,15 +27,15 @@ func (p *program) planCommand() *cobra.Command {
 	length := durationFlag{least: time.Hour, most: longest, example: "90d"}
 	cmd := &cobra.Command{
 		Use:   "plan",
-		Short: "Say what would be done now, or at another time, and why; change nothing",
-		Long: `Say what would be done now, or at another time, and why; change nothing.
+		Short: "Show what would be done now or at another time, and why; change nothing",
+		Long: `Show what would be done now or at another time, and why; change nothing.
 
-Looks at DNS, the keystore, the signers and the state, and shows each step with its
-target, what is there before and after, the reason, and the earliest time at which it
-may run. Only --out writes, and only that file: 'dkimbot apply' carries out exactly what
-it says, once, as long as nothing has changed and it has not expired.
+Reads DNS, the keystore, the signers and the state. Shows for each step what it changes,
+what is there before and after, the reason, and the earliest time at which it may run.
+Only --out writes, and only that file. 'dkimbot apply' does exactly what the file says,
+once, as long as nothing has changed and the plan has not expired.
 
-With --for, lists all steps that are to come in that time, if nothing gets in between.`,
+With --for, lists all steps of that time, if nothing gets in between.`,
 		Example: `  dkimbot plan
   dkimbot plan --domain example.com --at 2026-12-24T04:00:00Z
   dkimbot plan --out plan.json --valid 72h
@@ -73,10 +73,10 @@ With --for, lists all steps that are to come in that time, if nothing gets in be
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&domains, "domain", nil, "plan for this `domain` only; may be repeated")
-	f.StringVar(&at, "at", "", "plan for this `time` (RFC 3339, such as 2026-12-24T04:00:00Z) with what is there now")
-	f.Var(&length, "for", "list everything that is to come in this `time`, such as 90d or 2160h")
-	f.StringVar(&how.out, "out", "", "write the plan to `FILE` as well, for 'dkimbot apply'")
-	f.Var(&valid, "valid", "how long the plan may be applied, from now or from --at on: a `time` of at most 30d")
+	f.StringVar(&at, "at", "", "plan for this `time` (RFC 3339, such as 2026-12-24T04:00:00Z), with what is there now")
+	f.Var(&length, "for", "list all steps of this `time` to come, such as 90d or 2160h")
+	f.StringVar(&how.out, "out", "", "also write the plan to `FILE`, for 'dkimbot apply'")
+	f.Var(&valid, "valid", "how long the plan may be applied, from now or from --at: a `time` of at most 30d")
 	f.BoolVar(&how.detailed, "detailed-exitcode", false, "exit with 2 when changes are pending")
 	p.formFlag(cmd, &how.form)
 	return cmd

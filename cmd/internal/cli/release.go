@@ -19,17 +19,17 @@ func (p *program) releaseCommand() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "release --domain D...",
-		Short: "Hand a domain back: dkimbot does nothing for it any more",
-		Long: `Hand a domain back: dkimbot does nothing for it any more.
+		Short: "Release a domain: dkimbot does nothing for it any more",
+		Long: `Release a domain: dkimbot does nothing for it any more.
 
 Key records, private keys and the signers' tables stay as they are, and the output says
-what is where. Then take the domain out of the configuration, or leave it there and take
-it back later with --undo.
+what is where. Then take the domain out of the configuration, or leave it there and take it
+back later with --undo.
 
-With --purge, what dkimbot made is cleared away: both key records are revoked (an empty
-p=) and both private keys destroyed, but only when no signer has signed with either for as
-long as the drain. Leave the domain in the configuration until that is done;
-'dkimbot rotate --due' and the daemon do it.`,
+With --purge, removes what dkimbot made: both key records are revoked (an empty p=) and
+both private keys destroyed, but only when no signer has signed with either for as long as
+the drain. Leave the domain in the configuration until that is done. 'dkimbot rotate --due'
+and the daemon do it.`,
 		Example: `  dkimbot release --domain example.com
   dkimbot release --domain example.com --purge
   dkimbot release --domain example.com --undo`,
@@ -55,7 +55,7 @@ long as the drain. Leave the domain in the configuration until that is done;
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&domains, "domain", nil, "release this `domain`; may be repeated")
-	f.BoolVar(&purge, "purge", false, "clear away records and keys when no signer needs them any more")
+	f.BoolVar(&purge, "purge", false, "remove records and keys when no signer needs them any more")
 	f.BoolVar(&undo, "undo", false, "take a released domain back under management")
 	f.BoolVar(&dryRun, "dry-run", false, "show the plan and do nothing")
 	p.jsonFlag(cmd)

@@ -15,17 +15,17 @@ func (p *program) rollbackCommand() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "rollback --domain D...",
-		Short: "Go back to the selector that signed before, while it still stands in DNS",
-		Long: `Go back to the selector that signed before, while it still stands in DNS.
+		Short: "Go back to the selector that signed before, while its record is still published",
+		Long: `Go back to the selector that signed before, while its record is still published.
 
-Works while a domain is switching or draining, at once and without waiting for DNS: the
-old key record is still published. When all signers have gone back the domain is ready as
-it was before the switch, and the next rotation comes by schedule.
+Works while a domain is switching or draining, at once and without waiting for DNS: the old
+key record is still published. When all signers have gone back, the domain is ready as it
+was before the switch, and the next rotation comes by schedule.
 
-With --signer only those signers go back, and stay there; nothing is replaced meanwhile.
-'dkimbot rotate --domain D' carries the switch on for all.
+With --signer only those signers go back, and stay there; nothing is replaced in the
+meantime. 'dkimbot rotate --domain D' continues the switch for all.
 
-Once the old key is being replaced there is no going back: the refusal says what to do.`,
+Once the old key is being replaced, it is too late to go back. The refusal says what to do.`,
 		Example: `  dkimbot rollback --domain example.com
   dkimbot rollback --domain example.com --signer mx2`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -39,7 +39,7 @@ Once the old key is being replaced there is no going back: the refusal says what
 	f.StringArrayVar(&domains, "domain", nil, "roll this `domain` back; may be repeated")
 	f.StringArrayVar(&signers, "signer", nil, "send only this `signer` back; may be repeated")
 	f.BoolVar(&dryRun, "dry-run", false, "show the plan and do nothing")
-	f.BoolVar(&wait, "wait", false, "stay for waits of up to an hour, and try again what may pass by itself")
+	f.BoolVar(&wait, "wait", false, "stay for waits of up to an hour, and retry what may pass by itself")
 	p.jsonFlag(cmd)
 	return cmd
 }

@@ -19,11 +19,13 @@ switches all signers to the other selector, waits seven days until no mail in fl
 needs the old key, and then replaces the old key, so that it is ready next time.
 
 Exit codes: 0 done, or nothing to do; 1 error; 2 changes are pending (only with
---detailed-exitcode); 3 refused for safety; 4 some domains done, some failed;
-64 the command line is wrong.`,
+--detailed-exitcode); 3 refused for safety; 4 some domains are done, some failed;
+64 the command line is wrong.
+
+'dkimbot man' lists the manual pages.`,
 		Example: `  dkimbot validate                          # check the configuration
-  dkimbot plan                              # say what would be done now, and why
-  dkimbot rotate --domain example.com       # begin a rotation, or carry on the one under way
+  dkimbot plan                              # show what would be done now, and why
+  dkimbot rotate --domain example.com       # start a rotation, or continue the one in progress
   dkimbot daemon                            # run the schedule`,
 		Version:       version(),
 		SilenceErrors: true, SilenceUsage: true,
@@ -37,10 +39,11 @@ Exit codes: 0 done, or nothing to do; 1 error; 2 changes are pending (only with
 	root.SetOut(p.Out)
 	root.SetErr(p.Err)
 	f := root.PersistentFlags()
-	f.StringVar(&p.config, "config", orElse(p.Env(config.PathVariable), config.DefaultPath), "configuration `file` (also "+config.PathVariable+")")
+	f.StringVar(&p.config, "config", orElse(p.Env(config.PathVariable), config.DefaultPath),
+		"configuration `file` (also "+config.PathVariable+")")
 	f.BoolVar(&p.noColor, "no-color", false, "never use colour (also NO_COLOR)")
 	f.StringVar(&p.logFormat, "log-format", "text", "how logs are written to standard error: text or json")
-	f.StringVar(&p.logLevel, "log-level", "info", "least level that is logged: debug, info, warn or error")
+	f.StringVar(&p.logLevel, "log-level", "info", "the lowest level that is logged: debug, info, warn or error")
 	root.AddCommand(p.validateCommand(), p.planCommand(), p.showCommand(), p.applyCommand(), p.rotateCommand(), p.adoptCommand(), p.statusCommand(), p.historyCommand(),
 		p.rollbackCommand(), p.releaseCommand(), p.daemonCommand(), p.simulateCommand(), p.versionCommand(), p.manCommand(root))
 	root.InitDefaultCompletionCmd()

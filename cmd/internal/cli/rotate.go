@@ -37,31 +37,31 @@ func (p *program) rotateCommand() *cobra.Command {
 	var f rotateFlags
 	cmd := &cobra.Command{
 		Use:   "rotate {--domain D... | --due | --compromised ...}",
-		Short: "Begin rotations, or carry on those under way; never cut a wait short",
-		Long: `Begin rotations, or carry on those under way; never cut a wait short.
+		Short: "Start rotations, or continue those in progress; never shorten a wait",
+		Long: `Start rotations, or continue those in progress; never shorten a wait.
 
-With --domain, a domain that is ready begins a rotation now, whatever the schedule says;
-one that is in the middle of something is carried on. A domain that is new gets its two
-keys and starts to sign.
+With --domain, a domain that is ready starts a rotation now, whatever the schedule says. A
+domain with a rotation in progress continues it. A domain that is new gets its two keys and
+starts to sign.
 
-With --due, every step that is due is taken for all domains, and no rotation begins ahead
-of its schedule: this is the command for cron and timers.
+With --due, takes every step that is due, for all domains, and starts no rotation ahead of
+its schedule. This is the command for cron and timers.
 
-With --compromised, a private key is in the wrong hands: all signers are switched to a
-sound key now, the leaked key is revoked in DNS (an empty p=) and destroyed in the
-keystore, and a fresh one takes its place. Mail in flight that was signed with it fails.
-It is the key that signs, unless --selector says otherwise; name both selectors if both
-have leaked. What can't be done at once is tried again by 'dkimbot rotate --due' and the
-daemon. A key is revoked as soon as one signer has left it; --revoke-now does not wait for
-that, and all mail fails until a signer is switched.
+With --compromised, somebody else may have a private key. All signers switch to the other
+key now. The compromised key is revoked in DNS (an empty p=) and destroyed in the keystore,
+and a fresh one takes its place. Mail in flight that was signed with it fails. The key is
+the one that signs, unless --selector names another; name both selectors if both keys are
+compromised. 'dkimbot rotate --due' and the daemon retry what can't be done at once. A key
+is revoked as soon as one signer has left it. --revoke-now does not wait for that, and all
+mail fails until a signer is switched.
 
-Waits of up to a minute are waited out; with --wait, waits of up to an hour. On Ctrl-C the
-step in hand is finished; run the same command again to go on.`,
-		Example: `  dkimbot rotate --domain example.com --dry-run   # what would be done
+Stays for waits of up to a minute; with --wait, of up to an hour. Ctrl-C finishes the step
+in progress. Run the same command again to continue.`,
+		Example: `  dkimbot rotate --domain example.com --dry-run   # show what would be done
   dkimbot rotate --domain example.com --wait
   dkimbot rotate --due                            # every quarter of an hour, from cron or a timer
   dkimbot rotate --domain example.com --compromised
-  dkimbot rotate --all --compromised --selector s1 --selector s2   # the keystore was read by others`,
+  dkimbot rotate --all --compromised --selector s1 --selector s2   # somebody has copied the keystore`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(); err != nil {
 				return &usageError{error: err, command: cmd.CommandPath()}
@@ -83,15 +83,16 @@ step in hand is finished; run the same command again to go on.`,
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringArrayVar(&f.domains, "domain", nil, "begin or carry on a rotation of this `domain`; may be repeated")
+	fl.StringArrayVar(&f.domains, "domain", nil, "start or continue a rotation of this `domain`; may be repeated")
 	fl.BoolVar(&f.due, "due", false, "take every step that is due, for all domains")
-	fl.BoolVar(&f.compromised, "compromised", false, "the key is in the wrong hands: leave it now, revoke and destroy it")
+	fl.BoolVar(&f.compromised, "compromised", false,
+		"somebody else may have the key: leave it now, revoke and destroy it")
 	fl.StringArrayVar(&f.selectors, "selector", nil, "with --compromised: the key at this `selector`; may be repeated")
-	fl.BoolVar(&f.all, "all", false, "with --compromised: of all domains")
-	fl.BoolVar(&f.revokeNow, "revoke-now", false, "with --compromised: revoke the key even before any signer has left it")
+	fl.BoolVar(&f.all, "all", false, "with --compromised: the keys of all domains")
+	fl.BoolVar(&f.revokeNow, "revoke-now", false, "with --compromised: revoke the key before any signer has left it")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "show the plan and do nothing")
-	fl.StringVar(&f.out, "out", "", "with --dry-run: write the plan to `FILE` as well, for 'dkimbot apply'")
-	fl.BoolVar(&f.wait, "wait", false, "stay for waits of up to an hour, and try again what may pass by itself")
+	fl.StringVar(&f.out, "out", "", "with --dry-run: also write the plan to `FILE`, for 'dkimbot apply'")
+	fl.BoolVar(&f.wait, "wait", false, "stay for waits of up to an hour, and retry what may pass by itself")
 	fl.BoolVar(&f.detailed, "detailed-exitcode", false, "with --dry-run: exit with 2 when changes are pending")
 	f.ignore = ignoreFlags(cmd)
 	p.jsonFlag(cmd)

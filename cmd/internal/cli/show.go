@@ -19,13 +19,12 @@ func (p *program) showCommand() *cobra.Command {
 	var form string
 	cmd := &cobra.Command{
 		Use:   "show FILE",
-		Short: "Show a saved plan, and whether it still holds; change nothing",
-		Long: `Show a saved plan, and whether it still holds; change nothing.
+		Short: "Show a saved plan, and whether it is still valid; change nothing",
+		Long: `Show a saved plan, and whether it is still valid; change nothing.
 
-Prints what 'dkimbot plan' printed when the plan was saved, and says for each domain what
-has changed since, if anything has: the state, a record, a key, a signer, the
-configuration. A plan that is stale, expired or applied can be shown as well, also where
-the configuration, the state or DNS is out of reach.`,
+Prints what 'dkimbot plan' printed when the plan was saved. Says for each domain what has
+changed since then: the state, a record, a key, a signer, the configuration. It also shows
+plans that are stale, expired or applied, and works without configuration, state or DNS.`,
 		Example: `  dkimbot show plan.json
   dkimbot show plan.json --format markdown`,
 		Args: cobra.ExactArgs(1),

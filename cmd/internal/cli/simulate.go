@@ -22,12 +22,12 @@ func (p *program) simulateCommand() *cobra.Command {
 		Long: `Play the configuration forward in virtual time, and say whether mail would fail.
 
 The engine works on the configuration's domains with their policies, TTLs, schedules
-and signers, from an empty state on and against models of everything else: nothing
-outside is touched. All the while mail is signed, and verified by receivers that cache
-keys. Of domains that have everything in common, one stands for all.
+and signers. It starts with an empty state, and everything else is a model: nothing
+outside is touched. All the time mail is signed, and receivers that cache keys verify it.
+Of domains that differ by their names only, one is played for all.
 
 --faults none is a healthy year; some brings short outages, slow answers and restarts;
-all brings everything that can go wrong, far more often than in life.
+all brings everything that can go wrong, far more often than in reality.
 
 Exit code 1: mail would fail.`,
 		Example: `  dkimbot simulate
@@ -47,7 +47,7 @@ Exit code 1: mail would fail.`,
 	}
 	f := cmd.Flags()
 	f.Var(&length, "for", "play this `time`, such as 365d or 2160h")
-	f.Uint64Var(&seed, "seed", seed, "what goes wrong, and when, follows from this `number`")
+	f.Uint64Var(&seed, "seed", seed, "what goes wrong, and when, depends on this `number` only")
 	f.StringVar(&faults, "faults", faults, "how much goes wrong: none, some or all")
 	p.jsonFlag(cmd)
 	return cmd

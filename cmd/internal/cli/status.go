@@ -17,13 +17,13 @@ func (p *program) statusCommand() *cobra.Command {
 	var domains []string
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Say where every domain stands and what comes next",
-		Long: `Say where every domain stands and what comes next.
+		Short: "Show where every domain stands and what comes next",
+		Long: `Show where every domain stands and what comes next.
 
-Reads only the state, in which stands what the last look at DNS, the keystore and the
-signers found: what is not as it should be, since when, and what is done about it.
-'rotate --due' and the daemon look at every domain once an hour; 'dkimbot plan' looks now.
-Domains that the configuration lists no more are told of too, and never touched.`,
+Reads only the state. It has what the last health check of DNS, the keystore and the
+signers found: what differs, since when, and what dkimbot does about it. 'rotate --due' and
+the daemon check every domain once an hour; 'dkimbot plan' checks now. Also shows domains
+that the configuration does not list any more; dkimbot never touches those.`,
 		Example: "  dkimbot status --domain example.com --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := p.load()
@@ -64,7 +64,7 @@ func (p *program) historyCommand() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:     "history",
-		Short:   "Say what was done, when, by whom, with what outcome",
+		Short:   "Show what was done, when, by whom and with what outcome",
 		Example: "  dkimbot history --domain example.com",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 1 {
@@ -92,7 +92,7 @@ func (p *program) historyCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&domain, "domain", "", "only this `domain`")
-	cmd.Flags().IntVar(&limit, "limit", 1000, "at most this many events, the newest")
+	cmd.Flags().IntVar(&limit, "limit", 1000, "show the newest events, at most this many")
 	p.jsonFlag(cmd)
 	return cmd
 }

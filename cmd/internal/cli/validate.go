@@ -19,8 +19,8 @@ func (p *program) validateCommand() *cobra.Command {
 		Long: `Check the configuration without touching anything outside.
 
 Reads the configuration, the files that it includes, and the secret files and zone
-files that it names, and reports every error at once, each with file, line, key and
-remedy. Nothing is contacted and nothing is written.`,
+files that it names. Reports every error at once, with file, line, key and what to write
+instead. Nothing is contacted and nothing is written.`,
 		Example: "  dkimbot validate --config /etc/dkimbot/dkimbot.yaml",
 		RunE: func(*cobra.Command, []string) error {
 			cfg, err := config.Load(p.config)

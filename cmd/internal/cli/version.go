@@ -21,7 +21,7 @@ type versionDocument struct {
 func (p *program) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
-		Short: "Say which version this is",
+		Short: "Show which version this is",
 		RunE: func(*cobra.Command, []string) error {
 			v := versionDocument{report.FormatVersion, version(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
 			if p.json {
