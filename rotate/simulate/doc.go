@@ -28,6 +28,15 @@
 // record in test mode, with any TTL, and with another key public beside it. They are
 // adopted, or moved over.
 //
+// # Classes of faults
+//
+// A scenario can have more, each by its name (-classes): strangers change the records at
+// dkimbot's names; keystores are others, older or sealed for days; clocks are set by anything
+// up to years; daemons are restarted on old tables while their files stay; twins are hosts
+// with two names; aliases are names that lead elsewhere by CNAME, also two to one; on
+// hard-days many more keys are reported as compromised. Two are oracles: bounds asks that what
+// can be done at once is done in the same run, truths that what is told is so.
+//
 // # What people order
 //
 // Also at the level All, in strict runs, an operator at the terminal: rotations asked
@@ -73,6 +82,9 @@
 //
 // dkimbot can't promise anything beyond these, and the models keep to them:
 //
+//   - Where DNS does not answer, signers are brought to a key by what was seen of it last.
+//   - Where two names lead to one, what stands there once one domain was handed back is the
+//     other one's.
 //   - Mail is verified within the drain after it was signed, and receivers keep a key
 //     for at most seven days after they fetched it, resolvers for its TTL.
 //   - The machine's clock is right. While it is set forth and back by up to half an
