@@ -228,7 +228,9 @@ func signerChanges() []variation {
 	dropped := func(s *scene) { s.want.Signers = []string{"mx1"}; delete(s.seen.Signers, "mx2") }
 	out := []variation{
 		{"mx2 silent", func(s *scene) { s.silent("mx2") }},
-		{"mx2 answers nothing of use", func(s *scene) { s.seen.Signers["mx2"] = rotate.SignerSeen{Ref: refTo("s9", 3), Err: errors.New("cut off")} }},
+		{"mx2 answers nothing of use", func(s *scene) {
+			s.seen.Signers["mx2"] = rotate.SignerSeen{Ref: refTo("s9", 3), Err: errors.New("cut off")}
+		}},
 		{"both silent", func(s *scene) { s.silent("mx1", "mx2") }},
 		{"mx2 signs with s1", func(s *scene) { s.stray("s1", key(0), "mx2") }},
 		{"mx2 signs with s2", func(s *scene) { s.stray("s2", key(1), "mx2") }},
