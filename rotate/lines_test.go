@@ -154,3 +154,20 @@ func TestFlightBackIsConfirmedAnew(t *testing.T) {
 	w.settle(d)
 	w.checkReady(d, "s1")
 }
+
+// TestGivenUpKeyWaitsForSilentSigner: a run that was killed may have given a key to a signer
+// that never confirmed it. While that one does not answer, the key is not destroyed (I1).
+func TestGivenUpKeyWaitsForSilentSigner(t *testing.T) {
+	for _, silent := range []bool{false, true} {
+		s := bootstrappingScene()
+		s.have.Selectors["s1"].Retired = []rotate.Retired{{KeyID: someKeys()[3].ID(), Version: 1, Dropped: true, Leaked: true}}
+		if silent {
+			s.silent("mx1")
+		}
+		p := s.want.plan(s.now, s.have, s.seen)
+		destroys := slices.ContainsFunc(p.Steps, func(s rotate.Step) bool { return s.Kind == rotate.Destroy })
+		if destroys == silent {
+			t.Errorf("I1: with mx1 silent=%t the steps are %s", silent, brief(p, s.now))
+		}
+	}
+}

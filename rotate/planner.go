@@ -233,7 +233,7 @@ func (p *planner) draining() {
 		p.plan.Reason = Reason{"compromised", "the key at " + s + " was reported as compromised: it is revoked and destroyed, and a fresh key takes its place"}
 		p.duty = Revocation
 		p.revoke(s, time.Time{})
-		if key := p.have.selector(s).Key; !p.inHands(key.ID) {
+		if key := p.have.selector(s).Key; !p.mayBeInHands(key.ID) {
 			p.destroyLeaked(s, time.Time{})
 		}
 		if p.obstacles[s] == nil {
@@ -305,7 +305,7 @@ func (p *planner) replace(s string) {
 
 // destroyReplaced plans that a replaced private key is destroyed, unless a signer uses it.
 func (d *draft) destroyReplaced(s string, r Retired) {
-	if d.inHands(r.KeyID) {
+	if d.mayBeInHands(r.KeyID) {
 		d.stop(fault.Temporary(fmt.Sprintf("destroy the replaced key of %s", d.name(s)), errors.New("a signer still signs with it"),
 			"it is destroyed when every signer signs with another one"))
 		return
@@ -363,6 +363,15 @@ func (d *draft) destroy(s string, r Retired, from time.Time, why Reason) {
 	d.step(Step{Kind: Destroy, Selector: s, Target: fmt.Sprintf("keystore, %s version %d", d.name(s), r.Version), NotBefore: from, Reason: why, From: Side{KeyID: r.KeyID}})
 }
 
+// mayBeInHands reports whether a signer may sign with the key: one that does not answer and
+// never confirmed any key may have been given this one by a run that was killed (I1).
+func (v *view) mayBeInHands(keyID string) bool {
+	return v.inHands(keyID) || slices.ContainsFunc(v.want.Signers, func(name string) bool {
+		_, known := v.have.Signers[name]
+		return !known && v.seen.Signers[name].Err != nil
+	})
+}
+
 // inHands reports whether a signer signs with the key, as far as is known: its copy
 // would go with the key, and its mail would not be signed at all (I1).
 func (v *view) inHands(keyID string) bool {
@@ -381,7 +390,7 @@ func (p *planner) destroyDropped() {
 	p.duty = Disposal
 	for _, s := range p.want.Policy.Selectors {
 		for _, r := range p.have.selector(s).Retired {
-			if r.Dropped && !p.inHands(r.KeyID) && p.wrongKeystore(s) == nil {
+			if r.Dropped && !p.mayBeInHands(r.KeyID) && p.wrongKeystore(s) == nil {
 				p.destroy(s, r, time.Time{}, Reason{"dropped", "the key was given up before a signer used it"})
 			}
 		}

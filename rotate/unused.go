@@ -11,7 +11,8 @@ import (
 // stillUnused asks every signer once more, directly before something that can't be
 // taken back is done to the key at a selector: what they said when the run began may be
 // hours old by now, and a host may have come back from a backup meanwhile (I1, I2). A
-// compromised key is not spared for a signer that does not answer.
+// compromised key is not spared for a signer that does not answer, unless it has never
+// confirmed any: then a run that was killed may have given it this one.
 func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) error {
 	for _, name := range r.want.Signers {
 		signer, err := r.engine.signer(name)
@@ -20,8 +21,9 @@ func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) err
 		}
 		ref, err := signer.questions.call(ctx, r.want.Name)
 		r.seen.Signers[name] = SignerSeen{Ref: ref, Err: err}
+		_, known := r.st.Signers[name]
 		switch used := r.st.identify(ref); {
-		case err != nil && r.st.spares(selector, keyID):
+		case err != nil && (!known || r.st.spares(selector, keyID)):
 			return &fault.Error{Kind: fault.Transient, Code: "signer-unseen", Err: err,
 				What: fmt.Sprintf("%s of %s: signer %s did not answer which key it uses", what, r.name(selector), name),
 				Hint: "make the signer answer, or take it out of the domain's signers if it is gone; nothing was changed"}
