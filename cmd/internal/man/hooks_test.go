@@ -1,0 +1,68 @@
+package man
+
+import (
+	"go/ast"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Every field that hooks, webhooks, the audit log and exec signers get stands in
+// dkimbot-hooks(7), and so does every variable and every event.
+func TestHooksStandInTheirPage(t *testing.T) {
+	here := described(page(t, "dkimbot-hooks.7"))
+	seen := 0
+	want := func(name string) {
+		seen++
+		if !here[name] && !here["domains[]."+name] && !here["error."+name] {
+			t.Errorf("dkimbot-hooks(7) does not have %s", name)
+		}
+	}
+	structs := map[string]bool{"Document": true, "request": true, "entry": true}
+	see := func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.TypeSpec:
+			if fields, ok := n.Type.(*ast.StructType); ok && structs[n.Name.Name] {
+				for _, f := range fields.Fields.List {
+					want(jsonName(f))
+				}
+			}
+		case *ast.ValueSpec: // the events
+			for _, v := range n.Values {
+				if s := word(v); s != "" && n.Type == nil {
+					want(s)
+				}
+			}
+		case *ast.CompositeLit: // variables: {"EVENT", d.Event}
+			if len(n.Elts) == 2 && n.Type == nil {
+				if s := word(n.Elts[0]); s != "" && strings.ToUpper(s) == s {
+					want("DKIMBOT_" + s)
+				}
+			}
+		}
+		return true
+	}
+	source(t, "cmd/internal", func(path string, file *ast.File) {
+		if strings.HasPrefix(file.Name.Name, "noti") && strings.HasSuffix(path, "/document.go") {
+			ast.Inspect(file, see)
+		}
+	})
+	source(t, "rotate/signer/exec", func(path string, file *ast.File) {
+		if strings.HasSuffix(path, "/protocol.go") {
+			ast.Inspect(file, see)
+		}
+	})
+	if seen < 35 {
+		t.Errorf("the source has only %d fields, variables and events", seen)
+	}
+}
+
+func jsonName(f *ast.Field) string {
+	tag, _ := strconv.Unquote(f.Tag.Value)
+	name, _, _ := strings.Cut(reflect.StructTag(tag).Get("json"), ",")
+	if name == "error" || name == "domains" { // documents of their own, whose fields are listed
+		return name + map[string]string{"error": ".message", "domains": "[].domain"}[name]
+	}
+	return name
+}
