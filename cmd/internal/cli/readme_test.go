@@ -38,12 +38,12 @@ func readmes(t *testing.T) map[string]string {
 
 // fenced returns the lines of the blocks of a language.
 func fenced(text, language string) (lines []string) {
-	in := false
+	in, block := false, ""
 	for line := range strings.Lines(text) {
 		switch line = strings.TrimRight(line, "\n"); {
 		case strings.HasPrefix(line, "```"):
-			in = !in && line == "```"+language
-		case in && line != "":
+			in, block = !in, strings.TrimPrefix(line, "```")
+		case in && block == language && line != "":
 			lines = append(lines, line)
 		}
 	}
@@ -159,9 +159,15 @@ func TestCommandsInDocumentsExist(t *testing.T) {
 		t.Fatalf("the documents name only %d commands", len(commands))
 	}
 	for c, path := range commands {
-		args := append(strings.Fields(c)[1:], "--help")
-		if out, err := exec.Command("dkimbot", args...).CombinedOutput(); err != nil {
-			t.Errorf("%s: %s: %s", path, c, out)
+		args := strings.Fields(c)[1:]
+		tries := [][]string{append(slices.Clone(args), "--help")} // says which flags are wrong
+		if !strings.HasPrefix(args[0], "-") {
+			tries = append(tries, []string{"help", args[0]}) // and whether there is such a command
+		}
+		for _, try := range tries {
+			if out, err := exec.Command("dkimbot", try...).CombinedOutput(); err != nil {
+				t.Errorf("%s: %s: %s", path, c, out)
+			}
 		}
 	}
 }
