@@ -65,31 +65,21 @@ func unquoteTXT(s string) string {
 		return s
 	}
 	var b strings.Builder
-	quoted := false
+	open := -1 // where the string begins that is being read
 	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"':
-			quoted = !quoted
-		case !quoted: // white space between strings
-		case c == '\\' && i+3 < len(s) && isOctet(s[i+1:i+4]):
-			b.WriteByte((s[i+1]-'0')*100 + (s[i+2]-'0')*10 + s[i+3] - '0')
-			i += 3
-		case c == '\\' && i+1 < len(s):
+		switch {
+		case s[i] == '"' && open < 0:
+			open = i + 1
+		case open < 0: // white space between strings
+		case s[i] == '"':
+			b.WriteString(dkim.Unescape(s[open:i]))
+			open = -1
+		case s[i] == '\\':
 			i++
-			b.WriteByte(s[i])
-		default:
-			b.WriteByte(c)
 		}
+	}
+	if open >= 0 { // it does not end
+		b.WriteString(dkim.Unescape(s[open:]))
 	}
 	return b.String()
-}
-
-// isOctet reports whether s is the DDD of an escape \DDD.
-func isOctet(s string) bool {
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return s <= "255"
 }

@@ -1,12 +1,13 @@
 package nameservertest
 
 import (
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // Query asks the server directly, at its first address, and returns the data
@@ -48,29 +49,9 @@ func Exchange(t testing.TB, addr, name, kind string) *dns.Msg {
 
 func rdata(rr dns.RR) string {
 	if txt, ok := rr.(*dns.TXT); ok {
-		return unescape(strings.Join(txt.Txt, ""))
+		return dkim.Unescape(strings.Join(txt.Txt, ""))
 	}
 	return strings.TrimPrefix(rr.String(), rr.Header().String())
-}
-
-// unescape undoes the escapes \DDD and \X of RFC 1035 section 5.1, in which
-// miekg/dns keeps strings.
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 10, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		if s[i] == '\\' && i+1 < len(s) {
-			i++
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }
 
 // Add plants records, given as lines of a zone file with absolute names, by a

@@ -2,7 +2,6 @@ package zonefile
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 )
 
@@ -20,27 +19,6 @@ func escape(s string) string {
 		default:
 			b.WriteByte(c)
 		}
-	}
-	return b.String()
-}
-
-// unescape is the inverse of escape; it also reads needless escapes.
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] != '\\' || i+1 == len(s) {
-			b.WriteByte(s[i])
-			continue
-		}
-		i++
-		if i+2 < len(s) {
-			if n, err := strconv.ParseUint(s[i:i+3], 10, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(s[i])
 	}
 	return b.String()
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // furtherFields are the fields of types whose data miekg/dns can't read, or not in
@@ -135,7 +137,7 @@ func (e *encoder) name() error {
 }
 
 func (e *encoder) text(word string) error {
-	text := unescape(unquote(word))
+	text := dkim.Unescape(unquote(word))
 	if len(text) > 255 {
 		return errors.New("a string is longer than 255 bytes")
 	}

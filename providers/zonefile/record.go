@@ -82,7 +82,7 @@ func toLibdns(rr dns.RR, origin string) libdns.RR {
 	}
 	if txt, ok := rr.(*dns.TXT); ok {
 		for _, s := range txt.Txt {
-			out.Data += unescape(s)
+			out.Data += dkim.Unescape(s)
 		}
 		return out
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/miekg/dns"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // numberedParam is a parameter of SVCB and HTTPS that is written by its number (RFC 9460
@@ -30,7 +32,7 @@ func (rec *record) parseNumbered() (dns.RR, error) {
 			m[2] = unquote(words[i])
 		}
 		key, _ := strconv.ParseUint(m[1], 10, 16)
-		params = append(params, param{uint16(key), []byte(unescape(m[2]))})
+		params = append(params, param{uint16(key), []byte(dkim.Unescape(m[2]))})
 	}
 	if len(params) == 0 {
 		return nil, errors.New("no parameter is written by its number")

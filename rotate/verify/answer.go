@@ -1,11 +1,14 @@
 package verify
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // shown is the kind of thing that a server shows at a name.
@@ -50,10 +53,10 @@ func read(r reply, zone, name string) answer {
 	case child != "":
 		a.shows, a.zone, a.says = cut, child, "refers to the child zone "+bare(child)
 	case !r.msg.Authoritative:
-		a.fail("is not authoritative for " + bare(orElse(zone, name)))
+		a.fail("is not authoritative for " + bare(cmp.Or(zone, name)))
 	case a.target != "" && len(a.values) > 0:
 		a.fail(besideCNAME)
-	case a.zone != "" && !dns.IsSubDomain(orElse(zone, "."), a.zone):
+	case a.zone != "" && !dns.IsSubDomain(cmp.Or(zone, "."), a.zone):
 		a.fail("answers from the zone " + bare(a.zone) + ", above " + bare(zone))
 	case a.target != "":
 		a.shows = alias
@@ -84,7 +87,7 @@ func (a *answer) collect(name string) {
 			// The same record twice is one record (RFC 2181 section 5).
 			if data := strings.Join(rr.Txt, "\" \""); !slices.Contains(seen, data) {
 				seen = append(seen, data)
-				a.values = append(a.values, unescape(strings.Join(rr.Txt, "")))
+				a.values = append(a.values, dkim.Unescape(strings.Join(rr.Txt, "")))
 			}
 			a.ttl = max(a.ttl, seconds(rr.Hdr.Ttl))
 		case *dns.CNAME:
@@ -124,36 +127,12 @@ func referral(m *dns.Msg, zone, name string) string {
 			child = dns.CanonicalName(rr.Header().Name)
 		}
 	}
-	zone = orElse(zone, ".")
+	zone = cmp.Or(zone, ".")
 	if child == "" || child == zone || !dns.IsSubDomain(zone, child) || !dns.IsSubDomain(child, name) {
 		return "" // upwards or sideways: a server that does not serve the zone
 	}
 	return child
 }
-
-// unescape turns miekg/dns's presentation form of TXT strings into the octets
-// that were on the wire (RFC 1035 section 5.1).
-func unescape(s string) string {
-	if !strings.Contains(s, `\`) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		switch {
-		case s[i] != '\\' || i+1 == len(s):
-			b.WriteByte(s[i])
-		case i+3 < len(s) && isDigit(s[i+1]) && isDigit(s[i+2]) && isDigit(s[i+3]):
-			b.WriteByte((s[i+1]-'0')*100 + (s[i+2]-'0')*10 + (s[i+3] - '0'))
-			i += 3
-		default:
-			b.WriteByte(s[i+1])
-			i++
-		}
-	}
-	return b.String()
-}
-
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 func seconds(ttl uint32) time.Duration { return time.Duration(ttl) * time.Second }
 
@@ -171,11 +150,4 @@ func parent(name string) string {
 		return name[i:]
 	}
 	return "."
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

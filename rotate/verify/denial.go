@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // Where a zone is signed, that nothing stands at a name has to be proved, too: by a signed record
@@ -86,7 +88,7 @@ func canonicalLess(a, b string) bool {
 func labels(name string) []string {
 	var all []string
 	for _, l := range dns.SplitDomainName(name) {
-		all = append(all, unescape(l))
+		all = append(all, dkim.Unescape(l))
 	}
 	slices.Reverse(all)
 	return all

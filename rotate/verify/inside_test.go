@@ -164,12 +164,12 @@ func TestUnescape(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := unescape(strings.Join(back.(*dns.TXT).Txt, "")); got != string(raw) {
+		if got := dkim.Unescape(strings.Join(back.(*dns.TXT).Txt, "")); got != string(raw) {
 			t.Fatalf("got %q, want %q", got, raw)
 		}
 	})
 	for in, want := range map[string]string{`a\`: `a\`, `\1`: "1", `\12x`: "12x"} {
-		if got := unescape(in); got != want {
+		if got := dkim.Unescape(in); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
 	}

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -27,7 +28,7 @@ func (v *Verifier) lookResolvers(ctx context.Context, name dkim.Name) (Sight, er
 		return Sight{}, &fault.Error{Kind: fault.Transient, Code: "no-answer", What: what,
 			Err: fmt.Errorf("no resolver gives an answer: %w", troubles(answers)), Hint: "check verify.resolvers"}
 	}
-	owner := orElse(most.target, dns.Fqdn(name.String()))
+	owner := cmp.Or(most.target, dns.Fqdn(name.String()))
 	p, err := v.recursivePlace(ctx, owner)
 	if err == nil && most.target == "" {
 		err = v.expect(owner, p)

@@ -177,10 +177,3 @@ func (p *program) jsonFlag(cmd *cobra.Command) {
 func (p *program) text(w io.Writer, tty bool) show.Text {
 	return show.Text{W: w, Mark: p.mark, Color: tty && !p.noColor && p.Env("NO_COLOR") == "" && p.Env("TERM") != "dumb", Now: time.Now()}
 }
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
-}

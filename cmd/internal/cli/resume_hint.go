@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,7 +20,7 @@ func (p *program) interrupted(results []rotate.Result, again string) error {
 	for i, r := range left {
 		names[i] = r.Domain
 	}
-	p.text(p.Err, p.ErrTTY).Interrupted(left, orElse(again, p.resumeHint(names)))
+	p.text(p.Err, p.ErrTTY).Interrupted(left, cmp.Or(again, p.resumeHint(names)))
 	return exitCode(exitError)
 }
 

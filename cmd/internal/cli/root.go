@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -39,7 +40,7 @@ Exit codes: 0 done, or nothing to do; 1 error; 2 changes are pending (only with
 	root.SetOut(p.Out)
 	root.SetErr(p.Err)
 	f := root.PersistentFlags()
-	f.StringVar(&p.config, "config", orElse(p.Env(config.PathVariable), config.DefaultPath),
+	f.StringVar(&p.config, "config", cmp.Or(p.Env(config.PathVariable), config.DefaultPath),
 		"configuration `file` (also "+config.PathVariable+")")
 	f.BoolVar(&p.noColor, "no-color", false, "never use colour (also NO_COLOR)")
 	f.StringVar(&p.logFormat, "log-format", "text", "how logs are written to standard error: text or json")

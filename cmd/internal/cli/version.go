@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -41,7 +42,7 @@ func version() string {
 	if !ok {
 		return "unknown"
 	}
-	v := orElse(info.Main.Version, "(devel)")
+	v := cmp.Or(info.Main.Version, "(devel)")
 	for _, s := range info.Settings {
 		if s.Key == "vcs.revision" && v == "(devel)" {
 			return "commit " + s.Value

@@ -1,6 +1,7 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -63,7 +64,7 @@ func (m mail) today(signers []string) string {
 	for _, name := range signers {
 		s := unknown
 		if seen, known := m.p.Seen.Signers[name]; known && seen.Err == nil {
-			s = orElse(seen.Ref.Selector, unsigned)
+			s = cmp.Or(seen.Ref.Selector, unsigned)
 		}
 		by[s] = append(by[s], name)
 	}

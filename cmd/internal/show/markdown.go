@@ -1,6 +1,7 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -88,7 +89,7 @@ func (m Markdown) domain(d planfile.Domain, is Staleness, folded bool) {
 		}
 	}
 	if p.Stop == nil || len(p.Steps) > 0 {
-		m.line("**Why:** %s.", escape(orElse(p.Reason.Message, "nothing to do")))
+		m.line("**Why:** %s.", escape(cmp.Or(p.Reason.Message, "nothing to do")))
 	}
 	m.line("**Mail:** %s", escape(Mail(p, m.Now)))
 	m.steps(p.Steps)

@@ -1,6 +1,7 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
@@ -24,7 +25,7 @@ func (t Text) plan(p rotate.DomainPlan, is Staleness) {
 	case len(p.Steps) > 0:
 		t.line("  ", "why", p.Reason.Message)
 	case p.Stop == nil:
-		t.line("  ", "now", orElse(p.Reason.Message, "nothing to do"))
+		t.line("  ", "now", cmp.Or(p.Reason.Message, "nothing to do"))
 	}
 	t.line("  ", "mail", Mail(p, t.Now))
 	for i, s := range p.Steps {
@@ -81,7 +82,7 @@ func shownBy(s rotate.Step) string {
 	if s.Asked == rotate.Nobody {
 		return "DNS is not asked; a test message verifies with the record of "
 	}
-	return orElse(s.Asked, "every authoritative server") + " shows "
+	return cmp.Or(s.Asked, "every authoritative server") + " shows "
 }
 
 // stood tells the record that a step takes the place of.

@@ -1,6 +1,7 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -18,7 +19,7 @@ func (t Text) result(r rotate.Result, more func()) {
 	}
 	told := ""
 	if len(r.Done) == 0 && r.Err == nil {
-		told = orElse(r.Plan.Reason.Message, "nothing to do")
+		told = cmp.Or(r.Plan.Reason.Message, "nothing to do")
 		t.line("  ", "now", told)
 	}
 	if r.Err != nil {
@@ -55,7 +56,7 @@ func did(e rotate.Event) string {
 		return fmt.Sprintf("%s: the record of %s was published", e.Selector, key)
 	case rotate.Verify:
 		said := strings.NewReplacer(" shows it; a test", " shows "+key+", and a test", " shows it;", " shows "+key+";").Replace(e.Message)
-		return e.Selector + ": " + orElse(said, key+" was verified")
+		return e.Selector + ": " + cmp.Or(said, key+" was verified")
 	case rotate.Activate:
 		return fmt.Sprintf("%s: signer %s signs with it now (%s)", e.Selector, e.Signer, key)
 	case rotate.Drain:

@@ -1,6 +1,7 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -100,5 +101,5 @@ func (t Text) Event(e rotate.Event) {
 
 // attempt names a step; an attempt that failed before its first step is one to plan.
 func attempt(e rotate.Event) string {
-	return strings.Join(strings.Fields(strings.Join([]string{orElse(string(e.Kind), "plan"), e.Selector, e.Signer}, " ")), " ")
+	return strings.Join(strings.Fields(strings.Join([]string{cmp.Or(string(e.Kind), "plan"), e.Selector, e.Signer}, " ")), " ")
 }

@@ -174,11 +174,4 @@ func (t Text) red(s string) string    { return t.paint("31", s) }
 func (t Text) green(s string) string  { return t.paint("32", s) }
 func (t Text) yellow(s string) string { return t.paint("33", s) }
 
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
-}
-
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,4 +1,4 @@
-package fault_test
+package house
 
 import (
 	"cmp"
@@ -123,7 +123,7 @@ func tests(t *testing.T) string {
 		switch {
 		case err != nil:
 			return err
-		case e.IsDir() && (hidden(e) || path == filepath.Join(root, "rotate/fault")):
+		case e.IsDir() && (hidden(e) || path == filepath.Join(root, "cmd/internal/house")):
 			return fs.SkipDir
 		case e.IsDir():
 			return nil

@@ -1,4 +1,4 @@
-package fault_test
+package house
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 )
 
 // root is the top of the repository, seen from here.
-const root = "../.."
+const root = "../../.."
 
 // made is a place in the source that makes a fault.
 type made struct {

@@ -1,7 +1,0 @@
-//go:build !linux
-
-package opendkim
-
-import "net"
-
-func newQuickAck(c net.Conn) net.Conn { return c }
