@@ -5,29 +5,6 @@ import (
 	"time"
 )
 
-// Applied is the kind of the event that says that a plan was taken up. It is no
-// step of a plan.
-const Applied Kind = "apply"
-
-// Approval is what a person agreed to for one domain: steps, and what they were
-// planned from. It is permission and no program: what is done is always what Plan
-// says at the time, and only as far as it was approved.
-type Approval struct {
-	PlanID     string
-	Asked      bool // the rotation is a person's wish, whatever the schedule says
-	Steps      []Step
-	Conditions Conditions
-}
-
-// Stale says why the approval does not hold any more, given what is there now;
-// unknown says what could not be asked, so that nobody knows.
-func (a Approval) Stale(have State, seen Observation) (why []Reason, unknown error) {
-	if have.Applied == a.PlanID && a.PlanID != "" {
-		return []Reason{{"applied", "this plan was applied to " + have.Domain + " already"}}, nil // whatever else differs follows from it
-	}
-	return a.Conditions.changed(have, seen)
-}
-
 // Apply carries out the approved steps for the domain, and nothing else. Under the
 // lease it makes sure that everything is as it was when they were planned, and does
 // what Plan says as long as that was approved. With the first effect it notes in the

@@ -99,9 +99,6 @@ func (r *run) sleep(ctx context.Context, d time.Duration) error {
 	return r.engine.pause(ctx, d)
 }
 
-// bogusHint leads out of a broken chain of signatures.
-const bogusHint = "have the zone signed again, with the record in it, and compare its keys with the DS record at the parent; delv and dnsviz show where the chain breaks. Nothing relies on the record until then"
-
 // unverified says what DNS shows instead.
 func (r *run) unverified(selector string, seen SelectorSeen) error {
 	what := fmt.Sprintf("see %s on %s within %s", r.name(selector), seen.Sight.whom(), Span(r.want.VerifyTimeout))

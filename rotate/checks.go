@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -115,22 +114,10 @@ func (v *view) knowsSelectors() bool {
 // a domain that was moved to others it knows more.
 func (v *view) underManagement() bool { return len(v.have.Selectors) == 2 }
 
-// revokedValue reports whether a record says that its key is revoked.
-func revokedValue(v string) bool {
-	r, err := dkim.ParseRecord(v)
-	return err == nil && r.Revoked()
-}
-
-// selectorPair returns the two selectors of the state, in the order of their names.
-func (st State) selectorPair() (pair [2]string) {
-	copy(pair[:], slices.Sorted(maps.Keys(st.Selectors)))
-	return pair
-}
-
 // managing returns d with the selectors that are under management, which may be
 // others than those that the configuration names by now: what stands in DNS under
 // the old names has to be looked after until they are put back.
-func (d Domain) managing(have State) Domain {
+func managing(d Domain, have State) Domain {
 	p := newJudge(time.Time{}, d, have, Observation{})
 	if have.Phase != New && have.Phase != "" && have.Released == nil && !p.knowsSelectors() && p.underManagement() {
 		d.Policy.Selectors = have.selectorPair()
@@ -292,34 +279,4 @@ func (d *draft) warning(format string, args ...any) {
 func (v *view) inUse(c Confirmed) bool {
 	key := v.have.selector(c.Selector).Key
 	return key != nil && key.ID == c.KeyID
-}
-
-func orNone(s string) string { return cmp.Or(s, "none") }
-
-// ShortID shortens a key id for people.
-func ShortID(id string) string {
-	if len(id) <= 12 {
-		return id
-	}
-	return id[:12]
-}
-
-func brief(values []string) string {
-	const most = 60
-	const shown = 10
-	out := make([]string, 0, min(len(values), shown+1))
-	for i, v := range values {
-		if i == shown {
-			out = append(out, fmt.Sprintf("and %d more", len(values)-shown))
-			break
-		}
-		if len(v) > most {
-			v = v[:most] + "..."
-		}
-		out = append(out, fmt.Sprintf("%q", v))
-	}
-	if len(out) == 0 {
-		return "no record"
-	}
-	return strings.Join(out, ", ")
 }

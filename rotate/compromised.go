@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -43,92 +42,6 @@ func giveDistrust(p *planner, o Distrust, st *State) (events []Event, err error)
 	}
 	st.takeFlight(p.want.Policy, p.now)
 	return events, nil
-}
-
-// suspect returns the selector whose key is meant when none is named. Who says once
-// more that the key has leaked, because not everything could be done at once, means
-// the key that signers have just left, and not the sound one that they came to.
-func (st State) suspect() string {
-	if key := st.selector(st.Draining).Key; st.leaked(st.Draining) && !key.Leaked.After(st.SwitchedAt) {
-		return st.Draining
-	}
-	if st.Phase == Bootstrapping && !st.leaked(st.Target) {
-		for name := range st.Selectors {
-			if st.leaked(name) {
-				return name // signers leave it for the target
-			}
-		}
-	}
-	return cmp.Or(st.Active, st.Target)
-}
-
-// leftBehind returns the compromised key of which all is done but its destruction.
-func (st State) leftBehind() *Retired {
-	for _, r := range st.selector(st.Draining).Retired {
-		if r.Leaked && !r.Dropped {
-			return &r
-		}
-	}
-	return nil
-}
-
-// takeFlight enters the phase in which the planner can leave a compromised key.
-func (st *State) takeFlight(p Policy, now time.Time) {
-	switch active, target := st.leaked(st.Active), st.leaked(st.Target); {
-	case st.Phase == Bootstrapping && target && !st.leaked(p.Other(st.Target)):
-		st.Target = p.Other(st.Target)
-	case st.Phase == Ready && st.leaked(p.Other(st.Active)):
-		st.enter(Draining)
-		st.Draining = p.Other(st.Active) // the standby is replaced; the active key's turn comes then
-	case st.Phase == Replacing && st.leaked(st.Draining):
-		st.dropFresh(st.Draining, now)
-		st.enter(Draining)
-	case st.Phase == Switching && active && target && st.selector(st.Active).Key.RevokeNow:
-		// Nothing is gained by coming to the other one: the one that signers are to leave is replaced.
-		st.enter(Draining)
-		st.Active, st.Draining, st.Target, st.Held, st.SwitchedAt = st.Target, st.Active, "", nil, now
-	case st.Phase == Switching && active:
-		st.Held = nil
-	case st.Phase == Switching && target:
-		st.Active, st.Target, st.Held = st.Target, st.Active, nil
-		for name, c := range st.Signers {
-			c.Unsure = true
-			st.Signers[name] = c
-		}
-	}
-}
-
-// dropFresh gives up the fresh key of a selector, whether it has taken the old one's
-// place or not: no signer has used it, and none will. Its record may yet appear, and is ours.
-func (st *State) dropFresh(selector string, now time.Time) {
-	sel := st.Selectors[selector]
-	for i := range sel.Retired {
-		sel.Retired[i].Dropped = true
-	}
-	if next := sel.Next; next != nil {
-		if !next.PublishedAt.IsZero() || next.CacheWait > 0 { // its publication was begun
-			sel.Key.ShadowedAt = now
-		}
-		sel.Retired = append(sel.Retired, Retired{KeyID: next.ID, Version: next.Version, Dropped: true})
-		sel.Past = append(sel.Past, next.ID)
-		sel.Next = nil
-	}
-}
-
-// dropped reports whether the key was given up before it was used.
-func (s Selector) dropped(keyID string) bool {
-	return keyID != "" && slices.ContainsFunc(s.Retired, func(r Retired) bool { return r.Dropped && r.KeyID == keyID })
-}
-
-// inPlace reports whether a fresh key has taken the place of one that is still to be destroyed.
-func (s Selector) inPlace() bool {
-	return slices.ContainsFunc(s.Retired, func(r Retired) bool { return !r.Dropped })
-}
-
-// leaked reports whether the selector's key was reported as compromised and still stands.
-func (st State) leaked(selector string) bool {
-	key := st.selector(selector).Key
-	return key != nil && !key.Leaked.IsZero()
 }
 
 // refuge returns the selector whose key signers can flee to from a compromised
@@ -276,17 +189,6 @@ func (v *view) mayBeUsed(s string) bool {
 	})
 }
 
-// relied reports whether a signer of the domain may sign with the selector's key, as
-// far as is known.
-func (st State) relied(selector string) bool {
-	for _, c := range st.Signers {
-		if !c.Left && (c.Selector == selector || c.Unsure) {
-			return true
-		}
-	}
-	return false
-}
-
 // firstUse returns when signers of a new domain may begin to sign with a selector: as
 // soon as resolvers know it, where they leave a compromised key.
 func (d *draft) firstUse(s string) time.Time {
@@ -358,18 +260,6 @@ func (j *judge) accepted(s string, at time.Time) string {
 		at.Add(caches).UTC().Format(time.RFC3339), at.Add(mostKept).UTC().Format(time.RFC3339))
 }
 
-// mostKept is how long receivers keep a key at most (I2).
-const mostKept = 7 * 24 * time.Hour
-
-// revokedRecord returns the record with its p= emptied.
-func revokedRecord(record string) string {
-	r, err := dkim.ParseRecord(record)
-	if err != nil {
-		return dkim.Record{KeyType: "rsa"}.String()
-	}
-	return r.Revoke().String()
-}
-
 // destroyLeaked plans that a leaked private key is destroyed, not before from, once no signer needs it.
 func (d *draft) destroyLeaked(s string, from time.Time) {
 	key := d.have.selector(s).Key
@@ -379,31 +269,5 @@ func (d *draft) destroyLeaked(s string, from time.Time) {
 	}
 	if !key.Gone {
 		d.destroy(s, Retired{KeyID: key.ID, Version: key.Version}, from, Reason{"compromised", "no signer signs with the leaked key any more"})
-	}
-}
-
-// givenUp reports whether the key's revocation was begun: its record may be gone.
-func (k *Key) givenUp() bool {
-	return !k.Leaked.IsZero() && k.Record == revokedRecord(k.Record)
-}
-
-// revoking notes, before the effect, what the record is to be.
-func (st *State) revoking(selector string, ttl time.Duration) {
-	sel := st.Selectors[selector]
-	sel.TTL = max(sel.TTL, ttl)
-	if !slices.Contains(sel.Past, sel.Key.ID) {
-		sel.Past = append(sel.Past, sel.Key.ID)
-	}
-	sel.Key.Record, sel.Revoked = revokedRecord(sel.Key.Record), true
-}
-
-// revoked notes that the provider has taken the revoked record. A domain that is being
-// brought up gets a fresh key there; the old one is destroyed when no signer has it.
-func (st *State) revoked(selector string, now time.Time) {
-	sel := st.Selectors[selector]
-	sel.Key.RevokedAt, st.Intent = now, nil
-	if st.Phase == Bootstrapping {
-		sel.Retired = append(sel.Retired, Retired{KeyID: sel.Key.ID, Version: sel.Key.Version, Dropped: true, Leaked: true})
-		sel.Key = nil // revoking has put it among the past ones
 	}
 }

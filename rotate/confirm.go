@@ -352,3 +352,11 @@ func (st *State) rested(selector string) {
 	st.enter(Ready)
 	st.Draining = ""
 }
+
+// afterWildcard notes that a wildcard's key may have stood in for the selector's record:
+// receivers may keep it as they keep a replaced key (I2).
+func (st *State) afterWildcard(selector string, sight Sight) {
+	if mayBeKey(sight.Wildcard) {
+		st.Selectors[selector].wanted().Replaced = true
+	}
+}

@@ -10,37 +10,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// Finding is one thing that is not as it should be. It is plain data.
-type Finding struct {
-	Code     string    `json:"code"` // one of the constants below
-	Selector string    `json:"selector,omitempty"`
-	Signer   string    `json:"signer,omitempty"`
-	Message  string    `json:"message"`        // what is there instead
-	Repair   string    `json:"repair"`         // what dkimbot does about it, or what a person is asked to do
-	Asks     bool      `json:"asks"`           // a person has to act
-	Since    time.Time `json:"since,omitzero"` // when it was first seen; zero: just now
-}
-
-// The codes of findings. Those of records say record, those of private keys in
-// the keystore key, those of signers signer.
-const (
-	RecordVanished = "record-vanished"  // DNS shows nothing any more
-	RecordEarlier  = "record-earlier"   // DNS shows a record of dkimbot's that was replaced
-	RecordsDoubled = "records-doubled"  // two records, both dkimbot's
-	RecordSecond   = "record-second"    // beside dkimbot's record stands another
-	RecordForeign  = "record-foreign"   // a record that dkimbot did not make stands in its place
-	RecordsDiffer  = "servers-differ"   // not every server shows the same
-	RecordBogus    = "record-bogus"     // its zone is signed, and validating resolvers reject it
-	RecordUnseen   = "record-unseen"    // DNS could not be asked
-	KeyMissing     = "key-missing"      // the keystore does not hold it any more
-	KeyDifferent   = "key-different"    // the newest one is not dkimbot's
-	KeyUnread      = "key-unread"       // the keystore could not be asked, or what it holds can't be read
-	SignerStrays   = "signer-strays"    // it signs with something else
-	SignerEmpty    = "signer-empty"     // it does not sign: a host that was built anew
-	SignerSilent   = "signer-silent"    // it does not say what it signs with
-	SignerLeftOver = "signer-left-over" // it is no longer listed, and may sign with a key that stands
-)
-
 // Drift compares what is there with what should be, and says of each difference
 // what dkimbot does about it: what Plan plans. It reads nothing and changes
 // nothing. A domain for which nothing was done yet can't differ.
@@ -49,7 +18,7 @@ func Drift(want Domain, have State, seen Observation) []Finding {
 }
 
 func (h *health) drift() []Finding {
-	h.want = h.want.managing(h.have)
+	h.want = managing(h.want, h.have)
 	want, have, seen := h.want, h.have, h.seen
 	if have.Released != nil || have.Phase == New || have.Phase == "" || !h.knowsSelectors() {
 		return nil
@@ -212,3 +181,6 @@ func troubled(code, selector, signer string, err error, repair string) *Finding 
 	}
 	return f
 }
+
+// bogusHint leads out of a broken chain of signatures.
+const bogusHint = "have the zone signed again, with the record in it, and compare its keys with the DS record at the parent; delv and dnsviz show where the chain breaks. Nothing relies on the record until then"

@@ -46,7 +46,7 @@ func TestDrift(t *testing.T) {
 	leak := func(s *scene) { s.have.Selectors["s1"].Key.Leaked = planned }
 	cornered := func(s *scene) { leak(s); s.hold("s2", "", 2) }
 	var source string // which codes there are
-	for _, file := range []string{"drift.go", "drift_keys.go"} {
+	for _, file := range []string{"finding.go"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -52,24 +52,3 @@ func (f *forecast) dated(s Step, now time.Time) Step {
 	}
 	return s
 }
-
-// anyLeaked reports whether a key that was reported as compromised still stands.
-func (st State) anyLeaked() bool {
-	for s := range st.Selectors {
-		if st.leaked(s) {
-			return true
-		}
-	}
-	return false
-}
-
-// lags returns how long after its switch each signer has surely changed, where it says so.
-func (p *Planner) lags() map[string]time.Duration {
-	out := map[string]time.Duration{}
-	for name, s := range p.Signers {
-		if lagging, ok := s.(interface{ Lag() time.Duration }); ok {
-			out[name] = lagging.Lag()
-		}
-	}
-	return out
-}

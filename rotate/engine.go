@@ -97,10 +97,6 @@ type Result struct {
 // YetToBegin reports that the rotation which a person asked for has not begun.
 func (r Result) YetToBegin() bool { return r.left.Asked }
 
-// workTime bounds everything that one step may take besides the wait for DNS;
-// where a step joins others, the wait for its turn and the common work count apart.
-const workTime = 5 * time.Minute
-
 // Advance takes every step of the domain that may be taken now, and returns when
 // there is something to wait for, a step failed, or ctx is done. A step that has
 // begun is finished or fails before Advance returns, also when ctx is done. A

@@ -3,7 +3,6 @@ package rotate
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -96,13 +95,6 @@ func (g *grant) next(p DomainPlan, began time.Time) *Next {
 	return nil
 }
 
-func (p DomainPlan) nextReason() Reason {
-	if p.Next == nil {
-		return p.Reason
-	}
-	return p.Next.Reason
-}
-
 // retry returns the next attempt after an error, nil when another one is no use.
 func (g *grant) retry(err error, at time.Time) *Next {
 	if fault.KindOf(err) != fault.Transient {
@@ -168,10 +160,6 @@ func (r *run) takeUp() []Event {
 	r.st.Applied = g.PlanID
 	r.st.Next = nil // whatever becomes of this run: the domain is to be looked at
 	return []Event{r.event(Step{Kind: Applied}, "done", "plan "+g.PlanID+" applied")}
-}
-
-func (s Step) words() string {
-	return strings.Join(slices.DeleteFunc([]string{string(s.Kind), s.Signer, s.Selector}, func(w string) bool { return w == "" }), " ")
 }
 
 // refuse tells a refusal to whoever listens; the state does not change by it.

@@ -1,7 +1,6 @@
 package rotate
 
 import (
-	"context"
 	"fmt"
 	"time"
 )
@@ -23,9 +22,6 @@ const slowestEffect = 2*workTime + time.Minute
 
 // LeaseLost is the code of the fault that a write without the lease is refused with.
 const LeaseLost = "lease-lost"
-
-// LeaseTaken is the kind of the event that says that a lease was taken over.
-const LeaseTaken Kind = "lease"
 
 // LeaseRequest asks for the lease on one domain.
 type LeaseRequest struct {
@@ -82,16 +78,10 @@ type Watched struct {
 	Left   time.Duration // and from now on
 }
 
-// every calls f every d, until stop is called.
-func (e *Engine) every(d time.Duration, f func()) (stop func()) {
-	if e.Every != nil {
-		return e.Every(d, f)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	go func() {
-		for e.Clock.Sleep(ctx, d) == nil {
-			f()
-		}
-	}()
-	return stop
-}
+// workTime bounds everything that one step may take besides the wait for DNS;
+// where a step joins others, the wait for its turn and the common work count apart.
+const workTime = 5 * time.Minute
+
+// LookClosely is how often a domain is looked after while an effect of a process that
+// has lost its lease may yet come.
+const LookClosely = time.Minute

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -31,7 +32,7 @@ func (p *Planner) Plan(ctx context.Context, want Domain, req Request) (DomainPla
 	}
 	now := p.Clock.Now()
 	req = req.in(have, want.Signers)
-	present, _ := have.reckoned(instant(p.Clock))
+	present, _ := have.reckoned(instantOf(p.Clock))
 	after, events, err := ordered(now, want, req, present, seen)
 	plan := Plan(now, want, req, after, seen)
 	if _, leaked := req.Instruction.(Distrust); leaked && err == nil {
@@ -82,7 +83,7 @@ func unknownSigner(name string) error {
 
 // observe asks DNS, the keystore and the signers what there is for one domain, all at once.
 func observe(ctx context.Context, want Domain, have State, keys KeyReader, look Looker, ask func(context.Context, string) (dkim.Ref, error)) Observation {
-	want = want.managing(have)
+	want = managing(want, have)
 	var (
 		mu   sync.Mutex
 		wg   sync.WaitGroup
@@ -133,4 +134,15 @@ func observeSelector(ctx context.Context, name dkim.Name, sel Selector, keys Key
 		return err
 	})
 	return seen
+}
+
+// lags returns how long after its switch each signer has surely changed, where it says so.
+func (p *Planner) lags() map[string]time.Duration {
+	out := map[string]time.Duration{}
+	for name, s := range p.Signers {
+		if lagging, ok := s.(interface{ Lag() time.Duration }); ok {
+			out[name] = lagging.Lag()
+		}
+	}
+	return out
 }

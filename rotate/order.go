@@ -1,7 +1,6 @@
 package rotate
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -54,39 +53,6 @@ func giveCarry(st *State) []Event {
 	held := strings.Join(st.Held, ", ")
 	st.Held = nil
 	return []Event{{Kind: Resume, Selector: st.Target, Message: "the switch goes on for " + held + " too"}}
-}
-
-// obey gives the instruction that came with the request, durably, before anything is planned.
-func (r *run) obey(ctx context.Context) error {
-	st, events, err := ordered(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen)
-	if err != nil {
-		return r.turnDown(ctx, err)
-	}
-	if len(events) == 0 {
-		return nil
-	}
-	r.st, r.left.Instruction = st, nil
-	r.st.stillUsed(r.want, r.seen, r.engine.lags(r.want.Signers), r.engine.Clock.Now())
-	for i := range events {
-		events[i].By = r.engine.Actor
-		r.tell(events[i])
-	}
-	return r.save(ctx, events...)
-}
-
-// turnDown notes in the history that an order was refused. It leaves the domain's
-// own course as it is: a person's mistake is no failure of the domain.
-func (r *run) turnDown(ctx context.Context, err error) error {
-	if r.st.Revision == 0 {
-		return err
-	}
-	e := r.event(Step{Kind: r.left.Instruction.Kind()}, "refused", fault.Text(err))
-	r.tell(e)
-	r.left.Instruction = nil
-	if saved := r.save(ctx, e); saved != nil {
-		return saved
-	}
-	return err
 }
 
 // chosen returns the signers that an order names, all of the domain's when it names none.

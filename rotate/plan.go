@@ -4,10 +4,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
-// Look is no step: it is the kind of the events that tell what a look at the domain
-// found, and that it is over. See Finding.
-const Look Kind = "look"
-
 // DomainPlan says what to do for one domain now, and why.
 type DomainPlan struct {
 	Name     string
@@ -57,4 +53,11 @@ type SelectorSeen struct {
 type SignerSeen struct {
 	Ref dkim.Ref // the zero Ref when the signer does not sign for the domain
 	Err error
+}
+
+func (p DomainPlan) nextReason() Reason {
+	if p.Next == nil {
+		return p.Reason
+	}
+	return p.Next.Reason
 }

@@ -433,3 +433,6 @@ func (d *draft) nextFromSteps() {
 		return
 	}
 }
+
+// maxRounds bounds how often one Advance plans anew; a rotation needs three.
+const maxRounds = 12

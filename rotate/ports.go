@@ -100,21 +100,6 @@ type Store interface {
 	LookAgain(ctx context.Context, domain string, at, closely time.Time, events ...Event) error
 }
 
-// Sight is what DNS shows at a selector's name.
-type Sight struct {
-	Zone      string        // the zone that holds Owner
-	Owner     string        // the name after following CNAMEs
-	Values    []string      // the distinct TXT values seen, joined strings, sorted
-	Wildcard  []string      // what a wildcard shows there instead, where nothing stands; resolvers may keep it for TTL
-	Complete  bool          // every server shows the same set
-	Lagging   []string      // servers that answer otherwise than most, or not at all, for people
-	Bogus     []string      // servers whose answers validating resolvers reject, and why; then it is not complete
-	TTL       time.Duration // the largest TTL seen at the name; 0 when nothing is there
-	Asked     string        // who was asked, for people, where it was not all authoritative servers: "every resolver"
-	Unchecked bool          // DNS is not to be asked (mode none): what was published is taken to be there
-	Negative  time.Duration // how long resolvers may cache that nothing is there: min(SOA TTL, SOA minimum)
-}
-
 // Clock is the engine's time. The real one is time.Now and a timer.
 type Clock interface {
 	Now() time.Time

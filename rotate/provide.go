@@ -57,14 +57,6 @@ func (d *draft) verify(s string, key *Key, from time.Time, why Reason) {
 	d.step(Step{Kind: Verify, Selector: s, Target: d.name(s).String() + " TXT", NotBefore: from, Reason: d.verifyReason(s, why), Asked: d.askedOf(s), To: key.side()})
 }
 
-// pending returns the key that is on its way to the selector, nil when it is yet to be made.
-func (s Selector) pending(phase Phase) *Key {
-	if phase == New || phase == Bootstrapping {
-		return s.Key
-	}
-	return s.Next
-}
-
 // use plans the switch of every signer to selector s, which is verified once
 // more just before (I2).
 func (d *draft) use(s string, from time.Time, why Reason) {
@@ -104,9 +96,6 @@ func (d *draft) activate(signer, s string, key *Key, from time.Time, why Reason)
 	d.step(Step{Kind: Activate, Selector: s, Signer: signer, Target: "signer " + signer, Reason: why, NotBefore: from,
 		From: Side{Selector: ref.Selector, KeyID: ref.KeyID}, To: Side{Selector: s, KeyID: key.ID, Fresh: key.ID == ""}})
 }
-
-// side returns the key as a step shows it; one without a name is yet to be made.
-func (k *Key) side() Side { return Side{KeyID: k.ID, Record: k.Record, Fresh: k.ID == ""} }
 
 // confirmed reports whether a signer has confirmed the key and was not seen to sign otherwise.
 func (v *view) confirmed(signer, s, keyID string) bool {

@@ -1,7 +1,6 @@
 package rotate
 
 import (
-	"fmt"
 	"time"
 )
 
@@ -19,7 +18,7 @@ type Uptime interface {
 	Up() (boot string, up time.Duration)
 }
 
-func instant(c Clock) Instant {
+func instantOf(c Clock) Instant {
 	i := Instant{At: c.Now()}
 	if u, ok := c.(Uptime); ok {
 		i.Boot, i.Up = u.Up()
@@ -81,12 +80,3 @@ func (st *State) eachTime(f func(*time.Time)) {
 		f(&st.Released.LastUsed)
 	}
 }
-
-// clockSet says that the clock was set forward.
-func (r *run) clockSet(ahead time.Duration) Event {
-	e := r.event(Step{Kind: ClockSet}, "noticed", fmt.Sprintf("the machine's clock was set forward by %s; waits go by the time that has really passed", Span(ahead.Round(time.Minute))))
-	return e
-}
-
-// ClockSet is the kind of the event that says that the clock was set.
-const ClockSet Kind = "clock"

@@ -107,14 +107,6 @@ func (p *planner) align() bool {
 	return true
 }
 
-// wrongAt reports whether the last health check found that a selector's record does
-// not stand there alone.
-func (st State) wrongAt(selector string) bool {
-	return slices.ContainsFunc(st.Drift, func(f Finding) bool {
-		return f.Selector == selector && slices.Contains([]string{RecordVanished, RecordEarlier, RecordsDoubled, RecordSecond, RecordForeign}, f.Code)
-	})
-}
-
 // shelter brings signers that sign with no good key to the active one, while the
 // switch can't be carried on. It reports whether there are any.
 func (p *planner) shelter() bool {

@@ -101,11 +101,6 @@ func (j *judge) neverLeft(old string) bool {
 	return !sel.Key.Replaced || !sel.Key.StoredAt.After(sel.LastUsedAt)
 }
 
-// heldAll reports whether every one of the signers was sent back.
-func (st State) heldAll(signers []string) bool {
-	return len(st.Held) > 0 && !slices.ContainsFunc(signers, func(s string) bool { return !slices.Contains(st.Held, s) })
-}
-
 // back plans the way back of the signers that were sent there. No further lookup in
 // DNS comes before it, unless the record has vanished meanwhile.
 func (p *planner) back() {

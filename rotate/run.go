@@ -11,9 +11,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// maxRounds bounds how often one Advance plans anew; a rotation needs three.
-const maxRounds = 12
-
 // kept is a place in the keystore.
 type kept struct {
 	name    dkim.Name
@@ -49,7 +46,7 @@ func (e *Engine) newRun(ctx context.Context, want Domain, req Request, grip *gri
 	if err != nil {
 		return nil, err
 	}
-	now := instant(e.Clock)
+	now := instantOf(e.Clock)
 	st, ahead := have.reckoned(now)
 	r := &run{engine: e, want: want, left: req.in(have, want.Signers), grip: grip, st: st.asOf(now.At), stored: copyState(have), fresh: map[string]*dkim.PrivateKey{}, known: map[kept]*dkim.PrivateKey{}}
 	if ahead > 0 {
@@ -246,7 +243,7 @@ func (r *run) save(ctx context.Context, events ...Event) error {
 	ctx, cancel := unhurried(ctx)
 	defer cancel()
 	r.unsaved = append(r.unsaved, events...)
-	asked, now := r.engine.Clock.Elapsed(), instant(r.engine.Clock)
+	asked, now := r.engine.Clock.Elapsed(), instantOf(r.engine.Clock)
 	r.st.Clock = nil
 	if now.Boot != "" {
 		r.st.Clock = &now

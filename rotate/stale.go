@@ -2,11 +2,9 @@ package rotate
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
 
-	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -92,11 +90,6 @@ func (v *view) wrongKeystore(s string) error {
 	return nil
 }
 
-// replacedBefore reports whether a key stood at the selector once, or was given up.
-func (s Selector) replacedBefore(keyID string) bool {
-	return slices.Contains(s.Past, keyID) || slices.ContainsFunc(s.Retired, func(r Retired) bool { return r.KeyID == keyID })
-}
-
 // unbelievable says why what the keystore holds can't be believed against the state: it
 // is older than DNS, or holds keys that were replaced or compromised. nil when it can.
 func (p adopter) unbelievable(a Adoption) error {
@@ -134,23 +127,6 @@ func (v *view) newerKeystore() string {
 	return "the keystore is an older copy: restore a newer one of it, from the time of the state; until then, 'dkimbot status --domain " + v.want.Name + "' says what is kept in order without it"
 }
 
-// restarted returns the state of a domain of which nothing is believed but what was
-// its own once: records of those keys are still ours, and receivers may remember them.
-func (st State) restarted() State {
-	fresh := State{Domain: st.Domain, Revision: st.Revision, Phase: New, Selectors: map[string]*Selector{}, Signers: map[string]Confirmed{},
-		Former: st.Former, Config: st.Config, Drift: st.Drift}
-	for name, sel := range st.Selectors {
-		past := slices.Clone(sel.Past)
-		for _, k := range []*Key{sel.Key, sel.Next} {
-			if k != nil && !slices.Contains(past, k.ID) {
-				past = append(past, k.ID)
-			}
-		}
-		fresh.Selectors[name] = &Selector{Past: past, Revoked: sel.Revoked, TTL: sel.TTL, LastUsedAt: sel.LastUsedAt}
-	}
-	return fresh
-}
-
 // believed returns the state that an adoption from dkimbot's own keystore begins with:
 // one that is older than the world is given up, and what was stored and never
 // published is known from now on.
@@ -182,56 +158,4 @@ func (p adopter) believed(a Adoption) State {
 		}
 	}
 	return st
-}
-
-// passedOver notes that the keystore holds, as a newer version than the adopted key,
-// one that was never published: it is destroyed.
-func (s *Selector) passedOver(keyID string, version int) {
-	if keyID != "" && keyID != s.Key.ID && !s.dropped(keyID) {
-		s.Retired = append(s.Retired, Retired{KeyID: keyID, Version: version, Dropped: true})
-	}
-}
-
-// InKeystore returns the adoption of what dkimbot's own keystore holds for the
-// selectors of a domain, as far as DNS shows it: after the state was lost, or when it
-// is older than the world. It reads, and changes nothing.
-func InKeystore(ctx context.Context, keys KeyReader, look Looker, domain string, selectors []string) (Adoption, error) {
-	a := Adoption{FromKeystore: true, Stored: map[string]string{}}
-	for _, s := range selectors {
-		name := dkim.Name{Domain: domain, Selector: s}
-		sight, err := look.Look(ctx, name)
-		if err != nil {
-			return a, err
-		}
-		key, unpublished, err := publishedKey(ctx, keys, name, sight)
-		if err != nil {
-			return a, err
-		}
-		if key != nil {
-			a.Keys = append(a.Keys, dkim.SigningKey{Name: name, Key: key})
-		}
-		if unpublished != "" {
-			a.Stored[s] = unpublished
-		}
-	}
-	return a, nil
-}
-
-// publishedKey returns the key whose record DNS shows at a name: the newest one of the
-// keystore, or one of the versions before it; and the id of the newest one where DNS
-// does not show that.
-func publishedKey(ctx context.Context, keys KeyReader, name dkim.Name, sight Sight) (key *dkim.PrivateKey, unpublished string, err error) {
-	shows := func(k *dkim.PrivateKey) bool {
-		return k != nil && slices.ContainsFunc(sight.Values, func(v string) bool { return recordKeyID(v) == k.ID() })
-	}
-	newest, version, err := keys.Get(ctx, name, 0)
-	if err != nil || shows(newest) || sight.Unchecked {
-		return newest, "", err
-	}
-	for v := version - 1; v > 0 && v >= version-pastKeys && len(sight.Values) > 0; v-- {
-		if k, _, err := keys.Get(ctx, name, v); err == nil && shows(k) {
-			return k, newest.ID(), nil
-		}
-	}
-	return nil, newest.ID(), nil
 }

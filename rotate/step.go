@@ -1,6 +1,7 @@
 package rotate
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -131,20 +132,6 @@ func (s Step) does(a Step) bool {
 		a.Algorithm == s.Algorithm && a.TTL == s.TTL && a.Signs == s.Signs && (a.Kind != Destroy || a.From == s.From)
 }
 
-// Span formats a duration for people: "7d", "36h", "10m", "2s".
-func Span(d time.Duration) string {
-	const day = 24 * time.Hour
-	switch {
-	case d >= 2*day && d%day == 0:
-		return strconv.FormatInt(int64(d/day), 10) + "d"
-	case d >= time.Hour && d%time.Hour == 0:
-		return strconv.FormatInt(int64(d/time.Hour), 10) + "h"
-	case d >= time.Minute && d%time.Minute == 0:
-		return strconv.FormatInt(int64(d/time.Minute), 10) + "m"
-	}
-	return d.String()
-}
-
 // parseSpan reads what Span wrote, 0 for anything else.
 func parseSpan(text string) time.Duration {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
@@ -159,4 +146,8 @@ func parseSpan(text string) time.Duration {
 		return 0
 	}
 	return d
+}
+
+func (s Step) words() string {
+	return strings.Join(slices.DeleteFunc([]string{string(s.Kind), s.Signer, s.Selector}, func(w string) bool { return w == "" }), " ")
 }

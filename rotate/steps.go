@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -265,9 +264,6 @@ func (r *run) destroy(ctx context.Context, s Step) error {
 	return nil
 }
 
-// GoneAlready is the code of a Destroy event that found no key to destroy.
-const GoneAlready = "gone-already"
-
 // destroyVersion destroys a private key in the keystore if it is there, and returns the
 // code of what it found. Where all versions of a lost key are gone, their numbers begin again, so
 // another key may stand at the number.
@@ -280,18 +276,6 @@ func (r *run) destroyVersion(ctx context.Context, name dkim.Name, old Retired) (
 		return GoneAlready, nil
 	}
 	return "", r.engine.Keys.Destroy(ctx, name, old.Version)
-}
-
-// doomed returns the selector's private keys that may be destroyed: those that were
-// replaced, and one that has leaked, or whose domain was released, and that nobody signs with.
-func (st State) doomed(selector string) []Retired {
-	sel := st.selector(selector)
-	out := slices.Clone(sel.Retired)
-	abandoned := st.leaked(selector) && selector == st.Draining
-	if sel.Key != nil && (abandoned || st.Released != nil && st.Released.Purge) {
-		out = append(out, Retired{KeyID: sel.Key.ID, Version: sel.Key.Version})
-	}
-	return out
 }
 
 func (r *run) forget(ctx context.Context, ref dkim.Ref) error {

@@ -114,10 +114,6 @@ func (r *run) tookOver(ctx context.Context) error {
 	return r.engine.Store.LookAgain(ctx, r.want.Name, now.Add(LookClosely), now.Add(slowestEffect))
 }
 
-// LookClosely is how often a domain is looked after while an effect of a process that
-// has lost its lease may yet come.
-const LookClosely = time.Minute
-
 // outlived tells of an effect that may have come after the lease had passed to
 // another process: everyone who looks after domains is to look at this one now.
 func (r *run) outlived(ctx context.Context, err error) error {
@@ -174,4 +170,18 @@ func besideLoss(err error) error {
 		return nil
 	}
 	return err
+}
+
+// every calls f every d, until stop is called.
+func (e *Engine) every(d time.Duration, f func()) (stop func()) {
+	if e.Every != nil {
+		return e.Every(d, f)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	go func() {
+		for e.Clock.Sleep(ctx, d) == nil {
+			f()
+		}
+	}()
+	return stop
 }

@@ -35,17 +35,3 @@ func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) err
 	}
 	return nil
 }
-
-// spares reports whether a key is worth waiting for a signer that may use it.
-func (st State) spares(selector, keyID string) bool {
-	sel := st.selector(selector)
-	if key := sel.Key; key != nil && key.ID == keyID && !key.Leaked.IsZero() {
-		return false
-	}
-	for _, r := range sel.Retired {
-		if r.KeyID == keyID && (r.Leaked || r.Dropped) {
-			return false
-		}
-	}
-	return true
-}

@@ -46,6 +46,10 @@ func newJudge(now time.Time, want Domain, have State, seen Observation) *judge {
 	return &judge{view{now: now, want: want, have: have, seen: seen}}
 }
 
+func newAdopter(now time.Time, want Domain, req Request, have State, seen Observation) adopter {
+	return adopter{newPlanner(now, want, req, have, seen)}
+}
+
 func newPlanner(now time.Time, want Domain, req Request, have State, seen Observation) *planner {
 	return &planner{draft{health: health{*newJudge(now, want, have, seen)}, req: req}}
 }

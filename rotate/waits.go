@@ -2,11 +2,7 @@ package rotate
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 	"time"
-
-	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // What is worked out here is when a selector may be used (I2).
@@ -22,15 +18,6 @@ func (d *draft) usable(s string) time.Time {
 		return d.known(s).Add(d.want.Policy.Settle)
 	}
 	return d.known(s)
-}
-
-// mayBeKey reports whether what a wildcard shows may be a key record, which some receivers
-// keep for days under the name that they asked for.
-func mayBeKey(wildcard []string) bool {
-	return slices.ContainsFunc(wildcard, func(v string) bool {
-		_, err := dkim.ParseRecord(v)
-		return err == nil || strings.HasPrefix(v, "CNAME ")
-	})
 }
 
 // known returns when no resolver answers any more from before the selector's
@@ -68,15 +55,22 @@ func (v *view) cacheWait(s string) time.Duration {
 	return wait
 }
 
-// cacheWait returns how long resolvers may go on answering what sight shows after
-// it has changed: the old record's TTL, or the negative answer's (RFC 2308 section
-// 5). Where only resolvers were asked, they told what is left of the TTL; ttl is the policy's.
-func cacheWait(sight Sight, ttl time.Duration) time.Duration {
+// askedOf names who is asked about a selector, where it is not all authoritative servers.
+func (v *view) askedOf(selector string) string {
+	if sight := v.seen.Selectors[selector].Sight; sight.Unchecked || sight.Asked != "" {
+		return sight.whom()
+	}
+	return ""
+}
+
+// verifyReason says what a look at a record is for, and whom it asks.
+func (v *view) verifyReason(selector string, why Reason) Reason {
+	sight := v.seen.Selectors[selector].Sight
 	switch {
 	case sight.Unchecked:
-		return max(time.Hour, ttl) // nothing is known of the zone's times
-	case len(sight.Values)+len(sight.Wildcard) > 0:
-		return max(sight.TTL, sight.Negative, ttl)
+		why.Message = "DNS is not to be asked (verify.mode none): only the stored key is tested against the record, as it was published"
+	case why.Code == "verify":
+		why.Message = "the record must show on " + sight.whom() + " before anything relies on it"
 	}
-	return max(sight.TTL, sight.Negative)
+	return why
 }

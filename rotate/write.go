@@ -35,14 +35,6 @@ func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
 	return nil
 }
 
-// afterWildcard notes that a wildcard's key may have stood in for the selector's record:
-// receivers may keep it as they keep a replaced key (I2).
-func (st *State) afterWildcard(selector string, sight Sight) {
-	if mayBeKey(sight.Wildcard) {
-		st.Selectors[selector].wanted().Replaced = true
-	}
-}
-
 // write makes record the only TXT record at a selector's name, unless something
 // that dkimbot did not make stands there at that moment (I6).
 func (r *run) write(ctx context.Context, provider Publisher, selector, record string) error {

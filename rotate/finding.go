@@ -6,6 +6,37 @@ import (
 	"time"
 )
 
+// Finding is one thing that is not as it should be. It is plain data.
+type Finding struct {
+	Code     string    `json:"code"` // one of the constants below
+	Selector string    `json:"selector,omitempty"`
+	Signer   string    `json:"signer,omitempty"`
+	Message  string    `json:"message"`        // what is there instead
+	Repair   string    `json:"repair"`         // what dkimbot does about it, or what a person is asked to do
+	Asks     bool      `json:"asks"`           // a person has to act
+	Since    time.Time `json:"since,omitzero"` // when it was first seen; zero: just now
+}
+
+// The codes of findings. Those of records say record, those of private keys in
+// the keystore key, those of signers signer.
+const (
+	RecordVanished = "record-vanished"  // DNS shows nothing any more
+	RecordEarlier  = "record-earlier"   // DNS shows a record of dkimbot's that was replaced
+	RecordsDoubled = "records-doubled"  // two records, both dkimbot's
+	RecordSecond   = "record-second"    // beside dkimbot's record stands another
+	RecordForeign  = "record-foreign"   // a record that dkimbot did not make stands in its place
+	RecordsDiffer  = "servers-differ"   // not every server shows the same
+	RecordBogus    = "record-bogus"     // its zone is signed, and validating resolvers reject it
+	RecordUnseen   = "record-unseen"    // DNS could not be asked
+	KeyMissing     = "key-missing"      // the keystore does not hold it any more
+	KeyDifferent   = "key-different"    // the newest one is not dkimbot's
+	KeyUnread      = "key-unread"       // the keystore could not be asked, or what it holds can't be read
+	SignerStrays   = "signer-strays"    // it signs with something else
+	SignerEmpty    = "signer-empty"     // it does not sign: a host that was built anew
+	SignerSilent   = "signer-silent"    // it does not say what it signs with
+	SignerLeftOver = "signer-left-over" // it is no longer listed, and may sign with a key that stands
+)
+
 // vague findings say that something could not be told. Their words differ each
 // time; what was said first is kept, so that nothing is written when nothing is new.
 func (f Finding) vague() bool {
@@ -65,31 +96,4 @@ func (st *State) found(drift []Finding, now time.Time) (noticed, over []Finding)
 		}
 	}
 	return noticed, over
-}
-
-// drifted notes in the state what differs now, and returns the events that tell
-// what is new and what is over. What stops the work is told as its refusal or failure.
-func (r *run) drifted() []Event {
-	if r.seen.Selectors == nil {
-		return nil // interrupted before anything was seen
-	}
-	var events []Event
-	tell := func(f Finding, outcome string) {
-		events = append(events, r.event(Step{Kind: Look, Selector: f.Selector, Signer: f.Signer}, outcome, f.Message))
-	}
-	noticed, over := r.st.found(Drift(r.want, r.st, r.seen), r.engine.Clock.Now())
-	for _, f := range noticed {
-		if r.plan.Stop == nil || f.Message != r.plan.Stop.Error() {
-			tell(f, "noticed")
-		}
-	}
-	for _, f := range over {
-		tell(f, "over")
-	}
-	for _, e := range events {
-		if r.engine.Notify != nil {
-			r.engine.Notify(e)
-		}
-	}
-	return events
 }

@@ -1,0 +1,73 @@
+package rotate
+
+import (
+	"slices"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// Adoption is a person's wish to take keys under management that are in use: of a
+// signer that was set up by hand, or of a dkimbot whose state was lost (I12).
+type Adoption struct {
+	Keys   []dkim.SigningKey // one for each selector that is adopted
+	Active string            // the selector that the signers use now; "" when the signers tell
+
+	// FromKeystore says that the keys are dkimbot's own: its state was lost, or is older
+	// than the world, and is given up for what DNS and the keystore hold.
+	FromKeystore bool
+	// Stored has, by selector, the newest key in the keystore where DNS does not show
+	// that: it was stored and never published.
+	Stored map[string]string
+}
+
+// adopting notes that a key is about to be adopted, and enters the phase in which
+// the other selector gets its key (I7).
+func (st *State) adopting(i Intent, p Policy, signs string) {
+	st.enter(Bootstrapping)
+	st.Intent, st.Target = &i, signs
+	for _, name := range p.Selectors {
+		if st.Selectors[name] == nil {
+			st.Selectors[name] = &Selector{}
+		}
+	}
+	if sel := st.Selectors[i.Selector]; !slices.Contains(sel.Tried, i.KeyID) {
+		sel.Tried = append(sel.Tried, i.KeyID)
+	}
+}
+
+// adopted notes that the key is in the keystore and was read back, and that the
+// record that DNS shows is ours: also when a sounder one is to take its place.
+// Resolvers may keep it for the TTL that somebody gave it.
+func (st *State) adopted(selector string, k Key, shown string, ttl time.Duration) {
+	sel := st.Selectors[selector]
+	sel.Key, sel.Tried, sel.TTL, st.Intent = &k, nil, max(sel.TTL, ttl), nil
+	if !sameRecord(shown, k.Record) {
+		sel.Past = append(sel.Past, k.ID)
+	}
+}
+
+// restarted returns the state of a domain of which nothing is believed but what was
+// its own once: records of those keys are still ours, and receivers may remember them.
+func (st State) restarted() State {
+	fresh := State{Domain: st.Domain, Revision: st.Revision, Phase: New, Selectors: map[string]*Selector{}, Signers: map[string]Confirmed{},
+		Former: st.Former, Config: st.Config, Drift: st.Drift}
+	for name, sel := range st.Selectors {
+		past := slices.Clone(sel.Past)
+		for _, k := range []*Key{sel.Key, sel.Next} {
+			if k != nil && !slices.Contains(past, k.ID) {
+				past = append(past, k.ID)
+			}
+		}
+		fresh.Selectors[name] = &Selector{Past: past, Revoked: sel.Revoked, TTL: sel.TTL, LastUsedAt: sel.LastUsedAt}
+	}
+	return fresh
+}
+
+// passedOver notes that the keystore holds, as a newer version than the adopted key,
+// one that was never published: it is destroyed.
+func (s *Selector) passedOver(keyID string, version int) {
+	if keyID != "" && keyID != s.Key.ID && !s.dropped(keyID) {
+		s.Retired = append(s.Retired, Retired{KeyID: keyID, Version: version, Dropped: true})
+	}
+}

@@ -1,0 +1,20 @@
+package rotate
+
+// Approval is what a person agreed to for one domain: steps, and what they were
+// planned from. It is permission and no program: what is done is always what Plan
+// says at the time, and only as far as it was approved.
+type Approval struct {
+	PlanID     string
+	Asked      bool // the rotation is a person's wish, whatever the schedule says
+	Steps      []Step
+	Conditions Conditions
+}
+
+// Stale says why the approval does not hold any more, given what is there now;
+// unknown says what could not be asked, so that nobody knows.
+func (a Approval) Stale(have State, seen Observation) (why []Reason, unknown error) {
+	if have.Applied == a.PlanID && a.PlanID != "" {
+		return []Reason{{"applied", "this plan was applied to " + have.Domain + " already"}}, nil // whatever else differs follows from it
+	}
+	return a.Conditions.changed(have, seen)
+}

@@ -1,0 +1,78 @@
+package rotate
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// Counts bounds how many domains may begin to switch, ready -> switching, by
+// schedule or wish. Carrying on, repairs and orders for hard days are counted, and
+// never held back.
+type Counts struct {
+	PerRun  Bound // in one run of one process; a Scheduler's run begins anew each hour
+	PerHour Bound // in any hour, over all processes
+}
+
+// Bound is one number of Counts. The zero Bound sets none.
+type Bound struct {
+	Most int
+	Key  string // where the configuration says it, for people: "limits.switches_per_run"
+}
+
+// quotaSpan is what Counts.PerHour is counted over.
+const quotaSpan = time.Hour
+
+// Begun says that a domain has begun to switch. A domain counts once, with its last time.
+type Begun struct {
+	Domain string
+	At     time.Time
+}
+
+// QuotaReader tells which domains have begun to switch.
+type QuotaReader interface {
+	// Switches returns the domains that have begun to switch in the hour before now.
+	Switches(ctx context.Context, now time.Time) ([]Begun, error)
+}
+
+// Quota counts, over all processes, the domains that begin to switch.
+type Quota interface {
+	QuotaReader
+	// TakeSwitch notes, durably, that domain begins to switch at now, and returns
+	// now; or, when most other domains began in the hour before, notes nothing and
+	// returns when there is room again (see Room). With most 0 there is always room.
+	TakeSwitch(ctx context.Context, domain string, now time.Time, most int) (time.Time, error)
+}
+
+// Room returns the first time, not before now, at which domain may begin to
+// switch so that no more than most begin in any hour. A time after now was noted
+// by a wrong clock, and counts as now.
+func Room(begun []Begun, domain string, now time.Time, most int) time.Time {
+	var times []time.Time
+	for _, b := range begun {
+		if b.Domain != domain {
+			times = append(times, b.At)
+		}
+	}
+	return roomAmong(times, now, most)
+}
+
+func roomAmong(times []time.Time, now time.Time, most int) time.Time {
+	times = slices.DeleteFunc(times, func(t time.Time) bool { return !t.After(now.Add(-quotaSpan)) })
+	if most <= 0 || len(times) < most {
+		return now
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	at := times[len(times)-most]
+	return at.Add(quotaSpan)
+}
+
+// ByTheHour returns the counts of a run without an end, which begins anew each
+// hour. A Scheduler goes by them.
+func (c Counts) ByTheHour() Counts {
+	if run := c.PerRun; run.Most > 0 && (c.PerHour.Most == 0 || run.Most < c.PerHour.Most) {
+		c.PerHour = run
+	}
+	c.PerRun = Bound{}
+	return c
+}

@@ -1,0 +1,72 @@
+package rotate
+
+import (
+	"slices"
+	"time"
+)
+
+// HandedBack says that a domain was released: dkimbot does nothing for it any
+// more, except, with Purge, to clear away what it made.
+type HandedBack struct {
+	At       time.Time `json:"at"`
+	Purge    bool      `json:"purge,omitempty"`
+	LastUsed time.Time `json:"last_used,omitzero"` // until when a signer may have signed with a key of ours, as far as is known
+	Unused   bool      `json:"unused,omitempty"`   // the last look found that none does any more; else one may have since LastUsed
+	Begun    bool      `json:"begun,omitempty"`    // clearing away was begun: there is no way back before it is done
+	Purged   time.Time `json:"purged,omitzero"`    // when everything was cleared away
+}
+
+// stillUsed notes until when the keys of a released domain may have been in use, so that
+// the drain counts from then: until the first look that finds no user any more, and for
+// as long as a signer may go on with its old tables.
+func (st *State) stillUsed(want Domain, seen Observation, lags map[string]time.Duration, now time.Time) {
+	if st.Released == nil || !st.Released.Purge || !st.Released.Purged.IsZero() {
+		return
+	}
+	used, until := false, now
+	for _, name := range want.Signers {
+		used = used || st.mayUse(seen.Signers[name])
+		if at := now.Add(lags[name]); at.After(until) {
+			until = at
+		}
+	}
+	r := *st.Released
+	if (used || !r.Unused) && until.After(r.LastUsed) {
+		r.LastUsed = until
+	}
+	r.Unused = !used
+	st.Released = &r
+}
+
+// purging notes that clearing away is begun: nothing else is done for a released domain.
+func (st *State) purging() {
+	if st.Released != nil {
+		r := *st.Released
+		r.Begun = true
+		st.Released = &r
+	}
+}
+
+// purged notes that everything was cleared away when no key is left.
+func (st *State) purged(now time.Time) {
+	if st.Released == nil {
+		return
+	}
+	for _, sel := range st.Selectors {
+		if sel.Key != nil && !sel.Key.Gone {
+			return
+		}
+	}
+	r := *st.Released
+	r.Purged = now
+	st.Released = &r
+	for _, sel := range st.Selectors {
+		if sel.Key == nil {
+			continue
+		}
+		if !slices.Contains(sel.Past, sel.Key.ID) {
+			sel.Past = append(sel.Past, sel.Key.ID)
+		}
+		sel.Key = nil
+	}
+}

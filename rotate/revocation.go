@@ -1,0 +1,101 @@
+package rotate
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// mostKept is how long receivers keep a key at most (I2).
+const mostKept = 7 * 24 * time.Hour
+
+// suspect returns the selector whose key is meant when none is named. Who says once
+// more that the key has leaked, because not everything could be done at once, means
+// the key that signers have just left, and not the sound one that they came to.
+func (st State) suspect() string {
+	if key := st.selector(st.Draining).Key; st.leaked(st.Draining) && !key.Leaked.After(st.SwitchedAt) {
+		return st.Draining
+	}
+	if st.Phase == Bootstrapping && !st.leaked(st.Target) {
+		for name := range st.Selectors {
+			if st.leaked(name) {
+				return name // signers leave it for the target
+			}
+		}
+	}
+	return cmp.Or(st.Active, st.Target)
+}
+
+// leftBehind returns the compromised key of which all is done but its destruction.
+func (st State) leftBehind() *Retired {
+	for _, r := range st.selector(st.Draining).Retired {
+		if r.Leaked && !r.Dropped {
+			return &r
+		}
+	}
+	return nil
+}
+
+// takeFlight enters the phase in which the planner can leave a compromised key.
+func (st *State) takeFlight(p Policy, now time.Time) {
+	switch active, target := st.leaked(st.Active), st.leaked(st.Target); {
+	case st.Phase == Bootstrapping && target && !st.leaked(p.Other(st.Target)):
+		st.Target = p.Other(st.Target)
+	case st.Phase == Ready && st.leaked(p.Other(st.Active)):
+		st.enter(Draining)
+		st.Draining = p.Other(st.Active) // the standby is replaced; the active key's turn comes then
+	case st.Phase == Replacing && st.leaked(st.Draining):
+		st.dropFresh(st.Draining, now)
+		st.enter(Draining)
+	case st.Phase == Switching && active && target && st.selector(st.Active).Key.RevokeNow:
+		// Nothing is gained by coming to the other one: the one that signers are to leave is replaced.
+		st.enter(Draining)
+		st.Active, st.Draining, st.Target, st.Held, st.SwitchedAt = st.Target, st.Active, "", nil, now
+	case st.Phase == Switching && active:
+		st.Held = nil
+	case st.Phase == Switching && target:
+		st.Active, st.Target, st.Held = st.Target, st.Active, nil
+		for name, c := range st.Signers {
+			c.Unsure = true
+			st.Signers[name] = c
+		}
+	}
+}
+
+// dropFresh gives up the fresh key of a selector, whether it has taken the old one's
+// place or not: no signer has used it, and none will. Its record may yet appear, and is ours.
+func (st *State) dropFresh(selector string, now time.Time) {
+	sel := st.Selectors[selector]
+	for i := range sel.Retired {
+		sel.Retired[i].Dropped = true
+	}
+	if next := sel.Next; next != nil {
+		if !next.PublishedAt.IsZero() || next.CacheWait > 0 { // its publication was begun
+			sel.Key.ShadowedAt = now
+		}
+		sel.Retired = append(sel.Retired, Retired{KeyID: next.ID, Version: next.Version, Dropped: true})
+		sel.Past = append(sel.Past, next.ID)
+		sel.Next = nil
+	}
+}
+
+// revoking notes, before the effect, what the record is to be.
+func (st *State) revoking(selector string, ttl time.Duration) {
+	sel := st.Selectors[selector]
+	sel.TTL = max(sel.TTL, ttl)
+	if !slices.Contains(sel.Past, sel.Key.ID) {
+		sel.Past = append(sel.Past, sel.Key.ID)
+	}
+	sel.Key.Record, sel.Revoked = revokedRecord(sel.Key.Record), true
+}
+
+// revoked notes that the provider has taken the revoked record. A domain that is being
+// brought up gets a fresh key there; the old one is destroyed when no signer has it.
+func (st *State) revoked(selector string, now time.Time) {
+	sel := st.Selectors[selector]
+	sel.Key.RevokedAt, st.Intent = now, nil
+	if st.Phase == Bootstrapping {
+		sel.Retired = append(sel.Retired, Retired{KeyID: sel.Key.ID, Version: sel.Key.Version, Dropped: true, Leaked: true})
+		sel.Key = nil // revoking has put it among the past ones
+	}
+}

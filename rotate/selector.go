@@ -1,0 +1,148 @@
+package rotate
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// selector returns what is known of a selector, zero when nothing is.
+func (s State) selector(name string) Selector {
+	if sel := s.Selectors[name]; sel != nil {
+		return *sel
+	}
+	return Selector{}
+}
+
+// identify completes what a signer said it signs with. One that fetches its keys
+// itself may know the selector only: then it uses the key that stands there.
+func (s State) identify(ref dkim.Ref) dkim.Ref {
+	if key := s.selector(ref.Selector).Key; ref.KeyID == "" && key != nil {
+		ref.KeyID = key.ID
+	}
+	return ref
+}
+
+// selectorPair returns the two selectors of the state, in the order of their names.
+func (st State) selectorPair() (pair [2]string) {
+	copy(pair[:], slices.Sorted(maps.Keys(st.Selectors)))
+	return pair
+}
+
+// wanted returns the key whose record should stand at the selector: the fresh one
+// once it is stored, else the present one, else nil.
+func (s Selector) wanted() *Key {
+	if s.Next != nil {
+		return s.Next
+	}
+	return s.Key
+}
+
+// ours reports whether dkimbot may have put the record at the selector's name. Spelt alike
+// is the rule, and cheap; what is spelt otherwise is read once.
+func (s Selector) ours(record string) bool {
+	keys := [...]*Key{s.Key, s.Next}
+	for _, k := range keys {
+		if k != nil && k.Record == record {
+			return true
+		}
+	}
+	r, err := dkim.ParseRecord(record)
+	if err != nil {
+		return false
+	}
+	id := r.Key.ID()
+	for _, k := range keys {
+		if k != nil && (k.ID == id || r.Revoked()) && means(k.Record, r) {
+			return true
+		}
+	}
+	if r.Revoked() {
+		return s.Revoked || s.Key != nil && !s.Key.Leaked.IsZero() && means(revokedRecord(s.Key.Record), r)
+	}
+	return slices.Contains(s.Past, id)
+}
+
+// means reports whether a record says to verifiers what r says.
+func means(record string, r dkim.Record) bool {
+	other, err := dkim.ParseRecord(record)
+	return err == nil && other.Equal(r)
+}
+
+// sameRecord compares as verifiers read, not letter by letter: a provider may
+// respell white space or quoting.
+func sameRecord(a, b string) bool {
+	if a == b {
+		return true
+	}
+	ra, errA := dkim.ParseRecord(a)
+	rb, errB := dkim.ParseRecord(b)
+	return errA == nil && errB == nil && ra.Equal(rb)
+}
+
+// recordKeyID returns the id of the key that a record holds, "" when it holds none.
+func recordKeyID(record string) string {
+	r, err := dkim.ParseRecord(record)
+	if err != nil {
+		return ""
+	}
+	return r.Key.ID()
+}
+
+// revokedRecord returns the record with its p= emptied.
+func revokedRecord(record string) string {
+	r, err := dkim.ParseRecord(record)
+	if err != nil {
+		return dkim.Record{KeyType: "rsa"}.String()
+	}
+	return r.Revoke().String()
+}
+
+// revokedValue reports whether a record says that its key is revoked.
+func revokedValue(v string) bool {
+	r, err := dkim.ParseRecord(v)
+	return err == nil && r.Revoked()
+}
+
+// pending returns the key that is on its way to the selector, nil when it is yet to be made.
+func (s Selector) pending(phase Phase) *Key {
+	if phase == New || phase == Bootstrapping {
+		return s.Key
+	}
+	return s.Next
+}
+
+// expected returns the values that dkimbot put, or may have put, at the selector's name, for a
+// write at a place where nobody was asked what stands there.
+func (s Selector) expected() (out []string) {
+	for _, k := range []*Key{s.Key, s.Next} {
+		if k != nil && !k.PublishedAt.IsZero() {
+			out = append(out, k.Record)
+		}
+	}
+	return out
+}
+
+// dropped reports whether the key was given up before it was used.
+func (s Selector) dropped(keyID string) bool {
+	return keyID != "" && slices.ContainsFunc(s.Retired, func(r Retired) bool { return r.Dropped && r.KeyID == keyID })
+}
+
+// inPlace reports whether a fresh key has taken the place of one that is still to be destroyed.
+func (s Selector) inPlace() bool {
+	return slices.ContainsFunc(s.Retired, func(r Retired) bool { return !r.Dropped })
+}
+
+// replacedBefore reports whether a key stood at the selector once, or was given up.
+func (s Selector) replacedBefore(keyID string) bool {
+	return slices.Contains(s.Past, keyID) || slices.ContainsFunc(s.Retired, func(r Retired) bool { return r.KeyID == keyID })
+}
+
+// side returns the key as a step shows it; one without a name is yet to be made.
+func (k *Key) side() Side { return Side{KeyID: k.ID, Record: k.Record, Fresh: k.ID == ""} }
+
+// givenUp reports whether the key's revocation was begun: its record may be gone.
+func (k *Key) givenUp() bool {
+	return !k.Leaked.IsZero() && k.Record == revokedRecord(k.Record)
+}

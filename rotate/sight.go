@@ -1,0 +1,66 @@
+package rotate
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// Sight is what DNS shows at a selector's name.
+type Sight struct {
+	Zone      string        // the zone that holds Owner
+	Owner     string        // the name after following CNAMEs
+	Values    []string      // the distinct TXT values seen, joined strings, sorted
+	Wildcard  []string      // what a wildcard shows there instead, where nothing stands; resolvers may keep it for TTL
+	Complete  bool          // every server shows the same set
+	Lagging   []string      // servers that answer otherwise than most, or not at all, for people
+	Bogus     []string      // servers whose answers validating resolvers reject, and why; then it is not complete
+	TTL       time.Duration // the largest TTL seen at the name; 0 when nothing is there
+	Asked     string        // who was asked, for people, where it was not all authoritative servers: "every resolver"
+	Unchecked bool          // DNS is not to be asked (mode none): what was published is taken to be there
+	Negative  time.Duration // how long resolvers may cache that nothing is there: min(SOA TTL, SOA minimum)
+}
+
+// whom says who was asked for what a sight shows, for people.
+func (s Sight) whom() string {
+	if s.Unchecked {
+		return Nobody
+	}
+	return cmp.Or(s.Asked, "every authoritative server")
+}
+
+// showIt says that those who were asked show a record, or that nobody was asked.
+func (s Sight) showIt() string {
+	if s.Unchecked {
+		return "DNS was not asked (verify.mode none)"
+	}
+	return s.whom() + " shows it"
+}
+
+// Nobody stands for whom a look asked where DNS is not to be asked (verify.mode none).
+const Nobody = "nobody"
+
+// cacheWait returns how long resolvers may go on answering what sight shows after
+// it has changed: the old record's TTL, or the negative answer's (RFC 2308 section
+// 5). Where only resolvers were asked, they told what is left of the TTL; ttl is the policy's.
+func cacheWait(sight Sight, ttl time.Duration) time.Duration {
+	switch {
+	case sight.Unchecked:
+		return max(time.Hour, ttl) // nothing is known of the zone's times
+	case len(sight.Values)+len(sight.Wildcard) > 0:
+		return max(sight.TTL, sight.Negative, ttl)
+	}
+	return max(sight.TTL, sight.Negative)
+}
+
+// mayBeKey reports whether what a wildcard shows may be a key record, which some receivers
+// keep for days under the name that they asked for.
+func mayBeKey(wildcard []string) bool {
+	return slices.ContainsFunc(wildcard, func(v string) bool {
+		_, err := dkim.ParseRecord(v)
+		return err == nil || strings.HasPrefix(v, "CNAME ")
+	})
+}

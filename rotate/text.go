@@ -1,0 +1,61 @@
+package rotate
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ShortID shortens a key id for people.
+func ShortID(id string) string {
+	if len(id) <= 12 {
+		return id
+	}
+	return id[:12]
+}
+
+// Span formats a duration for people: "7d", "36h", "10m", "2s".
+func Span(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d >= 2*day && d%day == 0:
+		return strconv.FormatInt(int64(d/day), 10) + "d"
+	case d >= time.Hour && d%time.Hour == 0:
+		return strconv.FormatInt(int64(d/time.Hour), 10) + "h"
+	case d >= time.Minute && d%time.Minute == 0:
+		return strconv.FormatInt(int64(d/time.Minute), 10) + "m"
+	}
+	return d.String()
+}
+
+func brief(values []string) string {
+	const most = 60
+	const shown = 10
+	out := make([]string, 0, min(len(values), shown+1))
+	for i, v := range values {
+		if i == shown {
+			out = append(out, fmt.Sprintf("and %d more", len(values)-shown))
+			break
+		}
+		if len(v) > most {
+			v = v[:most] + "..."
+		}
+		out = append(out, fmt.Sprintf("%q", v))
+	}
+	if len(out) == 0 {
+		return "no record"
+	}
+	return strings.Join(out, ", ")
+}
+
+func orNone(s string) string { return cmp.Or(s, "none") }
+
+// utc tells a time in UTC, for people.
+func utc(t time.Time) string {
+	if t.IsZero() {
+		return "ever"
+	}
+	return t.UTC().Format("Mon 2006-01-02 15:04") + " UTC"
+}
