@@ -2,12 +2,15 @@
 // package that makes faults has a file testdata/faults.txt with what its tests saw,
 // as an operator would see it.
 //
-// A text that changes fails its test until the file is written anew: remove it, run
-// the package's tests with UPDATE_FAULTS=1 in the environment, and read what has
-// changed. The package is for tests; it imports rotate/fault and the standard library.
+// A text that changes fails its test until the file is written again: run the package's
+// tests with UPDATE_FAULTS=1 in the environment, and read what has changed. That rewrites the
+// whole file; with -run, the sections of the tests that run. A section of a test that there is
+// no more fails a test in cmd/internal/house. The package is for tests; it imports rotate/fault
+// and the standard library.
 package faulttest
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -16,6 +19,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -36,7 +40,7 @@ func Shown(t testing.TB, err error) {
 	_, caller, _, _ := runtime.Caller(1)
 	path, got := filepath.Join(filepath.Dir(caller), "testdata", "faults.txt"), render(err)
 	if os.Getenv("UPDATE_FAULTS") != "" {
-		if err := add(path, t.Name(), got); err != nil {
+		if err := add(path, t.Name(), got, begun.outdated(path, t.Name(), some() || !strings.HasSuffix(caller, "_test.go"))); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -92,8 +96,35 @@ func sections(text string) map[string][]string {
 	return out
 }
 
-// add puts a text under the name of a test, alone among the tests that do so.
-func add(path, name, text string) error {
+// rewriting is what this run of the tests has begun to write again.
+type rewriting struct {
+	mu    sync.Mutex
+	begun map[string]bool // files, and sections of files
+}
+
+var begun = &rewriting{begun: map[string]bool{}}
+
+// outdated says which sections of the file are of an earlier run: all at first, where all its tests
+// run, else, for some of them or a suite's file that several packages share, the one of the
+// test at its first text.
+func (r *rewriting) outdated(path, name string, some bool) func(section string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	section := path + " " + name
+	wholeFile, thisSection := !some && !r.begun[path], some && !r.begun[section]
+	r.begun[path], r.begun[section] = true, true
+	return func(s string) bool { return wholeFile || thisSection && s == name }
+}
+
+// some reports whether only some tests of the package run.
+func some() bool {
+	run := flag.Lookup("test.run")
+	return run != nil && run.Value.String() != ""
+}
+
+// add puts a text under the name of a test, alone among the tests that do so, after the
+// sections that are outdated are gone.
+func add(path, name, text string, outdated func(section string) bool) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
@@ -110,10 +141,10 @@ func add(path, name, text string) error {
 		return err
 	}
 	all := sections(string(old))
-	if slices.Contains(all[name], text) {
-		return nil
+	maps.DeleteFunc(all, func(section string, _ []string) bool { return outdated(section) })
+	if !slices.Contains(all[name], text) {
+		all[name] = append(all[name], text)
 	}
-	all[name] = append(all[name], text)
 	var out strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		slices.Sort(all[name])

@@ -2,6 +2,7 @@ package faulttest
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,7 +31,7 @@ func TestAdd(t *testing.T) {
 	one := render(fault.Refuse("late", "begin it", "wait"))
 	two := render(fault.Lasting("read it", errors.New("it is gone"), "look elsewhere"))
 	for _, e := range [][2]string{{"TestB", two}, {"TestA", one}, {"TestB", one}, {"TestB", two}} {
-		if err := add(path, e[0], e[1]); err != nil {
+		if err := add(path, e[0], e[1], func(string) bool { return false }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -45,4 +46,38 @@ func TestAdd(t *testing.T) {
 	if want := "refused late: begin it\nhint: wait"; one != want {
 		t.Errorf("got %q, want %q", one, want)
 	}
+}
+
+// A run of all tests writes the whole file again, and one of some tests their sections: a text
+// that nobody shows any more does not stay.
+func TestRewriting(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "faults.txt")
+	write := func(r *rewriting, name, text string, some bool) {
+		t.Helper()
+		if err := add(path, name, text, r.outdated(path, name, some)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin := func() *rewriting { return &rewriting{begun: map[string]bool{}} }
+	first, some, all := begin(), begin(), begin()
+	write(first, "TestOld", "old", false)
+	write(first, "TestKept", "old", false)
+	write(first, "TestKept", "kept", false)
+	write(some, "TestKept", "kept", true)
+	write(some, "TestNew", "new", true)
+	check := func(want ...string) {
+		t.Helper()
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		known := sections(string(text))
+		if got := slices.Sorted(maps.Keys(known)); !slices.Equal(got, want) || !slices.Equal(known["TestKept"], []string{"kept"}) {
+			t.Errorf("got %q, want the sections %q", known, want)
+		}
+	}
+	check("TestKept", "TestNew", "TestOld")
+	write(all, "TestKept", "kept", false)
+	write(all, "TestNew", "new", false)
+	check("TestKept", "TestNew")
 }
