@@ -52,22 +52,22 @@ func is(what string) settings.Form { return settings.Form{Name: what} }
 func topGroup() Group {
 	group, list := is("group of keys"), is("list")
 	return Group{Meaning: "the keys at the top; a policy named default always exists", Fields: []settings.Field{
-		{Key: "state", Form: group, Meaning: "where it is kept how each domain stands"},
-		{Key: "keystore", Form: group, Meaning: "where private keys live"},
+		{Key: "state", Form: group, Meaning: "where dkimbot keeps what it knows of each domain; it holds no private key, and is precious: back it up"},
+		{Key: "keystore", Form: group, Meaning: "where private keys are kept"},
 		{Key: "providers", Form: group, Meaning: "DNS accounts, under names of your own"},
 		{Key: "signers", Form: group, Meaning: "what signs mail, under names of your own"},
 		{Key: "policies", Form: group, Meaning: "timing and kind of keys, under names of your own"},
-		{Key: "limits", Form: group, Meaning: "how many domains may begin to switch, and when changes may begin"},
+		{Key: "limits", Form: group, Meaning: "how many domains may start to switch, and when changes may start"},
 		{Key: "verify", Form: group, Meaning: "how a record is looked for after it was published; may stand at a provider or domain, too"},
 		{Key: "notify", Form: group, Meaning: "who is told of what happens, and who is asked before a switch"},
 		{Key: "domains", Form: list, Meaning: "the domains that sign"},
-		{Key: "include", Form: list, Meaning: "files with more domains, one list a file: [domains.d/*.yaml]"},
+		{Key: "include", Form: list, Meaning: "files with more domains, one list a file, such as [domains.d/*.yaml]"},
 	}}
 }
 
 func stateGroup() Group {
 	st := State{Driver: "sqlite"}
-	return Group{Path: "state", Meaning: "where it is kept how each domain stands", Fields: []settings.Field{
+	return Group{Path: "state", Meaning: "where dkimbot keeps what it knows of each domain; it holds no private key, and is precious: back it up", Fields: []settings.Field{
 		{Key: "driver", Into: &st.Driver, Choices: []string{"sqlite"}, Meaning: "the kind of database"},
 		{Key: "path", Form: settings.Path(), Default: "state.db", Meaning: "the file of the database"},
 	}}
@@ -78,17 +78,17 @@ func keystoreGroups() []Group {
 	approle, kubernetes := "approle", "kubernetes"
 	inVault, path := is("path in Vault"), settings.Path()
 	return []Group{
-		{Path: "keystore", Meaning: "where private keys live", Fields: []settings.Field{
+		{Path: "keystore", Meaning: "where private keys are kept", Fields: []settings.Field{
 			{Key: "driver", Into: &k.Driver, Choices: []string{"file", "vault"}, Meaning: "the kind of keystore"},
 		}},
 		{Path: "keystore", Driver: "file", Meaning: "a directory on this machine", Fields: []settings.Field{
-			{Key: "path", Form: path, Default: "keys", Meaning: "the directory"},
+			{Key: "path", Form: path, Default: "keys", Meaning: "the directory; it has mode 0700, its files 0600"},
 		}},
 		{Path: "keystore", Driver: "vault", Meaning: "a KV version 2 mount of HashiCorp Vault", Fields: []settings.Field{
 			{Key: "address", Form: is("URL"), Default: "VAULT_ADDR", Need: "needed", Meaning: "the address of the server"},
 			{Key: "namespace", Default: "VAULT_NAMESPACE", Meaning: "the namespace"},
-			{Key: "mount", Into: &v.Mount, Form: inVault, Meaning: "the path of the mount"},
-			{Key: "prefix", Into: &v.Prefix, Form: inVault, Meaning: "the path below the mount; keys are at PREFIX/DOMAIN/SELECTOR"},
+			{Key: "mount", Into: &v.Mount, Form: inVault, Meaning: "the path of the KV version 2 engine itself: kv, not kv/data"},
+			{Key: "prefix", Into: &v.Prefix, Form: inVault, Meaning: "the path below the mount; keys are at MOUNT/data/PREFIX/DOMAIN/SELECTOR"},
 			{Key: "ca_file", Form: path, Default: "VAULT_CACERT, or the system's", Meaning: "the certificates that the server's must lead to"},
 			{Key: "auth", Form: is("group of keys"), Meaning: "how to log in"},
 		}},
@@ -101,7 +101,7 @@ func keystoreGroups() []Group {
 		{Path: "keystore.auth", Driver: approle, Meaning: "log in by AppRole", Fields: []settings.Field{
 			{Key: "mount", Into: &approle, Form: inVault, Meaning: "the path of the auth method"},
 			{Key: "role_id", Into: &a.RoleID, Need: "needed", Meaning: "the role id"},
-			{Key: "secret_id", Into: &a.SecretID, Need: "needed", Meaning: "the secret id; it is read anew at each login"},
+			{Key: "secret_id", Into: &a.SecretID, Need: "needed", Meaning: "the secret id; it is read again at each login"},
 		}},
 		{Path: "keystore.auth", Driver: kubernetes, Meaning: "log in by a Kubernetes service account", Fields: []settings.Field{
 			{Key: "mount", Into: &kubernetes, Form: inVault, Meaning: "the path of the auth method"},

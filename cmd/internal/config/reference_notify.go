@@ -21,10 +21,10 @@ func notifyGroups() []Group {
 			{Key: "mail", Form: is("group of keys"), Meaning: "who gets events by mail"},
 			{Key: "heartbeat", Form: is("group of keys"), Meaning: "what is requested while all is well"},
 			{Key: "audit", Form: is("group of keys"), Meaning: "a log with one line for each attempt"},
-			{Key: "memory", Form: settings.Path(), Default: "notices.json beside the state", Meaning: "the file that remembers what was told"},
+			{Key: "memory", Form: settings.Path(), Default: "notices.json beside the state", Meaning: "the file that remembers which failures were told"},
 		}},
 		{Path: "notify.hooks", Meaning: "commands, each with its time-out", Fields: []settings.Field{
-			{Key: "before_switch", Form: hooks, Meaning: "each of them can veto a switch"},
+			{Key: "before_switch", Form: hooks, Meaning: "asked before a switch starts; each of them can veto it; together they may take 4m"},
 			{Key: "after", Form: hooks, Meaning: "run after each finished switch and rotation"},
 			{Key: "on_failure", Form: hooks, Meaning: "run after each failed or refused attempt"},
 		}},
