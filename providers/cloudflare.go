@@ -53,7 +53,10 @@ func (c *Cloudflare) Fields() []settings.Field {
 // inHeader checks a secret that travels in an HTTP header.
 func inHeader(text string) *settings.Problem {
 	if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return settings.Wrong("the secret holds white space or characters other than ASCII", "check how it was copied; it is one word")
+		return settings.Wrong(
+			"the secret holds white space or characters other than ASCII",
+			"check how it was copied; it is one word",
+		)
 	}
 	return nil
 }
@@ -117,7 +120,10 @@ func confirm(rec dkim.TXT, got []libdns.Record) error {
 		return transient(fmt.Errorf("the service answers with %d records", len(got)), "")
 	}
 	if value := unquoteTXT(`"` + got[0].RR().Data + `"`); value != rec.Value {
-		return permanent(fmt.Errorf("the service keeps another value than it was given: %.80q", value), "look at the record at the provider, and report this")
+		return permanent(
+			fmt.Errorf("the service keeps another value than it was given: %.80q", value),
+			"look at the record at the provider, and report this",
+		)
 	}
 	return nil
 }

@@ -63,9 +63,29 @@ type Limits struct {
 // Fields returns the keys that every account has.
 func (l *Limits) Fields() []settings.Field {
 	return []settings.Field{
-		{Key: "timeout", Into: &l.Timeout, Shortest: time.Millisecond, Default: "20s", Meaning: "how long one call to the service may take"},
-		{Key: "rate", Into: &l.Rate, Least: 1e-3, Most: 1e6, Default: "a little below the service's limit", Meaning: "how many calls a second the account is sent"},
-		{Key: "parallel", Into: &l.Parallel, Least: 1, Most: 1e3, Default: fmt.Sprint(defaultParallel), Meaning: "how many calls run at a time"},
+		{
+			Key:      "timeout",
+			Into:     &l.Timeout,
+			Shortest: time.Millisecond,
+			Default:  "20s",
+			Meaning:  "how long one call to the service may take",
+		},
+		{
+			Key:     "rate",
+			Into:    &l.Rate,
+			Least:   1e-3,
+			Most:    1e6,
+			Default: "a little below the service's limit",
+			Meaning: "how many calls a second the account is sent",
+		},
+		{
+			Key:     "parallel",
+			Into:    &l.Parallel,
+			Least:   1,
+			Most:    1e3,
+			Default: fmt.Sprint(defaultParallel),
+			Meaning: "how many calls run at a time",
+		},
 	}
 }
 

@@ -38,26 +38,53 @@ func newRFC2136() *RFC2136 { return &RFC2136{KeyAlgorithm: "hmac-sha256"} }
 
 // Driver names the kind of account.
 func (c *RFC2136) Driver() Driver {
-	return Driver{Name: "rfc2136", Service: "the name server", Meaning: "a name server of your own that takes dynamic updates (RFC 2136), signed by TSIG"}
+	return Driver{
+		Name:    "rfc2136",
+		Service: "the name server",
+		Meaning: "a name server of your own that takes dynamic updates (RFC 2136), signed by TSIG",
+	}
 }
 
 // Fields returns the keys of the driver.
 func (c *RFC2136) Fields() []settings.Field {
 	return []settings.Field{
-		{Key: "key_algorithm", Into: &c.KeyAlgorithm, Choices: []string{"hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"},
-			Meaning: "the algorithm of the TSIG key"},
-		{Key: "server", Into: &c.Server, Need: "write the address of the primary name server: 192.0.2.1:53", Form: settings.Address("53"),
-			Meaning: "the primary name server; port 53 unless it names another"},
-		{Key: "key_name", Into: &c.KeyName, Need: "write the name of the TSIG key, as the name server knows it", Form: settings.Form{Name: "name", Parse: keyName},
-			Meaning: "the name of the TSIG key"},
-		{Key: "key", Into: &c.Key, Need: "give key_file or key_env", Check: tsigSecret, Meaning: "the secret of the TSIG key in base64, and nothing else"},
+		{
+			Key:     "key_algorithm",
+			Into:    &c.KeyAlgorithm,
+			Choices: []string{"hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"},
+			Meaning: "the algorithm of the TSIG key",
+		},
+		{
+			Key:     "server",
+			Into:    &c.Server,
+			Need:    "write the address of the primary name server: 192.0.2.1:53",
+			Form:    settings.Address("53"),
+			Meaning: "the primary name server; port 53 unless it names another",
+		},
+		{
+			Key:     "key_name",
+			Into:    &c.KeyName,
+			Need:    "write the name of the TSIG key, as the name server knows it",
+			Form:    settings.Form{Name: "name", Parse: keyName},
+			Meaning: "the name of the TSIG key",
+		},
+		{
+			Key:     "key",
+			Into:    &c.Key,
+			Need:    "give key_file or key_env",
+			Check:   tsigSecret,
+			Meaning: "the secret of the TSIG key in base64, and nothing else",
+		},
 	}
 }
 
 func keyName(text string, _ settings.Place) (string, *settings.Problem) {
 	name, err := dkim.ParseDomain(text)
 	if err != nil {
-		return "", settings.Wrong("is not the name of a TSIG key", "write it as the name server has it: letters, digits, - and dots")
+		return "", settings.Wrong(
+			"is not the name of a TSIG key",
+			"write it as the name server has it: letters, digits, - and dots",
+		)
 	}
 	return name + ".", nil
 }
@@ -65,7 +92,10 @@ func keyName(text string, _ settings.Place) (string, *settings.Problem) {
 // tsigSecret catches a whole key file of BIND in the place of the bare secret.
 func tsigSecret(text string) *settings.Problem {
 	if raw, err := base64.StdEncoding.DecodeString(text); err != nil || len(raw) == 0 {
-		return settings.Wrong("the TSIG key is not base64", `of what tsig-keygen prints, use only what stands in quotes after "secret"`)
+		return settings.Wrong(
+			"the TSIG key is not base64",
+			`of what tsig-keygen prints, use only what stands in quotes after "secret"`,
+		)
 	}
 	return nil
 }
@@ -133,14 +163,20 @@ func (u *updater) conflict(ctx context.Context, rec dkim.TXT) error {
 	case err != nil || done:
 		return err
 	case there.alias != "":
-		return refused("cname", fmt.Errorf("a CNAME to %s stands there, and a TXT record beside it would never be served", there.alias),
-			"remove the CNAME, or let dkimbot publish at its target; nothing was changed")
+		return refused(
+			"cname",
+			fmt.Errorf("a CNAME to %s stands there, and a TXT record beside it would never be served", there.alias),
+			"remove the CNAME, or let dkimbot publish at its target; nothing was changed",
+		)
 	case len(foreign) > 0:
 		return foreignRecord(foreign)
 	case !there.told:
 		return foreignRecord(nil)
 	}
-	return transient(errors.New("what stands there changes while it is written to"), "find out what else writes there; nothing was changed")
+	return transient(
+		errors.New("what stands there changes while it is written to"),
+		"find out what else writes there; nothing was changed",
+	)
 }
 
 // foreignRecord is the refusal to replace what dkimbot did not make (I6).
@@ -149,7 +185,11 @@ func foreignRecord(values []string) *failure {
 	if len(values) > 0 {
 		err = fmt.Errorf("a record that dkimbot did not make stands there: %.80q", values)
 	}
-	return refused("foreign-record", err, "find out who made it, and remove it if nothing needs it; nothing was changed")
+	return refused(
+		"foreign-record",
+		err,
+		"find out who made it, and remove it if nothing needs it; nothing was changed",
+	)
 }
 
 // rcodeError is an answer that refuses the update.
@@ -184,7 +224,10 @@ func (u *updater) explain(ctx context.Context, rec dkim.TXT, err error) error {
 	case errors.As(err, &unsigned) && code == dns.RcodeSuccess:
 		return unsigned.failure()
 	case errors.As(err, &netError) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, io.EOF):
-		return transient(err, fmt.Sprintf("check that the name server at %s runs and can be reached over TCP", u.server))
+		return transient(
+			err,
+			fmt.Sprintf("check that the name server at %s runs and can be reached over TCP", u.server),
+		)
 	case code == dns.RcodeSuccess:
 		return transient(err, "")
 	}
@@ -196,15 +239,32 @@ func (u *updater) explain(ctx context.Context, rec dkim.TXT, err error) error {
 	case errors.As(askErr, &bad):
 		return permanent(fmt.Errorf("%w: %w", err, askErr), bad.hint())
 	case code == dns.RcodeServerFailure, answer != nil && answer.Rcode == dns.RcodeServerFailure:
-		return transient(err, fmt.Sprintf("see the log of the name server at %s; a zone that can't be written, or a journal that does not fit, reads so", u.server))
+		return transient(
+			err,
+			fmt.Sprintf(
+				"see the log of the name server at %s; a zone that can't be written, or a journal that does not fit, reads so",
+				u.server,
+			),
+		)
 	case answer != nil && !authoritative(answer, rec.Zone):
-		return permanent(fmt.Errorf("%w: the server at %s is not authoritative for zone %s", err, u.server, rec.Zone),
-			fmt.Sprintf("let the provider's server be the primary of %s, or give the domain the right provider or zone", rec.Zone))
+		return permanent(
+			fmt.Errorf("%w: the server at %s is not authoritative for zone %s", err, u.server, rec.Zone),
+			fmt.Sprintf(
+				"let the provider's server be the primary of %s, or give the domain the right provider or zone",
+				rec.Zone,
+			),
+		)
 	case unsigned != nil && unsignedToo != nil:
 		return unsigned.failure()
 	case code == dns.RcodeRefused, code == dns.RcodeNotAuth:
-		return permanent(fmt.Errorf("%w: the server knows the key and the zone, and does not allow this update", err),
-			fmt.Sprintf("allow it, for BIND: update-policy { grant %s wildcard *._domainkey.%s TXT; };", u.ask.key.name, rec.Zone))
+		return permanent(
+			fmt.Errorf("%w: the server knows the key and the zone, and does not allow this update", err),
+			fmt.Sprintf(
+				"allow it, for BIND: update-policy { grant %s wildcard *._domainkey.%s TXT; };",
+				u.ask.key.name,
+				rec.Zone,
+			),
+		)
 	}
 	return transient(err, "")
 }
@@ -221,7 +281,8 @@ func alias(m *dns.Msg, owner string) string {
 
 // stands reports whether the server shows rec and nothing else.
 func stands(m *dns.Msg, rec dkim.TXT) bool {
-	if !m.Authoritative || m.Truncated || m.Rcode != dns.RcodeSuccess || len(m.Answer) != 1 || m.Answer[0].Header().Class != dns.ClassINET {
+	if !m.Authoritative || m.Truncated || m.Rcode != dns.RcodeSuccess || len(m.Answer) != 1 ||
+		m.Answer[0].Header().Class != dns.ClassINET {
 		return false
 	}
 	t, ok := m.Answer[0].(*dns.TXT)

@@ -39,8 +39,13 @@ type Route53 struct {
 
 // Driver names the kind of account.
 func (c *Route53) Driver() Driver {
-	return Driver{Name: "route53", Service: "Route 53", Meaning: "an account at Amazon Route 53; what is left out comes from the AWS default chain: environment, shared files, instance role",
-		Rate: 5, Burst: 20} // takes 10, bursts of 50
+	return Driver{
+		Name:    "route53",
+		Service: "Route 53",
+		Meaning: "an account at Amazon Route 53; what is left out comes from the AWS default chain: environment, shared files, instance role",
+		Rate:    5,
+		Burst:   20,
+	} // takes 10, bursts of 50
 }
 
 // Fields returns the keys of the driver.
@@ -61,7 +66,10 @@ var zoneID = regexp.MustCompile(`^[A-Z0-9]{1,32}$`)
 func zoneIDForm(text string, _ settings.Place) (string, *settings.Problem) {
 	id := strings.TrimPrefix(text, "/hostedzone/")
 	if !zoneID.MatchString(id) {
-		return "", settings.Wrong("is not the id of a hosted zone", "copy it from the Route 53 console: Z followed by capitals and digits")
+		return "", settings.Wrong(
+			"is not the id of a hosted zone",
+			"copy it from the Route 53 console: Z followed by capitals and digits",
+		)
 	}
 	return id, nil
 }
@@ -70,10 +78,25 @@ func zoneIDForm(text string, _ settings.Place) (string, *settings.Problem) {
 // a pair without a word, and takes the default chain's identity instead.
 func (c *Route53) Rules() (out []*settings.Problem) {
 	if (c.AccessKeyID != "") != c.SecretAccessKey.IsSet() {
-		out = append(out, settings.Wrong("access_key_id and the secret_access_key belong together", "give both, or neither to use the AWS default chain", "secret_access_key", "access_key_id"))
+		out = append(
+			out,
+			settings.Wrong(
+				"access_key_id and the secret_access_key belong together",
+				"give both, or neither to use the AWS default chain",
+				"secret_access_key",
+				"access_key_id",
+			),
+		)
 	}
 	if c.SessionToken.IsSet() && c.AccessKeyID == "" {
-		out = append(out, settings.Wrong("stands without access_key_id", "write the access key that it belongs to, or leave it out", "session_token"))
+		out = append(
+			out,
+			settings.Wrong(
+				"stands without access_key_id",
+				"write the access key that it belongs to, or leave it out",
+				"session_token",
+			),
+		)
 	}
 	return out
 }
@@ -114,7 +137,12 @@ func (c *Route53) Open(ctx context.Context, secrets settings.Secrets) (Adapter, 
 		return nil, err
 	}
 	cfg.Region = loaded.Region
-	h := &hostedZones{cfg: cfg, client: awsroute53.NewFromConfig(loaded), found: map[string]hostedZone{}, byID: map[string]*route53.Provider{}}
+	h := &hostedZones{
+		cfg:    cfg,
+		client: awsroute53.NewFromConfig(loaded),
+		found:  map[string]hostedZone{},
+		byID:   map[string]*route53.Provider{},
+	}
 	h.byName, err = newRoute53Module(ctx, cfg, cfg.HostedZoneID)
 	return h, err
 }
@@ -214,8 +242,11 @@ func (h *hostedZones) compare(ctx context.Context, rec dkim.TXT) error {
 	if id == "" {
 		return nil
 	}
-	page, err := h.client.ListResourceRecordSets(ctx, &awsroute53.ListResourceRecordSetsInput{HostedZoneId: aws.String(id),
-		StartRecordName: aws.String(rec.Owner + "."), StartRecordType: types.RRTypeTxt, MaxItems: aws.Int32(1)})
+	page, err := h.client.ListResourceRecordSets(
+		ctx,
+		&awsroute53.ListResourceRecordSetsInput{HostedZoneId: aws.String(id),
+			StartRecordName: aws.String(rec.Owner + "."), StartRecordType: types.RRTypeTxt, MaxItems: aws.Int32(1)},
+	)
 	var api smithy.APIError
 	if errors.As(err, &api) && strings.Contains(api.ErrorCode(), "AccessDenied") {
 		return nil
@@ -283,7 +314,10 @@ func (h *hostedZones) forget(zone string) {
 func (h *hostedZones) lookUp(ctx context.Context, zone string) (hostedZone, error) {
 	// Zones come in the order of their names from this one on. A name may have
 	// more than a page of them only in theory.
-	page, err := h.client.ListHostedZonesByName(ctx, &awsroute53.ListHostedZonesByNameInput{DNSName: aws.String(zone + "."), MaxItems: aws.Int32(100)})
+	page, err := h.client.ListHostedZonesByName(
+		ctx,
+		&awsroute53.ListHostedZonesByNameInput{DNSName: aws.String(zone + "."), MaxItems: aws.Int32(100)},
+	)
 	if err != nil {
 		return hostedZone{}, err
 	}
@@ -302,11 +336,20 @@ func (h *hostedZones) lookUp(ctx context.Context, zone string) (hostedZone, erro
 		return hostedZone{}, permanent(errors.New("the account has no hosted zone of that name"),
 			"check that the provider is the right account, or set the domain's zone")
 	case len(public) == 0:
-		return hostedZone{}, permanent(fmt.Errorf("the hosted zone %s is private: the world can't see it", idOf(all[0])),
-			"make a public zone, or set hosted_zone_id at the provider to write into the private one all the same")
+		return hostedZone{}, permanent(
+			fmt.Errorf("the hosted zone %s is private: the world can't see it", idOf(all[0])),
+			"make a public zone, or set hosted_zone_id at the provider to write into the private one all the same",
+		)
 	case len(public) > 1:
-		return hostedZone{}, permanent(fmt.Errorf("the account has %d public hosted zones of that name: %s and %s", len(public), idOf(public[0]), idOf(public[1])),
-			"set hosted_zone_id at the provider to the one that the parent delegates to")
+		return hostedZone{}, permanent(
+			fmt.Errorf(
+				"the account has %d public hosted zones of that name: %s and %s",
+				len(public),
+				idOf(public[0]),
+				idOf(public[1]),
+			),
+			"set hosted_zone_id at the provider to the one that the parent delegates to",
+		)
 	}
 	return hostedZone{id: idOf(public[0]), unique: len(all) == 1, until: time.Now().Add(lookupTTL)}, nil
 }

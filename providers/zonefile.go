@@ -23,14 +23,24 @@ type ZoneFile struct {
 
 // Driver names the kind of account. The reload command has a time of its own.
 func (c *ZoneFile) Driver() Driver {
-	return Driver{Name: "zonefile", Service: "the zone file", Meaning: "a directory of standard zone files on this machine, which dkimbot or a name server answers from",
-		Timeout: defaultTimeout + cmp.Or(c.ReloadTimeout, 30*time.Second)}
+	return Driver{
+		Name:    "zonefile",
+		Service: "the zone file",
+		Meaning: "a directory of standard zone files on this machine, which dkimbot or a name server answers from",
+		Timeout: defaultTimeout + cmp.Or(c.ReloadTimeout, 30*time.Second),
+	}
 }
 
 // Fields returns the keys of the driver.
 func (c *ZoneFile) Fields() []settings.Field {
 	return []settings.Field{
-		{Key: "reload_timeout", Into: &c.ReloadTimeout, Shortest: time.Millisecond, Default: "30s", Meaning: "how long the reload command may take"},
+		{
+			Key:      "reload_timeout",
+			Into:     &c.ReloadTimeout,
+			Shortest: time.Millisecond,
+			Default:  "30s",
+			Meaning:  "how long the reload command may take",
+		},
 		{Key: "listen", Into: &c.Listen, Form: settings.Listen(),
 			Claim:   func() *settings.Claim { return settings.Own("address", c.Listen) },
 			Meaning: "where dkimbot answers for the zones while it runs"},

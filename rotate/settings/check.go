@@ -131,7 +131,10 @@ func (f Field) checkNumber(n float64) *Problem {
 	if n == 0 || n >= f.Least && n <= f.Most {
 		return nil
 	}
-	return Wrong("is not a number that makes sense here", fmt.Sprintf("write a number from %g to %.0f, without quotes", f.Least, f.Most))
+	return Wrong(
+		"is not a number that makes sense here",
+		fmt.Sprintf("write a number from %g to %.0f, without quotes", f.Least, f.Most),
+	)
 }
 
 func (f Field) checkCommand(words []string) *Problem {

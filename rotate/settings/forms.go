@@ -47,7 +47,10 @@ func Listen() Form {
 	return Form{"address:port", func(text string, _ Place) (string, *Problem) {
 		host, port, err := HostPort(text, "")
 		if _, e := netip.ParseAddr(host); err != nil || e != nil && host != "localhost" {
-			return "", Wrong(fmt.Sprintf("%q is not an address to listen on", text), "write an address of this machine and a port: 127.0.0.1:15353")
+			return "", Wrong(
+				fmt.Sprintf("%q is not an address to listen on", text),
+				"write an address of this machine and a port: 127.0.0.1:15353",
+			)
 		}
 		return net.JoinHostPort(host, port), nil
 	}}

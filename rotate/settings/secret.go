@@ -26,7 +26,11 @@ func (s Secret) IsSet() bool { return s.read != nil }
 // anew, so that a rotated secret is found. The error is a lasting fault.
 func (s Secret) Read() (string, error) {
 	if s.read == nil {
-		return "", fault.Lasting("read a secret", errors.New("none is configured"), "name it in the configuration, by _file or _env")
+		return "", fault.Lasting(
+			"read a secret",
+			errors.New("none is configured"),
+			"name it in the configuration, by _file or _env",
+		)
 	}
 	return s.read()
 }
@@ -65,7 +69,11 @@ func FromVariable(name string, lookup func(string) (string, bool)) Secret {
 	return Secret{"environment variable " + name, func() (string, error) {
 		t, _ := lookup(name)
 		if t = strings.TrimRight(t, "\r\n"); t == "" {
-			return "", fault.Lasting("read environment variable "+name, errors.New("it is not set, or empty"), "set it for the process that runs dkimbot")
+			return "", fault.Lasting(
+				"read environment variable "+name,
+				errors.New("it is not set, or empty"),
+				"set it for the process that runs dkimbot",
+			)
 		}
 		return t, nil
 	}}
@@ -87,9 +95,17 @@ func readSecret(path string) (string, error) {
 	f, err := safefile.Open(path, maxSecret)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", fault.Lasting(what, errors.New("there is no such file"), "create it, mode 0600, with nothing but the secret in it")
+		return "", fault.Lasting(
+			what,
+			errors.New("there is no such file"),
+			"create it, mode 0600, with nothing but the secret in it",
+		)
 	case errors.Is(err, fs.ErrPermission):
-		return "", fault.Lasting(what, errors.New("permission denied"), "let the user that runs dkimbot own it: chown USER "+path)
+		return "", fault.Lasting(
+			what,
+			errors.New("permission denied"),
+			"let the user that runs dkimbot own it: chown USER "+path,
+		)
 	case err != nil:
 		return "", fault.Lasting(what, safefile.Cause(err), secretForm)
 	}
@@ -99,7 +115,11 @@ func readSecret(path string) (string, error) {
 	case err != nil:
 		return "", fault.Lasting(what, safefile.Cause(err), secretForm)
 	case info.Mode().Perm()&0o007 != 0:
-		return "", fault.Lasting(what, fmt.Errorf("others may use it (mode %04o)", info.Mode().Perm()), "run: chmod o= "+path+", and renew the secret if others use this machine")
+		return "", fault.Lasting(
+			what,
+			fmt.Errorf("others may use it (mode %04o)", info.Mode().Perm()),
+			"run: chmod o= "+path+", and renew the secret if others use this machine",
+		)
 	}
 	data, err := safefile.ReadAll(f, maxSecret)
 	if err != nil {

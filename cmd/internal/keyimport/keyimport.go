@@ -133,5 +133,11 @@ func parse(d rotate.Domain, t keyText) (dkim.SigningKey, error) {
 		return dkim.SigningKey{}, &fault.Error{Kind: fault.Refused, Code: "weak-key", What: what, Err: err,
 			Hint: "don't adopt it, move away from it: name two other selectors in the domain's policy and run 'dkimbot rotate --domain " + d.Name + "'; it switches without a gap and leaves the record of " + selector + " alone"}
 	}
-	return dkim.SigningKey{}, &fault.Error{Kind: fault.Refused, Code: "unusable-key", What: what, Err: err, Hint: "give an RSA or Ed25519 private key in PEM (PKCS#8 or PKCS#1)"}
+	return dkim.SigningKey{}, &fault.Error{
+		Kind: fault.Refused,
+		Code: "unusable-key",
+		What: what,
+		Err:  err,
+		Hint: "give an RSA or Ed25519 private key in PEM (PKCS#8 or PKCS#1)",
+	}
 }

@@ -27,10 +27,25 @@ func (c *Config) Driver() signer.Driver {
 // Fields returns the keys of the driver.
 func (c *Config) Fields() []settings.Field {
 	return []settings.Field{
-		{Key: "timeout", Into: &c.Timeout, Shortest: time.Millisecond, Meaning: "how long one run of the command may take"},
-		{Key: "lag", Into: &c.Lag, Default: "0s", Meaning: "how long after the command has succeeded the change is surely in effect"},
+		{
+			Key:      "timeout",
+			Into:     &c.Timeout,
+			Shortest: time.Millisecond,
+			Meaning:  "how long one run of the command may take",
+		},
+		{
+			Key:     "lag",
+			Into:    &c.Lag,
+			Default: "0s",
+			Meaning: "how long after the command has succeeded the change is surely in effect",
+		},
 		{Key: "send_key", Into: &c.SendKey, Meaning: "give the private key to the command"},
-		{Key: "command", Into: &c.Command, Need: "write program and arguments: [/usr/local/bin/set-selector]", Meaning: "the command; it speaks JSON on its standard input and output"},
+		{
+			Key:     "command",
+			Into:    &c.Command,
+			Need:    "write program and arguments: [/usr/local/bin/set-selector]",
+			Meaning: "the command; it speaks JSON on its standard input and output",
+		},
 	}
 }
 

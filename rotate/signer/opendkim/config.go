@@ -50,29 +50,84 @@ func (c *Config) Driver() signer.Driver {
 // would undo each other's work, and so would one daemon under two names.
 func (c *Config) Fields() []settings.Field {
 	return []settings.Field{
-		{Key: "key_dir", Into: &c.KeyDir, Need: "write the directory for key files, for example /etc/dkimkeys", Form: settings.Form{Name: "path", Parse: plainPath},
-			Claim: func() *settings.Claim { return settings.OwnFile(c.KeyDir) }, Meaning: "the directory of the key files"},
-		{Key: "key_table", Into: &c.KeyTable, Need: "write the path of opendkim.conf's KeyTable", Form: tableForm("file:"),
-			Claim: func() *settings.Claim { return settings.OwnFile(bare(c.KeyTable)) }, Meaning: "the file that is opendkim.conf's KeyTable"},
-		{Key: "signing_table", Into: &c.SigningTable, Need: "write the path of opendkim.conf's SigningTable", Form: tableForm("refile:", "file:"),
-			Claim: func() *settings.Claim { return settings.OwnFile(bare(c.SigningTable)) }, Meaning: "the file that is opendkim.conf's SigningTable"},
-		{Key: "reload_timeout", Into: &c.ReloadTimeout, Shortest: time.Millisecond, Meaning: "how long the reload may take, and again the proof of it"},
-		{Key: "lag", Into: &c.Lag, Shortest: time.Millisecond, Default: settings.Brief(defaultLag), Meaning: "how long after a switch mail may still be signed with the key before"},
-		{Key: "allow_unsafe_keys", Into: &c.AllowUnsafeKeys, Meaning: "leave out the check of the key directory, where opendkim.conf says RequireSafeKeys no"},
+		{
+			Key:     "key_dir",
+			Into:    &c.KeyDir,
+			Need:    "write the directory for key files, for example /etc/dkimkeys",
+			Form:    settings.Form{Name: "path", Parse: plainPath},
+			Claim:   func() *settings.Claim { return settings.OwnFile(c.KeyDir) },
+			Meaning: "the directory of the key files",
+		},
+		{
+			Key:     "key_table",
+			Into:    &c.KeyTable,
+			Need:    "write the path of opendkim.conf's KeyTable",
+			Form:    tableForm("file:"),
+			Claim:   func() *settings.Claim { return settings.OwnFile(bare(c.KeyTable)) },
+			Meaning: "the file that is opendkim.conf's KeyTable",
+		},
+		{
+			Key:     "signing_table",
+			Into:    &c.SigningTable,
+			Need:    "write the path of opendkim.conf's SigningTable",
+			Form:    tableForm("refile:", "file:"),
+			Claim:   func() *settings.Claim { return settings.OwnFile(bare(c.SigningTable)) },
+			Meaning: "the file that is opendkim.conf's SigningTable",
+		},
+		{
+			Key:      "reload_timeout",
+			Into:     &c.ReloadTimeout,
+			Shortest: time.Millisecond,
+			Meaning:  "how long the reload may take, and again the proof of it",
+		},
+		{
+			Key:      "lag",
+			Into:     &c.Lag,
+			Shortest: time.Millisecond,
+			Default:  settings.Brief(defaultLag),
+			Meaning:  "how long after a switch mail may still be signed with the key before",
+		},
+		{
+			Key:     "allow_unsafe_keys",
+			Into:    &c.AllowUnsafeKeys,
+			Meaning: "leave out the check of the key directory, where opendkim.conf says RequireSafeKeys no",
+		},
 		// OpenDKIM holds its tables in memory: without a reload it would continue with the old selector.
-		{Key: "reload", Into: &c.Reload, Need: `write reload: [systemctl, reload, opendkim], or ["true"] where no OpenDKIM runs`,
-			Meaning: "the command that makes OpenDKIM read its tables again"},
-		{Key: "owner", Into: &c.Owner, Form: settings.Form{Name: "user or user:group", Parse: c.owner}, Default: "those of key_dir",
-			Meaning: "the user and group that OpenDKIM runs as, who own the key files"},
-		{Key: "milter", Into: &c.Milter, Form: settings.Form{Name: "socket", Parse: socket}, Claim: func() *settings.Claim { return ownMilter(c.Milter) },
-			Meaning: "OpenDKIM's socket, as Socket stands in opendkim.conf; each switch is proved by a message that is sent there"},
+		{
+			Key:     "reload",
+			Into:    &c.Reload,
+			Need:    `write reload: [systemctl, reload, opendkim], or ["true"] where no OpenDKIM runs`,
+			Meaning: "the command that makes OpenDKIM read its tables again",
+		},
+		{
+			Key:     "owner",
+			Into:    &c.Owner,
+			Form:    settings.Form{Name: "user or user:group", Parse: c.owner},
+			Default: "those of key_dir",
+			Meaning: "the user and group that OpenDKIM runs as, who own the key files",
+		},
+		{
+			Key:     "milter",
+			Into:    &c.Milter,
+			Form:    settings.Form{Name: "socket", Parse: socket},
+			Claim:   func() *settings.Claim { return ownMilter(c.Milter) },
+			Meaning: "OpenDKIM's socket, as Socket stands in opendkim.conf; each switch is proved by a message that is sent there",
+		},
 	}
 }
 
 // Rules returns what is wrong with several keys together, or is missing and yet probably meant.
 func (c *Config) Rules() (out []*settings.Problem) {
 	if table := bare(c.KeyTable); table != "" && table == bare(c.SigningTable) {
-		out = append(out, settings.Wrong("key_table and signing_table are both "+table, "give each table a file of its own", "signing_table", "key_table"))
+		out = append(
+			out,
+			settings.Wrong(
+				"key_table and signing_table are both "+table,
+				"give each table a file of its own",
+				"signing_table",
+				"key_table",
+			),
+		)
 	}
 	if c.Milter == "" && len(c.Reload) > 0 && c.Reload[0] != "true" {
 		out = append(out, &settings.Problem{Keys: []string{"milter"}, Warning: true,
@@ -94,7 +149,10 @@ func (c *Config) Open(name string, _ settings.Secrets) (signer.Signer, error) {
 func plainPath(text string, at settings.Place) (string, *settings.Problem) {
 	p, problem := at.Absolute(text)
 	if problem == nil && strings.ContainsAny(p, " \t\r\n\v\f#%\x00") {
-		return "", settings.Wrong(fmt.Sprintf("is %s; OpenDKIM can't use a path with white space, # or %%", p), "choose a path without them")
+		return "", settings.Wrong(
+			fmt.Sprintf("is %s; OpenDKIM can't use a path with white space, # or %%", p),
+			"choose a path without them",
+		)
 	}
 	return p, problem
 }
@@ -111,7 +169,10 @@ func tableForm(prefixes ...string) settings.Form {
 		}
 		text = strings.TrimPrefix(text, kind)
 		if before, _, ok := strings.Cut(text, ":"); ok && !strings.Contains(before, "/") {
-			return "", settings.Wrong(fmt.Sprintf("a table of the kind %s: can't be written", before), "use a flat file: a path, with or without "+strings.Join(prefixes, " or "))
+			return "", settings.Wrong(
+				fmt.Sprintf("a table of the kind %s: can't be written", before),
+				"use a flat file: a path, with or without "+strings.Join(prefixes, " or "),
+			)
 		}
 		p, problem := plainPath(text, at)
 		return kind + p, problem
@@ -153,7 +214,10 @@ func socket(text string, at settings.Place) (string, *settings.Problem) {
 			return "inet:" + net.JoinHostPort(host, port), nil
 		}
 	}
-	return "", settings.Wrong("is not a milter's socket", "write it as Socket stands in opendkim.conf: inet:8891@localhost or local:/run/opendkim/opendkim.sock")
+	return "", settings.Wrong(
+		"is not a milter's socket",
+		"write it as Socket stands in opendkim.conf: inet:8891@localhost or local:/run/opendkim/opendkim.sock",
+	)
 }
 
 // dialled returns the network and the address of a milter in the form of Postfix.
@@ -174,6 +238,9 @@ func ownMilter(milter string) *settings.Claim {
 		thing = "unix:" + settings.RealPath(path)
 	}
 	return &settings.Claim{Things: []string{thing}, Taken: func(by string) *settings.Problem {
-		return settings.Wrong(fmt.Sprintf("the OpenDKIM at %s is that of %s already", milter, by), "one OpenDKIM is one signer: list it once")
+		return settings.Wrong(
+			fmt.Sprintf("the OpenDKIM at %s is that of %s already", milter, by),
+			"one OpenDKIM is one signer: list it once",
+		)
 	}}
 }
