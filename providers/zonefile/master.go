@@ -3,6 +3,7 @@ package zonefile
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -47,8 +48,7 @@ type reader struct {
 
 	// As name servers keep them: for all files together.
 	ttl, defaultTTL *uint32
-	run             string            // the owner of the records read last
-	runTTLs         map[uint16]uint32 // by type, among them
+	run, glue       run // the records of one name read last, and those of its servers among them
 }
 
 // scope is what a file has for itself: an included file changes neither the
@@ -230,13 +230,42 @@ func (r *reader) add(rec record, ttl *uint32) error {
 // settleTTL gives the records of a set that follow each other the TTL of the first,
 // as BIND does when a file gives them several (RFC 2181 section 5.2).
 func (r *reader) settleTTL(rec *record) {
-	if r.run != rec.owner {
-		r.run, r.runTTLs = rec.owner, map[uint16]uint32{}
-	}
-	if first, ok := r.runTTLs[rec.kind]; ok && first != rec.ttl {
+	in := r.runOf(rec)
+	if first, ok := in.ttls[rec.kind]; ok && first != rec.ttl {
 		rec.ttl, r.ttl = first, &first
 	}
-	r.runTTLs[rec.kind] = rec.ttl
+	in.ttls[rec.kind] = rec.ttl
+}
+
+// run is a number of records of one name that follow each other.
+type run struct {
+	owner string
+	ttls  map[uint16]uint32 // by type
+	hosts []string          // that its NS records name
+}
+
+// runOf returns the run that a record belongs to. Records of the servers that a name's NS
+// records lead to don't end the run of that name.
+func (r *reader) runOf(rec *record) *run {
+	name := canonical(rec.owner)
+	switch {
+	case name == r.run.owner:
+		r.glue = run{}
+	case name == r.glue.owner:
+		return &r.glue
+	case slices.Contains(r.run.hosts, name):
+		r.glue = run{owner: name, ttls: map[uint16]uint32{}}
+		return &r.glue
+	default:
+		r.run, r.glue = run{owner: name, ttls: map[uint16]uint32{}}, run{}
+	}
+	if rec.kind == dns.TypeNS {
+		rr, _ := rec.rr()
+		if ns, ok := rr.(*dns.NS); ok {
+			r.run.hosts = append(r.run.hosts, canonical(ns.Ns))
+		}
+	}
+	return &r.run
 }
 
 // fillTTLs gives the SOA minimum to records that nothing else gives a TTL.

@@ -151,8 +151,9 @@ func (rec *record) generic(length int, digits string) (dns.RR, error) {
 func (rec *record) fromWire(wire []byte) (dns.RR, error) {
 	h := dns.RR_Header{Name: ".", Rrtype: rec.kind, Class: dns.ClassINET, Ttl: rec.ttl, Rdlength: uint16(len(wire))}
 	opaque := &dns.RFC3597{Hdr: h, Rdata: hex.EncodeToString(wire)}
-	if _, known := dns.TypeToRR[rec.kind]; !known || rec.kind == dns.TypeNXT || rec.kind == dns.TypeAMTRELAY {
-		return opaque, nil // miekg/dns writes these two differently from RFC 2535 and RFC 8777
+	switch _, known := dns.TypeToRR[rec.kind]; {
+	case !known, rec.kind == dns.TypeNXT, rec.kind == dns.TypeAMTRELAY, rec.kind == dns.TypeISDN:
+		return opaque, nil // miekg/dns writes these differently from RFC 2535, RFC 8777 and RFC 1183
 	}
 	if len(wire) == 0 && rec.kind == dns.TypeAPL {
 		return &dns.APL{Hdr: h}, nil

@@ -13,8 +13,9 @@ import (
 )
 
 // numberedParam is a parameter of SVCB and HTTPS that is written by its number (RFC 9460
-// section 2.1), with its value as bytes: miekg/dns takes that only of those it doesn't know.
-var numberedParam = regexp.MustCompile(`^(?i:key)([0-8])(?:=(.*))?$`)
+// section 2.1), with its value as bytes: miekg/dns takes that only of those it doesn't know, and not of
+// the last one, which is reserved.
+var numberedParam = regexp.MustCompile(`^(?i:key)([0-8]|65535)(?:=(.*))?$`)
 
 // parseNumbered reads SVCB data that has known parameters by number.
 func (rec *record) parseNumbered() (dns.RR, error) {
