@@ -23,8 +23,8 @@ type Adoption struct {
 
 // adopting notes that a key is about to be adopted, and enters the phase in which
 // the other selector gets its key (I7).
-func (st *State) adopting(i Intent, p Policy, signs string) {
-	st.enter(Bootstrapping)
+func (st *State) Adopting(i Intent, p Policy, signs string) {
+	st.Enter(Bootstrapping)
 	st.Intent, st.Target = &i, signs
 	for _, name := range p.Selectors {
 		if st.Selectors[name] == nil {
@@ -39,17 +39,17 @@ func (st *State) adopting(i Intent, p Policy, signs string) {
 // adopted notes that the key is in the keystore and was read back, and that the
 // record that DNS shows is ours: also when a sounder one is to take its place.
 // Resolvers may keep it for the TTL that somebody gave it.
-func (st *State) adopted(selector string, k Key, shown string, ttl time.Duration) {
+func (st *State) Adopted(selector string, k Key, shown string, ttl time.Duration) {
 	sel := st.Selectors[selector]
 	sel.Key, sel.Tried, sel.TTL, st.Intent = &k, nil, max(sel.TTL, ttl), nil
-	if !sameRecord(shown, k.Record) {
+	if !SameRecord(shown, k.Record) {
 		sel.Past = append(sel.Past, k.ID)
 	}
 }
 
 // restarted returns the state of a domain of which nothing is believed but what was
 // its own once: records of those keys are still ours, and receivers may remember them.
-func (st State) restarted() State {
+func (st State) Restarted() State {
 	fresh := State{Domain: st.Domain, Revision: st.Revision, Phase: New, Selectors: map[string]*Selector{}, Signers: map[string]Confirmed{},
 		Former: st.Former, Config: st.Config, Drift: st.Drift}
 	for name, sel := range st.Selectors {
@@ -66,8 +66,8 @@ func (st State) restarted() State {
 
 // passedOver notes that the keystore holds, as a newer version than the adopted key,
 // one that was never published: it is destroyed.
-func (s *Selector) passedOver(keyID string, version int) {
-	if keyID != "" && keyID != s.Key.ID && !s.dropped(keyID) {
+func (s *Selector) PassedOver(keyID string, version int) {
+	if keyID != "" && keyID != s.Key.ID && !s.Dropped(keyID) {
 		s.Retired = append(s.Retired, Retired{KeyID: keyID, Version: version, Dropped: true})
 	}
 }

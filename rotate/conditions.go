@@ -52,7 +52,7 @@ func (p DomainPlan) Conditions() Conditions {
 func (st State) Basis() string {
 	st.Revision, st.DueAt, st.Failures, st.LastError, st.Refused, st.NextTry, st.Next, st.Config = 0, time.Time{}, 0, "", false, time.Time{}, nil, ""
 	st.Drift, st.Former, st.Clock = nil, nil, nil
-	st.enter(cmp.Or(st.Phase, New))
+	st.Enter(cmp.Or(st.Phase, New))
 	text, err := json.Marshal(st)
 	if err != nil {
 		panic("rotate: a State does not marshal: " + err.Error()) // what was stored does
@@ -98,7 +98,7 @@ func (c Conditions) changed(have State, seen Observation) (why []Reason, unknown
 		if before, after := c.Records[s], now.Records[s]; is.SightErr != nil {
 			unknown = first(unknown, is.SightErr)
 		} else if before != after {
-			say("record-changed", "DNS shows something else at %s than when the plan was made: %s", name, brief(is.Sight.Values))
+			say("record-changed", "DNS shows something else at %s than when the plan was made: %s", name, Brief(is.Sight.Values))
 		}
 		if before, asked := c.Keys[s]; is.KeyErr != nil {
 			unknown = first(unknown, is.KeyErr)

@@ -12,7 +12,7 @@ import (
 // and when, and changes the copy that it is given. Phases change by enter only.
 
 // copyState returns a deep copy of st.
-func copyState(st State) State {
+func CopyState(st State) State {
 	c := st
 	c.Selectors = map[string]*Selector{}
 	for name, sel := range st.Selectors {
@@ -57,9 +57,9 @@ const mostAhead = 7 * 24 * time.Hour
 // asOf returns a copy of st for use at now. What happened can't have happened
 // later than now: without that, a clock that once ran ahead by years would hold
 // the domain up for years. Waits only grow by it, seen from what really happened.
-func (st State) asOf(now time.Time) State {
-	st = copyState(st)
-	st.enter(cmp.Or(st.Phase, New))
+func (st State) AsOf(now time.Time) State {
+	st = CopyState(st)
+	st.Enter(cmp.Or(st.Phase, New))
 	if st.RevokeNow {
 		st.RevokeNow = false
 		if sel := st.Selectors[st.Active]; sel != nil && sel.Key != nil {
@@ -78,13 +78,13 @@ func (st State) asOf(now time.Time) State {
 }
 
 // begin notes an intent and enters the phase that it belongs to (I7).
-func (st *State) begin(i Intent, p Policy) {
+func (st *State) Begin(i Intent, p Policy) {
 	st.Intent = &i
 	st.Next = nil // nobody knows until the work is at rest; an interrupted one is taken up at once
 	st.purging()
 	switch {
 	case st.Phase == New:
-		st.enter(Bootstrapping)
+		st.Enter(Bootstrapping)
 		st.Target = p.Selectors[0]
 		for _, name := range p.Selectors {
 			if st.Selectors[name] == nil { // a domain that was released may have had keys there
@@ -92,16 +92,16 @@ func (st *State) begin(i Intent, p Policy) {
 			}
 		}
 	case st.Phase == Draining && i.Kind == StoreKey:
-		st.enter(Replacing)
+		st.Enter(Replacing)
 	case st.Phase == Ready && i.Kind == StoreKey: // the standby's private key was lost
-		st.enter(Replacing)
+		st.Enter(Replacing)
 		st.Draining = i.Selector
 	case st.Phase == Ready && i.Kind == Activate && i.Selector != st.Active:
-		st.enter(Switching)
+		st.Enter(Switching)
 		st.Target = i.Selector
 	case (st.Phase == Draining || st.Phase == Replacing) && i.Kind == Activate && i.Selector == st.Draining: // signers flee there
 		st.dropFresh(st.Draining, i.At)
-		st.enter(Switching)
+		st.Enter(Switching)
 		st.Target, st.Draining = st.Draining, ""
 	}
 	switch sel := st.Selectors[i.Selector]; {
@@ -113,12 +113,12 @@ func (st *State) begin(i Intent, p Policy) {
 }
 
 // stored notes that a private key is in the keystore and was read back (I4).
-func (st *State) stored(selector string, k Key) {
+func (st *State) Stored(selector string, k Key) {
 	sel := st.Selectors[selector]
 	if st.Phase == Bootstrapping {
 		k.Replaced = len(sel.Past) > 0 // the domain was released once, and receivers may keep the key of then
 		sel.Key = &k
-		if st.leaked(st.Target) {
+		if st.Leaked(st.Target) {
 			st.Target = selector // signers leave the other one, which is compromised
 		}
 	} else {
@@ -129,7 +129,7 @@ func (st *State) stored(selector string, k Key) {
 }
 
 // restored notes that a key is now kept as another version.
-func (st *State) restored(selector, keyID string, version int) {
+func (st *State) Restored(selector, keyID string, version int) {
 	for _, k := range []*Key{st.Selectors[selector].Key, st.Selectors[selector].Next} {
 		if k != nil && k.ID == keyID {
 			k.Version = version
@@ -139,28 +139,28 @@ func (st *State) restored(selector, keyID string, version int) {
 
 // publishing notes, before the record changes, how long resolvers may answer
 // from before the change. A wait that was noted earlier is never shortened.
-func (st *State) publishing(selector string, wait, ttl time.Duration) {
+func (st *State) Publishing(selector string, wait, ttl time.Duration) {
 	sel := st.Selectors[selector]
 	sel.TTL = max(sel.TTL, ttl)
-	k := sel.wanted()
+	k := sel.Wanted()
 	k.CacheWait = max(k.CacheWait, wait)
 	k.VerifiedAt = time.Time{}
 }
 
 // published notes that the provider has taken the record.
-func (st *State) published(selector string, now time.Time) {
-	st.Selectors[selector].wanted().PublishedAt = now
+func (st *State) Published(selector string, now time.Time) {
+	st.Selectors[selector].Wanted().PublishedAt = now
 	st.Intent = nil
 }
 
 // pastKeys is how many replaced keys a selector remembers: two years' worth and more.
-const pastKeys = 24
+const PastKeys = 24
 
 // verified notes that every authoritative server shows the record. A fresh key
 // takes its place then, and the old one is to be destroyed (I5).
-func (st *State) verified(selector string, now time.Time) {
+func (st *State) Verified(selector string, now time.Time) {
 	sel := st.Selectors[selector]
-	k := sel.wanted()
+	k := sel.Wanted()
 	if k.VerifiedAt.IsZero() {
 		k.VerifiedAt = now
 	}
@@ -170,7 +170,7 @@ func (st *State) verified(selector string, now time.Time) {
 		}
 		sel.Revoked = !sel.Key.RevokedAt.IsZero()
 		sel.Past = append(sel.Past, sel.Key.ID)
-		sel.Past = sel.Past[max(0, len(sel.Past)-pastKeys):]
+		sel.Past = sel.Past[max(0, len(sel.Past)-PastKeys):]
 		sel.Key, sel.Next = sel.Next, nil
 		st.rested(selector)
 	}
@@ -178,20 +178,20 @@ func (st *State) verified(selector string, now time.Time) {
 
 // activated notes that a signer has confirmed the selector, surely in effect at
 // at. When it was the last one of signers, the switch is complete (I10).
-func (st *State) activated(signer string, ref dkim.Ref, at time.Time, signers []string) {
+func (st *State) Activated(signer string, ref dkim.Ref, at time.Time, signers []string) {
 	st.Signers[signer] = Confirmed{Selector: ref.Selector, KeyID: ref.KeyID, At: at}
 	st.Intent = nil
 	if ref.Selector == st.Active {
 		st.drainAgain(at)
 	}
-	st.completeSwitch(signers, time.Time{})
+	st.CompleteSwitch(signers, time.Time{})
 }
 
 // drainAgain starts the drain at a later time, until which a signer may have used
 // the draining selector; once its fresh record was published that saves nothing any more.
 func (st *State) drainAgain(at time.Time) {
 	sel := st.Selectors[st.Draining]
-	if sel == nil || st.Phase == Replacing && sel.inPlace() || sel.Next != nil && !sel.Next.PublishedAt.IsZero() || at.Before(st.SwitchedAt) {
+	if sel == nil || st.Phase == Replacing && sel.InPlace() || sel.Next != nil && !sel.Next.PublishedAt.IsZero() || at.Before(st.SwitchedAt) {
 		return
 	}
 	st.SwitchedAt, sel.LastUsedAt = at, at
@@ -200,15 +200,15 @@ func (st *State) drainAgain(at time.Time) {
 // heed takes account of what was seen of the signers, and of those that were taken
 // out of the configuration. It reports whether a switch is complete by that. lags says
 // how long each signer may go on as before when it has been changed; nil: not at all.
-func (st *State) heed(want Domain, seen Observation, lags map[string]time.Duration, now time.Time) bool {
+func (st *State) Heed(want Domain, seen Observation, lags map[string]time.Duration, now time.Time) bool {
 	st.noticed(seen)
 	st.disturbed(seen)
 	st.watchFormer(want, seen, now)
-	st.stillUsed(want, seen, lags, now)
+	st.StillUsed(want, seen, lags, now)
 	st.dismissed(want.Signers, now)
 	was := st.Phase
-	complete := st.completeSwitch(want.Signers, now)
-	st.allLeft(was, want.Policy.Drain)
+	complete := st.CompleteSwitch(want.Signers, now)
+	st.AllLeft(was, want.Policy.Drain)
 	return complete
 }
 
@@ -218,7 +218,7 @@ func (st *State) heed(want Domain, seen Observation, lags map[string]time.Durati
 func (st *State) noticed(seen Observation) {
 	for name, s := range seen.Signers {
 		c, ok := st.Signers[name]
-		ref := st.identify(s.Ref)
+		ref := st.Identify(s.Ref)
 		if ok && s.Err == nil && (ref.Selector != c.Selector || ref.KeyID != c.KeyID) {
 			c.Unsure = true
 			st.Signers[name] = c
@@ -249,11 +249,11 @@ func (st *State) dismissed(signers []string, now time.Time) {
 // it, and reports whether it did. The switch was complete at atLeast or later: a
 // signer that was taken out of the configuration meanwhile may have signed with
 // the old selector until then (I10).
-func (st *State) completeSwitch(signers []string, atLeast time.Time) bool {
+func (st *State) CompleteSwitch(signers []string, atLeast time.Time) bool {
 	if st.Phase != Bootstrapping && st.Phase != Switching || st.Target == "" || len(signers) == 0 {
 		return false
 	}
-	if st.heldAll(signers) {
+	if st.HeldAll(signers) {
 		return st.completeRollback(signers, atLeast)
 	}
 	last, done := st.allConfirm(st.Target, signers, atLeast)
@@ -263,10 +263,10 @@ func (st *State) completeSwitch(signers []string, atLeast time.Time) bool {
 	old := st.Active
 	st.Active, st.Target, st.SwitchedAt, st.Held = st.Target, "", last, nil
 	if st.Phase == Bootstrapping {
-		st.enter(Ready)
+		st.Enter(Ready)
 		return true
 	}
-	st.enter(Draining)
+	st.Enter(Draining)
 	st.Draining = old
 	st.drainAgain(last)
 	return true
@@ -276,7 +276,7 @@ func (st *State) completeSwitch(signers []string, atLeast time.Time) bool {
 func (st *State) bothKeys() bool {
 	n := 0
 	for s, sel := range st.Selectors {
-		if sel.Key != nil && !st.leaked(s) {
+		if sel.Key != nil && !st.Leaked(s) {
 			n++
 		}
 	}
@@ -293,7 +293,7 @@ func (st *State) completeRollback(signers []string, atLeast time.Time) bool {
 	if sel := st.Selectors[st.Target]; sel != nil {
 		sel.LastUsedAt = last
 	}
-	st.enter(Ready)
+	st.Enter(Ready)
 	st.Target, st.SwitchedAt, st.Held = "", last, nil
 	st.notReady()
 	return true
@@ -303,8 +303,8 @@ func (st *State) completeRollback(signers []string, atLeast time.Time) bool {
 // sent back have left it, and no rotation may lead to it.
 func (st *State) notReady() {
 	for s := range st.Selectors {
-		if st.Phase == Ready && s != st.Active && st.leaked(s) {
-			st.enter(Draining)
+		if st.Phase == Ready && s != st.Active && st.Leaked(s) {
+			st.Enter(Draining)
 			st.Draining = s
 		}
 	}
@@ -313,7 +313,7 @@ func (st *State) notReady() {
 // allConfirm reports whether all the signers have confirmed the selector's key, and
 // when the last one's change was in effect, at atLeast or later.
 func (st *State) allConfirm(selector string, signers []string, atLeast time.Time) (last time.Time, all bool) {
-	key, last := st.selector(selector).Key, atLeast
+	key, last := st.Selector(selector).Key, atLeast
 	for _, s := range signers {
 		c, ok := st.Signers[s]
 		if !ok || c.Unsure || key == nil || c.Selector != selector || c.KeyID != key.ID {
@@ -328,7 +328,7 @@ func (st *State) allConfirm(selector string, signers []string, atLeast time.Time
 
 // destroyed notes that a private key is gone; with the last replaced one the
 // rotation is over.
-func (st *State) destroyed(selector, keyID string) {
+func (st *State) Destroyed(selector, keyID string) {
 	sel := st.Selectors[selector]
 	sel.Retired = slices.DeleteFunc(sel.Retired, func(r Retired) bool { return r.KeyID == keyID })
 	if sel.Key != nil && sel.Key.ID == keyID {
@@ -342,21 +342,21 @@ func (st *State) destroyed(selector, keyID string) {
 // fresh key that leaked meanwhile is replaced in turn.
 func (st *State) rested(selector string) {
 	sel := st.Selectors[selector]
-	if sel.inPlace() || sel.Next != nil || st.Phase != Replacing || st.Draining != selector || sel.Key.Gone {
+	if sel.InPlace() || sel.Next != nil || st.Phase != Replacing || st.Draining != selector || sel.Key.Gone {
 		return
 	}
-	if st.leaked(selector) {
-		st.enter(Draining)
+	if st.Leaked(selector) {
+		st.Enter(Draining)
 		return
 	}
-	st.enter(Ready)
+	st.Enter(Ready)
 	st.Draining = ""
 }
 
 // afterWildcard notes that a wildcard's key may have stood in for the selector's record:
 // receivers may keep it as they keep a replaced key (I2).
-func (st *State) afterWildcard(selector string, sight Sight) {
-	if mayBeKey(sight.Wildcard) {
-		st.Selectors[selector].wanted().Replaced = true
+func (st *State) AfterWildcard(selector string, sight Sight) {
+	if MayBeKey(sight.Wildcard) {
+		st.Selectors[selector].Wanted().Replaced = true
 	}
 }

@@ -21,7 +21,7 @@ type Bound struct {
 }
 
 // quotaSpan is what Counts.PerHour is counted over.
-const quotaSpan = time.Hour
+const QuotaSpan = time.Hour
 
 // Begun says that a domain has begun to switch. A domain counts once, with its last time.
 type Begun struct {
@@ -54,17 +54,17 @@ func Room(begun []Begun, domain string, now time.Time, most int) time.Time {
 			times = append(times, b.At)
 		}
 	}
-	return roomAmong(times, now, most)
+	return RoomAmong(times, now, most)
 }
 
-func roomAmong(times []time.Time, now time.Time, most int) time.Time {
-	times = slices.DeleteFunc(times, func(t time.Time) bool { return !t.After(now.Add(-quotaSpan)) })
+func RoomAmong(times []time.Time, now time.Time, most int) time.Time {
+	times = slices.DeleteFunc(times, func(t time.Time) bool { return !t.After(now.Add(-QuotaSpan)) })
 	if most <= 0 || len(times) < most {
 		return now
 	}
 	slices.SortFunc(times, time.Time.Compare)
 	at := times[len(times)-most]
-	return at.Add(quotaSpan)
+	return at.Add(QuotaSpan)
 }
 
 // ByTheHour returns the counts of a run without an end, which begins anew each

@@ -18,11 +18,11 @@ func (st *State) disturbed(seen Observation) {
 		if sel == nil || sel.Key == nil || s.SightErr != nil {
 			continue
 		}
-		wait := max(sel.Key.CacheWait, cacheWait(s.Sight, 0))
+		wait := max(sel.Key.CacheWait, CacheWait(s.Sight, 0))
 		if sel.Key.VerifiedAt.IsZero() && sel.Key.CacheWait == wait {
 			continue // it is waited for already
 		}
-		if !slices.ContainsFunc(s.Sight.Values, func(v string) bool { return !sel.ours(v) }) {
+		if !slices.ContainsFunc(s.Sight.Values, func(v string) bool { return !sel.Ours(v) }) {
 			continue
 		}
 		sel.Key.VerifiedAt = time.Time{}

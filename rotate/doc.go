@@ -41,28 +41,12 @@
 //
 // # How it is built
 //
-// Plan is a pure function from the time, the wanted Domain, the stored State and an
-// Observation to a DomainPlan, which is plain data: planner.go has what each phase
-// wants, provide.go and mend.go the steps, waits.go the waits, sound.go the refusals,
-// standing.go what DNS shows. A Planner observes and plans and can do nothing else.
-// An Engine observes, plans, and carries the steps out (run.go): intent, effect,
-// confirmation (steps.go, await.go); the State moves on in confirm.go only. Apply does
-// the same as far as a person approved of it (apply.go, grant.go, conditions.go), and
-// Forecast plays the planner forward (forecast.go). A
-// Scheduler calls the engine when something is due, and looks after every domain
-// now and then. Time comes from a Clock; keys, DNS, signers and state through the
-// small interfaces of ports.go.
-//
-// What a person orders changes what the State wants and nothing else (order.go,
-// rollback.go, distrust.go, release.go); the planner goes on from there, so what
-// can't be done at once is tried again.
-//
-// Keys that are in use already are adopted (adopt.go, adopt_check.go); what signers
-// signed with before is remembered, so that people know when it may go (former.go).
-//
-// Whatever fails, is killed, loses its answer or is restored from a backup: the next
-// Advance observes what is there and goes on from that. The tests' world holds all of
-// it to the invariants, as receivers see them (machine_test.go).
+// This package has the words: what the configuration says (Domain), what a command asks
+// (Request), where a domain stands (State), what was seen (Observation), what is to be done
+// (Step, DomainPlan), and the small interfaces to everything outside (ports.go). A State
+// moves on by its methods only (confirm.go, revocation.go, released.go, adoption.go), and
+// from phase to phase by the table of transitions.go. Package rotate/plan decides what has
+// to be done and is pure; package rotate/engine does it.
 //
 // The package imports rotate/calendar, rotate/dkim and rotate/fault, and no other room.
 package rotate

@@ -21,7 +21,7 @@ const (
 
 // needs reports whether s can be taken only after earlier, which stands before it in
 // a plan, was taken.
-func (s Step) needs(earlier Step) bool {
+func (s Step) Needs(earlier Step) bool {
 	sameName, sameDuty := s.Selector == earlier.Selector, s.Duty == earlier.Duty
 	if earlier.Duty == Disposal {
 		return false
@@ -57,7 +57,7 @@ func (k Kind) prepares() bool {
 func (p DomainPlan) Runnable(now time.Time) []Step {
 	var out, waiting []Step
 	for _, s := range p.Steps {
-		if s.Kind == Drain || s.NotBefore.After(now) || slices.ContainsFunc(waiting, s.needs) {
+		if s.Kind == Drain || s.NotBefore.After(now) || slices.ContainsFunc(waiting, s.Needs) {
 			waiting = append(waiting, s)
 			continue
 		}

@@ -39,7 +39,7 @@ const (
 
 // vague findings say that something could not be told. Their words differ each
 // time; what was said first is kept, so that nothing is written when nothing is new.
-func (f Finding) vague() bool {
+func (f Finding) Vague() bool {
 	return slices.Contains([]string{RecordsDiffer, RecordBogus, RecordUnseen, KeyUnread, SignerSilent}, f.Code)
 }
 
@@ -58,12 +58,12 @@ func (f Finding) same(other Finding) bool {
 
 // dated returns what was found with the times since when it is known, and what was
 // known and can't be told now: it is taken to be as it was.
-func dated(found, known []Finding) []Finding {
+func Dated(found, known []Finding) []Finding {
 	var out []Finding
 	for _, f := range found {
 		if i := slices.IndexFunc(known, f.same); i >= 0 {
 			f.Since = known[i].Since
-			if f.vague() {
+			if f.Vague() {
 				f = known[i]
 			}
 		}
@@ -81,9 +81,9 @@ func dated(found, known []Finding) []Finding {
 }
 
 // found notes what differs now, and returns what is new and what is over.
-func (st *State) found(drift []Finding, now time.Time) (noticed, over []Finding) {
+func (st *State) Found(drift []Finding, now time.Time) (noticed, over []Finding) {
 	before := st.Drift
-	st.Drift = dated(drift, before)
+	st.Drift = Dated(drift, before)
 	for i, f := range st.Drift {
 		if f.Since.IsZero() {
 			st.Drift[i].Since = now

@@ -9,6 +9,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
+const day = 24 * time.Hour
+
 // TestFingerprint holds the fingerprints of the version before to what they were: with
 // another one, every stored domain would read as reconfigured and be worked on at once,
 // and every saved plan as stale.

@@ -16,11 +16,11 @@ type Former struct {
 
 // grace is what is added to the drain before somebody else's record may go: a
 // person removes it, once, and can't take it back.
-const grace = 24 * time.Hour
+const Grace = 24 * time.Hour
 
 // leaving notes, before a signer is switched, what it signs with that is not ours.
 // One that does not tell may have come back to what it signed with before.
-func (st *State) leaving(signer string, seen SignerSeen) {
+func (st *State) Leaving(signer string, seen SignerSeen) {
 	if seen.Err == nil {
 		st.uses(signer, seen.Ref)
 		return
@@ -48,10 +48,10 @@ func (st *State) uses(signer string, ref dkim.Ref) {
 }
 
 // left notes that a signer has switched, surely in effect at at.
-func (st *State) left(signer string, at time.Time, drain time.Duration) {
+func (st *State) Left(signer string, at time.Time, drain time.Duration) {
 	for i := range st.Former {
 		if f := &st.Former[i]; f.Signer == signer && f.Until.IsZero() {
-			f.Until = at.Add(drain + grace)
+			f.Until = at.Add(drain + Grace)
 		}
 	}
 }
@@ -59,11 +59,11 @@ func (st *State) left(signer string, at time.Time, drain time.Duration) {
 // allLeft notes, when the last signer of a domain that was new has switched, that
 // each may have used any selector until then: one that did not tell which is not
 // among those that are known to have left it.
-func (st *State) allLeft(was Phase, drain time.Duration) {
+func (st *State) AllLeft(was Phase, drain time.Duration) {
 	if was != Bootstrapping || st.Phase != Ready {
 		return
 	}
-	until := st.SwitchedAt.Add(drain + grace)
+	until := st.SwitchedAt.Add(drain + Grace)
 	for i := range st.Former {
 		if f := &st.Former[i]; !f.Until.IsZero() && f.Until.Before(until) {
 			f.Until = until
@@ -84,7 +84,7 @@ func (st *State) watchFormer(want Domain, seen Observation, now time.Time) {
 		}
 		st.uses(name, s.Ref)
 		if st.Selectors[s.Ref.Selector] != nil {
-			st.left(name, now, want.Policy.Drain)
+			st.Left(name, now, want.Policy.Drain)
 		}
 	}
 }

@@ -11,14 +11,14 @@ import (
 // is never set, and saw no renewal. The owner acts for a shorter time than that after
 // its last renewal, by a clock that counts the time asleep, too (I8).
 const (
-	leaseLength = 90 * time.Second
-	leaseBeat   = 10 * time.Second // between two renewals
-	leaseSafe   = 60 * time.Second // how long the owner acts after it began to renew the lease; effects end before leaseLength
+	LeaseLength = 90 * time.Second
+	LeaseBeat   = 10 * time.Second // between two renewals
+	LeaseSafe   = 60 * time.Second // how long the owner acts after it began to renew the lease; effects end before leaseLength
 )
 
 // slowestEffect is how long after the loss of its lease an effect of a process may
 // still come: it waits for its turn, and then takes its time.
-const slowestEffect = 2*workTime + time.Minute
+const SlowestEffect = 2*WorkTime + time.Minute
 
 // LeaseLost is the code of the fault that a write without the lease is refused with.
 const LeaseLost = "lease-lost"
@@ -52,11 +52,11 @@ func (l Lease) Unchanged(then Lease) bool {
 
 // length returns for how long the lease has to be watched. The end of one that an
 // older version wrote bounds the wait only as far as such a lease could last.
-func (l Lease) length(now time.Time, verify time.Duration) time.Duration {
+func (l Lease) Length(now time.Time, verify time.Duration) time.Duration {
 	if l.TTL > 0 {
 		return l.TTL
 	}
-	return min(max(l.Expires.Sub(now), leaseLength), verify+3*workTime)
+	return min(max(l.Expires.Sub(now), LeaseLength), verify+3*WorkTime)
 }
 
 // HeldError says who acts on a domain now (I8).
@@ -80,7 +80,7 @@ type Watched struct {
 
 // workTime bounds everything that one step may take besides the wait for DNS;
 // where a step joins others, the wait for its turn and the common work count apart.
-const workTime = 5 * time.Minute
+const WorkTime = 5 * time.Minute
 
 // LookClosely is how often a domain is looked after while an effect of a process that
 // has lost its lease may yet come.

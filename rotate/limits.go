@@ -42,7 +42,7 @@ const (
 
 // Check returns an error when no change could ever begin.
 func (l Limits) Check(now time.Time) error {
-	hours, err := l.hours(Ignore{})
+	hours, err := l.Hours(Ignore{})
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (l Limits) keys() (out []string) {
 }
 
 // hours returns the times that the windows and freezes leave which are not set aside.
-func (l Limits) hours(set Ignore) (calendar.Hours, error) {
+func (l Limits) Hours(set Ignore) (calendar.Hours, error) {
 	if set.Windows {
 		l.Windows = nil
 	}

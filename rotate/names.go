@@ -47,13 +47,13 @@ func (u unshared) Look(ctx context.Context, name dkim.Name) (Sight, error) {
 	}
 	holder, err := u.names.Holder(ctx, sight.Owner)
 	if err == nil {
-		err = shared(sight.Owner, name, holder)
+		err = Shared(sight.Owner, name, holder)
 	}
 	return sight, err
 }
 
 // shared refuses when another domain's selector holds owner.
-func shared(owner string, name, holder dkim.Name) error {
+func Shared(owner string, name, holder dkim.Name) error {
 	if holder == (dkim.Name{}) || holder.Domain == name.Domain {
 		return nil // a domain's own two selectors are compared where both are seen
 	}

@@ -31,7 +31,7 @@ type Observation struct {
 }
 
 // destroyed notes that a private key is gone since the keystore was asked.
-func (o Observation) destroyed(selector, keyID string) {
+func (o Observation) Destroyed(selector, keyID string) {
 	if seen := o.Selectors[selector]; seen.KeyID == keyID {
 		seen.KeyID = ""
 		o.Selectors[selector] = seen
@@ -55,7 +55,7 @@ type SignerSeen struct {
 	Err error
 }
 
-func (p DomainPlan) nextReason() Reason {
+func (p DomainPlan) NextReason() Reason {
 	if p.Next == nil {
 		return p.Reason
 	}

@@ -3,15 +3,15 @@ package rotate
 import "slices"
 
 // leaked reports whether the selector's key was reported as compromised and still stands.
-func (st State) leaked(selector string) bool {
-	key := st.selector(selector).Key
+func (st State) Leaked(selector string) bool {
+	key := st.Selector(selector).Key
 	return key != nil && !key.Leaked.IsZero()
 }
 
 // anyLeaked reports whether a key that was reported as compromised still stands.
-func (st State) anyLeaked() bool {
+func (st State) AnyLeaked() bool {
 	for s := range st.Selectors {
-		if st.leaked(s) {
+		if st.Leaked(s) {
 			return true
 		}
 	}
@@ -20,7 +20,7 @@ func (st State) anyLeaked() bool {
 
 // relied reports whether a signer of the domain may sign with the selector's key, as
 // far as is known.
-func (st State) relied(selector string) bool {
+func (st State) Relied(selector string) bool {
 	for _, c := range st.Signers {
 		if !c.Left && (c.Selector == selector || c.Unsure) {
 			return true
@@ -30,13 +30,13 @@ func (st State) relied(selector string) bool {
 }
 
 // heldAll reports whether every one of the signers was sent back.
-func (st State) heldAll(signers []string) bool {
+func (st State) HeldAll(signers []string) bool {
 	return len(st.Held) > 0 && !slices.ContainsFunc(signers, func(s string) bool { return !slices.Contains(st.Held, s) })
 }
 
 // wrongAt reports whether the last health check found that a selector's record does
 // not stand there alone.
-func (st State) wrongAt(selector string) bool {
+func (st State) WrongAt(selector string) bool {
 	return slices.ContainsFunc(st.Drift, func(f Finding) bool {
 		return f.Selector == selector && slices.Contains([]string{RecordVanished, RecordEarlier, RecordsDoubled, RecordSecond, RecordForeign}, f.Code)
 	})
@@ -44,10 +44,10 @@ func (st State) wrongAt(selector string) bool {
 
 // doomed returns the selector's private keys that may be destroyed: those that were
 // replaced, and one that has leaked, or whose domain was released, and that nobody signs with.
-func (st State) doomed(selector string) []Retired {
-	sel := st.selector(selector)
+func (st State) Doomed(selector string) []Retired {
+	sel := st.Selector(selector)
 	out := slices.Clone(sel.Retired)
-	abandoned := st.leaked(selector) && selector == st.Draining
+	abandoned := st.Leaked(selector) && selector == st.Draining
 	if sel.Key != nil && (abandoned || st.Released != nil && st.Released.Purge) {
 		out = append(out, Retired{KeyID: sel.Key.ID, Version: sel.Key.Version})
 	}
@@ -55,8 +55,8 @@ func (st State) doomed(selector string) []Retired {
 }
 
 // spares reports whether a key is worth waiting for a signer that may use it.
-func (st State) spares(selector, keyID string) bool {
-	sel := st.selector(selector)
+func (st State) Spares(selector, keyID string) bool {
+	sel := st.Selector(selector)
 	if key := sel.Key; key != nil && key.ID == keyID && !key.Leaked.IsZero() {
 		return false
 	}
@@ -69,8 +69,8 @@ func (st State) spares(selector, keyID string) bool {
 }
 
 // mayUse reports whether a signer signs with a key of ours, or does not say.
-func (st State) mayUse(seen SignerSeen) bool {
-	ref := st.identify(seen.Ref)
-	key := st.selector(ref.Selector).Key
+func (st State) MayUse(seen SignerSeen) bool {
+	ref := st.Identify(seen.Ref)
+	key := st.Selector(ref.Selector).Key
 	return seen.Err != nil || key != nil && key.ID == ref.KeyID
 }

@@ -18,7 +18,7 @@ type Uptime interface {
 	Up() (boot string, up time.Duration)
 }
 
-func instantOf(c Clock) Instant {
+func InstantOf(c Clock) Instant {
 	i := Instant{At: c.Now()}
 	if u, ok := c.(Uptime); ok {
 		i.Boot, i.Up = u.Up()
@@ -35,7 +35,7 @@ const clockSlack = 10 * time.Minute
 // it early, and a key would be replaced that mail in flight needs (I2). It also returns
 // by how much the clock was set forward since st was written; 0 for not, or when
 // that can't be told, as after a reboot.
-func (st State) reckoned(now Instant) (State, time.Duration) {
+func (st State) Reckoned(now Instant) (State, time.Duration) {
 	then := st.Clock
 	if then == nil || then.Boot == "" || then.Boot != now.Boot {
 		return st, 0
@@ -44,7 +44,7 @@ func (st State) reckoned(now Instant) (State, time.Duration) {
 	if ahead <= clockSlack {
 		return st, 0
 	}
-	st = copyState(st)
+	st = CopyState(st)
 	st.eachTime(func(t *time.Time) {
 		if !t.IsZero() {
 			*t = t.Add(ahead)

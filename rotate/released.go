@@ -19,13 +19,13 @@ type HandedBack struct {
 // stillUsed notes until when the keys of a released domain may have been in use, so that
 // the drain counts from then: until the first look that finds no user any more, and for
 // as long as a signer may go on with its old tables.
-func (st *State) stillUsed(want Domain, seen Observation, lags map[string]time.Duration, now time.Time) {
+func (st *State) StillUsed(want Domain, seen Observation, lags map[string]time.Duration, now time.Time) {
 	if st.Released == nil || !st.Released.Purge || !st.Released.Purged.IsZero() {
 		return
 	}
 	used, until := false, now
 	for _, name := range want.Signers {
-		used = used || st.mayUse(seen.Signers[name])
+		used = used || st.MayUse(seen.Signers[name])
 		if at := now.Add(lags[name]); at.After(until) {
 			until = at
 		}
@@ -48,7 +48,7 @@ func (st *State) purging() {
 }
 
 // purged notes that everything was cleared away when no key is left.
-func (st *State) purged(now time.Time) {
+func (st *State) Purged(now time.Time) {
 	if st.Released == nil {
 		return
 	}

@@ -101,8 +101,8 @@ func (Carry) Kind() Kind { return Resume }
 // in returns the request as it applies to a domain in the given state: a rotation is asked
 // of a domain that is ready for one; otherwise the turn under way continues, for signers
 // that were sent back too.
-func (r Request) in(have State, signers []string) Request {
-	if r.Asked && r.Instruction == nil && have.Phase == Switching && len(have.Held) > 0 && !have.heldAll(signers) {
+func (r Request) In(have State, signers []string) Request {
+	if r.Asked && r.Instruction == nil && have.Phase == Switching && len(have.Held) > 0 && !have.HeldAll(signers) {
 		r.Instruction = Carry{}
 	}
 	r.Asked = r.Asked && have.Phase == Ready

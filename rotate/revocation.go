@@ -7,18 +7,18 @@ import (
 )
 
 // mostKept is how long receivers keep a key at most (I2).
-const mostKept = 7 * 24 * time.Hour
+const MostKept = 7 * 24 * time.Hour
 
 // suspect returns the selector whose key is meant when none is named. Who says once
 // more that the key has leaked, because not everything could be done at once, means
 // the key that signers have just left, and not the sound one that they came to.
-func (st State) suspect() string {
-	if key := st.selector(st.Draining).Key; st.leaked(st.Draining) && !key.Leaked.After(st.SwitchedAt) {
+func (st State) Suspect() string {
+	if key := st.Selector(st.Draining).Key; st.Leaked(st.Draining) && !key.Leaked.After(st.SwitchedAt) {
 		return st.Draining
 	}
-	if st.Phase == Bootstrapping && !st.leaked(st.Target) {
+	if st.Phase == Bootstrapping && !st.Leaked(st.Target) {
 		for name := range st.Selectors {
-			if st.leaked(name) {
+			if st.Leaked(name) {
 				return name // signers leave it for the target
 			}
 		}
@@ -27,8 +27,8 @@ func (st State) suspect() string {
 }
 
 // leftBehind returns the compromised key of which all is done but its destruction.
-func (st State) leftBehind() *Retired {
-	for _, r := range st.selector(st.Draining).Retired {
+func (st State) LeftBehind() *Retired {
+	for _, r := range st.Selector(st.Draining).Retired {
 		if r.Leaked && !r.Dropped {
 			return &r
 		}
@@ -37,19 +37,19 @@ func (st State) leftBehind() *Retired {
 }
 
 // takeFlight enters the phase in which the planner can leave a compromised key.
-func (st *State) takeFlight(p Policy, now time.Time) {
-	switch active, target := st.leaked(st.Active), st.leaked(st.Target); {
-	case st.Phase == Bootstrapping && target && !st.leaked(p.Other(st.Target)):
+func (st *State) TakeFlight(p Policy, now time.Time) {
+	switch active, target := st.Leaked(st.Active), st.Leaked(st.Target); {
+	case st.Phase == Bootstrapping && target && !st.Leaked(p.Other(st.Target)):
 		st.Target = p.Other(st.Target)
-	case st.Phase == Ready && st.leaked(p.Other(st.Active)):
-		st.enter(Draining)
+	case st.Phase == Ready && st.Leaked(p.Other(st.Active)):
+		st.Enter(Draining)
 		st.Draining = p.Other(st.Active) // the standby is replaced; the active key's turn comes then
-	case st.Phase == Replacing && st.leaked(st.Draining):
+	case st.Phase == Replacing && st.Leaked(st.Draining):
 		st.dropFresh(st.Draining, now)
-		st.enter(Draining)
-	case st.Phase == Switching && active && target && st.selector(st.Active).Key.RevokeNow:
+		st.Enter(Draining)
+	case st.Phase == Switching && active && target && st.Selector(st.Active).Key.RevokeNow:
 		// Nothing is gained by coming to the other one: the one that signers are to leave is replaced.
-		st.enter(Draining)
+		st.Enter(Draining)
 		st.Active, st.Draining, st.Target, st.Held, st.SwitchedAt = st.Target, st.Active, "", nil, now
 	case st.Phase == Switching && active:
 		st.Held = nil
@@ -80,18 +80,18 @@ func (st *State) dropFresh(selector string, now time.Time) {
 }
 
 // revoking notes, before the effect, what the record is to be.
-func (st *State) revoking(selector string, ttl time.Duration) {
+func (st *State) Revoking(selector string, ttl time.Duration) {
 	sel := st.Selectors[selector]
 	sel.TTL = max(sel.TTL, ttl)
 	if !slices.Contains(sel.Past, sel.Key.ID) {
 		sel.Past = append(sel.Past, sel.Key.ID)
 	}
-	sel.Key.Record, sel.Revoked = revokedRecord(sel.Key.Record), true
+	sel.Key.Record, sel.Revoked = RevokedRecord(sel.Key.Record), true
 }
 
 // revoked notes that the provider has taken the revoked record. A domain that is being
 // brought up gets a fresh key there; the old one is destroyed when no signer has it.
-func (st *State) revoked(selector string, now time.Time) {
+func (st *State) Revoked(selector string, now time.Time) {
 	sel := st.Selectors[selector]
 	sel.Key.RevokedAt, st.Intent = now, nil
 	if st.Phase == Bootstrapping {

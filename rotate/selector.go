@@ -8,7 +8,7 @@ import (
 )
 
 // selector returns what is known of a selector, zero when nothing is.
-func (s State) selector(name string) Selector {
+func (s State) Selector(name string) Selector {
 	if sel := s.Selectors[name]; sel != nil {
 		return *sel
 	}
@@ -17,22 +17,22 @@ func (s State) selector(name string) Selector {
 
 // identify completes what a signer said it signs with. One that fetches its keys
 // itself may know the selector only: then it uses the key that stands there.
-func (s State) identify(ref dkim.Ref) dkim.Ref {
-	if key := s.selector(ref.Selector).Key; ref.KeyID == "" && key != nil {
+func (s State) Identify(ref dkim.Ref) dkim.Ref {
+	if key := s.Selector(ref.Selector).Key; ref.KeyID == "" && key != nil {
 		ref.KeyID = key.ID
 	}
 	return ref
 }
 
 // selectorPair returns the two selectors of the state, in the order of their names.
-func (st State) selectorPair() (pair [2]string) {
+func (st State) SelectorPair() (pair [2]string) {
 	copy(pair[:], slices.Sorted(maps.Keys(st.Selectors)))
 	return pair
 }
 
 // wanted returns the key whose record should stand at the selector: the fresh one
 // once it is stored, else the present one, else nil.
-func (s Selector) wanted() *Key {
+func (s Selector) Wanted() *Key {
 	if s.Next != nil {
 		return s.Next
 	}
@@ -41,7 +41,7 @@ func (s Selector) wanted() *Key {
 
 // ours reports whether dkimbot may have put the record at the selector's name. Spelt alike
 // is the rule, and cheap; what is spelt otherwise is read once.
-func (s Selector) ours(record string) bool {
+func (s Selector) Ours(record string) bool {
 	keys := [...]*Key{s.Key, s.Next}
 	for _, k := range keys {
 		if k != nil && k.Record == record {
@@ -59,7 +59,7 @@ func (s Selector) ours(record string) bool {
 		}
 	}
 	if r.Revoked() {
-		return s.Revoked || s.Key != nil && !s.Key.Leaked.IsZero() && means(revokedRecord(s.Key.Record), r)
+		return s.Revoked || s.Key != nil && !s.Key.Leaked.IsZero() && means(RevokedRecord(s.Key.Record), r)
 	}
 	return slices.Contains(s.Past, id)
 }
@@ -72,7 +72,7 @@ func means(record string, r dkim.Record) bool {
 
 // sameRecord compares as verifiers read, not letter by letter: a provider may
 // respell white space or quoting.
-func sameRecord(a, b string) bool {
+func SameRecord(a, b string) bool {
 	if a == b {
 		return true
 	}
@@ -82,7 +82,7 @@ func sameRecord(a, b string) bool {
 }
 
 // recordKeyID returns the id of the key that a record holds, "" when it holds none.
-func recordKeyID(record string) string {
+func RecordKeyID(record string) string {
 	r, err := dkim.ParseRecord(record)
 	if err != nil {
 		return ""
@@ -91,7 +91,7 @@ func recordKeyID(record string) string {
 }
 
 // revokedRecord returns the record with its p= emptied.
-func revokedRecord(record string) string {
+func RevokedRecord(record string) string {
 	r, err := dkim.ParseRecord(record)
 	if err != nil {
 		return dkim.Record{KeyType: "rsa"}.String()
@@ -100,13 +100,13 @@ func revokedRecord(record string) string {
 }
 
 // revokedValue reports whether a record says that its key is revoked.
-func revokedValue(v string) bool {
+func RevokedValue(v string) bool {
 	r, err := dkim.ParseRecord(v)
 	return err == nil && r.Revoked()
 }
 
 // pending returns the key that is on its way to the selector, nil when it is yet to be made.
-func (s Selector) pending(phase Phase) *Key {
+func (s Selector) Pending(phase Phase) *Key {
 	if phase == New || phase == Bootstrapping {
 		return s.Key
 	}
@@ -115,7 +115,7 @@ func (s Selector) pending(phase Phase) *Key {
 
 // expected returns the values that dkimbot put, or may have put, at the selector's name, for a
 // write at a place where nobody was asked what stands there.
-func (s Selector) expected() (out []string) {
+func (s Selector) Expected() (out []string) {
 	for _, k := range []*Key{s.Key, s.Next} {
 		if k != nil && !k.PublishedAt.IsZero() {
 			out = append(out, k.Record)
@@ -125,24 +125,24 @@ func (s Selector) expected() (out []string) {
 }
 
 // dropped reports whether the key was given up before it was used.
-func (s Selector) dropped(keyID string) bool {
+func (s Selector) Dropped(keyID string) bool {
 	return keyID != "" && slices.ContainsFunc(s.Retired, func(r Retired) bool { return r.Dropped && r.KeyID == keyID })
 }
 
 // inPlace reports whether a fresh key has taken the place of one that is still to be destroyed.
-func (s Selector) inPlace() bool {
+func (s Selector) InPlace() bool {
 	return slices.ContainsFunc(s.Retired, func(r Retired) bool { return !r.Dropped })
 }
 
 // replacedBefore reports whether a key stood at the selector once, or was given up.
-func (s Selector) replacedBefore(keyID string) bool {
+func (s Selector) ReplacedBefore(keyID string) bool {
 	return slices.Contains(s.Past, keyID) || slices.ContainsFunc(s.Retired, func(r Retired) bool { return r.KeyID == keyID })
 }
 
 // side returns the key as a step shows it; one without a name is yet to be made.
-func (k *Key) side() Side { return Side{KeyID: k.ID, Record: k.Record, Fresh: k.ID == ""} }
+func (k *Key) Side() Side { return Side{KeyID: k.ID, Record: k.Record, Fresh: k.ID == ""} }
 
 // givenUp reports whether the key's revocation was begun: its record may be gone.
-func (k *Key) givenUp() bool {
-	return !k.Leaked.IsZero() && k.Record == revokedRecord(k.Record)
+func (k *Key) GivenUp() bool {
+	return !k.Leaked.IsZero() && k.Record == RevokedRecord(k.Record)
 }

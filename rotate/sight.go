@@ -25,7 +25,7 @@ type Sight struct {
 }
 
 // whom says who was asked for what a sight shows, for people.
-func (s Sight) whom() string {
+func (s Sight) Whom() string {
 	if s.Unchecked {
 		return Nobody
 	}
@@ -33,11 +33,11 @@ func (s Sight) whom() string {
 }
 
 // showIt says that those who were asked show a record, or that nobody was asked.
-func (s Sight) showIt() string {
+func (s Sight) ShowIt() string {
 	if s.Unchecked {
 		return "DNS was not asked (verify.mode none)"
 	}
-	return s.whom() + " shows it"
+	return s.Whom() + " shows it"
 }
 
 // Nobody stands for whom a look asked where DNS is not to be asked (verify.mode none).
@@ -46,7 +46,7 @@ const Nobody = "nobody"
 // cacheWait returns how long resolvers may go on answering what sight shows after
 // it has changed: the old record's TTL, or the negative answer's (RFC 2308 section
 // 5). Where only resolvers were asked, they told what is left of the TTL; ttl is the policy's.
-func cacheWait(sight Sight, ttl time.Duration) time.Duration {
+func CacheWait(sight Sight, ttl time.Duration) time.Duration {
 	switch {
 	case sight.Unchecked:
 		return max(time.Hour, ttl) // nothing is known of the zone's times
@@ -58,7 +58,7 @@ func cacheWait(sight Sight, ttl time.Duration) time.Duration {
 
 // mayBeKey reports whether what a wildcard shows may be a key record, which some receivers
 // keep for days under the name that they asked for.
-func mayBeKey(wildcard []string) bool {
+func MayBeKey(wildcard []string) bool {
 	return slices.ContainsFunc(wildcard, func(v string) bool {
 		_, err := dkim.ParseRecord(v)
 		return err == nil || strings.HasPrefix(v, "CNAME ")

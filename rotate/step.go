@@ -123,7 +123,7 @@ func (f Facts) side() Side {
 
 // does reports whether s is what was approved as a. A key that was yet to be made has its
 // name by now.
-func (s Step) does(a Step) bool {
+func (s Step) Does(a Step) bool {
 	if a.Kind != s.Kind || a.Selector != s.Selector || a.Signer != s.Signer {
 		return false
 	}
@@ -148,6 +148,6 @@ func parseSpan(text string) time.Duration {
 	return d
 }
 
-func (s Step) words() string {
+func (s Step) Words() string {
 	return strings.Join(slices.DeleteFunc([]string{string(s.Kind), s.Signer, s.Selector}, func(w string) bool { return w == "" }), " ")
 }

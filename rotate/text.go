@@ -30,7 +30,7 @@ func Span(d time.Duration) string {
 	return d.String()
 }
 
-func brief(values []string) string {
+func Brief(values []string) string {
 	const most = 60
 	const shown = 10
 	out := make([]string, 0, min(len(values), shown+1))
@@ -50,10 +50,10 @@ func brief(values []string) string {
 	return strings.Join(out, ", ")
 }
 
-func orNone(s string) string { return cmp.Or(s, "none") }
+func OrNone(s string) string { return cmp.Or(s, "none") }
 
 // utc tells a time in UTC, for people.
-func utc(t time.Time) string {
+func Utc(t time.Time) string {
 	if t.IsZero() {
 		return "ever"
 	}

@@ -31,7 +31,7 @@ var moves = []move{
 
 // enter moves the domain to a phase. It is the only place in which a phase changes; which
 // selectors sign, drain or are switched to is set by its callers, in the same step.
-func (st *State) enter(to Phase) {
+func (st *State) Enter(to Phase) {
 	from := cmp.Or(st.Phase, New)
 	if from != to && to != New && !slices.ContainsFunc(moves, func(m move) bool { return m.from == from && m.to == to }) {
 		panic(fmt.Sprintf("rotate: %s can't come from %s to %s", st.Domain, from, to))

@@ -9,7 +9,7 @@ import (
 
 // words are the types that the planner, the transitions and the steps are written in. A
 // function that has to do with one of them is one of theirs, in whichever file it stands.
-var words = []string{"planner", "view", "judge", "health", "draft", "adopter", "run", "forecast", "Distrust", "Rollback", "Release", "Reclaim", "State", "Selector", "Key", "DomainPlan"}
+var words = []string{"planner", "view", "Judge", "health", "draft", "Adopter", "run", "forecast", "Distrust", "Rollback", "Release", "Reclaim", "State", "Selector", "Key", "DomainPlan"}
 
 // decides reports whether a function belongs to the planner, the transitions or the steps.
 func decides(pkg string, fn *ast.FuncDecl) bool {
@@ -40,6 +40,11 @@ var pure = strings.Fields(`len max min string After Before Equal IsZero Sub Add 
 	plans recordKeyID lostAll knowsSelectors underManagement anyLeaked prepares renewable givenUp revokedValue resumable
 	stale outrun overtaken replacedBefore spares mayRevoke noneSigns anyTells adopting leaving quiet`)
 
+// isPure reports whether a function is one of them; between rooms its name begins with a capital.
+func isPure(name string) bool {
+	return slices.ContainsFunc(pure, func(p string) bool { return strings.EqualFold(p, name) })
+}
+
 // harmless reports whether an expression calls nothing that may change something.
 func harmless(text string) bool {
 	e, err := parser.ParseExpr(text)
@@ -54,9 +59,9 @@ func harmless(text string) bool {
 		case *ast.CallExpr:
 			switch f := n.Fun.(type) {
 			case *ast.Ident:
-				ok = ok && slices.Contains(pure, f.Name)
+				ok = ok && isPure(f.Name)
 			case *ast.SelectorExpr:
-				ok = ok && slices.Contains(pure, f.Sel.Name)
+				ok = ok && isPure(f.Sel.Name)
 			default:
 				ok = false
 			}

@@ -37,7 +37,10 @@ type bench struct {
 var plays = []string{"TestNoFaults", "TestTenThousandDomainYears"}
 
 // binary is the test binary of a package.
-type binary struct{ path, pkg string }
+type binary struct {
+	path, pkg string
+	draws     bool // its tests draw at random, and are not to keep what they drew
+}
 
 // test is one test, and which mutants it reaches.
 type test struct {
@@ -85,7 +88,18 @@ func (b *bench) build(files map[string]string) error {
 
 // compile makes the test binary of a package.
 func (b *bench) compile(pkg string) (binary, error) {
-	made := binary{filepath.Join(b.dir, strings.ReplaceAll(pkg, "/", "_")+".test"), pkg}
+	made := binary{path: filepath.Join(b.dir, strings.ReplaceAll(pkg, "/", "_")+".test"), pkg: pkg}
+	tests, err := filepath.Glob(filepath.Join(b.root, pkg, "*_test.go"))
+	if err != nil {
+		return made, err
+	}
+	for _, path := range tests {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return made, err
+		}
+		made.draws = made.draws || bytes.Contains(text, []byte("pgregory.net/rapid"))
+	}
 	build := exec.Command("go", "test", "-c", "-vet=off", "-overlay", b.overlay, "-o", made.path, "./"+pkg)
 	build.Dir = b.root
 	if text, err := build.CombinedOutput(); err != nil {
@@ -108,7 +122,10 @@ var failedTest = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
 func (b *bench) run(bin binary, j job) (failed, output string) {
 	ctx, cancel := context.WithTimeout(context.Background(), spareTime+10*j.usual)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, bin.path, "-test.run", "^("+strings.Join(j.tests, "|")+")$", "-test.failfast", "-test.short", "-rapid.nofailfile")
+	cmd := exec.CommandContext(ctx, bin.path, "-test.run", "^("+strings.Join(j.tests, "|")+")$", "-test.failfast", "-test.short")
+	if bin.draws {
+		cmd.Args = append(cmd.Args, "-rapid.nofailfile")
+	}
 	cmd.Dir = filepath.Join(b.root, bin.pkg)
 	cmd.Env = append(os.Environ(), fmt.Sprint("DKIMBOT_MUTANT=", j.mutant), "DKIMBOT_MUTANT_TRACE="+j.trace)
 	var out bytes.Buffer

@@ -5,6 +5,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -13,7 +14,7 @@ import (
 // nothing else.
 
 // checkBounds holds a run that has ended against what it could have done.
-func (p *process) checkBounds(d *domain, res rotate.Result) {
+func (p *process) checkBounds(d *domain, res engine.Result) {
 	t := p.turn
 	p.checkDrift(d, res)
 	if p.turnedDown(d, res) {
@@ -37,7 +38,7 @@ func (p *process) checkBounds(d *domain, res rotate.Result) {
 }
 
 // turnedDown reports that a person's wish was refused: the command did nothing else.
-func (p *process) turnedDown(d *domain, res rotate.Result) bool {
+func (p *process) turnedDown(d *domain, res engine.Result) bool {
 	codes := []string{rotate.CodeWindow, rotate.CodeFreeze, rotate.CodePlanOnly, rotate.CodeThreshold}
 	return p.ordering != nil && d.orders == p.turn.orders || slices.Contains(codes, fault.CodeOf(res.Err))
 }

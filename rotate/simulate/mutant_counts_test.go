@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
 // private is a count that one life of a process keeps for itself.
@@ -22,12 +23,12 @@ func (q private) TakeSwitch(_ context.Context, domain string, now time.Time, mos
 }
 
 func ownCounts() *tamper {
-	return &tamper{parts: func(p *process, parts *rotate.Parts) { parts.Quota = private{ledger{p}, &memory{}} }}
+	return &tamper{parts: func(p *process, parts *engine.Parts) { parts.Quota = private{ledger{p}, &memory{}} }}
 }
 
 // memoryless forgets what it counted when a process starts.
 func memoryless() *tamper {
-	return &tamper{parts: func(p *process, _ *rotate.Parts) {
+	return &tamper{parts: func(p *process, _ *engine.Parts) {
 		if p != p.person {
 			p.store.begun = nil
 		}
@@ -42,7 +43,7 @@ type grudging struct {
 
 func grudge() *tamper {
 	refused := map[string]bool{}
-	return &tamper{parts: func(p *process, parts *rotate.Parts) { parts.Quota = grudging{ledger{p}, refused} }}
+	return &tamper{parts: func(p *process, parts *engine.Parts) { parts.Quota = grudging{ledger{p}, refused} }}
 }
 
 func (q grudging) Switches(ctx context.Context, now time.Time) ([]rotate.Begun, error) {
@@ -60,5 +61,5 @@ func (q grudging) Switches(ctx context.Context, now time.Time) ([]rotate.Begun, 
 
 // endless is a run that never notes what began in it.
 func endless() *tamper {
-	return &tamper{parts: func(_ *process, parts *rotate.Parts) { parts.Counts.PerRun = rotate.Bound{} }}
+	return &tamper{parts: func(_ *process, parts *engine.Parts) { parts.Counts.PerRun = rotate.Bound{} }}
 }

@@ -9,12 +9,13 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
 // lateRollback takes a domain that has just got its fresh key to be draining still,
 // when it is told to go back.
 func lateRollback() *tamper {
-	return &tamper{parts: func(p *process, parts *rotate.Parts) { parts.Store = belated{ledger{p}} }}
+	return &tamper{parts: func(p *process, parts *engine.Parts) { parts.Store = belated{ledger{p}} }}
 }
 
 type belated struct{ ledger }
@@ -95,7 +96,7 @@ type heedless struct {
 
 func handedBack() *tamper {
 	released := map[string]*rotate.HandedBack{}
-	return &tamper{parts: func(p *process, parts *rotate.Parts) { parts.Store = heedless{ledger{p}, released} }}
+	return &tamper{parts: func(p *process, parts *engine.Parts) { parts.Store = heedless{ledger{p}, released} }}
 }
 
 func (s heedless) Load(ctx context.Context, domain string) (rotate.State, error) {
@@ -120,7 +121,7 @@ func windowed() *tamper {
 		domain: func(_ *world, d *rotate.Domain) {
 			d.Limits = rotate.Limits{Windows: []calendar.Period{{Schedule: schedule, Duration: length, Timezone: "UTC"}}}
 		},
-		parts: func(p *process, parts *rotate.Parts) {
+		parts: func(p *process, parts *engine.Parts) {
 			for name, h := range p.hosts {
 				parts.Signers[name] = obedient{remote{p, h, name}}
 			}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
 // trusting takes what was published to be everywhere.
@@ -103,7 +104,7 @@ func (s credulous) Active(_ context.Context, domains []string) (map[string]dkim.
 
 func believing(swallow bool) *tamper {
 	asked := map[string]dkim.Ref{}
-	return &tamper{parts: func(p *process, parts *rotate.Parts) {
+	return &tamper{parts: func(p *process, parts *engine.Parts) {
 		for name, h := range p.hosts {
 			parts.Signers[name] = credulous{remote: remote{p, h, name}, asked: asked, swallow: swallow}
 		}
@@ -178,7 +179,7 @@ func (k replacing) Put(ctx context.Context, name dkim.Name, key *dkim.PrivateKey
 // sameKey makes one key in each life of a process, and goes back to it.
 func sameKey() *tamper {
 	made := map[string]*dkim.PrivateKey{}
-	return &tamper{parts: func(p *process, parts *rotate.Parts) {
+	return &tamper{parts: func(p *process, parts *engine.Parts) {
 		parts.Generate = func(dkim.Algorithm) (*dkim.PrivateKey, error) {
 			if made[p.name] == nil {
 				made[p.name] = p.keys.make()
@@ -245,7 +246,7 @@ func (s lawless) Save(ctx context.Context, l rotate.Lease, now time.Time, st rot
 // early lets the drain start when the switch was begun.
 func early() *tamper {
 	begun := map[string]time.Time{}
-	return &tamper{parts: func(p *process, parts *rotate.Parts) { parts.Store = prompt{ledger{p}, begun} }}
+	return &tamper{parts: func(p *process, parts *engine.Parts) { parts.Store = prompt{ledger{p}, begun} }}
 }
 
 type prompt struct {
@@ -267,7 +268,7 @@ func (s prompt) Save(ctx context.Context, l rotate.Lease, now time.Time, st rota
 
 // amnesia looks away from what was there before the state was lost.
 func amnesia() *tamper {
-	return &tamper{parts: func(p *process, parts *rotate.Parts) {
+	return &tamper{parts: func(p *process, parts *engine.Parts) {
 		parts.Look, parts.Keys = oblivious{p}, blank{keys{p}}
 	}}
 }
@@ -294,7 +295,7 @@ func (k blank) Get(ctx context.Context, name dkim.Name, version int) (*dkim.Priv
 
 // overlooking sees key records only, and writes over whatever else stands there.
 func overlooking() *tamper {
-	return &tamper{parts: func(p *process, parts *rotate.Parts) {
+	return &tamper{parts: func(p *process, parts *engine.Parts) {
 		parts.Look = blinkered{p}
 		for name := range parts.Publishers {
 			parts.Publishers[name] = heavyHanded{publisher{p}}

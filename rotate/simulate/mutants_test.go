@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
 // mutant is dkimbot broken on purpose: with it in place, the oracles must see that
@@ -107,25 +108,25 @@ func TestMutants(t *testing.T) {
 
 func looker(broken func(*process) rotate.Looker) func() *tamper {
 	return func() *tamper {
-		return &tamper{parts: func(p *process, parts *rotate.Parts) { parts.Look = broken(p) }}
+		return &tamper{parts: func(p *process, parts *engine.Parts) { parts.Look = broken(p) }}
 	}
 }
 
 func keystore(broken func(keys) rotate.Keystore) func() *tamper {
 	return func() *tamper {
-		return &tamper{parts: func(p *process, parts *rotate.Parts) { parts.Keys = broken(keys{p}) }}
+		return &tamper{parts: func(p *process, parts *engine.Parts) { parts.Keys = broken(keys{p}) }}
 	}
 }
 
 func stores(broken func(ledger) rotate.Store) func() *tamper {
 	return func() *tamper {
-		return &tamper{parts: func(p *process, parts *rotate.Parts) { parts.Store = broken(ledger{p}) }}
+		return &tamper{parts: func(p *process, parts *engine.Parts) { parts.Store = broken(ledger{p}) }}
 	}
 }
 
 func signers(broken func(remote) rotate.Signer) func() *tamper {
 	return func() *tamper {
-		return &tamper{parts: func(p *process, parts *rotate.Parts) {
+		return &tamper{parts: func(p *process, parts *engine.Parts) {
 			for name, h := range p.hosts {
 				parts.Signers[name] = broken(remote{p, h, name})
 			}
@@ -135,7 +136,7 @@ func signers(broken func(remote) rotate.Signer) func() *tamper {
 
 func publishers(broken func(publisher) rotate.Publisher) func() *tamper {
 	return func() *tamper {
-		return &tamper{parts: func(p *process, parts *rotate.Parts) {
+		return &tamper{parts: func(p *process, parts *engine.Parts) {
 			for name := range parts.Publishers {
 				parts.Publishers[name] = broken(publisher{p})
 			}

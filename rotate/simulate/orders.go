@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
 // What operators do by hand is modelled here. One at a time sits at the terminal.
@@ -208,7 +209,7 @@ func (w *world) makePlan(d *domain) *approved {
 // survey plans for the domain.
 func (p *process) survey(want rotate.Domain, req rotate.Request) (rotate.DomainPlan, error) {
 	p.turns(want.Name)
-	planner := &rotate.Planner{State: ledger{p}, Keys: keys{p}, Look: p, Clock: p, Signers: map[string]rotate.SignerReader{}}
+	planner := &engine.Planner{State: ledger{p}, Keys: keys{p}, Look: p, Clock: p, Signers: map[string]rotate.SignerReader{}}
 	if p.plays(aliases) {
 		planner.Look = rotate.Unshared(p, ledger{p})
 	}
@@ -233,7 +234,7 @@ func (w *world) apply(d *domain, a *approved) {
 	}
 	p.busy, p.plan, p.began = true, a, w.now
 	p.turns(d.name)
-	p.note(p.engine.Apply(context.Background(), p.wants(d), rotate.Ignore{}, approval, rotate.Patience{Most: time.Minute, Retry: w.faults.IntN(2) == 0}, nil))
+	p.note(p.engine.Apply(context.Background(), p.wants(d), rotate.Ignore{}, approval, engine.Patience{Most: time.Minute, Retry: w.faults.IntN(2) == 0}, nil))
 	p.busy, p.plan, p.alive = false, nil, false
 	a.used = a.used || a.begun
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -23,7 +24,7 @@ type process struct {
 	began  time.Time
 	vain   int       // looks in a row after which something was due still
 	nextAt time.Time // when it wakes next; zero: not set
-	engine *rotate.Engine
+	engine *engine.Engine
 	plan   *approved // it applies this now; nil: none
 	turn   *turn     // its last run for a domain
 
@@ -45,7 +46,7 @@ func (p *process) start() {
 func (p *process) spawn() {
 	p.births++
 	p.alive, p.owner, p.run = true, fmt.Sprintf("%s, life %d", p.name, p.births), run{begun: map[string]bool{}}
-	parts := rotate.Parts{Store: ledger{p}, Keys: keys{p}, Look: p, Publishers: map[string]rotate.Publisher{}, Signers: map[string]rotate.Signer{}, Clock: p,
+	parts := engine.Parts{Store: ledger{p}, Keys: keys{p}, Look: p, Publishers: map[string]rotate.Publisher{}, Signers: map[string]rotate.Signer{}, Clock: p,
 		Workers: 4, SelfTest: p.selfTest, Generate: func(dkim.Algorithm) (*dkim.PrivateKey, error) { return p.keys.make(), nil }, Owner: p.owner, Every: p.every,
 		Quota: ledger{p}, Counts: p.countsOf()}
 	if p.sc.evictable {
@@ -63,7 +64,7 @@ func (p *process) spawn() {
 	if t := p.sc.tamper; t != nil && t.parts != nil {
 		t.parts(p, &parts)
 	}
-	p.engine = rotate.NewEngine(parts)
+	p.engine = engine.NewEngine(parts)
 }
 
 // dead reports whether a lease's owner lives no more.
@@ -140,7 +141,7 @@ func (p *process) work() {
 	if p.sc.timers {
 		p.spawn() // each time the program is started anew
 	}
-	pending, err := rotate.TakePending(context.Background(), ledger{p}, p.Now(), wanted, rotate.Request{})
+	pending, err := engine.TakePending(context.Background(), ledger{p}, p.Now(), wanted, rotate.Request{})
 	if err == nil {
 		p.advance(pending)
 	}
@@ -166,7 +167,7 @@ func (p *process) settle(d rotate.Domain, req rotate.Request) {
 	defer func() { p.busy = false }()
 	p.began = p.now
 	p.turns(d.Name)
-	res := p.engine.Settle(context.Background(), d, req, rotate.Patience{Most: time.Minute}, nil)
+	res := p.engine.Settle(context.Background(), d, req, engine.Patience{Most: time.Minute}, nil)
 	p.note(res)
 	p.checkBounds(p.domain(d.Name), res)
 }
@@ -181,7 +182,7 @@ func (p *process) wants(d *domain) rotate.Domain {
 }
 
 // note tells of what did not go well, once as long as it is the same.
-func (p *process) note(res rotate.Result) {
+func (p *process) note(res engine.Result) {
 	d := p.domain(res.Domain)
 	if thresholdRefused(res.Err) {
 		p.report.HeldBack++
@@ -206,7 +207,7 @@ func (p *process) rest() time.Time {
 	due := p.store.nextDue().Add(-p.offset)
 	if !due.After(p.now) {
 		p.vain++
-		return p.now.Add(rotate.Backoff(p.vain) + between(p.faults, 0, 30*time.Second))
+		return p.now.Add(engine.Backoff(p.vain) + between(p.faults, 0, 30*time.Second))
 	}
 	p.vain = 0
 	if latest := p.now.Add(most); due.After(latest) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
 const day = 24 * time.Hour
@@ -68,7 +69,7 @@ type Scenario struct {
 
 // tamper changes what an engine is given, to show that the oracles see it.
 type tamper struct {
-	parts  func(p *process, parts *rotate.Parts)
+	parts  func(p *process, parts *engine.Parts)
 	domain func(w *world, d *rotate.Domain)
 	plan   func(p *process, d *domain, a *approved, approval *rotate.Approval)
 }

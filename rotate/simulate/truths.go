@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
 // What the history says is held against the world here: nothing is said that is not so.
@@ -32,7 +33,7 @@ func (p *process) checkTold(d *domain, events []rotate.Event) {
 }
 
 // checkDrift checks what a run that has come to its end says of differences.
-func (p *process) checkDrift(d *domain, res rotate.Result) {
+func (p *process) checkDrift(d *domain, res engine.Result) {
 	if !p.plays(truths) || p.halted || res.Err != nil || !p.sensible(d) {
 		return
 	}

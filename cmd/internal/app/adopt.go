@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/keystore/vault"
 	"github.com/dkimbot/dkimbot/providers"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -41,21 +42,21 @@ func (a *App) finder(ctx context.Context, source keyimport.Source) (*keyimport.F
 
 // Adopt adopts what is found for the domains, side by side, waits as patience
 // allows, and calls each with every result as it comes, one call at a time.
-func (a *App) Adopt(ctx context.Context, domains []rotate.Domain, req rotate.Request, source keyimport.Source, patience rotate.Patience, waiting func(string, rotate.Next), each func(rotate.Result)) error {
+func (a *App) Adopt(ctx context.Context, domains []rotate.Domain, req rotate.Request, source keyimport.Source, patience engine.Patience, waiting func(string, rotate.Next), each func(engine.Result)) error {
 	finder, err := a.finder(ctx, source)
 	if err != nil {
 		return err
 	}
-	rotate.SideBySide(domains, waiting, each, func(d rotate.Domain, waiting func(string, rotate.Next)) rotate.Result {
+	engine.SideBySide(domains, waiting, each, func(d rotate.Domain, waiting func(string, rotate.Next)) engine.Result {
 		return a.adopt(ctx, d, req, finder, patience, waiting)
 	})
 	return nil
 }
 
-func (a *App) adopt(ctx context.Context, d rotate.Domain, req rotate.Request, finder *keyimport.Finder, patience rotate.Patience, waiting func(string, rotate.Next)) rotate.Result {
+func (a *App) adopt(ctx context.Context, d rotate.Domain, req rotate.Request, finder *keyimport.Finder, patience engine.Patience, waiting func(string, rotate.Next)) engine.Result {
 	found, err := finder.Find(ctx, d)
 	if err != nil {
-		return rotate.Result{Domain: d.Name, Err: err}
+		return engine.Result{Domain: d.Name, Err: err}
 	}
 	res := a.Engine.Adopt(ctx, d, req, found.Adoption)
 	if res.Err == nil && ctx.Err() == nil {

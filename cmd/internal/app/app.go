@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/notice"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/verify"
@@ -29,8 +30,8 @@ const workers = 256
 type App struct {
 	Config  *config.Config
 	Domains []rotate.Domain
-	Planner *rotate.Planner
-	Engine  *rotate.Engine
+	Planner *engine.Planner
+	Engine  *engine.Engine
 	Queue   rotate.Queue
 	Quota   rotate.QuotaReader
 	Work    rotate.WorkQueue // nil when it was opened for reading only
@@ -88,7 +89,7 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 		return nil, err
 	}
 	a.closers = append(a.closers, store.Close)
-	parts := rotate.Parts{Store: store, Keys: keys, Clock: Clock{}, Workers: workers, SelfTest: verify.SelfTest, Notify: notify,
+	parts := engine.Parts{Store: store, Keys: keys, Clock: Clock{}, Workers: workers, SelfTest: verify.SelfTest, Notify: notify,
 		Quota: store, Counts: cfg.Counts()}
 	look, err := newLooker(cfg)
 	if err != nil {
@@ -112,7 +113,7 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 	}
 	a.Notices = newNotices(cfg.Notify, parts.Actor, a.log)
 	parts = witnessed(parts, a.Notices)
-	a.Engine, a.Queue, a.Work, a.State, a.Lineage = rotate.NewEngine(parts), store, store, store, store.Lineage()
+	a.Engine, a.Queue, a.Work, a.State, a.Lineage = engine.NewEngine(parts), store, store, store, store.Lineage()
 	return a, nil
 }
 
@@ -142,7 +143,7 @@ func OpenReadOnly(ctx context.Context, cfg *config.Config, at time.Time) (_ *App
 	if err != nil {
 		return nil, err
 	}
-	a.Planner = &rotate.Planner{State: store, Keys: keys, Signers: map[string]rotate.SignerReader{}, Clock: Clock{At: at}}
+	a.Planner = &engine.Planner{State: store, Keys: keys, Signers: map[string]rotate.SignerReader{}, Clock: Clock{At: at}}
 	look, err := newLooker(cfg)
 	if err != nil {
 		return nil, err

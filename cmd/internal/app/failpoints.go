@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
 // A program that is built with the tag failpoints, for tests, can be told to end at
@@ -34,7 +34,7 @@ type failpoints struct {
 }
 
 // withFailpoints returns the parts with points around all that changes anything.
-func withFailpoints(parts rotate.Parts) (rotate.Parts, error) {
+func withFailpoints(parts engine.Parts) (engine.Parts, error) {
 	f := &failpoints{at: os.Getenv("DKIMBOT_FAILPOINT"), signal: syscall.SIGKILL, passed: map[string]int{}}
 	if os.Getenv("DKIMBOT_FAILSIGNAL") == "TERM" {
 		f.signal = syscall.SIGTERM

@@ -9,9 +9,10 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
-func (f *failpoints) wrap(parts rotate.Parts) rotate.Parts {
+func (f *failpoints) wrap(parts engine.Parts) engine.Parts {
 	parts.Store = failingStore{parts.Store, f}
 	parts.Keys = failingKeys{parts.Keys, f}
 	publishers, signers := map[string]rotate.Publisher{}, map[string]rotate.Signer{}

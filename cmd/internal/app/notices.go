@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/notice"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
 // newNotices makes what tells of events, and asks before a switch.
@@ -36,7 +37,7 @@ func noticeHooks(hooks []config.Hook) []notice.Hook {
 }
 
 // witnessed lets the notices see what the heart does, besides whoever does already.
-func witnessed(parts rotate.Parts, n *notice.Notices) rotate.Parts {
+func witnessed(parts engine.Parts, n *notice.Notices) engine.Parts {
 	first := parts.Notify
 	parts.Notify = func(e rotate.Event) {
 		if first != nil {

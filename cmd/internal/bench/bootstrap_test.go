@@ -8,6 +8,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
 // bootstrapped is what one run of dkimbot took.
@@ -32,7 +33,7 @@ func (g *ground) bootstrap(tb testing.TB) *bootstrapped {
 	}
 	a.Engine.Generate = r.keys.generate
 	ready := 0
-	a.Engine.SettleAll(ctx, a.Domains, rotate.Request{}, rotate.Patience{Most: time.Minute}, nil, func(res rotate.Result) {
+	a.Engine.SettleAll(ctx, a.Domains, rotate.Request{}, engine.Patience{Most: time.Minute}, nil, func(res engine.Result) {
 		if res.Err != nil || res.State.Phase != rotate.Ready || res.State.Active != "s1" {
 			tb.Errorf("%s is %s, signs with %q: %v", res.Domain, res.State.Phase, res.State.Active, res.Err)
 		}

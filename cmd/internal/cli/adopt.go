@@ -6,8 +6,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/keyimport"
@@ -16,7 +14,9 @@ import (
 	"github.com/dkimbot/dkimbot/keystore/vault"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/signer/opendkim"
+	"github.com/spf13/cobra"
 )
 
 // adoptFlags is what the command line says of an adoption.
@@ -178,9 +178,9 @@ func (f *adoptFlags) source() (keyimport.Source, error) {
 	return s, nil
 }
 
-func (p *program) adopt(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request, source keyimport.Source, patience rotate.Patience) error {
+func (p *program) adopt(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request, source keyimport.Source, patience engine.Patience) error {
 	return p.atWork(cmd, cfg, func(a *app.App, tell progress) error {
-		var results []rotate.Result
+		var results []engine.Result
 		tell.expect(domains)
 		err := a.Adopt(cmd.Context(), domains, req, source, patience, tell.waiting, p.into(&results, tell, show.Text.Result))
 		tell.stop()

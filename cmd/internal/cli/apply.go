@@ -6,14 +6,14 @@ import (
 	"slices"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/spf13/cobra"
 )
 
 func (p *program) applyCommand() *cobra.Command {
@@ -70,7 +70,7 @@ progress.`,
 	return cmd
 }
 
-func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Document, ignore rotate.Ignore, patience rotate.Patience) error {
+func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Document, ignore rotate.Ignore, patience engine.Patience) error {
 	orders, results := orders(cfg, doc)
 	refused := map[string]error{}
 	for _, r := range results {
@@ -103,7 +103,7 @@ func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Doc
 }
 
 // endApply tells the results, all at once for programs, in the order of the plan.
-func (p *program) endApply(doc planfile.Document, results []rotate.Result) error {
+func (p *program) endApply(doc planfile.Document, results []engine.Result) error {
 	if !p.json {
 		p.afterApply(doc, results)
 		return nil
@@ -112,35 +112,35 @@ func (p *program) endApply(doc planfile.Document, results []rotate.Result) error
 	for i, d := range doc.Domains {
 		at[d.Name] = i
 	}
-	slices.SortFunc(results, func(a, b rotate.Result) int { return at[a.Domain] - at[b.Domain] })
+	slices.SortFunc(results, func(a, b engine.Result) int { return at[a.Domain] - at[b.Domain] })
 	return report.JSON(p.Out, report.NewApply(doc.PlanID, results))
 }
 
 // orders returns what is to be carried out, and the results for domains that are
 // refused without a look at the world.
-func orders(cfg *config.Config, doc planfile.Document) (out []rotate.Order, refused []rotate.Result) {
+func orders(cfg *config.Config, doc planfile.Document) (out []engine.Order, refused []engine.Result) {
 	for _, d := range doc.Domains {
 		want, err := cfg.Domain(d.Name)
 		switch why := d.SameConfig(cfg.DomainDigest(d.Name)); {
 		case why != nil:
-			refused = append(refused, rotate.Result{Domain: d.Name, Err: rotate.Stale(doc.PlanID, d.Name, []rotate.Reason{*why})})
+			refused = append(refused, engine.Result{Domain: d.Name, Err: rotate.Stale(doc.PlanID, d.Name, []rotate.Reason{*why})})
 		case err != nil:
-			refused = append(refused, rotate.Result{Domain: d.Name, Err: err})
+			refused = append(refused, engine.Result{Domain: d.Name, Err: err})
 		case d.Problem != nil && len(d.Steps) == 0:
-			refused = append(refused, rotate.Result{Domain: d.Name, Err: doc.Unplanned(d)})
+			refused = append(refused, engine.Result{Domain: d.Name, Err: doc.Unplanned(d)})
 		default:
-			out = append(out, rotate.Order{Domain: want.Domain, Approved: doc.Approval(d)})
+			out = append(out, engine.Order{Domain: want.Domain, Approved: doc.Approval(d)})
 		}
 	}
 	return out, refused
 }
 
 // afterApply says what a person may wonder about after the results.
-func (p *program) afterApply(doc planfile.Document, results []rotate.Result) {
+func (p *program) afterApply(doc planfile.Document, results []engine.Result) {
 	if len(results) == 0 {
 		fmt.Fprintln(p.Out, "The plan holds no domains.")
 	}
-	begun := slices.ContainsFunc(results, func(r rotate.Result) bool {
+	begun := slices.ContainsFunc(results, func(r engine.Result) bool {
 		return r.State.Phase != "" && r.State.Phase != rotate.New && r.State.Phase != rotate.Ready
 	})
 	if begun {

@@ -9,14 +9,14 @@ import (
 	"sync"
 	"syscall"
 
-	sd "github.com/coreos/go-systemd/v22/daemon"
-	"github.com/spf13/cobra"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 
+	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
-	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/spf13/cobra"
 )
 
 func (p *program) daemonCommand() *cobra.Command {
@@ -143,7 +143,7 @@ func (d *daemon) serve(ctx context.Context, a *app.App) (*app.App, error) {
 	defer stop()
 	ended := make(chan error, 1)
 	work := &heartbeat{WorkQueue: a.Work}
-	s := rotate.Scheduler{Engine: a.Engine, Queue: work, Domains: a.Domains, Log: d.log}
+	s := engine.Scheduler{Engine: a.Engine, Queue: work, Domains: a.Domains, Log: d.log}
 	go func() { ended <- s.Run(running) }()
 	go a.Notices.Heartbeats(running, work.beats)
 	a.Notices.Well()

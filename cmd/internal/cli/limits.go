@@ -7,11 +7,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/spf13/cobra"
 )
 
 // ignoreFlags gives the command a flag for each limit that a person may set aside.
@@ -68,7 +68,7 @@ func beyondCounts(ctx context.Context, a *app.App, plans []rotate.DomainPlan, se
 }
 
 // heldBack tells how many domains each limit holds back, "" when none does.
-func heldBack(results []rotate.Result) string {
+func heldBack(results []engine.Result) string {
 	held := map[string]int{}
 	for _, r := range results {
 		if r.Err == nil && r.Plan.Held != "" {

@@ -6,15 +6,15 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/spf13/cobra"
 )
 
 func (p *program) planCommand() *cobra.Command {
@@ -103,7 +103,7 @@ func (p *program) plan(ctx context.Context, cfg *config.Config, domains []rotate
 	}
 	defer a.Close()
 	if how.due {
-		if domains, err = rotate.Pending(ctx, a.Queue, a.Planner.Clock.Now(), domains, how.req); err != nil {
+		if domains, err = engine.Pending(ctx, a.Queue, a.Planner.Clock.Now(), domains, how.req); err != nil {
 			return err
 		}
 	}

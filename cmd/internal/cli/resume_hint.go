@@ -6,15 +6,15 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/pflag"
-
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/spf13/pflag"
 )
 
 // interrupted says what an interrupted run has left, and how to go on: with the
 // same command for what is left when again is "".
-func (p *program) interrupted(results []rotate.Result, again string) error {
+func (p *program) interrupted(results []engine.Result, again string) error {
 	left := show.LeftOver(results)
 	names := make([]string, len(left))
 	for i, r := range left {
@@ -27,7 +27,7 @@ func (p *program) interrupted(results []rotate.Result, again string) error {
 // afterReport returns how an interrupted run goes on whose report of leaked keys was
 // noted: not by the same command, which, when all is done meanwhile, would report the
 // keys that signers have come to. It returns "" when nothing was noted, or reported.
-func (p *program) afterReport(results []rotate.Result) string {
+func (p *program) afterReport(results []engine.Result) string {
 	if reported := p.cmd.Flags().Lookup("compromised"); reported == nil || !reported.Changed {
 		return ""
 	}

@@ -7,15 +7,15 @@ import (
 	"slices"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/spf13/cobra"
 )
 
 // The longest waits that a run stays for.
@@ -137,18 +137,18 @@ func (f *rotateFlags) request() rotate.Request {
 }
 
 // patienceOf returns how long a run stays for what has to be waited for.
-func patienceOf(wait bool) rotate.Patience {
+func patienceOf(wait bool) engine.Patience {
 	if wait {
-		return rotate.Patience{Most: longWait, Retry: true}
+		return engine.Patience{Most: longWait, Retry: true}
 	}
-	return rotate.Patience{Most: shortWait}
+	return engine.Patience{Most: shortWait}
 }
 
-func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request, due bool, patience rotate.Patience) error {
+func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request, due bool, patience engine.Patience) error {
 	return p.atWork(cmd, cfg, func(a *app.App, tell progress) (err error) {
 		ctx := cmd.Context()
 		if due {
-			if domains, err = rotate.TakePending(ctx, a.Work, a.Engine.Clock.Now(), domains, req); err != nil {
+			if domains, err = engine.TakePending(ctx, a.Work, a.Engine.Clock.Now(), domains, req); err != nil {
 				return err
 			}
 		}
@@ -156,7 +156,7 @@ func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotat
 		if err != nil {
 			return err
 		}
-		var results []rotate.Result
+		var results []engine.Result
 		tell.expect(domains)
 		a.Engine.SettleAll(ctx, domains, req, patience, tell.waiting, p.into(&results, tell, show.Text.Result))
 		tell.stop()
@@ -169,7 +169,7 @@ func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotat
 }
 
 // endResults ends a run of the parts in which results were told as they came.
-func (p *program) endResults(ctx context.Context, a *app.App, results []rotate.Result, domains []rotate.Domain, beside others) error {
+func (p *program) endResults(ctx context.Context, a *app.App, results []engine.Result, domains []rotate.Domain, beside others) error {
 	if p.json {
 		inOrder(results, domains)
 		if err := report.JSON(p.Out, report.NewRotate(results, beside.waiting, beside.unlisted)); err != nil {
@@ -186,19 +186,19 @@ func (p *program) endResults(ctx context.Context, a *app.App, results []rotate.R
 }
 
 // inOrder puts results in the order of the domains: they come as they are ready.
-func inOrder(results []rotate.Result, domains []rotate.Domain) {
+func inOrder(results []engine.Result, domains []rotate.Domain) {
 	at := make(map[string]int, len(domains))
 	for i, d := range domains {
 		at[d.Name] = i
 	}
-	slices.SortFunc(results, func(a, b rotate.Result) int { return at[a.Domain] - at[b.Domain] })
+	slices.SortFunc(results, func(a, b engine.Result) int { return at[a.Domain] - at[b.Domain] })
 }
 
 // closingWords say what a person may wonder about after the results.
-func (p *program) closingWords(results []rotate.Result, beside others) {
+func (p *program) closingWords(results []engine.Result, beside others) {
 	t := p.text(p.Out, p.OutTTY)
 	p.retries(t, beside.waiting)
-	waiting := slices.ContainsFunc(results, func(r rotate.Result) bool { return r.Err == nil && r.State.Phase != rotate.Ready })
+	waiting := slices.ContainsFunc(results, func(r engine.Result) bool { return r.Err == nil && r.State.Phase != rotate.Ready })
 	switch {
 	case len(results) == 0 && len(beside.waiting) > 0:
 		fmt.Fprintf(p.Out, "Nothing else is due. To try again at once, name the domain: 'dkimbot rotate --domain %s'.\n", beside.waiting[0].Domain)
@@ -213,11 +213,11 @@ func (p *program) closingWords(results []rotate.Result, beside others) {
 }
 
 // rotateExit tells by the exit code what became of the domains.
-func rotateExit(results []rotate.Result) error { return runExit(results, others{}) }
+func rotateExit(results []engine.Result) error { return runExit(results, others{}) }
 
 // runExit counts in what failed before and waits for its next try: as long as a
 // domain fails, every run for all domains ends with the same code.
-func runExit(results []rotate.Result, beside others) error {
+func runExit(results []engine.Result, beside others) error {
 	failed, refused := beside.failing()
 	for _, r := range results {
 		if r.Err != nil {

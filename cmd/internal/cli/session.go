@@ -1,12 +1,12 @@
 package cli
 
 import (
-	"github.com/spf13/cobra"
-
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/spf13/cobra"
 )
 
 // chooser finds the named domains.
@@ -41,8 +41,8 @@ func (p *program) atWork(cmd *cobra.Command, cfg *config.Config, do func(a *app.
 
 // into returns a function that keeps each result as it comes, and writes it where
 // people read.
-func (p *program) into(results *[]rotate.Result, tell progress, write func(show.Text, rotate.Result)) func(rotate.Result) {
-	return func(r rotate.Result) {
+func (p *program) into(results *[]engine.Result, tell progress, write func(show.Text, engine.Result)) func(engine.Result) {
+	return func(r engine.Result) {
 		*results = append(*results, r)
 		tell.over(r.Domain)
 		if !p.json {

@@ -3,7 +3,7 @@ package report
 import (
 	"time"
 
-	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
 // ApplyDocument is `apply --json`: what was done of a plan, and what is left of it.
@@ -30,7 +30,7 @@ type StepLeft struct {
 }
 
 // NewApply makes the document of results.
-func NewApply(planID string, results []rotate.Result) ApplyDocument {
+func NewApply(planID string, results []engine.Result) ApplyDocument {
 	all := NewRotate(results, nil, nil)
 	doc := ApplyDocument{FormatVersion: FormatVersion, PlanID: planID, Domains: []DomainApplied{}, Summary: all.Summary}
 	for i, r := range results {

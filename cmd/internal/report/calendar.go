@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
 // CalendarDocument is `plan --for --json`: what is to come, if nothing gets in between.
@@ -55,7 +56,7 @@ type CalendarSummary struct {
 }
 
 // NewCalendar makes the document of outlooks.
-func NewCalendar(from, until time.Time, outlooks []rotate.Outlook) CalendarDocument {
+func NewCalendar(from, until time.Time, outlooks []plan.Outlook) CalendarDocument {
 	doc := CalendarDocument{FormatVersion: FormatVersion, From: from.UTC(), Until: until.UTC(), Entries: []CalendarEntry{}, Domains: []CalendarDomain{}}
 	for _, o := range outlooks {
 		doc.Domains = append(doc.Domains, CalendarDomain{o.Name, string(o.Phase), o.Until.UTC(), NewProblem(o.Stop)})
@@ -72,7 +73,7 @@ func NewCalendar(from, until time.Time, outlooks []rotate.Outlook) CalendarDocum
 }
 
 // entries joins the steps that are taken at one time at one selector.
-func entries(o rotate.Outlook) (out []CalendarEntry) {
+func entries(o plan.Outlook) (out []CalendarEntry) {
 	for i := 0; i < len(o.Coming); {
 		j := i + 1
 		for j < len(o.Coming) && o.Coming[j].At.Equal(o.Coming[i].At) && o.Coming[j].Step.Selector == o.Coming[i].Step.Selector {
@@ -84,7 +85,7 @@ func entries(o rotate.Outlook) (out []CalendarEntry) {
 	return out
 }
 
-func newEntry(domain string, coming []rotate.Coming) CalendarEntry {
+func newEntry(domain string, coming []plan.Coming) CalendarEntry {
 	e := CalendarEntry{At: coming[0].At.UTC(), Domain: domain, Phase: string(coming[0].Phase), Selector: coming[0].Step.Selector, Signers: []string{}}
 	from, kinds := "", map[rotate.Kind]bool{}
 	for _, c := range coming {

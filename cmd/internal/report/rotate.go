@@ -2,6 +2,7 @@ package report
 
 import (
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
 // RotateDocument is `rotate --json`: what was done, and what is waited for.
@@ -42,7 +43,7 @@ func (s *ResultSummary) hold(key string) {
 
 // NewRotate makes the document of results, of what waits for its next try, and of
 // what the configuration lists no more.
-func NewRotate(results []rotate.Result, waiting, unlisted []rotate.State) RotateDocument {
+func NewRotate(results []engine.Result, waiting, unlisted []rotate.State) RotateDocument {
 	doc := RotateDocument{FormatVersion: FormatVersion, Domains: []DomainResult{}, Waiting: retries(waiting), Unlisted: NewUnlisted(unlisted)}
 	for _, r := range results {
 		doc.Domains = append(doc.Domains, DomainResult{r.Domain, string(r.State.Phase), inUTC(r.Done), next(r.State.Next), NewProblem(r.Err), findings(r.State.Drift)})

@@ -4,10 +4,11 @@ import (
 	"fmt"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
 // Applied writes what became of a domain when a plan was applied.
-func (t Text) Applied(r rotate.Result) {
+func (t Text) Applied(r engine.Result) {
 	t.result(r, func() {
 		if r.Holds {
 			t.line("  ", "plan", "it changed nothing for this domain yet, and can be applied again")

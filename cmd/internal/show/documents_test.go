@@ -9,14 +9,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/dkimbot/dkimbot/rotate/plan"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/google/go-cmp/cmp"
 )
 
 // document returns doc as it is printed and as a program reads it.
@@ -40,20 +42,20 @@ var elsewhere = now.In(time.FixedZone("elsewhere", 5*3600+1800))
 
 // Lists are never null and times are UTC, whatever the documents are made of.
 func TestDocuments(t *testing.T) {
-	plan := planfile.New(planfile.Context{Created: elsewhere, For: elsewhere}, []rotate.DomainPlan{{Name: "example.com", Drift: []rotate.Finding{{Code: "key-missing", Since: elsewhere}}, Next: &rotate.Next{At: elsewhere}, Steps: []rotate.Step{{NotBefore: elsewhere}}}})
+	saved := planfile.New(planfile.Context{Created: elsewhere, For: elsewhere}, []rotate.DomainPlan{{Name: "example.com", Drift: []rotate.Finding{{Code: "key-missing", Since: elsewhere}}, Next: &rotate.Next{At: elsewhere}, Steps: []rotate.Step{{NotBefore: elsewhere}}}})
 	for title, doc := range map[string]any{
-		"plan":            plan,
+		"plan":            saved,
 		"empty plan":      planfile.New(planfile.Context{}, nil),
-		"saved plan":      show.NewSavedPlan(plan, show.PlanStaleness{}),
-		"calendar":        report.NewCalendar(elsewhere, elsewhere, []rotate.Outlook{{Name: "example.com", Until: elsewhere, Coming: []rotate.Coming{{At: elsewhere}}}}),
+		"saved plan":      show.NewSavedPlan(saved, show.PlanStaleness{}),
+		"calendar":        report.NewCalendar(elsewhere, elsewhere, []plan.Outlook{{Name: "example.com", Until: elsewhere, Coming: []plan.Coming{{At: elsewhere}}}}),
 		"empty calendar":  report.NewCalendar(elsewhere, elsewhere, nil),
-		"apply":           report.NewApply("id", []rotate.Result{{Domain: "example.com", Done: []rotate.Event{{At: elsewhere}}, Left: []rotate.Step{{NotBefore: elsewhere}}}, {Domain: "example.net"}}),
+		"apply":           report.NewApply("id", []engine.Result{{Domain: "example.com", Done: []rotate.Event{{At: elsewhere}}, Left: []rotate.Step{{NotBefore: elsewhere}}}, {Domain: "example.net"}}),
 		"empty apply":     report.NewApply("id", nil),
 		"status":          report.NewStatus([]rotate.State{{Domain: "example.com", DueAt: elsewhere, Signers: map[string]rotate.Confirmed{"mx1": {At: elsewhere}}, Selectors: map[string]*rotate.Selector{"s1": {LastUsedAt: elsewhere, Key: &rotate.Key{PublishedAt: elsewhere, VerifiedAt: elsewhere}}}, Drift: []rotate.Finding{{Code: "key-missing", Since: elsewhere}}}}, []rotate.State{{Domain: "gone.example", Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{PublishedAt: elsewhere}}}}}),
 		"empty status":    report.NewStatus(nil, nil),
 		"history":         report.NewHistory([]rotate.Event{{At: elsewhere}}),
 		"empty history":   report.NewHistory(nil),
-		"rotate":          report.NewRotate([]rotate.Result{{Domain: "example.com", Done: []rotate.Event{{At: elsewhere}}}, {Domain: "example.net"}}, []rotate.State{{Domain: "failed.example", Next: &rotate.Next{At: elsewhere}}}, nil),
+		"rotate":          report.NewRotate([]engine.Result{{Domain: "example.com", Done: []rotate.Event{{At: elsewhere}}}, {Domain: "example.net"}}, []rotate.State{{Domain: "failed.example", Next: &rotate.Next{At: elsewhere}}}, nil),
 		"empty rotate":    report.NewRotate(nil, nil, nil),
 		"validation":      report.NewValidation("a.yaml", &config.Config{}, nil),
 		"failed validate": report.NewValidation("a.yaml", nil, config.Errors{{File: "a.yaml", Line: 1, Problem: "p"}}),

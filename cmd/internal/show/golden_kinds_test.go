@@ -7,11 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/google/go-cmp/cmp"
 )
 
 // rareScenes are domains whose plans have the kinds of step, and the facts, that scenes has not.
@@ -69,7 +69,7 @@ func rareScenes(t testing.TB) []scene {
 func TestGoldenKinds(t *testing.T) {
 	var plans []rotate.DomainPlan
 	for _, s := range rareScenes(t) {
-		p := rotate.Plan(now, s.want, s.req, s.have, s.seen)
+		p := plan.Plan(now, s.want, s.req, s.have, s.seen)
 		p.Basis = s.have.Basis()
 		plans = append(plans, p)
 	}

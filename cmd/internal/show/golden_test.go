@@ -17,14 +17,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/google/go-cmp/cmp"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew; then read what has changed")
@@ -155,7 +155,7 @@ func scenes(t testing.TB) []scene {
 func somePlan(t testing.TB) planfile.Document {
 	var plans []rotate.DomainPlan
 	for _, s := range scenes(t) {
-		plans = append(plans, rotate.Plan(now, s.want, s.req, s.have, s.seen))
+		plans = append(plans, plan.Plan(now, s.want, s.req, s.have, s.seen))
 	}
 	doc := planfile.New(planfile.Context{Created: now, For: now, ConfigSHA256: "cafe", Lineage: "11112222-3333-4444-8555-666677778888",
 		Warnings: []string{"old.test has left the configuration | and " + nasty}}, plans)
@@ -211,9 +211,9 @@ func TestGoldenShow(t *testing.T) {
 // TestGoldenCalendar: ninety days in all three forms.
 func TestGoldenCalendar(t *testing.T) {
 	until := now.Add(90 * 24 * time.Hour)
-	var outlooks []rotate.Outlook
+	var outlooks []plan.Outlook
 	for _, s := range scenes(t) {
-		outlooks = append(outlooks, rotate.Forecast(now, until, s.want, rotate.Request{}, s.have, s.seen, map[string]time.Duration{"mx1": 15 * time.Minute}))
+		outlooks = append(outlooks, plan.Forecast(now, until, s.want, rotate.Request{}, s.have, s.seen, map[string]time.Duration{"mx1": 15 * time.Minute}))
 	}
 	doc := report.NewCalendar(now, until, outlooks)
 	var b bytes.Buffer

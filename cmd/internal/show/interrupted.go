@@ -7,24 +7,25 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
 // mostLeft is how many domains are told that an interrupted run has left.
 const mostLeft = 20
 
 // LeftOver returns those results of an interrupted run for which there is more to do.
-func LeftOver(results []rotate.Result) []rotate.Result {
-	left := slices.DeleteFunc(slices.Clone(results), func(r rotate.Result) bool {
+func LeftOver(results []engine.Result) []engine.Result {
+	left := slices.DeleteFunc(slices.Clone(results), func(r engine.Result) bool {
 		underWay := r.Err == nil && (r.YetToBegin() || r.State.Phase != "" && r.State.Phase != rotate.Ready)
 		return !underWay && !report.Interrupted(r.Err)
 	})
-	slices.SortStableFunc(left, func(a, b rotate.Result) int { return strings.Compare(a.Domain, b.Domain) })
+	slices.SortStableFunc(left, func(a, b engine.Result) int { return strings.Compare(a.Domain, b.Domain) })
 	return left
 }
 
 // Interrupted says that a run was told to end, what it has left, and with which
 // command it goes on.
-func (t Text) Interrupted(left []rotate.Result, again string) {
+func (t Text) Interrupted(left []engine.Result, again string) {
 	if len(left) == 0 {
 		fmt.Fprintln(t.W, "Interrupted; the step in hand was finished. Nothing is left to do.")
 		return
@@ -40,7 +41,7 @@ func (t Text) Interrupted(left []rotate.Result, again string) {
 }
 
 // leftOf tells where a domain stands and what it waits for.
-func (t Text) leftOf(r rotate.Result) string {
+func (t Text) leftOf(r engine.Result) string {
 	words := map[rotate.Phase]string{
 		"":                   "not begun",
 		rotate.New:           "not begun",

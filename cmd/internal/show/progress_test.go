@@ -9,6 +9,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
 func TestFinishedSteps(t *testing.T) {
@@ -101,10 +102,10 @@ func TestProgressLine(t *testing.T) {
 
 // An interrupted run says what is left, and the command to go on with.
 func TestInterruptedSaysWhatIsLeft(t *testing.T) {
-	of := func(name string, phase rotate.Phase, err error) rotate.Result {
-		return rotate.Result{Domain: name, State: rotate.State{Phase: phase, Target: "s2", Draining: "s1"}, Err: err}
+	of := func(name string, phase rotate.Phase, err error) engine.Result {
+		return engine.Result{Domain: name, State: rotate.State{Phase: phase, Target: "s2", Draining: "s1"}, Err: err}
 	}
-	all := []rotate.Result{
+	all := []engine.Result{
 		of("f.test", rotate.Replacing, context.Canceled), of("ready.test", rotate.Ready, nil), of("failed.test", rotate.Switching, errors.New("no route to host")),
 		of("a.test", "", context.Canceled), of("b.test", rotate.New, context.Canceled), of("c.test", rotate.Bootstrapping, context.Canceled),
 		of("d.test", rotate.Switching, context.Canceled), of("e.test", rotate.Draining, nil), of("g.test", rotate.Ready, context.Canceled),
@@ -121,7 +122,7 @@ Interrupted; the step in hand was finished, and nothing is lost. Left is 7 domai
   g.test  phase ready (not begun)
 To go on: dkimbot rotate --due
 `)
-	many := make([]rotate.Result, 25)
+	many := make([]engine.Result, 25)
 	got := written(func(x show.Text) { x.Interrupted(many, "dkimbot rotate --due") })
 	if !strings.Contains(got, "Left is 25 domains") || !strings.Contains(got, "\n  and 5 more\n") {
 		t.Error(got)

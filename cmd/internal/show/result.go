@@ -6,13 +6,14 @@ import (
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
 // Result writes what became of a domain in a run.
-func (t Text) Result(r rotate.Result) { t.result(r, func() {}) }
+func (t Text) Result(r engine.Result) { t.result(r, func() {}) }
 
 // result writes more between what was done and what comes next.
-func (t Text) result(r rotate.Result, more func()) {
+func (t Text) result(r engine.Result, more func()) {
 	t.heading(r.Domain, r.State.Phase)
 	for _, e := range r.Done {
 		fmt.Fprintf(t.W, "  %s %s\n", t.green("done"), did(e))

@@ -7,13 +7,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/google/go-cmp/cmp"
 )
 
 var now = time.Date(2026, 12, 1, 4, 0, 0, 0, time.UTC)
@@ -207,7 +207,7 @@ func TestResult(t *testing.T) {
 	event := func(k rotate.Kind, selector string) rotate.Event {
 		return rotate.Event{Domain: "example.com", Kind: k, Selector: selector, Signer: map[rotate.Kind]string{rotate.Activate: "mx1"}[k], KeyID: newID, Outcome: "done"}
 	}
-	r := rotate.Result{Domain: "example.com", State: rotate.State{Phase: rotate.Draining, Next: &rotate.Next{Action: string(rotate.Activate), Selector: "s2", At: now}},
+	r := engine.Result{Domain: "example.com", State: rotate.State{Phase: rotate.Draining, Next: &rotate.Next{Action: string(rotate.Activate), Selector: "s2", At: now}},
 		Done: []rotate.Event{event(rotate.StoreKey, "s1"), event(rotate.Publish, "s1"), seen(event(rotate.Verify, "s1")), event(rotate.Activate, "s2"), event(rotate.Drain, "s1"), event(rotate.Destroy, "s1"), event(rotate.Revoke, "s1")},
 		Plan: rotate.DomainPlan{Warnings: []string{"look here"}}, Err: fault.Temporary("reload mx1", errors.New("exit status 1"), "run it by hand")}
 	wantText(t, written(func(x show.Text) { x.Result(r) }), `
@@ -225,7 +225,7 @@ example.com  phase draining
   warning: look here
 
 `)
-	r = rotate.Result{Domain: "example.com", Err: context.Canceled}
+	r = engine.Result{Domain: "example.com", Err: context.Canceled}
 	wantText(t, written(func(x show.Text) { x.Result(r) }), `
 example.com
   interrupted between two steps; nothing is lost

@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/plan"
+)
+
+// Adopt takes the keys under management and carries on as Advance does: the other
+// selector gets its key, the signers are given the adopted key through dkimbot, and
+// the domain becomes ready. DNS must show each key, and the keystore must hold
+// nothing in its place. A refusal changes nothing. An adoption that was interrupted
+// goes on by itself when its key is in the keystore, else when it is given again (I7).
+func (e *Engine) Adopt(ctx context.Context, want rotate.Domain, req rotate.Request, a rotate.Adoption) Result {
+	return e.inHandFor(ctx, want, req, func(ctx context.Context, r *run) error {
+		if err := r.takeOver(ctx, a); err != nil {
+			return err
+		}
+		return r.advance(ctx)
+	})
+}
+
+// takeOver takes the steps of an adoption, and none of what follows it.
+func (r *run) takeOver(ctx context.Context, a rotate.Adoption) error {
+	r.observe(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	r.plan = plan.PlanAdoption(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen, a)
+	if r.plan.Stop != nil {
+		return r.plan.Stop
+	}
+	if err := r.believe(ctx, a); err != nil {
+		return err
+	}
+	var steps []rotate.Step
+	for _, s := range r.plan.Steps {
+		if s.Kind == rotate.Adopt {
+			steps = append(steps, s)
+		}
+	}
+	for _, k := range a.Keys {
+		r.fresh[k.Selector] = k.Key
+	}
+	err := r.steps(ctx, steps)
+	clear(r.fresh)
+	return err
+}
+
+// believe gives up a state that is older than the world, durably, with the adoption of
+// what the world holds.
+func (r *run) believe(ctx context.Context, a rotate.Adoption) error {
+	p := plan.NewAdopter(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen)
+	st := p.Believed(a)
+	if reflect.DeepEqual(st, r.st) || r.plan.Held != "" {
+		return nil
+	}
+	message := "what was stored and never published is taken up"
+	if r.st.Phase != rotate.New {
+		message = "the state was older than the world: what DNS and the keystore hold is believed"
+	}
+	r.st = st
+	return r.save(ctx, r.event(rotate.Step{Kind: rotate.Believe}, "done", message))
+}
+
+// adopt proves the key by its live record, keeps it and reads it back (I4), or
+// takes up one that an earlier attempt kept.
+func (r *run) adopt(ctx context.Context, s rotate.Step) error {
+	name, id, seen := r.name(s.Selector), s.To.KeyID, r.seen.Selectors[s.Selector]
+	key := r.fresh[s.Selector]
+	if seen.KeyID == id {
+		var err error
+		if key, err = r.private(ctx, name, id, seen.Version); err != nil {
+			return err
+		}
+	}
+	if err := r.engine.SelfTest(ctx, dkim.SigningKey{Name: name, Key: key}, plan.WithoutTesting(s.From.Record, s.To.Record)); err != nil {
+		return err
+	}
+	intent := rotate.Intent{Kind: rotate.Adopt, Selector: s.Selector, KeyID: id, Record: s.To.Record, Version: seen.Version, At: r.engine.Clock.Now()}
+	r.st.Adopting(intent, r.want.Policy, s.Signs)
+	if err := r.save(ctx); err != nil {
+		return err
+	}
+	passed := rotate.Retired{KeyID: seen.KeyID, Version: seen.Version}
+	if seen.KeyID != id {
+		version, err := r.engine.Keys.Put(ctx, name, key, seen.Version)
+		if err != nil {
+			return err
+		}
+		seen.KeyID, seen.Version = id, version
+		r.seen.Selectors[s.Selector] = seen
+		if _, err := r.private(ctx, name, id, version); err != nil {
+			return err
+		}
+	}
+	p := plan.NewAdopter(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen)
+	r.st.Adopted(s.Selector, p.Adopted(s), s.From.Record, seen.Sight.TTL)
+	r.st.Selectors[s.Selector].PassedOver(passed.KeyID, passed.Version)
+	return r.confirm(ctx, s, id, fmt.Sprintf("version %d; the record is dkimbot's from now on", seen.Version))
+}

@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan"
+)
+
+// verify waits until every server that is to be asked shows the record and nothing
+// else, then signs a message with the stored key and verifies it with what DNS shows.
+func (r *run) verify(ctx context.Context, s rotate.Step) error {
+	key := r.st.Selectors[s.Selector].Wanted()
+	value, err := r.await(ctx, s.Selector, key)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := unhurried(ctx)
+	defer cancel()
+	sight := r.seen.Selectors[s.Selector].Sight
+	if r.lost(s.Selector) {
+		return r.sawIt(ctx, s, key, sight, "its private key is gone, so nothing was signed to test it")
+	}
+	private, err := r.private(ctx, r.name(s.Selector), key.ID, key.Version)
+	if err != nil {
+		return err
+	}
+	if err := r.engine.SelfTest(ctx, dkim.SigningKey{Name: r.name(s.Selector), Key: private}, value); err != nil {
+		return err
+	}
+	if sight.Unchecked {
+		return r.sawIt(ctx, s, key, sight, "a test message verifies with the record as it was published")
+	}
+	return r.sawIt(ctx, s, key, sight, "a test message verifies")
+}
+
+// sawIt notes what was seen of a record, and who was asked.
+func (r *run) sawIt(ctx context.Context, s rotate.Step, key *rotate.Key, sight rotate.Sight, tested string) error {
+	r.st.Verified(s.Selector, r.engine.Clock.Now())
+	r.st.Selectors[s.Selector].Key.Unasked = sight.Unchecked
+	r.saw = sight.ShowIt() + "; " + tested
+	return r.confirm(ctx, s, key.ID, r.saw)
+}
+
+// words says what a step that was done has found, for those who watch.
+func (r *run) words(s rotate.Step) string {
+	if s.Kind == rotate.Verify {
+		return r.saw
+	}
+	return because(s, "")
+}
+
+// lost reports whether the keystore was seen not to hold the key whose record stands
+// at the selector: the record goes on to serve mail in flight and signers' copies.
+func (r *run) lost(selector string) bool {
+	sel, seen := r.st.Selector(selector), r.seen.Selectors[selector]
+	return sel.Next == nil && seen.KeyErr == nil && seen.KeyID != sel.Key.ID && !seen.Kept
+}
+
+// await polls DNS until it shows the key's record, and returns the value seen.
+func (r *run) await(ctx context.Context, selector string, key *rotate.Key) (string, error) {
+	clock := r.engine.Clock
+	deadline := clock.Elapsed() + r.want.VerifyTimeout // not by the wall clock: nobody else may act meanwhile
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		seen := r.seen.Selectors[selector]
+		seen.Sight, seen.SightErr = r.engine.Look.Look(ctx, r.name(selector))
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		r.seen.Selectors[selector] = seen
+		p := r.judge()
+		switch p.Standing(selector) {
+		case plan.Current:
+			if seen.Sight.Unchecked {
+				return key.Record, nil
+			}
+			return seen.Sight.Values[0], nil
+		case plan.Foreign:
+			return "", p.ForeignRecord(selector, seen.Sight)
+		}
+		if clock.Elapsed()+wait > deadline {
+			return "", r.unverified(selector, seen)
+		}
+		if err := r.sleep(ctx, wait); err != nil {
+			return "", err
+		}
+		if err := r.grip.holds(); err != nil {
+			return "", err
+		}
+	}
+}
+
+// sleep leaves the run's place to another domain meanwhile.
+func (r *run) sleep(ctx context.Context, d time.Duration) error {
+	return r.engine.pause(ctx, d)
+}
+
+// unverified says what DNS shows instead.
+func (r *run) unverified(selector string, seen rotate.SelectorSeen) error {
+	what := fmt.Sprintf("see %s on %s within %s", r.name(selector), seen.Sight.Whom(), rotate.Span(r.want.VerifyTimeout))
+	if seen.SightErr != nil {
+		return &fault.Error{Kind: fault.Transient, What: what, Err: seen.SightErr, Hint: fault.HintOf(seen.SightErr)}
+	}
+	shown := rotate.Brief(seen.Sight.Values)
+	if len(seen.Sight.Lagging) > 0 {
+		shown = strings.Join(seen.Sight.Lagging, "; ")
+	}
+	if len(seen.Sight.Bogus) > 0 {
+		return &fault.Error{Kind: fault.Transient, Code: rotate.RecordBogus, What: what, Err: errors.New(strings.Join(seen.Sight.Bogus, "; ")), Hint: plan.BogusHint}
+	}
+	return fault.Temporary(what, errors.New(shown),
+		"nothing relies on the record until every server shows it; look at the zone's transfers, or set verify.nameservers if some servers can't be reached from here")
+}

@@ -1,0 +1,208 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// coalescer gathers the calls that arrive while one is under way and carries them
+// out as one when it is over. So a thousand domains that reach a signer together
+// cost a few table writes and reloads, and a single one waits for nobody.
+//
+// A call that is given up before its turn is not carried out at all, and one whose
+// turn has come is waited for: a call that has returned has no effect afterwards (I8).
+// Work under way is cut short when one of its calls may have lost its lease; the
+// others fail with it, and are tried again.
+type coalescer[In, Out any] struct {
+	what  string // for faults: "ask signer mx1"
+	reads bool   // the calls have no effect, so nobody has to wait for one that is given up
+	do    func(ctx context.Context, in []In) ([]Out, []error)
+
+	mu      sync.Mutex
+	waiting []*call[In, Out]
+	running bool
+	batch   []*call[In, Out] // under way
+	cut     context.CancelFunc
+}
+
+type call[In, Out any] struct {
+	in   In
+	may  func() error // may be nil: asked when its turn has come
+	out  Out
+	err  error
+	done chan struct{}
+}
+
+func (c *coalescer[In, Out]) call(ctx context.Context, in In) (Out, error) {
+	return c.callIf(ctx, in, nil)
+}
+
+// callIf calls in its turn, unless may returns an error then.
+func (c *coalescer[In, Out]) callIf(ctx context.Context, in In, may func() error) (Out, error) {
+	var none Out
+	if err := ctx.Err(); err != nil {
+		return none, c.givenUp(err)
+	}
+	w := &call[In, Out]{in: in, may: may, done: make(chan struct{})}
+	if c.enter(w) {
+		// The work is shared: one caller's cancellation must not cut it short for the others.
+		go c.run(context.WithoutCancel(ctx))
+	}
+	select {
+	case <-w.done:
+	case <-ctx.Done():
+		if c.withdraw(w) || c.reads {
+			return none, c.givenUp(ctx.Err())
+		}
+		if fault.CodeOf(context.Cause(ctx)) == rotate.LeaseLost {
+			c.cutShort(w)
+		}
+		<-w.done
+	}
+	return w.out, w.err
+}
+
+// givenUp says which call was given up; that a person interrupted it says the error itself.
+func (c *coalescer[In, Out]) givenUp(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fault.Temporary(c.what, err, "see what holds the signer up; it is tried again by itself")
+}
+
+// enter lines a call up, and reports whether somebody has to start the work.
+func (c *coalescer[In, Out]) enter(w *call[In, Out]) (start bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting = append(c.waiting, w)
+	start, c.running = !c.running, true
+	return start
+}
+
+// withdraw takes a call back, and reports false when its turn has come already.
+func (c *coalescer[In, Out]) withdraw(w *call[In, Out]) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.Index(c.waiting, w)
+	if i >= 0 {
+		c.waiting = slices.Delete(c.waiting, i, i+1)
+	}
+	return i >= 0
+}
+
+// cutShort ends the work that a call is part of.
+func (c *coalescer[In, Out]) cutShort(w *call[In, Out]) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if slices.Contains(c.batch, w) {
+		c.cut()
+	}
+}
+
+// run carries out what is lined up until nothing is.
+func (c *coalescer[In, Out]) run(ctx context.Context) {
+	for {
+		ctx, cut := context.WithCancel(ctx)
+		batch := c.next(cut)
+		if len(batch) > 0 {
+			c.carryOut(ctx, batch)
+		}
+		cut()
+		if len(batch) == 0 {
+			return
+		}
+	}
+}
+
+// carryOut does the work of those in the batch that may still have it done.
+func (c *coalescer[In, Out]) carryOut(ctx context.Context, batch []*call[In, Out]) {
+	var in []In
+	var may []*call[In, Out]
+	for _, w := range batch {
+		if w.may != nil {
+			w.err = caught(c.what, w.may)
+		}
+		if w.err != nil {
+			close(w.done)
+			continue
+		}
+		in, may = append(in, w.in), append(may, w)
+	}
+	if len(may) == 0 {
+		return
+	}
+	out, errs := c.together(ctx, in)
+	for i, w := range may {
+		w.out, w.err = out[i], errs[i]
+		close(w.done)
+	}
+}
+
+func (c *coalescer[In, Out]) next(cut context.CancelFunc) []*call[In, Out] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	batch := c.waiting
+	c.waiting, c.running = nil, len(batch) > 0
+	c.batch, c.cut = batch, cut
+	return batch
+}
+
+// together does the work of a batch within workTime. When it panics, all of the batch fails.
+func (c *coalescer[In, Out]) together(ctx context.Context, in []In) (out []Out, errs []error) {
+	ctx, cancel := context.WithTimeout(ctx, rotate.WorkTime)
+	defer cancel()
+	err := caught(c.what, func() error {
+		out, errs = c.do(ctx, in)
+		return nil
+	})
+	if err != nil {
+		out, errs = make([]Out, len(in)), slices.Repeat([]error{err}, len(in))
+	}
+	return out, errs
+}
+
+// batchedSigner lets each domain call a signer for itself while the signer is
+// called for many at once.
+type batchedSigner struct {
+	rotate.Signer
+	activations *coalescer[dkim.SigningKey, struct{}]
+	questions   *coalescer[string, dkim.Ref]
+}
+
+func batch(name string, s rotate.Signer) *batchedSigner {
+	return &batchedSigner{Signer: s, questions: questions(name, s),
+		activations: &coalescer[dkim.SigningKey, struct{}]{what: "switch signer " + name, do: func(ctx context.Context, keys []dkim.SigningKey) ([]struct{}, []error) {
+			err := s.Activate(ctx, keys)
+			errs := make([]error, len(keys))
+			for i, k := range keys {
+				errs[i] = errorFor(err, k.Domain)
+			}
+			return make([]struct{}, len(keys)), errs
+		}}}
+}
+
+func questions(name string, s rotate.SignerReader) *coalescer[string, dkim.Ref] {
+	return &coalescer[string, dkim.Ref]{what: "ask signer " + name, reads: true, do: func(ctx context.Context, domains []string) ([]dkim.Ref, []error) {
+		active, err := s.Active(ctx, domains)
+		refs, errs := make([]dkim.Ref, len(domains)), make([]error, len(domains))
+		for i, d := range domains {
+			refs[i], errs[i] = active[d], errorFor(err, d)
+		}
+		return refs, errs
+	}}
+}
+
+// errorFor picks a domain's own error out of a batch that failed in part.
+func errorFor(err error, domain string) error {
+	var part interface{ FailedDomains() map[string]error }
+	if errors.As(err, &part) {
+		return part.FailedDomains()[domain]
+	}
+	return err
+}

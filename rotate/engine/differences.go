@@ -1,0 +1,33 @@
+package engine
+
+import (
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/plan"
+)
+
+// drifted notes in the state what differs now, and returns the events that tell
+// what is new and what is over. What stops the work is told as its refusal or failure.
+func (r *run) drifted() []rotate.Event {
+	if r.seen.Selectors == nil {
+		return nil // interrupted before anything was seen
+	}
+	var events []rotate.Event
+	tell := func(f rotate.Finding, outcome string) {
+		events = append(events, r.event(rotate.Step{Kind: rotate.Look, Selector: f.Selector, Signer: f.Signer}, outcome, f.Message))
+	}
+	noticed, over := r.st.Found(plan.Drift(r.want, r.st, r.seen), r.engine.Clock.Now())
+	for _, f := range noticed {
+		if r.plan.Stop == nil || f.Message != r.plan.Stop.Error() {
+			tell(f, "noticed")
+		}
+	}
+	for _, f := range over {
+		tell(f, "over")
+	}
+	for _, e := range events {
+		if r.engine.Notify != nil {
+			r.engine.Notify(e)
+		}
+	}
+	return events
+}

@@ -1,0 +1,194 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// grant is an approval as it is used up. It belongs to one call of Apply. The nil
+// grant, of a run that nobody has to approve, permits everything.
+type grant struct {
+	rotate.Approval
+	done  []bool        // by step
+	begun bool          // the use of the plan is noted in the state, see takeUp
+	last  *rotate.State // as this work left it; nil: it did not get that far
+	moved bool          // somebody else has worked on the domain since
+}
+
+func newGrant(a rotate.Approval) *grant {
+	return &grant{Approval: a, done: make([]bool, len(a.Steps))}
+}
+
+// left returns the steps that are still to be done.
+func (g *grant) left() []rotate.Step {
+	var out []rotate.Step
+	for i, s := range g.Steps {
+		if !g.done[i] && s.Kind != rotate.Drain {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// leftOf returns the steps that were approved and still have to be done after res:
+// somebody else may have done some meanwhile.
+func (g *grant) leftOf(res Result) []rotate.Step {
+	if res.Err != nil {
+		return g.left()
+	}
+	return slices.DeleteFunc(g.left(), func(l rotate.Step) bool {
+		return !slices.ContainsFunc(res.Plan.Steps, func(s rotate.Step) bool { return s.Does(l) })
+	})
+}
+
+// did notes that a step was carried out.
+func (g *grant) did(s rotate.Step) {
+	if g == nil {
+		return
+	}
+	for i, a := range g.Steps {
+		if !g.done[i] && s.Does(a) {
+			g.done[i] = true
+			return
+		}
+	}
+}
+
+// open reports whether a step may be carried out.
+func (g *grant) open(s rotate.Step) bool {
+	for i, a := range g.Steps {
+		if s.Does(a) && (!g.done[i] || g.again(a)) {
+			return true
+		}
+	}
+	return false
+}
+
+// again reports whether a step that was done may be done once more: looking always,
+// and what the next step was to make sure of until that has succeeded.
+func (g *grant) again(s rotate.Step) bool {
+	pending := func(kind rotate.Kind) bool {
+		return slices.ContainsFunc(g.left(), func(l rotate.Step) bool { return l.Kind == kind && l.Selector == s.Selector })
+	}
+	switch s.Kind {
+	case rotate.Verify:
+		return true
+	case rotate.Generate:
+		return pending(rotate.StoreKey)
+	case rotate.Publish:
+		return pending(rotate.Verify)
+	}
+	return false
+}
+
+// next returns what is waited for in a plan that was made at began or later, nil when
+// nothing that was approved is. The wait may have passed by now.
+func (g *grant) next(p rotate.DomainPlan, began time.Time) *rotate.Next {
+	for _, s := range p.Steps {
+		if s.NotBefore.After(began) && s.Kind != rotate.Drain && g.open(s) && len(g.left()) > 0 {
+			return &rotate.Next{Action: string(rotate.Activate), Selector: s.Selector, At: s.NotBefore, Reason: p.NextReason()}
+		}
+	}
+	return nil
+}
+
+// retry returns the next attempt after an error, nil when another one is no use.
+func (g *grant) retry(err error, at time.Time) *rotate.Next {
+	if fault.KindOf(err) != fault.Transient {
+		return nil
+	}
+	return &rotate.Next{Action: "retry", At: at, Reason: rotate.Reason{Code: "failed", Message: fault.Text(err)}}
+}
+
+// admit decides whether the approval holds, before anything is done. What it
+// refuses leaves no trace in the state, so that other plans for the domain still hold.
+func (r *run) admit() error {
+	g := r.grant
+	if g == nil {
+		return nil
+	}
+	held := g.Approval
+	if g.last != nil {
+		g.moved = g.last.Basis() != r.stored.Basis()
+		held.Conditions.Revision, held.Conditions.State = g.last.Revision, g.last.Basis()
+	}
+	if g.begun {
+		return nil
+	}
+	why, unknown := held.Stale(r.stored, r.seen)
+	if len(why) > 0 {
+		return r.refuse(rotate.Stale(g.PlanID, r.want.Name, why))
+	}
+	if unknown != nil {
+		return &fault.Error{Kind: fault.KindOf(unknown), Code: fault.CodeOf(unknown), Err: unknown, Hint: fault.HintOf(unknown),
+			What: fmt.Sprintf("apply plan %s to %s: nobody knows whether everything is as it was", g.PlanID, r.want.Name)}
+	}
+	return nil
+}
+
+// permitted returns those of the steps that may be carried out: all, none when the
+// approval is used up, or the refusal to go on.
+func (r *run) permitted(steps []rotate.Step) ([]rotate.Step, error) {
+	g := r.grant
+	if g == nil || len(steps) == 0 {
+		return steps, nil
+	}
+	if len(g.left()) == 0 {
+		return nil, nil
+	}
+	if g.moved {
+		return nil, r.refuse(rotate.Stale(g.PlanID, r.want.Name, []rotate.Reason{{Code: "state-moved", Message: fmt.Sprintf("somebody else has worked on %s since this plan was begun", r.want.Name)}}))
+	}
+	for _, s := range steps {
+		if !g.open(s) {
+			return nil, r.refuse(rotate.Stale(g.PlanID, r.want.Name, []rotate.Reason{{Code: "not-planned", Message: "now it takes a step that the plan does not have: " + s.Words()}}))
+		}
+	}
+	return steps, nil
+}
+
+// takeUp notes in the state, with the first effect and in the same write, that the
+// plan is used. A veto, a limit or a failure before that leaves it unused (I7).
+func (r *run) takeUp() []rotate.Event {
+	g := r.grant
+	if g == nil || r.st.Applied == g.PlanID {
+		return nil
+	}
+	r.st.Applied = g.PlanID
+	r.st.Next = nil // whatever becomes of this run: the domain is to be looked at
+	return []rotate.Event{r.event(rotate.Step{Kind: rotate.Applied}, "done", "plan "+g.PlanID+" applied")}
+}
+
+// refuse tells a refusal to whoever listens; the state does not change by it.
+func (r *run) refuse(err error) error {
+	r.notify(rotate.Step{Kind: rotate.Applied}, "refused", fault.Text(err))
+	return err
+}
+
+// leave notes how a run for the grant leaves the state.
+func (g *grant) leave(st rotate.State) {
+	if g != nil && !g.moved {
+		g.last = &st
+	}
+}
+
+// wrote notes what a run for the grant has written.
+func (g *grant) wrote(st rotate.State) {
+	if g != nil {
+		g.begun = g.begun || st.Applied == g.PlanID
+	}
+}
+
+// holds reports that the work ended with err before anything was begun, and that the
+// same plan may be applied again.
+func (g *grant) holds(err error) bool {
+	return err != nil && !g.begun && fault.CodeOf(err) != "stale-plan"
+}
+
+// idle reports that a run for an approval has come to nothing that may be done yet:
+// then the state is left as it is, so that the approval holds on.
+func (g *grant) idle() bool { return g != nil && !g.begun }

@@ -1,0 +1,174 @@
+package engine_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/engine"
+)
+
+// Each test of this file guards one line that could once be changed without any other
+// test or the simulator noticing.
+
+// TestRemovedStrayDrainsAgain: a signer that strayed and is taken out of the configuration
+// before it was seen to come back may have signed with the draining selector until now: the
+// drain begins again (I2, I10).
+func TestRemovedStrayDrainsAgain(t *testing.T) {
+	s := drainedScene()
+	s.unsure("mx2")
+	s.want = wanted("mx1")
+	delete(s.seen.Signers, "mx2")
+	p := s.want.plan(s.now, s.have, s.seen)
+	if p.Stop != nil || len(p.Steps) == 0 || p.Steps[0].Kind != rotate.Drain {
+		t.Fatalf("I10: %v; steps %s; want a drain", p.Stop, brief(p, s.now))
+	}
+	if left := p.Steps[0].NotBefore.Sub(s.now); left != s.want.Policy.Drain {
+		t.Errorf("I10: the drain has %s left, want all of it", left)
+	}
+}
+
+// TestRevokesOnlyWhatASignerSurelyLeft: a signer that came back from a backup has not left
+// the compromised key, whatever it had confirmed: the key is not revoked while no signer can
+// be switched away from it (I2).
+func TestRevokesOnlyWhatASignerSurelyLeft(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.halfSwitched(d)
+	if !w.hosts["mx1"].restore(d.Name, 1) {
+		t.Fatal("mx1 does not go back to s1")
+	}
+	w.trouble = failing("activate mx1", "activate mx2")
+	if res := w.order(d, rotate.Distrust{Selectors: []string{"s1"}}); res.Err == nil {
+		t.Fatal("signers that can't be switched are no error")
+	}
+	w.pass(time.Minute)
+	if w.revokedAt("s1") {
+		t.Fatal("I2: the key that every signer signs with is revoked")
+	}
+	w.trouble = nil
+	w.settle(d)
+	w.checkReady(d, "s2")
+}
+
+// TestEmptyKeyOfOthers: a record with an empty p= at a selector where dkimbot never revoked
+// a key is somebody else's, and is left alone (I6).
+func TestEmptyKeyOfOthers(t *testing.T) {
+	s := readyScene()
+	s.show("s2", "v=DKIM1; p=")
+	p := s.want.plan(s.now, s.have, s.seen)
+	if !slices.ContainsFunc(p.Drift, func(f rotate.Finding) bool { return f.Code == rotate.RecordForeign && f.Selector == "s2" }) {
+		t.Errorf("I6: the differences are %+v", p.Drift)
+	}
+	if slices.ContainsFunc(p.Steps, func(s rotate.Step) bool { return s.Kind == rotate.Publish }) {
+		t.Errorf("I6: it is written over: %s", brief(p, s.now))
+	}
+}
+
+// TestPurgeWithClockSetForward: a clock that is set forward does not shorten the time that
+// a released domain's keys are kept after they were used last (I2).
+func TestPurgeWithClockSetForward(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	clock := &bootClock{boot: "one"}
+	look := func(o rotate.Instruction) engine.Result {
+		e := w.engine()
+		clock.process = e.Clock.(*process)
+		e.Clock = clock
+		d.Instruction = o
+		defer w.pass(time.Minute)
+		return e.Advance(context.Background(), d)
+	}
+	w.hosts["mx1"].stop()
+	if res := look(rotate.Release{Purge: true}); res.Err != nil {
+		t.Fatal(res.Err)
+	}
+	w.pass(day)
+	look(nil)
+	clock.ahead = 30 * day
+	if res := look(nil); res.Err != nil || w.revokedAt("s1") {
+		t.Fatalf("I2: %v; a day after the release, with the clock a month ahead, the record at s1 is revoked", res.Err)
+	}
+	w.pass(8 * day)
+	if res := look(nil); res.Err != nil || !w.revokedAt("s1") {
+		t.Fatalf("%v; the record at s1 stands when the drain has passed", res.Err)
+	}
+}
+
+// TestFreshKeyIsReportedToo: what is said to be compromised at a selector is also the fresh
+// key that is on its way there: no signer ever uses it.
+func TestFreshKeyIsReportedToo(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.drained(d)
+	w.trouble = failing("publish s1")
+	w.engine().Advance(context.Background(), d)
+	next := w.state(d.Name).Selectors["s1"].Next
+	if next == nil {
+		t.Fatal("no fresh key is on its way")
+	}
+	w.order(d, rotate.Distrust{Selectors: []string{"s1"}})
+	w.trouble = nil
+	w.settle(d)
+	w.checkReady(d, "s2")
+	if st := w.state(d.Name); st.Selectors["s1"].Key.ID == next.ID {
+		t.Fatal("the fresh key that was reported as compromised is the standby")
+	}
+	if live := w.live(dkim.Name{Domain: d.Name, Selector: "s1"}); slices.ContainsFunc(live, func(k *dkim.PrivateKey) bool { return k.ID() == next.ID }) {
+		t.Error("the keystore still holds it")
+	}
+	for _, c := range w.zone("s1._domainkey.example.com").changes {
+		if c.value == next.Record {
+			t.Errorf("it is published at %s", c.from[0])
+		}
+	}
+}
+
+// TestFlightBackIsConfirmedAnew: where signers were on their way to a key that turns out to be
+// compromised, each has to confirm again that it signs with the other one: an activation may be
+// under way whose answer was lost (I2).
+func TestFlightBackIsConfirmedAnew(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	w.pass(time.Minute)
+	d.Asked = true
+	w.trouble = func(op string) trouble {
+		if op == "activate mx1" {
+			return delayed
+		}
+		return fine
+	}
+	w.engine().Advance(context.Background(), d)
+	w.trouble = failing("activate mx2", "activate mx1")
+	d.Asked = false
+	res := w.order(d, rotate.Distrust{Selectors: []string{"s2"}})
+	for name, c := range res.State.Signers {
+		if c.Selector == "s1" && !c.Unsure {
+			t.Errorf("I2: %s counts as confirmed at s1", name)
+		}
+	}
+	if res.State.Phase != rotate.Switching {
+		t.Errorf("the flight is over in phase %s, and no signer has confirmed it", res.State.Phase)
+	}
+	w.trouble = nil
+	w.settle(d)
+	w.checkReady(d, "s1")
+}
+
+// TestGivenUpKeyWaitsForSilentSigner: a run that was killed may have given a key to a signer
+// that never confirmed it. While that one does not answer, the key is not destroyed (I1).
+func TestGivenUpKeyWaitsForSilentSigner(t *testing.T) {
+	for _, silent := range []bool{false, true} {
+		s := bootstrappingScene()
+		s.have.Selectors["s1"].Retired = []rotate.Retired{{KeyID: someKeys()[3].ID(), Version: 1, Dropped: true, Leaked: true}}
+		if silent {
+			s.silent("mx1")
+		}
+		p := s.want.plan(s.now, s.have, s.seen)
+		destroys := slices.ContainsFunc(p.Steps, func(s rotate.Step) bool { return s.Kind == rotate.Destroy })
+		if destroys == silent {
+			t.Errorf("I1: with mx1 silent=%t the steps are %s", silent, brief(p, s.now))
+		}
+	}
+}

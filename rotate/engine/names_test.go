@@ -1,0 +1,56 @@
+package engine_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+)
+
+// TestTwoDomainsAtOneName: of two domains whose selectors lead to one name by a CNAME, the
+// second is refused by name, is never told to remove the other's live record, and
+// overwrites nothing (I2, I3).
+func TestTwoDomainsAtOneName(t *testing.T) {
+	first, second := wanted("mx1"), wanted("mx1")
+	second.Name = "example.org"
+	shared := dkim.Name{Domain: first.Name, Selector: "s1"}.String()
+	refused := func(t *testing.T, err error) {
+		t.Helper()
+		faulttest.Shown(t, err)
+		if fault.CodeOf(err) != rotate.SharedName || fault.KindOf(err) != fault.Refused || !strings.Contains(err.Error(), "s1._domainkey.example.com") ||
+			!strings.Contains(err.Error(), "s1._domainkey.example.org") || strings.Contains(fault.HintOf(err), "remove") {
+			t.Errorf("%v (hint %q), want a refusal that names both", err, fault.HintOf(err))
+		}
+	}
+	t.Run("the second is new", func(t *testing.T) {
+		w := newWorld(t, "mx1")
+		w.settle(first)
+		live := w.shown(shared)[0]
+		w.shows = func(s *rotate.Sight) {
+			if s.Owner == "s1._domainkey.example.org" {
+				s.Owner, s.Zone, s.Values = shared, first.Name, []string{live}
+			}
+		}
+		refused(t, w.engine().Advance(t.Context(), second).Err)
+		if got := w.shown(shared)[0]; got != live {
+			t.Errorf("the live record was overwritten by %q", got)
+		}
+		if res := w.engine().Advance(t.Context(), first); res.Err != nil || len(res.State.Drift) > 0 {
+			t.Errorf("the first one suffers: %v, %v", res.Err, res.State.Drift)
+		}
+	})
+	t.Run("the name was claimed before the first is managed", func(t *testing.T) {
+		w := newWorld(t, "mx1")
+		w.settle(second)
+		if holder, err := w.store.Claim(t.Context(), shared, dkim.Name{Domain: second.Name, Selector: "s1"}); err != nil || holder.Domain != second.Name {
+			t.Fatal(holder, err)
+		}
+		refused(t, w.engine().Advance(t.Context(), first).Err)
+		if got := w.shown(shared)[0]; got != "" {
+			t.Errorf("published all the same: %q", got)
+		}
+	})
+}

@@ -1,0 +1,150 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan"
+)
+
+// Planner looks and plans. It holds nothing that could change anything (I11).
+// It is safe for concurrent use.
+type Planner struct {
+	State   rotate.StateReader
+	Keys    rotate.KeyReader
+	Look    rotate.Looker
+	Signers map[string]rotate.SignerReader
+	Clock   rotate.Clock
+
+	once      sync.Once
+	questions map[string]*coalescer[string, dkim.Ref]
+}
+
+// Plan observes the domain and says what would be done now. Only a state that
+// can't be read is an error; everything else that is wrong is told in the plan.
+func (p *Planner) Plan(ctx context.Context, want rotate.Domain, req rotate.Request) (rotate.DomainPlan, rotate.State, error) {
+	have, seen, err := p.observe(ctx, want)
+	if err != nil {
+		return rotate.DomainPlan{}, rotate.State{}, err
+	}
+	now := p.Clock.Now()
+	req = req.In(have, want.Signers)
+	present, _ := have.Reckoned(rotate.InstantOf(p.Clock))
+	after, events, err := plan.Ordered(now, want, req, present, seen)
+	made := plan.Plan(now, want, req, after, seen)
+	if _, leaked := req.Instruction.(rotate.Distrust); leaked && err == nil {
+		made = plan.Emergency(now, want, req, after, seen, p.lags())
+	}
+	if err != nil {
+		made.Stop, made.Steps, made.Next = err, nil, nil
+	}
+	made.Basis, made.Ordered = have.Basis(), events
+	return made, have, nil
+}
+
+// PlanAdoption observes the domain and says what adopting the keys would do now.
+func (p *Planner) PlanAdoption(ctx context.Context, want rotate.Domain, req rotate.Request, a rotate.Adoption) (rotate.DomainPlan, error) {
+	have, seen, err := p.observe(ctx, want)
+	if err != nil {
+		return rotate.DomainPlan{}, err
+	}
+	return plan.PlanAdoption(p.Clock.Now(), want, req, have, seen, a), nil
+}
+
+func (p *Planner) observe(ctx context.Context, want rotate.Domain) (rotate.State, rotate.Observation, error) {
+	have, err := p.State.Load(ctx, want.Name)
+	if err != nil {
+		return rotate.State{}, rotate.Observation{}, err
+	}
+	p.once.Do(p.gather)
+	seen := observe(ctx, want, have, p.Keys, p.Look, func(ctx context.Context, signer string) (dkim.Ref, error) {
+		if q := p.questions[signer]; q != nil {
+			return q.call(ctx, want.Name)
+		}
+		return dkim.Ref{}, unknownSigner(signer)
+	})
+	return have, seen, nil
+}
+
+// gather lets many domains that are planned at once ask a signer together.
+func (p *Planner) gather() {
+	p.questions = map[string]*coalescer[string, dkim.Ref]{}
+	for name, s := range p.Signers {
+		p.questions[name] = questions(name, s)
+	}
+}
+
+func unknownSigner(name string) error {
+	return fault.Lasting("ask signer "+name, errors.New("there is no such signer"), "name a signer of the configuration")
+}
+
+// observe asks DNS, the keystore and the signers what there is for one domain, all at once.
+func observe(ctx context.Context, want rotate.Domain, have rotate.State, keys rotate.KeyReader, look rotate.Looker, ask func(context.Context, string) (dkim.Ref, error)) rotate.Observation {
+	want = plan.Managing(want, have)
+	var (
+		mu   sync.Mutex
+		wg   sync.WaitGroup
+		seen = rotate.Observation{Selectors: map[string]rotate.SelectorSeen{}, Signers: map[string]rotate.SignerSeen{}}
+	)
+	for _, s := range want.Policy.Selectors {
+		wg.Go(func() {
+			sel := observeSelector(ctx, dkim.Name{Domain: want.Name, Selector: s}, have.Selector(s), keys, look)
+			mu.Lock()
+			defer mu.Unlock()
+			seen.Selectors[s] = sel
+		})
+	}
+	for _, signer := range want.Signers {
+		wg.Go(func() {
+			var s rotate.SignerSeen
+			s.Err = caught("ask signer "+signer, func() (err error) {
+				s.Ref, err = ask(ctx, signer)
+				return err
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			seen.Signers[signer] = s
+		})
+	}
+	wg.Wait()
+	return seen
+}
+
+func observeSelector(ctx context.Context, name dkim.Name, sel rotate.Selector, keys rotate.KeyReader, look rotate.Looker) (seen rotate.SelectorSeen) {
+	meant := sel.Wanted()
+	seen.SightErr = caught("look up "+name.String(), func() (err error) {
+		seen.Sight, err = look.Look(ctx, name)
+		return err
+	})
+	seen.KeyErr = caught("read the private key for "+name.String(), func() error {
+		key, version, err := keys.Get(ctx, name, 0)
+		seen.Version, seen.KeyID = version, key.ID()
+		if sel.Next != nil && !sel.Key.Gone && err == nil {
+			old, _, failed := keys.Get(ctx, name, sel.Key.Version)
+			seen.OldKept = failed == nil && old.ID() == sel.Key.ID
+		}
+		if err != nil || meant == nil || meant.ID == seen.KeyID || meant.Version == version || meant.Version == 0 {
+			return err
+		}
+		key, _, err = keys.Get(ctx, name, meant.Version)
+		seen.Kept = key.ID() == meant.ID
+		return err
+	})
+	return seen
+}
+
+// lags returns how long after its switch each signer has surely changed, where it says so.
+func (p *Planner) lags() map[string]time.Duration {
+	out := map[string]time.Duration{}
+	for name, s := range p.Signers {
+		if lagging, ok := s.(interface{ Lag() time.Duration }); ok {
+			out[name] = lagging.Lag()
+		}
+	}
+	return out
+}

@@ -1,0 +1,42 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan"
+)
+
+// obey gives the instruction that came with the request, durably, before anything is planned.
+func (r *run) obey(ctx context.Context) error {
+	st, events, err := plan.Ordered(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen)
+	if err != nil {
+		return r.turnDown(ctx, err)
+	}
+	if len(events) == 0 {
+		return nil
+	}
+	r.st, r.left.Instruction = st, nil
+	r.st.StillUsed(r.want, r.seen, r.engine.lags(r.want.Signers), r.engine.Clock.Now())
+	for i := range events {
+		events[i].By = r.engine.Actor
+		r.tell(events[i])
+	}
+	return r.save(ctx, events...)
+}
+
+// turnDown notes in the history that an order was refused. It leaves the domain's
+// own course as it is: a person's mistake is no failure of the domain.
+func (r *run) turnDown(ctx context.Context, err error) error {
+	if r.st.Revision == 0 {
+		return err
+	}
+	e := r.event(rotate.Step{Kind: r.left.Instruction.Kind()}, "refused", fault.Text(err))
+	r.tell(e)
+	r.left.Instruction = nil
+	if saved := r.save(ctx, e); saved != nil {
+		return saved
+	}
+	return err
+}

@@ -1,0 +1,58 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// revoke empties the p= of a key's record. It does not wait until that shows: a
+// record that stands there again is revoked again.
+func (r *run) revoke(ctx context.Context, s rotate.Step) error {
+	if r.st.Selector(s.Selector).Key == nil {
+		return nil // cleared away meanwhile
+	}
+	p := r.judge()
+	if !p.MayRevoke(s.Selector) {
+		return fault.Temporary(fmt.Sprintf("revoke the compromised key at %s", r.name(s.Selector)), errors.New("no signer could be switched away from it yet, so all mail would fail"),
+			"repair a signer, then it is done at the next try; or revoke it nevertheless: 'dkimbot rotate --domain "+r.want.Name+" --compromised --revoke-now'")
+	}
+	provider, err := r.publisher(s.Selector)
+	if err != nil {
+		return err
+	}
+	if err := r.lookBeforeWrite(ctx, s.Selector); err != nil {
+		return err
+	}
+	if r.st.Released != nil {
+		if err := r.stillUnused(ctx, s.Selector, r.st.Selector(s.Selector).Key.ID, "revoke the key record"); err != nil {
+			return err
+		}
+	}
+	why := p.RevokeReason(s.Selector, "now")
+	r.st.Revoking(s.Selector, r.want.Policy.TTL)
+	key := r.st.Selectors[s.Selector].Key
+	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Revoke, Selector: s.Selector, KeyID: key.ID, Record: key.Record}); err != nil {
+		return err
+	}
+	if err := r.write(ctx, provider, s.Selector, key.Record); err != nil {
+		return err
+	}
+	seen := r.seen.Selectors[s.Selector]
+	seen.Sight.Values = []string{key.Record} // as the next look is to show it
+	r.seen.Selectors[s.Selector] = seen
+	now := r.engine.Clock.Now()
+	r.st.Revoked(s.Selector, now)
+	return r.confirm(ctx, s, key.ID, why.Message)
+}
+
+// publisher returns the domain's provider.
+func (r *run) publisher(selector string) (rotate.Publisher, error) {
+	if p := r.engine.Publishers[r.want.Provider]; p != nil {
+		return p, nil
+	}
+	return nil, fault.Lasting(fmt.Sprintf("publish %s", r.name(selector)), fmt.Errorf("provider %q is unknown", r.want.Provider), "name a provider of the configuration")
+}

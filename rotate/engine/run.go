@@ -1,0 +1,318 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan"
+)
+
+// kept is a place in the keystore.
+type kept struct {
+	name    dkim.Name
+	version int
+}
+
+// run is one Advance of one domain.
+type run struct {
+	engine   *Engine
+	want     rotate.Domain
+	left     rotate.Request // what was asked and is yet to be done
+	grip     *grip
+	st       rotate.State // as it is now
+	stored   rotate.State // as it was last written
+	seen     rotate.Observation
+	plan     rotate.DomainPlan
+	fresh    map[string]*dkim.PrivateKey // made and not stored yet, by selector
+	known    map[kept]*dkim.PrivateKey   // read from the keystore in this run
+	unsaved  []rotate.Event              // what happened and could not be written yet
+	done     []rotate.Event
+	failed   bool
+	retry    *rotate.Next   // of what has failed in this run
+	wentBack bool           // a rollback was ordered, and is done
+	vetoed   bool           // the switch may not begin
+	saw      string         // what the last look at a record showed
+	begun    *rotate.Intent // the effect that was begun and is not confirmed, since this run wrote its intent
+	late     bool           // that effect may have come after the lease was lost
+	grant    *grant         // what was approved; nil: nobody has to approve
+}
+
+func (e *Engine) newRun(ctx context.Context, want rotate.Domain, req rotate.Request, grip *grip) (*run, error) {
+	have, err := e.Store.Load(ctx, want.Name)
+	if err != nil {
+		return nil, err
+	}
+	now := rotate.InstantOf(e.Clock)
+	st, ahead := have.Reckoned(now)
+	r := &run{engine: e, want: want, left: req.In(have, want.Signers), grip: grip, st: st.AsOf(now.At), stored: rotate.CopyState(have), fresh: map[string]*dkim.PrivateKey{}, known: map[kept]*dkim.PrivateKey{}}
+	if ahead > 0 {
+		r.unsaved = append(r.unsaved, r.clockSet(ahead))
+	}
+	return r, r.tookOver(ctx)
+}
+
+// judge says what may be done in view of what the run knows now.
+func (r *run) judge() *plan.Judge { return plan.NewJudge(r.engine.Clock.Now(), r.want, r.st, r.seen) }
+
+// report tells what became of the run.
+func (r *run) report(res *Result) {
+	res.State, res.Done, res.Plan = r.st, r.done, r.plan
+	res.left = r.left
+	res.left.Asked = r.left.Asked && r.st.Phase == rotate.Ready
+	r.grant.leave(r.stored)
+}
+
+// advance plans and carries out, until there is nothing to do now. It observes
+// once: what it changes it sees afterwards, and a failure ends it.
+func (r *run) advance(ctx context.Context) error {
+	r.observe(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err := r.admit(); err != nil {
+		return err
+	}
+	if r.st.Heed(r.want, r.seen, r.engine.lags(r.want.Signers), r.engine.Clock.Now()) {
+		if err := r.save(ctx, r.drainBegun()...); err != nil {
+			return err
+		}
+	}
+	if err := r.obey(ctx); err != nil {
+		return err
+	}
+	for range plan.MaxRounds {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		now := r.engine.Clock.Now()
+		if r.st.CompleteSwitch(r.want.Signers, time.Time{}) {
+			if err := r.save(ctx, r.drainBegun()...); err != nil {
+				return err
+			}
+		}
+		r.plan = plan.Plan(now, r.want, r.left, r.st, r.seen)
+		steps := r.plan.Runnable(now)
+		if len(steps) == 0 {
+			return r.stopped(ctx)
+		}
+		if err := r.mayBegin(ctx); err != nil {
+			return r.wait(ctx, err)
+		}
+		steps, err := r.permitted(steps)
+		if err != nil {
+			return err
+		}
+		if len(steps) == 0 {
+			return r.stopped(ctx)
+		}
+		if err := r.steps(ctx, steps); err != nil {
+			return r.wait(ctx, err)
+		}
+	}
+	return r.fail(ctx, rotate.Step{}, fault.Lasting("work on "+r.want.Name, errors.New("the plan does not come to rest"), "report this as a defect, with the output of dkimbot history"))
+}
+
+// stopped ends a run for which nothing is left to do now: at rest, or by what keeps
+// dkimbot from doing all that should be done.
+func (r *run) stopped(ctx context.Context) error {
+	switch {
+	case r.plan.Stop == nil:
+		return r.rest(ctx)
+	case wishRefused(r.plan.Stop):
+		return r.denied(r.plan.Stop)
+	case r.wentBack:
+		return nil // what was ordered is done; what is wrong besides is found by the next health check
+	}
+	return r.fail(ctx, rotate.Step{}, r.plan.Stop)
+}
+
+func (r *run) observe(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, rotate.WorkTime)
+	defer cancel()
+	r.seen = observe(ctx, r.want, r.st, &keeper{keys: r.engine.Keys, known: r.known}, r.engine.Look, func(ctx context.Context, name string) (dkim.Ref, error) {
+		signer, err := r.engine.signer(name)
+		if err != nil {
+			return dkim.Ref{}, err
+		}
+		return signer.questions.call(ctx, r.want.Name)
+	})
+	r.claimNames(ctx)
+}
+
+// steps carries steps out in their order. One that fails keeps back those that need
+// it, and no others.
+func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
+	var errs error
+	var failed []rotate.Step
+	for _, s := range steps {
+		if slices.ContainsFunc(failed, s.Needs) || r.vetoed && s.Duty == rotate.Turn {
+			failed = append(failed, s)
+			continue
+		}
+		if ctx.Err() != nil {
+			return errors.Join(errs, ctx.Err())
+		}
+		r.notify(s, "begun", "")
+		err := caught(string(s.Kind)+" "+r.name(s.Selector).String(), func() error { return r.do(ctx, s) })
+		if err != nil {
+			err = r.grip.because(err)
+		}
+		if err == nil {
+			r.grant.did(s)
+			r.notify(s, "done", r.words(s))
+			continue
+		}
+		if held := (*heldBack)(nil); errors.As(err, &held) {
+			return err // nothing was begun
+		}
+		if interrupted(ctx, err) {
+			return errors.Join(errs, err)
+		}
+		errs, failed = errors.Join(errs, r.fail(ctx, s, err)), append(failed, s)
+	}
+	return errs
+}
+
+// rest notes what comes next. The plan was made from what is there now, so
+// nothing that was begun is open (I7).
+func (r *run) rest(ctx context.Context) error {
+	if r.grant.idle() {
+		return nil
+	}
+	r.st.Intent = nil
+	r.st.Next, r.st.Config = r.plan.Next, r.want.Fingerprint()
+	r.st.Failures, r.st.LastError, r.st.Refused, r.st.NextTry = 0, "", false, time.Time{}
+	r.st.DueAt = time.Time{}
+	if due, err := r.want.Policy.NextDue(r.want.Name, r.st.SwitchedAt); err == nil && r.st.Phase == rotate.Ready {
+		r.st.DueAt = due
+	}
+	events := r.drifted()
+	if reflect.DeepEqual(r.st, r.stored) {
+		return nil
+	}
+	return r.save(ctx, events...)
+}
+
+// fail notes a failed attempt and when to try again; it returns err, joined with
+// the error of noting it. Several failures of one run count once. The history
+// tells once, not each time, why nothing can be done for a domain.
+func (r *run) fail(ctx context.Context, s rotate.Step, err error) error {
+	if !r.failed {
+		r.st.Failures++
+	}
+	outcome := outcomeOf(err)
+	r.st.Refused = outcome == "refused" && (!r.failed || r.st.Refused)
+	r.failed = true
+	r.st.LastError = fault.Text(err)
+	r.st.NextTry = r.engine.Clock.Now().Add(Backoff(r.st.Failures))
+	r.st.Next = &rotate.Next{Action: "retry", Selector: s.Selector, At: r.st.NextTry, Reason: rotate.Reason{Code: "failed", Message: fault.Text(err)}}
+	r.retry = r.st.Next
+	r.st.Config = r.want.Fingerprint()
+	r.notify(s, outcome, fault.Text(err))
+	r.engine.failed(r.event(s, outcome, fault.Text(err)), err)
+	if fault.KindOf(err) == fault.Refused && fault.CodeOf(err) == rotate.LeaseLost {
+		return err // and so would be the write
+	}
+	events := r.drifted()
+	if s.Kind == "" && r.stored.LastError == r.st.LastError {
+		return errors.Join(err, r.save(ctx, events...))
+	}
+	return errors.Join(err, r.save(ctx, append(events, r.event(s, outcome, fault.Text(err)))...))
+}
+
+// Backoff returns how long to wait after the given number of failures in a row:
+// half a minute at first, twice as long each time, an hour at most.
+func Backoff(failures int) time.Duration {
+	const first, most = 30 * time.Second, time.Hour
+	wait := first
+	for range failures - 1 {
+		if wait *= 2; wait >= most {
+			return most
+		}
+	}
+	return wait
+}
+
+// save writes the state with its events, and those that an earlier failure kept
+// from being written. It does so even when ctx is done: what happened must be recorded.
+func (r *run) save(ctx context.Context, events ...rotate.Event) error {
+	ctx, cancel := unhurried(ctx)
+	defer cancel()
+	r.unsaved = append(r.unsaved, events...)
+	asked, now := r.engine.Clock.Elapsed(), rotate.InstantOf(r.engine.Clock)
+	r.st.Clock = nil
+	if now.Boot != "" {
+		r.st.Clock = &now
+	}
+	revision, err := r.engine.Store.Save(ctx, r.grip.lease, now.At, r.st, r.unsaved...)
+	if fault.CodeOf(err) == rotate.LeaseLost {
+		r.grip.lose(err)
+	}
+	if err != nil {
+		return err
+	}
+	r.grip.renewed(asked)
+	r.begun = nil
+	r.st.Revision = revision
+	before := r.stored
+	r.stored = rotate.CopyState(r.st)
+	r.grant.wrote(r.stored)
+	if r.engine.Stored != nil {
+		r.engine.Stored(before, r.stored)
+	}
+	for _, e := range r.unsaved {
+		if e.Outcome == "done" {
+			r.done = append(r.done, e)
+		}
+	}
+	r.unsaved = nil
+	return nil
+}
+
+// drainBegun returns the event that says so, when a switch has just been completed.
+func (r *run) drainBegun() []rotate.Event {
+	if r.st.Phase != rotate.Draining || r.st.Leaked(r.st.Draining) {
+		return nil
+	}
+	until := r.st.SwitchedAt.Add(r.want.Policy.Drain).UTC().Format(time.RFC3339)
+	return []rotate.Event{r.event(rotate.Step{Kind: rotate.Drain, Selector: r.st.Draining}, "done", "begun; until "+until)}
+}
+
+func (r *run) event(s rotate.Step, outcome, message string) rotate.Event {
+	keyID := s.To.KeyID
+	if s.To.Fresh {
+		keyID = r.made(s.Selector)
+	}
+	return rotate.Event{Domain: r.want.Name, At: r.engine.Clock.Now(), By: r.engine.Actor, Kind: s.Kind, Selector: s.Selector, Signer: s.Signer,
+		KeyID: keyID, Outcome: outcome, Message: message, Phase: r.st.Phase}
+}
+
+// made returns the id of the key that this run makes for the selector, which the
+// plan could not know; "" as long as there is none.
+func (r *run) made(selector string) string {
+	if key := r.fresh[selector]; key != nil {
+		return key.ID()
+	}
+	sel := r.st.Selector(selector)
+	switch key := sel.Pending(r.st.Phase); {
+	case key != nil:
+		return key.ID
+	case sel.Key != nil && sel.InPlace():
+		return sel.Key.ID
+	}
+	return ""
+}
+
+func (r *run) notify(s rotate.Step, outcome, message string) { r.tell(r.event(s, outcome, message)) }
+
+func (r *run) tell(e rotate.Event) {
+	if r.engine.Notify != nil {
+		r.engine.Notify(e)
+	}
+}

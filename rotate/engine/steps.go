@@ -1,0 +1,304 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan"
+)
+
+// do carries one step out. Making keys, waiting for DNS and asking for consent end
+// with ctx; an effect that has begun does not, it has workTime.
+func (r *run) do(ctx context.Context, s rotate.Step) error {
+	switch s.Kind {
+	case rotate.Generate:
+		key, err := r.engine.make(ctx, r.want.Policy.Key)
+		r.fresh[s.Selector] = key
+		return err
+	case rotate.Verify:
+		return r.verify(ctx, s)
+	case rotate.Activate:
+		if err := r.consent(ctx, s); err != nil {
+			return err
+		}
+	}
+	if err := r.grip.holds(); err != nil {
+		return err
+	}
+	ctx, cancel := r.grip.unhurried(ctx)
+	defer cancel()
+	switch s.Kind {
+	case rotate.StoreKey:
+		return r.store(ctx, s)
+	case rotate.Adopt:
+		return r.adopt(ctx, s)
+	case rotate.Publish:
+		return r.publish(ctx, s)
+	case rotate.Activate:
+		return r.activate(ctx, s)
+	case rotate.Destroy:
+		return r.destroy(ctx, s)
+	case rotate.Revoke:
+		return r.revoke(ctx, s)
+	}
+	return fault.Lasting("carry out a step of kind "+string(s.Kind), nil, "report this as a defect")
+}
+
+// begin writes the intent; only then may the effect happen (I7).
+func (r *run) begin(ctx context.Context, i rotate.Intent) error {
+	i.At = r.engine.Clock.Now()
+	r.left.Named = false // what was named goes on; what a limit holds back after it is waited for
+	r.st.Begin(i, r.want.Policy)
+	if err := r.save(ctx, r.takeUp()...); err != nil {
+		return err
+	}
+	r.begun = &i
+	return r.grip.holds()
+}
+
+// confirm writes what was done, with its time, and what follows from it.
+func (r *run) confirm(ctx context.Context, s rotate.Step, keyID, message string, more ...rotate.Event) error {
+	e := r.event(s, "done", message)
+	e.KeyID = keyID
+	return r.confirmed(ctx, e, more...)
+}
+
+// confirmed writes that what e says was done, and what follows from it.
+func (r *run) confirmed(ctx context.Context, e rotate.Event, more ...rotate.Event) error {
+	if r.failed { // an earlier step of this run: it is what comes next
+		r.st.Next = r.retry
+	}
+	var events []rotate.Event
+	if r.grant != nil && r.st.Basis() != r.stored.Basis() { // a look that found all as it was uses up no plan
+		events = r.takeUp()
+	}
+	return r.save(ctx, append(append(events, e), more...)...)
+}
+
+// store keeps a fresh key and reads it back (I4), or takes up one that an
+// earlier attempt stored without hearing that it did.
+func (r *run) store(ctx context.Context, s rotate.Step) error {
+	name, seen := r.name(s.Selector), r.seen.Selectors[s.Selector]
+	keyID, version := seen.KeyID, seen.Version
+	if key := r.fresh[s.Selector]; key != nil {
+		if err := r.begin(ctx, rotate.Intent{Kind: rotate.StoreKey, Selector: s.Selector, KeyID: key.ID(), Version: seen.Version}); err != nil {
+			return err
+		}
+		v, err := r.engine.Keys.Put(ctx, name, key, seen.Version)
+		if err != nil {
+			return err
+		}
+		keyID, version = key.ID(), v
+		delete(r.fresh, s.Selector)
+	} else {
+		// The phase follows from the intent, and a report may have changed it since the key was tried.
+		r.st.Begin(rotate.Intent{Kind: rotate.StoreKey, Selector: s.Selector, KeyID: keyID, Version: version, At: r.engine.Clock.Now()}, r.want.Policy)
+	}
+	key, err := r.private(ctx, name, keyID, version)
+	if err != nil {
+		return err
+	}
+	record := dkim.NewRecord(key.Public(), r.want.Policy.Note).String()
+	r.st.Stored(s.Selector, rotate.Key{ID: keyID, Version: version, Record: record, StoredAt: r.engine.Clock.Now()})
+	seen.KeyID, seen.Version = keyID, version
+	r.seen.Selectors[s.Selector] = seen
+	return r.confirm(ctx, s, keyID, fmt.Sprintf("version %d", version))
+}
+
+// private reads a key, once in a run, and makes sure that it is the one that state means.
+func (r *run) private(ctx context.Context, name dkim.Name, keyID string, version int) (*dkim.PrivateKey, error) {
+	place := kept{name, version}
+	if key := r.known[place]; key != nil && key.ID() == keyID {
+		return key, nil
+	}
+	key, _, err := r.engine.Keys.Get(ctx, name, version)
+	if key == nil && err == nil {
+		key, err = r.restored(ctx, name, keyID)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case key == nil:
+		return nil, fault.Lasting(fmt.Sprintf("read the private key for %s, version %d", name, version), errors.New("it is gone from the keystore"),
+			"restore it from a backup of the keystore")
+	case key.ID() != keyID:
+		return nil, fault.Refuse("foreign-secret", fmt.Sprintf("the keystore's version %d for %s is key %s, not %s as it should be", version, name, rotate.ShortID(key.ID()), rotate.ShortID(keyID)),
+			"find out who wrote it, and restore the keystore")
+	}
+	r.known[place] = key
+	return key, nil
+}
+
+// restored returns a key whose version is gone and that was put back as the newest
+// one, from a backup or by a rollback in Vault, and notes where it is now.
+func (r *run) restored(ctx context.Context, name dkim.Name, keyID string) (*dkim.PrivateKey, error) {
+	key, version, err := r.engine.Keys.Get(ctx, name, 0)
+	if err != nil || key == nil || key.ID() != keyID {
+		return nil, err
+	}
+	r.st.Restored(name.Selector, keyID, version)
+	return key, nil
+}
+
+// publish makes the record the only one at its name.
+func (r *run) publish(ctx context.Context, s rotate.Step) error {
+	key := r.st.Selectors[s.Selector].Wanted()
+	provider, err := r.publisher(s.Selector)
+	if err != nil {
+		return err
+	}
+	if err := r.lookBeforeWrite(ctx, s.Selector); err != nil {
+		return err
+	}
+	if err := r.claimName(ctx, s.Selector); err != nil {
+		return err
+	}
+	if old := r.st.Selector(s.Selector).Key; old != key && r.st.Spares(s.Selector, old.ID) {
+		if err := r.stillUnused(ctx, s.Selector, old.ID, "replace the key record"); err != nil {
+			return err
+		}
+	}
+	p := r.judge()
+	r.st.Publishing(s.Selector, p.CacheWait(s.Selector), r.want.Policy.TTL)
+	r.st.AfterWildcard(s.Selector, r.seen.Selectors[s.Selector].Sight)
+	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Publish, Selector: s.Selector, KeyID: key.ID, Record: key.Record}); err != nil {
+		return err
+	}
+	if err := r.write(ctx, provider, s.Selector, key.Record); err != nil {
+		return err
+	}
+	r.st.Published(s.Selector, r.engine.Clock.Now())
+	return r.confirm(ctx, s, key.ID, because(s, "through "+r.want.Provider))
+}
+
+// activate makes one signer sign with the selector's key, and asks it afterwards.
+func (r *run) activate(ctx context.Context, s rotate.Step) error {
+	key := r.st.Selectors[s.Selector].Key
+	signer, err := r.engine.signer(s.Signer)
+	if err != nil {
+		return err
+	}
+	private, err := r.private(ctx, r.name(s.Selector), key.ID, key.Version)
+	if err != nil {
+		return err
+	}
+	if r.st.Phase == rotate.Ready && s.Selector != r.st.Active {
+		if err := r.takeSwitch(ctx); err != nil {
+			return err
+		}
+	}
+	r.st.Leaving(s.Signer, r.seen.Signers[s.Signer])
+	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Activate, Selector: s.Selector, Signer: s.Signer, KeyID: key.ID}); err != nil {
+		return err
+	}
+	if err := r.switchSigner(ctx, s, signer, dkim.SigningKey{Name: r.name(s.Selector), Key: private}); err != nil {
+		return err
+	}
+	before := r.st.Phase
+	r.st.Left(s.Signer, r.engine.Clock.Now().Add(signer.Lag()), r.want.Policy.Drain)
+	r.st.Activated(s.Signer, r.seen.Signers[s.Signer].Ref, r.engine.Clock.Now().Add(signer.Lag()), r.want.Signers)
+	r.st.AllLeft(before, r.want.Policy.Drain)
+	r.wentBack = before == rotate.Switching && r.st.Phase == rotate.Ready
+	if before != rotate.Switching || r.st.Phase != rotate.Draining {
+		return r.confirm(ctx, s, key.ID, because(s, ""))
+	}
+	r.left.Asked = false // the rotation that was asked for is under way
+	return r.confirm(ctx, s, key.ID, "", r.drainBegun()...)
+}
+
+// switchSigner has the effect and sees that it holds.
+func (r *run) switchSigner(ctx context.Context, s rotate.Step, signer *batchedSigner, key dkim.SigningKey) error {
+	if _, err := signer.activations.callIf(ctx, key, r.grip.holds); err != nil {
+		return err
+	}
+	ctx, cancel := r.grip.unhurried(ctx) // the activation may have waited long for its turn
+	defer cancel()
+	ref, err := signer.questions.call(ctx, r.want.Name)
+	if err != nil {
+		return err
+	}
+	ref = r.st.Identify(ref)
+	r.seen.Signers[s.Signer] = rotate.SignerSeen{Ref: ref}
+	if ref.Selector != key.Selector || ref.KeyID != key.Key.ID() {
+		return fault.Temporary(fmt.Sprintf("switch signer %s to %s", s.Signer, key.Name),
+			fmt.Errorf("asked afterwards, it signs with selector %q, key %q", ref.Selector, rotate.ShortID(ref.KeyID)),
+			"look at the signer's tables and log; the old key stays published, so mail still verifies")
+	}
+	return nil
+}
+
+// destroy makes a replaced or leaked private key unrecoverable, in the keystore and on the signers (I5).
+func (r *run) destroy(ctx context.Context, s rotate.Step) error {
+	for _, old := range r.st.Doomed(s.Selector) {
+		if old.KeyID != s.From.KeyID {
+			continue
+		}
+		if err := r.stillUnused(ctx, s.Selector, old.KeyID, "destroy the private key"); err != nil {
+			return err
+		}
+		if err := r.begin(ctx, rotate.Intent{Kind: rotate.Destroy, Selector: s.Selector, KeyID: old.KeyID, Version: old.Version}); err != nil {
+			return err
+		}
+		found, err := r.destroyVersion(ctx, r.name(s.Selector), old)
+		if err != nil {
+			return err
+		}
+		if err := r.grip.holds(); err != nil {
+			return err
+		}
+		if err := r.forget(ctx, dkim.Ref{Name: r.name(s.Selector), KeyID: old.KeyID}); err != nil {
+			return err
+		}
+		r.st.Destroyed(s.Selector, old.KeyID)
+		r.seen.Destroyed(s.Selector, old.KeyID)
+		r.st.Purged(r.engine.Clock.Now())
+		e := r.event(s, "done", fmt.Sprintf("version %d", old.Version))
+		if e.KeyID, e.Code = old.KeyID, found; found == rotate.GoneAlready {
+			e.Message += " was gone from the keystore already"
+		}
+		return r.confirmed(ctx, e)
+	}
+	return nil
+}
+
+// destroyVersion destroys a private key in the keystore if it is there, and returns the
+// code of what it found. Where all versions of a lost key are gone, their numbers begin again, so
+// another key may stand at the number.
+func (r *run) destroyVersion(ctx context.Context, name dkim.Name, old rotate.Retired) (string, error) {
+	key, _, err := r.engine.Keys.Get(ctx, name, old.Version)
+	switch {
+	case err != nil && fault.CodeOf(err) != plan.DeletedSecret: // what was deleted can come back until it is destroyed
+		return "", err
+	case err == nil && key.ID() != old.KeyID:
+		return rotate.GoneAlready, nil
+	}
+	return "", r.engine.Keys.Destroy(ctx, name, old.Version)
+}
+
+func (r *run) forget(ctx context.Context, ref dkim.Ref) error {
+	for _, name := range r.want.Signers {
+		if f, ok := r.engine.Signers[name].(rotate.Forgetter); ok {
+			if err := f.Forget(ctx, []dkim.Ref{ref}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *run) name(selector string) dkim.Name {
+	return dkim.Name{Domain: r.want.Name, Selector: selector}
+}
+
+// because puts why a step mends something before what it says.
+func because(s rotate.Step, says string) string {
+	if s.Reason.Code != "vanished" && s.Reason.Code != rotate.SignerStrays {
+		return says
+	}
+	return strings.TrimSuffix(s.Reason.Message+"; "+says, "; ")
+}

@@ -1,0 +1,38 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// stillUnused asks every signer once more, directly before something that can't be
+// taken back is done to the key at a selector: what they said when the run began may be
+// hours old by now, and a host may have come back from a backup meanwhile (I1, I2). A
+// compromised key is not spared for a signer that does not answer, unless it has never
+// confirmed any: then a run that was killed may have given it this one.
+func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) error {
+	for _, name := range r.want.Signers {
+		signer, err := r.engine.signer(name)
+		if err != nil {
+			return err
+		}
+		ref, err := signer.questions.call(ctx, r.want.Name)
+		r.seen.Signers[name] = rotate.SignerSeen{Ref: ref, Err: err}
+		_, known := r.st.Signers[name]
+		switch used := r.st.Identify(ref); {
+		case err != nil && (!known || r.st.Spares(selector, keyID)):
+			return &fault.Error{Kind: fault.Transient, Code: "signer-unseen", Err: err,
+				What: fmt.Sprintf("%s of %s: signer %s did not answer which key it uses", what, r.name(selector), name),
+				Hint: "make the signer answer, or take it out of the domain's signers if it is gone; nothing was changed"}
+		case err == nil && used.Selector == selector && used.KeyID == keyID:
+			return &fault.Error{Kind: fault.Transient, Code: rotate.SignerStrays, Err: errors.New("its mail would fail"),
+				What: fmt.Sprintf("%s of %s: signer %s signs with it", what, r.name(selector), name),
+				Hint: "nothing was changed; the signer is brought back to the active key at the next try"}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,210 @@
+package engine_test
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// host is a machine that signs mail, and remembers with what it ever signed.
+type host struct {
+	world  *world
+	name   string
+	files  map[dkim.Ref]*dkim.PrivateKey // its copies of private keys
+	uses   []*use
+	forgot []dkim.Ref
+	gone   bool // out of service
+	lag    time.Duration
+}
+
+// use is a time in which a host signed with a key.
+type use struct {
+	ref      dkim.Ref
+	record   string
+	from, to time.Time // to is zero while it lasts
+	stray    bool      // it was not dkimbot that began it
+	noted    bool      // dkimbot has seen it and written something since
+	urgent   bool      // it began because another key had leaked
+	excused  bool      // nothing could have saved this mail
+}
+
+// hostLag is how long after an activation mail may still be signed with the old key.
+const hostLag = time.Minute
+
+func (w *world) addHost(name string) *host {
+	w.hosts[name] = &host{world: w, name: name, files: map[dkim.Ref]*dkim.PrivateKey{}, lag: hostLag}
+	return w.hosts[name]
+}
+
+// inUse returns the domain's present use; mu is held.
+func (h *host) inUse(domain string) *use {
+	for i := len(h.uses) - 1; i >= 0; i-- {
+		if h.uses[i].ref.Domain == domain {
+			if h.uses[i].ended() {
+				return nil
+			}
+			return h.uses[i]
+		}
+	}
+	return nil
+}
+
+func (u *use) ended() bool { return !u.to.IsZero() }
+
+// selector returns what the host signs the domain with, "" for nothing.
+func (h *host) selector(domain string) string {
+	h.world.mu.Lock()
+	defer h.world.mu.Unlock()
+	if u := h.inUse(domain); u != nil {
+		return u.ref.Selector
+	}
+	return ""
+}
+
+// begin ends the domain's present use, after lag, and begins another; mu is held.
+func (h *host) begin(ref dkim.Ref, lag time.Duration) *use {
+	now := h.world.clock()
+	old := h.inUse(ref.Domain)
+	if old != nil && old.ref == ref {
+		return old
+	}
+	if old != nil {
+		old.to = now.Add(lag)
+	}
+	key, held := h.files[ref]
+	if !held {
+		h.world.Errorf("I1: %s is to sign with %s and has no private key", h.name, ref.Name)
+		return nil
+	}
+	u := &use{ref: ref, record: record(key), from: now, urgent: h.world.urgently(ref)}
+	h.uses = append(h.uses, u)
+	return u
+}
+
+// urgently reports whether a key that signs began to because another one had
+// leaked; whoever comes to it later does not wait either.
+func (w *world) urgently(ref dkim.Ref) bool {
+	for _, h := range w.hosts {
+		for _, u := range h.uses {
+			if u.ref == ref && u.urgent {
+				return true
+			}
+		}
+	}
+	return w.fleeing
+}
+
+// restore makes the host sign with a key again that it signed with n uses ago.
+func (h *host) restore(domain string, n int) bool {
+	h.world.mu.Lock()
+	defer h.world.mu.Unlock()
+	if n >= len(h.uses) || h.inUse(domain) == nil {
+		return false
+	}
+	past := h.uses[len(h.uses)-1-n]
+	if h.inUse(domain).ref == past.ref {
+		return false
+	}
+	h.files[past.ref] = h.world.backups[past.ref]
+	h.unseen(h.inUse(domain))
+	h.astray(h.begin(past.ref, 0))
+	return true
+}
+
+// astray notes that a use is not dkimbot's doing. When DNS does not show its key
+// any more, nothing can save its mail.
+func (h *host) astray(u *use) {
+	u.stray = true
+	u.excused = slices.Contains(h.world.zone(u.ref.Name.String()).superseded, u.record)
+	for _, shown := range h.world.shown(u.ref.Name.String()) {
+		u.excused = u.excused || shown != u.record
+	}
+}
+
+// unseen excuses a use that ends without dkimbot's doing, when it can't know of it.
+func (h *host) unseen(u *use) { u.excused = u.excused || u.stray && !u.noted }
+
+// leave makes the host sign the domain with something else, by a person's hand.
+func (h *host) leave(domain string) {
+	h.world.mu.Lock()
+	defer h.world.mu.Unlock()
+	if u := h.inUse(domain); u != nil {
+		u.to = h.world.clock().Add(h.lag)
+		h.unseen(u)
+	}
+}
+
+// stop ends all signing on the host: it is taken out of service.
+func (h *host) stop() {
+	h.world.mu.Lock()
+	defer h.world.mu.Unlock()
+	h.gone = true
+	for _, u := range h.uses {
+		switch now := h.world.clock(); {
+		case !u.ended():
+			u.to = now
+			h.unseen(u)
+		case u.to.After(now): // no lag outlasts the host
+			u.to = now
+		}
+	}
+}
+
+// agent is how one process reaches a host.
+type agent struct {
+	p *process
+	h *host
+}
+
+func (a agent) Lag() time.Duration { return a.h.lag }
+
+func (a agent) Active(_ context.Context, domains []string) (map[string]dkim.Ref, error) {
+	a.p.mu.Lock()
+	defer a.p.mu.Unlock()
+	if err := a.p.troubled("ask " + a.h.name); err != nil {
+		return nil, err
+	}
+	out := map[string]dkim.Ref{}
+	for _, d := range domains {
+		if u := a.h.inUse(d); u != nil {
+			out[d] = u.ref
+			a.p.seen = append(a.p.seen, u)
+		}
+	}
+	return out, nil
+}
+
+func (a agent) Activate(ctx context.Context, keys []dkim.SigningKey) error {
+	names := make([]dkim.Name, len(keys))
+	for i, k := range keys {
+		names[i] = k.Name
+	}
+	return a.p.effect(ctx, "activate "+a.h.name, rotate.Activate, names, func(late bool) {
+		for _, k := range keys {
+			if a.h.gone {
+				continue
+			}
+			a.p.backups[k.Ref()] = k.Key
+			a.h.files[k.Ref()] = k.Key
+			if u := a.h.begin(k.Ref(), a.h.lag); late {
+				a.h.astray(u)
+			}
+		}
+	})
+}
+
+func (a agent) Forget(ctx context.Context, refs []dkim.Ref) error {
+	return a.p.effect(ctx, "forget "+a.h.name, rotate.Destroy, nil, func(late bool) {
+		a.h.forgot = append(a.h.forgot, refs...)
+		for _, ref := range refs {
+			if u := a.h.inUse(ref.Domain); u != nil && u.ref == ref && !u.stray && !late {
+				a.p.Errorf("I1: %s is told to forget %s, with which it signs", a.h.name, ref.Name)
+				continue
+			}
+			delete(a.h.files, ref)
+		}
+	})
+}

@@ -1,0 +1,602 @@
+package engine_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/verify"
+	"github.com/dkimbot/dkimbot/state"
+	"github.com/dkimbot/dkimbot/state/statetest"
+	"pgregory.net/rapid"
+)
+
+const day = 24 * time.Hour
+
+// world models everything outside the heart, in virtual time, and holds each
+// effect to the invariants. It is safe for concurrent use.
+type world struct {
+	rapid.TB
+	mu      sync.Mutex
+	now     time.Time
+	set     time.Duration // by how much the wall clock was set
+	bubble  bool          // the time is that of a synctest bubble
+	ticking sync.Mutex    // held while time goes on by a Sleep; before mu
+	store   state.Store
+	zones   map[string]*zoneHistory          // by owner name
+	keys    map[dkim.Name][]*dkim.PrivateKey // version n at n-1; nil: destroyed
+	hosts   map[string]*host
+	backups map[dkim.Ref]*dkim.PrivateKey // of all keys that hosts ever had
+	leases  map[string]rotate.Lease       // by domain, as last granted
+	lag     time.Duration                 // until the second name server shows a change
+	leaked  map[string]bool               // ids of keys that were reported as compromised
+	purging bool                          // the domain was handed back, and is to be cleared away
+	fleeing bool                          // signers are to leave such a key
+	stopped map[string]bool               // processes that were stopped, by id
+	dies    bool                          // and it is killed directly after
+	hang    string                        // an operation that does not end by itself
+	outlaw  string                        // the process whose effects come whatever happened meanwhile
+	late    []func()                      // effects whose callers gave up on them
+	naps    int                           // how often processes have waited
+	beats   []*beat                       // what processes do now and then, by virtual time
+	points  int                           // the places at which a process may be killed that were passed
+	crashAt int                           // the one at which it is; 0: never
+
+	trouble func(op string) trouble // may be nil: what goes wrong with an operation
+	pause   func(op string)         // may be nil: called before each effect
+	shows   func(*rotate.Sight)     // may be nil: what DNS shows otherwise
+}
+
+// trouble is what goes wrong with an operation.
+type trouble int
+
+const (
+	fine    trouble = iota
+	refused         // an error and no effect
+	lost            // the effect, but its answer is lost
+	delayed         // an error, and the effect some time later
+)
+
+var errCrashed = errors.New("the process was killed")
+
+func newWorld(t rapid.TB, signers ...string) *world {
+	w := &world{TB: t, now: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), store: statetest.NewMemory(), zones: map[string]*zoneHistory{},
+		keys: map[dkim.Name][]*dkim.PrivateKey{}, hosts: map[string]*host{}, backups: map[dkim.Ref]*dkim.PrivateKey{}, leases: map[string]rotate.Lease{}, leaked: map[string]bool{}, lag: 3 * time.Second}
+	for _, s := range signers {
+		w.addHost(s)
+	}
+	return w
+}
+
+// process is one run of dkimbot.
+type process struct {
+	*world
+	id   string
+	dead bool
+	seen []*use // what signers answered and was not followed by a write
+}
+
+// start starts a process that takes other processes' leases when dead says that they died.
+func (w *world) start(id string, dead func(owner string) bool) *testEngine {
+	p := &process{world: w, id: id}
+	signers := map[string]rotate.Signer{}
+	for name, h := range w.hosts {
+		signers[name] = agent{p, h}
+	}
+	return newEngine(engine.Parts{Store: ledger{w.store, p}, Keys: p, Look: rotate.Unshared(p, w.store), Names: w.store, Publishers: map[string]rotate.Publisher{"office": p}, Signers: signers, Clock: p,
+		Workers: 4, SelfTest: verify.SelfTest, Generate: func(dkim.Algorithm) (*dkim.PrivateKey, error) { return dkim.Generate(dkim.Ed25519) },
+		Owner: id, OwnerDead: dead, Every: p.every})
+}
+
+// beat is something that a process does again and again.
+type beat struct {
+	p     *process
+	each  time.Duration
+	next  time.Time
+	do    func()
+	ended bool
+}
+
+// every implements Parts.Every: in a bubble as the engine does by itself, else whenever
+// time passes because somebody waits.
+func (p *process) every(d time.Duration, do func()) (stop func()) {
+	if p.bubble {
+		ctx, stop := context.WithCancel(context.Background())
+		go func() {
+			for p.Sleep(ctx, d) == nil {
+				if !p.isStopped() {
+					do()
+				}
+			}
+		}()
+		return stop
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := &beat{p, d, p.now.Add(d), do, false}
+	p.beats = append(p.beats, b)
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		b.ended = true
+	}
+}
+
+// beat lets processes do what they do now and then.
+func (w *world) beat() {
+	w.mu.Lock()
+	w.beats = slices.DeleteFunc(w.beats, func(b *beat) bool { return b.ended || b.p.dead })
+	var due []*beat
+	for _, b := range w.beats {
+		if !b.next.After(w.now) {
+			b.next = w.now.Add(b.each)
+			due = append(due, b)
+		}
+	}
+	w.mu.Unlock()
+	for _, b := range due {
+		b.do()
+	}
+}
+
+// stop stops a process as SIGSTOP does: it renews nothing any more, until it goes on.
+func (w *world) stop(id string, stopped bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped == nil {
+		w.stopped = map[string]bool{}
+	}
+	w.stopped[id] = stopped
+}
+
+// setClock sets the wall clock.
+func (w *world) setClock(by time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.set = by
+}
+
+func (p *process) isStopped() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stopped[p.id]
+}
+
+// engine starts the next process after all others have ended.
+func (w *world) engine() *testEngine {
+	w.mu.Lock()
+	w.points++
+	id := fmt.Sprintf("process %d", w.points)
+	w.mu.Unlock()
+	return w.start(id, func(owner string) bool { return owner != id })
+}
+
+// effect carries one operation out, with a chance that it fails, and that the
+// process is killed before and after it.
+func (p *process) effect(ctx context.Context, op string, kind rotate.Kind, names []dkim.Name, do func(late bool)) error {
+	if p.pause != nil {
+		p.pause(op)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.hang == op {
+		p.mu.Unlock()
+		<-ctx.Done()
+		p.mu.Lock()
+	}
+	if p.outlaw == p.id { // it was stopped in the middle of the effect, which comes all the same
+		do(true)
+		if p.dead = p.dies; p.dead {
+			return errCrashed
+		}
+		return nil
+	}
+	if err := errors.Join(ctx.Err(), p.point()); err != nil {
+		return err
+	}
+	p.checkRight(op, kind, names)
+	err := p.troubled(op)
+	p.Logf("%s %s: %s of %v; %v", stamp(p.clock()), p.id, op, names, err)
+	switch troubleOf(err) {
+	case refused:
+		return err
+	case delayed:
+		p.late = append(p.late, func() { do(true) })
+		return err
+	}
+	do(false)
+	if killed := p.point(); killed != nil {
+		return killed
+	}
+	return err
+}
+
+// troubleError is a failure that the model was asked for.
+type troubleError struct {
+	op   string
+	kind trouble
+}
+
+func (e *troubleError) Error() string { return "trouble with " + e.op }
+
+func troubleOf(err error) trouble {
+	var t *troubleError
+	if errors.As(err, &t) {
+		return t.kind
+	}
+	return fine
+}
+
+// troubled returns the error that an operation is to meet.
+func (p *process) troubled(op string) error {
+	if p.dead {
+		return errCrashed
+	}
+	if p.trouble == nil {
+		return nil
+	}
+	if kind := p.trouble(op); kind != fine {
+		return fault.Temporary(op, &troubleError{op, kind}, "this is a test")
+	}
+	return nil
+}
+
+func (p *process) point() error {
+	if p.dead {
+		return errCrashed
+	}
+	if p.points++; p.points == p.crashAt {
+		p.dead = true
+		return errCrashed
+	}
+	return nil
+}
+
+// checkRight holds an effect to I7, it was intended, and I8, the lease was held.
+func (p *process) checkRight(op string, kind rotate.Kind, names []dkim.Name) {
+	for _, n := range names {
+		if l := p.leases[n.Domain]; l.Owner != p.id {
+			p.Errorf("I8: %s by %s while the lease on %s is held by %q", op, p.id, n.Domain, l.Owner)
+		}
+		st, err := p.store.Load(context.Background(), n.Domain)
+		if i := st.Intent; err != nil || i == nil || i.Kind != kind && !(kind == rotate.Publish && i.Kind == rotate.Revoke) && !(i.Kind == rotate.Adopt && kind == rotate.StoreKey) || i.Selector != n.Selector {
+			p.Errorf("I7: %s, %s of %s, is not intended in state: %+v, %v", op, kind, n, i, err)
+		}
+	}
+}
+
+// clock returns the time; mu is held.
+func (w *world) clock() time.Time {
+	if w.bubble {
+		return time.Now().Add(w.set)
+	}
+	return w.now.Add(w.set)
+}
+
+func (w *world) Now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.clock()
+}
+
+// Elapsed is the same as the time that has passed: tests that set the clock say so.
+func (w *world) Elapsed() time.Duration { return w.Now().Add(-w.set).Sub(time.Unix(0, 0)) }
+
+// pass lets time pass.
+func (w *world) pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(d)
+}
+
+func (p *process) Sleep(ctx context.Context, d time.Duration) error {
+	p.mu.Lock()
+	p.naps++
+	dead, naps := p.dead, p.naps
+	p.mu.Unlock()
+	if dead {
+		return errCrashed
+	}
+	if p.bubble {
+		select {
+		case <-time.After(d):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	// Time goes on when all that is due by now is done, however slow the machine is.
+	p.ticking.Lock()
+	p.pass(max(d, 0))
+	p.beat()
+	p.ticking.Unlock()
+	if naps > 100_000 {
+		p.Fatalf("it does not come to rest")
+	}
+	return ctx.Err()
+}
+
+// Get, Put and Destroy are the keystore.
+func (p *process) Get(_ context.Context, name dkim.Name, version int) (*dkim.PrivateKey, int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.troubled("get " + name.Selector); err != nil {
+		return nil, 0, err
+	}
+	versions := p.keys[name]
+	if version == 0 {
+		version = len(versions)
+	}
+	if version == 0 || version > len(versions) {
+		return nil, 0, nil
+	}
+	return versions[version-1], version, nil
+}
+
+func (p *process) Put(ctx context.Context, name dkim.Name, key *dkim.PrivateKey, after int) (int, error) {
+	conflict := fault.Temporary("store "+name.String(), errors.New("someone else wrote"), "")
+	err := p.effect(ctx, "put "+name.Selector, rotate.StoreKey, []dkim.Name{name}, func(bool) {
+		if len(p.keys[name]) == after {
+			p.keys[name], conflict = append(p.keys[name], key), nil
+		}
+	})
+	if err == nil {
+		err = conflict
+	}
+	return after + 1, err
+}
+
+func (p *process) Destroy(ctx context.Context, name dkim.Name, version int) error {
+	return p.effect(ctx, "destroy "+name.Selector, rotate.Destroy, []dkim.Name{name}, func(late bool) {
+		if version > len(p.keys[name]) {
+			return // the keystore lost every trace of it
+		}
+		key := p.keys[name][version-1]
+		if late {
+			p.keys[name][version-1] = nil
+			return
+		}
+		if key != nil && !p.leaked[key.ID()] && p.zone(name.String()).ours != "" && slices.Contains(p.shown(name.String()), record(key)) && !p.zones[name.String()].spoilt() {
+			p.Errorf("I5: the key of %s is destroyed while DNS still shows it", name)
+		}
+		for _, h := range p.hosts {
+			if u := h.inUse(name.Domain); key != nil && u != nil && u.ref.KeyID == key.ID() && !u.stray {
+				p.Errorf("I1: the key of %s is destroyed while %s signs with it", name, h.name)
+			}
+		}
+		p.keys[name][version-1] = nil
+	})
+}
+
+// Publish is the provider.
+func (p *process) Publish(ctx context.Context, rec dkim.TXT) error {
+	name := owned(rec.Owner)
+	var conflict error
+	err := p.effect(ctx, "publish "+name.Selector, rotate.Publish, []dkim.Name{name}, func(late bool) {
+		if there := p.shown(rec.Owner)[0]; there != "" && there != rec.Value && !rec.Replaces(there) { // as the primary has it
+			conflict = fault.Refuse("foreign-record", "publish "+rec.Owner+": something else stands there", "remove it")
+			return
+		}
+		if late {
+			p.excuse(name) // what has been signed until now is lost by it
+		} else {
+			p.checkPublish(name, rec.Value)
+		}
+		p.zone(rec.Owner).set(p.clock(), p.lag, rec.Value, rec.TTL, late)
+	})
+	return cmp.Or(conflict, err)
+}
+
+// checkPublish holds a publication to I4, the key is stored, and I5, no key comes back.
+func (w *world) checkPublish(name dkim.Name, value string) {
+	z := w.zone(name.String())
+	if r, err := dkim.ParseRecord(value); err == nil && r.Revoked() {
+		w.checkRevoke(name, z)
+		return
+	}
+	if z.ours != value && !slices.ContainsFunc(w.keys[name], func(k *dkim.PrivateKey) bool { return k != nil && record(k) == value }) {
+		w.Errorf("I4: %s is published and its private key is not stored", name)
+	}
+	if slices.Contains(z.superseded, value) {
+		w.Errorf("I5: %s gets a key again that was replaced", name)
+	}
+	if z.ours != "" && z.ours != value {
+		z.superseded = append(z.superseded, z.ours)
+	}
+	z.ours = value
+}
+
+// checkRevoke holds a revocation to its order.
+func (w *world) checkRevoke(name dkim.Name, z *zoneHistory) {
+	if z.ours == "" {
+		return
+	}
+	if r, err := dkim.ParseRecord(z.ours); err == nil && !w.leaked[r.Key.ID()] && !w.purging {
+		w.Errorf("I2: %s is revoked, and its key has not leaked", name)
+	}
+	z.superseded, z.ours = append(z.superseded, z.ours), ""
+}
+
+// Look is DNS.
+func (p *process) Look(_ context.Context, name dkim.Name) (rotate.Sight, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.troubled("look " + name.Selector); err != nil {
+		return rotate.Sight{}, err
+	}
+	servers := p.shown(name.String())
+	s := rotate.Sight{Zone: name.Domain, Owner: name.String(), Negative: negative, Complete: servers[0] == servers[1]}
+	for _, v := range servers {
+		if v != "" && !slices.Contains(s.Values, v) {
+			s.Values, s.TTL = append(s.Values, v), max(s.TTL, p.zone(name.String()).ttl(v))
+		}
+	}
+	if !s.Complete {
+		s.Lagging = []string{"ns2 lags"}
+	}
+	if p.shows != nil {
+		p.shows(&s)
+	}
+	return s, nil
+}
+
+// ledger is the store as one process uses it; it may be killed round each write.
+type ledger struct {
+	state.Store
+	p *process
+}
+
+func (l ledger) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.Lease, error) {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	if err := l.p.troubled("acquire"); err != nil {
+		return rotate.Lease{}, err
+	}
+	lease, err := l.Store.Acquire(ctx, req)
+	if err == nil {
+		l.p.leases[req.Domain] = lease
+	}
+	return lease, err
+}
+
+func (l ledger) Renew(ctx context.Context, lease rotate.Lease, now time.Time) error {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	if err := l.p.troubled("renew"); err != nil {
+		return err
+	}
+	return l.Store.Renew(ctx, lease, now)
+}
+
+func (l ledger) LookAgain(ctx context.Context, domain string, at, closely time.Time, events ...rotate.Event) error {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	if err := l.p.troubled("look again"); err != nil {
+		return err
+	}
+	return l.Store.LookAgain(ctx, domain, at, closely, events...)
+}
+
+func (l ledger) Load(ctx context.Context, domain string) (rotate.State, error) {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	if err := l.p.troubled("load"); err != nil {
+		return rotate.State{}, err
+	}
+	return l.Store.Load(ctx, domain)
+}
+
+func (l ledger) Save(ctx context.Context, lease rotate.Lease, now time.Time, st rotate.State, events ...rotate.Event) (int64, error) {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	if err := l.p.point(); err != nil {
+		return 0, err
+	}
+	trouble := l.p.troubled("save")
+	if troubleOf(trouble) == refused {
+		return 0, trouble
+	}
+	l.p.reported(st)
+	revision, err := l.Store.Save(ctx, lease, now, st, events...)
+	l.p.Logf("%s %s: save %s, active %s, switched %s; %s; %v %v", stamp(now), l.p.id, st.Phase, st.Active, stamp(st.SwitchedAt), st.LastError, err, trouble)
+	if err == nil {
+		for _, u := range l.p.seen {
+			u.noted = true
+		}
+		l.p.seen = nil
+	}
+	return revision, errors.Join(err, trouble, l.p.point())
+}
+
+// reported notes which keys have leaked; mu is held.
+func (w *world) reported(st rotate.State) {
+	w.fleeing, w.purging = false, st.Released != nil && st.Released.Purge
+	for name, sel := range st.Selectors {
+		for _, r := range sel.Retired {
+			w.fleeing = w.fleeing || r.Leaked && st.Phase == rotate.Bootstrapping
+			w.leaked[r.KeyID] = w.leaked[r.KeyID] || r.Dropped // nobody signs with it, and nobody will
+		}
+		for _, k := range []*rotate.Key{sel.Key, sel.Next} {
+			if k != nil && !k.Leaked.IsZero() {
+				w.leaked[k.ID] = true
+				w.fleeing = w.fleeing || name == st.Active || st.Phase == rotate.Bootstrapping
+			}
+		}
+	}
+}
+
+func (l ledger) Release(ctx context.Context, lease rotate.Lease) error {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	if l.p.dead {
+		return errCrashed
+	}
+	if held := l.p.leases[lease.Domain]; held.Fence == lease.Fence {
+		delete(l.p.leases, lease.Domain)
+	}
+	return l.Store.Release(ctx, lease)
+}
+
+// wanted is the domain that most tests work on.
+func wanted(signers ...string) wish {
+	return wish{Domain: rotate.Domain{Name: "example.com", Provider: "office", Signers: signers, VerifyTimeout: 2 * time.Minute,
+		Policy: rotate.Policy{Schedule: "0 4 1 * *", Timezone: "UTC", Drain: 7 * day, Settle: 7 * day, Key: dkim.RSA2048,
+			Selectors: [2]string{"s1", "s2"}, TTL: time.Hour}}}
+}
+
+// state loads the domain's state.
+func (w *world) state(domain string) rotate.State {
+	st, err := w.store.Load(context.Background(), domain)
+	if err != nil {
+		w.Fatalf("%v", err)
+	}
+	return st
+}
+
+// forever waits for everything but the next rotation.
+var forever = engine.Patience{Most: 365 * day, Retry: true}
+
+// settle runs the domain until it rests, and after a bootstrap until resolvers
+// have forgotten that the standby was not there.
+func (w *world) settle(d wish) engine.Result {
+	bootstrap := w.state(d.Name).Phase == rotate.New
+	res := w.engine().Settle(context.Background(), d, forever, nil)
+	if bootstrap {
+		w.pass(time.Minute)
+	}
+	return res
+}
+
+// failing makes the operation fail, without effect.
+func failing(ops ...string) func(string) trouble {
+	return func(op string) trouble {
+		if slices.Contains(ops, op) {
+			return refused
+		}
+		return fine
+	}
+}
+
+// holds lets another process hold the domain's lease, and renew it until release.
+func (w *world) holds(owner string, d wish) (release func()) {
+	p := &process{world: w, id: owner}
+	lease, err := w.store.Acquire(context.Background(), rotate.LeaseRequest{Domain: d.Name, Owner: owner, Now: w.Now(), TTL: 90 * time.Second})
+	if err != nil {
+		w.Fatalf("%v", err)
+	}
+	stop := p.every(10*time.Second, func() { _ = w.store.Renew(context.Background(), lease, w.Now()) })
+	return func() {
+		stop()
+		if err := w.store.Release(context.Background(), lease); err != nil {
+			w.Errorf("%v", err)
+		}
+	}
+}

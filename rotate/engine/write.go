@@ -1,0 +1,49 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan"
+)
+
+// lookBeforeWrite looks once more at a selector's name directly before a record is written
+// there: hours may have passed since the run looked, and what somebody put there
+// meanwhile is never overwritten (I6). When no server answers now, the earlier answer
+// counts, so that a short outage delays no revocation: the provider compares again when it writes.
+func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
+	seen := r.seen.Selectors[selector]
+	sight, err := r.engine.Look.Look(ctx, r.name(selector))
+	switch {
+	case err == nil:
+		if earlier := seen.Sight.Wildcard; len(earlier) > 0 { // resolvers may keep it, also when it is gone now
+			sight.Wildcard, sight.TTL = append(slices.Clone(earlier), sight.Wildcard...), max(sight.TTL, seen.Sight.TTL)
+		}
+		seen.Sight, seen.SightErr = sight, nil
+	case seen.SightErr != nil || fault.KindOf(err) != fault.Transient:
+		seen.SightErr = err
+	}
+	r.seen.Selectors[selector] = seen
+	if seen.SightErr != nil {
+		return seen.SightErr
+	}
+	p := r.judge()
+	if p.Standing(selector) == plan.Foreign {
+		return p.ForeignRecord(selector, seen.Sight)
+	}
+	return nil
+}
+
+// write makes record the only TXT record at a selector's name, unless something
+// that dkimbot did not make stands there at that moment (I6).
+func (r *run) write(ctx context.Context, provider rotate.Publisher, selector, record string) error {
+	sight := r.seen.Selectors[selector].Sight
+	if sight.Unchecked {
+		sight.Values = r.st.Selector(selector).Expected()
+	}
+	return provider.Publish(ctx, dkim.TXT{Zone: sight.Zone, Owner: sight.Owner, Value: record, TTL: r.want.Policy.TTL,
+		Replaces: r.st.Selector(selector).Ours, Seen: sight.Values})
+}

@@ -1,0 +1,148 @@
+package plan
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// withoutTesting returns the record that the key is to be proved by: a verifier
+// treats a signature under t=y as none.
+func WithoutTesting(shown, sound string) string {
+	if r, err := dkim.ParseRecord(shown); err == nil && r.Testing() {
+		return sound
+	}
+	return shown
+}
+
+// PlanAdoption says what an adoption would do, and everything that follows it. Like
+// Plan it reads nothing and changes nothing.
+func PlanAdoption(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation, a rotate.Adoption) rotate.DomainPlan {
+	have = have.AsOf(now)
+	p := NewAdopter(now, want, req, have, seen)
+	p.adoption = true
+	unbelievable := p.unbelievable(a)
+	have = p.Believed(a)
+	p.have = have
+	p.plan = rotate.DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Seen: seen}
+	p.stop(unbelievable)
+	if p.plan.Stop != nil {
+		return p.plan
+	}
+	keys := p.toAdopt(a)
+	if p.plan.Stop != nil || p.plan.Held != "" {
+		return p.plan
+	}
+	after, then := rotate.CopyState(have), rotate.Observation{Selectors: maps.Clone(seen.Selectors), Signers: seen.Signers}
+	for _, k := range keys {
+		step := p.adoptStep(k, p.signs(a))
+		p.step(step)
+		sel := seen.Selectors[k.Selector]
+		after.Adopting(rotate.Intent{Selector: k.Selector}, want.Policy, p.signs(a))
+		after.Adopted(k.Selector, p.Adopted(step), step.From.Record, sel.Sight.TTL)
+		sel.KeyID = k.Key.ID()
+		then.Selectors[k.Selector] = sel
+	}
+	var from rotate.Phase
+	if len(keys) > 0 {
+		from = have.Phase
+	}
+	rest := plan(now, want, req, after, then, from)
+	rest.Seen = seen
+	if len(keys) > 0 && rest.Stop == nil {
+		rest.Steps = append(p.plan.Steps, rest.Steps...)
+		rest.Reason = rotate.Reason{Code: "adopt", Message: "keys that are in use are taken under management"}
+	}
+	return rest
+}
+
+// adoptStep plans the adoption of one key; signs is the selector that is used first.
+func (p adopter) adoptStep(k dkim.SigningKey, signs string) rotate.Step {
+	shown := p.seen.Selectors[k.Selector].Sight.Values[0]
+	record := shown
+	if WithoutTesting(shown, "") == "" {
+		record = dkim.NewRecord(k.Key.Public(), p.want.Policy.Note).String()
+	}
+	why := "this key is in use: it is kept, and goes on to be used"
+	if k.Selector != signs {
+		why = "this key is public: it is kept, and becomes the standby"
+	}
+	return rotate.Step{Kind: rotate.Adopt, Selector: k.Selector, Target: "keystore, " + k.Name.String(),
+		Reason: rotate.Reason{Code: "adopt", Message: why + "; from then on key and record are dkimbot's, and are replaced like any other"},
+		From:   rotate.Side{KeyID: p.seen.Selectors[k.Selector].KeyID, Record: shown}, To: rotate.Side{KeyID: k.Key.ID(), Record: record}, Signs: signs}
+}
+
+// adopted returns the key that a step adopts. One that nobody is known to use may
+// have been published, or replaced, a moment ago: then it waits like one that was (I2).
+func (p adopter) Adopted(s rotate.Step) rotate.Key {
+	seen := p.seen.Selectors[s.Selector]
+	k := rotate.Key{ID: s.To.KeyID, Version: seen.Version, Record: s.To.Record, StoredAt: p.now, PublishedAt: p.now, VerifiedAt: p.now}
+	if len(p.usedBy(s.Selector, k.ID)) == 0 && (s.Selector != s.Signs || p.anyTells()) {
+		k.CacheWait, k.Replaced = rotate.CacheWait(seen.Sight, p.want.Policy.TTL), true
+	} else if p.noneSigns() { // it may have been published a moment ago
+		k.CacheWait = rotate.CacheWait(seen.Sight, p.want.Policy.TTL)
+	}
+	return k
+}
+
+// anyTells reports whether any signer says what it signs with.
+func (p adopter) anyTells() bool {
+	return slices.ContainsFunc(p.want.Signers, func(name string) bool { s := p.seen.Signers[name]; return s.Err == nil && s.Ref.Selector != "" })
+}
+
+// usedBy returns the signers that say that they sign with the key.
+func (p adopter) usedBy(selector, keyID string) (signers []string) {
+	for _, name := range p.want.Signers {
+		s := p.seen.Signers[name]
+		if s.Err == nil && s.Ref.Selector == selector && (s.Ref.KeyID == "" || s.Ref.KeyID == keyID) {
+			signers = append(signers, name)
+		}
+	}
+	return signers
+}
+
+// signs returns the selector whose key goes on to sign, "" when that is not clear.
+func (p adopter) signs(a rotate.Adoption) string {
+	if a.Active != "" {
+		return a.Active
+	}
+	for _, k := range a.Keys {
+		if len(p.usedBy(k.Selector, k.Key.ID())) == len(p.want.Signers) {
+			return k.Selector
+		}
+	}
+	if a.FromKeystore && len(a.Keys) > 0 && p.noneSigns() {
+		return a.Keys[0].Selector
+	}
+	return ""
+}
+
+// noneSigns reports whether every signer says that it does not sign for the domain.
+func (p adopter) noneSigns() bool {
+	return !slices.ContainsFunc(p.want.Signers, func(name string) bool { s := p.seen.Signers[name]; return s.Err != nil || s.Ref.Selector != "" })
+}
+
+// resumeAdoption plans to finish an adoption that was interrupted after its key
+// had reached the keystore (I7), and reports whether there is one.
+func (p *planner) resumeAdoption() bool {
+	i := p.have.Intent
+	if i == nil || !p.adopting(i.Selector) {
+		return false
+	}
+	why := rotate.Reason{Code: "resume", Message: "an adoption was interrupted after its key had been kept; it is finished"}
+	p.plan.Reason = why
+	p.step(rotate.Step{Kind: rotate.Adopt, Selector: i.Selector, Target: "keystore, " + p.name(i.Selector).String(), Reason: why,
+		From: rotate.Side{KeyID: i.KeyID, Record: p.seen.Selectors[i.Selector].Sight.Values[0]}, To: rotate.Side{KeyID: i.KeyID, Record: i.Record}, Signs: p.have.Target})
+	return true
+}
+
+// adopting reports whether an adoption at the selector can be finished: its key is
+// in the keystore, and DNS shows it, alone and on every server.
+func (v *view) adopting(s string) bool {
+	i, sight := v.have.Intent, v.seen.Selectors[s].Sight
+	return i != nil && i.Kind == rotate.Adopt && i.Selector == s && v.have.Selector(s).Key == nil && v.seen.Selectors[s].KeyID == i.KeyID &&
+		sight.Complete && len(sight.Values) == 1 && rotate.RecordKeyID(sight.Values[0]) == i.KeyID
+}

@@ -1,0 +1,178 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// What is checked here must hold before a key is adopted.
+
+// toAdopt returns those keys of an adoption that are not adopted yet, or refuses.
+func (p adopter) toAdopt(a rotate.Adoption) (keys []dkim.SigningKey) {
+	if err := p.adoptable(a); err != nil {
+		p.stop(err)
+		return nil
+	}
+	given := map[string]bool{}
+	for _, k := range a.Keys {
+		given[k.Selector] = true
+		if p.have.Selector(k.Selector).Key != nil {
+			continue
+		}
+		if err := cmp.Or(p.shownInDNS(k), p.freeInKeystore(k, a.Stored[k.Selector])); err != nil {
+			p.stop(err)
+			return nil
+		}
+		keys = append(keys, k)
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	if err := p.signersKnown(a); err != nil {
+		p.stop(err)
+		return nil
+	}
+	p.obstacles = map[string]error{}
+	for _, s := range p.want.Policy.Selectors {
+		if !given[s] {
+			p.ownKeystore(s)
+			p.ownDNS(s)
+		}
+	}
+	p.ownNames()
+	p.stop(p.obstacle())
+	if p.have.Phase == rotate.New && p.plan.Stop == nil {
+		p.closed("adopt", "")
+	}
+	return keys
+}
+
+// adoptable refuses keys for other selectors than the policy's, and domains that
+// dkimbot has keys of its own for.
+func (p adopter) adoptable(a rotate.Adoption) error {
+	if p.have.Released != nil {
+		return fault.Refuse("released", fmt.Sprintf("adopt a key of %s: the domain was released, and dkimbot does nothing for it", p.want.Name),
+			"'dkimbot release --domain "+p.want.Name+" --undo' takes it back under management")
+	}
+	both, known := p.want.Policy.Selectors[:], map[string]bool{}
+	open := 0
+	for _, k := range a.Keys {
+		switch own := p.have.Selector(k.Selector).Key; {
+		case k.Domain != p.want.Name || !slices.Contains(both, k.Selector):
+			return fault.Refuse("selector-not-in-policy", fmt.Sprintf("adopt %s: the policy of %s names the selectors %s", k.Name, p.want.Name, strings.Join(both, " and ")),
+				fmt.Sprintf("name it there, as in selectors: [%s, %s]; or run 'dkimbot rotate --domain %s', which moves the domain over to %s without a gap and leaves %s alone", k.Selector, both[1], p.want.Name, both[0], k.Name))
+		case known[k.Selector]:
+			return fault.Refuse("two-keys", fmt.Sprintf("adopt %s: two keys are given for it", k.Name), "give the one that DNS shows")
+		case own != nil && own.ID != k.Key.ID():
+			return p.managed(fmt.Sprintf("adopt %s: dkimbot's key there is %s, not %s", k.Name, rotate.ShortID(own.ID), rotate.ShortID(k.Key.ID())))
+		case own == nil:
+			open++
+		}
+		known[k.Selector] = true
+	}
+	if open == 0 {
+		return nil
+	}
+	ownKeys := slices.DeleteFunc(p.keyed(), func(s string) bool { return known[s] })
+	if p.have.Phase != rotate.New && (p.have.Phase != rotate.Bootstrapping || len(ownKeys) > 0) {
+		return p.managed(fmt.Sprintf("adopt a key of %s: it is under management already, in phase %s", p.want.Name, p.have.Phase))
+	}
+	if p.have.Phase != rotate.New {
+		return p.selectorsChanged()
+	}
+	return nil
+}
+
+func (p adopter) managed(what string) error {
+	if p.overtaken() {
+		return fault.Refuse("stale-state", what+", and the keystore holds a newer key than its state knows", "restore a newer copy of the state database; or "+p.believe())
+	}
+	return fault.Refuse("managed-already", what, "leave it to dkimbot; 'dkimbot rotate --domain "+p.want.Name+"' carries on, or replaces the key that signs")
+}
+
+// signersKnown refuses when it is not clear which of the keys the signers use.
+func (p adopter) signersKnown(a rotate.Adoption) error {
+	if len(p.want.Signers) == 0 {
+		return fault.Refuse("no-signers", "nothing is named that signs mail for "+p.want.Name, "name at least one signer in the domain's configuration")
+	}
+	var given, say []string
+	for _, k := range a.Keys {
+		given = append(given, k.Selector)
+	}
+	if a.Active != "" && !slices.Contains(given, a.Active) {
+		return fault.Refuse("active-not-adopted", fmt.Sprintf("%s is named as the selector that signs for %s, and its key is not among those to adopt (%s)", a.Active, p.want.Name, strings.Join(given, ", ")),
+			"give its key, too, or name one of those")
+	}
+	if p.signs(a) != "" {
+		return nil
+	}
+	for _, name := range p.want.Signers {
+		switch s := p.seen.Signers[name]; {
+		case s.Err != nil:
+			say = append(say, name+" does not tell")
+		case s.Ref.Selector == "":
+			say = append(say, name+" does not sign for it")
+		default:
+			say = append(say, fmt.Sprintf("%s signs with %s (key %s)", name, s.Ref.Selector, cmp.Or(rotate.ShortID(s.Ref.KeyID), "not told")))
+		}
+	}
+	return fault.Refuse("active-unclear", fmt.Sprintf("adopt %s of %s: the signers don't all use one key of these: %s", strings.Join(given, " and "), p.want.Name, strings.Join(say, "; ")),
+		fmt.Sprintf("say which one is to sign from now on, as in --active %s; every signer is then given its key", given[0]))
+}
+
+// shownInDNS refuses a key that DNS does not show, alone and on every server.
+func (p adopter) shownInDNS(k dkim.SigningKey) error {
+	seen := p.seen.Selectors[k.Selector]
+	sight, what := seen.Sight, "adopt "+k.Name.String()+": "
+	switch {
+	case seen.SightErr != nil:
+		return seen.SightErr
+	case sight.Unchecked:
+		return fault.Refuse("dns-unchecked", what+"its verify.mode is none, so DNS can't be asked for the record", "set verify.mode to authoritative or resolvers, at least until the key is adopted")
+	case len(sight.Values) == 0:
+		return fault.Refuse("no-record", what+"DNS shows no record there", "a key without a record is used by nobody: leave it, and run 'dkimbot rotate --domain "+p.want.Name+"'")
+	case !sight.Complete:
+		return fault.Refuse("record-unsettled", what+"not every server shows the same: "+strings.Join(sight.Lagging, "; "), "try again when all of them do")
+	case len(sight.Values) > 1:
+		return fault.Refuse("two-records", fmt.Sprintf("%sDNS shows %d records there, where only one may stand: %s", what, len(sight.Values), rotate.Brief(sight.Values)), "remove those that are not of key "+rotate.ShortID(k.Key.ID()))
+	}
+	record, err := dkim.ParseRecord(sight.Values[0])
+	switch {
+	case err != nil:
+		return &fault.Error{Kind: fault.Refused, Code: "bad-record", What: what + "its record can't be used", Err: err, Hint: "correct the record first, or move the domain over to other selectors with 'dkimbot rotate'"}
+	case record.Revoked():
+		return fault.Refuse("revoked-record", what+"its record says that the key is revoked (empty p=)", "don't use that key any more; name two other selectors in the policy and run 'dkimbot rotate --domain "+p.want.Name+"'")
+	case record.Key.ID() != k.Key.ID():
+		return fault.Refuse("other-key", fmt.Sprintf("%sDNS shows key %s, and the key given is %s", what, rotate.ShortID(record.Key.ID()), rotate.ShortID(k.Key.ID())), "give the key that the signers use now; its public half is what DNS shows")
+	}
+	return nil
+}
+
+// freeInKeystore refuses to store a key where another one is (I6), unless that is one
+// of dkimbot's own which was never published.
+func (p adopter) freeInKeystore(k dkim.SigningKey, unpublished string) error {
+	seen := p.seen.Selectors[k.Selector]
+	if seen.KeyErr != nil || seen.KeyID == "" || seen.KeyID == k.Key.ID() || seen.KeyID == unpublished {
+		return seen.KeyErr
+	}
+	return fault.Refuse("foreign-secret", fmt.Sprintf("adopt %s: the keystore holds another key there (version %d, %s)", k.Name, seen.Version, rotate.ShortID(seen.KeyID)),
+		"if dkimbot's state was lost, adopt what the keystore holds, with --from-keystore; else find out who wrote it and take it away")
+}
+
+// warnTesting tells of own records that receivers don't take seriously.
+func (p *planner) warnTesting(s string) {
+	for _, v := range p.seen.Selectors[s].Sight.Values {
+		if !strings.Contains(strings.ReplaceAll(v, " ", ""), "t=") {
+			continue // it has no flags, like almost all; reading a key is dear
+		}
+		if r, err := dkim.ParseRecord(v); err == nil && r.Testing() {
+			p.warning("the record at %s carries the testing flag t=y: receivers treat mail signed with it as unsigned; dkimbot publishes it without the flag once it is its own", p.name(s))
+		}
+	}
+}

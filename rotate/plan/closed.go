@@ -1,0 +1,125 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// rule is one that holds a change back now.
+type rule struct {
+	code, key, flag string
+	says            string // that it does, and since when or until when
+}
+
+// rules returns the rules that hold a change back at now, and when it may begin:
+// the zero time where that is not a matter of time.
+func rules(l rotate.Limits, now time.Time, req rotate.Request) (held []rule, opens time.Time, err error) {
+	if l.PlanOnly && !req.Approved && !req.Ignore.PlanOnly {
+		held = append(held, rule{rotate.CodePlanOnly, l.PlanOnlyKey, rotate.FlagPlanOnly, fmt.Sprintf("changes to it begin by a plan that is applied, and by nothing else (%s)", l.PlanOnlyKey)})
+	}
+	hours, err := l.Hours(req.Ignore)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	for _, b := range hours.Bars(now) {
+		if b.Freeze {
+			held = append(held, rule{rotate.CodeFreeze, b.Key, rotate.FlagFreezes, fmt.Sprintf("a freeze holds until %s (%s)", rotate.Utc(b.Until), b.Key)})
+		} else {
+			held = append(held, rule{rotate.CodeWindow, b.Key, rotate.FlagWindows, fmt.Sprintf("no maintenance window is open before %s (%s)", rotate.Utc(b.Until), b.Key)})
+		}
+	}
+	if len(held) > 0 && held[0].code != rotate.CodePlanOnly {
+		opens, _ = hours.Open(now)
+	}
+	return held, opens, nil
+}
+
+// closed reports whether a change that is due may not begin now. Then the plan
+// says so: as a refusal where a person asked for the change, else as what comes
+// next. It is asked where a change begins, and nowhere else; see Limits.
+func (d *draft) closed(action, selector string) bool {
+	held, opens, err := rules(d.want.Limits, d.now, d.req)
+	switch {
+	case err != nil:
+		d.stop(fault.Lasting("see whether a change of "+d.want.Name+" may begin now", err, "mend the limits in the configuration"))
+		return true
+	case len(held) == 0:
+		return false
+	}
+	d.plan.Held = held[0].key
+	why := rotate.Reason{Code: held[0].code, Message: ChangeWords(action, selector) + " waits: " + sayAll(held)}
+	if d.req.Asked || d.req.Named {
+		d.stop(d.refusal(fmt.Sprintf("begin %s of %s: %s", ChangeWords(action, selector), d.want.Name, sayAll(held)), held))
+		return true
+	}
+	if opens.IsZero() {
+		opens = d.now.Truncate(planLook).Add(planLook)
+	}
+	d.plan.Reason = why
+	d.plan.Next = &rotate.Next{Action: action, Selector: selector, At: opens, Reason: why}
+	return true
+}
+
+// planLook is how often a domain that waits for an applied plan is looked at.
+const planLook = 6 * time.Hour
+
+// refusal says how a person can go on in spite of the rules: with exactly the flags
+// that set them aside.
+func (d *draft) refusal(what string, held []rule) error {
+	var flags []string
+	for _, r := range held {
+		flags = append(flags, r.flag)
+	}
+	hint := "wait until then"
+	if held[0].code == rotate.CodePlanOnly {
+		command := "dkimbot plan --domain " + d.want.Name
+		if d.req.Asked {
+			command = "dkimbot rotate --domain " + d.want.Name + " --dry-run"
+		}
+		hint = "save a plan with '" + command + " --out FILE', have it reviewed and run 'dkimbot apply FILE'"
+		if d.adoption {
+			hint = "an adoption can't be saved as a plan: have what --dry-run says reviewed"
+		}
+	}
+	return fault.Refuse(held[0].code, what, hint+"; or begin it now all the same with "+strings.Join(flags, " "))
+}
+
+func sayAll(held []rule) string {
+	says := make([]string, len(held))
+	for i, r := range held {
+		says[i] = r.says
+	}
+	return strings.Join(says, ", and ")
+}
+
+// changeWords names the change that begins.
+func ChangeWords(action, selector string) string {
+	switch action {
+	case "adopt":
+		return "the adoption of keys"
+	case "bootstrap":
+		return "the making of the first keys"
+	case "replace":
+		return "the replacement of the key at " + selector
+	}
+	return "the switch to " + selector
+}
+
+// opening moves what comes next to the time at which it may begin, and says why.
+// A wish is refused when its time has come, so that it is not put off unawares.
+func (d *draft) opening(n rotate.Next) *rotate.Next {
+	if d.req.Asked {
+		return &n
+	}
+	later := d.req
+	later.Approved = true // whether a plan is applied by then, nobody knows
+	held, opens, err := rules(d.want.Limits, n.At, later)
+	if err == nil && len(held) > 0 && !opens.IsZero() {
+		n.At, n.Reason = opens, rotate.Reason{Code: held[0].code, Message: n.Reason.Message + "; when that is due, " + sayAll(held)}
+	}
+	return &n
+}

@@ -1,0 +1,187 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// Drift compares what is there with what should be, and says of each difference
+// what dkimbot does about it: what Plan plans. It reads nothing and changes
+// nothing. A domain for which nothing was done yet can't differ.
+func Drift(want rotate.Domain, have rotate.State, seen rotate.Observation) []rotate.Finding {
+	return (&health{*NewJudge(time.Time{}, want, have, seen)}).drift()
+}
+
+func (h *health) drift() []rotate.Finding {
+	h.want = Managing(h.want, h.have)
+	want, have, seen := h.want, h.have, h.seen
+	if have.Released != nil || have.Phase == rotate.New || have.Phase == "" || !h.knowsSelectors() {
+		return nil
+	}
+	var out []rotate.Finding
+	add := func(f *rotate.Finding) {
+		if f != nil {
+			out = append(out, *f)
+		}
+	}
+	for _, s := range want.Policy.Selectors {
+		if _, looked := seen.Selectors[s]; looked {
+			add(h.recordDrift(s))
+			add(h.keyDrift(s))
+		}
+	}
+	for _, name := range want.Signers {
+		add(h.signerDrift(name))
+	}
+	for _, name := range slices.Sorted(maps.Keys(have.Signers)) {
+		add(h.leftOver(name))
+	}
+	return out
+}
+
+// recordDrift tells how what DNS shows differs from what should stand there.
+func (h *health) recordDrift(s string) *rotate.Finding {
+	sight := h.seen.Selectors[s].Sight
+	switch h.Standing(s) {
+	case unseen:
+		return troubled(rotate.RecordUnseen, s, "", h.seen.Selectors[s].SightErr, "DNS is asked again; until it answers, nothing is changed")
+	case Foreign:
+		code := rotate.RecordForeign
+		if len(sight.Values) > 1 && slices.ContainsFunc(sight.Values, h.have.Selector(s).Ours) {
+			code = rotate.RecordSecond
+		}
+		err := h.ForeignRecord(s, sight)
+		return &rotate.Finding{Code: code, Selector: s, Message: fault.Text(err), Repair: fault.HintOf(err), Asks: true}
+	case changing:
+		if len(sight.Bogus) > 0 {
+			return &rotate.Finding{Code: rotate.RecordBogus, Selector: s, Asks: true, Repair: BogusHint,
+				Message: fmt.Sprintf("validating resolvers reject the record at %s: %s", h.name(s), strings.Join(sight.Bogus, "; "))}
+		}
+		return &rotate.Finding{Code: rotate.RecordsDiffer, Selector: s, Message: fmt.Sprintf("not every server shows the same at %s: %s", h.name(s), strings.Join(sight.Lagging, "; ")),
+			Repair: "dkimbot looks again, and begins nothing that relies on the record until all agree; if this lasts, look at the zone's transfers"}
+	}
+	return h.lost(s)
+}
+
+// lost tells how a record that stood at the selector's name does so no more, or
+// not alone, though nobody else's is in the way: it is to be published again.
+func (h *health) lost(s string) *rotate.Finding {
+	sel := h.have.Selector(s)
+	if sel.Next != nil || sel.Key == nil || h.givenUp(s) || h.have.Phase == rotate.Bootstrapping && sel.Key.VerifiedAt.IsZero() {
+		return nil
+	}
+	f := rotate.Finding{Selector: s, Repair: "it is published again by itself"}
+	switch h.Standing(s) {
+	case absent:
+		f.Code, f.Message = rotate.RecordVanished, fmt.Sprintf("the record that dkimbot published at %s is gone from DNS", h.name(s))
+		if bogus := h.seen.Selectors[s].Sight.Bogus; len(bogus) > 0 {
+			f.Message += "; it may be cut out of the signed zone: " + strings.Join(bogus, "; ")
+		}
+	case earlier:
+		f.Code, f.Message = rotate.RecordEarlier, fmt.Sprintf("%s shows a record that dkimbot had replaced (key %s)", h.name(s), rotate.ShortID(rotate.RecordKeyID(h.seen.Selectors[s].Sight.Values[0])))
+	case doubled:
+		f.Code, f.Message = rotate.RecordsDoubled, fmt.Sprintf("%s shows two of dkimbot's records, and receivers may take either", h.name(s))
+	default:
+		return nil
+	}
+	if h.superseded(s) {
+		f.Repair, f.Asks = "it is not published again: the keystore holds another key in its place; see what is said of that", true
+	}
+	return &f
+}
+
+// signerDrift tells how a signer signs otherwise than it confirmed. One that is new
+// has nothing to differ from.
+func (h *health) signerDrift(name string) *rotate.Finding {
+	seen, looked := h.seen.Signers[name]
+	c, known := h.have.Signers[name]
+	ref := h.have.Identify(seen.Ref)
+	switch {
+	case !looked:
+		return nil
+	case seen.Err != nil:
+		return troubled(rotate.SignerSilent, "", name, seen.Err, "it is asked again; until it answers, no key is replaced")
+	case !known || h.rightful(ref.Selector, ref.KeyID):
+		return nil
+	}
+	should := h.have.Active
+	if should == "" {
+		should = c.Selector
+	}
+	f := rotate.Finding{Code: rotate.SignerStrays, Signer: name, Repair: h.brought(should, "it is brought back to "+should+" by itself")}
+	switch key := h.have.Selector(ref.Selector).Key; {
+	case ref.Selector == "":
+		f.Code, f.Message = rotate.SignerEmpty, fmt.Sprintf("signer %s does not sign for %s any more, as a host that was built anew; its mail leaves unsigned or is turned away", name, h.want.Name)
+		f.Repair = h.brought(should, "it is given the key of "+should+" by itself")
+	case key != nil && key.ID == ref.KeyID:
+		f.Message = fmt.Sprintf("signer %s signs with %s and not with %s; its mail verifies as long as both are published", name, ref.Selector, should)
+	case key != nil:
+		f.Message = fmt.Sprintf("signer %s signs with %s and key %s, which is not the one that DNS should show there; its mail fails", name, ref.Selector, rotate.ShortID(ref.KeyID))
+	default:
+		f.Message = fmt.Sprintf("signer %s signs with %s and not with %s; dkimbot knows nothing of that selector", name, ref.Selector, should)
+	}
+	return &f
+}
+
+// brought says what is done about a signer that should sign with a selector: usual, unless the
+// key is compromised, so that signers leave it, or another record stands in the place of its own.
+func (h *health) brought(should, usual string) string {
+	key := h.have.Selector(should).Key
+	switch to := h.refuge(); {
+	case h.have.Leaked(should) && to != "" && should == h.have.Active:
+		return fmt.Sprintf("signers leave %s, whose key is compromised: it is given the key of %s by itself", should, to)
+	case h.have.Leaked(should) && (h.lostForGood(should) || h.handsOff(should)):
+		return fmt.Sprintf("the key of %s is compromised and no signer is given it again; it gets the next sound key by itself as soon as there is one", should)
+	case key != nil && h.handsOff(should):
+		return fmt.Sprintf("it is given the key of %s when dkimbot's record stands alone there again", should)
+	}
+	return usual
+}
+
+// rightful reports whether a signer may sign with the key now: the active one, or
+// that which a switch leads to.
+func (h *health) rightful(selector, keyID string) bool {
+	key := h.have.Selector(selector).Key
+	return key != nil && key.ID == keyID && (selector == h.have.Active || selector == h.have.Target)
+}
+
+// leftOver tells of a signer that was taken out of the configuration and, as far as
+// is known, goes on to sign. One that did not answer then is told of also when its key
+// was replaced, until the next turn replaces the one after it.
+func (h *health) leftOver(name string) *rotate.Finding {
+	c := h.have.Signers[name]
+	if slices.Contains(h.want.Signers, name) {
+		return nil
+	}
+	sel := h.have.Selector(c.Selector)
+	then := "fails once that key is replaced"
+	switch last := len(sel.Past) - 1; {
+	case h.inUse(c) && sel.Key.GivenUp():
+		then = "fails, because that key was revoked"
+	case h.inUse(c):
+	case c.Silent && last >= 0 && sel.Past[last] == c.KeyID:
+		then = "fails, because that key was replaced"
+	default:
+		return nil
+	}
+	return &rotate.Finding{Code: rotate.SignerLeftOver, Signer: name, Asks: true, Repair: "see to it that it does not sign any more, or list it again",
+		Message: fmt.Sprintf("signer %s signed for %s with %s (key %s) and is no longer listed; mail that it still signs %s", name, h.want.Name, c.Selector, rotate.ShortID(c.KeyID), then)}
+}
+
+// troubled tells that something could not be looked at.
+func troubled(code, selector, signer string, err error, repair string) *rotate.Finding {
+	f := &rotate.Finding{Code: code, Selector: selector, Signer: signer, Message: fault.Text(err), Repair: repair}
+	if hint := fault.HintOf(err); hint != "" && fault.KindOf(err) != fault.Transient {
+		f.Repair, f.Asks = hint, true
+	}
+	return f
+}
+
+// bogusHint leads out of a broken chain of signatures.
+const BogusHint = "have the zone signed again, with the record in it, and compare its keys with the DS record at the parent; delv and dnsviz show where the chain breaks. Nothing relies on the record until then"

@@ -1,0 +1,56 @@
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// mostJumps bounds how many waits an emergency is played through.
+const mostJumps = 20
+
+// emergency plans all that follows from a report of compromised keys, up to the fresh
+// keys in their place: a plan holds only what can be told now, and what becomes of
+// signers, records and keys afterwards is what a person wants to see beforehand. It
+// is pure; each step is at the earliest time at which it can be done.
+func Emergency(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation, lags map[string]time.Duration) rotate.DomainPlan {
+	plan := Plan(now, want, req, have, seen)
+	if plan.Stop != nil {
+		return plan
+	}
+	f := &forecast{now: now, want: want, req: req.In(have, want.Signers), st: have.AsOf(now), seen: copyObservation(seen), lags: lags, made: map[string]bool{}}
+	plan.Steps, plan.Next = nil, nil
+	for jumps, rounds := 0, 0; ; rounds++ {
+		f.st.Heed(f.want, f.seen, f.lags, f.now)
+		p := Plan(f.now, f.want, f.req, f.st, f.seen)
+		steps := p.Runnable(f.now)
+		switch {
+		case p.Stop != nil:
+			plan.Warnings = append(plan.Warnings, fmt.Sprintf("what comes after that is not known: %v", p.Stop))
+			return plan
+		case len(steps) == 0 && (!f.st.AnyLeaked() || p.Next == nil || !p.Next.At.After(f.now) || jumps == mostJumps), rounds > mostJumps*MaxRounds:
+			plan.Next = p.Next
+			return plan
+		case len(steps) == 0:
+			jumps++
+			f.now = p.Next.At
+			continue
+		}
+		for _, s := range steps {
+			plan.Steps = append(plan.Steps, f.dated(s, now))
+			if f.do(s) != nil {
+				return plan
+			}
+		}
+	}
+}
+
+// dated returns a step as a plan of now shows it: not before its time has come.
+func (f *forecast) dated(s rotate.Step, now time.Time) rotate.Step {
+	s = f.unnamed(s)
+	if f.now.After(now) && s.NotBefore.Before(f.now) {
+		s.NotBefore = f.now
+	}
+	return s
+}

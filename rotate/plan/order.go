@@ -1,0 +1,84 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// ordered returns st as the request's instruction leaves it, and the events that say so;
+// without an instruction it returns st as it is and none.
+func Ordered(now time.Time, want rotate.Domain, req rotate.Request, st rotate.State, seen rotate.Observation) (rotate.State, []rotate.Event, error) {
+	if req.Instruction == nil {
+		return st, nil, nil
+	}
+	changed := rotate.CopyState(st)
+	p := newPlanner(now, want, req, st, seen)
+	changed.Next = nil
+	events, err := give(p, req.Instruction, &changed)
+	if err != nil {
+		return st, nil, err
+	}
+	told := make([]rotate.Event, len(events))
+	for i, e := range events {
+		told[i] = rotate.Event{Domain: want.Name, At: now, Kind: e.Kind, Selector: e.Selector, KeyID: e.KeyID, Outcome: "done", Message: e.Message, Phase: changed.Phase}
+	}
+	return changed, told, nil
+}
+
+// give changes st as instructed, and says what was done. It is pure. After a refusal st is
+// not used.
+func give(p *planner, instruction rotate.Instruction, st *rotate.State) ([]rotate.Event, error) {
+	switch o := instruction.(type) {
+	case rotate.Rollback:
+		return giveRollback(p, o, st)
+	case rotate.Distrust:
+		return giveDistrust(p, o, st)
+	case rotate.Release:
+		return giveRelease(p, o, st)
+	case rotate.Reclaim:
+		return giveReclaim(p, st)
+	case rotate.Carry:
+		return giveCarry(st), nil
+	}
+	return nil, fault.Lasting(fmt.Sprintf("carry out %T for %s", instruction, p.want.Name), errors.New("there is no such instruction"), "report this as a defect")
+}
+
+// giveCarry lets a switch continue that was paused for some signers.
+func giveCarry(st *rotate.State) []rotate.Event {
+	held := strings.Join(st.Held, ", ")
+	st.Held = nil
+	return []rotate.Event{{Kind: rotate.Resume, Selector: st.Target, Message: "the switch goes on for " + held + " too"}}
+}
+
+// chosen returns the signers that an order names, all of the domain's when it names none.
+func (j *Judge) chosen(signers []string) ([]string, error) {
+	if len(signers) == 0 {
+		return j.want.Signers, nil
+	}
+	for _, s := range signers {
+		if !slices.Contains(j.want.Signers, s) {
+			return nil, fault.Refuse("unknown-signer", fmt.Sprintf("%s is not signed for by %s", j.want.Name, s), "name signers of the domain: "+strings.Join(j.want.Signers, ", "))
+		}
+	}
+	return signers, nil
+}
+
+// unmanaged refuses an order for a domain that dkimbot has not brought up yet.
+func (p *planner) unmanaged(what string) error {
+	if _, release := p.req.Instruction.(rotate.Release); p.have.Released != nil && !release {
+		return fault.Refuse("released", fmt.Sprintf("%s for %s: it was released, and dkimbot does nothing for it", what, p.want.Name),
+			"'dkimbot release --domain "+p.want.Name+" --undo' takes it back under management")
+	}
+	_, distrust := p.req.Instruction.(rotate.Distrust)
+	if p.have.Phase != rotate.New && (p.have.Phase != rotate.Bootstrapping || distrust) {
+		return nil
+	}
+	return fault.Refuse("not-managed", fmt.Sprintf("%s for %s: it is %s, so dkimbot does not sign for it yet", what, p.want.Name, p.have.Phase),
+		"'dkimbot rotate --domain "+p.want.Name+"' brings it up")
+}

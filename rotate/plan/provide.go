@@ -1,0 +1,111 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// What is planned here brings a key into DNS, and signers to it.
+
+// provide plans what is missing until the selector's key is made, kept,
+// published and seen. It reports whether that can be done.
+func (d *draft) provide(s string, why rotate.Reason) bool {
+	name, sel, seen := d.name(s), d.have.Selector(s), d.seen.Selectors[s]
+	key := sel.Pending(d.have.Phase)
+	if key == nil {
+		if seen.KeyErr != nil {
+			d.stop(seen.KeyErr)
+			return false
+		}
+		if d.lostAll() && !d.resumable(s) {
+			d.stop(d.lostKeystore(s))
+			return false
+		}
+		if !d.resumable(s) {
+			d.step(rotate.Step{Kind: rotate.Generate, Selector: s, Target: name.String(), Reason: why, Algorithm: d.want.Policy.Key})
+		}
+		d.step(rotate.Step{Kind: rotate.StoreKey, Selector: s, Target: "keystore, " + name.String(), Reason: d.storeReason(s),
+			From: rotate.Side{KeyID: seen.KeyID}, To: rotate.Side{Fresh: true}})
+		key = &rotate.Key{}
+	}
+	standing := d.Standing(s)
+	if key.PublishedAt.IsZero() || standing != Current && standing != changing {
+		d.publish(s, key, why)
+	}
+	if sel.Next != nil || key.VerifiedAt.IsZero() || standing != Current {
+		d.verify(s, key, time.Time{}, rotate.Reason{Code: "verify", Message: "the record must show on every authoritative server before anything relies on it"})
+	}
+	return true
+}
+
+func (j *Judge) storeReason(s string) rotate.Reason {
+	if j.resumable(s) {
+		return rotate.Reason{Code: "resume", Message: "an earlier attempt stored this key; it is read back and used"}
+	}
+	return rotate.Reason{Code: "stored-first", Message: "the private key is kept and read back before its public half is published"}
+}
+
+func (d *draft) publish(s string, key *rotate.Key, why rotate.Reason) {
+	before := strings.Join(d.seen.Selectors[s].Sight.Values, " | ")
+	d.step(rotate.Step{Kind: rotate.Publish, Selector: s, Target: fmt.Sprintf("%s TXT, through %s", d.name(s), d.want.Provider), Reason: why,
+		Asked: d.askedOf(s), From: rotate.Side{Record: before, KeyID: rotate.RecordKeyID(before)}, To: key.Side(), TTL: d.want.Policy.TTL})
+}
+
+func (d *draft) verify(s string, key *rotate.Key, from time.Time, why rotate.Reason) {
+	d.step(rotate.Step{Kind: rotate.Verify, Selector: s, Target: d.name(s).String() + " TXT", NotBefore: from, Reason: d.verifyReason(s, why), Asked: d.askedOf(s), To: key.Side()})
+}
+
+// use plans the switch of every signer to selector s, which is verified once
+// more just before (I2).
+func (d *draft) use(s string, from time.Time, why rotate.Reason) {
+	key := d.have.Selector(s).Key
+	if key == nil {
+		key = &rotate.Key{}
+	}
+	for _, signer := range d.want.Signers {
+		if !d.confirmed(signer, s, key.ID) && !(s == d.have.Target && slices.Contains(d.have.Held, signer)) {
+			d.verifyBeforeUse(s, key, from)
+			d.activate(signer, s, key, from, why)
+		}
+	}
+}
+
+// verifyBeforeUse plans one more look at a record that was verified some time
+// ago, unless it is verified on the way here.
+func (d *draft) verifyBeforeUse(s string, key *rotate.Key, from time.Time) {
+	if d.plans(rotate.Verify, s) {
+		return
+	}
+	d.verify(s, key, from, rotate.Reason{Code: "before-use", Message: "nothing signs with a key that DNS does not show now"})
+}
+
+func (d *draft) plans(kind rotate.Kind, selector string) bool {
+	return slices.ContainsFunc(d.plan.Steps, func(s rotate.Step) bool { return s.Kind == kind && s.Selector == selector })
+}
+
+func (d *draft) activate(signer, s string, key *rotate.Key, from time.Time, why rotate.Reason) {
+	ref := d.have.Identify(d.seen.Signers[signer].Ref)
+	if c := d.have.Signers[signer]; d.seen.Signers[signer].Err != nil { // as far as is known
+		ref.Selector, ref.KeyID = c.Selector, c.KeyID
+	}
+	if d.afterAdoption && why.Code == "bootstrap" && ref.Selector == s && key.ID != "" && ref.KeyID == key.ID {
+		why.Message = "the signer goes on to use the key, and is given it by dkimbot from now on"
+	}
+	d.step(rotate.Step{Kind: rotate.Activate, Selector: s, Signer: signer, Target: "signer " + signer, Reason: why, NotBefore: from,
+		From: rotate.Side{Selector: ref.Selector, KeyID: ref.KeyID}, To: rotate.Side{Selector: s, KeyID: key.ID, Fresh: key.ID == ""}})
+}
+
+// confirmed reports whether a signer has confirmed the key and was not seen to sign otherwise.
+func (v *view) confirmed(signer, s, keyID string) bool {
+	c, ok := v.have.Signers[signer]
+	if !ok || keyID == "" || c.Unsure || c.Selector != s || c.KeyID != keyID {
+		return false
+	}
+	seen := v.seen.Signers[signer]
+	ref := v.have.Identify(seen.Ref)
+	return seen.Err != nil || ref.Selector == s && ref.KeyID == keyID
+}

@@ -1,0 +1,144 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// giveRelease notes that the domain is released.
+func giveRelease(p *planner, o rotate.Release, st *rotate.State) ([]rotate.Event, error) {
+	if err := p.unmanaged("release the domain"); err != nil {
+		return nil, err
+	}
+	if why := p.restless(); why != "" && st.Released == nil {
+		return nil, fault.Refuse("not-at-rest", fmt.Sprintf("release %s: %s", p.want.Name, why),
+			"'dkimbot rotate --domain "+p.want.Name+" --wait' finishes what is under way; then release it")
+	}
+	if st.Released == nil {
+		st.Released = &rotate.HandedBack{At: p.now}
+	}
+	if o.Purge && !st.Released.Purge { // nobody has watched the signers until now
+		st.Released.Purge, st.Released.LastUsed = true, p.now
+	}
+	message := "handed back; records, keys and signers stay as they are"
+	if st.Released.Purge {
+		message = "handed back; records and keys are cleared away when no signer has used them for " + rotate.Span(p.want.Policy.Drain)
+	}
+	return []rotate.Event{{Kind: rotate.LetGo, Selector: st.Active, Message: message}}, nil
+}
+
+// restless says what of the domain is half done, "" for nothing.
+func (j *Judge) restless() string {
+	for _, s := range j.keyed() {
+		if j.have.Leaked(s) {
+			return "its key at " + s + " was reported as compromised and is not replaced yet"
+		}
+	}
+	if j.have.Phase == rotate.Switching || j.have.Phase == rotate.Replacing {
+		return "it is " + string(j.have.Phase)
+	}
+	return ""
+}
+
+// giveReclaim notes that a released domain is managed again.
+func giveReclaim(p *planner, st *rotate.State) ([]rotate.Event, error) {
+	if st.Released == nil {
+		return nil, fault.Refuse("not-released", "take "+p.want.Name+" back: it was never released", "'dkimbot status --domain "+p.want.Name+"' says where it stands")
+	}
+	if st.Released.Begun && st.Released.Purged.IsZero() {
+		return nil, fault.Refuse("being-purged", fmt.Sprintf("take %s back: its records and keys are being cleared away, because it was released with --purge", p.want.Name),
+			"'dkimbot rotate --due' goes on clearing away; take it back when that is done")
+	}
+	if err := p.selectorsChanged(); err != nil && st.Released.Purged.IsZero() {
+		return nil, &fault.Error{Kind: fault.Refused, Code: fault.CodeOf(err), What: fmt.Sprintf("take %s back: it was released with other selectors", p.want.Name), Err: err, Hint: fault.HintOf(err) + "; take it back then"}
+	}
+	st.Released = nil
+	for _, s := range p.keyed() {
+		if p.Standing(s) != Current { // nobody looked after the record meanwhile: it is relied on when it was seen again (I2)
+			st.Selectors[s].Key.VerifiedAt = time.Time{}
+		}
+	}
+	if len(p.keyed()) == 0 {
+		st.Enter(rotate.New)
+		st.Active, st.Draining, st.Signers = "", "", map[string]rotate.Confirmed{}
+	}
+	return []rotate.Event{{Kind: rotate.LetGo, Selector: st.Active, Message: "taken back under management"}}, nil
+}
+
+// released plans for a domain that was handed back: nothing, or clearing away.
+func (p *planner) released() {
+	r := p.have.Released
+	switch {
+	case p.req.Asked:
+		p.stop(fault.Refuse("released", fmt.Sprintf("%s was released on %s: dkimbot does nothing for it", p.want.Name, r.At.UTC().Format(time.DateOnly)),
+			"'dkimbot release --domain "+p.want.Name+" --undo' takes it back under management; otherwise take it out of the configuration"))
+	case !r.Purged.IsZero():
+		p.plan.Reason = rotate.Reason{Code: "released", Message: "the domain was handed back, and what dkimbot made was cleared away; take it out of the configuration"}
+	case !r.Purge:
+		p.plan.Reason = rotate.Reason{Code: "released", Message: "the domain was handed back; records, keys and signers stay as they are"}
+	default:
+		p.purge(*r)
+	}
+}
+
+// purge clears away both selectors once nobody needs them (I1, I2). A private key is
+// destroyed only when its record was revoked, so that what fails is tried again.
+func (p *planner) purge(r rotate.HandedBack) {
+	if err := p.selectorsChanged(); err != nil {
+		p.stop(err)
+		return
+	}
+	p.duty = rotate.Turn
+	why := rotate.Reason{Code: "purge", Message: fmt.Sprintf("the domain was handed back; what dkimbot made is cleared away when no signer has signed with it for %s", rotate.Span(p.want.Policy.Drain))}
+	p.plan.Reason = why
+	until := r.LastUsed.Add(p.want.Policy.Drain)
+	if users := p.usersOfOurs(); len(users) > 0 {
+		if !until.After(p.now) { // a laboratory's drain of nothing
+			until = p.now.Add(time.Minute)
+		}
+		p.warning("%s; nothing is cleared away before no signer has signed with it for %s: let them sign with something else", strings.Join(users, ", "), rotate.Span(p.want.Policy.Drain))
+	}
+	p.warnDismissed()
+	for _, s := range p.keyed() {
+		p.revoke(s, until)
+	}
+	for _, s := range p.keyed() {
+		key := p.have.Selector(s).Key
+		if err := p.wrongKeystore(s); err != nil {
+			p.stop(err)
+		} else if !key.Gone {
+			p.destroy(s, rotate.Retired{KeyID: key.ID, Version: key.Version}, until, why)
+		}
+	}
+	p.nextFromSteps()
+}
+
+// usersOfOurs tells which signers sign with a key of ours, or don't say.
+func (j *Judge) usersOfOurs() (users []string) {
+	for _, name := range j.want.Signers {
+		seen := j.seen.Signers[name]
+		switch {
+		case seen.Err != nil:
+			users = append(users, "signer "+name+" does not tell what it signs with")
+		case j.have.MayUse(seen):
+			users = append(users, "signer "+name+" signs with "+seen.Ref.Selector)
+		}
+	}
+	return users
+}
+
+// warnDismissed tells of signers that can't be asked any more, and that may go on to
+// sign with what is to be cleared away.
+func (p *planner) warnDismissed() {
+	for _, name := range slices.Sorted(maps.Keys(p.have.Signers)) {
+		if f := p.leftOver(name); f != nil {
+			p.warning("signer %s signed with %s and is no longer listed; nobody asks it: see to it that it does not sign with it any more, or list it again", name, p.have.Signers[name].Selector)
+		}
+	}
+}

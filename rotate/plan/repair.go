@@ -1,0 +1,166 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// What is planned here keeps in order what is there already, in every phase.
+
+// repair publishes records of ours once more that have vanished from DNS, or that an
+// older one of ours stands in place of. It reports whether there are any.
+func (p *planner) repair() bool {
+	repairs := false
+	for _, s := range p.want.Policy.Selectors {
+		repairs = p.repairAt(s) || repairs
+	}
+	return repairs
+}
+
+func (p *planner) repairAt(s string) bool {
+	sel := p.have.Selector(s)
+	if sel.Next != nil || sel.Key == nil || p.givenUp(s) || p.handsOff(s) {
+		return false
+	}
+	p.duty = rotate.Publicity
+	lost := p.lost(s)
+	if lost != nil && p.superseded(s) {
+		return false
+	}
+	if lost != nil {
+		why := rotate.Reason{Code: "vanished", Message: lost.Message + "; it is published again"}
+		p.plan.Reason = why
+		p.publish(s, sel.Key, why)
+	}
+	seen := p.seen.Selectors[s]
+	if lost == nil && (!sel.Key.VerifiedAt.IsZero() || seen.SightErr != nil) {
+		return false
+	}
+	p.verify(s, sel.Key, time.Time{}, rotate.Reason{Code: "verify", Message: "the record must show on every authoritative server before anything relies on it"})
+	return true
+}
+
+// givenUp reports whether a compromised key's record is not worth a repair. While signers
+// sign with the key and nothing better is ready, it is, unless its revocation was ordered.
+func (j *Judge) givenUp(s string) bool {
+	if !j.have.Leaked(s) {
+		return false
+	}
+	return j.lostForGood(s) || s != j.have.Active && s != j.have.Target || s == j.have.Active && j.refuge() != ""
+}
+
+// lostForGood reports whether nothing is gained by signing with a selector's key: it is
+// compromised and was revoked, is to be, or somebody has emptied its record by hand.
+func (j *Judge) lostForGood(s string) bool {
+	key := j.have.Selector(s).Key
+	return key.GivenUp() || key.RevokeNow || j.emptied(s)
+}
+
+// emptied reports whether DNS shows nothing of a compromised key's record but that it was revoked.
+func (j *Judge) emptied(s string) bool {
+	seen := j.seen.Selectors[s]
+	return j.have.Leaked(s) && seen.SightErr == nil && len(seen.Sight.Values) > 0 &&
+		!slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return !rotate.RevokedValue(v) })
+}
+
+// align brings signers that sign with something else than the active key back to it:
+// new ones, and ones that were rebuilt or restored from a backup. It reports whether there are any.
+func (p *planner) align() bool {
+	active := p.have.Active
+	key := p.have.Selector(active).Key
+	if p.lostForGood(active) {
+		return false // signers are switched to the next sound key
+	}
+	var stray []string
+	for _, signer := range p.want.Signers {
+		if !p.confirmed(signer, active, key.ID) {
+			stray = append(stray, signer)
+		}
+	}
+	if len(stray) == 0 {
+		return false
+	}
+	why := rotate.Reason{Code: rotate.SignerStrays, Message: fmt.Sprintf("%s must sign with %s and does not, or has not confirmed it", strings.Join(stray, ", "), active)}
+	p.plan.Reason = why
+	if p.handsOff(active) || p.unread(active) {
+		return true
+	}
+	if err := p.seen.Selectors[active].SightErr; err != nil && (p.have.WrongAt(active) || key.VerifiedAt.IsZero()) {
+		p.stop(err) // what the last health check found there may still be there, or nobody knows what is
+		return true
+	}
+	p.duty = rotate.Signing
+	for _, signer := range stray {
+		from := p.known(active)
+		if seen := p.seen.Signers[signer]; seen.Err == nil && seen.Ref.Selector == "" && len(stray) < len(p.want.Signers) {
+			from = time.Time{} // others sign with the key: to wait for resolvers would only send more mail without a signature
+		}
+		if p.seen.Selectors[active].SightErr == nil {
+			p.verifyBeforeUse(active, key, from)
+		} // else it was seen when signers began to use it, and a signer that does not sign is worse
+		p.activate(signer, active, key, from, p.strayReason(signer, why))
+	}
+	return true
+}
+
+// shelter brings signers that sign with no good key to the active one, while the
+// switch can't be carried on. It reports whether there are any.
+func (p *planner) shelter() bool {
+	active := p.have.Active
+	key, found := p.have.Selector(active).Key, false
+	if p.lostForGood(active) || p.handsOff(active) || p.seen.Selectors[active].KeyErr != nil {
+		return false
+	}
+	p.duty = rotate.Signing
+	for _, signer := range p.want.Signers {
+		if seen := p.seen.Signers[signer]; seen.Err != nil || p.have.MayUse(seen) {
+			continue
+		}
+		found = true
+		from := p.known(active)
+		p.verifyBeforeUse(active, key, from)
+		p.activate(signer, active, key, from, p.strayReason(signer, rotate.Reason{Code: rotate.SignerStrays, Message: "it signs with no key of dkimbot's"}))
+	}
+	return found
+}
+
+// strayReason says how the signer strays, when that is seen.
+func (h *health) strayReason(signer string, why rotate.Reason) rotate.Reason {
+	if f := h.signerDrift(signer); f != nil && f.Code != rotate.SignerSilent {
+		why.Message = f.Message
+	}
+	return why
+}
+
+// renew gives the standby a fresh key when its private key is lost, as soon as no
+// mail in flight can need the old one. Until then, and where that can't be, a
+// switch that is due waits for it. It reports whether the plan is made.
+func (p *planner) renew(s string, isDue bool) bool {
+	why, quiet := p.replaceReason(s), p.quiet()
+	switch renewable := p.renewable(s); {
+	case renewable && !p.now.Before(quiet):
+		p.replace(s)
+	case renewable && isDue:
+		why.Message += ", but not before mail that was signed with the old one has arrived"
+		p.plan.Reason, p.plan.Next = why, &rotate.Next{Action: "replace", Selector: s, At: quiet, Reason: why}
+	case isDue:
+		f := p.keyDrift(s)
+		p.stop(&fault.Error{Kind: fault.Permanent, Code: rotate.KeyMissing, What: "switch " + p.want.Name + " to " + s + ": " + f.Message, Hint: f.Repair})
+	default:
+		return false
+	}
+	return true
+}
+
+// replaceReason says why a selector gets a fresh key.
+func (j *Judge) replaceReason(s string) rotate.Reason {
+	if j.have.Phase == rotate.Ready {
+		return rotate.Reason{Code: rotate.KeyMissing, Message: "the private key for " + j.name(s).String() + " is gone from the keystore and no signer uses it: the standby gets a fresh one"}
+	}
+	return rotate.Reason{Code: "replace", Message: "the drain of " + s + " has passed: it gets a fresh key, ready for the next rotation"}
+}

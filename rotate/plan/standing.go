@@ -1,0 +1,57 @@
+package plan
+
+import "github.com/dkimbot/dkimbot/rotate"
+
+// standing is how what DNS shows at a selector relates to what state knows.
+type standing int
+
+const (
+	unseen   standing = iota // DNS could not be asked
+	absent                   // no server that answers shows anything
+	Current                  // every server shows exactly the record that should be there
+	earlier                  // every server shows a record of ours from before
+	changing                 // servers disagree or are silent, but show nothing that is not ours
+	doubled                  // every server shows two records, both ours (I3)
+	Foreign                  // a value that dkimbot did not make (I6)
+)
+
+// standing compares what was seen at a selector with the records that are ours there.
+func (v *view) Standing(selector string) standing {
+	known, found := v.stands[selector]
+	if !found {
+		known = v.compare(selector)
+		if v.stands == nil {
+			v.stands = map[string]standing{}
+		}
+		v.stands[selector] = known
+	}
+	return known
+}
+
+func (v *view) compare(selector string) standing {
+	sight, sel := v.seen.Selectors[selector].Sight, v.have.Selector(selector)
+	switch {
+	case v.seen.Selectors[selector].SightErr != nil:
+		return unseen
+	case sight.Unchecked && sel.Wanted() != nil && !sel.Wanted().PublishedAt.IsZero():
+		return Current
+	case sight.Unchecked:
+		return absent
+	}
+	for _, v := range sight.Values {
+		if !sel.Ours(v) {
+			return Foreign
+		}
+	}
+	switch {
+	case len(sight.Values) == 0:
+		return absent
+	case !sight.Complete:
+		return changing
+	case len(sight.Values) > 1:
+		return doubled
+	case sel.Wanted() != nil && rotate.SameRecord(sel.Wanted().Record, sight.Values[0]):
+		return Current
+	}
+	return earlier
+}

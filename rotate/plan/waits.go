@@ -1,0 +1,78 @@
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// What is worked out here is when a selector may be used (I2).
+
+// usable returns the earliest time at which signers may switch to the selector
+// (I2). A receiver may have fetched a replaced key until the last resolver forgot
+// it, and kept it for settle from then on.
+func (d *draft) usable(s string) time.Time {
+	if key := d.have.Selector(s).Key; key != nil && key.Replaced {
+		return d.known(s).Add(d.want.Policy.Settle)
+	}
+	if key := d.have.Selector(s).Key; key == nil && rotate.MayBeKey(d.seen.Selectors[s].Sight.Wildcard) {
+		return d.known(s).Add(d.want.Policy.Settle)
+	}
+	return d.known(s)
+}
+
+// known returns when no resolver answers any more from before the selector's
+// record was last changed, also by this plan.
+func (d *draft) known(s string) time.Time {
+	key := d.have.Selector(s).Key
+	switch {
+	case key == nil:
+		return d.now.Add(d.CacheWait(s))
+	case d.plans(rotate.Publish, s):
+		return d.now.Add(max(key.CacheWait, d.CacheWait(s)))
+	case key.VerifiedAt.IsZero():
+		return d.now.Add(key.CacheWait)
+	}
+	return key.VerifiedAt.Add(key.CacheWait)
+}
+
+// waitReason says why the standby can't be used yet.
+func (v *view) waitReason(s string) rotate.Reason {
+	if key := v.have.Selector(s).Key; key != nil && key.Replaced && v.want.Policy.Settle >= key.CacheWait {
+		return rotate.Reason{Code: "settle", Message: fmt.Sprintf("the key at %s was replaced; it is not used before its record has been public for %s, because some receivers keep the old one that long", s, rotate.Span(v.want.Policy.Settle))}
+	}
+	return rotate.Reason{Code: "cache", Message: fmt.Sprintf("resolvers may still remember that nothing was published at %s", s)}
+}
+
+// cacheWait is how long resolvers may answer from before a change that is made
+// now. Where another key takes a record's place, they may hold that record also
+// when it has vanished meanwhile.
+func (v *view) CacheWait(s string) time.Duration {
+	wait := rotate.CacheWait(v.seen.Selectors[s].Sight, v.want.Policy.TTL)
+	sel := v.have.Selector(s)
+	if key := sel.Wanted(); key == nil || key.Replaced && key.PublishedAt.IsZero() {
+		wait = max(wait, sel.TTL)
+	}
+	return wait
+}
+
+// askedOf names who is asked about a selector, where it is not all authoritative servers.
+func (v *view) askedOf(selector string) string {
+	if sight := v.seen.Selectors[selector].Sight; sight.Unchecked || sight.Asked != "" {
+		return sight.Whom()
+	}
+	return ""
+}
+
+// verifyReason says what a look at a record is for, and whom it asks.
+func (v *view) verifyReason(selector string, why rotate.Reason) rotate.Reason {
+	sight := v.seen.Selectors[selector].Sight
+	switch {
+	case sight.Unchecked:
+		why.Message = "DNS is not to be asked (verify.mode none): only the stored key is tested against the record, as it was published"
+	case why.Code == "verify":
+		why.Message = "the record must show on " + sight.Whom() + " before anything relies on it"
+	}
+	return why
+}
