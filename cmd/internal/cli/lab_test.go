@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -66,7 +67,7 @@ func labIn(t testing.TB, dir string, domains ...string) *lab {
 	l.Keystore = "driver: file\npath: keys"
 	l.Provider = "driver: zonefile\ndir: zones\nlisten: " + l.DNS
 	l.Signer = "driver: opendkim\nkey_dir: opendkim/keys\nkey_table: opendkim/key.table\nsigning_table: opendkim/signing.table\n" +
-		"reload: [\"true\"]\nlag: 1ms\nallow_unsafe_keys: true"
+		"owner: " + whoRuns(t) + "\nreload: [\"true\"]\nlag: 1ms\nallow_unsafe_keys: true"
 	l.Policy = "unsafe_timing: true\ndrain: 1s\nsettle: 1s\nttl: 1s\nsplay: 0s"
 	l.Verify = "nameservers: [\"" + l.DNS + "\"]\ntimeout: 30s"
 	for _, d := range domains {
@@ -74,6 +75,14 @@ func labIn(t testing.TB, dir string, domains ...string) *lab {
 	}
 	l.write(t)
 	return l
+}
+
+// whoRuns returns the user who runs the test: nobody else has to read a lab's key files.
+func whoRuns(t testing.TB) string {
+	t.Helper()
+	u, err := user.Current()
+	must(t, err)
+	return u.Username
 }
 
 // ownAddress returns an address that no other lab has: nobody listens there
