@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 var tallied = flag.Uint64("tally", 0, "how many seeds TestTally plays")
@@ -67,5 +69,20 @@ func TestTally(t *testing.T) {
 	sorts := slices.SortedFunc(maps.Keys(seeds), func(a, b string) int { return len(seeds[b]) - len(seeds[a]) })
 	for _, s := range sorts {
 		fmt.Printf("%4d  %s  (seeds %v)\n", len(seeds[s]), s, seeds[s][:min(4, len(seeds[s]))])
+	}
+}
+
+// TestUnreadKeyExcuses: the engine plans by what it observed. A key that the keystore did not
+// tell then excuses the run until the next observation, also when a step reads it well (I7).
+func TestUnreadKeyExcuses(t *testing.T) {
+	name, turn := nameOf("d1.example", "s1"), &turn{unread: map[dkim.Name]bool{}}
+	for i, step := range []struct {
+		newest bool
+		err    error
+		want   bool
+	}{{true, errKilled, true}, {false, nil, true}, {true, nil, false}, {false, errKilled, true}} {
+		if turn.read(name, step.newest, step.err); turn.unread[name] != step.want {
+			t.Errorf("after read %d the run is excused: %t, want %t", i+1, turn.unread[name], step.want)
+		}
 	}
 }

@@ -99,7 +99,7 @@ type keys struct{ *process }
 
 // Get implements rotate.KeyReader.
 func (k keys) Get(_ context.Context, name dkim.Name, version int) (key *dkim.PrivateKey, is int, err error) {
-	defer func() { k.turn.read(name, err) }()
+	defer func() { k.turn.read(name, version == 0, err) }()
 	if err := k.reads("read the key", name.String()); err != nil {
 		return nil, 0, err
 	}

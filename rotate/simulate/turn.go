@@ -20,7 +20,7 @@ type turn struct {
 	sights  map[dkim.Name]rotate.Sight
 	looked  map[dkim.Name]time.Time
 	blind   map[dkim.Name]bool // DNS did not tell, when it was asked last
-	unread  map[dkim.Name]bool // the keystore did not tell
+	unread  map[dkim.Name]bool // the keystore did not tell, once or more since the engine observed last
 	signers map[string]dkim.Ref
 	silent  map[string]bool
 	tried   map[attempted]bool
@@ -72,13 +72,15 @@ func (t *turn) blindAt(name dkim.Name) bool {
 	return t.blind[name]
 }
 
-func (t *turn) read(name dkim.Name, err error) {
+// read takes note of what a read of a key gave. The engine plans by what it observed: a
+// later read that succeeds does not change the plan. An observation asks for the newest version.
+func (t *turn) read(name dkim.Name, newest bool, err error) {
 	if t == nil {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.unread[name] = err != nil
+	t.unread[name] = err != nil || t.unread[name] && !newest
 }
 
 func (t *turn) heard(signer string, refs map[string]dkim.Ref, err error) {
