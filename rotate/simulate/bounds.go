@@ -112,6 +112,9 @@ func (p *process) checkFled(d *domain, st rotate.State, signer string) {
 	if !told || p.leaks[ref.KeyID] == nil || ref.Domain != d.name {
 		return
 	}
+	if active := nameOf(d.name, st.Active); p.leaks[st.Selectors[st.Active].Key.ID] == nil && p.turn.unread[active] {
+		return // it came back with an old key, and belongs on the active one, which the keystore did not tell
+	}
 	other := nameOf(d.name, d.want.Policy.Other(ref.Selector))
 	if p.good(st, other) && !p.turn.has(rotate.Activate, other, signer) && !p.turn.has(rotate.Activate, ref.Name, signer) {
 		p.violate("I7", d.name, "%s: %s signs with %s, which was reported as compromised; the key at %s is good, and the run did not bring it there",

@@ -122,7 +122,7 @@ func (m *memory) takeLooks(now time.Time, domains []string) []string {
 		next := now.Add(m.world.sc.inspect)
 		soon := now.Add(rotate.LookClosely)
 		switch closely := m.closely[d]; {
-		case !soon.After(closely):
+		case !soon.After(closely) && closely.Before(now.Add(rotate.LookEvery)): // as state.NextTurn has it
 			m.looks[d] = soon
 		case m.world.sc.inspect == 0:
 			delete(m.looks, d)
