@@ -268,6 +268,32 @@ func TestRefusals(t *testing.T) {
 
 // Zones that can't be found or read give a lasting error with a remedy, and
 // nothing is created in the directory.
+// TestStrangeInBlock: a TXT record in our block that somebody else wrote there stays, and the file
+// with it, unless the caller gives up just that value (I6).
+func TestStrangeInBlock(t *testing.T) {
+	p, path := newZone(t, zoneText)
+	replace := func(text, gives string) error {
+		_, err := p.Replace(t.Context(), "example.com.", []libdns.Record{txt("s1._domainkey", text)},
+			func(value string) bool { return value == gives })
+		return err
+	}
+	if err := replace("written by hand", ""); err != nil {
+		t.Fatal(err)
+	}
+	before := read(t, path)
+	err := replace("v=DKIM1; p=", "another value")
+	faulttest.Shown(t, err)
+	if fault.KindOf(err) != fault.Refused || fault.CodeOf(err) != "foreign-record" {
+		t.Errorf("got %v (kind %v, code %q)", err, fault.KindOf(err), fault.CodeOf(err))
+	}
+	if got := read(t, path); got != before {
+		t.Error(cmp.Diff(before, got))
+	}
+	if err := replace("v=DKIM1; p=", "written by hand"); err != nil {
+		t.Errorf("the value that gives way: %v", err)
+	}
+}
+
 func TestBadZones(t *testing.T) {
 	for name, tc := range map[string]struct {
 		zone  string

@@ -115,6 +115,8 @@ func TestOrdersRefused(t *testing.T) {
 	}{
 		"rollback, new":             {func(*world, wish) {}, rotate.Rollback{}, "not-managed"},
 		"rollback, ready":           {ready, rotate.Rollback{}, "nothing-to-roll-back"},
+		"rollback, long replaced":   {rotated, rotate.Rollback{}, "nothing-to-roll-back"},
+		"rollback, fresh key there": {(*world).freshWhileDraining, rotate.Rollback{}, "nothing-to-roll-back"},
 		"rollback, unknown signer":  {(*world).switched, rotate.Rollback{Signers: []string{"mx9"}}, "unknown-signer"},
 		"rollback, record gone":     {func(w *world, d wish) { w.switched(d); w.spoil("s1", "") }, rotate.Rollback{}, "record-gone"},
 		"rollback, record back":     {(*world).recordBack, rotate.Rollback{}, "record-gone"},
@@ -145,6 +147,25 @@ func TestOrdersRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// rotated lets a domain switch to s2 and replace the key at s1 that signed before.
+func rotated(w *world, d wish) {
+	w.settle(d)
+	d.Asked = true
+	w.settle(d)
+	w.checkReady(d, "s2")
+}
+
+// freshWhileDraining gives the draining selector a fresh key without the phase that goes
+// with it, as only a state from elsewhere has: signers must not return to a key that is to go (I2).
+func (w *world) freshWhileDraining(d wish) {
+	w.switched(d)
+	st := w.state(d.Name)
+	fresh := *st.Selectors["s1"].Key
+	fresh.ID = "fresh"
+	st.Selectors["s1"].Next = &fresh
+	w.restoreState(st)
 }
 
 func (w *world) handedBack(d wish) {
