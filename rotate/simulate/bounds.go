@@ -93,12 +93,19 @@ func (p *process) good(st rotate.State, name dkim.Name) bool {
 	return kept && !p.turn.unread[name] && p.leaks[sel.Key.ID] == nil && !sel.Key.VerifiedAt.IsZero() && !known.After(p.Now())
 }
 
+// strayedSince reports whether a signer came to another key after the run began, by other
+// hands: the engine plans by what it observed, and the next run brings it back.
+func (p *process) strayedSince(d *domain, signer string) bool {
+	h := p.hosts[signer]
+	return h.strays[d.name] && !h.restored.Before(p.turn.began)
+}
+
 // checkAligned: a signer that uses something else than the active key, which is good, is
 // put back on it.
 func (p *process) checkAligned(d *domain, st rotate.State, signer string) {
 	ref, told := p.turn.signers[signer]
 	active := nameOf(d.name, st.Active)
-	if !told || st.Phase == rotate.Switching || !p.good(st, active) || p.turn.has(rotate.Activate, active, signer) {
+	if !told || p.strayedSince(d, signer) || st.Phase == rotate.Switching || !p.good(st, active) || p.turn.has(rotate.Activate, active, signer) {
 		return
 	}
 	if want := (dkim.Ref{Name: active, KeyID: st.Selectors[st.Active].Key.ID}); ref != want {
@@ -109,11 +116,11 @@ func (p *process) checkAligned(d *domain, st rotate.State, signer string) {
 // checkFled: a signer that uses a leaked key is brought to the other one, if that is good.
 func (p *process) checkFled(d *domain, st rotate.State, signer string) {
 	ref, told := p.turn.signers[signer]
-	if !told || p.leaks[ref.KeyID] == nil || ref.Domain != d.name {
+	if !told || p.strayedSince(d, signer) || p.leaks[ref.KeyID] == nil || ref.Domain != d.name {
 		return
 	}
-	if active := nameOf(d.name, st.Active); p.leaks[st.Selectors[st.Active].Key.ID] == nil && p.turn.unread[active] {
-		return // it came back with an old key, and belongs on the active one, which the keystore did not tell
+	if key := st.Selectors[st.Active].Key; key != nil && p.leaks[key.ID] == nil && !p.good(st, nameOf(d.name, st.Active)) {
+		return // it came back with an old key, and belongs on the active one, which can't be used now
 	}
 	other := nameOf(d.name, d.want.Policy.Other(ref.Selector))
 	if p.good(st, other) && !p.turn.has(rotate.Activate, other, signer) && !p.turn.has(rotate.Activate, ref.Name, signer) {

@@ -130,7 +130,7 @@ func (p *process) checkRevoke(n *zoneName, last change) {
 		id := w.keys.of(v)
 		switch l := w.leaks[id]; {
 		case id == "" || w.strangers[v]:
-		case w.clears(n.name.Domain, rotate.Revoke):
+		case w.clears(p.acts(n).Domain, rotate.Revoke):
 			w.cleared(id)
 			w.checkReplace(n, id, p.began)
 		case l == nil:
