@@ -180,7 +180,7 @@ func (w *world) checkCured(d *domain, l *leak) {
 		w.after(day, func() { w.checkCured(d, l) })
 		return
 	}
-	if !d.rolledBack && !d.shares && !w.cured(l) { // one whose name is another domain's can get no fresh key
+	if !d.rolledBack && !w.displaced(d) && !w.cured(l) {
 		w.violate("I7", d.name, "%s was reported as compromised on %s, and still it is at %s", w.keys.label(l.ref.KeyID), stamp(l.at), l.ref.Name)
 	}
 }
@@ -210,7 +210,7 @@ func (w *world) signsRightly(h *host, d *domain) bool {
 func (w *world) checkBack(h *host) {
 	for _, d := range w.domains {
 		astray := h.strays[d.name] && !w.signsRightly(h, d) || h.excused[d.name]
-		if h.given[d.name] && !d.rolledBack && !d.released && !d.shares && d.phase != rotate.New && d.phase != rotate.Bootstrapping && astray {
+		if h.given[d.name] && !d.rolledBack && !d.released && !w.displaced(d) && d.phase != rotate.New && d.phase != rotate.Bootstrapping && astray {
 			w.violate("I7", d.name, "%s came back from a backup on %s, and still signs with what it held", h.name, stamp(h.restored))
 		}
 	}

@@ -55,6 +55,29 @@ func (w *world) leadAway() {
 // shared reports whether a name of the domain leads to another domain's record.
 func (w *world) shared(d *domain) bool { return d.shares }
 
+// sharedName reports whether the selector of another domain leads to the same record.
+func (w *world) sharedName(name dkim.Name) bool {
+	for other, n := range w.names {
+		if other != name && n == w.names[name] {
+			return true
+		}
+	}
+	return false
+}
+
+// displaced reports whether a selector's name holds the record of another domain, or did so within
+// the last days: then no fresh key can come to it, and signers can't leave a key for that one.
+func (w *world) displaced(d *domain) bool {
+	return slices.ContainsFunc(d.want.Policy.Selectors[:], func(s string) bool {
+		name := nameOf(d.name, s)
+		last := w.names[name].last()
+		return w.sharedName(name) && (w.now.Sub(last.at) < 10*day || slices.ContainsFunc(last.values, func(v string) bool {
+			of := w.keys.domains[w.keys.of(v)]
+			return of != "" && of != d.name
+		}))
+	})
+}
+
 // passedOn reports whether the name that a message relies on leads to the record of another
 // domain, which came to it after this one was handed back: I6 says that it stood empty.
 func (w *world) passedOn(m message, values []string) bool {
