@@ -6,8 +6,8 @@
 // symbolic link counts only where nobody but root, the running user and those named
 // could have put it. All work on files goes through the open directory, so that no
 // part of the path can be exchanged meanwhile. What is read is a regular file of
-// bounded size, opened without waiting: a pipe, a device or an endless file is
-// refused by name. What is written gets its owner and mode through the open file,
+// bounded size, opened and read without waiting: a pipe, a device, an endless file or
+// one that the kernel makes up is refused by name. What is written gets its owner and mode through the open file,
 // whatever the umask, and is durable when the call returns.
 //
 // Check says whether others could exchange what stands at a path: the directories on

@@ -136,16 +136,46 @@ func (d *Dir) open(name string, flags int) (*os.File, error) {
 	if err != nil {
 		return nil, failed("open", d.at(name), err)
 	}
-	f := os.NewFile(uintptr(fd), d.at(name))
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = notRegular(d.at(name), info.Mode())
+	f, err := unwaiting(fd, d.at(name))
+	if err == nil {
+		err = plain(f)
 	}
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
+}
+
+// unwaiting makes a file of an open descriptor whose reads never wait: where nothing is there yet,
+// they fail with EAGAIN. Go waits for what it saw to be non-blocking, so it sees that too late.
+func unwaiting(fd int, path string) (*os.File, error) {
+	err := unix.SetNonblock(fd, false)
+	f := os.NewFile(uintptr(fd), path)
+	return f, failed("open", path, errors.Join(err, unix.SetNonblock(fd, true)))
+}
+
+// plain refuses an open file that is not a regular one, or only by its name: the kernel makes it up
+// while it is read, so that it may wait or take away what others want to read (/proc/kmsg).
+func plain(f *os.File) error {
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return notRegular(f.Name(), info.Mode())
+	case info.Size() > 0:
+		return nil
+	}
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil {
+		return failed("stat", f.Name(), err)
+	}
+	switch fs.Type {
+	case unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.TRACEFS_MAGIC, unix.DEBUGFS_MAGIC, unix.SECURITYFS_MAGIC:
+		return refuse(f.Name(), "is made up by the kernel while it is read, not a plain file", "name a regular file")
+	}
+	return nil
 }
 
 // single refuses what is not the name of one entry.

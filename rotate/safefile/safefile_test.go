@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
@@ -77,7 +78,7 @@ func TestReadRefusesWhatIsNoRegularFile(t *testing.T) {
 	for path, says := range map[string]string{
 		filepath.Join(dir, "fifo"): "is a pipe", filepath.Join(dir, "link"): "is a pipe",
 		dir: "is a directory", "/": "is a directory", "/dev/zero": "is a device", filepath.Join(dir, "endless"): "is a device",
-		filepath.Join(dir, "large"): "is larger than 100 octets", "/proc/self/maps": "is larger than 100 octets",
+		filepath.Join(dir, "large"): "is larger than 100 octets", "/proc/self/maps": "is made up by the kernel",
 	} {
 		_, err := safefile.Read(path, 100)
 		refused(t, err, says)
@@ -90,6 +91,43 @@ func TestReadRefusesWhatIsNoRegularFile(t *testing.T) {
 	refused(t, err, "is a pipe")
 	if _, err := safefile.Read(filepath.Join(dir, "missing"), 100); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
+	}
+}
+
+// A file that grows after it was opened stays bounded.
+func TestReadOfAGrowingFileIsBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	must(t, os.WriteFile(path, make([]byte, 100), 0o600))
+	f, err := safefile.Open(path, 100)
+	must(t, err)
+	defer f.Close()
+	must(t, os.WriteFile(path, make([]byte, 101), 0o600))
+	_, err = safefile.ReadAll(f, 100)
+	refused(t, err, "is larger than 100 octets")
+}
+
+// What the kernel makes up while it is read is refused at once and unread, also under another name: reading
+// /proc/kmsg waits for the next message and takes it away from others.
+func TestReadDoesNotWaitForTheKernel(t *testing.T) {
+	asRoot(t)
+	link := filepath.Join(t.TempDir(), "dkimbot.yaml")
+	must(t, os.Symlink("/proc/kmsg", link))
+	done := make(chan error)
+	go func() {
+		for _, path := range []string{"/proc/kmsg", link, "/proc/self/mounts"} {
+			_, err := safefile.Read(path, 1<<20)
+			done <- err
+			_, err = safefile.ReadTrusted(path, 1<<20)
+			done <- err
+		}
+	}()
+	for range 6 {
+		select {
+		case err := <-done:
+			refused(t, err, "is made up by the kernel")
+		case <-time.After(time.Minute):
+			t.Fatal("it waits")
+		}
 	}
 }
 
