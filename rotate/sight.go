@@ -18,6 +18,7 @@ type Sight struct {
 	Complete  bool          // every server shows the same set
 	Lagging   []string      // servers that answer otherwise than most, or not at all, for people
 	Bogus     []string      // servers whose answers validating resolvers reject, and why; then it is not complete
+	Chain     string        // why it was not checked that the zone above leads to its signatures; "" when it was, or there are none
 	TTL       time.Duration // the largest TTL seen at the name; 0 when nothing is there
 	Asked     string        // who was asked, for people, where it was not all authoritative servers: "every resolver"
 	Unchecked bool          // DNS is not to be asked (mode none): what was published is taken to be there

@@ -292,6 +292,13 @@ func TestPlan(t *testing.T) {
 		{name: "ready, a server lags", scene: readyScene, change: func(s *scene) { s.lag("s2") }, reason: "idle", next: "rotate s2 14d16h schedule", warns: "ns2 lags"},
 		{name: "ready, a signer is silent", scene: readyScene, change: func(s *scene) { s.seen.Signers["mx2"] = rotate.SignerSeen{Err: transient} },
 			reason: "idle", next: "rotate s2 14d16h schedule", warns: "no route to host"},
+		{name: "ready, the chain above was not checked", scene: readyScene, change: func(s *scene) {
+			for name, seen := range s.seen.Selectors {
+				seen.Sight.Zone, seen.Sight.Chain = "example.com", "resolver did not answer"
+				s.seen.Selectors[name] = seen
+			}
+		}, reason: "idle", next: "rotate s2 14d16h schedule",
+			warns: "example.com is signed, but the chain above it could not be checked: resolver did not answer"},
 		{name: "ready, a signer strays", scene: readyScene, change: func(s *scene) { s.stray("s9", other.ID(), "mx2") },
 			reason: "signer-strays", next: "rotate s2 14d16h schedule", steps: "verify s1, activate s1/mx2"},
 		{name: "ready, a signer without key ids", scene: readyScene, change: func(s *scene) { s.stray("s1", "", "mx2") }, reason: "idle", next: "rotate s2 14d16h schedule"},

@@ -262,12 +262,23 @@ func (v *view) resumable(s string) bool {
 // warn tells what is no obstacle, is not repaired by the plan, and is worth a look.
 func (p *planner) warn() {
 	p.warnFormer()
+	p.warnChain()
 	for _, s := range p.want.Policy.Selectors {
 		p.warnTesting(s)
 	}
 	for _, f := range p.plan.Drift {
 		if f.Vague() || f.Code == rotate.KeyMissing || f.Code == rotate.SignerLeftOver {
 			p.warning("%s", f.Message)
+		}
+	}
+}
+
+// warnChain tells once that validating resolvers may reject records for what stands above their zone.
+func (p *planner) warnChain() {
+	for _, s := range p.want.Policy.Selectors {
+		if sight := p.seen.Selectors[s].Sight; sight.Chain != "" {
+			p.warning("%s is signed, but the chain above it could not be checked: %s", sight.Zone, sight.Chain)
+			return
 		}
 	}
 }

@@ -86,12 +86,14 @@ func (v *Verifier) recurse(ctx context.Context, name string, qtype uint16) (*dns
 		return nil, v.noResolv
 	}
 	var errs []string
+	heard := false
 	for _, s := range v.resolvers {
 		for _, r := range v.ask(ctx, []server{s}, question(name, qtype, true), nil) {
 			if r.err == nil && (r.msg.Rcode == dns.RcodeSuccess || r.msg.Rcode == dns.RcodeNameError) {
 				return r.msg, nil
 			}
 			errs = append(errs, r.String()+": "+r.trouble())
+			heard = heard || r.err == nil || !unreachable(r.err)
 			if again := v.unchecked(ctx, r, name, qtype); again.msg != nil { // and nobody vouches for what it says
 				return nil, fmt.Errorf("%s, unless it is told not to check signatures%s: %w", errs[len(errs)-1], extended(r.msg), errChain)
 			}
@@ -100,8 +102,16 @@ func (v *Verifier) recurse(ctx context.Context, name string, qtype uint16) (*dns
 			return nil, ctx.Err()
 		}
 	}
+	if !heard {
+		return nil, silent(strings.Join(errs, "; "))
+	}
 	return nil, errors.New(strings.Join(errs, "; "))
 }
+
+// silent is the error of recurse when nothing came from any resolver.
+type silent string
+
+func (s silent) Error() string { return string(s) }
 
 // errChain says that a resolver rejects what it gets.
 var errChain = errors.New("the chain of signatures (DNSSEC) that leads there is broken")

@@ -22,22 +22,27 @@ type signing struct {
 	keys   []*dns.DNSKEY // that may sign the zone's records; none when the zone is not signed
 	loose  bool          // the parent has no DS record: nobody demands signatures
 	broken string        // why nothing in the zone can be valid; "" when it can
+	chain  string        // why it was not checked that the parent's DS record leads to keys; "" when it was
 }
 
 // secured reports whether validating resolvers demand signatures.
 func (s signing) secured() bool { return len(s.keys) > 0 || s.broken != "" }
 
 // validate says of each answer why a validating resolver would reject it. signed reports
-// whether anything in the zone was seen to be signed.
-func (v *Verifier) validate(ctx context.Context, z zone, owner string, signed bool, answers []answer) error {
+// whether anything in the zone was seen to be signed. It returns why the chain of signatures
+// above the zone was not checked, "" when it was or nobody demands one.
+func (v *Verifier) validate(ctx context.Context, z zone, owner string, signed bool,
+	answers []answer) (chain string, err error) {
 	if !slices.ContainsFunc(answers, answer.told) {
-		return nil
+		return "", nil
 	}
 	signed = signed || slices.ContainsFunc(answers, answer.signed)
 	for _, again := range []bool{false, true} {
-		s, err := v.memory.signings.get(ctx, z.name, func(ctx context.Context) (signing, error) { return v.signing(ctx, z, signed) })
+		s, err := v.memory.signings.get(ctx, z.name, func(ctx context.Context) (signing, error) {
+			return v.signing(ctx, z, signed)
+		})
 		if err != nil {
-			return err
+			return "", err
 		}
 		if s.secured() || s.loose || !signed || again {
 			bad := false
@@ -48,24 +53,41 @@ func (v *Verifier) validate(ctx context.Context, z zone, owner string, signed bo
 				}
 			}
 			if !bad || again {
-				return nil
+				return s.chain, nil
 			}
 		}
 		v.memory.signings.drop(z.name) // its keys may have changed since they were asked for
 	}
-	return nil
+	return "", nil
 }
 
-// signing asks the zone's servers for its keys and the resolvers for the parent's word.
+// signing asks for the parent's word, and the zone's servers for its keys.
 func (v *Verifier) signing(ctx context.Context, z zone, signed bool) (signing, error) {
-	ds, told := v.parentDS(ctx, z.name)
+	p := v.askParent(ctx, z.name)
 	if err := ctx.Err(); err != nil {
 		return signing{}, err
 	}
-	if told && len(ds) == 0 || !told && !signed {
-		return signing{loose: told}, nil
+	if p.heard && len(p.ds) == 0 && len(v.fixed) == 0 {
+		return signing{loose: true}, nil
 	}
 	var s signing
+	if len(p.ds) > 0 || signed {
+		s = v.keys(ctx, z, p.ds)
+	}
+	if p.public && s.broken != "" && len(s.keys) == 0 && v.otherView(ctx, z.name, p.ds) {
+		if s = (signing{}); signed {
+			s = v.keys(ctx, z, nil)
+		}
+		s.chain = "the servers in verify.nameservers do not show the keys that resolvers show, " +
+			"and to which the parent's DS record leads"
+	} else if s.secured() {
+		s.chain = p.silence
+	}
+	return s, ctx.Err()
+}
+
+// keys asks the zone's servers for its keys; ds is what must lead to them.
+func (v *Verifier) keys(ctx context.Context, z zone, ds []*dns.DS) (s signing) {
 	for _, r := range v.ask(ctx, z.servers, signedQuestion(z.name, dns.TypeDNSKEY), nil) {
 		if r.err != nil || !r.msg.Authoritative {
 			continue // that it is silent is told by its answer about the record
@@ -77,40 +99,10 @@ func (v *Verifier) signing(ctx context.Context, z zone, signed bool) (signing, e
 		}
 		s.keys = append(s.keys, keys...)
 	}
-	if len(ds) == 0 && len(s.keys) == 0 && s.broken == "" {
-		return signing{}, ctx.Err()
+	if len(ds) > 0 && len(s.keys) == 0 && s.broken == "" {
+		s.broken = "no name server of " + bare(z.name) + " shows its keys (DNSKEY), though the parent has a DS record"
 	}
-	if len(s.keys) == 0 && s.broken == "" {
-		s.broken = "no name server of " + bare(z.name) + " shows its keys (DNSKEY)"
-	}
-	return s, ctx.Err()
-}
-
-// parentDS asks the resolvers for the zone's DS records, and reports whether the parent was
-// heard. It is not asked about name servers that were set by hand: they may show another view
-// of the zone, or one that is signed further on. Nor are resolvers asked for a name that is
-// or may hold a selector's. An answer from the zone itself is not the parent's.
-func (v *Verifier) parentDS(ctx context.Context, zone string) (ds []*dns.DS, told bool) {
-	if zone == "." || len(v.resolvers) == 0 || len(v.fixed) > 0 || strings.Contains("."+zone, "._domainkey.") {
-		return nil, false
-	}
-	m, err := v.recurse(ctx, zone, dns.TypeDS)
-	if err != nil || m.Rcode != dns.RcodeSuccess {
-		return nil, false
-	}
-	for _, rr := range m.Answer {
-		if d, ok := rr.(*dns.DS); ok && dns.CanonicalName(d.Hdr.Name) == zone {
-			ds = append(ds, d)
-		}
-	}
-	above := slices.ContainsFunc(m.Ns, func(rr dns.RR) bool {
-		apex := dns.CanonicalName(rr.Header().Name)
-		return rr.Header().Rrtype == dns.TypeSOA && apex != zone && dns.IsSubDomain(apex, zone)
-	})
-	if len(ds) > 0 && !slices.ContainsFunc(ds, func(d *dns.DS) bool { return checkable(d.Algorithm) }) {
-		return nil, true // resolvers take such a zone for unsigned (RFC 4035 section 5.2)
-	}
-	return ds, len(ds) > 0 || above
+	return s
 }
 
 // trusted returns the zone's keys as one server shows them, when one of them to which ds leads

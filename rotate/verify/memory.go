@@ -18,6 +18,7 @@ type memory struct {
 	hosts    *cache[[]netip.Addr] // name server: its addresses
 	places   *cache[place]        // selector's name: the zone that holds it
 	signings *cache[signing]      // zone: how it is signed
+	deaf     *cache[string]       // that no resolver answers, and how that was
 	now      func() time.Time
 	plain    *cache[bool] // name: no wildcard answers below it
 }
@@ -32,7 +33,7 @@ func newMemory(cfg Config) *memory {
 	}
 	return &memory{
 		apexes: newCache[string](life, now), zones: newCache[zone](life, now), hosts: newCache[[]netip.Addr](life, now), places: newCache[place](life, now),
-		plain: newCache[bool](life, now), signings: newCache[signing](life, now), now: now,
+		plain: newCache[bool](life, now), signings: newCache[signing](life, now), deaf: newCache[string](life, now), now: now,
 	}
 }
 

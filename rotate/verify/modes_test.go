@@ -97,7 +97,7 @@ func TestModeBoth(t *testing.T) {
 	if s := look1(have.Addr); s.Complete {
 		t.Errorf("half published: %+v", s)
 	}
-	if q := have.questions(); len(q) > 0 {
+	if q := slices.DeleteFunc(have.questions(), func(q string) bool { return q == "example.test. DS" }); len(q) > 0 {
 		t.Errorf("a resolver was asked too early: %q", q)
 	}
 	p.two.Set(serve(t, txt("s1._domainkey", value)))

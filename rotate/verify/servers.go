@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -39,9 +40,11 @@ func (v *Verifier) lookServers(ctx context.Context, name dkim.Name) (Sight, erro
 			answers[i].insist(p.name)
 		}
 		v.discountServers(ctx, p.zone, owner, answers)
-		if err := v.validate(ctx, p.zone, owner, p.signed, answers); err != nil {
+		above, err := v.validate(ctx, p.zone, owner, p.signed, answers)
+		if err != nil {
 			return Sight{}, fault.Temporary(what, err, "see whether the name servers can be reached from here; it is looked up again by itself")
 		}
+		s.Chain = cmp.Or(s.Chain, above)
 		s.Zone, s.Owner, s.Negative = bare(p.name), bare(owner), max(s.Negative, p.negative)
 		s.Lagging, s.dissent = append(s.Lagging, p.dissent...), s.dissent || len(p.dissent) > 0
 		most, ok := s.add(answers)

@@ -31,6 +31,9 @@ type Sight struct {
 	// Bogus names the servers whose answers validating resolvers reject, and says why: the zone is
 	// signed, and the chain of signatures is broken. A Sight with one is not Complete, and Lagging has them too.
 	Bogus []string
+	// Chain says why the chain of signatures above a signed zone could not be checked: the parent,
+	// which holds the zone's DS record, was not heard. "" when it was, or the zone is not signed.
+	Chain string
 	// TTL is the largest TTL seen, of TXT records or of CNAMEs on the way; 0 when
 	// nothing is there. A resolver tells only what is left of it.
 	TTL time.Duration

@@ -223,15 +223,15 @@ func TestConfiguredZone(t *testing.T) {
 func TestConfiguredNameservers(t *testing.T) {
 	hidden := ns.Options{IPs: []string{"127.0.0.1"}}.StartBIND(t, ns.Zone{Name: "example.test", Records: txt("s1._domainkey", value) + "out._domainkey CNAME k.provider.test.\n"})
 	provider := ns.StartBIND(t, ns.Zone{Name: "provider.test", Records: txt("k", value)})
-	public := ns.StartLiar(t, "", 0, ns.Rcode(0))
+	public := startResolver(t, nil)
 	for _, server := range []string{hidden.Addr, fmt.Sprint("localhost:", hidden.Port)} {
 		s := look(t, newVerifier(t, verify.Config{Nameservers: []string{server}, Resolvers: []string{public.Addr}}), s1)
 		if s.Zone != "example.test" || !s.Complete || !slices.Equal(s.Values, []string{value}) {
 			t.Errorf("%s: %+v", server, s)
 		}
 	}
-	if n := public.Queries(); n != 0 {
-		t.Errorf("the resolver got %d questions", n)
+	if q := slices.DeleteFunc(public.questions(), func(q string) bool { return q == "example.test. DS" }); len(q) != 0 {
+		t.Errorf("the resolver was asked %q", q)
 	}
 	t.Run("CNAME leads away", func(t *testing.T) {
 		r := startResolver(t, map[string]string{"provider.test.": provider.Addr})
