@@ -18,7 +18,7 @@ func (st State) Suspect() string {
 	}
 	if st.Phase == Bootstrapping && !st.Leaked(st.Target) {
 		for name := range st.Selectors {
-			if st.Leaked(name) {
+			if st.Leaked(name) || st.AlreadyReported(name) != nil {
 				return name // signers leave it for the target
 			}
 		}
@@ -36,6 +36,29 @@ func (st State) LeftBehind() *Retired {
 	return nil
 }
 
+// AlreadyReported returns the compromised key of a selector that is on its way out while
+// another one takes its place, or is to: who reports the selector once more, because not
+// everything could be done at once, means that one. Nil when there is none.
+func (st State) AlreadyReported(selector string) *Retired {
+	for _, r := range st.Selector(selector).Retired {
+		if r.Leaked {
+			return &r
+		}
+	}
+	return nil
+}
+
+// Emergency reports whether a key that was reported as compromised still stands, or one
+// that did has yet to be destroyed.
+func (st State) Emergency() bool {
+	for name := range st.Selectors {
+		if st.Leaked(name) || st.AlreadyReported(name) != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // takeFlight enters the phase in which the planner can leave a compromised key.
 func (st *State) TakeFlight(p Policy, now time.Time) {
 	switch active, target := st.Leaked(st.Active), st.Leaked(st.Target); {
@@ -47,10 +70,14 @@ func (st *State) TakeFlight(p Policy, now time.Time) {
 	case st.Phase == Replacing && st.Leaked(st.Draining):
 		st.dropFresh(st.Draining, now)
 		st.Enter(Draining)
-	case st.Phase == Switching && active && target && st.Selector(st.Active).Key.RevokeNow:
-		// Nothing is gained by coming to the other one: the one that signers are to leave is replaced.
+	case st.Phase == Switching && active && target && (st.Selector(st.Active).Key.RevokeNow || st.Relied(st.Target)):
+		// Nothing is gained by coming to the other one: the one that signers are to leave is replaced,
+		// and nobody is waited for.
 		st.Enter(Draining)
 		st.Active, st.Draining, st.Target, st.Held, st.SwitchedAt = st.Target, st.Active, "", nil, now
+	case st.Phase == Switching && active && target: // nobody has come to the target yet
+		st.Enter(Draining)
+		st.Draining, st.Target, st.Held = st.Target, "", nil
 	case st.Phase == Switching && active:
 		st.Held = nil
 	case st.Phase == Switching && target:

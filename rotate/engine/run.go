@@ -34,6 +34,8 @@ type run struct {
 	unsaved  []rotate.Event              // what happened and could not be written yet
 	done     []rotate.Event
 	failed   bool
+	broken   []rotate.Step  // that failed in this run
+	trouble  error          // why, where the run went on all the same
 	retry    *rotate.Next   // of what has failed in this run
 	wentBack bool           // a rollback was ordered, and is done
 	vetoed   bool           // the switch may not begin
@@ -69,7 +71,7 @@ func (r *run) report(res *Result) {
 }
 
 // advance plans and carries out, until there is nothing to do now. It observes
-// once: what it changes it sees afterwards, and a failure ends it.
+// once: what it changes it sees afterwards. A failure ends it, but not an emergency.
 func (r *run) advance(ctx context.Context) error {
 	r.observe(ctx)
 	if ctx.Err() != nil {
@@ -108,11 +110,15 @@ func (r *run) advance(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if len(steps) == 0 {
+		if steps = r.unbroken(steps); len(steps) == 0 {
 			return r.stopped(ctx)
 		}
 		if err := r.steps(ctx, steps); err != nil {
-			return r.wait(ctx, err)
+			err = errors.Join(r.trouble, err)
+			if !r.goesOn(ctx, err) {
+				return r.wait(ctx, err)
+			}
+			r.trouble = err
 		}
 	}
 	return r.fail(ctx, rotate.Step{}, fault.Lasting("work on "+r.want.Name, errors.New("the plan does not come to rest"), "report this as a defect, with the output of dkimbot history"))
@@ -122,6 +128,8 @@ func (r *run) advance(ctx context.Context) error {
 // dkimbot from doing all that should be done.
 func (r *run) stopped(ctx context.Context) error {
 	switch {
+	case r.trouble != nil:
+		return r.trouble // it was noted when it happened
 	case r.plan.Stop == nil:
 		return r.rest(ctx)
 	case wishRefused(r.plan.Stop):
@@ -174,7 +182,7 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 		if interrupted(ctx, err) {
 			return errors.Join(errs, err)
 		}
-		errs, failed = errors.Join(errs, r.fail(ctx, s, err)), append(failed, s)
+		errs, failed, r.broken = errors.Join(errs, r.fail(ctx, s, err)), append(failed, s), append(r.broken, s)
 	}
 	return errs
 }

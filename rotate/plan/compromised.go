@@ -31,6 +31,14 @@ func giveDistrust(p *planner, o rotate.Distrust, st *rotate.State) (events []rot
 	}
 	for _, s := range selectors {
 		sel := st.Selectors[s]
+		if old := st.AlreadyReported(s); old != nil && !st.Leaked(s) {
+			events = append(events, rotate.Event{Kind: rotate.Mistrust, Selector: s, KeyID: old.KeyID,
+				Message: "reported as compromised before; until its private key is destroyed, the key in its place is not meant"})
+			continue
+		}
+		if sel != nil && sel.Key == nil && len(selectors) > 1 {
+			continue // it has none yet
+		}
 		if sel == nil || sel.Key == nil {
 			return nil, fault.Refuse("unknown-selector", fmt.Sprintf("distrust the key at %s: %s has no key at such a selector", p.name(s), p.want.Name),
 				"its selectors are "+strings.Join(p.want.Policy.Selectors[:], " and "))
@@ -181,6 +189,43 @@ func (p *planner) abandon(s string) {
 	p.revoke(s, time.Time{})
 }
 
+// escape plans that the signers of a new domain leave a compromised key for the selector to,
+// before anything else is made. Where the key there is compromised as well they come to it only
+// so that the other one can be made again, and nobody else is given it.
+func (p *planner) escape(to string) {
+	key, from := p.have.Selector(to).Key, p.want.Policy.Other(to)
+	if key == nil || key.VerifiedAt.IsZero() || key.RevokeNow || key.GivenUp() || p.handsOff(to) {
+		return
+	}
+	why := rotate.Reason{Code: "compromised", Message: fmt.Sprintf("the key at %s was reported as compromised: signers leave it for %s", from, to)}
+	if p.have.Leaked(to) {
+		why.Message = "both keys were reported as compromised: signers come to one, so that the other can be made again"
+		if !p.have.Leaked(from) {
+			return
+		}
+	}
+	p.duty = rotate.Revocation
+	for _, signer := range p.want.Signers {
+		leaves := p.onCompromised(signer, from) || !p.have.Leaked(to) && p.onCompromised(signer, to)
+		if leaves && !p.confirmed(signer, to, key.ID) {
+			p.verifyBeforeUse(to, key, p.known(to))
+			p.activate(signer, to, key, p.known(to), why)
+		}
+	}
+}
+
+// onCompromised reports whether a signer of a new domain signs with a compromised key at a
+// selector, as far as is known: with the one that stands there, or with one that was revoked.
+func (v *view) onCompromised(signer, selector string) bool {
+	at, key := v.have.Signers[signer].Selector, v.have.Signers[signer].KeyID
+	if seen := v.seen.Signers[signer]; seen.Err == nil {
+		ref := v.have.Identify(seen.Ref)
+		at, key = ref.Selector, ref.KeyID
+	}
+	old := v.have.AlreadyReported(selector)
+	return at == selector && (v.have.Leaked(selector) || old != nil && old.KeyID == key)
+}
+
 // mayBeUsed reports whether a signer may sign with the selector's key: by what it
 // confirmed, or by what it says now.
 func (v *view) mayBeUsed(s string) bool {
@@ -193,10 +238,8 @@ func (v *view) mayBeUsed(s string) bool {
 // firstUse returns when signers of a new domain may begin to sign with a selector: as
 // soon as resolvers know it, where they leave a compromised key.
 func (d *draft) firstUse(s string) time.Time {
-	other := d.want.Policy.Other(s)
-	for _, c := range d.have.Signers {
-		left := d.have.Selector(other).Key == nil || d.have.Selector(other).Key.ID != c.KeyID // its key was revoked and given up
-		if !c.Left && c.Selector == other && (left || d.have.Leaked(other)) {
+	for _, signer := range d.want.Signers {
+		if d.onCompromised(signer, s) || d.onCompromised(signer, d.want.Policy.Other(s)) {
 			return d.known(s)
 		}
 	}

@@ -87,20 +87,23 @@ func (p *planner) bootstrap() {
 		return
 	}
 	first := cmp.Or(p.have.Target, p.want.Policy.Selectors[0])
-	complete := p.obstacle() == nil
 	for _, s := range p.want.Policy.Selectors {
-		switch {
-		case p.have.Leaked(s):
+		if p.have.Leaked(s) {
 			p.abandon(s)
-		case p.obstacle() == nil || s == first && p.have.Relied(s) && p.obstacles[s] == nil: // else nothing is owed yet
-			p.duty = rotate.Turn
+		}
+	}
+	p.escape(first)
+	complete := p.obstacle() == nil
+	p.duty = rotate.Turn
+	for _, s := range p.want.Policy.Selectors {
+		if p.have.Leaked(s) {
+			continue
+		}
+		if p.obstacle() == nil || s == first && p.have.Relied(s) && p.obstacles[s] == nil { // else nothing is owed yet
 			complete = p.provide(s, p.firstKey(why)) && complete
 		}
 	}
-	switch other := p.want.Policy.Other(first); {
-	case p.have.Leaked(first) && p.have.Leaked(other) && !p.have.Selector(first).Key.RevokeNow && p.mayBeUsed(other):
-		p.duty = rotate.Revocation
-		p.use(first, p.known(first), rotate.Reason{Code: "compromised", Message: "both keys were reported as compromised: signers come to one, so that the other can be made again"})
+	switch {
 	case p.have.Leaked(first):
 	case complete:
 		p.use(first, p.firstUse(first), rotate.Reason{Code: "bootstrap", Message: "the signer starts to sign with " + first})

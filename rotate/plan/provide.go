@@ -67,7 +67,7 @@ func (d *draft) use(s string, from time.Time, why rotate.Reason) {
 		key = &rotate.Key{}
 	}
 	for _, signer := range d.want.Signers {
-		if !d.confirmed(signer, s, key.ID) && !(s == d.have.Target && slices.Contains(d.have.Held, signer)) {
+		if !d.confirmed(signer, s, key.ID) && !(s == d.have.Target && slices.Contains(d.have.Held, signer)) && !d.activates(signer, s) {
 			d.verifyBeforeUse(s, key, from)
 			d.activate(signer, s, key, from, why)
 		}
@@ -85,6 +85,13 @@ func (d *draft) verifyBeforeUse(s string, key *rotate.Key, from time.Time) {
 
 func (d *draft) plans(kind rotate.Kind, selector string) bool {
 	return slices.ContainsFunc(d.plan.Steps, func(s rotate.Step) bool { return s.Kind == kind && s.Selector == selector })
+}
+
+// activates reports whether the plan brings the signer to the selector already.
+func (d *draft) activates(signer, selector string) bool {
+	return slices.ContainsFunc(d.plan.Steps, func(s rotate.Step) bool {
+		return s.Kind == rotate.Activate && s.Signer == signer && s.Selector == selector
+	})
 }
 
 func (d *draft) activate(signer, s string, key *rotate.Key, from time.Time, why rotate.Reason) {

@@ -1,0 +1,45 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// While a compromised key is in use, what fails keeps nothing back that can be done without
+// it: a signer that does not answer is no reason to leave the others on the key, nor its record
+// in DNS, until the next try.
+
+// goesOn reports whether the run goes on after a failure.
+func (r *run) goesOn(ctx context.Context, err error) bool {
+	held := (*heldBack)(nil)
+	return r.st.Emergency() && ctx.Err() == nil && r.grip.holds() == nil && !errors.As(err, &held) && fault.CodeOf(err) != rotate.LeaseLost
+}
+
+// unbroken returns the steps that don't need what has failed in this run; none where
+// only looks are left of them.
+func (r *run) unbroken(steps []rotate.Step) []rotate.Step {
+	if r.trouble == nil {
+		return steps
+	}
+	var out []rotate.Step
+	back := slices.Clone(r.broken)
+	for _, s := range steps {
+		again := func(b rotate.Step) bool {
+			return b.Kind == s.Kind && b.Selector == s.Selector && b.Signer == s.Signer && b.From.KeyID == s.From.KeyID
+		}
+		if slices.ContainsFunc(r.broken, again) || slices.ContainsFunc(back, s.Needs) {
+			back = append(back, s)
+			continue
+		}
+		out = append(out, s)
+	}
+	changes := func(s rotate.Step) bool { return s.Kind != rotate.Verify && s.Kind != rotate.Generate }
+	if !slices.ContainsFunc(out, changes) {
+		return nil
+	}
+	return out
+}
