@@ -59,6 +59,16 @@ func (st State) Emergency() bool {
 	return false
 }
 
+// reached reports whether a signer surely signs with the selector.
+func (st State) reached(selector string) bool {
+	for _, c := range st.Signers {
+		if !c.Left && c.Selector == selector && !c.Unsure {
+			return true
+		}
+	}
+	return false
+}
+
 // takeFlight enters the phase in which the planner can leave a compromised key.
 func (st *State) TakeFlight(p Policy, now time.Time) {
 	switch active, target := st.Leaked(st.Active), st.Leaked(st.Target); {
@@ -70,12 +80,12 @@ func (st *State) TakeFlight(p Policy, now time.Time) {
 	case st.Phase == Replacing && st.Leaked(st.Draining):
 		st.dropFresh(st.Draining, now)
 		st.Enter(Draining)
-	case st.Phase == Switching && active && target && (st.Selector(st.Active).Key.RevokeNow || st.Relied(st.Target)):
+	case st.Phase == Switching && active && target && (st.Selector(st.Active).Key.RevokeNow || st.reached(st.Target)):
 		// Nothing is gained by coming to the other one: the one that signers are to leave is replaced,
 		// and nobody is waited for.
 		st.Enter(Draining)
 		st.Active, st.Draining, st.Target, st.Held, st.SwitchedAt = st.Target, st.Active, "", nil, now
-	case st.Phase == Switching && active && target: // nobody has come to the target yet
+	case st.Phase == Switching && active && target && !st.Relied(st.Target):
 		st.Enter(Draining)
 		st.Draining, st.Target, st.Held = st.Target, "", nil
 	case st.Phase == Switching && active:

@@ -95,8 +95,8 @@ func (w *world) saved(st rotate.State, events []rotate.Event) {
 		return
 	}
 	w.report.Rotations++
-	if st.Selectors[st.Draining].Key.RevokeNow && !st.Selectors[st.Active].Key.Leaked.IsZero() {
-		return // no signer can leave it for a good key: it is replaced at once, wherever they are
+	if !st.Selectors[st.Draining].Key.Leaked.IsZero() && !st.Selectors[st.Active].Key.Leaked.IsZero() {
+		return // no signer can leave it for a good key: nothing drains, it is replaced at once
 	}
 	at := st.SwitchedAt.Add(-w.offset)
 	for _, name := range d.want.Signers {
