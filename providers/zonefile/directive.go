@@ -3,6 +3,7 @@ package zonefile
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -67,6 +68,7 @@ func (r *reader) include(s *scope, args []string) error {
 	r.writers = r.writers.With(c.writers)
 	r.size += c.info.Size()
 	inner.text = c.text
+	inner.again = s.again || slices.ContainsFunc(r.sources, func(old source) bool { return os.SameFile(old.info, c.info) })
 	if !slices.ContainsFunc(r.sources, func(old source) bool { return old.path == inner.path }) {
 		r.sources = append(r.sources, source{inner.path, c.info})
 	}

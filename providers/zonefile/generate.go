@@ -16,8 +16,8 @@ func (r *reader) generate(s *scope, args []string) error {
 	if err != nil {
 		return err
 	}
-	if (stop-start)/step >= maxRecords {
-		return errors.New("$GENERATE makes too many records")
+	if err := r.made.more((stop-start)/step + 1); err != nil {
+		return err
 	}
 	line := record{origin: s.origin, file: s.shown, at: s.at}
 	ttl, data, err := line.readType(args[2:])
@@ -41,6 +41,9 @@ func (r *reader) generate(s *scope, args []string) error {
 			return err
 		}
 		if rec.data, err = normalWords(rec.kind, rec.data); err != nil {
+			return err
+		}
+		if err := r.made.count(len(rec.owner) + len(rec.data)); err != nil {
 			return err
 		}
 		if err := r.add(rec, ttl); err != nil {
@@ -68,10 +71,13 @@ func parseRange(word string) (start, stop, step int, err error) {
 }
 
 // substitute puts n in place of each $ and ${offset,width,base}; $$ is a dollar
-// sign, and a backslash keeps what follows it as it is.
+// sign, and a backslash keeps what follows it as it is. A width makes much of a little text.
 func substitute(text string, n int) (string, error) {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
+		if b.Len() > len(text)+maxGrowth {
+			return "", errors.New("$GENERATE makes a record that is too long")
+		}
 		switch c := text[i]; {
 		case c == '\\' && i+1 < len(text):
 			b.WriteString(text[i : i+2])

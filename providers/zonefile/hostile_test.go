@@ -46,6 +46,15 @@ func TestHostileDirectory(t *testing.T) {
 		"too many records": {func(dir, _ string) error {
 			return os.WriteFile(dir+"/example.com.zone", []byte(zone+"$GENERATE 1-999999999 h$ A 192.0.2.1\n"), 0o600)
 		}, "too many records"},
+		"too many records in several steps": {func(dir, _ string) error {
+			return os.WriteFile(dir+"/example.com.zone", []byte(zone+"$GENERATE 1-9 h$ A 192.0.2.1\n$GENERATE 1-262144 i$ A 192.0.2.1\n"), 0o600)
+		}, "line 6: too many records"},
+		"records elsewhere": {func(dir, _ string) error {
+			return os.WriteFile(dir+"/example.com.zone", []byte(zone+"$GENERATE 1-9999999 h$.example.net. A 192.0.2.1\n"), 0o600)
+		}, "too many records"},
+		"too long a record": {func(dir, _ string) error {
+			return os.WriteFile(dir+"/example.com.zone", []byte(zone+"$GENERATE 1-1 h TXT "+strings.Repeat("${0,999}", 1<<10)+"\n"), 0o600)
+		}, "a record that is too long"},
 		"too large": {func(dir, _ string) error { return os.Truncate(dir+"/example.com.zone", maxFile+1) }, "too large"},
 		"link as lock": {func(dir, victim string) error {
 			return os.Symlink(victim, dir+"/.dkimbot-example.com.lock")

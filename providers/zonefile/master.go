@@ -2,6 +2,7 @@ package zonefile
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -31,7 +32,7 @@ func (r *record) same(o *record) bool {
 	return r.owner == o.owner && r.ttl == o.ttl && r.kind == o.kind && r.data == o.data && r.origin == o.origin
 }
 
-// maxRecords bounds what $GENERATE and repeated $INCLUDE can make.
+// maxRecords bounds what a file and all that it includes can hold.
 const maxRecords = 10_000_000
 
 // reader reads the text of one zone file and of those that it includes.
@@ -45,6 +46,7 @@ type reader struct {
 	size    int64           // of the sources
 	writers safefile.Others // of the zone file and the sources
 	pending []int           // records whose TTL is the SOA minimum, wherever the SOA stands
+	made    made            // of $GENERATE and of files that are included again
 
 	// As name servers keep them: for all files together.
 	ttl, defaultTTL *uint32
@@ -61,6 +63,7 @@ type scope struct {
 	owner  string
 	at     int // of the entry in the zone file itself
 	depth  int
+	again  bool // the text was read before
 }
 
 // readMaster reads a zone file. path is absolute. The error is a *Flaw after which
@@ -116,7 +119,7 @@ func (r *reader) read(s *scope, o outline) error {
 		if s.depth > 0 {
 			flaw.Reason = discreet(err)
 		}
-		if isDirective(s, e) {
+		if isDirective(s, e) || errors.As(err, new(*boundError)) {
 			return flaw
 		}
 		r.flaws = append(r.flaws, flaw)
@@ -129,6 +132,11 @@ func isDirective(s *scope, e *entry) bool {
 }
 
 func (r *reader) entry(s *scope, e *entry) error {
+	if s.again { // a text of its own costs its writer as much as it costs the reader
+		if err := r.made.count(e.tokens[len(e.tokens)-1].end - e.tokens[0].start); err != nil {
+			return err
+		}
+	}
 	words := make([]string, len(e.tokens))
 	for i, t := range e.tokens {
 		words[i] = t.of(s.text)
@@ -197,7 +205,7 @@ func (rec *record) readType(words []string) (*uint32, []string, error) {
 // $TTL, that of the record before, or the SOA minimum.
 func (r *reader) add(rec record, ttl *uint32) error {
 	if len(r.records) >= maxRecords {
-		return errors.New("the file makes too many records")
+		return &boundError{fmt.Sprintf("the zone has too many records: at most %d are read", maxRecords)}
 	}
 	if ttl != nil {
 		r.ttl = ttl
