@@ -53,11 +53,10 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 		if !ok {
 			continue
 		}
-		ref := dkim.Ref{Name: dkim.Name{Domain: d, Selector: a.Selector}, KeyID: a.KeyID}
-		if err := ref.Check(); err != nil {
+		if err := a.check(d, req); err != nil {
 			return nil, s.misbehaved(what, fmt.Errorf("its answer for %s: %w", d, err))
 		}
-		active[d] = ref
+		active[d] = dkim.Ref{Name: dkim.Name{Domain: d, Selector: a.Selector}, KeyID: a.KeyID}
 	}
 	return active, nil
 }
@@ -114,13 +113,16 @@ func (s *Signer) activate(ctx context.Context, req request, asked map[string]dki
 	}
 	for domain, k := range asked {
 		a, ok := ans.Active[domain]
+		unfit := a.check(domain, req)
 		switch {
 		case !ok:
 			err = errors.New("the command does not confirm this domain")
+		case unfit != nil:
+			err = fmt.Errorf("the command's answer: %w", unfit)
 		case a.Selector != k.Selector:
-			err = fmt.Errorf("the command says that %.100q signs", a.Selector)
+			err = fmt.Errorf("the command says that %q signs", a.Selector)
 		case a.KeyID != "" && a.KeyID != k.Key.ID():
-			err = fmt.Errorf("the command says that another key signs, %.64q instead of %s", a.KeyID, k.Key.ID())
+			err = fmt.Errorf("the command says that another key signs, %s instead of %s", a.KeyID, k.Key.ID())
 		default:
 			continue
 		}

@@ -2,8 +2,12 @@ package exec
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
+	"fmt"
 	"os"
 	osexec "os/exec"
 	"path/filepath"
@@ -213,11 +217,67 @@ func TestActiveAnswers(t *testing.T) {
 	}
 }
 
+// TestMixedUpAnswers: a command that puts the private key, or a part of it, where other fields belong
+// can't carry it into an error, nor into what is stored (I9).
+func TestMixedUpAnswers(t *testing.T) {
+	id := strings.Repeat("0a", 32)
+	for _, alg := range []dkim.Algorithm{dkim.Ed25519, dkim.RSA2048} {
+		k, err := dkim.Generate(alg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		block, _ := pem.Decode(k.PEM())
+		der := block.Bytes
+		for name, text := range map[string]string{
+			"PEM":            string(k.PEM()),
+			"line of PEM":    strings.Split(string(k.PEM()), "\n")[1],
+			"lower case":     strings.ToLower(strings.Split(string(k.PEM()), "\n")[1][:63]),
+			"hex":            hex.EncodeToString(der),
+			"hex, 64 digits": hex.EncodeToString(der[len(der)-32:]),
+			"hex, colons":    strings.ReplaceAll(fmt.Sprintf("% x", der[len(der)-32:]), " ", ":"),
+			"base64url":      base64.URLEncoding.EncodeToString(der[len(der)-32:]),
+			"short lines":    strings.Join(strings.Split(base64.StdEncoding.EncodeToString(der)[40:60], ""), " "),
+			"labels":         strings.ToLower(hex.EncodeToString(der[len(der)-20:]) + "." + hex.EncodeToString(der[len(der)-32:len(der)-20])),
+			"half a key id":  id[:40] + hex.EncodeToString(der[len(der)-12:]),
+		} {
+			quoted, _ := json.Marshal(text)
+			for where, said := range map[string]string{
+				"selector": `echo '{"active":{"a.example":{"selector":` + string(quoted) + `}}}'`,
+				"key_id":   `echo '{"active":{"a.example":{"selector":"s2","key_id":` + string(quoted) + `}}}'`,
+				"stderr":   "echo '" + text + "' >&2; exit 1",
+			} {
+				s := script(t, "cat >/dev/null; "+strings.ReplaceAll(said, `\n`, `\\n`), func(c *Config) { c.SendKey = true })
+				err := s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s2", k)})
+				if err == nil {
+					t.Errorf("%s, %s in %s: no error", alg, name, where)
+					continue
+				}
+				shown := err.Error() // the hint names the command, and that is the script here
+				for i := 0; i+20 <= len(text); i += 4 {
+					if piece := text[i : i+20]; strings.Contains(shown, piece) && !strings.Contains(piece, "PRIVATE") && !strings.Contains(id, piece) {
+						t.Errorf("%s, %s in %s: %q is in the error: %v", alg, name, where, piece, err)
+						break
+					}
+				}
+			}
+			if name == "hex, 64 digits" || name == "labels" || name == "half a key id" || name == "lower case" {
+				continue // has the form of a key id or of a selector, and no key was given with the question
+			}
+			for _, answer := range []string{`"selector":` + string(quoted), `"selector":"s2","key_id":` + string(quoted)} {
+				got, err := script(t, "cat >/dev/null; printf '%s' '{\"active\":{\"a.example\":{"+answer+"}}}'", nil).Active(t.Context(), []string{"a.example"})
+				if err == nil || len(text) > 4 && strings.Contains(err.Error(), text[:5]) {
+					t.Errorf("%s, %s: %v, %v", alg, name, got, err)
+				}
+			}
+		}
+	}
+}
+
 // TestFailures: every bad end of the command is an error that says so and holds
 // no secret (I9).
 func TestFailures(t *testing.T) {
 	k := signertest.Keys(t, 1)[0]
-	pem := string(k.PEM())
+	text := string(k.PEM())
 	for name, test := range map[string]struct {
 		script string
 		words  []string
@@ -249,7 +309,7 @@ func TestFailures(t *testing.T) {
 					t.Errorf("error is %v; want %q in it", err, w)
 				}
 			}
-			for line := range strings.Lines(pem) {
+			for line := range strings.Lines(text) {
 				if line = strings.TrimSpace(line); !strings.HasPrefix(line, "-") && strings.Contains(err.Error()+fault.HintOf(err), line) {
 					t.Errorf("a line of the key, %q, is in the error: %v", line, err)
 				}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate/child"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -32,10 +33,32 @@ type entry struct {
 }
 
 type answer struct {
-	Active map[string]struct {
-		Selector string `json:"selector"`
-		KeyID    string `json:"key_id"`
-	} `json:"active"`
+	Active map[string]signs `json:"active"`
+}
+
+// signs is what a domain is signed with.
+type signs struct {
+	Selector string `json:"selector"`
+	KeyID    string `json:"key_id"`
+}
+
+// keyID is the form of a key id.
+var keyID = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// check refuses what is not a selector in normal form, and a key id, which may be missing. The error
+// does not quote it: a command that mixes up the fields may have put a private key there (I9).
+func (a signs) check(domain string, r request) error {
+	name := dkim.Name{Domain: domain, Selector: a.Selector}
+	if a.Selector == "" {
+		return errors.New(`it has no "selector"`)
+	}
+	if name.Check() != nil || r.holds(a.Selector) {
+		return fmt.Errorf(`the "selector" in it (%d octets) is not a selector in lower case`, len(a.Selector))
+	}
+	if a.KeyID != "" && !keyID.MatchString(a.KeyID) || r.holds(a.KeyID) {
+		return fmt.Errorf(`the "key_id" in it (%d octets) is not a key id, 64 hexadecimal digits in lower case`, len(a.KeyID))
+	}
+	return nil
 }
 
 // subject names the request's domains for people.
@@ -101,23 +124,4 @@ func (s *Signer) run(ctx context.Context, what string, r request) ([]byte, error
 		err = fmt.Errorf("%w; it said: %s", err, said)
 	}
 	return nil, s.notRun(what, err)
-}
-
-// keyMaterial is a long run of base64, maybe with line ends as JSON writes
-// them. It also matches key ids, which is a small loss.
-var keyMaterial = regexp.MustCompile(`[A-Za-z0-9+/]{32,}=*`)
-
-// scrub takes out what may be key material (I9).
-func (r request) scrub(output []byte) []byte {
-	for _, d := range r.Domains {
-		lines := strings.Split(strings.TrimSpace(d.PrivateKey), "\n")
-		if len(lines) < 3 {
-			continue
-		}
-		// The last line of base64 may be too short for the pattern.
-		if last := lines[len(lines)-2]; len(last) >= 4 {
-			output = bytes.ReplaceAll(output, []byte(last), []byte("[…]"))
-		}
-	}
-	return keyMaterial.ReplaceAll(output, []byte("[…]"))
 }
