@@ -123,6 +123,24 @@ func TestModeNone(t *testing.T) {
 	}
 }
 
+// TestModeNoneFindsZone: without a zone in the configuration it is looked up, since nothing, not
+// even a revocation, can be published without one; and when it can't be, the hint leads out.
+func TestModeNoneFindsZone(t *testing.T) {
+	server := startPair(t, serve(t, ""), serve(t, "")).one
+	v := newVerifier(t, verify.Config{Mode: verify.None, Nameservers: []string{server.Addr}})
+	want := verify.Sight{Zone: "example.test", Owner: s1.String(), Complete: true, Unchecked: true}
+	if diff := cmp.Diff(want, look(t, v, s1)); diff != "" {
+		t.Error(diff)
+	}
+	dead := ns.StartLiar(t, "", 0, ns.Silent())
+	v = newVerifier(t, verify.Config{Mode: verify.None, Resolvers: []string{dead.Addr}, Timeout: 100 * time.Millisecond})
+	_, err := v.Look(t.Context(), s1)
+	faulttest.Shown(t, err)
+	if fault.KindOf(err) != fault.Transient || !strings.Contains(fault.HintOf(err), "zone into the configuration") {
+		t.Errorf("got %v, hint %q", err, fault.HintOf(err))
+	}
+}
+
 func TestBadConfig(t *testing.T) {
 	for says, cfg := range map[string]verify.Config{
 		`mode "all"`:                {Mode: "all"},

@@ -22,7 +22,7 @@ const (
 	Authoritative Mode = "authoritative" // every name server of the zone; the default
 	Resolvers     Mode = "resolvers"     // every resolver, for networks that block port 53 outwards
 	Both          Mode = "both"          // every name server, and when they agree on a record, every resolver
-	None          Mode = "none"          // nobody: a Sight is Unchecked
+	None          Mode = "none"          // nobody about records: a Sight is Unchecked
 )
 
 // Config says whom to ask, and how. The zero Config asks the name servers of
@@ -163,7 +163,7 @@ func (v *Verifier) Asks() string {
 func (v *Verifier) look(ctx context.Context, name dkim.Name) (Sight, error) {
 	switch v.mode {
 	case None:
-		return Sight{Zone: bare(v.zone), Owner: name.String(), Complete: true, Unchecked: true}, nil
+		return v.unasked(ctx, name)
 	case Resolvers:
 		return v.lookResolvers(ctx, name)
 	case Both:
@@ -174,6 +174,23 @@ func (v *Verifier) look(ctx context.Context, name dkim.Name) (Sight, error) {
 		return v.confirm(ctx, name, s)
 	}
 	return v.lookServers(ctx, name)
+}
+
+// unasked returns what mode None shows at name. It looks up nothing but the zone, and that only
+// where the configuration names none: no record can be published without one.
+func (v *Verifier) unasked(ctx context.Context, name dkim.Name) (Sight, error) {
+	s := Sight{Zone: bare(v.zone), Owner: name.String(), Complete: true, Unchecked: true}
+	if v.zone != "" {
+		return s, nil
+	}
+	p, err := v.placeOf(ctx, dns.Fqdn(name.Domain), dns.Fqdn(name.String()), zone{})
+	if err != nil {
+		return Sight{}, &fault.Error{Kind: fault.KindOf(err), Code: fault.CodeOf(err),
+			What: "find the zone to publish " + name.String() + " in", Err: err,
+			Hint: "write the domain's zone into the configuration: with verify.mode none, nothing is looked up then"}
+	}
+	s.Zone = bare(p.name)
+	return s, nil
 }
 
 // target is a server as the configuration names it.
