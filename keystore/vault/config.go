@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -143,7 +144,8 @@ func checkAddress(address string) error {
 }
 
 // retry says whether the client tries again by itself: only what reads, and not
-// when Vault is sealed (503), which takes a person. It refuses redirects.
+// when Vault is sealed (503), which takes a person, or limits requests (429), which says itself how long
+// to wait: longer than a call may last. It refuses redirects.
 func retry(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	var failed *url.Error
 	switch {
@@ -151,7 +153,7 @@ func retry(ctx context.Context, resp *http.Response, err error) (bool, error) {
 		if err := checkRedirect(resp); err != nil {
 			return false, err
 		}
-		if resp.Request.Method != http.MethodGet || resp.StatusCode == http.StatusServiceUnavailable {
+		if resp.Request.Method != http.MethodGet || slices.Contains([]int{http.StatusServiceUnavailable, http.StatusTooManyRequests}, resp.StatusCode) {
 			return false, nil
 		}
 	case !errors.As(err, &failed) || failed.Op != "Get":

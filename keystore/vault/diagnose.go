@@ -101,7 +101,8 @@ func (s *Store) diagnoseConnection(f *fault.Error, err error) {
 // secretLike matches what may be a token, a key or a part of one.
 var secretLike = regexp.MustCompile(`[A-Za-z0-9+/=_.-]{20,}`)
 
-// words returns Vault's own messages on one line, after a colon. Long words are left out
+// words returns Vault's own messages on one line, after a colon. The secrets that it was shown are
+// left out whatever they look like. Long words are left out
 // unless they are a path in our mount: Vault or a proxy could repeat what it was sent (I9).
 // What is not in Vault's form, such as a proxy's error page, is left out wholly.
 func (s *Store) words(answered *api.ResponseError) string {
@@ -109,6 +110,7 @@ func (s *Store) words(answered *api.ResponseError) string {
 		return ", without a message"
 	}
 	line := strings.Join(strings.Fields(strings.Join(answered.Errors, ", ")), " ")
+	line = s.session.shown.hide(line, 1)
 	line = secretLike.ReplaceAllStringFunc(line, func(word string) string {
 		if strings.HasPrefix(word, s.cfg.Mount+"/") {
 			return word

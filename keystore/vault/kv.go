@@ -122,9 +122,13 @@ func (s *Store) checkMount(ctx context.Context, c *api.Client) error {
 	if err == nil && m != nil {
 		options, _ := m.Data["options"].(map[string]any)
 		engine, _ := m.Data["path"].(string)
+		kind, _ := m.Data["type"].(string)
+		if kind == "" {
+			return errNotUnderstood
+		}
 		switch below, isBelow := strings.CutPrefix(s.cfg.Mount+"/", engine); {
-		case m.Data["type"] != "kv" || options["version"] != "2":
-			return &mountError{engine: fmt.Sprint(m.Data["type"])}
+		case kind != "kv" || options["version"] != "2":
+			return &mountError{engine: kind}
 		case engine != "" && isBelow && below != "":
 			return &mountError{engine: strings.Trim(engine, "/"), below: strings.Trim(below, "/")}
 		}

@@ -28,6 +28,7 @@ type session struct {
 	failedAt time.Time
 
 	refused refusals // of the credentials that were shown last
+	shown   shown
 }
 
 // minWait keeps a token that is nearly dead from being renewed without pause.
@@ -129,6 +130,7 @@ func (s *session) login(ctx context.Context) error {
 		}
 		return err
 	}
+	s.shown.add(g.token)
 	c.SetToken(g.token)
 	s.client, s.grant = c, g
 	s.live(g.ttl)
@@ -141,6 +143,7 @@ func (s *session) ask(ctx context.Context, c *api.Client) (grant, error) {
 	if err != nil {
 		return grant{}, err
 	}
+	s.shown.add(with.secret)
 	if err := s.refused.before(with, time.Now()); err != nil {
 		return grant{}, err
 	}

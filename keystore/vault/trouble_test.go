@@ -290,6 +290,91 @@ func TestEchoingServer(t *testing.T) {
 	}
 }
 
+// I9: what dkimbot showed to Vault is in no error, whatever it looks like: a short token, a secret id in
+// another case, and in what is no message of Vault's.
+func TestEchoedCredentials(t *testing.T) {
+	for title, c := range map[string]struct {
+		auth   vault.Auth
+		secret string
+	}{
+		"token":       {token("s.TOPSECRET"), "TOPSECRET"},
+		"short token": {token("hunter2"), "hunter2"},
+		"with signs":  {token("a/b+c$d(e)[f]"), "c$d(e)"},
+		"secret id":   {vault.AppRole{RoleID: vault.Fixed("role"), SecretID: vault.Fixed("3f-Secret-ID")}, "3f-secret"},
+	} {
+		for how, answer := range map[string]func(w http.ResponseWriter, said string){
+			"message": func(w http.ResponseWriter, said string) {
+				w.WriteHeader(http.StatusForbidden)
+				json.NewEncoder(w).Encode(map[string]any{"errors": []string{"denied for " + said + ".", strings.ToUpper(said)}})
+			},
+			"engine": func(w http.ResponseWriter, said string) {
+				json.NewEncoder(w).Encode(map[string]any{"data": map[string]any{"type": said}, "auth": map[string]any{"client_token": said}})
+			},
+		} {
+			t.Run(title+", "+how, func(t *testing.T) {
+				ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					said := r.Header.Get("X-Vault-Token")
+					if body, _ := io.ReadAll(r.Body); said == "" {
+						var login struct {
+							SecretID string `json:"secret_id"`
+						}
+						json.Unmarshal(body, &login)
+						said = login.SecretID
+					}
+					answer(w, said)
+				}))
+				defer ts.Close()
+				if how == "engine" && title == "short token" {
+					return // our own words may hold it by chance
+				}
+				_, _, err := open(t, vault.Config{Address: ts.URL, Auth: c.auth}).Get(t.Context(), name, 0)
+				if err == nil {
+					t.Fatal("no error")
+				}
+				text := strings.ToLower(fmt.Sprint(err, fault.HintOf(err)))
+				for e := err; e != nil; e = errors.Unwrap(e) {
+					text += strings.ToLower(fmt.Sprintf(" %#v", e))
+				}
+				if strings.Contains(text, strings.ToLower(c.secret)) {
+					t.Errorf("the error shows %q: %s", c.secret, text)
+				}
+			})
+		}
+	}
+}
+
+// An answer is told as what it is: that Vault limits requests, however long it wants to be left alone,
+// and that it names no engine.
+func TestAnswersAreTold(t *testing.T) {
+	for title, c := range map[string]struct {
+		code int
+		body string
+		want string
+	}{
+		"limit":   {http.StatusTooManyRequests, `{"errors":["request path: rate limit quota exceeded"]}`, "answer 429 from Vault: request path: rate limit quota exceeded"},
+		"null":    {http.StatusOK, `null`, "the answer is not understood"},
+		"no data": {http.StatusOK, `{"data":null}`, "the answer is not understood"},
+		"number":  {http.StatusOK, `{"data":{"type":7}}`, "the answer is not understood"},
+	} {
+		t.Run(title, func(t *testing.T) {
+			ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasPrefix(r.URL.Path, "/v1/auth/token/lookup-self") {
+					fmt.Fprint(w, `{"data":{"ttl":0,"renewable":false}}`)
+					return
+				}
+				w.Header().Set("Retry-After", "999999999")
+				w.WriteHeader(c.code)
+				io.WriteString(w, c.body)
+			}))
+			defer ts.Close()
+			_, _, err := open(t, vault.Config{Address: ts.URL, Auth: token("hunter22"), Timeout: 10 * time.Second}).Get(t.Context(), name, 0)
+			if err == nil || fault.KindOf(err) != fault.Transient || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
 // What is no Vault answers in its own way.
 func TestNoVault(t *testing.T) {
 	for title, handler := range map[string]http.Handler{
