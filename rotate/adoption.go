@@ -26,11 +26,7 @@ type Adoption struct {
 func (st *State) Adopting(i Intent, p Policy, signs string) {
 	st.Enter(Bootstrapping)
 	st.Intent, st.Target = &i, signs
-	for _, name := range p.Selectors {
-		if st.Selectors[name] == nil {
-			st.Selectors[name] = &Selector{}
-		}
-	}
+	st.knows(p.Selectors)
 	if sel := st.Selectors[i.Selector]; !slices.Contains(sel.Tried, i.KeyID) {
 		sel.Tried = append(sel.Tried, i.KeyID)
 	}
@@ -59,7 +55,7 @@ func (st State) Restarted() State {
 				past = append(past, k.ID)
 			}
 		}
-		fresh.Selectors[name] = &Selector{Past: past, Revoked: sel.Revoked, TTL: sel.TTL, LastUsedAt: sel.LastUsedAt}
+		fresh.Selectors[name] = &Selector{Past: past, Revoked: sel.Revoked, TTL: sel.TTL, Preceded: sel.Preceded, PrecededTTL: sel.PrecededTTL, LastUsedAt: sel.LastUsedAt}
 	}
 	return fresh
 }

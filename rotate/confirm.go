@@ -86,11 +86,7 @@ func (st *State) Begin(i Intent, p Policy) {
 	case st.Phase == New:
 		st.Enter(Bootstrapping)
 		st.Target = p.Selectors[0]
-		for _, name := range p.Selectors {
-			if st.Selectors[name] == nil { // a domain that was released may have had keys there
-				st.Selectors[name] = &Selector{}
-			}
-		}
+		st.knows(p.Selectors)
 	case st.Phase == Draining && i.Kind == StoreKey:
 		st.Enter(Replacing)
 	case st.Phase == Ready && i.Kind == StoreKey: // the standby's private key was lost
@@ -116,7 +112,7 @@ func (st *State) Begin(i Intent, p Policy) {
 func (st *State) Stored(selector string, k Key) {
 	sel := st.Selectors[selector]
 	if st.Phase == Bootstrapping {
-		k.Replaced = len(sel.Past) > 0 // the domain was released once, and receivers may keep the key of then
+		k.Replaced, k.CacheWait = sel.Remembered(), sel.PrecededTTL
 		sel.Key = &k
 		if st.Leaked(st.Target) {
 			st.Target = selector // signers leave the other one, which is compromised

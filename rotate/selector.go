@@ -24,6 +24,29 @@ func (s State) Identify(ref dkim.Ref) dkim.Ref {
 	return ref
 }
 
+// knows makes a domain that was new know the two selectors that are managed from now on. At
+// another one it keeps what was its own: a domain that was released may have had keys there.
+func (st *State) knows(pair [2]string) {
+	maps.DeleteFunc(st.Selectors, func(name string, sel *Selector) bool {
+		return !slices.Contains(pair[:], name) && sel.untouched()
+	})
+	for _, name := range pair {
+		if st.Selectors[name] == nil {
+			st.Selectors[name] = &Selector{}
+		}
+	}
+}
+
+// untouched reports whether dkimbot never had a key at the selector.
+func (s *Selector) untouched() bool {
+	return s.Key == nil && s.Next == nil && len(s.Past)+len(s.Tried)+len(s.Retired) == 0
+}
+
+// Remembered reports whether receivers may keep another key under the selector's name than
+// the first one that dkimbot makes there now: one of its own from before the domain was
+// released, or one that somebody else had there (I2).
+func (s Selector) Remembered() bool { return s.Preceded || len(s.Past) > 0 }
+
 // selectorPair returns the two selectors of the state, in the order of their names.
 func (st State) SelectorPair() (pair [2]string) {
 	copy(pair[:], slices.Sorted(maps.Keys(st.Selectors)))

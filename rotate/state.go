@@ -38,14 +38,16 @@ type State struct {
 // Selector is one of a domain's two selectors: the key whose record stands in
 // DNS, and the one that is about to take its place.
 type Selector struct {
-	Key        *Key          `json:"key,omitempty"`     // the key in use at this selector; nil before the first is made
-	Next       *Key          `json:"next,omitempty"`    // while replacing: the fresh key
-	Retired    []Retired     `json:"retired,omitempty"` // replaced private keys that are yet to be destroyed
-	Tried      []string      `json:"tried,omitempty"`   // ids of keys whose storing was begun and not confirmed; one may yet appear
-	Past       []string      `json:"past,omitempty"`    // ids of the last keys that were replaced, the newest last; a record of one is ours (I6)
-	Revoked    bool          `json:"revoked,omitempty"` // the present key or the one before was revoked, so an empty p= may be ours
-	TTL        time.Duration `json:"ttl,omitzero"`      // the largest with which a record of ours was published, or adopted, there
-	LastUsedAt time.Time     `json:"last_used_at,omitzero"`
+	Key         *Key          `json:"key,omitempty"`         // the key in use at this selector; nil before the first is made
+	Next        *Key          `json:"next,omitempty"`        // while replacing: the fresh key
+	Retired     []Retired     `json:"retired,omitempty"`     // replaced private keys that are yet to be destroyed
+	Tried       []string      `json:"tried,omitempty"`       // ids of keys whose storing was begun and not confirmed; one may yet appear
+	Past        []string      `json:"past,omitempty"`        // ids of the last keys that were replaced, the newest last; a record of one is ours (I6)
+	Revoked     bool          `json:"revoked,omitempty"`     // the present key or the one before was revoked, so an empty p= may be ours
+	TTL         time.Duration `json:"ttl,omitzero"`          // the largest with which a record of ours was published, or adopted, there
+	Preceded    bool          `json:"preceded,omitempty"`    // another key may have stood there before dkimbot's first one: receivers may keep it
+	PrecededTTL time.Duration `json:"preceded_ttl,omitzero"` // how long resolvers may keep what stood there before that
+	LastUsedAt  time.Time     `json:"last_used_at,omitzero"`
 }
 
 // Key is a key as state knows it: never the secret (I9).

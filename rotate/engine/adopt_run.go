@@ -2,8 +2,10 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -32,7 +34,7 @@ func (r *run) takeOver(ctx context.Context, a rotate.Adoption) error {
 	}
 	r.plan = plan.PlanAdoption(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen, a)
 	if r.plan.Stop != nil {
-		return r.plan.Stop
+		return errors.Join(r.plan.Stop, r.noteStrangers(ctx, a))
 	}
 	if err := r.believe(ctx, a); err != nil {
 		return err
@@ -51,6 +53,21 @@ func (r *run) takeOver(ctx context.Context, a rotate.Adoption) error {
 	return err
 }
 
+// noteStrangers keeps in mind what an adoption that is refused has seen of somebody else's
+// records at a selector that gets a key of dkimbot's own: resolvers remember it (I2).
+func (r *run) noteStrangers(ctx context.Context, a rotate.Adoption) error {
+	before := rotate.CopyState(r.st)
+	for selector, seen := range r.seen.Selectors {
+		if !slices.ContainsFunc(a.Keys, func(k dkim.SigningKey) bool { return k.Selector == selector }) {
+			r.st.Disturbed(selector, seen)
+		}
+	}
+	if reflect.DeepEqual(before, r.st) {
+		return nil
+	}
+	return r.save(ctx)
+}
+
 // believe gives up a state that is older than the world, durably, with the adoption of
 // what the world holds.
 func (r *run) believe(ctx context.Context, a rotate.Adoption) error {
@@ -59,7 +76,7 @@ func (r *run) believe(ctx context.Context, a rotate.Adoption) error {
 	if reflect.DeepEqual(st, r.st) || r.plan.Held != "" {
 		return nil
 	}
-	message := "what was stored and never published is taken up"
+	message := "the state was lost: what DNS and the keystore hold is believed"
 	if r.st.Phase != rotate.New {
 		message = "the state was older than the world: what DNS and the keystore hold is believed"
 	}

@@ -82,6 +82,7 @@ func (r *run) await(ctx context.Context, selector string, key *rotate.Key) (stri
 			}
 			return seen.Sight.Values[0], nil
 		case plan.Foreign:
+			r.st.Disturbed(selector, seen)
 			return "", p.ForeignRecord(selector, seen.Sight)
 		}
 		if clock.Elapsed()+wait > deadline {

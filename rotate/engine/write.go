@@ -32,6 +32,7 @@ func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
 	}
 	p := r.judge()
 	if p.Standing(selector) == plan.Foreign {
+		r.st.Disturbed(selector, seen)
 		return p.ForeignRecord(selector, seen.Sight)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -144,8 +145,9 @@ func (p adopter) Believed(a rotate.Adoption) rotate.State {
 	}
 	if len(a.Stored) > 0 && len(a.Keys) == 0 { // nothing is in use: the domain is brought up with what is stored
 		st.Enter(rotate.Bootstrapping)
-		st.Target = cmp.Or(a.Active, p.want.Policy.Selectors[0])
+		st.Target = cmp.Or(a.Active, p.storedInUse(a), p.want.Policy.Selectors[0])
 	}
+	p.forgotten(&st, a)
 	for _, s := range p.want.Policy.Selectors {
 		if st.Selectors[s] == nil && len(a.Stored) > 0 {
 			st.Selectors[s] = &rotate.Selector{}
@@ -159,4 +161,37 @@ func (p adopter) Believed(a rotate.Adoption) rotate.State {
 		}
 	}
 	return st
+}
+
+// storedInUse returns the selector whose stored key every signer signs with, though DNS
+// does not show it; "" when there is none.
+func (p adopter) storedInUse(a rotate.Adoption) string {
+	for _, s := range p.want.Policy.Selectors {
+		if id := a.Stored[s]; id != "" && len(p.want.Signers) > 0 && len(p.usedBy(s, id)) == len(p.want.Signers) {
+			return s
+		}
+	}
+	return ""
+}
+
+// forgotten notes the selectors of a domain whose state was lost at which DNS shows no key
+// of the keystore. Nobody knows when what stood there was replaced, so the key that is
+// published there now settles like one that was replaced (I2); one that signs goes on to.
+func (p adopter) forgotten(st *rotate.State, a rotate.Adoption) {
+	if len(a.Keys)+len(a.Stored) == 0 {
+		return
+	}
+	signs := cmp.Or(st.Target, p.signs(a))
+	for _, s := range p.want.Policy.Selectors {
+		shown := slices.ContainsFunc(a.Keys, func(k dkim.SigningKey) bool { return k.Selector == s })
+		used := a.Stored[s] != "" && len(p.usedBy(s, a.Stored[s])) > 0
+		if shown || used || s == signs && !p.anyTells() {
+			continue
+		}
+		if st.Selectors[s] == nil {
+			st.Selectors[s] = &rotate.Selector{}
+		}
+		sel := st.Selectors[s]
+		sel.Preceded, sel.PrecededTTL = true, max(sel.PrecededTTL, p.want.Policy.TTL)
+	}
 }

@@ -13,13 +13,20 @@ import (
 // (I2). A receiver may have fetched a replaced key until the last resolver forgot
 // it, and kept it for settle from then on.
 func (d *draft) usable(s string) time.Time {
-	if key := d.have.Selector(s).Key; key != nil && key.Replaced {
-		return d.known(s).Add(d.want.Policy.Settle)
-	}
-	if key := d.have.Selector(s).Key; key == nil && rotate.MayBeKey(d.seen.Selectors[s].Sight.Wildcard) {
+	if d.settles(s) {
 		return d.known(s).Add(d.want.Policy.Settle)
 	}
 	return d.known(s)
+}
+
+// settles reports whether receivers may keep another key than the one that is to be used at
+// the selector, or that is to be made there.
+func (v *view) settles(s string) bool {
+	sel := v.have.Selector(s)
+	if sel.Key != nil {
+		return sel.Key.Replaced
+	}
+	return sel.Remembered() || rotate.MayBeKey(v.seen.Selectors[s].Sight.Wildcard)
 }
 
 // known returns when no resolver answers any more from before the selector's
@@ -39,8 +46,9 @@ func (d *draft) known(s string) time.Time {
 
 // waitReason says why the standby can't be used yet.
 func (v *view) waitReason(s string) rotate.Reason {
-	if key := v.have.Selector(s).Key; key != nil && key.Replaced && v.want.Policy.Settle >= key.CacheWait {
-		return rotate.Reason{Code: "settle", Message: fmt.Sprintf("the key at %s was replaced; it is not used before its record has been public for %s, because some receivers keep the old one that long", s, rotate.Span(v.want.Policy.Settle))}
+	key := v.have.Selector(s).Key
+	if v.settles(s) && (key == nil || v.want.Policy.Settle >= key.CacheWait) {
+		return rotate.Reason{Code: "settle", Message: fmt.Sprintf("another key may have stood at %s before; this one is not used before its record has been public for %s, because some receivers keep the old one that long", s, rotate.Span(v.want.Policy.Settle))}
 	}
 	return rotate.Reason{Code: "cache", Message: fmt.Sprintf("resolvers may still remember that nothing was published at %s", s)}
 }
@@ -52,7 +60,10 @@ func (v *view) CacheWait(s string) time.Duration {
 	wait := rotate.CacheWait(v.seen.Selectors[s].Sight, v.want.Policy.TTL)
 	sel := v.have.Selector(s)
 	if key := sel.Wanted(); key == nil || key.Replaced && key.PublishedAt.IsZero() {
-		wait = max(wait, sel.TTL)
+		wait = max(wait, sel.TTL, sel.PrecededTTL)
+	}
+	if sel.Next != nil && sel.Key.VerifiedAt.IsZero() { // resolvers may hold what was seen in its place
+		wait = max(wait, sel.Key.CacheWait)
 	}
 	return wait
 }
