@@ -149,6 +149,11 @@ func checkable(algorithm uint8) bool {
 	return false
 }
 
+// known reports whether resolvers know the digest of a DS record.
+func known(digest uint8) bool {
+	return digest == dns.SHA1 || digest == dns.SHA256 || digest == dns.SHA384
+}
+
 // reject says why a validating resolver rejects what the answer shows, "" when it does not.
 func (s signing) reject(a answer, zone, owner string, now time.Time) string {
 	switch {

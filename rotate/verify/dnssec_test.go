@@ -134,6 +134,13 @@ func TestParentOfSignedZone(t *testing.T) {
 	other := sign(t, ours, "now-3600", "now+864000")
 	bind := func(file string) ns.Zone { return ns.Zone{Name: "example.test", File: file} }
 	unsigned := ns.Zone{Name: "example.test", Records: ours}
+	digest := func(kind uint8) *dns.DS {
+		ds := signed.ksk.ToDS(dns.SHA256)
+		ds.DigestType, ds.Digest = kind, "ABCDEF"
+		return ds
+	}
+	algorithm := signed.ksk.ToDS(dns.SHA256)
+	algorithm.Algorithm = 200
 	for name, tc := range map[string]struct {
 		zone ns.Zone
 		ds   []dns.RR
@@ -142,6 +149,13 @@ func TestParentOfSignedZone(t *testing.T) {
 		"its DS":                    {bind(signed.file), []dns.RR{signed.ksk.ToDS(dns.SHA256)}, ""},
 		"another key's DS":          {bind(signed.file), []dns.RR{other.ksk.ToDS(dns.SHA256)}, "to which the parent's DS record leads"},
 		"both":                      {bind(signed.file), []dns.RR{other.ksk.ToDS(dns.SHA256), signed.ksk.ToDS(dns.SHA256)}, ""},
+		"unknown digest":            {bind(signed.file), []dns.RR{digest(200)}, ""},
+		"unknown digest, unsigned":  {unsigned, []dns.RR{digest(5)}, ""},
+		"unknown algorithm":         {unsigned, []dns.RR{algorithm}, ""},
+		"unknown both ways":         {bind(old.file), []dns.RR{algorithm, digest(3)}, ""},
+		"unknown beside another's":  {bind(signed.file), []dns.RR{digest(200), other.ksk.ToDS(dns.SHA256)}, "to which the parent's DS record leads"},
+		"unknown beside its own":    {bind(signed.file), []dns.RR{digest(200), signed.ksk.ToDS(dns.SHA384)}, ""},
+		"known, wrong digest":       {bind(signed.file), []dns.RR{digest(dns.SHA384)}, "to which the parent's DS record leads"},
 		"no DS, signatures ran out": {bind(old.file), nil, ""},
 		"no DS, not signed":         {unsigned, nil, ""},
 		"DS, not signed":            {unsigned, []dns.RR{signed.ksk.ToDS(dns.SHA256)}, "shows its keys (DNSKEY)"},

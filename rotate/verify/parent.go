@@ -117,9 +117,8 @@ func readParent(m *dns.Msg, zone string) (a above) {
 		apex := dns.CanonicalName(rr.Header().Name)
 		return rr.Header().Rrtype == dns.TypeSOA && apex != zone && dns.IsSubDomain(apex, zone)
 	})
-	if !slices.ContainsFunc(a.ds, func(d *dns.DS) bool { return checkable(d.Algorithm) }) {
-		a.ds = nil // resolvers take such a zone for unsigned (RFC 4035 section 5.2)
-	}
+	// Resolvers take a zone that only other records lead to for unsigned (RFC 4035 section 5.2, RFC 6840 section 5.2).
+	a.ds = slices.DeleteFunc(a.ds, func(d *dns.DS) bool { return !checkable(d.Algorithm) || !known(d.DigestType) })
 	return a
 }
 
