@@ -197,6 +197,9 @@ func (p *planner) escape(to string) {
 	if key == nil || key.VerifiedAt.IsZero() || key.RevokeNow || key.GivenUp() || p.handsOff(to) {
 		return
 	}
+	if at := p.Standing(to); at != Current && at != changing && at != unseen {
+		return // it is published again first
+	}
 	why := rotate.Reason{Code: "compromised", Message: fmt.Sprintf("the key at %s was reported as compromised: signers leave it for %s", from, to)}
 	if p.have.Leaked(to) {
 		why.Message = "both keys were reported as compromised: signers come to one, so that the other can be made again"
