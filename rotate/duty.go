@@ -14,6 +14,7 @@ type Duty string
 const (
 	Publicity  Duty = "publicity"  // keep the records public that mail relies on
 	Signing    Duty = "signing"    // keep every signer on a good key
+	Joining    Duty = "joining"    // give a signer that signs with nothing the key that others sign with, while servers are silent
 	Revocation Duty = "revocation" // take a compromised key out of use
 	Turn       Duty = "turn"       // what the phase wants: bootstrap, switch, drain, replace
 	Disposal   Duty = "disposal"   // destroy keys that were never used
@@ -25,6 +26,9 @@ func (s Step) Needs(earlier Step) bool {
 	sameName, sameDuty := s.Selector == earlier.Selector, s.Duty == earlier.Duty
 	if earlier.Duty == Disposal {
 		return false
+	}
+	if s.Duty == Joining { // it has its own look at the record, and does not wait for one that every server must pass
+		return s.Kind == Activate && earlier.Duty == Joining && earlier.Kind == Verify && sameName
 	}
 	switch s.Kind {
 	case Revoke:

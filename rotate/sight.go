@@ -16,6 +16,7 @@ type Sight struct {
 	Values    []string      // the distinct TXT values seen, joined strings, sorted
 	Wildcard  []string      // what a wildcard shows there instead, where nothing stands; resolvers may keep it for TTL
 	Complete  bool          // every server shows the same set
+	Silent    bool          // it is not complete only because servers did not answer: all that did show the same set
 	Lagging   []string      // servers that answer otherwise than most, or not at all, for people
 	Bogus     []string      // servers whose answers validating resolvers reject, and why; then it is not complete
 	Chain     string        // why it was not checked that the zone above leads to its signatures; "" when it was, or there are none

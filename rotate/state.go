@@ -57,7 +57,7 @@ type Key struct {
 	Record      string        `json:"record"`  // the key record, as published
 	StoredAt    time.Time     `json:"stored_at,omitzero"`
 	PublishedAt time.Time     `json:"published_at,omitzero"`
-	VerifiedAt  time.Time     `json:"verified_at,omitzero"` // first seen at every authoritative server since it was last published
+	VerifiedAt  time.Time     `json:"verified_at,omitzero"` // first seen at every authoritative server since it was last published; in a flight, at all that answer
 	Unasked     bool          `json:"unasked,omitempty"`    // DNS was not asked whether it shows (verify.mode none)
 	CacheWait   time.Duration `json:"cache_wait,omitzero"`  // how long resolvers may go on answering from before the change
 	Replaced    bool          `json:"replaced,omitempty"`   // it took the place of another key, so settle applies

@@ -17,7 +17,7 @@ import (
 // else, then signs a message with the stored key and verifies it with what DNS shows.
 func (r *run) verify(ctx context.Context, s rotate.Step) error {
 	key := r.st.Selectors[s.Selector].Wanted()
-	value, err := r.await(ctx, s.Selector, key)
+	value, err := r.await(ctx, s, key)
 	if err != nil {
 		return err
 	}
@@ -42,9 +42,14 @@ func (r *run) verify(ctx context.Context, s rotate.Step) error {
 
 // sawIt notes what was seen of a record, and who was asked.
 func (r *run) sawIt(ctx context.Context, s rotate.Step, key *rotate.Key, sight rotate.Sight, tested string) error {
-	r.st.Verified(s.Selector, r.engine.Clock.Now())
-	r.st.Selectors[s.Selector].Key.Unasked = sight.Unchecked
 	r.saw = sight.ShowIt() + "; " + tested
+	if sight.Silent {
+		r.saw = "all servers that answer show it, but not all answer (" + strings.Join(sight.Lagging, "; ") + "); " + tested
+	}
+	if !sight.Silent || r.judge().Flight(s.Selector) {
+		r.st.Verified(s.Selector, r.engine.Clock.Now())
+		r.st.Selectors[s.Selector].Key.Unasked = sight.Unchecked
+	}
 	return r.confirm(ctx, s, key.ID, r.saw)
 }
 
@@ -63,9 +68,10 @@ func (r *run) lost(selector string) bool {
 	return sel.Next == nil && seen.KeyErr == nil && seen.KeyID != sel.Key.ID && !seen.Kept
 }
 
-// await polls DNS until it shows the key's record, and returns the value seen.
-func (r *run) await(ctx context.Context, selector string, key *rotate.Key) (string, error) {
-	clock := r.engine.Clock
+// await polls DNS until it shows the key's record, and returns the value seen. For a signer
+// that signs with nothing, and in a flight, servers that do not answer are not waited for.
+func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string, error) {
+	clock, selector := r.engine.Clock, s.Selector
 	deadline := clock.Elapsed() + r.want.VerifyTimeout // not by the wall clock: nobody else may act meanwhile
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		seen := r.seen.Selectors[selector]
@@ -84,6 +90,9 @@ func (r *run) await(ctx context.Context, selector string, key *rotate.Key) (stri
 		case plan.Foreign:
 			r.st.Disturbed(selector, seen)
 			return "", p.ForeignRecord(selector, seen.Sight)
+		}
+		if p.Unopposed(selector) && (s.Duty == rotate.Joining || p.Flight(selector)) {
+			return seen.Sight.Values[0], nil
 		}
 		if clock.Elapsed()+wait > deadline {
 			return "", r.unverified(selector, seen)

@@ -80,6 +80,10 @@ func TestDutiesAreIndependent(t *testing.T) {
 		{"host rebuilt, standby foreign", readyScene, func(s *scene) { s.stray("", "", "mx2"); foreign(s, "s2") }, "verify s1, activate s1/mx2", "foreign-record"},
 		{"host rebuilt, standby's secret foreign", readyScene, func(s *scene) { s.stray("", "", "mx2"); s.hold("s2", someKeys()[3].ID(), 8) }, "verify s1, activate s1/mx2", "foreign-secret"},
 		{"host rebuilt, a second record at the active", readyScene, func(s *scene) { s.stray("", "", "mx2"); second(s, "s1") }, "", "foreign-record"},
+		{"host rebuilt, a server silent", readyScene, func(s *scene) { s.stray("", "", "mx2"); s.mute("s1", "s2") }, "verify s1, activate s1/mx2", ""},
+		{"host rebuilt, a server silent, record vanished", readyScene, func(s *scene) { s.stray("", "", "mx2"); s.show("s1"); s.mute("s1") },
+			"publish s1, verify s1, verify s1, activate s1/mx2", ""},
+		{"every host rebuilt, a server silent", readyScene, func(s *scene) { s.stray("", "", "mx1", "mx2"); s.mute("s1") }, "verify s1, activate s1/mx1, activate s1/mx2", ""},
 		{"host rebuilt, DNS silent", readyScene, func(s *scene) { s.stray("", "", "mx2"); s.dnsSilent("s1", "s2") }, "activate s1/mx2", "dns"},
 		{"host rebuilt, DNS silent, a second record stood there", readyScene, func(s *scene) {
 			s.stray("", "", "mx2")
@@ -95,6 +99,9 @@ func TestDutiesAreIndependent(t *testing.T) {
 		{"sent back, the other record vanished", switchingScene, func(s *scene) { s.have.Held = []string{"mx1", "mx2"}; s.sign("s2", "mx1", "mx2"); s.show("s2") },
 			"activate s1/mx1, activate s1/mx2, publish s2, verify s2", ""},
 		{"switching, target foreign, a host rebuilt", switchingScene, func(s *scene) { foreign(s, "s2"); s.stray("", "", "mx2") }, "verify s1, activate s1/mx2", "foreign-record"},
+		{"switching, a host rebuilt, a server silent", switchingScene, func(s *scene) { s.stray("", "", "mx2"); s.mute("s2") }, "verify s2, activate s2/mx2, drain s1@7d", ""},
+		{"switching, nothing signs with the target, a host rebuilt, a server silent", switchingScene, func(s *scene) { s.sign("s1", "mx1"); s.stray("", "", "mx2"); s.mute("s1", "s2") },
+			"verify s1, activate s1/mx2, verify s2, activate s2/mx1, activate s2/mx2, drain s1@7d", ""},
 		{"switching, target's secret unread, a host rebuilt", switchingScene, func(s *scene) { s.keystoreSilent("s2"); s.stray("", "", "mx2") }, "verify s1, activate s1/mx2", ""},
 		{"switching, target foreign, old record vanished", switchingScene, func(s *scene) { foreign(s, "s2"); s.show("s1") }, "publish s1, verify s1", "foreign-record"},
 
@@ -173,7 +180,10 @@ func TestDutiesAreIndependent(t *testing.T) {
 		{"replacing, active compromised, a signer silent", replacedScene, func(s *scene) { leak(s, "s2"); s.silent("mx2") },
 			"activate s1/mx1@5m, activate s1/mx2@5m, revoke s2@5m, destroy s2@5m", ""},
 
-		{"bootstrapping, half up, the record vanished, the other foreign", bootstrappingScene, func(s *scene) { halfUp(s); s.show("s1"); foreign(s, "s2") }, "publish s1, verify s1", "foreign-record"},
+		{"bootstrapping, half up, the record vanished, the other foreign", bootstrappingScene, func(s *scene) { halfUp(s); s.show("s1"); foreign(s, "s2") }, "publish s1, verify s1, activate s1/mx2", "foreign-record"},
+		{"bootstrapping, half up, the other signer answers again, the other foreign", bootstrappingScene, func(s *scene) { halfUp(s); foreign(s, "s2") }, "verify s1, activate s1/mx2", "foreign-record"},
+		{"bootstrapping, half up, a server silent", bootstrappingScene, func(s *scene) { s.sign("s1", "mx1"); s.mute("s1", "s2") },
+			"verify s1, verify s2, verify s1, activate s1/mx2", ""},
 		{"bootstrapping, half up, a host rebuilt, the other foreign", bootstrappingScene, func(s *scene) { halfUp(s); s.stray("", "", "mx1"); foreign(s, "s2") }, "verify s1, activate s1/mx1", "foreign-record"},
 		{"bootstrapping, nothing signs, one foreign", bootstrappingScene, func(s *scene) { foreign(s, "s2") }, "", "foreign-record"},
 		{"bootstrapping, the other compromised", bootstrappingScene, func(s *scene) { s.sign("s1", "mx1"); leak(s, "s2") }, "revoke s2, verify s1, activate s1/mx2", ""},

@@ -508,6 +508,15 @@ func (s *scene) lag(selector string) {
 	s.seen.Selectors[selector] = seen
 }
 
+// mute makes a server not answer for a selector.
+func (s *scene) mute(selectors ...string) {
+	for _, name := range selectors {
+		seen := s.seen.Selectors[name]
+		seen.Sight.Complete, seen.Sight.Silent, seen.Sight.Lagging = false, true, []string{"ns2 did not answer"}
+		s.seen.Selectors[name] = seen
+	}
+}
+
 // keep makes the keystore hold the key that state means at its own version.
 func (s *scene) keep(selector string) {
 	seen := s.seen.Selectors[selector]

@@ -388,7 +388,7 @@ type halfSilent struct{ rotate.Looker }
 
 func (h halfSilent) Look(ctx context.Context, name dkimName) (rotate.Sight, error) {
 	s, err := h.Looker.Look(ctx, name)
-	s.Complete, s.Lagging = false, []string{"ns2 does not answer"}
+	s.Complete, s.Silent, s.Lagging = false, s.Complete, []string{"ns2 does not answer"}
 	return s, err
 }
 

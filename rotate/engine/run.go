@@ -182,7 +182,7 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 		if interrupted(ctx, err) {
 			return errors.Join(errs, err)
 		}
-		errs, failed, r.broken = errors.Join(errs, r.fail(ctx, s, err)), append(failed, s), append(r.broken, s)
+		errs, failed, r.broken = errors.Join(errs, r.fail(ctx, s, r.judge().Cornered(s, err))), append(failed, s), append(r.broken, s)
 	}
 	return errs
 }

@@ -120,6 +120,7 @@ func dnsChanges(name string) []variation {
 		{"an empty p= of ours", func(s *scene) { s.selector(name).Revoked = true; s.show(name, "v=DKIM1; k=ed25519; p=") }},
 		{"the testing flag", func(s *scene) { s.show(name, strings.Replace(own(s), "; p=", "; t=y; p=", 1)) }},
 		{"a server lags", func(s *scene) { s.lag(name) }},
+		{"a server is silent", func(s *scene) { s.mute(name) }},
 		{"rejected by resolvers", sight(func(v *rotate.Sight) { v.Complete, v.Bogus = false, []string{"ns2: the signature has expired"} })},
 		{"a wildcard's key", func(s *scene) { s.show(name); s.wildcard(name, other) }},
 		{"a wildcard's SPF", func(s *scene) { s.show(name); s.wildcard(name, "v=spf1 -all") }},

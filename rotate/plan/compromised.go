@@ -139,6 +139,26 @@ func (p *planner) flees() bool {
 	return false
 }
 
+// Flight reports whether signers are to leave a compromised key for the selector's: then
+// servers that do not answer are not waited for.
+func (j *Judge) Flight(s string) bool {
+	switch j.have.Phase {
+	case rotate.Bootstrapping, rotate.Switching:
+		return s == j.have.Target && j.have.Leaked(j.want.Policy.Other(s))
+	}
+	return s == j.haven() && j.have.Leaked(j.have.Active)
+}
+
+// Cornered says of a step that failed while signers wait for its key, to leave a
+// compromised one, what a person can do.
+func (j *Judge) Cornered(s rotate.Step, err error) error {
+	from := j.have.Active
+	if s.Duty != rotate.Turn || s.Selector != j.haven() || !j.have.Leaked(from) || j.lostForGood(from) || j.refuge() != "" || fault.CodeOf(err) == rotate.LeaseLost {
+		return err
+	}
+	return j.cornered(from, err)
+}
+
 // cornered says why nothing is done about a compromised key that signs, and what a
 // person can do.
 func (j *Judge) cornered(from string, why error) error {

@@ -140,6 +140,8 @@ func (h *health) brought(should, usual string) string {
 		return fmt.Sprintf("the key of %s is compromised and no signer is given it again; it gets the next sound key by itself as soon as there is one", should)
 	case key != nil && h.handsOff(should):
 		return fmt.Sprintf("it is given the key of %s when dkimbot's record stands alone there again", should)
+	case key != nil && h.Standing(should) == changing && !h.Unopposed(should):
+		return fmt.Sprintf("it is given the key of %s when the servers agree on its record", should)
 	}
 	return usual
 }

@@ -121,7 +121,7 @@ func (p *planner) firstKey(why rotate.Reason) rotate.Reason {
 }
 
 // bringBack plans, while a new domain can't be finished, that the signers which
-// sign already go on to do so.
+// sign already continue to do so, and that those which sign with nothing join them.
 func (p *planner) bringBack(first string) {
 	key := p.have.Selector(first).Key
 	if key == nil || key.VerifiedAt.IsZero() || p.obstacles[first] != nil {
@@ -129,9 +129,12 @@ func (p *planner) bringBack(first string) {
 	}
 	p.duty = rotate.Signing
 	for _, signer := range p.want.Signers {
-		if c, known := p.have.Signers[signer]; known && c.Selector == first && !p.confirmed(signer, first, key.ID) {
-			p.verifyBeforeUse(first, key, time.Time{})
-			p.activate(signer, first, key, p.known(first), rotate.Reason{Code: rotate.SignerStrays, Message: "it signed with " + first + ", and does not any more"})
+		switch c, known := p.have.Signers[signer]; {
+		case p.confirmed(signer, first, key.ID):
+		case known && c.Selector == first:
+			p.bring(signer, first, key, p.known(first), rotate.Reason{Code: rotate.SignerStrays, Message: "it signed with " + first + ", and does not any more"})
+		case p.joins(signer, first, key.ID) && p.seen.Selectors[first].KeyErr == nil:
+			p.bring(signer, first, key, p.known(first), rotate.Reason{Code: rotate.SignerStrays, Message: "it signs with nothing, and others sign with " + first})
 		}
 	}
 }
@@ -209,6 +212,9 @@ func (p *planner) switching() {
 			p.unread(target)
 		}
 	default:
+		if p.seen.Selectors[target].Sight.Silent && !p.anyConfirmed(target) {
+			p.shelter() // the switch waits for every server
+		}
 		p.duty = rotate.Turn
 		p.use(target, p.usable(target), why)
 		p.drain(p.have.Active, p.now.Add(p.want.Policy.Drain))

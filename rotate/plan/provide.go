@@ -68,16 +68,49 @@ func (d *draft) use(s string, from time.Time, why rotate.Reason) {
 	}
 	for _, signer := range d.want.Signers {
 		if !d.confirmed(signer, s, key.ID) && !(s == d.have.Target && slices.Contains(d.have.Held, signer)) && !d.activates(signer, s) {
-			d.verifyBeforeUse(s, key, from)
-			d.activate(signer, s, key, from, why)
+			d.bring(signer, s, key, from, why)
 		}
 	}
+}
+
+// bring plans that a signer is given a key whose record is seen just before. Where others
+// sign with the key and this one with nothing, its mail can only gain: servers that do not
+// answer are not waited for then. One that shows something else is.
+func (d *draft) bring(signer, s string, key *rotate.Key, from time.Time, why rotate.Reason) {
+	joins := d.joins(signer, s, key.ID)
+	if joins {
+		from = time.Time{} // to wait for resolvers would only send more mail without a signature
+	}
+	if seen := d.seen.Selectors[s]; !joins || seen.SightErr != nil || !seen.Sight.Silent {
+		d.verifyBeforeUse(s, key, from)
+		d.activate(signer, s, key, from, why)
+		return
+	}
+	duty := d.duty
+	d.duty = rotate.Joining
+	if !slices.ContainsFunc(d.plan.Steps, func(p rotate.Step) bool {
+		return p.Duty == rotate.Joining && p.Kind == rotate.Verify && p.Selector == s
+	}) {
+		d.verify(s, key, from, rotate.Reason{Code: "before-use", Message: "others sign with the key already, so only the servers that answer must show it"})
+	}
+	d.activate(signer, s, key, from, why)
+	d.duty = duty
+}
+
+// joins reports whether a signer says that it signs with nothing, while another one signs with the key.
+func (v *view) joins(signer, s, keyID string) bool {
+	seen := v.seen.Signers[signer]
+	return seen.Err == nil && seen.Ref.Selector == "" && slices.ContainsFunc(v.want.Signers, func(other string) bool {
+		return other != signer && v.confirmed(other, s, keyID)
+	})
 }
 
 // verifyBeforeUse plans one more look at a record that was verified some time
 // ago, unless it is verified on the way here.
 func (d *draft) verifyBeforeUse(s string, key *rotate.Key, from time.Time) {
-	if d.plans(rotate.Verify, s) {
+	if slices.ContainsFunc(d.plan.Steps, func(p rotate.Step) bool {
+		return p.Kind == rotate.Verify && p.Selector == s && p.Duty != rotate.Joining
+	}) {
 		return
 	}
 	d.verify(s, key, from, rotate.Reason{Code: "before-use", Message: "nothing signs with a key that DNS does not show now"})
@@ -104,6 +137,12 @@ func (d *draft) activate(signer, s string, key *rotate.Key, from time.Time, why 
 	}
 	d.step(rotate.Step{Kind: rotate.Activate, Selector: s, Signer: signer, Target: "signer " + signer, Reason: why, NotBefore: from,
 		From: rotate.Side{Selector: ref.Selector, KeyID: ref.KeyID}, To: rotate.Side{Selector: s, KeyID: key.ID, Fresh: key.ID == ""}})
+}
+
+// anyConfirmed reports whether a signer signs with the selector's key, as far as is known.
+func (v *view) anyConfirmed(s string) bool {
+	key := v.have.Selector(s).Key
+	return key != nil && slices.ContainsFunc(v.want.Signers, func(signer string) bool { return v.confirmed(signer, s, key.ID) })
 }
 
 // confirmed reports whether a signer has confirmed the key and was not seen to sign otherwise.

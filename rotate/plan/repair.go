@@ -101,7 +101,8 @@ func (p *planner) align() bool {
 			from = time.Time{} // others sign with the key: to wait for resolvers would only send more mail without a signature
 		}
 		if p.seen.Selectors[active].SightErr == nil {
-			p.verifyBeforeUse(active, key, from)
+			p.bring(signer, active, key, from, p.strayReason(signer, why))
+			continue
 		} // else it was seen when signers began to use it, and a signer that does not sign is worse
 		p.activate(signer, active, key, from, p.strayReason(signer, why))
 	}
@@ -122,9 +123,7 @@ func (p *planner) shelter() bool {
 			continue
 		}
 		found = true
-		from := p.known(active)
-		p.verifyBeforeUse(active, key, from)
-		p.activate(signer, active, key, from, p.strayReason(signer, rotate.Reason{Code: rotate.SignerStrays, Message: "it signs with no key of dkimbot's"}))
+		p.bring(signer, active, key, p.known(active), p.strayReason(signer, rotate.Reason{Code: rotate.SignerStrays, Message: "it signs with no key of dkimbot's"}))
 	}
 	return found
 }

@@ -28,6 +28,14 @@ func (v *view) Standing(selector string) standing {
 	return known
 }
 
+// Unopposed reports whether every server that answers shows exactly the record that should
+// be there, though others are silent.
+func (v *view) Unopposed(selector string) bool {
+	seen, key := v.seen.Selectors[selector], v.have.Selector(selector).Wanted()
+	return seen.SightErr == nil && seen.Sight.Silent && len(seen.Sight.Values) == 1 &&
+		key != nil && rotate.SameRecord(key.Record, seen.Sight.Values[0])
+}
+
 func (v *view) compare(selector string) standing {
 	sight, sel := v.seen.Selectors[selector].Sight, v.have.Selector(selector)
 	switch {

@@ -40,6 +40,30 @@ func agree(answers []answer) (most answer, lagging []string, ok bool) {
 	return most, lagging, ok
 }
 
+// contrary reports whether servers that did answer show different things. One that gave
+// no answer, or only the code of an error, shows nothing.
+func contrary(answers []answer) bool {
+	views := map[string]bool{}
+	for _, a := range answers {
+		switch {
+		case a.mute():
+		case a.shows == failed, a.shows == cut:
+			return true
+		default:
+			views[a.view()] = true
+		}
+	}
+	return len(views) > 1
+}
+
+// mute reports whether a server was not reached, or answered with the code of an error only.
+func (a answer) mute() bool {
+	if a.msg == nil {
+		return !a.addr.IsValid() || unreachable(a.err)
+	}
+	return a.shows == failed && a.trouble() != ""
+}
+
 // view is equal for answers that mean the same to a verifier.
 func (a answer) view() string {
 	return fmt.Sprintf("%d %s %q", a.shows, a.target, a.values)

@@ -54,7 +54,7 @@ func TestRealServers(t *testing.T) {
 			verify.Sight{Values: sorted(old, fresh), TTL: 5 * time.Minute, Lagging: []string{at(0) + ": shows key " + freshID, at(1) + ": shows key " + oldID}}},
 		{"two records", func() { add(old)(bind); add(fresh)(knot) }, verify.Sight{Values: sorted(old, fresh), TTL: 5 * time.Minute, Complete: true}},
 		{"one server stopped", func() { both(remove); add(fresh)(bind); knot.Stop() },
-			verify.Sight{Values: []string{fresh}, TTL: 5 * time.Minute, Lagging: []string{at(1) + ": did not answer (connect: connection refused)"}}},
+			verify.Sight{Values: []string{fresh}, TTL: 5 * time.Minute, Silent: true, Lagging: []string{at(1) + ": did not answer (connect: connection refused)"}}},
 	}
 	for _, s := range steps {
 		s.do()

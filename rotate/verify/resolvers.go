@@ -44,19 +44,19 @@ func (v *Verifier) lookResolvers(ctx context.Context, name dkim.Name) (Sight, er
 	return s.done(), nil
 }
 
-// confirm holds what the resolvers show against a complete Sight.
+// confirm holds what the resolvers show against a Sight that no server contradicts.
 func (v *Verifier) confirm(ctx context.Context, name dkim.Name, s Sight) (Sight, error) {
 	answers := v.askResolvers(ctx, dns.Fqdn(name.String()))
 	if err := ctx.Err(); err != nil {
 		return Sight{}, fault.Temporary("look up "+name.String()+" at the resolvers", err, "see whether the resolvers can be reached from here; it is looked up again by itself")
 	}
-	c := sighting{Sight: s}
+	c := sighting{Sight: s, dissent: s.Silent}
 	for _, a := range answers {
 		switch {
 		case a.bogus != "":
 			c.reject(a)
 		case a.shows != records || !slices.Equal(a.values, s.Values):
-			c.dissent = true
+			c.dissent, c.contrary = true, c.contrary || !a.mute()
 			c.Lagging = append(c.Lagging, a.String()+": "+a.describe())
 		}
 	}

@@ -46,7 +46,9 @@ func (v *Verifier) lookServers(ctx context.Context, name dkim.Name) (Sight, erro
 		}
 		s.Chain = cmp.Or(s.Chain, above)
 		s.Zone, s.Owner, s.Negative = bare(p.name), bare(owner), max(s.Negative, p.negative)
-		s.Lagging, s.dissent = append(s.Lagging, p.dissent...), s.dissent || len(p.dissent) > 0
+		if s.Lagging = append(s.Lagging, p.dissent...); len(p.dissent) > 0 {
+			s.dissent, s.contrary = true, true
+		}
 		most, ok := s.add(answers)
 		if slices.ContainsFunc(answers, func(a answer) bool { return a.shows == failed || a.shows == cut }) {
 			v.memory.forget(startOf(owner, domain), owner, p.zone)

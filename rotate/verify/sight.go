@@ -24,6 +24,9 @@ type Sight struct {
 	// An address that can't be reached because its address family has no route
 	// from here does not count, provided that its server answers at another.
 	Complete bool
+	// Silent reports that the Sight is not Complete only because some did not answer: all
+	// that did show exactly Values.
+	Silent bool
 	// Lagging names the servers and addresses that show something else than most,
 	// or do not answer, and says what they do. It can name an address that did not
 	// count although the Sight is Complete.
@@ -47,14 +50,15 @@ type Sight struct {
 // sighting gathers a Sight on the way along CNAMEs.
 type sighting struct {
 	Sight
-	dissent bool // some server showed something else than most
+	dissent  bool // some server showed something else than most, or did not answer
+	contrary bool // some server did answer, and showed something else than most
 }
 
 // add takes up what the servers answered at one name and returns what most of them show.
 func (s *sighting) add(answers []answer) (answer, bool) {
 	most, lagging, ok := agree(answers)
 	s.Lagging = append(s.Lagging, lagging...)
-	s.dissent = s.dissent || !ok
+	s.dissent, s.contrary = s.dissent || !ok, s.contrary || contrary(answers)
 	var here []string
 	for _, a := range answers {
 		s.TTL = max(s.TTL, a.ttl)
@@ -71,14 +75,14 @@ func (s *sighting) add(answers []answer) (answer, bool) {
 
 // reject takes up an answer that validating resolvers reject.
 func (s *sighting) reject(a answer) {
-	s.dissent = true
+	s.dissent, s.contrary = true, true
 	s.Bogus = append(s.Bogus, a.rejection())
 	s.Lagging = append(s.Lagging, a.rejection())
 }
 
 // done returns the Sight in its final order.
 func (s *sighting) done() Sight {
-	s.Complete = !s.dissent
+	s.Complete, s.Silent = !s.dissent, s.dissent && !s.contrary
 	slices.Sort(s.Lagging)
 	s.Lagging = slices.Compact(s.Lagging)
 	slices.Sort(s.Bogus)

@@ -168,7 +168,7 @@ func (v *Verifier) look(ctx context.Context, name dkim.Name) (Sight, error) {
 		return v.lookResolvers(ctx, name)
 	case Both:
 		s, err := v.lookServers(ctx, name)
-		if err != nil || !s.Complete || len(s.Values) == 0 {
+		if err != nil || !s.Complete && !s.Silent || len(s.Values) == 0 {
 			return s, err // a resolver would only remember that nothing is there
 		}
 		return v.confirm(ctx, name, s)

@@ -24,7 +24,7 @@ func (l looker) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) 
 		return rotate.Sight{}, fault.Lasting("look up "+name.String(), errors.New("the configuration does not list "+name.Domain), "list it")
 	}
 	s, err := v.Look(ctx, name)
-	return rotate.Sight{Zone: s.Zone, Owner: s.Owner, Values: s.Values, Wildcard: s.Wildcard, Complete: s.Complete, Lagging: s.Lagging, Bogus: s.Bogus, Chain: s.Chain,
+	return rotate.Sight{Zone: s.Zone, Owner: s.Owner, Values: s.Values, Wildcard: s.Wildcard, Complete: s.Complete, Silent: s.Silent, Lagging: s.Lagging, Bogus: s.Bogus, Chain: s.Chain,
 		TTL: s.TTL, Negative: s.Negative, Asked: v.Asks(), Unchecked: s.Unchecked}, err
 }
 

@@ -1,0 +1,118 @@
+package engine_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// mute makes one of two servers not answer.
+func (w *world) mute() {
+	w.shows = func(s *rotate.Sight) {
+		s.Complete, s.Silent, s.Lagging = false, s.Complete, []string{"ns2 did not answer"}
+	}
+}
+
+// contradict makes one of two servers answer with something else.
+func (w *world) contradict() {
+	w.shows = func(s *rotate.Sight) {
+		s.Complete, s.Silent, s.Lagging = false, false, []string{"ns2: shows no record"}
+	}
+}
+
+// TestRebuiltHostSilentServer: a host that signs with nothing gets the key that others
+// sign with although a server does not answer, and not while one answers with something
+// else: no mail is unsigned that need not be (I1, I2).
+func TestRebuiltHostSilentServer(t *testing.T) {
+	for title, tt := range map[string]struct {
+		before func(*world)
+		dns    func(*world)
+		given  bool
+	}{
+		"silent":               {func(*world) {}, (*world).mute, true},
+		"silent, and vanished": {func(w *world) { w.spoil("s1", "") }, (*world).mute, true},
+		"something else":       {func(*world) {}, (*world).contradict, false},
+	} {
+		t.Run(title, func(t *testing.T) {
+			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+			w.settle(d)
+			w.pass(day)
+			w.hosts["mx2"].leave(d.Name)
+			w.pass(time.Hour)
+			tt.before(w)
+			tt.dns(w)
+			for range 2 {
+				w.engine().Advance(context.Background(), d)
+				w.pass(time.Hour)
+			}
+			if got := w.hosts["mx2"].selector(d.Name); (got == "s1") != tt.given {
+				t.Errorf("I1: mx2 signs with %q", got)
+			}
+			if st := w.state(d.Name); !tt.given != strings.Contains(driftText(st), "when the servers agree") {
+				t.Errorf("what is told is not so: %s", driftText(st))
+			}
+			w.shows = nil
+			w.settle(d)
+			w.checkReady(d, "s1")
+		})
+	}
+}
+
+func driftText(st rotate.State) string {
+	var out []string
+	for _, f := range st.Drift {
+		out = append(out, f.Message+": "+f.Repair)
+	}
+	return strings.Join(out, "; ")
+}
+
+// TestFlightSilentServer: signers flee from a compromised key to a fresh one that the
+// servers which answer show. Where one answers with something else they can't, and a person
+// is told how the key is revoked all the same.
+func TestFlightSilentServer(t *testing.T) {
+	prepare := func(t *testing.T) (*world, wish) {
+		w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+		w.switched(d)
+		w.pass(7*day + time.Hour)
+		w.contradict()
+		if res := w.engine().Advance(context.Background(), d); res.Err == nil || res.State.Selectors["s1"].Next == nil {
+			t.Fatalf("%v; s1 has no fresh key on its way", res.Err)
+		}
+		w.pass(time.Minute)
+		return w, d
+	}
+	t.Run("silent", func(t *testing.T) {
+		w, d := prepare(t)
+		w.mute()
+		if res := w.order(d, rotate.Distrust{}); res.Err != nil {
+			t.Errorf("%v", res.Err)
+		}
+		w.pass(2 * time.Hour)
+		w.engine().Advance(context.Background(), d)
+		for _, name := range d.Signers {
+			if got := w.hosts[name].selector(d.Name); got != "s1" {
+				t.Errorf("%s signs with %q, which is compromised", name, got)
+			}
+		}
+		if !w.revokedAt("s2") && w.state(d.Name).Selectors["s2"].Next == nil {
+			t.Error("the compromised key is still there")
+		}
+		w.shows = nil
+		w.settle(d)
+		w.checkReady(d, "s1")
+	})
+	t.Run("something else", func(t *testing.T) {
+		w, d := prepare(t)
+		res := w.order(d, rotate.Distrust{})
+		if !strings.Contains(fault.HintOf(res.Err), "--revoke-now") {
+			t.Errorf("%v; hint %q; it names no way to revoke the key", res.Err, fault.HintOf(res.Err))
+		}
+		w.shows = nil
+		w.settle(d)
+		w.checkReady(d, "s1")
+	})
+}
