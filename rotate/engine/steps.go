@@ -163,6 +163,11 @@ func (r *run) publish(ctx context.Context, s rotate.Step) error {
 			return err
 		}
 	}
+	if key.PublishedAt.IsZero() && !key.Gone { // it was stored, perhaps by an earlier run, and may be lost since (I4)
+		if _, err := r.private(ctx, r.name(s.Selector), key.ID, key.Version); err != nil {
+			return err
+		}
+	}
 	p := r.judge()
 	r.st.Publishing(s.Selector, p.CacheWait(s.Selector), r.want.Policy.TTL)
 	r.st.AfterWildcard(s.Selector, r.seen.Selectors[s.Selector].Sight)

@@ -245,8 +245,11 @@ func (v *view) onCompromised(signer, selector string) bool {
 		ref := v.have.Identify(seen.Ref)
 		at, key = ref.Selector, ref.KeyID
 	}
+	if present := v.have.Selector(selector).Key; v.have.Leaked(selector) && present.ID == key {
+		return at == selector
+	}
 	old := v.have.AlreadyReported(selector)
-	return at == selector && (v.have.Leaked(selector) || old != nil && old.KeyID == key)
+	return at == selector && old != nil && old.KeyID == key
 }
 
 // mayBeUsed reports whether a signer may sign with the selector's key: by what it
