@@ -199,12 +199,23 @@ func (w *world) giveKeys(d *domain, a rotate.Adoption) {
 }
 
 // checkMisled holds whatever is done against an adoption that has to be refused: a
-// refusal changes nothing (I6).
+// refusal changes nothing (I6), though it may note what was seen in DNS.
 func (p *process) checkMisled(e effect) {
 	d := p.domain(e.name.Domain)
-	if p.adopting != nil && d != nil && d.taking != nil && d.taking.misled && !p.halted {
+	if p.adopting != nil && d != nil && d.taking != nil && d.taking.misled && !p.halted && !e.notes {
 		p.violate("I6", d.name, "%s: %s, though the key that was given is not the one in DNS", p.name, e.what)
 	}
+}
+
+// onlyNotes reports whether a state says of a domain no more than that it is new, and what was
+// seen at its selectors.
+func onlyNotes(st rotate.State) bool {
+	for _, sel := range st.Selectors {
+		if sel.Key != nil || sel.Next != nil || len(sel.Tried) > 0 {
+			return false
+		}
+	}
+	return (st.Phase == rotate.New || st.Phase == "") && st.Intent == nil
 }
 
 // adopted takes note of a key that was adopted, and checks that it is the one that

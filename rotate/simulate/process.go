@@ -270,6 +270,7 @@ func (p *process) reads(op, of string) error {
 // effect is something that a process does to the world. Time passes before and
 // after it, in which anything may happen, also the process's end.
 type effect struct {
+	notes  bool        // a state is saved that says no more than what was seen
 	kind   rotate.Kind // "" for a write of the state
 	domain string
 	name   dkim.Name
