@@ -36,10 +36,12 @@ unit:
 simulate:
 	GOGC=400 $(GO) test -run 'TenThousand' -timeout 10m ./rotate/simulate
 
-# Fresh seeds for as long as it is told.
+# Fresh seeds for as long as it is told, and fresh cases for the property tests.
 SOAK ?= 1h
+CASES ?= 3000
 soak:
 	$(GO) test -run 'Soak' -timeout 0 ./rotate/simulate -soak $(SOAK)
+	RAPID_CHECKS=$(CASES) $(GO) test -run 'TestRandomOperations|TestAnything|TestPlanIsSafe' -timeout 0 ./rotate/engine ./rotate/simulate
 
 # Changes one line of the planner and the transitions at a time, and tells which changes no
 # test notices. It takes an hour or two; MUTANTS="-every 40" takes a sample, and with "-log FILE" a

@@ -77,13 +77,14 @@ func (w *world) hurry(ref dkim.Ref) {
 }
 
 // fleeing reports whether signers may come to a key before it has settled: they have
-// to leave one that has leaked, or the key came to use in this way.
+// to leave one that has leaked, also one that was revoked at the same selector while they
+// sign with it; or the key came to use in this way.
 func (w *world) fleeing(ref dkim.Ref) bool {
 	if _, hurried := w.hurried[ref.KeyID]; hurried {
 		return true
 	}
 	for _, l := range w.leaks {
-		if l.ref.Domain == ref.Domain && l.ref.Selector != ref.Selector && l.used && !w.cured(l) {
+		if l.ref.Domain == ref.Domain && l.used && !w.cured(l) && (l.ref.Selector != ref.Selector || w.used(l.ref)) {
 			return true
 		}
 	}
