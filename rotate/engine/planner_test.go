@@ -212,6 +212,9 @@ func TestPlan(t *testing.T) {
 		}, stop: "shared-name"},
 		{name: "no signers", scene: newScene, change: func(s *scene) { s.want.Signers = nil }, stop: "no-signers"},
 
+		{name: "bootstrapping, a fresh key in the place of none", scene: bootstrappingScene, change: func(s *scene) {
+			s.have.Selectors["s1"].Next, s.have.Selectors["s1"].Key = &rotate.Key{ID: "aa"}, nil
+		}, stop: "damaged-state"},
 		{name: "bootstrapping, key tried and stored", scene: bootstrappingScene, change: func(s *scene) {
 			s.have.Selectors = map[string]*rotate.Selector{"s1": {Tried: []string{other.ID()}}, "s2": {}}
 			s.show("s1")
@@ -590,7 +593,7 @@ func note(codes map[string]bool, p rotate.DomainPlan) {
 func checkCodes(t *testing.T, codes map[string]bool) {
 	literal := regexp.MustCompile(`(?:Reason\{|Refuse\(|Code: )"([a-z-]+)"`)
 	known := map[string]bool{}
-	for _, file := range []string{"../plan/planner.go", "../plan/checks.go", "../plan/provide.go", "../plan/repair.go", "../plan/waits.go"} {
+	for _, file := range []string{"../plan/bootstrap.go", "../plan/switch.go", "../plan/drain.go", "../plan/replace.go", "../plan/plan.go", "../plan/checks.go", "../plan/provide.go", "../plan/repair.go", "../plan/waits.go"} {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -130,6 +130,11 @@ func Managing(d rotate.Domain, have rotate.State) rotate.Domain {
 func (v *view) consistent() bool {
 	have, both := v.have, v.want.Policy.Selectors[:]
 	complete := len(v.keyed()) == 2 && slices.Contains(both, have.Active)
+	for _, s := range both {
+		if sel := have.Selector(s); sel.Next != nil && sel.Key == nil {
+			return false // a fresh key takes the place of one
+		}
+	}
 	switch have.Phase {
 	case rotate.New:
 		return len(v.keyed()) == 0 && have.Draining == ""

@@ -2,10 +2,11 @@
 // time, the configuration, a request, the stored state and what was observed to a
 // rotate.DomainPlan, which is plain data (I11): it imports nothing that could write.
 //
-// planner.go has what each phase wants; closed.go, checks.go, compromised.go, repair.go,
-// rollback.go and release.go what interrupts that; provide.go and waits.go the steps and
-// how long they wait. view.go says what they ask: a view of what was seen, compared with
-// the state, a Judge of what may be done, and what is not as it should be (drift.go).
-// Forecast plays the planner forward, PlanAdoption takes keys under management that are in
-// use, and Ordered changes what the state wants as a person instructs.
+// The four steps of the scheme are four files: bootstrap.go, switch.go, drain.go and
+// replace.go. What comes before them is in checks.go, compromised.go, rollback.go, repair.go,
+// limits.go and release.go; provide.go and waits.go have the single steps and how long they
+// wait. view.go says what they ask: a view of what was seen, compared with the state, a Judge
+// of what may be done, and what is not as it should be (drift.go). Forecast plays the planner
+// forward, PlanAdoption takes keys under management that are in use, and Ordered changes what
+// the state wants as a person instructs.
 package plan

@@ -155,11 +155,3 @@ func (p *planner) renew(s string, isDue bool) bool {
 	}
 	return true
 }
-
-// replaceReason says why a selector gets a fresh key.
-func (j *Judge) replaceReason(s string) rotate.Reason {
-	if j.have.Phase == rotate.Ready {
-		return rotate.Reason{Code: rotate.KeyMissing, Message: "the private key for " + j.name(s).String() + " is gone from the keystore and no signer uses it: the standby gets a fresh one"}
-	}
-	return rotate.Reason{Code: "replace", Message: "the drain of " + s + " has passed: it gets a fresh key, ready for the next rotation"}
-}

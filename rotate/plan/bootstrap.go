@@ -1,0 +1,72 @@
+package plan
+
+import (
+	"cmp"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// The first step of the scheme: a domain that is new gets a key at each of its two selectors.
+
+// bootstrap makes both keys, publishes them, and puts the first to use.
+func (p *planner) bootstrap() {
+	if p.resumeAdoption() {
+		return
+	}
+	why := rotate.Reason{Code: "bootstrap", Message: "the domain is new to dkimbot: it gets a key at each of its two selectors"}
+	p.plan.Reason = why
+	if p.have.Phase == rotate.New && (p.obstacle() != nil || p.unread(p.want.Policy.Selectors[:]...) || p.closed("bootstrap", "")) {
+		return
+	}
+	first := cmp.Or(p.have.Target, p.want.Policy.Selectors[0])
+	for _, s := range p.want.Policy.Selectors {
+		if p.have.Leaked(s) {
+			p.abandon(s)
+		}
+	}
+	p.escape(first)
+	complete := p.obstacle() == nil
+	p.duty = rotate.Turn
+	for _, s := range p.want.Policy.Selectors {
+		if p.have.Leaked(s) {
+			continue
+		}
+		if p.obstacle() == nil || s == first && p.have.Relied(s) && p.obstacles[s] == nil { // else nothing is owed yet
+			complete = p.provide(s, p.firstKey(why)) && complete
+		}
+	}
+	switch {
+	case p.have.Leaked(first):
+	case complete:
+		p.use(first, p.firstUse(first), rotate.Reason{Code: "bootstrap", Message: "the signer starts to sign with " + first})
+	default:
+		p.bringBack(first)
+	}
+}
+
+// firstKey says why a selector gets its first key: after an adoption only the other one does.
+func (p *planner) firstKey(why rotate.Reason) rotate.Reason {
+	if p.afterAdoption {
+		why.Message = "the other selector gets a key of its own, ready for the next rotation"
+	}
+	return why
+}
+
+// bringBack plans, while a new domain can't be finished, that the signers which
+// sign already continue to do so, and that those which sign with nothing join them.
+func (p *planner) bringBack(first string) {
+	key := p.have.Selector(first).Key
+	if key == nil || key.VerifiedAt.IsZero() || p.obstacles[first] != nil {
+		return
+	}
+	p.duty = rotate.Signing
+	for _, signer := range p.want.Signers {
+		switch c, known := p.have.Signers[signer]; {
+		case p.confirmed(signer, first, key.ID):
+		case known && c.Selector == first:
+			p.bring(signer, first, key, p.known(first), rotate.Reason{Code: rotate.SignerStrays, Message: "it signed with " + first + ", and does not any more"})
+		case p.joins(signer, first, key.ID) && p.seen.Selectors[first].KeyErr == nil:
+			p.bring(signer, first, key, p.known(first), rotate.Reason{Code: rotate.SignerStrays, Message: "it signs with nothing, and others sign with " + first})
+		}
+	}
+}

@@ -1,0 +1,57 @@
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// The third step of the scheme: mail that was signed with the old key arrives.
+
+// draining waits until no mail in flight needs the old key, then replaces it.
+func (p *planner) draining() {
+	if p.flees() {
+		return
+	}
+	s, until := p.have.Draining, p.have.SwitchedAt.Add(p.want.Policy.Drain)
+	leaked := p.have.Leaked(s)
+	over := leaked || p.replaced(s) || !p.now.Before(until)
+	repairs := p.repair()
+	if p.align() {
+		repairs = true
+		if !p.replaced(s) && !leaked {
+			// A signer that strayed may have signed with the old selector until now:
+			// the drain starts again when it has come back (I2, I10).
+			over, until = false, p.now.Add(p.want.Policy.Drain)
+		}
+	}
+	switch {
+	case leaked:
+		p.plan.Reason = rotate.Reason{Code: "compromised", Message: "the key at " + s + " was reported as compromised: it is revoked and destroyed, and a fresh key takes its place"}
+		p.duty = rotate.Revocation
+		p.revoke(s, time.Time{})
+		if key := p.have.Selector(s).Key; !p.mayBeInHands(key.ID) {
+			p.destroyLeaked(s, time.Time{})
+		}
+		if p.obstacles[s] == nil {
+			p.replace(s)
+		}
+	case p.obstacle() != nil: // the old key is the way back, and stays until all is well
+	case !over:
+		p.duty = rotate.Turn
+		why := p.drain(s, until)
+		if !repairs {
+			p.plan.Reason = why
+		}
+	case !repairs:
+		p.replace(s)
+	}
+}
+
+// drain plans the wait for mail that was signed with selector s.
+func (d *draft) drain(s string, until time.Time) rotate.Reason {
+	why := rotate.Reason{Code: "drain", Message: fmt.Sprintf("mail signed with %s may be in flight, and receivers may keep its key, for %s after the last signer's switch; then %s gets a fresh key", s, rotate.Span(d.want.Policy.Drain), s)}
+	d.step(rotate.Step{Kind: rotate.Drain, Selector: s, Target: d.name(s).String(), NotBefore: until, Reason: why})
+	return why
+}

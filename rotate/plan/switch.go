@@ -1,0 +1,93 @@
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// The second step of the scheme: when the schedule makes it due, all signers switch to the standby.
+
+// ready waits for the schedule, and keeps what is there in order meanwhile.
+func (p *planner) ready() {
+	standby := p.want.Policy.Other(p.have.Active)
+	if p.flees() {
+		return
+	}
+	p.plan.Reason = rotate.Reason{Code: "idle", Message: p.have.Active + " signs; " + standby + " is published and waits for the next rotation"}
+	repairs := p.repair()
+	repairs = p.align() || repairs
+	due, err := p.want.Policy.NextDue(p.want.Name, p.have.SwitchedAt)
+	if err != nil {
+		p.stop(fault.Lasting("plan the next rotation of "+p.want.Name, err, "correct the policy's schedule"))
+		return
+	}
+	if p.obstacle() != nil {
+		return // nothing new is begun
+	}
+	next := rotate.Next{Action: "rotate", Selector: standby, At: due, Reason: rotate.Reason{Code: "schedule", Message: "the schedule's next rotation switches to " + standby}}
+	usable := p.usable(standby)
+	urgent := p.have.Leaked(p.have.Active)
+	isDue := p.req.Asked || !p.now.Before(due) || urgent
+	switch {
+	case repairs: // first
+	case p.keeping(standby) == keyGone && p.renew(standby, isDue):
+		return
+	case isDue && p.now.Before(usable) && !urgent:
+		next.At, next.Reason = usable, p.waitReason(standby)
+		p.plan.Reason = next.Reason
+	case isDue:
+		p.rotate(standby)
+		return
+	case due.Before(usable):
+		next.At = usable
+	}
+	p.plan.Next = p.opening(next)
+}
+
+// rotate switches all signers to the standby selector, then drains the other.
+func (p *planner) rotate(standby string) {
+	why := rotate.Reason{Code: "schedule", Message: fmt.Sprintf("the schedule %q (%s) made a rotation due", p.want.Policy.Schedule, p.want.Policy.Timezone)}
+	if p.req.Asked {
+		why = rotate.Reason{Code: "asked", Message: "a rotation was asked for"}
+	}
+	p.plan.Reason = why
+	if p.unread(standby) || p.have.Leaked(p.have.Active) || p.closed("rotate", standby) {
+		return
+	}
+	p.plan.Switches = true
+	p.duty = rotate.Turn
+	p.use(standby, time.Time{}, why)
+	p.drain(p.have.Active, p.now.Add(p.want.Policy.Drain))
+}
+
+// switching carries on a switch that not every signer has confirmed yet.
+func (p *planner) switching() {
+	switch {
+	case p.flees():
+		return
+	case len(p.have.Held) > 0:
+		p.held()
+		return
+	}
+	target := p.have.Target
+	why := rotate.Reason{Code: "switching", Message: "the switch to " + target + " was begun; not every signer has confirmed it"}
+	p.plan.Reason = why
+	repairs := p.repair()
+	switch unread := p.seen.Selectors[target].KeyErr != nil; {
+	case unread || p.obstacles[target] != nil:
+		sheltered := p.shelter()
+		if unread && !repairs && !sheltered {
+			p.unread(target)
+		}
+	default:
+		if p.seen.Selectors[target].Sight.Silent && !p.anyConfirmed(target) {
+			p.shelter() // the switch waits for every server
+		}
+		p.duty = rotate.Turn
+		p.use(target, p.usable(target), why)
+		p.drain(p.have.Active, p.now.Add(p.want.Policy.Drain))
+	}
+}
