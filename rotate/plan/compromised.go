@@ -296,7 +296,7 @@ func (j *Judge) MayRevoke(selector string) bool {
 func (d *draft) revoke(s string, from time.Time) {
 	sel := d.have.Selector(s)
 	seen := d.seen.Selectors[s]
-	if sel.Key == nil || d.plans(rotate.Revoke, s) || d.replaced(s) {
+	if sel.Key == nil || d.replaced(s) {
 		return
 	}
 	if sel.Next != nil && d.obstacles[s] == nil && d.replaceable(s, true) == nil {

@@ -75,9 +75,18 @@ func (p *planner) domain() {
 	p.stop(p.obstacle())
 }
 
+// step adds a step to the plan. What two rules want is planned once, where the first wants it.
 func (d *draft) step(s rotate.Step) {
 	s.Duty = d.duty
-	d.plan.Steps = append(d.plan.Steps, s)
+	if !slices.ContainsFunc(d.plan.Steps, func(p rotate.Step) bool { return sameStep(p, s) }) {
+		d.plan.Steps = append(d.plan.Steps, s)
+	}
+}
+
+// sameStep reports whether two steps do the same. A look at the servers that answer (Joining)
+// is not one at all of them.
+func sameStep(a, b rotate.Step) bool {
+	return a.Kind == b.Kind && a.Selector == b.Selector && a.Signer == b.Signer && a.From.KeyID == b.From.KeyID && (a.Duty == rotate.Joining) == (b.Duty == rotate.Joining)
 }
 
 func (v *view) name(s string) dkim.Name { return dkim.Name{Domain: v.want.Name, Selector: s} }

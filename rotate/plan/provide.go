@@ -67,7 +67,7 @@ func (d *draft) use(s string, from time.Time, why rotate.Reason) {
 		key = &rotate.Key{}
 	}
 	for _, signer := range d.want.Signers {
-		if !d.confirmed(signer, s, key.ID) && !(s == d.have.Target && slices.Contains(d.have.Held, signer)) && !d.activates(signer, s) {
+		if !d.confirmed(signer, s, key.ID) && !(s == d.have.Target && slices.Contains(d.have.Held, signer)) {
 			d.bring(signer, s, key, from, why)
 		}
 	}
@@ -88,11 +88,7 @@ func (d *draft) bring(signer, s string, key *rotate.Key, from time.Time, why rot
 	}
 	duty := d.duty
 	d.duty = rotate.Joining
-	if !slices.ContainsFunc(d.plan.Steps, func(p rotate.Step) bool {
-		return p.Duty == rotate.Joining && p.Kind == rotate.Verify && p.Selector == s
-	}) {
-		d.verify(s, key, from, rotate.Reason{Code: "before-use", Message: "others sign with the key already, so only the servers that answer must show it"})
-	}
+	d.verify(s, key, from, rotate.Reason{Code: "before-use", Message: "others sign with the key already, so only the servers that answer must show it"})
 	d.activate(signer, s, key, from, why)
 	d.duty = duty
 }
@@ -108,23 +104,7 @@ func (v *view) joins(signer, s, keyID string) bool {
 // verifyBeforeUse plans one more look at a record that was verified some time
 // ago, unless it is verified on the way here.
 func (d *draft) verifyBeforeUse(s string, key *rotate.Key, from time.Time) {
-	if slices.ContainsFunc(d.plan.Steps, func(p rotate.Step) bool {
-		return p.Kind == rotate.Verify && p.Selector == s && p.Duty != rotate.Joining
-	}) {
-		return
-	}
 	d.verify(s, key, from, rotate.Reason{Code: "before-use", Message: "nothing signs with a key that DNS does not show now"})
-}
-
-func (d *draft) plans(kind rotate.Kind, selector string) bool {
-	return slices.ContainsFunc(d.plan.Steps, func(s rotate.Step) bool { return s.Kind == kind && s.Selector == selector })
-}
-
-// activates reports whether the plan brings the signer to the selector already.
-func (d *draft) activates(signer, selector string) bool {
-	return slices.ContainsFunc(d.plan.Steps, func(s rotate.Step) bool {
-		return s.Kind == rotate.Activate && s.Signer == signer && s.Selector == selector
-	})
 }
 
 func (d *draft) activate(signer, s string, key *rotate.Key, from time.Time, why rotate.Reason) {

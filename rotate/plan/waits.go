@@ -36,12 +36,24 @@ func (d *draft) known(s string) time.Time {
 	switch {
 	case key == nil:
 		return d.now.Add(d.CacheWait(s))
-	case d.plans(rotate.Publish, s):
+	case d.publishes(s):
 		return d.now.Add(max(key.CacheWait, d.CacheWait(s)))
 	case key.VerifiedAt.IsZero():
 		return d.now.Add(key.CacheWait)
 	}
 	return key.VerifiedAt.Add(key.CacheWait)
+}
+
+// publishes reports whether the selector's record is put into DNS by what is planned now.
+func (d *draft) publishes(s string) bool {
+	key, at := d.have.Selector(s).Key, d.Standing(s)
+	switch {
+	case d.handsOff(s):
+		return false
+	case d.have.Phase == rotate.Bootstrapping:
+		return !d.have.Leaked(s) && (key.PublishedAt.IsZero() || at == absent || at == earlier || at == doubled)
+	}
+	return d.lost(s) != nil && !d.superseded(s)
 }
 
 // waitReason says why the standby can't be used yet.
