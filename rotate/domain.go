@@ -68,3 +68,6 @@ const (
 	Draining      Phase = "draining"      // all signers have switched; mail in flight is waited for
 	Replacing     Phase = "replacing"     // the drained selector gets its fresh key
 )
+
+// Phases returns all phases that this version knows.
+func Phases() []Phase { return []Phase{New, Bootstrapping, Ready, Switching, Draining, Replacing} }

@@ -593,7 +593,7 @@ func note(codes map[string]bool, p rotate.DomainPlan) {
 func checkCodes(t *testing.T, codes map[string]bool) {
 	literal := regexp.MustCompile(`(?:Reason\{|Refuse\(|Code: )"([a-z-]+)"`)
 	known := map[string]bool{}
-	for _, file := range []string{"../plan/bootstrap.go", "../plan/switch.go", "../plan/drain.go", "../plan/replace.go", "../plan/plan.go", "../plan/checks.go", "../plan/provide.go", "../plan/repair.go", "../plan/waits.go"} {
+	for _, file := range []string{"../plan/bootstrap.go", "../plan/switch.go", "../plan/drain.go", "../plan/replace.go", "../plan/plan.go", "../plan/draft.go", "../plan/checks.go", "../plan/provide.go", "../plan/repair.go", "../plan/waits.go"} {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

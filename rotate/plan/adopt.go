@@ -125,18 +125,18 @@ func (p adopter) noneSigns() bool {
 	return !slices.ContainsFunc(p.want.Signers, func(name string) bool { s := p.seen.Signers[name]; return s.Err != nil || s.Ref.Selector != "" })
 }
 
-// resumeAdoption plans to finish an adoption that was interrupted after its key
-// had reached the keystore (I7), and reports whether there is one.
-func (p *planner) resumeAdoption() bool {
-	i := p.have.Intent
-	if i == nil || !p.adopting(i.Selector) {
-		return false
+// adopted plans to finish an adoption that was interrupted after its key had reached
+// the keystore (I7).
+func (p *planner) adopted() verdict {
+	i, young := p.have.Intent, p.have.Phase == rotate.New || p.have.Phase == rotate.Bootstrapping
+	if i == nil || !young || !p.adopting(i.Selector) {
+		return free
 	}
 	why := rotate.Reason{Code: "resume", Message: "an adoption was interrupted after its key had been kept; it is finished"}
 	p.plan.Reason = why
 	p.step(rotate.Step{Kind: rotate.Adopt, Selector: i.Selector, Target: "keystore, " + p.name(i.Selector).String(), Reason: why,
 		From: rotate.Side{KeyID: i.KeyID, Record: p.seen.Selectors[i.Selector].Sight.Values[0]}, To: rotate.Side{KeyID: i.KeyID, Record: i.Record}, Signs: p.have.Target})
-	return true
+	return taken
 }
 
 // adopting reports whether an adoption at the selector can be finished: its key is

@@ -10,21 +10,12 @@ import (
 
 // bootstrap makes both keys, publishes them, and puts the first to use.
 func (p *planner) bootstrap() {
-	if p.resumeAdoption() {
-		return
-	}
 	why := rotate.Reason{Code: "bootstrap", Message: "the domain is new to dkimbot: it gets a key at each of its two selectors"}
 	p.plan.Reason = why
 	if p.have.Phase == rotate.New && (p.obstacle() != nil || p.unread(p.want.Policy.Selectors[:]...) || p.closed("bootstrap", "")) {
 		return
 	}
-	first := cmp.Or(p.have.Target, p.want.Policy.Selectors[0])
-	for _, s := range p.want.Policy.Selectors {
-		if p.have.Leaked(s) {
-			p.abandon(s)
-		}
-	}
-	p.escape(first)
+	first := p.first()
 	complete := p.obstacle() == nil
 	p.duty = rotate.Turn
 	for _, s := range p.want.Policy.Selectors {
@@ -43,6 +34,9 @@ func (p *planner) bootstrap() {
 		p.bringBack(first)
 	}
 }
+
+// first returns the selector that a new domain signs with first.
+func (v *view) first() string { return cmp.Or(v.have.Target, v.want.Policy.Selectors[0]) }
 
 // firstKey says why a selector gets its first key: after an adoption only the other one does.
 func (p *planner) firstKey(why rotate.Reason) rotate.Reason {

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,9 +14,20 @@ import (
 // What is checked here is what dkimbot must not act against. Each obstacle is noted
 // for what it concerns, so that it stops that and nothing else.
 
-// checks notes the obstacles, and reports whether the state makes enough sense to
+// checked notes the obstacles; where the state makes too little sense to plan at all, it
+// says so, and that ends the plan.
+func (p *planner) checked() verdict {
+	if !p.sensible() {
+		return ended
+	}
+	p.have.Heed(p.want, p.seen, nil, p.now)
+	p.warn()
+	return free
+}
+
+// sensible notes the obstacles, and reports whether the state makes enough sense to
 // plan at all.
-func (p *planner) checks() bool {
+func (p *planner) sensible() bool {
 	p.obstacles = map[string]error{}
 	if p.have.Phase != rotate.New && !p.knowsSelectors() {
 		if !p.underManagement() {
@@ -36,24 +46,17 @@ func (p *planner) checks() bool {
 			"restore the state database from a backup"))
 		return false
 	}
+	if !slices.Contains(rotate.Phases(), p.have.Phase) {
+		p.stop(fault.Refuse("unknown-phase", fmt.Sprintf("state says that %s is %q, which this version does not know", p.want.Name, p.have.Phase),
+			"run the version of dkimbot that wrote the state"))
+		return false
+	}
 	for _, s := range p.want.Policy.Selectors {
 		p.ownKeystore(s)
 		p.ownDNS(s)
 	}
 	p.ownNames()
 	return true
-}
-
-// note keeps an obstacle at a selector, or of the whole domain for "". The first one counts.
-func (d *draft) note(selector string, err error) {
-	if d.obstacles[selector] == nil {
-		d.obstacles[selector] = err
-	}
-}
-
-// obstacle returns the first of the obstacles; nil when there is none.
-func (d *draft) obstacle() error {
-	return cmp.Or(d.obstacles[""], d.obstacles[d.want.Policy.Selectors[0]], d.obstacles[d.want.Policy.Selectors[1]])
 }
 
 // ownNames refuses two selectors whose names lead to one record, by a wildcard or
@@ -286,10 +289,6 @@ func (p *planner) warnChain() {
 			return
 		}
 	}
-}
-
-func (d *draft) warning(format string, args ...any) {
-	d.plan.Warnings = append(d.plan.Warnings, fmt.Sprintf(format, args...))
 }
 
 // inUse reports whether what a signer confirmed is a key that still stands.

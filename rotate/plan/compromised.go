@@ -112,6 +112,25 @@ func (j *Judge) leaving(s string) bool {
 	return j.have.Leaked(s) || j.have.HeldAll(j.want.Signers) && s == j.have.Target
 }
 
+// compromised plans that compromised keys are left and revoked, before the scheme goes on.
+func (p *planner) compromised() verdict {
+	switch p.have.Phase {
+	case rotate.New:
+	case rotate.Bootstrapping:
+		for _, s := range p.want.Policy.Selectors {
+			if p.have.Leaked(s) {
+				p.abandon(s)
+			}
+		}
+		p.escape(p.first())
+	default:
+		if p.flees() {
+			return taken
+		}
+	}
+	return free
+}
+
 // flees plans the flight from a compromised active key, and reports whether that is
 // all that the phase wants. Where there is no refuge, the phase makes one; what was
 // ordered to be revoked is revoked meanwhile.

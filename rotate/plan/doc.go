@@ -3,8 +3,9 @@
 // rotate.DomainPlan, which is plain data (I11): it imports nothing that could write.
 //
 // The four steps of the scheme are four files: bootstrap.go, switch.go, drain.go and
-// replace.go. What comes before them is in checks.go, compromised.go, rollback.go, repair.go,
-// limits.go and release.go; provide.go and waits.go have the single steps and how long they
+// replace.go. What comes before them is an ordered list of rules (plan.go): release.go, checks.go,
+// adopt.go, compromised.go, rollback.go and repair.go; limits.go holds back what begins. provide.go
+// and waits.go have the single steps and how long they
 // wait. view.go says what they ask: a view of what was seen, compared with the state, a Judge
 // of what may be done, and what is not as it should be (drift.go). Forecast plays the planner
 // forward, PlanAdoption takes keys under management that are in use, and Ordered changes what

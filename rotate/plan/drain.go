@@ -10,21 +10,14 @@ import (
 // The third step of the scheme: mail that was signed with the old key arrives.
 
 // draining waits until no mail in flight needs the old key, then replaces it.
-func (p *planner) draining() {
-	if p.flees() {
-		return
-	}
+func (p *planner) draining(busy bool) {
 	s, until := p.have.Draining, p.have.SwitchedAt.Add(p.want.Policy.Drain)
 	leaked := p.have.Leaked(s)
 	over := leaked || p.replaced(s) || !p.now.Before(until)
-	repairs := p.repair()
-	if p.align() {
-		repairs = true
-		if !p.replaced(s) && !leaked {
-			// A signer that strayed may have signed with the old selector until now:
-			// the drain starts again when it has come back (I2, I10).
-			over, until = false, p.now.Add(p.want.Policy.Drain)
-		}
+	if len(p.astray()) > 0 && !p.replaced(s) && !leaked {
+		// A signer that strayed may have signed with the old selector until now:
+		// the drain starts again when it has come back (I2, I10).
+		over, until = false, p.now.Add(p.want.Policy.Drain)
 	}
 	switch {
 	case leaked:
@@ -40,11 +33,8 @@ func (p *planner) draining() {
 	case p.obstacle() != nil: // the old key is the way back, and stays until all is well
 	case !over:
 		p.duty = rotate.Turn
-		why := p.drain(s, until)
-		if !repairs {
-			p.plan.Reason = why
-		}
-	case !repairs:
+		p.because(p.drain(s, until))
+	case !busy:
 		p.replace(s)
 	}
 }

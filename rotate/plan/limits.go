@@ -9,17 +9,17 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// rule is one that holds a change back now.
-type rule struct {
+// bar is a rule of the limits that holds a change back now.
+type bar struct {
 	code, key, flag string
 	says            string // that it does, and since when or until when
 }
 
-// rules returns the rules that hold a change back at now, and when it may begin:
+// bars returns the rules that hold a change back at now, and when it may begin:
 // the zero time where that is not a matter of time.
-func rules(l rotate.Limits, now time.Time, req rotate.Request) (held []rule, opens time.Time, err error) {
+func bars(l rotate.Limits, now time.Time, req rotate.Request) (held []bar, opens time.Time, err error) {
 	if l.PlanOnly && !req.Approved && !req.Ignore.PlanOnly {
-		held = append(held, rule{rotate.CodePlanOnly, l.PlanOnlyKey, rotate.FlagPlanOnly, fmt.Sprintf("changes to it begin by a plan that is applied, and by nothing else (%s)", l.PlanOnlyKey)})
+		held = append(held, bar{rotate.CodePlanOnly, l.PlanOnlyKey, rotate.FlagPlanOnly, fmt.Sprintf("changes to it begin by a plan that is applied, and by nothing else (%s)", l.PlanOnlyKey)})
 	}
 	hours, err := l.Hours(req.Ignore)
 	if err != nil {
@@ -27,9 +27,9 @@ func rules(l rotate.Limits, now time.Time, req rotate.Request) (held []rule, ope
 	}
 	for _, b := range hours.Bars(now) {
 		if b.Freeze {
-			held = append(held, rule{rotate.CodeFreeze, b.Key, rotate.FlagFreezes, fmt.Sprintf("a freeze holds until %s (%s)", rotate.Utc(b.Until), b.Key)})
+			held = append(held, bar{rotate.CodeFreeze, b.Key, rotate.FlagFreezes, fmt.Sprintf("a freeze holds until %s (%s)", rotate.Utc(b.Until), b.Key)})
 		} else {
-			held = append(held, rule{rotate.CodeWindow, b.Key, rotate.FlagWindows, fmt.Sprintf("no maintenance window is open before %s (%s)", rotate.Utc(b.Until), b.Key)})
+			held = append(held, bar{rotate.CodeWindow, b.Key, rotate.FlagWindows, fmt.Sprintf("no maintenance window is open before %s (%s)", rotate.Utc(b.Until), b.Key)})
 		}
 	}
 	if len(held) > 0 && held[0].code != rotate.CodePlanOnly {
@@ -42,7 +42,7 @@ func rules(l rotate.Limits, now time.Time, req rotate.Request) (held []rule, ope
 // says so: as a refusal where a person asked for the change, else as what comes
 // next. It is asked where a change begins, and nowhere else; see Limits.
 func (d *draft) closed(action, selector string) bool {
-	held, opens, err := rules(d.want.Limits, d.now, d.req)
+	held, opens, err := bars(d.want.Limits, d.now, d.req)
 	switch {
 	case err != nil:
 		d.stop(fault.Lasting("see whether a change of "+d.want.Name+" may begin now", err, "mend the limits in the configuration"))
@@ -69,7 +69,7 @@ const planLook = 6 * time.Hour
 
 // refusal says how a person can go on in spite of the rules: with exactly the flags
 // that set them aside.
-func (d *draft) refusal(what string, held []rule) error {
+func (d *draft) refusal(what string, held []bar) error {
 	var flags []string
 	for _, r := range held {
 		flags = append(flags, r.flag)
@@ -88,7 +88,7 @@ func (d *draft) refusal(what string, held []rule) error {
 	return fault.Refuse(held[0].code, what, hint+"; or begin it now all the same with "+strings.Join(flags, " "))
 }
 
-func sayAll(held []rule) string {
+func sayAll(held []bar) string {
 	says := make([]string, len(held))
 	for i, r := range held {
 		says[i] = r.says
@@ -117,7 +117,7 @@ func (d *draft) opening(n rotate.Next) *rotate.Next {
 	}
 	later := d.req
 	later.Approved = true // whether a plan is applied by then, nobody knows
-	held, opens, err := rules(d.want.Limits, n.At, later)
+	held, opens, err := bars(d.want.Limits, n.At, later)
 	if err == nil && len(held) > 0 && !opens.IsZero() {
 		n.At, n.Reason = opens, rotate.Reason{Code: held[0].code, Message: n.Reason.Message + "; when that is due, " + sayAll(held)}
 	}

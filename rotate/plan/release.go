@@ -72,7 +72,11 @@ func giveReclaim(p *planner, st *rotate.State) ([]rotate.Event, error) {
 }
 
 // released plans for a domain that was handed back: nothing, or clearing away.
-func (p *planner) released() {
+func (p *planner) released() verdict {
+	if p.have.Released == nil {
+		return free
+	}
+	p.have.Heed(p.want, p.seen, nil, p.now)
 	r := p.have.Released
 	switch {
 	case p.req.Asked:
@@ -85,6 +89,7 @@ func (p *planner) released() {
 	default:
 		p.purge(*r)
 	}
+	return ended
 }
 
 // purge clears away both selectors once nobody needs them (I1, I2). A private key is
@@ -116,7 +121,6 @@ func (p *planner) purge(r rotate.HandedBack) {
 			p.destroy(s, rotate.Retired{KeyID: key.ID, Version: key.Version}, until, why)
 		}
 	}
-	p.nextFromSteps()
 }
 
 // usersOfOurs tells which signers sign with a key of ours, or don't say.

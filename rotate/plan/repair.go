@@ -12,6 +12,22 @@ import (
 
 // What is planned here keeps in order what is there already, in every phase.
 
+// repaired puts in order what is there already: records, and what signers sign with.
+func (p *planner) repaired() verdict {
+	switch p.have.Phase {
+	case rotate.Ready, rotate.Draining, rotate.Replacing:
+		records, signers := p.repair(), p.align()
+		if records || signers {
+			return busy
+		}
+	case rotate.Switching: // the switch itself brings signers where they belong
+		if p.repair() {
+			return busy
+		}
+	}
+	return free
+}
+
 // repair publishes records of ours once more that have vanished from DNS, or that an
 // older one of ours stands in place of. It reports whether there are any.
 func (p *planner) repair() bool {
@@ -73,15 +89,7 @@ func (j *Judge) emptied(s string) bool {
 func (p *planner) align() bool {
 	active := p.have.Active
 	key := p.have.Selector(active).Key
-	if p.lostForGood(active) {
-		return false // signers are switched to the next sound key
-	}
-	var stray []string
-	for _, signer := range p.want.Signers {
-		if !p.confirmed(signer, active, key.ID) {
-			stray = append(stray, signer)
-		}
-	}
+	stray := p.astray()
 	if len(stray) == 0 {
 		return false
 	}
@@ -107,6 +115,21 @@ func (p *planner) align() bool {
 		p.activate(signer, active, key, from, p.strayReason(signer, why))
 	}
 	return true
+}
+
+// astray returns the signers that must sign with the active key and do not, or have not
+// confirmed it: none where it is lost for good, since they are switched to the next sound key.
+func (j *Judge) astray() (stray []string) {
+	if j.lostForGood(j.have.Active) {
+		return nil
+	}
+	key := j.have.Selector(j.have.Active).Key
+	for _, signer := range j.want.Signers {
+		if !j.confirmed(signer, j.have.Active, key.ID) {
+			stray = append(stray, signer)
+		}
+	}
+	return stray
 }
 
 // shelter brings signers that sign with no good key to the active one, while the

@@ -119,6 +119,15 @@ func (p *planner) back() {
 	}
 }
 
+// rolledBack plans for a switch of which signers were sent back.
+func (p *planner) rolledBack() verdict {
+	if p.have.Phase != rotate.Switching || len(p.have.Held) == 0 {
+		return free
+	}
+	p.held()
+	return taken
+}
+
 // held plans what remains of a switch of which some signers were sent back.
 func (p *planner) held() {
 	p.back()

@@ -10,15 +10,10 @@ import (
 
 // The second step of the scheme: when the schedule makes it due, all signers switch to the standby.
 
-// ready waits for the schedule, and keeps what is there in order meanwhile.
-func (p *planner) ready() {
+// ready waits for the schedule.
+func (p *planner) ready(busy bool) {
 	standby := p.want.Policy.Other(p.have.Active)
-	if p.flees() {
-		return
-	}
-	p.plan.Reason = rotate.Reason{Code: "idle", Message: p.have.Active + " signs; " + standby + " is published and waits for the next rotation"}
-	repairs := p.repair()
-	repairs = p.align() || repairs
+	p.because(rotate.Reason{Code: "idle", Message: p.have.Active + " signs; " + standby + " is published and waits for the next rotation"})
 	due, err := p.want.Policy.NextDue(p.want.Name, p.have.SwitchedAt)
 	if err != nil {
 		p.stop(fault.Lasting("plan the next rotation of "+p.want.Name, err, "correct the policy's schedule"))
@@ -32,7 +27,7 @@ func (p *planner) ready() {
 	urgent := p.have.Leaked(p.have.Active)
 	isDue := p.req.Asked || !p.now.Before(due) || urgent
 	switch {
-	case repairs: // first
+	case busy: // with what is put in order
 	case p.keeping(standby) == keyGone && p.renew(standby, isDue):
 		return
 	case isDue && p.now.Before(usable) && !urgent:
@@ -64,22 +59,14 @@ func (p *planner) rotate(standby string) {
 }
 
 // switching carries on a switch that not every signer has confirmed yet.
-func (p *planner) switching() {
-	switch {
-	case p.flees():
-		return
-	case len(p.have.Held) > 0:
-		p.held()
-		return
-	}
+func (p *planner) switching(busy bool) {
 	target := p.have.Target
 	why := rotate.Reason{Code: "switching", Message: "the switch to " + target + " was begun; not every signer has confirmed it"}
-	p.plan.Reason = why
-	repairs := p.repair()
+	p.because(why)
 	switch unread := p.seen.Selectors[target].KeyErr != nil; {
 	case unread || p.obstacles[target] != nil:
 		sheltered := p.shelter()
-		if unread && !repairs && !sheltered {
+		if unread && !busy && !sheltered {
 			p.unread(target)
 		}
 	default:

@@ -27,19 +27,6 @@ type Judge struct{ view }
 // health says what is not as it should be.
 type health struct{ Judge }
 
-// draft is a plan as it grows: it says how each kind of step is planned.
-type draft struct {
-	health
-	req  rotate.Request
-	plan rotate.DomainPlan
-
-	duty      rotate.Duty      // what the steps that are planned now belong to
-	obstacles map[string]error // by selector; "" for those of the whole domain. See checks.go
-
-	adoption      bool // the plan is one of PlanAdoption
-	afterAdoption bool // the plan is what follows an adoption
-}
-
 // planner has the rules: what is planned in which phase.
 type planner struct{ draft }
 

@@ -35,8 +35,7 @@ var (
 )
 
 var (
-	kinds  = []rotate.Kind{rotate.Generate, rotate.StoreKey, rotate.Publish, rotate.Verify, rotate.Activate, rotate.Drain, rotate.Revoke, rotate.Destroy, rotate.Adopt}
-	phases = []rotate.Phase{rotate.New, rotate.Bootstrapping, rotate.Ready, rotate.Switching, rotate.Draining, rotate.Replacing}
+	kinds = []rotate.Kind{rotate.Generate, rotate.StoreKey, rotate.Publish, rotate.Verify, rotate.Activate, rotate.Drain, rotate.Revoke, rotate.Destroy, rotate.Adopt}
 )
 
 // checker holds a document to what New makes, whoever wrote its checksum and signature.
@@ -108,7 +107,7 @@ func (c *checker) signer(s string) {
 func (c *checker) domain(d Domain, stateless bool) {
 	name, err := dkim.ParseDomain(d.Name)
 	c.that(err == nil && name == d.Name, "its name is not a domain name")
-	c.that(slices.Contains(phases, rotate.Phase(d.Phase)), "its phase is unknown")
+	c.that(slices.Contains(rotate.Phases(), rotate.Phase(d.Phase)), "its phase is unknown")
 	c.reason(d.Reason)
 	c.texts(d.Warnings...)
 	if p := d.Problem; p != nil {

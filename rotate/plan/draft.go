@@ -1,0 +1,92 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// draft is a plan as it grows: it says how each kind of step is planned.
+type draft struct {
+	health
+	req  rotate.Request
+	plan rotate.DomainPlan
+
+	duty      rotate.Duty      // what the steps that are planned now belong to
+	obstacles map[string]error // by selector; "" for those of the whole domain. See checks.go
+
+	adoption      bool // the plan is one of PlanAdoption
+	afterAdoption bool // the plan is what follows an adoption
+}
+
+// step adds a step to the plan. What two rules want is planned once, where the first wants it.
+func (d *draft) step(s rotate.Step) {
+	s.Duty = d.duty
+	if !slices.ContainsFunc(d.plan.Steps, func(p rotate.Step) bool { return sameStep(p, s) }) {
+		d.plan.Steps = append(d.plan.Steps, s)
+	}
+}
+
+// sameStep reports whether two steps do the same. A look at the servers that answer (Joining)
+// is not one at all of them.
+func sameStep(a, b rotate.Step) bool {
+	return a.Kind == b.Kind && a.Selector == b.Selector && a.Signer == b.Signer && a.From.KeyID == b.From.KeyID && (a.Duty == rotate.Joining) == (b.Duty == rotate.Joining)
+}
+
+func (v *view) name(s string) dkim.Name { return dkim.Name{Domain: v.want.Name, Selector: s} }
+
+// because says why the plan is made, where no rule has said it yet.
+func (d *draft) because(why rotate.Reason) {
+	if d.plan.Reason.Code == "" {
+		d.plan.Reason = why
+	}
+}
+
+// stop says what keeps dkimbot from doing all that should be done; nil is nothing.
+// The first reason counts.
+func (d *draft) stop(err error) {
+	if d.plan.Stop == nil {
+		d.plan.Stop = err
+	}
+}
+
+// nextFromSteps tells the first step that has to wait, if there is one, where
+// nothing was said about what comes next.
+func (d *draft) nextFromSteps() {
+	for _, s := range d.plan.Steps {
+		if !s.NotBefore.After(d.now) {
+			continue
+		}
+		action, why := string(s.Kind), s.Reason
+		if s.Kind == rotate.Drain {
+			action = "replace"
+		}
+		if s.Kind == rotate.Activate || s.Kind == rotate.Verify {
+			action, why = string(rotate.Activate), d.waitReason(s.Selector)
+		}
+		d.plan.Next = &rotate.Next{Action: action, Selector: s.Selector, At: s.NotBefore, Reason: why}
+		if s.Kind == rotate.Drain {
+			d.plan.Next = d.opening(*d.plan.Next)
+		}
+		return
+	}
+}
+
+// note keeps an obstacle at a selector, or of the whole domain for "". The first one counts.
+func (d *draft) note(selector string, err error) {
+	if d.obstacles[selector] == nil {
+		d.obstacles[selector] = err
+	}
+}
+
+// obstacle returns the first of the obstacles; nil when there is none.
+func (d *draft) obstacle() error {
+	return cmp.Or(d.obstacles[""], d.obstacles[d.want.Policy.Selectors[0]], d.obstacles[d.want.Policy.Selectors[1]])
+}
+
+func (d *draft) warning(format string, args ...any) {
+	d.plan.Warnings = append(d.plan.Warnings, fmt.Sprintf(format, args...))
+}
