@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 
@@ -76,6 +77,9 @@ func (q *inquiry) work(ctx context.Context) {
 			}
 			p.close()
 			p = nil
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				break // it is there, and was given time enough
+			}
 		}
 		q.note(ctx, domain, fields, signatures, err)
 	}
@@ -123,10 +127,10 @@ const unknownKey = "unknown"
 
 // identify finds the key that made the signature among those that the files hold.
 func (q *inquiry) identify(domain string, signatures []string, fields [][2]string) (dkim.Ref, error) {
-	selector := tagOf(signatures[0], "s")
+	selector := oneLine(tagOf(signatures[0], "s"))
 	what := fmt.Sprintf("ask opendkim at %s what it signs %s with (signer %s)", q.cfg.Milter, domain, q.cfg.Name)
 	if len(signatures) > 1 {
-		return dkim.Ref{}, fault.Lasting(what, fmt.Errorf("it signs with the selectors %s and %s", selector, tagOf(signatures[1], "s")),
+		return dkim.Ref{}, fault.Lasting(what, fmt.Errorf("it signs with the selectors %s and %s", selector, oneLine(tagOf(signatures[1], "s"))),
 			fmt.Sprintf("with MultipleSignatures every matching line signs: remove the other lines for *@%s from %s", domain, q.signTable))
 	}
 	ref := dkim.Ref{Name: dkim.Name{Domain: domain, Selector: selector}, KeyID: unknownKey}

@@ -141,6 +141,7 @@ func TestGoesBack(t *testing.T) {
 			s.cfg.ReloadTimeout = time.Second
 			err := s.Activate(t.Context(), []dkim.SigningKey{test.key, signertest.At("b.example", "s1", k[2])})
 			wantWords(t, err, test.words...)
+			settles(t, s, d, "s1")
 			wantActive(t, s, old)
 			if ref := d.SignsWith(t, "a.example", k...); ref != old.Ref() {
 				t.Errorf("a.example is signed with %+v", ref)

@@ -11,7 +11,6 @@ import (
 	msgdkim "github.com/emersion/go-msgauth/dkim"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
-	"github.com/dkimbot/dkimbot/rotate/netlimit"
 )
 
 // verdict is what a probe message showed.
@@ -37,15 +36,12 @@ type finding struct {
 // in force when it began.
 type prober struct {
 	session *milter.ClientSession
+	conn    *bounded
 	close   func()
 }
 
 // probeTimeout bounds each exchange with the daemon.
 const probeTimeout = 10 * time.Second
-
-// mostAnswered bounds what a daemon may send over one connection, in octets: far more
-// than the answers for ten thousand domains.
-const mostAnswered = 64 << 20
 
 func (s *Signer) dial(ctx context.Context) (*prober, error) {
 	d := &dialer{ctx: ctx}
@@ -58,7 +54,7 @@ func (s *Signer) dial(ctx context.Context) (*prober, error) {
 		d.close()
 		return nil, err
 	}
-	p := &prober{session: session, close: func() { session.Close(); d.close() }}
+	p := &prober{session: session, conn: d.conn, close: func() { session.Close(); d.close() }}
 	if err := expect(session.Conn("localhost", milter.FamilyInet, 25, "127.0.0.1")); err != nil {
 		p.close()
 		return nil, err
@@ -73,7 +69,7 @@ func (s *Signer) dial(ctx context.Context) (*prober, error) {
 // dialer keeps the connection, so that it can be closed when ctx ends.
 type dialer struct {
 	ctx  context.Context
-	conn net.Conn
+	conn *bounded
 	stop func() bool
 }
 
@@ -83,8 +79,8 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.conn, d.stop = conn, context.AfterFunc(d.ctx, func() { conn.Close() })
-	return netlimit.Conn(newQuickAck(conn), mostAnswered), nil
+	d.conn, d.stop = newBounded(newQuickAck(conn)), context.AfterFunc(d.ctx, func() { conn.Close() })
+	return d.conn, nil
 }
 
 func (d *dialer) close() {
@@ -99,7 +95,7 @@ type actionError struct{ *milter.Action }
 
 func (e actionError) Error() string {
 	if e.SMTPCode != 0 {
-		return fmt.Sprintf("it answered %d %s", e.SMTPCode, e.SMTPText)
+		return fmt.Sprintf("it answered %d %s", e.SMTPCode, oneLine(e.SMTPText))
 	}
 	return map[milter.ActionCode]string{
 		milter.ActAccept: "it let the message through unsigned", milter.ActTempFail: "it answered 451, try again later",
@@ -112,6 +108,16 @@ func expect(a *milter.Action, err error) error {
 		return actionError{a}
 	}
 	return err
+}
+
+// oneLine cuts what the daemon said to what fits into a sentence.
+func oneLine(text string) string {
+	const most = 200 // letters
+	r := []rune(strings.Join(strings.Fields(text), " "))
+	if len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return string(r)
 }
 
 // header is the probe message's, in its order.
@@ -128,6 +134,7 @@ const probeBody = "dkimbot asks which key signs. Nobody receives this.\r\n"
 // probe gives the daemon one message of the domain, as a mail server on this
 // host would, and returns the DKIM-Signature fields that it would add.
 func (p *prober) probe(domain string, fields [][2]string) ([]string, error) {
+	p.conn.begin()
 	s, sender := p.session, "postmaster@"+domain
 	// A sender that has logged in counts as one of ours, whatever InternalHosts says.
 	if err := s.Macros(milter.CodeMail, "i", "dkimbot-probe", "{auth_type}", "PLAIN", "{auth_authen}", sender, "{mail_addr}", sender); err != nil {
@@ -190,9 +197,9 @@ func (p *prober) check(want dkim.SigningKey) finding {
 	case len(selectors) == 0:
 		return finding{unsigned, fmt.Errorf("it let the message through without a signature of %s", want.Domain)}
 	case len(selectors) > 1:
-		return finding{several, fmt.Errorf("it signs with the selectors %s", strings.Join(selectors, " and "))}
+		return finding{several, fmt.Errorf("it signs with the selectors %s", oneLine(strings.Join(selectors, " and ")))}
 	case !strings.EqualFold(selectors[0], want.Selector):
-		return finding{otherKey, fmt.Errorf("it signs with selector %s", selectors[0])}
+		return finding{otherKey, fmt.Errorf("it signs with selector %s", oneLine(selectors[0]))}
 	}
 	if err := verify(mine, fields, want.Domain, want.Key.Public()); err != nil {
 		return finding{unverifiable, fmt.Errorf("its signature with selector %s does not verify with the new key: %w", want.Selector, err)}
