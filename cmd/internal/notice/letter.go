@@ -51,7 +51,7 @@ func folded(value string) string {
 func subject(docs []Document) string {
 	d := docs[0]
 	if len(docs) == 1 {
-		return shortened(fmt.Sprintf("dkimbot: %s: %s", about(d), headline(d)))
+		return shortened(fmt.Sprintf("dkimbot: %s: %s", about(d), headline(d)), 150)
 	}
 	domains := map[string]bool{}
 	for _, d := range docs {
@@ -88,8 +88,8 @@ func headline(d Document) string {
 	return strings.Join(strings.Fields(d.Event+" "+d.Step+" "+d.Selector), " ")
 }
 
-func shortened(s string) string {
-	const most = 150
+// shortened returns a text on one line, of at most so many letters.
+func shortened(s string, most int) string {
 	if r := []rune(oneLine(s)); len(r) > most {
 		return string(r[:most]) + "…"
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"net/smtp"
 	"net/textproto"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +42,8 @@ type delivery struct {
 	log    *slog.Logger
 	letter []byte
 	left   []string
-	taken  bool // by somebody
+	taken  bool     // by somebody
+	secret []string // what was shown to the server, in the forms in which it may repeat it (I9)
 }
 
 // attempt sends the letter to all who are left. Those whom the server will never
@@ -94,7 +97,7 @@ func (d *delivery) after(refusals map[string]error) error {
 	var errs []error
 	for _, to := range d.left {
 		if refusal := refusals[to]; refusal != nil {
-			errs = append(errs, fmt.Errorf("%s is refused: %s", to, reply(refusal)))
+			errs = append(errs, fmt.Errorf("%s is refused: %s", to, d.reply(refusal)))
 		}
 	}
 	d.left = slices.DeleteFunc(slices.Clone(d.left), func(to string) bool { return refusals[to] == nil || lasting(refusals[to]) })
@@ -197,6 +200,9 @@ func (d *delivery) login(client *smtp.Client) error {
 		return err
 	}
 	host, _, _ := net.SplitHostPort(d.Server)
+	for _, form := range []string{"\x00" + d.Username + "\x00" + password, password} { // the longer one first
+		d.secret = append(d.secret, form, base64.StdEncoding.EncodeToString([]byte(form)))
+	}
 	err = client.Auth(smtp.PlainAuth("", d.Username, password, host))
 	if said := (*textproto.Error)(nil); errors.As(err, &said) {
 		return fmt.Errorf("the server refuses the login (%d)", said.Code)
@@ -206,21 +212,25 @@ func (d *delivery) login(client *smtp.Client) error {
 
 // problem names the server, and says whether trying again can help.
 func (d *delivery) problem(ctx context.Context, err error) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) || ctx.Err() != nil && errors.Is(err, net.ErrClosed) {
 		err = errors.New("no answer in time")
 	}
 	if lasting(err) {
-		return backoff.Permanent(fmt.Errorf("%s refuses the letter: %s", d.Server, reply(err)))
+		return backoff.Permanent(fmt.Errorf("%s refuses the letter: %s", d.Server, d.reply(err)))
 	}
-	return fmt.Errorf("%s: %s", d.Server, reply(err))
+	return fmt.Errorf("%s: %s", d.Server, d.reply(err))
 }
 
-// reply returns what the server said, on one line, or else what went wrong.
-func reply(err error) string {
+// reply returns what the server said, on one line and cut, or else what went wrong.
+func (d *delivery) reply(err error) string {
 	if said := (*textproto.Error)(nil); errors.As(err, &said) {
-		return oneLine(fmt.Sprintf("%d %s", said.Code, said.Msg))
+		err = fmt.Errorf("%d %s", said.Code, said.Msg)
 	}
-	return oneLine(err.Error())
+	text := err.Error()
+	for _, secret := range d.secret {
+		text = regexp.MustCompile("(?i)"+regexp.QuoteMeta(secret)).ReplaceAllLiteralString(text, "[secret]")
+	}
+	return shortened(text, 500)
 }
 
 // lasting reports whether the server said that it will never take it (RFC 5321 section 4.2.1).

@@ -2,6 +2,7 @@ package notice
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -150,6 +151,26 @@ func TestMailRefused(t *testing.T) {
 				t.Errorf("letters %q with %q, want %q; the log says\n%s", got, ids, c.letters, said)
 			}
 		})
+	}
+}
+
+// TestMailServerRepeats guards I9: a server that has got the password repeats it later, in words or in the
+// form in which it came. And whatever it says is one line, and not a long one.
+func TestMailServerRepeats(t *testing.T) {
+	plain := base64.StdEncoding.EncodeToString([]byte("\x00dkimbot\x00hunter2"))
+	said := "550-you said Hunter2, " + plain + "\r\n550-" + strings.Repeat("x", 100_000) + "\r\n550 # done"
+	s := startMail(t, func(s *mailServer) {
+		s.implicit, s.auth = true, "dkimbot hunter2"
+		s.refuse = map[string][]string{"MAIL": {said}}
+	})
+	m := s.mail("implicit")
+	m.Username = "dkimbot"
+	err := (&delivery{Mail: m, left: m.To}).attempt(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "refuses the letter: 550 you said [secret], [secret] xxx") {
+		t.Fatalf("got %.300v", err)
+	}
+	if text := err.Error(); len(text) > 1000 || strings.Contains(text, "\n") {
+		t.Errorf("%d octets: %.300q", len(text), text)
 	}
 }
 
