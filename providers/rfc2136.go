@@ -195,7 +195,7 @@ func foreignRecord(values []string) *failure {
 // rcodeError is an answer that refuses the update.
 type rcodeError struct{ rcode int }
 
-func (e *rcodeError) Error() string { return "the server answers " + dns.RcodeToString[e.rcode] }
+func (e *rcodeError) Error() string { return "the server answers " + rcodeName(e.rcode) }
 
 // refusal returns the code with which the server refused an update, RcodeSuccess when it
 // did not. Knot says of an update that it does not allow that the key is bad.

@@ -1,6 +1,7 @@
 package providers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,6 +74,9 @@ func (a asker) believe(answer *dns.Msg, err error) (*dns.Msg, error) {
 	return answer, err
 }
 
+// rcodeName returns what people call a code; a server may make up some.
+func rcodeName(code int) string { return cmp.Or(dns.RcodeToString[code], fmt.Sprintf("code %d", code)) }
+
 // unsignedError says that an answer came which the server may not have given. Servers
 // sign no answer about a zone that they don't have, so it may serve to explain a failure.
 type unsignedError struct {
@@ -82,7 +86,7 @@ type unsignedError struct {
 }
 
 func (e *unsignedError) Error() string {
-	return fmt.Sprintf("the answer from %s (%s) is not believed: %s", e.server, dns.RcodeToString[e.answer.Rcode], e.how)
+	return fmt.Sprintf("the answer from %s (%s) is not believed: %s", e.server, rcodeName(e.answer.Rcode), e.how)
 }
 
 func (e *unsignedError) failure() *failure {
@@ -100,7 +104,7 @@ type tsigError struct {
 }
 
 func (e *tsigError) Error() string {
-	text := fmt.Sprintf("the server at %s does not accept the key %s: %s", e.server, e.key.name, dns.RcodeToString[int(e.code)])
+	text := fmt.Sprintf("the server at %s does not accept the key %s: %s", e.server, e.key.name, rcodeName(int(e.code)))
 	if e.unsigned {
 		text += " (said by an answer that is not signed)"
 	}

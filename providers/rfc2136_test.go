@@ -446,3 +446,17 @@ func TestUpdateComparesAndSets(t *testing.T) {
 		})
 	}
 }
+
+// TestUnknownCodes: a code that no standard has is told by its number.
+func TestUnknownCodes(t *testing.T) {
+	for text, err := range map[string]error{
+		"key k.: code 4099":      &tsigError{code: 4099, key: tsigKey{name: "k."}},
+		"server answers code 15": &rcodeError{15},
+		"server answers REFUSED": &rcodeError{dns.RcodeRefused},
+		"(code 14) is not beli":  &unsignedError{answer: &dns.Msg{MsgHdr: dns.MsgHdr{Rcode: 14}}},
+	} {
+		if !strings.Contains(err.Error(), text) {
+			t.Errorf("%q; want %q in it", err, text)
+		}
+	}
+}
