@@ -12,54 +12,42 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// publish tries until rec stands, an error is not transient, or time is up. The
-// queue for the first attempt is bounded by the caller's ctx alone: waiting for
-// others is no failure of the provider.
-func (p *Provider) publish(ctx context.Context, rec dkim.TXT) error {
-	leave, err := p.enter(ctx, rec.Zone)
-	if err != nil {
-		return err
-	}
-	bounded, cancel := context.WithTimeout(ctx, p.total)
-	defer cancel()
-
-	var last error
-	attempt := func() (struct{}, error) {
-		if leave == nil {
-			if leave, err = p.enter(bounded, rec.Zone); err != nil {
-				return struct{}{}, backoff.Permanent(err)
-			}
-		}
-		last = p.call(bounded, rec, leave)
-		leave = nil
-		return struct{}{}, p.retryable(last)
-	}
-	delays := backoff.NewExponentialBackOff()
-	delays.InitialInterval, delays.Multiplier, delays.MaxInterval = p.backoff, 2, 30*time.Second
-	_, err = backoff.Retry(bounded, attempt, backoff.WithBackOff(delays), backoff.WithMaxElapsedTime(p.total))
-	switch {
-	case err == nil || last == nil:
-		return err
-	case ctx.Err() != nil && failureOf(last).kind == fault.Transient:
-		return &failure{kind: fault.Transient, err: fmt.Errorf("%w; before that: %w", ctx.Err(), last)}
-	}
-	return last
+// retries decides whether, and when, to try again: as long as an error is transient and
+// there is time left.
+type retries struct {
+	pace   *pace
+	delays *backoff.ExponentialBackOff
+	until  time.Time
 }
 
-// retryable tells backoff.Retry whether, and when, to try again.
-func (p *Provider) retryable(err error) error {
-	if err == nil {
-		return nil
-	}
+func (p *Provider) retries() retries {
+	delays := backoff.NewExponentialBackOff()
+	delays.InitialInterval, delays.Multiplier, delays.MaxInterval = p.backoff, 2, 30*time.Second
+	delays.Reset()
+	return retries{p.pace, delays, time.Now().Add(p.total)}
+}
+
+// after waits for the next attempt after one that ended with err, and reports whether to make it.
+func (r retries) after(ctx context.Context, err error) bool {
 	f := failureOf(err)
-	switch {
-	case f.kind != fault.Transient:
-		return backoff.Permanent(err)
-	case f.after > 0:
-		p.pace.pause(f.after)
-		return &backoff.RetryAfterError{Duration: f.after}
+	if f.kind != fault.Transient || ctx.Err() != nil {
+		return false
 	}
-	return err
+	wait := r.delays.NextBackOff()
+	if f.after > 0 {
+		r.pace.pause(f.after)
+		r.delays.Reset()
+		wait = f.after
+	}
+	if time.Now().Add(wait).After(r.until) {
+		return false
+	}
+	select {
+	case <-time.After(wait):
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // enter waits until a call may be made for zone.
@@ -85,10 +73,7 @@ func (p *Provider) call(ctx context.Context, rec dkim.TXT, leave func()) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, errTooSlow)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() {
-		defer leave()
-		done <- withoutPanic(func() error { return p.adapter.Set(ctx, rec) })
-	}()
+	go p.set(ctx, rec, leave, done)
 	var err error
 	select {
 	case err = <-done:
@@ -107,13 +92,18 @@ func (p *Provider) call(ctx context.Context, rec dkim.TXT, leave func()) error {
 
 var errTooSlow = errors.New("the call took too long")
 
-// withoutPanic turns a panic of a module, such as one about an answer that it
-// did not expect, into an error.
-func withoutPanic(f func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = permanent(fmt.Errorf("the provider's module panicked: %v", r), "this is a fault of the module; report it with this message")
-		}
-	}()
-	return f()
+// set lets the adapter write, and keeps its turn until it has.
+func (p *Provider) set(ctx context.Context, rec dkim.TXT, leave func(), done chan<- error) {
+	var err error
+	defer func() { done <- err; leave() }()
+	defer caught(&err)
+	err = p.adapter.Set(ctx, rec)
+}
+
+// caught, deferred, makes an error of a panic of a module, such as one about an answer that it
+// did not expect.
+func caught(err *error) {
+	if r := recover(); r != nil {
+		*err = permanent(fmt.Errorf("the provider's module panicked: %v", r), "this is a fault of the module; report it with this message")
+	}
 }

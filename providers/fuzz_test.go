@@ -171,7 +171,10 @@ func FuzzCloudflareAnswer(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = withoutPanic(func() error { return a.Set(t.Context(), rec) })
+		func() {
+			defer caught(&err)
+			err = a.Set(t.Context(), rec)
+		}()
 		if err != nil {
 			failureOf(err)
 			return

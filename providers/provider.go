@@ -63,12 +63,37 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 // record may have been changed all the same, unless the fault is Refused.
 //
 // A TTL that the service does not keep becomes the nearest that it does.
-func (p *Provider) Publish(ctx context.Context, rec dkim.TXT) error {
+func (p *Provider) Publish(ctx context.Context, rec dkim.TXT) (err error) {
+	defer func() {
+		if err != nil {
+			err = p.fault(rec, err)
+		}
+	}()
 	if err := acceptable(rec); err != nil {
-		return p.fault(rec, permanent(err, "nothing was sent; this value can't have come from a key record of dkimbot's own"))
+		return permanent(err, "nothing was sent; this value can't have come from a key record of dkimbot's own")
 	}
-	if err := p.publish(ctx, rec); err != nil {
-		return p.fault(rec, err)
+	// The queue for the first attempt is bounded by the caller's ctx alone: waiting for
+	// others is no failure of the provider.
+	leave, err := p.enter(ctx, rec.Zone)
+	if err != nil {
+		return err
 	}
-	return nil
+	bounded, cancel := context.WithTimeout(ctx, p.total)
+	defer cancel()
+	var last error
+	for again := p.retries(); ; {
+		if last = p.call(bounded, rec, leave); last == nil {
+			return nil
+		}
+		if !again.after(bounded, last) {
+			break
+		}
+		if leave, err = p.enter(bounded, rec.Zone); err != nil {
+			break
+		}
+	}
+	if ctx.Err() != nil && failureOf(last).kind == fault.Transient {
+		return &failure{kind: fault.Transient, err: fmt.Errorf("%w; before that: %w", ctx.Err(), last)}
+	}
+	return last
 }

@@ -12,20 +12,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
-// Adopt takes the keys under management and carries on as Advance does: the other
-// selector gets its key, the signers are given the adopted key through dkimbot, and
-// the domain becomes ready. DNS must show each key, and the keystore must hold
-// nothing in its place. A refusal changes nothing. An adoption that was interrupted
-// goes on by itself when its key is in the keystore, else when it is given again (I7).
-func (e *Engine) Adopt(ctx context.Context, want rotate.Domain, req rotate.Request, a rotate.Adoption) Result {
-	return e.inHandFor(ctx, want, req, func(ctx context.Context, r *run) error {
-		if err := r.takeOver(ctx, a); err != nil {
-			return err
-		}
-		return r.advance(ctx)
-	})
-}
-
 // takeOver takes the steps of an adoption, and none of what follows it.
 func (r *run) takeOver(ctx context.Context, a rotate.Adoption) error {
 	r.observe(ctx)

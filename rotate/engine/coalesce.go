@@ -125,10 +125,7 @@ func (c *coalescer[In, Out]) carryOut(ctx context.Context, batch []*call[In, Out
 	var in []In
 	var may []*call[In, Out]
 	for _, w := range batch {
-		if w.may != nil {
-			w.err = caught(c.what, w.may)
-		}
-		if w.err != nil {
+		if w.err = c.permitted(w); w.err != nil {
 			close(w.done)
 			continue
 		}
@@ -144,6 +141,15 @@ func (c *coalescer[In, Out]) carryOut(ctx context.Context, batch []*call[In, Out
 	}
 }
 
+// permitted asks whether a call may be carried out still.
+func (c *coalescer[In, Out]) permitted(w *call[In, Out]) (err error) {
+	defer caught(c.what, &err)
+	if w.may != nil {
+		err = w.may()
+	}
+	return err
+}
+
 func (c *coalescer[In, Out]) next(cut context.CancelFunc) []*call[In, Out] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -157,14 +163,14 @@ func (c *coalescer[In, Out]) next(cut context.CancelFunc) []*call[In, Out] {
 func (c *coalescer[In, Out]) together(ctx context.Context, in []In) (out []Out, errs []error) {
 	ctx, cancel := context.WithTimeout(ctx, rotate.WorkTime)
 	defer cancel()
-	err := caught(c.what, func() error {
-		out, errs = c.do(ctx, in)
-		return nil
-	})
-	if err != nil {
-		out, errs = make([]Out, len(in)), slices.Repeat([]error{err}, len(in))
-	}
-	return out, errs
+	var err error
+	defer func() {
+		if err != nil {
+			out, errs = make([]Out, len(in)), slices.Repeat([]error{err}, len(in))
+		}
+	}()
+	defer caught(c.what, &err)
+	return c.do(ctx, in)
 }
 
 // batchedSigner lets each domain call a signer for itself while the signer is

@@ -63,13 +63,13 @@ type Engine struct {
 	making    places // for the keys that may be made at once
 	turnstile *turnstile
 
-	mu     sync.Mutex
-	inHand map[string]bool // the domains that this engine works on
+	mu   sync.Mutex
+	busy map[string]bool // the domains that this engine works on
 }
 
 // NewEngine returns an engine that works with the parts.
 func NewEngine(parts Parts) *Engine {
-	e := &Engine{Parts: parts, signers: map[string]*batchedSigner{}, inHand: map[string]bool{},
+	e := &Engine{Parts: parts, signers: map[string]*batchedSigner{}, busy: map[string]bool{},
 		working: make(places, max(parts.Workers, 1)), making: make(places, runtime.GOMAXPROCS(0)), turnstile: newTurnstile(parts.Quota, parts.Counts)}
 	for name, s := range parts.Signers {
 		e.signers[name] = batch(name, s)
@@ -98,64 +98,58 @@ type Result struct {
 // YetToBegin reports that the rotation which a person asked for has not begun.
 func (r Result) YetToBegin() bool { return r.left.Asked }
 
-// Advance takes every step of the domain that may be taken now, and returns when
-// there is something to wait for, a step failed, or ctx is done. A step that has
-// begun is finished or fails before Advance returns, also when ctx is done. A
-// defect met on the way is an error of this domain and harms no other.
-func (e *Engine) Advance(ctx context.Context, want rotate.Domain, req rotate.Request) Result {
-	return e.inHandFor(ctx, want, req, func(ctx context.Context, r *run) error { return r.advance(ctx) })
-}
-
-// inHandFor takes the domain in hand, so that nobody else acts on it (I8), for as long
-// as work takes. What it did after it had lost the lease it puts right at once.
-func (e *Engine) inHandFor(ctx context.Context, want rotate.Domain, req rotate.Request, work func(context.Context, *run) error) Result {
-	res, late := e.inHandOnce(ctx, want, req, work)
-	if !late || ctx.Err() != nil {
+// round works on a task once, and sees that nobody else acts on the domain meanwhile (I8).
+// What it did after it had lost the lease it puts right at once.
+func (e *Engine) round(ctx context.Context, t Task, g *grant) (res Result) {
+	var r *run
+	res = Result{Domain: t.Domain.Name, left: t.Request}
+	defer func() { e.concluded(ctx, t, r, &res) }() // when everything is given back
+	defer caught("work on "+t.Domain.Name, &res.Err)
+	if res.Err = e.working.take(ctx); res.Err != nil {
 		return res
 	}
-	rest := rotate.Request{Patient: true, Ignore: req.Ignore, Approved: req.Approved}
-	again, _ := e.inHandOnce(ctx, want, rest, func(ctx context.Context, r *run) error { return r.advance(ctx) })
-	if again.Err == nil {
-		res.State, res.Plan = again.State, again.Plan
-		res.Done = append(res.Done, again.Done...)
+	defer e.working.leave()
+	if res.Err = e.claim(t.Domain.Name); res.Err != nil {
+		return res
 	}
+	defer e.unclaim(t.Domain.Name)
+	grip, err := e.take(ctx, t.Domain, t.Request)
+	if err != nil {
+		res.Err = err
+		return res
+	}
+	defer grip.release(ctx)
+	begun, err := e.newRun(ctx, t, g, grip)
+	if err != nil {
+		res.Err = err
+		return res
+	}
+	r = begun
+	res.Err = r.outlived(ctx, r.advance(ctx))
 	return res
 }
 
-// inHandOnce is inHandFor, and reports whether an effect may have come too late.
-func (e *Engine) inHandOnce(ctx context.Context, want rotate.Domain, req rotate.Request, work func(context.Context, *run) error) (res Result, late bool) {
-	res = Result{Domain: want.Name, left: req}
-	told := false // of the failure
-	err := caught("work on "+want.Name, func() error {
-		if err := e.working.take(ctx); err != nil {
-			return err
-		}
-		defer e.working.leave()
-		if err := e.claim(want.Name); err != nil {
-			return err
-		}
-		defer e.unclaim(want.Name)
-		grip, err := e.take(ctx, want, req)
-		if err != nil {
-			return err
-		}
-		defer grip.release(ctx)
-		r, err := e.newRun(ctx, want, req, grip)
-		if err != nil {
-			return err
-		}
-		defer func() { r.report(&res); told, late = r.failed, r.late }()
-		return r.outlived(ctx, work(ctx, r))
-	})
-	switch {
-	case err == nil || told:
-	case interrupted(ctx, err):
-		err = ctx.Err() // nothing failed, whoever noticed
-	default:
-		e.failed(rotate.Event{Domain: want.Name, At: e.Clock.Now(), By: e.Actor, Outcome: outcomeOf(err), Message: fault.Text(err), Phase: res.State.Phase}, err)
+// concluded completes the result of a run, nil when none was begun, tells of a failure that
+// was not told yet, and looks at the domain again after an effect that may have come too late.
+func (e *Engine) concluded(ctx context.Context, t Task, r *run, res *Result) {
+	if r != nil {
+		r.report(res)
 	}
-	res.Err = err
-	return res, late
+	switch {
+	case res.Err == nil || r != nil && r.failed: // nothing, or it was told
+	case interrupted(ctx, res.Err):
+		res.Err = ctx.Err() // nothing failed, whoever noticed
+	default:
+		e.failed(rotate.Event{Domain: res.Domain, At: e.Clock.Now(), By: e.Actor, Outcome: outcomeOf(res.Err), Message: fault.Text(res.Err), Phase: res.State.Phase}, res.Err)
+	}
+	if r == nil || !r.late || ctx.Err() != nil {
+		return
+	}
+	rest := rotate.Request{Patient: true, Ignore: t.Request.Ignore, Approved: t.Request.Approved}
+	if again := e.round(ctx, Task{Domain: t.Domain, Request: rest}, nil); again.Err == nil {
+		res.State, res.Plan = again.State, again.Plan
+		res.Done = append(res.Done, again.Done...)
+	}
 }
 
 func (e *Engine) failed(what rotate.Event, why error) {
@@ -201,17 +195,17 @@ func (e *Engine) lags(signers []string) map[string]time.Duration {
 func (e *Engine) claim(domain string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.inHand[domain] {
+	if e.busy[domain] {
 		return fault.Refuse("lease-held", domain+" is being worked on by this process already", "wait until that is done")
 	}
-	e.inHand[domain] = true
+	e.busy[domain] = true
 	return nil
 }
 
 func (e *Engine) unclaim(domain string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	delete(e.inHand, domain)
+	delete(e.busy, domain)
 }
 
 // make returns a fresh key; as many are made at once as there are processors.
@@ -244,13 +238,10 @@ func unhurried(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), rotate.WorkTime)
 }
 
-// caught runs f and returns its panic as an error, so that a defect met in one
-// part fails what needs that part, and nothing else.
-func caught(what string, f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fault.Lasting(what, fmt.Errorf("internal error: %v", p), "report this as a defect")
-		}
-	}()
-	return f()
+// caught, deferred, makes an error of a panic, so that a defect met in one part fails what
+// needs that part, and nothing else. It is the one place that catches panics.
+func caught(what string, err *error) {
+	if p := recover(); p != nil {
+		*err = fault.Lasting(what, fmt.Errorf("internal error: %v", p), "report this as a defect")
+	}
 }

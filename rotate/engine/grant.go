@@ -9,7 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// grant is an approval as it is used up. It belongs to one call of Apply. The nil
+// grant is an approval as it is used up. It belongs to one Task. The nil
 // grant, of a run that nobody has to approve, permits everything.
 type grant struct {
 	rotate.Approval
@@ -85,23 +85,19 @@ func (g *grant) again(s rotate.Step) bool {
 	return false
 }
 
-// next returns what is waited for in a plan that was made at began or later, nil when
-// nothing that was approved is. The wait may have passed by now.
-func (g *grant) next(p rotate.DomainPlan, began time.Time) *rotate.Next {
+// next returns what is waited for after a round that began at began, nil when nothing that
+// was approved is: a step of its plan, whose time may have passed by now, or the next try.
+func (g *grant) next(res Result, began, retry time.Time) *rotate.Next {
+	if res.Err != nil {
+		return &rotate.Next{Action: "retry", At: retry, Reason: rotate.Reason{Code: "failed", Message: fault.Text(res.Err)}}
+	}
+	p := res.Plan
 	for _, s := range p.Steps {
 		if s.NotBefore.After(began) && s.Kind != rotate.Drain && g.open(s) && len(g.left()) > 0 {
 			return &rotate.Next{Action: string(rotate.Activate), Selector: s.Selector, At: s.NotBefore, Reason: p.NextReason()}
 		}
 	}
 	return nil
-}
-
-// retry returns the next attempt after an error, nil when another one is no use.
-func (g *grant) retry(err error, at time.Time) *rotate.Next {
-	if fault.KindOf(err) != fault.Transient {
-		return nil
-	}
-	return &rotate.Next{Action: "retry", At: at, Reason: rotate.Reason{Code: "failed", Message: fault.Text(err)}}
 }
 
 // admit decides whether the approval holds, before anything is done. What it

@@ -47,7 +47,11 @@ func (g *grip) renew() {
 	ctx, cancel := context.WithTimeout(g.ctx, rotate.LeaseSafe)
 	defer cancel()
 	asked := g.engine.Clock.Elapsed()
-	err := caught("renew the lease on "+g.lease.Domain, func() error { return g.engine.Store.Renew(ctx, g.lease, g.engine.Clock.Now()) })
+	var err error
+	func() {
+		defer caught("renew the lease on "+g.lease.Domain, &err)
+		err = g.engine.Store.Renew(ctx, g.lease, g.engine.Clock.Now())
+	}()
 	switch {
 	case err == nil:
 		g.renewed(asked)

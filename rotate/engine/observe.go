@@ -101,11 +101,7 @@ func observe(ctx context.Context, want rotate.Domain, have rotate.State, keys ro
 	}
 	for _, signer := range want.Signers {
 		wg.Go(func() {
-			var s rotate.SignerSeen
-			s.Err = caught("ask signer "+signer, func() (err error) {
-				s.Ref, err = ask(ctx, signer)
-				return err
-			})
+			s := observeSigner(ctx, signer, ask)
 			mu.Lock()
 			defer mu.Unlock()
 			seen.Signers[signer] = s
@@ -115,27 +111,37 @@ func observe(ctx context.Context, want rotate.Domain, have rotate.State, keys ro
 	return seen
 }
 
-func observeSelector(ctx context.Context, name dkim.Name, sel rotate.Selector, keys rotate.KeyReader, look rotate.Looker) (seen rotate.SelectorSeen) {
-	meant := sel.Wanted()
-	seen.SightErr = caught("look up "+name.String(), func() (err error) {
-		seen.Sight, err = look.Look(ctx, name)
-		return err
-	})
-	seen.KeyErr = caught("read the private key for "+name.String(), func() error {
-		key, version, err := keys.Get(ctx, name, 0)
-		seen.Version, seen.KeyID = version, key.ID()
-		if sel.Next != nil && !sel.Key.Gone && err == nil {
-			old, _, failed := keys.Get(ctx, name, sel.Key.Version)
-			seen.OldKept = failed == nil && old.ID() == sel.Key.ID
-		}
-		if err != nil || meant == nil || meant.ID == seen.KeyID || meant.Version == version || meant.Version == 0 {
-			return err
-		}
-		key, _, err = keys.Get(ctx, name, meant.Version)
-		seen.Kept = key.ID() == meant.ID
-		return err
-	})
+func observeSigner(ctx context.Context, signer string, ask func(context.Context, string) (dkim.Ref, error)) (seen rotate.SignerSeen) {
+	defer caught("ask signer "+signer, &seen.Err)
+	seen.Ref, seen.Err = ask(ctx, signer)
 	return seen
+}
+
+func observeSelector(ctx context.Context, name dkim.Name, sel rotate.Selector, keys rotate.KeyReader, look rotate.Looker) (seen rotate.SelectorSeen) {
+	observeRecord(ctx, name, look, &seen)
+	observeKey(ctx, name, sel, keys, &seen)
+	return seen
+}
+
+func observeRecord(ctx context.Context, name dkim.Name, look rotate.Looker, seen *rotate.SelectorSeen) {
+	defer caught("look up "+name.String(), &seen.SightErr)
+	seen.Sight, seen.SightErr = look.Look(ctx, name)
+}
+
+func observeKey(ctx context.Context, name dkim.Name, sel rotate.Selector, keys rotate.KeyReader, seen *rotate.SelectorSeen) {
+	defer caught("read the private key for "+name.String(), &seen.KeyErr)
+	meant := sel.Wanted()
+	key, version, err := keys.Get(ctx, name, 0)
+	seen.Version, seen.KeyID, seen.KeyErr = version, key.ID(), err
+	if sel.Next != nil && !sel.Key.Gone && err == nil {
+		old, _, failed := keys.Get(ctx, name, sel.Key.Version)
+		seen.OldKept = failed == nil && old.ID() == sel.Key.ID
+	}
+	if err != nil || meant == nil || meant.ID == seen.KeyID || meant.Version == version || meant.Version == 0 {
+		return
+	}
+	key, _, seen.KeyErr = keys.Get(ctx, name, meant.Version)
+	seen.Kept = key.ID() == meant.ID
 }
 
 // lags returns how long after its switch each signer has surely changed, where it says so.

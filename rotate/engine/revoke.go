@@ -38,7 +38,7 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Revoke, Selector: s.Selector, KeyID: key.ID, Record: key.Record}); err != nil {
 		return err
 	}
-	if err := r.write(ctx, provider, s.Selector, key.Record); err != nil {
+	if err := provider.Publish(ctx, r.txt(s.Selector, key.Record)); err != nil {
 		return err
 	}
 	seen := r.seen.Selectors[s.Selector]

@@ -19,7 +19,7 @@ type kept struct {
 	version int
 }
 
-// run is one Advance of one domain.
+// run is one round of work on one domain.
 type run struct {
 	engine   *Engine
 	want     rotate.Domain
@@ -43,16 +43,19 @@ type run struct {
 	begun    *rotate.Intent // the effect that was begun and is not confirmed, since this run wrote its intent
 	late     bool           // that effect may have come after the lease was lost
 	grant    *grant         // what was approved; nil: nobody has to approve
+
+	adoption *rotate.Adoption // comes first; nil: none
 }
 
-func (e *Engine) newRun(ctx context.Context, want rotate.Domain, req rotate.Request, grip *grip) (*run, error) {
-	have, err := e.Store.Load(ctx, want.Name)
+func (e *Engine) newRun(ctx context.Context, t Task, g *grant, grip *grip) (*run, error) {
+	have, err := e.Store.Load(ctx, t.Domain.Name)
 	if err != nil {
 		return nil, err
 	}
 	now := rotate.InstantOf(e.Clock)
 	st, ahead := have.Reckoned(now)
-	r := &run{engine: e, want: want, left: req.In(have, want.Signers), grip: grip, st: st.AsOf(now.At), stored: rotate.CopyState(have), fresh: map[string]*dkim.PrivateKey{}, known: map[kept]*dkim.PrivateKey{}}
+	r := &run{engine: e, want: t.Domain, left: t.Request.In(have, t.Domain.Signers), adoption: t.Adoption, grant: g, grip: grip,
+		st: st.AsOf(now.At), stored: rotate.CopyState(have), fresh: map[string]*dkim.PrivateKey{}, known: map[kept]*dkim.PrivateKey{}}
 	if ahead > 0 {
 		r.unsaved = append(r.unsaved, r.clockSet(ahead))
 	}
@@ -73,6 +76,11 @@ func (r *run) report(res *Result) {
 // advance plans and carries out, until there is nothing to do now. It observes
 // once: what it changes it sees afterwards. A failure ends it, but not an emergency.
 func (r *run) advance(ctx context.Context) error {
+	if r.adoption != nil {
+		if err := r.takeOver(ctx, *r.adoption); err != nil {
+			return err
+		}
+	}
 	r.observe(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -167,7 +175,7 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 			return errors.Join(errs, ctx.Err())
 		}
 		r.notify(s, "begun", "")
-		err := caught(string(s.Kind)+" "+r.name(s.Selector).String(), func() error { return r.do(ctx, s) })
+		err := r.do(ctx, s)
 		if err != nil {
 			err = r.grip.because(err)
 		}

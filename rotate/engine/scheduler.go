@@ -102,7 +102,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		for _, d := range agenda.take(clock.Now(), due) {
 			wg.Go(func() {
 				began := clock.Now()
-				res := s.Engine.Advance(ctx, d, rotate.Request{})
+				res := s.Engine.Advance(ctx, Task{Domain: d})
 				s.report(res, agenda.drop(began, clock.Now(), res))
 			})
 		}

@@ -3,102 +3,93 @@ package engine
 import (
 	"context"
 	"sync"
-	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// Patience says how long a run may stay for what has to be waited for.
-type Patience struct {
-	Most  time.Duration // waits shorter than this are waited out, others end the run
-	Retry bool          // failures that may pass by themselves are tried again, for less than Most in a row
+// Advance works on the task once: it takes every step of the domain that may be taken now,
+// and returns when there is something to wait for, a step failed, or ctx is done. A step that
+// has begun is finished or fails before Advance returns, also when ctx is done. A defect met
+// on the way is an error of this domain and harms no other.
+func (e *Engine) Advance(ctx context.Context, t Task) Result {
+	return e.round(ctx, t, nil)
 }
 
-// Settle advances the domain, and again after each wait that patience allows, until
-// only longer waits are left. Before each wait it calls waiting, which may be nil.
-//
-// What req asks for is one rotation: a turn that is under way, or has been begun
-// by now, is carried on and no further one started.
-func (e *Engine) Settle(ctx context.Context, want rotate.Domain, req rotate.Request, patience Patience, waiting func(domain string, next rotate.Next)) Result {
-	var (
-		done    []rotate.Event
-		last    rotate.State // as it was seen last
-		failing time.Time    // since when every attempt has failed; zero when the last one did not
-		left    = req        // what is yet to be done
-	)
-	left.Patient = req.Named
+// Settle works on the task, and again after each wait that patience allows, until only
+// longer waits are left. Before each wait it calls waiting, which may be nil.
+func (e *Engine) Settle(ctx context.Context, t Task, patience Patience, waiting func(domain string, next rotate.Next)) (res Result) {
+	to := &audience{waiting: waiting, each: func(r Result) { res = r }}
+	to.left.Add(1)
+	e.settle(ctx, t, patience, to)
+	return res
+}
+
+// SettleAll settles the tasks side by side, and calls each with every result as it comes. Of
+// these calls, and those of waiting, which may be nil, there is one at a time.
+func (e *Engine) SettleAll(ctx context.Context, tasks []Task, patience Patience, waiting func(domain string, next rotate.Next), each func(Result)) {
+	to := &audience{waiting: waiting, each: each}
+	for _, t := range tasks {
+		to.left.Add(1)
+		go e.settle(ctx, t, patience, to)
+	}
+	to.left.Wait()
+}
+
+// settle is the loop of rounds and waits.
+func (e *Engine) settle(ctx context.Context, t Task, patience Patience, to *audience) {
+	defer to.left.Done()
+	w := newWork(t)
+	if w.grant != nil && len(w.grant.left()) == 0 {
+		to.result(e.nothingApproved(ctx, t))
+		return
+	}
 	for {
-		res := e.Advance(ctx, want, left)
-		done = append(done, res.Done...)
-		if res.State.Domain == "" {
-			res.State = last
+		began := e.Clock.Now()
+		res := e.round(ctx, w.Task, w.grant)
+		if w.Adoption != nil && res.Err == nil && ctx.Err() == nil { // what follows is settled as if it was asked for now
+			w.Adoption, w.done = nil, res.Done
+			continue
 		}
-		last = res.State
-		res.Done, left.Asked, left.Instruction, left.Named = done, res.left.Asked, res.left.Instruction, left.Named && len(done) == 0
 		now := e.Clock.Now()
-		switch {
-		case res.Err == nil:
-			failing = time.Time{}
-		case failing.IsZero():
-			failing = now
+		next := w.over(&res, began, now)
+		if next == nil || ctx.Err() != nil || !patience.allows(res.Err, *next, now, w.failing) {
+			to.result(res)
+			return
 		}
-		if ctx.Err() != nil || !patience.allows(res, now, failing) {
-			return res
-		}
-		if waiting != nil {
-			waiting(want.Name, *res.State.Next)
-		}
-		if err := e.Clock.Sleep(ctx, res.State.Next.At.Sub(now)); err != nil {
-			return res
+		to.wait(t.Domain.Name, *next)
+		if e.Clock.Sleep(ctx, next.At.Sub(now)) != nil {
+			to.result(res)
+			return
 		}
 	}
 }
 
-// allows reports whether to stay for what comes next after res.
-func (p Patience) allows(res Result, now, failing time.Time) bool {
-	next := res.State.Next
-	switch {
-	case res.State.Released != nil: // what is waited for then is other people's doing
-		return false
-	case next == nil || next.Action == "resume" || next.Action == "rotate" && !res.left.Asked:
-		return false
-	case res.Err == nil:
-		return next.At.Sub(now) < p.Most
-	}
-	return p.Retry && fault.KindOf(res.Err) == fault.Transient && next.At.Sub(failing) < p.Most
+// nothingApproved says where a domain stands for which the plan has nothing to do.
+func (e *Engine) nothingApproved(ctx context.Context, t Task) Result {
+	have, err := e.Store.Load(ctx, t.Domain.Name)
+	return Result{Domain: t.Domain.Name, State: have, Err: err, Left: t.Approval.Steps,
+		Plan: rotate.DomainPlan{Name: t.Domain.Name, Phase: have.Phase, Next: have.Next,
+			Reason: rotate.Reason{Code: "nothing-planned", Message: "the plan has nothing to do for the domain"}}}
 }
 
-// SettleAll settles the domains side by side, with the same request for each, and calls each with every result as
-// it comes, one call at a time. waiting may be nil.
-func (e *Engine) SettleAll(ctx context.Context, domains []rotate.Domain, req rotate.Request, patience Patience, waiting func(string, rotate.Next), each func(Result)) {
-	SideBySide(domains, waiting, each, func(d rotate.Domain, waiting func(string, rotate.Next)) Result {
-		return e.Settle(ctx, d, req, patience, waiting)
-	})
+// audience is told of waits and results, one call at a time.
+type audience struct {
+	mu      sync.Mutex
+	waiting func(domain string, next rotate.Next) // may be nil
+	each    func(Result)
+	left    sync.WaitGroup // the tasks without a result
 }
 
-// SideBySide does work for all items at once, and calls each with every result as
-// it comes. Of these calls, and those that work makes of waiting, there is one at a
-// time. waiting may be nil.
-func SideBySide[T any](items []T, waiting func(string, rotate.Next), each func(Result), work func(item T, waiting func(string, rotate.Next)) Result) {
-	var (
-		mu sync.Mutex
-		wg sync.WaitGroup
-	)
-	tell := func(domain string, next rotate.Next) {
-		mu.Lock()
-		defer mu.Unlock()
-		if waiting != nil {
-			waiting(domain, next)
-		}
+func (a *audience) wait(domain string, next rotate.Next) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.waiting != nil {
+		a.waiting(domain, next)
 	}
-	for _, item := range items {
-		wg.Go(func() {
-			res := work(item, tell)
-			mu.Lock()
-			defer mu.Unlock()
-			each(res)
-		})
-	}
-	wg.Wait()
+}
+
+func (a *audience) result(r Result) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.each(r)
 }

@@ -14,7 +14,8 @@ import (
 
 // do carries one step out. Making keys, waiting for DNS and asking for consent end
 // with ctx; an effect that has begun does not, it has workTime.
-func (r *run) do(ctx context.Context, s rotate.Step) error {
+func (r *run) do(ctx context.Context, s rotate.Step) (err error) {
+	defer caught(string(s.Kind)+" "+r.name(s.Selector).String(), &err)
 	switch s.Kind {
 	case rotate.Generate:
 		key, err := r.engine.make(ctx, r.want.Policy.Key)
@@ -174,7 +175,7 @@ func (r *run) publish(ctx context.Context, s rotate.Step) error {
 	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Publish, Selector: s.Selector, KeyID: key.ID, Record: key.Record}); err != nil {
 		return err
 	}
-	if err := r.write(ctx, provider, s.Selector, key.Record); err != nil {
+	if err := provider.Publish(ctx, r.txt(s.Selector, key.Record)); err != nil {
 		return err
 	}
 	r.st.Published(s.Selector, r.engine.Clock.Now())

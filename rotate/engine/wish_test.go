@@ -19,6 +19,8 @@ func (w wish) plan(now time.Time, have rotate.State, seen rotate.Observation) ro
 	return plan.Plan(now, w.Domain, w.Request, have, seen)
 }
 
+func (w wish) task() engine.Task { return engine.Task{Domain: w.Domain, Request: w.Request} }
+
 // configured returns the domains of wishes.
 func configured(wishes []wish) (domains []rotate.Domain) {
 	for _, w := range wishes {
@@ -33,25 +35,28 @@ type testEngine struct{ *engine.Engine }
 func newEngine(parts engine.Parts) *testEngine { return &testEngine{engine.NewEngine(parts)} }
 
 func (e *testEngine) Advance(ctx context.Context, d wish) engine.Result {
-	return e.Engine.Advance(ctx, d.Domain, d.Request)
+	return e.Engine.Advance(ctx, d.task())
 }
 
 func (e *testEngine) Adopt(ctx context.Context, d wish, a rotate.Adoption) engine.Result {
-	return e.Engine.Adopt(ctx, d.Domain, d.Request, a)
+	return e.Engine.Advance(ctx, engine.Task{Domain: d.Domain, Request: d.Request, Adoption: &a})
 }
 
 func (e *testEngine) Settle(ctx context.Context, d wish, patience engine.Patience, waiting func(string, rotate.Next)) engine.Result {
-	return e.Engine.Settle(ctx, d.Domain, d.Request, patience, waiting)
+	return e.Engine.Settle(ctx, d.task(), patience, waiting)
 }
 
 func (e *testEngine) Apply(ctx context.Context, d wish, a rotate.Approval, patience engine.Patience, waiting func(string, rotate.Next)) engine.Result {
-	return e.Engine.Apply(ctx, d.Domain, d.Ignore, a, patience, waiting)
+	t := engine.Task{Domain: d.Domain, Request: rotate.Request{Ignore: d.Ignore}, Approval: &a}
+	return e.Engine.Settle(ctx, t, patience, waiting)
 }
 
 func (e *testEngine) SettleAll(ctx context.Context, all []wish, patience engine.Patience, waiting func(string, rotate.Next), each func(engine.Result)) {
-	engine.SideBySide(all, waiting, each, func(d wish, waiting func(string, rotate.Next)) engine.Result {
-		return e.Settle(ctx, d, patience, waiting)
-	})
+	var tasks []engine.Task
+	for _, d := range all {
+		tasks = append(tasks, d.task())
+	}
+	e.Engine.SettleAll(ctx, tasks, patience, waiting, each)
 }
 
 // unaskedOf returns wishes that ask nothing of the domains.

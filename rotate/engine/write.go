@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan"
@@ -38,13 +37,13 @@ func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
 	return nil
 }
 
-// write makes record the only TXT record at a selector's name, unless something
-// that dkimbot did not make stands there at that moment (I6).
-func (r *run) write(ctx context.Context, provider rotate.Publisher, selector, record string) error {
+// txt returns what makes record the only TXT record at a selector's name, unless something
+// that dkimbot did not make stands there when it is written (I6).
+func (r *run) txt(selector, record string) dkim.TXT {
 	sight := r.seen.Selectors[selector].Sight
 	if sight.Unchecked {
 		sight.Values = r.st.Selector(selector).Expected()
 	}
-	return provider.Publish(ctx, dkim.TXT{Zone: sight.Zone, Owner: sight.Owner, Value: record, TTL: r.want.Policy.TTL,
-		Replaces: r.st.Selector(selector).Ours, Seen: sight.Values})
+	return dkim.TXT{Zone: sight.Zone, Owner: sight.Owner, Value: record, TTL: r.want.Policy.TTL,
+		Replaces: r.st.Selector(selector).Ours, Seen: sight.Values}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
 // Domains that somebody signed before dkimbot are modelled here: their keys are
@@ -189,7 +190,7 @@ func (w *world) giveKeys(d *domain, a rotate.Adoption) {
 	want, req := p.wants(d), rotate.Request{Named: true, Ignore: rotate.Ignore{Windows: set, Freezes: set}}
 	p.busy, p.began, p.adopting = true, w.now, &a
 	p.turns(d.name)
-	res := p.engine.Adopt(context.Background(), want, req, a)
+	res := p.engine.Advance(context.Background(), engine.Task{Domain: want, Request: req, Adoption: &a})
 	p.note(res)
 	p.busy, p.adopting = false, nil
 	if res.Err == nil {

@@ -234,7 +234,8 @@ func (w *world) apply(d *domain, a *approved) {
 	}
 	p.busy, p.plan, p.began = true, a, w.now
 	p.turns(d.name)
-	p.note(p.engine.Apply(context.Background(), p.wants(d), rotate.Ignore{}, approval, engine.Patience{Most: time.Minute, Retry: w.faults.IntN(2) == 0}, nil))
+	patience := engine.Patience{Most: time.Minute, Retry: w.faults.IntN(2) == 0}
+	p.note(p.engine.Settle(context.Background(), engine.Task{Domain: p.wants(d), Approval: &approval}, patience, nil))
 	p.busy, p.plan, p.alive = false, nil, false
 	a.used = a.used || a.begun
 }

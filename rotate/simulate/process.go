@@ -155,7 +155,7 @@ func (p *process) advance(domains []rotate.Domain) {
 			p.began = p.now
 			p.report.Turns++
 			p.turns(d.Name)
-			res := p.engine.Advance(context.Background(), d, rotate.Request{})
+			res := p.engine.Advance(context.Background(), engine.Task{Domain: d})
 			p.note(res)
 			p.checkBounds(p.domain(d.Name), res)
 		}
@@ -167,7 +167,7 @@ func (p *process) settle(d rotate.Domain, req rotate.Request) {
 	defer func() { p.busy = false }()
 	p.began = p.now
 	p.turns(d.Name)
-	res := p.engine.Settle(context.Background(), d, req, engine.Patience{Most: time.Minute}, nil)
+	res := p.engine.Settle(context.Background(), engine.Task{Domain: d, Request: req}, engine.Patience{Most: time.Minute}, nil)
 	p.note(res)
 	p.checkBounds(p.domain(d.Name), res)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/keyimport"
 	"github.com/dkimbot/dkimbot/keystore/vault"
@@ -47,27 +48,42 @@ func (a *App) Adopt(ctx context.Context, domains []rotate.Domain, req rotate.Req
 	if err != nil {
 		return err
 	}
-	engine.SideBySide(domains, waiting, each, func(d rotate.Domain, waiting func(string, rotate.Next)) engine.Result {
-		return a.adopt(ctx, d, req, finder, patience, waiting)
+	var tasks []engine.Task
+	found := map[string]keyimport.Found{}
+	for i, f := range findAll(ctx, finder, domains) {
+		d := domains[i]
+		if f.err != nil {
+			each(engine.Result{Domain: d.Name, Err: f.err})
+			continue
+		}
+		found[d.Name] = f.Found
+		tasks = append(tasks, engine.Task{Domain: d, Request: req, Adoption: &f.Adoption})
+	}
+	a.Engine.SettleAll(ctx, tasks, patience, waiting, func(res engine.Result) {
+		if len(res.Done) > 0 {
+			d := domains[slices.IndexFunc(domains, func(d rotate.Domain) bool { return d.Name == res.Domain })]
+			res.Plan.Warnings = slices.Concat(res.Plan.Warnings, found[d.Name].Notes, a.handOver(d, found[d.Name], res.Plan))
+		}
+		each(res)
 	})
 	return nil
 }
 
-func (a *App) adopt(ctx context.Context, d rotate.Domain, req rotate.Request, finder *keyimport.Finder, patience engine.Patience, waiting func(string, rotate.Next)) engine.Result {
-	found, err := finder.Find(ctx, d)
-	if err != nil {
-		return engine.Result{Domain: d.Name, Err: err}
+// finding is what was found for a domain, or why nothing could be.
+type finding struct {
+	keyimport.Found
+	err error
+}
+
+// findAll finds keys for all the domains at once.
+func findAll(ctx context.Context, finder *keyimport.Finder, domains []rotate.Domain) []finding {
+	all := make([]finding, len(domains))
+	var wg sync.WaitGroup
+	for i, d := range domains {
+		wg.Go(func() { all[i].Found, all[i].err = finder.Find(ctx, d) })
 	}
-	res := a.Engine.Adopt(ctx, d, req, found.Adoption)
-	if res.Err == nil && ctx.Err() == nil {
-		done := res.Done
-		res = a.Engine.Settle(ctx, d, req, patience, waiting)
-		res.Done = append(done, res.Done...)
-	}
-	if len(res.Done) > 0 {
-		res.Plan.Warnings = slices.Concat(res.Plan.Warnings, found.Notes, a.handOver(d, found, res.Plan))
-	}
-	return res
+	wg.Wait()
+	return all
 }
 
 // handOver tells of adopted records that stand outside of what dkimbot changes in a zone file.

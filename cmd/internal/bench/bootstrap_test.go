@@ -32,8 +32,12 @@ func (g *ground) bootstrap(tb testing.TB) *bootstrapped {
 		tb.Fatal(err)
 	}
 	a.Engine.Generate = r.keys.generate
+	var tasks []engine.Task
+	for _, d := range a.Domains {
+		tasks = append(tasks, engine.Task{Domain: d})
+	}
 	ready := 0
-	a.Engine.SettleAll(ctx, a.Domains, rotate.Request{}, engine.Patience{Most: time.Minute}, nil, func(res engine.Result) {
+	a.Engine.SettleAll(ctx, tasks, engine.Patience{Most: time.Minute}, nil, func(res engine.Result) {
 		if res.Err != nil || res.State.Phase != rotate.Ready || res.State.Active != "s1" {
 			tb.Errorf("%s is %s, signs with %q: %v", res.Domain, res.State.Phase, res.State.Active, res.Err)
 		}

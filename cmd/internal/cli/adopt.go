@@ -179,16 +179,19 @@ func (f *adoptFlags) source() (keyimport.Source, error) {
 }
 
 func (p *program) adopt(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request, source keyimport.Source, patience engine.Patience) error {
-	return p.atWork(cmd, cfg, func(a *app.App, tell progress) error {
-		var results []engine.Result
-		tell.expect(domains)
-		err := a.Adopt(cmd.Context(), domains, req, source, patience, tell.waiting, p.into(&results, tell, show.Text.Result))
-		tell.stop()
-		if err != nil {
-			return err
-		}
-		return p.endResults(cmd.Context(), a, results, domains, others{})
-	})
+	s, err := p.open(cmd, cfg)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	var results []engine.Result
+	s.tell.expect(domains)
+	err = s.Adopt(cmd.Context(), domains, req, source, patience, s.tell.waiting, p.into(&results, s.tell, show.Text.Result))
+	s.tell.stop()
+	if err != nil {
+		return err
+	}
+	return p.endResults(cmd.Context(), s.App, results, domains, others{})
 }
 
 func (p *program) planAdoption(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request, source keyimport.Source, detailed bool) error {

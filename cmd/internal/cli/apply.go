@@ -71,7 +71,7 @@ progress.`,
 }
 
 func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Document, ignore rotate.Ignore, patience engine.Patience) error {
-	orders, results := orders(cfg, doc)
+	tasks, results := approved(cfg, doc, ignore)
 	refused := map[string]error{}
 	for _, r := range results {
 		if !p.json {
@@ -80,16 +80,8 @@ func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Doc
 		refused[r.Domain] = r.Err
 	}
 	defer p.notifyRefusals(cmd, cfg, refused)
-	if len(orders) > 0 {
-		err := p.atWork(cmd, cfg, func(a *app.App, tell progress) error {
-			for i := range orders {
-				orders[i].Ignore = ignore
-				tell.expect([]rotate.Domain{orders[i].Domain})
-			}
-			a.Engine.ApplyAll(cmd.Context(), orders, patience, tell.waiting, p.into(&results, tell, show.Text.Applied))
-			return nil
-		})
-		if err != nil {
+	if len(tasks) > 0 {
+		if err := p.carryOut(cmd, cfg, tasks, patience, &results); err != nil {
 			return err
 		}
 	}
@@ -100,6 +92,20 @@ func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Doc
 		return p.interrupted(results, "what was begun, 'dkimbot rotate --due' and the daemon carry on; for domains that were not begun the plan still holds: "+p.resumeHint(nil))
 	}
 	return rotateExit(results)
+}
+
+// carryOut settles approved tasks, and keeps their results.
+func (p *program) carryOut(cmd *cobra.Command, cfg *config.Config, tasks []engine.Task, patience engine.Patience, results *[]engine.Result) error {
+	s, err := p.open(cmd, cfg)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for _, t := range tasks {
+		s.tell.expect([]rotate.Domain{t.Domain})
+	}
+	s.Engine.SettleAll(cmd.Context(), tasks, patience, s.tell.waiting, p.into(results, s.tell, show.Text.Applied))
+	return nil
 }
 
 // endApply tells the results, all at once for programs, in the order of the plan.
@@ -116,9 +122,9 @@ func (p *program) endApply(doc planfile.Document, results []engine.Result) error
 	return report.JSON(p.Out, report.NewApply(doc.PlanID, results))
 }
 
-// orders returns what is to be carried out, and the results for domains that are
+// approved returns what is to be carried out, and the results for domains that are
 // refused without a look at the world.
-func orders(cfg *config.Config, doc planfile.Document) (out []engine.Order, refused []engine.Result) {
+func approved(cfg *config.Config, doc planfile.Document, ignore rotate.Ignore) (out []engine.Task, refused []engine.Result) {
 	for _, d := range doc.Domains {
 		want, err := cfg.Domain(d.Name)
 		switch why := d.SameConfig(cfg.DomainDigest(d.Name)); {
@@ -129,7 +135,8 @@ func orders(cfg *config.Config, doc planfile.Document) (out []engine.Order, refu
 		case d.Problem != nil && len(d.Steps) == 0:
 			refused = append(refused, engine.Result{Domain: d.Name, Err: doc.Unplanned(d)})
 		default:
-			out = append(out, engine.Order{Domain: want.Domain, Approved: doc.Approval(d)})
+			approval := doc.Approval(d)
+			out = append(out, engine.Task{Domain: want.Domain, Request: rotate.Request{Ignore: ignore}, Approval: &approval})
 		}
 	}
 	return out, refused

@@ -145,27 +145,38 @@ func patienceOf(wait bool) engine.Patience {
 }
 
 func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request, due bool, patience engine.Patience) error {
-	return p.atWork(cmd, cfg, func(a *app.App, tell progress) (err error) {
-		ctx := cmd.Context()
-		if due {
-			if domains, err = engine.TakePending(ctx, a.Work, a.Engine.Clock.Now(), domains, req); err != nil {
-				return err
-			}
-		}
-		beside, err := findOthers(ctx, a, due, domains)
-		if err != nil {
+	s, err := p.open(cmd, cfg)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	ctx := cmd.Context()
+	if due {
+		if domains, err = engine.TakePending(ctx, s.Work, s.Engine.Clock.Now(), domains, req); err != nil {
 			return err
 		}
-		var results []engine.Result
-		tell.expect(domains)
-		a.Engine.SettleAll(ctx, domains, req, patience, tell.waiting, p.into(&results, tell, show.Text.Result))
-		tell.stop()
-		err = p.endResults(ctx, a, results, domains, beside)
-		if due && err == nil {
-			a.Notices.Beat()
-		}
+	}
+	beside, err := findOthers(ctx, s.App, due, domains)
+	if err != nil {
 		return err
-	})
+	}
+	var results []engine.Result
+	s.tell.expect(domains)
+	s.Engine.SettleAll(ctx, tasks(domains, req), patience, s.tell.waiting, p.into(&results, s.tell, show.Text.Result))
+	s.tell.stop()
+	err = p.endResults(ctx, s.App, results, domains, beside)
+	if due && err == nil {
+		s.Notices.Beat()
+	}
+	return err
+}
+
+// tasks ask the same of each of the domains.
+func tasks(domains []rotate.Domain, req rotate.Request) (out []engine.Task) {
+	for _, d := range domains {
+		out = append(out, engine.Task{Domain: d, Request: req})
+	}
+	return out
 }
 
 // endResults ends a run of the parts in which results were told as they came.

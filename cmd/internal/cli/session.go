@@ -23,20 +23,30 @@ func (p *program) loadFor(cmd *cobra.Command, names []string, choose chooser) (*
 	return cfg, domains, p.notifyRefusal(cmd, cfg, err)
 }
 
-// atWork opens the parts of a configuration for work, with progress told while do does it.
-func (p *program) atWork(cmd *cobra.Command, cfg *config.Config, do func(a *app.App, tell progress) error) error {
-	tell := p.newProgress(cmd)
-	defer tell.stop()
+// session is the parts of a configuration at work, and those who are told meanwhile.
+type session struct {
+	*app.App
+	tell progress
+}
+
+// open opens the parts of a configuration for work on domains. Close them.
+func (p *program) open(cmd *cobra.Command, cfg *config.Config) (session, error) {
 	log, err := p.log()
 	if err != nil {
-		return err
+		return session{}, err
 	}
+	tell := p.newProgress(cmd)
 	a, err := app.Open(cmd.Context(), cfg, tell.step, app.WithLog(log), app.WithoutKeystore(func(error) {}))
 	if err != nil {
-		return err
+		tell.stop()
 	}
-	defer a.Close()
-	return do(a, tell)
+	return session{a, tell}, err
+}
+
+// Close ends the work.
+func (s session) Close() {
+	s.App.Close()
+	s.tell.stop()
 }
 
 // into returns a function that keeps each result as it comes, and writes it where
