@@ -164,5 +164,5 @@ func Stale(planID, domain string, why []Reason) error {
 		messages[i] = r.Message
 	}
 	return fault.Refuse("stale-plan", fmt.Sprintf("apply plan %s to %s: %s", planID, domain, strings.Join(messages, "; ")),
-		"nothing was done for the domain; make a new plan, have it reviewed, and apply that: dkimbot plan --domain "+domain+" --out FILE")
+		"nothing was done for the domain; make a new plan, have it reviewed, and apply that: 'dkimbot plan --domain "+domain+" --out FILE'")
 }

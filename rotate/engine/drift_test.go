@@ -99,7 +99,7 @@ func TestDrift(t *testing.T) {
 		"DNS silent":    {readyScene, func(s *scene) { unseen(s, "s1", transient, nil); s.hold("s1", someKeys()[0].ID(), 1) }, "record-unseen s1", "no route to host"},
 
 		"a private key gone":          {readyScene, func(s *scene) { s.hold("s2", "", 2) }, "key-missing s2", "a fresh key takes its place"},
-		"the active's":                {readyScene, func(s *scene) { s.hold("s1", "", 0) }, "key-missing s1!", "switch to s2: dkimbot rotate --domain example.com"},
+		"the active's":                {readyScene, func(s *scene) { s.hold("s1", "", 0) }, "key-missing s1!", "switch to s2: 'dkimbot rotate --domain example.com'"},
 		"both":                        {readyScene, func(s *scene) { s.hold("s1", "", 0); s.hold("s2", "", 0) }, "key-missing s1!, key-missing s2!", "names the right keystore"},
 		"and a signer silent":         {readyScene, func(s *scene) { s.hold("s2", "", 2); s.seen.Signers["mx1"] = rotate.SignerSeen{Err: transient} }, "key-missing s2!, signer-silent mx1", "restore it"},
 		"the target's":                {switchingScene, func(s *scene) { s.hold("s2", "", 2) }, "key-missing s2!", "rollback"},
@@ -149,7 +149,7 @@ func TestDrift(t *testing.T) {
 			s.oldKept("s2", true)
 		}, "", ""},
 		"fled to a key that is gone":         {switchingScene, func(s *scene) { leak(s); s.hold("s2", "", 2) }, "key-missing s2!", "restore it from a backup of the keystore;"},
-		"the active's while draining":        {drainingScene, func(s *scene) { s.hold("s2", "", 2) }, "key-missing s2!", "or go back: dkimbot rollback --domain example.com"},
+		"the active's while draining":        {drainingScene, func(s *scene) { s.hold("s2", "", 2) }, "key-missing s2!", "or go back: 'dkimbot rollback --domain example.com'"},
 		"the active's while replacing":       {storedScene, func(s *scene) { s.hold("s2", "", 2) }, "key-missing s2!", "restore it from a backup of the keystore;"},
 		"the active's, the other leaked":     {drainingScene, func(s *scene) { leak(s); s.hold("s2", "", 2) }, "key-missing s2!", "restore it from a backup of the keystore;"},
 		"the active's, which is compromised": {readyScene, func(s *scene) { leak(s); s.hold("s1", "", 0) }, "key-missing s1", "signers leave it for s2"},

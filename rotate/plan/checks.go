@@ -225,7 +225,7 @@ func (j *Judge) foreignHint(s string, revoked bool) string {
 	case fresh:
 		return "find out whose it is; if nothing signs with it, remove it, and dkimbot publishes its own; dkimbot never changes a record that is not its own"
 	case j.have.Phase == rotate.New:
-		return fmt.Sprintf("if it is in use, adopt its key: dkimbot adopt --domain %s --selector %s --key-file FILE; if nothing signs with it, remove it; "+
+		return fmt.Sprintf("if it is in use, adopt its key: 'dkimbot adopt --domain %s --selector %s --key-file FILE'; if nothing signs with it, remove it; "+
 			"or name two other selectors in the domain's policy. dkimbot never changes a record that is not its own", j.want.Name, s)
 	case revoked:
 		return "find out why the key was revoked; if somebody else may have it, say so: 'dkimbot rotate --domain " + j.want.Name + " --compromised --selector " + s +
@@ -254,7 +254,7 @@ func (p *planner) ownKeystore(s string) {
 	case p.have.Phase == rotate.New && p.seen.Selectors[s].KeyErr == nil:
 		p.note(s, fault.Refuse("lost-state",
 			fmt.Sprintf("the keystore holds a key for %s, but the state knows nothing of %s: the state was lost, or another dkimbot manages the domain", p.name(s), p.want.Name),
-			"restore the state database from a backup; or adopt what the keystore holds: dkimbot adopt --domain "+p.want.Name+" --from-keystore; or name two new selectors in the domain's policy to start afresh beside the old ones, and remove the old records by hand eight days after the switch"))
+			"restore the state database from a backup; or adopt what the keystore holds: 'dkimbot adopt --domain "+p.want.Name+" --from-keystore'; or name two new selectors in the domain's policy to start afresh beside the old ones, and remove the old records by hand eight days after the switch"))
 	default:
 		p.note(s, p.foreignKey(s))
 	}

@@ -111,9 +111,9 @@ func (h *health) orGoBack(other string) string {
 	case h.have.Leaked(other) || h.have.Leaked(h.have.Active):
 		return ""
 	case h.have.Phase == rotate.Ready:
-		return fmt.Sprintf(", or switch to %s: dkimbot rotate --domain %s", other, h.want.Name)
+		return fmt.Sprintf(", or switch to %s: 'dkimbot rotate --domain %s'", other, h.want.Name)
 	case h.have.Phase == rotate.Switching, h.have.Phase == rotate.Draining:
-		return ", or go back: dkimbot rollback --domain " + h.want.Name
+		return ", or go back: 'dkimbot rollback --domain " + h.want.Name + "'"
 	}
 	return ""
 }

@@ -48,6 +48,11 @@ func (p *planner) wayBack() (string, error) {
 	if err := p.unmanaged(what); err != nil {
 		return "", err
 	}
+	for _, s := range p.want.Policy.Selectors { // what the state says of the past is not so
+		if p.stale(s) {
+			return "", p.staleState(s)
+		}
+	}
 	var back string
 	switch p.have.Phase {
 	case rotate.Switching:

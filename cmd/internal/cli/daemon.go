@@ -111,7 +111,7 @@ func (d *daemon) unlisted(ctx context.Context, a *app.App) {
 	}
 	for _, u := range report.NewUnlisted(states) {
 		d.log.Warn("a domain is under management and not in the configuration; nothing of it is touched", "domain", u.Name, "phase", u.Phase,
-			"records", u.Records, "keys", u.Keys, "signers", u.Signers, "hint", "list it again to go on with it, or let go of it: dkimbot release --domain "+u.Name)
+			"records", u.Records, "keys", u.Keys, "signers", u.Signers, "hint", "list it again to go on with it, or let go of it: 'dkimbot release --domain "+u.Name+"'")
 	}
 }
 

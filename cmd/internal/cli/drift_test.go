@@ -255,7 +255,7 @@ func TestActiveKeyGone(t *testing.T) {
 	l := readyLab(t)
 	must(t, os.RemoveAll(filepath.Join(l.Dir, "keys/example.test/s1")))
 	says := []string{"the private key for s1._domainkey.example.test is gone from the keystore; the signers go on with their copies",
-		"to do: restore it from a backup of the keystore, or switch to s2: dkimbot rotate --domain example.test"}
+		"to do: restore it from a backup of the keystore, or switch to s2: 'dkimbot rotate --domain example.test'"}
 	l.run(t, "plan").want(t, 0, says...)
 	l.anHourPasses(t)
 	l.run(t, "rotate", "--due").want(t, 0, says...)

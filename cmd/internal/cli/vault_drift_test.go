@@ -69,7 +69,7 @@ func TestDriftInVault(t *testing.T) {
 				v.put("backup", v.read("s1", 1))
 				v.destroy("s1", 1)
 			},
-			finds: "key-missing", says: "switch to s2: dkimbot rotate --domain example.test",
+			finds: "key-missing", says: "switch to s2: 'dkimbot rotate --domain example.test'",
 			cure: func(v vaultKeys) { v.put("s1", v.read("backup", 1)) },
 		},
 		"another key stored": {

@@ -95,5 +95,5 @@ func Read(data []byte) (Document, error) {
 
 func damaged(err error) error {
 	return &fault.Error{Kind: fault.Refused, Code: "damaged-plan", What: "it is not as dkimbot wrote it", Err: err,
-		Hint: "get the file again as it was written, byte for byte, or make a new plan: dkimbot plan --out FILE"}
+		Hint: "get the file again as it was written, byte for byte, or make a new plan: 'dkimbot plan --out FILE'"}
 }

@@ -65,7 +65,7 @@ func (doc Document) Plain() Document {
 func (d Domain) plain() Domain {
 	d.Reason, d.Next, d.Drift, d.Warnings = rotate.Reason{}, nil, []rotate.Finding{}, []string{}
 	if d.Problem != nil {
-		d.Problem = &report.Problem{Kind: d.Problem.Kind, Message: "there was a problem with the domain when the plan was made", Hint: "make the plan again to see it: dkimbot plan --domain " + d.Name}
+		d.Problem = &report.Problem{Kind: d.Problem.Kind, Message: "there was a problem with the domain when the plan was made", Hint: "make the plan again to see it: 'dkimbot plan --domain " + d.Name + "'"}
 	}
 	steps := make([]Step, len(d.Steps))
 	for i, s := range d.Steps {

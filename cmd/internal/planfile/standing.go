@@ -55,16 +55,16 @@ func (doc Document) Refusal(why *rotate.Reason) error {
 	if why == nil {
 		return nil
 	}
-	code, hint := "stale-plan", "nothing was done; make a new plan, have it reviewed, and apply that: dkimbot plan --out FILE"
+	code, hint := "stale-plan", "nothing was done; make a new plan, have it reviewed, and apply that: 'dkimbot plan --out FILE'"
 	switch why.Code {
 	case "from-the-future":
-		hint = "nothing was done; set the machine's clock right, or make a new plan: dkimbot plan --out FILE"
+		hint = "nothing was done; set the machine's clock right, or make a new plan: 'dkimbot plan --out FILE'"
 	case "unsigned":
-		code, hint = "unsigned-plan", "nothing was done; make the plan again with this version of dkimbot, have it reviewed, and apply that: dkimbot plan --out FILE"
+		code, hint = "unsigned-plan", "nothing was done; make the plan again with this version of dkimbot, have it reviewed, and apply that: 'dkimbot plan --out FILE'"
 	case Tampered:
-		code, hint = "tampered-plan", "nothing was done; find out who changed the file. Make a new plan, have it reviewed, and apply that: dkimbot plan --out FILE"
+		code, hint = "tampered-plan", "nothing was done; find out who changed the file. Make a new plan, have it reviewed, and apply that: 'dkimbot plan --out FILE'"
 	case "not-yet":
-		code, hint = why.Code, "nothing was done; apply it then, or make a plan for now: dkimbot plan --out FILE"
+		code, hint = why.Code, "nothing was done; apply it then, or make a plan for now: 'dkimbot plan --out FILE'"
 	case "lineage":
 		hint = "nothing was done; apply it with the configuration that it was made with, or restore the state from a backup, or make a new plan"
 	}
