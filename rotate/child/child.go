@@ -56,23 +56,24 @@ func Run(ctx context.Context, p Program) (Result, error) {
 	out, tail := &head{max: MaxOutput}, &tail{max: maxTail}
 	cmd := exec.CommandContext(timed, p.Argv[0], p.Argv[1:]...)
 	cmd.Env = append(Environment(os.Getenv), p.Env...)
-	mark, close, err := markFor(cmd)
-	if err != nil {
-		return Result{}, err
-	}
-	defer close()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(p.Stdin), out, tail
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	start := startMarked
+	if p.KeepsDaemons {
+		start = unmarked
+	}
+	mark, started := uint64(0), make(chan struct{})
 	cmd.Cancel = func() error {
-		all := &kin{root: cmd.Process.Pid, mark: mark}
-		if p.KeepsDaemons {
-			all.mark = ""
-		}
-		all.kill()
+		<-started
+		(&kin{root: cmd.Process.Pid, mark: mark}).kill()
 		return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
 	cmd.WaitDelay = time.Second // a grandchild may hold the pipes open
-	err = cmd.Run()
+	mark, err := start(cmd.Start)
+	close(started)
+	if err == nil {
+		err = cmd.Wait()
+	}
 	res := Result{Stdout: out.buf.Bytes(), Stderr: tail.buf}
 	switch {
 	case err != nil && timed.Err() != nil:
@@ -85,6 +86,9 @@ func Run(ctx context.Context, p Program) (Result, error) {
 	}
 	return res, err
 }
+
+// unmarked starts a program without a mark: what it lets go of is not known any more.
+func unmarked(start func() error) (mark uint64, err error) { return 0, start() }
 
 // Environment returns the environment that every program gets: PATH, HOME and
 // LANG from getenv, nothing else, so that no token or password of this process

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,7 +13,7 @@ import (
 // those that left its process group and its session, which keep the mark.
 type kin struct {
 	root    int
-	mark    string // the target of the descriptor markAt of all of them; "" leaves out who is not below root any more
+	mark    uint64 // the realtime limit of all of them; 0 leaves out who is not below root any more
 	members map[int]*member
 }
 
@@ -75,30 +74,8 @@ func (k *kin) below(pid int, parents map[int]int) bool {
 }
 
 func (k *kin) marked(pid int) bool {
-	if k.mark == "" {
-		return false
-	}
-	target, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", pid, markAt))
-	return err == nil && target == k.mark
-}
-
-// markAt is the descriptor by which processes are known that have left the program's group. No
-// shell has one so high for itself.
-const markAt = 63
-
-// markFor gives the program, and so all that it starts, one end of a pipe that nobody uses.
-func markFor(cmd *exec.Cmd) (mark string, close func(), err error) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return "", nil, err
-	}
-	cmd.ExtraFiles = make([]*os.File, markAt-2)
-	cmd.ExtraFiles[markAt-3] = w
-	mark, err = os.Readlink(fmt.Sprintf("/proc/self/fd/%d", w.Fd()))
-	if err != nil {
-		mark = "" // there is no /proc
-	}
-	return mark, func() { r.Close(); w.Close() }, nil
+	limit, ok := realtimeOf(strconv.Itoa(pid))
+	return ok && k.mark != 0 && limit == k.mark
 }
 
 // add takes hold of a process, so that its number can't become another one's.

@@ -2,17 +2,14 @@
 
 package child
 
-import (
-	"os/exec"
-	"syscall"
-)
+import "syscall"
 
 // kin is the processes that come from one run of a program: here its process group.
 type kin struct {
 	root int
-	mark string
+	mark uint64
 }
 
 func (k *kin) kill() { syscall.Kill(-k.root, syscall.SIGKILL) }
 
-func markFor(*exec.Cmd) (mark string, close func(), err error) { return "", func() {}, nil }
+func startMarked(start func() error) (mark uint64, err error) { return unmarked(start) }
