@@ -7,4 +7,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/cli"
 )
 
-func main() { os.Exit(cli.Main(os.Args[1:], cli.Terminal())) }
+func main() {
+	cli.KeepMemory()
+	os.Exit(cli.Main(os.Args[1:], cli.Terminal()))
+}
