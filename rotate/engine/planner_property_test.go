@@ -104,7 +104,7 @@ func (s *scene) checkActivate(t *rapid.T, step rotate.Step, before []rotate.Step
 	has := func(kind rotate.Kind) bool {
 		return slices.ContainsFunc(before, func(b rotate.Step) bool { return b.Kind == kind && b.Selector == step.Selector })
 	}
-	inUse := s.have.Active == step.Selector && s.othersSign(step.Selector, step.Signer)
+	inUse := s.othersSign(step.Selector, step.Signer) && (s.have.Active == step.Selector || s.idle(step.Signer) && !s.sheltered(s.have.Active))
 	if !has(rotate.Verify) && (step.Selector != s.have.Active || s.seen.Selectors[step.Selector].SightErr == nil) {
 		t.Fatalf("I2: %s is used without a look", step.Selector)
 	}
@@ -138,11 +138,27 @@ func (s *scene) checkActivate(t *rapid.T, step rotate.Step, before []rotate.Step
 	}
 }
 
+// idle reports whether a signer says that it signs with nothing.
+func (s *scene) idle(signer string) bool {
+	seen := s.seen.Signers[signer]
+	return seen.Err == nil && seen.Ref.Selector == ""
+}
+
+// sheltered reports whether mail that is signed with the selector verifies now.
+func (s *scene) sheltered(selector string) bool {
+	sel, seen := s.have.Selectors[selector], s.seen.Selectors[selector]
+	if sel == nil || sel.Key == nil || sel.Next != nil || seen.KeyErr != nil || sel.Key.VerifiedAt.IsZero() {
+		return false
+	}
+	return seen.SightErr == nil && seen.Sight.Complete && slices.Equal(seen.Sight.Values, []string{sel.Key.Record}) && !s.now.Before(sel.Key.VerifiedAt.Add(sel.Key.CacheWait))
+}
+
 // othersSign reports whether some signer beside the one confirmed the selector's key.
 func (s *scene) othersSign(selector, but string) bool {
 	return slices.ContainsFunc(s.want.Signers, func(name string) bool {
 		c := s.have.Signers[name]
-		return name != but && c.Selector == selector && c.KeyID == s.have.Selectors[selector].Key.ID
+		key := s.have.Selector(selector).Key
+		return name != but && key != nil && c.Selector == selector && c.KeyID == key.ID
 	})
 }
 

@@ -151,6 +151,12 @@ func (p *planner) shelter() bool {
 	return found
 }
 
+// unheard reports whether resolvers may not find the record of the selector that a switch leads
+// to, while they find that of the active one.
+func (p *planner) unheard(target string) bool {
+	return p.now.Before(p.known(target)) && !p.now.Before(p.known(p.have.Active)) && p.Standing(p.have.Active) == Current
+}
+
 // strayReason says how the signer strays, when that is seen.
 func (h *health) strayReason(signer string, why rotate.Reason) rotate.Reason {
 	if f := h.signerDrift(signer); f != nil && f.Code != rotate.SignerSilent {

@@ -70,8 +70,8 @@ func (p *planner) switching(busy bool) {
 			p.unread(target)
 		}
 	default:
-		if p.seen.Selectors[target].Sight.Silent && !p.anyConfirmed(target) {
-			p.shelter() // the switch waits for every server
+		if p.seen.Selectors[target].Sight.Silent && !p.anyConfirmed(target) || p.unheard(target) {
+			p.shelter() // the switch waits for every server, or for resolvers
 		}
 		p.duty = rotate.Turn
 		p.use(target, p.usable(target), why)
