@@ -28,6 +28,7 @@ type DomainPlan struct {
 type Observation struct {
 	Selectors map[string]SelectorSeen
 	Signers   map[string]SignerSeen
+	Fetchers  map[string]bool // signers that fetch private keys themselves
 }
 
 // destroyed notes that a private key is gone since the keystore was asked.

@@ -71,6 +71,13 @@ type Forgetter interface {
 	Forget(ctx context.Context, keys []dkim.Ref) error
 }
 
+// Fetcher is implemented by signers that may fetch private keys themselves.
+type Fetcher interface {
+	// Fetches reports whether the signer does: then it can be switched to a key by its name and
+	// record alone, while the keystore does not answer.
+	Fetches() bool
+}
+
 // StateReader reads where domains stand.
 type StateReader interface {
 	// Load returns the domain's state; for a domain that was never stored a

@@ -48,6 +48,12 @@ func (st State) AlreadyReported(selector string) *Retired {
 	return nil
 }
 
+// Reportable reports whether a selector has a key that can be reported as compromised, or has one
+// that was.
+func (st State) Reportable(selector string) bool {
+	return st.Selector(selector).Key != nil || st.AlreadyReported(selector) != nil
+}
+
 // Emergency reports whether a key that was reported as compromised still stands, or one
 // that did has yet to be destroyed.
 func (st State) Emergency() bool {

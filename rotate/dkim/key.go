@@ -169,7 +169,8 @@ func (k *PrivateKey) MarshalText() ([]byte, error) { return []byte(k.String()), 
 // is published. It prints as its name.
 type SigningKey struct {
 	Name
-	Key *PrivateKey
+	Key    *PrivateKey
+	Record string `json:"Record,omitempty"` // where there is no Key: the key record, for a signer that fetches the key itself
 }
 
 // Ref says which key stands, or is in use, at a name, without holding it.
@@ -179,4 +180,9 @@ type Ref struct {
 }
 
 // Ref returns the reference to k; its KeyID is "" when k holds no key.
-func (k SigningKey) Ref() Ref { return Ref{Name: k.Name, KeyID: k.Key.ID()} }
+func (k SigningKey) Ref() Ref {
+	if r, err := ParseRecord(k.Record); k.Key == nil && err == nil {
+		return Ref{Name: k.Name, KeyID: r.Key.ID()}
+	}
+	return Ref{Name: k.Name, KeyID: k.Key.ID()}
+}

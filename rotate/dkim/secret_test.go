@@ -120,7 +120,7 @@ func TestKeysAreRecognised(t *testing.T) {
 	for _, tt := range []struct{ got, want string }{
 		{fmt.Sprint(sk), "s1._domainkey.example.com"},
 		{fmt.Sprintf("%+v", &sk), "s1._domainkey.example.com"},
-		{fmt.Sprintf("%#v", sk), `dkim.SigningKey{Name:dkim.Name{Domain:"example.com", Selector:"s1"}, Key:` + want + `}`},
+		{fmt.Sprintf("%#v", sk), `dkim.SigningKey{Name:dkim.Name{Domain:"example.com", Selector:"s1"}, Key:` + want + `, Record:""}`},
 		{marshal(t, sk), `{"domain":"example.com","selector":"s1","Key":"` + want + `"}`},
 		{marshal(t, sk.Ref()), `{"domain":"example.com","selector":"s1","key_id":"` + k.ID() + `"}`},
 		{marshal(t, SigningKey{}), `{"domain":"","selector":"","Key":null}`},

@@ -68,7 +68,18 @@ func (p *Planner) observe(ctx context.Context, want rotate.Domain) (rotate.State
 		}
 		return dkim.Ref{}, unknownSigner(signer)
 	})
+	seen.Fetchers = fetchers(want.Signers, p.Signers)
 	return have, seen, nil
+}
+
+// fetchers tells which of the signers fetch private keys themselves.
+func fetchers[S rotate.SignerReader](names []string, signers map[string]S) map[string]bool {
+	out := map[string]bool{}
+	for _, name := range names {
+		f, ok := any(signers[name]).(rotate.Fetcher)
+		out[name] = ok && f.Fetches()
+	}
+	return out
 }
 
 // gather lets many domains that are planned at once ask a signer together.

@@ -104,6 +104,13 @@ func TestRollbackOfSome(t *testing.T) {
 	w.checkReady(d, "s2")
 }
 
+// keyless is a domain that was begun and has no key yet.
+func (w *world) keyless(d wish) {
+	w.trouble = failing("put s1", "put s2")
+	w.engine().Advance(context.Background(), d)
+	w.trouble = nil
+}
+
 // TestOrdersRefused: what can't be ordered is refused with a reason, and the domain
 // goes on as it was.
 func TestOrdersRefused(t *testing.T) {
@@ -123,6 +130,9 @@ func TestOrdersRefused(t *testing.T) {
 		"rollback, old key leaked":  {(*world).halfReplaced, rotate.Rollback{}, "leaked"},
 		"compromised, new":          {func(*world, wish) {}, rotate.Distrust{}, "not-managed"},
 		"compromised, no such":      {ready, rotate.Distrust{Selectors: []string{"s9"}}, "unknown-selector"},
+		"compromised, no key yet":   {(*world).keyless, rotate.Distrust{Selectors: []string{"s1", "s2"}}, "no-key-yet"},
+		"compromised, one no key":   {(*world).keyless, rotate.Distrust{Selectors: []string{"s1"}}, "no-key-yet"},
+		"compromised, none named":   {(*world).keyless, rotate.Distrust{}, "no-key-yet"},
 		"release, new":              {func(*world, wish) {}, rotate.Release{}, "not-managed"},
 		"release, switching":        {(*world).halfSwitched, rotate.Release{}, "not-at-rest"},
 		"rollback, released":        {(*world).handedBack, rotate.Rollback{}, "released"},

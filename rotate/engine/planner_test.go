@@ -335,7 +335,7 @@ func TestPlan(t *testing.T) {
 		}, reason: "compromised", steps: "activate s2/mx1, activate s2/mx2, revoke s1, destroy s1", warns: "has not settled"},
 		{name: "ready, active leaked, standby remembered", scene: readyScene, change: func(s *scene) {
 			s.have.Selectors["s1"].Key.Leaked, s.have.Selectors["s2"].Key.VerifiedAt = planned, planned
-		}, reason: "compromised", next: "activate s2 5m cache", steps: "activate s2/mx1@5m, activate s2/mx2@5m, revoke s1@5m, destroy s1@5m"},
+		}, reason: "compromised", next: "activate s2 5m cache", steps: "activate s2/mx1@5m, activate s2/mx2@5m, revoke s1@5m, destroy s1@5m", warns: "--revoke-now"},
 		{name: "ready, active leaked, to be revoked now", scene: readyScene, change: func(s *scene) {
 			s.have.Selectors["s1"].Key.Leaked, s.have.RevokeNow = planned, true
 		}, reason: "compromised", steps: "revoke s1, activate s2/mx1, activate s2/mx2, destroy s1"},

@@ -196,7 +196,8 @@ func (r *run) denied(err error) error {
 	return err
 }
 
-// wishRefused reports whether err says that a limit refused a person's wish.
+// wishRefused reports whether err says that a limit refused a person's wish, or that the domain
+// was released.
 func wishRefused(err error) bool {
-	return slices.Contains([]string{rotate.CodeWindow, rotate.CodeFreeze, rotate.CodePlanOnly, rotate.CodeThreshold}, fault.CodeOf(err)) && fault.KindOf(err) == fault.Refused
+	return slices.Contains([]string{plan.CodeReleased, rotate.CodeWindow, rotate.CodeFreeze, rotate.CodePlanOnly, rotate.CodeThreshold}, fault.CodeOf(err)) && fault.KindOf(err) == fault.Refused
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -17,8 +16,7 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 	}
 	p := r.judge()
 	if !p.MayRevoke(s.Selector) {
-		return fault.Temporary(fmt.Sprintf("revoke the compromised key at %s", r.name(s.Selector)), errors.New("no signer could be switched away from it yet, so all mail would fail"),
-			"repair a signer, then it is done at the next try; or revoke it nevertheless: 'dkimbot rotate --domain "+r.want.Name+" --compromised --revoke-now'")
+		return p.CantRevoke(s.Selector)
 	}
 	provider, err := r.publisher(s.Selector)
 	if err != nil {

@@ -69,7 +69,7 @@ func (r *run) judge() *plan.Judge { return plan.NewJudge(r.engine.Clock.Now(), r
 func (r *run) report(res *Result) {
 	res.State, res.Done, res.Plan = r.st, r.done, r.plan
 	res.left = r.left
-	res.left.Asked = r.left.Asked && r.st.Phase == rotate.Ready
+	res.left.Asked = r.left.Asked && r.st.Phase == rotate.Ready && r.st.Released == nil
 	r.grant.leave(r.stored)
 }
 
@@ -137,7 +137,7 @@ func (r *run) advance(ctx context.Context) error {
 func (r *run) stopped(ctx context.Context) error {
 	switch {
 	case r.trouble != nil:
-		return r.trouble // it was noted when it happened
+		return r.judge().Exposed(r.trouble) // it was noted when it happened
 	case r.plan.Stop == nil:
 		return r.rest(ctx)
 	case wishRefused(r.plan.Stop):
@@ -158,6 +158,7 @@ func (r *run) observe(ctx context.Context) {
 		}
 		return signer.questions.call(ctx, r.want.Name)
 	})
+	r.seen.Fetchers = fetchers(r.want.Signers, r.engine.Signers)
 	r.claimNames(ctx)
 }
 

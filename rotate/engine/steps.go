@@ -189,9 +189,12 @@ func (r *run) activate(ctx context.Context, s rotate.Step) error {
 	if err != nil {
 		return err
 	}
-	private, err := r.private(ctx, r.name(s.Selector), key.ID, key.Version)
-	if err != nil {
-		return err
+	given := dkim.SigningKey{Name: r.name(s.Selector)}
+	if given.Key, err = r.private(ctx, given.Name, key.ID, key.Version); err != nil {
+		if r.seen.Selectors[s.Selector].KeyErr == nil || !r.seen.Fetchers[s.Signer] || !r.st.Emergency() {
+			return err
+		}
+		given.Key, given.Record = nil, key.Record // it fetches the key itself
 	}
 	if r.st.Phase == rotate.Ready && s.Selector != r.st.Active {
 		if err := r.takeSwitch(ctx); err != nil {
@@ -202,7 +205,7 @@ func (r *run) activate(ctx context.Context, s rotate.Step) error {
 	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Activate, Selector: s.Selector, Signer: s.Signer, KeyID: key.ID}); err != nil {
 		return err
 	}
-	if err := r.switchSigner(ctx, s, signer, dkim.SigningKey{Name: r.name(s.Selector), Key: private}); err != nil {
+	if err := r.switchSigner(ctx, s, signer, given); err != nil {
 		return err
 	}
 	before := r.st.Phase
@@ -230,7 +233,7 @@ func (r *run) switchSigner(ctx context.Context, s rotate.Step, signer *batchedSi
 	}
 	ref = r.st.Identify(ref)
 	r.seen.Signers[s.Signer] = rotate.SignerSeen{Ref: ref}
-	if ref.Selector != key.Selector || ref.KeyID != key.Key.ID() {
+	if ref.Selector != key.Selector || ref.KeyID != key.Ref().KeyID {
 		return fault.Temporary(fmt.Sprintf("switch signer %s to %s", s.Signer, key.Name),
 			fmt.Errorf("asked afterwards, it signs with selector %q, key %q", ref.Selector, rotate.ShortID(ref.KeyID)),
 			"look at the signer's tables and log; the old key stays published, so mail still verifies")

@@ -17,6 +17,7 @@ type host struct {
 	uses   []*use
 	forgot []dkim.Ref
 	gone   bool // out of service
+	alone  bool // it fetches private keys itself
 	lag    time.Duration
 }
 
@@ -161,6 +162,18 @@ type agent struct {
 
 func (a agent) Lag() time.Duration { return a.h.lag }
 
+func (a agent) Fetches() bool { return a.h.alone }
+
+// fetched returns the private key that is given, or that a host fetches by its name.
+func (w *world) fetched(k dkim.SigningKey) *dkim.PrivateKey {
+	for _, key := range w.keys[k.Name] {
+		if k.Key == nil && key.ID() == k.Ref().KeyID {
+			return key
+		}
+	}
+	return k.Key
+}
+
 func (a agent) Active(_ context.Context, domains []string) (map[string]dkim.Ref, error) {
 	a.p.mu.Lock()
 	defer a.p.mu.Unlock()
@@ -187,8 +200,9 @@ func (a agent) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 			if a.h.gone {
 				continue
 			}
-			a.p.backups[k.Ref()] = k.Key
-			a.h.files[k.Ref()] = k.Key
+			key := a.p.fetched(k)
+			a.p.backups[k.Ref()] = key
+			a.h.files[k.Ref()] = key
 			if u := a.h.begin(k.Ref(), a.h.lag); late {
 				a.h.astray(u)
 			}

@@ -36,12 +36,16 @@ func giveDistrust(p *planner, o rotate.Distrust, st *rotate.State) (events []rot
 				Message: "reported as compromised before; until its private key is destroyed, the key in its place is not meant"})
 			continue
 		}
-		if sel != nil && sel.Key == nil && len(selectors) > 1 {
-			continue // it has none yet
+		if sel != nil && sel.Key == nil && slices.ContainsFunc(selectors, st.Reportable) {
+			continue // it has none yet, and what is meant is another one
 		}
-		if sel == nil || sel.Key == nil {
-			return nil, fault.Refuse("unknown-selector", fmt.Sprintf("distrust the key at %s: %s has no key at such a selector", p.name(s), p.want.Name),
+		if sel == nil {
+			return nil, fault.Refuse("unknown-selector", fmt.Sprintf("distrust the key at %s: %s is not a selector of %s", p.name(s), s, p.want.Name),
 				"its selectors are "+strings.Join(p.want.Policy.Selectors[:], " and "))
+		}
+		if sel.Key == nil {
+			return nil, fault.Refuse("no-key-yet", fmt.Sprintf("distrust the key at %s: %s has no key there yet", p.name(s), p.want.Name),
+				"there is nothing to revoke at "+s+"; 'dkimbot status --domain "+p.want.Name+"' says which selectors have a key")
 		}
 		if sel.Key.Leaked.IsZero() {
 			sel.Key.Leaked = p.now
@@ -64,7 +68,7 @@ func (j *Judge) refuge() string {
 	}
 	to := j.haven()
 	sel := j.have.Selector(to)
-	if j.have.Leaked(to) || sel.Key == nil || sel.Key.Gone || j.handsOff(to) || j.seen.Selectors[to].KeyErr != nil {
+	if j.have.Leaked(to) || sel.Key == nil || sel.Key.Gone || j.handsOff(to) || j.seen.Selectors[to].KeyErr != nil && !slices.ContainsFunc(j.want.Signers, func(name string) bool { return j.comesAlone(name, to) }) {
 		return ""
 	}
 	if sel.Next != nil { // the old key is a refuge as long as its record stands as before
@@ -75,7 +79,7 @@ func (j *Judge) refuge() string {
 		}
 		return to
 	}
-	if seen := j.seen.Selectors[to]; seen.KeyID != sel.Key.ID && !seen.Kept {
+	if seen := j.seen.Selectors[to]; seen.KeyErr == nil && seen.KeyID != sel.Key.ID && !seen.Kept {
 		return "" // the keystore lost it, or holds another one, perhaps of ours, in its place
 	}
 	return to
@@ -150,7 +154,7 @@ func (p *planner) flees() bool {
 		p.duty = rotate.Revocation
 		p.revoke(from, time.Time{})
 	case err != nil && !p.have.Leaked(other):
-		p.stop(p.cornered(from, err))
+		p.stop(err)
 	}
 	if to := p.haven(); to != "" && !p.have.Leaked(to) {
 		p.unread(to) // the keystore is asked again soon, and not when a drain is over
@@ -168,28 +172,6 @@ func (j *Judge) Flight(s string) bool {
 	return s == j.haven() && j.have.Leaked(j.have.Active)
 }
 
-// Cornered says of a step that failed while signers wait for its key, to leave a
-// compromised one, what a person can do.
-func (j *Judge) Cornered(s rotate.Step, err error) error {
-	from := j.have.Active
-	if s.Duty != rotate.Turn || s.Selector != j.haven() || !j.have.Leaked(from) || j.lostForGood(from) || j.refuge() != "" || fault.CodeOf(err) == rotate.LeaseLost {
-		return err
-	}
-	return j.cornered(from, err)
-}
-
-// cornered says why nothing is done about a compromised key that signs, and what a
-// person can do.
-func (j *Judge) cornered(from string, why error) error {
-	hint := fault.HintOf(why)
-	if hint != "" {
-		hint += "; "
-	}
-	return &fault.Error{Kind: fault.KindOf(why), Code: fault.CodeOf(why), Err: why,
-		What: fmt.Sprintf("leave and revoke the compromised key at %s: no signer could be switched away from it yet, so all mail would fail", j.name(from)),
-		Hint: hint + "or revoke it nevertheless: 'dkimbot rotate --domain " + j.want.Name + " --compromised --revoke-now'"}
-}
-
 // flee switches all signers away from a compromised active key to the selector to,
 // and revokes the key.
 func (p *planner) flee(from, to string) {
@@ -201,16 +183,22 @@ func (p *planner) flee(from, to string) {
 	if p.have.Selector(from).Key.RevokeNow {
 		p.revoke(from, time.Time{})
 	}
-	if !p.handsOff(to) && !p.unread(to) {
-		for _, signer := range p.want.Signers {
-			if !p.confirmed(signer, to, key.ID) {
-				p.activate(signer, to, key, at, why)
-			}
+	unread, moves := p.handsOff(to) || p.unread(to), false
+	for _, signer := range p.want.Signers {
+		if p.confirmed(signer, to, key.ID) || p.handsOff(to) || unread && !p.comesAlone(signer, to) {
+			continue
 		}
+		p.activate(signer, to, key, at, why)
+		moves = true
+	}
+	switch {
+	case !unread:
 		p.revoke(from, at)
 		p.destroyLeaked(from, at)
-	} else if p.MayRevoke(from) {
+	case p.MayRevoke(from):
 		p.revoke(from, time.Time{})
+	case moves:
+		p.revoke(from, at)
 	}
 	if settled := p.usable(to); settled.After(at) && p.now.Before(settled) {
 		p.warning("the key at %s has not settled: until %s, receivers that keep an older key of it will not verify mail signed with it", to, settled.UTC().Format(time.RFC3339))
@@ -303,11 +291,39 @@ func (j *Judge) MayRevoke(selector string) bool {
 		return true
 	}
 	for _, name := range j.want.Signers {
-		if c, known := j.have.Signers[name]; known && c.Selector != selector && !c.Unsure {
+		c, known := j.have.Signers[name]
+		left := known && c.Selector != selector && !c.Unsure
+		if left && !j.onRevoked(c) || known && j.have.Phase == rotate.Switching && j.onOther(name, selector) {
 			return true
 		}
 	}
 	return false
+}
+
+// onRevoked reports whether what a signer confirmed is a key that was revoked: it has left none
+// for that, since its mail fails.
+func (v *view) onRevoked(c rotate.Confirmed) bool {
+	sel := v.have.Selector(c.Selector)
+	if v.inUse(c) {
+		return sel.Key.GivenUp()
+	}
+	return slices.ContainsFunc(sel.Retired, func(r rotate.Retired) bool { return r.Leaked && r.KeyID == c.KeyID })
+}
+
+// onOther reports whether a signer says that it signs with the other selector's key, and mail
+// signed with that verifies.
+func (v *view) onOther(signer, selector string) bool {
+	other := v.want.Policy.Other(selector)
+	key, seen := v.have.Selector(other).Key, v.seen.Signers[signer]
+	ref := v.have.Identify(seen.Ref)
+	return seen.Err == nil && key != nil && ref.Selector == other && ref.KeyID == key.ID && !key.GivenUp() && v.Standing(other) == Current
+}
+
+// comesAlone reports whether a signer can be switched to a selector's key while the keystore can't
+// be asked for it: it fetches the key itself, and nothing says that another one took its place.
+func (v *view) comesAlone(signer, selector string) bool {
+	code := fault.CodeOf(v.seen.Selectors[selector].KeyErr)
+	return v.seen.Fetchers[signer] && v.seen.Signers[signer].Err == nil && code != foreignSecret && code != DeletedSecret && !v.differed(selector)
 }
 
 // revoke plans that a leaked key's record loses its key, unless it has already, or

@@ -84,6 +84,7 @@ func (p *planner) domain() {
 	}
 	p.destroyDropped()
 	p.stop(p.obstacle())
+	p.tellExposed()
 }
 
 // scheme plans the step of the scheme that the domain's phase wants; busy: nothing new is begun.

@@ -71,6 +71,9 @@ func giveReclaim(p *planner, st *rotate.State) ([]rotate.Event, error) {
 	return []rotate.Event{{Kind: rotate.LetGo, Selector: st.Active, Message: "taken back under management"}}, nil
 }
 
+// CodeReleased refuses what is asked of a domain that was released.
+const CodeReleased = "released"
+
 // released plans for a domain that was handed back: nothing, or clearing away.
 func (p *planner) released() verdict {
 	if p.have.Released == nil {
@@ -80,7 +83,7 @@ func (p *planner) released() verdict {
 	r := p.have.Released
 	switch {
 	case p.req.Asked:
-		p.stop(fault.Refuse("released", fmt.Sprintf("%s was released on %s: dkimbot does nothing for it", p.want.Name, r.At.UTC().Format(time.DateOnly)),
+		p.stop(fault.Refuse(CodeReleased, fmt.Sprintf("%s was released on %s: dkimbot does nothing for it", p.want.Name, r.At.UTC().Format(time.DateOnly)),
 			"'dkimbot release --domain "+p.want.Name+" --undo' takes it back under management; otherwise take it out of the configuration"))
 	case !r.Purged.IsZero():
 		p.plan.Reason = rotate.Reason{Code: "released", Message: "the domain was handed back, and what dkimbot made was cleared away; take it out of the configuration"}

@@ -32,6 +32,9 @@ func New(cfg Config) (*Signer, error) {
 // Lag is what the configuration says.
 func (s *Signer) Lag() time.Duration { return s.cfg.Lag }
 
+// Fetches reports whether the command gets its private keys elsewhere (send_key is not set).
+func (s *Signer) Fetches() bool { return !s.cfg.SendKey }
+
 // Active asks the command what the domains are signed with. Domains that it
 // names without being asked are ignored. A key id that it leaves out is "".
 func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error) {
@@ -71,7 +74,7 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 		switch twin, twice := asked[k.Domain]; {
 		case k.Name.Check() != nil:
 			failed[k.Domain] = fault.Lasting(s.what(k.Name), k.Name.Check(), "correct the domain or selector in the configuration")
-		case k.Key == nil:
+		case k.Key == nil && (s.cfg.SendKey || k.Ref().KeyID == ""):
 			failed[k.Domain] = fault.Lasting(s.what(k.Name), errors.New("there is no private key"), "report this as a defect")
 		case twice && twin.Ref() != k.Ref():
 			failed[k.Domain] = fault.Lasting(s.what(k.Name), errors.New("two keys are given for one domain"), "report this as a defect")
@@ -98,7 +101,10 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 }
 
 func (s *Signer) entry(k dkim.SigningKey) entry {
-	e := entry{Domain: k.Domain, Selector: k.Selector, KeyID: k.Key.ID(), Record: dkim.NewRecord(k.Key.Public(), "").String()}
+	e := entry{Domain: k.Domain, Selector: k.Selector, KeyID: k.Ref().KeyID, Record: k.Record}
+	if k.Key != nil {
+		e.Record = dkim.NewRecord(k.Key.Public(), "").String()
+	}
 	if s.cfg.SendKey {
 		e.PrivateKey = string(k.Key.PEM())
 	}
@@ -121,8 +127,8 @@ func (s *Signer) activate(ctx context.Context, req request, asked map[string]dki
 			err = fmt.Errorf("the command's answer: %w", unfit)
 		case a.Selector != k.Selector:
 			err = fmt.Errorf("the command says that %q signs", a.Selector)
-		case a.KeyID != "" && a.KeyID != k.Key.ID():
-			err = fmt.Errorf("the command says that another key signs, %s instead of %s", a.KeyID, k.Key.ID())
+		case a.KeyID != "" && a.KeyID != k.Ref().KeyID:
+			err = fmt.Errorf("the command says that another key signs, %s instead of %s", a.KeyID, k.Ref().KeyID)
 		default:
 			continue
 		}

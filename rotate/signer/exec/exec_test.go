@@ -72,6 +72,27 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+// TestFetches: a command that gets its keys elsewhere can be switched by a key's record alone, as
+// an emergency needs it while the keystore does not answer; one that is sent keys can't.
+func TestFetches(t *testing.T) {
+	key, err := dkim.Generate(dkim.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := dkim.SigningKey{Name: dkim.Name{Domain: "a.example", Selector: "s1"}, Record: dkim.NewRecord(key.Public(), "").String()}
+	s := newSigner(t, Config{Command: []string{hook, t.TempDir()}})
+	if err := s.Activate(t.Context(), []dkim.SigningKey{named}); err != nil || !s.Fetches() {
+		t.Errorf("%v; fetches %t", err, s.Fetches())
+	}
+	if got, err := s.Active(t.Context(), []string{"a.example"}); err != nil || got["a.example"].KeyID != key.ID() {
+		t.Errorf("%+v, %v", got, err)
+	}
+	sent := newSigner(t, Config{Command: []string{hook, t.TempDir()}, SendKey: true})
+	if err := sent.Activate(t.Context(), []dkim.SigningKey{named}); err == nil || sent.Fetches() {
+		t.Errorf("%v; fetches %t", err, sent.Fetches())
+	}
+}
+
 // TestHookIsSound: the example is what it says, POSIX sh.
 func TestHookIsSound(t *testing.T) {
 	out, err := osexec.Command("shellcheck", hook).CombinedOutput()

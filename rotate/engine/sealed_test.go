@@ -1,0 +1,113 @@
+package engine_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// TestEmergencyWithoutKeystore: while the keystore does not answer, what DNS and signers can do
+// without it is done in the same run, in each phase and for each report: signers that fetch
+// keys themselves leave the compromised one, and it is revoked as soon as one signer has. Where
+// it stays in use the result says that it verifies, and what is said to do about that works (I2).
+func TestEmergencyWithoutKeystore(t *testing.T) {
+	sealed := []string{"get s1", "get s2", "put s1", "put s2", "destroy s1", "destroy s2"}
+	for phase, prepare := range map[string]func(*world, wish){
+		"bootstrapping": func(w *world, d wish) {
+			w.trouble = failing("ask mx2", "activate mx2", "forget mx2")
+			w.hours(d, 3)
+		},
+		"ready":     func(w *world, d wish) { w.settle(d) },
+		"switching": (*world).halfSwitched,
+		"switched":  (*world).switched,
+		"replacing": func(w *world, d wish) {
+			w.drained(d)
+			w.trouble = failing("destroy s1")
+			w.engine().Advance(t.Context(), d)
+		},
+	} {
+		for _, o := range []rotate.Distrust{{}, {RevokeNow: true}, {Selectors: []string{"s1"}}, {Selectors: []string{"s2"}}, {Selectors: []string{"s1", "s2"}}, {Selectors: []string{"s1", "s2"}, RevokeNow: true}} {
+			for _, alone := range []bool{false, true} {
+				t.Run(fmt.Sprint(phase, " ", strings.Join(o.Selectors, "+"), " now ", o.RevokeNow, " alone ", alone), func(t *testing.T) {
+					w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+					prepare(w, d)
+					w.hosts["mx1"].alone, w.hosts["mx2"].alone = alone, alone
+					means := reported(w.state(d.Name), o)
+					leaked := w.keyIDs(d.Name, means)
+					w.trouble = failing(sealed...)
+					res := w.order(d, o)
+					if w.pass(time.Minute); alone {
+						w.hours(d, 3) // until resolvers know the fresh key
+					}
+					public := w.publicOf(d, leaked)
+					if len(public) == 0 {
+						return
+					}
+					if o.RevokeNow || alone && len(leaked) == 1 || w.used(d, func(id string) bool { return !slices.Contains(leaked, id) }) {
+						t.Errorf("%q still public; %v", public, res.Err)
+					}
+					said := fmt.Sprint(res.Err, hints(res.Err))
+					if !strings.Contains(said, "mail that somebody else signs with it verifies") || !strings.Contains(said, "--revoke-now") {
+						t.Errorf("%q still public, and that is not said: %s", public, said)
+					}
+					w.order(d, followed(said, means))
+					w.pass(time.Minute)
+					if public := w.publicOf(d, leaked); len(public) > 0 {
+						t.Errorf("%q still public after what was said to do: %s", public, said)
+					}
+				})
+			}
+		}
+	}
+}
+
+// publicOf returns the selectors at which DNS shows one of the keys.
+func (w *world) publicOf(d wish, ids []string) (out []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range d.Policy.Selectors {
+		if slices.ContainsFunc(w.shown(s+"._domainkey."+d.Name), func(v string) bool { return slices.Contains(ids, recordID(v)) }) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// used reports whether a host signs with a key of which which says so.
+func (w *world) used(d wish, which func(keyID string) bool) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.hosts {
+		if u := h.inUse(d.Name); u != nil && which(u.ref.KeyID) {
+			return true
+		}
+	}
+	return false
+}
+
+// hints returns all hints of an error.
+func hints(err error) (out []string) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			out = append(out, hints(e)...)
+		}
+		return out
+	}
+	return []string{fault.HintOf(err)}
+}
+
+// followed is the order that a hint names.
+func followed(said string, means []string) rotate.Distrust {
+	o := rotate.Distrust{RevokeNow: true}
+	for _, s := range means {
+		if strings.Contains(said, "--selector "+s) {
+			o.Selectors = append(o.Selectors, s)
+		}
+	}
+	return o
+}
