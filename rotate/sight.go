@@ -66,3 +66,33 @@ func MayBeKey(wildcard []string) bool {
 		return err == nil || strings.HasPrefix(v, "CNAME ")
 	})
 }
+
+// Fate is what becomes of mail, as far as DNS shows the key that it is signed with.
+type Fate int
+
+// The fates of mail.
+const (
+	Uncertain Fate = iota // DNS could not be asked, or not every server shows the same
+	Verifies              // DNS shows the key, and nothing else
+	Fails                 // DNS shows something else, or nothing
+	Disowned              // DNS shows that the key was revoked
+)
+
+// Fate returns what becomes of mail that is signed with a selector and key; a signer that does
+// not name its key is taken to use the one that stands there.
+func (o Observation) Fate(selector, keyID string) Fate {
+	seen, looked := o.Selectors[selector]
+	values := seen.Sight.Values
+	is := func(v string) bool { id := RecordKeyID(v); return id != "" && (keyID == "" || id == keyID) }
+	switch {
+	case !looked || seen.SightErr != nil || seen.Sight.Unchecked:
+		return Uncertain
+	case len(values) > 0 && !slices.ContainsFunc(values, func(v string) bool { return !RevokedValue(v) }):
+		return Disowned
+	case seen.Sight.Complete && !slices.ContainsFunc(values, is):
+		return Fails
+	case seen.Sight.Complete && len(values) == 1:
+		return Verifies
+	}
+	return Uncertain
+}

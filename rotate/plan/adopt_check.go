@@ -122,8 +122,12 @@ func (p adopter) signersKnown(a rotate.Adoption) error {
 			say = append(say, fmt.Sprintf("%s signs with %s (key %s)", name, s.Ref.Selector, cmp.Or(rotate.ShortID(s.Ref.KeyID), "not told")))
 		}
 	}
-	return fault.Refuse("active-unclear", fmt.Sprintf("adopt %s of %s: the signers don't all use one key of these: %s", strings.Join(given, " and "), p.want.Name, strings.Join(say, "; ")),
-		fmt.Sprintf("say which one is to sign from now on, as in --active %s; every signer is then given its key", given[0]))
+	what, active := fmt.Sprintf("adopt %s of %s: ", strings.Join(given, " and "), p.want.Name), fmt.Sprintf("--active %s; every signer is then given its key", given[0])
+	if s := p.storedInUse(a); s != "" {
+		return fault.Refuse("active-unclear", what+fmt.Sprintf("every signer signs with %s and key %s, which the keystore holds and DNS does not show, so that mail fails", s, rotate.ShortID(a.Stored[s])),
+			fmt.Sprintf("publish the record of that key at %s again, as it was, and adopt then; or say that another one is to sign from now on, as in %s", p.name(s), active))
+	}
+	return fault.Refuse("active-unclear", what+"the signers don't all use one of the keys to adopt: "+strings.Join(say, "; "), "say which one is to sign from now on, as in "+active)
 }
 
 // shownInDNS refuses a key that DNS does not show, alone and on every server.

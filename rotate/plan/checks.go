@@ -252,12 +252,23 @@ func (p *planner) ownKeystore(s string) {
 	switch {
 	case p.keeping(s) != keyDifferent:
 	case p.have.Phase == rotate.New && p.seen.Selectors[s].KeyErr == nil:
-		p.note(s, fault.Refuse("lost-state",
-			fmt.Sprintf("the keystore holds a key for %s, but the state knows nothing of %s: the state was lost, or another dkimbot manages the domain", p.name(s), p.want.Name),
-			"restore the state database from a backup; or adopt what the keystore holds: 'dkimbot adopt --domain "+p.want.Name+" --from-keystore'; or name two new selectors in the domain's policy to start afresh beside the old ones, and remove the old records by hand eight days after the switch"))
+		p.note(s, p.lostState())
 	default:
 		p.note(s, p.foreignKey(s))
 	}
+}
+
+// lostState refuses to act for a domain of which the keystore holds a key and the state knows
+// nothing (I12); nil where that is not so.
+func (v *view) lostState() error {
+	for _, s := range v.want.Policy.Selectors {
+		if v.have.Phase == rotate.New && v.seen.Selectors[s].KeyErr == nil && v.keeping(s) == keyDifferent {
+			return fault.Refuse("lost-state",
+				fmt.Sprintf("the keystore holds a key for %s, but the state knows nothing of %s: the state was lost, or another dkimbot manages the domain", v.name(s), v.want.Name),
+				"restore the state database from a backup; or adopt what the keystore holds: 'dkimbot adopt --domain "+v.want.Name+" --from-keystore'; or name two new selectors in the domain's policy to start afresh beside the old ones, and remove the old records by hand eight days after the switch")
+		}
+	}
+	return nil
 }
 
 // resumable reports whether the newest key in the keystore is one whose storing

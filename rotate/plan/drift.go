@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -110,23 +112,46 @@ func (h *health) signerDrift(name string) *rotate.Finding {
 	case !known || h.rightful(ref.Selector, ref.KeyID):
 		return nil
 	}
-	should := h.have.Active
-	if should == "" {
-		should = c.Selector
+	should := cmp.Or(h.have.Active, h.have.Target, c.Selector)
+	usual := "it is brought back to " + should + " by itself"
+	if ref.Selector == "" || h.have.Phase == rotate.Bootstrapping {
+		usual = "it is given the key of " + should + " by itself"
 	}
-	f := rotate.Finding{Code: rotate.SignerStrays, Signer: name, Repair: h.brought(should, "it is brought back to "+should+" by itself")}
-	switch key := h.have.Selector(ref.Selector).Key; {
+	f := rotate.Finding{Code: rotate.SignerStrays, Signer: name, Repair: h.brought(should, usual)}
+	key, leaked := h.have.Selector(ref.Selector).Key, ""
+	if key != nil && key.ID == ref.KeyID && ref.Selector == should {
+		return nil // the state does not say which selector signs
+	}
+	if h.have.Leaked(ref.Selector) {
+		leaked = ", whose key is compromised,"
+	}
+	switch {
 	case ref.Selector == "":
 		f.Code, f.Message = rotate.SignerEmpty, fmt.Sprintf("signer %s does not sign for %s any more, as a host that was built anew; its mail leaves unsigned or is turned away", name, h.want.Name)
-		f.Repair = h.brought(should, "it is given the key of "+should+" by itself")
 	case key != nil && key.ID == ref.KeyID:
-		f.Message = fmt.Sprintf("signer %s signs with %s and not with %s; its mail verifies as long as both are published", name, ref.Selector, should)
-	case key != nil:
-		f.Message = fmt.Sprintf("signer %s signs with %s and key %s, which is not the one that DNS should show there; its mail fails", name, ref.Selector, rotate.ShortID(ref.KeyID))
+		f.Message = fmt.Sprintf("signer %s signs with %s%s and not with %s; %s", name, ref.Selector, leaked, should, h.fate(ref, "its mail verifies as long as both are published"))
+	case key != nil, slices.Contains(h.want.Policy.Selectors[:], ref.Selector):
+		f.Message = fmt.Sprintf("signer %s signs with %s and key %s, which is not the one that dkimbot has there; %s", name, ref.Selector, rotate.ShortID(ref.KeyID), h.fate(ref, "its mail verifies, because DNS shows that key"))
 	default:
 		f.Message = fmt.Sprintf("signer %s signs with %s and not with %s; dkimbot knows nothing of that selector", name, ref.Selector, should)
 	}
 	return &f
+}
+
+// fate says what becomes of mail that a signer signs; sound where DNS shows the key.
+func (h *health) fate(ref dkim.Ref, sound string) string {
+	switch h.seen.Fate(ref.Selector, ref.KeyID) {
+	case rotate.Verifies:
+		return sound
+	case rotate.Fails:
+		return "its mail fails, because DNS does not show that key"
+	case rotate.Disowned:
+		return "its mail fails, because the key was revoked"
+	}
+	if sel := h.have.Selector(ref.Selector); sel.Key != nil && sel.Key.ID == ref.KeyID && !sel.Key.GivenUp() {
+		return sound
+	}
+	return "its mail may fail, because not every name server is known to show that key"
 }
 
 // brought says what is done about a signer that should sign with a selector: usual, unless the

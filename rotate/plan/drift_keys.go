@@ -39,6 +39,8 @@ func (v *view) keeping(s string) keeping {
 		return keyKept
 	case key != nil && sel.Dropped(seen.KeyID) && (seen.Kept || seen.OldKept || key.Gone):
 		return keyKept
+	case sel.Dropped(seen.KeyID) && key == nil: // it goes when nobody uses it, and nothing is to be there
+		return keyKept
 	case sel.Dropped(seen.KeyID):
 		return keyGone
 	case seen.KeyID == "" && seen.Kept:

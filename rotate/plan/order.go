@@ -75,6 +75,9 @@ func (p *planner) unmanaged(what string) error {
 		return fault.Refuse("released", fmt.Sprintf("%s for %s: it was released, and dkimbot does nothing for it", what, p.want.Name),
 			"'dkimbot release --domain "+p.want.Name+" --undo' takes it back under management")
 	}
+	if err := p.lostState(); err != nil {
+		return err
+	}
 	_, distrust := p.req.Instruction.(rotate.Distrust)
 	if p.have.Phase != rotate.New && (p.have.Phase != rotate.Bootstrapping || distrust) {
 		return nil

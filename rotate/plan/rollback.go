@@ -92,6 +92,8 @@ func (p *planner) wayBack() (string, error) {
 				"roll back after that time")
 		}
 		return back, nil
+	case Foreign:
+		return "", p.ForeignRecord(back, p.seen.Selectors[back].Sight)
 	}
 	return "", fault.Refuse("record-gone", fmt.Sprintf("%s for %s: DNS does not show the key record of %s (it shows %s), so mail signed with it would not verify", what, p.want.Name, p.name(back), rotate.Brief(p.seen.Selectors[back].Sight.Values)),
 		"'dkimbot rotate --domain "+p.want.Name+"' publishes a record of ours that has vanished; then roll back")

@@ -148,3 +148,35 @@ func TestMailOfRevokedKey(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestMailOfLeftKey: true words: what is said of mail that a signer has signed with the key that it
+// is to leave agrees with what DNS shows, also where the state is older than DNS.
+func TestMailOfLeftKey(t *testing.T) {
+	record := func(k *dkim.PrivateKey) string { return dkim.NewRecord(k.Public(), "").String() }
+	made := func() *dkim.PrivateKey {
+		k, err := dkim.Generate(dkim.Ed25519)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	used, other := made(), made()
+	shows := func(values ...string) rotate.Observation {
+		return rotate.Observation{Selectors: map[string]rotate.SelectorSeen{"s2": {Sight: rotate.Sight{Values: values, Complete: true}}, "s1": {}},
+			Signers: map[string]rotate.SignerSeen{"mx1": {Ref: dkim.Ref{Name: dkim.Name{Domain: "a.test", Selector: "s2"}, KeyID: used.ID()}}}}
+	}
+	back := rotate.Step{Kind: rotate.Activate, Selector: "s1", Signer: "mx1", Reason: rotate.Reason{Code: rotate.SignerStrays}, From: rotate.Side{Selector: "s2", KeyID: used.ID()}}
+	for want, seen := range map[string]rotate.Observation{
+		"with s2 verifies, because its key record is in DNS as well":                 shows(record(used)),
+		"with s2 fails to verify: DNS does not show the key that it was signed with": shows(record(other)),
+		"with s2 fails to verify: its key was revoked":                               shows("v=DKIM1; k=ed25519; p="),
+	} {
+		if got := show.Mail(rotate.DomainPlan{Name: "a.test", Steps: []rotate.Step{back}, Seen: seen}, time.Time{}); !strings.Contains(got, want) {
+			t.Errorf("%s; want %s", got, want)
+		}
+	}
+	p := rotate.DomainPlan{Name: "a.test", Seen: shows(record(used)), Drift: []rotate.Finding{{Code: rotate.RecordForeign, Selector: "s2"}}}
+	if got := show.Mail(p, time.Time{}); strings.Contains(got, "fails") {
+		t.Error(got)
+	}
+}

@@ -147,7 +147,7 @@ func (m mail) records(s rotate.Step) string {
 	case s.Kind == rotate.Activate && m.foreign(s):
 		return fmt.Sprintf("Mail already signed with %s verifies as long as its key record stays in DNS, which dkimbot does not touch.", s.From.Selector)
 	case m.stray(s) && m.first(s) && s.From.Selector != "" && s.From.Selector != s.Selector:
-		return fmt.Sprintf("Mail already signed with %s verifies, because its key record is in DNS as well.", s.From.Selector)
+		return m.already(s.From)
 	case s.Kind == rotate.Publish && s.Reason.Code == "replace":
 		return fmt.Sprintf("The key record of %s is replaced, which no mail needs any more: nothing has signed with it for longer than its drain.", s.Selector)
 	case s.Kind == rotate.Publish && s.Reason.Code == "vanished":
@@ -160,6 +160,17 @@ func (m mail) records(s rotate.Step) string {
 		return fmt.Sprintf("Mail signed with %s that is still in flight fails to verify from then on: its key is revoked.", s.Selector)
 	}
 	return ""
+}
+
+// already says what becomes of mail that a signer has signed with what it is to leave.
+func (m mail) already(from rotate.Side) string {
+	switch m.p.Seen.Fate(from.Selector, from.KeyID) {
+	case rotate.Fails:
+		return fmt.Sprintf("Mail already signed with %s fails to verify: DNS does not show the key that it was signed with.", from.Selector)
+	case rotate.Disowned:
+		return fmt.Sprintf("Mail already signed with %s fails to verify: its key was revoked.", from.Selector)
+	}
+	return fmt.Sprintf("Mail already signed with %s verifies, because its key record is in DNS as well.", from.Selector)
 }
 
 // stays returns the signers that sign with a selector and go on to: no step switches them.
@@ -176,7 +187,10 @@ func (m mail) stays(selector string) []string {
 func (m mail) spoilt() (out []string) {
 	for _, f := range m.p.Drift {
 		verb := map[string]string{rotate.RecordForeign: "fails", rotate.RecordSecond: "may fail"}[f.Code]
-		if by := m.using(f.Selector); verb != "" && len(by) > 0 {
+		by := slices.DeleteFunc(m.using(f.Selector), func(name string) bool {
+			return m.p.Seen.Fate(f.Selector, m.p.Seen.Signers[name].Ref.KeyID) == rotate.Verifies // with a key that the state does not know
+		})
+		if verb != "" && len(by) > 0 {
 			out = append(out, fmt.Sprintf("Mail signed with %s (%s) %s to verify while a record that is not dkimbot's stands there.", f.Selector, strings.Join(by, ", "), verb))
 		}
 	}
