@@ -75,15 +75,17 @@ func (st State) reached(selector string) bool {
 	return false
 }
 
-// takeFlight enters the phase in which the planner can leave a compromised key.
-func (st *State) TakeFlight(p Policy, now time.Time) {
+// TakeFlight enters the phase in which the planner can leave a compromised key. The selectors in
+// reported are those whose key was not reported before: a fresh key on its way there is meant, too.
+// One that is made because of an earlier report stays.
+func (st *State) TakeFlight(p Policy, reported []string, now time.Time) {
 	switch active, target := st.Leaked(st.Active), st.Leaked(st.Target); {
 	case st.Phase == Bootstrapping && target && !st.Leaked(p.Other(st.Target)):
 		st.Target = p.Other(st.Target)
 	case st.Phase == Ready && st.Leaked(p.Other(st.Active)):
 		st.Enter(Draining)
 		st.Draining = p.Other(st.Active) // the standby is replaced; the active key's turn comes then
-	case st.Phase == Replacing && st.Leaked(st.Draining):
+	case st.Phase == Replacing && st.Leaked(st.Draining) && slices.Contains(reported, st.Draining):
 		st.dropFresh(st.Draining, now)
 		st.Enter(Draining)
 	case st.Phase == Switching && active && target && (st.Selector(st.Active).Key.RevokeNow || st.reached(st.Target)):

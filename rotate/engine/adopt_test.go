@@ -92,6 +92,43 @@ func TestAdoptAgain(t *testing.T) {
 	}
 }
 
+// TestAdoptWhileBroughtUp: where a key of somebody else's holds up a new domain that has one of dkimbot's
+// own already, the adoption that the refusal names is a way on. So it is when the first of two keys
+// was adopted, and reported as compromised before the second (I12: every refusal has a way out).
+func TestAdoptWhileBroughtUp(t *testing.T) {
+	for name, prepare := range map[string]func(*world, wish) (key dkim.SigningKey, active string){
+		"an own key": func(w *world, d wish) (dkim.SigningKey, string) {
+			w.trouble = failing("put s2")
+			w.engine().Advance(context.Background(), d)
+			return w.byHand(d, "s2"), "mail"
+		},
+		"the first was reported": func(w *world, d wish) (dkim.SigningKey, string) {
+			first, second := w.byHand(d, "mail"), w.byHand(d, "s2", "mx1")
+			w.trouble = failing("put s2")
+			w.engine().Adopt(context.Background(), d, adoption(first, second))
+			w.order(d, rotate.Distrust{Selectors: []string{"mail"}})
+			return second, "s2"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, d := newWorld(t, "mx1"), mailFirst("mx1")
+			key, active := prepare(w, d)
+			w.trouble = nil
+			if res := w.engine().Advance(context.Background(), d); fault.CodeOf(res.Err) != "foreign-record" || !strings.Contains(fault.HintOf(res.Err), "adopt --domain example.com --selector s2") {
+				t.Fatalf("%v, hint %q", res.Err, fault.HintOf(res.Err))
+			}
+			if res := w.engine().Adopt(context.Background(), d, adoption(key)); res.Err != nil {
+				t.Fatal(res.Err)
+			}
+			w.pass(8 * day)
+			if res := w.engine().Advance(context.Background(), d); res.Err != nil {
+				t.Fatal(res.Err)
+			}
+			w.checkReady(d, active)
+		})
+	}
+}
+
 // TestAdoptBoth: with the keys of both selectors nothing has to be made. The one
 // that does not sign may have been replaced a moment ago, and is used after the
 // settle time only (I2).

@@ -125,6 +125,35 @@ func TestFreshKeyIsReportedToo(t *testing.T) {
 	}
 }
 
+// TestFreshKeyOfEarlierReportStays: a key that is made because of a report is not given up for the
+// next report. Signers wait for it when the key that they use is compromised as well (I2), and its
+// record may be in DNS already (I5).
+func TestFreshKeyOfEarlierReportStays(t *testing.T) {
+	for _, again := range [][]string{{"s2"}, {"s1"}, {"s1", "s2"}} {
+		w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+		w.drained(d)
+		revoked := false
+		w.trouble = func(op string) trouble {
+			if op == "publish s1" && revoked {
+				return refused
+			}
+			revoked = revoked || op == "publish s1"
+			return fine
+		}
+		w.order(d, rotate.Distrust{Selectors: []string{"s1"}})
+		next := w.state(d.Name).Selectors["s1"].Next
+		if next == nil {
+			t.Fatal("no fresh key is on its way")
+		}
+		w.order(d, rotate.Distrust{Selectors: again, RevokeNow: true})
+		w.trouble = nil
+		w.settle(d)
+		if st := w.state(d.Name); st.Selectors["s1"].Key.ID != next.ID {
+			t.Errorf("after a report of %v the fresh key of an earlier report is not at s1", again)
+		}
+	}
+}
+
 // TestFlightBackIsConfirmedAnew: where signers were on their way to a key that turns out to be
 // compromised, each has to confirm again that it signs with the other one: an activation may be
 // under way whose answer was lost (I2).

@@ -151,7 +151,7 @@ func ofDomain() []transition {
 		}},
 		{"begun again", func(st *rotate.State, _ *scene) string { *st = rotate.State.Restarted(*st); return "" }},
 		{"a key reported", func(st *rotate.State, s *scene) string {
-			(*rotate.State).TakeFlight(st, s.want.Policy, s.now)
+			(*rotate.State).TakeFlight(st, s.want.Policy, s.want.Policy.Selectors[:], s.now)
 			return rotate.State.Suspect(*st)
 		}},
 		{"mx1 leaves s9", func(st *rotate.State, _ *scene) string {

@@ -117,6 +117,9 @@ func (p adopter) signs(a rotate.Adoption) string {
 	if a.FromKeystore && len(a.Keys) > 0 && p.noneSigns() {
 		return a.Keys[0].Selector
 	}
+	if to := p.have.Target; p.have.Phase == rotate.Bootstrapping && p.have.Selector(to).Key != nil {
+		return to // signers come to dkimbot's own key as before
+	}
 	return ""
 }
 

@@ -53,8 +53,9 @@ func (p adopter) toAdopt(a rotate.Adoption) (keys []dkim.SigningKey) {
 	return keys
 }
 
-// adoptable refuses keys for other selectors than the policy's, and domains that
-// dkimbot has keys of its own for.
+// adoptable refuses keys for other selectors than the policy's, and domains that dkimbot signs
+// for with keys of its own. While a domain is brought up, a key that is in use at one selector can be
+// adopted although dkimbot has one at the other: nothing else leads on from there.
 func (p adopter) adoptable(a rotate.Adoption) error {
 	if p.have.Released != nil {
 		return fault.Refuse("released", fmt.Sprintf("adopt a key of %s: the domain was released, and dkimbot does nothing for it", p.want.Name),
@@ -79,8 +80,7 @@ func (p adopter) adoptable(a rotate.Adoption) error {
 	if open == 0 {
 		return nil
 	}
-	ownKeys := slices.DeleteFunc(p.keyed(), func(s string) bool { return known[s] })
-	if p.have.Phase != rotate.New && (p.have.Phase != rotate.Bootstrapping || len(ownKeys) > 0) {
+	if p.have.Phase != rotate.New && p.have.Phase != rotate.Bootstrapping {
 		return p.managed(fmt.Sprintf("adopt a key of %s: it is under management already, in phase %s", p.want.Name, p.have.Phase))
 	}
 	if p.have.Phase != rotate.New {
@@ -105,7 +105,7 @@ func (p adopter) signersKnown(a rotate.Adoption) error {
 	for _, k := range a.Keys {
 		given = append(given, k.Selector)
 	}
-	if a.Active != "" && !slices.Contains(given, a.Active) {
+	if a.Active != "" && !slices.Contains(given, a.Active) && p.have.Selector(a.Active).Key == nil {
 		return fault.Refuse("active-not-adopted", fmt.Sprintf("%s is named as the selector that signs for %s, and its key is not among those to adopt (%s)", a.Active, p.want.Name, strings.Join(given, ", ")),
 			"give its key, too, or name one of those")
 	}

@@ -222,6 +222,9 @@ func (j *Judge) foreignHint(s string, revoked bool) string {
 	switch fresh := j.have.Phase == rotate.Bootstrapping && (key == nil || key.PublishedAt.IsZero()); {
 	case revoked && (fresh || j.have.Phase == rotate.New):
 		return "no mail verifies with it, since it says that its key was revoked: remove it, and dkimbot publishes its own; dkimbot never changes a record that is not its own"
+	case fresh && key == nil:
+		return fmt.Sprintf("if it is in use, adopt its key: 'dkimbot adopt --domain %s --selector %s --key-file FILE'; if nothing signs with it, remove it, "+
+			"and dkimbot publishes its own; dkimbot never changes a record that is not its own", j.want.Name, s)
 	case fresh:
 		return "find out whose it is; if nothing signs with it, remove it, and dkimbot publishes its own; dkimbot never changes a record that is not its own"
 	case j.have.Phase == rotate.New:

@@ -29,6 +29,7 @@ func giveDistrust(p *planner, o rotate.Distrust, st *rotate.State) (events []rot
 		}
 		selectors = []string{st.Suspect()}
 	}
+	var reported []string
 	for _, s := range selectors {
 		sel := st.Selectors[s]
 		if old := st.AlreadyReported(s); old != nil && !st.Leaked(s) {
@@ -49,11 +50,12 @@ func giveDistrust(p *planner, o rotate.Distrust, st *rotate.State) (events []rot
 		}
 		if sel.Key.Leaked.IsZero() {
 			sel.Key.Leaked = p.now
+			reported = append(reported, s)
 		}
 		sel.Key.RevokeNow = sel.Key.RevokeNow || o.RevokeNow
 		events = append(events, rotate.Event{Kind: rotate.Mistrust, Selector: s, KeyID: sel.Key.ID, Message: "reported as compromised"})
 	}
-	st.TakeFlight(p.want.Policy, p.now)
+	st.TakeFlight(p.want.Policy, reported, p.now)
 	return events, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -141,14 +142,15 @@ func (w *world) adoptAtLast(d *domain) {
 	}
 }
 
-// adopt lets a person give the keys that are in use.
+// adopt lets a person give the keys that are in use, but for those that the person reported as
+// compromised since.
 func (w *world) adopt(d *domain) {
 	if d.taking == nil {
 		return
 	}
 	var a rotate.Adoption
 	for _, s := range d.want.Policy.Selectors {
-		if key := d.taking.keys[s]; key != nil {
+		if key := d.taking.keys[s]; key != nil && w.leaks[key.ID()] == nil {
 			a.Keys = append(a.Keys, dkim.SigningKey{Name: nameOf(d.name, s), Key: key})
 		}
 	}
@@ -208,15 +210,29 @@ func (p *process) checkMisled(e effect) {
 	}
 }
 
-// onlyNotes reports whether a state says of a domain no more than that it is new, and what was
-// seen at its selectors.
-func onlyNotes(st rotate.State) bool {
-	for _, sel := range st.Selectors {
-		if sel.Key != nil || sel.Next != nil || len(sel.Tried) > 0 {
-			return false
+// onlyNotes reports whether a state says no more of the domain's keys and signers than the one that
+// is stored, but for what was seen of other people's records.
+func (p *process) onlyNotes(st rotate.State) bool {
+	stored, err := p.store.load(st.Domain)
+	same := err == nil && st.Phase == stored.Phase && reflect.DeepEqual(st.Intent, stored.Intent)
+	return same && reflect.DeepEqual(unnoted(stored), unnoted(st))
+}
+
+// unnoted returns the selectors of a state without what was seen of other people's records.
+func unnoted(st rotate.State) map[string]rotate.Selector {
+	out := map[string]rotate.Selector{}
+	for name, s := range copyOf(st).Selectors {
+		s.Preceded, s.PrecededTTL = false, 0
+		for _, key := range []*rotate.Key{s.Key, s.Next} {
+			if key != nil {
+				key.VerifiedAt, key.CacheWait, key.Replaced = time.Time{}, 0, false
+			}
+		}
+		if s.Key != nil || s.Next != nil || len(s.Tried) > 0 {
+			out[name] = *s
 		}
 	}
-	return (st.Phase == rotate.New || st.Phase == "") && st.Intent == nil
+	return out
 }
 
 // adopted takes note of a key that was adopted, and checks that it is the one that

@@ -19,9 +19,17 @@ type leak struct {
 	unused bool // it was not reported, but given up with one that was, before a signer used it
 }
 
-// leaked takes note of a report of the keys at a selector, as it was written.
-func (w *world) leaked(d *domain, selector string, st rotate.State) {
+// leaked takes note of a report of the keys at a selector, as it was written. One that was made
+// before means the same key as then, and not a fresh one that takes its place.
+func (w *world) leaked(d *domain, e rotate.Event, st rotate.State) {
+	selector := e.Selector
 	sel := st.Selectors[selector]
+	if l := w.leaks[e.KeyID]; l != nil && !l.unused {
+		l.now = l.now || sel.Key != nil && sel.Key.ID == e.KeyID && sel.Key.RevokeNow
+		l.used = l.used || selector == st.Active && sel.Key.ID == e.KeyID || w.used(l.ref)
+		w.watch(d, l)
+		return
+	}
 	for _, k := range []*rotate.Key{sel.Key, sel.Next} {
 		if k == nil {
 			continue

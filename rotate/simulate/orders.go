@@ -120,7 +120,7 @@ func (w *world) obeyed(d *domain, e rotate.Event, st rotate.State) {
 		w.report.Rollbacks++
 	case rotate.Mistrust:
 		w.report.Emergencies++
-		w.leaked(d, e.Selector, st)
+		w.leaked(d, e, st)
 	case rotate.LetGo:
 		if d.released = st.Released != nil; d.released {
 			w.report.Releases++

@@ -245,7 +245,7 @@ func (l ledger) Save(_ context.Context, lease rotate.Lease, now time.Time, st ro
 	d := l.domain(st.Domain)
 	asked := l.tries(d, st)
 	defer func() { l.turn.saved(err) }()
-	err = l.take(effect{what: "save the state of " + st.Domain, name: dkim.Name{Domain: st.Domain}, part: &l.store.part, notes: onlyNotes(st),
+	err = l.take(effect{what: "save the state of " + st.Domain, name: dkim.Name{Domain: st.Domain}, part: &l.store.part, notes: l.adopting != nil && l.onlyNotes(st),
 		do: func() (err error) {
 			was := d.phase
 			if revision, err = l.store.save(lease, now, st, events); err == nil {

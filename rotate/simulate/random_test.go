@@ -59,6 +59,9 @@ func drawScenario(t *rapid.T) Scenario {
 	s.inspect = day
 	s.Lags = map[string]time.Duration{"mx1": 0, "mx2": 15 * time.Minute, "mx3": 2 * time.Hour}
 	s.Domains[0].Signers = []string{"mx1", "mx2"}
+	if *replayTold {
+		s.trace = func(e Entry) { t.Log(e) }
+	}
 	return s
 }
 
