@@ -38,7 +38,7 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 		return nil, err
 	}
 	if err := errors.Join(settings.Check(cfg.Account, secrets), settings.Check(&cfg.Limits, nil)); err != nil {
-		return nil, fault.Lasting(what, err, "correct the configuration; dkimbot validate shows where")
+		return nil, fault.Lasting(what, err, "correct the configuration; 'dkimbot validate' shows where")
 	}
 	d := cfg.Account.Driver()
 	p := &Provider{

@@ -1,6 +1,10 @@
 package house
 
 import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -48,5 +52,28 @@ func TestEveryFaultHasAHint(t *testing.T) {
 	}
 	if faults < 250 {
 		t.Errorf("only %d faults were found in the source", faults)
+	}
+}
+
+// What is to be typed stands between quotes, so that a reader sees where a command begins
+// and ends; TestHintsLeadOut in cmd/internal/cli runs them.
+func TestCommandsInHintsAreQuoted(t *testing.T) {
+	commands := regexp.MustCompile(`(^|[^'| ]) *dkimbot (adopt|apply|daemon|history|man|plan|release|rollback|rotate|simulate|status|validate)\b`)
+	files := 0
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.Name() != "faults.txt" {
+			return err
+		}
+		files++
+		text, err := os.ReadFile(path)
+		for line := range strings.Lines(string(text)) {
+			if _, hint, found := strings.Cut(line, "hint: "); found && commands.MatchString(hint) {
+				t.Errorf("%s: a command without quotes in %q", path, hint)
+			}
+		}
+		return err
+	})
+	if err != nil || files < 8 {
+		t.Errorf("%d files of shown faults; %v", files, err)
 	}
 }
