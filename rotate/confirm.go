@@ -2,6 +2,7 @@ package rotate
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -30,9 +31,9 @@ func CopyState(st State) State {
 		r := *st.Released
 		c.Released = &r
 	}
-	c.Signers = map[string]Confirmed{}
-	for name, signer := range st.Signers {
-		c.Signers[name] = signer
+	c.Signers = maps.Clone(st.Signers)
+	if c.Signers == nil {
+		c.Signers = Confirmations{}
 	}
 	if st.Intent != nil {
 		i := *st.Intent
@@ -72,7 +73,9 @@ func (st State) AsOf(now time.Time) State {
 			*t = latest
 		}
 	})
-	st.notLater(now)
+	for _, sel := range st.Selectors {
+		sel.notLater(now)
+	}
 	st.notReady()
 	return st
 }
@@ -81,7 +84,7 @@ func (st State) AsOf(now time.Time) State {
 func (st *State) Begin(i Intent, p Policy) {
 	st.Intent = &i
 	st.Next = nil // nobody knows until the work is at rest; an interrupted one is taken up at once
-	st.purging()
+	st.Released = st.Released.clearing()
 	switch {
 	case st.Phase == New:
 		st.Enter(Bootstrapping)
@@ -96,7 +99,7 @@ func (st *State) Begin(i Intent, p Policy) {
 		st.Enter(Switching)
 		st.Target = i.Selector
 	case (st.Phase == Draining || st.Phase == Replacing) && i.Kind == Activate && i.Selector == st.Draining: // signers flee there
-		st.dropFresh(st.Draining, i.At)
+		st.Selectors[st.Draining].dropFresh(i.At)
 		st.Enter(Switching)
 		st.Target, st.Draining = st.Draining, ""
 	}
@@ -122,25 +125,6 @@ func (st *State) Stored(selector string, k Key) {
 		sel.Next = &k
 	}
 	sel.Tried, st.Intent = nil, nil
-}
-
-// restored notes that a key is now kept as another version.
-func (st *State) Restored(selector, keyID string, version int) {
-	for _, k := range []*Key{st.Selectors[selector].Key, st.Selectors[selector].Next} {
-		if k != nil && k.ID == keyID {
-			k.Version = version
-		}
-	}
-}
-
-// publishing notes, before the record changes, how long resolvers may answer
-// from before the change. A wait that was noted earlier is never shortened.
-func (st *State) Publishing(selector string, wait, ttl time.Duration) {
-	sel := st.Selectors[selector]
-	sel.TTL = max(sel.TTL, ttl)
-	k := sel.Wanted()
-	k.CacheWait = max(k.CacheWait, wait)
-	k.VerifiedAt = time.Time{}
 }
 
 // published notes that the provider has taken the record.
@@ -198,7 +182,9 @@ func (st *State) drainAgain(at time.Time) {
 // how long each signer may go on as before when it has been changed; nil: not at all.
 func (st *State) Heed(want Domain, seen Observation, lags map[string]time.Duration, now time.Time) bool {
 	st.noticed(seen)
-	st.disturbed(seen)
+	for name, s := range seen.Selectors {
+		st.Disturbed(name, s)
+	}
 	st.watchFormer(want, seen, now)
 	st.StillUsed(want, seen, lags, now)
 	st.dismissed(want.Signers, now)
@@ -252,8 +238,8 @@ func (st *State) CompleteSwitch(signers []string, atLeast time.Time) bool {
 	if st.HeldAll(signers) {
 		return st.completeRollback(signers, atLeast)
 	}
-	last, done := st.allConfirm(st.Target, signers, atLeast)
-	if !done || st.Phase == Bootstrapping && !st.bothKeys() {
+	last, done := st.Signers.all(st.Target, st.Selector(st.Target).Key, signers, atLeast)
+	if !done || st.Phase == Bootstrapping && !bothKeys(st.Selectors) {
 		return false
 	}
 	old := st.Active
@@ -268,21 +254,10 @@ func (st *State) CompleteSwitch(signers []string, atLeast time.Time) bool {
 	return true
 }
 
-// bothKeys reports whether there is a key at each of two selectors, and neither is compromised.
-func (st *State) bothKeys() bool {
-	n := 0
-	for s, sel := range st.Selectors {
-		if sel.Key != nil && !st.Leaked(s) {
-			n++
-		}
-	}
-	return n >= 2
-}
-
 // completeRollback makes the domain ready again as it was before the switch, when
 // all signers have confirmed that they went back.
 func (st *State) completeRollback(signers []string, atLeast time.Time) bool {
-	last, done := st.allConfirm(st.Active, signers, atLeast)
+	last, done := st.Signers.all(st.Active, st.Selector(st.Active).Key, signers, atLeast)
 	if !done {
 		return false
 	}
@@ -304,22 +279,6 @@ func (st *State) notReady() {
 			st.Draining = s
 		}
 	}
-}
-
-// allConfirm reports whether all the signers have confirmed the selector's key, and
-// when the last one's change was in effect, at atLeast or later.
-func (st *State) allConfirm(selector string, signers []string, atLeast time.Time) (last time.Time, all bool) {
-	key, last := st.Selector(selector).Key, atLeast
-	for _, s := range signers {
-		c, ok := st.Signers[s]
-		if !ok || c.Unsure || key == nil || c.Selector != selector || c.KeyID != key.ID {
-			return last, false
-		}
-		if c.At.After(last) {
-			last = c.At
-		}
-	}
-	return last, true
 }
 
 // destroyed notes that a private key is gone; with the last replaced one the
@@ -347,12 +306,4 @@ func (st *State) rested(selector string) {
 	}
 	st.Enter(Ready)
 	st.Draining = ""
-}
-
-// afterWildcard notes that a wildcard's key may have stood in for the selector's record:
-// receivers may keep it as they keep a replaced key (I2).
-func (st *State) AfterWildcard(selector string, sight Sight) {
-	if MayBeKey(sight.Wildcard) {
-		st.Selectors[selector].Wanted().Replaced = true
-	}
 }

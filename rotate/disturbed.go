@@ -5,13 +5,6 @@ import (
 	"time"
 )
 
-// disturbed notes which names were seen to hold somebody else's record.
-func (st *State) disturbed(seen Observation) {
-	for name, s := range seen.Selectors {
-		st.Disturbed(name, s)
-	}
-}
-
 // Disturbed notes that a selector's name was seen to hold somebody else's record, if it was.
 // Resolvers may answer with that for its TTL after somebody has removed it. So the key's own
 // record has to be seen alone again, and the wait begins then: without that, signers would be
@@ -42,22 +35,4 @@ func (st *State) Disturbed(name string, s SelectorSeen) {
 		}
 	}
 	sel.Key.Replaced = sel.Key.Replaced || fresh && !st.Relied(name) && MayBeKey(s.Sight.Values)
-}
-
-// notLater moves what happened in DNS and in the keystore to now, where a clock that was
-// ahead has noted a later time: unlike a signer's switch, it has no lag. Else the waits that
-// count from there would hold up for days what has to be put right.
-func (st *State) notLater(now time.Time) {
-	for _, sel := range st.Selectors {
-		for _, k := range []*Key{sel.Key, sel.Next} {
-			if k == nil {
-				continue
-			}
-			for _, t := range []*time.Time{&k.StoredAt, &k.PublishedAt, &k.VerifiedAt, &k.Leaked, &k.RevokedAt, &k.ShadowedAt} {
-				if t.After(now) {
-					*t = now
-				}
-			}
-		}
-	}
 }

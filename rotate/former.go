@@ -1,10 +1,6 @@
 package rotate
 
-import (
-	"time"
-
-	"github.com/dkimbot/dkimbot/rotate/dkim"
-)
+import "time"
 
 // Former is a selector that is none of dkimbot's, and that a signer signed with
 // until dkimbot switched it over. dkimbot leaves its record alone (I6).
@@ -18,41 +14,42 @@ type Former struct {
 // person removes it, once, and can't take it back.
 const Grace = 24 * time.Hour
 
-// leaving notes, before a signer is switched, what it signs with that is not ours.
-// One that does not tell may have come back to what it signed with before.
-func (st *State) Leaving(signer string, seen SignerSeen) {
-	if seen.Err == nil {
-		st.uses(signer, seen.Ref)
-		return
-	}
-	for i := range st.Former {
-		if f := &st.Former[i]; f.Signer == signer {
-			f.Until = time.Time{}
-		}
-	}
-}
+// Formers are the former selectors of a domain, for each signer.
+type Formers []Former
 
 // uses notes that a signer signs with a selector that is not ours: for the first
 // time, or once more, as when it came back from a backup.
-func (st *State) uses(signer string, ref dkim.Ref) {
-	if ref.Selector == "" || st.Selectors[ref.Selector] != nil {
-		return
-	}
-	for i := range st.Former {
-		if f := &st.Former[i]; f.Selector == ref.Selector && f.Signer == signer {
+func (all Formers) uses(signer, selector string) Formers {
+	for i := range all {
+		if f := &all[i]; f.Selector == selector && f.Signer == signer {
 			f.Until = time.Time{}
-			return
+			return all
 		}
 	}
-	st.Former = append(st.Former, Former{Selector: ref.Selector, Signer: signer})
+	return append(all, Former{Selector: selector, Signer: signer})
 }
 
-// left notes that a signer has switched, surely in effect at at.
-func (st *State) Left(signer string, at time.Time, drain time.Duration) {
-	for i := range st.Former {
-		if f := &st.Former[i]; f.Signer == signer && f.Until.IsZero() {
+// Left notes that a signer has switched, surely in effect at at.
+func (all Formers) Left(signer string, at time.Time, drain time.Duration) {
+	for i := range all {
+		if f := &all[i]; f.Signer == signer && f.Until.IsZero() {
 			f.Until = at.Add(drain + Grace)
 		}
+	}
+}
+
+// Leaving notes, before a signer is switched, what it signs with that is not ours.
+// One that does not tell may have come back to what it signed with before.
+func (st *State) Leaving(signer string, seen SignerSeen) {
+	switch {
+	case seen.Err != nil:
+		for i := range st.Former {
+			if f := &st.Former[i]; f.Signer == signer {
+				f.Until = time.Time{}
+			}
+		}
+	case seen.Ref.Selector != "" && st.Selectors[seen.Ref.Selector] == nil:
+		st.Former = st.Former.uses(signer, seen.Ref.Selector)
 	}
 }
 
@@ -82,9 +79,9 @@ func (st *State) watchFormer(want Domain, seen Observation, now time.Time) {
 		if s.Err != nil {
 			continue
 		}
-		st.uses(name, s.Ref)
+		st.Leaving(name, s)
 		if st.Selectors[s.Ref.Selector] != nil {
-			st.Left(name, now, want.Policy.Drain)
+			st.Former.Left(name, now, want.Policy.Drain)
 		}
 	}
 }

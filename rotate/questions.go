@@ -8,16 +8,6 @@ func (st State) Leaked(selector string) bool {
 	return key != nil && !key.Leaked.IsZero()
 }
 
-// anyLeaked reports whether a key that was reported as compromised still stands.
-func (st State) AnyLeaked() bool {
-	for s := range st.Selectors {
-		if st.Leaked(s) {
-			return true
-		}
-	}
-	return false
-}
-
 // relied reports whether a signer of the domain may sign with the selector's key, as
 // far as is known.
 func (st State) Relied(selector string) bool {
@@ -32,14 +22,6 @@ func (st State) Relied(selector string) bool {
 // heldAll reports whether every one of the signers was sent back.
 func (st State) HeldAll(signers []string) bool {
 	return len(st.Held) > 0 && !slices.ContainsFunc(signers, func(s string) bool { return !slices.Contains(st.Held, s) })
-}
-
-// wrongAt reports whether the last health check found that a selector's record does
-// not stand there alone.
-func (st State) WrongAt(selector string) bool {
-	return slices.ContainsFunc(st.Drift, func(f Finding) bool {
-		return f.Selector == selector && slices.Contains([]string{RecordVanished, RecordEarlier, RecordsDoubled, RecordSecond, RecordForeign}, f.Code)
-	})
 }
 
 // doomed returns the selector's private keys that may be destroyed: those that were

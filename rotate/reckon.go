@@ -63,11 +63,8 @@ func (st *State) eachTime(f func(*time.Time)) {
 	f(&st.SwitchedAt)
 	for _, sel := range st.Selectors {
 		f(&sel.LastUsedAt)
-		for _, k := range []*Key{sel.Key, sel.Next} {
-			if k == nil {
-				continue
-			}
-			for _, t := range []*time.Time{&k.StoredAt, &k.PublishedAt, &k.VerifiedAt, &k.Leaked, &k.RevokedAt, &k.ShadowedAt} {
+		for _, k := range sel.keys() {
+			for _, t := range k.times() {
 				f(t)
 			}
 		}

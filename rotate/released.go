@@ -38,13 +38,14 @@ func (st *State) StillUsed(want Domain, seen Observation, lags map[string]time.D
 	st.Released = &r
 }
 
-// purging notes that clearing away is begun: nothing else is done for a released domain.
-func (st *State) purging() {
-	if st.Released != nil {
-		r := *st.Released
-		r.Begun = true
-		st.Released = &r
+// clearing returns the release with clearing away begun: nothing else is done for a released domain.
+func (r *HandedBack) clearing() *HandedBack {
+	if r == nil {
+		return nil
 	}
+	begun := *r
+	begun.Begun = true
+	return &begun
 }
 
 // purged notes that everything was cleared away when no key is left.

@@ -26,16 +26,6 @@ func (st State) Suspect() string {
 	return cmp.Or(st.Active, st.Target)
 }
 
-// leftBehind returns the compromised key of which all is done but its destruction.
-func (st State) LeftBehind() *Retired {
-	for _, r := range st.Selector(st.Draining).Retired {
-		if r.Leaked && !r.Dropped {
-			return &r
-		}
-	}
-	return nil
-}
-
 // AlreadyReported returns the compromised key of a selector that is on its way out while
 // another one takes its place, or is to: who reports the selector once more, because not
 // everything could be done at once, means that one. Nil when there is none.
@@ -65,16 +55,6 @@ func (st State) Emergency() bool {
 	return false
 }
 
-// reached reports whether a signer surely signs with the selector.
-func (st State) reached(selector string) bool {
-	for _, c := range st.Signers {
-		if !c.Left && c.Selector == selector && !c.Unsure {
-			return true
-		}
-	}
-	return false
-}
-
 // TakeFlight enters the phase in which the planner can leave a compromised key. The selectors in
 // reported are those whose key was not reported before: a fresh key on its way there is meant, too.
 // One that is made because of an earlier report stays.
@@ -86,9 +66,9 @@ func (st *State) TakeFlight(p Policy, reported []string, now time.Time) {
 		st.Enter(Draining)
 		st.Draining = p.Other(st.Active) // the standby is replaced; the active key's turn comes then
 	case st.Phase == Replacing && st.Leaked(st.Draining) && slices.Contains(reported, st.Draining):
-		st.dropFresh(st.Draining, now)
+		st.Selectors[st.Draining].dropFresh(now)
 		st.Enter(Draining)
-	case st.Phase == Switching && active && target && (st.Selector(st.Active).Key.RevokeNow || st.reached(st.Target)):
+	case st.Phase == Switching && active && target && (st.Selector(st.Active).Key.RevokeNow || st.Signers.reached(st.Target)):
 		// Nothing is gained by coming to the other one: the one that signers are to leave is replaced,
 		// and nobody is waited for.
 		st.Enter(Draining)
@@ -105,33 +85,6 @@ func (st *State) TakeFlight(p Policy, reported []string, now time.Time) {
 			st.Signers[name] = c
 		}
 	}
-}
-
-// dropFresh gives up the fresh key of a selector, whether it has taken the old one's
-// place or not: no signer has used it, and none will. Its record may yet appear, and is ours.
-func (st *State) dropFresh(selector string, now time.Time) {
-	sel := st.Selectors[selector]
-	for i := range sel.Retired {
-		sel.Retired[i].Dropped = true
-	}
-	if next := sel.Next; next != nil {
-		if !next.PublishedAt.IsZero() || next.CacheWait > 0 { // its publication was begun
-			sel.Key.ShadowedAt = now
-		}
-		sel.Retired = append(sel.Retired, Retired{KeyID: next.ID, Version: next.Version, Dropped: true})
-		sel.Past = append(sel.Past, next.ID)
-		sel.Next = nil
-	}
-}
-
-// revoking notes, before the effect, what the record is to be.
-func (st *State) Revoking(selector string, ttl time.Duration) {
-	sel := st.Selectors[selector]
-	sel.TTL = max(sel.TTL, ttl)
-	if !slices.Contains(sel.Past, sel.Key.ID) {
-		sel.Past = append(sel.Past, sel.Key.ID)
-	}
-	sel.Key.Record, sel.Revoked = RevokedRecord(sel.Key.Record), true
 }
 
 // revoked notes that the provider has taken the revoked record. A domain that is being

@@ -37,6 +37,17 @@ func (st *State) knows(pair [2]string) {
 	}
 }
 
+// bothKeys reports whether there is a key at each of two selectors, and neither is compromised.
+func bothKeys(selectors map[string]*Selector) bool {
+	n := 0
+	for _, sel := range selectors {
+		if sel.Key != nil && sel.Key.Leaked.IsZero() {
+			n++
+		}
+	}
+	return n >= 2
+}
+
 // untouched reports whether dkimbot never had a key at the selector.
 func (s *Selector) untouched() bool {
 	return s.Key == nil && s.Next == nil && len(s.Past)+len(s.Tried)+len(s.Retired) == 0
@@ -46,12 +57,6 @@ func (s *Selector) untouched() bool {
 // the first one that dkimbot makes there now: one of its own from before the domain was
 // released, or one that somebody else had there (I2).
 func (s Selector) Remembered() bool { return s.Preceded || len(s.Past) > 0 }
-
-// selectorPair returns the two selectors of the state, in the order of their names.
-func (st State) SelectorPair() (pair [2]string) {
-	copy(pair[:], slices.Sorted(maps.Keys(st.Selectors)))
-	return pair
-}
 
 // wanted returns the key whose record should stand at the selector: the fresh one
 // once it is stored, else the present one, else nil.

@@ -12,9 +12,9 @@ type State struct {
 	Target    string               `json:"target,omitempty"`   // while bootstrapping and switching: the selector that is to sign
 	Draining  string               `json:"draining,omitempty"` // while draining and replacing: the selector that signed before
 	Selectors map[string]*Selector `json:"selectors,omitempty"`
-	Signers   map[string]Confirmed `json:"signers,omitempty"` // what each signer confirmed last
+	Signers   Confirmations        `json:"signers,omitempty"` // what each signer confirmed last
 
-	Former    []Former    `json:"former,omitempty"`     // selectors that are not ours and that signers signed with before
+	Former    Formers     `json:"former,omitempty"`     // selectors that are not ours and that signers signed with before
 	Held      []string    `json:"held,omitempty"`       // while switching: signers that a person sent back to the active selector
 	RevokeNow bool        `json:"revoke_now,omitempty"` // written by older versions, of the active key; see Key.RevokeNow
 	Released  *HandedBack `json:"released,omitempty"`   // the domain was handed back: nothing is done for it

@@ -91,7 +91,7 @@ func (r *run) adopt(ctx context.Context, s rotate.Step) error {
 	}
 	passed := rotate.Retired{KeyID: seen.KeyID, Version: seen.Version}
 	if seen.KeyID != id {
-		version, err := r.engine.Keys.Put(ctx, name, key, seen.Version)
+		version, err := r.keys.Put(ctx, name, key, seen.Version)
 		if err != nil {
 			return err
 		}

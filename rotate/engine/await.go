@@ -24,7 +24,7 @@ func (r *run) verify(ctx context.Context, s rotate.Step) error {
 	ctx, cancel := unhurried(ctx)
 	defer cancel()
 	sight := r.seen.Selectors[s.Selector].Sight
-	if r.lost(s.Selector) {
+	if lost(r.st.Selector(s.Selector), r.seen.Selectors[s.Selector]) {
 		return r.sawIt(ctx, s, key, sight, "its private key is gone, so nothing was signed to test it")
 	}
 	private, err := r.private(ctx, r.name(s.Selector), key.ID, key.Version)
@@ -57,17 +57,16 @@ func (r *run) sawIt(ctx context.Context, s rotate.Step, key *rotate.Key, sight r
 }
 
 // words says what a step that was done has found, for those who watch.
-func (r *run) words(s rotate.Step) string {
+func words(s rotate.Step, saw string) string {
 	if s.Kind == rotate.Verify {
-		return r.saw
+		return saw
 	}
 	return because(s, "")
 }
 
 // lost reports whether the keystore was seen not to hold the key whose record stands
-// at the selector: the record goes on to serve mail in flight and signers' copies.
-func (r *run) lost(selector string) bool {
-	sel, seen := r.st.Selector(selector), r.seen.Selectors[selector]
+// at a selector: the record goes on to serve mail in flight and signers' copies.
+func lost(sel rotate.Selector, seen rotate.SelectorSeen) bool {
 	return sel.Next == nil && seen.KeyErr == nil && seen.KeyID != sel.Key.ID && !seen.Kept
 }
 
@@ -98,9 +97,9 @@ func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string
 			return seen.Sight.Values[0], nil
 		}
 		if clock.Elapsed()+wait > deadline {
-			return "", r.unverified(selector, seen)
+			return "", unverified(r.name(selector), r.want.VerifyTimeout, seen)
 		}
-		if err := r.sleep(ctx, wait); err != nil {
+		if err := r.engine.pause(ctx, wait); err != nil {
 			return "", err
 		}
 		if err := r.grip.holds(); err != nil {
@@ -109,14 +108,9 @@ func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string
 	}
 }
 
-// sleep leaves the run's place to another domain meanwhile.
-func (r *run) sleep(ctx context.Context, d time.Duration) error {
-	return r.engine.pause(ctx, d)
-}
-
 // unverified says what DNS shows instead.
-func (r *run) unverified(selector string, seen rotate.SelectorSeen) error {
-	what := fmt.Sprintf("see %s on %s within %s", r.name(selector), seen.Sight.Whom(), rotate.Span(r.want.VerifyTimeout))
+func unverified(name dkim.Name, within time.Duration, seen rotate.SelectorSeen) error {
+	what := fmt.Sprintf("see %s on %s within %s", name, seen.Sight.Whom(), rotate.Span(within))
 	if seen.SightErr != nil {
 		return &fault.Error{Kind: fault.Transient, What: what, Err: seen.SightErr, Hint: fault.HintOf(seen.SightErr)}
 	}

@@ -8,18 +8,17 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
-// claimName asks for the name at which the selector's record is about to stand, before
+// claimName asks for the place in DNS at which the record of a name is about to stand, before
 // anything is written there.
-func (r *run) claimName(ctx context.Context, selector string) error {
-	sight := r.seen.Selectors[selector].Sight
-	if r.engine.Names == nil || sight.Owner == "" {
+func (e *Engine) claimName(ctx context.Context, owner string, name dkim.Name) error {
+	if e.Names == nil || owner == "" {
 		return nil
 	}
-	holder, err := r.engine.Names.Claim(ctx, sight.Owner, r.name(selector))
+	holder, err := e.Names.Claim(ctx, owner, name)
 	if err != nil {
 		return err
 	}
-	return rotate.Shared(sight.Owner, r.name(selector), holder)
+	return rotate.Shared(owner, name, holder)
 }
 
 // claimNames claims the names at which CNAMEs lead to records that stand: those that were
@@ -34,7 +33,7 @@ func (r *run) claimNames(ctx context.Context) {
 		if holder, err := r.engine.Names.Holder(ctx, seen.Sight.Owner); err != nil || holder != (dkim.Name{}) {
 			continue
 		}
-		if seen.SightErr = r.claimName(ctx, s); seen.SightErr != nil {
+		if seen.SightErr = r.engine.claimName(ctx, seen.Sight.Owner, r.name(s)); seen.SightErr != nil {
 			r.seen.Selectors[s] = seen
 		}
 	}

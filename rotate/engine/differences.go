@@ -25,9 +25,7 @@ func (r *run) drifted() []rotate.Event {
 		tell(f, "over")
 	}
 	for _, e := range events {
-		if r.engine.Notify != nil {
-			r.engine.Notify(e)
-		}
+		r.engine.notify(e)
 	}
 	return events
 }

@@ -19,19 +19,16 @@ func (r *run) goesOn(ctx context.Context, err error) bool {
 	return r.st.Emergency() && ctx.Err() == nil && r.grip.holds() == nil && !errors.As(err, &held) && fault.CodeOf(err) != rotate.LeaseLost
 }
 
-// unbroken returns the steps that don't need what has failed in this run; none where
-// only looks are left of them.
-func (r *run) unbroken(steps []rotate.Step) []rotate.Step {
-	if r.trouble == nil {
-		return steps
-	}
+// unbroken returns the steps that don't need those that have failed; none where only looks
+// are left of them.
+func unbroken(steps, broken []rotate.Step) []rotate.Step {
 	var out []rotate.Step
-	back := slices.Clone(r.broken)
+	back := slices.Clone(broken)
 	for _, s := range steps {
 		again := func(b rotate.Step) bool {
 			return b.Kind == s.Kind && b.Selector == s.Selector && b.Signer == s.Signer && b.From.KeyID == s.From.KeyID
 		}
-		if slices.ContainsFunc(r.broken, again) || slices.ContainsFunc(back, s.Needs) {
+		if slices.ContainsFunc(broken, again) || slices.ContainsFunc(back, s.Needs) {
 			back = append(back, s)
 			continue
 		}

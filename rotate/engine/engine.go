@@ -103,7 +103,7 @@ func (r Result) YetToBegin() bool { return r.left.Asked }
 func (e *Engine) round(ctx context.Context, t Task, g *grant) (res Result) {
 	var r *run
 	res = Result{Domain: t.Domain.Name, left: t.Request}
-	defer func() { e.concluded(ctx, t, r, &res) }() // when everything is given back
+	defer func() { e.concluded(ctx, t, g, r, &res) }() // when everything is given back
 	defer caught("work on "+t.Domain.Name, &res.Err)
 	if res.Err = e.working.take(ctx); res.Err != nil {
 		return res
@@ -131,9 +131,11 @@ func (e *Engine) round(ctx context.Context, t Task, g *grant) (res Result) {
 
 // concluded completes the result of a run, nil when none was begun, tells of a failure that
 // was not told yet, and looks at the domain again after an effect that may have come too late.
-func (e *Engine) concluded(ctx context.Context, t Task, r *run, res *Result) {
+func (e *Engine) concluded(ctx context.Context, t Task, g *grant, r *run, res *Result) {
 	if r != nil {
-		r.report(res)
+		res.State, res.Done, res.Plan, res.left = r.st, r.done, r.plan, r.left
+		res.left.Asked = r.left.Asked && r.st.Phase == rotate.Ready && r.st.Released == nil
+		g.leave(r.stored)
 	}
 	switch {
 	case res.Err == nil || r != nil && r.failed: // nothing, or it was told
@@ -149,6 +151,12 @@ func (e *Engine) concluded(ctx context.Context, t Task, r *run, res *Result) {
 	if again := e.round(ctx, Task{Domain: t.Domain, Request: rest}, nil); again.Err == nil {
 		res.State, res.Plan = again.State, again.Plan
 		res.Done = append(res.Done, again.Done...)
+	}
+}
+
+func (e *Engine) notify(what rotate.Event) {
+	if e.Notify != nil {
+		e.Notify(what)
 	}
 }
 
@@ -169,6 +177,26 @@ func outcomeOf(err error) string {
 		return "refused"
 	}
 	return "failed"
+}
+
+// publisher returns the provider of that name, for what is to stand at a selector.
+func (e *Engine) publisher(provider string, at dkim.Name) (rotate.Publisher, error) {
+	if p := e.Publishers[provider]; p != nil {
+		return p, nil
+	}
+	return nil, fault.Lasting(fmt.Sprintf("publish %s", at), fmt.Errorf("provider %q is unknown", provider), "name a provider of the configuration")
+}
+
+// forget has those of the signers that hold copies of private keys forget one.
+func (e *Engine) forget(ctx context.Context, signers []string, ref dkim.Ref) error {
+	for _, name := range signers {
+		if f, ok := e.Signers[name].(rotate.Forgetter); ok {
+			if err := f.Forget(ctx, []dkim.Ref{ref}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // signer returns the signer of that name.

@@ -101,35 +101,31 @@ func (g *grant) next(res Result, began, retry time.Time) *rotate.Next {
 }
 
 // admit decides whether the approval holds, before anything is done. What it
-// refuses leaves no trace in the state, so that other plans for the domain still hold.
-func (r *run) admit() error {
-	g := r.grant
+// refuses leaves no trace in the state, so that other plans for the domain still hold. Unknown
+// says that this can't be told.
+func (g *grant) admit(domain string, stored rotate.State, seen rotate.Observation) (refusal, unknown error) {
 	if g == nil {
-		return nil
+		return nil, nil
 	}
 	held := g.Approval
 	if g.last != nil {
-		g.moved = g.last.Basis() != r.stored.Basis()
+		g.moved = g.last.Basis() != stored.Basis()
 		held.Conditions.Revision, held.Conditions.State = g.last.Revision, g.last.Basis()
 	}
 	if g.begun {
-		return nil
+		return nil, nil
 	}
-	why, unknown := held.Stale(r.stored, r.seen)
-	if len(why) > 0 {
-		return r.refuse(rotate.Stale(g.PlanID, r.want.Name, why))
+	why, unasked := held.Stale(stored, seen)
+	if unasked != nil {
+		unknown = &fault.Error{Kind: fault.KindOf(unasked), Code: fault.CodeOf(unasked), Err: unasked, Hint: fault.HintOf(unasked),
+			What: fmt.Sprintf("apply plan %s to %s: nobody knows whether everything is as it was", g.PlanID, domain)}
 	}
-	if unknown != nil {
-		return &fault.Error{Kind: fault.KindOf(unknown), Code: fault.CodeOf(unknown), Err: unknown, Hint: fault.HintOf(unknown),
-			What: fmt.Sprintf("apply plan %s to %s: nobody knows whether everything is as it was", g.PlanID, r.want.Name)}
-	}
-	return nil
+	return rotate.Stale(g.PlanID, domain, why), unknown
 }
 
 // permitted returns those of the steps that may be carried out: all, none when the
 // approval is used up, or the refusal to go on.
-func (r *run) permitted(steps []rotate.Step) ([]rotate.Step, error) {
-	g := r.grant
+func (g *grant) permitted(domain string, steps []rotate.Step) ([]rotate.Step, error) {
 	if g == nil || len(steps) == 0 {
 		return steps, nil
 	}
@@ -137,32 +133,26 @@ func (r *run) permitted(steps []rotate.Step) ([]rotate.Step, error) {
 		return nil, nil
 	}
 	if g.moved {
-		return nil, r.refuse(rotate.Stale(g.PlanID, r.want.Name, []rotate.Reason{{Code: "state-moved", Message: fmt.Sprintf("somebody else has worked on %s since this plan was begun", r.want.Name)}}))
+		return nil, rotate.Stale(g.PlanID, domain, []rotate.Reason{{Code: "state-moved", Message: fmt.Sprintf("somebody else has worked on %s since this plan was begun", domain)}})
 	}
 	for _, s := range steps {
 		if !g.open(s) {
-			return nil, r.refuse(rotate.Stale(g.PlanID, r.want.Name, []rotate.Reason{{Code: "not-planned", Message: "now it takes a step that the plan does not have: " + s.Words()}}))
+			return nil, rotate.Stale(g.PlanID, domain, []rotate.Reason{{Code: "not-planned", Message: "now it takes a step that the plan does not have: " + s.Words()}})
 		}
 	}
 	return steps, nil
 }
 
 // takeUp notes in the state, with the first effect and in the same write, that the
-// plan is used. A veto, a limit or a failure before that leaves it unused (I7).
-func (r *run) takeUp() []rotate.Event {
-	g := r.grant
-	if g == nil || r.st.Applied == g.PlanID {
-		return nil
+// plan is used; it returns what the history says of that, "" for nothing. A veto, a limit or
+// a failure before the first effect leaves the plan unused (I7).
+func (g *grant) takeUp(st *rotate.State) string {
+	if g == nil || st.Applied == g.PlanID {
+		return ""
 	}
-	r.st.Applied = g.PlanID
-	r.st.Next = nil // whatever becomes of this run: the domain is to be looked at
-	return []rotate.Event{r.event(rotate.Step{Kind: rotate.Applied}, "done", "plan "+g.PlanID+" applied")}
-}
-
-// refuse tells a refusal to whoever listens; the state does not change by it.
-func (r *run) refuse(err error) error {
-	r.notify(rotate.Step{Kind: rotate.Applied}, "refused", fault.Text(err))
-	return err
+	st.Applied = g.PlanID
+	st.Next = nil // whatever becomes of this run: the domain is to be looked at
+	return "plan " + g.PlanID + " applied"
 }
 
 // leave notes how a run for the grant leaves the state.

@@ -21,7 +21,7 @@ func (r *run) obey(ctx context.Context) error {
 	r.st.StillUsed(r.want, r.seen, r.engine.lags(r.want.Signers), r.engine.Clock.Now())
 	for i := range events {
 		events[i].By = r.engine.Actor
-		r.tell(events[i])
+		r.engine.notify(events[i])
 	}
 	return r.save(ctx, events...)
 }
@@ -33,7 +33,7 @@ func (r *run) turnDown(ctx context.Context, err error) error {
 		return err
 	}
 	e := r.event(rotate.Step{Kind: r.left.Instruction.Kind()}, "refused", fault.Text(err))
-	r.tell(e)
+	r.engine.notify(e)
 	r.left.Instruction = nil
 	if saved := r.save(ctx, e); saved != nil {
 		return saved

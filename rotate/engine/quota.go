@@ -152,23 +152,22 @@ func (t *turnstile) place(domain string, now, room time.Time, begun []rotate.Beg
 	return at
 }
 
-// takeSwitch notes that the domain begins to switch, if it may. What is not held back
-// is counted where that can be written, and does not wait for it.
-func (r *run) takeSwitch(ctx context.Context) error {
-	free := !r.plan.Switches || r.left.Ignore.Counts
-	err := r.engine.turnstile.take(ctx, r.want.Name, r.engine.Clock.Now(), free)
-	if !r.plan.Switches {
+// mayBegin returns a *heldBack when a plan begins a switch that the counts hold back.
+func (t *turnstile) mayBegin(ctx context.Context, p rotate.DomainPlan, set rotate.Ignore, now time.Time) error {
+	if !p.Switches || set.Counts {
+		return nil
+	}
+	return t.room(ctx, p.Name, now)
+}
+
+// begin notes that the domain of a plan begins to switch, if it may. What is not held back is
+// counted where that can be written, and does not wait for it.
+func (t *turnstile) begin(ctx context.Context, p rotate.DomainPlan, set rotate.Ignore, now time.Time) error {
+	err := t.take(ctx, p.Name, now, !p.Switches || set.Counts)
+	if !p.Switches {
 		return nil
 	}
 	return err
-}
-
-// mayBegin returns a *heldBack when the plan begins a switch that the counts hold back.
-func (r *run) mayBegin(ctx context.Context) error {
-	if !r.plan.Switches || r.left.Ignore.Counts {
-		return nil
-	}
-	return r.engine.turnstile.room(ctx, r.want.Name, r.engine.Clock.Now())
 }
 
 // wait puts a switch off that the counts hold back: it is what comes next. Where a
@@ -180,20 +179,13 @@ func (r *run) wait(ctx context.Context, err error) error {
 	}
 	standby := r.want.Policy.Other(r.st.Active)
 	if r.left.Asked || r.grant != nil {
-		return r.denied(fault.Refuse(rotate.CodeThreshold, fmt.Sprintf("begin %s of %s: %v", plan.ChangeWords("rotate", standby), r.want.Name, held),
+		return r.refused("", fault.Refuse(rotate.CodeThreshold, fmt.Sprintf("begin %s of %s: %v", plan.ChangeWords("rotate", standby), r.want.Name, held),
 			"try again "+held.when+", or begin it now all the same with "+rotate.FlagCounts))
 	}
 	why := rotate.Reason{Code: rotate.CodeLimit, Message: plan.ChangeWords("rotate", standby) + " waits: " + held.Error()}
 	r.plan.Steps, r.plan.Switches, r.plan.Reason, r.plan.Held = nil, false, why, held.bound.Key
 	r.plan.Next = &rotate.Next{Action: "rotate", Selector: standby, At: held.until, Reason: why}
 	return r.rest(ctx)
-}
-
-// denied tells that a rule refused what a person asked for. That is no failure of
-// the domain: its state stays as it is, so that plans which were made of it still hold.
-func (r *run) denied(err error) error {
-	r.notify(rotate.Step{}, "refused", fault.Text(err))
-	return err
 }
 
 // wishRefused reports whether err says that a limit refused a person's wish, or that the domain

@@ -2,10 +2,8 @@ package engine
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // revoke empties the p= of a key's record. It does not wait until that shows: a
@@ -18,7 +16,7 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 	if !p.MayRevoke(s.Selector) {
 		return p.CantRevoke(s.Selector)
 	}
-	provider, err := r.publisher(s.Selector)
+	provider, err := r.engine.publisher(r.want.Provider, r.name(s.Selector))
 	if err != nil {
 		return err
 	}
@@ -31,12 +29,12 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 		}
 	}
 	why := p.RevokeReason(s.Selector, "now")
-	r.st.Revoking(s.Selector, r.want.Policy.TTL)
+	r.st.Selectors[s.Selector].Revoking(r.want.Policy.TTL)
 	key := r.st.Selectors[s.Selector].Key
 	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Revoke, Selector: s.Selector, KeyID: key.ID, Record: key.Record}); err != nil {
 		return err
 	}
-	if err := provider.Publish(ctx, r.txt(s.Selector, key.Record)); err != nil {
+	if err := provider.Publish(ctx, txt(r.st.Selector(s.Selector), r.seen.Selectors[s.Selector].Sight, key.Record, r.want.Policy.TTL)); err != nil {
 		return err
 	}
 	seen := r.seen.Selectors[s.Selector]
@@ -45,12 +43,4 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 	now := r.engine.Clock.Now()
 	r.st.Revoked(s.Selector, now)
 	return r.confirm(ctx, s, key.ID, why.Message)
-}
-
-// publisher returns the domain's provider.
-func (r *run) publisher(selector string) (rotate.Publisher, error) {
-	if p := r.engine.Publishers[r.want.Provider]; p != nil {
-		return p, nil
-	}
-	return nil, fault.Lasting(fmt.Sprintf("publish %s", r.name(selector)), fmt.Errorf("provider %q is unknown", r.want.Provider), "name a provider of the configuration")
 }

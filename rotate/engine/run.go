@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"time"
@@ -12,12 +13,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
-
-// kept is a place in the keystore.
-type kept struct {
-	name    dkim.Name
-	version int
-}
 
 // run is one round of work on one domain.
 type run struct {
@@ -30,8 +25,8 @@ type run struct {
 	seen     rotate.Observation
 	plan     rotate.DomainPlan
 	fresh    map[string]*dkim.PrivateKey // made and not stored yet, by selector
-	known    map[kept]*dkim.PrivateKey   // read from the keystore in this run
-	unsaved  []rotate.Event              // what happened and could not be written yet
+	keys     *keyring
+	unsaved  []rotate.Event // what happened and could not be written yet
 	done     []rotate.Event
 	failed   bool
 	broken   []rotate.Step  // that failed in this run
@@ -55,23 +50,16 @@ func (e *Engine) newRun(ctx context.Context, t Task, g *grant, grip *grip) (*run
 	now := rotate.InstantOf(e.Clock)
 	st, ahead := have.Reckoned(now)
 	r := &run{engine: e, want: t.Domain, left: t.Request.In(have, t.Domain.Signers), adoption: t.Adoption, grant: g, grip: grip,
-		st: st.AsOf(now.At), stored: rotate.CopyState(have), fresh: map[string]*dkim.PrivateKey{}, known: map[kept]*dkim.PrivateKey{}}
+		st: st.AsOf(now.At), stored: rotate.CopyState(have), fresh: map[string]*dkim.PrivateKey{}, keys: newKeyring(e.Keys)}
 	if ahead > 0 {
-		r.unsaved = append(r.unsaved, r.clockSet(ahead))
+		message := fmt.Sprintf("the machine's clock was set forward by %s; waits go by the time that has really passed", rotate.Span(ahead.Round(time.Minute)))
+		r.unsaved = append(r.unsaved, r.event(rotate.Step{Kind: rotate.ClockSet}, "noticed", message))
 	}
 	return r, r.tookOver(ctx)
 }
 
 // judge says what may be done in view of what the run knows now.
 func (r *run) judge() *plan.Judge { return plan.NewJudge(r.engine.Clock.Now(), r.want, r.st, r.seen) }
-
-// report tells what became of the run.
-func (r *run) report(res *Result) {
-	res.State, res.Done, res.Plan = r.st, r.done, r.plan
-	res.left = r.left
-	res.left.Asked = r.left.Asked && r.st.Phase == rotate.Ready && r.st.Released == nil
-	r.grant.leave(r.stored)
-}
 
 // advance plans and carries out, until there is nothing to do now. It observes
 // once: what it changes it sees afterwards. A failure ends it, but not an emergency.
@@ -85,8 +73,10 @@ func (r *run) advance(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err := r.admit(); err != nil {
-		return err
+	if refusal, unknown := r.grant.admit(r.want.Name, r.stored, r.seen); refusal != nil {
+		return r.refused(rotate.Applied, refusal)
+	} else if unknown != nil {
+		return unknown
 	}
 	if r.st.Heed(r.want, r.seen, r.engine.lags(r.want.Signers), r.engine.Clock.Now()) {
 		if err := r.save(ctx, r.drainBegun()...); err != nil {
@@ -111,14 +101,17 @@ func (r *run) advance(ctx context.Context) error {
 		if len(steps) == 0 {
 			return r.stopped(ctx)
 		}
-		if err := r.mayBegin(ctx); err != nil {
+		if err := r.engine.turnstile.mayBegin(ctx, r.plan, r.left.Ignore, now); err != nil {
 			return r.wait(ctx, err)
 		}
-		steps, err := r.permitted(steps)
+		steps, err := r.grant.permitted(r.want.Name, steps)
 		if err != nil {
-			return err
+			return r.refused(rotate.Applied, err)
 		}
-		if steps = r.unbroken(steps); len(steps) == 0 {
+		if r.trouble != nil {
+			steps = unbroken(steps, r.broken)
+		}
+		if len(steps) == 0 {
 			return r.stopped(ctx)
 		}
 		if err := r.steps(ctx, steps); err != nil {
@@ -141,7 +134,7 @@ func (r *run) stopped(ctx context.Context) error {
 	case r.plan.Stop == nil:
 		return r.rest(ctx)
 	case wishRefused(r.plan.Stop):
-		return r.denied(r.plan.Stop)
+		return r.refused("", r.plan.Stop)
 	case r.wentBack:
 		return nil // what was ordered is done; what is wrong besides is found by the next health check
 	}
@@ -151,7 +144,7 @@ func (r *run) stopped(ctx context.Context) error {
 func (r *run) observe(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, rotate.WorkTime)
 	defer cancel()
-	r.seen = observe(ctx, r.want, r.st, &keeper{keys: r.engine.Keys, known: r.known}, r.engine.Look, func(ctx context.Context, name string) (dkim.Ref, error) {
+	r.seen = observe(ctx, r.want, r.st, r.keys, r.engine.Look, func(ctx context.Context, name string) (dkim.Ref, error) {
 		signer, err := r.engine.signer(name)
 		if err != nil {
 			return dkim.Ref{}, err
@@ -182,7 +175,7 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 		}
 		if err == nil {
 			r.grant.did(s)
-			r.notify(s, "done", r.words(s))
+			r.notify(s, "done", words(s, r.saw))
 			continue
 		}
 		if held := (*heldBack)(nil); errors.As(err, &held) {
@@ -304,20 +297,19 @@ func (r *run) drainBegun() []rotate.Event {
 func (r *run) event(s rotate.Step, outcome, message string) rotate.Event {
 	keyID := s.To.KeyID
 	if s.To.Fresh {
-		keyID = r.made(s.Selector)
+		keyID = made(r.fresh[s.Selector], r.st.Selector(s.Selector), r.st.Phase)
 	}
 	return rotate.Event{Domain: r.want.Name, At: r.engine.Clock.Now(), By: r.engine.Actor, Kind: s.Kind, Selector: s.Selector, Signer: s.Signer,
 		KeyID: keyID, Outcome: outcome, Message: message, Phase: r.st.Phase}
 }
 
-// made returns the id of the key that this run makes for the selector, which the
-// plan could not know; "" as long as there is none.
-func (r *run) made(selector string) string {
-	if key := r.fresh[selector]; key != nil {
-		return key.ID()
+// made returns the id of the key that a run makes for a selector, which the plan could
+// not know; "" as long as there is none.
+func made(fresh *dkim.PrivateKey, sel rotate.Selector, phase rotate.Phase) string {
+	if fresh != nil {
+		return fresh.ID()
 	}
-	sel := r.st.Selector(selector)
-	switch key := sel.Pending(r.st.Phase); {
+	switch key := sel.Pending(phase); {
 	case key != nil:
 		return key.ID
 	case sel.Key != nil && sel.InPlace():
@@ -326,10 +318,13 @@ func (r *run) made(selector string) string {
 	return ""
 }
 
-func (r *run) notify(s rotate.Step, outcome, message string) { r.tell(r.event(s, outcome, message)) }
+// refused tells that a rule refused what a person asked for, or applies. That is no failure of
+// the domain: its state stays as it is, so that plans which were made of it still hold.
+func (r *run) refused(kind rotate.Kind, err error) error {
+	r.notify(rotate.Step{Kind: kind}, "refused", fault.Text(err))
+	return err
+}
 
-func (r *run) tell(e rotate.Event) {
-	if r.engine.Notify != nil {
-		r.engine.Notify(e)
-	}
+func (r *run) notify(s rotate.Step, outcome, message string) {
+	r.engine.notify(r.event(s, outcome, message))
 }

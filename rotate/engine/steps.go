@@ -2,14 +2,12 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
 // do carries one step out. Making keys, waiting for DNS and asking for consent end
@@ -55,11 +53,19 @@ func (r *run) begin(ctx context.Context, i rotate.Intent) error {
 	i.At = r.engine.Clock.Now()
 	r.left.Named = false // what was named goes on; what a limit holds back after it is waited for
 	r.st.Begin(i, r.want.Policy)
-	if err := r.save(ctx, r.takeUp()...); err != nil {
+	if err := r.save(ctx, r.plansUsed()...); err != nil {
 		return err
 	}
 	r.begun = &i
 	return r.grip.holds()
+}
+
+// plansUsed returns the event that says so, when the plan that is applied is used by now.
+func (r *run) plansUsed() []rotate.Event {
+	if message := r.grant.takeUp(&r.st); message != "" {
+		return []rotate.Event{r.event(rotate.Step{Kind: rotate.Applied}, "done", message)}
+	}
+	return nil
 }
 
 // confirm writes what was done, with its time, and what follows from it.
@@ -76,7 +82,7 @@ func (r *run) confirmed(ctx context.Context, e rotate.Event, more ...rotate.Even
 	}
 	var events []rotate.Event
 	if r.grant != nil && r.st.Basis() != r.stored.Basis() { // a look that found all as it was uses up no plan
-		events = r.takeUp()
+		events = r.plansUsed()
 	}
 	return r.save(ctx, append(append(events, e), more...)...)
 }
@@ -90,7 +96,7 @@ func (r *run) store(ctx context.Context, s rotate.Step) error {
 		if err := r.begin(ctx, rotate.Intent{Kind: rotate.StoreKey, Selector: s.Selector, KeyID: key.ID(), Version: seen.Version}); err != nil {
 			return err
 		}
-		v, err := r.engine.Keys.Put(ctx, name, key, seen.Version)
+		v, err := r.keys.Put(ctx, name, key, seen.Version)
 		if err != nil {
 			return err
 		}
@@ -113,50 +119,24 @@ func (r *run) store(ctx context.Context, s rotate.Step) error {
 
 // private reads a key, once in a run, and makes sure that it is the one that state means.
 func (r *run) private(ctx context.Context, name dkim.Name, keyID string, version int) (*dkim.PrivateKey, error) {
-	place := kept{name, version}
-	if key := r.known[place]; key != nil && key.ID() == keyID {
-		return key, nil
+	key, found, err := r.keys.private(ctx, name, keyID, version)
+	if err == nil && found != version {
+		r.st.Selectors[name.Selector].Restored(keyID, found)
 	}
-	key, _, err := r.engine.Keys.Get(ctx, name, version)
-	if key == nil && err == nil {
-		key, err = r.restored(ctx, name, keyID)
-	}
-	switch {
-	case err != nil:
-		return nil, err
-	case key == nil:
-		return nil, fault.Lasting(fmt.Sprintf("read the private key for %s, version %d", name, version), errors.New("it is gone from the keystore"),
-			"restore it from a backup of the keystore")
-	case key.ID() != keyID:
-		return nil, fault.Refuse("foreign-secret", fmt.Sprintf("the keystore's version %d for %s is key %s, not %s as it should be", version, name, rotate.ShortID(key.ID()), rotate.ShortID(keyID)),
-			"find out who wrote it, and restore the keystore")
-	}
-	r.known[place] = key
-	return key, nil
-}
-
-// restored returns a key whose version is gone and that was put back as the newest
-// one, from a backup or by a rollback in Vault, and notes where it is now.
-func (r *run) restored(ctx context.Context, name dkim.Name, keyID string) (*dkim.PrivateKey, error) {
-	key, version, err := r.engine.Keys.Get(ctx, name, 0)
-	if err != nil || key == nil || key.ID() != keyID {
-		return nil, err
-	}
-	r.st.Restored(name.Selector, keyID, version)
-	return key, nil
+	return key, err
 }
 
 // publish makes the record the only one at its name.
 func (r *run) publish(ctx context.Context, s rotate.Step) error {
 	key := r.st.Selectors[s.Selector].Wanted()
-	provider, err := r.publisher(s.Selector)
+	provider, err := r.engine.publisher(r.want.Provider, r.name(s.Selector))
 	if err != nil {
 		return err
 	}
 	if err := r.lookBeforeWrite(ctx, s.Selector); err != nil {
 		return err
 	}
-	if err := r.claimName(ctx, s.Selector); err != nil {
+	if err := r.engine.claimName(ctx, r.seen.Selectors[s.Selector].Sight.Owner, r.name(s.Selector)); err != nil {
 		return err
 	}
 	if old := r.st.Selector(s.Selector).Key; old != key && r.st.Spares(s.Selector, old.ID) {
@@ -170,12 +150,12 @@ func (r *run) publish(ctx context.Context, s rotate.Step) error {
 		}
 	}
 	p := r.judge()
-	r.st.Publishing(s.Selector, p.CacheWait(s.Selector), r.want.Policy.TTL)
-	r.st.AfterWildcard(s.Selector, r.seen.Selectors[s.Selector].Sight)
+	r.st.Selectors[s.Selector].Publishing(p.CacheWait(s.Selector), r.want.Policy.TTL)
+	r.st.Selectors[s.Selector].AfterWildcard(r.seen.Selectors[s.Selector].Sight)
 	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Publish, Selector: s.Selector, KeyID: key.ID, Record: key.Record}); err != nil {
 		return err
 	}
-	if err := provider.Publish(ctx, r.txt(s.Selector, key.Record)); err != nil {
+	if err := provider.Publish(ctx, txt(r.st.Selector(s.Selector), r.seen.Selectors[s.Selector].Sight, key.Record, r.want.Policy.TTL)); err != nil {
 		return err
 	}
 	r.st.Published(s.Selector, r.engine.Clock.Now())
@@ -197,7 +177,7 @@ func (r *run) activate(ctx context.Context, s rotate.Step) error {
 		given.Key, given.Record = nil, key.Record // it fetches the key itself
 	}
 	if r.st.Phase == rotate.Ready && s.Selector != r.st.Active {
-		if err := r.takeSwitch(ctx); err != nil {
+		if err := r.engine.turnstile.begin(ctx, r.plan, r.left.Ignore, r.engine.Clock.Now()); err != nil {
 			return err
 		}
 	}
@@ -209,7 +189,7 @@ func (r *run) activate(ctx context.Context, s rotate.Step) error {
 		return err
 	}
 	before := r.st.Phase
-	r.st.Left(s.Signer, r.engine.Clock.Now().Add(signer.Lag()), r.want.Policy.Drain)
+	r.st.Former.Left(s.Signer, r.engine.Clock.Now().Add(signer.Lag()), r.want.Policy.Drain)
 	r.st.Activated(s.Signer, r.seen.Signers[s.Signer].Ref, r.engine.Clock.Now().Add(signer.Lag()), r.want.Signers)
 	r.st.AllLeft(before, r.want.Policy.Drain)
 	r.wentBack = before == rotate.Switching && r.st.Phase == rotate.Ready
@@ -253,14 +233,14 @@ func (r *run) destroy(ctx context.Context, s rotate.Step) error {
 		if err := r.begin(ctx, rotate.Intent{Kind: rotate.Destroy, Selector: s.Selector, KeyID: old.KeyID, Version: old.Version}); err != nil {
 			return err
 		}
-		found, err := r.destroyVersion(ctx, r.name(s.Selector), old)
+		found, err := r.keys.destroy(ctx, r.name(s.Selector), old)
 		if err != nil {
 			return err
 		}
 		if err := r.grip.holds(); err != nil {
 			return err
 		}
-		if err := r.forget(ctx, dkim.Ref{Name: r.name(s.Selector), KeyID: old.KeyID}); err != nil {
+		if err := r.engine.forget(ctx, r.want.Signers, dkim.Ref{Name: r.name(s.Selector), KeyID: old.KeyID}); err != nil {
 			return err
 		}
 		r.st.Destroyed(s.Selector, old.KeyID)
@@ -271,31 +251,6 @@ func (r *run) destroy(ctx context.Context, s rotate.Step) error {
 			e.Message += " was gone from the keystore already"
 		}
 		return r.confirmed(ctx, e)
-	}
-	return nil
-}
-
-// destroyVersion destroys a private key in the keystore if it is there, and returns the
-// code of what it found. Where all versions of a lost key are gone, their numbers begin again, so
-// another key may stand at the number.
-func (r *run) destroyVersion(ctx context.Context, name dkim.Name, old rotate.Retired) (string, error) {
-	key, _, err := r.engine.Keys.Get(ctx, name, old.Version)
-	switch {
-	case err != nil && fault.CodeOf(err) != plan.DeletedSecret: // what was deleted can come back until it is destroyed
-		return "", err
-	case err == nil && key.ID() != old.KeyID:
-		return rotate.GoneAlready, nil
-	}
-	return "", r.engine.Keys.Destroy(ctx, name, old.Version)
-}
-
-func (r *run) forget(ctx context.Context, ref dkim.Ref) error {
-	for _, name := range r.want.Signers {
-		if f, ok := r.engine.Signers[name].(rotate.Forgetter); ok {
-			if err := f.Forget(ctx, []dkim.Ref{ref}); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }

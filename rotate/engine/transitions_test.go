@@ -83,9 +83,9 @@ func ofSelector(name string) []transition {
 		{"stored", silently(func(st *rotate.State, s *scene) {
 			(*rotate.State).Stored(st, name, rotate.Key{ID: fresh.ID(), Version: 7, Record: record(fresh), StoredAt: s.now})
 		})},
-		{"restored", silently(func(st *rotate.State, _ *scene) { (*rotate.State).Restored(st, name, own, 12) })},
-		{"the fresh key restored", silently(func(st *rotate.State, _ *scene) { (*rotate.State).Restored(st, name, fresh.ID(), 12) })},
-		{"publishing", silently(func(st *rotate.State, _ *scene) { (*rotate.State).Publishing(st, name, 2*time.Hour, time.Hour) })},
+		{"restored", silently(func(st *rotate.State, _ *scene) { st.Selectors[name].Restored(own, 12) })},
+		{"the fresh key restored", silently(func(st *rotate.State, _ *scene) { st.Selectors[name].Restored(fresh.ID(), 12) })},
+		{"publishing", silently(func(st *rotate.State, _ *scene) { st.Selectors[name].Publishing(2*time.Hour, time.Hour) })},
 		{"published", silently(func(st *rotate.State, s *scene) { (*rotate.State).Published(st, name, s.now) })},
 		{"verified", silently(func(st *rotate.State, s *scene) { (*rotate.State).Verified(st, name, s.now) })},
 		{"mx1 activated", silently(func(st *rotate.State, s *scene) {
@@ -102,7 +102,7 @@ func ofSelector(name string) []transition {
 		})},
 		{"destroyed", silently(func(st *rotate.State, _ *scene) { (*rotate.State).Destroyed(st, name, own) })},
 		{"another destroyed", silently(func(st *rotate.State, _ *scene) { (*rotate.State).Destroyed(st, name, someKeys()[3].ID()) })},
-		{"revoking", silently(func(st *rotate.State, _ *scene) { (*rotate.State).Revoking(st, name, 2*time.Hour) })},
+		{"revoking", silently(func(st *rotate.State, _ *scene) { st.Selectors[name].Revoking(2 * time.Hour) })},
 		{"revoked", silently(func(st *rotate.State, s *scene) { (*rotate.State).Revoked(st, name, s.now) })},
 		{"adopting", silently(func(st *rotate.State, s *scene) {
 			(*rotate.State).Adopting(st, rotate.Intent{Kind: rotate.Adopt, Selector: name, KeyID: own, At: s.now}, s.want.Policy, "s1")
@@ -114,10 +114,10 @@ func ofSelector(name string) []transition {
 			(*rotate.State).Adopted(st, name, rotate.Key{ID: fresh.ID(), Version: 7, Record: record(fresh), StoredAt: s.now}, "v=DKIM1; n=older; k=ed25519; p=", time.Minute)
 		})},
 		{"after a wildcard's key", silently(func(st *rotate.State, _ *scene) {
-			(*rotate.State).AfterWildcard(st, name, rotate.Sight{Wildcard: []string{record(fresh)}})
+			st.Selectors[name].AfterWildcard(rotate.Sight{Wildcard: []string{record(fresh)}})
 		})},
 		{"after a wildcard's SPF", silently(func(st *rotate.State, _ *scene) {
-			(*rotate.State).AfterWildcard(st, name, rotate.Sight{Wildcard: []string{"v=spf1 -all"}})
+			st.Selectors[name].AfterWildcard(rotate.Sight{Wildcard: []string{"v=spf1 -all"}})
 		})},
 		{"what may be destroyed", func(st *rotate.State, _ *scene) string {
 			return fmt.Sprint(rotate.State.Doomed(*st, name), rotate.State.Spares(*st, name, own), rotate.State.Spares(*st, name, someKeys()[3].ID()))
@@ -170,7 +170,7 @@ func ofDomain() []transition {
 			(*rotate.State).Leaving(st, "mx1", rotate.SignerSeen{Err: fmt.Errorf("silent")})
 			return ""
 		}},
-		{"mx2 has left", func(st *rotate.State, s *scene) string { (*rotate.State).Left(st, "mx2", s.now, 7*day); return "" }},
+		{"mx2 has left", func(st *rotate.State, s *scene) string { st.Former.Left("mx2", s.now, 7*day); return "" }},
 		{"all have left", func(st *rotate.State, _ *scene) string {
 			(*rotate.State).AllLeft(st, rotate.Bootstrapping, 7*day)
 			return ""

@@ -3,7 +3,9 @@ package engine
 import (
 	"context"
 	"slices"
+	"time"
 
+	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan"
@@ -39,11 +41,9 @@ func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
 
 // txt returns what makes record the only TXT record at a selector's name, unless something
 // that dkimbot did not make stands there when it is written (I6).
-func (r *run) txt(selector, record string) dkim.TXT {
-	sight := r.seen.Selectors[selector].Sight
+func txt(sel rotate.Selector, sight rotate.Sight, record string, ttl time.Duration) dkim.TXT {
 	if sight.Unchecked {
-		sight.Values = r.st.Selector(selector).Expected()
+		sight.Values = sel.Expected()
 	}
-	return dkim.TXT{Zone: sight.Zone, Owner: sight.Owner, Value: record, TTL: r.want.Policy.TTL,
-		Replaces: r.st.Selector(selector).Ours, Seen: sight.Values}
+	return dkim.TXT{Zone: sight.Zone, Owner: sight.Owner, Value: record, TTL: ttl, Replaces: sel.Ours, Seen: sight.Values}
 }

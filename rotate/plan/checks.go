@@ -35,7 +35,7 @@ func (p *planner) sensible() bool {
 			return false
 		}
 		p.note("", p.selectorsChanged())
-		p.want.Policy.Selectors = p.have.SelectorPair()
+		p.want.Policy.Selectors = selectorPair(p.have)
 	}
 	if len(p.want.Signers) == 0 {
 		p.note("", fault.Refuse("no-signers", "no signer is named for "+p.want.Name, "name at least one signer in the domain's configuration"))
@@ -124,7 +124,7 @@ func (v *view) underManagement() bool { return len(v.have.Selectors) == 2 }
 func Managing(d rotate.Domain, have rotate.State) rotate.Domain {
 	p := NewJudge(time.Time{}, d, have, rotate.Observation{})
 	if have.Phase != rotate.New && have.Phase != "" && have.Released == nil && !p.knowsSelectors() && p.underManagement() {
-		d.Policy.Selectors = have.SelectorPair()
+		d.Policy.Selectors = selectorPair(have)
 	}
 	return d
 }
@@ -309,4 +309,10 @@ func (p *planner) warnChain() {
 func (v *view) inUse(c rotate.Confirmed) bool {
 	key := v.have.Selector(c.Selector).Key
 	return key != nil && key.ID == c.KeyID
+}
+
+// selectorPair returns the two selectors of the state, in the order of their names.
+func selectorPair(st rotate.State) (pair [2]string) {
+	copy(pair[:], slices.Sorted(maps.Keys(st.Selectors)))
+	return pair
 }

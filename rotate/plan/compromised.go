@@ -24,7 +24,7 @@ func giveDistrust(p *planner, o rotate.Distrust, st *rotate.State) (events []rot
 		}
 	}
 	if len(selectors) == 0 {
-		if old := st.LeftBehind(); old != nil {
+		if old := leftBehind(*st); old != nil {
 			return []rotate.Event{{Kind: rotate.Mistrust, Selector: st.Draining, KeyID: old.KeyID, Message: "reported as compromised before; its private key is still to be destroyed"}}, nil
 		}
 		selectors = []string{st.Suspect()}
@@ -377,4 +377,14 @@ func (d *draft) destroyLeaked(s string, from time.Time) {
 	if !key.Gone {
 		d.destroy(s, rotate.Retired{KeyID: key.ID, Version: key.Version}, from, rotate.Reason{Code: "compromised", Message: "no signer signs with the leaked key any more"})
 	}
+}
+
+// leftBehind returns the compromised key of which all is done but its destruction.
+func leftBehind(st rotate.State) *rotate.Retired {
+	for _, r := range st.Selector(st.Draining).Retired {
+		if r.Leaked && !r.Dropped {
+			return &r
+		}
+	}
+	return nil
 }

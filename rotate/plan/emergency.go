@@ -29,7 +29,7 @@ func Emergency(now time.Time, want rotate.Domain, req rotate.Request, have rotat
 		case p.Stop != nil:
 			plan.Warnings = append(plan.Warnings, fmt.Sprintf("what comes after that is not known: %v", p.Stop))
 			return plan
-		case len(steps) == 0 && (!f.st.AnyLeaked() || p.Next == nil || !p.Next.At.After(f.now) || jumps == mostJumps), rounds > mostJumps*MaxRounds:
+		case len(steps) == 0 && (!anyLeaked(f.st) || p.Next == nil || !p.Next.At.After(f.now) || jumps == mostJumps), rounds > mostJumps*MaxRounds:
 			plan.Next = p.Next
 			return plan
 		case len(steps) == 0:
@@ -53,4 +53,14 @@ func (f *forecast) dated(s rotate.Step, now time.Time) rotate.Step {
 		s.NotBefore = f.now
 	}
 	return s
+}
+
+// anyLeaked reports whether a key that was reported as compromised still stands.
+func anyLeaked(st rotate.State) bool {
+	for s := range st.Selectors {
+		if st.Leaked(s) {
+			return true
+		}
+	}
+	return false
 }

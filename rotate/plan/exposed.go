@@ -98,7 +98,7 @@ const (
 // revokeNow returns the command that revokes the selectors' keys while signers sign with them.
 func (j *Judge) revokeNow(selectors []string) string {
 	command := "dkimbot rotate --domain " + j.want.Name + " --compromised"
-	if len(selectors) > 1 || selectors[0] != j.have.Suspect() || j.have.LeftBehind() != nil {
+	if len(selectors) > 1 || selectors[0] != j.have.Suspect() || leftBehind(j.have) != nil {
 		command += " --selector " + strings.Join(selectors, " --selector ")
 	}
 	return command + " --revoke-now"

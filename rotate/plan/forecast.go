@@ -100,7 +100,7 @@ func (f *forecast) do(s rotate.Step) error {
 		seen.KeyID, seen.Version = id, seen.Version+1
 		f.st.Stored(s.Selector, rotate.Key{ID: id, Version: seen.Version, Record: id, StoredAt: f.now})
 	case rotate.Publish:
-		f.st.Publishing(s.Selector, NewJudge(f.now, f.want, f.st, f.seen).CacheWait(s.Selector), f.want.Policy.TTL)
+		f.st.Selectors[s.Selector].Publishing(NewJudge(f.now, f.want, f.st, f.seen).CacheWait(s.Selector), f.want.Policy.TTL)
 		f.begin(s, "")
 		f.st.Published(s.Selector, f.now)
 		f.show(&seen, f.st.Selectors[s.Selector].Wanted().Record)
@@ -123,7 +123,7 @@ func (f *forecast) do(s rotate.Step) error {
 			}
 		}
 	case rotate.Revoke:
-		f.st.Revoking(s.Selector, f.want.Policy.TTL)
+		f.st.Selectors[s.Selector].Revoking(f.want.Policy.TTL)
 		f.begin(s, "")
 		record := f.st.Selectors[s.Selector].Key.Record
 		f.st.Revoked(s.Selector, f.now)

@@ -98,7 +98,7 @@ func (p *planner) align() bool {
 	if p.handsOff(active) || p.unread(active) {
 		return true
 	}
-	if err := p.seen.Selectors[active].SightErr; err != nil && (p.have.WrongAt(active) || key.VerifiedAt.IsZero()) {
+	if err := p.seen.Selectors[active].SightErr; err != nil && (wrongAt(p.have, active) || key.VerifiedAt.IsZero()) {
 		p.stop(err) // what the last health check found there may still be there, or nobody knows what is
 		return true
 	}
@@ -183,4 +183,12 @@ func (p *planner) renew(s string, isDue bool) bool {
 		return false
 	}
 	return true
+}
+
+// wrongAt reports whether the last health check found that a selector's record does
+// not stand there alone.
+func wrongAt(st rotate.State, selector string) bool {
+	return slices.ContainsFunc(st.Drift, func(f rotate.Finding) bool {
+		return f.Selector == selector && slices.Contains([]string{rotate.RecordVanished, rotate.RecordEarlier, rotate.RecordsDoubled, rotate.RecordSecond, rotate.RecordForeign}, f.Code)
+	})
 }

@@ -1,0 +1,90 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan"
+)
+
+// keyring is the keystore as a run uses it: keys that were read are kept for the run, so
+// that they need no second answer.
+type keyring struct {
+	rotate.Keystore
+	mu    sync.Mutex
+	known map[kept]*dkim.PrivateKey
+}
+
+// kept is a place in the keystore.
+type kept struct {
+	name    dkim.Name
+	version int
+}
+
+func newKeyring(keys rotate.Keystore) *keyring {
+	return &keyring{Keystore: keys, known: map[kept]*dkim.PrivateKey{}}
+}
+
+// Get implements KeyReader. It always asks.
+func (k *keyring) Get(ctx context.Context, name dkim.Name, version int) (*dkim.PrivateKey, int, error) {
+	key, version, err := k.Keystore.Get(ctx, name, version)
+	if key != nil && err == nil {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.known[kept{name, version}] = key
+	}
+	return key, version, err
+}
+
+// private returns a key that is known or read, and makes sure that it is the one that is meant.
+// One whose version is gone may have been put back as the newest one, from a backup or by a
+// rollback in Vault: found is the version where it is now.
+func (k *keyring) private(ctx context.Context, name dkim.Name, keyID string, version int) (key *dkim.PrivateKey, found int, err error) {
+	k.mu.Lock()
+	key = k.known[kept{name, version}]
+	k.mu.Unlock()
+	if key != nil && key.ID() == keyID {
+		return key, version, nil
+	}
+	found = version
+	key, _, err = k.Keystore.Get(ctx, name, version)
+	if key == nil && err == nil {
+		newest, at, failed := k.Keystore.Get(ctx, name, 0)
+		if err = failed; failed == nil && newest != nil && newest.ID() == keyID {
+			key, found = newest, at
+		}
+	}
+	switch {
+	case err != nil:
+		return nil, version, err
+	case key == nil:
+		return nil, version, fault.Lasting(fmt.Sprintf("read the private key for %s, version %d", name, version), errors.New("it is gone from the keystore"),
+			"restore it from a backup of the keystore")
+	case key.ID() != keyID:
+		return nil, version, fault.Refuse("foreign-secret", fmt.Sprintf("the keystore's version %d for %s is key %s, not %s as it should be", version, name, rotate.ShortID(key.ID()), rotate.ShortID(keyID)),
+			"find out who wrote it, and restore the keystore")
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.known[kept{name, version}] = key
+	return key, found, nil
+}
+
+// destroy destroys a private key if it is there, and returns the code of what it found. Where
+// all versions of a lost key are gone, their numbers begin again, so another key may stand at
+// the number.
+func (k *keyring) destroy(ctx context.Context, name dkim.Name, old rotate.Retired) (string, error) {
+	key, _, err := k.Keystore.Get(ctx, name, old.Version)
+	switch {
+	case err != nil && fault.CodeOf(err) != plan.DeletedSecret: // what was deleted can come back until it is destroyed
+		return "", err
+	case err == nil && key.ID() != old.KeyID:
+		return rotate.GoneAlready, nil
+	}
+	return "", k.Destroy(ctx, name, old.Version)
+}

@@ -1,0 +1,83 @@
+package rotate
+
+import (
+	"slices"
+	"time"
+)
+
+// The functions of this file note what becomes of the key at one selector, and concern no
+// other part of the state.
+
+// Restored notes that a key is now kept as another version.
+func (s *Selector) Restored(keyID string, version int) {
+	for _, k := range s.keys() {
+		if k.ID == keyID {
+			k.Version = version
+		}
+	}
+}
+
+// Publishing notes, before the record changes, how long resolvers may answer
+// from before the change. A wait that was noted earlier is never shortened.
+func (s *Selector) Publishing(wait, ttl time.Duration) {
+	s.TTL = max(s.TTL, ttl)
+	k := s.Wanted()
+	k.CacheWait = max(k.CacheWait, wait)
+	k.VerifiedAt = time.Time{}
+}
+
+// AfterWildcard notes that a wildcard's key may have stood in for the selector's record:
+// receivers may keep it as they keep a replaced key (I2).
+func (s *Selector) AfterWildcard(sight Sight) {
+	if MayBeKey(sight.Wildcard) {
+		s.Wanted().Replaced = true
+	}
+}
+
+// Revoking notes, before the effect, what the record is to be.
+func (s *Selector) Revoking(ttl time.Duration) {
+	s.TTL = max(s.TTL, ttl)
+	if !slices.Contains(s.Past, s.Key.ID) {
+		s.Past = append(s.Past, s.Key.ID)
+	}
+	s.Key.Record, s.Revoked = RevokedRecord(s.Key.Record), true
+}
+
+// dropFresh gives up the fresh key, whether it has taken the old one's place or not: no
+// signer has used it, and none will. Its record may yet appear, and is ours.
+func (s *Selector) dropFresh(now time.Time) {
+	for i := range s.Retired {
+		s.Retired[i].Dropped = true
+	}
+	if next := s.Next; next != nil {
+		if !next.PublishedAt.IsZero() || next.CacheWait > 0 { // its publication was begun
+			s.Key.ShadowedAt = now
+		}
+		s.Retired = append(s.Retired, Retired{KeyID: next.ID, Version: next.Version, Dropped: true})
+		s.Past = append(s.Past, next.ID)
+		s.Next = nil
+	}
+}
+
+// notLater moves what happened in DNS and in the keystore to now, where a clock that was
+// ahead has noted a later time: unlike a signer's switch, it has no lag. Else the waits that
+// count from there would hold up for days what has to be put right.
+func (s *Selector) notLater(now time.Time) {
+	for _, k := range s.keys() {
+		for _, t := range k.times() {
+			if t.After(now) {
+				*t = now
+			}
+		}
+	}
+}
+
+// keys returns the keys that the selector has: the present one, and the fresh one.
+func (s *Selector) keys() []*Key {
+	return slices.DeleteFunc([]*Key{s.Key, s.Next}, func(k *Key) bool { return k == nil })
+}
+
+// times returns every time at which something happened to the key.
+func (k *Key) times() []*time.Time {
+	return []*time.Time{&k.StoredAt, &k.PublishedAt, &k.VerifiedAt, &k.Leaked, &k.RevokedAt, &k.ShadowedAt}
+}
