@@ -17,12 +17,13 @@ import (
 
 // furtherFields are the fields of types whose data miekg/dns can't read, or not in
 // every form that BIND does: 1, 2 and 4 are numbers of so many bytes, n is a
-// name, s a string; what takes the rest of the words: S is strings, b base64 in any number of
+// name, s a string, t a record type, c a scheme; what takes the rest of the words: S is strings, b base64 in any number of
 // words, and the others have functions of their own below.
 var furtherFields = map[uint16]string{
 	dns.TypeX25: "s", dns.TypeGPOS: "sss", dns.TypeISDN: "S", dns.TypeHINFO: "ss", dns.TypeNAPTR: "22sssn", dns.TypeAVC: "S",
 	typeWKS: "w", typeNSAP: "x", dns.TypeATMA: "a", typeA6: "6", typeSINK: "111b", typeDOA: "441sb", typeWALLET: "S",
-	dns.TypeNXT: "nm", dns.TypeAMTRELAY: "1r",
+	dns.TypeNXT: "nm", dns.TypeAMTRELAY: "1r", typeDSYNC: "tc2n", typeHHIT: "b", typeBRID: "b",
+	dns.TypeCSYNC: "42T", dns.TypeNSEC: "nT", dns.TypeAPL: "p",
 }
 
 // furtherData reads data of the types of furtherFields. ok is false for all others.
@@ -79,7 +80,7 @@ func (e *encoder) rest() string {
 }
 
 func (e *encoder) field(field rune) error {
-	if len(e.words) == 0 && field != 'S' {
+	if len(e.words) == 0 && !strings.ContainsRune("STp", field) {
 		return errors.New("a word is missing")
 	}
 	switch field {
@@ -98,6 +99,10 @@ func (e *encoder) field(field rune) error {
 		return nil
 	case 'b':
 		return e.base64()
+	case 't':
+		return e.kind()
+	case 'c':
+		return e.scheme()
 	case 'w':
 		return e.services()
 	case 'x':
@@ -110,8 +115,12 @@ func (e *encoder) field(field rune) error {
 		return e.atm()
 	case 'm':
 		return e.types()
+	case 'T':
+		return e.windows()
 	case 'r':
 		return e.relay()
+	case 'p':
+		return e.prefixes()
 	}
 	return e.a6()
 }
@@ -153,6 +162,14 @@ func (e *encoder) base64() error {
 	data, err := base64.StdEncoding.DecodeString(word)
 	e.wire = append(e.wire, data...)
 	return err
+}
+
+// scheme takes the way in which RFC 9859 lets a child notify, by name or number.
+func (e *encoder) scheme() error {
+	if strings.EqualFold(e.words[0], "NOTIFY") {
+		e.words[0] = "1"
+	}
+	return e.number(1)
 }
 
 // hex takes hexadecimal digits with dots anywhere.
@@ -227,22 +244,6 @@ func (e *encoder) services() error {
 	}
 	bits := addr.As4()
 	e.wire = append(append(append(e.wire, bits[:]...), number), ports...)
-	return nil
-}
-
-// types takes the types of RFC 2535 section 5.2, as a bitmap.
-func (e *encoder) types() error {
-	bits := make([]byte, 16)
-	last := 0
-	for len(e.words) > 0 {
-		kind, ok := parseType(e.next())
-		if !ok || kind > 127 {
-			return errors.New("not a record type below 128")
-		}
-		bits[kind/8] |= 0x80 >> (kind % 8)
-		last = max(last, int(kind/8)+1)
-	}
-	e.wire = append(e.wire, bits[:last]...)
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package zonefile
 
 import (
-	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -28,9 +27,6 @@ func (rec *record) parseData() (dns.RR, error) {
 	if length, digits, ok := genericData(rec.data); ok {
 		return rec.generic(length, digits)
 	}
-	if rec.kind == dns.TypeAPL && rec.data == "" {
-		return rec.fromWire(nil)
-	}
 	if wire, err, ok := furtherData(rec.kind, rec.data, rec.origin); ok {
 		if err != nil {
 			return nil, err
@@ -47,10 +43,22 @@ func (rec *record) parseData() (dns.RR, error) {
 		return rr, err
 	}
 	// NSD takes quotes round any word.
-	if rr, bare := rec.parseWords(strings.ReplaceAll(rec.data, `"`, "")); bare == nil && wellKnown(rec.kind) && rec.kind != dns.TypeTXT {
+	if rr, bare := rec.parseWords(unquoted(rec.data)); bare == nil && wellKnown(rec.kind) && rec.kind != dns.TypeTXT {
 		return rr, nil
 	}
 	return nil, err
+}
+
+// unquoted writes quoted words with escapes instead.
+func unquoted(data string) string {
+	escape := strings.NewReplacer(" ", `\032`, "\t", `\009`, ";", `\059`, "(", `\040`, ")", `\041`)
+	words := splitWords(data)
+	for i, word := range words {
+		if word[0] == '"' {
+			words[i] = escape.Replace(unquote(word))
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // parseWords lets miekg/dns read data.
@@ -74,19 +82,18 @@ func plainer(kind uint16, data string) string {
 	case dns.TypeLOC:
 		return fullLOC(data)
 	case dns.TypeDNSKEY, dns.TypeCDNSKEY, dns.TypeKEY, dns.TypeRKEY:
-		words := strings.Fields(data)
-		if len(words) > 2 {
-			if n, ok := dns.StringToAlgorithm[strings.ToUpper(words[2])]; ok {
-				words[2] = strconv.Itoa(int(n))
-			}
-		}
-		return strings.Join(words, " ")
+		return numbered(data, keyFlags, keyProtocols, keyAlgorithms)
 	case dns.TypeDS, dns.TypeCDS, dns.TypeDLV:
-		words := strings.Fields(data)
-		if len(words) > 2 {
-			words[2] = cmp.Or(digestTypes[strings.ReplaceAll(strings.ToUpper(words[2]), "-", "")], words[2])
+		return numbered(data, nil, nil, digestTypes)
+	case dns.TypeSIG:
+		return numbered(data, nil, keyAlgorithms)
+	case dns.TypeCERT:
+		return numbered(data, certificateTypes, nil, keyAlgorithms)
+	case dns.TypeSVCB, dns.TypeHTTPS:
+		priority, rest, _ := strings.Cut(data, " ")
+		if target, ok := strings.CutPrefix(rest, `"`); ok { // BIND takes quotes round the name
+			return priority + " " + strings.Replace(target, `"`, "", 1)
 		}
-		return strings.Join(words, " ")
 	case dns.TypeNID, dns.TypeL64:
 		preference, groups, _ := strings.Cut(data, " ")
 		parts := strings.Split(groups, ":")
@@ -97,9 +104,6 @@ func plainer(kind uint16, data string) string {
 	}
 	return data
 }
-
-// digestTypes are the numbers of the names that BIND takes for digests of keys.
-var digestTypes = map[string]string{"SHA1": "1", "SHA256": "2", "SHA384": "4"}
 
 // fullLOC adds minutes and seconds to degrees that stand alone (RFC 1876 section 3 makes
 // them optional).
@@ -152,11 +156,11 @@ func (rec *record) fromWire(wire []byte) (dns.RR, error) {
 	h := dns.RR_Header{Name: ".", Rrtype: rec.kind, Class: dns.ClassINET, Ttl: rec.ttl, Rdlength: uint16(len(wire))}
 	opaque := &dns.RFC3597{Hdr: h, Rdata: hex.EncodeToString(wire)}
 	switch _, known := dns.TypeToRR[rec.kind]; {
-	case !known, rec.kind == dns.TypeNXT, rec.kind == dns.TypeAMTRELAY, rec.kind == dns.TypeISDN:
-		return opaque, nil // miekg/dns writes these differently from RFC 2535, RFC 8777 and RFC 1183
+	case !known, rec.kind == dns.TypeNXT, rec.kind == dns.TypeAMTRELAY, rec.kind == dns.TypeISDN, rec.kind == dns.TypeAPL:
+		return opaque, nil // miekg/dns writes these differently from RFC 2535, 8777, 1183 and 3123
 	}
-	if len(wire) == 0 && rec.kind == dns.TypeAPL {
-		return &dns.APL{Hdr: h}, nil
+	if len(wire) == 0 && rec.kind == dns.TypeNULL {
+		return opaque, nil
 	}
 	if len(wire) == 0 {
 		return nil, fmt.Errorf("the %s record has no data", typeName(rec.kind))

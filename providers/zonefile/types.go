@@ -12,6 +12,9 @@ const (
 	typeNSAP   = 22
 	typeA6     = 38
 	typeSINK   = 40
+	typeDSYNC  = 66
+	typeHHIT   = 67
+	typeBRID   = 68
 	typeDOA    = 259
 	typeWALLET = 262
 )
@@ -19,7 +22,7 @@ const (
 // furtherTypes are the types of IANA's list, and those of BIND, that miekg/dns has no name for.
 var furtherTypes = map[string]uint16{
 	"WKS": typeWKS, "NSAP": typeNSAP, "A6": typeA6, "SINK": typeSINK, "DOA": typeDOA, "WALLET": typeWALLET,
-	"CLA": 263, "IPN": 264, "DSYNC": 66, "HHIT": 67, "BRID": 68, "UNSPEC": dns.TypeUNSPEC, "KEYDATA": 65533,
+	"CLA": 263, "IPN": 264, "DSYNC": typeDSYNC, "HHIT": typeHHIT, "BRID": typeBRID, "UNSPEC": dns.TypeUNSPEC, "KEYDATA": 65533,
 }
 
 // typeName returns the word for a type.
