@@ -119,7 +119,18 @@ func readParent(m *dns.Msg, zone string) (a above) {
 	})
 	// Resolvers take a zone that only other records lead to for unsigned (RFC 4035 section 5.2, RFC 6840 section 5.2).
 	a.ds = slices.DeleteFunc(a.ds, func(d *dns.DS) bool { return !checkable(d.Algorithm) || !known(d.DigestType) })
+	a.ds = strongest(a.ds)
 	return a
+}
+
+// strongest leaves the records with the strongest digest. Resolvers pass over SHA-1 where SHA-256 is there
+// (RFC 4509 section 3), and some of them over all but one: what is not valid to these is not valid.
+func strongest(ds []*dns.DS) []*dns.DS {
+	best := uint8(0) // SHA-1 is 1, SHA-256 is 2, SHA-384 is 4
+	for _, d := range ds {
+		best = max(best, d.DigestType)
+	}
+	return slices.DeleteFunc(ds, func(d *dns.DS) bool { return d.DigestType != best })
 }
 
 // otherView reports whether resolvers show a key of the zone to which ds leads. Servers that were

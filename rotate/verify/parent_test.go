@@ -20,23 +20,29 @@ func TestParentOfConfiguredNameservers(t *testing.T) {
 	signed, other := sign(t, ours, "now-3600", "now+864000"), sign(t, ours, "now-3600", "now+864000")
 	file, plain := ns.Zone{Name: "example.test", File: signed.file}, ns.Zone{Name: "example.test", Records: ours}
 	right, wrong := signed.ksk.ToDS(dns.SHA256), other.ksk.ToDS(dns.SHA256)
+	weak, weakWrong, strongWrong := signed.ksk.ToDS(dns.SHA1), other.ksk.ToDS(dns.SHA1), other.ksk.ToDS(dns.SHA384)
+	dss := func(ds ...*dns.DS) []*dns.DS { return ds }
 	for name, tc := range map[string]struct {
 		zone         ns.Zone
-		ds           *dns.DS  // at the parent
-		view         *ns.Zone // what resolvers show, if it is another
+		ds           []*dns.DS // at the parent
+		view         *ns.Zone  // what resolvers show, if it is another
 		bogus, chain string
 	}{
-		"right":                        {file, right, nil, "", ""},
-		"mismatch":                     {file, wrong, nil, "to which the parent's DS record leads", ""},
-		"no signatures":                {plain, right, nil, "shows its keys (DNSKEY)", ""},
+		"right":                        {file, dss(right), nil, "", ""},
+		"mismatch":                     {file, dss(wrong), nil, "to which the parent's DS record leads", ""},
+		"no signatures":                {plain, dss(right), nil, "shows its keys (DNSKEY)", ""},
+		"SHA-1 alone":                  {file, dss(weak), nil, "", ""},
+		"SHA-1 wrong beside SHA-256":   {file, dss(weakWrong, right), nil, "", ""},
+		"SHA-1 beside SHA-256 wrong":   {file, dss(weak, wrong), nil, "to which the parent's DS record leads", ""},
+		"SHA-256 beside SHA-384 wrong": {file, dss(right, strongWrong), nil, "to which the parent's DS record leads", ""},
 		"no DS":                        {file, nil, nil, "", ""},
 		"neither DS nor signatures":    {plain, nil, nil, "", ""},
-		"another view, signed further": {plain, right, &file, "", "do not show the keys"},
+		"another view, signed further": {plain, dss(right), &file, "", "do not show the keys"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			parent := ns.Zone{Name: "test", Records: "example NS ns1.example\nns1.example A 127.0.0.1"}
-			if tc.ds != nil {
-				parent.Records += "\n" + tc.ds.String()
+			for _, ds := range tc.ds {
+				parent.Records += "\n" + ds.String()
 			}
 			check := func(how string, cfg verify.Config, bogus, chain string) {
 				t.Helper()
