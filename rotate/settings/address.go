@@ -16,6 +16,12 @@ func Loopback(host string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
+// IsPort reports whether s is the number of a port.
+func IsPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
+}
+
 // HostPort splits s, where the port and the brackets round an IPv6 address may
 // be left out.
 func HostPort(s, port string) (string, string, error) {
@@ -29,7 +35,7 @@ func HostPort(s, port string) (string, string, error) {
 			return "", "", fmt.Errorf("%q is not host:port", s)
 		}
 	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+	if !IsPort(port) {
 		return "", "", fmt.Errorf("%q is not a port", port)
 	}
 	if _, err := netip.ParseAddr(host); err == nil {

@@ -186,6 +186,8 @@ func secretURL(s *node.Section, key string) settings.Secret {
 	switch u, err := url.Parse(text); {
 	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
 		s.Doc.Fail(line, path, "is not the address of a web server", "write it like https://hooks.example.com/...")
+	case u.Port() != "" && !settings.IsPort(u.Port()):
+		s.Doc.Fail(line, path, "has a port that does not exist", "write a port from 1 to 65535, or none")
 	case u.Scheme == "http" && !settings.Loopback(u.Hostname()):
 		s.Doc.Warn(line, path, "what is told would travel unencrypted, with all that the address holds", "use https")
 	}
