@@ -17,6 +17,9 @@ const LeaseTaken Kind = "lease"
 // GoneAlready is the code of a Destroy event that found no key to destroy.
 const GoneAlready = "gone-already"
 
+// KeptAlready is the code of a StoreKey event that took up a key which the keystore held.
+const KeptAlready = "kept-already"
+
 // Look is no step: it is the kind of the events that tell what a look at the domain
 // found, and that it is over. See Finding.
 const Look Kind = "look"

@@ -130,6 +130,7 @@ func (r *run) advance(ctx context.Context) error {
 func (r *run) stopped(ctx context.Context) error {
 	switch {
 	case r.trouble != nil:
+		r.plan.Warnings = slices.DeleteFunc(r.plan.Warnings, plan.TellsExposed)
 		return r.judge().Exposed(r.trouble) // it was noted when it happened
 	case r.plan.Stop == nil:
 		return r.rest(ctx)

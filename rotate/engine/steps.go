@@ -91,7 +91,7 @@ func (r *run) confirmed(ctx context.Context, e rotate.Event, more ...rotate.Even
 // earlier attempt stored without hearing that it did.
 func (r *run) store(ctx context.Context, s rotate.Step) error {
 	name, seen := r.name(s.Selector), r.seen.Selectors[s.Selector]
-	keyID, version := seen.KeyID, seen.Version
+	keyID, version, found := seen.KeyID, seen.Version, rotate.KeptAlready
 	if key := r.fresh[s.Selector]; key != nil {
 		if err := r.begin(ctx, rotate.Intent{Kind: rotate.StoreKey, Selector: s.Selector, KeyID: key.ID(), Version: seen.Version}); err != nil {
 			return err
@@ -100,7 +100,7 @@ func (r *run) store(ctx context.Context, s rotate.Step) error {
 		if err != nil {
 			return err
 		}
-		keyID, version = key.ID(), v
+		keyID, version, found = key.ID(), v, ""
 		delete(r.fresh, s.Selector)
 	} else {
 		// The phase follows from the intent, and a report may have changed it since the key was tried.
@@ -114,7 +114,9 @@ func (r *run) store(ctx context.Context, s rotate.Step) error {
 	r.st.Stored(s.Selector, rotate.Key{ID: keyID, Version: version, Record: record, StoredAt: r.engine.Clock.Now()})
 	seen.KeyID, seen.Version = keyID, version
 	r.seen.Selectors[s.Selector] = seen
-	return r.confirm(ctx, s, keyID, fmt.Sprintf("version %d", version))
+	e := r.event(s, "done", fmt.Sprintf("version %d", version))
+	e.KeyID, e.Code = keyID, found
+	return r.confirmed(ctx, e)
 }
 
 // private reads a key, once in a run, and makes sure that it is the one that state means.

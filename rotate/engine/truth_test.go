@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -145,5 +146,40 @@ func TestHostComesToWhatVerifies(t *testing.T) {
 	got := strings.Split(brief(p, s.now), ", ")
 	if !slices.Contains(got, "activate s1/mx3") || !slices.Contains(got, "activate s2/mx3@5m") {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestTakenUpKeyWasNotMade: a key that the keystore held already is told as such, and not as made now.
+func TestTakenUpKeyWasNotMade(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.trouble = func(op string) trouble {
+		if op == "put s1" {
+			return lost
+		}
+		return fine
+	}
+	w.engine().Advance(t.Context(), d)
+	w.trouble = nil
+	w.pass(time.Minute)
+	codes := map[string]string{}
+	for _, e := range w.engine().Advance(t.Context(), d).Done {
+		if e.Kind == rotate.StoreKey {
+			codes[e.Selector] = e.Code
+		}
+	}
+	if codes["s1"] != rotate.KeptAlready || codes["s2"] != "" {
+		t.Errorf("%v", codes)
+	}
+}
+
+// TestExposureIsToldOnce: what a run tells as an error of a compromised key that is still in use
+// is not told once more as a warning.
+func TestExposureIsToldOnce(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	w.trouble = failing("ask mx2", "activate mx2", "forget mx2")
+	res := w.order(d, rotate.Distrust{Selectors: []string{"s1", "s2"}})
+	if res.Err == nil || !strings.Contains(res.Err.Error(), "somebody else signs") || slices.ContainsFunc(res.Plan.Warnings, plan.TellsExposed) {
+		t.Errorf("%v; warnings %q", res.Err, res.Plan.Warnings)
 	}
 }

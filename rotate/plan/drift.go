@@ -159,6 +159,8 @@ func (h *health) fate(ref dkim.Ref, sound string) string {
 func (h *health) brought(should, usual string) string {
 	key := h.have.Selector(should).Key
 	switch to := h.refuge(); {
+	case h.stale(should):
+		return "nothing is changed until the state is a newer one; see what is said of that"
 	case h.have.Leaked(should) && to != "" && should == h.have.Active:
 		return fmt.Sprintf("signers leave %s, whose key is compromised: it is given the key of %s by itself", should, to)
 	case h.have.Leaked(should) && (h.lostForGood(should) || h.handsOff(should)):

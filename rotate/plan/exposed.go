@@ -85,6 +85,9 @@ func (j *Judge) stillUsed(selectors []string) string {
 	return leaveAndRevoke + " " + keys + ": " + notLeft + "; until then, mail that somebody else signs with it verifies"
 }
 
+// TellsExposed reports whether a plan's warning is one of those that Exposed tells as errors.
+func TellsExposed(warning string) bool { return strings.HasPrefix(warning, leaveAndRevoke) }
+
 // CantRevoke says why a compromised key that a signer was to leave is not revoked.
 func (j *Judge) CantRevoke(s string) error {
 	return fault.Temporary(j.stillUsed([]string{s}), nil, "repair a signer, then it is done at the next try; or revoke it nevertheless: '"+j.revokeNow([]string{s})+"'")

@@ -62,7 +62,7 @@ func (v *view) waitReason(s string) rotate.Reason {
 	if v.settles(s) && (key == nil || v.want.Policy.Settle >= key.CacheWait) {
 		return rotate.Reason{Code: "settle", Message: fmt.Sprintf("another key may have stood at %s before; this one is not used before its record has been public for %s, because some receivers keep the old one that long", s, rotate.Span(v.want.Policy.Settle))}
 	}
-	return rotate.Reason{Code: "cache", Message: fmt.Sprintf("resolvers may still remember that nothing was published at %s", s)}
+	return rotate.Reason{Code: "cache", Message: fmt.Sprintf("resolvers may still answer from before the record of %s was published", s)}
 }
 
 // cacheWait is how long resolvers may answer from before a change that is made

@@ -17,14 +17,14 @@ func (t Text) drift(found []rotate.Finding, err error, warnings []string) {
 	t.warnings(warnings)
 }
 
-// untold leaves out the findings that err tells, and the warnings that a finding does.
+// untold leaves out the findings that err or another finding tells, and the warnings that a finding does.
 func untold(found []rotate.Finding, err error, warnings []string) (left []rotate.Finding, more []string) {
 	told := map[string]bool{}
 	for _, f := range found {
-		told[f.Message] = true
-		if err == nil || !strings.Contains(err.Error(), f.Message) {
+		if !told[f.Message] && (err == nil || !strings.Contains(err.Error(), f.Message)) {
 			left = append(left, f)
 		}
+		told[f.Message] = true
 	}
 	for _, w := range warnings {
 		if !told[w] {

@@ -180,3 +180,12 @@ func TestMailOfLeftKey(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestDriftIsToldOnce: what the record and the private key of one selector show alike is told once.
+func TestDriftIsToldOnce(t *testing.T) {
+	p := rotate.DomainPlan{Name: "a.test", Drift: []rotate.Finding{{Code: rotate.RecordForeign, Selector: "s2", Message: "the state is older"}, {Code: rotate.KeyDifferent, Selector: "s2", Message: "the state is older"}}}
+	out := written(func(x show.Text) { x.Plan(p) })
+	if n := strings.Count(out, "the state is older"); n != 1 {
+		t.Errorf("told %d times:\n%s", n, out)
+	}
+}

@@ -50,6 +50,9 @@ func did(e rotate.Event) string {
 	key := keyWords(e.KeyID, "")
 	switch e.Kind {
 	case rotate.StoreKey:
+		if e.Code == rotate.KeptAlready {
+			return fmt.Sprintf("%s: %s was in the keystore already; it was read back, and is taken up", e.Selector, key)
+		}
 		return fmt.Sprintf("%s: %s was made, kept in the keystore and read back", e.Selector, key)
 	case rotate.Adopt:
 		return fmt.Sprintf("%s: %s was adopted: it is kept in the keystore, and it and its record are dkimbot's from now on", e.Selector, key)
