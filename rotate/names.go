@@ -15,7 +15,8 @@ import (
 // NameReader tells whose record a name in DNS holds.
 type NameReader interface {
 	// Holder returns the selector whose record dkimbot keeps at owner, the zero Name when
-	// there is none. A domain that was released holds no name.
+	// there is none. A domain that was released holds no name, once its record is cleared away
+	// where that was asked for.
 	Holder(ctx context.Context, owner string) (dkim.Name, error)
 }
 

@@ -131,7 +131,7 @@ func (w *world) checkCleared(d *domain) {
 	w.report.Purges++
 	for _, s := range d.want.Policy.Selectors {
 		n := w.names[nameOf(d.name, s)]
-		if live := w.vault.live(n.name); live != 0 || w.keys.other(n.last().values, "") {
+		if live := w.vault.live(nameOf(d.name, s)); live != 0 || w.keys.other(n.last().values, "") {
 			w.violate("I7", d.name, "the domain counts as cleared away; at %s, DNS shows %s and the keystore holds %d keys", n.name, w.labels(n.last().values), live)
 		}
 		if w.faults.IntN(2) == 0 {
