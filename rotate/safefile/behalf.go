@@ -73,18 +73,20 @@ func (o Others) read(d *Dir, f *os.File) error {
 	}
 	for _, e := range d.way {
 		if who := o.lacks(e.stat, 0o1); who != "" {
-			return refuse(f.Name(), "is in "+e.path+", which "+who+" can't pass, who can change the file that names it", lets(who, e.path, "x"))
+			return refuse(f.Name(), "is in "+e.path+", which "+who+" can't pass, who can change the file that names it", lets(e.path, "x"))
 		}
 	}
 	if who := o.lacks(st, 0o4); who != "" {
-		return refuse(f.Name(), "can't be read by "+who+", who can change the file that names it", lets(who, f.Name(), "r"))
+		return refuse(f.Name(), "can't be read by "+who+", who can change the file that names it", lets(f.Name(), "r"))
 	}
 	return nil
 }
 
-func lets(who, path, right string) string {
-	return "let only root and the user that runs dkimbot write the file that names it, or, if " + who +
-		" may know what it holds, run: chmod o+" + right + " " + path
+// lets says the way on. The command gives a right to everybody, and the path is the choice of who wrote
+// the file that names it: it may be a secret.
+func lets(path, right string) string {
+	return "let only root and the user that runs dkimbot write the file that names it, or, " +
+		"if everybody on this machine may know what it holds, run: chmod o+" + right + " " + path
 }
 
 // lacks names one of them who has not this right, as others have it in a mode; "" when all have it.
