@@ -2,9 +2,12 @@ package vault
 
 import (
 	"errors"
-	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 )
 
 // shown remembers the secrets that were shown to Vault or came from it last, so that none of them
@@ -37,10 +40,55 @@ func (s *shown) hide(text string, least int) string {
 	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // one may be a part of another
 	for _, secret := range secrets {
 		if len(secret) >= least {
-			text = regexp.MustCompile("(?i)"+regexp.QuoteMeta(secret)).ReplaceAllLiteralString(text, "...")
+			text = without(text, secret)
 		}
 	}
 	return text
+}
+
+// without takes a secret out of a text, in whatever case, and also broken by line ends or invisible
+// characters, or with the escapes of a URL.
+func without(text, secret string) string {
+	wanted, _ := letters(secret)
+	if wanted == "" {
+		return strings.ReplaceAll(text, secret, "...")
+	}
+	said, at := letters(text)
+	var b strings.Builder
+	done := 0 // octets of text
+	for from := 0; ; {
+		i := strings.Index(said[from:], wanted)
+		if i < 0 {
+			return b.String() + text[done:]
+		}
+		first, last := at[from+i], at[from+i+len(wanted)-1]
+		b.WriteString(text[done:first.begin] + "...")
+		done, from = last.end, from+i+len(wanted)
+	}
+}
+
+// place is where in a text a letter stands.
+type place struct{ begin, end int }
+
+// letters returns the letters and digits of a text in lower case, and the place of each of their octets.
+func letters(text string) (said string, at []place) {
+	var b strings.Builder
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRuneInString(text[i:])
+		if r == '%' && i+3 <= len(text) {
+			if n, err := strconv.ParseUint(text[i+1:i+3], 16, 7); err == nil {
+				r, size = rune(n), 3
+			}
+		}
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			n, _ := b.WriteRune(unicode.ToLower(r))
+			for range n {
+				at = append(at, place{i, i + size})
+			}
+		}
+		i += size
+	}
+	return b.String(), at
 }
 
 // leastOwn is the length of a secret that is looked for in our own words too: a shorter one, such as the
