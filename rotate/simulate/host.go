@@ -24,7 +24,7 @@ type host struct {
 	given   map[string]bool      // by domain: it was switched on once
 	excused map[string]bool      // by domain: restored from a backup that is older than the promise covers
 
-	blind    map[string]bool // by domain: DNS did not tell what stands there when it was told what it signs with
+	blind    map[string]bool // by domain: when it was told what it signs with, DNS did not tell what somebody else had changed there
 	orders   int
 	heeded   map[string]int  // by domain: the newest order that was carried out
 	strays   map[string]bool // by domain: restored, and not switched by dkimbot since

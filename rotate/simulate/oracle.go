@@ -191,8 +191,8 @@ func (w *world) checkUse(h *host, ref dkim.Ref) {
 	if !n.touched.IsZero() && w.now.Sub(n.touched) < h.lag+10*time.Minute {
 		return // somebody else changed it after the last look
 	}
-	if h.blind[ref.Domain] && n.looked.Before(n.touched) {
-		return // DNS does not answer, and what was seen last was good
+	if h.blind[ref.Domain] {
+		return // DNS did not answer when it was told, and what was seen last was good
 	}
 	since, at := n.standing()
 	if len(since.values) != 1 || w.keys.of(since.values[0]) != ref.KeyID || since.everywhere().After(w.now) {

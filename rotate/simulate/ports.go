@@ -172,7 +172,8 @@ func (r remote) Activate(_ context.Context, keys []dkim.SigningKey) error {
 		err := r.take(effect{kind: rotate.Activate, domain: k.Domain, name: k.Name, signer: r.signer, keyID: k.Key.ID(), part: &r.host.part,
 			what: fmt.Sprintf("activate %s (%s) on %s", k.Selector, r.process.keys.label(k.Key.ID()), r.host.name),
 			do: func() error {
-				r.host.blind[k.Domain] = r.turn.blindAt(k.Name)
+				n := r.names[k.Name]
+				r.host.blind[k.Domain] = r.turn.blindAt(k.Name) && n != nil && n.looked.Before(n.touched)
 				return r.host.activate(k.Ref(), order)
 			}})
 		if err != nil {
