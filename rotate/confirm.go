@@ -149,7 +149,9 @@ func (st *State) Verified(selector string, now time.Time) {
 			sel.Retired = append(sel.Retired, Retired{KeyID: sel.Key.ID, Version: sel.Key.Version, Leaked: !sel.Key.Leaked.IsZero()})
 		}
 		sel.Revoked = !sel.Key.RevokedAt.IsZero()
-		sel.Past = append(sel.Past, sel.Key.ID)
+		if !slices.Contains(sel.Past, sel.Key.ID) { // a revocation has put it there
+			sel.Past = append(sel.Past, sel.Key.ID)
+		}
 		sel.Past = sel.Past[max(0, len(sel.Past)-PastKeys):]
 		sel.Key, sel.Next = sel.Next, nil
 		st.rested(selector)

@@ -183,3 +183,18 @@ func TestExposureIsToldOnce(t *testing.T) {
 		t.Errorf("%v; warnings %q", res.Err, res.Plan.Warnings)
 	}
 }
+
+// TestRevokedKeyIsRememberedOnce: a key that was revoked and then replaced takes one place among
+// those whose records are known as dkimbot's own (I6).
+func TestRevokedKeyIsRememberedOnce(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	for range 3 {
+		w.order(d, rotate.Distrust{Selectors: []string{"s2"}})
+		w.hours(d, 3)
+	}
+	past := w.state(d.Name).Selectors["s2"].Past
+	if len(past) != 3 || len(slices.Compact(slices.Sorted(slices.Values(past)))) != 3 {
+		t.Errorf("%q", past)
+	}
+}
