@@ -1,6 +1,7 @@
 package rotate
 
 import (
+	"context"
 	"fmt"
 	"time"
 )
@@ -85,3 +86,9 @@ const WorkTime = 5 * time.Minute
 // LookClosely is how often a domain is looked after while an effect of a process that
 // has lost its lease may yet come.
 const LookClosely = time.Minute
+
+// Unhurried returns a context for what has to be finished once it has begun: it
+// outlives ctx, and ends after WorkTime.
+func Unhurried(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), WorkTime)
+}

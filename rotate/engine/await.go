@@ -21,7 +21,7 @@ func (r *run) verify(ctx context.Context, s rotate.Step) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := unhurried(ctx)
+	ctx, cancel := rotate.Unhurried(ctx)
 	defer cancel()
 	sight := r.seen.Selectors[s.Selector].Sight
 	if lost(r.st.Selector(s.Selector), r.seen.Selectors[s.Selector]) {
@@ -102,7 +102,7 @@ func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string
 		if err := r.engine.pause(ctx, wait); err != nil {
 			return "", err
 		}
-		if err := r.grip.holds(); err != nil {
+		if err := r.lease.Holds(); err != nil {
 			return "", err
 		}
 	}

@@ -25,7 +25,7 @@
 //     show yet is looked up until its time is over (run.await).
 //
 // A panic in a round, a step, or a call that many domains share is an error of that part alone:
-// caught makes it one, and nothing else in this package catches panics.
+// fault.Caught makes it one, and nothing else in these rooms catches panics.
 //
 // # From the command to the write
 //

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/quota"
 )
 
 // While a compromised key is in use, what fails keeps nothing back that can be done without
@@ -15,8 +16,8 @@ import (
 
 // goesOn reports whether the run goes on after a failure.
 func (r *run) goesOn(ctx context.Context, err error) bool {
-	held := (*heldBack)(nil)
-	return r.st.Emergency() && ctx.Err() == nil && r.grip.holds() == nil && !errors.As(err, &held) && fault.CodeOf(err) != rotate.LeaseLost
+	held := (*quota.HeldBack)(nil)
+	return r.st.Emergency() && ctx.Err() == nil && r.lease.Holds() == nil && !errors.As(err, &held) && fault.CodeOf(err) != rotate.LeaseLost
 }
 
 // unbroken returns the steps that don't need those that have failed; none where only looks

@@ -12,6 +12,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/lease"
+	"github.com/dkimbot/dkimbot/rotate/quota"
 )
 
 // Parts is what an Engine works with. All fields are needed unless said otherwise.
@@ -61,7 +63,7 @@ type Engine struct {
 	signers   map[string]*batchedSigner
 	working   places // for the domains that may be worked on at once
 	making    places // for the keys that may be made at once
-	turnstile *turnstile
+	turnstile *quota.Turnstile
 
 	mu   sync.Mutex
 	busy map[string]bool // the domains that this engine works on
@@ -70,9 +72,9 @@ type Engine struct {
 // NewEngine returns an engine that works with the parts.
 func NewEngine(parts Parts) *Engine {
 	e := &Engine{Parts: parts, signers: map[string]*batchedSigner{}, busy: map[string]bool{},
-		working: make(places, max(parts.Workers, 1)), making: make(places, runtime.GOMAXPROCS(0)), turnstile: newTurnstile(parts.Quota, parts.Counts)}
+		working: make(places, max(parts.Workers, 1)), making: make(places, runtime.GOMAXPROCS(0)), turnstile: quota.New(parts.Quota, parts.Counts)}
 	for name, s := range parts.Signers {
-		e.signers[name] = batch(name, s)
+		e.signers[name] = batched(name, s)
 	}
 	if e.Generate == nil {
 		e.Generate = dkim.Generate
@@ -104,7 +106,7 @@ func (e *Engine) round(ctx context.Context, t Task, g *grant) (res Result) {
 	var r *run
 	res = Result{Domain: t.Domain.Name, left: t.Request}
 	defer func() { e.concluded(ctx, t, g, r, &res) }() // when everything is given back
-	defer caught("work on "+t.Domain.Name, &res.Err)
+	defer fault.Caught("work on "+t.Domain.Name, &res.Err)
 	if res.Err = e.working.take(ctx); res.Err != nil {
 		return res
 	}
@@ -113,13 +115,13 @@ func (e *Engine) round(ctx context.Context, t Task, g *grant) (res Result) {
 		return res
 	}
 	defer e.unclaim(t.Domain.Name)
-	grip, err := e.take(ctx, t.Domain, t.Request)
+	held, err := e.leases().Take(ctx, t.Domain.Name, lease.Asked{Verify: t.Domain.VerifyTimeout, Patient: t.Request.Named || t.Request.Patient})
 	if err != nil {
 		res.Err = err
 		return res
 	}
-	defer grip.release(ctx)
-	begun, err := e.newRun(ctx, t, g, grip)
+	defer held.Release(ctx)
+	begun, err := e.newRun(ctx, t, g, held)
 	if err != nil {
 		res.Err = err
 		return res
@@ -260,16 +262,13 @@ func (p places) take(ctx context.Context) error {
 
 func (p places) leave() { <-p }
 
-// unhurried returns a context for what has to be finished once it has begun: it
-// outlives ctx, and ends after workTime.
-func unhurried(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), rotate.WorkTime)
+// pause leaves the place of a domain that only waits to another one.
+func (e *Engine) pause(ctx context.Context, d time.Duration) error {
+	e.working.leave()
+	defer func() { e.working <- struct{}{} }() // soon: nobody keeps a place while waiting
+	return e.Clock.Sleep(ctx, d)
 }
 
-// caught, deferred, makes an error of a panic, so that a defect met in one part fails what
-// needs that part, and nothing else. It is the one place that catches panics.
-func caught(what string, err *error) {
-	if p := recover(); p != nil {
-		*err = fault.Lasting(what, fmt.Errorf("internal error: %v", p), "report this as a defect")
-	}
+func (e *Engine) leases() *lease.Keeper {
+	return &lease.Keeper{Store: e.Store, Clock: e.Clock, Owner: e.Owner, OwnerDead: e.OwnerDead, Watching: e.Watching, Every: e.Every, Pause: e.pause}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/batch"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan"
@@ -22,7 +23,7 @@ type Planner struct {
 	Clock   rotate.Clock
 
 	once      sync.Once
-	questions map[string]*coalescer[string, dkim.Ref]
+	questions map[string]*batch.Calls[string, dkim.Ref]
 }
 
 // Plan observes the domain and says what would be done now. Only a state that
@@ -64,7 +65,7 @@ func (p *Planner) observe(ctx context.Context, want rotate.Domain) (rotate.State
 	p.once.Do(p.gather)
 	seen := observe(ctx, want, have, p.Keys, p.Look, func(ctx context.Context, signer string) (dkim.Ref, error) {
 		if q := p.questions[signer]; q != nil {
-			return q.call(ctx, want.Name)
+			return q.Call(ctx, want.Name)
 		}
 		return dkim.Ref{}, unknownSigner(signer)
 	})
@@ -84,7 +85,7 @@ func fetchers[S rotate.SignerReader](names []string, signers map[string]S) map[s
 
 // gather lets many domains that are planned at once ask a signer together.
 func (p *Planner) gather() {
-	p.questions = map[string]*coalescer[string, dkim.Ref]{}
+	p.questions = map[string]*batch.Calls[string, dkim.Ref]{}
 	for name, s := range p.Signers {
 		p.questions[name] = questions(name, s)
 	}
@@ -123,7 +124,7 @@ func observe(ctx context.Context, want rotate.Domain, have rotate.State, keys ro
 }
 
 func observeSigner(ctx context.Context, signer string, ask func(context.Context, string) (dkim.Ref, error)) (seen rotate.SignerSeen) {
-	defer caught("ask signer "+signer, &seen.Err)
+	defer fault.Caught("ask signer "+signer, &seen.Err)
 	seen.Ref, seen.Err = ask(ctx, signer)
 	return seen
 }
@@ -135,12 +136,12 @@ func observeSelector(ctx context.Context, name dkim.Name, sel rotate.Selector, k
 }
 
 func observeRecord(ctx context.Context, name dkim.Name, look rotate.Looker, seen *rotate.SelectorSeen) {
-	defer caught("look up "+name.String(), &seen.SightErr)
+	defer fault.Caught("look up "+name.String(), &seen.SightErr)
 	seen.Sight, seen.SightErr = look.Look(ctx, name)
 }
 
 func observeKey(ctx context.Context, name dkim.Name, sel rotate.Selector, keys rotate.KeyReader, seen *rotate.SelectorSeen) {
-	defer caught("read the private key for "+name.String(), &seen.KeyErr)
+	defer fault.Caught("read the private key for "+name.String(), &seen.KeyErr)
 	meant := sel.Wanted()
 	key, version, err := keys.Get(ctx, name, 0)
 	seen.Version, seen.KeyID, seen.KeyErr = version, key.ID(), err

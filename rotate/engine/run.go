@@ -11,7 +11,9 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/lease"
 	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/dkimbot/dkimbot/rotate/quota"
 )
 
 // run is one round of work on one domain.
@@ -19,7 +21,7 @@ type run struct {
 	engine   *Engine
 	want     rotate.Domain
 	left     rotate.Request // what was asked and is yet to be done
-	grip     *grip
+	lease    *lease.Held
 	st       rotate.State // as it is now
 	stored   rotate.State // as it was last written
 	seen     rotate.Observation
@@ -42,14 +44,14 @@ type run struct {
 	adoption *rotate.Adoption // comes first; nil: none
 }
 
-func (e *Engine) newRun(ctx context.Context, t Task, g *grant, grip *grip) (*run, error) {
+func (e *Engine) newRun(ctx context.Context, t Task, g *grant, held *lease.Held) (*run, error) {
 	have, err := e.Store.Load(ctx, t.Domain.Name)
 	if err != nil {
 		return nil, err
 	}
 	now := rotate.InstantOf(e.Clock)
 	st, ahead := have.Reckoned(now)
-	r := &run{engine: e, want: t.Domain, left: t.Request.In(have, t.Domain.Signers), adoption: t.Adoption, grant: g, grip: grip,
+	r := &run{engine: e, want: t.Domain, left: t.Request.In(have, t.Domain.Signers), adoption: t.Adoption, grant: g, lease: held,
 		st: st.AsOf(now.At), stored: rotate.CopyState(have), fresh: map[string]*dkim.PrivateKey{}, keys: newKeyring(e.Keys)}
 	if ahead > 0 {
 		message := fmt.Sprintf("the machine's clock was set forward by %s; waits go by the time that has really passed", rotate.Span(ahead.Round(time.Minute)))
@@ -101,7 +103,7 @@ func (r *run) advance(ctx context.Context) error {
 		if len(steps) == 0 {
 			return r.stopped(ctx)
 		}
-		if err := r.engine.turnstile.mayBegin(ctx, r.plan, r.left.Ignore, now); err != nil {
+		if err := r.engine.turnstile.MayBegin(ctx, r.plan, r.left.Ignore, now); err != nil {
 			return r.wait(ctx, err)
 		}
 		steps, err := r.grant.permitted(r.want.Name, steps)
@@ -150,7 +152,7 @@ func (r *run) observe(ctx context.Context) {
 		if err != nil {
 			return dkim.Ref{}, err
 		}
-		return signer.questions.call(ctx, r.want.Name)
+		return signer.questions.Call(ctx, r.want.Name)
 	})
 	r.seen.Fetchers = fetchers(r.want.Signers, r.engine.Signers)
 	r.claimNames(ctx)
@@ -172,14 +174,14 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 		r.notify(s, "begun", "")
 		err := r.do(ctx, s)
 		if err != nil {
-			err = r.grip.because(err)
+			err = r.lease.Because(err)
 		}
 		if err == nil {
 			r.grant.did(s)
 			r.notify(s, "done", words(s, r.saw))
 			continue
 		}
-		if held := (*heldBack)(nil); errors.As(err, &held) {
+		if held := (*quota.HeldBack)(nil); errors.As(err, &held) {
 			return err // nothing was begun
 		}
 		if interrupted(ctx, err) {
@@ -253,7 +255,7 @@ func Backoff(failures int) time.Duration {
 // save writes the state with its events, and those that an earlier failure kept
 // from being written. It does so even when ctx is done: what happened must be recorded.
 func (r *run) save(ctx context.Context, events ...rotate.Event) error {
-	ctx, cancel := unhurried(ctx)
+	ctx, cancel := rotate.Unhurried(ctx)
 	defer cancel()
 	r.unsaved = append(r.unsaved, events...)
 	asked, now := r.engine.Clock.Elapsed(), rotate.InstantOf(r.engine.Clock)
@@ -261,14 +263,14 @@ func (r *run) save(ctx context.Context, events ...rotate.Event) error {
 	if now.Boot != "" {
 		r.st.Clock = &now
 	}
-	revision, err := r.engine.Store.Save(ctx, r.grip.lease, now.At, r.st, r.unsaved...)
+	revision, err := r.engine.Store.Save(ctx, r.lease.Lease, now.At, r.st, r.unsaved...)
 	if fault.CodeOf(err) == rotate.LeaseLost {
-		r.grip.lose(err)
+		r.lease.Lose(err)
 	}
 	if err != nil {
 		return err
 	}
-	r.grip.renewed(asked)
+	r.lease.Renewed(asked)
 	r.begun = nil
 	r.st.Revision = revision
 	before := r.stored

@@ -84,7 +84,7 @@ type Scheduler struct {
 // again less and less often, also when the failure could not be noted in the state.
 func (s *Scheduler) Run(ctx context.Context) error {
 	clock := s.Engine.Clock
-	s.Engine.turnstile.byTheHour()
+	s.Engine.turnstile.ByTheHour()
 	pending, err := TakePending(ctx, s.Queue, clock.Now(), s.Domains, rotate.Request{})
 	if ctx.Err() != nil {
 		return nil // told to end before anything was begun

@@ -13,7 +13,7 @@ import (
 // do carries one step out. Making keys, waiting for DNS and asking for consent end
 // with ctx; an effect that has begun does not, it has workTime.
 func (r *run) do(ctx context.Context, s rotate.Step) (err error) {
-	defer caught(string(s.Kind)+" "+r.name(s.Selector).String(), &err)
+	defer fault.Caught(string(s.Kind)+" "+r.name(s.Selector).String(), &err)
 	switch s.Kind {
 	case rotate.Generate:
 		key, err := r.engine.make(ctx, r.want.Policy.Key)
@@ -26,10 +26,10 @@ func (r *run) do(ctx context.Context, s rotate.Step) (err error) {
 			return err
 		}
 	}
-	if err := r.grip.holds(); err != nil {
+	if err := r.lease.Holds(); err != nil {
 		return err
 	}
-	ctx, cancel := r.grip.unhurried(ctx)
+	ctx, cancel := r.lease.Unhurried(ctx)
 	defer cancel()
 	switch s.Kind {
 	case rotate.StoreKey:
@@ -57,7 +57,7 @@ func (r *run) begin(ctx context.Context, i rotate.Intent) error {
 		return err
 	}
 	r.begun = &i
-	return r.grip.holds()
+	return r.lease.Holds()
 }
 
 // plansUsed returns the event that says so, when the plan that is applied is used by now.
@@ -179,7 +179,7 @@ func (r *run) activate(ctx context.Context, s rotate.Step) error {
 		given.Key, given.Record = nil, key.Record // it fetches the key itself
 	}
 	if r.st.Phase == rotate.Ready && s.Selector != r.st.Active {
-		if err := r.engine.turnstile.begin(ctx, r.plan, r.left.Ignore, r.engine.Clock.Now()); err != nil {
+		if err := r.engine.turnstile.Begin(ctx, r.plan, r.left.Ignore, r.engine.Clock.Now()); err != nil {
 			return err
 		}
 	}
@@ -204,12 +204,12 @@ func (r *run) activate(ctx context.Context, s rotate.Step) error {
 
 // switchSigner has the effect and sees that it holds.
 func (r *run) switchSigner(ctx context.Context, s rotate.Step, signer *batchedSigner, key dkim.SigningKey) error {
-	if _, err := signer.activations.callIf(ctx, key, r.grip.holds); err != nil {
+	if _, err := signer.activations.CallIf(ctx, key, r.lease.Holds); err != nil {
 		return err
 	}
-	ctx, cancel := r.grip.unhurried(ctx) // the activation may have waited long for its turn
+	ctx, cancel := r.lease.Unhurried(ctx) // the activation may have waited long for its turn
 	defer cancel()
-	ref, err := signer.questions.call(ctx, r.want.Name)
+	ref, err := signer.questions.Call(ctx, r.want.Name)
 	if err != nil {
 		return err
 	}
@@ -239,7 +239,7 @@ func (r *run) destroy(ctx context.Context, s rotate.Step) error {
 		if err != nil {
 			return err
 		}
-		if err := r.grip.holds(); err != nil {
+		if err := r.lease.Holds(); err != nil {
 			return err
 		}
 		if err := r.engine.forget(ctx, r.want.Signers, dkim.Ref{Name: r.name(s.Selector), KeyID: old.KeyID}); err != nil {

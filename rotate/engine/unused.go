@@ -20,7 +20,7 @@ func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) err
 		if err != nil {
 			return err
 		}
-		ref, err := signer.questions.call(ctx, r.want.Name)
+		ref, err := signer.questions.Call(ctx, r.want.Name)
 		r.seen.Signers[name] = rotate.SignerSeen{Ref: ref, Err: err}
 		_, known := r.st.Signers[name]
 		switch used := r.st.Identify(ref); {

@@ -1,4 +1,5 @@
-package engine
+// Package batch carries out many calls as one.
+package batch
 
 import (
 	"context"
@@ -7,11 +8,10 @@ import (
 	"sync"
 
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// coalescer gathers the calls that arrive while one is under way and carries them
+// Calls gathers the calls that arrive while one is under way and carries them
 // out as one when it is over. So a thousand domains that reach a signer together
 // cost a few table writes and reloads, and a single one waits for nobody.
 //
@@ -19,10 +19,10 @@ import (
 // turn has come is waited for: a call that has returned has no effect afterwards (I8).
 // Work under way is cut short when one of its calls may have lost its lease; the
 // others fail with it, and are tried again.
-type coalescer[In, Out any] struct {
-	what  string // for faults: "ask signer mx1"
-	reads bool   // the calls have no effect, so nobody has to wait for one that is given up
-	do    func(ctx context.Context, in []In) ([]Out, []error)
+type Calls[In, Out any] struct {
+	What  string // for faults: "ask signer mx1"
+	Reads bool   // the calls have no effect, so nobody has to wait for one that is given up
+	Do    func(ctx context.Context, in []In) ([]Out, []error)
 
 	mu      sync.Mutex
 	waiting []*call[In, Out]
@@ -39,12 +39,13 @@ type call[In, Out any] struct {
 	done chan struct{}
 }
 
-func (c *coalescer[In, Out]) call(ctx context.Context, in In) (Out, error) {
-	return c.callIf(ctx, in, nil)
+// Call calls in its turn.
+func (c *Calls[In, Out]) Call(ctx context.Context, in In) (Out, error) {
+	return c.CallIf(ctx, in, nil)
 }
 
-// callIf calls in its turn, unless may returns an error then.
-func (c *coalescer[In, Out]) callIf(ctx context.Context, in In, may func() error) (Out, error) {
+// CallIf calls in its turn, unless may returns an error then.
+func (c *Calls[In, Out]) CallIf(ctx context.Context, in In, may func() error) (Out, error) {
 	var none Out
 	if err := ctx.Err(); err != nil {
 		return none, c.givenUp(err)
@@ -57,7 +58,7 @@ func (c *coalescer[In, Out]) callIf(ctx context.Context, in In, may func() error
 	select {
 	case <-w.done:
 	case <-ctx.Done():
-		if c.withdraw(w) || c.reads {
+		if c.withdraw(w) || c.Reads {
 			return none, c.givenUp(ctx.Err())
 		}
 		if fault.CodeOf(context.Cause(ctx)) == rotate.LeaseLost {
@@ -69,15 +70,15 @@ func (c *coalescer[In, Out]) callIf(ctx context.Context, in In, may func() error
 }
 
 // givenUp says which call was given up; that a person interrupted it says the error itself.
-func (c *coalescer[In, Out]) givenUp(err error) error {
+func (c *Calls[In, Out]) givenUp(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	return fault.Temporary(c.what, err, "see what holds the signer up; it is tried again by itself")
+	return fault.Temporary(c.What, err, "see what holds the signer up; it is tried again by itself")
 }
 
 // enter lines a call up, and reports whether somebody has to start the work.
-func (c *coalescer[In, Out]) enter(w *call[In, Out]) (start bool) {
+func (c *Calls[In, Out]) enter(w *call[In, Out]) (start bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.waiting = append(c.waiting, w)
@@ -86,7 +87,7 @@ func (c *coalescer[In, Out]) enter(w *call[In, Out]) (start bool) {
 }
 
 // withdraw takes a call back, and reports false when its turn has come already.
-func (c *coalescer[In, Out]) withdraw(w *call[In, Out]) bool {
+func (c *Calls[In, Out]) withdraw(w *call[In, Out]) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i := slices.Index(c.waiting, w)
@@ -97,7 +98,7 @@ func (c *coalescer[In, Out]) withdraw(w *call[In, Out]) bool {
 }
 
 // cutShort ends the work that a call is part of.
-func (c *coalescer[In, Out]) cutShort(w *call[In, Out]) {
+func (c *Calls[In, Out]) cutShort(w *call[In, Out]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if slices.Contains(c.batch, w) {
@@ -106,7 +107,7 @@ func (c *coalescer[In, Out]) cutShort(w *call[In, Out]) {
 }
 
 // run carries out what is lined up until nothing is.
-func (c *coalescer[In, Out]) run(ctx context.Context) {
+func (c *Calls[In, Out]) run(ctx context.Context) {
 	for {
 		ctx, cut := context.WithCancel(ctx)
 		batch := c.next(cut)
@@ -121,7 +122,7 @@ func (c *coalescer[In, Out]) run(ctx context.Context) {
 }
 
 // carryOut does the work of those in the batch that may still have it done.
-func (c *coalescer[In, Out]) carryOut(ctx context.Context, batch []*call[In, Out]) {
+func (c *Calls[In, Out]) carryOut(ctx context.Context, batch []*call[In, Out]) {
 	var in []In
 	var may []*call[In, Out]
 	for _, w := range batch {
@@ -142,15 +143,15 @@ func (c *coalescer[In, Out]) carryOut(ctx context.Context, batch []*call[In, Out
 }
 
 // permitted asks whether a call may be carried out still.
-func (c *coalescer[In, Out]) permitted(w *call[In, Out]) (err error) {
-	defer caught(c.what, &err)
+func (c *Calls[In, Out]) permitted(w *call[In, Out]) (err error) {
+	defer fault.Caught(c.What, &err)
 	if w.may != nil {
 		err = w.may()
 	}
 	return err
 }
 
-func (c *coalescer[In, Out]) next(cut context.CancelFunc) []*call[In, Out] {
+func (c *Calls[In, Out]) next(cut context.CancelFunc) []*call[In, Out] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	batch := c.waiting
@@ -160,7 +161,7 @@ func (c *coalescer[In, Out]) next(cut context.CancelFunc) []*call[In, Out] {
 }
 
 // together does the work of a batch within workTime. When it panics, all of the batch fails.
-func (c *coalescer[In, Out]) together(ctx context.Context, in []In) (out []Out, errs []error) {
+func (c *Calls[In, Out]) together(ctx context.Context, in []In) (out []Out, errs []error) {
 	ctx, cancel := context.WithTimeout(ctx, rotate.WorkTime)
 	defer cancel()
 	var err error
@@ -169,43 +170,12 @@ func (c *coalescer[In, Out]) together(ctx context.Context, in []In) (out []Out, 
 			out, errs = make([]Out, len(in)), slices.Repeat([]error{err}, len(in))
 		}
 	}()
-	defer caught(c.what, &err)
-	return c.do(ctx, in)
+	defer fault.Caught(c.What, &err)
+	return c.Do(ctx, in)
 }
 
-// batchedSigner lets each domain call a signer for itself while the signer is
-// called for many at once.
-type batchedSigner struct {
-	rotate.Signer
-	activations *coalescer[dkim.SigningKey, struct{}]
-	questions   *coalescer[string, dkim.Ref]
-}
-
-func batch(name string, s rotate.Signer) *batchedSigner {
-	return &batchedSigner{Signer: s, questions: questions(name, s),
-		activations: &coalescer[dkim.SigningKey, struct{}]{what: "switch signer " + name, do: func(ctx context.Context, keys []dkim.SigningKey) ([]struct{}, []error) {
-			err := s.Activate(ctx, keys)
-			errs := make([]error, len(keys))
-			for i, k := range keys {
-				errs[i] = errorFor(err, k.Domain)
-			}
-			return make([]struct{}, len(keys)), errs
-		}}}
-}
-
-func questions(name string, s rotate.SignerReader) *coalescer[string, dkim.Ref] {
-	return &coalescer[string, dkim.Ref]{what: "ask signer " + name, reads: true, do: func(ctx context.Context, domains []string) ([]dkim.Ref, []error) {
-		active, err := s.Active(ctx, domains)
-		refs, errs := make([]dkim.Ref, len(domains)), make([]error, len(domains))
-		for i, d := range domains {
-			refs[i], errs[i] = active[d], errorFor(err, d)
-		}
-		return refs, errs
-	}}
-}
-
-// errorFor picks a domain's own error out of a batch that failed in part.
-func errorFor(err error, domain string) error {
+// ErrorFor picks a domain's own error out of a batch that failed in part.
+func ErrorFor(err error, domain string) error {
 	var part interface{ FailedDomains() map[string]error }
 	if errors.As(err, &part) {
 		return part.FailedDomains()[domain]

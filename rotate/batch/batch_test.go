@@ -1,4 +1,4 @@
-package engine
+package batch
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
-// works is a coalescer's work that notes the batches and takes a while for each.
+// works is a batch's work that notes the batches and takes a while for each.
 type works struct {
 	mu      sync.Mutex
 	batches [][]int
@@ -23,8 +23,8 @@ type works struct {
 	fail    func(in []int) error
 }
 
-func (w *works) coalescer() *coalescer[int, string] {
-	return &coalescer[int, string]{what: "count", do: func(ctx context.Context, in []int) ([]string, []error) {
+func (w *works) calls() *Calls[int, string] {
+	return &Calls[int, string]{What: "count", Do: func(ctx context.Context, in []int) ([]string, []error) {
 		w.mu.Lock()
 		w.batches = append(w.batches, in)
 		w.mu.Unlock()
@@ -40,33 +40,33 @@ func (w *works) coalescer() *coalescer[int, string] {
 		}
 		out, errs := make([]string, len(in)), make([]error, len(in))
 		for i, n := range in {
-			out[i], errs[i] = fmt.Sprint(n), errors.Join(late, errorFor(err, fmt.Sprint(n)))
+			out[i], errs[i] = fmt.Sprint(n), errors.Join(late, ErrorFor(err, fmt.Sprint(n)))
 		}
 		return out, errs
 	}}
 }
 
-func TestCoalescerAlone(t *testing.T) {
+func TestCallsAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &works{takes: time.Second}
 		began := time.Now()
-		out, err := w.coalescer().call(t.Context(), 7)
+		out, err := w.calls().Call(t.Context(), 7)
 		if err != nil || out != "7" || time.Since(began) != time.Second {
 			t.Errorf("%q, %v after %s; want 7 after a second", out, err, time.Since(began))
 		}
 	})
 }
 
-func TestCoalescerGathers(t *testing.T) {
+func TestCallsGathers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &works{takes: time.Second}
-		c := w.coalescer()
+		c := w.calls()
 		var wg sync.WaitGroup
 		began := time.Now()
 		for i := range 1000 {
 			wg.Go(func() {
 				time.Sleep(time.Duration(i) * time.Microsecond)
-				if out, err := c.call(t.Context(), i); err != nil || out != fmt.Sprint(i) {
+				if out, err := c.Call(t.Context(), i); err != nil || out != fmt.Sprint(i) {
 					t.Errorf("call %d: %q, %v", i, out, err)
 				}
 			})
@@ -87,7 +87,7 @@ type partial map[string]error
 func (p partial) Error() string                   { return fmt.Sprint(len(p), " failed") }
 func (p partial) FailedDomains() map[string]error { return p }
 
-func TestCoalescerPartialErrors(t *testing.T) {
+func TestCallsPartialErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		odd := errors.New("odd")
 		w := &works{takes: time.Second, fail: func(in []int) error {
@@ -99,11 +99,11 @@ func TestCoalescerPartialErrors(t *testing.T) {
 			}
 			return fmt.Errorf("wrapped: %w", p)
 		}}
-		c := w.coalescer()
+		c := w.calls()
 		var wg sync.WaitGroup
 		for i := range 10 {
 			wg.Go(func() {
-				if _, err := c.call(t.Context(), i); errors.Is(err, odd) != (i%2 == 1) {
+				if _, err := c.Call(t.Context(), i); errors.Is(err, odd) != (i%2 == 1) {
 					t.Errorf("call %d: %v", i, err)
 				}
 			})
@@ -112,16 +112,16 @@ func TestCoalescerPartialErrors(t *testing.T) {
 	})
 }
 
-// TestCoalescerGivenUp: a call that returned has no effect afterwards (I8).
-func TestCoalescerGivenUp(t *testing.T) {
+// TestCallsGivenUp: a call that returned has no effect afterwards (I8).
+func TestCallsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &works{takes: time.Minute}
-		c := w.coalescer()
+		c := w.calls()
 		var wg sync.WaitGroup
 		wg.Go(func() { // its turn has come: it is waited for
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			if out, err := c.call(ctx, 1); err != nil || out != "1" {
+			if out, err := c.Call(ctx, 1); err != nil || out != "1" {
 				t.Errorf("the call in hand: %q, %v", out, err)
 			}
 		})
@@ -129,21 +129,21 @@ func TestCoalescerGivenUp(t *testing.T) {
 		wg.Go(func() { // it waits for its turn: it is taken back
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			if _, err := c.call(ctx, 2); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "count") {
+			if _, err := c.Call(ctx, 2); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "count") {
 				t.Errorf("the waiting call: %v", err)
 			} else {
 				faulttest.Shown(t, err)
 			}
 		})
 		wg.Go(func() {
-			if out, err := c.call(t.Context(), 3); err != nil || out != "3" {
+			if out, err := c.Call(t.Context(), 3); err != nil || out != "3" {
 				t.Errorf("the third call: %q, %v", out, err)
 			}
 		})
 		wg.Wait()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := c.call(ctx, 4); err != context.Canceled {
+		if _, err := c.Call(ctx, 4); err != context.Canceled {
 			t.Errorf("a call that was interrupted before: %v", err)
 		}
 		if got := fmt.Sprint(w.batches); got != "[[1] [3]]" {
@@ -152,69 +152,69 @@ func TestCoalescerGivenUp(t *testing.T) {
 	})
 }
 
-// TestCoalescerReads: nobody waits for an answer that is given up.
-func TestCoalescerReads(t *testing.T) {
+// TestCallsReads: nobody waits for an answer that is given up.
+func TestCallsReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &works{takes: time.Minute}
-		c := w.coalescer()
-		c.reads = true
+		c := w.calls()
+		c.Reads = true
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		began := time.Now()
-		if _, err := c.call(ctx, 1); err == nil || time.Since(began) != time.Second {
+		if _, err := c.Call(ctx, 1); err == nil || time.Since(began) != time.Second {
 			t.Errorf("%v after %s", err, time.Since(began))
 		}
 		time.Sleep(time.Hour)
 	})
 }
 
-// TestCoalescerHangs: work without end is ended.
-func TestCoalescerHangs(t *testing.T) {
+// TestCallsHangs: work without end is ended.
+func TestCallsHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &works{takes: 24 * time.Hour}
-		c := w.coalescer()
+		c := w.calls()
 		began := time.Now()
-		if _, err := c.call(t.Context(), 1); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != rotate.WorkTime {
+		if _, err := c.Call(t.Context(), 1); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != rotate.WorkTime {
 			t.Errorf("%v after %s, want an end after %s", err, time.Since(began), rotate.WorkTime)
 		}
 		w.takes = time.Second
-		if out, err := c.call(t.Context(), 2); err != nil || out != "2" {
+		if out, err := c.Call(t.Context(), 2); err != nil || out != "2" {
 			t.Errorf("afterwards: %q, %v", out, err)
 		}
 	})
 }
 
-func TestCoalescerPanics(t *testing.T) {
+func TestCallsPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &works{takes: time.Second, fail: func(in []int) error { panic("a defect") }}
-		c := w.coalescer()
+		c := w.calls()
 		var wg sync.WaitGroup
 		for i := range 10 {
 			wg.Go(func() {
-				if _, err := c.call(t.Context(), i); err == nil || !strings.Contains(err.Error(), "a defect") {
+				if _, err := c.Call(t.Context(), i); err == nil || !strings.Contains(err.Error(), "a defect") {
 					t.Errorf("call %d: %v", i, err)
 				}
 			})
 		}
 		wg.Wait()
 		w.fail = nil
-		if out, err := c.call(t.Context(), 11); err != nil || out != "11" {
+		if out, err := c.Call(t.Context(), 11); err != nil || out != "11" {
 			t.Errorf("afterwards: %q, %v", out, err)
 		}
 	})
 }
 
-// TestCoalescerCrowd: every call gets its own answer, whoever gives up meanwhile.
-func TestCoalescerCrowd(t *testing.T) {
+// TestCallsCrowd: every call gets its own answer, whoever gives up meanwhile.
+func TestCallsCrowd(t *testing.T) {
 	w := &works{takes: time.Microsecond}
-	c := w.coalescer()
+	c := w.calls()
 	var given, answered atomic.Int32
 	var wg sync.WaitGroup
 	for i := range 64 {
 		wg.Go(func() {
 			for j := range 50 {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(j)*10*time.Microsecond)
-				out, err := c.call(ctx, i*50+j)
+				out, err := c.Call(ctx, i*50+j)
 				cancel()
 				switch {
 				case err != nil:
