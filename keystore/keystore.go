@@ -16,7 +16,7 @@
 //   - A name or version of which there is no trace reads as (nil, 0). Destroying it
 //     succeeds and leaves no trace either.
 //   - What stands in a key's place and was not written by dkimbot is refused with
-//     CodeForeign and never changed (I6).
+//     codes.ForeignSecret and never changed (I6).
 //   - A Put that ended in a Transient fault may or may not have stored its key, as
 //     when the answer was lost: Get(0) tells, by version and key id.
 //
@@ -29,6 +29,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -49,18 +50,6 @@ type Keystore interface {
 	Destroy(ctx context.Context, name dkim.Name, version int) error
 }
 
-// The codes of the faults that callers tell apart.
-const (
-	// CodeConflict: the newest version is not the one that Put was to follow.
-	CodeConflict = "version-conflict"
-	// CodeForeign: something that dkimbot did not make stands in a key's place (I6).
-	CodeForeign = "foreign-secret"
-	// CodeDeleted: somebody else deleted a version; it can still be brought back.
-	CodeDeleted = "deleted-secret"
-	// CodeDamaged: what was read is not what was stored.
-	CodeDamaged = "damaged-key"
-)
-
 // Conflict reports that the newest version is not after. newest below 0 means that
 // another writer was faster and its version is not known.
 func Conflict(what string, after, newest int) error {
@@ -69,7 +58,7 @@ func Conflict(what string, after, newest int) error {
 		cause = fmt.Errorf("another writer stored version %d at the same moment", after+1)
 	}
 	return &fault.Error{
-		Kind: fault.Transient, Code: CodeConflict, What: what, Err: cause,
+		Kind: fault.Transient, Code: codes.VersionConflict, What: what, Err: cause,
 		Hint: "nothing was written; look again which key stands there, then try again",
 	}
 }

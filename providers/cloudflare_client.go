@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
@@ -114,7 +115,7 @@ func compare(req *http.Request, list []json.RawMessage) error {
 func count(req *http.Request, n int) error {
 	switch path := req.URL.Path; {
 	case strings.HasSuffix(path, "/dns_records") && n > 1:
-		return refused("several-records", fmt.Errorf("%d TXT records stand there", n),
+		return refused(codes.SeveralRecords, fmt.Errorf("%d TXT records stand there", n),
 			"remove those that are not dkimbot's; it never chooses, and has changed nothing")
 	case strings.HasSuffix(path, "/zones") && n == 0:
 		return permanent(fmt.Errorf("the API token sees no zone of that name"),

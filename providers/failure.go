@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -14,7 +15,7 @@ import (
 // makes a fault of it.
 type failure struct {
 	kind  fault.Kind
-	code  string        // as in fault.Error
+	code  codes.Code    // as in fault.Error
 	hint  string        // as in fault.Error
 	after time.Duration // the service asks to be left alone for so long
 	err   error
@@ -31,7 +32,7 @@ func permanent(err error, hint string) *failure {
 	return &failure{kind: fault.Permanent, err: err, hint: hint}
 }
 
-func refused(code string, err error, hint string) *failure {
+func refused(code codes.Code, err error, hint string) *failure {
 	return &failure{kind: fault.Refused, code: code, err: err, hint: hint}
 }
 

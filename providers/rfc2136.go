@@ -13,6 +13,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/settings"
 )
@@ -164,7 +165,7 @@ func (u *updater) conflict(ctx context.Context, rec dkim.TXT) error {
 		return err
 	case there.alias != "":
 		return refused(
-			"cname",
+			codes.CNAME,
 			fmt.Errorf("a CNAME to %s stands there, and a TXT record beside it would never be served", there.alias),
 			"remove the CNAME, or let dkimbot publish at its target; nothing was changed",
 		)
@@ -186,7 +187,7 @@ func foreignRecord(values []string) *failure {
 		err = fmt.Errorf("a record that dkimbot did not make stands there: %.80q", values)
 	}
 	return refused(
-		"foreign-record",
+		codes.ForeignRecord,
 		err,
 		"find out who made it, and remove it if nothing needs it; nothing was changed",
 	)

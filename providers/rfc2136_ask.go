@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 // asker exchanges signed messages with one server over TCP, so that it sees what
@@ -91,7 +93,7 @@ func (e *unsignedError) Error() string {
 
 func (e *unsignedError) failure() *failure {
 	f := permanent(e, fmt.Sprintf("let the provider's server be the name server itself, with TSIG: what answers at %s is something else, or something on the way changes answers; the record may have been changed all the same", e.server))
-	f.code = "unsigned-answer"
+	f.code = codes.UnsignedAnswer
 	return f
 }
 

@@ -436,7 +436,7 @@ func TestUpdateComparesAndSets(t *testing.T) {
 				r.Replaces = func(v string) bool { return v == ours.Value }
 				err := openUpdates(t, cfg).Publish(t.Context(), r)
 				faulttest.Shown(t, err)
-				if fault.CodeOf(err) != tc.code || fault.KindOf(err) != fault.Refused {
+				if string(fault.CodeOf(err)) != tc.code || fault.KindOf(err) != fault.Refused {
 					t.Errorf("kind %v, code %q of %v", fault.KindOf(err), fault.CodeOf(err), err)
 				}
 				if got := s.Query(t, rec.Owner, "TXT"); strings.HasPrefix(tc.data, "TXT") && (len(got) != 1 || got[0] != theirs) {

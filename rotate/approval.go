@@ -1,5 +1,7 @@
 package rotate
 
+import "github.com/dkimbot/dkimbot/rotate/codes"
+
 // Approval is what a person agreed to for one domain: steps, and what they were
 // planned from. It is permission and no program: what is done is always what Plan
 // says at the time, and only as far as it was approved.
@@ -14,7 +16,7 @@ type Approval struct {
 // unknown says what could not be asked, so that nobody knows.
 func (a Approval) Stale(have State, seen Observation) (why []Reason, unknown error) {
 	if have.Applied == a.PlanID && a.PlanID != "" {
-		return []Reason{{"applied", "this plan was applied to " + have.Domain + " already"}}, nil // whatever else differs follows from it
+		return []Reason{{codes.Applied, "this plan was applied to " + have.Domain + " already"}}, nil // whatever else differs follows from it
 	}
 	return a.Conditions.changed(have, seen)
 }

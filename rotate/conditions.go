@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -89,28 +90,30 @@ func digest(values []string) string {
 // knows (nil: everything could be).
 func (c Conditions) changed(have State, seen Observation) (why []Reason, unknown error) {
 	domain, now := have.Domain, observed(seen)
-	say := func(code, format string, args ...any) { why = append(why, Reason{code, fmt.Sprintf(format, args...)}) }
+	say := func(code codes.Code, format string, args ...any) {
+		why = append(why, Reason{code, fmt.Sprintf(format, args...)})
+	}
 	if have.Revision != c.Revision && have.Basis() != c.State {
-		say("state-moved", "the state of %s has moved on from revision %d to %d", domain, c.Revision, have.Revision)
+		say(codes.StateMoved, "the state of %s has moved on from revision %d to %d", domain, c.Revision, have.Revision)
 	}
 	for _, s := range slices.Sorted(maps.Keys(seen.Selectors)) {
 		name, is := dkim.Name{Domain: domain, Selector: s}, seen.Selectors[s]
 		if before, after := c.Records[s], now.Records[s]; is.SightErr != nil {
 			unknown = first(unknown, is.SightErr)
 		} else if before != after {
-			say("record-changed", "DNS shows something else at %s than when the plan was made: %s", name, Brief(is.Sight.Values))
+			say(codes.RecordChanged, "DNS shows something else at %s than when the plan was made: %s", name, Brief(is.Sight.Values))
 		}
 		if before, asked := c.Keys[s]; is.KeyErr != nil {
 			unknown = first(unknown, is.KeyErr)
 		} else if after := now.Keys[s]; !asked || before != after {
-			say("key-changed", "the keystore's newest key for %s is %s; when the plan was made it was %s", name, after, orUnknown(before.String(), asked))
+			say(codes.KeyChanged, "the keystore's newest key for %s is %s; when the plan was made it was %s", name, after, orUnknown(before.String(), asked))
 		}
 	}
 	for _, s := range slices.Sorted(maps.Keys(seen.Signers)) {
 		if before, asked := c.Signers[s]; seen.Signers[s].Err != nil {
 			unknown = first(unknown, seen.Signers[s].Err)
 		} else if after := now.Signers[s]; !asked || before != after {
-			say("signer-changed", "signer %s %s; when the plan was made it was: %s", s, after, orUnknown(before.String(), asked))
+			say(codes.SignerChanged, "signer %s %s; when the plan was made it was: %s", s, after, orUnknown(before.String(), asked))
 		}
 	}
 	return why, unknown
@@ -163,6 +166,6 @@ func Stale(planID, domain string, why []Reason) error {
 	for i, r := range why {
 		messages[i] = r.Message
 	}
-	return fault.Refuse("stale-plan", fmt.Sprintf("apply plan %s to %s: %s", planID, domain, strings.Join(messages, "; ")),
+	return fault.Refuse(codes.StalePlan, fmt.Sprintf("apply plan %s to %s: %s", planID, domain, strings.Join(messages, "; ")),
 		"nothing was done for the domain; make a new plan, have it reviewed, and apply that: 'dkimbot plan --domain "+domain+" --out FILE'")
 }

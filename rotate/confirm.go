@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
@@ -223,7 +224,7 @@ func (st *State) dismissed(signers []string, now time.Time) {
 			fallthrough
 		case !c.Left:
 			c.Unsure, c.Left, c.At = false, true, now
-			c.Silent = c.Silent || slices.ContainsFunc(st.Drift, func(f Finding) bool { return f.Code == SignerSilent && f.Signer == name })
+			c.Silent = c.Silent || slices.ContainsFunc(st.Drift, func(f Finding) bool { return f.Code == codes.SignerSilent && f.Signer == name })
 		}
 		st.Signers[name] = c
 	}

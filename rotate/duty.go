@@ -35,7 +35,7 @@ func (s Step) Needs(earlier Step) bool {
 		return false // what has become of the signers is looked at just before; see mayRevoke
 	case Activate:
 		// Signers are independent: when one can't be switched, the others can.
-		return earlier.Kind.prepares() && (sameName || sameDuty)
+		return earlier.prepares() && (sameName || sameDuty)
 	case Destroy:
 		switch earlier.Kind {
 		case Activate:
@@ -47,12 +47,12 @@ func (s Step) Needs(earlier Step) bool {
 		}
 		return sameDuty && sameName
 	}
-	return (earlier.Kind.prepares() || earlier.Kind == Drain) && (sameName || sameDuty && s.Duty == Turn)
+	return (earlier.prepares() || earlier.Kind == Drain) && (sameName || sameDuty && s.Duty == Turn)
 }
 
-// prepares reports whether a step of the kind makes a key fit for use.
-func (k Kind) prepares() bool {
-	return slices.Contains([]Kind{Generate, StoreKey, Adopt, Publish, Verify}, k)
+// prepares reports whether the step makes a key fit for use.
+func (s Step) prepares() bool {
+	return slices.Contains([]Kind{Generate, StoreKey, Adopt, Publish, Verify}, s.Kind)
 }
 
 // Runnable returns the steps that may run at now: those that have nothing to wait

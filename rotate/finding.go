@@ -4,49 +4,31 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 // Finding is one thing that is not as it should be. It is plain data.
 type Finding struct {
-	Code     string    `json:"code"` // one of the constants below
-	Selector string    `json:"selector,omitempty"`
-	Signer   string    `json:"signer,omitempty"`
-	Message  string    `json:"message"`        // what is there instead
-	Repair   string    `json:"repair"`         // what dkimbot does about it, or what a person is asked to do
-	Asks     bool      `json:"asks"`           // a person has to act
-	Since    time.Time `json:"since,omitzero"` // when it was first seen; zero: just now
+	Code     codes.Code `json:"code"` // one of the constants below
+	Selector string     `json:"selector,omitempty"`
+	Signer   string     `json:"signer,omitempty"`
+	Message  string     `json:"message"`        // what is there instead
+	Repair   string     `json:"repair"`         // what dkimbot does about it, or what a person is asked to do
+	Asks     bool       `json:"asks"`           // a person has to act
+	Since    time.Time  `json:"since,omitzero"` // when it was first seen; zero: just now
 }
-
-// The codes of findings. Those of records say record, those of private keys in
-// the keystore key, those of signers signer.
-const (
-	RecordVanished = "record-vanished"  // DNS shows nothing any more
-	RecordEarlier  = "record-earlier"   // DNS shows a record of dkimbot's that was replaced
-	RecordsDoubled = "records-doubled"  // two records, both dkimbot's
-	RecordSecond   = "record-second"    // beside dkimbot's record stands another
-	RecordForeign  = "record-foreign"   // a record that dkimbot did not make stands in its place
-	RecordsDiffer  = "servers-differ"   // not every server shows the same
-	RecordBogus    = "record-bogus"     // its zone is signed, and validating resolvers reject it
-	RecordUnseen   = "record-unseen"    // DNS could not be asked
-	KeyMissing     = "key-missing"      // the keystore does not hold it any more
-	KeyDifferent   = "key-different"    // the newest one is not dkimbot's
-	KeyUnread      = "key-unread"       // the keystore could not be asked, or what it holds can't be read
-	SignerStrays   = "signer-strays"    // it signs with something else
-	SignerEmpty    = "signer-empty"     // it does not sign: a host that was built anew
-	SignerSilent   = "signer-silent"    // it does not say what it signs with
-	SignerLeftOver = "signer-left-over" // it is no longer listed, and may sign with a key that stands
-)
 
 // vague findings say that something could not be told. Their words differ each
 // time; what was said first is kept, so that nothing is written when nothing is new.
 func (f Finding) Vague() bool {
-	return slices.Contains([]string{RecordsDiffer, RecordBogus, RecordUnseen, KeyUnread, SignerSilent}, f.Code)
+	return slices.Contains([]codes.Code{codes.ServersDiffer, codes.RecordBogus, codes.RecordUnseen, codes.KeyUnread, codes.SignerSilent}, f.Code)
 }
 
 // thing is what a finding is about: a selector's record, its key in the keystore, a signer.
 func (f Finding) thing() string {
-	kind, _, _ := strings.Cut(f.Code, "-")
-	if f.Code == RecordsDiffer || f.Code == RecordsDoubled {
+	kind, _, _ := strings.Cut(string(f.Code), "-")
+	if f.Code == codes.ServersDiffer || f.Code == codes.RecordsDoubled {
 		kind = "record"
 	}
 	return kind + " " + f.Selector + f.Signer
@@ -71,7 +53,7 @@ func Dated(found, known []Finding) []Finding {
 	}
 	for _, k := range known {
 		untold := func(f Finding) bool {
-			return f.thing() == k.thing() && (f.Code == RecordUnseen || f.Code == KeyUnread || f.Code == SignerSilent)
+			return f.thing() == k.thing() && (f.Code == codes.RecordUnseen || f.Code == codes.KeyUnread || f.Code == codes.SignerSilent)
 		}
 		if slices.ContainsFunc(found, untold) && !slices.ContainsFunc(out, k.same) {
 			out = append(out, k)

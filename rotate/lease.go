@@ -21,9 +21,6 @@ const (
 // still come: it waits for its turn, and then takes its time.
 const SlowestEffect = 2*WorkTime + time.Minute
 
-// LeaseLost is the code of the fault that a write without the lease is refused with.
-const LeaseLost = "lease-lost"
-
 // LeaseRequest asks for the lease on one domain.
 type LeaseRequest struct {
 	Domain string

@@ -22,16 +22,6 @@ type Limits struct {
 	PlanOnlyKey string `json:"-"` // where the configuration says PlanOnly, for people: "domains[0].plan_only"
 }
 
-// The codes of the rules that hold a change back: of refusals where a person
-// asked for it, of what comes next where the schedule did.
-const (
-	CodeWindow    = "window"    // no maintenance window is open
-	CodeFreeze    = "freeze"    // a freeze holds
-	CodePlanOnly  = "plan-only" // changes come through a plan that is applied
-	CodeLimit     = "limit"     // as many domains as may have begun to switch; by schedule
-	CodeThreshold = "threshold" // the same, where a person asked
-)
-
 // The flags of the command line that set a rule aside; see Ignore.
 const (
 	FlagWindows  = "--ignore-windows"

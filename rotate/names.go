@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -28,9 +29,6 @@ type Names interface {
 	// claim at the same moment, also from two processes, one gets it.
 	Claim(ctx context.Context, owner string, name dkim.Name) (holder dkim.Name, err error)
 }
-
-// SharedName is the code of the refusal to use a name that holds another selector's record.
-const SharedName = "shared-name"
 
 // Unshared looks with look, and refuses a name that holds the record of another domain (I2, I3).
 func Unshared(look Looker, names NameReader) Looker { return unshared{look, names} }
@@ -58,6 +56,6 @@ func Shared(owner string, name, holder dkim.Name) error {
 	if holder == (dkim.Name{}) || holder.Domain == name.Domain {
 		return nil // a domain's own two selectors are compared where both are seen
 	}
-	return fault.Refuse(SharedName, fmt.Sprintf("%s and %s both lead to %s, which holds the key record of %s and can hold only one", name, holder, owner, holder.Domain),
+	return fault.Refuse(codes.SharedName, fmt.Sprintf("%s and %s both lead to %s, which holds the key record of %s and can hold only one", name, holder, owner, holder.Domain),
 		fmt.Sprintf("give %s a name or a CNAME target of its own; or, if %s needs no key any more, let dkimbot clear its records away: 'dkimbot release --domain %s --purge'", name, holder.Domain, holder.Domain))
 }

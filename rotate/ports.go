@@ -93,7 +93,7 @@ type Store interface {
 	// that is the lease to evict, and is unchanged. The same owner may take it again.
 	Acquire(ctx context.Context, req LeaseRequest) (Lease, error)
 	// Renew shows to whoever watches the lease that its owner is at work. It is
-	// refused with LeaseLost when the lease is not held any more.
+	// refused with codes.LeaseLost when the lease is not held any more.
 	Renew(ctx context.Context, l Lease, now time.Time) error
 	// Release gives the lease back; one that was lost meanwhile is left alone.
 	Release(ctx context.Context, l Lease) error

@@ -1,5 +1,7 @@
 package rotate
 
+import "github.com/dkimbot/dkimbot/rotate/codes"
+
 // Request is what a command asks of a domain, apart from its configuration. It is plain
 // data. The zero Request asks for nothing but what is due.
 type Request struct {
@@ -41,10 +43,10 @@ type Instruction interface {
 
 // The instructions, as the history names them.
 const (
-	RollBack Kind = "rollback"
-	Mistrust Kind = "compromised"
-	LetGo    Kind = "release"
-	Resume   Kind = "resume" // a switch that a partial rollback paused continues
+	RollBack = codes.ActionRollback
+	Mistrust = codes.ActionCompromised
+	LetGo    = codes.ActionRelease
+	Resume   = codes.ActionResume // a switch that a partial rollback paused continues
 )
 
 // Rollback sends signers back to the selector that signed before, at once and

@@ -1,6 +1,10 @@
 package rotate
 
-import "time"
+import (
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+)
 
 // State is where one domain stands, as it is stored. The zero State, with the
 // domain's name, is that of a new domain.
@@ -100,29 +104,29 @@ type Intent struct {
 
 // Next says what comes next for a domain.
 type Next struct {
-	Action   string    `json:"action"` // a Kind, or "rotate", "replace"
-	Selector string    `json:"selector,omitempty"`
-	At       time.Time `json:"at"`
-	Reason   Reason    `json:"reason"`
+	Action   codes.Action `json:"action"` // a Kind, or "rotate", "replace"
+	Selector string       `json:"selector,omitempty"`
+	At       time.Time    `json:"at"`
+	Reason   Reason       `json:"reason"`
 }
 
 // Reason is why: a constant code for programs and a sentence for people.
 type Reason struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
+	Code    codes.Code `json:"code"`
+	Message string     `json:"message"`
 }
 
 // Event is one line of a domain's history: an attempt and its outcome.
 type Event struct {
-	Domain   string    `json:"domain"`
-	At       time.Time `json:"at"`
-	By       string    `json:"by"` // who acted, for people: "root@mail1"
-	Kind     Kind      `json:"kind"`
-	Selector string    `json:"selector,omitempty"`
-	Signer   string    `json:"signer,omitempty"`
-	KeyID    string    `json:"key_id,omitempty"`
-	Outcome  string    `json:"outcome"`        // "begun", "done", "failed", "refused"; of a look "noticed", "over"
-	Code     string    `json:"code,omitempty"` // what was found, where that differs from what the kind says: GoneAlready
-	Message  string    `json:"message,omitempty"`
-	Phase    Phase     `json:"phase"` // after the event
+	Domain   string        `json:"domain"`
+	At       time.Time     `json:"at"`
+	By       string        `json:"by"` // who acted, for people: "root@mail1"
+	Kind     Kind          `json:"kind"`
+	Selector string        `json:"selector,omitempty"`
+	Signer   string        `json:"signer,omitempty"`
+	KeyID    string        `json:"key_id,omitempty"`
+	Outcome  codes.Outcome `json:"outcome"`        // "begun", "done", "failed", "refused"; of a look "noticed", "over"
+	Code     codes.Code    `json:"code,omitempty"` // what was found, where that differs from what the kind says: GoneAlready
+	Message  string        `json:"message,omitempty"`
+	Phase    Phase         `json:"phase"` // after the event
 }

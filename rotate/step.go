@@ -6,23 +6,24 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
-// Kind is what a step does.
-type Kind string
+// Kind is what a step does, or what a line of the history is about.
+type Kind = codes.Action
 
 // The kinds of step.
 const (
-	Generate Kind = "generate" // make a key pair
-	StoreKey Kind = "store"    // keep the private key in the keystore
-	Publish  Kind = "publish"  // put the key record in DNS
-	Verify   Kind = "verify"   // see it on every authoritative server, and test the key against it
-	Activate Kind = "activate" // make a signer sign with it
-	Drain    Kind = "drain"    // wait for mail in flight
-	Revoke   Kind = "revoke"   // publish an empty p=
-	Destroy  Kind = "destroy"  // destroy the old private key
-	Adopt    Kind = "adopt"    // take a key that is in use, and its record, under management
+	Generate = codes.ActionGenerate // make a key pair
+	StoreKey = codes.ActionStore    // keep the private key in the keystore
+	Publish  = codes.ActionPublish  // put the key record in DNS
+	Verify   = codes.ActionVerify   // see it on every authoritative server, and test the key against it
+	Activate = codes.ActionActivate // make a signer sign with it
+	Drain    = codes.ActionDrain    // wait for mail in flight
+	Revoke   = codes.ActionRevoke   // publish an empty p=
+	Destroy  = codes.ActionDestroy  // destroy the old private key
+	Adopt    = codes.ActionAdopt    // take a key that is in use, and its record, under management
 )
 
 // Step is one thing to do. It is plain data and never holds a private key.

@@ -6,13 +6,8 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-)
-
-// The codes of the faults that a Save can be refused with.
-const (
-	LeaseLost     = rotate.LeaseLost
-	StaleRevision = "stale-revision"
 )
 
 // NextAt returns when a domain is to be looked at again: the time of what comes
@@ -97,10 +92,10 @@ func Renewed(last, l rotate.Lease, now time.Time) (rotate.Lease, error) {
 func holds(what string, last, l rotate.Lease) error {
 	switch {
 	case last.Owner == "":
-		return fault.Refuse(LeaseLost, what+": the lease was given back",
+		return fault.Refuse(codes.LeaseLost, what+": the lease was given back",
 			"nothing was written; take the lease again and start from the stored state")
 	case last.Owner != l.Owner || last.Fence != l.Fence:
-		return fault.Refuse(LeaseLost, fmt.Sprintf("%s: the lease has passed to %s", what, last.Owner),
+		return fault.Refuse(codes.LeaseLost, fmt.Sprintf("%s: the lease has passed to %s", what, last.Owner),
 			"nothing was written; leave the domain to its new owner or try again when that is done")
 	}
 	return nil
@@ -133,7 +128,7 @@ func Admit(last, l rotate.Lease, stored int64, st rotate.State, events []rotate.
 		return err
 	}
 	if st.Revision != stored {
-		return fault.Refuse(StaleRevision, fmt.Sprintf("%s at revision %d: the stored revision is %d", what, st.Revision, stored),
+		return fault.Refuse(codes.StaleRevision, fmt.Sprintf("%s at revision %d: the stored revision is %d", what, st.Revision, stored),
 			"nothing was written; load the state again and start from what it says now")
 	}
 	return nil

@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"syscall"
 
-	"github.com/dkimbot/dkimbot/keystore"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
@@ -57,10 +57,10 @@ func explain(what, dir string, err error) error {
 	case safefile.Remedy(err) != "":
 		f.Hint = safefile.Remedy(err)
 	case errors.Is(err, errForeign):
-		f.Kind, f.Code = fault.Refused, keystore.CodeForeign
+		f.Kind, f.Code = fault.Refused, codes.ForeignSecret
 		f.Hint = "dkimbot never touches files of others; move it out of the key directory, or restore the original"
 	case errors.Is(err, errDamaged):
-		f.Code = keystore.CodeDamaged
+		f.Code = codes.DamagedKey
 		f.Hint = "restore the file from a backup; if there is none, move it away and let dkimbot make a new key"
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		f.Kind, f.Hint = fault.Transient, "run it again; it was interrupted, or its time ran out"

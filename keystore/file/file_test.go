@@ -14,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/keystore"
 	"github.com/dkimbot/dkimbot/keystore/file"
 	"github.com/dkimbot/dkimbot/keystore/keystoretest"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -99,7 +100,7 @@ func TestForeignFiles(t *testing.T) {
 	}
 	for title, test := range map[string]struct {
 		file, content string
-		code          string
+		code          codes.Code
 		kind          fault.Kind
 	}{
 		"readme":                 {"README", "hello", "", 0},
@@ -107,13 +108,13 @@ func TestForeignFiles(t *testing.T) {
 		"not a number":           {"x.pem", "hello", "", 0},
 		"padded number":          {"01.pem", "hello", "", 0},
 		"zero":                   {"0.pem", "hello", "", 0},
-		"somebody's key":         {"2.pem", string(genuine.PEM()), keystore.CodeForeign, fault.Refused},
-		"text":                   {"2.pem", "hello", keystore.CodeForeign, fault.Refused},
-		"empty":                  {"2.pem", "", keystore.CodeForeign, fault.Refused},
-		"key of another name":    {"2.pem", "# dkimbot private key: s2._domainkey.example.com version 2 id " + genuine.ID() + "\n" + string(genuine.PEM()), keystore.CodeForeign, fault.Refused},
-		"of another version":     {"2.pem", "# dkimbot private key: s1._domainkey.example.com version 1 id " + genuine.ID() + "\n" + string(genuine.PEM()), keystore.CodeForeign, fault.Refused},
-		"id of another key":      {"2.pem", "# dkimbot private key: s1._domainkey.example.com version 2 id 00\n" + string(genuine.PEM()), keystore.CodeDamaged, fault.Permanent},
-		"ours, but no key in it": {"2.pem", "# dkimbot private key: s1._domainkey.example.com version 2 id 00\n", keystore.CodeDamaged, fault.Permanent},
+		"somebody's key":         {"2.pem", string(genuine.PEM()), codes.ForeignSecret, fault.Refused},
+		"text":                   {"2.pem", "hello", codes.ForeignSecret, fault.Refused},
+		"empty":                  {"2.pem", "", codes.ForeignSecret, fault.Refused},
+		"key of another name":    {"2.pem", "# dkimbot private key: s2._domainkey.example.com version 2 id " + genuine.ID() + "\n" + string(genuine.PEM()), codes.ForeignSecret, fault.Refused},
+		"of another version":     {"2.pem", "# dkimbot private key: s1._domainkey.example.com version 1 id " + genuine.ID() + "\n" + string(genuine.PEM()), codes.ForeignSecret, fault.Refused},
+		"id of another key":      {"2.pem", "# dkimbot private key: s1._domainkey.example.com version 2 id 00\n" + string(genuine.PEM()), codes.DamagedKey, fault.Permanent},
+		"ours, but no key in it": {"2.pem", "# dkimbot private key: s1._domainkey.example.com version 2 id 00\n", codes.DamagedKey, fault.Permanent},
 	} {
 		t.Run(title, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "keys")
@@ -303,7 +304,7 @@ func wantFiles(t testing.TB, dir string, want ...string) {
 	}
 }
 
-func wantFault(t testing.TB, err error, kind fault.Kind, code, hint string) {
+func wantFault(t testing.TB, err error, kind fault.Kind, code codes.Code, hint string) {
 	t.Helper()
 	var f *fault.Error
 	if !errors.As(err, &f) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/dkimbot/dkimbot/keystore"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -82,13 +83,13 @@ func testConflict(t *testing.T, open func() keystore.Keystore) {
 	v1 := put(t, ks, s1, key, 0)
 	for _, after := range []int{0, v1 + 1, v1 + 7} {
 		_, err := ks.Put(t.Context(), s1, generate(t, dkim.Ed25519), after)
-		wantFault(t, err, fault.Transient, keystore.CodeConflict)
+		wantFault(t, err, fault.Transient, codes.VersionConflict)
 	}
 	wantGet(t, ks, s1, 0, key, v1)
 	wantGet(t, ks, s1, v1+1, nil, 0)
 	fresh := dkim.Name{Domain: "example.com", Selector: "s2"}
 	_, err := ks.Put(t.Context(), fresh, key, 1)
-	wantFault(t, err, fault.Transient, keystore.CodeConflict)
+	wantFault(t, err, fault.Transient, codes.VersionConflict)
 	wantGet(t, ks, fresh, 0, nil, 0)
 }
 
@@ -108,7 +109,7 @@ func testDestroy(t *testing.T, open func() keystore.Keystore) {
 	// No number is used twice: a writer that does not know of v2 must not succeed.
 	for _, after := range []int{0, v1} {
 		_, err := ks.Put(t.Context(), s1, third, after)
-		wantFault(t, err, fault.Transient, keystore.CodeConflict)
+		wantFault(t, err, fault.Transient, codes.VersionConflict)
 	}
 	v3 := put(t, ks, s1, third, v2)
 	if v3 <= v2 {
@@ -222,7 +223,7 @@ func testOneWriterWins(t *testing.T, open func() keystore.Keystore) {
 		for i, err := range errs {
 			switch {
 			case err != nil:
-				wantFault(t, err, fault.Transient, keystore.CodeConflict)
+				wantFault(t, err, fault.Transient, codes.VersionConflict)
 			case winner >= 0:
 				t.Fatalf("writers %d and %d both won after version %d", winner, i, after)
 			default:
@@ -313,7 +314,7 @@ func wantGet(t *testing.T, ks keystore.Reader, name dkim.Name, version int, key 
 
 func describe(key *dkim.PrivateKey) string { return fmt.Sprint(key) }
 
-func wantFault(t *testing.T, err error, kind fault.Kind, code string) {
+func wantFault(t *testing.T, err error, kind fault.Kind, code codes.Code) {
 	t.Helper()
 	var f *fault.Error
 	if !errors.As(err, &f) {

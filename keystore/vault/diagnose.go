@@ -12,15 +12,8 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-)
-
-// The codes of faults that only Vault has.
-const (
-	codeSealed    = "vault-sealed"
-	codeForbidden = "vault-forbidden"
-	codeMount     = "vault-mount"
-	codeLogin     = "vault-login"
 )
 
 // diagnose fills in f for an error of a call to Vault: what the answer means, or
@@ -36,7 +29,7 @@ func (s *Store) diagnose(f *fault.Error, err error) {
 	if login := (*loginError)(nil); errors.As(err, &login) {
 		f.Err = fmt.Errorf("log in to Vault by %s: %w", s.cfg.Auth.method(), f.Err)
 		if refusedLogin(err) {
-			f.Code, f.Hint = codeLogin, s.cfg.Auth.hint()
+			f.Code, f.Hint = codes.VaultLogin, s.cfg.Auth.hint()
 		}
 	}
 }
@@ -45,7 +38,7 @@ func (s *Store) diagnoseAnswer(f *fault.Error, answered *api.ResponseError, err 
 	is := func(text string) bool { return said(answered, text) }
 	switch code := answered.StatusCode; {
 	case code == http.StatusServiceUnavailable && is("sealed"):
-		f.Kind, f.Code = fault.Transient, codeSealed
+		f.Kind, f.Code = fault.Transient, codes.VaultSealed
 		f.Hint = "unseal it: vault operator unseal; dkimbot then goes on by itself"
 	case code >= 500, code == http.StatusTooManyRequests, code == http.StatusPreconditionFailed, is("Upgrading from non-versioned"):
 		f.Kind = fault.Transient
@@ -53,13 +46,13 @@ func (s *Store) diagnoseAnswer(f *fault.Error, answered *api.ResponseError, err 
 	case is("HTTP request to an HTTPS server"):
 		f.Hint = "write https:// in keystore.address"
 	case code == http.StatusForbidden:
-		f.Code = codeForbidden
+		f.Code = codes.VaultForbidden
 		f.Hint = fmt.Sprintf("compare keystore.mount (%s), prefix (%s) and namespace with the policy of dkimbot's token; examples/vault/rotator.hcl allows all that it needs", s.cfg.Mount, s.cfg.Prefix)
 		if right := (*rightError)(nil); errors.As(err, &right) {
 			f.Hint = fmt.Sprintf("the policy of dkimbot's token must allow %q on %s; ", right.capability, right.path) + f.Hint
 		}
 	case is("no handler for route"):
-		f.Code = codeMount
+		f.Code = codes.VaultMount
 		f.Hint = s.mountHint()
 	default:
 		f.Hint = "check that keystore.address leads to Vault; if it does, look at Vault's log"

@@ -9,7 +9,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
-	"github.com/dkimbot/dkimbot/keystore"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -73,18 +73,18 @@ func (s *Store) explain(ctx context.Context, what string, name dkim.Name, err er
 	case errors.Is(err, errClosed):
 		f.Hint = "report this as a defect"
 	case errors.Is(err, errForeign):
-		f.Kind, f.Code = fault.Refused, keystore.CodeForeign
+		f.Kind, f.Code = fault.Refused, codes.ForeignSecret
 		f.Hint = fmt.Sprintf("dkimbot never changes secrets of others; look at it (vault kv get %s), then move it away or set keystore.prefix to another path", at)
 	case errors.Is(err, errDeleted):
-		f.Code = keystore.CodeDeleted
+		f.Code = codes.DeletedSecret
 		f.Hint = fmt.Sprintf("bring it back: vault kv undelete -versions=%d %s; or give it up: vault kv destroy -versions=%d %s", of.version, at, of.version, at)
 	case errors.Is(err, errDamaged):
-		f.Code = keystore.CodeDamaged
+		f.Code = codes.DamagedKey
 		f.Hint = fmt.Sprintf("somebody changed it; find out who (vault kv metadata get %s), then give it up: vault kv destroy -versions=%d %s", at, of.version, at)
 	case errors.Is(err, errExpires):
 		f.Hint = fmt.Sprintf("set delete_version_after to 0s (vault write %s/config delete_version_after=0s; vault kv metadata put -delete-version-after=0s %s)", s.cfg.Mount, at)
 	case errors.As(err, &mount):
-		f.Code = codeMount
+		f.Code = codes.VaultMount
 		f.Hint = s.mountHint()
 		if mount.below != "" {
 			f.Hint = s.belowHint(mount)

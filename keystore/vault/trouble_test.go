@@ -16,15 +16,15 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
-	"github.com/dkimbot/dkimbot/keystore"
 	"github.com/dkimbot/dkimbot/keystore/vault"
 	"github.com/dkimbot/dkimbot/keystore/vault/vaulttest"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
 // wantAll wants the same fault from all three methods.
-func wantAll(t *testing.T, ks *vault.Store, kind fault.Kind, code, hint string) {
+func wantAll(t *testing.T, ks *vault.Store, kind fault.Kind, code codes.Code, hint string) {
 	t.Helper()
 	_, _, err := ks.Get(t.Context(), name, 0)
 	wantFault(t, err, kind, code, hint)
@@ -182,7 +182,7 @@ func TestLostAnswer(t *testing.T) {
 			p.set(nil)
 			wantKey(t, ks, 0, key, after+1)
 			_, err = ks.Put(t.Context(), name, generate(t), after)
-			wantFault(t, err, fault.Transient, keystore.CodeConflict, "look again")
+			wantFault(t, err, fault.Transient, codes.VersionConflict, "look again")
 			put(t, ks, after+1)
 			after += 2
 		})
@@ -204,7 +204,7 @@ func TestReadBack(t *testing.T) {
 		return false
 	})
 	_, err := ks.Put(t.Context(), name, generate(t), 1)
-	wantFault(t, err, fault.Permanent, keystore.CodeDamaged, "version")
+	wantFault(t, err, fault.Permanent, codes.DamagedKey, "version")
 
 	p.set(func(w http.ResponseWriter, r *http.Request, forward http.Handler) bool {
 		if r.URL.RawQuery == "version=3" {

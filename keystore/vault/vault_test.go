@@ -17,6 +17,7 @@ import (
 	"github.com/dkimbot/dkimbot/keystore/keystoretest"
 	"github.com/dkimbot/dkimbot/keystore/vault"
 	"github.com/dkimbot/dkimbot/keystore/vault/vaulttest"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -90,16 +91,16 @@ func TestForeignSecret(t *testing.T) {
 	for title, c := range map[string]struct {
 		data map[string]any
 		kind fault.Kind
-		code string
+		code codes.Code
 	}{
-		"something else":   {map[string]any{"password": "x"}, fault.Refused, keystore.CodeForeign},
-		"key without id":   {map[string]any{"key": string(stranger.PEM())}, fault.Refused, keystore.CodeForeign},
-		"no key":           {map[string]any{"key_id": stranger.ID()}, fault.Refused, keystore.CodeForeign},
-		"broken key":       {map[string]any{"key_id": stranger.ID(), "key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}, fault.Refused, keystore.CodeForeign},
-		"numbers":          {map[string]any{"key_id": 1, "key": 2}, fault.Refused, keystore.CodeForeign},
-		"empty":            {map[string]any{}, fault.Refused, keystore.CodeForeign},
-		"key of other id":  {map[string]any{"key_id": strings.Repeat("0", 64), "key": string(stranger.PEM())}, fault.Permanent, keystore.CodeDamaged},
-		"old 1024-bit key": {map[string]any{"key_id": "x", "key": weakKey(t)}, fault.Refused, keystore.CodeForeign},
+		"something else":   {map[string]any{"password": "x"}, fault.Refused, codes.ForeignSecret},
+		"key without id":   {map[string]any{"key": string(stranger.PEM())}, fault.Refused, codes.ForeignSecret},
+		"no key":           {map[string]any{"key_id": stranger.ID()}, fault.Refused, codes.ForeignSecret},
+		"broken key":       {map[string]any{"key_id": stranger.ID(), "key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}, fault.Refused, codes.ForeignSecret},
+		"numbers":          {map[string]any{"key_id": 1, "key": 2}, fault.Refused, codes.ForeignSecret},
+		"empty":            {map[string]any{}, fault.Refused, codes.ForeignSecret},
+		"key of other id":  {map[string]any{"key_id": strings.Repeat("0", 64), "key": string(stranger.PEM())}, fault.Permanent, codes.DamagedKey},
+		"old 1024-bit key": {map[string]any{"key_id": "x", "key": weakKey(t)}, fault.Refused, codes.ForeignSecret},
 	} {
 		t.Run(title, func(t *testing.T) {
 			mount := srv.NewMount(t)
@@ -114,7 +115,7 @@ func TestForeignSecret(t *testing.T) {
 			wantFault(t, err, c.kind, c.code, "dkim/example.com/s1")
 			_, err = ks.Put(t.Context(), name, stranger, 1)
 			wantFault(t, err, c.kind, c.code, "dkim/example.com/s1")
-			if c.code == keystore.CodeForeign {
+			if c.code == codes.ForeignSecret {
 				_, err = ks.Put(t.Context(), name, stranger, 0)
 				wantFault(t, err, c.kind, c.code, "dkim/example.com/s1")
 				wantFault(t, ks.Destroy(t.Context(), name, 1), c.kind, c.code, "dkim/example.com/s1")
@@ -137,9 +138,9 @@ func TestDeletedSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err := ks.Get(t.Context(), name, 0)
-	wantFault(t, err, fault.Permanent, keystore.CodeDeleted, "vault kv undelete -versions=1 secret/dkim/example.com/s1")
+	wantFault(t, err, fault.Permanent, codes.DeletedSecret, "vault kv undelete -versions=1 secret/dkim/example.com/s1")
 	_, _, err = ks.Get(t.Context(), name, 1)
-	wantFault(t, err, fault.Permanent, keystore.CodeDeleted, "vault kv destroy -versions=1 secret/dkim/example.com/s1")
+	wantFault(t, err, fault.Permanent, codes.DeletedSecret, "vault kv destroy -versions=1 secret/dkim/example.com/s1")
 
 	if err := kv.Undelete(t.Context(), "dkim/example.com/s1", []int{1}); err != nil {
 		t.Fatal(err)
@@ -151,7 +152,7 @@ func TestDeletedSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = ks.Put(t.Context(), name, generate(t), 0)
-	wantFault(t, err, fault.Transient, keystore.CodeConflict, "")
+	wantFault(t, err, fault.Transient, codes.VersionConflict, "")
 	next := put(t, ks, 1)
 	wantKey(t, ks, 0, next, 2)
 	if err := ks.Destroy(t.Context(), name, 1); err != nil {
@@ -291,7 +292,7 @@ func wantKey(t testing.TB, ks *vault.Store, version int, key *dkim.PrivateKey, n
 }
 
 // wantFault wants an error that says what to do and shows no secret (I9).
-func wantFault(t testing.TB, err error, kind fault.Kind, code, hint string) {
+func wantFault(t testing.TB, err error, kind fault.Kind, code codes.Code, hint string) {
 	t.Helper()
 	var f *fault.Error
 	if !errors.As(err, &f) {

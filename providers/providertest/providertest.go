@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -249,7 +250,7 @@ func (h Harness) foreign(t *testing.T) {
 	rec.Replaces = func(string) bool { return false }
 	err := h.Publisher.Publish(t.Context(), rec)
 	faulttest.Shown(t, err)
-	if fault.CodeOf(err) != "foreign-record" || fault.KindOf(err) != fault.Refused {
+	if fault.CodeOf(err) != codes.ForeignRecord || fault.KindOf(err) != fault.Refused {
 		t.Errorf("kind %v, code %q of %v; want a refusal with code foreign-record", fault.KindOf(err), fault.CodeOf(err), err)
 	}
 	if got := h.Served(t, theirs.Owner); len(got) != 1 || strings.Join(got[0].Strings, "") != theirs.Value {
@@ -272,7 +273,7 @@ func (h Harness) foreign(t *testing.T) {
 	// What came through the driver itself is compared too: another dkimbot may have written it.
 	other := rec
 	other.Value, other.Replaces = Record("b", 294), nothing
-	if err := h.Publisher.Publish(t.Context(), other); fault.CodeOf(err) != "foreign-record" || fault.KindOf(err) != fault.Refused {
+	if err := h.Publisher.Publish(t.Context(), other); fault.CodeOf(err) != codes.ForeignRecord || fault.KindOf(err) != fault.Refused {
 		t.Errorf("over a record that the state does not know: kind %v, code %q of %v; want a refusal with code foreign-record", fault.KindOf(err), fault.CodeOf(err), err)
 	}
 	h.only(t, rec)

@@ -256,7 +256,7 @@ func TestRefusals(t *testing.T) {
 			}
 			_, err := tc.call(p, t.Context(), "example.com.", []libdns.Record{txt("good", "one"), tc.rec})
 			faulttest.Shown(t, err)
-			if err == nil || fault.KindOf(err) != tc.kind || fault.CodeOf(err) != tc.code || !strings.Contains(fault.HintOf(err), tc.hint) {
+			if err == nil || fault.KindOf(err) != tc.kind || string(fault.CodeOf(err)) != tc.code || !strings.Contains(fault.HintOf(err), tc.hint) {
 				t.Errorf("got %v (kind %v, code %q, hint %q)", err, fault.KindOf(err), fault.CodeOf(err), fault.HintOf(err))
 			}
 			if got := read(t, path); got != zoneText {

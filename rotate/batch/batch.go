@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -61,7 +62,7 @@ func (c *Calls[In, Out]) CallIf(ctx context.Context, in In, may func() error) (O
 		if c.withdraw(w) || c.Reads {
 			return none, c.givenUp(ctx.Err())
 		}
-		if fault.CodeOf(context.Cause(ctx)) == rotate.LeaseLost {
+		if fault.CodeOf(context.Cause(ctx)) == codes.LeaseLost {
 			c.cutShort(w)
 		}
 		<-w.done

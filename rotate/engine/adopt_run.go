@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
@@ -67,7 +68,7 @@ func (r *run) believe(ctx context.Context, a rotate.Adoption) error {
 		message = "the state was older than the world: what DNS and the keystore hold is believed"
 	}
 	r.st = st
-	return r.save(ctx, r.event(rotate.Step{Kind: rotate.Believe}, "done", message))
+	return r.save(ctx, r.event(rotate.Step{Kind: rotate.Believe}, codes.OutcomeDone, message))
 }
 
 // adopt proves the key by its live record, keeps it and reads it back (I4), or

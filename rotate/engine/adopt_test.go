@@ -338,7 +338,7 @@ func TestAdoptRefuses(t *testing.T) {
 			before := w.told(d)
 			res := w.engine().Adopt(context.Background(), d, a)
 			faulttest.Shown(t, res.Err)
-			if text := fmt.Sprint(res.Err, " / ", fault.HintOf(res.Err)); res.Err == nil || fault.CodeOf(res.Err) != test.code || slices.ContainsFunc(test.words, func(s string) bool { return !strings.Contains(text, s) }) {
+			if text := fmt.Sprint(res.Err, " / ", fault.HintOf(res.Err)); res.Err == nil || string(fault.CodeOf(res.Err)) != test.code || slices.ContainsFunc(test.words, func(s string) bool { return !strings.Contains(text, s) }) {
 				t.Fatalf("%s, code %q; want code %q and the words %q", text, fault.CodeOf(res.Err), test.code, test.words)
 			}
 			if test.code != "" && fault.HintOf(res.Err) == "" {

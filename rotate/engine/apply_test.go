@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -444,7 +445,7 @@ func TestApplyLimits(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	w.settle(d)
 	d.Limits.PlanOnly, d.Limits.PlanOnlyKey = true, "domains[0].plan_only"
-	if res := w.engine().Settle(context.Background(), asked(d), engine.Patience{}, nil); fault.CodeOf(res.Err) != rotate.CodePlanOnly {
+	if res := w.engine().Settle(context.Background(), asked(d), engine.Patience{}, nil); fault.CodeOf(res.Err) != codes.PlanOnly {
 		t.Fatalf("without a plan: %v", res.Err)
 	} else {
 		faulttest.Shown(t, res.Err)
@@ -466,7 +467,7 @@ func TestApplyLimits(t *testing.T) {
 		t.Fatalf("%v, phase %s", res.Err, res.State.Phase)
 	}
 	before := w.state(d.Name)
-	if res := busy.Apply(context.Background(), d, a, engine.Patience{}, nil); fault.CodeOf(res.Err) != rotate.CodeThreshold || w.state(d.Name).Revision != before.Revision {
+	if res := busy.Apply(context.Background(), d, a, engine.Patience{}, nil); fault.CodeOf(res.Err) != codes.Threshold || w.state(d.Name).Revision != before.Revision {
 		t.Fatalf("over the limit: %v", res.Err)
 	} else {
 		faulttest.Shown(t, res.Err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan"
@@ -119,7 +120,7 @@ func unverified(name dkim.Name, within time.Duration, seen rotate.SelectorSeen) 
 		shown = strings.Join(seen.Sight.Lagging, "; ")
 	}
 	if len(seen.Sight.Bogus) > 0 {
-		return &fault.Error{Kind: fault.Transient, Code: rotate.RecordBogus, What: what, Err: errors.New(strings.Join(seen.Sight.Bogus, "; ")), Hint: plan.BogusHint}
+		return &fault.Error{Kind: fault.Transient, Code: codes.RecordBogus, What: what, Err: errors.New(strings.Join(seen.Sight.Bogus, "; ")), Hint: plan.BogusHint}
 	}
 	return fault.Temporary(what, errors.New(shown),
 		"nothing relies on the record until every server shows it; look at the zone's transfers, or set verify.nameservers if some servers can't be reached from here")

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
@@ -12,17 +13,17 @@ func (r *run) drifted() []rotate.Event {
 		return nil // interrupted before anything was seen
 	}
 	var events []rotate.Event
-	tell := func(f rotate.Finding, outcome string) {
+	tell := func(f rotate.Finding, outcome codes.Outcome) {
 		events = append(events, r.event(rotate.Step{Kind: rotate.Look, Selector: f.Selector, Signer: f.Signer}, outcome, f.Message))
 	}
 	noticed, over := r.st.Found(plan.Drift(r.want, r.st, r.seen), r.engine.Clock.Now())
 	for _, f := range noticed {
 		if r.plan.Stop == nil || f.Message != r.plan.Stop.Error() {
-			tell(f, "noticed")
+			tell(f, codes.OutcomeNoticed)
 		}
 	}
 	for _, f := range over {
-		tell(f, "over")
+		tell(f, codes.OutcomeOver)
 	}
 	for _, e := range events {
 		r.engine.notify(e)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
@@ -47,11 +48,11 @@ func TestDutiesAreIndependent(t *testing.T) {
 	}
 	takenName := func(s *scene, selector string) {
 		seen := s.seen.Selectors[selector]
-		seen.SightErr = &fault.Error{Kind: fault.Refused, Code: rotate.SharedName, What: selector + " and another domain's lead to one name"}
+		seen.SightErr = &fault.Error{Kind: fault.Refused, Code: codes.SharedName, What: selector + " and another domain's lead to one name"}
 		s.seen.Selectors[selector] = seen
 	}
 	different := func(s *scene, selector string) {
-		s.have.Drift = append(s.have.Drift, rotate.Finding{Code: rotate.KeyDifferent, Selector: selector, Since: longAgo})
+		s.have.Drift = append(s.have.Drift, rotate.Finding{Code: codes.KeyDifferent, Selector: selector, Since: longAgo})
 	}
 	halfUp := func(s *scene) {
 		s.sign("s1", "mx1")
@@ -88,10 +89,10 @@ func TestDutiesAreIndependent(t *testing.T) {
 		{"host rebuilt, DNS silent, a second record stood there", readyScene, func(s *scene) {
 			s.stray("", "", "mx2")
 			s.dnsSilent("s1")
-			s.have.Drift = []rotate.Finding{{Code: rotate.RecordSecond, Selector: "s1", Since: longAgo}}
+			s.have.Drift = []rotate.Finding{{Code: codes.RecordSecond, Selector: "s1", Since: longAgo}}
 		}, "", "dns"},
-		{"host rebuilt, its name leads to another domain's record", readyScene, func(s *scene) { s.stray("", "", "mx2"); takenName(s, "s1") }, "", rotate.SharedName},
-		{"active compromised, the other's name leads to another domain's record", readyScene, func(s *scene) { leak(s, "s1"); takenName(s, "s2") }, "", rotate.SharedName},
+		{"host rebuilt, its name leads to another domain's record", readyScene, func(s *scene) { s.stray("", "", "mx2"); takenName(s, "s1") }, "", "shared-name"},
+		{"active compromised, the other's name leads to another domain's record", readyScene, func(s *scene) { leak(s, "s1"); takenName(s, "s2") }, "", "shared-name"},
 		{"host rebuilt, keystore sealed", readyScene, func(s *scene) { s.stray("", "", "mx2"); seal(s) }, "", "keystore-unreachable"},
 		{"due, standby foreign", readyScene, func(s *scene) { s.have.SwitchedAt = longAgo; foreign(s, "s2") }, "", "foreign-record"},
 
@@ -195,7 +196,7 @@ func TestDutiesAreIndependent(t *testing.T) {
 			s := tt.scene()
 			tt.change(s)
 			p := s.want.plan(s.now, s.have, s.seen)
-			if got := brief(p, s.now); got != tt.steps || fault.CodeOf(p.Stop) != tt.stop {
+			if got := brief(p, s.now); got != tt.steps || string(fault.CodeOf(p.Stop)) != tt.stop {
 				t.Errorf("steps %s; stop %v\nwant  %s; %q", got, p.Stop, tt.steps, tt.stop)
 			}
 			if tt.stop != "" && fault.HintOf(p.Stop) != "" && tt.stop != "dns" && tt.stop != "keystore-unreachable" {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/lease"
@@ -174,11 +175,11 @@ func interrupted(ctx context.Context, err error) bool {
 }
 
 // outcomeOf returns the outcome of an attempt that ended with err.
-func outcomeOf(err error) string {
+func outcomeOf(err error) codes.Outcome {
 	if fault.KindOf(err) == fault.Refused {
-		return "refused"
+		return codes.OutcomeRefused
 	}
-	return "failed"
+	return codes.OutcomeFailed
 }
 
 // publisher returns the provider of that name, for what is to stand at a selector.
@@ -226,7 +227,7 @@ func (e *Engine) claim(domain string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.busy[domain] {
-		return fault.Refuse("lease-held", domain+" is being worked on by this process already", "wait until that is done")
+		return fault.Refuse(codes.LeaseHeld, domain+" is being worked on by this process already", "wait until that is done")
 	}
 	e.busy[domain] = true
 	return nil

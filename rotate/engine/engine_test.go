@@ -254,7 +254,7 @@ func TestRefusals(t *testing.T) {
 			d.Asked = true
 			res := w.settle(d)
 			faulttest.Shown(t, res.Err)
-			if fault.CodeOf(res.Err) != tt.code || fault.KindOf(res.Err) != fault.Refused || fault.HintOf(res.Err) == "" {
+			if string(fault.CodeOf(res.Err)) != tt.code || fault.KindOf(res.Err) != fault.Refused || fault.HintOf(res.Err) == "" {
 				t.Errorf("got %v (code %q, hint %q), want a refusal with code %s and a hint", res.Err, fault.CodeOf(res.Err), fault.HintOf(res.Err), tt.code)
 			}
 			if after := fmt.Sprint(w.shown(s2.String()), w.keys, w.hosts["mx1"].uses); after != before {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -89,12 +90,12 @@ func (g *grant) again(s rotate.Step) bool {
 // was approved is: a step of its plan, whose time may have passed by now, or the next try.
 func (g *grant) next(res Result, began, retry time.Time) *rotate.Next {
 	if res.Err != nil {
-		return &rotate.Next{Action: "retry", At: retry, Reason: rotate.Reason{Code: "failed", Message: fault.Text(res.Err)}}
+		return &rotate.Next{Action: codes.ActionRetry, At: retry, Reason: rotate.Reason{Code: codes.Failed, Message: fault.Text(res.Err)}}
 	}
 	p := res.Plan
 	for _, s := range p.Steps {
 		if s.NotBefore.After(began) && s.Kind != rotate.Drain && g.open(s) && len(g.left()) > 0 {
-			return &rotate.Next{Action: string(rotate.Activate), Selector: s.Selector, At: s.NotBefore, Reason: p.NextReason()}
+			return &rotate.Next{Action: rotate.Activate, Selector: s.Selector, At: s.NotBefore, Reason: p.NextReason()}
 		}
 	}
 	return nil
@@ -133,11 +134,11 @@ func (g *grant) permitted(domain string, steps []rotate.Step) ([]rotate.Step, er
 		return nil, nil
 	}
 	if g.moved {
-		return nil, rotate.Stale(g.PlanID, domain, []rotate.Reason{{Code: "state-moved", Message: fmt.Sprintf("somebody else has worked on %s since this plan was begun", domain)}})
+		return nil, rotate.Stale(g.PlanID, domain, []rotate.Reason{{Code: codes.StateMoved, Message: fmt.Sprintf("somebody else has worked on %s since this plan was begun", domain)}})
 	}
 	for _, s := range steps {
 		if !g.open(s) {
-			return nil, rotate.Stale(g.PlanID, domain, []rotate.Reason{{Code: "not-planned", Message: "now it takes a step that the plan does not have: " + s.Words()}})
+			return nil, rotate.Stale(g.PlanID, domain, []rotate.Reason{{Code: codes.NotPlanned, Message: "now it takes a step that the plan does not have: " + s.Words()}})
 		}
 	}
 	return steps, nil
@@ -172,7 +173,7 @@ func (g *grant) wrote(st rotate.State) {
 // holds reports that the work ended with err before anything was begun, and that the
 // same plan may be applied again.
 func (g *grant) holds(err error) bool {
-	return err != nil && !g.begun && fault.CodeOf(err) != "stale-plan"
+	return err != nil && !g.begun && fault.CodeOf(err) != codes.StalePlan
 }
 
 // idle reports that a run for an approval has come to nothing that may be done yet:

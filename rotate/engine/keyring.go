@@ -7,9 +7,9 @@ import (
 	"sync"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
 // keyring is the keystore as a run uses it: keys that were read are kept for the run, so
@@ -66,7 +66,7 @@ func (k *keyring) private(ctx context.Context, name dkim.Name, keyID string, ver
 		return nil, version, fault.Lasting(fmt.Sprintf("read the private key for %s, version %d", name, version), errors.New("it is gone from the keystore"),
 			"restore it from a backup of the keystore")
 	case key.ID() != keyID:
-		return nil, version, fault.Refuse("foreign-secret", fmt.Sprintf("the keystore's version %d for %s is key %s, not %s as it should be", version, name, rotate.ShortID(key.ID()), rotate.ShortID(keyID)),
+		return nil, version, fault.Refuse(codes.ForeignSecret, fmt.Sprintf("the keystore's version %d for %s is key %s, not %s as it should be", version, name, rotate.ShortID(key.ID()), rotate.ShortID(keyID)),
 			"find out who wrote it, and restore the keystore")
 	}
 	k.mu.Lock()
@@ -78,13 +78,13 @@ func (k *keyring) private(ctx context.Context, name dkim.Name, keyID string, ver
 // destroy destroys a private key if it is there, and returns the code of what it found. Where
 // all versions of a lost key are gone, their numbers begin again, so another key may stand at
 // the number.
-func (k *keyring) destroy(ctx context.Context, name dkim.Name, old rotate.Retired) (string, error) {
+func (k *keyring) destroy(ctx context.Context, name dkim.Name, old rotate.Retired) (codes.Code, error) {
 	key, _, err := k.Keystore.Get(ctx, name, old.Version)
 	switch {
-	case err != nil && fault.CodeOf(err) != plan.DeletedSecret: // what was deleted can come back until it is destroyed
+	case err != nil && fault.CodeOf(err) != codes.DeletedSecret: // what was deleted can come back until it is destroyed
 		return "", err
 	case err == nil && key.ID() != old.KeyID:
-		return rotate.GoneAlready, nil
+		return codes.GoneAlready, nil
 	}
 	return "", k.Destroy(ctx, name, old.Version)
 }

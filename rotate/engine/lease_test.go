@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -148,7 +149,7 @@ func TestLossIsToldOnce(t *testing.T) {
 			for range 50 { // at its first beat it renews the lease or finds that it is too late for that
 				var err error
 				synctest.Test(t, func(t *testing.T) { err = stoppedFor(t, op, 75*time.Second) })
-				if fault.CodeOf(err) != rotate.LeaseLost {
+				if fault.CodeOf(err) != codes.LeaseLost {
 					continue
 				}
 				faulttest.Shown(t, err)
@@ -223,7 +224,7 @@ func testLateEffect(t *testing.T, killed bool) {
 			return
 		}
 		faulttest.Shown(t, res.Err)
-		if fault.CodeOf(res.Err) != rotate.LeaseLost || !strings.Contains(res.Err.Error(), "activate s2._domainkey.example.com on signer mx1") {
+		if fault.CodeOf(res.Err) != codes.LeaseLost || !strings.Contains(res.Err.Error(), "activate s2._domainkey.example.com on signer mx1") {
 			t.Errorf("I8: the first process got %v", res.Err)
 		}
 	})
@@ -420,7 +421,7 @@ func TestUnrenewable(t *testing.T) {
 		w.hang = "activate mx1"
 		res := first.Advance(t.Context(), d)
 		ended := time.Now()
-		if fault.CodeOf(res.Err) != rotate.LeaseLost || ended.Sub(broken) >= 90*time.Second-longestBeat {
+		if fault.CodeOf(res.Err) != codes.LeaseLost || ended.Sub(broken) >= 90*time.Second-longestBeat {
 			t.Errorf("I8: the effect was given up after %s, with %v", ended.Sub(broken), res.Err)
 		}
 		faulttest.Shown(t, res.Err)

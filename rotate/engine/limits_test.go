@@ -81,7 +81,7 @@ func TestLimitsHoldBack(t *testing.T) {
 				case s.want.Asked:
 					s.refused(t, p, tt.code, tt.key, tt.flags)
 				default:
-					if p.Stop != nil || len(p.Steps) > 0 || p.Reason.Code != tt.code || p.Held != tt.key || p.Next == nil || p.Next.Reason.Code != tt.code || !p.Next.At.Equal(s.now.Add(tt.wait)) || !strings.Contains(p.Next.Reason.Message, tt.key) {
+					if p.Stop != nil || len(p.Steps) > 0 || string(p.Reason.Code) != tt.code || p.Held != tt.key || p.Next == nil || string(p.Next.Reason.Code) != tt.code || !p.Next.At.Equal(s.now.Add(tt.wait)) || !strings.Contains(p.Next.Reason.Message, tt.key) {
 						t.Errorf("stop %v, steps %s, held by %q, next %+v; want %s in %s", p.Stop, brief(p, s.now), p.Held, p.Next, tt.code, tt.wait)
 					}
 					s.want.Named = true
@@ -95,7 +95,7 @@ func TestLimitsHoldBack(t *testing.T) {
 func (s *scene) refused(t *testing.T, p rotate.DomainPlan, code, key, flags string) {
 	t.Helper()
 	faulttest.Shown(t, p.Stop)
-	if fault.KindOf(p.Stop) != fault.Refused || fault.CodeOf(p.Stop) != code || !strings.Contains(p.Stop.Error(), key) || !strings.HasSuffix(fault.HintOf(p.Stop), " "+flags) || len(p.Steps) > 0 {
+	if fault.KindOf(p.Stop) != fault.Refused || string(fault.CodeOf(p.Stop)) != code || !strings.Contains(p.Stop.Error(), key) || !strings.HasSuffix(fault.HintOf(p.Stop), " "+flags) || len(p.Steps) > 0 {
 		t.Errorf("stop %v, hint %q; want a refusal of %s by %s with %s", p.Stop, fault.HintOf(p.Stop), code, key, flags)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 )
@@ -59,7 +60,7 @@ func TestEmptyKeyOfOthers(t *testing.T) {
 	s := readyScene()
 	s.show("s2", "v=DKIM1; p=")
 	p := s.want.plan(s.now, s.have, s.seen)
-	if !slices.ContainsFunc(p.Drift, func(f rotate.Finding) bool { return f.Code == rotate.RecordForeign && f.Selector == "s2" }) {
+	if !slices.ContainsFunc(p.Drift, func(f rotate.Finding) bool { return f.Code == codes.RecordForeign && f.Selector == "s2" }) {
 		t.Errorf("I6: the differences are %+v", p.Drift)
 	}
 	if slices.ContainsFunc(p.Steps, func(s rotate.Step) bool { return s.Kind == rotate.Publish }) {

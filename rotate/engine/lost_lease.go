@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -16,7 +17,7 @@ import (
 func (r *run) tookOver(ctx context.Context) error {
 	owner := r.lease.Lease.TakenFrom
 	if owner != "" && r.lease.Watched {
-		r.unsaved = append(r.unsaved, r.event(rotate.Step{Kind: rotate.LeaseTaken}, "noticed", "the lease of "+owner+" was taken over: it had not been renewed for its whole length"))
+		r.unsaved = append(r.unsaved, r.event(rotate.Step{Kind: rotate.LeaseTaken}, codes.OutcomeNoticed, "the lease of "+owner+" was taken over: it had not been renewed for its whole length"))
 	}
 	if owner == "" || r.st.Intent == nil {
 		return nil
@@ -29,7 +30,7 @@ func (r *run) tookOver(ctx context.Context) error {
 // another process: everyone who looks after domains is to look at this one now.
 func (r *run) outlived(ctx context.Context, err error) error {
 	i := r.begun
-	if fault.CodeOf(err) != rotate.LeaseLost {
+	if fault.CodeOf(err) != codes.LeaseLost {
 		return err
 	}
 	if i == nil || !r.lease.Passed() {
@@ -42,10 +43,10 @@ func (r *run) outlived(ctx context.Context, err error) error {
 	}
 	ctx, cancel := rotate.Unhurried(ctx)
 	defer cancel()
-	event := r.event(s, "failed", "it may have come after the lease had passed to another process; the domain is looked at again at once")
+	event := r.event(s, codes.OutcomeFailed, "it may have come after the lease had passed to another process; the domain is looked at again at once")
 	noted := r.engine.Store.LookAgain(ctx, r.want.Name, time.Unix(0, 0), time.Time{}, event)
 	r.late = true
-	return &fault.Error{Kind: fault.Transient, Code: rotate.LeaseLost, Err: errors.Join(besideLoss(err), noted), What: what + ": it may have come after the lease had passed to another process",
+	return &fault.Error{Kind: fault.Transient, Code: codes.LeaseLost, Err: errors.Join(besideLoss(err), noted), What: what + ": it may have come after the lease had passed to another process",
 		Hint: "the domain is looked at again at once, and put right; 'dkimbot status --domain " + r.want.Name + "' says where it stands"}
 }
 
@@ -59,7 +60,7 @@ func lossOnce(err error) error {
 			break
 		}
 		all := several.Unwrap()
-		err = all[slices.IndexFunc(all, func(e error) bool { return fault.CodeOf(e) == rotate.LeaseLost })]
+		err = all[slices.IndexFunc(all, func(e error) bool { return fault.CodeOf(e) == codes.LeaseLost })]
 	}
 	if rest == nil {
 		return err
@@ -77,7 +78,7 @@ func besideLoss(err error) error {
 		}
 		return errors.Join(rest...)
 	}
-	if fault.CodeOf(err) == rotate.LeaseLost || errors.Is(err, context.Canceled) {
+	if fault.CodeOf(err) == codes.LeaseLost || errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err

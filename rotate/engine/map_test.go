@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/google/go-cmp/cmp"
@@ -115,7 +116,7 @@ func (s *scene) planned(names *strings.Replacer) (out []string) {
 			mark, run = "", run[1:]
 		}
 		if step.Reason.Code != p.Reason.Code {
-			mark += " " + step.Reason.Code
+			mark += " " + string(step.Reason.Code)
 		}
 		before, after := step.Facts()
 		write(step.Kind, strings.TrimSuffix(step.Selector+"/"+step.Signer, "/")+at(step.NotBefore), step.Duty[:1], facts(before)+">"+facts(after), mark)
@@ -301,7 +302,7 @@ func states() []variation {
 			s.have.Selectors["s2"].Past = []string{s.have.Selectors["s2"].Key.ID}
 		})},
 		{"drifted", from(readyScene, func(s *scene) {
-			s.have.Drift = []rotate.Finding{{Code: rotate.RecordVanished, Selector: "s1", Since: longAgo}, {Code: rotate.SignerSilent, Signer: "mx2", Message: "before", Since: longAgo}}
+			s.have.Drift = []rotate.Finding{{Code: codes.RecordVanished, Selector: "s1", Since: longAgo}, {Code: codes.SignerSilent, Signer: "mx2", Message: "before", Since: longAgo}}
 		})},
 	}
 }

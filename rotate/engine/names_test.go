@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -20,7 +21,7 @@ func TestTwoDomainsAtOneName(t *testing.T) {
 	refused := func(t *testing.T, err error) {
 		t.Helper()
 		faulttest.Shown(t, err)
-		if fault.CodeOf(err) != rotate.SharedName || fault.KindOf(err) != fault.Refused || !strings.Contains(err.Error(), "s1._domainkey.example.com") ||
+		if fault.CodeOf(err) != codes.SharedName || fault.KindOf(err) != fault.Refused || !strings.Contains(err.Error(), "s1._domainkey.example.com") ||
 			!strings.Contains(err.Error(), "s1._domainkey.example.org") || strings.Contains(fault.HintOf(err), "remove") {
 			t.Errorf("%v (hint %q), want a refusal that names both", err, fault.HintOf(err))
 		}

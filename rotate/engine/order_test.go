@@ -148,7 +148,7 @@ func TestOrdersRefused(t *testing.T) {
 			before := w.state(d.Name)
 			res := w.order(d, tt.order)
 			faulttest.Shown(t, res.Err)
-			if fault.CodeOf(res.Err) != tt.code || fault.KindOf(res.Err) != fault.Refused || fault.HintOf(res.Err) == "" {
+			if string(fault.CodeOf(res.Err)) != tt.code || fault.KindOf(res.Err) != fault.Refused || fault.HintOf(res.Err) == "" {
 				t.Errorf("got %v, code %q, hint %q; want a refusal with code %s", res.Err, fault.CodeOf(res.Err), fault.HintOf(res.Err), tt.code)
 			}
 			after := w.state(d.Name)

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
@@ -32,7 +33,7 @@ func (r *run) turnDown(ctx context.Context, err error) error {
 	if r.st.Revision == 0 {
 		return err
 	}
-	e := r.event(rotate.Step{Kind: r.left.Instruction.Kind()}, "refused", fault.Text(err))
+	e := r.event(rotate.Step{Kind: r.left.Instruction.Kind()}, codes.OutcomeRefused, fault.Text(err))
 	r.engine.notify(e)
 	r.left.Instruction = nil
 	if saved := r.save(ctx, e); saved != nil {

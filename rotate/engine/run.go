@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/lease"
@@ -55,7 +56,7 @@ func (e *Engine) newRun(ctx context.Context, t Task, g *grant, held *lease.Held)
 		st: st.AsOf(now.At), stored: rotate.CopyState(have), fresh: map[string]*dkim.PrivateKey{}, keys: newKeyring(e.Keys)}
 	if ahead > 0 {
 		message := fmt.Sprintf("the machine's clock was set forward by %s; waits go by the time that has really passed", rotate.Span(ahead.Round(time.Minute)))
-		r.unsaved = append(r.unsaved, r.event(rotate.Step{Kind: rotate.ClockSet}, "noticed", message))
+		r.unsaved = append(r.unsaved, r.event(rotate.Step{Kind: rotate.ClockSet}, codes.OutcomeNoticed, message))
 	}
 	return r, r.tookOver(ctx)
 }
@@ -171,14 +172,14 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 		if ctx.Err() != nil {
 			return errors.Join(errs, ctx.Err())
 		}
-		r.notify(s, "begun", "")
+		r.notify(s, codes.OutcomeBegun, "")
 		err := r.do(ctx, s)
 		if err != nil {
 			err = r.lease.Because(err)
 		}
 		if err == nil {
 			r.grant.did(s)
-			r.notify(s, "done", words(s, r.saw))
+			r.notify(s, codes.OutcomeDone, words(s, r.saw))
 			continue
 		}
 		if held := (*quota.HeldBack)(nil); errors.As(err, &held) {
@@ -220,16 +221,16 @@ func (r *run) fail(ctx context.Context, s rotate.Step, err error) error {
 		r.st.Failures++
 	}
 	outcome := outcomeOf(err)
-	r.st.Refused = outcome == "refused" && (!r.failed || r.st.Refused)
+	r.st.Refused = outcome == codes.OutcomeRefused && (!r.failed || r.st.Refused)
 	r.failed = true
 	r.st.LastError = fault.Text(err)
 	r.st.NextTry = r.engine.Clock.Now().Add(Backoff(r.st.Failures))
-	r.st.Next = &rotate.Next{Action: "retry", Selector: s.Selector, At: r.st.NextTry, Reason: rotate.Reason{Code: "failed", Message: fault.Text(err)}}
+	r.st.Next = &rotate.Next{Action: codes.ActionRetry, Selector: s.Selector, At: r.st.NextTry, Reason: rotate.Reason{Code: codes.Failed, Message: fault.Text(err)}}
 	r.retry = r.st.Next
 	r.st.Config = r.want.Fingerprint()
 	r.notify(s, outcome, fault.Text(err))
 	r.engine.failed(r.event(s, outcome, fault.Text(err)), err)
-	if fault.KindOf(err) == fault.Refused && fault.CodeOf(err) == rotate.LeaseLost {
+	if fault.KindOf(err) == fault.Refused && fault.CodeOf(err) == codes.LeaseLost {
 		return err // and so would be the write
 	}
 	events := r.drifted()
@@ -264,7 +265,7 @@ func (r *run) save(ctx context.Context, events ...rotate.Event) error {
 		r.st.Clock = &now
 	}
 	revision, err := r.engine.Store.Save(ctx, r.lease.Lease, now.At, r.st, r.unsaved...)
-	if fault.CodeOf(err) == rotate.LeaseLost {
+	if fault.CodeOf(err) == codes.LeaseLost {
 		r.lease.Lose(err)
 	}
 	if err != nil {
@@ -280,7 +281,7 @@ func (r *run) save(ctx context.Context, events ...rotate.Event) error {
 		r.engine.Stored(before, r.stored)
 	}
 	for _, e := range r.unsaved {
-		if e.Outcome == "done" {
+		if e.Outcome == codes.OutcomeDone {
 			r.done = append(r.done, e)
 		}
 	}
@@ -294,10 +295,10 @@ func (r *run) drainBegun() []rotate.Event {
 		return nil
 	}
 	until := r.st.SwitchedAt.Add(r.want.Policy.Drain).UTC().Format(time.RFC3339)
-	return []rotate.Event{r.event(rotate.Step{Kind: rotate.Drain, Selector: r.st.Draining}, "done", "begun; until "+until)}
+	return []rotate.Event{r.event(rotate.Step{Kind: rotate.Drain, Selector: r.st.Draining}, codes.OutcomeDone, "begun; until "+until)}
 }
 
-func (r *run) event(s rotate.Step, outcome, message string) rotate.Event {
+func (r *run) event(s rotate.Step, outcome codes.Outcome, message string) rotate.Event {
 	keyID := s.To.KeyID
 	if s.To.Fresh {
 		keyID = made(r.fresh[s.Selector], r.st.Selector(s.Selector), r.st.Phase)
@@ -324,10 +325,10 @@ func made(fresh *dkim.PrivateKey, sel rotate.Selector, phase rotate.Phase) strin
 // refused tells that a rule refused what a person asked for, or applies. That is no failure of
 // the domain: its state stays as it is, so that plans which were made of it still hold.
 func (r *run) refused(kind rotate.Kind, err error) error {
-	r.notify(rotate.Step{Kind: kind}, "refused", fault.Text(err))
+	r.notify(rotate.Step{Kind: kind}, codes.OutcomeRefused, fault.Text(err))
 	return err
 }
 
-func (r *run) notify(s rotate.Step, outcome, message string) {
+func (r *run) notify(s rotate.Step, outcome codes.Outcome, message string) {
 	r.engine.notify(r.event(s, outcome, message))
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 // Advance works on the task once: it takes every step of the domain that may be taken now,
@@ -69,7 +70,7 @@ func (e *Engine) nothingApproved(ctx context.Context, t Task) Result {
 	have, err := e.Store.Load(ctx, t.Domain.Name)
 	return Result{Domain: t.Domain.Name, State: have, Err: err, Left: t.Approval.Steps,
 		Plan: rotate.DomainPlan{Name: t.Domain.Name, Phase: have.Phase, Next: have.Next,
-			Reason: rotate.Reason{Code: "nothing-planned", Message: "the plan has nothing to do for the domain"}}}
+			Reason: rotate.Reason{Code: codes.NothingPlanned, Message: "the plan has nothing to do for the domain"}}}
 }
 
 // audience is told of waits and results, one call at a time.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -63,14 +64,14 @@ func (r *run) begin(ctx context.Context, i rotate.Intent) error {
 // plansUsed returns the event that says so, when the plan that is applied is used by now.
 func (r *run) plansUsed() []rotate.Event {
 	if message := r.grant.takeUp(&r.st); message != "" {
-		return []rotate.Event{r.event(rotate.Step{Kind: rotate.Applied}, "done", message)}
+		return []rotate.Event{r.event(rotate.Step{Kind: rotate.Applied}, codes.OutcomeDone, message)}
 	}
 	return nil
 }
 
 // confirm writes what was done, with its time, and what follows from it.
 func (r *run) confirm(ctx context.Context, s rotate.Step, keyID, message string, more ...rotate.Event) error {
-	e := r.event(s, "done", message)
+	e := r.event(s, codes.OutcomeDone, message)
 	e.KeyID = keyID
 	return r.confirmed(ctx, e, more...)
 }
@@ -91,7 +92,7 @@ func (r *run) confirmed(ctx context.Context, e rotate.Event, more ...rotate.Even
 // earlier attempt stored without hearing that it did.
 func (r *run) store(ctx context.Context, s rotate.Step) error {
 	name, seen := r.name(s.Selector), r.seen.Selectors[s.Selector]
-	keyID, version, found := seen.KeyID, seen.Version, rotate.KeptAlready
+	keyID, version, found := seen.KeyID, seen.Version, codes.KeptAlready
 	if key := r.fresh[s.Selector]; key != nil {
 		if err := r.begin(ctx, rotate.Intent{Kind: rotate.StoreKey, Selector: s.Selector, KeyID: key.ID(), Version: seen.Version}); err != nil {
 			return err
@@ -114,7 +115,7 @@ func (r *run) store(ctx context.Context, s rotate.Step) error {
 	r.st.Stored(s.Selector, rotate.Key{ID: keyID, Version: version, Record: record, StoredAt: r.engine.Clock.Now()})
 	seen.KeyID, seen.Version = keyID, version
 	r.seen.Selectors[s.Selector] = seen
-	e := r.event(s, "done", fmt.Sprintf("version %d", version))
+	e := r.event(s, codes.OutcomeDone, fmt.Sprintf("version %d", version))
 	e.KeyID, e.Code = keyID, found
 	return r.confirmed(ctx, e)
 }
@@ -248,8 +249,8 @@ func (r *run) destroy(ctx context.Context, s rotate.Step) error {
 		r.st.Destroyed(s.Selector, old.KeyID)
 		r.seen.Destroyed(s.Selector, old.KeyID)
 		r.st.Purged(r.engine.Clock.Now())
-		e := r.event(s, "done", fmt.Sprintf("version %d", old.Version))
-		if e.KeyID, e.Code = old.KeyID, found; found == rotate.GoneAlready {
+		e := r.event(s, codes.OutcomeDone, fmt.Sprintf("version %d", old.Version))
+		if e.KeyID, e.Code = old.KeyID, found; found == codes.GoneAlready {
 			e.Message += " was gone from the keystore already"
 		}
 		return r.confirmed(ctx, e)
@@ -263,7 +264,7 @@ func (r *run) name(selector string) dkim.Name {
 
 // because puts why a step mends something before what it says.
 func because(s rotate.Step, says string) string {
-	if s.Reason.Code != "vanished" && s.Reason.Code != rotate.SignerStrays {
+	if s.Reason.Code != codes.Vanished && s.Reason.Code != codes.SignerStrays {
 		return says
 	}
 	return strings.TrimSuffix(s.Reason.Message+"; "+says, "; ")

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -93,7 +94,7 @@ func (w *work) over(res *Result, began, now time.Time) *rotate.Next {
 		return nil
 	case res.State.Released != nil: // what is waited for then is other people's doing
 		return nil
-	case next == nil || next.Action == "resume" || next.Action == "rotate" && !res.left.Asked:
+	case next == nil || next.Action == codes.ActionResume || next.Action == codes.ActionRotate && !res.left.Asked:
 		return nil
 	}
 	return next

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
@@ -62,7 +63,7 @@ func instructions() (out []transition) {
 				said += fmt.Sprintf("%s %s %s. ", e.Kind, e.Selector, e.KeyID)
 			}
 			if err != nil {
-				said += "REFUSED " + fault.CodeOf(err)
+				said += "REFUSED " + string(fault.CodeOf(err))
 			}
 			return said
 		}})
@@ -182,7 +183,7 @@ func ofDomain() []transition {
 		{"cleared away", func(st *rotate.State, s *scene) string { (*rotate.State).Purged(st, s.now); return "" }},
 		{"found", func(st *rotate.State, s *scene) string {
 			noticed, over := (*rotate.State).Found(st, []rotate.Finding{
-				{Code: rotate.RecordVanished, Selector: "s1"}, {Code: rotate.SignerSilent, Signer: "mx2", Message: "now"}, {Code: rotate.KeyMissing, Selector: "s2"}}, s.now)
+				{Code: codes.RecordVanished, Selector: "s1"}, {Code: codes.SignerSilent, Signer: "mx2", Message: "now"}, {Code: codes.KeyMissing, Selector: "s2"}}, s.now)
 			return fmt.Sprint(len(noticed), len(over))
 		}},
 		{"found nothing", func(st *rotate.State, s *scene) string {
@@ -190,7 +191,7 @@ func ofDomain() []transition {
 			return fmt.Sprint(len(noticed), len(over))
 		}},
 		{"found silence", func(st *rotate.State, s *scene) string {
-			noticed, over := (*rotate.State).Found(st, []rotate.Finding{{Code: rotate.RecordUnseen, Selector: "s1"}, {Code: rotate.RecordsDiffer, Selector: "s2"}}, s.now)
+			noticed, over := (*rotate.State).Found(st, []rotate.Finding{{Code: codes.RecordUnseen, Selector: "s1"}, {Code: codes.ServersDiffer, Selector: "s2"}}, s.now)
 			return fmt.Sprint(len(noticed), len(over))
 		}},
 		{"leftovers", func(st *rotate.State, _ *scene) string {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -24,7 +25,7 @@ func TestSignerWordsAreTrue(t *testing.T) {
 			stage.change(s)
 			first.change(s)
 			for _, f := range plan.Drift(s.want.Domain, s.have, s.seen) {
-				if f.Code != rotate.SignerStrays {
+				if f.Code != codes.SignerStrays {
 					continue
 				}
 				ref := s.have.Identify(s.seen.Signers[f.Signer].Ref)
@@ -54,7 +55,7 @@ func TestKeyGivenUpIsNotMissed(t *testing.T) {
 	sel.Key, s.have.Target = nil, "s2"
 	s.show("s1", "v=DKIM1; k=ed25519; p=")
 	found := plan.Drift(s.want.Domain, s.have, s.seen)
-	if len(found) != 1 || found[0].Code != rotate.SignerStrays || !strings.Contains(found[0].Message, "its mail fails, because the key was revoked") || !strings.Contains(found[0].Repair, "the key of s2") {
+	if len(found) != 1 || found[0].Code != codes.SignerStrays || !strings.Contains(found[0].Message, "its mail fails, because the key was revoked") || !strings.Contains(found[0].Repair, "the key of s2") {
 		t.Errorf("%+v", found)
 	}
 }
@@ -82,7 +83,7 @@ func TestReleasedRefusalIsNoFailure(t *testing.T) {
 	before := w.state(d.Name)
 	d.Asked, d.Named = true, true
 	res := w.engine().Advance(t.Context(), d)
-	if fault.CodeOf(res.Err) != plan.CodeReleased || res.YetToBegin() {
+	if fault.CodeOf(res.Err) != codes.Released || res.YetToBegin() {
 		t.Errorf("%v; yet to begin %t", res.Err, res.YetToBegin())
 	}
 	after := w.state(d.Name)
@@ -161,14 +162,14 @@ func TestTakenUpKeyWasNotMade(t *testing.T) {
 	w.engine().Advance(t.Context(), d)
 	w.trouble = nil
 	w.pass(time.Minute)
-	codes := map[string]string{}
+	given := map[string]codes.Code{}
 	for _, e := range w.engine().Advance(t.Context(), d).Done {
 		if e.Kind == rotate.StoreKey {
-			codes[e.Selector] = e.Code
+			given[e.Selector] = e.Code
 		}
 	}
-	if codes["s1"] != rotate.KeptAlready || codes["s2"] != "" {
-		t.Errorf("%v", codes)
+	if given["s1"] != codes.KeptAlready || given["s2"] != "" {
+		t.Errorf("%v", given)
 	}
 }
 

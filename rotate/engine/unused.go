@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -25,11 +26,11 @@ func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) err
 		_, known := r.st.Signers[name]
 		switch used := r.st.Identify(ref); {
 		case err != nil && (!known || r.st.Spares(selector, keyID)):
-			return &fault.Error{Kind: fault.Transient, Code: "signer-unseen", Err: err,
+			return &fault.Error{Kind: fault.Transient, Code: codes.SignerUnseen, Err: err,
 				What: fmt.Sprintf("%s of %s: signer %s did not answer which key it uses", what, r.name(selector), name),
 				Hint: "make the signer answer, or take it out of the domain's signers if it is gone; nothing was changed"}
 		case err == nil && used.Selector == selector && used.KeyID == keyID:
-			return &fault.Error{Kind: fault.Transient, Code: rotate.SignerStrays, Err: errors.New("its mail would fail"),
+			return &fault.Error{Kind: fault.Transient, Code: codes.SignerStrays, Err: errors.New("its mail would fail"),
 				What: fmt.Sprintf("%s of %s: signer %s signs with it", what, r.name(selector), name),
 				Hint: "nothing was changed; the signer is brought back to the active key at the next try"}
 		}

@@ -3,7 +3,7 @@ package engine_test
 import (
 	"testing"
 
-	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
@@ -50,7 +50,7 @@ func TestLookedAtBeforeNoReturn(t *testing.T) {
 			}
 			res := w.engine().Advance(t.Context(), d)
 			faulttest.Shown(t, res.Err)
-			if fault.CodeOf(res.Err) != rotate.SignerStrays || happened {
+			if fault.CodeOf(res.Err) != codes.SignerStrays || happened {
 				t.Fatalf("%v; %s happened: %v", res.Err, tt.never, happened)
 			}
 			w.trouble = nil

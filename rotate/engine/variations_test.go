@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -131,7 +132,7 @@ func dnsChanges(name string) []variation {
 		{"DNS silent, after another's record", func(s *scene) { s.show(name, other); s.dnsSilent(name) }},
 		{"DNS silent, and another's record before", func(s *scene) {
 			s.dnsSilent(name)
-			s.have.Drift = []rotate.Finding{{Code: rotate.RecordForeign, Selector: name, Message: "somebody else's", Since: longAgo}}
+			s.have.Drift = []rotate.Finding{{Code: codes.RecordForeign, Selector: name, Message: "somebody else's", Since: longAgo}}
 		}},
 	}
 }
@@ -142,7 +143,7 @@ func keystoreChanges(name string) []variation {
 	fails := func(kind fault.Kind, code string) func(*scene) {
 		return func(s *scene) {
 			seen := s.seen.Selectors[name]
-			seen.KeyID, seen.KeyErr = "", &fault.Error{Kind: kind, Code: code, What: "read " + name, Err: errors.New("it failed"), Hint: "look into it"}
+			seen.KeyID, seen.KeyErr = "", &fault.Error{Kind: kind, Code: codes.Code(code), What: "read " + name, Err: errors.New("it failed"), Hint: "look into it"}
 			s.seen.Selectors[name] = seen
 		}
 	}

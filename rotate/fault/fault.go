@@ -9,6 +9,8 @@ package fault
 import (
 	"fmt"
 	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 // Kind says whether, and how, an error can go away.
@@ -39,10 +41,10 @@ func (k Kind) String() string {
 // Error is an error that an operator can act upon.
 type Error struct {
 	Kind Kind
-	Code string // a constant word for scripts, such as "foreign-record"; may be empty
-	What string // the object and the attempt: "publish s1._domainkey.example.com through provider office"
-	Hint string // what to do next, as a sentence without a full stop; may be empty
-	Err  error  // the cause; may be nil
+	Code codes.Code // a constant word for scripts, such as "foreign-record"; may be empty
+	What string     // the object and the attempt: "publish s1._domainkey.example.com through provider office"
+	Hint string     // what to do next, as a sentence without a full stop; may be empty
+	Err  error      // the cause; may be nil
 }
 
 // Error renders the attempt and its cause; the hint is kept apart for the
@@ -84,7 +86,7 @@ func Lasting(what string, err error, hint string) error {
 }
 
 // Refuse reports a step that the named safety rule forbids.
-func Refuse(code, what, hint string) error {
+func Refuse(code codes.Code, what, hint string) error {
 	return &Error{Kind: Refused, Code: code, What: what, Hint: hint}
 }
 
@@ -112,11 +114,11 @@ func HintOf(err error) string {
 }
 
 // CodeOf returns the first code in err's tree, from the outside in, or "".
-func CodeOf(err error) string {
-	return first(err, func(e *Error) string { return e.Code })
+func CodeOf(err error) codes.Code {
+	return first(err, func(e *Error) codes.Code { return e.Code })
 }
 
-func first(err error, get func(*Error) string) (found string) {
+func first[T ~string](err error, get func(*Error) T) (found T) {
 	walk(err, func(e *Error) visit {
 		if found = get(e); found != "" {
 			return stop

@@ -58,7 +58,7 @@ func TestKindHintCode(t *testing.T) {
 			if got := HintOf(tt.err); got != tt.hint {
 				t.Errorf("HintOf = %q, want %q", got, tt.hint)
 			}
-			if got := CodeOf(tt.err); got != tt.code {
+			if got := CodeOf(tt.err); string(got) != tt.code {
 				t.Errorf("CodeOf = %q, want %q", got, tt.code)
 			}
 		})

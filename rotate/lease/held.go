@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -55,7 +56,7 @@ func (g *Held) renew() {
 	switch {
 	case err == nil:
 		g.Renewed(asked)
-	case fault.CodeOf(err) == rotate.LeaseLost:
+	case fault.CodeOf(err) == codes.LeaseLost:
 		g.lose(err)
 	}
 }
@@ -66,7 +67,7 @@ func (g *Held) Holds() error {
 	over := g.keeper.Clock.Elapsed() >= g.safe
 	g.mu.Unlock()
 	if over {
-		g.lose(&fault.Error{Kind: fault.Transient, Code: rotate.LeaseLost,
+		g.lose(&fault.Error{Kind: fault.Transient, Code: codes.LeaseLost,
 			What: fmt.Sprintf("work on %s: the lease could not be renewed within %s", g.Lease.Domain, rotate.LeaseSafe),
 			Hint: "the work is taken up again by itself; this process was stopped for a while, or the state database could not be written: look at the disk and its free space"})
 	}
@@ -82,7 +83,7 @@ func (g *Held) Passed() bool {
 
 // Because returns err, with the loss of the lease as its reason if there was one.
 func (g *Held) Because(err error) error {
-	if lost := context.Cause(g.ctx); lost != nil && fault.CodeOf(err) != rotate.LeaseLost {
+	if lost := context.Cause(g.ctx); lost != nil && fault.CodeOf(err) != codes.LeaseLost {
 		return errors.Join(lost, err)
 	}
 	return err

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
@@ -54,7 +55,7 @@ func PlanAdoption(now time.Time, want rotate.Domain, req rotate.Request, have ro
 	rest.Seen = seen
 	if len(keys) > 0 && rest.Stop == nil {
 		rest.Steps = append(p.plan.Steps, rest.Steps...)
-		rest.Reason = rotate.Reason{Code: "adopt", Message: "keys that are in use are taken under management"}
+		rest.Reason = rotate.Reason{Code: codes.Adopt, Message: "keys that are in use are taken under management"}
 	}
 	return rest
 }
@@ -71,7 +72,7 @@ func (p adopter) adoptStep(k dkim.SigningKey, signs string) rotate.Step {
 		why = "this key is public: it is kept, and becomes the standby"
 	}
 	return rotate.Step{Kind: rotate.Adopt, Selector: k.Selector, Target: "keystore, " + k.Name.String(),
-		Reason: rotate.Reason{Code: "adopt", Message: why + "; from then on key and record are dkimbot's, and are replaced like any other"},
+		Reason: rotate.Reason{Code: codes.Adopt, Message: why + "; from then on key and record are dkimbot's, and are replaced like any other"},
 		From:   rotate.Side{KeyID: p.seen.Selectors[k.Selector].KeyID, Record: shown}, To: rotate.Side{KeyID: k.Key.ID(), Record: record}, Signs: signs}
 }
 
@@ -135,7 +136,7 @@ func (p *planner) adopted() verdict {
 	if i == nil || !young || !p.adopting(i.Selector) {
 		return free
 	}
-	why := rotate.Reason{Code: "resume", Message: "an adoption was interrupted after its key had been kept; it is finished"}
+	why := rotate.Reason{Code: codes.Resume, Message: "an adoption was interrupted after its key had been kept; it is finished"}
 	p.plan.Reason = why
 	p.step(rotate.Step{Kind: rotate.Adopt, Selector: i.Selector, Target: "keystore, " + p.name(i.Selector).String(), Reason: why,
 		From: rotate.Side{KeyID: i.KeyID, Record: p.seen.Selectors[i.Selector].Sight.Values[0]}, To: rotate.Side{KeyID: i.KeyID, Record: i.Record}, Signs: p.have.Target})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -38,16 +39,16 @@ func (p *planner) sensible() bool {
 		p.want.Policy.Selectors = selectorPair(p.have)
 	}
 	if len(p.want.Signers) == 0 {
-		p.note("", fault.Refuse("no-signers", "no signer is named for "+p.want.Name, "name at least one signer in the domain's configuration"))
+		p.note("", fault.Refuse(codes.NoSigners, "no signer is named for "+p.want.Name, "name at least one signer in the domain's configuration"))
 	}
 	if !p.consistent() {
-		p.stop(fault.Refuse("damaged-state", fmt.Sprintf("the state of %s does not fit together: it is %s, active %q, target %q, draining %q, with keys at %s",
+		p.stop(fault.Refuse(codes.DamagedState, fmt.Sprintf("the state of %s does not fit together: it is %s, active %q, target %q, draining %q, with keys at %s",
 			p.want.Name, p.have.Phase, p.have.Active, p.have.Target, p.have.Draining, rotate.OrNone(strings.Join(p.keyed(), " and "))),
 			"restore the state database from a backup"))
 		return false
 	}
 	if !slices.Contains(rotate.Phases(), p.have.Phase) {
-		p.stop(fault.Refuse("unknown-phase", fmt.Sprintf("state says that %s is %q, which this version does not know", p.want.Name, p.have.Phase),
+		p.stop(fault.Refuse(codes.UnknownPhase, fmt.Sprintf("state says that %s is %q, which this version does not know", p.want.Name, p.have.Phase),
 			"run the version of dkimbot that wrote the state"))
 		return false
 	}
@@ -65,7 +66,7 @@ func (p *planner) ownNames() {
 	first, second := p.want.Policy.Selectors[0], p.want.Policy.Selectors[1]
 	owner := p.seen.Selectors[first].Sight.Owner
 	if owner != "" && owner == p.seen.Selectors[second].Sight.Owner {
-		err := fault.Refuse("shared-name", fmt.Sprintf("%s and %s both lead to %s, which can hold only one key record", p.name(first), p.name(second), owner),
+		err := fault.Refuse(codes.SharedName, fmt.Sprintf("%s and %s both lead to %s, which can hold only one key record", p.name(first), p.name(second), owner),
 			"give each selector a name or a CNAME target of its own")
 		p.shared = true
 		p.note(first, err)
@@ -80,7 +81,7 @@ func (v *view) selectorsChanged() error {
 		return nil
 	}
 	known := v.underRoles()
-	return fault.Refuse("selectors-changed",
+	return fault.Refuse(codes.SelectorsChanged,
 		fmt.Sprintf("%s is under management with the selectors %s, but its policy names %s", v.want.Name, strings.Join(known, " and "), strings.Join(v.want.Policy.Selectors[:], " and ")),
 		fmt.Sprintf("put the selectors back into the policy under which it is managed: selectors: [%s]; the selectors of a domain can't be changed while it is managed", strings.Join(known, ", ")))
 }
@@ -195,7 +196,7 @@ func (v *view) handsOff(s string) bool {
 // taken returns the refusal to use the selector's name, which leads to the record of another
 // domain; nil when it does not.
 func (v *view) taken(s string) error {
-	if err := v.seen.Selectors[s].SightErr; fault.CodeOf(err) == rotate.SharedName {
+	if err := v.seen.Selectors[s].SightErr; fault.CodeOf(err) == codes.SharedName {
 		return err
 	}
 	return nil
@@ -212,7 +213,7 @@ func (j *Judge) ForeignRecord(s string, sight rotate.Sight) error {
 	case len(sight.Values) > 1:
 		what = fmt.Sprintf("%s holds %d records, of which dkimbot made at most one (%s)", j.name(s), len(sight.Values), rotate.Brief(sight.Values))
 	}
-	return fault.Refuse("foreign-record", what, j.foreignHint(s, len(sight.Values) == 1 && rotate.RevokedValue(sight.Values[0])))
+	return fault.Refuse(codes.ForeignRecord, what, j.foreignHint(s, len(sight.Values) == 1 && rotate.RevokedValue(sight.Values[0])))
 }
 
 // foreignHint says what a person can do about a record that dkimbot did not make; revoked:
@@ -266,7 +267,7 @@ func (p *planner) ownKeystore(s string) {
 func (v *view) lostState() error {
 	for _, s := range v.want.Policy.Selectors {
 		if v.have.Phase == rotate.New && v.seen.Selectors[s].KeyErr == nil && v.keeping(s) == keyDifferent {
-			return fault.Refuse("lost-state",
+			return fault.Refuse(codes.LostState,
 				fmt.Sprintf("the keystore holds a key for %s, but the state knows nothing of %s: the state was lost, or another dkimbot manages the domain", v.name(s), v.want.Name),
 				"restore the state database from a backup; or adopt what the keystore holds: 'dkimbot adopt --domain "+v.want.Name+" --from-keystore'; or name two new selectors in the domain's policy to start afresh beside the old ones, and remove the old records by hand eight days after the switch")
 		}
@@ -289,7 +290,7 @@ func (p *planner) warn() {
 		p.warnTesting(s)
 	}
 	for _, f := range p.plan.Drift {
-		if f.Vague() || f.Code == rotate.KeyMissing || f.Code == rotate.SignerLeftOver {
+		if f.Vague() || f.Code == codes.KeyMissing || f.Code == codes.SignerLeftOver {
 			p.warning("%s", f.Message)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -19,7 +20,7 @@ func giveDistrust(p *planner, o rotate.Distrust, st *rotate.State) (events []rot
 	selectors := o.Selectors
 	for _, s := range p.want.Policy.Selectors { // what the state says of it is not so
 		if p.stale(s) && (len(selectors) == 0 || slices.Contains(selectors, s)) {
-			return nil, &fault.Error{Kind: fault.Refused, Code: "stale-state", What: "distrust a key of " + p.want.Name, Err: p.staleState(s),
+			return nil, &fault.Error{Kind: fault.Refused, Code: codes.StaleState, What: "distrust a key of " + p.want.Name, Err: p.staleState(s),
 				Hint: fault.HintOf(p.staleState(s)) + "; report the key then, or name the other selector now with --selector"}
 		}
 	}
@@ -41,11 +42,11 @@ func giveDistrust(p *planner, o rotate.Distrust, st *rotate.State) (events []rot
 			continue // it has none yet, and what is meant is another one
 		}
 		if sel == nil {
-			return nil, fault.Refuse("unknown-selector", fmt.Sprintf("distrust the key at %s: %s is not a selector of %s", p.name(s), s, p.want.Name),
+			return nil, fault.Refuse(codes.UnknownSelector, fmt.Sprintf("distrust the key at %s: %s is not a selector of %s", p.name(s), s, p.want.Name),
 				"its selectors are "+strings.Join(p.want.Policy.Selectors[:], " and "))
 		}
 		if sel.Key == nil {
-			return nil, fault.Refuse("no-key-yet", fmt.Sprintf("distrust the key at %s: %s has no key there yet", p.name(s), p.want.Name),
+			return nil, fault.Refuse(codes.NoKeyYet, fmt.Sprintf("distrust the key at %s: %s has no key there yet", p.name(s), p.want.Name),
 				"there is nothing to revoke at "+s+"; 'dkimbot status --domain "+p.want.Name+"' says which selectors have a key")
 		}
 		if sel.Key.Leaked.IsZero() {
@@ -177,7 +178,7 @@ func (j *Judge) Flight(s string) bool {
 // flee switches all signers away from a compromised active key to the selector to,
 // and revokes the key.
 func (p *planner) flee(from, to string) {
-	why := rotate.Reason{Code: "compromised", Message: fmt.Sprintf("the key at %s was reported as compromised: signers leave it for %s, it is revoked and destroyed, and a fresh key takes its place", from, to)}
+	why := rotate.Reason{Code: codes.Compromised, Message: fmt.Sprintf("the key at %s was reported as compromised: signers leave it for %s, it is revoked and destroyed, and a fresh key takes its place", from, to)}
 	p.plan.Reason = why
 	p.repair()
 	p.duty = rotate.Revocation
@@ -229,7 +230,7 @@ func (p *planner) escape(to string) {
 	if at := p.Standing(to); at != Current && at != changing && at != unseen {
 		return // it is published again first
 	}
-	why := rotate.Reason{Code: "compromised", Message: fmt.Sprintf("the key at %s was reported as compromised: signers leave it for %s", from, to)}
+	why := rotate.Reason{Code: codes.Compromised, Message: fmt.Sprintf("the key at %s was reported as compromised: signers leave it for %s", from, to)}
 	if p.have.Leaked(to) {
 		why.Message = "both keys were reported as compromised: signers come to one, so that the other can be made again"
 		if !p.have.Leaked(from) {
@@ -325,7 +326,7 @@ func (v *view) onOther(signer, selector string) bool {
 // be asked for it: it fetches the key itself, and nothing says that another one took its place.
 func (v *view) comesAlone(signer, selector string) bool {
 	code := fault.CodeOf(v.seen.Selectors[selector].KeyErr)
-	return v.seen.Fetchers[signer] && v.seen.Signers[signer].Err == nil && code != foreignSecret && code != DeletedSecret && !v.differed(selector)
+	return v.seen.Fetchers[signer] && v.seen.Signers[signer].Err == nil && code != codes.ForeignSecret && code != codes.DeletedSecret && !v.differed(selector)
 }
 
 // revoke plans that a leaked key's record loses its key, unless it has already, or
@@ -355,9 +356,9 @@ func (d *draft) revoke(s string, from time.Time) {
 // revokeReason says what a revocation means; from is when.
 func (j *Judge) RevokeReason(s, from string) rotate.Reason {
 	if j.have.Released != nil {
-		return rotate.Reason{Code: "purge", Message: "the domain was handed back, and no mail in flight needs the record"}
+		return rotate.Reason{Code: codes.Purge, Message: "the domain was handed back, and no mail in flight needs the record"}
 	}
-	return rotate.Reason{Code: "revoked", Message: "mail in flight signed with it fails from " + from + " on; " + j.accepted(s, j.now)}
+	return rotate.Reason{Code: codes.Revoked, Message: "mail in flight signed with it fails from " + from + " on; " + j.accepted(s, j.now)}
 }
 
 // accepted says until when receivers may still accept a key that is revoked at at.
@@ -375,7 +376,7 @@ func (d *draft) destroyLeaked(s string, from time.Time) {
 		return
 	}
 	if !key.Gone {
-		d.destroy(s, rotate.Retired{KeyID: key.ID, Version: key.Version}, from, rotate.Reason{Code: "compromised", Message: "no signer signs with the leaked key any more"})
+		d.destroy(s, rotate.Retired{KeyID: key.ID, Version: key.Version}, from, rotate.Reason{Code: codes.Compromised, Message: "no signer signs with the leaked key any more"})
 	}
 }
 

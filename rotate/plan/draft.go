@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
@@ -60,12 +61,12 @@ func (d *draft) nextFromSteps() {
 		if !s.NotBefore.After(d.now) {
 			continue
 		}
-		action, why := string(s.Kind), s.Reason
+		action, why := s.Kind, s.Reason
 		if s.Kind == rotate.Drain {
-			action = "replace"
+			action = codes.ActionReplace
 		}
 		if s.Kind == rotate.Activate || s.Kind == rotate.Verify {
-			action, why = string(rotate.Activate), d.waitReason(s.Selector)
+			action, why = rotate.Activate, d.waitReason(s.Selector)
 		}
 		d.plan.Next = &rotate.Next{Action: action, Selector: s.Selector, At: s.NotBefore, Reason: why}
 		if s.Kind == rotate.Drain {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -52,20 +53,20 @@ func (h *health) recordDrift(s string) *rotate.Finding {
 	sight := h.seen.Selectors[s].Sight
 	switch h.Standing(s) {
 	case unseen:
-		return troubled(rotate.RecordUnseen, s, "", h.seen.Selectors[s].SightErr, "DNS is asked again; until it answers, nothing is changed")
+		return troubled(codes.RecordUnseen, s, "", h.seen.Selectors[s].SightErr, "DNS is asked again; until it answers, nothing is changed")
 	case Foreign:
-		code := rotate.RecordForeign
+		code := codes.RecordForeign
 		if len(sight.Values) > 1 && slices.ContainsFunc(sight.Values, h.have.Selector(s).Ours) {
-			code = rotate.RecordSecond
+			code = codes.RecordSecond
 		}
 		err := h.ForeignRecord(s, sight)
 		return &rotate.Finding{Code: code, Selector: s, Message: fault.Text(err), Repair: fault.HintOf(err), Asks: true}
 	case changing:
 		if len(sight.Bogus) > 0 {
-			return &rotate.Finding{Code: rotate.RecordBogus, Selector: s, Asks: true, Repair: BogusHint,
+			return &rotate.Finding{Code: codes.RecordBogus, Selector: s, Asks: true, Repair: BogusHint,
 				Message: fmt.Sprintf("validating resolvers reject the record at %s: %s", h.name(s), strings.Join(sight.Bogus, "; "))}
 		}
-		return &rotate.Finding{Code: rotate.RecordsDiffer, Selector: s, Message: fmt.Sprintf("not every server shows the same at %s: %s", h.name(s), strings.Join(sight.Lagging, "; ")),
+		return &rotate.Finding{Code: codes.ServersDiffer, Selector: s, Message: fmt.Sprintf("not every server shows the same at %s: %s", h.name(s), strings.Join(sight.Lagging, "; ")),
 			Repair: "dkimbot looks again, and begins nothing that relies on the record until all agree; if this lasts, look at the zone's transfers"}
 	}
 	return h.lost(s)
@@ -81,14 +82,14 @@ func (h *health) lost(s string) *rotate.Finding {
 	f := rotate.Finding{Selector: s, Repair: "it is published again by itself"}
 	switch h.Standing(s) {
 	case absent:
-		f.Code, f.Message = rotate.RecordVanished, fmt.Sprintf("the record that dkimbot published at %s is gone from DNS", h.name(s))
+		f.Code, f.Message = codes.RecordVanished, fmt.Sprintf("the record that dkimbot published at %s is gone from DNS", h.name(s))
 		if bogus := h.seen.Selectors[s].Sight.Bogus; len(bogus) > 0 {
 			f.Message += "; it may be cut out of the signed zone: " + strings.Join(bogus, "; ")
 		}
 	case earlier:
-		f.Code, f.Message = rotate.RecordEarlier, fmt.Sprintf("%s shows a record that dkimbot had replaced (key %s)", h.name(s), rotate.ShortID(rotate.RecordKeyID(h.seen.Selectors[s].Sight.Values[0])))
+		f.Code, f.Message = codes.RecordEarlier, fmt.Sprintf("%s shows a record that dkimbot had replaced (key %s)", h.name(s), rotate.ShortID(rotate.RecordKeyID(h.seen.Selectors[s].Sight.Values[0])))
 	case doubled:
-		f.Code, f.Message = rotate.RecordsDoubled, fmt.Sprintf("%s shows two of dkimbot's records, and receivers may take either", h.name(s))
+		f.Code, f.Message = codes.RecordsDoubled, fmt.Sprintf("%s shows two of dkimbot's records, and receivers may take either", h.name(s))
 	default:
 		return nil
 	}
@@ -108,7 +109,7 @@ func (h *health) signerDrift(name string) *rotate.Finding {
 	case !looked:
 		return nil
 	case seen.Err != nil:
-		return troubled(rotate.SignerSilent, "", name, seen.Err, "it is asked again; until it answers, no key is replaced")
+		return troubled(codes.SignerSilent, "", name, seen.Err, "it is asked again; until it answers, no key is replaced")
 	case !known || h.rightful(ref.Selector, ref.KeyID):
 		return nil
 	}
@@ -117,7 +118,7 @@ func (h *health) signerDrift(name string) *rotate.Finding {
 	if ref.Selector == "" || h.have.Phase == rotate.Bootstrapping {
 		usual = "it is given the key of " + should + " by itself"
 	}
-	f := rotate.Finding{Code: rotate.SignerStrays, Signer: name, Repair: h.brought(should, usual)}
+	f := rotate.Finding{Code: codes.SignerStrays, Signer: name, Repair: h.brought(should, usual)}
 	key, leaked := h.have.Selector(ref.Selector).Key, ""
 	if key != nil && key.ID == ref.KeyID && ref.Selector == should {
 		return nil // the state does not say which selector signs
@@ -127,7 +128,7 @@ func (h *health) signerDrift(name string) *rotate.Finding {
 	}
 	switch {
 	case ref.Selector == "":
-		f.Code, f.Message = rotate.SignerEmpty, fmt.Sprintf("signer %s does not sign for %s any more, as a host that was built anew; its mail leaves unsigned or is turned away", name, h.want.Name)
+		f.Code, f.Message = codes.SignerEmpty, fmt.Sprintf("signer %s does not sign for %s any more, as a host that was built anew; its mail leaves unsigned or is turned away", name, h.want.Name)
 	case key != nil && key.ID == ref.KeyID:
 		f.Message = fmt.Sprintf("signer %s signs with %s%s and not with %s; %s", name, ref.Selector, leaked, should, h.fate(ref, "its mail verifies as long as both are published"))
 	case key != nil, slices.Contains(h.want.Policy.Selectors[:], ref.Selector):
@@ -199,12 +200,12 @@ func (h *health) leftOver(name string) *rotate.Finding {
 	default:
 		return nil
 	}
-	return &rotate.Finding{Code: rotate.SignerLeftOver, Signer: name, Asks: true, Repair: "see to it that it does not sign any more, or list it again",
+	return &rotate.Finding{Code: codes.SignerLeftOver, Signer: name, Asks: true, Repair: "see to it that it does not sign any more, or list it again",
 		Message: fmt.Sprintf("signer %s signed for %s with %s (key %s) and is no longer listed; mail that it still signs %s", name, h.want.Name, c.Selector, rotate.ShortID(c.KeyID), then)}
 }
 
 // troubled tells that something could not be looked at.
-func troubled(code, selector, signer string, err error, repair string) *rotate.Finding {
+func troubled(code codes.Code, selector, signer string, err error, repair string) *rotate.Finding {
 	f := &rotate.Finding{Code: code, Selector: selector, Signer: signer, Message: fault.Text(err), Repair: repair}
 	if hint := fault.HintOf(err); hint != "" && fault.KindOf(err) != fault.Transient {
 		f.Repair, f.Asks = hint, true

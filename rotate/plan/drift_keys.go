@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -18,18 +19,12 @@ const (
 	keyUnread                   // it could not be asked, or what it holds can't be read
 )
 
-// The codes of the keystore's faults that tell what became of a key; see package keystore.
-const (
-	foreignSecret = "foreign-secret"
-	DeletedSecret = "deleted-secret"
-)
-
 // keeping compares what the keystore shows with the keys that are ours.
 func (v *view) keeping(s string) keeping {
 	seen, sel := v.seen.Selectors[s], v.have.Selector(s)
 	key := sel.Wanted()
 	switch {
-	case seen.KeyErr != nil && fault.CodeOf(seen.KeyErr) == foreignSecret:
+	case seen.KeyErr != nil && fault.CodeOf(seen.KeyErr) == codes.ForeignSecret:
 		return keyDifferent
 	case seen.KeyErr != nil:
 		return keyUnread
@@ -70,16 +65,16 @@ func (h *health) keyDrift(s string) *rotate.Finding {
 	switch h.keeping(s) {
 	case keyGone:
 		f := h.lostKey(s)
-		f.Code, f.Selector = rotate.KeyMissing, s
+		f.Code, f.Selector = codes.KeyMissing, s
 		f.Message = fmt.Sprintf("the private key for %s is gone from the keystore%s", h.name(s), f.Message)
 		return &f
 	case keyDifferent:
 		err := h.foreignKey(s)
-		return &rotate.Finding{Code: rotate.KeyDifferent, Selector: s, Message: fault.Text(err), Repair: fault.HintOf(err), Asks: true}
+		return &rotate.Finding{Code: codes.KeyDifferent, Selector: s, Message: fault.Text(err), Repair: fault.HintOf(err), Asks: true}
 	case keyUnread:
-		f := troubled(rotate.KeyUnread, s, "", seen.KeyErr, "the keystore is asked again; until it answers, no key is made or given to a signer")
-		if fault.CodeOf(seen.KeyErr) == DeletedSecret {
-			f.Code = rotate.KeyMissing
+		f := troubled(codes.KeyUnread, s, "", seen.KeyErr, "the keystore is asked again; until it answers, no key is made or given to a signer")
+		if fault.CodeOf(seen.KeyErr) == codes.DeletedSecret {
+			f.Code = codes.KeyMissing
 		}
 		return f
 	}
@@ -130,13 +125,13 @@ func (v *view) foreignKey(s string) error {
 		return v.staleState(s)
 	}
 	if v.have.Selector(s).ReplacedBefore(seen.KeyID) {
-		return fault.Refuse("old-keystore", fmt.Sprintf("the newest key for %s in the keystore (version %d, %s) is one that was replaced there", v.name(s), seen.Version, rotate.ShortID(seen.KeyID)), v.newerKeystore())
+		return fault.Refuse(codes.OldKeystore, fmt.Sprintf("the newest key for %s in the keystore (version %d, %s) is one that was replaced there", v.name(s), seen.Version, rotate.ShortID(seen.KeyID)), v.newerKeystore())
 	}
 	hint := "find out who wrote it; destroy that version, or restore the state database that belongs to this keystore; or, where the state is an older copy, " + v.believe()
 	if key := v.have.Selector(s).Wanted(); key != nil && seen.Kept {
 		hint = fmt.Sprintf("find out who wrote it, and destroy that version; dkimbot's own is version %d and still there", key.Version)
 	}
-	return fault.Refuse(foreignSecret, fmt.Sprintf("the newest key for %s in the keystore (version %d, %s) is not the one that dkimbot stored", v.name(s), seen.Version, rotate.ShortID(seen.KeyID)), hint)
+	return fault.Refuse(codes.ForeignSecret, fmt.Sprintf("the newest key for %s in the keystore (version %d, %s) is not the one that dkimbot stored", v.name(s), seen.Version, rotate.ShortID(seen.KeyID)), hint)
 }
 
 // renewable reports whether the standby's private key is lost and a fresh one may

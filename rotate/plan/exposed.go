@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -60,7 +61,7 @@ func (j *Judge) Exposed(failed error) error {
 // compromised one, what a person can do.
 func (j *Judge) Cornered(s rotate.Step, err error) error {
 	from := j.have.Active
-	if s.Duty != rotate.Turn || s.Selector != j.haven() || !j.have.Leaked(from) || j.lostForGood(from) || j.refuge() != "" || fault.CodeOf(err) == rotate.LeaseLost {
+	if s.Duty != rotate.Turn || s.Selector != j.haven() || !j.have.Leaked(from) || j.lostForGood(from) || j.refuge() != "" || fault.CodeOf(err) == codes.LeaseLost {
 		return err
 	}
 	return j.cornered([]string{from}, err)

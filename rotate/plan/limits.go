@@ -6,20 +6,22 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // bar is a rule of the limits that holds a change back now.
 type bar struct {
-	code, key, flag string
-	says            string // that it does, and since when or until when
+	code      codes.Code
+	key, flag string
+	says      string // that it does, and since when or until when
 }
 
 // bars returns the rules that hold a change back at now, and when it may begin:
 // the zero time where that is not a matter of time.
 func bars(l rotate.Limits, now time.Time, req rotate.Request) (held []bar, opens time.Time, err error) {
 	if l.PlanOnly && !req.Approved && !req.Ignore.PlanOnly {
-		held = append(held, bar{rotate.CodePlanOnly, l.PlanOnlyKey, rotate.FlagPlanOnly, fmt.Sprintf("changes to it begin by a plan that is applied, and by nothing else (%s)", l.PlanOnlyKey)})
+		held = append(held, bar{codes.PlanOnly, l.PlanOnlyKey, rotate.FlagPlanOnly, fmt.Sprintf("changes to it begin by a plan that is applied, and by nothing else (%s)", l.PlanOnlyKey)})
 	}
 	hours, err := l.Hours(req.Ignore)
 	if err != nil {
@@ -27,12 +29,12 @@ func bars(l rotate.Limits, now time.Time, req rotate.Request) (held []bar, opens
 	}
 	for _, b := range hours.Bars(now) {
 		if b.Freeze {
-			held = append(held, bar{rotate.CodeFreeze, b.Key, rotate.FlagFreezes, fmt.Sprintf("a freeze holds until %s (%s)", rotate.Utc(b.Until), b.Key)})
+			held = append(held, bar{codes.Freeze, b.Key, rotate.FlagFreezes, fmt.Sprintf("a freeze holds until %s (%s)", rotate.Utc(b.Until), b.Key)})
 		} else {
-			held = append(held, bar{rotate.CodeWindow, b.Key, rotate.FlagWindows, fmt.Sprintf("no maintenance window is open before %s (%s)", rotate.Utc(b.Until), b.Key)})
+			held = append(held, bar{codes.Window, b.Key, rotate.FlagWindows, fmt.Sprintf("no maintenance window is open before %s (%s)", rotate.Utc(b.Until), b.Key)})
 		}
 	}
-	if len(held) > 0 && held[0].code != rotate.CodePlanOnly {
+	if len(held) > 0 && held[0].code != codes.PlanOnly {
 		opens, _ = hours.Open(now)
 	}
 	return held, opens, nil
@@ -41,7 +43,7 @@ func bars(l rotate.Limits, now time.Time, req rotate.Request) (held []bar, opens
 // closed reports whether a change that is due may not begin now. Then the plan
 // says so: as a refusal where a person asked for the change, else as what comes
 // next. It is asked where a change begins, and nowhere else; see Limits.
-func (d *draft) closed(action, selector string) bool {
+func (d *draft) closed(action codes.Action, selector string) bool {
 	held, opens, err := bars(d.want.Limits, d.now, d.req)
 	switch {
 	case err != nil:
@@ -75,7 +77,7 @@ func (d *draft) refusal(what string, held []bar) error {
 		flags = append(flags, r.flag)
 	}
 	hint := "wait until then"
-	if held[0].code == rotate.CodePlanOnly {
+	if held[0].code == codes.PlanOnly {
 		command := "dkimbot plan --domain " + d.want.Name
 		if d.req.Asked {
 			command = "dkimbot rotate --domain " + d.want.Name + " --dry-run"
@@ -97,13 +99,13 @@ func sayAll(held []bar) string {
 }
 
 // changeWords names the change that begins.
-func ChangeWords(action, selector string) string {
+func ChangeWords(action codes.Action, selector string) string {
 	switch action {
-	case "adopt":
+	case codes.ActionAdopt:
 		return "the adoption of keys"
-	case "bootstrap":
+	case codes.ActionBootstrap:
 		return "the making of the first keys"
-	case "replace":
+	case codes.ActionReplace:
 		return "the replacement of the key at " + selector
 	}
 	return "the switch to " + selector

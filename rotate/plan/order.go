@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -26,7 +27,7 @@ func Ordered(now time.Time, want rotate.Domain, req rotate.Request, st rotate.St
 	}
 	told := make([]rotate.Event, len(events))
 	for i, e := range events {
-		told[i] = rotate.Event{Domain: want.Name, At: now, Kind: e.Kind, Selector: e.Selector, KeyID: e.KeyID, Outcome: "done", Message: e.Message, Phase: changed.Phase}
+		told[i] = rotate.Event{Domain: want.Name, At: now, Kind: e.Kind, Selector: e.Selector, KeyID: e.KeyID, Outcome: codes.OutcomeDone, Message: e.Message, Phase: changed.Phase}
 	}
 	return changed, told, nil
 }
@@ -63,7 +64,7 @@ func (j *Judge) chosen(signers []string) ([]string, error) {
 	}
 	for _, s := range signers {
 		if !slices.Contains(j.want.Signers, s) {
-			return nil, fault.Refuse("unknown-signer", fmt.Sprintf("%s is not signed for by %s", j.want.Name, s), "name signers of the domain: "+strings.Join(j.want.Signers, ", "))
+			return nil, fault.Refuse(codes.UnknownSigner, fmt.Sprintf("%s is not signed for by %s", j.want.Name, s), "name signers of the domain: "+strings.Join(j.want.Signers, ", "))
 		}
 	}
 	return signers, nil
@@ -72,7 +73,7 @@ func (j *Judge) chosen(signers []string) ([]string, error) {
 // unmanaged refuses an order for a domain that dkimbot has not brought up yet.
 func (p *planner) unmanaged(what string) error {
 	if _, release := p.req.Instruction.(rotate.Release); p.have.Released != nil && !release {
-		return fault.Refuse("released", fmt.Sprintf("%s for %s: it was released, and dkimbot does nothing for it", what, p.want.Name),
+		return fault.Refuse(codes.Released, fmt.Sprintf("%s for %s: it was released, and dkimbot does nothing for it", what, p.want.Name),
 			"'dkimbot release --domain "+p.want.Name+" --undo' takes it back under management")
 	}
 	if err := p.lostState(); err != nil {
@@ -82,6 +83,6 @@ func (p *planner) unmanaged(what string) error {
 	if p.have.Phase != rotate.New && (p.have.Phase != rotate.Bootstrapping || distrust) {
 		return nil
 	}
-	return fault.Refuse("not-managed", fmt.Sprintf("%s for %s: it is %s, so dkimbot does not sign for it yet", what, p.want.Name, p.have.Phase),
+	return fault.Refuse(codes.NotManaged, fmt.Sprintf("%s for %s: it is %s, so dkimbot does not sign for it yet", what, p.want.Name, p.have.Phase),
 		"'dkimbot rotate --domain "+p.want.Name+"' brings it up")
 }

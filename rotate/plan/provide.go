@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 // What is planned here brings a key into DNS, and signers to it.
@@ -37,16 +38,16 @@ func (d *draft) provide(s string, why rotate.Reason) bool {
 		d.publish(s, key, why)
 	}
 	if sel.Next != nil || key.VerifiedAt.IsZero() || standing != Current {
-		d.verify(s, key, time.Time{}, rotate.Reason{Code: "verify", Message: "the record must show on every authoritative server before anything relies on it"})
+		d.verify(s, key, time.Time{}, rotate.Reason{Code: codes.Verify, Message: "the record must show on every authoritative server before anything relies on it"})
 	}
 	return true
 }
 
 func (j *Judge) storeReason(s string) rotate.Reason {
 	if j.resumable(s) {
-		return rotate.Reason{Code: "resume", Message: "an earlier attempt stored this key; it is read back and used"}
+		return rotate.Reason{Code: codes.Resume, Message: "an earlier attempt stored this key; it is read back and used"}
 	}
-	return rotate.Reason{Code: "stored-first", Message: "the private key is kept and read back before its public half is published"}
+	return rotate.Reason{Code: codes.StoredFirst, Message: "the private key is kept and read back before its public half is published"}
 }
 
 func (d *draft) publish(s string, key *rotate.Key, why rotate.Reason) {
@@ -88,7 +89,7 @@ func (d *draft) bring(signer, s string, key *rotate.Key, from time.Time, why rot
 	}
 	duty := d.duty
 	d.duty = rotate.Joining
-	d.verify(s, key, from, rotate.Reason{Code: "before-use", Message: "others sign with the key already, so only the servers that answer must show it"})
+	d.verify(s, key, from, rotate.Reason{Code: codes.BeforeUse, Message: "others sign with the key already, so only the servers that answer must show it"})
 	d.activate(signer, s, key, from, why)
 	d.duty = duty
 }
@@ -111,7 +112,7 @@ func (v *view) joins(signer, s, keyID string) bool {
 // verifyBeforeUse plans one more look at a record that was verified some time
 // ago, unless it is verified on the way here.
 func (d *draft) verifyBeforeUse(s string, key *rotate.Key, from time.Time) {
-	d.verify(s, key, from, rotate.Reason{Code: "before-use", Message: "nothing signs with a key that DNS does not show now"})
+	d.verify(s, key, from, rotate.Reason{Code: codes.BeforeUse, Message: "nothing signs with a key that DNS does not show now"})
 }
 
 func (d *draft) activate(signer, s string, key *rotate.Key, from time.Time, why rotate.Reason) {
@@ -119,7 +120,7 @@ func (d *draft) activate(signer, s string, key *rotate.Key, from time.Time, why 
 	if c := d.have.Signers[signer]; d.seen.Signers[signer].Err != nil { // as far as is known
 		ref.Selector, ref.KeyID = c.Selector, c.KeyID
 	}
-	if d.afterAdoption && why.Code == "bootstrap" && ref.Selector == s && key.ID != "" && ref.KeyID == key.ID {
+	if d.afterAdoption && why.Code == codes.Bootstrap && ref.Selector == s && key.ID != "" && ref.KeyID == key.ID {
 		why.Message = "the signer goes on to use the key, and is given it by dkimbot from now on"
 	}
 	d.step(rotate.Step{Kind: rotate.Activate, Selector: s, Signer: signer, Target: "signer " + signer, Reason: why, NotBefore: from,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -17,7 +18,7 @@ func giveRelease(p *planner, o rotate.Release, st *rotate.State) ([]rotate.Event
 		return nil, err
 	}
 	if why := p.restless(); why != "" && st.Released == nil {
-		return nil, fault.Refuse("not-at-rest", fmt.Sprintf("release %s: %s", p.want.Name, why),
+		return nil, fault.Refuse(codes.NotAtRest, fmt.Sprintf("release %s: %s", p.want.Name, why),
 			"'dkimbot rotate --domain "+p.want.Name+" --wait' finishes what is under way; then release it")
 	}
 	if st.Released == nil {
@@ -49,10 +50,10 @@ func (j *Judge) restless() string {
 // giveReclaim notes that a released domain is managed again.
 func giveReclaim(p *planner, st *rotate.State) ([]rotate.Event, error) {
 	if st.Released == nil {
-		return nil, fault.Refuse("not-released", "take "+p.want.Name+" back: it was never released", "'dkimbot status --domain "+p.want.Name+"' says where it stands")
+		return nil, fault.Refuse(codes.NotReleased, "take "+p.want.Name+" back: it was never released", "'dkimbot status --domain "+p.want.Name+"' says where it stands")
 	}
 	if st.Released.Begun && st.Released.Purged.IsZero() {
-		return nil, fault.Refuse("being-purged", fmt.Sprintf("take %s back: its records and keys are being cleared away, because it was released with --purge", p.want.Name),
+		return nil, fault.Refuse(codes.BeingPurged, fmt.Sprintf("take %s back: its records and keys are being cleared away, because it was released with --purge", p.want.Name),
 			"'dkimbot rotate --due' goes on clearing away; take it back when that is done")
 	}
 	if err := p.selectorsChanged(); err != nil && st.Released.Purged.IsZero() {
@@ -71,9 +72,6 @@ func giveReclaim(p *planner, st *rotate.State) ([]rotate.Event, error) {
 	return []rotate.Event{{Kind: rotate.LetGo, Selector: st.Active, Message: "taken back under management"}}, nil
 }
 
-// CodeReleased refuses what is asked of a domain that was released.
-const CodeReleased = "released"
-
 // released plans for a domain that was handed back: nothing, or clearing away.
 func (p *planner) released() verdict {
 	if p.have.Released == nil {
@@ -83,12 +81,12 @@ func (p *planner) released() verdict {
 	r := p.have.Released
 	switch {
 	case p.req.Asked:
-		p.stop(fault.Refuse(CodeReleased, fmt.Sprintf("%s was released on %s: dkimbot does nothing for it", p.want.Name, r.At.UTC().Format(time.DateOnly)),
+		p.stop(fault.Refuse(codes.Released, fmt.Sprintf("%s was released on %s: dkimbot does nothing for it", p.want.Name, r.At.UTC().Format(time.DateOnly)),
 			"'dkimbot release --domain "+p.want.Name+" --undo' takes it back under management; otherwise take it out of the configuration"))
 	case !r.Purged.IsZero():
-		p.plan.Reason = rotate.Reason{Code: "released", Message: "the domain was handed back, and what dkimbot made was cleared away; take it out of the configuration"}
+		p.plan.Reason = rotate.Reason{Code: codes.Released, Message: "the domain was handed back, and what dkimbot made was cleared away; take it out of the configuration"}
 	case !r.Purge:
-		p.plan.Reason = rotate.Reason{Code: "released", Message: "the domain was handed back; records, keys and signers stay as they are"}
+		p.plan.Reason = rotate.Reason{Code: codes.Released, Message: "the domain was handed back; records, keys and signers stay as they are"}
 	default:
 		p.purge(*r)
 	}
@@ -103,7 +101,7 @@ func (p *planner) purge(r rotate.HandedBack) {
 		return
 	}
 	p.duty = rotate.Turn
-	why := rotate.Reason{Code: "purge", Message: fmt.Sprintf("the domain was handed back; what dkimbot made is cleared away when no signer has signed with it for %s", rotate.Span(p.want.Policy.Drain))}
+	why := rotate.Reason{Code: codes.Purge, Message: fmt.Sprintf("the domain was handed back; what dkimbot made is cleared away when no signer has signed with it for %s", rotate.Span(p.want.Policy.Drain))}
 	p.plan.Reason = why
 	until := r.LastUsed.Add(p.want.Policy.Drain)
 	if users := p.usersOfOurs(); len(users) > 0 {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -49,7 +50,7 @@ func (p *planner) repairAt(s string) bool {
 		return false
 	}
 	if lost != nil {
-		why := rotate.Reason{Code: "vanished", Message: lost.Message + "; it is published again"}
+		why := rotate.Reason{Code: codes.Vanished, Message: lost.Message + "; it is published again"}
 		p.plan.Reason = why
 		p.publish(s, sel.Key, why)
 	}
@@ -57,7 +58,7 @@ func (p *planner) repairAt(s string) bool {
 	if lost == nil && (!sel.Key.VerifiedAt.IsZero() || seen.SightErr != nil) {
 		return false
 	}
-	p.verify(s, sel.Key, time.Time{}, rotate.Reason{Code: "verify", Message: "the record must show on every authoritative server before anything relies on it"})
+	p.verify(s, sel.Key, time.Time{}, rotate.Reason{Code: codes.Verify, Message: "the record must show on every authoritative server before anything relies on it"})
 	return true
 }
 
@@ -93,7 +94,7 @@ func (p *planner) align() bool {
 	if len(stray) == 0 {
 		return false
 	}
-	why := rotate.Reason{Code: rotate.SignerStrays, Message: fmt.Sprintf("%s must sign with %s and does not, or has not confirmed it", strings.Join(stray, ", "), active)}
+	why := rotate.Reason{Code: codes.SignerStrays, Message: fmt.Sprintf("%s must sign with %s and does not, or has not confirmed it", strings.Join(stray, ", "), active)}
 	p.plan.Reason = why
 	if p.handsOff(active) || p.unread(active) {
 		return true
@@ -146,7 +147,7 @@ func (p *planner) shelter() bool {
 			continue
 		}
 		found = true
-		p.bring(signer, active, key, p.known(active), p.strayReason(signer, rotate.Reason{Code: rotate.SignerStrays, Message: "it signs with no key of dkimbot's"}))
+		p.bring(signer, active, key, p.known(active), p.strayReason(signer, rotate.Reason{Code: codes.SignerStrays, Message: "it signs with no key of dkimbot's"}))
 	}
 	return found
 }
@@ -159,7 +160,7 @@ func (p *planner) unheard(target string) bool {
 
 // strayReason says how the signer strays, when that is seen.
 func (h *health) strayReason(signer string, why rotate.Reason) rotate.Reason {
-	if f := h.signerDrift(signer); f != nil && f.Code != rotate.SignerSilent {
+	if f := h.signerDrift(signer); f != nil && f.Code != codes.SignerSilent {
 		why.Message = f.Message
 	}
 	return why
@@ -175,10 +176,10 @@ func (p *planner) renew(s string, isDue bool) bool {
 		p.replace(s)
 	case renewable && isDue:
 		why.Message += ", but not before mail that was signed with the old one has arrived"
-		p.plan.Reason, p.plan.Next = why, &rotate.Next{Action: "replace", Selector: s, At: quiet, Reason: why}
+		p.plan.Reason, p.plan.Next = why, &rotate.Next{Action: codes.ActionReplace, Selector: s, At: quiet, Reason: why}
 	case isDue:
 		f := p.keyDrift(s)
-		p.stop(&fault.Error{Kind: fault.Permanent, Code: rotate.KeyMissing, What: "switch " + p.want.Name + " to " + s + ": " + f.Message, Hint: f.Repair})
+		p.stop(&fault.Error{Kind: fault.Permanent, Code: codes.KeyMissing, What: "switch " + p.want.Name + " to " + s + ": " + f.Message, Hint: f.Repair})
 	default:
 		return false
 	}
@@ -189,6 +190,6 @@ func (p *planner) renew(s string, isDue bool) bool {
 // not stand there alone.
 func wrongAt(st rotate.State, selector string) bool {
 	return slices.ContainsFunc(st.Drift, func(f rotate.Finding) bool {
-		return f.Selector == selector && slices.Contains([]string{rotate.RecordVanished, rotate.RecordEarlier, rotate.RecordsDoubled, rotate.RecordSecond, rotate.RecordForeign}, f.Code)
+		return f.Selector == selector && slices.Contains([]codes.Code{codes.RecordVanished, codes.RecordEarlier, codes.RecordsDoubled, codes.RecordSecond, codes.RecordForeign}, f.Code)
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -38,7 +39,7 @@ func (p *planner) replace(s string) {
 	sel := p.have.Selector(s)
 	begun := p.have.Phase == rotate.Replacing || sel.Next != nil
 	urgent := leaked || p.have.Leaked(p.have.Active) // signers are to flee to the fresh key
-	if !begun && !urgent && p.closed("replace", s) {
+	if !begun && !urgent && p.closed(codes.ActionReplace, s) {
 		return
 	}
 	if sel.Next != nil || p.have.Phase != rotate.Replacing || !sel.InPlace() {
@@ -61,7 +62,7 @@ func (p *planner) replace(s string) {
 func (j *Judge) replaceable(s string, leaked bool) error {
 	for _, name := range j.want.Signers {
 		if err := j.seen.Signers[name].Err; err != nil && !leaked {
-			return &fault.Error{Kind: fault.Transient, Code: "signer-unseen", Err: err,
+			return &fault.Error{Kind: fault.Transient, Code: codes.SignerUnseen, Err: err,
 				What: fmt.Sprintf("replace the key of %s: signer %s did not answer which key it uses", j.name(s), name),
 				Hint: "make the signer answer, or take it out of the domain's signers if it is gone; until then the old key record stays"}
 		}
@@ -86,7 +87,7 @@ func (d *draft) destroyReplaced(s string, r rotate.Retired) {
 		d.stop(err)
 		return
 	}
-	d.destroy(s, r, time.Time{}, rotate.Reason{Code: "replaced", Message: "the new record is public; the old private key is needed no more"})
+	d.destroy(s, r, time.Time{}, rotate.Reason{Code: codes.Replaced, Message: "the new record is public; the old private key is needed no more"})
 }
 
 func (d *draft) destroy(s string, r rotate.Retired, from time.Time, why rotate.Reason) {
@@ -100,7 +101,7 @@ func (p *planner) destroyDropped() {
 	for _, s := range p.want.Policy.Selectors {
 		for _, r := range p.have.Selector(s).Retired {
 			if r.Dropped && !p.mayBeInHands(r.KeyID) && p.wrongKeystore(s) == nil {
-				p.destroy(s, r, time.Time{}, rotate.Reason{Code: "dropped", Message: "the key was given up before a signer used it"})
+				p.destroy(s, r, time.Time{}, rotate.Reason{Code: codes.Dropped, Message: "the key was given up before a signer used it"})
 			}
 		}
 	}
@@ -146,7 +147,7 @@ func (v *view) lostAll() bool {
 
 // lostKeystore refuses to make or destroy keys in a keystore that has lost what it should hold.
 func (v *view) lostKeystore(s string) error {
-	return &fault.Error{Kind: fault.Permanent, Code: rotate.KeyMissing,
+	return &fault.Error{Kind: fault.Permanent, Code: codes.KeyMissing,
 		What: fmt.Sprintf("make or destroy a key of %s: the keystore holds none of the keys that dkimbot stored for %s", v.name(s), v.want.Name),
 		Hint: "see whether the configuration names the right keystore, and restore it from a backup; dkimbot makes and destroys no key while all are gone"}
 }
@@ -154,7 +155,7 @@ func (v *view) lostKeystore(s string) error {
 // replaceReason says why a selector gets a fresh key.
 func (j *Judge) replaceReason(s string) rotate.Reason {
 	if j.have.Phase == rotate.Ready {
-		return rotate.Reason{Code: rotate.KeyMissing, Message: "the private key for " + j.name(s).String() + " is gone from the keystore and no signer uses it: the standby gets a fresh one"}
+		return rotate.Reason{Code: codes.KeyMissing, Message: "the private key for " + j.name(s).String() + " is gone from the keystore and no signer uses it: the standby gets a fresh one"}
 	}
-	return rotate.Reason{Code: "replace", Message: "the drain of " + s + " has passed: it gets a fresh key, ready for the next rotation"}
+	return rotate.Reason{Code: codes.Replace, Message: "the drain of " + s + " has passed: it gets a fresh key, ready for the next rotation"}
 }

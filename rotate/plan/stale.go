@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -38,7 +39,7 @@ func (v *view) outrun(s string) bool {
 
 // staleState refuses to act by a state that is older than the world.
 func (v *view) staleState(s string) error {
-	return fault.Refuse("stale-state", fmt.Sprintf("the state of %s is older than what stands in DNS and in the keystore: both hold key %s for %s, and the state does not know it",
+	return fault.Refuse(codes.StaleState, fmt.Sprintf("the state of %s is older than what stands in DNS and in the keystore: both hold key %s for %s, and the state does not know it",
 		v.want.Name, rotate.ShortID(v.seen.Selectors[s].KeyID), v.name(s)), "restore a newer copy of the state database; or "+v.believe())
 }
 
@@ -75,7 +76,7 @@ func (v *view) superseded(s string) bool {
 // another key than dkimbot's at the last health check.
 func (v *view) differed(s string) bool {
 	err := v.seen.Selectors[s].KeyErr
-	return err != nil && fault.CodeOf(err) != foreignSecret && slices.ContainsFunc(v.have.Drift, func(f rotate.Finding) bool { return f.Selector == s && f.Code == rotate.KeyDifferent })
+	return err != nil && fault.CodeOf(err) != codes.ForeignSecret && slices.ContainsFunc(v.have.Drift, func(f rotate.Finding) bool { return f.Selector == s && f.Code == codes.KeyDifferent })
 }
 
 // wrongKeystore says why no private key is destroyed now: the keystore has lost all that it
@@ -107,11 +108,11 @@ func (p adopter) unbelievable(a rotate.Adoption) error {
 			}
 		}
 		if given != "" && (sel.ReplacedBefore(given) || sel.Key != nil && sel.Key.ID == given && !sel.Key.Leaked.IsZero()) {
-			return fault.Refuse("replaced-key", fmt.Sprintf("adopt %s: key %s was replaced there, or reported as compromised", p.name(s), rotate.ShortID(given)), p.newerKeystore())
+			return fault.Refuse(codes.ReplacedKey, fmt.Sprintf("adopt %s: key %s was replaced there, or reported as compromised", p.name(s), rotate.ShortID(given)), p.newerKeystore())
 		}
 		for _, v := range p.seen.Selectors[s].Sight.Values {
 			if id := rotate.RecordKeyID(v); id != "" && id != given {
-				return fault.Refuse("old-keystore", fmt.Sprintf("adopt what the keystore holds for %s: DNS shows key %s at %s, and the keystore does not hold it", p.want.Name, rotate.ShortID(id), p.name(s)), p.newerKeystore())
+				return fault.Refuse(codes.OldKeystore, fmt.Sprintf("adopt what the keystore holds for %s: DNS shows key %s at %s, and the keystore does not hold it", p.want.Name, rotate.ShortID(id), p.name(s)), p.newerKeystore())
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -20,7 +21,7 @@ func (p *process) checkBounds(d *domain, res engine.Result) {
 	if p.turnedDown(d, res) {
 		return
 	}
-	if p.halted || !p.plays(bounds) || !p.alive || t.broken || !p.sensible(d) || p.store.emptied(t.began) || fault.CodeOf(res.Err) == "lease-held" {
+	if p.halted || !p.plays(bounds) || !p.alive || t.broken || !p.sensible(d) || p.store.emptied(t.began) || fault.CodeOf(res.Err) == codes.LeaseHeld {
 		return
 	}
 	st, err := p.store.load(d.name)
@@ -39,8 +40,8 @@ func (p *process) checkBounds(d *domain, res engine.Result) {
 
 // turnedDown reports that a person's wish was refused: the command did nothing else.
 func (p *process) turnedDown(d *domain, res engine.Result) bool {
-	codes := []string{rotate.CodeWindow, rotate.CodeFreeze, rotate.CodePlanOnly, rotate.CodeThreshold}
-	return p.ordering != nil && d.orders == p.turn.orders || slices.Contains(codes, fault.CodeOf(res.Err))
+	known := []codes.Code{codes.Window, codes.Freeze, codes.PlanOnly, codes.Threshold}
+	return p.ordering != nil && d.orders == p.turn.orders || slices.Contains(known, fault.CodeOf(res.Err))
 }
 
 // sensible reports whether the state is the newest one, and the domain dkimbot's alone.

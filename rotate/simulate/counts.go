@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -171,7 +172,7 @@ func (p *process) counted(d *domain, was rotate.Phase, st rotate.State, at time.
 		p.begins(d, at)
 	case st.Phase != rotate.Ready:
 		d.heldAt = time.Time{}
-	case st.Next != nil && st.Next.Reason.Code == rotate.CodeLimit && d.heldAt.IsZero():
+	case st.Next != nil && st.Next.Reason.Code == codes.Limit && d.heldAt.IsZero():
 		p.holdBack(d)
 	}
 }
@@ -234,4 +235,4 @@ func (m *memory) takeSwitch(domain string, now time.Time, most int) time.Time {
 }
 
 // thresholdRefused reports whether the counts refused what a person asked for.
-func thresholdRefused(err error) bool { return fault.CodeOf(err) == rotate.CodeThreshold }
+func thresholdRefused(err error) bool { return fault.CodeOf(err) == codes.Threshold }

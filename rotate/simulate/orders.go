@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
@@ -112,7 +113,7 @@ func (w *world) tidy(d *domain) {
 
 // obeyed takes note of an order that was written.
 func (w *world) obeyed(d *domain, e rotate.Event, st rotate.State) {
-	if e.Outcome != "done" {
+	if e.Outcome != codes.OutcomeDone {
 		return
 	}
 	switch e.Kind {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -56,7 +57,7 @@ func (p publisher) Publish(_ context.Context, rec dkim.TXT) error {
 func conflict(n *zoneName, rec dkim.TXT) error {
 	for _, v := range n.last().values {
 		if v != rec.Value && rec.Replaces != nil && !rec.Replaces(v) {
-			return fault.Refuse("foreign-record", "publish "+rec.Owner+": a record that dkimbot did not make stands there", "remove it")
+			return fault.Refuse(codes.ForeignRecord, "publish "+rec.Owner+": a record that dkimbot did not make stands there", "remove it")
 		}
 	}
 	return nil

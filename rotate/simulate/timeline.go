@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 // Entry is a line of the timeline.
@@ -33,7 +34,7 @@ func (w *world) tell(domain, format string, args ...any) {
 
 // tellEvent adds a step that was done; of others the process tells.
 func (w *world) tellEvent(e rotate.Event) {
-	if e.Outcome != "done" {
+	if e.Outcome != codes.OutcomeDone {
 		return
 	}
 	text := fmt.Sprintf("%s %s %s done %s", e.Kind, e.Selector, e.Signer, e.Message)
@@ -78,7 +79,7 @@ func (w *world) milestone(d *domain, st rotate.State) {
 		note("%s has a fresh key%s, which waits for the next rotation", d.want.Policy.Other(st.Active), began(d.phaseAt))
 	}
 	next := st.Next
-	waits := next != nil && st.Phase == rotate.Ready && next.Action == "rotate" && (next.Reason.Code == "settle" || next.Reason.Code == "cache")
+	waits := next != nil && st.Phase == rotate.Ready && next.Action == codes.ActionRotate && (next.Reason.Code == codes.Settle || next.Reason.Code == codes.Cache)
 	if waits && !d.waits {
 		w.report.Waited++
 		note("a rotation to %s is due, and waits until %s, when no cache can hold the old key any more", next.Selector, stamp(next.At)[:16])

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 )
@@ -17,7 +18,7 @@ func (p *process) checkTold(d *domain, events []rotate.Event) {
 		return
 	}
 	for _, e := range events {
-		if e.Outcome != "done" {
+		if e.Outcome != codes.OutcomeDone {
 			continue
 		}
 		name := nameOf(d.name, e.Selector)
@@ -92,7 +93,7 @@ func (p *process) checkToldKey(e rotate.Event, name dkim.Name) {
 	switch {
 	case e.Kind == rotate.StoreKey && !kept && p.vault.swapped.Before(p.turn.began):
 		p.lie(e, "the keystore does not hold %s", p.keys.label(e.KeyID))
-	case e.Kind == rotate.Destroy && e.Code == rotate.GoneAlready:
+	case e.Kind == rotate.Destroy && e.Code == codes.GoneAlready:
 	case e.Kind == rotate.Destroy && (kept || p.vault.rightHolds(name, e.KeyID)):
 		p.lie(e, "the keystore holds %s", p.keys.label(e.KeyID))
 	}
@@ -109,11 +110,11 @@ func (p *process) checkToldDrift(d *domain, f rotate.Finding) {
 		p.violate(truthRule, d.name, "%s: told is %q; "+format, append([]any{p.name, f.Message}, args...)...)
 	}
 	switch f.Code {
-	case rotate.RecordVanished:
+	case codes.RecordVanished:
 		if len(sight.Values) > 0 {
 			lie("DNS shows %s", p.labels(sight.Values))
 		}
-	case rotate.RecordForeign, rotate.RecordSecond:
+	case codes.RecordForeign, codes.RecordSecond:
 		if ours := func(v string) bool { return n.made[v] }; len(sight.Values) > 0 && !slices.ContainsFunc(sight.Values, func(v string) bool { return !ours(v) }) {
 			lie("dkimbot made what DNS shows: %s", p.labels(sight.Values))
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -117,13 +118,13 @@ func silence(what string, z zone, answers []answer) error {
 	if z.name != "" {
 		whose = "the name servers of " + bare(z.name)
 	}
-	return &fault.Error{Kind: fault.Transient, Code: "no-answer", What: what,
+	return &fault.Error{Kind: fault.Transient, Code: codes.NoAnswer, What: what,
 		Err:  fmt.Errorf("none of %s gives an answer: %w", whose, troubles(answers)),
 		Hint: "check that they serve the zone and that port 53 is open towards them, by UDP and TCP; see verify.nameservers and verify.mode"}
 }
 
 func delegatedAway(name string, a answer) error {
-	return fault.Refuse("child-zone",
+	return fault.Refuse(codes.ChildZone,
 		fmt.Sprintf("look up %s: the configured name server %s does not serve it, but refers to the child zone %s", bare(name), a.reply, bare(a.zone)),
 		fmt.Sprintf("name the servers of %s in verify.nameservers, and a provider that holds this zone", bare(a.zone)))
 }
@@ -134,11 +135,11 @@ func (v *Verifier) expect(name string, p place) error {
 	case v.zone == "" || p.name == v.zone:
 		return nil
 	case dns.IsSubDomain(v.zone, p.name):
-		return fault.Refuse("child-zone",
+		return fault.Refuse(codes.ChildZone,
 			fmt.Sprintf("look up %s: it lies in the child zone %s; a record written to the configured zone %s would never be served", bare(name), bare(p.name), bare(v.zone)),
 			fmt.Sprintf("set the domain's zone to %s, and its provider to one that holds this zone", bare(p.name)))
 	}
-	return &fault.Error{Kind: fault.Permanent, Code: "wrong-zone", What: "look up " + bare(name),
+	return &fault.Error{Kind: fault.Permanent, Code: codes.WrongZone, What: "look up " + bare(name),
 		Err:  fmt.Errorf("its servers answer from the zone %s, not from the configured zone %s", bare(p.name), bare(v.zone)),
 		Hint: "correct the domain's zone, or leave it out to have it found"}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -25,7 +26,7 @@ func (v *Verifier) lookResolvers(ctx context.Context, name dkim.Name) (Sight, er
 	var s sighting
 	most, ok := s.add(answers)
 	if !ok {
-		return Sight{}, &fault.Error{Kind: fault.Transient, Code: "no-answer", What: what,
+		return Sight{}, &fault.Error{Kind: fault.Transient, Code: codes.NoAnswer, What: what,
 			Err: fmt.Errorf("no resolver gives an answer: %w", troubles(answers)), Hint: "check verify.resolvers"}
 	}
 	owner := cmp.Or(most.target, dns.Fqdn(name.String()))

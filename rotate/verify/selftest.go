@@ -9,6 +9,7 @@ import (
 
 	msgauth "github.com/emersion/go-msgauth/dkim"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -31,7 +32,7 @@ func SelfTest(ctx context.Context, key dkim.SigningKey, value string) error {
 		hint = "compare the record in DNS with the key in the keystore"
 	}
 	if err != nil {
-		return &fault.Error{Kind: fault.Refused, Code: "self-test", What: what, Err: err, Hint: hint}
+		return &fault.Error{Kind: fault.Refused, Code: codes.SelfTest, What: what, Err: err, Hint: hint}
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -99,7 +100,7 @@ func follow(what string, chain *[]string, target string) error {
 	if !seen {
 		cause = fmt.Errorf("more than %d CNAMEs follow one another: %s", maxAliases, strings.Join(names, " -> "))
 	}
-	return &fault.Error{Kind: fault.Permanent, Code: "cname-loop", What: what, Err: cause, Hint: "correct the CNAME records"}
+	return &fault.Error{Kind: fault.Permanent, Code: codes.CNAMELoop, What: what, Err: cause, Hint: "correct the CNAME records"}
 }
 
 // placeOf finds where owner lives. The first owner belongs to domain; for the

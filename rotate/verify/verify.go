@@ -10,6 +10,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -138,7 +139,7 @@ func (v *Verifier) Look(ctx context.Context, name dkim.Name) (Sight, error) {
 		return Sight{}, fault.Lasting("look up "+name.String(), err, "correct the domain or selector in the configuration")
 	}
 	if v.zone != "" && !dns.IsSubDomain(v.zone, dns.Fqdn(name.String())) {
-		return Sight{}, &fault.Error{Kind: fault.Permanent, Code: "wrong-zone", What: "look up " + name.String(),
+		return Sight{}, &fault.Error{Kind: fault.Permanent, Code: codes.WrongZone, What: "look up " + name.String(),
 			Err:  fmt.Errorf("%s does not lie in the configured zone %s", name.Domain, bare(v.zone)),
 			Hint: "correct the domain's zone, or leave it out to have it found"}
 	}

@@ -91,7 +91,7 @@ func TestWay(t *testing.T) {
 			got, err := v.Look(t.Context(), dkim.Name{Domain: tt.domain, Selector: tt.selector})
 			if tt.code != "" {
 				faulttest.Shown(t, err)
-				if fault.CodeOf(err) != tt.code || !strings.Contains(fmt.Sprint(err), tt.says) {
+				if string(fault.CodeOf(err)) != tt.code || !strings.Contains(fmt.Sprint(err), tt.says) {
 					t.Errorf("got %+v, %v", got, err)
 				}
 				return
@@ -184,7 +184,7 @@ func TestConfiguredZone(t *testing.T) {
 					if c := fault.CodeOf(err); c != "no-zone" && c != "wrong-zone" {
 						t.Errorf("got %+v, %v", s, err)
 					}
-				case fault.CodeOf(err) != tt.code || !strings.Contains(err.Error(), tt.says) || fault.HintOf(err) == "":
+				case string(fault.CodeOf(err)) != tt.code || !strings.Contains(err.Error(), tt.says) || fault.HintOf(err) == "":
 					t.Errorf("got %+v, %v", s, err)
 				default:
 					faulttest.Shown(t, err)

@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -45,7 +46,7 @@ func (v *Verifier) soaWalk(ctx context.Context, start string) (string, *dns.Msg,
 			return z, m, nil
 		}
 	}
-	return "", nil, &fault.Error{Kind: fault.Permanent, Code: "no-zone", What: what, Err: errors.New("no such zone exists in DNS"),
+	return "", nil, &fault.Error{Kind: fault.Permanent, Code: codes.NoZone, What: what, Err: errors.New("no such zone exists in DNS"),
 		Hint: "check the spelling, or name the zone's servers in verify.nameservers when the public DNS does not show them"}
 }
 
@@ -76,7 +77,7 @@ func (v *Verifier) publicZone(ctx context.Context, name string) (zone, error) {
 		d := delegation{}
 		d.take(m, name)
 		if len(d) == 0 {
-			return zone{}, &fault.Error{Kind: fault.Permanent, Code: "no-zone", What: what, Err: errors.New(bare(name) + " has no name servers: it is not a zone"),
+			return zone{}, &fault.Error{Kind: fault.Permanent, Code: codes.NoZone, What: what, Err: errors.New(bare(name) + " has no name servers: it is not a zone"),
 				Hint: "correct or leave out the domain's zone, or name the zone's servers in verify.nameservers"}
 		}
 		servers, err := v.servers(ctx, d)

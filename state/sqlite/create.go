@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/state"
@@ -95,7 +96,7 @@ func found(path string) (bool, error) {
 	}
 	for _, left := range []string{path + "-wal", path + "-journal"} {
 		if _, err := os.Lstat(left); err == nil {
-			return false, fault.Refuse("lost-state", "open the state database "+path+": it is gone, but its log "+left+" is there",
+			return false, fault.Refuse(codes.LostState, "open the state database "+path+": it is gone, but its log "+left+" is there",
 				"restore both from a backup; only if this state is given up, remove the log")
 		}
 	}

@@ -4,8 +4,9 @@ import (
 	"errors"
 
 	driver "modernc.org/sqlite"
-	codes "modernc.org/sqlite/lib"
+	lib "modernc.org/sqlite/lib"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -25,19 +26,19 @@ func broken(path, attempt string, err error) error {
 		return fault.Temporary(what, err, "try again; if it does not pass, look at the disk and its free space")
 	}
 	switch e.Code() & 0xff {
-	case codes.SQLITE_FULL:
+	case lib.SQLITE_FULL:
 		return fault.Temporary(what, err, "nothing was written; free space on its file system")
-	case codes.SQLITE_BUSY, codes.SQLITE_LOCKED:
+	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED:
 		return fault.Temporary(what, err, "another process is writing to it; try again when that is done")
-	case codes.SQLITE_IOERR:
+	case lib.SQLITE_IOERR:
 		return fault.Temporary(what, err, "check the disk, its free space and the kernel's log")
-	case codes.SQLITE_READONLY, codes.SQLITE_PERM, codes.SQLITE_AUTH:
+	case lib.SQLITE_READONLY, lib.SQLITE_PERM, lib.SQLITE_AUTH:
 		return fault.Lasting(what, err, "allow writing to the file and its directory; the file system may be mounted read-only")
-	case codes.SQLITE_CANTOPEN:
+	case lib.SQLITE_CANTOPEN:
 		return fault.Lasting(what, err, "the file and its directory must be there and allow writing; the file system may be mounted read-only")
-	case codes.SQLITE_CORRUPT, codes.SQLITE_NOTADB:
+	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
 		return damaged(path, attempt, err)
-	case codes.SQLITE_INTERRUPT:
+	case lib.SQLITE_INTERRUPT:
 		return fault.Temporary(what, err, "run it again; it was interrupted, or its time ran out")
 	}
 	return fault.Lasting(what, err, "look at the file, its directory and the kernel's log; a copy of it tells whether the database is sound: sqlite3 COPY 'pragma integrity_check'")
@@ -46,13 +47,13 @@ func broken(path, attempt string, err error) error {
 // unready reports that a reader which may not write found the log's index not yet made.
 func unready(err error) bool {
 	var e *driver.Error
-	return errors.As(err, &e) && (e.Code() == codes.SQLITE_READONLY_RECOVERY || e.Code() == codes.SQLITE_READONLY_CANTINIT)
+	return errors.As(err, &e) && (e.Code() == lib.SQLITE_READONLY_RECOVERY || e.Code() == lib.SQLITE_READONLY_CANTINIT)
 }
 
 // damaged reports a database that can't be relied upon (I12).
 func damaged(path, attempt string, err error) error {
 	return &fault.Error{
-		Kind: fault.Permanent, Code: "damaged-state", What: attempt + ": the state database " + path + " is damaged", Err: err,
+		Kind: fault.Permanent, Code: codes.DamagedState, What: attempt + ": the state database " + path + " is damaged", Err: err,
 		Hint: "restore it from a backup; removing it would lose where every domain stands",
 	}
 }

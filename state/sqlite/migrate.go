@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/state"
 )
@@ -57,7 +58,7 @@ func schemaVersion(ctx context.Context, db *sql.DB, path string, known int) (int
 	case id != applicationID || version == 0:
 		return 0, damaged(path, "open", errors.New("it is empty or not a database of dkimbot"))
 	case version > known:
-		return 0, fault.Refuse("newer-state",
+		return 0, fault.Refuse(codes.NewerState,
 			fmt.Sprintf("open the state database %s: its schema is version %d, this dkimbot knows %d", path, version, known),
 			"a newer dkimbot wrote this; run that version, or restore the backup made before the upgrade")
 	}

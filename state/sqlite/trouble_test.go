@@ -56,7 +56,7 @@ func TestDamagedDatabase(t *testing.T) {
 			_, err2 := sqlite.OpenReadOnly(t.Context(), path)
 			for _, err := range []error{err1, err2} {
 				faulttest.Shown(t, err)
-				if fault.CodeOf(err) != test.code || fault.HintOf(err) == "" || fault.KindOf(err) == fault.Transient {
+				if string(fault.CodeOf(err)) != test.code || fault.HintOf(err) == "" || fault.KindOf(err) == fault.Transient {
 					t.Errorf("error %v, code %q, hint %q; want code %q", err, fault.CodeOf(err), fault.HintOf(err), test.code)
 				}
 			}

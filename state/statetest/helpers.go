@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
@@ -42,7 +43,7 @@ func load(t *testing.T, s rotate.StateReader, domain string) rotate.State {
 	return st
 }
 
-func wantRefused(t *testing.T, err error, code string) {
+func wantRefused(t *testing.T, err error, code codes.Code) {
 	t.Helper()
 	faulttest.Shown(t, err)
 	if fault.KindOf(err) != fault.Refused || fault.CodeOf(err) != code || fault.HintOf(err) == "" {

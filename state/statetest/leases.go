@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/state"
 )
 
@@ -31,7 +32,7 @@ func oneOwner(t *testing.T, s state.Store) {
 	}
 	acquire(t, s, "example.org", "b", start) // another domain is free
 	_, err := s.Save(t.Context(), rotate.Lease{Domain: domain, Owner: "b", Fence: l.Fence, TTL: ttl}, start, rotate.State{Domain: domain})
-	wantRefused(t, err, state.LeaseLost)
+	wantRefused(t, err, codes.LeaseLost)
 	save(t, s, l, start, rotate.State{Domain: domain})
 }
 
@@ -77,7 +78,7 @@ func renewals(t *testing.T, s state.Store) {
 	}
 	for _, other := range []rotate.Lease{{Domain: domain, Owner: "b", Fence: l.Fence, TTL: ttl}, {Domain: domain, Owner: "a", Fence: l.Fence - 1, TTL: ttl},
 		{Domain: "example.org", Owner: "a", Fence: 1, TTL: ttl}} {
-		wantRefused(t, s.Renew(t.Context(), other, start), state.LeaseLost)
+		wantRefused(t, s.Renew(t.Context(), other, start), codes.LeaseLost)
 	}
 	if !seen.Unchanged(held(t, s, domain)) {
 		t.Error("a refused renewal changed the lease")
@@ -85,7 +86,7 @@ func renewals(t *testing.T, s state.Store) {
 	if err := s.Release(t.Context(), l); err != nil {
 		t.Fatal(err)
 	}
-	wantRefused(t, s.Renew(t.Context(), l, start), state.LeaseLost)
+	wantRefused(t, s.Renew(t.Context(), l, start), codes.LeaseLost)
 }
 
 // The fence grows with every acquisition, also after a release, and an older one is worth nothing.
@@ -93,7 +94,7 @@ func fences(t *testing.T, s state.Store) {
 	l1 := acquire(t, s, domain, "a", start)
 	l2 := acquire(t, s, domain, "a", start)
 	_, err := s.Save(t.Context(), l1, start, rotate.State{Domain: domain})
-	wantRefused(t, err, state.LeaseLost)
+	wantRefused(t, err, codes.LeaseLost)
 	save(t, s, l2, start, rotate.State{Domain: domain})
 	if err := s.Release(t.Context(), l2); err != nil {
 		t.Fatal(err)
@@ -129,8 +130,8 @@ func eviction(t *testing.T, s state.Store) {
 		t.Errorf("b took it from %q, want a, and from nobody when b took it again", taken.TakenFrom)
 	}
 	_, err = s.Save(t.Context(), l, start, rotate.State{Domain: domain})
-	wantRefused(t, err, state.LeaseLost)
-	wantRefused(t, s.Renew(t.Context(), l, start), state.LeaseLost)
+	wantRefused(t, err, codes.LeaseLost)
+	wantRefused(t, s.Renew(t.Context(), l, start), codes.LeaseLost)
 }
 
 func release(t *testing.T, s state.Store) {
@@ -139,7 +140,7 @@ func release(t *testing.T, s state.Store) {
 		t.Fatal(err)
 	}
 	_, err := s.Save(t.Context(), l1, start, rotate.State{Domain: domain})
-	wantRefused(t, err, state.LeaseLost)
+	wantRefused(t, err, codes.LeaseLost)
 	l2 := acquire(t, s, domain, "b", start)
 	if err := s.Release(t.Context(), l1); err != nil { // lost meanwhile: left alone
 		t.Fatal(err)

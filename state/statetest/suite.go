@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/state"
@@ -125,7 +126,7 @@ func revisions(t *testing.T, s state.Store) {
 	}
 	for _, rev := range []int64{0, 2, 4, -1} {
 		_, err := s.Save(t.Context(), l, start, rotate.State{Domain: domain, Revision: rev})
-		wantRefused(t, err, state.StaleRevision)
+		wantRefused(t, err, codes.StaleRevision)
 	}
 }
 
@@ -160,7 +161,7 @@ func history(t *testing.T, s state.Store) {
 	a, b := acquire(t, s, "a.example", "o", start), acquire(t, s, "b.example", "o", start)
 	var all []rotate.Event
 	event := func(l rotate.Lease, n int) rotate.Event {
-		e := rotate.Event{Domain: l.Domain, At: start.Add(-time.Duration(n) * time.Hour), By: "o", Kind: rotate.Publish, Outcome: "done", Message: fmt.Sprint(n)}
+		e := rotate.Event{Domain: l.Domain, At: start.Add(-time.Duration(n) * time.Hour), By: "o", Kind: rotate.Publish, Outcome: codes.OutcomeDone, Message: fmt.Sprint(n)}
 		all = append(all, e)
 		return e
 	}
@@ -198,7 +199,7 @@ func refusedSave(t *testing.T, s state.Store) {
 	save(t, s, l, start, rotate.State{Domain: domain, Phase: rotate.Ready}, rotate.Event{Domain: domain})
 	before := held(t, s, domain)
 	_, err := s.Save(t.Context(), l, start.Add(ttl/2), rotate.State{Domain: domain, Phase: rotate.Draining}, rotate.Event{Domain: domain})
-	wantRefused(t, err, state.StaleRevision)
+	wantRefused(t, err, codes.StaleRevision)
 	if st := load(t, s, domain); st.Phase != rotate.Ready || st.Revision != 1 {
 		t.Errorf("state is %s at revision %d", st.Phase, st.Revision)
 	}
@@ -340,7 +341,7 @@ func increment(t *testing.T, s state.Store, l rotate.Lease) bool {
 	}
 	st.Failures++
 	_, err = s.Save(t.Context(), l, start, st)
-	if err != nil && fault.CodeOf(err) != state.StaleRevision {
+	if err != nil && fault.CodeOf(err) != codes.StaleRevision {
 		t.Error(err)
 		return true
 	}

@@ -58,7 +58,7 @@ func (l *lab) codes(t testing.TB, domain string) string {
 	t.Helper()
 	var out []string
 	for _, f := range l.status(t, domain).Drift {
-		out = append(out, f.Code)
+		out = append(out, string(f.Code))
 		if f.Message == "" || f.Repair == "" || f.Since.IsZero() {
 			t.Errorf("%+v says too little", f)
 		}

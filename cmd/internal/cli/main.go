@@ -19,6 +19,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -103,16 +104,16 @@ func (p *program) say(ctx context.Context, err error) (report.ErrorDocument, int
 		return report.NewError(context.Canceled, ""), exitError
 	case errors.As(err, &usage):
 		t.Problem(usage.fault())
-		return report.NewError(usage.fault(), "usage"), exitUsage
+		return report.NewError(usage.fault(), codes.Usage), exitUsage
 	case errors.As(err, &bad):
 		t.Configuration(bad)
 		return report.NewConfigurationError(bad), exitError
 	}
 	t.Problem(err)
 	if fault.KindOf(err) == fault.Refused {
-		return report.NewError(err, "refused"), exitRefused
+		return report.NewError(err, codes.Refused), exitRefused
 	}
-	return report.NewError(err, "error"), exitError
+	return report.NewError(err, codes.Error), exitError
 }
 
 func unwritten(err error) error {

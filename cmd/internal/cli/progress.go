@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 // progress tells on standard error what happens while it happens. Its functions are
@@ -105,20 +106,20 @@ func logStep(log *slog.Logger) func(rotate.Event) {
 	return func(e rotate.Event) {
 		level := slog.LevelInfo
 		switch e.Outcome {
-		case "begun":
+		case codes.OutcomeBegun:
 			level = slog.LevelDebug
-		case "failed", "refused":
+		case codes.OutcomeFailed, codes.OutcomeRefused:
 			level = slog.LevelWarn
 		}
-		log.LogAttrs(context.Background(), level, "step "+e.Outcome, said("domain", e.Domain, "step", string(e.Kind), "phase", string(e.Phase),
+		log.LogAttrs(context.Background(), level, "step "+string(e.Outcome), said("domain", e.Domain, "step", string(e.Kind), "phase", string(e.Phase),
 			"selector", e.Selector, "signer", e.Signer, "key_id", e.KeyID, "message", e.Message)...)
 	}
 }
 
 func logWait(log *slog.Logger) func(string, rotate.Next) {
 	return func(domain string, next rotate.Next) {
-		log.LogAttrs(context.Background(), slog.LevelInfo, "waiting", said("domain", domain, "for", next.Action,
-			"selector", next.Selector, "until", next.At.UTC().Format(time.RFC3339), "reason", next.Reason.Code, "message", next.Reason.Message)...)
+		log.LogAttrs(context.Background(), slog.LevelInfo, "waiting", said("domain", domain, "for", string(next.Action),
+			"selector", next.Selector, "until", next.At.UTC().Format(time.RFC3339), "reason", string(next.Reason.Code), "message", next.Reason.Message)...)
 	}
 }
 

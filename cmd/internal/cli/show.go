@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 func (p *program) showCommand() *cobra.Command {
@@ -80,7 +81,7 @@ func (p *program) checked(ctx context.Context, doc planfile.Document) (planfile.
 	}
 	defer a.Close()
 	why := cmp.Or(doc.SameState(a.Lineage), doc.Genuine(a.PlanKey))
-	if why != nil && why.Code == planfile.Tampered {
+	if why != nil && why.Code == codes.Tampered {
 		return doc, is, doc.Refusal(why)
 	}
 	is.Whole.Add(why)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/keystore/vault"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/signer/opendkim"
@@ -81,7 +82,7 @@ func (f *Finder) Find(ctx context.Context, d rotate.Domain) (Found, error) {
 }
 
 func noKey(d rotate.Domain, where string) error {
-	return fault.Refuse("no-key", fmt.Sprintf("adopt keys of %s: there is none for it in %s", d.Name, where),
+	return fault.Refuse(codes.NoKey, fmt.Sprintf("adopt keys of %s: there is none for it in %s", d.Name, where),
 		"a domain that dkimbot has no key for is brought up with 'dkimbot rotate --domain "+d.Name+"'")
 }
 
@@ -127,15 +128,15 @@ func parse(d rotate.Domain, t keyText) (dkim.SigningKey, error) {
 	case err == nil:
 		return dkim.SigningKey{Name: name, Key: key}, nil
 	case errors.Is(err, dkim.ErrEncrypted):
-		return dkim.SigningKey{}, &fault.Error{Kind: fault.Refused, Code: "encrypted-key", What: what, Err: err,
+		return dkim.SigningKey{}, &fault.Error{Kind: fault.Refused, Code: codes.EncryptedKey, What: what, Err: err,
 			Hint: "decrypt it on the way: 'openssl pkey -in FILE | dkimbot adopt --domain " + d.Name + " --selector " + selector + " --key-file -'"}
 	case errors.As(err, &weak):
-		return dkim.SigningKey{}, &fault.Error{Kind: fault.Refused, Code: "weak-key", What: what, Err: err,
+		return dkim.SigningKey{}, &fault.Error{Kind: fault.Refused, Code: codes.WeakKey, What: what, Err: err,
 			Hint: "don't adopt it, move away from it: name two other selectors in the domain's policy and run 'dkimbot rotate --domain " + d.Name + "'; it switches without a gap and leaves the record of " + selector + " alone"}
 	}
 	return dkim.SigningKey{}, &fault.Error{
 		Kind: fault.Refused,
-		Code: "unusable-key",
+		Code: codes.UnusableKey,
 		What: what,
 		Err:  err,
 		Hint: "give an RSA or Ed25519 private key in PEM (PKCS#8 or PKCS#1)",

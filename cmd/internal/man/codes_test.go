@@ -1,120 +1,82 @@
 package man
 
 import (
+	"fmt"
 	"go/ast"
-	"maps"
-	"regexp"
-	"slices"
+	"go/parser"
+	"go/token"
+	"path/filepath"
 	"strings"
 	"testing"
 )
 
-var (
-	codeForm = regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
-	codeType = regexp.MustCompile(`^(Kind|Phase|Code|Reason|Action|Outcome)$`)
-	codeName = regexp.MustCompile(`^[cC]ode[A-Z]`)
-)
-
-// codes are what the program's source says: every code with the places that give it,
-// and every word at all.
-type codes struct {
-	given  map[string]bool
-	words  map[string]bool
-	consts map[string]string
-	later  []ast.Expr // what may be a constant that is read later
-}
-
-func (c *codes) give(e ast.Expr) {
-	if name := nameOf(e); name != "" {
-		c.later = append(c.later, e)
-	} else if s := word(e); codeForm.MatchString(s) {
-		c.given[s] = true
+// constants calls see for the texts of the constants of a file that have a type, with the
+// heading of the block that they stand in.
+func constants(t *testing.T, path string, see func(heading, kind, value string)) {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(top, path), nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
 	}
-}
-
-// see takes up what a node says: the code of an error, a reason, an action or an outcome.
-func (c *codes) see(n ast.Node) bool {
-	switch n := n.(type) {
-	case *ast.BasicLit:
-		c.words[word(n)] = true
-	case *ast.ValueSpec:
-		c.value(n)
-	case *ast.CallExpr:
-		if slices.Contains([]string{"Refuse", "refused", "troubled", "say"}, nameOf(n.Fun)) && len(n.Args) > 1 {
-			c.give(n.Args[0])
-		}
-	case *ast.CompositeLit:
-		c.literal(n)
-	case *ast.AssignStmt:
-		for i, to := range n.Lhs {
-			if strings.EqualFold(nameOf(to), "code") && len(n.Rhs) == len(n.Lhs) {
-				c.give(n.Rhs[i])
-			}
-		}
-	case *ast.KeyValueExpr:
-		if slices.Contains([]string{"Code", "code", "Action", "Outcome"}, nameOf(n.Key)) {
-			c.give(n.Value)
-		}
-	}
-	return true
-}
-
-func (c *codes) value(n *ast.ValueSpec) {
-	for i, name := range n.Names {
-		if i >= len(n.Values) || word(n.Values[i]) == "" {
+	for _, d := range file.Decls {
+		block, ok := d.(*ast.GenDecl)
+		if !ok || block.Tok != token.CONST {
 			continue
 		}
-		value := word(n.Values[i])
-		c.consts[name.Name] = value
-		if codeType.MatchString(nameOf(n.Type)) || codeName.MatchString(name.Name) || strings.Contains(value, "-") {
-			c.give(n.Values[i])
-		}
-	}
-}
-
-// literal sees Reason{"code", ...}, alone and in a list of reasons.
-func (c *codes) literal(n *ast.CompositeLit) {
-	first := func(n *ast.CompositeLit) {
-		if len(n.Elts) == 2 {
-			c.give(n.Elts[0])
-		}
-	}
-	if nameOf(n.Type) == "Reason" {
-		first(n)
-	}
-	if list, ok := n.Type.(*ast.ArrayType); ok && nameOf(list.Elt) == "Reason" {
-		for _, e := range n.Elts {
-			if lit, ok := e.(*ast.CompositeLit); ok {
-				first(lit)
+		for _, spec := range block.Specs {
+			if v := spec.(*ast.ValueSpec); v.Type != nil && word(v.Values[0]) != "" {
+				see(strings.TrimSpace(block.Doc.Text()), nameOf(v.Type), word(v.Values[0]))
 			}
 		}
 	}
 }
 
-// Every code that the program can give stands in dkimbot-codes(7) (those of the protocols
-// of hooks and signers in dkimbot-hooks(7)), and no other.
+// Every code of package codes stands in the section of dkimbot-codes(7) that its block names,
+// and every code of the page is one of package codes, of the kind that its section is about.
 func TestCodesStandInTheirPage(t *testing.T) {
-	c := codes{given: map[string]bool{}, words: map[string]bool{}, consts: map[string]string{}}
-	for _, dir := range []string{"rotate", "state", "keystore", "providers", "cmd"} {
-		source(t, dir, func(_ string, file *ast.File) { ast.Inspect(file, c.see) })
-	}
-	for _, e := range c.later {
-		if s := c.consts[nameOf(e)]; codeForm.MatchString(s) {
-			c.given[s] = true
+	sections := map[string]map[string]bool{}
+	heading := ""
+	for _, b := range page(t, "dkimbot-codes.7").Blocks {
+		if b.Kind == Section {
+			heading = b.Text
+			sections[heading] = map[string]bool{}
+		}
+		if b.Kind != Tagged {
+			continue
+		}
+		for _, s := range spans(b.Tag) {
+			if s.strong {
+				sections[heading][s.text] = true
+			}
 		}
 	}
-	if len(c.given) < 150 {
-		t.Fatalf("found only %d codes in the source", len(c.given))
-	}
-	here, hooks := described(page(t, "dkimbot-codes.7")), described(page(t, "dkimbot-hooks.7"))
-	for _, code := range slices.Sorted(maps.Keys(c.given)) {
-		if !here[code] && !hooks[code] {
-			t.Errorf("the code %s stands in no page", code)
+	known, count := map[string]bool{}, 0
+	see := func(block, kind, value string) {
+		count++
+		known[kind+" "+value] = true
+		if heading := strings.TrimSuffix(block, "."); !sections[heading][value] {
+			t.Errorf("the code %s stands not in the section %q of the page", value, heading)
 		}
 	}
-	for _, code := range slices.Sorted(maps.Keys(here)) {
-		if !c.words[code] {
-			t.Errorf("the page has the code %s, and the program does not give it", code)
+	constants(t, "rotate/codes/codes.go", see)
+	constants(t, "rotate/domain.go", func(_, kind, value string) {
+		if kind == "Phase" {
+			see("Phases", kind, value)
+		}
+	})
+	if count < 170 {
+		t.Errorf("read only %d codes", count)
+	}
+	kinds := map[string]string{"Steps and actions": "Action", "Outcomes": "Outcome", "Phases": "Phase"}
+	for heading, words := range sections {
+		kind := kinds[heading]
+		if kind == "" {
+			kind = "Code"
+		}
+		for value := range words {
+			if !known[fmt.Sprint(kind, " ", value)] {
+				t.Errorf("section %q of the page has the code %s, and the program does not know it", heading, value)
+			}
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -27,7 +28,7 @@ func audited(t testing.TB) (n *Notices, path string, said *logged) {
 func TestAudit(t *testing.T) {
 	n, path, said := audited(t)
 	must(t, n.Consent(t.Context(), domain, begins))
-	for _, outcome := range []string{"begun", "done"} {
+	for _, outcome := range []codes.Outcome{"begun", "done"} {
 		e := failedAt
 		e.Outcome, e.Message = outcome, ""
 		n.Step(e)
@@ -42,7 +43,7 @@ func TestAudit(t *testing.T) {
 	for _, d := range lines {
 		code := ""
 		if d.Error != nil {
-			code = d.Error.Kind + " " + d.Error.Code
+			code = d.Error.Kind + " " + string(d.Error.Code)
 		}
 		got = append(got, strings.Join(strings.Fields(strings.Join([]string{d.Event, d.Command, d.Domain, d.Step, d.Selector, d.Signer, code, d.By}, " ")), " "))
 	}

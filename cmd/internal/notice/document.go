@@ -18,7 +18,6 @@ const (
 	Rotated      = "rotated"       // the old key was replaced: the rotation is over
 	Failed       = "failed"        // an attempt failed
 	Refused      = "refused"       // a safety rule, or a hook, forbade an attempt
-	done         = "done"          // a step was carried out; in the audit log only
 	heartbeat    = "heartbeat"     // all is well; to the heartbeat's URL only
 )
 
@@ -47,7 +46,7 @@ func newDocument(event, by string, at time.Time) Document {
 
 // ofEvent describes what happened in a step; err is nil unless it failed.
 func ofEvent(e rotate.Event, err error) Document {
-	d := newDocument(e.Outcome, e.By, e.At)
+	d := newDocument(string(e.Outcome), e.By, e.At)
 	d.Domain, d.Phase, d.Step, d.Selector, d.Signer, d.KeyID, d.Message = e.Domain, string(e.Phase), string(e.Kind), e.Selector, e.Signer, e.KeyID, e.Message
 	d.Error = report.NewProblem(err)
 	return d
@@ -105,7 +104,7 @@ func ofCommand(command, domain, by string, at time.Time, err error) Document {
 func (d Document) environment() []string {
 	var kind, code, hint string
 	if d.Error != nil {
-		kind, code, hint = d.Error.Kind, d.Error.Code, d.Error.Hint
+		kind, code, hint = d.Error.Kind, string(d.Error.Code), d.Error.Hint
 	}
 	env := []string{}
 	for _, v := range [][2]string{

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/child"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -74,6 +75,6 @@ func veto(d Document, err error) error {
 	if d.Previous != "" {
 		hint += ", and " + d.Previous + " goes on signing"
 	}
-	return &fault.Error{Kind: fault.Refused, Code: "vetoed", Err: err, What: fmt.Sprintf("switch %s to %s", d.Domain, d.Selector),
+	return &fault.Error{Kind: fault.Refused, Code: codes.Vetoed, Err: err, What: fmt.Sprintf("switch %s to %s", d.Domain, d.Selector),
 		Hint: hint + "; the hook is asked again when the schedule makes the switch due, or the same command is run again. To switch without this hook, take it out of notify.hooks.before_switch"}
 }

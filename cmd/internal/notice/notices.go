@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -129,7 +130,7 @@ func (n *Notices) post(batch []Document) func(context.Context) error {
 func (n *Notices) Consent(ctx context.Context, want rotate.Domain, s rotate.Step) error {
 	d := ofSwitch(want, s, n.cfg.By, time.Now())
 	if err := n.audit.note(d, true); err != nil {
-		return &fault.Error{Kind: fault.Refused, Code: "audit-unwritten", Err: err, What: "note in the audit log that " + d.Domain + " is to switch to " + d.Selector,
+		return &fault.Error{Kind: fault.Refused, Code: codes.AuditUnwritten, Err: err, What: "note in the audit log that " + d.Domain + " is to switch to " + d.Selector,
 			Hint: n.audit.remedy(err) + "; no switch begins that the audit log does not show, and what is under way goes on"}
 	}
 	if len(n.cfg.BeforeSwitch) == 0 {
@@ -146,7 +147,7 @@ func (n *Notices) Consent(ctx context.Context, want rotate.Domain, s rotate.Step
 
 // Step notes a step that was carried out. It is for the heart's port Notify.
 func (n *Notices) Step(e rotate.Event) {
-	if e.Outcome == done {
+	if e.Outcome == codes.OutcomeDone {
 		_ = n.audit.note(ofEvent(e, nil), false) // logged there
 	}
 }

@@ -90,7 +90,7 @@ func (c *checker) texts(all ...string) {
 }
 
 func (c *checker) reason(r rotate.Reason) {
-	c.that(r.Code == "" || codeForm.MatchString(r.Code), "a reason's code is not of the form that dkimbot gives it")
+	c.that(r.Code == "" || codeForm.MatchString(string(r.Code)), "a reason's code is not of the form that dkimbot gives it")
 	c.texts(r.Message)
 }
 
@@ -112,17 +112,17 @@ func (c *checker) domain(d Domain, stateless bool) {
 	c.texts(d.Warnings...)
 	if p := d.Problem; p != nil {
 		known := slices.Contains([]string{fault.Transient.String(), fault.Permanent.String(), fault.Refused.String()}, p.Kind)
-		c.that(known && (p.Code == "" || codeForm.MatchString(p.Code)), "the kind or code of its problem is unknown")
+		c.that(known && (p.Code == "" || codeForm.MatchString(string(p.Code))), "the kind or code of its problem is unknown")
 		c.that(len(d.Steps) == 0, "it has a problem and steps")
 		c.texts(p.Message, p.Hint)
 	}
 	if n := d.Next; n != nil {
-		c.that(codeForm.MatchString(n.Action), "what comes next is unknown")
+		c.that(codeForm.MatchString(string(n.Action)), "what comes next is unknown")
 		c.selector(n.Selector)
 		c.reason(n.Reason)
 	}
 	for _, f := range d.Drift {
-		c.that(f.Code == "" || codeForm.MatchString(f.Code), "the code of its drift is not of the form that dkimbot gives it")
+		c.that(f.Code == "" || codeForm.MatchString(string(f.Code)), "the code of its drift is not of the form that dkimbot gives it")
 		c.selector(f.Selector)
 		c.signer(f.Signer)
 		c.texts(f.Message, f.Repair)
@@ -138,10 +138,10 @@ func (c *checker) domain(d Domain, stateless bool) {
 }
 
 func (c *checker) step(s Step) {
-	c.that(slices.Contains(kinds, rotate.Kind(s.Kind)), "its kind is unknown")
+	c.that(slices.Contains(kinds, s.Kind), "its kind is unknown")
 	c.selector(s.Selector)
 	c.signer(s.Signer)
-	c.that(s.Selector != "" && (s.Signer != "") == (s.Kind == string(rotate.Activate)), "it does not say where it acts")
+	c.that(s.Selector != "" && (s.Signer != "") == (s.Kind == rotate.Activate), "it does not say where it acts")
 	c.texts(s.Target)
 	c.reason(s.Reason)
 	for _, facts := range []map[string]string{s.Before, s.After} {

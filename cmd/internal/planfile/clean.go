@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 // mostText is how long a text in a document may be; New cuts what is longer.
@@ -33,7 +34,7 @@ func text(s string) string {
 }
 
 func reason(r rotate.Reason) rotate.Reason {
-	return rotate.Reason{Code: text(r.Code), Message: text(r.Message)}
+	return rotate.Reason{Code: codes.Code(text(string(r.Code))), Message: text(r.Message)}
 }
 
 func texts(all []string) []string {
@@ -52,7 +53,7 @@ func (doc Document) clean() Document {
 		d := &doc.Domains[i]
 		d.Reason, d.Warnings = reason(d.Reason), texts(d.Warnings)
 		if p := d.Problem; p != nil {
-			d.Problem = &report.Problem{Kind: p.Kind, Code: text(p.Code), Message: text(p.Message), Hint: text(p.Hint)}
+			d.Problem = &report.Problem{Kind: p.Kind, Code: codes.Code(text(string(p.Code))), Message: text(p.Message), Hint: text(p.Hint)}
 		}
 		if d.Next != nil {
 			d.Next.Reason = reason(d.Next.Reason)

@@ -68,7 +68,7 @@ type Preconditions struct {
 
 // Step is one step of a plan.
 type Step struct {
-	Kind      string            `json:"kind"`
+	Kind      rotate.Kind       `json:"kind"`
 	Selector  string            `json:"selector,omitempty"`
 	Signer    string            `json:"signer,omitempty"`
 	Target    string            `json:"target"`
@@ -144,7 +144,7 @@ func newDomain(p rotate.DomainPlan) Domain {
 	}
 	for _, s := range p.Steps {
 		before, after := s.Facts()
-		step := Step{string(s.Kind), s.Selector, s.Signer, s.Target, s.Reason, before, after, nil}
+		step := Step{s.Kind, s.Selector, s.Signer, s.Target, s.Reason, before, after, nil}
 		if !s.NotBefore.IsZero() {
 			t := clean(s.NotBefore)
 			step.NotBefore = &t
@@ -163,7 +163,7 @@ func (d Domain) Plan() rotate.DomainPlan {
 	p := rotate.DomainPlan{Name: d.Name, Phase: rotate.Phase(d.Phase), Revision: d.Preconditions.Revision, Basis: d.Preconditions.State, Asked: d.Asked, Reason: d.Reason,
 		Next: d.Next, Stop: d.Problem.Err(), Drift: d.Drift, Warnings: d.Warnings, Seen: d.seen()}
 	for _, s := range d.Steps {
-		step := rotate.Step{Kind: rotate.Kind(s.Kind), Selector: s.Selector, Signer: s.Signer, Target: s.Target, Reason: s.Reason}.WithFacts(s.Before, s.After)
+		step := rotate.Step{Kind: s.Kind, Selector: s.Selector, Signer: s.Signer, Target: s.Target, Reason: s.Reason}.WithFacts(s.Before, s.After)
 		if s.NotBefore != nil {
 			step.NotBefore = *s.NotBefore
 		}

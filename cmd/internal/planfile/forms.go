@@ -40,13 +40,13 @@ var promises = map[rotate.Kind][]string{
 // nobody vouches for the document, so they leave no room for words.
 func (c *checker) after(s Step, stateless bool) {
 	for name, v := range s.After {
-		c.that(slices.Contains(promises[rotate.Kind(s.Kind)], name), "it holds a fact that a step of its kind does not have")
+		c.that(slices.Contains(promises[s.Kind], name), "it holds a fact that a step of its kind does not have")
 		c.that(fact(name, v), "a fact is not of the form that dkimbot gives it")
 	}
-	c.that(s.Kind != string(rotate.Activate) || s.After["selector"] == s.Selector, "it leads to another selector than its own")
-	if stateless && s.Kind != string(rotate.Adopt) {
+	c.that(s.Kind != rotate.Activate || s.After["selector"] == s.Selector, "it leads to another selector than its own")
+	if stateless && s.Kind != rotate.Adopt {
 		c.that(unmade(s.After["key_id"]), "it is for a key that was made, and there was no state")
-		c.that(unmade(s.After["record"]) || s.Kind == string(rotate.Drain), "it is for a record that was made, and there was no state")
+		c.that(unmade(s.After["record"]) || s.Kind == rotate.Drain, "it is for a record that was made, and there was no state")
 	}
 }
 

@@ -224,7 +224,7 @@ func TestStanding(t *testing.T) {
 		} else {
 			faulttest.Shown(t, err)
 		}
-		return r.Code
+		return string(r.Code)
 	}
 	for at, want := range map[time.Duration]string{59 * time.Minute: "not-yet", time.Hour: "", 73*time.Hour - 1: "", 73 * time.Hour: "expired"} {
 		if got := code(doc.Timely(now.Add(at))); got != want {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
@@ -94,6 +95,6 @@ func Read(data []byte) (Document, error) {
 }
 
 func damaged(err error) error {
-	return &fault.Error{Kind: fault.Refused, Code: "damaged-plan", What: "it is not as dkimbot wrote it", Err: err,
+	return &fault.Error{Kind: fault.Refused, Code: codes.DamagedPlan, What: "it is not as dkimbot wrote it", Err: err,
 		Hint: "get the file again as it was written, byte for byte, or make a new plan: 'dkimbot plan --out FILE'"}
 }

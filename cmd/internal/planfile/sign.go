@@ -8,10 +8,8 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 )
-
-// Tampered is the code of the reason that a document is not as dkimbot signed it.
-const Tampered = "tampered"
 
 // sign returns the HMAC-SHA256 of the document as it is written, without signature
 // and checksum, by the key that the state keeps.
@@ -32,9 +30,9 @@ func (doc Document) Genuine(key []byte) *rotate.Reason {
 	case doc.Lineage == "":
 		return doc.onlyNew()
 	case doc.Signature == "":
-		return &rotate.Reason{Code: "unsigned", Message: "it is not signed: an older dkimbot made it, or somebody else"}
+		return &rotate.Reason{Code: codes.Unsigned, Message: "it is not signed: an older dkimbot made it, or somebody else"}
 	case len(key) == 0 || !hmac.Equal([]byte(doc.Signature), []byte(doc.sign(key))):
-		return &rotate.Reason{Code: Tampered, Message: "it was changed after it was made: its signature is not by the key that the state keeps"}
+		return &rotate.Reason{Code: codes.Tampered, Message: "it was changed after it was made: its signature is not by the key that the state keeps"}
 	}
 	return nil
 }
@@ -44,7 +42,7 @@ func (doc Document) Genuine(key []byte) *rotate.Reason {
 func (doc Document) onlyNew() *rotate.Reason {
 	for _, d := range doc.Domains {
 		if c := d.Preconditions; c.Revision != 0 || c.State != (rotate.State{Domain: d.Name}).Basis() || d.Phase != string(rotate.New) {
-			return &rotate.Reason{Code: "unsigned", Message: fmt.Sprintf("it is not signed, and it is for %s, of which there was a state when it was made", d.Name)}
+			return &rotate.Reason{Code: codes.Unsigned, Message: fmt.Sprintf("it is not signed, and it is for %s, of which there was a state when it was made", d.Name)}
 		}
 	}
 	return nil
@@ -77,7 +75,7 @@ func (d Domain) plain() Domain {
 
 // target says where a step acts, from what it is.
 func (d Domain) target(s Step) string {
-	switch name := s.Selector + "._domainkey." + d.Name; rotate.Kind(s.Kind) {
+	switch name := s.Selector + "._domainkey." + d.Name; s.Kind {
 	case rotate.Activate:
 		return "signer " + s.Signer
 	case rotate.StoreKey, rotate.Destroy:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -78,7 +79,7 @@ func TestGenuine(t *testing.T) {
 		}
 	}
 	for _, other := range [][]byte{nil, []byte("another key of a restored state..")} {
-		if why := doc.Genuine(other); why == nil || why.Code != planfile.Tampered {
+		if why := doc.Genuine(other); why == nil || why.Code != codes.Tampered {
 			t.Errorf("by another key: %+v", why)
 		}
 	}
@@ -183,7 +184,7 @@ func TestOlderVersion(t *testing.T) {
 		}
 		got := ""
 		if why := doc.Genuine(key); why != nil {
-			got = why.Code
+			got = string(why.Code)
 		}
 		if got != want || len(doc.Domains) == 0 {
 			t.Errorf("%s: %q, want %q", file, got, want)
@@ -251,7 +252,7 @@ func TestUnsignedFacts(t *testing.T) {
 func TestPlainRecord(t *testing.T) {
 	doc := some()
 	s := &doc.Domains[0].Steps[0]
-	s.Kind, s.Signer, s.After = string(rotate.Publish), "", map[string]string{"record": "v=DKIM1; k=rsa; n=FREE; x=FREE; p=", "key_id": "", "ttl": "1h"}
+	s.Kind, s.Signer, s.After = rotate.Publish, "", map[string]string{"record": "v=DKIM1; k=rsa; n=FREE; x=FREE; p=", "key_id": "", "ttl": "1h"}
 	doc, err := planfile.Read(forged(t, doc, func(*planfile.Document) {}))
 	if err != nil {
 		t.Fatal(err)

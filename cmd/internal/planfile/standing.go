@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -16,11 +17,11 @@ const clockSlack = 5 * time.Minute
 func (doc Document) Timely(now time.Time) *rotate.Reason {
 	switch {
 	case doc.CreatedAt.After(now.Add(clockSlack)):
-		return &rotate.Reason{Code: "from-the-future", Message: "it was made at " + stamp(doc.CreatedAt) + ", which is yet to come"}
+		return &rotate.Reason{Code: codes.FromTheFuture, Message: "it was made at " + stamp(doc.CreatedAt) + ", which is yet to come"}
 	case !now.Before(doc.ExpiresAt):
-		return &rotate.Reason{Code: "expired", Message: "it expired at " + stamp(doc.ExpiresAt)}
+		return &rotate.Reason{Code: codes.Expired, Message: "it expired at " + stamp(doc.ExpiresAt)}
 	case now.Before(doc.PlannedFor):
-		return &rotate.Reason{Code: "not-yet", Message: "it is for " + stamp(doc.PlannedFor) + " and not before"}
+		return &rotate.Reason{Code: codes.NotYet, Message: "it is for " + stamp(doc.PlannedFor) + " and not before"}
 	}
 	return nil
 }
@@ -33,9 +34,9 @@ func (doc Document) SameState(lineage string) *rotate.Reason {
 	case doc.Lineage == "" || doc.Lineage == lineage:
 		return nil
 	case lineage == "":
-		return &rotate.Reason{Code: "lineage", Message: "there is no state now, and there was one when it was made"}
+		return &rotate.Reason{Code: codes.Lineage, Message: "there is no state now, and there was one when it was made"}
 	}
-	return &rotate.Reason{Code: "lineage", Message: fmt.Sprintf("it belongs to another state (lineage %s; the configured state has %s)", doc.Lineage, lineage)}
+	return &rotate.Reason{Code: codes.Lineage, Message: fmt.Sprintf("it belongs to another state (lineage %s; the configured state has %s)", doc.Lineage, lineage)}
 }
 
 // SameConfig says why the domain's plan does not belong to the configuration, given
@@ -45,9 +46,9 @@ func (d Domain) SameConfig(sha256 string) *rotate.Reason {
 	case d.Preconditions.ConfigSHA256:
 		return nil
 	case "":
-		return &rotate.Reason{Code: "config-changed", Message: "the configuration does not list " + d.Name + " any more"}
+		return &rotate.Reason{Code: codes.ConfigChanged, Message: "the configuration does not list " + d.Name + " any more"}
 	}
-	return &rotate.Reason{Code: "config-changed", Message: "the configuration of " + d.Name + " has changed since the plan was made"}
+	return &rotate.Reason{Code: codes.ConfigChanged, Message: "the configuration of " + d.Name + " has changed since the plan was made"}
 }
 
 // Refusal returns the refusal to apply the whole plan for a reason, nil for none.
@@ -55,17 +56,17 @@ func (doc Document) Refusal(why *rotate.Reason) error {
 	if why == nil {
 		return nil
 	}
-	code, hint := "stale-plan", "nothing was done; make a new plan, have it reviewed, and apply that: 'dkimbot plan --out FILE'"
+	code, hint := codes.StalePlan, "nothing was done; make a new plan, have it reviewed, and apply that: 'dkimbot plan --out FILE'"
 	switch why.Code {
-	case "from-the-future":
+	case codes.FromTheFuture:
 		hint = "nothing was done; set the machine's clock right, or make a new plan: 'dkimbot plan --out FILE'"
-	case "unsigned":
-		code, hint = "unsigned-plan", "nothing was done; make the plan again with this version of dkimbot, have it reviewed, and apply that: 'dkimbot plan --out FILE'"
-	case Tampered:
-		code, hint = "tampered-plan", "nothing was done; find out who changed the file. Make a new plan, have it reviewed, and apply that: 'dkimbot plan --out FILE'"
-	case "not-yet":
+	case codes.Unsigned:
+		code, hint = codes.UnsignedPlan, "nothing was done; make the plan again with this version of dkimbot, have it reviewed, and apply that: 'dkimbot plan --out FILE'"
+	case codes.Tampered:
+		code, hint = codes.TamperedPlan, "nothing was done; find out who changed the file. Make a new plan, have it reviewed, and apply that: 'dkimbot plan --out FILE'"
+	case codes.NotYet:
 		code, hint = why.Code, "nothing was done; apply it then, or make a plan for now: 'dkimbot plan --out FILE'"
-	case "lineage":
+	case codes.Lineage:
 		hint = "nothing was done; apply it with the configuration that it was made with, or restore the state from a backup, or make a new plan"
 	}
 	return fault.Refuse(code, fmt.Sprintf("apply plan %s: %s", doc.PlanID, why.Message), hint)

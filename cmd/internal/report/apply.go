@@ -3,6 +3,7 @@ package report
 import (
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
@@ -23,10 +24,10 @@ type DomainApplied struct {
 
 // StepLeft is a step that was not carried out.
 type StepLeft struct {
-	Kind      string     `json:"kind"`
-	Selector  string     `json:"selector"`
-	Signer    string     `json:"signer,omitempty"`
-	NotBefore *time.Time `json:"not_before"`
+	Kind      codes.Action `json:"kind"`
+	Selector  string       `json:"selector"`
+	Signer    string       `json:"signer,omitempty"`
+	NotBefore *time.Time   `json:"not_before"`
 }
 
 // NewApply makes the document of results.
@@ -36,7 +37,7 @@ func NewApply(planID string, results []engine.Result) ApplyDocument {
 	for i, r := range results {
 		d := DomainApplied{all.Domains[i], []StepLeft{}, r.Holds}
 		for _, s := range r.Left {
-			d.Left = append(d.Left, StepLeft{string(s.Kind), s.Selector, s.Signer, instant(s.NotBefore)})
+			d.Left = append(d.Left, StepLeft{s.Kind, s.Selector, s.Signer, instant(s.NotBefore)})
 		}
 		doc.Domains = append(doc.Domains, d)
 	}

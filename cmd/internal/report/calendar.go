@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
@@ -26,7 +27,7 @@ type CalendarEntry struct {
 	At       time.Time      `json:"at"` // not before
 	Domain   string         `json:"domain"`
 	Phase    string         `json:"phase"`  // before it
-	Action   string         `json:"action"` // "activate", "replace", "publish", "repair", "revoke", "verify", "destroy"
+	Action   codes.Action   `json:"action"` // "activate", "replace", "publish", "repair", "revoke", "verify", "destroy"
 	Selector string         `json:"selector"`
 	Signers  []string       `json:"signers"` // that switch
 	Message  string         `json:"message"` // for people
@@ -35,7 +36,7 @@ type CalendarEntry struct {
 
 // CalendarStep is one step of an entry.
 type CalendarStep struct {
-	Kind   string        `json:"kind"`
+	Kind   rotate.Kind   `json:"kind"`
 	Signer string        `json:"signer,omitempty"`
 	Reason rotate.Reason `json:"reason"`
 }
@@ -94,19 +95,19 @@ func newEntry(domain string, coming []plan.Coming) CalendarEntry {
 		if s.Kind == rotate.Activate {
 			e.Signers, from = append(e.Signers, s.Signer), s.From.Selector
 		}
-		e.Steps = append(e.Steps, CalendarStep{string(s.Kind), s.Signer, s.Reason})
+		e.Steps = append(e.Steps, CalendarStep{s.Kind, s.Signer, s.Reason})
 	}
 	e.Action, e.Message = entryWords(e, from, kinds)
 	return e
 }
 
 // because reports whether a step of the kind has a reason of the code.
-func (e CalendarEntry) because(kind rotate.Kind, code string) bool {
-	return slices.ContainsFunc(e.Steps, func(s CalendarStep) bool { return s.Kind == string(kind) && s.Reason.Code == code })
+func (e CalendarEntry) because(kind rotate.Kind, code codes.Code) bool {
+	return slices.ContainsFunc(e.Steps, func(s CalendarStep) bool { return s.Kind == kind && s.Reason.Code == code })
 }
 
 // entryWords names what an entry does, for programs and for people.
-func entryWords(e CalendarEntry, from string, kinds map[rotate.Kind]bool) (action, words string) {
+func entryWords(e CalendarEntry, from string, kinds map[rotate.Kind]bool) (action codes.Action, words string) {
 	s := e.Selector
 	switch {
 	case kinds[rotate.Activate]:
@@ -114,27 +115,27 @@ func entryWords(e CalendarEntry, from string, kinds map[rotate.Kind]bool) (actio
 		if from != "" && from != s {
 			instead = fmt.Sprintf(" instead of %s, which stays in DNS for mail in flight", from)
 		}
-		return "activate", fmt.Sprintf("%s: mail is signed with %s%s", strings.Join(e.Signers, ", "), s, instead)
-	case kinds[rotate.Revoke] && e.because(rotate.Revoke, "purge"):
-		return "revoke", fmt.Sprintf("the key of %s, which was handed back and which no mail needs any more, is revoked", s)
+		return codes.ActionActivate, fmt.Sprintf("%s: mail is signed with %s%s", strings.Join(e.Signers, ", "), s, instead)
+	case kinds[rotate.Revoke] && e.because(rotate.Revoke, codes.Purge):
+		return codes.ActionRevoke, fmt.Sprintf("the key of %s, which was handed back and which no mail needs any more, is revoked", s)
 	case kinds[rotate.Revoke]:
-		return "revoke", fmt.Sprintf("the leaked key of %s is revoked: mail that was signed with it fails to verify from then on", s)
+		return codes.ActionRevoke, fmt.Sprintf("the leaked key of %s is revoked: mail that was signed with it fails to verify from then on", s)
 	case kinds[rotate.Publish] && kinds[rotate.Destroy]:
-		return "replace", fmt.Sprintf("%s gets a fresh key, which no mail is signed with yet; the old one is destroyed", s)
+		return codes.ActionReplace, fmt.Sprintf("%s gets a fresh key, which no mail is signed with yet; the old one is destroyed", s)
 	case kinds[rotate.StoreKey] && e.Phase != string(rotate.New) && e.Phase != string(rotate.Bootstrapping):
-		return "publish", fmt.Sprintf("%s gets a fresh key, which no mail is signed with yet", s)
+		return codes.ActionPublish, fmt.Sprintf("%s gets a fresh key, which no mail is signed with yet", s)
 	case kinds[rotate.StoreKey]:
-		return "publish", fmt.Sprintf("%s gets its first key, published and seen in DNS", s)
-	case kinds[rotate.Publish] && e.because(rotate.Publish, "vanished"):
-		return "repair", fmt.Sprintf("the key record of %s, which is missing from DNS, is published again", s)
+		return codes.ActionPublish, fmt.Sprintf("%s gets its first key, published and seen in DNS", s)
+	case kinds[rotate.Publish] && e.because(rotate.Publish, codes.Vanished):
+		return codes.ActionRepair, fmt.Sprintf("the key record of %s, which is missing from DNS, is published again", s)
 	case kinds[rotate.Publish]:
-		return "publish", fmt.Sprintf("the record of the stored key of %s is published", s)
-	case kinds[rotate.Destroy] && e.because(rotate.Destroy, "compromised"):
-		return "destroy", fmt.Sprintf("the leaked key of %s is destroyed", s)
-	case kinds[rotate.Destroy] && e.because(rotate.Destroy, "replaced"):
-		return "destroy", fmt.Sprintf("the replaced key of %s is destroyed", s)
+		return codes.ActionPublish, fmt.Sprintf("the record of the stored key of %s is published", s)
+	case kinds[rotate.Destroy] && e.because(rotate.Destroy, codes.Compromised):
+		return codes.ActionDestroy, fmt.Sprintf("the leaked key of %s is destroyed", s)
+	case kinds[rotate.Destroy] && e.because(rotate.Destroy, codes.Replaced):
+		return codes.ActionDestroy, fmt.Sprintf("the replaced key of %s is destroyed", s)
 	case kinds[rotate.Destroy]:
-		return "destroy", fmt.Sprintf("the key of %s is destroyed", s)
+		return codes.ActionDestroy, fmt.Sprintf("the key of %s is destroyed", s)
 	}
-	return "verify", fmt.Sprintf("the key record of %s is looked at once more", s)
+	return codes.ActionVerify, fmt.Sprintf("the key record of %s is looked at once more", s)
 }

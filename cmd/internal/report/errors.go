@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 // ErrorDocument is what every command with --json prints when it could not do
@@ -29,7 +30,7 @@ type ConfigurationError struct {
 }
 
 // NewError makes the document of an error. code is told where the error has none itself.
-func NewError(err error, code string) ErrorDocument {
+func NewError(err error, code codes.Code) ErrorDocument {
 	doc := ErrorDocument{FormatVersion, ErrorDetail{Problem: *NewProblem(err)}}
 	if doc.Error.Code == "" {
 		doc.Error.Code = code
@@ -39,7 +40,7 @@ func NewError(err error, code string) ErrorDocument {
 
 // NewConfigurationError makes the document of everything that is wrong with a configuration.
 func NewConfigurationError(errs config.Errors) ErrorDocument {
-	doc := ErrorDocument{FormatVersion, ErrorDetail{Problem: Problem{Kind: "permanent", Code: "configuration",
+	doc := ErrorDocument{FormatVersion, ErrorDetail{Problem: Problem{Kind: "permanent", Code: codes.Configuration,
 		Message: fmt.Sprintf("%s in the configuration; nothing was done", Count(len(errs), "error")), Hint: "mend what is listed under configuration"}}}
 	for _, e := range errs {
 		doc.Error.Configuration = append(doc.Error.Configuration, ConfigurationError{e.File, e.Line, e.Path, e.Problem, e.Remedy})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -18,10 +19,10 @@ const FormatVersion = 1
 
 // Problem is an error in a document.
 type Problem struct {
-	Kind    string `json:"kind"` // "transient", "permanent" or "refused"
-	Code    string `json:"code,omitempty"`
-	Message string `json:"message"`
-	Hint    string `json:"hint,omitempty"`
+	Kind    string     `json:"kind"` // "transient", "permanent" or "refused"
+	Code    codes.Code `json:"code,omitempty"`
+	Message string     `json:"message"`
+	Hint    string     `json:"hint,omitempty"`
 }
 
 // NewProblem returns err as a document shows it, or nil.
@@ -30,7 +31,7 @@ func NewProblem(err error) *Problem {
 		return nil
 	}
 	if Interrupted(err) {
-		return &Problem{Kind: "transient", Code: "interrupted", Message: "interrupted between two steps; nothing is lost", Hint: "run the same command again to go on"}
+		return &Problem{Kind: "transient", Code: codes.Interrupted, Message: "interrupted between two steps; nothing is lost", Hint: "run the same command again to go on"}
 	}
 	return &Problem{Kind: fault.KindOf(err).String(), Code: fault.CodeOf(err), Message: fault.Text(err), Hint: fault.HintOf(err)}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 const calendarDay = "Mon 2006-01-02"
@@ -39,7 +40,7 @@ func (t Text) Calendar(doc report.CalendarDocument) {
 
 // entry colours what changes how mail is signed.
 func (t Text) entry(e report.CalendarEntry) string {
-	if e.Action == "activate" {
+	if e.Action == codes.ActionActivate {
 		return t.green(e.Message)
 	}
 	return e.Message

@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
@@ -13,7 +14,7 @@ import (
 // was, and no key is leaked, first or replaced that is not.
 func TestCalendarWords(t *testing.T) {
 	step := func(kind rotate.Kind, code string) rotate.Step {
-		return rotate.Step{Kind: kind, Selector: "s1", Reason: rotate.Reason{Code: code}}
+		return rotate.Step{Kind: kind, Selector: "s1", Reason: rotate.Reason{Code: codes.Code(code)}}
 	}
 	for want, c := range map[string]struct {
 		phase rotate.Phase

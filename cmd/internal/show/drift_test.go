@@ -10,14 +10,15 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 var (
-	vanished = rotate.Finding{Code: rotate.RecordVanished, Selector: "s2", Message: "the record of s2 is gone", Repair: "it is published again by itself"}
-	leftOver = rotate.Finding{Code: rotate.SignerLeftOver, Signer: "mx2", Message: "mx2 is left over", Repair: "stop it", Asks: true, Since: now.Add(-3 * time.Hour)}
-	alien    = rotate.Finding{Code: rotate.RecordForeign, Selector: "s1", Message: "s1 holds a record\nof two lines", Repair: "remove it", Asks: true, Since: now.Add(-time.Hour)}
+	vanished = rotate.Finding{Code: codes.RecordVanished, Selector: "s2", Message: "the record of s2 is gone", Repair: "it is published again by itself"}
+	leftOver = rotate.Finding{Code: codes.SignerLeftOver, Signer: "mx2", Message: "mx2 is left over", Repair: "stop it", Asks: true, Since: now.Add(-3 * time.Hour)}
+	alien    = rotate.Finding{Code: codes.RecordForeign, Selector: "s1", Message: "s1 holds a record\nof two lines", Repair: "remove it", Asks: true, Since: now.Add(-time.Hour)}
 )
 
 // What is not as it should be is told with what is done about it, once: a warning or
@@ -143,7 +144,7 @@ func TestMailOfRevokedKey(t *testing.T) {
 	if got := show.Mail(p, time.Time{}); !strings.Contains(got, "Mail signed with s2 that is still in flight fails") {
 		t.Error(got)
 	}
-	p.Steps, p.Drift = nil, []rotate.Finding{{Code: rotate.RecordForeign, Selector: "s2"}, {Code: rotate.RecordForeign, Selector: "s1"}}
+	p.Steps, p.Drift = nil, []rotate.Finding{{Code: codes.RecordForeign, Selector: "s2"}, {Code: codes.RecordForeign, Selector: "s1"}}
 	if got := show.Mail(p, time.Time{}); !strings.HasSuffix(got, "Mail signed with s2 (mx2) fails to verify while a record that is not dkimbot's stands there.") || strings.Contains(got, "with s1") {
 		t.Error(got)
 	}
@@ -165,7 +166,7 @@ func TestMailOfLeftKey(t *testing.T) {
 		return rotate.Observation{Selectors: map[string]rotate.SelectorSeen{"s2": {Sight: rotate.Sight{Values: values, Complete: true}}, "s1": {}},
 			Signers: map[string]rotate.SignerSeen{"mx1": {Ref: dkim.Ref{Name: dkim.Name{Domain: "a.test", Selector: "s2"}, KeyID: used.ID()}}}}
 	}
-	back := rotate.Step{Kind: rotate.Activate, Selector: "s1", Signer: "mx1", Reason: rotate.Reason{Code: rotate.SignerStrays}, From: rotate.Side{Selector: "s2", KeyID: used.ID()}}
+	back := rotate.Step{Kind: rotate.Activate, Selector: "s1", Signer: "mx1", Reason: rotate.Reason{Code: codes.SignerStrays}, From: rotate.Side{Selector: "s2", KeyID: used.ID()}}
 	for want, seen := range map[string]rotate.Observation{
 		"with s2 verifies, because its key record is in DNS as well":                 shows(record(used)),
 		"with s2 fails to verify: DNS does not show the key that it was signed with": shows(record(other)),
@@ -175,7 +176,7 @@ func TestMailOfLeftKey(t *testing.T) {
 			t.Errorf("%s; want %s", got, want)
 		}
 	}
-	p := rotate.DomainPlan{Name: "a.test", Seen: shows(record(used)), Drift: []rotate.Finding{{Code: rotate.RecordForeign, Selector: "s2"}}}
+	p := rotate.DomainPlan{Name: "a.test", Seen: shows(record(used)), Drift: []rotate.Finding{{Code: codes.RecordForeign, Selector: "s2"}}}
 	if got := show.Mail(p, time.Time{}); strings.Contains(got, "fails") {
 		t.Error(got)
 	}
@@ -183,7 +184,7 @@ func TestMailOfLeftKey(t *testing.T) {
 
 // TestDriftIsToldOnce: what the record and the private key of one selector show alike is told once.
 func TestDriftIsToldOnce(t *testing.T) {
-	p := rotate.DomainPlan{Name: "a.test", Drift: []rotate.Finding{{Code: rotate.RecordForeign, Selector: "s2", Message: "the state is older"}, {Code: rotate.KeyDifferent, Selector: "s2", Message: "the state is older"}}}
+	p := rotate.DomainPlan{Name: "a.test", Drift: []rotate.Finding{{Code: codes.RecordForeign, Selector: "s2", Message: "the state is older"}, {Code: codes.KeyDifferent, Selector: "s2", Message: "the state is older"}}}
 	out := written(func(x show.Text) { x.Plan(p) })
 	if n := strings.Count(out, "the state is older"); n != 1 {
 		t.Errorf("told %d times:\n%s", n, out)

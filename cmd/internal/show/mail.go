@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 // Mail says what carrying a plan out means for the domain's mail, for someone who
@@ -135,7 +136,7 @@ func (m mail) others(switched []string) bool {
 
 // stray reports whether a step brings a signer back that uses the wrong selector.
 func (m mail) stray(s rotate.Step) bool {
-	return s.Kind == rotate.Activate && s.Reason.Code == "signer-strays"
+	return s.Kind == rotate.Activate && s.Reason.Code == codes.SignerStrays
 }
 
 // records says what a step that changes or keeps a key record means for mail that
@@ -148,11 +149,11 @@ func (m mail) records(s rotate.Step) string {
 		return fmt.Sprintf("Mail already signed with %s verifies as long as its key record stays in DNS, which dkimbot does not touch.", s.From.Selector)
 	case m.stray(s) && m.first(s) && s.From.Selector != "" && s.From.Selector != s.Selector:
 		return m.already(s.From)
-	case s.Kind == rotate.Publish && s.Reason.Code == "replace":
+	case s.Kind == rotate.Publish && s.Reason.Code == codes.Replace:
 		return fmt.Sprintf("The key record of %s is replaced, which no mail needs any more: nothing has signed with it for longer than its drain.", s.Selector)
-	case s.Kind == rotate.Publish && s.Reason.Code == "vanished":
+	case s.Kind == rotate.Publish && s.Reason.Code == codes.Vanished:
 		return fmt.Sprintf("Mail signed with %s fails to verify until its key record, which is gone from DNS, is back.", s.Selector)
-	case s.Kind == rotate.Revoke && s.Reason.Code == "purge":
+	case s.Kind == rotate.Revoke && s.Reason.Code == codes.Purge:
 		return fmt.Sprintf("No mail needs the record of %s any more when it is revoked.", s.Selector)
 	case s.Kind == rotate.Revoke && len(m.stays(s.Selector)) > 0:
 		return fmt.Sprintf("Mail signed with %s fails to verify from then on, in flight or new: its key is revoked, and %s still signs with it.", s.Selector, strings.Join(m.stays(s.Selector), ", "))
@@ -186,7 +187,7 @@ func (m mail) stays(selector string) []string {
 // and no step changes that.
 func (m mail) spoilt() (out []string) {
 	for _, f := range m.p.Drift {
-		verb := map[string]string{rotate.RecordForeign: "fails", rotate.RecordSecond: "may fail"}[f.Code]
+		verb := map[codes.Code]string{codes.RecordForeign: "fails", codes.RecordSecond: "may fail"}[f.Code]
 		by := slices.DeleteFunc(m.using(f.Selector), func(name string) bool {
 			return m.p.Seen.Fate(f.Selector, m.p.Seen.Signers[name].Ref.KeyID) == rotate.Verifies // with a key that the state does not know
 		})

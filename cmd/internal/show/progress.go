@@ -7,15 +7,16 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 // Finished tells a step as it ends, for someone who watches: a line that stays.
 func (t Text) Finished(e rotate.Event) {
 	switch e.Outcome {
-	case "done":
+	case codes.OutcomeDone:
 		fmt.Fprintf(t.W, "%s  %s\n", e.Domain, did(e))
-	case "failed", "refused":
-		fmt.Fprintf(t.W, "%s  %s %s: %s\n", e.Domain, attempt(e), t.red(e.Outcome), strings.ReplaceAll(e.Message, "\n", " | "))
+	case codes.OutcomeFailed, codes.OutcomeRefused:
+		fmt.Fprintf(t.W, "%s  %s %s: %s\n", e.Domain, attempt(e), t.red(string(e.Outcome)), strings.ReplaceAll(e.Message, "\n", " | "))
 	}
 }
 
@@ -57,7 +58,7 @@ func (p *Progress) Expect(domains []rotate.Domain) {
 func (p *Progress) Step(e rotate.Event, now time.Time) {
 	delete(p.waiting, e.Domain)
 	delete(p.working, e.Domain)
-	if e.Outcome == "begun" {
+	if e.Outcome == codes.OutcomeBegun {
 		p.working[e.Domain] = atWork{e, now}
 	}
 }

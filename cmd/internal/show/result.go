@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
@@ -50,7 +51,7 @@ func did(e rotate.Event) string {
 	key := keyWords(e.KeyID, "")
 	switch e.Kind {
 	case rotate.StoreKey:
-		if e.Code == rotate.KeptAlready {
+		if e.Code == codes.KeptAlready {
 			return fmt.Sprintf("%s: %s was in the keystore already; it was read back, and is taken up", e.Selector, key)
 		}
 		return fmt.Sprintf("%s: %s was made, kept in the keystore and read back", e.Selector, key)
@@ -66,7 +67,7 @@ func did(e rotate.Event) string {
 	case rotate.Drain:
 		return fmt.Sprintf("%s: its drain began; it stays published", e.Selector)
 	case rotate.Destroy:
-		if e.Code == rotate.GoneAlready {
+		if e.Code == codes.GoneAlready {
 			return fmt.Sprintf("%s: the old %s was gone from the keystore already", e.Selector, key)
 		}
 		return fmt.Sprintf("%s: the old %s was destroyed", e.Selector, key)

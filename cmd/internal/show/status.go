@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 // Status writes where a domain stands and what comes next.
@@ -85,8 +86,8 @@ func (t Text) inDNS(k rotate.Key) string {
 
 // Event writes one line of history.
 func (t Text) Event(e rotate.Event) {
-	outcome := e.Outcome
-	if outcome != "done" {
+	outcome := string(e.Outcome)
+	if e.Outcome != codes.OutcomeDone {
 		outcome = t.red(outcome)
 	}
 	fmt.Fprintf(t.W, "%s  %-20s %-24s %s", e.At.UTC().Format(time.RFC3339), e.Domain, attempt(e), outcome)

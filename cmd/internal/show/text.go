@@ -13,6 +13,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -96,29 +97,29 @@ func (t Text) next(n *rotate.Next, told string) {
 		return
 	}
 	when := t.when(n.At)
-	if n.Reason.Code == rotate.CodePlanOnly {
+	if n.Reason.Code == codes.PlanOnly {
 		when = "when a plan is applied" // the time is that of the next look
 	}
 	t.line("  ", "next", action(*n)+", "+when)
-	if n.Reason.Code != "failed" && n.Reason.Message != told {
+	if n.Reason.Code != codes.Failed && n.Reason.Message != told {
 		t.line("  ", "", n.Reason.Message)
 	}
 }
 
 func action(n rotate.Next) string {
 	switch n.Action {
-	case "rotate":
+	case codes.ActionRotate:
 		return "rotate to " + n.Selector
-	case "bootstrap":
+	case codes.ActionBootstrap:
 		return "make the first keys"
-	case "replace":
+	case codes.ActionReplace:
 		return "replace the key of " + n.Selector
-	case "retry":
+	case codes.ActionRetry:
 		return "try again"
-	case string(rotate.Activate):
+	case rotate.Activate:
 		return "sign with " + n.Selector
 	}
-	return strings.TrimSpace(n.Action + " " + n.Selector)
+	return strings.TrimSpace(string(n.Action) + " " + n.Selector)
 }
 
 // keyWords names a key, or says none when there is no id.

@@ -207,7 +207,7 @@ func TestResult(t *testing.T) {
 	event := func(k rotate.Kind, selector string) rotate.Event {
 		return rotate.Event{Domain: "example.com", Kind: k, Selector: selector, Signer: map[rotate.Kind]string{rotate.Activate: "mx1"}[k], KeyID: newID, Outcome: "done"}
 	}
-	r := engine.Result{Domain: "example.com", State: rotate.State{Phase: rotate.Draining, Next: &rotate.Next{Action: string(rotate.Activate), Selector: "s2", At: now}},
+	r := engine.Result{Domain: "example.com", State: rotate.State{Phase: rotate.Draining, Next: &rotate.Next{Action: rotate.Activate, Selector: "s2", At: now}},
 		Done: []rotate.Event{event(rotate.StoreKey, "s1"), event(rotate.Publish, "s1"), seen(event(rotate.Verify, "s1")), event(rotate.Activate, "s2"), event(rotate.Drain, "s1"), event(rotate.Destroy, "s1"), event(rotate.Revoke, "s1")},
 		Plan: rotate.DomainPlan{Warnings: []string{"look here"}}, Err: fault.Temporary("reload mx1", errors.New("exit status 1"), "run it by hand")}
 	wantText(t, written(func(x show.Text) { x.Result(r) }), `

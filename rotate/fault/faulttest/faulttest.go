@@ -58,7 +58,7 @@ func Shown(t testing.TB, err error) {
 func render(err error) string {
 	kind := fault.KindOf(err).String()
 	if code := fault.CodeOf(err); code != "" {
-		kind += " " + code
+		kind += " " + string(code)
 	}
 	return steady(fmt.Sprintf("%s: %v\nhint: %s", kind, err, fault.HintOf(err)))
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dkimbot/dkimbot/rotate/child"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/signer"
@@ -88,7 +89,7 @@ func (b *batch) checkMissing() error {
 	if key {
 		missing, there = there, missing
 	}
-	return &fault.Error{Kind: fault.Refused, Code: "missing-table", What: "edit the tables of signer " + b.cfg.Name,
+	return &fault.Error{Kind: fault.Refused, Code: codes.MissingTable, What: "edit the tables of signer " + b.cfg.Name,
 		Err:  fmt.Errorf("%s is not there, and %s is; OpenDKIM needs both to run", missing, there),
 		Hint: "correct the path in the configuration, as opendkim.conf has it; where the table is lost, make it: install -m 644 /dev/null " + missing}
 }
@@ -171,7 +172,7 @@ func (s *Signer) checkKey(k dkim.SigningKey) error {
 		return fault.Lasting(s.what(k.Name), errors.New("there is no private key"), "report this as a defect")
 	}
 	if k.Key.Public().Bits() == 256 && s.address == "" {
-		return &fault.Error{Kind: fault.Refused, Code: "unproven-algorithm", What: s.what(k.Name),
+		return &fault.Error{Kind: fault.Refused, Code: codes.UnprovenAlgorithm, What: s.what(k.Name),
 			Err:  errors.New("OpenDKIM turns mail away when an Ed25519 key meets another SignatureAlgorithm"),
 			Hint: "set SignatureAlgorithm to ed25519-sha256 in opendkim.conf and give this signer its milter socket, so that the switch can be proved"}
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
@@ -150,7 +151,7 @@ func (t *tables) open(s *Signer, path string) (place, error) {
 	case err != nil:
 		return p, s.fileFault("use table "+path, err)
 	case info.Links > 1:
-		return p, &fault.Error{Kind: fault.Refused, Code: "table-names", What: "use table " + path,
+		return p, &fault.Error{Kind: fault.Refused, Code: codes.TableNames, What: "use table " + path,
 			Err:  fmt.Errorf("%s has %d names (hard links), and a change would reach only one of them", p.path(), info.Links),
 			Hint: fmt.Sprintf("make it a file of its own: cp -p %[1]s %[1]s.copy && mv %[1]s.copy %[1]s; let the other names be symbolic links to it", p.path())}
 	}
@@ -213,7 +214,7 @@ func (s *Signer) lockFault(ctx context.Context, p place, err error) error {
 		return fault.Temporary(what, err, "try again when that process has ended; look at what it does, and end it if it hangs")
 	}
 	if refused := (*safefile.Refused)(nil); errors.As(err, &refused) {
-		return &fault.Error{Kind: fault.Refused, Code: "unsafe-file", What: what, Err: err, Hint: "remove it; only dkimbot uses that name"}
+		return &fault.Error{Kind: fault.Refused, Code: codes.UnsafeFile, What: what, Err: err, Hint: "remove it; only dkimbot uses that name"}
 	}
 	if ctx.Err() != nil {
 		return fault.Temporary(what, context.Cause(ctx), "try again when the other process has ended")
@@ -224,7 +225,7 @@ func (s *Signer) lockFault(ctx context.Context, p place, err error) error {
 // fileFault says what an error of the file system means.
 func (s *Signer) fileFault(what string, err error) error {
 	if refused := (*safefile.Refused)(nil); errors.As(err, &refused) {
-		return &fault.Error{Kind: fault.Refused, Code: "unsafe-file", What: what, Err: err, Hint: safefile.Remedy(err)}
+		return &fault.Error{Kind: fault.Refused, Code: codes.UnsafeFile, What: what, Err: err, Hint: safefile.Remedy(err)}
 	}
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
@@ -102,7 +103,7 @@ func (b *batch) release(keys []dkim.Ref) (released []dkim.Ref, entries bool) {
 			}
 		}
 		if inUse {
-			b.failed[ref.Domain] = fault.Refuse("key-in-use", what+": tables of the signer use it", "activate the other selector first; where the domain was handed back, take its line out of the SigningTable")
+			b.failed[ref.Domain] = fault.Refuse(codes.KeyInUse, what+": tables of the signer use it", "activate the other selector first; where the domain was handed back, take its line out of the SigningTable")
 			continue
 		}
 		for _, name := range mine {
@@ -138,7 +139,7 @@ func (b *batch) dropSigning(ctx context.Context, refs []dkim.Ref) ([]dkim.Ref, e
 	}
 	for _, domain := range signing {
 		what := fmt.Sprintf("forget key %.8s of %s on signer %s", held[domain].KeyID, held[domain].Name, b.cfg.Name)
-		failed[domain] = &fault.Error{Kind: fault.Refused, Code: "key-in-use", What: what, Err: fmt.Errorf("opendkim at %s signs with it", b.cfg.Milter),
+		failed[domain] = &fault.Error{Kind: fault.Refused, Code: codes.KeyInUse, What: what, Err: fmt.Errorf("opendkim at %s signs with it", b.cfg.Milter),
 			Hint: fmt.Sprintf("see whether the daemon can load %s and %s, and whether opendkim.conf names them; journalctl -u opendkim tells", b.keyTable, b.signTable)}
 	}
 	maps.Copy(b.failed, failed)
@@ -214,7 +215,7 @@ func (s *Signer) removeKey(root *safefile.Dir, ref dkim.Ref) error {
 		return s.fileFault(what, err)
 	}
 	if !sameKey(data, nil, ref.KeyID) {
-		return &fault.Error{Kind: fault.Refused, Code: "foreign-key-file", What: what, Err: errors.New("it does not hold that key"), Hint: "move it away if nothing uses it"}
+		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: what, Err: errors.New("it does not hold that key"), Hint: "move it away if nothing uses it"}
 	}
 	if err := dir.Remove(name); err != nil {
 		return s.fileFault(what, err)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
@@ -180,7 +181,7 @@ func (d *keyDir) openDomain(domain string) (*safefile.Dir, error) {
 		return dir, nil
 	}
 	dir.Close()
-	return nil, &fault.Error{Kind: fault.Refused, Code: "unsafe-key-dir", What: what, Err: errors.New("it " + problem),
+	return nil, &fault.Error{Kind: fault.Refused, Code: codes.UnsafeKeyDir, What: what, Err: errors.New("it " + problem),
 		Hint: fmt.Sprintf("give it to %s with mode 0700: chown %d:%d %s && chmod 700 %s", d.daemon.name, d.owner.uid, d.owner.gid, d.full(domain), d.full(domain))}
 }
 
@@ -232,12 +233,12 @@ func (d *keyDir) correct(f *os.File, key dkim.SigningKey) error {
 		return d.signer.fileFault(what, err)
 	}
 	if !sameKey(had, key.Key.PEM(), key.Key.ID()) {
-		return &fault.Error{Kind: fault.Refused, Code: "foreign-key-file", What: what,
+		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: what,
 			Err: errors.New("another file stands there"), Hint: "move it away if nothing uses it"}
 	}
 	as := d.owner.as(0o600)
 	if info.Links != 1 && (info.Mode.Perm() != as.Mode || info.UID != as.UID || info.GID != as.GID) {
-		return &fault.Error{Kind: fault.Refused, Code: "foreign-key-file", What: what,
+		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: what,
 			Err: fmt.Errorf("the file there has %d names (hard links) and not the owner and mode that OpenDKIM needs", info.Links), Hint: "move it away; the next run writes it anew"}
 	}
 	if err := as.Apply(f); err != nil {

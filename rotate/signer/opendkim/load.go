@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -66,7 +67,7 @@ func (b *batch) checkLoad(sign []byte) error {
 }
 
 func (u *unloadable) fault(what, path string) error {
-	return &fault.Error{Kind: fault.Refused, Code: "unloadable-line", What: what,
+	return &fault.Error{Kind: fault.Refused, Code: codes.UnloadableLine, What: what,
 		Err:  fmt.Errorf("OpenDKIM can't use line %d of %s: %w", u.line, path, u.err),
 		Hint: u.hint}
 }

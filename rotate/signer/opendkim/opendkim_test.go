@@ -101,7 +101,7 @@ func wantSelectors(t testing.TB, d *signertest.OpenDKIM, domain string, want ...
 func wantCode(t testing.TB, err error, code string, words ...string) {
 	t.Helper()
 	faulttest.Shown(t, err)
-	if fault.CodeOf(err) != code {
+	if string(fault.CodeOf(err)) != code {
 		t.Fatalf("error is %v with code %q; want code %q", err, fault.CodeOf(err), code)
 	}
 	wantWords(t, err, words...)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -57,7 +58,7 @@ func (b *batch) readTables() error {
 // on one host would each undo what the other did (I8).
 func (b *batch) claim(path string, t *table) error {
 	if t.signer != "" && t.signer != b.cfg.Name {
-		return &fault.Error{Kind: fault.Refused, Code: "other-signer", What: "edit table " + path + " for signer " + b.cfg.Name,
+		return &fault.Error{Kind: fault.Refused, Code: codes.OtherSigner, What: "edit table " + path + " for signer " + b.cfg.Name,
 			Err:  fmt.Errorf("its block belongs to signer %q", t.signer),
 			Hint: fmt.Sprintf("one OpenDKIM is one signer, under one name, in one configuration: call it %s, or let only one of them change these tables; where it was renamed, write %q for %q in the line that begins with %q, in %s and %s", t.signer, b.cfg.Name, t.signer, beginMark, b.keyTable, b.signTable)}
 	}
@@ -67,7 +68,7 @@ func (b *batch) claim(path string, t *table) error {
 }
 
 func damaged(path string, err error) error {
-	return &fault.Error{Kind: fault.Refused, Code: "damaged-block", What: "edit table " + path, Err: err,
+	return &fault.Error{Kind: fault.Refused, Code: codes.DamagedBlock, What: "edit table " + path, Err: err,
 		Hint: fmt.Sprintf("put the line %q back below the lines that dkimbot wrote, or remove the block altogether", endMark)}
 }
 
@@ -134,7 +135,7 @@ func (b *batch) screen() {
 			}
 		}
 		if err := b.foreign.clash(b, j); err != nil {
-			b.failed[j.Domain] = &fault.Error{Kind: fault.Refused, Code: "foreign-signer-line", What: b.what(j.Name), Err: err,
+			b.failed[j.Domain] = &fault.Error{Kind: fault.Refused, Code: codes.ForeignSignerLine, What: b.what(j.Name), Err: err,
 				Hint: "remove that line or give its entry another name; dkimbot writes the lines of its domains itself"}
 		}
 	}

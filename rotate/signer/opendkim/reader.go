@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/settings"
 )
@@ -46,6 +47,6 @@ func (s *Signer) knowsReader() error {
 	if problem == "" || missing && os.Geteuid() != 0 {
 		return nil
 	}
-	return &fault.Error{Kind: fault.Refused, Code: "key-owner", What: "use key_dir of signer " + s.cfg.Name,
+	return &fault.Error{Kind: fault.Refused, Code: codes.KeyOwner, What: "use key_dir of signer " + s.cfg.Name,
 		Err: errors.New(s.cfg.KeyDir + " " + problem), Hint: nameReader}
 }

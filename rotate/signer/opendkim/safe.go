@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -33,7 +34,7 @@ func checkSafe(dir string, uid int) error {
 			return err
 		}
 		if problem := daemon.unsafe(info.Mode(), ownerOf(info)); problem != "" {
-			return &fault.Error{Kind: fault.Refused, Code: "unsafe-key-dir", What: "use key_dir " + dir, Err: fmt.Errorf("%s %s", d, problem),
+			return &fault.Error{Kind: fault.Refused, Code: codes.UnsafeKeyDir, What: "use key_dir " + dir, Err: fmt.Errorf("%s %s", d, problem),
 				Hint: fmt.Sprintf("OpenDKIM would turn mail away: its user %q must be able to reach the keys, and nobody but it and root to write above them (RequireSafeKeys); correct %s (mode %v) or choose another key_dir", daemon.name, d, info.Mode())}
 		}
 	}
@@ -135,7 +136,7 @@ func (b *batch) checkReadable() error {
 // checkReads looks at the directories on the way and at the file, if it is there.
 func (a account) checkReads(p place) error {
 	refuse := func(path, problem, hint string) error {
-		return &fault.Error{Kind: fault.Refused, Code: "unreadable-table", What: "use table " + p.path(),
+		return &fault.Error{Kind: fault.Refused, Code: codes.UnreadableTable, What: "use table " + p.path(),
 			Err:  fmt.Errorf("%s can't be %s by OpenDKIM's user %q, so that a reload changes nothing", path, problem, a.name),
 			Hint: hint + "; where OpenDKIM runs as another user, name it as owner"}
 	}

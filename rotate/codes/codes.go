@@ -1,0 +1,237 @@
+// Package codes is the list of every code that dkimbot gives to programs: in JSON, logs, hooks
+// and the audit log. A code keeps its name and meaning for good. dkimbot-codes(7) says for each
+// what it means and what to do; its sections are the blocks of this file.
+//
+// It is a leaf: every room may import it and it imports nothing.
+package codes
+
+// Code names an error, a reason or a drift.
+type Code string
+
+// Action names a step of a plan, a line of a domain's history, or what comes next for a domain.
+type Action string
+
+// Outcome names how an attempt or a health check went.
+type Outcome string
+
+// Errors of the configuration and the command line.
+const (
+	Usage            Code = "usage"             // the command line is wrong
+	Configuration    Code = "configuration"     // the configuration is wrong
+	Interrupted      Code = "interrupted"       // a signal ended the command between two steps
+	Error            Code = "error"             // an error without a code of its own
+	Refused          Code = "refused"           // a refusal without a code of its own
+	UnknownSigner    Code = "unknown-signer"    // the named signer does not sign for the domain
+	UnknownSelector  Code = "unknown-selector"  // the domain has no key at the named selector
+	NoKeyYet         Code = "no-key-yet"        // the selector has no key yet
+	NoSigners        Code = "no-signers"        // nothing is named that signs mail for the domain
+	SelectorsChanged Code = "selectors-changed" // the policy names other selectors than those under management
+)
+
+// Errors of state and leases.
+const (
+	LostState     Code = "lost-state"     // keys or a log exist, and the state does not know them
+	StaleState    Code = "stale-state"    // the state is older than what DNS and the keystore hold
+	DamagedState  Code = "damaged-state"  // the state database can't be read, or a domain's state contradicts itself
+	NewerState    Code = "newer-state"    // a newer dkimbot wrote the state
+	StaleRevision Code = "stale-revision" // another process changed the domain at the same time
+	UnknownPhase  Code = "unknown-phase"  // the state has a phase that this version does not know
+	LeaseHeld     Code = "lease-held"     // another process works on the domain
+	LeaseLost     Code = "lease-lost"     // the process was stopped for a while, and another one took over
+)
+
+// Errors of DNS.
+const (
+	ForeignRecord  Code = "foreign-record"  // a record that dkimbot did not make stands at the selector
+	SeveralRecords Code = "several-records" // the DNS account holds several TXT records at the name
+	SharedName     Code = "shared-name"     // two selectors lead to one name by CNAMEs
+	CNAME          Code = "cname"           // a CNAME and another record can't stand at one name
+	CNAMELoop      Code = "cname-loop"      // the CNAMEs lead in a circle or too far
+	DNAME          Code = "dname"           // a DNAME covers the name
+	TTL            Code = "ttl"             // other records at the name have another TTL
+	ZoneCut        Code = "zone-cut"        // the name is delegated to other servers
+	ChildZone      Code = "child-zone"      // the name lies in a child zone
+	WrongZone      Code = "wrong-zone"      // the servers answer from another zone than the configured one
+	NoZone         Code = "no-zone"         // DNS has no such zone
+	NoAnswer       Code = "no-answer"       // no server gives an answer
+	UnsignedAnswer Code = "unsigned-answer" // the answer to an update is not signed with the TSIG key
+	RecordGone     Code = "record-gone"     // the old key's record is missing from DNS, so signers can't go back to it now
+	SelfTest       Code = "self-test"       // a test message does not verify against the record
+)
+
+// Errors of the keystore.
+const (
+	ForeignSecret   Code = "foreign-secret"   // the keystore holds something that dkimbot did not make in the key's place
+	DeletedSecret   Code = "deleted-secret"   // somebody deleted a version of the key
+	DamagedKey      Code = "damaged-key"      // what was read back is not what was stored
+	VersionConflict Code = "version-conflict" // somebody else wrote a newer version at the same time
+	OldKeystore     Code = "old-keystore"     // the keystore is older than DNS and the state, as after a restore
+	ReplacedKey     Code = "replaced-key"     // the key to adopt was replaced or reported as compromised before
+	VaultSealed     Code = "vault-sealed"     // Vault is sealed
+	VaultForbidden  Code = "vault-forbidden"  // Vault's policy does not allow the call
+	VaultMount      Code = "vault-mount"      // nothing is mounted at keystore.mount, or not KV version 2
+	VaultLogin      Code = "vault-login"      // Vault refused the login
+)
+
+// Errors of signers.
+const (
+	SignerUnseen      Code = "signer-unseen"       // a signer does not answer which key it uses, so no key is replaced
+	ForeignSignerLine Code = "foreign-signer-line" // another line of the tables signs with the same entry or key
+	OtherSigner       Code = "other-signer"        // the block in the table belongs to another signer name
+	DamagedBlock      Code = "damaged-block"       // dkimbot's block in the table has no end
+	MissingTable      Code = "missing-table"       // one of the two tables is missing
+	UnreadableTable   Code = "unreadable-table"    // OpenDKIM's user can't read the table
+	UnloadableLine    Code = "unloadable-line"     // OpenDKIM can't load a line of the table
+	TableNames        Code = "table-names"         // the table has several names (hard links)
+	UnsafeFile        Code = "unsafe-file"         // a file or link stands where only root and dkimbot's user may write
+	UnsafeKeyDir      Code = "unsafe-key-dir"      // OpenDKIM would reject keys in this directory (RequireSafeKeys)
+	KeyOwner          Code = "key-owner"           // the user that OpenDKIM runs as can't read keys in this directory
+	ForeignKeyFile    Code = "foreign-key-file"    // another file stands in the place of a key file
+	KeyInUse          Code = "key-in-use"          // OpenDKIM still signs with the key that is to be removed
+	UnprovenAlgorithm Code = "unproven-algorithm"  // an Ed25519 key needs milter, so that the switch can be proved
+)
+
+// Errors of plans, limits and hooks.
+const (
+	StalePlan      Code = "stale-plan"      // something changed since the plan was made
+	UnsignedPlan   Code = "unsigned-plan"   // the plan has no signature: an older dkimbot or somebody else made it
+	TamperedPlan   Code = "tampered-plan"   // the plan was changed after it was made
+	DamagedPlan    Code = "damaged-plan"    // the file is not as dkimbot wrote it
+	NotYet         Code = "not-yet"         // the plan is for a later time
+	Window         Code = "window"          // no maintenance window is open
+	Freeze         Code = "freeze"          // a freeze is in effect
+	PlanOnly       Code = "plan-only"       // the domain is changed by applied plans only
+	Threshold      Code = "threshold"       // as many domains as allowed have started to switch
+	Vetoed         Code = "vetoed"          // a hook of notify.hooks.before_switch does not allow the switch
+	AuditUnwritten Code = "audit-unwritten" // the audit log can't be written, so no switch starts
+)
+
+// Errors of adopt, rollback and release.
+const (
+	ManagedAlready      Code = "managed-already"        // dkimbot manages the domain already
+	SelectorNotInPolicy Code = "selector-not-in-policy" // the policy does not name the key's selector
+	TwoKeys             Code = "two-keys"               // two keys are given for one selector
+	NoKey               Code = "no-key"                 // the source has no key for the domain
+	NoRecord            Code = "no-record"              // DNS shows no record for the key, so nobody uses it
+	TwoRecords          Code = "two-records"            // DNS shows several records at the name
+	BadRecord           Code = "bad-record"             // the record can't be used
+	RevokedRecord       Code = "revoked-record"         // the record says that the key is revoked
+	RecordUnsettled     Code = "record-unsettled"       // not every server shows the same record
+	OtherKey            Code = "other-key"              // DNS shows another key than the one given
+	DNSUnchecked        Code = "dns-unchecked"          // verify.mode is none, so the record can't be seen
+	ActiveUnclear       Code = "active-unclear"         // the signers do not all use one of the given keys
+	ActiveNotAdopted    Code = "active-not-adopted"     // the key of --active is not among those to adopt
+	EncryptedKey        Code = "encrypted-key"          // the key file has a passphrase
+	WeakKey             Code = "weak-key"               // the key is too short
+	UnusableKey         Code = "unusable-key"           // the file has no RSA or Ed25519 private key in PEM
+	NothingToRollBack   Code = "nothing-to-roll-back"   // no switch is in progress, or the old key is being replaced
+	Leaked              Code = "leaked"                 // the key to go back to is compromised
+	NotManaged          Code = "not-managed"            // dkimbot does not sign for the domain yet
+	Released            Code = "released"               // the domain was released
+	NotReleased         Code = "not-released"           // --undo was given for a domain that was never released
+	NotAtRest           Code = "not-at-rest"            // a switch, or work on a compromised key, is in progress
+	BeingPurged         Code = "being-purged"           // release --purge has started to remove records and keys
+)
+
+// Drift.
+const (
+	RecordVanished Code = "record-vanished"  // DNS shows nothing any more
+	RecordEarlier  Code = "record-earlier"   // DNS shows a record of dkimbot's that was replaced
+	RecordsDoubled Code = "records-doubled"  // two records, both dkimbot's
+	RecordForeign  Code = "record-foreign"   // a record that dkimbot did not make stands in its place
+	RecordSecond   Code = "record-second"    // beside dkimbot's record stands another
+	ServersDiffer  Code = "servers-differ"   // not every server shows the same
+	RecordBogus    Code = "record-bogus"     // its zone is signed, and validating resolvers reject it
+	RecordUnseen   Code = "record-unseen"    // DNS could not be asked
+	SignerStrays   Code = "signer-strays"    // it signs with something else
+	SignerEmpty    Code = "signer-empty"     // it does not sign: a rebuilt host
+	SignerSilent   Code = "signer-silent"    // it does not say what it signs with
+	SignerLeftOver Code = "signer-left-over" // it is no longer listed, and may sign with a key that stands
+	KeyMissing     Code = "key-missing"      // the keystore does not hold it any more
+	KeyDifferent   Code = "key-different"    // the newest one is not dkimbot's
+	KeyUnread      Code = "key-unread"       // the keystore could not be asked, or what it holds can't be read
+)
+
+// Reasons.
+const (
+	Bootstrap   Code = "bootstrap"    // the domain is new and gets its two keys
+	Idle        Code = "idle"         // one selector signs, and the other waits for the next rotation
+	Schedule    Code = "schedule"     // the schedule made a rotation due, or will
+	Asked       Code = "asked"        // a person asked for a rotation
+	StoredFirst Code = "stored-first" // the private key is stored and read back before its record is published
+	Verify      Code = "verify"       // the record must show on every authoritative server before anything relies on it
+	BeforeUse   Code = "before-use"   // the record is looked up once more just before a signer uses the key
+	Cache       Code = "cache"        // resolvers may still remember that nothing was published there
+	Settle      Code = "settle"       // another key stood there before, and receivers may still hold it
+	Switching   Code = "switching"    // a switch has started, and not every signer has confirmed it
+	Drain       Code = "drain"        // mail that was signed with the old key may be in flight
+	Replace     Code = "replace"      // the drain has passed, and the selector gets a fresh key
+	Replaced    Code = "replaced"     // the new record is public, and the old private key is destroyed
+	Dropped     Code = "dropped"      // a key was given up before a signer used it
+	Resume      Code = "resume"       // an earlier attempt was interrupted
+	Vanished    Code = "vanished"     // a record is missing from DNS
+	Adopt       Code = "adopt"        // a key that is in use is taken under management
+	Compromised Code = "compromised"  // the key was reported as compromised
+	Revoked     Code = "revoked"      // a compromised key's record gets an empty p=
+	Purge       Code = "purge"        // the domain was released with --purge, and records and keys are removed
+	Rollback    Code = "rollback"     // signers go back to the selector that signed before
+	Held        Code = "held"         // a signer was sent back by rollback --signer
+	Limit       Code = "limit"        // as many domains as allowed have started to switch
+	Failed      Code = "failed"       // the last attempt failed
+	GoneAlready Code = "gone-already" // the key to destroy was missing from the keystore already
+	KeptAlready Code = "kept-already" // the key to store was in the keystore already
+)
+
+// Reasons of stale plans.
+const (
+	Applied        Code = "applied"         // the plan was applied to the domain already
+	NothingPlanned Code = "nothing-planned" // the plan has nothing to do for the domain
+	StateMoved     Code = "state-moved"     // somebody else has worked on the domain
+	NotPlanned     Code = "not-planned"     // the domain now needs a step that is not in the plan
+	RecordChanged  Code = "record-changed"  // a record in DNS has changed
+	KeyChanged     Code = "key-changed"     // the newest key in the keystore has changed
+	SignerChanged  Code = "signer-changed"  // a signer signs with another key
+	ConfigChanged  Code = "config-changed"  // the configuration of the domain has changed
+	Lineage        Code = "lineage"         // the plan belongs to another state, or the state is missing
+	Expired        Code = "expired"         // the plan has expired
+	FromTheFuture  Code = "from-the-future" // the plan was made at a time that is yet to come
+	Unsigned       Code = "unsigned"        // the plan has no signature
+	Tampered       Code = "tampered"        // the plan was changed after it was made
+)
+
+// Steps and actions.
+const (
+	ActionGenerate    Action = "generate"    // make a key pair
+	ActionStore       Action = "store"       // store the private key in the keystore
+	ActionPublish     Action = "publish"     // put the key record into DNS
+	ActionVerify      Action = "verify"      // see the record on every authoritative server, and test the key against it
+	ActionActivate    Action = "activate"    // make a signer sign with the key
+	ActionDrain       Action = "drain"       // wait for mail in flight
+	ActionRevoke      Action = "revoke"      // publish the record with an empty p=
+	ActionDestroy     Action = "destroy"     // destroy the private key
+	ActionLook        Action = "look"        // a health check found something, or found that it is over
+	ActionBootstrap   Action = "bootstrap"   // make the first keys of a new domain
+	ActionRotate      Action = "rotate"      // switch to the other selector
+	ActionReplace     Action = "replace"     // replace the old key after the drain
+	ActionRepair      Action = "repair"      // publish a missing record again
+	ActionRetry       Action = "retry"       // retry what failed
+	ActionResume      Action = "resume"      // continue a switch that a partial rollback paused
+	ActionAdopt       Action = "adopt"       // take a key that is in use under management
+	ActionBelieve     Action = "believe"     // take what DNS and the keystore hold as the truth
+	ActionApply       Action = "apply"       // a plan was applied
+	ActionRollback    Action = "rollback"    // a person asked for a rollback
+	ActionCompromised Action = "compromised" // a person reported a key as compromised
+	ActionRelease     Action = "release"     // a person released the domain, or took it back
+	ActionLease       Action = "lease"       // a process took the domain over from one that has died
+	ActionClock       Action = "clock"       // the machine's clock was set
+)
+
+// Outcomes.
+const (
+	OutcomeBegun   Outcome = "begun"   // the step has started
+	OutcomeDone    Outcome = "done"    // the step is done
+	OutcomeFailed  Outcome = "failed"  // the step failed
+	OutcomeRefused Outcome = "refused" // a safety rule did not allow the step
+	OutcomeNoticed Outcome = "noticed" // a health check found a drift
+	OutcomeOver    Outcome = "over"    // the drift is over
+)
