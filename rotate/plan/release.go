@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -116,12 +117,24 @@ func (p *planner) purge(r rotate.HandedBack) {
 	}
 	for _, s := range p.keyed() {
 		key := p.have.Selector(s).Key
-		if err := p.wrongKeystore(s); err != nil {
+		if err := cmp.Or(p.wrongKeystore(s), p.standsBeside(s)); err != nil {
 			p.stop(err)
 		} else if !key.Gone {
 			p.destroy(s, rotate.Retired{KeyID: key.ID, Version: key.Version}, until, why)
 		}
 	}
+}
+
+// standsBeside says why a selector's key is not destroyed: DNS shows it beside a record of
+// somebody else, so that it can't be revoked (I5, I6).
+func (p *planner) standsBeside(s string) error {
+	sight := p.seen.Selectors[s].Sight
+	ours := slices.ContainsFunc(sight.Values, func(v string) bool { return rotate.RecordKeyID(v) == p.have.Selector(s).Key.ID })
+	if !ours || !p.handsOff(s) {
+		return nil
+	}
+	return fault.Refuse(codes.ForeignRecord, fmt.Sprintf("clear away the key record at %s: DNS shows something there that dkimbot did not make (%s)", p.name(s), rotate.Brief(sight.Values)),
+		"remove what dkimbot did not make; what is its own is cleared away then, and the private key destroyed")
 }
 
 // usersOfOurs tells which signers sign with a key of ours, or don't say.
