@@ -85,7 +85,8 @@ func (p *Provider) call(ctx context.Context, rec dkim.TXT, leave func()) error {
 		}
 	}
 	if err != nil && context.Cause(ctx) == errTooSlow {
-		return transient(fmt.Errorf("no answer within %s: %w", p.timeout, err), "check that the provider can be reached; the record may have been changed all the same")
+		return transient(fmt.Errorf("no answer within %s: %w", p.timeout, err),
+			"check that the provider can be reached; the record may have been changed all the same")
 	}
 	return err
 }
@@ -104,6 +105,7 @@ func (p *Provider) set(ctx context.Context, rec dkim.TXT, leave func(), done cha
 // did not expect.
 func caught(err *error) {
 	if r := recover(); r != nil {
-		*err = permanent(fmt.Errorf("the provider's module panicked: %v", r), "this is a fault of the module; report it with this message")
+		*err = permanent(fmt.Errorf("the provider's module panicked: %v", r),
+			"this is a fault of the module; report it with this message")
 	}
 }

@@ -33,7 +33,8 @@ func (threeCalls) Cost(string) int { return 3 }
 func layer(a Adapter) *Provider {
 	return &Provider{
 		name: "office", driver: "scripted", adapter: a, secrets: []string{"s3cr3t"},
-		turns: newTurns(8), pace: newPace(0, 0), timeout: 20 * time.Second, total: 2 * time.Minute, backoff: 500 * time.Millisecond,
+		turns: newTurns(8), pace: newPace(0, 0), timeout: 20 * time.Second, total: 2 * time.Minute,
+		backoff: 500 * time.Millisecond,
 	}
 }
 
@@ -328,7 +329,8 @@ func TestErrorText(t *testing.T) {
 			return permanent(fmt.Errorf("bad request: %w", errors.New("token s3cr3t is bad")), "replace s3cr3t")
 		}))
 		err := p.Publish(t.Context(), rec)
-		for _, want := range []string{"s1._domainkey.example.test", "zone example.test", "provider office", "scripted", "bad request"} {
+		for _, want := range []string{"s1._domainkey.example.test", "zone example.test", "provider office",
+			"scripted", "bad request"} {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%q does not name %s", err, want)
 			}

@@ -115,18 +115,25 @@ func TestCloudflareMishaps(t *testing.T) {
 		retryAfter string
 		atLeast    time.Duration
 	}{
-		"throttled":                        {mishaps: many(3, mishap.Mishap{Kind: mishap.Throttle}), atLeast: time.Second},
-		"throttled, says for how long":     {mishaps: many(2, mishap.Mishap{Kind: mishap.Throttle}), retryAfter: "50", atLeast: 100 * time.Second},
-		"throttled at the change":          {mishaps: many(1, mishap.Mishap{Kind: mishap.Throttle, Method: "POST"}), retryAfter: "7", atLeast: 7 * time.Second},
-		"an HTML page":                     {mishaps: many(3, mishap.Mishap{Kind: mishap.HTML502})},
-		"an HTML page at the change":       {mishaps: many(2, mishap.Mishap{Kind: mishap.HTML502, Method: "POST"})},
-		"made, the answer is lost":         {mishaps: many(1, mishap.Mishap{Kind: mishap.Lost, Method: "POST"})},
-		"made, the answer is an error":     {mishaps: many(1, mishap.Mishap{Kind: mishap.Failed, Method: "POST"})},
-		"made, no answer":                  {mishaps: many(1, mishap.Mishap{Kind: mishap.HangAfter, Method: "POST"}), atLeast: 20 * time.Second},
-		"not made, no answer":              {mishaps: many(2, mishap.Mishap{Kind: mishap.Hang, Method: "POST"}), atLeast: 40 * time.Second},
-		"the look-up of the zone hangs":    {mishaps: many(1, mishap.Mishap{Kind: mishap.Hang, Method: "GET"}), atLeast: 20 * time.Second},
-		"updated, and the answer is lost":  {mishaps: []mishap.Mishap{{Kind: mishap.Lost, Method: "POST"}, {Kind: mishap.Lost, Method: "PATCH"}}},
-		"everything the network can offer": {mishaps: []mishap.Mishap{{Kind: mishap.HTML502}, {Kind: mishap.Throttle}, {Kind: mishap.Failed, Method: "POST"}, {Kind: mishap.Hang, Method: "PATCH"}}},
+		"throttled": {mishaps: many(3, mishap.Mishap{Kind: mishap.Throttle}), atLeast: time.Second},
+		"throttled, says for how long": {mishaps: many(2, mishap.Mishap{Kind: mishap.Throttle}), retryAfter: "50",
+			atLeast: 100 * time.Second},
+		"throttled at the change": {mishaps: many(1, mishap.Mishap{Kind: mishap.Throttle, Method: "POST"}),
+			retryAfter: "7", atLeast: 7 * time.Second},
+		"an HTML page":                 {mishaps: many(3, mishap.Mishap{Kind: mishap.HTML502})},
+		"an HTML page at the change":   {mishaps: many(2, mishap.Mishap{Kind: mishap.HTML502, Method: "POST"})},
+		"made, the answer is lost":     {mishaps: many(1, mishap.Mishap{Kind: mishap.Lost, Method: "POST"})},
+		"made, the answer is an error": {mishaps: many(1, mishap.Mishap{Kind: mishap.Failed, Method: "POST"})},
+		"made, no answer": {mishaps: many(1, mishap.Mishap{Kind: mishap.HangAfter, Method: "POST"}),
+			atLeast: 20 * time.Second},
+		"not made, no answer": {mishaps: many(2, mishap.Mishap{Kind: mishap.Hang, Method: "POST"}),
+			atLeast: 40 * time.Second},
+		"the look-up of the zone hangs": {mishaps: many(1, mishap.Mishap{Kind: mishap.Hang, Method: "GET"}),
+			atLeast: 20 * time.Second},
+		"updated, and the answer is lost": {mishaps: []mishap.Mishap{{Kind: mishap.Lost, Method: "POST"},
+			{Kind: mishap.Lost, Method: "PATCH"}}},
+		"everything the network can offer": {mishaps: []mishap.Mishap{{Kind: mishap.HTML502}, {Kind: mishap.Throttle},
+			{Kind: mishap.Failed, Method: "POST"}, {Kind: mishap.Hang, Method: "PATCH"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -158,9 +165,11 @@ func TestCloudflareGivesUpWithAReason(t *testing.T) {
 		want       string
 		atMost     time.Duration
 	}{
-		"HTML for ever":      {kind: mishap.HTML502, want: "HTTP 502 Bad Gateway", atMost: 2 * time.Minute},
-		"blocked":            {kind: mishap.Throttle, retryAfter: "300", want: "HTTP 429", atMost: 0},
-		"blocked until":      {kind: mishap.Throttle, retryAfter: "Sat, 01 Jan 2000 00:10:00 GMT", want: "HTTP 429", atMost: 0}, // a bubble begins at midnight
+		"HTML for ever": {kind: mishap.HTML502, want: "HTTP 502 Bad Gateway", atMost: 2 * time.Minute},
+		"blocked":       {kind: mishap.Throttle, retryAfter: "300", want: "HTTP 429", atMost: 0},
+		// a bubble begins at midnight
+		"blocked until": {kind: mishap.Throttle, retryAfter: "Sat, 01 Jan 2000 00:10:00 GMT",
+			want: "HTTP 429", atMost: 0},
 		"throttled for ever": {kind: mishap.Throttle, want: "More than 1200 requests", atMost: 2 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -191,7 +200,8 @@ func TestCloudflareLasting(t *testing.T) {
 		hint    string
 	}{
 		"wrong token": {token: "cf-another-token", want: "HTTP 403 Forbidden; 9109", hint: "API token"},
-		"no zone":     {service: func() *fakecloudflare.Service { return fakecloudflare.New("other.test") }, want: "sees no zone", hint: "Zone:Read"},
+		"no zone": {service: func() *fakecloudflare.Service { return fakecloudflare.New("other.test") },
+			want: "sees no zone", hint: "Zone:Read"},
 		"two zones": {service: func() *fakecloudflare.Service { return fakecloudflare.New("example.test", "example.test") },
 			want: "sees 2 zones", hint: "account"},
 		"quota": {service: func() *fakecloudflare.Service {
@@ -217,7 +227,8 @@ func TestCloudflareLasting(t *testing.T) {
 				}
 				err := openEdge(t, account).Publish(t.Context(), rec)
 				faulttest.Shown(t, err)
-				if err == nil || fault.KindOf(err) != fault.Permanent || !strings.Contains(err.Error(), tc.want) || !strings.Contains(fault.HintOf(err), tc.hint) {
+				if err == nil || fault.KindOf(err) != fault.Permanent || !strings.Contains(err.Error(), tc.want) ||
+					!strings.Contains(fault.HintOf(err), tc.hint) {
 					t.Errorf("kind %v, hint %q of %v", fault.KindOf(err), fault.HintOf(err), err)
 				}
 				if n := len(s.Requests()); n > 3 {
@@ -281,7 +292,8 @@ func (d doTwice) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestCloudflareTTL(t *testing.T) {
 	s := fakecloudflare.New("example.test")
 	p := openEdge(t, Cloudflare{Client: s.Client()})
-	for ttl, want := range map[time.Duration]int{time.Second: 60, 59 * time.Second: 60, time.Minute: 60, time.Hour: 3600, 24 * time.Hour: 86400, 48 * time.Hour: 86400} {
+	for ttl, want := range map[time.Duration]int{time.Second: 60, 59 * time.Second: 60, time.Minute: 60, time.Hour: 3600,
+		24 * time.Hour: 86400, 48 * time.Hour: 86400} {
 		r := record("example.test", fmt.Sprint("t", int(ttl.Seconds())))
 		r.TTL = ttl
 		if err := p.Publish(t.Context(), r); err != nil {
@@ -342,7 +354,9 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 // Answers that are not what the service documents must not be acted upon: an
 // empty list would read as "no record stands there".
 func TestCloudflareOddAnswers(t *testing.T) {
-	for _, body := range []string{"", "null", "[]", `{"success":true}`, `{"success":true,"result":{}}`, `{"success":true,"result":null}`, `{"success":false}`, `{"success":true,"result":[],"errors":[{"code":1,"message":"x"}]}`} {
+	for _, body := range []string{"", "null", "[]", `{"success":true}`, `{"success":true,"result":{}}`,
+		`{"success":true,"result":null}`, `{"success":false}`,
+		`{"success":true,"result":[],"errors":[{"code":1,"message":"x"}]}`} {
 		s := fakecloudflare.New("example.test")
 		odd := roundTrip(func(r *http.Request) (*http.Response, error) {
 			if strings.HasSuffix(r.URL.Path, "/dns_records") && r.Method == http.MethodGet {

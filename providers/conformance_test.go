@@ -121,7 +121,8 @@ func TestConformanceRoute53(t *testing.T) {
 
 func aws() providers.Config {
 	return providers.Config{Limits: providers.Limits{Rate: 1000}, Account: &providers.Route53{
-		Region: "us-east-1", AccessKeyID: fakeroute53.AccessKeyID, SecretAccessKey: settings.Inline(fakeroute53.SecretAccessKey)}}
+		Region: "us-east-1", AccessKeyID: fakeroute53.AccessKeyID,
+		SecretAccessKey: settings.Inline(fakeroute53.SecretAccessKey)}}
 }
 
 func TestConformanceCloudflare(t *testing.T) {
@@ -144,13 +145,15 @@ func TestConformanceCloudflare(t *testing.T) {
 }
 
 func edge(s *fakecloudflare.Service) providers.Config {
-	return providers.Config{Limits: providers.Limits{Rate: 1000}, Account: &providers.Cloudflare{APIToken: settings.Inline(fakecloudflare.Token), Client: s.Client()}}
+	return providers.Config{Limits: providers.Limits{Rate: 1000},
+		Account: &providers.Cloudflare{APIToken: settings.Inline(fakecloudflare.Token), Client: s.Client()}}
 }
 
 func TestConformanceZoneFile(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, zone+".zone")
-	if err := os.WriteFile(file, []byte("$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	plant := func(t testing.TB, line string) {

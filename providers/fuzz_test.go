@@ -21,7 +21,8 @@ import (
 // FuzzUnquote: what stands in quotes reads as the zone-file parser of miekg/dns
 // reads it; what is quoted here reads back.
 func FuzzUnquote(f *testing.F) {
-	for _, s := range []string{`plain`, `"one"`, `"one" "two"`, `"a\"b\\c"`, `"a\059b"`, `"a\255b"`, `""`, `"unfinished\`, `v=DKIM1; n="x";`, strings.Repeat("x", 600)} {
+	for _, s := range []string{`plain`, `"one"`, `"one" "two"`, `"a\"b\\c"`, `"a\059b"`, `"a\255b"`, `""`, `"unfinished\`,
+		`v=DKIM1; n="x";`, strings.Repeat("x", 600)} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -142,7 +143,8 @@ func FuzzUpdateAnswer(f *testing.F) {
 			got, packs = wireTXT(txt)
 		}
 		h := m.Answer[0].Header()
-		if !ok || !packs || got != value || len(m.Answer) != 1 || h.Class != dns.ClassINET || h.Ttl != 3600 || !strings.EqualFold(h.Name, r.Owner+".") ||
+		if !ok || !packs || got != value || len(m.Answer) != 1 || h.Class != dns.ClassINET || h.Ttl != 3600 ||
+			!strings.EqualFold(h.Name, r.Owner+".") ||
 			!m.Authoritative || m.Truncated || m.Rcode != dns.RcodeSuccess {
 			t.Fatalf("taken for %q:\n%s", value, m)
 		}
@@ -153,9 +155,12 @@ func FuzzUpdateAnswer(f *testing.F) {
 // is told only when it keeps the value that it was given.
 func FuzzCloudflareAnswer(f *testing.F) {
 	good := `{"success":true,"errors":[],"messages":[],"result":{"id":"rec1","type":"TXT","name":"s1._domainkey.example.test","content":"\"v=DKIM1; k=rsa; p=AAAA\"","ttl":3600}}`
-	for _, body := range []string{good, strings.Replace(good, "AAAA", "BBBB", 1), strings.Replace(good, "true", "false", 1), `{"success":true,"result":[]}`, `{"success":true,"result":null}`,
-		`{"success":true,"result":[{"id":"a","name":"example.test"}]}`, `{"success":true,"result":[{},{}]}`, `{"success":true,"result":[{"id":"a","type":"TXT","content":"x"}]}`,
-		`{"success":false,"errors":[{"code":10429,"message":"slow","error_chain":[{"code":1}]}]}`, `<html>502`, ``, `null`, `{"result":{"content":"` + strings.Repeat(`\"`, 300) + `"}}`} {
+	for _, body := range []string{good, strings.Replace(good, "AAAA", "BBBB", 1),
+		strings.Replace(good, "true", "false", 1), `{"success":true,"result":[]}`, `{"success":true,"result":null}`,
+		`{"success":true,"result":[{"id":"a","name":"example.test"}]}`, `{"success":true,"result":[{},{}]}`,
+		`{"success":true,"result":[{"id":"a","type":"TXT","content":"x"}]}`,
+		`{"success":false,"errors":[{"code":10429,"message":"slow","error_chain":[{"code":1}]}]}`, `<html>502`, ``, `null`,
+		`{"result":{"content":"` + strings.Repeat(`\"`, 300) + `"}}`} {
 		for at := range uint8(3) {
 			f.Add([]byte(body), uint16(200), at)
 			f.Add([]byte(body), uint16(502), at)
@@ -193,7 +198,8 @@ func FuzzCloudflareAnswer(f *testing.F) {
 		if err := json.Unmarshal(body, &said); err != nil || !said.Success || len(said.Errors) > 0 || status >= 400 {
 			t.Fatalf("success, and the service said %d %s", status, body)
 		}
-		if want, ok := zoneFileTXT(said.Result.Content); ok && want != rec.Value || !ok && !strings.Contains(said.Result.Content, rec.Value[:7]) {
+		if want, ok := zoneFileTXT(said.Result.Content); ok && want != rec.Value || !ok &&
+			!strings.Contains(said.Result.Content, rec.Value[:7]) {
 			t.Fatalf("success, and the service keeps %q", said.Result.Content)
 		}
 	})
@@ -213,13 +219,16 @@ func (o *oneOdd) RoundTrip(r *http.Request) (*http.Response, error) {
 		return o.inner.RoundTrip(r)
 	}
 	o.wrote = r.Method != http.MethodGet
-	return &http.Response{StatusCode: o.status, Header: http.Header{}, Request: r, Body: io.NopCloser(bytes.NewReader(o.body))}, nil
+	return &http.Response{StatusCode: o.status, Header: http.Header{}, Request: r,
+		Body: io.NopCloser(bytes.NewReader(o.body))}, nil
 }
 
 // FuzzPublish: a value arrives at each service just as it was given, cut and quoted
 // as the service wants it; one that no service carries unchanged is refused by all.
 func FuzzPublish(f *testing.F) {
-	for _, v := range []string{rec.Value, "x", `"`, `\`, `""`, `"quoted"`, `\059`, `a\"b`, " lead and trail ", strings.Repeat("x", 255), strings.Repeat("x", 256), strings.Repeat(`\"`, 300), strings.Repeat("x ", 380), "é", "\x00", ""} {
+	for _, v := range []string{rec.Value, "x", `"`, `\`, `""`, `"quoted"`, `\059`, `a\"b`, " lead and trail ",
+		strings.Repeat("x", 255), strings.Repeat("x", 256), strings.Repeat(`\"`, 300), strings.Repeat("x ", 380),
+		"é", "\x00", ""} {
 		f.Add(v)
 	}
 	zone := &fakeroute53.Zone{Name: rec.Zone + "."}
@@ -228,9 +237,11 @@ func FuzzPublish(f *testing.F) {
 	updates := startUpdates(f)
 	providers := map[string]*Provider{}
 	for _, cfg := range []Config{
-		{Account: &Route53{Region: "us-east-1", AccessKeyID: fakeroute53.AccessKeyID, SecretAccessKey: settings.Inline(fakeroute53.SecretAccessKey)}},
+		{Account: &Route53{Region: "us-east-1", AccessKeyID: fakeroute53.AccessKeyID,
+			SecretAccessKey: settings.Inline(fakeroute53.SecretAccessKey)}},
 		{Account: &Cloudflare{APIToken: settings.Inline(fakecloudflare.Token), Client: cloudflare.Client()}},
-		{Account: &RFC2136{Server: updates.addr, KeyName: updates.keyName, KeyAlgorithm: "hmac-sha256", Key: settings.Inline(updates.secret)}},
+		{Account: &RFC2136{Server: updates.addr, KeyName: updates.keyName, KeyAlgorithm: "hmac-sha256",
+			Key: settings.Inline(updates.secret)}},
 	} {
 		cfg.Name, cfg.Rate = cfg.Account.Driver().Name, 1e6
 		p, err := New(f.Context(), cfg)

@@ -38,7 +38,8 @@ func (p *pace) pause(d time.Duration) {
 func (p *pace) wait(ctx context.Context, n int, patience time.Duration) error {
 	for d := p.paused(); d > 0; d = p.paused() {
 		if d > patience {
-			f := transient(fmt.Errorf("the account is rate limited for another %s", d.Round(time.Second)), "wait until the limit has passed; it counts for everything that uses the account")
+			f := transient(fmt.Errorf("the account is rate limited for another %s", d.Round(time.Second)),
+				"wait until the limit has passed; it counts for everything that uses the account")
 			f.after = d
 			return f
 		}

@@ -53,7 +53,8 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 	}
 	if p.adapter, err = cfg.Account.Open(ctx, secrets); err != nil {
 		f := failureOf(err)
-		return nil, &fault.Error{Kind: f.kind, Code: f.code, What: what + " (" + d.Name + ")", Hint: f.hint, Err: p.withoutSecrets(err)}
+		return nil, &fault.Error{Kind: f.kind, Code: f.code, What: what + " (" + d.Name + ")", Hint: f.hint,
+			Err: p.withoutSecrets(err)}
 	}
 	return p, nil
 }

@@ -64,7 +64,8 @@ func (a asker) believe(answer *dns.Msg, err error) (*dns.Msg, error) {
 	}
 	for _, bad := range []error{dns.ErrSig, dns.ErrTime, dns.ErrSecret, dns.ErrKey, dns.ErrKeyAlg, dns.ErrNoSig} {
 		if errors.Is(err, bad) {
-			return nil, &unsignedError{server: a.server, answer: answer, how: "its signature does not verify (" + err.Error() + ")"}
+			return nil, &unsignedError{server: a.server, answer: answer, how: "its signature does not verify (" +
+				err.Error() + ")"}
 		}
 	}
 	if errors.Is(err, dns.ErrAuth) { // the library verifies no signature of a NOTAUTH
@@ -92,7 +93,9 @@ func (e *unsignedError) Error() string {
 }
 
 func (e *unsignedError) failure() *failure {
-	f := permanent(e, fmt.Sprintf("let the provider's server be the name server itself, with TSIG: what answers at %s is something else, or something on the way changes answers; the record may have been changed all the same", e.server))
+	f := permanent(e, fmt.Sprintf("let the provider's server be the name server itself, with TSIG: "+
+		"what answers at %s is something else, or something on the way changes answers; "+
+		"the record may have been changed all the same", e.server))
 	f.code = codes.UnsignedAnswer
 	return f
 }
@@ -117,9 +120,11 @@ func (e *tsigError) Error() string {
 func (e *tsigError) hint() string {
 	switch int(e.code) {
 	case dns.RcodeBadKey:
-		return fmt.Sprintf("the server has no key of the name %s with algorithm %s: compare key_name and key_algorithm with its configuration", e.key.name, e.key.algorithm)
+		return fmt.Sprintf("the server has no key of the name %s with algorithm %s: "+
+			"compare key_name and key_algorithm with its configuration", e.key.name, e.key.algorithm)
 	case dns.RcodeBadSig: // BADVERS shares its number
-		return fmt.Sprintf("the secret of key %s is another one at the server: compare it with the server's configuration", e.key.name)
+		return fmt.Sprintf("the secret of key %s is another one at the server: "+
+			"compare it with the server's configuration", e.key.name)
 	case dns.RcodeBadTime:
 		return "the clocks of this machine and of the name server differ by more than five minutes: set them"
 	}

@@ -58,12 +58,17 @@ func TestUpdateFailuresAreToldApart(t *testing.T) {
 			want   string // in the error
 			hint   string
 		}{
-			"wrong secret":    {config: func(c *RFC2136) { c.Key = wrong }, want: "BADSIG", hint: "secret of key dkimbot."},
-			"wrong name":      {config: func(c *RFC2136) { c.KeyName = "other" }, want: "BADKEY", hint: "no key of the name other."},
-			"wrong algorithm": {config: func(c *RFC2136) { c.KeyAlgorithm = "hmac-sha512" }, want: "BADKEY", hint: "hmac-sha512"},
-			"unknown zone":    {zone: "elsewhere.test", want: "not authoritative for zone elsewhere.test", hint: "primary of elsewhere.test"},
-			"subdomain":       {zone: "sub.example.test", want: "not authoritative for zone sub.example.test", hint: "primary of sub.example.test"},
-			"not allowed":     {owner: "www.example.test", want: "does not allow this update", hint: "grant dkimbot. wildcard *._domainkey.example.test TXT"},
+			"wrong secret": {config: func(c *RFC2136) { c.Key = wrong }, want: "BADSIG", hint: "secret of key dkimbot."},
+			"wrong name": {config: func(c *RFC2136) { c.KeyName = "other" }, want: "BADKEY",
+				hint: "no key of the name other."},
+			"wrong algorithm": {config: func(c *RFC2136) { c.KeyAlgorithm = "hmac-sha512" }, want: "BADKEY",
+				hint: "hmac-sha512"},
+			"unknown zone": {zone: "elsewhere.test", want: "not authoritative for zone elsewhere.test",
+				hint: "primary of elsewhere.test"},
+			"subdomain": {zone: "sub.example.test", want: "not authoritative for zone sub.example.test",
+				hint: "primary of sub.example.test"},
+			"not allowed": {owner: "www.example.test", want: "does not allow this update",
+				hint: "grant dkimbot. wildcard *._domainkey.example.test TXT"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				cfg, r := updateConfig(s), rec
@@ -79,7 +84,8 @@ func TestUpdateFailuresAreToldApart(t *testing.T) {
 				start := time.Now()
 				err := openUpdates(t, cfg).Publish(t.Context(), r)
 				faulttest.Shown(t, err)
-				if err == nil || fault.KindOf(err) != fault.Permanent || !strings.Contains(err.Error(), tc.want) || !strings.Contains(fault.HintOf(err), tc.hint) {
+				if err == nil || fault.KindOf(err) != fault.Permanent || !strings.Contains(err.Error(), tc.want) ||
+					!strings.Contains(fault.HintOf(err), tc.hint) {
 					t.Errorf("kind %v, hint %q of %v", fault.KindOf(err), fault.HintOf(err), err)
 				}
 				for e := err; e != nil; e = errors.Unwrap(e) {
@@ -123,7 +129,8 @@ func TestUpdateBadTime(t *testing.T) {
 }
 
 func liarConfig(l *nameservertest.Liar) Config {
-	return Config{Name: "office", Account: &RFC2136{Server: l.Addr, KeyName: "dkimbot.", KeyAlgorithm: "hmac-sha256", Key: settings.Inline("c2VjcmV0")}}
+	return Config{Name: "office", Account: &RFC2136{Server: l.Addr, KeyName: "dkimbot.", KeyAlgorithm: "hmac-sha256",
+		Key: settings.Inline("c2VjcmV0")}}
 }
 
 // The module makes an update signed with a key name in upper case, and reports
@@ -266,13 +273,15 @@ func TestUpdateServerInTrouble(t *testing.T) {
 		addr string
 		want string
 	}{
-		"down":     {addr: closed.Addr().String(), want: "refused"},
-		"silent":   {addr: nameservertest.StartLiar(t, "", 0, nameservertest.Silent()).Addr},
-		"SERVFAIL": {addr: nameservertest.StartLiar(t, "", 0, nameservertest.Rcode(dns.RcodeServerFailure)).Addr, want: "SERVFAIL"},
+		"down":   {addr: closed.Addr().String(), want: "refused"},
+		"silent": {addr: nameservertest.StartLiar(t, "", 0, nameservertest.Silent()).Addr},
+		"SERVFAIL": {addr: nameservertest.StartLiar(t, "", 0, nameservertest.Rcode(dns.RcodeServerFailure)).Addr,
+			want: "SERVFAIL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := openUpdates(t, Config{Name: "office", Limits: Limits{Timeout: 10 * time.Second}, Total: 500 * time.Millisecond,
-				Account: &RFC2136{Server: tc.addr, KeyName: "dkimbot.", KeyAlgorithm: "hmac-sha256", Key: settings.Inline("c2VjcmV0")}})
+				Account: &RFC2136{Server: tc.addr, KeyName: "dkimbot.", KeyAlgorithm: "hmac-sha256",
+					Key: settings.Inline("c2VjcmV0")}})
 			start := time.Now()
 			err := p.Publish(t.Context(), rec)
 			if err == nil || fault.KindOf(err) != fault.Transient {

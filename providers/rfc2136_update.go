@@ -89,7 +89,8 @@ func update(rec dkim.TXT, expected []dns.RR) *dns.Msg {
 
 // textRecord is a value at rec's name, cut into strings, as the library keeps it: escaped.
 func textRecord(rec dkim.TXT, value string) dns.RR {
-	t := &dns.TXT{Hdr: dns.RR_Header{Name: rec.Owner + ".", Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: uint32(rec.TTL.Seconds())}}
+	t := &dns.TXT{Hdr: dns.RR_Header{Name: rec.Owner + ".", Rrtype: dns.TypeTXT, Class: dns.ClassINET,
+		Ttl: uint32(rec.TTL.Seconds())}}
 	escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 	for _, s := range dkim.Strings(value) {
 		t.Txt = append(t.Txt, escape.Replace(s))

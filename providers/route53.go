@@ -42,9 +42,10 @@ func (c *Route53) Driver() Driver {
 	return Driver{
 		Name:    "route53",
 		Service: "Route 53",
-		Meaning: "an account at Amazon Route 53; what is left out comes from the AWS default chain: environment, shared files, instance role",
-		Rate:    5,
-		Burst:   20,
+		Meaning: "an account at Amazon Route 53; what is left out comes from the AWS default chain: " +
+			"environment, shared files, instance role",
+		Rate:  5,
+		Burst: 20,
 	} // takes 10, bursts of 50
 }
 

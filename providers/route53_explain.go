@@ -32,7 +32,8 @@ func explainRoute53(err error, zone string) error {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		if strings.Contains(err.Error(), "credentials") {
-			return permanent(err, "give dkimbot AWS credentials: access_key_id and secret_access_key, a profile, or a role of the instance")
+			return permanent(err, "give dkimbot AWS credentials: access_key_id and secret_access_key, a profile, "+
+				"or a role of the instance")
 		}
 		return transient(err, "")
 	}
@@ -43,7 +44,8 @@ func route53Hint(code, zone string) string {
 	switch code {
 	case "AccessDenied", "AccessDeniedException", "NotAuthorizedException":
 		return "allow route53:ListHostedZonesByName for the account and route53:ChangeResourceRecordSets for the hosted zone of " + zone
-	case "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "IncompleteSignature", "MissingAuthenticationToken":
+	case "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "IncompleteSignature",
+		"MissingAuthenticationToken":
 		return "AWS does not accept the credentials: check access_key_id and secret_access_key"
 	case "ExpiredToken", "ExpiredTokenException", "RequestExpired":
 		return "the AWS credentials have expired: renew them, or check this machine's clock"

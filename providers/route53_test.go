@@ -52,10 +52,13 @@ func standsAt(t testing.TB, s *fakeroute53.Service, z *fakeroute53.Zone, rec dki
 func TestRoute53TakesThePublicZone(t *testing.T) {
 	private := &fakeroute53.Zone{ID: "Z1PRIVATE", Name: "example.test.", Private: true}
 	public := &fakeroute53.Zone{ID: "Z2PUBLIC", Name: "example.test."}
-	s := fakeroute53.Start(t, private, public, &fakeroute53.Zone{Name: "a.example.test."}, &fakeroute53.Zone{Name: "test."})
+	s := fakeroute53.Start(t, private, public, &fakeroute53.Zone{Name: "a.example.test."},
+		&fakeroute53.Zone{Name: "test."})
 
-	bare := &route53.Provider{Region: "us-east-1", AccessKeyId: fakeroute53.AccessKeyID, SecretAccessKey: fakeroute53.SecretAccessKey}
-	if _, err := bare.SetRecords(t.Context(), "example.test.", []libdns.Record{libdnsTXT(record("example.test", "bare"))}); err != nil {
+	bare := &route53.Provider{Region: "us-east-1", AccessKeyId: fakeroute53.AccessKeyID,
+		SecretAccessKey: fakeroute53.SecretAccessKey}
+	if _, err := bare.SetRecords(t.Context(), "example.test.",
+		[]libdns.Record{libdnsTXT(record("example.test", "bare"))}); err != nil {
 		t.Fatal(err)
 	}
 	if got, _ := s.TXT(private, "bare._domainkey.example.test"); len(got) != 1 {
@@ -80,7 +83,8 @@ func TestRoute53ZoneID(t *testing.T) {
 	private := &fakeroute53.Zone{ID: "Z1PRIVATE", Name: "example.test.", Private: true}
 	s := fakeroute53.Start(t, private, &fakeroute53.Zone{ID: "Z2PUBLIC", Name: "example.test."})
 	for _, id := range []string{"Z1PRIVATE", "/hostedzone/Z1PRIVATE"} {
-		if err := openAWS(t, func(c *Config) { c.Account.(*Route53).HostedZoneID = id }).Publish(t.Context(), rec); err != nil {
+		if err := openAWS(t, func(c *Config) { c.Account.(*Route53).HostedZoneID = id }).Publish(t.Context(),
+			rec); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -95,7 +99,9 @@ func TestRoute53ZoneID(t *testing.T) {
 // New, this test ends the process.
 func TestRoute53BrokenConfiguration(t *testing.T) {
 	broken := filepath.Join(t.TempDir(), "config")
-	if err := os.WriteFile(broken, []byte("[profile office]\nregion = us-east-1\nsso_session = missing\ncredential_source = Nowhere\n"), 0o600); err != nil {
+	if err := os.WriteFile(broken,
+		[]byte("[profile office]\nregion = us-east-1\nsso_session = missing\ncredential_source = Nowhere\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, set := range map[string]func(t *testing.T, c *Config){
@@ -206,18 +212,24 @@ func TestRoute53Lasting(t *testing.T) {
 				s.Put(s.Zones()[0], rec.Owner+".", "CNAME", fakeroute53.Set{TTL: 60, Values: []string{"elsewhere."}})
 			},
 			want: "conflicts with other records with the same DNS name", hint: "another record"},
-		"not allowed": {zones: []*fakeroute53.Zone{example()}, set: (*fakeroute53.Service).Deny, want: "AccessDenied", hint: "route53:ChangeResourceRecordSets"},
-		"unknown key": {zones: []*fakeroute53.Zone{example()}, config: func(c *Config) { c.Account.(*Route53).AccessKeyID = "AKIDOTHER" },
-			want: "InvalidClientTokenId", hint: "access_key_id"},
+		"not allowed": {zones: []*fakeroute53.Zone{example()}, set: (*fakeroute53.Service).Deny, want: "AccessDenied",
+			hint: "route53:ChangeResourceRecordSets"},
+		"unknown key": {zones: []*fakeroute53.Zone{example()},
+			config: func(c *Config) { c.Account.(*Route53).AccessKeyID = "AKIDOTHER" },
+			want:   "InvalidClientTokenId", hint: "access_key_id"},
 		"no credentials": {zones: []*fakeroute53.Zone{example()}, config: func(c *Config) { c.Account = &Route53{} },
 			want: "credentials", hint: "a role of the instance"},
-		"no zone":      {zones: []*fakeroute53.Zone{{Name: "aaa.test."}, {Name: "zzz.test."}}, want: "no hosted zone of that name", hint: "account"},
-		"private zone": {zones: []*fakeroute53.Zone{{Name: "example.test.", Private: true}}, want: "is private", hint: "zone_id"},
-		"two public":   {zones: []*fakeroute53.Zone{example(), example()}, want: "2 public hosted zones", hint: "zone_id"},
-		"wrong zone id": {zones: []*fakeroute53.Zone{example()}, config: func(c *Config) { c.Account.(*Route53).HostedZoneID = "Z404" },
-			want: "NoSuchHostedZone", hint: "zone_id"},
-		"id of another zone": {zones: []*fakeroute53.Zone{{Name: "other.test.", ID: "ZOTHER"}}, config: func(c *Config) { c.Account.(*Route53).HostedZoneID = "ZOTHER" },
-			want: "not permitted in zone other.test.", hint: "zone"},
+		"no zone": {zones: []*fakeroute53.Zone{{Name: "aaa.test."}, {Name: "zzz.test."}},
+			want: "no hosted zone of that name", hint: "account"},
+		"private zone": {zones: []*fakeroute53.Zone{{Name: "example.test.", Private: true}}, want: "is private",
+			hint: "zone_id"},
+		"two public": {zones: []*fakeroute53.Zone{example(), example()}, want: "2 public hosted zones", hint: "zone_id"},
+		"wrong zone id": {zones: []*fakeroute53.Zone{example()},
+			config: func(c *Config) { c.Account.(*Route53).HostedZoneID = "Z404" },
+			want:   "NoSuchHostedZone", hint: "zone_id"},
+		"id of another zone": {zones: []*fakeroute53.Zone{{Name: "other.test.", ID: "ZOTHER"}},
+			config: func(c *Config) { c.Account.(*Route53).HostedZoneID = "ZOTHER" },
+			want:   "not permitted in zone other.test.", hint: "zone"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := fakeroute53.Start(t, tc.zones...)
@@ -229,7 +241,8 @@ func TestRoute53Lasting(t *testing.T) {
 			}
 			err := openAWS(t, tc.config).Publish(t.Context(), rec)
 			faulttest.Shown(t, err)
-			if err == nil || fault.KindOf(err) != fault.Permanent || !strings.Contains(err.Error(), tc.want) || !strings.Contains(fault.HintOf(err), tc.hint) {
+			if err == nil || fault.KindOf(err) != fault.Permanent || !strings.Contains(err.Error(), tc.want) ||
+				!strings.Contains(fault.HintOf(err), tc.hint) {
 				t.Errorf("kind %v, hint %q of %v", fault.KindOf(err), fault.HintOf(err), err)
 			}
 			for e := err; e != nil; e = errors.Unwrap(e) {

@@ -46,8 +46,9 @@ func (st *State) Adopted(selector string, k Key, shown string, ttl time.Duration
 // restarted returns the state of a domain of which nothing is believed but what was
 // its own once: records of those keys are still ours, and receivers may remember them.
 func (st State) Restarted() State {
-	fresh := State{Domain: st.Domain, Revision: st.Revision, Phase: New, Selectors: map[string]*Selector{}, Signers: map[string]Confirmed{},
-		Former: st.Former, Config: st.Config, Drift: st.Drift}
+	fresh := State{Domain: st.Domain, Revision: st.Revision, Phase: New, Selectors: map[string]*Selector{},
+		Signers: map[string]Confirmed{},
+		Former:  st.Former, Config: st.Config, Drift: st.Drift}
 	for name, sel := range st.Selectors {
 		past := slices.Clone(sel.Past)
 		for _, k := range []*Key{sel.Key, sel.Next} {
@@ -55,7 +56,8 @@ func (st State) Restarted() State {
 				past = append(past, k.ID)
 			}
 		}
-		fresh.Selectors[name] = &Selector{Past: past, Revoked: sel.Revoked, TTL: sel.TTL, Preceded: sel.Preceded, PrecededTTL: sel.PrecededTTL, LastUsedAt: sel.LastUsedAt}
+		fresh.Selectors[name] = &Selector{Past: past, Revoked: sel.Revoked, TTL: sel.TTL, Preceded: sel.Preceded,
+			PrecededTTL: sel.PrecededTTL, LastUsedAt: sel.LastUsedAt}
 	}
 	return fresh
 }

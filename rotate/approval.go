@@ -16,7 +16,8 @@ type Approval struct {
 // unknown says what could not be asked, so that nobody knows.
 func (a Approval) Stale(have State, seen Observation) (why []Reason, unknown error) {
 	if have.Applied == a.PlanID && a.PlanID != "" {
-		return []Reason{{codes.Applied, "this plan was applied to " + have.Domain + " already"}}, nil // whatever else differs follows from it
+		// whatever else differs follows from it
+		return []Reason{{codes.Applied, "this plan was applied to " + have.Domain + " already"}}, nil
 	}
 	return a.Conditions.changed(have, seen)
 }

@@ -51,7 +51,8 @@ func (p DomainPlan) Conditions() Conditions {
 // every look at a domain keeps, such as what comes next and what failed, do not: a
 // daemon that looks after a domain makes no plan for it stale.
 func (st State) Basis() string {
-	st.Revision, st.DueAt, st.Failures, st.LastError, st.Refused, st.NextTry, st.Next, st.Config = 0, time.Time{}, 0, "", false, time.Time{}, nil, ""
+	st.Revision, st.DueAt, st.Failures, st.LastError, st.Refused, st.NextTry, st.Next, st.Config = 0, time.Time{}, 0, "",
+		false, time.Time{}, nil, ""
 	st.Drift, st.Former, st.Clock = nil, nil, nil
 	st.Enter(cmp.Or(st.Phase, New))
 	text, err := json.Marshal(st)
@@ -101,19 +102,22 @@ func (c Conditions) changed(have State, seen Observation) (why []Reason, unknown
 		if before, after := c.Records[s], now.Records[s]; is.SightErr != nil {
 			unknown = first(unknown, is.SightErr)
 		} else if before != after {
-			say(codes.RecordChanged, "DNS shows something else at %s than when the plan was made: %s", name, Brief(is.Sight.Values))
+			say(codes.RecordChanged, "DNS shows something else at %s than when the plan was made: %s", name,
+				Brief(is.Sight.Values))
 		}
 		if before, asked := c.Keys[s]; is.KeyErr != nil {
 			unknown = first(unknown, is.KeyErr)
 		} else if after := now.Keys[s]; !asked || before != after {
-			say(codes.KeyChanged, "the keystore's newest key for %s is %s; when the plan was made it was %s", name, after, orUnknown(before.String(), asked))
+			say(codes.KeyChanged, "the keystore's newest key for %s is %s; when the plan was made it was %s", name, after,
+				orUnknown(before.String(), asked))
 		}
 	}
 	for _, s := range slices.Sorted(maps.Keys(seen.Signers)) {
 		if before, asked := c.Signers[s]; seen.Signers[s].Err != nil {
 			unknown = first(unknown, seen.Signers[s].Err)
 		} else if after := now.Signers[s]; !asked || before != after {
-			say(codes.SignerChanged, "signer %s %s; when the plan was made it was: %s", s, after, orUnknown(before.String(), asked))
+			say(codes.SignerChanged, "signer %s %s; when the plan was made it was: %s", s, after,
+				orUnknown(before.String(), asked))
 		}
 	}
 	return why, unknown
@@ -166,6 +170,8 @@ func Stale(planID, domain string, why []Reason) error {
 	for i, r := range why {
 		messages[i] = r.Message
 	}
-	return fault.Refuse(codes.StalePlan, fmt.Sprintf("apply plan %s to %s: %s", planID, domain, strings.Join(messages, "; ")),
-		"nothing was done for the domain; make a new plan, have it reviewed, and apply that: 'dkimbot plan --domain "+domain+" --out FILE'")
+	return fault.Refuse(codes.StalePlan,
+		fmt.Sprintf("apply plan %s to %s: %s", planID, domain, strings.Join(messages, "; ")),
+		"nothing was done for the domain; make a new plan, have it reviewed, and apply that: 'dkimbot plan --domain "+
+			domain+" --out FILE'")
 }

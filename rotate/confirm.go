@@ -99,7 +99,8 @@ func (st *State) Begin(i Intent, p Policy) {
 	case st.Phase == Ready && i.Kind == Activate && i.Selector != st.Active:
 		st.Enter(Switching)
 		st.Target = i.Selector
-	case (st.Phase == Draining || st.Phase == Replacing) && i.Kind == Activate && i.Selector == st.Draining: // signers flee there
+	case (st.Phase == Draining || st.Phase == Replacing) && i.Kind == Activate && i.Selector == st.Draining:
+		// signers flee there
 		st.Selectors[st.Draining].dropFresh(i.At)
 		st.Enter(Switching)
 		st.Target, st.Draining = st.Draining, ""
@@ -147,7 +148,8 @@ func (st *State) Verified(selector string, now time.Time) {
 	}
 	if sel.Next != nil {
 		if !sel.Key.Gone {
-			sel.Retired = append(sel.Retired, Retired{KeyID: sel.Key.ID, Version: sel.Key.Version, Leaked: !sel.Key.Leaked.IsZero()})
+			sel.Retired = append(sel.Retired,
+				Retired{KeyID: sel.Key.ID, Version: sel.Key.Version, Leaked: !sel.Key.Leaked.IsZero()})
 		}
 		sel.Revoked = !sel.Key.RevokedAt.IsZero()
 		if !slices.Contains(sel.Past, sel.Key.ID) { // a revocation has put it there
@@ -174,7 +176,8 @@ func (st *State) Activated(signer string, ref dkim.Ref, at time.Time, signers []
 // the draining selector; once its fresh record was published that saves nothing any more.
 func (st *State) drainAgain(at time.Time) {
 	sel := st.Selectors[st.Draining]
-	if sel == nil || st.Phase == Replacing && sel.InPlace() || sel.Next != nil && !sel.Next.PublishedAt.IsZero() || at.Before(st.SwitchedAt) {
+	if sel == nil || st.Phase == Replacing && sel.InPlace() || sel.Next != nil && !sel.Next.PublishedAt.IsZero() ||
+		at.Before(st.SwitchedAt) {
 		return
 	}
 	st.SwitchedAt, sel.LastUsedAt = at, at
@@ -224,7 +227,8 @@ func (st *State) dismissed(signers []string, now time.Time) {
 			fallthrough
 		case !c.Left:
 			c.Unsure, c.Left, c.At = false, true, now
-			c.Silent = c.Silent || slices.ContainsFunc(st.Drift, func(f Finding) bool { return f.Code == codes.SignerSilent && f.Signer == name })
+			c.Silent = c.Silent || slices.ContainsFunc(st.Drift,
+				func(f Finding) bool { return f.Code == codes.SignerSilent && f.Signer == name })
 		}
 		st.Signers[name] = c
 	}

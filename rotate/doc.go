@@ -24,12 +24,18 @@
 //
 // Code, tests and messages refer to them by number.
 //
-//   - I1 never unsigned: at every instant each signer has exactly one selector and a readable private key for each domain.
+//   - I1 never unsigned: at every instant each signer has exactly one selector and a readable private key
+//
+// for each domain.
 //   - I2 never unverifiable: a record is visible on every authoritative server, and its name's negative-cache time has
 //     passed, before a signer uses it; a replaced key is used only when the settle time has passed since.
 //   - I3 one record stands at a selector's name.
-//   - I4 stored before published: a private key is in the keystore, and was read back, before its public half goes into DNS.
-//   - I5 fresh keys: a replaced selector gets a newly made key; the old one is destroyed after the new record has been seen.
+//   - I4 stored before published: a private key is in the keystore, and was read back, before its public
+//
+// half goes into DNS.
+//   - I5 fresh keys: a replaced selector gets a newly made key; the old one is destroyed after the new
+//
+// record has been seen.
 //   - I6 hands off: what dkimbot did not make is never changed, and is reported.
 //   - I7 crash anywhere: no effect without a recorded intent, no intent forgotten.
 //   - I8 one writer: two processes never act on one domain at once.

@@ -12,9 +12,10 @@ type Duty string
 
 // The duties, in the order in which they are planned.
 const (
-	Publicity  Duty = "publicity"  // keep the records public that mail relies on
-	Signing    Duty = "signing"    // keep every signer on a good key
-	Joining    Duty = "joining"    // give a signer that signs with nothing the key that others sign with, while servers are silent
+	Publicity Duty = "publicity" // keep the records public that mail relies on
+	Signing   Duty = "signing"   // keep every signer on a good key
+	// give a signer that signs with nothing the key that others sign with, while servers are silent
+	Joining    Duty = "joining"
 	Revocation Duty = "revocation" // take a compromised key out of use
 	Turn       Duty = "turn"       // what the phase wants: bootstrap, switch, drain, replace
 	Disposal   Duty = "disposal"   // destroy keys that were never used

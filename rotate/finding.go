@@ -22,7 +22,8 @@ type Finding struct {
 // vague findings say that something could not be told. Their words differ each
 // time; what was said first is kept, so that nothing is written when nothing is new.
 func (f Finding) Vague() bool {
-	return slices.Contains([]codes.Code{codes.ServersDiffer, codes.RecordBogus, codes.RecordUnseen, codes.KeyUnread, codes.SignerSilent}, f.Code)
+	return slices.Contains([]codes.Code{codes.ServersDiffer, codes.RecordBogus, codes.RecordUnseen, codes.KeyUnread,
+		codes.SignerSilent}, f.Code)
 }
 
 // thing is what a finding is about: a selector's record, its key in the keystore, a signer.
@@ -53,7 +54,8 @@ func Dated(found, known []Finding) []Finding {
 	}
 	for _, k := range known {
 		untold := func(f Finding) bool {
-			return f.thing() == k.thing() && (f.Code == codes.RecordUnseen || f.Code == codes.KeyUnread || f.Code == codes.SignerSilent)
+			return f.thing() == k.thing() &&
+				(f.Code == codes.RecordUnseen || f.Code == codes.KeyUnread || f.Code == codes.SignerSilent)
 		}
 		if slices.ContainsFunc(found, untold) && !slices.ContainsFunc(out, k.same) {
 			out = append(out, k)

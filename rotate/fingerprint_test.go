@@ -16,13 +16,15 @@ const day = 24 * time.Hour
 // and every saved plan as stale.
 func TestFingerprint(t *testing.T) {
 	plain := rotate.Domain{Name: "example.com", Provider: "dns", Signers: []string{"mx1"}, VerifyTimeout: 10 * time.Minute,
-		Policy: rotate.Policy{Schedule: "0 4 1 * *", Timezone: "UTC", Drain: 7 * day, Settle: 7 * day, Key: dkim.RSA2048, Selectors: [2]string{"s1", "s2"}, TTL: time.Hour}}
+		Policy: rotate.Policy{Schedule: "0 4 1 * *", Timezone: "UTC", Drain: 7 * day, Settle: 7 * day, Key: dkim.RSA2048,
+			Selectors: [2]string{"s1", "s2"}, TTL: time.Hour}}
 	full := plain
 	full.Signers = []string{"mx1", "mx2"}
 	full.Policy.Note, full.Policy.Splay, full.Policy.Key = "by <dkimbot>", time.Hour, dkim.Ed25519
 	limited := plain
 	limited.Limits = rotate.Limits{PlanOnly: true, PlanOnlyKey: "domains[0].plan_only",
-		Windows: []calendar.Period{{Schedule: "0 22 * * *", Duration: 4 * time.Hour, Timezone: "Europe/Berlin", Key: "limits.windows[0]"}},
+		Windows: []calendar.Period{{Schedule: "0 22 * * *", Duration: 4 * time.Hour, Timezone: "Europe/Berlin",
+			Key: "limits.windows[0]"}},
 		Freezes: []calendar.Period{{Schedule: "0 0 20 12 *", Duration: 14 * day, Timezone: "UTC", Key: "limits.freezes[0]"}}}
 	for name, tt := range map[string]struct {
 		domain rotate.Domain

@@ -5,9 +5,10 @@ import "time"
 // Former is a selector that is none of dkimbot's, and that a signer signed with
 // until dkimbot switched it over. dkimbot leaves its record alone (I6).
 type Former struct {
-	Selector string    `json:"selector"`
-	Signer   string    `json:"signer"`
-	Until    time.Time `json:"until,omitzero"` // when no mail needs the record any more; zero while the signer may still use it
+	Selector string `json:"selector"`
+	Signer   string `json:"signer"`
+	// when no mail needs the record any more; zero while the signer may still use it
+	Until time.Time `json:"until,omitzero"`
 }
 
 // grace is what is added to the drain before somebody else's record may go: a

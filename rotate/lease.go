@@ -14,7 +14,8 @@ import (
 const (
 	LeaseLength = 90 * time.Second
 	LeaseBeat   = 10 * time.Second // between two renewals
-	LeaseSafe   = 60 * time.Second // how long the owner acts after it began to renew the lease; effects end before leaseLength
+	// how long the owner acts after it began to renew the lease; effects end before leaseLength
+	LeaseSafe = 60 * time.Second
 )
 
 // slowestEffect is how long after the loss of its lease an effect of a process may

@@ -14,8 +14,9 @@ type DomainPlan struct {
 	Asked    bool    // a person's wish begins a rotation, whatever the schedule says
 	Reason   Reason  // why there is something to do, or nothing
 	Steps    []Step
-	Next     *Next     // what comes when the steps that may run now are done
-	Stop     error     // a fault that keeps dkimbot from doing all that should be done; Steps holds what can be done nevertheless
+	Next     *Next // what comes when the steps that may run now are done
+	// a fault that keeps dkimbot from doing all that should be done; Steps holds what can be done nevertheless
+	Stop     error
 	Warnings []string  // what an operator should look at
 	Drift    []Finding // what is not as it should be; what Steps mend is part of it
 	Seen     Observation

@@ -24,8 +24,8 @@ type KeyReader interface {
 type Keystore interface {
 	KeyReader
 	// Put stores key at name as the version that follows after, durably, and
-	// returns its number, which is greater than after (0: nothing was there). When the newest version is not after, nothing is
-	// written and the fault is Transient.
+	// returns its number, which is greater than after (0: nothing was there). When the newest version is not
+	// after, nothing is written and the fault is Transient.
 	Put(ctx context.Context, name dkim.Name, key *dkim.PrivateKey, after int) (int, error)
 	// Destroy makes one version unrecoverable. Destroying what is not there succeeds.
 	Destroy(ctx context.Context, name dkim.Name, version int) error

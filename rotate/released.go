@@ -8,12 +8,14 @@ import (
 // HandedBack says that a domain was released: dkimbot does nothing for it any
 // more, except, with Purge, to clear away what it made.
 type HandedBack struct {
-	At       time.Time `json:"at"`
-	Purge    bool      `json:"purge,omitempty"`
-	LastUsed time.Time `json:"last_used,omitzero"` // until when a signer may have signed with a key of ours, as far as is known
-	Unused   bool      `json:"unused,omitempty"`   // the last look found that none does any more; else one may have since LastUsed
-	Begun    bool      `json:"begun,omitempty"`    // clearing away was begun: there is no way back before it is done
-	Purged   time.Time `json:"purged,omitzero"`    // when everything was cleared away
+	At    time.Time `json:"at"`
+	Purge bool      `json:"purge,omitempty"`
+	// until when a signer may have signed with a key of ours, as far as is known
+	LastUsed time.Time `json:"last_used,omitzero"`
+	// the last look found that none does any more; else one may have since LastUsed
+	Unused bool      `json:"unused,omitempty"`
+	Begun  bool      `json:"begun,omitempty"` // clearing away was begun: there is no way back before it is done
+	Purged time.Time `json:"purged,omitzero"` // when everything was cleared away
 }
 
 // stillUsed notes until when the keys of a released domain may have been in use, so that

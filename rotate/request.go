@@ -71,8 +71,9 @@ func (Rollback) Kind() Kind { return RollBack }
 // it nevertheless says RevokeNow. What is revoked needs neither the keystore nor the
 // other selector.
 type Distrust struct {
-	Selectors []string // none: the one that signs, or that signers have left for an earlier report and that is yet to be replaced
-	RevokeNow bool     // revoke even while every signer still signs with the key
+	// none: the one that signs, or that signers have left for an earlier report and that is yet to be replaced
+	Selectors []string
+	RevokeNow bool // revoke even while every signer still signs with the key
 }
 
 // Kind implements Instruction.

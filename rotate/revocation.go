@@ -68,7 +68,8 @@ func (st *State) TakeFlight(p Policy, reported []string, now time.Time) {
 	case st.Phase == Replacing && st.Leaked(st.Draining) && slices.Contains(reported, st.Draining):
 		st.Selectors[st.Draining].dropFresh(now)
 		st.Enter(Draining)
-	case st.Phase == Switching && active && target && (st.Selector(st.Active).Key.RevokeNow || st.Signers.reached(st.Target)):
+	case st.Phase == Switching && active && target &&
+		(st.Selector(st.Active).Key.RevokeNow || st.Signers.reached(st.Target)):
 		// Nothing is gained by coming to the other one: the one that signers are to leave is replaced,
 		// and nobody is waited for.
 		st.Enter(Draining)

@@ -164,7 +164,8 @@ func (s Selector) InPlace() bool {
 
 // replacedBefore reports whether a key stood at the selector once, or was given up.
 func (s Selector) ReplacedBefore(keyID string) bool {
-	return slices.Contains(s.Past, keyID) || slices.ContainsFunc(s.Retired, func(r Retired) bool { return r.KeyID == keyID })
+	return slices.Contains(s.Past, keyID) ||
+		slices.ContainsFunc(s.Retired, func(r Retired) bool { return r.KeyID == keyID })
 }
 
 // side returns the key as a step shows it; one without a name is yet to be made.

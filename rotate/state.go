@@ -9,25 +9,31 @@ import (
 // State is where one domain stands, as it is stored. The zero State, with the
 // domain's name, is that of a new domain.
 type State struct {
-	Domain    string               `json:"domain"`
-	Revision  int64                `json:"revision"` // counts the writes; 0 means never stored
-	Phase     Phase                `json:"phase"`
-	Active    string               `json:"active,omitempty"`   // the selector that signs now; "" before the first activation
-	Target    string               `json:"target,omitempty"`   // while bootstrapping and switching: the selector that is to sign
-	Draining  string               `json:"draining,omitempty"` // while draining and replacing: the selector that signed before
+	Domain   string `json:"domain"`
+	Revision int64  `json:"revision"` // counts the writes; 0 means never stored
+	Phase    Phase  `json:"phase"`
+	// the selector that signs now; "" before the first activation
+	Active string `json:"active,omitempty"`
+	// while bootstrapping and switching: the selector that is to sign
+	Target string `json:"target,omitempty"`
+	// while draining and replacing: the selector that signed before
+	Draining  string               `json:"draining,omitempty"`
 	Selectors map[string]*Selector `json:"selectors,omitempty"`
 	Signers   Confirmations        `json:"signers,omitempty"` // what each signer confirmed last
 
-	Former    Formers     `json:"former,omitempty"`     // selectors that are not ours and that signers signed with before
-	Held      []string    `json:"held,omitempty"`       // while switching: signers that a person sent back to the active selector
+	Former Formers `json:"former,omitempty"` // selectors that are not ours and that signers signed with before
+	// while switching: signers that a person sent back to the active selector
+	Held      []string    `json:"held,omitempty"`
 	RevokeNow bool        `json:"revoke_now,omitempty"` // written by older versions, of the active key; see Key.RevokeNow
 	Released  *HandedBack `json:"released,omitempty"`   // the domain was handed back: nothing is done for it
 
-	Clock *Instant `json:"clock,omitempty"` // when the state was written; nil when nobody knows how long the machine had been up
+	// when the state was written; nil when nobody knows how long the machine had been up
+	Clock *Instant `json:"clock,omitempty"`
 
-	SwitchedAt time.Time `json:"switched_at,omitzero"` // when the last signer's switch was surely in effect: the drain's start (I10)
-	DueAt      time.Time `json:"due_at,omitzero"`      // when the next rotation becomes due
-	Intent     *Intent   `json:"intent,omitempty"`     // an effect that was begun and is not confirmed (I7)
+	// when the last signer's switch was surely in effect: the drain's start (I10)
+	SwitchedAt time.Time `json:"switched_at,omitzero"`
+	DueAt      time.Time `json:"due_at,omitzero"`  // when the next rotation becomes due
+	Intent     *Intent   `json:"intent,omitempty"` // an effect that was begun and is not confirmed (I7)
 
 	Failures  int       `json:"failures,omitempty"` // failed attempts since the last success
 	LastError string    `json:"last_error,omitempty"`
@@ -42,35 +48,43 @@ type State struct {
 // Selector is one of a domain's two selectors: the key whose record stands in
 // DNS, and the one that is about to take its place.
 type Selector struct {
-	Key         *Key          `json:"key,omitempty"`         // the key in use at this selector; nil before the first is made
-	Next        *Key          `json:"next,omitempty"`        // while replacing: the fresh key
-	Retired     []Retired     `json:"retired,omitempty"`     // replaced private keys that are yet to be destroyed
-	Tried       []string      `json:"tried,omitempty"`       // ids of keys whose storing was begun and not confirmed; one may yet appear
-	Past        []string      `json:"past,omitempty"`        // ids of the last keys that were replaced, the newest last; a record of one is ours (I6)
-	Revoked     bool          `json:"revoked,omitempty"`     // the present key or the one before was revoked, so an empty p= may be ours
-	TTL         time.Duration `json:"ttl,omitzero"`          // the largest with which a record of ours was published, or adopted, there
-	Preceded    bool          `json:"preceded,omitempty"`    // another key may have stood there before dkimbot's first one: receivers may keep it
+	// the key in use at this selector; nil before the first is made
+	Key     *Key      `json:"key,omitempty"`
+	Next    *Key      `json:"next,omitempty"`    // while replacing: the fresh key
+	Retired []Retired `json:"retired,omitempty"` // replaced private keys that are yet to be destroyed
+	// ids of keys whose storing was begun and not confirmed; one may yet appear
+	Tried []string `json:"tried,omitempty"`
+	// ids of the last keys that were replaced, the newest last; a record of one is ours (I6)
+	Past []string `json:"past,omitempty"`
+	// the present key or the one before was revoked, so an empty p= may be ours
+	Revoked bool `json:"revoked,omitempty"`
+	// the largest with which a record of ours was published, or adopted, there
+	TTL time.Duration `json:"ttl,omitzero"`
+	// another key may have stood there before dkimbot's first one: receivers may keep it
+	Preceded    bool          `json:"preceded,omitempty"`
 	PrecededTTL time.Duration `json:"preceded_ttl,omitzero"` // how long resolvers may keep what stood there before that
 	LastUsedAt  time.Time     `json:"last_used_at,omitzero"`
 }
 
 // Key is a key as state knows it: never the secret (I9).
 type Key struct {
-	ID          string        `json:"key_id"`
-	Version     int           `json:"version"` // in the keystore
-	Record      string        `json:"record"`  // the key record, as published
-	StoredAt    time.Time     `json:"stored_at,omitzero"`
-	PublishedAt time.Time     `json:"published_at,omitzero"`
-	VerifiedAt  time.Time     `json:"verified_at,omitzero"` // first seen at every authoritative server since it was last published; in a flight, at all that answer
-	Unasked     bool          `json:"unasked,omitempty"`    // DNS was not asked whether it shows (verify.mode none)
-	CacheWait   time.Duration `json:"cache_wait,omitzero"`  // how long resolvers may go on answering from before the change
-	Replaced    bool          `json:"replaced,omitempty"`   // it took the place of another key, so settle applies
-	Leaked      time.Time     `json:"leaked,omitzero"`      // when it was reported as compromised
-	RevokedAt   time.Time     `json:"revoked_at,omitzero"`  // when its record lost its p=; Record is the revoked one then
-	ShadowedAt  time.Time     `json:"shadowed_at,omitzero"` // when a fresh key was given up whose record may have stood in its place
-	RevokeNow   bool          `json:"revoke_now,omitempty"` // it was ordered to revoke it even while every signer signs with it
-	Doomed      bool          `json:"doomed,omitempty"`     // the destruction of its private key was begun
-	Gone        bool          `json:"gone,omitempty"`       // its private key was destroyed
+	ID          string    `json:"key_id"`
+	Version     int       `json:"version"` // in the keystore
+	Record      string    `json:"record"`  // the key record, as published
+	StoredAt    time.Time `json:"stored_at,omitzero"`
+	PublishedAt time.Time `json:"published_at,omitzero"`
+	// first seen at every authoritative server since it was last published; in a flight, at all that answer
+	VerifiedAt time.Time     `json:"verified_at,omitzero"`
+	Unasked    bool          `json:"unasked,omitempty"`   // DNS was not asked whether it shows (verify.mode none)
+	CacheWait  time.Duration `json:"cache_wait,omitzero"` // how long resolvers may go on answering from before the change
+	Replaced   bool          `json:"replaced,omitempty"`  // it took the place of another key, so settle applies
+	Leaked     time.Time     `json:"leaked,omitzero"`     // when it was reported as compromised
+	RevokedAt  time.Time     `json:"revoked_at,omitzero"` // when its record lost its p=; Record is the revoked one then
+	// when a fresh key was given up whose record may have stood in its place
+	ShadowedAt time.Time `json:"shadowed_at,omitzero"`
+	RevokeNow  bool      `json:"revoke_now,omitempty"` // it was ordered to revoke it even while every signer signs with it
+	Doomed     bool      `json:"doomed,omitempty"`     // the destruction of its private key was begun
+	Gone       bool      `json:"gone,omitempty"`       // its private key was destroyed
 }
 
 // Retired names a version in the keystore that is to be destroyed (I5).
@@ -125,8 +139,9 @@ type Event struct {
 	Selector string        `json:"selector,omitempty"`
 	Signer   string        `json:"signer,omitempty"`
 	KeyID    string        `json:"key_id,omitempty"`
-	Outcome  codes.Outcome `json:"outcome"`        // "begun", "done", "failed", "refused"; of a look "noticed", "over"
-	Code     codes.Code    `json:"code,omitempty"` // what was found, where that differs from what the kind says: GoneAlready
-	Message  string        `json:"message,omitempty"`
-	Phase    Phase         `json:"phase"` // after the event
+	Outcome  codes.Outcome `json:"outcome"` // "begun", "done", "failed", "refused"; of a look "noticed", "over"
+	// what was found, where that differs from what the kind says: GoneAlready
+	Code    codes.Code `json:"code,omitempty"`
+	Message string     `json:"message,omitempty"`
+	Phase   Phase      `json:"phase"` // after the event
 }

@@ -111,7 +111,8 @@ func (s Step) WithFacts(before, after Facts) Step {
 	if s.Kind == Drain {
 		s.From, s.To = Side{}, Side{}
 	}
-	s.Algorithm, s.TTL, s.Asked, s.Signs = dkim.Algorithm(after["key"]), parseSpan(after["ttl"]), before["asked"], after["signs"]
+	s.Algorithm, s.TTL, s.Asked, s.Signs = dkim.Algorithm(after["key"]), parseSpan(after["ttl"]),
+		before["asked"], after["signs"]
 	return s
 }
 
@@ -150,5 +151,6 @@ func parseSpan(text string) time.Duration {
 }
 
 func (s Step) Words() string {
-	return strings.Join(slices.DeleteFunc([]string{string(s.Kind), s.Signer, s.Selector}, func(w string) bool { return w == "" }), " ")
+	return strings.Join(slices.DeleteFunc([]string{string(s.Kind), s.Signer, s.Selector},
+		func(w string) bool { return w == "" }), " ")
 }

@@ -18,7 +18,8 @@ var moves = []move{
 	{New, Bootstrapping, "the first effect is intended, or keys that are in use are adopted"},
 	{Bootstrapping, Ready, "both keys are public and every signer has confirmed the first"},
 	{Ready, Switching, "the first signer is about to switch to the standby"},
-	{Switching, Draining, "the last signer has confirmed the switch; or both keys are compromised, and one is to be replaced at once"},
+	{Switching, Draining, "the last signer has confirmed the switch; " +
+		"or both keys are compromised, and one is to be replaced at once"},
 	{Switching, Ready, "the last signer has confirmed that it went back"},
 	{Draining, Replacing, "a fresh key is about to be stored at the drained selector"},
 	{Draining, Switching, "signers are sent back to the drained selector, or leave a compromised key for it"},

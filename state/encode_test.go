@@ -43,7 +43,8 @@ func TestEncodeRefusesTimesWithoutForm(t *testing.T) {
 
 // Times far away keep their order.
 func TestNanosKeepOrder(t *testing.T) {
-	times := []time.Time{{}, time.Date(1700, 1, 1, 0, 0, 0, 0, time.UTC), time.Unix(0, 0), time.Unix(0, 1), time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
+	times := []time.Time{{}, time.Date(1700, 1, 1, 0, 0, 0, 0, time.UTC), time.Unix(0, 0), time.Unix(0, 1),
+		time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
 	for i := range times[1:] {
 		if a, b := state.Nanos(times[i]), state.Nanos(times[i+1]); a >= b {
 			t.Errorf("%v gives %d, %v gives %d", times[i], a, times[i+1], b)

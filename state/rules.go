@@ -70,7 +70,8 @@ func Grant(last rotate.Lease, req rotate.LeaseRequest) (rotate.Lease, error) {
 		return rotate.Lease{}, &rotate.HeldError{Lease: last}
 	}
 	now := req.Now.Round(0).UTC()
-	l := rotate.Lease{Domain: req.Domain, Owner: req.Owner, Fence: last.Fence + 1, TTL: req.TTL, Since: now, Expires: now.Add(req.TTL)}
+	l := rotate.Lease{Domain: req.Domain, Owner: req.Owner, Fence: last.Fence + 1, TTL: req.TTL, Since: now,
+		Expires: now.Add(req.TTL)}
 	if others {
 		l.TakenFrom = last.Owner
 	}
@@ -105,7 +106,8 @@ func holds(what string, last, l rotate.Lease) error {
 // now. Until closely, which is somewhere in the past for most, turns come quickly.
 func NextTurn(domain string, now, closely time.Time) time.Time {
 	next := rotate.NextLook(domain, now)
-	if soon := now.Add(rotate.LookClosely); !soon.After(closely) && closely.Before(now.Add(rotate.LookEvery)) && soon.Before(next) {
+	if soon := now.Add(rotate.LookClosely); !soon.After(closely) && closely.Before(now.Add(rotate.LookEvery)) &&
+		soon.Before(next) {
 		return soon
 	}
 	return next
@@ -121,14 +123,16 @@ func Admit(last, l rotate.Lease, stored int64, st rotate.State, events []rotate.
 	}
 	for _, e := range events {
 		if e.Domain != st.Domain {
-			return fault.Lasting(fmt.Sprintf("%s with an event of %q", what, e.Domain), nil, "an event belongs to the domain that is saved")
+			return fault.Lasting(fmt.Sprintf("%s with an event of %q", what, e.Domain), nil,
+				"an event belongs to the domain that is saved")
 		}
 	}
 	if err := holds(what, last, l); err != nil {
 		return err
 	}
 	if st.Revision != stored {
-		return fault.Refuse(codes.StaleRevision, fmt.Sprintf("%s at revision %d: the stored revision is %d", what, st.Revision, stored),
+		return fault.Refuse(codes.StaleRevision,
+			fmt.Sprintf("%s at revision %d: the stored revision is %d", what, st.Revision, stored),
 			"nothing was written; load the state again and start from what it says now")
 	}
 	return nil

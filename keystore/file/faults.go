@@ -49,7 +49,8 @@ func checkFile(info safefile.Info, path string) error {
 
 // explain makes a fault of an error in the keystore at dir.
 func explain(what, dir string, err error) error {
-	f := &fault.Error{Kind: fault.Permanent, What: what, Err: err, Hint: "try again; if it does not pass, look at the file system that holds " + dir}
+	f := &fault.Error{Kind: fault.Permanent, What: what, Err: err,
+		Hint: "try again; if it does not pass, look at the file system that holds " + dir}
 	var open *unsafeError
 	switch {
 	case errors.As(err, &open):

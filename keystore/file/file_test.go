@@ -83,7 +83,8 @@ func TestOpenSSLReadsEntry(t *testing.T) {
 	dir := t.TempDir()
 	os.Chmod(dir, 0o700)
 	put(t, open(t, dir), 0)
-	out, err := exec.Command("openssl", "pkey", "-noout", "-check", "-in", filepath.Join(dir, "example.com/s1/1.pem")).CombinedOutput()
+	out, err := exec.Command("openssl", "pkey", "-noout", "-check", "-in",
+		filepath.Join(dir, "example.com/s1/1.pem")).CombinedOutput()
 	if errors.Is(err, exec.ErrNotFound) {
 		t.Fatal("openssl is missing; install the package openssl")
 	}
@@ -103,18 +104,22 @@ func TestForeignFiles(t *testing.T) {
 		code          codes.Code
 		kind          fault.Kind
 	}{
-		"readme":                 {"README", "hello", "", 0},
-		"backup":                 {"1.pem.bak", "hello", "", 0},
-		"not a number":           {"x.pem", "hello", "", 0},
-		"padded number":          {"01.pem", "hello", "", 0},
-		"zero":                   {"0.pem", "hello", "", 0},
-		"somebody's key":         {"2.pem", string(genuine.PEM()), codes.ForeignSecret, fault.Refused},
-		"text":                   {"2.pem", "hello", codes.ForeignSecret, fault.Refused},
-		"empty":                  {"2.pem", "", codes.ForeignSecret, fault.Refused},
-		"key of another name":    {"2.pem", "# dkimbot private key: s2._domainkey.example.com version 2 id " + genuine.ID() + "\n" + string(genuine.PEM()), codes.ForeignSecret, fault.Refused},
-		"of another version":     {"2.pem", "# dkimbot private key: s1._domainkey.example.com version 1 id " + genuine.ID() + "\n" + string(genuine.PEM()), codes.ForeignSecret, fault.Refused},
-		"id of another key":      {"2.pem", "# dkimbot private key: s1._domainkey.example.com version 2 id 00\n" + string(genuine.PEM()), codes.DamagedKey, fault.Permanent},
-		"ours, but no key in it": {"2.pem", "# dkimbot private key: s1._domainkey.example.com version 2 id 00\n", codes.DamagedKey, fault.Permanent},
+		"readme":         {"README", "hello", "", 0},
+		"backup":         {"1.pem.bak", "hello", "", 0},
+		"not a number":   {"x.pem", "hello", "", 0},
+		"padded number":  {"01.pem", "hello", "", 0},
+		"zero":           {"0.pem", "hello", "", 0},
+		"somebody's key": {"2.pem", string(genuine.PEM()), codes.ForeignSecret, fault.Refused},
+		"text":           {"2.pem", "hello", codes.ForeignSecret, fault.Refused},
+		"empty":          {"2.pem", "", codes.ForeignSecret, fault.Refused},
+		"key of another name": {"2.pem", "# dkimbot private key: s2._domainkey.example.com version 2 id " + genuine.ID() +
+			"\n" + string(genuine.PEM()), codes.ForeignSecret, fault.Refused},
+		"of another version": {"2.pem", "# dkimbot private key: s1._domainkey.example.com version 1 id " + genuine.ID() +
+			"\n" + string(genuine.PEM()), codes.ForeignSecret, fault.Refused},
+		"id of another key": {"2.pem", "# dkimbot private key: s1._domainkey.example.com version 2 id 00\n" +
+			string(genuine.PEM()), codes.DamagedKey, fault.Permanent},
+		"ours, but no key in it": {"2.pem", "# dkimbot private key: s1._domainkey.example.com version 2 id 00\n",
+			codes.DamagedKey, fault.Permanent},
 	} {
 		t.Run(title, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "keys")
@@ -282,7 +287,8 @@ func put(t testing.TB, s *file.Store, after int) *dkim.PrivateKey {
 // tree lists modes and paths, sorted.
 func tree(t testing.TB, dir string) string {
 	t.Helper()
-	out, err := exec.Command("sh", "-c", `cd "$1" && find . -printf '%M %P\n' | sed 's/ $/ ./' | LC_ALL=C sort`, "sh", dir).Output()
+	out, err := exec.Command("sh", "-c", `cd "$1" && find . -printf '%M %P\n' | sed 's/ $/ ./' | LC_ALL=C sort`,
+		"sh", dir).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -312,7 +318,8 @@ func wantFault(t testing.TB, err error, kind fault.Kind, code codes.Code, hint s
 	}
 	faulttest.Shown(t, err)
 	if f.Kind != kind || f.Code != code || !strings.Contains(f.Hint, hint) || f.Hint == "" {
-		t.Errorf("fault %q: kind %d code %q hint %q, want kind %d code %q hint with %q", err, f.Kind, f.Code, f.Hint, kind, code, hint)
+		t.Errorf("fault %q: kind %d code %q hint %q, want kind %d code %q hint with %q", err, f.Kind, f.Code, f.Hint,
+			kind, code, hint)
 	}
 	if strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, f), "PRIVATE KEY") {
 		t.Errorf("the error shows a key: %v", err)

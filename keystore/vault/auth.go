@@ -54,7 +54,8 @@ type Token struct{ Token Secret }
 func (Token) method() string { return "token" }
 
 func (Token) hint() string {
-	return "the token is wrong, expired or revoked: make a new one (vault token create -policy=...) and put it where keystore.auth says"
+	return "the token is wrong, expired or revoked: " +
+		"make a new one (vault token create -policy=...) and put it where keystore.auth says"
 }
 
 func (a Token) credentials() (credentials, error) {
@@ -89,8 +90,10 @@ type AppRole struct {
 func (AppRole) method() string { return "approle" }
 
 func (AppRole) hint() string {
-	return "make a new secret id (vault write -f auth/approle/role/ROLE/secret-id), compare the role id, and put both where keystore.auth says; see that the method is enabled (vault auth list); " +
-		"after several wrong secret ids Vault refuses the right one too, for 15 minutes (vault read sys/locked-users lists such roles)"
+	return "make a new secret id (vault write -f auth/approle/role/ROLE/secret-id), compare the role id, " +
+		"and put both where keystore.auth says; see that the method is enabled (vault auth list); " +
+		"after several wrong secret ids Vault refuses the right one too, " +
+		"for 15 minutes (vault read sys/locked-users lists such roles)"
 }
 
 func (a AppRole) credentials() (credentials, error) {
@@ -127,7 +130,8 @@ type Kubernetes struct {
 func (Kubernetes) method() string { return "kubernetes" }
 
 func (Kubernetes) hint() string {
-	return "compare keystore.auth.role with vault read auth/kubernetes/role/ROLE: service account, namespace and audience must be bound to it; see that the method is enabled (vault auth list)"
+	return "compare keystore.auth.role with vault read auth/kubernetes/role/ROLE: " +
+		"service account, namespace and audience must be bound to it; see that the method is enabled (vault auth list)"
 }
 
 func (a Kubernetes) credentials() (credentials, error) {
@@ -182,7 +186,8 @@ func read(name string, s Secret) (string, error) {
 		return "", fault.Lasting(what, errors.New("it is empty"), "put the "+name+" where keystore.auth says")
 	}
 	if strings.ContainsFunc(v, func(r rune) bool { return !unicode.IsPrint(r) || unicode.IsSpace(r) }) {
-		return "", fault.Lasting(what, errors.New("it holds white space or unprintable characters"), "put only the "+name+" where keystore.auth says")
+		return "", fault.Lasting(what, errors.New("it holds white space or unprintable characters"), "put only the "+name+
+			" where keystore.auth says")
 	}
 	return v, nil
 }

@@ -252,7 +252,8 @@ func TestRenewedFiles(t *testing.T) {
 		wantAll(t, open(t, cfg), fault.Permanent, "vault-login", "vault token create")
 	})
 	t.Run("secret id", func(t *testing.T) {
-		roleID, secretID := srv.AppRole(t, "dkimbot", vaulttest.Role{Policies: rotator, TTL: 8 * time.Second, MaxTTL: 8 * time.Second, SecretUses: 1})
+		roleID, secretID := srv.AppRole(t,
+			"dkimbot", vaulttest.Role{Policies: rotator, TTL: 8 * time.Second, MaxTTL: 8 * time.Second, SecretUses: 1})
 		write(secretID)
 		cfg := rootConfig(srv)
 		p := between(t, srv)
@@ -327,7 +328,8 @@ func TestKubernetes(t *testing.T) {
 			fmt.Fprint(w, `{"errors":["service account name not authorized"]}`)
 			return true
 		}
-		fmt.Fprintf(w, `{"auth":{"client_token":%q,"lease_duration":3600,"renewable":true}}`, srv.Token(t, api.TokenCreateRequest{Policies: rotator}))
+		fmt.Fprintf(w, `{"auth":{"client_token":%q,"lease_duration":3600,"renewable":true}}`,
+			srv.Token(t, api.TokenCreateRequest{Policies: rotator}))
 		return true
 	})
 	cfg := rootConfig(srv)

@@ -56,10 +56,11 @@ func TestSocketAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	var asked atomic.Int64
-	ts := &httptest.Server{Listener: ln, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
-		http.Error(w, `{"errors":["permission denied"]}`, http.StatusForbidden)
-	})}}
+	ts := &httptest.Server{Listener: ln,
+		Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked.Add(1)
+			http.Error(w, `{"errors":["permission denied"]}`, http.StatusForbidden)
+		})}}
 	ts.Start()
 	defer ts.Close()
 	ks := open(t, vault.Config{Address: "unix://" + socket, Auth: token("x")})

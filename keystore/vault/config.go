@@ -50,7 +50,8 @@ func New(ctx context.Context, cfg Config) (*Store, error) {
 		}
 	}
 	if cfg.Auth == nil {
-		return nil, fault.Lasting(what, errors.New("no way to log in is given"), "set keystore.auth to token, approle or kubernetes")
+		return nil, fault.Lasting(what, errors.New("no way to log in is given"),
+			"set keystore.auth to token, approle or kubernetes")
 	}
 	client, err := newClient(cfg)
 	if err != nil {
@@ -91,11 +92,13 @@ func newClient(cfg Config) (*api.Client, error) {
 	}
 	conf.AgentAddress = "" // VAULT_AGENT_ADDR would take precedence
 	if err := checkAddress(conf.Address); err != nil {
-		return nil, fault.Lasting(what, err, "set keystore.address or VAULT_ADDR to a URL such as https://vault.example.com:8200")
+		return nil, fault.Lasting(what, err,
+			"set keystore.address or VAULT_ADDR to a URL such as https://vault.example.com:8200")
 	}
 	if cfg.CAFile != "" {
 		if err := conf.ConfigureTLS(&api.TLSConfig{CACert: cfg.CAFile}); err != nil {
-			return nil, fault.Lasting(what+": read "+cfg.CAFile, err, "set keystore.ca_file to a readable file with the authority's certificate in PEM")
+			return nil, fault.Lasting(what+": read "+cfg.CAFile, err,
+				"set keystore.ca_file to a readable file with the authority's certificate in PEM")
 		}
 	}
 	conf.MaxRetries, conf.MinRetryWait, conf.MaxRetryWait = 2, 100*time.Millisecond, 400*time.Millisecond
@@ -153,7 +156,8 @@ func retry(ctx context.Context, resp *http.Response, err error) (bool, error) {
 		if err := checkRedirect(resp); err != nil {
 			return false, err
 		}
-		if resp.Request.Method != http.MethodGet || slices.Contains([]int{http.StatusServiceUnavailable, http.StatusTooManyRequests}, resp.StatusCode) {
+		if resp.Request.Method != http.MethodGet ||
+			slices.Contains([]int{http.StatusServiceUnavailable, http.StatusTooManyRequests}, resp.StatusCode) {
 			return false, nil
 		}
 	case !errors.As(err, &failed) || failed.Op != "Get":

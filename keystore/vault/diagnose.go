@@ -40,14 +40,16 @@ func (s *Store) diagnoseAnswer(f *fault.Error, answered *api.ResponseError, err 
 	case code == http.StatusServiceUnavailable && is("sealed"):
 		f.Kind, f.Code = fault.Transient, codes.VaultSealed
 		f.Hint = "unseal it: vault operator unseal; dkimbot then goes on by itself"
-	case code >= 500, code == http.StatusTooManyRequests, code == http.StatusPreconditionFailed, is("Upgrading from non-versioned"):
+	case code >= 500, code == http.StatusTooManyRequests, code == http.StatusPreconditionFailed,
+		is("Upgrading from non-versioned"):
 		f.Kind = fault.Transient
 		f.Hint = "dkimbot tries again by itself; if it lasts, look at Vault's log, and at what stands between"
 	case is("HTTP request to an HTTPS server"):
 		f.Hint = "write https:// in keystore.address"
 	case code == http.StatusForbidden:
 		f.Code = codes.VaultForbidden
-		f.Hint = fmt.Sprintf("compare keystore.mount (%s), prefix (%s) and namespace with the policy of dkimbot's token; examples/vault/rotator.hcl allows all that it needs", s.cfg.Mount, s.cfg.Prefix)
+		f.Hint = fmt.Sprintf("compare keystore.mount (%s), prefix (%s) and namespace with the policy of dkimbot's token; "+
+			"examples/vault/rotator.hcl allows all that it needs", s.cfg.Mount, s.cfg.Prefix)
 		if right := (*rightError)(nil); errors.As(err, &right) {
 			f.Hint = fmt.Sprintf("the policy of dkimbot's token must allow %q on %s; ", right.capability, right.path) + f.Hint
 		}
@@ -66,10 +68,13 @@ func (s *Store) diagnoseConnection(f *fault.Error, err error) {
 	switch {
 	case errors.As(err, &redirect):
 		f.Err = fmt.Errorf("no answer from Vault at %s: %w", s.cfg.Address, redirect)
-		f.Hint = "if that is your Vault, write its address in keystore.address; if it is another server of the same cluster, have the one at keystore.address forward requests, or name the cluster's own address"
+		f.Hint = "if that is your Vault, write its address in keystore.address; " +
+			"if it is another server of the same cluster, have the one at keystore.address forward requests, " +
+			"or name the cluster's own address"
 	case errors.As(err, &untrusted):
 		f.Err = fmt.Errorf("the certificate of Vault at %s is not trusted: %w", s.cfg.Address, untrusted.Err)
-		f.Hint = "set keystore.ca_file to the certificate of the authority that signed Vault's, and write the name in keystore.address that the certificate holds"
+		f.Hint = "set keystore.ca_file to the certificate of the authority that signed Vault's, " +
+			"and write the name in keystore.address that the certificate holds"
 	case errors.Is(err, http.ErrSchemeMismatch):
 		f.Err = fmt.Errorf("no TLS from Vault at %s", s.cfg.Address)
 		f.Hint = "write http:// in keystore.address if that is meant, or find out what answers there"
@@ -84,7 +89,8 @@ func (s *Store) diagnoseConnection(f *fault.Error, err error) {
 	case errors.As(err, &failed):
 		f.Kind = fault.Transient
 		f.Err = fmt.Errorf("can't reach Vault at %s: %w", s.cfg.Address, failed.Err)
-		f.Hint = "check that Vault runs, that keystore.address is right, and that no firewall is in between; dkimbot tries again by itself"
+		f.Hint = "check that Vault runs, that keystore.address is right, and that no firewall is in between; " +
+			"dkimbot tries again by itself"
 	default:
 		f.Kind = fault.Transient
 		f.Hint = "check that keystore.address leads to Vault; dkimbot tries again by itself"

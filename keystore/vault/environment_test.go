@@ -45,7 +45,8 @@ func TestHarmlessEnvironment(t *testing.T) {
 	srv := vaulttest.StartTLS(t)
 	for name, value := range map[string]string{
 		"VAULT_SKIP_VERIFY": "false", "VAULT_SRV_LOOKUP": "0", "VAULT_CAPATH": t.TempDir(), // the configuration names a CA
-		"VAULT_RATE_LIMIT": "0.0001:1", "VAULT_CLIENT_TIMEOUT": "1", "VAULT_MAX_RETRIES": "0", "VAULT_AGENT_ADDR": "http://127.0.0.1:1",
+		"VAULT_RATE_LIMIT": "0.0001:1", "VAULT_CLIENT_TIMEOUT": "1", "VAULT_MAX_RETRIES": "0",
+		"VAULT_AGENT_ADDR": "http://127.0.0.1:1",
 	} {
 		t.Setenv(name, value)
 	}
@@ -68,10 +69,12 @@ func TestRedirects(t *testing.T) {
 	here := strings.TrimPrefix(p.URL, "http://")
 	for _, code := range []int{301, 302, 303, 307, 308} {
 		for title, location := range map[string]string{
-			"another port": thief.URL + "/v1/x", "another scheme": "https://" + here + "/v1/x", "no scheme": strings.TrimPrefix(thief.URL, "http:") + "/v1/x",
-			"nowhere": "", "itself": p.URL + "/v1/secret/data/dkim/example.com/s1",
+			"another port": thief.URL + "/v1/x", "another scheme": "https://" + here + "/v1/x",
+			"no scheme": strings.TrimPrefix(thief.URL, "http:") + "/v1/x",
+			"nowhere":   "", "itself": p.URL + "/v1/secret/data/dkim/example.com/s1",
 		} {
-			for how, auth := range map[string]vault.Auth{"token": token(srv.RootToken), "approle": vault.AppRole{RoleID: vault.Fixed("r"), SecretID: vault.Fixed("s")}} {
+			for how, auth := range map[string]vault.Auth{"token": token(srv.RootToken),
+				"approle": vault.AppRole{RoleID: vault.Fixed("r"), SecretID: vault.Fixed("s")}} {
 				t.Run(fmt.Sprint(how, " ", code, " to ", title), func(t *testing.T) {
 					p.set(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) bool {
 						if location != "" {
@@ -132,7 +135,8 @@ func TestProxyOfTheEnvironment(t *testing.T) {
 	defer proxy.Close()
 	for scheme, want := range map[string]bool{"http": false, "https": true} {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestProxyOfTheEnvironment$")
-		cmd.Env = append(os.Environ(), address+"="+scheme+"://vault.invalid:8200", "HTTP_PROXY="+proxy.URL, "HTTPS_PROXY="+proxy.URL, "NO_PROXY=")
+		cmd.Env = append(os.Environ(), address+"="+scheme+"://vault.invalid:8200", "HTTP_PROXY="+proxy.URL, "HTTPS_PROXY="+
+			proxy.URL, "NO_PROXY=")
 		asked.Store(0)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)

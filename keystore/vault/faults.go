@@ -54,12 +54,14 @@ func status(err error) int {
 // said reports whether Vault's error messages hold text; with "" whether there are any.
 func said(err error, text string) bool {
 	var answered *api.ResponseError
-	return errors.As(err, &answered) && len(answered.Errors) > 0 && strings.Contains(strings.Join(answered.Errors, "\n"), text)
+	return errors.As(err, &answered) && len(answered.Errors) > 0 &&
+		strings.Contains(strings.Join(answered.Errors, "\n"), text)
 }
 
 // explain makes a fault of an error about name's secret.
 func (s *Store) explain(ctx context.Context, what string, name dkim.Name, err error) error {
-	f := &fault.Error{Kind: fault.Permanent, What: what, Err: err, Hint: "run it again; it was interrupted, or its time ran out"}
+	f := &fault.Error{Kind: fault.Permanent, What: what, Err: err,
+		Hint: "run it again; it was interrupted, or its time ran out"}
 	at := s.path("", name)
 	of := &versionError{}
 	errors.As(err, &of)
@@ -74,15 +76,19 @@ func (s *Store) explain(ctx context.Context, what string, name dkim.Name, err er
 		f.Hint = "report this as a defect"
 	case errors.Is(err, errForeign):
 		f.Kind, f.Code = fault.Refused, codes.ForeignSecret
-		f.Hint = fmt.Sprintf("dkimbot never changes secrets of others; look at it (vault kv get %s), then move it away or set keystore.prefix to another path", at)
+		f.Hint = fmt.Sprintf("dkimbot never changes secrets of others; "+
+			"look at it (vault kv get %s), then move it away or set keystore.prefix to another path", at)
 	case errors.Is(err, errDeleted):
 		f.Code = codes.DeletedSecret
-		f.Hint = fmt.Sprintf("bring it back: vault kv undelete -versions=%d %s; or give it up: vault kv destroy -versions=%d %s", of.version, at, of.version, at)
+		f.Hint = fmt.Sprintf("bring it back: vault kv undelete -versions=%d %s; "+
+			"or give it up: vault kv destroy -versions=%d %s", of.version, at, of.version, at)
 	case errors.Is(err, errDamaged):
 		f.Code = codes.DamagedKey
-		f.Hint = fmt.Sprintf("somebody changed it; find out who (vault kv metadata get %s), then give it up: vault kv destroy -versions=%d %s", at, of.version, at)
+		f.Hint = fmt.Sprintf("somebody changed it; find out who (vault kv metadata get %s), then give it up: "+
+			"vault kv destroy -versions=%d %s", at, of.version, at)
 	case errors.Is(err, errExpires):
-		f.Hint = fmt.Sprintf("set delete_version_after to 0s (vault write %s/config delete_version_after=0s; vault kv metadata put -delete-version-after=0s %s)", s.cfg.Mount, at)
+		f.Hint = fmt.Sprintf("set delete_version_after to 0s (vault write %s/config delete_version_after=0s; "+
+			"vault kv metadata put -delete-version-after=0s %s)", s.cfg.Mount, at)
 	case errors.As(err, &mount):
 		f.Code = codes.VaultMount
 		f.Hint = s.mountHint()
@@ -96,7 +102,8 @@ func (s *Store) explain(ctx context.Context, what string, name dkim.Name, err er
 		s.diagnose(f, err)
 	}
 	if errors.As(err, new(*unansweredError)) && f.Kind == fault.Transient {
-		f.Hint = "the key may have been stored all the same: look which version is the newest and go on from there" + also(f.Hint)
+		f.Hint = "the key may have been stored all the same: " +
+			"look which version is the newest and go on from there" + also(f.Hint)
 	}
 	f.Err, f.Hint = s.session.shown.hideIn(f.Err), s.session.shown.hide(f.Hint, leastOwn)
 	return f
@@ -110,7 +117,8 @@ func also(hint string) string {
 }
 
 func (s *Store) mountHint() string {
-	return fmt.Sprintf("set keystore.mount to a KV version 2 engine, or make one: vault secrets enable -path=%s -version=2 kv", s.cfg.Mount)
+	return fmt.Sprintf("set keystore.mount to a KV version 2 engine, or make one: "+
+		"vault secrets enable -path=%s -version=2 kv", s.cfg.Mount)
 }
 
 // belowHint says how the engine is named, and how keys that were stored in spite of the
@@ -120,5 +128,6 @@ func (s *Store) belowHint(m *mountError) string {
 	if m.below != "data" {
 		return hint + fmt.Sprintf(" and keystore.prefix: %s", path.Join(m.below, s.cfg.Prefix))
 	}
-	return hint + fmt.Sprintf("; if dkimbot has stored keys there already, also keystore.prefix: %s", path.Join(m.below, s.cfg.Prefix))
+	return hint + fmt.Sprintf("; if dkimbot has stored keys there already, also keystore.prefix: %s",
+		path.Join(m.below, s.cfg.Prefix))
 }

@@ -35,7 +35,8 @@ func (s *Store) checkNewest(ctx context.Context, c *api.Client, name dkim.Name, 
 }
 
 // write writes key as the version that follows after and returns its number.
-func (s *Store) write(ctx context.Context, c *api.Client, name dkim.Name, key *dkim.PrivateKey, after int) (int, error) {
+func (s *Store) write(ctx context.Context, c *api.Client, name dkim.Name, key *dkim.PrivateKey,
+	after int) (int, error) {
 	data, err := fields(key, time.Now())
 	if err != nil {
 		return 0, err
@@ -76,7 +77,8 @@ func (s *Store) destroy(ctx context.Context, c *api.Client, name dkim.Name, vers
 }
 
 // checkStored reads a version back and wants key in it (I4).
-func (s *Store) checkStored(ctx context.Context, c *api.Client, name dkim.Name, key *dkim.PrivateKey, version int) error {
+func (s *Store) checkStored(ctx context.Context, c *api.Client, name dkim.Name, key *dkim.PrivateKey,
+	version int) error {
 	stored, err := s.read(ctx, c, name, version)
 	if err != nil {
 		return &unansweredError{err}
@@ -158,7 +160,8 @@ func (s *Store) read(ctx context.Context, c *api.Client, name dkim.Name, version
 }
 
 // send writes to the secret's path below endpoint and returns the data of the answer.
-func (s *Store) send(ctx context.Context, c *api.Client, endpoint string, name dkim.Name, body any) (json.RawMessage, error) {
+func (s *Store) send(ctx context.Context, c *api.Client, endpoint string, name dkim.Name,
+	body any) (json.RawMessage, error) {
 	payload, err := json.Marshal(body)
 	if err != nil {
 		return nil, err

@@ -44,7 +44,8 @@ func SplitPath(path, mount string) (string, string) {
 
 // ReadLayout returns the keys that another system keeps for a domain below the
 // store's prefix. KumoMTA's secrets don't tell which selectors there are: those
-// given are asked for. Keys of rspamd's that are valid no more are left out. No keys, and no error, when there are none.
+// given are asked for. Keys of rspamd's that are valid no more are left out. No keys, and no error, when
+// there are none.
 func (s *Store) ReadLayout(ctx context.Context, layout Layout, domain string, selectors []string) ([]LayoutKey, error) {
 	if layout == Rspamd {
 		found, err := s.readForeign(ctx, dkim.Name{Domain: domain})
@@ -93,7 +94,8 @@ func (s *Store) readForeign(ctx context.Context, name dkim.Name) (found *secret,
 
 func (s *Store) misshapen(name dkim.Name, layout Layout, err error) error {
 	return fault.Lasting(fmt.Sprintf("read %s in Vault as %s keeps keys", s.path("", name), layout), err,
-		"compare --from-vault (the mount and the path below it, without data/) and --layout with what 'vault kv get' shows there")
+		"compare --from-vault (the mount and the path below it, "+
+			"without data/) and --layout with what 'vault kv get' shows there")
 }
 
 // rspamdKeys reads the secret of a domain. Its times are in Unix seconds.

@@ -22,7 +22,8 @@ func TestReadLayout(t *testing.T) {
 		}
 	}
 	entry := func(selector, domain, key string, end int64) map[string]any {
-		e := map[string]any{"selector": selector, "domain": domain, "key": key, "alg": "rsa", "bits": 2048, "valid_start": 1767225600}
+		e := map[string]any{"selector": selector, "domain": domain, "key": key, "alg": "rsa", "bits": 2048,
+			"valid_start": 1767225600}
 		if end != 0 {
 			e["valid_end"] = end
 		}
@@ -65,7 +66,8 @@ func TestReadLayout(t *testing.T) {
 		}
 		if words, isErr := strings.CutPrefix(test.want, "error: "); isErr {
 			faulttest.Shown(t, err)
-			if err == nil || !strings.Contains(err.Error(), words) || fault.HintOf(err) == "" || strings.Contains(err.Error(), "KEY") {
+			if err == nil || !strings.Contains(err.Error(), words) || fault.HintOf(err) == "" ||
+				strings.Contains(err.Error(), "KEY") {
 				t.Errorf("%s %s: %v; want an error with %q", test.layout, test.domain, err, words)
 			}
 			continue

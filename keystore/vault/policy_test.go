@@ -91,7 +91,8 @@ func TestPolicies(t *testing.T) {
 			return c.KVv2("secret").DeleteVersions(t.Context(), secret, []int{1})
 		}},
 		{"undelete", false, false, func(c *api.Client) error { return c.KVv2("secret").Undelete(t.Context(), secret, []int{1}) }},
-		{"delete all traces", false, false, func(c *api.Client) error { return c.KVv2("secret").DeleteMetadata(t.Context(), secret) }},
+		{"delete all traces", false, false,
+			func(c *api.Client) error { return c.KVv2("secret").DeleteMetadata(t.Context(), secret) }},
 		{"change the engine", false, false, func(c *api.Client) error {
 			_, err := c.Logical().Write("secret/config", map[string]any{"max_versions": 1})
 			return err
@@ -133,7 +134,8 @@ func TestSignerPolicyCantWrite(t *testing.T) {
 	srv := vaulttest.Start(t)
 	key := put(t, open(t, rootConfig(srv)), 0)
 	cfg := rootConfig(srv)
-	cfg.Auth = token(srv.Token(t, api.TokenCreateRequest{Policies: []string{srv.Policy(t, "signer", policy(t, "signer.hcl"))}, NoDefaultPolicy: true}))
+	cfg.Auth = token(srv.Token(t, api.TokenCreateRequest{Policies: []string{srv.Policy(t,
+		"signer", policy(t, "signer.hcl"))}, NoDefaultPolicy: true}))
 	ks := open(t, cfg)
 	wantKey(t, ks, 0, key, 1)
 	_, err := ks.Put(t.Context(), name, generate(t), 1)

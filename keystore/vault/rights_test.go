@@ -38,11 +38,15 @@ func TestRightsAreProvedAtTheFirstWrite(t *testing.T) {
 		"no right to destroy": {`path "%[1]s/data/dkim/*" { capabilities = ["create", "read", "update"] }`,
 			`must allow "update" on %[1]s/destroy/dkim/example.com/s1`, 0},
 		"none for this domain": {`path "%[1]s/data/dkim/*" { capabilities = ["create", "read", "update"] }
-			path "%[1]s/destroy/dkim/example.net/*" { capabilities = ["update"] }`, `must allow "update" on %[1]s/destroy/dkim/example.com/s1`, 0},
+			path "%[1]s/destroy/dkim/example.net/*" { capabilities = ["update"] }`,
+			`must allow "update" on %[1]s/destroy/dkim/example.com/s1`, 0},
 		"the wrong right": {strings.Replace(all, `"update"] }`+"\n", `"update"] }`, 1) + "\n" +
-			`path "%[1]s/destroy/dkim/example.com/*" { capabilities = ["create", "read"] }`, `must allow "update" on %[1]s/destroy/dkim/example.com/s1`, 0},
-		"no right to write a second version": {strings.Replace(all, `, "update"`, "", 1), `must allow "update" on %[1]s/data/dkim/example.com/s1`, 1},
-		"no right to write a first one":      {strings.Replace(all, `"create", `, "", 1), `must allow "create" on %[1]s/data/dkim/example.com/s1`, 0},
+			`path "%[1]s/destroy/dkim/example.com/*" { capabilities = ["create", "read"] }`,
+			`must allow "update" on %[1]s/destroy/dkim/example.com/s1`, 0},
+		"no right to write a second version": {strings.Replace(all, `, "update"`, "", 1),
+			`must allow "update" on %[1]s/data/dkim/example.com/s1`, 1},
+		"no right to write a first one": {strings.Replace(all, `"create", `, "", 1),
+			`must allow "create" on %[1]s/data/dkim/example.com/s1`, 0},
 	} {
 		t.Run(title, func(t *testing.T) {
 			mount := srv.NewMount(t)
@@ -73,7 +77,8 @@ func TestRightsAreProvedAtTheFirstWrite(t *testing.T) {
 func TestProofLeavesNoTrace(t *testing.T) {
 	srv := vaulttest.Start(t)
 	put(t, open(t, rootConfig(srv)), 0)
-	for path, want := range map[string]string{"secret/metadata": "[dkim/]", "secret/metadata/dkim": "[example.com/]", "secret/metadata/dkim/example.com": "[s1]"} {
+	for path, want := range map[string]string{"secret/metadata": "[dkim/]", "secret/metadata/dkim": "[example.com/]",
+		"secret/metadata/dkim/example.com": "[s1]"} {
 		s, err := srv.Root().Logical().ListWithContext(t.Context(), path)
 		if err != nil || s == nil || fmt.Sprint(s.Data["keys"]) != want {
 			t.Errorf("%s holds %v, %v; want %s", path, s, err, want)
@@ -93,7 +98,8 @@ func TestRightsDontStopAReplacement(t *testing.T) {
 	ks := open(t, narrow(t, srv, `path "secret/data/dkim/*" { capabilities = ["create", "read", "update"] }`))
 	key := put(t, ks, 1)
 	wantKey(t, ks, 0, key, 2)
-	wantFault(t, ks.Destroy(t.Context(), name, 1), fault.Permanent, "vault-forbidden", `must allow "update" on secret/destroy/dkim/example.com/s1`)
+	wantFault(t, ks.Destroy(t.Context(), name, 1), fault.Permanent, "vault-forbidden",
+		`must allow "update" on secret/destroy/dkim/example.com/s1`)
 }
 
 // A mount that names a path within the engine takes keys and destroys none; the hint
@@ -102,7 +108,8 @@ func TestMountWithinAnEngine(t *testing.T) {
 	srv := vaulttest.Start(t)
 	srv.Mount(t, "team/kv", "2")
 	for mount, hint := range map[string]string{
-		"secret/data":      "set keystore.mount: secret; if dkimbot has stored keys there already, also keystore.prefix: data/dkim",
+		"secret/data": "set keystore.mount: secret; if dkimbot has stored keys there already, also keystore.prefix: " +
+			"data/dkim",
 		"team/kv/data":     "set keystore.mount: team/kv; if",
 		"secret/metadata":  "set keystore.mount: secret and keystore.prefix: metadata/dkim",
 		"secret/mail/team": "set keystore.mount: secret and keystore.prefix: mail/team/dkim",
@@ -150,7 +157,8 @@ func TestMountThatCantDestroy(t *testing.T) {
 	cfg.Address, cfg.Mount = p.URL, "secret/data"
 	_, err := open(t, cfg).Put(t.Context(), name, generate(t), 0)
 	wantFault(t, err, fault.Permanent, "vault-mount", "vault secrets list")
-	if s, err := srv.Root().Logical().ReadWithContext(t.Context(), "secret/metadata/data/dkim/example.com/s1"); s != nil || err != nil {
+	if s, err := srv.Root().Logical().ReadWithContext(t.Context(),
+		"secret/metadata/data/dkim/example.com/s1"); s != nil || err != nil {
 		t.Errorf("a key was stored all the same: %v, %v", s, err)
 	}
 }

@@ -147,7 +147,8 @@ func (s *session) ask(ctx context.Context, c *api.Client) (grant, error) {
 	if err := s.refused.before(with, time.Now()); err != nil {
 		return grant{}, err
 	}
-	g, err := limited(ctx, s.cfg.Timeout, func(ctx context.Context) (grant, error) { return s.cfg.Auth.login(ctx, c, with) })
+	g, err := limited(ctx, s.cfg.Timeout,
+		func(ctx context.Context) (grant, error) { return s.cfg.Auth.login(ctx, c, with) })
 	s.refused.note(with, err, time.Now())
 	return g, err
 }

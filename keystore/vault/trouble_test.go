@@ -97,14 +97,16 @@ func TestTLS(t *testing.T) {
 	wantKey(t, ks, 0, put(t, ks, 0), 1)
 
 	for title, c := range map[string]struct{ address, ca, hint string }{
-		"system's authorities":    {srv.Address, "", "keystore.ca_file"},
-		"another authority":       {srv.Address, other.CAFile, "keystore.ca_file"},
-		"name not in certificate": {strings.Replace(srv.Address, "127.0.0.1", "localhost", 1), srv.CAFile, "keystore.address"},
+		"system's authorities": {srv.Address, "", "keystore.ca_file"},
+		"another authority":    {srv.Address, other.CAFile, "keystore.ca_file"},
+		"name not in certificate": {strings.Replace(srv.Address, "127.0.0.1", "localhost", 1), srv.CAFile,
+			"keystore.address"},
 		"http to an https server": {strings.Replace(srv.Address, "https", "http", 1), srv.CAFile, "https://"},
 		"https to an http server": {strings.Replace(vaulttest.Start(t).Address, "http", "https", 1), srv.CAFile, "http://"},
 	} {
 		t.Run(title, func(t *testing.T) {
-			wantAll(t, open(t, vault.Config{Address: c.address, CAFile: c.ca, Prefix: "dkim", Auth: token(srv.RootToken)}), fault.Permanent, "", c.hint)
+			wantAll(t, open(t, vault.Config{Address: c.address, CAFile: c.ca, Prefix: "dkim", Auth: token(srv.RootToken)}),
+				fault.Permanent, "", c.hint)
 		})
 	}
 }
@@ -308,7 +310,8 @@ func TestEchoedCredentials(t *testing.T) {
 				json.NewEncoder(w).Encode(map[string]any{"errors": []string{"denied for " + said + ".", strings.ToUpper(said)}})
 			},
 			"engine": func(w http.ResponseWriter, said string) {
-				json.NewEncoder(w).Encode(map[string]any{"data": map[string]any{"type": said}, "auth": map[string]any{"client_token": said}})
+				json.NewEncoder(w).Encode(map[string]any{"data": map[string]any{"type": said},
+					"auth": map[string]any{"client_token": said}})
 			},
 		} {
 			t.Run(title+", "+how, func(t *testing.T) {
@@ -351,7 +354,8 @@ func TestAnswersAreTold(t *testing.T) {
 		body string
 		want string
 	}{
-		"limit":   {http.StatusTooManyRequests, `{"errors":["request path: rate limit quota exceeded"]}`, "answer 429 from Vault: request path: rate limit quota exceeded"},
+		"limit": {http.StatusTooManyRequests, `{"errors":["request path: rate limit quota exceeded"]}`,
+			"answer 429 from Vault: request path: rate limit quota exceeded"},
 		"null":    {http.StatusOK, `null`, "the answer is not understood"},
 		"no data": {http.StatusOK, `{"data":null}`, "the answer is not understood"},
 		"number":  {http.StatusOK, `{"data":{"type":7}}`, "the answer is not understood"},
@@ -367,7 +371,8 @@ func TestAnswersAreTold(t *testing.T) {
 				io.WriteString(w, c.body)
 			}))
 			defer ts.Close()
-			_, _, err := open(t, vault.Config{Address: ts.URL, Auth: token("hunter22"), Timeout: 10 * time.Second}).Get(t.Context(), name, 0)
+			_, _, err := open(t, vault.Config{Address: ts.URL, Auth: token("hunter22"),
+				Timeout: 10 * time.Second}).Get(t.Context(), name, 0)
 			if err == nil || fault.KindOf(err) != fault.Transient || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
@@ -379,7 +384,10 @@ func TestAnswersAreTold(t *testing.T) {
 func TestNoVault(t *testing.T) {
 	for title, handler := range map[string]http.Handler{
 		"not found": http.NotFoundHandler(),
-		"a page":    http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>Welcome</html>") }),
+		"a page": http.HandlerFunc(func(w http.ResponseWriter,
+			_ *http.Request) {
+			io.WriteString(w, "<html>Welcome</html>")
+		}),
 	} {
 		t.Run(title, func(t *testing.T) {
 			ts := httptest.NewServer(handler)

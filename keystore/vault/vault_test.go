@@ -57,7 +57,8 @@ func TestLayout(t *testing.T) {
 	if !strings.HasPrefix(fmt.Sprint(got.Data["public_key"]), "-----BEGIN PUBLIC KEY-----\n") {
 		t.Errorf("field public_key is %v", got.Data["public_key"])
 	}
-	if at, err := time.Parse(time.RFC3339, fmt.Sprint(got.Data["created_at"])); err != nil || time.Since(at).Abs() > time.Minute {
+	if at, err := time.Parse(time.RFC3339, fmt.Sprint(got.Data["created_at"])); err != nil ||
+		time.Since(at).Abs() > time.Minute {
 		t.Errorf("field created_at is %v: %v", got.Data["created_at"], err)
 	}
 	if len(got.Data) != 5 {
@@ -93,13 +94,15 @@ func TestForeignSecret(t *testing.T) {
 		kind fault.Kind
 		code codes.Code
 	}{
-		"something else":   {map[string]any{"password": "x"}, fault.Refused, codes.ForeignSecret},
-		"key without id":   {map[string]any{"key": string(stranger.PEM())}, fault.Refused, codes.ForeignSecret},
-		"no key":           {map[string]any{"key_id": stranger.ID()}, fault.Refused, codes.ForeignSecret},
-		"broken key":       {map[string]any{"key_id": stranger.ID(), "key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}, fault.Refused, codes.ForeignSecret},
-		"numbers":          {map[string]any{"key_id": 1, "key": 2}, fault.Refused, codes.ForeignSecret},
-		"empty":            {map[string]any{}, fault.Refused, codes.ForeignSecret},
-		"key of other id":  {map[string]any{"key_id": strings.Repeat("0", 64), "key": string(stranger.PEM())}, fault.Permanent, codes.DamagedKey},
+		"something else": {map[string]any{"password": "x"}, fault.Refused, codes.ForeignSecret},
+		"key without id": {map[string]any{"key": string(stranger.PEM())}, fault.Refused, codes.ForeignSecret},
+		"no key":         {map[string]any{"key_id": stranger.ID()}, fault.Refused, codes.ForeignSecret},
+		"broken key": {map[string]any{"key_id": stranger.ID(),
+			"key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}, fault.Refused, codes.ForeignSecret},
+		"numbers": {map[string]any{"key_id": 1, "key": 2}, fault.Refused, codes.ForeignSecret},
+		"empty":   {map[string]any{}, fault.Refused, codes.ForeignSecret},
+		"key of other id": {map[string]any{"key_id": strings.Repeat("0", 64), "key": string(stranger.PEM())},
+			fault.Permanent, codes.DamagedKey},
 		"old 1024-bit key": {map[string]any{"key_id": "x", "key": weakKey(t)}, fault.Refused, codes.ForeignSecret},
 	} {
 		t.Run(title, func(t *testing.T) {
@@ -187,11 +190,12 @@ func TestConfig(t *testing.T) {
 		change func(*vault.Config)
 		hint   string
 	}{
-		"no auth":          {func(c *vault.Config) { c.Auth = nil }, "keystore.auth"},
-		"no URL":           {func(c *vault.Config) { c.Address = "vault.example.com" }, "keystore.address"},
-		"host and port":    {func(c *vault.Config) { c.Address = "vault.example.com:8200" }, "keystore.address"},
-		"broken URL":       {func(c *vault.Config) { c.Address = "http://[::1" }, "keystore.address"},
-		"password in URL":  {func(c *vault.Config) { c.Address = "https://user:hunter2@vault.example.com" }, "keystore.address"},
+		"no auth":       {func(c *vault.Config) { c.Auth = nil }, "keystore.auth"},
+		"no URL":        {func(c *vault.Config) { c.Address = "vault.example.com" }, "keystore.address"},
+		"host and port": {func(c *vault.Config) { c.Address = "vault.example.com:8200" }, "keystore.address"},
+		"broken URL":    {func(c *vault.Config) { c.Address = "http://[::1" }, "keystore.address"},
+		"password in URL": {func(c *vault.Config) { c.Address = "https://user:hunter2@vault.example.com" },
+			"keystore.address"},
 		"other scheme":     {func(c *vault.Config) { c.Address = "ftp://vault.example.com" }, "keystore.address"},
 		"CA file missing":  {func(c *vault.Config) { c.CAFile = "/nonexistent/ca.pem" }, "keystore.ca_file"},
 		"CA file is no CA": {func(c *vault.Config) { c.CAFile = "vault_test.go" }, "keystore.ca_file"},
@@ -301,7 +305,8 @@ func wantFault(t testing.TB, err error, kind fault.Kind, code codes.Code, hint s
 	}
 	faulttest.Shown(t, err)
 	if got := fault.HintOf(err); f.Kind != kind || fault.CodeOf(err) != code || !strings.Contains(got, hint) || got == "" {
-		t.Errorf("fault %q: kind %d code %q hint %q, want kind %d code %q hint with %q", err, f.Kind, fault.CodeOf(err), got, kind, code, hint)
+		t.Errorf("fault %q: kind %d code %q hint %q, want kind %d code %q hint with %q", err, f.Kind, fault.CodeOf(err), got,
+			kind, code, hint)
 	}
 	for _, secret := range []string{"PRIVATE KEY", "hvs."} {
 		faulttest.Shown(t, err)

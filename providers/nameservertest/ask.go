@@ -73,7 +73,8 @@ func (s *Server) Add(t testing.TB, records ...string) {
 func (s *Server) Remove(t testing.TB, name, kind string) {
 	t.Helper()
 	m := s.update(t, name)
-	set := []dns.RR{&dns.ANY{Hdr: dns.RR_Header{Name: dns.Fqdn(name), Rrtype: dns.StringToType[kind], Class: dns.ClassINET}}}
+	set := []dns.RR{&dns.ANY{Hdr: dns.RR_Header{Name: dns.Fqdn(name), Rrtype: dns.StringToType[kind],
+		Class: dns.ClassINET}}}
 	if kind == "ANY" {
 		m.RemoveName(set)
 	} else {

@@ -62,17 +62,20 @@ func (s *Server) bindConfig(listen string, narrow bool) string {
 };
 controls { };
 `, s.Dir, listen, transfer)
-	fmt.Fprintf(&b, "dnssec-policy nsec3 { keys { csk lifetime unlimited algorithm ecdsa256; }; nsec3param iterations 0 salt-length 0; };\n")
+	fmt.Fprintf(&b, "dnssec-policy nsec3 { keys { csk lifetime unlimited algorithm ecdsa256; }; "+
+		"nsec3param iterations 0 salt-length 0; };\n")
 	for _, z := range s.zones {
 		rights := fmt.Sprintf("allow-update { key %q; key %q; };", keyName, planterName)
 		switch {
 		case z.File != "":
 			rights = "check-names ignore; check-integrity no;"
 		case narrow:
-			rights = fmt.Sprintf("update-policy { grant %s wildcard *._domainkey.%s TXT; grant %s zonesub ANY; };", keyName, z.origin(), planterName)
+			rights = fmt.Sprintf("update-policy { grant %s wildcard *._domainkey.%s TXT; grant %s zonesub ANY; };", keyName,
+				z.origin(), planterName)
 		}
 		if policy := map[string]string{"nsec": "default", "nsec3": "nsec3"}[z.Signs]; policy != "" {
-			rights += fmt.Sprintf(" dnssec-policy %s; inline-signing %s; key-directory %q;", policy, map[bool]string{true: "yes", false: "no"}[z.File != ""], s.Dir)
+			rights += fmt.Sprintf(" dnssec-policy %s; inline-signing %s; key-directory %q;", policy,
+				map[bool]string{true: "yes", false: "no"}[z.File != ""], s.Dir)
 		}
 		fmt.Fprintf(&b, "zone %q { type primary; file %q; %s };\n", z.origin(), zoneFile(z), rights)
 	}

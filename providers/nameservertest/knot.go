@@ -24,7 +24,8 @@ func (s *Server) knotConfig(narrow bool) string {
 	}
 	rights := "action: [ update, transfer ]"
 	if narrow {
-		rights = "action: update\n    update-type: TXT\n    update-owner: name\n    update-owner-match: sub\n    update-owner-name: _domainkey"
+		rights = "action: update\n    update-type: TXT\n    update-owner: name\n    update-owner-match: " +
+			"sub\n    update-owner-name: _domainkey"
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `server:
@@ -60,7 +61,8 @@ zone:
 `, s.Dir, strings.Join(listen, ", "), keyName, algorithm, s.KeySecret, planterName, s.planter, rights)
 	for _, z := range s.zones {
 		// Changes go to the journal: writing the zone file for each is slow.
-		fmt.Fprintf(&b, "  - domain: %s\n    storage: %q\n    file: %s\n    zonefile-sync: -1\n", z.origin(), s.Dir, zoneFile(z))
+		fmt.Fprintf(&b, "  - domain: %s\n    storage: %q\n    file: %s\n    zonefile-sync: -1\n", z.origin(),
+			s.Dir, zoneFile(z))
 		if z.Signs != "" {
 			fmt.Fprintf(&b, "    dnssec-signing: on\n    dnssec-policy: %s\n", z.Signs)
 		}

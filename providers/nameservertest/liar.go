@@ -48,7 +48,8 @@ func StartLiar(t testing.TB, ip string, port int, h dns.HandlerFunc) *Liar {
 	l.Set(h)
 	for _, network := range []string{"udp", "tcp"} {
 		ready := make(chan struct{})
-		srv := &dns.Server{Addr: l.Addr, Net: network, NotifyStartedFunc: func() { close(ready) }, Handler: l, TsigSecret: map[string]string{LiarKey: LiarSecret},
+		srv := &dns.Server{Addr: l.Addr, Net: network, NotifyStartedFunc: func() { close(ready) }, Handler: l,
+			TsigSecret:    map[string]string{LiarKey: LiarSecret},
 			MsgAcceptFunc: func(dns.Header) dns.MsgAcceptAction { return dns.MsgAccept }}
 		failed := make(chan error, 1)
 		go func() { failed <- srv.ListenAndServe() }()

@@ -42,9 +42,11 @@ func TestZonesAreServedAndChange(t *testing.T) {
 	for name, start := range programs {
 		t.Run(name, func(t *testing.T) {
 			s := start(nameservertest.Options{},
-				t, nameservertest.Zone{Name: "example.test", TTL: 300 * time.Second, Minimum: 2 * time.Second, Records: "www A 192.0.2.7"},
+				t, nameservertest.Zone{Name: "example.test", TTL: 300 * time.Second, Minimum: 2 * time.Second,
+					Records: "www A 192.0.2.7"},
 				nameservertest.Zone{Name: "sub.example.test."})
-			if got, want := s.Query(t, "example.test", "SOA"), []string{"ns1.example.test. hostmaster.example.test. 1 3600 600 86400 2"}; !cmp.Equal(got, want) {
+			if got, want := s.Query(t, "example.test", "SOA"),
+				[]string{"ns1.example.test. hostmaster.example.test. 1 3600 600 86400 2"}; !cmp.Equal(got, want) {
 				t.Error(cmp.Diff(want, got))
 			}
 			if got := s.Query(t, "www.example.test", "A"); !cmp.Equal(got, []string{"192.0.2.7"}) {
@@ -77,7 +79,8 @@ func TestNarrowPolicy(t *testing.T) {
 			if code := update(t, s, "example.test.", `s1._domainkey.example.test. 60 TXT "x"`); code != "NOERROR" {
 				t.Errorf("a key record: %s", code)
 			}
-			for _, rr := range []string{"www.example.test. 60 A 192.0.2.1", "s1._domainkey.example.test. 60 A 192.0.2.1", `example.test. 60 TXT "x"`} {
+			for _, rr := range []string{"www.example.test. 60 A 192.0.2.1", "s1._domainkey.example.test. 60 A 192.0.2.1",
+				`example.test. 60 TXT "x"`} {
 				if code := update(t, s, "example.test.", rr); code != "REFUSED" && code != "NOTAUTH" {
 					t.Errorf("%s: %s, want it refused", rr, code)
 				}
@@ -95,7 +98,8 @@ func TestSeveralAddresses(t *testing.T) {
 	for name, start := range programs {
 		t.Run(name, func(t *testing.T) {
 			s := start(nameservertest.Options{IPs: ips}, t, nameservertest.Zone{Name: "example.test"})
-			if len(s.Query(t, "example.test", "NS")) != 3 || !cmp.Equal(s.Query(t, "ns3.example.test", "AAAA"), []string{"::1"}) {
+			if len(s.Query(t, "example.test", "NS")) != 3 ||
+				!cmp.Equal(s.Query(t, "ns3.example.test", "AAAA"), []string{"::1"}) {
 				t.Error("the zone does not name its three servers")
 			}
 			for _, addr := range s.Addrs {
@@ -121,10 +125,13 @@ func TestLiar(t *testing.T) {
 		query   string
 		want    func(*dns.Msg) bool // nil: no answer in time
 	}{
-		"nodata":    {truth, "_domainkey.example.test.", func(m *dns.Msg) bool { return m.Rcode == 0 && len(m.Answer) == 0 && len(m.Ns) == 1 }},
-		"nxdomain":  {truth, "s2._domainkey.example.test.", func(m *dns.Msg) bool { return m.Rcode == dns.RcodeNameError && len(m.Ns) == 1 }},
+		"nodata": {truth, "_domainkey.example.test.",
+			func(m *dns.Msg) bool { return m.Rcode == 0 && len(m.Answer) == 0 && len(m.Ns) == 1 }},
+		"nxdomain": {truth, "s2._domainkey.example.test.",
+			func(m *dns.Msg) bool { return m.Rcode == dns.RcodeNameError && len(m.Ns) == 1 }},
 		"elsewhere": {truth, "example.net.", func(m *dns.Msg) bool { return m.Rcode == dns.RcodeRefused }},
-		"servfail":  {nameservertest.Rcode(dns.RcodeServerFailure), "example.test.", func(m *dns.Msg) bool { return m.Rcode == dns.RcodeServerFailure }},
+		"servfail": {nameservertest.Rcode(dns.RcodeServerFailure), "example.test.",
+			func(m *dns.Msg) bool { return m.Rcode == dns.RcodeServerFailure }},
 		"truncated": {nameservertest.TruncateUDP(truth), "example.test.", func(m *dns.Msg) bool { return m.Truncated }},
 		"slow":      {nameservertest.Slow(20*time.Second, truth), "example.test.", nil},
 		"silent":    {nameservertest.Silent(), "example.test.", nil},
@@ -161,7 +168,8 @@ func TestFileIsServedAsItStands(t *testing.T) {
 			}
 			write(7)
 			s := start(nameservertest.Options{}, t, nameservertest.Zone{Name: "example.test", File: file})
-			if code := update(t, s, "example.test.", "www.example.test. 60 A 192.0.2.1"); code != "REFUSED" && code != "NOTAUTH" {
+			if code := update(t, s, "example.test.", "www.example.test. 60 A 192.0.2.1"); code != "REFUSED" &&
+				code != "NOTAUTH" {
 				t.Errorf("an update: %s, want it refused", code)
 			}
 			write(8)

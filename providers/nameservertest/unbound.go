@@ -42,7 +42,8 @@ func StartUnbound(t testing.TB, authority *Server, zone string, anchors ...dns.R
 	for _, a := range anchors {
 		fmt.Fprintf(&b, "\ttrust-anchor: %q\n", strings.ReplaceAll(a.String(), "\t", " "))
 	}
-	fmt.Fprintf(&b, "remote-control:\n\tcontrol-enable: no\nstub-zone:\n\tname: %q\n\tstub-addr: %s\n\tstub-tcp-upstream: yes\n",
+	fmt.Fprintf(&b, "remote-control:\n\tcontrol-enable: no\nstub-zone:\n\tname: %q\n\tstub-addr: "+
+		"%s\n\tstub-tcp-upstream: yes\n",
 		zone, strings.Replace(authority.Addr, ":", "@", 1))
 	s.write(t, "unbound.conf", b.String())
 	s.run(t, unconfined(t, program(t, "unbound", "unbound"), s.Dir), "-d", "-c", filepath.Join(s.Dir, "unbound.conf"))

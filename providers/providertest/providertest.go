@@ -273,8 +273,10 @@ func (h Harness) foreign(t *testing.T) {
 	// What came through the driver itself is compared too: another dkimbot may have written it.
 	other := rec
 	other.Value, other.Replaces = Record("b", 294), nothing
-	if err := h.Publisher.Publish(t.Context(), other); fault.CodeOf(err) != codes.ForeignRecord || fault.KindOf(err) != fault.Refused {
-		t.Errorf("over a record that the state does not know: kind %v, code %q of %v; want a refusal with code foreign-record", fault.KindOf(err), fault.CodeOf(err), err)
+	if err := h.Publisher.Publish(t.Context(), other); fault.CodeOf(err) != codes.ForeignRecord ||
+		fault.KindOf(err) != fault.Refused {
+		t.Errorf("over a record that the state does not know: kind %v, code %q of %v; "+
+			"want a refusal with code foreign-record", fault.KindOf(err), fault.CodeOf(err), err)
 	}
 	h.only(t, rec)
 }

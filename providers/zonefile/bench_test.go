@@ -16,7 +16,8 @@ func BenchmarkSetRecords(b *testing.B) {
 			}
 			p, _ := newZone(b, text)
 			for i := 0; b.Loop(); i++ {
-				if _, err := p.SetRecords(b.Context(), "example.com", []libdns.Record{txt("s1._domainkey", fmt.Sprint(longText, i))}); err != nil {
+				if _, err := p.SetRecords(b.Context(), "example.com",
+					[]libdns.Record{txt("s1._domainkey", fmt.Sprint(longText, i))}); err != nil {
 					b.Fatal(err)
 				}
 			}

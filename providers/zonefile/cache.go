@@ -80,14 +80,16 @@ func (c *zoneCache) tell(path string, err error, flaws []*Flaw) {
 	}
 	c.told[path] = said
 	if err != nil {
-		c.log.Error("the zone can't be read: queries for it are answered with SERVFAIL", "file", path, "error", err, "hint", hintOf(err))
+		c.log.Error("the zone can't be read: queries for it are answered with SERVFAIL", "file", path, "error", err,
+			"hint", hintOf(err))
 	}
 	for i, f := range flaws {
 		if i == maxTold {
 			c.log.Error("further records can't be read", "file", path, "count", len(flaws)-i)
 			break
 		}
-		c.log.Error("a record can't be read: queries for it are answered with SERVFAIL, the rest of the zone is served", "file", path, "error", f.Error())
+		c.log.Error("a record can't be read: queries for it are answered with SERVFAIL, the rest of the zone is served",
+			"file", path, "error", f.Error())
 	}
 }
 

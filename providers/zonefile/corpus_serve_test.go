@@ -51,7 +51,8 @@ func TestCorpusIsServedAsBINDDoes(t *testing.T) {
 	for _, list := range []struct{ file, head string }{{"files.txt", corpusHead}, {"heads.txt", ""}} {
 		for i, line := range corpusLines(t, list.file) {
 			zone := fmt.Sprintf("%s%d.com", strings.TrimSuffix(list.file, ".txt"), i+1)
-			text := list.head + strings.NewReplacer("example.net", "example.net", "example.org", "example.org", "inc.inc", filepath.Join(dir, "inc.inc"), "example", strings.TrimSuffix(zone, ".com")).Replace(line) + "\n"
+			text := list.head + strings.NewReplacer("example.net", "example.net", "example.org", "example.org", "inc.inc",
+				filepath.Join(dir, "inc.inc"), "example", strings.TrimSuffix(zone, ".com")).Replace(line) + "\n"
 			if !strings.HasPrefix(line, notBIND) {
 				add(zone, text)
 				if strings.HasPrefix(line, "child NS") { // the server has both sides of the cut
@@ -119,7 +120,8 @@ func compareAll(t *testing.T, ours, bind string, asked map[string]map[string]boo
 			questions <- question{"ns.example.com.", kind}
 		}
 	}
-	some := []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeNS, dns.TypeSOA, dns.TypeCNAME, dns.TypeDNAME, dns.TypeMX, dns.TypeTXT, dns.TypeDS, dns.TypeANY,
+	some := []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeNS, dns.TypeSOA, dns.TypeCNAME, dns.TypeDNAME, dns.TypeMX,
+		dns.TypeTXT, dns.TypeDS, dns.TypeANY,
 		dns.TypeSRV, dns.TypePTR, dns.TypeHTTPS, dns.TypeRRSIG, dns.TypeNULL, 65280}
 	for zone, names := range asked {
 		for name := range names {
@@ -225,7 +227,8 @@ func answered(raw []byte) ([]string, error) {
 				data[i] |= 0x20
 			}
 		}
-		out = append(out, fmt.Sprintf("%s %s %d %s %x", section, strings.ToLower(name), number(off+4)<<16|number(off+6), dns.Type(kind), data))
+		out = append(out, fmt.Sprintf("%s %s %d %s %x", section, strings.ToLower(name), number(off+4)<<16|number(off+6),
+			dns.Type(kind), data))
 		off = end
 	}
 	slices.Sort(out)

@@ -25,7 +25,8 @@ type corpusFile struct {
 func corpus(t testing.TB) []corpusFile {
 	t.Helper()
 	var out []corpusFile
-	for _, list := range []struct{ file, head string }{{"records.txt", corpusHead + "f "}, {"files.txt", corpusHead}, {"heads.txt", ""}} {
+	for _, list := range []struct{ file, head string }{{"records.txt", corpusHead + "f "}, {"files.txt", corpusHead},
+		{"heads.txt", ""}} {
 		for i, line := range corpusLines(t, list.file) {
 			line, others := strings.CutPrefix(line, notBIND)
 			text := list.head + line

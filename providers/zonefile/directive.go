@@ -15,7 +15,8 @@ const maxDepth = 20
 // directive carries out an entry that begins with a dollar sign.
 func (r *reader) directive(s *scope, words []string) error {
 	name, args := strings.ToUpper(unquote(words[0])), words[1:]
-	limits, ok := map[string][2]int{"$ORIGIN": {1, 1}, "$TTL": {1, 1}, "$INCLUDE": {1, 2}, "$DATE": {1, 1}, "$GENERATE": {4, 1 << 20}}[name]
+	limits, ok := map[string][2]int{"$ORIGIN": {1, 1}, "$TTL": {1, 1}, "$INCLUDE": {1, 2}, "$DATE": {1, 1},
+		"$GENERATE": {4, 1 << 20}}[name]
 	if !ok {
 		return quote("not a directive that is known here", words[0])
 	}

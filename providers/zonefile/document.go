@@ -164,12 +164,13 @@ func (d *document) verify(text string, own []dns.RR, serial uint32) error {
 		return fmt.Errorf("the changed zone file would have the serial %d, not %d", changed.soa.Serial, serial)
 	}
 	changed.soa.Serial = d.soa.Serial
-	alike := changed.soa.String() == d.soa.String() && slices.EqualFunc(changed.foreign, d.foreign, func(a, b record) bool {
-		if a.kind == dns.TypeSOA {
-			b.data = a.data // all say what d.soa says
-		}
-		return a.same(&b)
-	})
+	alike := changed.soa.String() == d.soa.String() &&
+		slices.EqualFunc(changed.foreign, d.foreign, func(a, b record) bool {
+			if a.kind == dns.TypeSOA {
+				b.data = a.data // all say what d.soa says
+			}
+			return a.same(&b)
+		})
 	if !alike {
 		return errors.New("the change would alter records outside the marked block, which lean on the records in it")
 	}

@@ -39,7 +39,8 @@ var layouts = map[string]string{
 	"names that mislead": "$ORIGIN com.\n$TTL 60\nexample in soa soa 41 §41 3600 600 86400 60\n",
 	"owner left out":     "$TTL 60\n@ NS ns.example.net.\n\t\tSOA ns hm §41 3600 600 86400 60\n",
 	"many parentheses":   "$TTL 60\n@ (IN) (SOA (ns) hm) (§41) 3600 600 86400 60\n",
-	"not the first":      "$TTL 60\nsoa TXT \"SOA a b 41\" ; @ SOA x y 41\n@ NS ns.example.net.\n@ SOA ns hm §41 3600 600 86400 60\nwww A 192.0.2.1\n",
+	"not the first": "$TTL 60\nsoa TXT \"SOA a b 41\" ; " +
+		"@ SOA x y 41\n@ NS ns.example.net.\n@ SOA ns hm §41 3600 600 86400 60\nwww A 192.0.2.1\n",
 	"quotes and escapes": "$TTL 60\nt\\;x TXT \"; (\" a\\\"b \"\\\"(\"\n@ SOA ns h\\.m §41 3600 600 86400 60\n",
 	"carriage returns":   "$TTL 60\r\n@ SOA ns hm (\r\n §41 ; serial\r\n 3600 600 86400 60 )\r\n",
 	"comment at the end": "$TTL 60\n@ SOA ns hm §41 3600 600 86400 60 ; §\n; the end",
@@ -94,10 +95,12 @@ func TestRewriteKeepsTheText(t *testing.T) {
 // stand, and that of each copy of a record that "dig axfr" prints twice.
 func TestRewriteOtherSerials(t *testing.T) {
 	for before, after := range map[string]string{
-		"@ TYPE6 \\# 22 00 00 00000029 00000001 00000001 00000001 00000001\n":                     "@ TYPE6 \\# 22 00 00 0000002a 00000001 00000001 00000001 00000001\n",
-		"@ SOA \\# 22 ( 00000000 ; 41\n 002 9\n000000010000000100000001 00000001 )\n":             "@ SOA \\# 22 ( 00000000 ; 41\n 002 a\n000000010000000100000001 00000001 )\n",
-		"@ SOA ns hm \"41\" 1 1 1 1\n":                                                            "@ SOA ns hm \"42\" 1 1 1 1\n",
-		"@ SOA ns hm 41 1 1 1 1\n@ NS ns\nexample.com. SOA NS HM (\n0041 1 1 1 1)\nw A 1.1.1.1\n": "@ SOA ns hm 42 1 1 1 1\n@ NS ns\nexample.com. SOA NS HM (\n42 1 1 1 1)\nw A 1.1.1.1\n",
+		"@ TYPE6 \\# 22 00 00 00000029 00000001 00000001 00000001 00000001\n":         "@ TYPE6 \\# 22 00 00 0000002a 00000001 00000001 00000001 00000001\n",
+		"@ SOA \\# 22 ( 00000000 ; 41\n 002 9\n000000010000000100000001 00000001 )\n": "@ SOA \\# 22 ( 00000000 ; 41\n 002 a\n000000010000000100000001 00000001 )\n",
+		"@ SOA ns hm \"41\" 1 1 1 1\n":                                                "@ SOA ns hm \"42\" 1 1 1 1\n",
+		"@ SOA ns hm 41 1 1 1 1\n@ NS ns\nexample.com. " +
+			"SOA NS HM (\n0041 1 1 1 1)\nw A 1.1.1.1\n": "@ SOA ns hm 42 1 1 1 1\n@ NS ns\nexample.com. " +
+			"SOA NS HM (\n42 1 1 1 1)\nw A 1.1.1.1\n",
 	} {
 		d, err := parseDocument("example.com.", "/nowhere/zone", content{text: "$TTL 60\n" + before})
 		if err != nil {
@@ -110,7 +113,8 @@ func TestRewriteOtherSerials(t *testing.T) {
 		}
 	}
 	two := "$TTL 60\n@ SOA ns hm 41 1 1 1 1\n@ SOA ns hm 42 1 1 1 1\n"
-	if _, err := parseDocument("example.com.", "/nowhere/zone", content{text: two}); err == nil || !strings.Contains(err.Error(), "line 3 holds another one") {
+	if _, err := parseDocument("example.com.", "/nowhere/zone", content{text: two}); err == nil ||
+		!strings.Contains(err.Error(), "line 3 holds another one") {
 		t.Errorf("two SOA records: %v", err)
 	}
 }
@@ -122,7 +126,8 @@ func TestBINDReadsLayoutsAlike(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		out, err := exec.Command("named-checkzone", "-q", "-i", "none", "-k", "ignore", "-D", "-o", path+".out", "example.com", path).CombinedOutput()
+		out, err := exec.Command("named-checkzone", "-q", "-i", "none", "-k", "ignore", "-D", "-o", path+".out",
+			"example.com", path).CombinedOutput()
 		if err != nil {
 			t.Fatalf("named-checkzone (Debian: bind9-utils): %v %s\n%s", err, out, text)
 		}
@@ -164,27 +169,31 @@ const soaLine = "$TTL 60\n@ SOA ns hm 41 3600 600 86400 60\n"
 // What can't be understood, or would change others' records, is an error (I6).
 func TestRewriteRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
-		"no SOA":             {"$TTL 60\n@ NS ns.example.net.\n", "no SOA record"},
-		"two SOAs":           {soaLine + "sub SOA ns hm 1 1 1 1 1\n", "want one SOA record"},
-		"SOA elsewhere":      {"$TTL 60\nsub SOA ns hm 41 3600 600 86400 60\n", "want one SOA record"},
-		"syntax":             {soaLine + "www A not-an-address\n", "line 3: "},
-		"no data":            {soaLine + "www TXT\n", "line 3: "},
-		"no data, fixed":     {soaLine + beginLine + endLine + "www MX ; 10 mx", "line 5: "},
-		"no data, no owner":  {soaLine + beginLine + endLine + "TA\n", "line 5: "},
-		"data of no length":  {soaLine + "www A \\# 0\n", "no data"},
-		"open parenthesis":   {soaLine + "www TXT ( \"a\"\n", "line 3: an opening parenthesis"},
-		"open quote":         {soaLine + "www TXT \"a\n", "line 3: a quoted string"},
-		"stray parenthesis":  {soaLine + "www TXT ) \"a\"\n", "line 3: a closing parenthesis"},
-		"stray backslash":    {soaLine + "www TXT a\\\n", "line 3: a backslash"},
-		"begin without end":  {soaLine + beginLine, "want one line"},
-		"end without begin":  {soaLine + endLine, "want one line"},
-		"end before begin":   {soaLine + endLine + beginLine, "want one line"},
-		"two blocks":         {soaLine + beginLine + endLine + beginLine + endLine, "want one line"},
-		"SOA in the block":   {"$TTL 60\n" + beginLine + "@ SOA ns hm 41 3600 600 86400 60\n" + endLine, "inside the marked block"},
-		"later owner leans":  {soaLine + "www A 192.0.2.1\n" + beginLine + "x 60 TXT \"x\"\n" + endLine + "\tTXT \"whose\"\n", "outside the marked block"},
-		"later TTL leans":    {"@ 60 SOA ns hm 41 1 1 1 1\n" + beginLine + "x 90 TXT \"x\"\n" + endLine + "www TXT \"ttl\"\n", "outside the marked block"},
-		"later origin leans": {soaLine + beginLine + "$ORIGIN sub.example.com.\n" + endLine + "www TXT \"where\"\n", "outside the marked block"},
-		"missing include":    {soaLine + "$INCLUDE nothing-here\n", "nothing-here"},
+		"no SOA":            {"$TTL 60\n@ NS ns.example.net.\n", "no SOA record"},
+		"two SOAs":          {soaLine + "sub SOA ns hm 1 1 1 1 1\n", "want one SOA record"},
+		"SOA elsewhere":     {"$TTL 60\nsub SOA ns hm 41 3600 600 86400 60\n", "want one SOA record"},
+		"syntax":            {soaLine + "www A not-an-address\n", "line 3: "},
+		"no data":           {soaLine + "www TXT\n", "line 3: "},
+		"no data, fixed":    {soaLine + beginLine + endLine + "www MX ; 10 mx", "line 5: "},
+		"no data, no owner": {soaLine + beginLine + endLine + "TA\n", "line 5: "},
+		"data of no length": {soaLine + "www A \\# 0\n", "no data"},
+		"open parenthesis":  {soaLine + "www TXT ( \"a\"\n", "line 3: an opening parenthesis"},
+		"open quote":        {soaLine + "www TXT \"a\n", "line 3: a quoted string"},
+		"stray parenthesis": {soaLine + "www TXT ) \"a\"\n", "line 3: a closing parenthesis"},
+		"stray backslash":   {soaLine + "www TXT a\\\n", "line 3: a backslash"},
+		"begin without end": {soaLine + beginLine, "want one line"},
+		"end without begin": {soaLine + endLine, "want one line"},
+		"end before begin":  {soaLine + endLine + beginLine, "want one line"},
+		"two blocks":        {soaLine + beginLine + endLine + beginLine + endLine, "want one line"},
+		"SOA in the block": {"$TTL 60\n" + beginLine + "@ SOA ns hm 41 3600 600 86400 60\n" + endLine,
+			"inside the marked block"},
+		"later owner leans": {soaLine + "www A 192.0.2.1\n" + beginLine + "x 60 TXT \"x\"\n" + endLine + "\tTXT \"whose\"\n",
+			"outside the marked block"},
+		"later TTL leans": {"@ 60 SOA ns hm 41 1 1 1 1\n" + beginLine + "x 90 TXT \"x\"\n" + endLine + "www TXT \"ttl\"\n",
+			"outside the marked block"},
+		"later origin leans": {soaLine + beginLine + "$ORIGIN sub.example.com.\n" + endLine + "www TXT \"where\"\n",
+			"outside the marked block"},
+		"missing include": {soaLine + "$INCLUDE nothing-here\n", "nothing-here"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, err := parseDocument("example.com.", "/nowhere/zone", content{text: tc.text})
@@ -204,7 +213,8 @@ func TestRewriteRefuses(t *testing.T) {
 
 // The marks count at the beginning of a line and outside records only.
 func TestMarksInOtherPlaces(t *testing.T) {
-	text := soaLine + "a TXT ( \"x\"\n" + beginMark + "\n)\nb TXT \"" + endMark + "\" ; " + beginMark + "\n " + endMark + "\n"
+	text := soaLine + "a TXT ( \"x\"\n" + beginMark + "\n)\nb TXT \"" + endMark + "\" ; " + beginMark +
+		"\n " + endMark + "\n"
 	d, err := parseDocument("example.com.", "/nowhere/zone", content{text: text})
 	if err != nil {
 		t.Fatal(err)
@@ -216,7 +226,8 @@ func TestMarksInOtherPlaces(t *testing.T) {
 
 // A record that a person moved into the block is ours, however it is written.
 func TestBlockInContext(t *testing.T) {
-	text := soaLine + "$ORIGIN _domainkey.example.com.\n" + beginMark + "\ns1 TXT ( \"v=DKIM1; \"\n \"p=\" ) ; moved\n" + endMark + " until here\nlast TXT \"mine\"\n"
+	text := soaLine + "$ORIGIN _domainkey.example.com.\n" + beginMark + "\ns1 TXT ( \"v=DKIM1; \"\n \"p=\" ) ; moved\n" +
+		endMark + " until here\nlast TXT \"mine\"\n"
 	d, err := parseDocument("example.com.", "/nowhere/zone", content{text: text})
 	if err != nil {
 		t.Fatal(err)
@@ -228,7 +239,8 @@ func TestBlockInContext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := strings.Replace(soaLine, "41", "42", 1) + "$ORIGIN _domainkey.example.com.\n" + beginLine + testTXT + "\n" + endLine + "last TXT \"mine\"\n"
+	want := strings.Replace(soaLine, "41", "42", 1) + "$ORIGIN _domainkey.example.com.\n" + beginLine + testTXT + "\n" +
+		endLine + "last TXT \"mine\"\n"
 	if got != want {
 		t.Error(cmp.Diff(want, got))
 	}

@@ -116,7 +116,8 @@ func load(what, dir, zone string) (loaded, error) {
 func remedy(err error) string {
 	if errors.Is(err, errSigned) {
 		return "point dir of the provider at the unsigned file that the signer reads; " +
-			"or let the name server sign (dnssec-policy with inline-signing in BIND, dnssec-signing in Knot) and use driver rfc2136"
+			"or let the name server sign (dnssec-policy with inline-signing in BIND, " +
+			"dnssec-signing in Knot) and use driver rfc2136"
 	}
 	if flaw := (*Flaw)(nil); errors.As(err, &flaw) && flaw.Remedy != "" {
 		return flaw.Remedy
@@ -149,8 +150,8 @@ type content struct {
 	writers safefile.Others // who can change it
 }
 
-// readFile reads the regular file at path, on behalf of those who named it. Whoever may write in the directory can put a
-// pipe or a device there, or a file that grows without end: neither stops nor fills this process.
+// readFile reads the regular file at path, on behalf of those who named it. Whoever may write in the
+// directory can put a pipe or a device there, or a file that grows without end: neither stops nor fills this process.
 func readFile(path string, limit int64, named safefile.Others) (content, error) {
 	f, writers, err := safefile.OpenFor(named, path, math.MaxInt64)
 	if errors.Is(err, fs.ErrNotExist) { // err may name a directory on the way
@@ -188,8 +189,10 @@ func (p place) single(f *os.File) error {
 	if err != nil || info.Links <= 1 {
 		return err
 	}
-	return &safefile.Refused{Path: f.Name(), Found: fmt.Sprintf("has %d names (hard links), and a change would reach only this one", info.Links),
-		Remedy: "remove the other names (find them with: find / -xdev -samefile " + f.Name() + "), or make them symbolic links to this file"}
+	return &safefile.Refused{Path: f.Name(),
+		Found: fmt.Sprintf("has %d names (hard links), and a change would reach only this one", info.Links),
+		Remedy: "remove the other names (find them with: find / -xdev -samefile " + f.Name() +
+			"), or make them symbolic links to this file"}
 }
 
 func readAll(f *os.File, limit int64) (string, fs.FileInfo, error) {
@@ -260,7 +263,8 @@ func ioFault(what string, err error) error {
 	case errors.As(err, &refused):
 		return fault.Lasting(what, err, safefile.Remedy(err))
 	case errors.Is(err, errNotRegular), errors.Is(err, errTooLarge), errors.Is(err, syscall.ELOOP):
-		return fault.Lasting(what, err, "remove it, put a zone file there if its name is that of one, and let nobody else write in the directory")
+		return fault.Lasting(what, err,
+			"remove it, put a zone file there if its name is that of one, and let nobody else write in the directory")
 	case errors.Is(err, errChanged):
 		return fault.Temporary(what, err, "try again; edit zone files only while dkimbot is not changing them")
 	case errors.Is(err, errTwoFiles):

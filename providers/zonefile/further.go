@@ -17,11 +17,12 @@ import (
 
 // furtherFields are the fields of types whose data miekg/dns can't read, or not in
 // every form that BIND does: 1, 2 and 4 are numbers of so many bytes, n is a
-// name, s a string, t a record type, c a scheme; what takes the rest of the words: S is strings, b base64 in any number of
-// words, and the others have functions of their own below.
+// name, s a string, t a record type, c a scheme; what takes the rest of the words: S is strings, b base64 in
+// any number of words, and the others have functions of their own below.
 var furtherFields = map[uint16]string{
-	dns.TypeX25: "s", dns.TypeGPOS: "sss", dns.TypeISDN: "S", dns.TypeHINFO: "ss", dns.TypeNAPTR: "22sssn", dns.TypeAVC: "S",
-	typeWKS: "w", typeNSAP: "x", dns.TypeATMA: "a", typeA6: "6", typeSINK: "111b", typeDOA: "441sb", typeWALLET: "S",
+	dns.TypeX25: "s", dns.TypeGPOS: "sss", dns.TypeISDN: "S", dns.TypeHINFO: "ss", dns.TypeNAPTR: "22sssn",
+	dns.TypeAVC: "S",
+	typeWKS:     "w", typeNSAP: "x", dns.TypeATMA: "a", typeA6: "6", typeSINK: "111b", typeDOA: "441sb", typeWALLET: "S",
 	dns.TypeNXT: "nm", dns.TypeAMTRELAY: "1r", typeDSYNC: "tc2n", typeHHIT: "b", typeBRID: "b",
 	dns.TypeCSYNC: "42T", dns.TypeNSEC: "nT", dns.TypeAPL: "p",
 }

@@ -24,7 +24,8 @@ func FuzzSetRecords(f *testing.F) {
 	f.Add("@ 0 SOA a b 4294967295 1 1 1 1;\n* TXT a;\"\n", "é")
 	f.Fuzz(func(t *testing.T, text, value string) {
 		// Included files and long generated lists only slow the search down.
-		if upper := strings.ToUpper(text); strings.Contains(upper, "INCLUDE") || strings.Count(upper, "GENERATE") > strings.Count(text, "$GENERATE 1-3 ") || len(value) > 2000 {
+		if upper := strings.ToUpper(text); strings.Contains(upper, "INCLUDE") ||
+			strings.Count(upper, "GENERATE") > strings.Count(text, "$GENERATE 1-3 ") || len(value) > 2000 {
 			return
 		}
 		d, err := parseDocument("example.com.", "/nowhere/zone", content{text: text})
@@ -126,7 +127,8 @@ func FuzzScan(f *testing.F) {
 				t.Fatal("an entry without words")
 			}
 			for _, s := range e.tokens {
-				if s.start < at || s.end <= s.start || s.end > len(text) || strings.ContainsAny(text[at:s.start], `"`) && !strings.Contains(text[at:s.start], ";") {
+				if s.start < at || s.end <= s.start || s.end > len(text) || strings.ContainsAny(text[at:s.start], `"`) &&
+					!strings.Contains(text[at:s.start], ";") {
 					t.Fatalf("word %+v after %d of %q", s, at, text)
 				}
 				at = s.end

@@ -38,7 +38,8 @@ func TestHostileDirectory(t *testing.T) {
 			return errors.Join(os.Remove(dir+"/example.com.zone"), os.Symlink("/dev/zero", dir+"/example.com.zone"))
 		}, "not a regular file"},
 		"pipe as included file": {func(dir, _ string) error {
-			return errors.Join(syscall.Mkfifo(dir+"/pipe", 0o666), os.WriteFile(dir+"/example.com.zone", []byte(zone+"$INCLUDE pipe\n"), 0o600))
+			return errors.Join(syscall.Mkfifo(dir+"/pipe", 0o666),
+				os.WriteFile(dir+"/example.com.zone", []byte(zone+"$INCLUDE pipe\n"), 0o600))
 		}, "not a regular file"},
 		"endless includes": {func(dir, _ string) error {
 			return os.WriteFile(dir+"/example.com.zone", []byte(zone+"$INCLUDE example.com.zone\n"), 0o600)
@@ -47,13 +48,15 @@ func TestHostileDirectory(t *testing.T) {
 			return os.WriteFile(dir+"/example.com.zone", []byte(zone+"$GENERATE 1-999999999 h$ A 192.0.2.1\n"), 0o600)
 		}, "too many records"},
 		"too many records in several steps": {func(dir, _ string) error {
-			return os.WriteFile(dir+"/example.com.zone", []byte(zone+"$GENERATE 1-9 h$ A 192.0.2.1\n$GENERATE 1-262144 i$ A 192.0.2.1\n"), 0o600)
+			return os.WriteFile(dir+"/example.com.zone",
+				[]byte(zone+"$GENERATE 1-9 h$ A 192.0.2.1\n$GENERATE 1-262144 i$ A 192.0.2.1\n"), 0o600)
 		}, "line 6: too many records"},
 		"records elsewhere": {func(dir, _ string) error {
 			return os.WriteFile(dir+"/example.com.zone", []byte(zone+"$GENERATE 1-9999999 h$.example.net. A 192.0.2.1\n"), 0o600)
 		}, "too many records"},
 		"too long a record": {func(dir, _ string) error {
-			return os.WriteFile(dir+"/example.com.zone", []byte(zone+"$GENERATE 1-1 h TXT "+strings.Repeat("${0,999}", 1<<10)+"\n"), 0o600)
+			return os.WriteFile(dir+"/example.com.zone",
+				[]byte(zone+"$GENERATE 1-1 h TXT "+strings.Repeat("${0,999}", 1<<10)+"\n"), 0o600)
 		}, "a record that is too long"},
 		"too large": {func(dir, _ string) error { return os.Truncate(dir+"/example.com.zone", maxFile+1) }, "too large"},
 		"link as lock": {func(dir, victim string) error {
@@ -62,8 +65,10 @@ func TestHostileDirectory(t *testing.T) {
 		"link to nowhere as lock": {func(dir, victim string) error {
 			return os.Symlink(victim+".new", dir+"/.dkimbot-example.com.lock")
 		}, "is a symbolic link, not a regular file"},
-		"pipe as lock":  {func(dir, _ string) error { return syscall.Mkfifo(dir+"/.dkimbot-example.com.lock", 0o666) }, "not a regular file"},
-		"link as note":  {func(dir, victim string) error { return os.Symlink(victim, dir+"/"+begunPrefix+"example.com") }, ""},
+		"pipe as lock": {func(dir, _ string) error { return syscall.Mkfifo(dir+"/.dkimbot-example.com.lock", 0o666) },
+			"not a regular file"},
+		"link as note": {func(dir, victim string) error { return os.Symlink(victim, dir+"/"+begunPrefix+"example.com") },
+			""},
 		"link as note2": {func(dir, victim string) error { return os.Symlink(victim+".new", dir+"/"+begunPrefix+"example.com") }, ""},
 		"link as temporary file": {func(dir, victim string) error {
 			return os.Symlink(victim, dir+"/.example.com.zone")
@@ -71,7 +76,8 @@ func TestHostileDirectory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, victim := t.TempDir(), filepath.Join(t.TempDir(), "victim")
-			err := errors.Join(os.WriteFile(dir+"/example.com.zone", []byte(zone), 0o600), os.WriteFile(victim, []byte("precious"), 0o640))
+			err := errors.Join(os.WriteFile(dir+"/example.com.zone", []byte(zone), 0o600),
+				os.WriteFile(victim, []byte("precious"), 0o640))
 			if err := errors.Join(err, tc.plant(dir, victim)); err != nil {
 				t.Fatal(err)
 			}

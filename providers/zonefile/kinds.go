@@ -54,7 +54,8 @@ func (e *encoder) prefixes() error {
 		number, err := strconv.ParseUint(family, 10, 16)
 		addr, bad := netip.ParseAddr(text)
 		n, long := strconv.ParseUint(bits, 10, 8)
-		if errors.Join(err, bad, long) != nil || addr.Zone() != "" || int(n) > addr.BitLen() || number != map[bool]uint64{true: 1, false: 2}[addr.Is4()] {
+		if errors.Join(err, bad, long) != nil || addr.Zone() != "" || int(n) > addr.BitLen() ||
+			number != map[bool]uint64{true: 1, false: 2}[addr.Is4()] {
 			return errors.New("not a prefix of IPv4 (1:192.0.2.0/24) or IPv6 (2:2001:db8::/32)")
 		}
 		octets := bytes.TrimRight(addr.AsSlice(), "\x00")

@@ -18,7 +18,8 @@ type made struct{ records, text int }
 // more refuses to make more records than are left. It is asked before they are made.
 func (m *made) more(records int) error {
 	if records > maxMade-m.records {
-		return &boundError{fmt.Sprintf("too many records are made by $GENERATE, or by $INCLUDE of the same file again: at most %d are read for a zone", maxMade)}
+		return &boundError{fmt.Sprintf("too many records are made by $GENERATE, or by $INCLUDE of the same file again: "+
+			"at most %d are read for a zone", maxMade)}
 	}
 	return nil
 }
@@ -31,7 +32,8 @@ func (m *made) count(text int) error {
 	m.records++
 	m.text += text
 	if m.text > maxMadeText {
-		return &boundError{fmt.Sprintf("the records made by $GENERATE, or by $INCLUDE of the same file again, are too large: at most %d MiB of text are read for a zone", maxMadeText>>20)}
+		return &boundError{fmt.Sprintf("the records made by $GENERATE, or by $INCLUDE of the same file again, "+
+			"are too large: at most %d MiB of text are read for a zone", maxMadeText>>20)}
 	}
 	return nil
 }

@@ -26,9 +26,10 @@ func TestMadeRecordsAreBounded(t *testing.T) {
 		text string
 		want string
 	}{
-		"records":             {made{records: maxMade - 10}, "$GENERATE 1-11 h$ A 192.0.2.1\n", "line 1: too many records"},
-		"records that fit":    {made{records: maxMade - 10}, "$GENERATE 1-10 h$ A 192.0.2.1\n", ""},
-		"text":                {made{text: maxMadeText - 100}, "\n$GENERATE 1-10 h$ A 192.0.2.1\n", "line 2: the records made"},
+		"records":          {made{records: maxMade - 10}, "$GENERATE 1-11 h$ A 192.0.2.1\n", "line 1: too many records"},
+		"records that fit": {made{records: maxMade - 10}, "$GENERATE 1-10 h$ A 192.0.2.1\n", ""},
+		"text": {made{text: maxMadeText - 100}, "\n$GENERATE 1-10 h$ A 192.0.2.1\n",
+			"line 2: the records made"},
 		"a file again":        {made{records: maxMade - 10}, "$INCLUDE many\n$INCLUDE many\n", "line 11: too many records"},
 		"under another name":  {made{records: maxMade - 10}, "$INCLUDE many\n$INCLUDE linked\n", "line 11: too many records"},
 		"within another file": {made{records: maxMade - 10}, "$INCLUDE outer\n$INCLUDE outer\n", "line 10: too many records"},

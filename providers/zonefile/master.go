@@ -94,7 +94,8 @@ func whole(text string, err error) error {
 func foreignFormat(text string) string {
 	switch {
 	case strings.HasPrefix(text, "\xef\xbb\xbf"):
-		return "the file begins with a byte order mark, which name servers take for a part of the first name; save it as UTF-8 without one"
+		return "the file begins with a byte order mark, which name servers take for a part of the first name; " +
+			"save it as UTF-8 without one"
 	case len(text) > 8 && text[0] == 0 && text[1] == 0 && text[2] == 0 && (text[3] == 2 || text[3] == 3):
 		return "the file is in BIND's binary format (masterfile-format raw or map), not a text file"
 	}
@@ -193,7 +194,8 @@ func (rec *record) readType(words []string) (*uint32, []string, error) {
 	}
 	kind, ok := parseType(unquote(words[0]))
 	if !ok {
-		return nil, nil, quote("not a record type that is known here (as TYPE and its number, RFC 3597, every type is)", words[0])
+		return nil, nil, quote("not a record type that is known here (as TYPE and its number, RFC 3597, "+
+			"every type is)", words[0])
 	}
 	if rec.kind = kind; len(words) == 1 && kind != dns.TypeAPL { // a list that may be empty (RFC 3123 section 4)
 		return nil, nil, errors.New("the " + typeName(kind) + " record has no data")

@@ -124,13 +124,15 @@ func checkPair(d *document, w dns.RR, rec *record) error {
 		return fault.Refuse(codes.CNAME, what+": a CNAME and another record can't stand at one name (RFC 1034 section 3.6.2)",
 			"put the record at the CNAME's target, or remove the CNAME")
 	case same && wk == k && w.Header().Ttl != rec.ttl:
-		return fault.Refuse(codes.TTL, fmt.Sprintf("%s: another record of the set has TTL %d (RFC 2181 section 5.2)", what, rec.ttl),
+		return fault.Refuse(codes.TTL,
+			fmt.Sprintf("%s: another record of the set has TTL %d (RFC 2181 section 5.2)", what, rec.ttl),
 			"use one TTL for all records of a set")
 	case cut && (same || below) && !belongsToCut(wk, same):
 		return fault.Refuse(codes.ZoneCut, fmt.Sprintf("%s: %s is delegated to other servers", what, name),
 			"name the child zone as zone of the domain")
 	case below && k == dns.TypeDNAME:
-		return fault.Refuse(codes.DNAME, fmt.Sprintf("%s: a DNAME at %s covers it", what, name), "put the record below the DNAME's target")
+		return fault.Refuse(codes.DNAME, fmt.Sprintf("%s: a DNAME at %s covers it", what, name),
+			"put the record below the DNAME's target")
 	}
 	return nil
 }
@@ -152,13 +154,16 @@ func belongsToCut(kind uint16, atCut bool) bool {
 
 func foreignFault(d *document, rec *record) error {
 	return fault.Refuse(codes.ForeignRecord,
-		fmt.Sprintf("%s %s stands in %s outside dkimbot's block", strings.TrimSuffix(rec.owner, "."), typeName(rec.kind), d.path),
-		fmt.Sprintf("remove the record from the file, or hand it over by moving it between the lines %q and %q at the end of the file", beginMark, endMark))
+		fmt.Sprintf("%s %s stands in %s outside dkimbot's block", strings.TrimSuffix(rec.owner, "."),
+			typeName(rec.kind), d.path),
+		fmt.Sprintf("remove the record from the file, "+
+			"or hand it over by moving it between the lines %q and %q at the end of the file", beginMark, endMark))
 }
 
 // strangeFault refuses to replace a record of our block that is not as it was left.
 func strangeFault(d *document, rr dns.RR) error {
 	return fault.Refuse(codes.ForeignRecord,
-		fmt.Sprintf("%s TXT in dkimbot's block of %s holds a record that dkimbot did not make (%.80q)", strings.TrimSuffix(rr.Header().Name, "."), d.path, toLibdns(rr, d.origin).Data),
+		fmt.Sprintf("%s TXT in dkimbot's block of %s holds a record that dkimbot did not make (%.80q)",
+			strings.TrimSuffix(rr.Header().Name, "."), d.path, toLibdns(rr, d.origin).Data),
 		"find out who wrote it there, and remove it from the block if nothing needs it; nothing was changed")
 }

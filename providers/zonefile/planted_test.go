@@ -16,7 +16,8 @@ import (
 // named is the name server's user, who owns the zone directory.
 const named = 12345
 
-// daemonsZone makes a zone directory and file of the name server's user. root's stands beside it, where only root writes.
+// daemonsZone makes a zone directory and file of the name server's user. root's stands beside it, where only
+// root writes.
 func daemonsZone(t *testing.T) (dir, roots string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -89,7 +90,8 @@ func TestPlanted(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := setOne(t, &Provider{Dir: dir, Reload: []string{"true"}})
-			if err == nil || !strings.Contains(err.Error(), tc.want) || fault.KindOf(err) != fault.Permanent || fault.HintOf(err) == "" {
+			if err == nil || !strings.Contains(err.Error(), tc.want) || fault.KindOf(err) != fault.Permanent ||
+				fault.HintOf(err) == "" {
 				t.Errorf("got %v (hint %q), want %q", err, fault.HintOf(err), tc.want)
 			} else {
 				faulttest.Shown(t, err)
@@ -110,7 +112,8 @@ func TestPlanted(t *testing.T) {
 	}
 }
 
-// TestDirectoryExchanged: once the zone's file is found, a link that takes its directory's place leads nothing elsewhere.
+// TestDirectoryExchanged: once the zone's file is found, a link that takes its directory's place leads
+// nothing elsewhere.
 func TestDirectoryExchanged(t *testing.T) {
 	dir, roots := daemonsZone(t)
 	if err := os.WriteFile(filepath.Join(roots, "example.com.zone"), []byte("root's"), 0o600); err != nil {
@@ -162,7 +165,8 @@ func TestDaemonsDirectory(t *testing.T) {
 }
 
 // TestIncludeOnBehalf: an $INCLUDE reads no file that those could not read themselves who can write the zone file, or
-// a file on the way to it: they would read root's secrets through the answers (invariant I9). What they can read is followed.
+// a file on the way to it: they would read root's secrets through the answers (invariant I9). What they can
+// read is followed.
 func TestIncludeOnBehalf(t *testing.T) {
 	const secret = "secret TXT topsecret\n"
 	for name, tc := range map[string]struct {
@@ -170,13 +174,15 @@ func TestIncludeOnBehalf(t *testing.T) {
 		there func(roots, file string) error
 		want  string
 	}{
-		"owner, root's secret": {nil, func(_, file string) error { return os.Chmod(file, 0o600) }, "root/file can't be read by user"},
-		"owner, directory":     {nil, func(roots, _ string) error { return os.Chmod(roots, 0o700) }, "which user"},
-		"owner, all may read":  {nil, func(_, file string) error { return os.Chmod(file, 0o644) }, ""},
+		"owner, root's secret": {nil, func(_, file string) error { return os.Chmod(file, 0o600) },
+			"root/file can't be read by user"},
+		"owner, directory":    {nil, func(roots, _ string) error { return os.Chmod(roots, 0o700) }, "which user"},
+		"owner, all may read": {nil, func(_, file string) error { return os.Chmod(file, 0o644) }, ""},
 		"owner, his own": {nil, func(_, file string) error {
 			return errors.Join(os.Chown(file, named, named), os.Chmod(file, 0o600))
 		}, ""},
-		"group, root's secret": {rootsWith(0o664), func(_, file string) error { return os.Chmod(file, 0o640) }, "can't be read by group"},
+		"group, root's secret": {rootsWith(0o664), func(_, file string) error { return os.Chmod(file, 0o640) },
+			"can't be read by group"},
 		"group, the group's": {rootsWith(0o664), func(_, file string) error {
 			return errors.Join(os.Chown(file, 0, named), os.Chmod(file, 0o640))
 		}, ""},
@@ -221,7 +227,8 @@ func TestIncludeOnBehalf(t *testing.T) {
 				return
 			}
 			for _, err := range []error{err, served.err, looked.Err} {
-				if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "line ") || strings.Contains(err.Error(), "topsecret") {
+				if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "line ") ||
+					strings.Contains(err.Error(), "topsecret") {
 					t.Errorf("got %v, want the line and %q", err, tc.want)
 				}
 			}
@@ -240,8 +247,8 @@ func rootsWith(mode fs.FileMode) func(dir, zone string) error {
 	}
 }
 
-// TestFurtherNames: a zone file with a second name is refused by name and not changed: a change would reach one name only, and
-// a name server that reads the other would never show the key.
+// TestFurtherNames: a zone file with a second name is refused by name and not changed: a change would reach
+// one name only, and a name server that reads the other would never show the key.
 func TestFurtherNames(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "example.com.zone")
@@ -251,7 +258,8 @@ func TestFurtherNames(t *testing.T) {
 	err := setOne(t, &Provider{Dir: dir})
 	looked := Inspect(dir, "example.com")
 	for err, hint := range map[error]string{err: fault.HintOf(err), looked.Err: looked.Hint} {
-		if err == nil || !strings.Contains(err.Error(), "2 names (hard links)") || !strings.Contains(hint, "-samefile "+path) {
+		if err == nil || !strings.Contains(err.Error(), "2 names (hard links)") ||
+			!strings.Contains(hint, "-samefile "+path) {
 			t.Errorf("got %v (hint %q)", err, hint)
 		}
 	}

@@ -30,7 +30,8 @@ var children = map[string]func(p *zonefile.Provider) error{
 		failures := make(chan error, 50)
 		for i := range 50 {
 			group.Go(func() {
-				_, err := p.SetRecords(context.Background(), "example.com", []libdns.Record{txt(fmt.Sprintf("r%d-%d", os.Getpid(), i), "x")})
+				_, err := p.SetRecords(context.Background(), "example.com",
+					[]libdns.Record{txt(fmt.Sprintf("r%d-%d", os.Getpid(), i), "x")})
 				failures <- err
 			})
 		}
@@ -46,7 +47,8 @@ var children = map[string]func(p *zonefile.Provider) error{
 	"set for ever": func(p *zonefile.Provider) error {
 		p.Reload = copyZone(p.Dir)
 		for i := 0; ; i++ {
-			if _, err := p.SetRecords(context.Background(), "example.com", []libdns.Record{txt("s1._domainkey", fmt.Sprint(i))}); err != nil {
+			if _, err := p.SetRecords(context.Background(), "example.com",
+				[]libdns.Record{txt("s1._domainkey", fmt.Sprint(i))}); err != nil {
 				return err
 			}
 		}
@@ -65,7 +67,8 @@ var children = map[string]func(p *zonefile.Provider) error{
 	},
 	"write without the right to": func(p *zonefile.Provider) error {
 		_, err := p.SetRecords(context.Background(), "example.com", []libdns.Record{txt("x", "x")})
-		if !errors.Is(err, os.ErrPermission) || fault.KindOf(err) != fault.Permanent || !strings.Contains(fault.HintOf(err), "own the zone file") {
+		if !errors.Is(err, os.ErrPermission) || fault.KindOf(err) != fault.Permanent ||
+			!strings.Contains(fault.HintOf(err), "own the zone file") {
 			return fmt.Errorf("got %v", err)
 		}
 		return nil

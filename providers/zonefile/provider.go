@@ -119,7 +119,8 @@ func (p *Provider) SetRecords(ctx context.Context, zone string, recs []libdns.Re
 // Replace is SetRecords, and compares under the same lock: a TXT record of our block that is
 // none of recs gives way only when gives says so of its value; nil: always. Else nothing is
 // changed, and the call is refused with code "foreign-record" (invariant I6).
-func (p *Provider) Replace(ctx context.Context, zone string, recs []libdns.Record, gives func(value string) bool) ([]libdns.Record, error) {
+func (p *Provider) Replace(ctx context.Context, zone string, recs []libdns.Record,
+	gives func(value string) bool) ([]libdns.Record, error) {
 	return p.change(ctx, "set", zone, recs, func(d *document, want []dns.RR) (own, result []dns.RR, err error) {
 		foreign, recs, err := d.foreignOf(want)
 		if err != nil {
@@ -179,7 +180,8 @@ func (p *Provider) DeleteRecords(ctx context.Context, zone string, recs []libdns
 type edit func(d *document, recs []dns.RR) (own, result []dns.RR, err error)
 
 // change carries an edit out, under the zone's lock.
-func (p *Provider) change(ctx context.Context, verb, zone string, recs []libdns.Record, f edit) ([]libdns.Record, error) {
+func (p *Provider) change(ctx context.Context, verb, zone string, recs []libdns.Record,
+	f edit) ([]libdns.Record, error) {
 	what := fmt.Sprintf("%s records of zone %s in %s", verb, zone, p.Dir)
 	name, err := dkim.ParseDomain(zone)
 	if err != nil {
@@ -212,7 +214,8 @@ func (p *Provider) change(ctx context.Context, verb, zone string, recs []libdns.
 	return typedAll(result, origin), nil
 }
 
-func (p *Provider) rewrite(ctx context.Context, what, zone string, notes notes, want []dns.RR, f edit) ([]dns.RR, error) {
+func (p *Provider) rewrite(ctx context.Context, what, zone string, notes notes, want []dns.RR,
+	f edit) ([]dns.RR, error) {
 	notes.LongestHold = time.Minute // a large zone on a slow disk
 	unlock, err := lock(ctx, notes.Dir, ".dkimbot-"+zone+".lock")
 	if err != nil {

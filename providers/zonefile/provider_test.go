@@ -168,7 +168,8 @@ func TestRecordsAreTyped(t *testing.T) {
 
 func TestAppendAndDelete(t *testing.T) {
 	p, path := newZone(t, zoneText)
-	added, err := p.AppendRecords(t.Context(), "example.com.", []libdns.Record{txt("@", "second"), txt("@", "hello world"), txt("x", "1"), txt("x", "2"), addr("x", "192.0.2.1")})
+	added, err := p.AppendRecords(t.Context(), "example.com.",
+		[]libdns.Record{txt("@", "second"), txt("@", "hello world"), txt("x", "1"), txt("x", "2"), addr("x", "192.0.2.1")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +209,8 @@ func TestInternationalisedZone(t *testing.T) {
 	if _, err := p.SetRecords(t.Context(), "München.example", []libdns.Record{txt("x", "x")}); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := p.DeleteRecords(t.Context(), "münchen.example.", []libdns.Record{txt("x", "x")}); err != nil || len(got) != 1 {
+	if got, err := p.DeleteRecords(t.Context(), "münchen.example.", []libdns.Record{txt("x", "x")}); err != nil ||
+		len(got) != 1 {
 		t.Errorf("deleted %v, error %v", rrs(got), err)
 	}
 }
@@ -217,7 +219,8 @@ func TestInternationalisedZone(t *testing.T) {
 // served is not written. Nothing changes on any error.
 func TestRefusals(t *testing.T) {
 	type call func(p *zonefile.Provider, ctx context.Context, zone string, recs []libdns.Record) ([]libdns.Record, error)
-	set, app, del := (*zonefile.Provider).SetRecords, (*zonefile.Provider).AppendRecords, (*zonefile.Provider).DeleteRecords
+	set, app, del := (*zonefile.Provider).SetRecords, (*zonefile.Provider).AppendRecords,
+		(*zonefile.Provider).DeleteRecords
 	for name, tc := range map[string]struct {
 		call call
 		rec  libdns.Record
@@ -225,26 +228,31 @@ func TestRefusals(t *testing.T) {
 		code string
 		hint string
 	}{
-		"set foreign":         {set, txt("old._domainkey", "v=DKIM1; p="), fault.Refused, "foreign-record", "BEGIN dkimbot"},
-		"set foreign TTL":     {set, libdns.TXT{Name: "@", TTL: time.Minute, Text: "hello world"}, fault.Refused, "foreign-record", "remove"},
-		"set foreign part":    {set, addr("www", "192.0.2.1"), fault.Refused, "foreign-record", ""},
-		"delete foreign":      {del, libdns.RR{Name: "old._domainkey"}, fault.Refused, "foreign-record", ""},
-		"at a CNAME":          {set, txt("alias", "x"), fault.Refused, "cname", "target"},
-		"CNAME beside":        {set, libdns.CNAME{Name: "www", TTL: time.Hour, Target: "x."}, fault.Refused, "cname", ""},
-		"below a cut":         {set, txt("s1._domainkey.child", "x"), fault.Refused, "zone-cut", "child zone"},
-		"at a cut":            {app, txt("child", "x"), fault.Refused, "zone-cut", ""},
-		"below a DNAME":       {set, txt("s1.old", "x"), fault.Refused, "dname", ""},
-		"two TTLs":            {app, libdns.RR{Name: "www", TTL: time.Minute, Type: "A", Data: "192.0.2.9"}, fault.Refused, "ttl", ""},
-		"SOA":                 {set, libdns.RR{Name: "@", TTL: time.Hour, Type: "SOA", Data: "a. b. 1 2 3 4 5"}, fault.Permanent, "", ""},
-		"outside the zone":    {set, txt("www.example.net.", "x"), fault.Permanent, "", ""},
-		"empty name":          {set, txt("", "x"), fault.Permanent, "", ""},
-		"name with a break":   {set, txt("x\n$INCLUDE /etc/passwd\n", "x"), fault.Permanent, "", ""},
-		"data with a break":   {set, libdns.RR{Name: "x", TTL: time.Hour, Type: "A", Data: "192.0.2.1\ny A 192.0.2.2"}, fault.Permanent, "", ""},
-		"data with a comment": {set, libdns.RR{Name: "x", TTL: time.Hour, Type: "MX", Data: "10 ; x"}, fault.Permanent, "", ""},
-		"no data":             {set, libdns.RR{Name: "x", TTL: time.Hour, Type: "A"}, fault.Permanent, "", ""},
-		"unknown type":        {set, libdns.RR{Name: "x", TTL: time.Hour, Type: "NONSENSE", Data: "x"}, fault.Permanent, "", ""},
-		"negative TTL":        {set, libdns.TXT{Name: "x", TTL: -time.Hour, Text: "x"}, fault.Permanent, "", ""},
-		"huge TTL":            {set, libdns.TXT{Name: "x", TTL: 1 << 62, Text: "x"}, fault.Permanent, "", ""},
+		"set foreign": {set, txt("old._domainkey", "v=DKIM1; p="), fault.Refused, "foreign-record", "BEGIN dkimbot"},
+		"set foreign TTL": {set, libdns.TXT{Name: "@", TTL: time.Minute, Text: "hello world"}, fault.Refused,
+			"foreign-record", "remove"},
+		"set foreign part": {set, addr("www", "192.0.2.1"), fault.Refused, "foreign-record", ""},
+		"delete foreign":   {del, libdns.RR{Name: "old._domainkey"}, fault.Refused, "foreign-record", ""},
+		"at a CNAME":       {set, txt("alias", "x"), fault.Refused, "cname", "target"},
+		"CNAME beside":     {set, libdns.CNAME{Name: "www", TTL: time.Hour, Target: "x."}, fault.Refused, "cname", ""},
+		"below a cut":      {set, txt("s1._domainkey.child", "x"), fault.Refused, "zone-cut", "child zone"},
+		"at a cut":         {app, txt("child", "x"), fault.Refused, "zone-cut", ""},
+		"below a DNAME":    {set, txt("s1.old", "x"), fault.Refused, "dname", ""},
+		"two TTLs": {app, libdns.RR{Name: "www", TTL: time.Minute, Type: "A", Data: "192.0.2.9"},
+			fault.Refused, "ttl", ""},
+		"SOA": {set, libdns.RR{Name: "@", TTL: time.Hour, Type: "SOA", Data: "a. b. 1 2 3 4 5"},
+			fault.Permanent, "", ""},
+		"outside the zone":  {set, txt("www.example.net.", "x"), fault.Permanent, "", ""},
+		"empty name":        {set, txt("", "x"), fault.Permanent, "", ""},
+		"name with a break": {set, txt("x\n$INCLUDE /etc/passwd\n", "x"), fault.Permanent, "", ""},
+		"data with a break": {set, libdns.RR{Name: "x", TTL: time.Hour, Type: "A", Data: "192.0.2.1\ny A 192.0.2.2"},
+			fault.Permanent, "", ""},
+		"data with a comment": {set, libdns.RR{Name: "x", TTL: time.Hour, Type: "MX", Data: "10 ; x"},
+			fault.Permanent, "", ""},
+		"no data":      {set, libdns.RR{Name: "x", TTL: time.Hour, Type: "A"}, fault.Permanent, "", ""},
+		"unknown type": {set, libdns.RR{Name: "x", TTL: time.Hour, Type: "NONSENSE", Data: "x"}, fault.Permanent, "", ""},
+		"negative TTL": {set, libdns.TXT{Name: "x", TTL: -time.Hour, Text: "x"}, fault.Permanent, "", ""},
+		"huge TTL":     {set, libdns.TXT{Name: "x", TTL: 1 << 62, Text: "x"}, fault.Permanent, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, path := newZone(t, zoneText)
@@ -256,7 +264,8 @@ func TestRefusals(t *testing.T) {
 			}
 			_, err := tc.call(p, t.Context(), "example.com.", []libdns.Record{txt("good", "one"), tc.rec})
 			faulttest.Shown(t, err)
-			if err == nil || fault.KindOf(err) != tc.kind || string(fault.CodeOf(err)) != tc.code || !strings.Contains(fault.HintOf(err), tc.hint) {
+			if err == nil || fault.KindOf(err) != tc.kind || string(fault.CodeOf(err)) != tc.code ||
+				!strings.Contains(fault.HintOf(err), tc.hint) {
 				t.Errorf("got %v (kind %v, code %q, hint %q)", err, fault.KindOf(err), fault.CodeOf(err), fault.HintOf(err))
 			}
 			if got := read(t, path); got != zoneText {
@@ -306,7 +315,8 @@ func TestBadZones(t *testing.T) {
 		"two files": {"example.com", func(_ *testing.T, dir string) error {
 			return os.WriteFile(filepath.Join(dir, "example.com"), nil, 0o600)
 		}, "holds example.com.zone and example.com"},
-		"a directory": {"dir.example", func(_ *testing.T, dir string) error { return os.Mkdir(filepath.Join(dir, "dir.example.zone"), 0o700) }, "no file"},
+		"a directory": {"dir.example",
+			func(_ *testing.T, dir string) error { return os.Mkdir(filepath.Join(dir, "dir.example.zone"), 0o700) }, "no file"},
 		"broken": {"broken.example", func(_ *testing.T, dir string) error {
 			return os.WriteFile(filepath.Join(dir, "broken.example"), []byte("garbage"), 0o600)
 		}, "broken.example: "},
@@ -347,7 +357,8 @@ func TestListZones(t *testing.T) {
 	dir := filepath.Dir(path)
 	bare := strings.ReplaceAll(zoneText, "example.com", "bare.example")
 	for name, text := range map[string]string{
-		"bare.example": bare, "README": "read me", "named.conf": "options { };", ".hidden.example.zone": bare, "UPPER.example.zone": bare, "other.zone~": bare,
+		"bare.example": bare, "README": "read me", "named.conf": "options { };", ".hidden.example.zone": bare,
+		"UPPER.example.zone": bare, "other.zone~": bare,
 		"odd name.zone": bare, "new.example.zone": "not yet",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -356,7 +367,8 @@ func TestListZones(t *testing.T) {
 	}
 	before := listing(t, dir)
 	got, err := p.ListZones(t.Context())
-	if want := []libdns.Zone{{Name: "bare.example."}, {Name: "example.com."}, {Name: "new.example."}}; err != nil || !cmp.Equal(got, want) {
+	if want := []libdns.Zone{{Name: "bare.example."}, {Name: "example.com."}, {Name: "new.example."}}; err != nil ||
+		!cmp.Equal(got, want) {
 		t.Errorf("error %v, %s", err, cmp.Diff(want, got))
 	}
 	if _, err := p.GetRecords(t.Context(), "bare.example"); err != nil {
@@ -411,7 +423,8 @@ func TestModeOwnerAndLinkStay(t *testing.T) {
 	}
 	after := stat()
 	if before.Mode != after.Mode || before.Uid != after.Uid || before.Gid != after.Gid {
-		t.Errorf("mode, owner: before %o %d:%d, after %o %d:%d", before.Mode, before.Uid, before.Gid, after.Mode, after.Uid, after.Gid)
+		t.Errorf("mode, owner: before %o %d:%d, after %o %d:%d", before.Mode, before.Uid, before.Gid, after.Mode,
+			after.Uid, after.Gid)
 	}
 	if before.Ino == after.Ino {
 		t.Error("the file was overwritten in place")
@@ -455,14 +468,16 @@ func TestNameServersReadTheFile(t *testing.T) {
 	if err := os.Chmod(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	recs := []libdns.Record{txt("s1._domainkey", longText), txt("s2._domainkey", ""), addr("*.wild", "192.0.2.7"), libdns.CAA{Name: "@", TTL: time.Hour, Tag: "issue", Value: "ca.example"}}
+	recs := []libdns.Record{txt("s1._domainkey", longText), txt("s2._domainkey", ""), addr("*.wild", "192.0.2.7"),
+		libdns.CAA{Name: "@", TTL: time.Hour, Tag: "issue", Value: "ca.example"}}
 	if _, err := p.SetRecords(t.Context(), "example.com", recs); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command("named-checkzone", "-i", "none", "example.com", path).CombinedOutput(); err != nil {
 		t.Fatalf("named-checkzone (Debian: bind9-utils): %v\n%s\n%s", err, out, read(t, path))
 	}
-	for name, start := range map[string]func(testing.TB, ...nameservertest.Zone) *nameservertest.Server{"BIND": nameservertest.StartBIND, "Knot": nameservertest.StartKnot} {
+	for name, start := range map[string]func(testing.TB,
+		...nameservertest.Zone) *nameservertest.Server{"BIND": nameservertest.StartBIND, "Knot": nameservertest.StartKnot} {
 		s := start(t, nameservertest.Zone{Name: "example.com", File: path})
 		if got := s.Query(t, "s1._domainkey.example.com", "TXT"); !cmp.Equal(got, []string{longText}) {
 			t.Errorf("%s: %q", name, got)
@@ -479,7 +494,8 @@ func TestOwns(t *testing.T) {
 	if _, err := p.SetRecords(t.Context(), "example.com.", []libdns.Record{txt("ours", "y")}); err != nil {
 		t.Fatal(err)
 	}
-	for owner, want := range map[string]bool{"ours.example.com": true, "theirs.example.com": false, "nothing.example.com": true, "ns.example.com": true} {
+	for owner, want := range map[string]bool{"ours.example.com": true, "theirs.example.com": false,
+		"nothing.example.com": true, "ns.example.com": true} {
 		if got, err := p.Owns("example.com", owner); err != nil || got != want {
 			t.Errorf("%s: %v, %v; want %v", owner, got, err, want)
 		}

@@ -18,7 +18,8 @@ func (rec *record) rr() (dns.RR, error) {
 	}
 	rr.Header().Name = rec.owner
 	if _, err := dns.PackRR(rr, make([]byte, dns.Len(rr)+512), 0, nil, false); err != nil {
-		return nil, fmt.Errorf("the %s record can't be encoded: %s", typeName(rec.kind), strings.TrimPrefix(err.Error(), "dns: "))
+		return nil, fmt.Errorf("the %s record can't be encoded: %s", typeName(rec.kind),
+			strings.TrimPrefix(err.Error(), "dns: "))
 	}
 	return rr, nil
 }
@@ -146,7 +147,8 @@ func genericData(data string) (length int, digits string, ok bool) {
 func (rec *record) generic(length int, digits string) (dns.RR, error) {
 	wire, err := hex.DecodeString(digits)
 	if err != nil || len(wire) != length {
-		return nil, fmt.Errorf("the %s record's data is not as many bytes in hexadecimal digits as it says", typeName(rec.kind))
+		return nil, fmt.Errorf("the %s record's data is not as many bytes in hexadecimal digits as it says",
+			typeName(rec.kind))
 	}
 	return rec.fromWire(wire)
 }
@@ -184,7 +186,8 @@ func joinWords(kind uint16, tokens []span, words []string) string {
 	var b strings.Builder
 	for i, word := range words {
 		// alpn="h2,h3" is one word in the data of these types (RFC 9460 section 2.1).
-		glued := i > 0 && (kind == dns.TypeSVCB || kind == dns.TypeHTTPS) && word[0] == '"' && tokens[i-1].end == tokens[i].start
+		glued := i > 0 && (kind == dns.TypeSVCB || kind == dns.TypeHTTPS) && word[0] == '"' &&
+			tokens[i-1].end == tokens[i].start
 		if i > 0 && !glued {
 			b.WriteByte(' ')
 		}

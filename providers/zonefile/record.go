@@ -115,7 +115,8 @@ func (rec *record) libdns(origin string) libdns.RR {
 	if rr, err := rec.rr(); err == nil {
 		return toLibdns(rr, origin)
 	}
-	return libdns.RR{Name: libdns.RelativeName(dns.CanonicalName(rec.owner), origin), TTL: time.Duration(rec.ttl) * time.Second,
+	return libdns.RR{Name: libdns.RelativeName(dns.CanonicalName(rec.owner), origin),
+		TTL:  time.Duration(rec.ttl) * time.Second,
 		Type: dns.Type(rec.kind).String(), Data: rec.data}
 }
 

@@ -80,5 +80,6 @@ func reloadFault(what, command string, err error) error {
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return fault.Lasting(what, err, "correct reload of the provider; it is run again with the next attempt")
 	}
-	return fault.Temporary(what, err, "run the command by hand to see what is wrong; it is run again with the next attempt")
+	return fault.Temporary(what, err,
+		"run the command by hand to see what is wrong; it is run again with the next attempt")
 }

@@ -65,7 +65,8 @@ func TestReload(t *testing.T) {
 	for i := range 2 { // I7: a failed reload is not forgotten
 		err := setX(p, t.Context(), "2")
 		faulttest.Shown(t, err)
-		if fault.KindOf(err) != fault.Transient || fault.HintOf(err) == "" || !strings.Contains(err.Error(), "exit status 7: name server is down") {
+		if fault.KindOf(err) != fault.Transient || fault.HintOf(err) == "" ||
+			!strings.Contains(err.Error(), "exit status 7: name server is down") {
 			t.Errorf("got %v", err)
 		}
 		want(2 + i)
@@ -141,11 +142,14 @@ func TestReloadGetsNoSecrets(t *testing.T) {
 	t.Setenv("VAULT_TOKEN", "top-secret")
 	p, _ := newZone(t, zoneText)
 	p.ReloadTimeout = 3 * time.Second
-	p.Reload = []string{"sh", "-c", `cd "$0" && env > .env && setsid sh -c 'echo $$ > .pid; exec sleep 300' & sleep 300`, p.Dir}
-	if err := setX(p, t.Context(), "1"); fault.KindOf(err) != fault.Transient || !strings.Contains(err.Error(), "not done after 3s") {
+	p.Reload = []string{"sh", "-c",
+		`cd "$0" && env > .env && setsid sh -c 'echo $$ > .pid; exec sleep 300' & sleep 300`, p.Dir}
+	if err := setX(p, t.Context(), "1"); fault.KindOf(err) != fault.Transient ||
+		!strings.Contains(err.Error(), "not done after 3s") {
 		t.Fatalf("got %v", err)
 	}
-	if env := read(t, filepath.Join(p.Dir, ".env")); strings.Contains(env, "top-secret") || !strings.Contains(env, "PATH=") {
+	if env := read(t, filepath.Join(p.Dir, ".env")); strings.Contains(env, "top-secret") ||
+		!strings.Contains(env, "PATH=") {
 		t.Errorf("the command's environment: %s", env)
 	}
 	wantDead(t, strings.TrimSpace(read(t, filepath.Join(p.Dir, ".pid"))))
@@ -182,7 +186,8 @@ func TestReloadCommandIsMissing(t *testing.T) {
 	p, _ := newZone(t, zoneText)
 	for _, command := range []string{"no-such-command-here", "/no/such/command", "/etc/passwd"} {
 		p.Reload = []string{command}
-		if err := setX(p, t.Context(), "1"); fault.KindOf(err) != fault.Permanent || !strings.Contains(fault.HintOf(err), "reload of the provider") {
+		if err := setX(p, t.Context(), "1"); fault.KindOf(err) != fault.Permanent ||
+			!strings.Contains(fault.HintOf(err), "reload of the provider") {
 			t.Errorf("%s: got %v", command, err)
 		} else {
 			faulttest.Shown(t, err)
@@ -193,7 +198,8 @@ func TestReloadCommandIsMissing(t *testing.T) {
 // Many zones at once share a few runs of the command, and each is served by it.
 func TestReloadsAreShared(t *testing.T) {
 	p, _ := newZone(t, zoneText)
-	p.Reload = []string{"sh", "-c", `cd "$0" && echo run >> .runs && mkdir .at$$ && cp *.zone .at$$ && ln -s .at$$ .new && mv -T .new .served && sleep 0.5`, p.Dir}
+	p.Reload = []string{"sh", "-c",
+		`cd "$0" && echo run >> .runs && mkdir .at$$ && cp *.zone .at$$ && ln -s .at$$ .new && mv -T .new .served && sleep 0.5`, p.Dir}
 	const zones = 40
 	var group sync.WaitGroup
 	for i := range zones {
@@ -226,7 +232,8 @@ func TestReloadOfBIND(t *testing.T) {
 		if err := setX(p, t.Context(), want); err != nil {
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(time.Minute); !cmp.Equal(s.Query(t, "x.example.com", "TXT"), []string{want}); time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); !cmp.Equal(s.Query(t, "x.example.com", "TXT"),
+			[]string{want}); time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("BIND shows %q, want %q", s.Query(t, "x.example.com", "TXT"), want)
 			}

@@ -32,7 +32,8 @@ func Serve(dir, listen string, log *slog.Logger) (*Server, error) {
 	what := "answer for the zones in " + dir + " at " + listen
 	tcp, udp, err := listenBoth(listen)
 	if err != nil {
-		return nil, fault.Lasting(what, err, "choose another address for listen of the provider, or end the program that holds this one")
+		return nil, fault.Lasting(what, err,
+			"choose another address for listen of the provider, or end the program that holds this one")
 	}
 	h := &handler{zones: &zoneCache{dir: dir, log: log}}
 	s := &Server{addr: tcp.Addr().String(), servers: []*dns.Server{
@@ -47,7 +48,8 @@ func Serve(dir, listen string, log *slog.Logger) (*Server, error) {
 		case <-started:
 		case err := <-failed:
 			s.Close()
-			return nil, fault.Temporary(what, err, "try again; if it does not pass, give another address as listen, or leave it out")
+			return nil, fault.Temporary(what, err,
+				"try again; if it does not pass, give another address as listen, or leave it out")
 		}
 	}
 	return s, nil

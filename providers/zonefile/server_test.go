@@ -74,7 +74,8 @@ func TestServeAsBINDDoes(t *testing.T) {
 	s, bind := serve(t, p.Dir), nameservertest.StartBIND(t, nameservertest.Zone{Name: "example.com", File: path})
 	for _, query := range []string{
 		"@ SOA", "@ NS", "@ MX", "@ TXT", "www A", "WwW A", "www2 A", "www TXT", "www.www A", "nothing A",
-		"s1._domainkey TXT", "s2._domainkey TXT", "s2._domainkey CNAME", "s3._domainkey TXT", "s4._domainkey TXT", "_domainkey TXT",
+		"s1._domainkey TXT", "s2._domainkey TXT", "s2._domainkey CNAME", "s3._domainkey TXT", "s4._domainkey TXT",
+		"_domainkey TXT",
 		"c1 A", "c1 AAAA", "gone A", "out A", "ent A", "b.ent A", "c.ent A",
 		"wild TXT", "any.wild TXT", "a.b.wild TXT", "any.wild A", "x.wild TXT", "y.x.wild TXT", "any.wildc A", "*.wild TXT",
 		"child NS", "child A", "www.child A", "s1._domainkey.child TXT", "child DS", "www.child DS", "intochild A",
@@ -182,7 +183,8 @@ func TestServeSizesAndOddQueries(t *testing.T) {
 	for i := range 100 {
 		fmt.Fprintf(&big, "big TXT \"record number %d\"\n", i)
 	}
-	p, _ := newZone(t, serverZone+big.String()+"mid TXT \""+strings.Repeat("x", 250)+"\" \""+strings.Repeat("y", 250)+"\"\n")
+	p, _ := newZone(t, serverZone+big.String()+"mid TXT \""+strings.Repeat("x", 250)+"\" \""+
+		strings.Repeat("y", 250)+"\"\n")
 	s := serve(t, p.Dir)
 	exchange := func(network string, change func(*dns.Msg)) *dns.Msg {
 		t.Helper()
@@ -204,17 +206,28 @@ func TestServeSizesAndOddQueries(t *testing.T) {
 		change  func(*dns.Msg)
 		want    func(*dns.Msg) bool
 	}{
-		"plain UDP":       {"udp", ask("mid.example.com."), func(m *dns.Msg) bool { return m.Truncated && len(m.Answer) == 0 }},
-		"EDNS":            {"udp", edns("mid.example.com.", 1232), func(m *dns.Msg) bool { return !m.Truncated && len(m.Answer) == 1 && m.IsEdns0() != nil }},
-		"EDNS below 512":  {"udp", edns("s1._domainkey.example.com.", 100), func(m *dns.Msg) bool { return !m.Truncated && len(m.Answer) == 1 }},
-		"EDNS above ours": {"udp", edns("big.example.com.", 4096), func(m *dns.Msg) bool { m.Compress = true; return m.Truncated && len(m.Answer) > 0 && m.Len() <= 1232 }},
-		"TCP":             {"tcp", ask("big.example.com."), func(m *dns.Msg) bool { return !m.Truncated && len(m.Answer) == 100 && m.IsEdns0() == nil }},
-		"EDNS version 1":  {"tcp", func(m *dns.Msg) { m.SetEdns0(1232, false); m.IsEdns0().SetVersion(1) }, func(m *dns.Msg) bool { return m.Rcode == dns.RcodeBadVers && m.IsEdns0().Version() == 0 }},
-		"ANY":             {"tcp", func(m *dns.Msg) { m.SetQuestion("example.com.", dns.TypeANY) }, func(m *dns.Msg) bool { return m.Rcode == 0 && len(m.Answer) == 4 }},
-		"another class":   {"tcp", func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS }, func(m *dns.Msg) bool { return m.Rcode == dns.RcodeRefused }},
-		"no question":     {"tcp", func(m *dns.Msg) { m.Question = nil }, func(m *dns.Msg) bool { return m.Rcode == dns.RcodeFormatError }},
-		"NOTIFY":          {"tcp", func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify }, func(m *dns.Msg) bool { return m.Rcode == dns.RcodeNotImplemented }},
-		"transfer":        {"tcp", func(m *dns.Msg) { m.SetAxfr("example.com.") }, func(m *dns.Msg) bool { return m.Rcode == dns.RcodeRefused }},
+		"plain UDP": {"udp", ask("mid.example.com."),
+			func(m *dns.Msg) bool { return m.Truncated && len(m.Answer) == 0 }},
+		"EDNS": {"udp", edns("mid.example.com.", 1232),
+			func(m *dns.Msg) bool { return !m.Truncated && len(m.Answer) == 1 && m.IsEdns0() != nil }},
+		"EDNS below 512": {"udp", edns("s1._domainkey.example.com.", 100),
+			func(m *dns.Msg) bool { return !m.Truncated && len(m.Answer) == 1 }},
+		"EDNS above ours": {"udp", edns("big.example.com.", 4096),
+			func(m *dns.Msg) bool { m.Compress = true; return m.Truncated && len(m.Answer) > 0 && m.Len() <= 1232 }},
+		"TCP": {"tcp", ask("big.example.com."),
+			func(m *dns.Msg) bool { return !m.Truncated && len(m.Answer) == 100 && m.IsEdns0() == nil }},
+		"EDNS version 1": {"tcp", func(m *dns.Msg) { m.SetEdns0(1232, false); m.IsEdns0().SetVersion(1) },
+			func(m *dns.Msg) bool { return m.Rcode == dns.RcodeBadVers && m.IsEdns0().Version() == 0 }},
+		"ANY": {"tcp", func(m *dns.Msg) { m.SetQuestion("example.com.", dns.TypeANY) },
+			func(m *dns.Msg) bool { return m.Rcode == 0 && len(m.Answer) == 4 }},
+		"another class": {"tcp", func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS },
+			func(m *dns.Msg) bool { return m.Rcode == dns.RcodeRefused }},
+		"no question": {"tcp", func(m *dns.Msg) { m.Question = nil },
+			func(m *dns.Msg) bool { return m.Rcode == dns.RcodeFormatError }},
+		"NOTIFY": {"tcp", func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify },
+			func(m *dns.Msg) bool { return m.Rcode == dns.RcodeNotImplemented }},
+		"transfer": {"tcp", func(m *dns.Msg) { m.SetAxfr("example.com.") },
+			func(m *dns.Msg) bool { return m.Rcode == dns.RcodeRefused }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if r := exchange(tc.network, tc.change); !tc.want(r) {
@@ -264,7 +277,8 @@ func TestServeAddresses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := zonefile.Serve(p.Dir, s.Addr(), slog.Default()); fault.KindOf(err) != fault.Permanent || !strings.Contains(fault.HintOf(err), "listen") {
+	if _, err := zonefile.Serve(p.Dir, s.Addr(), slog.Default()); fault.KindOf(err) != fault.Permanent ||
+		!strings.Contains(fault.HintOf(err), "listen") {
 		t.Errorf("the address is taken: got %v", err)
 	} else {
 		faulttest.Shown(t, err)

@@ -21,11 +21,13 @@ func TestSignedFilesAreRefused(t *testing.T) {
 		lines string
 		want  string // "": not refused
 	}{
-		"RRSIG at the apex":  {"@ RRSIG " + rrsig, "RRSIG record of example.com"},
-		"RRSIG elsewhere":    {"www RRSIG A 13 3 3600 20300101000000 20200101000000 12345 example.com. AAAA", "RRSIG record of www.example.com"},
-		"RRSIG by number":    {"@ TYPE46 \\# 40 " + strings.Repeat("00", 40), "RRSIG record"},
-		"NSEC":               {"@ NSEC ns A NS SOA", "NSEC record of example.com"},
-		"NSEC3":              {"0p9mhaveqvm6t7vbl5lop2u3t2rp3tom NSEC3 1 0 0 - 2t7b4g4vsa5smi47k61mv5bv1a22bojr A", "NSEC3 record"},
+		"RRSIG at the apex": {"@ RRSIG " + rrsig, "RRSIG record of example.com"},
+		"RRSIG elsewhere": {"www RRSIG A 13 3 3600 20300101000000 20200101000000 12345 example.com. AAAA",
+			"RRSIG record of www.example.com"},
+		"RRSIG by number": {"@ TYPE46 \\# 40 " + strings.Repeat("00", 40), "RRSIG record"},
+		"NSEC":            {"@ NSEC ns A NS SOA", "NSEC record of example.com"},
+		"NSEC3": {"0p9mhaveqvm6t7vbl5lop2u3t2rp3tom NSEC3 1 0 0 - 2t7b4g4vsa5smi47k61mv5bv1a22bojr A",
+			"NSEC3 record"},
 		"NSEC3PARAM":         {"@ NSEC3PARAM 1 0 0 -", "NSEC3PARAM record"},
 		"ZONEMD":             {"@ ZONEMD 41 1 1 " + strings.Repeat("00", 48), "ZONEMD record"},
 		"of another program": {"@ 0 IN RRSIG ( " + strings.ReplaceAll(rrsig, " ", "\n\t") + " )", "RRSIG record"},
@@ -37,7 +39,8 @@ func TestSignedFilesAreRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			text := zoneText[:strings.Index(zoneText, "child\tNS")] + tc.lines + "\n"
 			p, path := newZone(t, text)
-			if err := os.WriteFile(filepath.Join(filepath.Dir(path), "signatures.inc"), []byte("@ RRSIG "+rrsig+"\n"), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(filepath.Dir(path), "signatures.inc"), []byte("@ RRSIG "+rrsig+"\n"),
+				0o600); err != nil {
 				t.Fatal(err)
 			}
 			_, err := p.SetRecords(t.Context(), "example.com", []libdns.Record{txt("s1._domainkey", "v=DKIM1; p=")})
@@ -51,7 +54,8 @@ func TestSignedFilesAreRefused(t *testing.T) {
 			}
 			for _, err := range []error{err, look, owns} {
 				faulttest.Shown(t, err)
-				if fault.KindOf(err) != fault.Permanent || !strings.Contains(err.Error(), "signed") || !strings.Contains(err.Error(), tc.want) || !strings.Contains(fault.HintOf(err), "unsigned file") {
+				if fault.KindOf(err) != fault.Permanent || !strings.Contains(err.Error(), "signed") ||
+					!strings.Contains(err.Error(), tc.want) || !strings.Contains(fault.HintOf(err), "unsigned file") {
 					t.Errorf("got %v (hint %s)", err, fault.HintOf(err))
 				}
 			}

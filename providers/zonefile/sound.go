@@ -40,7 +40,8 @@ func signedError(rec *record) error {
 	if rec.file != "" {
 		where = fmt.Sprintf("included file %s, line %d", rec.file, rec.line)
 	}
-	return fmt.Errorf("%w: %s holds the %s record of %s", errSigned, where, typeName(rec.kind), strings.TrimSuffix(rec.owner, "."))
+	return fmt.Errorf("%w: %s holds the %s record of %s", errSigned, where, typeName(rec.kind),
+		strings.TrimSuffix(rec.owner, "."))
 }
 
 // signs tells whether only a signer writes records of the type. Keys and what the parent

@@ -22,7 +22,8 @@ func TestTruncationAsBIND(t *testing.T) {
 	b.WriteString(corpusHead)
 	for n := 3; n <= 45; n += 4 {
 		for i := range n {
-			fmt.Fprintf(&b, "t%d TXT \"record number %d\"\nm%d MX %d host%d.mail.m%d\na%d A 192.0.2.%d\n", n, i, n, i, i, n, n, i+1)
+			fmt.Fprintf(&b, "t%d TXT \"record number %d\"\nm%d MX %d host%d.mail.m%d\na%d A 192.0.2.%d\n", n, i, n,
+				i, i, n, n, i+1)
 			fmt.Fprintf(&b, "d%d NS ns%d.d%d\nns%d.d%d A 192.0.2.1\nns%d.d%d AAAA 2001:db8::1\n", n, i, n, i, n, i, n)
 			fmt.Fprintf(&b, "o%d NS ns%d.example.net.\nr%d NS ns%d.d1\n", n, i, n, i)
 		}

@@ -22,7 +22,8 @@ const (
 // furtherTypes are the types of IANA's list, and those of BIND, that miekg/dns has no name for.
 var furtherTypes = map[string]uint16{
 	"WKS": typeWKS, "NSAP": typeNSAP, "A6": typeA6, "SINK": typeSINK, "DOA": typeDOA, "WALLET": typeWALLET,
-	"CLA": 263, "IPN": 264, "DSYNC": typeDSYNC, "HHIT": typeHHIT, "BRID": typeBRID, "UNSPEC": dns.TypeUNSPEC, "KEYDATA": 65533,
+	"CLA": 263, "IPN": 264, "DSYNC": typeDSYNC, "HHIT": typeHHIT, "BRID": typeBRID, "UNSPEC": dns.TypeUNSPEC,
+	"KEYDATA": 65533,
 }
 
 // typeName returns the word for a type.
@@ -38,14 +39,16 @@ func typeName(kind uint16) string {
 // parseType reads a record type, as a word or as TYPEnnn (RFC 3597 section 5).
 func parseType(token string) (uint16, bool) {
 	word := strings.ToUpper(token)
-	if n, err := strconv.ParseUint(strings.TrimPrefix(word, "TYPE"), 10, 16); err == nil && strings.HasPrefix(word, "TYPE") {
+	if n, err := strconv.ParseUint(strings.TrimPrefix(word, "TYPE"), 10, 16); err == nil &&
+		strings.HasPrefix(word, "TYPE") {
 		return uint16(n), true
 	}
 	if kind, ok := furtherTypes[word]; ok {
 		return kind, true
 	}
 	switch kind, ok := dns.StringToType[word]; kind {
-	case dns.TypeNone, dns.TypeANY, dns.TypeAXFR, dns.TypeIXFR, dns.TypeMAILA, dns.TypeMAILB, dns.TypeTSIG, dns.TypeTKEY, dns.TypeOPT:
+	case dns.TypeNone, dns.TypeANY, dns.TypeAXFR, dns.TypeIXFR, dns.TypeMAILA, dns.TypeMAILB, dns.TypeTSIG,
+		dns.TypeTKEY, dns.TypeOPT:
 		return 0, false // questions and messages have these, zones don't
 	default:
 		return kind, ok
@@ -56,7 +59,8 @@ func parseType(token string) (uint16, bool) {
 // can't be read here is wrong everywhere.
 func wellKnown(kind uint16) bool {
 	switch kind {
-	case dns.TypeA, dns.TypeAAAA, dns.TypeNS, dns.TypeCNAME, dns.TypeDNAME, dns.TypePTR, dns.TypeMX, dns.TypeTXT, dns.TypeSOA, dns.TypeSRV:
+	case dns.TypeA, dns.TypeAAAA, dns.TypeNS, dns.TypeCNAME, dns.TypeDNAME, dns.TypePTR, dns.TypeMX, dns.TypeTXT,
+		dns.TypeSOA, dns.TypeSRV:
 		return true
 	}
 	return false

@@ -73,7 +73,8 @@ func TestCallsGathers(t *testing.T) {
 		}
 		wg.Wait()
 		if len(w.batches) != 2 || len(w.batches[0]) != 1 || len(w.batches[1]) != 999 {
-			t.Errorf("%d batches, the first of %d; want the first call alone, and all others together", len(w.batches), len(w.batches[0]))
+			t.Errorf("%d batches, the first of %d; want the first call alone, and all others together", len(w.batches),
+				len(w.batches[0]))
 		}
 		if took := time.Since(began); took != 2*time.Second {
 			t.Errorf("it took %s", took)
@@ -174,7 +175,8 @@ func TestCallsHangs(t *testing.T) {
 		w := &works{takes: 24 * time.Hour}
 		c := w.calls()
 		began := time.Now()
-		if _, err := c.Call(t.Context(), 1); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != rotate.WorkTime {
+		if _, err := c.Call(t.Context(), 1); !errors.Is(err, context.DeadlineExceeded) ||
+			time.Since(began) != rotate.WorkTime {
 			t.Errorf("%v after %s, want an end after %s", err, time.Since(began), rotate.WorkTime)
 		}
 		w.takes = time.Second

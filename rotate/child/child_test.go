@@ -58,7 +58,8 @@ func TestTimeout(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 	pid := <-grandchild
-	for deadline := time.Now().Add(time.Minute); exec.Command("kill", "-0", pid).Run() == nil; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); exec.Command("kill", "-0",
+		pid).Run() == nil; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("grandchild %s lives", pid)
 		}
@@ -91,7 +92,8 @@ func TestOutputIsBounded(t *testing.T) {
 	if err != nil || len(res.Stderr) != maxTail || !strings.HasSuffix(string(res.Stderr), "end\n") {
 		t.Errorf("%d octets, %v", len(res.Stderr), err)
 	}
-	if got := Tail([]byte(strings.Repeat("ä", 1000) + " end \n")); len(got) > 510 || !strings.HasSuffix(got, "end") || !strings.HasPrefix(got, "…") {
+	if got := Tail([]byte(strings.Repeat("ä", 1000) + " end \n")); len(got) > 510 || !strings.HasSuffix(got, "end") ||
+		!strings.HasPrefix(got, "…") {
 		t.Errorf("Tail: %q", got)
 	}
 }

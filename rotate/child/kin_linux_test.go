@@ -19,11 +19,12 @@ func TestTimeoutOfAll(t *testing.T) {
 		keeps  bool
 		lives  bool
 	}{
-		"session of its own":        {"setsid sh -c 'echo $$ >PID; exec sleep 1000' & wait", false, false},
-		"let go of":                 {"setsid -f sh -c 'echo $$ >PID; exec sleep 1000'; sleep 1000", false, false},
-		"twice":                     {"(setsid sh -c '(echo $$ >PID; exec sleep 1000) & wait' &); sleep 1000", false, false},
-		"without its environment":   {"env -i PATH=$PATH setsid sh -c 'echo $$ >PID; exec sleep 1000' & wait", false, false},
-		"with nothing it was given": {"env -i setsid -f bash -c 'for n in {0..99}; do eval \"exec $n>&-\"; done; echo $$ >PID; exec sleep 1000'; sleep 1000", false, false},
+		"session of its own":      {"setsid sh -c 'echo $$ >PID; exec sleep 1000' & wait", false, false},
+		"let go of":               {"setsid -f sh -c 'echo $$ >PID; exec sleep 1000'; sleep 1000", false, false},
+		"twice":                   {"(setsid sh -c '(echo $$ >PID; exec sleep 1000) & wait' &); sleep 1000", false, false},
+		"without its environment": {"env -i PATH=$PATH setsid sh -c 'echo $$ >PID; exec sleep 1000' & wait", false, false},
+		"with nothing it was given": {"env -i setsid -f bash -c 'for n in {0..99}; do eval \"exec $n>&-\"; done; " +
+			"echo $$ >PID; exec sleep 1000'; sleep 1000", false, false},
 		"daemon of a reload":        {"setsid -f sh -c 'echo $$ >PID; exec sleep 1000'; sleep 1000", true, true},
 		"not let go of by a reload": {"setsid sh -c 'echo $$ >PID; exec sleep 1000' & wait", true, false},
 	} {

@@ -31,9 +31,10 @@ func TestParseForeignKey(t *testing.T) {
 		text string
 		want *PrivateKey
 	}{
-		"PKCS#8 PEM":           {string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})), rsaKey},
-		"PKCS#1 PEM":           {string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: pkcs1})), rsaKey},
-		"words before":         {"Bag Attributes\n" + string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})), rsaKey},
+		"PKCS#8 PEM": {string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})), rsaKey},
+		"PKCS#1 PEM": {string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: pkcs1})), rsaKey},
+		"words before": {"Bag Attributes\n" +
+			string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})), rsaKey},
 		"base64 of PKCS#8":     {b64(pkcs8), rsaKey},
 		"base64 of PKCS#1":     {b64(pkcs1), rsaKey},
 		"base64 in lines":      {b64(pkcs8)[:64] + "\r\n" + b64(pkcs8)[64:] + "\n", rsaKey},
@@ -71,21 +72,26 @@ func TestParseForeignKeyRefuses(t *testing.T) {
 	b64 := base64.StdEncoding.EncodeToString
 	der := x509.MarshalPKCS1PrivateKey(short)
 	for name, text := range map[string]string{
-		"empty": "", "white space": " \n", "words": "hello there", "short base64": "aGVsbG8=", "a certificate": "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n",
-		"two halves": b64(ed), "half a PEM": "-----BEGIN PRIVATE KEY-----\nMII",
+		"empty": "", "white space": " \n", "words": "hello there", "short base64": "aGVsbG8=",
+		"a certificate": "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n",
+		"two halves":    b64(ed), "half a PEM": "-----BEGIN PRIVATE KEY-----\nMII",
 	} {
 		if key, err := ParseForeignKey([]byte(text)); err == nil {
 			t.Errorf("%s: %v", name, key)
 		}
 	}
-	for name, text := range map[string]string{"base64": b64(der), "PEM": string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: der}))} {
+	for name, text := range map[string]string{"base64": b64(der),
+		"PEM": string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: der}))} {
 		var weak *WeakKeyError
-		if _, err := ParseForeignKey([]byte(text)); !errors.As(err, &weak) || weak.Bits != 1024 || len(weak.KeyID) != 64 || !strings.Contains(err.Error(), "RFC 8301") {
+		if _, err := ParseForeignKey([]byte(text)); !errors.As(err, &weak) || weak.Bits != 1024 || len(weak.KeyID) != 64 ||
+			!strings.Contains(err.Error(), "RFC 8301") {
 			t.Errorf("%s of a short key: %v", name, err)
 		}
 	}
 	for name, block := range map[string]*pem.Block{
-		"PKCS#8": {Type: "ENCRYPTED PRIVATE KEY", Bytes: der}, "PKCS#1": {Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-128-CBC,00"}, Bytes: der},
+		"PKCS#8": {Type: "ENCRYPTED PRIVATE KEY", Bytes: der},
+		"PKCS#1": {Type: "RSA PRIVATE KEY",
+			Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-128-CBC,00"}, Bytes: der},
 	} {
 		if _, err := ParseForeignKey(pem.EncodeToMemory(block)); !errors.Is(err, ErrEncrypted) {
 			t.Errorf("encrypted %s: %v", name, err)
@@ -102,8 +108,11 @@ func FuzzParseForeignKey(f *testing.F) {
 	}
 	ed8, _ := x509.MarshalPKCS8PrivateKey(ed)
 	b64 := base64.StdEncoding.EncodeToString
-	for _, s := range []string{b64(ed), b64(ed.Seed()), b64(ed8), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: ed8})),
-		"-----BEGIN PRIVATE KEY-----", "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----", "", "AAAA", "\xff"} {
+	for _, s := range []string{b64(ed), b64(ed.Seed()), b64(ed8),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: ed8})),
+		"-----BEGIN PRIVATE KEY-----",
+		"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----", "",
+		"AAAA", "\xff"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -50,10 +50,13 @@ func TestSignAndVerify(t *testing.T) {
 
 func sign(t *testing.T, name Name, k *PrivateKey) string {
 	t.Helper()
-	const mail = "From: Joe SixPack <joe@example.com>\r\nTo: Suzie Q <suzie@example.net>\r\nSubject: Is dinner ready?\r\n\r\nWe lost the game.\r\n"
+	const mail = "From: Joe SixPack <joe@example.com>\r\nTo: Suzie Q <suzie@example.net>\r\nSubject: " +
+		"Is dinner ready?\r\n\r\nWe lost the game.\r\n"
 	var b bytes.Buffer
-	if err := dkim.Sign(&b, strings.NewReader(mail), &dkim.SignOptions{Domain: name.Domain, Selector: name.Selector, Signer: k.Signer(),
-		HeaderCanonicalization: dkim.CanonicalizationRelaxed, BodyCanonicalization: dkim.CanonicalizationRelaxed}); err != nil {
+	if err := dkim.Sign(&b, strings.NewReader(mail),
+		&dkim.SignOptions{Domain: name.Domain, Selector: name.Selector, Signer: k.Signer(),
+			HeaderCanonicalization: dkim.CanonicalizationRelaxed,
+			BodyCanonicalization:   dkim.CanonicalizationRelaxed}); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -61,12 +64,13 @@ func sign(t *testing.T, name Name, k *PrivateKey) string {
 
 func goVerifies(t *testing.T, name Name, message, record string) bool {
 	t.Helper()
-	v, err := dkim.VerifyWithOptions(strings.NewReader(message), &dkim.VerifyOptions{LookupTXT: func(n string) ([]string, error) {
-		if n != name.String() {
-			t.Errorf("%s was looked up", n)
-		}
-		return []string{record}, nil
-	}})
+	v, err := dkim.VerifyWithOptions(strings.NewReader(message),
+		&dkim.VerifyOptions{LookupTXT: func(n string) ([]string, error) {
+			if n != name.String() {
+				t.Errorf("%s was looked up", n)
+			}
+			return []string{record}, nil
+		}})
 	if err != nil || len(v) != 1 {
 		t.Fatalf("%d signatures, %v", len(v), err)
 	}

@@ -169,8 +169,9 @@ func (k *PrivateKey) MarshalText() ([]byte, error) { return []byte(k.String()), 
 // is published. It prints as its name.
 type SigningKey struct {
 	Name
-	Key    *PrivateKey
-	Record string `json:"Record,omitempty"` // where there is no Key: the key record, for a signer that fetches the key itself
+	Key *PrivateKey
+	// where there is no Key: the key record, for a signer that fetches the key itself
+	Record string `json:"Record,omitempty"`
 }
 
 // Ref says which key stands, or is in use, at a name, without holding it.

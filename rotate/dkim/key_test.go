@@ -32,7 +32,8 @@ func TestGenerate(t *testing.T) {
 		t.Error("the same key twice")
 	}
 	for _, alg := range []Algorithm{"", "rsa1024", "RSA2048", "rsa"} {
-		if k, err := Generate(alg); err == nil || k != nil || !strings.Contains(err.Error(), "use rsa2048, rsa4096 or ed25519") {
+		if k, err := Generate(alg); err == nil || k != nil ||
+			!strings.Contains(err.Error(), "use rsa2048, rsa4096 or ed25519") {
 			t.Errorf("Generate(%q) = %v, %v", alg, k, err)
 		}
 	}
@@ -136,10 +137,13 @@ func TestParsePrivateKeyRefuses(t *testing.T) {
 		{"EC", openssl("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"), "*ecdsa.PrivateKey"},
 		{"X25519", openssl("-algorithm", "X25519"), "*ecdh.PrivateKey"},
 		{"RSA 1024", openssl("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"), "RSA key has 1024 bits"},
-		{"RSA 2047", pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(short)}), "RSA key has 2047 bits"},
-		{"exponent 3", openssl("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-pkeyopt", "rsa_keygen_pubexp:3"), "exponent 3"},
+		{"RSA 2047", pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(short)}),
+			"RSA key has 2047 bits"},
+		{"exponent 3", openssl("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-pkeyopt",
+			"rsa_keygen_pubexp:3"), "exponent 3"},
 		{"encrypted", openssl("-algorithm", "ED25519", "-aes256", "-pass", "pass:x"), "encrypted with a passphrase"},
-		{"encrypted, old", []byte("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n"), "encrypted with a passphrase"},
+		{"encrypted, old", []byte("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: " +
+			"AES-256-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n"), "encrypted with a passphrase"},
 	}
 	for _, tt := range tests {
 		k, err := ParsePrivateKey(tt.in)
@@ -186,7 +190,8 @@ func TestPublicKey(t *testing.T) {
 	if a == b || a.Equal(b) || a.IsZero() {
 		t.Error("two keys are one")
 	}
-	for _, bad := range []any{nil, "key", ecdsaKey(t), ed25519.PublicKey{1, 2, 3}, &rsa.PublicKey{N: key(t, rfc6376P).Key().(*rsa.PublicKey).N}} {
+	for _, bad := range []any{nil, "key", ecdsaKey(t), ed25519.PublicKey{1, 2, 3},
+		&rsa.PublicKey{N: key(t, rfc6376P).Key().(*rsa.PublicKey).N}} {
 		if k, err := NewPublicKey(bad); err == nil || !k.IsZero() {
 			t.Errorf("NewPublicKey(%T) = %v, %v", bad, k, err)
 		}

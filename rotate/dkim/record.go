@@ -182,9 +182,11 @@ func parseP(keyType, p string) (PublicKey, error) {
 			return encoded(ed25519.PublicKey(der)) // any 32 octets are one
 		}
 		if _, err := x509.ParsePKIXPublicKey(der); err == nil {
-			return PublicKey{}, errors.New("p= holds a SubjectPublicKeyInfo; for ed25519 it is the bare 32 octets (RFC 8463 section 4)")
+			return PublicKey{}, errors.New("p= holds a SubjectPublicKeyInfo; " +
+				"for ed25519 it is the bare 32 octets (RFC 8463 section 4)")
 		}
-		return PublicKey{}, fmt.Errorf("p= holds %d octets; an ed25519 key has %d (RFC 8463 section 4)", len(der), ed25519.PublicKeySize)
+		return PublicKey{}, fmt.Errorf("p= holds %d octets; an ed25519 key has %d (RFC 8463 section 4)", len(der),
+			ed25519.PublicKeySize)
 	}
 	return PublicKey{}, fmt.Errorf("k=%s is not a key type that DKIM knows; want rsa or ed25519", quote(keyType))
 }
@@ -202,7 +204,8 @@ func parseRSA(der []byte) (PublicKey, error) {
 		return PublicKey{}, fmt.Errorf("k=rsa, but p= holds a %T", pub)
 	}
 	if k.N.BitLen() < 1024 {
-		return PublicKey{}, fmt.Errorf("RSA key has %d bits; verifiers want at least 1024 (RFC 8301 section 3.2)", k.N.BitLen())
+		return PublicKey{}, fmt.Errorf("RSA key has %d bits; verifiers want at least 1024 (RFC 8301 section 3.2)",
+			k.N.BitLen())
 	}
 	return encoded(k) // the parser has checked it
 }

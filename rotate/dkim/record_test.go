@@ -40,16 +40,25 @@ func TestParseRecord(t *testing.T) {
 
 		// As found in the wild.
 		{"bare p", "p=" + rfc6376P, rsa1024(Record{}), "v=DKIM1; k=rsa; p=" + rfc6376P},
-		{"no v, k first", "k=rsa; t=s; p=" + rfc6376P, rsa1024(Record{Flags: []string{"s"}}), "v=DKIM1; k=rsa; t=s; p=" + rfc6376P},
-		{"no blanks, final semicolon", "v=DKIM1;k=rsa;p=" + rfc6376P + ";", rsa1024(Record{}), "v=DKIM1; k=rsa; p=" + rfc6376P},
+		{"no v, k first", "k=rsa; t=s; p=" + rfc6376P, rsa1024(Record{Flags: []string{"s"}}),
+			"v=DKIM1; k=rsa; t=s; p=" + rfc6376P},
+		{"no blanks, final semicolon", "v=DKIM1;k=rsa;p=" + rfc6376P + ";", rsa1024(Record{}),
+			"v=DKIM1; k=rsa; p=" + rfc6376P},
 		{"final semicolon and blank", "v=DKIM1; p=" + rfc6376P + " ; ", rsa1024(Record{}), "v=DKIM1; k=rsa; p=" + rfc6376P},
-		{"blanks round everything", " v = DKIM1 ;\tk\t=\trsa ; p = " + rfc6376P, rsa1024(Record{}), "v=DKIM1; k=rsa; p=" + rfc6376P},
-		{"folding and blanks inside p", "v=DKIM1;\r\n\tp=" + rfc6376P[:64] + "\r\n\t" + rfc6376P[64:130] + " " + rfc6376P[130:], rsa1024(Record{}), "v=DKIM1; k=rsa; p=" + rfc6376P},
-		{"several strings joined", strings.Join([]string{"v=DKIM1; h=sha256; k=rsa; ", "p=" + rfc6376P[:90], rfc6376P[90:]}, ""), rsa1024(Record{Hashes: []string{"sha256"}}), "v=DKIM1; k=rsa; h=sha256; p=" + rfc6376P},
-		{"opendkim-genkey's note", `v=DKIM1; n="a note"; h=sha256; k=rsa; p=` + rfc6376P, rsa1024(Record{Hashes: []string{"sha256"}, Notes: `"a note"`}), "v=DKIM1; k=rsa; h=sha256; n==22a=20note=22; p=" + rfc6376P},
-		{"unknown tags, g of RFC 4871", "v=DKIM1; g=*; x_9=a=b; p=" + rfc6376P, rsa1024(Record{}), "v=DKIM1; k=rsa; p=" + rfc6376P},
+		{"blanks round everything", " v = DKIM1 ;\tk\t=\trsa ; p = " + rfc6376P, rsa1024(Record{}),
+			"v=DKIM1; k=rsa; p=" + rfc6376P},
+		{"folding and blanks inside p", "v=DKIM1;\r\n\tp=" + rfc6376P[:64] + "\r\n\t" + rfc6376P[64:130] + " " +
+			rfc6376P[130:], rsa1024(Record{}), "v=DKIM1; k=rsa; p=" + rfc6376P},
+		{"several strings joined", strings.Join([]string{"v=DKIM1; h=sha256; k=rsa; ", "p=" + rfc6376P[:90], rfc6376P[90:]},
+			""), rsa1024(Record{Hashes: []string{"sha256"}}), "v=DKIM1; k=rsa; h=sha256; p=" + rfc6376P},
+		{"opendkim-genkey's note", `v=DKIM1; n="a note"; h=sha256; k=rsa; p=` + rfc6376P,
+			rsa1024(Record{Hashes: []string{"sha256"}, Notes: `"a note"`}),
+			"v=DKIM1; k=rsa; h=sha256; n==22a=20note=22; p=" + rfc6376P},
+		{"unknown tags, g of RFC 4871", "v=DKIM1; g=*; x_9=a=b; p=" + rfc6376P, rsa1024(Record{}),
+			"v=DKIM1; k=rsa; p=" + rfc6376P},
 		{"unknown words in lists", "v=DKIM1; h=sha1:sha256:sha512; s=tlsrpt:email; t=y:x; p=" + rfc6376P,
-			rsa1024(Record{Hashes: []string{"sha1", "sha256", "sha512"}, Services: []string{"tlsrpt", "email"}, Flags: []string{"y", "x"}}),
+			rsa1024(Record{Hashes: []string{"sha1", "sha256", "sha512"}, Services: []string{"tlsrpt", "email"},
+				Flags: []string{"y", "x"}}),
 			"v=DKIM1; k=rsa; h=sha1:sha256:sha512; s=tlsrpt:email; t=y:x; p=" + rfc6376P},
 		{"blanks in lists", "h= sha256 : sha1 ; s = * ; t= y : s ; p=" + rfc6376P,
 			rsa1024(Record{Hashes: []string{"sha256", "sha1"}, Services: []string{"*"}, Flags: []string{"y", "s"}}),
@@ -58,7 +67,8 @@ func TestParseRecord(t *testing.T) {
 		{"revoked", "v=DKIM1; k=rsa; p=", Record{KeyType: "rsa"}, ""},
 		{"revoked, blank p", "v=DKIM1; k=ed25519; p= ;", Record{KeyType: "ed25519"}, "v=DKIM1; k=ed25519; p="},
 		{"revoked, unknown type", "v=DKIM1; k=dsa; p=", Record{KeyType: "dsa"}, ""},
-		{"note with escapes, folded", "n=a=3Bb=\r\n =zz=;p=", Record{KeyType: "rsa", Notes: "a;b =zz="}, "v=DKIM1; k=rsa; n=a=3Bb=20=3Dzz=3D; p="},
+		{"note with escapes, folded", "n=a=3Bb=\r\n =zz=;p=", Record{KeyType: "rsa", Notes: "a;b =zz="},
+			"v=DKIM1; k=rsa; n=a=3Bb=20=3Dzz=3D; p="},
 		{"upper case tags are other tags", "P=x; K=y; p=", Record{KeyType: "rsa"}, "v=DKIM1; k=rsa; p="},
 	}
 	for _, tt := range tests {
@@ -128,7 +138,8 @@ func TestParseRecordRefuses(t *testing.T) {
 		{"rsa, ed25519 inside", "v=DKIM1; p=" + edSPKI, "ed25519.PublicKey"},
 		{"ed25519, rsa inside", "v=DKIM1; k=ed25519; p=" + rfc6376P, "bare 32 octets"},
 		{"ed25519 as SubjectPublicKeyInfo", "v=DKIM1; k=ed25519; p=" + edSPKI, "bare 32 octets"},
-		{"ed25519 of 31 octets", "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(make([]byte, 31)), "holds 31 octets"},
+		{"ed25519 of 31 octets", "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(make([]byte, 31)),
+			"holds 31 octets"},
 		{"1023 bits", "v=DKIM1; p=" + rsaOfBits(t, 1023), "RSA key has 1023 bits"},
 		{"512 bits", "v=DKIM1; p=" + rsaOfBits(t, 512), "RSA key has 512 bits"},
 	}
@@ -151,7 +162,8 @@ func TestParseRecordRefuses(t *testing.T) {
 // Whatever DNS says can't flood a log, drive a terminal or forge a line.
 func TestParseRecordErrorsAreTame(t *testing.T) {
 	nasty := "\x1b[31m\nlevel=ERROR " + strings.Repeat("x", 1<<20)
-	for _, txt := range []string{nasty, "v=" + nasty, "k=" + nasty + ";p=AAAA", "h=" + nasty + ";p=", "s=" + nasty + ";p=", "p=" + nasty,
+	for _, txt := range []string{nasty, "v=" + nasty, "k=" + nasty + ";p=AAAA", "h=" + nasty + ";p=", "s=" + nasty +
+		";p=", "p=" + nasty,
 		strings.Repeat("x", 1<<20) + "=1;" + strings.Repeat("x", 1<<20) + "=1"} {
 		_, err := ParseRecord(txt)
 		if err == nil {
@@ -292,8 +304,10 @@ func TestRecordRoundTrip(t *testing.T) {
 func FuzzParseRecord(f *testing.F) {
 	for _, s := range []string{
 		"v=DKIM1; p=" + rfc6376P, "v=DKIM1; k=ed25519; p=" + rfc8463Ed, "v=DKIM1; k=rsa; p=" + rfc8463P,
-		"v=DKIM1; k=rsa; h=sha1:sha256; s=email:*; t=y:s; n=a=20note; p=" + rfc6376P + ";", "p=", "k=x;p=", "v=DKIM1;;p=", "n==;p= \r\n",
-		"p =\t" + rfc6376P[:70] + "\r\n " + rfc6376P[70:], "h=;p=", "k=;p=", "p=AAAA", "v=DKIM1; p=" + rsaOfBits(f, 1024), ";", "",
+		"v=DKIM1; k=rsa; h=sha1:sha256; s=email:*; t=y:s; n=a=20note; p=" + rfc6376P + ";", "p=", "k=x;p=",
+		"v=DKIM1;;p=", "n==;p= \r\n",
+		"p =\t" + rfc6376P[:70] + "\r\n " + rfc6376P[70:], "h=;p=", "k=;p=", "p=AAAA", "v=DKIM1; p=" +
+			rsaOfBits(f, 1024), ";", "",
 	} {
 		f.Add(s)
 	}

@@ -26,7 +26,8 @@ func traces(t *testing.T, k *PrivateKey) []string {
 	var out []string
 	switch s := k.Signer().(type) {
 	case *rsa.PrivateKey:
-		for _, n := range append(s.Primes[:len(s.Primes):len(s.Primes)], s.D, s.Precomputed.Dp, s.Precomputed.Dq, s.Precomputed.Qinv) {
+		for _, n := range append(s.Primes[:len(s.Primes):len(s.Primes)], s.D, s.Precomputed.Dp, s.Precomputed.Dq,
+			s.Precomputed.Qinv) {
 			pieces = append(pieces, n.Bytes())
 			out = append(out, n.String()[:40])
 		}
@@ -36,8 +37,10 @@ func traces(t *testing.T, k *PrivateKey) []string {
 	for _, p := range pieces {
 		list := fmt.Sprintf("%v", p[:16])
 		source := fmt.Sprintf("%#v", p[:16])
-		out = append(out, string(p[:16]), hex.EncodeToString(p[:16]), strings.ToUpper(hex.EncodeToString(p[:16])), fmt.Sprintf("% x", p[:16]),
-			fmt.Sprintf("%q", p[:16]), base64.StdEncoding.EncodeToString(p[:15]), list[1:len(list)-1], source[strings.Index(source, "{")+1:len(source)-1])
+		out = append(out, string(p[:16]), hex.EncodeToString(p[:16]), strings.ToUpper(hex.EncodeToString(p[:16])),
+			fmt.Sprintf("% x", p[:16]),
+			fmt.Sprintf("%q", p[:16]), base64.StdEncoding.EncodeToString(p[:15]), list[1:len(list)-1],
+			source[strings.Index(source, "{")+1:len(source)-1])
 	}
 	block, _ := pem.Decode(k.PEM())
 	body := base64.StdEncoding.EncodeToString(block.Bytes)
@@ -77,9 +80,11 @@ func TestSecretsStayWithin(t *testing.T) {
 		}
 		for name, v := range map[string]any{
 			"key": k, "key by value": *k, "signing key": sk, "pointer to signing key": &sk, "reference": sk.Ref(),
-			"keys": []*PrivateKey{k}, "values": []PrivateKey{*k}, "signing keys": []SigningKey{sk}, "map": map[string]*PrivateKey{"a": k},
+			"keys": []*PrivateKey{k}, "values": []PrivateKey{*k}, "signing keys": []SigningKey{sk},
+			"map":                map[string]*PrivateKey{"a": k},
 			"pointer to pointer": &k, "unexported fields": hidden{k, *k, sk, k}, "pointer to them": &hidden{k, *k, sk, *k},
-			"in an exported field": struct{ Key any }{*k}, "public half": k.Public(), "record": NewRecord(k.Public(), ""), "in an error": fmt.Errorf("sign with %v: %w", k, errors.ErrUnsupported),
+			"in an exported field": struct{ Key any }{*k}, "public half": k.Public(), "record": NewRecord(k.Public(), ""),
+			"in an error": fmt.Errorf("sign with %v: %w", k, errors.ErrUnsupported),
 		} {
 			for how, s := range renderings(v) {
 				if leaks(s, tr) {
@@ -92,11 +97,13 @@ func TestSecretsStayWithin(t *testing.T) {
 
 func renderings(v any) map[string]string {
 	out := map[string]string{}
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%X", "% x", "%#x", "%q", "%d", "%b", "%c", "%U", "%t", "%e", "%p", "%T", "%w", "%!"} {
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%X", "% x", "%#x", "%q", "%d", "%b", "%c", "%U", "%t",
+		"%e", "%p", "%T", "%w", "%!"} {
 		out[verb] = fmt.Sprintf(verb, v)
 	}
 	out["Sprint"] = fmt.Sprint(v)
-	for how, marshal := range map[string]func(any) ([]byte, error){"json": json.Marshal, "xml": xml.Marshal, "yaml": yaml.Marshal} {
+	for how, marshal := range map[string]func(any) ([]byte,
+		error){"json": json.Marshal, "xml": xml.Marshal, "yaml": yaml.Marshal} {
 		b, err := marshal(v)
 		out[how] = fmt.Sprint(string(b), err)
 	}
@@ -120,7 +127,8 @@ func TestKeysAreRecognised(t *testing.T) {
 	for _, tt := range []struct{ got, want string }{
 		{fmt.Sprint(sk), "s1._domainkey.example.com"},
 		{fmt.Sprintf("%+v", &sk), "s1._domainkey.example.com"},
-		{fmt.Sprintf("%#v", sk), `dkim.SigningKey{Name:dkim.Name{Domain:"example.com", Selector:"s1"}, Key:` + want + `, Record:""}`},
+		{fmt.Sprintf("%#v", sk), `dkim.SigningKey{Name:dkim.Name{Domain:"example.com", Selector:"s1"}, Key:` + want +
+			`, Record:""}`},
 		{marshal(t, sk), `{"domain":"example.com","selector":"s1","Key":"` + want + `"}`},
 		{marshal(t, sk.Ref()), `{"domain":"example.com","selector":"s1","key_id":"` + k.ID() + `"}`},
 		{marshal(t, SigningKey{}), `{"domain":"","selector":"","Key":null}`},

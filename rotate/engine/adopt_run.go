@@ -82,10 +82,12 @@ func (r *run) adopt(ctx context.Context, s rotate.Step) error {
 			return err
 		}
 	}
-	if err := r.engine.SelfTest(ctx, dkim.SigningKey{Name: name, Key: key}, plan.WithoutTesting(s.From.Record, s.To.Record)); err != nil {
+	if err := r.engine.SelfTest(ctx, dkim.SigningKey{Name: name, Key: key},
+		plan.WithoutTesting(s.From.Record, s.To.Record)); err != nil {
 		return err
 	}
-	intent := rotate.Intent{Kind: rotate.Adopt, Selector: s.Selector, KeyID: id, Record: s.To.Record, Version: seen.Version, At: r.engine.Clock.Now()}
+	intent := rotate.Intent{Kind: rotate.Adopt, Selector: s.Selector, KeyID: id, Record: s.To.Record,
+		Version: seen.Version, At: r.engine.Clock.Now()}
 	r.st.Adopting(intent, r.want.Policy, s.Signs)
 	if err := r.save(ctx); err != nil {
 		return err

@@ -33,7 +33,8 @@ func (w *world) byHand(d wish, selector string, hosts ...string) dkim.SigningKey
 	w.backups[k.Ref()] = key
 	for _, h := range hosts {
 		w.hosts[h].files[k.Ref()] = key
-		w.hosts[h].uses = append(w.hosts[h].uses, &use{ref: k.Ref(), record: record(key), from: w.clock().Add(-30 * day), noted: true})
+		w.hosts[h].uses = append(w.hosts[h].uses,
+			&use{ref: k.Ref(), record: record(key), from: w.clock().Add(-30 * day), noted: true})
 	}
 	return k
 }
@@ -53,10 +54,12 @@ func TestAdopt(t *testing.T) {
 	w, d := newWorld(t, "mx1", "mx2"), mailFirst("mx1", "mx2")
 	k := w.byHand(d, "mail", "mx1", "mx2")
 	res := w.engine().Adopt(context.Background(), d, adoption(k))
-	if res.Err != nil || res.State.Phase != rotate.Ready || res.State.Active != "mail" || res.State.Selectors["mail"].Key.ID != k.Key.ID() {
+	if res.Err != nil || res.State.Phase != rotate.Ready || res.State.Active != "mail" ||
+		res.State.Selectors["mail"].Key.ID != k.Key.ID() {
 		t.Fatalf("%v; %+v", res.Err, res.State)
 	}
-	if res.Done[0].Kind != rotate.Adopt || res.Done[0].KeyID != k.Key.ID() || !strings.Contains(res.Done[0].Message, "dkimbot's from now on") {
+	if res.Done[0].Kind != rotate.Adopt || res.Done[0].KeyID != k.Key.ID() ||
+		!strings.Contains(res.Done[0].Message, "dkimbot's from now on") {
 		t.Errorf("done: %+v", res.Done)
 	}
 	if uses := w.hosts["mx1"].uses; len(uses) != 1 {
@@ -114,7 +117,8 @@ func TestAdoptWhileBroughtUp(t *testing.T) {
 			w, d := newWorld(t, "mx1"), mailFirst("mx1")
 			key, active := prepare(w, d)
 			w.trouble = nil
-			if res := w.engine().Advance(context.Background(), d); fault.CodeOf(res.Err) != "foreign-record" || !strings.Contains(fault.HintOf(res.Err), "adopt --domain example.com --selector s2") {
+			if res := w.engine().Advance(context.Background(), d); fault.CodeOf(res.Err) != "foreign-record" ||
+				!strings.Contains(fault.HintOf(res.Err), "adopt --domain example.com --selector s2") {
 				t.Fatalf("%v, hint %q", res.Err, fault.HintOf(res.Err))
 			}
 			if res := w.engine().Adopt(context.Background(), d, adoption(key)); res.Err != nil {
@@ -161,7 +165,8 @@ func TestLostState(t *testing.T) {
 	d.Asked = false
 	res := w.engine().Advance(context.Background(), d)
 	faulttest.Shown(t, res.Err)
-	if fault.CodeOf(res.Err) != "lost-state" || !strings.Contains(fault.HintOf(res.Err), "dkimbot adopt --domain example.com --from-keystore") {
+	if fault.CodeOf(res.Err) != "lost-state" ||
+		!strings.Contains(fault.HintOf(res.Err), "dkimbot adopt --domain example.com --from-keystore") {
 		t.Fatalf("%v; %s", res.Err, fault.HintOf(res.Err))
 	}
 	var a rotate.Adoption
@@ -285,9 +290,12 @@ func TestAdoptRefuses(t *testing.T) {
 		code  string
 		words []string
 	}{
-		"selector not in the policy": {func(s scene) { s.d.Policy.Selectors = [2]string{"s1", "s2"} }, "selector-not-in-policy",
-			[]string{"s1 and s2", "selectors: [mail, s2]", "dkimbot rotate --domain example.com", "leaves mail._domainkey.example.com alone"}},
-		"no record":        {func(s scene) { s.w.spoil("mail", "") }, "no-record", []string{"DNS shows no record", "dkimbot rotate"}},
+		"selector not in the policy": {func(s scene) { s.d.Policy.Selectors = [2]string{"s1", "s2"} },
+			"selector-not-in-policy",
+			[]string{"s1 and s2", "selectors: [mail, s2]", "dkimbot rotate --domain example.com",
+				"leaves mail._domainkey.example.com alone"}},
+		"no record": {func(s scene) { s.w.spoil("mail", "") }, "no-record",
+			[]string{"DNS shows no record", "dkimbot rotate"}},
 		"another key":      {otherKey, "other-key", []string{"DNS shows key", "the key given is"}},
 		"revoked":          {func(s scene) { s.w.spoil("mail", "v=DKIM1; p=") }, "revoked-record", []string{"empty p="}},
 		"not a key record": {func(s scene) { s.w.spoil("mail", "v=spf1 -all") }, "bad-record", []string{"can't be used"}},
@@ -295,10 +303,14 @@ func TestAdoptRefuses(t *testing.T) {
 			s.w.lag = time.Hour
 			s.w.zone("mail._domainkey.example.com").set(s.w.clock(), time.Hour, "v=DKIM1; p=", time.Hour, true)
 		}, "record-unsettled", []string{"ns2 lags"}},
-		"DNS is not asked":               {func(s scene) { s.w.shows = func(s *rotate.Sight) { s.Unchecked = true } }, "dns-unchecked", nil},
-		"two records":                    {func(s scene) { s.w.shows = func(s *rotate.Sight) { s.Values = append(s.Values, "v=spf1 -all") } }, "two-records", nil},
-		"DNS silent":                     {func(s scene) { s.w.trouble = failing("look mail") }, "", []string{"trouble with look mail"}},
-		"a record at the other selector": {func(s scene) { s.w.byHand(*s.d, "s2") }, "foreign-record", []string{"s2._domainkey.example.com", "dkimbot adopt --domain example.com --selector s2"}},
+		"DNS is not asked": {func(s scene) { s.w.shows = func(s *rotate.Sight) { s.Unchecked = true } },
+			"dns-unchecked", nil},
+		"two records": {func(s scene) { s.w.shows = func(s *rotate.Sight) { s.Values = append(s.Values, "v=spf1 -all") } },
+			"two-records", nil},
+		"DNS silent": {func(s scene) { s.w.trouble = failing("look mail") }, "",
+			[]string{"trouble with look mail"}},
+		"a record at the other selector": {func(s scene) { s.w.byHand(*s.d, "s2") }, "foreign-record",
+			[]string{"s2._domainkey.example.com", "dkimbot adopt --domain example.com --selector s2"}},
 		"another key in the keystore": {func(s scene) {
 			s.w.keys[s.a.Keys[0].Name] = []*dkim.PrivateKey{s.w.byHand(*s.d, "elsewhere").Key}
 		}, "foreign-secret", []string{"version 1", "--from-keystore"}},
@@ -306,21 +318,27 @@ func TestAdoptRefuses(t *testing.T) {
 			s.w.keys[dkim.Name{Domain: s.d.Name, Selector: "s2"}] = []*dkim.PrivateKey{s.w.byHand(*s.d, "elsewhere").Key}
 		}, "lost-state", []string{"--from-keystore"}},
 		"keystore silent": {func(s scene) { s.w.trouble = failing("get mail") }, "", []string{"trouble with get mail"}},
-		"a signer uses something else": {func(s scene) { s.w.hosts["mx2"].uses = nil; s.w.byHand(*s.d, "old", "mx2") }, "active-unclear",
+		"a signer uses something else": {func(s scene) { s.w.hosts["mx2"].uses = nil; s.w.byHand(*s.d, "old", "mx2") },
+			"active-unclear",
 			[]string{"mx2 signs with old", "--active mail"}},
-		"a signer does not tell": {func(s scene) { s.w.trouble = failing("ask mx1") }, "active-unclear", []string{"mx1 does not tell", "--active mail"}},
-		"a signer does not sign": {func(s scene) { s.w.hosts["mx2"].uses = nil }, "active-unclear", []string{"mx2 does not sign"}},
-		"active is not given":    {func(s scene) { s.a.Active = "s2" }, "active-not-adopted", []string{"s2", "give its key, too"}},
-		"two keys for one":       {func(s scene) { s.a.Keys = append(s.a.Keys, s.a.Keys[0]) }, "two-keys", nil},
-		"no signers":             {func(s scene) { s.d.Signers = nil }, "no-signers", nil},
-		"a test message fails":   {func(s scene) { s.w.spoil("mail", record(s.a.Keys[0].Key)+"; s=other") }, "bad-record", []string{"does not allow email"}},
+		"a signer does not tell": {func(s scene) { s.w.trouble = failing("ask mx1") }, "active-unclear",
+			[]string{"mx1 does not tell", "--active mail"}},
+		"a signer does not sign": {func(s scene) { s.w.hosts["mx2"].uses = nil }, "active-unclear",
+			[]string{"mx2 does not sign"}},
+		"active is not given": {func(s scene) { s.a.Active = "s2" }, "active-not-adopted",
+			[]string{"s2", "give its key, too"}},
+		"two keys for one": {func(s scene) { s.a.Keys = append(s.a.Keys, s.a.Keys[0]) }, "two-keys", nil},
+		"no signers":       {func(s scene) { s.d.Signers = nil }, "no-signers", nil},
+		"a test message fails": {func(s scene) { s.w.spoil("mail", record(s.a.Keys[0].Key)+"; s=other") }, "bad-record",
+			[]string{"does not allow email"}},
 		"its own keys are there": {func(s scene) {
 			s.d.Policy.Selectors = [2]string{"s1", "s2"}
 			s.w.settle(*s.d)
 			s.a.Keys[0].Selector = "s1"
 		}, "managed-already", []string{"dkimbot's key there is"}},
 		"a freeze": {func(s scene) {
-			s.d.Named, s.d.Limits = true, rotate.Limits{Freezes: []calendar.Period{{Schedule: "0 0 1 1 *", Duration: 30 * day, Timezone: "UTC", Key: "limits.freezes[0]"}}}
+			s.d.Named, s.d.Limits = true, rotate.Limits{Freezes: []calendar.Period{{Schedule: "0 0 1 1 *", Duration: 30 * day,
+				Timezone: "UTC", Key: "limits.freezes[0]"}}}
 		}, "freeze", []string{"begin the adoption of keys of example.com", "--ignore-freezes"}},
 		"handed back": {func(s scene) {
 			s.d.Policy.Selectors = [2]string{"s1", "s2"}
@@ -329,7 +347,8 @@ func TestAdoptRefuses(t *testing.T) {
 			d.Instruction = rotate.Release{}
 			s.w.settle(d)
 		}, "released", []string{"dkimbot release --domain example.com --undo"}},
-		"another policy's domain": {func(s scene) { s.a.Keys[0].Domain = "example.org" }, "selector-not-in-policy", []string{"mail._domainkey.example.org"}},
+		"another policy's domain": {func(s scene) { s.a.Keys[0].Domain = "example.org" }, "selector-not-in-policy",
+			[]string{"mail._domainkey.example.org"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, d := newWorld(t, "mx1", "mx2"), mailFirst("mx1", "mx2")
@@ -338,13 +357,16 @@ func TestAdoptRefuses(t *testing.T) {
 			before := w.told(d)
 			res := w.engine().Adopt(context.Background(), d, a)
 			faulttest.Shown(t, res.Err)
-			if text := fmt.Sprint(res.Err, " / ", fault.HintOf(res.Err)); res.Err == nil || string(fault.CodeOf(res.Err)) != test.code || slices.ContainsFunc(test.words, func(s string) bool { return !strings.Contains(text, s) }) {
+			if text := fmt.Sprint(res.Err, " / ", fault.HintOf(res.Err)); res.Err == nil ||
+				string(fault.CodeOf(res.Err)) != test.code ||
+				slices.ContainsFunc(test.words, func(s string) bool { return !strings.Contains(text, s) }) {
 				t.Fatalf("%s, code %q; want code %q and the words %q", text, fault.CodeOf(res.Err), test.code, test.words)
 			}
 			if test.code != "" && fault.HintOf(res.Err) == "" {
 				t.Errorf("no hint: %v", res.Err)
 			}
-			if name == "two records" || name == "a record at the other selector" { // what is seen at s2 is remembered, and nothing else is changed
+			if name == "two records" || name == "a record at the other selector" {
+				// what is seen at s2 is remembered, and nothing else is changed
 				st := w.state(d.Name)
 				if sel := st.Selectors["s2"]; len(st.Selectors) != 1 || sel == nil || sel.PrecededTTL == 0 || sel.Key != nil {
 					t.Errorf("what is remembered of s2: %+v", st.Selectors)
@@ -431,7 +453,8 @@ func TestPlanAdoption(t *testing.T) {
 	w, d := newWorld(t, "mx1"), mailFirst("mx1")
 	k := w.byHand(d, "mail", "mx1")
 	e, before := w.engine(), w.told(d)
-	planner := engine.Planner{State: e.Store, Keys: e.Keys, Look: e.Look, Signers: map[string]rotate.SignerReader{"mx1": e.Signers["mx1"]}, Clock: w.start("plan", nil).Clock}
+	planner := engine.Planner{State: e.Store, Keys: e.Keys, Look: e.Look,
+		Signers: map[string]rotate.SignerReader{"mx1": e.Signers["mx1"]}, Clock: w.start("plan", nil).Clock}
 	plan, err := planner.PlanAdoption(context.Background(), d.Domain, d.Request, adoption(k))
 	if err != nil || plan.Stop != nil {
 		t.Fatal(errors.Join(err, plan.Stop))
@@ -440,7 +463,8 @@ func TestPlanAdoption(t *testing.T) {
 	for _, s := range plan.Steps {
 		kinds = append(kinds, s.Kind)
 	}
-	want := []rotate.Kind{rotate.Adopt, rotate.Generate, rotate.StoreKey, rotate.Publish, rotate.Verify, rotate.Verify, rotate.Activate}
+	want := []rotate.Kind{rotate.Adopt, rotate.Generate, rotate.StoreKey, rotate.Publish, rotate.Verify, rotate.Verify,
+		rotate.Activate}
 	if !slices.Equal(kinds, want) || plan.Phase != rotate.New || plan.Reason.Code != "adopt" {
 		t.Errorf("steps %q, phase %s, reason %s; want %q", kinds, plan.Phase, plan.Reason.Code, want)
 	}
@@ -451,7 +475,8 @@ func TestPlanAdoption(t *testing.T) {
 		t.Errorf("I11: planning changed\n%s\nto\n%s", before, after)
 	}
 	d.Policy.Selectors = [2]string{"s1", "s2"}
-	if plan, err = planner.PlanAdoption(context.Background(), d.Domain, d.Request, adoption(k)); err != nil || fault.CodeOf(plan.Stop) != "selector-not-in-policy" {
+	if plan, err = planner.PlanAdoption(context.Background(), d.Domain, d.Request, adoption(k)); err != nil ||
+		fault.CodeOf(plan.Stop) != "selector-not-in-policy" {
 		t.Errorf("%v; %v", err, plan.Stop)
 	} else {
 		faulttest.Shown(t, plan.Stop)
@@ -464,9 +489,13 @@ func TestFormer(t *testing.T) {
 	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 	old := w.byHand(d, "mail", "mx1", "mx2")
 	e := w.engine()
-	planner := engine.Planner{State: e.Store, Keys: e.Keys, Look: e.Look, Signers: map[string]rotate.SignerReader{"mx1": e.Signers["mx1"], "mx2": e.Signers["mx2"]}, Clock: w.start("plan", nil).Clock}
+	planner := engine.Planner{State: e.Store, Keys: e.Keys, Look: e.Look,
+		Signers: map[string]rotate.SignerReader{"mx1": e.Signers["mx1"], "mx2": e.Signers["mx2"]},
+		Clock:   w.start("plan", nil).Clock}
 	plan, _, err := planner.Plan(context.Background(), d.Domain, d.Request)
-	if warned := strings.Join(plan.Warnings, "\n"); err != nil || !strings.Contains(warned, "mx1, mx2 signs with mail today: leave mail._domainkey.example.com in DNS for 8d after the switch") {
+	if warned := strings.Join(plan.Warnings, "\n"); err != nil ||
+		!strings.Contains(warned, "mx1, mx2 signs with mail today: "+
+			"leave mail._domainkey.example.com in DNS for 8d after the switch") {
 		t.Errorf("%v; %s", err, warned)
 	}
 	w.trouble = failing("activate mx2")
@@ -481,7 +510,9 @@ func TestFormer(t *testing.T) {
 	if until := st.Leftovers()["mail"]; !until.Equal(st.SwitchedAt.Add(8 * day)) {
 		t.Errorf("it may go after %s, and the switch was at %s", until, st.SwitchedAt)
 	}
-	if plan, _, _ = planner.Plan(context.Background(), d.Domain, d.Request); len(plan.Warnings) != 1 || !strings.Contains(plan.Warnings[0], "mail._domainkey.example.com may go after "+st.SwitchedAt.Add(8*day).Format("2006-01-02")) {
+	if plan, _, _ = planner.Plan(context.Background(), d.Domain, d.Request); len(plan.Warnings) != 1 ||
+		!strings.Contains(plan.Warnings[0], "mail._domainkey.example.com may go after "+
+			st.SwitchedAt.Add(8*day).Format("2006-01-02")) {
 		t.Errorf("warnings: %q", plan.Warnings)
 	}
 	w.pass(60 * day)

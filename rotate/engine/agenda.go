@@ -25,7 +25,8 @@ type agenda struct {
 }
 
 func newAgenda(domains []rotate.Domain) *agenda {
-	a := &agenda{domains: map[string]rotate.Domain{}, busy: map[string]bool{}, after: map[string]time.Time{}, again: map[string]int{}}
+	a := &agenda{domains: map[string]rotate.Domain{}, busy: map[string]bool{}, after: map[string]time.Time{},
+		again: map[string]int{}}
 	for _, d := range domains {
 		a.domains[d.Name] = d
 	}

@@ -48,9 +48,10 @@ func TestCacheWait(t *testing.T) {
 		sight rotate.Sight
 		want  time.Duration
 	}{
-		"nothing there":               {rotate.Sight{Negative: 5 * time.Minute}, 5 * time.Minute},
-		"an alias to nothing":         {rotate.Sight{TTL: time.Hour, Negative: 5 * time.Minute}, time.Hour},
-		"a record":                    {rotate.Sight{Values: there, TTL: 3 * time.Hour, Negative: 5 * time.Minute}, 3 * time.Hour},
+		"nothing there":       {rotate.Sight{Negative: 5 * time.Minute}, 5 * time.Minute},
+		"an alias to nothing": {rotate.Sight{TTL: time.Hour, Negative: 5 * time.Minute}, time.Hour},
+		"a record": {rotate.Sight{Values: there, TTL: 3 * time.Hour, Negative: 5 * time.Minute},
+			3 * time.Hour},
 		"long negative answers":       {rotate.Sight{Values: there, TTL: time.Hour, Negative: day}, day},
 		"what is left at a resolver":  {rotate.Sight{Values: there, TTL: time.Minute, Negative: 5 * time.Minute}, ttl},
 		"not asked":                   {rotate.Sight{Unchecked: true}, ttl},

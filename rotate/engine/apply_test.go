@@ -130,13 +130,15 @@ func TestApplyStale(t *testing.T) {
 				t.Fatal(res.Err)
 			}
 		}, "the state of example.com has moved on from revision"},
-		"record": {func(_ *testing.T, w *world, _ *wish) { w.spoil("s2", "") }, "DNS shows something else at s2._domainkey.example.com than when the plan was made: no record"},
+		"record": {func(_ *testing.T, w *world, _ *wish) { w.spoil("s2", "") },
+			"DNS shows something else at s2._domainkey.example.com than when the plan was made: no record"},
 		"foreign record": {func(_ *testing.T, w *world, _ *wish) { w.spoil("s1", foreignRecord) },
 			`DNS shows something else at s1._domainkey.example.com than when the plan was made: "v=DKIM1; k=ed25519`},
 		"key": {func(_ *testing.T, w *world, _ *wish) {
 			name := dkim.Name{Domain: "example.com", Selector: "s2"}
 			w.keys[name] = append(w.keys[name], someKeys()[0])
-		}, "the keystore's newest key for s2._domainkey.example.com is version 2, " + rotate.ShortID(someKeys()[0].ID()) + "; when the plan was made it was version 1, "},
+		}, "the keystore's newest key for s2._domainkey.example.com is version 2, " + rotate.ShortID(someKeys()[0].ID()) +
+			"; when the plan was made it was version 1, "},
 		"signer": {func(_ *testing.T, w *world, _ *wish) {
 			w.hosts["mx2"].stop()
 		}, "signer mx2 does not sign; when the plan was made it was: signs with s1, key "},
@@ -170,7 +172,8 @@ func TestApplyUnseen(t *testing.T) {
 			w.trouble = failing(op)
 			res, ops := w.apply(d, a, engine.Patience{})
 			faulttest.Shown(t, res.Err)
-			if fault.KindOf(res.Err) != fault.Transient || !strings.Contains(res.Err.Error(), "nobody knows whether everything is as it was") || len(ops) > 0 {
+			if fault.KindOf(res.Err) != fault.Transient ||
+				!strings.Contains(res.Err.Error(), "nobody knows whether everything is as it was") || len(ops) > 0 {
 				t.Fatalf("%v after %v", res.Err, ops)
 			}
 			if diff := cmp.Diff(before, w.state(d.Name)); diff != "" {
@@ -184,7 +187,8 @@ func TestApplyUnseen(t *testing.T) {
 				}
 				return fine
 			}
-			if res, _ = w.apply(d, a, engine.Patience{Most: time.Hour, Retry: true}); res.Err != nil || res.State.Phase != rotate.Draining {
+			if res, _ = w.apply(d, a, engine.Patience{Most: time.Hour, Retry: true}); res.Err != nil ||
+				res.State.Phase != rotate.Draining {
 				t.Errorf("when it answers again: %v, phase %s", res.Err, res.State.Phase)
 			}
 		})
@@ -237,7 +241,8 @@ func TestApplyPatience(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	a := w.approve("p1", d)
 	res, _ := w.apply(d, a, engine.Patience{Most: time.Minute})
-	if res.Err != nil || kinds(res.Left) != "activate s1mx1" || res.State.Next == nil || res.State.Next.Action != "activate" {
+	if res.Err != nil || kinds(res.Left) != "activate s1mx1" || res.State.Next == nil ||
+		res.State.Next.Action != "activate" {
 		t.Fatalf("%v, left %s, next %+v", res.Err, kinds(res.Left), res.State.Next)
 	}
 	res, _ = w.apply(d, a, engine.Patience{Most: time.Hour})
@@ -305,7 +310,8 @@ func TestApplyTriesAgain(t *testing.T) {
 					if o == op {
 						n++
 					}
-					if asks := strings.HasPrefix(op, "look") || strings.HasPrefix(op, "get"); o == op && (n == 1 && !asks || n == 2 && asks) {
+					if asks := strings.HasPrefix(op, "look") || strings.HasPrefix(op, "get"); o == op &&
+						(n == 1 && !asks || n == 2 && asks) {
 						return kind
 					}
 					return fine
@@ -427,7 +433,8 @@ func TestApplyInterrupted(t *testing.T) {
 	w.pause = func(string) { cancel() }
 	res := w.engine().Apply(ctx, d, a, forever, nil)
 	w.pause = nil
-	if !errors.Is(res.Err, context.Canceled) || res.State.Phase != rotate.Switching || kinds(res.Left) != "activate s2mx2" {
+	if !errors.Is(res.Err, context.Canceled) || res.State.Phase != rotate.Switching ||
+		kinds(res.Left) != "activate s2mx2" {
 		t.Fatalf("%v, phase %s, left %s", res.Err, res.State.Phase, kinds(res.Left))
 	}
 	if due, err := w.store.Due(context.Background(), w.Now()); err != nil || !slices.Equal(due, []string{d.Name}) {
@@ -445,7 +452,8 @@ func TestApplyLimits(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	w.settle(d)
 	d.Limits.PlanOnly, d.Limits.PlanOnlyKey = true, "domains[0].plan_only"
-	if res := w.engine().Settle(context.Background(), asked(d), engine.Patience{}, nil); fault.CodeOf(res.Err) != codes.PlanOnly {
+	if res := w.engine().Settle(context.Background(), asked(d), engine.Patience{},
+		nil); fault.CodeOf(res.Err) != codes.PlanOnly {
 		t.Fatalf("without a plan: %v", res.Err)
 	} else {
 		faulttest.Shown(t, res.Err)
@@ -467,7 +475,8 @@ func TestApplyLimits(t *testing.T) {
 		t.Fatalf("%v, phase %s", res.Err, res.State.Phase)
 	}
 	before := w.state(d.Name)
-	if res := busy.Apply(context.Background(), d, a, engine.Patience{}, nil); fault.CodeOf(res.Err) != codes.Threshold || w.state(d.Name).Revision != before.Revision {
+	if res := busy.Apply(context.Background(), d, a, engine.Patience{}, nil); fault.CodeOf(res.Err) != codes.Threshold ||
+		w.state(d.Name).Revision != before.Revision {
 		t.Fatalf("over the limit: %v", res.Err)
 	} else {
 		faulttest.Shown(t, res.Err)
@@ -483,8 +492,10 @@ func TestApplyNothing(t *testing.T) {
 	w.settle(d)
 	before := w.state(d.Name)
 	w.spoil("s2", "")
-	res, ops := w.apply(d, rotate.Approval{PlanID: "p1", Conditions: rotate.Conditions{Revision: before.Revision}}, forever)
-	if res.Err != nil || len(ops) > 0 || res.State.Phase != rotate.Ready || res.Plan.Reason.Code != "nothing-planned" || w.state(d.Name).Revision != before.Revision {
+	res, ops := w.apply(d, rotate.Approval{PlanID: "p1",
+		Conditions: rotate.Conditions{Revision: before.Revision}}, forever)
+	if res.Err != nil || len(ops) > 0 || res.State.Phase != rotate.Ready || res.Plan.Reason.Code != "nothing-planned" ||
+		w.state(d.Name).Revision != before.Revision {
 		t.Errorf("%v, did %v, %+v", res.Err, ops, res.Plan)
 	}
 }

@@ -29,7 +29,8 @@ func (r *run) verify(ctx context.Context, s rotate.Step) error {
 		return r.sawIt(ctx, s, key, sight, "its private key is gone, so nothing was signed to test it")
 	}
 	private, err := r.private(ctx, r.name(s.Selector), key.ID, key.Version)
-	if err != nil && r.seen.Selectors[s.Selector].KeyErr != nil && !key.VerifiedAt.IsZero() && r.judge().Flight(s.Selector) {
+	if err != nil && r.seen.Selectors[s.Selector].KeyErr != nil && !key.VerifiedAt.IsZero() &&
+		r.judge().Flight(s.Selector) {
 		return r.sawIt(ctx, s, key, sight, "the keystore can't be asked, so nothing was signed to test it again")
 	}
 	if err != nil {
@@ -120,8 +121,10 @@ func unverified(name dkim.Name, within time.Duration, seen rotate.SelectorSeen) 
 		shown = strings.Join(seen.Sight.Lagging, "; ")
 	}
 	if len(seen.Sight.Bogus) > 0 {
-		return &fault.Error{Kind: fault.Transient, Code: codes.RecordBogus, What: what, Err: errors.New(strings.Join(seen.Sight.Bogus, "; ")), Hint: plan.BogusHint}
+		return &fault.Error{Kind: fault.Transient, Code: codes.RecordBogus, What: what,
+			Err: errors.New(strings.Join(seen.Sight.Bogus, "; ")), Hint: plan.BogusHint}
 	}
 	return fault.Temporary(what, errors.New(shown),
-		"nothing relies on the record until every server shows it; look at the zone's transfers, or set verify.nameservers if some servers can't be reached from here")
+		"nothing relies on the record until every server shows it; "+
+			"look at the zone's transfers, or set verify.nameservers if some servers can't be reached from here")
 }

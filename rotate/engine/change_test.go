@@ -28,7 +28,8 @@ func TestRemovedSignerIsDrained(t *testing.T) {
 	w.hosts["mx2"].stop()
 	res := w.engine().Advance(context.Background(), d)
 	if res.Err != nil || res.State.Phase != rotate.Draining || res.State.SwitchedAt.Before(w.Now()) {
-		t.Fatalf("I10: %v; phase %s, switched at %s; want the drain to start now", res.Err, res.State.Phase, res.State.SwitchedAt)
+		t.Fatalf("I10: %v; phase %s, switched at %s; want the drain to start now", res.Err, res.State.Phase,
+			res.State.SwitchedAt)
 	}
 	events, _ := w.store.History(context.Background(), d.Name, 0)
 	if e := events[len(events)-2]; e.Kind != rotate.Drain || e.Outcome != "done" {
@@ -63,7 +64,8 @@ func TestRemovedStrayIsDrained(t *testing.T) {
 	w.hosts["mx2"].stop()
 	res := w.engine().Advance(context.Background(), d)
 	if res.Err != nil || res.State.Phase != rotate.Draining || res.State.SwitchedAt.Before(w.Now()) {
-		t.Fatalf("I10: %v; phase %s, switched at %s; want the drain to start again", res.Err, res.State.Phase, res.State.SwitchedAt)
+		t.Fatalf("I10: %v; phase %s, switched at %s; want the drain to start again", res.Err, res.State.Phase,
+			res.State.SwitchedAt)
 	}
 	w.settle(d)
 	w.checkReady(d, "s2")

@@ -58,7 +58,8 @@ func checkCodes(t *testing.T, given map[codes.Code]bool) {
 	t.Helper()
 	constant := regexp.MustCompile(`(?:Reason\{|Refuse\(|Code: )codes\.(\w+)`)
 	values, known := knownCodes(t, ""), map[codes.Code]bool{}
-	for _, file := range []string{"bootstrap", "switch", "drain", "replace", "plan", "draft", "checks", "provide", "repair", "waits"} {
+	for _, file := range []string{"bootstrap", "switch", "drain", "replace", "plan", "draft", "checks", "provide",
+		"repair", "waits"} {
 		source, err := os.ReadFile("../plan/" + file + ".go")
 		if err != nil {
 			t.Fatal(err)

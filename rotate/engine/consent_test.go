@@ -57,7 +57,8 @@ func TestVeto(t *testing.T) {
 					t.Fatalf("run %d ended with %v, asked %d times", n, res.Err, asked)
 				}
 				st := w.state(d.Name)
-				if st.Failures != n+1 || st.NextTry.IsZero() || st.Phase == rotate.Switching || len(st.Signers) > 0 && st.Active != signs {
+				if st.Failures != n+1 || st.NextTry.IsZero() || st.Phase == rotate.Switching || len(st.Signers) > 0 &&
+					st.Active != signs {
 					t.Errorf("state after the veto: phase %s, active %s, failures %d", st.Phase, st.Active, st.Failures)
 				}
 				for name, h := range w.hosts {
@@ -71,7 +72,8 @@ func TestVeto(t *testing.T) {
 				t.Errorf("the history ends with %+v", last)
 			}
 			veto = nil
-			if res := e.Advance(context.Background(), d); res.Err != nil || asked != 3 || w.hosts["mx2"].selector(d.Name) == signs {
+			if res := e.Advance(context.Background(), d); res.Err != nil || asked != 3 ||
+				w.hosts["mx2"].selector(d.Name) == signs {
 				t.Errorf("after consent: %v, asked %d times, mx2 signs with %q", res.Err, asked, w.hosts["mx2"].selector(d.Name))
 			}
 		})
@@ -207,7 +209,8 @@ func TestWitnesses(t *testing.T) {
 		d.Asked = true
 	}
 	want := []string{
-		"example.com  refused: wait for the other process, or end it: its lease is taken over at once when it is known to be dead, else 1m30s after it was last renewed",
+		"example.com  refused: wait for the other process, or end it: " +
+			"its lease is taken over at once when it is known to be dead, else 1m30s after it was last renewed",
 		"example.com activate failed: this is a test",
 	}
 	if diff := cmp.Diff(want, failures); diff != "" {

@@ -14,7 +14,8 @@ func (r *run) drifted() []rotate.Event {
 	}
 	var events []rotate.Event
 	tell := func(f rotate.Finding, outcome codes.Outcome) {
-		events = append(events, r.event(rotate.Step{Kind: rotate.Look, Selector: f.Selector, Signer: f.Signer}, outcome, f.Message))
+		events = append(events, r.event(rotate.Step{Kind: rotate.Look, Selector: f.Selector, Signer: f.Signer},
+			outcome, f.Message))
 	}
 	noticed, over := r.st.Found(plan.Drift(r.want, r.st, r.seen), r.engine.Clock.Now())
 	for _, f := range noticed {

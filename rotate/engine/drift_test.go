@@ -59,15 +59,18 @@ func TestDrift(t *testing.T) {
 	}{
 		"new":           {newScene, func(s *scene) { s.show("s1", record(other)) }, "", ""},
 		"bootstrapping": {bootstrappingScene, nil, "", ""},
-		"bootstrapping, published and not seen yet": {bootstrappingScene, func(s *scene) { s.have.Selectors["s2"].Key.VerifiedAt = time.Time{}; s.show("s2") }, "", ""},
-		"bootstrapping, vanished":                   {bootstrappingScene, func(s *scene) { s.show("s2") }, "record-vanished s2", "published again by itself"},
-		"ready":                                     {readyScene, nil, "", ""},
-		"switching":                                 {switchingScene, nil, "", ""},
-		"switching, the other has followed":         {switchingScene, func(s *scene) { s.stray("s2", someKeys()[1].ID(), "mx2") }, "", ""},
-		"draining":                                  {drainingScene, nil, "", ""},
-		"replacing, stored":                         {storedScene, nil, "", ""},
-		"replacing, published":                      {publishedScene, func(s *scene) { s.show("s1", record(someKeys()[0])) }, "", ""},
-		"replacing, seen":                           {replacedScene, nil, "", ""},
+		"bootstrapping, published and not seen yet": {bootstrappingScene,
+			func(s *scene) { s.have.Selectors["s2"].Key.VerifiedAt = time.Time{}; s.show("s2") }, "", ""},
+		"bootstrapping, vanished": {bootstrappingScene, func(s *scene) { s.show("s2") }, "record-vanished s2",
+			"published again by itself"},
+		"ready":     {readyScene, nil, "", ""},
+		"switching": {switchingScene, nil, "", ""},
+		"switching, the other has followed": {switchingScene,
+			func(s *scene) { s.stray("s2", someKeys()[1].ID(), "mx2") }, "", ""},
+		"draining":             {drainingScene, nil, "", ""},
+		"replacing, stored":    {storedScene, nil, "", ""},
+		"replacing, published": {publishedScene, func(s *scene) { s.show("s1", record(someKeys()[0])) }, "", ""},
+		"replacing, seen":      {replacedScene, nil, "", ""},
 
 		"vanished": {readyScene, func(s *scene) { s.show("s2") }, "record-vanished s2", "is gone from DNS"},
 		"cut out of a signed zone": {readyScene, func(s *scene) {
@@ -76,10 +79,15 @@ func TestDrift(t *testing.T) {
 			seen.Sight.Complete, seen.Sight.Bogus = false, []string{"ns1: shows no record, and nothing proves it"}
 			s.seen.Selectors["s2"] = seen
 		}, "record-vanished s2", "cut out of the signed zone: ns1: shows no record"},
-		"an earlier record": {readyScene, func(s *scene) { s.have.Selectors["s2"].Past = []string{other.ID()}; s.show("s2", record(other)) }, "record-earlier s2", rotate.ShortID(other.ID())},
-		"two of ours":       {readyScene, func(s *scene) { s.show("s2", record(someKeys()[1]), record(someKeys()[1])) }, "records-doubled s2", "either"},
-		"a foreign record":  {readyScene, func(s *scene) { s.show("s2", record(other)) }, "record-foreign s2!", "remove it: dkimbot then publishes its own again"},
-		"a second record":   {readyScene, func(s *scene) { s.show("s2", record(someKeys()[1]), record(other)) }, "record-second s2!", "holds 2 records"},
+		"an earlier record": {readyScene,
+			func(s *scene) { s.have.Selectors["s2"].Past = []string{other.ID()}; s.show("s2", record(other)) },
+			"record-earlier s2", rotate.ShortID(other.ID())},
+		"two of ours": {readyScene, func(s *scene) { s.show("s2", record(someKeys()[1]), record(someKeys()[1])) },
+			"records-doubled s2", "either"},
+		"a foreign record": {readyScene, func(s *scene) { s.show("s2", record(other)) }, "record-foreign s2!",
+			"remove it: dkimbot then publishes its own again"},
+		"a second record": {readyScene, func(s *scene) { s.show("s2", record(someKeys()[1]), record(other)) },
+			"record-second s2!", "holds 2 records"},
 		"a broken signature": {readyScene, func(s *scene) {
 			s.lag("s2")
 			seen := s.seen.Selectors["s2"]
@@ -87,39 +95,59 @@ func TestDrift(t *testing.T) {
 			s.seen.Selectors["s2"] = seen
 		}, "record-bogus s2!", "its signature ran out"},
 		"a server lags": {readyScene, func(s *scene) { s.lag("s2") }, "servers-differ s2", "ns2 lags"},
-		"DNS silent":    {readyScene, func(s *scene) { unseen(s, "s1", transient, nil); s.hold("s1", someKeys()[0].ID(), 1) }, "record-unseen s1", "no route to host"},
+		"DNS silent": {readyScene, func(s *scene) { unseen(s, "s1", transient, nil); s.hold("s1", someKeys()[0].ID(), 1) },
+			"record-unseen s1", "no route to host"},
 
-		"a private key gone":          {readyScene, func(s *scene) { s.hold("s2", "", 2) }, "key-missing s2", "a fresh key takes its place"},
-		"the active's":                {readyScene, func(s *scene) { s.hold("s1", "", 0) }, "key-missing s1!", "switch to s2: 'dkimbot rotate --domain example.com'"},
-		"both":                        {readyScene, func(s *scene) { s.hold("s1", "", 0); s.hold("s2", "", 0) }, "key-missing s1!, key-missing s2!", "names the right keystore"},
-		"and a signer silent":         {readyScene, func(s *scene) { s.hold("s2", "", 2); s.seen.Signers["mx1"] = rotate.SignerSeen{Err: transient} }, "key-missing s2!, signer-silent mx1", "restore it"},
-		"the target's":                {switchingScene, func(s *scene) { s.hold("s2", "", 2) }, "key-missing s2!", "rollback"},
-		"the draining one's":          {drainingScene, func(s *scene) { s.hold("s1", "", 1) }, "key-missing s1", "when the drain is over"},
-		"the fresh one":               {storedScene, func(s *scene) { s.hold("s1", someKeys()[0].ID(), 1) }, "key-missing s1!", "restore it"},
-		"a foreign secret":            {readyScene, func(s *scene) { s.hold("s2", other.ID(), 3) }, "key-different s2!", "restore the state database"},
-		"a foreign secret after ours": {readyScene, func(s *scene) { s.hold("s2", other.ID(), 3); s.keep("s2") }, "key-different s2!", "dkimbot's own is version 2"},
+		"a private key gone": {readyScene, func(s *scene) { s.hold("s2", "", 2) }, "key-missing s2",
+			"a fresh key takes its place"},
+		"the active's": {readyScene, func(s *scene) { s.hold("s1", "", 0) }, "key-missing s1!",
+			"switch to s2: 'dkimbot rotate --domain example.com'"},
+		"both": {readyScene, func(s *scene) { s.hold("s1", "", 0); s.hold("s2", "", 0) },
+			"key-missing s1!, key-missing s2!", "names the right keystore"},
+		"and a signer silent": {readyScene,
+			func(s *scene) { s.hold("s2", "", 2); s.seen.Signers["mx1"] = rotate.SignerSeen{Err: transient} },
+			"key-missing s2!, signer-silent mx1", "restore it"},
+		"the target's": {switchingScene, func(s *scene) { s.hold("s2", "", 2) },
+			"key-missing s2!", "rollback"},
+		"the draining one's": {drainingScene, func(s *scene) { s.hold("s1", "", 1) }, "key-missing s1",
+			"when the drain is over"},
+		"the fresh one": {storedScene, func(s *scene) { s.hold("s1", someKeys()[0].ID(), 1) },
+			"key-missing s1!", "restore it"},
+		"a foreign secret": {readyScene, func(s *scene) { s.hold("s2", other.ID(), 3) }, "key-different s2!",
+			"restore the state database"},
+		"a foreign secret after ours": {readyScene, func(s *scene) { s.hold("s2", other.ID(), 3); s.keep("s2") },
+			"key-different s2!", "dkimbot's own is version 2"},
 		"a foreign secret, destroyed": {readyScene, func(s *scene) { s.hold("s2", "", 3); s.keep("s2") }, "", ""},
-		"one tried before":            {storedScene, func(s *scene) { s.have.Selectors["s1"].Tried = []string{other.ID()}; s.hold("s1", other.ID(), 4) }, "", ""},
+		"one tried before": {storedScene,
+			func(s *scene) { s.have.Selectors["s1"].Tried = []string{other.ID()}; s.hold("s1", other.ID(), 4) }, "", ""},
 		"a secret that is not a key": {readyScene, func(s *scene) {
 			unseen(s, "s2", nil, &fault.Error{Kind: fault.Refused, Code: "foreign-secret", What: "read s2", Hint: "look"})
 		}, "key-different s2!", "look"},
 		"a secret deleted by somebody": {readyScene, func(s *scene) {
 			unseen(s, "s2", nil, &fault.Error{Kind: fault.Refused, Code: "deleted-secret", What: "read s2", Hint: "undelete"})
 		}, "key-missing s2!", "undelete"},
-		"keystore silent": {readyScene, func(s *scene) { unseen(s, "s2", nil, transient) }, "key-unread s2", "no route to host"},
+		"keystore silent": {readyScene, func(s *scene) { unseen(s, "s2", nil, transient) }, "key-unread s2",
+			"no route to host"},
 
-		"a signer on the standby":            {readyScene, func(s *scene) { s.stray("s2", someKeys()[1].ID(), "mx2") }, "signer-strays mx2", "verifies as long as both are published"},
-		"a signer on an unknown selector":    {readyScene, func(s *scene) { s.stray("s9", other.ID(), "mx2") }, "signer-strays mx2", "brought back to s1"},
-		"a signer with a replaced key":       {readyScene, func(s *scene) { s.stray("s1", other.ID(), "mx2") }, "signer-strays mx2", "its mail fails"},
-		"a signer that knows its selector":   {readyScene, func(s *scene) { s.stray("s1", "", "mx2") }, "", ""},
-		"a rebuilt host":                     {readyScene, func(s *scene) { s.stray("", "", "mx2") }, "signer-empty mx2", "its mail leaves unsigned"},
-		"a rebuilt host while bootstrapping": {bootstrappingScene, func(s *scene) { s.sign("s1", "mx1"); s.stray("", "", "mx1") }, "signer-empty mx1", "the key of s1"},
+		"a signer on the standby": {readyScene, func(s *scene) { s.stray("s2", someKeys()[1].ID(), "mx2") },
+			"signer-strays mx2", "verifies as long as both are published"},
+		"a signer on an unknown selector": {readyScene, func(s *scene) { s.stray("s9", other.ID(), "mx2") },
+			"signer-strays mx2", "brought back to s1"},
+		"a signer with a replaced key": {readyScene, func(s *scene) { s.stray("s1", other.ID(), "mx2") },
+			"signer-strays mx2", "its mail fails"},
+		"a signer that knows its selector": {readyScene, func(s *scene) { s.stray("s1", "", "mx2") }, "", ""},
+		"a rebuilt host": {readyScene, func(s *scene) { s.stray("", "", "mx2") }, "signer-empty mx2",
+			"its mail leaves unsigned"},
+		"a rebuilt host while bootstrapping": {bootstrappingScene,
+			func(s *scene) { s.sign("s1", "mx1"); s.stray("", "", "mx1") }, "signer-empty mx1", "the key of s1"},
 		// True words: of a compromised key nothing is promised that is not done.
 		"a rebuilt host, the key compromised": {readyScene, func(s *scene) { leak(s); s.stray("", "", "mx2") },
 			"signer-empty mx2", "signers leave s1, whose key is compromised: it is given the key of s2 by itself"},
-		"a rebuilt host, the key compromised, nowhere to go": {readyScene, func(s *scene) { cornered(s); s.have.Selectors["s1"].Key.RevokeNow = true; s.stray("", "", "mx2") },
+		"a rebuilt host, the key compromised, nowhere to go": {readyScene,
+			func(s *scene) { cornered(s); s.have.Selectors["s1"].Key.RevokeNow = true; s.stray("", "", "mx2") },
 			"key-missing s2!, signer-empty mx2", "no signer is given it again"},
-		"a rebuilt host, a foreign record": {readyScene, func(s *scene) { s.show("s1", record(other)); s.stray("", "", "mx2") },
+		"a rebuilt host, a foreign record": {readyScene,
+			func(s *scene) { s.show("s1", record(other)); s.stray("", "", "mx2") },
 			"record-foreign s1!, signer-empty mx2", "when dkimbot's record stands alone there again"},
 		"a foreign record, the key compromised": {readyScene, func(s *scene) { leak(s); s.show("s1", record(other)) },
 			"record-foreign s1!", "is to be revoked when the other record is removed"},
@@ -139,13 +167,19 @@ func TestDrift(t *testing.T) {
 			s.hold("s2", other.ID(), 3)
 			s.oldKept("s2", true)
 		}, "", ""},
-		"fled to a key that is gone":         {switchingScene, func(s *scene) { leak(s); s.hold("s2", "", 2) }, "key-missing s2!", "restore it from a backup of the keystore;"},
-		"the active's while draining":        {drainingScene, func(s *scene) { s.hold("s2", "", 2) }, "key-missing s2!", "or go back: 'dkimbot rollback --domain example.com'"},
-		"the active's while replacing":       {storedScene, func(s *scene) { s.hold("s2", "", 2) }, "key-missing s2!", "restore it from a backup of the keystore;"},
-		"the active's, the other leaked":     {drainingScene, func(s *scene) { leak(s); s.hold("s2", "", 2) }, "key-missing s2!", "restore it from a backup of the keystore;"},
-		"the active's, which is compromised": {readyScene, func(s *scene) { leak(s); s.hold("s1", "", 0) }, "key-missing s1", "signers leave it for s2"},
+		"fled to a key that is gone": {switchingScene, func(s *scene) { leak(s); s.hold("s2", "", 2) },
+			"key-missing s2!", "restore it from a backup of the keystore;"},
+		"the active's while draining": {drainingScene, func(s *scene) { s.hold("s2", "", 2) }, "key-missing s2!",
+			"or go back: 'dkimbot rollback --domain example.com'"},
+		"the active's while replacing": {storedScene, func(s *scene) { s.hold("s2", "", 2) }, "key-missing s2!",
+			"restore it from a backup of the keystore;"},
+		"the active's, the other leaked": {drainingScene, func(s *scene) { leak(s); s.hold("s2", "", 2) },
+			"key-missing s2!", "restore it from a backup of the keystore;"},
+		"the active's, which is compromised": {readyScene, func(s *scene) { leak(s); s.hold("s1", "", 0) }, "key-missing s1",
+			"signers leave it for s2"},
 		// I2: a compromised key that somebody revoked by hand is not published again, though there is no other.
-		"a compromised key, revoked by hand": {readyScene, func(s *scene) { cornered(s); s.show("s1", emptied(someKeys()[0])); s.stray("", "", "mx2") },
+		"a compromised key, revoked by hand": {readyScene,
+			func(s *scene) { cornered(s); s.show("s1", emptied(someKeys()[0])); s.stray("", "", "mx2") },
 			"key-missing s2!, signer-empty mx2", "no signer is given it again"},
 		"a signer left over, its key replaced": {readyScene, func(s *scene) {
 			s.want.Signers = []string{"mx1"}
@@ -157,7 +191,8 @@ func TestDrift(t *testing.T) {
 			s.have.Selectors["s2"].Past = []string{other.ID(), someKeys()[2].ID()}
 			s.have.Signers["mx2"] = rotate.Confirmed{Selector: "s2", KeyID: other.ID(), Left: true, Silent: true}
 		}, "", ""},
-		"a signer left over":         {readyScene, func(s *scene) { s.want.Signers = []string{"mx1"} }, "signer-left-over mx2!", "list it again"},
+		"a signer left over": {readyScene, func(s *scene) { s.want.Signers = []string{"mx1"} },
+			"signer-left-over mx2!", "list it again"},
 		"other selectors configured": {readyScene, func(s *scene) { s.want.Policy.Selectors = [2]string{"a", "b"} }, "", ""},
 	} {
 		t.Run(title, func(t *testing.T) {
@@ -287,7 +322,8 @@ func TestDriftIsKept(t *testing.T) {
 	if st = look(); len(st.Drift) > 0 {
 		t.Errorf("it is there again, and the drift is %+v", st.Drift)
 	}
-	want := []string{"noticed s1: the private key for s1._", "noticed s1: get s1", "noticed mx2: ask mx2", "over s1: get s1", "over mx2: ask", "over s1: the private key"}
+	want := []string{"noticed s1: the private key for s1._", "noticed s1: get s1", "noticed mx2: ask mx2",
+		"over s1: get s1", "over mx2: ask", "over s1: the private key"}
 	if got := w.looks(d.Name); !slices.EqualFunc(got, want, strings.HasPrefix) {
 		t.Errorf("history:\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
@@ -310,7 +346,8 @@ func TestMendingSaysWhy(t *testing.T) {
 	var why []string
 	events, _ := w.store.History(t.Context(), d.Name, 0)
 	for _, e := range events {
-		if strings.Contains(e.Message, "s1._domainkey.example.com is gone from DNS; it is published again; through office") && e.Kind == rotate.Publish ||
+		if strings.Contains(e.Message, "s1._domainkey.example.com is gone from DNS; it is published again; through office") &&
+			e.Kind == rotate.Publish ||
 			strings.Contains(e.Message, "signer mx1 signs with s1 and not with s2") && e.Kind == rotate.Activate {
 			why = append(why, string(e.Kind))
 		}
@@ -361,7 +398,8 @@ func TestStandbyKeyLost(t *testing.T) {
 			w.keys[name] = lose(w.keys[name])
 			res := w.engine().Advance(t.Context(), d)
 			if res.Err != nil || len(res.Done) > 0 || told(res.State.Drift) != "key-missing s2" {
-				t.Fatalf("%v; done %+v; drift %+v; want nothing done before the drain after the first switch", res.Err, res.Done, res.State.Drift)
+				t.Fatalf("%v; done %+v; drift %+v; want nothing done before the drain after the first switch", res.Err, res.Done,
+					res.State.Drift)
 			}
 			w.pass(7*day + time.Hour)
 			if res = w.engine().Advance(t.Context(), d); res.Err != nil || len(res.State.Drift) > 0 {

@@ -18,7 +18,8 @@ import (
 // goesOn reports whether the run goes on after a failure.
 func (r *run) goesOn(ctx context.Context, err error) bool {
 	held := (*quota.HeldBack)(nil)
-	return r.st.Emergency() && ctx.Err() == nil && r.lease.Holds() == nil && !errors.As(err, &held) && fault.CodeOf(err) != codes.LeaseLost
+	return r.st.Emergency() && ctx.Err() == nil && r.lease.Holds() == nil && !errors.As(err, &held) &&
+		fault.CodeOf(err) != codes.LeaseLost
 }
 
 // unbroken returns the steps that don't need those that have failed; none where only looks

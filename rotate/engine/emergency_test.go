@@ -28,23 +28,27 @@ func TestEmergencyForetold(t *testing.T) {
 		},
 		"record back": (*world).recordBack,
 	} {
-		for _, o := range []rotate.Distrust{{}, {Selectors: []string{"s1"}}, {Selectors: []string{"s2"}}, {Selectors: []string{"s1", "s2"}}, {RevokeNow: true}} {
+		for _, o := range []rotate.Distrust{{}, {Selectors: []string{"s1"}}, {Selectors: []string{"s2"}},
+			{Selectors: []string{"s1", "s2"}}, {RevokeNow: true}} {
 			t.Run(phase+" "+strings.Join(o.Selectors, "+"), func(t *testing.T) {
 				w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 				w.lag = 0
 				prepare(w, d)
 				d.Instruction = o
 				plan := w.plan(d)
-				if plan.Stop != nil || len(plan.Steps) == 0 || len(plan.Warnings) > 0 && strings.Contains(strings.Join(plan.Warnings, " "), "is not known") {
+				if plan.Stop != nil || len(plan.Steps) == 0 || len(plan.Warnings) > 0 &&
+					strings.Contains(strings.Join(plan.Warnings, " "), "is not known") {
 					t.Fatalf("%v; %d steps, warnings %q", plan.Stop, len(plan.Steps), plan.Warnings)
 				}
 				var want []string
 				for _, s := range plan.Steps {
-					want = append(want, later(w.Now(), s.NotBefore).Format(time.DateTime)+" "+string(s.Kind)+" "+s.Selector+" "+s.Signer)
+					want = append(want, later(w.Now(), s.NotBefore).Format(time.DateTime)+" "+string(s.Kind)+" "+
+						s.Selector+" "+s.Signer)
 				}
-				got := slices.DeleteFunc(w.happens(t, d, later(w.Now(), plan.Steps[len(plan.Steps)-1].NotBefore)), func(s string) bool {
-					return strings.Contains(s, " compromised ") || strings.Contains(s, " drain ")
-				})
+				got := slices.DeleteFunc(w.happens(t, d, later(w.Now(), plan.Steps[len(plan.Steps)-1].NotBefore)),
+					func(s string) bool {
+						return strings.Contains(s, " compromised ") || strings.Contains(s, " drain ")
+					})
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("it comes otherwise (- told, + happened):\n%s", diff)
 				}

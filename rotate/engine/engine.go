@@ -73,7 +73,8 @@ type Engine struct {
 // NewEngine returns an engine that works with the parts.
 func NewEngine(parts Parts) *Engine {
 	e := &Engine{Parts: parts, signers: map[string]*batchedSigner{}, busy: map[string]bool{},
-		working: make(places, max(parts.Workers, 1)), making: make(places, runtime.GOMAXPROCS(0)), turnstile: quota.New(parts.Quota, parts.Counts)}
+		working: make(places, max(parts.Workers, 1)), making: make(places, runtime.GOMAXPROCS(0)),
+		turnstile: quota.New(parts.Quota, parts.Counts)}
 	for name, s := range parts.Signers {
 		e.signers[name] = batched(name, s)
 	}
@@ -116,7 +117,8 @@ func (e *Engine) round(ctx context.Context, t Task, g *grant) (res Result) {
 		return res
 	}
 	defer e.unclaim(t.Domain.Name)
-	held, err := e.leases().Take(ctx, t.Domain.Name, lease.Asked{Verify: t.Domain.VerifyTimeout, Patient: t.Request.Named || t.Request.Patient})
+	held, err := e.leases().Take(ctx, t.Domain.Name,
+		lease.Asked{Verify: t.Domain.VerifyTimeout, Patient: t.Request.Named || t.Request.Patient})
 	if err != nil {
 		res.Err = err
 		return res
@@ -145,7 +147,8 @@ func (e *Engine) concluded(ctx context.Context, t Task, g *grant, r *run, res *R
 	case interrupted(ctx, res.Err):
 		res.Err = ctx.Err() // nothing failed, whoever noticed
 	default:
-		e.failed(rotate.Event{Domain: res.Domain, At: e.Clock.Now(), By: e.Actor, Outcome: outcomeOf(res.Err), Message: fault.Text(res.Err), Phase: res.State.Phase}, res.Err)
+		e.failed(rotate.Event{Domain: res.Domain, At: e.Clock.Now(), By: e.Actor, Outcome: outcomeOf(res.Err),
+			Message: fault.Text(res.Err), Phase: res.State.Phase}, res.Err)
 	}
 	if r == nil || !r.late || ctx.Err() != nil {
 		return
@@ -187,7 +190,8 @@ func (e *Engine) publisher(provider string, at dkim.Name) (rotate.Publisher, err
 	if p := e.Publishers[provider]; p != nil {
 		return p, nil
 	}
-	return nil, fault.Lasting(fmt.Sprintf("publish %s", at), fmt.Errorf("provider %q is unknown", provider), "name a provider of the configuration")
+	return nil, fault.Lasting(fmt.Sprintf("publish %s", at), fmt.Errorf("provider %q is unknown", provider),
+		"name a provider of the configuration")
 }
 
 // forget has those of the signers that hold copies of private keys forget one.
@@ -271,5 +275,6 @@ func (e *Engine) pause(ctx context.Context, d time.Duration) error {
 }
 
 func (e *Engine) leases() *lease.Keeper {
-	return &lease.Keeper{Store: e.Store, Clock: e.Clock, Owner: e.Owner, OwnerDead: e.OwnerDead, Watching: e.Watching, Every: e.Every, Pause: e.pause}
+	return &lease.Keeper{Store: e.Store, Clock: e.Clock, Owner: e.Owner, OwnerDead: e.OwnerDead, Watching: e.Watching,
+		Every: e.Every, Pause: e.pause}
 }

@@ -22,8 +22,10 @@ import (
 func (w *world) checkReady(d wish, active string) {
 	w.Helper()
 	st := w.state(d.Name)
-	if st.Phase != rotate.Ready || active != "" && st.Active != active || st.Intent != nil || st.Draining != "" || st.Target != "" {
-		w.Fatalf("state: phase %s, active %q, draining %q, target %q, intent %+v, last error %q; want ready on %s", st.Phase, st.Active, st.Draining, st.Target, st.Intent, st.LastError, active)
+	if st.Phase != rotate.Ready || active != "" && st.Active != active || st.Intent != nil || st.Draining != "" ||
+		st.Target != "" {
+		w.Fatalf("state: phase %s, active %q, draining %q, target %q, intent %+v, last error %q; want ready on %s", st.Phase,
+			st.Active, st.Draining, st.Target, st.Intent, st.LastError, active)
 	}
 	for _, s := range d.Policy.Selectors {
 		w.checkSelector(dkim.Name{Domain: d.Name, Selector: s}, st.Selectors[s])
@@ -172,7 +174,8 @@ func TestFailingSigner(t *testing.T) {
 	w.trouble = failing("activate mx1")
 	d.Asked = true
 	res := w.engine().Advance(context.Background(), d)
-	if res.Err == nil || res.State.Phase != rotate.Switching || res.State.Failures != 1 || res.State.NextTry.Sub(w.now) != 30*time.Second {
+	if res.Err == nil || res.State.Phase != rotate.Switching || res.State.Failures != 1 ||
+		res.State.NextTry.Sub(w.now) != 30*time.Second {
 		t.Fatalf("%v; state %+v", res.Err, res.State)
 	}
 	if w.hosts["mx1"].selector(d.Name) != "s1" || w.hosts["mx2"].selector(d.Name) != "s2" {
@@ -240,8 +243,10 @@ func TestRefusals(t *testing.T) {
 		"foreign record at a new domain":   {false, func(w *world, d *wish) { w.spoil("s2", foreign) }, "foreign-record"},
 		"foreign record at a managed name": {true, func(w *world, d *wish) { w.spoil("s2", foreign) }, "foreign-record"},
 		"lost state":                       {true, func(w *world, d *wish) { w.store = newWorld(w).store }, "lost-state"},
-		"foreign secret":                   {true, func(w *world, d *wish) { w.keys[s2] = append(w.keys[s2], other) }, "foreign-secret"},
-		"selectors changed":                {true, func(w *world, d *wish) { d.Policy.Selectors = [2]string{"a", "b"} }, "selectors-changed"},
+		"foreign secret": {true, func(w *world, d *wish) { w.keys[s2] = append(w.keys[s2], other) },
+			"foreign-secret"},
+		"selectors changed": {true, func(w *world, d *wish) { d.Policy.Selectors = [2]string{"a", "b"} },
+			"selectors-changed"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -254,8 +259,10 @@ func TestRefusals(t *testing.T) {
 			d.Asked = true
 			res := w.settle(d)
 			faulttest.Shown(t, res.Err)
-			if string(fault.CodeOf(res.Err)) != tt.code || fault.KindOf(res.Err) != fault.Refused || fault.HintOf(res.Err) == "" {
-				t.Errorf("got %v (code %q, hint %q), want a refusal with code %s and a hint", res.Err, fault.CodeOf(res.Err), fault.HintOf(res.Err), tt.code)
+			if string(fault.CodeOf(res.Err)) != tt.code || fault.KindOf(res.Err) != fault.Refused ||
+				fault.HintOf(res.Err) == "" {
+				t.Errorf("got %v (code %q, hint %q), want a refusal with code %s and a hint", res.Err, fault.CodeOf(res.Err),
+					fault.HintOf(res.Err), tt.code)
 			}
 			if after := fmt.Sprint(w.shown(s2.String()), w.keys, w.hosts["mx1"].uses); after != before {
 				t.Errorf("I6: something was changed:\n%s\n%s", before, after)
@@ -306,7 +313,8 @@ func TestLeaseHeld(t *testing.T) {
 	e.OwnerDead = func(string) bool { return false }
 	res := e.Advance(context.Background(), d)
 	faulttest.Shown(t, res.Err)
-	if fault.KindOf(res.Err) != fault.Refused || !strings.Contains(res.Err.Error(), "mail2 pid 7") || !strings.Contains(res.Err.Error(), "since 2026-01-02T00:00:00Z") {
+	if fault.KindOf(res.Err) != fault.Refused || !strings.Contains(res.Err.Error(), "mail2 pid 7") ||
+		!strings.Contains(res.Err.Error(), "since 2026-01-02T00:00:00Z") {
 		t.Errorf("I8: %v; want a refusal that names the owner, and since when", res.Err)
 	}
 	if w.zones["s1._domainkey.example.com"] != nil && len(w.zones["s1._domainkey.example.com"].changes) > 0 {

@@ -83,7 +83,8 @@ func TestForecastComesTrue(t *testing.T) {
 		},
 		"windows": func(_ *testing.T, w *world, d *wish) {
 			w.settle(*d)
-			d.Limits.Windows = []calendar.Period{{Schedule: "0 22 * * 6", Duration: 2 * time.Hour, Timezone: "UTC", Key: "limits.windows[0]"}}
+			d.Limits.Windows = []calendar.Period{{Schedule: "0 22 * * 6", Duration: 2 * time.Hour, Timezone: "UTC",
+				Key: "limits.windows[0]"}}
 		},
 	} {
 		t.Run(title, func(t *testing.T) {
@@ -134,7 +135,8 @@ func TestForecastStops(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	w.settle(d)
 	w.spoil("s2", foreignRecord)
-	if out := w.foresee(d, 90*day); fault.CodeOf(out.Stop) != "foreign-record" || len(out.Coming) > 0 || !out.Until.Equal(w.Now()) {
+	if out := w.foresee(d, 90*day); fault.CodeOf(out.Stop) != "foreign-record" || len(out.Coming) > 0 ||
+		!out.Until.Equal(w.Now()) {
 		t.Errorf("foreign record: %v, %d steps, until %s", out.Stop, len(out.Coming), out.Until)
 	} else {
 		faulttest.Shown(t, out.Stop)
@@ -142,7 +144,8 @@ func TestForecastStops(t *testing.T) {
 	w, d = newWorld(t, "mx1"), wanted("mx1")
 	d.Policy.Schedule, d.Policy.Drain, d.Policy.Settle, d.Policy.TTL = "* * * * *", time.Second, time.Second, time.Second
 	out := w.foresee(d, 100*365*day)
-	if out.Stop == nil || !strings.Contains(out.Stop.Error(), "more than 5000 steps are to come") || len(out.Coming) != 5000 || !out.Until.Equal(out.Coming[4999].At) {
+	if out.Stop == nil || !strings.Contains(out.Stop.Error(), "more than 5000 steps are to come") ||
+		len(out.Coming) != 5000 || !out.Until.Equal(out.Coming[4999].At) {
 		t.Errorf("too often: %v, %d steps, until %s", out.Stop, len(out.Coming), out.Until)
 	}
 	w, d = newWorld(t, "mx1"), wanted("mx1")

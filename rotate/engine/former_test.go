@@ -77,7 +77,8 @@ func TestLeftOverWhenItsKeyIsReplaced(t *testing.T) {
 	if st.Phase != rotate.Ready || st.Selectors["s1"].Key.ID == st.Signers["mx2"].KeyID {
 		t.Fatalf("phase %s, mx2 at %+v", st.Phase, st.Signers["mx2"])
 	}
-	if told(st.Drift) != "signer-left-over mx2!" || !strings.Contains(st.Drift[0].Message, "fails, because that key was replaced") {
+	if told(st.Drift) != "signer-left-over mx2!" ||
+		!strings.Contains(st.Drift[0].Message, "fails, because that key was replaced") {
 		t.Errorf("the drift is %+v", st.Drift)
 	}
 	for _, said := range w.looks(d.Name) {
@@ -94,7 +95,9 @@ func TestFormerUnseen(t *testing.T) {
 	w.pass(5 * day)
 	plan := func() string {
 		e := w.engine()
-		planner := engine.Planner{State: e.Store, Keys: e.Keys, Look: e.Look, Signers: map[string]rotate.SignerReader{"mx1": e.Signers["mx1"], "mx2": e.Signers["mx2"]}, Clock: w.start("plan", nil).Clock}
+		planner := engine.Planner{State: e.Store, Keys: e.Keys, Look: e.Look,
+			Signers: map[string]rotate.SignerReader{"mx1": e.Signers["mx1"], "mx2": e.Signers["mx2"]},
+			Clock:   w.start("plan", nil).Clock}
 		plan, _, err := planner.Plan(context.Background(), d.Domain, d.Request)
 		if err != nil {
 			t.Fatal(err)
@@ -103,7 +106,8 @@ func TestFormerUnseen(t *testing.T) {
 	}
 	const mayGo = "mail._domainkey.example.com may go after"
 	w.trouble = failing("ask mx2")
-	if said := plan(); strings.Contains(said, mayGo) || !strings.Contains(said, "leave mail._domainkey.example.com in DNS until mx2 tells") {
+	if said := plan(); strings.Contains(said, mayGo) ||
+		!strings.Contains(said, "leave mail._domainkey.example.com in DNS until mx2 tells") {
 		t.Errorf("while mx2 does not tell: %s", said)
 	}
 	w.trouble = nil

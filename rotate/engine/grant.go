@@ -90,7 +90,8 @@ func (g *grant) again(s rotate.Step) bool {
 // was approved is: a step of its plan, whose time may have passed by now, or the next try.
 func (g *grant) next(res Result, began, retry time.Time) *rotate.Next {
 	if res.Err != nil {
-		return &rotate.Next{Action: codes.ActionRetry, At: retry, Reason: rotate.Reason{Code: codes.Failed, Message: fault.Text(res.Err)}}
+		return &rotate.Next{Action: codes.ActionRetry, At: retry,
+			Reason: rotate.Reason{Code: codes.Failed, Message: fault.Text(res.Err)}}
 	}
 	p := res.Plan
 	for _, s := range p.Steps {
@@ -118,7 +119,8 @@ func (g *grant) admit(domain string, stored rotate.State, seen rotate.Observatio
 	}
 	why, unasked := held.Stale(stored, seen)
 	if unasked != nil {
-		unknown = &fault.Error{Kind: fault.KindOf(unasked), Code: fault.CodeOf(unasked), Err: unasked, Hint: fault.HintOf(unasked),
+		unknown = &fault.Error{Kind: fault.KindOf(unasked), Code: fault.CodeOf(unasked), Err: unasked,
+			Hint: fault.HintOf(unasked),
 			What: fmt.Sprintf("apply plan %s to %s: nobody knows whether everything is as it was", g.PlanID, domain)}
 	}
 	return rotate.Stale(g.PlanID, domain, why), unknown
@@ -134,11 +136,14 @@ func (g *grant) permitted(domain string, steps []rotate.Step) ([]rotate.Step, er
 		return nil, nil
 	}
 	if g.moved {
-		return nil, rotate.Stale(g.PlanID, domain, []rotate.Reason{{Code: codes.StateMoved, Message: fmt.Sprintf("somebody else has worked on %s since this plan was begun", domain)}})
+		return nil, rotate.Stale(g.PlanID, domain,
+			[]rotate.Reason{{Code: codes.StateMoved,
+				Message: fmt.Sprintf("somebody else has worked on %s since this plan was begun", domain)}})
 	}
 	for _, s := range steps {
 		if !g.open(s) {
-			return nil, rotate.Stale(g.PlanID, domain, []rotate.Reason{{Code: codes.NotPlanned, Message: "now it takes a step that the plan does not have: " + s.Words()}})
+			return nil, rotate.Stale(g.PlanID, domain,
+				[]rotate.Reason{{Code: codes.NotPlanned, Message: "now it takes a step that the plan does not have: " + s.Words()}})
 		}
 	}
 	return steps, nil

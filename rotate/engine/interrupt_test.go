@@ -33,7 +33,8 @@ func TestInterruptionIsNoFailure(t *testing.T) {
 	parts.Store = &deaf{parts.Store, 1, stop}
 	parts.Failed = func(e rotate.Event, err error) { t.Errorf("a failure is told: %+v, %v", e, err) }
 	res := newEngine(parts).Settle(ctx, d, forever, nil)
-	if !errors.Is(res.Err, context.Canceled) || errors.As(res.Err, new(*fault.Error)) || res.State.Phase != rotate.Bootstrapping || len(res.Done) == 0 {
+	if !errors.Is(res.Err, context.Canceled) || errors.As(res.Err, new(*fault.Error)) ||
+		res.State.Phase != rotate.Bootstrapping || len(res.Done) == 0 {
 		t.Errorf("it ended with %v, in phase %s, after %d steps", res.Err, res.State.Phase, len(res.Done))
 	}
 	w, d = newWorld(t, "mx1"), wanted("mx1")

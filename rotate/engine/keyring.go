@@ -44,7 +44,8 @@ func (k *keyring) Get(ctx context.Context, name dkim.Name, version int) (*dkim.P
 // private returns a key that is known or read, and makes sure that it is the one that is meant.
 // One whose version is gone may have been put back as the newest one, from a backup or by a
 // rollback in Vault: found is the version where it is now.
-func (k *keyring) private(ctx context.Context, name dkim.Name, keyID string, version int) (key *dkim.PrivateKey, found int, err error) {
+func (k *keyring) private(ctx context.Context, name dkim.Name, keyID string,
+	version int) (key *dkim.PrivateKey, found int, err error) {
 	k.mu.Lock()
 	key = k.known[kept{name, version}]
 	k.mu.Unlock()
@@ -63,10 +64,13 @@ func (k *keyring) private(ctx context.Context, name dkim.Name, keyID string, ver
 	case err != nil:
 		return nil, version, err
 	case key == nil:
-		return nil, version, fault.Lasting(fmt.Sprintf("read the private key for %s, version %d", name, version), errors.New("it is gone from the keystore"),
+		return nil, version, fault.Lasting(fmt.Sprintf("read the private key for %s, version %d", name, version),
+			errors.New("it is gone from the keystore"),
 			"restore it from a backup of the keystore")
 	case key.ID() != keyID:
-		return nil, version, fault.Refuse(codes.ForeignSecret, fmt.Sprintf("the keystore's version %d for %s is key %s, not %s as it should be", version, name, rotate.ShortID(key.ID()), rotate.ShortID(keyID)),
+		return nil, version, fault.Refuse(codes.ForeignSecret,
+			fmt.Sprintf("the keystore's version %d for %s is key %s, not %s as it should be", version, name,
+				rotate.ShortID(key.ID()), rotate.ShortID(keyID)),
 			"find out who wrote it, and restore the keystore")
 	}
 	k.mu.Lock()

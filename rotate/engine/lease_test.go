@@ -79,7 +79,8 @@ func TestTwiceInOneProcess(t *testing.T) {
 	met := 0
 	w.pause = func(string) {
 		met++
-		if res := e.Advance(context.Background(), d); fault.CodeOf(res.Err) != "lease-held" || fault.KindOf(res.Err) != fault.Refused {
+		if res := e.Advance(context.Background(), d); fault.CodeOf(res.Err) != "lease-held" ||
+			fault.KindOf(res.Err) != fault.Refused {
 			t.Errorf("I8: the second got %v", res.Err)
 		} else {
 			faulttest.Shown(t, res.Err)
@@ -124,10 +125,12 @@ func TestLostLease(t *testing.T) {
 				})
 				time.Sleep(10 * time.Minute) // the first has come there
 				began := time.Now()
-				if res := second.Settle(t.Context(), d, engine.Patience{Most: 20 * time.Minute}, nil); res.Err != nil || res.State.Phase != rotate.Ready {
+				if res := second.Settle(t.Context(), d, engine.Patience{Most: 20 * time.Minute}, nil); res.Err != nil ||
+					res.State.Phase != rotate.Ready {
 					t.Fatalf("the second: %v, phase %s", res.Err, res.State.Phase)
 				}
-				if taken := w.event(d, rotate.LeaseTaken); taken.At.Sub(began) < 90*time.Second || !strings.Contains(taken.Message, "first") {
+				if taken := w.event(d, rotate.LeaseTaken); taken.At.Sub(began) < 90*time.Second ||
+					!strings.Contains(taken.Message, "first") {
 					t.Errorf("I8: the lease was taken over %s after it was seen: %s", taken.At.Sub(began), taken.Message)
 				}
 				revision := w.state(d.Name).Revision
@@ -153,7 +156,8 @@ func TestLossIsToldOnce(t *testing.T) {
 					continue
 				}
 				faulttest.Shown(t, err)
-				if text := err.Error(); strings.Count(text, "lease could not be renewed") != 1 || strings.Contains(text, "canceled") {
+				if text := err.Error(); strings.Count(text, "lease could not be renewed") != 1 ||
+					strings.Contains(text, "canceled") {
 					t.Errorf("it says: %s", text)
 				}
 				return
@@ -224,7 +228,8 @@ func testLateEffect(t *testing.T, killed bool) {
 			return
 		}
 		faulttest.Shown(t, res.Err)
-		if fault.CodeOf(res.Err) != codes.LeaseLost || !strings.Contains(res.Err.Error(), "activate s2._domainkey.example.com on signer mx1") {
+		if fault.CodeOf(res.Err) != codes.LeaseLost ||
+			!strings.Contains(res.Err.Error(), "activate s2._domainkey.example.com on signer mx1") {
 			t.Errorf("I8: the first process got %v", res.Err)
 		}
 	})
@@ -252,7 +257,8 @@ func testLateEffect(t *testing.T, killed bool) {
 	if after := uses[len(uses)-1].from.Sub(uses[len(uses)-2].from); after > most {
 		t.Errorf("I8: the late effect was put right after %s, want %s", after, most)
 	}
-	if e := w.event(d, rotate.Activate); e.Outcome != "done" || !killed && !w.happened(d, "it may have come after the lease had passed") {
+	if e := w.event(d, rotate.Activate); e.Outcome != "done" || !killed &&
+		!w.happened(d, "it may have come after the lease had passed") {
 		t.Errorf("the last activation in the history is %+v", e)
 	}
 }
@@ -260,7 +266,8 @@ func testLateEffect(t *testing.T, killed bool) {
 // happened reports whether the domain's history says so.
 func (w *world) happened(d wish, says string) bool {
 	events, err := w.store.History(context.Background(), d.Name, 0)
-	return err == nil && slices.ContainsFunc(events, func(e rotate.Event) bool { return strings.Contains(e.Message, says) })
+	return err == nil && slices.ContainsFunc(events,
+		func(e rotate.Event) bool { return strings.Contains(e.Message, says) })
 }
 
 // TestLeaseOutlivesEffects: a lease is renewed while an effect takes its time, so that
@@ -283,7 +290,8 @@ func TestLeaseOutlivesEffects(t *testing.T) {
 		}
 		for range 30 {
 			began := time.Now()
-			if res := other.Advance(t.Context(), domains[0]); fault.CodeOf(res.Err) != "lease-held" || time.Since(began) > 20*time.Second {
+			if res := other.Advance(t.Context(), domains[0]); fault.CodeOf(res.Err) != "lease-held" ||
+				time.Since(began) > 20*time.Second {
 				t.Fatalf("I8: another process got %v after %s", res.Err, time.Since(began))
 			}
 			time.Sleep(10 * time.Second)
@@ -352,16 +360,20 @@ func TestDeadOwner(t *testing.T) {
 		ttl, date time.Duration
 		want      time.Duration
 	}{
-		"just taken": {90 * time.Second, 0, 90 * time.Second}, "of 2058": {90 * time.Second, 32 * 365 * day, 90 * time.Second},
-		"of 1994": {90 * time.Second, -32 * 365 * day, 90 * time.Second}, "older version, run out": {0, -time.Hour, 90 * time.Second},
-		"older version, five minutes to go": {0, 5 * time.Minute, 5 * time.Minute}, "older version, of 2058": {0, 32 * 365 * day, old},
+		"just taken":                        {90 * time.Second, 0, 90 * time.Second},
+		"of 2058":                           {90 * time.Second, 32 * 365 * day, 90 * time.Second},
+		"of 1994":                           {90 * time.Second, -32 * 365 * day, 90 * time.Second},
+		"older version, run out":            {0, -time.Hour, 90 * time.Second},
+		"older version, five minutes to go": {0, 5 * time.Minute, 5 * time.Minute},
+		"older version, of 2058":            {0, 32 * 365 * day, old},
 	} {
 		t.Run(title, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w, d := newWorld(t, "mx1"), wanted("mx1")
 				w.bubble = true
 				dated := time.Now().Add(tt.date)
-				w.store = dead{w.store, &rotate.Lease{Domain: d.Name, Owner: "root@mail2 pid 7", Fence: 7, TTL: tt.ttl, Since: dated, Expires: dated}}
+				w.store = dead{w.store, &rotate.Lease{Domain: d.Name, Owner: "root@mail2 pid 7", Fence: 7, TTL: tt.ttl,
+					Since: dated, Expires: dated}}
 				e, began := w.start("second", nil), time.Now()
 				var told []rotate.Watched
 				e.Watching = func(l rotate.Watched) { told = append(told, l) }
@@ -440,7 +452,8 @@ func TestPatienceWithTheOther(t *testing.T) {
 		named    bool
 		released time.Duration // when the other process ends
 		done     bool
-	}{{true, 3 * time.Second, true}, {true, time.Minute, false}, {false, time.Minute, false}, {false, 20 * time.Second, false}}
+	}{{true, 3 * time.Second, true}, {true, time.Minute, false}, {false, time.Minute, false},
+		{false, 20 * time.Second, false}}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
 			w, d := newWorld(t, "mx1"), wanted("mx1")
@@ -454,7 +467,8 @@ func TestPatienceWithTheOther(t *testing.T) {
 			d.Named = tt.named
 			began := time.Now()
 			res := w.start("person", nil).Advance(t.Context(), d)
-			if refused := fault.CodeOf(res.Err) == "lease-held"; refused == tt.done || refused && time.Since(began) > 20*time.Second {
+			if refused := fault.CodeOf(res.Err) == "lease-held"; refused == tt.done || refused &&
+				time.Since(began) > 20*time.Second {
 				t.Errorf("%+v: got %v after %s", tt, res.Err, time.Since(began))
 			}
 			wg.Wait()
@@ -473,16 +487,17 @@ func TestPatienceInBetween(t *testing.T) {
 		time.Sleep(time.Minute)
 		d.Asked, d.Named = true, true
 		waits := 0
-		res := w.start("person", nil).Settle(t.Context(), d, engine.Patience{Most: 10 * time.Minute}, func(string, rotate.Next) {
-			if waits++; waits > 1 {
-				return
-			}
-			release := w.holds("daemon", d)
-			go func() {
-				time.Sleep(95 * time.Second)
-				release()
-			}()
-		})
+		res := w.start("person", nil).Settle(t.Context(), d, engine.Patience{Most: 10 * time.Minute},
+			func(string, rotate.Next) {
+				if waits++; waits > 1 {
+					return
+				}
+				release := w.holds("daemon", d)
+				go func() {
+					time.Sleep(95 * time.Second)
+					release()
+				}()
+			})
 		if res.Err != nil || waits == 0 || res.State.Phase != rotate.Ready {
 			t.Errorf("%v; phase %s after %d waits", res.Err, res.State.Phase, waits)
 		}

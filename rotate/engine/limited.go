@@ -22,10 +22,12 @@ func (r *run) wait(ctx context.Context, err error) error {
 	}
 	standby := r.want.Policy.Other(r.st.Active)
 	if r.left.Asked || r.grant != nil {
-		return r.refused("", fault.Refuse(codes.Threshold, fmt.Sprintf("begin %s of %s: %v", plan.ChangeWords(codes.ActionRotate, standby), r.want.Name, held),
+		return r.refused("", fault.Refuse(codes.Threshold,
+			fmt.Sprintf("begin %s of %s: %v", plan.ChangeWords(codes.ActionRotate, standby), r.want.Name, held),
 			"try again "+held.When+", or begin it now all the same with "+rotate.FlagCounts))
 	}
-	why := rotate.Reason{Code: codes.Limit, Message: plan.ChangeWords(codes.ActionRotate, standby) + " waits: " + held.Error()}
+	why := rotate.Reason{Code: codes.Limit, Message: plan.ChangeWords(codes.ActionRotate, standby) +
+		" waits: " + held.Error()}
 	r.plan.Steps, r.plan.Switches, r.plan.Reason, r.plan.Held = nil, false, why, held.Bound.Key
 	r.plan.Next = &rotate.Next{Action: codes.ActionRotate, Selector: standby, At: held.Until, Reason: why}
 	return r.rest(ctx)
@@ -34,5 +36,6 @@ func (r *run) wait(ctx context.Context, err error) error {
 // wishRefused reports whether err says that a limit refused a person's wish, or that the domain
 // was released.
 func wishRefused(err error) bool {
-	return slices.Contains([]codes.Code{codes.Released, codes.Window, codes.Freeze, codes.PlanOnly, codes.Threshold}, fault.CodeOf(err)) && fault.KindOf(err) == fault.Refused
+	return slices.Contains([]codes.Code{codes.Released, codes.Window, codes.Freeze, codes.PlanOnly, codes.Threshold},
+		fault.CodeOf(err)) && fault.KindOf(err) == fault.Refused
 }

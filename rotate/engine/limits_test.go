@@ -18,11 +18,14 @@ import (
 
 // The scenes play on a Tuesday at noon.
 var (
-	nightly = rotate.Limits{Windows: []calendar.Period{{Schedule: "0 2 * * *", Duration: 4 * time.Hour, Timezone: "UTC", Key: "limits.windows[0]"}}}
-	always  = rotate.Limits{Windows: []calendar.Period{{Schedule: "0 2 * * *", Duration: 24 * time.Hour, Timezone: "UTC", Key: "limits.windows[0]"}}}
-	frozen  = rotate.Limits{Freezes: []calendar.Period{{Schedule: "0 0 9 3 *", Duration: 3 * day, Timezone: "UTC", Key: "limits.freezes[0]"}}}
-	byPlan  = rotate.Limits{PlanOnly: true, PlanOnlyKey: "policies.default.plan_only"}
-	both    = rotate.Limits{Windows: nightly.Windows, Freezes: frozen.Freezes}
+	nightly = rotate.Limits{Windows: []calendar.Period{{Schedule: "0 2 * * *", Duration: 4 * time.Hour, Timezone: "UTC",
+		Key: "limits.windows[0]"}}}
+	always = rotate.Limits{Windows: []calendar.Period{{Schedule: "0 2 * * *", Duration: 24 * time.Hour, Timezone: "UTC",
+		Key: "limits.windows[0]"}}}
+	frozen = rotate.Limits{Freezes: []calendar.Period{{Schedule: "0 0 9 3 *", Duration: 3 * day, Timezone: "UTC",
+		Key: "limits.freezes[0]"}}}
+	byPlan = rotate.Limits{PlanOnly: true, PlanOnlyKey: "policies.default.plan_only"}
+	both   = rotate.Limits{Windows: nightly.Windows, Freezes: frozen.Freezes}
 )
 
 // dueScene: the schedule made a rotation due two days ago.
@@ -54,18 +57,28 @@ func TestLimitsHoldBack(t *testing.T) {
 	}{
 		{name: "no limits"},
 		{name: "a window is open", limits: always},
-		{name: "a window is closed", limits: nightly, code: "window", wait: 14 * time.Hour, key: "limits.windows[0]", flags: "--ignore-windows"},
+		{name: "a window is closed", limits: nightly, code: "window", wait: 14 * time.Hour, key: "limits.windows[0]",
+			flags: "--ignore-windows"},
 		{name: "and set aside", limits: nightly, ignore: rotate.Ignore{Windows: true}},
-		{name: "and other rules set aside", limits: nightly, ignore: rotate.Ignore{Freezes: true, Counts: true, PlanOnly: true}, code: "window", wait: 14 * time.Hour, key: "limits.windows[0]", flags: "--ignore-windows"},
-		{name: "a freeze holds", limits: frozen, code: "freeze", wait: 36 * time.Hour, key: "limits.freezes[0]", flags: "--ignore-freezes"},
+		{name: "and other rules set aside", limits: nightly,
+			ignore: rotate.Ignore{Freezes: true, Counts: true, PlanOnly: true}, code: "window", wait: 14 * time.Hour,
+			key: "limits.windows[0]", flags: "--ignore-windows"},
+		{name: "a freeze holds", limits: frozen, code: "freeze", wait: 36 * time.Hour, key: "limits.freezes[0]",
+			flags: "--ignore-freezes"},
 		{name: "a freeze set aside", limits: frozen, ignore: rotate.Ignore{Freezes: true}},
-		{name: "a freeze holds, and a window is closed", limits: both, code: "freeze", wait: 38 * time.Hour, key: "limits.freezes[0]", flags: "--ignore-freezes --ignore-windows"},
-		{name: "one of the two set aside", limits: both, ignore: rotate.Ignore{Freezes: true}, code: "window", wait: 14 * time.Hour, key: "limits.windows[0]", flags: "--ignore-windows"},
-		{name: "the other one", limits: both, ignore: rotate.Ignore{Windows: true}, code: "freeze", wait: 36 * time.Hour, key: "limits.freezes[0]", flags: "--ignore-freezes"},
+		{name: "a freeze holds, and a window is closed", limits: both, code: "freeze", wait: 38 * time.Hour,
+			key: "limits.freezes[0]", flags: "--ignore-freezes --ignore-windows"},
+		{name: "one of the two set aside", limits: both, ignore: rotate.Ignore{Freezes: true},
+			code: "window", wait: 14 * time.Hour, key: "limits.windows[0]", flags: "--ignore-windows"},
+		{name: "the other one", limits: both, ignore: rotate.Ignore{Windows: true}, code: "freeze", wait: 36 * time.Hour,
+			key: "limits.freezes[0]", flags: "--ignore-freezes"},
 		{name: "both", limits: both, ignore: rotate.Ignore{Freezes: true, Windows: true}},
-		{name: "by plans only", limits: byPlan, code: "plan-only", wait: 6 * time.Hour, key: "policies.default.plan_only", flags: "--ignore-plan-only"},
+		{name: "by plans only", limits: byPlan, code: "plan-only", wait: 6 * time.Hour, key: "policies.default.plan_only",
+			flags: "--ignore-plan-only"},
 		{name: "by plans only, set aside", limits: byPlan, ignore: rotate.Ignore{PlanOnly: true}},
-		{name: "by plans only, other rules set aside", limits: byPlan, ignore: rotate.Ignore{Windows: true, Freezes: true, Counts: true}, code: "plan-only", wait: 6 * time.Hour, key: "policies.default.plan_only", flags: "--ignore-plan-only"},
+		{name: "by plans only, other rules set aside", limits: byPlan,
+			ignore: rotate.Ignore{Windows: true, Freezes: true, Counts: true}, code: "plan-only", wait: 6 * time.Hour,
+			key: "policies.default.plan_only", flags: "--ignore-plan-only"},
 	} {
 		for scene, make := range begins {
 			t.Run(tt.name+", "+scene, func(t *testing.T) {
@@ -81,8 +94,11 @@ func TestLimitsHoldBack(t *testing.T) {
 				case s.want.Asked:
 					s.refused(t, p, tt.code, tt.key, tt.flags)
 				default:
-					if p.Stop != nil || len(p.Steps) > 0 || string(p.Reason.Code) != tt.code || p.Held != tt.key || p.Next == nil || string(p.Next.Reason.Code) != tt.code || !p.Next.At.Equal(s.now.Add(tt.wait)) || !strings.Contains(p.Next.Reason.Message, tt.key) {
-						t.Errorf("stop %v, steps %s, held by %q, next %+v; want %s in %s", p.Stop, brief(p, s.now), p.Held, p.Next, tt.code, tt.wait)
+					if p.Stop != nil || len(p.Steps) > 0 || string(p.Reason.Code) != tt.code || p.Held != tt.key || p.Next == nil ||
+						string(p.Next.Reason.Code) != tt.code || !p.Next.At.Equal(s.now.Add(tt.wait)) ||
+						!strings.Contains(p.Next.Reason.Message, tt.key) {
+						t.Errorf("stop %v, steps %s, held by %q, next %+v; want %s in %s", p.Stop, brief(p, s.now), p.Held, p.Next,
+							tt.code, tt.wait)
 					}
 					s.want.Named = true
 					s.refused(t, s.want.plan(s.now, s.have, s.seen), tt.code, tt.key, tt.flags)
@@ -95,7 +111,8 @@ func TestLimitsHoldBack(t *testing.T) {
 func (s *scene) refused(t *testing.T, p rotate.DomainPlan, code, key, flags string) {
 	t.Helper()
 	faulttest.Shown(t, p.Stop)
-	if fault.KindOf(p.Stop) != fault.Refused || string(fault.CodeOf(p.Stop)) != code || !strings.Contains(p.Stop.Error(), key) || !strings.HasSuffix(fault.HintOf(p.Stop), " "+flags) || len(p.Steps) > 0 {
+	if fault.KindOf(p.Stop) != fault.Refused || string(fault.CodeOf(p.Stop)) != code ||
+		!strings.Contains(p.Stop.Error(), key) || !strings.HasSuffix(fault.HintOf(p.Stop), " "+flags) || len(p.Steps) > 0 {
 		t.Errorf("stop %v, hint %q; want a refusal of %s by %s with %s", p.Stop, fault.HintOf(p.Stop), code, key, flags)
 	}
 }
@@ -120,8 +137,11 @@ func TestNextIsWhenItOpens(t *testing.T) {
 		want   string
 	}{
 		{"the next rotation, due while a window is open", readyScene, nightly, "rotate s2 14d16h schedule"},
-		{"the next rotation, due before one opens", readyScene, rotate.Limits{Windows: []calendar.Period{{Schedule: "0 6 * * *", Duration: time.Hour, Timezone: "UTC", Key: "k"}}}, "rotate s2 354h window"},
-		{"a rotation in a freeze", dueScene, rotate.Limits{Freezes: []calendar.Period{{Schedule: "0 0 8 3,4 *", Duration: day, Timezone: "UTC", Key: "k"}}}, ""},
+		{"the next rotation, due before one opens", readyScene,
+			rotate.Limits{Windows: []calendar.Period{{Schedule: "0 6 * * *", Duration: time.Hour, Timezone: "UTC", Key: "k"}}},
+			"rotate s2 354h window"},
+		{"a rotation in a freeze", dueScene,
+			rotate.Limits{Freezes: []calendar.Period{{Schedule: "0 0 8 3,4 *", Duration: day, Timezone: "UTC", Key: "k"}}}, ""},
 		{"the replacement", drainingScene, nightly, "replace s1 110h window"},
 		{"the replacement, frozen", drainingScene, frozen, "replace s1 4d drain"},
 		{"plans that may be applied by then", readyScene, byPlan, "rotate s2 14d16h schedule"},
@@ -145,8 +165,10 @@ func TestNextIsWhenItOpens(t *testing.T) {
 
 func TestBrokenLimitsStop(t *testing.T) {
 	s := dueScene()
-	s.want.Limits = rotate.Limits{Freezes: []calendar.Period{{Schedule: "nightly", Timezone: "UTC", Key: "limits.freezes[0]"}}}
-	if p := s.want.plan(s.now, s.have, s.seen); p.Stop == nil || !strings.Contains(p.Stop.Error(), "limits.freezes[0]") || fault.HintOf(p.Stop) == "" || len(p.Steps) > 0 {
+	s.want.Limits = rotate.Limits{Freezes: []calendar.Period{{Schedule: "nightly", Timezone: "UTC",
+		Key: "limits.freezes[0]"}}}
+	if p := s.want.plan(s.now, s.have, s.seen); p.Stop == nil || !strings.Contains(p.Stop.Error(), "limits.freezes[0]") ||
+		fault.HintOf(p.Stop) == "" || len(p.Steps) > 0 {
 		t.Errorf("stop %v", p.Stop)
 	} else {
 		faulttest.Shown(t, p.Stop)
@@ -155,8 +177,10 @@ func TestBrokenLimitsStop(t *testing.T) {
 
 // begins reports whether a plan begins something that limits hold back.
 func begins(p rotate.DomainPlan) bool {
-	made := slices.ContainsFunc(p.Steps, func(s rotate.Step) bool { return s.Kind == rotate.Generate || s.Kind == rotate.StoreKey })
-	return p.Switches || p.Phase == rotate.New && len(p.Steps) > 0 || (p.Phase == rotate.Draining || p.Phase == rotate.Ready) && made
+	made := slices.ContainsFunc(p.Steps,
+		func(s rotate.Step) bool { return s.Kind == rotate.Generate || s.Kind == rotate.StoreKey })
+	return p.Switches || p.Phase == rotate.New && len(p.Steps) > 0 ||
+		(p.Phase == rotate.Draining || p.Phase == rotate.Ready) && made
 }
 
 // A change never begins while it is held back, and nothing else is ever held back:
@@ -166,8 +190,10 @@ func TestOnlyBeginningsAreHeldBack(t *testing.T) {
 		s := anyScene(t)
 		s.want.Named = rapid.Bool().Draw(t, "named")
 		free := s.want.plan(s.now, s.have, s.seen)
-		s.want.Limits = rapid.SampledFrom([]rotate.Limits{{Windows: []calendar.Period{{Schedule: "0 0 1 1 *", Duration: time.Hour, Timezone: "UTC", Key: "k"}}}, byPlan,
-			{Freezes: []calendar.Period{{Schedule: "0 0 1 1 *", Duration: 360 * day, Timezone: "UTC", Key: "k"}}}}).Draw(t, "limits")
+		s.want.Limits = rapid.SampledFrom([]rotate.Limits{{Windows: []calendar.Period{{Schedule: "0 0 1 1 *",
+			Duration: time.Hour, Timezone: "UTC", Key: "k"}}}, byPlan,
+			{Freezes: []calendar.Period{{Schedule: "0 0 1 1 *", Duration: 360 * day, Timezone: "UTC", Key: "k"}}}}).Draw(t,
+			"limits")
 		p := s.want.plan(s.now, s.have, s.seen)
 		if begins(p) {
 			t.Fatalf("it begins all the same: %s", brief(p, s.now))
@@ -189,8 +215,10 @@ func TestDueBeginsInTheFirstOpening(t *testing.T) {
 	zones := []string{"UTC", "Europe/Berlin", "America/New_York"}
 	rapid.Check(t, func(t *rapid.T) {
 		period := func(key string, most int) calendar.Period {
-			return calendar.Period{Key: key, Timezone: rapid.SampledFrom(zones).Draw(t, key+" zone"), Duration: time.Duration(rapid.IntRange(1, most).Draw(t, key+" minutes")) * time.Minute,
-				Schedule: fmt.Sprintf("%d %d * * %d", rapid.IntRange(0, 59).Draw(t, key+" minute"), rapid.IntRange(0, 23).Draw(t, key+" hour"), rapid.IntRange(0, 6).Draw(t, key+" weekday"))}
+			return calendar.Period{Key: key, Timezone: rapid.SampledFrom(zones).Draw(t, key+" zone"),
+				Duration: time.Duration(rapid.IntRange(1, most).Draw(t, key+" minutes")) * time.Minute,
+				Schedule: fmt.Sprintf("%d %d * * %d", rapid.IntRange(0, 59).Draw(t, key+" minute"),
+					rapid.IntRange(0, 23).Draw(t, key+" hour"), rapid.IntRange(0, 6).Draw(t, key+" weekday"))}
 		}
 		s := dueScene()
 		for i := range rapid.IntRange(0, 3).Draw(t, "windows") {

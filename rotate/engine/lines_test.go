@@ -60,7 +60,8 @@ func TestEmptyKeyOfOthers(t *testing.T) {
 	s := readyScene()
 	s.show("s2", "v=DKIM1; p=")
 	p := s.want.plan(s.now, s.have, s.seen)
-	if !slices.ContainsFunc(p.Drift, func(f rotate.Finding) bool { return f.Code == codes.RecordForeign && f.Selector == "s2" }) {
+	if !slices.ContainsFunc(p.Drift,
+		func(f rotate.Finding) bool { return f.Code == codes.RecordForeign && f.Selector == "s2" }) {
 		t.Errorf("I6: the differences are %+v", p.Drift)
 	}
 	if slices.ContainsFunc(p.Steps, func(s rotate.Step) bool { return s.Kind == rotate.Publish }) {
@@ -116,7 +117,8 @@ func TestFreshKeyIsReportedToo(t *testing.T) {
 	if st := w.state(d.Name); st.Selectors["s1"].Key.ID == next.ID {
 		t.Fatal("the fresh key that was reported as compromised is the standby")
 	}
-	if live := w.live(dkim.Name{Domain: d.Name, Selector: "s1"}); slices.ContainsFunc(live, func(k *dkim.PrivateKey) bool { return k.ID() == next.ID }) {
+	if live := w.live(dkim.Name{Domain: d.Name, Selector: "s1"}); slices.ContainsFunc(live,
+		func(k *dkim.PrivateKey) bool { return k.ID() == next.ID }) {
 		t.Error("the keystore still holds it")
 	}
 	for _, c := range w.zone("s1._domainkey.example.com").changes {
@@ -191,7 +193,8 @@ func TestFlightBackIsConfirmedAnew(t *testing.T) {
 func TestGivenUpKeyWaitsForSilentSigner(t *testing.T) {
 	for _, silent := range []bool{false, true} {
 		s := bootstrappingScene()
-		s.have.Selectors["s1"].Retired = []rotate.Retired{{KeyID: someKeys()[3].ID(), Version: 1, Dropped: true, Leaked: true}}
+		s.have.Selectors["s1"].Retired = []rotate.Retired{{KeyID: someKeys()[3].ID(), Version: 1,
+			Dropped: true, Leaked: true}}
 		if silent {
 			s.silent("mx1")
 		}

@@ -17,7 +17,8 @@ import (
 func (r *run) tookOver(ctx context.Context) error {
 	owner := r.lease.Lease.TakenFrom
 	if owner != "" && r.lease.Watched {
-		r.unsaved = append(r.unsaved, r.event(rotate.Step{Kind: rotate.LeaseTaken}, codes.OutcomeNoticed, "the lease of "+owner+" was taken over: it had not been renewed for its whole length"))
+		r.unsaved = append(r.unsaved, r.event(rotate.Step{Kind: rotate.LeaseTaken}, codes.OutcomeNoticed, "the lease of "+
+			owner+" was taken over: it had not been renewed for its whole length"))
 	}
 	if owner == "" || r.st.Intent == nil {
 		return nil
@@ -43,11 +44,14 @@ func (r *run) outlived(ctx context.Context, err error) error {
 	}
 	ctx, cancel := rotate.Unhurried(ctx)
 	defer cancel()
-	event := r.event(s, codes.OutcomeFailed, "it may have come after the lease had passed to another process; the domain is looked at again at once")
+	event := r.event(s, codes.OutcomeFailed,
+		"it may have come after the lease had passed to another process; the domain is looked at again at once")
 	noted := r.engine.Store.LookAgain(ctx, r.want.Name, time.Unix(0, 0), time.Time{}, event)
 	r.late = true
-	return &fault.Error{Kind: fault.Transient, Code: codes.LeaseLost, Err: errors.Join(besideLoss(err), noted), What: what + ": it may have come after the lease had passed to another process",
-		Hint: "the domain is looked at again at once, and put right; 'dkimbot status --domain " + r.want.Name + "' says where it stands"}
+	return &fault.Error{Kind: fault.Transient, Code: codes.LeaseLost, Err: errors.Join(besideLoss(err), noted),
+		What: what + ": it may have come after the lease had passed to another process",
+		Hint: "the domain is looked at again at once, and put right; 'dkimbot status --domain " + r.want.Name +
+			"' says where it stands"}
 }
 
 // lossOnce returns err with the loss of the lease told once, and nothing of the work

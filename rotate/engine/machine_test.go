@@ -79,7 +79,8 @@ type machine struct {
 	plans []rotate.Approval // that a person approved of
 }
 
-var operations = []string{"put s1", "put s2", "publish s1", "publish s2", "activate mx1", "activate mx2", "destroy s1", "destroy s2", "forget mx1",
+var operations = []string{"put s1", "put s2", "publish s1", "publish s2", "activate mx1", "activate mx2", "destroy s1",
+	"destroy s2", "forget mx1",
 	"save", "load", "acquire", "look s1", "look s2", "get s1", "get s2", "ask mx1", "ask mx2"}
 
 // hardships draws what goes wrong while f runs.
@@ -288,7 +289,8 @@ func (m *machine) carryOut(t *rapid.T) {
 	var res engine.Result
 	var ops []string
 	m.hardships(t, func() {
-		res, ops = m.apply(m.d, a, rapid.SampledFrom([]engine.Patience{{}, {Most: time.Hour}, {Most: time.Hour, Retry: true}}).Draw(t, "patience"))
+		res, ops = m.apply(m.d, a, rapid.SampledFrom([]engine.Patience{{}, {Most: time.Hour},
+			{Most: time.Hour, Retry: true}}).Draw(t, "patience"))
 	})
 	for _, op := range ops {
 		if used || !slices.ContainsFunc(a.Steps, func(s rotate.Step) bool { return operationOf(s, op) }) {

@@ -91,7 +91,8 @@ func keyNames() *strings.Replacer {
 	var pairs []string
 	for i, k := range someKeys() {
 		value := regexp.MustCompile(`p=(\S+)`).FindStringSubmatch(record(k))[1]
-		pairs = append(pairs, k.ID(), fmt.Sprint("K", i), rotate.ShortID(k.ID()), fmt.Sprint("K", i), value, fmt.Sprint("P", i))
+		pairs = append(pairs, k.ID(), fmt.Sprint("K", i), rotate.ShortID(k.ID()), fmt.Sprint("K", i), value,
+			fmt.Sprint("P", i))
 	}
 	return strings.NewReplacer(pairs...)
 }
@@ -119,7 +120,8 @@ func (s *scene) planned(names *strings.Replacer) (out []string) {
 			mark += " " + string(step.Reason.Code)
 		}
 		before, after := step.Facts()
-		write(step.Kind, strings.TrimSuffix(step.Selector+"/"+step.Signer, "/")+at(step.NotBefore), step.Duty[:1], facts(before)+">"+facts(after), mark)
+		write(step.Kind, strings.TrimSuffix(step.Selector+"/"+step.Signer, "/")+at(step.NotBefore), step.Duty[:1],
+			facts(before)+">"+facts(after), mark)
 	}
 	if p.Next != nil {
 		write("next", p.Next.Action, p.Next.Selector+at(p.Next.At), p.Next.Reason.Code)
@@ -187,7 +189,8 @@ func TestTransitionMap(t *testing.T) {
 			st := rotate.CopyState(kept)
 			said, ok := try(func() string { return tr.do(&st, s) })
 			if after := written(t, kept); !bytes.Equal(before, after) {
-				t.Errorf("%s, %s: the state that was copied is changed: %s", stage.name, tr.name, changed(flat(t, before), flat(t, after)))
+				t.Errorf("%s, %s: the state that was copied is changed: %s", stage.name, tr.name,
+					changed(flat(t, before), flat(t, after)))
 			}
 			after := written(t, st)
 			if ok && (said != "" || !bytes.Equal(before, after)) {
@@ -217,33 +220,40 @@ func states() []variation {
 		return func(s *scene) { *s = *scenes(); change(s) }
 	}
 	former := func(s *scene) {
-		s.have.Former = []rotate.Former{{Selector: "s9", Signer: "mx1", Until: planned.Add(-day)}, {Selector: "s9", Signer: "mx2"}, {Selector: "s8", Signer: "mx2", Until: planned}}
+		s.have.Former = []rotate.Former{{Selector: "s9", Signer: "mx1", Until: planned.Add(-day)},
+			{Selector: "s9", Signer: "mx2"}, {Selector: "s8", Signer: "mx2", Until: planned}}
 	}
 	full := func(s *scene) {
 		sel := s.have.Selectors["s1"]
 		for i := range 24 {
 			sel.Past = append(sel.Past, fmt.Sprint("past ", i))
 		}
-		sel.Retired = []rotate.Retired{{KeyID: someKeys()[0].ID(), Version: 1}, {KeyID: someKeys()[3].ID(), Version: 9, Dropped: true}}
+		sel.Retired = []rotate.Retired{{KeyID: someKeys()[0].ID(), Version: 1},
+			{KeyID: someKeys()[3].ID(), Version: 9, Dropped: true}}
 		sel.TTL, sel.Tried = 9*time.Hour, []string{someKeys()[3].ID()}
 		sel.Key.CacheWait = 9 * time.Hour
 		s.have.Intent, s.have.Next = &rotate.Intent{Kind: rotate.Publish, Selector: "s1"}, &rotate.Next{Action: "rotate"}
 		s.have.Clock = &rotate.Instant{At: planned.Add(-day), Boot: "b"}
-		for i, at := range []*time.Time{&sel.Key.StoredAt, &sel.Key.PublishedAt, &sel.Key.VerifiedAt, &sel.Key.Leaked, &sel.Key.RevokedAt, &sel.Key.ShadowedAt, &sel.LastUsedAt} {
+		for i, at := range []*time.Time{&sel.Key.StoredAt, &sel.Key.PublishedAt, &sel.Key.VerifiedAt, &sel.Key.Leaked,
+			&sel.Key.RevokedAt, &sel.Key.ShadowedAt, &sel.LastUsedAt} {
 			*at = planned.Add(time.Duration(i+1) * time.Hour)
 		}
 	}
 	return []variation{
 		{"bootstrapping, both sign", from(bootstrappingScene, func(s *scene) { s.sign("s1", "mx1", "mx2"); former(s) })},
-		{"bootstrapping, one selector's key", from(bootstrappingScene, func(s *scene) { s.sign("s1", "mx1", "mx2"); s.have.Selectors["s2"].Key = nil })},
+		{"bootstrapping, one selector's key",
+			from(bootstrappingScene, func(s *scene) { s.sign("s1", "mx1", "mx2"); s.have.Selectors["s2"].Key = nil })},
 		{"bootstrapping, both leaked", from(bootstrappingScene, func(s *scene) { leak("s1")(s); leak("s2")(s) })},
-		{"bootstrapping, once released", from(bootstrappingScene, func(s *scene) { s.past("s2", "older"); s.have.Selectors["s2"].Key = nil })},
+		{"bootstrapping, once released",
+			from(bootstrappingScene, func(s *scene) { s.past("s2", "older"); s.have.Selectors["s2"].Key = nil })},
 		{"ready, with former ones", from(readyScene, former)},
 		{"ready, of a fuller past", from(readyScene, full)},
 		{"switching, of a fuller past", from(switchingScene, full)},
 		{"switching, target leaked", from(switchingScene, leak("s2"))},
-		{"switching, both leaked, now", from(switchingScene, func(s *scene) { leak("s1")(s); leak("s2")(s); revokeNow("s1")(s) })},
-		{"switching, all there", from(switchingScene, func(s *scene) { s.sign("s2", "mx1", "mx2"); s.confirmedAt("mx2", planned.Add(-time.Hour)) })},
+		{"switching, both leaked, now",
+			from(switchingScene, func(s *scene) { leak("s1")(s); leak("s2")(s); revokeNow("s1")(s) })},
+		{"switching, all there", from(switchingScene,
+			func(s *scene) { s.sign("s2", "mx1", "mx2"); s.confirmedAt("mx2", planned.Add(-time.Hour)) })},
 		{"switching, all back", from(switchingScene, func(s *scene) {
 			s.sign("s1", "mx1", "mx2")
 			s.have.Held = []string{"mx1", "mx2"}
@@ -257,33 +267,43 @@ func states() []variation {
 		})},
 		{"stored, of a fuller past", from(storedScene, full)},
 		{"published, the old key destroyed", from(publishedScene, func(s *scene) { s.have.Selectors["s1"].Key.Gone = true })},
-		{"published, the fresh key leaked", from(publishedScene, func(s *scene) { s.have.Selectors["s1"].Next.Leaked = planned })},
+		{"published, the fresh key leaked",
+			from(publishedScene, func(s *scene) { s.have.Selectors["s1"].Next.Leaked = planned })},
 		{"replaced, the fresh key leaked", from(replacedScene, leak("s1"))},
 		{"replaced, all destroyed", from(replacedScene, func(s *scene) { s.have.Selectors["s1"].Retired = nil })},
-		{"ready, a signer unsure and a new one", from(drainingScene, func(s *scene) { s.unsure("mx2"); s.confirmedAt("mx1", planned.Add(time.Hour)) })},
-		{"bootstrapping, both sign, the other leaked", from(bootstrappingScene, func(s *scene) { s.sign("s1", "mx1", "mx2"); leak("s2")(s) })},
+		{"ready, a signer unsure and a new one",
+			from(drainingScene, func(s *scene) { s.unsure("mx2"); s.confirmedAt("mx1", planned.Add(time.Hour)) })},
+		{"bootstrapping, both sign, the other leaked",
+			from(bootstrappingScene, func(s *scene) { s.sign("s1", "mx1", "mx2"); leak("s2")(s) })},
 		{"bootstrapping, one given up", from(bootstrappingScene, func(s *scene) {
 			s.have.Selectors["s1"].Key = nil
-			s.have.Selectors["s1"].Retired = []rotate.Retired{{KeyID: someKeys()[3].ID(), Version: 1, Dropped: true, Leaked: true}}
+			s.have.Selectors["s1"].Retired = []rotate.Retired{{KeyID: someKeys()[3].ID(), Version: 1,
+				Dropped: true, Leaked: true}}
 		})},
 		{"stored, by a clock that was ahead", from(storedScene, func(s *scene) {
 			next := s.have.Selectors["s1"].Next
-			for i, at := range []*time.Time{&next.StoredAt, &next.PublishedAt, &next.VerifiedAt, &next.Leaked, &next.RevokedAt, &next.ShadowedAt} {
+			for i, at := range []*time.Time{&next.StoredAt, &next.PublishedAt, &next.VerifiedAt, &next.Leaked, &next.RevokedAt,
+				&next.ShadowedAt} {
 				*at = planned.Add(time.Duration(i+1) * time.Hour)
 			}
 		})},
-		{"bootstrapping, one unsure", from(bootstrappingScene, func(s *scene) { s.sign("s1", "mx1", "mx2"); s.unsure("mx1") })},
+		{"bootstrapping, one unsure", from(bootstrappingScene,
+			func(s *scene) { s.sign("s1", "mx1", "mx2"); s.unsure("mx1") })},
 		{"draining, reported before", from(drainingScene, func(s *scene) {
 			s.have.Selectors["s1"].Key.Leaked = s.have.SwitchedAt
-			s.have.Selectors["s1"].Retired = []rotate.Retired{{KeyID: someKeys()[3].ID(), Version: 9, Leaked: true}, {KeyID: someKeys()[2].ID(), Version: 8, Leaked: true, Dropped: true}}
+			s.have.Selectors["s1"].Retired = []rotate.Retired{{KeyID: someKeys()[3].ID(), Version: 9, Leaked: true},
+				{KeyID: someKeys()[2].ID(), Version: 8, Leaked: true, Dropped: true}}
 		})},
-		{"replaced, the old key leaked", from(replacedScene, func(s *scene) { s.have.Selectors["s1"].Retired[0].Leaked = true })},
+		{"replaced, the old key leaked",
+			from(replacedScene, func(s *scene) { s.have.Selectors["s1"].Retired[0].Leaked = true })},
 		{"replaced, others to destroy", from(replacedScene, func(s *scene) {
-			s.have.Selectors["s1"].Retired = []rotate.Retired{{KeyID: someKeys()[1].ID(), Version: 9, Dropped: true}, {KeyID: someKeys()[3].ID(), Version: 8, Leaked: true}}
+			s.have.Selectors["s1"].Retired = []rotate.Retired{{KeyID: someKeys()[1].ID(), Version: 9, Dropped: true},
+				{KeyID: someKeys()[3].ID(), Version: 8, Leaked: true}}
 		})},
 		{"stored, no wait noted", from(storedScene, func(s *scene) { s.have.Selectors["s1"].Next.CacheWait = 0 })},
 		{"published, no wait noted", from(publishedScene, func(s *scene) { s.have.Selectors["s1"].Next.CacheWait = 0 })},
-		{"released, its record missing", from(readyScene, func(s *scene) { s.have.Released = &rotate.HandedBack{At: longAgo}; s.show("s1"); s.dnsSilent("s2") })},
+		{"released, its record missing",
+			from(readyScene, func(s *scene) { s.have.Released = &rotate.HandedBack{At: longAgo}; s.show("s1"); s.dnsSilent("s2") })},
 		{"being cleared away", from(readyScene, func(s *scene) { s.purging(-8*day, true); s.have.Released.Begun = true })},
 		{"cleared away, no key left", from(readyScene, func(s *scene) {
 			s.purging(-8*day, true)
@@ -294,7 +314,8 @@ func states() []variation {
 			s.have.Released = &rotate.HandedBack{At: longAgo}
 			s.want.Policy.Selectors = [2]string{"a", "b"}
 		})},
-		{"to be cleared away, half destroyed", from(readyScene, func(s *scene) { s.purging(-8*day, false); s.have.Selectors["s1"].Key.Gone = true })},
+		{"to be cleared away, half destroyed",
+			from(readyScene, func(s *scene) { s.purging(-8*day, false); s.have.Selectors["s1"].Key.Gone = true })},
 		{"to be cleared away, in use", from(readyScene, func(s *scene) { s.purging(-day, false) })},
 		{"cleared away", from(readyScene, func(s *scene) {
 			s.purging(-8*day, true)
@@ -302,7 +323,8 @@ func states() []variation {
 			s.have.Selectors["s2"].Past = []string{s.have.Selectors["s2"].Key.ID}
 		})},
 		{"drifted", from(readyScene, func(s *scene) {
-			s.have.Drift = []rotate.Finding{{Code: codes.RecordVanished, Selector: "s1", Since: longAgo}, {Code: codes.SignerSilent, Signer: "mx2", Message: "before", Since: longAgo}}
+			s.have.Drift = []rotate.Finding{{Code: codes.RecordVanished, Selector: "s1", Since: longAgo},
+				{Code: codes.SignerSilent, Signer: "mx2", Message: "before", Since: longAgo}}
 		})},
 	}
 }

@@ -21,7 +21,8 @@ func TestTwoDomainsAtOneName(t *testing.T) {
 	refused := func(t *testing.T, err error) {
 		t.Helper()
 		faulttest.Shown(t, err)
-		if fault.CodeOf(err) != codes.SharedName || fault.KindOf(err) != fault.Refused || !strings.Contains(err.Error(), "s1._domainkey.example.com") ||
+		if fault.CodeOf(err) != codes.SharedName || fault.KindOf(err) != fault.Refused ||
+			!strings.Contains(err.Error(), "s1._domainkey.example.com") ||
 			!strings.Contains(err.Error(), "s1._domainkey.example.org") || strings.Contains(fault.HintOf(err), "remove") {
 			t.Errorf("%v (hint %q), want a refusal that names both", err, fault.HintOf(err))
 		}
@@ -46,7 +47,8 @@ func TestTwoDomainsAtOneName(t *testing.T) {
 	t.Run("the name was claimed before the first is managed", func(t *testing.T) {
 		w := newWorld(t, "mx1")
 		w.settle(second)
-		if holder, err := w.store.Claim(t.Context(), shared, dkim.Name{Domain: second.Name, Selector: "s1"}); err != nil || holder.Domain != second.Name {
+		if holder, err := w.store.Claim(t.Context(), shared, dkim.Name{Domain: second.Name, Selector: "s1"}); err != nil ||
+			holder.Domain != second.Name {
 			t.Fatal(holder, err)
 		}
 		refused(t, w.engine().Advance(t.Context(), first).Err)

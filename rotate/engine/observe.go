@@ -28,7 +28,8 @@ type Planner struct {
 
 // Plan observes the domain and says what would be done now. Only a state that
 // can't be read is an error; everything else that is wrong is told in the plan.
-func (p *Planner) Plan(ctx context.Context, want rotate.Domain, req rotate.Request) (rotate.DomainPlan, rotate.State, error) {
+func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
+	req rotate.Request) (rotate.DomainPlan, rotate.State, error) {
 	have, seen, err := p.observe(ctx, want)
 	if err != nil {
 		return rotate.DomainPlan{}, rotate.State{}, err
@@ -49,7 +50,8 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain, req rotate.Reque
 }
 
 // PlanAdoption observes the domain and says what adopting the keys would do now.
-func (p *Planner) PlanAdoption(ctx context.Context, want rotate.Domain, req rotate.Request, a rotate.Adoption) (rotate.DomainPlan, error) {
+func (p *Planner) PlanAdoption(ctx context.Context, want rotate.Domain, req rotate.Request,
+	a rotate.Adoption) (rotate.DomainPlan, error) {
 	have, seen, err := p.observe(ctx, want)
 	if err != nil {
 		return rotate.DomainPlan{}, err
@@ -96,7 +98,8 @@ func unknownSigner(name string) error {
 }
 
 // observe asks DNS, the keystore and the signers what there is for one domain, all at once.
-func observe(ctx context.Context, want rotate.Domain, have rotate.State, keys rotate.KeyReader, look rotate.Looker, ask func(context.Context, string) (dkim.Ref, error)) rotate.Observation {
+func observe(ctx context.Context, want rotate.Domain, have rotate.State, keys rotate.KeyReader, look rotate.Looker,
+	ask func(context.Context, string) (dkim.Ref, error)) rotate.Observation {
 	want = plan.Managing(want, have)
 	var (
 		mu   sync.Mutex
@@ -123,13 +126,15 @@ func observe(ctx context.Context, want rotate.Domain, have rotate.State, keys ro
 	return seen
 }
 
-func observeSigner(ctx context.Context, signer string, ask func(context.Context, string) (dkim.Ref, error)) (seen rotate.SignerSeen) {
+func observeSigner(ctx context.Context, signer string,
+	ask func(context.Context, string) (dkim.Ref, error)) (seen rotate.SignerSeen) {
 	defer fault.Caught("ask signer "+signer, &seen.Err)
 	seen.Ref, seen.Err = ask(ctx, signer)
 	return seen
 }
 
-func observeSelector(ctx context.Context, name dkim.Name, sel rotate.Selector, keys rotate.KeyReader, look rotate.Looker) (seen rotate.SelectorSeen) {
+func observeSelector(ctx context.Context, name dkim.Name, sel rotate.Selector, keys rotate.KeyReader,
+	look rotate.Looker) (seen rotate.SelectorSeen) {
 	observeRecord(ctx, name, look, &seen)
 	observeKey(ctx, name, sel, keys, &seen)
 	return seen
@@ -140,7 +145,8 @@ func observeRecord(ctx context.Context, name dkim.Name, look rotate.Looker, seen
 	seen.Sight, seen.SightErr = look.Look(ctx, name)
 }
 
-func observeKey(ctx context.Context, name dkim.Name, sel rotate.Selector, keys rotate.KeyReader, seen *rotate.SelectorSeen) {
+func observeKey(ctx context.Context, name dkim.Name, sel rotate.Selector, keys rotate.KeyReader,
+	seen *rotate.SelectorSeen) {
 	defer fault.Caught("read the private key for "+name.String(), &seen.KeyErr)
 	meant := sel.Wanted()
 	key, version, err := keys.Get(ctx, name, 0)

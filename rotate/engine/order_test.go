@@ -49,7 +49,8 @@ func (w *world) halfSwitched(d wish) {
 // TestRollback: while switching and draining, all signers go back at once, also when
 // DNS can't be asked, and the domain is ready as before (I1, I2).
 func TestRollback(t *testing.T) {
-	for name, prepare := range map[string]func(*world, wish){"switching": (*world).halfSwitched, "draining": (*world).switched} {
+	for name, prepare := range map[string]func(*world,
+		wish){"switching": (*world).halfSwitched, "draining": (*world).switched} {
 		t.Run(name, func(t *testing.T) {
 			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 			prepare(w, d)
@@ -88,7 +89,8 @@ func TestRollbackShadowed(t *testing.T) {
 func TestRollbackOfSome(t *testing.T) {
 	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 	w.switched(d)
-	if res := w.order(d, rotate.Rollback{Signers: []string{"mx2"}}); res.Err != nil || res.State.Next.Reason.Code != "held" {
+	if res := w.order(d, rotate.Rollback{Signers: []string{"mx2"}}); res.Err != nil ||
+		res.State.Next.Reason.Code != "held" {
 		t.Fatalf("%v; next %+v", res.Err, res.State.Next)
 	}
 	w.pass(30 * day)
@@ -125,7 +127,8 @@ func TestOrdersRefused(t *testing.T) {
 		"rollback, long replaced":   {rotated, rotate.Rollback{}, "nothing-to-roll-back"},
 		"rollback, fresh key there": {(*world).freshWhileDraining, rotate.Rollback{}, "nothing-to-roll-back"},
 		"rollback, unknown signer":  {(*world).switched, rotate.Rollback{Signers: []string{"mx9"}}, "unknown-signer"},
-		"rollback, record gone":     {func(w *world, d wish) { w.switched(d); w.spoil("s1", "") }, rotate.Rollback{}, "record-gone"},
+		"rollback, record gone": {func(w *world, d wish) { w.switched(d); w.spoil("s1", "") }, rotate.Rollback{},
+			"record-gone"},
 		"rollback, record back":     {(*world).recordBack, rotate.Rollback{}, "record-gone"},
 		"rollback, old key leaked":  {(*world).halfReplaced, rotate.Rollback{}, "leaked"},
 		"compromised, new":          {func(*world, wish) {}, rotate.Distrust{}, "not-managed"},
@@ -148,8 +151,10 @@ func TestOrdersRefused(t *testing.T) {
 			before := w.state(d.Name)
 			res := w.order(d, tt.order)
 			faulttest.Shown(t, res.Err)
-			if string(fault.CodeOf(res.Err)) != tt.code || fault.KindOf(res.Err) != fault.Refused || fault.HintOf(res.Err) == "" {
-				t.Errorf("got %v, code %q, hint %q; want a refusal with code %s", res.Err, fault.CodeOf(res.Err), fault.HintOf(res.Err), tt.code)
+			if string(fault.CodeOf(res.Err)) != tt.code || fault.KindOf(res.Err) != fault.Refused ||
+				fault.HintOf(res.Err) == "" {
+				t.Errorf("got %v, code %q, hint %q; want a refusal with code %s", res.Err, fault.CodeOf(res.Err),
+					fault.HintOf(res.Err), tt.code)
 			}
 			after := w.state(d.Name)
 			if after.Phase != before.Phase || after.Failures != before.Failures || after.LastError != before.LastError {
@@ -202,7 +207,8 @@ func (w *world) halfReplaced(d wish) {
 func (w *world) revokedAt(selector string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return !slices.ContainsFunc(w.shown(selector+"._domainkey.example.com"), func(v string) bool { return !strings.HasSuffix(v, "p=") })
+	return !slices.ContainsFunc(w.shown(selector+"._domainkey.example.com"),
+		func(v string) bool { return !strings.HasSuffix(v, "p=") })
 }
 
 // TestCompromised: whichever key has leaked, in whichever phase, signers end up with
@@ -258,12 +264,13 @@ func TestCompromisedAmidOutages(t *testing.T) {
 		mx1, mx2                    string
 		revoked, destroyed, pending bool
 	}{
-		"nothing":             {nil, "s2", "s2", false, true, false}, // a fresh key stands there already
-		"one signer":          {[]string{"activate mx2"}, "s2", "s1", true, false, true},
-		"all signers":         {[]string{"activate mx1", "activate mx2"}, "s1", "s1", false, false, true},
-		"provider":            {[]string{"publish s1"}, "s2", "s2", false, true, true},
-		"DNS can't be asked":  {[]string{"look s1", "look s2"}, "s2", "s2", false, true, true},
-		"keystore can't burn": {[]string{"destroy s1"}, "s2", "s2", false, false, true}, // and its fresh key is made all the same
+		"nothing":            {nil, "s2", "s2", false, true, false}, // a fresh key stands there already
+		"one signer":         {[]string{"activate mx2"}, "s2", "s1", true, false, true},
+		"all signers":        {[]string{"activate mx1", "activate mx2"}, "s1", "s1", false, false, true},
+		"provider":           {[]string{"publish s1"}, "s2", "s2", false, true, true},
+		"DNS can't be asked": {[]string{"look s1", "look s2"}, "s2", "s2", false, true, true},
+		// and its fresh key is made all the same
+		"keystore can't burn": {[]string{"destroy s1"}, "s2", "s2", false, false, true},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -274,11 +281,15 @@ func TestCompromisedAmidOutages(t *testing.T) {
 			res := w.order(d, rotate.Distrust{})
 			showEach(t, res.Err)
 			w.pass(time.Minute)
-			destroyed := !slices.ContainsFunc(w.live(dkim.Name{Domain: d.Name, Selector: "s1"}), func(k *dkim.PrivateKey) bool { return k.ID() == id })
-			if mx1, mx2 := w.hosts["mx1"].selector(d.Name), w.hosts["mx2"].selector(d.Name); mx1 != tt.mx1 || mx2 != tt.mx2 || w.revokedAt("s1") != tt.revoked || destroyed != tt.destroyed || (res.Err != nil) != tt.pending {
-				t.Errorf("mx1 signs with %s, mx2 with %s; revoked %v, destroyed %v; %v", mx1, mx2, w.revokedAt("s1"), destroyed, res.Err)
+			destroyed := !slices.ContainsFunc(w.live(dkim.Name{Domain: d.Name, Selector: "s1"}),
+				func(k *dkim.PrivateKey) bool { return k.ID() == id })
+			if mx1, mx2 := w.hosts["mx1"].selector(d.Name), w.hosts["mx2"].selector(d.Name); mx1 != tt.mx1 || mx2 != tt.mx2 ||
+				w.revokedAt("s1") != tt.revoked || destroyed != tt.destroyed || (res.Err != nil) != tt.pending {
+				t.Errorf("mx1 signs with %s, mx2 with %s; revoked %v, destroyed %v; %v", mx1, mx2, w.revokedAt("s1"),
+					destroyed, res.Err)
 			}
-			if next := w.state(d.Name).Next; tt.pending && (next == nil || next.Action != "retry" || !next.At.After(w.Now().Add(-time.Minute))) {
+			if next := w.state(d.Name).Next; tt.pending &&
+				(next == nil || next.Action != "retry" || !next.At.After(w.Now().Add(-time.Minute))) {
 				t.Errorf("what is left is not noted to be tried again: %+v", next)
 			}
 			w.trouble = nil
@@ -363,7 +374,8 @@ func TestDismissedAfterRollback(t *testing.T) {
 	w.switched(d)
 	w.hosts["mx2"].stop()
 	d.Signers = []string{"mx1"}
-	if res := w.order(d, rotate.Rollback{}); res.Err != nil || res.State.Phase != rotate.Ready || res.State.Active != "s1" {
+	if res := w.order(d, rotate.Rollback{}); res.Err != nil || res.State.Phase != rotate.Ready ||
+		res.State.Active != "s1" {
 		t.Fatalf("%v; phase %s, active %s", res.Err, res.State.Phase, res.State.Active)
 	}
 	w.keys[dkim.Name{Domain: d.Name, Selector: "s2"}] = nil
@@ -395,7 +407,8 @@ func TestSwitchUnread(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	w.settle(d)
 	e := w.engine()
-	planner := engine.Planner{State: e.Store, Keys: e.Keys, Look: e.Look, Signers: map[string]rotate.SignerReader{"mx1": e.Signers["mx1"]}, Clock: w.start("plan", nil).Clock}
+	planner := engine.Planner{State: e.Store, Keys: e.Keys, Look: e.Look,
+		Signers: map[string]rotate.SignerReader{"mx1": e.Signers["mx1"]}, Clock: w.start("plan", nil).Clock}
 	d.Asked = true
 	plan, st, err := planner.Plan(context.Background(), d.Domain, d.Request)
 	if err != nil || plan.Stop != nil || !plan.Switches {

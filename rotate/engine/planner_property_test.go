@@ -31,7 +31,10 @@ func TestPlanIsPure(t *testing.T) {
 			t.Fatalf("I11: the arguments were changed:\n%s", cmp.Diff(before, after))
 		}
 		again := s.want.plan(s.now, s.have, s.seen)
-		if diff := cmp.Diff(p, again, cmp.Comparer(func(a, b error) bool { return (a == nil) == (b == nil) && (a == nil || a.Error() == b.Error()) })); diff != "" {
+		if diff := cmp.Diff(p, again, cmp.Comparer(func(a,
+			b error) bool {
+			return (a == nil) == (b == nil) && (a == nil || a.Error() == b.Error())
+		})); diff != "" {
 			t.Fatalf("I11: the plan differs the second time:\n%s", diff)
 		}
 		if p.Stop != nil && p.Next != nil {
@@ -92,7 +95,8 @@ func (s *scene) checkPublish(t *rapid.T, step rotate.Step) {
 			t.Fatalf("I2: the standby %s is replaced, and %s came to the active one at %s", step.Selector, name, c.At)
 		}
 	}
-	public := sel.Next != nil && (!sel.Next.PublishedAt.IsZero() || slices.Contains(s.seen.Selectors[step.Selector].Sight.Values, sel.Next.Record))
+	public := sel.Next != nil && (!sel.Next.PublishedAt.IsZero() ||
+		slices.Contains(s.seen.Selectors[step.Selector].Sight.Values, sel.Next.Record))
 	if !public && s.now.Before(s.have.SwitchedAt.Add(s.want.Policy.Drain)) && s.have.SwitchedAt.Before(s.now.Add(day)) {
 		t.Fatalf("I2: %s is replaced, and drains until %s", step.Selector, s.have.SwitchedAt.Add(s.want.Policy.Drain))
 	}
@@ -104,7 +108,8 @@ func (s *scene) checkActivate(t *rapid.T, step rotate.Step, before []rotate.Step
 	has := func(kind rotate.Kind) bool {
 		return slices.ContainsFunc(before, func(b rotate.Step) bool { return b.Kind == kind && b.Selector == step.Selector })
 	}
-	inUse := s.othersSign(step.Selector, step.Signer) && (s.have.Active == step.Selector || s.idle(step.Signer) && !s.sheltered(s.have.Active))
+	inUse := s.othersSign(step.Selector, step.Signer) &&
+		(s.have.Active == step.Selector || s.idle(step.Signer) && !s.sheltered(s.have.Active))
 	if !has(rotate.Verify) && (step.Selector != s.have.Active || s.seen.Selectors[step.Selector].SightErr == nil) {
 		t.Fatalf("I2: %s is used without a look", step.Selector)
 	}
@@ -150,7 +155,8 @@ func (s *scene) sheltered(selector string) bool {
 	if sel == nil || sel.Key == nil || sel.Next != nil || seen.KeyErr != nil || sel.Key.VerifiedAt.IsZero() {
 		return false
 	}
-	return seen.SightErr == nil && seen.Sight.Complete && slices.Equal(seen.Sight.Values, []string{sel.Key.Record}) && !s.now.Before(sel.Key.VerifiedAt.Add(sel.Key.CacheWait))
+	return seen.SightErr == nil && seen.Sight.Complete && slices.Equal(seen.Sight.Values, []string{sel.Key.Record}) &&
+		!s.now.Before(sel.Key.VerifiedAt.Add(sel.Key.CacheWait))
 }
 
 // othersSign reports whether some signer beside the one confirmed the selector's key.
@@ -165,7 +171,8 @@ func (s *scene) othersSign(selector, but string) bool {
 // checkDestroy: an old key is destroyed only after a newer one was seen in its place (I5).
 func (s *scene) checkDestroy(t *rapid.T, step rotate.Step, before []rotate.Step) {
 	sel := s.have.Selectors[step.Selector]
-	verified := slices.ContainsFunc(before, func(b rotate.Step) bool { return b.Kind == rotate.Verify && b.Selector == step.Selector })
+	verified := slices.ContainsFunc(before,
+		func(b rotate.Step) bool { return b.Kind == rotate.Verify && b.Selector == step.Selector })
 	retired := slices.ContainsFunc(sel.Retired, func(r rotate.Retired) bool { return r.KeyID == step.From.KeyID })
 	if !retired && !verified {
 		t.Fatalf("I5: a key of %s is destroyed before its replacement is verified", step.Selector)
@@ -184,7 +191,8 @@ func (s *scene) checkHandsOff(t *rapid.T, step rotate.Step) {
 		if !slices.Contains(seen.Sight.Values, foreignRecord) || seen.Sight.Unchecked {
 			continue
 		}
-		if step.Selector == name || step.Kind == rotate.Generate || step.Kind == rotate.StoreKey || s.have.Phase == rotate.New {
+		if step.Selector == name || step.Kind == rotate.Generate || step.Kind == rotate.StoreKey ||
+			s.have.Phase == rotate.New {
 			t.Fatalf("I6: %s of %s, though a record at %s is not ours", step.Kind, step.Selector, name)
 		}
 	}
@@ -207,7 +215,8 @@ func (s *scene) distort(t *rapid.T) {
 	signer := rapid.SampledFrom([]string{"mx1", "mx2"}).Draw(t, "signer")
 	some := func(label string) *dkim.PrivateKey { return rapid.SampledFrom(someKeys()).Draw(t, label) }
 	ago := func(label string) time.Time {
-		return planned.Add(-rapid.SampledFrom([]time.Duration{0, time.Minute, time.Hour, day, 6 * day, 7 * day, 8 * day, 100 * day, -time.Hour, -30 * day}).Draw(t, label))
+		return planned.Add(-rapid.SampledFrom([]time.Duration{0, time.Minute, time.Hour, day, 6 * day, 7 * day, 8 * day,
+			100 * day, -time.Hour, -30 * day}).Draw(t, label))
 	}
 	sel := s.have.Selectors[selector]
 	failed := errors.New("no route to host")
@@ -218,22 +227,26 @@ func (s *scene) distort(t *rapid.T) {
 			s.want.Signers = rapid.SampledFrom([][]string{{"mx1"}, {"mx2"}, {"mx1", "mx2", "mx3"}, nil}).Draw(t, "signers")
 		},
 		"policy": func() {
-			s.want.Policy.Drain, s.want.Policy.Settle = time.Duration(rapid.IntRange(0, 9).Draw(t, "drain"))*day, time.Duration(rapid.IntRange(0, 9).Draw(t, "settle"))*day
+			s.want.Policy.Drain, s.want.Policy.Settle = time.Duration(rapid.IntRange(0, 9).Draw(t, "drain"))*day,
+				time.Duration(rapid.IntRange(0, 9).Draw(t, "settle"))*day
 		},
 		"reorder": func() {
 			s.want.Policy.Selectors[0], s.want.Policy.Selectors[1] = s.want.Policy.Selectors[1], s.want.Policy.Selectors[0]
 		},
 		"phase": func() {
-			s.have.Phase = rapid.SampledFrom([]rotate.Phase{rotate.New, rotate.Bootstrapping, rotate.Ready, rotate.Switching, rotate.Draining, rotate.Replacing, "", "x"}).Draw(t, "phase")
+			s.have.Phase = rapid.SampledFrom([]rotate.Phase{rotate.New, rotate.Bootstrapping, rotate.Ready, rotate.Switching,
+				rotate.Draining, rotate.Replacing, "", "x"}).Draw(t, "phase")
 		},
 		"roles": func() {
-			s.have.Active, s.have.Target, s.have.Draining = selector, s.want.Policy.Other(selector), s.want.Policy.Other(selector)
+			s.have.Active, s.have.Target, s.have.Draining = selector, s.want.Policy.Other(selector),
+				s.want.Policy.Other(selector)
 		},
 		"switched": func() { s.have.SwitchedAt = ago("switched") },
 		"lag":      func() { s.lag(selector) },
 		"uncheck":  s.uncheck,
 		"shown": func() {
-			s.show(selector, rapid.SampledFrom([]string{record(some("key")), record(some("key")), foreignRecord, "junk"}).Draw(t, "record"))
+			s.show(selector, rapid.SampledFrom([]string{record(some("key")), record(some("key")), foreignRecord,
+				"junk"}).Draw(t, "record"))
 		},
 		"two shown": func() { s.show(selector, record(some("key")), record(some("other"))) },
 		"gone":      func() { s.show(selector) },
@@ -245,7 +258,8 @@ func (s *scene) distort(t *rapid.T) {
 			if s.have.Signers == nil {
 				s.have.Signers = map[string]rotate.Confirmed{}
 			}
-			s.have.Signers[signer] = rotate.Confirmed{Selector: selector, KeyID: some("key").ID(), At: ago("at"), Unsure: rapid.Bool().Draw(t, "unsure")}
+			s.have.Signers[signer] = rotate.Confirmed{Selector: selector, KeyID: some("key").ID(), At: ago("at"),
+				Unsure: rapid.Bool().Draw(t, "unsure")}
 		},
 		"seen":   func() { s.stray(selector, rapid.SampledFrom([]string{some("key").ID(), ""}).Draw(t, "id"), signer) },
 		"lost":   func() { s.hold(selector, "", rapid.IntRange(0, 9).Draw(t, "version")) },

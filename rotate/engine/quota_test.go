@@ -18,7 +18,8 @@ import (
 func (w *world) counted(run, hour int) *testEngine {
 	parts := w.engine().Parts
 	parts.Quota = w.store
-	parts.Counts = rotate.Counts{PerRun: rotate.Bound{Most: run, Key: "limits.switches_per_run"}, PerHour: rotate.Bound{Most: hour, Key: "limits.switches_per_hour"}}
+	parts.Counts = rotate.Counts{PerRun: rotate.Bound{Most: run, Key: "limits.switches_per_run"},
+		PerHour: rotate.Bound{Most: hour, Key: "limits.switches_per_hour"}}
 	return newEngine(parts)
 }
 
@@ -56,7 +57,8 @@ func TestSwitchesPerRun(t *testing.T) {
 			t.Fatalf("of %d began %v", len(left), began)
 		}
 		for _, r := range held {
-			if r.Err != nil || r.Plan.Held != "limits.switches_per_run" || r.State.Next.Action != "rotate" || r.State.Next.Reason.Code != "limit" || !r.State.Next.At.Equal(w.now) ||
+			if r.Err != nil || r.Plan.Held != "limits.switches_per_run" || r.State.Next.Action != "rotate" ||
+				r.State.Next.Reason.Code != "limit" || !r.State.Next.At.Equal(w.now) ||
 				!strings.Contains(r.State.Next.Reason.Message, "(2, limits.switches_per_run)") || r.State.Failures > 0 {
 				t.Errorf("%s: %v, held by %q, next %+v, done %v", r.Domain, r.Err, r.Plan.Held, r.State.Next, r.Done)
 			}
@@ -91,8 +93,10 @@ func TestSwitchesPerHour(t *testing.T) {
 				continue
 			}
 			at := r.State.Next.At
-			if times[at]++; r.Err != nil || r.Plan.Held != "limits.switches_per_hour" || !at.After(w.now) || at.After(w.now.Add(2*time.Hour)) || round == 0 && times[at] > 2 {
-				t.Errorf("round %d, %s: %v, held by %q until %s, %d with it", round, r.Domain, r.Err, r.Plan.Held, at.Sub(w.now), times[at])
+			if times[at]++; r.Err != nil || r.Plan.Held != "limits.switches_per_hour" || !at.After(w.now) ||
+				at.After(w.now.Add(2*time.Hour)) || round == 0 && times[at] > 2 {
+				t.Errorf("round %d, %s: %v, held by %q until %s, %d with it", round, r.Domain, r.Err, r.Plan.Held,
+					at.Sub(w.now), times[at])
 			}
 		}
 		if len(begun) == len(all) {
@@ -133,7 +137,8 @@ func TestAskedBeyondCounts(t *testing.T) {
 			t.Fatalf("began %v", began)
 		}
 		err := held[0].Err
-		if fault.KindOf(err) != fault.Refused || fault.CodeOf(err) != "threshold" || !strings.Contains(err.Error(), "(1, "+tt.key+")") || !strings.HasSuffix(fault.HintOf(err), " --ignore-limits") {
+		if fault.KindOf(err) != fault.Refused || fault.CodeOf(err) != "threshold" ||
+			!strings.Contains(err.Error(), "(1, "+tt.key+")") || !strings.HasSuffix(fault.HintOf(err), " --ignore-limits") {
 			t.Errorf("%v, hint %q", err, fault.HintOf(err))
 		}
 		st := w.state(held[0].Domain)
@@ -141,7 +146,8 @@ func TestAskedBeyondCounts(t *testing.T) {
 			t.Errorf("the domain is left with %d failures, %q, next %+v", st.Failures, st.LastError, st.Next)
 		}
 		if st.Revision != held[0].State.Revision {
-			t.Errorf("the state has moved on from revision %d to %d: plans for the domain would be stale", held[0].State.Revision, st.Revision)
+			t.Errorf("the state has moved on from revision %d to %d: plans for the domain would be stale",
+				held[0].State.Revision, st.Revision)
 		}
 		all[2].Ignore.Counts = true
 		if began, _ := w.outcomes(e, all[2:]); len(began) != 1 {
@@ -160,7 +166,8 @@ func TestCountsHoldBackBeginningsOnly(t *testing.T) {
 		}
 		return fine
 	}
-	if began, held := w.outcomes(e, all[:1]); len(began) != 0 || held[0].Err == nil || held[0].State.Phase != rotate.Switching {
+	if began, held := w.outcomes(e, all[:1]); len(began) != 0 || held[0].Err == nil ||
+		held[0].State.Phase != rotate.Switching {
 		t.Fatalf("began %v, %+v", began, held)
 	}
 	w.trouble = nil
@@ -184,7 +191,8 @@ func TestDaemonCountsRunsByTheHour(t *testing.T) {
 			p.Notify = func(e rotate.Event) {
 				mu.Lock()
 				defer mu.Unlock()
-				if e.Kind == rotate.Drain && e.Outcome == "done" || e.Kind == rotate.Activate && e.Outcome == "done" && e.Selector == "s2" {
+				if e.Kind == rotate.Drain && e.Outcome == "done" || e.Kind == rotate.Activate && e.Outcome == "done" &&
+					e.Selector == "s2" {
 					begun[e.Domain] = time.Now()
 				}
 			}
@@ -194,7 +202,8 @@ func TestDaemonCountsRunsByTheHour(t *testing.T) {
 			t.Errorf("after half an hour %d began, want 2", len(begun))
 		}
 		for _, d := range all {
-			if st := w.state(d.Name); st.Phase == rotate.Ready && (st.Next.Reason.Code != "limit" || !strings.Contains(st.Next.Reason.Message, "limits.switches_per_run")) {
+			if st := w.state(d.Name); st.Phase == rotate.Ready &&
+				(st.Next.Reason.Code != "limit" || !strings.Contains(st.Next.Reason.Message, "limits.switches_per_run")) {
 				t.Errorf("%s waits for %+v", d.Name, st.Next)
 			}
 		}

@@ -68,7 +68,8 @@ func TestStrayThatCameBack(t *testing.T) {
 	}
 	res := w.engine().Advance(context.Background(), d)
 	if res.Err != nil || res.State.Phase != rotate.Draining || res.State.SwitchedAt.Before(w.Now()) {
-		t.Fatalf("I10: %v; phase %s, switched at %s; want the drain to start again", res.Err, res.State.Phase, res.State.SwitchedAt)
+		t.Fatalf("I10: %v; phase %s, switched at %s; want the drain to start again", res.Err, res.State.Phase,
+			res.State.SwitchedAt)
 	}
 	w.settle(d)
 	w.checkReady(d, "s2")
@@ -182,7 +183,8 @@ func TestReplacedKeyComesBack(t *testing.T) {
 	}
 	d.Asked = true
 	res = w.engine().Advance(context.Background(), d)
-	if next := res.State.Next; res.Err != nil || res.State.Phase != rotate.Ready || next.Reason.Code != "settle" || next.At.Sub(w.Now()) < 7*day-time.Minute {
+	if next := res.State.Next; res.Err != nil || res.State.Phase != rotate.Ready || next.Reason.Code != "settle" ||
+		next.At.Sub(w.Now()) < 7*day-time.Minute {
 		t.Fatalf("I2: %v; phase %s, next %+v; want to settle again", res.Err, res.State.Phase, next)
 	}
 	w.settle(d)
@@ -291,7 +293,8 @@ func TestFailuresAreCountedByAttempt(t *testing.T) {
 	for i := 1; i <= 3; i++ {
 		res := w.engine().Advance(context.Background(), d)
 		if want := engine.Backoff(i); res.State.Failures != i || res.State.NextTry.Sub(w.Now()) != want {
-			t.Errorf("attempt %d: %d failures, next try in %s; want %s", i, res.State.Failures, res.State.NextTry.Sub(w.Now()), want)
+			t.Errorf("attempt %d: %d failures, next try in %s; want %s", i, res.State.Failures,
+				res.State.NextTry.Sub(w.Now()), want)
 		}
 	}
 }
@@ -362,7 +365,8 @@ func TestUnknownParts(t *testing.T) {
 		t.Errorf("got %v", res.Err)
 	}
 	e := w.engine()
-	p := engine.Planner{State: e.Store, Keys: e.Keys, Look: e.Look, Signers: map[string]rotate.SignerReader{}, Clock: e.Clock}
+	p := engine.Planner{State: e.Store, Keys: e.Keys, Look: e.Look, Signers: map[string]rotate.SignerReader{},
+		Clock: e.Clock}
 	plan, _, err := p.Plan(context.Background(), d.Domain, d.Request)
 	if err != nil || !strings.Contains(strings.Join(plan.Warnings, "\n"), "mx9") {
 		t.Errorf("%v; warnings %q", err, plan.Warnings)
@@ -395,7 +399,8 @@ func (h halfSilent) Look(ctx context.Context, name dkimName) (rotate.Sight, erro
 // TestLostAnswers: whatever operation's answer is lost, the end is the same.
 func TestLostAnswers(t *testing.T) {
 	for _, kind := range []trouble{refused, lost, delayed} {
-		for _, op := range []string{"put s1", "put s2", "publish s1", "publish s2", "activate mx1", "activate mx2", "destroy s1", "forget mx1", "save", "load", "acquire", "look s1", "get s1", "ask mx2"} {
+		for _, op := range []string{"put s1", "put s2", "publish s1", "publish s2", "activate mx1", "activate mx2",
+			"destroy s1", "forget mx1", "save", "load", "acquire", "look s1", "get s1", "ask mx2"} {
 			t.Run(fmt.Sprint(kind, " ", op), func(t *testing.T) {
 				w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 				met, chance := 0, rand.New(rand.NewPCG(1, 2))

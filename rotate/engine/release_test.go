@@ -27,7 +27,8 @@ func TestRelease(t *testing.T) {
 	w.pass(60 * day)
 	points := w.points
 	w.settle(d)
-	if st := w.state(d.Name); w.zone("s2._domainkey.example.com").ours == "" || !w.zone("s2._domainkey.example.com").spoilt() || w.points > points+2 {
+	if st := w.state(d.Name); w.zone("s2._domainkey.example.com").ours == "" ||
+		!w.zone("s2._domainkey.example.com").spoilt() || w.points > points+2 {
 		t.Errorf("something was done for it: %+v", st)
 	}
 	if at := state.NextAt(w.state(d.Name)); at.Before(w.Now().Add(365 * day)) {
@@ -146,7 +147,8 @@ func TestPurgeUnwatched(t *testing.T) {
 // TestPurgeTroubled: whatever fails while a released domain is cleared away, no private
 // key goes before its record was revoked, and the rest is done when it works again (I7).
 func TestPurgeTroubled(t *testing.T) {
-	for _, op := range []string{"publish s1", "destroy s1", "forget mx1", "publish s2", "destroy s2", "look s1", "look s2", "save"} {
+	for _, op := range []string{"publish s1", "destroy s1", "forget mx1", "publish s2", "destroy s2", "look s1",
+		"look s2", "save"} {
 		for _, kind := range []trouble{refused, lost, delayed} {
 			t.Run(fmt.Sprintf("%s %d", op, kind), func(t *testing.T) {
 				w, d := newWorld(t, "mx1"), wanted("mx1")

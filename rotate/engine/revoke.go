@@ -31,10 +31,12 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 	why := p.RevokeReason(s.Selector, "now")
 	r.st.Selectors[s.Selector].Revoking(r.want.Policy.TTL)
 	key := r.st.Selectors[s.Selector].Key
-	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Revoke, Selector: s.Selector, KeyID: key.ID, Record: key.Record}); err != nil {
+	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Revoke, Selector: s.Selector, KeyID: key.ID,
+		Record: key.Record}); err != nil {
 		return err
 	}
-	if err := provider.Publish(ctx, txt(r.st.Selector(s.Selector), r.seen.Selectors[s.Selector].Sight, key.Record, r.want.Policy.TTL)); err != nil {
+	if err := provider.Publish(ctx,
+		txt(r.st.Selector(s.Selector), r.seen.Selectors[s.Selector].Sight, key.Record, r.want.Policy.TTL)); err != nil {
 		return err
 	}
 	seen := r.seen.Selectors[s.Selector]

@@ -52,10 +52,12 @@ func (e *Engine) newRun(ctx context.Context, t Task, g *grant, held *lease.Held)
 	}
 	now := rotate.InstantOf(e.Clock)
 	st, ahead := have.Reckoned(now)
-	r := &run{engine: e, want: t.Domain, left: t.Request.In(have, t.Domain.Signers), adoption: t.Adoption, grant: g, lease: held,
+	r := &run{engine: e, want: t.Domain, left: t.Request.In(have, t.Domain.Signers), adoption: t.Adoption,
+		grant: g, lease: held,
 		st: st.AsOf(now.At), stored: rotate.CopyState(have), fresh: map[string]*dkim.PrivateKey{}, keys: newKeyring(e.Keys)}
 	if ahead > 0 {
-		message := fmt.Sprintf("the machine's clock was set forward by %s; waits go by the time that has really passed", rotate.Span(ahead.Round(time.Minute)))
+		message := fmt.Sprintf("the machine's clock was set forward by %s; waits go by the time that has really passed",
+			rotate.Span(ahead.Round(time.Minute)))
 		r.unsaved = append(r.unsaved, r.event(rotate.Step{Kind: rotate.ClockSet}, codes.OutcomeNoticed, message))
 	}
 	return r, r.tookOver(ctx)
@@ -125,7 +127,9 @@ func (r *run) advance(ctx context.Context) error {
 			r.trouble = err
 		}
 	}
-	return r.fail(ctx, rotate.Step{}, fault.Lasting("work on "+r.want.Name, errors.New("the plan does not come to rest"), "report this as a defect, with the output of dkimbot history"))
+	return r.fail(ctx, rotate.Step{},
+		fault.Lasting("work on "+r.want.Name, errors.New("the plan does not come to rest"),
+			"report this as a defect, with the output of dkimbot history"))
 }
 
 // stopped ends a run for which nothing is left to do now: at rest, or by what keeps
@@ -188,7 +192,8 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 		if interrupted(ctx, err) {
 			return errors.Join(errs, err)
 		}
-		errs, failed, r.broken = errors.Join(errs, r.fail(ctx, s, r.judge().Cornered(s, err))), append(failed, s), append(r.broken, s)
+		errs, failed, r.broken = errors.Join(errs, r.fail(ctx, s, r.judge().Cornered(s, err))), append(failed, s),
+			append(r.broken, s)
 	}
 	return errs
 }
@@ -225,7 +230,8 @@ func (r *run) fail(ctx context.Context, s rotate.Step, err error) error {
 	r.failed = true
 	r.st.LastError = fault.Text(err)
 	r.st.NextTry = r.engine.Clock.Now().Add(Backoff(r.st.Failures))
-	r.st.Next = &rotate.Next{Action: codes.ActionRetry, Selector: s.Selector, At: r.st.NextTry, Reason: rotate.Reason{Code: codes.Failed, Message: fault.Text(err)}}
+	r.st.Next = &rotate.Next{Action: codes.ActionRetry, Selector: s.Selector, At: r.st.NextTry,
+		Reason: rotate.Reason{Code: codes.Failed, Message: fault.Text(err)}}
 	r.retry = r.st.Next
 	r.st.Config = r.want.Fingerprint()
 	r.notify(s, outcome, fault.Text(err))
@@ -295,7 +301,8 @@ func (r *run) drainBegun() []rotate.Event {
 		return nil
 	}
 	until := r.st.SwitchedAt.Add(r.want.Policy.Drain).UTC().Format(time.RFC3339)
-	return []rotate.Event{r.event(rotate.Step{Kind: rotate.Drain, Selector: r.st.Draining}, codes.OutcomeDone, "begun; until "+until)}
+	return []rotate.Event{r.event(rotate.Step{Kind: rotate.Drain, Selector: r.st.Draining}, codes.OutcomeDone,
+		"begun; until "+until)}
 }
 
 func (r *run) event(s rotate.Step, outcome codes.Outcome, message string) rotate.Event {
@@ -303,7 +310,8 @@ func (r *run) event(s rotate.Step, outcome codes.Outcome, message string) rotate
 	if s.To.Fresh {
 		keyID = made(r.fresh[s.Selector], r.st.Selector(s.Selector), r.st.Phase)
 	}
-	return rotate.Event{Domain: r.want.Name, At: r.engine.Clock.Now(), By: r.engine.Actor, Kind: s.Kind, Selector: s.Selector, Signer: s.Signer,
+	return rotate.Event{Domain: r.want.Name, At: r.engine.Clock.Now(), By: r.engine.Actor, Kind: s.Kind,
+		Selector: s.Selector, Signer: s.Signer,
 		KeyID: keyID, Outcome: outcome, Message: message, Phase: r.st.Phase}
 }
 

@@ -67,7 +67,8 @@ func TestSplay(t *testing.T) {
 }
 
 func TestBackoff(t *testing.T) {
-	for failures, want := range map[int]time.Duration{0: 30 * time.Second, 1: 30 * time.Second, 2: time.Minute, 3: 2 * time.Minute, 4: 4 * time.Minute, 5: 8 * time.Minute,
+	for failures, want := range map[int]time.Duration{0: 30 * time.Second, 1: 30 * time.Second, 2: time.Minute,
+		3: 2 * time.Minute, 4: 4 * time.Minute, 5: 8 * time.Minute,
 		6: 16 * time.Minute, 7: 32 * time.Minute, 8: time.Hour, 9: time.Hour, 1_000_000: time.Hour} {
 		if got := engine.Backoff(failures); got != want {
 			t.Errorf("after %d failures %s, want %s", failures, got, want)
@@ -76,7 +77,8 @@ func TestBackoff(t *testing.T) {
 }
 
 func TestSpan(t *testing.T) {
-	for d, want := range map[time.Duration]string{7 * day: "7d", 36 * time.Hour: "36h", 24 * time.Hour: "24h", 48 * time.Hour: "2d", 10 * time.Minute: "10m", 90 * time.Minute: "90m",
+	for d, want := range map[time.Duration]string{7 * day: "7d", 36 * time.Hour: "36h", 24 * time.Hour: "24h",
+		48 * time.Hour: "2d", 10 * time.Minute: "10m", 90 * time.Minute: "90m",
 		2 * time.Second: "2s", 90 * time.Second: "1m30s", 0: "0s", 150 * time.Millisecond: "150ms"} {
 		if got := rotate.Span(d); got != want {
 			t.Errorf("%v is %q, want %q", d, got, want)

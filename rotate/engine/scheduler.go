@@ -13,14 +13,16 @@ import (
 
 // Pending returns those of the domains that have something to do now: their time
 // has come, they are new, their configuration has changed, or it is their turn to be looked after.
-func Pending(ctx context.Context, q rotate.Queue, now time.Time, domains []rotate.Domain, req rotate.Request) ([]rotate.Domain, error) {
+func Pending(ctx context.Context, q rotate.Queue, now time.Time, domains []rotate.Domain,
+	req rotate.Request) ([]rotate.Domain, error) {
 	all := func(_ context.Context, _ time.Time, looks []string) ([]string, error) { return looks, nil }
 	return pending(ctx, q, now, domains, req, all)
 }
 
 // TakePending is Pending for someone who then works on the domains: nobody else
 // is given the turns to look after them.
-func TakePending(ctx context.Context, q rotate.WorkQueue, now time.Time, domains []rotate.Domain, req rotate.Request) ([]rotate.Domain, error) {
+func TakePending(ctx context.Context, q rotate.WorkQueue, now time.Time, domains []rotate.Domain,
+	req rotate.Request) ([]rotate.Domain, error) {
 	return pending(ctx, q, now, domains, req, q.TakeLooks)
 }
 

@@ -46,7 +46,8 @@ func schedule(w *world, domains []wish, change func(*engine.Parts)) *running {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r := &running{world: w, log: &bytes.Buffer{}, stop: stop, ended: make(chan error, 1)}
-	s := engine.Scheduler{Engine: engine.NewEngine(parts), Queue: w.store, Domains: configured(domains), Log: slog.New(slog.NewTextHandler(r.log, nil))}
+	s := engine.Scheduler{Engine: engine.NewEngine(parts), Queue: w.store, Domains: configured(domains),
+		Log: slog.New(slog.NewTextHandler(r.log, nil))}
 	go func() { r.ended <- s.Run(ctx) }()
 	return r
 }
@@ -151,7 +152,8 @@ func TestSchedulerStops(t *testing.T) {
 				continue
 			}
 			begun++
-			if st.Intent != nil || st.Failures > 0 || st.Selectors["s1"].Key.PublishedAt.IsZero() || st.Selectors["s2"].Key != nil {
+			if st.Intent != nil || st.Failures > 0 || st.Selectors["s1"].Key.PublishedAt.IsZero() ||
+				st.Selectors["s2"].Key != nil {
 				t.Errorf("I7: %s was left with %+v", d.Name, st)
 			}
 		}
@@ -254,7 +256,8 @@ func TestSchedulerQueueFails(t *testing.T) {
 		w.bubble = true
 		var log bytes.Buffer
 		q := &flaky{WorkQueue: w.store, calls: 3}
-		s := engine.Scheduler{Engine: w.engine().Engine, Queue: q, Domains: configured(domains), Log: slog.New(slog.NewTextHandler(&log, nil))}
+		s := engine.Scheduler{Engine: w.engine().Engine, Queue: q, Domains: configured(domains),
+			Log: slog.New(slog.NewTextHandler(&log, nil))}
 		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
 		defer stop()
 		if err := s.Run(ctx); err != nil {
@@ -326,7 +329,8 @@ func TestPending(t *testing.T) {
 	check("acted upon", pending(w.Now()))
 	domains[0].Asked = true
 	check("asked is no change", pending(w.Now()))
-	check("due", pending(time.Date(2026, 1, 15, 4, 0, 0, 0, time.UTC)), "d0.example", "d1.example", "d2.example", "d3.example")
+	check("due", pending(time.Date(2026, 1, 15, 4, 0, 0, 0, time.UTC)), "d0.example", "d1.example",
+		"d2.example", "d3.example")
 	check("set back", pending(w.Now()), "d0.example", "d1.example", "d2.example", "d3.example")
 	w.trouble = failing("look s1")
 	domains[1].Policy.TTL = 2 * time.Hour
@@ -342,7 +346,8 @@ func TestSchedulerToldToEndAtOnce(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	s := engine.Scheduler{Engine: w.engine().Engine, Queue: w.store, Domains: []rotate.Domain{d.Domain}, Log: slog.New(slog.DiscardHandler)}
+	s := engine.Scheduler{Engine: w.engine().Engine, Queue: w.store, Domains: []rotate.Domain{d.Domain},
+		Log: slog.New(slog.DiscardHandler)}
 	if err := s.Run(ctx); err != nil {
 		t.Errorf("%v, want a clean end", err)
 	}

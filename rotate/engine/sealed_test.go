@@ -31,36 +31,40 @@ func TestEmergencyWithoutKeystore(t *testing.T) {
 			w.engine().Advance(t.Context(), d)
 		},
 	} {
-		for _, o := range []rotate.Distrust{{}, {RevokeNow: true}, {Selectors: []string{"s1"}}, {Selectors: []string{"s2"}}, {Selectors: []string{"s1", "s2"}}, {Selectors: []string{"s1", "s2"}, RevokeNow: true}} {
+		for _, o := range []rotate.Distrust{{}, {RevokeNow: true}, {Selectors: []string{"s1"}}, {Selectors: []string{"s2"}},
+			{Selectors: []string{"s1", "s2"}}, {Selectors: []string{"s1", "s2"}, RevokeNow: true}} {
 			for _, alone := range []bool{false, true} {
-				t.Run(fmt.Sprint(phase, " ", strings.Join(o.Selectors, "+"), " now ", o.RevokeNow, " alone ", alone), func(t *testing.T) {
-					w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
-					prepare(w, d)
-					w.hosts["mx1"].alone, w.hosts["mx2"].alone = alone, alone
-					means := reported(w.state(d.Name), o)
-					leaked := w.keyIDs(d.Name, means)
-					w.trouble = failing(sealed...)
-					res := w.order(d, o)
-					if w.pass(time.Minute); alone {
-						w.hours(d, 3) // until resolvers know the fresh key
-					}
-					public := w.publicOf(d, leaked)
-					if len(public) == 0 {
-						return
-					}
-					if o.RevokeNow || alone && len(leaked) == 1 || w.used(d, func(id string) bool { return !slices.Contains(leaked, id) }) {
-						t.Errorf("%q still public; %v", public, res.Err)
-					}
-					said := fmt.Sprint(res.Err, hints(res.Err))
-					if !strings.Contains(said, "mail that somebody else signs with it verifies") || !strings.Contains(said, "--revoke-now") {
-						t.Errorf("%q still public, and that is not said: %s", public, said)
-					}
-					w.order(d, followed(said, means))
-					w.pass(time.Minute)
-					if public := w.publicOf(d, leaked); len(public) > 0 {
-						t.Errorf("%q still public after what was said to do: %s", public, said)
-					}
-				})
+				t.Run(fmt.Sprint(phase, " ", strings.Join(o.Selectors, "+"), " now ", o.RevokeNow, " alone ", alone),
+					func(t *testing.T) {
+						w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+						prepare(w, d)
+						w.hosts["mx1"].alone, w.hosts["mx2"].alone = alone, alone
+						means := reported(w.state(d.Name), o)
+						leaked := w.keyIDs(d.Name, means)
+						w.trouble = failing(sealed...)
+						res := w.order(d, o)
+						if w.pass(time.Minute); alone {
+							w.hours(d, 3) // until resolvers know the fresh key
+						}
+						public := w.publicOf(d, leaked)
+						if len(public) == 0 {
+							return
+						}
+						if o.RevokeNow || alone && len(leaked) == 1 ||
+							w.used(d, func(id string) bool { return !slices.Contains(leaked, id) }) {
+							t.Errorf("%q still public; %v", public, res.Err)
+						}
+						said := fmt.Sprint(res.Err, hints(res.Err))
+						if !strings.Contains(said, "mail that somebody else signs with it verifies") ||
+							!strings.Contains(said, "--revoke-now") {
+							t.Errorf("%q still public, and that is not said: %s", public, said)
+						}
+						w.order(d, followed(said, means))
+						w.pass(time.Minute)
+						if public := w.publicOf(d, leaked); len(public) > 0 {
+							t.Errorf("%q still public after what was said to do: %s", public, said)
+						}
+					})
 			}
 		}
 	}
@@ -71,7 +75,8 @@ func (w *world) publicOf(d wish, ids []string) (out []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, s := range d.Policy.Selectors {
-		if slices.ContainsFunc(w.shown(s+"._domainkey."+d.Name), func(v string) bool { return slices.Contains(ids, recordID(v)) }) {
+		if slices.ContainsFunc(w.shown(s+"._domainkey."+d.Name),
+			func(v string) bool { return slices.Contains(ids, recordID(v)) }) {
 			out = append(out, s)
 		}
 	}

@@ -18,7 +18,8 @@ func (e *Engine) Advance(ctx context.Context, t Task) Result {
 
 // Settle works on the task, and again after each wait that patience allows, until only
 // longer waits are left. Before each wait it calls waiting, which may be nil.
-func (e *Engine) Settle(ctx context.Context, t Task, patience Patience, waiting func(domain string, next rotate.Next)) (res Result) {
+func (e *Engine) Settle(ctx context.Context, t Task, patience Patience,
+	waiting func(domain string, next rotate.Next)) (res Result) {
 	to := &audience{waiting: waiting, each: func(r Result) { res = r }}
 	to.left.Add(1)
 	e.settle(ctx, t, patience, to)
@@ -27,7 +28,8 @@ func (e *Engine) Settle(ctx context.Context, t Task, patience Patience, waiting 
 
 // SettleAll settles the tasks side by side, and calls each with every result as it comes. Of
 // these calls, and those of waiting, which may be nil, there is one at a time.
-func (e *Engine) SettleAll(ctx context.Context, tasks []Task, patience Patience, waiting func(domain string, next rotate.Next), each func(Result)) {
+func (e *Engine) SettleAll(ctx context.Context, tasks []Task, patience Patience,
+	waiting func(domain string, next rotate.Next), each func(Result)) {
 	to := &audience{waiting: waiting, each: each}
 	for _, t := range tasks {
 		to.left.Add(1)

@@ -31,13 +31,15 @@ func TestPatience(t *testing.T) {
 	} {
 		w, d := newWorld(t, "mx1"), wanted("mx1")
 		waits := 0
-		res := w.engine().Settle(context.Background(), d, engine.Patience{Most: tt.most}, func(domain string, next rotate.Next) {
-			if waits++; domain != d.Name || next.Action != "activate" {
-				t.Errorf("waits for %+v of %s", next, domain)
-			}
-		})
+		res := w.engine().Settle(context.Background(), d, engine.Patience{Most: tt.most},
+			func(domain string, next rotate.Next) {
+				if waits++; domain != d.Name || next.Action != "activate" {
+					t.Errorf("waits for %+v of %s", next, domain)
+				}
+			})
 		if res.Err != nil || res.State.Phase != tt.phase || waits != tt.waits {
-			t.Errorf("with patience for %s: %v, phase %s, %d waits; want %s, %d", tt.most, res.Err, res.State.Phase, waits, tt.phase, tt.waits)
+			t.Errorf("with patience for %s: %v, phase %s, %d waits; want %s, %d", tt.most, res.Err, res.State.Phase, waits,
+				tt.phase, tt.waits)
 		}
 	}
 }
@@ -103,18 +105,26 @@ func TestAskedIsOneRotation(t *testing.T) {
 		active string
 		phase  rotate.Phase
 	}{
-		"new":                       {func(w *world, d wish) {}, "s1", rotate.Ready},
-		"bootstrapping, last step":  {func(w *world, d wish) { w.engine().Advance(context.Background(), d); w.pass(negative) }, "s1", rotate.Ready},
-		"ready":                     {func(w *world, d wish) { w.settle(d) }, "s2", rotate.Draining},
-		"ready, active vanished":    {func(w *world, d wish) { w.settle(d); w.pass(day); w.spoil("s1", "") }, "s2", rotate.Draining},
-		"ready, standby vanished":   {func(w *world, d wish) { w.settle(d); w.pass(day); w.spoil("s2", "") }, "s2", rotate.Draining},
-		"ready, a signer is new":    {func(w *world, d wish) { w.settle(d); w.addHost("mx1") }, "s2", rotate.Draining},
-		"switching":                 {func(w *world, d wish) { w.settle(d); w.begin(d, "activate mx1") }, "s2", rotate.Draining},
-		"draining":                  {func(w *world, d wish) { w.drained(d); w.pass(-7 * day) }, "s2", rotate.Draining},
-		"drained":                   {func(w *world, d wish) { w.drained(d) }, "s2", rotate.Ready},
-		"replacing":                 {func(w *world, d wish) { w.drained(d); w.begin(d, "publish s1") }, "s2", rotate.Ready},
-		"ready, standby settling":   {func(w *world, d wish) { w.drained(d); w.settle(d) }, "s2", rotate.Ready},
-		"ready, standby about done": {func(w *world, d wish) { w.drained(d); w.settle(d); w.pass(7*day + 50*time.Minute) }, "s1", rotate.Draining},
+		"new": {func(w *world, d wish) {}, "s1", rotate.Ready},
+		"bootstrapping, last step": {func(w *world,
+			d wish) {
+			w.engine().Advance(context.Background(), d)
+			w.pass(negative)
+		}, "s1", rotate.Ready},
+		"ready": {func(w *world, d wish) { w.settle(d) }, "s2", rotate.Draining},
+		"ready, active vanished": {func(w *world, d wish) { w.settle(d); w.pass(day); w.spoil("s1", "") }, "s2",
+			rotate.Draining},
+		"ready, standby vanished": {func(w *world, d wish) { w.settle(d); w.pass(day); w.spoil("s2", "") }, "s2",
+			rotate.Draining},
+		"ready, a signer is new": {func(w *world, d wish) { w.settle(d); w.addHost("mx1") }, "s2", rotate.Draining},
+		"switching": {func(w *world, d wish) { w.settle(d); w.begin(d, "activate mx1") }, "s2",
+			rotate.Draining},
+		"draining":                {func(w *world, d wish) { w.drained(d); w.pass(-7 * day) }, "s2", rotate.Draining},
+		"drained":                 {func(w *world, d wish) { w.drained(d) }, "s2", rotate.Ready},
+		"replacing":               {func(w *world, d wish) { w.drained(d); w.begin(d, "publish s1") }, "s2", rotate.Ready},
+		"ready, standby settling": {func(w *world, d wish) { w.drained(d); w.settle(d) }, "s2", rotate.Ready},
+		"ready, standby about done": {func(w *world, d wish) { w.drained(d); w.settle(d); w.pass(7*day + 50*time.Minute) },
+			"s1", rotate.Draining},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -123,7 +133,8 @@ func TestAskedIsOneRotation(t *testing.T) {
 			d.Asked = true
 			res := w.engine().Settle(context.Background(), d, engine.Patience{Most: time.Hour}, nil)
 			if res.Err != nil || res.State.Active != tt.active || res.State.Phase != tt.phase {
-				t.Errorf("%v; %s on %s, want %s on %s; next %+v", res.Err, res.State.Phase, res.State.Active, tt.phase, tt.active, res.State.Next)
+				t.Errorf("%v; %s on %s, want %s on %s; next %+v", res.Err, res.State.Phase, res.State.Active, tt.phase, tt.active,
+					res.State.Next)
 			}
 			d.Asked = false
 			w.settle(d)
@@ -152,7 +163,8 @@ func TestNoWaits(t *testing.T) {
 			d.Asked = true
 			res := w.engine().Settle(context.Background(), d, engine.Patience{Most: 2 * time.Hour}, nil)
 			if uses := w.hosts["mx1"].count(d.Name); res.Err != nil || res.State.Phase != rotate.Ready || uses != i+2 {
-				t.Fatalf("rotation %d with a lag of %s: %v, phase %s, %d keys were used, next %+v", i, lag, res.Err, res.State.Phase, uses, res.State.Next)
+				t.Fatalf("rotation %d with a lag of %s: %v, phase %s, %d keys were used, next %+v", i, lag, res.Err,
+					res.State.Phase, uses, res.State.Next)
 			}
 		}
 	}
@@ -197,13 +209,15 @@ func TestKeysAreMadeWhileOthersWait(t *testing.T) {
 			return dkim.Generate(dkim.Ed25519)
 		}
 		began, results := time.Now(), 0
-		newEngine(parts).SettleAll(t.Context(), fleet(domains, "mx1"), engine.Patience{Most: time.Hour, Retry: true}, nil, func(r engine.Result) {
-			if results++; r.Err != nil || r.State.Phase != rotate.Ready {
-				t.Errorf("%s: %v, phase %s", r.Domain, r.Err, r.State.Phase)
-			}
-		})
+		newEngine(parts).SettleAll(t.Context(), fleet(domains, "mx1"), engine.Patience{Most: time.Hour, Retry: true}, nil,
+			func(r engine.Result) {
+				if results++; r.Err != nil || r.State.Phase != rotate.Ready {
+					t.Errorf("%s: %v, phase %s", r.Domain, r.Err, r.State.Phase)
+				}
+			})
 		if results != domains || made != 2*domains || most != runtime.GOMAXPROCS(0) {
-			t.Errorf("%d results, %d keys, at most %d at once; want %d, %d, %d", results, made, most, domains, 2*domains, runtime.GOMAXPROCS(0))
+			t.Errorf("%d results, %d keys, at most %d at once; want %d, %d, %d", results, made, most, domains, 2*domains,
+				runtime.GOMAXPROCS(0))
 		}
 		if beside < made*9/10 {
 			t.Errorf("only %d of %d keys were made while another domain waited for the network", beside, made)
@@ -260,7 +274,8 @@ func TestOneFailingOfMany(t *testing.T) {
 		w.bubble = true
 		domains[7].Provider = "nowhere"
 		failed := map[string]error{}
-		w.engine().SettleAll(t.Context(), domains, engine.Patience{Most: time.Hour}, nil, func(r engine.Result) { failed[r.Domain] = r.Err })
+		w.engine().SettleAll(t.Context(), domains, engine.Patience{Most: time.Hour}, nil,
+			func(r engine.Result) { failed[r.Domain] = r.Err })
 		for i, d := range domains {
 			if err := failed[d.Name]; (err != nil) != (i == 7) {
 				t.Errorf("%s: %v", d.Name, err)

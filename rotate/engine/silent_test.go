@@ -26,7 +26,8 @@ func TestEmergencyWithSilentSigner(t *testing.T) {
 		"draining":  (*world).switched,
 	}
 	for phase, prepare := range phases {
-		for _, o := range []rotate.Distrust{{}, {RevokeNow: true}, {Selectors: []string{"s1", "s2"}}, {Selectors: []string{"s1", "s2"}, RevokeNow: true}} {
+		for _, o := range []rotate.Distrust{{}, {RevokeNow: true}, {Selectors: []string{"s1", "s2"}},
+			{Selectors: []string{"s1", "s2"}, RevokeNow: true}} {
 			for _, full := range []bool{false, true} {
 				name := phase + " " + strings.Join(o.Selectors, "+")
 				if o.RevokeNow {

@@ -17,7 +17,8 @@ func (w *world) restoreState(old rotate.State) {
 	w.Helper()
 	now := w.state(old.Domain)
 	old.Revision = now.Revision
-	lease, err := w.store.Acquire(context.Background(), rotate.LeaseRequest{Domain: old.Domain, Owner: "restore", TTL: time.Minute})
+	lease, err := w.store.Acquire(context.Background(),
+		rotate.LeaseRequest{Domain: old.Domain, Owner: "restore", TTL: time.Minute})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -215,7 +216,8 @@ func TestOldKeystore(t *testing.T) {
 				t.Fatalf("%v", res.Err)
 			}
 			faulttest.Shown(t, res.Err)
-			if after := [2][]string{w.shown("s1._domainkey.example.com"), w.shown("s2._domainkey.example.com")}; after[0][0] != before[0][0] || after[1][0] != before[1][0] {
+			if after := [2][]string{w.shown("s1._domainkey.example.com"),
+				w.shown("s2._domainkey.example.com")}; after[0][0] != before[0][0] || after[1][0] != before[1][0] {
 				t.Errorf("DNS shows %v, and showed %v", after, before)
 			}
 			w.keys = now

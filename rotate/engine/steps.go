@@ -94,7 +94,8 @@ func (r *run) store(ctx context.Context, s rotate.Step) error {
 	name, seen := r.name(s.Selector), r.seen.Selectors[s.Selector]
 	keyID, version, found := seen.KeyID, seen.Version, codes.KeptAlready
 	if key := r.fresh[s.Selector]; key != nil {
-		if err := r.begin(ctx, rotate.Intent{Kind: rotate.StoreKey, Selector: s.Selector, KeyID: key.ID(), Version: seen.Version}); err != nil {
+		if err := r.begin(ctx, rotate.Intent{Kind: rotate.StoreKey, Selector: s.Selector, KeyID: key.ID(),
+			Version: seen.Version}); err != nil {
 			return err
 		}
 		v, err := r.keys.Put(ctx, name, key, seen.Version)
@@ -105,7 +106,8 @@ func (r *run) store(ctx context.Context, s rotate.Step) error {
 		delete(r.fresh, s.Selector)
 	} else {
 		// The phase follows from the intent, and a report may have changed it since the key was tried.
-		r.st.Begin(rotate.Intent{Kind: rotate.StoreKey, Selector: s.Selector, KeyID: keyID, Version: version, At: r.engine.Clock.Now()}, r.want.Policy)
+		r.st.Begin(rotate.Intent{Kind: rotate.StoreKey, Selector: s.Selector, KeyID: keyID, Version: version,
+			At: r.engine.Clock.Now()}, r.want.Policy)
 	}
 	key, err := r.private(ctx, name, keyID, version)
 	if err != nil {
@@ -155,10 +157,12 @@ func (r *run) publish(ctx context.Context, s rotate.Step) error {
 	p := r.judge()
 	r.st.Selectors[s.Selector].Publishing(p.CacheWait(s.Selector), r.want.Policy.TTL)
 	r.st.Selectors[s.Selector].AfterWildcard(r.seen.Selectors[s.Selector].Sight)
-	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Publish, Selector: s.Selector, KeyID: key.ID, Record: key.Record}); err != nil {
+	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Publish, Selector: s.Selector, KeyID: key.ID,
+		Record: key.Record}); err != nil {
 		return err
 	}
-	if err := provider.Publish(ctx, txt(r.st.Selector(s.Selector), r.seen.Selectors[s.Selector].Sight, key.Record, r.want.Policy.TTL)); err != nil {
+	if err := provider.Publish(ctx,
+		txt(r.st.Selector(s.Selector), r.seen.Selectors[s.Selector].Sight, key.Record, r.want.Policy.TTL)); err != nil {
 		return err
 	}
 	r.st.Published(s.Selector, r.engine.Clock.Now())
@@ -185,7 +189,8 @@ func (r *run) activate(ctx context.Context, s rotate.Step) error {
 		}
 	}
 	r.st.Leaving(s.Signer, r.seen.Signers[s.Signer])
-	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Activate, Selector: s.Selector, Signer: s.Signer, KeyID: key.ID}); err != nil {
+	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Activate, Selector: s.Selector, Signer: s.Signer,
+		KeyID: key.ID}); err != nil {
 		return err
 	}
 	if err := r.switchSigner(ctx, s, signer, given); err != nil {
@@ -233,7 +238,8 @@ func (r *run) destroy(ctx context.Context, s rotate.Step) error {
 		if err := r.stillUnused(ctx, s.Selector, old.KeyID, "destroy the private key"); err != nil {
 			return err
 		}
-		if err := r.begin(ctx, rotate.Intent{Kind: rotate.Destroy, Selector: s.Selector, KeyID: old.KeyID, Version: old.Version}); err != nil {
+		if err := r.begin(ctx, rotate.Intent{Kind: rotate.Destroy, Selector: s.Selector, KeyID: old.KeyID,
+			Version: old.Version}); err != nil {
 			return err
 		}
 		found, err := r.keys.destroy(ctx, r.name(s.Selector), old)

@@ -34,7 +34,8 @@ func TestStrayWithoutAnswer(t *testing.T) {
 	w.pass(day)
 	res := w.engine().Advance(context.Background(), d)
 	if res.Err != nil || res.State.Phase != rotate.Draining || res.State.SwitchedAt.Before(back) {
-		t.Fatalf("I10: %v; phase %s, switched at %s; the signer strayed until %s", res.Err, res.State.Phase, res.State.SwitchedAt, back)
+		t.Fatalf("I10: %v; phase %s, switched at %s; the signer strayed until %s", res.Err, res.State.Phase,
+			res.State.SwitchedAt, back)
 	}
 	w.settle(d)
 	w.checkReady(d, "s2")

@@ -35,7 +35,8 @@ func intents() (out []transition) {
 	for _, kind := range []rotate.Kind{rotate.StoreKey, rotate.Publish, rotate.Activate, rotate.Destroy, rotate.Revoke} {
 		for i, selector := range []string{"s1", "s2"} {
 			out = append(out, transition{fmt.Sprintf("begin to %s %s", kind, selector), func(st *rotate.State, s *scene) string {
-				(*rotate.State).Begin(st, rotate.Intent{Kind: kind, Selector: selector, KeyID: someKeys()[i].ID(), At: s.now}, s.want.Policy)
+				(*rotate.State).Begin(st, rotate.Intent{Kind: kind, Selector: selector, KeyID: someKeys()[i].ID(),
+					At: s.now}, s.want.Policy)
 				return ""
 			}})
 		}
@@ -46,12 +47,16 @@ func intents() (out []transition) {
 // instructions are what a person may want.
 func instructions() (out []transition) {
 	for name, i := range map[string]rotate.Instruction{
-		"roll back": rotate.Rollback{}, "roll mx2 back": rotate.Rollback{Signers: []string{"mx2"}}, "roll mx9 back": rotate.Rollback{Signers: []string{"mx9"}},
-		"compromised": rotate.Distrust{}, "compromised, now": rotate.Distrust{RevokeNow: true},
-		"s1 compromised": rotate.Distrust{Selectors: []string{"s1"}}, "s2 compromised": rotate.Distrust{Selectors: []string{"s2"}},
-		"both compromised": rotate.Distrust{Selectors: []string{"s1", "s2"}}, "both compromised, now": rotate.Distrust{Selectors: []string{"s1", "s2"}, RevokeNow: true},
-		"s9 compromised": rotate.Distrust{Selectors: []string{"s9"}},
-		"release":        rotate.Release{}, "release and clear away": rotate.Release{Purge: true}, "take back": rotate.Reclaim{},
+		"roll back": rotate.Rollback{}, "roll mx2 back": rotate.Rollback{Signers: []string{"mx2"}},
+		"roll mx9 back": rotate.Rollback{Signers: []string{"mx9"}},
+		"compromised":   rotate.Distrust{}, "compromised, now": rotate.Distrust{RevokeNow: true},
+		"s1 compromised":        rotate.Distrust{Selectors: []string{"s1"}},
+		"s2 compromised":        rotate.Distrust{Selectors: []string{"s2"}},
+		"both compromised":      rotate.Distrust{Selectors: []string{"s1", "s2"}},
+		"both compromised, now": rotate.Distrust{Selectors: []string{"s1", "s2"}, RevokeNow: true},
+		"s9 compromised":        rotate.Distrust{Selectors: []string{"s9"}},
+		"release":               rotate.Release{}, "release and clear away": rotate.Release{Purge: true},
+		"take back": rotate.Reclaim{},
 	} {
 		out = append(out, transition{name, func(st *rotate.State, s *scene) string {
 			req := s.want.Request
@@ -85,7 +90,10 @@ func ofSelector(name string) []transition {
 			(*rotate.State).Stored(st, name, rotate.Key{ID: fresh.ID(), Version: 7, Record: record(fresh), StoredAt: s.now})
 		})},
 		{"restored", silently(func(st *rotate.State, _ *scene) { st.Selectors[name].Restored(own, 12) })},
-		{"the fresh key restored", silently(func(st *rotate.State, _ *scene) { st.Selectors[name].Restored(fresh.ID(), 12) })},
+		{"the fresh key restored", silently(func(st *rotate.State,
+			_ *scene) {
+			st.Selectors[name].Restored(fresh.ID(), 12)
+		})},
 		{"publishing", silently(func(st *rotate.State, _ *scene) { st.Selectors[name].Publishing(2*time.Hour, time.Hour) })},
 		{"published", silently(func(st *rotate.State, s *scene) { (*rotate.State).Published(st, name, s.now) })},
 		{"verified", silently(func(st *rotate.State, s *scene) { (*rotate.State).Verified(st, name, s.now) })},
@@ -102,17 +110,23 @@ func ofSelector(name string) []transition {
 			(*rotate.State).Activated(st, "mx2", refTo(name, 3), s.now, s.want.Signers)
 		})},
 		{"destroyed", silently(func(st *rotate.State, _ *scene) { (*rotate.State).Destroyed(st, name, own) })},
-		{"another destroyed", silently(func(st *rotate.State, _ *scene) { (*rotate.State).Destroyed(st, name, someKeys()[3].ID()) })},
+		{"another destroyed", silently(func(st *rotate.State,
+			_ *scene) {
+			(*rotate.State).Destroyed(st, name, someKeys()[3].ID())
+		})},
 		{"revoking", silently(func(st *rotate.State, _ *scene) { st.Selectors[name].Revoking(2 * time.Hour) })},
 		{"revoked", silently(func(st *rotate.State, s *scene) { (*rotate.State).Revoked(st, name, s.now) })},
 		{"adopting", silently(func(st *rotate.State, s *scene) {
-			(*rotate.State).Adopting(st, rotate.Intent{Kind: rotate.Adopt, Selector: name, KeyID: own, At: s.now}, s.want.Policy, "s1")
+			(*rotate.State).Adopting(st, rotate.Intent{Kind: rotate.Adopt, Selector: name, KeyID: own, At: s.now},
+				s.want.Policy, "s1")
 		})},
 		{"adopted", silently(func(st *rotate.State, s *scene) {
-			(*rotate.State).Adopted(st, name, rotate.Key{ID: fresh.ID(), Version: 7, Record: record(fresh), StoredAt: s.now}, record(fresh), 2*time.Hour)
+			(*rotate.State).Adopted(st, name, rotate.Key{ID: fresh.ID(), Version: 7, Record: record(fresh), StoredAt: s.now},
+				record(fresh), 2*time.Hour)
 		})},
 		{"adopted, otherwise spelt", silently(func(st *rotate.State, s *scene) {
-			(*rotate.State).Adopted(st, name, rotate.Key{ID: fresh.ID(), Version: 7, Record: record(fresh), StoredAt: s.now}, "v=DKIM1; n=older; k=ed25519; p=", time.Minute)
+			(*rotate.State).Adopted(st, name, rotate.Key{ID: fresh.ID(), Version: 7, Record: record(fresh), StoredAt: s.now},
+				"v=DKIM1; n=older; k=ed25519; p=", time.Minute)
 		})},
 		{"after a wildcard's key", silently(func(st *rotate.State, _ *scene) {
 			st.Selectors[name].AfterWildcard(rotate.Sight{Wildcard: []string{record(fresh)}})
@@ -121,7 +135,8 @@ func ofSelector(name string) []transition {
 			st.Selectors[name].AfterWildcard(rotate.Sight{Wildcard: []string{"v=spf1 -all"}})
 		})},
 		{"what may be destroyed", func(st *rotate.State, _ *scene) string {
-			return fmt.Sprint(rotate.State.Doomed(*st, name), rotate.State.Spares(*st, name, own), rotate.State.Spares(*st, name, someKeys()[3].ID()))
+			return fmt.Sprint(rotate.State.Doomed(*st, name), rotate.State.Spares(*st, name, own),
+				rotate.State.Spares(*st, name, someKeys()[3].ID()))
 		}},
 	}
 }
@@ -183,7 +198,8 @@ func ofDomain() []transition {
 		{"cleared away", func(st *rotate.State, s *scene) string { (*rotate.State).Purged(st, s.now); return "" }},
 		{"found", func(st *rotate.State, s *scene) string {
 			noticed, over := (*rotate.State).Found(st, []rotate.Finding{
-				{Code: codes.RecordVanished, Selector: "s1"}, {Code: codes.SignerSilent, Signer: "mx2", Message: "now"}, {Code: codes.KeyMissing, Selector: "s2"}}, s.now)
+				{Code: codes.RecordVanished, Selector: "s1"}, {Code: codes.SignerSilent, Signer: "mx2", Message: "now"},
+				{Code: codes.KeyMissing, Selector: "s2"}}, s.now)
 			return fmt.Sprint(len(noticed), len(over))
 		}},
 		{"found nothing", func(st *rotate.State, s *scene) string {
@@ -191,7 +207,8 @@ func ofDomain() []transition {
 			return fmt.Sprint(len(noticed), len(over))
 		}},
 		{"found silence", func(st *rotate.State, s *scene) string {
-			noticed, over := (*rotate.State).Found(st, []rotate.Finding{{Code: codes.RecordUnseen, Selector: "s1"}, {Code: codes.ServersDiffer, Selector: "s2"}}, s.now)
+			noticed, over := (*rotate.State).Found(st,
+				[]rotate.Finding{{Code: codes.RecordUnseen, Selector: "s1"}, {Code: codes.ServersDiffer, Selector: "s2"}}, s.now)
 			return fmt.Sprint(len(noticed), len(over))
 		}},
 		{"leftovers", func(st *rotate.State, _ *scene) string {

@@ -32,12 +32,14 @@ func TestSignerWordsAreTrue(t *testing.T) {
 				fate := s.seen.Fate(ref.Selector, ref.KeyID)
 				verifies, fails := strings.Contains(f.Message, "mail verifies"), strings.Contains(f.Message, "mail fails")
 				if verifies && fate >= rotate.Fails || fails && fate < rotate.Fails {
-					t.Errorf("%s, %s: %s; DNS shows %q", stage.name, first.name, f.Message, s.seen.Selectors[ref.Selector].Sight.Values)
+					t.Errorf("%s, %s: %s; DNS shows %q", stage.name, first.name, f.Message,
+						s.seen.Selectors[ref.Selector].Sight.Values)
 				}
 				if m := with.FindStringSubmatch(f.Message); m != nil && m[1] == m[3] {
 					t.Errorf("%s, %s: %s", stage.name, first.name, f.Message)
 				}
-				if key := s.have.Selector(ref.Selector).Key; s.have.Leaked(ref.Selector) && key.ID == ref.KeyID && strings.Contains(f.Repair, "back to "+ref.Selector) {
+				if key := s.have.Selector(ref.Selector).Key; s.have.Leaked(ref.Selector) && key.ID == ref.KeyID &&
+					strings.Contains(f.Repair, "back to "+ref.Selector) {
 					t.Errorf("%s, %s: %s, whose key is compromised", stage.name, first.name, f.Repair)
 				}
 			}
@@ -51,11 +53,14 @@ func TestKeyGivenUpIsNotMissed(t *testing.T) {
 	s := bootstrappingScene()
 	s.sign("s1", "mx1")
 	sel := s.have.Selectors["s1"]
-	sel.Retired, sel.Past, sel.Revoked = []rotate.Retired{{KeyID: sel.Key.ID, Version: 1, Dropped: true, Leaked: true}}, []string{sel.Key.ID}, true
+	sel.Retired, sel.Past, sel.Revoked = []rotate.Retired{{KeyID: sel.Key.ID, Version: 1, Dropped: true, Leaked: true}},
+		[]string{sel.Key.ID}, true
 	sel.Key, s.have.Target = nil, "s2"
 	s.show("s1", "v=DKIM1; k=ed25519; p=")
 	found := plan.Drift(s.want.Domain, s.have, s.seen)
-	if len(found) != 1 || found[0].Code != codes.SignerStrays || !strings.Contains(found[0].Message, "its mail fails, because the key was revoked") || !strings.Contains(found[0].Repair, "the key of s2") {
+	if len(found) != 1 || found[0].Code != codes.SignerStrays ||
+		!strings.Contains(found[0].Message, "its mail fails, because the key was revoked") ||
+		!strings.Contains(found[0].Repair, "the key of s2") {
 		t.Errorf("%+v", found)
 	}
 }
@@ -87,7 +92,8 @@ func TestReleasedRefusalIsNoFailure(t *testing.T) {
 		t.Errorf("%v; yet to begin %t", res.Err, res.YetToBegin())
 	}
 	after := w.state(d.Name)
-	if after.Failures != 0 || after.LastError != "" || after.Next == nil || before.Next == nil || after.Next.Action != before.Next.Action {
+	if after.Failures != 0 || after.LastError != "" || after.Next == nil || before.Next == nil ||
+		after.Next.Action != before.Next.Action {
 		t.Errorf("failures %d, %q, next %+v; before %+v", after.Failures, after.LastError, after.Next, before.Next)
 	}
 }
@@ -180,7 +186,8 @@ func TestExposureIsToldOnce(t *testing.T) {
 	w.settle(d)
 	w.trouble = failing("ask mx2", "activate mx2", "forget mx2")
 	res := w.order(d, rotate.Distrust{Selectors: []string{"s1", "s2"}})
-	if res.Err == nil || !strings.Contains(res.Err.Error(), "somebody else signs") || slices.ContainsFunc(res.Plan.Warnings, plan.TellsExposed) {
+	if res.Err == nil || !strings.Contains(res.Err.Error(), "somebody else signs") ||
+		slices.ContainsFunc(res.Plan.Warnings, plan.TellsExposed) {
 		t.Errorf("%v; warnings %q", res.Err, res.Plan.Warnings)
 	}
 }

@@ -27,7 +27,8 @@ func stages() []variation {
 			}
 		}
 	}
-	replacing := func(s *scene) { s.have.Phase, s.have.Draining = rotate.Draining, "s2" } // the standby, as a report has it
+	// the standby, as a report has it
+	replacing := func(s *scene) { s.have.Phase, s.have.Draining = rotate.Draining, "s2" }
 	s2Public := func(s *scene) {
 		s.sign("s1", "mx1")
 		s.have.Selectors["s2"].Key = nil
@@ -39,8 +40,11 @@ func stages() []variation {
 		{"bootstrapping", start(bootstrappingScene)},
 		{"bootstrapping, half made", start(bootstrappingScene, s2Public)},
 		{"bootstrapping, one signs", start(bootstrappingScene, func(s *scene) { s.sign("s1", "mx1") })},
-		{"bootstrapping, its key leaked", start(bootstrappingScene, func(s *scene) { s.sign("s1", "mx1") }, leak("s1"), func(s *scene) { s.have.Target = "s2" })},
-		{"bootstrapping, one is unsure", start(bootstrappingScene, func(s *scene) { s.sign("s1", "mx1"); s.unsure("mx1"); s.stray("", "", "mx1") })},
+		{"bootstrapping, its key leaked",
+			start(bootstrappingScene, func(s *scene) { s.sign("s1", "mx1") }, leak("s1"),
+				func(s *scene) { s.have.Target = "s2" })},
+		{"bootstrapping, one is unsure",
+			start(bootstrappingScene, func(s *scene) { s.sign("s1", "mx1"); s.unsure("mx1"); s.stray("", "", "mx1") })},
 		{"ready", start(readyScene)},
 		{"ready, mx2 rebuilt", start(readyScene, func(s *scene) { s.stray("", "", "mx2") })},
 		{"ready, the standby's key missing", start(readyScene, func(s *scene) { s.hold("s2", "", 5) })},
@@ -54,8 +58,10 @@ func stages() []variation {
 		{"switching, mx2 silent", start(switchingScene, func(s *scene) { s.silent("mx2") })},
 		{"switching, its record missing", start(switchingScene, func(s *scene) { s.show("s2") })},
 		{"switching, leaked", start(switchingScene, leak("s1"))},
-		{"switching, one sent back", start(switchingScene, func(s *scene) { s.have.Held = []string{"mx1"}; s.unsure("mx1") })},
-		{"switching, all sent back", start(switchingScene, func(s *scene) { s.have.Held = []string{"mx1", "mx2"}; s.unsure("mx1") })},
+		{"switching, one sent back", start(switchingScene,
+			func(s *scene) { s.have.Held = []string{"mx1"}; s.unsure("mx1") })},
+		{"switching, all sent back", start(switchingScene,
+			func(s *scene) { s.have.Held = []string{"mx1", "mx2"}; s.unsure("mx1") })},
 		{"draining", start(drainingScene)},
 		{"draining, leaked", start(drainingScene, leak("s2"))},
 		{"draining, old one leaked", start(drainingScene, leak("s1"))},
@@ -132,7 +138,8 @@ func dnsChanges(name string) []variation {
 		{"DNS silent, after another's record", func(s *scene) { s.show(name, other); s.dnsSilent(name) }},
 		{"DNS silent, and another's record before", func(s *scene) {
 			s.dnsSilent(name)
-			s.have.Drift = []rotate.Finding{{Code: codes.RecordForeign, Selector: name, Message: "somebody else's", Since: longAgo}}
+			s.have.Drift = []rotate.Finding{{Code: codes.RecordForeign, Selector: name, Message: "somebody else's",
+				Since: longAgo}}
 		}},
 	}
 }
@@ -143,7 +150,8 @@ func keystoreChanges(name string) []variation {
 	fails := func(kind fault.Kind, code string) func(*scene) {
 		return func(s *scene) {
 			seen := s.seen.Selectors[name]
-			seen.KeyID, seen.KeyErr = "", &fault.Error{Kind: kind, Code: codes.Code(code), What: "read " + name, Err: errors.New("it failed"), Hint: "look into it"}
+			seen.KeyID, seen.KeyErr = "", &fault.Error{Kind: kind, Code: codes.Code(code), What: "read " + name,
+				Err: errors.New("it failed"), Hint: "look into it"}
 			s.seen.Selectors[name] = seen
 		}
 	}
@@ -202,7 +210,10 @@ func keyChanges(name string) []variation {
 		{"revoked", key(revoked)},
 		{"revoked and destroyed", key(func(s *scene, k *rotate.Key) { revoked(s, k); gone(s, k) })},
 		{"revoked and gone from DNS", key(func(s *scene, k *rotate.Key) { revoked(s, k); s.show(name) })},
-		{"to be revoked", key(func(s *scene, k *rotate.Key) { k.Leaked, k.Record = planned.Add(-time.Hour), "v=DKIM1; k=ed25519; p=" })},
+		{"to be revoked", key(func(s *scene,
+			k *rotate.Key) {
+			k.Leaked, k.Record = planned.Add(-time.Hour), "v=DKIM1; k=ed25519; p="
+		})},
 		{"destroyed", key(gone)},
 		{"being destroyed", key(func(_ *scene, k *rotate.Key) { k.Doomed = true })},
 		{"shadowed", key(func(_ *scene, k *rotate.Key) { k.ShadowedAt = planned.Add(-time.Hour) })},
@@ -245,7 +256,8 @@ func signerChanges() []variation {
 			s.have.Former = []rotate.Former{{Selector: "s9", Signer: "mx2"}}
 		}},
 		{"mx2 has left s9", func(s *scene) {
-			s.have.Former = []rotate.Former{{Selector: "s9", Signer: "mx2", Until: planned.Add(day)}, {Selector: "s9", Signer: "mx1", Until: planned.Add(2 * day)}}
+			s.have.Former = []rotate.Former{{Selector: "s9", Signer: "mx2", Until: planned.Add(day)},
+				{Selector: "s9", Signer: "mx1", Until: planned.Add(2 * day)}}
 		}},
 		{"mx2 has left s9 and is silent", func(s *scene) {
 			s.silent("mx2")
@@ -308,10 +320,12 @@ func domainChanges() []variation {
 		{"keystore silent", func(s *scene) { s.keystoreSilent("s1"); s.keystoreSilent("s2") }},
 		{"cleared away", func(s *scene) { s.have.Released = &rotate.HandedBack{At: longAgo, Purge: true, Purged: planned} }},
 		{"being cleared away", func(s *scene) {
-			s.have.Released = &rotate.HandedBack{At: longAgo, Purge: true, LastUsed: planned.Add(-8 * day), Unused: true, Begun: true}
+			s.have.Released = &rotate.HandedBack{At: longAgo, Purge: true, LastUsed: planned.Add(-8 * day),
+				Unused: true, Begun: true}
 		}},
 	}
-	for _, phase := range []rotate.Phase{"", rotate.New, rotate.Bootstrapping, rotate.Ready, rotate.Switching, rotate.Draining, rotate.Replacing, "unheard-of"} {
+	for _, phase := range []rotate.Phase{"", rotate.New, rotate.Bootstrapping, rotate.Ready, rotate.Switching,
+		rotate.Draining, rotate.Replacing, "unheard-of"} {
 		out = append(out, variation{fmt.Sprintf("phase %q", phase), func(s *scene) { s.have.Phase = phase }})
 	}
 	return out

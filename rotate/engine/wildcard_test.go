@@ -28,7 +28,8 @@ func TestWildcard(t *testing.T) {
 			}
 			begun := w.Now()
 			res := w.engine().Advance(t.Context(), d)
-			if res.Err != nil || res.State.Next == nil || res.State.Next.At.Sub(begun) < tt.wait || res.State.Next.At.Sub(begun) > tt.wait+day {
+			if res.Err != nil || res.State.Next == nil || res.State.Next.At.Sub(begun) < tt.wait ||
+				res.State.Next.At.Sub(begun) > tt.wait+day {
 				t.Fatalf("%v; next is %+v", res.Err, res.State.Next)
 			}
 			w.pass(res.State.Next.At.Sub(w.Now()))

@@ -42,16 +42,19 @@ func (e *testEngine) Adopt(ctx context.Context, d wish, a rotate.Adoption) engin
 	return e.Engine.Advance(ctx, engine.Task{Domain: d.Domain, Request: d.Request, Adoption: &a})
 }
 
-func (e *testEngine) Settle(ctx context.Context, d wish, patience engine.Patience, waiting func(string, rotate.Next)) engine.Result {
+func (e *testEngine) Settle(ctx context.Context, d wish, patience engine.Patience,
+	waiting func(string, rotate.Next)) engine.Result {
 	return e.Engine.Settle(ctx, d.task(), patience, waiting)
 }
 
-func (e *testEngine) Apply(ctx context.Context, d wish, a rotate.Approval, patience engine.Patience, waiting func(string, rotate.Next)) engine.Result {
+func (e *testEngine) Apply(ctx context.Context, d wish, a rotate.Approval, patience engine.Patience,
+	waiting func(string, rotate.Next)) engine.Result {
 	t := engine.Task{Domain: d.Domain, Request: rotate.Request{Ignore: d.Ignore}, Approval: &a}
 	return e.Engine.Settle(ctx, t, patience, waiting)
 }
 
-func (e *testEngine) SettleAll(ctx context.Context, all []wish, patience engine.Patience, waiting func(string, rotate.Next), each func(engine.Result)) {
+func (e *testEngine) SettleAll(ctx context.Context, all []wish, patience engine.Patience,
+	waiting func(string, rotate.Next), each func(engine.Result)) {
 	var tasks []engine.Task
 	for _, d := range all {
 		tasks = append(tasks, d.task())

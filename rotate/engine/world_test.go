@@ -68,8 +68,10 @@ const (
 var errCrashed = errors.New("the process was killed")
 
 func newWorld(t rapid.TB, signers ...string) *world {
-	w := &world{TB: t, now: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), store: statetest.NewMemory(), zones: map[string]*zoneHistory{},
-		keys: map[dkim.Name][]*dkim.PrivateKey{}, hosts: map[string]*host{}, backups: map[dkim.Ref]*dkim.PrivateKey{}, leases: map[string]rotate.Lease{}, leaked: map[string]bool{}, lag: 3 * time.Second}
+	w := &world{TB: t, now: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), store: statetest.NewMemory(),
+		zones: map[string]*zoneHistory{},
+		keys:  map[dkim.Name][]*dkim.PrivateKey{}, hosts: map[string]*host{}, backups: map[dkim.Ref]*dkim.PrivateKey{},
+		leases: map[string]rotate.Lease{}, leaked: map[string]bool{}, lag: 3 * time.Second}
 	for _, s := range signers {
 		w.addHost(s)
 	}
@@ -91,9 +93,11 @@ func (w *world) start(id string, dead func(owner string) bool) *testEngine {
 	for name, h := range w.hosts {
 		signers[name] = agent{p, h}
 	}
-	return newEngine(engine.Parts{Store: ledger{w.store, p}, Keys: p, Look: rotate.Unshared(p, w.store), Names: w.store, Publishers: map[string]rotate.Publisher{"office": p}, Signers: signers, Clock: p,
-		Workers: 4, SelfTest: verify.SelfTest, Generate: func(dkim.Algorithm) (*dkim.PrivateKey, error) { return dkim.Generate(dkim.Ed25519) },
-		Owner: id, OwnerDead: dead, Every: p.every})
+	return newEngine(engine.Parts{Store: ledger{w.store, p}, Keys: p, Look: rotate.Unshared(p, w.store), Names: w.store,
+		Publishers: map[string]rotate.Publisher{"office": p}, Signers: signers, Clock: p,
+		Workers: 4, SelfTest: verify.SelfTest,
+		Generate: func(dkim.Algorithm) (*dkim.PrivateKey, error) { return dkim.Generate(dkim.Ed25519) },
+		Owner:    id, OwnerDead: dead, Every: p.every})
 }
 
 // beat is something that a process does again and again.
@@ -181,7 +185,8 @@ func (w *world) engine() *testEngine {
 
 // effect carries one operation out, with a chance that it fails, and that the
 // process is killed before and after it.
-func (p *process) effect(ctx context.Context, op string, kind rotate.Kind, names []dkim.Name, do func(late bool)) error {
+func (p *process) effect(ctx context.Context, op string, kind rotate.Kind, names []dkim.Name,
+	do func(late bool)) error {
 	if p.pause != nil {
 		p.pause(op)
 	}
@@ -267,7 +272,8 @@ func (p *process) checkRight(op string, kind rotate.Kind, names []dkim.Name) {
 			p.Errorf("I8: %s by %s while the lease on %s is held by %q", op, p.id, n.Domain, l.Owner)
 		}
 		st, err := p.store.Load(context.Background(), n.Domain)
-		if i := st.Intent; err != nil || i == nil || i.Kind != kind && !(kind == rotate.Publish && i.Kind == rotate.Revoke) && !(i.Kind == rotate.Adopt && kind == rotate.StoreKey) || i.Selector != n.Selector {
+		if i := st.Intent; err != nil || i == nil || i.Kind != kind && !(kind == rotate.Publish && i.Kind == rotate.Revoke) &&
+			!(i.Kind == rotate.Adopt && kind == rotate.StoreKey) || i.Selector != n.Selector {
 			p.Errorf("I7: %s, %s of %s, is not intended in state: %+v, %v", op, kind, n, i, err)
 		}
 	}
@@ -364,7 +370,8 @@ func (p *process) Destroy(ctx context.Context, name dkim.Name, version int) erro
 			p.keys[name][version-1] = nil
 			return
 		}
-		if key != nil && !p.leaked[key.ID()] && p.zone(name.String()).ours != "" && slices.Contains(p.shown(name.String()), record(key)) && !p.zones[name.String()].spoilt() {
+		if key != nil && !p.leaked[key.ID()] && p.zone(name.String()).ours != "" &&
+			slices.Contains(p.shown(name.String()), record(key)) && !p.zones[name.String()].spoilt() {
 			p.Errorf("I5: the key of %s is destroyed while DNS still shows it", name)
 		}
 		for _, h := range p.hosts {
@@ -381,7 +388,8 @@ func (p *process) Publish(ctx context.Context, rec dkim.TXT) error {
 	name := owned(rec.Owner)
 	var conflict error
 	err := p.effect(ctx, "publish "+name.Selector, rotate.Publish, []dkim.Name{name}, func(late bool) {
-		if there := p.shown(rec.Owner)[0]; there != "" && there != rec.Value && !rec.Replaces(there) { // as the primary has it
+		if there := p.shown(rec.Owner)[0]; there != "" && there != rec.Value && !rec.Replaces(there) {
+			// as the primary has it
 			conflict = fault.Refuse("foreign-record", "publish "+rec.Owner+": something else stands there", "remove it")
 			return
 		}
@@ -402,7 +410,8 @@ func (w *world) checkPublish(name dkim.Name, value string) {
 		w.checkRevoke(name, z)
 		return
 	}
-	if z.ours != value && !slices.ContainsFunc(w.keys[name], func(k *dkim.PrivateKey) bool { return k != nil && record(k) == value }) {
+	if z.ours != value && !slices.ContainsFunc(w.keys[name],
+		func(k *dkim.PrivateKey) bool { return k != nil && record(k) == value }) {
 		w.Errorf("I4: %s is published and its private key is not stored", name)
 	}
 	if slices.Contains(z.superseded, value) {
@@ -494,7 +503,8 @@ func (l ledger) Load(ctx context.Context, domain string) (rotate.State, error) {
 	return l.Store.Load(ctx, domain)
 }
 
-func (l ledger) Save(ctx context.Context, lease rotate.Lease, now time.Time, st rotate.State, events ...rotate.Event) (int64, error) {
+func (l ledger) Save(ctx context.Context, lease rotate.Lease, now time.Time, st rotate.State,
+	events ...rotate.Event) (int64, error) {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
 	if err := l.p.point(); err != nil {
@@ -506,7 +516,8 @@ func (l ledger) Save(ctx context.Context, lease rotate.Lease, now time.Time, st 
 	}
 	l.p.reported(st)
 	revision, err := l.Store.Save(ctx, lease, now, st, events...)
-	l.p.Logf("%s %s: save %s, active %s, switched %s; %s; %v %v", stamp(now), l.p.id, st.Phase, st.Active, stamp(st.SwitchedAt), st.LastError, err, trouble)
+	l.p.Logf("%s %s: save %s, active %s, switched %s; %s; %v %v", stamp(now), l.p.id, st.Phase, st.Active,
+		stamp(st.SwitchedAt), st.LastError, err, trouble)
 	if err == nil {
 		for _, u := range l.p.seen {
 			u.noted = true
@@ -547,7 +558,8 @@ func (l ledger) Release(ctx context.Context, lease rotate.Lease) error {
 
 // wanted is the domain that most tests work on.
 func wanted(signers ...string) wish {
-	return wish{Domain: rotate.Domain{Name: "example.com", Provider: "office", Signers: signers, VerifyTimeout: 2 * time.Minute,
+	return wish{Domain: rotate.Domain{Name: "example.com", Provider: "office", Signers: signers,
+		VerifyTimeout: 2 * time.Minute,
 		Policy: rotate.Policy{Schedule: "0 4 1 * *", Timezone: "UTC", Drain: 7 * day, Settle: 7 * day, Key: dkim.RSA2048,
 			Selectors: [2]string{"s1", "s2"}, TTL: time.Hour}}}
 }
@@ -588,7 +600,8 @@ func failing(ops ...string) func(string) trouble {
 // holds lets another process hold the domain's lease, and renew it until release.
 func (w *world) holds(owner string, d wish) (release func()) {
 	p := &process{world: w, id: owner}
-	lease, err := w.store.Acquire(context.Background(), rotate.LeaseRequest{Domain: d.Name, Owner: owner, Now: w.Now(), TTL: 90 * time.Second})
+	lease, err := w.store.Acquire(context.Background(),
+		rotate.LeaseRequest{Domain: d.Name, Owner: owner, Now: w.Now(), TTL: 90 * time.Second})
 	if err != nil {
 		w.Fatalf("%v", err)
 	}

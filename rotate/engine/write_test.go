@@ -17,9 +17,10 @@ func TestNothingForeignIsOverwritten(t *testing.T) {
 		ready  bool
 		change func(w *world, d *wish)
 	}{
-		"while keys are stored":          {op: "put s2"},
-		"between look and write":         {op: "publish s2"},
-		"between look and repair":        {op: "publish s2", ready: true, change: func(w *world, _ *wish) { w.spoil("s2", "") }},
+		"while keys are stored":  {op: "put s2"},
+		"between look and write": {op: "publish s2"},
+		"between look and repair": {op: "publish s2", ready: true,
+			change: func(w *world, _ *wish) { w.spoil("s2", "") }},
 		"between look and revocation":    {op: "publish s1", ready: true, change: leaked},
 		"while signers leave for others": {op: "activate mx1", ready: true, change: leaked},
 	} {

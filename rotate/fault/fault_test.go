@@ -35,7 +35,8 @@ func TestKindHintCode(t *testing.T) {
 		{"wrapped", wrap(wrap(refused)), Refused, "remove it", "foreign-record"},
 		{"the outer kind counts", Lasting("save", transient, ""), Permanent, "wait", ""},
 		{"the outer hint counts", Temporary("save", wrap(refused), "do this"), Transient, "do this", "foreign-record"},
-		{"hint and code far within", Lasting("a", wrap(&Error{What: "b", Err: wrap(refused)}), ""), Permanent, "remove it", "foreign-record"},
+		{"hint and code far within", Lasting("a", wrap(&Error{What: "b", Err: wrap(refused)}), ""), Permanent, "remove it",
+			"foreign-record"},
 		{"joined, alone", errors.Join(refused), Refused, "remove it", "foreign-record"},
 		{"joined, alike", errors.Join(refused, wrap(refused)), Refused, "remove it", "foreign-record"},
 		{"joined with plain errors", errors.Join(plain, permanent, plain), Permanent, "make room", ""},
@@ -44,8 +45,10 @@ func TestKindHintCode(t *testing.T) {
 		{"joined, refused and transient", errors.Join(refused, transient), Permanent, "remove it", "foreign-record"},
 		{"joined, transient and permanent", errors.Join(transient, permanent), Permanent, "wait", ""},
 		{"joined, permanent last of three", errors.Join(transient, plain, transient, permanent), Permanent, "wait", ""},
-		{"joined deep", wrap(errors.Join(plain, wrap(errors.Join(plain, wrap(refused))))), Refused, "remove it", "foreign-record"},
-		{"joined within a fault", &Error{What: "many", Kind: Transient, Err: errors.Join(bare, wrap(refused))}, Transient, "remove it", "foreign-record"},
+		{"joined deep", wrap(errors.Join(plain, wrap(errors.Join(plain, wrap(refused))))), Refused, "remove it",
+			"foreign-record"},
+		{"joined within a fault", &Error{What: "many", Kind: Transient, Err: errors.Join(bare, wrap(refused))}, Transient,
+			"remove it", "foreign-record"},
 		{"two %w", fmt.Errorf("%w and %w", plain, permanent), Permanent, "make room", ""},
 		{"nil fault in an error", wrap(error(none)), Transient, "", ""},
 		{"nil fault, joined", errors.Join(none, refused), Refused, "remove it", "foreign-record"},
@@ -104,7 +107,8 @@ func TestTextIsBounded(t *testing.T) {
 		err = Temporary("look", err, "look again")
 	}
 	for _, text := range []string{Text(long), err.Error(), Text(errors.Join(err, err)), Text(fmt.Errorf("x: %w", err))} {
-		if len(text) > maxText+200 || !strings.HasSuffix(text, "the end") || !strings.Contains(text, "octets are left out") || !utf8.ValidString(text) {
+		if len(text) > maxText+200 || !strings.HasSuffix(text, "the end") || !strings.Contains(text, "octets are left out") ||
+			!utf8.ValidString(text) {
 			t.Errorf("%d octets: %.40q ... %q", len(text), text, text[max(0, len(text)-40):])
 		}
 	}

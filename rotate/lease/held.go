@@ -69,7 +69,9 @@ func (g *Held) Holds() error {
 	if over {
 		g.lose(&fault.Error{Kind: fault.Transient, Code: codes.LeaseLost,
 			What: fmt.Sprintf("work on %s: the lease could not be renewed within %s", g.Lease.Domain, rotate.LeaseSafe),
-			Hint: "the work is taken up again by itself; this process was stopped for a while, or the state database could not be written: look at the disk and its free space"})
+			Hint: "the work is taken up again by itself; " +
+				"this process was stopped for a while, or the state database could not be written: " +
+				"look at the disk and its free space"})
 	}
 	return context.Cause(g.ctx)
 }
@@ -78,7 +80,8 @@ func (g *Held) Holds() error {
 func (g *Held) Passed() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return fault.KindOf(context.Cause(g.ctx)) == fault.Refused || g.keeper.Clock.Elapsed() >= g.safe-rotate.LeaseSafe+rotate.LeaseLength
+	return fault.KindOf(context.Cause(g.ctx)) == fault.Refused || g.keeper.Clock.Elapsed() >= g.safe-rotate.LeaseSafe+
+		rotate.LeaseLength
 }
 
 // Because returns err, with the loss of the lease as its reason if there was one.

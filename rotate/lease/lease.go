@@ -105,7 +105,9 @@ func (k *Keeper) Take(ctx context.Context, domain string, ask Asked) (*Held, err
 
 func inUse(held *rotate.HeldError) error {
 	return &fault.Error{Kind: fault.Refused, Code: codes.LeaseHeld, Err: held, What: "take " + held.Domain + " in hand",
-		Hint: fmt.Sprintf("wait for the other process, or end it: its lease is taken over at once when it is known to be dead, else %s after it was last renewed", rotate.LeaseLength)}
+		Hint: fmt.Sprintf("wait for the other process, or end it: "+
+			"its lease is taken over at once when it is known to be dead, else %s after it was last renewed",
+			rotate.LeaseLength)}
 }
 
 func (k *Keeper) tellWatched(w *watch) {

@@ -9,7 +9,8 @@ import (
 
 // words are the types that the planner, the transitions and the steps are written in. A
 // function that has to do with one of them is one of theirs, in whichever file it stands.
-var words = []string{"planner", "view", "Judge", "health", "draft", "Adopter", "run", "forecast", "Distrust", "Rollback", "Release", "Reclaim", "State", "Selector", "Key", "DomainPlan"}
+var words = []string{"planner", "view", "Judge", "health", "draft", "Adopter", "run", "forecast", "Distrust",
+	"Rollback", "Release", "Reclaim", "State", "Selector", "Key", "DomainPlan"}
 
 // decides reports whether a function belongs to the planner, the transitions or the steps.
 func decides(pkg string, fn *ast.FuncDecl) bool {
@@ -35,10 +36,11 @@ func decides(pkg string, fn *ast.FuncDecl) bool {
 // pure are functions that change nothing, so that a condition which calls no other can be
 // evaluated to see whether it makes a difference.
 var pure = strings.Fields(`len max min string After Before Equal IsZero Sub Add Contains HasPrefix HasSuffix Index
-	CodeOf KindOf ID Err Runnable leaked selector Other wanted sameRecord relied mayBeUsed known usable inPlace dropped obstacle
-	handsOff replaced identify heldAll keeping standing fleeing haven refuge hurried ours inHands inUse confirmed keyed
-	plans recordKeyID lostAll knowsSelectors underManagement anyLeaked prepares renewable givenUp revokedValue resumable
-	stale outrun overtaken replacedBefore spares mayRevoke noneSigns anyTells adopting leaving quiet`)
+	CodeOf KindOf ID Err Runnable leaked selector Other wanted sameRecord relied mayBeUsed known usable inPlace
+	dropped obstacle handsOff replaced identify heldAll keeping standing fleeing haven refuge hurried
+	ours inHands inUse confirmed keyed recordKeyID lostAll knowsSelectors underManagement anyLeaked
+	prepares renewable givenUp revokedValue resumable stale outrun overtaken replacedBefore spares
+	mayRevoke noneSigns anyTells adopting leaving quiet`)
 
 // isPure reports whether a function is one of them; between rooms its name begins with a capital.
 func isPure(name string) bool {

@@ -56,7 +56,8 @@ type source struct {
 
 // mutate returns the file with all its changes built in, and what they are.
 func mutate(name string, text []byte, next *int) (string, []mutant, error) {
-	s := &source{name: name, text: text, fset: token.NewFileSet(), keys: map[string]int{}, next: next, settled: map[ast.Expr]bool{}}
+	s := &source{name: name, text: text, fset: token.NewFileSet(), keys: map[string]int{}, next: next,
+		settled: map[ast.Expr]bool{}}
 	file, err := parser.ParseFile(s.fset, name, text, parser.SkipObjectResolution)
 	if err != nil {
 		return "", nil, err
@@ -127,7 +128,8 @@ func (s *source) walk(fn *ast.FuncDecl) {
 		case *ast.SwitchStmt:
 			s.cases(n)
 		case *ast.ReturnStmt:
-			if r := results[len(results)-1]; r != nil && len(n.Results) == 1 && r.NumFields() == 1 && s.of(r.List[0].Type) == "bool" {
+			if r := results[len(results)-1]; r != nil && len(n.Results) == 1 && r.NumFields() == 1 &&
+				s.of(r.List[0].Type) == "bool" {
 				s.whole(n.Results[0])
 			}
 		case *ast.RangeStmt:
@@ -168,7 +170,8 @@ func (s *source) cases(n *ast.SwitchStmt) {
 	}
 }
 
-var swapped = map[token.Token]string{token.EQL: "!=", token.NEQ: "==", token.LSS: "<=", token.LEQ: "<", token.GTR: ">=", token.GEQ: ">"}
+var swapped = map[token.Token]string{token.EQL: "!=", token.NEQ: "==", token.LSS: "<=", token.LEQ: "<", token.GTR: ">=",
+	token.GEQ: ">"}
 
 // binary changes a comparison, or leaves out what stands at one side of an and or an or.
 // What is made always true, and never, need not be turned round: who notices neither of
@@ -188,7 +191,8 @@ func (s *source) binary(n *ast.BinaryExpr) {
 
 // call changes comparisons of times at the boundary, and choices of the larger or smaller.
 func (s *source) call(n *ast.CallExpr) {
-	if sel, ok := n.Fun.(*ast.SelectorExpr); ok && len(n.Args) == 1 && (sel.Sel.Name == "Before" || sel.Sel.Name == "After") {
+	if sel, ok := n.Fun.(*ast.SelectorExpr); ok && len(n.Args) == 1 &&
+		(sel.Sel.Name == "Before" || sel.Sel.Name == "After") {
 		text := fmt.Sprintf("%s || %s.Equal(%s)", s.of(n), s.of(sel.X), s.of(n.Args[0]))
 		s.add(n, condition, "", text, fmt.Sprintf("%q at the same time", s.of(n)))
 	}
@@ -217,7 +221,8 @@ func (s *source) elements(e ast.Expr) {
 			}
 		}
 		elem := s.of(array.Elt)
-		s.add(lit, list, elem, "[]"+elem+"{"+strings.Join(left, ", ")+"}", fmt.Sprintf("%q without %q", s.of(lit), s.of(drop)))
+		s.add(lit, list, elem, "[]"+elem+"{"+strings.Join(left, ", ")+"}",
+			fmt.Sprintf("%q without %q", s.of(lit), s.of(drop)))
 	}
 }
 

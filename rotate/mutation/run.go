@@ -52,8 +52,9 @@ type test struct {
 
 const (
 	simulation = "the simulation"
-	batchTime  = 2 * time.Second  // how long tests that are run together may take
-	spareTime  = 30 * time.Second // what tests may take beside ten times as long as without a mutant; one that hangs is noticed
+	batchTime  = 2 * time.Second // how long tests that are run together may take
+	// what tests may take beside ten times as long as without a mutant; one that hangs is noticed
+	spareTime = 30 * time.Second
 )
 
 // build writes an overlay and makes the test binaries with the given files, by path, in the place of the packages' own.
@@ -122,7 +123,8 @@ var failedTest = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
 func (b *bench) run(bin binary, j job) (failed, output string) {
 	ctx, cancel := context.WithTimeout(context.Background(), spareTime+10*j.usual)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, bin.path, "-test.run", "^("+strings.Join(j.tests, "|")+")$", "-test.failfast", "-test.short")
+	cmd := exec.CommandContext(ctx, bin.path, "-test.run", "^("+strings.Join(j.tests, "|")+")$",
+		"-test.failfast", "-test.short")
 	if bin.draws {
 		cmd.Args = append(cmd.Args, "-rapid.nofailfile")
 	}

@@ -81,7 +81,8 @@ func (t *tally) report(whole bool) error {
 		len(t.mutants), len(t.by)-simulated, simulated, accepted, unexplained)
 	switch {
 	case unexplained > 0:
-		return fmt.Errorf("%d mutants survive: add a test that notices each, or a line with the reason to accepted.txt", unexplained)
+		return fmt.Errorf("%d mutants survive: add a test that notices each, "+
+			"or a line with the reason to accepted.txt", unexplained)
 	case len(wrong) > 0:
 		return fmt.Errorf("%d lines of accepted.txt are not so: remove them", len(wrong))
 	}
@@ -109,7 +110,8 @@ func (t *tally) wrongReasons(whole bool) (out []string) {
 func reasonsOf(text string) map[string]string {
 	out := map[string]string{}
 	for line := range strings.Lines(text) {
-		if key, reason, ok := strings.Cut(strings.TrimRight(line, "\n"), "\t"); ok && reason != "" && !strings.HasPrefix(key, "#") {
+		if key, reason, ok := strings.Cut(strings.TrimRight(line, "\n"), "\t"); ok && reason != "" &&
+			!strings.HasPrefix(key, "#") {
 			out[key] = reason
 		}
 	}

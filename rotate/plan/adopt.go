@@ -21,7 +21,8 @@ func WithoutTesting(shown, sound string) string {
 
 // PlanAdoption says what an adoption would do, and everything that follows it. Like
 // Plan it reads nothing and changes nothing.
-func PlanAdoption(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation, a rotate.Adoption) rotate.DomainPlan {
+func PlanAdoption(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation,
+	a rotate.Adoption) rotate.DomainPlan {
 	have = have.AsOf(now)
 	p := NewAdopter(now, want, req, have, seen)
 	p.adoption = true
@@ -72,15 +73,18 @@ func (p adopter) adoptStep(k dkim.SigningKey, signs string) rotate.Step {
 		why = "this key is public: it is kept, and becomes the standby"
 	}
 	return rotate.Step{Kind: rotate.Adopt, Selector: k.Selector, Target: "keystore, " + k.Name.String(),
-		Reason: rotate.Reason{Code: codes.Adopt, Message: why + "; from then on key and record are dkimbot's, and are replaced like any other"},
-		From:   rotate.Side{KeyID: p.seen.Selectors[k.Selector].KeyID, Record: shown}, To: rotate.Side{KeyID: k.Key.ID(), Record: record}, Signs: signs}
+		Reason: rotate.Reason{Code: codes.Adopt, Message: why +
+			"; from then on key and record are dkimbot's, and are replaced like any other"},
+		From: rotate.Side{KeyID: p.seen.Selectors[k.Selector].KeyID, Record: shown},
+		To:   rotate.Side{KeyID: k.Key.ID(), Record: record}, Signs: signs}
 }
 
 // adopted returns the key that a step adopts. One that nobody is known to use may
 // have been published, or replaced, a moment ago: then it waits like one that was (I2).
 func (p adopter) Adopted(s rotate.Step) rotate.Key {
 	seen := p.seen.Selectors[s.Selector]
-	k := rotate.Key{ID: s.To.KeyID, Version: seen.Version, Record: s.To.Record, StoredAt: p.now, PublishedAt: p.now, VerifiedAt: p.now}
+	k := rotate.Key{ID: s.To.KeyID, Version: seen.Version, Record: s.To.Record, StoredAt: p.now, PublishedAt: p.now,
+		VerifiedAt: p.now}
 	if len(p.usedBy(s.Selector, k.ID)) == 0 && (s.Selector != s.Signs || p.anyTells()) {
 		k.CacheWait, k.Replaced = rotate.CacheWait(seen.Sight, p.want.Policy.TTL), true
 	} else if p.noneSigns() { // it may have been published a moment ago
@@ -91,7 +95,8 @@ func (p adopter) Adopted(s rotate.Step) rotate.Key {
 
 // anyTells reports whether any signer says what it signs with.
 func (p adopter) anyTells() bool {
-	return slices.ContainsFunc(p.want.Signers, func(name string) bool { s := p.seen.Signers[name]; return s.Err == nil && s.Ref.Selector != "" })
+	return slices.ContainsFunc(p.want.Signers,
+		func(name string) bool { s := p.seen.Signers[name]; return s.Err == nil && s.Ref.Selector != "" })
 }
 
 // usedBy returns the signers that say that they sign with the key.
@@ -126,7 +131,8 @@ func (p adopter) signs(a rotate.Adoption) string {
 
 // noneSigns reports whether every signer says that it does not sign for the domain.
 func (p adopter) noneSigns() bool {
-	return !slices.ContainsFunc(p.want.Signers, func(name string) bool { s := p.seen.Signers[name]; return s.Err != nil || s.Ref.Selector != "" })
+	return !slices.ContainsFunc(p.want.Signers,
+		func(name string) bool { s := p.seen.Signers[name]; return s.Err != nil || s.Ref.Selector != "" })
 }
 
 // adopted plans to finish an adoption that was interrupted after its key had reached
@@ -136,10 +142,13 @@ func (p *planner) adopted() verdict {
 	if i == nil || !young || !p.adopting(i.Selector) {
 		return free
 	}
-	why := rotate.Reason{Code: codes.Resume, Message: "an adoption was interrupted after its key had been kept; it is finished"}
+	why := rotate.Reason{Code: codes.Resume,
+		Message: "an adoption was interrupted after its key had been kept; it is finished"}
 	p.plan.Reason = why
-	p.step(rotate.Step{Kind: rotate.Adopt, Selector: i.Selector, Target: "keystore, " + p.name(i.Selector).String(), Reason: why,
-		From: rotate.Side{KeyID: i.KeyID, Record: p.seen.Selectors[i.Selector].Sight.Values[0]}, To: rotate.Side{KeyID: i.KeyID, Record: i.Record}, Signs: p.have.Target})
+	p.step(rotate.Step{Kind: rotate.Adopt, Selector: i.Selector, Target: "keystore, " +
+		p.name(i.Selector).String(), Reason: why,
+		From: rotate.Side{KeyID: i.KeyID, Record: p.seen.Selectors[i.Selector].Sight.Values[0]},
+		To:   rotate.Side{KeyID: i.KeyID, Record: i.Record}, Signs: p.have.Target})
 	return taken
 }
 
@@ -147,6 +156,7 @@ func (p *planner) adopted() verdict {
 // in the keystore, and DNS shows it, alone and on every server.
 func (v *view) adopting(s string) bool {
 	i, sight := v.have.Intent, v.seen.Selectors[s].Sight
-	return i != nil && i.Kind == rotate.Adopt && i.Selector == s && v.have.Selector(s).Key == nil && v.seen.Selectors[s].KeyID == i.KeyID &&
+	return i != nil && i.Kind == rotate.Adopt && i.Selector == s && v.have.Selector(s).Key == nil &&
+		v.seen.Selectors[s].KeyID == i.KeyID &&
 		sight.Complete && len(sight.Values) == 1 && rotate.RecordKeyID(sight.Values[0]) == i.KeyID
 }

@@ -59,7 +59,8 @@ func (p adopter) toAdopt(a rotate.Adoption) (keys []dkim.SigningKey) {
 // adopted although dkimbot has one at the other: nothing else leads on from there.
 func (p adopter) adoptable(a rotate.Adoption) error {
 	if p.have.Released != nil {
-		return fault.Refuse(codes.Released, fmt.Sprintf("adopt a key of %s: the domain was released, and dkimbot does nothing for it", p.want.Name),
+		return fault.Refuse(codes.Released,
+			fmt.Sprintf("adopt a key of %s: the domain was released, and dkimbot does nothing for it", p.want.Name),
 			"'dkimbot release --domain "+p.want.Name+" --undo' takes it back under management")
 	}
 	both, known := p.want.Policy.Selectors[:], map[string]bool{}
@@ -67,12 +68,17 @@ func (p adopter) adoptable(a rotate.Adoption) error {
 	for _, k := range a.Keys {
 		switch own := p.have.Selector(k.Selector).Key; {
 		case k.Domain != p.want.Name || !slices.Contains(both, k.Selector):
-			return fault.Refuse(codes.SelectorNotInPolicy, fmt.Sprintf("adopt %s: the policy of %s names the selectors %s", k.Name, p.want.Name, strings.Join(both, " and ")),
-				fmt.Sprintf("name it there, as in selectors: [%s, %s]; or run 'dkimbot rotate --domain %s', which moves the domain over to %s without a gap and leaves %s alone", k.Selector, both[1], p.want.Name, both[0], k.Name))
+			return fault.Refuse(codes.SelectorNotInPolicy,
+				fmt.Sprintf("adopt %s: the policy of %s names the selectors %s", k.Name, p.want.Name, strings.Join(both, " and ")),
+				fmt.Sprintf("name it there, as in selectors: [%s, %s]; "+
+					"or run 'dkimbot rotate --domain %s', which moves the domain over to %s without a gap and leaves %s alone",
+					k.Selector, both[1], p.want.Name, both[0], k.Name))
 		case known[k.Selector]:
-			return fault.Refuse(codes.TwoKeys, fmt.Sprintf("adopt %s: two keys are given for it", k.Name), "give the one that DNS shows")
+			return fault.Refuse(codes.TwoKeys, fmt.Sprintf("adopt %s: two keys are given for it", k.Name),
+				"give the one that DNS shows")
 		case own != nil && own.ID != k.Key.ID():
-			return p.managed(fmt.Sprintf("adopt %s: dkimbot's key there is %s, not %s", k.Name, rotate.ShortID(own.ID), rotate.ShortID(k.Key.ID())))
+			return p.managed(fmt.Sprintf("adopt %s: dkimbot's key there is %s, not %s", k.Name, rotate.ShortID(own.ID),
+				rotate.ShortID(k.Key.ID())))
 		case own == nil:
 			open++
 		}
@@ -82,7 +88,8 @@ func (p adopter) adoptable(a rotate.Adoption) error {
 		return nil
 	}
 	if p.have.Phase != rotate.New && p.have.Phase != rotate.Bootstrapping {
-		return p.managed(fmt.Sprintf("adopt a key of %s: it is under management already, in phase %s", p.want.Name, p.have.Phase))
+		return p.managed(fmt.Sprintf("adopt a key of %s: it is under management already, in phase %s",
+			p.want.Name, p.have.Phase))
 	}
 	if p.have.Phase != rotate.New {
 		return p.selectorsChanged()
@@ -92,22 +99,27 @@ func (p adopter) adoptable(a rotate.Adoption) error {
 
 func (p adopter) managed(what string) error {
 	if p.overtaken() {
-		return fault.Refuse(codes.StaleState, what+", and the keystore holds a newer key than its state knows", "restore a newer copy of the state database; or "+p.believe())
+		return fault.Refuse(codes.StaleState, what+", and the keystore holds a newer key than its state knows",
+			"restore a newer copy of the state database; or "+p.believe())
 	}
-	return fault.Refuse(codes.ManagedAlready, what, "leave it to dkimbot; 'dkimbot rotate --domain "+p.want.Name+"' carries on, or replaces the key that signs")
+	return fault.Refuse(codes.ManagedAlready, what, "leave it to dkimbot; 'dkimbot rotate --domain "+p.want.Name+
+		"' carries on, or replaces the key that signs")
 }
 
 // signersKnown refuses when it is not clear which of the keys the signers use.
 func (p adopter) signersKnown(a rotate.Adoption) error {
 	if len(p.want.Signers) == 0 {
-		return fault.Refuse(codes.NoSigners, "nothing is named that signs mail for "+p.want.Name, "name at least one signer in the domain's configuration")
+		return fault.Refuse(codes.NoSigners, "nothing is named that signs mail for "+p.want.Name,
+			"name at least one signer in the domain's configuration")
 	}
 	var given, say []string
 	for _, k := range a.Keys {
 		given = append(given, k.Selector)
 	}
 	if a.Active != "" && !slices.Contains(given, a.Active) && p.have.Selector(a.Active).Key == nil {
-		return fault.Refuse(codes.ActiveNotAdopted, fmt.Sprintf("%s is named as the selector that signs for %s, and its key is not among those to adopt (%s)", a.Active, p.want.Name, strings.Join(given, ", ")),
+		return fault.Refuse(codes.ActiveNotAdopted,
+			fmt.Sprintf("%s is named as the selector that signs for %s, and its key is not among those to adopt (%s)", a.Active,
+				p.want.Name, strings.Join(given, ", ")),
 			"give its key, too, or name one of those")
 	}
 	if p.signs(a) != "" {
@@ -120,15 +132,21 @@ func (p adopter) signersKnown(a rotate.Adoption) error {
 		case s.Ref.Selector == "":
 			say = append(say, name+" does not sign for it")
 		default:
-			say = append(say, fmt.Sprintf("%s signs with %s (key %s)", name, s.Ref.Selector, cmp.Or(rotate.ShortID(s.Ref.KeyID), "not told")))
+			say = append(say, fmt.Sprintf("%s signs with %s (key %s)", name, s.Ref.Selector,
+				cmp.Or(rotate.ShortID(s.Ref.KeyID), "not told")))
 		}
 	}
-	what, active := fmt.Sprintf("adopt %s of %s: ", strings.Join(given, " and "), p.want.Name), fmt.Sprintf("--active %s; every signer is then given its key", given[0])
+	what, active := fmt.Sprintf("adopt %s of %s: ", strings.Join(given, " and "), p.want.Name),
+		fmt.Sprintf("--active %s; every signer is then given its key", given[0])
 	if s := p.storedInUse(a); s != "" {
-		return fault.Refuse(codes.ActiveUnclear, what+fmt.Sprintf("every signer signs with %s and key %s, which the keystore holds and DNS does not show, so that mail fails", s, rotate.ShortID(a.Stored[s])),
-			fmt.Sprintf("publish the record of that key at %s again, as it was, and adopt then; or say that another one is to sign from now on, as in %s", p.name(s), active))
+		return fault.Refuse(codes.ActiveUnclear, what+
+			fmt.Sprintf("every signer signs with %s and key %s, which the keystore holds and DNS does not show, "+
+				"so that mail fails", s, rotate.ShortID(a.Stored[s])),
+			fmt.Sprintf("publish the record of that key at %s again, as it was, and adopt then; "+
+				"or say that another one is to sign from now on, as in %s", p.name(s), active))
 	}
-	return fault.Refuse(codes.ActiveUnclear, what+"the signers don't all use one of the keys to adopt: "+strings.Join(say, "; "), "say which one is to sign from now on, as in "+active)
+	return fault.Refuse(codes.ActiveUnclear, what+"the signers don't all use one of the keys to adopt: "+
+		strings.Join(say, "; "), "say which one is to sign from now on, as in "+active)
 }
 
 // shownInDNS refuses a key that DNS does not show, alone and on every server.
@@ -139,22 +157,32 @@ func (p adopter) shownInDNS(k dkim.SigningKey) error {
 	case seen.SightErr != nil:
 		return seen.SightErr
 	case sight.Unchecked:
-		return fault.Refuse(codes.DNSUnchecked, what+"its verify.mode is none, so DNS can't be asked for the record", "set verify.mode to authoritative or resolvers, at least until the key is adopted")
+		return fault.Refuse(codes.DNSUnchecked, what+"its verify.mode is none, so DNS can't be asked for the record",
+			"set verify.mode to authoritative or resolvers, at least until the key is adopted")
 	case len(sight.Values) == 0:
-		return fault.Refuse(codes.NoRecord, what+"DNS shows no record there", "a key without a record is used by nobody: leave it, and run 'dkimbot rotate --domain "+p.want.Name+"'")
+		return fault.Refuse(codes.NoRecord, what+"DNS shows no record there",
+			"a key without a record is used by nobody: leave it, and run 'dkimbot rotate --domain "+p.want.Name+"'")
 	case !sight.Complete:
-		return fault.Refuse(codes.RecordUnsettled, what+"not every server shows the same: "+strings.Join(sight.Lagging, "; "), "try again when all of them do")
+		return fault.Refuse(codes.RecordUnsettled, what+"not every server shows the same: "+strings.Join(sight.Lagging, "; "),
+			"try again when all of them do")
 	case len(sight.Values) > 1:
-		return fault.Refuse(codes.TwoRecords, fmt.Sprintf("%sDNS shows %d records there, where only one may stand: %s", what, len(sight.Values), rotate.Brief(sight.Values)), "remove those that are not of key "+rotate.ShortID(k.Key.ID()))
+		return fault.Refuse(codes.TwoRecords,
+			fmt.Sprintf("%sDNS shows %d records there, where only one may stand: %s", what, len(sight.Values),
+				rotate.Brief(sight.Values)), "remove those that are not of key "+rotate.ShortID(k.Key.ID()))
 	}
 	record, err := dkim.ParseRecord(sight.Values[0])
 	switch {
 	case err != nil:
-		return &fault.Error{Kind: fault.Refused, Code: codes.BadRecord, What: what + "its record can't be used", Err: err, Hint: "correct the record first, or move the domain over to other selectors with 'dkimbot rotate'"}
+		return &fault.Error{Kind: fault.Refused, Code: codes.BadRecord, What: what + "its record can't be used", Err: err,
+			Hint: "correct the record first, or move the domain over to other selectors with 'dkimbot rotate'"}
 	case record.Revoked():
-		return fault.Refuse(codes.RevokedRecord, what+"its record says that the key is revoked (empty p=)", "don't use that key any more; name two other selectors in the policy and run 'dkimbot rotate --domain "+p.want.Name+"'")
+		return fault.Refuse(codes.RevokedRecord, what+"its record says that the key is revoked (empty p=)",
+			"don't use that key any more; name two other selectors in the policy and run 'dkimbot rotate --domain "+
+				p.want.Name+"'")
 	case record.Key.ID() != k.Key.ID():
-		return fault.Refuse(codes.OtherKey, fmt.Sprintf("%sDNS shows key %s, and the key given is %s", what, rotate.ShortID(record.Key.ID()), rotate.ShortID(k.Key.ID())), "give the key that the signers use now; its public half is what DNS shows")
+		return fault.Refuse(codes.OtherKey,
+			fmt.Sprintf("%sDNS shows key %s, and the key given is %s", what, rotate.ShortID(record.Key.ID()),
+				rotate.ShortID(k.Key.ID())), "give the key that the signers use now; its public half is what DNS shows")
 	}
 	return nil
 }
@@ -166,8 +194,11 @@ func (p adopter) freeInKeystore(k dkim.SigningKey, unpublished string) error {
 	if seen.KeyErr != nil || seen.KeyID == "" || seen.KeyID == k.Key.ID() || seen.KeyID == unpublished {
 		return seen.KeyErr
 	}
-	return fault.Refuse(codes.ForeignSecret, fmt.Sprintf("adopt %s: the keystore holds another key there (version %d, %s)", k.Name, seen.Version, rotate.ShortID(seen.KeyID)),
-		"if dkimbot's state was lost, adopt what the keystore holds, with --from-keystore; else find out who wrote it and take it away")
+	return fault.Refuse(codes.ForeignSecret,
+		fmt.Sprintf("adopt %s: the keystore holds another key there (version %d, %s)", k.Name, seen.Version,
+			rotate.ShortID(seen.KeyID)),
+		"if dkimbot's state was lost, adopt what the keystore holds, with --from-keystore; "+
+			"else find out who wrote it and take it away")
 }
 
 // warnTesting tells of own records that receivers don't take seriously.
@@ -177,7 +208,8 @@ func (p *planner) warnTesting(s string) {
 			continue // it has no flags, like almost all; reading a key is dear
 		}
 		if r, err := dkim.ParseRecord(v); err == nil && r.Testing() {
-			p.warning("the record at %s carries the testing flag t=y: receivers treat mail signed with it as unsigned; dkimbot publishes it without the flag once it is its own", p.name(s))
+			p.warning("the record at %s carries the testing flag t=y: receivers treat mail signed with it as unsigned; "+
+				"dkimbot publishes it without the flag once it is its own", p.name(s))
 		}
 	}
 }

@@ -11,9 +11,11 @@ import (
 
 // bootstrap makes both keys, publishes them, and puts the first to use.
 func (p *planner) bootstrap() {
-	why := rotate.Reason{Code: codes.Bootstrap, Message: "the domain is new to dkimbot: it gets a key at each of its two selectors"}
+	why := rotate.Reason{Code: codes.Bootstrap,
+		Message: "the domain is new to dkimbot: it gets a key at each of its two selectors"}
 	p.plan.Reason = why
-	if p.have.Phase == rotate.New && (p.obstacle() != nil || p.unread(p.want.Policy.Selectors[:]...) || p.closed(codes.ActionBootstrap, "")) {
+	if p.have.Phase == rotate.New &&
+		(p.obstacle() != nil || p.unread(p.want.Policy.Selectors[:]...) || p.closed(codes.ActionBootstrap, "")) {
 		return
 	}
 	first := p.first()
@@ -30,7 +32,8 @@ func (p *planner) bootstrap() {
 	switch {
 	case p.have.Leaked(first):
 	case complete:
-		p.use(first, p.firstUse(first), rotate.Reason{Code: codes.Bootstrap, Message: "the signer starts to sign with " + first})
+		p.use(first, p.firstUse(first),
+			rotate.Reason{Code: codes.Bootstrap, Message: "the signer starts to sign with " + first})
 	default:
 		p.bringBack(first)
 	}
@@ -59,9 +62,11 @@ func (p *planner) bringBack(first string) {
 		switch c, known := p.have.Signers[signer]; {
 		case p.confirmed(signer, first, key.ID):
 		case known && c.Selector == first:
-			p.bring(signer, first, key, p.known(first), rotate.Reason{Code: codes.SignerStrays, Message: "it signed with " + first + ", and does not any more"})
+			p.bring(signer, first, key, p.known(first),
+				rotate.Reason{Code: codes.SignerStrays, Message: "it signed with " + first + ", and does not any more"})
 		case p.joins(signer, first, key.ID) && p.seen.Selectors[first].KeyErr == nil:
-			p.bring(signer, first, key, p.known(first), rotate.Reason{Code: codes.SignerStrays, Message: "it signs with nothing, and others sign with " + first})
+			p.bring(signer, first, key, p.known(first),
+				rotate.Reason{Code: codes.SignerStrays, Message: "it signs with nothing, and others sign with " + first})
 		}
 	}
 }

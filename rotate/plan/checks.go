@@ -39,16 +39,20 @@ func (p *planner) sensible() bool {
 		p.want.Policy.Selectors = selectorPair(p.have)
 	}
 	if len(p.want.Signers) == 0 {
-		p.note("", fault.Refuse(codes.NoSigners, "no signer is named for "+p.want.Name, "name at least one signer in the domain's configuration"))
+		p.note("", fault.Refuse(codes.NoSigners, "no signer is named for "+p.want.Name,
+			"name at least one signer in the domain's configuration"))
 	}
 	if !p.consistent() {
-		p.stop(fault.Refuse(codes.DamagedState, fmt.Sprintf("the state of %s does not fit together: it is %s, active %q, target %q, draining %q, with keys at %s",
-			p.want.Name, p.have.Phase, p.have.Active, p.have.Target, p.have.Draining, rotate.OrNone(strings.Join(p.keyed(), " and "))),
+		p.stop(fault.Refuse(codes.DamagedState,
+			fmt.Sprintf("the state of %s does not fit together: it is %s, active %q, target %q, draining %q, with keys at %s",
+				p.want.Name, p.have.Phase, p.have.Active, p.have.Target, p.have.Draining,
+				rotate.OrNone(strings.Join(p.keyed(), " and "))),
 			"restore the state database from a backup"))
 		return false
 	}
 	if !slices.Contains(rotate.Phases(), p.have.Phase) {
-		p.stop(fault.Refuse(codes.UnknownPhase, fmt.Sprintf("state says that %s is %q, which this version does not know", p.want.Name, p.have.Phase),
+		p.stop(fault.Refuse(codes.UnknownPhase,
+			fmt.Sprintf("state says that %s is %q, which this version does not know", p.want.Name, p.have.Phase),
 			"run the version of dkimbot that wrote the state"))
 		return false
 	}
@@ -66,7 +70,8 @@ func (p *planner) ownNames() {
 	first, second := p.want.Policy.Selectors[0], p.want.Policy.Selectors[1]
 	owner := p.seen.Selectors[first].Sight.Owner
 	if owner != "" && owner == p.seen.Selectors[second].Sight.Owner {
-		err := fault.Refuse(codes.SharedName, fmt.Sprintf("%s and %s both lead to %s, which can hold only one key record", p.name(first), p.name(second), owner),
+		err := fault.Refuse(codes.SharedName,
+			fmt.Sprintf("%s and %s both lead to %s, which can hold only one key record", p.name(first), p.name(second), owner),
 			"give each selector a name or a CNAME target of its own")
 		p.shared = true
 		p.note(first, err)
@@ -82,8 +87,10 @@ func (v *view) selectorsChanged() error {
 	}
 	known := v.underRoles()
 	return fault.Refuse(codes.SelectorsChanged,
-		fmt.Sprintf("%s is under management with the selectors %s, but its policy names %s", v.want.Name, strings.Join(known, " and "), strings.Join(v.want.Policy.Selectors[:], " and ")),
-		fmt.Sprintf("put the selectors back into the policy under which it is managed: selectors: [%s]; the selectors of a domain can't be changed while it is managed", strings.Join(known, ", ")))
+		fmt.Sprintf("%s is under management with the selectors %s, but its policy names %s", v.want.Name,
+			strings.Join(known, " and "), strings.Join(v.want.Policy.Selectors[:], " and ")),
+		fmt.Sprintf("put the selectors back into the policy under which it is managed: selectors: [%s]; "+
+			"the selectors of a domain can't be changed while it is managed", strings.Join(known, ", ")))
 }
 
 // underRoles returns the selectors under management: those with a role, and where that
@@ -209,11 +216,14 @@ func (j *Judge) ForeignRecord(s string, sight rotate.Sight) error {
 	what := fmt.Sprintf("%s holds a record that dkimbot did not make (%s)", j.name(s), rotate.Brief(sight.Values))
 	switch {
 	case !sight.Complete && len(sight.Lagging) > 0:
-		what = fmt.Sprintf("%s holds a record that dkimbot did not make, and not the same on every server: %s", j.name(s), strings.Join(sight.Lagging, "; "))
+		what = fmt.Sprintf("%s holds a record that dkimbot did not make, and not the same on every server: %s", j.name(s),
+			strings.Join(sight.Lagging, "; "))
 	case len(sight.Values) > 1:
-		what = fmt.Sprintf("%s holds %d records, of which dkimbot made at most one (%s)", j.name(s), len(sight.Values), rotate.Brief(sight.Values))
+		what = fmt.Sprintf("%s holds %d records, of which dkimbot made at most one (%s)", j.name(s), len(sight.Values),
+			rotate.Brief(sight.Values))
 	}
-	return fault.Refuse(codes.ForeignRecord, what, j.foreignHint(s, len(sight.Values) == 1 && rotate.RevokedValue(sight.Values[0])))
+	return fault.Refuse(codes.ForeignRecord, what,
+		j.foreignHint(s, len(sight.Values) == 1 && rotate.RevokedValue(sight.Values[0])))
 }
 
 // foreignHint says what a person can do about a record that dkimbot did not make; revoked:
@@ -222,20 +232,27 @@ func (j *Judge) foreignHint(s string, revoked bool) string {
 	key := j.have.Selector(s).Key
 	switch fresh := j.have.Phase == rotate.Bootstrapping && (key == nil || key.PublishedAt.IsZero()); {
 	case revoked && (fresh || j.have.Phase == rotate.New):
-		return "no mail verifies with it, since it says that its key was revoked: remove it, and dkimbot publishes its own; dkimbot never changes a record that is not its own"
+		return "no mail verifies with it, since it says that its key was revoked: " +
+			"remove it, and dkimbot publishes its own; dkimbot never changes a record that is not its own"
 	case fresh && key == nil:
-		return fmt.Sprintf("if it is in use, adopt its key: 'dkimbot adopt --domain %s --selector %s --key-file FILE'; if nothing signs with it, remove it, "+
+		return fmt.Sprintf("if it is in use, adopt its key: 'dkimbot adopt --domain %s --selector %s --key-file FILE'; "+
+			"if nothing signs with it, remove it, "+
 			"and dkimbot publishes its own; dkimbot never changes a record that is not its own", j.want.Name, s)
 	case fresh:
-		return "find out whose it is; if nothing signs with it, remove it, and dkimbot publishes its own; dkimbot never changes a record that is not its own"
+		return "find out whose it is; if nothing signs with it, remove it, and dkimbot publishes its own; " +
+			"dkimbot never changes a record that is not its own"
 	case j.have.Phase == rotate.New:
-		return fmt.Sprintf("if it is in use, adopt its key: 'dkimbot adopt --domain %s --selector %s --key-file FILE'; if nothing signs with it, remove it; "+
-			"or name two other selectors in the domain's policy. dkimbot never changes a record that is not its own", j.want.Name, s)
+		return fmt.Sprintf("if it is in use, adopt its key: 'dkimbot adopt --domain %s --selector %s --key-file FILE'; "+
+			"if nothing signs with it, remove it; "+
+			"or name two other selectors in the domain's policy. dkimbot never changes a record that is not its own",
+			j.want.Name, s)
 	case revoked:
-		return "find out why the key was revoked; if somebody else may have it, say so: 'dkimbot rotate --domain " + j.want.Name + " --compromised --selector " + s +
+		return "find out why the key was revoked; if somebody else may have it, say so: 'dkimbot rotate --domain " +
+			j.want.Name + " --compromised --selector " + s +
 			"'. A state database that was restored from an older copy does not know of a revocation"
 	}
-	return fmt.Sprintf("find out who changed the record, and remove it: %s never changes a record that is not its own", j.onceAlone(s))
+	return fmt.Sprintf("find out who changed the record, and remove it: %s never changes a record that is not its own",
+		j.onceAlone(s))
 }
 
 // onceAlone says what follows when a record that is not dkimbot's is removed from a selector.
@@ -268,8 +285,11 @@ func (v *view) lostState() error {
 	for _, s := range v.want.Policy.Selectors {
 		if v.have.Phase == rotate.New && v.seen.Selectors[s].KeyErr == nil && v.keeping(s) == keyDifferent {
 			return fault.Refuse(codes.LostState,
-				fmt.Sprintf("the keystore holds a key for %s, but the state knows nothing of %s: the state was lost, or another dkimbot manages the domain", v.name(s), v.want.Name),
-				"restore the state database from a backup; or adopt what the keystore holds: 'dkimbot adopt --domain "+v.want.Name+" --from-keystore'; or name two new selectors in the domain's policy to start afresh beside the old ones, and remove the old records by hand eight days after the switch")
+				fmt.Sprintf("the keystore holds a key for %s, but the state knows nothing of %s: "+
+					"the state was lost, or another dkimbot manages the domain", v.name(s), v.want.Name),
+				"restore the state database from a backup; or adopt what the keystore holds: 'dkimbot adopt --domain "+v.want.Name+
+					" --from-keystore'; or name two new selectors in the domain's policy to start afresh beside the old ones, "+
+					"and remove the old records by hand eight days after the switch")
 		}
 	}
 	return nil

@@ -20,13 +20,15 @@ func giveDistrust(p *planner, o rotate.Distrust, st *rotate.State) (events []rot
 	selectors := o.Selectors
 	for _, s := range p.want.Policy.Selectors { // what the state says of it is not so
 		if p.stale(s) && (len(selectors) == 0 || slices.Contains(selectors, s)) {
-			return nil, &fault.Error{Kind: fault.Refused, Code: codes.StaleState, What: "distrust a key of " + p.want.Name, Err: p.staleState(s),
+			return nil, &fault.Error{Kind: fault.Refused, Code: codes.StaleState, What: "distrust a key of " + p.want.Name,
+				Err:  p.staleState(s),
 				Hint: fault.HintOf(p.staleState(s)) + "; report the key then, or name the other selector now with --selector"}
 		}
 	}
 	if len(selectors) == 0 {
 		if old := leftBehind(*st); old != nil {
-			return []rotate.Event{{Kind: rotate.Mistrust, Selector: st.Draining, KeyID: old.KeyID, Message: "reported as compromised before; its private key is still to be destroyed"}}, nil
+			return []rotate.Event{{Kind: rotate.Mistrust, Selector: st.Draining, KeyID: old.KeyID,
+				Message: "reported as compromised before; its private key is still to be destroyed"}}, nil
 		}
 		selectors = []string{st.Suspect()}
 	}
@@ -42,11 +44,13 @@ func giveDistrust(p *planner, o rotate.Distrust, st *rotate.State) (events []rot
 			continue // it has none yet, and what is meant is another one
 		}
 		if sel == nil {
-			return nil, fault.Refuse(codes.UnknownSelector, fmt.Sprintf("distrust the key at %s: %s is not a selector of %s", p.name(s), s, p.want.Name),
+			return nil, fault.Refuse(codes.UnknownSelector,
+				fmt.Sprintf("distrust the key at %s: %s is not a selector of %s", p.name(s), s, p.want.Name),
 				"its selectors are "+strings.Join(p.want.Policy.Selectors[:], " and "))
 		}
 		if sel.Key == nil {
-			return nil, fault.Refuse(codes.NoKeyYet, fmt.Sprintf("distrust the key at %s: %s has no key there yet", p.name(s), p.want.Name),
+			return nil, fault.Refuse(codes.NoKeyYet,
+				fmt.Sprintf("distrust the key at %s: %s has no key there yet", p.name(s), p.want.Name),
 				"there is nothing to revoke at "+s+"; 'dkimbot status --domain "+p.want.Name+"' says which selectors have a key")
 		}
 		if sel.Key.Leaked.IsZero() {
@@ -54,7 +58,8 @@ func giveDistrust(p *planner, o rotate.Distrust, st *rotate.State) (events []rot
 			reported = append(reported, s)
 		}
 		sel.Key.RevokeNow = sel.Key.RevokeNow || o.RevokeNow
-		events = append(events, rotate.Event{Kind: rotate.Mistrust, Selector: s, KeyID: sel.Key.ID, Message: "reported as compromised"})
+		events = append(events, rotate.Event{Kind: rotate.Mistrust, Selector: s, KeyID: sel.Key.ID,
+			Message: "reported as compromised"})
 	}
 	st.TakeFlight(p.want.Policy, reported, p.now)
 	return events, nil
@@ -71,12 +76,14 @@ func (j *Judge) refuge() string {
 	}
 	to := j.haven()
 	sel := j.have.Selector(to)
-	if j.have.Leaked(to) || sel.Key == nil || sel.Key.Gone || j.handsOff(to) || j.seen.Selectors[to].KeyErr != nil && !slices.ContainsFunc(j.want.Signers, func(name string) bool { return j.comesAlone(name, to) }) {
+	if j.have.Leaked(to) || sel.Key == nil || sel.Key.Gone || j.handsOff(to) || j.seen.Selectors[to].KeyErr != nil &&
+		!slices.ContainsFunc(j.want.Signers, func(name string) bool { return j.comesAlone(name, to) }) {
 		return ""
 	}
 	if sel.Next != nil { // the old key is a refuge as long as its record stands as before
 		sight := j.seen.Selectors[to].Sight
-		stands := j.seen.Selectors[to].SightErr == nil && sight.Complete && len(sight.Values) == 1 && rotate.SameRecord(sight.Values[0], sel.Key.Record)
+		stands := j.seen.Selectors[to].SightErr == nil && sight.Complete && len(sight.Values) == 1 &&
+			rotate.SameRecord(sight.Values[0], sel.Key.Record)
 		if !stands || !sel.Next.PublishedAt.IsZero() || !j.seen.Selectors[to].OldKept {
 			return ""
 		}
@@ -178,7 +185,9 @@ func (j *Judge) Flight(s string) bool {
 // flee switches all signers away from a compromised active key to the selector to,
 // and revokes the key.
 func (p *planner) flee(from, to string) {
-	why := rotate.Reason{Code: codes.Compromised, Message: fmt.Sprintf("the key at %s was reported as compromised: signers leave it for %s, it is revoked and destroyed, and a fresh key takes its place", from, to)}
+	why := rotate.Reason{Code: codes.Compromised,
+		Message: fmt.Sprintf("the key at %s was reported as compromised: "+
+			"signers leave it for %s, it is revoked and destroyed, and a fresh key takes its place", from, to)}
 	p.plan.Reason = why
 	p.repair()
 	p.duty = rotate.Revocation
@@ -204,7 +213,8 @@ func (p *planner) flee(from, to string) {
 		p.revoke(from, at)
 	}
 	if settled := p.usable(to); settled.After(at) && p.now.Before(settled) {
-		p.warning("the key at %s has not settled: until %s, receivers that keep an older key of it will not verify mail signed with it", to, settled.UTC().Format(time.RFC3339))
+		p.warning("the key at %s has not settled: until %s, "+
+			"receivers that keep an older key of it will not verify mail signed with it", to, settled.UTC().Format(time.RFC3339))
 	}
 }
 
@@ -230,7 +240,8 @@ func (p *planner) escape(to string) {
 	if at := p.Standing(to); at != Current && at != changing && at != unseen {
 		return // it is published again first
 	}
-	why := rotate.Reason{Code: codes.Compromised, Message: fmt.Sprintf("the key at %s was reported as compromised: signers leave it for %s", from, to)}
+	why := rotate.Reason{Code: codes.Compromised,
+		Message: fmt.Sprintf("the key at %s was reported as compromised: signers leave it for %s", from, to)}
 	if p.have.Leaked(to) {
 		why.Message = "both keys were reported as compromised: signers come to one, so that the other can be made again"
 		if !p.have.Leaked(from) {
@@ -319,14 +330,16 @@ func (v *view) onOther(signer, selector string) bool {
 	other := v.want.Policy.Other(selector)
 	key, seen := v.have.Selector(other).Key, v.seen.Signers[signer]
 	ref := v.have.Identify(seen.Ref)
-	return seen.Err == nil && key != nil && ref.Selector == other && ref.KeyID == key.ID && !key.GivenUp() && v.Standing(other) == Current
+	return seen.Err == nil && key != nil && ref.Selector == other && ref.KeyID == key.ID && !key.GivenUp() &&
+		v.Standing(other) == Current
 }
 
 // comesAlone reports whether a signer can be switched to a selector's key while the keystore can't
 // be asked for it: it fetches the key itself, and nothing says that another one took its place.
 func (v *view) comesAlone(signer, selector string) bool {
 	code := fault.CodeOf(v.seen.Selectors[selector].KeyErr)
-	return v.seen.Fetchers[signer] && v.seen.Signers[signer].Err == nil && code != codes.ForeignSecret && code != codes.DeletedSecret && !v.differed(selector)
+	return v.seen.Fetchers[signer] && v.seen.Signers[signer].Err == nil && code != codes.ForeignSecret &&
+		code != codes.DeletedSecret && !v.differed(selector)
 }
 
 // revoke plans that a leaked key's record loses its key, unless it has already, or
@@ -348,9 +361,11 @@ func (d *draft) revoke(s string, from time.Time) {
 		return // where a fresh key is stored already, its record takes the place
 	}
 	before := strings.Join(seen.Sight.Values, " | ")
-	d.step(rotate.Step{Kind: rotate.Revoke, Selector: s, Target: fmt.Sprintf("%s TXT, through %s", d.name(s), d.want.Provider), NotBefore: from,
+	d.step(rotate.Step{Kind: rotate.Revoke, Selector: s,
+		Target: fmt.Sprintf("%s TXT, through %s", d.name(s), d.want.Provider), NotBefore: from,
 		Reason: d.RevokeReason(s, "then"),
-		Asked:  d.askedOf(s), From: rotate.Side{Record: before, KeyID: rotate.RecordKeyID(before)}, To: rotate.Side{Record: rotate.RevokedRecord(sel.Key.Record)}, TTL: d.want.Policy.TTL})
+		Asked:  d.askedOf(s), From: rotate.Side{Record: before, KeyID: rotate.RecordKeyID(before)},
+		To: rotate.Side{Record: rotate.RevokedRecord(sel.Key.Record)}, TTL: d.want.Policy.TTL})
 }
 
 // revokeReason says what a revocation means; from is when.
@@ -358,13 +373,15 @@ func (j *Judge) RevokeReason(s, from string) rotate.Reason {
 	if j.have.Released != nil {
 		return rotate.Reason{Code: codes.Purge, Message: "the domain was handed back, and no mail in flight needs the record"}
 	}
-	return rotate.Reason{Code: codes.Revoked, Message: "mail in flight signed with it fails from " + from + " on; " + j.accepted(s, j.now)}
+	return rotate.Reason{Code: codes.Revoked, Message: "mail in flight signed with it fails from " + from + " on; " +
+		j.accepted(s, j.now)}
 }
 
 // accepted says until when receivers may still accept a key that is revoked at at.
 func (j *Judge) accepted(s string, at time.Time) string {
 	caches := max(j.seen.Selectors[s].Sight.TTL, j.want.Policy.TTL)
-	return fmt.Sprintf("receivers may accept the leaked key until %s from their resolvers' caches, and those that keep keys until %s",
+	return fmt.Sprintf("receivers may accept the leaked key until %s from their resolvers' caches, "+
+		"and those that keep keys until %s",
 		at.Add(caches).UTC().Format(time.RFC3339), at.Add(rotate.MostKept).UTC().Format(time.RFC3339))
 }
 
@@ -376,7 +393,8 @@ func (d *draft) destroyLeaked(s string, from time.Time) {
 		return
 	}
 	if !key.Gone {
-		d.destroy(s, rotate.Retired{KeyID: key.ID, Version: key.Version}, from, rotate.Reason{Code: codes.Compromised, Message: "no signer signs with the leaked key any more"})
+		d.destroy(s, rotate.Retired{KeyID: key.ID, Version: key.Version}, from,
+			rotate.Reason{Code: codes.Compromised, Message: "no signer signs with the leaked key any more"})
 	}
 }
 

@@ -34,7 +34,8 @@ func (d *draft) step(s rotate.Step) {
 // sameStep reports whether two steps do the same. A look at the servers that answer (Joining)
 // is not one at all of them.
 func sameStep(a, b rotate.Step) bool {
-	return a.Kind == b.Kind && a.Selector == b.Selector && a.Signer == b.Signer && a.From.KeyID == b.From.KeyID && (a.Duty == rotate.Joining) == (b.Duty == rotate.Joining)
+	return a.Kind == b.Kind && a.Selector == b.Selector && a.Signer == b.Signer && a.From.KeyID == b.From.KeyID &&
+		(a.Duty == rotate.Joining) == (b.Duty == rotate.Joining)
 }
 
 func (v *view) name(s string) dkim.Name { return dkim.Name{Domain: v.want.Name, Selector: s} }

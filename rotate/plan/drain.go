@@ -22,7 +22,8 @@ func (p *planner) draining(busy bool) {
 	}
 	switch {
 	case leaked:
-		p.plan.Reason = rotate.Reason{Code: codes.Compromised, Message: "the key at " + s + " was reported as compromised: it is revoked and destroyed, and a fresh key takes its place"}
+		p.plan.Reason = rotate.Reason{Code: codes.Compromised, Message: "the key at " + s +
+			" was reported as compromised: it is revoked and destroyed, and a fresh key takes its place"}
 		p.duty = rotate.Revocation
 		p.revoke(s, time.Time{})
 		if key := p.have.Selector(s).Key; !p.mayBeInHands(key.ID) {
@@ -42,7 +43,9 @@ func (p *planner) draining(busy bool) {
 
 // drain plans the wait for mail that was signed with selector s.
 func (d *draft) drain(s string, until time.Time) rotate.Reason {
-	why := rotate.Reason{Code: codes.Drain, Message: fmt.Sprintf("mail signed with %s may be in flight, and receivers may keep its key, for %s after the last signer's switch; then %s gets a fresh key", s, rotate.Span(d.want.Policy.Drain), s)}
+	why := rotate.Reason{Code: codes.Drain,
+		Message: fmt.Sprintf("mail signed with %s may be in flight, and receivers may keep its key, "+
+			"for %s after the last signer's switch; then %s gets a fresh key", s, rotate.Span(d.want.Policy.Drain), s)}
 	d.step(rotate.Step{Kind: rotate.Drain, Selector: s, Target: d.name(s).String(), NotBefore: until, Reason: why})
 	return why
 }

@@ -53,7 +53,8 @@ func (h *health) recordDrift(s string) *rotate.Finding {
 	sight := h.seen.Selectors[s].Sight
 	switch h.Standing(s) {
 	case unseen:
-		return troubled(codes.RecordUnseen, s, "", h.seen.Selectors[s].SightErr, "DNS is asked again; until it answers, nothing is changed")
+		return troubled(codes.RecordUnseen, s, "", h.seen.Selectors[s].SightErr,
+			"DNS is asked again; until it answers, nothing is changed")
 	case Foreign:
 		code := codes.RecordForeign
 		if len(sight.Values) > 1 && slices.ContainsFunc(sight.Values, h.have.Selector(s).Ours) {
@@ -64,10 +65,13 @@ func (h *health) recordDrift(s string) *rotate.Finding {
 	case changing:
 		if len(sight.Bogus) > 0 {
 			return &rotate.Finding{Code: codes.RecordBogus, Selector: s, Asks: true, Repair: BogusHint,
-				Message: fmt.Sprintf("validating resolvers reject the record at %s: %s", h.name(s), strings.Join(sight.Bogus, "; "))}
+				Message: fmt.Sprintf("validating resolvers reject the record at %s: %s", h.name(s),
+					strings.Join(sight.Bogus, "; "))}
 		}
-		return &rotate.Finding{Code: codes.ServersDiffer, Selector: s, Message: fmt.Sprintf("not every server shows the same at %s: %s", h.name(s), strings.Join(sight.Lagging, "; ")),
-			Repair: "dkimbot looks again, and begins nothing that relies on the record until all agree; if this lasts, look at the zone's transfers"}
+		return &rotate.Finding{Code: codes.ServersDiffer, Selector: s,
+			Message: fmt.Sprintf("not every server shows the same at %s: %s", h.name(s), strings.Join(sight.Lagging, "; ")),
+			Repair: "dkimbot looks again, and begins nothing that relies on the record until all agree; " +
+				"if this lasts, look at the zone's transfers"}
 	}
 	return h.lost(s)
 }
@@ -76,25 +80,31 @@ func (h *health) recordDrift(s string) *rotate.Finding {
 // not alone, though nobody else's is in the way: it is to be published again.
 func (h *health) lost(s string) *rotate.Finding {
 	sel := h.have.Selector(s)
-	if sel.Next != nil || sel.Key == nil || h.givenUp(s) || h.have.Phase == rotate.Bootstrapping && sel.Key.VerifiedAt.IsZero() {
+	if sel.Next != nil || sel.Key == nil || h.givenUp(s) || h.have.Phase == rotate.Bootstrapping &&
+		sel.Key.VerifiedAt.IsZero() {
 		return nil
 	}
 	f := rotate.Finding{Selector: s, Repair: "it is published again by itself"}
 	switch h.Standing(s) {
 	case absent:
-		f.Code, f.Message = codes.RecordVanished, fmt.Sprintf("the record that dkimbot published at %s is gone from DNS", h.name(s))
+		f.Code, f.Message = codes.RecordVanished,
+			fmt.Sprintf("the record that dkimbot published at %s is gone from DNS", h.name(s))
 		if bogus := h.seen.Selectors[s].Sight.Bogus; len(bogus) > 0 {
 			f.Message += "; it may be cut out of the signed zone: " + strings.Join(bogus, "; ")
 		}
 	case earlier:
-		f.Code, f.Message = codes.RecordEarlier, fmt.Sprintf("%s shows a record that dkimbot had replaced (key %s)", h.name(s), rotate.ShortID(rotate.RecordKeyID(h.seen.Selectors[s].Sight.Values[0])))
+		f.Code, f.Message = codes.RecordEarlier,
+			fmt.Sprintf("%s shows a record that dkimbot had replaced (key %s)", h.name(s),
+				rotate.ShortID(rotate.RecordKeyID(h.seen.Selectors[s].Sight.Values[0])))
 	case doubled:
-		f.Code, f.Message = codes.RecordsDoubled, fmt.Sprintf("%s shows two of dkimbot's records, and receivers may take either", h.name(s))
+		f.Code, f.Message = codes.RecordsDoubled,
+			fmt.Sprintf("%s shows two of dkimbot's records, and receivers may take either", h.name(s))
 	default:
 		return nil
 	}
 	if h.superseded(s) {
-		f.Repair, f.Asks = "it is not published again: the keystore holds another key in its place; see what is said of that", true
+		f.Repair, f.Asks = "it is not published again: the keystore holds another key in its place; "+
+			"see what is said of that", true
 	}
 	return &f
 }
@@ -128,13 +138,18 @@ func (h *health) signerDrift(name string) *rotate.Finding {
 	}
 	switch {
 	case ref.Selector == "":
-		f.Code, f.Message = codes.SignerEmpty, fmt.Sprintf("signer %s does not sign for %s any more, as a host that was built anew; its mail leaves unsigned or is turned away", name, h.want.Name)
+		f.Code, f.Message = codes.SignerEmpty,
+			fmt.Sprintf("signer %s does not sign for %s any more, as a host that was built anew; "+
+				"its mail leaves unsigned or is turned away", name, h.want.Name)
 	case key != nil && key.ID == ref.KeyID:
-		f.Message = fmt.Sprintf("signer %s signs with %s%s and not with %s; %s", name, ref.Selector, leaked, should, h.fate(ref, "its mail verifies as long as both are published"))
+		f.Message = fmt.Sprintf("signer %s signs with %s%s and not with %s; %s", name, ref.Selector, leaked, should,
+			h.fate(ref, "its mail verifies as long as both are published"))
 	case key != nil, slices.Contains(h.want.Policy.Selectors[:], ref.Selector):
-		f.Message = fmt.Sprintf("signer %s signs with %s and key %s, which is not the one that dkimbot has there; %s", name, ref.Selector, rotate.ShortID(ref.KeyID), h.fate(ref, "its mail verifies, because DNS shows that key"))
+		f.Message = fmt.Sprintf("signer %s signs with %s and key %s, which is not the one that dkimbot has there; %s", name,
+			ref.Selector, rotate.ShortID(ref.KeyID), h.fate(ref, "its mail verifies, because DNS shows that key"))
 	default:
-		f.Message = fmt.Sprintf("signer %s signs with %s and not with %s; dkimbot knows nothing of that selector", name, ref.Selector, should)
+		f.Message = fmt.Sprintf("signer %s signs with %s and not with %s; dkimbot knows nothing of that selector", name,
+			ref.Selector, should)
 	}
 	return &f
 }
@@ -165,7 +180,8 @@ func (h *health) brought(should, usual string) string {
 	case h.have.Leaked(should) && to != "" && should == h.have.Active:
 		return fmt.Sprintf("signers leave %s, whose key is compromised: it is given the key of %s by itself", should, to)
 	case h.have.Leaked(should) && (h.lostForGood(should) || h.handsOff(should)):
-		return fmt.Sprintf("the key of %s is compromised and no signer is given it again; it gets the next sound key by itself as soon as there is one", should)
+		return fmt.Sprintf("the key of %s is compromised and no signer is given it again; "+
+			"it gets the next sound key by itself as soon as there is one", should)
 	case key != nil && h.handsOff(should):
 		return fmt.Sprintf("it is given the key of %s when dkimbot's record stands alone there again", should)
 	case key != nil && h.Standing(should) == changing && !h.Unopposed(should):
@@ -200,8 +216,10 @@ func (h *health) leftOver(name string) *rotate.Finding {
 	default:
 		return nil
 	}
-	return &rotate.Finding{Code: codes.SignerLeftOver, Signer: name, Asks: true, Repair: "see to it that it does not sign any more, or list it again",
-		Message: fmt.Sprintf("signer %s signed for %s with %s (key %s) and is no longer listed; mail that it still signs %s", name, h.want.Name, c.Selector, rotate.ShortID(c.KeyID), then)}
+	return &rotate.Finding{Code: codes.SignerLeftOver, Signer: name, Asks: true,
+		Repair: "see to it that it does not sign any more, or list it again",
+		Message: fmt.Sprintf("signer %s signed for %s with %s (key %s) and is no longer listed; mail that it still signs %s",
+			name, h.want.Name, c.Selector, rotate.ShortID(c.KeyID), then)}
 }
 
 // troubled tells that something could not be looked at.
@@ -214,4 +232,6 @@ func troubled(code codes.Code, selector, signer string, err error, repair string
 }
 
 // bogusHint leads out of a broken chain of signatures.
-const BogusHint = "have the zone signed again, with the record in it, and compare its keys with the DS record at the parent; delv and dnsviz show where the chain breaks. Nothing relies on the record until then"
+const BogusHint = "have the zone signed again, with the record in it, " +
+	"and compare its keys with the DS record at the parent; " +
+	"delv and dnsviz show where the chain breaks. Nothing relies on the record until then"

@@ -70,9 +70,11 @@ func (h *health) keyDrift(s string) *rotate.Finding {
 		return &f
 	case keyDifferent:
 		err := h.foreignKey(s)
-		return &rotate.Finding{Code: codes.KeyDifferent, Selector: s, Message: fault.Text(err), Repair: fault.HintOf(err), Asks: true}
+		return &rotate.Finding{Code: codes.KeyDifferent, Selector: s, Message: fault.Text(err),
+			Repair: fault.HintOf(err), Asks: true}
 	case keyUnread:
-		f := troubled(codes.KeyUnread, s, "", seen.KeyErr, "the keystore is asked again; until it answers, no key is made or given to a signer")
+		f := troubled(codes.KeyUnread, s, "", seen.KeyErr,
+			"the keystore is asked again; until it answers, no key is made or given to a signer")
 		if fault.CodeOf(seen.KeyErr) == codes.DeletedSecret {
 			f.Code = codes.KeyMissing
 		}
@@ -87,19 +89,26 @@ func (h *health) lostKey(s string) rotate.Finding {
 	switch {
 	case h.keeping(other) == keyGone:
 		return rotate.Finding{Message: ", and so is the other one", Asks: true,
-			Repair: "see whether the configuration names the right keystore, and restore it from a backup; dkimbot makes no new key while both are gone"}
+			Repair: "see whether the configuration names the right keystore, and restore it from a backup; " +
+				"dkimbot makes no new key while both are gone"}
 	case s == h.have.Target:
-		return rotate.Finding{Message: ", and signers are being switched to it", Asks: true, Repair: "restore it from a backup of the keystore" + h.orGoBack(other)}
+		return rotate.Finding{Message: ", and signers are being switched to it", Asks: true,
+			Repair: "restore it from a backup of the keystore" + h.orGoBack(other)}
 	case s == h.have.Active && h.refuge() != "":
-		return rotate.Finding{Message: "; it is compromised, and signers leave it for " + other, Repair: "a fresh key takes its place by itself"}
+		return rotate.Finding{Message: "; it is compromised, and signers leave it for " + other,
+			Repair: "a fresh key takes its place by itself"}
 	case s == h.have.Active:
-		return rotate.Finding{Message: "; the signers go on with their copies, but none can be given it again", Asks: true, Repair: "restore it from a backup of the keystore" + h.orGoBack(other)}
+		return rotate.Finding{Message: "; the signers go on with their copies, but none can be given it again", Asks: true,
+			Repair: "restore it from a backup of the keystore" + h.orGoBack(other)}
 	case s == h.have.Draining && h.have.Selector(s).Next == nil:
-		return rotate.Finding{Message: "; nothing needs it any more but a way back", Repair: "it is replaced by itself when the drain is over"}
+		return rotate.Finding{Message: "; nothing needs it any more but a way back",
+			Repair: "it is replaced by itself when the drain is over"}
 	case h.renewable(s):
-		return rotate.Finding{Message: "; no signer uses it", Repair: "a fresh key takes its place by itself as soon as no mail in flight can need the old one"}
+		return rotate.Finding{Message: "; no signer uses it",
+			Repair: "a fresh key takes its place by itself as soon as no mail in flight can need the old one"}
 	}
-	return rotate.Finding{Asks: true, Repair: "restore it from a backup of the keystore; no signer can be switched to it before"}
+	return rotate.Finding{Asks: true,
+		Repair: "restore it from a backup of the keystore; no signer can be switched to it before"}
 }
 
 // orGoBack says how signers come to the selector other by a person's word, "" where they can't.
@@ -125,13 +134,19 @@ func (v *view) foreignKey(s string) error {
 		return v.staleState(s)
 	}
 	if v.have.Selector(s).ReplacedBefore(seen.KeyID) {
-		return fault.Refuse(codes.OldKeystore, fmt.Sprintf("the newest key for %s in the keystore (version %d, %s) is one that was replaced there", v.name(s), seen.Version, rotate.ShortID(seen.KeyID)), v.newerKeystore())
+		return fault.Refuse(codes.OldKeystore,
+			fmt.Sprintf("the newest key for %s in the keystore (version %d, %s) is one that was replaced there", v.name(s),
+				seen.Version, rotate.ShortID(seen.KeyID)), v.newerKeystore())
 	}
-	hint := "find out who wrote it; destroy that version, or restore the state database that belongs to this keystore; or, where the state is an older copy, " + v.believe()
+	hint := "find out who wrote it; destroy that version, or restore the state database that belongs to this keystore; " +
+		"or, where the state is an older copy, " + v.believe()
 	if key := v.have.Selector(s).Wanted(); key != nil && seen.Kept {
-		hint = fmt.Sprintf("find out who wrote it, and destroy that version; dkimbot's own is version %d and still there", key.Version)
+		hint = fmt.Sprintf("find out who wrote it, and destroy that version; "+
+			"dkimbot's own is version %d and still there", key.Version)
 	}
-	return fault.Refuse(codes.ForeignSecret, fmt.Sprintf("the newest key for %s in the keystore (version %d, %s) is not the one that dkimbot stored", v.name(s), seen.Version, rotate.ShortID(seen.KeyID)), hint)
+	return fault.Refuse(codes.ForeignSecret,
+		fmt.Sprintf("the newest key for %s in the keystore (version %d, %s) is not the one that dkimbot stored", v.name(s),
+			seen.Version, rotate.ShortID(seen.KeyID)), hint)
 }
 
 // renewable reports whether the standby's private key is lost and a fresh one may
@@ -139,7 +154,8 @@ func (v *view) foreignKey(s string) error {
 // keystore; and every signer must say that it signs with that one. Of signers that were
 // taken out of the configuration people are warned, and the drain is waited for.
 func (j *Judge) renewable(s string) bool {
-	if j.have.Phase != rotate.Ready || s == j.have.Active || j.keeping(s) != keyGone || j.keeping(j.have.Active) != keyKept {
+	if j.have.Phase != rotate.Ready || s == j.have.Active || j.keeping(s) != keyGone ||
+		j.keeping(j.have.Active) != keyKept {
 		return false
 	}
 	key := j.have.Selector(j.have.Active).Key

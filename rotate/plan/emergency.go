@@ -14,12 +14,14 @@ const mostJumps = 20
 // keys in their place: a plan holds only what can be told now, and what becomes of
 // signers, records and keys afterwards is what a person wants to see beforehand. It
 // is pure; each step is at the earliest time at which it can be done.
-func Emergency(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation, lags map[string]time.Duration) rotate.DomainPlan {
+func Emergency(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation,
+	lags map[string]time.Duration) rotate.DomainPlan {
 	plan := Plan(now, want, req, have, seen)
 	if plan.Stop != nil {
 		return plan
 	}
-	f := &forecast{now: now, want: want, req: req.In(have, want.Signers), st: have.AsOf(now), seen: copyObservation(seen), lags: lags, made: map[string]bool{}}
+	f := &forecast{now: now, want: want, req: req.In(have, want.Signers), st: have.AsOf(now), seen: copyObservation(seen),
+		lags: lags, made: map[string]bool{}}
 	plan.Steps, plan.Next = nil, nil
 	for jumps, rounds := 0, 0; ; rounds++ {
 		f.st.Heed(f.want, f.seen, f.lags, f.now)
@@ -29,7 +31,8 @@ func Emergency(now time.Time, want rotate.Domain, req rotate.Request, have rotat
 		case p.Stop != nil:
 			plan.Warnings = append(plan.Warnings, fmt.Sprintf("what comes after that is not known: %v", p.Stop))
 			return plan
-		case len(steps) == 0 && (!anyLeaked(f.st) || p.Next == nil || !p.Next.At.After(f.now) || jumps == mostJumps), rounds > mostJumps*MaxRounds:
+		case len(steps) == 0 && (!anyLeaked(f.st) || p.Next == nil || !p.Next.At.After(f.now) || jumps == mostJumps),
+			rounds > mostJumps*MaxRounds:
 			plan.Next = p.Next
 			return plan
 		case len(steps) == 0:

@@ -20,7 +20,8 @@ func (j *Judge) exposed() (out []string) {
 		return nil
 	}
 	for _, s := range j.want.Policy.Selectors {
-		if j.have.Leaked(s) && !j.lostForGood(s) && !j.handsOff(s) && !j.replaced(s) && j.Standing(s) != absent && !j.MayRevoke(s) {
+		if j.have.Leaked(s) && !j.lostForGood(s) && !j.handsOff(s) && !j.replaced(s) && j.Standing(s) != absent &&
+			!j.MayRevoke(s) {
 			out = append(out, s)
 		}
 	}
@@ -53,7 +54,8 @@ func (j *Judge) Exposed(failed error) error {
 	if failed == nil || len(out) == 0 || strings.Contains(failed.Error(), notLeft) {
 		return failed
 	}
-	said := &fault.Error{Kind: fault.KindOf(failed), What: j.stillUsed(out), Hint: "revoke it nevertheless: '" + j.revokeNow(out) + "'"}
+	said := &fault.Error{Kind: fault.KindOf(failed), What: j.stillUsed(out), Hint: "revoke it nevertheless: '" +
+		j.revokeNow(out) + "'"}
 	return errors.Join(failed, said)
 }
 
@@ -61,7 +63,8 @@ func (j *Judge) Exposed(failed error) error {
 // compromised one, what a person can do.
 func (j *Judge) Cornered(s rotate.Step, err error) error {
 	from := j.have.Active
-	if s.Duty != rotate.Turn || s.Selector != j.haven() || !j.have.Leaked(from) || j.lostForGood(from) || j.refuge() != "" || fault.CodeOf(err) == codes.LeaseLost {
+	if s.Duty != rotate.Turn || s.Selector != j.haven() || !j.have.Leaked(from) || j.lostForGood(from) ||
+		j.refuge() != "" || fault.CodeOf(err) == codes.LeaseLost {
 		return err
 	}
 	return j.cornered([]string{from}, err)
@@ -91,7 +94,8 @@ func TellsExposed(warning string) bool { return strings.HasPrefix(warning, leave
 
 // CantRevoke says why a compromised key that a signer was to leave is not revoked.
 func (j *Judge) CantRevoke(s string) error {
-	return fault.Temporary(j.stillUsed([]string{s}), nil, "repair a signer, then it is done at the next try; or revoke it nevertheless: '"+j.revokeNow([]string{s})+"'")
+	return fault.Temporary(j.stillUsed([]string{s}), nil,
+		"repair a signer, then it is done at the next try; or revoke it nevertheless: '"+j.revokeNow([]string{s})+"'")
 }
 
 const (

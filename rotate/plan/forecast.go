@@ -33,8 +33,10 @@ const most = 5000
 // Forecast plays Plan forward from now to until, as if each step succeeded at once.
 // lags says for each signer how long after its switch that is surely in effect. It is a
 // pure function: it reads nothing, and leaves its arguments alone.
-func Forecast(now, until time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation, lags map[string]time.Duration) Outlook {
-	f := &forecast{now: now, want: want, req: req.In(have, want.Signers), st: have.AsOf(now), seen: copyObservation(seen), lags: lags, made: map[string]bool{}}
+func Forecast(now, until time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation,
+	lags map[string]time.Duration) Outlook {
+	f := &forecast{now: now, want: want, req: req.In(have, want.Signers), st: have.AsOf(now), seen: copyObservation(seen),
+		lags: lags, made: map[string]bool{}}
 	f.out = Outlook{Name: want.Name, Phase: f.st.Phase, Until: until}
 	for still := 0; ; {
 		f.st.Heed(f.want, f.seen, f.lags, f.now)
@@ -57,7 +59,8 @@ func Forecast(now, until time.Time, want rotate.Domain, req rotate.Request, have
 		}
 		for _, s := range steps {
 			if len(f.out.Coming) == most {
-				return f.halt(fault.Lasting("look further ahead for "+want.Name, fmt.Errorf("more than %d steps are to come", most), "ask for a shorter time"))
+				return f.halt(fault.Lasting("look further ahead for "+want.Name, fmt.Errorf("more than %d steps are to come", most),
+					"ask for a shorter time"))
 			}
 			f.out.Coming = append(f.out.Coming, Coming{f.now, f.st.Phase, f.unnamed(s)})
 			if err := f.do(s); err != nil {
@@ -68,7 +71,8 @@ func Forecast(now, until time.Time, want rotate.Domain, req rotate.Request, have
 }
 
 func restless(domain string) error {
-	return fault.Lasting("foresee what is done for "+domain, errors.New("the plan does not come to rest"), "report this as a defect")
+	return fault.Lasting("foresee what is done for "+domain, errors.New("the plan does not come to rest"),
+		"report this as a defect")
 }
 
 // forecast is a domain as it will be.
@@ -129,7 +133,8 @@ func (f *forecast) do(s rotate.Step) error {
 		f.st.Revoked(s.Selector, f.now)
 		f.show(&seen, record)
 	default:
-		return fault.Lasting("look further ahead for "+f.want.Name, fmt.Errorf("what comes after %s %s is not known", s.Kind, s.Selector), "make the calendar again when that is done")
+		return fault.Lasting("look further ahead for "+f.want.Name,
+			fmt.Errorf("what comes after %s %s is not known", s.Kind, s.Selector), "make the calendar again when that is done")
 	}
 	f.seen.Selectors[s.Selector] = seen
 	return nil
@@ -144,7 +149,8 @@ func (f *forecast) show(seen *rotate.SelectorSeen, record string) {
 	if seen.Sight.Unchecked {
 		return
 	}
-	seen.Sight.Values, seen.Sight.Complete, seen.Sight.Lagging, seen.Sight.TTL = []string{record}, true, nil, f.want.Policy.TTL
+	seen.Sight.Values, seen.Sight.Complete, seen.Sight.Lagging, seen.Sight.TTL = []string{record}, true, nil,
+		f.want.Policy.TTL
 }
 
 // unnamed returns the step without the ids that stand for keys that are yet to be made.
@@ -159,7 +165,8 @@ func (f *forecast) unnamed(s rotate.Step) rotate.Step {
 
 // copyObservation returns a copy whose maps can be changed.
 func copyObservation(seen rotate.Observation) rotate.Observation {
-	out := rotate.Observation{Selectors: map[string]rotate.SelectorSeen{}, Signers: map[string]rotate.SignerSeen{}, Fetchers: seen.Fetchers}
+	out := rotate.Observation{Selectors: map[string]rotate.SelectorSeen{}, Signers: map[string]rotate.SignerSeen{},
+		Fetchers: seen.Fetchers}
 	for name, s := range seen.Selectors {
 		out.Selectors[name] = s
 	}

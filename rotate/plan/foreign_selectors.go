@@ -21,9 +21,11 @@ func (p *planner) warnFormer() {
 		switch {
 		case until.IsZero() || !p.now.Before(until.Add(reminded)):
 		case !p.now.Before(until) && len(silent) > 0:
-			p.warning("leave %s in DNS until %s tells what it signs with; it used that selector before", p.name(s), strings.Join(silent, ", "))
+			p.warning("leave %s in DNS until %s tells what it signs with; it used that selector before", p.name(s),
+				strings.Join(silent, ", "))
 		default:
-			p.warning("%s may go after %s; no mail needs it then, and dkimbot leaves it alone", p.name(s), until.UTC().Format("2006-01-02 15:04 UTC"))
+			p.warning("%s may go after %s; no mail needs it then, and dkimbot leaves it alone", p.name(s),
+				until.UTC().Format("2006-01-02 15:04 UTC"))
 		}
 	}
 	if p.have.Active != "" {
@@ -37,7 +39,8 @@ func (p *planner) warnFormer() {
 		}
 	}
 	for _, s := range slices.Sorted(maps.Keys(using)) {
-		p.warning("%s signs with %s today: leave %s in DNS for %s after the switch; dkimbot leaves it alone", strings.Join(using[s], ", "), s, p.name(s), rotate.Span(p.want.Policy.Drain+rotate.Grace))
+		p.warning("%s signs with %s today: leave %s in DNS for %s after the switch; dkimbot leaves it alone",
+			strings.Join(using[s], ", "), s, p.name(s), rotate.Span(p.want.Policy.Drain+rotate.Grace))
 	}
 }
 

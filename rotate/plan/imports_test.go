@@ -16,9 +16,11 @@ import (
 // it names none of the ports.
 func TestPure(t *testing.T) {
 	own := "github.com/dkimbot/dkimbot/"
-	allowed := []string{own + "rotate", own + "rotate/calendar", own + "rotate/codes", own + "rotate/dkim", own + "rotate/fault",
+	allowed := []string{own + "rotate", own + "rotate/calendar", own + "rotate/codes", own + "rotate/dkim", own +
+		"rotate/fault",
 		"cmp", "errors", "fmt", "maps", "slices", "strings", "time"}
-	ports := []string{"KeyReader", "Keystore", "Looker", "Publisher", "SignerReader", "Signer", "Forgetter", "StateReader", "Store", "Names", "NameReader",
+	ports := []string{"KeyReader", "Keystore", "Looker", "Publisher", "SignerReader", "Signer", "Forgetter", "StateReader",
+		"Store", "Names", "NameReader",
 		"Quota", "QuotaReader", "Queue", "WorkQueue", "Clock"}
 	files, err := filepath.Glob("*.go")
 	if err != nil || len(files) < 10 {

@@ -21,7 +21,8 @@ type bar struct {
 // the zero time where that is not a matter of time.
 func bars(l rotate.Limits, now time.Time, req rotate.Request) (held []bar, opens time.Time, err error) {
 	if l.PlanOnly && !req.Approved && !req.Ignore.PlanOnly {
-		held = append(held, bar{codes.PlanOnly, l.PlanOnlyKey, rotate.FlagPlanOnly, fmt.Sprintf("changes to it begin by a plan that is applied, and by nothing else (%s)", l.PlanOnlyKey)})
+		held = append(held, bar{codes.PlanOnly, l.PlanOnlyKey, rotate.FlagPlanOnly,
+			fmt.Sprintf("changes to it begin by a plan that is applied, and by nothing else (%s)", l.PlanOnlyKey)})
 	}
 	hours, err := l.Hours(req.Ignore)
 	if err != nil {
@@ -29,9 +30,11 @@ func bars(l rotate.Limits, now time.Time, req rotate.Request) (held []bar, opens
 	}
 	for _, b := range hours.Bars(now) {
 		if b.Freeze {
-			held = append(held, bar{codes.Freeze, b.Key, rotate.FlagFreezes, fmt.Sprintf("a freeze holds until %s (%s)", rotate.Utc(b.Until), b.Key)})
+			held = append(held, bar{codes.Freeze, b.Key, rotate.FlagFreezes,
+				fmt.Sprintf("a freeze holds until %s (%s)", rotate.Utc(b.Until), b.Key)})
 		} else {
-			held = append(held, bar{codes.Window, b.Key, rotate.FlagWindows, fmt.Sprintf("no maintenance window is open before %s (%s)", rotate.Utc(b.Until), b.Key)})
+			held = append(held, bar{codes.Window, b.Key, rotate.FlagWindows,
+				fmt.Sprintf("no maintenance window is open before %s (%s)", rotate.Utc(b.Until), b.Key)})
 		}
 	}
 	if len(held) > 0 && held[0].code != codes.PlanOnly {
@@ -47,7 +50,8 @@ func (d *draft) closed(action codes.Action, selector string) bool {
 	held, opens, err := bars(d.want.Limits, d.now, d.req)
 	switch {
 	case err != nil:
-		d.stop(fault.Lasting("see whether a change of "+d.want.Name+" may begin now", err, "mend the limits in the configuration"))
+		d.stop(fault.Lasting("see whether a change of "+d.want.Name+" may begin now", err,
+			"mend the limits in the configuration"))
 		return true
 	case len(held) == 0:
 		return false
@@ -121,7 +125,8 @@ func (d *draft) opening(n rotate.Next) *rotate.Next {
 	later.Approved = true // whether a plan is applied by then, nobody knows
 	held, opens, err := bars(d.want.Limits, n.At, later)
 	if err == nil && len(held) > 0 && !opens.IsZero() {
-		n.At, n.Reason = opens, rotate.Reason{Code: held[0].code, Message: n.Reason.Message + "; when that is due, " + sayAll(held)}
+		n.At, n.Reason = opens, rotate.Reason{Code: held[0].code, Message: n.Reason.Message +
+			"; when that is due, " + sayAll(held)}
 	}
 	return &n
 }

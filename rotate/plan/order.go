@@ -14,7 +14,8 @@ import (
 
 // ordered returns st as the request's instruction leaves it, and the events that say so;
 // without an instruction it returns st as it is and none.
-func Ordered(now time.Time, want rotate.Domain, req rotate.Request, st rotate.State, seen rotate.Observation) (rotate.State, []rotate.Event, error) {
+func Ordered(now time.Time, want rotate.Domain, req rotate.Request, st rotate.State,
+	seen rotate.Observation) (rotate.State, []rotate.Event, error) {
 	if req.Instruction == nil {
 		return st, nil, nil
 	}
@@ -27,7 +28,8 @@ func Ordered(now time.Time, want rotate.Domain, req rotate.Request, st rotate.St
 	}
 	told := make([]rotate.Event, len(events))
 	for i, e := range events {
-		told[i] = rotate.Event{Domain: want.Name, At: now, Kind: e.Kind, Selector: e.Selector, KeyID: e.KeyID, Outcome: codes.OutcomeDone, Message: e.Message, Phase: changed.Phase}
+		told[i] = rotate.Event{Domain: want.Name, At: now, Kind: e.Kind, Selector: e.Selector, KeyID: e.KeyID,
+			Outcome: codes.OutcomeDone, Message: e.Message, Phase: changed.Phase}
 	}
 	return changed, told, nil
 }
@@ -47,7 +49,8 @@ func give(p *planner, instruction rotate.Instruction, st *rotate.State) ([]rotat
 	case rotate.Carry:
 		return giveCarry(st), nil
 	}
-	return nil, fault.Lasting(fmt.Sprintf("carry out %T for %s", instruction, p.want.Name), errors.New("there is no such instruction"), "report this as a defect")
+	return nil, fault.Lasting(fmt.Sprintf("carry out %T for %s", instruction, p.want.Name),
+		errors.New("there is no such instruction"), "report this as a defect")
 }
 
 // giveCarry lets a switch continue that was paused for some signers.
@@ -64,7 +67,8 @@ func (j *Judge) chosen(signers []string) ([]string, error) {
 	}
 	for _, s := range signers {
 		if !slices.Contains(j.want.Signers, s) {
-			return nil, fault.Refuse(codes.UnknownSigner, fmt.Sprintf("%s is not signed for by %s", j.want.Name, s), "name signers of the domain: "+strings.Join(j.want.Signers, ", "))
+			return nil, fault.Refuse(codes.UnknownSigner, fmt.Sprintf("%s is not signed for by %s", j.want.Name, s),
+				"name signers of the domain: "+strings.Join(j.want.Signers, ", "))
 		}
 	}
 	return signers, nil
@@ -73,7 +77,8 @@ func (j *Judge) chosen(signers []string) ([]string, error) {
 // unmanaged refuses an order for a domain that dkimbot has not brought up yet.
 func (p *planner) unmanaged(what string) error {
 	if _, release := p.req.Instruction.(rotate.Release); p.have.Released != nil && !release {
-		return fault.Refuse(codes.Released, fmt.Sprintf("%s for %s: it was released, and dkimbot does nothing for it", what, p.want.Name),
+		return fault.Refuse(codes.Released,
+			fmt.Sprintf("%s for %s: it was released, and dkimbot does nothing for it", what, p.want.Name),
 			"'dkimbot release --domain "+p.want.Name+" --undo' takes it back under management")
 	}
 	if err := p.lostState(); err != nil {
@@ -83,6 +88,7 @@ func (p *planner) unmanaged(what string) error {
 	if p.have.Phase != rotate.New && (p.have.Phase != rotate.Bootstrapping || distrust) {
 		return nil
 	}
-	return fault.Refuse(codes.NotManaged, fmt.Sprintf("%s for %s: it is %s, so dkimbot does not sign for it yet", what, p.want.Name, p.have.Phase),
+	return fault.Refuse(codes.NotManaged,
+		fmt.Sprintf("%s for %s: it is %s, so dkimbot does not sign for it yet", what, p.want.Name, p.have.Phase),
 		"'dkimbot rotate --domain "+p.want.Name+"' brings it up")
 }

@@ -14,23 +14,27 @@ import (
 // Each duty is planned by itself, and is stopped only by what stands in its own way:
 // a record of somebody else at one selector does not keep the record at the other
 // one from being published again. So a plan can hold steps and a Stop.
-func Plan(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation) rotate.DomainPlan {
+func Plan(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State,
+	seen rotate.Observation) rotate.DomainPlan {
 	return plan(now, want, req, have, seen, "")
 }
 
 // plan is Plan; of what follows an adoption, adoptedIn is the phase before it.
-func plan(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation, adoptedIn rotate.Phase) rotate.DomainPlan {
+func plan(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation,
+	adoptedIn rotate.Phase) rotate.DomainPlan {
 	have = have.AsOf(now)
 	look := newPlanner(time.Time{}, want, req, have, seen)
 	drift := rotate.Dated(look.drift(), have.Drift)
 	p := newPlanner(now, want, req, have, seen)
 	p.afterAdoption, p.stands, p.olds = adoptedIn != "", look.stands, look.olds
-	p.plan = rotate.DomainPlan{Name: want.Name, Phase: cmp.Or(adoptedIn, have.Phase), Revision: have.Revision, Asked: req.Asked, Drift: drift, Seen: seen}
+	p.plan = rotate.DomainPlan{Name: want.Name, Phase: cmp.Or(adoptedIn, have.Phase), Revision: have.Revision,
+		Asked: req.Asked, Drift: drift, Seen: seen}
 	p.domain()
 	p.nextFromSteps()
 	if p.plan.Stop != nil {
 		p.plan.Next = nil
-		p.plan.Steps = slices.DeleteFunc(p.plan.Steps, func(s rotate.Step) bool { return s.Kind == rotate.Drain }) // nothing is done when it is over
+		// nothing is done when it is over
+		p.plan.Steps = slices.DeleteFunc(p.plan.Steps, func(s rotate.Step) bool { return s.Kind == rotate.Drain })
 	}
 	if len(p.plan.Steps) == 0 {
 		p.plan.Steps = nil

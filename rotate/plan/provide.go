@@ -27,7 +27,8 @@ func (d *draft) provide(s string, why rotate.Reason) bool {
 			return false
 		}
 		if !d.resumable(s) {
-			d.step(rotate.Step{Kind: rotate.Generate, Selector: s, Target: name.String(), Reason: why, Algorithm: d.want.Policy.Key})
+			d.step(rotate.Step{Kind: rotate.Generate, Selector: s, Target: name.String(), Reason: why,
+				Algorithm: d.want.Policy.Key})
 		}
 		d.step(rotate.Step{Kind: rotate.StoreKey, Selector: s, Target: "keystore, " + name.String(), Reason: d.storeReason(s),
 			From: rotate.Side{KeyID: seen.KeyID}, To: rotate.Side{Fresh: true}})
@@ -38,7 +39,8 @@ func (d *draft) provide(s string, why rotate.Reason) bool {
 		d.publish(s, key, why)
 	}
 	if sel.Next != nil || key.VerifiedAt.IsZero() || standing != Current {
-		d.verify(s, key, time.Time{}, rotate.Reason{Code: codes.Verify, Message: "the record must show on every authoritative server before anything relies on it"})
+		d.verify(s, key, time.Time{}, rotate.Reason{Code: codes.Verify,
+			Message: "the record must show on every authoritative server before anything relies on it"})
 	}
 	return true
 }
@@ -47,17 +49,21 @@ func (j *Judge) storeReason(s string) rotate.Reason {
 	if j.resumable(s) {
 		return rotate.Reason{Code: codes.Resume, Message: "an earlier attempt stored this key; it is read back and used"}
 	}
-	return rotate.Reason{Code: codes.StoredFirst, Message: "the private key is kept and read back before its public half is published"}
+	return rotate.Reason{Code: codes.StoredFirst,
+		Message: "the private key is kept and read back before its public half is published"}
 }
 
 func (d *draft) publish(s string, key *rotate.Key, why rotate.Reason) {
 	before := strings.Join(d.seen.Selectors[s].Sight.Values, " | ")
-	d.step(rotate.Step{Kind: rotate.Publish, Selector: s, Target: fmt.Sprintf("%s TXT, through %s", d.name(s), d.want.Provider), Reason: why,
-		Asked: d.askedOf(s), From: rotate.Side{Record: before, KeyID: rotate.RecordKeyID(before)}, To: key.Side(), TTL: d.want.Policy.TTL})
+	d.step(rotate.Step{Kind: rotate.Publish, Selector: s,
+		Target: fmt.Sprintf("%s TXT, through %s", d.name(s), d.want.Provider), Reason: why,
+		Asked: d.askedOf(s), From: rotate.Side{Record: before, KeyID: rotate.RecordKeyID(before)}, To: key.Side(),
+		TTL: d.want.Policy.TTL})
 }
 
 func (d *draft) verify(s string, key *rotate.Key, from time.Time, why rotate.Reason) {
-	d.step(rotate.Step{Kind: rotate.Verify, Selector: s, Target: d.name(s).String() + " TXT", NotBefore: from, Reason: d.verifyReason(s, why), Asked: d.askedOf(s), To: key.Side()})
+	d.step(rotate.Step{Kind: rotate.Verify, Selector: s, Target: d.name(s).String() + " TXT", NotBefore: from,
+		Reason: d.verifyReason(s, why), Asked: d.askedOf(s), To: key.Side()})
 }
 
 // use plans the switch of every signer to selector s, which is verified once
@@ -89,7 +95,8 @@ func (d *draft) bring(signer, s string, key *rotate.Key, from time.Time, why rot
 	}
 	duty := d.duty
 	d.duty = rotate.Joining
-	d.verify(s, key, from, rotate.Reason{Code: codes.BeforeUse, Message: "others sign with the key already, so only the servers that answer must show it"})
+	d.verify(s, key, from, rotate.Reason{Code: codes.BeforeUse,
+		Message: "others sign with the key already, so only the servers that answer must show it"})
 	d.activate(signer, s, key, from, why)
 	d.duty = duty
 }
@@ -112,7 +119,8 @@ func (v *view) joins(signer, s, keyID string) bool {
 // verifyBeforeUse plans one more look at a record that was verified some time
 // ago, unless it is verified on the way here.
 func (d *draft) verifyBeforeUse(s string, key *rotate.Key, from time.Time) {
-	d.verify(s, key, from, rotate.Reason{Code: codes.BeforeUse, Message: "nothing signs with a key that DNS does not show now"})
+	d.verify(s, key, from, rotate.Reason{Code: codes.BeforeUse,
+		Message: "nothing signs with a key that DNS does not show now"})
 }
 
 func (d *draft) activate(signer, s string, key *rotate.Key, from time.Time, why rotate.Reason) {
@@ -123,14 +131,17 @@ func (d *draft) activate(signer, s string, key *rotate.Key, from time.Time, why 
 	if d.afterAdoption && why.Code == codes.Bootstrap && ref.Selector == s && key.ID != "" && ref.KeyID == key.ID {
 		why.Message = "the signer goes on to use the key, and is given it by dkimbot from now on"
 	}
-	d.step(rotate.Step{Kind: rotate.Activate, Selector: s, Signer: signer, Target: "signer " + signer, Reason: why, NotBefore: from,
-		From: rotate.Side{Selector: ref.Selector, KeyID: ref.KeyID}, To: rotate.Side{Selector: s, KeyID: key.ID, Fresh: key.ID == ""}})
+	d.step(rotate.Step{Kind: rotate.Activate, Selector: s, Signer: signer, Target: "signer " + signer, Reason: why,
+		NotBefore: from,
+		From:      rotate.Side{Selector: ref.Selector, KeyID: ref.KeyID},
+		To:        rotate.Side{Selector: s, KeyID: key.ID, Fresh: key.ID == ""}})
 }
 
 // anyConfirmed reports whether a signer signs with the selector's key, as far as is known.
 func (v *view) anyConfirmed(s string) bool {
 	key := v.have.Selector(s).Key
-	return key != nil && slices.ContainsFunc(v.want.Signers, func(signer string) bool { return v.confirmed(signer, s, key.ID) })
+	return key != nil && slices.ContainsFunc(v.want.Signers,
+		func(signer string) bool { return v.confirmed(signer, s, key.ID) })
 }
 
 // confirmed reports whether a signer has confirmed the key and was not seen to sign otherwise.

@@ -30,7 +30,8 @@ func giveRelease(p *planner, o rotate.Release, st *rotate.State) ([]rotate.Event
 	}
 	message := "handed back; records, keys and signers stay as they are"
 	if st.Released.Purge {
-		message = "handed back; records and keys are cleared away when no signer has used them for " + rotate.Span(p.want.Policy.Drain)
+		message = "handed back; records and keys are cleared away when no signer has used them for " +
+			rotate.Span(p.want.Policy.Drain)
 	}
 	return []rotate.Event{{Kind: rotate.LetGo, Selector: st.Active, Message: message}}, nil
 }
@@ -51,14 +52,19 @@ func (j *Judge) restless() string {
 // giveReclaim notes that a released domain is managed again.
 func giveReclaim(p *planner, st *rotate.State) ([]rotate.Event, error) {
 	if st.Released == nil {
-		return nil, fault.Refuse(codes.NotReleased, "take "+p.want.Name+" back: it was never released", "'dkimbot status --domain "+p.want.Name+"' says where it stands")
+		return nil, fault.Refuse(codes.NotReleased, "take "+p.want.Name+" back: it was never released",
+			"'dkimbot status --domain "+p.want.Name+"' says where it stands")
 	}
 	if st.Released.Begun && st.Released.Purged.IsZero() {
-		return nil, fault.Refuse(codes.BeingPurged, fmt.Sprintf("take %s back: its records and keys are being cleared away, because it was released with --purge", p.want.Name),
+		return nil, fault.Refuse(codes.BeingPurged,
+			fmt.Sprintf("take %s back: its records and keys are being cleared away, "+
+				"because it was released with --purge", p.want.Name),
 			"'dkimbot rotate --due' goes on clearing away; take it back when that is done")
 	}
 	if err := p.selectorsChanged(); err != nil && st.Released.Purged.IsZero() {
-		return nil, &fault.Error{Kind: fault.Refused, Code: fault.CodeOf(err), What: fmt.Sprintf("take %s back: it was released with other selectors", p.want.Name), Err: err, Hint: fault.HintOf(err) + "; take it back then"}
+		return nil, &fault.Error{Kind: fault.Refused, Code: fault.CodeOf(err),
+			What: fmt.Sprintf("take %s back: it was released with other selectors", p.want.Name), Err: err,
+			Hint: fault.HintOf(err) + "; take it back then"}
 	}
 	st.Released = nil
 	for _, s := range p.keyed() {
@@ -82,12 +88,16 @@ func (p *planner) released() verdict {
 	r := p.have.Released
 	switch {
 	case p.req.Asked:
-		p.stop(fault.Refuse(codes.Released, fmt.Sprintf("%s was released on %s: dkimbot does nothing for it", p.want.Name, r.At.UTC().Format(time.DateOnly)),
-			"'dkimbot release --domain "+p.want.Name+" --undo' takes it back under management; otherwise take it out of the configuration"))
+		p.stop(fault.Refuse(codes.Released,
+			fmt.Sprintf("%s was released on %s: dkimbot does nothing for it", p.want.Name, r.At.UTC().Format(time.DateOnly)),
+			"'dkimbot release --domain "+p.want.Name+
+				" --undo' takes it back under management; otherwise take it out of the configuration"))
 	case !r.Purged.IsZero():
-		p.plan.Reason = rotate.Reason{Code: codes.Released, Message: "the domain was handed back, and what dkimbot made was cleared away; take it out of the configuration"}
+		p.plan.Reason = rotate.Reason{Code: codes.Released,
+			Message: "the domain was handed back, and what dkimbot made was cleared away; take it out of the configuration"}
 	case !r.Purge:
-		p.plan.Reason = rotate.Reason{Code: codes.Released, Message: "the domain was handed back; records, keys and signers stay as they are"}
+		p.plan.Reason = rotate.Reason{Code: codes.Released,
+			Message: "the domain was handed back; records, keys and signers stay as they are"}
 	default:
 		p.purge(*r)
 	}
@@ -102,14 +112,16 @@ func (p *planner) purge(r rotate.HandedBack) {
 		return
 	}
 	p.duty = rotate.Turn
-	why := rotate.Reason{Code: codes.Purge, Message: fmt.Sprintf("the domain was handed back; what dkimbot made is cleared away when no signer has signed with it for %s", rotate.Span(p.want.Policy.Drain))}
+	why := rotate.Reason{Code: codes.Purge,
+		Message: fmt.Sprintf("the domain was handed back; what dkimbot made is cleared away when no signer has signed with it for %s", rotate.Span(p.want.Policy.Drain))}
 	p.plan.Reason = why
 	until := r.LastUsed.Add(p.want.Policy.Drain)
 	if users := p.usersOfOurs(); len(users) > 0 {
 		if !until.After(p.now) { // a laboratory's drain of nothing
 			until = p.now.Add(time.Minute)
 		}
-		p.warning("%s; nothing is cleared away before no signer has signed with it for %s: let them sign with something else", strings.Join(users, ", "), rotate.Span(p.want.Policy.Drain))
+		p.warning("%s; nothing is cleared away before no signer has signed with it for %s: let them sign with something else",
+			strings.Join(users, ", "), rotate.Span(p.want.Policy.Drain))
 	}
 	p.warnDismissed()
 	for _, s := range p.keyed() {
@@ -129,11 +141,14 @@ func (p *planner) purge(r rotate.HandedBack) {
 // somebody else, so that it can't be revoked (I5, I6).
 func (p *planner) standsBeside(s string) error {
 	sight := p.seen.Selectors[s].Sight
-	ours := slices.ContainsFunc(sight.Values, func(v string) bool { return rotate.RecordKeyID(v) == p.have.Selector(s).Key.ID })
+	ours := slices.ContainsFunc(sight.Values,
+		func(v string) bool { return rotate.RecordKeyID(v) == p.have.Selector(s).Key.ID })
 	if !ours || !p.handsOff(s) {
 		return nil
 	}
-	return fault.Refuse(codes.ForeignRecord, fmt.Sprintf("clear away the key record at %s: DNS shows something there that dkimbot did not make (%s)", p.name(s), rotate.Brief(sight.Values)),
+	return fault.Refuse(codes.ForeignRecord,
+		fmt.Sprintf("clear away the key record at %s: DNS shows something there that dkimbot did not make (%s)", p.name(s),
+			rotate.Brief(sight.Values)),
 		"remove what dkimbot did not make; what is its own is cleared away then, and the private key destroyed")
 }
 
@@ -156,7 +171,9 @@ func (j *Judge) usersOfOurs() (users []string) {
 func (p *planner) warnDismissed() {
 	for _, name := range slices.Sorted(maps.Keys(p.have.Signers)) {
 		if f := p.leftOver(name); f != nil {
-			p.warning("signer %s signed with %s and is no longer listed; nobody asks it: see to it that it does not sign with it any more, or list it again", name, p.have.Signers[name].Selector)
+			p.warning("signer %s signed with %s and is no longer listed; "+
+				"nobody asks it: see to it that it does not sign with it any more, or list it again", name,
+				p.have.Signers[name].Selector)
 		}
 	}
 }

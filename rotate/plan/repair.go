@@ -58,7 +58,9 @@ func (p *planner) repairAt(s string) bool {
 	if lost == nil && (!sel.Key.VerifiedAt.IsZero() || seen.SightErr != nil) {
 		return false
 	}
-	p.verify(s, sel.Key, time.Time{}, rotate.Reason{Code: codes.Verify, Message: "the record must show on every authoritative server before anything relies on it"})
+	p.verify(s, sel.Key, time.Time{},
+		rotate.Reason{Code: codes.Verify,
+			Message: "the record must show on every authoritative server before anything relies on it"})
 	return true
 }
 
@@ -94,7 +96,8 @@ func (p *planner) align() bool {
 	if len(stray) == 0 {
 		return false
 	}
-	why := rotate.Reason{Code: codes.SignerStrays, Message: fmt.Sprintf("%s must sign with %s and does not, or has not confirmed it", strings.Join(stray, ", "), active)}
+	why := rotate.Reason{Code: codes.SignerStrays,
+		Message: fmt.Sprintf("%s must sign with %s and does not, or has not confirmed it", strings.Join(stray, ", "), active)}
 	p.plan.Reason = why
 	if p.handsOff(active) || p.unread(active) {
 		return true
@@ -147,7 +150,8 @@ func (p *planner) shelter() bool {
 			continue
 		}
 		found = true
-		p.bring(signer, active, key, p.known(active), p.strayReason(signer, rotate.Reason{Code: codes.SignerStrays, Message: "it signs with no key of dkimbot's"}))
+		p.bring(signer, active, key, p.known(active),
+			p.strayReason(signer, rotate.Reason{Code: codes.SignerStrays, Message: "it signs with no key of dkimbot's"}))
 	}
 	return found
 }
@@ -179,7 +183,8 @@ func (p *planner) renew(s string, isDue bool) bool {
 		p.plan.Reason, p.plan.Next = why, &rotate.Next{Action: codes.ActionReplace, Selector: s, At: quiet, Reason: why}
 	case isDue:
 		f := p.keyDrift(s)
-		p.stop(&fault.Error{Kind: fault.Permanent, Code: codes.KeyMissing, What: "switch " + p.want.Name + " to " + s + ": " + f.Message, Hint: f.Repair})
+		p.stop(&fault.Error{Kind: fault.Permanent, Code: codes.KeyMissing, What: "switch " + p.want.Name + " to " + s + ": " +
+			f.Message, Hint: f.Repair})
 	default:
 		return false
 	}
@@ -190,6 +195,8 @@ func (p *planner) renew(s string, isDue bool) bool {
 // not stand there alone.
 func wrongAt(st rotate.State, selector string) bool {
 	return slices.ContainsFunc(st.Drift, func(f rotate.Finding) bool {
-		return f.Selector == selector && slices.Contains([]codes.Code{codes.RecordVanished, codes.RecordEarlier, codes.RecordsDoubled, codes.RecordSecond, codes.RecordForeign}, f.Code)
+		return f.Selector == selector &&
+			slices.Contains([]codes.Code{codes.RecordVanished, codes.RecordEarlier, codes.RecordsDoubled, codes.RecordSecond,
+				codes.RecordForeign}, f.Code)
 	})
 }

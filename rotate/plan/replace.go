@@ -20,7 +20,9 @@ func (j *Judge) replaced(s string) bool {
 	if sel.Next == nil {
 		return j.have.Phase == rotate.Replacing && s == j.have.Draining && sel.InPlace()
 	}
-	return !sel.Next.PublishedAt.IsZero() || slices.ContainsFunc(j.seen.Selectors[s].Sight.Values, func(v string) bool { return rotate.SameRecord(v, sel.Next.Record) })
+	return !sel.Next.PublishedAt.IsZero() ||
+		slices.ContainsFunc(j.seen.Selectors[s].Sight.Values,
+			func(v string) bool { return rotate.SameRecord(v, sel.Next.Record) })
 }
 
 // replace gives the drained selector its fresh key. Only when every signer says
@@ -64,7 +66,8 @@ func (j *Judge) replaceable(s string, leaked bool) error {
 		if err := j.seen.Signers[name].Err; err != nil && !leaked {
 			return &fault.Error{Kind: fault.Transient, Code: codes.SignerUnseen, Err: err,
 				What: fmt.Sprintf("replace the key of %s: signer %s did not answer which key it uses", j.name(s), name),
-				Hint: "make the signer answer, or take it out of the domain's signers if it is gone; until then the old key record stays"}
+				Hint: "make the signer answer, or take it out of the domain's signers if it is gone; " +
+					"until then the old key record stays"}
 		}
 	}
 	if j.have.Phase != rotate.Ready && j.have.Selector(s).Next != nil && j.keeping(s) == keyGone {
@@ -79,7 +82,8 @@ func (j *Judge) replaceable(s string, leaked bool) error {
 // destroyReplaced plans that a replaced private key is destroyed, unless a signer uses it.
 func (d *draft) destroyReplaced(s string, r rotate.Retired) {
 	if d.mayBeInHands(r.KeyID) {
-		d.stop(fault.Temporary(fmt.Sprintf("destroy the replaced key of %s", d.name(s)), errors.New("a signer still signs with it"),
+		d.stop(fault.Temporary(fmt.Sprintf("destroy the replaced key of %s", d.name(s)),
+			errors.New("a signer still signs with it"),
 			"it is destroyed when every signer signs with another one"))
 		return
 	}
@@ -87,11 +91,14 @@ func (d *draft) destroyReplaced(s string, r rotate.Retired) {
 		d.stop(err)
 		return
 	}
-	d.destroy(s, r, time.Time{}, rotate.Reason{Code: codes.Replaced, Message: "the new record is public; the old private key is needed no more"})
+	d.destroy(s, r, time.Time{}, rotate.Reason{Code: codes.Replaced,
+		Message: "the new record is public; the old private key is needed no more"})
 }
 
 func (d *draft) destroy(s string, r rotate.Retired, from time.Time, why rotate.Reason) {
-	d.step(rotate.Step{Kind: rotate.Destroy, Selector: s, Target: fmt.Sprintf("keystore, %s version %d", d.name(s), r.Version), NotBefore: from, Reason: why, From: rotate.Side{KeyID: r.KeyID}})
+	d.step(rotate.Step{Kind: rotate.Destroy, Selector: s,
+		Target: fmt.Sprintf("keystore, %s version %d", d.name(s), r.Version), NotBefore: from, Reason: why,
+		From: rotate.Side{KeyID: r.KeyID}})
 }
 
 // destroyDropped plans the end of private keys that were made and given up before
@@ -101,7 +108,8 @@ func (p *planner) destroyDropped() {
 	for _, s := range p.want.Policy.Selectors {
 		for _, r := range p.have.Selector(s).Retired {
 			if r.Dropped && !p.mayBeInHands(r.KeyID) && p.wrongKeystore(s) == nil {
-				p.destroy(s, r, time.Time{}, rotate.Reason{Code: codes.Dropped, Message: "the key was given up before a signer used it"})
+				p.destroy(s, r, time.Time{}, rotate.Reason{Code: codes.Dropped,
+					Message: "the key was given up before a signer used it"})
 			}
 		}
 	}
@@ -148,14 +156,18 @@ func (v *view) lostAll() bool {
 // lostKeystore refuses to make or destroy keys in a keystore that has lost what it should hold.
 func (v *view) lostKeystore(s string) error {
 	return &fault.Error{Kind: fault.Permanent, Code: codes.KeyMissing,
-		What: fmt.Sprintf("make or destroy a key of %s: the keystore holds none of the keys that dkimbot stored for %s", v.name(s), v.want.Name),
-		Hint: "see whether the configuration names the right keystore, and restore it from a backup; dkimbot makes and destroys no key while all are gone"}
+		What: fmt.Sprintf("make or destroy a key of %s: the keystore holds none of the keys that dkimbot stored for %s",
+			v.name(s), v.want.Name),
+		Hint: "see whether the configuration names the right keystore, and restore it from a backup; " +
+			"dkimbot makes and destroys no key while all are gone"}
 }
 
 // replaceReason says why a selector gets a fresh key.
 func (j *Judge) replaceReason(s string) rotate.Reason {
 	if j.have.Phase == rotate.Ready {
-		return rotate.Reason{Code: codes.KeyMissing, Message: "the private key for " + j.name(s).String() + " is gone from the keystore and no signer uses it: the standby gets a fresh one"}
+		return rotate.Reason{Code: codes.KeyMissing, Message: "the private key for " + j.name(s).String() +
+			" is gone from the keystore and no signer uses it: the standby gets a fresh one"}
 	}
-	return rotate.Reason{Code: codes.Replace, Message: "the drain of " + s + " has passed: it gets a fresh key, ready for the next rotation"}
+	return rotate.Reason{Code: codes.Replace, Message: "the drain of " + s +
+		" has passed: it gets a fresh key, ready for the next rotation"}
 }

@@ -39,7 +39,8 @@ func giveRollback(p *planner, o rotate.Rollback, st *rotate.State) ([]rotate.Eve
 		}
 	}
 	slices.Sort(st.Held)
-	return []rotate.Event{{Kind: rotate.RollBack, Selector: back, Message: strings.Join(signers, ", ") + " back to " + back}}, nil
+	return []rotate.Event{{Kind: rotate.RollBack, Selector: back, Message: strings.Join(signers, ", ") +
+		" back to " + back}}, nil
 }
 
 // wayBack returns the selector that signed before, or says why there is no going
@@ -63,25 +64,41 @@ func (p *planner) wayBack() (string, error) {
 	default:
 		old := p.want.Policy.Other(p.have.Active)
 		if p.have.Leaked(old) {
-			return "", fault.Refuse(codes.Leaked, fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.want.Name, old), "continue with "+p.have.Active)
+			return "", fault.Refuse(codes.Leaked,
+				fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.want.Name, old),
+				"continue with "+p.have.Active)
 		}
 		if p.neverLeft(old) {
-			return "", fault.Refuse(codes.NothingToRollBack, fmt.Sprintf("%s for %s: no switch is in progress, and every signer signs with %s already; %s waits for the next rotation", what, p.want.Name, p.have.Active, old),
-				"nothing has to be done; 'dkimbot rotate --domain "+p.want.Name+"' switches to "+old+" when that is wanted, 'dkimbot history --domain "+p.want.Name+"' says what was done")
+			return "", fault.Refuse(codes.NothingToRollBack,
+				fmt.Sprintf("%s for %s: no switch is in progress, and every signer signs with %s already; "+
+					"%s waits for the next rotation", what, p.want.Name, p.have.Active, old),
+				"nothing has to be done; 'dkimbot rotate --domain "+p.want.Name+"' switches to "+old+
+					" when that is wanted, 'dkimbot history --domain "+p.want.Name+"' says what was done")
 		}
-		return "", fault.Refuse(codes.NothingToRollBack, fmt.Sprintf("%s for %s: its key at %s was replaced, or is being replaced, after the drain; %s signs", what, p.want.Name, old, p.have.Active),
-			"'dkimbot rotate --domain "+p.want.Name+"' switches to the fresh key at "+old+" when it has settled; if the key that signs can't be trusted, add --compromised")
+		return "", fault.Refuse(codes.NothingToRollBack,
+			fmt.Sprintf("%s for %s: its key at %s was replaced, or is being replaced, after the drain; %s signs", what,
+				p.want.Name, old, p.have.Active),
+			"'dkimbot rotate --domain "+p.want.Name+"' switches to the fresh key at "+old+
+				" when it has settled; if the key that signs can't be trusted, add --compromised")
 	}
 	key := p.have.Selector(back).Key
 	switch {
 	case key == nil || p.have.Selector(back).Next != nil:
-		return "", fault.Refuse(codes.NothingToRollBack, fmt.Sprintf("%s for %s: the key at %s is being replaced", what, p.want.Name, back), "continue with "+p.want.Policy.Other(back))
+		return "", fault.Refuse(codes.NothingToRollBack,
+			fmt.Sprintf("%s for %s: the key at %s is being replaced", what, p.want.Name, back), "continue with "+
+				p.want.Policy.Other(back))
 	case !key.Leaked.IsZero():
-		return "", fault.Refuse(codes.Leaked, fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.want.Name, back), "continue with "+p.want.Policy.Other(back))
+		return "", fault.Refuse(codes.Leaked,
+			fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.want.Name, back), "continue with "+
+				p.want.Policy.Other(back))
 	}
-	if until := key.ShadowedAt.Add(max(p.want.Policy.Settle, rotate.MostKept) + p.have.Selector(back).TTL); !key.ShadowedAt.IsZero() && p.now.Before(until) {
-		return "", fault.Refuse(codes.RecordGone, fmt.Sprintf("%s for %s: another key was published at %s for a moment, and receivers may keep that until %s", what, p.want.Name, p.name(back), until.UTC().Format(time.RFC3339)),
-			"continue with "+p.want.Policy.Other(back)+"; if its key can't be trusted, 'dkimbot rotate --domain "+p.want.Name+" --compromised' leaves it nevertheless")
+	if until := key.ShadowedAt.Add(max(p.want.Policy.Settle, rotate.MostKept) +
+		p.have.Selector(back).TTL); !key.ShadowedAt.IsZero() && p.now.Before(until) {
+		return "", fault.Refuse(codes.RecordGone,
+			fmt.Sprintf("%s for %s: another key was published at %s for a moment, and receivers may keep that until %s", what,
+				p.want.Name, p.name(back), until.UTC().Format(time.RFC3339)),
+			"continue with "+p.want.Policy.Other(back)+"; if its key can't be trusted, 'dkimbot rotate --domain "+p.want.Name+
+				" --compromised' leaves it nevertheless")
 	}
 	if err := p.taken(back); err != nil {
 		return "", err
@@ -89,14 +106,19 @@ func (p *planner) wayBack() (string, error) {
 	switch p.Standing(back) {
 	case Current, changing, unseen: // an unseen record was seen when it was last used
 		if known := p.known(back); p.now.Before(known) {
-			return "", fault.Refuse(codes.RecordGone, fmt.Sprintf("%s for %s: the key record of %s was gone from DNS, and resolvers may remember that until %s", what, p.want.Name, p.name(back), known.UTC().Format(time.RFC3339)),
+			return "", fault.Refuse(codes.RecordGone,
+				fmt.Sprintf("%s for %s: the key record of %s was gone from DNS, and resolvers may remember that until %s", what,
+					p.want.Name, p.name(back), known.UTC().Format(time.RFC3339)),
 				"roll back after that time")
 		}
 		return back, nil
 	case Foreign:
 		return "", p.ForeignRecord(back, p.seen.Selectors[back].Sight)
 	}
-	return "", fault.Refuse(codes.RecordGone, fmt.Sprintf("%s for %s: DNS does not show the key record of %s (it shows %s), so mail signed with it would not verify", what, p.want.Name, p.name(back), rotate.Brief(p.seen.Selectors[back].Sight.Values)),
+	return "", fault.Refuse(codes.RecordGone,
+		fmt.Sprintf("%s for %s: DNS does not show the key record of %s (it shows %s), "+
+			"so mail signed with it would not verify", what, p.want.Name, p.name(back),
+			rotate.Brief(p.seen.Selectors[back].Sight.Values)),
 		"'dkimbot rotate --domain "+p.want.Name+"' publishes a record of ours that has vanished; then roll back")
 }
 
@@ -119,7 +141,8 @@ func (p *planner) back() {
 	}
 	p.duty = rotate.Signing
 	key, from := p.have.Selector(p.have.Active).Key, p.known(p.have.Active)
-	why := rotate.Reason{Code: codes.Rollback, Message: "it was sent back to " + p.have.Active + ", whose record still stands"}
+	why := rotate.Reason{Code: codes.Rollback, Message: "it was sent back to " + p.have.Active +
+		", whose record still stands"}
 	for _, signer := range p.want.Signers {
 		if slices.Contains(p.have.Held, signer) && !p.confirmed(signer, p.have.Active, key.ID) {
 			p.activate(signer, p.have.Active, key, from, why)
@@ -144,7 +167,9 @@ func (p *planner) held() {
 		p.plan.Reason = rotate.Reason{Code: codes.Rollback, Message: "all signers are sent back to " + p.have.Active}
 		return
 	}
-	why := rotate.Reason{Code: codes.Held, Message: fmt.Sprintf("%s was sent back to %s; the other signers sign with %s, and nothing is replaced", strings.Join(p.have.Held, ", "), p.have.Active, p.have.Target)}
+	why := rotate.Reason{Code: codes.Held,
+		Message: fmt.Sprintf("%s was sent back to %s; the other signers sign with %s, and nothing is replaced",
+			strings.Join(p.have.Held, ", "), p.have.Active, p.have.Target)}
 	p.plan.Reason = why
 	if p.obstacles[p.have.Target] == nil {
 		p.duty = rotate.Turn
@@ -163,6 +188,7 @@ func (p *planner) awaitWord(why rotate.Reason) {
 		p.stop(fault.Lasting("plan the next look at "+p.want.Name, err, "mend the policy's schedule"))
 		return
 	}
-	why.Message += "; 'dkimbot rotate --domain " + p.want.Name + "' carries the switch on for all, 'dkimbot rollback --domain " + p.want.Name + "' sends all back"
+	why.Message += "; 'dkimbot rotate --domain " + p.want.Name +
+		"' carries the switch on for all, 'dkimbot rollback --domain " + p.want.Name + "' sends all back"
 	p.plan.Next = &rotate.Next{Action: codes.ActionResume, Selector: p.have.Target, At: at, Reason: why}
 }

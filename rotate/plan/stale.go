@@ -39,14 +39,18 @@ func (v *view) outrun(s string) bool {
 
 // staleState refuses to act by a state that is older than the world.
 func (v *view) staleState(s string) error {
-	return fault.Refuse(codes.StaleState, fmt.Sprintf("the state of %s is older than what stands in DNS and in the keystore: both hold key %s for %s, and the state does not know it",
-		v.want.Name, rotate.ShortID(v.seen.Selectors[s].KeyID), v.name(s)), "restore a newer copy of the state database; or "+v.believe())
+	return fault.Refuse(codes.StaleState,
+		fmt.Sprintf("the state of %s is older than what stands in DNS and in the keystore: "+
+			"both hold key %s for %s, and the state does not know it",
+			v.want.Name, rotate.ShortID(v.seen.Selectors[s].KeyID), v.name(s)),
+		"restore a newer copy of the state database; or "+v.believe())
 }
 
 // believe says how a person takes over what the world holds.
 func (v *view) believe() string {
 	command := "dkimbot adopt --domain " + v.want.Name + " --from-keystore"
-	return "take over what DNS and the keystore hold: '" + command + " --dry-run' shows what is believed, '" + command + "' does it"
+	return "take over what DNS and the keystore hold: '" + command + " --dry-run' shows what is believed, '" +
+		command + "' does it"
 }
 
 // overtaken reports whether the keystore holds a key that the state does not know, and
@@ -76,7 +80,9 @@ func (v *view) superseded(s string) bool {
 // another key than dkimbot's at the last health check.
 func (v *view) differed(s string) bool {
 	err := v.seen.Selectors[s].KeyErr
-	return err != nil && fault.CodeOf(err) != codes.ForeignSecret && slices.ContainsFunc(v.have.Drift, func(f rotate.Finding) bool { return f.Selector == s && f.Code == codes.KeyDifferent })
+	return err != nil && fault.CodeOf(err) != codes.ForeignSecret &&
+		slices.ContainsFunc(v.have.Drift,
+			func(f rotate.Finding) bool { return f.Selector == s && f.Code == codes.KeyDifferent })
 }
 
 // wrongKeystore says why no private key is destroyed now: the keystore has lost all that it
@@ -108,11 +114,15 @@ func (p adopter) unbelievable(a rotate.Adoption) error {
 			}
 		}
 		if given != "" && (sel.ReplacedBefore(given) || sel.Key != nil && sel.Key.ID == given && !sel.Key.Leaked.IsZero()) {
-			return fault.Refuse(codes.ReplacedKey, fmt.Sprintf("adopt %s: key %s was replaced there, or reported as compromised", p.name(s), rotate.ShortID(given)), p.newerKeystore())
+			return fault.Refuse(codes.ReplacedKey,
+				fmt.Sprintf("adopt %s: key %s was replaced there, or reported as compromised", p.name(s), rotate.ShortID(given)),
+				p.newerKeystore())
 		}
 		for _, v := range p.seen.Selectors[s].Sight.Values {
 			if id := rotate.RecordKeyID(v); id != "" && id != given {
-				return fault.Refuse(codes.OldKeystore, fmt.Sprintf("adopt what the keystore holds for %s: DNS shows key %s at %s, and the keystore does not hold it", p.want.Name, rotate.ShortID(id), p.name(s)), p.newerKeystore())
+				return fault.Refuse(codes.OldKeystore,
+					fmt.Sprintf("adopt what the keystore holds for %s: DNS shows key %s at %s, and the keystore does not hold it",
+						p.want.Name, rotate.ShortID(id), p.name(s)), p.newerKeystore())
 			}
 		}
 	}
@@ -127,7 +137,8 @@ func (v *view) outdated() bool {
 }
 
 func (v *view) newerKeystore() string {
-	return "the keystore is an older copy: restore a newer one of it, from the time of the state; until then, 'dkimbot status --domain " + v.want.Name + "' says what is kept in order without it"
+	return "the keystore is an older copy: restore a newer one of it, from the time of the state; " +
+		"until then, 'dkimbot status --domain " + v.want.Name + "' says what is kept in order without it"
 }
 
 // believed returns the state that an adoption from dkimbot's own keystore begins with:

@@ -14,7 +14,8 @@ import (
 // ready waits for the schedule.
 func (p *planner) ready(busy bool) {
 	standby := p.want.Policy.Other(p.have.Active)
-	p.because(rotate.Reason{Code: codes.Idle, Message: p.have.Active + " signs; " + standby + " is published and waits for the next rotation"})
+	p.because(rotate.Reason{Code: codes.Idle, Message: p.have.Active + " signs; " + standby +
+		" is published and waits for the next rotation"})
 	due, err := p.want.Policy.NextDue(p.want.Name, p.have.SwitchedAt)
 	if err != nil {
 		p.stop(fault.Lasting("plan the next rotation of "+p.want.Name, err, "correct the policy's schedule"))
@@ -23,7 +24,8 @@ func (p *planner) ready(busy bool) {
 	if p.obstacle() != nil {
 		return // nothing new is begun
 	}
-	next := rotate.Next{Action: codes.ActionRotate, Selector: standby, At: due, Reason: rotate.Reason{Code: codes.Schedule, Message: "the schedule's next rotation switches to " + standby}}
+	next := rotate.Next{Action: codes.ActionRotate, Selector: standby, At: due,
+		Reason: rotate.Reason{Code: codes.Schedule, Message: "the schedule's next rotation switches to " + standby}}
 	usable := p.usable(standby)
 	urgent := p.have.Leaked(p.have.Active)
 	isDue := p.req.Asked || !p.now.Before(due) || urgent
@@ -45,7 +47,8 @@ func (p *planner) ready(busy bool) {
 
 // rotate switches all signers to the standby selector, then drains the other.
 func (p *planner) rotate(standby string) {
-	why := rotate.Reason{Code: codes.Schedule, Message: fmt.Sprintf("the schedule %q (%s) made a rotation due", p.want.Policy.Schedule, p.want.Policy.Timezone)}
+	why := rotate.Reason{Code: codes.Schedule,
+		Message: fmt.Sprintf("the schedule %q (%s) made a rotation due", p.want.Policy.Schedule, p.want.Policy.Timezone)}
 	if p.req.Asked {
 		why = rotate.Reason{Code: codes.Asked, Message: "a rotation was asked for"}
 	}
@@ -62,7 +65,8 @@ func (p *planner) rotate(standby string) {
 // switching carries on a switch that not every signer has confirmed yet.
 func (p *planner) switching(busy bool) {
 	target := p.have.Target
-	why := rotate.Reason{Code: codes.Switching, Message: "the switch to " + target + " was begun; not every signer has confirmed it"}
+	why := rotate.Reason{Code: codes.Switching, Message: "the switch to " + target +
+		" was begun; not every signer has confirmed it"}
 	p.because(why)
 	switch unread := p.seen.Selectors[target].KeyErr != nil; {
 	case unread || p.obstacles[target] != nil:

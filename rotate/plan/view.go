@@ -37,10 +37,12 @@ func NewJudge(now time.Time, want rotate.Domain, have rotate.State, seen rotate.
 	return &Judge{view{now: now, want: want, have: have, seen: seen}}
 }
 
-func NewAdopter(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation) adopter {
+func NewAdopter(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State,
+	seen rotate.Observation) adopter {
 	return adopter{newPlanner(now, want, req, have, seen)}
 }
 
-func newPlanner(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation) *planner {
+func newPlanner(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State,
+	seen rotate.Observation) *planner {
 	return &planner{draft{health: health{*NewJudge(now, want, have, seen)}, req: req}}
 }

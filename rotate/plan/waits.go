@@ -61,9 +61,13 @@ func (d *draft) publishes(s string) bool {
 func (v *view) waitReason(s string) rotate.Reason {
 	key := v.have.Selector(s).Key
 	if v.settles(s) && (key == nil || v.want.Policy.Settle >= key.CacheWait) {
-		return rotate.Reason{Code: codes.Settle, Message: fmt.Sprintf("another key may have stood at %s before; this one is not used before its record has been public for %s, because some receivers keep the old one that long", s, rotate.Span(v.want.Policy.Settle))}
+		return rotate.Reason{Code: codes.Settle,
+			Message: fmt.Sprintf("another key may have stood at %s before; "+
+				"this one is not used before its record has been public for %s, because some receivers keep the old one that long",
+				s, rotate.Span(v.want.Policy.Settle))}
 	}
-	return rotate.Reason{Code: codes.Cache, Message: fmt.Sprintf("resolvers may still answer from before the record of %s was published", s)}
+	return rotate.Reason{Code: codes.Cache,
+		Message: fmt.Sprintf("resolvers may still answer from before the record of %s was published", s)}
 }
 
 // cacheWait is how long resolvers may answer from before a change that is made
@@ -94,7 +98,8 @@ func (v *view) verifyReason(selector string, why rotate.Reason) rotate.Reason {
 	sight := v.seen.Selectors[selector].Sight
 	switch {
 	case sight.Unchecked:
-		why.Message = "DNS is not to be asked (verify.mode none): only the stored key is tested against the record, as it was published"
+		why.Message = "DNS is not to be asked (verify.mode none): " +
+			"only the stored key is tested against the record, as it was published"
 	case why.Code == codes.Verify:
 		why.Message = "the record must show on " + sight.Whom() + " before anything relies on it"
 	}

@@ -73,7 +73,8 @@ func (o Others) read(d *Dir, f *os.File) error {
 	}
 	for _, e := range d.way {
 		if who := o.lacks(e.stat, 0o1); who != "" {
-			return refuse(f.Name(), "is in "+e.path+", which "+who+" can't pass, who can change the file that names it", lets(e.path, "x"))
+			return refuse(f.Name(), "is in "+e.path+", which "+who+" can't pass, who can change the file that names it",
+				lets(e.path, "x"))
 		}
 	}
 	if who := o.lacks(st, 0o4); who != "" {

@@ -40,12 +40,14 @@ func (d *Dir) own(name string, flags int, as As) (f *os.File, made bool, err err
 	switch {
 	case err != nil:
 	case !d.trust.has(uint32(info.UID)):
-		err = refuse(f.Name(), fmt.Sprintf("belongs to user %s", userName(uint32(info.UID))), "remove it, or run: chown "+userName(uint32(os.Geteuid()))+" "+f.Name())
+		err = refuse(f.Name(), fmt.Sprintf("belongs to user %s", userName(uint32(info.UID))), "remove it, or run: chown "+
+			userName(uint32(os.Geteuid()))+" "+f.Name())
 	case info.Links == 0: // removed since it was opened
 		f.Close()
 		return d.own(name, flags, as)
 	case info.Links != 1:
-		err = refuse(f.Name(), fmt.Sprintf("has %d names (hard links), so it may be another file", info.Links), "remove the name that does not belong")
+		err = refuse(f.Name(), fmt.Sprintf("has %d names (hard links), so it may be another file", info.Links),
+			"remove the name that does not belong")
 	default:
 		return f, false, nil
 	}
@@ -88,8 +90,8 @@ func (l *Locked) Error() string {
 }
 
 // Lock takes the lock file of this name, 0600, and waits for it: until ctx ends, and where
-// another process holds it for as long as LongestHold says. The error is then a *Locked, and also ctx's if that has ended. unlock gives the
-// lock back; the kernel does when the process dies.
+// another process holds it for as long as LongestHold says. The error is then a *Locked, and also ctx's if
+// that has ended. unlock gives the lock back; the kernel does when the process dies.
 func (d *Dir) Lock(ctx context.Context, name string) (unlock func(), err error) {
 	return d.LockAs(ctx, name, Ours(0o600))
 }
@@ -97,7 +99,8 @@ func (d *Dir) Lock(ctx context.Context, name string) (unlock func(), err error) 
 // LockAs is Lock with a lock file that is made as as says, for those who share it. One that is there
 // may also belong to a user named also; that one stays as it is.
 func (d *Dir) LockAs(ctx context.Context, name string, as As, also ...int) (unlock func(), err error) {
-	sharing := &Dir{LongestHold: d.LongestHold, fd: d.fd, path: d.path, way: d.way, trust: append(slices.Clone(d.trust), trustFor(also)...)}
+	sharing := &Dir{LongestHold: d.LongestHold, fd: d.fd, path: d.path, way: d.way,
+		trust: append(slices.Clone(d.trust), trustFor(also)...)}
 	for {
 		f, made, err := sharing.own(name, unix.O_RDWR, as)
 		if err != nil {

@@ -64,7 +64,8 @@ func unharmed(t *testing.T, path string) {
 
 func refused(t *testing.T, err error, says string) {
 	t.Helper()
-	if r := (*safefile.Refused)(nil); !errors.As(err, &r) || !strings.Contains(err.Error(), says) || safefile.Remedy(err) == "" {
+	if r := (*safefile.Refused)(nil); !errors.As(err, &r) || !strings.Contains(err.Error(), says) ||
+		safefile.Remedy(err) == "" {
 		t.Fatalf("want a refusal that says %q and names a way out, got: %v", says, err)
 	}
 }
@@ -77,8 +78,9 @@ func TestReadRefusesWhatIsNoRegularFile(t *testing.T) {
 	must(t, os.Symlink("fifo", filepath.Join(dir, "link")))
 	for path, says := range map[string]string{
 		filepath.Join(dir, "fifo"): "is a pipe", filepath.Join(dir, "link"): "is a pipe",
-		dir: "is a directory", "/": "is a directory", "/dev/zero": "is a device", filepath.Join(dir, "endless"): "is a device",
-		filepath.Join(dir, "large"): "is larger than 100 octets", "/proc/self/maps": "is made up by the kernel",
+		dir: "is a directory", "/": "is a directory", "/dev/zero": "is a device",
+		filepath.Join(dir, "endless"): "is a device",
+		filepath.Join(dir, "large"):   "is larger than 100 octets", "/proc/self/maps": "is made up by the kernel",
 	} {
 		_, err := safefile.Read(path, 100)
 		refused(t, err, says)
@@ -243,7 +245,8 @@ func TestCheckNamesWhoCouldExchangeAFile(t *testing.T) {
 		path string
 		mode fs.FileMode
 		says string
-	}{{mine, 0o664, "can be written by group"}, {mine, 0o646, "can be written by everybody"}, {filepath.Dir(mine), 0o775, "can be written by group"},
+	}{{mine, 0o664, "can be written by group"}, {mine, 0o646, "can be written by everybody"},
+		{filepath.Dir(mine), 0o775, "can be written by group"},
 		{filepath.Dir(mine), 0o757, "can be written by everybody"}} {
 		info, err := os.Stat(c.path)
 		must(t, err)

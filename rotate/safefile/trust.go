@@ -83,7 +83,8 @@ func (t trust) check(e entry) error {
 			fmt.Sprintf("run dkimbot as that user, or run: chown %s %s", userName(uint32(os.Geteuid())), e.path))
 	}
 	if who := t.writable(e.stat); who != "" {
-		return refuse(e.path, fmt.Sprintf("can be written by %s (mode %04o)", who, e.stat.Mode&0o7777), "run: chmod go-w "+e.path)
+		return refuse(e.path, fmt.Sprintf("can be written by %s (mode %04o)", who, e.stat.Mode&0o7777),
+			"run: chmod go-w "+e.path)
 	}
 	return nil
 }
@@ -112,7 +113,8 @@ func ownGroup(st unix.Stat_t) bool {
 		return false
 	}
 	members, found := groupMembers(u.Username, u.Gid)
-	return found && !primaryOfOthers(u.Username, u.Gid) && !slices.ContainsFunc(members, func(m string) bool { return m != u.Username })
+	return found && !primaryOfOthers(u.Username, u.Gid) &&
+		!slices.ContainsFunc(members, func(m string) bool { return m != u.Username })
 }
 
 // groupMembers returns the further members of the group with this name and number.

@@ -39,7 +39,8 @@ func TestMakeDirMakesOwnerAndModeWhateverTheUmask(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0o777))
 	top := filepath.Join(t.TempDir(), "a")
 	must(t, os.Chmod(filepath.Dir(top), 0o755))
-	d, err := safefile.MakeDir(filepath.Join(top, "b", "c"), safefile.Ours(0o755), safefile.As{Mode: 0o750, UID: stranger, GID: stranger})
+	d, err := safefile.MakeDir(filepath.Join(top, "b", "c"), safefile.Ours(0o755),
+		safefile.As{Mode: 0o750, UID: stranger, GID: stranger})
 	must(t, err)
 	defer d.Close()
 	must(t, d.Write("f", nil, safefile.Ours(0o644)))
@@ -179,7 +180,8 @@ func TestWriteRefusesWhatIsNoFile(t *testing.T) {
 			must(t, err)
 			refused(t, safefile.Write(path, []byte("x"), safefile.Ours(0o600)), found)
 			after, err := os.Stat(path)
-			if entries, _ := os.ReadDir(dir); err != nil || !os.SameFile(before, after) || before.Mode() != after.Mode() || len(entries) != 1 {
+			if entries, _ := os.ReadDir(dir); err != nil || !os.SameFile(before, after) || before.Mode() != after.Mode() ||
+				len(entries) != 1 {
 				t.Errorf("it was %v and is %v (%v), beside %v", before.Mode(), after, err, entries)
 			}
 		})

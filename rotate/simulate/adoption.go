@@ -94,7 +94,8 @@ func (w *world) madeByHand(d *domain, name dkim.Name) {
 	}
 	since := w.now.Add(-30 * day)
 	n.foreign = true
-	n.changes = []change{{at: since, values: []string{r.String()}, ttl: d.taking.ttl, visible: slices.Repeat([]time.Time{since}, len(w.servers))}}
+	n.changes = []change{{at: since, values: []string{r.String()}, ttl: d.taking.ttl,
+		visible: slices.Repeat([]time.Time{since}, len(w.servers))}}
 }
 
 // takeOver sets what people do with domains that sign already.

@@ -21,7 +21,8 @@ func (p *process) checkBounds(d *domain, res engine.Result) {
 	if p.turnedDown(d, res) {
 		return
 	}
-	if p.halted || !p.plays(bounds) || !p.alive || t.broken || !p.sensible(d) || p.store.emptied(t.began) || fault.CodeOf(res.Err) == codes.LeaseHeld {
+	if p.halted || !p.plays(bounds) || !p.alive || t.broken || !p.sensible(d) || p.store.emptied(t.began) ||
+		fault.CodeOf(res.Err) == codes.LeaseHeld {
 		return
 	}
 	st, err := p.store.load(d.name)
@@ -46,7 +47,8 @@ func (p *process) turnedDown(d *domain, res engine.Result) bool {
 
 // sensible reports whether the state is the newest one, and the domain dkimbot's alone.
 func (w *world) sensible(d *domain) bool {
-	return w.store.lost == nil && w.store.rolled == 0 && !d.rolledBack && !d.released && !w.open(d) && !w.sc.Unchecked[d.name] && !w.shared(d)
+	return w.store.lost == nil && w.store.rolled == 0 && !d.rolledBack && !d.released && !w.open(d) &&
+		!w.sc.Unchecked[d.name] && !w.shared(d)
 }
 
 // checkRepaired: a record that stands nowhere any more is published again at the next look.
@@ -54,13 +56,15 @@ func (p *process) checkRepaired(d *domain, st rotate.State, selector string) {
 	name, key := nameOf(d.name, selector), st.Selectors[selector].Key
 	sight, looked := p.turn.sight(name)
 	n := p.names[name]
-	if !looked || len(sight.Values) > 0 || len(n.last().values) > 0 || n.last().at.After(p.turn.looked[name]) || p.turn.wrote(name) {
+	if !looked || len(sight.Values) > 0 || len(n.last().values) > 0 || n.last().at.After(p.turn.looked[name]) ||
+		p.turn.wrote(name) {
 		return
 	}
 	if key == nil || key.ID == "" || st.Selectors[selector].Next != nil || p.leaks[key.ID] != nil {
 		return
 	}
-	p.violate("I7", d.name, "%s: the record at %s is gone, nothing stands in the way, and the run did not publish it again", p.name, name)
+	p.violate("I7", d.name, "%s: the record at %s is gone, nothing stands in the way, "+
+		"and the run did not publish it again", p.name, name)
 }
 
 // checkRevoked: a leaked key that nobody signs with, or that is to be revoked whoever
@@ -79,19 +83,22 @@ func (p *process) checkRevoked(d *domain, st rotate.State, selector string) {
 	if !l.now && (p.used(l.ref) || selector == st.Active) {
 		return
 	}
-	p.violate("I7", d.name, "%s: %s was reported as compromised, DNS works and shows it at %s, and the run did not revoke it", p.name, p.keys.label(l.ref.KeyID), name)
+	p.violate("I7", d.name, "%s: %s was reported as compromised, DNS works and shows it at %s, "+
+		"and the run did not revoke it", p.name, p.keys.label(l.ref.KeyID), name)
 }
 
 // good reports whether every server shows the selector's key, alone, and signers may use it.
 func (p *process) good(st rotate.State, name dkim.Name) bool {
 	sel := st.Selectors[name.Selector]
 	sight, looked := p.turn.sight(name)
-	if sel == nil || sel.Key == nil || sel.Next != nil || !looked || !sight.Complete || len(sight.Values) != 1 || p.keys.of(sight.Values[0]) != sel.Key.ID {
+	if sel == nil || sel.Key == nil || sel.Next != nil || !looked || !sight.Complete || len(sight.Values) != 1 ||
+		p.keys.of(sight.Values[0]) != sel.Key.ID {
 		return false
 	}
 	kept, _ := p.vault.holds(name, sel.Key.ID)
 	known := sel.Key.VerifiedAt.Add(sel.Key.CacheWait)
-	return kept && !p.turn.unread[name] && p.leaks[sel.Key.ID] == nil && !sel.Key.VerifiedAt.IsZero() && !known.After(p.Now())
+	return kept && !p.turn.unread[name] && p.leaks[sel.Key.ID] == nil && !sel.Key.VerifiedAt.IsZero() &&
+		!known.After(p.Now())
 }
 
 // strayedSince reports whether a signer came to another key after the run began, by other
@@ -106,11 +113,13 @@ func (p *process) strayedSince(d *domain, signer string) bool {
 func (p *process) checkAligned(d *domain, st rotate.State, signer string) {
 	ref, told := p.turn.signers[signer]
 	active := nameOf(d.name, st.Active)
-	if !told || p.strayedSince(d, signer) || st.Phase == rotate.Switching || !p.good(st, active) || p.turn.has(rotate.Activate, active, signer) {
+	if !told || p.strayedSince(d, signer) || st.Phase == rotate.Switching || !p.good(st, active) ||
+		p.turn.has(rotate.Activate, active, signer) {
 		return
 	}
 	if want := (dkim.Ref{Name: active, KeyID: st.Selectors[st.Active].Key.ID}); ref != want {
-		p.violate("I7", d.name, "%s: %s signs with %q, the key at %s is good, and the run did not bring it there", p.name, signer, ref.Selector, active)
+		p.violate("I7", d.name, "%s: %s signs with %q, the key at %s is good, and the run did not bring it there", p.name,
+			signer, ref.Selector, active)
 	}
 }
 
@@ -125,7 +134,8 @@ func (p *process) checkFled(d *domain, st rotate.State, signer string) {
 	}
 	other := nameOf(d.name, d.want.Policy.Other(ref.Selector))
 	if p.good(st, other) && !p.turn.has(rotate.Activate, other, signer) && !p.turn.has(rotate.Activate, ref.Name, signer) {
-		p.violate("I7", d.name, "%s: %s signs with %s, which was reported as compromised; the key at %s is good, and the run did not bring it there",
+		p.violate("I7", d.name, "%s: %s signs with %s, which was reported as compromised; "+
+			"the key at %s is good, and the run did not bring it there",
 			p.name, signer, p.keys.label(ref.KeyID), other)
 	}
 }

@@ -24,7 +24,8 @@ const (
 // everyClass is all of them.
 const everyClass = truths<<1 - 1
 
-var classNames = []string{"strangers", "keystores", "clocks", "daemons", "twins", "aliases", "hard-days", "bounds", "truths"}
+var classNames = []string{"strangers", "keystores", "clocks", "daemons", "twins", "aliases", "hard-days",
+	"bounds", "truths"}
 
 // parseClasses reads names with commas between them; "all" is every class.
 func parseClasses(s string) (c classes, err error) {

@@ -114,7 +114,8 @@ func (p *process) begins(d *domain, at time.Time) {
 func (p *process) checkCounts(d *domain) {
 	w, counts := p.world, p.sc.counts
 	if most := counts.PerHour.Most; most > 0 && len(w.beginnings) >= most {
-		w.violate(countRule, d.name, "%s: it begins to switch, and within the hour %d other domains began, where %d may", p.name, len(w.beginnings), most)
+		w.violate(countRule, d.name, "%s: it begins to switch, and within the hour %d other domains began, where %d may",
+			p.name, len(w.beginnings), most)
 	}
 	others := len(p.run.begun)
 	if p.run.begun[d.name] {
@@ -129,7 +130,8 @@ func (p *process) checkCounts(d *domain) {
 		}
 	}
 	if most := counts.PerRun.Most; most > 0 && others >= most {
-		w.violate(countRule, d.name, "%s: it begins to switch, and in this run %d other domains began, where %d may", p.name, others, most)
+		w.violate(countRule, d.name, "%s: it begins to switch, and in this run %d other domains began, where %d may",
+			p.name, others, most)
 	}
 }
 

@@ -13,7 +13,8 @@ func (h *host) relapse() {
 	h.restored = w.now
 	for _, d := range w.domains {
 		ref, ok := old.table[d.name]
-		if _, away := h.disk.own[d.name]; !ok || away || !h.given[d.name] || h.disk.files[ref] == "" || ref == h.loaded[d.name] {
+		if _, away := h.disk.own[d.name]; !ok || away || !h.given[d.name] || h.disk.files[ref] == "" ||
+			ref == h.loaded[d.name] {
 			continue
 		}
 		h.lastWords(d.name)

@@ -48,8 +48,8 @@
 // that are made, approved, applied days later, and once more by somebody who does not
 // know; keys in use adopted, at first perhaps with a key that is not the one in DNS, and
 // once more when that is done; records at selectors that dkimbot did not make removed, as soon as
-// the plan says that they may go, or later, or never. Commands are killed, fail and lose their answers like everything else. At the
-// end of each run, when nothing else fails, comes a drill: a host returns from a
+// the plan says that they may go, or later, or never. Commands are killed, fail and lose their answers like
+// everything else. At the end of each run, when nothing else fails, comes a drill: a host returns from a
 // backup, and keys are reported as compromised once more.
 //
 // Not modelled: an adoption of what the keystore holds after the state was lost, and one
@@ -70,8 +70,8 @@
 // should again, whatever windows say (I7); for a domain that was handed back nothing is
 // done (I6), but for what is cleared away: a record when every host has left its key and no
 // mail is under way that was signed with it (I2), a private key when its record is gone (I5),
-// and in the end nothing is left of either (I7); an approved plan is carried out once, and nothing that it does not have (I7).
-// Of counts: no more domains begin to switch in a run, and in an hour over all processes,
+// and in the end nothing is left of either (I7); an approved plan is carried out once, and nothing that it
+// does not have (I7). Of counts: no more domains begin to switch in a run, and in an hour over all processes,
 // than may, but for those that flee from a leaked key or whose count a person set aside;
 // those that were held back get their turn (I7).
 // Of adoptions: a key is adopted only when DNS shows it (I2) and the keystore holds it (I4); what

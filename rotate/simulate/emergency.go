@@ -143,7 +143,8 @@ func (p *process) checkRevoke(n *zoneName, last change) {
 			w.cleared(id)
 			w.checkReplace(n, id, p.began)
 		case l == nil:
-			w.violate("I2", n.name.Domain, "%s is revoked at %s, and nobody said that it was compromised", w.keys.label(id), n.name)
+			w.violate("I2", n.name.Domain, "%s is revoked at %s, and nobody said that it was compromised",
+				w.keys.label(id), n.name)
 		default:
 			w.checkEnded(l)
 		}
@@ -161,7 +162,8 @@ func (w *world) checkEnded(l *leak) {
 		if !h.given[l.ref.Domain] && !leaves {
 			continue // a new one that was switched has not left the key, but signs with another
 		}
-		if h.strays[l.ref.Domain] || h.excused[l.ref.Domain] || h.loaded[l.ref.Domain] != l.ref || leaves && next.ref != l.ref {
+		if h.strays[l.ref.Domain] || h.excused[l.ref.Domain] || h.loaded[l.ref.Domain] != l.ref || leaves &&
+			next.ref != l.ref {
 			return
 		}
 	}
@@ -178,19 +180,22 @@ func (w *world) watch(d *domain, l *leak) {
 		at = begin
 	}
 	at = at.Add(3*day + 2*p.TTL + w.sc.negative)
-	if w.vault.live(nameOf(d.name, p.Other(l.ref.Selector))) == 0 || w.now.Sub(d.lostKeyAt) < 2*p.Drain || w.quiet.Sub(d.lostKeyAt) < 2*p.Drain {
+	if w.vault.live(nameOf(d.name, p.Other(l.ref.Selector))) == 0 || w.now.Sub(d.lostKeyAt) < 2*p.Drain ||
+		w.quiet.Sub(d.lostKeyAt) < 2*p.Drain {
 		at = at.Add(p.Drain)
 	}
 	w.at(at, func() { w.checkCured(d, l) })
 }
 
 func (w *world) checkCured(d *domain, l *leak) {
-	if d.phase == rotate.New || d.phase == rotate.Bootstrapping { // taken back: its hosts come to new keys when those have settled
+	if d.phase == rotate.New || d.phase == rotate.Bootstrapping {
+		// taken back: its hosts come to new keys when those have settled
 		w.after(day, func() { w.checkCured(d, l) })
 		return
 	}
 	if !d.rolledBack && !w.displaced(d) && !w.cured(l) {
-		w.violate("I7", d.name, "%s was reported as compromised on %s, and still it is at %s", w.keys.label(l.ref.KeyID), stamp(l.at), l.ref.Name)
+		w.violate("I7", d.name, "%s was reported as compromised on %s, and still it is at %s", w.keys.label(l.ref.KeyID),
+			stamp(l.at), l.ref.Name)
 	}
 }
 
@@ -219,8 +224,10 @@ func (w *world) signsRightly(h *host, d *domain) bool {
 func (w *world) checkBack(h *host) {
 	for _, d := range w.domains {
 		astray := h.strays[d.name] && !w.signsRightly(h, d) || h.excused[d.name]
-		if h.given[d.name] && !d.rolledBack && !d.released && !w.displaced(d) && d.phase != rotate.New && d.phase != rotate.Bootstrapping && astray {
-			w.violate("I7", d.name, "%s came back from a backup on %s, and still signs with what it held", h.name, stamp(h.restored))
+		if h.given[d.name] && !d.rolledBack && !d.released && !w.displaced(d) && d.phase != rotate.New &&
+			d.phase != rotate.Bootstrapping && astray {
+			w.violate("I7", d.name, "%s came back from a backup on %s, and still signs with what it held", h.name,
+				stamp(h.restored))
 		}
 	}
 }

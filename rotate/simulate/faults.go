@@ -21,8 +21,10 @@ func ratesOf(l Level) rates {
 	case Some:
 		return rates{fails: 0.01, slow: 0.02, unread: 0.005, outages: 4, restarts: 6, longest: 6 * time.Hour}
 	case All:
-		return rates{fails: 0.04, lost: 0.03, late: 0.015, slow: 0.08, killed: 0.02, unread: 0.02, outages: 4, backups: 1.5, restarts: 6, jumps: 3,
-			losses: 0.3, rollbacks: 0.3, foreign: 0.3, half: 0.01, lostKeys: 0.3, asked: 4, returns: 6, leaks: 0.5, releases: 0.3, plans: 3, longest: 10 * day, lags: true}
+		return rates{fails: 0.04, lost: 0.03, late: 0.015, slow: 0.08, killed: 0.02, unread: 0.02, outages: 4, backups: 1.5,
+			restarts: 6, jumps: 3,
+			losses: 0.3, rollbacks: 0.3, foreign: 0.3, half: 0.01, lostKeys: 0.3, asked: 4, returns: 6, leaks: 0.5,
+			releases: 0.3, plans: 3, longest: 10 * day, lags: true}
 	}
 	return rates{}
 }

@@ -24,7 +24,8 @@ type host struct {
 	given   map[string]bool      // by domain: it was switched on once
 	excused map[string]bool      // by domain: restored from a backup that is older than the promise covers
 
-	blind    map[string]bool // by domain: when it was told what it signs with, DNS did not tell what somebody else had changed there
+	// by domain: when it was told what it signs with, DNS did not tell what somebody else had changed there
+	blind    map[string]bool
 	orders   int
 	heeded   map[string]int  // by domain: the newest order that was carried out
 	strays   map[string]bool // by domain: restored, and not switched by dkimbot since
@@ -49,7 +50,9 @@ func (d disk) clone() disk { return disk{maps.Clone(d.table), maps.Clone(d.own),
 func newHost(w *world, name string, lag time.Duration) *host {
 	return &host{world: w, part: part{name: name}, lag: lag, mail: part{name: "mail on " + name},
 		disk:   disk{table: map[string]dkim.Ref{}, own: map[string]string{}, files: map[dkim.Ref]string{}},
-		loaded: map[string]dkim.Ref{}, since: map[string]time.Time{}, unread: map[string]bool{}, coming: map[string]coming{}, leaving: map[string]time.Time{}, given: map[string]bool{}, excused: map[string]bool{}, strays: map[string]bool{}, heeded: map[string]int{}, blind: map[string]bool{}}
+		loaded: map[string]dkim.Ref{}, since: map[string]time.Time{}, unread: map[string]bool{}, coming: map[string]coming{},
+		leaving: map[string]time.Time{}, given: map[string]bool{}, excused: map[string]bool{}, strays: map[string]bool{},
+		heeded: map[string]int{}, blind: map[string]bool{}}
 }
 
 // active returns what the host says that it signs with: what a reload that was

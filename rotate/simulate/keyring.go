@@ -23,7 +23,8 @@ type keyring struct {
 }
 
 func newKeyring(seed uint64) keyring {
-	return keyring{seed: seed, labels: map[string]string{}, records: map[string]string{}, empty: map[string]bool{}, seen: map[string]bool{}, domains: map[string]string{}}
+	return keyring{seed: seed, labels: map[string]string{}, records: map[string]string{}, empty: map[string]bool{},
+		seen: map[string]bool{}, domains: map[string]string{}}
 }
 
 // make returns a new key, whatever the algorithm that the policy names: nothing

@@ -89,7 +89,8 @@ func (p *process) checkStored(name dkim.Name, keyID string) {
 		}
 	}
 	if missing == 2 && d.phase != rotate.New && d.phase != rotate.Bootstrapping {
-		p.violate("I12", d.name, "%s: a key is stored at %s, in a keystore that holds none of the domain's keys", p.name, name)
+		p.violate("I12", d.name, "%s: a key is stored at %s, in a keystore that holds none of the domain's keys", p.name,
+			name)
 	}
 }
 

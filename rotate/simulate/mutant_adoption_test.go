@@ -36,7 +36,8 @@ func (p sweeping) Publish(ctx context.Context, rec dkim.TXT) error {
 	for _, s := range d.taking.selectors {
 		n := p.names[nameOf(d.name, s)]
 		n.orders++
-		if err := p.publishing(n, dkim.TXT{Zone: rec.Zone, Owner: n.name.String(), Value: rec.Value, TTL: rec.TTL}, n.orders, p.turn)(); err != nil {
+		if err := p.publishing(n, dkim.TXT{Zone: rec.Zone, Owner: n.name.String(), Value: rec.Value, TTL: rec.TTL}, n.orders,
+			p.turn)(); err != nil {
 			return err
 		}
 	}

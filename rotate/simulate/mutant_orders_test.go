@@ -40,7 +40,8 @@ func takesDown(write func(*rotate.State), then func(takingDown, dkim.Name, rotat
 	return stores(func(l ledger) rotate.Store { return takingDown{l, write, then} })
 }
 
-func (s takingDown) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State, events ...rotate.Event) (int64, error) {
+func (s takingDown) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State,
+	events ...rotate.Event) (int64, error) {
 	report := slices.ContainsFunc(events, func(e rotate.Event) bool {
 		return e.Kind == rotate.Mistrust && e.Outcome == "done" && e.Selector == st.Active
 	})
@@ -107,7 +108,8 @@ func (s heedless) Load(ctx context.Context, domain string) (rotate.State, error)
 	return st, err
 }
 
-func (s heedless) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State, events ...rotate.Event) (int64, error) {
+func (s heedless) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State,
+	events ...rotate.Event) (int64, error) {
 	if st.Released == nil && s.ordering == nil {
 		st.Released = s.released[st.Domain]
 	}

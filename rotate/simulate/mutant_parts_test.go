@@ -195,7 +195,8 @@ type careless struct {
 	drop func(*rotate.State)
 }
 
-func (s *careless) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State, events ...rotate.Event) (int64, error) {
+func (s *careless) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State,
+	events ...rotate.Event) (int64, error) {
 	st = copyOf(st)
 	s.drop(&st)
 	return s.ledger.Save(ctx, l, now, st, events...)
@@ -235,10 +236,12 @@ func (s lawless) Acquire(_ context.Context, req rotate.LeaseRequest) (rotate.Lea
 	return rotate.Lease{Domain: req.Domain, Owner: req.Owner, TTL: req.TTL, Expires: req.Now.Add(req.TTL)}, s.gone()
 }
 
-func (s lawless) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State, events ...rotate.Event) (int64, error) {
+func (s lawless) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State,
+	events ...rotate.Event) (int64, error) {
 	held := s.store.leases[l.Domain]
 	l.Fence = held.Fence + 1
-	s.store.leases[l.Domain] = rotate.Lease{Domain: l.Domain, Owner: l.Owner, Fence: l.Fence, TTL: l.TTL, Expires: now.Add(day)}
+	s.store.leases[l.Domain] = rotate.Lease{Domain: l.Domain, Owner: l.Owner, Fence: l.Fence, TTL: l.TTL,
+		Expires: now.Add(day)}
 	st.Revision = s.store.rows[st.Domain].state.Revision
 	return s.ledger.Save(ctx, l, now, st, events...)
 }
@@ -254,7 +257,8 @@ type prompt struct {
 	begun map[string]time.Time
 }
 
-func (s prompt) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State, events ...rotate.Event) (int64, error) {
+func (s prompt) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State,
+	events ...rotate.Event) (int64, error) {
 	switch _, known := s.begun[st.Domain]; {
 	case st.Phase == rotate.Switching && !known:
 		s.begun[st.Domain] = now

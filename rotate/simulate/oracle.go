@@ -22,7 +22,8 @@ func (p *process) enter(e effect) (leave func()) {
 	}
 	p.checkApproved(e)
 	before := d.acting
-	if before != nil && before != p && before.alive && !p.store.emptied(before.began) { // what a dead one had begun may come late, and is looked for
+	if before != nil && before != p && before.alive && !p.store.emptied(before.began) {
+		// what a dead one had begun may come late, and is looked for
 		p.violate("I8", d.name, "%s: %s, while %s has something else under way", p.name, e.what, before.name)
 	}
 	d.acting = p
@@ -53,7 +54,8 @@ func (p *process) allowed(e effect) {
 	if p.store.emptied(p.began) {
 		return
 	}
-	if i == nil || i.Kind != e.kind || i.Selector != e.name.Selector || i.KeyID != e.keyID && e.kind != rotate.Destroy && e.kind != rotate.Revoke || e.kind == rotate.Activate && i.Signer != e.signer {
+	if i == nil || i.Kind != e.kind || i.Selector != e.name.Selector || i.KeyID != e.keyID && e.kind != rotate.Destroy &&
+		e.kind != rotate.Revoke || e.kind == rotate.Activate && i.Signer != e.signer {
 		p.violate("I7", d.name, "%s: %s, without a recorded intent", p.name, e.what)
 	}
 }
@@ -75,7 +77,8 @@ func (w *world) saved(st rotate.State, events []rotate.Event) {
 	if was != st.Phase {
 		d.phaseAt = w.now
 	}
-	if was != st.Phase && was != rotate.Draining && w.store.lost == nil { // a switch that goes on after some were sent back is the same
+	if was != st.Phase && was != rotate.Draining && w.store.lost == nil {
+		// a switch that goes on after some were sent back is the same
 		d.switchAt = w.now
 	}
 	d.phase, d.intent, d.reconfigured = st.Phase, nil, d.reconfigured && st.Config != d.want.Fingerprint()
@@ -106,7 +109,8 @@ func (w *world) saved(st rotate.State, events []rotate.Event) {
 			ref, in = c.ref, c.at
 		}
 		if h.given[d.name] && (ref.Selector != st.Active || in.After(at.Add(w.tolerance))) && h.restored.Before(since) {
-			w.violate("I10", d.name, "the drain of %s begins at %s, when %s signs with %q until %s", st.Draining, stamp(at), name, ref.Selector, stamp(in))
+			w.violate("I10", d.name, "the drain of %s begins at %s, when %s signs with %q until %s", st.Draining, stamp(at),
+				name, ref.Selector, stamp(in))
 		}
 	}
 }
@@ -117,7 +121,8 @@ func (p *process) checkPublish(n *zoneName, rec dkim.TXT, by *turn) {
 	if w.halted {
 		return
 	}
-	if p.overwritten(n, by) || n.foreign || slices.ContainsFunc(last.values, p.keys.foreign) && n.disturbed.IsZero() || p.belongs(last.values, by) {
+	if p.overwritten(n, by) || n.foreign || slices.ContainsFunc(last.values, p.keys.foreign) && n.disturbed.IsZero() ||
+		p.belongs(last.values, by) {
 		w.violate("I6", n.name.Domain, "somebody else's record at %s is overwritten", n.name)
 	}
 	if p.keys.revoked(rec.Value) {
@@ -196,7 +201,8 @@ func (w *world) checkUse(h *host, ref dkim.Ref) {
 	}
 	since, at := n.standing()
 	if len(since.values) != 1 || w.keys.of(since.values[0]) != ref.KeyID || since.everywhere().After(w.now) {
-		w.violate("I2", ref.Domain, "%s signs with %s (%s), which not every name server shows", h.name, ref.Selector, w.keys.label(ref.KeyID))
+		w.violate("I2", ref.Domain, "%s signs with %s (%s), which not every name server shows", h.name, ref.Selector,
+			w.keys.label(ref.KeyID))
 		return
 	}
 	resolvers, receivers, kind := n.forgotten(w, at, ref.KeyID)
@@ -228,7 +234,8 @@ func (n *zoneName) forgotten(w *world, at int, keyID string) (resolvers, receive
 		}
 		cached := gone.Add(max(w.sc.negative, before.ttl))
 		later(&resolvers, cached)
-		if before.others || !w.keys.other(before.values, "") { // nothing that a receiver would keep, or that dkimbot answers for
+		if before.others || !w.keys.other(before.values, "") {
+			// nothing that a receiver would keep, or that dkimbot answers for
 			if later(&receivers, cached) {
 				kind = negativeWait
 			}
@@ -260,7 +267,8 @@ func (p *process) checkDestroy(name dkim.Name, keyID string) {
 		p.cleared(keyID)
 	}
 	if p.purged[keyID] && n.shows(p.world, keyID) {
-		p.violate("I5", name.Domain, "the private key %s is destroyed before its record at %s was revoked", p.keys.label(keyID), name)
+		p.violate("I5", name.Domain, "the private key %s is destroyed before its record at %s was revoked",
+			p.keys.label(keyID), name)
 	}
 	if p.sc.Unchecked[name.Domain] || p.leaks[keyID] != nil || p.purged[keyID] {
 		return // without a look at DNS nobody can promise it; and what has leaked does not wait for DNS
@@ -268,7 +276,8 @@ func (p *process) checkDestroy(name dkim.Name, keyID string) {
 	for i := range p.servers {
 		for _, v := range n.shown(i, p.now).values {
 			if p.keys.of(v) == keyID {
-				p.violate("I5", name.Domain, "the private key %s is destroyed while DNS shows its record at %s", p.keys.label(keyID), name)
+				p.violate("I5", name.Domain, "the private key %s is destroyed while DNS shows its record at %s",
+					p.keys.label(keyID), name)
 				return
 			}
 		}

@@ -78,7 +78,8 @@ func (w *world) goBack(d *domain) {
 // reportLeak says that keys are compromised, and insists until that is taken down.
 func (w *world) reportLeak(d *domain) {
 	s := d.want.Policy.Selectors
-	w.insist(d, rotate.Distrust{Selectors: [][]string{nil, nil, s[:1], s[1:], s[:]}[w.faults.IntN(5)], RevokeNow: w.faults.IntN(4) == 0}, 24)
+	w.insist(d, rotate.Distrust{Selectors: [][]string{nil, nil, s[:1], s[1:], s[:]}[w.faults.IntN(5)],
+		RevokeNow: w.faults.IntN(4) == 0}, 24)
 }
 
 func (w *world) insist(d *domain, o rotate.Instruction, tries int) {
@@ -146,7 +147,8 @@ func (w *world) loseKey(d *domain) {
 		return
 	}
 	name := nameOf(d.name, d.want.Policy.Other(st.Active))
-	if key := st.Selectors[name.Selector].Key; key == nil || w.vault.live(nameOf(d.name, st.Active)) != 1 || w.vault.right != nil {
+	if key := st.Selectors[name.Selector].Key; key == nil || w.vault.live(nameOf(d.name, st.Active)) != 1 ||
+		w.vault.right != nil {
 		return
 	}
 	s := w.vault.slot(name)
@@ -202,7 +204,9 @@ func (w *world) makePlan(d *domain) *approved {
 		return nil
 	}
 	w.plans++
-	a := &approved{number: w.plans, Approval: rotate.Approval{PlanID: fmt.Sprintf("plan %d", w.plans), Asked: plan.Asked, Steps: plan.Steps, Conditions: plan.Conditions()}}
+	a := &approved{number: w.plans,
+		Approval: rotate.Approval{PlanID: fmt.Sprintf("plan %d", w.plans), Asked: plan.Asked, Steps: plan.Steps,
+			Conditions: plan.Conditions()}}
 	w.tell(d.name, "an operator makes plan %d: %d steps", a.number, len(a.Steps))
 	return a
 }
@@ -210,7 +214,8 @@ func (w *world) makePlan(d *domain) *approved {
 // survey plans for the domain.
 func (p *process) survey(want rotate.Domain, req rotate.Request) (rotate.DomainPlan, error) {
 	p.turns(want.Name)
-	planner := &engine.Planner{State: ledger{p}, Keys: keys{p}, Look: p, Clock: p, Signers: map[string]rotate.SignerReader{}}
+	planner := &engine.Planner{State: ledger{p}, Keys: keys{p}, Look: p, Clock: p,
+		Signers: map[string]rotate.SignerReader{}}
 	if p.plays(aliases) {
 		planner.Look = rotate.Unshared(p, ledger{p})
 	}

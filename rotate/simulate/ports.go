@@ -45,8 +45,10 @@ func (p publisher) Publish(_ context.Context, rec dkim.TXT) error {
 		return fault.Lasting("publish "+rec.Owner, errors.New("it is in no zone"), "")
 	}
 	n.orders++
-	e := effect{kind: rotate.Publish, domain: n.name.Domain, name: p.acts(n), keyID: p.keys.of(rec.Value), part: &p.provider,
-		what: fmt.Sprintf("publish %s at %s", p.keys.label(p.keys.of(rec.Value)), n.name), do: p.publishing(n, rec, n.orders, p.turn)}
+	e := effect{kind: rotate.Publish, domain: n.name.Domain, name: p.acts(n), keyID: p.keys.of(rec.Value),
+		part: &p.provider,
+		what: fmt.Sprintf("publish %s at %s", p.keys.label(p.keys.of(rec.Value)), n.name),
+		do:   p.publishing(n, rec, n.orders, p.turn)}
 	if p.keys.revoked(rec.Value) {
 		e.kind, e.what = rotate.Revoke, "revoke "+n.name.String()
 	}
@@ -57,7 +59,8 @@ func (p publisher) Publish(_ context.Context, rec dkim.TXT) error {
 func conflict(n *zoneName, rec dkim.TXT) error {
 	for _, v := range n.last().values {
 		if v != rec.Value && rec.Replaces != nil && !rec.Replaces(v) {
-			return fault.Refuse(codes.ForeignRecord, "publish "+rec.Owner+": a record that dkimbot did not make stands there", "remove it")
+			return fault.Refuse(codes.ForeignRecord, "publish "+rec.Owner+
+				": a record that dkimbot did not make stands there", "remove it")
 		}
 	}
 	return nil
@@ -87,7 +90,8 @@ func (p publisher) publishing(n *zoneName, rec dkim.TXT, order int, by *turn) fu
 // removed the old one.
 func (p publisher) halved(n *zoneName, rec dkim.TXT) bool {
 	last := n.last()
-	if p.rates.half == 0 || p.calm() || p.faults.Float64() >= p.rates.half || len(last.values) != 1 || last.values[0] == rec.Value {
+	if p.rates.half == 0 || p.calm() || p.faults.Float64() >= p.rates.half || len(last.values) != 1 ||
+		last.values[0] == rec.Value {
 		return false
 	}
 	p.change(n, []string{last.values[0], rec.Value}, rec.TTL)
@@ -170,7 +174,8 @@ func (r remote) Active(_ context.Context, domains []string) (refs map[string]dki
 func (r remote) Activate(_ context.Context, keys []dkim.SigningKey) error {
 	for _, k := range keys {
 		order := r.host.order()
-		err := r.take(effect{kind: rotate.Activate, domain: k.Domain, name: k.Name, signer: r.signer, keyID: k.Key.ID(), part: &r.host.part,
+		err := r.take(effect{kind: rotate.Activate, domain: k.Domain, name: k.Name, signer: r.signer, keyID: k.Key.ID(),
+			part: &r.host.part,
 			what: fmt.Sprintf("activate %s (%s) on %s", k.Selector, r.process.keys.label(k.Key.ID()), r.host.name),
 			do: func() error {
 				n := r.names[k.Name]
@@ -187,7 +192,8 @@ func (r remote) Activate(_ context.Context, keys []dkim.SigningKey) error {
 // Forget implements rotate.Forgetter.
 func (r remote) Forget(_ context.Context, refs []dkim.Ref) error {
 	for _, ref := range refs {
-		err := r.take(effect{kind: rotate.Destroy, domain: ref.Domain, name: ref.Name, signer: r.host.name, keyID: ref.KeyID, part: &r.host.part,
+		err := r.take(effect{kind: rotate.Destroy, domain: ref.Domain, name: ref.Name, signer: r.host.name, keyID: ref.KeyID,
+			part: &r.host.part,
 			what: fmt.Sprintf("forget %s on %s", r.process.keys.label(ref.KeyID), r.host.name),
 			do:   func() error { r.host.forget(ref); return nil }})
 		if err != nil {
@@ -243,11 +249,13 @@ func (l ledger) Release(_ context.Context, lease rotate.Lease) error {
 }
 
 // Save implements rotate.Store.
-func (l ledger) Save(_ context.Context, lease rotate.Lease, now time.Time, st rotate.State, events ...rotate.Event) (revision int64, err error) {
+func (l ledger) Save(_ context.Context, lease rotate.Lease, now time.Time, st rotate.State,
+	events ...rotate.Event) (revision int64, err error) {
 	d := l.domain(st.Domain)
 	asked := l.tries(d, st)
 	defer func() { l.turn.saved(err) }()
-	err = l.take(effect{what: "save the state of " + st.Domain, name: dkim.Name{Domain: st.Domain}, part: &l.store.part, notes: l.adopting != nil && l.onlyNotes(st),
+	err = l.take(effect{what: "save the state of " + st.Domain, name: dkim.Name{Domain: st.Domain}, part: &l.store.part,
+		notes: l.adopting != nil && l.onlyNotes(st),
 		do: func() (err error) {
 			was := d.phase
 			if revision, err = l.store.save(lease, now, st, events); err == nil {

@@ -46,8 +46,11 @@ func (p *process) start() {
 func (p *process) spawn() {
 	p.births++
 	p.alive, p.owner, p.run = true, fmt.Sprintf("%s, life %d", p.name, p.births), run{begun: map[string]bool{}}
-	parts := engine.Parts{Store: ledger{p}, Keys: keys{p}, Look: p, Publishers: map[string]rotate.Publisher{}, Signers: map[string]rotate.Signer{}, Clock: p,
-		Workers: 4, SelfTest: p.selfTest, Generate: func(dkim.Algorithm) (*dkim.PrivateKey, error) { return p.keys.make(), nil }, Owner: p.owner, Every: p.every,
+	parts := engine.Parts{Store: ledger{p}, Keys: keys{p}, Look: p, Publishers: map[string]rotate.Publisher{},
+		Signers: map[string]rotate.Signer{}, Clock: p,
+		Workers: 4, SelfTest: p.selfTest,
+		Generate: func(dkim.Algorithm) (*dkim.PrivateKey, error) { return p.keys.make(), nil }, Owner: p.owner,
+		Every: p.every,
 		Quota: ledger{p}, Counts: p.countsOf()}
 	if p.sc.evictable {
 		parts.OwnerDead = p.dead
@@ -167,7 +170,8 @@ func (p *process) settle(d rotate.Domain, req rotate.Request) {
 	defer func() { p.busy = false }()
 	p.began = p.now
 	p.turns(d.Name)
-	res := p.engine.Settle(context.Background(), engine.Task{Domain: d, Request: req}, engine.Patience{Most: time.Minute}, nil)
+	res := p.engine.Settle(context.Background(), engine.Task{Domain: d, Request: req},
+		engine.Patience{Most: time.Minute}, nil)
 	p.note(res)
 	p.checkBounds(p.domain(d.Name), res)
 }

@@ -78,7 +78,8 @@ func (w *world) lookAfter(d *domain) {
 // knowsUsed reports whether dkimbot has noted that a key may be in use since then.
 func (w *world) knowsUsed(d *domain, since time.Time) bool {
 	st, err := w.store.load(d.name)
-	return err == nil && w.free(d) && st.Released != nil && !st.Released.Unused && !st.Released.LastUsed.Before(since.Add(w.offset))
+	return err == nil && w.free(d) && st.Released != nil && !st.Released.Unused &&
+		!st.Released.LastUsed.Before(since.Add(w.offset))
 }
 
 // leave makes the host sign the domain's mail with a key of its own, or not at all, by a
@@ -132,7 +133,8 @@ func (w *world) checkCleared(d *domain) {
 	for _, s := range d.want.Policy.Selectors {
 		n := w.names[nameOf(d.name, s)]
 		if live := w.vault.live(nameOf(d.name, s)); live != 0 || w.keys.other(n.last().values, "") {
-			w.violate("I7", d.name, "the domain counts as cleared away; at %s, DNS shows %s and the keystore holds %d keys", n.name, w.labels(n.last().values), live)
+			w.violate("I7", d.name, "the domain counts as cleared away; at %s, DNS shows %s and the keystore holds %d keys",
+				n.name, w.labels(n.last().values), live)
 		}
 		if w.faults.IntN(2) == 0 {
 			w.after(spread(w.faults, time.Hour, 30*day), func() { w.sweep(d, n) })

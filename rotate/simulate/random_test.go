@@ -95,7 +95,8 @@ func (o *operations) goBack(t *rapid.T) {
 
 func (o *operations) leak(t *rapid.T) {
 	s := o.d.want.Policy.Selectors
-	o.w.order(o.d, rotate.Distrust{Selectors: rapid.SampledFrom([][]string{nil, s[:1], s[1:], s[:]}).Draw(t, "selectors"), RevokeNow: rapid.Bool().Draw(t, "now")})
+	o.w.order(o.d, rotate.Distrust{Selectors: rapid.SampledFrom([][]string{nil, s[:1], s[1:], s[:]}).Draw(t, "selectors"),
+		RevokeNow: rapid.Bool().Draw(t, "now")})
 }
 
 func (o *operations) handBack(t *rapid.T) {
@@ -226,7 +227,8 @@ func (o *operations) reconfigured() {
 
 func summary(d rotate.Domain) string {
 	p := d.Policy
-	return fmt.Sprintf("signers %v, provider %s, schedule %q, drain %s, settle %s, TTL %s", d.Signers, d.Provider, p.Schedule, days(p.Drain), days(p.Settle), days(p.TTL))
+	return fmt.Sprintf("signers %v, provider %s, schedule %q, drain %s, settle %s, TTL %s", d.Signers, d.Provider,
+		p.Schedule, days(p.Drain), days(p.Settle), days(p.TTL))
 }
 
 // rest mends everything and waits until everything must have come to rest.

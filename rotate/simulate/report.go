@@ -97,7 +97,8 @@ func (v *Violation) Error() string {
 	for _, e := range v.Timeline {
 		fmt.Fprintf(&b, "  %s\n", e)
 	}
-	fmt.Fprintf(&b, "%s violated on %s at %s: %s\nseed %d, step %d\n", v.Invariant, v.Domain, stamp(v.At), v.What, v.Seed, v.Step)
+	fmt.Fprintf(&b, "%s violated on %s at %s: %s\nseed %d, step %d\n", v.Invariant, v.Domain, stamp(v.At), v.What,
+		v.Seed, v.Step)
 	if v.Replay != "" {
 		fmt.Fprintf(&b, "replay: %s\n", v.Replay)
 	}
@@ -125,7 +126,8 @@ func (w *world) violate(invariant, domain, format string, args ...any) {
 		return
 	}
 	w.sorts[sort] = len(w.report.Broken)
-	v := Violation{Count: 1, Invariant: invariant, Domain: domain, What: fmt.Sprintf(format, args...), At: w.now, Seed: w.sc.Seed, Step: w.steps, Replay: w.sc.Replay}
+	v := Violation{Count: 1, Invariant: invariant, Domain: domain, What: fmt.Sprintf(format, args...), At: w.now,
+		Seed: w.sc.Seed, Step: w.steps, Replay: w.sc.Replay}
 	w.tell(domain, "%s: %s", invariant, v.What)
 	if w.report.Violation == nil {
 		t := w.report.Timeline

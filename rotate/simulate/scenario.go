@@ -77,16 +77,19 @@ type tamper struct {
 // Planned returns the scenario that plays domains forward from start: two name
 // servers, one scheduler, mail that is queued for up to five days, receivers that
 // keep keys for a week.
-func Planned(seed uint64, start time.Time, length time.Duration, faults Level, domains []rotate.Domain, lags map[string]time.Duration) Scenario {
+func Planned(seed uint64, start time.Time, length time.Duration, faults Level, domains []rotate.Domain,
+	lags map[string]time.Duration) Scenario {
 	return Scenario{Seed: seed, Start: start, For: length, Faults: faults, Domains: domains, Lags: lags,
-		Queue: 5 * day, Keep: 7 * day, processes: 1, evictable: true, servers: 2, negative: time.Hour, inspect: day, mailEvery: 2 * time.Hour}
+		Queue: 5 * day, Keep: 7 * day, processes: 1, evictable: true, servers: 2, negative: time.Hour, inspect: day,
+		mailEvery: 2 * time.Hour}
 }
 
 // Random returns a scenario in which everything follows from the seed: how many
 // domains, signers, servers and schedulers there are, their policies, and what fails.
 func Random(seed uint64, length time.Duration, faults Level) Scenario {
 	r := stream(seed, forScenario)
-	s := Scenario{Seed: seed, Start: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(between(r, 0, 365*day).Truncate(time.Second)), For: length, Faults: faults,
+	s := Scenario{Seed: seed, Start: time.Date(2026, 1, 1, 0, 0, 0, 0,
+		time.UTC).Add(between(r, 0, 365*day).Truncate(time.Second)), For: length, Faults: faults,
 		Lags: map[string]time.Duration{}, Queue: 7 * day, Keep: 7 * day, Strict: true,
 		processes: 1 + r.IntN(2), evictable: r.IntN(2) == 0, servers: 1 + r.IntN(4), mailEvery: 8 * time.Hour}
 	s.inspect = []time.Duration{0, 0, 0, 2 * day, 7 * day}[r.IntN(5)]
@@ -96,13 +99,15 @@ func Random(seed uint64, length time.Duration, faults Level) Scenario {
 		s.Lags[fmt.Sprintf("mx%d", i+1)] = []time.Duration{0, time.Minute, 15 * time.Minute, 2 * time.Hour}[r.IntN(4)]
 	}
 	for i := range 1 + r.IntN(2) {
-		d := rotate.Domain{Name: fmt.Sprintf("d%d.example", i+1), Provider: "office", VerifyTimeout: 2 * time.Minute, Policy: rotate.Policy{
-			Schedule: []string{"0 4 1 * *", "0 4 1 * *", "0 4 1,15 * *", "30 2 * * 1", "15 3 * * *", "0 4 1 1,4,7,10 *"}[r.IntN(6)],
-			Timezone: []string{"UTC", "UTC", "UTC", "UTC", "Europe/Berlin", "America/New_York"}[r.IntN(6)],
-			Drain:    7 * day, Settle: 7 * day, Key: "ed25519", Selectors: [2]string{"s1", "s2"},
-			TTL:   []time.Duration{time.Minute, 5 * time.Minute, time.Hour, time.Hour, 6 * time.Hour, day}[r.IntN(6)],
-			Splay: []time.Duration{0, 6 * time.Hour}[r.IntN(2)],
-		}}
+		d := rotate.Domain{Name: fmt.Sprintf("d%d.example", i+1), Provider: "office", VerifyTimeout: 2 * time.Minute,
+			Policy: rotate.Policy{
+				Schedule: []string{"0 4 1 * *", "0 4 1 * *", "0 4 1,15 * *", "30 2 * * 1", "15 3 * * *",
+					"0 4 1 1,4,7,10 *"}[r.IntN(6)],
+				Timezone: []string{"UTC", "UTC", "UTC", "UTC", "Europe/Berlin", "America/New_York"}[r.IntN(6)],
+				Drain:    7 * day, Settle: 7 * day, Key: "ed25519", Selectors: [2]string{"s1", "s2"},
+				TTL:   []time.Duration{time.Minute, 5 * time.Minute, time.Hour, time.Hour, 6 * time.Hour, day}[r.IntN(6)],
+				Splay: []time.Duration{0, 6 * time.Hour}[r.IntN(2)],
+			}}
 		for j := range 1 + r.IntN(signers) {
 			d.Signers = append(d.Signers, fmt.Sprintf("mx%d", j+1))
 		}

@@ -106,9 +106,11 @@ func (t *total) check(tb testing.TB, began time.Time) {
 	for _, v := range t.broken {
 		tb.Error(v)
 	}
-	tb.Logf("%d worlds, %.0f domain-years in %s: %d rotations, %d messages, %d verifications, %d of them excused and %d forgone",
+	tb.Logf("%d worlds, %.0f domain-years in %s: "+
+		"%d rotations, %d messages, %d verifications, %d of them excused and %d forgone",
 		t.worlds, t.Years, time.Since(began).Round(time.Second), t.Rotations, t.Mails, t.Verifications, t.Excused, t.Forgone)
-	tb.Logf("%d emergencies, %d rollbacks, %d domains handed back and %d cleared away, %d plans applied, %d private keys lost, %d switches held back, %d keys adopted, %d records left behind and removed",
+	tb.Logf("%d emergencies, %d rollbacks, %d domains handed back and %d cleared away, %d plans applied, "+
+		"%d private keys lost, %d switches held back, %d keys adopted, %d records left behind and removed",
 		t.Emergencies, t.Rollbacks, t.Releases, t.Purges, t.Plans, t.LostKeys, t.HeldBack, t.Adoptions, t.Cleared)
 }
 
@@ -120,7 +122,8 @@ func TestNoFaults(t *testing.T) {
 			t.Fatal(r.Violation)
 		}
 		if least := int(2 * r.Years); r.Rotations < least || r.Excused > 0 || r.Failures > 0 {
-			t.Errorf("seed %d: %d rotations in %.0f domain-years, %d failures, %d excused", seed, r.Rotations, r.Years, r.Failures, r.Excused)
+			t.Errorf("seed %d: %d rotations in %.0f domain-years, %d failures, %d excused", seed, r.Rotations, r.Years,
+				r.Failures, r.Excused)
 		}
 	}
 }
@@ -141,7 +144,8 @@ func TestTenThousandDomainYears(t *testing.T) {
 	if perYear := float64(all.Rotations) / all.Years; perYear < 5 {
 		t.Errorf("only %.1f rotations in a domain-year: the worlds are too hostile to prove anything", perYear)
 	}
-	for what, n := range map[string]int{"emergencies": all.Emergencies, "rollbacks": all.Rollbacks, "releases": all.Releases, "purges": all.Purges, "plans": all.Plans, "lost keys": all.LostKeys,
+	for what, n := range map[string]int{"emergencies": all.Emergencies, "rollbacks": all.Rollbacks,
+		"releases": all.Releases, "purges": all.Purges, "plans": all.Plans, "lost keys": all.LostKeys,
 		"switches held back": all.HeldBack, "adoptions": all.Adoptions, "records left behind and removed": all.Cleared} {
 		if least := all.Years / 20; float64(n) < least {
 			t.Errorf("only %d %s: that proves nothing", n, what)

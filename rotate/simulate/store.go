@@ -39,7 +39,9 @@ type row struct {
 }
 
 func newMemory(w *world) *memory {
-	return &memory{part: part{name: "the state database"}, world: w, rows: map[string]row{}, leases: map[string]rotate.Lease{}, looks: map[string]time.Time{}, names: map[string]dkim.Name{}, closely: map[string]time.Time{}}
+	return &memory{part: part{name: "the state database"}, world: w, rows: map[string]row{},
+		leases: map[string]rotate.Lease{}, looks: map[string]time.Time{}, names: map[string]dkim.Name{},
+		closely: map[string]time.Time{}}
 }
 
 func (m *memory) load(domain string) (rotate.State, error) {
@@ -216,7 +218,8 @@ func (w *world) rollBack() {
 	m.swapped = w.now
 	m.rows, m.begun = maps.Clone(m.backups[w.faults.IntN(len(m.backups))]), nil
 	for domain, r := range newest {
-		if before := m.rows[domain].state; r.state.Draining != "" && before.Draining == r.state.Draining && r.state.SwitchedAt.After(before.SwitchedAt) {
+		if before := m.rows[domain].state; r.state.Draining != "" && before.Draining == r.state.Draining &&
+			r.state.SwitchedAt.After(before.SwitchedAt) {
 			m.rows[domain] = r // see the assumptions in doc.go: a drain that began again is not in the backup
 		} else if usedSince(r.state.Released, before.Released) {
 			m.rows[domain] = r // nor that a signer came back to what is to be cleared away

@@ -58,7 +58,8 @@ func (w *world) enterLine(e Entry) {
 // milestone notes what a write of the state says of the domain's selectors.
 func (w *world) milestone(d *domain, st rotate.State) {
 	note := func(format string, args ...any) {
-		w.report.Milestones = append(w.report.Milestones, Entry{At: w.now, Domain: d.name, Text: fmt.Sprintf(format, args...)})
+		w.report.Milestones = append(w.report.Milestones,
+			Entry{At: w.now, Domain: d.name, Text: fmt.Sprintf(format, args...)})
 	}
 	signers := strings.Join(d.want.Signers, ", ")
 	began := func(since time.Time) string {
@@ -70,19 +71,23 @@ func (w *world) milestone(d *domain, st rotate.State) {
 	switch was := d.phase; {
 	case was == st.Phase:
 	case st.Phase == rotate.Bootstrapping:
-		note("the first keys of %s and %s are being made and published", d.want.Policy.Selectors[0], d.want.Policy.Selectors[1])
+		note("the first keys of %s and %s are being made and published", d.want.Policy.Selectors[0],
+			d.want.Policy.Selectors[1])
 	case was == rotate.Bootstrapping:
 		note("%s begins to sign, on %s", st.Active, signers)
 	case st.Phase == rotate.Draining:
-		note("%s signs, on %s%s; %s is drained until %s", st.Active, signers, began(d.phaseAt), st.Draining, stamp(st.SwitchedAt.Add(d.want.Policy.Drain))[:16])
+		note("%s signs, on %s%s; %s is drained until %s", st.Active, signers, began(d.phaseAt), st.Draining,
+			stamp(st.SwitchedAt.Add(d.want.Policy.Drain))[:16])
 	case st.Phase == rotate.Ready:
 		note("%s has a fresh key%s, which waits for the next rotation", d.want.Policy.Other(st.Active), began(d.phaseAt))
 	}
 	next := st.Next
-	waits := next != nil && st.Phase == rotate.Ready && next.Action == codes.ActionRotate && (next.Reason.Code == codes.Settle || next.Reason.Code == codes.Cache)
+	waits := next != nil && st.Phase == rotate.Ready && next.Action == codes.ActionRotate &&
+		(next.Reason.Code == codes.Settle || next.Reason.Code == codes.Cache)
 	if waits && !d.waits {
 		w.report.Waited++
-		note("a rotation to %s is due, and waits until %s, when no cache can hold the old key any more", next.Selector, stamp(next.At)[:16])
+		note("a rotation to %s is due, and waits until %s, when no cache can hold the old key any more", next.Selector,
+			stamp(next.At)[:16])
 	}
 	d.waits = waits
 }

@@ -44,7 +44,8 @@ func (p *process) checkDrift(d *domain, res engine.Result) {
 }
 
 func (p *process) lie(e rotate.Event, format string, args ...any) {
-	p.violate(truthRule, e.Domain, "%s: the history says %q, %s %s %q; "+format, append([]any{p.name, e.Kind, e.Selector, e.Signer, e.Message}, args...)...)
+	p.violate(truthRule, e.Domain, "%s: the history says %q, %s %s %q; "+format,
+		append([]any{p.name, e.Kind, e.Selector, e.Signer, e.Message}, args...)...)
 }
 
 // checkToldRecord: what is said to be published, seen or revoked is.
@@ -115,7 +116,8 @@ func (p *process) checkToldDrift(d *domain, f rotate.Finding) {
 			lie("DNS shows %s", p.labels(sight.Values))
 		}
 	case codes.RecordForeign, codes.RecordSecond:
-		if ours := func(v string) bool { return n.made[v] }; len(sight.Values) > 0 && !slices.ContainsFunc(sight.Values, func(v string) bool { return !ours(v) }) {
+		if ours := func(v string) bool { return n.made[v] }; len(sight.Values) > 0 &&
+			!slices.ContainsFunc(sight.Values, func(v string) bool { return !ours(v) }) {
 			lie("dkimbot made what DNS shows: %s", p.labels(sight.Values))
 		}
 	}

@@ -35,7 +35,8 @@ type attempted struct {
 
 // turns begins a run for a domain.
 func (p *process) turns(domain string) {
-	p.turn = &turn{domain: domain, began: p.now, orders: p.domain(domain).orders, sights: map[dkim.Name]rotate.Sight{}, looked: map[dkim.Name]time.Time{}, blind: map[dkim.Name]bool{}, unread: map[dkim.Name]bool{},
+	p.turn = &turn{domain: domain, began: p.now, orders: p.domain(domain).orders, sights: map[dkim.Name]rotate.Sight{},
+		looked: map[dkim.Name]time.Time{}, blind: map[dkim.Name]bool{}, unread: map[dkim.Name]bool{},
 		signers: map[string]dkim.Ref{}, silent: map[string]bool{}, tried: map[attempted]bool{}}
 }
 

@@ -67,7 +67,8 @@ func (v *vault) get(name dkim.Name, version int, now time.Time) (*dkim.PrivateKe
 func (v *vault) put(name dkim.Name, key *dkim.PrivateKey, after int) (int, error) {
 	s := v.slot(name)
 	if len(s.versions) != after {
-		return 0, unable(fmt.Sprintf("store a key at %s", name), fmt.Sprintf("check-and-set: the newest version is %d, not %d", len(s.versions), after))
+		return 0, unable(fmt.Sprintf("store a key at %s", name),
+			fmt.Sprintf("check-and-set: the newest version is %d, not %d", len(s.versions), after))
 	}
 	s.versions = append(s.versions, secret{key: key})
 	return after + 1, nil

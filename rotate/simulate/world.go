@@ -43,17 +43,18 @@ type world struct {
 	person    *process // runs commands by hand
 	receivers []*receiver
 
-	report     Report
-	sorts      map[string]int // of violations: their place in the report
-	margins    map[string]Margin
-	lastHeld   map[string]time.Time // by key id: when a host last held it ready to sign
-	leaks      map[string]*leak     // by key id: what was reported as compromised
-	hurried    map[string]time.Time // by key id: used before it had settled, because another one had leaked; until when that shows
-	purged     map[string]bool      // by key id: it goes because its domain was handed back
-	strangers  map[string]bool      // by record: other people put it at a name of dkimbot's
-	plans      int                  // that were approved
-	beginnings []beginning          // of switches, within the last hour
-	pending    int                  // effects that come late
+	report   Report
+	sorts    map[string]int // of violations: their place in the report
+	margins  map[string]Margin
+	lastHeld map[string]time.Time // by key id: when a host last held it ready to sign
+	leaks    map[string]*leak     // by key id: what was reported as compromised
+	// by key id: used before it had settled, because another one had leaked; until when that shows
+	hurried    map[string]time.Time
+	purged     map[string]bool // by key id: it goes because its domain was handed back
+	strangers  map[string]bool // by record: other people put it at a name of dkimbot's
+	plans      int             // that were approved
+	beginnings []beginning     // of switches, within the last hour
+	pending    int             // effects that come late
 }
 
 // domain is one domain and what the oracles remember of it.
@@ -86,8 +87,11 @@ type domain struct {
 
 func newWorld(sc Scenario) *world {
 	w := &world{sc: sc, rates: ratesOf(sc.Faults), faults: stream(sc.Seed, forFaults), post: stream(sc.Seed, forMail),
-		dice: dice{seed: sc.Seed, counts: map[read]uint64{}}, end: sc.Start.Add(sc.For), names: map[dkim.Name]*zoneName{}, owners: map[string]*zoneName{},
-		hosts: map[string]*host{}, margins: map[string]Margin{}, sorts: map[string]int{}, lastHeld: map[string]time.Time{}, leaks: map[string]*leak{}, hurried: map[string]time.Time{}, purged: map[string]bool{}, strangers: map[string]bool{}, provider: part{name: "the DNS provider"}}
+		dice: dice{seed: sc.Seed, counts: map[read]uint64{}}, end: sc.Start.Add(sc.For), names: map[dkim.Name]*zoneName{},
+		owners: map[string]*zoneName{},
+		hosts:  map[string]*host{}, margins: map[string]Margin{}, sorts: map[string]int{}, lastHeld: map[string]time.Time{},
+		leaks: map[string]*leak{}, hurried: map[string]time.Time{}, purged: map[string]bool{}, strangers: map[string]bool{},
+		provider: part{name: "the DNS provider"}}
 	w.now = sc.Start
 	w.quiet = w.end.Add(-min(calmDays*day, sc.For/4))
 	if w.rates.jumps > 0 && sc.Seed%4 == 0 {
@@ -99,7 +103,8 @@ func newWorld(sc Scenario) *world {
 		w.tolerance, w.rates.jumps = clockBudget, 0
 	}
 	if !sc.Strict {
-		w.rates.asked, w.rates.returns, w.rates.leaks, w.rates.releases, w.rates.plans = 0, 0, 0, 0, 0 // the configuration is played as it is
+		// the configuration is played as it is
+		w.rates.asked, w.rates.returns, w.rates.leaks, w.rates.releases, w.rates.plans = 0, 0, 0, 0, 0
 	}
 	w.keys = newKeyring(sc.Seed)
 	w.vault = newVault()
@@ -213,7 +218,8 @@ func (w *world) vandalise() {
 		name := dkim.Name{Domain: d.name, Selector: d.want.Policy.Selectors[w.faults.IntN(2)]}
 		if n := w.names[name]; w.faults.Float64() < w.rates.foreign && !n.foreign {
 			n.foreign = true
-			n.changes = []change{{at: w.now, values: []string{"v=spf1 -all"}, ttl: time.Hour, visible: slices.Repeat([]time.Time{w.now}, len(w.servers))}}
+			n.changes = []change{{at: w.now, values: []string{"v=spf1 -all"}, ttl: time.Hour,
+				visible: slices.Repeat([]time.Time{w.now}, len(w.servers))}}
 			w.tell(d.name, "somebody else's record stands at %s", name)
 			w.after(spread(w.faults, time.Hour, 10*day), func() {
 				n.foreign = false

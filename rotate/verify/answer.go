@@ -101,7 +101,8 @@ func (a *answer) collect(name string) {
 	}
 	slices.Sort(a.values)
 	for _, rr := range a.msg.Ns {
-		if soa, ok := rr.(*dns.SOA); ok && soa.Hdr.Class == dns.ClassINET && a.target == "" && dns.IsSubDomain(soa.Hdr.Name, name) {
+		if soa, ok := rr.(*dns.SOA); ok && soa.Hdr.Class == dns.ClassINET && a.target == "" &&
+			dns.IsSubDomain(soa.Hdr.Name, name) {
 			a.takeSOA(soa)
 		}
 	}

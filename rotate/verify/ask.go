@@ -95,7 +95,8 @@ func (v *Verifier) recurse(ctx context.Context, name string, qtype uint16) (*dns
 			errs = append(errs, r.String()+": "+r.trouble())
 			heard = heard || r.err == nil || !unreachable(r.err)
 			if again := v.unchecked(ctx, r, name, qtype); again.msg != nil { // and nobody vouches for what it says
-				return nil, fmt.Errorf("%s, unless it is told not to check signatures%s: %w", errs[len(errs)-1], extended(r.msg), errChain)
+				return nil, fmt.Errorf("%s, unless it is told not to check signatures%s: %w", errs[len(errs)-1],
+					extended(r.msg), errChain)
 			}
 		}
 		if ctx.Err() != nil {
@@ -119,7 +120,8 @@ var errChain = errors.New("the chain of signatures (DNSSEC) that leads there is 
 // resolverHint leads out of a failure of recurse.
 func resolverHint(err error) string {
 	if errors.Is(err, errChain) {
-		return "compare the zone's keys with the DS record at the parent, and have the zone signed again; delv and dnsviz show where the chain breaks"
+		return "compare the zone's keys with the DS record at the parent, and have the zone signed again; " +
+			"delv and dnsviz show where the chain breaks"
 	}
 	return "check verify.resolvers, or name the zone's servers in verify.nameservers"
 }

@@ -143,7 +143,8 @@ func leadsTo(d *dns.DS, k *dns.DNSKEY) bool {
 // checkable reports whether signatures of the algorithm can be verified here.
 func checkable(algorithm uint8) bool {
 	switch algorithm {
-	case dns.RSASHA1, dns.RSASHA1NSEC3SHA1, dns.RSASHA256, dns.RSASHA512, dns.ECDSAP256SHA256, dns.ECDSAP384SHA384, dns.ED25519:
+	case dns.RSASHA1, dns.RSASHA1NSEC3SHA1, dns.RSASHA256, dns.RSASHA512, dns.ECDSAP256SHA256,
+		dns.ECDSAP384SHA384, dns.ED25519:
 		return true
 	}
 	return false
@@ -214,7 +215,8 @@ func stamp(t uint32, now time.Time) time.Time {
 
 // signed reports whether the message carries any signature.
 func (r reply) signed() bool {
-	return r.msg != nil && slices.ContainsFunc(slices.Concat(r.msg.Answer, r.msg.Ns), func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeRRSIG })
+	return r.msg != nil && slices.ContainsFunc(slices.Concat(r.msg.Answer, r.msg.Ns),
+		func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeRRSIG })
 }
 
 // rejection is how an answer that a validating resolver rejects is told.

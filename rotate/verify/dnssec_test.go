@@ -52,7 +52,8 @@ func sign(t testing.TB, records, begin, end string, options ...string) signedZon
 	if err := os.WriteFile(filepath.Join(z.dir, "plain"), []byte(plain), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run(append(append([]string{"dnssec-signzone", "-S", "-P", "-O", "full", "-o", "example.test", "-s", begin, "-e", end, "-f", "signed"}, options...), "plain")...)
+	run(append(append([]string{"dnssec-signzone", "-S", "-P", "-O", "full", "-o", "example.test", "-s", begin, "-e", end,
+		"-f", "signed"}, options...), "plain")...)
 	z.file = filepath.Join(z.dir, "signed")
 	return z
 }
@@ -72,12 +73,14 @@ func (z signedZone) edit(t testing.TB, change func(string) string) {
 // validates asks delv, which trusts the zone's key, for a second opinion.
 func (z signedZone) validates(t testing.TB, s *ns.Server) bool {
 	t.Helper()
-	anchor := fmt.Sprintf("trust-anchors { example.test. static-key %d %d %d %q; };\n", z.ksk.Flags, z.ksk.Protocol, z.ksk.Algorithm, z.ksk.PublicKey)
+	anchor := fmt.Sprintf("trust-anchors { example.test. static-key %d %d %d %q; };\n", z.ksk.Flags, z.ksk.Protocol,
+		z.ksk.Algorithm, z.ksk.PublicKey)
 	file := filepath.Join(z.dir, "anchor")
 	if err := os.WriteFile(file, []byte(anchor), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, _ := exec.Command("delv", "@127.0.0.1", "-p", fmt.Sprint(s.Port), "-a", file, "+root=example.test", s1.String(), "TXT").CombinedOutput()
+	out, _ := exec.Command("delv", "@127.0.0.1", "-p", fmt.Sprint(s.Port), "-a", file, "+root=example.test", s1.String(),
+		"TXT").CombinedOutput()
 	t.Logf("delv: %s", out)
 	return strings.Contains(string(out), "; fully validated")
 }
@@ -114,7 +117,8 @@ func TestSignedZones(t *testing.T) {
 			}
 			s := ns.StartBIND(t, ns.Zone{Name: "example.test", File: z.file})
 			got := look(t, newVerifier(t, verify.Config{Nameservers: []string{s.Addr}}), s1)
-			if got.Complete != (tc.want == "") || len(got.Values) != 1 || !strings.Contains(strings.Join(got.Bogus, ""), tc.want) || (len(got.Bogus) > 0) != (tc.want != "") {
+			if got.Complete != (tc.want == "") || len(got.Values) != 1 ||
+				!strings.Contains(strings.Join(got.Bogus, ""), tc.want) || (len(got.Bogus) > 0) != (tc.want != "") {
 				t.Errorf("%+v", got)
 			}
 			if delv := z.validates(t, s); delv != got.Complete {
@@ -146,16 +150,20 @@ func TestParentOfSignedZone(t *testing.T) {
 		ds   []dns.RR
 		want string
 	}{
-		"its DS":                    {bind(signed.file), []dns.RR{signed.ksk.ToDS(dns.SHA256)}, ""},
-		"another key's DS":          {bind(signed.file), []dns.RR{other.ksk.ToDS(dns.SHA256)}, "to which the parent's DS record leads"},
-		"both":                      {bind(signed.file), []dns.RR{other.ksk.ToDS(dns.SHA256), signed.ksk.ToDS(dns.SHA256)}, ""},
-		"unknown digest":            {bind(signed.file), []dns.RR{digest(200)}, ""},
-		"unknown digest, unsigned":  {unsigned, []dns.RR{digest(5)}, ""},
-		"unknown algorithm":         {unsigned, []dns.RR{algorithm}, ""},
-		"unknown both ways":         {bind(old.file), []dns.RR{algorithm, digest(3)}, ""},
-		"unknown beside another's":  {bind(signed.file), []dns.RR{digest(200), other.ksk.ToDS(dns.SHA256)}, "to which the parent's DS record leads"},
-		"unknown beside its own":    {bind(signed.file), []dns.RR{digest(200), signed.ksk.ToDS(dns.SHA384)}, ""},
-		"known, wrong digest":       {bind(signed.file), []dns.RR{digest(dns.SHA384)}, "to which the parent's DS record leads"},
+		"its DS": {bind(signed.file), []dns.RR{signed.ksk.ToDS(dns.SHA256)}, ""},
+		"another key's DS": {bind(signed.file), []dns.RR{other.ksk.ToDS(dns.SHA256)},
+			"to which the parent's DS record leads"},
+		"both": {bind(signed.file),
+			[]dns.RR{other.ksk.ToDS(dns.SHA256), signed.ksk.ToDS(dns.SHA256)}, ""},
+		"unknown digest":           {bind(signed.file), []dns.RR{digest(200)}, ""},
+		"unknown digest, unsigned": {unsigned, []dns.RR{digest(5)}, ""},
+		"unknown algorithm":        {unsigned, []dns.RR{algorithm}, ""},
+		"unknown both ways":        {bind(old.file), []dns.RR{algorithm, digest(3)}, ""},
+		"unknown beside another's": {bind(signed.file), []dns.RR{digest(200), other.ksk.ToDS(dns.SHA256)},
+			"to which the parent's DS record leads"},
+		"unknown beside its own": {bind(signed.file), []dns.RR{digest(200), signed.ksk.ToDS(dns.SHA384)}, ""},
+		"known, wrong digest": {bind(signed.file), []dns.RR{digest(dns.SHA384)},
+			"to which the parent's DS record leads"},
 		"no DS, signatures ran out": {bind(old.file), nil, ""},
 		"no DS, not signed":         {unsigned, nil, ""},
 		"DS, not signed":            {unsigned, []dns.RR{signed.ksk.ToDS(dns.SHA256)}, "shows its keys (DNSKEY)"},

@@ -108,12 +108,14 @@ func (c *client) once(ctx context.Context, network string, addr netip.AddrPort, 
 // answers guards against stray and forged packets.
 func answers(m, q *dns.Msg) bool {
 	return m.Response && m.Id == q.Id && m.Opcode == q.Opcode && len(m.Question) == 1 &&
-		m.Question[0].Qtype == q.Question[0].Qtype && m.Question[0].Qclass == q.Question[0].Qclass && strings.EqualFold(m.Question[0].Name, q.Question[0].Name)
+		m.Question[0].Qtype == q.Question[0].Qtype && m.Question[0].Qclass == q.Question[0].Qclass &&
+		strings.EqualFold(m.Question[0].Name, q.Question[0].Name)
 }
 
 // noRoute reports that this machine can't send to the address at all.
 func noRoute(err error) bool {
-	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)
+	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EAFNOSUPPORT) ||
+		errors.Is(err, syscall.EADDRNOTAVAIL)
 }
 
 // unreachable reports that nothing at the address was reached: no route, no

@@ -52,23 +52,29 @@ func TestLaggingServerIsNamed(t *testing.T) {
 		says   string
 		values []string
 	}{
-		"no record":      {two: serve(t, ""), says: "shows no record"},
-		"another record": {two: serve(t, txt("s1._domainkey", "v=DKIM1; p=bad")), says: `shows "v=DKIM1; p=bad"`, values: []string{"v=DKIM1; k=rsa; p=", "v=DKIM1; p=bad"}},
-		"two records":    {two: serve(t, txt("s1._domainkey", value, "other")), says: `shows 2 records: "other", a revoked key`, values: []string{"other", value}},
-		"cut otherwise": {two: serve(t, "s1._domainkey 300 TXT \"v=DKIM1; \" \"k=rsa; p=\"\ns1._domainkey 300 TXT \"v=DKIM1; k=rsa; p=\""),
+		"no record": {two: serve(t, ""), says: "shows no record"},
+		"another record": {two: serve(t, txt("s1._domainkey", "v=DKIM1; p=bad")), says: `shows "v=DKIM1; p=bad"`,
+			values: []string{"v=DKIM1; k=rsa; p=", "v=DKIM1; p=bad"}},
+		"two records": {two: serve(t, txt("s1._domainkey", value, "other")), says: `shows 2 records: "other", a revoked key`,
+			values: []string{"other", value}},
+		"cut otherwise": {two: serve(t,
+			"s1._domainkey 300 TXT \"v=DKIM1; \" \"k=rsa; p=\"\ns1._domainkey 300 TXT \"v=DKIM1; k=rsa; p=\""),
 			says: "shows 2 records: a revoked key, a revoked key", values: []string{value, value}},
-		"SERVFAIL":        {two: ns.Rcode(dns.RcodeServerFailure), says: "answers SERVFAIL"},
-		"REFUSED":         {two: ns.Rcode(dns.RcodeRefused), says: "answers REFUSED"},
-		"silent":          {two: ns.Silent(), says: "did not answer"},
-		"slow":            {two: ns.Slow(30*time.Second, good), says: "did not answer"},
-		"lame":            {two: unauthoritative(good), says: "is not authoritative for example.test"},
-		"CNAME":           {two: serve(t, "s1._domainkey CNAME elsewhere.test."), says: "shows a CNAME to elsewhere.test"},
-		"CNAME and TXT":   {two: adding(good, "s1._domainkey.example.test. CNAME elsewhere.test."), says: "shows a CNAME beside TXT records, which RFC 2181 section 10.1 forbids"},
-		"refers downward": {two: referring("_domainkey.example.test."), says: "refers to the child zone _domainkey.example.test"},
-		"refers upward":   {two: referring("test."), says: "is not authoritative for example.test"},
+		"SERVFAIL": {two: ns.Rcode(dns.RcodeServerFailure), says: "answers SERVFAIL"},
+		"REFUSED":  {two: ns.Rcode(dns.RcodeRefused), says: "answers REFUSED"},
+		"silent":   {two: ns.Silent(), says: "did not answer"},
+		"slow":     {two: ns.Slow(30*time.Second, good), says: "did not answer"},
+		"lame":     {two: unauthoritative(good), says: "is not authoritative for example.test"},
+		"CNAME":    {two: serve(t, "s1._domainkey CNAME elsewhere.test."), says: "shows a CNAME to elsewhere.test"},
+		"CNAME and TXT": {two: adding(good, "s1._domainkey.example.test. CNAME elsewhere.test."),
+			says: "shows a CNAME beside TXT records, which RFC 2181 section 10.1 forbids"},
+		"refers downward": {two: referring("_domainkey.example.test."),
+			says: "refers to the child zone _domainkey.example.test"},
+		"refers upward": {two: referring("test."), says: "is not authoritative for example.test"},
 		"child zone": {two: ns.Serve(t, ns.Zone{Name: "_domainkey.example.test"}),
 			says: "answers from the zone _domainkey.example.test, not example.test"},
-		"TC and no TCP": {two: ns.DropTCP(ns.TruncateUDP(good)), says: "gives a truncated answer over UDP, and over TCP it did not answer"},
+		"TC and no TCP": {two: ns.DropTCP(ns.TruncateUDP(good)),
+			says: "gives a truncated answer over UDP, and over TCP it did not answer"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -80,8 +86,10 @@ func TestLaggingServerIsNamed(t *testing.T) {
 			}
 			p.two.Set(tt.two)
 			got := look(t, v, s1)
-			want := verify.Sight{Zone: "example.test", Owner: s1.String(), Values: tt.values, TTL: 5 * time.Minute, Negative: time.Minute}
-			want.Silent = slices.Contains([]string{"SERVFAIL", "REFUSED", "silent", "slow"}, name) // the others do answer, with something else
+			want := verify.Sight{Zone: "example.test", Owner: s1.String(), Values: tt.values, TTL: 5 * time.Minute,
+				Negative: time.Minute}
+			// the others do answer, with something else
+			want.Silent = slices.Contains([]string{"SERVFAIL", "REFUSED", "silent", "slow"}, name)
 			if want.Values == nil {
 				want.Values = []string{value}
 			}
@@ -220,7 +228,8 @@ func adding(next dns.HandlerFunc, record string) dns.HandlerFunc {
 func referring(zone string) dns.HandlerFunc {
 	return func(w dns.ResponseWriter, m *dns.Msg) {
 		r := new(dns.Msg).SetReply(m)
-		r.Ns = []dns.RR{&dns.NS{Hdr: dns.RR_Header{Name: zone, Rrtype: dns.TypeNS, Class: dns.ClassINET, Ttl: 60}, Ns: "ns." + zone}}
+		r.Ns = []dns.RR{&dns.NS{Hdr: dns.RR_Header{Name: zone, Rrtype: dns.TypeNS, Class: dns.ClassINET, Ttl: 60},
+			Ns: "ns." + zone}}
 		w.WriteMsg(r)
 	}
 }

@@ -84,7 +84,8 @@ func fit(answer []byte, q *dns.Msg) []byte {
 func sound(q *dns.Msg) *dns.Msg {
 	m := new(dns.Msg).SetReply(q)
 	m.Authoritative = true
-	soa := &dns.SOA{Hdr: dns.RR_Header{Name: "example.test.", Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: 300}, Ns: "ns.example.test.", Mbox: "h.example.test.", Minttl: 60}
+	soa := &dns.SOA{Hdr: dns.RR_Header{Name: "example.test.", Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: 300},
+		Ns: "ns.example.test.", Mbox: "h.example.test.", Minttl: 60}
 	if q.Question[0].Qtype == dns.TypeSOA && dns.CanonicalName(q.Question[0].Name) == "example.test." {
 		m.Answer = []dns.RR{soa}
 	} else {
@@ -127,7 +128,8 @@ func messages() (seeds [][]byte) {
 	add(nil, owner+" 60 IN CNAME other.example.test.")
 	add(nil, owner+" 60 IN CNAME other.example.test.", `other.example.test. 60 IN TXT "v=DKIM1; p="`)
 	add(nil, owner+" 60 IN CNAME "+owner)
-	add(nil, owner+" 60 IN CNAME k.example.org.", `k.example.org. 60 IN CNAME l.example.org.`, `l.example.org. 60 IN TXT "x"`)
+	add(nil, owner+" 60 IN CNAME k.example.org.", `k.example.org. 60 IN CNAME l.example.org.`,
+		`l.example.org. 60 IN TXT "x"`)
 	add(nil, key, owner+" 60 IN CNAME other.example.test.")
 	add(nil, owner+` 60 CH TXT "v=DKIM1; p="`)
 	add(nil, owner+` 60 IN TXT "\000\255\"\\"`, `elsewhere.test. 1 IN TXT "y"`)
@@ -143,10 +145,12 @@ func messages() (seeds [][]byte) {
 	add(func(m *dns.Msg) { m.Question[0].Name = "other.test." }, key)
 	add(func(m *dns.Msg) {
 		m.Authoritative = false
-		m.Ns = []dns.RR{&dns.NS{Hdr: dns.RR_Header{Name: "_domainkey.example.test.", Rrtype: dns.TypeNS, Class: dns.ClassINET}, Ns: "ns.example.test."}}
+		m.Ns = []dns.RR{&dns.NS{Hdr: dns.RR_Header{Name: "_domainkey.example.test.", Rrtype: dns.TypeNS,
+			Class: dns.ClassINET}, Ns: "ns.example.test."}}
 	})
 	whole := seeds[0]
-	return append(seeds, whole[:len(whole)-3], append(slices.Clone(whole), 0, 1, 2), whole[:12], nil, []byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
+	return append(seeds, whole[:len(whole)-3], append(slices.Clone(whole), 0, 1, 2), whole[:12], nil,
+		[]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
 }
 
 // FuzzLook answers questions with whatever message: nothing makes a look panic, and
@@ -205,7 +209,8 @@ func FuzzLook(f *testing.F) {
 // the package's; nil for a message that is no sound answer.
 func shownBy(message []byte, asked, owner string, recursive bool) *[]string {
 	m := new(dns.Msg)
-	if err := m.Unpack(message); err != nil || !m.Response || m.Opcode != dns.OpcodeQuery || m.Truncated || !recursive && !m.Authoritative {
+	if err := m.Unpack(message); err != nil || !m.Response || m.Opcode != dns.OpcodeQuery || m.Truncated || !recursive &&
+		!m.Authoritative {
 		return nil
 	}
 	q := m.Question

@@ -75,7 +75,8 @@ func TestAgree(t *testing.T) {
 			says("ns1", "192.0.2.1", anyText), failing(says("ns1", "2001:db8::1", nil), "answers SERVFAIL")},
 			[]string{"ns1 (2001:db8::1): answers SERVFAIL"}, false},
 		"no address": {[]answer{
-			says("ns1", "192.0.2.1", anyText), {reply: reply{server: "ns2", err: errors.New("has no address in DNS")}, says: "has no address in DNS"}},
+			says("ns1", "192.0.2.1", anyText),
+			{reply: reply{server: "ns2", err: errors.New("has no address in DNS")}, says: "has no address in DNS"}},
 			[]string{"ns2: has no address in DNS"}, false},
 		"configured addresses are servers of their own": {[]answer{
 			says("", "192.0.2.1", anyText), says("", "2001:db8::1", errSilent)},
@@ -124,7 +125,8 @@ func TestNoRoute(t *testing.T) {
 		return (&net.Dialer{}).DialContext(ctx, network, addr)
 	}
 	s, err := v.Look(t.Context(), name)
-	if err != nil || !s.Complete || len(s.Lagging) != 1 || !strings.Contains(s.Lagging[0], "2001:db8::1") || !slices.Equal(s.Values, []string{anyText}) {
+	if err != nil || !s.Complete || len(s.Lagging) != 1 || !strings.Contains(s.Lagging[0], "2001:db8::1") ||
+		!slices.Equal(s.Values, []string{anyText}) {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
@@ -136,7 +138,8 @@ func TestSilentIPv6(t *testing.T) {
 	} else {
 		l.Close()
 	}
-	zone := ns.Zone{Name: "example.test", Servers: []string{"127.0.0.1"}, Records: "s1._domainkey TXT \"v=DKIM1; p=any\"\nns1 AAAA ::1"}
+	zone := ns.Zone{Name: "example.test", Servers: []string{"127.0.0.1"},
+		Records: "s1._domainkey TXT \"v=DKIM1; p=any\"\nns1 AAAA ::1"}
 	port := ns.FreePort(t, "127.0.0.1", "::1")
 	server := ns.StartLiar(t, "127.0.0.1", port, ns.Serve(t, zone))
 	ns.StartLiar(t, "::1", port, ns.Silent())
@@ -154,7 +157,8 @@ func TestSilentIPv6(t *testing.T) {
 func TestUnescape(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		raw := rapid.SliceOfN(rapid.Byte(), 0, 255).Draw(t, "octets")
-		rr := &dns.RFC3597{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeTXT, Class: dns.ClassINET}, Rdata: fmt.Sprintf("%02x%x", len(raw), raw)}
+		rr := &dns.RFC3597{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeTXT, Class: dns.ClassINET},
+			Rdata: fmt.Sprintf("%02x%x", len(raw), raw)}
 		wire := make([]byte, 600)
 		n, err := dns.PackRR(rr, wire, 0, nil, false)
 		if err != nil {
@@ -194,7 +198,8 @@ func TestReading(t *testing.T) {
 	if z := soaOwner(&dns.Msg{Ns: []dns.RR{soa}}, "mail.sub.example.test."); z != "example.test." {
 		t.Errorf("got %q", z)
 	}
-	if z := soaOwner(&dns.Msg{Answer: []dns.RR{rr("mail.sub.example.test. CNAME www.example.test.")}, Ns: []dns.RR{soa}}, "mail.sub.example.test."); z != "" {
+	if z := soaOwner(&dns.Msg{Answer: []dns.RR{rr("mail.sub.example.test. CNAME www.example.test.")}, Ns: []dns.RR{soa}},
+		"mail.sub.example.test."); z != "" {
 		t.Errorf("got %q", z)
 	}
 	if z := soaOwner(&dns.Msg{Ns: []dns.RR{soa}}, "example.org."); z != "" {

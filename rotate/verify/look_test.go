@@ -46,15 +46,20 @@ func TestRealServers(t *testing.T) {
 		want verify.Sight
 	}{
 		{"NXDOMAIN", func() {}, verify.Sight{Complete: true}},
-		{"NODATA", func() { both(func(s *ns.Server) { s.Add(t, "s1._domainkey.example.test. 60 HINFO a b") }) }, verify.Sight{Complete: true}},
+		{"NODATA", func() { both(func(s *ns.Server) { s.Add(t, "s1._domainkey.example.test. 60 HINFO a b") }) },
+			verify.Sight{Complete: true}},
 		{"one server has it", func() { add(old)(bind) },
 			verify.Sight{Values: []string{old}, TTL: 5 * time.Minute, Lagging: []string{at(1) + ": shows no record"}}},
-		{"both have it", func() { add(old)(knot) }, verify.Sight{Values: []string{old}, TTL: 5 * time.Minute, Complete: true}},
+		{"both have it", func() { add(old)(knot) },
+			verify.Sight{Values: []string{old}, TTL: 5 * time.Minute, Complete: true}},
 		{"one is behind", func() { remove(bind); add(fresh)(bind) },
-			verify.Sight{Values: sorted(old, fresh), TTL: 5 * time.Minute, Lagging: []string{at(0) + ": shows key " + freshID, at(1) + ": shows key " + oldID}}},
-		{"two records", func() { add(old)(bind); add(fresh)(knot) }, verify.Sight{Values: sorted(old, fresh), TTL: 5 * time.Minute, Complete: true}},
+			verify.Sight{Values: sorted(old, fresh), TTL: 5 * time.Minute,
+				Lagging: []string{at(0) + ": shows key " + freshID, at(1) + ": shows key " + oldID}}},
+		{"two records", func() { add(old)(bind); add(fresh)(knot) },
+			verify.Sight{Values: sorted(old, fresh), TTL: 5 * time.Minute, Complete: true}},
 		{"one server stopped", func() { both(remove); add(fresh)(bind); knot.Stop() },
-			verify.Sight{Values: []string{fresh}, TTL: 5 * time.Minute, Silent: true, Lagging: []string{at(1) + ": did not answer (connect: connection refused)"}}},
+			verify.Sight{Values: []string{fresh}, TTL: 5 * time.Minute, Silent: true,
+				Lagging: []string{at(1) + ": did not answer (connect: connection refused)"}}},
 	}
 	for _, s := range steps {
 		s.do()

@@ -32,8 +32,10 @@ func newMemory(cfg Config) *memory {
 		now = time.Now
 	}
 	return &memory{
-		apexes: newCache[string](life, now), zones: newCache[zone](life, now), hosts: newCache[[]netip.Addr](life, now), places: newCache[place](life, now),
-		plain: newCache[bool](life, now), signings: newCache[signing](life, now), deaf: newCache[string](life, now), now: now,
+		apexes: newCache[string](life, now), zones: newCache[zone](life, now), hosts: newCache[[]netip.Addr](life, now),
+		places: newCache[place](life, now),
+		plain:  newCache[bool](life, now), signings: newCache[signing](life, now),
+		deaf: newCache[string](life, now), now: now,
 	}
 }
 

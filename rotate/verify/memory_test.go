@@ -26,7 +26,8 @@ func TestMemory(t *testing.T) {
 	good := serve(t, txt("s1._domainkey", value)+txt("s2._domainkey", value))
 	p := startPair(t, good, good)
 	var c clock
-	v := newVerifier(t, verify.Config{Port: p.port, Resolvers: []string{p.resolver.Addr}, Now: c.now, Remember: time.Minute})
+	v := newVerifier(t, verify.Config{Port: p.port, Resolvers: []string{p.resolver.Addr}, Now: c.now,
+		Remember: time.Minute})
 	cost := func(name dkim.Name) (atResolver, atServers int) {
 		r, s := p.resolver.Queries(), p.one.Queries()+p.two.Queries()
 		look(t, v, name)
@@ -51,7 +52,8 @@ func TestMemory(t *testing.T) {
 		c.Add(s.wait)
 		r, n := cost(s.name)
 		if spare += s.most - n; r != s.recur || spare < 0 {
-			t.Errorf("%s: %d questions to the resolver, want %d; %d to the servers, want at most %d", s.what, r, s.recur, n, spare+n)
+			t.Errorf("%s: %d questions to the resolver, want %d; %d to the servers, want at most %d", s.what, r,
+				s.recur, n, spare+n)
 		}
 	}
 }
@@ -101,8 +103,10 @@ func TestCutIsMade(t *testing.T) {
 	look(t, v, s1)
 	p.one.Set(referring("_domainkey.example.test."))
 	p.two.Set(referring("_domainkey.example.test."))
-	for _, says := range []string{"refers to the child zone _domainkey.example.test", "none of the name servers of _domainkey.example.test"} {
-		if _, err := v.Look(t.Context(), s1); fault.KindOf(err) != fault.Transient || !strings.Contains(fmt.Sprint(err), says) {
+	for _, says := range []string{"refers to the child zone _domainkey.example.test",
+		"none of the name servers of _domainkey.example.test"} {
+		if _, err := v.Look(t.Context(), s1); fault.KindOf(err) != fault.Transient ||
+			!strings.Contains(fmt.Sprint(err), says) {
 			t.Errorf("got %v, want %q", err, says)
 		} else {
 			faulttest.Shown(t, err)
@@ -113,7 +117,8 @@ func TestCutIsMade(t *testing.T) {
 // BenchmarkLook asks one local server, for new domains and for a known one.
 func BenchmarkLook(b *testing.B) {
 	_, rec := record(b, dkim.RSA2048)
-	server := ns.StartLiar(b, "", 0, ns.Serve(b, ns.Zone{Name: "test", Servers: []string{"127.0.0.1"}, Records: txt("s1._domainkey.example", rec)}))
+	server := ns.StartLiar(b, "", 0,
+		ns.Serve(b, ns.Zone{Name: "test", Servers: []string{"127.0.0.1"}, Records: txt("s1._domainkey.example", rec)}))
 	for _, remembered := range []bool{false, true} {
 		b.Run(fmt.Sprintf("remembered=%v", remembered), func(b *testing.B) {
 			v := newVerifier(b, verify.Config{Nameservers: []string{server.Addr}, Timeout: 10 * time.Second})

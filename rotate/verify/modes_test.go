@@ -20,7 +20,8 @@ const other = "v=DKIM1; p=other"
 
 // stale is a resolver's view from before a change.
 func stale(t testing.TB, records string) *resolver {
-	before := ns.StartLiar(t, "", 0, ns.Serve(t, ns.Zone{Name: "example.test", TTL: time.Minute, Minimum: 10 * time.Minute, Records: records}))
+	before := ns.StartLiar(t, "", 0,
+		ns.Serve(t, ns.Zone{Name: "example.test", TTL: time.Minute, Minimum: 10 * time.Minute, Records: records}))
 	return startResolver(t, map[string]string{"example.test.": before.Addr})
 }
 
@@ -35,17 +36,22 @@ func TestModeResolvers(t *testing.T) {
 		selector  string
 		want      func(*verify.Sight)
 	}{
-		{"all agree", []string{have.Addr, have.Addr}, "s1", func(s *verify.Sight) { s.Values, s.TTL, s.Complete = []string{value}, 5*time.Minute, true }},
+		{"all agree", []string{have.Addr, have.Addr}, "s1",
+			func(s *verify.Sight) { s.Values, s.TTL, s.Complete = []string{value}, 5*time.Minute, true }},
 		{"one lacks it", []string{have.Addr, lack.Addr}, "s1", func(s *verify.Sight) {
-			s.Values, s.TTL, s.Lagging = []string{value}, 5*time.Minute, []string{"resolver (" + lack.Addr + "): shows no record"}
+			s.Values, s.TTL, s.Lagging = []string{value}, 5*time.Minute,
+				[]string{"resolver (" + lack.Addr + "): shows no record"}
 		}},
 		{"one is stale", []string{have.Addr, old.Addr, have.Addr}, "s1", func(s *verify.Sight) {
-			s.Values, s.TTL, s.Lagging = []string{value, other}, 5*time.Minute, []string{"resolver (" + old.Addr + `): shows "v=DKIM1; p=other"`}
+			s.Values, s.TTL, s.Lagging = []string{value, other}, 5*time.Minute,
+				[]string{"resolver (" + old.Addr + `): shows "v=DKIM1; p=other"`}
 		}},
 		{"one is dead", []string{dead.Addr, have.Addr}, "s1", func(s *verify.Sight) {
-			s.Silent, s.Values, s.TTL, s.Lagging = true, []string{value}, 5*time.Minute, []string{"resolver (" + dead.Addr + "): did not answer"}
+			s.Silent, s.Values, s.TTL, s.Lagging = true, []string{value}, 5*time.Minute,
+				[]string{"resolver (" + dead.Addr + "): did not answer"}
 		}},
-		{"nothing there", []string{have.Addr}, "s2", func(s *verify.Sight) { s.Owner, s.Complete = "s2._domainkey.example.test", true }},
+		{"nothing there", []string{have.Addr}, "s2",
+			func(s *verify.Sight) { s.Owner, s.Complete = "s2._domainkey.example.test", true }},
 		{"CNAME", []string{have.Addr}, "out", func(s *verify.Sight) {
 			s.Owner, s.Values, s.TTL, s.Complete = "k.example.test", []string{value}, 5*time.Minute, true
 		}},
@@ -61,8 +67,10 @@ func TestModeResolvers(t *testing.T) {
 		})
 	}
 	t.Run("all are dead", func(t *testing.T) {
-		v := newVerifier(t, verify.Config{Mode: verify.Resolvers, Resolvers: []string{dead.Addr}, Timeout: 100 * time.Millisecond})
-		if _, err := v.Look(t.Context(), s1); fault.KindOf(err) != fault.Transient || !strings.Contains(err.Error(), dead.Addr) {
+		v := newVerifier(t, verify.Config{Mode: verify.Resolvers, Resolvers: []string{dead.Addr},
+			Timeout: 100 * time.Millisecond})
+		if _, err := v.Look(t.Context(), s1); fault.KindOf(err) != fault.Transient ||
+			!strings.Contains(err.Error(), dead.Addr) {
 			t.Errorf("got %v", err)
 		} else {
 			faulttest.Shown(t, err)
@@ -87,7 +95,8 @@ func TestModeBoth(t *testing.T) {
 	p := startPair(t, serve(t, ""), serve(t, ""))
 	have, old := stale(t, txt("s1._domainkey", value)), stale(t, txt("s1._domainkey", other))
 	look1 := func(resolvers ...string) verify.Sight {
-		v := newVerifier(t, verify.Config{Mode: verify.Both, Nameservers: []string{p.one.Addr, p.two.Addr}, Resolvers: resolvers, Timeout: 3 * time.Second})
+		v := newVerifier(t, verify.Config{Mode: verify.Both, Nameservers: []string{p.one.Addr, p.two.Addr},
+			Resolvers: resolvers, Timeout: 3 * time.Second})
 		return look(t, v, s1)
 	}
 	if s := look1(have.Addr); !s.Complete || len(s.Values) > 0 {
@@ -110,7 +119,8 @@ func TestModeBoth(t *testing.T) {
 		t.Errorf("published behind a CNAME: %+v", s)
 	}
 	s := look1(have.Addr, old.Addr)
-	if want := []string{"resolver (" + old.Addr + `): shows "v=DKIM1; p=other"`}; s.Complete || !slices.Equal(s.Lagging, want) || !slices.Equal(s.Values, []string{value}) {
+	if want := []string{"resolver (" + old.Addr + `): shows "v=DKIM1; p=other"`}; s.Complete ||
+		!slices.Equal(s.Lagging, want) || !slices.Equal(s.Values, []string{value}) {
 		t.Errorf("one resolver is stale: %+v", s)
 	}
 }
@@ -155,16 +165,19 @@ func TestBadConfig(t *testing.T) {
 	} {
 		_, err := verify.New(cfg)
 		faulttest.Shown(t, err)
-		if err == nil || fault.KindOf(err) != fault.Permanent || !strings.Contains(err.Error(), says) || fault.HintOf(err) == "" {
+		if err == nil || fault.KindOf(err) != fault.Permanent || !strings.Contains(err.Error(), says) ||
+			fault.HintOf(err) == "" {
 			t.Errorf("%+v: %v", cfg, err)
 		}
 	}
-	for _, good := range []string{"192.0.2.1", "192.0.2.1:5353", "2001:db8::1", "[2001:db8::1]:53", "ns1.example.com", "ns1.example.com:53", "ns1.example.com."} {
+	for _, good := range []string{"192.0.2.1", "192.0.2.1:5353", "2001:db8::1", "[2001:db8::1]:53", "ns1.example.com",
+		"ns1.example.com:53", "ns1.example.com."} {
 		if _, err := verify.New(verify.Config{Nameservers: []string{good}}); err != nil {
 			t.Errorf("%s: %v", good, err)
 		}
 	}
-	if _, err := newVerifier(t, verify.Config{}).Look(t.Context(), dkim.Name{Domain: "Example.test", Selector: "s1"}); fault.KindOf(err) != fault.Permanent {
+	if _, err := newVerifier(t, verify.Config{}).Look(t.Context(),
+		dkim.Name{Domain: "Example.test", Selector: "s1"}); fault.KindOf(err) != fault.Permanent {
 		t.Errorf("a name out of form: %v", err)
 	} else {
 		faulttest.Shown(t, err)

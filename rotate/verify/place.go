@@ -44,7 +44,8 @@ func (v *Verifier) locate(ctx context.Context, start zone, name string) (place, 
 			}
 		}
 		if err := ctx.Err(); err != nil {
-			return place{}, fault.Temporary("find the zone of "+bare(name), err, "see whether the name servers can be reached from here; it is looked up again by itself")
+			return place{}, fault.Temporary("find the zone of "+bare(name), err,
+				"see whether the name servers can be reached from here; it is looked up again by itself")
 		}
 		best := deepest(answers)
 		switch {
@@ -74,7 +75,8 @@ func (v *Verifier) locate(ctx context.Context, start zone, name string) (place, 
 			return place{}, err
 		}
 	}
-	return place{}, fault.Lasting("find the zone of "+bare(name), errors.New("too many zone cuts"), "look at the delegations above the name")
+	return place{}, fault.Lasting("find the zone of "+bare(name), errors.New("too many zone cuts"),
+		"look at the delegations above the name")
 }
 
 // negative asks a zone's servers for its negative-cache time.
@@ -119,13 +121,15 @@ func silence(what string, z zone, answers []answer) error {
 		whose = "the name servers of " + bare(z.name)
 	}
 	return &fault.Error{Kind: fault.Transient, Code: codes.NoAnswer, What: what,
-		Err:  fmt.Errorf("none of %s gives an answer: %w", whose, troubles(answers)),
-		Hint: "check that they serve the zone and that port 53 is open towards them, by UDP and TCP; see verify.nameservers and verify.mode"}
+		Err: fmt.Errorf("none of %s gives an answer: %w", whose, troubles(answers)),
+		Hint: "check that they serve the zone and that port 53 is open towards them, by UDP and TCP; " +
+			"see verify.nameservers and verify.mode"}
 }
 
 func delegatedAway(name string, a answer) error {
 	return fault.Refuse(codes.ChildZone,
-		fmt.Sprintf("look up %s: the configured name server %s does not serve it, but refers to the child zone %s", bare(name), a.reply, bare(a.zone)),
+		fmt.Sprintf("look up %s: the configured name server %s does not serve it, but refers to the child zone %s",
+			bare(name), a.reply, bare(a.zone)),
 		fmt.Sprintf("name the servers of %s in verify.nameservers, and a provider that holds this zone", bare(a.zone)))
 }
 
@@ -136,7 +140,8 @@ func (v *Verifier) expect(name string, p place) error {
 		return nil
 	case dns.IsSubDomain(v.zone, p.name):
 		return fault.Refuse(codes.ChildZone,
-			fmt.Sprintf("look up %s: it lies in the child zone %s; a record written to the configured zone %s would never be served", bare(name), bare(p.name), bare(v.zone)),
+			fmt.Sprintf("look up %s: it lies in the child zone %s; "+
+				"a record written to the configured zone %s would never be served", bare(name), bare(p.name), bare(v.zone)),
 			fmt.Sprintf("set the domain's zone to %s, and its provider to one that holds this zone", bare(p.name)))
 	}
 	return &fault.Error{Kind: fault.Permanent, Code: codes.WrongZone, What: "look up " + bare(name),

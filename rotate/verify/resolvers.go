@@ -20,7 +20,8 @@ func (v *Verifier) lookResolvers(ctx context.Context, name dkim.Name) (Sight, er
 	what := "look up " + name.String()
 	answers := v.askResolvers(ctx, dns.Fqdn(name.String()))
 	if err := ctx.Err(); err != nil {
-		return Sight{}, fault.Temporary(what, err, "see whether the resolvers can be reached from here; it is looked up again by itself")
+		return Sight{}, fault.Temporary(what, err,
+			"see whether the resolvers can be reached from here; it is looked up again by itself")
 	}
 	v.discountResolvers(ctx, dns.Fqdn(name.String()), answers)
 	var s sighting
@@ -49,7 +50,8 @@ func (v *Verifier) lookResolvers(ctx context.Context, name dkim.Name) (Sight, er
 func (v *Verifier) confirm(ctx context.Context, name dkim.Name, s Sight) (Sight, error) {
 	answers := v.askResolvers(ctx, dns.Fqdn(name.String()))
 	if err := ctx.Err(); err != nil {
-		return Sight{}, fault.Temporary("look up "+name.String()+" at the resolvers", err, "see whether the resolvers can be reached from here; it is looked up again by itself")
+		return Sight{}, fault.Temporary("look up "+name.String()+" at the resolvers", err,
+			"see whether the resolvers can be reached from here; it is looked up again by itself")
 	}
 	c := sighting{Sight: s, dissent: s.Silent}
 	for _, a := range answers {

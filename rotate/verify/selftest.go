@@ -24,7 +24,8 @@ func SelfTest(ctx context.Context, key dkim.SigningKey, value string) error {
 		return fault.Temporary(what, err, "run it again; it was interrupted, or its time ran out")
 	}
 	if key.Key == nil {
-		return &fault.Error{Kind: fault.Permanent, What: what, Err: errors.New("there is no key"), Hint: "look for it in the keystore"}
+		return &fault.Error{Kind: fault.Permanent, What: what, Err: errors.New("there is no key"),
+			Hint: "look for it in the keystore"}
 	}
 	hint, err := explain(key, value)
 	if err == nil {
@@ -43,14 +44,17 @@ func explain(key dkim.SigningKey, value string) (hint string, err error) {
 	r, err := dkim.ParseRecord(value)
 	switch {
 	case err != nil:
-		return "find out who wrote this record, and remove it if it is not needed", fmt.Errorf("the record can't be used: %w", err)
+		return "find out who wrote this record, and remove it if it is not needed",
+			fmt.Errorf("the record can't be used: %w", err)
 	case r.Revoked():
 		return "publish the key anew", errors.New("the record says that the key is revoked (empty p=)")
 	case !r.Key.Equal(key.Key.Public()):
 		return "find out whether someone else changed the record or the keystore",
-			fmt.Errorf("the record shows the %d-bit key %s, but the private key is %s", r.Key.Bits(), r.Key.ID()[:12], key.Key.ID()[:12])
+			fmt.Errorf("the record shows the %d-bit key %s, but the private key is %s", r.Key.Bits(), r.Key.ID()[:12],
+				key.Key.ID()[:12])
 	case r.Testing():
-		return "remove the flag from the record", errors.New("the record carries the testing flag t=y: verifiers treat the mail as unsigned")
+		return "remove the flag from the record",
+			errors.New("the record carries the testing flag t=y: verifiers treat the mail as unsigned")
 	}
 	return "", nil
 }

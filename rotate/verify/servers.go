@@ -35,7 +35,8 @@ func (v *Verifier) lookServers(ctx context.Context, name dkim.Name) (Sight, erro
 		}
 		answers := readAll(v.ask(ctx, p.servers, signedQuestion(owner, dns.TypeTXT), nil), p.name, owner)
 		if err := ctx.Err(); err != nil {
-			return Sight{}, fault.Temporary(what, err, "see whether the name servers can be reached from here; it is looked up again by itself")
+			return Sight{}, fault.Temporary(what, err,
+				"see whether the name servers can be reached from here; it is looked up again by itself")
 		}
 		for i := range answers {
 			answers[i].insist(p.name)
@@ -43,7 +44,8 @@ func (v *Verifier) lookServers(ctx context.Context, name dkim.Name) (Sight, erro
 		v.discountServers(ctx, p.zone, owner, answers)
 		above, err := v.validate(ctx, p.zone, owner, p.signed, answers)
 		if err != nil {
-			return Sight{}, fault.Temporary(what, err, "see whether the name servers can be reached from here; it is looked up again by itself")
+			return Sight{}, fault.Temporary(what, err,
+				"see whether the name servers can be reached from here; it is looked up again by itself")
 		}
 		s.Chain = cmp.Or(s.Chain, above)
 		s.Zone, s.Owner, s.Negative = bare(p.name), bare(owner), max(s.Negative, p.negative)
@@ -81,7 +83,8 @@ func behind(chain []string, err error) error {
 		return err
 	}
 	name, target := bare(chain[0]), bare(chain[len(chain)-1])
-	return &fault.Error{Kind: fault.KindOf(err), What: fmt.Sprintf("look up %s, which is an alias (CNAME) of %s", name, target), Err: err,
+	return &fault.Error{Kind: fault.KindOf(err),
+		What: fmt.Sprintf("look up %s, which is an alias (CNAME) of %s", name, target), Err: err,
 		Hint: "remove the CNAME at " + name + " if it is not meant; else " + fault.HintOf(err)}
 }
 
@@ -100,7 +103,8 @@ func follow(what string, chain *[]string, target string) error {
 	if !seen {
 		cause = fmt.Errorf("more than %d CNAMEs follow one another: %s", maxAliases, strings.Join(names, " -> "))
 	}
-	return &fault.Error{Kind: fault.Permanent, Code: codes.CNAMELoop, What: what, Err: cause, Hint: "correct the CNAME records"}
+	return &fault.Error{Kind: fault.Permanent, Code: codes.CNAMELoop, What: what, Err: cause,
+		Hint: "correct the CNAME records"}
 }
 
 // placeOf finds where owner lives. The first owner belongs to domain; for the

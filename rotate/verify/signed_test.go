@@ -64,7 +64,8 @@ func TestServersThatSign(t *testing.T) {
 			t.Run(program+" "+how, func(t *testing.T) {
 				s := start(t, ns.Zone{Name: "example.test", Signs: how, Records: "mail A 192.0.2.1\nother._domainkey TXT x"})
 				resolver := ns.StartUnbound(t, s, "example.test", apexKeys(t, s)...)
-				v := newVerifier(t, verify.Config{Mode: verify.Both, Nameservers: []string{s.Addr}, Resolvers: []string{resolver.Addr}, Timeout: 20 * time.Second})
+				v := newVerifier(t, verify.Config{Mode: verify.Both, Nameservers: []string{s.Addr},
+					Resolvers: []string{resolver.Addr}, Timeout: 20 * time.Second})
 				if got := look(t, v, s1); !got.Complete || len(got.Values) > 0 || len(got.Bogus) > 0 {
 					t.Errorf("before: %+v", got)
 				}
@@ -128,11 +129,13 @@ func TestRecordCutOut(t *testing.T) {
 			}
 			s := ns.StartBIND(t, ns.Zone{Name: "example.test", File: z.file})
 			got := look(t, newVerifier(t, verify.Config{Nameservers: []string{s.Addr}, Timeout: 20 * time.Second}), s1)
-			if len(got.Values) > 0 || got.Complete != (tc.want == "") || !strings.Contains(strings.Join(got.Bogus, ""), tc.want) {
+			if len(got.Values) > 0 || got.Complete != (tc.want == "") ||
+				!strings.Contains(strings.Join(got.Bogus, ""), tc.want) {
 				t.Errorf("%+v", got)
 			}
 			resolver := ns.StartUnbound(t, s, "example.test", z.ksk)
-			r, _, err := (&dns.Client{Net: "tcp", Timeout: 20 * time.Second}).Exchange(new(dns.Msg).SetQuestion(s1.String()+".", dns.TypeTXT), resolver.Addr)
+			r, _, err := (&dns.Client{Net: "tcp", Timeout: 20 * time.Second}).Exchange(new(dns.Msg).SetQuestion(s1.String()+".",
+				dns.TypeTXT), resolver.Addr)
 			if err != nil || (r.Rcode == dns.RcodeServerFailure) != (tc.want != "") {
 				t.Errorf("unbound: %v, %v", r, err)
 			}
@@ -144,7 +147,8 @@ func TestRecordCutOut(t *testing.T) {
 // such, with Unbound as the resolver, whoever else is asked. Without a fault it agrees (I2).
 func TestResolverRejects(t *testing.T) {
 	_, value := record(t, dkim.RSA2048)
-	good, old := sign(t, txt("s1._domainkey", value), "now-3600", "now+864000"), sign(t, txt("s1._domainkey", value), "now-864000", "now-3600")
+	good, old := sign(t, txt("s1._domainkey", value), "now-3600", "now+864000"),
+		sign(t, txt("s1._domainkey", value), "now-864000", "now-3600")
 	lost := sign(t, txt("s1._domainkey", value), "now-3600", "now+864000")
 	lost.edit(t, func(s string) string {
 		return regexp.MustCompile(`(?m)^s1\S+\s+\d+\s+IN\s+RRSIG\s+TXT .*$`).ReplaceAllString(s, "")
@@ -163,7 +167,8 @@ func TestResolverRejects(t *testing.T) {
 			s := ns.StartBIND(t, ns.Zone{Name: "example.test", File: tc.file})
 			resolver := ns.StartUnbound(t, s, "example.test", tc.anchor)
 			for _, mode := range []verify.Mode{verify.Both, verify.Resolvers} {
-				v := newVerifier(t, verify.Config{Mode: mode, Nameservers: []string{s.Addr}, Resolvers: []string{resolver.Addr}, Zone: "example.test", Timeout: 20 * time.Second})
+				v := newVerifier(t, verify.Config{Mode: mode, Nameservers: []string{s.Addr}, Resolvers: []string{resolver.Addr},
+					Zone: "example.test", Timeout: 20 * time.Second})
 				got, err := v.Look(t.Context(), s1)
 				bogus := strings.Join(got.Bogus, "\n")
 				t.Logf("%s: %v, %v", mode, bogus, err)
@@ -177,17 +182,19 @@ func TestResolverRejects(t *testing.T) {
 			if !strings.Contains(tc.want, "check signatures") && !strings.Contains(tc.want, "Bogus") {
 				return
 			}
-			_, err := newVerifier(t, verify.Config{Resolvers: []string{resolver.Addr}, Timeout: 20 * time.Second}).Look(t.Context(), s1)
+			_, err := newVerifier(t, verify.Config{Resolvers: []string{resolver.Addr},
+				Timeout: 20 * time.Second}).Look(t.Context(), s1)
 			faulttest.Shown(t, err)
-			if err == nil || !strings.Contains(err.Error(), "the chain of signatures (DNSSEC) that leads there is broken") || !strings.Contains(fault.HintOf(err), "DS record") {
+			if err == nil || !strings.Contains(err.Error(), "the chain of signatures (DNSSEC) that leads there is broken") ||
+				!strings.Contains(fault.HintOf(err), "DS record") {
 				t.Errorf("where servers have to be found: %v", err)
 			}
 		})
 	}
 }
 
-// TestAlgorithmRollover: at every step of a change of the zone's algorithm (RFC 6781 section 4.1.4) a record is valid for us
-// as for Unbound, and it is not where a step was taken too early.
+// TestAlgorithmRollover: at every step of a change of the zone's algorithm (RFC 6781 section 4.1.4) a record
+// is valid for us as for Unbound, and it is not where a step was taken too early.
 func TestAlgorithmRollover(t *testing.T) {
 	_, value := record(t, dkim.RSA2048)
 	dir := t.TempDir()
@@ -215,7 +222,8 @@ func TestAlgorithmRollover(t *testing.T) {
 	old, oldKey := key("RSASHA256")
 	fresh, freshKey := key("ECDSAP256SHA256")
 	zone := func(keys []*dns.DNSKEY, with ...string) string {
-		text := "$TTL 300\n@ SOA ns1 hostmaster 1 3600 600 86400 60\n@ NS ns1\nns1 A 127.0.0.1\n" + txt("s1._domainkey", value) + "\n"
+		text := "$TTL 300\n@ SOA ns1 hostmaster 1 3600 600 86400 60\n@ NS ns1\nns1 A 127.0.0.1\n" +
+			txt("s1._domainkey", value) + "\n"
 		for _, k := range keys {
 			text += k.String() + "\n"
 		}
@@ -223,7 +231,8 @@ func TestAlgorithmRollover(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		run(append([]string{"dnssec-signzone", "-P", "-z", "-O", "full", "-o", "example.test", "-f", file + ".signed", file}, with...)...)
+		run(append([]string{"dnssec-signzone", "-P", "-z", "-O", "full", "-o", "example.test", "-f", file + ".signed",
+			file}, with...)...)
 		return filepath.Join(dir, file+".signed")
 	}
 	both := []*dns.DNSKEY{oldKey, freshKey}
@@ -252,7 +261,8 @@ func TestAlgorithmRollover(t *testing.T) {
 				}
 				w.WriteMsg(r)
 			})
-			got := look(t, newVerifier(t, verify.Config{Port: port, Resolvers: []string{resolver.Addr}, Timeout: 20 * time.Second}), s1)
+			got := look(t, newVerifier(t, verify.Config{Port: port, Resolvers: []string{resolver.Addr},
+				Timeout: 20 * time.Second}), s1)
 			m := new(dns.Msg).SetQuestion(s1.String()+".", dns.TypeTXT)
 			r, _, err := (&dns.Client{Net: "tcp", Timeout: 20 * time.Second}).Exchange(m, unbound.Addr)
 			if err != nil || (r.Rcode == dns.RcodeSuccess) != tc.ok {

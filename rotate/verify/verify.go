@@ -83,7 +83,8 @@ func New(cfg Config) (*Verifier, error) {
 	for _, s := range cfg.Nameservers {
 		t, err := parseTarget(s, v.port)
 		if err != nil {
-			return nil, badConfig(fmt.Errorf("name server %w", err), "write a host name or an address, with :port where it is not 53")
+			return nil, badConfig(fmt.Errorf("name server %w", err),
+				"write a host name or an address, with :port where it is not 53")
 		}
 		v.fixed = append(v.fixed, t)
 	}
@@ -144,8 +145,10 @@ func (v *Verifier) Look(ctx context.Context, name dkim.Name) (Sight, error) {
 			Hint: "correct the domain's zone, or leave it out to have it found"}
 	}
 	s, err := v.look(ctx, name)
-	if errors.Is(err, context.DeadlineExceeded) && !errors.As(err, new(*fault.Error)) { // while another look-up of the same was waited for
-		err = fault.Temporary("look up "+name.String(), err, "see whether the name servers can be reached from here; it is looked up again by itself")
+	if errors.Is(err, context.DeadlineExceeded) && !errors.As(err, new(*fault.Error)) {
+		// while another look-up of the same was waited for
+		err = fault.Temporary("look up "+name.String(), err,
+			"see whether the name servers can be reached from here; it is looked up again by itself")
 	}
 	return s, err
 }

@@ -50,7 +50,8 @@ func TestWay(t *testing.T) {
 		ns.Zone{Name: "provider.test", Minimum: 40 * time.Second, Records: rec("example.k1")},
 	)
 	r := startResolver(t, map[string]string{
-		"example.test.": first.Addr, "same.test.": second.Addr, "glue.test.": third.Addr, "cut.test.": first.Addr, "bare.test.": first.Addr,
+		"example.test.": first.Addr, "same.test.": second.Addr, "glue.test.": third.Addr, "cut.test.": first.Addr,
+		"bare.test.":        first.Addr,
 		"sub.example.test.": second.Addr, "provider.test.": third.Addr,
 	})
 	v := newVerifier(t, verify.Config{Port: port, Resolvers: []string{r.Addr}, Timeout: 10 * time.Second})
@@ -70,16 +71,21 @@ func TestWay(t *testing.T) {
 		{"out", "example.test", want{zone: "provider.test", owner: "example.k1.provider.test", ttl: 300, negative: 40}},
 		{"far", "example.test", want{zone: "provider.test", owner: "example.k1.provider.test", ttl: 3600, negative: 40}},
 		{"deep", "example.test", want{zone: "_domainkey.cut.test", owner: "s9._domainkey.cut.test", ttl: 3600, negative: 30}},
-		{"gone", "example.test", want{zone: "provider.test", owner: "nothing.k1.provider.test", ttl: 3600, negative: 40, empty: true}},
-		{"s1", "sub.example.test", want{zone: "sub.example.test", owner: "s1._domainkey.sub.example.test", ttl: 300, negative: 60}},
-		{"s1", "mail.example.test", want{zone: "example.test", owner: "s1._domainkey.mail.example.test", negative: 10, empty: true}},
-		{"s1", "www.example.test", want{zone: "example.test", owner: "s1._domainkey.www.example.test", ttl: 300, negative: 10}},
+		{"gone", "example.test", want{zone: "provider.test", owner: "nothing.k1.provider.test", ttl: 3600,
+			negative: 40, empty: true}},
+		{"s1", "sub.example.test", want{zone: "sub.example.test", owner: "s1._domainkey.sub.example.test", ttl: 300,
+			negative: 60}},
+		{"s1", "mail.example.test", want{zone: "example.test", owner: "s1._domainkey.mail.example.test",
+			negative: 10, empty: true}},
+		{"s1", "www.example.test", want{zone: "example.test", owner: "s1._domainkey.www.example.test", ttl: 300,
+			negative: 10}},
 		{"s1", "same.test", want{zone: "_domainkey.same.test", owner: "s1._domainkey.same.test", ttl: 300, negative: 20}},
 		{"s2", "same.test", want{zone: "_domainkey.same.test", owner: "s2._domainkey.same.test", negative: 20, empty: true}},
 		{"s1", "cut.test", want{zone: "_domainkey.cut.test", owner: "s1._domainkey.cut.test", ttl: 300, negative: 30}},
 		{"s8", "cut.test", want{zone: "_domainkey.cut.test", owner: "s9._domainkey.cut.test", ttl: 3600, negative: 30}},
 		{"s1", "glue.test", want{zone: "s1._domainkey.glue.test", owner: "s1._domainkey.glue.test", ttl: 300, negative: 50}},
-		{"loop", "example.test", want{code: "cname-loop", says: "loop._domainkey.example.test -> loop2._domainkey.example.test -> loop._domainkey.example.test"}},
+		{"loop", "example.test", want{code: "cname-loop",
+			says: "loop._domainkey.example.test -> loop2._domainkey.example.test -> loop._domainkey.example.test"}},
 		{"self", "example.test", want{code: "cname-loop", says: "in circles"}},
 		{"c0", "example.test", want{code: "cname-loop", says: "more than 8 CNAMEs"}},
 		{"c1", "example.test", want{zone: "example.test", owner: "c9._domainkey.example.test", ttl: 3600, negative: 10}},
@@ -112,7 +118,8 @@ func TestWay(t *testing.T) {
 	// The promise of the package documentation: no selector's name, no name
 	// below _domainkey and no CNAME's target is asked of a resolver.
 	for _, q := range r.questions() {
-		if strings.Contains(q, "_domainkey.") || strings.Contains(q, "example.k1.") || strings.Contains(q, "nothing.k1.") || strings.HasPrefix(q, "k.keys.") {
+		if strings.Contains(q, "_domainkey.") || strings.Contains(q, "example.k1.") || strings.Contains(q, "nothing.k1.") ||
+			strings.HasPrefix(q, "k.keys.") {
 			t.Errorf("a resolver was asked for %s", q)
 		}
 	}
@@ -122,7 +129,8 @@ func TestWay(t *testing.T) {
 // told: receivers who ask it find nothing. Guards I2.
 func TestOneServerDoesNotKnowTheCut(t *testing.T) {
 	port := ns.FreePort(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
-	child := ns.Options{IPs: []string{"127.0.0.3"}, Port: port}.StartKnot(t, ns.Zone{Name: "_domainkey.example.test", Records: txt("s1", value)})
+	child := ns.Options{IPs: []string{"127.0.0.3"}, Port: port}.StartKnot(t,
+		ns.Zone{Name: "_domainkey.example.test", Records: txt("s1", value)})
 	zone := ns.Zone{Name: "example.test", Servers: ips, Records: "_domainkey NS ns.keys\nns.keys A 127.0.0.3\n"}
 	knows := ns.Options{IPs: ips[:1], Port: port}.StartBIND(t, zone)
 	zone.Records = ""
@@ -157,7 +165,8 @@ func chain(n int) string {
 // A zone that was set by hand is held against the truth.
 func TestConfiguredZone(t *testing.T) {
 	knot := ns.StartKnot(t, // BIND's check-names forbids the name server's address below _domainkey
-		ns.Zone{Name: "example.test", Records: txt("s1._domainkey", value) + "_domainkey.sub NS ns1\naway NS ns.away\nns.away A 127.0.0.9\n"},
+		ns.Zone{Name: "example.test", Records: txt("s1._domainkey", value) +
+			"_domainkey.sub NS ns1\naway NS ns.away\nns.away A 127.0.0.9\n"},
 		ns.Zone{Name: "_domainkey.sub.example.test", Records: txt("s1", value)})
 	r := startResolver(t, map[string]string{"example.test.": knot.Addr})
 	byResolver := verify.Config{Port: knot.Port, Resolvers: []string{r.Addr}}
@@ -198,7 +207,8 @@ func TestConfiguredZone(t *testing.T) {
 	t.Run("delegated away", func(t *testing.T) {
 		_, err := newVerifier(t, byServer).Look(t.Context(), dkim.Name{Domain: "away.example.test", Selector: "s1"})
 		faulttest.Shown(t, err)
-		if fault.CodeOf(err) != "child-zone" || !strings.Contains(err.Error(), "refers to the child zone away.example.test") || fault.HintOf(err) == "" {
+		if fault.CodeOf(err) != "child-zone" ||
+			!strings.Contains(err.Error(), "refers to the child zone away.example.test") || fault.HintOf(err) == "" {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -208,7 +218,8 @@ func TestConfiguredZone(t *testing.T) {
 			t.Fatal(err)
 		}
 		look(t, v, s1)
-		if _, err := v.Look(t.Context(), dkim.Name{Domain: "sub.example.test", Selector: "s1"}); fault.CodeOf(err) != "child-zone" {
+		if _, err := v.Look(t.Context(),
+			dkim.Name{Domain: "sub.example.test", Selector: "s1"}); fault.CodeOf(err) != "child-zone" {
 			t.Errorf("got %v", err)
 		} else {
 			faulttest.Shown(t, err)
@@ -221,7 +232,8 @@ func TestConfiguredZone(t *testing.T) {
 
 // Split horizon: the configured servers are asked and nobody else, no resolver either.
 func TestConfiguredNameservers(t *testing.T) {
-	hidden := ns.Options{IPs: []string{"127.0.0.1"}}.StartBIND(t, ns.Zone{Name: "example.test", Records: txt("s1._domainkey", value) + "out._domainkey CNAME k.provider.test.\n"})
+	hidden := ns.Options{IPs: []string{"127.0.0.1"}}.StartBIND(t,
+		ns.Zone{Name: "example.test", Records: txt("s1._domainkey", value) + "out._domainkey CNAME k.provider.test.\n"})
 	provider := ns.StartBIND(t, ns.Zone{Name: "provider.test", Records: txt("k", value)})
 	public := startResolver(t, nil)
 	for _, server := range []string{hidden.Addr, fmt.Sprint("localhost:", hidden.Port)} {
@@ -235,14 +247,16 @@ func TestConfiguredNameservers(t *testing.T) {
 	}
 	t.Run("CNAME leads away", func(t *testing.T) {
 		r := startResolver(t, map[string]string{"provider.test.": provider.Addr})
-		v := newVerifier(t, verify.Config{Nameservers: []string{hidden.Addr}, Resolvers: []string{r.Addr}, Port: provider.Port})
+		v := newVerifier(t, verify.Config{Nameservers: []string{hidden.Addr}, Resolvers: []string{r.Addr},
+			Port: provider.Port})
 		s := look(t, v, dkim.Name{Domain: "example.test", Selector: "out"})
 		if s.Zone != "provider.test" || !s.Complete || !slices.Equal(s.Values, []string{value}) {
 			t.Errorf("%+v", s)
 		}
 	})
 	t.Run("not served", func(t *testing.T) {
-		_, err := newVerifier(t, verify.Config{Nameservers: []string{hidden.Addr}}).Look(t.Context(), dkim.Name{Domain: "example.org", Selector: "s1"})
+		_, err := newVerifier(t, verify.Config{Nameservers: []string{hidden.Addr}}).Look(t.Context(),
+			dkim.Name{Domain: "example.org", Selector: "s1"})
 		faulttest.Shown(t, err)
 		if fault.KindOf(err) != fault.Transient || !strings.Contains(err.Error(), "REFUSED") {
 			t.Errorf("got %v", err)

@@ -26,18 +26,27 @@ func TestWildcards(t *testing.T) {
 		owner    string // s1's own when empty
 		ttl      time.Duration
 	}{
-		"revoked key":                {zone: txt("*._domainkey", revoked), wildcard: []string{revoked}, ttl: 5 * time.Minute},
-		"a usable key":               {zone: txt("*._domainkey", ours), wildcard: []string{ours}, ttl: 5 * time.Minute},
-		"two records":                {zone: txt("*._domainkey", "a", "b"), wildcard: []string{"a", "b"}, ttl: 5 * time.Minute},
-		"SPF for all names":          {zone: txt("*", "v=spf1 -all"), wildcard: []string{"v=spf1 -all"}, ttl: 5 * time.Minute},
-		"CNAME":                      {zone: "*._domainkey 600 CNAME x.example.org.\n", wildcard: []string{verify.WildcardCNAME + "x.example.org"}, ttl: 10 * time.Minute},
-		"CNAME into the zone":        {zone: "*._domainkey 600 CNAME keys\n" + txt("keys", ours), wildcard: []string{verify.WildcardCNAME + "keys.example.test"}, ttl: 10 * time.Minute},
-		"at the end of a CNAME":      {zone: "s1._domainkey 60 CNAME s1.keys\n" + txt("*.keys", revoked), wildcard: []string{revoked}, owner: "s1.keys.example.test", ttl: 5 * time.Minute},
-		"a record beside it":         {zone: txt("*._domainkey", revoked) + txt("s1._domainkey", ours), values: []string{ours}, ttl: 5 * time.Minute},
-		"a record that equals it":    {zone: txt("*._domainkey", ours) + txt("s1._domainkey", ours), values: []string{ours}, ttl: 5 * time.Minute},
-		"a CNAME that equals it":     {zone: "*._domainkey 60 CNAME keys\ns1._domainkey 60 CNAME keys\n" + txt("keys", ours), values: []string{ours}, owner: "keys.example.test", ttl: 5 * time.Minute},
-		"names below the selector":   {zone: txt("*", revoked) + txt("a.s1._domainkey", "x")},
-		"a wildcard below the name":  {zone: txt("s1._domainkey", ours) + txt("*.s1._domainkey", ours), values: []string{ours}, ttl: 5 * time.Minute},
+		"revoked key":  {zone: txt("*._domainkey", revoked), wildcard: []string{revoked}, ttl: 5 * time.Minute},
+		"a usable key": {zone: txt("*._domainkey", ours), wildcard: []string{ours}, ttl: 5 * time.Minute},
+		"two records": {zone: txt("*._domainkey", "a", "b"), wildcard: []string{"a", "b"},
+			ttl: 5 * time.Minute},
+		"SPF for all names": {zone: txt("*", "v=spf1 -all"), wildcard: []string{"v=spf1 -all"},
+			ttl: 5 * time.Minute},
+		"CNAME": {zone: "*._domainkey 600 CNAME x.example.org.\n",
+			wildcard: []string{verify.WildcardCNAME + "x.example.org"}, ttl: 10 * time.Minute},
+		"CNAME into the zone": {zone: "*._domainkey 600 CNAME keys\n" + txt("keys", ours),
+			wildcard: []string{verify.WildcardCNAME + "keys.example.test"}, ttl: 10 * time.Minute},
+		"at the end of a CNAME": {zone: "s1._domainkey 60 CNAME s1.keys\n" + txt("*.keys", revoked),
+			wildcard: []string{revoked}, owner: "s1.keys.example.test", ttl: 5 * time.Minute},
+		"a record beside it": {zone: txt("*._domainkey", revoked) + txt("s1._domainkey", ours),
+			values: []string{ours}, ttl: 5 * time.Minute},
+		"a record that equals it": {zone: txt("*._domainkey", ours) + txt("s1._domainkey", ours), values: []string{ours},
+			ttl: 5 * time.Minute},
+		"a CNAME that equals it": {zone: "*._domainkey 60 CNAME keys\ns1._domainkey 60 CNAME keys\n" + txt("keys", ours),
+			values: []string{ours}, owner: "keys.example.test", ttl: 5 * time.Minute},
+		"names below the selector": {zone: txt("*", revoked) + txt("a.s1._domainkey", "x")},
+		"a wildcard below the name": {zone: txt("s1._domainkey", ours) + txt("*.s1._domainkey", ours),
+			values: []string{ours}, ttl: 5 * time.Minute},
 		"a wildcard of another type": {zone: "*._domainkey 60 HINFO a b\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -52,7 +61,8 @@ func TestWildcards(t *testing.T) {
 				if owner == "" {
 					owner = s1.String()
 				}
-				if !got.Complete || !slices.Equal(got.Values, tc.values) || !slices.Equal(got.Wildcard, tc.wildcard) || got.Owner != owner || got.TTL != tc.ttl {
+				if !got.Complete || !slices.Equal(got.Values, tc.values) || !slices.Equal(got.Wildcard, tc.wildcard) ||
+					got.Owner != owner || got.TTL != tc.ttl {
 					t.Errorf("%+v", got)
 				}
 			}

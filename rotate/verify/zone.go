@@ -46,7 +46,8 @@ func (v *Verifier) soaWalk(ctx context.Context, start string) (string, *dns.Msg,
 			return z, m, nil
 		}
 	}
-	return "", nil, &fault.Error{Kind: fault.Permanent, Code: codes.NoZone, What: what, Err: errors.New("no such zone exists in DNS"),
+	return "", nil, &fault.Error{Kind: fault.Permanent, Code: codes.NoZone, What: what,
+		Err:  errors.New("no such zone exists in DNS"),
 		Hint: "check the spelling, or name the zone's servers in verify.nameservers when the public DNS does not show them"}
 }
 
@@ -77,7 +78,8 @@ func (v *Verifier) publicZone(ctx context.Context, name string) (zone, error) {
 		d := delegation{}
 		d.take(m, name)
 		if len(d) == 0 {
-			return zone{}, &fault.Error{Kind: fault.Permanent, Code: codes.NoZone, What: what, Err: errors.New(bare(name) + " has no name servers: it is not a zone"),
+			return zone{}, &fault.Error{Kind: fault.Permanent, Code: codes.NoZone, What: what,
+				Err:  errors.New(bare(name) + " has no name servers: it is not a zone"),
 				Hint: "correct or leave out the domain's zone, or name the zone's servers in verify.nameservers"}
 		}
 		servers, err := v.servers(ctx, d)
@@ -107,7 +109,8 @@ func (v *Verifier) child(ctx context.Context, parent zone, referrals []answer, n
 		}
 	}
 	if err := ctx.Err(); err != nil {
-		return zone{}, fault.Temporary("find the name servers of "+bare(name), err, "see whether the name servers can be reached from here; it is looked up again by itself")
+		return zone{}, fault.Temporary("find the name servers of "+bare(name), err,
+			"see whether the name servers can be reached from here; it is looked up again by itself")
 	}
 	servers, err := v.servers(ctx, d)
 	return zone{name, servers}, err
@@ -149,7 +152,8 @@ func (v *Verifier) servers(ctx context.Context, d delegation) ([]server, error) 
 			s := &list[i]
 			addrs := d[s.name]
 			if len(addrs) == 0 {
-				addrs, s.err = v.memory.hosts.get(gctx, s.name, func(ctx context.Context) ([]netip.Addr, error) { return v.addresses(ctx, s.name) })
+				addrs, s.err = v.memory.hosts.get(gctx, s.name,
+					func(ctx context.Context) ([]netip.Addr, error) { return v.addresses(ctx, s.name) })
 			}
 			s.name = bare(s.name)
 			for _, a := range addrs {
@@ -159,7 +163,8 @@ func (v *Verifier) servers(ctx context.Context, d delegation) ([]server, error) 
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return nil, fault.Temporary("find the addresses of name servers", err, "see whether the name servers can be reached from here; it is looked up again by itself")
+		return nil, fault.Temporary("find the addresses of name servers", err,
+			"see whether the name servers can be reached from here; it is looked up again by itself")
 	}
 	return list, nil
 }

@@ -96,7 +96,8 @@ func found(path string) (bool, error) {
 	}
 	for _, left := range []string{path + "-wal", path + "-journal"} {
 		if _, err := os.Lstat(left); err == nil {
-			return false, fault.Refuse(codes.LostState, "open the state database "+path+": it is gone, but its log "+left+" is there",
+			return false, fault.Refuse(codes.LostState, "open the state database "+path+": it is gone, but its log "+
+				left+" is there",
 				"restore both from a backup; only if this state is given up, remove the log")
 		}
 	}
@@ -106,7 +107,8 @@ func found(path string) (bool, error) {
 func build(ctx context.Context, path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return fault.Lasting("create the state database "+path, err, "free space in "+filepath.Dir(path)+" or allow writing there")
+		return fault.Lasting("create the state database "+path, err, "free space in "+filepath.Dir(path)+
+			" or allow writing there")
 	}
 	f.Close()
 	db, err := sql.Open("sqlite", dsn(path, writing+"&_journal_mode=WAL"))

@@ -34,7 +34,8 @@ func TestDiskFull(t *testing.T) {
 	var err error
 	for range 1000 { // the log may have room in it yet
 		var rev int64
-		if rev, err = s.Save(t.Context(), l, start, st, rotate.Event{Domain: st.Domain, Message: strings.Repeat("x", 10_000)}); err != nil {
+		if rev, err = s.Save(t.Context(), l, start, st,
+			rotate.Event{Domain: st.Domain, Message: strings.Repeat("x", 10_000)}); err != nil {
 			break
 		}
 		st.Revision = rev

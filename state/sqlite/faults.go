@@ -33,15 +33,19 @@ func broken(path, attempt string, err error) error {
 	case lib.SQLITE_IOERR:
 		return fault.Temporary(what, err, "check the disk, its free space and the kernel's log")
 	case lib.SQLITE_READONLY, lib.SQLITE_PERM, lib.SQLITE_AUTH:
-		return fault.Lasting(what, err, "allow writing to the file and its directory; the file system may be mounted read-only")
+		return fault.Lasting(what, err,
+			"allow writing to the file and its directory; the file system may be mounted read-only")
 	case lib.SQLITE_CANTOPEN:
-		return fault.Lasting(what, err, "the file and its directory must be there and allow writing; the file system may be mounted read-only")
+		return fault.Lasting(what, err,
+			"the file and its directory must be there and allow writing; the file system may be mounted read-only")
 	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
 		return damaged(path, attempt, err)
 	case lib.SQLITE_INTERRUPT:
 		return fault.Temporary(what, err, "run it again; it was interrupted, or its time ran out")
 	}
-	return fault.Lasting(what, err, "look at the file, its directory and the kernel's log; a copy of it tells whether the database is sound: sqlite3 COPY 'pragma integrity_check'")
+	return fault.Lasting(what, err,
+		"look at the file, its directory and the kernel's log; "+
+			"a copy of it tells whether the database is sound: sqlite3 COPY 'pragma integrity_check'")
 }
 
 // unready reports that a reader which may not write found the log's index not yet made.
@@ -53,7 +57,8 @@ func unready(err error) bool {
 // damaged reports a database that can't be relied upon (I12).
 func damaged(path, attempt string, err error) error {
 	return &fault.Error{
-		Kind: fault.Permanent, Code: codes.DamagedState, What: attempt + ": the state database " + path + " is damaged", Err: err,
+		Kind: fault.Permanent, Code: codes.DamagedState, What: attempt + ": the state database " + path +
+			" is damaged", Err: err,
 		Hint: "restore it from a backup; removing it would lose where every domain stands",
 	}
 }

@@ -83,7 +83,8 @@ func fill(t testing.TB, path string, domains int) {
 			st.Domain, string(st.Phase), state.Nanos(st.Next.At), st.Config, body); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := tx.Exec("INSERT INTO looks (domain, at) VALUES (?, ?)", st.Domain, state.Nanos(start.Add(min(time.Duration(i)*time.Second, time.Hour)))); err != nil {
+		if _, err := tx.Exec("INSERT INTO looks (domain, at) VALUES (?, ?)", st.Domain,
+			state.Nanos(start.Add(min(time.Duration(i)*time.Second, time.Hour)))); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -29,7 +29,8 @@ func TestQueriesUseTheirIndex(t *testing.T) {
 	s, _ := openTemp(t)
 	for query, want := range map[string]string{
 		dueQuery: "SEARCH domains USING COVERING INDEX domains_due (next_at<?)",
-		looksQuery: "CO-ROUTINE (subquery-2); COMPOUND QUERY; LEFT-MOST SUBQUERY; SEARCH looks USING COVERING INDEX looks_due (at<?); " +
+		looksQuery: "CO-ROUTINE (subquery-2); COMPOUND QUERY; LEFT-MOST SUBQUERY; " +
+			"SEARCH looks USING COVERING INDEX looks_due (at<?); " +
 			"UNION ALL; SEARCH looks USING COVERING INDEX looks_due (at>?); SCAN (subquery-2); USE TEMP B-TREE FOR ORDER BY",
 		failingQuery: "SCAN domains USING INDEX domains_failing",
 	} {
@@ -129,7 +130,8 @@ func TestLostTransaction(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "disk full") {
 		t.Errorf("error %v", err)
 	}
-	if err := s.writer.write(t.Context(), func(ctx context.Context, tx *sql.Tx) error { return insert(ctx, tx, "kept") }); err != nil {
+	if err := s.writer.write(t.Context(),
+		func(ctx context.Context, tx *sql.Tx) error { return insert(ctx, tx, "kept") }); err != nil {
 		t.Error(err)
 	}
 	if lost, kept := countMeta(t, s, "lost"), countMeta(t, s, "kept"); lost != 0 || kept != 1 {

@@ -61,7 +61,8 @@ func (s *Store) Release(ctx context.Context, l rotate.Lease) error {
 }
 
 func putLease(ctx context.Context, tx *sql.Tx, l rotate.Lease) error {
-	_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO leases (domain, owner, fence, expires, renewals, ttl, since) VALUES (?, ?, ?, ?, ?, ?, ?)",
+	_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO leases (domain, owner, fence, expires, renewals, ttl, "+
+		"since) VALUES (?, ?, ?, ?, ?, ?, ?)",
 		l.Domain, l.Owner, l.Fence, state.Nanos(l.Expires), l.Renewals, int64(l.TTL), sinceOf(l.Since))
 	return err
 }
@@ -70,7 +71,8 @@ func putLease(ctx context.Context, tx *sql.Tx, l rotate.Lease) error {
 func lastLease(ctx context.Context, tx *sql.Tx, domain string) (rotate.Lease, error) {
 	last := rotate.Lease{Domain: domain}
 	var expires, ttl, since int64
-	row := tx.QueryRowContext(ctx, "SELECT owner, fence, expires, renewals, ttl, since FROM leases WHERE domain = ?", domain)
+	row := tx.QueryRowContext(ctx,
+		"SELECT owner, fence, expires, renewals, ttl, since FROM leases WHERE domain = ?", domain)
 	err := row.Scan(&last.Owner, &last.Fence, &expires, &last.Renewals, &ttl, &since)
 	if errors.Is(err, sql.ErrNoRows) {
 		return rotate.Lease{}, nil

@@ -57,8 +57,10 @@ func (s *Store) LookAgain(ctx context.Context, domain string, at, closely time.T
 		if err := record(ctx, tx, events, lines); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, "INSERT INTO looks (domain, at, closely) VALUES (?, ?, ?) ON CONFLICT (domain) DO UPDATE SET "+
-			"at = min(at, excluded.at), closely = iif(excluded.closely != 0, excluded.closely, closely)", domain, state.Nanos(at), sinceOf(closely))
+		_, err := tx.ExecContext(ctx, "INSERT INTO looks (domain, at, closely) VALUES (?, ?, "+
+			"?) ON CONFLICT (domain) DO UPDATE SET "+
+			"at = min(at, excluded.at), closely = iif(excluded.closely != 0, excluded.closely, closely)", domain,
+			state.Nanos(at), sinceOf(closely))
 		return err
 	})
 	return s.failed("have "+domain+" looked after again", err)
@@ -70,7 +72,8 @@ func noteLook(ctx context.Context, tx *sql.Tx, st rotate.State, now time.Time) e
 	if !note {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, "INSERT INTO looks (domain, at) VALUES (?, ?) ON CONFLICT (domain) DO UPDATE SET at = max(at, excluded.at)",
+	_, err := tx.ExecContext(ctx, "INSERT INTO looks (domain, at) VALUES (?, "+
+		"?) ON CONFLICT (domain) DO UPDATE SET at = max(at, excluded.at)",
 		st.Domain, state.Nanos(at))
 	return err
 }

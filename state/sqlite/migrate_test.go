@@ -59,9 +59,12 @@ func TestMigrateFromVersion1(t *testing.T) {
 		t.Errorf("the key for plans that it was given does not stay")
 	}
 	want := rotate.State{
-		Domain: "example.com", Revision: 7, Phase: rotate.Draining, Active: "s2", Draining: "s1", SwitchedAt: at, Config: "c0ffee",
-		Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{ID: "k1", Version: 1, Record: "v=DKIM1; k=rsa; p=MII"}}},
-		Next:      &rotate.Next{Action: "replace", Selector: "s1", At: at, Reason: rotate.Reason{Code: "drain", Message: "mail in flight"}},
+		Domain: "example.com", Revision: 7, Phase: rotate.Draining, Active: "s2", Draining: "s1", SwitchedAt: at,
+		Config: "c0ffee",
+		Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{ID: "k1", Version: 1,
+			Record: "v=DKIM1; k=rsa; p=MII"}}},
+		Next: &rotate.Next{Action: "replace", Selector: "s1", At: at,
+			Reason: rotate.Reason{Code: "drain", Message: "mail in flight"}},
 	}
 	got, err := s.Load(t.Context(), "example.com")
 	if err != nil {
@@ -87,7 +90,8 @@ func TestMigrateFromVersion1(t *testing.T) {
 	if !errors.As(err, &held) || held.Lease != lease {
 		t.Errorf("error %v, want that the lease is held: %+v", err, lease)
 	}
-	if _, err := s.writer.db.Exec("UPDATE leases SET expires = expires + 1"); err != nil { // as its owner does, if it lives
+	if _, err := s.writer.db.Exec("UPDATE leases SET expires = expires + 1"); err != nil {
+		// as its owner does, if it lives
 		t.Fatal(err)
 	}
 	evict := rotate.LeaseRequest{Domain: "example.com", Owner: "b", Now: at, TTL: time.Hour, Evict: &lease}
@@ -123,7 +127,8 @@ func TestMigrations(t *testing.T) {
 	if tables := names(t, db); slices.Contains(tables, "half") || !slices.Contains(tables, "more") {
 		t.Errorf("tables %v", tables)
 	}
-	if _, err := Open(t.Context(), path); fault.CodeOf(err) != "newer-state" || !strings.Contains(fault.HintOf(err), "a newer dkimbot wrote this") {
+	if _, err := Open(t.Context(), path); fault.CodeOf(err) != "newer-state" ||
+		!strings.Contains(fault.HintOf(err), "a newer dkimbot wrote this") {
 		t.Errorf("opening it with less: error %v with hint %q", err, fault.HintOf(err))
 	} else {
 		faulttest.Shown(t, err)

@@ -25,13 +25,15 @@ func (s *Store) Claim(ctx context.Context, owner string, name dkim.Name) (holder
 			return err
 		}
 		holder = name
-		if _, err := tx.ExecContext(ctx, "DELETE FROM names WHERE domain = ? AND selector = ? OR owner = ?", name.Domain, name.Selector, owner); err != nil {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM names WHERE domain = ? AND selector = ? OR owner = ?", name.Domain,
+			name.Selector, owner); err != nil {
 			return err
 		}
 		if owner == name.String() {
 			return nil
 		}
-		_, err := tx.ExecContext(ctx, "INSERT INTO names (owner, domain, selector) VALUES (?, ?, ?)", owner, name.Domain, name.Selector)
+		_, err := tx.ExecContext(ctx, "INSERT INTO names (owner, domain, selector) VALUES (?, ?, ?)", owner,
+			name.Domain, name.Selector)
 		return err
 	})
 	if err != nil {
@@ -43,7 +45,8 @@ func (s *Store) Claim(ctx context.Context, owner string, name dkim.Name) (holder
 // holderOf returns whose record stands at a name: by an entry, or because it is its own.
 func holderOf(ctx context.Context, q querier, owner string) (dkim.Name, error) {
 	var entered dkim.Name
-	err := q.QueryRowContext(ctx, "SELECT domain, selector FROM names WHERE owner = ?", owner).Scan(&entered.Domain, &entered.Selector)
+	err := q.QueryRowContext(ctx, "SELECT domain, selector FROM names WHERE owner = ?", owner).Scan(&entered.Domain,
+		&entered.Selector)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return dkim.Name{}, err
 	}
@@ -63,7 +66,8 @@ func manages(ctx context.Context, q querier, name dkim.Name) (bool, error) {
 	}
 	var revision int64
 	var body []byte
-	err := q.QueryRowContext(ctx, "SELECT revision, body FROM domains WHERE domain = ?", name.Domain).Scan(&revision, &body)
+	err := q.QueryRowContext(ctx, "SELECT revision, body FROM domains WHERE domain = ?",
+		name.Domain).Scan(&revision, &body)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}

@@ -153,7 +153,8 @@ func TestSecondProcessIsToldWhoHoldsTheLease(t *testing.T) {
 	if !c.lines.Scan() {
 		t.Fatal("the child said nothing")
 	}
-	_, err := s.Acquire(t.Context(), rotate.LeaseRequest{Domain: "example.com", Owner: "parent", Now: start, TTL: time.Hour})
+	_, err := s.Acquire(t.Context(),
+		rotate.LeaseRequest{Domain: "example.com", Owner: "parent", Now: start, TTL: time.Hour})
 	var held *rotate.HeldError
 	if !errors.As(err, &held) {
 		t.Fatalf("error %v, want a HeldError", err)
@@ -162,7 +163,9 @@ func TestSecondProcessIsToldWhoHoldsTheLease(t *testing.T) {
 		t.Errorf("held by %q until %v", held.Owner, held.Expires)
 	}
 	c.kill() // its lease stays until it runs out, or its owner is known to be dead
-	if _, err := s.Acquire(t.Context(), rotate.LeaseRequest{Domain: "example.com", Owner: "parent", Now: start, TTL: time.Hour, Evict: &held.Lease}); err != nil {
+	if _, err := s.Acquire(t.Context(),
+		rotate.LeaseRequest{Domain: "example.com", Owner: "parent", Now: start, TTL: time.Hour,
+			Evict: &held.Lease}); err != nil {
 		t.Error(err)
 	}
 }
@@ -170,7 +173,8 @@ func TestSecondProcessIsToldWhoHoldsTheLease(t *testing.T) {
 // I8: no increment of two processes is lost.
 func TestTwoProcessesCount(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
-	children := []*child{startChild(t, "increment", path), startChild(t, "increment", path)} // and one of them makes the file
+	// and one of them makes the file
+	children := []*child{startChild(t, "increment", path), startChild(t, "increment", path)}
 	for _, c := range children {
 		if err := c.cmd.Wait(); err != nil {
 			t.Fatal(err)

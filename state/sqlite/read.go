@@ -169,7 +169,8 @@ func (r *reads) Due(ctx context.Context, now time.Time) ([]string, error) {
 }
 
 // looksQuery reads nothing but the due parts of the index looks_due.
-const looksQuery = "SELECT domain FROM (SELECT domain, at FROM looks WHERE at <= ? UNION ALL SELECT domain, at FROM looks WHERE at > ?) ORDER BY at, domain"
+const looksQuery = "SELECT domain FROM (SELECT domain, at FROM looks WHERE at <= ? UNION ALL SELECT domain, " +
+	"at FROM looks WHERE at > ?) ORDER BY at, domain"
 
 // Looks implements state.Lister.
 func (r *reads) Looks(ctx context.Context, now time.Time) ([]string, error) {

@@ -25,7 +25,8 @@ import (
 func OpenReadOnly(ctx context.Context, path string) (state.Reader, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return nil, fault.Lasting("open the state database", err, "run it in a directory that exists, or give state.path whole")
+		return nil, fault.Lasting("open the state database", err,
+			"run it in a directory that exists, or give state.path whole")
 	}
 	if path, err = place(path); err != nil {
 		return nil, err

@@ -11,7 +11,8 @@ import (
 )
 
 // Save implements rotate.Store.
-func (s *Store) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State, events ...rotate.Event) (int64, error) {
+func (s *Store) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State,
+	events ...rotate.Event) (int64, error) {
 	stored := st
 	stored.Revision++
 	body, err := state.Encode(stored)
@@ -27,8 +28,10 @@ func (s *Store) Save(ctx context.Context, l rotate.Lease, now time.Time, st rota
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO domains (domain, revision, phase, next_at, config, failures, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
-			st.Domain, stored.Revision, string(st.Phase), state.Nanos(state.NextAt(st)), st.Config, st.Failures, body); err != nil {
+		if _, err := tx.ExecContext(ctx,
+			"INSERT OR REPLACE INTO domains (domain, revision, phase, next_at, config, failures, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+			st.Domain, stored.Revision, string(st.Phase), state.Nanos(state.NextAt(st)), st.Config, st.Failures,
+			body); err != nil {
 			return err
 		}
 		if err := record(ctx, tx, events, lines); err != nil {
@@ -46,7 +49,8 @@ func (s *Store) Save(ctx context.Context, l rotate.Lease, now time.Time, st rota
 }
 
 // admit checks lease and revision as they stand within the transaction, and returns the lease.
-func admit(ctx context.Context, tx *sql.Tx, l rotate.Lease, st rotate.State, events []rotate.Event) (last rotate.Lease, err error) {
+func admit(ctx context.Context, tx *sql.Tx, l rotate.Lease, st rotate.State,
+	events []rotate.Event) (last rotate.Lease, err error) {
 	if last, err = lastLease(ctx, tx, st.Domain); err != nil {
 		return last, err
 	}

@@ -40,7 +40,8 @@ type Store struct {
 func Open(ctx context.Context, path string) (*Store, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return nil, fault.Lasting("open the state database", err, "run it in a directory that exists, or give state.path whole")
+		return nil, fault.Lasting("open the state database", err,
+			"run it in a directory that exists, or give state.path whole")
 	}
 	if path, err = place(path); err != nil {
 		return nil, err

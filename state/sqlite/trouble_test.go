@@ -34,11 +34,14 @@ func TestDamagedDatabase(t *testing.T) {
 		"emptied, with a log": {"damaged-state", func(p string) error {
 			return errors.Join(os.Rename(p, p+"-wal"), os.WriteFile(p, nil, 0o600))
 		}},
-		"cut in half":      {"damaged-state", func(p string) error { return os.Truncate(p, 20_000) }},
-		"other content":    {"damaged-state", func(p string) error { return overwrite(p, 0, strings.Repeat("not a database ", 300)) }},
-		"pages zeroed":     {"damaged-state", func(p string) error { return overwrite(p, 4096, strings.Repeat("\x00", 40_000)) }},
-		"other database":   {"damaged-state", func(p string) error { return execute(p, "PRAGMA application_id = 7") }},
-		"no lineage":       {"damaged-state", func(p string) error { return execute(p, "DELETE FROM meta WHERE key = 'lineage'") }},
+		"cut in half": {"damaged-state", func(p string) error { return os.Truncate(p, 20_000) }},
+		"other content": {"damaged-state",
+			func(p string) error { return overwrite(p, 0, strings.Repeat("not a database ", 300)) }},
+		"pages zeroed": {"damaged-state",
+			func(p string) error { return overwrite(p, 4096, strings.Repeat("\x00", 40_000)) }},
+		"other database": {"damaged-state", func(p string) error { return execute(p, "PRAGMA application_id = 7") }},
+		"no lineage": {"damaged-state",
+			func(p string) error { return execute(p, "DELETE FROM meta WHERE key = 'lineage'") }},
 		"a newer schema":   {"newer-state", func(p string) error { return execute(p, "PRAGMA user_version = 99") }},
 		"gone but its log": {"lost-state", func(p string) error { return os.Rename(p, p+"-wal") }},
 	} {
@@ -104,7 +107,8 @@ func TestPathsThatCannotBe(t *testing.T) {
 	for _, path := range []string{filepath.Join(dir, "missing", "state.db"), dir, filepath.Join(dir, "file", "state.db")} {
 		_, err := sqlite.Open(t.Context(), path)
 		faulttest.Shown(t, err)
-		if err == nil || fault.KindOf(err) != fault.Permanent || fault.HintOf(err) == "" || !strings.Contains(err.Error(), path) {
+		if err == nil || fault.KindOf(err) != fault.Permanent || fault.HintOf(err) == "" ||
+			!strings.Contains(err.Error(), path) {
 			t.Errorf("%s: error %v with hint %q", path, err, fault.HintOf(err))
 		}
 	}

@@ -26,9 +26,12 @@ func TestOthersState(t *testing.T) {
 		"directory for all":    {func(dir, _ string) error { return os.Chmod(dir, 0o777) }, "can be written by everybody"},
 		"database of another": {func(dir, _ string) error { return os.Chown(filepath.Join(dir, "state.db"), other, other) },
 			"state.db belongs to user 12345"},
-		"database for all": {func(dir, _ string) error { return os.Chmod(filepath.Join(dir, "state.db"), 0o666) }, "can be written by everybody"},
-		"linked log":       {func(dir, mine string) error { return os.Symlink(mine, filepath.Join(dir, "state.db-wal")) }, "is a symbolic link"},
-		"pipe for a log":   {func(dir, _ string) error { return syscall.Mkfifo(filepath.Join(dir, "state.db-wal"), 0o600) }, "is a pipe"},
+		"database for all": {func(dir, _ string) error { return os.Chmod(filepath.Join(dir, "state.db"), 0o666) },
+			"can be written by everybody"},
+		"linked log": {func(dir, mine string) error { return os.Symlink(mine, filepath.Join(dir, "state.db-wal")) },
+			"is a symbolic link"},
+		"pipe for a log": {func(dir, _ string) error { return syscall.Mkfifo(filepath.Join(dir, "state.db-wal"), 0o600) },
+			"is a pipe"},
 		"link of another": {func(dir, mine string) error {
 			os.Remove(filepath.Join(dir, "state.db"))
 			if err := os.Symlink(mine, filepath.Join(dir, "state.db")); err != nil {

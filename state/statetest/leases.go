@@ -31,7 +31,8 @@ func oneOwner(t *testing.T, s state.Store) {
 		t.Error(diff)
 	}
 	acquire(t, s, "example.org", "b", start) // another domain is free
-	_, err := s.Save(t.Context(), rotate.Lease{Domain: domain, Owner: "b", Fence: l.Fence, TTL: ttl}, start, rotate.State{Domain: domain})
+	_, err := s.Save(t.Context(), rotate.Lease{Domain: domain, Owner: "b", Fence: l.Fence, TTL: ttl}, start,
+		rotate.State{Domain: domain})
 	wantRefused(t, err, codes.LeaseLost)
 	save(t, s, l, start, rotate.State{Domain: domain})
 }
@@ -41,7 +42,8 @@ func oneOwner(t *testing.T, s state.Store) {
 func noClock(t *testing.T, s state.Store) {
 	l := acquire(t, s, domain, "a", start)
 	var st rotate.State
-	for _, step := range []time.Duration{30 * time.Minute, -time.Hour, 32 * 365 * 24 * time.Hour, -10 * 365 * 24 * time.Hour} {
+	for _, step := range []time.Duration{30 * time.Minute, -time.Hour, 32 * 365 * 24 * time.Hour,
+		-10 * 365 * 24 * time.Hour} {
 		if _, err := s.Acquire(t.Context(), request(domain, "b", start.Add(step))); err == nil {
 			t.Fatalf("b got the lease by a clock that was set by %s", step)
 		}
@@ -76,7 +78,8 @@ func renewals(t *testing.T, s state.Store) {
 		}
 		seen = now
 	}
-	for _, other := range []rotate.Lease{{Domain: domain, Owner: "b", Fence: l.Fence, TTL: ttl}, {Domain: domain, Owner: "a", Fence: l.Fence - 1, TTL: ttl},
+	for _, other := range []rotate.Lease{{Domain: domain, Owner: "b", Fence: l.Fence, TTL: ttl},
+		{Domain: domain, Owner: "a", Fence: l.Fence - 1, TTL: ttl},
 		{Domain: "example.org", Owner: "a", Fence: 1, TTL: ttl}} {
 		wantRefused(t, s.Renew(t.Context(), other, start), codes.LeaseLost)
 	}
@@ -103,7 +106,8 @@ func fences(t *testing.T, s state.Store) {
 	if l1.Fence <= 0 || l2.Fence <= l1.Fence || l3.Fence <= l2.Fence {
 		t.Errorf("fences %d, %d, %d do not grow", l1.Fence, l2.Fence, l3.Fence)
 	}
-	if want := (rotate.Lease{Domain: domain, Owner: "b", Fence: l3.Fence, TTL: ttl, Since: start, Expires: start.Add(ttl)}); l3 != want {
+	if want := (rotate.Lease{Domain: domain, Owner: "b", Fence: l3.Fence, TTL: ttl, Since: start,
+		Expires: start.Add(ttl)}); l3 != want {
 		t.Errorf("lease %+v, want %+v", l3, want)
 	}
 }

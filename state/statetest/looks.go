@@ -105,7 +105,8 @@ func looksOnce(t *testing.T, s state.Store) {
 
 func failing(t *testing.T, s state.Store) {
 	for name, st := range map[string]rotate.State{
-		"b.example": {Failures: 2, LastError: "no", NextTry: start}, "a.example": {Failures: 1}, "well.example": {LastError: "once"}, "healed.example": {Failures: 1},
+		"b.example": {Failures: 2, LastError: "no", NextTry: start}, "a.example": {Failures: 1},
+		"well.example": {LastError: "once"}, "healed.example": {Failures: 1},
 	} {
 		st.Domain = name
 		l := acquire(t, s, name, "o", start)

@@ -50,7 +50,8 @@ type row struct {
 
 // NewMemory returns an empty store.
 func NewMemory() *Memory {
-	return &Memory{lineage: state.NewLineage(), planKey: state.NewPlanKey(), domains: map[string]row{}, leases: map[string]rotate.Lease{}, begun: map[string]time.Time{},
+	return &Memory{lineage: state.NewLineage(), planKey: state.NewPlanKey(), domains: map[string]row{},
+		leases: map[string]rotate.Lease{}, begun: map[string]time.Time{},
 		looks: map[string]time.Time{}, closely: map[string]time.Time{}, names: map[string]dkim.Name{}}
 }
 
@@ -96,7 +97,8 @@ func (m *Memory) Release(ctx context.Context, l rotate.Lease) error {
 }
 
 // Save implements rotate.Store.
-func (m *Memory) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State, events ...rotate.Event) (int64, error) {
+func (m *Memory) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State,
+	events ...rotate.Event) (int64, error) {
 	if err := alive(ctx); err != nil {
 		return 0, err
 	}
@@ -116,7 +118,8 @@ func (m *Memory) Save(ctx context.Context, l rotate.Lease, now time.Time, st rot
 	if err := state.Admit(last, l, m.domains[st.Domain].revision, st, events); err != nil {
 		return 0, err
 	}
-	m.domains[st.Domain] = row{revision: stored.Revision, nextAt: state.NextAt(st), failing: st.Failures > 0, config: st.Config, body: body}
+	m.domains[st.Domain] = row{revision: stored.Revision, nextAt: state.NextAt(st), failing: st.Failures > 0,
+		config: st.Config, body: body}
 	m.record(st.Domain, lines)
 	if at, note := state.FirstLook(st, now); note && at.After(m.looks[st.Domain]) {
 		m.looks[st.Domain] = at

@@ -44,7 +44,8 @@ func quota(t *testing.T, s state.Store) {
 		{"f.example", -23 * time.Hour, 2, -23 * time.Hour},
 	} {
 		if at := take(t, s, step.domain, start.Add(step.after), step.most); !at.Equal(start.Add(step.want)) {
-			t.Errorf("%s after %s, at most %d: it may begin after %s, want %s", step.domain, step.after, step.most, at.Sub(start), step.want)
+			t.Errorf("%s after %s, at most %d: it may begin after %s, want %s", step.domain, step.after, step.most,
+				at.Sub(start), step.want)
 		}
 	}
 }
@@ -55,17 +56,21 @@ func switches(t *testing.T, s state.Store) {
 	take(t, s, "a.example", start.Add(2*time.Minute), 0)
 	take(t, s, "c.example", start.Add(3*time.Minute), 1) // held back, so not noted
 	for after, want := range map[time.Duration][]rotate.Begun{
-		2 * time.Minute:      {{Domain: "a.example", At: start.Add(2 * time.Minute)}, {Domain: "b.example", At: start.Add(time.Minute)}},
-		61*time.Minute - 1:   {{Domain: "a.example", At: start.Add(2 * time.Minute)}, {Domain: "b.example", At: start.Add(time.Minute)}},
-		61 * time.Minute:     {{Domain: "a.example", At: start.Add(2 * time.Minute)}},
-		90 * time.Second:     {{Domain: "a.example", At: start.Add(90 * time.Second)}, {Domain: "b.example", At: start.Add(time.Minute)}},
+		2 * time.Minute: {{Domain: "a.example", At: start.Add(2 * time.Minute)},
+			{Domain: "b.example", At: start.Add(time.Minute)}},
+		61*time.Minute - 1: {{Domain: "a.example", At: start.Add(2 * time.Minute)},
+			{Domain: "b.example", At: start.Add(time.Minute)}},
+		61 * time.Minute: {{Domain: "a.example", At: start.Add(2 * time.Minute)}},
+		90 * time.Second: {{Domain: "a.example", At: start.Add(90 * time.Second)},
+			{Domain: "b.example", At: start.Add(time.Minute)}},
 		2 * 60 * time.Minute: nil,
 	} {
 		got, err := s.Switches(t.Context(), start.Add(after))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, got, cmpopts.SortSlices(func(a, b rotate.Begun) bool { return a.Domain < b.Domain })); diff != "" {
+		if diff := cmp.Diff(want, got,
+			cmpopts.SortSlices(func(a, b rotate.Begun) bool { return a.Domain < b.Domain })); diff != "" {
 			t.Errorf("after %s: %s", after, diff)
 		}
 	}

@@ -105,7 +105,8 @@ func roundTrip(t *testing.T, s state.Store) {
 
 func aliasing(t *testing.T, s state.Store) {
 	l := acquire(t, s, domain, "a", start)
-	st := rotate.State{Domain: domain, Phase: rotate.Ready, Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{ID: "k"}}}}
+	st := rotate.State{Domain: domain, Phase: rotate.Ready,
+		Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{ID: "k"}}}}
 	save(t, s, l, start, st)
 	st.Selectors["s1"].Key.ID = "changed after saving"
 	load(t, s, domain).Selectors["s1"].Key.ID = "changed after loading"
@@ -161,7 +162,8 @@ func history(t *testing.T, s state.Store) {
 	a, b := acquire(t, s, "a.example", "o", start), acquire(t, s, "b.example", "o", start)
 	var all []rotate.Event
 	event := func(l rotate.Lease, n int) rotate.Event {
-		e := rotate.Event{Domain: l.Domain, At: start.Add(-time.Duration(n) * time.Hour), By: "o", Kind: rotate.Publish, Outcome: codes.OutcomeDone, Message: fmt.Sprint(n)}
+		e := rotate.Event{Domain: l.Domain, At: start.Add(-time.Duration(n) * time.Hour), By: "o", Kind: rotate.Publish,
+			Outcome: codes.OutcomeDone, Message: fmt.Sprint(n)}
 		all = append(all, e)
 		return e
 	}
@@ -198,7 +200,8 @@ func refusedSave(t *testing.T, s state.Store) {
 	l := acquire(t, s, domain, "a", start)
 	save(t, s, l, start, rotate.State{Domain: domain, Phase: rotate.Ready}, rotate.Event{Domain: domain})
 	before := held(t, s, domain)
-	_, err := s.Save(t.Context(), l, start.Add(ttl/2), rotate.State{Domain: domain, Phase: rotate.Draining}, rotate.Event{Domain: domain})
+	_, err := s.Save(t.Context(), l, start.Add(ttl/2), rotate.State{Domain: domain, Phase: rotate.Draining},
+		rotate.Event{Domain: domain})
 	wantRefused(t, err, codes.StaleRevision)
 	if st := load(t, s, domain); st.Phase != rotate.Ready || st.Revision != 1 {
 		t.Errorf("state is %s at revision %d", st.Phase, st.Revision)
@@ -227,7 +230,8 @@ func due(t *testing.T, s state.Store) {
 		st.Domain = name
 		save(t, s, acquire(t, s, name, "a", start), start, st)
 	}
-	first := []string{"intent.example", "unknown.example", "healed.example", "past.example", "retried.example", "now.example"}
+	first := []string{"intent.example", "unknown.example", "healed.example", "past.example",
+		"retried.example", "now.example"}
 	for _, test := range []struct {
 		now  time.Time
 		want []string
@@ -264,7 +268,8 @@ func lists(t *testing.T, s state.Store) {
 		}
 		names = append(names, st.Domain)
 	}
-	if diff := cmp.Diff([]string{"d0.example", "d1.example", "d2.example", "d3.example", "d4.example"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"d0.example", "d1.example", "d2.example", "d3.example", "d4.example"},
+		names); diff != "" {
 		t.Error(diff)
 	}
 	for range s.List(t.Context()) {
@@ -307,7 +312,8 @@ func cancelled(t *testing.T, s state.Store) {
 	_, looked := s.TakeLooks(ctx, start, []string{domain})
 	_, failing := s.Failing(ctx)
 	again := s.LookAgain(ctx, domain, start, start)
-	for i, err := range []error{saved, acquired, loaded, due, taken, counted, looks, looked, failing, again, s.Renew(ctx, l, start), s.Release(ctx, l)} {
+	for i, err := range []error{saved, acquired, loaded, due, taken, counted, looks, looked, failing, again,
+		s.Renew(ctx, l, start), s.Release(ctx, l)} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("call %d: error %v, want that the context is cancelled", i, err)
 		}

@@ -28,7 +28,8 @@ func (a *App) finder(ctx context.Context, source keyimport.Source) (*keyimport.F
 	}
 	own := a.Config.Keystore.Vault
 	if own == nil {
-		return nil, fault.Lasting("read keys in Vault", errors.New("the configuration's keystore is not in Vault"), "set keystore.driver to vault; the keys are read with its address and login")
+		return nil, fault.Lasting("read keys in Vault", errors.New("the configuration's keystore is not in Vault"),
+			"set keystore.driver to vault; the keys are read with its address and login")
 	}
 	there := *own
 	there.Mount, there.Prefix = vault.SplitPath(source.Vault.Path, own.Mount)
@@ -43,7 +44,8 @@ func (a *App) finder(ctx context.Context, source keyimport.Source) (*keyimport.F
 
 // Adopt adopts what is found for the domains, side by side, waits as patience
 // allows, and calls each with every result as it comes, one call at a time.
-func (a *App) Adopt(ctx context.Context, domains []rotate.Domain, req rotate.Request, source keyimport.Source, patience engine.Patience, waiting func(string, rotate.Next), each func(engine.Result)) error {
+func (a *App) Adopt(ctx context.Context, domains []rotate.Domain, req rotate.Request, source keyimport.Source,
+	patience engine.Patience, waiting func(string, rotate.Next), each func(engine.Result)) error {
 	finder, err := a.finder(ctx, source)
 	if err != nil {
 		return err
@@ -96,14 +98,17 @@ func (a *App) handOver(d rotate.Domain, found keyimport.Found, plan rotate.Domai
 		sight := plan.Seen.Selectors[k.Selector].Sight
 		owns, err := files.Owns(sight.Zone, sight.Owner)
 		if err == nil && !owns {
-			notes = append(notes, fmt.Sprintf("the record of %s stands in its zone file outside of dkimbot's block, where dkimbot changes nothing: move it between the lines that begin with \"; BEGIN dkimbot\" and \"; END dkimbot\" before it is to be replaced", k.Name))
+			notes = append(notes, fmt.Sprintf("the record of %s stands in its zone file outside of dkimbot's block, "+
+				"where dkimbot changes nothing: move it between the lines that begin with \"; BEGIN dkimbot\" and \"; "+
+				"END dkimbot\" before it is to be replaced", k.Name))
 		}
 	}
 	return notes
 }
 
 // PlanAdoption plans the adoption of what is found for the domains, in their order.
-func (a *App) PlanAdoption(ctx context.Context, domains []rotate.Domain, req rotate.Request, source keyimport.Source) ([]rotate.DomainPlan, error) {
+func (a *App) PlanAdoption(ctx context.Context, domains []rotate.Domain, req rotate.Request,
+	source keyimport.Source) ([]rotate.DomainPlan, error) {
 	finder, err := a.finder(ctx, source)
 	if err != nil {
 		return nil, err

@@ -67,7 +67,8 @@ func Open(ctx context.Context, cfg *config.Config, notify func(rotate.Event), op
 
 // Prepare is Open without listening, so that the parts of a new configuration
 // can be tried while the old ones still listen.
-func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event), options ...Option) (_ *App, err error) {
+func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
+	options ...Option) (_ *App, err error) {
 	a := &App{Config: cfg, Domains: cfg.RotateDomains(), log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 	for _, o := range options {
 		o(a)
@@ -89,8 +90,9 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 		return nil, err
 	}
 	a.closers = append(a.closers, store.Close)
-	parts := engine.Parts{Store: store, Keys: keys, Clock: Clock{}, Workers: workers, SelfTest: verify.SelfTest, Notify: notify,
-		Quota: store, Counts: cfg.Counts()}
+	parts := engine.Parts{Store: store, Keys: keys, Clock: Clock{}, Workers: workers, SelfTest: verify.SelfTest,
+		Notify: notify,
+		Quota:  store, Counts: cfg.Counts()}
 	look, err := newLooker(cfg)
 	if err != nil {
 		return nil, err
@@ -119,7 +121,8 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 
 // watching says what a run waits for while a lease is watched.
 func (a *App) watching(w rotate.Watched) {
-	a.log.Warn("waiting for a lease that is not renewed: it is taken over, unless its owner is seen to work", "domain", w.Domain, "owner", w.Owner,
+	a.log.Warn("waiting for a lease that is not renewed: it is taken over, unless its owner is seen to work",
+		"domain", w.Domain, "owner", w.Owner,
 		"since", w.Since.UTC().Format(time.RFC3339), "left", w.Left.Round(time.Second).String())
 }
 
@@ -185,7 +188,8 @@ func (a *App) Close() error {
 
 // States returns where the domains stand, in their order, and the states of those
 // that the configuration does not list.
-func States(ctx context.Context, cfg *config.Config, domains []rotate.Domain) (states, unlisted []rotate.State, err error) {
+func States(ctx context.Context, cfg *config.Config,
+	domains []rotate.Domain) (states, unlisted []rotate.State, err error) {
 	a := &App{Config: cfg}
 	defer a.Close()
 	if a.State, err = a.openState(ctx); err != nil {

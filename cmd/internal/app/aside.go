@@ -41,7 +41,8 @@ func Left(ctx context.Context, cfg *config.Config, name string) (rotate.Domain, 
 		if st.Domain != name {
 			continue
 		}
-		d := rotate.Domain{Name: name, Signers: slices.Sorted(maps.Keys(st.Signers)), Policy: rotate.Policy{Drain: 7 * 24 * time.Hour}}
+		d := rotate.Domain{Name: name, Signers: slices.Sorted(maps.Keys(st.Signers)),
+			Policy: rotate.Policy{Drain: 7 * 24 * time.Hour}}
 		copy(d.Policy.Selectors[:], slices.Sorted(maps.Keys(st.Selectors)))
 		return d, true, err
 	}
@@ -59,5 +60,6 @@ func (a *App) Waiting(ctx context.Context, now time.Time) ([]rotate.State, error
 	for _, d := range a.Config.Domains {
 		listed[d.Name] = true
 	}
-	return slices.DeleteFunc(failing, func(st rotate.State) bool { return !listed[st.Domain] || !st.NextTry.After(now) }), nil
+	return slices.DeleteFunc(failing,
+		func(st rotate.State) bool { return !listed[st.Domain] || !st.NextTry.After(now) }), nil
 }

@@ -21,10 +21,12 @@ type looker map[string]*verify.Verifier
 func (l looker) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) {
 	v := l[name.Domain]
 	if v == nil {
-		return rotate.Sight{}, fault.Lasting("look up "+name.String(), errors.New("the configuration does not list "+name.Domain), "list it")
+		return rotate.Sight{}, fault.Lasting("look up "+name.String(),
+			errors.New("the configuration does not list "+name.Domain), "list it")
 	}
 	s, err := v.Look(ctx, name)
-	return rotate.Sight{Zone: s.Zone, Owner: s.Owner, Values: s.Values, Wildcard: s.Wildcard, Complete: s.Complete, Silent: s.Silent, Lagging: s.Lagging, Bogus: s.Bogus, Chain: s.Chain,
+	return rotate.Sight{Zone: s.Zone, Owner: s.Owner, Values: s.Values, Wildcard: s.Wildcard, Complete: s.Complete,
+		Silent: s.Silent, Lagging: s.Lagging, Bogus: s.Bogus, Chain: s.Chain,
 		TTL: s.TTL, Negative: s.Negative, Asked: v.Asks(), Unchecked: s.Unchecked}, err
 }
 
@@ -35,7 +37,8 @@ func newLooker(cfg *config.Config) (looker, error) {
 	for _, d := range cfg.Domains {
 		key := fmt.Sprint(d.Verify)
 		if shared[key] == nil {
-			v, err := verify.New(verify.Config{Mode: verify.Mode(d.Verify.Mode), Nameservers: d.Verify.Nameservers, Resolvers: d.Verify.Resolvers})
+			v, err := verify.New(verify.Config{Mode: verify.Mode(d.Verify.Mode), Nameservers: d.Verify.Nameservers,
+				Resolvers: d.Verify.Resolvers})
 			if err != nil {
 				return nil, err
 			}

@@ -31,8 +31,9 @@ func (p *paper) Driver() providers.Driver {
 
 func (p *paper) Fields() []settings.Field {
 	return []settings.Field{
-		{Key: "notebook", Into: &p.Notebook, Form: settings.Path(), Need: "name the notebook", Meaning: "what is written into",
-			Claim: func() *settings.Claim { return settings.Own("notebook", p.Notebook) }},
+		{Key: "notebook", Into: &p.Notebook, Form: settings.Path(), Need: "name the notebook",
+			Meaning: "what is written into",
+			Claim:   func() *settings.Claim { return settings.Own("notebook", p.Notebook) }},
 		{Key: "pages", Into: &p.Pages, Least: 1, Most: 100, Meaning: "how many pages it has"},
 		{Key: "stamp", Into: &p.Stamp, Need: "give stamp_file or stamp_env", Meaning: "what each page is stamped with"},
 	}
@@ -134,7 +135,8 @@ domains: [{ name: example.com, provider: desk, signers: [roof] }]
 		t.Errorf("the lamp's lag is %s", got)
 	}
 	text, err := json.Marshal(cfg.Providers["desk"])
-	if want := `{"name":"desk","driver":"paper","paper":{"notebook":"` + book + `","pages":10,"stamp":"secret from environment variable STAMP"},"timeout":3000000000,"rate":0,"parallel":0}`; err != nil || string(text) != want {
+	if want := `{"name":"desk","driver":"paper","paper":{"notebook":"` + book +
+		`","pages":10,"stamp":"secret from environment variable STAMP"},"timeout":3000000000,"rate":0,"parallel":0}`; err != nil || string(text) != want {
 		t.Errorf("got  %s, %v\nwant %s", text, err, want)
 	}
 	if one, other := cfg.DomainDigest("example.com"), cfg.Digest(); one == "" || other == "" {

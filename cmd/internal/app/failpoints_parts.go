@@ -46,7 +46,8 @@ func (s failingStore) Release(ctx context.Context, l rotate.Lease) error {
 	return s.points.around("release", func() error { return s.Store.Release(ctx, l) })
 }
 
-func (s failingStore) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State, events ...rotate.Event) (revision int64, err error) {
+func (s failingStore) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State,
+	events ...rotate.Event) (revision int64, err error) {
 	err = s.points.around(saved(st, events), func() error {
 		revision, err = s.Store.Save(ctx, l, now, st, events...)
 		return err
@@ -71,7 +72,8 @@ type failingKeys struct {
 	points *failpoints
 }
 
-func (k failingKeys) Put(ctx context.Context, name dkim.Name, key *dkim.PrivateKey, after int) (version int, err error) {
+func (k failingKeys) Put(ctx context.Context, name dkim.Name, key *dkim.PrivateKey,
+	after int) (version int, err error) {
 	err = k.points.around("put "+name.Selector, func() error {
 		version, err = k.Keystore.Put(ctx, name, key, after)
 		return err

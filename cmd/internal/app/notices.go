@@ -14,7 +14,8 @@ import (
 // newNotices makes what tells of events, and asks before a switch.
 func newNotices(cfg config.Notify, by string, log *slog.Logger) *notice.Notices {
 	c := notice.Config{Audit: cfg.Audit, Memory: cfg.Memory, By: by, Log: log,
-		BeforeSwitch: noticeHooks(cfg.Hooks.BeforeSwitch), After: noticeHooks(cfg.Hooks.After), OnFailure: noticeHooks(cfg.Hooks.OnFailure)}
+		BeforeSwitch: noticeHooks(cfg.Hooks.BeforeSwitch), After: noticeHooks(cfg.Hooks.After),
+		OnFailure: noticeHooks(cfg.Hooks.OnFailure)}
 	if w := cfg.Webhook; w != nil {
 		c.Webhook = &notice.Webhook{URL: w.URL.Read, On: w.On, Timeout: w.Timeout}
 	}

@@ -37,7 +37,8 @@ func (a *App) openKeysReadOnly(ctx context.Context) (rotate.KeyReader, error) {
 }
 
 func openVault(ctx context.Context, v *config.Vault) (*vault.Store, error) {
-	return vault.New(ctx, vault.Config{Address: v.Address, Namespace: v.Namespace, Mount: v.Mount, Prefix: v.Prefix, CAFile: v.CAFile, Auth: vaultAuth(v.Auth)})
+	return vault.New(ctx, vault.Config{Address: v.Address, Namespace: v.Namespace, Mount: v.Mount, Prefix: v.Prefix,
+		CAFile: v.CAFile, Auth: vaultAuth(v.Auth)})
 }
 
 // maxToken is far more than a service account's token has.

@@ -78,7 +78,8 @@ func (p process) actor() string { return p.user + "@" + p.host }
 func (p process) knowsDead(owner string) bool {
 	var o process
 	_, rest, _ := strings.Cut(owner, " pid ")
-	n, err := fmt.Sscanf(strings.ReplaceAll(rest, ")", ""), "%d (start %s boot %s ns %s", &o.pid, &o.start, &o.boot, &o.space)
+	n, err := fmt.Sscanf(strings.ReplaceAll(rest, ")", ""), "%d (start %s boot %s ns %s", &o.pid, &o.start,
+		&o.boot, &o.space)
 	if n != 4 || err != nil || o.pid <= 0 || o.boot != p.boot || o.space != p.space || p.space == "-" {
 		return false
 	}

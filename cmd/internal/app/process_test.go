@@ -53,7 +53,8 @@ func TestKnowsDead(t *testing.T) {
 	other.host += "2" // who names the machine anew changes nothing
 	check(other.String(), true)
 	check(strings.Replace(other.String(), " ns "+other.space, "", 1), false) // as older versions wrote it
-	for _, garbage := range []string{"", "x", self.host, "root@" + self.host + " pid x", strings.Replace(self.String(), "pid", "PID", 1)} {
+	for _, garbage := range []string{"", "x", self.host, "root@" + self.host + " pid x",
+		strings.Replace(self.String(), "pid", "PID", 1)} {
 		check(garbage, false)
 	}
 }

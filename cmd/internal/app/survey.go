@@ -20,7 +20,8 @@ type Survey struct {
 
 // Survey looks at the domains, many at once, in their order, and plans what ask says that is
 // asked of each. The App must have been opened for reading only.
-func (a *App) Survey(ctx context.Context, domains []rotate.Domain, ask func(domain string) rotate.Request) ([]Survey, error) {
+func (a *App) Survey(ctx context.Context, domains []rotate.Domain,
+	ask func(domain string) rotate.Request) ([]Survey, error) {
 	out := make([]Survey, len(domains))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(workers)
@@ -46,7 +47,8 @@ func (a *App) Plan(ctx context.Context, domains []rotate.Domain, req rotate.Requ
 
 // Forecast returns what is to come for the domains from then on for that long, in their
 // order, as if each plan were approved as soon as it is due.
-func (a *App) Forecast(ctx context.Context, domains []rotate.Domain, from time.Time, length time.Duration) ([]plan.Outlook, error) {
+func (a *App) Forecast(ctx context.Context, domains []rotate.Domain, from time.Time,
+	length time.Duration) ([]plan.Outlook, error) {
 	lags, err := Lags(a.Config)
 	if err != nil {
 		return nil, err

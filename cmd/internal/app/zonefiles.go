@@ -55,8 +55,9 @@ func (all *ZoneFindings) add(found zonefile.Inspection, listens bool) {
 
 func missingZoneFile(dir, zone, domain string) config.Error {
 	return config.Error{File: filepath.Join(dir, zone+".zone"), Line: 1,
-		Problem: "the zone file is missing: no file in " + dir + " holds a zone for " + domain + ", so no key of it can be published from this machine",
-		Remedy:  "create the zone file, or correct dir of the provider or zone of the domain"}
+		Problem: "the zone file is missing: no file in " + dir + " holds a zone for " + domain +
+			", so no key of it can be published from this machine",
+		Remedy: "create the zone file, or correct dir of the provider or zone of the domain"}
 }
 
 // inZoneFile names the line of the zone file where it is known.

@@ -79,17 +79,20 @@ func (r *results) print() {
 	turns := float64(len(r.whole))
 	fmt.Printf("key pairs: dkimbot %.1f a second, crypto/rsa alone %.1f, on %d processors, ratio %.2f\n",
 		1/r.ours.mean(), 1/r.bare.mean(), runtime.GOMAXPROCS(0), r.bare.mean()/r.ours.mean())
-	fmt.Printf("  luck with primes alone moves it by %.2f (one standard deviation)\n", math.Sqrt2*r.idle.luck(r.keys()*len(r.whole)))
+	fmt.Printf("  luck with primes alone moves it by %.2f (one standard deviation)\n",
+		math.Sqrt2*r.idle.luck(r.keys()*len(r.whole)))
 
 	fmt.Printf("bootstrap %d domains: %.1f s, keys alone %.1f s, ratio %.2f (aim <= 1.25)\n",
 		r.domains, r.whole.median(), r.alone.median(), r.whole.median()/r.alone.median())
 	fmt.Printf("  luck with primes moves one round's %d keys by %.1f %%; with equal luck: ratio %.2f\n",
 		r.keys(), 100*r.idle.luck(r.keys()), r.whole.mean()/r.alone.mean()*r.idle.mean()/r.busy.mean())
-	fmt.Printf("  processor time of a bootstrap: keys %.1f s, the rest of dkimbot %.1f s, name server and Vault %.1f s; together %.2f times the keys'\n",
+	fmt.Printf("  processor time of a bootstrap: keys %.1f s, the rest of dkimbot %.1f s, name server and Vault %.1f s; "+
+		"together %.2f times the keys'\n",
 		r.busy.sum/turns, r.rest.Seconds()/turns, r.servers.Seconds()/turns, 1+(r.rest+r.servers).Seconds()/r.busy.sum)
 
 	wait := negative.Seconds() / 2 // the script makes two keys between two waits
-	fmt.Printf("each key: script %.0f ms, dkimbot %.1f ms, ratio %.1f (aim >= 5)\n", r.script.median()*1000, r.perKey()*1000, r.script.median()/r.perKey())
+	fmt.Printf("each key: script %.0f ms, dkimbot %.1f ms, ratio %.1f (aim >= 5)\n", r.script.median()*1000,
+		r.perKey()*1000, r.script.median()/r.perKey())
 	fmt.Printf("  without the script's waits for negative caches, which dkimbot's time includes: %.0f ms, ratio %.1f\n",
 		(r.script.median()-wait)*1000, (r.script.median()-wait)/r.perKey())
 }

@@ -19,12 +19,14 @@ func (g *ground) byHand(tb testing.TB) time.Duration {
 		tb.Fatal(err)
 	}
 	g.write(tb, "vault.header", "X-Vault-Token: "+g.vault.RootToken)
-	g.write(tb, "tsig.key", fmt.Sprintf("key %q { algorithm %s; secret %q; };\n", g.names.KeyName, g.names.KeyAlgorithm, g.names.KeySecret))
+	g.write(tb, "tsig.key", fmt.Sprintf("key %q { algorithm %s; secret %q; };\n", g.names.KeyName, g.names.KeyAlgorithm,
+		g.names.KeySecret))
 	ctx, cancel := context.WithTimeout(tb.Context(), 15*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "./by-hand.sh", g.domains...)
 	cmd.Env = append(os.Environ(), "DIR="+g.dir, "SERVER="+host, "PORT="+port, "TSIG_KEY="+g.path("tsig.key"),
-		"VAULT="+g.vault.Address+"/v1/"+g.mount, "VAULT_HEADER="+g.path("vault.header"), fmt.Sprintf("NEGATIVE=%g", negative.Seconds()))
+		"VAULT="+g.vault.Address+"/v1/"+g.mount, "VAULT_HEADER="+g.path("vault.header"),
+		fmt.Sprintf("NEGATIVE=%g", negative.Seconds()))
 	start := time.Now()
 	out, err := cmd.CombinedOutput()
 	took := time.Since(start)

@@ -13,7 +13,8 @@ import (
 func keyRates(tb testing.TB, keys int) (ours, bare float64) {
 	tb.Helper()
 	out, err := exec.CommandContext(tb.Context(), "go", "test", "-run", "^$", "-bench", "RSA2048$",
-		"-benchtime", strconv.Itoa(keys)+"x", "-cpu", strconv.Itoa(runtime.GOMAXPROCS(0)), "github.com/dkimbot/dkimbot/rotate/dkim").CombinedOutput()
+		"-benchtime", strconv.Itoa(keys)+"x", "-cpu", strconv.Itoa(runtime.GOMAXPROCS(0)),
+		"github.com/dkimbot/dkimbot/rotate/dkim").CombinedOutput()
 	if err != nil {
 		tb.Fatalf("%v\n%s", err, out)
 	}

@@ -14,7 +14,8 @@ func TestTurn(t *testing.T) {
 	if r.busy.keys != 4 || r.idle.keys != 4 {
 		t.Errorf("for two domains %d keys were made, and %d to compare; want 4 and 4", r.busy.keys, r.idle.keys)
 	}
-	for what, s := range map[string]series{"key": r.ours, "bare key": r.bare, "keys alone": r.alone, "bootstrap": r.whole, "script": r.script} {
+	for what, s := range map[string]series{"key": r.ours, "bare key": r.bare, "keys alone": r.alone, "bootstrap": r.whole,
+		"script": r.script} {
 		if len(s) != 1 || s[0] <= 0 {
 			t.Errorf("%s: measured %v", what, s)
 		}

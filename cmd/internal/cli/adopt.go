@@ -130,7 +130,8 @@ func (f *adoptFlags) check() error {
 	case stdin > 1:
 		return errors.New("standard input holds one key: one --key-file may be -")
 	case (f.keyTable != "") != (f.signingTable != ""):
-		return errors.New("--from-opendkim and --signing-table need each other: the one has the keys, the other says which one signs")
+		return errors.New("--from-opendkim and --signing-table need each other: " +
+			"the one has the keys, the other says which one signs")
 	case (f.vaultPath != "") != (f.layout != ""):
 		return errors.New("--from-vault and --layout need each other")
 	case f.layout != "" && f.layout != string(vault.Rspamd) && f.layout != string(vault.KumoMTA):
@@ -178,7 +179,8 @@ func (f *adoptFlags) source() (keyimport.Source, error) {
 	return s, nil
 }
 
-func (p *program) adopt(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request, source keyimport.Source, patience engine.Patience) error {
+func (p *program) adopt(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request,
+	source keyimport.Source, patience engine.Patience) error {
 	s, err := p.open(cmd, cfg)
 	if err != nil {
 		return err
@@ -186,7 +188,8 @@ func (p *program) adopt(cmd *cobra.Command, cfg *config.Config, domains []rotate
 	defer s.Close()
 	var results []engine.Result
 	s.tell.expect(domains)
-	err = s.Adopt(cmd.Context(), domains, req, source, patience, s.tell.waiting, p.into(&results, s.tell, show.Text.Result))
+	err = s.Adopt(cmd.Context(), domains, req, source, patience, s.tell.waiting,
+		p.into(&results, s.tell, show.Text.Result))
 	s.tell.stop()
 	if err != nil {
 		return err
@@ -194,7 +197,8 @@ func (p *program) adopt(cmd *cobra.Command, cfg *config.Config, domains []rotate
 	return p.endResults(cmd.Context(), s.App, results, domains, others{})
 }
 
-func (p *program) planAdoption(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request, source keyimport.Source, detailed bool) error {
+func (p *program) planAdoption(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request,
+	source keyimport.Source, detailed bool) error {
 	ctx := cmd.Context()
 	a, err := app.OpenReadOnly(ctx, cfg, time.Time{})
 	if err != nil {

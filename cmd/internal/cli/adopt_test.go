@@ -31,7 +31,8 @@ type signingToday struct {
 func newSigningToday(t *testing.T) *signingToday {
 	t.Helper()
 	s := &signingToday{daemon: signertest.StartOpenDKIM(t), key: signertest.Keys(t, 1)[0]}
-	s.lab, s.names = bindLab(t, []string{"example.test"}, ns.Zone{Name: "example.test", Records: "mail._domainkey " + zoneText(s.key) + "\n"})
+	s.lab, s.names = bindLab(t, []string{"example.test"},
+		ns.Zone{Name: "example.test", Records: "mail._domainkey " + zoneText(s.key) + "\n"})
 	s.file = filepath.Join(s.daemon.KeyDir, "mail.private")
 	must(t, os.WriteFile(s.file, s.key.PEM(), 0o600))
 	info, err := os.Stat(s.daemon.KeyDir)
@@ -41,7 +42,8 @@ func newSigningToday(t *testing.T) *signingToday {
 	must(t, os.WriteFile(s.daemon.KeyTable, []byte("mail._domainkey.example.test example.test:mail:"+s.file+"\n"), 0o644))
 	must(t, os.WriteFile(s.daemon.SigningTable, []byte("*@example.test mail._domainkey.example.test\n"), 0o644))
 	s.daemon.Restart(t)
-	s.Signer = fmt.Sprintf("driver: opendkim\nkey_dir: %s\nkey_table: %s\nsigning_table: refile:%s\nreload: [kill, -USR1, %q]\nmilter: %q\nlag: 1ms",
+	s.Signer = fmt.Sprintf("driver: opendkim\nkey_dir: %s\nkey_table: %s\nsigning_table: refile:%s\nreload: "+
+		"[kill, -USR1, %q]\nmilter: %q\nlag: 1ms",
 		s.daemon.KeyDir, s.daemon.KeyTable, s.daemon.SigningTable, strconv.Itoa(s.daemon.PID), s.daemon.Socket)
 	s.write(t)
 	return s
@@ -115,7 +117,8 @@ func TestMoveOver(t *testing.T) {
 		t.Errorf("nothing is said of the old record:\n%s", said)
 	}
 	s.run(t, "status").want(t, 0, "mail._domainkey.example.test may go after")
-	if got := s.names.Query(t, "mail._domainkey.example.test", "TXT"); len(got) != 1 || got[0] != dkim.NewRecord(s.key.Public(), "").String() {
+	if got := s.names.Query(t, "mail._domainkey.example.test", "TXT"); len(got) != 1 ||
+		got[0] != dkim.NewRecord(s.key.Public(), "").String() {
 		t.Errorf("I6: the old record is %q", got)
 	}
 	table, err := os.ReadFile(s.daemon.SigningTable)
@@ -133,11 +136,13 @@ func TestMoveOver(t *testing.T) {
 func TestAdoptInUse(t *testing.T) {
 	t.Parallel()
 	s := newSigningToday(t)
-	s.run(t, "adopt", "--domain", "example.test", "--from-opendkim", "file:"+s.daemon.KeyTable, "--signing-table", "refile:"+s.daemon.SigningTable).
+	s.run(t, "adopt", "--domain", "example.test", "--from-opendkim", "file:"+s.daemon.KeyTable, "--signing-table",
+		"refile:"+s.daemon.SigningTable).
 		want(t, 3, "names the selectors s1 and s2", "selectors: [mail, s2]")
 	s.Policy += "\nselectors: [mail, s2]"
 	s.write(t)
-	used, said := s.mailing(t, 0, "adopt", "--domain", "example.test", "--from-opendkim", "file:"+s.daemon.KeyTable, "--signing-table", "refile:"+s.daemon.SigningTable)
+	used, said := s.mailing(t, 0, "adopt", "--domain", "example.test", "--from-opendkim", "file:"+s.daemon.KeyTable,
+		"--signing-table", "refile:"+s.daemon.SigningTable)
 	if !slices.Equal(used, []string{"mail"}) {
 		t.Errorf("mail was signed with %q, one after the other", used)
 	}
@@ -192,8 +197,10 @@ func TestAdoptFromVault(t *testing.T) {
 		map[string]any{"selector": "past", "domain": "one.test", "key": "?", "valid_end": 1},
 	}})
 	put(t, server, "kumo/two.test/mail", map[string]any{"key": string(keys[1].PEM())})
-	rspamd := []string{"adopt", "--domain", "one.test", "--from-vault", "secret/rspamd", "--layout", "rspamd", "--active", "mail"}
-	kumomta := []string{"adopt", "--domain", "two.test", "--from-vault", "secret/kumo/", "--layout", "kumomta", "--active", "mail"}
+	rspamd := []string{"adopt", "--domain", "one.test", "--from-vault", "secret/rspamd", "--layout",
+		"rspamd", "--active", "mail"}
+	kumomta := []string{"adopt", "--domain", "two.test", "--from-vault", "secret/kumo/", "--layout",
+		"kumomta", "--active", "mail"}
 	l.run(t, append(rspamd, "--dry-run")...).want(t, 0, "adopt     keystore, mail._domainkey.one.test")
 	for i, args := range [][]string{rspamd, kumomta} {
 		r := l.run(t, args...).want(t, 0, "done mail: key "+keys[i].ID()[:12]+" was adopted", "phase ready")
@@ -202,9 +209,12 @@ func TestAdoptFromVault(t *testing.T) {
 		}
 	}
 	l.run(t, kumomta...).want(t, 0)
-	l.run(t, "adopt", "--domain", "three.test", "--from-vault", "secret/rspamd", "--layout", "rspamd").want(t, 3, "there is none for it in secret/rspamd")
-	l.run(t, "adopt", "--domain", "two.test", "--from-vault", "secret/kumo/two.test", "--layout", "rspamd").want(t, 3, "there is none")
-	l.run(t, "adopt", "--domain", "two.test", "--from-vault", "nowhere/kumo", "--layout", "kumomta").want(t, 1, "nowhere/kumo", "hint: ")
+	l.run(t, "adopt", "--domain", "three.test", "--from-vault", "secret/rspamd", "--layout", "rspamd").want(t, 3,
+		"there is none for it in secret/rspamd")
+	l.run(t, "adopt", "--domain", "two.test", "--from-vault", "secret/kumo/two.test", "--layout", "rspamd").want(t, 3,
+		"there is none")
+	l.run(t, "adopt", "--domain", "two.test", "--from-vault", "nowhere/kumo", "--layout", "kumomta").want(t, 1,
+		"nowhere/kumo", "hint: ")
 	for _, d := range []string{"one.test", "two.test"} {
 		l.wantSound(t, d)
 	}

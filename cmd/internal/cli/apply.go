@@ -70,7 +70,8 @@ progress.`,
 	return cmd
 }
 
-func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Document, ignore rotate.Ignore, patience engine.Patience) error {
+func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Document, ignore rotate.Ignore,
+	patience engine.Patience) error {
 	tasks, results := approved(cfg, doc, ignore)
 	refused := map[string]error{}
 	for _, r := range results {
@@ -89,13 +90,15 @@ func (p *program) apply(cmd *cobra.Command, cfg *config.Config, doc planfile.Doc
 		return err
 	}
 	if cmd.Context().Err() != nil {
-		return p.interrupted(results, "what was begun, 'dkimbot rotate --due' and the daemon carry on; for domains that were not begun the plan still holds: "+p.resumeHint(nil))
+		return p.interrupted(results, "what was begun, 'dkimbot rotate --due' and the daemon carry on; "+
+			"for domains that were not begun the plan still holds: "+p.resumeHint(nil))
 	}
 	return rotateExit(results)
 }
 
 // carryOut settles approved tasks, and keeps their results.
-func (p *program) carryOut(cmd *cobra.Command, cfg *config.Config, tasks []engine.Task, patience engine.Patience, results *[]engine.Result) error {
+func (p *program) carryOut(cmd *cobra.Command, cfg *config.Config, tasks []engine.Task, patience engine.Patience,
+	results *[]engine.Result) error {
 	s, err := p.open(cmd, cfg)
 	if err != nil {
 		return err
@@ -124,12 +127,14 @@ func (p *program) endApply(doc planfile.Document, results []engine.Result) error
 
 // approved returns what is to be carried out, and the results for domains that are
 // refused without a look at the world.
-func approved(cfg *config.Config, doc planfile.Document, ignore rotate.Ignore) (out []engine.Task, refused []engine.Result) {
+func approved(cfg *config.Config, doc planfile.Document,
+	ignore rotate.Ignore) (out []engine.Task, refused []engine.Result) {
 	for _, d := range doc.Domains {
 		want, err := cfg.Domain(d.Name)
 		switch why := d.SameConfig(cfg.DomainDigest(d.Name)); {
 		case why != nil:
-			refused = append(refused, engine.Result{Domain: d.Name, Err: rotate.Stale(doc.PlanID, d.Name, []rotate.Reason{*why})})
+			refused = append(refused, engine.Result{Domain: d.Name,
+				Err: rotate.Stale(doc.PlanID, d.Name, []rotate.Reason{*why})})
 		case err != nil:
 			refused = append(refused, engine.Result{Domain: d.Name, Err: err})
 		case d.Problem != nil && len(d.Steps) == 0:
@@ -151,7 +156,8 @@ func (p *program) afterApply(doc planfile.Document, results []engine.Result) {
 		return r.State.Phase != "" && r.State.Phase != rotate.New && r.State.Phase != rotate.Ready
 	})
 	if begun {
-		fmt.Fprintln(p.Out, "What is waited for is told above. 'dkimbot rotate --due' and the daemon go on when the time has come.")
+		fmt.Fprintln(p.Out, "What is waited for is told above. "+
+			"'dkimbot rotate --due' and the daemon go on when the time has come.")
 	}
 	holds := 0
 	for _, r := range results {
@@ -160,6 +166,7 @@ func (p *program) afterApply(doc planfile.Document, results []engine.Result) {
 		}
 	}
 	if holds > 0 {
-		fmt.Fprintf(p.Out, "The plan still holds for %s, until %s: %s\n", report.Count(holds, "domain"), doc.ExpiresAt.UTC().Format(time.RFC3339), p.resumeHint(nil))
+		fmt.Fprintf(p.Out, "The plan still holds for %s, until %s: %s\n", report.Count(holds, "domain"),
+			doc.ExpiresAt.UTC().Format(time.RFC3339), p.resumeHint(nil))
 	}
 }

@@ -77,8 +77,11 @@ func TestApplyInterruptedAnywhere(t *testing.T) {
 				cmd.Wait()
 				switch code := cmd.ProcessState.ExitCode(); {
 				case code == 0, code == -1:
-				case code == 1 && strings.Contains(said.String(), "Interrupted; the step in hand was finished, and nothing is lost. Left is ") &&
-					strings.HasSuffix(said.String(), "\nTo go on: what was begun, 'dkimbot rotate --due' and the daemon carry on; for domains that were not begun the plan still holds: dkimbot apply plan.json\n"):
+				case code == 1 && strings.Contains(said.String(),
+					"Interrupted; the step in hand was finished, and nothing is lost. Left is ") &&
+					strings.HasSuffix(said.String(),
+						"\nTo go on: what was begun, 'dkimbot rotate --due' and the daemon carry on; "+
+							"for domains that were not begun the plan still holds: dkimbot apply plan.json\n"):
 				case code == 1 && strings.HasSuffix(said.String(), "Nothing is left to do.\n"):
 				case code == 1 && said.String() == "Interrupted before anything was begun. Run the same command again.\n":
 				default:
@@ -127,7 +130,8 @@ func TestPlansHoldNoKey(t *testing.T) {
 	l.run(t, "apply", "plan.json").want(t, 0, "phase draining")
 	look("plan", "--at", "2099-01-01T00:00:00Z")
 	secrets := l.secrets(t)
-	if len(secrets) < 2*20 || !slices.ContainsFunc(secrets, func(s string) bool { return strings.Contains(l.read(t, "keys/example.test/s2/1.pem"), s) }) {
+	if len(secrets) < 2*20 || !slices.ContainsFunc(secrets,
+		func(s string) bool { return strings.Contains(l.read(t, "keys/example.test/s2/1.pem"), s) }) {
 		t.Fatalf("found %d pieces of secrets; this test is of no use", len(secrets))
 	}
 	for _, text := range texts {

@@ -61,9 +61,10 @@ func TestBadNameServer(t *testing.T) {
 		"SERVFAIL": {func(*lab) dns.HandlerFunc { return ns.Rcode(dns.RcodeServerFailure) }, 1, []string{"answers SERVFAIL"}},
 		"REFUSED":  {func(*lab) dns.HandlerFunc { return ns.Rcode(dns.RcodeRefused) }, 1, []string{"answers REFUSED"}},
 		"silent":   {func(*lab) dns.HandlerFunc { return ns.Silent() }, 1, []string{"did not answer"}},
-		"slow":     {func(l *lab) dns.HandlerFunc { return ns.Slow(10*time.Minute, l.faithful()) }, 1, []string{"did not answer"}},
-		"lagging":  {lie(""), 1, []string{"shows no record"}},
-		"lying":    {lie(`s2._domainkey TXT "v=DKIM1; p="`), 3, []string{"shows a revoked key"}},
+		"slow": {func(l *lab) dns.HandlerFunc { return ns.Slow(10*time.Minute, l.faithful()) }, 1,
+			[]string{"did not answer"}},
+		"lagging": {lie(""), 1, []string{"shows no record"}},
+		"lying":   {lie(`s2._domainkey TXT "v=DKIM1; p="`), 3, []string{"shows a revoked key"}},
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
@@ -77,14 +78,16 @@ func TestBadNameServer(t *testing.T) {
 			l.Verify = strings.Replace(good, "timeout: 30s", "timeout: 3s", 1) // it is waited for to the end
 			l.write(t)
 			began := time.Now()
-			failed := l.run(t, "rotate", "--domain", "example.test").want(t, c.code, append(c.says, "s2._domainkey.example.test", second.Addr, "hint: ", "next  try again")...)
+			failed := l.run(t, "rotate", "--domain", "example.test").want(t, c.code,
+				append(c.says, "s2._domainkey.example.test", second.Addr, "hint: ", "next  try again")...)
 			if took := time.Since(began); took > soon {
 				t.Errorf("it took %s to find out", took)
 			}
 			if after := l.files(t); after != before {
 				t.Errorf("files were changed:\n%s\nby\n%s", cmp.Diff(before, after), failed.out)
 			}
-			if st := l.status(t, "example.test"); *st.Active != "s1" || st.Phase != "ready" || st.Failures == 0 || !strings.Contains(*st.LastError, second.Addr) {
+			if st := l.status(t, "example.test"); *st.Active != "s1" || st.Phase != "ready" || st.Failures == 0 ||
+				!strings.Contains(*st.LastError, second.Addr) {
 				t.Errorf("status: %+v", st)
 			}
 
@@ -149,7 +152,8 @@ func TestWrongTSIGKey(t *testing.T) {
 	l, server := bindLab(t, []string{"example.test"}, ns.Zone{Name: "example.test"})
 	wrong := "d3Jvbmd3cm9uZ3dyb25nd3Jvbmd3cm9uZ3dyb25nISE="
 	l.file(t, "tsig.secret", wrong)
-	r := l.run(t, "rotate", "--domain", "example.test").want(t, 1, "publish s1._domainkey.example.test", "provider lab", "BADSIG", "hint: ")
+	r := l.run(t, "rotate", "--domain", "example.test").want(t, 1, "publish s1._domainkey.example.test", "provider lab",
+		"BADSIG", "hint: ")
 	if strings.Contains(r.out+r.stderr, wrong) {
 		t.Error("the secret was printed (I9)")
 	}
@@ -170,11 +174,15 @@ func TestWrongTSIGKey(t *testing.T) {
 // A zone that the server does not serve, and a name that lies below a cut.
 func TestWrongZone(t *testing.T) {
 	t.Parallel()
-	l, server := bindLab(t, []string{"example.test"}, ns.Zone{Name: "example.test", Records: "child NS ns.child\nns.child A 127.0.0.1\n"})
-	l.Domains = []string{"example.test", "other.test", "{name: child.example.test, zone: example.test, provider: lab, signers: [mx1]}"}
+	l, server := bindLab(t, []string{"example.test"},
+		ns.Zone{Name: "example.test", Records: "child NS ns.child\nns.child A 127.0.0.1\n"})
+	l.Domains = []string{"example.test", "other.test",
+		"{name: child.example.test, zone: example.test, provider: lab, signers: [mx1]}"}
 	l.write(t)
-	l.run(t, "rotate", "--domain", "other.test").want(t, 1, "other.test", server.Addr, "answers REFUSED", "hint: check that they serve the zone")
-	l.run(t, "rotate", "--domain", "child.example.test").want(t, 3, "refused: ", "s1._domainkey.child.example.test", "child zone child.example.test", "hint: ")
+	l.run(t, "rotate", "--domain", "other.test").want(t, 1, "other.test", server.Addr, "answers REFUSED",
+		"hint: check that they serve the zone")
+	l.run(t, "rotate", "--domain", "child.example.test").want(t, 3, "refused: ", "s1._domainkey.child.example.test",
+		"child zone child.example.test", "hint: ")
 	for _, d := range []string{"other.test", "child.example.test"} {
 		if st := l.status(t, d); st.Phase != "new" || len(st.Selectors["s1"].KeyID) > 0 {
 			t.Errorf("status of %s: %+v", d, st)
@@ -195,9 +203,10 @@ func TestOccupiedName(t *testing.T) {
 		records []string
 		says    []string
 	}{
-		"foreign record": {[]string{`"v=DKIM1; p=Zm9yZWlnbg=="`}, []string{name + " holds a record that dkimbot did not make", "v=DKIM1; p=Zm9yZWlnbg=="}},
-		"no key record":  {[]string{`"hello"`}, []string{name + " holds a record that dkimbot did not make", `"hello"`}},
-		"two records":    {[]string{`"v=DKIM1; p=Zm9yZWlnbg=="`, `"hello"`}, []string{name + " holds 2 records", `"hello"`}},
+		"foreign record": {[]string{`"v=DKIM1; p=Zm9yZWlnbg=="`},
+			[]string{name + " holds a record that dkimbot did not make", "v=DKIM1; p=Zm9yZWlnbg=="}},
+		"no key record": {[]string{`"hello"`}, []string{name + " holds a record that dkimbot did not make", `"hello"`}},
+		"two records":   {[]string{`"v=DKIM1; p=Zm9yZWlnbg=="`, `"hello"`}, []string{name + " holds 2 records", `"hello"`}},
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
@@ -211,7 +220,8 @@ func TestOccupiedName(t *testing.T) {
 			if got := server.Query(t, name, "TXT"); len(got) != len(c.records) {
 				t.Errorf("the records are now %q", got)
 			}
-			if got := server.Query(t, "s1._domainkey.example.test", "TXT"); len(got) > 0 || l.read(t, "keys/example.test/s1/1.pem") != "" {
+			if got := server.Query(t, "s1._domainkey.example.test", "TXT"); len(got) > 0 ||
+				l.read(t, "keys/example.test/s1/1.pem") != "" {
 				t.Error("a key was made, or published, before the obstacle was told")
 			}
 			server.Remove(t, name, "TXT")
@@ -221,7 +231,8 @@ func TestOccupiedName(t *testing.T) {
 			// The same later, when the record in use is the one that was changed.
 			server.Add(t, name+`. 1 TXT "hello"`)
 			before := l.files(t)
-			l.run(t, "rotate", "--domain", "example.test").want(t, 3, "refused: "+name+" holds 2 records", "hint: find out who changed the record, and remove it: dkimbot then publishes its own again")
+			l.run(t, "rotate", "--domain", "example.test").want(t, 3, "refused: "+name+" holds 2 records",
+				"hint: find out who changed the record, and remove it: dkimbot then publishes its own again")
 			if l.files(t) != before {
 				t.Error("files were changed")
 			}

@@ -21,7 +21,8 @@ func TestBadReload(t *testing.T) {
 		phase  string
 	}{
 		"fails": {`[sh, -c, "echo no such unit >&2; exit 5"]`,
-			[]string{"reload signer mx1 with", "exit status 5; it said: no such unit", "hint: run that command by hand"}, "switching"},
+			[]string{"reload signer mx1 with", "exit status 5; it said: no such unit",
+				"hint: run that command by hand"}, "switching"},
 		"hangs": {"[sleep, \"600\"]\nreload_timeout: 500ms",
 			[]string{"reload signer mx1 with", "timed out and was killed", "hint: run that command by hand"}, "switching"},
 		"is missing": {"[/nonexistent/reload]",
@@ -72,7 +73,8 @@ func TestLostState(t *testing.T) {
 	}
 	move(l.Dir, filepath.Join(l.Dir, "backup"))
 	before := l.files(t)
-	says := []string{"refused: ", "s1._domainkey.example.test", "the state was lost", "hint: restore the state database from a backup"}
+	says := []string{"refused: ", "s1._domainkey.example.test", "the state was lost",
+		"hint: restore the state database from a backup"}
 	l.run(t, "plan").want(t, 3, says...)
 	l.run(t, "rotate", "--due").want(t, 3, says...)
 	l.run(t, "rotate", "--domain", "example.test").want(t, 3, says...)

@@ -37,7 +37,8 @@ func TestNamesHaveOneForm(t *testing.T) {
 func TestNamesThatAreNone(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
-		"../../etc", "a/../../b.test", "/etc/passwd", "..", ".", "a..test", "-a.test", "a b.test", `a\test`, "*.test", "ex\x00mple.test",
+		"../../etc", "a/../../b.test", "/etc/passwd", "..", ".", "a..test", "-a.test", "a b.test", `a\test`, "*.test",
+		"ex\x00mple.test",
 		strings.Repeat("a", 64) + ".test", strings.Repeat("abcdefg.", 40) + "test", "xn--\u00e4.test",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -45,7 +46,8 @@ func TestNamesThatAreNone(t *testing.T) {
 			l := newLab(t, "example.test")
 			unchanged(t, func() {
 				if !strings.ContainsRune(name, 0) { // no argument can hold it
-					l.run(t, "rotate", "--domain", name).want(t, 1, "is not a domain name", "hint: write the domain as it stands after d=")
+					l.run(t, "rotate", "--domain", name).want(t, 1, "is not a domain name",
+						"hint: write the domain as it stands after d=")
 					l.run(t, "plan", "--domain", name).want(t, 1, "is not a domain name")
 					l.run(t, "history", "--domain", name).want(t, 1, "is not a domain name")
 				}
@@ -53,7 +55,8 @@ func TestNamesThatAreNone(t *testing.T) {
 			l.Domains = []string{"example.test", name}
 			l.write(t)
 			unchanged(t, func() {
-				l.run(t, "rotate", "--domain", "example.test").want(t, 1, "dkimbot.yaml:", "domains[1].name", "hint: ", "nothing was done")
+				l.run(t, "rotate", "--domain", "example.test").want(t, 1, "dkimbot.yaml:", "domains[1].name", "hint: ",
+					"nothing was done")
 			}, l.Dir)
 		})
 	}
@@ -89,7 +92,8 @@ func TestBadConfigurations(t *testing.T) {
 			c.change(l)
 			l.write(t)
 			unchanged(t, func() {
-				for _, args := range [][]string{{"validate"}, {"plan"}, {"rotate", "--domain", "example.test"}, {"rotate", "--due"}, {"daemon"}} {
+				for _, args := range [][]string{{"validate"}, {"plan"}, {"rotate", "--domain", "example.test"},
+					{"rotate", "--due"}, {"daemon"}} {
 					l.run(t, args...).want(t, 1, append(c.says, "dkimbot.yaml:", "nothing was done")...)
 				}
 			}, l.Dir)

@@ -54,7 +54,8 @@ func TestScriptsCoverTheCommandLine(t *testing.T) {
 			t.Errorf("no script runs %s", c.CommandPath())
 		}
 		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
-			if f.Name != "help" && root.PersistentFlags().Lookup(f.Name) == nil && !ran(`dkimbot .*\b`+path+`\b.*--`+f.Name+`\b`) {
+			if f.Name != "help" && root.PersistentFlags().Lookup(f.Name) == nil &&
+				!ran(`dkimbot .*\b`+path+`\b.*--`+f.Name+`\b`) {
 				t.Errorf("no script gives %s the flag --%s", c.CommandPath(), f.Name)
 			}
 		})

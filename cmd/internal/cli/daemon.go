@@ -93,13 +93,16 @@ func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
 func (d *daemon) zoneFiles(cfg *config.Config) {
 	zones := app.ZoneFiles(cfg)
 	for _, e := range zones.Errs {
-		d.log.Error("a zone file can't be changed; no key of its domains can be published", "file", e.File, "line", e.Line, "error", e.Problem, "hint", e.Remedy)
+		d.log.Error("a zone file can't be changed; no key of its domains can be published", "file", e.File, "line", e.Line,
+			"error", e.Problem, "hint", e.Remedy)
 	}
 	for _, m := range zones.Missing {
-		d.log.Warn("a zone file is missing; no key of its domain can be published", "file", m.File, "error", m.Problem, "hint", m.Remedy)
+		d.log.Warn("a zone file is missing; no key of its domain can be published", "file", m.File, "error", m.Problem,
+			"hint", m.Remedy)
 	}
 	for _, w := range zones.Unread {
-		d.log.Warn("a record of a zone file can't be answered for", "file", w.File, "line", w.Line, "error", w.Problem, "hint", w.Remedy)
+		d.log.Warn("a record of a zone file can't be answered for", "file", w.File, "line", w.Line, "error", w.Problem,
+			"hint", w.Remedy)
 	}
 }
 
@@ -110,8 +113,10 @@ func (d *daemon) unlisted(ctx context.Context, a *app.App) {
 		d.log.Warn("can't tell which domains the configuration lists no more", "error", err)
 	}
 	for _, u := range report.NewUnlisted(states) {
-		d.log.Warn("a domain is under management and not in the configuration; nothing of it is touched", "domain", u.Name, "phase", u.Phase,
-			"records", u.Records, "keys", u.Keys, "signers", u.Signers, "hint", "list it again to go on with it, or let go of it: 'dkimbot release --domain "+u.Name+"'")
+		d.log.Warn("a domain is under management and not in the configuration; nothing of it is touched", "domain", u.Name,
+			"phase", u.Phase,
+			"records", u.Records, "keys", u.Keys, "signers", u.Signers,
+			"hint", "list it again to go on with it, or let go of it: 'dkimbot release --domain "+u.Name+"'")
 	}
 }
 
@@ -122,7 +127,8 @@ func (d *daemon) open(ctx context.Context, cfg *config.Config) (*app.App, error)
 	options := []app.Option{app.WithLog(d.log)}
 	if cfg.Keystore.Vault == nil {
 		options = append(options, app.WithoutKeystore(func(why error) {
-			d.log.Error("the keystore can't be opened; what needs a private key waits until it can", "error", why, "hint", fault.HintOf(why))
+			d.log.Error("the keystore can't be opened; what needs a private key waits until it can", "error", why,
+				"hint", fault.HintOf(why))
 		}))
 	}
 	a, err := app.Prepare(ctx, cfg, logStep(d.log), options...)

@@ -78,7 +78,8 @@ func (d *daemon) messages() string {
 
 func (d *daemon) awaitTold(t *testing.T, text string, times int) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("systemd is told %s %d times", text, times), func() bool { return strings.Count(d.messages(), text) >= times })
+	eventually(t, fmt.Sprintf("systemd is told %s %d times", text, times),
+		func() bool { return strings.Count(d.messages(), text) >= times })
 }
 
 func (d *daemon) log(t *testing.T) string { return d.lab.read(t, "daemon.log") }
@@ -117,7 +118,8 @@ func TestDaemon(t *testing.T) {
 			l := newLab(t, "example.test")
 			d := l.daemon(t)
 			d.awaitPhase(t, "example.test", "ready")
-			if got := ns.Query(t, l.DNS, "s1._domainkey.example.test", "TXT"); len(got) != 1 || got[0] != l.status(t, "example.test").Selectors["s1"].Record {
+			if got := ns.Query(t, l.DNS, "s1._domainkey.example.test", "TXT"); len(got) != 1 ||
+				got[0] != l.status(t, "example.test").Selectors["s1"].Record {
 				t.Errorf("the daemon answers %q", got)
 			}
 			// Others work beside it, and look at its answers instead of giving their own.
@@ -125,7 +127,8 @@ func TestDaemon(t *testing.T) {
 			l.run(t, "rotate", "--domain", "example.test").want(t, 0, "done s2: signer mx1 signs with it now", "phase ready")
 			d.stop(t, sig, soon)
 			l.wantSound(t, "example.test")
-			for _, line := range []string{`"msg":"ready"`, `"msg":"step done","domain":"example.test","step":"activate"`, `"msg":"stopped"`} {
+			for _, line := range []string{`"msg":"ready"`, `"msg":"step done","domain":"example.test","step":"activate"`,
+				`"msg":"stopped"`} {
 				if !strings.Contains(d.log(t), line) {
 					t.Errorf("the log does not say %s", line)
 				}
@@ -142,7 +145,8 @@ func TestDaemonWithoutKeystore(t *testing.T) {
 	l := newLab(t, "example.test", "new.test")
 	l.run(t, "rotate", "--domain", "example.test").want(t, 0, "phase ready")
 	must(t, os.Chmod(filepath.Join(l.Dir, "keys"), 0o777))
-	l.run(t, "rotate", "--domain", "example.test", "--compromised", "--selector", "s2").want(t, 1, "done s2: key", "was revoked in DNS", "0777")
+	l.run(t, "rotate", "--domain", "example.test", "--compromised", "--selector", "s2").want(t, 1, "done s2: key",
+		"was revoked in DNS", "0777")
 	d := l.daemon(t)
 	d.awaitLog(t, "the keystore can't be opened; what needs a private key waits until it can")
 	eventually(t, "the new domain fails", func() bool { return l.status(t, "new.test").Failures > 0 })
@@ -204,7 +208,8 @@ func TestDaemonReload(t *testing.T) {
 	d.awaitLog(t, "the new configuration is refused; the old one goes on")
 	d.awaitLog(t, `unknown key \"nosuch\"`)
 	d.awaitTold(t, "READY=1", 2)
-	if m := d.messages(); !reloading.MatchString(m) || !strings.Contains(m, "STATUS=the new configuration was refused; the old one goes on") {
+	if m := d.messages(); !reloading.MatchString(m) ||
+		!strings.Contains(m, "STATUS=the new configuration was refused; the old one goes on") {
 		t.Errorf("systemd was told %q", m)
 	}
 
@@ -246,7 +251,8 @@ func TestDaemonStopsDuringReload(t *testing.T) {
 	eventually(t, "the reload hangs", func() bool { return l.read(t, "hangs") != "" })
 	d.stop(t, syscall.SIGTERM, soon)
 	st := l.status(t, "example.test")
-	if st.Phase != "bootstrapping" || st.Failures != 1 || st.LastError == nil || !strings.Contains(*st.LastError, "timed out") {
+	if st.Phase != "bootstrapping" || st.Failures != 1 || st.LastError == nil ||
+		!strings.Contains(*st.LastError, "timed out") {
 		t.Errorf("after the end: %+v", st)
 	}
 	l.Signer = strings.Replace(l.Signer, "sleep 600", "true", 1)
@@ -285,7 +291,9 @@ func TestDaemonStopsDuringVerify(t *testing.T) {
 func TestSecondProcess(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, "example.test", "other.test")
-	l.Signer = strings.Replace(l.Signer, `["true"]`, fmt.Sprintf("[sh, -c, \"echo >> %[1]s/busy; while [ ! -e %[1]s/go ]; do sleep 0.05; done\"]\nreload_timeout: 10m", l.Dir), 1)
+	l.Signer = strings.Replace(l.Signer, `["true"]`,
+		fmt.Sprintf("[sh, -c, \"echo >> %[1]s/busy; while [ ! -e %[1]s/go ]; do sleep 0.05; "+
+			"done\"]\nreload_timeout: 10m", l.Dir), 1)
 	l.write(t)
 	first := l.command("rotate", "--domain", "example.test")
 	must(t, first.Start())
@@ -307,7 +315,9 @@ func TestSecondProcess(t *testing.T) {
 func TestKilledProcess(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, "example.test")
-	l.Signer = strings.Replace(l.Signer, `["true"]`, fmt.Sprintf("[sh, -c, \"echo >> %[1]s/busy; while [ ! -e %[1]s/go ]; do sleep 0.05; done\"]\nreload_timeout: 10m", l.Dir), 1)
+	l.Signer = strings.Replace(l.Signer, `["true"]`,
+		fmt.Sprintf("[sh, -c, \"echo >> %[1]s/busy; while [ ! -e %[1]s/go ]; do sleep 0.05; "+
+			"done\"]\nreload_timeout: 10m", l.Dir), 1)
 	l.write(t)
 	first := l.command("rotate", "--domain", "example.test")
 	must(t, first.Start())

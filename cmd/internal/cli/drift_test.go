@@ -94,9 +94,11 @@ func TestDriftMended(t *testing.T) {
 	}{
 		"record deleted": {
 			func(t *testing.T, l *lab) { l.edit(t, zoneOf, withoutLine("s2._domainkey")) },
-			[]string{"drift the record that dkimbot published at s2._domainkey.example.test is gone from DNS", "it is published again by itself", "1. publish", "2. verify"},
+			[]string{"drift the record that dkimbot published at s2._domainkey.example.test is gone from DNS",
+				"it is published again by itself", "1. publish", "2. verify"},
 			[]string{"done s2: the record of key", "done s2: every authoritative server shows"},
-			"the record that dkimbot published at s2._domainkey.example.test is gone from DNS; it is published again; through lab",
+			"the record that dkimbot published at s2._domainkey.example.test is gone from DNS; it is published again; " +
+				"through lab",
 		},
 		"active's record deleted": {
 			func(t *testing.T, l *lab) { l.edit(t, zoneOf, withoutLine("s1._domainkey")) },
@@ -112,7 +114,8 @@ func TestDriftMended(t *testing.T) {
 				})
 				l.edit(t, "opendkim/signing.table", replaced("s2._domainkey", "s1._domainkey"))
 			},
-			[]string{"drift signer mx1 signs with s1 and key", "its mail fails", "it is brought back to s2 by itself", "activate  signer mx1"},
+			[]string{"drift signer mx1 signs with s1 and key", "its mail fails", "it is brought back to s2 by itself",
+				"activate  signer mx1"},
 			[]string{"done s2: signer mx1 signs with it now"},
 			"signer mx1 signs with s1 and key",
 		},
@@ -123,19 +126,22 @@ func TestDriftMended(t *testing.T) {
 				})
 				l.edit(t, "opendkim/signing.table", replaced("s1._domainkey", "mail._domainkey"))
 			},
-			[]string{"drift signer mx1 signs with mail and not with s1; dkimbot knows nothing of that selector", "activate  signer mx1"},
+			[]string{"drift signer mx1 signs with mail and not with s1; dkimbot knows nothing of that selector",
+				"activate  signer mx1"},
 			[]string{"done s1: signer mx1 signs with it now"},
 			"signer mx1 signs with mail and not with s1",
 		},
 		"signer host built anew": {
 			func(t *testing.T, l *lab) { must(t, os.RemoveAll(filepath.Join(l.Dir, "opendkim"))) },
-			[]string{"drift signer mx1 does not sign for example.test any more, as a host that was built anew; its mail leaves unsigned", "it is given the key of s1 by itself", "activate  signer mx1"},
+			[]string{"drift signer mx1 does not sign for example.test any more, as a host that was built anew; " +
+				"its mail leaves unsigned", "it is given the key of s1 by itself", "activate  signer mx1"},
 			[]string{"done s1: signer mx1 signs with it now"},
 			"as a host that was built anew",
 		},
 		"standby's private key gone": {
 			func(t *testing.T, l *lab) { must(t, os.RemoveAll(filepath.Join(l.Dir, "keys/example.test/s2"))) },
-			[]string{"drift the private key for s2._domainkey.example.test is gone from the keystore; no signer uses it", "a fresh key takes its place by itself", "1. generate", "5. destroy"},
+			[]string{"drift the private key for s2._domainkey.example.test is gone from the keystore; no signer uses it",
+				"a fresh key takes its place by itself", "1. generate", "5. destroy"},
 			[]string{"done s2: key", "was made, kept in the keystore", "done s2: the record of key"},
 			"store s2",
 		},
@@ -178,7 +184,8 @@ func TestDriftAsked(t *testing.T) {
 				})
 			},
 			"record-foreign",
-			[]string{"s2._domainkey.example.test holds a record that dkimbot did not make", "remove it: dkimbot then publishes its own again"},
+			[]string{"s2._domainkey.example.test holds a record that dkimbot did not make",
+				"remove it: dkimbot then publishes its own again"},
 			func(t *testing.T, l *lab) { l.edit(t, zoneOf, withoutLine("s2._domainkey")) },
 		},
 		"key revoked": {
@@ -221,17 +228,20 @@ func TestDriftAsked(t *testing.T) {
 			}
 			l.run(t, "status").want(t, 0, append(c.says, "failures: 1 in a row", "drift ", "; since ", "to do: ")...)
 			// While it waits for its next try, that is what --due says, with the same exit code.
-			l.run(t, "rotate", "--due").want(t, 3, c.says[0], "next  try again, not before", "Nothing else is due.", "'dkimbot rotate --domain example.test'")
+			l.run(t, "rotate", "--due").want(t, 3, c.says[0], "next  try again, not before", "Nothing else is due.",
+				"'dkimbot rotate --domain example.test'")
 			var doc report.RotateDocument
 			must(t, json.Unmarshal([]byte(l.run(t, "rotate", "--due", "--json").want(t, 3).out), &doc))
-			if len(doc.Domains) != 0 || len(doc.Waiting) != 1 || doc.Waiting[0].Name != "example.test" || doc.Waiting[0].Next == nil {
+			if len(doc.Domains) != 0 || len(doc.Waiting) != 1 || doc.Waiting[0].Name != "example.test" ||
+				doc.Waiting[0].Next == nil {
 				t.Errorf("the document says %+v", doc)
 			}
 			since := l.status(t, "example.test").Drift[0].Since
 			l.anHourPasses(t)
 			l.run(t, "rotate", "--due").want(t, 3)
 			if st := l.status(t, "example.test"); !st.Drift[0].Since.Equal(since) || st.Failures != 2 {
-				t.Errorf("after the second try it is there since %s, %d failures; want since %s", st.Drift[0].Since, st.Failures, since)
+				t.Errorf("after the second try it is there since %s, %d failures; want since %s", st.Drift[0].Since,
+					st.Failures, since)
 			}
 			if l.files(t) != before || l.signs(t, "example.test") != signs {
 				t.Error("I6: something was changed")
@@ -254,7 +264,8 @@ func TestActiveKeyGone(t *testing.T) {
 	t.Parallel()
 	l := readyLab(t)
 	must(t, os.RemoveAll(filepath.Join(l.Dir, "keys/example.test/s1")))
-	says := []string{"the private key for s1._domainkey.example.test is gone from the keystore; the signers go on with their copies",
+	says := []string{"the private key for s1._domainkey.example.test is gone from the keystore; " +
+		"the signers go on with their copies",
 		"to do: restore it from a backup of the keystore, or switch to s2: 'dkimbot rotate --domain example.test'"}
 	l.run(t, "plan").want(t, 0, says...)
 	l.anHourPasses(t)
@@ -268,7 +279,8 @@ func TestActiveKeyGone(t *testing.T) {
 	l.file(t, "opendkim.good", "")
 	must(t, os.RemoveAll(filepath.Join(l.Dir, "opendkim")))
 	l.anHourPasses(t)
-	l.run(t, "rotate", "--due").want(t, 1, "read the private key for s1._domainkey.example.test", "it is gone from the keystore", "hint: restore it", "signer mx1 does not sign for example.test any more")
+	l.run(t, "rotate", "--due").want(t, 1, "read the private key for s1._domainkey.example.test",
+		"it is gone from the keystore", "hint: restore it", "signer mx1 does not sign for example.test any more")
 }
 
 // Both keys are gone: this may be the wrong keystore, and nothing is made afresh (I12).
@@ -277,7 +289,8 @@ func TestBothKeysGone(t *testing.T) {
 	l := readyLab(t)
 	l.Keystore = "driver: file\npath: elsewhere"
 	l.write(t)
-	says := []string{"is gone from the keystore, and so is the other one", "whether the configuration names the right keystore"}
+	says := []string{"is gone from the keystore, and so is the other one",
+		"whether the configuration names the right keystore"}
 	l.run(t, "plan").want(t, 0, append(says, "1 domain, 0 steps")...)
 	l.anHourPasses(t)
 	l.run(t, "rotate", "--due").want(t, 0, says...)
@@ -366,7 +379,8 @@ func TestUnlistedDomain(t *testing.T) {
 	d.stop(t, syscall.SIGTERM, soon)
 
 	name := "gone.test is not in the configuration any more"
-	l.run(t, "status").want(t, 0, "gone.test  phase ready", "s1._domainkey.gone.test and s2._domainkey.gone.test in DNS", "the private keys of s1 and s2 in the keystore",
+	l.run(t, "status").want(t, 0, "gone.test  phase ready", "s1._domainkey.gone.test and s2._domainkey.gone.test in DNS",
+		"the private keys of s1 and s2 in the keystore",
 		"signer mx1 signs with s1", "dkimbot release --domain gone.test")
 	l.run(t, "plan").want(t, 0, name)
 	l.anHourPasses(t)
@@ -376,7 +390,8 @@ func TestUnlistedDomain(t *testing.T) {
 	for _, line := range []result{l.run(t, "status", "--json"), l.run(t, "rotate", "--due", "--json")} {
 		var doc struct{ Unlisted []report.Unlisted }
 		must(t, json.Unmarshal([]byte(line.want(t, 0).out), &doc))
-		if len(doc.Unlisted) != 1 || doc.Unlisted[0].Name != "gone.test" || len(doc.Unlisted[0].Records) != 2 || doc.Unlisted[0].Signers["mx1"] != "s1" {
+		if len(doc.Unlisted) != 1 || doc.Unlisted[0].Name != "gone.test" || len(doc.Unlisted[0].Records) != 2 ||
+			doc.Unlisted[0].Signers["mx1"] != "s1" {
 			t.Errorf("%s says %+v", line.line, doc.Unlisted)
 		}
 	}

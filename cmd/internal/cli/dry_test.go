@@ -19,7 +19,8 @@ import (
 // reading are the command lines that must leave everything as it is.
 var reading = [][]string{
 	{"validate"}, {"validate", "--json"},
-	{"plan"}, {"plan", "--json", "--detailed-exitcode"}, {"plan", "--at", "2099-01-01T00:00:00Z"}, {"plan", "--domain", "example.test"},
+	{"plan"}, {"plan", "--json", "--detailed-exitcode"}, {"plan", "--at", "2099-01-01T00:00:00Z"},
+	{"plan", "--domain", "example.test"},
 	{"rotate", "--domain", "example.test", "--dry-run"}, {"rotate", "--due", "--dry-run", "--json"},
 	{"plan", "--format", "markdown"}, {"plan", "--for", "90d"}, {"plan", "--for", "90d", "--json"},
 	{"status"}, {"status", "--json"}, {"history"}, {"history", "--json"},
@@ -103,7 +104,8 @@ func TestReadingNeedsNoRightToWrite(t *testing.T) {
 	t.Run("writing is refused", func(t *testing.T) {
 		unchanged(t, func() {
 			finish(t, nobody("rotate", "--domain", "example.test")).want(t, 1, "state.db", "hint: ")
-			finish(t, nobody("plan", "--out", "plan.json")).want(t, 1, "write the plan to plan.json: permission denied", "hint: ")
+			finish(t, nobody("plan", "--out", "plan.json")).want(t, 1,
+				"write the plan to plan.json: permission denied", "hint: ")
 		}, l.Dir)
 	})
 	t.Run("read-only disk", func(t *testing.T) {
@@ -164,7 +166,8 @@ func TestUnreadableSecret(t *testing.T) {
 	nobody := l.handTo(t, "nobody")
 	must(t, os.Chown(filepath.Join(l.Dir, "tsig.secret"), 0, 0))
 	unchanged(t, func() {
-		finish(t, nobody("rotate", "--due")).want(t, 1, "providers.lab.key_file: read secret file "+l.Dir+"/tsig.secret: permission denied",
+		finish(t, nobody("rotate", "--due")).want(t, 1, "providers.lab.key_file: read secret file "+l.Dir+
+			"/tsig.secret: permission denied",
 			"hint: let the user that runs dkimbot own it: chown USER "+l.Dir+"/tsig.secret")
 	}, l.Dir)
 }

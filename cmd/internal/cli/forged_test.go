@@ -27,13 +27,15 @@ func TestForgedPlan(t *testing.T) {
 		d.Domains[0].Reason.Message, d.Warnings, d.Domains[0].Warnings = "LIES", []string{"LIES"}, []string{"LIES"}
 	})
 	for _, form := range []string{"text", "markdown", "json"} {
-		if out := l.run(t, "show", "misleading.json", "--format", form).want(t, 0, "signer mx1", "nsigned").out; strings.Contains(out, "LIES") {
+		if out := l.run(t, "show", "misleading.json", "--format", form).want(t, 0, "signer mx1",
+			"nsigned").out; strings.Contains(out, "LIES") {
 			t.Errorf("as %s the file's own words are shown:\n%s", form, out)
 		}
 	}
 	l.run(t, "apply", "first.json").want(t, 0)
 	eventually(t, "the standby may be used", func() bool {
-		return strings.Contains(l.run(t, "rotate", "--domain", "example.test", "--dry-run", "--out", "switch.json").out, "activate")
+		return strings.Contains(l.run(t, "rotate", "--domain", "example.test", "--dry-run", "--out",
+			"switch.json").out, "activate")
 	})
 	for title, change := range map[string]func(*planfile.Document){
 		"words":     func(d *planfile.Document) { d.Domains[0].Reason.Message = "a look, changes nothing" },

@@ -25,10 +25,12 @@ func (p *program) form(cmd *cobra.Command, form string) (string, error) {
 	switch form {
 	case formText, formMarkdown, formJSON:
 	default:
-		return "", &usageError{error: errors.New("--format " + form + " is unknown: use text, markdown or json"), command: cmd.CommandPath()}
+		return "", &usageError{error: errors.New("--format " + form + " is unknown: use text, markdown or json"),
+			command: cmd.CommandPath()}
 	}
 	if p.json && form != formJSON && cmd.Flags().Changed("format") {
-		return "", &usageError{error: errors.New("--json and --format " + form + " contradict each other"), command: cmd.CommandPath()}
+		return "", &usageError{error: errors.New("--json and --format " + form + " contradict each other"),
+			command: cmd.CommandPath()}
 	}
 	if p.json {
 		return formJSON, nil

@@ -36,7 +36,8 @@ func TestNothingObeyedIsPrinted(t *testing.T) {
 		}
 	}
 	l.write(t)
-	for _, args := range [][]string{{"rotate", "--due"}, {"status"}, {"history"}, {"status", "--json"}, {"history", "--json"}, {"rotate", "--due", "--log-format", "json"}, {"rotate", "--due", "--log-format", "text"}} {
+	for _, args := range [][]string{{"rotate", "--due"}, {"status"}, {"history"}, {"status", "--json"},
+		{"history", "--json"}, {"rotate", "--due", "--log-format", "json"}, {"rotate", "--due", "--log-format", "text"}} {
 		r := l.run(t, args...)
 		if strings.ContainsFunc(r.out+r.stderr, obeyed) {
 			t.Errorf("%q printed %q%q", args, r.out, r.stderr)
@@ -56,7 +57,8 @@ func TestNothingButRegularFiles(t *testing.T) {
 	l.write(t)
 	for _, odd := range []string{"/dev/zero", "/dev/stdin", "pipe", "."} {
 		for _, args := range [][]string{
-			{"validate", "--config", odd}, {"show", odd}, {"apply", odd}, {"adopt", "--domain", "example.test", "--selector", "mail", "--key-file", odd},
+			{"validate", "--config", odd}, {"show", odd}, {"apply", odd},
+			{"adopt", "--domain", "example.test", "--selector", "mail", "--key-file", odd},
 		} {
 			if odd == "pipe" {
 				os.Remove(l.Dir + "/pipe")
@@ -68,7 +70,8 @@ func TestNothingButRegularFiles(t *testing.T) {
 			cmd.Stdin = r
 			late := time.AfterFunc(time.Minute, func() { w.Close() })
 			got := finish(t, cmd)
-			if !late.Stop() || got.code == 0 || !strings.Contains(got.out+got.stderr, "not a regular file") || !strings.Contains(got.out+got.stderr, "hint: ") {
+			if !late.Stop() || got.code == 0 || !strings.Contains(got.out+got.stderr, "not a regular file") ||
+				!strings.Contains(got.out+got.stderr, "hint: ") {
 				t.Errorf("%q ended with %d:\n%s%s", args, got.code, got.out, got.stderr)
 			}
 			w.Close()

@@ -24,7 +24,8 @@ func TestInterruptedAnywhere(t *testing.T) {
 				l.interrupt(t, sig, after)
 				l.signs(t, "example.test")
 				l.finishTurn(t, *first.Standby)
-				if st := l.wantSound(t, "example.test"); *st.Active != *first.Standby || st.Selectors[*first.Active].KeyID == first.Selectors[*first.Active].KeyID {
+				if st := l.wantSound(t, "example.test"); *st.Active != *first.Standby ||
+					st.Selectors[*first.Active].KeyID == first.Selectors[*first.Active].KeyID {
 					t.Errorf("the turn came to %+v", st)
 				}
 			})
@@ -92,9 +93,11 @@ func (l *lab) interrupt(t *testing.T, sig syscall.Signal, after time.Duration) {
 	}
 	switch code := cmd.ProcessState.ExitCode(); {
 	case code == 0, code == -1: // it had ended, or not begun to listen
-	case code == 1 && strings.Contains(said.String(), "Interrupted; the step in hand was finished, and nothing is lost. Left is 1 domain:\n  example.test  ") &&
+	case code == 1 && strings.Contains(said.String(),
+		"Interrupted; the step in hand was finished, and nothing is lost. Left is 1 domain:\n  example.test  ") &&
 		strings.HasSuffix(said.String(), "\nTo go on: dkimbot rotate --domain example.test\n"):
-	case code == 1 && strings.HasSuffix(said.String(), "Interrupted; the step in hand was finished. Nothing is left to do.\n"):
+	case code == 1 && strings.HasSuffix(said.String(),
+		"Interrupted; the step in hand was finished. Nothing is left to do.\n"):
 	case code == 1 && said.String() == "Interrupted before anything was begun. Run the same command again.\n":
 	default:
 		t.Errorf("it ended with %d:\n%s", code, said.String())

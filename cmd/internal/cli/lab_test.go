@@ -66,7 +66,8 @@ func labIn(t testing.TB, dir string, domains ...string) *lab {
 	l := &lab{Dir: dir, DNS: ownAddress(t), Domains: domains}
 	l.Keystore = "driver: file\npath: keys"
 	l.Provider = "driver: zonefile\ndir: zones\nlisten: " + l.DNS
-	l.Signer = "driver: opendkim\nkey_dir: opendkim/keys\nkey_table: opendkim/key.table\nsigning_table: opendkim/signing.table\n" +
+	l.Signer = "driver: opendkim\nkey_dir: opendkim/keys\nkey_table: opendkim/key.table\nsigning_table: " +
+		"opendkim/signing.table\n" +
 		"owner: " + whoRuns(t) + "\nreload: [\"true\"]\nlag: 1ms\nallow_unsafe_keys: true"
 	l.Policy = "unsafe_timing: true\ndrain: 1s\nsettle: 1s\nttl: 1s\nsplay: 0s"
 	l.Verify = "nameservers: [\"" + l.DNS + "\"]\ntimeout: 30s"
@@ -112,7 +113,8 @@ func ownIP() string {
 // zone writes the zone file of a domain, with a negative-cache time of a second.
 func (l *lab) zone(t testing.TB, name, records string) {
 	t.Helper()
-	l.file(t, "zones/"+name+".zone", "$ORIGIN "+name+".\n$TTL 1\n@ SOA ns hostmaster 1 3600 600 604800 1\n@ NS ns\nns A 127.0.0.1\n"+records)
+	l.file(t, "zones/"+name+".zone", "$ORIGIN "+name+
+		".\n$TTL 1\n@ SOA ns hostmaster 1 3600 600 604800 1\n@ NS ns\nns A 127.0.0.1\n"+records)
 }
 
 func (l *lab) file(t testing.TB, name, text string) {
@@ -220,7 +222,8 @@ func (l *lab) wantSound(t testing.TB, domain string) report.DomainStatus {
 	}
 	l.run(t, "plan", "--domain", domain, "--detailed-exitcode").want(t, 0)
 	table := l.read(t, "opendkim/signing.table")
-	if want := fmt.Sprintf("*@%s %s._domainkey.%s\n", domain, *st.Active, domain); strings.Count(table, "@"+domain+" ") != 1 || !strings.Contains(table, want) {
+	if want := fmt.Sprintf("*@%s %s._domainkey.%s\n", domain, *st.Active, domain); strings.Count(table, "@"+domain+
+		" ") != 1 || !strings.Contains(table, want) {
 		t.Fatalf("want %q alone in the signing table:\n%s", want, table)
 	}
 	for s, sel := range st.Selectors {

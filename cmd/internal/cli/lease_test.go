@@ -80,7 +80,8 @@ func TestUnseenProcess(t *testing.T) {
 	first := apart(t, l.command("rotate", "--domain", "example.test"))
 	must(t, first.Start())
 	eventually(t, "the activation is under way", func() bool { return l.read(t, "busy") != "" })
-	l.run(t, "rotate", "--domain", "example.test").want(t, 3, "refused: take example.test in hand", "pid 1 ", "since ", "hint: wait for the other process, or end it")
+	l.run(t, "rotate", "--domain", "example.test").want(t, 3, "refused: take example.test in hand", "pid 1 ", "since ",
+		"hint: wait for the other process, or end it")
 	finish(t, apart(t, l.command("rollback", "--domain", "example.test"))).want(t, 3, "pid 1 ")
 	l.run(t, "rotate", "--domain", "example.test", "--compromised").want(t, 3, "pid 1 ")
 	l.file(t, "go", "")
@@ -148,6 +149,7 @@ func TestStoppedProcess(t *testing.T) {
 	if !signsWith("s1") {
 		t.Errorf("I8: the host signs with %s, where the late activation left it", l.read(t, "signs"))
 	}
-	l.run(t, "history", "--domain", "example.test").want(t, 0, "it may have come after the lease had passed", "was taken over: it had not been renewed")
+	l.run(t, "history", "--domain", "example.test").want(t, 0, "it may have come after the lease had passed",
+		"was taken over: it had not been renewed")
 	l.run(t, "plan", "--domain", "example.test", "--detailed-exitcode").want(t, 0, "phase ready")
 }

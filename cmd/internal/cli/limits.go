@@ -51,7 +51,8 @@ func beyondCounts(ctx context.Context, a *app.App, plans []rotate.DomainPlan, se
 	var out []string
 	counts := a.Config.Counts()
 	if run := counts.PerRun; run.Most > 0 && planned > run.Most {
-		out = append(out, fmt.Sprintf("%s would begin to switch; one run begins %d at most (%s), the rest waits for the next", report.Count(planned, "domain"), run.Most, run.Key))
+		out = append(out, fmt.Sprintf("%s would begin to switch; one run begins %d at most (%s), the rest waits for the next",
+			report.Count(planned, "domain"), run.Most, run.Key))
 	}
 	hour := counts.PerHour
 	if hour.Most == 0 {
@@ -62,7 +63,8 @@ func beyondCounts(ctx context.Context, a *app.App, plans []rotate.DomainPlan, se
 		return nil, err
 	}
 	if left := max(0, hour.Most-len(begun)); planned > left {
-		out = append(out, fmt.Sprintf("%s would begin to switch; in an hour %d may (%s), of which %d are left now", report.Count(planned, "domain"), hour.Most, hour.Key, left))
+		out = append(out, fmt.Sprintf("%s would begin to switch; in an hour %d may (%s), of which %d are left now",
+			report.Count(planned, "domain"), hour.Most, hour.Key, left))
 	}
 	return out, nil
 }

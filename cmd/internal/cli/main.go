@@ -47,7 +47,8 @@ type Streams struct {
 func Terminal() Streams {
 	return Streams{
 		Out: os.Stdout, Err: os.Stderr, Env: os.Getenv,
-		OutTTY: term.IsTerminal(int(os.Stdout.Fd())), ErrTTY: term.IsTerminal(int(os.Stderr.Fd())), Columns: columns(os.Stderr),
+		OutTTY: term.IsTerminal(int(os.Stdout.Fd())), ErrTTY: term.IsTerminal(int(os.Stderr.Fd())),
+		Columns: columns(os.Stderr),
 		CaughtSignal: func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 		},
@@ -127,7 +128,8 @@ func jsonAsked(args []string) bool {
 		switch {
 		case a == "--":
 			return false
-		case a == "--json", a == "--json=true", a == "--format=json", a == "--format" && i+1 < len(args) && args[i+1] == "json":
+		case a == "--json", a == "--json=true", a == "--format=json", a == "--format" && i+1 < len(args) &&
+			args[i+1] == "json":
 			return true
 		}
 	}
@@ -176,5 +178,6 @@ func (p *program) jsonFlag(cmd *cobra.Command) {
 }
 
 func (p *program) text(w io.Writer, tty bool) show.Text {
-	return show.Text{W: w, Mark: p.mark, Color: tty && !p.noColor && p.Env("NO_COLOR") == "" && p.Env("TERM") != "dumb", Now: time.Now()}
+	return show.Text{W: w, Mark: p.mark, Color: tty && !p.noColor && p.Env("NO_COLOR") == "" &&
+		p.Env("TERM") != "dumb", Now: time.Now()}
 }

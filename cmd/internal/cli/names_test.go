@@ -58,11 +58,13 @@ func TestTwoProcessesClaimOneName(t *testing.T) {
 		if got := l.status(t, winner).Phase; got != "ready" {
 			t.Errorf("%s is %s", winner, got)
 		}
-		refusal := fmt.Sprintf("refused: s1._domainkey.%s and s1._domainkey.%s both lead to k%d.shared.test, which holds the key record of %s", loser, winner, n, winner)
+		refusal := fmt.Sprintf("refused: s1._domainkey.%s and s1._domainkey.%s both lead to k%d.shared.test, "+
+			"which holds the key record of %s", loser, winner, n, winner)
 		if !strings.Contains(told, refusal) {
 			t.Errorf("%s was not refused by name:\n%s", loser, told)
 		}
-		if got := ns.Query(t, l.DNS, fmt.Sprintf("k%d.shared.test", n), "TXT"); len(got) != 1 || got[0] != l.status(t, winner).Selectors["s1"].Record {
+		if got := ns.Query(t, l.DNS, fmt.Sprintf("k%d.shared.test", n), "TXT"); len(got) != 1 ||
+			got[0] != l.status(t, winner).Selectors["s1"].Record {
 			t.Errorf("I3: k%d.shared.test shows %q", n, got)
 		}
 	}

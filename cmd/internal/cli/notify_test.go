@@ -69,14 +69,16 @@ func TestNotifyDue(t *testing.T) {
 	t.Parallel()
 	w, l := newWatcher(t), newLab(t, "good.test", "bad.test")
 	l.file(t, "hook.url", w.URL+"/hook\n")
-	l.notify(t, "webhook: {url_file: hook.url, on: [failed, refused, switched]}\nheartbeat: {url: \""+w.URL+"/beat\", method: POST}")
+	l.notify(t, "webhook: {url_file: hook.url, on: [failed, refused, switched]}\nheartbeat: {url: \""+w.URL+
+		"/beat\", method: POST}")
 	zone := l.read(t, "zones/bad.test.zone")
 	must(t, os.Remove(l.Dir+"/zones/bad.test.zone"))
 	l.run(t, "rotate", "--due").want(t, 4)
 	for range 3 {
 		l.run(t, "rotate", "--domain", "bad.test").want(t, 1)
 	}
-	if got := w.events(t, "/hook"); got != "switched good.test, failed bad.test" && got != "failed bad.test, switched good.test" {
+	if got := w.events(t, "/hook"); got != "switched good.test, failed bad.test" &&
+		got != "failed bad.test, switched good.test" {
 		t.Errorf("told: %s", got)
 	}
 	if n := len(w.bodies("/beat")); n != 0 {
@@ -90,7 +92,8 @@ func TestNotifyDue(t *testing.T) {
 	}
 	must(t, os.Remove(l.Dir+"/zones/bad.test.zone"))
 	l.run(t, "rotate", "--domain", "bad.test").want(t, 1)
-	if got := w.events(t, "/hook"); strings.Count(got, "failed bad.test") != 2 || strings.Count(got, "switched bad.test") != 1 {
+	if got := w.events(t, "/hook"); strings.Count(got, "failed bad.test") != 2 ||
+		strings.Count(got, "switched bad.test") != 1 {
 		t.Errorf("after it was well and failed again, told: %s", got)
 	}
 }
@@ -103,13 +106,16 @@ func TestNotifyHangs(t *testing.T) {
 	l.Policy = strings.Replace(l.Policy, "drain: 1s", "drain: 1h", 1)
 	l.Env = []string{"HOOK=" + w.URL + "/hang/hunter2"}
 	l.notify(t, "webhook: {url_env: HOOK, on: [switched], timeout: 10m}\naudit: {path: audit.jsonl}\n"+
-		"mail: {smtp: \"127.0.0.1:1\", username: dkimbot, password_env: HOOK, from: dkimbot@example.com, to: [ops@example.com], on: [switched]}")
+		"mail: {smtp: \"127.0.0.1:1\", username: dkimbot, password_env: HOOK, from: dkimbot@example.com, to: "+
+		"[ops@example.com], on: [switched]}")
 	start := time.Now()
-	r := l.run(t, "rotate", "--domain", "example.test").want(t, 0, "phase ready", "could not be delivered", "to=webhook", "to=mail", "connection refused")
+	r := l.run(t, "rotate", "--domain", "example.test").want(t, 0, "phase ready", "could not be delivered", "to=webhook",
+		"to=mail", "connection refused")
 	if took := time.Since(start); took > soon {
 		t.Errorf("it took %s", took)
 	}
-	if strings.Contains(r.out+r.stderr+l.read(t, "audit.jsonl")+l.read(t, "state.db")+l.read(t, "state.db-wal")+l.read(t, "notices.json"), "hunter2") || len(w.bodies("/hang/hunter2")) == 0 {
+	if strings.Contains(r.out+r.stderr+l.read(t, "audit.jsonl")+l.read(t, "state.db")+l.read(t, "state.db-wal")+
+		l.read(t, "notices.json"), "hunter2") || len(w.bodies("/hang/hunter2")) == 0 {
 		t.Errorf("I9: %s", r.stderr)
 	}
 }
@@ -120,7 +126,8 @@ func TestNotifyDaemon(t *testing.T) {
 	t.Parallel()
 	w, l := newWatcher(t), newLab(t, "example.test")
 	section := func(path string) string {
-		return fmt.Sprintf("webhook: {url: %q, on: [failed, switched]}\nheartbeat: {url: %q, every: 1s}\naudit: {path: audit.jsonl}", w.URL+path, w.URL+"/beat"+path)
+		return fmt.Sprintf("webhook: {url: %q, on: [failed, switched]}\nheartbeat: {url: %q, every: 1s}\naudit: {path: "+
+			"audit.jsonl}", w.URL+path, w.URL+"/beat"+path)
 	}
 	l.notify(t, section("/hang"))
 	d := l.daemon(t)
@@ -141,7 +148,8 @@ func TestNotifyDaemon(t *testing.T) {
 	}
 	close(w.hang)
 	d.awaitPhase(t, "example.test", "ready")
-	eventually(t, "the refused reload is told", func() bool { return strings.Contains(w.events(t, "/hang"), "failed daemon reload") })
+	eventually(t, "the refused reload is told",
+		func() bool { return strings.Contains(w.events(t, "/hang"), "failed daemon reload") })
 	d.stop(t, syscall.SIGTERM, soon)
 	audit := l.read(t, "audit.jsonl")
 	for _, want := range []string{`"event":"before_switch"`, `"event":"done"`, `"command":"daemon reload"`} {

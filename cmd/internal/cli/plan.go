@@ -51,8 +51,10 @@ With --for, lists all steps of that time, if nothing gets in between.`,
 			if how.form, err = p.form(cmd, how.form); err != nil {
 				return err
 			}
-			if given := cmd.Flags().Changed; given("for") && (given("at") || given("out") || given("valid") || given("detailed-exitcode")) {
-				return wrong(errors.New("--for lists what is to come; it goes with none of --at, --out, --valid and --detailed-exitcode"))
+			if given := cmd.Flags().Changed; given("for") &&
+				(given("at") || given("out") || given("valid") || given("detailed-exitcode")) {
+				return wrong(errors.New("--for lists what is to come; it goes with none of --at, --out, " +
+					"--valid and --detailed-exitcode"))
 			} else if given("valid") && !given("out") && how.form != formJSON {
 				return wrong(errors.New("--valid says how long a saved plan may be applied: it needs --out or --json"))
 			}
@@ -125,7 +127,9 @@ func (p *program) plan(ctx context.Context, cfg *config.Config, domains []rotate
 	if err := how.signable(a); err != nil {
 		return err
 	}
-	about := planfile.Context{Created: time.Now(), For: a.Planner.Clock.Now(), Valid: how.valid, ConfigSHA256: cfg.Digest(), Lineage: a.Lineage, Key: a.PlanKey, DomainSHA256: map[string]string{}, Warnings: how.warnings}
+	about := planfile.Context{Created: time.Now(), For: a.Planner.Clock.Now(), Valid: how.valid,
+		ConfigSHA256: cfg.Digest(), Lineage: a.Lineage, Key: a.PlanKey, DomainSHA256: map[string]string{},
+		Warnings: how.warnings}
 	if how.when.IsZero() {
 		about.For = about.Created
 	}
@@ -184,7 +188,8 @@ func (p *program) showPlan(doc planfile.Document, plans []rotate.DomainPlan, how
 }
 
 // calendar prints what is to come for the domains.
-func (p *program) calendar(ctx context.Context, cfg *config.Config, domains []rotate.Domain, length time.Duration, form string) error {
+func (p *program) calendar(ctx context.Context, cfg *config.Config, domains []rotate.Domain, length time.Duration,
+	form string) error {
 	a, err := app.OpenReadOnly(ctx, cfg, time.Time{})
 	if err != nil {
 		return err

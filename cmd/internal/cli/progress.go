@@ -89,7 +89,8 @@ func (p *program) liveProgress(ctx context.Context) progress {
 func (p *program) log() (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(p.logLevel)); err != nil {
-		return nil, &usageError{error: errors.New("--log-level " + p.logLevel + " is unknown: use debug, info, warn or error"), command: "dkimbot"}
+		return nil, &usageError{error: errors.New("--log-level " + p.logLevel +
+			" is unknown: use debug, info, warn or error"), command: "dkimbot"}
 	}
 	opts := &slog.HandlerOptions{Level: level}
 	switch p.logFormat {
@@ -98,7 +99,8 @@ func (p *program) log() (*slog.Logger, error) {
 	case "text":
 		return slog.New(slog.NewTextHandler(p.Err, opts)), nil
 	}
-	return nil, &usageError{error: errors.New("--log-format " + p.logFormat + " is unknown: use text or json"), command: "dkimbot"}
+	return nil, &usageError{error: errors.New("--log-format " + p.logFormat + " is unknown: use text or json"),
+		command: "dkimbot"}
 }
 
 // logStep logs a step's end; that it began is of interest only when looking closely.
@@ -111,15 +113,17 @@ func logStep(log *slog.Logger) func(rotate.Event) {
 		case codes.OutcomeFailed, codes.OutcomeRefused:
 			level = slog.LevelWarn
 		}
-		log.LogAttrs(context.Background(), level, "step "+string(e.Outcome), said("domain", e.Domain, "step", string(e.Kind), "phase", string(e.Phase),
-			"selector", e.Selector, "signer", e.Signer, "key_id", e.KeyID, "message", e.Message)...)
+		log.LogAttrs(context.Background(), level, "step "+string(e.Outcome),
+			said("domain", e.Domain, "step", string(e.Kind), "phase", string(e.Phase),
+				"selector", e.Selector, "signer", e.Signer, "key_id", e.KeyID, "message", e.Message)...)
 	}
 }
 
 func logWait(log *slog.Logger) func(string, rotate.Next) {
 	return func(domain string, next rotate.Next) {
 		log.LogAttrs(context.Background(), slog.LevelInfo, "waiting", said("domain", domain, "for", string(next.Action),
-			"selector", next.Selector, "until", next.At.UTC().Format(time.RFC3339), "reason", string(next.Reason.Code), "message", next.Reason.Message)...)
+			"selector", next.Selector, "until", next.At.UTC().Format(time.RFC3339), "reason", string(next.Reason.Code),
+			"message", next.Reason.Message)...)
 	}
 }
 

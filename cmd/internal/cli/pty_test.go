@@ -82,12 +82,14 @@ var waiting = regexp.MustCompile(`0 of 1 domain done \| example\.test: waiting [
 func TestLiveLineOnATerminal(t *testing.T) {
 	t.Parallel()
 	l, x := newLab(t, "example.test"), newTerminal(t, 70)
-	slow := strings.NewReplacer("$TTL 1", "$TTL 6", " 604800 1", " 604800 6") // so that there is a wait on a busy machine, too
+	// so that there is a wait on a busy machine, too
+	slow := strings.NewReplacer("$TTL 1", "$TTL 6", " 604800 1", " 604800 6")
 	l.file(t, "zones/example.test.zone", slow.Replace(l.read(t, "zones/example.test.zone")))
 	cmd := l.command("rotate", "--domain", "example.test")
 	x.run(t, cmd)
 	text, code := x.wait(t, cmd)
-	if code != 0 || !strings.Contains(text, "\r\x1b[K0 of 1 domain done | example.test: generate s1") || !waiting.MatchString(text) {
+	if code != 0 || !strings.Contains(text, "\r\x1b[K0 of 1 domain done | example.test: generate s1") ||
+		!waiting.MatchString(text) {
 		t.Errorf("it ended with %d:\n%q", code, text)
 	}
 	var log []string
@@ -95,7 +97,8 @@ func TestLiveLineOnATerminal(t *testing.T) {
 		log = append(log, strings.TrimRight(line[strings.LastIndex(line, "\x1b[K")+1:], "\n"))
 	}
 	left := strings.ReplaceAll(strings.Join(log, "\n"), "[K", "")
-	if strings.Contains(left, " done | ") || !strings.Contains(left, "\nexample.test  s1: the record of key ") || !strings.Contains(left, "\nexample.test  phase ready\n") {
+	if strings.Contains(left, " done | ") || !strings.Contains(left, "\nexample.test  s1: the record of key ") ||
+		!strings.Contains(left, "\nexample.test  phase ready\n") {
 		t.Errorf("left is\n%s", left)
 	}
 	for _, piece := range strings.FieldsFunc(text, func(r rune) bool { return r == '\r' || r == '\n' }) {
@@ -110,7 +113,8 @@ func TestLiveLineOnATerminal(t *testing.T) {
 func TestInterruptKey(t *testing.T) {
 	t.Parallel()
 	l, x := newLab(t, "example.test", "other.test"), newTerminal(t, 100)
-	l.Signer = strings.Replace(l.Signer, `["true"]`, fmt.Sprintf(`[sh, -c, "echo >> %s/busy; while test ! -e %s/go; do sleep 0.05; done"]`, l.Dir, l.Dir), 1)
+	l.Signer = strings.Replace(l.Signer, `["true"]`,
+		fmt.Sprintf(`[sh, -c, "echo >> %s/busy; while test ! -e %s/go; do sleep 0.05; done"]`, l.Dir, l.Dir), 1)
 	l.write(t)
 	cmd := l.command("rotate", "--domain", "example.test", "--domain", "other.test", "--wait", "--no-color")
 	x.run(t, cmd)

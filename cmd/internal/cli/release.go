@@ -38,7 +38,8 @@ and the daemon do it.`,
 			case len(domains) == 0:
 				return &usageError{error: errors.New("release needs --domain"), command: cmd.CommandPath()}
 			case purge && undo:
-				return &usageError{error: errors.New("--purge clears away what --undo would take back: give one of them"), command: cmd.CommandPath()}
+				return &usageError{error: errors.New("--purge clears away what --undo would take back: give one of them"),
+					command: cmd.CommandPath()}
 			}
 			var what rotate.Instruction = rotate.Release{Purge: purge}
 			if undo {

@@ -48,7 +48,8 @@ func (p *program) afterReport(results []engine.Result) string {
 	case len(not) == 0:
 		return strings.Join(due, " ")
 	}
-	return strings.Join(due, " ") + "; and for what was not noted as compromised yet (" + strings.Join(not, ", ") + ") the same command again"
+	return strings.Join(due, " ") + "; and for what was not noted as compromised yet (" + strings.Join(not, ", ") +
+		") the same command again"
 }
 
 // mostNamed is how many domains a command names that a person is to type.

@@ -33,12 +33,15 @@ func TestReviewExample(t *testing.T) {
 	l := newLab(t, "a.test", "b.test")
 	l.Policy += "\nplan_only: true"
 	l.write(t)
-	l.file(t, "bin/gh", "#!/bin/sh\necho \"$*\" >>"+l.Dir+"/gh.log\ncase $2 in list) echo 17 ;; comment) cat \"$5\" >>"+l.Dir+"/comments ;; esac\n")
+	l.file(t, "bin/gh", "#!/bin/sh\necho \"$*\" >>"+l.Dir+"/gh.log\ncase $2 in list) echo 17 ;; comment) cat \"$5\" >>"+
+		l.Dir+"/comments ;; esac\n")
 	must(t, os.Chmod(filepath.Join(l.Dir, "bin/gh"), 0o755))
 
 	l.job(t, w, "plan", 0)
 	comment := l.read(t, "comments")
-	for _, want := range []string{"## dkimbot plan: 2 domains, 18 steps", "| a.test | new | 9 | Mail is not signed for the domain today, at least not by anything that dkimbot manages;", "may be applied until "} {
+	for _, want := range []string{"## dkimbot plan: 2 domains, 18 steps",
+		"| a.test | new | 9 | Mail is not signed for the domain today, at least not by anything that dkimbot manages;",
+		"may be applied until "} {
 		if !strings.Contains(comment, want) {
 			t.Errorf("want %q in the comment:\n%s", want, comment)
 		}

@@ -45,7 +45,8 @@ Once the old key is being replaced, it is too late to go back. The refusal says 
 }
 
 // instruct tells the domains that choose finds what a person wants done, and carries it out.
-func (p *program) instruct(cmd *cobra.Command, choose chooser, names []string, what rotate.Instruction, dryRun, wait bool) error {
+func (p *program) instruct(cmd *cobra.Command, choose chooser, names []string, what rotate.Instruction, dryRun,
+	wait bool) error {
 	cfg, domains, err := p.loadFor(cmd, names, choose)
 	if err != nil {
 		return err

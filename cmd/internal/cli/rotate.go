@@ -77,7 +77,8 @@ in progress. Run the same command again to continue.`,
 				if p.json {
 					form = formJSON
 				}
-				return p.plan(cmd.Context(), cfg, chosen, planning{detailed: f.detailed, due: f.due, out: f.out, form: form, req: req})
+				return p.plan(cmd.Context(), cfg, chosen,
+					planning{detailed: f.detailed, due: f.due, out: f.out, form: form, req: req})
 			}
 			return p.notifyRefusal(cmd, cfg, p.rotate(cmd, cfg, chosen, req, f.due, patienceOf(f.wait)))
 		},
@@ -144,7 +145,8 @@ func patienceOf(wait bool) engine.Patience {
 	return engine.Patience{Most: shortWait}
 }
 
-func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request, due bool, patience engine.Patience) error {
+func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotate.Domain, req rotate.Request, due bool,
+	patience engine.Patience) error {
 	s, err := p.open(cmd, cfg)
 	if err != nil {
 		return err
@@ -180,7 +182,8 @@ func tasks(domains []rotate.Domain, req rotate.Request) (out []engine.Task) {
 }
 
 // endResults ends a run of the parts in which results were told as they came.
-func (p *program) endResults(ctx context.Context, a *app.App, results []engine.Result, domains []rotate.Domain, beside others) error {
+func (p *program) endResults(ctx context.Context, a *app.App, results []engine.Result, domains []rotate.Domain,
+	beside others) error {
 	if p.json {
 		inOrder(results, domains)
 		if err := report.JSON(p.Out, report.NewRotate(results, beside.waiting, beside.unlisted)); err != nil {
@@ -209,16 +212,20 @@ func inOrder(results []engine.Result, domains []rotate.Domain) {
 func (p *program) closingWords(results []engine.Result, beside others) {
 	t := p.text(p.Out, p.OutTTY)
 	p.retries(t, beside.waiting)
-	waiting := slices.ContainsFunc(results, func(r engine.Result) bool { return r.Err == nil && r.State.Phase != rotate.Ready })
+	waiting := slices.ContainsFunc(results,
+		func(r engine.Result) bool { return r.Err == nil && r.State.Phase != rotate.Ready })
 	switch {
 	case len(results) == 0 && len(beside.waiting) > 0:
-		fmt.Fprintf(p.Out, "Nothing else is due. To try again at once, name the domain: 'dkimbot rotate --domain %s'.\n", beside.waiting[0].Domain)
+		fmt.Fprintf(p.Out, "Nothing else is due. To try again at once, name the domain: 'dkimbot rotate --domain %s'.\n",
+			beside.waiting[0].Domain)
 	case len(results) == 0:
 		fmt.Fprintln(p.Out, "Nothing is due.")
 	case heldBack(results) != "":
-		fmt.Fprintf(p.Out, "Held back: %s. 'dkimbot rotate --due' and the daemon go on when the time has come.\n", heldBack(results))
+		fmt.Fprintf(p.Out, "Held back: %s. 'dkimbot rotate --due' and the daemon go on when the time has come.\n",
+			heldBack(results))
 	case waiting:
-		fmt.Fprintln(p.Out, "What is waited for is told above. 'dkimbot rotate --due' and the daemon go on when the time has come.")
+		fmt.Fprintln(p.Out, "What is waited for is told above. "+
+			"'dkimbot rotate --due' and the daemon go on when the time has come.")
 	}
 	t.Warnings(show.UnlistedWarnings(beside.unlisted))
 }

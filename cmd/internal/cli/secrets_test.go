@@ -21,7 +21,9 @@ func TestNoSecretLeaks(t *testing.T) {
 	vault := l.withVault(t)
 	l.Keystore = strings.Replace(l.Keystore, "token_file: vault.token", "token_env: OUR_TOKEN", 1)
 	l.Env = []string{"OUR_TOKEN=" + vault.RootToken}
-	l.Signer = strings.Replace(l.Signer, `["true"]`, fmt.Sprintf(`[sh, -c, "env; tr '\\0' ' ' < /proc/$PPID/cmdline; echo; env >> %s/child.env; exit $(cat %s/code)"]`, l.Dir, l.Dir), 1)
+	l.Signer = strings.Replace(l.Signer, `["true"]`,
+		fmt.Sprintf(`[sh, -c, "env; tr '\\0' ' ' < /proc/$PPID/cmdline; echo; env >> %s/child.env; exit $(cat %s/code)"]`,
+			l.Dir, l.Dir), 1)
 	l.write(t)
 	l.file(t, "code", "0")
 
@@ -40,7 +42,8 @@ func TestNoSecretLeaks(t *testing.T) {
 	keep("rotate", "--due", "--log-level", "debug").want(t, 1, "BADSIG")
 	all()
 	l.file(t, "tsig.secret", server.KeySecret)
-	keep("rotate", "--domain", "example.test", "--log-level", "debug", "--log-format", "json").want(t, 0) // it does not wait for its next try
+	// it does not wait for its next try
+	keep("rotate", "--domain", "example.test", "--log-level", "debug", "--log-format", "json").want(t, 0)
 	l.file(t, "code", "7")
 	keep("rotate", "--domain", "example.test", "--log-level", "debug").want(t, 1, "exit status 7")
 	all()
@@ -62,8 +65,10 @@ func TestNoSecretLeaks(t *testing.T) {
 		"Vault's token":               vault.RootToken,
 		"a private key's own letters": l.keyLetters(t),
 	}
-	places := map[string]string{"what was printed": printed.String(), "the environment of the reload": l.read(t, "child.env")}
-	for _, name := range []string{"state.db", "state.db-wal", "plan.json", "daemon.log", "zones/example.test.zone", "opendkim/key.table", "opendkim/signing.table"} {
+	places := map[string]string{"what was printed": printed.String(),
+		"the environment of the reload": l.read(t, "child.env")}
+	for _, name := range []string{"state.db", "state.db-wal", "plan.json", "daemon.log", "zones/example.test.zone",
+		"opendkim/key.table", "opendkim/signing.table"} {
 		places[name] = l.read(t, name)
 	}
 	for place, text := range places {
@@ -73,7 +78,8 @@ func TestNoSecretLeaks(t *testing.T) {
 			}
 		}
 	}
-	for _, must := range []string{"what was printed", "state.db", "plan.json", "daemon.log", "the environment of the reload"} {
+	for _, must := range []string{"what was printed", "state.db", "plan.json", "daemon.log",
+		"the environment of the reload"} {
 		if places[must] == "" {
 			t.Errorf("%s is empty: nothing was looked at", must)
 		}

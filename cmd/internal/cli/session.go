@@ -51,7 +51,8 @@ func (s session) Close() {
 
 // into returns a function that keeps each result as it comes, and writes it where
 // people read.
-func (p *program) into(results *[]engine.Result, tell progress, write func(show.Text, engine.Result)) func(engine.Result) {
+func (p *program) into(results *[]engine.Result, tell progress,
+	write func(show.Text, engine.Result)) func(engine.Result) {
 	return func(r engine.Result) {
 		*results = append(*results, r)
 		tell.over(r.Domain)

@@ -96,7 +96,8 @@ func (p *program) checked(ctx context.Context, doc planfile.Document) (planfile.
 
 // compared notes in is what has changed for each domain, and returns the plan as it is to
 // be shown: with its own words if it is signed, else with those of a plan made now.
-func (p *program) compared(ctx context.Context, cfg *config.Config, a *app.App, doc planfile.Document, is show.PlanStaleness) (planfile.Document, error) {
+func (p *program) compared(ctx context.Context, cfg *config.Config, a *app.App, doc planfile.Document,
+	is show.PlanStaleness) (planfile.Document, error) {
 	var listed []rotate.Domain
 	asked := map[string]bool{}
 	for _, d := range doc.Domains {

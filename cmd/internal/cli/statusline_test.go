@@ -55,7 +55,8 @@ func wantScreen(t *testing.T, w *safeBuffer, cursor string, lines ...string) {
 	t.Helper()
 	got, at := screen(w.String())
 	if strings.Join(got, "\n") != strings.Join(lines, "\n") || !strings.HasPrefix(at, cursor) || cursor == "" && at != "" {
-		t.Errorf("the terminal shows\n%s\n> %s\nwant\n%s\n> %s", strings.Join(got, "\n"), at, strings.Join(lines, "\n"), cursor)
+		t.Errorf("the terminal shows\n%s\n> %s\nwant\n%s\n> %s", strings.Join(got, "\n"), at,
+			strings.Join(lines, "\n"), cursor)
 	}
 }
 
@@ -82,7 +83,8 @@ func TestLiveLine(t *testing.T) {
 	fmt.Fprintln(other, "a line")
 	wantScreen(t, &w, "1 of 2 domains done | a.test: publish s1", "a line of output", "half a line")
 	interrupt()
-	for deadline := time.Now().Add(time.Minute); !strings.Contains(w.String(), "finishing the step in hand"); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(w.String(),
+		"finishing the step in hand"); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("an interruption is not told")
 		}
@@ -106,10 +108,12 @@ func TestLiveLineTicks(t *testing.T) {
 	l := startStatusLine(t.Context(), &w, func() int { return 80 })
 	defer l.stop()
 	l.change(func(p *show.Progress) {
-		p.Step(rotate.Event{Domain: "a.test", Kind: rotate.Publish, Selector: "s1", Outcome: "begun"}, time.Now().Add(-time.Minute))
+		p.Step(rotate.Event{Domain: "a.test", Kind: rotate.Publish, Selector: "s1", Outcome: "begun"},
+			time.Now().Add(-time.Minute))
 	})
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		if _, line := screen(w.String()); strings.HasPrefix(line, "a.test: publish s1 for ") && !strings.HasPrefix(line, "a.test: publish s1 for 60s") {
+		if _, line := screen(w.String()); strings.HasPrefix(line, "a.test: publish s1 for ") &&
+			!strings.HasPrefix(line, "a.test: publish s1 for 60s") {
 			return
 		}
 		if time.Now().After(deadline) {

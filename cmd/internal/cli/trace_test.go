@@ -44,7 +44,8 @@ func TestTrace(t *testing.T) {
 		t.Errorf("%d frames lie between main and the DNS write, %d may:\n%s", len(got), longestTrace, strings.Join(got, "\n"))
 	}
 	if listed := listedTrace(t); !slices.Equal(got, listed) {
-		t.Errorf("the frames are\n%s\nand rotate/engine/doc.go lists\n%s", strings.Join(got, "\n"), strings.Join(listed, "\n"))
+		t.Errorf("the frames are\n%s\nand rotate/engine/doc.go lists\n%s", strings.Join(got, "\n"),
+			strings.Join(listed, "\n"))
 	}
 }
 

@@ -36,7 +36,8 @@ func tree(t testing.TB, dir string) string {
 			content = fmt.Sprintf("%x", sha256.Sum256(data))
 		}
 		rel, _ := filepath.Rel(dir, path)
-		fmt.Fprintf(&b, "%s %s %d:%d size %d inode %d modified %d %s\n", rel, info.Mode(), st.Uid, st.Gid, info.Size(), st.Ino, info.ModTime().UnixNano(), content)
+		fmt.Fprintf(&b, "%s %s %d:%d size %d inode %d modified %d %s\n", rel, info.Mode(), st.Uid, st.Gid, info.Size(),
+			st.Ino, info.ModTime().UnixNano(), content)
 		return nil
 	}))
 	return b.String()

@@ -115,7 +115,8 @@ func TestDriftInVault(t *testing.T) {
 			}
 			time.Sleep(1100 * time.Millisecond) // until a fresh key has settled
 			for _, selector := range []string{"s2", "s1"} {
-				l.run(t, "rotate", "--domain", "example.test", "--wait").want(t, 0, "done "+selector+": signer mx1 signs with it now", "phase ready")
+				l.run(t, "rotate", "--domain", "example.test", "--wait").want(t, 0, "done "+selector+
+					": signer mx1 signs with it now", "phase ready")
 				l.wantSound(t, "example.test")
 				time.Sleep(1100 * time.Millisecond)
 			}

@@ -17,7 +17,8 @@ func (l *lab) withVault(t *testing.T) *vaulttest.Server {
 	t.Helper()
 	server := vaulttest.Start(t)
 	l.file(t, "vault.token", server.RootToken)
-	l.Keystore = fmt.Sprintf("driver: vault\naddress: %s\nmount: secret\nprefix: dkim\nauth: {method: token, token_file: vault.token}", server.Address)
+	l.Keystore = fmt.Sprintf("driver: vault\naddress: %s\nmount: secret\nprefix: dkim\nauth: {method: "+
+		"token, token_file: vault.token}", server.Address)
 	l.write(t)
 	return server
 }
@@ -40,7 +41,8 @@ func TestVaultSealedInTheMiddle(t *testing.T) {
 	eventually(t, "the drain begins", func() bool { return l.status(t, "example.test").Phase == "draining" })
 	server.Seal(t)
 	running.Wait()
-	result{"rotate", running.ProcessState.ExitCode(), said.String(), ""}.want(t, 1, "s1._domainkey.example.test", "sealed", "hint: ", "vault operator unseal", "phase draining")
+	result{"rotate", running.ProcessState.ExitCode(), said.String(), ""}.want(t, 1, "s1._domainkey.example.test",
+		"sealed", "hint: ", "vault operator unseal", "phase draining")
 	if l.read(t, "zones/example.test.zone") != zone {
 		t.Error("the zone was changed")
 	}
@@ -62,7 +64,8 @@ func TestVaultSealedAtFirst(t *testing.T) {
 	server := l.withVault(t)
 	server.Seal(t)
 	l.run(t, "rotate", "--domain", "example.test").want(t, 1, "sealed", "hint: ", "vault operator unseal")
-	if zone := l.read(t, "zones/example.test.zone"); strings.Contains(zone, "DKIM1") || l.read(t, "opendkim/signing.table") != "" {
+	if zone := l.read(t, "zones/example.test.zone"); strings.Contains(zone, "DKIM1") ||
+		l.read(t, "opendkim/signing.table") != "" {
 		t.Error("something was published or given to the signer")
 	}
 	server.Unseal(t)
@@ -80,8 +83,10 @@ func TestVaultTokenTakenAway(t *testing.T) {
 	token := l.read(t, "vault.token")
 	must(t, os.Remove(filepath.Join(l.Dir, "vault.token")))
 	l.run(t, "validate").want(t, 1, "keystore.auth.token_file", "there is no such file")
-	l.run(t, "rotate", "--domain", "example.test", "--compromised", "--selector", "s2", "--dry-run").want(t, 1, "revoke    s2", "there is no such file")
-	l.run(t, "rotate", "--domain", "example.test", "--compromised", "--selector", "s2").want(t, 1, "done s2: key", "was revoked in DNS", "there is no such file")
+	l.run(t, "rotate", "--domain", "example.test", "--compromised", "--selector", "s2", "--dry-run").want(t, 1,
+		"revoke    s2", "there is no such file")
+	l.run(t, "rotate", "--domain", "example.test", "--compromised", "--selector", "s2").want(t, 1, "done s2: key",
+		"was revoked in DNS", "there is no such file")
 	d := l.daemon(t)
 	d.awaitLog(t, "there is no such file")
 	d.stop(t, syscall.SIGTERM, soon)

@@ -23,8 +23,9 @@ func TestHintsLeadOut(t *testing.T) {
 		code    string // what the first answer is about
 		hands   []hand // what a person does by hand, where the hint says so
 	}{
-		{name: "somebody's record before the first key", fresh: true, arrange: func(t *testing.T, l *lab) { l.strange(t, d, "s1") },
-			ask: rotate, code: "foreign-record", hands: []hand{{"if nothing signs with it, remove it", clearRecords}}},
+		{name: "somebody's record before the first key", fresh: true,
+			arrange: func(t *testing.T, l *lab) { l.strange(t, d, "s1") },
+			ask:     rotate, code: "foreign-record", hands: []hand{{"if nothing signs with it, remove it", clearRecords}}},
 		{name: "somebody's record at the standby", arrange: func(t *testing.T, l *lab) { l.strange(t, d, "s2") },
 			ask: rotate, code: "foreign-record", hands: []hand{{"remove it", clearRecords}}},
 		{name: "somebody's record at the active selector", arrange: func(t *testing.T, l *lab) { l.strange(t, d, "s1") },
@@ -34,33 +35,50 @@ func TestHintsLeadOut(t *testing.T) {
 			loseStateDatabase(t, l)
 			clearRecords(t, l)
 		}, ask: rotate, code: "lost-state"},
-		{name: "the state is lost, and a key is compromised", arrange: loseStateDatabase, ask: append(rotate, "--compromised"), code: "lost-state"},
-		{name: "the state is lost, and it is sent back", arrange: loseStateDatabase, ask: []string{"rollback", "--domain", d}, code: "lost-state"},
+		{name: "the state is lost, and a key is compromised", arrange: loseStateDatabase,
+			ask: append(rotate, "--compromised"), code: "lost-state"},
+		{name: "the state is lost, and it is sent back", arrange: loseStateDatabase, ask: []string{"rollback", "--domain", d},
+			code: "lost-state"},
 		{name: "the state is an older copy", arrange: olderState, ask: rotate, code: "stale-state"},
-		{name: "the state is an older copy, and a key is compromised", arrange: olderState, ask: append(rotate, "--compromised"), code: "stale-state"},
-		{name: "the state is an older copy, and it is sent back", arrange: olderState, ask: []string{"rollback", "--domain", d}, code: "stale-state"},
-		{name: "other selectors", arrange: func(t *testing.T, l *lab) { l.policy(t, "selectors: [a1, a2]") }, ask: rotate, code: "selectors-changed",
+		{name: "the state is an older copy, and a key is compromised", arrange: olderState,
+			ask: append(rotate, "--compromised"), code: "stale-state"},
+		{name: "the state is an older copy, and it is sent back", arrange: olderState,
+			ask: []string{"rollback", "--domain", d}, code: "stale-state"},
+		{name: "other selectors", arrange: func(t *testing.T, l *lab) { l.policy(t, "selectors: [a1, a2]") }, ask: rotate,
+			code:  "selectors-changed",
 			hands: []hand{{`selectors: \[s1, s2\]`, func(t *testing.T, l *lab) { l.policy(t, "selectors: [s1, s2]") }}}},
-		{name: "another keystore", arrange: func(t *testing.T, l *lab) { must(t, os.Rename(l.path("keys"), l.path("away"))) }, ask: append(rotate, "--wait"), code: "key-missing",
+		{name: "another keystore", arrange: func(t *testing.T, l *lab) { must(t, os.Rename(l.path("keys"), l.path("away"))) },
+			ask: append(rotate, "--wait"), code: "key-missing",
 			hands: []hand{{"restore it from a backup|names the right keystore", func(t *testing.T, l *lab) {
 				must(t, os.RemoveAll(l.path("keys")))
 				must(t, os.Rename(l.path("away"), l.path("keys")))
 			}}}},
-		{name: "released", arrange: func(t *testing.T, l *lab) { l.run(t, "release", "--domain", d).want(t, 0) }, ask: rotate, code: "released"},
-		{name: "released, and sent back", arrange: func(t *testing.T, l *lab) { l.run(t, "release", "--domain", d).want(t, 0) }, ask: []string{"rollback", "--domain", d}, code: "released"},
+		{name: "released", arrange: func(t *testing.T, l *lab) { l.run(t, "release", "--domain", d).want(t, 0) }, ask: rotate,
+			code: "released"},
+		{name: "released, and sent back",
+			arrange: func(t *testing.T, l *lab) { l.run(t, "release", "--domain", d).want(t, 0) },
+			ask:     []string{"rollback", "--domain", d}, code: "released"},
 		{name: "released, other selectors, taken back", arrange: func(t *testing.T, l *lab) {
 			l.run(t, "release", "--domain", d).want(t, 0)
 			l.policy(t, "selectors: [a1, a2]")
 		}, ask: []string{"release", "--domain", d, "--undo"}, code: "selectors-changed",
 			hands: []hand{{`selectors: \[s1, s2\]`, func(t *testing.T, l *lab) { l.policy(t, "selectors: [s1, s2]") }}}},
-		{name: "taken back, never released", arrange: nothing, ask: []string{"release", "--domain", d, "--undo"}, code: "not-released"},
-		{name: "sent back for nothing", arrange: nothing, ask: []string{"rollback", "--domain", d}, code: "nothing-to-roll-back"},
-		{name: "a signer that is not listed", arrange: nothing, ask: []string{"rollback", "--domain", d, "--signer", "mx9"}, code: "unknown-signer",
+		{name: "taken back, never released", arrange: nothing, ask: []string{"release", "--domain", d, "--undo"},
+			code: "not-released"},
+		{name: "sent back for nothing", arrange: nothing, ask: []string{"rollback", "--domain", d},
+			code: "nothing-to-roll-back"},
+		{name: "a signer that is not listed", arrange: nothing, ask: []string{"rollback", "--domain", d, "--signer", "mx9"},
+			code:  "unknown-signer",
 			hands: []hand{{"^name signers of the domain: mx1$", nil}}},
-		{name: "a new domain is released", fresh: true, arrange: nothing, ask: []string{"release", "--domain", d}, code: "not-managed"},
-		{name: "a new domain's key is compromised", fresh: true, arrange: nothing, ask: append(rotate, "--compromised"), code: "not-managed"},
-		{name: "outside of the windows", arrange: func(t *testing.T, l *lab) { l.policy(t, `windows: [{schedule: "0 4 29 2 *", duration: 1h}]`) }, ask: rotate, code: "window"},
-		{name: "changes by plans only", arrange: func(t *testing.T, l *lab) { l.policy(t, "plan_only: true") }, ask: rotate, code: "plan-only"},
+		{name: "a new domain is released", fresh: true, arrange: nothing, ask: []string{"release", "--domain", d},
+			code: "not-managed"},
+		{name: "a new domain's key is compromised", fresh: true, arrange: nothing, ask: append(rotate, "--compromised"),
+			code: "not-managed"},
+		{name: "outside of the windows",
+			arrange: func(t *testing.T, l *lab) { l.policy(t, `windows: [{schedule: "0 4 29 2 *", duration: 1h}]`) },
+			ask:     rotate, code: "window"},
+		{name: "changes by plans only", arrange: func(t *testing.T, l *lab) { l.policy(t, "plan_only: true") }, ask: rotate,
+			code: "plan-only"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -36,16 +36,19 @@ func TestZoneFilesAreNamed(t *testing.T) {
 	l.zone(t, "odd.test", "odd CAA 0 issue\n")
 	signed := l.read(t, "zones/signed.test.zone")
 	l.run(t, "validate").want(t, 1,
-		"zones/signed.test.zone:1: the zone file is signed: line 6 holds the RRSIG record of signed.test", "point dir of the provider at the unsigned file",
+		"zones/signed.test.zone:1: the zone file is signed: line 6 holds the RRSIG record of signed.test",
+		"point dir of the provider at the unsigned file",
 		"zones/broken.test.zone:7: not a record type that is known here")
 	l.run(t, "validate", "--json").want(t, 1, `"line": 7`, `odd.test.zone"`, "CAA record can't be read",
 		"queries for it are answered with SERVFAIL by dkimbot; other name servers can serve it from the same file")
 	l.run(t, "rotate", "--domain", "signed.test").want(t, 1, "the zone file is signed")
-	if l.read(t, "zones/signed.test.zone") != signed || strings.Contains(l.read(t, "opendkim/signing.table"), "signed.test") {
+	if l.read(t, "zones/signed.test.zone") != signed ||
+		strings.Contains(l.read(t, "opendkim/signing.table"), "signed.test") {
 		t.Error("the signed file, or a signer, was changed")
 	}
 	d := l.daemon(t)
-	for _, text := range []string{"line 6 holds the RRSIG record", "broken.test.zone", `"line":7`, "odd.test.zone", "CAA record can't be read"} {
+	for _, text := range []string{"line 6 holds the RRSIG record", "broken.test.zone", `"line":7`, "odd.test.zone",
+		"CAA record can't be read"} {
 		d.awaitLog(t, text)
 	}
 	d.awaitPhase(t, "good.test", "ready")
@@ -62,7 +65,8 @@ func TestMissingZoneFileIsTold(t *testing.T) {
 	}
 	got := l.run(t, "validate")
 	got.want(t, 0)
-	if !strings.Contains(got.stderr, "zones/absent.test.zone") || !strings.Contains(got.stderr, "the zone file is missing") || strings.Contains(got.stderr, "zones/example.test.zone") {
+	if !strings.Contains(got.stderr, "zones/absent.test.zone") ||
+		!strings.Contains(got.stderr, "the zone file is missing") || strings.Contains(got.stderr, "zones/example.test.zone") {
 		t.Errorf("validate said %q", got.stderr)
 	}
 	l.run(t, "validate", "--json").want(t, 0, "the zone file is missing")

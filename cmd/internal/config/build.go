@@ -217,12 +217,14 @@ func (b *builder) checkRecords(s *node.Section, d Domain) {
 			continue
 		}
 		if other, used := b.records[name.String()]; used && other != d.Name {
-			s.Doc.Fail(line, path, fmt.Sprintf("the key record %s would belong to %s too", name, other), "use a policy with other selectors")
+			s.Doc.Fail(line, path, fmt.Sprintf("the key record %s would belong to %s too", name, other),
+				"use a policy with other selectors")
 		}
 		b.records[name.String()] = d.Name
 		if d.Zone != "" && !strings.HasSuffix("."+name.String(), "."+d.Zone) {
 			v := s.Get("zone")
-			v.Fail(fmt.Sprintf("zone %s does not hold %s", d.Zone, name), "write the zone that the domain lies in, or leave zone out: it is then found by SOA")
+			v.Fail(fmt.Sprintf("zone %s does not hold %s", d.Zone, name),
+				"write the zone that the domain lies in, or leave zone out: it is then found by SOA")
 			return
 		}
 	}
@@ -239,6 +241,7 @@ func (b *builder) checkTTL(s *node.Section, d Domain) {
 		return
 	}
 	line, path := s.At("policy", "provider")
-	s.Doc.Fail(line, path, fmt.Sprintf("%s takes no TTL of %s, as policy %s has it", kind.Service, settings.Brief(d.Policy.TTL), d.PolicyName),
+	s.Doc.Fail(line, path, fmt.Sprintf("%s takes no TTL of %s, as policy %s has it", kind.Service,
+		settings.Brief(d.Policy.TTL), d.PolicyName),
 		fmt.Sprintf("write a ttl from %s to %s", settings.Brief(kind.ShortestTTL), settings.Brief(kind.LongestTTL)))
 }

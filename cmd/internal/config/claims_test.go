@@ -38,11 +38,14 @@ func TestOneHost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			signer := func(name, keys, keyTable, signTable string) string {
-				return fmt.Sprintf("  %s: { driver: opendkim, key_dir: %s/%s, key_table: %s/%s, signing_table: %s/%s, reload: [\"true\"] }\n",
+				return fmt.Sprintf("  %s: { driver: opendkim, key_dir: %s/%s, key_table: %s/%s, signing_table: %s/%s, reload: "+
+					"[\"true\"] }\n",
 					name, dir, keys, dir, keyTable, dir, signTable)
 			}
-			_, err := text(t, "signers:\n"+signer("mx1", "one/keys", "one/key.table", "one/signing.table")+signer("mx2", test.keys, test.keyTable, test.signTable), nil)
-			if got := fmt.Sprint(err); strings.Contains(got, "already") != (test.want != "") || !strings.Contains(got, test.want) {
+			_, err := text(t, "signers:\n"+signer("mx1", "one/keys", "one/key.table", "one/signing.table")+
+				signer("mx2", test.keys, test.keyTable, test.signTable), nil)
+			if got := fmt.Sprint(err); strings.Contains(got, "already") != (test.want != "") ||
+				!strings.Contains(got, test.want) {
 				t.Errorf("%v; want %q", err, test.want)
 			}
 		})
@@ -67,7 +70,8 @@ func TestPathsOfOpenDKIM(t *testing.T) {
 				t.Fatal(err)
 			}
 			file := filepath.Join(dir, "dkimbot.yaml")
-			write(t, file, 0o600, fmt.Sprintf("signers:\n  mx1: { driver: opendkim, key_dir: %q, key_table: %q, signing_table: %q, reload: [\"true\"] }\n",
+			write(t, file, 0o600, fmt.Sprintf("signers:\n  mx1: { driver: opendkim, key_dir: %q, key_table: "+
+				"%q, signing_table: %q, reload: [\"true\"] }\n",
 				paths["key_dir"], paths["key_table"], paths["signing_table"]))
 			_, err := Load(file)
 			for key := range paths {

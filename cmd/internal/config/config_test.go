@@ -185,8 +185,10 @@ func TestRules(t *testing.T) {
 
 // notByFile are reports that no file of testdata can bring about.
 var notByFile = []string{
-	`doc.Fail(1, "", safefile.Cause(err).Error(), "give the file's whole path")`,           // the working directory is gone
-	`d.Fail(1, "", "the file is not YAML", "begin with examples/quickstart/dkimbot.yaml")`, // the YAML library has no words for it
+	// the working directory is gone
+	`doc.Fail(1, "", safefile.Cause(err).Error(), "give the file's whole path")`,
+	// the YAML library has no words for it
+	`d.Fail(1, "", "the file is not YAML", "begin with examples/quickstart/dkimbot.yaml")`,
 }
 
 // unreadable tries what no file in testdata can be.
@@ -215,7 +217,8 @@ func unreadable(t *testing.T, seen rules) {
 		if err == nil || !strings.Contains(err.Error(), "permission denied: ") {
 			t.Errorf("got %v, want permission denied", err)
 		}
-		if _, err := settings.FromFile("mine.yaml").Read(); err == nil || fault.HintOf(err) == "" || !strings.Contains(err.Error(), "permission denied") {
+		if _, err := settings.FromFile("mine.yaml").Read(); err == nil || fault.HintOf(err) == "" ||
+			!strings.Contains(err.Error(), "permission denied") {
 			t.Errorf("got %v, want permission denied and a hint", err)
 		}
 	})
@@ -263,7 +266,8 @@ func reports(t *testing.T) map[string]string {
 			if !ok {
 				return true
 			}
-			if sel, ok := call.Fun.(*ast.SelectorExpr); ok && (sel.Sel.Name == "Fail" || sel.Sel.Name == "Warn") && !strings.HasPrefix(string(src[fset.Position(call.Pos()).Offset:]), "v.Doc.") {
+			if sel, ok := call.Fun.(*ast.SelectorExpr); ok && (sel.Sel.Name == "Fail" || sel.Sel.Name == "Warn") &&
+				!strings.HasPrefix(string(src[fset.Position(call.Pos()).Offset:]), "v.Doc.") {
 				at := fset.Position(sel.Sel.Pos())
 				line, _, _ := bytes.Cut(src[fset.Position(call.Pos()).Offset:], []byte("\n"))
 				out[fmt.Sprintf("%s:%d", filepath.Base(file), at.Line)] = string(line)

@@ -11,7 +11,8 @@ import (
 func TestCredentialsDirectory(t *testing.T) {
 	creds := t.TempDir()
 	write(t, filepath.Join(creds, "token"), 0o400, "from systemd")
-	yaml := "keystore: { driver: vault, address: 'https://v', auth: { method: approle, role_id_file: token, secret_id_file: beside } }\n"
+	yaml := "keystore: { driver: vault, address: 'https://v', auth: { method: approle, role_id_file: " +
+		"token, secret_id_file: beside } }\n"
 	t.Chdir(t.TempDir())
 	write(t, "token", 0o600, "beside")
 	write(t, "beside", 0o600, "beside")

@@ -25,7 +25,8 @@ func TestRulesOfDrivers(t *testing.T) {
 		told.Write(text)
 	}
 	rules := 0
-	for _, file := range goFiles(t, "../../../providers/*.go", "../../../rotate/signer/*/*.go", "../../../rotate/settings/*.go") {
+	for _, file := range goFiles(t, "../../../providers/*.go", "../../../rotate/signer/*/*.go",
+		"../../../rotate/settings/*.go") {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}

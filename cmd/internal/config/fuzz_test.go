@@ -27,7 +27,8 @@ func FuzzLoad(f *testing.F) {
 	}
 	dir := f.TempDir()
 	path := filepath.Join(dir, "dkimbot.yaml")
-	if err := os.WriteFile(filepath.Join(dir, "more.yaml"), []byte(strings.Repeat("# more\n", 99)+"- a.example: wrong\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "more.yaml"), []byte(strings.Repeat("# more\n", 99)+"- a.example: wrong\n"),
+		0o600); err != nil {
 		f.Fatal(err)
 	}
 	env := func(string) (string, bool) { return "", false }
@@ -71,6 +72,7 @@ func FuzzLoad(f *testing.F) {
 // leadsAway reports a text that names a device, or files all over the machine.
 func leadsAway(n *yaml.Node) bool {
 	path := filepath.Clean(n.Value)
-	return strings.Contains(path, "..") || strings.HasPrefix(path, "/dev") || strings.HasPrefix(path, "/proc") || strings.HasPrefix(path, "/sys") ||
+	return strings.Contains(path, "..") || strings.HasPrefix(path, "/dev") || strings.HasPrefix(path, "/proc") ||
+		strings.HasPrefix(path, "/sys") ||
 		strings.HasPrefix(path, "/") && strings.ContainsAny(path, `*?[`) || slices.ContainsFunc(n.Content, leadsAway)
 }

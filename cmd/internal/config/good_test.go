@@ -82,10 +82,12 @@ func TestInheritance(t *testing.T) {
 	if diff := cmp.Diff(want, one.Policy); diff != "" {
 		t.Errorf("other policy (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(Verify{"authoritative", []string{"192.0.2.1:53"}, []string{}, 5 * time.Second}, one.Verify); diff != "" {
+	if diff := cmp.Diff(Verify{"authoritative", []string{"192.0.2.1:53"}, []string{}, 5 * time.Second},
+		one.Verify); diff != "" {
 		t.Errorf("verify of one.example (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(Verify{"both", []string{"192.0.2.1:53"}, []string{"192.0.2.2:53"}, 5 * time.Second}, two.Verify); diff != "" {
+	if diff := cmp.Diff(Verify{"both", []string{"192.0.2.1:53"}, []string{"192.0.2.2:53"}, 5 * time.Second},
+		two.Verify); diff != "" {
 		t.Errorf("verify of two.example (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]rotate.Domain{one.Domain, two.Domain}, c.RotateDomains()); diff != "" {
@@ -112,7 +114,8 @@ func TestDomain(t *testing.T) {
 			t.Errorf("%s: got %v, %v", name, d, err)
 		}
 	}
-	for name, hint := range map[string]string{"tow.example": "did you mean two.example?", "else.org": "add it under domains", "a..b": "write the domain"} {
+	for name, hint := range map[string]string{"tow.example": "did you mean two.example?",
+		"else.org": "add it under domains", "a..b": "write the domain"} {
 		d, err := c.Domain(name)
 		faulttest.Shown(t, err)
 		if err == nil || d != nil || !strings.HasPrefix(fault.HintOf(err), hint) || fault.KindOf(err) != fault.Permanent {
@@ -124,8 +127,11 @@ func TestDomain(t *testing.T) {
 // Plans carry the digest: it must change with what a file means and with nothing else.
 func TestDigest(t *testing.T) {
 	base := mustText(t, twoDomains, nil).Digest()
-	reordered := "# a comment\n" + strings.Replace(twoDomains, "  - { name: one.example, provider: lab, signers: [hook], policy: other, verify: { mode: authoritative, resolvers: [] } }\n", "", 1) +
-		"  - { provider: lab, signers: [hook], policy: other, verify: { mode: authoritative, resolvers: [] }, name: ONE.example. }\n"
+	reordered := "# a comment\n" +
+		strings.Replace(twoDomains, "  - { name: one.example, provider: lab, signers: [hook], policy: other, verify: "+
+			"{ mode: authoritative, resolvers: [] } }\n", "", 1) +
+		"  - { provider: lab, signers: [hook], policy: other, verify: { mode: authoritative, resolvers: [] }, name: " +
+		"ONE.example. }\n"
 	if got := mustText(t, reordered, nil).Digest(); len(got) != 64 {
 		t.Errorf("digest is %q", got)
 	}
@@ -145,7 +151,8 @@ func TestDigest(t *testing.T) {
 		t.Error("who is told makes plans stale")
 	}
 	withToken := func(token string) string {
-		return mustText(t, "state: { path: /s }\nkeystore: { driver: vault, address: 'https://v', auth: { token: "+token+" } }\n"+twoDomains, nil).Digest()
+		return mustText(t, "state: { path: /s }\nkeystore: { driver: vault, address: 'https://v', auth: { token: "+token+
+			" } }\n"+twoDomains, nil).Digest()
 	}
 	if withToken("hunter2") != withToken("hunter3") {
 		t.Error("a secret goes into the digest (I9)")
@@ -154,15 +161,19 @@ func TestDigest(t *testing.T) {
 
 // Vault's own environment variables count where the file says nothing.
 func TestVaultEnvironment(t *testing.T) {
-	env := map[string]string{"VAULT_ADDR": "https://env:8200", "VAULT_TOKEN": "hunter2", "VAULT_NAMESPACE": "ns", "VAULT_CACERT": "/ca.pem"}
+	env := map[string]string{"VAULT_ADDR": "https://env:8200", "VAULT_TOKEN": "hunter2",
+		"VAULT_NAMESPACE": "ns", "VAULT_CACERT": "/ca.pem"}
 	v := mustText(t, "keystore: { driver: vault }\n", env).Keystore.Vault
 	token, err := v.Auth.Token.Read()
-	if v.Address != "https://env:8200" || v.Namespace != "ns" || v.CAFile != "/ca.pem" || v.Mount != "secret" || v.Prefix != "dkim" || token != "hunter2" || err != nil {
+	if v.Address != "https://env:8200" || v.Namespace != "ns" || v.CAFile != "/ca.pem" || v.Mount != "secret" ||
+		v.Prefix != "dkim" || token != "hunter2" || err != nil {
 		t.Errorf("got %+v, token error %v", v, err)
 	}
-	v = mustText(t, "keystore: { driver: vault, address: 'https://file:8200', namespace: '', ca_file: mine.pem, auth: { token: own } }\n", env).Keystore.Vault
+	v = mustText(t, "keystore: { driver: vault, address: 'https://file:8200', namespace: '', ca_file: mine.pem, auth: "+
+		"{ token: own } }\n", env).Keystore.Vault
 	token, _ = v.Auth.Token.Read()
-	if v.Address != "https://file:8200" || v.Namespace != "" || filepath.Base(v.CAFile) != "mine.pem" || !filepath.IsAbs(v.CAFile) || token != "own" {
+	if v.Address != "https://file:8200" || v.Namespace != "" || filepath.Base(v.CAFile) != "mine.pem" ||
+		!filepath.IsAbs(v.CAFile) || token != "own" {
 		t.Errorf("the environment wins over the file: %+v", v)
 	}
 }
@@ -176,16 +187,21 @@ func TestRelativePaths(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write(t, filepath.Join(dir, "etc/dkimbot.yaml"), 0o600, "providers: { lab: { driver: zonefile, dir: ../zones } }\nsigners: { hook: { driver: exec, command: [./bin/switch, ./x] } }\ninclude: [more/*.yaml]\n")
+	write(t, filepath.Join(dir, "etc/dkimbot.yaml"), 0o600,
+		"providers: { lab: { driver: zonefile, dir: ../zones } }\nsigners: { hook: { driver: exec, command: "+
+			"[./bin/switch, ./x] } }\ninclude: [more/*.yaml]\n")
 	write(t, filepath.Join(dir, "etc/more/a.yaml"), 0o600, "- { name: a.example, provider: lab, signers: [hook] }\n")
 	t.Chdir(filepath.Join(dir, "run"))
 	c, err := Load("../etc/dkimbot.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{filepath.Join(dir, "etc/dkimbot.yaml"), filepath.Join(dir, "zones"), filepath.Join(dir, "etc/bin/switch"), "./x", filepath.Join(dir, "etc/state.db"), filepath.Join(dir, "etc/keys"), "../etc/more/a.yaml"}
+	want := []string{filepath.Join(dir, "etc/dkimbot.yaml"), filepath.Join(dir, "zones"),
+		filepath.Join(dir, "etc/bin/switch"), "./x", filepath.Join(dir, "etc/state.db"), filepath.Join(dir, "etc/keys"),
+		"../etc/more/a.yaml"}
 	cmd := c.Signers["hook"].Settings.(*exec.Config).Command
-	got := []string{c.File, c.Providers["lab"].Account.(*providers.ZoneFile).Dir, cmd[0], cmd[1], c.State.Path, c.Keystore.Path, c.Domains[0].File}
+	got := []string{c.File, c.Providers["lab"].Account.(*providers.ZoneFile).Dir, cmd[0], cmd[1], c.State.Path,
+		c.Keystore.Path, c.Domains[0].File}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -253,7 +269,8 @@ domains:
   - { name: two.example, provider: far, signers: [other], policy: slow }
 `
 	same := mustText(t, text, nil).DomainDigest("ONE.example.")
-	if len(same) != 64 || mustText(t, text, nil).DomainDigest("three.example") != "" || mustText(t, text, nil).DomainDigest("a..b") != "" {
+	if len(same) != 64 || mustText(t, text, nil).DomainDigest("three.example") != "" ||
+		mustText(t, text, nil).DomainDigest("a..b") != "" {
 		t.Fatalf("digest is %q", same)
 	}
 	for _, c := range []struct {
@@ -275,7 +292,8 @@ domains:
 		{"  - { name: two.example, provider: far, signers: [other], policy: slow }\n", "", false},
 		{"domains:", "domains: # a comment", false},
 	} {
-		if got := mustText(t, strings.Replace(text, c.old, c.new, 1), nil).DomainDigest("one.example"); (got != same) != c.differs {
+		if got := mustText(t, strings.Replace(text, c.old, c.new, 1),
+			nil).DomainDigest("one.example"); (got != same) != c.differs {
 			t.Errorf("%q for %q: differs is %v", c.new, c.old, got != same)
 		}
 	}

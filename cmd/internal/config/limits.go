@@ -76,7 +76,8 @@ func (p *Policy) readLimits(s *node.Section, base Policy) {
 
 // limitsOf returns the limits of the domains that have the policy.
 func (b *builder) limitsOf(p Policy) rotate.Limits {
-	l := rotate.Limits{Windows: b.Limits.Windows, Freezes: slices.Concat(b.Limits.Freezes, p.Limits.Freezes), PlanOnly: p.Limits.PlanOnly, PlanOnlyKey: p.Limits.PlanOnlyKey}
+	l := rotate.Limits{Windows: b.Limits.Windows, Freezes: slices.Concat(b.Limits.Freezes, p.Limits.Freezes),
+		PlanOnly: p.Limits.PlanOnly, PlanOnlyKey: p.Limits.PlanOnlyKey}
 	switch {
 	case p.Limits.Windows == nil:
 	case len(p.Limits.Windows) == 0:
@@ -116,7 +117,8 @@ func share(s *node.Section, key string) Share {
 	if !ok {
 		return Share{}
 	}
-	const form = "write how many domains may begin to switch, 50, or which part of all, 10%; leave the key out for no limit"
+	const form = "write how many domains may begin to switch, 50, or which part of all, 10%; " +
+		"leave the key out for no limit"
 	text, whole := v.Raw()
 	if percent, isShare := strings.CutSuffix(text, "%"); isShare {
 		if f, err := strconv.ParseFloat(percent, 64); err == nil && f > 0 && f <= 100 {

@@ -47,7 +47,8 @@ func assemble(path string, env node.Lookup, drivers Drivers, found *node.Finding
 	if doc, root, ok := found.Open(path, env); ok {
 		c.File = filepath.Join(doc.Dir, filepath.Base(path))
 		if s, ok := root.Section(); ok {
-			(&builder{Config: c, Findings: found, drivers: drivers, claims: map[string]string{}, records: map[string]string{}}).build(s)
+			(&builder{Config: c, Findings: found, drivers: drivers, claims: map[string]string{},
+				records: map[string]string{}}).build(s)
 		}
 	}
 	if len(found.Errs) > 0 {
@@ -74,7 +75,8 @@ func (b *builder) include(s *node.Section) {
 		case err != nil:
 			at[i].Fail(fmt.Sprintf("%q is not a file name pattern", pattern), "look for a [ that is not closed")
 		case len(files) == 0 && !strings.ContainsAny(pattern, `*?[`):
-			at[i].Fail(fmt.Sprintf("there is no file %s", full), "correct the name, or write a pattern such as domains.d/*.yaml if it may be missing")
+			at[i].Fail(fmt.Sprintf("there is no file %s", full),
+				"correct the name, or write a pattern such as domains.d/*.yaml if it may be missing")
 		}
 		for _, file := range files {
 			if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {

@@ -108,7 +108,8 @@ func readHooks(s *node.Section) Hooks {
 		all += hook.Timeout
 	}
 	if v := s.Get("before_switch"); all > longestHook {
-		v.Fail(fmt.Sprintf("the hooks may take %s together, and a switch does not wait so long", settings.Brief(all)), "write time-outs of at most "+settings.Brief(longestHook)+" in all")
+		v.Fail(fmt.Sprintf("the hooks may take %s together, and a switch does not wait so long", settings.Brief(all)),
+			"write time-outs of at most "+settings.Brief(longestHook)+" in all")
 	}
 	s.Done()
 	return h
@@ -132,7 +133,8 @@ func hooks(s *node.Section, key string) []Hook {
 			hook.Command = v.Command()
 		}
 		if v := sub.Get("timeout"); hook.Timeout > longestHook {
-			v.Fail(settings.Brief(hook.Timeout)+" is too long for a hook", "want at most "+settings.Brief(longestHook)+"; let the command start what takes longer")
+			v.Fail(settings.Brief(hook.Timeout)+" is too long for a hook", "want at most "+settings.Brief(longestHook)+
+				"; let the command start what takes longer")
 		}
 		sub.Done()
 		out = append(out, hook)
@@ -145,7 +147,8 @@ func readWebhook(v node.Value) *Webhook {
 	if !ok {
 		return nil
 	}
-	w := &Webhook{URL: secretURL(s, "url"), On: events(s, "on"), Timeout: s.Duration("timeout", 10*time.Second, time.Millisecond)}
+	w := &Webhook{URL: secretURL(s, "url"), On: events(s, "on"),
+		Timeout: s.Duration("timeout", 10*time.Second, time.Millisecond)}
 	s.Done()
 	return w
 }
@@ -156,7 +159,8 @@ func readHeartbeat(v node.Value) *Heartbeat {
 		return nil
 	}
 	h := &Heartbeat{URL: secretURL(s, "url"), Method: s.Choice("method", "GET", "GET", "POST"),
-		Every: s.Duration("every", 5*time.Minute, time.Second), Timeout: s.Duration("timeout", 10*time.Second, time.Millisecond)}
+		Every:   s.Duration("every", 5*time.Minute, time.Second),
+		Timeout: s.Duration("timeout", 10*time.Second, time.Millisecond)}
 	s.Done()
 	return h
 }
@@ -220,7 +224,8 @@ func readMail(v node.Value) *Mail {
 	if !ok {
 		return nil
 	}
-	m := &Mail{CAFile: s.File("ca_file", ""), Username: s.Text("username", ""), On: events(s, "on"), Timeout: s.Duration("timeout", 30*time.Second, time.Millisecond)}
+	m := &Mail{CAFile: s.File("ca_file", ""), Username: s.Text("username", ""), On: events(s, "on"),
+		Timeout: s.Duration("timeout", 30*time.Second, time.Millisecond)}
 	if v, ok := s.Need("smtp", "write the mail server: smtp: mail.example.com:587"); ok {
 		m.SMTP = v.Address("25")
 	}

@@ -32,7 +32,8 @@ func readPolicy(s *node.Section, base Policy) Policy {
 	p.Settle = s.Duration("settle", base.Settle, 0)
 	p.Splay = s.Duration("splay", base.Splay, 0)
 	p.TTL = readTTL(s, base.TTL)
-	p.Key = dkim.Algorithm(s.Choice("key", string(base.Key), string(dkim.RSA2048), string(dkim.RSA4096), string(dkim.Ed25519)))
+	p.Key = dkim.Algorithm(s.Choice("key", string(base.Key), string(dkim.RSA2048), string(dkim.RSA4096),
+		string(dkim.Ed25519)))
 	p.Note = readNote(s, base.Note)
 	if v, ok := s.Take("selectors"); ok {
 		p.Selectors = selectors(v)
@@ -103,12 +104,15 @@ func checkWaits(s *node.Section, p Policy) {
 		}
 		line, path := s.At(w.key, "unsafe_timing")
 		if w.wait < safeWait && !p.Unsafe {
-			s.Doc.Fail(line, path, fmt.Sprintf("a %s of %s is less than seven days: receivers may still hold the old key (I2)", w.key, settings.Brief(w.wait)),
+			s.Doc.Fail(line, path, fmt.Sprintf("a %s of %s is less than seven days: receivers may still hold the old key (I2)",
+				w.key, settings.Brief(w.wait)),
 				"write 168h or more, or unsafe_timing: true in a laboratory")
 		}
 	}
 	if p.Unsafe && s.Has("ttl", "drain", "settle") && p.TTL > min(p.Drain, p.Settle) {
 		line, path := s.At("ttl", "drain", "settle")
-		s.Doc.Warn(line, path, fmt.Sprintf("resolvers may hold a record for %s, longer than drain (%s) or settle (%s)", settings.Brief(p.TTL), settings.Brief(p.Drain), settings.Brief(p.Settle)), "mail can fail to verify; write a shorter ttl")
+		s.Doc.Warn(line, path, fmt.Sprintf("resolvers may hold a record for %s, longer than drain (%s) or settle (%s)",
+			settings.Brief(p.TTL), settings.Brief(p.Drain), settings.Brief(p.Settle)),
+			"mail can fail to verify; write a shorter ttl")
 	}
 }

@@ -29,7 +29,8 @@ func Reference(drivers Drivers) iter.Seq[Group] {
 		groups = append(groups, Group{"signers.NAME", s.Driver().Name, s.Driver().Meaning, s.Fields()})
 	}
 	groups = append(groups, policyGroup(), limitsGroup())
-	for _, path := range []string{"policies.NAME.windows[]", "policies.NAME.freezes[]", "limits.windows[]", "limits.freezes[]"} {
+	for _, path := range []string{"policies.NAME.windows[]", "policies.NAME.freezes[]", "limits.windows[]",
+		"limits.freezes[]"} {
 		groups = append(groups, periodGroup(path))
 	}
 	for _, path := range []string{"verify", "providers.NAME.verify", "domains[].verify"} {
@@ -52,13 +53,15 @@ func is(what string) settings.Form { return settings.Form{Name: what} }
 func topGroup() Group {
 	group, list := is("group of keys"), is("list")
 	return Group{Meaning: "the keys at the top; a policy named default always exists", Fields: []settings.Field{
-		{Key: "state", Form: group, Meaning: "where dkimbot keeps what it knows of each domain; it holds no private key, and is precious: back it up"},
+		{Key: "state", Form: group, Meaning: "where dkimbot keeps what it knows of each domain; " +
+			"it holds no private key, and is precious: back it up"},
 		{Key: "keystore", Form: group, Meaning: "where private keys are kept"},
 		{Key: "providers", Form: group, Meaning: "DNS accounts, under names of your own"},
 		{Key: "signers", Form: group, Meaning: "what signs mail, under names of your own"},
 		{Key: "policies", Form: group, Meaning: "timing and kind of keys, under names of your own"},
 		{Key: "limits", Form: group, Meaning: "how many domains may start to switch, and when changes may start"},
-		{Key: "verify", Form: group, Meaning: "how a record is looked for after it was published; may stand at a provider or domain, too"},
+		{Key: "verify", Form: group, Meaning: "how a record is looked for after it was published; " +
+			"may stand at a provider or domain, too"},
 		{Key: "notify", Form: group, Meaning: "who is told of what happens, and who is asked before a switch"},
 		{Key: "domains", Form: list, Meaning: "the domains that sign"},
 		{Key: "include", Form: list, Meaning: "files with more domains, one list a file, such as [domains.d/*.yaml]"},
@@ -67,7 +70,8 @@ func topGroup() Group {
 
 func stateGroup() Group {
 	st := State{Driver: "sqlite"}
-	return Group{Path: "state", Meaning: "where dkimbot keeps what it knows of each domain; it holds no private key, and is precious: back it up", Fields: []settings.Field{
+	return Group{Path: "state", Meaning: "where dkimbot keeps what it knows of each domain; " +
+		"it holds no private key, and is precious: back it up", Fields: []settings.Field{
 		{Key: "driver", Into: &st.Driver, Choices: []string{"sqlite"}, Meaning: "the kind of database"},
 		{Key: "path", Form: settings.Path(), Default: "state.db", Meaning: "the file of the database"},
 	}}
@@ -87,9 +91,12 @@ func keystoreGroups() []Group {
 		{Path: "keystore", Driver: "vault", Meaning: "a KV version 2 mount of HashiCorp Vault", Fields: []settings.Field{
 			{Key: "address", Form: is("URL"), Default: "VAULT_ADDR", Need: "needed", Meaning: "the address of the server"},
 			{Key: "namespace", Default: "VAULT_NAMESPACE", Meaning: "the namespace"},
-			{Key: "mount", Into: &v.Mount, Form: inVault, Meaning: "the path of the KV version 2 engine itself: kv, not kv/data"},
-			{Key: "prefix", Into: &v.Prefix, Form: inVault, Meaning: "the path below the mount; keys are at MOUNT/data/PREFIX/DOMAIN/SELECTOR"},
-			{Key: "ca_file", Form: path, Default: "VAULT_CACERT, or the system's", Meaning: "the certificates that the server's must lead to"},
+			{Key: "mount", Into: &v.Mount, Form: inVault,
+				Meaning: "the path of the KV version 2 engine itself: kv, not kv/data"},
+			{Key: "prefix", Into: &v.Prefix, Form: inVault,
+				Meaning: "the path below the mount; keys are at MOUNT/data/PREFIX/DOMAIN/SELECTOR"},
+			{Key: "ca_file", Form: path, Default: "VAULT_CACERT, or the system's",
+				Meaning: "the certificates that the server's must lead to"},
 			{Key: "auth", Form: is("group of keys"), Meaning: "how to log in"},
 		}},
 		{Path: "keystore.auth", Meaning: "how to log in to Vault", Fields: []settings.Field{
@@ -103,11 +110,12 @@ func keystoreGroups() []Group {
 			{Key: "role_id", Into: &a.RoleID, Need: "needed", Meaning: "the role id"},
 			{Key: "secret_id", Into: &a.SecretID, Need: "needed", Meaning: "the secret id; it is read again at each login"},
 		}},
-		{Path: "keystore.auth", Driver: kubernetes, Meaning: "log in by a Kubernetes service account", Fields: []settings.Field{
-			{Key: "mount", Into: &kubernetes, Form: inVault, Meaning: "the path of the auth method"},
-			{Key: "role", Need: "needed", Meaning: "the name of the role"},
-			{Key: "jwt_file", Form: path, Default: serviceAccountToken, Meaning: "the token of the service account"},
-		}},
+		{Path: "keystore.auth", Driver: kubernetes, Meaning: "log in by a Kubernetes service account",
+			Fields: []settings.Field{
+				{Key: "mount", Into: &kubernetes, Form: inVault, Meaning: "the path of the auth method"},
+				{Key: "role", Need: "needed", Meaning: "the name of the role"},
+				{Key: "jwt_file", Form: path, Default: serviceAccountToken, Meaning: "the token of the service account"},
+			}},
 	}
 }
 

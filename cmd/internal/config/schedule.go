@@ -47,11 +47,15 @@ func checkPace(s *node.Section, p Policy) {
 	line, path := s.At("schedule", "drain", "settle", "splay")
 	switch shortest, longest := gaps(p.Policy); {
 	case shortest < p.Drain+p.Settle:
-		s.Doc.Warn(line, path, fmt.Sprintf("rotations become due every %s, but one takes drain and settle, %s: they will wait", settings.Brief(shortest), settings.Brief(p.Drain+p.Settle)), "write a schedule with more time between")
+		s.Doc.Warn(line, path, fmt.Sprintf("rotations become due every %s, but one takes drain and settle, %s: "+
+			"they will wait", settings.Brief(shortest), settings.Brief(p.Drain+p.Settle)),
+			"write a schedule with more time between")
 	case p.Splay >= shortest:
-		s.Doc.Warn(line, path, fmt.Sprintf("a splay of %s is not shorter than the %s between rotations", settings.Brief(p.Splay), settings.Brief(shortest)), "write a shorter splay")
+		s.Doc.Warn(line, path, fmt.Sprintf("a splay of %s is not shorter than the %s between rotations",
+			settings.Brief(p.Splay), settings.Brief(shortest)), "write a shorter splay")
 	case longest > keyLife:
-		s.Doc.Warn(line, path, fmt.Sprintf("a key would be used for %d days; six months is the most that is advised (M3AAWG)", longest/day), `rotate more often: "0 4 1 */3 *" is quarterly`)
+		s.Doc.Warn(line, path, fmt.Sprintf("a key would be used for %d days; six months is the most that is advised (M3AAWG)",
+			longest/day), `rotate more often: "0 4 1 */3 *" is quarterly`)
 	}
 }
 

@@ -100,9 +100,11 @@ func checkAddress(s *node.Section, address string) {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil:
-		s.Doc.Fail(line, path, "is not the address of a Vault server", "write it, or VAULT_ADDR if that is used, like https://vault.example.com:8200")
+		s.Doc.Fail(line, path, "is not the address of a Vault server",
+			"write it, or VAULT_ADDR if that is used, like https://vault.example.com:8200")
 	case u.Port() != "" && !settings.IsPort(u.Port()):
-		s.Doc.Fail(line, path, fmt.Sprintf("has the port %s, which does not exist", u.Port()), "write a port from 1 to 65535; Vault's is 8200")
+		s.Doc.Fail(line, path, fmt.Sprintf("has the port %s, which does not exist", u.Port()),
+			"write a port from 1 to 65535; Vault's is 8200")
 	case u.Scheme == "http" && !settings.Loopback(u.Hostname()):
 		s.Doc.Warn(line, path, "private keys would travel unencrypted", "use https")
 	}

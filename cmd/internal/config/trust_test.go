@@ -21,8 +21,9 @@ func TestWhoCanWriteTheConfiguration(t *testing.T) {
 		uid  int
 		says string
 	}{
-		"file of another":      {"etc/dkimbot.yaml", 0o644, other, "dkimbot.yaml:1: belongs to user 12345"},
-		"file for everybody":   {"etc/dkimbot.yaml", 0o646, 0, "dkimbot.yaml:1: can be written by everybody (mode 0646): run: chmod go-w"},
+		"file of another": {"etc/dkimbot.yaml", 0o644, other, "dkimbot.yaml:1: belongs to user 12345"},
+		"file for everybody": {"etc/dkimbot.yaml", 0o646, 0,
+			"dkimbot.yaml:1: can be written by everybody (mode 0646): run: chmod go-w"},
 		"directory of another": {"etc", 0o755, other, "etc belongs to user 12345"},
 		"directory for all":    {"etc", 0o777, 0, "etc can be written by everybody"},
 		"above":                {".", 0o777, 0, "can be written by everybody"},
@@ -48,7 +49,8 @@ func TestWhoCanWriteTheConfiguration(t *testing.T) {
 				_, err := load(filepath.Join(dir, "etc/dkimbot.yaml"), os.LookupEnv)
 				return err
 			}
-			if err := load(); err != nil && strings.Contains(err.Error(), ".yaml:1: ") && !strings.Contains(err.Error(), "domains") {
+			if err := load(); err != nil && strings.Contains(err.Error(), ".yaml:1: ") &&
+				!strings.Contains(err.Error(), "domains") {
 				t.Fatal(err)
 			}
 			if err := os.Chmod(c.path, c.mode); err != nil {

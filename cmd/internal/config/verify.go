@@ -21,7 +21,8 @@ var verifyModes = []string{"authoritative", "resolvers", "both", "none"}
 func readVerify(s *node.Section) verifyLayer {
 	l := verifyLayer{mode: s.Choice("mode", "", verifyModes...)}
 	if v := s.Get("mode"); l.mode == "none" {
-		v.Warn("nothing makes sure that a key can be seen before it is used (I2)", "use mode: authoritative where the name servers can be reached")
+		v.Warn("nothing makes sure that a key can be seen before it is used (I2)",
+			"use mode: authoritative where the name servers can be reached")
 	}
 	if v, ok := s.Take("nameservers"); ok {
 		l.nameservers = v.Servers(true)

@@ -59,7 +59,8 @@ type settings struct {
 
 // inVault is the section of a configuration whose keys are in Vault.
 func (s *site) inVault() string {
-	return fmt.Sprintf("{ driver: vault, address: %q, auth: { method: approle, role_id_file: role-id, secret_id_file: secret-id } }", s.vault.Address)
+	return fmt.Sprintf("{ driver: vault, address: %q, auth: { method: approle, role_id_file: role-id, secret_id_file: "+
+		"secret-id } }", s.vault.Address)
 }
 
 // configure writes a configuration with its secrets into a directory, and returns its path.
@@ -80,6 +81,7 @@ func (s *site) configure(t testing.TB, dir string, c settings) string {
 	inThreeMonths := (time.Now().Month()+2)%12 + 1
 	notNow := fmt.Sprintf("0 4 1 %d,%d *", inThreeMonths, (inThreeMonths+5)%12+1)
 	return write("dkimbot.yaml", fmt.Sprintf(configuration, c.keystore, s.dns.Addr, s.dns.KeyName, s.dns.KeyAlgorithm,
-		c.signer.KeyDir, c.signer.KeyTable, c.signer.SigningTable, strings.Join(c.reload, `", "`), c.lag, milter, notNow, c.drain, c.settle, c.domain, cmp.Or(c.key, "rsa2048"),
+		c.signer.KeyDir, c.signer.KeyTable, c.signer.SigningTable, strings.Join(c.reload, `", "`), c.lag, milter, notNow,
+		c.drain, c.settle, c.domain, cmp.Or(c.key, "rsa2048"),
 		cmp.Or(c.reloadTimeout, 10*time.Second), cmp.Or(c.selectors, "s1, s2")))
 }

@@ -79,7 +79,8 @@ func (w *world) setForward() {
 func (w *world) awaitRecord(selector string) {
 	w.t.Helper()
 	want := []string{w.bot.status().Selectors[selector].Record}
-	for deadline := time.Now().Add(daemonNap); !slices.Equal(w.dns.Query(w.t, selector+"._domainkey."+w.domain, "TXT"), want); {
+	for deadline := time.Now().Add(daemonNap); !slices.Equal(w.dns.Query(w.t, selector+"._domainkey."+w.domain,
+		"TXT"), want); {
 		if time.Now().After(deadline) {
 			w.t.Fatalf("the record of %s is not published", selector)
 		}

@@ -106,7 +106,8 @@ func (w *world) keysInFiles(selector string) (public []string) {
 		must(w.t, err)
 		text, err := os.ReadFile(path)
 		must(w.t, err)
-		if slices.ContainsFunc(known, func(k os.FileInfo) bool { return os.SameFile(k, info) }) || !strings.Contains(string(text), "PRIVATE KEY") {
+		if slices.ContainsFunc(known, func(k os.FileInfo) bool { return os.SameFile(k, info) }) ||
+			!strings.Contains(string(text), "PRIVATE KEY") {
 			continue
 		}
 		known, public = append(known, info), append(public, w.public(text))
@@ -144,14 +145,16 @@ func (w *world) checkSigner(active string, spare ...string) {
 		selectors = append(selectors, selector)
 	}
 	slices.Sort(selectors)
-	needless := slices.DeleteFunc(slices.Clone(selectors), func(s string) bool { return s == active || slices.Contains(spare, s) })
+	needless := slices.DeleteFunc(slices.Clone(selectors),
+		func(s string) bool { return s == active || slices.Contains(spare, s) })
 	if !slices.Contains(selectors, active) || len(needless) > 0 || len(slices.Compact(selectors)) != len(keys) {
 		w.t.Errorf("the signer has the files %q; want the key of %s, and of %v at most", keys, active, spare)
 	}
 	beside, err := os.ReadDir(w.signer.Dir)
 	must(w.t, err)
 	for _, file := range beside {
-		if name := file.Name(); !slices.Contains([]string{"keys", "key.table", "key.table.dkimbot-lock", "signing.table", "signing.table.dkimbot-lock", "opendkim.conf"}, name) {
+		if name := file.Name(); !slices.Contains([]string{"keys", "key.table", "key.table.dkimbot-lock", "signing.table",
+			"signing.table.dkimbot-lock", "opendkim.conf"}, name) {
 			w.t.Errorf("beside the signer's tables lies %s", name)
 		}
 	}

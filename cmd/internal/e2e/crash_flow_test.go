@@ -34,14 +34,16 @@ type flow struct {
 	signed map[string]int // messages by selector
 	wrong  []string
 
-	leaked map[string]time.Time // records of keys that are in others' hands: when signers had left them, zero when they need not have
+	// records of keys that are in others' hands: when signers had left them, zero when they need not have
+	leaked map[string]time.Time
 }
 
 // flowPace is the pause between two messages.
 const flowPace = 250 * time.Millisecond
 
 func startFlow(t testing.TB, domain string, signer *signertest.OpenDKIM, dns *nameservertest.Server) *flow {
-	f := &flow{t: t, domain: domain, signer: signer, dns: dns, drain: crashDrain, signed: map[string]int{}, leaked: map[string]time.Time{}}
+	f := &flow{t: t, domain: domain, signer: signer, dns: dns, drain: crashDrain, signed: map[string]int{},
+		leaked: map[string]time.Time{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {

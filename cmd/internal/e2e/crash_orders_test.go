@@ -25,7 +25,8 @@ func (g *ground) orders(t *testing.T) {
 	plays := []play{
 		{"rolled back", lasting, (*world).draining, []string{"rollback"}, (*world).goBack, (*world).finishBack},
 		{"rolled back halfway", lasting, (*world).standing, []string{"rotate"}, (*world).goBack, (*world).finishBack},
-		{"compromised", lasting, (*world).betrayed, []string{"rotate", "--compromised", "--wait"}, (*world).flee, (*world).finishFled},
+		{"compromised", lasting, (*world).betrayed, []string{"rotate", "--compromised", "--wait"}, (*world).flee,
+			(*world).finishFled},
 	}
 	var all sync.WaitGroup
 	for _, k := range []kind{{inFiles, ed25519}, {inVault, ed25519}} {

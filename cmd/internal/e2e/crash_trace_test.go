@@ -17,7 +17,8 @@ import (
 // another state than before.
 var durable = map[uint64]string{
 	unix.SYS_FSYNC: "fsync", unix.SYS_FDATASYNC: "fdatasync", unix.SYS_FTRUNCATE: "ftruncate", unix.SYS_MKDIRAT: "mkdirat",
-	unix.SYS_LINKAT: "linkat", unix.SYS_RENAMEAT: "renameat", unix.SYS_RENAMEAT2: "renameat2", unix.SYS_UNLINKAT: "unlinkat",
+	unix.SYS_LINKAT: "linkat", unix.SYS_RENAMEAT: "renameat", unix.SYS_RENAMEAT2: "renameat2",
+	unix.SYS_UNLINKAT: "unlinkat",
 }
 
 // trace runs the program under ptrace(2), kills it just before it makes the given
@@ -32,7 +33,8 @@ func (b *bot) trace(killAt int, args ...string) (calls []string, code int) {
 	cmd.SysProcAttr.Ptrace, cmd.SysProcAttr.Setpgid = true, true
 	runtime.LockOSThread() // only the thread that has started it may trace it
 	defer runtime.UnlockOSThread()
-	p, err := os.StartProcess(cmd.Path, cmd.Args, &os.ProcAttr{Env: cmd.Env, Files: []*os.File{nil, said, said}, Sys: cmd.SysProcAttr})
+	p, err := os.StartProcess(cmd.Path, cmd.Args,
+		&os.ProcAttr{Env: cmd.Env, Files: []*os.File{nil, said, said}, Sys: cmd.SysProcAttr})
 	must(b.t, err)
 	defer p.Release()
 	defer unix.Kill(p.Pid, unix.SIGKILL)
@@ -89,7 +91,8 @@ func follow(pid, killAt int) (calls []string, code int, err error) {
 // an impossible one when it comes back from a call.
 func entered(thread int) uint64 {
 	var info [128]byte // struct ptrace_syscall_info
-	_, _, errno := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_GET_SYSCALL_INFO, uintptr(thread), uintptr(len(info)), uintptr(unsafe.Pointer(&info)), 0, 0)
+	_, _, errno := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_GET_SYSCALL_INFO, uintptr(thread), uintptr(len(info)),
+		uintptr(unsafe.Pointer(&info)), 0, 0)
 	if errno != 0 || info[0] != unix.PTRACE_SYSCALL_INFO_ENTRY {
 		return ^uint64(0)
 	}
@@ -121,7 +124,8 @@ func (g *ground) calls(t *testing.T) {
 				continue
 			}
 			all.Go(func() {
-				t.Run(fmt.Sprintf("call/%s %03d %s", turns[turn].name, i+1, name), func(t *testing.T) { g.interrupted(t, turn, i+1) })
+				t.Run(fmt.Sprintf("call/%s %03d %s", turns[turn].name, i+1, name),
+					func(t *testing.T) { g.interrupted(t, turn, i+1) })
 			})
 		}
 	}

@@ -25,7 +25,8 @@ import (
 func build(t testing.TB) string {
 	t.Helper()
 	var flags []string
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+	if info, ok := debug.ReadBuildInfo(); ok &&
+		slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		flags = append(flags, "-race")
 	}
 	return buildWith(t, flags...)
@@ -101,7 +102,8 @@ func (b *bot) run(args ...string) (output []byte, code int) {
 func (b *bot) do(args ...string) []byte {
 	b.t.Helper()
 	out, code := b.run(args...)
-	stalled := strings.Contains(string(out), "did not answer") || strings.Contains(string(out), "no answer from") || strings.Contains(string(out), "deadline exceeded")
+	stalled := strings.Contains(string(out), "did not answer") || strings.Contains(string(out), "no answer from") ||
+		strings.Contains(string(out), "deadline exceeded")
 	if code == 1 && args[0] == "rotate" && stalled {
 		b.t.Logf("dkimbot %s: exit code 1, carried on\n%s", strings.Join(args, " "), out)
 		out, code = b.run(args...)

@@ -19,7 +19,8 @@ import (
 // caught by the same laboratory.
 func TestRealMail(t *testing.T) {
 	var zones []nameservertest.Zone
-	for _, name := range []string{"rotating.test", "hurried.test", "deaf.test", "wary.test", "mute.test", "unsettled.test"} {
+	for _, name := range []string{"rotating.test", "hurried.test", "deaf.test", "wary.test", "mute.test",
+		"unsettled.test"} {
 		zones = append(zones, quickZone(name))
 	}
 	// Only dynamic updates of key records change the zones.
@@ -89,7 +90,8 @@ func twoRotations(t *testing.T, s *site) {
 
 // checkPostfix looks for mail that was turned back or had to be tried again.
 func (l *lab) checkPostfix() {
-	for _, trouble := range []string{"status=bounced", "status=deferred", "milter-reject", "warning:", "fatal:", "panic:"} {
+	for _, trouble := range []string{"status=bounced", "status=deferred", "milter-reject", "warning:",
+		"fatal:", "panic:"} {
 		if n := l.post.logged(trouble); n > 0 {
 			l.t.Errorf("Postfix's log says %q %d times", trouble, n)
 		}
@@ -167,7 +169,8 @@ func (l *lab) checkSecrets() {
 	for _, path := range files {
 		places[path] = show(path)
 	}
-	for what, secret := range map[string]string{"a private key": "PRIVATE KEY", "Vault's secret id": l.secretID, "the TSIG key": l.dns.KeySecret} {
+	for what, secret := range map[string]string{"a private key": "PRIVATE KEY", "Vault's secret id": l.secretID,
+		"the TSIG key": l.dns.KeySecret} {
 		for place, text := range places {
 			if strings.Contains(text, secret) {
 				l.t.Errorf("I9: %s holds %s", place, what)

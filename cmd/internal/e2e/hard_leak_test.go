@@ -29,11 +29,13 @@ func leaked(t *testing.T, g *ground) {
 
 	key, name := l.inUse(), "s1._domainkey."+l.domain
 	l.ledger.leak("s1")
-	l.bot.env = []string{"DKIMBOT_FAILPOINT=after publish", "DKIMBOT_FAILSIGNAL=TERM"} // as by Ctrl-C when it has just been revoked
+	// as by Ctrl-C when it has just been revoked
+	l.bot.env = []string{"DKIMBOT_FAILPOINT=after publish", "DKIMBOT_FAILSIGNAL=TERM"}
 	out, code := l.bot.run("rotate", "--domain", l.domain, "--compromised")
 	l.bot.env = nil
 	if code != 1 || !announcement.Match(out) {
-		t.Errorf("interrupted, dkimbot rotate --compromised ended with code %d and said\n%s\nwant code 1 and %s", code, out, announcement)
+		t.Errorf("interrupted, dkimbot rotate --compromised ended with code %d and said\n%s\nwant code 1 and %s", code,
+			out, announcement)
 	}
 	if hint := "\nTo go on: dkimbot rotate --due --config "; !strings.Contains(l.bot.said.String(), hint) {
 		t.Errorf("interrupted, dkimbot does not say %q", hint)

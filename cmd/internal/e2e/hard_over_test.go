@@ -32,7 +32,8 @@ func adopted(t *testing.T, g *ground) {
 	w.mail.expect("s1")
 	w.bot.do("adopt", "--domain", w.domain, "--selector", "s1", "--key-file", key, "--wait")
 	w.rotate(0) // is done
-	if got := w.keysInVault("s1"); len(got) != 1 || !strings.Contains(w.dns.Query(t, "s1._domainkey."+w.domain, "TXT")[0], got[0]) {
+	if got := w.keysInVault("s1"); len(got) != 1 ||
+		!strings.Contains(w.dns.Query(t, "s1._domainkey."+w.domain, "TXT")[0], got[0]) {
 		t.Errorf("Vault holds for s1 the keys of the records %q", got)
 	}
 	w.rotate(1)
@@ -55,7 +56,8 @@ func (w *world) signsAlready(selector string) string {
 // foreignKey makes a key for OpenDKIM, and its record, as a person does; it returns its path.
 func (w *world) foreignKey(selector string) string {
 	w.t.Helper()
-	out, err := exec.Command("opendkim-genkey", "-b", "2048", "-h", "sha256", "-d", w.domain, "-s", selector, "-D", w.signer.KeyDir).CombinedOutput()
+	out, err := exec.Command("opendkim-genkey", "-b", "2048", "-h", "sha256", "-d", w.domain, "-s", selector, "-D",
+		w.signer.KeyDir).CombinedOutput()
 	if err != nil {
 		w.t.Fatalf("opendkim-genkey: %v\n%s; on Debian: apt-get install opendkim-tools", err, out)
 	}
@@ -64,7 +66,8 @@ func (w *world) foreignKey(selector string) string {
 	text, err := os.ReadFile(key)
 	must(w.t, err)
 	p := w.public(text)
-	w.dns.Add(w.t, fmt.Sprintf(`%s._domainkey.%s. 1 TXT "v=DKIM1; h=sha256; k=rsa; p=%s" "%s"`, selector, w.domain, p[:200], p[200:]))
+	w.dns.Add(w.t, fmt.Sprintf(`%s._domainkey.%s. 1 TXT "v=DKIM1; h=sha256; k=rsa; p=%s" "%s"`, selector, w.domain,
+		p[:200], p[200:]))
 	return key
 }
 

@@ -29,7 +29,8 @@ func newSite(t testing.TB, binary string, dns *nameservertest.Server) *site {
 	s := &site{binary: binary, vault: vaulttest.Start(t), dns: dns}
 	policy, err := os.ReadFile("../../../examples/vault/rotator.hcl")
 	must(t, err)
-	s.roleID, s.secretID = s.vault.AppRole(t, "dkimbot", vaulttest.Role{Policies: []string{s.vault.Policy(t, "rotator", string(policy))}, TTL: time.Hour})
+	s.roleID, s.secretID = s.vault.AppRole(t,
+		"dkimbot", vaulttest.Role{Policies: []string{s.vault.Policy(t, "rotator", string(policy))}, TTL: time.Hour})
 	return s
 }
 
@@ -125,7 +126,8 @@ func (l *lab) startMail() {
 func (l *lab) moreMail(n int) {
 	l.t.Helper()
 	from := l.ledger.attempts()
-	l.poll(2*time.Minute, fmt.Sprintf("%d more messages are sent", n), func() bool { return l.ledger.attempts() >= from+n })
+	l.poll(2*time.Minute, fmt.Sprintf("%d more messages are sent", n),
+		func() bool { return l.ledger.attempts() >= from+n })
 }
 
 // stopMail stops the traffic, waits until every message has arrived and has been

@@ -17,7 +17,9 @@ func (g *ground) leases(t *testing.T) {
 	w := g.worldWith(t, kind{inFiles, ed25519}, func(w *world, c *settings) {
 		script := filepath.Join(w.dir, "reload")
 		reload := "'" + strings.Join(w.signer.Reload(), "' '") + "'"
-		must(w.t, os.WriteFile(script, []byte("#!/bin/sh\ncd "+w.dir+"\nif [ -e slow ]; then echo >busy; while [ ! -e go ]; do sleep 0.1; done; fi\nexec "+reload+"\n"), 0o700))
+		must(w.t, os.WriteFile(script,
+			[]byte("#!/bin/sh\ncd "+w.dir+"\nif [ -e slow ]; then echo >busy; while [ ! -e go ]; do sleep 0.1; done; fi\nexec "+
+				reload+"\n"), 0o700))
 		c.reload, c.reloadTimeout = []string{script}, 4*time.Minute
 	})
 	w.setClock(right)

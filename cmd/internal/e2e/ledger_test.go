@@ -206,7 +206,8 @@ func (l *ledger) note(number int, v *verifier, when moment, got verdict, after t
 	default:
 		r.FailedAtDrainEnd++
 	}
-	r.wrong(v.name+" "+string(when)+" of message %d, handed over at %s: %s (d=%s s=%s)", number, l.letters[number].handed.Format(clock), got.Why, got.Domain, got.Selector)
+	r.wrong(v.name+" "+string(when)+" of message %d, handed over at %s: %s (d=%s s=%s)", number,
+		l.letters[number].handed.Format(clock), got.Why, got.Domain, got.Selector)
 }
 
 // arrived reports whether every message that was sent has been delivered.
@@ -249,7 +250,8 @@ func (l *ledger) close(turns []turn) Report {
 	for number, it := range l.letters {
 		if it.selector != "" && it.turn(turns) < 0 {
 			l.report.Astray++
-			l.report.wrong("message %d, handed over at %s, was signed with %s out of turn", number, it.handed.Format(clock), it.selector)
+			l.report.wrong("message %d, handed over at %s, was signed with %s out of turn", number,
+				it.handed.Format(clock), it.selector)
 		}
 	}
 	return l.report

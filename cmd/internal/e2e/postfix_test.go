@@ -138,7 +138,8 @@ func (p *postfix) logged(text string) int {
 	log, _ := os.ReadFile(p.log)
 	n := 0
 	for line := range strings.Lines(string(log)) {
-		clock := strings.Contains(line, "warning: file system clock") || strings.Contains(line, "warning: resetting file time stamps")
+		clock := strings.Contains(line, "warning: file system clock") ||
+			strings.Contains(line, "warning: resetting file time stamps")
 		if !clock && strings.Contains(line, text) {
 			n++
 		}
@@ -154,8 +155,10 @@ func (p *postfix) troubles() string {
 	}
 	var b strings.Builder
 	for line := range strings.Lines(string(log)) {
-		usual := strings.Contains(line, "status=sent") || strings.Contains(line, ": removed") || strings.Contains(line, "message-id=") ||
-			strings.Contains(line, "connect from") || strings.Contains(line, "queue active") || strings.Contains(line, ": client=")
+		usual := strings.Contains(line, "status=sent") || strings.Contains(line, ": removed") ||
+			strings.Contains(line, "message-id=") ||
+			strings.Contains(line, "connect from") || strings.Contains(line, "queue active") ||
+			strings.Contains(line, ": client=")
 		if !usual {
 			b.WriteString(line)
 		}

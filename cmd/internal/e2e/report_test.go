@@ -101,9 +101,11 @@ func (r Report) verifiers() []string {
 
 func (r Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d messages sent, %d delivered, each within %s\n", r.Sent, r.Delivered, r.Slowest.Round(time.Millisecond))
+	fmt.Fprintf(&b, "%d messages sent, %d delivered, each within %s\n", r.Sent, r.Delivered,
+		r.Slowest.Round(time.Millisecond))
 	for _, name := range r.verifiers() {
-		fmt.Fprintf(&b, "%s passed %d at delivery and %d at the end of their drain\n", name, r.Passed[name][atDelivery], r.Passed[name][atDrainEnd])
+		fmt.Fprintf(&b, "%s passed %d at delivery and %d at the end of their drain\n", name, r.Passed[name][atDelivery],
+			r.Passed[name][atDrainEnd])
 	}
 	if r.Deferred > 0 {
 		fmt.Fprintf(&b, "%d messages were turned away for the moment\n", r.Deferred)

@@ -95,12 +95,16 @@ func compose(number int, domain string) string {
 	shapes := []string{
 		"Subject: plain\r\n\r\nHello.\r\n",
 		"Subject: folded\r\n\tand  spaced \r\n\r\nTrailing space \t\r\n.\r\n..two dots\r\n\r\n\r\n",
-		"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nSchöne Grüße, 你好.\r\n",
+		"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; " +
+			"charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nSchöne Grüße, 你好.\r\n",
 		"Subject: nothing to say\r\n\r\n",
-		"Subject: attachment\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nSee below.\r\n" +
-			"--b\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n" + attachment(number) + "--b--\r\n",
+		"Subject: attachment\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; " +
+			"boundary=b\r\n\r\n--b\r\n\r\nSee below.\r\n" +
+			"--b\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
+			attachment(number) + "--b--\r\n",
 	}
-	return fmt.Sprintf("%s%d\r\nFrom: Some One <someone@%s>\r\nTo: reader@example.net\r\nDate: %s\r\nMessage-ID: <%[2]d@%[3]s>\r\n",
+	return fmt.Sprintf("%s%d\r\nFrom: Some One <someone@%s>\r\nTo: reader@example.net\r\nDate: %s\r\nMessage-ID: "+
+		"<%[2]d@%[3]s>\r\n",
 		numberField, number, domain, time.Now().Format(time.RFC1123Z)) + shapes[number%len(shapes)]
 }
 

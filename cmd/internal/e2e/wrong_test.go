@@ -59,7 +59,8 @@ func withoutFirstReload(t *testing.T, s *site) {
 	report := l.stopMail()
 	t.Logf("without the first reload:\n%s", report)
 	if report.Unsigned == 0 || report.Unsigned != report.Delivered {
-		t.Errorf("%d of %d messages count as unsigned though OpenDKIM never heard of the domain", report.Unsigned, report.Delivered)
+		t.Errorf("%d of %d messages count as unsigned though OpenDKIM never heard of the domain", report.Unsigned,
+			report.Delivered)
 	}
 }
 

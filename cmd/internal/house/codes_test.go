@@ -30,7 +30,8 @@ type compiled struct {
 // list returns the packages of the program and what they import, compiled.
 func list(t *testing.T) map[string]compiled {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-export", "-deps", "-json=ImportPath,Dir,Export,GoFiles", "./...")
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-export", "-deps",
+		"-json=ImportPath,Dir,Export,GoFiles", "./...")
 	cmd.Dir, cmd.Stderr = root, os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -52,7 +53,8 @@ func list(t *testing.T) map[string]compiled {
 func typesOf(t *testing.T, see func(fset *token.FileSet, file *ast.File, info *types.Info)) {
 	t.Helper()
 	all, fset := list(t), token.NewFileSet()
-	imports := importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(all[path].Export) })
+	imports := importer.ForCompiler(fset,
+		"gc", func(path string) (io.ReadCloser, error) { return os.Open(all[path].Export) })
 	for path, p := range all {
 		if !strings.HasPrefix(path, module) || path == codesPath {
 			continue
@@ -103,7 +105,8 @@ func TestCodesStandInOneFile(t *testing.T) {
 			id, ok := e.(*ast.Ident)
 			literal := !ok || types.Unalias(info.Uses[id].Type()) != types.Type(name) // such as a constant without a type
 			if _, lit := e.(*ast.BasicLit); (lit || literal && ok) && constant.StringVal(value.Value) != "" {
-				t.Errorf("%s: %s is a code in the program's text: use a constant of package codes", fset.Position(e.Pos()), value.Value)
+				t.Errorf("%s: %s is a code in the program's text: use a constant of package codes",
+					fset.Position(e.Pos()), value.Value)
 			}
 			return true
 		})

@@ -21,32 +21,40 @@ var unshown = map[string]string{
 	"cmd/internal/app/process.go: find out which process this is":    "needs a machine without /proc",
 	"cmd/internal/app/process.go: give the machine a name: hostname": "needs a kernel that does not tell its name",
 	"cmd/internal/report/report.go: Err":                             "says what another fault said, when the plan was made",
-	"keystore/file/faults.go: explain":                               "takes the way out that safefile names, which TestOthersKeystore shows",
-	"keystore/vault/diagnose.go: diagnose":                           "takes the hint of the way to log in, which TestAppRole and others show",
-	"keystore/vault/faults.go: explain":                              "takes the hint of the fault that it is about",
-	"providers/cloudflare_explain.go: explain":                       "says what the service said; Publish adds the hint",
-	"providers/failure.go: failureOf":                                "says what the driver said; Publish adds the hint",
-	"providers/rfc2136.go: explain":                                  "says what the server said, with the hint of the TSIG error or of Publish",
-	"providers/rfc2136.go: read":                                     "says what the server said about the TSIG key, with its hint",
-	"providers/route53.go: Set":                                      "says what the service said; Publish adds the hint",
-	"providers/route53_explain.go: explainRoute53":                   "says what the service said; Publish adds the hint",
-	"providers/zonefile/server.go: try again; if it does not pass, give another address as listen, or leave it out": "needs a socket that breaks between being opened and being used",
-	"rotate/plan/forecast.go: what comes after":                                                                   "needs a kind of step that no planner makes",
-	"rotate/signer/opendkim/files.go: fileFault":                                                                  "takes the way out that safefile names, which TestPlanted shows",
-	"providers/zonefile/file.go: ioFault":                                                                         "takes the way out that safefile names, which TestPlanted shows",
-	"rotate/engine/await.go: unverified":                                                                          "says what the look-up said, with its hint",
-	"rotate/plan/repair.go: renew":                                                                                "says what the drift of the key says",
-	"rotate/plan/replace.go: a signer still signs with it":                                                        "a second guard: a signer that strays is brought back first, which TestPlan shows",
-	"rotate/plan/rollback.go: plan the next look at":                                                              "needs a schedule that the configuration refuses",
-	"rotate/simulate/ports.go: it is in no zone":                                                                  "the simulation's own, which nobody sees",
-	"rotate/simulate/ports.go: the test message does not verify":                                                  "the simulation's own, which nobody sees",
-	"rotate/simulate/process.go: wait; it is tried again":                                                         "the simulation's own, which nobody sees",
-	"rotate/verify/place.go: too many zone cuts":                                                                  "needs more zone cuts than names have labels in practice",
-	"rotate/verify/zone.go: find the addresses of name servers":                                                   "needs the time to run out between two look-ups",
-	"rotate/verify/selftest.go: the signature does not verify":                                                    "needs a verifier that refuses what has no known fault",
-	"rotate/verify/verify.go: name the resolvers in verify.resolvers, or the zones servers in verify.nameservers": "needs a machine without /etc/resolv.conf",
-	"state/sqlite/create.go: state.path must be on a file system with hard links":                                 "needs such a file system",
-	"state/sqlite/faults.go: check the disk, its free space and the kernels log":                                  "needs a broken disk",
+	"keystore/file/faults.go: explain": "takes the way out that safefile names, " +
+		"which TestOthersKeystore shows",
+	"keystore/vault/diagnose.go: diagnose": "takes the hint of the way to log in, " +
+		"which TestAppRole and others show",
+	"keystore/vault/faults.go: explain":            "takes the hint of the fault that it is about",
+	"providers/cloudflare_explain.go: explain":     "says what the service said; Publish adds the hint",
+	"providers/failure.go: failureOf":              "says what the driver said; Publish adds the hint",
+	"providers/rfc2136.go: explain":                "says what the server said, with the hint of the TSIG error or of Publish",
+	"providers/rfc2136.go: read":                   "says what the server said about the TSIG key, with its hint",
+	"providers/route53.go: Set":                    "says what the service said; Publish adds the hint",
+	"providers/route53_explain.go: explainRoute53": "says what the service said; Publish adds the hint",
+	"providers/zonefile/server.go: try again; " +
+		"if it does not pass, give another address as listen, " +
+		"or leave it out": "needs a socket that breaks between being opened and being used",
+	"rotate/plan/forecast.go: what comes after": "needs a kind of step that no planner makes",
+	"rotate/signer/opendkim/files.go: fileFault": "takes the way out that safefile names, " +
+		"which TestPlanted shows",
+	"providers/zonefile/file.go: ioFault": "takes the way out that safefile names, " +
+		"which TestPlanted shows",
+	"rotate/engine/await.go: unverified":                         "says what the look-up said, with its hint",
+	"rotate/plan/repair.go: renew":                               "says what the drift of the key says",
+	"rotate/plan/replace.go: a signer still signs with it":       "a second guard: a signer that strays is brought back first, which TestPlan shows",
+	"rotate/plan/rollback.go: plan the next look at":             "needs a schedule that the configuration refuses",
+	"rotate/simulate/ports.go: it is in no zone":                 "the simulation's own, which nobody sees",
+	"rotate/simulate/ports.go: the test message does not verify": "the simulation's own, which nobody sees",
+	"rotate/simulate/process.go: wait; " +
+		"it is tried again": "the simulation's own, which nobody sees",
+	"rotate/verify/place.go: too many zone cuts":                "needs more zone cuts than names have labels in practice",
+	"rotate/verify/zone.go: find the addresses of name servers": "needs the time to run out between two look-ups",
+	"rotate/verify/selftest.go: the signature does not verify":  "needs a verifier that refuses what has no known fault",
+	"rotate/verify/verify.go: name the resolvers in verify.resolvers, " +
+		"or the zones servers in verify.nameservers": "needs a machine without /etc/resolv.conf",
+	"state/sqlite/create.go: state.path must be on a file system with hard links": "needs such a file system",
+	"state/sqlite/faults.go: check the disk, its free space and the kernels log":  "needs a broken disk",
 }
 
 // defect is the hint of a fault that only a mistake in the program can cause.
@@ -63,7 +71,8 @@ type told struct {
 // They are "" where the hint does, too.
 func (f told) shown(sayers func(piece string) int) string {
 	anybody := func(string) int { return 1 }
-	return cmp.Or(distinctive(f.text, sayers), distinctive(f.hint, sayers), distinctive(f.text, anybody), distinctive(f.hint, anybody))
+	return cmp.Or(distinctive(f.text, sayers), distinctive(f.hint, sayers), distinctive(f.text, anybody),
+		distinctive(f.hint, anybody))
 }
 
 func (f told) says(piece string) bool {
@@ -127,7 +136,8 @@ func tests(t *testing.T) string {
 			return fs.SkipDir
 		case e.IsDir():
 			return nil
-		case strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, ".go") && strings.HasSuffix(filepath.Dir(path), "test"):
+		case strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, ".go") &&
+			strings.HasSuffix(filepath.Dir(path), "test"):
 			file, err := parse(fset, path)
 			if err != nil {
 				return err

@@ -129,10 +129,13 @@ func parse(d rotate.Domain, t keyText) (dkim.SigningKey, error) {
 		return dkim.SigningKey{Name: name, Key: key}, nil
 	case errors.Is(err, dkim.ErrEncrypted):
 		return dkim.SigningKey{}, &fault.Error{Kind: fault.Refused, Code: codes.EncryptedKey, What: what, Err: err,
-			Hint: "decrypt it on the way: 'openssl pkey -in FILE | dkimbot adopt --domain " + d.Name + " --selector " + selector + " --key-file -'"}
+			Hint: "decrypt it on the way: 'openssl pkey -in FILE | dkimbot adopt --domain " + d.Name + " --selector " +
+				selector + " --key-file -'"}
 	case errors.As(err, &weak):
 		return dkim.SigningKey{}, &fault.Error{Kind: fault.Refused, Code: codes.WeakKey, What: what, Err: err,
-			Hint: "don't adopt it, move away from it: name two other selectors in the domain's policy and run 'dkimbot rotate --domain " + d.Name + "'; it switches without a gap and leaves the record of " + selector + " alone"}
+			Hint: "don't adopt it, move away from it: " +
+				"name two other selectors in the domain's policy and run 'dkimbot rotate --domain " + d.Name +
+				"'; it switches without a gap and leaves the record of " + selector + " alone"}
 	}
 	return dkim.SigningKey{}, &fault.Error{
 		Kind: fault.Refused,

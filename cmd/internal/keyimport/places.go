@@ -66,7 +66,8 @@ func (f *Finder) inTables(d rotate.Domain, out *Found) (texts []keyText, err err
 			out.Notes = append(
 				out.Notes,
 				fmt.Sprintf(
-					"%s is a copy of the key of %s that dkimbot did not make; remove it, and the lines that name it, when that key has been replaced",
+					"%s is a copy of the key of %s that dkimbot did not make; "+
+						"remove it, and the lines that name it, when that key has been replaced",
 					k.Path,
 					k.Selector,
 				),

@@ -154,7 +154,8 @@ func (a *audit) flush() error {
 	was := a.broken.Swap(err != nil)
 	switch {
 	case err != nil && !was:
-		a.log.Error("the audit log can't be written; what is under way goes on, and no switch begins", "file", a.path, "error", err, "hint", a.remedy(err))
+		a.log.Error("the audit log can't be written; what is under way goes on, and no switch begins", "file", a.path,
+			"error", err, "hint", a.remedy(err))
 		a.failed(err)
 	case err == nil && was:
 		a.log.Info("the audit log can be written again", "file", a.path, "lost", a.lost)
@@ -202,7 +203,8 @@ func (a *audit) append() (err error) {
 // log can hold the lock as well, so it is not waited for long.
 func endLine(f *os.File) error {
 	for late := time.Now().Add(auditLock); time.Now().Before(late); time.Sleep(time.Millisecond) {
-		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) &&
+			!errors.Is(err, unix.EINTR) {
 			if err != nil {
 				return err
 			}

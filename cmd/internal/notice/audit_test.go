@@ -45,7 +45,8 @@ func TestAudit(t *testing.T) {
 		if d.Error != nil {
 			code = d.Error.Kind + " " + string(d.Error.Code)
 		}
-		got = append(got, strings.Join(strings.Fields(strings.Join([]string{d.Event, d.Command, d.Domain, d.Step, d.Selector, d.Signer, code, d.By}, " ")), " "))
+		got = append(got, strings.Join(strings.Fields(strings.Join([]string{d.Event, d.Command, d.Domain, d.Step, d.Selector,
+			d.Signer, code, d.By}, " ")), " "))
 	}
 	want := []string{
 		"before_switch example.com activate s2 root@mail1",
@@ -123,7 +124,8 @@ func TestAuditFull(t *testing.T) {
 	}
 	for range 2 {
 		err := n.Consent(t.Context(), domain, begins)
-		if fault.KindOf(err) != fault.Refused || fault.CodeOf(err) != "audit-unwritten" || !strings.HasSuffix(err.Error(), "no such file or directory") {
+		if fault.KindOf(err) != fault.Refused || fault.CodeOf(err) != "audit-unwritten" ||
+			!strings.HasSuffix(err.Error(), "no such file or directory") {
 			t.Fatalf("a switch may begin unseen: %v", err)
 		}
 	}
@@ -138,7 +140,8 @@ func TestAuditFull(t *testing.T) {
 	if strings.Count(said.String(), "can't be written") != 1 || strings.Count(said.String(), "can be written again") != 1 {
 		t.Errorf("the log says\n%s", said)
 	}
-	if docs := b.docs(t); len(docs) != 2 || !strings.HasPrefix(docs[0].Message+docs[1].Message, "write the audit log: ") && !strings.HasPrefix(docs[1].Message, "write the audit log: ") {
+	if docs := b.docs(t); len(docs) != 2 || !strings.HasPrefix(docs[0].Message+docs[1].Message, "write the audit log: ") &&
+		!strings.HasPrefix(docs[1].Message, "write the audit log: ") {
 		t.Errorf("posted %v", b.bodies)
 	}
 }
@@ -178,7 +181,8 @@ func TestAuditHangs(t *testing.T) {
 	answers := make(chan struct{})
 	n.audit.failed = func(error) { <-answers } // the writer waits there as for a disk that hangs
 	start := time.Now()
-	if err := n.Consent(t.Context(), domain, begins); fault.CodeOf(err) != "audit-unwritten" || time.Since(start) > 2*auditWait {
+	if err := n.Consent(t.Context(), domain, begins); fault.CodeOf(err) != "audit-unwritten" ||
+		time.Since(start) > 2*auditWait {
 		t.Errorf("%v after %v", err, time.Since(start))
 	}
 	close(answers)
@@ -221,7 +225,8 @@ func TestAuditPlanted(t *testing.T) {
 		log, _ := newLog()
 		n := New(Config{Audit: path, Memory: filepath.Join(dir, "told.json"), Log: log})
 		must(t, os.Symlink(mine, filepath.Join(dir, "told.json")))
-		if err := n.Consent(t.Context(), domain, begins); err == nil || !strings.Contains(err.Error(), how) || fault.HintOf(err) == "" {
+		if err := n.Consent(t.Context(), domain, begins); err == nil || !strings.Contains(err.Error(), how) ||
+			fault.HintOf(err) == "" {
 			t.Errorf("%s: got %v", how, err)
 		}
 		n.Failed(failedAt, trouble)

@@ -41,13 +41,15 @@ type Document struct {
 }
 
 func newDocument(event, by string, at time.Time) Document {
-	return Document{FormatVersion: report.FormatVersion, ID: strings.ToLower(rand.Text()), Event: event, At: at.UTC(), By: by}
+	return Document{FormatVersion: report.FormatVersion, ID: strings.ToLower(rand.Text()), Event: event,
+		At: at.UTC(), By: by}
 }
 
 // ofEvent describes what happened in a step; err is nil unless it failed.
 func ofEvent(e rotate.Event, err error) Document {
 	d := newDocument(string(e.Outcome), e.By, e.At)
-	d.Domain, d.Phase, d.Step, d.Selector, d.Signer, d.KeyID, d.Message = e.Domain, string(e.Phase), string(e.Kind), e.Selector, e.Signer, e.KeyID, e.Message
+	d.Domain, d.Phase, d.Step, d.Selector, d.Signer, d.KeyID, d.Message = e.Domain, string(e.Phase), string(e.Kind),
+		e.Selector, e.Signer, e.KeyID, e.Message
 	d.Error = report.NewProblem(err)
 	return d
 }
@@ -73,7 +75,8 @@ func ofTurn(before, after rotate.State, by string, at time.Time) (Document, bool
 	case before.Phase == rotate.Switching && after.Phase == rotate.Ready:
 		d.Selector, d.Previous = after.Active, before.Target
 		d.Message = "all signers went back to " + d.Selector
-	case before.Phase == rotate.Bootstrapping && after.Phase == rotate.Ready, before.Phase == rotate.Switching && after.Phase != rotate.Switching:
+	case before.Phase == rotate.Bootstrapping && after.Phase == rotate.Ready, before.Phase == rotate.Switching &&
+		after.Phase != rotate.Switching:
 		d.Selector, d.Previous = after.Active, before.Active
 		d.Message = "all signers sign with " + d.Selector
 		if after.Phase == rotate.Draining {
@@ -108,8 +111,10 @@ func (d Document) environment() []string {
 	}
 	env := []string{}
 	for _, v := range [][2]string{
-		{"EVENT", d.Event}, {"ID", d.ID}, {"AT", d.At.Format(time.RFC3339)}, {"BY", d.By}, {"COMMAND", d.Command}, {"DOMAIN", d.Domain}, {"PHASE", d.Phase},
-		{"STEP", d.Step}, {"SELECTOR", d.Selector}, {"PREVIOUS", d.Previous}, {"SIGNER", d.Signer}, {"KEY_ID", d.KeyID}, {"MESSAGE", d.Message},
+		{"EVENT", d.Event}, {"ID", d.ID}, {"AT", d.At.Format(time.RFC3339)}, {"BY", d.By}, {"COMMAND", d.Command},
+		{"DOMAIN", d.Domain}, {"PHASE", d.Phase},
+		{"STEP", d.Step}, {"SELECTOR", d.Selector}, {"PREVIOUS", d.Previous}, {"SIGNER", d.Signer}, {"KEY_ID", d.KeyID},
+		{"MESSAGE", d.Message},
 		{"ERROR_KIND", kind}, {"ERROR_CODE", code}, {"ERROR_HINT", hint},
 	} {
 		env = append(env, "DKIMBOT_"+v[0]+"="+oneLine(v[1]))

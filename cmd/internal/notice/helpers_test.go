@@ -84,10 +84,13 @@ func hook(t testing.TB, text string, args ...string) Hook {
 var (
 	then   = time.Date(2026, 3, 1, 4, 0, 0, 0, time.FixedZone("CET", 3600))
 	domain = rotate.Domain{Name: "example.com", Signers: []string{"mx1"}}
-	begins = rotate.Step{Kind: rotate.Activate, Selector: "s2", Signer: "mx1", Reason: rotate.Reason{Code: "asked", Message: "a rotation was asked for"},
-		From: rotate.Side{Selector: "s1", KeyID: "aaaa"}, To: rotate.Side{Selector: "s2", KeyID: "bbbb"}}
-	trouble  = fault.Temporary("switch signer mx1 to s2._domainkey.example.com", context.DeadlineExceeded, "look at the signer's log")
-	failedAt = rotate.Event{Domain: "example.com", At: then, By: "root@mail1", Kind: rotate.Activate, Selector: "s2", Signer: "mx1", KeyID: "bbbb",
+	begins = rotate.Step{Kind: rotate.Activate, Selector: "s2", Signer: "mx1",
+		Reason: rotate.Reason{Code: "asked", Message: "a rotation was asked for"},
+		From:   rotate.Side{Selector: "s1", KeyID: "aaaa"}, To: rotate.Side{Selector: "s2", KeyID: "bbbb"}}
+	trouble = fault.Temporary("switch signer mx1 to s2._domainkey.example.com", context.DeadlineExceeded,
+		"look at the signer's log")
+	failedAt = rotate.Event{Domain: "example.com", At: then, By: "root@mail1", Kind: rotate.Activate, Selector: "s2",
+		Signer: "mx1", KeyID: "bbbb",
 		Outcome: "failed", Message: trouble.Error(), Phase: rotate.Switching}
 	drainingState = rotate.State{Domain: "example.com", Phase: rotate.Draining, Active: "s2", Draining: "s1",
 		Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{ID: "aaaa"}}, "s2": {Key: &rotate.Key{ID: "bbbb"}}}}

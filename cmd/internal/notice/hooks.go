@@ -28,7 +28,8 @@ func (h Hook) run(ctx context.Context, d Document) error {
 	if err != nil {
 		return err
 	}
-	res, err := child.Run(ctx, child.Program{Argv: h.Command, Env: d.environment(), Stdin: append(input, '\n'), Timeout: h.Timeout})
+	res, err := child.Run(ctx, child.Program{Argv: h.Command, Env: d.environment(), Stdin: append(input, '\n'),
+		Timeout: h.Timeout})
 	switch exit := (*exec.ExitError)(nil); {
 	case err == nil:
 		return nil
@@ -75,6 +76,8 @@ func veto(d Document, err error) error {
 	if d.Previous != "" {
 		hint += ", and " + d.Previous + " goes on signing"
 	}
-	return &fault.Error{Kind: fault.Refused, Code: codes.Vetoed, Err: err, What: fmt.Sprintf("switch %s to %s", d.Domain, d.Selector),
-		Hint: hint + "; the hook is asked again when the schedule makes the switch due, or the same command is run again. To switch without this hook, take it out of notify.hooks.before_switch"}
+	return &fault.Error{Kind: fault.Refused, Code: codes.Vetoed, Err: err,
+		What: fmt.Sprintf("switch %s to %s", d.Domain, d.Selector),
+		Hint: hint + "; the hook is asked again when the schedule makes the switch due, or the same command is run again. " +
+			"To switch without this hook, take it out of notify.hooks.before_switch"}
 }

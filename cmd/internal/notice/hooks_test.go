@@ -27,16 +27,21 @@ func TestConsent(t *testing.T) {
 		hooks []Hook
 		want  string // "": consent
 	}{
-		"agrees":        {[]Hook{hook(t, "exit 0"), hook(t, "cat >/dev/null")}, ""},
-		"no hook":       {nil, ""},
-		"second vetoes": {[]Hook{hook(t, "exit 0"), hook(t, "echo one >&2; echo 'not  on a Friday' >&2; echo >&2; exit 7")}, "/hook ended with status 7: not  on a Friday"},
-		"first vetoes":  {[]Hook{hook(t, "exit 1"), hook(t, "exit 2")}, "/hook ended with status 1"},
-		"hangs":         {[]Hook{slow}, "/hook was not done within 200ms and was killed"},
-		"killed":        {[]Hook{hook(t, "kill -9 $$")}, "/hook was ended by a signal (killed)"},
-		"not there":     {[]Hook{{Command: []string{"/nonexistent/hook"}, Timeout: time.Second}}, "hook /nonexistent/hook can't be run: fork/exec /nonexistent/hook: no such file or directory"},
-		"not in PATH":   {[]Hook{{Command: []string{"no-such-hook"}, Timeout: time.Second}}, `hook no-such-hook can't be run: exec: "no-such-hook": executable file not found in $PATH`},
-		"odd words":     {[]Hook{hook(t, `printf 'no\033[31m\tway\r\000\377\n' >&2; exit 3`)}, "/hook ended with status 3: no?[31m way ??"},
-		"many words":    {[]Hook{hook(t, `head -c 100000 /dev/zero | tr '\0' x >&2; exit 3`)}, "/hook ended with status 3: " + strings.Repeat("x", 300)},
+		"agrees":  {[]Hook{hook(t, "exit 0"), hook(t, "cat >/dev/null")}, ""},
+		"no hook": {nil, ""},
+		"second vetoes": {[]Hook{hook(t, "exit 0"), hook(t, "echo one >&2; echo 'not  on a Friday' >&2; echo >&2; exit 7")},
+			"/hook ended with status 7: not  on a Friday"},
+		"first vetoes": {[]Hook{hook(t, "exit 1"), hook(t, "exit 2")}, "/hook ended with status 1"},
+		"hangs":        {[]Hook{slow}, "/hook was not done within 200ms and was killed"},
+		"killed":       {[]Hook{hook(t, "kill -9 $$")}, "/hook was ended by a signal (killed)"},
+		"not there": {[]Hook{{Command: []string{"/nonexistent/hook"}, Timeout: time.Second}},
+			"hook /nonexistent/hook can't be run: fork/exec /nonexistent/hook: no such file or directory"},
+		"not in PATH": {[]Hook{{Command: []string{"no-such-hook"}, Timeout: time.Second}},
+			`hook no-such-hook can't be run: exec: "no-such-hook": executable file not found in $PATH`},
+		"odd words": {[]Hook{hook(t, `printf 'no\033[31m\tway\r\000\377\n' >&2; exit 3`)},
+			"/hook ended with status 3: no?[31m way ??"},
+		"many words": {[]Hook{hook(t, `head -c 100000 /dev/zero | tr '\0' x >&2; exit 3`)}, "/hook ended with status 3: " +
+			strings.Repeat("x", 300)},
 	} {
 		t.Run(title, func(t *testing.T) {
 			log, _ := newLog()
@@ -49,11 +54,14 @@ func TestConsent(t *testing.T) {
 				}
 				return
 			}
-			if err == nil || !strings.HasSuffix(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "switch example.com to s2: hook /") && !strings.Contains(err.Error(), "no-such-hook") {
+			if err == nil || !strings.HasSuffix(err.Error(), c.want) ||
+				!strings.HasPrefix(err.Error(), "switch example.com to s2: hook /") &&
+					!strings.Contains(err.Error(), "no-such-hook") {
 				t.Errorf("got  %v\nwant ...%s", err, c.want)
 			}
 			faulttest.Shown(t, err)
-			if fault.KindOf(err) != fault.Refused || fault.CodeOf(err) != "vetoed" || !strings.Contains(fault.HintOf(err), "s1 goes on signing") {
+			if fault.KindOf(err) != fault.Refused || fault.CodeOf(err) != "vetoed" ||
+				!strings.Contains(fault.HintOf(err), "s1 goes on signing") {
 				t.Errorf("kind %s, code %s, hint %s", fault.KindOf(err), fault.CodeOf(err), fault.HintOf(err))
 			}
 		})
@@ -86,7 +94,8 @@ func TestConsentEnds(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	if err := n.Consent(ctx, domain, begins); fault.CodeOf(err) != "vetoed" || !strings.Contains(err.Error(), "did not answer in time") || time.Since(start) > 30*time.Second {
+	if err := n.Consent(ctx, domain, begins); fault.CodeOf(err) != "vetoed" ||
+		!strings.Contains(err.Error(), "did not answer in time") || time.Since(start) > 30*time.Second {
 		t.Errorf("%v after %v", err, time.Since(start))
 	}
 }
@@ -101,7 +110,8 @@ func TestSameToEveryHook(t *testing.T) {
 		return []Hook{hook(t, `cat >"$1.json"; env | sort >"$1.env"`, filepath.Join(dir, name))}
 	}
 	log, said := newLog()
-	n := New(Config{BeforeSwitch: keep("before"), After: keep("after"), OnFailure: keep("failure"), By: "root@mail1", Log: log})
+	n := New(Config{BeforeSwitch: keep("before"), After: keep("after"), OnFailure: keep("failure"),
+		By: "root@mail1", Log: log})
 	must(t, n.Consent(t.Context(), domain, begins))
 	finishSwitch(n)
 	n.Failed(failedAt, trouble)
@@ -119,8 +129,10 @@ func TestSameToEveryHook(t *testing.T) {
 				t.Errorf("%s: a variable of dkimbot's own: %s (I9)", name, line)
 			}
 			names[i] = append(names[i], variable)
-			if want, ok := map[string]string{"DKIMBOT_EVENT": d.Event, "DKIMBOT_DOMAIN": "example.com", "DKIMBOT_SELECTOR": "s2", "DKIMBOT_ID": d.ID,
-				"DKIMBOT_PREVIOUS": d.Previous, "DKIMBOT_KEY_ID": "bbbb", "DKIMBOT_MESSAGE": d.Message, "DKIMBOT_SIGNER": d.Signer}[variable]; ok && value != want {
+			if want, ok := map[string]string{"DKIMBOT_EVENT": d.Event, "DKIMBOT_DOMAIN": "example.com", "DKIMBOT_SELECTOR": "s2",
+				"DKIMBOT_ID":       d.ID,
+				"DKIMBOT_PREVIOUS": d.Previous, "DKIMBOT_KEY_ID": "bbbb", "DKIMBOT_MESSAGE": d.Message,
+				"DKIMBOT_SIGNER": d.Signer}[variable]; ok && value != want {
 				t.Errorf("%s: %s is %q, want %q", name, variable, value, want)
 			}
 		}
@@ -147,7 +159,8 @@ func TestHooksHoldUpNothing(t *testing.T) {
 		t.Errorf("telling took %v", took)
 	}
 	n.Close()
-	for _, want := range []string{"was not done within 3s and was killed", "ended with status 4: broken", "event=switched domain=example.com", "event=rotated"} {
+	for _, want := range []string{"was not done within 3s and was killed", "ended with status 4: broken",
+		"event=switched domain=example.com", "event=rotated"} {
 		if !strings.Contains(said.String(), want) {
 			t.Errorf("the log lacks %q:\n%s", want, said)
 		}
@@ -173,19 +186,24 @@ func TestManyHooks(t *testing.T) {
 // TestEvents: which changes of phase finish something.
 func TestEvents(t *testing.T) {
 	state := func(p rotate.Phase, active, draining string) rotate.State {
-		return rotate.State{Domain: "example.com", Phase: p, Active: active, Draining: draining, Selectors: drainingState.Selectors}
+		return rotate.State{Domain: "example.com", Phase: p, Active: active, Draining: draining,
+			Selectors: drainingState.Selectors}
 	}
 	for _, c := range []struct {
 		before, after rotate.State
 		want          string
 	}{
 		{state(rotate.New, "", ""), state(rotate.Bootstrapping, "", ""), ""},
-		{state(rotate.Bootstrapping, "", ""), state(rotate.Ready, "s1", ""), "switched s1 (was ) aaaa: all signers sign with s1"},
+		{state(rotate.Bootstrapping, "", ""), state(rotate.Ready, "s1", ""),
+			"switched s1 (was ) aaaa: all signers sign with s1"},
 		{state(rotate.Ready, "s1", ""), state(rotate.Switching, "s1", ""), ""},
-		{state(rotate.Switching, "s1", ""), state(rotate.Draining, "s2", "s1"), "switched s2 (was s1) bbbb: all signers sign with s2; s1 drains"},
-		{rotate.State{Phase: rotate.Switching, Active: "s1", Target: "s2"}, state(rotate.Ready, "s1", ""), "switched s1 (was s2) aaaa: all signers went back to s1"},
+		{state(rotate.Switching, "s1", ""), state(rotate.Draining, "s2", "s1"),
+			"switched s2 (was s1) bbbb: all signers sign with s2; s1 drains"},
+		{rotate.State{Phase: rotate.Switching, Active: "s1", Target: "s2"}, state(rotate.Ready, "s1", ""),
+			"switched s1 (was s2) aaaa: all signers went back to s1"},
 		{state(rotate.Draining, "s2", "s1"), state(rotate.Replacing, "s2", "s1"), ""},
-		{state(rotate.Replacing, "s2", "s1"), state(rotate.Ready, "s2", ""), "rotated s1 (was ) aaaa: s1 has its fresh key and waits for the next rotation; s2 signs"},
+		{state(rotate.Replacing, "s2", "s1"), state(rotate.Ready, "s2", ""),
+			"rotated s1 (was ) aaaa: s1 has its fresh key and waits for the next rotation; s2 signs"},
 		{state(rotate.Ready, "s2", ""), state(rotate.Ready, "s2", ""), ""},
 	} {
 		d, ok := ofTurn(c.before, c.after, "me", then)

@@ -100,7 +100,8 @@ func (d *delivery) after(refusals map[string]error) error {
 			errs = append(errs, fmt.Errorf("%s is refused: %s", to, d.reply(refusal)))
 		}
 	}
-	d.left = slices.DeleteFunc(slices.Clone(d.left), func(to string) bool { return refusals[to] == nil || lasting(refusals[to]) })
+	d.left = slices.DeleteFunc(slices.Clone(d.left),
+		func(to string) bool { return refusals[to] == nil || lasting(refusals[to]) })
 	err := errors.Join(errs...)
 	switch {
 	case err == nil || len(d.left) > 0:

@@ -29,18 +29,21 @@ func TestMail(t *testing.T) {
 	finishRotation(n)
 	n.Close()
 	got := s.letters()
-	if len(got) != 1 || !s.inTLS || !strings.HasPrefix(got[0].from, "FROM:<dkimbot@example.com>") || fmt.Sprint(got[0].to) != "[TO:<ops@example.com> TO:<boss@example.com>]" {
+	if len(got) != 1 || !s.inTLS || !strings.HasPrefix(got[0].from, "FROM:<dkimbot@example.com>") ||
+		fmt.Sprint(got[0].to) != "[TO:<ops@example.com> TO:<boss@example.com>]" {
 		t.Fatalf("got %+v, encrypted %t\n%s", got, s.inTLS, said)
 	}
 	m, err := mail.ReadMessage(strings.NewReader(got[0].data))
 	must(t, err)
-	for name, want := range map[string]string{"From": "dkimbot@example.com", "To": "ops@example.com, boss@example.com", "Subject": "dkimbot: example.com: 1 failed, 1 rotated",
+	for name, want := range map[string]string{"From": "dkimbot@example.com", "To": "ops@example.com, boss@example.com",
+		"Subject":        "dkimbot: example.com: 1 failed, 1 rotated",
 		"Auto-Submitted": "auto-generated", "Mime-Version": "1.0", "Content-Type": "text/plain; charset=utf-8"} {
 		if m.Header.Get(name) != want {
 			t.Errorf("%s: %s, want %s", name, m.Header.Get(name), want)
 		}
 	}
-	if at, err := m.Header.Date(); err != nil || time.Since(at) > time.Minute || !strings.HasSuffix(m.Header.Get("Message-Id"), "@example.com>") {
+	if at, err := m.Header.Date(); err != nil || time.Since(at) > time.Minute ||
+		!strings.HasSuffix(m.Header.Get("Message-Id"), "@example.com>") {
 		t.Errorf("date %v, %v; Message-ID %s", at, err, m.Header.Get("Message-Id"))
 	}
 	text, err := io.ReadAll(quotedprintable.NewReader(m.Body))
@@ -70,21 +73,33 @@ func TestMailTLS(t *testing.T) {
 		encrypted bool
 		logins    int
 	}{
-		"never":                     {server: func(s *mailServer) { s.startTLS = true }, tls: "never"},
-		"offered, and not there":    {tls: "offered", server: func(*mailServer) {}},
-		"offered, and unproved":     {server: func(s *mailServer) { s.startTLS = true }, tls: "offered", foreign: true, encrypted: true},
-		"required":                  {server: func(s *mailServer) { s.startTLS = true }, tls: "required", encrypted: true},
-		"required, and not there":   {server: func(*mailServer) {}, tls: "required", want: "the server offers no TLS, and notify.mail.tls requires it"},
-		"required, and unproved":    {server: func(s *mailServer) { s.startTLS = true }, tls: "required", foreign: true, want: "tls: failed to verify certificate: x509: "},
-		"implicit":                  {server: func(s *mailServer) { s.implicit = true }, tls: "implicit", encrypted: true},
-		"implicit, and unproved":    {server: func(s *mailServer) { s.implicit = true }, tls: "implicit", foreign: true, want: "tls: failed to verify certificate: x509: "},
-		"password":                  {server: func(s *mailServer) { s.startTLS, s.auth = true, "dkimbot hunter2" }, tls: "required", user: "dkimbot", encrypted: true, logins: 1},
-		"password, implicit":        {server: func(s *mailServer) { s.implicit, s.auth = true, "dkimbot hunter2" }, tls: "implicit", user: "dkimbot", encrypted: true, logins: 1},
-		"password, wrong":           {server: func(s *mailServer) { s.startTLS, s.auth = true, "dkimbot hunter3" }, tls: "required", user: "dkimbot", encrypted: true, logins: 1, want: "the server refuses the login (535)"},
-		"password, none taken":      {server: func(s *mailServer) { s.startTLS = true }, tls: "required", user: "dkimbot", want: "the server takes no password (AUTH PLAIN)"},
-		"password, in plain":        {server: func(s *mailServer) { s.auth = "dkimbot hunter2" }, tls: "never", user: "dkimbot", want: "the password is not sent: the server has not proved itself by TLS"},
-		"password, TLS is stripped": {server: func(s *mailServer) { s.auth = "dkimbot hunter2" }, tls: "required", user: "dkimbot", want: "the server offers no TLS, and notify.mail.tls requires it"},
-		"password, server unproved": {server: func(s *mailServer) { s.startTLS, s.auth = true, "dkimbot hunter2" }, tls: "offered", user: "dkimbot", foreign: true, want: "the password is not sent: the server has not proved itself by TLS"},
+		"never":                  {server: func(s *mailServer) { s.startTLS = true }, tls: "never"},
+		"offered, and not there": {tls: "offered", server: func(*mailServer) {}},
+		"offered, and unproved": {server: func(s *mailServer) { s.startTLS = true }, tls: "offered", foreign: true,
+			encrypted: true},
+		"required": {server: func(s *mailServer) { s.startTLS = true }, tls: "required", encrypted: true},
+		"required, and not there": {server: func(*mailServer) {},
+			tls: "required", want: "the server offers no TLS, and notify.mail.tls requires it"},
+		"required, and unproved": {server: func(s *mailServer) { s.startTLS = true }, tls: "required", foreign: true,
+			want: "tls: failed to verify certificate: x509: "},
+		"implicit": {server: func(s *mailServer) { s.implicit = true }, tls: "implicit", encrypted: true},
+		"implicit, and unproved": {server: func(s *mailServer) { s.implicit = true }, tls: "implicit", foreign: true,
+			want: "tls: failed to verify certificate: x509: "},
+		"password": {server: func(s *mailServer) { s.startTLS, s.auth = true, "dkimbot hunter2" },
+			tls: "required", user: "dkimbot", encrypted: true, logins: 1},
+		"password, implicit": {server: func(s *mailServer) { s.implicit, s.auth = true, "dkimbot hunter2" },
+			tls: "implicit", user: "dkimbot", encrypted: true, logins: 1},
+		"password, wrong": {server: func(s *mailServer) { s.startTLS, s.auth = true, "dkimbot hunter3" },
+			tls: "required", user: "dkimbot", encrypted: true, logins: 1, want: "the server refuses the login (535)"},
+		"password, none taken": {server: func(s *mailServer) { s.startTLS = true },
+			tls: "required", user: "dkimbot", want: "the server takes no password (AUTH PLAIN)"},
+		"password, in plain": {server: func(s *mailServer) { s.auth = "dkimbot hunter2" },
+			tls: "never", user: "dkimbot", want: "the password is not sent: the server has not proved itself by TLS"},
+		"password, TLS is stripped": {server: func(s *mailServer) { s.auth = "dkimbot hunter2" },
+			tls: "required", user: "dkimbot", want: "the server offers no TLS, and notify.mail.tls requires it"},
+		"password, server unproved": {server: func(s *mailServer) { s.startTLS, s.auth = true, "dkimbot hunter2" },
+			tls: "offered", user: "dkimbot", foreign: true,
+			want: "the password is not sent: the server has not proved itself by TLS"},
 	} {
 		t.Run(title, func(t *testing.T) {
 			s := startMail(t, c.server)
@@ -96,7 +111,8 @@ func TestMailTLS(t *testing.T) {
 			log, _ := newLog()
 			d := &delivery{Mail: m, log: log, letter: letter(m.From, m.To, []Document{{ID: "x"}}, then), left: m.To}
 			err := d.attempt(t.Context())
-			if c.want == "" && (err != nil || len(s.letters()) != 1) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || len(s.letters()) != 0) {
+			if c.want == "" && (err != nil || len(s.letters()) != 1) || c.want != "" &&
+				(err == nil || !strings.Contains(err.Error(), c.want) || len(s.letters()) != 0) {
 				t.Errorf("got %v, want %q; %d letters", err, c.want, len(s.letters()))
 			}
 			if s.logins != c.logins || (len(s.letters())+s.logins > 0) && s.inTLS != c.encrypted {
@@ -120,7 +136,8 @@ func TestMailRefused(t *testing.T) {
 		said    string
 	}{
 		"one comes again": {map[string][]string{boss: {later}}, "ops, boss", ""},
-		"one is unknown":  {map[string][]string{boss: {never}}, "ops", "could not be mailed to everybody\" error=\"boss@example.com is refused: 550 5.1.1 nobody of that name"},
+		"one is unknown": {map[string][]string{boss: {never}},
+			"ops", "could not be mailed to everybody\" error=\"boss@example.com is refused: 550 5.1.1 nobody of that name"},
 		"both come again": {map[string][]string{ops: {later}, boss: {later}}, "ops+boss", ""},
 		"one of each":     {map[string][]string{ops: {later}, boss: {never}}, "ops", ""},
 		"both unknown":    {map[string][]string{ops: {never}, boss: {never}}, "", "could not be delivered"},
@@ -147,7 +164,8 @@ func TestMailRefused(t *testing.T) {
 				must(t, err)
 				ids = append(ids, m.Header.Get("Message-Id"))
 			}
-			if strings.Join(got, ", ") != c.letters || !strings.Contains(said.String(), c.said) || len(ids) == 2 && ids[0] != ids[1] {
+			if strings.Join(got, ", ") != c.letters || !strings.Contains(said.String(), c.said) || len(ids) == 2 &&
+				ids[0] != ids[1] {
 				t.Errorf("letters %q with %q, want %q; the log says\n%s", got, ids, c.letters, said)
 			}
 		})
@@ -201,10 +219,12 @@ func TestMailHangs(t *testing.T) {
 
 // TestNoHeaderInjection: whatever is told, it stays in its header field.
 func TestNoHeaderInjection(t *testing.T) {
-	for _, evil := range []string{"a\r\nBcc: all@example.com", "a\n\nbody", "a\rBcc: x", "b\u2028Bcc: x", "käse\r\n\r\n.\r\nMAIL FROM:<x>", strings.Repeat("ä", 5000), "\x00\x1b[31m"} {
+	for _, evil := range []string{"a\r\nBcc: all@example.com", "a\n\nbody", "a\rBcc: x", "b\u2028Bcc: x",
+		"käse\r\n\r\n.\r\nMAIL FROM:<x>", strings.Repeat("ä", 5000), "\x00\x1b[31m"} {
 		d := ofEvent(failedAt, fault.Temporary(evil, nil, evil))
 		d.Domain, d.Message, d.Step, d.By = evil, evil, evil, evil
-		m, err := mail.ReadMessage(strings.NewReader(string(letter("dkimbot@example.com", []string{"ops@example.com"}, []Document{d}, then))))
+		m, err := mail.ReadMessage(strings.NewReader(string(letter("dkimbot@example.com", []string{"ops@example.com"},
+			[]Document{d}, then))))
 		if err != nil {
 			t.Fatalf("%q: %v", evil, err)
 		}
@@ -216,7 +236,8 @@ func TestNoHeaderInjection(t *testing.T) {
 			t.Errorf("%q: subject %q, %v", evil, subject, err)
 		}
 		body, err := io.ReadAll(m.Body)
-		if err != nil || strings.Contains(strings.ReplaceAll(string(body), "\r\n", ""), "\n") || strings.Contains(string(body), "\n.\r\n") {
+		if err != nil || strings.Contains(strings.ReplaceAll(string(body), "\r\n", ""), "\n") ||
+			strings.Contains(string(body), "\n.\r\n") {
 			t.Errorf("%q: body %q, %v", evil, body, err)
 		}
 		for line := range strings.Lines(string(body)) {
@@ -239,7 +260,9 @@ func TestManyInOneLetter(t *testing.T) {
 		t.Errorf("subject %q, want %q", got, want)
 	}
 	text := body(docs)
-	if strings.Count(text, "  what ") != told || !strings.Contains(text, "And 950 more:\n\nd50.example: failed activate s2\n") || !strings.Contains(text, "d999.example") {
+	if strings.Count(text, "  what ") != told ||
+		!strings.Contains(text, "And 950 more:\n\nd50.example: failed activate s2\n") ||
+		!strings.Contains(text, "d999.example") {
 		t.Errorf("the letter says\n%.3000s", text)
 	}
 }

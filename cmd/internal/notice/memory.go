@@ -104,7 +104,8 @@ var digits = regexp.MustCompile(`[0-9]+`)
 // failure names what is told again only now and then. Numbers in the text don't
 // count: they may be times, or ports.
 func failure(to string, d Document) string {
-	what := strings.Join([]string{d.Event, d.Command, d.Step, d.Selector, d.Signer, digits.ReplaceAllString(d.Message, "#")}, "\x00")
+	what := strings.Join([]string{d.Event, d.Command, d.Step, d.Selector, d.Signer,
+		digits.ReplaceAllString(d.Message, "#")}, "\x00")
 	sum := sha256.Sum256([]byte(what))
 	return to + " " + hex.EncodeToString(sum[:8])
 }
@@ -165,7 +166,8 @@ func (m *memory) save() {
 // trouble logs once that the file can't be used: failures are then told more often.
 func (m *memory) trouble(err error) {
 	if err != nil && !m.broken {
-		m.log.Warn("can't keep in mind which failures were told; they may be told again too soon", "file", m.path, "error", err)
+		m.log.Warn("can't keep in mind which failures were told; they may be told again too soon",
+			"file", m.path, "error", err)
 	}
 	m.broken = err != nil
 }

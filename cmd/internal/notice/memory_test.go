@@ -24,7 +24,8 @@ func TestToldLessAndLess(t *testing.T) {
 	for minute := 0; minute < 5*24*60; minute += 15 { // a cron job
 		m := newMemory(path, log)
 		at := time.Duration(minute) * time.Minute
-		if m.due("mail", failing("example.com", fmt.Sprintf("dial tcp 192.0.2.1:%d: connection refused", minute+1024), start.Add(at))) {
+		if m.due("mail", failing("example.com", fmt.Sprintf("dial tcp 192.0.2.1:%d: connection refused", minute+1024),
+			start.Add(at))) {
 			told = append(told, fmt.Sprint(at.Hours()))
 		}
 		m.save()
@@ -54,8 +55,10 @@ func TestToldAnew(t *testing.T) {
 			d    Document
 			want bool
 		}{
-			{"a failure", "mail", first, true}, {"the same", "mail", first, false}, {"the same to somebody else", "webhook", first, true},
-			{"another text", "mail", other, true}, {"another domain", "mail", elsewhere, true}, {"another signer", "mail", host, true}, {"still the same", "mail", first, false},
+			{"a failure", "mail", first, true}, {"the same", "mail", first, false},
+			{"the same to somebody else", "webhook", first, true},
+			{"another text", "mail", other, true}, {"another domain", "mail", elsewhere, true},
+			{"another signer", "mail", host, true}, {"still the same", "mail", first, false},
 		} {
 			if got := m.due(c.to, c.d); got != c.want {
 				t.Errorf("%s: told %t", c.what, got)
@@ -88,7 +91,8 @@ func TestMemoryOfOthers(t *testing.T) {
 	a.save()
 	b.save()
 	c := newMemory(path, log)
-	if c.due("mail", failing("a.example", "x", now)) || c.due("mail", failing("b.example", "x", now)) || len(c.domains) != 2 {
+	if c.due("mail", failing("a.example", "x", now)) || c.due("mail", failing("b.example", "x", now)) ||
+		len(c.domains) != 2 {
 		t.Errorf("in mind: %v", c.domains)
 	}
 	c.well("a.example")

@@ -69,7 +69,8 @@ func New(cfg Config) *Notices {
 		n.webhook = n.outbox("webhook", &outbox{timeout: w.Timeout, most: 1, patient: patience, begin: post.each}, room)
 	}
 	if m := cfg.Mail; m != nil {
-		n.mail = n.outbox("mail", &outbox{timeout: m.Timeout, gather: gather, most: room, patient: patience, begin: n.post}, room)
+		n.mail = n.outbox("mail", &outbox{timeout: m.Timeout, gather: gather, most: room, patient: patience,
+			begin: n.post}, room)
 	}
 	if h := cfg.Heartbeat; h != nil {
 		beat := request{n.client, h.Method, h.URL}
@@ -130,7 +131,8 @@ func (n *Notices) post(batch []Document) func(context.Context) error {
 func (n *Notices) Consent(ctx context.Context, want rotate.Domain, s rotate.Step) error {
 	d := ofSwitch(want, s, n.cfg.By, time.Now())
 	if err := n.audit.note(d, true); err != nil {
-		return &fault.Error{Kind: fault.Refused, Code: codes.AuditUnwritten, Err: err, What: "note in the audit log that " + d.Domain + " is to switch to " + d.Selector,
+		return &fault.Error{Kind: fault.Refused, Code: codes.AuditUnwritten, Err: err, What: "note in the audit log that " +
+			d.Domain + " is to switch to " + d.Selector,
 			Hint: n.audit.remedy(err) + "; no switch begins that the audit log does not show, and what is under way goes on"}
 	}
 	if len(n.cfg.BeforeSwitch) == 0 {
@@ -184,7 +186,8 @@ func (n *Notices) trouble(d Document) {
 
 // auditFailed tells that the audit log can't be written, where else it can be told.
 func (n *Notices) auditFailed(err error) {
-	d := ofCommand("", "", n.cfg.By, time.Now(), fault.Temporary("write the audit log", err, "make room, or mend the log's directory; until then no switch begins"))
+	d := ofCommand("", "", n.cfg.By, time.Now(),
+		fault.Temporary("write the audit log", err, "make room, or mend the log's directory; until then no switch begins"))
 	n.failure.put(d)
 	n.tell(d)
 }

@@ -147,17 +147,22 @@ func (o *outbox) deliver(batch []Document) error {
 	told := false
 	tell := func(err error, wait time.Duration) {
 		if !told {
-			o.log.Warn("a notice can't be delivered yet; trying again", "to", o.name, "error", err, "next_try", time.Now().Add(wait).UTC().Format(time.RFC3339))
+			o.log.Warn("a notice can't be delivered yet; trying again", "to", o.name, "error", err,
+				"next_try", time.Now().Add(wait).UTC().Format(time.RFC3339))
 		}
 		told = true
 	}
-	slow := &backoff.ExponentialBackOff{InitialInterval: 2 * time.Second, RandomizationFactor: 0.2, Multiplier: 2, MaxInterval: 5 * time.Minute}
-	_, err := backoff.Retry(o.waiting, try, backoff.WithBackOff(slow), backoff.WithMaxTries(o.tries), backoff.WithMaxElapsedTime(o.patient), backoff.WithNotify(tell))
+	slow := &backoff.ExponentialBackOff{InitialInterval: 2 * time.Second, RandomizationFactor: 0.2, Multiplier: 2,
+		MaxInterval: 5 * time.Minute}
+	_, err := backoff.Retry(o.waiting, try, backoff.WithBackOff(slow), backoff.WithMaxTries(o.tries),
+		backoff.WithMaxElapsedTime(o.patient), backoff.WithNotify(tell))
 	if err == nil || !errors.Is(err, context.Canceled) || o.waiting.Err() == nil {
 		return err
 	}
-	quick := &backoff.ExponentialBackOff{InitialInterval: 500 * time.Millisecond, Multiplier: 1.5, MaxInterval: 2 * time.Second}
-	if _, err = backoff.Retry(o.working, try, backoff.WithBackOff(quick), backoff.WithMaxTries(o.tries), backoff.WithMaxElapsedTime(0)); err != nil {
+	quick := &backoff.ExponentialBackOff{InitialInterval: 500 * time.Millisecond, Multiplier: 1.5,
+		MaxInterval: 2 * time.Second}
+	if _, err = backoff.Retry(o.working, try, backoff.WithBackOff(quick), backoff.WithMaxTries(o.tries),
+		backoff.WithMaxElapsedTime(0)); err != nil {
 		return last
 	}
 	return nil

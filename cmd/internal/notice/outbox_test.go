@@ -39,7 +39,8 @@ func (r *receiver) locked(f func()) {
 
 func (r *receiver) outbox(log *slog.Logger) *outbox {
 	start := time.Now()
-	return &outbox{name: "test", log: log, timeout: time.Minute, most: 1, patient: patience, lost: func(Document) { r.lose() },
+	return &outbox{name: "test", log: log, timeout: time.Minute, most: 1, patient: patience,
+		lost: func(Document) { r.lose() },
 		begin: func(batch []Document) func(context.Context) error {
 			return func(ctx context.Context) error {
 				r.mu.Lock()
@@ -84,7 +85,9 @@ func TestRetries(t *testing.T) {
 		r.locked(func() { r.answer = func(int) error { return errDown } })
 		o.put(Document{Event: Failed, Domain: "example.com"})
 		sleep(25 * time.Hour)
-		if n := len(r.at) - 5; n < 200 || n > 400 || r.lost != 1 || !strings.Contains(said.String(), `could not be delivered" to=test event=failed domain=example.com error="it is down"`) {
+		if n := len(r.at) - 5; n < 200 || n > 400 || r.lost != 1 ||
+			!strings.Contains(said.String(),
+				`could not be delivered" to=test event=failed domain=example.com error="it is down"`) {
 			t.Errorf("%d attempts in a day, %d lost:\n%s", n, r.lost, said)
 		}
 		o.close(time.Second)

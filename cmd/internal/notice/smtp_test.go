@@ -73,8 +73,10 @@ func startMail(t testing.TB, change func(*mailServer)) *mailServer {
 func (s *mailServer) certificate(t testing.TB) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	must(t, err)
 	s.secure = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
@@ -183,6 +185,8 @@ func (s *mailServer) letters() []received {
 
 // mail returns a configuration that mails to the server.
 func (s *mailServer) mail(tls string) *Mail {
-	return &Mail{Server: s.addr, TLS: tls, CAFile: s.caFile, From: "dkimbot@example.com", To: []string{"ops@example.com", "boss@example.com"},
-		On: []string{Failed, Refused, Rotated}, Timeout: time.Minute, Password: func() (string, error) { return "hunter2", nil }}
+	return &Mail{Server: s.addr, TLS: tls, CAFile: s.caFile, From: "dkimbot@example.com",
+		To: []string{"ops@example.com", "boss@example.com"},
+		On: []string{Failed, Refused, Rotated}, Timeout: time.Minute,
+		Password: func() (string, error) { return "hunter2", nil }}
 }

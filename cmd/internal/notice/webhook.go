@@ -31,8 +31,9 @@ type request struct {
 
 func newClient() *http.Client {
 	return &http.Client{
-		Transport:     http.DefaultTransport.(*http.Transport).Clone(),
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // a redirected POST loses its body
+		Transport: http.DefaultTransport.(*http.Transport).Clone(),
+		// a redirected POST loses its body
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 

@@ -33,7 +33,8 @@ func newInbox(t testing.TB, status ...int) *inbox {
 		body, _ := io.ReadAll(r.Body)
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.bodies, b.heads, b.ways = append(b.bodies, string(body)), append(b.heads, r.Header), append(b.ways, r.Method+" "+r.URL.Path)
+		b.bodies, b.heads, b.ways = append(b.bodies, string(body)), append(b.heads, r.Header),
+			append(b.ways, r.Method+" "+r.URL.Path)
 		for k, v := range b.header {
 			w.Header()[k] = v
 		}
@@ -68,7 +69,8 @@ func (b *inbox) count() int {
 func TestWebhook(t *testing.T) {
 	b := newInbox(t)
 	log, said := newLog()
-	n := New(Config{Webhook: &Webhook{URL: b.url, On: []string{Failed, Rotated}, Timeout: time.Minute}, By: "root@mail1", Log: log})
+	n := New(Config{Webhook: &Webhook{URL: b.url, On: []string{Failed, Rotated}, Timeout: time.Minute},
+		By: "root@mail1", Log: log})
 	for range 3 {
 		n.Failed(failedAt, trouble)
 	}
@@ -85,11 +87,13 @@ func TestWebhook(t *testing.T) {
 	}
 	var fields map[string]any
 	must(t, json.Unmarshal([]byte(b.bodies[0]), &fields))
-	if fields["format_version"] != 1.0 || fields["at"] != "2026-03-01T03:00:00Z" || fields["domain"] != "example.com" || fields["step"] != "activate" || fields["by"] != "root@mail1" ||
+	if fields["format_version"] != 1.0 || fields["at"] != "2026-03-01T03:00:00Z" || fields["domain"] != "example.com" ||
+		fields["step"] != "activate" || fields["by"] != "root@mail1" ||
 		fmt.Sprint(fields["error"]) != "map[hint:look at the signer's log kind:transient message:"+trouble.Error()+"]" {
 		t.Errorf("posted %s", b.bodies[0])
 	}
-	if h := b.heads[0]; h.Get("Content-Type") != "application/json" || h.Get("User-Agent") != "dkimbot" || b.ways[0] != "POST "+secretPath {
+	if h := b.heads[0]; h.Get("Content-Type") != "application/json" || h.Get("User-Agent") != "dkimbot" ||
+		b.ways[0] != "POST "+secretPath {
 		t.Errorf("%s with %v", b.ways[0], h)
 	}
 }
@@ -125,11 +129,13 @@ func TestAnswers(t *testing.T) {
 		permanent bool
 		wait      time.Duration
 	}{
-		"no content":   {status: 204},
-		"gone":         {status: 404, want: "answers 404 Not Found", permanent: true},
-		"redirect":     {status: 302, want: "answers 302 Found", permanent: true},
-		"too many":     {status: 429, after: "7", want: "answers 429 Too Many Requests; retry after 7s", wait: 7 * time.Second},
-		"for ever":     {status: 503, after: "9999999", want: "answers 503 Service Unavailable; retry after 1h0m0s", wait: time.Hour},
+		"no content": {status: 204},
+		"gone":       {status: 404, want: "answers 404 Not Found", permanent: true},
+		"redirect":   {status: 302, want: "answers 302 Found", permanent: true},
+		"too many": {status: 429, after: "7", want: "answers 429 Too Many Requests; retry after 7s",
+			wait: 7 * time.Second},
+		"for ever": {status: 503, after: "9999999", want: "answers 503 Service Unavailable; retry after 1h0m0s",
+			wait: time.Hour},
 		"on a day":     {status: 503, after: "Fri, 31 Dec 2100 23:59:59 GMT", want: "answers 503 Service Unavailable"},
 		"broken":       {status: 500, want: "answers 500 Internal Server Error"},
 		"time-out":     {status: 408, want: "answers 408 Request Timeout"},
@@ -173,7 +179,8 @@ func TestAnswers(t *testing.T) {
 		})
 	}
 	for _, bad := range []string{"::hunter2", "https://", "http://[::1%25hunter2", "ftp://hunter2.example/"} {
-		if err := (request{newClient(), http.MethodGet, func() (string, error) { return bad, nil }}).send(t.Context(), Document{}); err == nil || bad != "ftp://hunter2.example/" && strings.Contains(err.Error(), "hunter2") {
+		if err := (request{newClient(), http.MethodGet, func() (string, error) { return bad, nil }}).send(t.Context(),
+			Document{}); err == nil || bad != "ftp://hunter2.example/" && strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
@@ -186,7 +193,8 @@ func TestHeartbeat(t *testing.T) {
 		t.Run(method, func(t *testing.T) {
 			b := newInbox(t, 404)
 			log, _ := newLog()
-			n := New(Config{Heartbeat: &Heartbeat{URL: b.url, Method: method, Every: 20 * time.Millisecond, Timeout: time.Minute}, Log: log})
+			n := New(Config{Heartbeat: &Heartbeat{URL: b.url, Method: method, Every: 20 * time.Millisecond,
+				Timeout: time.Minute}, Log: log})
 			ctx, cancel := context.WithCancel(t.Context())
 			var mu sync.Mutex
 			lives := true
@@ -216,7 +224,8 @@ func TestHeartbeat(t *testing.T) {
 func TestDeadHeart(t *testing.T) {
 	b := newInbox(t)
 	log, _ := newLog()
-	n := New(Config{Heartbeat: &Heartbeat{URL: b.url, Method: http.MethodGet, Every: time.Millisecond, Timeout: time.Minute}, Log: log})
+	n := New(Config{Heartbeat: &Heartbeat{URL: b.url, Method: http.MethodGet, Every: time.Millisecond,
+		Timeout: time.Minute}, Log: log})
 	asked := make(chan bool)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {

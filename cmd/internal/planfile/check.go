@@ -35,7 +35,8 @@ var (
 )
 
 var (
-	kinds = []rotate.Kind{rotate.Generate, rotate.StoreKey, rotate.Publish, rotate.Verify, rotate.Activate, rotate.Drain, rotate.Revoke, rotate.Destroy, rotate.Adopt}
+	kinds = []rotate.Kind{rotate.Generate, rotate.StoreKey, rotate.Publish, rotate.Verify, rotate.Activate, rotate.Drain,
+		rotate.Revoke, rotate.Destroy, rotate.Adopt}
 )
 
 // checker holds a document to what New makes, whoever wrote its checksum and signature.
@@ -48,7 +49,8 @@ type checker struct {
 func (doc Document) check() error {
 	c := &checker{}
 	c.that(idForm.MatchString(doc.PlanID), "plan_id is not of the form that dkimbot gives it")
-	c.that(digestForm.MatchString(doc.ConfigSHA256) && digestForm.MatchString(doc.Lineage), "config_sha256 or lineage is not of the form that dkimbot gives it")
+	c.that(digestForm.MatchString(doc.ConfigSHA256) && digestForm.MatchString(doc.Lineage),
+		"config_sha256 or lineage is not of the form that dkimbot gives it")
 	c.that(doc.Lineage != "" || doc.Signature == "", "it is signed, and there was no state to sign it")
 	c.times(doc)
 	c.texts(doc.Warnings...)
@@ -76,21 +78,25 @@ func (c *checker) times(doc Document) {
 	if doc.PlannedFor.After(from) {
 		from = doc.PlannedFor
 	}
-	c.that(!doc.CreatedAt.Before(earliest) && doc.CreatedAt.Before(latest), "created_at is not a time at which a dkimbot could make it")
+	c.that(!doc.CreatedAt.Before(earliest) && doc.CreatedAt.Before(latest),
+		"created_at is not a time at which a dkimbot could make it")
 	c.that(!doc.PlannedFor.After(doc.CreatedAt.Add(Farthest)), "planned_for is further ahead than a plan can be made for")
-	c.that(!doc.ExpiresAt.After(from.Add(MaxLife)), fmt.Sprintf("expires_at is later than a plan may live (%s)", rotate.Span(MaxLife)))
+	c.that(!doc.ExpiresAt.After(from.Add(MaxLife)),
+		fmt.Sprintf("expires_at is later than a plan may live (%s)", rotate.Span(MaxLife)))
 	c.that(!doc.ExpiresAt.Before(from), "it expires before it begins")
 }
 
 func (c *checker) texts(all ...string) {
 	for _, s := range all {
 		c.that(len(s) <= mostText, "a text is longer than dkimbot writes one")
-		c.that(!strings.ContainsFunc(s, func(r rune) bool { return !seeable(r) }), "a text holds a line break, or characters that can't be seen")
+		c.that(!strings.ContainsFunc(s, func(r rune) bool { return !seeable(r) }),
+			"a text holds a line break, or characters that can't be seen")
 	}
 }
 
 func (c *checker) reason(r rotate.Reason) {
-	c.that(r.Code == "" || codeForm.MatchString(string(r.Code)), "a reason's code is not of the form that dkimbot gives it")
+	c.that(r.Code == "" || codeForm.MatchString(string(r.Code)),
+		"a reason's code is not of the form that dkimbot gives it")
 	c.texts(r.Message)
 }
 
@@ -122,7 +128,8 @@ func (c *checker) domain(d Domain, stateless bool) {
 		c.reason(n.Reason)
 	}
 	for _, f := range d.Drift {
-		c.that(f.Code == "" || codeForm.MatchString(string(f.Code)), "the code of its drift is not of the form that dkimbot gives it")
+		c.that(f.Code == "" || codeForm.MatchString(string(f.Code)),
+			"the code of its drift is not of the form that dkimbot gives it")
 		c.selector(f.Selector)
 		c.signer(f.Signer)
 		c.texts(f.Message, f.Repair)

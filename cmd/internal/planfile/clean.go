@@ -53,7 +53,8 @@ func (doc Document) clean() Document {
 		d := &doc.Domains[i]
 		d.Reason, d.Warnings = reason(d.Reason), texts(d.Warnings)
 		if p := d.Problem; p != nil {
-			d.Problem = &report.Problem{Kind: p.Kind, Code: codes.Code(text(string(p.Code))), Message: text(p.Message), Hint: text(p.Hint)}
+			d.Problem = &report.Problem{Kind: p.Kind, Code: codes.Code(text(string(p.Code))), Message: text(p.Message),
+				Hint: text(p.Hint)}
 		}
 		if d.Next != nil {
 			d.Next.Reason = reason(d.Next.Reason)

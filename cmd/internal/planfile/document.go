@@ -36,8 +36,9 @@ type Document struct {
 	Domains       []Domain  `json:"domains"`
 	Summary       Summary   `json:"summary"`
 	Warnings      []string  `json:"warnings"`
-	Signature     string    `json:"signature,omitempty"` // by the state's key, see sign; "" when there was no state, and in documents of older versions
-	Checksum      string    `json:"checksum"`            // SHA-256 of the document as it is written, with an empty checksum
+	// by the state's key, see sign; "" when there was no state, and in documents of older versions
+	Signature string `json:"signature,omitempty"`
+	Checksum  string `json:"checksum"` // SHA-256 of the document as it is written, with an empty checksum
 }
 
 // Summary counts.
@@ -100,8 +101,10 @@ func New(c Context, plans []rotate.DomainPlan) Document {
 		from = c.For
 	}
 	doc := Document{
-		FormatVersion: FormatVersion, PlanID: strings.ToLower(rand.Text()), CreatedAt: clean(c.Created), PlannedFor: clean(c.For),
-		ExpiresAt: clean(from.Add(c.Valid)), ConfigSHA256: c.ConfigSHA256, Lineage: c.Lineage, Domains: []Domain{}, Warnings: append([]string{}, c.Warnings...),
+		FormatVersion: FormatVersion, PlanID: strings.ToLower(rand.Text()), CreatedAt: clean(c.Created),
+		PlannedFor: clean(c.For),
+		ExpiresAt:  clean(from.Add(c.Valid)), ConfigSHA256: c.ConfigSHA256, Lineage: c.Lineage, Domains: []Domain{},
+		Warnings: append([]string{}, c.Warnings...),
 	}
 	for _, p := range plans {
 		d := newDomain(p)
@@ -131,7 +134,8 @@ func (doc Document) readBack() (out Document) {
 }
 
 func newDomain(p rotate.DomainPlan) Domain {
-	d := Domain{Name: p.Name, Phase: string(p.Phase), Asked: p.Asked, Reason: p.Reason, Steps: []Step{}, Problem: report.NewProblem(p.Stop), Drift: []rotate.Finding{},
+	d := Domain{Name: p.Name, Phase: string(p.Phase), Asked: p.Asked, Reason: p.Reason, Steps: []Step{},
+		Problem: report.NewProblem(p.Stop), Drift: []rotate.Finding{},
 		Warnings: append([]string{}, p.Warnings...), Preconditions: Preconditions{Conditions: p.Conditions()}}
 	if p.Next != nil {
 		next := *p.Next
@@ -160,10 +164,12 @@ func clean(t time.Time) time.Time { return t.UTC().Round(0) }
 // Plan returns what the document says of the domain as the heart says it. Of what
 // was seen it holds only what the keystore and the signers said.
 func (d Domain) Plan() rotate.DomainPlan {
-	p := rotate.DomainPlan{Name: d.Name, Phase: rotate.Phase(d.Phase), Revision: d.Preconditions.Revision, Basis: d.Preconditions.State, Asked: d.Asked, Reason: d.Reason,
+	p := rotate.DomainPlan{Name: d.Name, Phase: rotate.Phase(d.Phase), Revision: d.Preconditions.Revision,
+		Basis: d.Preconditions.State, Asked: d.Asked, Reason: d.Reason,
 		Next: d.Next, Stop: d.Problem.Err(), Drift: d.Drift, Warnings: d.Warnings, Seen: d.seen()}
 	for _, s := range d.Steps {
-		step := rotate.Step{Kind: s.Kind, Selector: s.Selector, Signer: s.Signer, Target: s.Target, Reason: s.Reason}.WithFacts(s.Before, s.After)
+		step := rotate.Step{Kind: s.Kind, Selector: s.Selector, Signer: s.Signer, Target: s.Target,
+			Reason: s.Reason}.WithFacts(s.Before, s.After)
 		if s.NotBefore != nil {
 			step.NotBefore = *s.NotBefore
 		}
@@ -203,7 +209,8 @@ func (doc Document) General() (out []string) {
 
 // Approval returns the permission that the document gives for the domain.
 func (doc Document) Approval(d Domain) rotate.Approval {
-	return rotate.Approval{PlanID: doc.PlanID, Asked: d.Asked, Steps: d.Plan().Steps, Conditions: d.Preconditions.Conditions}
+	return rotate.Approval{PlanID: doc.PlanID, Asked: d.Asked, Steps: d.Plan().Steps,
+		Conditions: d.Preconditions.Conditions}
 }
 
 // Encode returns the document as it is printed and saved: JSON, indented, with a final newline.

@@ -12,7 +12,8 @@ import (
 // hundred times its size in memory.
 func TestManySmallObjects(t *testing.T) {
 	flood := `{"format_version":1,"plan_id":"x","domains":[` + strings.Repeat("{},", 100_000) + `{}]}`
-	if _, err := planfile.Read([]byte(flood)); fault.CodeOf(err) != "damaged-plan" || !strings.Contains(err.Error(), "too many objects") {
+	if _, err := planfile.Read([]byte(flood)); fault.CodeOf(err) != "damaged-plan" ||
+		!strings.Contains(err.Error(), "too many objects") {
 		t.Errorf("%v", err)
 	}
 }

@@ -46,7 +46,8 @@ func (c *checker) after(s Step, stateless bool) {
 	c.that(s.Kind != rotate.Activate || s.After["selector"] == s.Selector, "it leads to another selector than its own")
 	if stateless && s.Kind != rotate.Adopt {
 		c.that(unmade(s.After["key_id"]), "it is for a key that was made, and there was no state")
-		c.that(unmade(s.After["record"]) || s.Kind == rotate.Drain, "it is for a record that was made, and there was no state")
+		c.that(unmade(s.After["record"]) || s.Kind == rotate.Drain,
+			"it is for a record that was made, and there was no state")
 	}
 }
 

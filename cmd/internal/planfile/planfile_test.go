@@ -30,15 +30,20 @@ var (
 func some() planfile.Document {
 	why := rotate.Reason{Code: "schedule", Message: "the schedule made a rotation due"}
 	ref := dkim.Ref{Name: dkim.Name{Domain: "a.test", Selector: "s1"}, KeyID: "0011"}
-	return planfile.New(planfile.Context{Created: elsewhere, For: elsewhere.Add(time.Hour), Valid: 72 * time.Hour, ConfigSHA256: "c", Lineage: "l", DomainSHA256: map[string]string{"a.test": "da"}},
+	return planfile.New(planfile.Context{Created: elsewhere, For: elsewhere.Add(time.Hour), Valid: 72 * time.Hour,
+		ConfigSHA256: "c", Lineage: "l", DomainSHA256: map[string]string{"a.test": "da"}},
 		[]rotate.DomainPlan{
-			{Name: "a.test", Phase: rotate.Ready, Revision: 7, Basis: "sha256:state", Asked: true, Reason: why, Warnings: []string{"look <here> & there"}, Steps: []rotate.Step{
-				{Kind: rotate.Activate, Selector: "s2", Signer: "mx1", Target: "signer mx1", Reason: why, From: rotate.Side{Selector: "s1"}, To: rotate.Side{Selector: "s2"}},
-				{Kind: rotate.Drain, Selector: "s1", Target: "s1._domainkey.a.test", Reason: why, NotBefore: elsewhere.Add(7 * 24 * time.Hour)}},
+			{Name: "a.test", Phase: rotate.Ready, Revision: 7, Basis: "sha256:state", Asked: true, Reason: why,
+				Warnings: []string{"look <here> & there"}, Steps: []rotate.Step{
+					{Kind: rotate.Activate, Selector: "s2", Signer: "mx1", Target: "signer mx1", Reason: why,
+						From: rotate.Side{Selector: "s1"}, To: rotate.Side{Selector: "s2"}},
+					{Kind: rotate.Drain, Selector: "s1", Target: "s1._domainkey.a.test", Reason: why,
+						NotBefore: elsewhere.Add(7 * 24 * time.Hour)}},
 				Next: &rotate.Next{Action: "replace", Selector: "s1", At: elsewhere, Reason: why},
 				Seen: rotate.Observation{
-					Selectors: map[string]rotate.SelectorSeen{"s1": {Sight: rotate.Sight{Values: []string{"b", "a"}}, KeyID: "0011", Version: 3}, "s2": {SightErr: errors.New("x"), KeyErr: errors.New("x")}},
-					Signers:   map[string]rotate.SignerSeen{"mx1": {Ref: ref}, "mx2": {Err: errors.New("no answer")}}}},
+					Selectors: map[string]rotate.SelectorSeen{"s1": {Sight: rotate.Sight{Values: []string{"b", "a"}}, KeyID: "0011",
+						Version: 3}, "s2": {SightErr: errors.New("x"), KeyErr: errors.New("x")}},
+					Signers: map[string]rotate.SignerSeen{"mx1": {Ref: ref}, "mx2": {Err: errors.New("no answer")}}}},
 			{Name: "b.test", Phase: rotate.New, Stop: fault.Refuse("foreign-record", "it is not ours", "remove it")},
 		})
 }
@@ -54,16 +59,20 @@ func TestReadsBack(t *testing.T) {
 		t.Error(diff)
 	}
 	p := got.Domains[0].Plan()
-	if p.Name != "a.test" || p.Phase != rotate.Ready || p.Revision != 7 || p.Basis != "sha256:state" || !p.Asked || p.Steps[1].NotBefore.IsZero() || !p.Steps[0].NotBefore.IsZero() ||
+	if p.Name != "a.test" || p.Phase != rotate.Ready || p.Revision != 7 || p.Basis != "sha256:state" || !p.Asked ||
+		p.Steps[1].NotBefore.IsZero() || !p.Steps[0].NotBefore.IsZero() ||
 		p.Seen.Signers["mx1"].Ref.Selector != "s1" || p.Seen.Selectors["s1"].Version != 3 || len(p.Seen.Signers) != 1 {
 		t.Errorf("the plan is %+v", p)
 	}
 	stop := got.Domains[1].Plan().Stop
-	if stop.Error() != "it is not ours" || fault.KindOf(stop) != fault.Refused || fault.CodeOf(stop) != "foreign-record" || fault.HintOf(stop) != "remove it" {
+	if stop.Error() != "it is not ours" || fault.KindOf(stop) != fault.Refused || fault.CodeOf(stop) != "foreign-record" ||
+		fault.HintOf(stop) != "remove it" {
 		t.Errorf("the problem is %+v", stop)
 	}
 	a := got.Approval(got.Domains[0])
-	want := rotate.Conditions{Revision: 7, State: "sha256:state", Records: map[string]string{"s1": "sha256:" + sum("a\nb")}, Keys: map[string]rotate.KeyHeld{"s1": {Version: 3, KeyID: "0011"}},
+	want := rotate.Conditions{Revision: 7, State: "sha256:state",
+		Records: map[string]string{"s1": "sha256:" + sum("a\nb")},
+		Keys:    map[string]rotate.KeyHeld{"s1": {Version: 3, KeyID: "0011"}},
 		Signers: map[string]rotate.SignsWith{"mx1": {Selector: "s1", KeyID: "0011"}}}
 	if diff := cmp.Diff(want, a.Conditions); diff != "" || a.PlanID != doc.PlanID || !a.Asked || len(a.Steps) != 2 {
 		t.Errorf("%+v\n%s", a, diff)
@@ -82,10 +91,12 @@ func TestDocument(t *testing.T) {
 	if diff := cmp.Diff([]string{"a.test: look <here> & there"}, doc.Warnings); diff != "" {
 		t.Error(diff)
 	}
-	if !doc.ExpiresAt.Equal(now.Add(73*time.Hour)) || !doc.PlannedFor.Equal(now.Add(time.Hour)) || !doc.CreatedAt.Equal(now) {
+	if !doc.ExpiresAt.Equal(now.Add(73*time.Hour)) || !doc.PlannedFor.Equal(now.Add(time.Hour)) ||
+		!doc.CreatedAt.Equal(now) {
 		t.Errorf("made %s for %s, until %s", doc.CreatedAt, doc.PlannedFor, doc.ExpiresAt)
 	}
-	if past := planfile.New(planfile.Context{Created: now, For: now.Add(-time.Hour)}, nil); !past.ExpiresAt.Equal(now.Add(planfile.Life)) {
+	if past := planfile.New(planfile.Context{Created: now, For: now.Add(-time.Hour)},
+		nil); !past.ExpiresAt.Equal(now.Add(planfile.Life)) {
 		t.Errorf("a plan for the past expires at %s", past.ExpiresAt)
 	}
 	if want := "sha256:" + sum(strings.Replace(string(doc.Encode()), doc.Checksum, "", 1)); doc.Checksum != want {
@@ -165,19 +176,24 @@ func TestReadErrors(t *testing.T) {
 	}
 	good := string(some().Encode())
 	for _, c := range []struct{ path, want, hint string }{
-		{filepath.Join(dir, "none"), "none: no such file or directory", "name a file that 'dkimbot plan --out FILE' has written"},
+		{filepath.Join(dir, "none"), "none: no such file or directory",
+			"name a file that 'dkimbot plan --out FILE' has written"},
 		{dir, dir + ": it is a directory", "name a file that"},
 		{file("empty", " \n"), "empty: it is not as dkimbot wrote it: it is empty", "get the file again"},
 		{file("yaml", "state: {}\n"), "it is not a JSON document: invalid character", "byte for byte"},
 		{file("half", good[:len(good)/2]), "it is not a JSON document: unexpected end", "make a new plan"},
 		{file("status", `{"format_version":1,"domains":[]}`), "it is a JSON document, but no plan", "name a file that"},
-		{file("new", strings.Replace(good, `"format_version": 1`, `"format_version": 2`, 1)), "it has format version 2, and this dkimbot knows version 1 only", "use the version of dkimbot that wrote it"},
-		{file("type", strings.Replace(good, `"steps": 2`, `"steps": "2"`, 1)), "it is not as dkimbot wrote it: json: cannot unmarshal", "get the file again"},
-		{file("changed", strings.Replace(good, "s2", "s3", 1)), "its content does not fit its checksum", "dkimbot plan --out FILE"},
+		{file("new", strings.Replace(good, `"format_version": 1`, `"format_version": 2`, 1)),
+			"it has format version 2, and this dkimbot knows version 1 only", "use the version of dkimbot that wrote it"},
+		{file("type", strings.Replace(good, `"steps": 2`, `"steps": "2"`, 1)),
+			"it is not as dkimbot wrote it: json: cannot unmarshal", "get the file again"},
+		{file("changed", strings.Replace(good, "s2", "s3", 1)), "its content does not fit its checksum",
+			"dkimbot plan --out FILE"},
 	} {
 		_, err := planfile.ReadFile(c.path)
 		faulttest.Shown(t, err)
-		if err == nil || !strings.HasPrefix(err.Error(), "read the plan "+c.path) || !strings.Contains(err.Error(), c.want) || !strings.Contains(fault.HintOf(err), c.hint) {
+		if err == nil || !strings.HasPrefix(err.Error(), "read the plan "+c.path) || !strings.Contains(err.Error(), c.want) ||
+			!strings.Contains(fault.HintOf(err), c.hint) {
 			t.Errorf("got %v\nhint: %s\nwant %q, %q", err, fault.HintOf(err), c.want, c.hint)
 		}
 	}
@@ -203,10 +219,14 @@ func TestWriteFile(t *testing.T) {
 
 // What JSON can't hold, or nobody can see, does not make a document that can't be read again.
 func TestOddText(t *testing.T) {
-	for _, odd := range []string{"\xff", "\u2028", "\x00", "�", "\U0010ffff", `"\`, "<&>", "\x1b[2J", "\u202e", "\u200b", strings.Repeat("x", 100_000)} {
+	for _, odd := range []string{"\xff", "\u2028", "\x00", "�", "\U0010ffff", `"\`, "<&>", "\x1b[2J", "\u202e", "\u200b",
+		strings.Repeat("x", 100_000)} {
 		doc := planfile.New(planfile.Context{Created: now}, []rotate.DomainPlan{
-			{Name: "a.test", Phase: rotate.Ready, Reason: rotate.Reason{Message: odd}, Steps: []rotate.Step{{Kind: rotate.Publish, Selector: "s1", Target: odd, From: rotate.Side{Record: odd}, To: rotate.Side{Fresh: true}}}},
-			{Name: "b.test", Phase: rotate.New, Warnings: []string{odd}, Stop: errors.New(odd), Drift: []rotate.Finding{{Message: odd, Repair: odd}}}})
+			{Name: "a.test", Phase: rotate.Ready, Reason: rotate.Reason{Message: odd},
+				Steps: []rotate.Step{{Kind: rotate.Publish, Selector: "s1", Target: odd, From: rotate.Side{Record: odd},
+					To: rotate.Side{Fresh: true}}}},
+			{Name: "b.test", Phase: rotate.New, Warnings: []string{odd}, Stop: errors.New(odd),
+				Drift: []rotate.Finding{{Message: odd, Repair: odd}}}})
 		if got, err := planfile.Read(doc.Encode()); err != nil || cmp.Diff(doc, got) != "" {
 			t.Errorf("%q: %v", odd, err)
 		}
@@ -219,14 +239,16 @@ func TestStanding(t *testing.T) {
 		if r == nil {
 			return ""
 		}
-		if err := doc.Refusal(r); fault.KindOf(err) != fault.Refused || fault.HintOf(err) == "" || !strings.Contains(err.Error(), "apply plan "+doc.PlanID+": "+r.Message) {
+		if err := doc.Refusal(r); fault.KindOf(err) != fault.Refused || fault.HintOf(err) == "" ||
+			!strings.Contains(err.Error(), "apply plan "+doc.PlanID+": "+r.Message) {
 			t.Errorf("%+v is refused as %v", r, err)
 		} else {
 			faulttest.Shown(t, err)
 		}
 		return string(r.Code)
 	}
-	for at, want := range map[time.Duration]string{59 * time.Minute: "not-yet", time.Hour: "", 73*time.Hour - 1: "", 73 * time.Hour: "expired"} {
+	for at, want := range map[time.Duration]string{59 * time.Minute: "not-yet", time.Hour: "", 73*time.Hour - 1: "",
+		73 * time.Hour: "expired"} {
 		if got := code(doc.Timely(now.Add(at))); got != want {
 			t.Errorf("after %s: %q, want %q", at, got, want)
 		}

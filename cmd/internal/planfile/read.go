@@ -32,7 +32,8 @@ func ReadFile(path string) (Document, error) {
 	}
 	doc, err := Read(data)
 	if err != nil {
-		return Document{}, &fault.Error{Kind: fault.KindOf(err), Code: fault.CodeOf(err), What: "read the plan " + path, Err: err, Hint: fault.HintOf(err)}
+		return Document{}, &fault.Error{Kind: fault.KindOf(err), Code: fault.CodeOf(err), What: "read the plan " + path,
+			Err: err, Hint: fault.HintOf(err)}
 	}
 	return doc, nil
 }
@@ -74,9 +75,11 @@ func Read(data []byte) (Document, error) {
 	case err != nil:
 		return Document{}, damaged(fmt.Errorf("it is not a JSON document: %w", err))
 	case head.FormatVersion == nil || head.PlanID == nil:
-		return Document{}, fault.Lasting("it is a JSON document, but no plan", nil, "name a file that 'dkimbot plan --out FILE' has written")
+		return Document{}, fault.Lasting("it is a JSON document, but no plan", nil,
+			"name a file that 'dkimbot plan --out FILE' has written")
 	case *head.FormatVersion != FormatVersion:
-		return Document{}, fault.Lasting(fmt.Sprintf("it has format version %d, and this dkimbot knows version %d only", *head.FormatVersion, FormatVersion), nil,
+		return Document{}, fault.Lasting(fmt.Sprintf("it has format version %d, and this dkimbot knows version %d only",
+			*head.FormatVersion, FormatVersion), nil,
 			"use the version of dkimbot that wrote it, or make a new plan")
 	}
 	var doc Document

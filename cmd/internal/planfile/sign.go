@@ -32,7 +32,8 @@ func (doc Document) Genuine(key []byte) *rotate.Reason {
 	case doc.Signature == "":
 		return &rotate.Reason{Code: codes.Unsigned, Message: "it is not signed: an older dkimbot made it, or somebody else"}
 	case len(key) == 0 || !hmac.Equal([]byte(doc.Signature), []byte(doc.sign(key))):
-		return &rotate.Reason{Code: codes.Tampered, Message: "it was changed after it was made: its signature is not by the key that the state keeps"}
+		return &rotate.Reason{Code: codes.Tampered,
+			Message: "it was changed after it was made: its signature is not by the key that the state keeps"}
 	}
 	return nil
 }
@@ -41,8 +42,10 @@ func (doc Document) Genuine(key []byte) *rotate.Reason {
 // state knows anything.
 func (doc Document) onlyNew() *rotate.Reason {
 	for _, d := range doc.Domains {
-		if c := d.Preconditions; c.Revision != 0 || c.State != (rotate.State{Domain: d.Name}).Basis() || d.Phase != string(rotate.New) {
-			return &rotate.Reason{Code: codes.Unsigned, Message: fmt.Sprintf("it is not signed, and it is for %s, of which there was a state when it was made", d.Name)}
+		if c := d.Preconditions; c.Revision != 0 || c.State != (rotate.State{Domain: d.Name}).Basis() ||
+			d.Phase != string(rotate.New) {
+			return &rotate.Reason{Code: codes.Unsigned,
+				Message: fmt.Sprintf("it is not signed, and it is for %s, of which there was a state when it was made", d.Name)}
 		}
 	}
 	return nil
@@ -63,11 +66,14 @@ func (doc Document) Plain() Document {
 func (d Domain) plain() Domain {
 	d.Reason, d.Next, d.Drift, d.Warnings = rotate.Reason{}, nil, []rotate.Finding{}, []string{}
 	if d.Problem != nil {
-		d.Problem = &report.Problem{Kind: d.Problem.Kind, Message: "there was a problem with the domain when the plan was made", Hint: "make the plan again to see it: 'dkimbot plan --domain " + d.Name + "'"}
+		d.Problem = &report.Problem{Kind: d.Problem.Kind,
+			Message: "there was a problem with the domain when the plan was made",
+			Hint:    "make the plan again to see it: 'dkimbot plan --domain " + d.Name + "'"}
 	}
 	steps := make([]Step, len(d.Steps))
 	for i, s := range d.Steps {
-		steps[i] = Step{Kind: s.Kind, Selector: s.Selector, Signer: s.Signer, Target: d.target(s), Before: map[string]string{}, After: s.plainAfter(), NotBefore: s.NotBefore}
+		steps[i] = Step{Kind: s.Kind, Selector: s.Selector, Signer: s.Signer, Target: d.target(s),
+			Before: map[string]string{}, After: s.plainAfter(), NotBefore: s.NotBefore}
 	}
 	d.Steps = steps
 	return d

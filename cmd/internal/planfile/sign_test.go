@@ -166,7 +166,8 @@ func TestPlain(t *testing.T) {
 	}
 	doc.Warnings = []string{"FREE"}
 	plain := doc.Plain()
-	if text := string(plain.Encode()); strings.Contains(text, "FREE") || !strings.Contains(text, `"target": "signer mx1"`) {
+	if text := string(plain.Encode()); strings.Contains(text, "FREE") ||
+		!strings.Contains(text, `"target": "signer mx1"`) {
 		t.Errorf("it is\n%s", text)
 	}
 	if len(plain.Domains[0].Steps) != 2 || plain.Domains[1].Problem == nil {
@@ -220,7 +221,8 @@ func TestSavesNoPlanOverADevice(t *testing.T) {
 	}
 	err := planfile.WriteFile(pipe, some())
 	faulttest.Shown(t, err)
-	if info, e := os.Lstat(pipe); e != nil || info.Mode()&os.ModeNamedPipe == 0 || !strings.Contains(err.Error(), "is a pipe") {
+	if info, e := os.Lstat(pipe); e != nil || info.Mode()&os.ModeNamedPipe == 0 ||
+		!strings.Contains(err.Error(), "is a pipe") {
 		t.Errorf("%v; the pipe is %v, %v", err, info, e)
 	}
 }
@@ -233,7 +235,8 @@ func TestUnsignedFacts(t *testing.T) {
 		t.Fatal(err)
 	}
 	record := "v=DKIM1; k=rsa; n=nothing changes; p="
-	for _, words := range []string{"x\n\n# HELLO **nothing changes**", "x", "nothing", "S1", record, "00ff", "-1s", "\u2028", ""} {
+	for _, words := range []string{"x\n\n# HELLO **nothing changes**", "x", "nothing", "S1", record, "00ff", "-1s",
+		"\u2028", ""} {
 		for i, s := range doc.Domains[0].Steps {
 			for name, was := range s.After {
 				if words == "" && name == "key_id" || words == "" && name == "record" {
@@ -252,7 +255,8 @@ func TestUnsignedFacts(t *testing.T) {
 func TestPlainRecord(t *testing.T) {
 	doc := some()
 	s := &doc.Domains[0].Steps[0]
-	s.Kind, s.Signer, s.After = rotate.Publish, "", map[string]string{"record": "v=DKIM1; k=rsa; n=FREE; x=FREE; p=", "key_id": "", "ttl": "1h"}
+	s.Kind, s.Signer, s.After = rotate.Publish, "",
+		map[string]string{"record": "v=DKIM1; k=rsa; n=FREE; x=FREE; p=", "key_id": "", "ttl": "1h"}
 	doc, err := planfile.Read(forged(t, doc, func(*planfile.Document) {}))
 	if err != nil {
 		t.Fatal(err)
@@ -264,14 +268,16 @@ func TestPlainRecord(t *testing.T) {
 
 // TestWritesOneLine: what New makes of errors of several lines reads back.
 func TestWritesOneLine(t *testing.T) {
-	doc := planfile.New(planfile.Context{Created: now, For: now, Lineage: "l", Warnings: []string{"a\nb"}}, []rotate.DomainPlan{
-		{Name: "b.test", Phase: rotate.New, Stop: fault.Refuse("x", "it said:\n\tno", "try\nagain"),
-			Seen: rotate.Observation{Signers: map[string]rotate.SignerSeen{"mx1": {Ref: dkim.Ref{Name: dkim.Name{Selector: "s 1"}}}}}}})
+	doc := planfile.New(planfile.Context{Created: now, For: now, Lineage: "l", Warnings: []string{"a\nb"}},
+		[]rotate.DomainPlan{
+			{Name: "b.test", Phase: rotate.New, Stop: fault.Refuse("x", "it said:\n\tno", "try\nagain"),
+				Seen: rotate.Observation{Signers: map[string]rotate.SignerSeen{"mx1": {Ref: dkim.Ref{Name: dkim.Name{Selector: "s 1"}}}}}}})
 	got, err := planfile.Read(doc.Encode())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p := got.Domains[0].Problem; p.Message != "it said:  no" || p.Hint != "try again" || got.Warnings[0] != "a b" || len(got.Domains[0].Preconditions.Signers) != 0 {
+	if p := got.Domains[0].Problem; p.Message != "it said:  no" || p.Hint != "try again" || got.Warnings[0] != "a b" ||
+		len(got.Domains[0].Preconditions.Signers) != 0 {
 		t.Errorf("%+v, %+v", p, got)
 	}
 }

@@ -17,7 +17,8 @@ const clockSlack = 5 * time.Minute
 func (doc Document) Timely(now time.Time) *rotate.Reason {
 	switch {
 	case doc.CreatedAt.After(now.Add(clockSlack)):
-		return &rotate.Reason{Code: codes.FromTheFuture, Message: "it was made at " + stamp(doc.CreatedAt) + ", which is yet to come"}
+		return &rotate.Reason{Code: codes.FromTheFuture, Message: "it was made at " + stamp(doc.CreatedAt) +
+			", which is yet to come"}
 	case !now.Before(doc.ExpiresAt):
 		return &rotate.Reason{Code: codes.Expired, Message: "it expired at " + stamp(doc.ExpiresAt)}
 	case now.Before(doc.PlannedFor):
@@ -36,7 +37,8 @@ func (doc Document) SameState(lineage string) *rotate.Reason {
 	case lineage == "":
 		return &rotate.Reason{Code: codes.Lineage, Message: "there is no state now, and there was one when it was made"}
 	}
-	return &rotate.Reason{Code: codes.Lineage, Message: fmt.Sprintf("it belongs to another state (lineage %s; the configured state has %s)", doc.Lineage, lineage)}
+	return &rotate.Reason{Code: codes.Lineage,
+		Message: fmt.Sprintf("it belongs to another state (lineage %s; the configured state has %s)", doc.Lineage, lineage)}
 }
 
 // SameConfig says why the domain's plan does not belong to the configuration, given
@@ -48,7 +50,8 @@ func (d Domain) SameConfig(sha256 string) *rotate.Reason {
 	case "":
 		return &rotate.Reason{Code: codes.ConfigChanged, Message: "the configuration does not list " + d.Name + " any more"}
 	}
-	return &rotate.Reason{Code: codes.ConfigChanged, Message: "the configuration of " + d.Name + " has changed since the plan was made"}
+	return &rotate.Reason{Code: codes.ConfigChanged, Message: "the configuration of " + d.Name +
+		" has changed since the plan was made"}
 }
 
 // Refusal returns the refusal to apply the whole plan for a reason, nil for none.
@@ -56,18 +59,24 @@ func (doc Document) Refusal(why *rotate.Reason) error {
 	if why == nil {
 		return nil
 	}
-	code, hint := codes.StalePlan, "nothing was done; make a new plan, have it reviewed, and apply that: 'dkimbot plan --out FILE'"
+	code, hint := codes.StalePlan,
+		"nothing was done; make a new plan, have it reviewed, and apply that: 'dkimbot plan --out FILE'"
 	switch why.Code {
 	case codes.FromTheFuture:
 		hint = "nothing was done; set the machine's clock right, or make a new plan: 'dkimbot plan --out FILE'"
 	case codes.Unsigned:
-		code, hint = codes.UnsignedPlan, "nothing was done; make the plan again with this version of dkimbot, have it reviewed, and apply that: 'dkimbot plan --out FILE'"
+		code, hint = codes.UnsignedPlan,
+			"nothing was done; make the plan again with this version of dkimbot, have it reviewed, and apply that: "+
+				"'dkimbot plan --out FILE'"
 	case codes.Tampered:
-		code, hint = codes.TamperedPlan, "nothing was done; find out who changed the file. Make a new plan, have it reviewed, and apply that: 'dkimbot plan --out FILE'"
+		code, hint = codes.TamperedPlan,
+			"nothing was done; find out who changed the file. "+
+				"Make a new plan, have it reviewed, and apply that: 'dkimbot plan --out FILE'"
 	case codes.NotYet:
 		code, hint = why.Code, "nothing was done; apply it then, or make a plan for now: 'dkimbot plan --out FILE'"
 	case codes.Lineage:
-		hint = "nothing was done; apply it with the configuration that it was made with, or restore the state from a backup, or make a new plan"
+		hint = "nothing was done; apply it with the configuration that it was made with, " +
+			"or restore the state from a backup, or make a new plan"
 	}
 	return fault.Refuse(code, fmt.Sprintf("apply plan %s: %s", doc.PlanID, why.Message), hint)
 }
@@ -75,7 +84,9 @@ func (doc Document) Refusal(why *rotate.Reason) error {
 // Unplanned says why the plan has nothing for a domain with a problem.
 func (doc Document) Unplanned(d Domain) error {
 	err := d.Problem.Err()
-	return &fault.Error{Kind: fault.KindOf(err), Code: d.Problem.Code, What: fmt.Sprintf("apply plan %s to %s: nothing was planned for it", doc.PlanID, d.Name), Err: err, Hint: d.Problem.Hint}
+	return &fault.Error{Kind: fault.KindOf(err), Code: d.Problem.Code,
+		What: fmt.Sprintf("apply plan %s to %s: nothing was planned for it", doc.PlanID, d.Name), Err: err,
+		Hint: d.Problem.Hint}
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("Mon 2006-01-02 15:04:05 UTC") }

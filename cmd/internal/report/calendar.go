@@ -58,7 +58,8 @@ type CalendarSummary struct {
 
 // NewCalendar makes the document of outlooks.
 func NewCalendar(from, until time.Time, outlooks []plan.Outlook) CalendarDocument {
-	doc := CalendarDocument{FormatVersion: FormatVersion, From: from.UTC(), Until: until.UTC(), Entries: []CalendarEntry{}, Domains: []CalendarDomain{}}
+	doc := CalendarDocument{FormatVersion: FormatVersion, From: from.UTC(), Until: until.UTC(), Entries: []CalendarEntry{},
+		Domains: []CalendarDomain{}}
 	for _, o := range outlooks {
 		doc.Domains = append(doc.Domains, CalendarDomain{o.Name, string(o.Phase), o.Until.UTC(), NewProblem(o.Stop)})
 		if o.Stop != nil {
@@ -77,7 +78,8 @@ func NewCalendar(from, until time.Time, outlooks []plan.Outlook) CalendarDocumen
 func entries(o plan.Outlook) (out []CalendarEntry) {
 	for i := 0; i < len(o.Coming); {
 		j := i + 1
-		for j < len(o.Coming) && o.Coming[j].At.Equal(o.Coming[i].At) && o.Coming[j].Step.Selector == o.Coming[i].Step.Selector {
+		for j < len(o.Coming) && o.Coming[j].At.Equal(o.Coming[i].At) &&
+			o.Coming[j].Step.Selector == o.Coming[i].Step.Selector {
 			j++
 		}
 		out = append(out, newEntry(o.Name, o.Coming[i:j]))
@@ -87,7 +89,8 @@ func entries(o plan.Outlook) (out []CalendarEntry) {
 }
 
 func newEntry(domain string, coming []plan.Coming) CalendarEntry {
-	e := CalendarEntry{At: coming[0].At.UTC(), Domain: domain, Phase: string(coming[0].Phase), Selector: coming[0].Step.Selector, Signers: []string{}}
+	e := CalendarEntry{At: coming[0].At.UTC(), Domain: domain, Phase: string(coming[0].Phase),
+		Selector: coming[0].Step.Selector, Signers: []string{}}
 	from, kinds := "", map[rotate.Kind]bool{}
 	for _, c := range coming {
 		s := c.Step
@@ -117,11 +120,14 @@ func entryWords(e CalendarEntry, from string, kinds map[rotate.Kind]bool) (actio
 		}
 		return codes.ActionActivate, fmt.Sprintf("%s: mail is signed with %s%s", strings.Join(e.Signers, ", "), s, instead)
 	case kinds[rotate.Revoke] && e.because(rotate.Revoke, codes.Purge):
-		return codes.ActionRevoke, fmt.Sprintf("the key of %s, which was handed back and which no mail needs any more, is revoked", s)
+		return codes.ActionRevoke, fmt.Sprintf("the key of %s, which was handed back and which no mail needs any more, "+
+			"is revoked", s)
 	case kinds[rotate.Revoke]:
-		return codes.ActionRevoke, fmt.Sprintf("the leaked key of %s is revoked: mail that was signed with it fails to verify from then on", s)
+		return codes.ActionRevoke, fmt.Sprintf("the leaked key of %s is revoked: "+
+			"mail that was signed with it fails to verify from then on", s)
 	case kinds[rotate.Publish] && kinds[rotate.Destroy]:
-		return codes.ActionReplace, fmt.Sprintf("%s gets a fresh key, which no mail is signed with yet; the old one is destroyed", s)
+		return codes.ActionReplace, fmt.Sprintf("%s gets a fresh key, which no mail is signed with yet; "+
+			"the old one is destroyed", s)
 	case kinds[rotate.StoreKey] && e.Phase != string(rotate.New) && e.Phase != string(rotate.Bootstrapping):
 		return codes.ActionPublish, fmt.Sprintf("%s gets a fresh key, which no mail is signed with yet", s)
 	case kinds[rotate.StoreKey]:

@@ -18,7 +18,8 @@ type ValidationDocument struct {
 
 // NewValidation makes the document of a check; cfg is nil when there are errors.
 func NewValidation(file string, cfg *config.Config, errs config.Errors) ValidationDocument {
-	doc := ValidationDocument{FormatVersion: FormatVersion, File: file, Valid: len(errs) == 0, Errors: append([]config.Error{}, errs...), Warnings: []config.Error{}}
+	doc := ValidationDocument{FormatVersion: FormatVersion, File: file, Valid: len(errs) == 0,
+		Errors: append([]config.Error{}, errs...), Warnings: []config.Error{}}
 	if cfg != nil {
 		doc.Domains = len(cfg.Domains)
 		doc.Warnings = append(doc.Warnings, cfg.Warnings...)

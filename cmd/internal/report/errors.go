@@ -41,9 +41,11 @@ func NewError(err error, code codes.Code) ErrorDocument {
 // NewConfigurationError makes the document of everything that is wrong with a configuration.
 func NewConfigurationError(errs config.Errors) ErrorDocument {
 	doc := ErrorDocument{FormatVersion, ErrorDetail{Problem: Problem{Kind: "permanent", Code: codes.Configuration,
-		Message: fmt.Sprintf("%s in the configuration; nothing was done", Count(len(errs), "error")), Hint: "mend what is listed under configuration"}}}
+		Message: fmt.Sprintf("%s in the configuration; nothing was done", Count(len(errs), "error")),
+		Hint:    "mend what is listed under configuration"}}}
 	for _, e := range errs {
-		doc.Error.Configuration = append(doc.Error.Configuration, ConfigurationError{e.File, e.Line, e.Path, e.Problem, e.Remedy})
+		doc.Error.Configuration = append(doc.Error.Configuration,
+			ConfigurationError{e.File, e.Line, e.Path, e.Problem, e.Remedy})
 	}
 	return doc
 }

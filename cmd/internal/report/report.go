@@ -31,9 +31,11 @@ func NewProblem(err error) *Problem {
 		return nil
 	}
 	if Interrupted(err) {
-		return &Problem{Kind: "transient", Code: codes.Interrupted, Message: "interrupted between two steps; nothing is lost", Hint: "run the same command again to go on"}
+		return &Problem{Kind: "transient", Code: codes.Interrupted, Message: "interrupted between two steps; nothing is lost",
+			Hint: "run the same command again to go on"}
 	}
-	return &Problem{Kind: fault.KindOf(err).String(), Code: fault.CodeOf(err), Message: fault.Text(err), Hint: fault.HintOf(err)}
+	return &Problem{Kind: fault.KindOf(err).String(), Code: fault.CodeOf(err), Message: fault.Text(err),
+		Hint: fault.HintOf(err)}
 }
 
 // Err returns the error that the problem is, as far as a document tells; nil for none.

@@ -44,9 +44,12 @@ func (s *ResultSummary) hold(key string) {
 // NewRotate makes the document of results, of what waits for its next try, and of
 // what the configuration lists no more.
 func NewRotate(results []engine.Result, waiting, unlisted []rotate.State) RotateDocument {
-	doc := RotateDocument{FormatVersion: FormatVersion, Domains: []DomainResult{}, Waiting: retries(waiting), Unlisted: NewUnlisted(unlisted)}
+	doc := RotateDocument{FormatVersion: FormatVersion, Domains: []DomainResult{}, Waiting: retries(waiting),
+		Unlisted: NewUnlisted(unlisted)}
 	for _, r := range results {
-		doc.Domains = append(doc.Domains, DomainResult{r.Domain, string(r.State.Phase), inUTC(r.Done), next(r.State.Next), NewProblem(r.Err), findings(r.State.Drift)})
+		doc.Domains = append(doc.Domains,
+			DomainResult{r.Domain, string(r.State.Phase), inUTC(r.Done), next(r.State.Next), NewProblem(r.Err),
+				findings(r.State.Drift)})
 		if r.Err != nil {
 			doc.Summary.Failed++
 		} else {

@@ -50,7 +50,8 @@ type SimulationVerdict struct {
 	Verifications int  `json:"verifications"`
 	Failures      int  `json:"failures"`
 	Unsigned      int  `json:"unsigned"`
-	Excused       int  `json:"excused"` // failures for which no software could answer, such as hosts restored from ancient backups
+	// failures for which no software could answer, such as hosts restored from ancient backups
+	Excused int `json:"excused"`
 }
 
 // SimulationMargin is the tightest wait of its kind.
@@ -80,10 +81,12 @@ const thin = 24 * time.Hour
 // NewSimulation makes the document of a run; standFor tells how many domains each
 // of the scenario's stands for.
 func NewSimulation(sc simulate.Scenario, r simulate.Report, standFor map[string]int) SimulationDocument {
-	doc := SimulationDocument{FormatVersion: FormatVersion, Seed: sc.Seed, Faults: string(sc.Faults), From: sc.Start.UTC(), To: sc.Start.Add(sc.For).UTC(),
+	doc := SimulationDocument{FormatVersion: FormatVersion, Seed: sc.Seed, Faults: string(sc.Faults), From: sc.Start.UTC(),
+		To:      sc.Start.Add(sc.For).UTC(),
 		Assumed: SimulationAssumed{sc.Queue.String(), sc.Keep.String()},
 		Domains: []SimulatedDomain{}, Margins: []SimulationMargin{}, Problems: []SimulationProblem{},
-		Verdict: SimulationVerdict{OK: len(r.Broken) == 0, MailFails: r.MailFails(), Rotations: r.Rotations, Waited: r.Waited, Mails: r.Mails, Verifications: r.Verifications,
+		Verdict: SimulationVerdict{OK: len(r.Broken) == 0, MailFails: r.MailFails(), Rotations: r.Rotations, Waited: r.Waited,
+			Mails: r.Mails, Verifications: r.Verifications,
 			Failures: r.Failures, Unsigned: r.Unsigned, Excused: r.Excused}}
 	for _, d := range sc.Domains {
 		s := SimulatedDomain{Name: d.Name, StandsFor: standFor[d.Name], Timeline: []SimulatedStep{}}
@@ -96,7 +99,8 @@ func NewSimulation(sc simulate.Scenario, r simulate.Report, standFor map[string]
 	}
 	for _, m := range r.Margins {
 		length := m.Length.Truncate(time.Second)
-		doc.Margins = append(doc.Margins, SimulationMargin{m.Wait, m.Domain, m.Name.Selector, m.At.UTC(), length.String(), m.Thin(thin), length})
+		doc.Margins = append(doc.Margins,
+			SimulationMargin{m.Wait, m.Domain, m.Name.Selector, m.At.UTC(), length.String(), m.Thin(thin), length})
 	}
 	for _, v := range r.Broken {
 		doc.Problems = append(doc.Problems, SimulationProblem{v.Invariant, v.Domain, v.At.UTC(), v.Count, v.What})

@@ -29,9 +29,10 @@ type DomainStatus struct {
 	Failures  int                       `json:"failures"`
 	LastError *string                   `json:"last_error"`
 	Former    []FormerSelector          `json:"former,omitempty"`
-	Held      []string                  `json:"held,omitempty"`     // signers that were sent back while the others switched
-	Released  *HandedBack               `json:"released,omitempty"` // the domain was handed back
-	Drift     []rotate.Finding          `json:"drift"`              // what was not as it should be at the last look
+	// signers that were sent back while the others switched
+	Held     []string         `json:"held,omitempty"`
+	Released *HandedBack      `json:"released,omitempty"` // the domain was handed back
+	Drift    []rotate.Finding `json:"drift"`              // what was not as it should be at the last look
 }
 
 // SelectorStatus is what state knows of a selector.
@@ -50,7 +51,8 @@ type SignerStatus struct {
 	Selector    string    `json:"selector"`
 	KeyID       string    `json:"key_id"`
 	ConfirmedAt time.Time `json:"confirmed_at"`
-	Unlisted    bool      `json:"no_longer_listed,omitempty"` // it was taken out of the domain's signers, at the latest at ConfirmedAt
+	// it was taken out of the domain's signers, at the latest at ConfirmedAt
+	Unlisted bool `json:"no_longer_listed,omitempty"`
 }
 
 // NewStatus makes the document of states, and of what the configuration lists no more.
@@ -63,8 +65,11 @@ func NewStatus(states, unlisted []rotate.State) StatusDocument {
 }
 
 func newDomainStatus(st rotate.State) DomainStatus {
-	d := DomainStatus{Name: st.Domain, Phase: string(st.Phase), Active: text(st.Active), Draining: text(st.Draining), Selectors: map[string]SelectorStatus{},
-		Signers: map[string]SignerStatus{}, Next: next(st.Next), DueAt: instant(st.DueAt), Failures: st.Failures, LastError: text(st.LastError), Former: newFormer(st), Held: st.Held, Released: newHandedBack(st.Released), Drift: findings(st.Drift)}
+	d := DomainStatus{Name: st.Domain, Phase: string(st.Phase), Active: text(st.Active), Draining: text(st.Draining),
+		Selectors: map[string]SelectorStatus{},
+		Signers:   map[string]SignerStatus{}, Next: next(st.Next), DueAt: instant(st.DueAt), Failures: st.Failures,
+		LastError: text(st.LastError), Former: newFormer(st), Held: st.Held, Released: newHandedBack(st.Released),
+		Drift: findings(st.Drift)}
 	for name, sel := range st.Selectors {
 		s := SelectorStatus{LastUsedAt: instant(sel.LastUsedAt)}
 		if k := sel.Key; k != nil {

@@ -22,7 +22,8 @@ type Unlisted struct {
 func NewUnlisted(states []rotate.State) []Unlisted {
 	out := []Unlisted{}
 	for _, st := range states {
-		u := Unlisted{Name: st.Domain, Phase: string(st.Phase), Records: []string{}, Keys: []string{}, Signers: map[string]string{}}
+		u := Unlisted{Name: st.Domain, Phase: string(st.Phase), Records: []string{}, Keys: []string{},
+			Signers: map[string]string{}}
 		for _, s := range slices.Sorted(maps.Keys(st.Selectors)) {
 			sel := st.Selectors[s]
 			if sel.Key == nil && sel.Next == nil {

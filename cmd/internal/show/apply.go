@@ -18,7 +18,8 @@ func (t Text) Applied(r engine.Result) {
 			if len(r.Done) == 0 {
 				break // nothing was begun
 			}
-			fmt.Fprintf(t.W, "  %s %s\n", t.yellow("left"), attempt(rotate.Event{Kind: s.Kind, Selector: s.Selector, Signer: s.Signer}))
+			fmt.Fprintf(t.W, "  %s %s\n", t.yellow("left"),
+				attempt(rotate.Event{Kind: s.Kind, Selector: s.Selector, Signer: s.Signer}))
 		}
 	})
 }

@@ -28,14 +28,16 @@ func (t Text) Calendar(doc report.CalendarDocument) {
 	}
 	for _, d := range doc.Domains {
 		if d.Problem != nil {
-			fmt.Fprintf(t.W, "%s  %s\n  %s %s\n", t.bold(d.Name), t.dim("known until "+day(d.Until)), t.red("stops:"), lines(d.Problem.Message, "         "))
+			fmt.Fprintf(t.W, "%s  %s\n  %s %s\n", t.bold(d.Name), t.dim("known until "+day(d.Until)), t.red("stops:"),
+				lines(d.Problem.Message, "         "))
 			if d.Problem.Hint != "" {
 				fmt.Fprintf(t.W, "  %s %s\n", t.yellow("hint:"), d.Problem.Hint)
 			}
 			fmt.Fprintln(t.W)
 		}
 	}
-	fmt.Fprintf(t.W, "%s. Times are UTC, the earliest possible, if nothing gets in between. Nothing was changed.\n", calendarSummary(doc))
+	fmt.Fprintf(t.W, "%s. Times are UTC, the earliest possible, if nothing gets in between. Nothing was changed.\n",
+		calendarSummary(doc))
 }
 
 // entry colours what changes how mail is signed.
@@ -61,7 +63,8 @@ func (m Markdown) Calendar(doc report.CalendarDocument) {
 	if len(doc.Entries) > 0 {
 		rows := [][]string{{"day", "time", "domain", "what", "selector", "signers"}}
 		for _, e := range doc.Entries {
-			rows = append(rows, []string{e.At.Format(calendarDay), e.At.Format(time.TimeOnly)[:5], escape(e.Domain), escape(e.Message), cell(e.Selector), m.names(e.Signers)})
+			rows = append(rows, []string{e.At.Format(calendarDay), e.At.Format(time.TimeOnly)[:5], escape(e.Domain),
+				escape(e.Message), cell(e.Selector), m.names(e.Signers)})
 		}
 		m.table(rows)
 	}

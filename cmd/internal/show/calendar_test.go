@@ -20,14 +20,19 @@ func TestCalendarWords(t *testing.T) {
 		phase rotate.Phase
 		steps []rotate.Step
 	}{
-		"s1 gets its first key, published and seen in DNS":                                  {rotate.Bootstrapping, []rotate.Step{step(rotate.StoreKey, "stored-first"), step(rotate.Publish, "bootstrap")}},
-		"s1 gets a fresh key, which no mail is signed with yet":                             {rotate.Replacing, []rotate.Step{step(rotate.StoreKey, "stored-first"), step(rotate.Publish, "replace")}},
-		"the record of the stored key of s1 is published":                                   {rotate.Bootstrapping, []rotate.Step{step(rotate.Publish, "bootstrap")}},
-		"the key record of s1, which is missing from DNS, is published again":               {rotate.Ready, []rotate.Step{step(rotate.Publish, "vanished")}},
-		"the leaked key of s1 is destroyed":                                                 {rotate.Draining, []rotate.Step{step(rotate.Destroy, "compromised")}},
-		"the replaced key of s1 is destroyed":                                               {rotate.Replacing, []rotate.Step{step(rotate.Destroy, "replaced")}},
-		"the key of s1 is destroyed":                                                        {rotate.Ready, []rotate.Step{step(rotate.Destroy, "purge")}},
-		"the key of s1, which was handed back and which no mail needs any more, is revoked": {rotate.Ready, []rotate.Step{step(rotate.Revoke, "purge")}},
+		"s1 gets its first key, published and seen in DNS": {rotate.Bootstrapping,
+			[]rotate.Step{step(rotate.StoreKey, "stored-first"), step(rotate.Publish, "bootstrap")}},
+		"s1 gets a fresh key, which no mail is signed with yet": {rotate.Replacing,
+			[]rotate.Step{step(rotate.StoreKey, "stored-first"), step(rotate.Publish, "replace")}},
+		"the record of the stored key of s1 is published": {rotate.Bootstrapping,
+			[]rotate.Step{step(rotate.Publish, "bootstrap")}},
+		"the key record of s1, which is missing from DNS, is published again": {rotate.Ready,
+			[]rotate.Step{step(rotate.Publish, "vanished")}},
+		"the leaked key of s1 is destroyed":   {rotate.Draining, []rotate.Step{step(rotate.Destroy, "compromised")}},
+		"the replaced key of s1 is destroyed": {rotate.Replacing, []rotate.Step{step(rotate.Destroy, "replaced")}},
+		"the key of s1 is destroyed":          {rotate.Ready, []rotate.Step{step(rotate.Destroy, "purge")}},
+		"the key of s1, which was handed back and which no mail needs any more, is revoked": {rotate.Ready,
+			[]rotate.Step{step(rotate.Revoke, "purge")}},
 	} {
 		o := plan.Outlook{Name: "a.test"}
 		for _, s := range c.steps {

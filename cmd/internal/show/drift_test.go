@@ -16,9 +16,12 @@ import (
 )
 
 var (
-	vanished = rotate.Finding{Code: codes.RecordVanished, Selector: "s2", Message: "the record of s2 is gone", Repair: "it is published again by itself"}
-	leftOver = rotate.Finding{Code: codes.SignerLeftOver, Signer: "mx2", Message: "mx2 is left over", Repair: "stop it", Asks: true, Since: now.Add(-3 * time.Hour)}
-	alien    = rotate.Finding{Code: codes.RecordForeign, Selector: "s1", Message: "s1 holds a record\nof two lines", Repair: "remove it", Asks: true, Since: now.Add(-time.Hour)}
+	vanished = rotate.Finding{Code: codes.RecordVanished, Selector: "s2", Message: "the record of s2 is gone",
+		Repair: "it is published again by itself"}
+	leftOver = rotate.Finding{Code: codes.SignerLeftOver, Signer: "mx2", Message: "mx2 is left over", Repair: "stop it",
+		Asks: true, Since: now.Add(-3 * time.Hour)}
+	alien = rotate.Finding{Code: codes.RecordForeign, Selector: "s1", Message: "s1 holds a record\nof two lines",
+		Repair: "remove it", Asks: true, Since: now.Add(-time.Hour)}
 )
 
 // What is not as it should be is told with what is done about it, once: a warning or
@@ -45,8 +48,10 @@ example.com  phase ready
 	plan.Stop = nil
 	plan.Drift = append(plan.Drift, vanished)
 	var b strings.Builder
-	show.Markdown{W: &b, Now: now}.Plan(planfile.New(planfile.Context{Created: now, For: now}, []rotate.DomainPlan{plan}), show.PlanStaleness{})
-	for _, want := range []string{"**Drift:** the record of s2 is gone. **dkimbot:** it is published again by itself.", "**to do:** remove it."} {
+	show.Markdown{W: &b, Now: now}.Plan(planfile.New(planfile.Context{Created: now, For: now}, []rotate.DomainPlan{plan}),
+		show.PlanStaleness{})
+	for _, want := range []string{"**Drift:** the record of s2 is gone. **dkimbot:** it is published again by itself.",
+		"**to do:** remove it."} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, &b)
 		}
@@ -54,7 +59,8 @@ example.com  phase ready
 }
 
 func TestStatusTellsDrift(t *testing.T) {
-	st := rotate.State{Domain: "example.com", Revision: 3, Phase: rotate.Ready, Failures: 2, LastError: "one\ntwo", Drift: []rotate.Finding{alien}}
+	st := rotate.State{Domain: "example.com", Revision: 3, Phase: rotate.Ready, Failures: 2, LastError: "one\ntwo",
+		Drift: []rotate.Finding{alien}}
 	wantText(t, written(func(x show.Text) { x.Status(st) }), `
 example.com  phase ready
   failures: 2 in a row; the last one: one
@@ -68,7 +74,8 @@ example.com  phase ready
 
 func TestRetry(t *testing.T) {
 	st := rotate.State{Domain: "example.com", Phase: rotate.Ready, Failures: 2, LastError: "no route to host",
-		Next: &rotate.Next{Action: "retry", At: now.Add(time.Minute), Reason: rotate.Reason{Code: "failed", Message: "no route to host"}}}
+		Next: &rotate.Next{Action: "retry", At: now.Add(time.Minute),
+			Reason: rotate.Reason{Code: "failed", Message: "no route to host"}}}
 	wantText(t, written(func(x show.Text) { x.Retry(st) }), `
 example.com  phase ready
   failures: 2 in a row; the last one: no route to host
@@ -80,9 +87,12 @@ example.com  phase ready
 func TestUnlisted(t *testing.T) {
 	at := now.Add(-time.Hour)
 	states := []rotate.State{
-		{Domain: "a.test", Phase: rotate.Replacing, Signers: map[string]rotate.Confirmed{"mx1": {Selector: "s2"}}, Selectors: map[string]*rotate.Selector{
-			"s1": {Key: &rotate.Key{ID: oldID, PublishedAt: at}, Next: &rotate.Key{ID: newID}}, "s2": {Key: &rotate.Key{ID: newID, PublishedAt: at}}}},
-		{Domain: "b.test", Phase: rotate.Bootstrapping, Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{ID: oldID}}, "s2": {}}},
+		{Domain: "a.test", Phase: rotate.Replacing, Signers: map[string]rotate.Confirmed{"mx1": {Selector: "s2"}},
+			Selectors: map[string]*rotate.Selector{
+				"s1": {Key: &rotate.Key{ID: oldID, PublishedAt: at}, Next: &rotate.Key{ID: newID}},
+				"s2": {Key: &rotate.Key{ID: newID, PublishedAt: at}}}},
+		{Domain: "b.test", Phase: rotate.Bootstrapping,
+			Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{ID: oldID}}, "s2": {}}},
 		{Domain: "c.test", Phase: rotate.New},
 	}
 	wantText(t, written(func(x show.Text) { x.Unlisted(report.NewUnlisted(states)) }), `
@@ -104,7 +114,8 @@ c.test  phase new
 	for range 4 {
 		states = append(states, states[2])
 	}
-	if got := show.UnlistedWarnings(states); len(got) != 6 || !strings.Contains(got[0], "a.test is not in the configuration") || !strings.HasPrefix(got[5], "2 more domains") {
+	if got := show.UnlistedWarnings(states); len(got) != 6 ||
+		!strings.Contains(got[0], "a.test is not in the configuration") || !strings.HasPrefix(got[5], "2 more domains") {
 		t.Errorf("warnings %q", got)
 	}
 	if got := show.UnlistedWarnings(nil); len(got) > 0 {
@@ -115,16 +126,21 @@ c.test  phase new
 // TestMailOfSilentSigner: true words: of a signer that did not answer it is not said that it does
 // not sign.
 func TestMailOfSilentSigner(t *testing.T) {
-	silent, s2 := rotate.SignerSeen{Err: errors.New("down")}, rotate.SignerSeen{Ref: dkim.Ref{Name: dkim.Name{Domain: "a.test", Selector: "s2"}}}
+	silent, s2 := rotate.SignerSeen{Err: errors.New("down")},
+		rotate.SignerSeen{Ref: dkim.Ref{Name: dkim.Name{Domain: "a.test", Selector: "s2"}}}
 	step := func(signer string) rotate.Step {
 		return rotate.Step{Kind: rotate.Activate, Selector: "s1", Signer: signer}
 	}
-	p := rotate.DomainPlan{Name: "a.test", Steps: []rotate.Step{step("mx1"), step("mx2")}, Seen: rotate.Observation{Signers: map[string]rotate.SignerSeen{"mx1": silent, "mx2": s2}}}
-	if got := show.Mail(p, now); !strings.HasPrefix(got, "Mail goes on being signed with an unknown key (mx1) and s2 (mx2) until this is carried out, then with s1.") {
+	p := rotate.DomainPlan{Name: "a.test", Steps: []rotate.Step{step("mx1"), step("mx2")},
+		Seen: rotate.Observation{Signers: map[string]rotate.SignerSeen{"mx1": silent, "mx2": s2}}}
+	if got := show.Mail(p, now); !strings.HasPrefix(got,
+		"Mail goes on being signed with an unknown key (mx1) and s2 (mx2) until this is carried out, then with s1.") {
 		t.Error(got)
 	}
 	p.Seen.Signers["mx2"] = silent
-	if got := show.Mail(p, now); !strings.HasPrefix(got, "What signs mail today is not known, since mx1, mx2 did not answer; as soon as this is carried out it is signed with s1.") {
+	if got := show.Mail(p, now); !strings.HasPrefix(got,
+		"What signs mail today is not known, since mx1, mx2 did not answer; "+
+			"as soon as this is carried out it is signed with s1.") {
 		t.Error(got)
 	}
 }
@@ -137,15 +153,19 @@ func TestMailOfRevokedKey(t *testing.T) {
 	}
 	p := rotate.DomainPlan{Name: "a.test", Steps: []rotate.Step{{Kind: rotate.Revoke, Selector: "s2"}},
 		Seen: rotate.Observation{Signers: map[string]rotate.SignerSeen{"mx1": at(""), "mx2": at("s2")}}}
-	if got := show.Mail(p, time.Time{}); !strings.Contains(got, "in flight or new: its key is revoked, and mx2 still signs with it") {
+	if got := show.Mail(p, time.Time{}); !strings.Contains(got,
+		"in flight or new: its key is revoked, and mx2 still signs with it") {
 		t.Error(got)
 	}
 	p.Steps = append(p.Steps, rotate.Step{Kind: rotate.Activate, Selector: "s1", Signer: "mx2"})
 	if got := show.Mail(p, time.Time{}); !strings.Contains(got, "Mail signed with s2 that is still in flight fails") {
 		t.Error(got)
 	}
-	p.Steps, p.Drift = nil, []rotate.Finding{{Code: codes.RecordForeign, Selector: "s2"}, {Code: codes.RecordForeign, Selector: "s1"}}
-	if got := show.Mail(p, time.Time{}); !strings.HasSuffix(got, "Mail signed with s2 (mx2) fails to verify while a record that is not dkimbot's stands there.") || strings.Contains(got, "with s1") {
+	p.Steps, p.Drift = nil, []rotate.Finding{{Code: codes.RecordForeign, Selector: "s2"},
+		{Code: codes.RecordForeign, Selector: "s1"}}
+	if got := show.Mail(p, time.Time{}); !strings.HasSuffix(got,
+		"Mail signed with s2 (mx2) fails to verify while a record that is not dkimbot's stands there.") ||
+		strings.Contains(got, "with s1") {
 		t.Error(got)
 	}
 }
@@ -163,20 +183,25 @@ func TestMailOfLeftKey(t *testing.T) {
 	}
 	used, other := made(), made()
 	shows := func(values ...string) rotate.Observation {
-		return rotate.Observation{Selectors: map[string]rotate.SelectorSeen{"s2": {Sight: rotate.Sight{Values: values, Complete: true}}, "s1": {}},
-			Signers: map[string]rotate.SignerSeen{"mx1": {Ref: dkim.Ref{Name: dkim.Name{Domain: "a.test", Selector: "s2"}, KeyID: used.ID()}}}}
+		return rotate.Observation{Selectors: map[string]rotate.SelectorSeen{"s2": {Sight: rotate.Sight{Values: values,
+			Complete: true}}, "s1": {}},
+			Signers: map[string]rotate.SignerSeen{"mx1": {Ref: dkim.Ref{Name: dkim.Name{Domain: "a.test", Selector: "s2"},
+				KeyID: used.ID()}}}}
 	}
-	back := rotate.Step{Kind: rotate.Activate, Selector: "s1", Signer: "mx1", Reason: rotate.Reason{Code: codes.SignerStrays}, From: rotate.Side{Selector: "s2", KeyID: used.ID()}}
+	back := rotate.Step{Kind: rotate.Activate, Selector: "s1", Signer: "mx1",
+		Reason: rotate.Reason{Code: codes.SignerStrays}, From: rotate.Side{Selector: "s2", KeyID: used.ID()}}
 	for want, seen := range map[string]rotate.Observation{
 		"with s2 verifies, because its key record is in DNS as well":                 shows(record(used)),
 		"with s2 fails to verify: DNS does not show the key that it was signed with": shows(record(other)),
 		"with s2 fails to verify: its key was revoked":                               shows("v=DKIM1; k=ed25519; p="),
 	} {
-		if got := show.Mail(rotate.DomainPlan{Name: "a.test", Steps: []rotate.Step{back}, Seen: seen}, time.Time{}); !strings.Contains(got, want) {
+		if got := show.Mail(rotate.DomainPlan{Name: "a.test", Steps: []rotate.Step{back}, Seen: seen},
+			time.Time{}); !strings.Contains(got, want) {
 			t.Errorf("%s; want %s", got, want)
 		}
 	}
-	p := rotate.DomainPlan{Name: "a.test", Seen: shows(record(used)), Drift: []rotate.Finding{{Code: codes.RecordForeign, Selector: "s2"}}}
+	p := rotate.DomainPlan{Name: "a.test", Seen: shows(record(used)),
+		Drift: []rotate.Finding{{Code: codes.RecordForeign, Selector: "s2"}}}
 	if got := show.Mail(p, time.Time{}); strings.Contains(got, "fails") {
 		t.Error(got)
 	}
@@ -184,7 +209,9 @@ func TestMailOfLeftKey(t *testing.T) {
 
 // TestDriftIsToldOnce: what the record and the private key of one selector show alike is told once.
 func TestDriftIsToldOnce(t *testing.T) {
-	p := rotate.DomainPlan{Name: "a.test", Drift: []rotate.Finding{{Code: codes.RecordForeign, Selector: "s2", Message: "the state is older"}, {Code: codes.KeyDifferent, Selector: "s2", Message: "the state is older"}}}
+	p := rotate.DomainPlan{Name: "a.test",
+		Drift: []rotate.Finding{{Code: codes.RecordForeign, Selector: "s2", Message: "the state is older"},
+			{Code: codes.KeyDifferent, Selector: "s2", Message: "the state is older"}}}
 	out := written(func(x show.Text) { x.Plan(p) })
 	if n := strings.Count(out, "the state is older"); n != 1 {
 		t.Errorf("told %d times:\n%s", n, out)

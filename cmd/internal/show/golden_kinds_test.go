@@ -22,7 +22,8 @@ func rareScenes(t testing.TB) []scene {
 		ready(t, "revokes.test", func(s *scene) { leak("s1", s); s.have.Selectors["s1"].Key.RevokeNow = true; leak("s2", s) }),
 		ready(t, "drains.test", drained, func(s *scene) { leak("s1", s) }),
 		ready(t, "purged.test", func(s *scene) {
-			s.have.Released = &rotate.HandedBack{At: now.Add(-9 * 24 * time.Hour), Purge: true, LastUsed: now.Add(-8 * 24 * time.Hour), Unused: true}
+			s.have.Released = &rotate.HandedBack{At: now.Add(-9 * 24 * time.Hour), Purge: true,
+				LastUsed: now.Add(-8 * 24 * time.Hour), Unused: true}
 			s.seen.Signers = map[string]rotate.SignerSeen{"mx1": {}, "mx2": {}}
 		}),
 		ready(t, "unchecked.test", drained, func(s *scene) {
@@ -40,7 +41,8 @@ func rareScenes(t testing.TB) []scene {
 		ready(t, "resumed.test", drained, func(s *scene) {
 			next := keyOf(t, "fresh")
 			s.have.Phase, s.have.Selectors["s1"].Tried = rotate.Replacing, []string{next.ID}
-			s.seen.Selectors["s1"] = rotate.SelectorSeen{Sight: s.seen.Selectors["s1"].Sight, KeyID: next.ID, Version: 2, Kept: true, OldKept: true}
+			s.seen.Selectors["s1"] = rotate.SelectorSeen{Sight: s.seen.Selectors["s1"].Sight, KeyID: next.ID, Version: 2,
+				Kept: true, OldKept: true}
 		}),
 		ready(t, "dropped.test", func(s *scene) {
 			s.have.Selectors["s2"].Retired = []rotate.Retired{{KeyID: keyOf(t, "given up").ID, Version: 7, Dropped: true}}
@@ -54,13 +56,15 @@ func rareScenes(t testing.TB) []scene {
 		}),
 		ready(t, "adopting.test", fresh, func(s *scene) {
 			k := keyOf(t, "adopted")
-			s.have.Phase, s.have.Target, s.have.Selectors = rotate.Bootstrapping, "s1", map[string]*rotate.Selector{"s1": {Tried: []string{k.ID}}, "s2": {}}
+			s.have.Phase, s.have.Target, s.have.Selectors = rotate.Bootstrapping, "s1",
+				map[string]*rotate.Selector{"s1": {Tried: []string{k.ID}}, "s2": {}}
 			s.have.Intent = &rotate.Intent{Kind: rotate.Adopt, Selector: "s1", KeyID: k.ID, Record: k.Record, At: now}
 			s.show("s1", k.Record)
 			seen := s.seen.Selectors["s1"]
 			seen.KeyID, seen.Version = k.ID, 1
 			s.seen.Selectors["s1"] = seen
-			s.seen.Signers["mx1"] = rotate.SignerSeen{Ref: dkim.Ref{Name: dkim.Name{Domain: s.want.Name, Selector: "s1"}, KeyID: k.ID}}
+			s.seen.Signers["mx1"] = rotate.SignerSeen{Ref: dkim.Ref{Name: dkim.Name{Domain: s.want.Name,
+				Selector: "s1"}, KeyID: k.ID}}
 		}),
 	}
 }

@@ -69,7 +69,8 @@ func keyOf(t testing.TB, seed string) *rotate.Key {
 		t.Fatal(err)
 	}
 	long := now.Add(-40 * 24 * time.Hour)
-	return &rotate.Key{ID: r.Key.ID(), Version: 1, Record: text, StoredAt: long, PublishedAt: long, VerifiedAt: long, CacheWait: time.Hour}
+	return &rotate.Key{ID: r.Key.ID(), Version: 1, Record: text, StoredAt: long, PublishedAt: long, VerifiedAt: long,
+		CacheWait: time.Hour}
 }
 
 // scene is a domain as the planner is given it.
@@ -83,10 +84,13 @@ type scene struct {
 // ready returns a domain that has signed with s1 for ten days, and to which change is done.
 func ready(t testing.TB, name string, change ...func(*scene)) scene {
 	s := scene{
-		want: rotate.Domain{Name: name, Provider: "office", Signers: []string{"mx1", "mx2"}, VerifyTimeout: time.Minute, Policy: rotate.Policy{Schedule: "0 4 15 * *", Timezone: "UTC",
-			Drain: 7 * 24 * time.Hour, Settle: 7 * 24 * time.Hour, Key: dkim.RSA2048, Selectors: [2]string{"s1", "s2"}, TTL: time.Hour}},
-		have: rotate.State{Domain: name, Revision: 42, Phase: rotate.Ready, Active: "s1", SwitchedAt: now.Add(-10 * 24 * time.Hour),
-			Selectors: map[string]*rotate.Selector{}, Signers: map[string]rotate.Confirmed{}},
+		want: rotate.Domain{Name: name, Provider: "office", Signers: []string{"mx1", "mx2"}, VerifyTimeout: time.Minute,
+			Policy: rotate.Policy{Schedule: "0 4 15 * *", Timezone: "UTC",
+				Drain: 7 * 24 * time.Hour, Settle: 7 * 24 * time.Hour, Key: dkim.RSA2048, Selectors: [2]string{"s1", "s2"},
+				TTL: time.Hour}},
+		have: rotate.State{Domain: name, Revision: 42, Phase: rotate.Ready, Active: "s1",
+			SwitchedAt: now.Add(-10 * 24 * time.Hour),
+			Selectors:  map[string]*rotate.Selector{}, Signers: map[string]rotate.Confirmed{}},
 		seen: rotate.Observation{Selectors: map[string]rotate.SelectorSeen{}, Signers: map[string]rotate.SignerSeen{}},
 	}
 	for _, sel := range s.want.Policy.Selectors {
@@ -104,7 +108,8 @@ func ready(t testing.TB, name string, change ...func(*scene)) scene {
 
 func (s *scene) show(selector string, values ...string) {
 	seen := s.seen.Selectors[selector]
-	seen.Sight = rotate.Sight{Zone: s.want.Name, Owner: selector + "._domainkey." + s.want.Name, Values: values, Complete: true, TTL: time.Hour, Negative: time.Hour}
+	seen.Sight = rotate.Sight{Zone: s.want.Name, Owner: selector + "._domainkey." + s.want.Name, Values: values,
+		Complete: true, TTL: time.Hour, Negative: time.Hour}
 	s.seen.Selectors[selector] = seen
 }
 
@@ -112,7 +117,8 @@ func (s *scene) sign(selector string, signers ...string) {
 	id := s.have.Selectors[selector].Key.ID
 	for _, name := range signers {
 		s.have.Signers[name] = rotate.Confirmed{Selector: selector, KeyID: id, At: s.have.SwitchedAt}
-		s.seen.Signers[name] = rotate.SignerSeen{Ref: dkim.Ref{Name: dkim.Name{Domain: s.want.Name, Selector: selector}, KeyID: id}}
+		s.seen.Signers[name] = rotate.SignerSeen{Ref: dkim.Ref{Name: dkim.Name{Domain: s.want.Name,
+			Selector: selector}, KeyID: id}}
 	}
 }
 
@@ -144,7 +150,8 @@ func scenes(t testing.TB) []scene {
 		ready(t, "gone.test", func(s *scene) { s.show("s1") }),
 		ready(t, "foreign.test", func(s *scene) { s.show("s2", nasty) }),
 		ready(t, "strays.test", func(s *scene) {
-			s.seen.Signers["mx2"] = rotate.SignerSeen{Ref: dkim.Ref{Name: dkim.Name{Domain: "strays.test", Selector: "s2"}, KeyID: s.have.Selectors["s2"].Key.ID}}
+			s.seen.Signers["mx2"] = rotate.SignerSeen{Ref: dkim.Ref{Name: dkim.Name{Domain: "strays.test", Selector: "s2"},
+				KeyID: s.have.Selectors["s2"].Key.ID}}
 			s.seen.Signers["mx1"] = rotate.SignerSeen{Err: fault.Temporary("ask signer mx1", errors.New(nasty), "look")}
 		}),
 		ready(t, "idle.test"),
@@ -157,7 +164,8 @@ func somePlan(t testing.TB) planfile.Document {
 	for _, s := range scenes(t) {
 		plans = append(plans, plan.Plan(now, s.want, s.req, s.have, s.seen))
 	}
-	doc := planfile.New(planfile.Context{Created: now, For: now, ConfigSHA256: "cafe", Lineage: "11112222-3333-4444-8555-666677778888",
+	doc := planfile.New(planfile.Context{Created: now, For: now,
+		ConfigSHA256: "cafe", Lineage: "11112222-3333-4444-8555-666677778888",
 		Warnings: []string{"old.test has left the configuration | and " + nasty}}, plans)
 	doc.PlanID, doc.Checksum = "abcdefghijklmnopqrstuvwxyz", "sha256:not counted here"
 	return doc
@@ -165,7 +173,8 @@ func somePlan(t testing.TB) planfile.Document {
 
 func someStaleness() show.PlanStaleness {
 	return show.PlanStaleness{
-		Whole: show.Staleness{Reasons: []rotate.Reason{{Code: "expired", Message: "it expired at Wed 2026-12-02 04:00:00 UTC"}}},
+		Whole: show.Staleness{Reasons: []rotate.Reason{{Code: "expired",
+			Message: "it expired at Wed 2026-12-02 04:00:00 UTC"}}},
 		Domains: map[string]show.Staleness{
 			"switch.test":  {Reasons: []rotate.Reason{{Code: "record-changed", Message: "DNS shows something else: " + nasty}}},
 			"replace.test": {Unchecked: fault.Temporary("look up s1._domainkey.replace.test", errors.New(nasty), "")},
@@ -213,7 +222,8 @@ func TestGoldenCalendar(t *testing.T) {
 	until := now.Add(90 * 24 * time.Hour)
 	var outlooks []plan.Outlook
 	for _, s := range scenes(t) {
-		outlooks = append(outlooks, plan.Forecast(now, until, s.want, rotate.Request{}, s.have, s.seen, map[string]time.Duration{"mx1": 15 * time.Minute}))
+		outlooks = append(outlooks, plan.Forecast(now, until, s.want, rotate.Request{}, s.have, s.seen,
+			map[string]time.Duration{"mx1": 15 * time.Minute}))
 	}
 	doc := report.NewCalendar(now, until, outlooks)
 	var b bytes.Buffer
@@ -239,7 +249,8 @@ var escaped = regexp.MustCompile(`\\[^A-Za-z0-9\s]`)
 // Nothing from outside forms markup, breaks a table or pings anybody.
 func TestMarkdownIsSafe(t *testing.T) {
 	text := string(markdown(func(m show.Markdown) { m.Plan(somePlan(t), someStaleness()) }))
-	for _, bad := range []string{"<img", "](http", "](http://evil", "@team", " #1", "**bold**", "http://evil.test", "\x1b", "\u202e"} {
+	for _, bad := range []string{"<img", "](http", "](http://evil", "@team", " #1", "**bold**", "http://evil.test",
+		"\x1b", "\u202e"} {
 		if strings.Contains(escaped.ReplaceAllString(text, ""), bad) {
 			t.Errorf("%q stands in\n%s", bad, text)
 		}
@@ -256,7 +267,8 @@ func TestMarkdownIsSafe(t *testing.T) {
 		}
 		columns = n
 	}
-	for fences, tags := strings.Count(text, "```"), strings.Count(text, "<details>"); fences%2 != 0 || tags != strings.Count(text, "</details>"); {
+	for fences, tags := strings.Count(text, "```"), strings.Count(text, "<details>"); fences%2 != 0 ||
+		tags != strings.Count(text, "</details>"); {
 		t.Fatalf("%d fences, %d details are opened", fences, tags)
 	}
 }

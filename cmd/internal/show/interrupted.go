@@ -30,7 +30,8 @@ func (t Text) Interrupted(left []engine.Result, again string) {
 		fmt.Fprintln(t.W, "Interrupted; the step in hand was finished. Nothing is left to do.")
 		return
 	}
-	fmt.Fprintf(t.W, "Interrupted; the step in hand was finished, and nothing is lost. Left is %s:\n", report.Count(len(left), "domain"))
+	fmt.Fprintf(t.W, "Interrupted; the step in hand was finished, and nothing is lost. Left is %s:\n",
+		report.Count(len(left), "domain"))
 	for _, r := range left[:min(len(left), mostLeft)] {
 		fmt.Fprintf(t.W, "  %s  %s\n", r.Domain, t.leftOf(r))
 	}
@@ -51,7 +52,8 @@ func (t Text) leftOf(r engine.Result) string {
 		rotate.Draining:      "mail in flight is waited for",
 		rotate.Replacing:     r.State.Draining + " gets its fresh key",
 	}[r.State.Phase]
-	if draining := r.State.Selectors[r.State.Draining]; r.State.Phase == rotate.Draining && draining != nil && draining.Key != nil && !draining.Key.Leaked.IsZero() {
+	if draining := r.State.Selectors[r.State.Draining]; r.State.Phase == rotate.Draining && draining != nil &&
+		draining.Key != nil && !draining.Key.Leaked.IsZero() {
 		words = "the leaked key of " + r.State.Draining + " is yet to be cleared away, and replaced"
 	}
 	if words == "not begun" && len(r.Done) > 0 {

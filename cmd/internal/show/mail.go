@@ -105,13 +105,16 @@ func (m mail) signing() string {
 		}
 		return ""
 	case from == unknown:
-		return fmt.Sprintf("What signs mail today is not known, since %s did not answer; %s it is signed with %s.", strings.Join(switched, ", "), m.from(at), to)
+		return fmt.Sprintf("What signs mail today is not known, since %s did not answer; %s it is signed with %s.",
+			strings.Join(switched, ", "), m.from(at), to)
 	case from == "" || from == unsigned:
-		return fmt.Sprintf("%s is not signed for the domain today, at least not by anything that dkimbot manages; %s it is signed with %s, %s by then.", whose, m.from(at), to, m.shown(to))
+		return fmt.Sprintf("%s is not signed for the domain today, at least not by anything that dkimbot manages; "+
+			"%s it is signed with %s, %s by then.", whose, m.from(at), to, m.shown(to))
 	case from == to && same:
 		return fmt.Sprintf("%s goes on being signed with %s, and with the same key.", whose, to)
 	case from == to:
-		return fmt.Sprintf("%s is signed with another key at %s than it should be; %s it is signed with the one that DNS shows.", whose, to, m.from(at))
+		return fmt.Sprintf("%s is signed with another key at %s than it should be; "+
+			"%s it is signed with the one that DNS shows.", whose, to, m.from(at))
 	}
 	return fmt.Sprintf("%s goes on being signed with %s until %s, then %s.", whose, from, m.until(at), then)
 }
@@ -131,7 +134,8 @@ func (m mail) shown(selector string) string {
 
 // others reports whether there are signers that don't switch.
 func (m mail) others(switched []string) bool {
-	return len(m.p.Seen.Signers) > len(switched) || slices.ContainsFunc(m.p.Steps, func(s rotate.Step) bool { return m.stray(s) })
+	return len(m.p.Seen.Signers) > len(switched) ||
+		slices.ContainsFunc(m.p.Steps, func(s rotate.Step) bool { return m.stray(s) })
 }
 
 // stray reports whether a step brings a signer back that uses the wrong selector.
@@ -144,21 +148,27 @@ func (m mail) stray(s rotate.Step) bool {
 func (m mail) records(s rotate.Step) string {
 	switch {
 	case s.Kind == rotate.Drain:
-		return fmt.Sprintf("Mail already signed with %s verifies all the while, because its key record stays in DNS until %s at least.", s.Selector, day(s.NotBefore))
+		return fmt.Sprintf("Mail already signed with %s verifies all the while, "+
+			"because its key record stays in DNS until %s at least.", s.Selector, day(s.NotBefore))
 	case s.Kind == rotate.Activate && m.foreign(s):
-		return fmt.Sprintf("Mail already signed with %s verifies as long as its key record stays in DNS, which dkimbot does not touch.", s.From.Selector)
+		return fmt.Sprintf("Mail already signed with %s verifies as long as its key record stays in DNS, "+
+			"which dkimbot does not touch.", s.From.Selector)
 	case m.stray(s) && m.first(s) && s.From.Selector != "" && s.From.Selector != s.Selector:
 		return m.already(s.From)
 	case s.Kind == rotate.Publish && s.Reason.Code == codes.Replace:
-		return fmt.Sprintf("The key record of %s is replaced, which no mail needs any more: nothing has signed with it for longer than its drain.", s.Selector)
+		return fmt.Sprintf("The key record of %s is replaced, which no mail needs any more: "+
+			"nothing has signed with it for longer than its drain.", s.Selector)
 	case s.Kind == rotate.Publish && s.Reason.Code == codes.Vanished:
-		return fmt.Sprintf("Mail signed with %s fails to verify until its key record, which is gone from DNS, is back.", s.Selector)
+		return fmt.Sprintf("Mail signed with %s fails to verify until its key record, which is gone from DNS, "+
+			"is back.", s.Selector)
 	case s.Kind == rotate.Revoke && s.Reason.Code == codes.Purge:
 		return fmt.Sprintf("No mail needs the record of %s any more when it is revoked.", s.Selector)
 	case s.Kind == rotate.Revoke && len(m.stays(s.Selector)) > 0:
-		return fmt.Sprintf("Mail signed with %s fails to verify from then on, in flight or new: its key is revoked, and %s still signs with it.", s.Selector, strings.Join(m.stays(s.Selector), ", "))
+		return fmt.Sprintf("Mail signed with %s fails to verify from then on, in flight or new: "+
+			"its key is revoked, and %s still signs with it.", s.Selector, strings.Join(m.stays(s.Selector), ", "))
 	case s.Kind == rotate.Revoke:
-		return fmt.Sprintf("Mail signed with %s that is still in flight fails to verify from then on: its key is revoked.", s.Selector)
+		return fmt.Sprintf("Mail signed with %s that is still in flight fails to verify from then on: "+
+			"its key is revoked.", s.Selector)
 	}
 	return ""
 }
@@ -167,7 +177,8 @@ func (m mail) records(s rotate.Step) string {
 func (m mail) already(from rotate.Side) string {
 	switch m.p.Seen.Fate(from.Selector, from.KeyID) {
 	case rotate.Fails:
-		return fmt.Sprintf("Mail already signed with %s fails to verify: DNS does not show the key that it was signed with.", from.Selector)
+		return fmt.Sprintf("Mail already signed with %s fails to verify: "+
+			"DNS does not show the key that it was signed with.", from.Selector)
 	case rotate.Disowned:
 		return fmt.Sprintf("Mail already signed with %s fails to verify: its key was revoked.", from.Selector)
 	}
@@ -189,7 +200,8 @@ func (m mail) spoilt() (out []string) {
 	for _, f := range m.p.Drift {
 		verb := map[codes.Code]string{codes.RecordForeign: "fails", codes.RecordSecond: "may fail"}[f.Code]
 		by := slices.DeleteFunc(m.using(f.Selector), func(name string) bool {
-			return m.p.Seen.Fate(f.Selector, m.p.Seen.Signers[name].Ref.KeyID) == rotate.Verifies // with a key that the state does not know
+			// with a key that the state does not know
+			return m.p.Seen.Fate(f.Selector, m.p.Seen.Signers[name].Ref.KeyID) == rotate.Verifies
 		})
 		if verb != "" && len(by) > 0 {
 			out = append(out, fmt.Sprintf("Mail signed with %s (%s) %s to verify while a record that is not dkimbot's stands there.", f.Selector, strings.Join(by, ", "), verb))
@@ -200,7 +212,8 @@ func (m mail) spoilt() (out []string) {
 
 // using returns the signers that sign with a selector now.
 func (m mail) using(selector string) []string {
-	return slices.DeleteFunc(m.signers(), func(name string) bool { return m.p.Seen.Signers[name].Ref.Selector != selector })
+	return slices.DeleteFunc(m.signers(),
+		func(name string) bool { return m.p.Seen.Signers[name].Ref.Selector != selector })
 }
 
 // foreign reports whether a signer comes from a selector that is not dkimbot's.

@@ -25,7 +25,8 @@ const manyDomains = 5
 // Plan writes a plan: a table of all domains that it concerns, then each of them.
 func (m Markdown) Plan(doc planfile.Document, is PlanStaleness) {
 	m.line("## dkimbot plan: %s, %s", report.Count(doc.Summary.Domains, "domain"), report.Count(doc.Summary.Steps, "step"))
-	m.line("Plan %s, made %s; may be applied %s. Nothing was changed by making it.", code(doc.PlanID), day(doc.CreatedAt), m.span(doc))
+	m.line("Plan %s, made %s; may be applied %s. Nothing was changed by making it.", code(doc.PlanID),
+		day(doc.CreatedAt), m.span(doc))
 	m.staleness("", is.Whole)
 	if is.Unsigned {
 		m.line("> **Unsigned:** %s.", unsignedWords)
@@ -35,7 +36,8 @@ func (m Markdown) Plan(doc planfile.Document, is PlanStaleness) {
 	}
 	var told []planfile.Domain
 	for _, d := range doc.Domains {
-		if s := is.Domains[d.Name]; len(d.Steps) > 0 || d.Problem != nil || len(d.Drift)+len(d.Warnings) > 0 || len(s.Reasons) > 0 {
+		if s := is.Domains[d.Name]; len(d.Steps) > 0 || d.Problem != nil || len(d.Drift)+len(d.Warnings) > 0 ||
+			len(s.Reasons) > 0 {
 			told = append(told, d)
 		}
 	}
@@ -110,7 +112,8 @@ func (m Markdown) steps(steps []rotate.Step) {
 	rows, records := [][]string{{"", "step", "where", "before", "after", "when", "why"}}, []string{}
 	for i, s := range steps {
 		from, to := change(s)
-		rows = append(rows, []string{fmt.Sprint(i + 1), string(s.Kind), cell(s.Target), cell(from), cell(to), m.when(s.NotBefore), escape(s.Reason.Message)})
+		rows = append(rows, []string{fmt.Sprint(i + 1), string(s.Kind), cell(s.Target), cell(from), cell(to),
+			m.when(s.NotBefore), escape(s.Reason.Message)})
 		if s.Kind != rotate.Publish && s.Kind != rotate.Revoke {
 			continue
 		}
@@ -159,7 +162,8 @@ func (m Markdown) table(rows [][]string) {
 }
 
 // markup are the characters that mean something in Markdown or HTML.
-var markup = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "|", `\|`, "~", `\~`, "$", `\$`, "!", `\!`,
+var markup = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "|", `\|`, "~",
+	`\~`, "$", `\$`, "!", `\!`,
 	"&", "&amp;", "<", "&lt;", ">", "&gt;",
 	"@", "@<!-- -->", "#", "#<!-- -->", "://", ":<!-- -->//", "www.", "www<!-- -->.") // neither people, issues nor links
 

@@ -11,7 +11,8 @@ import (
 // sentBack says which signers a person has sent back during a switch.
 func (t Text) sentBack(st rotate.State) {
 	if len(st.Held) > 0 {
-		fmt.Fprintf(t.W, "  %s %s to %s; 'dkimbot rotate --domain %s' carries the switch on for all\n", t.yellow("sent back:"), strings.Join(st.Held, ", "), st.Active, st.Domain)
+		fmt.Fprintf(t.W, "  %s %s to %s; 'dkimbot rotate --domain %s' carries the switch on for all\n",
+			t.yellow("sent back:"), strings.Join(st.Held, ", "), st.Active, st.Domain)
 	}
 }
 
@@ -34,7 +35,8 @@ func (t Text) released(st rotate.State) {
 	case !r.Purged.IsZero():
 		t.line("  ", "stays", "nothing: records were revoked and keys destroyed "+t.at(r.Purged))
 	case r.Purge:
-		t.line("  ", "stays", strings.Join(stays, "; ")+"; records are revoked and keys destroyed when no signer has used them for as long as the drain")
+		t.line("  ", "stays", strings.Join(stays, "; ")+
+			"; records are revoked and keys destroyed when no signer has used them for as long as the drain")
 	default:
 		t.line("  ", "stays", strings.Join(stays, "; "))
 		t.line("  ", "", "take it out of the configuration, or take it back: dkimbot release --domain "+st.Domain+" --undo")

@@ -131,7 +131,8 @@ func (t Text) SavedPlan(doc planfile.Document, is PlanStaleness) {
 }
 
 // unsignedWords say what is shown of a plan whose signature can't be checked.
-const unsignedWords = "no signature could be checked, so only what follows from its steps is shown, in dkimbot's own words"
+const unsignedWords = "no signature could be checked, so only what follows from its steps is shown, " +
+	"in dkimbot's own words"
 
 // staleness says why a plan can't be applied any more, or that nobody knows.
 func (t Text) staleness(is Staleness) {
@@ -139,6 +140,7 @@ func (t Text) staleness(is Staleness) {
 		fmt.Fprintf(t.W, "  %s %s\n", t.red("stale:"), Visible(r.Message))
 	}
 	if is.Unchecked != nil {
-		fmt.Fprintf(t.W, "  %s whether the plan still holds could not be found out: %s\n", t.yellow("unchecked:"), lines(is.Unchecked.Error(), "    "))
+		fmt.Fprintf(t.W, "  %s whether the plan still holds could not be found out: %s\n", t.yellow("unchecked:"),
+			lines(is.Unchecked.Error(), "    "))
 	}
 }

@@ -16,13 +16,15 @@ func (t Text) Finished(e rotate.Event) {
 	case codes.OutcomeDone:
 		fmt.Fprintf(t.W, "%s  %s\n", e.Domain, did(e))
 	case codes.OutcomeFailed, codes.OutcomeRefused:
-		fmt.Fprintf(t.W, "%s  %s %s: %s\n", e.Domain, attempt(e), t.red(string(e.Outcome)), strings.ReplaceAll(e.Message, "\n", " | "))
+		fmt.Fprintf(t.W, "%s  %s %s: %s\n", e.Domain, attempt(e), t.red(string(e.Outcome)),
+			strings.ReplaceAll(e.Message, "\n", " | "))
 	}
 }
 
 // Waiting tells what a run stays for.
 func (t Text) Waiting(domain string, next rotate.Next) {
-	fmt.Fprintf(t.W, "%s  waiting until %s UTC to %s: %s\n", domain, next.At.UTC().Format(time.TimeOnly), action(next), next.Reason.Message)
+	fmt.Fprintf(t.W, "%s  waiting until %s UTC to %s: %s\n", domain, next.At.UTC().Format(time.TimeOnly), action(next),
+		next.Reason.Message)
 }
 
 // Progress is what a run is at, in one line that is told over and over. It is not
@@ -44,7 +46,8 @@ type atWork struct {
 
 // NewProgress begins at now.
 func NewProgress(now time.Time) *Progress {
-	return &Progress{began: now, expected: map[string]time.Duration{}, working: map[string]atWork{}, waiting: map[string]rotate.Next{}}
+	return &Progress{began: now, expected: map[string]time.Duration{}, working: map[string]atWork{},
+		waiting: map[string]rotate.Next{}}
 }
 
 // Expect says which domains the run is for.
@@ -111,7 +114,8 @@ func (p *Progress) what(now time.Time) string {
 	}
 	if name := first(p.waiting, func(a, b rotate.Next) bool { return a.At.Before(b.At) }); name != "" {
 		next := p.waiting[name]
-		return fmt.Sprintf("%s: waiting %s to %s", name, howLong(next.At.Sub(now)), action(next)) + others(len(p.waiting)-1, "more waiting")
+		return fmt.Sprintf("%s: waiting %s to %s", name, howLong(next.At.Sub(now)), action(next)) +
+			others(len(p.waiting)-1, "more waiting")
 	}
 	return ""
 }

@@ -14,11 +14,15 @@ import (
 
 func TestFinishedSteps(t *testing.T) {
 	wantText(t, written(func(x show.Text) {
-		x.Finished(rotate.Event{Domain: "example.com", Kind: rotate.Activate, Selector: "s1", Signer: "mx1", Outcome: "begun"})
-		x.Finished(rotate.Event{Domain: "example.com", Kind: rotate.Activate, Selector: "s1", Signer: "mx1", Outcome: "done", KeyID: "0123456789abcdef"})
-		x.Finished(rotate.Event{Domain: "example.com", Kind: rotate.Publish, Selector: "s1", Outcome: "failed", Message: "one\ntwo"})
+		x.Finished(rotate.Event{Domain: "example.com", Kind: rotate.Activate, Selector: "s1", Signer: "mx1",
+			Outcome: "begun"})
+		x.Finished(rotate.Event{Domain: "example.com", Kind: rotate.Activate, Selector: "s1", Signer: "mx1",
+			Outcome: "done", KeyID: "0123456789abcdef"})
+		x.Finished(rotate.Event{Domain: "example.com", Kind: rotate.Publish, Selector: "s1",
+			Outcome: "failed", Message: "one\ntwo"})
 		x.Finished(rotate.Event{Domain: "example.com", Outcome: "refused", Message: "the record is not ours"})
-		x.Waiting("example.com", rotate.Next{Action: "replace", Selector: "s1", At: now, Reason: rotate.Reason{Message: "mail is in flight"}})
+		x.Waiting("example.com", rotate.Next{Action: "replace", Selector: "s1", At: now,
+			Reason: rotate.Reason{Message: "mail is in flight"}})
 	}), `
 example.com  s1: signer mx1 signs with it now (key 0123456789ab)
 example.com  publish s1 failed: one | two
@@ -34,7 +38,8 @@ func TestProgressLine(t *testing.T) {
 	begin := func(domain string, kind rotate.Kind, d time.Duration) {
 		p.Step(rotate.Event{Domain: domain, Kind: kind, Selector: "s1", Outcome: "begun"}, at(d))
 	}
-	three := []rotate.Domain{{Name: "a.test", VerifyTimeout: 2 * time.Minute}, {Name: "b.test", VerifyTimeout: 2 * time.Minute}, {Name: "c.test"}}
+	three := []rotate.Domain{{Name: "a.test", VerifyTimeout: 2 * time.Minute},
+		{Name: "b.test", VerifyTimeout: 2 * time.Minute}, {Name: "c.test"}}
 	for _, tt := range []struct {
 		name string
 		do   func()
@@ -44,10 +49,14 @@ func TestProgressLine(t *testing.T) {
 		{"nothing is known", func() {}, 0, ""},
 		{"nothing has begun", func() { p.Expect(three) }, 0, "0 of 3 domains done"},
 		{"nobody says how many", func() { begin("a.test", rotate.Publish, 0) }, 0, "a.test: publish s1"},
-		{"a step", func() { p.Expect(three); begin("a.test", rotate.Publish, 0) }, 999 * time.Millisecond, "0 of 3 domains done | a.test: publish s1"},
-		{"a step that takes long", func() { p.Expect(three); begin("a.test", rotate.Publish, 0) }, 3 * time.Second, "0 of 3 domains done | a.test: publish s1 for 3s"},
-		{"a record that is waited for", func() { p.Expect(three); begin("a.test", rotate.Verify, 0) }, 30 * time.Second, "0 of 3 domains done | a.test: verify s1 for 30s, 90s more at most"},
-		{"for too long", func() { p.Expect(three); begin("a.test", rotate.Verify, 0) }, 3 * time.Minute, "0 of 3 domains done | a.test: verify s1 for 3m"},
+		{"a step", func() { p.Expect(three); begin("a.test", rotate.Publish, 0) }, 999 * time.Millisecond,
+			"0 of 3 domains done | a.test: publish s1"},
+		{"a step that takes long", func() { p.Expect(three); begin("a.test", rotate.Publish, 0) }, 3 * time.Second,
+			"0 of 3 domains done | a.test: publish s1 for 3s"},
+		{"a record that is waited for", func() { p.Expect(three); begin("a.test", rotate.Verify, 0) }, 30 * time.Second,
+			"0 of 3 domains done | a.test: verify s1 for 30s, 90s more at most"},
+		{"for too long", func() { p.Expect(three); begin("a.test", rotate.Verify, 0) }, 3 * time.Minute,
+			"0 of 3 domains done | a.test: verify s1 for 3m"},
 		{"several at work", func() {
 			p.Expect(three)
 			begin("a.test", rotate.Publish, time.Second)
@@ -71,8 +80,10 @@ func TestProgressLine(t *testing.T) {
 			p.Waiting("c.test", rotate.Next{Action: "rotate", Selector: "s2", At: at(14 * time.Second)})
 			p.Over("a.test")
 		}, 0, "1 of 3 domains done | c.test: waiting 14s to rotate to s2, 1 more waiting"},
-		{"a wait that is over", func() { p.Waiting("b.test", rotate.Next{Action: "retry", At: at(0)}) }, time.Second, "b.test: waiting 0s to try again"},
-		{"told to end", func() { p.Expect(three); begin("a.test", rotate.Publish, 0); p.End() }, 0, "finishing the step in hand; Ctrl-C again ends at once | 0 of 3 domains done | a.test: publish s1"},
+		{"a wait that is over", func() { p.Waiting("b.test", rotate.Next{Action: "retry", At: at(0)}) }, time.Second,
+			"b.test: waiting 0s to try again"},
+		{"told to end", func() { p.Expect(three); begin("a.test", rotate.Publish, 0); p.End() }, 0,
+			"finishing the step in hand; Ctrl-C again ends at once | 0 of 3 domains done | a.test: publish s1"},
 		{"how long still", func() {
 			for _, name := range strings.Split("abcdefghijklmno", "") {
 				p.Expect([]rotate.Domain{{Name: name}})
@@ -106,9 +117,12 @@ func TestInterruptedSaysWhatIsLeft(t *testing.T) {
 		return engine.Result{Domain: name, State: rotate.State{Phase: phase, Target: "s2", Draining: "s1"}, Err: err}
 	}
 	all := []engine.Result{
-		of("f.test", rotate.Replacing, context.Canceled), of("ready.test", rotate.Ready, nil), of("failed.test", rotate.Switching, errors.New("no route to host")),
-		of("a.test", "", context.Canceled), of("b.test", rotate.New, context.Canceled), of("c.test", rotate.Bootstrapping, context.Canceled),
-		of("d.test", rotate.Switching, context.Canceled), of("e.test", rotate.Draining, nil), of("g.test", rotate.Ready, context.Canceled),
+		of("f.test", rotate.Replacing, context.Canceled), of("ready.test", rotate.Ready, nil),
+		of("failed.test", rotate.Switching, errors.New("no route to host")),
+		of("a.test", "", context.Canceled), of("b.test", rotate.New, context.Canceled),
+		of("c.test", rotate.Bootstrapping, context.Canceled),
+		of("d.test", rotate.Switching, context.Canceled), of("e.test", rotate.Draining, nil),
+		of("g.test", rotate.Ready, context.Canceled),
 	}
 	all[7].State.Next = &rotate.Next{Action: "replace", Selector: "s1", At: now.Add(7 * 24 * time.Hour)}
 	wantText(t, written(func(x show.Text) { x.Interrupted(show.LeftOver(all), "dkimbot rotate --due") }), `
@@ -127,5 +141,6 @@ To go on: dkimbot rotate --due
 	if !strings.Contains(got, "Left is 25 domains") || !strings.Contains(got, "\n  and 5 more\n") {
 		t.Error(got)
 	}
-	wantText(t, written(func(x show.Text) { x.Interrupted(show.LeftOver(all[1:3]), "x") }), "\nInterrupted; the step in hand was finished. Nothing is left to do.\n")
+	wantText(t, written(func(x show.Text) { x.Interrupted(show.LeftOver(all[1:3]), "x") }),
+		"\nInterrupted; the step in hand was finished. Nothing is left to do.\n")
 }

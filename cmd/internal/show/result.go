@@ -56,11 +56,13 @@ func did(e rotate.Event) string {
 		}
 		return fmt.Sprintf("%s: %s was made, kept in the keystore and read back", e.Selector, key)
 	case rotate.Adopt:
-		return fmt.Sprintf("%s: %s was adopted: it is kept in the keystore, and it and its record are dkimbot's from now on", e.Selector, key)
+		return fmt.Sprintf("%s: %s was adopted: it is kept in the keystore, and it and its record are dkimbot's from now on",
+			e.Selector, key)
 	case rotate.Publish:
 		return fmt.Sprintf("%s: the record of %s was published", e.Selector, key)
 	case rotate.Verify:
-		said := strings.NewReplacer(" shows it; a test", " shows "+key+", and a test", " shows it;", " shows "+key+";").Replace(e.Message)
+		said := strings.NewReplacer(" shows it; a test", " shows "+key+", and a test", " shows it;", " shows "+key+
+			";").Replace(e.Message)
 		return e.Selector + ": " + cmp.Or(said, key+" was verified")
 	case rotate.Activate:
 		return fmt.Sprintf("%s: signer %s signs with it now (%s)", e.Selector, e.Signer, key)

@@ -24,7 +24,8 @@ func (t Text) Simulation(doc report.SimulationDocument) {
 		t.margin(m)
 	}
 	for _, p := range doc.Problems {
-		fmt.Fprintf(t.W, "%s %s, first on %s (%s): %s\n", t.red("problem:"), p.Domain, p.At.Format("2006-01-02"), report.Count(p.Count, "time"), p.Message)
+		fmt.Fprintf(t.W, "%s %s, first on %s (%s): %s\n", t.red("problem:"), p.Domain, p.At.Format("2006-01-02"),
+			report.Count(p.Count, "time"), p.Message)
 	}
 	t.advice(doc)
 	fmt.Fprintln(t.W, t.verdict(doc))
@@ -32,13 +33,17 @@ func (t Text) Simulation(doc report.SimulationDocument) {
 
 func (t Text) simulated(doc report.SimulationDocument) {
 	v := doc.Verdict
-	fmt.Fprintf(t.W, "Played %s from %s, faults %s, seed %d.\n", coarse(doc.To.Sub(doc.From)), doc.From.Format("2006-01-02"), doc.Faults, doc.Seed)
+	fmt.Fprintf(t.W, "Played %s from %s, faults %s, seed %d.\n", coarse(doc.To.Sub(doc.From)),
+		doc.From.Format("2006-01-02"), doc.Faults, doc.Seed)
 	fmt.Fprintf(t.W, "%s, %s signed, %s: %d failed, %d messages without signature.\n",
-		report.Count(v.Rotations, "rotation"), report.Count(v.Mails, "message"), report.Count(v.Verifications, "verification"), v.Failures, v.Unsigned)
+		report.Count(v.Rotations, "rotation"), report.Count(v.Mails, "message"),
+		report.Count(v.Verifications, "verification"), v.Failures, v.Unsigned)
 	if v.Excused > 0 {
-		fmt.Fprintf(t.W, "%s more failed for which no software can answer: a host was restored from a backup whose keys were long replaced.\n", report.Count(v.Excused, "verification"))
+		fmt.Fprintf(t.W, "%s more failed for which no software can answer: "+
+			"a host was restored from a backup whose keys were long replaced.\n", report.Count(v.Excused, "verification"))
 	}
-	fmt.Fprintln(t.W, "Assumed: mail is under way for up to 5 days, receivers keep a key for up to 7 days behind resolvers that keep it for its TTL.")
+	fmt.Fprintln(t.W, "Assumed: mail is under way for up to 5 days, "+
+		"receivers keep a key for up to 7 days behind resolvers that keep it for its TTL.")
 }
 
 var waits = map[string]string{
@@ -55,7 +60,8 @@ func (t Text) margin(m report.SimulationMargin) {
 	case m.Thin:
 		words = t.yellow("to spare, which is thin")
 	}
-	fmt.Fprintf(t.W, "Tightest %s: %s %s (%s at %s, %s; %s)\n", m.Wait, span(m.Exact.Abs()), words, m.Selector, m.Domain, m.At.Format("2006-01-02"), waits[m.Wait])
+	fmt.Fprintf(t.W, "Tightest %s: %s %s (%s at %s, %s; %s)\n", m.Wait, span(m.Exact.Abs()), words, m.Selector, m.Domain,
+		m.At.Format("2006-01-02"), waits[m.Wait])
 }
 
 func span(d time.Duration) string {
@@ -73,13 +79,15 @@ func (t Text) advice(doc report.SimulationDocument) {
 		case m.Wait == "drain":
 			fmt.Fprintln(t.W, t.yellow("hint:"), "write a longer drain: it must cover the queue's life; 168h is the default")
 		case m.Wait == "settle":
-			fmt.Fprintln(t.W, t.yellow("hint:"), "write a longer settle: receivers may keep the old key for seven days; 168h is the default")
+			fmt.Fprintln(t.W, t.yellow("hint:"),
+				"write a longer settle: receivers may keep the old key for seven days; 168h is the default")
 		default:
 			fmt.Fprintln(t.W, t.yellow("hint:"), "turn verification on: with mode none nobody knows what the name servers show")
 		}
 	}
 	if n := doc.Verdict.Waited; n > 0 {
-		fmt.Fprintf(t.W, "%s due before the key had settled, and waited: a whole turn takes drain, TTL and settle. A rarer schedule would say when it really happens.\n",
+		fmt.Fprintf(t.W, "%s due before the key had settled, and waited: a whole turn takes drain, TTL and settle. "+
+			"A rarer schedule would say when it really happens.\n",
 			map[bool]string{true: "1 rotation was", false: report.Count(n, "rotation") + " were"}[n == 1])
 	}
 }
@@ -91,5 +99,6 @@ func (t Text) verdict(doc report.SimulationDocument) string {
 	case doc.Verdict.MailFails:
 		return t.red("Mail would fail.")
 	}
-	return t.red("No mail fails, but dkimbot broke a rule of its own.") + " Report this as a defect, with the seed and the configuration's policies."
+	return t.red("No mail fails, but dkimbot broke a rule of its own.") +
+		" Report this as a defect, with the seed and the configuration's policies."
 }

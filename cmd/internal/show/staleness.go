@@ -54,11 +54,13 @@ type DomainStaleness struct {
 // NewSavedPlan makes the document of a saved plan.
 func NewSavedPlan(doc planfile.Document, is PlanStaleness) SavedPlanDocument {
 	out := SavedPlanDocument{FormatVersion: report.FormatVersion, Plan: doc, Staleness: WholeStaleness{
-		Stale: len(is.Whole.Reasons) > 0, Unsigned: is.Unsigned, Reasons: append([]rotate.Reason{}, is.Whole.Reasons...), Unchecked: report.NewProblem(is.Whole.Unchecked), Domains: []DomainStaleness{}}}
+		Stale: len(is.Whole.Reasons) > 0, Unsigned: is.Unsigned, Reasons: append([]rotate.Reason{}, is.Whole.Reasons...),
+		Unchecked: report.NewProblem(is.Whole.Unchecked), Domains: []DomainStaleness{}}}
 	for _, d := range doc.Domains {
 		s := is.Domains[d.Name]
-		out.Staleness.Domains = append(out.Staleness.Domains, DomainStaleness{d.Name, len(s.Reasons) > 0 || out.Staleness.Stale,
-			append([]rotate.Reason{}, s.Reasons...), report.NewProblem(s.Unchecked)})
+		out.Staleness.Domains = append(out.Staleness.Domains,
+			DomainStaleness{d.Name, len(s.Reasons) > 0 || out.Staleness.Stale,
+				append([]rotate.Reason{}, s.Reasons...), report.NewProblem(s.Unchecked)})
 	}
 	return out
 }

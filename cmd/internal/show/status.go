@@ -22,10 +22,12 @@ func (t Text) Status(st rotate.State) {
 	for _, name := range sortedKeys(st.Signers) {
 		c := st.Signers[name]
 		if c.Left {
-			fmt.Fprintf(t.W, "  signer %s, no longer listed since %s, signed with %s, %s\n", name, t.at(c.At), c.Selector, keyWords(c.KeyID, "no key"))
+			fmt.Fprintf(t.W, "  signer %s, no longer listed since %s, signed with %s, %s\n", name, t.at(c.At), c.Selector,
+				keyWords(c.KeyID, "no key"))
 			continue
 		}
-		fmt.Fprintf(t.W, "  signer %s signs with %s, %s, in effect from %s\n", name, c.Selector, keyWords(c.KeyID, "no key"), t.at(c.At))
+		fmt.Fprintf(t.W, "  signer %s signs with %s, %s, in effect from %s\n", name, c.Selector,
+			keyWords(c.KeyID, "no key"), t.at(c.At))
 	}
 	t.sentBack(st)
 	t.released(st)
@@ -40,7 +42,8 @@ func (t Text) Status(st rotate.State) {
 
 func (t Text) failures(st rotate.State) {
 	if st.Failures > 0 {
-		fmt.Fprintf(t.W, "  %s %d in a row; the last one: %s\n", t.red("failures:"), st.Failures, lines(st.LastError, "            "))
+		fmt.Fprintf(t.W, "  %s %d in a row; the last one: %s\n", t.red("failures:"), st.Failures,
+			lines(st.LastError, "            "))
 	}
 }
 
@@ -102,5 +105,6 @@ func (t Text) Event(e rotate.Event) {
 
 // attempt names a step; an attempt that failed before its first step is one to plan.
 func attempt(e rotate.Event) string {
-	return strings.Join(strings.Fields(strings.Join([]string{cmp.Or(string(e.Kind), "plan"), e.Selector, e.Signer}, " ")), " ")
+	return strings.Join(strings.Fields(strings.Join([]string{cmp.Or(string(e.Kind), "plan"), e.Selector, e.Signer}, " ")),
+		" ")
 }

@@ -43,15 +43,21 @@ func TestPlan(t *testing.T) {
 	why := rotate.Reason{Code: "replace", Message: "the drain of s1 has passed"}
 	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.Replacing, Reason: why, Steps: []rotate.Step{
 		{Kind: rotate.Generate, Selector: "s1", Target: "s1._domainkey.example.com", Reason: why, Algorithm: "rsa2048"},
-		{Kind: rotate.StoreKey, Selector: "s1", Target: "keystore, s1._domainkey.example.com", Reason: why, From: rotate.Side{KeyID: oldID}, To: rotate.Side{Fresh: true}},
+		{Kind: rotate.StoreKey, Selector: "s1", Target: "keystore, s1._domainkey.example.com", Reason: why,
+			From: rotate.Side{KeyID: oldID}, To: rotate.Side{Fresh: true}},
 		{Kind: rotate.Publish, Selector: "s1", Target: "s1._domainkey.example.com TXT, through office", Reason: why,
 			From: rotate.Side{Record: record, KeyID: oldID}, To: rotate.Side{Fresh: true}, TTL: time.Hour},
-		{Kind: rotate.Verify, Selector: "s1", Target: "s1._domainkey.example.com TXT", Reason: why, To: rotate.Side{Fresh: true}},
-		{Kind: rotate.Activate, Selector: "s2", Signer: "mx1", Target: "signer mx1", Reason: why, From: rotate.Side{Selector: "s1", KeyID: oldID}, To: rotate.Side{Selector: "s2", KeyID: newID}},
-		{Kind: rotate.Drain, Selector: "s1", Target: "s1._domainkey.example.com", Reason: why, NotBefore: now.Add(7 * 24 * time.Hour)},
-		{Kind: rotate.Destroy, Selector: "s1", Target: "keystore, s1._domainkey.example.com version 3", Reason: why, From: rotate.Side{KeyID: oldID}},
+		{Kind: rotate.Verify, Selector: "s1", Target: "s1._domainkey.example.com TXT", Reason: why,
+			To: rotate.Side{Fresh: true}},
+		{Kind: rotate.Activate, Selector: "s2", Signer: "mx1", Target: "signer mx1", Reason: why,
+			From: rotate.Side{Selector: "s1", KeyID: oldID}, To: rotate.Side{Selector: "s2", KeyID: newID}},
+		{Kind: rotate.Drain, Selector: "s1", Target: "s1._domainkey.example.com", Reason: why,
+			NotBefore: now.Add(7 * 24 * time.Hour)},
+		{Kind: rotate.Destroy, Selector: "s1", Target: "keystore, s1._domainkey.example.com version 3", Reason: why,
+			From: rotate.Side{KeyID: oldID}},
 	},
-		Next:     &rotate.Next{Action: "replace", Selector: "s1", At: now.Add(7 * 24 * time.Hour), Reason: rotate.Reason{Code: "drain", Message: "mail may be in flight"}},
+		Next: &rotate.Next{Action: "replace", Selector: "s1", At: now.Add(7 * 24 * time.Hour),
+			Reason: rotate.Reason{Code: "drain", Message: "mail may be in flight"}},
 		Warnings: []string{"signer mx3 is no longer listed"},
 	}
 	wantText(t, written(func(x show.Text) { x.Plan(plan) }), `
@@ -113,7 +119,9 @@ func TestPlanFromNothing(t *testing.T) {
 		{Kind: rotate.Activate, Target: "signer mx1", To: rotate.Side{Selector: "s1", KeyID: newID}},
 	}}
 	got := written(func(x show.Text) { x.Plan(plan) })
-	for _, want := range []string{"from  no record\n", "to    v=DKIM1; k=rsa; p=MIIBIjANBgkq...zwIDAQAB (key ffeeddccbbaa), TTL 1h\n", "from  does not sign for the domain\n"} {
+	for _, want := range []string{"from  no record\n",
+		"to    v=DKIM1; k=rsa; p=MIIBIjANBgkq...zwIDAQAB (key ffeeddccbbaa), TTL 1h\n",
+		"from  does not sign for the domain\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("want %q in\n%s", want, got)
 		}
@@ -121,8 +129,10 @@ func TestPlanFromNothing(t *testing.T) {
 }
 
 func TestPlanWithNothingToDo(t *testing.T) {
-	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.Ready, Reason: rotate.Reason{Code: "idle", Message: "s1 signs; s2 is published and waits"},
-		Next: &rotate.Next{Action: "rotate", Selector: "s2", At: now.Add(time.Hour), Reason: rotate.Reason{Code: "schedule", Message: "the schedule's next rotation switches to s2"}}}
+	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.Ready,
+		Reason: rotate.Reason{Code: "idle", Message: "s1 signs; s2 is published and waits"},
+		Next: &rotate.Next{Action: "rotate", Selector: "s2", At: now.Add(time.Hour),
+			Reason: rotate.Reason{Code: "schedule", Message: "the schedule's next rotation switches to s2"}}}
 	wantText(t, written(func(x show.Text) { x.Plan(plan) }), `
 example.com  phase ready
   now   s1 signs; s2 is published and waits
@@ -160,18 +170,21 @@ example.com  phase new
 }
 
 func TestPlanSummary(t *testing.T) {
-	wantText(t, written(func(x show.Text) { x.PlanSummary(planfile.Summary{Domains: 1, Steps: 2}) }), "1 domain, 2 steps. Nothing was changed.\n")
+	wantText(t, written(func(x show.Text) { x.PlanSummary(planfile.Summary{Domains: 1, Steps: 2}) }),
+		"1 domain, 2 steps. Nothing was changed.\n")
 }
 
 func TestStatus(t *testing.T) {
 	st := rotate.State{Domain: "example.com", Revision: 9, Phase: rotate.Replacing, Active: "s2", Draining: "s1",
 		Selectors: map[string]*rotate.Selector{
-			"s1": {Key: &rotate.Key{ID: oldID, VerifiedAt: now.Add(-30 * 24 * time.Hour)}, Next: &rotate.Key{ID: newID, PublishedAt: now.Add(-time.Minute)}},
+			"s1": {Key: &rotate.Key{ID: oldID, VerifiedAt: now.Add(-30 * 24 * time.Hour)},
+				Next: &rotate.Key{ID: newID, PublishedAt: now.Add(-time.Minute)}},
 			"s2": {Key: &rotate.Key{ID: newID, VerifiedAt: now.Add(-3 * time.Hour)}},
 		},
 		Signers:  map[string]rotate.Confirmed{"mx1": {Selector: "s2", KeyID: newID, At: now.Add(-7 * 24 * time.Hour)}},
 		Failures: 2, LastError: "publish s1: refused",
-		Next: &rotate.Next{Action: "retry", At: now.Add(time.Minute), Reason: rotate.Reason{Code: "failed", Message: "publish s1: refused"}},
+		Next: &rotate.Next{Action: "retry", At: now.Add(time.Minute),
+			Reason: rotate.Reason{Code: "failed", Message: "publish s1: refused"}},
 	}
 	wantText(t, written(func(x show.Text) { x.Status(st) }), `
 example.com  phase replacing
@@ -182,7 +195,8 @@ example.com  phase replacing
   next  try again, not before Tue 2026-12-01 04:01:00 UTC (in 60s)
 
 `)
-	st = rotate.State{Domain: "example.com", Revision: 1, Phase: rotate.Bootstrapping, Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{ID: newID}}, "s2": {}}}
+	st = rotate.State{Domain: "example.com", Revision: 1, Phase: rotate.Bootstrapping,
+		Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{ID: newID}}, "s2": {}}}
 	wantText(t, written(func(x show.Text) { x.Status(st) }), `
 example.com  phase bootstrapping
   s1   in the making key ffeeddccbbaa, not published yet
@@ -197,19 +211,26 @@ example.com  phase new
 }
 
 func TestEvent(t *testing.T) {
-	e := rotate.Event{Domain: "example.com", At: now.In(time.FixedZone("x", 7200)), By: "root@mail1", Kind: rotate.Activate, Selector: "s2", Signer: "mx1", KeyID: newID, Outcome: "done"}
-	wantText(t, written(func(x show.Text) { x.Event(e) }), "2026-12-01T04:00:00Z  example.com          activate s2 mx1          done  key ffeeddccbbaa  by root@mail1\n")
+	e := rotate.Event{Domain: "example.com", At: now.In(time.FixedZone("x", 7200)), By: "root@mail1",
+		Kind: rotate.Activate, Selector: "s2", Signer: "mx1", KeyID: newID, Outcome: "done"}
+	wantText(t, written(func(x show.Text) { x.Event(e) }),
+		"2026-12-01T04:00:00Z  example.com          activate s2 mx1          done  key ffeeddccbbaa  by root@mail1\n")
 	e = rotate.Event{Domain: "example.com", At: now, By: "root@mail1", Outcome: "refused", Message: "no\nand no"}
-	wantText(t, written(func(x show.Text) { x.Event(e) }), "2026-12-01T04:00:00Z  example.com          plan                     refused  no | and no  by root@mail1\n")
+	wantText(t, written(func(x show.Text) { x.Event(e) }),
+		"2026-12-01T04:00:00Z  example.com          plan                     refused  no | and no  by root@mail1\n")
 }
 
 func TestResult(t *testing.T) {
 	event := func(k rotate.Kind, selector string) rotate.Event {
-		return rotate.Event{Domain: "example.com", Kind: k, Selector: selector, Signer: map[rotate.Kind]string{rotate.Activate: "mx1"}[k], KeyID: newID, Outcome: "done"}
+		return rotate.Event{Domain: "example.com", Kind: k, Selector: selector,
+			Signer: map[rotate.Kind]string{rotate.Activate: "mx1"}[k], KeyID: newID, Outcome: "done"}
 	}
-	r := engine.Result{Domain: "example.com", State: rotate.State{Phase: rotate.Draining, Next: &rotate.Next{Action: rotate.Activate, Selector: "s2", At: now}},
-		Done: []rotate.Event{event(rotate.StoreKey, "s1"), event(rotate.Publish, "s1"), seen(event(rotate.Verify, "s1")), event(rotate.Activate, "s2"), event(rotate.Drain, "s1"), event(rotate.Destroy, "s1"), event(rotate.Revoke, "s1")},
-		Plan: rotate.DomainPlan{Warnings: []string{"look here"}}, Err: fault.Temporary("reload mx1", errors.New("exit status 1"), "run it by hand")}
+	r := engine.Result{Domain: "example.com",
+		State: rotate.State{Phase: rotate.Draining, Next: &rotate.Next{Action: rotate.Activate, Selector: "s2", At: now}},
+		Done: []rotate.Event{event(rotate.StoreKey, "s1"), event(rotate.Publish, "s1"), seen(event(rotate.Verify, "s1")),
+			event(rotate.Activate, "s2"), event(rotate.Drain, "s1"), event(rotate.Destroy, "s1"), event(rotate.Revoke, "s1")},
+		Plan: rotate.DomainPlan{Warnings: []string{"look here"}},
+		Err:  fault.Temporary("reload mx1", errors.New("exit status 1"), "run it by hand")}
 	wantText(t, written(func(x show.Text) { x.Result(r) }), `
 example.com  phase draining
   done s1: key ffeeddccbbaa was made, kept in the keystore and read back
@@ -235,8 +256,10 @@ example.com
 
 func TestDistances(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		0: "now", -time.Second: "now", time.Second: "in 1s", 119 * time.Second: "in 119s", 2 * time.Minute: "in 2 minutes", 90 * time.Minute: "in 90 minutes",
-		3 * time.Hour: "in 3 hours", 47 * time.Hour: "in 47 hours", 48 * time.Hour: "in 2 days", 36 * 24 * time.Hour: "in 36 days",
+		0: "now", -time.Second: "now", time.Second: "in 1s", 119 * time.Second: "in 119s", 2 * time.Minute: "in 2 minutes",
+		90 * time.Minute: "in 90 minutes",
+		3 * time.Hour:    "in 3 hours", 47 * time.Hour: "in 47 hours", 48 * time.Hour: "in 2 days",
+		36 * 24 * time.Hour: "in 36 days",
 	} {
 		got := written(func(x show.Text) {
 			x.Plan(rotate.DomainPlan{Steps: []rotate.Step{{Kind: rotate.Drain, NotBefore: now.Add(d)}}})
@@ -249,7 +272,8 @@ func TestDistances(t *testing.T) {
 
 // Colour marks and never replaces words.
 func TestColour(t *testing.T) {
-	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.Ready, Stop: fault.Refuse("x", "no", "do"), Warnings: []string{"w"}}
+	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.Ready, Stop: fault.Refuse("x", "no", "do"),
+		Warnings: []string{"w"}}
 	var b strings.Builder
 	show.Text{W: &b, Color: true, Now: now}.Plan(plan)
 	coloured := b.String()
@@ -263,7 +287,8 @@ func TestColour(t *testing.T) {
 }
 
 func TestConfiguration(t *testing.T) {
-	errs := config.Errors{{File: "a.yaml", Line: 3, Path: "domains[0].name", Problem: "is missing", Remedy: "write it"}, {File: "a.yaml", Line: 1, Problem: "is empty"}}
+	errs := config.Errors{{File: "a.yaml", Line: 3, Path: "domains[0].name", Problem: "is missing", Remedy: "write it"},
+		{File: "a.yaml", Line: 1, Problem: "is empty"}}
 	wantText(t, written(func(x show.Text) { x.Configuration(errs); x.ConfigurationWarnings(errs[1:]) }), `
 error: a.yaml:3: domains[0].name: is missing
 hint: write it

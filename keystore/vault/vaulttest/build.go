@@ -48,7 +48,8 @@ func Binary(ctx context.Context) (string, error) {
 // sources returns the directory of the server's module. The go command knows where
 // it is; the test's own directory is anywhere in the main module.
 func sources(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", "github.com/dkimbot/dkimbot/keystore/vault/vaulttest").Output()
+	out, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}",
+		"github.com/dkimbot/dkimbot/keystore/vault/vaulttest").Output()
 	if err != nil {
 		return "", fmt.Errorf("find the Vault server's sources: %w", err)
 	}
@@ -90,7 +91,8 @@ func build(ctx context.Context, src, binary string) error {
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
-		return fmt.Errorf("the Vault server was not built in time; build it once by hand: (cd %s && CGO_ENABLED=0 go build -trimpath -o /dev/null .)", src)
+		return fmt.Errorf("the Vault server was not built in time; "+
+			"build it once by hand: (cd %s && CGO_ENABLED=0 go build -trimpath -o /dev/null .)", src)
 	}
 	if err != nil {
 		return fmt.Errorf("build the Vault server: %w\n%s", err, out)

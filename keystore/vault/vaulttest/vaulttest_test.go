@@ -49,7 +49,8 @@ func TestPoliciesHold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, token := range []string{login.Auth.ClientToken, s.Token(t, api.TokenCreateRequest{Policies: []string{policy}})} {
+	for _, token := range []string{login.Auth.ClientToken,
+		s.Token(t, api.TokenCreateRequest{Policies: []string{policy}})} {
 		kv := s.Client(t, token).KVv2("secret")
 		if _, err := kv.Get(t.Context(), "x"); err == nil || !strings.Contains(err.Error(), "not found") {
 			t.Errorf("reading with the policy: %v", err)

@@ -133,7 +133,8 @@ func (s *Service) Handler() http.Handler {
 		if s.RetryAfter != "" {
 			w.Header().Set("Retry-After", s.RetryAfter)
 		}
-		fail(w, 429, 10429, "More than 1200 requests per 300 seconds reached. Please wait and consider throttling your request speed")
+		fail(w, 429, 10429, "More than 1200 requests per 300 seconds reached. "+
+			"Please wait and consider throttling your request speed")
 	}
 	failed := func(w http.ResponseWriter, _ *http.Request) { fail(w, 500, 1000, "Internal error") }
 	misbehaving := s.Wrap(service, throttled, failed)

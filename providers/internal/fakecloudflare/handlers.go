@@ -215,12 +215,14 @@ func page[T any](w http.ResponseWriter, r *http.Request, perPage int, all []T) {
 }
 
 func succeed(w http.ResponseWriter, result any, i *info) {
-	answer(w, 200, map[string]any{"success": true, "errors": []any{}, "messages": []any{}, "result": result, "result_info": i})
+	answer(w, 200, map[string]any{"success": true, "errors": []any{}, "messages": []any{}, "result": result,
+		"result_info": i})
 }
 
 func fail(w http.ResponseWriter, status, code int, message string) {
 	answer(w, status, map[string]any{
-		"success": false, "errors": []any{map[string]any{"code": code, "message": message}}, "messages": []any{}, "result": nil})
+		"success": false, "errors": []any{map[string]any{"code": code, "message": message}}, "messages": []any{},
+		"result": nil})
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

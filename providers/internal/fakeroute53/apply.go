@@ -26,16 +26,19 @@ func apply(sets map[key]Set, zone string, c xmlChange) []string {
 	switch c.Action {
 	case "DELETE":
 		if !exists {
-			return []string{fmt.Sprintf("Tried to delete resource record set [name='%s', type='%s'] but it was not found", name, k.kind)}
+			return []string{fmt.Sprintf("Tried to delete resource record set [name='%s', "+
+				"type='%s'] but it was not found", name, k.kind)}
 		}
 		if old.TTL != set.TTL || !slices.Equal(sorted(old.Values), sorted(set.Values)) {
-			return []string{fmt.Sprintf("Tried to delete resource record set [name='%s', type='%s'] but the values provided do not match the current values", name, k.kind)}
+			return []string{fmt.Sprintf("Tried to delete resource record set [name='%s', "+
+				"type='%s'] but the values provided do not match the current values", name, k.kind)}
 		}
 		delete(sets, k)
 		return nil
 	case "CREATE":
 		if exists {
-			return []string{fmt.Sprintf("Tried to create resource record set [name='%s', type='%s'] but it already exists", name, k.kind)}
+			return []string{fmt.Sprintf("Tried to create resource record set [name='%s', "+
+				"type='%s'] but it already exists", name, k.kind)}
 		}
 	case "UPSERT":
 	default:
@@ -55,7 +58,8 @@ func check(name string, c xmlChange, values []string) (problems []string) {
 		problems = append(problems, fmt.Sprintf("Invalid TTL for [name='%s', type='%s']", name, c.Set.Type))
 	}
 	if len(values) == 0 {
-		problems = append(problems, "Expected exactly one of [AliasTarget, all of [TTL, and ResourceRecords], or TrafficPolicyInstanceId], but found none")
+		problems = append(problems, "Expected exactly one of [AliasTarget, all of [TTL, and ResourceRecords], "+
+			"or TrafficPolicyInstanceId], but found none")
 	}
 	for i, v := range values {
 		if slices.Contains(values[:i], v) {
@@ -65,7 +69,8 @@ func check(name string, c xmlChange, values []string) (problems []string) {
 			continue
 		}
 		if _, problem := stringsOf(v); problem != "" {
-			problems = append(problems, fmt.Sprintf("Invalid Resource Record: 'FATAL problem: %s encountered with '%s''", problem, v))
+			problems = append(problems, fmt.Sprintf("Invalid Resource Record: 'FATAL problem: "+
+				"%s encountered with '%s''", problem, v))
 		}
 	}
 	return problems

@@ -129,11 +129,13 @@ func (s *Service) change(w http.ResponseWriter, r *http.Request) {
 		fail(w, 400, "InvalidInput", "Invalid XML ; "+err.Error())
 		return
 	case s.denied:
-		fail(w, 403, "AccessDenied", "User: arn:aws:iam::123456789012:user/dkimbot is not authorized to perform: route53:ChangeResourceRecordSets on resource: arn:aws:route53:::hostedzone/"+z.ID)
+		fail(w, 403, "AccessDenied", "User: arn:aws:iam::123456789012:user/dkimbot is not authorized to perform: "+
+			"route53:ChangeResourceRecordSets on resource: arn:aws:route53:::hostedzone/"+z.ID)
 		return
 	case s.busy > 0:
 		s.busy--
-		fail(w, 400, "PriorRequestNotComplete", "The request was rejected because Route 53 was still processing a prior request.")
+		fail(w, 400, "PriorRequestNotComplete",
+			"The request was rejected because Route 53 was still processing a prior request.")
 		return
 	}
 	after := maps.Clone(z.sets)

@@ -40,7 +40,8 @@ func Shown(t testing.TB, err error) {
 	_, caller, _, _ := runtime.Caller(1)
 	path, got := filepath.Join(filepath.Dir(caller), "testdata", "faults.txt"), render(err)
 	if os.Getenv("UPDATE_FAULTS") != "" {
-		if err := add(path, t.Name(), got, begun.outdated(path, t.Name(), some() || !strings.HasSuffix(caller, "_test.go"))); err != nil {
+		if err := add(path, t.Name(), got,
+			begun.outdated(path, t.Name(), some() || !strings.HasSuffix(caller, "_test.go"))); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -50,7 +51,8 @@ func Shown(t testing.TB, err error) {
 		t.Fatalf("%v (UPDATE_FAULTS=1 writes it)", rerr)
 	}
 	if known := sections(string(text))[t.Name()]; !slices.Contains(known, got) {
-		t.Errorf("a text is not in %s (UPDATE_FAULTS=1 adds it)\ngot:\n%s\nknown are:\n%s", path, got, strings.Join(known, "\n"))
+		t.Errorf("a text is not in %s (UPDATE_FAULTS=1 adds it)\ngot:\n%s\nknown are:\n%s", path, got,
+			strings.Join(known, "\n"))
 	}
 }
 

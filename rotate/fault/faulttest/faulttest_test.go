@@ -40,7 +40,8 @@ func TestAdd(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := sections(string(text))
-	if len(known) != 2 || !slices.Equal(known["TestA"], []string{one}) || !slices.Equal(known["TestB"], []string{two, one}) {
+	if len(known) != 2 || !slices.Equal(known["TestA"], []string{one}) ||
+		!slices.Equal(known["TestB"], []string{two, one}) {
 		t.Errorf("got %q", known)
 	}
 	if want := "refused late: begin it\nhint: wait"; one != want {
@@ -72,7 +73,8 @@ func TestRewriting(t *testing.T) {
 			t.Fatal(err)
 		}
 		known := sections(string(text))
-		if got := slices.Sorted(maps.Keys(known)); !slices.Equal(got, want) || !slices.Equal(known["TestKept"], []string{"kept"}) {
+		if got := slices.Sorted(maps.Keys(known)); !slices.Equal(got, want) ||
+			!slices.Equal(known["TestKept"], []string{"kept"}) {
 			t.Errorf("got %q, want the sections %q", known, want)
 		}
 	}

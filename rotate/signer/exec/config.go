@@ -9,10 +9,11 @@ import (
 
 // Config says which command to run.
 type Config struct {
-	Name    string        `json:"-"`        // in messages and in DKIMBOT_SIGNER
-	Command []string      `json:"command"`  // program and arguments, no shell
-	Timeout time.Duration `json:"timeout"`  // for one run; 30 s when 0
-	Lag     time.Duration `json:"lag"`      // how long after a run that succeeded the change is surely in effect; 0: at once
+	Name    string        `json:"-"`       // in messages and in DKIMBOT_SIGNER
+	Command []string      `json:"command"` // program and arguments, no shell
+	Timeout time.Duration `json:"timeout"` // for one run; 30 s when 0
+	// how long after a run that succeeded the change is surely in effect; 0: at once
+	Lag     time.Duration `json:"lag"`
 	SendKey bool          `json:"send_key"` // give the private keys to the command
 }
 

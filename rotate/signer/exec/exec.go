@@ -73,11 +73,13 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	for _, k := range keys {
 		switch twin, twice := asked[k.Domain]; {
 		case k.Name.Check() != nil:
-			failed[k.Domain] = fault.Lasting(s.what(k.Name), k.Name.Check(), "correct the domain or selector in the configuration")
+			failed[k.Domain] = fault.Lasting(s.what(k.Name), k.Name.Check(),
+				"correct the domain or selector in the configuration")
 		case k.Key == nil && (s.cfg.SendKey || k.Ref().KeyID == ""):
 			failed[k.Domain] = fault.Lasting(s.what(k.Name), errors.New("there is no private key"), "report this as a defect")
 		case twice && twin.Ref() != k.Ref():
-			failed[k.Domain] = fault.Lasting(s.what(k.Name), errors.New("two keys are given for one domain"), "report this as a defect")
+			failed[k.Domain] = fault.Lasting(s.what(k.Name), errors.New("two keys are given for one domain"),
+				"report this as a defect")
 		default:
 			asked[k.Domain] = k
 		}
@@ -112,7 +114,8 @@ func (s *Signer) entry(k dkim.SigningKey) entry {
 }
 
 // activate runs the command and checks its answer for every domain asked for.
-func (s *Signer) activate(ctx context.Context, req request, asked map[string]dkim.SigningKey, failed map[string]error) error {
+func (s *Signer) activate(ctx context.Context, req request, asked map[string]dkim.SigningKey,
+	failed map[string]error) error {
 	ans, err := s.ask(ctx, "activate keys of "+req.subject()+" on signer "+s.cfg.Name, req)
 	if err != nil {
 		return err
@@ -159,13 +162,15 @@ func (s *Signer) what(n dkim.Name) string {
 
 // misbehaved is a fault in what the command answered.
 func (s *Signer) misbehaved(what string, err error) error {
-	return fault.Temporary(what, err, fmt.Sprintf("correct the command %q; it must answer with what signs now", s.cfg.Command[0]))
+	return fault.Temporary(what, err,
+		fmt.Sprintf("correct the command %q; it must answer with what signs now", s.cfg.Command[0]))
 }
 
 // notRun is a fault in running it.
 func (s *Signer) notRun(what string, err error) error {
 	if errors.Is(err, osexec.ErrNotFound) || errors.Is(err, osexec.ErrDot) {
-		return fault.Lasting(what, err, "correct command in the configuration; it is a program and its arguments, without a shell")
+		return fault.Lasting(what, err,
+			"correct command in the configuration; it is a program and its arguments, without a shell")
 	}
 	return fault.Temporary(what, err, fmt.Sprintf("run %q by hand to see why", slices.Clone(s.cfg.Command)))
 }

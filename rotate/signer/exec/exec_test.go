@@ -79,7 +79,8 @@ func TestFetches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := dkim.SigningKey{Name: dkim.Name{Domain: "a.example", Selector: "s1"}, Record: dkim.NewRecord(key.Public(), "").String()}
+	named := dkim.SigningKey{Name: dkim.Name{Domain: "a.example", Selector: "s1"},
+		Record: dkim.NewRecord(key.Public(), "").String()}
 	s := newSigner(t, Config{Command: []string{hook, t.TempDir()}})
 	if err := s.Activate(t.Context(), []dkim.SigningKey{named}); err != nil || !s.Fetches() {
 		t.Errorf("%v; fetches %t", err, s.Fetches())
@@ -103,7 +104,8 @@ func TestHookIsSound(t *testing.T) {
 		t.Errorf("shellcheck: %s", out)
 	}
 	s := newSigner(t, Config{Command: []string{hook, t.TempDir() + "/absent"}})
-	if _, err := s.Active(t.Context(), []string{"a.example"}); err == nil || !strings.Contains(err.Error(), "make it first") {
+	if _, err := s.Active(t.Context(), []string{"a.example"}); err == nil ||
+		!strings.Contains(err.Error(), "make it first") {
 		t.Errorf("without its directory: %v", err)
 	}
 }
@@ -129,11 +131,13 @@ func TestRequest(t *testing.T) {
 		want    request
 		env     []string
 	}{
-		"activate one":  {false, activate(one), request{1, "activate", "hook", []entry{full(one)}}, single},
-		"activate two":  {false, activate(two, one), request{1, "activate", "hook", []entry{full(one), full(two)}}, nil},
-		"with the key":  {true, activate(one), request{1, "activate", "hook", []entry{secret}}, single},
-		"active":        {false, func(s *Signer) { s.Active(t.Context(), []string{"a.example"}) }, request{1, "active", "hook", []entry{{Domain: "a.example"}}}, single[:1]},
-		"forget":        {true, func(s *Signer) { s.Forget(t.Context(), []dkim.Ref{one.Ref()}) }, request{1, "forget", "hook", []entry{{Domain: "a.example", Selector: "s1", KeyID: k.ID()}}}, single},
+		"activate one": {false, activate(one), request{1, "activate", "hook", []entry{full(one)}}, single},
+		"activate two": {false, activate(two, one), request{1, "activate", "hook", []entry{full(one), full(two)}}, nil},
+		"with the key": {true, activate(one), request{1, "activate", "hook", []entry{secret}}, single},
+		"active": {false, func(s *Signer) { s.Active(t.Context(), []string{"a.example"}) },
+			request{1, "active", "hook", []entry{{Domain: "a.example"}}}, single[:1]},
+		"forget": {true, func(s *Signer) { s.Forget(t.Context(), []dkim.Ref{one.Ref()}) },
+			request{1, "forget", "hook", []entry{{Domain: "a.example", Selector: "s1", KeyID: k.ID()}}}, single},
 		"nothing asked": {false, func(s *Signer) { s.Active(t.Context(), nil) }, request{}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -160,7 +164,8 @@ func TestRequest(t *testing.T) {
 				switch name, _, _ := strings.Cut(line, "="); {
 				case strings.HasPrefix(name, "DKIMBOT_"):
 					ours = append(ours, strings.TrimSpace(line))
-				case !slices.Contains([]string{"PATH", "HOME", "LANG", "PWD", "OLDPWD", "SHLVL", "_"}, name): // the shell sets some itself
+				case !slices.Contains([]string{"PATH", "HOME", "LANG", "PWD", "OLDPWD", "SHLVL", "_"}, name):
+					// the shell sets some itself
 					t.Errorf("environment holds %q", line)
 				}
 			}
@@ -183,12 +188,17 @@ func TestAnswers(t *testing.T) {
 		words  string // of the error; "" for none
 		failed []string
 	}{
-		"confirmed":            {answer: `{"active":{"a.example":{"selector":"s2","key_id":"` + id + `"},"b.example":{"selector":"s2"}}}`},
-		"unknown fields":       {answer: ` {"x":1,"active":{"c.example":{},"a.example":{"selector":"s2","y":[]},"b.example":{"selector":"s2"}}}` + "\n\n"},
-		"one missing":          {answer: `{"active":{"a.example":{"selector":"s2"}}}`, words: "does not confirm", failed: []string{"b.example"}},
-		"other selector":       {answer: `{"active":{"a.example":{"selector":"s1"},"b.example":{"selector":"s2"}}}`, words: `"s1" signs`, failed: []string{"a.example"}},
-		"other key":            {answer: `{"active":{"a.example":{"selector":"s2","key_id":"` + other + `"},"b.example":{"selector":"s2"}}}`, words: "another key", failed: []string{"a.example"}},
-		"none":                 {answer: `{"active":{}}`, words: "2 of the domains failed", failed: []string{"a.example", "b.example"}},
+		"confirmed": {answer: `{"active":{"a.example":{"selector":"s2","key_id":"` + id +
+			`"},"b.example":{"selector":"s2"}}}`},
+		"unknown fields": {answer: ` {"x":1,"active":{"c.example":{},"a.example":{"selector":"s2","y":[]},"b.example":{"selector":"s2"}}}` + "\n\n"},
+		"one missing": {answer: `{"active":{"a.example":{"selector":"s2"}}}`, words: "does not confirm",
+			failed: []string{"b.example"}},
+		"other selector": {answer: `{"active":{"a.example":{"selector":"s1"},"b.example":{"selector":"s2"}}}`,
+			words: `"s1" signs`, failed: []string{"a.example"}},
+		"other key": {answer: `{"active":{"a.example":{"selector":"s2","key_id":"` + other +
+			`"},"b.example":{"selector":"s2"}}}`, words: "another key", failed: []string{"a.example"}},
+		"none": {answer: `{"active":{}}`, words: "2 of the domains failed",
+			failed: []string{"a.example", "b.example"}},
 		"nothing":              {answer: "", words: "wrote nothing"},
 		"garbage":              {answer: "done.", words: "is not the JSON document"},
 		"another document":     {answer: `["a.example"]`, words: "is not the JSON document"},
@@ -199,7 +209,8 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := script(t, "cat >/dev/null; printf '%s' '"+test.answer+"'", nil)
-			err := s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s2", k[0]), signertest.At("b.example", "s2", k[0])})
+			err := s.Activate(t.Context(),
+				[]dkim.SigningKey{signertest.At("a.example", "s2", k[0]), signertest.At("b.example", "s2", k[0])})
 			if test.words == "" {
 				if err != nil {
 					t.Fatal(err)
@@ -226,13 +237,15 @@ func TestAnswers(t *testing.T) {
 
 // TestActiveAnswers: what the command says is checked here too.
 func TestActiveAnswers(t *testing.T) {
-	got, err := script(t, `echo '{"active":{"a.example":{"selector":"s1"},"x.example":{"selector":"s1"}}}'`, nil).Active(t.Context(), []string{"a.example", "b.example"})
+	got, err := script(t, `echo '{"active":{"a.example":{"selector":"s1"},"x.example":{"selector":"s1"}}}'`,
+		nil).Active(t.Context(), []string{"a.example", "b.example"})
 	want := map[string]dkim.Ref{"a.example": {Name: dkim.Name{Domain: "a.example", Selector: "s1"}}}
 	if d := cmp.Diff(want, got); d != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, d)
 	}
 	for _, selector := range []string{"", "../s1", "S1"} {
-		if got, err := script(t, `echo '{"active":{"a.example":{"selector":"`+selector+`"}}}'`, nil).Active(t.Context(), []string{"a.example"}); err == nil {
+		if got, err := script(t, `echo '{"active":{"a.example":{"selector":"`+selector+`"}}}'`, nil).Active(t.Context(),
+			[]string{"a.example"}); err == nil {
 			t.Errorf("selector %q: %v", selector, got)
 		}
 	}
@@ -258,8 +271,9 @@ func TestMixedUpAnswers(t *testing.T) {
 			"hex, colons":    strings.ReplaceAll(fmt.Sprintf("% x", der[len(der)-32:]), " ", ":"),
 			"base64url":      base64.URLEncoding.EncodeToString(der[len(der)-32:]),
 			"short lines":    strings.Join(strings.Split(base64.StdEncoding.EncodeToString(der)[40:60], ""), " "),
-			"labels":         strings.ToLower(hex.EncodeToString(der[len(der)-20:]) + "." + hex.EncodeToString(der[len(der)-32:len(der)-20])),
-			"half a key id":  id[:40] + hex.EncodeToString(der[len(der)-12:]),
+			"labels": strings.ToLower(hex.EncodeToString(der[len(der)-20:]) + "." +
+				hex.EncodeToString(der[len(der)-32:len(der)-20])),
+			"half a key id": id[:40] + hex.EncodeToString(der[len(der)-12:]),
 		} {
 			quoted, _ := json.Marshal(text)
 			for where, said := range map[string]string{
@@ -275,7 +289,8 @@ func TestMixedUpAnswers(t *testing.T) {
 				}
 				shown := err.Error() // the hint names the command, and that is the script here
 				for i := 0; i+20 <= len(text); i += 4 {
-					if piece := text[i : i+20]; strings.Contains(shown, piece) && !strings.Contains(piece, "PRIVATE") && !strings.Contains(id, piece) {
+					if piece := text[i : i+20]; strings.Contains(shown, piece) && !strings.Contains(piece, "PRIVATE") &&
+						!strings.Contains(id, piece) {
 						t.Errorf("%s, %s in %s: %q is in the error: %v", alg, name, where, piece, err)
 						break
 					}
@@ -285,7 +300,8 @@ func TestMixedUpAnswers(t *testing.T) {
 				continue // has the form of a key id or of a selector, and no key was given with the question
 			}
 			for _, answer := range []string{`"selector":` + string(quoted), `"selector":"s2","key_id":` + string(quoted)} {
-				got, err := script(t, "cat >/dev/null; printf '%s' '{\"active\":{\"a.example\":{"+answer+"}}}'", nil).Active(t.Context(), []string{"a.example"})
+				got, err := script(t, "cat >/dev/null; printf '%s' '{\"active\":{\"a.example\":{"+answer+"}}}'",
+					nil).Active(t.Context(), []string{"a.example"})
 				if err == nil || len(text) > 4 && strings.Contains(err.Error(), text[:5]) {
 					t.Errorf("%s, %s: %v, %v", alg, name, got, err)
 				}
@@ -304,10 +320,11 @@ func TestFailures(t *testing.T) {
 		words  []string
 		kind   fault.Kind
 	}{
-		"fails":              {"echo trouble >&2; exit 4", []string{"exit status 4", "trouble"}, fault.Transient},
-		"hangs":              {"echo waiting >&2; sleep 60", []string{"timed out", "waiting"}, fault.Transient},
-		"says its input":     {"cat >&2; exit 1", []string{"exit status 1"}, fault.Transient},
-		"says the bare key":  {`tr -d '\n' | sed 's/.*"private_key":"//; s/".*//; s/\\n/\n/g' >&2; exit 1`, []string{"exit status 1", "END PRIVATE KEY"}, fault.Transient},
+		"fails":          {"echo trouble >&2; exit 4", []string{"exit status 4", "trouble"}, fault.Transient},
+		"hangs":          {"echo waiting >&2; sleep 60", []string{"timed out", "waiting"}, fault.Transient},
+		"says its input": {"cat >&2; exit 1", []string{"exit status 1"}, fault.Transient},
+		"says the bare key": {`tr -d '\n' | sed 's/.*"private_key":"//; s/".*//; s/\\n/\n/g' >&2; exit 1`,
+			[]string{"exit status 1", "END PRIVATE KEY"}, fault.Transient},
 		"answers its input":  {"cat; echo", []string{"no \"active\""}, fault.Transient},
 		"answers garbage":    {"echo x; head -c 1000; cat >/dev/null", []string{"is not the JSON document"}, fault.Transient},
 		"writes for ever":    {"cat >/dev/null; yes", []string{"timed out"}, fault.Transient},
@@ -331,7 +348,8 @@ func TestFailures(t *testing.T) {
 				}
 			}
 			for line := range strings.Lines(text) {
-				if line = strings.TrimSpace(line); !strings.HasPrefix(line, "-") && strings.Contains(err.Error()+fault.HintOf(err), line) {
+				if line = strings.TrimSpace(line); !strings.HasPrefix(line, "-") &&
+					strings.Contains(err.Error()+fault.HintOf(err), line) {
 					t.Errorf("a line of the key, %q, is in the error: %v", line, err)
 				}
 			}
@@ -341,7 +359,8 @@ func TestFailures(t *testing.T) {
 		})
 	}
 	s := newSigner(t, Config{Command: []string{"dkimbot-no-such-command"}})
-	if err := s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s2", k)}); fault.KindOf(err) != fault.Permanent {
+	if err := s.Activate(t.Context(),
+		[]dkim.SigningKey{signertest.At("a.example", "s2", k)}); fault.KindOf(err) != fault.Permanent {
 		t.Errorf("a command that is not there: %v", err)
 	} else {
 		faulttest.Shown(t, err)

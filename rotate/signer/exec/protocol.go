@@ -74,7 +74,8 @@ func (r request) environment(name string) []string {
 	if len(r.Domains) != 1 {
 		return env
 	}
-	for variable, value := range map[string]string{"DOMAIN": r.Domains[0].Domain, "SELECTOR": r.Domains[0].Selector, "KEY_ID": r.Domains[0].KeyID} {
+	for variable, value := range map[string]string{"DOMAIN": r.Domains[0].Domain, "SELECTOR": r.Domains[0].Selector,
+		"KEY_ID": r.Domains[0].KeyID} {
 		if value != "" {
 			env = append(env, "DKIMBOT_"+variable+"="+value)
 		}
@@ -94,7 +95,8 @@ func (s *Signer) ask(ctx context.Context, what string, r request) (answer, error
 	}
 	// The answer itself is not quoted: it may hold the request, and so a key.
 	if err := json.Unmarshal(out, &a); err != nil {
-		return answer{}, s.misbehaved(what, fmt.Errorf("the command's standard output (%d octets) is not the JSON document that is wanted", len(out)))
+		return answer{}, s.misbehaved(what,
+			fmt.Errorf("the command's standard output (%d octets) is not the JSON document that is wanted", len(out)))
 	}
 	if a.Active == nil {
 		return answer{}, s.misbehaved(what, errors.New(`the command's answer has no "active"`))
@@ -108,7 +110,8 @@ func (s *Signer) run(ctx context.Context, what string, r request) ([]byte, error
 	case s.one <- struct{}{}:
 		defer func() { <-s.one }()
 	case <-ctx.Done():
-		return nil, fault.Temporary(what, context.Cause(ctx), "see what holds the command up; it is run once at a time, and tried again by itself")
+		return nil, fault.Temporary(what, context.Cause(ctx),
+			"see what holds the command up; it is run once at a time, and tried again by itself")
 	}
 	r.FormatVersion, r.Signer = formatVersion, s.cfg.Name
 	slices.SortFunc(r.Domains, func(a, b entry) int { return strings.Compare(a.Domain, b.Domain) })
@@ -116,7 +119,8 @@ func (s *Signer) run(ctx context.Context, what string, r request) ([]byte, error
 	if err != nil {
 		return nil, fault.Lasting(what, err, "report this as a defect")
 	}
-	res, err := child.Run(ctx, child.Program{Argv: s.cfg.Command, Env: r.environment(s.cfg.Name), Stdin: input, Timeout: s.cfg.Timeout})
+	res, err := child.Run(ctx, child.Program{Argv: s.cfg.Command, Env: r.environment(s.cfg.Name), Stdin: input,
+		Timeout: s.cfg.Timeout})
 	if err == nil {
 		return res.Stdout, nil
 	}

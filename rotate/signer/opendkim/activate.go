@@ -90,14 +90,16 @@ func (b *batch) checkMissing() error {
 		missing, there = there, missing
 	}
 	return &fault.Error{Kind: fault.Refused, Code: codes.MissingTable, What: "edit the tables of signer " + b.cfg.Name,
-		Err:  fmt.Errorf("%s is not there, and %s is; OpenDKIM needs both to run", missing, there),
-		Hint: "correct the path in the configuration, as opendkim.conf has it; where the table is lost, make it: install -m 644 /dev/null " + missing}
+		Err: fmt.Errorf("%s is not there, and %s is; OpenDKIM needs both to run", missing, there),
+		Hint: "correct the path in the configuration, as opendkim.conf has it; " +
+			"where the table is lost, make it: install -m 644 /dev/null " + missing}
 }
 
 // checkReload finds a reload command that can't work before anything is changed.
 func (s *Signer) checkReload() error {
 	if _, err := exec.LookPath(s.cfg.Reload[0]); err != nil {
-		return fault.Lasting("reload signer "+s.cfg.Name, err, "correct reload in the configuration; it is a program and its arguments, without a shell")
+		return fault.Lasting("reload signer "+s.cfg.Name, err,
+			"correct reload in the configuration; it is a program and its arguments, without a shell")
 	}
 	return nil
 }
@@ -144,7 +146,8 @@ func newBatch(s *Signer, keys []dkim.SigningKey) *batch {
 		}
 		j := &job{SigningKey: k, path: s.keyPath(k.Ref())}
 		if twin := seen[k.Domain]; twin != nil && twin.Ref() != k.Ref() {
-			b.failed[k.Domain] = fault.Lasting(s.what(k.Name), errors.New("two keys are given for one domain"), "report this as a defect")
+			b.failed[k.Domain] = fault.Lasting(s.what(k.Name), errors.New("two keys are given for one domain"),
+				"report this as a defect")
 		}
 		seen[k.Domain] = j
 	}
@@ -166,18 +169,21 @@ func (s *Signer) what(n dkim.Name) string {
 // checkKey refuses what OpenDKIM can't use.
 func (s *Signer) checkKey(k dkim.SigningKey) error {
 	if err := k.Name.Check(); err != nil {
-		return fault.Lasting("activate a key on signer "+s.cfg.Name, err, "correct the domain or selector in the configuration")
+		return fault.Lasting("activate a key on signer "+s.cfg.Name, err,
+			"correct the domain or selector in the configuration")
 	}
 	if k.Key == nil {
 		return fault.Lasting(s.what(k.Name), errors.New("there is no private key"), "report this as a defect")
 	}
 	if k.Key.Public().Bits() == 256 && s.address == "" {
 		return &fault.Error{Kind: fault.Refused, Code: codes.UnprovenAlgorithm, What: s.what(k.Name),
-			Err:  errors.New("OpenDKIM turns mail away when an Ed25519 key meets another SignatureAlgorithm"),
-			Hint: "set SignatureAlgorithm to ed25519-sha256 in opendkim.conf and give this signer its milter socket, so that the switch can be proved"}
+			Err: errors.New("OpenDKIM turns mail away when an Ed25519 key meets another SignatureAlgorithm"),
+			Hint: "set SignatureAlgorithm to ed25519-sha256 in opendkim.conf and give this signer its milter socket, " +
+				"so that the switch can be proved"}
 	}
 	if n := len(s.cfg.KeyDir) + len(keyFileName(k.Ref())) + 2*len(k.String()) + 8; n > maxLine {
-		return fault.Lasting(s.what(k.Name), fmt.Errorf("the KeyTable line would have %d octets; OpenDKIM reads %d", n, maxLine), "choose a shorter key_dir")
+		return fault.Lasting(s.what(k.Name),
+			fmt.Errorf("the KeyTable line would have %d octets; OpenDKIM reads %d", n, maxLine), "choose a shorter key_dir")
 	}
 	return nil
 }
@@ -218,7 +224,8 @@ func (b *batch) writeKeys(ctx context.Context) error {
 	}
 	g.Wait()
 	if err := ctx.Err(); err != nil {
-		return fault.Temporary("write key files for signer "+b.cfg.Name, context.Cause(ctx), "run it again; it was interrupted, or its time ran out")
+		return fault.Temporary("write key files for signer "+b.cfg.Name, context.Cause(ctx),
+			"run it again; it was interrupted, or its time ran out")
 	}
 	b.dropFailed()
 	return nil
@@ -323,12 +330,15 @@ func (b *batch) checkFiles() {
 		}
 		use, ok := view.domain(j.Domain)
 		if !ok || use.Selector != j.Selector {
-			b.failed[j.Domain] = fault.Temporary(b.what(j.Name), fmt.Errorf("the tables were read again and give %s to %s", j.Domain, use.orNothing()),
+			b.failed[j.Domain] = fault.Temporary(b.what(j.Name),
+				fmt.Errorf("the tables were read again and give %s to %s", j.Domain, use.orNothing()),
 				"see whether another program writes to the tables")
 			continue
 		}
 		if data, err := readKeyFile(use.Path); err != nil || !sameKey(data, j.Key.PEM(), j.Key.ID()) {
-			b.failed[j.Domain] = fault.Temporary(b.what(j.Name), fmt.Errorf("key file %s was read again and does not hold the key", use.Path), "see whether another program changes key files")
+			b.failed[j.Domain] = fault.Temporary(b.what(j.Name),
+				fmt.Errorf("key file %s was read again and does not hold the key", use.Path),
+				"see whether another program changes key files")
 		}
 	}
 	b.dropFailed()

@@ -60,7 +60,8 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 
 // unconfirmed puts what signed before a change in the place of what it leads to, until Activate
 // has confirmed the change: connections of mail servers that were open may still use the former.
-func (s *Signer) unconfirmed(ctx context.Context, domain string, view tablesView, marker pending, active map[string]dkim.Ref, failed map[string]error) {
+func (s *Signer) unconfirmed(ctx context.Context, domain string, view tablesView, marker pending,
+	active map[string]dkim.Ref, failed map[string]error) {
 	is, asked := active[domain]
 	after, ok := view.domain(domain)
 	if !asked || !ok || !strings.EqualFold(is.Selector, after.Selector) {
@@ -80,7 +81,8 @@ func (s *Signer) unconfirmed(ctx context.Context, domain string, view tablesView
 }
 
 // believe takes what the files say for what the daemon does.
-func (s *Signer) believe(ctx context.Context, domains []string, view tablesView, marker pending) (map[string]dkim.Ref, map[string]error) {
+func (s *Signer) believe(ctx context.Context, domains []string, view tablesView,
+	marker pending) (map[string]dkim.Ref, map[string]error) {
 	var (
 		mu sync.Mutex
 		g  errgroup.Group
@@ -118,7 +120,8 @@ func (s *Signer) believe(ctx context.Context, domains []string, view tablesView,
 // OpenDKIM can't sign with it. With a key that is too weak for us it can.
 func (s *Signer) keyID(ctx context.Context, location string) (string, error) {
 	if err := ctx.Err(); err != nil {
-		return "", fault.Temporary("read what signer "+s.cfg.Name+" signs with", context.Cause(ctx), "run it again; it was interrupted, or its time ran out")
+		return "", fault.Temporary("read what signer "+s.cfg.Name+" signs with", context.Cause(ctx),
+			"run it again; it was interrupted, or its time ran out")
 	}
 	key, err := s.publicKey(location)
 	return key.ID(), err

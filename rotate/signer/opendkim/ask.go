@@ -118,7 +118,9 @@ func (s *Signer) silent(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fault.Temporary(what, context.Cause(ctx), "run it again; it was interrupted, or its time ran out")
 	}
-	return fault.Temporary(what, fmt.Errorf("it does not answer: %w", err), "see whether the daemon runs and whether milter in the configuration is its Socket; what the tables say is no proof of what it signs with")
+	return fault.Temporary(what, fmt.Errorf("it does not answer: %w", err),
+		"see whether the daemon runs and whether milter in the configuration is its Socket; "+
+			"what the tables say is no proof of what it signs with")
 }
 
 // unknownKey stands for the id of a key that signs and that is in no file that OpenDKIM's
@@ -130,8 +132,10 @@ func (q *inquiry) identify(domain string, signatures []string, fields [][2]strin
 	selector := oneLine(tagOf(signatures[0], "s"))
 	what := fmt.Sprintf("ask opendkim at %s what it signs %s with (signer %s)", q.cfg.Milter, domain, q.cfg.Name)
 	if len(signatures) > 1 {
-		return dkim.Ref{}, fault.Lasting(what, fmt.Errorf("it signs with the selectors %s and %s", selector, oneLine(tagOf(signatures[1], "s"))),
-			fmt.Sprintf("with MultipleSignatures every matching line signs: remove the other lines for *@%s from %s", domain, q.signTable))
+		return dkim.Ref{}, fault.Lasting(what,
+			fmt.Errorf("it signs with the selectors %s and %s", selector, oneLine(tagOf(signatures[1], "s"))),
+			fmt.Sprintf("with MultipleSignatures every matching line signs: remove the other lines for *@%s from %s",
+				domain, q.signTable))
 	}
 	ref := dkim.Ref{Name: dkim.Name{Domain: domain, Selector: selector}, KeyID: unknownKey}
 	var unread error
@@ -147,7 +151,9 @@ func (q *inquiry) identify(domain string, signatures []string, fields [][2]strin
 		}
 	}
 	if unread != nil {
-		return dkim.Ref{}, fault.Lasting(what, fmt.Errorf("it signs with selector %s, and a key that may be in use can't be read: %w", selector, unread), "run as a user that may read OpenDKIM's keys")
+		return dkim.Ref{}, fault.Lasting(what,
+			fmt.Errorf("it signs with selector %s, and a key that may be in use can't be read: %w", selector, unread),
+			"run as a user that may read OpenDKIM's keys")
 	}
 	return ref, nil
 }

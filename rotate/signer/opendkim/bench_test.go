@@ -25,8 +25,9 @@ func fleet(n int, selector string, key *dkim.PrivateKey) (keys []dkim.SigningKey
 func counting(t testing.TB) (s *Signer, reloads func() int) {
 	dir := signertest.SafeDir(t)
 	log := filepath.Join(dir, "reloads")
-	s, err := New(Config{Name: "mx1", KeyDir: filepath.Join(dir, "keys"), KeyTable: filepath.Join(dir, "key.table"), SigningTable: filepath.Join(dir, "signing.table"),
-		Reload: []string{"sh", "-c", "echo >>" + log}, Owner: strconv.Itoa(os.Geteuid())})
+	s, err := New(Config{Name: "mx1", KeyDir: filepath.Join(dir, "keys"), KeyTable: filepath.Join(dir, "key.table"),
+		SigningTable: filepath.Join(dir, "signing.table"),
+		Reload:       []string{"sh", "-c", "echo >>" + log}, Owner: strconv.Itoa(os.Geteuid())})
 	if err != nil {
 		t.Fatal(err)
 	}

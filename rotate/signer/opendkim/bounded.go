@@ -62,7 +62,8 @@ func (b *bounded) next() error {
 	case n == 0:
 		return fmt.Errorf("it does not speak the milter protocol: a packet has no octets")
 	case int64(n) > int64(b.left):
-		return fmt.Errorf("it answers more than %d octets to one message, or does not speak the milter protocol", mostAnswered)
+		return fmt.Errorf("it answers more than %d octets to one message, "+
+			"or does not speak the milter protocol", mostAnswered)
 	}
 	b.head, b.body, b.left = head, int(n), b.left-int(n)-len(head)
 	return nil

@@ -90,12 +90,15 @@ func TestImpostor(t *testing.T) {
 		answer func(byte) []byte
 		words  string
 	}{
-		"empty packet":       {at('O', make([]byte, 4)), "a packet has no octets"},
-		"huge packet":        {at('O', huge), "more than 1048576 octets"},
-		"huge packet later":  {at('R', huge), "more than 1048576 octets"},
-		"endless changes":    {at('E', bytes.Repeat(packet('h', "X\x00"+strings.Repeat("y", 1000)+"\x00"), 2000)), "more than 1048576 octets"},
+		"empty packet":      {at('O', make([]byte, 4)), "a packet has no octets"},
+		"huge packet":       {at('O', huge), "more than 1048576 octets"},
+		"huge packet later": {at('R', huge), "more than 1048576 octets"},
+		"endless changes": {at('E', bytes.Repeat(packet('h', "X\x00"+strings.Repeat("y", 1000)+"\x00"), 2000)),
+			"more than 1048576 octets"},
 		"no code of its own": {at('R', packet(0x9b, "")), "unexpected code"},
-		"many selectors":     {at('E', append(bytes.Repeat(packet('h', "DKIM-Signature\x00d=a.example; s="+strings.Repeat("x", 300)+"\x00"), 2), packet('c', "")...)), "signs with the selectors"},
+		"many selectors": {at('E',
+			append(bytes.Repeat(packet('h', "DKIM-Signature\x00d=a.example; s="+strings.Repeat("x", 300)+"\x00"), 2),
+				packet('c', "")...)), "signs with the selectors"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := asked(t, tt.answer)

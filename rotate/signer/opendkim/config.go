@@ -15,10 +15,11 @@ import (
 
 // Config says where OpenDKIM's files are.
 type Config struct {
-	Name         string `json:"-"`             // in messages
-	KeyDir       string `json:"key_dir"`       // absolute; made when missing
-	KeyTable     string `json:"key_table"`     // absolute path, optionally with the prefix "file:"; made when missing
-	SigningTable string `json:"signing_table"` // absolute path, optionally with the prefix "refile:" (the default) or "file:"; made when missing
+	Name     string `json:"-"`         // in messages
+	KeyDir   string `json:"key_dir"`   // absolute; made when missing
+	KeyTable string `json:"key_table"` // absolute path, optionally with the prefix "file:"; made when missing
+	// absolute path, optionally with the prefix "refile:" (the default) or "file:"; made when missing
+	SigningTable string `json:"signing_table"`
 
 	// Owner and Group of the key files, by name or number: the user that the
 	// daemon runs as. When empty, those of KeyDir.
@@ -107,11 +108,12 @@ func (c *Config) Fields() []settings.Field {
 			Meaning: "the user and group that OpenDKIM runs as, who own the key files",
 		},
 		{
-			Key:     "milter",
-			Into:    &c.Milter,
-			Form:    settings.Form{Name: "socket", Parse: socket},
-			Claim:   func() *settings.Claim { return ownMilter(c.Milter) },
-			Meaning: "OpenDKIM's socket, as Socket stands in opendkim.conf; each switch is proved by a message that is sent there",
+			Key:   "milter",
+			Into:  &c.Milter,
+			Form:  settings.Form{Name: "socket", Parse: socket},
+			Claim: func() *settings.Claim { return ownMilter(c.Milter) },
+			Meaning: "OpenDKIM's socket, as Socket stands in opendkim.conf; " +
+				"each switch is proved by a message that is sent there",
 		},
 	}
 }
@@ -131,7 +133,8 @@ func (c *Config) Rules() (out []*settings.Problem) {
 	}
 	if c.Milter == "" && len(c.Reload) > 0 && c.Reload[0] != "true" {
 		out = append(out, &settings.Problem{Keys: []string{"milter"}, Warning: true,
-			Text:   "is missing: nothing proves that OpenDKIM has taken up a switch, and one that has not goes on with a key that will be replaced",
+			Text: "is missing: nothing proves that OpenDKIM has taken up a switch, " +
+				"and one that has not goes on with a key that will be replaced",
 			Remedy: "write milter: inet:8891@localhost, as Socket stands in opendkim.conf"})
 	}
 	return append(out, c.readerRule()...)

@@ -37,10 +37,14 @@ func TestNoRoom(t *testing.T) {
 		where func(d *signertest.OpenDKIM) string
 		words []string
 	}{
-		"full key directory":         {true, func(d *signertest.OpenDKIM) string { return d.KeyDir }, []string{"no space left", "free space", "write key file"}},
-		"full table directory":       {true, func(d *signertest.OpenDKIM) string { return filepath.Dir(d.KeyTable) }, []string{"no space left", "free space"}},
-		"read-only key directory":    {false, func(d *signertest.OpenDKIM) string { return d.KeyDir }, []string{"read-only file system", "ReadWritePaths"}},
-		"read-only tables directory": {false, func(d *signertest.OpenDKIM) string { return filepath.Dir(d.KeyTable) }, []string{"read-only file system", "ReadWritePaths"}},
+		"full key directory": {true, func(d *signertest.OpenDKIM) string { return d.KeyDir },
+			[]string{"no space left", "free space", "write key file"}},
+		"full table directory": {true, func(d *signertest.OpenDKIM) string { return filepath.Dir(d.KeyTable) },
+			[]string{"no space left", "free space"}},
+		"read-only key directory": {false, func(d *signertest.OpenDKIM) string { return d.KeyDir },
+			[]string{"read-only file system", "ReadWritePaths"}},
+		"read-only tables directory": {false, func(d *signertest.OpenDKIM) string { return filepath.Dir(d.KeyTable) },
+			[]string{"read-only file system", "ReadWritePaths"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := signertest.StartOpenDKIM(t)

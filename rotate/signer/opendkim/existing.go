@@ -94,7 +94,8 @@ func (k ExistingKey) Read() ([]byte, error) {
 	case k.Path == "":
 		return []byte(k.inline), nil
 	case !filepath.IsAbs(k.Path):
-		return nil, fault.Lasting("read key file "+k.Path, errors.New("the path is relative to where the daemon runs"), "write the whole path in the KeyTable, or give the key with --key-file")
+		return nil, fault.Lasting("read key file "+k.Path, errors.New("the path is relative to where the daemon runs"),
+			"write the whole path in the KeyTable, or give the key with --key-file")
 	}
 	data, err := readKeyFile(k.Path)
 	if err != nil {

@@ -72,8 +72,9 @@ func TestReloadFails(t *testing.T) {
 		reload []string
 		words  []string
 	}{
-		"fails":         {[]string{"sh", "-c", "echo no such unit >&2; exit 5"}, []string{"exit status 5", "no such unit"}},
-		"hangs":         {[]string{"sh", "-c", "echo waiting; sleep 60 & wait"}, []string{"timed out and was killed", "waiting"}},
+		"fails": {[]string{"sh", "-c", "echo no such unit >&2; exit 5"}, []string{"exit status 5", "no such unit"}},
+		"hangs": {[]string{"sh", "-c", "echo waiting; sleep 60 & wait"},
+			[]string{"timed out and was killed", "waiting"}},
 		"is not there":  {[]string{"/nonexistent/reload"}, []string{"/nonexistent/reload", "without a shell"}},
 		"babbles":       {[]string{"sh", "-c", "yes word | head -c 1000000; exit 1"}, []string{"exit status 1", "…"}},
 		"is killed off": {[]string{"sh", "-c", "kill -9 $$"}, []string{"signal: killed"}},
@@ -108,7 +109,8 @@ func TestReloadFails(t *testing.T) {
 // settles gives the daemon a while to sign new connections with the selector.
 func settles(t testing.TB, s *Signer, d *signertest.OpenDKIM, selector string) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !slices.Equal(d.Mail(t, "a.example").Selectors("a.example"), []string{selector}); {
+	for deadline := time.Now().Add(time.Minute); !slices.Equal(d.Mail(t, "a.example").Selectors("a.example"),
+		[]string{selector}); {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s does not sign new connections", selector)
 		}
@@ -129,9 +131,12 @@ func TestGoesBack(t *testing.T) {
 		key   dkim.SigningKey
 		words []string
 	}{
-		"key file of another user": {func(c *Config) { c.Owner, c.AllowUnsafeKeys = "root", true }, signertest.At("a.example", "s2", k[1]), []string{"451", "back at what they were", "owner and mode"}},
-		"same selector, new key":   {func(c *Config) { c.Owner, c.AllowUnsafeKeys = "root", true }, signertest.At("a.example", "s1", k[1]), []string{"451", "back at what they were"}},
-		"other algorithm":          {nil, signertest.At("a.example", "s2", ed), []string{"back at what they were", "SignatureAlgorithm"}},
+		"key file of another user": {func(c *Config) { c.Owner, c.AllowUnsafeKeys = "root", true },
+			signertest.At("a.example", "s2", k[1]), []string{"451", "back at what they were", "owner and mode"}},
+		"same selector, new key": {func(c *Config) { c.Owner, c.AllowUnsafeKeys = "root", true },
+			signertest.At("a.example", "s1", k[1]), []string{"451", "back at what they were"}},
+		"other algorithm": {nil, signertest.At("a.example", "s2", ed),
+			[]string{"back at what they were", "SignatureAlgorithm"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := signertest.StartOpenDKIM(t)
@@ -162,7 +167,8 @@ func TestEd25519(t *testing.T) {
 	}
 	d := signertest.StartOpenDKIM(t, "SignatureAlgorithm ed25519-sha256")
 	key := signertest.At("a.example", "s1", ed)
-	wantCode(t, newSigner(t, d, withoutMilter).Activate(t.Context(), []dkim.SigningKey{key}), "unproven-algorithm", "milter socket")
+	wantCode(t, newSigner(t, d, withoutMilter).Activate(t.Context(), []dkim.SigningKey{key}), "unproven-algorithm",
+		"milter socket")
 	activate(t, newSigner(t, d, nil), key)
 	if ref := d.SignsWith(t, "a.example", ed); ref != key.Ref() {
 		t.Errorf("signed with %+v", ref)
@@ -178,7 +184,8 @@ func TestUnreadableKeyFile(t *testing.T) {
 	if err := os.Mkdir(bad, 0o700); err != nil { // root can't read it either
 		t.Fatal(err)
 	}
-	s, err := New(Config{Name: "mx1", KeyDir: dir, KeyTable: filepath.Join(dir, "key.table"), SigningTable: filepath.Join(dir, "signing.table"), Reload: []string{"true"}})
+	s, err := New(Config{Name: "mx1", KeyDir: dir, KeyTable: filepath.Join(dir, "key.table"),
+		SigningTable: filepath.Join(dir, "signing.table"), Reload: []string{"true"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,8 @@ import (
 func undisturbed(t *testing.T, edit func(*Config)) *Signer {
 	t.Helper()
 	dir := t.TempDir()
-	cfg := Config{Name: "mx1", KeyDir: filepath.Join(dir, "keys"), KeyTable: filepath.Join(dir, "key.table"), SigningTable: filepath.Join(dir, "signing.table"), Reload: []string{"true"}, AllowUnsafeKeys: true}
+	cfg := Config{Name: "mx1", KeyDir: filepath.Join(dir, "keys"), KeyTable: filepath.Join(dir, "key.table"),
+		SigningTable: filepath.Join(dir, "signing.table"), Reload: []string{"true"}, AllowUnsafeKeys: true}
 	if err := os.Mkdir(cfg.KeyDir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +54,8 @@ func TestConfigFaults(t *testing.T) {
 func TestFileFault(t *testing.T) {
 	s := undisturbed(t, nil)
 	for _, err := range []error{syscall.EACCES, syscall.EBUSY, syscall.EIO} {
-		faulttest.Shown(t, s.fileFault("write table /etc/opendkim/key.table", &fs.PathError{Op: "open", Path: "/etc/opendkim/key.table.new", Err: err}))
+		faulttest.Shown(t, s.fileFault("write table /etc/opendkim/key.table",
+			&fs.PathError{Op: "open", Path: "/etc/opendkim/key.table.new", Err: err}))
 	}
 	faulttest.Shown(t, damaged("/etc/opendkim/key.table", errors.New("the block of dkimbot does not end")))
 }

@@ -152,8 +152,9 @@ func (t *tables) open(s *Signer, path string) (place, error) {
 		return p, s.fileFault("use table "+path, err)
 	case info.Links > 1:
 		return p, &fault.Error{Kind: fault.Refused, Code: codes.TableNames, What: "use table " + path,
-			Err:  fmt.Errorf("%s has %d names (hard links), and a change would reach only one of them", p.path(), info.Links),
-			Hint: fmt.Sprintf("make it a file of its own: cp -p %[1]s %[1]s.copy && mv %[1]s.copy %[1]s; let the other names be symbolic links to it", p.path())}
+			Err: fmt.Errorf("%s has %d names (hard links), and a change would reach only one of them", p.path(), info.Links),
+			Hint: fmt.Sprintf("make it a file of its own: cp -p %[1]s %[1]s.copy && mv %[1]s.copy %[1]s; "+
+				"let the other names be symbolic links to it", p.path())}
 	}
 	return p, nil
 }
@@ -164,7 +165,8 @@ func (t *tables) lock(ctx context.Context, s *Signer) error {
 	first, second := t.key, t.sign
 	switch order := cmp.Or(slices.Compare(numberOf(first), numberOf(second)), cmp.Compare(first.name, second.name)); {
 	case order == 0:
-		return fault.Lasting("use the tables of signer "+s.cfg.Name, fmt.Errorf("key_table and signing_table are both %s", t.key.path()), "give each table a file of its own")
+		return fault.Lasting("use the tables of signer "+s.cfg.Name,
+			fmt.Errorf("key_table and signing_table are both %s", t.key.path()), "give each table a file of its own")
 	case order > 0:
 		first, second = second, first
 	}
@@ -211,10 +213,12 @@ func (s *Signer) lockFault(ctx context.Context, p place, err error) error {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("%w: %w", held, context.Cause(ctx))
 		}
-		return fault.Temporary(what, err, "try again when that process has ended; look at what it does, and end it if it hangs")
+		return fault.Temporary(what, err,
+			"try again when that process has ended; look at what it does, and end it if it hangs")
 	}
 	if refused := (*safefile.Refused)(nil); errors.As(err, &refused) {
-		return &fault.Error{Kind: fault.Refused, Code: codes.UnsafeFile, What: what, Err: err, Hint: "remove it; only dkimbot uses that name"}
+		return &fault.Error{Kind: fault.Refused, Code: codes.UnsafeFile, What: what, Err: err,
+			Hint: "remove it; only dkimbot uses that name"}
 	}
 	if ctx.Err() != nil {
 		return fault.Temporary(what, context.Cause(ctx), "try again when the other process has ended")
@@ -229,11 +233,15 @@ func (s *Signer) fileFault(what string, err error) error {
 	}
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fault.Temporary(what, err, "free space on that file system; the tables are as they were and mail goes on being signed")
+		return fault.Temporary(what, err,
+			"free space on that file system; the tables are as they were and mail goes on being signed")
 	case errors.Is(err, syscall.EROFS):
-		return fault.Lasting(what, err, "mount that file system for writing, or let the service write there (ReadWritePaths= in its unit); mail goes on being signed")
+		return fault.Lasting(what, err,
+			"mount that file system for writing, or let the service write there (ReadWritePaths= in its unit); "+
+				"mail goes on being signed")
 	case errors.Is(err, syscall.EBUSY):
-		return fault.Lasting(what, err, "a file that is a mount point of its own can't be replaced in one instant: mount its directory instead")
+		return fault.Lasting(what, err,
+			"a file that is a mount point of its own can't be replaced in one instant: mount its directory instead")
 	case errors.Is(err, fs.ErrPermission):
 		return fault.Lasting(what, err, "run as a user that may do this: root, or the owner of key_dir and of the tables")
 	}

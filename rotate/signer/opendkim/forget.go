@@ -21,8 +21,8 @@ import (
 
 // Forget removes our key files of these keys, and our KeyTable entries for
 // them; our SigningTable line, too, where somebody else's is found before it, as when
-// a person has moved the domain to a key of their own. A key that the SigningTable uses, that somebody else's line names, or
-// whose replacement is not confirmed yet is kept and refused with the code
+// a person has moved the domain to a key of their own. A key that the SigningTable uses, that somebody
+// else's line names, or whose replacement is not confirmed yet is kept and refused with the code
 // "key-in-use". Forgetting what is not there succeeds. Failures are by domain, as with Activate.
 func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 	b := &batch{Signer: s, failed: map[string]error{}}
@@ -71,11 +71,14 @@ func (b *batch) dropDead(keys []dkim.Ref) bool {
 	dead := map[string]bool{}
 	for domain := range b.own {
 		_, outstanding := b.marker[domain]
-		if use, signs := b.view.domain(domain); signs && !outstanding && b.signTab.ours[b.pattern(domain)] != "" && use != b.written(domain) {
+		if use, signs := b.view.domain(domain); signs && !outstanding && b.signTab.ours[b.pattern(domain)] != "" &&
+			use != b.written(domain) {
 			dead[domain] = true
 		}
 	}
-	if !slices.ContainsFunc(keys, func(ref dkim.Ref) bool { return dead[ref.Domain] && b.written(ref.Domain).Path == b.keyPath(ref) }) {
+	if !slices.ContainsFunc(keys, func(ref dkim.Ref) bool {
+		return dead[ref.Domain] && b.written(ref.Domain).Path == b.keyPath(ref)
+	}) {
 		return false
 	}
 	for domain := range dead {
@@ -90,7 +93,8 @@ func (b *batch) release(keys []dkim.Ref) (released []dkim.Ref, entries bool) {
 	for _, ref := range keys {
 		what := fmt.Sprintf("forget key %.8s of %s on signer %s", ref.KeyID, ref.Name, b.cfg.Name)
 		if err := ref.Check(); err != nil || len(ref.KeyID) != 64 {
-			b.failed[ref.Domain] = fault.Lasting(what, errors.Join(err, errors.New("this is no reference to a key")), "report this as a defect")
+			b.failed[ref.Domain] = fault.Lasting(what, errors.Join(err, errors.New("this is no reference to a key")),
+				"report this as a defect")
 			continue
 		}
 		file := b.keyPath(ref)
@@ -103,7 +107,8 @@ func (b *batch) release(keys []dkim.Ref) (released []dkim.Ref, entries bool) {
 			}
 		}
 		if inUse {
-			b.failed[ref.Domain] = fault.Refuse(codes.KeyInUse, what+": tables of the signer use it", "activate the other selector first; where the domain was handed back, take its line out of the SigningTable")
+			b.failed[ref.Domain] = fault.Refuse(codes.KeyInUse, what+": tables of the signer use it",
+				"activate the other selector first; where the domain was handed back, take its line out of the SigningTable")
 			continue
 		}
 		for _, name := range mine {
@@ -139,8 +144,10 @@ func (b *batch) dropSigning(ctx context.Context, refs []dkim.Ref) ([]dkim.Ref, e
 	}
 	for _, domain := range signing {
 		what := fmt.Sprintf("forget key %.8s of %s on signer %s", held[domain].KeyID, held[domain].Name, b.cfg.Name)
-		failed[domain] = &fault.Error{Kind: fault.Refused, Code: codes.KeyInUse, What: what, Err: fmt.Errorf("opendkim at %s signs with it", b.cfg.Milter),
-			Hint: fmt.Sprintf("see whether the daemon can load %s and %s, and whether opendkim.conf names them; journalctl -u opendkim tells", b.keyTable, b.signTable)}
+		failed[domain] = &fault.Error{Kind: fault.Refused, Code: codes.KeyInUse, What: what,
+			Err: fmt.Errorf("opendkim at %s signs with it", b.cfg.Milter),
+			Hint: fmt.Sprintf("see whether the daemon can load %s and %s, and whether opendkim.conf names them; "+
+				"journalctl -u opendkim tells", b.keyTable, b.signTable)}
 	}
 	maps.Copy(b.failed, failed)
 	return slices.DeleteFunc(refs, func(ref dkim.Ref) bool { return failed[ref.Domain] != nil }), nil
@@ -148,7 +155,8 @@ func (b *batch) dropSigning(ctx context.Context, refs []dkim.Ref) ([]dkim.Ref, e
 
 // stillSigning asks until the daemon has left the keys, or ReloadTimeout has passed: a reload returns before
 // the daemon has done it.
-func (b *batch) stillSigning(ctx context.Context, domains []string, keys map[string]dkim.Ref) (signing []string, failed map[string]error) {
+func (b *batch) stillSigning(ctx context.Context, domains []string,
+	keys map[string]dkim.Ref) (signing []string, failed map[string]error) {
 	for deadline := time.Now().Add(b.cfg.ReloadTimeout); ; {
 		signing, failed = b.signing(ctx, domains, keys)
 		if len(signing) == 0 || time.Now().After(deadline) {
@@ -163,10 +171,12 @@ func (b *batch) stillSigning(ctx context.Context, domains []string, keys map[str
 }
 
 // signing returns the domains that the daemon signs with their keys.
-func (b *batch) signing(ctx context.Context, domains []string, keys map[string]dkim.Ref) (signing []string, failed map[string]error) {
+func (b *batch) signing(ctx context.Context, domains []string,
+	keys map[string]dkim.Ref) (signing []string, failed map[string]error) {
 	active, failed := b.ask(ctx, domains, b.keyring(b.view, b.marker))
 	for _, domain := range domains {
-		if is, ok := active[domain]; ok && strings.EqualFold(is.Selector, keys[domain].Selector) && (is.KeyID == keys[domain].KeyID || is.KeyID == unknownKey) {
+		if is, ok := active[domain]; ok && strings.EqualFold(is.Selector, keys[domain].Selector) &&
+			(is.KeyID == keys[domain].KeyID || is.KeyID == unknownKey) {
 			signing = append(signing, domain)
 		}
 	}
@@ -215,7 +225,8 @@ func (s *Signer) removeKey(root *safefile.Dir, ref dkim.Ref) error {
 		return s.fileFault(what, err)
 	}
 	if !sameKey(data, nil, ref.KeyID) {
-		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: what, Err: errors.New("it does not hold that key"), Hint: "move it away if nothing uses it"}
+		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: what,
+			Err: errors.New("it does not hold that key"), Hint: "move it away if nothing uses it"}
 	}
 	if err := dir.Remove(name); err != nil {
 		return s.fileFault(what, err)

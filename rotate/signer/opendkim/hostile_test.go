@@ -103,7 +103,8 @@ func TestPlanted(t *testing.T) {
 			d := signertest.StartOpenDKIM(t)
 			dir := theirs(t, d)
 			s := newSigner(t, d, func(c *Config) {
-				c.KeyDir, c.KeyTable, c.SigningTable = filepath.Join(dir, "keys"), filepath.Join(dir, "key.table"), filepath.Join(dir, "signing.table")
+				c.KeyDir, c.KeyTable, c.SigningTable = filepath.Join(dir, "keys"), filepath.Join(dir, "key.table"),
+					filepath.Join(dir, "signing.table")
 				c.Owner, c.Milter, c.Reload = "opendkim", "", []string{"true"}
 			})
 			v := newVictim(t, d.Dir, "victim", test.dir)
@@ -150,7 +151,8 @@ func TestTrustedLinks(t *testing.T) {
 		}
 	}
 	s := newSigner(t, d, func(c *Config) {
-		c.KeyDir, c.KeyTable, c.SigningTable = filepath.Join(links, "keys"), filepath.Join(links, "key.table"), filepath.Join(links, "signing.table")
+		c.KeyDir, c.KeyTable, c.SigningTable = filepath.Join(links, "keys"), filepath.Join(links, "key.table"),
+			filepath.Join(links, "signing.table")
 	})
 	k := signertest.Keys(t, 2)
 	for i, key := range []dkim.SigningKey{signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1])} {
@@ -249,7 +251,8 @@ func TestLocks(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	wantWords(t, s.Activate(ctx, []dkim.SigningKey{key}), "signing.table.dkimbot-lock", strconv.Itoa(os.Getpid()), "end it if it hangs")
+	wantWords(t, s.Activate(ctx, []dkim.SigningKey{key}), "signing.table.dkimbot-lock", strconv.Itoa(os.Getpid()),
+		"end it if it hangs")
 }
 
 // TestTwoNames guards I8: two signers that know the same tables by different names neither lose each
@@ -310,7 +313,8 @@ func TestHardLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "table-names", "2 names")
-	for _, command := range [][]string{{"cp", "-p", d.KeyTable, d.KeyTable + ".copy"}, {"mv", d.KeyTable + ".copy", d.KeyTable}} {
+	for _, command := range [][]string{{"cp", "-p", d.KeyTable, d.KeyTable + ".copy"},
+		{"mv", d.KeyTable + ".copy", d.KeyTable}} {
 		run(t, command...)
 	}
 	activate(t, s, key)

@@ -103,7 +103,8 @@ func (s *Signer) keyOwner() (owner, error) {
 			uid, err = strconv.Atoi(u.Uid)
 		}
 		if err != nil {
-			return owner{}, fault.Lasting("use owner of signer "+s.cfg.Name, fmt.Errorf("there is no user %q", s.cfg.Owner), "name the user that opendkim runs as")
+			return owner{}, fault.Lasting("use owner of signer "+s.cfg.Name, fmt.Errorf("there is no user %q", s.cfg.Owner),
+				"name the user that opendkim runs as")
 		}
 		o.uid = uid
 	}
@@ -113,7 +114,8 @@ func (s *Signer) keyOwner() (owner, error) {
 			gid, err = strconv.Atoi(g.Gid)
 		}
 		if err != nil {
-			return owner{}, fault.Lasting("use group of signer "+s.cfg.Name, fmt.Errorf("there is no group %q", s.cfg.Group), "name the group that opendkim runs as")
+			return owner{}, fault.Lasting("use group of signer "+s.cfg.Name, fmt.Errorf("there is no group %q", s.cfg.Group),
+				"name the group that opendkim runs as")
 		}
 		o.gid = gid
 	}
@@ -182,7 +184,8 @@ func (d *keyDir) openDomain(domain string) (*safefile.Dir, error) {
 	}
 	dir.Close()
 	return nil, &fault.Error{Kind: fault.Refused, Code: codes.UnsafeKeyDir, What: what, Err: errors.New("it " + problem),
-		Hint: fmt.Sprintf("give it to %s with mode 0700: chown %d:%d %s && chmod 700 %s", d.daemon.name, d.owner.uid, d.owner.gid, d.full(domain), d.full(domain))}
+		Hint: fmt.Sprintf("give it to %s with mode 0700: chown %d:%d %s && chmod 700 %s", d.daemon.name, d.owner.uid,
+			d.owner.gid, d.full(domain), d.full(domain))}
 }
 
 // foreignLink says what stands at a domain's name when it is not a directory.
@@ -239,7 +242,8 @@ func (d *keyDir) correct(f *os.File, key dkim.SigningKey) error {
 	as := d.owner.as(0o600)
 	if info.Links != 1 && (info.Mode.Perm() != as.Mode || info.UID != as.UID || info.GID != as.GID) {
 		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: what,
-			Err: fmt.Errorf("the file there has %d names (hard links) and not the owner and mode that OpenDKIM needs", info.Links), Hint: "move it away; the next run writes it anew"}
+			Err: fmt.Errorf("the file there has %d names (hard links) and not the owner and mode that OpenDKIM needs",
+				info.Links), Hint: "move it away; the next run writes it anew"}
 	}
 	if err := as.Apply(f); err != nil {
 		return d.signer.fileFault("correct the owner and mode of key file "+f.Name(), err)

@@ -21,8 +21,12 @@ func TestUnsafeDirectories(t *testing.T) {
 		spoil func(t *testing.T, d *signertest.OpenDKIM) (restore func())
 		words []string
 	}{
-		"world-writable parent": {func(t *testing.T, d *signertest.OpenDKIM) func() { return chmod(t, d.Dir, 0o777) }, []string{"by everybody", "RequireSafeKeys"}},
-		"sticky is no excuse":   {func(t *testing.T, d *signertest.OpenDKIM) func() { return chmod(t, d.Dir, 0o777|os.ModeSticky) }, []string{"by everybody"}},
+		"world-writable parent": {func(t *testing.T, d *signertest.OpenDKIM) func() { return chmod(t, d.Dir, 0o777) },
+			[]string{"by everybody", "RequireSafeKeys"}},
+		"sticky is no excuse": {func(t *testing.T,
+			d *signertest.OpenDKIM) func() {
+			return chmod(t, d.Dir, 0o777|os.ModeSticky)
+		}, []string{"by everybody"}},
 		"parent of another user": {func(t *testing.T, d *signertest.OpenDKIM) func() {
 			chown(t, d.Dir, 1, -1)
 			return func() { chown(t, d.Dir, 0, -1) }
@@ -32,7 +36,8 @@ func TestUnsafeDirectories(t *testing.T) {
 			back := chmod(t, d.Dir, 0o775)
 			return func() { back(); chown(t, d.Dir, -1, 0) }
 		}, []string{"by group 1, to which daemon belongs"}},
-		"can't be entered": {func(t *testing.T, d *signertest.OpenDKIM) func() { return chmod(t, d.Dir, 0o700) }, []string{"can't be entered by opendkim"}},
+		"can't be entered": {func(t *testing.T, d *signertest.OpenDKIM) func() { return chmod(t, d.Dir, 0o700) },
+			[]string{"can't be entered by opendkim"}},
 		"domain directory": {func(t *testing.T, d *signertest.OpenDKIM) func() {
 			return chmod(t, filepath.Join(d.KeyDir, "a.example"), 0o777)
 		}, []string{"by everybody", "0700"}},
@@ -92,7 +97,8 @@ func TestNoEscape(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(d.KeyDir, "link.example")); err != nil {
 		t.Fatal(err)
 	}
-	wantWords(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("link.example", "s1", k[0])}), "link.example", "escapes")
+	wantWords(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("link.example", "s1", k[0])}),
+		"link.example", "escapes")
 	if files, _ := os.ReadDir(outside); len(files) != 0 {
 		t.Errorf("files outside of the key directory: %v", files)
 	}
@@ -100,7 +106,8 @@ func TestNoEscape(t *testing.T) {
 	activate(t, s, signertest.At("a.example", "s1", k[0]))
 	path := s.keyPath(signertest.At("a.example", "s2", k[1]).Ref())
 	write(t, path, "somebody else's")
-	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s2", k[1])}), "foreign-key-file", path)
+	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s2", k[1])}),
+		"foreign-key-file", path)
 	if read(t, path) != "somebody else's" {
 		t.Error("the file was overwritten")
 	}
@@ -137,7 +144,8 @@ func TestKeyFiles(t *testing.T) {
 	if err := errors.Join(os.Link(path, filepath.Join(d.Dir, "also")), os.Chmod(path, 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "foreign-key-file", "names (hard links) and not the owner and mode that OpenDKIM needs", path)
+	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "foreign-key-file",
+		"names (hard links) and not the owner and mode that OpenDKIM needs", path)
 	if info, err := os.Stat(path); err != nil || info.Mode() != 0o644 {
 		t.Errorf("key file: %v, %v", info.Mode(), err)
 	}
@@ -148,12 +156,15 @@ func TestForget(t *testing.T) {
 	d := signertest.StartOpenDKIM(t)
 	s := newSigner(t, d, nil)
 	k := signertest.Keys(t, 3)
-	s1, s2, next := signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1]), signertest.At("a.example", "s1", k[2])
+	s1, s2, next := signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1]),
+		signertest.At("a.example", "s1", k[2])
 	activate(t, s, s1)
 	activate(t, s, s2)
 	wantCode(t, s.Forget(t.Context(), []dkim.Ref{s2.Ref()}), "key-in-use", "s2")
 	write(t, s.keyPath(next.Ref())+".new", "left by a crash")
-	if err := s.Forget(t.Context(), []dkim.Ref{s1.Ref(), next.Ref(), {Name: dkim.Name{Domain: "absent.example", Selector: "s1"}, KeyID: k[0].ID()}}); err != nil {
+	if err := s.Forget(t.Context(),
+		[]dkim.Ref{s1.Ref(), next.Ref(),
+			{Name: dkim.Name{Domain: "absent.example", Selector: "s1"}, KeyID: k[0].ID()}}); err != nil {
 		t.Fatal(err)
 	}
 	files, _ := os.ReadDir(filepath.Join(d.KeyDir, "a.example"))
@@ -179,7 +190,8 @@ func TestForget(t *testing.T) {
 	if err := s.Forget(t.Context(), []dkim.Ref{b1.Ref()}); err != nil {
 		t.Fatal(err)
 	}
-	if sign := read(t, d.SigningTable); strings.Contains(sign, "b.example s1") || !strings.Contains(sign, "*@b.example own") || !strings.Contains(sign, "*@a.example s2") {
+	if sign := read(t, d.SigningTable); strings.Contains(sign, "b.example s1") ||
+		!strings.Contains(sign, "*@b.example own") || !strings.Contains(sign, "*@a.example s2") {
 		t.Errorf("SigningTable:\n%s", sign)
 	}
 	d.Restart(t)

@@ -27,19 +27,25 @@ func checkLines(sign []byte, refile bool, names map[string]keyEntry) *unloadable
 	for r := range numbered(sign, refile) {
 		if refile {
 			if err := checkPattern(r.key); err != nil {
-				return &unloadable{r.line, err, "correct the pattern or remove the line; * stands for any text, and the rest is a POSIX extended regular expression"}
+				return &unloadable{r.line, err,
+					"correct the pattern or remove the line; " +
+						"* stands for any text, and the rest is a POSIX extended regular expression"}
 			}
 		}
 		name, _, identity := strings.Cut(r.value, ":")
 		entry, known := names[name]
 		switch {
 		case name == "":
-			return &unloadable{r.line, fmt.Errorf("%s names no entry of the KeyTable", r.key), "write an entry's name behind it, or remove the line"}
+			return &unloadable{r.line, fmt.Errorf("%s names no entry of the KeyTable", r.key),
+				"write an entry's name behind it, or remove the line"}
 		case name == "%" && !known && (refile || !identity): // the sender's domain
 		case !known:
-			return &unloadable{r.line, fmt.Errorf("%s uses the entry %s, which the KeyTable lacks", r.key, name), "remove the line, or write an entry " + name + " in the KeyTable"}
+			return &unloadable{r.line, fmt.Errorf("%s uses the entry %s, which the KeyTable lacks", r.key, name),
+				"remove the line, or write an entry " + name + " in the KeyTable"}
 		case entry.path == "":
-			return &unloadable{r.line, fmt.Errorf("%s uses the entry %s of the KeyTable, which is not of the form domain:selector:path", r.key, name), "correct or remove that entry in the KeyTable, or remove the line"}
+			return &unloadable{r.line, fmt.Errorf("%s uses the entry %s of the KeyTable, "+
+				"which is not of the form domain:selector:path", r.key, name),
+				"correct or remove that entry in the KeyTable, or remove the line"}
 		}
 	}
 	return nil

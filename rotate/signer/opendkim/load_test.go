@@ -90,7 +90,8 @@ func TestPlainLoads(t *testing.T) {
 	d := signertest.StartOpenDKIM(t)
 	write(t, d.Conf, strings.Replace(read(t, d.Conf), "refile:", "file:", 1))
 	write(t, d.KeyTable, "b b.example:x:/k\nc c.example\n")
-	for _, line := range []string{"b.example b", "b.example b:boss@b.example", "( b", "b.example", "b.example gone:x", "b.example %", "b.example %:x", "b.example c:x", "b.example b:x\nc.example gone:x"} {
+	for _, line := range []string{"b.example b", "b.example b:boss@b.example", "( b", "b.example", "b.example gone:x",
+		"b.example %", "b.example %:x", "b.example c:x", "b.example b:x\nc.example gone:x"} {
 		write(t, d.SigningTable, line+"\n")
 		bad := checkLines([]byte(line+"\n"), false, keyNames([]byte(read(t, d.KeyTable))))
 		if real := loads(d); bad == nil && !real {
@@ -115,7 +116,8 @@ func TestMissingTable(t *testing.T) {
 		if s.keyTable == d.KeyTable {
 			missing = s.signTable
 		}
-		wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "missing-table", missing, "opendkim.conf", "install -m 644 /dev/null")
+		wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "missing-table", missing, "opendkim.conf",
+			"install -m 644 /dev/null")
 		if _, err := os.Stat(missing); err == nil {
 			t.Errorf("%s was made", missing)
 		}
@@ -153,7 +155,8 @@ func TestUmask(t *testing.T) {
 			t.Errorf("signed with %+v", ref)
 		}
 	}
-	for path, mode := range map[string]os.FileMode{tables: 0o755 | os.ModeDir, filepath.Dir(tables): 0o755 | os.ModeDir, d.KeyTable: 0o644, d.SigningTable: 0o644,
+	for path, mode := range map[string]os.FileMode{tables: 0o755 | os.ModeDir, filepath.Dir(tables): 0o755 | os.ModeDir,
+		d.KeyTable: 0o644, d.SigningTable: 0o644,
 		d.KeyDir: 0o700 | os.ModeDir, d.KeyTable + ".dkimbot-lock": 0o600} {
 		if info, err := os.Stat(path); err != nil || info.Mode() != mode {
 			t.Errorf("%s: %v, %v; want %v", path, info.Mode(), err, mode)
@@ -170,9 +173,11 @@ func TestUnreadableTables(t *testing.T) {
 		spoil func(d *signertest.OpenDKIM) string
 		words []string
 	}{
-		"KeyTable":     {func(d *signertest.OpenDKIM) string { return d.KeyTable }, []string{"can't be read", "chmod o+r"}},
-		"SigningTable": {func(d *signertest.OpenDKIM) string { return d.SigningTable }, []string{"can't be read", "chmod o+r"}},
-		"directory":    {func(d *signertest.OpenDKIM) string { return filepath.Dir(d.SigningTable) }, []string{"can't be entered", "chmod o+x"}},
+		"KeyTable": {func(d *signertest.OpenDKIM) string { return d.KeyTable }, []string{"can't be read", "chmod o+r"}},
+		"SigningTable": {func(d *signertest.OpenDKIM) string { return d.SigningTable },
+			[]string{"can't be read", "chmod o+r"}},
+		"directory": {func(d *signertest.OpenDKIM) string { return filepath.Dir(d.SigningTable) },
+			[]string{"can't be entered", "chmod o+x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := signertest.StartOpenDKIM(t)

@@ -24,7 +24,8 @@ func New(cfg Config) (*Signer, error) {
 	if err := signer.Check(cfg.Name, &cfg, nil); err != nil {
 		return nil, err
 	}
-	s := &Signer{cfg: cfg, refile: !strings.HasPrefix(cfg.SigningTable, "file:"), keyTable: bare(cfg.KeyTable), signTable: bare(cfg.SigningTable)}
+	s := &Signer{cfg: cfg, refile: !strings.HasPrefix(cfg.SigningTable, "file:"), keyTable: bare(cfg.KeyTable),
+		signTable: bare(cfg.SigningTable)}
 	if cfg.Milter != "" {
 		s.network, s.address = dialled(cfg.Milter)
 	}

@@ -39,7 +39,8 @@ func newSigner(t testing.TB, d *signertest.OpenDKIM, edit func(*Config)) *Signer
 func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Fatalf("%s mounts file systems or gives files to other users and needs root; leave it out with -skip %s", t.Name(), t.Name())
+		t.Fatalf("%s mounts file systems or gives files to other users and needs root; leave it out with -skip %s",
+			t.Name(), t.Name())
 	}
 }
 
@@ -127,7 +128,8 @@ func TestTakesOver(t *testing.T) {
 	k := signertest.Keys(t, 3)
 	manual := filepath.Join(d.KeyDir, "default.private")
 	writeKey(t, d, manual, k[0])
-	keyLines := "# by hand\r\ndefault._domainkey.a.example  a.example:default:" + manual + "\n\n\tother " + "b.example:default:" + manual
+	keyLines := "# by hand\r\ndefault._domainkey.a.example  a.example:default:" + manual + "\n\n\tother " +
+		"b.example:default:" + manual
 	signLines := "*@A.example\tdefault._domainkey.a.example # mine\n*@b.example other\n"
 	write(t, d.KeyTable, keyLines)
 	write(t, d.SigningTable, signLines)
@@ -166,12 +168,14 @@ func TestForeignKeys(t *testing.T) {
 	d := signertest.StartOpenDKIM(t, "RequireSafeKeys no", "MinimumKeyBits 1024")
 	file := filepath.Join(d.KeyDir, "short.private")
 	write(t, file, string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: der})))
-	write(t, d.KeyTable, "a a.example:mail:"+file+"\nb b.example:mail:"+base64.StdEncoding.EncodeToString(der)+"\nc c.example:mail:bm9rZXk=\n")
+	write(t, d.KeyTable, "a a.example:mail:"+file+"\nb b.example:mail:"+base64.StdEncoding.EncodeToString(der)+
+		"\nc c.example:mail:bm9rZXk=\n")
 	write(t, d.SigningTable, "*@a.example a\n*@b.example b\n*@c.example c\n")
 	d.Restart(t)
 	for name, edit := range map[string]func(*Config){"asked": nil, "believed": withoutMilter} {
 		active, err := newSigner(t, d, edit).Active(t.Context(), []string{"a.example", "b.example", "c.example"})
-		if err != nil || len(active) != 2 || active["a.example"].KeyID != public.ID() || active["b.example"].KeyID != public.ID() {
+		if err != nil || len(active) != 2 || active["a.example"].KeyID != public.ID() ||
+			active["b.example"].KeyID != public.ID() {
 			t.Errorf("%s: %v, %v; want key %s for both", name, active, err, public.ID())
 		}
 	}
@@ -188,7 +192,8 @@ func TestAdopted(t *testing.T) {
 	write(t, d.SigningTable, "boss@a.example mail._domainkey.a.example\n*@a.example mail._domainkey.a.example\n")
 	d.Restart(t)
 	s := newSigner(t, d, nil)
-	for i, key := range []dkim.SigningKey{signertest.At("a.example", "mail", k[0]), signertest.At("a.example", "s2", k[1]), signertest.At("a.example", "mail", k[2])} {
+	for i, key := range []dkim.SigningKey{signertest.At("a.example", "mail", k[0]), signertest.At("a.example", "s2", k[1]),
+		signertest.At("a.example", "mail", k[2])} {
 		activate(t, s, key)
 		wantActive(t, s, key)
 		if ref := d.SignsWith(t, "a.example", k...); ref != key.Ref() {
@@ -230,8 +235,9 @@ func writeKey(t testing.TB, d *signertest.OpenDKIM, path string, key *dkim.Priva
 func TestForeignLines(t *testing.T) {
 	k := signertest.Keys(t, 3)
 	for name, test := range map[string]struct{ keys, signs string }{
-		"KeyTable entry of our name":        {keys: "s2._domainkey.a.example c.example:x:/etc/other.private\n"},
-		"their own way to our selector":     {keys: "lists a.example:s1:/etc/other.private\n", signs: "*@lists.a.example lists\n"},
+		"KeyTable entry of our name": {keys: "s2._domainkey.a.example c.example:x:/etc/other.private\n"},
+		"their own way to our selector": {keys: "lists a.example:s1:/etc/other.private\n",
+			signs: "*@lists.a.example lists\n"},
 		"a line for all mail":               {keys: "all a.example:s2:/etc/other.private\n", signs: "* all\n"},
 		"SigningTable line using our entry": {signs: "*@sub.a.example s1._domainkey.a.example\n"},
 		"the same with a signer":            {signs: "boss@a.example s2._domainkey.a.example:boss@a.example\n"},
@@ -242,7 +248,8 @@ func TestForeignLines(t *testing.T) {
 			activate(t, s, signertest.At("a.example", "s1", k[0]), signertest.At("b.example", "s1", k[0]))
 			write(t, d.KeyTable, read(t, d.KeyTable)+test.keys)
 			write(t, d.SigningTable, read(t, d.SigningTable)+test.signs)
-			err := s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s2", k[1]), signertest.At("b.example", "s2", k[1])})
+			err := s.Activate(t.Context(),
+				[]dkim.SigningKey{signertest.At("a.example", "s2", k[1]), signertest.At("b.example", "s2", k[1])})
 			wantCode(t, err, "foreign-signer-line", "a.example", "dkimbot did not write")
 			faulttest.Shown(t, err)
 			if fault.KindOf(err) != fault.Refused {
@@ -370,5 +377,6 @@ func TestUnixSocket(t *testing.T) {
 
 	l.Close() // from here on nobody answers, which is no proof
 	s.cfg.ReloadTimeout = 2 * time.Second
-	wantWords(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s1", k[0])}), "opendkim.sock", "whether the daemon runs")
+	wantWords(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s1", k[0])}), "opendkim.sock",
+		"whether the daemon runs")
 }

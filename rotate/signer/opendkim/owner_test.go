@@ -33,8 +33,9 @@ func TestKeysForNobodyKnown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := signertest.SafeDir(t)
-			cfg := Config{Name: "mx1", KeyDir: filepath.Join(dir, "keys"), KeyTable: filepath.Join(dir, "key.table"), SigningTable: filepath.Join(dir, "signing.table"),
-				Reload: []string{"systemctl", "reload", "opendkim"}}
+			cfg := Config{Name: "mx1", KeyDir: filepath.Join(dir, "keys"), KeyTable: filepath.Join(dir, "key.table"),
+				SigningTable: filepath.Join(dir, "signing.table"),
+				Reload:       []string{"systemctl", "reload", "opendkim"}}
 			if tc.edit != nil {
 				tc.edit(&cfg)
 			}

@@ -46,7 +46,8 @@ func (b *batch) readTables() error {
 		b.marker, err = parsePending(b.mark.path(), marker)
 	}
 	if err != nil {
-		return fault.Lasting("read the marker of signer "+b.cfg.Name, err, "remove it; the next run then writes and reloads as needed")
+		return fault.Lasting("read the marker of signer "+b.cfg.Name, err,
+			"remove it; the next run then writes and reloads as needed")
 	}
 	b.view = tablesView{names: keyNames(keys), signing: readSigning(sign, b.refile)}
 	b.signText = sign
@@ -58,9 +59,13 @@ func (b *batch) readTables() error {
 // on one host would each undo what the other did (I8).
 func (b *batch) claim(path string, t *table) error {
 	if t.signer != "" && t.signer != b.cfg.Name {
-		return &fault.Error{Kind: fault.Refused, Code: codes.OtherSigner, What: "edit table " + path + " for signer " + b.cfg.Name,
-			Err:  fmt.Errorf("its block belongs to signer %q", t.signer),
-			Hint: fmt.Sprintf("one OpenDKIM is one signer, under one name, in one configuration: call it %s, or let only one of them change these tables; where it was renamed, write %q for %q in the line that begins with %q, in %s and %s", t.signer, b.cfg.Name, t.signer, beginMark, b.keyTable, b.signTable)}
+		return &fault.Error{Kind: fault.Refused, Code: codes.OtherSigner, What: "edit table " + path +
+			" for signer " + b.cfg.Name,
+			Err: fmt.Errorf("its block belongs to signer %q", t.signer),
+			Hint: fmt.Sprintf("one OpenDKIM is one signer, under one name, in one configuration: "+
+				"call it %s, or let only one of them change these tables; "+
+				"where it was renamed, write %q for %q in the line that begins with %q, in %s and %s", t.signer, b.cfg.Name,
+				t.signer, beginMark, b.keyTable, b.signTable)}
 	}
 	b.unclaimed = b.unclaimed || t.signer == "" && len(t.ours) > 0
 	t.signer = b.cfg.Name
@@ -117,7 +122,8 @@ func (s *Signer) shadows(domain, pattern string) bool {
 // entryName is the name of our KeyTable entry for a job. Where the operator's own
 // entry for the same selector has the usual name, as after an adoption, ours takes another.
 func (b *batch) entryName(j *job) string {
-	if e, taken := b.foreign.names[j.String()]; taken && strings.EqualFold(e.domain, j.Domain) && e.selector == j.Selector {
+	if e, taken := b.foreign.names[j.String()]; taken && strings.EqualFold(e.domain, j.Domain) &&
+		e.selector == j.Selector {
 		return "dkimbot." + j.String()
 	}
 	return j.String()
@@ -169,13 +175,15 @@ func (f foreignLines) clash(b *batch, j *job) error {
 	}
 	for _, use := range f.leads[j.Domain] {
 		if slices.Contains(selectors, use.selector) && !b.shadows(j.Domain, use.pattern) {
-			return fmt.Errorf("%s has a line for %s that dkimbot did not write and that signs as %s with %s, whose key dkimbot replaces", b.signTable, use.pattern, j.Domain, use.selector)
+			return fmt.Errorf("%s has a line for %s that dkimbot did not write and that signs as %s with %s, "+
+				"whose key dkimbot replaces", b.signTable, use.pattern, j.Domain, use.selector)
 		}
 	}
 	for _, own := range append(b.own[j.Domain], name) {
 		for _, pattern := range f.uses[own] {
 			if pattern != b.pattern(j.Domain) {
-				return fmt.Errorf("%s has a line for %s that dkimbot did not write and that uses its entry %s", b.signTable, pattern, own)
+				return fmt.Errorf("%s has a line for %s that dkimbot did not write and that uses its entry %s",
+					b.signTable, pattern, own)
 			}
 		}
 	}

@@ -47,7 +47,8 @@ func (s *Signer) dial(ctx context.Context) (*prober, error) {
 	d := &dialer{ctx: ctx}
 	c := milter.NewClientWithOptions(s.network, s.address, milter.ClientOptions{
 		Dialer: d, ReadTimeout: probeTimeout, WriteTimeout: probeTimeout,
-		ActionMask: milter.OptAddHeader | milter.OptAddRcpt | milter.OptChangeBody | milter.OptChangeFrom | milter.OptChangeHeader | milter.OptQuarantine,
+		ActionMask: milter.OptAddHeader | milter.OptAddRcpt | milter.OptChangeBody | milter.OptChangeFrom |
+			milter.OptChangeHeader | milter.OptQuarantine,
 	})
 	session, err := c.Session()
 	if err != nil {
@@ -125,7 +126,8 @@ func header(domain string) [][2]string {
 	sender := "postmaster@" + domain
 	return [][2]string{
 		{"From", sender}, {"To", sender}, {"Subject", "dkimbot probe, never delivered"},
-		{"Date", time.Now().UTC().Format(time.RFC1123Z)}, {"Message-ID", fmt.Sprintf("<dkimbot-probe.%d@%s>", time.Now().UnixNano(), domain)},
+		{"Date", time.Now().UTC().Format(time.RFC1123Z)},
+		{"Message-ID", fmt.Sprintf("<dkimbot-probe.%d@%s>", time.Now().UnixNano(), domain)},
 	}
 }
 
@@ -137,7 +139,8 @@ func (p *prober) probe(domain string, fields [][2]string) ([]string, error) {
 	p.conn.begin()
 	s, sender := p.session, "postmaster@"+domain
 	// A sender that has logged in counts as one of ours, whatever InternalHosts says.
-	if err := s.Macros(milter.CodeMail, "i", "dkimbot-probe", "{auth_type}", "PLAIN", "{auth_authen}", sender, "{mail_addr}", sender); err != nil {
+	if err := s.Macros(milter.CodeMail, "i", "dkimbot-probe", "{auth_type}", "PLAIN", "{auth_authen}", sender,
+		"{mail_addr}", sender); err != nil {
 		return nil, err
 	}
 	if err := expect(s.Mail(sender, nil)); err != nil {
@@ -166,7 +169,8 @@ func (p *prober) probe(domain string, fields [][2]string) ([]string, error) {
 	}
 	var signatures []string
 	for _, c := range changes {
-		if (c.Code == milter.ActAddHeader || c.Code == milter.ActInsertHeader) && strings.EqualFold(c.HeaderName, "DKIM-Signature") {
+		if (c.Code == milter.ActAddHeader || c.Code == milter.ActInsertHeader) &&
+			strings.EqualFold(c.HeaderName, "DKIM-Signature") {
 			signatures = append(signatures, c.HeaderValue)
 		}
 	}
@@ -202,7 +206,8 @@ func (p *prober) check(want dkim.SigningKey) finding {
 		return finding{otherKey, fmt.Errorf("it signs with selector %s", oneLine(selectors[0]))}
 	}
 	if err := verify(mine, fields, want.Domain, want.Key.Public()); err != nil {
-		return finding{unverifiable, fmt.Errorf("its signature with selector %s does not verify with the new key: %w", want.Selector, err)}
+		return finding{unverifiable, fmt.Errorf("its signature with selector %s does not verify with the new key: %w",
+			want.Selector, err)}
 	}
 	return finding{verdict: proved}
 }
@@ -220,7 +225,8 @@ func tagOf(signature, name string) string {
 // verify checks the signature against the public half of the key.
 func verify(signature string, fields [][2]string, domain string, key dkim.PublicKey) error {
 	var m strings.Builder
-	m.WriteString("DKIM-Signature: " + strings.TrimLeft(strings.ReplaceAll(strings.ReplaceAll(signature, "\r\n", "\n"), "\n", "\r\n"), " ") + "\r\n")
+	m.WriteString("DKIM-Signature: " +
+		strings.TrimLeft(strings.ReplaceAll(strings.ReplaceAll(signature, "\r\n", "\n"), "\n", "\r\n"), " ") + "\r\n")
 	for _, f := range fields {
 		m.WriteString(f[0] + ": " + f[1] + "\r\n")
 	}

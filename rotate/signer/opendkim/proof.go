@@ -121,7 +121,8 @@ func (b *batch) settle(ctx context.Context, doubts map[string]finding) error {
 		return nil
 	}
 	if ctx.Err() != nil {
-		return fault.Temporary("prove the switch on signer "+b.cfg.Name, context.Cause(ctx), "run again: what is not proved yet will be")
+		return fault.Temporary("prove the switch on signer "+b.cfg.Name, context.Cause(ctx),
+			"run again: what is not proved yet will be")
 	}
 	var back []*job
 	for _, j := range b.jobs {
@@ -149,12 +150,17 @@ func (b *batch) doubt(j *job, f finding, back bool) error {
 	}
 	what := fmt.Sprintf("prove that opendkim at %s signs with %s (signer %s)", b.cfg.Milter, j.Name, b.cfg.Name)
 	if f.verdict == several {
-		return fault.Lasting(what, err, fmt.Sprintf("with MultipleSignatures every matching line signs: remove the other lines for *@%s from %s", j.Domain, b.signTable))
+		return fault.Lasting(what, err,
+			fmt.Sprintf("with MultipleSignatures every matching line signs: remove the other lines for *@%s from %s",
+				j.Domain, b.signTable))
 	}
 	return fault.Temporary(what, err, map[verdict]string{
-		otherKey:     fmt.Sprintf("see whether the reload %q reaches this daemon and whether it can load %s and %s", b.cfg.Reload, b.keyTable, b.signTable),
-		unsigned:     fmt.Sprintf("see whether opendkim.conf names %s and %s, has s in Mode, and whether the reload %q works; journalctl -u opendkim tells", b.keyTable, b.signTable, b.cfg.Reload),
-		turnedAway:   "see in the daemon's log why it can't use the key: owner and mode of the key file (RequireSafeKeys), or SignatureAlgorithm; journalctl -u opendkim tells",
+		otherKey: fmt.Sprintf("see whether the reload %q reaches this daemon and whether it can load %s and %s",
+			b.cfg.Reload, b.keyTable, b.signTable),
+		unsigned: fmt.Sprintf("see whether opendkim.conf names %s and %s, has s in Mode, "+
+			"and whether the reload %q works; journalctl -u opendkim tells", b.keyTable, b.signTable, b.cfg.Reload),
+		turnedAway: "see in the daemon's log why it can't use the key: " +
+			"owner and mode of the key file (RequireSafeKeys), or SignatureAlgorithm; journalctl -u opendkim tells",
 		unverifiable: "see whether SignatureAlgorithm in opendkim.conf fits the key",
 		unreachable:  "see whether the daemon runs and whether milter in the configuration is its Socket",
 	}[f.verdict])

@@ -25,12 +25,14 @@ func (c *Config) unknownReader() (problem string, missing bool) {
 	case errors.Is(err, fs.ErrNotExist):
 		return "is not there yet, and nothing tells which user OpenDKIM runs as, who has to read the key files in it", true
 	case err == nil && ownerOf(info).uid == 0:
-		return "belongs to root, so that key files in it would be for root alone: an OpenDKIM with a user of its own could read none of them, and mail would go unsigned", false
+		return "belongs to root, so that key files in it would be for root alone: " +
+			"an OpenDKIM with a user of its own could read none of them, and mail would go unsigned", false
 	}
 	return "", false
 }
 
-const nameReader = "write owner: opendkim, the user that OpenDKIM runs as (UserID in opendkim.conf), or owner: root where it has none"
+const nameReader = "write owner: opendkim, the user that OpenDKIM runs as (UserID in opendkim.conf), or owner: " +
+	"root where it has none"
 
 // readerRule is unknownReader for a configuration that is read.
 func (c *Config) readerRule() []*settings.Problem {

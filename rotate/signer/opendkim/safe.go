@@ -34,8 +34,11 @@ func checkSafe(dir string, uid int) error {
 			return err
 		}
 		if problem := daemon.unsafe(info.Mode(), ownerOf(info)); problem != "" {
-			return &fault.Error{Kind: fault.Refused, Code: codes.UnsafeKeyDir, What: "use key_dir " + dir, Err: fmt.Errorf("%s %s", d, problem),
-				Hint: fmt.Sprintf("OpenDKIM would turn mail away: its user %q must be able to reach the keys, and nobody but it and root to write above them (RequireSafeKeys); correct %s (mode %v) or choose another key_dir", daemon.name, d, info.Mode())}
+			return &fault.Error{Kind: fault.Refused, Code: codes.UnsafeKeyDir, What: "use key_dir " + dir,
+				Err: fmt.Errorf("%s %s", d, problem),
+				Hint: fmt.Sprintf("OpenDKIM would turn mail away: its user %q must be able to reach the keys, "+
+					"and nobody but it and root to write above them (RequireSafeKeys); correct %s (mode %v) or choose another key_dir",
+					daemon.name, d, info.Mode())}
 		}
 	}
 	return nil

@@ -16,17 +16,20 @@ func TestTable(t *testing.T) {
 		foreign string
 		err     bool
 	}{
-		"empty":                      {},
-		"no block":                   {in: "*@a.example x\n", foreign: "*@a.example x\n"},
-		"no final newline":           {in: block("k v\n") + "tail", ours: map[string]string{"k": "v"}, foreign: "tail"},
-		"lines above move below":     {in: "above\n" + block("k v\n") + "below\n", ours: map[string]string{"k": "v"}, foreign: "above\nbelow\n"},
-		"lines inside that we don't": {in: block("k v\n# note\nodd\n\nk2 v2 x\nj w\n"), ours: map[string]string{"k": "v", "j": "w"}, foreign: "# note\nodd\n\nk2 v2 x\n"},
-		"first of two counts":        {in: block("k v\nk w\n"), ours: map[string]string{"k": "v"}},
-		"carriage returns":           {in: strings.ReplaceAll(block("k v\n"), "\n", "\r\n") + "x\r\n", ours: map[string]string{"k": "v"}, foreign: "x\r\n"},
-		"no end":                     {in: beginLine + "k v\n", err: true},
-		"no begin":                   {in: "k v\n" + endLine, err: true},
-		"two blocks":                 {in: block("") + block(""), err: true},
-		"nested":                     {in: beginLine + beginLine + endLine, err: true},
+		"empty":            {},
+		"no block":         {in: "*@a.example x\n", foreign: "*@a.example x\n"},
+		"no final newline": {in: block("k v\n") + "tail", ours: map[string]string{"k": "v"}, foreign: "tail"},
+		"lines above move below": {in: "above\n" + block("k v\n") + "below\n", ours: map[string]string{"k": "v"},
+			foreign: "above\nbelow\n"},
+		"lines inside that we don't": {in: block("k v\n# note\nodd\n\nk2 v2 x\nj w\n"),
+			ours: map[string]string{"k": "v", "j": "w"}, foreign: "# note\nodd\n\nk2 v2 x\n"},
+		"first of two counts": {in: block("k v\nk w\n"), ours: map[string]string{"k": "v"}},
+		"carriage returns": {in: strings.ReplaceAll(block("k v\n"), "\n", "\r\n") + "x\r\n",
+			ours: map[string]string{"k": "v"}, foreign: "x\r\n"},
+		"no end":     {in: beginLine + "k v\n", err: true},
+		"no begin":   {in: "k v\n" + endLine, err: true},
+		"two blocks": {in: block("") + block(""), err: true},
+		"nested":     {in: beginLine + beginLine + endLine, err: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := parseTable([]byte(test.in))
@@ -52,7 +55,8 @@ func TestTable(t *testing.T) {
 // FuzzTable guards I6: whatever a table holds, an edit keeps every byte outside
 // of our block, is found again, comes first, and editing twice is editing once.
 func FuzzTable(f *testing.F) {
-	for _, seed := range []string{"", "*@a.example x", "# BEGIN dkimbot\na b\n# END dkimbot\n*@c d\r\n", "\x00\xff\n \n#END", beginLine + "k v\nnote\n" + endLine + endLine} {
+	for _, seed := range []string{"", "*@a.example x", "# BEGIN dkimbot\na b\n# END dkimbot\n*@c d\r\n",
+		"\x00\xff\n \n#END", beginLine + "k v\nnote\n" + endLine + endLine} {
 		f.Add([]byte(seed), "*@new.example", "s1._domainkey.new.example")
 	}
 	f.Fuzz(func(t *testing.T, data []byte, key, value string) {
@@ -63,7 +67,8 @@ func FuzzTable(f *testing.F) {
 		if len(before.ours) == 0 && !bytes.Contains(data, []byte(beginMark)) && !bytes.Equal(before.foreign, data) {
 			t.Fatalf("a table without a block is not kept: %q", before.foreign)
 		}
-		if len(strings.Fields(key)) != 1 || strings.Fields(key)[0] != key || len(strings.Fields(value)) != 1 || strings.Fields(value)[0] != value || strings.Contains(key+value, "#") {
+		if len(strings.Fields(key)) != 1 || strings.Fields(key)[0] != key || len(strings.Fields(value)) != 1 ||
+			strings.Fields(value)[0] != value || strings.Contains(key+value, "#") {
 			return // not a line that we write
 		}
 		before.set(key, value)
@@ -75,7 +80,8 @@ func FuzzTable(f *testing.F) {
 		if err != nil {
 			t.Fatalf("what we wrote can't be read: %v\n%q", err, once)
 		}
-		if d := cmp.Diff(before, after, cmp.AllowUnexported(table{}), cmp.Comparer(func(a, b []byte) bool { return bytes.Equal(a, b) })); d != "" {
+		if d := cmp.Diff(before, after, cmp.AllowUnexported(table{}),
+			cmp.Comparer(func(a, b []byte) bool { return bytes.Equal(a, b) })); d != "" {
 			t.Fatalf("read again (-wrote +read):\n%s", d)
 		}
 		if twice := after.bytes(); !bytes.Equal(once, twice) {

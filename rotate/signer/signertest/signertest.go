@@ -114,8 +114,10 @@ func testBadName(t *testing.T, s Subject) {
 	k := Keys(t, 1)
 	good := At("a.example", "s1", k[0])
 	for _, bad := range []dkim.Name{
-		{Domain: "../../etc", Selector: "s1"}, {Domain: "b.example", Selector: "../s1"}, {Domain: "B.example", Selector: "s1"},
-		{Domain: "", Selector: "s1"}, {Domain: "b.example", Selector: ""}, {Domain: "b.example\nx", Selector: "s1"}, {Domain: "b.example.", Selector: "s1"},
+		{Domain: "../../etc", Selector: "s1"}, {Domain: "b.example", Selector: "../s1"},
+		{Domain: "B.example", Selector: "s1"},
+		{Domain: "", Selector: "s1"}, {Domain: "b.example", Selector: ""}, {Domain: "b.example\nx", Selector: "s1"},
+		{Domain: "b.example.", Selector: "s1"},
 	} {
 		err := s.Signer.Activate(t.Context(), []dkim.SigningKey{good, {Name: bad, Key: k[0]}})
 		partial, ok := err.(interface{ FailedDomains() map[string]error })
@@ -232,7 +234,8 @@ func testEmpty(t *testing.T, s Subject) {
 // testErrors guards I9.
 func testErrors(t *testing.T, s Subject) {
 	k := Keys(t, 1)
-	err := s.Signer.Activate(t.Context(), []dkim.SigningKey{At("a.example", "s1", k[0]), {Name: dkim.Name{Domain: "bad..example", Selector: "s1"}, Key: k[0]}})
+	err := s.Signer.Activate(t.Context(),
+		[]dkim.SigningKey{At("a.example", "s1", k[0]), {Name: dkim.Name{Domain: "bad..example", Selector: "s1"}, Key: k[0]}})
 	if err == nil || !strings.Contains(err.Error(), "bad..example") {
 		t.Errorf("error is %v; want it to name the domain", err)
 	}

@@ -60,7 +60,8 @@ func (d *Document) Parse(data []byte) (Value, bool) {
 	}
 	switch err := loader.Load(&second); {
 	case err == nil:
-		d.Fail(second.Line, "", "a second YAML document begins here", "keep one document in a file: remove the line --- and join the two")
+		d.Fail(second.Line, "", "a second YAML document begins here",
+			"keep one document in a file: remove the line --- and join the two")
 		return Value{}, false
 	case !errors.Is(err, io.EOF):
 		d.syntax(data, err)
@@ -76,8 +77,10 @@ var plainTags = []string{"", "!!seq", "!!map"}
 // tags refuses a type that is written in front of a group or list: it would be left out
 // without a word. Who reads a plain value sees its type.
 func (d *Document) tags(n *yaml.Node) {
-	if tag := n.ShortTag(); n.Kind != yaml.ScalarNode && n.Style&yaml.TaggedStyle != 0 && !slices.Contains(plainTags, tag) {
-		d.Fail(n.Line, "", "a group or list has a type that is not known here", "remove the word that begins with ! before it")
+	if tag := n.ShortTag(); n.Kind != yaml.ScalarNode && n.Style&yaml.TaggedStyle != 0 &&
+		!slices.Contains(plainTags, tag) {
+		d.Fail(n.Line, "", "a group or list has a type that is not known here",
+			"remove the word that begins with ! before it")
 	}
 	for _, c := range n.Content {
 		d.tags(c)
@@ -101,9 +104,11 @@ func (d *Document) syntax(data []byte, err error) {
 	case e.Stage == yaml.ReaderStage:
 		d.notText(data)
 	case e.ContextMsg != "" && e.ContextMark.Line > 0:
-		d.Fail(line, "", fmt.Sprintf("%s (%s that began at line %d)", e.Message, e.ContextMsg, e.ContextMark.Line), "look for a missing bracket, quote or colon, or wrong indentation")
+		d.Fail(line, "", fmt.Sprintf("%s (%s that began at line %d)", e.Message, e.ContextMsg, e.ContextMark.Line),
+			"look for a missing bracket, quote or colon, or wrong indentation")
 	default:
-		d.Fail(line, "", e.Message, "look for a missing quote or wrong indentation; text with \": \" or \" #\" in it must stand in quotes")
+		d.Fail(line, "", e.Message, "look for a missing quote or wrong indentation; "+
+			"text with \": \" or \" #\" in it must stand in quotes")
 	}
 }
 

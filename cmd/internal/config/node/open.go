@@ -45,7 +45,8 @@ func (d *Document) read(path string) ([]byte, bool) {
 		problem, remedy = d.refusal(r)
 	case errors.Is(err, fs.ErrNotExist):
 		problem = "there is no such file"
-		remedy = "name the configuration with --config or DKIMBOT_CONFIG; examples/quickstart/dkimbot.yaml is one to start from"
+		remedy = "name the configuration with --config or DKIMBOT_CONFIG; " +
+			"examples/quickstart/dkimbot.yaml is one to start from"
 	case errors.Is(err, fs.ErrPermission):
 		problem, remedy = "permission denied", "run as a user who may read it, or give that user the right"
 	}

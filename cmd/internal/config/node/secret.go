@@ -123,7 +123,8 @@ func (v Value) secretInline() settings.Secret {
 	}
 	if !v.Doc.private {
 		name := v.Path[strings.LastIndexByte(v.Path, '.')+1:]
-		v.Fail("a secret stands in a file that others can read", fmt.Sprintf("use %s_file, or run: chmod 0600 %s", name, v.Doc.Name))
+		v.Fail("a secret stands in a file that others can read",
+			fmt.Sprintf("use %s_file, or run: chmod 0600 %s", name, v.Doc.Name))
 		return settings.Secret{}
 	}
 	return settings.Inline(t)

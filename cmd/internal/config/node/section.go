@@ -31,7 +31,8 @@ func (v Value) Section() (*Section, bool) {
 		v.Fail("is "+v.kind(), "want a group of keys, each on a line of its own: key: value")
 		return nil, false
 	}
-	s := &Section{Doc: v.Doc, Path: v.Path, Line: v.Line(), values: map[string]Value{}, keys: map[string]*yaml.Node{}, merged: map[*yaml.Node]bool{}}
+	s := &Section{Doc: v.Doc, Path: v.Path, Line: v.Line(), values: map[string]Value{}, keys: map[string]*yaml.Node{},
+		merged: map[*yaml.Node]bool{}}
 	s.fill(n)
 	return s, true
 }
@@ -47,11 +48,13 @@ func (s *Section) fill(n *yaml.Node) {
 		case k.Kind != yaml.ScalarNode:
 			s.Doc.Fail(n.Content[i].Line, s.Path, "a key is not a plain word", "write key: value")
 		case k.Tag == "!!merge" && len(merged) > 0:
-			s.Doc.Fail(k.Line, s.Join("<<"), "the key stands twice, and which group counts is easily mistaken", "merge one group, and write the other keys out")
+			s.Doc.Fail(k.Line, s.Join("<<"), "the key stands twice, and which group counts is easily mistaken",
+				"merge one group, and write the other keys out")
 		case k.Tag == "!!merge":
 			merged = append(merged, v)
 		case own[k.Value] != 0:
-			s.Doc.Fail(k.Line, s.Join(k.Value), fmt.Sprintf("the key stands twice, first in line %d", own[k.Value]), "keep one of them")
+			s.Doc.Fail(k.Line, s.Join(k.Value), fmt.Sprintf("the key stands twice, first in line %d", own[k.Value]),
+				"keep one of them")
 		default:
 			own[k.Value] = k.Line
 			if _, have := s.values[k.Value]; !have {
@@ -70,7 +73,8 @@ func (s *Section) fill(n *yaml.Node) {
 func (s *Section) merge(m *yaml.Node) {
 	switch n := follow(m); {
 	case n.Kind == yaml.SequenceNode:
-		s.Doc.Fail(m.Line, s.Join("<<"), "a list of groups is merged, and which of them counts is easily mistaken", "merge one group (<<: *name), and write the other keys out")
+		s.Doc.Fail(m.Line, s.Join("<<"), "a list of groups is merged, and which of them counts is easily mistaken",
+			"merge one group (<<: *name), and write the other keys out")
 	case n.Kind != yaml.MappingNode:
 		s.Doc.Fail(m.Line, s.Join("<<"), "can't be merged", "want an alias of a group of keys: <<: *name")
 	case !s.merged[n]:
@@ -168,7 +172,8 @@ func (s *Section) Named(key, what string) map[string]*Section {
 	}
 	for name, v := range group.values {
 		if !nameForm.MatchString(name) {
-			v.Doc.Fail(group.keys[name].Line, v.Path, "can't be the name of a "+what, "use letters, digits, -, _ and ., at most 63")
+			v.Doc.Fail(group.keys[name].Line, v.Path, "can't be the name of a "+what,
+				"use letters, digits, -, _ and ., at most 63")
 		}
 		if v.target().Tag == "!!null" {
 			v.Fail("is empty", "give it keys, or remove it")
