@@ -100,7 +100,7 @@ func (p adopter) adoptable(a rotate.Adoption) error {
 func (p adopter) managed(what string) error {
 	if p.overtaken() {
 		return fault.Refuse(codes.StaleState, what+", and the keystore holds a newer key than its state knows",
-			"restore a newer copy of the state database; or "+p.believe())
+			"restore a newer copy of the state database; or "+believe(p.want.Name))
 	}
 	return fault.Refuse(codes.ManagedAlready, what, "leave it to dkimbot; 'dkimbot rotate --domain "+p.want.Name+
 		"' carries on, or replaces the key that signs")

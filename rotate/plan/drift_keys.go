@@ -139,7 +139,7 @@ func (v *view) foreignKey(s string) error {
 				seen.Version, rotate.ShortID(seen.KeyID)), v.newerKeystore())
 	}
 	hint := "find out who wrote it; destroy that version, or restore the state database that belongs to this keystore; " +
-		"or, where the state is an older copy, " + v.believe()
+		"or, where the state is an older copy, " + believe(v.want.Name)
 	if key := v.have.Selector(s).Wanted(); key != nil && seen.Kept {
 		hint = fmt.Sprintf("find out who wrote it, and destroy that version; "+
 			"dkimbot's own is version %d and still there", key.Version)

@@ -43,12 +43,12 @@ func (v *view) staleState(s string) error {
 		fmt.Sprintf("the state of %s is older than what stands in DNS and in the keystore: "+
 			"both hold key %s for %s, and the state does not know it",
 			v.want.Name, rotate.ShortID(v.seen.Selectors[s].KeyID), v.name(s)),
-		"restore a newer copy of the state database; or "+v.believe())
+		"restore a newer copy of the state database; or "+believe(v.want.Name))
 }
 
 // believe says how a person takes over what the world holds.
-func (v *view) believe() string {
-	command := "dkimbot adopt --domain " + v.want.Name + " --from-keystore"
+func believe(domain string) string {
+	command := "dkimbot adopt --domain " + domain + " --from-keystore"
 	return "take over what DNS and the keystore hold: '" + command + " --dry-run' shows what is believed, '" +
 		command + "' does it"
 }
