@@ -32,7 +32,7 @@ func create(ctx context.Context, path string) error {
 	}
 	defer os.RemoveAll(tmp)
 	fresh := filepath.Join(tmp, "db")
-	if err := build(ctx, fresh); err != nil {
+	if err := build(ctx, fresh, path); err != nil {
 		return err
 	}
 	if err := os.Link(fresh, path); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -104,14 +104,15 @@ func found(path string) (bool, error) {
 	return false, nil
 }
 
-func build(ctx context.Context, path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+// build makes the database that is to stand at path; until it is whole it stands at fresh.
+func build(ctx context.Context, fresh, path string) error {
+	f, err := os.OpenFile(fresh, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fault.Lasting("create the state database "+path, err, "free space in "+filepath.Dir(path)+
 			" or allow writing there")
 	}
 	f.Close()
-	db, err := sql.Open("sqlite", dsn(path, writing+"&_journal_mode=WAL"))
+	db, err := sql.Open("sqlite", dsn(fresh, writing+"&_journal_mode=WAL"))
 	if err != nil {
 		return broken(path, "create", err)
 	}

@@ -1,6 +1,8 @@
 package sqlite
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 
 	driver "modernc.org/sqlite"
@@ -21,6 +23,12 @@ func broken(path, attempt string, err error) error {
 	if attempt == "open" || attempt == "create" {
 		what = attempt + " the state database " + path
 	}
+	if wasCutShort(err) {
+		err = cutShort{err}
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return fault.Temporary(what, err, "run it again; it was interrupted, or its time ran out")
+	}
 	var e *driver.Error
 	if !errors.As(err, &e) {
 		return fault.Temporary(what, err, "try again; if it does not pass, look at the disk and its free space")
@@ -40,12 +48,25 @@ func broken(path, attempt string, err error) error {
 			"the file and its directory must be there and allow writing; the file system may be mounted read-only")
 	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
 		return damaged(path, attempt, err)
-	case lib.SQLITE_INTERRUPT:
-		return fault.Temporary(what, err, "run it again; it was interrupted, or its time ran out")
 	}
 	return fault.Lasting(what, err,
 		"look at the file, its directory and the kernel's log; "+
 			"a copy of it tells whether the database is sound: sqlite3 COPY 'pragma integrity_check'")
+}
+
+// cutShort is the error of a call that ended because its context did: for errors.Is it is
+// a context.Canceled, as it would be had the context ended a moment earlier.
+type cutShort struct{ error }
+
+func (c cutShort) Unwrap() error { return c.error }
+
+func (cutShort) Is(target error) bool { return target == context.Canceled }
+
+// wasCutShort knows the words for it: SQLite's own, and those of database/sql, which
+// takes the transaction back between two statements.
+func wasCutShort(err error) bool {
+	var e *driver.Error
+	return errors.Is(err, sql.ErrTxDone) || errors.As(err, &e) && e.Code()&0xff == lib.SQLITE_INTERRUPT
 }
 
 // unready reports that a reader which may not write found the log's index not yet made.

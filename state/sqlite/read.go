@@ -58,7 +58,9 @@ func (r *reads) read(ctx context.Context, attempt string, ask func(*sql.DB) erro
 		err = ask(db)
 		switch {
 		case unready(err):
-			r.from.renew()
+			if r.from.renew(); ctx.Err() != nil {
+				return broken(r.path, attempt, ctx.Err())
+			}
 			pause(ctx, tryAgain)
 		case steady():
 			return broken(r.path, attempt, err)
