@@ -52,6 +52,14 @@ func (as As) apply(f *os.File) error {
 	return f.Chmod(as.Mode)
 }
 
+// owners is whose a file becomes, where that is said.
+func (as As) owners() []int {
+	if as.UID < 0 {
+		return nil
+	}
+	return []int{as.UID}
+}
+
 // Apply gives an open file or directory its owner and mode, where they differ.
 func (as As) Apply(f *os.File) error { return as.apply(f) }
 

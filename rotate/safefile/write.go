@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,7 +57,7 @@ func (d *Dir) Create(name string, as As) (*Pending, error) {
 	if err := d.replaceable(name); err != nil {
 		return nil, err
 	}
-	d.Sweep(tempPrefix(name))
+	d.sweep(tempPrefix(name), append(slices.Clone(d.trust), trustFor(as.owners())...))
 	for range 10 {
 		p := &Pending{dir: d, temp: tempName(name), name: name}
 		fd, err := openat(d.fd, p.temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, 0o600)
@@ -152,23 +153,26 @@ func (p *Pending) Discard() {
 
 // Sweep removes files whose names begin like this and that processes left which were killed
 // while they wrote. What can't be removed is tried again the next time.
-func (d *Dir) Sweep(prefix string) {
+func (d *Dir) Sweep(prefix string) { d.sweep(prefix, d.trust) }
+
+// sweep is Sweep for left-overs of these users: who was killed may have given its file away already.
+func (d *Dir) sweep(prefix string, by trust) {
 	entries, _ := d.Entries()
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), prefix) && e.Type().IsRegular() {
-			d.sweepFile(e.Name())
+			d.sweepFile(e.Name(), by)
 		}
 	}
 }
 
 // sweepFile holds the file's lock meanwhile: who has just made it finds it locked, or removed.
-func (d *Dir) sweepFile(name string) {
+func (d *Dir) sweepFile(name string, by trust) {
 	f, err := d.open(name, unix.O_RDONLY)
 	if err != nil {
 		return
 	}
 	defer f.Close()
-	if info, err := Stat(f); err == nil && d.trust.has(uint32(info.UID)) && abandoned(f, info) {
+	if info, err := Stat(f); err == nil && by.has(uint32(info.UID)) && abandoned(f, info) {
 		d.Remove(name)
 	}
 }

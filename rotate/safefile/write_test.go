@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -121,6 +122,31 @@ func TestLeftOversAreSwept(t *testing.T) {
 	}
 	if _, err := d.Read("../f", 9); !errors.Is(err, syscall.EINVAL) {
 		t.Fatal(err)
+	}
+}
+
+// Who writes a file for another user gives it away before it has its name, and may be killed just
+// after that (I7). What a third user put there is left alone (I6).
+func TestLeftOversThatWereGivenAwayAreSwept(t *testing.T) {
+	theirs := strangersDir(t)
+	d, err := safefile.OpenDir(theirs)
+	must(t, err)
+	defer d.Close()
+	for name, uid := range map[string]int{".f.new-KILLED": stranger, ".f.new-THIRD": stranger + 1} {
+		path := filepath.Join(theirs, name)
+		must(t, os.WriteFile(path, nil, 0o600))
+		must(t, os.Chown(path, uid, uid))
+	}
+	must(t, d.Write("f", []byte("1"), safefile.As{Mode: 0o600, UID: stranger, GID: stranger}))
+	entries, err := d.Entries()
+	must(t, err)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	slices.Sort(names)
+	if want := []string{".f.new-THIRD", "f"}; !slices.Equal(names, want) {
+		t.Errorf("there are %q, want %q", names, want)
 	}
 }
 
