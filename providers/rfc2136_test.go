@@ -279,7 +279,8 @@ func TestUpdateServerInTrouble(t *testing.T) {
 			want: "SERVFAIL"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := openUpdates(t, Config{Name: "office", Limits: Limits{Timeout: 10 * time.Second}, Total: 500 * time.Millisecond,
+			t.Parallel()
+			p := openUpdates(t, Config{Name: "office", Limits: Limits{Timeout: 10 * time.Second}, Total: 2 * time.Second,
 				Account: &RFC2136{Server: tc.addr, KeyName: "dkimbot.", KeyAlgorithm: "hmac-sha256",
 					Key: settings.Inline("c2VjcmV0")}})
 			start := time.Now()
@@ -287,7 +288,7 @@ func TestUpdateServerInTrouble(t *testing.T) {
 			if err == nil || fault.KindOf(err) != fault.Transient {
 				t.Errorf("kind %v of %v", fault.KindOf(err), err)
 			}
-			if d := time.Since(start); d > 5*time.Second {
+			if d := time.Since(start); d > 30*time.Second {
 				t.Errorf("gave up after %s", d)
 			}
 			if name == "silent" { // the module is still waiting, and may end first

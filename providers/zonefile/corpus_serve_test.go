@@ -180,7 +180,7 @@ func (a *asker) exchange(m *dns.Msg) []string {
 }
 
 func exchange(m *dns.Msg, conn *dns.Conn) ([]string, error) {
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	conn.SetDeadline(time.Now().Add(20 * time.Second)) // a busy machine, or a datagram that was lost
 	if err := conn.WriteMsg(m); err != nil {
 		return nil, err
 	}

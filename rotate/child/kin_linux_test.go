@@ -1,8 +1,6 @@
 package child
 
 import (
-	"errors"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -31,14 +29,10 @@ func TestTimeoutOfAll(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "pid")
 			p := sh(strings.ReplaceAll(test.script, "PID", file))
-			p.Timeout, p.KeepsDaemons = 3*time.Second, test.keeps // long enough to come so far
-			if _, err := Run(t.Context(), p); !errors.Is(err, ErrTimeout) {
-				t.Fatalf("error is %v; want ErrTimeout", err)
-			}
-			text, err := os.ReadFile(file)
-			pid, e := strconv.Atoi(strings.TrimSpace(string(text)))
-			if err != nil || e != nil {
-				t.Fatalf("the program did not come so far: %v, %v", err, e)
+			p.KeepsDaemons = test.keeps
+			pid, err := strconv.Atoi(timedOut(t, p, file))
+			if err != nil {
+				t.Fatal(err)
 			}
 			alive := func() bool {
 				_, _, ok := status(pid)

@@ -68,7 +68,7 @@ func TestNothingButRegularFiles(t *testing.T) {
 			r, w, err := os.Pipe() // nobody writes to it, and it does not end
 			must(t, err)
 			cmd.Stdin = r
-			late := time.AfterFunc(time.Minute, func() { w.Close() })
+			late := time.AfterFunc(soon, func() { w.Close() })
 			got := finish(t, cmd)
 			if !late.Stop() || got.code == 0 || !strings.Contains(got.out+got.stderr, "not a regular file") ||
 				!strings.Contains(got.out+got.stderr, "hint: ") {

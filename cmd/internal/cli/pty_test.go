@@ -69,7 +69,7 @@ func (x *terminal) run(t *testing.T, cmd *exec.Cmd) {
 // wait waits for the program's end and returns what the terminal was told.
 func (x *terminal) wait(t *testing.T, cmd *exec.Cmd) (string, int) {
 	t.Helper()
-	late := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	late := time.AfterFunc(soon, func() { cmd.Process.Kill() })
 	defer late.Stop()
 	cmd.Wait()
 	<-x.ended

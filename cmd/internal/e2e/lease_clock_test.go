@@ -13,7 +13,6 @@ import (
 // second one: no step of the clock lets it in (I8). When the first was killed, the clock
 // being wrong by decades holds nobody up.
 func (g *ground) leases(t *testing.T) {
-	const most = time.Minute
 	w := g.worldWith(t, kind{inFiles, ed25519}, func(w *world, c *settings) {
 		script := filepath.Join(w.dir, "reload")
 		reload := "'" + strings.Join(w.signer.Reload(), "' '") + "'"
@@ -31,7 +30,7 @@ func (g *ground) leases(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(w.dir, "busy")); err == nil {
 			break
 		}
-		if time.Since(began) > most {
+		if time.Since(began) > commandLimit {
 			t.Fatal("the first program did not come to the activation")
 		}
 	}
