@@ -90,10 +90,10 @@ func (w *world) count(do func()) []string {
 
 // disturbed lives through both turns, and sends the program a signal at one point of
 // one of them. On a busy machine a wait may be over before it is come to, and the point with it:
-// then it is tried again in another world.
+// then it is tried again in another world, where the waits are longer.
 func (g *ground) disturbed(t *testing.T, k kind, turn int, point string, signal syscall.Signal) {
-	for range 3 {
-		w, reached := g.world(t, k), false
+	for try := range crashTries {
+		w, reached := g.patientWorld(t, k, try), false
 		for i := range turns {
 			if i == turn {
 				reached = w.disturb(point, signal, "rotate", "--wait")

@@ -45,6 +45,18 @@ func either(i int) keystore { return [...]keystore{inFiles, inVault}[i%2] }
 
 const crashZone = "crash.test"
 
+// patientZone is the zone in which the waits are longer with each try; try 0 is the usual one.
+func patientZone(try int) nameservertest.Zone {
+	name, negative := crashZone, crashNegative<<(2*try)
+	if try > 0 {
+		name = fmt.Sprintf("patient%d.test", try)
+	}
+	return nameservertest.Zone{Name: name, TTL: negative, Minimum: negative} // the smaller one counts, RFC 2308
+}
+
+// crashTries is how often a point is tried to be reached.
+const crashTries = 3
+
 // newGround builds the program with failpoints, and starts the servers for as many
 // worlds of each algorithm at once.
 func newGround(t testing.TB, atOnce map[algorithm]int) *ground {
@@ -55,9 +67,11 @@ func newGround(t testing.TB, atOnce map[algorithm]int) *ground {
 func newGroundFor(t testing.TB, binary string, atOnce map[algorithm]int) *ground {
 	t.Helper()
 	g := &ground{signers: map[algorithm]chan *signertest.OpenDKIM{}}
-	zone := quickZone(crashZone)
-	zone.Minimum = crashNegative
-	g.site = newSite(t, binary, nameservertest.StartBIND(t, zone))
+	var zones []nameservertest.Zone
+	for try := range crashTries {
+		zones = append(zones, patientZone(try))
+	}
+	g.site = newSite(t, binary, nameservertest.StartBIND(t, zones...))
 	extra := map[algorithm][]string{ed25519: {"SignatureAlgorithm ed25519-sha256"}}
 	for a, n := range atOnce {
 		g.signers[a] = make(chan *signertest.OpenDKIM, n)
@@ -89,6 +103,8 @@ type world struct {
 	bot    *bot
 	mail   *flow
 	leave  func() // gives the signer to the next world
+
+	negative time.Duration // for how long resolvers remember that nothing was there
 }
 
 func (g *ground) world(t testing.TB, k kind) *world {
@@ -100,7 +116,7 @@ func (g *ground) world(t testing.TB, k kind) *world {
 // its configuration is written and its mail flows.
 func (g *ground) worldWith(t testing.TB, k kind, prepare func(*world, *settings)) *world {
 	t.Helper()
-	w := &world{site: g.site, kind: k, t: t, signer: <-g.signers[k.algorithm], dir: t.TempDir()}
+	w := &world{site: g.site, kind: k, t: t, signer: <-g.signers[k.algorithm], dir: t.TempDir(), negative: crashNegative}
 	w.leave = sync.OnceFunc(func() { g.signers[k.algorithm] <- w.signer })
 	t.Cleanup(w.leave)
 	w.domain = fmt.Sprintf("d%03d.%s", g.worlds.Add(1), crashZone)
@@ -114,6 +130,18 @@ func (g *ground) worldWith(t testing.TB, k kind, prepare func(*world, *settings)
 	}
 	w.bot = newBot(t, g.binary, g.configure(t, w.dir, c))
 	w.mail = startFlow(t, w.domain, w.signer, g.dns)
+	return w
+}
+
+// patientWorld returns a world in which the waits get longer with each try.
+func (g *ground) patientWorld(t testing.TB, k kind, try int) *world {
+	t.Helper()
+	zone := patientZone(try)
+	w := g.worldWith(t, k, func(w *world, c *settings) {
+		w.domain, w.negative = fmt.Sprintf("d%03d.%s", g.worlds.Add(1), zone.Name), zone.Minimum
+		c.domain, c.drain = w.domain, crashDrain<<(2*try)
+	})
+	w.mail.setDrain(crashDrain << (2 * try))
 	return w
 }
 
@@ -137,7 +165,7 @@ func (w *world) rotate(turn int) {
 	}
 	w.mail.expect(turns[turn].active)
 	if turn == 0 {
-		time.Sleep(crashNegative) // from now on the standby may be used
+		time.Sleep(w.negative) // from now on the standby may be used
 	}
 }
 
