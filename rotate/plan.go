@@ -53,8 +53,9 @@ type SelectorSeen struct {
 
 // SignerSeen is what a signer said it signs the domain with.
 type SignerSeen struct {
-	Ref dkim.Ref // the zero Ref when the signer does not sign for the domain
-	Err error
+	Ref     dkim.Ref // the zero Ref when the signer does not sign for the domain
+	Err     error
+	Refuses error // what a switch would be refused with; nil when nothing is known that would stop one
 }
 
 func (p DomainPlan) NextReason() Reason {

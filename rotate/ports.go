@@ -78,6 +78,13 @@ type Fetcher interface {
 	Fetches() bool
 }
 
+// Screener is implemented by signers that can tell beforehand that they would refuse a switch.
+type Screener interface {
+	// Screen returns what would keep Activate from changing what the domains are signed with; it
+	// changes nothing. Failures are by domain, as with Activate.
+	Screen(ctx context.Context, domains []string) error
+}
+
 // StateReader reads where domains stand.
 type StateReader interface {
 	// Load returns the domain's state; for a domain that was never stored a

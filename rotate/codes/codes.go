@@ -146,6 +146,7 @@ const (
 	SignerStrays   Code = "signer-strays"    // it signs with something else
 	SignerEmpty    Code = "signer-empty"     // it does not sign: a rebuilt host
 	SignerSilent   Code = "signer-silent"    // it does not say what it signs with
+	SignerStuck    Code = "signer-stuck"     // it signs, and would refuse to be switched
 	SignerLeftOver Code = "signer-left-over" // it is no longer listed, and may sign with a key that stands
 	KeyMissing     Code = "key-missing"      // the keystore does not hold it any more
 	KeyDifferent   Code = "key-different"    // the newest one is not dkimbot's

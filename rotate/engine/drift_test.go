@@ -48,7 +48,7 @@ func TestDrift(t *testing.T) {
 	for _, code := range knownCodes(t, "Drift.") {
 		unfound[code] = true
 	}
-	if len(unfound) != 15 {
+	if len(unfound) != 16 {
 		t.Fatalf("%d codes", len(unfound))
 	}
 	for title, tt := range map[string]struct {
@@ -155,6 +155,10 @@ func TestDrift(t *testing.T) {
 		"a silent signer": {readyScene, func(s *scene) {
 			s.seen.Signers["mx2"] = rotate.SignerSeen{Err: fault.Lasting("ask mx2", errors.New("no"), "mend mx2")}
 		}, "signer-silent mx2!", "mend mx2"},
+		"a signer that would refuse a switch": {readyScene, func(s *scene) {
+			s.seen.Signers["mx2"] = rotate.SignerSeen{Ref: s.seen.Signers["mx2"].Ref, Refuses: fault.Refuse(codes.UnreadableTable,
+				"use table /t", "run: chmod o+r /t")}
+		}, "signer-stuck mx2!", "chmod o+r"},
 		"a new signer": {readyScene, func(s *scene) {
 			s.want.Signers = append(s.want.Signers, "mx3")
 			s.seen.Signers["mx3"] = rotate.SignerSeen{}

@@ -23,7 +23,7 @@ type Planner struct {
 	Clock   rotate.Clock
 
 	once      sync.Once
-	questions map[string]*batch.Calls[string, dkim.Ref]
+	questions map[string]*batch.Calls[string, rotate.SignerSeen]
 }
 
 // Plan observes the domain and says what would be done now. Only a state that
@@ -65,11 +65,11 @@ func (p *Planner) observe(ctx context.Context, want rotate.Domain) (rotate.State
 		return rotate.State{}, rotate.Observation{}, err
 	}
 	p.once.Do(p.gather)
-	seen := observe(ctx, want, have, p.Keys, p.Look, func(ctx context.Context, signer string) (dkim.Ref, error) {
+	seen := observe(ctx, want, have, p.Keys, p.Look, func(ctx context.Context, signer string) (rotate.SignerSeen, error) {
 		if q := p.questions[signer]; q != nil {
 			return q.Call(ctx, want.Name)
 		}
-		return dkim.Ref{}, unknownSigner(signer)
+		return rotate.SignerSeen{}, unknownSigner(signer)
 	})
 	seen.Fetchers = fetchers(want.Signers, p.Signers)
 	return have, seen, nil
@@ -87,7 +87,7 @@ func fetchers[S rotate.SignerReader](names []string, signers map[string]S) map[s
 
 // gather lets many domains that are planned at once ask a signer together.
 func (p *Planner) gather() {
-	p.questions = map[string]*batch.Calls[string, dkim.Ref]{}
+	p.questions = map[string]*batch.Calls[string, rotate.SignerSeen]{}
 	for name, s := range p.Signers {
 		p.questions[name] = questions(name, s)
 	}
@@ -99,7 +99,7 @@ func unknownSigner(name string) error {
 
 // observe asks DNS, the keystore and the signers what there is for one domain, all at once.
 func observe(ctx context.Context, want rotate.Domain, have rotate.State, keys rotate.KeyReader, look rotate.Looker,
-	ask func(context.Context, string) (dkim.Ref, error)) rotate.Observation {
+	ask func(context.Context, string) (rotate.SignerSeen, error)) rotate.Observation {
 	want = plan.Managing(want, have)
 	var (
 		mu   sync.Mutex
@@ -127,9 +127,10 @@ func observe(ctx context.Context, want rotate.Domain, have rotate.State, keys ro
 }
 
 func observeSigner(ctx context.Context, signer string,
-	ask func(context.Context, string) (dkim.Ref, error)) (seen rotate.SignerSeen) {
+	ask func(context.Context, string) (rotate.SignerSeen, error)) (seen rotate.SignerSeen) {
 	defer fault.Caught("ask signer "+signer, &seen.Err)
-	seen.Ref, seen.Err = ask(ctx, signer)
+	seen, err := ask(ctx, signer)
+	seen.Err = err
 	return seen
 }
 

@@ -152,13 +152,14 @@ func (r *run) stopped(ctx context.Context) error {
 func (r *run) observe(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, rotate.WorkTime)
 	defer cancel()
-	r.seen = observe(ctx, r.want, r.st, r.keys, r.engine.Look, func(ctx context.Context, name string) (dkim.Ref, error) {
+	ask := func(ctx context.Context, name string) (rotate.SignerSeen, error) {
 		signer, err := r.engine.signer(name)
 		if err != nil {
-			return dkim.Ref{}, err
+			return rotate.SignerSeen{}, err
 		}
 		return signer.questions.Call(ctx, r.want.Name)
-	})
+	}
+	r.seen = observe(ctx, r.want, r.st, r.keys, r.engine.Look, ask)
 	r.seen.Fetchers = fetchers(r.want.Signers, r.engine.Signers)
 	r.claimNames(ctx)
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/batch"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // batchedSigner lets each domain call a signer for itself while the signer is
@@ -13,7 +14,7 @@ import (
 type batchedSigner struct {
 	rotate.Signer
 	activations *batch.Calls[dkim.SigningKey, struct{}]
-	questions   *batch.Calls[string, dkim.Ref]
+	questions   *batch.Calls[string, rotate.SignerSeen]
 }
 
 func batched(name string, s rotate.Signer) *batchedSigner {
@@ -29,14 +30,28 @@ func batched(name string, s rotate.Signer) *batchedSigner {
 			}}}
 }
 
-func questions(name string, s rotate.SignerReader) *batch.Calls[string, dkim.Ref] {
-	return &batch.Calls[string, dkim.Ref]{What: "ask signer " + name, Reads: true,
-		Do: func(ctx context.Context, domains []string) ([]dkim.Ref, []error) {
+// questions lets many domains ask a signer at once: what signs them, and whether it could be changed.
+func questions(name string, s rotate.SignerReader) *batch.Calls[string, rotate.SignerSeen] {
+	return &batch.Calls[string, rotate.SignerSeen]{What: "ask signer " + name, Reads: true,
+		Do: func(ctx context.Context, domains []string) ([]rotate.SignerSeen, []error) {
 			active, err := s.Active(ctx, domains)
-			refs, errs := make([]dkim.Ref, len(domains)), make([]error, len(domains))
-			for i, d := range domains {
-				refs[i], errs[i] = active[d], batch.ErrorFor(err, d)
+			var refusal error
+			if screener, ok := s.(rotate.Screener); ok {
+				refusal = screener.Screen(ctx, domains)
 			}
-			return refs, errs
+			seen, errs := make([]rotate.SignerSeen, len(domains)), make([]error, len(domains))
+			for i, d := range domains {
+				seen[i], errs[i] = rotate.SignerSeen{Ref: active[d], Refuses: lasting(batch.ErrorFor(refusal, d))},
+					batch.ErrorFor(err, d)
+			}
+			return seen, errs
 		}}
+}
+
+// lasting returns err unless it may pass by itself.
+func lasting(err error) error {
+	if err == nil || fault.KindOf(err) == fault.Transient {
+		return nil
+	}
+	return err
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -21,10 +20,11 @@ func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) err
 		if err != nil {
 			return err
 		}
-		ref, err := signer.questions.Call(ctx, r.want.Name)
-		r.seen.Signers[name] = rotate.SignerSeen{Ref: ref, Err: err}
+		seen, err := signer.questions.Call(ctx, r.want.Name)
+		seen.Err = err
+		r.seen.Signers[name] = seen
 		_, known := r.st.Signers[name]
-		switch used := r.st.Identify(ref); {
+		switch used := r.st.Identify(seen.Ref); {
 		case err != nil && (!known || r.st.Spares(selector, keyID)):
 			return &fault.Error{Kind: fault.Transient, Code: codes.SignerUnseen, Err: err,
 				What: fmt.Sprintf("%s of %s: signer %s did not answer which key it uses", what, r.name(selector), name),

@@ -16,8 +16,9 @@ type host struct {
 	files  map[dkim.Ref]*dkim.PrivateKey // its copies of private keys
 	uses   []*use
 	forgot []dkim.Ref
-	gone   bool // out of service
-	alone  bool // it fetches private keys itself
+	gone   bool  // out of service
+	alone  bool  // it fetches private keys itself
+	stuck  error // what it refuses a switch with
 	lag    time.Duration
 }
 
@@ -164,6 +165,8 @@ func (a agent) Lag() time.Duration { return a.h.lag }
 
 func (a agent) Fetches() bool { return a.h.alone }
 
+func (a agent) Screen(context.Context, []string) error { return a.h.stuck }
+
 // fetched returns the private key that is given, or that a host fetches by its name.
 func (w *world) fetched(k dkim.SigningKey) *dkim.PrivateKey {
 	for _, key := range w.keys[k.Name] {
@@ -194,6 +197,9 @@ func (a agent) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	names := make([]dkim.Name, len(keys))
 	for i, k := range keys {
 		names[i] = k.Name
+	}
+	if a.h.stuck != nil {
+		return a.h.stuck
 	}
 	return a.p.effect(ctx, "activate "+a.h.name, rotate.Activate, names, func(late bool) {
 		for _, k := range keys {

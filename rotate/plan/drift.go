@@ -41,6 +41,7 @@ func (h *health) drift() []rotate.Finding {
 	}
 	for _, name := range want.Signers {
 		add(h.signerDrift(name))
+		add(h.signerStuck(name))
 	}
 	for _, name := range slices.Sorted(maps.Keys(have.Signers)) {
 		add(h.leftOver(name))
@@ -152,6 +153,16 @@ func (h *health) signerDrift(name string) *rotate.Finding {
 			ref.Selector, should)
 	}
 	return &f
+}
+
+// signerStuck tells that a signer would refuse a switch, long before one is due.
+func (h *health) signerStuck(name string) *rotate.Finding {
+	err := h.seen.Signers[name].Refuses
+	if err == nil || h.seen.Signers[name].Err != nil { // that one is told of as it is
+		return nil
+	}
+	return &rotate.Finding{Code: codes.SignerStuck, Signer: name, Asks: true, Repair: fault.HintOf(err),
+		Message: fmt.Sprintf("signer %s would refuse a switch: %s", name, fault.Text(err))}
 }
 
 // fate says what becomes of mail that a signer signs; sound where DNS shows the key.

@@ -88,6 +88,7 @@ func (p *planner) domain() {
 	}
 	p.destroyDropped()
 	p.stop(p.obstacle())
+	p.stop(p.refusing(p.switched()))
 	p.tellExposed()
 }
 

@@ -53,7 +53,14 @@ func (p *planner) rotate(standby string) {
 		why = rotate.Reason{Code: codes.Asked, Message: "a rotation was asked for"}
 	}
 	p.plan.Reason = why
-	if p.unread(standby) || p.have.Leaked(p.have.Active) || p.closed(codes.ActionRotate, standby) {
+	if p.unread(standby) || p.have.Leaked(p.have.Active) {
+		return
+	}
+	if err := p.refusing(p.want.Signers); err != nil { // a switch would be left half done
+		p.stop(err)
+		return
+	}
+	if p.closed(codes.ActionRotate, standby) {
 		return
 	}
 	p.plan.Switches = true

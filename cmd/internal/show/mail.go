@@ -9,6 +9,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // Mail says what carrying a plan out means for the domain's mail, for someone who
@@ -105,8 +106,8 @@ func (m mail) signing() string {
 		}
 		return ""
 	case from == unknown:
-		return fmt.Sprintf("What signs mail today is not known, since %s did not answer; %s it is signed with %s.",
-			strings.Join(switched, ", "), m.from(at), to)
+		return fmt.Sprintf("What signs mail today is not known, since %s; %s it is signed with %s.",
+			m.silence(switched), m.from(at), to)
 	case from == "" || from == unsigned:
 		return fmt.Sprintf("%s is not signed for the domain today, at least not by anything that dkimbot manages; "+
 			"%s it is signed with %s, %s by then.", whose, m.from(at), to, m.shown(to))
@@ -117,6 +118,16 @@ func (m mail) signing() string {
 			"%s it is signed with the one that DNS shows.", whose, to, m.from(at))
 	}
 	return fmt.Sprintf("%s goes on being signed with %s until %s, then %s.", whose, from, m.until(at), then)
+}
+
+// silence says why it is not known what signers sign with.
+func (m mail) silence(signers []string) string {
+	for _, name := range signers {
+		if err := m.p.Seen.Signers[name].Err; fault.KindOf(err) == fault.Refused {
+			return "what " + name + " has can't be used as it is"
+		}
+	}
+	return strings.Join(signers, ", ") + " did not answer"
 }
 
 // shown says who shows a selector's record.

@@ -89,7 +89,11 @@ func (b *batch) checkMissing() error {
 	if key {
 		missing, there = there, missing
 	}
-	return &fault.Error{Kind: fault.Refused, Code: codes.MissingTable, What: "edit the tables of signer " + b.cfg.Name,
+	return b.missingTable(missing, there)
+}
+
+func (s *Signer) missingTable(missing, there string) error {
+	return &fault.Error{Kind: fault.Refused, Code: codes.MissingTable, What: "edit the tables of signer " + s.cfg.Name,
 		Err: fmt.Errorf("%s is not there, and %s is; OpenDKIM needs both to run", missing, there),
 		Hint: "correct the path in the configuration, as opendkim.conf has it; " +
 			"where the table is lost, make it: install -m 644 /dev/null " + missing}

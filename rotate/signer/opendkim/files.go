@@ -117,7 +117,7 @@ func (t *tables) close() {
 // whatever names they know them by (I8).
 func (s *Signer) openTables(ctx context.Context) (*tables, error) {
 	t := &tables{}
-	err := t.find(s)
+	err := t.find(s, s.parentOf)
 	if err == nil {
 		err = t.lock(ctx, s)
 	}
@@ -128,19 +128,22 @@ func (s *Signer) openTables(ctx context.Context) (*tables, error) {
 	return t, nil
 }
 
-func (t *tables) find(s *Signer) (err error) {
-	if t.key, err = t.open(s, s.keyTable); err != nil {
+// parent opens the directory in which the file at a path really stands.
+type parent func(path string) (*safefile.Dir, string, error)
+
+func (t *tables) find(s *Signer, parent parent) (err error) {
+	if t.key, err = t.open(s, s.keyTable, parent); err != nil {
 		return err
 	}
-	if t.sign, err = t.open(s, s.signTable); err != nil {
+	if t.sign, err = t.open(s, s.signTable, parent); err != nil {
 		return err
 	}
 	t.mark = t.key.beside(".dkimbot-pending")
 	return nil
 }
 
-func (t *tables) open(s *Signer, path string) (place, error) {
-	dir, name, err := s.parentOf(path)
+func (t *tables) open(s *Signer, path string, parent parent) (place, error) {
+	dir, name, err := parent(path)
 	if err != nil {
 		return place{}, s.fileFault("use table "+path, err)
 	}

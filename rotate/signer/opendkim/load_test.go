@@ -63,6 +63,7 @@ func TestLoads(t *testing.T) {
 			write(t, d.SigningTable, signs+"# theirs\n"+test.signs)
 			err := s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s2", k[1])})
 			wantCode(t, err, "unloadable-line", test.words...)
+			foreseen(t, s, err)
 			if fault.KindOf(err) != fault.Refused {
 				t.Errorf("kind is %v; want Refused", fault.KindOf(err))
 			}
@@ -116,8 +117,12 @@ func TestMissingTable(t *testing.T) {
 		if s.keyTable == d.KeyTable {
 			missing = s.signTable
 		}
-		wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "missing-table", missing, "opendkim.conf",
-			"install -m 644 /dev/null")
+		if err := s.Screen(t.Context(), []string{"a.example"}); fault.CodeOf(err) != "missing-table" {
+			t.Errorf("before anything was tried: %v", err)
+		}
+		err := s.Activate(t.Context(), []dkim.SigningKey{key})
+		wantCode(t, err, "missing-table", missing, "opendkim.conf", "install -m 644 /dev/null")
+		foreseen(t, s, err)
 		if _, err := os.Stat(missing); err == nil {
 			t.Errorf("%s was made", missing)
 		}
@@ -193,11 +198,24 @@ func TestUnreadableTables(t *testing.T) {
 			restore := chmod(t, test.spoil(d), 0o600)
 			err := s.Activate(t.Context(), []dkim.SigningKey{now})
 			wantCode(t, err, "unreadable-table", append(test.words, "opendkim", test.spoil(d))...)
+			foreseen(t, s, err)
 			wantSelectors(t, d, "a.example", "s1")
 			restore()
+			foreseen(t, s, nil)
 			activate(t, s, now)
 			settles(t, s, d, "s2")
 		})
+	}
+}
+
+// foreseen checks that a dry run and the health check say of the tables what a switch said, by which
+// nothing was changed: what the run would refuse the dry run says.
+func foreseen(t *testing.T, s *Signer, refusal error) {
+	t.Helper()
+	said := s.Screen(t.Context(), []string{"a.example"})
+	if (said == nil) != (refusal == nil) ||
+		said != nil && (fault.Text(said) != fault.Text(refusal) || fault.HintOf(said) != fault.HintOf(refusal)) {
+		t.Errorf("a dry run says:\n%v\nand the run:\n%v", said, refusal)
 	}
 }
 

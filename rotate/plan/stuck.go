@@ -1,0 +1,38 @@
+package plan
+
+import (
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// What signers would refuse is planned here, so that a dry run says what the run would.
+
+// refusal returns what a signer would refuse a switch with, as far as it is known.
+func (v *view) refusal(signer string) error {
+	seen := v.seen.Signers[signer]
+	if seen.Err != nil && fault.KindOf(seen.Err) == fault.Refused {
+		return seen.Err
+	}
+	return seen.Refuses
+}
+
+// refusing returns the refusal of the first of the signers that has one.
+func (v *view) refusing(signers []string) error {
+	for _, name := range signers {
+		if err := v.refusal(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// switched returns the signers that the plan switches now. Each of these steps is tried: what
+// is in the way may have been removed by then, and others don't wait for it.
+func (d *draft) switched() (names []string) {
+	for _, s := range d.plan.Steps {
+		if s.Kind == rotate.Activate && !s.NotBefore.After(d.now) {
+			names = append(names, s.Signer)
+		}
+	}
+	return names
+}
