@@ -66,7 +66,7 @@ func TestApplyInterruptedAnywhere(t *testing.T) {
 		for after := time.Duration(0); after < 2*time.Second; after += 250 * time.Millisecond {
 			t.Run(fmt.Sprintf("%s after %s", sig, after), func(t *testing.T) {
 				t.Parallel()
-				l := newLab(t, "a.test", "b.test")
+				l := newLab(t, "a.test", "b.test").plain()
 				l.run(t, "plan", "--out", "plan.json").want(t, 0)
 				cmd := l.command("apply", "plan.json")
 				var said bytes.Buffer

@@ -69,7 +69,7 @@ func (l *lab) codes(t testing.TB, domain string) string {
 // ready makes a lab with a domain that is ready, its first drain over.
 func readyLab(t *testing.T) *lab {
 	t.Helper()
-	l := newLab(t, "example.test")
+	l := newLab(t, "example.test").plain()
 	l.run(t, "rotate", "--domain", "example.test").want(t, 0, "phase ready")
 	time.Sleep(1100 * time.Millisecond) // the lab's drain
 	return l

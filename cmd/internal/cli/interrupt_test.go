@@ -17,7 +17,7 @@ func TestInterruptedAnywhere(t *testing.T) {
 		for after := time.Duration(0); after < 3*time.Second; after += 150 * time.Millisecond {
 			t.Run(fmt.Sprintf("%s after %s", sig, after), func(t *testing.T) {
 				t.Parallel()
-				l := newLab(t, "example.test")
+				l := newLab(t, "example.test").plain()
 				l.interrupt(t, sig, after)
 				l.run(t, "rotate", "--domain", "example.test").want(t, 0)
 				first := l.wantSound(t, "example.test")

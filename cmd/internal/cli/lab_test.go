@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "10"); err != nil {
 		panic(err)
 	}
-	testscript.Main(m, map[string]func(){
+	testscript.Main(withPlain{m}, map[string]func(){
 		"dkimbot": func() { os.Exit(cli.Main(os.Args[1:], cli.Terminal())) },
 	})
 }
@@ -45,6 +45,8 @@ type lab struct {
 	Dir string
 	DNS string   // where dkimbot answers for the zone files
 	Env []string // on top of the test's own
+
+	Program string // "dkimbot", or the plain one
 
 	Keystore string // YAML of these sections, without the section's name
 	Provider string
@@ -63,7 +65,7 @@ func newLab(t testing.TB, domains ...string) *lab {
 
 func labIn(t testing.TB, dir string, domains ...string) *lab {
 	t.Helper()
-	l := &lab{Dir: dir, DNS: ownAddress(t), Domains: domains}
+	l := &lab{Dir: dir, DNS: ownAddress(t), Program: "dkimbot", Domains: domains}
 	l.Keystore = "driver: file\npath: keys"
 	l.Provider = "driver: zonefile\ndir: zones\nlisten: " + l.DNS
 	l.Signer = "driver: opendkim\nkey_dir: opendkim/keys\nkey_table: opendkim/key.table\nsigning_table: " +
@@ -162,7 +164,8 @@ type result struct {
 
 // command returns a dkimbot that has not started yet.
 func (l *lab) command(args ...string) *exec.Cmd {
-	cmd := exec.Command("dkimbot", args...)
+	cmd := exec.Command(l.Program, args...)
+	cmd.Args[0] = "dkimbot"
 	cmd.Dir = l.Dir
 	cmd.Env = append(append(os.Environ(), "DKIMBOT_CONFIG="+filepath.Join(l.Dir, "dkimbot.yaml")), l.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

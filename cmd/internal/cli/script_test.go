@@ -36,6 +36,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Values["t"] = env.T().(testing.TB)
 			env.Values["trees"] = map[string]string{}
+			env.Setenv("GORACE", os.Getenv("GORACE"))
 			env.Setenv("DKIMBOT_CONFIG", filepath.Join(env.WorkDir, "lab", "dkimbot.yaml"))
 			return nil
 		},

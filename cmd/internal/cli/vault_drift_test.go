@@ -85,7 +85,7 @@ func TestDriftInVault(t *testing.T) {
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t, "example.test")
+			l := newLab(t, "example.test").plain()
 			l.file(t, "vault.token", server.RootToken)
 			prefix := strings.ReplaceAll(strings.ReplaceAll(title, " ", "-"), ",", "")
 			l.Keystore = strings.Replace(first.Keystore, "prefix: dkim", "prefix: "+prefix, 1)

@@ -83,7 +83,7 @@ func TestHintsLeadOut(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t, d)
+			l := newLab(t, d).plain()
 			if !tt.fresh {
 				l.run(t, rotate...).want(t, 0)
 			}

@@ -72,7 +72,8 @@ func (b *bot) command(ctx context.Context, args ...string) *exec.Cmd {
 		b.said.Write([]byte("$ dkimbot " + strings.Join(args, " ") + "\n"))
 	}
 	cmd := exec.CommandContext(ctx, b.binary, append(args, "--config", b.config)...)
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, b.env...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "GORACE=" + os.Getenv("GORACE")},
+		b.env...)
 	cmd.Stderr = &b.said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd

@@ -1,0 +1,42 @@
+package cli_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"testing"
+)
+
+// plainProgram is the program without the race detector, which makes it take three times as
+// long: for tables that run it hundreds of times, where other tests run the same code with it.
+var plainProgram = "dkimbot"
+
+// withPlain builds the plain program before the tests run, if they have the race detector.
+type withPlain struct{ *testing.M }
+
+func (m withPlain) Run() int {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || !slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		return m.M.Run()
+	}
+	dir, err := os.MkdirTemp("", "plain")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	plainProgram = filepath.Join(dir, "dkimbot")
+	build := exec.Command("go", "build", "-o", plainProgram, "github.com/dkimbot/dkimbot/cmd/dkimbot")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		panic(err)
+	}
+	return m.M.Run()
+}
+
+// plain makes the lab run the plain program.
+func (l *lab) plain() *lab {
+	l.Program = plainProgram
+	return l
+}
