@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"fmt"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,6 +42,11 @@ func TestSecondInterrupt(t *testing.T) {
 reload_timeout: 10m`, l.Dir), 1)
 	l.write(t)
 	cmd := l.command("rotate", "--domain", "example.test")
+	// Tests that run in the background of a shell ignore this signal, and their children would.
+	env, err := exec.LookPath("env")
+	must(t, err)
+	cmd.Args = append([]string{"env", "--default-signal=INT", cmd.Path}, cmd.Args[1:]...)
+	cmd.Path, cmd.Err = env, nil
 	must(t, cmd.Start())
 	eventually(t, "the reload hangs", func() bool { return l.read(t, "busy") != "" })
 	late := time.AfterFunc(soon, func() { cmd.Process.Kill() })

@@ -107,8 +107,8 @@ func (p *program) say(ctx context.Context, err error) (report.ErrorDocument, int
 		t.Problem(usage.fault())
 		return report.NewError(usage.fault(), codes.Usage), exitUsage
 	case errors.As(err, &bad):
-		t.Configuration(bad)
-		return report.NewConfigurationError(bad), exitError
+		t.Configuration(mistakes(bad))
+		return report.NewConfigurationError(mistakes(bad)), exitError
 	}
 	t.Problem(err)
 	if fault.KindOf(err) == fault.Refused {

@@ -34,7 +34,11 @@ instead. Nothing is contacted and nothing is written.`,
 				cfg.Warnings = slices.Concat(cfg.Warnings, zones.Missing, zones.Unread)
 			}
 			if p.json {
-				if err := report.JSON(p.Out, report.NewValidation(p.config, cfg, bad)); err != nil {
+				doc := report.NewValidation(p.config, 0, mistakes(bad), nil)
+				if cfg != nil {
+					doc = report.NewValidation(p.config, len(cfg.Domains), mistakes(bad), mistakes(cfg.Warnings))
+				}
+				if err := report.JSON(p.Out, doc); err != nil {
 					return err
 				}
 				if len(bad) > 0 {
@@ -46,7 +50,7 @@ instead. Nothing is contacted and nothing is written.`,
 				return bad
 			}
 			p.warnings(cfg)
-			_, err = fmt.Fprintf(p.Out, "%s is sound: %s.\n", p.config, report.Count(len(cfg.Domains), "domain"))
+			_, err = fmt.Fprintf(p.Out, "%s is valid: %s.\n", p.config, report.Count(len(cfg.Domains), "domain"))
 			return err
 		},
 	}
@@ -65,5 +69,13 @@ func (p *program) load() (*config.Config, error) {
 }
 
 func (p *program) warnings(cfg *config.Config) {
-	p.text(p.Err, p.ErrTTY).ConfigurationWarnings(cfg.Warnings)
+	p.text(p.Err, p.ErrTTY).ConfigurationWarnings(mistakes(cfg.Warnings))
+}
+
+// mistakes returns what the configuration's reader found, as it is reported.
+func mistakes(found []config.Error) (out []report.Mistake) {
+	for _, e := range found {
+		out = append(out, report.Mistake(e))
+	}
+	return out
 }

@@ -1,30 +1,31 @@
 package report
 
-import (
-	"fmt"
+import "fmt"
 
-	"github.com/dkimbot/dkimbot/cmd/internal/config"
-)
+// Mistake is one thing that is wrong with the configuration, or that is probably not meant.
+type Mistake struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"` // from 1
+	Path    string `json:"path,omitempty"`
+	Problem string `json:"problem"`
+	Remedy  string `json:"remedy"`
+}
 
 // ValidationDocument is `validate --json`.
 type ValidationDocument struct {
-	FormatVersion int            `json:"format_version"`
-	File          string         `json:"file"`
-	Valid         bool           `json:"valid"`
-	Domains       int            `json:"domains"`
-	Errors        []config.Error `json:"errors"`
-	Warnings      []config.Error `json:"warnings"`
+	FormatVersion int       `json:"format_version"`
+	File          string    `json:"file"`
+	Valid         bool      `json:"valid"`
+	Domains       int       `json:"domains"`
+	Errors        []Mistake `json:"errors"`
+	Warnings      []Mistake `json:"warnings"`
 }
 
-// NewValidation makes the document of a check; cfg is nil when there are errors.
-func NewValidation(file string, cfg *config.Config, errs config.Errors) ValidationDocument {
-	doc := ValidationDocument{FormatVersion: FormatVersion, File: file, Valid: len(errs) == 0,
-		Errors: append([]config.Error{}, errs...), Warnings: []config.Error{}}
-	if cfg != nil {
-		doc.Domains = len(cfg.Domains)
-		doc.Warnings = append(doc.Warnings, cfg.Warnings...)
-	}
-	return doc
+// NewValidation makes the document of a check. Where there are errors, the number of domains may be
+// unknown: 0.
+func NewValidation(file string, domains int, errs, warnings []Mistake) ValidationDocument {
+	return ValidationDocument{FormatVersion: FormatVersion, File: file, Valid: len(errs) == 0, Domains: domains,
+		Errors: append([]Mistake{}, errs...), Warnings: append([]Mistake{}, warnings...)}
 }
 
 // Count names n things: "1 domain", "2 domains".

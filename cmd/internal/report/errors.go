@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 
-	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
@@ -39,10 +38,10 @@ func NewError(err error, code codes.Code) ErrorDocument {
 }
 
 // NewConfigurationError makes the document of everything that is wrong with a configuration.
-func NewConfigurationError(errs config.Errors) ErrorDocument {
+func NewConfigurationError(errs []Mistake) ErrorDocument {
 	doc := ErrorDocument{FormatVersion, ErrorDetail{Problem: Problem{Kind: "permanent", Code: codes.Configuration,
 		Message: fmt.Sprintf("%s in the configuration; nothing was done", Count(len(errs), "error")),
-		Hint:    "mend what is listed under configuration"}}}
+		Hint:    "correct what is listed under configuration"}}}
 	for _, e := range errs {
 		doc.Error.Configuration = append(doc.Error.Configuration,
 			ConfigurationError{e.File, e.Line, e.Path, e.Problem, e.Remedy})

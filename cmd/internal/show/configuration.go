@@ -3,12 +3,11 @@ package show
 import (
 	"fmt"
 
-	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 )
 
 // Configuration writes everything that is wrong with a configuration.
-func (t Text) Configuration(errs config.Errors) {
+func (t Text) Configuration(errs []report.Mistake) {
 	for _, e := range errs {
 		t.configuration(t.red("error:"), e)
 	}
@@ -16,13 +15,13 @@ func (t Text) Configuration(errs config.Errors) {
 }
 
 // ConfigurationWarnings writes what is allowed and yet probably not meant.
-func (t Text) ConfigurationWarnings(warnings []config.Error) {
+func (t Text) ConfigurationWarnings(warnings []report.Mistake) {
 	for _, w := range warnings {
 		t.configuration(t.yellow("warning:"), w)
 	}
 }
 
-func (t Text) configuration(label string, e config.Error) {
+func (t Text) configuration(label string, e report.Mistake) {
 	where := fmt.Sprintf("%s:%d", e.File, e.Line)
 	if e.Path != "" {
 		where += ": " + e.Path

@@ -11,7 +11,6 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/plan"
 
-	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
@@ -69,8 +68,8 @@ func TestDocuments(t *testing.T) {
 		"rotate": report.NewRotate([]engine.Result{{Domain: "example.com", Done: []rotate.Event{{At: elsewhere}}},
 			{Domain: "example.net"}}, []rotate.State{{Domain: "failed.example", Next: &rotate.Next{At: elsewhere}}}, nil),
 		"empty rotate":    report.NewRotate(nil, nil, nil),
-		"validation":      report.NewValidation("a.yaml", &config.Config{}, nil),
-		"failed validate": report.NewValidation("a.yaml", nil, config.Errors{{File: "a.yaml", Line: 1, Problem: "p"}}),
+		"validation":      report.NewValidation("a.yaml", 0, nil, nil),
+		"failed validate": report.NewValidation("a.yaml", 0, []report.Mistake{{File: "a.yaml", Line: 1, Problem: "p"}}, nil),
 	} {
 		t.Run(title, func(t *testing.T) {
 			text, read := document(t, doc)

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
@@ -287,7 +287,7 @@ func TestColour(t *testing.T) {
 }
 
 func TestConfiguration(t *testing.T) {
-	errs := config.Errors{{File: "a.yaml", Line: 3, Path: "domains[0].name", Problem: "is missing", Remedy: "write it"},
+	errs := []report.Mistake{{File: "a.yaml", Line: 3, Path: "domains[0].name", Problem: "is missing", Remedy: "write it"},
 		{File: "a.yaml", Line: 1, Problem: "is empty"}}
 	wantText(t, written(func(x show.Text) { x.Configuration(errs); x.ConfigurationWarnings(errs[1:]) }), `
 error: a.yaml:3: domains[0].name: is missing
