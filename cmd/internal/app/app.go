@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
-	"github.com/dkimbot/dkimbot/cmd/internal/notice"
+	"github.com/dkimbot/dkimbot/cmd/internal/notify"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -25,20 +25,20 @@ import (
 // that making keys never waits for the network.
 const workers = 256
 
-// App is the parts of one configuration. Engine and Notices are nil when it was
+// App is the parts of one configuration. Engine and Notifier are nil when it was
 // opened for reading only. Close it when it is needed no more.
 type App struct {
-	Config  *config.Config
-	Domains []rotate.Domain
-	Planner *engine.Planner
-	Engine  *engine.Engine
-	Queue   rotate.Queue
-	Quota   rotate.QuotaReader
-	Work    rotate.WorkQueue // nil when it was opened for reading only
-	State   state.Reader
-	Lineage string
-	PlanKey []byte // of the state, to sign plans with; nil when it was opened for work
-	Notices *notice.Notices
+	Config   *config.Config
+	Domains  []rotate.Domain
+	Planner  *engine.Planner
+	Engine   *engine.Engine
+	Queue    rotate.Queue
+	Quota    rotate.QuotaReader
+	Work     rotate.WorkQueue // nil when it was opened for reading only
+	State    state.Reader
+	Lineage  string
+	PlanKey  []byte // of the state, to sign plans with; nil when it was opened for work
+	Notifier *notify.Notifier
 
 	keyless func(error) // WithoutKeystore
 	log     *slog.Logger
@@ -113,8 +113,8 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 	if parts, err = withFailpoints(parts); err != nil {
 		return nil, err
 	}
-	a.Notices = newNotices(cfg.Notify, parts.Actor, a.log)
-	parts = witnessed(parts, a.Notices)
+	a.Notifier = newNotifier(cfg.Notify, parts.Actor, a.log)
+	parts = witnessed(parts, a.Notifier)
 	a.Engine, a.Queue, a.Work, a.State, a.Lineage = engine.NewEngine(parts), store, store, store, store.Lineage()
 	return a, nil
 }
@@ -174,9 +174,9 @@ func (a *App) openState(ctx context.Context) (state.Reader, error) {
 // Close ends what was opened, the newest first, after some seconds for notices that
 // are yet to be delivered.
 func (a *App) Close() error {
-	if a.Notices != nil {
-		a.Notices.Close()
-		a.Notices = nil
+	if a.Notifier != nil {
+		a.Notifier.Close()
+		a.Notifier = nil
 	}
 	var errs []error
 	for i := len(a.closers) - 1; i >= 0; i-- {

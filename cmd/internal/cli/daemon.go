@@ -151,8 +151,8 @@ func (d *daemon) serve(ctx context.Context, a *app.App) (*app.App, error) {
 	work := &heartbeat{WorkQueue: a.Work}
 	s := engine.Scheduler{Engine: a.Engine, Queue: work, Domains: a.Domains, Log: d.log}
 	go func() { ended <- s.Run(running) }()
-	go a.Notices.Heartbeats(running, work.beats)
-	a.Notices.Well()
+	go a.Notifier.Heartbeats(running, work.beats)
+	a.Notifier.Well()
 	for {
 		select {
 		case err := <-ended:
@@ -162,7 +162,7 @@ func (d *daemon) serve(ctx context.Context, a *app.App) (*app.App, error) {
 			next, err := d.reload(ctx)
 			if err != nil {
 				d.log.Error("the new configuration is refused; the old one goes on", "error", err)
-				a.Notices.Command("daemon reload", "", err)
+				a.Notifier.Command("daemon reload", "", err)
 				d.notify(sd.SdNotifyReady + "\nSTATUS=the new configuration was refused; the old one goes on")
 				continue
 			}

@@ -168,7 +168,7 @@ func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotat
 	s.tell.stop()
 	err = p.endResults(ctx, s.App, results, domains, beside)
 	if due && err == nil {
-		s.Notices.Beat()
+		s.Notifier.Beat()
 	}
 	return err
 }
@@ -192,7 +192,7 @@ func (p *program) endResults(ctx context.Context, a *app.App, results []engine.R
 	} else {
 		p.closingWords(results, beside)
 	}
-	a.Notices.Well()
+	a.Notifier.Well()
 	if ctx.Err() != nil {
 		return p.interrupted(results, p.afterReport(results))
 	}

@@ -6,39 +6,39 @@ import (
 	"slices"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
-	"github.com/dkimbot/dkimbot/cmd/internal/notice"
+	"github.com/dkimbot/dkimbot/cmd/internal/notify"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
-// newNotices makes what tells of events, and asks before a switch.
-func newNotices(cfg config.Notify, by string, log *slog.Logger) *notice.Notices {
-	c := notice.Config{Audit: cfg.Audit, Memory: cfg.Memory, By: by, Log: log,
-		BeforeSwitch: noticeHooks(cfg.Hooks.BeforeSwitch), After: noticeHooks(cfg.Hooks.After),
-		OnFailure: noticeHooks(cfg.Hooks.OnFailure)}
+// newNotifier returns what tells of events, and asks before a switch.
+func newNotifier(cfg config.Notify, by string, log *slog.Logger) *notify.Notifier {
+	c := notify.Config{Audit: cfg.Audit, Memory: cfg.Memory, By: by, Log: log,
+		BeforeSwitch: notifyHooks(cfg.Hooks.BeforeSwitch), After: notifyHooks(cfg.Hooks.After),
+		OnFailure: notifyHooks(cfg.Hooks.OnFailure)}
 	if w := cfg.Webhook; w != nil {
-		c.Webhook = &notice.Webhook{URL: w.URL.Read, On: w.On, Timeout: w.Timeout}
+		c.Webhook = &notify.Webhook{URL: w.URL.Read, On: w.On, Timeout: w.Timeout}
 	}
 	if m := cfg.Mail; m != nil {
-		c.Mail = &notice.Mail{Server: m.SMTP, TLS: m.TLS, CAFile: m.CAFile, Username: m.Username, Password: m.Password.Read,
+		c.Mail = &notify.Mail{Server: m.SMTP, TLS: m.TLS, CAFile: m.CAFile, Username: m.Username, Password: m.Password.Read,
 			From: m.From, To: m.To, On: m.On, Timeout: m.Timeout}
 	}
 	if h := cfg.Heartbeat; h != nil {
-		c.Heartbeat = &notice.Heartbeat{URL: h.URL.Read, Method: h.Method, Every: h.Every, Timeout: h.Timeout}
+		c.Heartbeat = &notify.Heartbeat{URL: h.URL.Read, Method: h.Method, Every: h.Every, Timeout: h.Timeout}
 	}
-	return notice.New(c)
+	return notify.New(c)
 }
 
-func noticeHooks(hooks []config.Hook) []notice.Hook {
-	var out []notice.Hook
+func notifyHooks(hooks []config.Hook) []notify.Hook {
+	var out []notify.Hook
 	for _, h := range hooks {
-		out = append(out, notice.Hook(h))
+		out = append(out, notify.Hook(h))
 	}
 	return out
 }
 
 // witnessed lets the notices see what the heart does, besides whoever does already.
-func witnessed(parts engine.Parts, n *notice.Notices) engine.Parts {
+func witnessed(parts engine.Parts, n *notify.Notifier) engine.Parts {
 	first := parts.Notify
 	parts.Notify = func(e rotate.Event) {
 		if first != nil {
@@ -61,7 +61,7 @@ func Tell(cfg *config.Config, log *slog.Logger, command string, errs map[string]
 	if self, err := thisProcess(); err == nil {
 		by = self.actor()
 	}
-	n := newNotices(cfg.Notify, by, log)
+	n := newNotifier(cfg.Notify, by, log)
 	for _, domain := range slices.Sorted(maps.Keys(errs)) {
 		n.Command(command, domain, errs[domain])
 	}
@@ -71,8 +71,8 @@ func Tell(cfg *config.Config, log *slog.Logger, command string, errs map[string]
 // Leave ends everything as Close does, but for notices that are yet to be
 // delivered: that is what the function does that it returns.
 func (a *App) Leave() (deliver func()) {
-	n := a.Notices
-	a.Notices = nil
+	n := a.Notifier
+	a.Notifier = nil
 	a.Close()
 	if n == nil {
 		return func() {}

@@ -1,4 +1,4 @@
-package notice
+package notify
 
 import (
 	"errors"
@@ -16,7 +16,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-func audited(t testing.TB) (n *Notices, path string, said *logged) {
+func audited(t testing.TB) (n *Notifier, path string, said *logged) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "audit.jsonl")
 	log, said := newLog()
@@ -83,7 +83,7 @@ func TestAuditTogether(t *testing.T) {
 	other := New(Config{Audit: path, By: "root@mail1", Log: log})
 	var writing sync.WaitGroup
 	for range 20 {
-		for _, n := range []*Notices{n, other} {
+		for _, n := range []*Notifier{n, other} {
 			writing.Go(func() {
 				for range 10 {
 					n.Failed(failedAt, trouble)

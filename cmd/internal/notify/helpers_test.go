@@ -1,4 +1,4 @@
-package notice
+package notify
 
 import (
 	"bytes"
@@ -97,12 +97,12 @@ var (
 )
 
 // finishSwitch tells n that a switch is finished.
-func finishSwitch(n *Notices) {
+func finishSwitch(n *Notifier) {
 	n.Stored(rotate.State{Domain: "example.com", Phase: rotate.Switching, Active: "s1", Target: "s2"}, drainingState)
 }
 
 // finishRotation tells n that a rotation is finished.
-func finishRotation(n *Notices) {
+func finishRotation(n *Notifier) {
 	after := drainingState
 	after.Phase, after.Draining = rotate.Ready, ""
 	n.Stored(rotate.State{Domain: "example.com", Phase: rotate.Replacing, Active: "s2", Draining: "s1"}, after)

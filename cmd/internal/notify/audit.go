@@ -1,4 +1,4 @@
-package notice
+package notify
 
 import (
 	"encoding/json"
@@ -31,7 +31,7 @@ const (
 // under way: signers would be left with different keys, and drained keys in use
 // longer than they should be. So the lines are kept, as many as is sensible, and
 // written when that is possible again. What nobody waits for must not happen unseen
-// either, so no switch begins meanwhile: see Notices.Consent.
+// either, so no switch begins meanwhile: see Notifier.Consent.
 type audit struct {
 	path   string
 	log    *slog.Logger

@@ -1,4 +1,4 @@
-package notice
+package notify
 
 import (
 	"context"
@@ -35,13 +35,13 @@ const (
 	room      = 4096             // notices that wait for one receiver
 	hookRoom  = 1 << 14          // the same for hooks, which are quick
 	patience  = 24 * time.Hour   // how long a notice is tried to be delivered
-	endTime   = 10 * time.Second // for what waits when Notices is closed
+	endTime   = 10 * time.Second // for what waits when a Notifier is closed
 	gather    = 30 * time.Second // what comes in that time goes into one mail
 	saveEvery = 10 * time.Second // how often the memory is written
 )
 
-// Notices tells and asks. Its methods are safe for concurrent use, until Close.
-type Notices struct {
+// Notifier tells and asks. Its methods are safe for concurrent use, until Close.
+type Notifier struct {
 	cfg     Config
 	asking  chan struct{}
 	audit   *audit
@@ -56,9 +56,9 @@ type Notices struct {
 	saver   sync.WaitGroup
 }
 
-// New returns Notices for the configuration. Nobody is told anything yet.
-func New(cfg Config) *Notices {
-	n := &Notices{cfg: cfg, asking: make(chan struct{}, atOnce), client: newClient(), stop: make(chan struct{})}
+// New returns a Notifier for the configuration. It has told nothing yet.
+func New(cfg Config) *Notifier {
+	n := &Notifier{cfg: cfg, asking: make(chan struct{}, atOnce), client: newClient(), stop: make(chan struct{})}
 	n.memory = newMemory(cfg.Memory, cfg.Log)
 	if cfg.Audit != "" {
 		n.audit = openAudit(cfg.Audit, cfg.Log, n.auditFailed)
@@ -82,14 +82,14 @@ func New(cfg Config) *Notices {
 	return n
 }
 
-func (n *Notices) outbox(name string, o *outbox, room int) *outbox {
+func (n *Notifier) outbox(name string, o *outbox, room int) *outbox {
 	o.name, o.log = name, n.cfg.Log
 	o.lost = func(d Document) { n.memory.untold(name, d) }
 	return o.start(1, room)
 }
 
 // hooks returns an outbox that runs the hooks for each document, once.
-func (n *Notices) hooks(name string, hooks []Hook) *outbox {
+func (n *Notifier) hooks(name string, hooks []Hook) *outbox {
 	if len(hooks) == 0 {
 		return nil
 	}
@@ -118,7 +118,7 @@ func (r request) each(batch []Document) func(context.Context) error {
 	return func(ctx context.Context) error { return r.send(ctx, batch[0]) }
 }
 
-func (n *Notices) post(batch []Document) func(context.Context) error {
+func (n *Notifier) post(batch []Document) func(context.Context) error {
 	m := n.cfg.Mail
 	d := &delivery{Mail: m, log: n.cfg.Log, letter: letter(m.From, m.To, batch, time.Now()), left: m.To}
 	return d.attempt
@@ -128,7 +128,7 @@ func (n *Notices) post(batch []Document) func(context.Context) error {
 // port of that name: an error is a fault that says who objects, and how to go on.
 // A switch that can't be noted in the audit log must not begin either: whoever
 // keeps such a log wants nothing to happen unseen, and a switch can wait.
-func (n *Notices) Consent(ctx context.Context, want rotate.Domain, s rotate.Step) error {
+func (n *Notifier) Consent(ctx context.Context, want rotate.Domain, s rotate.Step) error {
 	d := ofSwitch(want, s, n.cfg.By, time.Now())
 	if err := n.audit.note(d, true); err != nil {
 		return &fault.Error{Kind: fault.Refused, Code: codes.AuditUnwritten, Err: err, What: "note in the audit log that " +
@@ -148,27 +148,27 @@ func (n *Notices) Consent(ctx context.Context, want rotate.Domain, s rotate.Step
 }
 
 // Step notes a step that was carried out. It is for the heart's port Notify.
-func (n *Notices) Step(e rotate.Event) {
+func (n *Notifier) Step(e rotate.Event) {
 	if e.Outcome == codes.OutcomeDone {
 		_ = n.audit.note(ofEvent(e, nil), false) // logged there
 	}
 }
 
 // Failed tells of a failed or refused attempt. It is the heart's port of that name.
-func (n *Notices) Failed(e rotate.Event, err error) { n.trouble(ofEvent(e, err)) }
+func (n *Notifier) Failed(e rotate.Event, err error) { n.trouble(ofEvent(e, err)) }
 
 // Command tells of a command that failed or was refused before it took the domain,
 // or any domain when that is "", in hand.
-func (n *Notices) Command(name, domain string, err error) {
+func (n *Notifier) Command(name, domain string, err error) {
 	n.trouble(ofCommand(name, domain, n.cfg.By, time.Now(), err))
 }
 
 // Well says that commands get as far as taking domains in hand: the next failure
 // of one is a new one.
-func (n *Notices) Well() { n.memory.well("") }
+func (n *Notifier) Well() { n.memory.well("") }
 
 // Stored tells what a change of a domain's state finished. It is the heart's port of that name.
-func (n *Notices) Stored(before, after rotate.State) {
+func (n *Notifier) Stored(before, after rotate.State) {
 	if before.Failures > 0 && after.Failures == 0 {
 		n.memory.well(after.Domain)
 	}
@@ -178,14 +178,14 @@ func (n *Notices) Stored(before, after rotate.State) {
 	}
 }
 
-func (n *Notices) trouble(d Document) {
+func (n *Notifier) trouble(d Document) {
 	_ = n.audit.note(d, false) // logged there
 	n.failure.put(d)
 	n.tell(d)
 }
 
 // auditFailed tells that the audit log can't be written, where else it can be told.
-func (n *Notices) auditFailed(err error) {
+func (n *Notifier) auditFailed(err error) {
 	d := ofCommand("", "", n.cfg.By, time.Now(),
 		fault.Temporary("write the audit log", err, "make room, or mend the log's directory; until then no switch begins"))
 	n.failure.put(d)
@@ -193,7 +193,7 @@ func (n *Notices) auditFailed(err error) {
 }
 
 // tell passes a document on to those who want it and have not been told yet.
-func (n *Notices) tell(d Document) {
+func (n *Notifier) tell(d Document) {
 	failure := d.Event == Failed || d.Event == Refused
 	if w := n.cfg.Webhook; w != nil && slices.Contains(w.On, d.Event) && (!failure || n.memory.due(n.webhook.name, d)) {
 		n.webhook.put(d)
@@ -204,7 +204,7 @@ func (n *Notices) tell(d Document) {
 }
 
 // remember writes the memory now and then.
-func (n *Notices) remember() {
+func (n *Notifier) remember() {
 	ticker := time.NewTicker(saveEvery)
 	defer ticker.Stop()
 	for {
@@ -219,7 +219,7 @@ func (n *Notices) remember() {
 
 // Close delivers what waits, and logs what can't be delivered in ten seconds. Hooks
 // that run, or wait for their turn, have as long as their time-outs allow.
-func (n *Notices) Close() {
+func (n *Notifier) Close() {
 	n.audit.close(endTime) // first: it may have to tell that it can't be written
 	var closing sync.WaitGroup
 	closing.Go(func() { n.after.close(endTime + allOf(n.cfg.After)) })

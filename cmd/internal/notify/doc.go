@@ -1,4 +1,4 @@
-// Package notice tells people and programs what happens to their domains, and asks
+// Package notify tells people and programs what happens to their domains, and asks
 // programs before a switch begins. Its parts stand in the configuration's section
 // notify: hooks, a webhook, mail, a heartbeat and an audit log.
 //
@@ -21,4 +21,4 @@
 // then; the history in the state is complete.
 //
 // It belongs to the command line (cmd) and may import everything below it.
-package notice
+package notify

@@ -1,4 +1,4 @@
-package notice
+package notify
 
 import (
 	"context"
@@ -15,7 +15,7 @@ type Heartbeat struct {
 }
 
 // Beat sends a heartbeat in the background, unless one is on its way.
-func (n *Notices) Beat() {
+func (n *Notifier) Beat() {
 	if n.heart == nil {
 		return
 	}
@@ -23,7 +23,7 @@ func (n *Notices) Beat() {
 }
 
 // Heartbeats sends a heartbeat now and then, whenever alive says so, until ctx is done.
-func (n *Notices) Heartbeats(ctx context.Context, alive func() bool) {
+func (n *Notifier) Heartbeats(ctx context.Context, alive func() bool) {
 	if n.heart == nil {
 		return
 	}
