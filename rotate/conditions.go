@@ -53,7 +53,7 @@ func (p DomainPlan) Conditions() Conditions {
 func (st State) Basis() string {
 	st.Revision, st.DueAt, st.Failures, st.LastError, st.Refused, st.NextTry, st.Next, st.Config = 0, time.Time{}, 0, "",
 		false, time.Time{}, nil, ""
-	st.Drift, st.Former, st.Clock = nil, nil, nil
+	st.Failed, st.Drift, st.Former, st.Clock = Failure{}, nil, nil, nil
 	st.Enter(cmp.Or(st.Phase, New))
 	text, err := json.Marshal(st)
 	if err != nil {

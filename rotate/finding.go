@@ -2,7 +2,6 @@ package rotate
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
@@ -17,6 +16,8 @@ type Finding struct {
 	Repair   string     `json:"repair"`         // what dkimbot does about it, or what a person is asked to do
 	Asks     bool       `json:"asks"`           // a person has to act
 	Since    time.Time  `json:"since,omitzero"` // when it was first seen; zero: just now
+	// why it is not repaired, where one cause stands behind several findings: codes.StaleState
+	Cause codes.Code `json:"cause,omitempty"`
 }
 
 // vague findings say that something could not be told. Their words differ each
@@ -26,13 +27,16 @@ func (f Finding) Vague() bool {
 		codes.SignerSilent}, f.Code)
 }
 
-// thing is what a finding is about: a selector's record, its key in the keystore, a signer.
-func (f Finding) thing() string {
-	kind, _, _ := strings.Cut(string(f.Code), "-")
-	if f.Code == codes.ServersDiffer || f.Code == codes.RecordsDoubled {
-		kind = "record"
+// Thing is what a finding is about: a selector's record, its key in the keystore, a signer.
+func (f Finding) Thing() Thing {
+	kind := TheRecord
+	switch f.Code {
+	case codes.KeyMissing, codes.KeyDifferent, codes.KeyUnread:
+		kind = TheKey
+	case codes.SignerStrays, codes.SignerEmpty, codes.SignerSilent, codes.SignerLeftOver:
+		kind = TheSigner
 	}
-	return kind + " " + f.Selector + f.Signer
+	return Thing{Kind: kind, Selector: f.Selector, Signer: f.Signer}
 }
 
 func (f Finding) same(other Finding) bool {
@@ -54,7 +58,7 @@ func Dated(found, known []Finding) []Finding {
 	}
 	for _, k := range known {
 		untold := func(f Finding) bool {
-			return f.thing() == k.thing() &&
+			return f.Thing() == k.Thing() &&
 				(f.Code == codes.RecordUnseen || f.Code == codes.KeyUnread || f.Code == codes.SignerSilent)
 		}
 		if slices.ContainsFunc(found, untold) && !slices.ContainsFunc(out, k.same) {

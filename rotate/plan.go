@@ -17,7 +17,7 @@ type DomainPlan struct {
 	Next     *Next // what comes when the steps that may run now are done
 	// a fault that keeps dkimbot from doing all that should be done; Steps holds what can be done nevertheless
 	Stop     error
-	Warnings []string  // what an operator should look at
+	Warnings []Warning // what an operator should look at
 	Drift    []Finding // what is not as it should be; what Steps mend is part of it
 	Seen     Observation
 

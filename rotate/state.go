@@ -37,6 +37,7 @@ type State struct {
 
 	Failures  int       `json:"failures,omitempty"` // failed attempts since the last success
 	LastError string    `json:"last_error,omitempty"`
+	Failed    Failure   `json:"failed,omitzero"`   // what that was about; zero when an older version wrote it
 	Refused   bool      `json:"refused,omitempty"` // the last failure was a refusal for safety
 	NextTry   time.Time `json:"next_try,omitzero"` // after a failure: not before this
 	Next      *Next     `json:"next,omitempty"`    // what comes next, and when

@@ -493,7 +493,7 @@ func TestFormer(t *testing.T) {
 		Signers: map[string]rotate.SignerReader{"mx1": e.Signers["mx1"], "mx2": e.Signers["mx2"]},
 		Clock:   w.start("plan", nil).Clock}
 	plan, _, err := planner.Plan(context.Background(), d.Domain, d.Request)
-	if warned := strings.Join(plan.Warnings, "\n"); err != nil ||
+	if warned := strings.Join(rotate.Texts(plan.Warnings), "\n"); err != nil ||
 		!strings.Contains(warned, "mx1, mx2 signs with mail today: "+
 			"leave mail._domainkey.example.com in DNS for 8d after the switch") {
 		t.Errorf("%v; %s", err, warned)
@@ -511,7 +511,7 @@ func TestFormer(t *testing.T) {
 		t.Errorf("it may go after %s, and the switch was at %s", until, st.SwitchedAt)
 	}
 	if plan, _, _ = planner.Plan(context.Background(), d.Domain, d.Request); len(plan.Warnings) != 1 ||
-		!strings.Contains(plan.Warnings[0], "mail._domainkey.example.com may go after "+
+		!strings.Contains(plan.Warnings[0].Message, "mail._domainkey.example.com may go after "+
 			st.SwitchedAt.Add(8*day).Format("2006-01-02")) {
 		t.Errorf("warnings: %q", plan.Warnings)
 	}

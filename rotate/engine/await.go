@@ -79,7 +79,7 @@ func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string
 	deadline := clock.Elapsed() + r.want.VerifyTimeout // not by the wall clock: nobody else may act meanwhile
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		seen := r.seen.Selectors[selector]
-		seen.Sight, seen.SightErr = r.engine.Look.Look(ctx, r.name(selector))
+		seen.Sight, seen.SightErr = lookUp(ctx, r.name(selector), r.engine.Look)
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}

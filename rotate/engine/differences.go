@@ -19,7 +19,7 @@ func (r *run) drifted() []rotate.Event {
 	}
 	noticed, over := r.st.Found(plan.Drift(r.want, r.st, r.seen), r.engine.Clock.Now())
 	for _, f := range noticed {
-		if r.plan.Stop == nil || f.Message != r.plan.Stop.Error() {
+		if !f.Is(r.plan.Stop) {
 			tell(f, codes.OutcomeNoticed)
 		}
 	}

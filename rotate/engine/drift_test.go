@@ -443,3 +443,45 @@ func TestKeyPutBack(t *testing.T) {
 	}
 	w.checkReady(d, "s1")
 }
+
+// TestRefusalIsNotedOnce: the history tells once why nothing can be done for a domain. What it is
+// about counts and not its words, and what an older version noted of it reads well.
+func TestRefusalIsNotedOnce(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	refusals := func(record string) (n int) {
+		t.Helper()
+		w.spoil("s2", record)
+		w.pass(time.Hour)
+		if res := w.engine().Advance(t.Context(), d); fault.CodeOf(res.Err) != codes.ForeignRecord {
+			t.Fatalf("%v", res.Err)
+		}
+		events, err := w.store.History(t.Context(), d.Name, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			if e.Outcome == codes.OutcomeRefused {
+				n++
+			}
+		}
+		return n
+	}
+	first := refusals(foreignRecord)
+	other := strings.Replace(foreignRecord, "v=DKIM1", "v=DKIM1; n=another", 1)
+	if n := refusals(other); first != 1 || n != 1 {
+		t.Errorf("%d refusals after the first try, %d after the second", first, n)
+	}
+	st, err := w.store.Load(t.Context(), d.Name)
+	if err != nil || st.Failed.Code != codes.ForeignRecord || st.Failed.About.Selector != "s2" {
+		t.Fatalf("%v, %+v", err, st.Failed)
+	}
+	st.Failed = rotate.Failure{} // as an older version wrote it
+	w.restoreState(st)
+	if n := refusals(other); n != 2 {
+		t.Errorf("%d refusals when the one before is unknown", n)
+	}
+	if n := refusals(foreignRecord); n != 2 {
+		t.Errorf("%d refusals then", n)
+	}
+}

@@ -37,7 +37,7 @@ func TestEmergencyForetold(t *testing.T) {
 				d.Instruction = o
 				plan := w.plan(d)
 				if plan.Stop != nil || len(plan.Steps) == 0 || len(plan.Warnings) > 0 &&
-					strings.Contains(strings.Join(plan.Warnings, " "), "is not known") {
+					strings.Contains(strings.Join(rotate.Texts(plan.Warnings), " "), "is not known") {
 					t.Fatalf("%v; %d steps, warnings %q", plan.Stop, len(plan.Steps), plan.Warnings)
 				}
 				var want []string

@@ -102,7 +102,7 @@ func TestFormerUnseen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return strings.Join(plan.Warnings, "\n")
+		return strings.Join(rotate.Texts(plan.Warnings), "\n")
 	}
 	const mayGo = "mail._domainkey.example.com may go after"
 	w.trouble = failing("ask mx2")

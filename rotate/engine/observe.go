@@ -117,6 +117,7 @@ func observe(ctx context.Context, want rotate.Domain, have rotate.State, keys ro
 	for _, signer := range want.Signers {
 		wg.Go(func() {
 			s := observeSigner(ctx, signer, ask)
+			s.Err = rotate.Tell(rotate.Thing{Kind: rotate.TheSigner, Signer: signer}, s.Err)
 			mu.Lock()
 			defer mu.Unlock()
 			seen.Signers[signer] = s
@@ -136,14 +137,21 @@ func observeSigner(ctx context.Context, signer string,
 
 func observeSelector(ctx context.Context, name dkim.Name, sel rotate.Selector, keys rotate.KeyReader,
 	look rotate.Looker) (seen rotate.SelectorSeen) {
-	observeRecord(ctx, name, look, &seen)
+	seen.Sight, seen.SightErr = observeRecord(ctx, name, look)
 	observeKey(ctx, name, sel, keys, &seen)
+	seen.KeyErr = rotate.Tell(rotate.Thing{Kind: rotate.TheKey, Selector: name.Selector}, seen.KeyErr)
 	return seen
 }
 
-func observeRecord(ctx context.Context, name dkim.Name, look rotate.Looker, seen *rotate.SelectorSeen) {
-	defer fault.Caught("look up "+name.String(), &seen.SightErr)
-	seen.Sight, seen.SightErr = look.Look(ctx, name)
+func observeRecord(ctx context.Context, name dkim.Name, look rotate.Looker) (sight rotate.Sight, err error) {
+	defer fault.Caught("look up "+name.String(), &err)
+	return lookUp(ctx, name, look)
+}
+
+// lookUp asks DNS for a selector's record.
+func lookUp(ctx context.Context, name dkim.Name, look rotate.Looker) (rotate.Sight, error) {
+	sight, err := look.Look(ctx, name)
+	return sight, rotate.Tell(rotate.Thing{Kind: rotate.TheRecord, Selector: name.Selector}, err)
 }
 
 func observeKey(ctx context.Context, name dkim.Name, sel rotate.Selector, keys rotate.KeyReader,

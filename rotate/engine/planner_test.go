@@ -594,7 +594,7 @@ func TestPlan(t *testing.T) {
 			if got := s.nextOf(p); got != tt.next {
 				t.Errorf("next %q, want %q", got, tt.next)
 			}
-			if got := strings.Join(p.Warnings, "; "); (got == "") != (tt.warns == "") || !strings.Contains(got, tt.warns) {
+			if got := strings.Join(rotate.Texts(p.Warnings), "; "); (got == "") != (tt.warns == "") || !strings.Contains(got, tt.warns) {
 				t.Errorf("warnings %q, want %q", got, tt.warns)
 			}
 		})

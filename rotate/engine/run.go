@@ -207,7 +207,8 @@ func (r *run) rest(ctx context.Context) error {
 	}
 	r.st.Intent = nil
 	r.st.Next, r.st.Config = r.plan.Next, r.want.Fingerprint()
-	r.st.Failures, r.st.LastError, r.st.Refused, r.st.NextTry = 0, "", false, time.Time{}
+	r.st.Failures, r.st.LastError, r.st.Failed = 0, "", rotate.Failure{}
+	r.st.Refused, r.st.NextTry = false, time.Time{}
 	r.st.DueAt = time.Time{}
 	if due, err := r.want.Policy.NextDue(r.want.Name, r.st.SwitchedAt); err == nil && r.st.Phase == rotate.Ready {
 		r.st.DueAt = due
@@ -229,7 +230,7 @@ func (r *run) fail(ctx context.Context, s rotate.Step, err error) error {
 	outcome := outcomeOf(err)
 	r.st.Refused = outcome == codes.OutcomeRefused && (!r.failed || r.st.Refused)
 	r.failed = true
-	r.st.LastError = fault.Text(err)
+	r.st.LastError, r.st.Failed = fault.Text(err), rotate.FailureOf(s, err)
 	r.st.NextTry = r.engine.Clock.Now().Add(Backoff(r.st.Failures))
 	r.st.Next = &rotate.Next{Action: codes.ActionRetry, Selector: s.Selector, At: r.st.NextTry,
 		Reason: rotate.Reason{Code: codes.Failed, Message: fault.Text(err)}}
@@ -241,7 +242,7 @@ func (r *run) fail(ctx context.Context, s rotate.Step, err error) error {
 		return err // and so would be the write
 	}
 	events := r.drifted()
-	if s.Kind == "" && r.stored.LastError == r.st.LastError {
+	if s.Kind == "" && r.stored.Failures > 0 && r.stored.Failed == r.st.Failed {
 		return errors.Join(err, r.save(ctx, events...))
 	}
 	return errors.Join(err, r.save(ctx, append(events, r.event(s, outcome, fault.Text(err)))...))

@@ -17,7 +17,7 @@ import (
 // counts, so that a short outage delays no revocation: the provider compares again when it writes.
 func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
 	seen := r.seen.Selectors[selector]
-	sight, err := r.engine.Look.Look(ctx, r.name(selector))
+	sight, err := lookUp(ctx, r.name(selector), r.engine.Look)
 	switch {
 	case err == nil:
 		if earlier := seen.Sight.Wildcard; len(earlier) > 0 { // resolvers may keep it, also when it is gone now

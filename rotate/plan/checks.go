@@ -178,7 +178,7 @@ func (p *planner) ownDNS(s string) {
 	switch p.Standing(s) {
 	case unseen:
 		if p.hurried() {
-			p.warning("%v", seen.SightErr)
+			p.warnOf(recordAt(s), seen.SightErr.Error())
 			return
 		}
 		p.note(s, seen.SightErr)
@@ -187,7 +187,7 @@ func (p *planner) ownDNS(s string) {
 			return
 		}
 		if p.leaving(s) {
-			p.warning("%v", p.ForeignRecord(s, seen.Sight))
+			p.warnOf(recordAt(s), p.ForeignRecord(s, seen.Sight).Error())
 			return
 		}
 		p.note(s, p.ForeignRecord(s, seen.Sight))
@@ -211,7 +211,7 @@ func (v *view) taken(s string) error {
 
 func (j *Judge) ForeignRecord(s string, sight rotate.Sight) error {
 	if j.stale(s) {
-		return j.staleState(s)
+		return rotate.Tell(recordAt(s), j.staleState(s))
 	}
 	what := fmt.Sprintf("%s holds a record that dkimbot did not make (%s)", j.name(s), rotate.Brief(sight.Values))
 	switch {
@@ -222,8 +222,8 @@ func (j *Judge) ForeignRecord(s string, sight rotate.Sight) error {
 		what = fmt.Sprintf("%s holds %d records, of which dkimbot made at most one (%s)", j.name(s), len(sight.Values),
 			rotate.Brief(sight.Values))
 	}
-	return fault.Refuse(codes.ForeignRecord, what,
-		j.foreignHint(s, len(sight.Values) == 1 && rotate.RevokedValue(sight.Values[0])))
+	return rotate.Tell(recordAt(s), fault.Refuse(codes.ForeignRecord, what,
+		j.foreignHint(s, len(sight.Values) == 1 && rotate.RevokedValue(sight.Values[0]))))
 }
 
 // foreignHint says what a person can do about a record that dkimbot did not make; revoked:
@@ -311,7 +311,7 @@ func (p *planner) warn() {
 	}
 	for _, f := range p.plan.Drift {
 		if f.Vague() || f.Code == codes.KeyMissing || f.Code == codes.SignerLeftOver {
-			p.warning("%s", f.Message)
+			p.warnOf(f.Thing(), f.Message)
 		}
 	}
 }

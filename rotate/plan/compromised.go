@@ -360,6 +360,9 @@ func (d *draft) revoke(s string, from time.Time) {
 	if d.handsOff(s) || !sel.Key.RevokedAt.IsZero() && (standing != earlier && standing != doubled || sel.Next != nil) {
 		return // where a fresh key is stored already, its record takes the place
 	}
+	if !from.After(d.now) {
+		d.revoked[s] = true
+	}
 	before := strings.Join(seen.Sight.Values, " | ")
 	d.step(rotate.Step{Kind: rotate.Revoke, Selector: s,
 		Target: fmt.Sprintf("%s TXT, through %s", d.name(s), d.want.Provider), NotBefore: from,

@@ -19,6 +19,9 @@ type draft struct {
 	duty      rotate.Duty      // what the steps that are planned now belong to
 	obstacles map[string]error // by selector; "" for those of the whole domain. See checks.go
 
+	revoked   map[string]bool // by selector: the plan revokes its key now
+	sheltered map[string]bool // by signer: the plan gives it the active key meanwhile
+
 	adoption      bool // the plan is one of PlanAdoption
 	afterAdoption bool // the plan is what follows an adoption
 }
@@ -89,6 +92,11 @@ func (d *draft) obstacle() error {
 	return cmp.Or(d.obstacles[""], d.obstacles[d.want.Policy.Selectors[0]], d.obstacles[d.want.Policy.Selectors[1]])
 }
 
+// warnOf warns of a thing; of what a finding says of it, people are told once.
+func (d *draft) warnOf(about rotate.Thing, message string) {
+	d.plan.Warnings = append(d.plan.Warnings, rotate.Warning{Message: message, About: about})
+}
+
 func (d *draft) warning(format string, args ...any) {
-	d.plan.Warnings = append(d.plan.Warnings, fmt.Sprintf(format, args...))
+	d.plan.Warnings = append(d.plan.Warnings, rotate.Warning{Message: fmt.Sprintf(format, args...)})
 }

@@ -62,7 +62,8 @@ func (h *health) recordDrift(s string) *rotate.Finding {
 			code = codes.RecordSecond
 		}
 		err := h.ForeignRecord(s, sight)
-		return &rotate.Finding{Code: code, Selector: s, Message: fault.Text(err), Repair: fault.HintOf(err), Asks: true}
+		return &rotate.Finding{Code: code, Selector: s, Message: fault.Text(err), Repair: fault.HintOf(err), Asks: true,
+			Cause: cause(err)}
 	case changing:
 		if len(sight.Bogus) > 0 {
 			return &rotate.Finding{Code: codes.RecordBogus, Selector: s, Asks: true, Repair: BogusHint,
@@ -232,6 +233,18 @@ func (h *health) leftOver(name string) *rotate.Finding {
 		Message: fmt.Sprintf("signer %s signed for %s with %s (key %s) and is no longer listed; mail that it still signs %s",
 			name, h.want.Name, c.Selector, rotate.ShortID(c.KeyID), then)}
 }
+
+// cause returns the code of an error that stands behind several findings.
+func cause(err error) codes.Code {
+	if fault.CodeOf(err) == codes.StaleState {
+		return codes.StaleState
+	}
+	return ""
+}
+
+// recordAt and keyAt are what findings at a selector are about.
+func recordAt(s string) rotate.Thing { return rotate.Thing{Kind: rotate.TheRecord, Selector: s} }
+func keyAt(s string) rotate.Thing    { return rotate.Thing{Kind: rotate.TheKey, Selector: s} }
 
 // troubled tells that something could not be looked at.
 func troubled(code codes.Code, selector, signer string, err error, repair string) *rotate.Finding {

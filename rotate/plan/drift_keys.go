@@ -71,7 +71,7 @@ func (h *health) keyDrift(s string) *rotate.Finding {
 	case keyDifferent:
 		err := h.foreignKey(s)
 		return &rotate.Finding{Code: codes.KeyDifferent, Selector: s, Message: fault.Text(err),
-			Repair: fault.HintOf(err), Asks: true}
+			Repair: fault.HintOf(err), Asks: true, Cause: cause(err)}
 	case keyUnread:
 		f := troubled(codes.KeyUnread, s, "", seen.KeyErr,
 			"the keystore is asked again; until it answers, no key is made or given to a signer")
@@ -125,7 +125,9 @@ func (h *health) orGoBack(other string) string {
 }
 
 // foreignKey refuses what somebody else put in the place of our private key.
-func (v *view) foreignKey(s string) error {
+func (v *view) foreignKey(s string) error { return rotate.Tell(keyAt(s), v.strangeKey(s)) }
+
+func (v *view) strangeKey(s string) error {
 	seen := v.seen.Selectors[s]
 	if seen.KeyErr != nil {
 		return seen.KeyErr

@@ -29,7 +29,8 @@ func Emergency(now time.Time, want rotate.Domain, req rotate.Request, have rotat
 		steps := p.Runnable(f.now)
 		switch {
 		case p.Stop != nil:
-			plan.Warnings = append(plan.Warnings, fmt.Sprintf("what comes after that is not known: %v", p.Stop))
+			plan.Warnings = append(plan.Warnings,
+				rotate.Warning{Message: fmt.Sprintf("what comes after that is not known: %v", p.Stop)})
 			return plan
 		case len(steps) == 0 && (!anyLeaked(f.st) || p.Next == nil || !p.Next.At.After(f.now) || jumps == mostJumps),
 			rounds > mostJumps*MaxRounds:

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -31,27 +32,25 @@ func (j *Judge) exposed() (out []string) {
 // tellExposed says at the end of a plan that a compromised key stays in use: with what stops
 // the plan, or as a warning where only waits are left.
 func (p *planner) tellExposed() {
-	out := slices.DeleteFunc(p.exposed(), p.revokes)
+	out := slices.DeleteFunc(p.exposed(), func(s string) bool { return p.revoked[s] })
 	switch {
 	case len(out) == 0:
 	case p.plan.Stop != nil:
 		p.plan.Stop = p.cornered(out, p.plan.Stop)
 	case len(p.plan.Runnable(p.now)) == 0:
-		p.warning("%s; '%s' revokes it nevertheless", p.stillUsed(out), p.revokeNow(out))
+		p.warnOf(exposure(out), fmt.Sprintf("%s; '%s' revokes it nevertheless", p.stillUsed(out), p.revokeNow(out)))
 	}
 }
 
-// revokes reports whether the plan revokes the selector's key now.
-func (d *draft) revokes(selector string) bool {
-	return slices.ContainsFunc(d.plan.Steps, func(s rotate.Step) bool {
-		return s.Kind == rotate.Revoke && s.Selector == selector && !s.NotBefore.After(d.now)
-	})
+// exposure is that compromised keys stay in use.
+func exposure(selectors []string) rotate.Thing {
+	return rotate.Thing{Kind: rotate.TheExposure, Selector: selectors[0]}
 }
 
 // Exposed returns the errors of a run, and says with them which compromised keys are still in use.
 func (j *Judge) Exposed(failed error) error {
 	out := j.exposed()
-	if failed == nil || len(out) == 0 || strings.Contains(failed.Error(), notLeft) {
+	if failed == nil || len(out) == 0 || rotate.TellsOf(rotate.TheExposure, failed) {
 		return failed
 	}
 	said := &fault.Error{Kind: fault.KindOf(failed), What: j.stillUsed(out), Hint: "revoke it nevertheless: '" +
@@ -76,8 +75,8 @@ func (j *Judge) cornered(selectors []string, why error) error {
 	if hint != "" {
 		hint += "; or "
 	}
-	return &fault.Error{Kind: fault.KindOf(why), Code: fault.CodeOf(why), Err: why, What: j.stillUsed(selectors),
-		Hint: hint + "revoke it nevertheless: '" + j.revokeNow(selectors) + "'"}
+	return rotate.Tell(exposure(selectors), &fault.Error{Kind: fault.KindOf(why), Code: fault.CodeOf(why), Err: why,
+		What: j.stillUsed(selectors), Hint: hint + "revoke it nevertheless: '" + j.revokeNow(selectors) + "'"})
 }
 
 // stillUsed says that signers sign with compromised keys, and what that means.
@@ -86,22 +85,18 @@ func (j *Judge) stillUsed(selectors []string) string {
 	if len(selectors) > 1 {
 		keys = "keys at " + j.name(selectors[0]).String() + " and " + j.name(selectors[1]).String()
 	}
-	return leaveAndRevoke + " " + keys + ": " + notLeft + "; until then, mail that somebody else signs with it verifies"
+	return "leave and revoke the compromised " + keys + ": no signer could be switched away from it yet, " +
+		"so all mail would fail; until then, mail that somebody else signs with it verifies"
 }
 
 // TellsExposed reports whether a plan's warning is one of those that Exposed tells as errors.
-func TellsExposed(warning string) bool { return strings.HasPrefix(warning, leaveAndRevoke) }
+func TellsExposed(w rotate.Warning) bool { return w.About.Kind == rotate.TheExposure }
 
 // CantRevoke says why a compromised key that a signer was to leave is not revoked.
 func (j *Judge) CantRevoke(s string) error {
-	return fault.Temporary(j.stillUsed([]string{s}), nil,
-		"repair a signer, then it is done at the next try; or revoke it nevertheless: '"+j.revokeNow([]string{s})+"'")
+	return rotate.Tell(exposure([]string{s}), fault.Temporary(j.stillUsed([]string{s}), nil,
+		"repair a signer, then it is done at the next try; or revoke it nevertheless: '"+j.revokeNow([]string{s})+"'"))
 }
-
-const (
-	leaveAndRevoke = "leave and revoke the compromised"
-	notLeft        = "no signer could be switched away from it yet, so all mail would fail"
-)
 
 // revokeNow returns the command that revokes the selectors' keys while signers sign with them.
 func (j *Judge) revokeNow(selectors []string) string {

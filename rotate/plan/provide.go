@@ -84,7 +84,7 @@ func (d *draft) use(s string, from time.Time, why rotate.Reason) {
 // sign with the key and this one with nothing, its mail can only gain: servers that do not
 // answer are not waited for then. One that shows something else is.
 func (d *draft) bring(signer, s string, key *rotate.Key, from time.Time, why rotate.Reason) {
-	joins := d.joins(signer, s, key.ID) && !d.sheltered(signer, d.want.Policy.Other(s))
+	joins := d.joins(signer, s, key.ID) && !d.sheltered[signer]
 	if joins {
 		from = time.Time{} // to wait for resolvers would only send more mail without a signature
 	}
@@ -99,13 +99,6 @@ func (d *draft) bring(signer, s string, key *rotate.Key, from time.Time, why rot
 		Message: "others sign with the key already, so only the servers that answer must show it"})
 	d.activate(signer, s, key, from, why)
 	d.duty = duty
-}
-
-// sheltered reports whether the plan gives the signer the selector's key meanwhile.
-func (d *draft) sheltered(signer, selector string) bool {
-	return slices.ContainsFunc(d.plan.Steps, func(s rotate.Step) bool {
-		return s.Kind == rotate.Activate && s.Signer == signer && s.Selector == selector
-	})
 }
 
 // joins reports whether a signer says that it signs with nothing, while another one signs with the key.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -137,23 +138,22 @@ func (j *Judge) astray() (stray []string) {
 }
 
 // shelter brings signers that sign with no good key to the active one, while the
-// switch can't be carried on. It reports whether there are any.
-func (p *planner) shelter() bool {
+// switch can't be carried on.
+func (p *planner) shelter() {
 	active := p.have.Active
-	key, found := p.have.Selector(active).Key, false
+	key := p.have.Selector(active).Key
 	if p.lostForGood(active) || p.handsOff(active) || p.seen.Selectors[active].KeyErr != nil {
-		return false
+		return
 	}
 	p.duty = rotate.Signing
 	for _, signer := range p.want.Signers {
 		if seen := p.seen.Signers[signer]; seen.Err != nil || p.have.MayUse(seen) {
 			continue
 		}
-		found = true
 		p.bring(signer, active, key, p.known(active),
 			p.strayReason(signer, rotate.Reason{Code: codes.SignerStrays, Message: "it signs with no key of dkimbot's"}))
+		p.sheltered[signer] = true
 	}
-	return found
 }
 
 // unheard reports whether resolvers may not find the record of the selector that a switch leads
@@ -183,8 +183,8 @@ func (p *planner) renew(s string, isDue bool) bool {
 		p.plan.Reason, p.plan.Next = why, &rotate.Next{Action: codes.ActionReplace, Selector: s, At: quiet, Reason: why}
 	case isDue:
 		f := p.keyDrift(s)
-		p.stop(&fault.Error{Kind: fault.Permanent, Code: codes.KeyMissing, What: "switch " + p.want.Name + " to " + s + ": " +
-			f.Message, Hint: f.Repair})
+		p.stop(&fault.Error{Kind: fault.Permanent, Code: codes.KeyMissing, What: "switch " + p.want.Name + " to " + s,
+			Err: rotate.Tell(f.Thing(), errors.New(f.Message)), Hint: f.Repair})
 	default:
 		return false
 	}

@@ -77,8 +77,8 @@ func (p *planner) switching(busy bool) {
 	p.because(why)
 	switch unread := p.seen.Selectors[target].KeyErr != nil; {
 	case unread || p.obstacles[target] != nil:
-		sheltered := p.shelter()
-		if unread && !busy && !sheltered {
+		p.shelter()
+		if unread && !busy && len(p.sheltered) == 0 {
 			p.unread(target)
 		}
 	default:

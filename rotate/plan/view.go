@@ -44,5 +44,6 @@ func NewAdopter(now time.Time, want rotate.Domain, req rotate.Request, have rota
 
 func newPlanner(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State,
 	seen rotate.Observation) *planner {
-	return &planner{draft{health: health{*NewJudge(now, want, have, seen)}, req: req}}
+	return &planner{draft{health: health{*NewJudge(now, want, have, seen)}, req: req,
+		revoked: map[string]bool{}, sheltered: map[string]bool{}}}
 }

@@ -64,7 +64,7 @@ func (a *App) Adopt(ctx context.Context, domains []rotate.Domain, req rotate.Req
 	a.Engine.SettleAll(ctx, tasks, patience, waiting, func(res engine.Result) {
 		if len(res.Done) > 0 {
 			d := domains[slices.IndexFunc(domains, func(d rotate.Domain) bool { return d.Name == res.Domain })]
-			res.Plan.Warnings = slices.Concat(res.Plan.Warnings, found[d.Name].Notes, a.handOver(d, found[d.Name], res.Plan))
+			res.Plan.Warnings = append(res.Plan.Warnings, a.notes(d, found[d.Name], res.Plan)...)
 		}
 		each(res)
 	})
@@ -86,6 +86,11 @@ func findAll(ctx context.Context, finder *keyimport.Finder, domains []rotate.Dom
 	}
 	wg.Wait()
 	return all
+}
+
+// notes returns what an operator should look at who adopts what was found.
+func (a *App) notes(d rotate.Domain, found keyimport.Found, plan rotate.DomainPlan) []rotate.Warning {
+	return rotate.Warnings(slices.Concat(found.Notes, a.handOver(d, found, plan))...)
 }
 
 // handOver tells of adopted records that stand outside of what dkimbot changes in a zone file.
@@ -125,7 +130,7 @@ func (a *App) PlanAdoption(ctx context.Context, domains []rotate.Domain, req rot
 			return nil, err
 		}
 		if plan.Stop == nil {
-			plan.Warnings = slices.Concat(plan.Warnings, found.Notes, a.handOver(d, found, plan))
+			plan.Warnings = append(plan.Warnings, a.notes(d, found, plan)...)
 		}
 		plans = append(plans, plan)
 	}

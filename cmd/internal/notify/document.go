@@ -38,6 +38,8 @@ type Document struct {
 	KeyID         string          `json:"key_id,omitempty"` // of the selector's key
 	Message       string          `json:"message,omitempty"`
 	Error         *report.Problem `json:"error,omitempty"` // with failed and refused
+
+	failed rotate.Failure // what failed, without the words
 }
 
 func newDocument(event, by string, at time.Time) Document {
@@ -51,6 +53,7 @@ func ofEvent(e rotate.Event, err error) Document {
 	d.Domain, d.Phase, d.Step, d.Selector, d.Signer, d.KeyID, d.Message = e.Domain, string(e.Phase), string(e.Kind),
 		e.Selector, e.Signer, e.KeyID, e.Message
 	d.Error = report.NewProblem(err)
+	d.failed = rotate.FailureOf(rotate.Step{Kind: e.Kind, Selector: e.Selector, Signer: e.Signer}, err)
 	return d
 }
 
@@ -100,6 +103,7 @@ func ofCommand(command, domain, by string, at time.Time, err error) Document {
 	}
 	d := newDocument(event, by, at)
 	d.Command, d.Domain, d.Message, d.Error = command, domain, fault.Text(err), report.NewProblem(err)
+	d.failed = rotate.FailureOf(rotate.Step{}, err)
 	return d
 }
 

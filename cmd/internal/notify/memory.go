@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -99,13 +98,12 @@ func (m *memory) well(domain string) {
 	}
 }
 
-var digits = regexp.MustCompile(`[0-9]+`)
-
-// failure names what is told again only now and then. Numbers in the text don't
-// count: they may be times, or ports.
+// failure names what is told again only now and then: by what failed and its code. The words
+// don't count, since they may hold times or ports, and may be put better in the next version.
 func failure(to string, d Document) string {
-	what := strings.Join([]string{d.Event, d.Command, d.Step, d.Selector, d.Signer,
-		digits.ReplaceAllString(d.Message, "#")}, "\x00")
+	f := d.failed
+	what := strings.Join([]string{d.Event, d.Command, string(f.Kind), f.Selector, f.Signer, string(f.Code),
+		string(f.About.Kind), f.About.Selector, f.About.Signer}, "\x00")
 	sum := sha256.Sum256([]byte(what))
 	return to + " " + hex.EncodeToString(sum[:8])
 }

@@ -8,10 +8,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 func failing(domain, message string, at time.Time) Document {
-	return Document{Event: Failed, Domain: domain, Step: "activate", Signer: "mx1", Message: message, At: at}
+	e := rotate.Event{Domain: domain, Kind: rotate.Activate, Signer: "mx1", Outcome: Failed, Message: message, At: at}
+	return ofEvent(e, fault.Temporary(message, nil, ""))
 }
 
 // TestToldLessAndLess: a failure that lasts is told at once, then after longer and
@@ -47,8 +52,10 @@ func TestToldAnew(t *testing.T) {
 		log, _ := newLog()
 		m, now := newMemory("", log), time.Now()
 		first := failing("example.com", "it is down", now)
-		other, elsewhere, host := first, first, first
-		other.Message, elsewhere.Domain, host.Signer = "it is gone", "example.org", "mx2"
+		words, elsewhere := failing("example.com", "it is gone", now), failing("example.org", "it is down", now)
+		other, host, record := first, first, first
+		other.failed.Code, host.failed.Signer = codes.Vanished, "mx2"
+		record.failed.About = rotate.Thing{Kind: rotate.TheRecord, Selector: "s1"}
 		for _, c := range []struct {
 			what string
 			to   string
@@ -57,7 +64,8 @@ func TestToldAnew(t *testing.T) {
 		}{
 			{"a failure", "mail", first, true}, {"the same", "mail", first, false},
 			{"the same to somebody else", "webhook", first, true},
-			{"another text", "mail", other, true}, {"another domain", "mail", elsewhere, true},
+			{"the same in other words", "mail", words, false}, {"another code", "mail", other, true},
+			{"about another thing", "mail", record, true}, {"another domain", "mail", elsewhere, true},
 			{"another signer", "mail", host, true}, {"still the same", "mail", first, false},
 		} {
 			if got := m.due(c.to, c.d); got != c.want {

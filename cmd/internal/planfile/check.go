@@ -128,11 +128,17 @@ func (c *checker) domain(d Domain, stateless bool) {
 		c.reason(n.Reason)
 	}
 	for _, f := range d.Drift {
-		c.that(f.Code == "" || codeForm.MatchString(string(f.Code)),
+		c.that((f.Code == "" || codeForm.MatchString(string(f.Code))) &&
+			(f.Cause == "" || codeForm.MatchString(string(f.Cause))),
 			"the code of its drift is not of the form that dkimbot gives it")
 		c.selector(f.Selector)
 		c.signer(f.Signer)
 		c.texts(f.Message, f.Repair)
+	}
+	for _, t := range slices.Concat(d.About.Problem, d.About.Warnings) {
+		c.that(t.Kind == "" || codeForm.MatchString(string(t.Kind)), "what its problem or a warning is about is unknown")
+		c.selector(t.Selector)
+		c.signer(t.Signer)
 	}
 	for i, s := range d.Steps {
 		where := c.where

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,7 +59,15 @@ type Domain struct {
 	Problem       *report.Problem  `json:"problem"`
 	Drift         []rotate.Finding `json:"drift"` // what was not as it should be
 	Warnings      []string         `json:"warnings"`
+	About         About            `json:"about,omitzero"`
 	Preconditions Preconditions    `json:"preconditions"`
+}
+
+// About is what a domain's problem and warnings are about: people are told once what an entry
+// of drift says as well. Documents of older versions do not have it.
+type About struct {
+	Problem  []rotate.Thing `json:"problem,omitempty"`
+	Warnings []rotate.Thing `json:"warnings,omitempty"` // in their order; of one that is about nothing else: {}
 }
 
 // Preconditions are what must still hold when the plan is carried out.
@@ -136,7 +145,8 @@ func (doc Document) readBack() (out Document) {
 func newDomain(p rotate.DomainPlan) Domain {
 	d := Domain{Name: p.Name, Phase: string(p.Phase), Asked: p.Asked, Reason: p.Reason, Steps: []Step{},
 		Problem: report.NewProblem(p.Stop), Drift: []rotate.Finding{},
-		Warnings: append([]string{}, p.Warnings...), Preconditions: Preconditions{Conditions: p.Conditions()}}
+		Warnings: append([]string{}, rotate.Texts(p.Warnings)...), About: about(p),
+		Preconditions: Preconditions{Conditions: p.Conditions()}}
 	if p.Next != nil {
 		next := *p.Next
 		next.At = clean(next.At)
@@ -158,6 +168,36 @@ func newDomain(p rotate.DomainPlan) Domain {
 	return d
 }
 
+// about returns what the plan's problem and warnings are about.
+func about(p rotate.DomainPlan) About {
+	out, some := About{Problem: rotate.Things(p.Stop)}, false
+	for _, w := range p.Warnings {
+		out.Warnings, some = append(out.Warnings, w.About), some || w.About != rotate.Thing{}
+	}
+	if !some {
+		out.Warnings = nil
+	}
+	return out
+}
+
+// stop returns the problem as an error that is about what it was about.
+func (d Domain) stop() error {
+	err := d.Problem.Err()
+	for _, thing := range slices.Backward(d.About.Problem) {
+		err = rotate.Tell(thing, err)
+	}
+	return err
+}
+
+// warnings returns the warnings with what they are about.
+func (d Domain) warnings() []rotate.Warning {
+	out := rotate.Warnings(d.Warnings...)
+	for i := range min(len(out), len(d.About.Warnings)) {
+		out[i].About = d.About.Warnings[i]
+	}
+	return out
+}
+
 // clean drops what a document does not keep of a time.
 func clean(t time.Time) time.Time { return t.UTC().Round(0) }
 
@@ -166,7 +206,7 @@ func clean(t time.Time) time.Time { return t.UTC().Round(0) }
 func (d Domain) Plan() rotate.DomainPlan {
 	p := rotate.DomainPlan{Name: d.Name, Phase: rotate.Phase(d.Phase), Revision: d.Preconditions.Revision,
 		Basis: d.Preconditions.State, Asked: d.Asked, Reason: d.Reason,
-		Next: d.Next, Stop: d.Problem.Err(), Drift: d.Drift, Warnings: d.Warnings, Seen: d.seen()}
+		Next: d.Next, Stop: d.stop(), Drift: d.Drift, Warnings: d.warnings(), Seen: d.seen()}
 	for _, s := range d.Steps {
 		step := rotate.Step{Kind: s.Kind, Selector: s.Selector, Signer: s.Signer, Target: s.Target,
 			Reason: s.Reason}.WithFacts(s.Before, s.After)
@@ -191,20 +231,13 @@ func (d Domain) seen() rotate.Observation {
 	return seen
 }
 
-// General returns the warnings that concern no single domain.
-func (doc Document) General() (out []string) {
-	told := map[string]bool{}
+// General returns the warnings that concern no single domain: they come before those of the domains.
+func (doc Document) General() []string {
+	general := len(doc.Warnings)
 	for _, d := range doc.Domains {
-		for _, w := range d.Warnings {
-			told[d.Name+": "+w] = true
-		}
+		general -= len(d.Warnings)
 	}
-	for _, w := range doc.Warnings {
-		if !told[w] {
-			out = append(out, w)
-		}
-	}
-	return out
+	return doc.Warnings[:max(general, 0)]
 }
 
 // Approval returns the permission that the document gives for the domain.

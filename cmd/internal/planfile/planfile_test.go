@@ -34,7 +34,7 @@ func some() planfile.Document {
 		ConfigSHA256: "c", Lineage: "l", DomainSHA256: map[string]string{"a.test": "da"}},
 		[]rotate.DomainPlan{
 			{Name: "a.test", Phase: rotate.Ready, Revision: 7, Basis: "sha256:state", Asked: true, Reason: why,
-				Warnings: []string{"look <here> & there"}, Steps: []rotate.Step{
+				Warnings: rotate.Warnings("look <here> & there"), Steps: []rotate.Step{
 					{Kind: rotate.Activate, Selector: "s2", Signer: "mx1", Target: "signer mx1", Reason: why,
 						From: rotate.Side{Selector: "s1"}, To: rotate.Side{Selector: "s2"}},
 					{Kind: rotate.Drain, Selector: "s1", Target: "s1._domainkey.a.test", Reason: why,
@@ -225,7 +225,7 @@ func TestOddText(t *testing.T) {
 			{Name: "a.test", Phase: rotate.Ready, Reason: rotate.Reason{Message: odd},
 				Steps: []rotate.Step{{Kind: rotate.Publish, Selector: "s1", Target: odd, From: rotate.Side{Record: odd},
 					To: rotate.Side{Fresh: true}}}},
-			{Name: "b.test", Phase: rotate.New, Warnings: []string{odd}, Stop: errors.New(odd),
+			{Name: "b.test", Phase: rotate.New, Warnings: rotate.Warnings(odd), Stop: errors.New(odd),
 				Drift: []rotate.Finding{{Message: odd, Repair: odd}}}})
 		if got, err := planfile.Read(doc.Encode()); err != nil || cmp.Diff(doc, got) != "" {
 			t.Errorf("%q: %v", odd, err)

@@ -64,7 +64,7 @@ func (doc Document) Plain() Document {
 }
 
 func (d Domain) plain() Domain {
-	d.Reason, d.Next, d.Drift, d.Warnings = rotate.Reason{}, nil, []rotate.Finding{}, []string{}
+	d.Reason, d.Next, d.Drift, d.Warnings, d.About = rotate.Reason{}, nil, []rotate.Finding{}, []string{}, About{}
 	if d.Problem != nil {
 		d.Problem = &report.Problem{Kind: d.Problem.Kind,
 			Message: "there was a problem with the domain when the plan was made",

@@ -2,32 +2,36 @@ package show
 
 import (
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
 // drift writes what is not as it should be, since when, and what is done about it,
 // and the warnings that it does not hold. What err says already is left out.
-func (t Text) drift(found []rotate.Finding, err error, warnings []string) {
+func (t Text) drift(found []rotate.Finding, err error, warnings []rotate.Warning) {
 	found, warnings = untold(found, err, warnings)
 	for _, f := range found {
 		t.finding(f)
 	}
-	t.warnings(warnings)
+	t.warnings(rotate.Texts(warnings))
 }
 
 // untold leaves out the findings that err or another finding tells, and the warnings that a finding does.
-func untold(found []rotate.Finding, err error, warnings []string) (left []rotate.Finding, more []string) {
-	told := map[string]bool{}
-	for _, f := range found {
-		if !told[f.Message] && (err == nil || !strings.Contains(err.Error(), f.Message)) {
+func untold(found []rotate.Finding, err error,
+	warnings []rotate.Warning) (left []rotate.Finding, more []rotate.Warning) {
+	told := map[rotate.Thing]bool{}
+	for i, f := range found {
+		one := func(other rotate.Finding) bool {
+			return f.Cause != "" && f.Cause == other.Cause && f.Selector == other.Selector
+		}
+		if !slices.ContainsFunc(found[:i], one) && !f.ToldBy(err) {
 			left = append(left, f)
 		}
-		told[f.Message] = true
+		told[f.Thing()] = true
 	}
 	for _, w := range warnings {
-		if !told[w] {
+		if !told[w.About] {
 			more = append(more, w)
 		}
 	}
@@ -49,7 +53,7 @@ func (m Markdown) drift(p rotate.DomainPlan) {
 		m.line("**Drift:** %s. **%s** %s.", escape(message), whose, escape(f.Repair))
 	}
 	for _, w := range warnings {
-		m.line("**Warning:** %s", escape(w))
+		m.line("**Warning:** %s", escape(w.Message))
 	}
 }
 

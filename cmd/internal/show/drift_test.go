@@ -28,7 +28,7 @@ var (
 // a refusal that says the same is left out.
 func TestDrift(t *testing.T) {
 	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.Ready, Reason: rotate.Reason{Message: "s1 signs"},
-		Drift: []rotate.Finding{vanished, leftOver}, Warnings: []string{leftOver.Message, "look at this"}}
+		Drift: []rotate.Finding{vanished, leftOver}, Warnings: []rotate.Warning{{Message: leftOver.Message, About: leftOver.Thing()}, {Message: "look at this"}}}
 	wantText(t, written(func(x show.Text) { x.Plan(plan) }), `
 example.com  phase ready
   now   s1 signs
@@ -40,7 +40,8 @@ example.com  phase ready
   warning: look at this
 
 `)
-	plan.Stop, plan.Drift = fault.Refuse("foreign-record", alien.Message, "remove it"), []rotate.Finding{alien}
+	plan.Stop = rotate.Tell(alien.Thing(), fault.Refuse("foreign-record", alien.Message, "remove it"))
+	plan.Drift = []rotate.Finding{alien}
 	plan.Warnings = nil
 	if got := written(func(x show.Text) { x.Plan(plan) }); strings.Count(got, "s1 holds a record") != 1 {
 		t.Errorf("the refusal is told twice:\n%s", got)
@@ -210,10 +211,29 @@ func TestMailOfLeftKey(t *testing.T) {
 // TestDriftIsToldOnce: what the record and the private key of one selector show alike is told once.
 func TestDriftIsToldOnce(t *testing.T) {
 	p := rotate.DomainPlan{Name: "a.test",
-		Drift: []rotate.Finding{{Code: codes.RecordForeign, Selector: "s2", Message: "the state is older"},
-			{Code: codes.KeyDifferent, Selector: "s2", Message: "the state is older"}}}
+		Drift: []rotate.Finding{
+			{Code: codes.RecordForeign, Cause: codes.StaleState, Selector: "s2", Message: "the state is older"},
+			{Code: codes.KeyDifferent, Cause: codes.StaleState, Selector: "s2", Message: "as was said: the state is older"}}}
 	out := written(func(x show.Text) { x.Plan(p) })
 	if n := strings.Count(out, "the state is older"); n != 1 {
 		t.Errorf("told %d times:\n%s", n, out)
+	}
+}
+
+// Words decide nothing: what is about the same thing is told once, however it is put, and what
+// is about two things is told of both, though the words are the same. Also from a saved plan.
+func TestWordsDecideNothing(t *testing.T) {
+	first := rotate.Finding{Code: codes.RecordUnseen, Selector: "s1", Message: "no server answers"}
+	second := rotate.Finding{Code: codes.RecordUnseen, Selector: "s2", Message: "no server answers"}
+	plan := rotate.DomainPlan{Name: "a.test", Phase: rotate.Ready, Drift: []rotate.Finding{first, second},
+		Stop:     fault.Lasting("switch", rotate.Tell(first.Thing(), errors.New("DNS is silent")), "wait"),
+		Warnings: []rotate.Warning{{Message: "look at s2", About: second.Thing()}, {Message: "no server answers"}}}
+	doc := planfile.New(planfile.Context{Created: now, For: now}, []rotate.DomainPlan{plan})
+	for from, p := range map[string]rotate.DomainPlan{"the planner": plan, "a file": doc.Domains[0].Plan()} {
+		out := written(func(x show.Text) { x.Plan(p) })
+		if strings.Count(out, "drift no server answers") != 1 || strings.Contains(out, "look at s2") ||
+			!strings.Contains(out, "warning: no server answers") {
+			t.Errorf("from %s:\n%s", from, out)
+		}
 	}
 }

@@ -34,7 +34,7 @@ func (t Text) plan(p rotate.DomainPlan, is Staleness) {
 	if len(p.Steps) > 0 && p.Next != nil {
 		fmt.Fprintln(t.W)
 	}
-	t.next(p.Next, p.Reason.Message)
+	t.next(p.Next, p.Reason)
 	t.drift(p.Drift, p.Stop, p.Warnings)
 	fmt.Fprintln(t.W)
 }

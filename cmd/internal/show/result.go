@@ -19,10 +19,10 @@ func (t Text) result(r engine.Result, more func()) {
 	for _, e := range r.Done {
 		fmt.Fprintf(t.W, "  %s %s\n", t.green("done"), did(e))
 	}
-	told := ""
+	var told rotate.Reason
 	if len(r.Done) == 0 && r.Err == nil {
-		told = cmp.Or(r.Plan.Reason.Message, "nothing to do")
-		t.line("  ", "now", told)
+		told = r.Plan.Reason
+		t.line("  ", "now", cmp.Or(told.Message, "nothing to do"))
 	}
 	if r.Err != nil {
 		t.problem("  ", r.Err)

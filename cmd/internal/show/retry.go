@@ -10,6 +10,6 @@ import (
 func (t Text) Retry(st rotate.State) {
 	t.heading(st.Domain, st.Phase)
 	t.failures(st)
-	t.next(st.Next, "")
+	t.next(st.Next, rotate.Reason{})
 	fmt.Fprintln(t.W)
 }

@@ -36,7 +36,7 @@ func (t Text) Status(st rotate.State) {
 	for _, f := range st.Drift {
 		t.finding(f)
 	}
-	t.next(st.Next, "")
+	t.next(st.Next, rotate.Reason{})
 	fmt.Fprintln(t.W)
 }
 

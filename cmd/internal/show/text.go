@@ -92,7 +92,7 @@ func (t Text) warnings(all []string) {
 
 // next tells what comes and why, if the reason is not the one told already; a
 // failure's always is.
-func (t Text) next(n *rotate.Next, told string) {
+func (t Text) next(n *rotate.Next, told rotate.Reason) {
 	if n == nil {
 		return
 	}
@@ -101,7 +101,7 @@ func (t Text) next(n *rotate.Next, told string) {
 		when = "when a plan is applied" // the time is that of the next look
 	}
 	t.line("  ", "next", action(*n)+", "+when)
-	if n.Reason.Code != codes.Failed && n.Reason.Message != told {
+	if n.Reason.Code != codes.Failed && n.Reason != told {
 		t.line("  ", "", n.Reason.Message)
 	}
 }

@@ -1,0 +1,130 @@
+package rotate
+
+import (
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// What is wrong may be said in several places: by a finding, a warning, and the error that
+// stops the work. They are known as one by what they are about, and never by their words.
+
+// Thing is what a finding, a warning or an error is about. The zero Thing is about nothing
+// that others could be about, too.
+type Thing struct {
+	Kind     ThingKind `json:"kind,omitempty"`
+	Selector string    `json:"selector,omitempty"`
+	Signer   string    `json:"signer,omitempty"`
+}
+
+// ThingKind says of which kind a Thing is.
+type ThingKind string
+
+const (
+	TheRecord   ThingKind = "record"   // a selector's record in DNS
+	TheKey      ThingKind = "key"      // a selector's private key in the keystore
+	TheSigner   ThingKind = "signer"   // a signer, and what it signs with
+	TheExposure ThingKind = "exposure" // that a compromised key stays in use at the selector
+)
+
+// Told is an error that says what is wrong with a thing.
+type Told struct {
+	Err   error
+	About Thing
+}
+
+// Tell returns err, which may be nil, as what is wrong with a thing.
+func Tell(about Thing, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Told{Err: err, About: about}
+}
+
+// Error says what the error says.
+func (t *Told) Error() string { return t.Err.Error() }
+
+// Unwrap returns the error.
+func (t *Told) Unwrap() error { return t.Err }
+
+// says reports whether the error says what the finding does.
+func (t *Told) says(f Finding) bool {
+	return t.About == f.Thing() || f.Cause != "" && f.Cause == fault.CodeOf(t.Err) && f.Selector == t.About.Selector
+}
+
+// Is reports whether err says what the finding does, and nothing more.
+func (f Finding) Is(err error) bool {
+	t, ok := err.(*Told)
+	return ok && t.says(f)
+}
+
+// ToldBy reports whether err, or a part of it, says what the finding does.
+func (f Finding) ToldBy(err error) bool { return anyTold(err, func(t *Told) bool { return t.says(f) }) }
+
+// Things returns what err and its parts are about.
+func Things(err error) (out []Thing) {
+	anyTold(err, func(t *Told) bool { out = append(out, t.About); return false })
+	return out
+}
+
+// TellsOf reports whether err, or a part of it, is about such a thing.
+func TellsOf(kind ThingKind, err error) bool {
+	return anyTold(err, func(t *Told) bool { return t.About.Kind == kind })
+}
+
+func anyTold(err error, is func(*Told) bool) bool {
+	if t, ok := err.(*Told); ok && is(t) {
+		return true
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return anyTold(e.Unwrap(), is)
+	case interface{ Unwrap() []error }:
+		for _, part := range e.Unwrap() {
+			if anyTold(part, is) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Warning is something that an operator should look at.
+type Warning struct {
+	Message string
+	About   Thing // of one that says what a finding says, or that a compromised key stays in use
+}
+
+// Warnings returns texts as warnings of no thing in particular.
+func Warnings(texts ...string) (out []Warning) {
+	for _, text := range texts {
+		out = append(out, Warning{Message: text})
+	}
+	return out
+}
+
+// Texts returns what the warnings say.
+func Texts(warnings []Warning) (out []string) {
+	for _, w := range warnings {
+		out = append(out, w.Message)
+	}
+	return out
+}
+
+// Failure is what failed, without the words: two attempts that failed in the same way have
+// equal ones.
+type Failure struct {
+	Kind     Kind       `json:"kind,omitempty"` // of the step; "" when the plan says why nothing can be done
+	Selector string     `json:"selector,omitempty"`
+	Signer   string     `json:"signer,omitempty"`
+	Code     codes.Code `json:"code,omitempty"`
+	About    Thing      `json:"about,omitzero"`
+}
+
+// FailureOf returns what failed: a step, or the plan (the zero Step).
+func FailureOf(s Step, err error) Failure {
+	f := Failure{Kind: s.Kind, Selector: s.Selector, Signer: s.Signer, Code: fault.CodeOf(err)}
+	if things := Things(err); len(things) > 0 {
+		f.About = things[0]
+	}
+	return f
+}

@@ -1,0 +1,74 @@
+package rotate_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// What is told twice is known by what it is about, whatever the words.
+func TestTold(t *testing.T) {
+	f := rotate.Finding{Code: codes.RecordForeign, Selector: "s1", Message: "a record of somebody"}
+	about := func(kind rotate.ThingKind, selector string) error {
+		return rotate.Tell(rotate.Thing{Kind: kind, Selector: selector}, errors.New("no"))
+	}
+	same := about(rotate.TheRecord, "s1")
+	for title, c := range map[string]struct {
+		err    error
+		is, by bool
+	}{
+		"nothing":          {nil, false, false},
+		"the same words":   {errors.New(f.Message), false, false},
+		"the same thing":   {same, true, true},
+		"a part":           {fmt.Errorf("rotate: %w", same), false, true},
+		"one of two":       {errors.Join(about(rotate.TheKey, "s1"), same), false, true},
+		"a cause":          {fault.Lasting("rotate", same, "wait"), false, true},
+		"another selector": {about(rotate.TheRecord, "s2"), false, false},
+		"the key there":    {about(rotate.TheKey, "s1"), false, false},
+	} {
+		if f.Is(c.err) != c.is || f.ToldBy(c.err) != c.by {
+			t.Errorf("%s: is %t, told by %t", title, f.Is(c.err), f.ToldBy(c.err))
+		}
+	}
+	f.Cause = codes.StaleState
+	stale := rotate.Tell(rotate.Thing{Kind: rotate.TheKey, Selector: "s1"}, fault.Refuse(codes.StaleState, "old", "restore"))
+	if !f.ToldBy(stale) {
+		t.Error("one cause of two findings is told twice")
+	}
+	if rotate.Tell(rotate.Thing{}, nil) != nil {
+		t.Error("no error is told of")
+	}
+}
+
+// A state that a version wrote which did not know what failures and findings are about.
+func TestOlderStateReads(t *testing.T) {
+	const old = `{"domain":"example.com","revision":7,"phase":"ready","active":"s1","failures":2,` +
+		`"last_error":"s2._domainkey.example.com holds a record that dkimbot did not make","refused":true,` +
+		`"drift":[{"code":"record-foreign","selector":"s2","message":"not ours","repair":"remove it","asks":true,` +
+		`"since":"2026-11-01T00:00:00Z"}]}`
+	var st rotate.State
+	if err := json.Unmarshal([]byte(old), &st); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(st)
+	if err != nil || string(text) != old {
+		t.Errorf("%v: written as\n%s\nit was\n%s", err, text, old)
+	}
+	if thing := st.Drift[0].Thing(); thing != (rotate.Thing{Kind: rotate.TheRecord, Selector: "s2"}) {
+		t.Errorf("%+v", thing)
+	}
+	basis := st.Basis()
+	st.Failed, st.LastError = rotate.FailureOf(rotate.Step{}, fault.Refuse(codes.StaleState, "x", "y")), "other"
+	if st.Basis() != basis {
+		t.Error("what failed makes a saved plan stale")
+	}
+	if text, _ := json.Marshal(st); !strings.Contains(string(text), `"failed":{"code":"stale-state"}`) {
+		t.Errorf("written as %s", text)
+	}
+}
