@@ -35,6 +35,7 @@ const (
 	DamagedState  Code = "damaged-state"  // the state database can't be read, or a domain's state contradicts itself
 	NewerState    Code = "newer-state"    // a newer dkimbot wrote the state
 	StaleRevision Code = "stale-revision" // another process changed the domain at the same time
+	StateExists   Code = "state-exists"   // a backup was to be restored, or made, where something stands
 	UnknownPhase  Code = "unknown-phase"  // the state has a phase that this version does not know
 	LeaseHeld     Code = "lease-held"     // another process works on the domain
 	LeaseLost     Code = "lease-lost"     // the process was stopped for a while, and another one took over

@@ -41,10 +41,14 @@ func create(ctx context.Context, path string) error {
 	return syncDir(dir)
 }
 
-// place returns path without links, and whether nothing is in the way of a database there: the directories
+// place returns path whole and without links, and whether nothing is in the way of a database there: the directories
 // that lead to it, and the files of one that is there, are nobody's but root's or the running
 // user's. Whoever could exchange them decides what dkimbot takes for done.
 func place(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", fault.Lasting("open the state database", err, "run it in a directory that exists, or give state.path whole")
+	}
 	what := "open the state database " + path
 	dir, name, err := safefile.Parent(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -71,4 +72,41 @@ func TestInterruptedWrite(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	faulttest.Shown(t, s.writer.write(ctx, func(context.Context, *sql.Tx) error { return nil }))
+}
+
+// TestCopyFaults: each way in which a copy can fail says what to do.
+func TestCopyFaults(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "state.db")
+	show := func(_ Copied, err error) { faulttest.Shown(t, err) }
+	show(Backup(t.Context(), path, filepath.Join(dir, "copy.db")))
+	s, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	show(Backup(t.Context(), path, filepath.Join(dir, "missing", "copy.db")))
+	show(Backup(t.Context(), path, path))
+	show(Restore(t.Context(), path, path))
+	broken := filepath.Join(dir, "broken.db")
+	if err := os.WriteFile(broken, []byte("no database, and long enough for one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	show(Restore(t.Context(), broken, filepath.Join(dir, "back.db")))
+	faulttest.Shown(t, put("/nonexistent", filepath.Join(dir, "copy.db"), "back up"))
+	faulttest.Shown(t, put(path, "/nonexistent/copy.db", "back up"))
+}
+
+// TestNowhere: a relative path in a directory that is gone.
+func TestNowhere(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "gone")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	_, err := place("state.db")
+	faulttest.Shown(t, err)
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"iter"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -23,12 +22,8 @@ import (
 // same process opens the same file with Open: SQLite would share the reader's
 // inability to write.
 func OpenReadOnly(ctx context.Context, path string) (state.Reader, error) {
-	path, err := filepath.Abs(path)
+	path, err := place(path)
 	if err != nil {
-		return nil, fault.Lasting("open the state database", err,
-			"run it in a directory that exists, or give state.path whole")
-	}
-	if path, err = place(path); err != nil {
 		return nil, err
 	}
 	if there, err := found(path); err != nil {

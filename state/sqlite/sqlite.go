@@ -20,7 +20,6 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-	"path/filepath"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
@@ -38,12 +37,8 @@ type Store struct {
 // with mode 0600 in a directory that must exist, when nothing is there, and
 // brings an older schema up to date.
 func Open(ctx context.Context, path string) (*Store, error) {
-	path, err := filepath.Abs(path)
+	path, err := place(path)
 	if err != nil {
-		return nil, fault.Lasting("open the state database", err,
-			"run it in a directory that exists, or give state.path whole")
-	}
-	if path, err = place(path); err != nil {
 		return nil, err
 	}
 	keepPrivate(path)
