@@ -149,6 +149,12 @@ func TestDutiesAreIndependent(t *testing.T) {
 			"key-missing"},
 		{"replaced, an empty keystore", replacedScene, func(s *scene) { s.hold("s1", "", 0); s.hold("s2", "", 0) }, "",
 			"key-missing"},
+		{"replaced, one key gone and the other unread", replacedScene,
+			func(s *scene) { s.hold("s1", "", 0); s.keystoreSilent("s2") }, "", "key-missing"},
+		{"replaced, one key unread and the other gone", replacedScene,
+			func(s *scene) { s.keystoreSilent("s1"); s.hold("s2", "", 0) }, "", "key-missing"},
+		{"drained, one key gone and the other unread", drainedScene,
+			func(s *scene) { s.hold("s1", "", 0); s.keystoreSilent("s2") }, "", "key-missing"},
 
 		{"standby compromised, an empty keystore", readyScene,
 			func(s *scene) { standbyLeaked(s); s.hold("s1", "", 0); s.hold("s2", "", 0) }, "revoke s2", "key-missing"},

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -136,15 +137,16 @@ func (v *view) inHands(keyID string) bool {
 	})
 }
 
-// lostAll reports whether the keystore holds none of the keys that it should. Then it is
-// likely to be another one: what would be made there is missing in the right one, and
-// what would be destroyed is not (I4, I5).
+// lostAll reports whether the keystore holds none of the keys that it should, as far as they
+// could be read. Then it is likely to be another one: what would be made there is missing in
+// the right one, and what would be destroyed is not (I4, I5).
 func (v *view) lostAll() bool {
 	lost := 0
 	for _, s := range v.want.Policy.Selectors {
-		switch key := v.have.Selector(s).Wanted(); {
+		switch key, kept := v.have.Selector(s).Wanted(), v.keeping(s); {
 		case key == nil || key.Gone || key.Doomed: // it says nothing when it is missing
-		case v.keeping(s) != keyGone:
+		case kept == keyUnread: // nor does this
+		case kept != keyGone:
 			return false
 		default:
 			lost++
@@ -155,6 +157,15 @@ func (v *view) lostAll() bool {
 
 // lostKeystore refuses to make or destroy keys in a keystore that has lost what it should hold.
 func (v *view) lostKeystore(s string) error {
+	for _, other := range v.want.Policy.Selectors {
+		if err := v.seen.Selectors[other].KeyErr; v.keeping(other) == keyUnread {
+			return &fault.Error{Kind: fault.Transient, Code: cmp.Or(fault.CodeOf(err), codes.KeyMissing), Err: err,
+				What: fmt.Sprintf("make or destroy a key of %s: the keystore does not hold every key of %s that it should, "+
+					"and does not tell whether it holds the one of %s", v.name(s), v.want.Name, v.name(other)),
+				Hint: "make the keystore answer, and see whether the configuration names the right one; " +
+					"dkimbot makes and destroys keys when it has read one that is there"}
+		}
+	}
 	return &fault.Error{Kind: fault.Permanent, Code: codes.KeyMissing,
 		What: fmt.Sprintf("make or destroy a key of %s: the keystore holds none of the keys that dkimbot stored for %s",
 			v.name(s), v.want.Name),
