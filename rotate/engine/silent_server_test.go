@@ -62,6 +62,37 @@ func TestRebuiltHostSilentServer(t *testing.T) {
 	}
 }
 
+// TestRestoredHostSilentServer: a host that came back from a backup to a key that was replaced
+// signs mail that verifies nowhere. It gets the key that others sign with although a server does
+// not answer, and not while one answers with something else (I2).
+func TestRestoredHostSilentServer(t *testing.T) {
+	for title, tt := range map[string]struct {
+		dns   func(*world)
+		comes bool
+	}{
+		"silent":         {(*world).mute, true},
+		"something else": {(*world).contradict, false},
+	} {
+		t.Run(title, func(t *testing.T) {
+			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+			w.switched(d)
+			w.pass(8 * day)
+			w.settle(d) // s1 has a fresh key now
+			if !w.hosts["mx2"].restore(d.Name, 1) {
+				t.Fatal("mx2 has not signed with another key")
+			}
+			tt.dns(w)
+			w.engine().Advance(context.Background(), d)
+			if got := w.hosts["mx2"].selector(d.Name); (got == "s2") != tt.comes {
+				t.Errorf("I2: mx2 signs with %q", got)
+			}
+			w.shows = nil
+			w.settle(d)
+			w.checkReady(d, "s2")
+		})
+	}
+}
+
 func driftText(st rotate.State) string {
 	var out []string
 	for _, f := range st.Drift {

@@ -81,13 +81,14 @@ func (d *draft) use(s string, from time.Time, why rotate.Reason) {
 }
 
 // bring plans that a signer is given a key whose record is seen just before. Where others
-// sign with the key and this one with nothing, its mail can only gain: servers that do not
-// answer are not waited for then. One that shows something else is.
+// sign with the key and this one with nothing, or with a key that is gone, its mail can only
+// gain: servers that do not answer are not waited for then. One that shows something else is.
 func (d *draft) bring(signer, s string, key *rotate.Key, from time.Time, why rotate.Reason) {
 	joins := d.joins(signer, s, key.ID) && !d.sheltered[signer]
 	if joins {
 		from = time.Time{} // to wait for resolvers would only send more mail without a signature
 	}
+	joins = joins || d.usesDeadKey(signer) && d.othersUse(signer, s, key.ID)
 	if seen := d.seen.Selectors[s]; !joins || seen.SightErr != nil || !seen.Sight.Silent {
 		d.verifyBeforeUse(s, key, from)
 		d.activate(signer, s, key, from, why)
@@ -104,9 +105,29 @@ func (d *draft) bring(signer, s string, key *rotate.Key, from time.Time, why rot
 // joins reports whether a signer says that it signs with nothing, while another one signs with the key.
 func (v *view) joins(signer, s, keyID string) bool {
 	seen := v.seen.Signers[signer]
-	return seen.Err == nil && seen.Ref.Selector == "" && slices.ContainsFunc(v.want.Signers, func(other string) bool {
+	return seen.Err == nil && seen.Ref.Selector == "" && v.othersUse(signer, s, keyID)
+}
+
+// othersUse reports whether another signer signs with the key.
+func (v *view) othersUse(signer, s, keyID string) bool {
+	return slices.ContainsFunc(v.want.Signers, func(other string) bool {
 		return other != signer && v.confirmed(other, s, keyID)
 	})
+}
+
+// usesDeadKey reports whether a signer came back, as from a backup, to a key that was compromised,
+// or that no server which answers shows: its mail is lost as it is.
+func (v *view) usesDeadKey(signer string) bool {
+	seen := v.seen.Signers[signer]
+	at, looked := v.seen.Selectors[seen.Ref.Selector]
+	if seen.Err != nil || seen.Ref.KeyID == "" || !looked {
+		return false
+	}
+	if key := v.have.Selector(seen.Ref.Selector).Key; key != nil && key.ID == seen.Ref.KeyID && !key.Leaked.IsZero() {
+		return true
+	}
+	return at.SightErr == nil && !at.Sight.Unchecked && (at.Sight.Complete || at.Sight.Silent) &&
+		!slices.ContainsFunc(at.Sight.Values, func(v string) bool { return rotate.RecordKeyID(v) == seen.Ref.KeyID })
 }
 
 // verifyBeforeUse plans one more look at a record that was verified some time
