@@ -74,7 +74,8 @@ type Forgetter interface {
 // Fetcher is implemented by signers that may fetch private keys themselves.
 type Fetcher interface {
 	// Fetches reports whether the signer does: then it can be switched to a key by its name and
-	// record alone, while the keystore does not answer.
+	// record alone, while the keystore does not answer or is empty. Activate fails then, and changes nothing,
+	// if the key can't be fetched.
 	Fetches() bool
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,8 +30,7 @@ func (r *run) verify(ctx context.Context, s rotate.Step) error {
 		return r.sawIt(ctx, s, key, sight, "its private key is gone, so nothing was signed to test it")
 	}
 	private, err := r.private(ctx, r.name(s.Selector), key.ID, key.Version)
-	if err != nil && r.seen.Selectors[s.Selector].KeyErr != nil && !key.VerifiedAt.IsZero() &&
-		r.judge().Flight(s.Selector) {
+	if err != nil && r.seen.Selectors[s.Selector].KeyErr != nil && !key.VerifiedAt.IsZero() && r.untested(s.Selector) {
 		return r.sawIt(ctx, s, key, sight, "the keystore can't be asked, so nothing was signed to test it again")
 	}
 	if err != nil {
@@ -43,6 +43,14 @@ func (r *run) verify(ctx context.Context, s rotate.Step) error {
 		return r.sawIt(ctx, s, key, sight, "a test message verifies with the record as it was published")
 	}
 	return r.sawIt(ctx, s, key, sight, "a test message verifies")
+}
+
+// untested reports whether a record is relied on again without a test message: signers leave a compromised
+// key for it, or one that signs with nothing fetches the key itself.
+func (r *run) untested(selector string) bool {
+	j := r.judge()
+	return j.Flight(selector) ||
+		slices.ContainsFunc(r.want.Signers, func(name string) bool { return j.ComesAlone(name, selector) })
 }
 
 // sawIt notes what was seen of a record, and who was asked.

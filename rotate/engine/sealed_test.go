@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -33,15 +34,20 @@ func TestEmergencyWithoutKeystore(t *testing.T) {
 	} {
 		for _, o := range []rotate.Distrust{{}, {RevokeNow: true}, {Selectors: []string{"s1"}}, {Selectors: []string{"s2"}},
 			{Selectors: []string{"s1", "s2"}}, {Selectors: []string{"s1", "s2"}, RevokeNow: true}} {
-			for _, alone := range []bool{false, true} {
-				t.Run(fmt.Sprint(phase, " ", strings.Join(o.Selectors, "+"), " now ", o.RevokeNow, " alone ", alone),
+			for i := range 4 {
+				alone, empty := i&1 > 0, i&2 > 0
+				t.Run(fmt.Sprint(phase, " ", strings.Join(o.Selectors, "+"), " now ", o.RevokeNow, " alone ", alone,
+					" empty ", empty),
 					func(t *testing.T) {
 						w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 						prepare(w, d)
 						w.hosts["mx1"].alone, w.hosts["mx2"].alone = alone, alone
 						means := reported(w.state(d.Name), o)
 						leaked := w.keyIDs(d.Name, means)
-						w.trouble = failing(sealed...)
+						if w.trouble = failing(sealed...); empty {
+							w.trouble = failing("put s1", "put s2")
+							w.empty(d)
+						}
 						res := w.order(d, o)
 						if w.pass(time.Minute); alone {
 							w.hours(d, 3) // until resolvers know the fresh key
@@ -67,6 +73,16 @@ func TestEmergencyWithoutKeystore(t *testing.T) {
 					})
 			}
 		}
+	}
+}
+
+// empty has dkimbot look for keys in another keystore, which has none. Signers fetch them from the right one.
+func (w *world) empty(d wish) {
+	w.elsewhere = map[dkim.Name][]*dkim.PrivateKey{}
+	for _, s := range d.Policy.Selectors {
+		name := dkim.Name{Domain: d.Name, Selector: s}
+		w.elsewhere[name] = w.keys[name]
+		w.keys[name] = make([]*dkim.PrivateKey, len(w.keys[name]))
 	}
 }
 
@@ -115,4 +131,42 @@ func followed(said string, means []string) rotate.Distrust {
 		}
 	}
 	return o
+}
+
+// TestRebuiltWithoutKeystore: a host that signs with nothing and fetches keys itself is brought back to the key
+// that others sign with, while the keystore does not answer or is another one; hosts that need the private key
+// wait for it, and say so (I1).
+func TestRebuiltWithoutKeystore(t *testing.T) {
+	for phase, prepare := range map[string]func(*world, wish){
+		"bootstrapping": func(w *world, d wish) {
+			w.trouble = failing("ask mx2", "activate mx2")
+			w.hours(d, 3)
+		},
+		"ready":     func(w *world, d wish) { w.settle(d) },
+		"switching": (*world).halfSwitched,
+		"switched":  (*world).switched,
+	} {
+		for i := range 4 {
+			alone, empty := i&1 > 0, i&2 > 0
+			t.Run(fmt.Sprint(phase, " alone ", alone, " empty ", empty), func(t *testing.T) {
+				w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+				prepare(w, d)
+				w.hosts["mx1"].alone, w.hosts["mx2"].alone = alone, alone
+				before := w.hosts["mx1"].selector(d.Name)
+				w.hosts["mx2"].leave(d.Name)
+				w.trouble = failing("get s1", "get s2", "put s1", "put s2")
+				if empty {
+					w.trouble = failing("put s1", "put s2")
+					w.empty(d)
+				}
+				res := w.engine().Advance(t.Context(), d)
+				if signs := w.hosts["mx2"].selector(d.Name) != ""; signs != alone {
+					t.Errorf("mx2 signs: %t, mx1 with %q; %v", signs, before, res.Err)
+				}
+				if !alone && res.Err == nil {
+					t.Error("mx2 signs with nothing, and nothing is said")
+				}
+			})
+		}
+	}
 }

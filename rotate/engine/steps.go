@@ -178,7 +178,7 @@ func (r *run) activate(ctx context.Context, s rotate.Step) error {
 	}
 	given := dkim.SigningKey{Name: r.name(s.Selector)}
 	if given.Key, err = r.private(ctx, given.Name, key.ID, key.Version); err != nil {
-		if r.seen.Selectors[s.Selector].KeyErr == nil || !r.seen.Fetchers[s.Signer] || !r.st.Emergency() {
+		if !r.judge().ComesAlone(s.Signer, s.Selector) {
 			return err
 		}
 		given.Key, given.Record = nil, key.Record // it fetches the key itself

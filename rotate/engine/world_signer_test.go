@@ -169,7 +169,7 @@ func (a agent) Screen(context.Context, []string) error { return a.h.stuck }
 
 // fetched returns the private key that is given, or that a host fetches by its name.
 func (w *world) fetched(k dkim.SigningKey) *dkim.PrivateKey {
-	for _, key := range w.keys[k.Name] {
+	for _, key := range append(w.keys[k.Name], w.elsewhere[k.Name]...) {
 		if k.Key == nil && key.ID() == k.Ref().KeyID {
 			return key
 		}

@@ -50,6 +50,8 @@ type world struct {
 	points  int                           // the places at which a process may be killed that were passed
 	crashAt int                           // the one at which it is; 0: never
 
+	elsewhere map[dkim.Name][]*dkim.PrivateKey // keys that signers can fetch, and dkimbot does not find
+
 	trouble func(op string) trouble // may be nil: what goes wrong with an operation
 	pause   func(op string)         // may be nil: called before each effect
 	shows   func(*rotate.Sight)     // may be nil: what DNS shows otherwise

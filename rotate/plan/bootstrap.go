@@ -64,7 +64,7 @@ func (p *planner) bringBack(first string) {
 		case known && c.Selector == first:
 			p.bring(signer, first, key, p.known(first),
 				rotate.Reason{Code: codes.SignerStrays, Message: "it signed with " + first + ", and does not any more"})
-		case p.joins(signer, first, key.ID) && p.seen.Selectors[first].KeyErr == nil:
+		case p.joins(signer, first, key.ID) && (p.seen.Selectors[first].KeyErr == nil || p.ComesAlone(signer, first)):
 			p.bring(signer, first, key, p.known(first),
 				rotate.Reason{Code: codes.SignerStrays, Message: "it signs with nothing, and others sign with " + first})
 		}

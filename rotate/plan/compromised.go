@@ -76,8 +76,9 @@ func (j *Judge) refuge() string {
 	}
 	to := j.haven()
 	sel := j.have.Selector(to)
-	if j.have.Leaked(to) || sel.Key == nil || sel.Key.Gone || j.handsOff(to) || j.seen.Selectors[to].KeyErr != nil &&
-		!slices.ContainsFunc(j.want.Signers, func(name string) bool { return j.comesAlone(name, to) }) {
+	alone := slices.ContainsFunc(j.want.Signers, func(name string) bool { return j.comesAlone(name, to) })
+	if j.have.Leaked(to) || sel.Key == nil || sel.Key.Gone || j.handsOff(to) ||
+		j.seen.Selectors[to].KeyErr != nil && !alone {
 		return ""
 	}
 	if sel.Next != nil { // the old key is a refuge as long as its record stands as before
@@ -89,7 +90,7 @@ func (j *Judge) refuge() string {
 		}
 		return to
 	}
-	if seen := j.seen.Selectors[to]; seen.KeyErr == nil && seen.KeyID != sel.Key.ID && !seen.Kept {
+	if seen := j.seen.Selectors[to]; seen.KeyErr == nil && seen.KeyID != sel.Key.ID && !seen.Kept && !alone {
 		return "" // the keystore lost it, or holds another one, perhaps of ours, in its place
 	}
 	return to
@@ -166,8 +167,8 @@ func (p *planner) flees() bool {
 	case err != nil && !p.have.Leaked(other):
 		p.stop(err)
 	}
-	if to := p.haven(); to != "" && !p.have.Leaked(to) {
-		p.unread(to) // the keystore is asked again soon, and not when a drain is over
+	if to := p.haven(); to != "" && !p.have.Leaked(to) && !p.unread(to) && p.have.Phase == rotate.Draining {
+		p.empty(to) // the keystore is asked again soon, and not when a drain is over
 	}
 	return false
 }
@@ -195,7 +196,7 @@ func (p *planner) flee(from, to string) {
 	if p.have.Selector(from).Key.RevokeNow {
 		p.revoke(from, time.Time{})
 	}
-	unread, moves := p.handsOff(to) || p.unread(to), false
+	unread, moves := p.handsOff(to) || p.unread(to) || p.empty(to), false
 	for _, signer := range p.want.Signers {
 		if p.confirmed(signer, to, key.ID) || p.handsOff(to) || unread && !p.comesAlone(signer, to) {
 			continue
@@ -332,14 +333,6 @@ func (v *view) onOther(signer, selector string) bool {
 	ref := v.have.Identify(seen.Ref)
 	return seen.Err == nil && key != nil && ref.Selector == other && ref.KeyID == key.ID && !key.GivenUp() &&
 		v.Standing(other) == Current
-}
-
-// comesAlone reports whether a signer can be switched to a selector's key while the keystore can't
-// be asked for it: it fetches the key itself, and nothing says that another one took its place.
-func (v *view) comesAlone(signer, selector string) bool {
-	code := fault.CodeOf(v.seen.Selectors[selector].KeyErr)
-	return v.seen.Fetchers[signer] && v.seen.Signers[signer].Err == nil && code != codes.ForeignSecret &&
-		code != codes.DeletedSecret && !v.differed(selector)
 }
 
 // revoke plans that a leaked key's record loses its key, unless it has already, or

@@ -100,8 +100,11 @@ func (p *planner) align() bool {
 	why := rotate.Reason{Code: codes.SignerStrays,
 		Message: fmt.Sprintf("%s must sign with %s and does not, or has not confirmed it", strings.Join(stray, ", "), active)}
 	p.plan.Reason = why
-	if p.handsOff(active) || p.unread(active) {
+	if p.handsOff(active) {
 		return true
+	}
+	if p.unread(active) { // those that sign with nothing and fetch the key themselves need not wait
+		stray = slices.DeleteFunc(stray, func(name string) bool { return !p.comesAlone(name, active) || !p.unsigned(name) })
 	}
 	if err := p.seen.Selectors[active].SightErr; err != nil && (wrongAt(p.have, active) || key.VerifiedAt.IsZero()) {
 		p.stop(err) // what the last health check found there may still be there, or nobody knows what is
@@ -110,7 +113,7 @@ func (p *planner) align() bool {
 	p.duty = rotate.Signing
 	for _, signer := range stray {
 		from := p.known(active)
-		if seen := p.seen.Signers[signer]; seen.Err == nil && seen.Ref.Selector == "" && len(stray) < len(p.want.Signers) {
+		if seen := p.seen.Signers[signer]; seen.Err == nil && seen.Ref.Selector == "" && p.anyConfirmed(active) {
 			from = time.Time{} // others sign with the key: to wait for resolvers would only send more mail without a signature
 		}
 		if p.seen.Selectors[active].SightErr == nil {
@@ -142,12 +145,13 @@ func (j *Judge) astray() (stray []string) {
 func (p *planner) shelter() {
 	active := p.have.Active
 	key := p.have.Selector(active).Key
-	if p.lostForGood(active) || p.handsOff(active) || p.seen.Selectors[active].KeyErr != nil {
+	if p.lostForGood(active) || p.handsOff(active) {
 		return
 	}
 	p.duty = rotate.Signing
 	for _, signer := range p.want.Signers {
-		if seen := p.seen.Signers[signer]; seen.Err != nil || p.have.MayUse(seen) {
+		unread := p.seen.Selectors[active].KeyErr != nil && !p.ComesAlone(signer, active)
+		if seen := p.seen.Signers[signer]; seen.Err != nil || p.have.MayUse(seen) || unread {
 			continue
 		}
 		p.bring(signer, active, key, p.known(active),
