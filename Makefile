@@ -5,12 +5,12 @@ GO ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 3s
 
-.PHONY: build test check servers lint unit simulate fuzz crashes examples soak bench mutants
+.PHONY: build test check servers lint unit simulate corpus fuzz crashes examples soak bench mutants
 
 build:
 	$(GO) build -trimpath -o bin/dkimbot ./cmd/dkimbot
 
-test: servers lint unit simulate fuzz examples
+test: servers lint unit simulate corpus fuzz examples
 
 # Without root and without servers: keys, configuration, planner, executor, state.
 check: lint
@@ -35,6 +35,11 @@ unit:
 # slower, and with little garbage collection, since it lives on short-lived copies.
 simulate:
 	GOGC=400 $(GO) test -run 'TenThousand' -timeout 10m ./rotate/simulate
+
+# All questions of the corpus of zone files, and all changes of clocks in all zones: they compute
+# alone, so that "unit" tries a sample of them under the race detector.
+corpus:
+	$(GO) test -run 'Corpus|TestEveryChangeOfEveryZone|TestReference' ./providers/zonefile ./rotate/calendar
 
 # Fresh seeds for as long as it is told, and fresh cases for the property tests.
 SOAK ?= 1h

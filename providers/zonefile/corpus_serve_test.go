@@ -130,8 +130,9 @@ func compareAll(t *testing.T, ours, bind string, asked map[string]map[string]boo
 				these = kinds
 			}
 			for _, kind := range these {
-				questions <- question{name, kind}
-				count++
+				if count++; !raceEnabled || count%10 == 0 {
+					questions <- question{name, kind}
+				}
 			}
 		}
 	}

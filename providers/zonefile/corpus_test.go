@@ -113,8 +113,10 @@ func TestCorpusIsChanged(t *testing.T) {
 			}
 		})
 	}
-	for _, f := range corpus(t) {
-		files <- f
+	for i, f := range corpus(t) {
+		if !raceEnabled || i%5 == 0 {
+			files <- f
+		}
 	}
 	close(files)
 	group.Wait()

@@ -95,7 +95,10 @@ func TestReference(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, expression := range expressions {
+			for i, expression := range expressions {
+				if raceEnabled && i%6 != 0 {
+					continue
+				}
 				s, err := calendar.Parse(expression, zone.name)
 				if err != nil {
 					t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"fmt"
 	"io"
+	"maps"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -109,7 +110,11 @@ func TestEveryChangeOfEveryZone(t *testing.T) {
 		t.Fatalf("only %d zones", len(all))
 	}
 	total := 0
-	for name, zone := range all {
+	for i, name := range slices.Sorted(maps.Keys(all)) {
+		if raceEnabled && i%10 != 0 {
+			continue
+		}
+		zone := all[name]
 		var kinds []string
 		for _, c := range changes(zone) {
 			total++
@@ -125,7 +130,7 @@ func TestEveryChangeOfEveryZone(t *testing.T) {
 			}
 		}
 	}
-	if total < 10_000 {
+	if total < 10_000 && !raceEnabled {
 		t.Errorf("only %d changes", total)
 	}
 	t.Logf("%d zones, %d changes", len(all), total)
