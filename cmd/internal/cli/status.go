@@ -3,18 +3,32 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
+// few domains are shown whole without being asked for.
+const few = 5
+
+// exitCritical is what monitoring systems read as critical; only with --check.
+const exitCritical = 2
+
 func (p *program) statusCommand() *cobra.Command {
-	var domains []string
+	var (
+		of                statusFilter
+		all, brief, check bool
+	)
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show where every domain stands and what comes next",
@@ -23,49 +37,104 @@ func (p *program) statusCommand() *cobra.Command {
 Reads only the state. It has what the last health check of DNS, the keystore and the
 signers found: what differs, since when, and what dkimbot does about it. 'rotate --due' and
 the daemon check every domain once an hour; 'dkimbot plan' checks now. Also shows domains
-that the configuration does not list any more; dkimbot never touches those.`,
-		Example: "  dkimbot status --domain example.com --json",
+that the configuration does not list any more; dkimbot never touches those.
+
+Of more than five domains, those that need attention are shown whole, the ones that need a
+person first, and the others with one line each. --all shows all whole, --brief only
+the summary.
+
+With --check, prints one line for a monitoring system and exits with 0 when all is well, 1
+for a warning (a domain fails or drifts, and dkimbot retries or repairs it), and 2 when it is
+critical: a domain needs a person, nobody came to a domain for two hours after its time, or
+the state can't be read.`,
+		Example: `  dkimbot status
+  dkimbot status --domain '*.example.com' --phase draining
+  dkimbot status --failing --json
+  dkimbot status --check`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := p.load()
-			if err != nil {
+			if err := of.check(all, brief, check); err != nil {
+				return &usageError{error: err, command: cmd.CommandPath()}
+			}
+			states, unlisted, err := p.statesOf(cmd.Context(), &of)
+			switch {
+			case check:
+				return p.checkStates(states, unlisted, err)
+			case err != nil:
 				return err
+			case p.json:
+				return report.JSON(p.Out, report.NewStatus(states, unlisted, time.Now()))
 			}
-			chosen, err := choose(cfg, domains)
-			if err != nil {
-				return err
+			detail := show.Whole
+			switch {
+			case brief:
+				detail = show.Brief
+			case !all && len(states) > few && !of.named():
+				detail = show.Glance
 			}
-			states, unlisted, err := app.States(cmd.Context(), cfg, chosen)
-			if err != nil {
-				return err
+			p.text(p.Out, p.OutTTY).Statuses(states, unlisted, detail)
+			if of.narrow() && len(states) == 0 {
+				fmt.Fprintln(p.Out, "No domain is like that.")
 			}
-			if len(domains) > 0 {
-				unlisted = nil
-			}
-			if p.json {
-				return report.JSON(p.Out, report.NewStatus(states, unlisted))
-			}
-			t := p.text(p.Out, p.OutTTY)
-			for _, st := range states {
-				t.Status(st)
-			}
-			t.Unlisted(report.NewUnlisted(unlisted))
 			return nil
 		},
 	}
-	cmd.Flags().StringArrayVar(&domains, "domain", nil, "only this `domain`; may be repeated")
+	f := cmd.Flags()
+	of.flags(f)
+	f.BoolVar(&all, "all", false, "show all domains whole, also when they are many")
+	f.BoolVar(&brief, "brief", false, "show only the summary")
+	f.BoolVar(&check, "check", false, "print one line for a monitoring system, and exit with 0, 1 or 2")
 	p.jsonFlag(cmd)
 	return cmd
 }
 
+// statesOf reads the states that the filter lets through.
+func (p *program) statesOf(ctx context.Context, of *statusFilter) (states, unlisted []rotate.State, err error) {
+	cfg, err := p.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	chosen, err := of.choose(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	states, unlisted, err = app.States(ctx, cfg, chosen)
+	if of.narrow() {
+		unlisted = nil
+	}
+	return of.keep(states), unlisted, err
+}
+
+// checkStates is --check.
+func (p *program) checkStates(states, unlisted []rotate.State, err error) error {
+	if err != nil {
+		fmt.Fprintln(p.Out, "dkimbot CRITICAL: the state can't be read:", fault.Text(err))
+		return exitCode(exitCritical)
+	}
+	now, worst := time.Now(), ""
+	for _, st := range states {
+		if report.NeedsAttention(st, now) && (worst == "" || report.NeedsPerson(st)) {
+			worst = st.Domain
+		}
+	}
+	line, level := show.Check(report.NewCounts(states, unlisted, now), worst)
+	fmt.Fprintln(p.Out, line)
+	if level == 0 {
+		return nil
+	}
+	return exitCode(level)
+}
+
 func (p *program) historyCommand() *cobra.Command {
 	var (
-		domain string
-		limit  int
+		domains []string
+		limit   int
+		since   sinceFlag
 	)
 	cmd := &cobra.Command{
-		Use:     "history",
-		Short:   "Show what was done, when, by whom and with what outcome",
-		Example: "  dkimbot history --domain example.com",
+		Use:   "history",
+		Short: "Show what was done, when, by whom and with what outcome",
+		Example: `  dkimbot history --domain example.com
+  dkimbot history --since 7d`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 1 {
 				return &usageError{error: fmt.Errorf("--limit %d: want 1 or more", limit), command: cmd.CommandPath()}
@@ -74,10 +143,11 @@ func (p *program) historyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			events, err := history(cmd.Context(), cfg, domain, limit)
+			events, err := histories(cmd.Context(), cfg, domains, limit)
 			if err != nil {
 				return err
 			}
+			events = since.from(events, time.Now())
 			if p.json {
 				return report.JSON(p.Out, report.NewHistory(events))
 			}
@@ -85,16 +155,42 @@ func (p *program) historyCommand() *cobra.Command {
 			for _, e := range events {
 				t.Event(e)
 			}
-			if len(events) == 0 {
+			switch {
+			case len(events) > 0:
+			case since.given:
+				fmt.Fprintln(p.Out, "Nothing was done since then.")
+			default:
 				fmt.Fprintln(p.Out, "Nothing was done yet.")
 			}
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&domain, "domain", "", "only this `domain`")
+	cmd.Flags().StringArrayVar(&domains, "domain", nil, "only this `domain`; may be repeated")
 	cmd.Flags().IntVar(&limit, "limit", 1000, "show the newest events, at most this many")
+	cmd.Flags().Var(&since, "since", "only what was done since this `time`: 2026-12-24, RFC 3339, or so long ago, as 7d")
 	p.jsonFlag(cmd)
 	return cmd
+}
+
+// histories reads the newest events of some domains, or of all for none, oldest first.
+func histories(ctx context.Context, cfg *config.Config, domains []string, limit int) ([]rotate.Event, error) {
+	if len(domains) < 2 {
+		return history(ctx, cfg, strings.Join(domains, ""), limit)
+	}
+	var all []rotate.Event
+	seen := map[string]bool{}
+	for _, d := range domains {
+		events, err := history(ctx, cfg, d, limit)
+		if err != nil {
+			return nil, err
+		}
+		if len(events) > 0 && !seen[events[0].Domain] {
+			seen[events[0].Domain] = true
+			all = append(all, events...)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b rotate.Event) int { return a.At.Compare(b.At) })
+	return all[max(0, len(all)-limit):], nil
 }
 
 // history reads the events of a domain, or of all for "". A domain that has left the

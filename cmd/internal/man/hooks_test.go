@@ -25,7 +25,9 @@ func TestHooksStandInTheirPage(t *testing.T) {
 		case *ast.TypeSpec:
 			if fields, ok := n.Type.(*ast.StructType); ok && structs[n.Name.Name] {
 				for _, f := range fields.Fields.List {
-					want(jsonName(f))
+					if f.Tag != nil { // what has none stands in no document
+						want(jsonName(f))
+					}
 				}
 			}
 		case *ast.ValueSpec: // the events

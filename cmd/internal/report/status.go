@@ -11,6 +11,7 @@ import (
 // StatusDocument is `status --json`.
 type StatusDocument struct {
 	FormatVersion int            `json:"format_version"`
+	Summary       Counts         `json:"summary"`
 	Domains       []DomainStatus `json:"domains"`
 	Unlisted      []Unlisted     `json:"unlisted"` // domains that the configuration lists no more
 }
@@ -56,8 +57,8 @@ type SignerStatus struct {
 }
 
 // NewStatus makes the document of states, and of what the configuration lists no more.
-func NewStatus(states, unlisted []rotate.State) StatusDocument {
-	doc := StatusDocument{FormatVersion, []DomainStatus{}, NewUnlisted(unlisted)}
+func NewStatus(states, unlisted []rotate.State, now time.Time) StatusDocument {
+	doc := StatusDocument{FormatVersion, NewCounts(states, unlisted, now), []DomainStatus{}, NewUnlisted(unlisted)}
 	for _, st := range states {
 		doc.Domains = append(doc.Domains, newDomainStatus(st))
 	}

@@ -61,8 +61,8 @@ func TestDocuments(t *testing.T) {
 				Key: &rotate.Key{PublishedAt: elsewhere, VerifiedAt: elsewhere}}},
 			Drift: []rotate.Finding{{Code: "key-missing", Since: elsewhere}}}},
 			[]rotate.State{{Domain: "gone.example",
-				Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{PublishedAt: elsewhere}}}}}),
-		"empty status":  report.NewStatus(nil, nil),
+				Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{PublishedAt: elsewhere}}}}}, now),
+		"empty status":  report.NewStatus(nil, nil, now),
 		"history":       report.NewHistory([]rotate.Event{{At: elsewhere}}),
 		"empty history": report.NewHistory(nil),
 		"rotate": report.NewRotate([]engine.Result{{Domain: "example.com", Done: []rotate.Event{{At: elsewhere}}},
@@ -100,7 +100,7 @@ func TestStatusRoles(t *testing.T) {
 		rotate.Replacing:     {rotate.State{Active: "s2", Draining: "s1", Selectors: both}, [3]any{"s2", nil, "s1"}},
 	} {
 		c.state.Domain, c.state.Phase = "example.com", phase
-		_, read := document(t, report.NewStatus([]rotate.State{c.state}, nil))
+		_, read := document(t, report.NewStatus([]rotate.State{c.state}, nil, now))
 		d := read["domains"].([]any)[0].(map[string]any)
 		if got := [3]any{d["active"], d["standby"], d["draining"]}; got != c.want || d["phase"] != string(phase) {
 			t.Errorf("%s: got %v, want %v", phase, got, c.want)

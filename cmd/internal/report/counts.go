@@ -1,0 +1,80 @@
+package report
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+)
+
+// Counts is how many of the domains stand how: the summary of `status --json`.
+type Counts struct {
+	Domains   int                  `json:"domains"`
+	Phases    map[rotate.Phase]int `json:"phases"`
+	Soon      int                  `json:"due_within_a_day"` // something comes next for them within a day
+	Overdue   int                  `json:"overdue"`          // see Overdue
+	Failing   int                  `json:"failing"`          // their last attempt failed
+	FailingBy map[codes.Code]int   `json:"failing_by"`       // the same by the error's code
+	Drifting  int                  `json:"drifting"`         // something was not as it should be at the last look
+	Person    int                  `json:"need_a_person"`    // see NeedsPerson
+	Unlisted  int                  `json:"unlisted"`         // the configuration lists them no more
+}
+
+// NewCounts counts the states as they stand at now.
+func NewCounts(states, unlisted []rotate.State, now time.Time) Counts {
+	c := Counts{Domains: len(states), Phases: map[rotate.Phase]int{}, FailingBy: map[codes.Code]int{},
+		Unlisted: len(unlisted)}
+	for _, st := range states {
+		c.Phases[cmp.Or(st.Phase, rotate.New)]++
+		if st.Failures > 0 {
+			c.Failing++
+			c.FailingBy[cmp.Or(st.Failed.Code, codes.Error)]++
+		}
+		if len(st.Drift) > 0 {
+			c.Drifting++
+		}
+		if NeedsPerson(st) {
+			c.Person++
+		}
+		if st.Next != nil && st.Next.At.Before(now.Add(24*time.Hour)) {
+			c.Soon++
+		}
+		if Overdue(st, now) {
+			c.Overdue++
+		}
+	}
+	return c
+}
+
+// NeedsPerson reports that dkimbot can't go on with the domain by itself: something was refused for
+// safety, or differs in a way that it does not repair.
+func NeedsPerson(st rotate.State) bool {
+	if st.Refused && st.Failures > 0 {
+		return true
+	}
+	for _, f := range st.Drift {
+		if f.Asks {
+			return true
+		}
+	}
+	return false
+}
+
+// late is how long a daemon or timer may take to come to a domain whose time has come.
+const late = 2 * time.Hour
+
+// Overdue reports that nobody came to the domain when its time had come: neither the daemon nor a
+// timer works, or they take too long.
+func Overdue(st rotate.State, now time.Time) bool {
+	return st.Released == nil && st.Next != nil && now.Sub(st.Next.At) > late
+}
+
+// NeedsAttention reports that a person may want to know more of the domain than its phase.
+func NeedsAttention(st rotate.State, now time.Time) bool {
+	leaked := false
+	for _, s := range st.Selectors {
+		leaked = leaked || s.Key != nil && !s.Key.Leaked.IsZero()
+	}
+	return leaked || st.Failures > 0 || len(st.Drift) > 0 || len(st.Held) > 0 || Overdue(st, now)
+}

@@ -1,0 +1,167 @@
+package show
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+)
+
+// Detail says how much of the domains a status shows.
+type Detail int
+
+// From all of them whole to the summary alone.
+const (
+	Whole  Detail = iota // all of every domain
+	Glance               // what needs attention whole, a line for each of the others
+	Brief                // the summary alone
+)
+
+// Statuses writes a summary of the domains, then what needs attention, those that need a person
+// first, and then the others.
+func (t Text) Statuses(states, unlisted []rotate.State, detail Detail) {
+	if len(states) > 1 || detail == Brief {
+		fmt.Fprintln(t.W, t.summary(report.NewCounts(states, unlisted, t.Now)))
+		fmt.Fprintln(t.W)
+	}
+	if detail == Brief {
+		return
+	}
+	rest := states
+	if detail == Glance {
+		var noted []rotate.State
+		noted, rest = apart(states, func(st rotate.State) bool { return report.NeedsAttention(st, t.Now) })
+		slices.SortStableFunc(noted, func(a, b rotate.State) int { return cmp.Compare(urgency(a), urgency(b)) })
+		for _, st := range noted {
+			t.Status(st)
+		}
+		t.table(rest)
+		rest = nil
+	}
+	for _, st := range rest {
+		t.Status(st)
+	}
+	t.Unlisted(report.NewUnlisted(unlisted))
+}
+
+func apart(states []rotate.State, first func(rotate.State) bool) (yes, no []rotate.State) {
+	for _, st := range states {
+		if first(st) {
+			yes = append(yes, st)
+		} else {
+			no = append(no, st)
+		}
+	}
+	return yes, no
+}
+
+func urgency(st rotate.State) int {
+	switch {
+	case report.NeedsPerson(st):
+		return 0
+	case st.Failures > 0:
+		return 1
+	}
+	return 2
+}
+
+// table writes a line for each domain, its columns under each other.
+func (t Text) table(states []rotate.State) {
+	wide := 0
+	for _, st := range states {
+		wide = max(wide, len(st.Domain))
+	}
+	for _, st := range states {
+		phase, words := cmp.Or(st.Phase, rotate.New), ""
+		if n := st.Next; n != nil {
+			words = action(*n) + " " + t.soon(n.At)
+		}
+		if st.Released != nil {
+			words = "handed back"
+		}
+		fmt.Fprintln(t.W, strings.TrimRight(fmt.Sprintf("%-*s  %-*s  %s", min(wide, 40), st.Domain,
+			len(rotate.Bootstrapping), phase, words), " "))
+	}
+	if len(states) > 0 {
+		fmt.Fprintln(t.W)
+	}
+}
+
+// soon tells a time that something has to wait for in few words.
+func (t Text) soon(at time.Time) string {
+	if !at.After(t.Now) {
+		return "now"
+	}
+	return "in " + coarse(at.Sub(t.Now)) + ", " + at.UTC().Format("Mon 2006-01-02")
+}
+
+// summary is one paragraph of counts; what is none is left out.
+func (t Text) summary(c report.Counts) string {
+	var phases []string
+	for _, p := range rotate.Phases() {
+		if n := c.Phases[p]; n > 0 {
+			phases = append(phases, fmt.Sprintf("%d %s", n, p))
+		}
+	}
+	lines := []string{report.Count(c.Domains, "domain") + ": " + strings.Join(phases, ", ") + "."}
+	plain := func(s string) string { return s }
+	for _, l := range []struct {
+		n          int
+		word, more string
+		paint      func(string) string
+	}{
+		{c.Person, "need a person", "", t.red},
+		{c.Failing, "failing", byCode(c), t.red},
+		{c.Overdue, "overdue", "; does the daemon or timer run?", t.red},
+		{c.Drifting, "drifting", "", t.yellow},
+		{c.Soon, "due in 24 hours", "", plain},
+		{c.Unlisted, "unlisted", ", not in the configuration any more", t.yellow},
+	} {
+		if l.n > 0 {
+			lines = append(lines, fmt.Sprintf("  %s %d%s", l.paint(fmt.Sprintf("%-15s", l.word)), l.n, l.more))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// byCode names the causes of failures, the most frequent first.
+func byCode(c report.Counts) string {
+	by := slices.SortedFunc(maps.Keys(c.FailingBy), func(a, b codes.Code) int {
+		return cmp.Or(cmp.Compare(c.FailingBy[b], c.FailingBy[a]), cmp.Compare(a, b))
+	})
+	var out []string
+	for _, code := range by {
+		out = append(out, fmt.Sprintf("%s %d", code, c.FailingBy[code]))
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(out, ", ") + ")"
+}
+
+// Check is one line for a monitoring system, and how bad it is: 0 all is well, 1 a warning, 2
+// critical.
+func Check(c report.Counts, example string) (line string, level int) {
+	var said []string
+	say := func(n int, words string, how int) {
+		if n > 0 {
+			said, level = append(said, fmt.Sprintf("%d %s", n, words)), max(level, how)
+		}
+	}
+	say(c.Person, "need a person", 2)
+	say(c.Overdue, "overdue", 2)
+	say(c.Failing, "failing", 1)
+	say(c.Drifting, "drifting", 1)
+	line = fmt.Sprintf("dkimbot %s: %s", [...]string{"OK", "WARNING", "CRITICAL"}[level],
+		strings.Join(append([]string{report.Count(c.Domains, "domain")}, said...), ", "))
+	if example != "" && level > 0 {
+		line += "; see 'dkimbot status --domain " + example + "'"
+	}
+	return line, level
+}
