@@ -60,6 +60,7 @@ func Shared(owner string, name, holder dkim.Name) error {
 		fmt.Sprintf("%s and %s both lead to %s, which holds the key record of %s and can hold only one", name, holder, owner,
 			holder.Domain),
 		fmt.Sprintf("give %s a name or a CNAME target of its own; "+
-			"or, if %s needs no key any more, let dkimbot clear its records away: 'dkimbot release --domain %s --purge'", name,
-			holder.Domain, holder.Domain))
+			"or, if %s needs no key any more, let dkimbot clear its records away: 'dkimbot release --domain %s --purge'. "+
+			"The name is free when that is done; 'dkimbot status --domain %s' says when it will be", name,
+			holder.Domain, holder.Domain, holder.Domain))
 }

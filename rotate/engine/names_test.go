@@ -44,6 +44,31 @@ func TestTwoDomainsAtOneName(t *testing.T) {
 			t.Errorf("the first one suffers: %v, %v", res.Err, res.State.Drift)
 		}
 	})
+	t.Run("the first is cleared away", func(t *testing.T) { // what is said to do leads out, also while that is under way
+		w := newWorld(t, "mx1")
+		w.settle(first)
+		w.shows = func(s *rotate.Sight) {
+			if s.Owner == "s1._domainkey.example.org" {
+				s.Owner, s.Zone, s.Values = shared, first.Name, w.shown(shared)[:1]
+			}
+		}
+		if res := w.order(first, rotate.Release{Purge: true}); res.Err != nil {
+			t.Fatal(res.Err)
+		}
+		err := w.engine().Advance(t.Context(), second).Err
+		if refused(t, err); !strings.Contains(fault.HintOf(err), "when that is done") {
+			t.Errorf("the purge is under way, and the hint is %q", fault.HintOf(err))
+		}
+		w.hosts["mx1"].leave(first.Name)
+		for range 20 {
+			w.pass(day)
+			w.engine().Advance(t.Context(), first)
+		}
+		w.wantCleared(first)
+		if err := w.engine().Advance(t.Context(), second).Err; fault.CodeOf(err) != codes.ForeignRecord {
+			t.Errorf("the purge is done: %v", err)
+		}
+	})
 	t.Run("the name was claimed before the first is managed", func(t *testing.T) {
 		w := newWorld(t, "mx1")
 		w.settle(second)

@@ -164,6 +164,28 @@ func TestOrdersRefused(t *testing.T) {
 	}
 }
 
+// TestCompromisedOneWithoutKey: a report of two selectors, of which one has no key yet, is carried out for the
+// other, and says both.
+func TestCompromisedOneWithoutKey(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.trouble = failing("put s2")
+	w.engine().Advance(t.Context(), d)
+	d.Instruction = rotate.Distrust{Selectors: []string{"s1", "s2"}}
+	planned := w.plan(d).Ordered
+	done := w.order(d, d.Instruction).Done
+	for said, events := range map[string][]rotate.Event{"the dry run": planned, "the run": done} {
+		var got []string
+		for _, e := range events {
+			if e.Kind == rotate.Mistrust {
+				got = append(got, strings.TrimSpace(e.Selector+" "+string(e.Code)))
+			}
+		}
+		if want := []string{"s1", "s2 no-key-yet"}; !slices.Equal(got, want) {
+			t.Errorf("%s says %q, want %q", said, got, want)
+		}
+	}
+}
+
 // rotated lets a domain switch to s2 and replace the key at s1 that signed before.
 func rotated(w *world, d wish) {
 	w.settle(d)

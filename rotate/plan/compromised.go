@@ -41,7 +41,9 @@ func giveDistrust(p *planner, o rotate.Distrust, st *rotate.State) (events []rot
 			continue
 		}
 		if sel != nil && sel.Key == nil && slices.ContainsFunc(selectors, st.Reportable) {
-			continue // it has none yet, and what is meant is another one
+			events = append(events, rotate.Event{Kind: rotate.Mistrust, Selector: s, Code: codes.NoKeyYet,
+				Message: "it has no key yet, so there is nothing to revoke"})
+			continue // what is meant is another one
 		}
 		if sel == nil {
 			return nil, fault.Refuse(codes.UnknownSelector,

@@ -29,7 +29,7 @@ func Ordered(now time.Time, want rotate.Domain, req rotate.Request, st rotate.St
 	told := make([]rotate.Event, len(events))
 	for i, e := range events {
 		told[i] = rotate.Event{Domain: want.Name, At: now, Kind: e.Kind, Selector: e.Selector, KeyID: e.KeyID,
-			Outcome: codes.OutcomeDone, Message: e.Message, Phase: changed.Phase}
+			Outcome: codes.OutcomeDone, Code: e.Code, Message: e.Message, Phase: changed.Phase}
 	}
 	return changed, told, nil
 }

@@ -121,6 +121,9 @@ func (w *world) obeyed(d *domain, e rotate.Event, st rotate.State) {
 	case rotate.RollBack:
 		w.report.Rollbacks++
 	case rotate.Mistrust:
+		if e.Code == codes.NoKeyYet {
+			return
+		}
 		w.report.Emergencies++
 		w.leaked(d, e, st)
 	case rotate.LetGo:

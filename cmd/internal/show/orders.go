@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 // sentBack says which signers a person has sent back during a switch.
@@ -18,6 +19,9 @@ func (t Text) sentBack(st rotate.State) {
 
 // ordered says what an order of a person does before anything else is done.
 func ordered(e rotate.Event) string {
+	if e.Code == codes.NoKeyYet {
+		return e.Selector + ": " + e.Message
+	}
 	if e.Kind == rotate.Mistrust {
 		return fmt.Sprintf("%s: %s is noted as compromised", e.Selector, keyWords(e.KeyID, ""))
 	}

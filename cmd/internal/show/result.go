@@ -76,6 +76,9 @@ func did(e rotate.Event) string {
 	case rotate.Revoke:
 		return strings.TrimSuffix(fmt.Sprintf("%s: %s was revoked in DNS; %s", e.Selector, key, e.Message), "; ")
 	case rotate.Mistrust:
+		if e.Code == codes.NoKeyYet {
+			return e.Selector + ": " + e.Message
+		}
 		return fmt.Sprintf("%s: %s was noted as compromised", e.Selector, key)
 	case rotate.RollBack, rotate.Resume, rotate.LetGo, rotate.Believe:
 		return e.Message
