@@ -12,7 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // verify waits until every server that is to be asked shows the record and nothing
@@ -94,12 +94,12 @@ func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string
 		r.seen.Selectors[selector] = seen
 		p := r.judge()
 		switch p.Standing(selector) {
-		case plan.Current:
+		case health.Current:
 			if seen.Sight.Unchecked {
 				return key.Record, nil
 			}
 			return seen.Sight.Values[0], nil
-		case plan.Foreign:
+		case health.Foreign:
 			r.st.Disturbed(selector, seen)
 			return "", p.ForeignRecord(selector, seen.Sight)
 		}
@@ -130,7 +130,7 @@ func unverified(name dkim.Name, within time.Duration, seen rotate.SelectorSeen) 
 	}
 	if len(seen.Sight.Bogus) > 0 {
 		return &fault.Error{Kind: fault.Transient, Code: codes.RecordBogus, What: what,
-			Err: errors.New(strings.Join(seen.Sight.Bogus, "; ")), Hint: plan.BogusHint}
+			Err: errors.New(strings.Join(seen.Sight.Bogus, "; ")), Hint: health.BogusHint}
 	}
 	return fault.Temporary(what, errors.New(shown),
 		"nothing relies on the record until every server shows it; "+

@@ -5,7 +5,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
-	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // claimName asks for the place in DNS at which the record of a name is about to stand, before
@@ -27,7 +27,7 @@ func (r *run) claimNames(ctx context.Context) {
 	p := r.judge()
 	for _, s := range r.want.Policy.Selectors {
 		seen := r.seen.Selectors[s]
-		if r.engine.Names == nil || seen.Sight.Owner == r.name(s).String() || p.Standing(s) != plan.Current {
+		if r.engine.Names == nil || seen.Sight.Owner == r.name(s).String() || p.Standing(s) != health.Current {
 			continue
 		}
 		if holder, err := r.engine.Names.Holder(ctx, seen.Sight.Owner); err != nil || holder != (dkim.Name{}) {

@@ -3,7 +3,7 @@ package engine
 import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
-	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // drifted notes in the state what differs now, and returns the events that tell
@@ -17,7 +17,7 @@ func (r *run) drifted() []rotate.Event {
 		events = append(events, r.event(rotate.Step{Kind: rotate.Look, Selector: f.Selector, Signer: f.Signer},
 			outcome, f.Message))
 	}
-	noticed, over := r.st.Found(plan.Drift(r.want, r.st, r.seen), r.engine.Clock.Now())
+	noticed, over := r.st.Found(health.Drift(r.want, r.st, r.seen), r.engine.Clock.Now())
 	for _, f := range noticed {
 		if !f.Is(r.plan.Stop) {
 			tell(f, codes.OutcomeNoticed)

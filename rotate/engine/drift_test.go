@@ -9,14 +9,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
-	"github.com/dkimbot/dkimbot/rotate/plan"
-	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // told writes findings: code, selector or signer, and "!" when a person has to act.
@@ -204,7 +205,7 @@ func TestDrift(t *testing.T) {
 			if tt.change != nil {
 				tt.change(s)
 			}
-			found := plan.Drift(s.want.Domain, s.have, s.seen)
+			found := health.Drift(s.want.Domain, s.have, s.seen)
 			if got := told(found); got != tt.want {
 				t.Errorf("found %q, want %q", got, tt.want)
 			}

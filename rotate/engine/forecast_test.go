@@ -8,17 +8,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
-	"github.com/dkimbot/dkimbot/rotate/plan"
-	"github.com/google/go-cmp/cmp"
+	"github.com/dkimbot/dkimbot/rotate/forecast"
 )
 
 // foresee returns what is to come for the domain, given what is there now.
-func (w *world) foresee(d wish, length time.Duration) plan.Outlook {
+func (w *world) foresee(d wish, length time.Duration) forecast.Outlook {
 	w.Helper()
 	p := &process{world: w, id: "planner"}
 	planner := &engine.Planner{State: w.store, Keys: p, Look: p, Clock: p, Signers: map[string]rotate.SignerReader{}}
@@ -30,7 +31,7 @@ func (w *world) foresee(d wish, length time.Duration) plan.Outlook {
 	if err != nil {
 		w.Fatalf("%v", err)
 	}
-	return plan.Forecast(w.Now(), w.Now().Add(length), d.Domain, d.Request, have, made.Seen, lags)
+	return forecast.Of(w.Now(), w.Now().Add(length), d.Domain, d.Request, have, made.Seen, lags)
 }
 
 // What is foreseen is what happens, step by step and to the second, when nothing
@@ -171,7 +172,7 @@ func TestForecastIsPure(t *testing.T) {
 	for n, make := range []func() *scene{newScene, bootstrappingScene, readyScene, switchingScene, drainingScene, drainedScene, storedScene, publishedScene, replacedScene} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			s, same := make(), make()
-			out := plan.Forecast(s.now, s.now.Add(365*day), s.want.Domain, s.want.Request, s.have, s.seen, nil)
+			out := forecast.Of(s.now, s.now.Add(365*day), s.want.Domain, s.want.Request, s.have, s.seen, nil)
 			errs := cmp.Comparer(func(a, b error) bool { return errors.Is(a, b) })
 			if diff := cmp.Diff(same, s, cmp.AllowUnexported(scene{}), errs); diff != "" {
 				t.Errorf("the arguments were changed:\n%s", diff)

@@ -10,6 +10,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/batch"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/forecast"
+	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
@@ -40,7 +42,7 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 	after, events, err := plan.Ordered(now, want, req, present, seen)
 	made := plan.Plan(now, want, req, after, seen)
 	if _, leaked := req.Instruction.(rotate.Distrust); leaked && err == nil {
-		made = plan.Emergency(now, want, req, after, seen, p.lags())
+		made = forecast.Emergency(now, want, req, after, seen, p.lags())
 	}
 	if err != nil {
 		made.Stop, made.Steps, made.Next = err, nil, nil
@@ -100,7 +102,7 @@ func unknownSigner(name string) error {
 // observe asks DNS, the keystore and the signers what there is for one domain, all at once.
 func observe(ctx context.Context, want rotate.Domain, have rotate.State, keys rotate.KeyReader, look rotate.Looker,
 	ask func(context.Context, string) (rotate.SignerSeen, error)) rotate.Observation {
-	want = plan.Managing(want, have)
+	want = health.Managing(want, have)
 	var (
 		mu   sync.Mutex
 		wg   sync.WaitGroup

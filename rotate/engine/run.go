@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/lease"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/quota"
@@ -64,7 +65,9 @@ func (e *Engine) newRun(ctx context.Context, t Task, g *grant, held *lease.Held)
 }
 
 // judge says what may be done in view of what the run knows now.
-func (r *run) judge() *plan.Judge { return plan.NewJudge(r.engine.Clock.Now(), r.want, r.st, r.seen) }
+func (r *run) judge() *health.Judge {
+	return health.NewJudge(r.engine.Clock.Now(), r.want, r.st, r.seen)
+}
 
 // advance plans and carries out, until there is nothing to do now. It observes
 // once: what it changes it sees afterwards. A failure ends it, but not an emergency.
@@ -137,7 +140,7 @@ func (r *run) advance(ctx context.Context) error {
 func (r *run) stopped(ctx context.Context) error {
 	switch {
 	case r.trouble != nil:
-		r.plan.Warnings = slices.DeleteFunc(r.plan.Warnings, plan.TellsExposed)
+		r.plan.Warnings = slices.DeleteFunc(r.plan.Warnings, health.TellsExposed)
 		return r.judge().Exposed(r.trouble) // it was noted when it happened
 	case r.plan.Stop == nil:
 		return r.rest(ctx)

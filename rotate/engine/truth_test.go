@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
@@ -24,7 +25,7 @@ func TestSignerWordsAreTrue(t *testing.T) {
 			s := &scene{}
 			stage.change(s)
 			first.change(s)
-			for _, f := range plan.Drift(s.want.Domain, s.have, s.seen) {
+			for _, f := range health.Drift(s.want.Domain, s.have, s.seen) {
 				if f.Code != codes.SignerStrays {
 					continue
 				}
@@ -57,7 +58,7 @@ func TestKeyGivenUpIsNotMissed(t *testing.T) {
 		[]string{sel.Key.ID}, true
 	sel.Key, s.have.Target = nil, "s2"
 	s.show("s1", "v=DKIM1; k=ed25519; p=")
-	found := plan.Drift(s.want.Domain, s.have, s.seen)
+	found := health.Drift(s.want.Domain, s.have, s.seen)
 	if len(found) != 1 || found[0].Code != codes.SignerStrays ||
 		!strings.Contains(found[0].Message, "its mail fails, because the key was revoked") ||
 		!strings.Contains(found[0].Repair, "the key of s2") {
@@ -72,7 +73,7 @@ func TestStaleSignerVerifies(t *testing.T) {
 	s.hold("s1", someKeys()[3].ID(), 8)
 	s.show("s1", record(someKeys()[3]))
 	s.stray("s1", someKeys()[3].ID(), "mx1", "mx2")
-	for _, f := range plan.Drift(s.want.Domain, s.have, s.seen) {
+	for _, f := range health.Drift(s.want.Domain, s.have, s.seen) {
 		if f.Signer != "" && !strings.Contains(f.Message, "its mail verifies, because DNS shows that key") {
 			t.Errorf("%s", f.Message)
 		}
@@ -187,7 +188,7 @@ func TestExposureIsToldOnce(t *testing.T) {
 	w.trouble = failing("ask mx2", "activate mx2", "forget mx2")
 	res := w.order(d, rotate.Distrust{Selectors: []string{"s1", "s2"}})
 	if res.Err == nil || !strings.Contains(res.Err.Error(), "somebody else signs") ||
-		slices.ContainsFunc(res.Plan.Warnings, plan.TellsExposed) {
+		slices.ContainsFunc(res.Plan.Warnings, health.TellsExposed) {
 		t.Errorf("%v; warnings %q", res.Err, res.Plan.Warnings)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // lookBeforeWrite looks once more at a selector's name directly before a record is written
@@ -32,7 +32,7 @@ func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
 		return seen.SightErr
 	}
 	p := r.judge()
-	if p.Standing(selector) == plan.Foreign {
+	if p.Standing(selector) == health.Foreign {
 		r.st.Disturbed(selector, seen)
 		return p.ForeignRecord(selector, seen.Sight)
 	}

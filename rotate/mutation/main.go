@@ -19,7 +19,8 @@ import (
 var accepted string
 
 // packages may hold functions of the planner, the transitions and the steps.
-var packages = []string{"rotate", "rotate/plan", "rotate/engine", "rotate/lease", "rotate/batch", "rotate/quota"}
+var packages = []string{"rotate", "rotate/health", "rotate/plan", "rotate/forecast", "rotate/engine",
+	"rotate/lease", "rotate/batch", "rotate/quota"}
 
 // options are the flags.
 type options struct {

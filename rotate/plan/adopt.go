@@ -28,7 +28,7 @@ func PlanAdoption(now time.Time, want rotate.Domain, req rotate.Request, have ro
 	p.adoption = true
 	unbelievable := p.unbelievable(a)
 	have = p.Believed(a)
-	p.have = have
+	p.Have = have
 	p.plan = rotate.DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Seen: seen}
 	p.stop(unbelievable)
 	if p.plan.Stop != nil {
@@ -63,10 +63,10 @@ func PlanAdoption(now time.Time, want rotate.Domain, req rotate.Request, have ro
 
 // adoptStep plans the adoption of one key; signs is the selector that is used first.
 func (p adopter) adoptStep(k dkim.SigningKey, signs string) rotate.Step {
-	shown := p.seen.Selectors[k.Selector].Sight.Values[0]
+	shown := p.Seen.Selectors[k.Selector].Sight.Values[0]
 	record := shown
 	if WithoutTesting(shown, "") == "" {
-		record = dkim.NewRecord(k.Key.Public(), p.want.Policy.Note).String()
+		record = dkim.NewRecord(k.Key.Public(), p.Want.Policy.Note).String()
 	}
 	why := "this key is in use: it is kept, and goes on to be used"
 	if k.Selector != signs {
@@ -75,34 +75,34 @@ func (p adopter) adoptStep(k dkim.SigningKey, signs string) rotate.Step {
 	return rotate.Step{Kind: rotate.Adopt, Selector: k.Selector, Target: "keystore, " + k.Name.String(),
 		Reason: rotate.Reason{Code: codes.Adopt, Message: why +
 			"; from then on key and record are dkimbot's, and are replaced like any other"},
-		From: rotate.Side{KeyID: p.seen.Selectors[k.Selector].KeyID, Record: shown},
+		From: rotate.Side{KeyID: p.Seen.Selectors[k.Selector].KeyID, Record: shown},
 		To:   rotate.Side{KeyID: k.Key.ID(), Record: record}, Signs: signs}
 }
 
 // adopted returns the key that a step adopts. One that nobody is known to use may
 // have been published, or replaced, a moment ago: then it waits like one that was (I2).
 func (p adopter) Adopted(s rotate.Step) rotate.Key {
-	seen := p.seen.Selectors[s.Selector]
-	k := rotate.Key{ID: s.To.KeyID, Version: seen.Version, Record: s.To.Record, StoredAt: p.now, PublishedAt: p.now,
-		VerifiedAt: p.now}
+	seen := p.Seen.Selectors[s.Selector]
+	k := rotate.Key{ID: s.To.KeyID, Version: seen.Version, Record: s.To.Record, StoredAt: p.Now, PublishedAt: p.Now,
+		VerifiedAt: p.Now}
 	if len(p.usedBy(s.Selector, k.ID)) == 0 && (s.Selector != s.Signs || p.anyTells()) {
-		k.CacheWait, k.Replaced = rotate.CacheWait(seen.Sight, p.want.Policy.TTL), true
+		k.CacheWait, k.Replaced = rotate.CacheWait(seen.Sight, p.Want.Policy.TTL), true
 	} else if p.noneSigns() { // it may have been published a moment ago
-		k.CacheWait = rotate.CacheWait(seen.Sight, p.want.Policy.TTL)
+		k.CacheWait = rotate.CacheWait(seen.Sight, p.Want.Policy.TTL)
 	}
 	return k
 }
 
 // anyTells reports whether any signer says what it signs with.
 func (p adopter) anyTells() bool {
-	return slices.ContainsFunc(p.want.Signers,
-		func(name string) bool { s := p.seen.Signers[name]; return s.Err == nil && s.Ref.Selector != "" })
+	return slices.ContainsFunc(p.Want.Signers,
+		func(name string) bool { s := p.Seen.Signers[name]; return s.Err == nil && s.Ref.Selector != "" })
 }
 
 // usedBy returns the signers that say that they sign with the key.
 func (p adopter) usedBy(selector, keyID string) (signers []string) {
-	for _, name := range p.want.Signers {
-		s := p.seen.Signers[name]
+	for _, name := range p.Want.Signers {
+		s := p.Seen.Signers[name]
 		if s.Err == nil && s.Ref.Selector == selector && (s.Ref.KeyID == "" || s.Ref.KeyID == keyID) {
 			signers = append(signers, name)
 		}
@@ -116,14 +116,14 @@ func (p adopter) signs(a rotate.Adoption) string {
 		return a.Active
 	}
 	for _, k := range a.Keys {
-		if len(p.usedBy(k.Selector, k.Key.ID())) == len(p.want.Signers) {
+		if len(p.usedBy(k.Selector, k.Key.ID())) == len(p.Want.Signers) {
 			return k.Selector
 		}
 	}
 	if a.FromKeystore && len(a.Keys) > 0 && p.noneSigns() {
 		return a.Keys[0].Selector
 	}
-	if to := p.have.Target; p.have.Phase == rotate.Bootstrapping && p.have.Selector(to).Key != nil {
+	if to := p.Have.Target; p.Have.Phase == rotate.Bootstrapping && p.Have.Selector(to).Key != nil {
 		return to // signers come to dkimbot's own key as before
 	}
 	return ""
@@ -131,32 +131,23 @@ func (p adopter) signs(a rotate.Adoption) string {
 
 // noneSigns reports whether every signer says that it does not sign for the domain.
 func (p adopter) noneSigns() bool {
-	return !slices.ContainsFunc(p.want.Signers,
-		func(name string) bool { s := p.seen.Signers[name]; return s.Err != nil || s.Ref.Selector != "" })
+	return !slices.ContainsFunc(p.Want.Signers,
+		func(name string) bool { s := p.Seen.Signers[name]; return s.Err != nil || s.Ref.Selector != "" })
 }
 
 // adopted plans to finish an adoption that was interrupted after its key had reached
 // the keystore (I7).
 func (p *planner) adopted() verdict {
-	i, young := p.have.Intent, p.have.Phase == rotate.New || p.have.Phase == rotate.Bootstrapping
-	if i == nil || !young || !p.adopting(i.Selector) {
+	i, young := p.Have.Intent, p.Have.Phase == rotate.New || p.Have.Phase == rotate.Bootstrapping
+	if i == nil || !young || !p.Adopting(i.Selector) {
 		return free
 	}
 	why := rotate.Reason{Code: codes.Resume,
 		Message: "an adoption was interrupted after its key had been kept; it is finished"}
 	p.plan.Reason = why
 	p.step(rotate.Step{Kind: rotate.Adopt, Selector: i.Selector, Target: "keystore, " +
-		p.name(i.Selector).String(), Reason: why,
-		From: rotate.Side{KeyID: i.KeyID, Record: p.seen.Selectors[i.Selector].Sight.Values[0]},
-		To:   rotate.Side{KeyID: i.KeyID, Record: i.Record}, Signs: p.have.Target})
+		p.Name(i.Selector).String(), Reason: why,
+		From: rotate.Side{KeyID: i.KeyID, Record: p.Seen.Selectors[i.Selector].Sight.Values[0]},
+		To:   rotate.Side{KeyID: i.KeyID, Record: i.Record}, Signs: p.Have.Target})
 	return taken
-}
-
-// adopting reports whether an adoption at the selector can be finished: its key is
-// in the keystore, and DNS shows it, alone and on every server.
-func (v *view) adopting(s string) bool {
-	i, sight := v.have.Intent, v.seen.Selectors[s].Sight
-	return i != nil && i.Kind == rotate.Adopt && i.Selector == s && v.have.Selector(s).Key == nil &&
-		v.seen.Selectors[s].KeyID == i.KeyID &&
-		sight.Complete && len(sight.Values) == 1 && rotate.RecordKeyID(sight.Values[0]) == i.KeyID
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // What is checked here must hold before a key is adopted.
@@ -23,7 +24,7 @@ func (p adopter) toAdopt(a rotate.Adoption) (keys []dkim.SigningKey) {
 	given := map[string]bool{}
 	for _, k := range a.Keys {
 		given[k.Selector] = true
-		if p.have.Selector(k.Selector).Key != nil {
+		if p.Have.Selector(k.Selector).Key != nil {
 			continue
 		}
 		if err := cmp.Or(p.shownInDNS(k), p.freeInKeystore(k, a.Stored[k.Selector])); err != nil {
@@ -40,7 +41,7 @@ func (p adopter) toAdopt(a rotate.Adoption) (keys []dkim.SigningKey) {
 		return nil
 	}
 	p.obstacles = map[string]error{}
-	for _, s := range p.want.Policy.Selectors {
+	for _, s := range p.Want.Policy.Selectors {
 		if !given[s] {
 			p.ownKeystore(s)
 			p.ownDNS(s)
@@ -48,7 +49,7 @@ func (p adopter) toAdopt(a rotate.Adoption) (keys []dkim.SigningKey) {
 	}
 	p.ownNames()
 	p.stop(p.obstacle())
-	if p.have.Phase == rotate.New && p.plan.Stop == nil {
+	if p.Have.Phase == rotate.New && p.plan.Stop == nil {
 		p.closed(codes.ActionAdopt, "")
 	}
 	return keys
@@ -58,21 +59,21 @@ func (p adopter) toAdopt(a rotate.Adoption) (keys []dkim.SigningKey) {
 // for with keys of its own. While a domain is brought up, a key that is in use at one selector can be
 // adopted although dkimbot has one at the other: nothing else leads on from there.
 func (p adopter) adoptable(a rotate.Adoption) error {
-	if p.have.Released != nil {
+	if p.Have.Released != nil {
 		return fault.Refuse(codes.Released,
-			fmt.Sprintf("adopt a key of %s: the domain was released, and dkimbot does nothing for it", p.want.Name),
-			"'dkimbot release --domain "+p.want.Name+" --undo' takes it back under management")
+			fmt.Sprintf("adopt a key of %s: the domain was released, and dkimbot does nothing for it", p.Want.Name),
+			"'dkimbot release --domain "+p.Want.Name+" --undo' takes it back under management")
 	}
-	both, known := p.want.Policy.Selectors[:], map[string]bool{}
+	both, known := p.Want.Policy.Selectors[:], map[string]bool{}
 	open := 0
 	for _, k := range a.Keys {
-		switch own := p.have.Selector(k.Selector).Key; {
-		case k.Domain != p.want.Name || !slices.Contains(both, k.Selector):
+		switch own := p.Have.Selector(k.Selector).Key; {
+		case k.Domain != p.Want.Name || !slices.Contains(both, k.Selector):
 			return fault.Refuse(codes.SelectorNotInPolicy,
-				fmt.Sprintf("adopt %s: the policy of %s names the selectors %s", k.Name, p.want.Name, strings.Join(both, " and ")),
+				fmt.Sprintf("adopt %s: the policy of %s names the selectors %s", k.Name, p.Want.Name, strings.Join(both, " and ")),
 				fmt.Sprintf("name it there, as in selectors: [%s, %s]; "+
 					"or run 'dkimbot rotate --domain %s', which moves the domain over to %s without a gap and leaves %s alone",
-					k.Selector, both[1], p.want.Name, both[0], k.Name))
+					k.Selector, both[1], p.Want.Name, both[0], k.Name))
 		case known[k.Selector]:
 			return fault.Refuse(codes.TwoKeys, fmt.Sprintf("adopt %s: two keys are given for it", k.Name),
 				"give the one that DNS shows")
@@ -87,12 +88,12 @@ func (p adopter) adoptable(a rotate.Adoption) error {
 	if open == 0 {
 		return nil
 	}
-	if p.have.Phase != rotate.New && p.have.Phase != rotate.Bootstrapping {
+	if p.Have.Phase != rotate.New && p.Have.Phase != rotate.Bootstrapping {
 		return p.managed(fmt.Sprintf("adopt a key of %s: it is under management already, in phase %s",
-			p.want.Name, p.have.Phase))
+			p.Want.Name, p.Have.Phase))
 	}
-	if p.have.Phase != rotate.New {
-		return p.selectorsChanged()
+	if p.Have.Phase != rotate.New {
+		return p.SelectorsChanged()
 	}
 	return nil
 }
@@ -100,33 +101,33 @@ func (p adopter) adoptable(a rotate.Adoption) error {
 func (p adopter) managed(what string) error {
 	if p.overtaken() {
 		return fault.Refuse(codes.StaleState, what+", and the keystore holds a newer key than its state knows",
-			"restore a newer copy of the state database; or "+believe(p.want.Name))
+			"restore a newer copy of the state database; or "+health.Believe(p.Want.Name))
 	}
-	return fault.Refuse(codes.ManagedAlready, what, "leave it to dkimbot; 'dkimbot rotate --domain "+p.want.Name+
+	return fault.Refuse(codes.ManagedAlready, what, "leave it to dkimbot; 'dkimbot rotate --domain "+p.Want.Name+
 		"' carries on, or replaces the key that signs")
 }
 
 // signersKnown refuses when it is not clear which of the keys the signers use.
 func (p adopter) signersKnown(a rotate.Adoption) error {
-	if len(p.want.Signers) == 0 {
-		return fault.Refuse(codes.NoSigners, "nothing is named that signs mail for "+p.want.Name,
+	if len(p.Want.Signers) == 0 {
+		return fault.Refuse(codes.NoSigners, "nothing is named that signs mail for "+p.Want.Name,
 			"name at least one signer in the domain's configuration")
 	}
 	var given, say []string
 	for _, k := range a.Keys {
 		given = append(given, k.Selector)
 	}
-	if a.Active != "" && !slices.Contains(given, a.Active) && p.have.Selector(a.Active).Key == nil {
+	if a.Active != "" && !slices.Contains(given, a.Active) && p.Have.Selector(a.Active).Key == nil {
 		return fault.Refuse(codes.ActiveNotAdopted,
 			fmt.Sprintf("%s is named as the selector that signs for %s, and its key is not among those to adopt (%s)", a.Active,
-				p.want.Name, strings.Join(given, ", ")),
+				p.Want.Name, strings.Join(given, ", ")),
 			"give its key, too, or name one of those")
 	}
 	if p.signs(a) != "" {
 		return nil
 	}
-	for _, name := range p.want.Signers {
-		switch s := p.seen.Signers[name]; {
+	for _, name := range p.Want.Signers {
+		switch s := p.Seen.Signers[name]; {
 		case s.Err != nil:
 			say = append(say, name+" does not tell")
 		case s.Ref.Selector == "":
@@ -136,14 +137,14 @@ func (p adopter) signersKnown(a rotate.Adoption) error {
 				cmp.Or(rotate.ShortID(s.Ref.KeyID), "not told")))
 		}
 	}
-	what, active := fmt.Sprintf("adopt %s of %s: ", strings.Join(given, " and "), p.want.Name),
+	what, active := fmt.Sprintf("adopt %s of %s: ", strings.Join(given, " and "), p.Want.Name),
 		fmt.Sprintf("--active %s; every signer is then given its key", given[0])
 	if s := p.storedInUse(a); s != "" {
 		return fault.Refuse(codes.ActiveUnclear, what+
 			fmt.Sprintf("every signer signs with %s and key %s, which the keystore holds and DNS does not show, "+
 				"so that mail fails", s, rotate.ShortID(a.Stored[s])),
 			fmt.Sprintf("publish the record of that key at %s again, as it was, and adopt then; "+
-				"or say that another one is to sign from now on, as in %s", p.name(s), active))
+				"or say that another one is to sign from now on, as in %s", p.Name(s), active))
 	}
 	return fault.Refuse(codes.ActiveUnclear, what+"the signers don't all use one of the keys to adopt: "+
 		strings.Join(say, "; "), "say which one is to sign from now on, as in "+active)
@@ -151,7 +152,7 @@ func (p adopter) signersKnown(a rotate.Adoption) error {
 
 // shownInDNS refuses a key that DNS does not show, alone and on every server.
 func (p adopter) shownInDNS(k dkim.SigningKey) error {
-	seen := p.seen.Selectors[k.Selector]
+	seen := p.Seen.Selectors[k.Selector]
 	sight, what := seen.Sight, "adopt "+k.Name.String()+": "
 	switch {
 	case seen.SightErr != nil:
@@ -161,7 +162,7 @@ func (p adopter) shownInDNS(k dkim.SigningKey) error {
 			"set verify.mode to authoritative or resolvers, at least until the key is adopted")
 	case len(sight.Values) == 0:
 		return fault.Refuse(codes.NoRecord, what+"DNS shows no record there",
-			"a key without a record is used by nobody: leave it, and run 'dkimbot rotate --domain "+p.want.Name+"'")
+			"a key without a record is used by nobody: leave it, and run 'dkimbot rotate --domain "+p.Want.Name+"'")
 	case !sight.Complete:
 		return fault.Refuse(codes.RecordUnsettled, what+"not every server shows the same: "+strings.Join(sight.Lagging, "; "),
 			"try again when all of them do")
@@ -178,7 +179,7 @@ func (p adopter) shownInDNS(k dkim.SigningKey) error {
 	case record.Revoked():
 		return fault.Refuse(codes.RevokedRecord, what+"its record says that the key is revoked (empty p=)",
 			"don't use that key any more; name two other selectors in the policy and run 'dkimbot rotate --domain "+
-				p.want.Name+"'")
+				p.Want.Name+"'")
 	case record.Key.ID() != k.Key.ID():
 		return fault.Refuse(codes.OtherKey,
 			fmt.Sprintf("%sDNS shows key %s, and the key given is %s", what, rotate.ShortID(record.Key.ID()),
@@ -190,7 +191,7 @@ func (p adopter) shownInDNS(k dkim.SigningKey) error {
 // freeInKeystore refuses to store a key where another one is (I6), unless that is one
 // of dkimbot's own which was never published.
 func (p adopter) freeInKeystore(k dkim.SigningKey, unpublished string) error {
-	seen := p.seen.Selectors[k.Selector]
+	seen := p.Seen.Selectors[k.Selector]
 	if seen.KeyErr != nil || seen.KeyID == "" || seen.KeyID == k.Key.ID() || seen.KeyID == unpublished {
 		return seen.KeyErr
 	}
@@ -203,13 +204,13 @@ func (p adopter) freeInKeystore(k dkim.SigningKey, unpublished string) error {
 
 // warnTesting tells of own records that receivers don't take seriously.
 func (p *planner) warnTesting(s string) {
-	for _, v := range p.seen.Selectors[s].Sight.Values {
+	for _, v := range p.Seen.Selectors[s].Sight.Values {
 		if !strings.Contains(strings.ReplaceAll(v, " ", ""), "t=") {
 			continue // it has no flags, like almost all; reading a key is dear
 		}
 		if r, err := dkim.ParseRecord(v); err == nil && r.Testing() {
 			p.warning("the record at %s carries the testing flag t=y: receivers treat mail signed with it as unsigned; "+
-				"dkimbot publishes it without the flag once it is its own", p.name(s))
+				"dkimbot publishes it without the flag once it is its own", p.Name(s))
 		}
 	}
 }

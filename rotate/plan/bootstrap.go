@@ -14,23 +14,23 @@ func (p *planner) bootstrap() {
 	why := rotate.Reason{Code: codes.Bootstrap,
 		Message: "the domain is new to dkimbot: it gets a key at each of its two selectors"}
 	p.plan.Reason = why
-	if p.have.Phase == rotate.New &&
-		(p.obstacle() != nil || p.unread(p.want.Policy.Selectors[:]...) || p.closed(codes.ActionBootstrap, "")) {
+	if p.Have.Phase == rotate.New &&
+		(p.obstacle() != nil || p.unread(p.Want.Policy.Selectors[:]...) || p.closed(codes.ActionBootstrap, "")) {
 		return
 	}
 	first := p.first()
 	complete := p.obstacle() == nil
 	p.duty = rotate.Turn
-	for _, s := range p.want.Policy.Selectors {
-		if p.have.Leaked(s) {
+	for _, s := range p.Want.Policy.Selectors {
+		if p.Have.Leaked(s) {
 			continue
 		}
-		if p.obstacle() == nil || s == first && p.have.Relied(s) && p.obstacles[s] == nil { // else nothing is owed yet
+		if p.obstacle() == nil || s == first && p.Have.Relied(s) && p.obstacles[s] == nil { // else nothing is owed yet
 			complete = p.provide(s, p.firstKey(why)) && complete
 		}
 	}
 	switch {
-	case p.have.Leaked(first):
+	case p.Have.Leaked(first):
 	case complete:
 		p.use(first, p.firstUse(first),
 			rotate.Reason{Code: codes.Bootstrap, Message: "the signer starts to sign with " + first})
@@ -40,7 +40,7 @@ func (p *planner) bootstrap() {
 }
 
 // first returns the selector that a new domain signs with first.
-func (v *view) first() string { return cmp.Or(v.have.Target, v.want.Policy.Selectors[0]) }
+func (v *draft) first() string { return cmp.Or(v.Have.Target, v.Want.Policy.Selectors[0]) }
 
 // firstKey says why a selector gets its first key: after an adoption only the other one does.
 func (p *planner) firstKey(why rotate.Reason) rotate.Reason {
@@ -53,18 +53,18 @@ func (p *planner) firstKey(why rotate.Reason) rotate.Reason {
 // bringBack plans, while a new domain can't be finished, that the signers which
 // sign already continue to do so, and that those which sign with nothing join them.
 func (p *planner) bringBack(first string) {
-	key := p.have.Selector(first).Key
+	key := p.Have.Selector(first).Key
 	if key == nil || key.VerifiedAt.IsZero() || p.obstacles[first] != nil {
 		return
 	}
 	p.duty = rotate.Signing
-	for _, signer := range p.want.Signers {
-		switch c, known := p.have.Signers[signer]; {
-		case p.confirmed(signer, first, key.ID):
+	for _, signer := range p.Want.Signers {
+		switch c, known := p.Have.Signers[signer]; {
+		case p.Confirmed(signer, first, key.ID):
 		case known && c.Selector == first:
 			p.bring(signer, first, key, p.known(first),
 				rotate.Reason{Code: codes.SignerStrays, Message: "it signed with " + first + ", and does not any more"})
-		case p.joins(signer, first, key.ID) && (p.seen.Selectors[first].KeyErr == nil || p.ComesAlone(signer, first)):
+		case p.Joins(signer, first, key.ID) && (p.Seen.Selectors[first].KeyErr == nil || p.ComesAlone(signer, first)):
 			p.bring(signer, first, key, p.known(first),
 				rotate.Reason{Code: codes.SignerStrays, Message: "it signs with nothing, and others sign with " + first})
 		}

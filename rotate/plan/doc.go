@@ -2,12 +2,25 @@
 // time, the configuration, a request, the stored state and what was observed to a
 // rotate.DomainPlan, which is plain data (I11): it imports nothing that could write.
 //
-// The four steps of the scheme are four files: bootstrap.go, switch.go, drain.go and
-// replace.go. What comes before them is an ordered list of rules (plan.go): release.go, checks.go,
-// adopt.go, compromised.go, rollback.go and repair.go; limits.go holds back what begins. provide.go
-// and waits.go have the single steps and how long they
-// wait. view.go says what they ask: a view of what was seen, compared with the state, a Judge
-// of what may be done, and what is not as it should be (drift.go). Forecast plays the planner
-// forward, PlanAdoption takes keys under management that are in use, and Ordered changes what
-// the state wants as a person instructs.
+// Read it as a story. A domain that is new gets a key at each of two selectors, and signers begin
+// to sign with the first (bootstrap.go). When the schedule says so, they switch to the other
+// (switch.go). Mail that was signed before is still on its way, so the old record stays for a
+// while (drain.go). Then the old selector gets a fresh key (replace.go), and the domain waits for
+// the schedule again.
+//
+// Life interrupts that, and an ordered list of rules (plan.go) comes before the four steps: the
+// domain was handed back (release.go); the state makes no sense, or something that is not
+// dkimbot's is in the way (checks.go); keys that are in use were adopted (adopt.go); a key is
+// compromised (compromised.go); signers were sent back (rollback.go); a record has vanished, or
+// a signer signs with the wrong key (repair.go). Each rule says whether the scheme goes on, begins
+// nothing new, or waits.
+//
+// A plan grows in a draft (draft.go). What the steps are made of stands in provide.go: make a key,
+// store it, publish it, see it in DNS, give it to a signer. How long each has to wait, so that no
+// receiver misses a record, stands in waits.go. What begins something new asks the limits first
+// (limits.go).
+//
+// Two functions stand beside Plan: PlanAdoption takes keys that are in use under management, and
+// Ordered changes what the state wants as a person instructs (order.go). All of them ask package
+// health what is there and what may be done; package forecast plays plans forward.
 package plan

@@ -7,12 +7,12 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
-	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // draft is a plan as it grows: it says how each kind of step is planned.
 type draft struct {
-	health
+	health.Check
 	req  rotate.Request
 	plan rotate.DomainPlan
 
@@ -41,8 +41,6 @@ func sameStep(a, b rotate.Step) bool {
 		(a.Duty == rotate.Joining) == (b.Duty == rotate.Joining)
 }
 
-func (v *view) name(s string) dkim.Name { return dkim.Name{Domain: v.want.Name, Selector: s} }
-
 // because says why the plan is made, where no rule has said it yet.
 func (d *draft) because(why rotate.Reason) {
 	if d.plan.Reason.Code == "" {
@@ -62,7 +60,7 @@ func (d *draft) stop(err error) {
 // nothing was said about what comes next.
 func (d *draft) nextFromSteps() {
 	for _, s := range d.plan.Steps {
-		if !s.NotBefore.After(d.now) {
+		if !s.NotBefore.After(d.Now) {
 			continue
 		}
 		action, why := s.Kind, s.Reason
@@ -89,7 +87,7 @@ func (d *draft) note(selector string, err error) {
 
 // obstacle returns the first of the obstacles; nil when there is none.
 func (d *draft) obstacle() error {
-	return cmp.Or(d.obstacles[""], d.obstacles[d.want.Policy.Selectors[0]], d.obstacles[d.want.Policy.Selectors[1]])
+	return cmp.Or(d.obstacles[""], d.obstacles[d.Want.Policy.Selectors[0]], d.obstacles[d.Want.Policy.Selectors[1]])
 }
 
 // warnOf warns of a thing; of what a finding says of it, people are told once.

@@ -12,13 +12,13 @@ import (
 
 // draining waits until no mail in flight needs the old key, then replaces it.
 func (p *planner) draining(busy bool) {
-	s, until := p.have.Draining, p.have.SwitchedAt.Add(p.want.Policy.Drain)
-	leaked := p.have.Leaked(s)
-	over := leaked || p.replaced(s) || !p.now.Before(until)
-	if len(p.astray()) > 0 && !p.replaced(s) && !leaked {
+	s, until := p.Have.Draining, p.Have.SwitchedAt.Add(p.Want.Policy.Drain)
+	leaked := p.Have.Leaked(s)
+	over := leaked || p.Replaced(s) || !p.Now.Before(until)
+	if len(p.Astray()) > 0 && !p.Replaced(s) && !leaked {
 		// A signer that strayed may have signed with the old selector until now:
 		// the drain starts again when it has come back (I2, I10).
-		over, until = false, p.now.Add(p.want.Policy.Drain)
+		over, until = false, p.Now.Add(p.Want.Policy.Drain)
 	}
 	switch {
 	case leaked:
@@ -26,7 +26,7 @@ func (p *planner) draining(busy bool) {
 			" was reported as compromised: it is revoked and destroyed, and a fresh key takes its place"}
 		p.duty = rotate.Revocation
 		p.revoke(s, time.Time{})
-		if key := p.have.Selector(s).Key; !p.mayBeInHands(key.ID) {
+		if key := p.Have.Selector(s).Key; !p.MayBeInHands(key.ID) {
 			p.destroyLeaked(s, time.Time{})
 		}
 		if p.obstacles[s] == nil {
@@ -45,7 +45,7 @@ func (p *planner) draining(busy bool) {
 func (d *draft) drain(s string, until time.Time) rotate.Reason {
 	why := rotate.Reason{Code: codes.Drain,
 		Message: fmt.Sprintf("mail signed with %s may be in flight, and receivers may keep its key, "+
-			"for %s after the last signer's switch; then %s gets a fresh key", s, rotate.Span(d.want.Policy.Drain), s)}
-	d.step(rotate.Step{Kind: rotate.Drain, Selector: s, Target: d.name(s).String(), NotBefore: until, Reason: why})
+			"for %s after the last signer's switch; then %s gets a fresh key", s, rotate.Span(d.Want.Policy.Drain), s)}
+	d.step(rotate.Step{Kind: rotate.Drain, Selector: s, Target: d.Name(s).String(), NotBefore: until, Reason: why})
 	return why
 }

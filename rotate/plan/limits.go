@@ -47,10 +47,10 @@ func bars(l rotate.Limits, now time.Time, req rotate.Request) (held []bar, opens
 // says so: as a refusal where a person asked for the change, else as what comes
 // next. It is asked where a change begins, and nowhere else; see Limits.
 func (d *draft) closed(action codes.Action, selector string) bool {
-	held, opens, err := bars(d.want.Limits, d.now, d.req)
+	held, opens, err := bars(d.Want.Limits, d.Now, d.req)
 	switch {
 	case err != nil:
-		d.stop(fault.Lasting("see whether a change of "+d.want.Name+" may begin now", err,
+		d.stop(fault.Lasting("see whether a change of "+d.Want.Name+" may begin now", err,
 			"mend the limits in the configuration"))
 		return true
 	case len(held) == 0:
@@ -59,11 +59,11 @@ func (d *draft) closed(action codes.Action, selector string) bool {
 	d.plan.Held = held[0].key
 	why := rotate.Reason{Code: held[0].code, Message: ChangeWords(action, selector) + " waits: " + sayAll(held)}
 	if d.req.Asked || d.req.Named {
-		d.stop(d.refusal(fmt.Sprintf("begin %s of %s: %s", ChangeWords(action, selector), d.want.Name, sayAll(held)), held))
+		d.stop(d.refusal(fmt.Sprintf("begin %s of %s: %s", ChangeWords(action, selector), d.Want.Name, sayAll(held)), held))
 		return true
 	}
 	if opens.IsZero() {
-		opens = d.now.Truncate(planLook).Add(planLook)
+		opens = d.Now.Truncate(planLook).Add(planLook)
 	}
 	d.plan.Reason = why
 	d.plan.Next = &rotate.Next{Action: action, Selector: selector, At: opens, Reason: why}
@@ -82,9 +82,9 @@ func (d *draft) refusal(what string, held []bar) error {
 	}
 	hint := "wait until then"
 	if held[0].code == codes.PlanOnly {
-		command := "dkimbot plan --domain " + d.want.Name
+		command := "dkimbot plan --domain " + d.Want.Name
 		if d.req.Asked {
-			command = "dkimbot rotate --domain " + d.want.Name + " --dry-run"
+			command = "dkimbot rotate --domain " + d.Want.Name + " --dry-run"
 		}
 		hint = "save a plan with '" + command + " --out FILE', have it reviewed and run 'dkimbot apply FILE'"
 		if d.adoption {
@@ -123,7 +123,7 @@ func (d *draft) opening(n rotate.Next) *rotate.Next {
 	}
 	later := d.req
 	later.Approved = true // whether a plan is applied by then, nobody knows
-	held, opens, err := bars(d.want.Limits, n.At, later)
+	held, opens, err := bars(d.Want.Limits, n.At, later)
 	if err == nil && len(held) > 0 && !opens.IsZero() {
 		n.At, n.Reason = opens, rotate.Reason{Code: held[0].code, Message: n.Reason.Message +
 			"; when that is due, " + sayAll(held)}

@@ -49,7 +49,7 @@ func give(p *planner, instruction rotate.Instruction, st *rotate.State) ([]rotat
 	case rotate.Carry:
 		return giveCarry(st), nil
 	}
-	return nil, fault.Lasting(fmt.Sprintf("carry out %T for %s", instruction, p.want.Name),
+	return nil, fault.Lasting(fmt.Sprintf("carry out %T for %s", instruction, p.Want.Name),
 		errors.New("there is no such instruction"), "report this as a defect")
 }
 
@@ -61,14 +61,14 @@ func giveCarry(st *rotate.State) []rotate.Event {
 }
 
 // chosen returns the signers that an order names, all of the domain's when it names none.
-func (j *Judge) chosen(signers []string) ([]string, error) {
+func (j *planner) chosen(signers []string) ([]string, error) {
 	if len(signers) == 0 {
-		return j.want.Signers, nil
+		return j.Want.Signers, nil
 	}
 	for _, s := range signers {
-		if !slices.Contains(j.want.Signers, s) {
-			return nil, fault.Refuse(codes.UnknownSigner, fmt.Sprintf("%s is not signed for by %s", j.want.Name, s),
-				"name signers of the domain: "+strings.Join(j.want.Signers, ", "))
+		if !slices.Contains(j.Want.Signers, s) {
+			return nil, fault.Refuse(codes.UnknownSigner, fmt.Sprintf("%s is not signed for by %s", j.Want.Name, s),
+				"name signers of the domain: "+strings.Join(j.Want.Signers, ", "))
 		}
 	}
 	return signers, nil
@@ -76,19 +76,19 @@ func (j *Judge) chosen(signers []string) ([]string, error) {
 
 // unmanaged refuses an order for a domain that dkimbot has not brought up yet.
 func (p *planner) unmanaged(what string) error {
-	if _, release := p.req.Instruction.(rotate.Release); p.have.Released != nil && !release {
+	if _, release := p.req.Instruction.(rotate.Release); p.Have.Released != nil && !release {
 		return fault.Refuse(codes.Released,
-			fmt.Sprintf("%s for %s: it was released, and dkimbot does nothing for it", what, p.want.Name),
-			"'dkimbot release --domain "+p.want.Name+" --undo' takes it back under management")
+			fmt.Sprintf("%s for %s: it was released, and dkimbot does nothing for it", what, p.Want.Name),
+			"'dkimbot release --domain "+p.Want.Name+" --undo' takes it back under management")
 	}
-	if err := p.lostState(); err != nil {
+	if err := p.LostState(); err != nil {
 		return err
 	}
 	_, distrust := p.req.Instruction.(rotate.Distrust)
-	if p.have.Phase != rotate.New && (p.have.Phase != rotate.Bootstrapping || distrust) {
+	if p.Have.Phase != rotate.New && (p.Have.Phase != rotate.Bootstrapping || distrust) {
 		return nil
 	}
 	return fault.Refuse(codes.NotManaged,
-		fmt.Sprintf("%s for %s: it is %s, so dkimbot does not sign for it yet", what, p.want.Name, p.have.Phase),
-		"'dkimbot rotate --domain "+p.want.Name+"' brings it up")
+		fmt.Sprintf("%s for %s: it is %s, so dkimbot does not sign for it yet", what, p.Want.Name, p.Have.Phase),
+		"'dkimbot rotate --domain "+p.Want.Name+"' brings it up")
 }

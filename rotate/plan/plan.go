@@ -24,9 +24,10 @@ func plan(now time.Time, want rotate.Domain, req rotate.Request, have rotate.Sta
 	adoptedIn rotate.Phase) rotate.DomainPlan {
 	have = have.AsOf(now)
 	look := newPlanner(time.Time{}, want, req, have, seen)
-	drift := rotate.Dated(look.drift(), have.Drift)
+	drift := rotate.Dated(look.Drift(), have.Drift)
 	p := newPlanner(now, want, req, have, seen)
-	p.afterAdoption, p.stands, p.olds = adoptedIn != "", look.stands, look.olds
+	p.Reuse(&look.Check)
+	p.afterAdoption = adoptedIn != ""
 	p.plan = rotate.DomainPlan{Name: want.Name, Phase: cmp.Or(adoptedIn, have.Phase), Revision: have.Revision,
 		Asked: req.Asked, Drift: drift, Seen: seen}
 	p.domain()
@@ -94,7 +95,7 @@ func (p *planner) domain() {
 
 // scheme plans the step of the scheme that the domain's phase wants; busy: nothing new is begun.
 func (p *planner) scheme(busy bool) {
-	switch p.have.Phase {
+	switch p.Have.Phase {
 	case rotate.New, rotate.Bootstrapping:
 		p.bootstrap()
 	case rotate.Ready:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // What is planned here brings a key into DNS, and signers to it.
@@ -15,38 +16,38 @@ import (
 // provide plans what is missing until the selector's key is made, kept,
 // published and seen. It reports whether that can be done.
 func (d *draft) provide(s string, why rotate.Reason) bool {
-	name, sel, seen := d.name(s), d.have.Selector(s), d.seen.Selectors[s]
-	key := sel.Pending(d.have.Phase)
+	name, sel, seen := d.Name(s), d.Have.Selector(s), d.Seen.Selectors[s]
+	key := sel.Pending(d.Have.Phase)
 	if key == nil {
 		if seen.KeyErr != nil {
 			d.stop(seen.KeyErr)
 			return false
 		}
-		if d.lostAll() && !d.resumable(s) {
-			d.stop(d.lostKeystore(s))
+		if d.LostAll() && !d.Resumable(s) {
+			d.stop(d.LostKeystore(s))
 			return false
 		}
-		if !d.resumable(s) {
+		if !d.Resumable(s) {
 			d.step(rotate.Step{Kind: rotate.Generate, Selector: s, Target: name.String(), Reason: why,
-				Algorithm: d.want.Policy.Key})
+				Algorithm: d.Want.Policy.Key})
 		}
 		d.step(rotate.Step{Kind: rotate.StoreKey, Selector: s, Target: "keystore, " + name.String(), Reason: d.storeReason(s),
 			From: rotate.Side{KeyID: seen.KeyID}, To: rotate.Side{Fresh: true}})
 		key = &rotate.Key{}
 	}
 	standing := d.Standing(s)
-	if key.PublishedAt.IsZero() || standing != Current && standing != changing {
+	if key.PublishedAt.IsZero() || standing != health.Current && standing != health.Changing {
 		d.publish(s, key, why)
 	}
-	if sel.Next != nil || key.VerifiedAt.IsZero() || standing != Current {
+	if sel.Next != nil || key.VerifiedAt.IsZero() || standing != health.Current {
 		d.verify(s, key, time.Time{}, rotate.Reason{Code: codes.Verify,
 			Message: "the record must show on every authoritative server before anything relies on it"})
 	}
 	return true
 }
 
-func (j *Judge) storeReason(s string) rotate.Reason {
-	if j.resumable(s) {
+func (j *draft) storeReason(s string) rotate.Reason {
+	if j.Resumable(s) {
 		return rotate.Reason{Code: codes.Resume, Message: "an earlier attempt stored this key; it is read back and used"}
 	}
 	return rotate.Reason{Code: codes.StoredFirst,
@@ -54,27 +55,27 @@ func (j *Judge) storeReason(s string) rotate.Reason {
 }
 
 func (d *draft) publish(s string, key *rotate.Key, why rotate.Reason) {
-	before := strings.Join(d.seen.Selectors[s].Sight.Values, " | ")
+	before := strings.Join(d.Seen.Selectors[s].Sight.Values, " | ")
 	d.step(rotate.Step{Kind: rotate.Publish, Selector: s,
-		Target: fmt.Sprintf("%s TXT, through %s", d.name(s), d.want.Provider), Reason: why,
+		Target: fmt.Sprintf("%s TXT, through %s", d.Name(s), d.Want.Provider), Reason: why,
 		Asked: d.askedOf(s), From: rotate.Side{Record: before, KeyID: rotate.RecordKeyID(before)}, To: key.Side(),
-		TTL: d.want.Policy.TTL})
+		TTL: d.Want.Policy.TTL})
 }
 
 func (d *draft) verify(s string, key *rotate.Key, from time.Time, why rotate.Reason) {
-	d.step(rotate.Step{Kind: rotate.Verify, Selector: s, Target: d.name(s).String() + " TXT", NotBefore: from,
+	d.step(rotate.Step{Kind: rotate.Verify, Selector: s, Target: d.Name(s).String() + " TXT", NotBefore: from,
 		Reason: d.verifyReason(s, why), Asked: d.askedOf(s), To: key.Side()})
 }
 
 // use plans the switch of every signer to selector s, which is verified once
 // more just before (I2).
 func (d *draft) use(s string, from time.Time, why rotate.Reason) {
-	key := d.have.Selector(s).Key
+	key := d.Have.Selector(s).Key
 	if key == nil {
 		key = &rotate.Key{}
 	}
-	for _, signer := range d.want.Signers {
-		if !d.confirmed(signer, s, key.ID) && !(s == d.have.Target && slices.Contains(d.have.Held, signer)) {
+	for _, signer := range d.Want.Signers {
+		if !d.Confirmed(signer, s, key.ID) && !(s == d.Have.Target && slices.Contains(d.Have.Held, signer)) {
 			d.bring(signer, s, key, from, why)
 		}
 	}
@@ -84,12 +85,12 @@ func (d *draft) use(s string, from time.Time, why rotate.Reason) {
 // sign with the key and this one with nothing, or with a key that is gone, its mail can only
 // gain: servers that do not answer are not waited for then. One that shows something else is.
 func (d *draft) bring(signer, s string, key *rotate.Key, from time.Time, why rotate.Reason) {
-	joins := d.joins(signer, s, key.ID) && !d.sheltered[signer]
+	joins := d.Joins(signer, s, key.ID) && !d.sheltered[signer]
 	if joins {
 		from = time.Time{} // to wait for resolvers would only send more mail without a signature
 	}
-	joins = joins || d.usesDeadKey(signer) && d.othersUse(signer, s, key.ID)
-	if seen := d.seen.Selectors[s]; !joins || seen.SightErr != nil || !seen.Sight.Silent {
+	joins = joins || d.UsesDeadKey(signer) && d.OthersUse(signer, s, key.ID)
+	if seen := d.Seen.Selectors[s]; !joins || seen.SightErr != nil || !seen.Sight.Silent {
 		d.verifyBeforeUse(s, key, from)
 		d.activate(signer, s, key, from, why)
 		return
@@ -102,34 +103,6 @@ func (d *draft) bring(signer, s string, key *rotate.Key, from time.Time, why rot
 	d.duty = duty
 }
 
-// joins reports whether a signer says that it signs with nothing, while another one signs with the key.
-func (v *view) joins(signer, s, keyID string) bool {
-	seen := v.seen.Signers[signer]
-	return seen.Err == nil && seen.Ref.Selector == "" && v.othersUse(signer, s, keyID)
-}
-
-// othersUse reports whether another signer signs with the key.
-func (v *view) othersUse(signer, s, keyID string) bool {
-	return slices.ContainsFunc(v.want.Signers, func(other string) bool {
-		return other != signer && v.confirmed(other, s, keyID)
-	})
-}
-
-// usesDeadKey reports whether a signer came back, as from a backup, to a key that was compromised,
-// or that no server which answers shows: its mail is lost as it is.
-func (v *view) usesDeadKey(signer string) bool {
-	seen := v.seen.Signers[signer]
-	at, looked := v.seen.Selectors[seen.Ref.Selector]
-	if seen.Err != nil || seen.Ref.KeyID == "" || !looked {
-		return false
-	}
-	if key := v.have.Selector(seen.Ref.Selector).Key; key != nil && key.ID == seen.Ref.KeyID && !key.Leaked.IsZero() {
-		return true
-	}
-	return at.SightErr == nil && !at.Sight.Unchecked && (at.Sight.Complete || at.Sight.Silent) &&
-		!slices.ContainsFunc(at.Sight.Values, func(v string) bool { return rotate.RecordKeyID(v) == seen.Ref.KeyID })
-}
-
 // verifyBeforeUse plans one more look at a record that was verified some time
 // ago, unless it is verified on the way here.
 func (d *draft) verifyBeforeUse(s string, key *rotate.Key, from time.Time) {
@@ -138,8 +111,8 @@ func (d *draft) verifyBeforeUse(s string, key *rotate.Key, from time.Time) {
 }
 
 func (d *draft) activate(signer, s string, key *rotate.Key, from time.Time, why rotate.Reason) {
-	ref := d.have.Identify(d.seen.Signers[signer].Ref)
-	if c := d.have.Signers[signer]; d.seen.Signers[signer].Err != nil { // as far as is known
+	ref := d.Have.Identify(d.Seen.Signers[signer].Ref)
+	if c := d.Have.Signers[signer]; d.Seen.Signers[signer].Err != nil { // as far as is known
 		ref.Selector, ref.KeyID = c.Selector, c.KeyID
 	}
 	if d.afterAdoption && why.Code == codes.Bootstrap && ref.Selector == s && key.ID != "" && ref.KeyID == key.ID {
@@ -149,22 +122,4 @@ func (d *draft) activate(signer, s string, key *rotate.Key, from time.Time, why 
 		NotBefore: from,
 		From:      rotate.Side{Selector: ref.Selector, KeyID: ref.KeyID},
 		To:        rotate.Side{Selector: s, KeyID: key.ID, Fresh: key.ID == ""}})
-}
-
-// anyConfirmed reports whether a signer signs with the selector's key, as far as is known.
-func (v *view) anyConfirmed(s string) bool {
-	key := v.have.Selector(s).Key
-	return key != nil && slices.ContainsFunc(v.want.Signers,
-		func(signer string) bool { return v.confirmed(signer, s, key.ID) })
-}
-
-// confirmed reports whether a signer has confirmed the key and was not seen to sign otherwise.
-func (v *view) confirmed(signer, s, keyID string) bool {
-	c, ok := v.have.Signers[signer]
-	if !ok || keyID == "" || c.Unsure || c.Selector != s || c.KeyID != keyID {
-		return false
-	}
-	seen := v.seen.Signers[signer]
-	ref := v.have.Identify(seen.Ref)
-	return seen.Err != nil || ref.Selector == s && ref.KeyID == keyID
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // giveRelease notes that the domain is released.
@@ -19,32 +20,32 @@ func giveRelease(p *planner, o rotate.Release, st *rotate.State) ([]rotate.Event
 		return nil, err
 	}
 	if why := p.restless(); why != "" && st.Released == nil {
-		return nil, fault.Refuse(codes.NotAtRest, fmt.Sprintf("release %s: %s", p.want.Name, why),
-			"'dkimbot rotate --domain "+p.want.Name+" --wait' finishes what is under way; then release it")
+		return nil, fault.Refuse(codes.NotAtRest, fmt.Sprintf("release %s: %s", p.Want.Name, why),
+			"'dkimbot rotate --domain "+p.Want.Name+" --wait' finishes what is under way; then release it")
 	}
 	if st.Released == nil {
-		st.Released = &rotate.HandedBack{At: p.now}
+		st.Released = &rotate.HandedBack{At: p.Now}
 	}
 	if o.Purge && !st.Released.Purge { // nobody has watched the signers until now
-		st.Released.Purge, st.Released.LastUsed = true, p.now
+		st.Released.Purge, st.Released.LastUsed = true, p.Now
 	}
 	message := "handed back; records, keys and signers stay as they are"
 	if st.Released.Purge {
 		message = "handed back; records and keys are cleared away when no signer has used them for " +
-			rotate.Span(p.want.Policy.Drain)
+			rotate.Span(p.Want.Policy.Drain)
 	}
 	return []rotate.Event{{Kind: rotate.LetGo, Selector: st.Active, Message: message}}, nil
 }
 
 // restless says what of the domain is half done, "" for nothing.
-func (j *Judge) restless() string {
-	for _, s := range j.keyed() {
-		if j.have.Leaked(s) {
+func (j *draft) restless() string {
+	for _, s := range j.Keyed() {
+		if j.Have.Leaked(s) {
 			return "its key at " + s + " was reported as compromised and is not replaced yet"
 		}
 	}
-	if j.have.Phase == rotate.Switching || j.have.Phase == rotate.Replacing {
-		return "it is " + string(j.have.Phase)
+	if j.Have.Phase == rotate.Switching || j.Have.Phase == rotate.Replacing {
+		return "it is " + string(j.Have.Phase)
 	}
 	return ""
 }
@@ -52,27 +53,28 @@ func (j *Judge) restless() string {
 // giveReclaim notes that a released domain is managed again.
 func giveReclaim(p *planner, st *rotate.State) ([]rotate.Event, error) {
 	if st.Released == nil {
-		return nil, fault.Refuse(codes.NotReleased, "take "+p.want.Name+" back: it was never released",
-			"'dkimbot status --domain "+p.want.Name+"' says where it stands")
+		return nil, fault.Refuse(codes.NotReleased, "take "+p.Want.Name+" back: it was never released",
+			"'dkimbot status --domain "+p.Want.Name+"' says where it stands")
 	}
 	if st.Released.Begun && st.Released.Purged.IsZero() {
 		return nil, fault.Refuse(codes.BeingPurged,
 			fmt.Sprintf("take %s back: its records and keys are being cleared away, "+
-				"because it was released with --purge", p.want.Name),
+				"because it was released with --purge", p.Want.Name),
 			"'dkimbot rotate --due' goes on clearing away; take it back when that is done")
 	}
-	if err := p.selectorsChanged(); err != nil && st.Released.Purged.IsZero() {
+	if err := p.SelectorsChanged(); err != nil && st.Released.Purged.IsZero() {
 		return nil, &fault.Error{Kind: fault.Refused, Code: fault.CodeOf(err),
-			What: fmt.Sprintf("take %s back: it was released with other selectors", p.want.Name), Err: err,
+			What: fmt.Sprintf("take %s back: it was released with other selectors", p.Want.Name), Err: err,
 			Hint: fault.HintOf(err) + "; take it back then"}
 	}
 	st.Released = nil
-	for _, s := range p.keyed() {
-		if p.Standing(s) != Current { // nobody looked after the record meanwhile: it is relied on when it was seen again (I2)
+	for _, s := range p.Keyed() {
+		if p.Standing(s) != health.Current {
+			// nobody looked after the record meanwhile: it is relied on when it was seen again (I2)
 			st.Selectors[s].Key.VerifiedAt = time.Time{}
 		}
 	}
-	if len(p.keyed()) == 0 {
+	if len(p.Keyed()) == 0 {
 		st.Enter(rotate.New)
 		st.Active, st.Draining, st.Signers = "", "", map[string]rotate.Confirmed{}
 	}
@@ -81,16 +83,16 @@ func giveReclaim(p *planner, st *rotate.State) ([]rotate.Event, error) {
 
 // released plans for a domain that was handed back: nothing, or clearing away.
 func (p *planner) released() verdict {
-	if p.have.Released == nil {
+	if p.Have.Released == nil {
 		return free
 	}
-	p.have.Heed(p.want, p.seen, nil, p.now)
-	r := p.have.Released
+	p.Have.Heed(p.Want, p.Seen, nil, p.Now)
+	r := p.Have.Released
 	switch {
 	case p.req.Asked:
 		p.stop(fault.Refuse(codes.Released,
-			fmt.Sprintf("%s was released on %s: dkimbot does nothing for it", p.want.Name, r.At.UTC().Format(time.DateOnly)),
-			"'dkimbot release --domain "+p.want.Name+
+			fmt.Sprintf("%s was released on %s: dkimbot does nothing for it", p.Want.Name, r.At.UTC().Format(time.DateOnly)),
+			"'dkimbot release --domain "+p.Want.Name+
 				" --undo' takes it back under management; otherwise take it out of the configuration"))
 	case !r.Purged.IsZero():
 		p.plan.Reason = rotate.Reason{Code: codes.Released,
@@ -107,29 +109,29 @@ func (p *planner) released() verdict {
 // purge clears away both selectors once nobody needs them (I1, I2). A private key is
 // destroyed only when its record was revoked, so that what fails is tried again.
 func (p *planner) purge(r rotate.HandedBack) {
-	if err := p.selectorsChanged(); err != nil {
+	if err := p.SelectorsChanged(); err != nil {
 		p.stop(err)
 		return
 	}
 	p.duty = rotate.Turn
 	why := rotate.Reason{Code: codes.Purge,
-		Message: fmt.Sprintf("the domain was handed back; what dkimbot made is cleared away when no signer has signed with it for %s", rotate.Span(p.want.Policy.Drain))}
+		Message: fmt.Sprintf("the domain was handed back; what dkimbot made is cleared away when no signer has signed with it for %s", rotate.Span(p.Want.Policy.Drain))}
 	p.plan.Reason = why
-	until := r.LastUsed.Add(p.want.Policy.Drain)
+	until := r.LastUsed.Add(p.Want.Policy.Drain)
 	if users := p.usersOfOurs(); len(users) > 0 {
-		if !until.After(p.now) { // a laboratory's drain of nothing
-			until = p.now.Add(time.Minute)
+		if !until.After(p.Now) { // a laboratory's drain of nothing
+			until = p.Now.Add(time.Minute)
 		}
 		p.warning("%s; nothing is cleared away before no signer has signed with it for %s: let them sign with something else",
-			strings.Join(users, ", "), rotate.Span(p.want.Policy.Drain))
+			strings.Join(users, ", "), rotate.Span(p.Want.Policy.Drain))
 	}
 	p.warnDismissed()
-	for _, s := range p.keyed() {
+	for _, s := range p.Keyed() {
 		p.revoke(s, until)
 	}
-	for _, s := range p.keyed() {
-		key := p.have.Selector(s).Key
-		if err := cmp.Or(p.wrongKeystore(s), p.standsBeside(s)); err != nil {
+	for _, s := range p.Keyed() {
+		key := p.Have.Selector(s).Key
+		if err := cmp.Or(p.WrongKeystore(s), p.standsBeside(s)); err != nil {
 			p.stop(err)
 		} else if !key.Gone {
 			p.destroy(s, rotate.Retired{KeyID: key.ID, Version: key.Version}, until, why)
@@ -140,26 +142,26 @@ func (p *planner) purge(r rotate.HandedBack) {
 // standsBeside says why a selector's key is not destroyed: DNS shows it beside a record of
 // somebody else, so that it can't be revoked (I5, I6).
 func (p *planner) standsBeside(s string) error {
-	sight := p.seen.Selectors[s].Sight
+	sight := p.Seen.Selectors[s].Sight
 	ours := slices.ContainsFunc(sight.Values,
-		func(v string) bool { return rotate.RecordKeyID(v) == p.have.Selector(s).Key.ID })
-	if !ours || !p.handsOff(s) {
+		func(v string) bool { return rotate.RecordKeyID(v) == p.Have.Selector(s).Key.ID })
+	if !ours || !p.HandsOff(s) {
 		return nil
 	}
 	return fault.Refuse(codes.ForeignRecord,
-		fmt.Sprintf("clear away the key record at %s: DNS shows something there that dkimbot did not make (%s)", p.name(s),
+		fmt.Sprintf("clear away the key record at %s: DNS shows something there that dkimbot did not make (%s)", p.Name(s),
 			rotate.Brief(sight.Values)),
 		"remove what dkimbot did not make; what is its own is cleared away then, and the private key destroyed")
 }
 
 // usersOfOurs tells which signers sign with a key of ours, or don't say.
-func (j *Judge) usersOfOurs() (users []string) {
-	for _, name := range j.want.Signers {
-		seen := j.seen.Signers[name]
+func (j *draft) usersOfOurs() (users []string) {
+	for _, name := range j.Want.Signers {
+		seen := j.Seen.Signers[name]
 		switch {
 		case seen.Err != nil:
 			users = append(users, "signer "+name+" does not tell what it signs with")
-		case j.have.MayUse(seen):
+		case j.Have.MayUse(seen):
 			users = append(users, "signer "+name+" signs with "+seen.Ref.Selector)
 		}
 	}
@@ -169,11 +171,11 @@ func (j *Judge) usersOfOurs() (users []string) {
 // warnDismissed tells of signers that can't be asked any more, and that may go on to
 // sign with what is to be cleared away.
 func (p *planner) warnDismissed() {
-	for _, name := range slices.Sorted(maps.Keys(p.have.Signers)) {
-		if f := p.leftOver(name); f != nil {
+	for _, name := range slices.Sorted(maps.Keys(p.Have.Signers)) {
+		if f := p.LeftOver(name); f != nil {
 			p.warning("signer %s signed with %s and is no longer listed; "+
 				"nobody asks it: see to it that it does not sign with it any more, or list it again", name,
-				p.have.Signers[name].Selector)
+				p.Have.Signers[name].Selector)
 		}
 	}
 }

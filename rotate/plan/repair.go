@@ -10,13 +10,14 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // What is planned here keeps in order what is there already, in every phase.
 
 // repaired puts in order what is there already: records, and what signers sign with.
 func (p *planner) repaired() verdict {
-	switch p.have.Phase {
+	switch p.Have.Phase {
 	case rotate.Ready, rotate.Draining, rotate.Replacing:
 		records, signers := p.repair(), p.align()
 		if records || signers {
@@ -34,20 +35,20 @@ func (p *planner) repaired() verdict {
 // older one of ours stands in place of. It reports whether there are any.
 func (p *planner) repair() bool {
 	repairs := false
-	for _, s := range p.want.Policy.Selectors {
+	for _, s := range p.Want.Policy.Selectors {
 		repairs = p.repairAt(s) || repairs
 	}
 	return repairs
 }
 
 func (p *planner) repairAt(s string) bool {
-	sel := p.have.Selector(s)
-	if sel.Next != nil || sel.Key == nil || p.givenUp(s) || p.handsOff(s) {
+	sel := p.Have.Selector(s)
+	if sel.Next != nil || sel.Key == nil || p.GivenUp(s) || p.HandsOff(s) {
 		return false
 	}
 	p.duty = rotate.Publicity
-	lost := p.lost(s)
-	if lost != nil && p.superseded(s) {
+	lost := p.Lost(s)
+	if lost != nil && p.Superseded(s) {
 		return false
 	}
 	if lost != nil {
@@ -55,7 +56,7 @@ func (p *planner) repairAt(s string) bool {
 		p.plan.Reason = why
 		p.publish(s, sel.Key, why)
 	}
-	seen := p.seen.Selectors[s]
+	seen := p.Seen.Selectors[s]
 	if lost == nil && (!sel.Key.VerifiedAt.IsZero() || seen.SightErr != nil) {
 		return false
 	}
@@ -65,58 +66,35 @@ func (p *planner) repairAt(s string) bool {
 	return true
 }
 
-// givenUp reports whether a compromised key's record is not worth a repair. While signers
-// sign with the key and nothing better is ready, it is, unless its revocation was ordered.
-func (j *Judge) givenUp(s string) bool {
-	if !j.have.Leaked(s) {
-		return false
-	}
-	return j.lostForGood(s) || s != j.have.Active && s != j.have.Target || s == j.have.Active && j.refuge() != ""
-}
-
-// lostForGood reports whether nothing is gained by signing with a selector's key: it is
-// compromised and was revoked, is to be, or somebody has emptied its record by hand.
-func (j *Judge) lostForGood(s string) bool {
-	key := j.have.Selector(s).Key
-	return key.GivenUp() || key.RevokeNow || j.emptied(s)
-}
-
-// emptied reports whether DNS shows nothing of a compromised key's record but that it was revoked.
-func (j *Judge) emptied(s string) bool {
-	seen := j.seen.Selectors[s]
-	return j.have.Leaked(s) && seen.SightErr == nil && len(seen.Sight.Values) > 0 &&
-		!slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return !rotate.RevokedValue(v) })
-}
-
 // align brings signers that sign with something else than the active key back to it:
 // new ones, and ones that were rebuilt or restored from a backup. It reports whether there are any.
 func (p *planner) align() bool {
-	active := p.have.Active
-	key := p.have.Selector(active).Key
-	stray := p.astray()
+	active := p.Have.Active
+	key := p.Have.Selector(active).Key
+	stray := p.Astray()
 	if len(stray) == 0 {
 		return false
 	}
 	why := rotate.Reason{Code: codes.SignerStrays,
 		Message: fmt.Sprintf("%s must sign with %s and does not, or has not confirmed it", strings.Join(stray, ", "), active)}
 	p.plan.Reason = why
-	if p.handsOff(active) {
+	if p.HandsOff(active) {
 		return true
 	}
 	if p.unread(active) { // those that sign with nothing and fetch the key themselves need not wait
-		stray = slices.DeleteFunc(stray, func(name string) bool { return !p.comesAlone(name, active) || !p.unsigned(name) })
+		stray = slices.DeleteFunc(stray, func(name string) bool { return !p.CanFetch(name, active) || !p.Unsigned(name) })
 	}
-	if err := p.seen.Selectors[active].SightErr; err != nil && (wrongAt(p.have, active) || key.VerifiedAt.IsZero()) {
+	if err := p.Seen.Selectors[active].SightErr; err != nil && (wrongAt(p.Have, active) || key.VerifiedAt.IsZero()) {
 		p.stop(err) // what the last health check found there may still be there, or nobody knows what is
 		return true
 	}
 	p.duty = rotate.Signing
 	for _, signer := range stray {
 		from := p.known(active)
-		if seen := p.seen.Signers[signer]; seen.Err == nil && seen.Ref.Selector == "" && p.anyConfirmed(active) {
+		if seen := p.Seen.Signers[signer]; seen.Err == nil && seen.Ref.Selector == "" && p.AnyConfirmed(active) {
 			from = time.Time{} // others sign with the key: to wait for resolvers would only send more mail without a signature
 		}
-		if p.seen.Selectors[active].SightErr == nil {
+		if p.Seen.Selectors[active].SightErr == nil {
 			p.bring(signer, active, key, from, p.strayReason(signer, why))
 			continue
 		} // else it was seen when signers began to use it, and a signer that does not sign is worse
@@ -125,33 +103,18 @@ func (p *planner) align() bool {
 	return true
 }
 
-// astray returns the signers that must sign with the active key and do not, or have not
-// confirmed it: none where it is lost for good, since they are switched to the next sound key.
-func (j *Judge) astray() (stray []string) {
-	if j.lostForGood(j.have.Active) {
-		return nil
-	}
-	key := j.have.Selector(j.have.Active).Key
-	for _, signer := range j.want.Signers {
-		if !j.confirmed(signer, j.have.Active, key.ID) {
-			stray = append(stray, signer)
-		}
-	}
-	return stray
-}
-
 // shelter brings signers that sign with no good key to the active one, while the
 // switch can't be carried on.
 func (p *planner) shelter() {
-	active := p.have.Active
-	key := p.have.Selector(active).Key
-	if p.lostForGood(active) || p.handsOff(active) {
+	active := p.Have.Active
+	key := p.Have.Selector(active).Key
+	if p.LostForGood(active) || p.HandsOff(active) {
 		return
 	}
 	p.duty = rotate.Signing
-	for _, signer := range p.want.Signers {
-		unread := p.seen.Selectors[active].KeyErr != nil && !p.ComesAlone(signer, active)
-		if seen := p.seen.Signers[signer]; seen.Err != nil || p.have.MayUse(seen) || unread {
+	for _, signer := range p.Want.Signers {
+		unread := p.Seen.Selectors[active].KeyErr != nil && !p.ComesAlone(signer, active)
+		if seen := p.Seen.Signers[signer]; seen.Err != nil || p.Have.MayUse(seen) || unread {
 			continue
 		}
 		p.bring(signer, active, key, p.known(active),
@@ -163,12 +126,13 @@ func (p *planner) shelter() {
 // unheard reports whether resolvers may not find the record of the selector that a switch leads
 // to, while they find that of the active one.
 func (p *planner) unheard(target string) bool {
-	return p.now.Before(p.known(target)) && !p.now.Before(p.known(p.have.Active)) && p.Standing(p.have.Active) == Current
+	return p.Now.Before(p.known(target)) && !p.Now.Before(p.known(p.Have.Active)) &&
+		p.Standing(p.Have.Active) == health.Current
 }
 
 // strayReason says how the signer strays, when that is seen.
-func (h *health) strayReason(signer string, why rotate.Reason) rotate.Reason {
-	if f := h.signerDrift(signer); f != nil && f.Code != codes.SignerSilent {
+func (h *draft) strayReason(signer string, why rotate.Reason) rotate.Reason {
+	if f := h.SignerDrift(signer); f != nil && f.Code != codes.SignerSilent {
 		why.Message = f.Message
 	}
 	return why
@@ -179,15 +143,15 @@ func (h *health) strayReason(signer string, why rotate.Reason) rotate.Reason {
 // switch that is due waits for it. It reports whether the plan is made.
 func (p *planner) renew(s string, isDue bool) bool {
 	why, quiet := p.replaceReason(s), p.quiet()
-	switch renewable := p.renewable(s); {
-	case renewable && !p.now.Before(quiet):
+	switch renewable := p.Renewable(s); {
+	case renewable && !p.Now.Before(quiet):
 		p.replace(s)
 	case renewable && isDue:
 		why.Message += ", but not before mail that was signed with the old one has arrived"
 		p.plan.Reason, p.plan.Next = why, &rotate.Next{Action: codes.ActionReplace, Selector: s, At: quiet, Reason: why}
 	case isDue:
-		f := p.keyDrift(s)
-		p.stop(&fault.Error{Kind: fault.Permanent, Code: codes.KeyMissing, What: "switch " + p.want.Name + " to " + s,
+		f := p.KeyDrift(s)
+		p.stop(&fault.Error{Kind: fault.Permanent, Code: codes.KeyMissing, What: "switch " + p.Want.Name + " to " + s,
 			Err: rotate.Tell(f.Thing(), errors.New(f.Message)), Hint: f.Repair})
 	default:
 		return false

@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // giveRollback notes which signers are sent back, and enters the phase in which they go.
@@ -21,8 +22,8 @@ func giveRollback(p *planner, o rotate.Rollback, st *rotate.State) ([]rotate.Eve
 	if err != nil {
 		return nil, err
 	}
-	if p.have.Leaked(p.want.Policy.Other(back)) {
-		signers = slices.Clone(p.want.Signers) // nobody stays with a compromised key
+	if p.Have.Leaked(p.Want.Policy.Other(back)) {
+		signers = slices.Clone(p.Want.Signers) // nobody stays with a compromised key
 	}
 	if st.Phase == rotate.Draining {
 		st.Enter(rotate.Switching)
@@ -50,83 +51,83 @@ func (p *planner) wayBack() (string, error) {
 	if err := p.unmanaged(what); err != nil {
 		return "", err
 	}
-	for _, s := range p.want.Policy.Selectors { // what the state says of the past is not so
-		if p.stale(s) {
-			return "", p.staleState(s)
+	for _, s := range p.Want.Policy.Selectors { // what the state says of the past is not so
+		if p.Stale(s) {
+			return "", p.StaleState(s)
 		}
 	}
 	var back string
-	switch p.have.Phase {
+	switch p.Have.Phase {
 	case rotate.Switching:
-		back = p.have.Active
+		back = p.Have.Active
 	case rotate.Draining:
-		back = p.have.Draining
+		back = p.Have.Draining
 	default:
-		old := p.want.Policy.Other(p.have.Active)
-		if p.have.Leaked(old) {
+		old := p.Want.Policy.Other(p.Have.Active)
+		if p.Have.Leaked(old) {
 			return "", fault.Refuse(codes.Leaked,
-				fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.want.Name, old),
-				"continue with "+p.have.Active)
+				fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.Want.Name, old),
+				"continue with "+p.Have.Active)
 		}
 		if p.neverLeft(old) {
 			return "", fault.Refuse(codes.NothingToRollBack,
 				fmt.Sprintf("%s for %s: no switch is in progress, and every signer signs with %s already; "+
-					"%s waits for the next rotation", what, p.want.Name, p.have.Active, old),
-				"nothing has to be done; 'dkimbot rotate --domain "+p.want.Name+"' switches to "+old+
-					" when that is wanted, 'dkimbot history --domain "+p.want.Name+"' says what was done")
+					"%s waits for the next rotation", what, p.Want.Name, p.Have.Active, old),
+				"nothing has to be done; 'dkimbot rotate --domain "+p.Want.Name+"' switches to "+old+
+					" when that is wanted, 'dkimbot history --domain "+p.Want.Name+"' says what was done")
 		}
 		return "", fault.Refuse(codes.NothingToRollBack,
 			fmt.Sprintf("%s for %s: its key at %s was replaced, or is being replaced, after the drain; %s signs", what,
-				p.want.Name, old, p.have.Active),
-			"'dkimbot rotate --domain "+p.want.Name+"' switches to the fresh key at "+old+
+				p.Want.Name, old, p.Have.Active),
+			"'dkimbot rotate --domain "+p.Want.Name+"' switches to the fresh key at "+old+
 				" when it has settled; if the key that signs can't be trusted, add --compromised")
 	}
-	key := p.have.Selector(back).Key
+	key := p.Have.Selector(back).Key
 	switch {
-	case key == nil || p.have.Selector(back).Next != nil:
+	case key == nil || p.Have.Selector(back).Next != nil:
 		return "", fault.Refuse(codes.NothingToRollBack,
-			fmt.Sprintf("%s for %s: the key at %s is being replaced", what, p.want.Name, back), "continue with "+
-				p.want.Policy.Other(back))
+			fmt.Sprintf("%s for %s: the key at %s is being replaced", what, p.Want.Name, back), "continue with "+
+				p.Want.Policy.Other(back))
 	case !key.Leaked.IsZero():
 		return "", fault.Refuse(codes.Leaked,
-			fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.want.Name, back), "continue with "+
-				p.want.Policy.Other(back))
+			fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.Want.Name, back), "continue with "+
+				p.Want.Policy.Other(back))
 	}
-	if until := key.ShadowedAt.Add(max(p.want.Policy.Settle, rotate.MostKept) +
-		p.have.Selector(back).TTL); !key.ShadowedAt.IsZero() && p.now.Before(until) {
+	if until := key.ShadowedAt.Add(max(p.Want.Policy.Settle, rotate.MostKept) +
+		p.Have.Selector(back).TTL); !key.ShadowedAt.IsZero() && p.Now.Before(until) {
 		return "", fault.Refuse(codes.RecordGone,
 			fmt.Sprintf("%s for %s: another key was published at %s for a moment, and receivers may keep that until %s", what,
-				p.want.Name, p.name(back), until.UTC().Format(time.RFC3339)),
-			"continue with "+p.want.Policy.Other(back)+"; if its key can't be trusted, 'dkimbot rotate --domain "+p.want.Name+
+				p.Want.Name, p.Name(back), until.UTC().Format(time.RFC3339)),
+			"continue with "+p.Want.Policy.Other(back)+"; if its key can't be trusted, 'dkimbot rotate --domain "+p.Want.Name+
 				" --compromised' leaves it nevertheless")
 	}
-	if err := p.taken(back); err != nil {
+	if err := p.Taken(back); err != nil {
 		return "", err
 	}
 	switch p.Standing(back) {
-	case Current, changing, unseen: // an unseen record was seen when it was last used
-		if known := p.known(back); p.now.Before(known) {
+	case health.Current, health.Changing, health.Unseen: // an unseen record was seen when it was last used
+		if known := p.known(back); p.Now.Before(known) {
 			return "", fault.Refuse(codes.RecordGone,
 				fmt.Sprintf("%s for %s: the key record of %s was gone from DNS, and resolvers may remember that until %s", what,
-					p.want.Name, p.name(back), known.UTC().Format(time.RFC3339)),
+					p.Want.Name, p.Name(back), known.UTC().Format(time.RFC3339)),
 				"roll back after that time")
 		}
 		return back, nil
-	case Foreign:
-		return "", p.ForeignRecord(back, p.seen.Selectors[back].Sight)
+	case health.Foreign:
+		return "", p.ForeignRecord(back, p.Seen.Selectors[back].Sight)
 	}
 	return "", fault.Refuse(codes.RecordGone,
 		fmt.Sprintf("%s for %s: DNS does not show the key record of %s (it shows %s), "+
-			"so mail signed with it would not verify", what, p.want.Name, p.name(back),
-			rotate.Brief(p.seen.Selectors[back].Sight.Values)),
-		"'dkimbot rotate --domain "+p.want.Name+"' publishes a record of ours that has vanished; then roll back")
+			"so mail signed with it would not verify", what, p.Want.Name, p.Name(back),
+			rotate.Brief(p.Seen.Selectors[back].Sight.Values)),
+		"'dkimbot rotate --domain "+p.Want.Name+"' publishes a record of ours that has vanished; then roll back")
 }
 
 // neverLeft reports whether the key at the other selector did not take the place of one that
 // signed before the present one: signers were sent back, or have never switched.
-func (j *Judge) neverLeft(old string) bool {
-	sel := j.have.Selector(old)
-	if j.have.Phase != rotate.Ready || sel.Key == nil {
+func (j *draft) neverLeft(old string) bool {
+	sel := j.Have.Selector(old)
+	if j.Have.Phase != rotate.Ready || sel.Key == nil {
 		return false
 	}
 	return !sel.Key.Replaced || !sel.Key.StoredAt.After(sel.LastUsedAt)
@@ -135,24 +136,24 @@ func (j *Judge) neverLeft(old string) bool {
 // back plans the way back of the signers that were sent there. No further lookup in
 // DNS comes before it, unless the record has vanished meanwhile.
 func (p *planner) back() {
-	p.repairAt(p.have.Active)
-	if p.handsOff(p.have.Active) {
+	p.repairAt(p.Have.Active)
+	if p.HandsOff(p.Have.Active) {
 		return
 	}
 	p.duty = rotate.Signing
-	key, from := p.have.Selector(p.have.Active).Key, p.known(p.have.Active)
-	why := rotate.Reason{Code: codes.Rollback, Message: "it was sent back to " + p.have.Active +
+	key, from := p.Have.Selector(p.Have.Active).Key, p.known(p.Have.Active)
+	why := rotate.Reason{Code: codes.Rollback, Message: "it was sent back to " + p.Have.Active +
 		", whose record still stands"}
-	for _, signer := range p.want.Signers {
-		if slices.Contains(p.have.Held, signer) && !p.confirmed(signer, p.have.Active, key.ID) {
-			p.activate(signer, p.have.Active, key, from, why)
+	for _, signer := range p.Want.Signers {
+		if slices.Contains(p.Have.Held, signer) && !p.Confirmed(signer, p.Have.Active, key.ID) {
+			p.activate(signer, p.Have.Active, key, from, why)
 		}
 	}
 }
 
 // rolledBack plans for a switch of which signers were sent back.
 func (p *planner) rolledBack() verdict {
-	if p.have.Phase != rotate.Switching || len(p.have.Held) == 0 {
+	if p.Have.Phase != rotate.Switching || len(p.Have.Held) == 0 {
 		return free
 	}
 	p.held()
@@ -162,18 +163,18 @@ func (p *planner) rolledBack() verdict {
 // held plans what remains of a switch of which some signers were sent back.
 func (p *planner) held() {
 	p.back()
-	p.repairAt(p.have.Target) // signers sign with it until they are back, and their mail is in flight
-	if p.have.HeldAll(p.want.Signers) {
-		p.plan.Reason = rotate.Reason{Code: codes.Rollback, Message: "all signers are sent back to " + p.have.Active}
+	p.repairAt(p.Have.Target) // signers sign with it until they are back, and their mail is in flight
+	if p.Have.HeldAll(p.Want.Signers) {
+		p.plan.Reason = rotate.Reason{Code: codes.Rollback, Message: "all signers are sent back to " + p.Have.Active}
 		return
 	}
 	why := rotate.Reason{Code: codes.Held,
 		Message: fmt.Sprintf("%s was sent back to %s; the other signers sign with %s, and nothing is replaced",
-			strings.Join(p.have.Held, ", "), p.have.Active, p.have.Target)}
+			strings.Join(p.Have.Held, ", "), p.Have.Active, p.Have.Target)}
 	p.plan.Reason = why
-	if p.obstacles[p.have.Target] == nil {
+	if p.obstacles[p.Have.Target] == nil {
 		p.duty = rotate.Turn
-		p.use(p.have.Target, p.usable(p.have.Target), why)
+		p.use(p.Have.Target, p.usable(p.Have.Target), why)
 	}
 	if len(p.plan.Steps) == 0 {
 		p.awaitWord(why)
@@ -183,12 +184,12 @@ func (p *planner) held() {
 // awaitWord says that only a person can end a wait; it is told again when the
 // schedule would be due.
 func (p *planner) awaitWord(why rotate.Reason) {
-	at, err := p.want.Policy.NextDue(p.want.Name, p.now)
+	at, err := p.Want.Policy.NextDue(p.Want.Name, p.Now)
 	if err != nil {
-		p.stop(fault.Lasting("plan the next look at "+p.want.Name, err, "mend the policy's schedule"))
+		p.stop(fault.Lasting("plan the next look at "+p.Want.Name, err, "mend the policy's schedule"))
 		return
 	}
-	why.Message += "; 'dkimbot rotate --domain " + p.want.Name +
-		"' carries the switch on for all, 'dkimbot rollback --domain " + p.want.Name + "' sends all back"
-	p.plan.Next = &rotate.Next{Action: codes.ActionResume, Selector: p.have.Target, At: at, Reason: why}
+	why.Message += "; 'dkimbot rotate --domain " + p.Want.Name +
+		"' carries the switch on for all, 'dkimbot rollback --domain " + p.Want.Name + "' sends all back"
+	p.plan.Next = &rotate.Next{Action: codes.ActionResume, Selector: p.Have.Target, At: at, Reason: why}
 }

@@ -7,9 +7,9 @@ import (
 
 // What signers would refuse is planned here, so that a dry run says what the run would.
 
-// refusal returns what a signer would refuse a switch with, as far as it is known.
-func (v *view) refusal(signer string) error {
-	seen := v.seen.Signers[signer]
+// wouldRefuse returns what a signer would refuse a switch with, as far as it is known.
+func (v *draft) wouldRefuse(signer string) error {
+	seen := v.Seen.Signers[signer]
 	if seen.Err != nil && fault.KindOf(seen.Err) == fault.Refused {
 		return seen.Err
 	}
@@ -17,9 +17,9 @@ func (v *view) refusal(signer string) error {
 }
 
 // refusing returns the refusal of the first of the signers that has one.
-func (v *view) refusing(signers []string) error {
+func (v *draft) refusing(signers []string) error {
 	for _, name := range signers {
-		if err := v.refusal(name); err != nil {
+		if err := v.wouldRefuse(name); err != nil {
 			return err
 		}
 	}
@@ -30,7 +30,7 @@ func (v *view) refusing(signers []string) error {
 // is in the way may have been removed by then, and others don't wait for it.
 func (d *draft) switched() (names []string) {
 	for _, s := range d.plan.Steps {
-		if s.Kind == rotate.Activate && !s.NotBefore.After(d.now) {
+		if s.Kind == rotate.Activate && !s.NotBefore.After(d.Now) {
 			names = append(names, s.Signer)
 		}
 	}

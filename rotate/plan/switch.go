@@ -7,18 +7,19 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // The second step of the scheme: when the schedule makes it due, all signers switch to the standby.
 
 // ready waits for the schedule.
 func (p *planner) ready(busy bool) {
-	standby := p.want.Policy.Other(p.have.Active)
-	p.because(rotate.Reason{Code: codes.Idle, Message: p.have.Active + " signs; " + standby +
+	standby := p.Want.Policy.Other(p.Have.Active)
+	p.because(rotate.Reason{Code: codes.Idle, Message: p.Have.Active + " signs; " + standby +
 		" is published and waits for the next rotation"})
-	due, err := p.want.Policy.NextDue(p.want.Name, p.have.SwitchedAt)
+	due, err := p.Want.Policy.NextDue(p.Want.Name, p.Have.SwitchedAt)
 	if err != nil {
-		p.stop(fault.Lasting("plan the next rotation of "+p.want.Name, err, "correct the policy's schedule"))
+		p.stop(fault.Lasting("plan the next rotation of "+p.Want.Name, err, "correct the policy's schedule"))
 		return
 	}
 	if p.obstacle() != nil {
@@ -27,13 +28,13 @@ func (p *planner) ready(busy bool) {
 	next := rotate.Next{Action: codes.ActionRotate, Selector: standby, At: due,
 		Reason: rotate.Reason{Code: codes.Schedule, Message: "the schedule's next rotation switches to " + standby}}
 	usable := p.usable(standby)
-	urgent := p.have.Leaked(p.have.Active)
-	isDue := p.req.Asked || !p.now.Before(due) || urgent
+	urgent := p.Have.Leaked(p.Have.Active)
+	isDue := p.req.Asked || !p.Now.Before(due) || urgent
 	switch {
 	case busy: // with what is put in order
-	case p.keeping(standby) == keyGone && p.renew(standby, isDue):
+	case p.Keeping(standby) == health.KeyGone && p.renew(standby, isDue):
 		return
-	case isDue && p.now.Before(usable) && !urgent:
+	case isDue && p.Now.Before(usable) && !urgent:
 		next.At, next.Reason = usable, p.waitReason(standby)
 		p.plan.Reason = next.Reason
 	case isDue:
@@ -48,15 +49,15 @@ func (p *planner) ready(busy bool) {
 // rotate switches all signers to the standby selector, then drains the other.
 func (p *planner) rotate(standby string) {
 	why := rotate.Reason{Code: codes.Schedule,
-		Message: fmt.Sprintf("the schedule %q (%s) made a rotation due", p.want.Policy.Schedule, p.want.Policy.Timezone)}
+		Message: fmt.Sprintf("the schedule %q (%s) made a rotation due", p.Want.Policy.Schedule, p.Want.Policy.Timezone)}
 	if p.req.Asked {
 		why = rotate.Reason{Code: codes.Asked, Message: "a rotation was asked for"}
 	}
 	p.plan.Reason = why
-	if p.unread(standby) || p.have.Leaked(p.have.Active) {
+	if p.unread(standby) || p.Have.Leaked(p.Have.Active) {
 		return
 	}
-	if err := p.refusing(p.want.Signers); err != nil { // a switch would be left half done
+	if err := p.refusing(p.Want.Signers); err != nil { // a switch would be left half done
 		p.stop(err)
 		return
 	}
@@ -66,27 +67,27 @@ func (p *planner) rotate(standby string) {
 	p.plan.Switches = true
 	p.duty = rotate.Turn
 	p.use(standby, time.Time{}, why)
-	p.drain(p.have.Active, p.now.Add(p.want.Policy.Drain))
+	p.drain(p.Have.Active, p.Now.Add(p.Want.Policy.Drain))
 }
 
 // switching carries on a switch that not every signer has confirmed yet.
 func (p *planner) switching(busy bool) {
-	target := p.have.Target
+	target := p.Have.Target
 	why := rotate.Reason{Code: codes.Switching, Message: "the switch to " + target +
 		" was begun; not every signer has confirmed it"}
 	p.because(why)
-	switch unread := p.seen.Selectors[target].KeyErr != nil; {
+	switch unread := p.Seen.Selectors[target].KeyErr != nil; {
 	case unread || p.obstacles[target] != nil:
 		p.shelter()
 		if unread && !busy && len(p.sheltered) == 0 {
 			p.unread(target)
 		}
 	default:
-		if p.seen.Selectors[target].Sight.Silent && !p.anyConfirmed(target) || p.unheard(target) {
+		if p.Seen.Selectors[target].Sight.Silent && !p.AnyConfirmed(target) || p.unheard(target) {
 			p.shelter() // the switch waits for every server, or for resolvers
 		}
 		p.duty = rotate.Turn
 		p.use(target, p.usable(target), why)
-		p.drain(p.have.Active, p.now.Add(p.want.Policy.Drain))
+		p.drain(p.Have.Active, p.Now.Add(p.Want.Policy.Drain))
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // What is worked out here is when a selector may be used (I2).
@@ -15,87 +16,73 @@ import (
 // it, and kept it for settle from then on.
 func (d *draft) usable(s string) time.Time {
 	if d.settles(s) {
-		return d.known(s).Add(d.want.Policy.Settle)
+		return d.known(s).Add(d.Want.Policy.Settle)
 	}
 	return d.known(s)
 }
 
 // settles reports whether receivers may keep another key than the one that is to be used at
 // the selector, or that is to be made there.
-func (v *view) settles(s string) bool {
-	sel := v.have.Selector(s)
+func (v *draft) settles(s string) bool {
+	sel := v.Have.Selector(s)
 	if sel.Key != nil {
 		return sel.Key.Replaced
 	}
-	return sel.Remembered() || rotate.MayBeKey(v.seen.Selectors[s].Sight.Wildcard)
+	return sel.Remembered() || rotate.MayBeKey(v.Seen.Selectors[s].Sight.Wildcard)
 }
 
 // known returns when no resolver answers any more from before the selector's
 // record was last changed, also by this plan.
 func (d *draft) known(s string) time.Time {
-	key := d.have.Selector(s).Key
+	key := d.Have.Selector(s).Key
 	switch {
 	case key == nil:
-		return d.now.Add(d.CacheWait(s))
+		return d.Now.Add(d.CacheWait(s))
 	case d.publishes(s):
-		return d.now.Add(max(key.CacheWait, d.CacheWait(s)))
+		return d.Now.Add(max(key.CacheWait, d.CacheWait(s)))
 	case key.VerifiedAt.IsZero():
-		return d.now.Add(key.CacheWait)
+		return d.Now.Add(key.CacheWait)
 	}
 	return key.VerifiedAt.Add(key.CacheWait)
 }
 
 // publishes reports whether the selector's record is put into DNS by what is planned now.
 func (d *draft) publishes(s string) bool {
-	key, at := d.have.Selector(s).Key, d.Standing(s)
+	key, at := d.Have.Selector(s).Key, d.Standing(s)
 	switch {
-	case d.handsOff(s):
+	case d.HandsOff(s):
 		return false
-	case d.have.Phase == rotate.Bootstrapping:
-		return !d.have.Leaked(s) && (key.PublishedAt.IsZero() || at == absent || at == earlier || at == doubled)
+	case d.Have.Phase == rotate.Bootstrapping:
+		return !d.Have.Leaked(s) && (key.PublishedAt.IsZero() || at == health.Absent || at == health.Earlier ||
+			at == health.Doubled)
 	}
-	return d.lost(s) != nil && !d.superseded(s)
+	return d.Lost(s) != nil && !d.Superseded(s)
 }
 
 // waitReason says why the standby can't be used yet.
-func (v *view) waitReason(s string) rotate.Reason {
-	key := v.have.Selector(s).Key
-	if v.settles(s) && (key == nil || v.want.Policy.Settle >= key.CacheWait) {
+func (v *draft) waitReason(s string) rotate.Reason {
+	key := v.Have.Selector(s).Key
+	if v.settles(s) && (key == nil || v.Want.Policy.Settle >= key.CacheWait) {
 		return rotate.Reason{Code: codes.Settle,
 			Message: fmt.Sprintf("another key may have stood at %s before; "+
 				"this one is not used before its record has been public for %s, because some receivers keep the old one that long",
-				s, rotate.Span(v.want.Policy.Settle))}
+				s, rotate.Span(v.Want.Policy.Settle))}
 	}
 	return rotate.Reason{Code: codes.Cache,
 		Message: fmt.Sprintf("resolvers may still answer from before the record of %s was published", s)}
 }
 
-// cacheWait is how long resolvers may answer from before a change that is made
-// now. Where another key takes a record's place, they may hold that record also
-// when it has vanished meanwhile.
-func (v *view) CacheWait(s string) time.Duration {
-	wait := rotate.CacheWait(v.seen.Selectors[s].Sight, v.want.Policy.TTL)
-	sel := v.have.Selector(s)
-	if key := sel.Wanted(); key == nil || key.Replaced && key.PublishedAt.IsZero() {
-		wait = max(wait, sel.TTL, sel.PrecededTTL)
-	}
-	if sel.Next != nil && sel.Key.VerifiedAt.IsZero() { // resolvers may hold what was seen in its place
-		wait = max(wait, sel.Key.CacheWait)
-	}
-	return wait
-}
-
 // askedOf names who is asked about a selector, where it is not all authoritative servers.
-func (v *view) askedOf(selector string) string {
-	if sight := v.seen.Selectors[selector].Sight; sight.Unchecked || sight.Asked != "" {
+func (v *draft) askedOf(selector string) string {
+	if sight := v.Seen.Selectors[selector].Sight; sight.Unchecked || sight.Asked != "" {
 		return sight.Whom()
 	}
 	return ""
 }
 
 // verifyReason says what a look at a record is for, and whom it asks.
-func (v *view) verifyReason(selector string, why rotate.Reason) rotate.Reason {
-	sight := v.seen.Selectors[selector].Sight
+func (v *draft) verifyReason(selector string, why rotate.Reason) rotate.Reason {
+	sight := v.Seen.Selectors[selector].Sight
 	switch {
 	case sight.Unchecked:
 		why.Message = "DNS is not to be asked (verify.mode none): " +

@@ -4,10 +4,11 @@ import (
 	"context"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/plan"
-	"golang.org/x/sync/errgroup"
+	"github.com/dkimbot/dkimbot/rotate/forecast"
 )
 
 // Survey is how a domain stands: in the state, and in DNS, the keystore and the
@@ -48,7 +49,7 @@ func (a *App) Plan(ctx context.Context, domains []rotate.Domain, req rotate.Requ
 // Forecast returns what is to come for the domains from then on for that long, in their
 // order, as if each plan were approved as soon as it is due.
 func (a *App) Forecast(ctx context.Context, domains []rotate.Domain, from time.Time,
-	length time.Duration) ([]plan.Outlook, error) {
+	length time.Duration) ([]forecast.Outlook, error) {
 	lags, err := Lags(a.Config)
 	if err != nil {
 		return nil, err
@@ -58,9 +59,9 @@ func (a *App) Forecast(ctx context.Context, domains []rotate.Domain, from time.T
 	if err != nil {
 		return nil, err
 	}
-	out := make([]plan.Outlook, len(surveys))
+	out := make([]forecast.Outlook, len(surveys))
 	for i, s := range surveys {
-		out[i] = plan.Forecast(from, from.Add(length), s.Want, req, s.State, s.Plan.Seen, lags)
+		out[i] = forecast.Of(from, from.Add(length), s.Want, req, s.State, s.Plan.Seen, lags)
 	}
 	return out, nil
 }

@@ -35,7 +35,7 @@ var unshown = map[string]string{
 	"providers/zonefile/server.go: try again; " +
 		"if it does not pass, give another address as listen, " +
 		"or leave it out": "needs a socket that breaks between being opened and being used",
-	"rotate/plan/forecast.go: what comes after": "needs a kind of step that no planner makes",
+	"rotate/forecast/forecast.go: what comes after": "needs a kind of step that no planner makes",
 	"rotate/signer/opendkim/files.go: fileFault": "takes the way out that safefile names, " +
 		"which TestPlanted shows",
 	"providers/zonefile/file.go: ioFault": "takes the way out that safefile names, " +

@@ -9,7 +9,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
-	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/dkimbot/dkimbot/rotate/forecast"
 )
 
 // CalendarDocument is `plan --for --json`: what is to come, if nothing gets in between.
@@ -57,7 +57,7 @@ type CalendarSummary struct {
 }
 
 // NewCalendar makes the document of outlooks.
-func NewCalendar(from, until time.Time, outlooks []plan.Outlook) CalendarDocument {
+func NewCalendar(from, until time.Time, outlooks []forecast.Outlook) CalendarDocument {
 	doc := CalendarDocument{FormatVersion: FormatVersion, From: from.UTC(), Until: until.UTC(), Entries: []CalendarEntry{},
 		Domains: []CalendarDomain{}}
 	for _, o := range outlooks {
@@ -75,7 +75,7 @@ func NewCalendar(from, until time.Time, outlooks []plan.Outlook) CalendarDocumen
 }
 
 // entries joins the steps that are taken at one time at one selector.
-func entries(o plan.Outlook) (out []CalendarEntry) {
+func entries(o forecast.Outlook) (out []CalendarEntry) {
 	for i := 0; i < len(o.Coming); {
 		j := i + 1
 		for j < len(o.Coming) && o.Coming[j].At.Equal(o.Coming[i].At) &&
@@ -88,7 +88,7 @@ func entries(o plan.Outlook) (out []CalendarEntry) {
 	return out
 }
 
-func newEntry(domain string, coming []plan.Coming) CalendarEntry {
+func newEntry(domain string, coming []forecast.Coming) CalendarEntry {
 	e := CalendarEntry{At: coming[0].At.UTC(), Domain: domain, Phase: string(coming[0].Phase),
 		Selector: coming[0].Step.Selector, Signers: []string{}}
 	from, kinds := "", map[rotate.Kind]bool{}

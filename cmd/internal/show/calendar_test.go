@@ -7,7 +7,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
-	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/dkimbot/dkimbot/rotate/forecast"
 )
 
 // TestCalendarWords: each entry says what is so: nothing is published again that never
@@ -34,11 +34,11 @@ func TestCalendarWords(t *testing.T) {
 		"the key of s1, which was handed back and which no mail needs any more, is revoked": {rotate.Ready,
 			[]rotate.Step{step(rotate.Revoke, "purge")}},
 	} {
-		o := plan.Outlook{Name: "a.test"}
+		o := forecast.Outlook{Name: "a.test"}
 		for _, s := range c.steps {
-			o.Coming = append(o.Coming, plan.Coming{Phase: c.phase, Step: s})
+			o.Coming = append(o.Coming, forecast.Coming{Phase: c.phase, Step: s})
 		}
-		doc := report.NewCalendar(time.Time{}, time.Time{}, []plan.Outlook{o})
+		doc := report.NewCalendar(time.Time{}, time.Time{}, []forecast.Outlook{o})
 		if len(doc.Entries) != 1 || doc.Entries[0].Message != want {
 			t.Errorf("got %+v, want %q", doc.Entries, want)
 		}

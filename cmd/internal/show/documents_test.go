@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
@@ -17,7 +17,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/google/go-cmp/cmp"
+	"github.com/dkimbot/dkimbot/rotate/forecast"
 )
 
 // document returns doc as it is printed and as a program reads it.
@@ -49,7 +49,7 @@ func TestDocuments(t *testing.T) {
 		"empty plan": planfile.New(planfile.Context{}, nil),
 		"saved plan": show.NewSavedPlan(saved, show.PlanStaleness{}),
 		"calendar": report.NewCalendar(elsewhere, elsewhere,
-			[]plan.Outlook{{Name: "example.com", Until: elsewhere, Coming: []plan.Coming{{At: elsewhere}}}}),
+			[]forecast.Outlook{{Name: "example.com", Until: elsewhere, Coming: []forecast.Coming{{At: elsewhere}}}}),
 		"empty calendar": report.NewCalendar(elsewhere, elsewhere, nil),
 		"apply": report.NewApply("id",
 			[]engine.Result{{Domain: "example.com", Done: []rotate.Event{{At: elsewhere}},

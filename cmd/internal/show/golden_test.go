@@ -17,14 +17,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/forecast"
 	"github.com/dkimbot/dkimbot/rotate/plan"
-	"github.com/google/go-cmp/cmp"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew; then read what has changed")
@@ -220,9 +222,9 @@ func TestGoldenShow(t *testing.T) {
 // TestGoldenCalendar: ninety days in all three forms.
 func TestGoldenCalendar(t *testing.T) {
 	until := now.Add(90 * 24 * time.Hour)
-	var outlooks []plan.Outlook
+	var outlooks []forecast.Outlook
 	for _, s := range scenes(t) {
-		outlooks = append(outlooks, plan.Forecast(now, until, s.want, rotate.Request{}, s.have, s.seen,
+		outlooks = append(outlooks, forecast.Of(now, until, s.want, rotate.Request{}, s.have, s.seen,
 			map[string]time.Duration{"mx1": 15 * time.Minute}))
 	}
 	doc := report.NewCalendar(now, until, outlooks)

@@ -1,4 +1,4 @@
-package plan
+package forecast
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
 // Coming is a step that will be taken, if nothing gets in between.
@@ -30,17 +32,17 @@ type Outlook struct {
 // sense, but not a hundred years of one that never rests.
 const most = 5000
 
-// Forecast plays Plan forward from now to until, as if each step succeeded at once.
+// Of plays Plan forward from now to until, as if each step succeeded at once.
 // lags says for each signer how long after its switch that is surely in effect. It is a
 // pure function: it reads nothing, and leaves its arguments alone.
-func Forecast(now, until time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation,
+func Of(now, until time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation,
 	lags map[string]time.Duration) Outlook {
 	f := &forecast{now: now, want: want, req: req.In(have, want.Signers), st: have.AsOf(now), seen: copyObservation(seen),
 		lags: lags, made: map[string]bool{}}
 	f.out = Outlook{Name: want.Name, Phase: f.st.Phase, Until: until}
 	for still := 0; ; {
 		f.st.Heed(f.want, f.seen, f.lags, f.now)
-		p := Plan(f.now, f.want, f.req, f.st, f.seen)
+		p := plan.Plan(f.now, f.want, f.req, f.st, f.seen)
 		steps := p.Runnable(f.now)
 		switch {
 		case p.Stop != nil && len(steps) == 0:
@@ -54,7 +56,7 @@ func Forecast(now, until time.Time, want rotate.Domain, req rotate.Request, have
 			f.now, still = p.Next.At, 0
 			continue
 		}
-		if still++; still > MaxRounds {
+		if still++; still > plan.MaxRounds {
 			return f.halt(restless(want.Name))
 		}
 		for _, s := range steps {
@@ -104,7 +106,8 @@ func (f *forecast) do(s rotate.Step) error {
 		seen.KeyID, seen.Version = id, seen.Version+1
 		f.st.Stored(s.Selector, rotate.Key{ID: id, Version: seen.Version, Record: id, StoredAt: f.now})
 	case rotate.Publish:
-		f.st.Selectors[s.Selector].Publishing(NewJudge(f.now, f.want, f.st, f.seen).CacheWait(s.Selector), f.want.Policy.TTL)
+		f.st.Selectors[s.Selector].Publishing(health.NewJudge(f.now, f.want, f.st, f.seen).CacheWait(s.Selector),
+			f.want.Policy.TTL)
 		f.begin(s, "")
 		f.st.Published(s.Selector, f.now)
 		f.show(&seen, f.st.Selectors[s.Selector].Wanted().Record)

@@ -1,17 +1,19 @@
-package plan
+package health
 
-import "github.com/dkimbot/dkimbot/rotate"
+import (
+	"github.com/dkimbot/dkimbot/rotate"
+)
 
 // standing is how what DNS shows at a selector relates to what state knows.
 type standing int
 
 const (
-	unseen   standing = iota // DNS could not be asked
-	absent                   // no server that answers shows anything
+	Unseen   standing = iota // DNS could not be asked
+	Absent                   // no server that answers shows anything
 	Current                  // every server shows exactly the record that should be there
-	earlier                  // every server shows a record of ours from before
-	changing                 // servers disagree or are silent, but show nothing that is not ours
-	doubled                  // every server shows two records, both ours (I3)
+	Earlier                  // every server shows a record of ours from before
+	Changing                 // servers disagree or are silent, but show nothing that is not ours
+	Doubled                  // every server shows two records, both ours (I3)
 	Foreign                  // a value that dkimbot did not make (I6)
 )
 
@@ -31,20 +33,20 @@ func (v *view) Standing(selector string) standing {
 // Unopposed reports whether every server that answers shows exactly the record that should
 // be there, though others are silent.
 func (v *view) Unopposed(selector string) bool {
-	seen, key := v.seen.Selectors[selector], v.have.Selector(selector).Wanted()
+	seen, key := v.Seen.Selectors[selector], v.Have.Selector(selector).Wanted()
 	return seen.SightErr == nil && seen.Sight.Silent && len(seen.Sight.Values) == 1 &&
 		key != nil && rotate.SameRecord(key.Record, seen.Sight.Values[0])
 }
 
 func (v *view) compare(selector string) standing {
-	sight, sel := v.seen.Selectors[selector].Sight, v.have.Selector(selector)
+	sight, sel := v.Seen.Selectors[selector].Sight, v.Have.Selector(selector)
 	switch {
-	case v.seen.Selectors[selector].SightErr != nil:
-		return unseen
+	case v.Seen.Selectors[selector].SightErr != nil:
+		return Unseen
 	case sight.Unchecked && sel.Wanted() != nil && !sel.Wanted().PublishedAt.IsZero():
 		return Current
 	case sight.Unchecked:
-		return absent
+		return Absent
 	}
 	for _, v := range sight.Values {
 		if !sel.Ours(v) {
@@ -53,13 +55,13 @@ func (v *view) compare(selector string) standing {
 	}
 	switch {
 	case len(sight.Values) == 0:
-		return absent
+		return Absent
 	case !sight.Complete:
-		return changing
+		return Changing
 	case len(sight.Values) > 1:
-		return doubled
+		return Doubled
 	case sel.Wanted() != nil && rotate.SameRecord(sel.Wanted().Record, sight.Values[0]):
 		return Current
 	}
-	return earlier
+	return Earlier
 }

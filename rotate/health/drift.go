@@ -1,4 +1,4 @@
-package plan
+package health
 
 import (
 	"cmp"
@@ -18,13 +18,13 @@ import (
 // what dkimbot does about it: what Plan plans. It reads nothing and changes
 // nothing. A domain for which nothing was done yet can't differ.
 func Drift(want rotate.Domain, have rotate.State, seen rotate.Observation) []rotate.Finding {
-	return (&health{*NewJudge(time.Time{}, want, have, seen)}).drift()
+	return (&Check{*NewJudge(time.Time{}, want, have, seen)}).Drift()
 }
 
-func (h *health) drift() []rotate.Finding {
-	h.want = Managing(h.want, h.have)
-	want, have, seen := h.want, h.have, h.seen
-	if have.Released != nil || have.Phase == rotate.New || have.Phase == "" || !h.knowsSelectors() {
+func (h *Check) Drift() []rotate.Finding {
+	h.Want = Managing(h.Want, h.Have)
+	want, have, seen := h.Want, h.Have, h.Seen
+	if have.Released != nil || have.Phase == rotate.New || have.Phase == "" || !h.KnowsSelectors() {
 		return nil
 	}
 	var out []rotate.Finding
@@ -36,87 +36,87 @@ func (h *health) drift() []rotate.Finding {
 	for _, s := range want.Policy.Selectors {
 		if _, looked := seen.Selectors[s]; looked {
 			add(h.recordDrift(s))
-			add(h.keyDrift(s))
+			add(h.KeyDrift(s))
 		}
 	}
 	for _, name := range want.Signers {
-		add(h.signerDrift(name))
+		add(h.SignerDrift(name))
 		add(h.signerStuck(name))
 	}
 	for _, name := range slices.Sorted(maps.Keys(have.Signers)) {
-		add(h.leftOver(name))
+		add(h.LeftOver(name))
 	}
 	return out
 }
 
 // recordDrift tells how what DNS shows differs from what should stand there.
-func (h *health) recordDrift(s string) *rotate.Finding {
-	sight := h.seen.Selectors[s].Sight
+func (h *Check) recordDrift(s string) *rotate.Finding {
+	sight := h.Seen.Selectors[s].Sight
 	switch h.Standing(s) {
-	case unseen:
-		return troubled(codes.RecordUnseen, s, "", h.seen.Selectors[s].SightErr,
+	case Unseen:
+		return troubled(codes.RecordUnseen, s, "", h.Seen.Selectors[s].SightErr,
 			"DNS is asked again; until it answers, nothing is changed")
 	case Foreign:
 		code := codes.RecordForeign
-		if len(sight.Values) > 1 && slices.ContainsFunc(sight.Values, h.have.Selector(s).Ours) {
+		if len(sight.Values) > 1 && slices.ContainsFunc(sight.Values, h.Have.Selector(s).Ours) {
 			code = codes.RecordSecond
 		}
 		err := h.ForeignRecord(s, sight)
 		return &rotate.Finding{Code: code, Selector: s, Message: fault.Text(err), Repair: fault.HintOf(err), Asks: true,
 			Cause: cause(err)}
-	case changing:
+	case Changing:
 		if len(sight.Bogus) > 0 {
 			return &rotate.Finding{Code: codes.RecordBogus, Selector: s, Asks: true, Repair: BogusHint,
-				Message: fmt.Sprintf("validating resolvers reject the record at %s: %s", h.name(s),
+				Message: fmt.Sprintf("validating resolvers reject the record at %s: %s", h.Name(s),
 					strings.Join(sight.Bogus, "; "))}
 		}
 		return &rotate.Finding{Code: codes.ServersDiffer, Selector: s,
-			Message: fmt.Sprintf("not every server shows the same at %s: %s", h.name(s), strings.Join(sight.Lagging, "; ")),
+			Message: fmt.Sprintf("not every server shows the same at %s: %s", h.Name(s), strings.Join(sight.Lagging, "; ")),
 			Repair: "dkimbot looks again, and begins nothing that relies on the record until all agree; " +
 				"if this lasts, look at the zone's transfers"}
 	}
-	return h.lost(s)
+	return h.Lost(s)
 }
 
-// lost tells how a record that stood at the selector's name does so no more, or
+// Lost tells how a record that stood at the selector's name does so no more, or
 // not alone, though nobody else's is in the way: it is to be published again.
-func (h *health) lost(s string) *rotate.Finding {
-	sel := h.have.Selector(s)
-	if sel.Next != nil || sel.Key == nil || h.givenUp(s) || h.have.Phase == rotate.Bootstrapping &&
+func (h *Check) Lost(s string) *rotate.Finding {
+	sel := h.Have.Selector(s)
+	if sel.Next != nil || sel.Key == nil || h.GivenUp(s) || h.Have.Phase == rotate.Bootstrapping &&
 		sel.Key.VerifiedAt.IsZero() {
 		return nil
 	}
 	f := rotate.Finding{Selector: s, Repair: "it is published again by itself"}
 	switch h.Standing(s) {
-	case absent:
+	case Absent:
 		f.Code, f.Message = codes.RecordVanished,
-			fmt.Sprintf("the record that dkimbot published at %s is gone from DNS", h.name(s))
-		if bogus := h.seen.Selectors[s].Sight.Bogus; len(bogus) > 0 {
+			fmt.Sprintf("the record that dkimbot published at %s is gone from DNS", h.Name(s))
+		if bogus := h.Seen.Selectors[s].Sight.Bogus; len(bogus) > 0 {
 			f.Message += "; it may be cut out of the signed zone: " + strings.Join(bogus, "; ")
 		}
-	case earlier:
+	case Earlier:
 		f.Code, f.Message = codes.RecordEarlier,
-			fmt.Sprintf("%s shows a record that dkimbot had replaced (key %s)", h.name(s),
-				rotate.ShortID(rotate.RecordKeyID(h.seen.Selectors[s].Sight.Values[0])))
-	case doubled:
+			fmt.Sprintf("%s shows a record that dkimbot had replaced (key %s)", h.Name(s),
+				rotate.ShortID(rotate.RecordKeyID(h.Seen.Selectors[s].Sight.Values[0])))
+	case Doubled:
 		f.Code, f.Message = codes.RecordsDoubled,
-			fmt.Sprintf("%s shows two of dkimbot's records, and receivers may take either", h.name(s))
+			fmt.Sprintf("%s shows two of dkimbot's records, and receivers may take either", h.Name(s))
 	default:
 		return nil
 	}
-	if h.superseded(s) {
+	if h.Superseded(s) {
 		f.Repair, f.Asks = "it is not published again: the keystore holds another key in its place; "+
 			"see what is said of that", true
 	}
 	return &f
 }
 
-// signerDrift tells how a signer signs otherwise than it confirmed. One that is new
+// SignerDrift tells how a signer signs otherwise than it confirmed. One that is new
 // has nothing to differ from.
-func (h *health) signerDrift(name string) *rotate.Finding {
-	seen, looked := h.seen.Signers[name]
-	c, known := h.have.Signers[name]
-	ref := h.have.Identify(seen.Ref)
+func (h *Check) SignerDrift(name string) *rotate.Finding {
+	seen, looked := h.Seen.Signers[name]
+	c, known := h.Have.Signers[name]
+	ref := h.Have.Identify(seen.Ref)
 	switch {
 	case !looked:
 		return nil
@@ -125,28 +125,28 @@ func (h *health) signerDrift(name string) *rotate.Finding {
 	case !known || h.rightful(ref.Selector, ref.KeyID):
 		return nil
 	}
-	should := cmp.Or(h.have.Active, h.have.Target, c.Selector)
+	should := cmp.Or(h.Have.Active, h.Have.Target, c.Selector)
 	usual := "it is brought back to " + should + " by itself"
-	if ref.Selector == "" || h.have.Phase == rotate.Bootstrapping {
+	if ref.Selector == "" || h.Have.Phase == rotate.Bootstrapping {
 		usual = "it is given the key of " + should + " by itself"
 	}
 	f := rotate.Finding{Code: codes.SignerStrays, Signer: name, Repair: h.brought(should, usual)}
-	key, leaked := h.have.Selector(ref.Selector).Key, ""
+	key, leaked := h.Have.Selector(ref.Selector).Key, ""
 	if key != nil && key.ID == ref.KeyID && ref.Selector == should {
 		return nil // the state does not say which selector signs
 	}
-	if h.have.Leaked(ref.Selector) {
+	if h.Have.Leaked(ref.Selector) {
 		leaked = ", whose key is compromised,"
 	}
 	switch {
 	case ref.Selector == "":
 		f.Code, f.Message = codes.SignerEmpty,
 			fmt.Sprintf("signer %s does not sign for %s any more, as a host that was built anew; "+
-				"its mail leaves unsigned or is turned away", name, h.want.Name)
+				"its mail leaves unsigned or is turned away", name, h.Want.Name)
 	case key != nil && key.ID == ref.KeyID:
 		f.Message = fmt.Sprintf("signer %s signs with %s%s and not with %s; %s", name, ref.Selector, leaked, should,
 			h.fate(ref, "its mail verifies as long as both are published"))
-	case key != nil, slices.Contains(h.want.Policy.Selectors[:], ref.Selector):
+	case key != nil, slices.Contains(h.Want.Policy.Selectors[:], ref.Selector):
 		f.Message = fmt.Sprintf("signer %s signs with %s and key %s, which is not the one that dkimbot has there; %s", name,
 			ref.Selector, rotate.ShortID(ref.KeyID), h.fate(ref, "its mail verifies, because DNS shows that key"))
 	default:
@@ -157,9 +157,9 @@ func (h *health) signerDrift(name string) *rotate.Finding {
 }
 
 // signerStuck tells that a signer would refuse a switch, long before one is due.
-func (h *health) signerStuck(name string) *rotate.Finding {
-	err := h.seen.Signers[name].Refuses
-	if err == nil || h.seen.Signers[name].Err != nil { // that one is told of as it is
+func (h *Check) signerStuck(name string) *rotate.Finding {
+	err := h.Seen.Signers[name].Refuses
+	if err == nil || h.Seen.Signers[name].Err != nil { // that one is told of as it is
 		return nil
 	}
 	return &rotate.Finding{Code: codes.SignerStuck, Signer: name, Asks: true, Repair: fault.HintOf(err),
@@ -167,8 +167,8 @@ func (h *health) signerStuck(name string) *rotate.Finding {
 }
 
 // fate says what becomes of mail that a signer signs; sound where DNS shows the key.
-func (h *health) fate(ref dkim.Ref, sound string) string {
-	switch h.seen.Fate(ref.Selector, ref.KeyID) {
+func (h *Check) fate(ref dkim.Ref, sound string) string {
+	switch h.Seen.Fate(ref.Selector, ref.KeyID) {
 	case rotate.Verifies:
 		return sound
 	case rotate.Fails:
@@ -176,7 +176,7 @@ func (h *health) fate(ref dkim.Ref, sound string) string {
 	case rotate.Disowned:
 		return "its mail fails, because the key was revoked"
 	}
-	if sel := h.have.Selector(ref.Selector); sel.Key != nil && sel.Key.ID == ref.KeyID && !sel.Key.GivenUp() {
+	if sel := h.Have.Selector(ref.Selector); sel.Key != nil && sel.Key.ID == ref.KeyID && !sel.Key.GivenUp() {
 		return sound
 	}
 	return "its mail may fail, because not every name server is known to show that key"
@@ -184,19 +184,19 @@ func (h *health) fate(ref dkim.Ref, sound string) string {
 
 // brought says what is done about a signer that should sign with a selector: usual, unless the
 // key is compromised, so that signers leave it, or another record stands in the place of its own.
-func (h *health) brought(should, usual string) string {
-	key := h.have.Selector(should).Key
-	switch to := h.refuge(); {
-	case h.stale(should):
+func (h *Check) brought(should, usual string) string {
+	key := h.Have.Selector(should).Key
+	switch to := h.Refuge(); {
+	case h.Stale(should):
 		return "nothing is changed until the state is a newer one; see what is said of that"
-	case h.have.Leaked(should) && to != "" && should == h.have.Active:
+	case h.Have.Leaked(should) && to != "" && should == h.Have.Active:
 		return fmt.Sprintf("signers leave %s, whose key is compromised: it is given the key of %s by itself", should, to)
-	case h.have.Leaked(should) && (h.lostForGood(should) || h.handsOff(should)):
+	case h.Have.Leaked(should) && (h.LostForGood(should) || h.HandsOff(should)):
 		return fmt.Sprintf("the key of %s is compromised and no signer is given it again; "+
 			"it gets the next sound key by itself as soon as there is one", should)
-	case key != nil && h.handsOff(should):
+	case key != nil && h.HandsOff(should):
 		return fmt.Sprintf("it is given the key of %s when dkimbot's record stands alone there again", should)
-	case key != nil && h.Standing(should) == changing && !h.Unopposed(should):
+	case key != nil && h.Standing(should) == Changing && !h.Unopposed(should):
 		return fmt.Sprintf("it is given the key of %s when the servers agree on its record", should)
 	}
 	return usual
@@ -204,20 +204,20 @@ func (h *health) brought(should, usual string) string {
 
 // rightful reports whether a signer may sign with the key now: the active one, or
 // that which a switch leads to.
-func (h *health) rightful(selector, keyID string) bool {
-	key := h.have.Selector(selector).Key
-	return key != nil && key.ID == keyID && (selector == h.have.Active || selector == h.have.Target)
+func (h *Check) rightful(selector, keyID string) bool {
+	key := h.Have.Selector(selector).Key
+	return key != nil && key.ID == keyID && (selector == h.Have.Active || selector == h.Have.Target)
 }
 
-// leftOver tells of a signer that was taken out of the configuration and, as far as
+// LeftOver tells of a signer that was taken out of the configuration and, as far as
 // is known, goes on to sign. One that did not answer then is told of also when its key
 // was replaced, until the next turn replaces the one after it.
-func (h *health) leftOver(name string) *rotate.Finding {
-	c := h.have.Signers[name]
-	if slices.Contains(h.want.Signers, name) {
+func (h *Check) LeftOver(name string) *rotate.Finding {
+	c := h.Have.Signers[name]
+	if slices.Contains(h.Want.Signers, name) {
 		return nil
 	}
-	sel := h.have.Selector(c.Selector)
+	sel := h.Have.Selector(c.Selector)
 	then := "fails once that key is replaced"
 	switch last := len(sel.Past) - 1; {
 	case h.inUse(c) && sel.Key.GivenUp():
@@ -231,7 +231,7 @@ func (h *health) leftOver(name string) *rotate.Finding {
 	return &rotate.Finding{Code: codes.SignerLeftOver, Signer: name, Asks: true,
 		Repair: "see to it that it does not sign any more, or list it again",
 		Message: fmt.Sprintf("signer %s signed for %s with %s (key %s) and is no longer listed; mail that it still signs %s",
-			name, h.want.Name, c.Selector, rotate.ShortID(c.KeyID), then)}
+			name, h.Want.Name, c.Selector, rotate.ShortID(c.KeyID), then)}
 }
 
 // cause returns the code of an error that stands behind several findings.
@@ -242,8 +242,8 @@ func cause(err error) codes.Code {
 	return ""
 }
 
-// recordAt and keyAt are what findings at a selector are about.
-func recordAt(s string) rotate.Thing { return rotate.Thing{Kind: rotate.TheRecord, Selector: s} }
+// RecordAt and keyAt are what findings at a selector are about.
+func RecordAt(s string) rotate.Thing { return rotate.Thing{Kind: rotate.TheRecord, Selector: s} }
 func keyAt(s string) rotate.Thing    { return rotate.Thing{Kind: rotate.TheKey, Selector: s} }
 
 // troubled tells that something could not be looked at.

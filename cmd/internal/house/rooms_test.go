@@ -1,0 +1,226 @@
+package house
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// A package that a stranger is to understand has a size, a receiver too.
+const (
+	mostLines   = 2500
+	mostMethods = 45
+)
+
+// large are the packages that may have more lines, with the reason.
+var large = map[string]string{
+	"rotate/simulate":        "the model of the world: it is no part of the program",
+	"rotate":                 "the words and the state with all its transitions, which need one another",
+	"rotate/plan":            "one planner: its steps and rules plan in one draft",
+	"rotate/engine":          "one run: its steps change one state under one lease",
+	"rotate/verify":          "one look-up: servers, signatures and wildcards answer one question together",
+	"rotate/signer/opendkim": "tables, activation and proof are yet to be parted",
+	"providers/zonefile":     "reading, serving and changing of master files are yet to be parted",
+	"cmd/internal/cli":       "each command is a file, and all share one program; they are yet to be grouped",
+}
+
+// laden are the receivers that may have more methods, with the reason.
+var laden = map[string]string{
+	"cmd/internal/cli.program": "each command is a method or two; they are yet to be grouped",
+	"cmd/internal/show.Text":   "each thing that is shown is a method",
+}
+
+// room is what the tests read of a package.
+type room struct {
+	lines   int
+	methods map[string]int  // by receiver
+	imports map[string]bool // of this program
+}
+
+// rooms returns the packages of the program by their paths, without their tests.
+func rooms(t *testing.T) map[string]*room {
+	t.Helper()
+	out := map[string]*room{}
+	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir() && (e.Name() == "testdata" || hidden(e)):
+			return fs.SkipDir
+		case e.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		dir, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		if out[dir] == nil {
+			out[dir] = &room{methods: map[string]int{}, imports: map[string]bool{}}
+		}
+		return out[dir].read(path)
+	})
+	if err != nil || len(out) < 50 {
+		t.Fatalf("%d packages; %v", len(out), err)
+	}
+	return out
+}
+
+func (r *room) read(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), path, text, parser.SkipObjectResolution)
+	if err != nil {
+		return err
+	}
+	r.lines += strings.Count(string(text), "\n")
+	for _, d := range file.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Recv != nil {
+			of := f.Recv.List[0].Type
+			if pointer, ok := of.(*ast.StarExpr); ok {
+				of = pointer.X
+			}
+			if name, ok := of.(*ast.Ident); ok {
+				r.methods[name.Name]++
+			}
+		}
+	}
+	for _, i := range file.Imports {
+		whole, err := strconv.Unquote(i.Path.Value)
+		if err != nil {
+			return err
+		}
+		if own, is := strings.CutPrefix(whole, "github.com/dkimbot/dkimbot/"); is {
+			r.imports[own] = true
+		}
+	}
+	return nil
+}
+
+// TestRoomsHaveASize: no package and no receiver grows until nobody reads it any more.
+func TestRoomsHaveASize(t *testing.T) {
+	all := rooms(t)
+	for path, r := range all {
+		reason, excused := large[path]
+		if r.lines > mostLines && !excused {
+			t.Errorf("%s has %d lines, and %d are the most: find the second idea in it, and give it a room", path, r.lines,
+				mostLines)
+		}
+		if excused && r.lines <= mostLines {
+			t.Errorf("%s has only %d lines: it needs no excuse (%s)", path, r.lines, reason)
+		}
+		for receiver, n := range r.methods {
+			_, excused := laden[path+"."+receiver]
+			if path != "rotate/simulate" && n > mostMethods && !excused {
+				t.Errorf("%s: %s has %d methods, and %d are the most", path, receiver, n, mostMethods)
+			}
+			if excused && n <= mostMethods {
+				t.Errorf("%s: %s has only %d methods: it needs no excuse", path, receiver, n)
+			}
+		}
+	}
+	for path := range large {
+		if all[path] == nil {
+			t.Errorf("%s is excused, and there is no such package", path)
+		}
+	}
+}
+
+// arrows are what the rooms of the heart may import of this program: arrows point one way.
+var arrows = map[string][]string{
+	"rotate/codes":    nil,
+	"rotate/calendar": nil,
+	"rotate/dkim":     nil,
+	"rotate/fault":    {"rotate/codes"},
+	"rotate":          {"rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault"},
+	"rotate/batch":    {"rotate", "rotate/codes", "rotate/fault"},
+	"rotate/lease":    {"rotate", "rotate/codes", "rotate/fault"},
+	"rotate/quota":    {"rotate", "rotate/calendar"},
+	"rotate/health":   {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault"},
+	"rotate/plan":     {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/health"},
+	"rotate/forecast": {"rotate", "rotate/dkim", "rotate/fault", "rotate/health", "rotate/plan"},
+	"rotate/engine": {"rotate", "rotate/batch", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/forecast",
+		"rotate/health", "rotate/lease", "rotate/plan", "rotate/quota"},
+}
+
+func TestArrowsPointOneWay(t *testing.T) {
+	all := rooms(t)
+	for path, may := range arrows {
+		r := all[path]
+		if r == nil {
+			t.Errorf("there is no package %s", path)
+			continue
+		}
+		for _, i := range slices.Sorted(maps.Keys(r.imports)) {
+			if !slices.Contains(may, i) {
+				t.Errorf("%s imports %s", path, i)
+			}
+		}
+	}
+	for path, r := range all { // what is outside of the heart is not known in it
+		if strings.HasPrefix(path, "rotate") && !strings.HasSuffix(path, "test") && path != "rotate/simulate" {
+			for i := range r.imports {
+				if !strings.HasPrefix(i, "rotate") {
+					t.Errorf("%s imports %s", path, i)
+				}
+			}
+		}
+	}
+}
+
+// pure are the rooms that are given nothing that can write or read, nor tell the time (I11).
+var pure = []string{"rotate/health", "rotate/plan", "rotate/forecast"}
+
+// ports are what can: interfaces of package rotate.
+var ports = []string{"KeyReader", "Keystore", "Looker", "Publisher", "SignerReader", "Signer", "Forgetter", "StateReader",
+	"Store", "Names", "NameReader", "Quota", "QuotaReader", "Queue", "WorkQueue", "Clock"}
+
+// TestPure: of the standard library the planner and what it asks import nothing that reaches
+// out, and they name none of the ports (I11).
+func TestPure(t *testing.T) {
+	allowed := []string{"cmp", "errors", "fmt", "maps", "slices", "strings", "time"}
+	for _, dir := range pure {
+		files, err := filepath.Glob(filepath.Join(root, dir, "*.go"))
+		if err != nil || len(files) < 3 {
+			t.Fatalf("%s: %d files; %v", dir, len(files), err)
+		}
+		for _, name := range files {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			file, err := parse(token.NewFileSet(), name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, i := range file.Imports {
+				path, _ := strconv.Unquote(i.Path.Value)
+				if !strings.Contains(path, ".") && !slices.Contains(allowed, path) {
+					t.Errorf("I11: %s imports %s", name, path)
+				}
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				s, ok := n.(*ast.SelectorExpr)
+				if !ok {
+					return true
+				}
+				switch x, _ := s.X.(*ast.Ident); {
+				case x == nil:
+				case x.Name == "rotate" && slices.Contains(ports, s.Sel.Name):
+					t.Errorf("I11: %s names the port %s", name, s.Sel.Name)
+				case x.Name == "time" && slices.Contains([]string{"Now", "Sleep", "Since", "Until", "After"}, s.Sel.Name):
+					t.Errorf("I11: %s asks for the time itself", name)
+				}
+				return true
+			})
+		}
+	}
+}

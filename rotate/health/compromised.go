@@ -1,0 +1,194 @@
+package health
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+)
+
+// Replaced reports whether the fresh key of the draining selector is public, or
+// may be: then nothing is gained by waiting any more.
+func (j *Judge) Replaced(s string) bool {
+	sel := j.Have.Selector(s)
+	if sel.Next == nil {
+		return j.Have.Phase == rotate.Replacing && s == j.Have.Draining && sel.InPlace()
+	}
+	return !sel.Next.PublishedAt.IsZero() ||
+		slices.ContainsFunc(j.Seen.Selectors[s].Sight.Values,
+			func(v string) bool { return rotate.SameRecord(v, sel.Next.Record) })
+}
+
+// Refuge returns the selector whose key signers can flee to from a compromised
+// active one, "" when there is none now, or no need.
+func (j *Judge) Refuge() string {
+	if !j.Have.Leaked(j.Have.Active) {
+		return ""
+	}
+	if j.Have.Phase == rotate.Switching {
+		return j.Have.Target // some signers may be there; and when all are, the other one can be replaced
+	}
+	to := j.Haven()
+	sel := j.Have.Selector(to)
+	alone := slices.ContainsFunc(j.Want.Signers, func(name string) bool { return j.CanFetch(name, to) })
+	if j.Have.Leaked(to) || sel.Key == nil || sel.Key.Gone || j.HandsOff(to) ||
+		j.Seen.Selectors[to].KeyErr != nil && !alone {
+		return ""
+	}
+	if sel.Next != nil { // the old key is a refuge as long as its record stands as before
+		sight := j.Seen.Selectors[to].Sight
+		stands := j.Seen.Selectors[to].SightErr == nil && sight.Complete && len(sight.Values) == 1 &&
+			rotate.SameRecord(sight.Values[0], sel.Key.Record)
+		if !stands || !sel.Next.PublishedAt.IsZero() || !j.Seen.Selectors[to].OldKept {
+			return ""
+		}
+		return to
+	}
+	if seen := j.Seen.Selectors[to]; seen.KeyErr == nil && seen.KeyID != sel.Key.ID && !seen.Kept && !alone {
+		return "" // the keystore lost it, or holds another one, perhaps of ours, in its place
+	}
+	return to
+}
+
+// Haven returns the selector to which signers would flee from the active one, if its key is good.
+func (j *Judge) Haven() string {
+	switch j.Have.Phase {
+	case rotate.Ready:
+		return j.Want.Policy.Other(j.Have.Active)
+	case rotate.Draining, rotate.Replacing:
+		return j.Have.Draining
+	}
+	return ""
+}
+
+// fleeing reports whether signers leave a compromised key, or were sent back:
+// then nothing is waited for that can be done without.
+func (j *Judge) fleeing() bool {
+	return j.Refuge() != "" || j.Have.Phase == rotate.Switching && len(j.Have.Held) > 0
+}
+
+// Hurried reports whether the domain is to be made safe also when DNS can't be asked.
+func (j *Judge) Hurried() bool {
+	return j.fleeing() || j.Have.Draining != "" && j.Have.Leaked(j.Have.Draining)
+}
+
+// Leaving reports whether a selector is one that signers leave for good reason:
+// what stands there keeps nobody from going.
+func (j *Judge) Leaving(s string) bool {
+	if !j.fleeing() {
+		return false
+	}
+	return j.Have.Leaked(s) || j.Have.HeldAll(j.Want.Signers) && s == j.Have.Target
+}
+
+// Flight reports whether signers are to leave a compromised key for the selector's: then
+// servers that do not answer are not waited for.
+func (j *Judge) Flight(s string) bool {
+	switch j.Have.Phase {
+	case rotate.Bootstrapping, rotate.Switching:
+		return s == j.Have.Target && j.Have.Leaked(j.Want.Policy.Other(s))
+	}
+	return s == j.Haven() && j.Have.Leaked(j.Have.Active)
+}
+
+// mayBeUsed reports whether a signer may sign with the selector's key: by what it
+// confirmed, or by what it says now.
+func (v *view) mayBeUsed(s string) bool {
+	return v.Have.Relied(s) || slices.ContainsFunc(v.Want.Signers, func(name string) bool {
+		seen := v.Seen.Signers[name]
+		return seen.Err != nil || seen.Ref.Selector == s
+	})
+}
+
+// mayRevoke reports whether a record may be revoked: at once where that was ordered,
+// and where the domain was released; else when no signer needs it, or at least one has
+// left it, so that there is mail that verifies (I2). A signer that is new has left nothing.
+func (j *Judge) MayRevoke(selector string) bool {
+	key := j.Have.Selector(selector).Key
+	if j.Have.Released != nil || key != nil && key.RevokeNow {
+		return true
+	}
+	if selector != j.Have.Active && (j.Have.Phase != rotate.Bootstrapping || !j.mayBeUsed(selector)) {
+		return true
+	}
+	for _, name := range j.Want.Signers {
+		c, known := j.Have.Signers[name]
+		left := known && c.Selector != selector && !c.Unsure
+		if left && !j.onRevoked(c) || known && j.Have.Phase == rotate.Switching && j.onOther(name, selector) {
+			return true
+		}
+	}
+	return false
+}
+
+// onRevoked reports whether what a signer confirmed is a key that was revoked: it has left none
+// for that, since its mail fails.
+func (v *view) onRevoked(c rotate.Confirmed) bool {
+	sel := v.Have.Selector(c.Selector)
+	if v.inUse(c) {
+		return sel.Key.GivenUp()
+	}
+	return slices.ContainsFunc(sel.Retired, func(r rotate.Retired) bool { return r.Leaked && r.KeyID == c.KeyID })
+}
+
+// onOther reports whether a signer says that it signs with the other selector's key, and mail
+// signed with that verifies.
+func (v *view) onOther(signer, selector string) bool {
+	other := v.Want.Policy.Other(selector)
+	key, seen := v.Have.Selector(other).Key, v.Seen.Signers[signer]
+	ref := v.Have.Identify(seen.Ref)
+	return seen.Err == nil && key != nil && ref.Selector == other && ref.KeyID == key.ID && !key.GivenUp() &&
+		v.Standing(other) == Current
+}
+
+// revokeReason says what a revocation means; from is when.
+func (j *Judge) RevokeReason(s, from string) rotate.Reason {
+	if j.Have.Released != nil {
+		return rotate.Reason{Code: codes.Purge, Message: "the domain was handed back, and no mail in flight needs the record"}
+	}
+	return rotate.Reason{Code: codes.Revoked, Message: "mail in flight signed with it fails from " + from + " on; " +
+		j.accepted(s, j.Now)}
+}
+
+// accepted says until when receivers may still accept a key that is revoked at at.
+func (j *Judge) accepted(s string, at time.Time) string {
+	caches := max(j.Seen.Selectors[s].Sight.TTL, j.Want.Policy.TTL)
+	return fmt.Sprintf("receivers may accept the leaked key until %s from their resolvers' caches, "+
+		"and those that keep keys until %s",
+		at.Add(caches).UTC().Format(time.RFC3339), at.Add(rotate.MostKept).UTC().Format(time.RFC3339))
+}
+
+// LeftBehind returns the compromised key of which all is done but its destruction.
+func LeftBehind(st rotate.State) *rotate.Retired {
+	for _, r := range st.Selector(st.Draining).Retired {
+		if r.Leaked && !r.Dropped {
+			return &r
+		}
+	}
+	return nil
+}
+
+// GivenUp reports whether a compromised key's record is not worth a repair. While signers
+// sign with the key and nothing better is ready, it is, unless its revocation was ordered.
+func (j *Judge) GivenUp(s string) bool {
+	if !j.Have.Leaked(s) {
+		return false
+	}
+	return j.LostForGood(s) || s != j.Have.Active && s != j.Have.Target || s == j.Have.Active && j.Refuge() != ""
+}
+
+// LostForGood reports whether nothing is gained by signing with a selector's key: it is
+// compromised and was revoked, is to be, or somebody has emptied its record by hand.
+func (j *Judge) LostForGood(s string) bool {
+	key := j.Have.Selector(s).Key
+	return key.GivenUp() || key.RevokeNow || j.emptied(s)
+}
+
+// emptied reports whether DNS shows nothing of a compromised key's record but that it was revoked.
+func (j *Judge) emptied(s string) bool {
+	seen := j.Seen.Selectors[s]
+	return j.Have.Leaked(s) && seen.SightErr == nil && len(seen.Sight.Values) > 0 &&
+		!slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return !rotate.RevokedValue(v) })
+}

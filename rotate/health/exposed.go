@@ -1,0 +1,90 @@
+package health
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// ExposedKeys returns the compromised keys' selectors at which mail still verifies because signers
+// sign with the key and could not be switched away from it.
+func (j *Judge) ExposedKeys() (out []string) {
+	if j.Have.Released != nil {
+		return nil
+	}
+	for _, s := range j.Want.Policy.Selectors {
+		if j.Have.Leaked(s) && !j.LostForGood(s) && !j.HandsOff(s) && !j.Replaced(s) && j.Standing(s) != Absent &&
+			!j.MayRevoke(s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// Exposure is that compromised keys stay in use.
+func Exposure(selectors []string) rotate.Thing {
+	return rotate.Thing{Kind: rotate.TheExposure, Selector: selectors[0]}
+}
+
+// Exposed returns the errors of a run, and says with them which compromised keys are still in use.
+func (j *Judge) Exposed(failed error) error {
+	out := j.ExposedKeys()
+	if failed == nil || len(out) == 0 || rotate.TellsOf(rotate.TheExposure, failed) {
+		return failed
+	}
+	said := &fault.Error{Kind: fault.KindOf(failed), What: j.StillUsed(out), Hint: "revoke it nevertheless: '" +
+		j.RevokeNow(out) + "'"}
+	return errors.Join(failed, said)
+}
+
+// Cornered says of a step that failed while signers wait for its key, to leave a
+// compromised one, what a person can do.
+func (j *Judge) Cornered(s rotate.Step, err error) error {
+	from := j.Have.Active
+	if s.Duty != rotate.Turn || s.Selector != j.Haven() || !j.Have.Leaked(from) || j.LostForGood(from) ||
+		j.Refuge() != "" || fault.CodeOf(err) == codes.LeaseLost {
+		return err
+	}
+	return j.StayInUse([]string{from}, err)
+}
+
+// StayInUse says why nothing is done about compromised keys that sign, and what a person can do.
+func (j *Judge) StayInUse(selectors []string, why error) error {
+	hint := fault.HintOf(why)
+	if hint != "" {
+		hint += "; or "
+	}
+	return rotate.Tell(Exposure(selectors), &fault.Error{Kind: fault.KindOf(why), Code: fault.CodeOf(why), Err: why,
+		What: j.StillUsed(selectors), Hint: hint + "revoke it nevertheless: '" + j.RevokeNow(selectors) + "'"})
+}
+
+// StillUsed says that signers sign with compromised keys, and what that means.
+func (j *Judge) StillUsed(selectors []string) string {
+	keys := "key at " + j.Name(selectors[0]).String()
+	if len(selectors) > 1 {
+		keys = "keys at " + j.Name(selectors[0]).String() + " and " + j.Name(selectors[1]).String()
+	}
+	return "leave and revoke the compromised " + keys + ": no signer could be switched away from it yet, " +
+		"so all mail would fail; until then, mail that somebody else signs with it verifies"
+}
+
+// TellsExposed reports whether a plan's warning is one of those that Exposed tells as errors.
+func TellsExposed(w rotate.Warning) bool { return w.About.Kind == rotate.TheExposure }
+
+// CantRevoke says why a compromised key that a signer was to leave is not revoked.
+func (j *Judge) CantRevoke(s string) error {
+	return rotate.Tell(Exposure([]string{s}), fault.Temporary(j.StillUsed([]string{s}), nil,
+		"repair a signer, then it is done at the next try; or revoke it nevertheless: '"+j.RevokeNow([]string{s})+"'"))
+}
+
+// RevokeNow returns the command that revokes the selectors' keys while signers sign with them.
+func (j *Judge) RevokeNow(selectors []string) string {
+	command := "dkimbot rotate --domain " + j.Want.Name + " --compromised"
+	if len(selectors) > 1 || selectors[0] != j.Have.Suspect() || LeftBehind(j.Have) != nil {
+		command += " --selector " + strings.Join(selectors, " --selector ")
+	}
+	return command + " --revoke-now"
+}

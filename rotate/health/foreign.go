@@ -1,0 +1,108 @@
+package health
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// HandsOff reports whether something that is not ours stands at the selector's name,
+// so that nothing may be written there, nor signed with what should stand there (I6).
+func (v *view) HandsOff(s string) bool {
+	return v.Standing(s) == Foreign && !v.Adopting(s) || v.Shared || v.Taken(s) != nil
+}
+
+// Taken returns the refusal to use the selector's name, which leads to the record of another
+// domain; nil when it does not.
+func (v *view) Taken(s string) error {
+	if err := v.Seen.Selectors[s].SightErr; fault.CodeOf(err) == codes.SharedName {
+		return err
+	}
+	return nil
+}
+
+func (j *Judge) ForeignRecord(s string, sight rotate.Sight) error {
+	if j.Stale(s) {
+		return rotate.Tell(RecordAt(s), j.StaleState(s))
+	}
+	what := fmt.Sprintf("%s holds a record that dkimbot did not make (%s)", j.Name(s), rotate.Brief(sight.Values))
+	switch {
+	case !sight.Complete && len(sight.Lagging) > 0:
+		what = fmt.Sprintf("%s holds a record that dkimbot did not make, and not the same on every server: %s", j.Name(s),
+			strings.Join(sight.Lagging, "; "))
+	case len(sight.Values) > 1:
+		what = fmt.Sprintf("%s holds %d records, of which dkimbot made at most one (%s)", j.Name(s), len(sight.Values),
+			rotate.Brief(sight.Values))
+	}
+	return rotate.Tell(RecordAt(s), fault.Refuse(codes.ForeignRecord, what,
+		j.foreignHint(s, len(sight.Values) == 1 && rotate.RevokedValue(sight.Values[0]))))
+}
+
+// foreignHint says what a person can do about a record that dkimbot did not make; revoked:
+// one whose key was revoked, and nothing else.
+func (j *Judge) foreignHint(s string, revoked bool) string {
+	key := j.Have.Selector(s).Key
+	switch fresh := j.Have.Phase == rotate.Bootstrapping && (key == nil || key.PublishedAt.IsZero()); {
+	case revoked && (fresh || j.Have.Phase == rotate.New):
+		return "no mail verifies with it, since it says that its key was revoked: " +
+			"remove it, and dkimbot publishes its own; dkimbot never changes a record that is not its own"
+	case fresh && key == nil:
+		return fmt.Sprintf("if it is in use, adopt its key: 'dkimbot adopt --domain %s --selector %s --key-file FILE'; "+
+			"if nothing signs with it, remove it, "+
+			"and dkimbot publishes its own; dkimbot never changes a record that is not its own", j.Want.Name, s)
+	case fresh:
+		return "find out whose it is; if nothing signs with it, remove it, and dkimbot publishes its own; " +
+			"dkimbot never changes a record that is not its own"
+	case j.Have.Phase == rotate.New:
+		return fmt.Sprintf("if it is in use, adopt its key: 'dkimbot adopt --domain %s --selector %s --key-file FILE'; "+
+			"if nothing signs with it, remove it; "+
+			"or name two other selectors in the domain's policy. dkimbot never changes a record that is not its own",
+			j.Want.Name, s)
+	case revoked:
+		return "find out why the key was revoked; if somebody else may have it, say so: 'dkimbot rotate --domain " +
+			j.Want.Name + " --compromised --selector " + s +
+			"'. A state database that was restored from an older copy does not know of a revocation"
+	}
+	return fmt.Sprintf("find out who changed the record, and remove it: %s never changes a record that is not its own",
+		j.onceAlone(s))
+}
+
+// onceAlone says what follows when a record that is not dkimbot's is removed from a selector.
+func (j *Judge) onceAlone(s string) string {
+	switch key := j.Have.Selector(s).Key; {
+	case !j.Have.Leaked(s) || !j.GivenUp(s) && j.Have.Selector(s).Next == nil:
+		return "dkimbot then publishes its own again; it"
+	case key.RevokedAt.IsZero():
+		return "its own key there is compromised, and is to be revoked when the other record is removed; dkimbot"
+	default:
+		return "its own key there is compromised and revoked, and a fresh one can take its place then; dkimbot"
+	}
+}
+
+// LostState refuses to act for a domain of which the keystore holds a key and the state knows
+// nothing (I12); nil where that is not so.
+func (v *view) LostState() error {
+	for _, s := range v.Want.Policy.Selectors {
+		if v.Have.Phase == rotate.New && v.Seen.Selectors[s].KeyErr == nil && v.Keeping(s) == KeyDifferent {
+			return fault.Refuse(codes.LostState,
+				fmt.Sprintf("the keystore holds a key for %s, but the state knows nothing of %s: "+
+					"the state was lost, or another dkimbot manages the domain", v.Name(s), v.Want.Name),
+				"restore the state database from a backup; or adopt what the keystore holds: 'dkimbot adopt --domain "+v.Want.Name+
+					" --from-keystore'; or name two new selectors in the domain's policy to start afresh beside the old ones, "+
+					"and remove the old records by hand eight days after the switch")
+		}
+	}
+	return nil
+}
+
+// Adopting reports whether an adoption at the selector can be finished: its key is
+// in the keystore, and DNS shows it, alone and on every server.
+func (v *view) Adopting(s string) bool {
+	i, sight := v.Have.Intent, v.Seen.Selectors[s].Sight
+	return i != nil && i.Kind == rotate.Adopt && i.Selector == s && v.Have.Selector(s).Key == nil &&
+		v.Seen.Selectors[s].KeyID == i.KeyID &&
+		sight.Complete && len(sight.Values) == 1 && rotate.RecordKeyID(sight.Values[0]) == i.KeyID
+}

@@ -1,0 +1,74 @@
+package health
+
+import (
+	"fmt"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// KeyDrift tells how what the keystore holds differs from what it should hold.
+func (h *Check) KeyDrift(s string) *rotate.Finding {
+	seen := h.Seen.Selectors[s]
+	switch h.Keeping(s) {
+	case KeyGone:
+		f := h.lostKey(s)
+		f.Code, f.Selector = codes.KeyMissing, s
+		f.Message = fmt.Sprintf("the private key for %s is gone from the keystore%s", h.Name(s), f.Message)
+		return &f
+	case KeyDifferent:
+		err := h.ForeignKey(s)
+		return &rotate.Finding{Code: codes.KeyDifferent, Selector: s, Message: fault.Text(err),
+			Repair: fault.HintOf(err), Asks: true, Cause: cause(err)}
+	case keyUnread:
+		f := troubled(codes.KeyUnread, s, "", seen.KeyErr,
+			"the keystore is asked again; until it answers, no key is made or given to a signer")
+		if fault.CodeOf(seen.KeyErr) == codes.DeletedSecret {
+			f.Code = codes.KeyMissing
+		}
+		return f
+	}
+	return nil
+}
+
+// lostKey says what it means that a private key is gone, and what can be done.
+func (h *Check) lostKey(s string) rotate.Finding {
+	other := h.Want.Policy.Other(s)
+	switch {
+	case h.Keeping(other) == KeyGone:
+		return rotate.Finding{Message: ", and so is the other one", Asks: true,
+			Repair: "see whether the configuration names the right keystore, and restore it from a backup; " +
+				"dkimbot makes no new key while both are gone"}
+	case s == h.Have.Target:
+		return rotate.Finding{Message: ", and signers are being switched to it", Asks: true,
+			Repair: "restore it from a backup of the keystore" + h.orGoBack(other)}
+	case s == h.Have.Active && h.Refuge() != "":
+		return rotate.Finding{Message: "; it is compromised, and signers leave it for " + other,
+			Repair: "a fresh key takes its place by itself"}
+	case s == h.Have.Active:
+		return rotate.Finding{Message: "; the signers go on with their copies, but none can be given it again", Asks: true,
+			Repair: "restore it from a backup of the keystore" + h.orGoBack(other)}
+	case s == h.Have.Draining && h.Have.Selector(s).Next == nil:
+		return rotate.Finding{Message: "; nothing needs it any more but a way back",
+			Repair: "it is replaced by itself when the drain is over"}
+	case h.Renewable(s):
+		return rotate.Finding{Message: "; no signer uses it",
+			Repair: "a fresh key takes its place by itself as soon as no mail in flight can need the old one"}
+	}
+	return rotate.Finding{Asks: true,
+		Repair: "restore it from a backup of the keystore; no signer can be switched to it before"}
+}
+
+// orGoBack says how signers come to the selector other by a person's word, "" where they can't.
+func (h *Check) orGoBack(other string) string {
+	switch {
+	case h.Have.Leaked(other) || h.Have.Leaked(h.Have.Active):
+		return ""
+	case h.Have.Phase == rotate.Ready:
+		return fmt.Sprintf(", or switch to %s: 'dkimbot rotate --domain %s'", other, h.Want.Name)
+	case h.Have.Phase == rotate.Switching, h.Have.Phase == rotate.Draining:
+		return ", or go back: 'dkimbot rollback --domain " + h.Want.Name + "'"
+	}
+	return ""
+}

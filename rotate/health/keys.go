@@ -1,0 +1,139 @@
+package health
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// Resumable reports whether the newest key in the keystore is one whose storing
+// was begun by us and never confirmed: a crash or a lost answer (I7).
+func (v *view) Resumable(s string) bool {
+	seen, sel := v.Seen.Selectors[s], v.Have.Selector(s)
+	return seen.KeyID != "" && slices.Contains(sel.Tried, seen.KeyID)
+}
+
+// LostAll reports whether the keystore holds none of the keys that it should, as far as they
+// could be read. Then it is likely to be another one: what would be made there is missing in
+// the right one, and what would be destroyed is not (I4, I5).
+func (v *view) LostAll() bool {
+	lost := 0
+	for _, s := range v.Want.Policy.Selectors {
+		switch key, kept := v.Have.Selector(s).Wanted(), v.Keeping(s); {
+		case key == nil || key.Gone || key.Doomed: // it says nothing when it is missing
+		case kept == keyUnread: // nor does this
+		case kept != KeyGone:
+			return false
+		default:
+			lost++
+		}
+	}
+	return lost > 0
+}
+
+// LostKeystore refuses to make or destroy keys in a keystore that has lost what it should hold.
+func (v *view) LostKeystore(s string) error {
+	for _, other := range v.Want.Policy.Selectors {
+		if err := v.Seen.Selectors[other].KeyErr; v.Keeping(other) == keyUnread {
+			return &fault.Error{Kind: fault.Transient, Code: cmp.Or(fault.CodeOf(err), codes.KeyMissing), Err: err,
+				What: fmt.Sprintf("make or destroy a key of %s: the keystore does not hold every key of %s that it should, "+
+					"and does not tell whether it holds the one of %s", v.Name(s), v.Want.Name, v.Name(other)),
+				Hint: "make the keystore answer, and see whether the configuration names the right one; " +
+					"dkimbot makes and destroys keys when it has read one that is there"}
+		}
+	}
+	return &fault.Error{Kind: fault.Permanent, Code: codes.KeyMissing,
+		What: fmt.Sprintf("make or destroy a key of %s: the keystore holds none of the keys that dkimbot stored for %s",
+			v.Name(s), v.Want.Name),
+		Hint: "see whether the configuration names the right keystore, and restore it from a backup; " +
+			"dkimbot makes and destroys no key while all are gone"}
+}
+
+// keeping is how what the keystore holds for a selector relates to what state knows.
+type keeping int
+
+const (
+	keyKept      keeping = iota // it holds the key that it should, or rightly none
+	KeyGone                     // it does not hold the key any more
+	KeyDifferent                // the newest key is none of ours
+	keyUnread                   // it could not be asked, or what it holds can't be read
+)
+
+// Keeping compares what the keystore shows with the keys that are ours.
+func (v *view) Keeping(s string) keeping {
+	seen, sel := v.Seen.Selectors[s], v.Have.Selector(s)
+	key := sel.Wanted()
+	switch {
+	case seen.KeyErr != nil && fault.CodeOf(seen.KeyErr) == codes.ForeignSecret:
+		return KeyDifferent
+	case seen.KeyErr != nil:
+		return keyUnread
+	case key != nil && key.Gone && seen.KeyID == "": // destroyed, because it had leaked
+		return keyKept
+	case v.Resumable(s), key == nil && seen.KeyID == "", key != nil && key.ID == seen.KeyID:
+		return keyKept
+	case key != nil && sel.Dropped(seen.KeyID) && (seen.Kept || seen.OldKept || key.Gone):
+		return keyKept
+	case sel.Dropped(seen.KeyID) && key == nil: // it goes when nobody uses it, and nothing is to be there
+		return keyKept
+	case sel.Dropped(seen.KeyID):
+		return KeyGone
+	case seen.KeyID == "" && seen.Kept:
+		return keyKept
+	case seen.KeyID == "", key == sel.Next && sel.Key != nil && sel.Key.ID == seen.KeyID:
+		return KeyGone
+	}
+	return KeyDifferent
+}
+
+// ForeignKey refuses what somebody else put in the place of our private key.
+func (v *view) ForeignKey(s string) error { return rotate.Tell(keyAt(s), v.strangeKey(s)) }
+
+func (v *view) strangeKey(s string) error {
+	seen := v.Seen.Selectors[s]
+	if seen.KeyErr != nil {
+		return seen.KeyErr
+	}
+	if v.Stale(s) {
+		return v.StaleState(s)
+	}
+	if v.Have.Selector(s).ReplacedBefore(seen.KeyID) {
+		return fault.Refuse(codes.OldKeystore,
+			fmt.Sprintf("the newest key for %s in the keystore (version %d, %s) is one that was replaced there", v.Name(s),
+				seen.Version, rotate.ShortID(seen.KeyID)), v.NewerKeystore())
+	}
+	hint := "find out who wrote it; destroy that version, or restore the state database that belongs to this keystore; " +
+		"or, where the state is an older copy, " + Believe(v.Want.Name)
+	if key := v.Have.Selector(s).Wanted(); key != nil && seen.Kept {
+		hint = fmt.Sprintf("find out who wrote it, and destroy that version; "+
+			"dkimbot's own is version %d and still there", key.Version)
+	}
+	return fault.Refuse(codes.ForeignSecret,
+		fmt.Sprintf("the newest key for %s in the keystore (version %d, %s) is not the one that dkimbot stored", v.Name(s),
+			seen.Version, rotate.ShortID(seen.KeyID)), hint)
+}
+
+// Renewable reports whether the standby's private key is lost and a fresh one may
+// take its place, when quiet says so. The other one must be there, or else this is the wrong
+// keystore; and every signer must say that it signs with that one. Of signers that were
+// taken out of the configuration people are warned, and the drain is waited for.
+func (j *Judge) Renewable(s string) bool {
+	if j.Have.Phase != rotate.Ready || s == j.Have.Active || j.Keeping(s) != KeyGone ||
+		j.Keeping(j.Have.Active) != keyKept {
+		return false
+	}
+	key := j.Have.Selector(j.Have.Active).Key
+	if key == nil {
+		return false
+	}
+	for _, signer := range j.Want.Signers {
+		if j.Seen.Signers[signer].Err != nil || !key.GivenUp() && !j.Confirmed(signer, j.Have.Active, key.ID) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,112 @@
+package health
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// SelectorsChanged refuses a policy that names other selectors than those under
+// management; nil when it names the same.
+func (v *view) SelectorsChanged() error {
+	if v.KnowsSelectors() {
+		return nil
+	}
+	known := v.underRoles()
+	return fault.Refuse(codes.SelectorsChanged,
+		fmt.Sprintf("%s is under management with the selectors %s, but its policy names %s", v.Want.Name,
+			strings.Join(known, " and "), strings.Join(v.Want.Policy.Selectors[:], " and ")),
+		fmt.Sprintf("put the selectors back into the policy under which it is managed: selectors: [%s]; "+
+			"the selectors of a domain can't be changed while it is managed", strings.Join(known, ", ")))
+}
+
+// underRoles returns the selectors under management: those with a role, and where that
+// is not all, those that have a key.
+func (v *view) underRoles() []string {
+	names := map[string]bool{}
+	for _, role := range []string{v.Have.Active, v.Have.Target, v.Have.Draining} {
+		if v.Have.Selectors[role] != nil {
+			names[role] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.Have.Selectors)) {
+		sel := v.Have.Selectors[name]
+		if len(names) < 2 && (sel.Key != nil || len(v.Have.Selectors) == 2) {
+			names[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// KnowsSelectors reports whether the policy's selectors are those under management.
+func (v *view) KnowsSelectors() bool {
+	both := v.Want.Policy.Selectors[:]
+	for _, role := range []string{v.Have.Active, v.Have.Target, v.Have.Draining} {
+		if v.Have.Selectors[role] != nil && !slices.Contains(both, role) {
+			return false
+		}
+	}
+	return v.Have.Selectors[both[0]] != nil && v.Have.Selectors[both[1]] != nil
+}
+
+// UnderManagement reports whether the state says which two selectors it manages: of
+// a domain that was moved to others it knows more.
+func (v *view) UnderManagement() bool { return len(v.Have.Selectors) == 2 }
+
+// managing returns d with the selectors that are under management, which may be
+// others than those that the configuration names by now: what stands in DNS under
+// the old names has to be looked after until they are put back.
+func Managing(d rotate.Domain, have rotate.State) rotate.Domain {
+	p := NewJudge(time.Time{}, d, have, rotate.Observation{})
+	if have.Phase != rotate.New && have.Phase != "" && have.Released == nil && !p.KnowsSelectors() && p.UnderManagement() {
+		d.Policy.Selectors = SelectorPair(have)
+	}
+	return d
+}
+
+// Consistent reports whether the state has what its phase relies on.
+func (v *view) Consistent() bool {
+	have, both := v.Have, v.Want.Policy.Selectors[:]
+	complete := len(v.Keyed()) == 2 && slices.Contains(both, have.Active)
+	for _, s := range both {
+		if sel := have.Selector(s); sel.Next != nil && sel.Key == nil {
+			return false // a fresh key takes the place of one
+		}
+	}
+	switch have.Phase {
+	case rotate.New:
+		return len(v.Keyed()) == 0 && have.Draining == ""
+	case rotate.Bootstrapping:
+		return slices.Contains(both, have.Target) && have.Draining == ""
+	case rotate.Ready:
+		return complete && have.Draining == ""
+	case rotate.Switching:
+		return complete && have.Target == v.Want.Policy.Other(have.Active) && have.Draining == ""
+	case rotate.Draining, rotate.Replacing:
+		return complete && have.Draining == v.Want.Policy.Other(have.Active)
+	}
+	return true
+}
+
+// Keyed returns the selectors that have a key.
+func (v *view) Keyed() []string {
+	var out []string
+	for _, s := range v.Want.Policy.Selectors {
+		if v.Have.Selector(s).Key != nil {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// SelectorPair returns the two selectors of the state, in the order of their names.
+func SelectorPair(st rotate.State) (pair [2]string) {
+	copy(pair[:], slices.Sorted(maps.Keys(st.Selectors)))
+	return pair
+}

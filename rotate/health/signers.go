@@ -1,0 +1,73 @@
+package health
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// inUse reports whether what a signer confirmed is a key that still stands.
+func (v *view) inUse(c rotate.Confirmed) bool {
+	key := v.Have.Selector(c.Selector).Key
+	return key != nil && key.ID == c.KeyID
+}
+
+// Confirmed reports whether a signer has confirmed the key and was not seen to sign otherwise.
+func (v *view) Confirmed(signer, s, keyID string) bool {
+	c, ok := v.Have.Signers[signer]
+	if !ok || keyID == "" || c.Unsure || c.Selector != s || c.KeyID != keyID {
+		return false
+	}
+	seen := v.Seen.Signers[signer]
+	ref := v.Have.Identify(seen.Ref)
+	return seen.Err != nil || ref.Selector == s && ref.KeyID == keyID
+}
+
+// InHands reports whether a signer signs with the key, as far as is known: its copy
+// would go with the key, and its mail would not be signed at all (I1).
+func (v *view) InHands(keyID string) bool {
+	return slices.ContainsFunc(v.Want.Signers, func(name string) bool {
+		seen, c := v.Seen.Signers[name], v.Have.Signers[name]
+		if seen.Err != nil {
+			return c.KeyID == keyID
+		}
+		return v.Have.Identify(seen.Ref).KeyID == keyID
+	})
+}
+
+// Replaceable says why the key at s can't be replaced now.
+func (j *Judge) Replaceable(s string, leaked bool) error {
+	for _, name := range j.Want.Signers {
+		if err := j.Seen.Signers[name].Err; err != nil && !leaked {
+			return &fault.Error{Kind: fault.Transient, Code: codes.SignerUnseen, Err: err,
+				What: fmt.Sprintf("replace the key of %s: signer %s did not answer which key it uses", j.Name(s), name),
+				Hint: "make the signer answer, or take it out of the domain's signers if it is gone; " +
+					"until then the old key record stays"}
+		}
+	}
+	if j.Have.Phase != rotate.Ready && j.Have.Selector(s).Next != nil && j.Keeping(s) == KeyGone {
+		return j.LostKeystore(s)
+	}
+	if j.Have.Phase != rotate.Ready && j.LostAll() {
+		return j.LostKeystore(s)
+	}
+	return nil
+}
+
+// Astray returns the signers that must sign with the active key and do not, or have not
+// confirmed it: none where it is lost for good, since they are switched to the next sound key.
+func (j *Judge) Astray() (stray []string) {
+	if j.LostForGood(j.Have.Active) {
+		return nil
+	}
+	key := j.Have.Selector(j.Have.Active).Key
+	for _, signer := range j.Want.Signers {
+		if !j.Confirmed(signer, j.Have.Active, key.ID) {
+			stray = append(stray, signer)
+		}
+	}
+	return stray
+}
