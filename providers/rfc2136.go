@@ -167,7 +167,8 @@ func (u *updater) conflict(ctx context.Context, rec dkim.TXT) error {
 		return refused(
 			codes.CNAME,
 			fmt.Errorf("a CNAME to %s stands there, and a TXT record beside it would never be served", there.alias),
-			"remove the CNAME, or let dkimbot publish at its target; nothing was changed",
+			"nothing was changed; let dkimbot publish at the CNAME's target, or, if a mail service signs by it, "+
+				"leave it and name other selectors in the policy",
 		)
 	case len(foreign) > 0:
 		return foreignRecord(foreign)

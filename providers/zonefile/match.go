@@ -122,7 +122,7 @@ func checkPair(d *document, w dns.RR, rec *record) error {
 	switch {
 	case same && (wk == dns.TypeCNAME) != (k == dns.TypeCNAME) && !besideCNAME(wk) && !besideCNAME(k):
 		return fault.Refuse(codes.CNAME, what+": a CNAME and another record can't stand at one name (RFC 1034 section 3.6.2)",
-			"put the record at the CNAME's target, or remove the CNAME")
+			"put the record at the CNAME's target; if a mail service signs by the CNAME, leave it and use other selectors")
 	case same && wk == k && w.Header().Ttl != rec.ttl:
 		return fault.Refuse(codes.TTL,
 			fmt.Sprintf("%s: another record of the set has TTL %d (RFC 2181 section 5.2)", what, rec.ttl),

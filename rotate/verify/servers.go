@@ -85,7 +85,8 @@ func behind(chain []string, err error) error {
 	name, target := bare(chain[0]), bare(chain[len(chain)-1])
 	return &fault.Error{Kind: fault.KindOf(err),
 		What: fmt.Sprintf("look up %s, which is an alias (CNAME) of %s", name, target), Err: err,
-		Hint: "remove the CNAME at " + name + " if it is not meant; else " + fault.HintOf(err)}
+		Hint: fault.HintOf(err) + "; if a mail service signs by the CNAME at " + name +
+			", leave it and name other selectors in the policy"}
 }
 
 // follow appends an alias's target to the chain, unless that goes in circles.

@@ -36,6 +36,8 @@ const (
 // Streams are what the program reads and writes.
 type Streams struct {
 	Out, Err     io.Writer
+	In           io.Reader  // answers to questions are read there
+	InTTY        bool       // In is a terminal
 	OutTTY       bool       // Out is a terminal
 	ErrTTY       bool       // Err is a terminal
 	Columns      func() int // how wide the terminal is that Err is
@@ -46,7 +48,8 @@ type Streams struct {
 // Terminal returns the streams of the process.
 func Terminal() Streams {
 	return Streams{
-		Out: os.Stdout, Err: os.Stderr, Env: os.Getenv,
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv,
+		InTTY:  term.IsTerminal(int(os.Stdin.Fd())),
 		OutTTY: term.IsTerminal(int(os.Stdout.Fd())), ErrTTY: term.IsTerminal(int(os.Stderr.Fd())),
 		Columns: columns(os.Stderr),
 		CaughtSignal: func(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -136,3 +136,42 @@ func TestInterruptKey(t *testing.T) {
 	l.wantSound(t, "example.test")
 	l.wantSound(t, "other.test")
 }
+
+// Whoever gives up the keys of all domains on a terminal is asked first, and what is not a yes
+// changes nothing. A script is not asked.
+func TestAllKeysAreAskedFor(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "example.test", "other.test")
+	l.run(t, "rotate", "--due").want(t, 0)
+	answer := func(keys string, more ...string) (string, int) {
+		x := newTerminal(t, 100)
+		cmd := l.command(append([]string{"rotate", "--all", "--compromised", "--wait"}, more...)...)
+		x.run(t, cmd)
+		if len(more) == 0 {
+			eventually(t, "it asks", func() bool { return strings.Contains(x.shows(), "Go on? [yes/no] ") })
+			_, err := x.keys.Write([]byte(keys))
+			must(t, err)
+		}
+		return x.wait(t, cmd)
+	}
+	for keys, words := range map[string]string{
+		"no\n": "hint: nothing was changed; answer yes, or add --yes, which does not ask",
+		"\n":   "error: rotate all domains: the answer was not yes",
+		"\x03": "Interrupted before anything was begun.",
+	} {
+		if text, code := answer(keys); code != 1 || !strings.Contains(text, words) ||
+			!strings.Contains(text, "Every signer of 2 domains leaves the compromised keys now") {
+			t.Errorf("after %q it ended with %d:\n%s", keys, code, text)
+		}
+		l.signs(t, "example.test")
+		if st := l.status(t, "example.test"); *st.Active != "s1" || st.Phase != "ready" {
+			t.Fatalf("after %q: %+v", keys, st)
+		}
+	}
+	if text, code := answer("yes\n"); code != 0 || strings.Count(text, "was noted as compromised") < 2 {
+		t.Errorf("after a yes it ended with %d:\n%s", code, text)
+	}
+	if text, code := answer("", "--yes"); code != 0 || strings.Contains(text, "Go on?") {
+		t.Errorf("with --yes it ended with %d:\n%s", code, text)
+	}
+}

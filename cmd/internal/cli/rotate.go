@@ -29,6 +29,7 @@ type rotateFlags struct {
 	domains, selectors          []string
 	due, dryRun, wait, detailed bool
 	compromised, all, revokeNow bool
+	yes                         bool
 	out                         string
 	ignore                      *rotate.Ignore
 }
@@ -80,6 +81,11 @@ in progress. Run the same command again to continue.`,
 				return p.plan(cmd.Context(), cfg, chosen,
 					planning{detailed: f.detailed, due: f.due, out: f.out, form: form, req: req})
 			}
+			if f.compromised && f.all && !f.yes {
+				if err := p.ask(cmd.Context(), leaveAll(len(chosen))); err != nil {
+					return err
+				}
+			}
 			return p.notifyRefusal(cmd, cfg, p.rotate(cmd, cfg, chosen, req, f.due, patienceOf(f.wait)))
 		},
 	}
@@ -90,6 +96,7 @@ in progress. Run the same command again to continue.`,
 		"somebody else may have the key: leave it now, revoke and destroy it")
 	fl.StringArrayVar(&f.selectors, "selector", nil, "with --compromised: the key at this `selector`; may be repeated")
 	fl.BoolVar(&f.all, "all", false, "with --compromised: the keys of all domains")
+	fl.BoolVar(&f.yes, "yes", false, "with --all: do not ask first, also on a terminal")
 	fl.BoolVar(&f.revokeNow, "revoke-now", false, "with --compromised: revoke the key before any signer has left it")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "show the plan and do nothing")
 	fl.StringVar(&f.out, "out", "", "with --dry-run: also write the plan to `FILE`, for 'dkimbot apply'")
@@ -105,6 +112,8 @@ func (f *rotateFlags) check() (err error) {
 	switch {
 	case !f.compromised && (f.all || f.revokeNow || len(f.selectors) > 0):
 		return errors.New("--all, --selector and --revoke-now say which keys have leaked: they need --compromised")
+	case f.yes && !f.all:
+		return errors.New("--yes answers what --compromised --all asks: it needs both")
 	case f.compromised && f.due:
 		return errors.New("--due takes steps by schedule: with --compromised, name domains, or --all")
 	case f.compromised && f.all == (len(f.domains) > 0):
