@@ -22,9 +22,6 @@ import (
 // must not show the secret.
 type Secret func() (string, error)
 
-// Fixed returns a Secret that never changes.
-func Fixed(s string) Secret { return func() (string, error) { return s, nil } }
-
 // Auth is a way to log in: Token, AppRole or Kubernetes.
 type Auth interface {
 	// credentials reads what login shows to Vault.

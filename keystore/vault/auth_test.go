@@ -37,7 +37,7 @@ func appRole(t *testing.T, role vaulttest.Role) (*vaulttest.Server, *proxy, vaul
 	p := between(t, srv)
 	cfg := rootConfig(srv)
 	cfg.Address = p.URL
-	cfg.Auth = vault.AppRole{RoleID: vault.Fixed(roleID), SecretID: vault.Fixed(secretID + "\n")}
+	cfg.Auth = vault.AppRole{RoleID: fixed(roleID), SecretID: fixed(secretID + "\n")}
 	return srv, p, cfg
 }
 
@@ -258,7 +258,7 @@ func TestRenewedFiles(t *testing.T) {
 		cfg := rootConfig(srv)
 		p := between(t, srv)
 		cfg.Address = p.URL
-		cfg.Auth = vault.AppRole{RoleID: vault.Fixed(roleID), SecretID: read}
+		cfg.Auth = vault.AppRole{RoleID: fixed(roleID), SecretID: read}
 		ks := open(t, cfg)
 		_, _, err := ks.Get(t.Context(), name, 0)
 		if err != nil {
@@ -335,18 +335,18 @@ func TestKubernetes(t *testing.T) {
 	cfg := rootConfig(srv)
 	cfg.Address = p.URL
 	for _, path := range []string{"", "cluster-b"} {
-		cfg.Auth = vault.Kubernetes{Role: "dkimbot", JWT: vault.Fixed("pod.jwt.signature\n"), Path: path}
+		cfg.Auth = vault.Kubernetes{Role: "dkimbot", JWT: fixed("pod.jwt.signature\n"), Path: path}
 		if _, _, err := open(t, cfg).Get(t.Context(), name, 0); err != nil {
 			t.Errorf("path %q: %v", path, err)
 		}
 	}
-	cfg.Auth = vault.Kubernetes{Role: "other", JWT: vault.Fixed("pod.jwt.signature")}
+	cfg.Auth = vault.Kubernetes{Role: "other", JWT: fixed("pod.jwt.signature")}
 	wantAll(t, open(t, cfg), fault.Permanent, "vault-login", "keystore.auth.role")
 	cfg.Auth = vault.Kubernetes{Role: "dkimbot"} // outside of a pod
 	wantAll(t, open(t, cfg), fault.Permanent, "", "keystore.auth")
 	cfg.Auth = vault.Kubernetes{Role: "dkimbot", JWT: func() (string, error) { return "", errors.New("not mounted") }}
 	wantAll(t, open(t, cfg), fault.Permanent, "", "keystore.auth")
-	cfg.Auth = vault.Kubernetes{Role: "dkimbot", JWT: vault.Fixed("x"), Path: "nosuch"}
+	cfg.Auth = vault.Kubernetes{Role: "dkimbot", JWT: fixed("x"), Path: "nosuch"}
 	wantAll(t, open(t, cfg), fault.Permanent, "vault-login", "vault auth list")
 }
 
@@ -371,7 +371,7 @@ func TestNamespace(t *testing.T) {
 				fmt.Fprint(w, `{"errors":[]}`)
 			}))
 			defer ts.Close()
-			cfg := vault.Config{Address: ts.URL, Auth: vault.AppRole{RoleID: vault.Fixed("r"), SecretID: vault.Fixed("s")}}
+			cfg := vault.Config{Address: ts.URL, Auth: vault.AppRole{RoleID: fixed("r"), SecretID: fixed("s")}}
 			set(t, &cfg)
 			ks := open(t, cfg)
 			wantKey(t, ks, 0, nil, 0)

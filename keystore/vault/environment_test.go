@@ -74,7 +74,7 @@ func TestRedirects(t *testing.T) {
 			"nowhere":   "", "itself": p.URL + "/v1/secret/data/dkim/example.com/s1",
 		} {
 			for how, auth := range map[string]vault.Auth{"token": token(srv.RootToken),
-				"approle": vault.AppRole{RoleID: vault.Fixed("r"), SecretID: vault.Fixed("s")}} {
+				"approle": vault.AppRole{RoleID: fixed("r"), SecretID: fixed("s")}} {
 				t.Run(fmt.Sprint(how, " ", code, " to ", title), func(t *testing.T) {
 					p.set(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) bool {
 						if location != "" {

@@ -38,7 +38,7 @@ func TestRotatorPolicySuffices(t *testing.T) {
 		return func() keystore.Keystore {
 			return open(t, vault.Config{
 				Address: srv.Address, Prefix: prefix,
-				Auth: vault.AppRole{RoleID: vault.Fixed(roleID), SecretID: vault.Fixed(secretID)},
+				Auth: vault.AppRole{RoleID: fixed(roleID), SecretID: fixed(secretID)},
 			})
 		}
 	})

@@ -302,7 +302,7 @@ func TestEchoedCredentials(t *testing.T) {
 		"token":       {token("s.TOPSECRET"), "TOPSECRET"},
 		"short token": {token("hunter2"), "hunter2"},
 		"with signs":  {token("a/b+c$d(e)[f]"), "c$d(e)"},
-		"secret id":   {vault.AppRole{RoleID: vault.Fixed("role"), SecretID: vault.Fixed("3f-Secret-ID")}, "3f-secret"},
+		"secret id":   {vault.AppRole{RoleID: fixed("role"), SecretID: fixed("3f-Secret-ID")}, "3f-secret"},
 	} {
 		for how, answer := range map[string]func(w http.ResponseWriter, said string){
 			"message": func(w http.ResponseWriter, said string) {

@@ -252,7 +252,10 @@ func BenchmarkGet(b *testing.B) {
 	}
 }
 
-func token(s string) vault.Auth { return vault.Token{Token: vault.Fixed(s)} }
+// fixed returns a secret that never changes.
+func fixed(s string) vault.Secret { return func() (string, error) { return s, nil } }
+
+func token(s string) vault.Auth { return vault.Token{Token: fixed(s)} }
 
 func rootConfig(srv *vaulttest.Server) vault.Config {
 	return vault.Config{Address: srv.Address, CAFile: srv.CAFile, Prefix: "dkim", Auth: token(srv.RootToken)}

@@ -10,14 +10,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // An ordinary user's group of one may write, as a umask of 002 has it; any other may not.
 func TestGroupOfOne(t *testing.T) {
 	if path := os.Getenv("SAFEFILE_TEST_READS"); path != "" {
-		if _, err := safefile.ReadTrusted(path, 10); err != nil {
+		if _, err := readTrusted(path, 10); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -60,6 +58,6 @@ func TestGroupOfOne(t *testing.T) {
 			t.Errorf("%s: %v, %s", name, err, out)
 		}
 	}
-	_, err = safefile.ReadTrusted(filepath.Join(dir, "own", "conf"), 10)
+	_, err = readTrusted(filepath.Join(dir, "own", "conf"), 10)
 	refused(t, err, "belongs to user daemon") // and root takes nothing from them
 }

@@ -44,16 +44,6 @@ func OpenTrusted(path string, limit int64, also ...int) (*os.File, error) {
 	return f, nil
 }
 
-// ReadTrusted is Read for a file that steers dkimbot. See OpenTrusted.
-func ReadTrusted(path string, limit int64, also ...int) ([]byte, error) {
-	f, err := OpenTrusted(path, limit, also...)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return ReadAll(f, limit)
-}
-
 func open(path string, limit int64, also ...int) (*os.File, *Dir, error) {
 	d, name, err := Parent(path, also...)
 	if err != nil {

@@ -119,7 +119,7 @@ func TestReadDoesNotWaitForTheKernel(t *testing.T) {
 		for _, path := range []string{"/proc/kmsg", link, "/proc/self/mounts"} {
 			_, err := safefile.Read(path, 1<<20)
 			done <- err
-			_, err = safefile.ReadTrusted(path, 1<<20)
+			_, err = readTrusted(path, 1<<20)
 			done <- err
 		}
 	}()
@@ -141,7 +141,7 @@ func TestReadFollowsLinksOfRoot(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(dir, "..2024", "token"), []byte("t"), 0o600))
 	must(t, os.Symlink("..2024", filepath.Join(dir, "..data")))
 	must(t, os.Symlink("..data/token", filepath.Join(dir, "token")))
-	if text, err := safefile.ReadTrusted(filepath.Join(dir, "token"), 10); err != nil || string(text) != "t" {
+	if text, err := readTrusted(filepath.Join(dir, "token"), 10); err != nil || string(text) != "t" {
 		t.Fatalf("%q, %v", text, err)
 	}
 	must(t, os.Symlink("loop", filepath.Join(dir, "loop")))
@@ -234,9 +234,9 @@ func TestNothingIsGivenAwayWhileNamesAreExchanged(t *testing.T) {
 func TestCheckNamesWhoCouldExchangeAFile(t *testing.T) {
 	theirs := strangersDir(t)
 	must(t, os.WriteFile(filepath.Join(theirs, "conf"), []byte("x"), 0o644))
-	_, err := safefile.ReadTrusted(filepath.Join(theirs, "conf"), 10)
+	_, err := readTrusted(filepath.Join(theirs, "conf"), 10)
 	refused(t, err, theirs+" belongs to user 12345")
-	if _, err := safefile.ReadTrusted(filepath.Join(theirs, "conf"), 10, stranger); err != nil {
+	if _, err := readTrusted(filepath.Join(theirs, "conf"), 10, stranger); err != nil {
 		t.Fatal(err)
 	}
 	mine := filepath.Join(t.TempDir(), "conf")
@@ -251,11 +251,21 @@ func TestCheckNamesWhoCouldExchangeAFile(t *testing.T) {
 		info, err := os.Stat(c.path)
 		must(t, err)
 		must(t, os.Chmod(c.path, c.mode))
-		_, err = safefile.ReadTrusted(mine, 10)
+		_, err = readTrusted(mine, 10)
 		refused(t, err, c.path+" "+c.says)
 		must(t, os.Chmod(c.path, info.Mode().Perm()))
 	}
 	must(t, os.Chown(mine, stranger, 0))
-	_, err = safefile.ReadTrusted(mine, 10)
+	_, err = readTrusted(mine, 10)
 	refused(t, err, mine+" belongs to user 12345")
+}
+
+// readTrusted reads a file that steers dkimbot.
+func readTrusted(path string, limit int64, also ...int) ([]byte, error) {
+	f, err := safefile.OpenTrusted(path, limit, also...)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return safefile.ReadAll(f, limit)
 }

@@ -298,3 +298,8 @@ domains:
 		}
 	}
 }
+
+// load reads a configuration in an environment.
+func load(path string, env node.Lookup) (*Config, error) {
+	return build(filepath.Clean(path), env, Builtin(), &node.Findings{})
+}

@@ -30,10 +30,6 @@ func LoadWith(path string, drivers Drivers) (*Config, error) {
 	return build(filepath.Clean(path), os.LookupEnv, drivers, &node.Findings{})
 }
 
-func load(path string, env node.Lookup) (*Config, error) {
-	return build(filepath.Clean(path), env, Builtin(), &node.Findings{})
-}
-
 func build(path string, env node.Lookup, drivers Drivers, found *node.Findings) (*Config, error) {
 	c, err := assemble(path, env, drivers, found)
 	if len(found.Unread) > 0 {
