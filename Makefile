@@ -50,7 +50,7 @@ soak:
 
 # Changes one line of the planner and the transitions at a time, and tells which changes no
 # test notices. It takes an hour or two; MUTANTS="-every 40" takes a sample, and with "-log FILE" a
-# run goes on where it was ended.
+# run continues where it was ended.
 mutants:
 	$(GO) run ./rotate/mutation $(MUTANTS)
 

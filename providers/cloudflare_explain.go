@@ -23,7 +23,7 @@ func (a *cloudflareAccount) explain(err error) error {
 		// An attempt that was given up made it meanwhile. The next one finds it.
 		return transient(err, "")
 	case e.has(couldNotRoute), e.status == http.StatusNotFound:
-		// The zone was made anew or the record removed between two calls.
+		// The zone was made again or the record removed between two calls.
 		a.forgetZones()
 		return transient(err, "")
 	case e.has(authenticationError, invalidAccessToken, invalidHeaders, unauthorized),

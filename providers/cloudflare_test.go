@@ -240,7 +240,7 @@ func TestCloudflareLasting(t *testing.T) {
 }
 
 // The module keeps a zone's id for ever. Without forgetZones, a zone that was
-// made anew fails until the process ends.
+// made again fails until the process ends.
 func TestCloudflareZoneMadeAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := fakecloudflare.New("example.test")

@@ -236,7 +236,7 @@ func TestUpdateIsNotRepeated(t *testing.T) {
 			serials = append(serials, s.Query(t, "example.test", "SOA")...)
 		}
 		if serials[0] != serials[1] || serials[1] != serials[2] {
-			t.Errorf("the SOA goes on: %q", serials)
+			t.Errorf("the SOA continues: %q", serials)
 		}
 	})
 }

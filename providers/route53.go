@@ -226,7 +226,7 @@ func (h *hostedZones) Set(ctx context.Context, rec dkim.TXT) error {
 	h.forget(rec.Zone)
 	var gone *types.NoSuchHostedZone
 	if errors.As(err, &gone) && h.cfg.HostedZoneID == "" {
-		return transient(err, "") // removed or made anew since the look-up
+		return transient(err, "") // removed or made again since the look-up
 	}
 	return explainRoute53(err, rec.Zone)
 }

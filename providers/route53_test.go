@@ -257,7 +257,7 @@ func TestRoute53Lasting(t *testing.T) {
 	}
 }
 
-// A zone that was removed and made anew has another id.
+// A zone that was removed and made again has another id.
 func TestRoute53ZoneMadeAnew(t *testing.T) {
 	private := &fakeroute53.Zone{ID: "Z1", Name: "example.test.", Private: true}
 	public := &fakeroute53.Zone{ID: "Z2", Name: "example.test."}

@@ -185,7 +185,7 @@ func (st *State) drainAgain(at time.Time) {
 
 // heed takes account of what was seen of the signers, and of those that were taken
 // out of the configuration. It reports whether a switch is complete by that. lags says
-// how long each signer may go on as before when it has been changed; nil: not at all.
+// how long each signer may continue as before when it has been changed; nil: not at all.
 func (st *State) Heed(want Domain, seen Observation, lags map[string]time.Duration, now time.Time) bool {
 	st.noticed(seen)
 	for name, s := range seen.Selectors {

@@ -10,7 +10,7 @@ import (
 // schedule or wish. Carrying on, repairs and orders for hard days are counted, and
 // never held back.
 type Counts struct {
-	PerRun  Bound // in one run of one process; a Scheduler's run begins anew each hour
+	PerRun  Bound // in one run of one process; a Scheduler's run begins again each hour
 	PerHour Bound // in any hour, over all processes
 }
 
@@ -67,7 +67,7 @@ func RoomAmong(times []time.Time, now time.Time, most int) time.Time {
 	return at.Add(QuotaSpan)
 }
 
-// ByTheHour returns the counts of a run without an end, which begins anew each
+// ByTheHour returns the counts of a run without an end, which begins again each
 // hour. A Scheduler goes by them.
 func (c Counts) ByTheHour() Counts {
 	if run := c.PerRun; run.Most > 0 && (c.PerHour.Most == 0 || run.Most < c.PerHour.Most) {

@@ -18,7 +18,7 @@ type DomainPlan struct {
 	// a fault that keeps dkimbot from doing all that should be done; Steps holds what can be done nevertheless
 	Stop     error
 	Warnings []Warning // what an operator should look at
-	Drift    []Finding // what is not as it should be; what Steps mend is part of it
+	Drift    []Finding // what is not as it should be; what Steps repair is part of it
 	Seen     Observation
 
 	Switches bool   // it begins a switch by schedule or wish now: what Counts count and hold back

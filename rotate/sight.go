@@ -46,7 +46,7 @@ func (s Sight) ShowIt() string {
 // Nobody stands for whom a look asked where DNS is not to be asked (verify.mode none).
 const Nobody = "nobody"
 
-// cacheWait returns how long resolvers may go on answering what sight shows after
+// cacheWait returns how long resolvers may continue answering what sight shows after
 // it has changed: the old record's TTL, or the negative answer's (RFC 2308 section
 // 5). Where only resolvers were asked, they told what is left of the TTL; ttl is the policy's.
 func CacheWait(sight Sight, ttl time.Duration) time.Duration {

@@ -77,7 +77,7 @@ type Key struct {
 	// first seen at every authoritative server since it was last published; in a flight, at all that answer
 	VerifiedAt time.Time     `json:"verified_at,omitzero"`
 	Unasked    bool          `json:"unasked,omitempty"`   // DNS was not asked whether it shows (verify.mode none)
-	CacheWait  time.Duration `json:"cache_wait,omitzero"` // how long resolvers may go on answering from before the change
+	CacheWait  time.Duration `json:"cache_wait,omitzero"` // how long resolvers may continue answering from before the change
 	Replaced   bool          `json:"replaced,omitempty"`  // it took the place of another key, so settle applies
 	Leaked     time.Time     `json:"leaked,omitzero"`     // when it was reported as compromised
 	RevokedAt  time.Time     `json:"revoked_at,omitzero"` // when its record lost its p=; Record is the revoked one then

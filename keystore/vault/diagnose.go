@@ -39,7 +39,7 @@ func (s *Store) diagnoseAnswer(f *fault.Error, answered *api.ResponseError, err 
 	switch code := answered.StatusCode; {
 	case code == http.StatusServiceUnavailable && is("sealed"):
 		f.Kind, f.Code = fault.Transient, codes.VaultSealed
-		f.Hint = "unseal it: vault operator unseal; dkimbot then goes on by itself"
+		f.Hint = "unseal it: vault operator unseal; dkimbot then continues by itself"
 	case code >= 500, code == http.StatusTooManyRequests, code == http.StatusPreconditionFailed,
 		is("Upgrading from non-versioned"):
 		f.Kind = fault.Transient

@@ -65,7 +65,7 @@ func TestRightsAreProvedAtTheFirstWrite(t *testing.T) {
 			}
 			wantFault(t, err, fault.Permanent, "vault-forbidden", fmt.Sprintf(c.hint, mount))
 			wantKey(t, open(t, root), 0, nil, c.newest)
-			// The hint followed, it goes on.
+			// The hint followed, it continues.
 			cfg = narrow(t, srv, fmt.Sprintf(all, mount))
 			cfg.Mount = mount
 			put(t, open(t, cfg), c.newest)

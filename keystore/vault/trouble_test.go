@@ -42,7 +42,7 @@ func TestSealedInTheMiddle(t *testing.T) {
 	wantAll(t, ks, fault.Transient, "vault-sealed", "vault operator unseal")
 	wantAll(t, open(t, rootConfig(srv)), fault.Transient, "vault-sealed", "vault operator unseal")
 	srv.Unseal(t)
-	wantKey(t, ks, 0, key, 1) // the same store goes on
+	wantKey(t, ks, 0, key, 1) // the same store continues
 	put(t, ks, 1)
 }
 

@@ -44,11 +44,11 @@ func parseRR(name string, ttl int64, kind, data, origin string) (dns.RR, error) 
 		return nil, fmt.Errorf("record type %q is unknown", kind)
 	}
 	if strings.ContainsAny(data, "\r\n") || strings.TrimSpace(data) == "" {
-		return nil, fmt.Errorf("%q is no data of a %s record", data, kind)
+		return nil, fmt.Errorf("%q is not data of a %s record", data, kind)
 	}
 	words, err := normalWords(number, data)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no data of a %s record: %w", data, kind, err)
+		return nil, fmt.Errorf("%q is not data of a %s record: %w", data, kind, err)
 	}
 	rec := record{owner: name, ttl: uint32(ttl), kind: number, data: words, origin: origin}
 	return rec.rr()

@@ -48,7 +48,7 @@ func mailFirst(signers ...string) wish {
 
 func adoption(keys ...dkim.SigningKey) rotate.Adoption { return rotate.Adoption{Keys: keys} }
 
-// TestAdopt: a key in use goes on to be used, the other selector gets one of its
+// TestAdopt: a key in use continues to be used, the other selector gets one of its
 // own, and the next rotations replace both like any other (I1, I2, I5).
 func TestAdopt(t *testing.T) {
 	w, d := newWorld(t, "mx1", "mx2"), mailFirst("mx1", "mx2")

@@ -173,7 +173,7 @@ func TestApplyUnseen(t *testing.T) {
 			res, ops := w.apply(d, a, engine.Patience{})
 			faulttest.Shown(t, res.Err)
 			if fault.KindOf(res.Err) != fault.Transient ||
-				!strings.Contains(res.Err.Error(), "nobody knows whether everything is as it was") || len(ops) > 0 {
+				!strings.Contains(res.Err.Error(), "could not verify that nothing changed since the plan was made") || len(ops) > 0 {
 				t.Fatalf("%v after %v", res.Err, ops)
 			}
 			if diff := cmp.Diff(before, w.state(d.Name)); diff != "" {
@@ -345,7 +345,7 @@ func TestApplyTwoAtOnce(t *testing.T) {
 	w.checkReady(d, "s1")
 }
 
-// When somebody else went on while the plan waited, nothing more is done by it,
+// When somebody else continued while the plan waited, nothing more is done by it,
 // and what was done needs no excuse.
 func TestApplyOvertaken(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")

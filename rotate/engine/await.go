@@ -75,7 +75,7 @@ func words(s rotate.Step, saw string) string {
 }
 
 // lost reports whether the keystore was seen not to hold the key whose record stands
-// at a selector: the record goes on to serve mail in flight and signers' copies.
+// at a selector: the record continues to serve mail in flight and signers' copies.
 func lost(sel rotate.Selector, seen rotate.SelectorSeen) bool {
 	return sel.Next == nil && seen.KeyErr == nil && seen.KeyID != sel.Key.ID && !seen.Kept
 }

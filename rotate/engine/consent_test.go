@@ -32,7 +32,7 @@ func (w *world) bootstrapped(d wish) {
 
 // TestVeto: a veto keeps a switch from beginning on every signer, is told and tried
 // again like a failure, and leaves signers, DNS and phase as they were (I1). The
-// consent that comes later lets it go on.
+// consent that comes later lets it continue.
 func TestVeto(t *testing.T) {
 	for title, begin := range map[string]func(*world, *wish){
 		"bootstrap": func(w *world, d *wish) { w.bootstrapped(*d) },

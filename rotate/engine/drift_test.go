@@ -73,7 +73,7 @@ func TestDrift(t *testing.T) {
 		"replacing, published": {publishedScene, func(s *scene) { s.show("s1", record(someKeys()[0])) }, "", ""},
 		"replacing, seen":      {replacedScene, nil, "", ""},
 
-		"vanished": {readyScene, func(s *scene) { s.show("s2") }, "record-vanished s2", "is gone from DNS"},
+		"vanished": {readyScene, func(s *scene) { s.show("s2") }, "record-vanished s2", "is missing from DNS"},
 		"cut out of a signed zone": {readyScene, func(s *scene) {
 			s.show("s2")
 			seen := s.seen.Selectors["s2"]
@@ -154,8 +154,8 @@ func TestDrift(t *testing.T) {
 			"record-foreign s1!", "is to be revoked when the other record is removed"},
 
 		"a silent signer": {readyScene, func(s *scene) {
-			s.seen.Signers["mx2"] = rotate.SignerSeen{Err: fault.Lasting("ask mx2", errors.New("no"), "mend mx2")}
-		}, "signer-silent mx2!", "mend mx2"},
+			s.seen.Signers["mx2"] = rotate.SignerSeen{Err: fault.Lasting("ask mx2", errors.New("no"), "repair mx2")}
+		}, "signer-silent mx2!", "repair mx2"},
 		"a signer that would refuse a switch": {readyScene, func(s *scene) {
 			s.seen.Signers["mx2"] = rotate.SignerSeen{Ref: s.seen.Signers["mx2"].Ref, Refuses: fault.Refuse(codes.UnreadableTable,
 				"use table /t", "run: chmod o+r /t")}
@@ -230,7 +230,7 @@ func TestDrift(t *testing.T) {
 	}
 }
 
-// TestDriftSaysWhatIsPlanned: where a finding says that dkimbot mends it by itself,
+// TestDriftSaysWhatIsPlanned: where a finding says that dkimbot repairs it by itself,
 // the plan does so, or says for what it waits; where it asks a person, and a record or
 // key that is not dkimbot's is in the way, nothing is done at all (I6).
 func TestDriftSaysWhatIsPlanned(t *testing.T) {
@@ -246,7 +246,7 @@ func TestDriftSaysWhatIsPlanned(t *testing.T) {
 			switch f.Code {
 			case codes.RecordForeign, codes.RecordSecond, codes.KeyDifferent:
 				if p.Stop == nil {
-					t.Fatalf("I6: %s, and the plan goes on: %s", f.Message, brief(p, s.now))
+					t.Fatalf("I6: %s, and the plan continues: %s", f.Message, brief(p, s.now))
 				}
 			case codes.RecordVanished, codes.RecordEarlier, codes.RecordsDoubled:
 				if p.Stop == nil && p.Held == "" && !has(rotate.Publish, f) {
@@ -284,7 +284,7 @@ func (w *world) looks(domain string) (out []string) {
 	return out
 }
 
-// TestDriftIsKept: what differs and can't be mended stands in the state with the time
+// TestDriftIsKept: what differs and can't be repaired stands in the state with the time
 // since when; nothing is written as long as nothing is new, not even when it can't
 // be told for a while; and when it is over, that is told too.
 func TestDriftIsKept(t *testing.T) {
@@ -334,8 +334,8 @@ func TestDriftIsKept(t *testing.T) {
 	}
 }
 
-// TestMendingSaysWhy: what is mended at once leaves no drift, and the history says
-// what was mended and why.
+// TestMendingSaysWhy: what is repaired at once leaves no drift, and the history says
+// what was repaired and why.
 func TestMendingSaysWhy(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	w.settle(d)
@@ -351,7 +351,7 @@ func TestMendingSaysWhy(t *testing.T) {
 	var why []string
 	events, _ := w.store.History(t.Context(), d.Name, 0)
 	for _, e := range events {
-		if strings.Contains(e.Message, "s1._domainkey.example.com is gone from DNS; it is published again; through office") &&
+		if strings.Contains(e.Message, "s1._domainkey.example.com is missing from DNS; it is published again; through office") &&
 			e.Kind == rotate.Publish ||
 			strings.Contains(e.Message, "signer mx1 signs with s1 and not with s2") && e.Kind == rotate.Activate {
 			why = append(why, string(e.Kind))
@@ -389,7 +389,7 @@ func TestForeignRecordIsAsked(t *testing.T) {
 }
 
 // TestStandbyKeyLost: the standby gets a fresh key in place of one that the keystore
-// lost, and settles anew (I2, I4, I5), also when the keystore begins its numbers anew.
+// lost, and settles again (I2, I4, I5), also when the keystore begins its numbers again.
 func TestStandbyKeyLost(t *testing.T) {
 	for title, lose := range map[string]func([]*dkim.PrivateKey) []*dkim.PrivateKey{
 		"destroyed": func(keys []*dkim.PrivateKey) []*dkim.PrivateKey { return make([]*dkim.PrivateKey, len(keys)) },

@@ -15,7 +15,7 @@ import (
 // it: a signer that does not answer is no reason to leave the others on the key, nor its record
 // in DNS, until the next try.
 
-// goesOn reports whether the run goes on after a failure.
+// goesOn reports whether the run continues after a failure.
 func (r *run) goesOn(ctx context.Context, err error) bool {
 	held := (*quota.HeldBack)(nil)
 	return r.st.Emergency() && ctx.Err() == nil && r.lease.Holds() == nil && !errors.As(err, &held) &&

@@ -179,7 +179,7 @@ func TestFailingSigner(t *testing.T) {
 		t.Fatalf("%v; state %+v", res.Err, res.State)
 	}
 	if w.hosts["mx1"].selector(d.Name) != "s1" || w.hosts["mx2"].selector(d.Name) != "s2" {
-		t.Fatalf("mx1 must go on with s1, mx2 must have switched")
+		t.Fatalf("mx1 must continue with s1, mx2 must have switched")
 	}
 	w.now = w.now.Add(30 * day)
 	w.trouble = nil
@@ -322,7 +322,7 @@ func TestLeaseHeld(t *testing.T) {
 	}
 }
 
-// TestInterrupted: when ctx is done, the step in hand is finished and nothing else begins.
+// TestInterrupted: when ctx is done, the step in progress is finished and nothing else begins.
 func TestInterrupted(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	ctx, cancel := context.WithCancel(context.Background())
@@ -338,7 +338,7 @@ func TestInterrupted(t *testing.T) {
 	}
 	st := w.state(d.Name)
 	if st.Intent != nil || st.Selectors["s1"].Key.PublishedAt.IsZero() || st.Selectors["s2"].Key != nil {
-		t.Errorf("I7: the step in hand was not finished, or another one begun: %+v", st)
+		t.Errorf("I7: the step in progress was not finished, or another one begun: %+v", st)
 	}
 	w.trouble = nil
 	w.settle(d)

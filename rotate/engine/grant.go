@@ -121,13 +121,13 @@ func (g *grant) admit(domain string, stored rotate.State, seen rotate.Observatio
 	if unasked != nil {
 		unknown = &fault.Error{Kind: fault.KindOf(unasked), Code: fault.CodeOf(unasked), Err: unasked,
 			Hint: fault.HintOf(unasked),
-			What: fmt.Sprintf("apply plan %s to %s: nobody knows whether everything is as it was", g.PlanID, domain)}
+			What: fmt.Sprintf("apply plan %s to %s: could not verify that nothing changed since the plan was made", g.PlanID, domain)}
 	}
 	return rotate.Stale(g.PlanID, domain, why), unknown
 }
 
 // permitted returns those of the steps that may be carried out: all, none when the
-// approval is used up, or the refusal to go on.
+// approval is used up, or the refusal to continue.
 func (g *grant) permitted(domain string, steps []rotate.Step) ([]rotate.Step, error) {
 	if g == nil || len(steps) == 0 {
 		return steps, nil

@@ -65,7 +65,7 @@ func (k *keyring) private(ctx context.Context, name dkim.Name, keyID string,
 		return nil, version, err
 	case key == nil:
 		return nil, version, fault.Lasting(fmt.Sprintf("read the private key for %s, version %d", name, version),
-			errors.New("it is gone from the keystore"),
+			errors.New("it is missing from the keystore"),
 			"restore it from a backup of the keystore")
 	case key.ID() != keyID:
 		return nil, version, fault.Refuse(codes.ForeignSecret,

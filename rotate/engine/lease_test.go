@@ -476,7 +476,7 @@ func TestPatienceWithTheOther(t *testing.T) {
 	}
 }
 
-// TestPatienceInBetween: a person's command that waits out a drain goes on when another
+// TestPatienceInBetween: a person's command that waits out a drain continues when another
 // process, such as the daemon, has been faster (I8).
 func TestPatienceInBetween(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -114,7 +114,7 @@ func (w *world) keyless(d wish) {
 }
 
 // TestOrdersRefused: what can't be ordered is refused with a reason, and the domain
-// goes on as it was.
+// continues as it was.
 func TestOrdersRefused(t *testing.T) {
 	ready := func(w *world, d wish) { w.settle(d) }
 	tests := map[string]struct {
@@ -234,7 +234,7 @@ func (w *world) revokedAt(selector string) bool {
 }
 
 // TestCompromised: whichever key has leaked, in whichever phase, signers end up with
-// a sound one, the leaked one is gone from DNS and the keystore, and both selectors have a fresh one.
+// a sound one, the leaked one is missing from DNS and the keystore, and both selectors have a fresh one.
 func TestCompromised(t *testing.T) {
 	phases := map[string]func(*world, wish){
 		"ready":     func(w *world, d wish) { w.settle(d) },

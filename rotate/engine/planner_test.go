@@ -301,20 +301,20 @@ func TestPlan(t *testing.T) {
 		{name: "ready, foreign secret", scene: readyScene, change: func(s *scene) { s.hold("s2", other.ID(), 8) },
 			stop: "foreign-secret"},
 		{name: "ready, standby's private key gone", scene: readyScene, change: func(s *scene) { s.hold("s2", "", 2) },
-			reason: "key-missing", warns: "gone from the keystore",
+			reason: "key-missing", warns: "missing from the keystore",
 			steps: "generate s2, store s2, publish s2, verify s2, destroy s2"},
 		{name: "ready, standby's private key gone, a signer came lately", scene: readyScene,
 			change: func(s *scene) { s.hold("s2", "", 2); s.confirmedAt("mx2", planned.Add(-day)) },
-			reason: "idle", next: "rotate s2 14d16h schedule", warns: "gone from the keystore"},
+			reason: "idle", next: "rotate s2 14d16h schedule", warns: "missing from the keystore"},
 		{name: "ready, standby's private key gone, a signer came lately, asked", scene: readyScene, change: func(s *scene) {
 			s.hold("s2", "", 2)
 			s.confirmedAt("mx2", planned.Add(-day))
 			s.want.Asked = true
-		}, reason: "key-missing", next: "replace s2 6d key-missing", warns: "gone from the keystore"},
+		}, reason: "key-missing", next: "replace s2 6d key-missing", warns: "missing from the keystore"},
 		{name: "ready, standby's private key gone, a signer strays", scene: readyScene,
 			change: func(s *scene) { s.hold("s2", "", 2); s.stray("s2", someKeys()[1].ID(), "mx2") },
 			reason: "signer-strays", next: "rotate s2 14d16h schedule", steps: "verify s1, activate s1/mx2",
-			warns: "gone from the keystore"},
+			warns: "missing from the keystore"},
 		{name: "ready, standby's private key gone, a signer is silent, due", scene: readyScene, change: func(s *scene) {
 			s.hold("s2", "", 2)
 			s.seen.Signers["mx2"] = rotate.SignerSeen{Err: transient}
@@ -326,7 +326,7 @@ func TestPlan(t *testing.T) {
 		{name: "ready, both private keys gone, asked", scene: readyScene,
 			change: func(s *scene) { s.hold("s1", "", 1); s.hold("s2", "", 2); s.want.Asked = true }, stop: "key-missing"},
 		{name: "ready, active's private key gone", scene: readyScene, change: func(s *scene) { s.hold("s1", "", 1) },
-			reason: "idle", next: "rotate s2 14d16h schedule", warns: "signers go on with their copies"},
+			reason: "idle", next: "rotate s2 14d16h schedule", warns: "signers continue with their copies"},
 		{name: "ready, a foreign secret was destroyed", scene: readyScene,
 			change: func(s *scene) { s.hold("s2", "", 3); s.keep("s2") }, reason: "idle", next: "rotate s2 14d16h schedule"},
 		{name: "ready, a secret that can't be read", scene: readyScene, change: func(s *scene) {

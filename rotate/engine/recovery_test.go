@@ -216,7 +216,7 @@ func TestClockJump(t *testing.T) {
 				w.settle(d)
 			}
 			if took := w.Now().Sub(began); took > 60*day {
-				t.Errorf("it took %s to go on", took)
+				t.Errorf("it took %s to continue", took)
 			}
 			if st := w.state(d.Name); st.Phase != rotate.Ready || st.DueAt.After(w.Now().Add(32*day)) {
 				t.Errorf("phase %s, due at %s", st.Phase, st.DueAt)

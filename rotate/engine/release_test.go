@@ -177,7 +177,7 @@ func TestPurgeTroubled(t *testing.T) {
 	}
 }
 
-// TestPurgeKilled: killed anywhere while a released domain is cleared away, dkimbot goes on with it (I7).
+// TestPurgeKilled: killed anywhere while a released domain is cleared away, dkimbot continues with it (I7).
 func TestPurgeKilled(t *testing.T) {
 	for at, killed := 1, true; killed; at++ {
 		w, d := newWorld(t, "mx1"), wanted("mx1")

@@ -34,7 +34,7 @@ type run struct {
 	done     []rotate.Event
 	failed   bool
 	broken   []rotate.Step  // that failed in this run
-	trouble  error          // why, where the run went on all the same
+	trouble  error          // why, where the run continued all the same
 	retry    *rotate.Next   // of what has failed in this run
 	wentBack bool           // a rollback was ordered, and is done
 	vetoed   bool           // the switch may not begin

@@ -81,7 +81,7 @@ type Scheduler struct {
 	Log     *slog.Logger
 }
 
-// Run works until ctx is done, and returns when every step in hand has ended. A
+// Run works until ctx is done, and returns when every step in progress has ended. A
 // domain that takes long or fails holds up no other, and what fails is tried
 // again less and less often, also when the failure could not be noted in the state.
 func (s *Scheduler) Run(ctx context.Context) error {

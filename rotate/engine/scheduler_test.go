@@ -134,7 +134,7 @@ func (h *host) count(domain string) int {
 	return n
 }
 
-// TestSchedulerStops: when ctx is done the step in hand is finished and noted, nothing else begins.
+// TestSchedulerStops: when ctx is done the step in progress is finished and noted, nothing else begins.
 func TestSchedulerStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, domains := newWorld(t, "mx1"), fleet(10, "mx1")

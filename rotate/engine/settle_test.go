@@ -98,7 +98,7 @@ func TestSettleInterrupted(t *testing.T) {
 }
 
 // TestAskedIsOneRotation: what is asked for is one rotation, of a domain that is
-// ready; what has to be mended first does not make it forgotten.
+// ready; what has to be repaired first does not make it forgotten.
 func TestAskedIsOneRotation(t *testing.T) {
 	tests := map[string]struct {
 		reach  func(w *world, d wish)

@@ -52,7 +52,7 @@ func (r *run) do(ctx context.Context, s rotate.Step) (err error) {
 // begin writes the intent; only then may the effect happen (I7).
 func (r *run) begin(ctx context.Context, i rotate.Intent) error {
 	i.At = r.engine.Clock.Now()
-	r.left.Named = false // what was named goes on; what a limit holds back after it is waited for
+	r.left.Named = false // what was named continues; what a limit holds back after it is waited for
 	r.st.Begin(i, r.want.Policy)
 	if err := r.save(ctx, r.plansUsed()...); err != nil {
 		return err
@@ -257,7 +257,7 @@ func (r *run) destroy(ctx context.Context, s rotate.Step) error {
 		r.st.Purged(r.engine.Clock.Now())
 		e := r.event(s, codes.OutcomeDone, fmt.Sprintf("version %d", old.Version))
 		if e.KeyID, e.Code = old.KeyID, found; found == codes.GoneAlready {
-			e.Message += " was gone from the keystore already"
+			e.Message += " was missing from the keystore already"
 		}
 		return r.confirmed(ctx, e)
 	}
@@ -268,7 +268,7 @@ func (r *run) name(selector string) dkim.Name {
 	return dkim.Name{Domain: r.want.Name, Selector: selector}
 }
 
-// because puts why a step mends something before what it says.
+// because puts why a step repairs something before what it says.
 func because(s rotate.Step, says string) string {
 	if s.Reason.Code != codes.Vanished && s.Reason.Code != codes.SignerStrays {
 		return says

@@ -209,7 +209,7 @@ func keyChanges(name string) []variation {
 		{"compromised, now", key(func(_ *scene, k *rotate.Key) { k.Leaked, k.RevokeNow = planned.Add(-time.Hour), true })},
 		{"revoked", key(revoked)},
 		{"revoked and destroyed", key(func(s *scene, k *rotate.Key) { revoked(s, k); gone(s, k) })},
-		{"revoked and gone from DNS", key(func(s *scene, k *rotate.Key) { revoked(s, k); s.show(name) })},
+		{"revoked and missing from DNS", key(func(s *scene, k *rotate.Key) { revoked(s, k); s.show(name) })},
 		{"to be revoked", key(func(s *scene,
 			k *rotate.Key) {
 			k.Leaked, k.Record = planned.Add(-time.Hour), "v=DKIM1; k=ed25519; p="

@@ -29,7 +29,7 @@ type world struct {
 	now     time.Time
 	set     time.Duration // by how much the wall clock was set
 	bubble  bool          // the time is that of a synctest bubble
-	ticking sync.Mutex    // held while time goes on by a Sleep; before mu
+	ticking sync.Mutex    // held while time continues by a Sleep; before mu
 	store   state.Store
 	zones   map[string]*zoneHistory          // by owner name
 	keys    map[dkim.Name][]*dkim.PrivateKey // version n at n-1; nil: destroyed
@@ -153,7 +153,7 @@ func (w *world) beat() {
 	}
 }
 
-// stop stops a process as SIGSTOP does: it renews nothing any more, until it goes on.
+// stop stops a process as SIGSTOP does: it renews nothing any more, until it continues.
 func (w *world) stop(id string, stopped bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -321,7 +321,7 @@ func (p *process) Sleep(ctx context.Context, d time.Duration) error {
 			return ctx.Err()
 		}
 	}
-	// Time goes on when all that is due by now is done, however slow the machine is.
+	// Time continues when all that is due by now is done, however slow the machine is.
 	p.ticking.Lock()
 	p.pass(max(d, 0))
 	p.beat()

@@ -128,7 +128,7 @@ func first[T ~string](err error, get func(*Error) T) (found T) {
 	return found
 }
 
-// visit says how walk goes on after a fault.
+// visit says how walk continues after a fault.
 type visit int
 
 const (

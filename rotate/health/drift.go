@@ -90,7 +90,7 @@ func (h *Check) Lost(s string) *rotate.Finding {
 	switch h.Standing(s) {
 	case Absent:
 		f.Code, f.Message = codes.RecordVanished,
-			fmt.Sprintf("the record that dkimbot published at %s is gone from DNS", h.Name(s))
+			fmt.Sprintf("the record that dkimbot published at %s is missing from DNS", h.Name(s))
 		if bogus := h.Seen.Selectors[s].Sight.Bogus; len(bogus) > 0 {
 			f.Message += "; it may be cut out of the signed zone: " + strings.Join(bogus, "; ")
 		}
@@ -141,7 +141,7 @@ func (h *Check) SignerDrift(name string) *rotate.Finding {
 	switch {
 	case ref.Selector == "":
 		f.Code, f.Message = codes.SignerEmpty,
-			fmt.Sprintf("signer %s does not sign for %s any more, as a host that was built anew; "+
+			fmt.Sprintf("signer %s does not sign for %s any more, as a host that was built again; "+
 				"its mail leaves unsigned or is turned away", name, h.Want.Name)
 	case key != nil && key.ID == ref.KeyID:
 		f.Message = fmt.Sprintf("signer %s signs with %s%s and not with %s; %s", name, ref.Selector, leaked, should,
@@ -210,7 +210,7 @@ func (h *Check) rightful(selector, keyID string) bool {
 }
 
 // LeftOver tells of a signer that was taken out of the configuration and, as far as
-// is known, goes on to sign. One that did not answer then is told of also when its key
+// is known, continues to sign. One that did not answer then is told of also when its key
 // was replaced, until the next turn replaces the one after it.
 func (h *Check) LeftOver(name string) *rotate.Finding {
 	c := h.Have.Signers[name]

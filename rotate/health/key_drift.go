@@ -15,7 +15,7 @@ func (h *Check) KeyDrift(s string) *rotate.Finding {
 	case KeyGone:
 		f := h.lostKey(s)
 		f.Code, f.Selector = codes.KeyMissing, s
-		f.Message = fmt.Sprintf("the private key for %s is gone from the keystore%s", h.Name(s), f.Message)
+		f.Message = fmt.Sprintf("the private key for %s is missing from the keystore%s", h.Name(s), f.Message)
 		return &f
 	case KeyDifferent:
 		err := h.ForeignKey(s)
@@ -47,7 +47,7 @@ func (h *Check) lostKey(s string) rotate.Finding {
 		return rotate.Finding{Message: "; it is compromised, and signers leave it for " + other,
 			Repair: "a fresh key takes its place by itself"}
 	case s == h.Have.Active:
-		return rotate.Finding{Message: "; the signers go on with their copies, but none can be given it again", Asks: true,
+		return rotate.Finding{Message: "; the signers continue with their copies, but none can be given it again", Asks: true,
 			Repair: "restore it from a backup of the keystore" + h.orGoBack(other)}
 	case s == h.Have.Draining && h.Have.Selector(s).Next == nil:
 		return rotate.Finding{Message: "; nothing needs it any more but a way back",

@@ -20,7 +20,7 @@
 //	go run ./rotate/mutation -files revoke.go       those of some files
 //	go run ./rotate/mutation -only '^.State[.]'     those whose function and change match
 //	go run ./rotate/mutation -every 20              each twentieth only
-//	go run ./rotate/mutation -log FILE              a run that goes on where it was ended
+//	go run ./rotate/mutation -log FILE              a run that continues where it was ended
 //
 // It is for developers, and no part of dkimbot.
 package main

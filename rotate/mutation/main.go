@@ -42,7 +42,7 @@ func main() {
 	flag.IntVar(&o.every, "every", 1, "try each so manieth mutant only")
 	flag.IntVar(&o.asides, "j", 2, "runs at once")
 	flag.StringVar(&o.log, "log", "",
-		"a file that notes what was noticed, and is believed when it is there: so a run that was ended can go on")
+		"a file that notes what was noticed, and is believed when it is there: so a run that was ended can continue")
 	flag.BoolVar(&o.simulate, "simulate", true, "also run the simulation with what no test notices")
 	flag.BoolVar(&o.accepted, "accepted", false, "try accepted mutants too")
 	flag.DurationVar(&o.longest, "longest", time.Hour, "leave out tests that take longer than this")

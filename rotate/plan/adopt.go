@@ -68,7 +68,7 @@ func (p adopter) adoptStep(k dkim.SigningKey, signs string) rotate.Step {
 	if WithoutTesting(shown, "") == "" {
 		record = dkim.NewRecord(k.Key.Public(), p.Want.Policy.Note).String()
 	}
-	why := "this key is in use: it is kept, and goes on to be used"
+	why := "this key is in use: it is kept, and continues to be used"
 	if k.Selector != signs {
 		why = "this key is public: it is kept, and becomes the standby"
 	}
@@ -110,7 +110,7 @@ func (p adopter) usedBy(selector, keyID string) (signers []string) {
 	return signers
 }
 
-// signs returns the selector whose key goes on to sign, "" when that is not clear.
+// signs returns the selector whose key continues to sign, "" when that is not clear.
 func (p adopter) signs(a rotate.Adoption) string {
 	if a.Active != "" {
 		return a.Active

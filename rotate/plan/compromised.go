@@ -68,7 +68,7 @@ func giveDistrust(p *planner, o rotate.Distrust, st *rotate.State) (events []rot
 	return events, nil
 }
 
-// compromised plans that compromised keys are left and revoked, before the scheme goes on.
+// compromised plans that compromised keys are left and revoked, before the scheme continues.
 func (p *planner) compromised() verdict {
 	switch p.Have.Phase {
 	case rotate.New:

@@ -12,7 +12,7 @@
 // domain was handed back (release.go); the state makes no sense, or something that is not
 // dkimbot's is in the way (checks.go); keys that are in use were adopted (adopt.go); a key is
 // compromised (compromised.go); signers were sent back (rollback.go); a record has vanished, or
-// a signer signs with the wrong key (repair.go). Each rule says whether the scheme goes on, begins
+// a signer signs with the wrong key (repair.go). Each rule says whether the scheme continues, begins
 // nothing new, or waits.
 //
 // A plan grows in a draft (draft.go). What the steps are made of stands in provide.go: make a key,

@@ -51,7 +51,7 @@ func (d *draft) closed(action codes.Action, selector string) bool {
 	switch {
 	case err != nil:
 		d.stop(fault.Lasting("see whether a change of "+d.Want.Name+" may begin now", err,
-			"mend the limits in the configuration"))
+			"correct the limits in the configuration"))
 		return true
 	case len(held) == 0:
 		return false
@@ -73,7 +73,7 @@ func (d *draft) closed(action codes.Action, selector string) bool {
 // planLook is how often a domain that waits for an applied plan is looked at.
 const planLook = 6 * time.Hour
 
-// refusal says how a person can go on in spite of the rules: with exactly the flags
+// refusal says how a person can continue in spite of the rules: with exactly the flags
 // that set them aside.
 func (d *draft) refusal(what string, held []bar) error {
 	var flags []string

@@ -57,7 +57,7 @@ func give(p *planner, instruction rotate.Instruction, st *rotate.State) ([]rotat
 func giveCarry(st *rotate.State) []rotate.Event {
 	held := strings.Join(st.Held, ", ")
 	st.Held = nil
-	return []rotate.Event{{Kind: rotate.Resume, Selector: st.Target, Message: "the switch goes on for " + held + " too"}}
+	return []rotate.Event{{Kind: rotate.Resume, Selector: st.Target, Message: "the switch continues for " + held + " too"}}
 }
 
 // chosen returns the signers that an order names, all of the domain's when it names none.

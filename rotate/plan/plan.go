@@ -53,8 +53,8 @@ type rule func(*planner) verdict
 type verdict int
 
 const (
-	free  verdict = iota // the scheme goes on
-	busy                 // something is put in order: the scheme goes on, and begins nothing new
+	free  verdict = iota // the scheme continues
+	busy                 // something is put in order: the scheme continues, and begins nothing new
 	taken                // the rule has planned all that is to be done with keys in use
 	ended                // nothing else is planned
 )
@@ -107,5 +107,5 @@ func (p *planner) scheme(busy bool) {
 	}
 }
 
-// MaxRounds bounds how often one Advance plans anew; a rotation needs three.
+// MaxRounds bounds how often one Advance plans again; a rotation needs three.
 const MaxRounds = 12

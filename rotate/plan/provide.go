@@ -116,7 +116,7 @@ func (d *draft) activate(signer, s string, key *rotate.Key, from time.Time, why 
 		ref.Selector, ref.KeyID = c.Selector, c.KeyID
 	}
 	if d.afterAdoption && why.Code == codes.Bootstrap && ref.Selector == s && key.ID != "" && ref.KeyID == key.ID {
-		why.Message = "the signer goes on to use the key, and is given it by dkimbot from now on"
+		why.Message = "the signer continues to use the key, and is given it by dkimbot from now on"
 	}
 	d.step(rotate.Step{Kind: rotate.Activate, Selector: s, Signer: signer, Target: "signer " + signer, Reason: why,
 		NotBefore: from,

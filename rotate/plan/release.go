@@ -60,7 +60,7 @@ func giveReclaim(p *planner, st *rotate.State) ([]rotate.Event, error) {
 		return nil, fault.Refuse(codes.BeingPurged,
 			fmt.Sprintf("take %s back: its records and keys are being cleared away, "+
 				"because it was released with --purge", p.Want.Name),
-			"'dkimbot rotate --due' goes on clearing away; take it back when that is done")
+			"'dkimbot rotate --due' continues clearing away; take it back when that is done")
 	}
 	if err := p.SelectorsChanged(); err != nil && st.Released.Purged.IsZero() {
 		return nil, &fault.Error{Kind: fault.Refused, Code: fault.CodeOf(err),
@@ -168,7 +168,7 @@ func (j *draft) usersOfOurs() (users []string) {
 	return users
 }
 
-// warnDismissed tells of signers that can't be asked any more, and that may go on to
+// warnDismissed tells of signers that can't be asked any more, and that may continue to
 // sign with what is to be cleared away.
 func (p *planner) warnDismissed() {
 	for _, name := range slices.Sorted(maps.Keys(p.Have.Signers)) {

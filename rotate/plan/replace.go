@@ -87,7 +87,7 @@ func (p *planner) destroyDropped() {
 func (j *draft) replaceReason(s string) rotate.Reason {
 	if j.Have.Phase == rotate.Ready {
 		return rotate.Reason{Code: codes.KeyMissing, Message: "the private key for " + j.Name(s).String() +
-			" is gone from the keystore and no signer uses it: the standby gets a fresh one"}
+			" is missing from the keystore and no signer uses it: the standby gets a fresh one"}
 	}
 	return rotate.Reason{Code: codes.Replace, Message: "the drain of " + s +
 		" has passed: it gets a fresh key, ready for the next rotation"}

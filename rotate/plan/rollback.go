@@ -33,7 +33,7 @@ func giveRollback(p *planner, o rotate.Rollback, st *rotate.State) ([]rotate.Eve
 		if !slices.Contains(st.Held, s) {
 			st.Held = append(st.Held, s)
 		}
-		// An activation may be under way whose answer was lost: the signer has to confirm anew.
+		// An activation may be under way whose answer was lost: the signer has to confirm again.
 		if c, ok := st.Signers[s]; ok {
 			c.Unsure = true
 			st.Signers[s] = c
@@ -108,7 +108,7 @@ func (p *planner) wayBack() (string, error) {
 	case health.Current, health.Changing, health.Unseen: // an unseen record was seen when it was last used
 		if known := p.known(back); p.Now.Before(known) {
 			return "", fault.Refuse(codes.RecordGone,
-				fmt.Sprintf("%s for %s: the key record of %s was gone from DNS, and resolvers may remember that until %s", what,
+				fmt.Sprintf("%s for %s: the key record of %s was missing from DNS, and resolvers may remember that until %s", what,
 					p.Want.Name, p.Name(back), known.UTC().Format(time.RFC3339)),
 				"roll back after that time")
 		}
@@ -186,7 +186,7 @@ func (p *planner) held() {
 func (p *planner) awaitWord(why rotate.Reason) {
 	at, err := p.Want.Policy.NextDue(p.Want.Name, p.Now)
 	if err != nil {
-		p.stop(fault.Lasting("plan the next look at "+p.Want.Name, err, "mend the policy's schedule"))
+		p.stop(fault.Lasting("plan the next look at "+p.Want.Name, err, "correct the policy's schedule"))
 		return
 	}
 	why.Message += "; 'dkimbot rotate --domain " + p.Want.Name +

@@ -29,7 +29,7 @@ func New(quota rotate.Quota, counts rotate.Counts) *Turnstile {
 	return &Turnstile{quota: quota, counts: counts, begun: map[string]bool{}, waiting: map[string]time.Time{}}
 }
 
-// ByTheHour makes a run without an end one that begins anew each hour.
+// ByTheHour makes a run without an end one that begins again each hour.
 func (t *Turnstile) ByTheHour() {
 	t.counts = t.counts.ByTheHour()
 	if t.quota == nil {

@@ -19,7 +19,7 @@ const (
 	lookedAt    = time.Second      // how often the kernel is asked who holds it
 )
 
-// Waiting is a wait for a lock that goes on.
+// Waiting is a wait for a lock that continues.
 type Waiting struct {
 	Locked
 	Waited  time.Duration

@@ -23,7 +23,7 @@ type Secret struct {
 func (s Secret) IsSet() bool { return s.read != nil }
 
 // Read fetches the secret from where it is now; for a file it reads the file
-// anew, so that a rotated secret is found. The error is a lasting fault.
+// again, so that a rotated secret is found. The error is a lasting fault.
 func (s Secret) Read() (string, error) {
 	if s.read == nil {
 		return "", fault.Lasting(

@@ -51,7 +51,7 @@ func TestSecretHides(t *testing.T) {
 	}
 }
 
-// A secret's file is read anew each time: Vault's secret ids are rotated while
+// A secret's file is read again each time: Vault's secret ids are rotated while
 // the daemon runs. And each time it is looked at who else can read it.
 func TestSecretIsReadAnew(t *testing.T) {
 	t.Chdir(t.TempDir())

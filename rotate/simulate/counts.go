@@ -74,7 +74,7 @@ func (p *process) tries(d *domain, st rotate.State) time.Time {
 }
 
 // countsOf returns the counts as the process goes by them: the run of one that lives
-// on, as the daemon does, begins anew each hour.
+// on, as the daemon does, begins again each hour.
 func (p *process) countsOf() rotate.Counts {
 	if p.lasts() {
 		return p.sc.counts.ByTheHour()
@@ -103,7 +103,7 @@ func (p *process) begins(d *domain, at time.Time) {
 	if !p.run.free && !w.flees(d) && w.clockHeld() {
 		p.checkCounts(d)
 	}
-	if _, counted := w.store.begun[d.name]; counted || !w.flees(d) { // a flight goes on where the count can't be written
+	if _, counted := w.store.begun[d.name]; counted || !w.flees(d) { // a flight continues where the count can't be written
 		w.beginnings = append(w.beginnings, beginning{d.name, p, at})
 	}
 	p.run.begun[d.name] = true

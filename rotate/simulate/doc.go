@@ -103,7 +103,7 @@
 //     what it says.
 //   - To receivers, mail that is signed under a record in test mode (t=y) is as good as
 //     unsigned: where a provider leaves it beside the one that takes its place, it need not verify.
-//   - A state database restored from a backup knows of every drain that was begun anew
+//   - A state database restored from a backup knows of every drain that was begun again
 //     because a signer had strayed, and of every order that was given. Orders are given
 //     on the newest state.
 //   - Mail that is signed with a key which was reported as compromised need not verify,
@@ -116,10 +116,10 @@
 //     nobody can know.
 //   - The keystore loses the private key of a standby only, never both, and while no
 //     effect is under way that may yet come late. To destroy what it has lost does nothing,
-//     also when that comes late and the numbers of versions have begun anew.
+//     also when that comes late and the numbers of versions have begun again.
 //   - Where a switch that a rollback of some held up is carried on, a signer that strays
 //     unseen since the drain which the rollback interrupted does not keep the drain from
-//     beginning; it begins anew when the stray is seen (I10).
+//     beginning; it begins again when the stray is seen (I10).
 //   - Switches that began before the state database was lost, or restored, and within the
 //     two hours after the clock was set are not counted.
 //   - A host that comes back from a backup while its domain is cleared away is moved away

@@ -200,7 +200,7 @@ func (w *world) checkCured(d *domain, l *leak) {
 }
 
 // drills are what happens when everything else is well: a host comes back from a
-// backup, and keys leak. That has to be mended within days.
+// backup, and keys leak. That has to be repaired within days.
 func (w *world) drills() {
 	w.at(w.quiet.Add(2*oldStates), func() {
 		h := w.hosts[w.hostNames[w.faults.IntN(len(w.hostNames))]]

@@ -78,7 +78,7 @@ func (w *world) saved(st rotate.State, events []rotate.Event) {
 		d.phaseAt = w.now
 	}
 	if was != st.Phase && was != rotate.Draining && w.store.lost == nil {
-		// a switch that goes on after some were sent back is the same
+		// a switch that continues after some were sent back is the same
 		d.switchAt = w.now
 	}
 	d.phase, d.intent, d.reconfigured = st.Phase, nil, d.reconfigured && st.Config != d.want.Fingerprint()
@@ -285,7 +285,7 @@ func (p *process) checkDestroy(name dkim.Name, keyID string) {
 }
 
 // checkRecords holds what stands in DNS against I3. Two values that a provider left
-// behind when it failed half-way are dkimbot's to mend, not its doing.
+// behind when it failed half-way are dkimbot's to repair, not its doing.
 func (w *world) checkRecords(n *zoneName, values []string) {
 	if len(values) != 1 && !w.halted {
 		w.violate("I3", n.name.Domain, "%d records stand at %s", len(values), n.name)

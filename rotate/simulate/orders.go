@@ -61,7 +61,7 @@ func (w *world) order(d *domain, o rotate.Instruction) bool {
 	return d.orders > given
 }
 
-// goBack sends all signers back, or one of them, and later lets the switch go on.
+// goBack sends all signers back, or one of them, and later lets the switch continue.
 func (w *world) goBack(d *domain) {
 	var o rotate.Rollback
 	if w.faults.IntN(2) == 0 {

@@ -142,7 +142,7 @@ func (p *process) work() {
 		wanted[i] = p.wants(d)
 	}
 	if p.sc.timers {
-		p.spawn() // each time the program is started anew
+		p.spawn() // each time the program is started again
 	}
 	pending, err := engine.TakePending(context.Background(), ledger{p}, p.Now(), wanted, rotate.Request{})
 	if err == nil {

@@ -212,7 +212,7 @@ func (o *operations) moveProvider(*rapid.T) {
 func (o *operations) loseState(*rapid.T) { o.w.loseState() }
 func (o *operations) rollBack(*rapid.T)  { o.w.rollBack() }
 
-// reconfigured makes every process read the configuration anew.
+// reconfigured makes every process read the configuration again.
 func (o *operations) reconfigured() {
 	w := o.w
 	w.tell(o.d.name, "the configuration is now %s", summary(o.d.want))
@@ -231,7 +231,7 @@ func summary(d rotate.Domain) string {
 		p.Schedule, days(p.Drain), days(p.Settle), days(p.TTL))
 }
 
-// rest mends everything and waits until everything must have come to rest.
+// rest repairs everything and waits until everything must have come to rest.
 func (o *operations) rest() {
 	w := o.w
 	w.quiet = w.now

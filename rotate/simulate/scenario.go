@@ -46,7 +46,7 @@ type Scenario struct {
 	Queue, Keep time.Duration
 
 	// Strict ends the run at the first violation, and holds every effect against all
-	// invariants. Otherwise mail that fails is counted and the run goes on.
+	// invariants. Otherwise mail that fails is counted and the run continues.
 	Strict bool
 
 	Unchecked map[string]bool // by domain: its records are not looked up (verify mode none)
@@ -61,7 +61,7 @@ type Scenario struct {
 	mailEvery time.Duration  // between two messages of one host
 	inUse     map[string]use // by domain: those that signed before dkimbot
 	counts    rotate.Counts  // how many domains may begin to switch
-	timers    bool           // schedulers are started anew for each turn
+	timers    bool           // schedulers are started again for each turn
 	classes   classes        // what is played beside the level
 	tamper    *tamper        // tests only: breaks the system on purpose
 	trace     func(Entry)    // hears every line of the timeline; nil: nobody does

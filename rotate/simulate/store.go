@@ -265,7 +265,7 @@ func (w *world) rollForth(d *domain, newest map[string]row, effects int) {
 func (w *world) reloadStates() {
 	for _, d := range w.domains {
 		st, _ := w.store.load(d.name)                                 // an error shows when the engine loads it
-		d.phase, d.intent, d.reconfigured = st.Phase, st.Intent, true // whoever restores it starts dkimbot anew
+		d.phase, d.intent, d.reconfigured = st.Phase, st.Intent, true // whoever restores it starts dkimbot again
 		d.purging = st.Released != nil && st.Released.Purge && st.Released.Purged.IsZero()
 	}
 }

@@ -47,7 +47,7 @@ func explain(key dkim.SigningKey, value string) (hint string, err error) {
 		return "find out who wrote this record, and remove it if it is not needed",
 			fmt.Errorf("the record can't be used: %w", err)
 	case r.Revoked():
-		return "publish the key anew", errors.New("the record says that the key is revoked (empty p=)")
+		return "publish the key again", errors.New("the record says that the key is revoked (empty p=)")
 	case !r.Key.Equal(key.Key.Public()):
 		return "find out whether someone else changed the record or the keystore",
 			fmt.Errorf("the record shows the %d-bit key %s, but the private key is %s", r.Key.Bits(), r.Key.ID()[:12],

@@ -40,7 +40,7 @@ type Sight struct {
 	// TTL is the largest TTL seen, of TXT records or of CNAMEs on the way; 0 when
 	// nothing is there. A resolver tells only what is left of it.
 	TTL time.Duration
-	// Negative is how long resolvers may go on believing that nothing is there:
+	// Negative is how long resolvers may continue believing that nothing is there:
 	// min(SOA TTL, SOA minimum), RFC 2308 section 5; the largest on the way.
 	Negative time.Duration
 	// Unchecked reports that nobody was asked (mode None).

@@ -120,7 +120,7 @@ func (v *Verifier) discountServers(ctx context.Context, z zone, owner string, an
 }
 
 // discountResolvers is discount at the resolvers, for a name and the end of its CNAMEs. A
-// resolver may go on showing a wildcard's answer after a record was published: what
+// resolver may continue showing a wildcard's answer after a record was published: what
 // equals that is taken for it. No name below is asked for, since that would tell otherwise.
 func (v *Verifier) discountResolvers(ctx context.Context, name string, answers []answer) {
 	beside := func(name string) shownAt { return byServer(v.askResolvers(ctx, label()+parent(name))) }

@@ -112,7 +112,7 @@ func TestServerThatAnswersEverything(t *testing.T) {
 	}
 }
 
-// TestWildcardThroughResolvers: the same through a resolver, which may go on showing the
+// TestWildcardThroughResolvers: the same through a resolver, which may continue showing the
 // wildcard's answer when a record stands there.
 func TestWildcardThroughResolvers(t *testing.T) {
 	s := ns.StartBIND(t, ns.Zone{Name: "example.test", Records: txt("*._domainkey", "v=DKIM1; p=")})

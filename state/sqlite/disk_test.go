@@ -16,7 +16,7 @@ import (
 )
 
 // A full disk is a fault that can go away: nothing is half-written, and when
-// there is room again the same handle goes on.
+// there is room again the same handle continues.
 func TestDiskFull(t *testing.T) {
 	if !onSmallDisk(t) {
 		return
@@ -68,7 +68,7 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// On a read-only file system writing is refused, reading works, and later all goes on.
+// On a read-only file system writing is refused, reading works, and later all continues.
 func TestReadOnlyFileSystem(t *testing.T) {
 	if !onSmallDisk(t) {
 		return

@@ -110,7 +110,7 @@ func (f *follower) handle(context.Context) (*sql.DB, func() bool, error) {
 		options = "mode=ro&readonly_shm=1"
 		if _, err := os.Stat(f.path + "-shm"); err != nil {
 			return nil, nil, fault.Lasting("open the state database "+f.path+" without writing: its log has lost its index", err,
-				"run a command that writes, such as rotate --due, once: it makes the index anew")
+				"run a command that writes, such as rotate --due, once: it makes the index again")
 		}
 	}
 	db, err := sql.Open("sqlite", dsn(f.path, options))

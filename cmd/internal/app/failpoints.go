@@ -21,7 +21,7 @@ import (
 //
 //	DKIMBOT_FAILPOINTS=FILE  adds the name of each point that is reached to FILE, one a line
 //	DKIMBOT_FAILPOINT=NAME   the process sends itself SIGKILL at that point
-//	DKIMBOT_FAILSIGNAL=TERM  ... SIGTERM instead, and goes on
+//	DKIMBOT_FAILSIGNAL=TERM  ... SIGTERM instead, and continues
 //	DKIMBOT_CLOCK=FILE       the machine's clock is ahead by the duration that FILE holds, "-1h" for one that is behind
 //	DKIMBOT_UPTIME=1         ... and that shows, since the machine has not been up for longer
 type failpoints struct {
@@ -66,7 +66,7 @@ func (f *failpoints) point(name string) {
 	if f.signal == syscall.SIGKILL {
 		select {}
 	}
-	time.Sleep(50 * time.Millisecond) // the signal has been heard by the time that the work goes on
+	time.Sleep(50 * time.Millisecond) // the signal has been heard by the time that the work continues
 }
 
 // around does something between two points.

@@ -44,7 +44,7 @@ func openVault(ctx context.Context, v *config.Vault) (*vault.Store, error) {
 // maxToken is far more than a service account's token has.
 const maxToken = 64 << 10
 
-// vaultAuth passes on how secrets are read, not the secrets: a fresh login reads them anew.
+// vaultAuth passes on how secrets are read, not the secrets: a fresh login reads them again.
 func vaultAuth(a config.VaultAuth) vault.Auth {
 	switch a.Method {
 	case "approle":

@@ -13,7 +13,7 @@ import (
 )
 
 // process names one process of one boot in one PID namespace, so that a lease whose
-// owner was killed need not be watched before the work goes on.
+// owner was killed need not be watched before the work continues.
 type process struct {
 	user  string // for people
 	host  string

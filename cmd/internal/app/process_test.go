@@ -50,7 +50,7 @@ func TestKnowsDead(t *testing.T) {
 	if unknown.space = "-"; unknown.knowsDead(apart.String()) {
 		t.Error("in unknown namespaces a process is taken for dead")
 	}
-	other.host += "2" // who names the machine anew changes nothing
+	other.host += "2" // who names the machine again changes nothing
 	check(other.String(), true)
 	check(strings.Replace(other.String(), " ns "+other.space, "", 1), false) // as older versions wrote it
 	for _, garbage := range []string{"", "x", self.host, "root@" + self.host + " pid x",

@@ -131,7 +131,7 @@ func TestMoveOver(t *testing.T) {
 	}
 }
 
-// A key in use is adopted, from OpenDKIM's own tables: the same key goes on to sign,
+// A key in use is adopted, from OpenDKIM's own tables: the same key continues to sign,
 // and the next rotations replace it like any other, without a gap.
 func TestAdoptInUse(t *testing.T) {
 	t.Parallel()

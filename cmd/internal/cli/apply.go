@@ -156,8 +156,8 @@ func (p *program) afterApply(doc planfile.Document, results []engine.Result) {
 		return r.State.Phase != "" && r.State.Phase != rotate.New && r.State.Phase != rotate.Ready
 	})
 	if begun {
-		fmt.Fprintln(p.Out, "What is waited for is told above. "+
-			"'dkimbot rotate --due' and the daemon go on when the time has come.")
+		fmt.Fprintln(p.Out, "Waiting, see above. "+
+			"'dkimbot rotate --due' and the daemon continue when the wait ends.")
 	}
 	holds := 0
 	for _, r := range results {

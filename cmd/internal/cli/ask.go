@@ -23,7 +23,7 @@ func (p *program) ask(ctx context.Context, what string) error {
 	if !p.InTTY || !p.ErrTTY {
 		return nil
 	}
-	fmt.Fprint(p.Err, what+"Go on? [yes/no] ")
+	fmt.Fprint(p.Err, what+"Continue? [yes/no] ")
 	answer := make(chan string, 1)
 	go func() {
 		line, _ := bufio.NewReader(p.In).ReadString('\n')

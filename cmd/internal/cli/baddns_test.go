@@ -45,7 +45,7 @@ func (l *lab) files(t *testing.T) string {
 }
 
 // A name server that fails, is slow or lies keeps a rotation from beginning. It
-// is named, all stays as it was, and when it is mended the same command goes on (I2).
+// is named, all stays as it was, and when it is repaired the same command continues (I2).
 func TestBadNameServer(t *testing.T) {
 	t.Parallel()
 	lie := func(record string) func(*lab) dns.HandlerFunc {

@@ -12,7 +12,7 @@ import (
 )
 
 // A reload that fails, hangs or does not exist: the domain waits in the middle of
-// the switch with both keys published, and goes on when the command is mended (I1, I2).
+// the switch with both keys published, and continues when the command is repaired (I1, I2).
 func TestBadReload(t *testing.T) {
 	t.Parallel()
 	for title, c := range map[string]struct {
@@ -125,8 +125,8 @@ func TestBadDisk(t *testing.T) {
 }
 
 // badDisk lets the disk of a directory go bad in the middle of a rotation. What
-// the signer uses stays, and when the disk is mended the same command finishes.
-func badDisk(t *testing.T, dir string, spoil func(t *testing.T, path string) (mend func()), says, phase string) {
+// the signer uses stays, and when the disk is repaired the same command finishes.
+func badDisk(t *testing.T, dir string, spoil func(t *testing.T, path string) (repair func()), says, phase string) {
 	l := newLab(t, "example.test")
 	path := filepath.Join(l.Dir, dir)
 	must(t, os.MkdirAll(path, 0o700))
@@ -136,7 +136,7 @@ func badDisk(t *testing.T, dir string, spoil func(t *testing.T, path string) (me
 	l.run(t, "rotate", "--domain", "example.test").want(t, 0)
 	zone, active := l.read(t, "zones/example.test.zone"), l.signs(t, "example.test")
 
-	mend := spoil(t, path)
+	repair := spoil(t, path)
 	l.run(t, "rotate", "--domain", "example.test").want(t, 1, says, path, "s", "hint: ")
 	st := l.status(t, "example.test")
 	if st.Phase != phase || st.Failures != 1 {
@@ -148,7 +148,7 @@ func badDisk(t *testing.T, dir string, spoil func(t *testing.T, path string) (me
 	if now := l.signs(t, "example.test"); phase == "switching" && now != active {
 		t.Errorf("the signer used %s and uses %s", active, now)
 	}
-	mend()
+	repair()
 	l.run(t, "rotate", "--domain", "example.test").want(t, 0, "phase ready")
 	if st := l.wantSound(t, "example.test"); *st.Active != "s2" {
 		t.Errorf("active: %s", *st.Active)

@@ -78,7 +78,7 @@ func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
 		}
 		d.delivering.Go(a.Leave())
 		if err := next.Listen(false); err != nil {
-			d.log.Error("can't listen after the reload; going on without", "error", err)
+			d.log.Error("can't listen after the reload; continuing without", "error", err)
 		}
 		a = next
 		d.notify(sd.SdNotifyReady + "\nSTATUS=running the schedule")
@@ -116,7 +116,7 @@ func (d *daemon) unlisted(ctx context.Context, a *app.App) {
 		d.log.Warn("a domain is under management and not in the configuration; nothing of it is touched", "domain", u.Name,
 			"phase", u.Phase,
 			"records", u.Records, "keys", u.Keys, "signers", u.Signers,
-			"hint", "list it again to go on with it, or let go of it: 'dkimbot release --domain "+u.Name+"'")
+			"hint", "list it again to continue, or release it: 'dkimbot release --domain "+u.Name+"'")
 	}
 }
 
@@ -143,7 +143,7 @@ func (d *daemon) open(ctx context.Context, cfg *config.Config) (*app.App, error)
 }
 
 // serve runs the schedule until ctx is done or a good new configuration is there,
-// whose parts it returns. In both cases every step in hand has ended.
+// whose parts it returns. In both cases every step in progress has ended.
 func (d *daemon) serve(ctx context.Context, a *app.App) (*app.App, error) {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
@@ -161,9 +161,9 @@ func (d *daemon) serve(ctx context.Context, a *app.App) (*app.App, error) {
 			d.notify(sd.SdNotifyReloading + "\n" + app.MonotonicUsec())
 			next, err := d.reload(ctx)
 			if err != nil {
-				d.log.Error("the new configuration is refused; the old one goes on", "error", err)
+				d.log.Error("the new configuration is refused; the old one stays in use", "error", err)
 				a.Notifier.Command("daemon reload", "", err)
-				d.notify(sd.SdNotifyReady + "\nSTATUS=the new configuration was refused; the old one goes on")
+				d.notify(sd.SdNotifyReady + "\nSTATUS=the new configuration was refused; the old one stays in use")
 				continue
 			}
 			stop()

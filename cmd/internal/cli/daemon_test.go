@@ -177,7 +177,7 @@ func TestDaemonKeepsTheSchedule(t *testing.T) {
 	good := l.read(t, "dkimbot.yaml")
 	l.file(t, "dkimbot.yaml", "domains: []\nnosuch: 1\n")
 	must(t, d.cmd.Process.Signal(syscall.SIGHUP))
-	d.awaitLog(t, "the new configuration is refused; the old one goes on")
+	d.awaitLog(t, "the new configuration is refused; the old one stays in use")
 	l.file(t, "dkimbot.yaml", good) // for the commands below; the daemon is not told
 	deadline := time.Now().Add(time.Minute + soon)
 	for *l.status(t, "example.test").Active == first {
@@ -205,11 +205,11 @@ func TestDaemonReload(t *testing.T) {
 	good := l.read(t, "dkimbot.yaml")
 	l.file(t, "dkimbot.yaml", good+"nosuch: 1\n")
 	must(t, d.cmd.Process.Signal(syscall.SIGHUP))
-	d.awaitLog(t, "the new configuration is refused; the old one goes on")
+	d.awaitLog(t, "the new configuration is refused; the old one stays in use")
 	d.awaitLog(t, `unknown key \"nosuch\"`)
 	d.awaitTold(t, "READY=1", 2)
 	if m := d.messages(); !reloading.MatchString(m) ||
-		!strings.Contains(m, "STATUS=the new configuration was refused; the old one goes on") {
+		!strings.Contains(m, "STATUS=the new configuration was refused; the old one stays in use") {
 		t.Errorf("systemd was told %q", m)
 	}
 
@@ -259,7 +259,7 @@ func TestDaemonStopsDuringReload(t *testing.T) {
 	l.write(t)
 	l.run(t, "rotate", "--domain", "example.test").want(t, 0, "done s1: signer mx1 signs with it now")
 	if got := l.wantSound(t, "example.test"); got.Selectors["s1"].KeyID != st.Selectors["s1"].KeyID {
-		t.Error("the key was made anew")
+		t.Error("the key was made again")
 	}
 }
 
@@ -282,12 +282,12 @@ func TestDaemonStopsDuringVerify(t *testing.T) {
 	l.write(t)
 	l.run(t, "rotate", "--due").want(t, 0, "phase ready")
 	if got := l.wantSound(t, "example.test"); got.Selectors["s1"].KeyID != st.Selectors["s1"].KeyID {
-		t.Error("the key was made anew")
+		t.Error("the key was made again")
 	}
 }
 
 // I8: while one process works on a domain, a second one is told who does, and
-// the work of the first goes on.
+// the work of the first continues.
 func TestSecondProcess(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, "example.test", "other.test")
@@ -298,7 +298,7 @@ func TestSecondProcess(t *testing.T) {
 	first := l.command("rotate", "--domain", "example.test")
 	must(t, first.Start())
 	eventually(t, "the first process reloads", func() bool { return l.read(t, "busy") != "" })
-	l.run(t, "rotate", "--domain", "example.test").want(t, 3, "refused: take example.test in hand",
+	l.run(t, "rotate", "--domain", "example.test").want(t, 3, "refused: work on example.test",
 		fmt.Sprintf("is being worked on by root@%s pid %d", hostname(t), first.Process.Pid),
 		"hint: wait for the other process")
 	r := l.run(t, "rotate", "--domain", "example.test", "--json").want(t, 3, `"code": "lease-held"`)

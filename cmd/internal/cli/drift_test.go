@@ -82,8 +82,8 @@ const (
 	theEnd  = "; END dkimbot"
 )
 
-// What is safe is mended within the hour by `rotate --due` alone, without a daemon;
-// plan proposes it before, and the history says what was mended and why.
+// What is safe is repaired within the hour by `rotate --due` alone, without a daemon;
+// plan proposes it before, and the history says what was repaired and why.
 func TestDriftMended(t *testing.T) {
 	t.Parallel()
 	for title, c := range map[string]struct {
@@ -94,17 +94,17 @@ func TestDriftMended(t *testing.T) {
 	}{
 		"record deleted": {
 			func(t *testing.T, l *lab) { l.edit(t, zoneOf, withoutLine("s2._domainkey")) },
-			[]string{"drift the record that dkimbot published at s2._domainkey.example.test is gone from DNS",
+			[]string{"drift the record that dkimbot published at s2._domainkey.example.test is missing from DNS",
 				"it is published again by itself", "1. publish", "2. verify"},
 			[]string{"done s2: the record of key", "done s2: every authoritative server shows"},
-			"the record that dkimbot published at s2._domainkey.example.test is gone from DNS; it is published again; " +
+			"the record that dkimbot published at s2._domainkey.example.test is missing from DNS; it is published again; " +
 				"through lab",
 		},
 		"active's record deleted": {
 			func(t *testing.T, l *lab) { l.edit(t, zoneOf, withoutLine("s1._domainkey")) },
-			[]string{"drift the record that dkimbot published at s1._domainkey.example.test is gone from DNS", "1. publish"},
+			[]string{"drift the record that dkimbot published at s1._domainkey.example.test is missing from DNS", "1. publish"},
 			[]string{"done s1: the record of key"},
-			"the record that dkimbot published at s1._domainkey.example.test is gone from DNS",
+			"the record that dkimbot published at s1._domainkey.example.test is missing from DNS",
 		},
 		"signer table edited to the other selector": {
 			func(t *testing.T, l *lab) {
@@ -131,16 +131,16 @@ func TestDriftMended(t *testing.T) {
 			[]string{"done s1: signer mx1 signs with it now"},
 			"signer mx1 signs with mail and not with s1",
 		},
-		"signer host built anew": {
+		"signer host built again": {
 			func(t *testing.T, l *lab) { must(t, os.RemoveAll(filepath.Join(l.Dir, "opendkim"))) },
-			[]string{"drift signer mx1 does not sign for example.test any more, as a host that was built anew; " +
+			[]string{"drift signer mx1 does not sign for example.test any more, as a host that was built again; " +
 				"its mail leaves unsigned", "it is given the key of s1 by itself", "activate  signer mx1"},
 			[]string{"done s1: signer mx1 signs with it now"},
-			"as a host that was built anew",
+			"as a host that was built again",
 		},
 		"standby's private key gone": {
 			func(t *testing.T, l *lab) { must(t, os.RemoveAll(filepath.Join(l.Dir, "keys/example.test/s2"))) },
-			[]string{"drift the private key for s2._domainkey.example.test is gone from the keystore; no signer uses it",
+			[]string{"drift the private key for s2._domainkey.example.test is missing from the keystore; no signer uses it",
 				"a fresh key takes its place by itself", "1. generate", "5. destroy"},
 			[]string{"done s2: key", "was made, kept in the keystore", "done s2: the record of key"},
 			"store s2",
@@ -258,14 +258,14 @@ func TestDriftAsked(t *testing.T) {
 	}
 }
 
-// The active key is gone from the keystore: signers go on with their copies, and who
+// The active key is missing from the keystore: signers continue with their copies, and who
 // looks is told loudly, with a way on that leads on.
 func TestActiveKeyGone(t *testing.T) {
 	t.Parallel()
 	l := readyLab(t)
 	must(t, os.RemoveAll(filepath.Join(l.Dir, "keys/example.test/s1")))
-	says := []string{"the private key for s1._domainkey.example.test is gone from the keystore; " +
-		"the signers go on with their copies",
+	says := []string{"the private key for s1._domainkey.example.test is missing from the keystore; " +
+		"the signers continue with their copies",
 		"to do: restore it from a backup of the keystore, or switch to s2: 'dkimbot rotate --domain example.test'"}
 	l.run(t, "plan").want(t, 0, says...)
 	l.anHourPasses(t)
@@ -275,12 +275,12 @@ func TestActiveKeyGone(t *testing.T) {
 	if got := l.signs(t, "example.test"); !strings.HasPrefix(got, "[s1 ") {
 		t.Errorf("the signer uses %s", got)
 	}
-	// A host that is built anew can't be given the key: that is an error, and says why.
+	// A host that is built again can't be given the key: that is an error, and says why.
 	l.file(t, "opendkim.good", "")
 	must(t, os.RemoveAll(filepath.Join(l.Dir, "opendkim")))
 	l.anHourPasses(t)
 	l.run(t, "rotate", "--due").want(t, 1, "read the private key for s1._domainkey.example.test",
-		"it is gone from the keystore", "hint: restore it", "signer mx1 does not sign for example.test any more")
+		"it is missing from the keystore", "hint: restore it", "signer mx1 does not sign for example.test any more")
 }
 
 // Both keys are gone: this may be the wrong keystore, and nothing is made afresh (I12).
@@ -289,7 +289,7 @@ func TestBothKeysGone(t *testing.T) {
 	l := readyLab(t)
 	l.Keystore = "driver: file\npath: elsewhere"
 	l.write(t)
-	says := []string{"is gone from the keystore, and so is the other one",
+	says := []string{"is missing from the keystore, and so is the other one",
 		"whether the configuration names the right keystore"}
 	l.run(t, "plan").want(t, 0, append(says, "1 domain, 0 steps")...)
 	l.anHourPasses(t)
@@ -356,7 +356,7 @@ func TestDaemonLooks(t *testing.T) {
 	l.edit(t, zoneOf, withoutLine("s2._domainkey"))
 	l.anHourPasses(t)
 	d := l.daemon(t)
-	d.awaitLog(t, "is gone from DNS")
+	d.awaitLog(t, "is missing from DNS")
 	d.awaitLog(t, `"step":"verify"`)
 	d.stop(t, syscall.SIGTERM, soon)
 	l.wantSound(t, "example.test")

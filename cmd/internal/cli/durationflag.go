@@ -45,7 +45,7 @@ func parseDuration(s string) (time.Duration, error) {
 	}
 	days, err := strconv.ParseFloat(whole, 64)
 	if err != nil || !(days >= 0 && days <= 1e5) {
-		return 0, fmt.Errorf("%q is no number of days", s)
+		return 0, fmt.Errorf("%q is not a number of days", s)
 	}
 	return time.Duration(days * 24 * float64(time.Hour)), nil
 }

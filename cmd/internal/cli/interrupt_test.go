@@ -34,7 +34,7 @@ func TestInterruptedAnywhere(t *testing.T) {
 	}
 }
 
-// Who can't wait for the step in hand presses Ctrl-C again.
+// Who can't wait for the step in progress presses Ctrl-C again.
 func TestSecondInterrupt(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, "example.test")
@@ -61,7 +61,7 @@ reload_timeout: 10m`, l.Dir), 1)
 		}
 	}
 	if !late.Stop() {
-		t.Error("it went on for minutes")
+		t.Error("it continued for minutes")
 	}
 	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGINT {
 		t.Errorf("it ended by itself: %v", cmd.ProcessState)
@@ -95,15 +95,15 @@ func (l *lab) interrupt(t *testing.T, sig syscall.Signal, after time.Duration) {
 	late := time.AfterFunc(soon, func() { cmd.Process.Kill() })
 	cmd.Wait()
 	if !late.Stop() {
-		t.Errorf("it went on for minutes after the %s", sig)
+		t.Errorf("it continued for minutes after the %s", sig)
 	}
 	switch code := cmd.ProcessState.ExitCode(); {
 	case code == 0, code == -1: // it had ended, or not begun to listen
 	case code == 1 && strings.Contains(said.String(),
-		"Interrupted; the step in hand was finished, and nothing is lost. Left is 1 domain:\n  example.test  ") &&
-		strings.HasSuffix(said.String(), "\nTo go on: dkimbot rotate --domain example.test\n"):
+		"Interrupted; the step in progress was finished, and nothing is lost. Not finished yet: 1 domain\n  example.test  ") &&
+		strings.HasSuffix(said.String(), "\nTo continue: dkimbot rotate --domain example.test\n"):
 	case code == 1 && strings.HasSuffix(said.String(),
-		"Interrupted; the step in hand was finished. Nothing is left to do.\n"):
+		"Interrupted; the step in progress was finished. Nothing is left to do.\n"):
 	case code == 1 && said.String() == "Interrupted before anything was begun. Run the same command again.\n":
 	default:
 		t.Errorf("it ended with %d:\n%s", code, said.String())

@@ -80,7 +80,7 @@ func TestUnseenProcess(t *testing.T) {
 	first := apart(t, l.command("rotate", "--domain", "example.test"))
 	must(t, first.Start())
 	eventually(t, "the activation is under way", func() bool { return l.read(t, "busy") != "" })
-	l.run(t, "rotate", "--domain", "example.test").want(t, 3, "refused: take example.test in hand", "pid 1 ", "since ",
+	l.run(t, "rotate", "--domain", "example.test").want(t, 3, "refused: work on example.test", "pid 1 ", "since ",
 		"hint: wait for the other process, or end it")
 	finish(t, apart(t, l.command("rollback", "--domain", "example.test"))).want(t, 3, "pid 1 ")
 	l.run(t, "rotate", "--domain", "example.test", "--compromised").want(t, 3, "pid 1 ")

@@ -63,7 +63,7 @@ func Main(args []string, s Streams) int {
 	ctx, stop := s.CaughtSignal(context.Background())
 	defer stop()
 	defer outlivePipes()()
-	// After the first signal the step in hand is finished; a second one ends the process at once.
+	// After the first signal the step in progress is finished; a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
 	out, mark := &checkedWriter{w: patientWriter(s.Out)}, show.NewMark()
 	p := &program{Streams: s, stdout: out, terminal: patientWriter(s.Err), mark: mark}
@@ -164,7 +164,7 @@ func (c exitCode) Error() string { return "exit" }
 type program struct {
 	Streams
 	stdout    *checkedWriter // what Out leads to
-	terminal  io.Writer      // what Err leads to, for the line that is drawn anew
+	terminal  io.Writer      // what Err leads to, for the line that is drawn again
 	mark      string         // of the program's own colours
 	config    string
 	json      bool

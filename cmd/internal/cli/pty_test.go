@@ -108,8 +108,8 @@ func TestLiveLineOnATerminal(t *testing.T) {
 	}
 }
 
-// The terminal's interrupt key ends the run after the step in hand; what is left
-// and how to go on stands at the end.
+// The terminal's interrupt key ends the run after the step in progress; what is left
+// and how to continue stands at the end.
 func TestInterruptKey(t *testing.T) {
 	t.Parallel()
 	l, x := newLab(t, "example.test", "other.test"), newTerminal(t, 100)
@@ -122,14 +122,14 @@ func TestInterruptKey(t *testing.T) {
 	_, err := x.keys.Write([]byte{3}) // Ctrl-C: the terminal signals the program and all that it runs
 	must(t, err)
 	eventually(t, "it says that it ends", func() bool {
-		return strings.Contains(x.shows(), "finishing the step in hand; Ctrl-C again ends at once | ")
+		return strings.Contains(x.shows(), "finishing the step in progress; Ctrl-C again ends at once | ")
 	})
 	l.file(t, "go", "")
 	text, code := x.wait(t, cmd)
-	if code != 1 || !strings.Contains(text, "Interrupted; the step in hand was finished") {
+	if code != 1 || !strings.Contains(text, "Interrupted; the step in progress was finished") {
 		t.Errorf("it ended with %d:\n%s", code, text)
 	}
-	if _, command, ok := strings.Cut(text, "\nTo go on: dkimbot "); ok {
+	if _, command, ok := strings.Cut(text, "\nTo continue: dkimbot "); ok {
 		again := l.run(t, strings.Fields(command)...)
 		again.want(t, 0, "phase ready")
 	}
@@ -148,7 +148,7 @@ func TestAllKeysAreAskedFor(t *testing.T) {
 		cmd := l.command(append([]string{"rotate", "--all", "--compromised", "--wait"}, more...)...)
 		x.run(t, cmd)
 		if len(more) == 0 {
-			eventually(t, "it asks", func() bool { return strings.Contains(x.shows(), "Go on? [yes/no] ") })
+			eventually(t, "it asks", func() bool { return strings.Contains(x.shows(), "Continue? [yes/no] ") })
 			_, err := x.keys.Write([]byte(keys))
 			must(t, err)
 		}
@@ -171,7 +171,7 @@ func TestAllKeysAreAskedFor(t *testing.T) {
 	if text, code := answer("yes\n"); code != 0 || strings.Count(text, "was noted as compromised") < 2 {
 		t.Errorf("after a yes it ended with %d:\n%s", code, text)
 	}
-	if text, code := answer("", "--yes"); code != 0 || strings.Contains(text, "Go on?") {
+	if text, code := answer("", "--yes"); code != 0 || strings.Contains(text, "Continue?") {
 		t.Errorf("with --yes it ended with %d:\n%s", code, text)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// interrupted says what an interrupted run has left, and how to go on: with the
+// interrupted says what an interrupted run has left, and how to continue: with the
 // same command for what is left when again is "".
 func (p *program) interrupted(results []engine.Result, again string) error {
 	left := show.LeftOver(results)
@@ -24,7 +24,7 @@ func (p *program) interrupted(results []engine.Result, again string) error {
 	return exitCode(exitError)
 }
 
-// afterReport returns how an interrupted run goes on whose report of leaked keys was
+// afterReport returns how an interrupted run continues whose report of leaked keys was
 // noted: not by the same command, which, when all is done meanwhile, would report the
 // keys that signers have come to. It returns "" when nothing was noted, or reported.
 func (p *program) afterReport(results []engine.Result) string {

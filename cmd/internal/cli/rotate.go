@@ -230,11 +230,11 @@ func (p *program) closingWords(results []engine.Result, beside others) {
 	case len(results) == 0:
 		fmt.Fprintln(p.Out, "Nothing is due.")
 	case heldBack(results) != "":
-		fmt.Fprintf(p.Out, "Held back: %s. 'dkimbot rotate --due' and the daemon go on when the time has come.\n",
+		fmt.Fprintf(p.Out, "Held back: %s. 'dkimbot rotate --due' and the daemon continue when the wait ends.\n",
 			heldBack(results))
 	case waiting:
-		fmt.Fprintln(p.Out, "What is waited for is told above. "+
-			"'dkimbot rotate --due' and the daemon go on when the time has come.")
+		fmt.Fprintln(p.Out, "Waiting, see above. "+
+			"'dkimbot rotate --due' and the daemon continue when the wait ends.")
 	}
 	t.Warnings(show.UnlistedWarnings(beside.unlisted))
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // statusLine keeps one line at the foot of a terminal that tells what a run is at, drawn
-// anew in its place. Whatever else is written goes above it, so that a clean log is
+// again in its place. Whatever else is written goes above it, so that a clean log is
 // left when the line is gone. It is safe for concurrent use; a nil statusLine does nothing.
 type statusLine struct {
 	w     io.Writer
@@ -28,7 +28,7 @@ type statusLine struct {
 	done     chan struct{}
 }
 
-// redrawn is how often the line is drawn anew while nothing happens.
+// redrawn is how often the line is drawn again while nothing happens.
 const redrawn = time.Second
 
 // startStatusLine begins to tell on w until stop is called.
@@ -50,7 +50,7 @@ func startStatusLine(ctx context.Context, w io.Writer, width func() int) *status
 	return l
 }
 
-// change changes what is known, and draws the line anew.
+// change changes what is known, and draws the line again.
 func (l *statusLine) change(how func(*show.Progress)) {
 	if l == nil {
 		return

@@ -84,7 +84,7 @@ func TestLiveLine(t *testing.T) {
 	wantScreen(t, &w, "1 of 2 domains done | a.test: publish s1", "a line of output", "half a line")
 	interrupt()
 	for deadline := time.Now().Add(time.Minute); !strings.Contains(w.String(),
-		"finishing the step in hand"); time.Sleep(time.Millisecond) {
+		"finishing the step in progress"); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("an interruption is not told")
 		}
@@ -102,7 +102,7 @@ func TestLiveLine(t *testing.T) {
 	wantScreen(t, &w, "", "a line of output", "half a line", "the last words")
 }
 
-// While nothing happens it is drawn anew, since time passes.
+// While nothing happens it is drawn again, since time passes.
 func TestLiveLineTicks(t *testing.T) {
 	var w safeBuffer
 	l := startStatusLine(t.Context(), &w, func() int { return 80 })

@@ -23,7 +23,7 @@ func (l *lab) withVault(t *testing.T) *vaulttest.Server {
 	return server
 }
 
-// Vault is sealed in the middle of a rotation: the domain goes on to be signed,
+// Vault is sealed in the middle of a rotation: the domain continues to be signed,
 // the old key stays published, and after the unsealing the same command finishes.
 func TestVaultSealedInTheMiddle(t *testing.T) {
 	t.Parallel()

@@ -27,7 +27,7 @@ func TestOddZoneFile(t *testing.T) {
 
 // Zone files that can't be changed, and records that can't be answered for, are named with
 // line and reason before anything is done: at validate, and in the daemon's log, which
-// goes on for the other domains. A signed file is never changed (I2).
+// continues for the other domains. A signed file is never changed (I2).
 func TestZoneFilesAreNamed(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, "good.test", "signed.test", "broken.test", "odd.test")

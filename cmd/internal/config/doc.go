@@ -5,7 +5,7 @@
 // Load promises to touch nothing but the file, its includes and the files of
 // the secrets that it names, and only to read those. What it returns is plain
 // typed data with absolute paths, names in normal form and every default filled
-// in; secrets are handles that never print and are read anew each time, so that
+// in; secrets are handles that never print and are read again each time, so that
 // a rotated token is picked up.
 //
 // The rules that are decided here:

@@ -127,7 +127,7 @@ func share(s *node.Section, key string) Share {
 	} else if n, err := strconv.Atoi(text); err == nil && n > 0 && whole {
 		return Share{Count: n}
 	}
-	v.Fail("is no number of domains", form)
+	v.Fail("is not a number of domains", form)
 	return Share{}
 }
 

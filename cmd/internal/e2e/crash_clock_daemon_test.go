@@ -59,7 +59,7 @@ func (w *world) drainUnderDaemon() *process {
 }
 
 // setForward sets the clock forward by a month under a running daemon, while nothing
-// goes on: it looks after the domain, and publishes a record that has vanished. When
+// continues: it looks after the domain, and publishes a record that has vanished. When
 // the clock is right again, a rotation is like any other.
 func (w *world) setForward() {
 	w.setClock(right)

@@ -17,7 +17,7 @@ const (
 	right        = "0s"
 )
 
-// clocks sets the machine's clock while no program runs, lets the program go on with
+// clocks sets the machine's clock while no program runs, lets the program continue with
 // that, and sets it right again. Waits may grow by it; no mail may come to harm.
 //
 // Nobody can tell a month that has passed from a clock that was set: a drain that is
@@ -46,7 +46,7 @@ func (g *ground) clocks(t *testing.T) {
 	all.Wait()
 }
 
-// misled goes on with a wrong clock from a point on, then with the right one.
+// misled continues with a wrong clock from a point on, then with the right one.
 func (w *world) misled(point, wrong string) {
 	w.setClock(right)
 	if point != "" {

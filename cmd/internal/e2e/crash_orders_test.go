@@ -16,7 +16,7 @@ type play struct {
 	settle  func(*world, *settings)
 	prepare func(w *world) // to where the command is given
 	command []string       // at each of whose points the program is killed
-	mend    func(w *world) // what a person does then, who looks where the domain stands first
+	repair  func(w *world) // what a person does then, who looks where the domain stands first
 	finish  func(w *world) // checks the end
 }
 
@@ -45,7 +45,7 @@ func (g *ground) play(t *testing.T, k kind, p play) {
 		w := g.worldWith(t, k, p.settle)
 		p.prepare(w)
 		points = w.count(func() { w.bot.do(append(p.command, "--domain", w.domain)...) })
-		p.mend(w)
+		p.repair(w)
 		p.finish(w)
 		t.Logf("%d points", len(points))
 	})
@@ -64,7 +64,7 @@ func (g *ground) play(t *testing.T, k kind, p play) {
 				if !w.disturb(point, syscall.SIGKILL, slices.Clone(p.command)...) {
 					t.Error("the point was never reached")
 				}
-				p.mend(w)
+				p.repair(w)
 				p.finish(w)
 			})
 		})

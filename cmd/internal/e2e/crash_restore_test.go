@@ -29,7 +29,7 @@ var stations = []struct {
 }
 
 // backups puts a backup of the state database from each station in place at each
-// later one. Where a key was stored in between, the program must refuse to go on,
+// later one. Where a key was stored in between, the program must refuse to continue,
 // and must have done no harm when the right database comes back; otherwise it must
 // find its way by what it sees.
 func (g *ground) backups(t *testing.T) {
@@ -55,7 +55,7 @@ func (w *world) restored(backup, restore string, refused bool) {
 	out, code := w.bot.run("rotate", "--domain", w.domain, "--wait")
 	switch {
 	case refused && code != 3:
-		w.t.Errorf("a key was stored after the backup, and dkimbot went on (exit code %d)\n%s", code, out)
+		w.t.Errorf("a key was stored after the backup, and dkimbot continued (exit code %d)\n%s", code, out)
 	case !refused && code != 0:
 		w.t.Errorf("dkimbot did not find its way (exit code %d)\n%s", code, out)
 	}

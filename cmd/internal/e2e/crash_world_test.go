@@ -82,7 +82,7 @@ func newGroundFor(t testing.TB, binary string, atOnce map[algorithm]int) *ground
 	return g
 }
 
-// The times of a world: for how long a session with OpenDKIM goes on with the old
+// The times of a world: for how long a session with OpenDKIM continues with the old
 // key, for how long a message verifies after it was signed, and for how long
 // resolvers remember that nothing was there. This is so long that, also on a busy
 // machine, what comes before such a wait is done before it is over.

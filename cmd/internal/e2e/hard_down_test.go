@@ -79,7 +79,7 @@ func (d *down) withoutVault() {
 	d.finishes("s1")
 }
 
-// withoutReload lets the signer's reload hang: OpenDKIM goes on with the leaked key.
+// withoutReload lets the signer's reload hang: OpenDKIM continues with the leaked key.
 func (d *down) withoutReload() {
 	d.setReload("sleep 60")
 	d.report("s1", nil, "no signer could be switched away from it yet, so all mail would fail", "reload")

@@ -37,7 +37,7 @@ func leaked(t *testing.T, g *ground) {
 		t.Errorf("interrupted, dkimbot rotate --compromised ended with code %d and said\n%s\nwant code 1 and %s", code,
 			out, announcement)
 	}
-	if hint := "\nTo go on: dkimbot rotate --due --config "; !strings.Contains(l.bot.said.String(), hint) {
+	if hint := "\nTo continue: dkimbot rotate --due --config "; !strings.Contains(l.bot.said.String(), hint) {
 		t.Errorf("interrupted, dkimbot does not say %q", hint)
 	}
 	l.ledger.fled()

@@ -54,7 +54,7 @@ type scenario struct {
 	unproved bool // dkimbot does not ask OpenDKIM whether it has switched
 }
 
-// lag is how long a session with OpenDKIM that is open at a switch may go on with
+// lag is how long a session with OpenDKIM that is open at a switch may continue with
 // the old key. It is longer than sessions are, by the time that a check may come late.
 const lag = sessionTime + 5*time.Second
 
@@ -152,7 +152,7 @@ func (l *lab) turns() []turn {
 	return turns
 }
 
-// poll waits until the condition holds; the test goes on in any case, and has failed if it doesn't.
+// poll waits until the condition holds; the test continues in any case, and has failed if it doesn't.
 func (l *lab) poll(most time.Duration, what string, holds func() bool) {
 	l.t.Helper()
 	deadline := time.Now().Add(most)

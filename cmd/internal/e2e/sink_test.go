@@ -52,7 +52,7 @@ func (s *sinkSession) serve() {
 		case "EHLO":
 			answer = "250-sink\r\n250-PIPELINING\r\n250 8BITMIME"
 		case "DATA":
-			fmt.Fprint(s, "354 go on\r\n")
+			fmt.Fprint(s, "354 continue\r\n")
 			message, err := s.readData()
 			if err != nil {
 				return

@@ -29,7 +29,7 @@ func withoutDrain(t *testing.T, s *site) {
 }
 
 // withoutReload lets OpenDKIM never hear of the switch, and dkimbot not ask. It
-// goes on with a key whose record is then replaced and whose file is removed.
+// continues with a key whose record is then replaced and whose file is removed.
 func withoutReload(t *testing.T, s *site) {
 	l := newLab(t, s, scenario{domain: "deaf.test", pace: 400 * time.Millisecond,
 		drain: 5 * time.Second, settle: time.Second, policyDrain: 5 * time.Second, policySettle: time.Second, unproved: true})
@@ -65,7 +65,7 @@ func withoutFirstReload(t *testing.T, s *site) {
 }
 
 // withProof is withoutReload with dkimbot asking OpenDKIM afterwards: it notices, no
-// drain begins, and no mail comes to harm; when the reload works, it goes on (I1, I2, I10).
+// drain begins, and no mail comes to harm; when the reload works, it continues (I1, I2, I10).
 func withProof(t *testing.T, s *site) {
 	l := newLab(t, s, scenario{domain: "wary.test", pace: 400 * time.Millisecond,
 		drain: 3 * time.Second, settle: time.Second, policyDrain: 3 * time.Second, policySettle: time.Second})
@@ -74,7 +74,7 @@ func withProof(t *testing.T, s *site) {
 	l.startMail()
 	l.moreMail(10)
 	if _, code := l.bot.run("rotate", "--domain", l.domain); code != 1 {
-		t.Errorf("dkimbot rotate ended with code %d though OpenDKIM went on with s1; want 1", code)
+		t.Errorf("dkimbot rotate ended with code %d though OpenDKIM continued with s1; want 1", code)
 	}
 	l.bot.await("switching", "s1", 0)
 	l.moreMail(int((l.drain + lag) / l.pace))
@@ -89,7 +89,7 @@ func withProof(t *testing.T, s *site) {
 }
 
 // withoutSettling uses a replaced key at once. Receivers that still have its
-// predecessor at that name fail the mail; those that ask anew don't.
+// predecessor at that name fail the mail; those that ask again don't.
 func withoutSettling(t *testing.T, s *site) {
 	l := newLab(t, s, scenario{domain: "unsettled.test", pace: 400 * time.Millisecond,
 		drain: 3 * time.Second, settle: time.Minute, policyDrain: 3 * time.Second, policySettle: 0})
@@ -107,7 +107,7 @@ func withoutSettling(t *testing.T, s *site) {
 	}
 	for _, name := range []string{"dkimpy", "Mail::DKIM"} {
 		if n := report.Passed[name][atDelivery]; n != report.Sent {
-			t.Errorf("%s, which asks anew each time, passed %d of %d messages at delivery", name, n, report.Sent)
+			t.Errorf("%s, which asks again each time, passed %d of %d messages at delivery", name, n, report.Sent)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 // unshown are faults that no test shows, by file and the words that it would show
 // or the function that passes words on, each with the reason.
 var unshown = map[string]string{
-	"cmd/internal/cli/durationflag.go: is no number of days":         "the flag says instead which times it takes",
+	"cmd/internal/cli/durationflag.go: is not a number of days":      "the flag says instead which times it takes",
 	"cmd/internal/cli/adopt.go: checkSelectors":                      "says which flag it is, and what the selector's parser says",
 	"cmd/internal/app/process.go: find out which process this is":    "needs a machine without /proc",
 	"cmd/internal/app/process.go: give the machine a name: hostname": "needs a kernel that does not tell its name",

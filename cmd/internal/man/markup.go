@@ -38,7 +38,7 @@ func Parse(text string) (Page, error) {
 
 type reader struct {
 	page  Page
-	open  *Block // what the next line may go on with
+	open  *Block // what the next line may continue with
 	code  bool
 	table bool // the line before was a row
 }

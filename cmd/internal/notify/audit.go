@@ -23,7 +23,7 @@ const (
 	auditLock  = time.Second      // how long others may hold the log's lock
 )
 
-// audit appends one line for each document to a file, which it opens anew each
+// audit appends one line for each document to a file, which it opens again each
 // time: so whoever moves the file away gets a new one, without a signal. Lines that
 // come at the same time share one fsync.
 //
@@ -154,7 +154,7 @@ func (a *audit) flush() error {
 	was := a.broken.Swap(err != nil)
 	switch {
 	case err != nil && !was:
-		a.log.Error("the audit log can't be written; what is under way goes on, and no switch begins", "file", a.path,
+		a.log.Error("the audit log can't be written; what is under way continues, and no switch begins", "file", a.path,
 			"error", err, "hint", a.remedy(err))
 		a.failed(err)
 	case err == nil && was:

@@ -34,7 +34,7 @@ func TestAudit(t *testing.T) {
 		n.Step(e)
 	}
 	held := rotate.Event{Domain: "example.com", At: then, By: "root@mail1", Outcome: Refused}
-	n.Failed(held, fault.Refuse("lease-held", "take example.com in hand", "wait"))
+	n.Failed(held, fault.Refuse("lease-held", "work on example.com", "wait"))
 	n.Command("apply", "", fault.Refuse("stale-plan", "the plan is stale", "plan again"))
 	n.Failed(failedAt, trouble)
 	lines := documents(t, read(t, path)) // each is there when the call returns

@@ -74,7 +74,7 @@ func consent(ctx context.Context, hooks []Hook, d Document) error {
 func veto(d Document, err error) error {
 	hint := "nothing was changed"
 	if d.Previous != "" {
-		hint += ", and " + d.Previous + " goes on signing"
+		hint += ", and " + d.Previous + " continues signing"
 	}
 	return &fault.Error{Kind: fault.Refused, Code: codes.Vetoed, Err: err,
 		What: fmt.Sprintf("switch %s to %s", d.Domain, d.Selector),

@@ -61,7 +61,7 @@ func TestConsent(t *testing.T) {
 			}
 			faulttest.Shown(t, err)
 			if fault.KindOf(err) != fault.Refused || fault.CodeOf(err) != "vetoed" ||
-				!strings.Contains(fault.HintOf(err), "s1 goes on signing") {
+				!strings.Contains(fault.HintOf(err), "s1 continues signing") {
 				t.Errorf("kind %s, code %s, hint %s", fault.KindOf(err), fault.CodeOf(err), fault.HintOf(err))
 			}
 		})

@@ -17,7 +17,7 @@ import (
 )
 
 // memory knows which failures were told to whom, so that one that lasts is told
-// less and less often: also by commands that cron starts anew each time. It lives
+// less and less often: also by commands that cron starts again each time. It lives
 // in a file; when two processes write it at once, one failure may be told twice.
 type memory struct {
 	path string // "": it ends with the process

@@ -112,7 +112,7 @@ func TestMemoryOfOthers(t *testing.T) {
 }
 
 // TestMemoryBroken: a memory that can't be read or written is said once, and
-// telling goes on.
+// telling continues.
 func TestMemoryBroken(t *testing.T) {
 	for title, prepare := range map[string]func(path string) error{
 		"not JSON":  func(path string) error { return os.WriteFile(path, []byte("{"), 0o600) },

@@ -125,7 +125,7 @@ func (n *Notifier) post(batch []Document) func(context.Context) error {
 }
 
 // Consent asks the hooks before a switch whether it may begin. It is the heart's
-// port of that name: an error is a fault that says who objects, and how to go on.
+// port of that name: an error is a fault that says who objects, and how to continue.
 // A switch that can't be noted in the audit log must not begin either: whoever
 // keeps such a log wants nothing to happen unseen, and a switch can wait.
 func (n *Notifier) Consent(ctx context.Context, want rotate.Domain, s rotate.Step) error {
@@ -133,7 +133,7 @@ func (n *Notifier) Consent(ctx context.Context, want rotate.Domain, s rotate.Ste
 	if err := n.audit.note(d, true); err != nil {
 		return &fault.Error{Kind: fault.Refused, Code: codes.AuditUnwritten, Err: err, What: "note in the audit log that " +
 			d.Domain + " is to switch to " + d.Selector,
-			Hint: n.audit.remedy(err) + "; no switch begins that the audit log does not show, and what is under way goes on"}
+			Hint: n.audit.remedy(err) + "; no switch begins that the audit log does not show, and what is under way continues"}
 	}
 	if len(n.cfg.BeforeSwitch) == 0 {
 		return nil
@@ -187,7 +187,7 @@ func (n *Notifier) trouble(d Document) {
 // auditFailed tells that the audit log can't be written, where else it can be told.
 func (n *Notifier) auditFailed(err error) {
 	d := ofCommand("", "", n.cfg.By, time.Now(),
-		fault.Temporary("write the audit log", err, "make room, or mend the log's directory; until then no switch begins"))
+		fault.Temporary("write the audit log", err, "make room, or repair the log's directory; until then no switch begins"))
 	n.failure.put(d)
 	n.tell(d)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
-// standsStill is what a Drain says of the record: it goes on to be published.
+// standsStill is what a Drain says of the record: it continues to be published.
 const standsStill = "published"
 
 var (

@@ -143,5 +143,5 @@ func entryWords(e CalendarEntry, from string, kinds map[rotate.Kind]bool) (actio
 	case kinds[rotate.Destroy]:
 		return codes.ActionDestroy, fmt.Sprintf("the key of %s is destroyed", s)
 	}
-	return codes.ActionVerify, fmt.Sprintf("the key record of %s is looked at once more", s)
+	return codes.ActionVerify, fmt.Sprintf("the key record of %s is looked up again", s)
 }

@@ -47,7 +47,7 @@ func NewCounts(states, unlisted []rotate.State, now time.Time) Counts {
 	return c
 }
 
-// NeedsPerson reports that dkimbot can't go on with the domain by itself: something was refused for
+// NeedsPerson reports that dkimbot can't continue with the domain by itself: something was refused for
 // safety, or differs in a way that it does not repair.
 func NeedsPerson(st rotate.State) bool {
 	if st.Refused && st.Failures > 0 {

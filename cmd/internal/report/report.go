@@ -32,7 +32,7 @@ func NewProblem(err error) *Problem {
 	}
 	if Interrupted(err) {
 		return &Problem{Kind: "transient", Code: codes.Interrupted, Message: "interrupted between two steps; nothing is lost",
-			Hint: "run the same command again to go on"}
+			Hint: "run the same command again to continue"}
 	}
 	return &Problem{Kind: fault.KindOf(err).String(), Code: fault.CodeOf(err), Message: fault.Text(err),
 		Hint: fault.HintOf(err)}

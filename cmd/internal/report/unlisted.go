@@ -15,7 +15,7 @@ type Unlisted struct {
 	Phase   string            `json:"phase"`
 	Records []string          `json:"records"` // the names of the key records that stay in DNS
 	Keys    []string          `json:"keys"`    // the selectors whose private keys stay in the keystore
-	Signers map[string]string `json:"signers"` // the selector that each signer goes on to sign with
+	Signers map[string]string `json:"signers"` // the selector that each signer continues to sign with
 }
 
 // NewUnlisted makes the document of their states.

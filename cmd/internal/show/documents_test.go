@@ -117,7 +117,7 @@ func TestProblem(t *testing.T) {
 		{errors.New("x"), &report.Problem{Kind: "transient", Message: "x"}},
 		{fault.Lasting("read", errors.New("x"), "do"), &report.Problem{Kind: "permanent", Message: "read: x", Hint: "do"}},
 		{context.Canceled, &report.Problem{Kind: "transient", Code: "interrupted",
-			Message: "interrupted between two steps; nothing is lost", Hint: "run the same command again to go on"}},
+			Message: "interrupted between two steps; nothing is lost", Hint: "run the same command again to continue"}},
 		{fault.Temporary("ask", context.Canceled, ""), &report.Problem{Kind: "transient", Message: "ask: context canceled"}},
 	} {
 		if diff := cmp.Diff(c.want, report.NewProblem(c.err)); diff != "" {

@@ -32,7 +32,7 @@ func TestDrift(t *testing.T) {
 	wantText(t, written(func(x show.Text) { x.Plan(plan) }), `
 example.com  phase ready
   now   s1 signs
-  mail  Nothing changes; mail goes on as it does today.
+  mail  Nothing changes; mail continues as it does today.
   drift the record of s2 is gone
         it is published again by itself
   drift mx2 is left over; since Tue 2026-12-01 01:00:00 UTC (3 hours ago)
@@ -100,16 +100,16 @@ func TestUnlisted(t *testing.T) {
 a.test  phase replacing
   warning: it is not in the configuration any more; nothing of it is touched
   stays s1._domainkey.a.test and s2._domainkey.a.test in DNS; the private keys of s1 and s2 in the keystore; signer mx1 signs with s2
-        list it again to go on with it, or let go of it: dkimbot release --domain a.test
+        list it again to continue, or release it: dkimbot release --domain a.test
 
 b.test  phase bootstrapping
   warning: it is not in the configuration any more; nothing of it is touched
   stays the private keys of s1 in the keystore
-        list it again to go on with it, or let go of it: dkimbot release --domain b.test
+        list it again to continue, or release it: dkimbot release --domain b.test
 
 c.test  phase new
   warning: it is not in the configuration any more; nothing of it is touched
-        list it again to go on with it, or let go of it: dkimbot release --domain c.test
+        list it again to continue, or release it: dkimbot release --domain c.test
 
 `)
 	for range 4 {
@@ -135,7 +135,7 @@ func TestMailOfSilentSigner(t *testing.T) {
 	p := rotate.DomainPlan{Name: "a.test", Steps: []rotate.Step{step("mx1"), step("mx2")},
 		Seen: rotate.Observation{Signers: map[string]rotate.SignerSeen{"mx1": silent, "mx2": s2}}}
 	if got := show.Mail(p, now); !strings.HasPrefix(got,
-		"Mail goes on being signed with an unknown key (mx1) and s2 (mx2) until this is carried out, then with s1.") {
+		"Mail continues to be signed with an unknown key (mx1) and s2 (mx2) until this is carried out, then with s1.") {
 		t.Error(got)
 	}
 	p.Seen.Signers["mx2"] = silent
@@ -146,7 +146,7 @@ func TestMailOfSilentSigner(t *testing.T) {
 	}
 }
 
-// TestMailOfRevokedKey: true words: what signers go on to sign with a revoked key fails too, and
+// TestMailOfRevokedKey: true words: what signers continue to sign with a revoked key fails too, and
 // so does what they sign where another record stands.
 func TestMailOfRevokedKey(t *testing.T) {
 	at := func(selector string) rotate.SignerSeen {

@@ -24,13 +24,13 @@ func LeftOver(results []engine.Result) []engine.Result {
 }
 
 // Interrupted says that a run was told to end, what it has left, and with which
-// command it goes on.
+// command it continues.
 func (t Text) Interrupted(left []engine.Result, again string) {
 	if len(left) == 0 {
-		fmt.Fprintln(t.W, "Interrupted; the step in hand was finished. Nothing is left to do.")
+		fmt.Fprintln(t.W, "Interrupted; the step in progress was finished. Nothing is left to do.")
 		return
 	}
-	fmt.Fprintf(t.W, "Interrupted; the step in hand was finished, and nothing is lost. Left is %s:\n",
+	fmt.Fprintf(t.W, "Interrupted; the step in progress was finished, and nothing is lost. Not finished yet: %s\n",
 		report.Count(len(left), "domain"))
 	for _, r := range left[:min(len(left), mostLeft)] {
 		fmt.Fprintf(t.W, "  %s  %s\n", r.Domain, t.leftOf(r))
@@ -38,7 +38,7 @@ func (t Text) Interrupted(left []engine.Result, again string) {
 	if more := len(left) - mostLeft; more > 0 {
 		fmt.Fprintf(t.W, "  and %d more\n", more)
 	}
-	fmt.Fprintf(t.W, "To go on: %s\n", again)
+	fmt.Fprintf(t.W, "To continue: %s\n", again)
 }
 
 // leftOf tells where a domain stands and what it waits for.

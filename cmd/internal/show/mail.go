@@ -40,11 +40,11 @@ type mail struct {
 func (m mail) unchanged(lead string) string {
 	switch now := m.today(m.signers()); now {
 	case "":
-		return lead + "; mail goes on as it does today."
+		return lead + "; mail continues as it does today."
 	case unsigned:
-		return lead + "; mail goes on unsigned, at least not signed by anything that dkimbot manages."
+		return lead + "; mail continues unsigned, at least not signed by anything that dkimbot manages."
 	default:
-		return lead + "; mail goes on being signed with " + now + "."
+		return lead + "; mail continues to be signed with " + now + "."
 	}
 }
 
@@ -102,7 +102,7 @@ func (m mail) signing() string {
 	switch {
 	case to == "":
 		if now := m.today(m.signers()); now != "" && now != unsigned {
-			return "Mail goes on being signed with " + now + "."
+			return "Mail continues to be signed with " + now + "."
 		}
 		return ""
 	case from == unknown:
@@ -112,12 +112,12 @@ func (m mail) signing() string {
 		return fmt.Sprintf("%s is not signed for the domain today, at least not by anything that dkimbot manages; "+
 			"%s it is signed with %s, %s by then.", whose, m.from(at), to, m.shown(to))
 	case from == to && same:
-		return fmt.Sprintf("%s goes on being signed with %s, and with the same key.", whose, to)
+		return fmt.Sprintf("%s continues to be signed with %s, and with the same key.", whose, to)
 	case from == to:
 		return fmt.Sprintf("%s is signed with another key at %s than it should be; "+
 			"%s it is signed with the one that DNS shows.", whose, to, m.from(at))
 	}
-	return fmt.Sprintf("%s goes on being signed with %s until %s, then %s.", whose, from, m.until(at), then)
+	return fmt.Sprintf("%s continues to be signed with %s until %s, then %s.", whose, from, m.until(at), then)
 }
 
 // silence says why it is not known what signers sign with.
@@ -170,7 +170,7 @@ func (m mail) records(s rotate.Step) string {
 		return fmt.Sprintf("The key record of %s is replaced, which no mail needs any more: "+
 			"nothing has signed with it for longer than its drain.", s.Selector)
 	case s.Kind == rotate.Publish && s.Reason.Code == codes.Vanished:
-		return fmt.Sprintf("Mail signed with %s fails to verify until its key record, which is gone from DNS, "+
+		return fmt.Sprintf("Mail signed with %s fails to verify until its key record, which is missing from DNS, "+
 			"is back.", s.Selector)
 	case s.Kind == rotate.Revoke && s.Reason.Code == codes.Purge:
 		return fmt.Sprintf("No mail needs the record of %s any more when it is revoked.", s.Selector)
@@ -196,7 +196,7 @@ func (m mail) already(from rotate.Side) string {
 	return fmt.Sprintf("Mail already signed with %s verifies, because its key record is in DNS as well.", from.Selector)
 }
 
-// stays returns the signers that sign with a selector and go on to: no step switches them.
+// stays returns the signers that sign with a selector and continue to: no step switches them.
 func (m mail) stays(selector string) []string {
 	return slices.DeleteFunc(m.using(selector), func(name string) bool {
 		return slices.ContainsFunc(m.p.Steps, func(s rotate.Step) bool {

@@ -45,7 +45,7 @@ func (m Markdown) Plan(doc planfile.Document, is PlanStaleness) {
 		m.summary(told, is)
 	}
 	if rest := len(doc.Domains) - len(told); rest > 0 {
-		m.line("%s: nothing to do, and mail goes on being signed as it is.", report.Count(rest, "more domain"))
+		m.line("%s: nothing to do, and mail continues to be signed as it is.", report.Count(rest, "more domain"))
 	}
 	for _, d := range told {
 		m.domain(d, is.Domains[d.Name], len(told) > manyDomains)

@@ -68,7 +68,7 @@ func change(s rotate.Step) (from, to string) {
 		}
 		return from, "signs with " + s.To.Selector + ", " + sideWords(s.To, "")
 	case rotate.Drain:
-		return "published", "published: mail in flight goes on to verify"
+		return "published", "published: mail in flight continues to verify"
 	case rotate.Revoke:
 		return stood(s), "a record without a key: nothing that was signed with it verifies any more"
 	case rotate.Destroy:

@@ -86,7 +86,7 @@ func (p *Progress) End() { p.ending = true }
 func (p *Progress) Line(now time.Time, width int) string {
 	var parts []string
 	if p.ending {
-		parts = append(parts, "finishing the step in hand; Ctrl-C again ends at once")
+		parts = append(parts, "finishing the step in progress; Ctrl-C again ends at once")
 	}
 	if len(p.expected) > 0 {
 		parts = append(parts, fmt.Sprintf("%d of %s done", p.over, report.Count(len(p.expected), "domain")))

@@ -83,7 +83,7 @@ func TestProgressLine(t *testing.T) {
 		{"a wait that is over", func() { p.Waiting("b.test", rotate.Next{Action: "retry", At: at(0)}) }, time.Second,
 			"b.test: waiting 0s to try again"},
 		{"told to end", func() { p.Expect(three); begin("a.test", rotate.Publish, 0); p.End() }, 0,
-			"finishing the step in hand; Ctrl-C again ends at once | 0 of 3 domains done | a.test: publish s1"},
+			"finishing the step in progress; Ctrl-C again ends at once | 0 of 3 domains done | a.test: publish s1"},
 		{"how long still", func() {
 			for _, name := range strings.Split("abcdefghijklmno", "") {
 				p.Expect([]rotate.Domain{{Name: name}})
@@ -111,7 +111,7 @@ func TestProgressLine(t *testing.T) {
 	}
 }
 
-// An interrupted run says what is left, and the command to go on with.
+// An interrupted run says what is left, and the command to continue with.
 func TestInterruptedSaysWhatIsLeft(t *testing.T) {
 	of := func(name string, phase rotate.Phase, err error) engine.Result {
 		return engine.Result{Domain: name, State: rotate.State{Phase: phase, Target: "s2", Draining: "s1"}, Err: err}
@@ -126,7 +126,7 @@ func TestInterruptedSaysWhatIsLeft(t *testing.T) {
 	}
 	all[7].State.Next = &rotate.Next{Action: "replace", Selector: "s1", At: now.Add(7 * 24 * time.Hour)}
 	wantText(t, written(func(x show.Text) { x.Interrupted(show.LeftOver(all), "dkimbot rotate --due") }), `
-Interrupted; the step in hand was finished, and nothing is lost. Left is 7 domains:
+Interrupted; the step in progress was finished, and nothing is lost. Not finished yet: 7 domains
   a.test  (not begun)
   b.test  phase new (not begun)
   c.test  phase bootstrapping (its first keys are being made, published and put to use)
@@ -134,13 +134,13 @@ Interrupted; the step in hand was finished, and nothing is lost. Left is 7 domai
   e.test  phase draining (mail in flight is waited for; next: replace the key of s1, not before Tue 2026-12-08 04:00:00 UTC (in 7 days))
   f.test  phase replacing (s1 gets its fresh key)
   g.test  phase ready (not begun)
-To go on: dkimbot rotate --due
+To continue: dkimbot rotate --due
 `)
 	many := make([]engine.Result, 25)
 	got := written(func(x show.Text) { x.Interrupted(many, "dkimbot rotate --due") })
-	if !strings.Contains(got, "Left is 25 domains") || !strings.Contains(got, "\n  and 5 more\n") {
+	if !strings.Contains(got, "Not finished yet: 25 domains") || !strings.Contains(got, "\n  and 5 more\n") {
 		t.Error(got)
 	}
 	wantText(t, written(func(x show.Text) { x.Interrupted(show.LeftOver(all[1:3]), "x") }),
-		"\nInterrupted; the step in hand was finished. Nothing is left to do.\n")
+		"\nInterrupted; the step in progress was finished. Nothing is left to do.\n")
 }

@@ -70,7 +70,7 @@ func did(e rotate.Event) string {
 		return fmt.Sprintf("%s: its drain began; it stays published", e.Selector)
 	case rotate.Destroy:
 		if e.Code == codes.GoneAlready {
-			return fmt.Sprintf("%s: the old %s was gone from the keystore already", e.Selector, key)
+			return fmt.Sprintf("%s: the old %s was missing from the keystore already", e.Selector, key)
 		}
 		return fmt.Sprintf("%s: the old %s was destroyed", e.Selector, key)
 	case rotate.Revoke:

@@ -63,7 +63,7 @@ func TestPlan(t *testing.T) {
 	wantText(t, written(func(x show.Text) { x.Plan(plan) }), `
 example.com  phase replacing
   why   the drain of s1 has passed
-  mail  Mail goes on being signed with s1 until this is carried out, then with s2. The key record of s1 is replaced, which no mail needs any more: nothing has signed with it for longer than its drain. Mail already signed with s1 verifies all the while, because its key record stays in DNS until Tue 2026-12-08 04:00 UTC at least.
+  mail  Mail continues to be signed with s1 until this is carried out, then with s2. The key record of s1 is replaced, which no mail needs any more: nothing has signed with it for longer than its drain. Mail already signed with s1 verifies all the while, because its key record stays in DNS until Tue 2026-12-08 04:00 UTC at least.
 
    1. generate  s1._domainkey.example.com
       to    a new rsa2048 key
@@ -95,7 +95,7 @@ example.com  phase replacing
 
    6. drain     s1._domainkey.example.com
       from  published
-      to    published: mail in flight goes on to verify
+      to    published: mail in flight continues to verify
       why   the drain of s1 has passed
       when  not before Tue 2026-12-08 04:00:00 UTC (in 7 days)
 
@@ -136,7 +136,7 @@ func TestPlanWithNothingToDo(t *testing.T) {
 	wantText(t, written(func(x show.Text) { x.Plan(plan) }), `
 example.com  phase ready
   now   s1 signs; s2 is published and waits
-  mail  Nothing changes; mail goes on as it does today.
+  mail  Nothing changes; mail continues as it does today.
   next  rotate to s2, not before Tue 2026-12-01 05:00:00 UTC (in 60 minutes)
         the schedule's next rotation switches to s2
 
@@ -153,7 +153,7 @@ func TestPlanThatStops(t *testing.T) {
 example.com  phase new
   refused: s1._domainkey.example.com holds a record that dkimbot did not make
   hint: remove the record
-  mail  Nothing is done; mail goes on as it does today.
+  mail  Nothing is done; mail continues as it does today.
 
 `}, {errors.Join(fault.Temporary("ask mx1", errors.New("no answer"), "start mx1"), fault.Temporary("ask mx2", errors.New("no answer"), "start mx2")), `
 example.com  phase new
@@ -161,7 +161,7 @@ example.com  phase new
   hint: start mx1
   error: ask mx2: no answer
   hint: start mx2
-  mail  Nothing is done; mail goes on as it does today.
+  mail  Nothing is done; mail continues as it does today.
 
 `},
 	} {

@@ -14,7 +14,7 @@ func (t Text) Unlisted(all []report.Unlisted) {
 		t.heading(u.Name, rotate.Phase(u.Phase))
 		fmt.Fprintf(t.W, "  %s it is not in the configuration any more; nothing of it is touched\n", t.yellow("warning:"))
 		t.line("  ", "stays", strings.Join(staysOf(u), "; "))
-		t.line("  ", "", fmt.Sprintf("list it again to go on with it, or let go of it: dkimbot release --domain %s", u.Name))
+		t.line("  ", "", fmt.Sprintf("list it again to continue, or release it: dkimbot release --domain %s", u.Name))
 		fmt.Fprintln(t.W)
 	}
 }

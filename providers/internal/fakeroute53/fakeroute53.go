@@ -94,7 +94,7 @@ func (s *Service) Busy(n int) {
 	s.busy = n
 }
 
-// Rename gives a zone another id, as when it is removed and made anew.
+// Rename gives a zone another id, as when it is removed and made again.
 func (s *Service) Rename(z *Zone, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

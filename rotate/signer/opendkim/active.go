@@ -20,7 +20,7 @@ import (
 // Active returns what each of the domains is signed with. With a milter socket the daemon is
 // asked with a probe message for each domain, and one that does not answer is an error.
 // Without, the tables and key files are believed, foreign lines included, and tables that OpenDKIM can't load
-// are an error, because it goes on with those from before. For a domain whose last change is not
+// are an error, because it continues with those from before. For a domain whose last change is not
 // confirmed it is what signed before that change. A domain that is not signed for in its own name, that
 // has no key, or whose mail the daemon turns away, is left out. A key
 // file that can't be read fails its own domain only: the error is then a

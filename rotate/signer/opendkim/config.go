@@ -134,7 +134,7 @@ func (c *Config) Rules() (out []*settings.Problem) {
 	if c.Milter == "" && len(c.Reload) > 0 && c.Reload[0] != "true" {
 		out = append(out, &settings.Problem{Keys: []string{"milter"}, Warning: true,
 			Text: "is missing: nothing proves that OpenDKIM has taken up a switch, " +
-				"and one that has not goes on with a key that will be replaced",
+				"and one that has not continues with a key that will be replaced",
 			Remedy: "write milter: inet:8891@localhost, as Socket stands in opendkim.conf"})
 	}
 	return append(out, c.readerRule()...)

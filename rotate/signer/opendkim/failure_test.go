@@ -24,7 +24,7 @@ func wantActive(t testing.TB, s *Signer, want dkim.SigningKey) {
 }
 
 // TestReloadLeftOut: the command says that all is well and does nothing. The
-// proof notices (I10), the old key goes on signing (I1), and the next try
+// proof notices (I10), the old key continues signing (I1), and the next try
 // completes the switch.
 func TestReloadLeftOut(t *testing.T) {
 	d := signertest.StartOpenDKIM(t)

@@ -243,7 +243,7 @@ func (d *keyDir) correct(f *os.File, key dkim.SigningKey) error {
 	if info.Links != 1 && (info.Mode.Perm() != as.Mode || info.UID != as.UID || info.GID != as.GID) {
 		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: what,
 			Err: fmt.Errorf("the file there has %d names (hard links) and not the owner and mode that OpenDKIM needs",
-				info.Links), Hint: "move it away; the next run writes it anew"}
+				info.Links), Hint: "move it away; the next run writes it again"}
 	}
 	if err := as.Apply(f); err != nil {
 		return d.signer.fileFault("correct the owner and mode of key file "+f.Name(), err)

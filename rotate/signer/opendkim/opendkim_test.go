@@ -231,7 +231,7 @@ func writeKey(t testing.TB, d *signertest.OpenDKIM, path string, key *dkim.Priva
 }
 
 // TestForeignLines: lines that would change their meaning are refused, nothing
-// is changed, and the other domains go on (I6).
+// is changed, and the other domains continue (I6).
 func TestForeignLines(t *testing.T) {
 	k := signertest.Keys(t, 3)
 	for name, test := range map[string]struct{ keys, signs string }{

@@ -14,7 +14,7 @@ import (
 
 // TestKeysForNobodyKnown: where keys would be for root alone, and no probe shows whether OpenDKIM can read
 // them, that is refused by name before the first key is made (I1). Whoever names the user, gives the directory
-// to him, asks the daemon or runs none goes on.
+// to him, asks the daemon or runs none continues.
 func TestKeysForNobodyKnown(t *testing.T) {
 	needRoot(t)
 	for name, tc := range map[string]struct {

@@ -161,7 +161,7 @@ func (b *batch) holds(path string, j *job) bool {
 
 // clash returns why j can't be carried out beside the foreign lines. A foreign
 // SigningTable line that uses one of our names, or leads to one of our selectors
-// by an entry of its own, would go on signing with a key whose record is about to
+// by an entry of its own, would continue signing with a key whose record is about to
 // be replaced; one that ours is found before does no harm.
 func (f foreignLines) clash(b *batch, j *job) error {
 	name := b.entryName(j)

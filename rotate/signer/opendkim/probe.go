@@ -91,7 +91,7 @@ func (d *dialer) close() {
 	}
 }
 
-// actionError is an answer other than "go on".
+// actionError is an answer other than "continue".
 type actionError struct{ *milter.Action }
 
 func (e actionError) Error() string {

@@ -13,7 +13,7 @@ import (
 // connections is how many the daemon is asked through at once.
 const connections = 4
 
-// patience says how long to go on asking about a domain without any progress.
+// patience says how long to continue asking about a domain without any progress.
 type patience int
 
 const (
