@@ -73,7 +73,7 @@ the state can't be read.`,
 			}
 			p.text(p.Out, p.OutTTY).Statuses(states, unlisted, detail)
 			if of.narrow() && len(states) == 0 {
-				fmt.Fprintln(p.Out, "No domain is like that.")
+				fmt.Fprintln(p.Out, "No domain matches.")
 			}
 			return nil
 		},
