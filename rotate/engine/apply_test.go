@@ -9,17 +9,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
-	"github.com/google/go-cmp/cmp"
 )
 
 // approve makes a plan for the domain as it is now, and approves of it.
-func (w *world) approve(id string, d wish) rotate.Approval {
+func (w *world) approve(id string, d wish) approval.Approval {
 	w.Helper()
 	p := &process{world: w, id: "planner"}
 	planner := &engine.Planner{State: w.store, Keys: p, Look: p, Clock: p, Signers: map[string]rotate.SignerReader{}}
@@ -30,11 +32,11 @@ func (w *world) approve(id string, d wish) rotate.Approval {
 	if err != nil {
 		w.Fatalf("plan: %v", err)
 	}
-	return rotate.Approval{PlanID: id, Asked: plan.Asked, Steps: plan.Steps, Conditions: plan.Conditions()}
+	return approval.Approval{PlanID: id, Asked: plan.Asked, Steps: plan.Steps, Conditions: approval.ConditionsOf(plan)}
 }
 
 // apply applies, and returns the operations that had an effect, or tried to.
-func (w *world) apply(d wish, a rotate.Approval, patience engine.Patience) (engine.Result, []string) {
+func (w *world) apply(d wish, a approval.Approval, patience engine.Patience) (engine.Result, []string) {
 	var ops []string
 	w.pause = func(op string) { ops = append(ops, op) }
 	defer func() { w.pause = nil }()
@@ -227,7 +229,7 @@ func TestApplyNotWhatBecameDue(t *testing.T) {
 	w.spoil("s2", "")
 	d.Signers = append(d.Signers, "mx2")
 	w.addHost("mx2")
-	a.Conditions.Signers["mx2"] = rotate.SignsWith{}
+	a.Conditions.Signers["mx2"] = approval.SignsWith{}
 	before := w.state(d.Name)
 	res, ops := w.apply(d, a, engine.Patience{})
 	wantStale(t, res.Err, "now it takes a step that the plan does not have: verify s1")
@@ -492,8 +494,8 @@ func TestApplyNothing(t *testing.T) {
 	w.settle(d)
 	before := w.state(d.Name)
 	w.spoil("s2", "")
-	res, ops := w.apply(d, rotate.Approval{PlanID: "p1",
-		Conditions: rotate.Conditions{Revision: before.Revision}}, forever)
+	res, ops := w.apply(d, approval.Approval{PlanID: "p1",
+		Conditions: approval.Conditions{Revision: before.Revision}}, forever)
 	if res.Err != nil || len(ops) > 0 || res.State.Phase != rotate.Ready || res.Plan.Reason.Code != "nothing-planned" ||
 		w.state(d.Name).Revision != before.Revision {
 		t.Errorf("%v, did %v, %+v", res.Err, ops, res.Plan)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -13,14 +14,14 @@ import (
 // grant is an approval as it is used up. It belongs to one Task. The nil
 // grant, of a run that nobody has to approve, permits everything.
 type grant struct {
-	rotate.Approval
+	approval.Approval
 	done  []bool        // by step
 	begun bool          // the use of the plan is noted in the state, see takeUp
 	last  *rotate.State // as this work left it; nil: it did not get that far
 	moved bool          // somebody else has worked on the domain since
 }
 
-func newGrant(a rotate.Approval) *grant {
+func newGrant(a approval.Approval) *grant {
 	return &grant{Approval: a, done: make([]bool, len(a.Steps))}
 }
 
@@ -123,7 +124,7 @@ func (g *grant) admit(domain string, stored rotate.State, seen rotate.Observatio
 			Hint: fault.HintOf(unasked),
 			What: fmt.Sprintf("apply plan %s to %s: could not verify that nothing changed since the plan was made", g.PlanID, domain)}
 	}
-	return rotate.Stale(g.PlanID, domain, why), unknown
+	return approval.Stale(g.PlanID, domain, why), unknown
 }
 
 // permitted returns those of the steps that may be carried out: all, none when the
@@ -136,13 +137,13 @@ func (g *grant) permitted(domain string, steps []rotate.Step) ([]rotate.Step, er
 		return nil, nil
 	}
 	if g.moved {
-		return nil, rotate.Stale(g.PlanID, domain,
+		return nil, approval.Stale(g.PlanID, domain,
 			[]rotate.Reason{{Code: codes.StateMoved,
 				Message: fmt.Sprintf("somebody else has worked on %s since this plan was begun", domain)}})
 	}
 	for _, s := range steps {
 		if !g.open(s) {
-			return nil, rotate.Stale(g.PlanID, domain,
+			return nil, approval.Stale(g.PlanID, domain,
 				[]rotate.Reason{{Code: codes.NotPlanned, Message: "now it takes a step that the plan does not have: " + s.Words()}})
 		}
 	}

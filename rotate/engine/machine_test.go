@@ -8,10 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
-	"pgregory.net/rapid"
 )
 
 // TestAnything lets anything happen, in any order: processes are killed anywhere
@@ -75,8 +77,8 @@ type machine struct {
 	*world
 	d     wish
 	hired int
-	lost  bool              // the keystore lost a key at some time
-	plans []rotate.Approval // that a person approved of
+	lost  bool                // the keystore lost a key at some time
+	plans []approval.Approval // that a person approved of
 }
 
 var operations = []string{"put s1", "put s2", "publish s1", "publish s2", "activate mx1", "activate mx2", "destroy s1",
@@ -307,7 +309,7 @@ func (m *machine) carryOut(t *rapid.T) {
 }
 
 // checkOnce: a step is done as often as it is in the plan.
-func (m *machine) checkOnce(t *rapid.T, a rotate.Approval, done []rotate.Event, e rotate.Event) {
+func (m *machine) checkOnce(t *rapid.T, a approval.Approval, done []rotate.Event, e rotate.Event) {
 	n, most := 0, 0
 	for _, d := range done {
 		if d.Kind == e.Kind && d.Selector == e.Selector && d.Signer == e.Signer {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -23,7 +24,7 @@ type Task struct {
 	// lease, state or surroundings can't be had fails, and its approval still holds; it does so
 	// after a veto, a limit or a failure before the first effect, too. What is left at the end is
 	// in Result.Left; from there the domain is looked after like any other.
-	Approval *rotate.Approval
+	Approval *approval.Approval
 	// Adoption, if there is one, comes first: its keys are taken under management. The other
 	// selector gets its key then, the signers are given the adopted key through dkimbot, and the
 	// domain becomes ready. DNS must show each key, and the keystore must hold nothing in its

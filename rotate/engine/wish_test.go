@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
@@ -47,7 +48,7 @@ func (e *testEngine) Settle(ctx context.Context, d wish, patience engine.Patienc
 	return e.Engine.Settle(ctx, d.task(), patience, waiting)
 }
 
-func (e *testEngine) Apply(ctx context.Context, d wish, a rotate.Approval, patience engine.Patience,
+func (e *testEngine) Apply(ctx context.Context, d wish, a approval.Approval, patience engine.Patience,
 	waiting func(string, rotate.Next)) engine.Result {
 	t := engine.Task{Domain: d.Domain, Request: rotate.Request{Ignore: d.Ignore}, Approval: &a}
 	return e.Engine.Settle(ctx, t, patience, waiting)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
@@ -145,12 +146,12 @@ func (s obedient) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 
 // twice applies a plan that was used as if it were a new one, made now.
 func twice() *tamper {
-	return &tamper{plan: func(p *process, d *domain, a *approved, approval *rotate.Approval) {
+	return &tamper{plan: func(p *process, d *domain, a *approved, given *approval.Approval) {
 		if !a.used {
 			return
 		}
 		if now, err := p.survey(p.wants(d), rotate.Request{}); err == nil {
-			approval.PlanID, approval.Conditions = fmt.Sprintf("plan %d again", a.number), now.Conditions()
+			given.PlanID, given.Conditions = fmt.Sprintf("plan %d again", a.number), approval.ConditionsOf(now)
 		}
 	}}
 }

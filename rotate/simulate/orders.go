@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 )
@@ -168,7 +169,7 @@ func (w *world) loseKey(d *domain) {
 
 // approved is a plan that a person has approved of.
 type approved struct {
-	rotate.Approval
+	approval.Approval
 	number int
 	used   bool // it was taken up, and its work ended
 	begun  bool // it is being carried out
@@ -208,8 +209,8 @@ func (w *world) makePlan(d *domain) *approved {
 	}
 	w.plans++
 	a := &approved{number: w.plans,
-		Approval: rotate.Approval{PlanID: fmt.Sprintf("plan %d", w.plans), Asked: plan.Asked, Steps: plan.Steps,
-			Conditions: plan.Conditions()}}
+		Approval: approval.Approval{PlanID: fmt.Sprintf("plan %d", w.plans), Asked: plan.Asked, Steps: plan.Steps,
+			Conditions: approval.ConditionsOf(plan)}}
 	w.tell(d.name, "an operator makes plan %d: %d steps", a.number, len(a.Steps))
 	return a
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 )
@@ -71,7 +72,7 @@ type Scenario struct {
 type tamper struct {
 	parts  func(p *process, parts *engine.Parts)
 	domain func(w *world, d *rotate.Domain)
-	plan   func(p *process, d *domain, a *approved, approval *rotate.Approval)
+	plan   func(p *process, d *domain, a *approved, approval *approval.Approval)
 }
 
 // Planned returns the scenario that plays domains forward from start: two name

@@ -6,14 +6,16 @@ import (
 	"slices"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/engine"
-	"github.com/spf13/cobra"
 )
 
 func (p *program) applyCommand() *cobra.Command {
@@ -134,7 +136,7 @@ func approved(cfg *config.Config, doc planfile.Document,
 		switch why := d.SameConfig(cfg.DomainDigest(d.Name)); {
 		case why != nil:
 			refused = append(refused, engine.Result{Domain: d.Name,
-				Err: rotate.Stale(doc.PlanID, d.Name, []rotate.Reason{*why})})
+				Err: approval.Stale(doc.PlanID, d.Name, []rotate.Reason{*why})})
 		case err != nil:
 			refused = append(refused, engine.Result{Domain: d.Name, Err: err})
 		case d.Problem != nil && len(d.Steps) == 0:

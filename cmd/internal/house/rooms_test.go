@@ -145,10 +145,12 @@ var arrows = map[string][]string{
 	"rotate/batch":    {"rotate", "rotate/codes", "rotate/fault"},
 	"rotate/lease":    {"rotate", "rotate/codes", "rotate/fault"},
 	"rotate/quota":    {"rotate", "rotate/calendar"},
+	"rotate/approval": {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault"},
 	"rotate/health":   {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault"},
 	"rotate/plan":     {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/health"},
 	"rotate/forecast": {"rotate", "rotate/dkim", "rotate/fault", "rotate/health", "rotate/plan"},
-	"rotate/engine": {"rotate", "rotate/batch", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/forecast",
+	"rotate/engine": {"rotate", "rotate/approval", "rotate/batch", "rotate/codes", "rotate/dkim", "rotate/fault",
+		"rotate/forecast",
 		"rotate/health", "rotate/lease", "rotate/plan", "rotate/quota"},
 }
 
@@ -181,7 +183,8 @@ func TestArrowsPointOneWay(t *testing.T) {
 var pure = []string{"rotate/health", "rotate/plan", "rotate/forecast"}
 
 // ports are what can: interfaces of package rotate.
-var ports = []string{"KeyReader", "Keystore", "Looker", "Publisher", "SignerReader", "Signer", "Forgetter", "StateReader",
+var ports = []string{"KeyReader", "Keystore", "Looker", "Publisher", "SignerReader", "Signer",
+	"Forgetter", "StateReader",
 	"Store", "Names", "NameReader", "Quota", "QuotaReader", "Queue", "WorkQueue", "Clock"}
 
 // TestPure: of the standard library the planner and what it asks import nothing that reaches

@@ -13,6 +13,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/approval"
 )
 
 // FormatVersion is the version of the documents that New makes and Read takes.
@@ -72,7 +73,7 @@ type About struct {
 
 // Preconditions are what must still hold when the plan is carried out.
 type Preconditions struct {
-	rotate.Conditions
+	approval.Conditions
 	ConfigSHA256 string `json:"config_sha256"` // of all configuration that bears on the domain
 }
 
@@ -146,7 +147,7 @@ func newDomain(p rotate.DomainPlan) Domain {
 	d := Domain{Name: p.Name, Phase: string(p.Phase), Asked: p.Asked, Reason: p.Reason, Steps: []Step{},
 		Problem: report.NewProblem(p.Stop), Drift: []rotate.Finding{},
 		Warnings: append([]string{}, rotate.Texts(p.Warnings)...), About: about(p),
-		Preconditions: Preconditions{Conditions: p.Conditions()}}
+		Preconditions: Preconditions{Conditions: approval.ConditionsOf(p)}}
 	if p.Next != nil {
 		next := *p.Next
 		next.At = clean(next.At)
@@ -241,8 +242,8 @@ func (doc Document) General() []string {
 }
 
 // Approval returns the permission that the document gives for the domain.
-func (doc Document) Approval(d Domain) rotate.Approval {
-	return rotate.Approval{PlanID: doc.PlanID, Asked: d.Asked, Steps: d.Plan().Steps,
+func (doc Document) Approval(d Domain) approval.Approval {
+	return approval.Approval{PlanID: doc.PlanID, Asked: d.Asked, Steps: d.Plan().Steps,
 		Conditions: d.Preconditions.Conditions}
 }
 

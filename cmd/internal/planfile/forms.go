@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
@@ -19,7 +20,7 @@ var (
 )
 
 // formed reports whether a signer that dkimbot knows could have named this key.
-func formed(s rotate.SignsWith) bool {
+func formed(s approval.SignsWith) bool {
 	return namesForm.MatchString(s.Selector) && digestForm.MatchString(s.KeyID)
 }
 

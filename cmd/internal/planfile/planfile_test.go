@@ -16,6 +16,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -70,10 +71,10 @@ func TestReadsBack(t *testing.T) {
 		t.Errorf("the problem is %+v", stop)
 	}
 	a := got.Approval(got.Domains[0])
-	want := rotate.Conditions{Revision: 7, State: "sha256:state",
+	want := approval.Conditions{Revision: 7, State: "sha256:state",
 		Records: map[string]string{"s1": "sha256:" + sum("a\nb")},
-		Keys:    map[string]rotate.KeyHeld{"s1": {Version: 3, KeyID: "0011"}},
-		Signers: map[string]rotate.SignsWith{"mx1": {Selector: "s1", KeyID: "0011"}}}
+		Keys:    map[string]approval.KeyHeld{"s1": {Version: 3, KeyID: "0011"}},
+		Signers: map[string]approval.SignsWith{"mx1": {Selector: "s1", KeyID: "0011"}}}
 	if diff := cmp.Diff(want, a.Conditions); diff != "" || a.PlanID != doc.PlanID || !a.Asked || len(a.Steps) != 2 {
 		t.Errorf("%+v\n%s", a, diff)
 	}

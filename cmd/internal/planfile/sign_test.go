@@ -11,6 +11,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -125,7 +126,7 @@ func TestBounds(t *testing.T) {
 		"another after":     func(d *planfile.Document) { d.Domains[0].Steps[0].After["selector"] = "s1" },
 		"more after":        func(d *planfile.Document) { d.Domains[0].Steps[1].After["ttl"] = "1h" },
 		"words of a signer": func(d *planfile.Document) {
-			d.Domains[0].Preconditions.Signers["mx1"] = rotate.SignsWith{Selector: "nothing at all"}
+			d.Domains[0].Preconditions.Signers["mx1"] = approval.SignsWith{Selector: "nothing at all"}
 		},
 		"digest":           func(d *planfile.Document) { d.Domains[0].Preconditions.State = "as it was" },
 		"signed by nobody": func(d *planfile.Document) { d.Lineage = "" },

@@ -1,16 +1,14 @@
-package rotate
+package approval
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
+	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -40,30 +38,14 @@ type SignsWith struct {
 	KeyID    string `json:"key_id"`
 }
 
-// Conditions returns what p was made from.
-func (p DomainPlan) Conditions() Conditions {
+// ConditionsOf returns what a plan was made from.
+func ConditionsOf(p rotate.DomainPlan) Conditions {
 	c := observed(p.Seen)
 	c.Revision, c.State = p.Revision, p.Basis
 	return c
 }
 
-// Basis returns a digest of what of the state bears on what is done. The books that
-// every look at a domain keeps, such as what comes next and what failed, do not: a
-// daemon that looks after a domain makes no plan for it stale.
-func (st State) Basis() string {
-	st.Revision, st.DueAt, st.Failures, st.LastError, st.Refused, st.NextTry, st.Next, st.Config = 0, time.Time{}, 0, "",
-		false, time.Time{}, nil, ""
-	st.Failed, st.Drift, st.Former, st.Clock = Failure{}, nil, nil, nil
-	st.Enter(cmp.Or(st.Phase, New))
-	text, err := json.Marshal(st)
-	if err != nil {
-		panic("rotate: a State does not marshal: " + err.Error()) // what was stored does
-	}
-	sum := sha256.Sum256(text)
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-func observed(seen Observation) Conditions {
+func observed(seen rotate.Observation) Conditions {
 	c := Conditions{Records: map[string]string{}, Keys: map[string]KeyHeld{}, Signers: map[string]SignsWith{}}
 	for name, s := range seen.Selectors {
 		if s.SightErr == nil {
@@ -89,10 +71,10 @@ func digest(values []string) string {
 
 // changed says what is not as it was, and what can't be asked now so that nobody
 // knows (nil: everything could be).
-func (c Conditions) changed(have State, seen Observation) (why []Reason, unknown error) {
+func (c Conditions) changed(have rotate.State, seen rotate.Observation) (why []rotate.Reason, unknown error) {
 	domain, now := have.Domain, observed(seen)
 	say := func(code codes.Code, format string, args ...any) {
-		why = append(why, Reason{code, fmt.Sprintf(format, args...)})
+		why = append(why, rotate.Reason{Code: code, Message: fmt.Sprintf(format, args...)})
 	}
 	if have.Revision != c.Revision && have.Basis() != c.State {
 		say(codes.StateMoved, "the state of %s has moved on from revision %d to %d", domain, c.Revision, have.Revision)
@@ -103,7 +85,7 @@ func (c Conditions) changed(have State, seen Observation) (why []Reason, unknown
 			unknown = first(unknown, is.SightErr)
 		} else if before != after {
 			say(codes.RecordChanged, "DNS shows something else at %s than when the plan was made: %s", name,
-				Brief(is.Sight.Values))
+				rotate.Brief(is.Sight.Values))
 		}
 		if before, asked := c.Keys[s]; is.KeyErr != nil {
 			unknown = first(unknown, is.KeyErr)
@@ -131,7 +113,7 @@ func (k KeyHeld) String() string {
 	if k.KeyID == "" {
 		return fmt.Sprintf("version %d, destroyed", k.Version)
 	}
-	return fmt.Sprintf("version %d, %s", k.Version, ShortID(k.KeyID))
+	return fmt.Sprintf("version %d, %s", k.Version, rotate.ShortID(k.KeyID))
 }
 
 // String says it for people: "signs with s1, 00112233".
@@ -142,7 +124,7 @@ func (s SignsWith) String() string {
 	case s.KeyID == "":
 		return "signs with " + s.Selector
 	}
-	return "signs with " + s.Selector + ", key " + ShortID(s.KeyID)
+	return "signs with " + s.Selector + ", key " + rotate.ShortID(s.KeyID)
 }
 
 func orUnknown(s string, known bool) string {
@@ -162,7 +144,7 @@ func first(errs ...error) error {
 }
 
 // Stale returns the refusal to carry out a plan for a domain, or nil when there is no reason.
-func Stale(planID, domain string, why []Reason) error {
+func Stale(planID, domain string, why []rotate.Reason) error {
 	if len(why) == 0 {
 		return nil
 	}

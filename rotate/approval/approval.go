@@ -1,6 +1,9 @@
-package rotate
+package approval
 
-import "github.com/dkimbot/dkimbot/rotate/codes"
+import (
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+)
 
 // Approval is what a person agreed to for one domain: steps, and what they were
 // planned from. It is permission and no program: what is done is always what Plan
@@ -8,16 +11,16 @@ import "github.com/dkimbot/dkimbot/rotate/codes"
 type Approval struct {
 	PlanID     string
 	Asked      bool // the rotation is a person's wish, whatever the schedule says
-	Steps      []Step
+	Steps      []rotate.Step
 	Conditions Conditions
 }
 
 // Stale says why the approval does not hold any more, given what is there now;
 // unknown says what could not be asked, so that nobody knows.
-func (a Approval) Stale(have State, seen Observation) (why []Reason, unknown error) {
+func (a Approval) Stale(have rotate.State, seen rotate.Observation) (why []rotate.Reason, unknown error) {
 	if have.Applied == a.PlanID && a.PlanID != "" {
 		// whatever else differs follows from it
-		return []Reason{{codes.Applied, "this plan was applied to " + have.Domain + " already"}}, nil
+		return []rotate.Reason{{Code: codes.Applied, Message: "this plan was applied to " + have.Domain + " already"}}, nil
 	}
 	return a.Conditions.changed(have, seen)
 }

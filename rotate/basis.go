@@ -1,0 +1,25 @@
+package rotate
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+)
+
+// Basis returns a digest of what of the state bears on what is done. The books that
+// every look at a domain keeps, such as what comes next and what failed, do not: a
+// daemon that looks after a domain makes no plan for it stale.
+func (st State) Basis() string {
+	st.Revision, st.DueAt, st.Failures, st.LastError, st.Refused, st.NextTry, st.Next, st.Config = 0, time.Time{}, 0, "",
+		false, time.Time{}, nil, ""
+	st.Failed, st.Drift, st.Former, st.Clock = Failure{}, nil, nil, nil
+	st.Enter(cmp.Or(st.Phase, New))
+	text, err := json.Marshal(st)
+	if err != nil {
+		panic("rotate: a State does not marshal: " + err.Error()) // what was stored does
+	}
+	sum := sha256.Sum256(text)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
