@@ -29,7 +29,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew; then read what has changed")
+var update = flag.Bool("update", false, "write the golden files again; then read what has changed")
 
 // golden compares with a file.
 func golden(t *testing.T, name string, got []byte) {
