@@ -196,7 +196,8 @@ func (s *source) call(n *ast.CallExpr) {
 		text := fmt.Sprintf("%s || %s.Equal(%s)", s.of(n), s.of(sel.X), s.of(n.Args[0]))
 		s.add(n, condition, "", text, fmt.Sprintf("%q at the same time", s.of(n)))
 	}
-	if id, ok := n.Fun.(*ast.Ident); ok && len(n.Args) == 2 && (id.Name == "max" || id.Name == "min") {
+	if id, ok := n.Fun.(*ast.Ident); ok && len(n.Args) == 2 && (id.Name == "max" || id.Name == "min") &&
+		harmless(s.of(n)) { // both are evaluated
 		for i, a := range n.Args {
 			s.add(n, choice, "", s.of(a), fmt.Sprintf("%q without %q", s.of(n), s.of(n.Args[1-i])))
 		}

@@ -16,6 +16,7 @@ func (s *State) f(a, b int, ks []*key) bool {
 	}
 	if a < b && !s.done {
 		s.n = max(a, b)
+		s.n = max(a, s.count())
 		return s.at.Before(s.to)
 	}
 	return false
@@ -55,6 +56,9 @@ func TestMutate(t *testing.T) {
 	}
 	if slices.ContainsFunc(keys, func(k string) bool { return strings.HasPrefix(k, "words") }) {
 		t.Errorf("a function is changed that has to do with no state: %s", strings.Join(keys, "\n"))
+	}
+	if strings.Contains(text, "mutatedChoice") && strings.Count(text, "s.count()") != 1 {
+		t.Error("a call that may change something is made twice")
 	}
 	if len(keys) != next {
 		t.Errorf("%d mutants have %d numbers", len(keys), next)

@@ -77,7 +77,8 @@ func interruptions() []rule {
 func (p *planner) domain() {
 	said := free
 	for _, r := range interruptions() {
-		if said = max(said, r(p)); said >= taken {
+		now := r(p)
+		if said = max(said, now); said >= taken {
 			break
 		}
 	}
