@@ -1,0 +1,109 @@
+package engine_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan"
+)
+
+// ordered gives an order in a scene.
+func (s *scene) ordered(o rotate.Instruction) (rotate.State, []rotate.Event, error) {
+	req := s.want.Request
+	req.Instruction = o
+	return plan.Ordered(s.now, s.want.Domain, req, s.have, s.seen)
+}
+
+// TestWhyNotBack: that a key was replaced is said where one was that had signed before the present one, and not
+// where signers were sent back or have never switched.
+func TestWhyNotBack(t *testing.T) {
+	used := longAgo.Add(time.Hour)
+	for title, tt := range map[string]struct {
+		change func(s *scene, other *rotate.Selector)
+		says   string
+	}{
+		"never switched":        {func(*scene, *rotate.Selector) {}, "no switch is in progress"},
+		"never switched, first": {func(_ *scene, o *rotate.Selector) { o.Key.StoredAt = used }, "no switch is in progress"},
+		"replaced since": {func(_ *scene, o *rotate.Selector) {
+			o.Key.Replaced, o.LastUsedAt, o.Key.StoredAt = true, used, used.Add(1)
+		}, "was replaced"},
+		"sent back": {func(_ *scene, o *rotate.Selector) {
+			o.Key.Replaced, o.LastUsedAt, o.Key.StoredAt = true, used.Add(1), used
+		}, "no switch is in progress"},
+		"sent back at that moment": {func(_ *scene, o *rotate.Selector) {
+			o.Key.Replaced, o.LastUsedAt, o.Key.StoredAt = true, used, used
+		}, "no switch is in progress"},
+		"no key": {func(s *scene, o *rotate.Selector) { o.Key = nil; s.show("s2"); s.hold("s2", "", 0) }, "was replaced"},
+		"being replaced": {func(s *scene, _ *rotate.Selector) { s.have.Phase, s.have.Draining = rotate.Replacing, "s2" },
+			"being replaced"},
+	} {
+		t.Run(title, func(t *testing.T) {
+			s := readyScene()
+			tt.change(s, s.have.Selectors["s2"])
+			_, _, err := s.ordered(rotate.Rollback{})
+			if fault.CodeOf(err) != codes.NothingToRollBack || !strings.Contains(fault.Text(err), tt.says) {
+				t.Errorf("got %v, want a refusal that says %q", err, tt.says)
+			}
+		})
+	}
+}
+
+// TestSentBackInOrder: who was sent back stands in the state by name, so that the same orders leave the same state.
+func TestSentBackInOrder(t *testing.T) {
+	s := switchingScene()
+	st, _, err := s.ordered(rotate.Rollback{Signers: []string{"mx2", "mx1"}})
+	if err != nil || !slices.Equal(st.Held, []string{"mx1", "mx2"}) {
+		t.Errorf("%v, %q", err, st.Held)
+	}
+}
+
+// TestReleaseSays: a release says what becomes of records and keys, also when the order to clear them away came
+// before.
+func TestReleaseSays(t *testing.T) {
+	stay, cleared := "stay as they are", "are cleared away"
+	for _, tt := range []struct {
+		before *rotate.HandedBack
+		purge  bool
+		says   string
+	}{
+		{nil, false, stay}, {nil, true, cleared},
+		{&rotate.HandedBack{At: longAgo}, false, stay}, {&rotate.HandedBack{At: longAgo}, true, cleared},
+		{&rotate.HandedBack{At: longAgo, Purge: true, LastUsed: longAgo}, false, cleared},
+	} {
+		s := readyScene()
+		s.have.Released = tt.before
+		st, events, err := s.ordered(rotate.Release{Purge: tt.purge})
+		if err != nil || len(events) != 1 || !strings.Contains(events[0].Message, tt.says) {
+			t.Fatalf("%+v: %v, %+v, want %q", tt, err, events, tt.says)
+		}
+		if since := tt.before != nil && st.Released.At.Equal(longAgo); since != (tt.before != nil) {
+			t.Errorf("%+v: it was released on %s", tt, st.Released.At)
+		}
+		if tt.before != nil && tt.before.Purge && !st.Released.LastUsed.Equal(longAgo) {
+			t.Errorf("the watch over the signers began again on %s", st.Released.LastUsed)
+		}
+	}
+}
+
+// TestSelectorWithARole: a domain whose active, target or draining selector the policy does not name is refused,
+// also where the state knows both selectors that it names (I1).
+func TestSelectorWithARole(t *testing.T) {
+	for role, set := range map[string]func(st *rotate.State){
+		"active":   func(st *rotate.State) { st.Active = "s9" },
+		"target":   func(st *rotate.State) { st.Target = "s9" },
+		"draining": func(st *rotate.State) { st.Draining = "s9" },
+	} {
+		s := readyScene()
+		s.have.Selectors["s9"] = &rotate.Selector{Key: keyAt(2)}
+		set(&s.have)
+		made := plan.Plan(s.now, s.want.Domain, s.want.Request, s.have, s.seen)
+		if fault.CodeOf(made.Stop) != codes.SelectorsChanged || len(made.Steps) > 0 {
+			t.Errorf("%s: %v, %d steps", role, made.Stop, len(made.Steps))
+		}
+	}
+}
