@@ -72,7 +72,7 @@ func (p *process) checkRepaired(d *domain, st rotate.State, selector string) {
 func (p *process) checkRevoked(d *domain, st rotate.State, selector string) {
 	name := nameOf(d.name, selector)
 	sight, looked := p.turn.sight(name)
-	if !looked || p.turn.wrote(name) || !sight.Complete || len(sight.Values) != 1 {
+	if !looked || p.turn.wrote(name) || !sight.Complete && !sight.Silent || len(sight.Values) != 1 {
 		return
 	}
 	last := p.names[name].last()
@@ -80,19 +80,31 @@ func (p *process) checkRevoked(d *domain, st rotate.State, selector string) {
 	if l == nil || !slices.Equal(last.values, sight.Values) || last.at.After(p.turn.looked[name]) {
 		return
 	}
-	if !l.now && (p.used(l.ref) || selector == st.Active) {
+	if !l.now && (p.used(l.ref) || selector == st.Active || !p.left(st, selector)) {
 		return
 	}
 	p.violate("I7", d.name, "%s: %s was reported as compromised, DNS works and shows it at %s, "+
 		"and the run did not revoke it", p.name, p.keys.label(l.ref.KeyID), name)
 }
 
-// good reports whether every server shows the selector's key, alone, and signers may use it.
-func (p *process) good(st rotate.State, name dkim.Name) bool {
+// left reports whether a signer has said that it left the selector since it was told to; one
+// that was sent back and was not reached since may yet do something else.
+func (p *process) left(st rotate.State, selector string) bool {
+	for _, c := range st.Signers {
+		if c.Selector != selector && !c.Unsure {
+			return true
+		}
+	}
+	return false
+}
+
+// good reports whether every server shows the selector's key, alone, and signers may use it; where
+// servers that do not answer are not waited for, every one that answers.
+func (p *process) good(st rotate.State, name dkim.Name, heard bool) bool {
 	sel := st.Selectors[name.Selector]
 	sight, looked := p.turn.sight(name)
-	if sel == nil || sel.Key == nil || sel.Next != nil || !looked || !sight.Complete || len(sight.Values) != 1 ||
-		p.keys.of(sight.Values[0]) != sel.Key.ID {
+	if sel == nil || sel.Key == nil || sel.Next != nil || !looked || !sight.Complete && !(heard && sight.Silent) ||
+		len(sight.Values) != 1 || p.keys.of(sight.Values[0]) != sel.Key.ID {
 		return false
 	}
 	kept, _ := p.vault.holds(name, sel.Key.ID)
@@ -113,8 +125,8 @@ func (p *process) strayedSince(d *domain, signer string) bool {
 func (p *process) checkAligned(d *domain, st rotate.State, signer string) {
 	ref, told := p.turn.signers[signer]
 	active := nameOf(d.name, st.Active)
-	if !told || p.strayedSince(d, signer) || st.Phase == rotate.Switching || !p.good(st, active) ||
-		p.turn.has(rotate.Activate, active, signer) {
+	if !told || p.strayedSince(d, signer) || st.Phase == rotate.Switching ||
+		!p.good(st, active, p.lame(ref) && p.joins(st, signer)) || p.turn.has(rotate.Activate, active, signer) {
 		return
 	}
 	if want := (dkim.Ref{Name: active, KeyID: st.Selectors[st.Active].Key.ID}); ref != want {
@@ -123,17 +135,36 @@ func (p *process) checkAligned(d *domain, st rotate.State, signer string) {
 	}
 }
 
+// lame reports whether a signer signs with nothing, or with a key that no server which answers shows.
+func (p *process) lame(ref dkim.Ref) bool {
+	sight, looked := p.turn.sight(ref.Name)
+	return ref.Selector == "" || looked && (sight.Complete || sight.Silent) &&
+		!slices.ContainsFunc(sight.Values, func(v string) bool { return p.keys.of(v) == ref.KeyID })
+}
+
+// joins reports whether another signer is known to sign with the active key.
+func (p *process) joins(st rotate.State, signer string) bool {
+	for other, c := range st.Signers {
+		if other != signer && !c.Unsure && c.Selector == st.Active && c.KeyID == st.Selectors[st.Active].Key.ID {
+			return true
+		}
+	}
+	return false
+}
+
 // checkFled: a signer that uses a leaked key is brought to the other one, if that is good.
 func (p *process) checkFled(d *domain, st rotate.State, signer string) {
 	ref, told := p.turn.signers[signer]
 	if !told || p.strayedSince(d, signer) || p.leaks[ref.KeyID] == nil || ref.Domain != d.name {
 		return
 	}
-	if key := st.Selectors[st.Active].Key; key != nil && p.leaks[key.ID] == nil && !p.good(st, nameOf(d.name, st.Active)) {
+	if key := st.Selectors[st.Active].Key; key != nil && p.leaks[key.ID] == nil &&
+		!p.good(st, nameOf(d.name, st.Active), true) {
 		return // it came back with an old key, and belongs on the active one, which can't be used now
 	}
 	other := nameOf(d.name, d.want.Policy.Other(ref.Selector))
-	if p.good(st, other) && !p.turn.has(rotate.Activate, other, signer) && !p.turn.has(rotate.Activate, ref.Name, signer) {
+	if p.good(st, other, true) && !p.turn.has(rotate.Activate, other, signer) &&
+		!p.turn.has(rotate.Activate, ref.Name, signer) {
 		p.violate("I7", d.name, "%s: %s signs with %s, which was reported as compromised; "+
 			"the key at %s is good, and the run did not bring it there",
 			p.name, signer, p.keys.label(ref.KeyID), other)

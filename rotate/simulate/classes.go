@@ -16,6 +16,7 @@ const (
 	daemons                       // signers' daemons are restarted on old tables, their files stay
 	twins                         // a host has two names in the configuration
 	aliases                       // selectors' names lead elsewhere by CNAME, also two domains' to one name
+	silent                        // name servers do not answer dkimbot for days, and answer the world
 	hardDays                      // many more keys are reported as compromised, and revoked at once
 	bounds                        // oracle: what can be done at once is done in the same run
 	truths                        // oracle: what is said is so
@@ -24,8 +25,8 @@ const (
 // everyClass is all of them.
 const everyClass = truths<<1 - 1
 
-var classNames = []string{"strangers", "keystores", "clocks", "daemons", "twins", "aliases", "hard-days",
-	"bounds", "truths"}
+var classNames = []string{"strangers", "keystores", "clocks", "daemons", "twins", "aliases", "silent",
+	"hard-days", "bounds", "truths"}
 
 // parseClasses reads names with commas between them; "all" is every class.
 func parseClasses(s string) (c classes, err error) {
@@ -54,6 +55,9 @@ func (w *world) misfortune() {
 	}
 	if w.plays(clocks) {
 		w.often(4, w.setClock)
+	}
+	if w.plays(silent) {
+		w.often(4, w.silence)
 	}
 	for _, name := range w.hostNames {
 		if h := w.hosts[name]; w.plays(daemons) {

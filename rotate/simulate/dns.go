@@ -87,7 +87,7 @@ func (w *world) change(n *zoneName, values []string, ttl time.Duration) {
 	c := change{at: w.now, values: values, ttl: ttl, visible: make([]time.Time, len(w.servers))}
 	slowest := 0
 	for i := range c.visible {
-		c.visible[i] = w.now.Add(w.lag())
+		c.visible[i] = w.reaches(i, w.now.Add(w.lag()))
 		if before.visible != nil && before.visible[i].After(c.visible[i]) {
 			c.visible[i] = before.visible[i]
 		}
@@ -132,16 +132,16 @@ func (w *world) look(name dkim.Name) (rotate.Sight, error) {
 	n := w.names[name]
 	sight := rotate.Sight{Zone: name.Domain, Owner: n.ownerName(), Negative: w.sc.negative, Complete: true}
 	var first []string
-	answered := false
+	answered, contrary := false, false
 	for i, server := range w.servers {
-		if !server.up(w.now) {
+		if !w.answers(i, w.now) {
 			sight.Complete = false
 			sight.Lagging = append(sight.Lagging, server.name+" does not answer")
 			continue
 		}
 		c := n.shown(i, w.now)
 		if answered && !slices.Equal(first, c.values) {
-			sight.Complete = false
+			sight.Complete, contrary = false, true
 			sight.Lagging = append(sight.Lagging, server.name+" shows something else")
 		}
 		if !answered {
@@ -157,9 +157,8 @@ func (w *world) look(name dkim.Name) (rotate.Sight, error) {
 	if !answered {
 		return rotate.Sight{}, unable(fmt.Sprintf("look up %s", name), "no name server answers")
 	}
+	sight.Silent = w.plays(silent) && !sight.Complete && !contrary
 	slices.Sort(sight.Values)
-	n.looked = w.now
-	n.noteSeen(sight)
 	return sight, nil
 }
 

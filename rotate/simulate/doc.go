@@ -33,7 +33,8 @@
 // A scenario can have more, each by its name (-classes): strangers change the records at
 // dkimbot's names; keystores are others, older or sealed for days; clocks are set by anything
 // up to years; daemons are restarted on old tables while their files stay; twins are hosts
-// with two names; aliases are names that lead elsewhere by CNAME, also two to one; on
+// with two names; aliases are names that lead elsewhere by CNAME, also two to one; silent are
+// name servers that do not answer dkimbot for days, and answer the rest of the world; on
 // hard-days many more keys are reported as compromised. Two are oracles: bounds asks that what
 // can be done at once is done in the same run, truths that what is told is so.
 //
@@ -83,6 +84,9 @@
 // dkimbot can't promise anything beyond these, and the models keep to them:
 //
 //   - Where DNS does not answer, signers are brought to a key by what was seen of it last.
+//   - A signer that signs with nothing while others sign with the key, and one that flees from
+//     a leaked key, do not wait for name servers that do not answer: who asks those may not
+//     verify its mail until they show the record. That counts as forgone.
 //   - Where two names lead to one, what stands there once one domain was handed back is the
 //     other one's.
 //   - Mail is verified within the drain after it was signed, and receivers keep a key

@@ -51,7 +51,7 @@ func (w *world) leaked(d *domain, e rotate.Event, st rotate.State) {
 		}
 	}
 	for _, v := range w.names[nameOf(d.name, selector)].last().values { // also a fresh one that is given up for it
-		if id := w.keys.of(v); id != "" && w.leaks[id] == nil && !w.strangers[v] {
+		if id := w.keys.of(v); id != "" && w.leaks[id] == nil && !w.strangers[v] && !w.others(d, id) {
 			w.leaks[id] = &leak{ref: dkim.Ref{Name: nameOf(d.name, selector), KeyID: id}, at: w.now, unused: true}
 		}
 	}
@@ -123,23 +123,25 @@ func (w *world) cured(l *leak) bool {
 
 // forgone reports whether a message that does not verify pays for an emergency: it
 // was signed with a key that has leaked; or with the key that signers fled to before it
-// had settled, and the receiver keeps keys.
+// had settled, and the receiver keeps keys, or while a server that did not answer dkimbot
+// shows something else.
 func (w *world) forgone(m message, r *receiver) bool {
 	until, hurried := w.hurried[m.ref.KeyID]
 	l := w.leaks[m.ref.KeyID]
-	return l != nil && !l.unused || hurried && r.keep > 0 && w.now.Before(until.Add(w.tolerance))
+	return l != nil && !l.unused || w.now.Before(w.unshown[m.ref.KeyID]) ||
+		hurried && r.keep > 0 && w.now.Before(until.Add(w.tolerance))
 }
 
 // checkRevoke holds a revocation to its order (I2): the key was reported as
 // compromised, and mail can be signed with another one; or the domain is to be cleared
 // away, and nobody needs the key.
-func (p *process) checkRevoke(n *zoneName, last change) {
+func (p *process) checkRevoke(n *zoneName, last change, by *turn) {
 	w := p.world
 	for _, v := range last.values {
 		id := w.keys.of(v)
 		switch l := w.leaks[id]; {
 		case id == "" || w.strangers[v]:
-		case w.clears(p.acts(n).Domain, rotate.Revoke):
+		case w.clears(w.acts(n, by).Domain, rotate.Revoke):
 			w.cleared(id)
 			w.checkReplace(n, id, p.began)
 		case l == nil:

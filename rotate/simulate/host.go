@@ -84,6 +84,7 @@ func (h *host) activate(ref dkim.Ref, order int) error {
 	}
 	h.heeded[ref.Domain] = order
 	w.hurry(ref)
+	w.unheard(h, ref)
 	troubled := func() bool { return !w.calm() && w.faults.Float64() < w.rates.fails }
 	h.disk.files[ref] = ref.KeyID
 	if troubled() {

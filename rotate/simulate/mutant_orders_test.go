@@ -78,7 +78,7 @@ func giveUp(_ takingDown, name dkim.Name, _ rotate.Key) error {
 func revokeAtOnce(s takingDown, name dkim.Name, key rotate.Key) error {
 	n := s.names[name]
 	if r, err := dkim.ParseRecord(key.Record); err == nil {
-		s.process.checkRevoke(n, n.last())
+		s.process.checkRevoke(n, n.last(), s.turn)
 		s.setTXT(name.String(), r.Revoke().String(), time.Hour)
 	}
 	return nil

@@ -105,20 +105,7 @@ func TestMutants(t *testing.T) {
 		}
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
-			for seed := uint64(1); seed <= m.within; seed++ {
-				sc := scenario(seed, m.faults)
-				sc.tamper, sc.For = m.tamper(), 300*day
-				v := Run(sc).Violation
-				if v == nil {
-					continue
-				}
-				if !slices.Contains(m.breaks, v.Invariant) {
-					t.Fatalf("caught for something else than %v: %v", m.breaks, v)
-				}
-				t.Logf("caught by seed %d: %s, %s", seed, v.Invariant, v.What)
-				return
-			}
-			t.Errorf("survives %d seeds", m.within)
+			m.hunt(t, 1, 0)
 		})
 	}
 	for _, i := range []string{"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I10", "I12"} {
@@ -126,6 +113,24 @@ func TestMutants(t *testing.T) {
 			t.Errorf("%s has no mutant", i)
 		}
 	}
+}
+
+// hunt plays the mutant until it is caught, with classes of faults beside the level.
+func (m mutant) hunt(t *testing.T, from uint64, with classes) {
+	for seed := from; seed < from+m.within; seed++ {
+		sc := scenario(seed, m.faults)
+		sc.tamper, sc.For, sc.classes = m.tamper(), 300*day, sc.classes|with
+		v := Run(sc).Violation
+		if v == nil {
+			continue
+		}
+		if !slices.Contains(m.breaks, v.Invariant) {
+			t.Fatalf("caught for something else than %v: %v", m.breaks, v)
+		}
+		t.Logf("caught by seed %d: %s, %s", seed, v.Invariant, v.What)
+		return
+	}
+	t.Errorf("survives %d seeds", m.within)
 }
 
 // The helpers below put a broken part in the place of the real one.

@@ -32,7 +32,7 @@ func (w *world) leadAway() {
 		return
 	}
 	for i, d := range w.domains {
-		if d.taking != nil || w.faults.IntN(3) > 0 {
+		if d.taking != nil || w.faults.IntN(3) == 0 {
 			continue
 		}
 		for _, s := range d.want.Policy.Selectors {
@@ -72,8 +72,7 @@ func (w *world) displaced(d *domain) bool {
 		name := nameOf(d.name, s)
 		last := w.names[name].last()
 		return w.sharedName(name) && (w.now.Sub(last.at) < 10*day || slices.ContainsFunc(last.values, func(v string) bool {
-			of := w.keys.domains[w.keys.of(v)]
-			return of != "" && of != d.name
+			return w.others(d, w.keys.of(v))
 		}))
 	})
 }
@@ -81,10 +80,14 @@ func (w *world) displaced(d *domain) bool {
 // passedOn reports whether the name that a message relies on leads to the record of another
 // domain, which came to it after this one was handed back: I6 says that it stood empty.
 func (w *world) passedOn(m message, values []string) bool {
-	return w.domain(m.ref.Domain).shares && slices.ContainsFunc(values, func(v string) bool {
-		of := w.keys.domains[w.keys.of(v)]
-		return of != "" && of != m.ref.Domain
-	})
+	d := w.domain(m.ref.Domain)
+	return d.shares && slices.ContainsFunc(values, func(v string) bool { return w.others(d, w.keys.of(v)) })
+}
+
+// others reports whether a key is another domain's.
+func (w *world) others(d *domain, keyID string) bool {
+	of := w.keys.domains[keyID]
+	return of != "" && of != d.name
 }
 
 // ownerName returns where the record stands to which the name leads.
@@ -95,14 +98,14 @@ func (n *zoneName) ownerName() string {
 	return n.text
 }
 
-// acts returns the name by which the process's run knows a record's place: its domain is
+// acts returns the name by which a run knows a record's place: its domain is
 // not always the one that the place belongs to.
-func (p *process) acts(n *zoneName) dkim.Name {
-	if p.turn == nil || p.turn.domain == n.name.Domain {
+func (w *world) acts(n *zoneName, by *turn) dkim.Name {
+	if by == nil || by.domain == n.name.Domain {
 		return n.name
 	}
-	for name, is := range p.names {
-		if is == n && name.Domain == p.turn.domain {
+	for name, is := range w.names {
+		if is == n && name.Domain == by.domain {
 			return name
 		}
 	}

@@ -126,7 +126,7 @@ func (p *process) checkPublish(n *zoneName, rec dkim.TXT, by *turn) {
 		w.violate("I6", n.name.Domain, "somebody else's record at %s is overwritten", n.name)
 	}
 	if p.keys.revoked(rec.Value) {
-		p.checkRevoke(n, last)
+		p.checkRevoke(n, last, by)
 		return
 	}
 	if w.keys.of(n.ours) == id && !n.disturbed.IsZero() {
@@ -135,7 +135,7 @@ func (p *process) checkPublish(n *zoneName, rec dkim.TXT, by *turn) {
 	if d := w.domain(n.name.Domain); d.rolledBack && w.vault.right != nil && w.keys.seen[id] {
 		return // neither the state nor the keystore knows better
 	}
-	kept, read := w.vault.holds(p.acts(n), id)
+	kept, read := w.vault.holds(w.acts(n, by), id)
 	if !kept || !read {
 		w.violate("I4", n.name.Domain, "%s is published at %s before it was stored and read back", w.keys.label(id), n.name)
 	}
@@ -199,12 +199,15 @@ func (w *world) checkUse(h *host, ref dkim.Ref) {
 	if h.blind[ref.Domain] {
 		return // DNS did not answer when it was told, and what was seen last was good
 	}
-	since, at := n.standing()
-	if len(since.values) != 1 || w.keys.of(since.values[0]) != ref.KeyID || since.everywhere().After(w.now) {
+	if until, unshown := w.unshown[ref.KeyID]; unshown && w.now.Before(until) {
+		return // the servers that show it not did not answer, and it did not have to wait for them
+	}
+	if !w.showAlone(n, ref.KeyID, false) {
 		w.violate("I2", ref.Domain, "%s signs with %s (%s), which not every name server shows", h.name, ref.Selector,
 			w.keys.label(ref.KeyID))
 		return
 	}
+	_, at := n.standing()
 	resolvers, receivers, kind := n.forgotten(w, at, ref.KeyID)
 	if _, hurried := w.hurried[ref.KeyID]; hurried && receivers.After(w.now) {
 		w.margin(resolverWait, ref.Name, w.now.Sub(resolvers))
@@ -229,8 +232,8 @@ func (n *zoneName) forgotten(w *world, at int, keyID string) (resolvers, receive
 		if i > 0 {
 			before = n.changes[i-1]
 		}
-		if w.keys.only(before.values, keyID) || before.others && !before.seen {
-			continue
+		if w.keys.only(before.values, keyID) || before.others && (!before.seen || w.sharedName(n.name)) {
+			continue // of two domains at one name each knows only what it saw itself
 		}
 		cached := gone.Add(max(w.sc.negative, before.ttl))
 		later(&resolvers, cached)

@@ -218,6 +218,7 @@ func (w *world) makePlan(d *domain) *approved {
 // survey plans for the domain.
 func (p *process) survey(want rotate.Domain, req rotate.Request) (rotate.DomainPlan, error) {
 	p.turns(want.Name)
+	p.turn.dry = true
 	planner := &engine.Planner{State: ledger{p}, Keys: keys{p}, Look: p, Clock: p,
 		Signers: map[string]rotate.SignerReader{}}
 	if p.plays(aliases) {

@@ -23,7 +23,11 @@ func (p *process) Look(_ context.Context, name dkim.Name) (sight rotate.Sight, e
 	if p.sc.Unchecked[name.Domain] {
 		return rotate.Sight{Zone: name.Domain, Owner: name.String(), Complete: true, Unchecked: true}, nil
 	}
-	return p.look(name)
+	sight, err = p.look(name)
+	if err == nil && !p.turn.dry {
+		p.names[name].noteSeen(sight, p.now)
+	}
+	return sight, err
 }
 
 // selfTest stands in for signing and verifying a message, which is tested where it
@@ -45,7 +49,7 @@ func (p publisher) Publish(_ context.Context, rec dkim.TXT) error {
 		return fault.Lasting("publish "+rec.Owner, errors.New("it is in no zone"), "")
 	}
 	n.orders++
-	e := effect{kind: rotate.Publish, domain: n.name.Domain, name: p.acts(n), keyID: p.keys.of(rec.Value),
+	e := effect{kind: rotate.Publish, domain: n.name.Domain, name: p.acts(n, p.turn), keyID: p.keys.of(rec.Value),
 		part: &p.provider,
 		what: fmt.Sprintf("publish %s at %s", p.keys.label(p.keys.of(rec.Value)), n.name),
 		do:   p.publishing(n, rec, n.orders, p.turn)}

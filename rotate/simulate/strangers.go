@@ -97,8 +97,8 @@ func (p *process) overwritten(n *zoneName, by *turn) bool {
 	if !n.strange() || !looked || slices.Contains(sight.Values, n.stranger) {
 		return n.strange()
 	}
-	for i, server := range p.servers {
-		if at := p.now.Add(-window); server.up(at) && slices.Contains(n.shown(i, at).values, n.stranger) {
+	for i := range p.servers {
+		if at := p.now.Add(-window); p.answers(i, at) && slices.Contains(n.shown(i, at).values, n.stranger) {
 			return true
 		}
 	}
@@ -107,8 +107,10 @@ func (p *process) overwritten(n *zoneName, by *turn) bool {
 	return false
 }
 
-// noteStrangers remembers which changes of other people dkimbot has seen.
-func (n *zoneName) noteSeen(sight rotate.Sight) {
+// noteSeen remembers when dkimbot saw what stands at the name, and which changes of other
+// people it has seen.
+func (n *zoneName) noteSeen(sight rotate.Sight, now time.Time) {
+	n.looked = now
 	for i := range n.changes {
 		if c := &n.changes[i]; c.others && slices.Equal(slices.Sorted(slices.Values(c.values)), sight.Values) {
 			c.seen = true

@@ -61,14 +61,15 @@ func (p *process) checkToldRecord(e rotate.Event, name dkim.Name) {
 		if p.keys.other(last.values, "") {
 			p.lie(e, "the provider has %s", p.labels(last.values))
 		}
-	case !isKey(last.values) && !last.at.After(p.turn.looked[name]):
-		p.lie(e, "the provider has %s", p.labels(last.values))
-	case e.Kind == rotate.Verify && strings.Contains(e.Message, "every authoritative server"):
+	case e.Kind == rotate.Verify: // it may have gone at the provider, and show still
+		all, at := strings.Contains(e.Message, "every authoritative server"), p.turn.looked[name]
 		for i := range p.servers {
-			if shown := n.shown(i, p.now).values; !isKey(shown) && !last.at.After(p.turn.looked[name]) {
+			if shown := n.shown(i, at).values; !isKey(shown) && (all || p.answers(i, at)) {
 				p.lie(e, "%s shows %s", p.servers[i].name, p.labels(shown))
 			}
 		}
+	case !isKey(last.values) && !last.at.After(p.turn.looked[name]):
+		p.lie(e, "the provider has %s", p.labels(last.values))
 	}
 }
 

@@ -14,6 +14,7 @@ type turn struct {
 	domain string
 	began  time.Time
 	orders int  // that had been given when it began
+	dry    bool // it only plans, and remembers nothing (I11)
 	broken bool // the state could not be read or written, or the process died: nothing is asked of it
 
 	mu      sync.Mutex

@@ -32,6 +32,7 @@ type world struct {
 	keys      keyring
 	provider  part
 	servers   []*part
+	silent    []time.Time // by server: it does not answer dkimbot until then
 	names     map[dkim.Name]*zoneName
 	owners    map[string]*zoneName // by the record's name
 	vault     *vault
@@ -50,11 +51,12 @@ type world struct {
 	leaks    map[string]*leak     // by key id: what was reported as compromised
 	// by key id: used before it had settled, because another one had leaked; until when that shows
 	hurried    map[string]time.Time
-	purged     map[string]bool // by key id: it goes because its domain was handed back
-	strangers  map[string]bool // by record: other people put it at a name of dkimbot's
-	plans      int             // that were approved
-	beginnings []beginning     // of switches, within the last hour
-	pending    int             // effects that come late
+	unshown    map[string]time.Time // by key id: used while a silent server shows something else; until then
+	purged     map[string]bool      // by key id: it goes because its domain was handed back
+	strangers  map[string]bool      // by record: other people put it at a name of dkimbot's
+	plans      int                  // that were approved
+	beginnings []beginning          // of switches, within the last hour
+	pending    int                  // effects that come late
 }
 
 // domain is one domain and what the oracles remember of it.
@@ -90,7 +92,9 @@ func newWorld(sc Scenario) *world {
 		dice: dice{seed: sc.Seed, counts: map[read]uint64{}}, end: sc.Start.Add(sc.For), names: map[dkim.Name]*zoneName{},
 		owners: map[string]*zoneName{},
 		hosts:  map[string]*host{}, margins: map[string]Margin{}, sorts: map[string]int{}, lastHeld: map[string]time.Time{},
-		leaks: map[string]*leak{}, hurried: map[string]time.Time{}, purged: map[string]bool{}, strangers: map[string]bool{},
+		leaks: map[string]*leak{}, hurried: map[string]time.Time{},
+		unshown: map[string]time.Time{}, silent: make([]time.Time, sc.servers),
+		purged: map[string]bool{}, strangers: map[string]bool{},
 		provider: part{name: "the DNS provider"}}
 	w.now = sc.Start
 	w.quiet = w.end.Add(-min(calmDays*day, sc.For/4))

@@ -1,0 +1,85 @@
+package simulate
+
+import (
+	"context"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/engine"
+)
+
+// classMutants are mutants that only a class of faults, or an oracle beside the invariants, sees.
+var classMutants = []struct {
+	mutant
+	with classes
+	from uint64 // the first seed
+}{
+	{mutant{"a server that does not answer is taken to show what the others do", []string{"I2", "I5"}, 20, All,
+		looker(func(p *process) rotate.Looker { return presuming{p} })}, silent, 1},
+	{mutant{"a signer whose mail is lost waits for servers that do not answer", []string{"I7"}, 40, All,
+		looker(func(p *process) rotate.Looker { return waiting{p} })}, silent | daemons | bounds, 1},
+
+	// They show only where two domains publish at one name within the time that DNS lags.
+	{mutant{"nobody asks whose record stands at a name", []string{"I6"}, 3, All, nobodyAsks}, aliases, 210},
+	{mutant{"a name is granted to whoever claims it", []string{"I6", "I4"}, 3, All, grantsAll}, aliases, 210},
+}
+
+// TestClassMutants: the oracles can fail there, too.
+func TestClassMutants(t *testing.T) {
+	for _, m := range classMutants {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			m.hunt(t, m.from, m.with)
+		})
+	}
+}
+
+// presuming takes servers that do not answer to show what the others do.
+type presuming struct{ *process }
+
+func (p presuming) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) {
+	sight, err := p.process.Look(ctx, name)
+	sight.Complete, sight.Silent = sight.Complete || sight.Silent, false
+	return sight, err
+}
+
+// waiting does not tell a server that does not answer from one that shows something else.
+type waiting struct{ *process }
+
+func (p waiting) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) {
+	sight, err := p.process.Look(ctx, name)
+	sight.Silent = false
+	return sight, err
+}
+
+// nobodyAsks knows of no names but its own, and its provider can't compare.
+func nobodyAsks() *tamper {
+	return &tamper{parts: func(p *process, parts *engine.Parts) {
+		parts.Look, parts.Names = p, nil
+		blindly(p, parts)
+	}}
+}
+
+// blindly writes without a comparison at the provider, as some can't do otherwise.
+func blindly(p *process, parts *engine.Parts) {
+	for name := range parts.Publishers {
+		parts.Publishers[name] = heavyHanded{publisher{p}}
+	}
+}
+
+// generous grants each name to whoever claims it, and finds nobody at any.
+type generous struct{ ledger }
+
+func (generous) Holder(context.Context, string) (dkim.Name, error) { return dkim.Name{}, nil }
+
+func (generous) Claim(_ context.Context, _ string, name dkim.Name) (dkim.Name, error) {
+	return name, nil
+}
+
+func grantsAll() *tamper {
+	return &tamper{parts: func(p *process, parts *engine.Parts) {
+		parts.Look, parts.Names = rotate.Unshared(p, generous{ledger{p}}), generous{ledger{p}}
+		blindly(p, parts)
+	}}
+}

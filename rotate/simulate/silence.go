@@ -1,0 +1,93 @@
+package simulate
+
+import (
+	"slices"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// Name servers that do not answer dkimbot are modelled here: a path or a filter stands
+// between, also to their primary, and the rest of the world goes on to ask them and finds what
+// they had before. A signer that joins others and one that flees do not wait for them; everybody
+// else does.
+
+// silence lets a name server answer dkimbot no more, for up to many days.
+func (w *world) silence() {
+	i := w.faults.IntN(len(w.servers))
+	until := w.now.Add(spread(w.faults, time.Minute, 12*day))
+	if until.After(w.quiet) {
+		until = w.quiet
+	}
+	if until.After(w.silent[i]) {
+		w.silent[i] = until
+		w.tell("", "%s does not answer dkimbot until %s", w.servers[i].name, stamp(until))
+	}
+}
+
+// reaches returns when a change that is due at a server comes there.
+func (w *world) reaches(server int, due time.Time) time.Time {
+	if until := w.silent[server]; until.After(due) {
+		return until
+	}
+	return due
+}
+
+// answers reports whether a name server answers dkimbot.
+func (w *world) answers(server int, at time.Time) bool {
+	return w.servers[server].up(at) && !at.Before(w.silent[server])
+}
+
+// showAlone reports whether the provider has a key at the name and nothing else, and every
+// server, or every one that answers dkimbot, shows just that, be it from before a change of
+// other people's that never reached it.
+func (w *world) showAlone(n *zoneName, keyID string, heard bool) bool {
+	is := func(values []string) bool { return len(values) == 1 && w.keys.of(values[0]) == keyID }
+	for i := range w.servers {
+		if !is(n.shown(i, w.now).values) && !(heard && !w.answers(i, w.now)) {
+			return false
+		}
+	}
+	return is(n.last().values)
+}
+
+// unheard notes that a host may be given a key though some servers do not say that they
+// show it: its mail is lost as it is while another signs with the key, or it flees. Who asks
+// those servers may not verify its mail until they show the record. One that signs with
+// nothing does not wait for resolvers either.
+func (w *world) unheard(h *host, ref dkim.Ref) {
+	n := w.names[ref.Name]
+	joins := w.lost(h, ref.Domain) &&
+		slices.ContainsFunc(w.hostNames, func(name string) bool { return w.hosts[name].loaded[ref.Domain] == ref })
+	if n == nil || len(n.changes) == 0 || !joins && !w.fleeing(ref) || !w.showAlone(n, ref.KeyID, true) {
+		return
+	}
+	if _, signs := h.loaded[ref.Domain]; joins && !signs {
+		h.blind[ref.Domain] = true
+	}
+	if w.showAlone(n, ref.KeyID, false) {
+		return
+	}
+	since, at := n.standing()
+	cached, _, _ := n.forgotten(w, at, ref.KeyID)
+	if since.everywhere().After(cached) {
+		cached = since.everywhere()
+	}
+	w.unshown[ref.KeyID] = cached
+}
+
+// lost reports whether a host signs with nothing, or with a key that no server which answers shows.
+func (w *world) lost(h *host, domain string) bool {
+	ref, signs := h.loaded[domain]
+	n := w.names[ref.Name]
+	if !signs || n == nil {
+		return !signs
+	}
+	is := func(v string) bool { return w.keys.of(v) == ref.KeyID }
+	for i := range w.servers {
+		if w.answers(i, w.now) && slices.ContainsFunc(n.shown(i, w.now).values, is) {
+			return false
+		}
+	}
+	return true
+}
