@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -55,6 +56,7 @@ type world struct {
 	trouble func(op string) trouble // may be nil: what goes wrong with an operation
 	pause   func(op string)         // may be nil: called before each effect
 	shows   func(*rotate.Sight)     // may be nil: what DNS shows otherwise
+	misled  string                  // the selector whose name leads to nothing, as a CNAME in a circle
 }
 
 // trouble is what goes wrong with an operation.
@@ -442,6 +444,10 @@ func (p *process) Look(_ context.Context, name dkim.Name) (rotate.Sight, error) 
 	defer p.mu.Unlock()
 	if err := p.troubled("look " + name.Selector); err != nil {
 		return rotate.Sight{}, err
+	}
+	if name.Selector == p.misled {
+		return rotate.Sight{}, &fault.Error{Kind: fault.Permanent, Code: codes.CNAMELoop, What: "look up " + name.String(),
+			Hint: "correct the CNAME"}
 	}
 	servers := p.shown(name.String())
 	s := rotate.Sight{Zone: name.Domain, Owner: name.String(), Negative: negative, Complete: servers[0] == servers[1]}

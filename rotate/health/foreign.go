@@ -12,7 +12,20 @@ import (
 // HandsOff reports whether something that is not ours stands at the selector's name,
 // so that nothing may be written there, nor signed with what should stand there (I6).
 func (v *view) HandsOff(s string) bool {
-	return v.Standing(s) == Foreign && !v.Adopting(s) || v.Shared || v.Taken(s) != nil
+	return v.Standing(s) == Foreign && !v.Adopting(s) || v.Shared || v.Taken(s) != nil || v.Misled(s) != nil
+}
+
+// Misled returns the error where DNS answers that the selector's name leads to no record of ours,
+// and none can be published there: a CNAME in a circle or into a zone that does not exist, or
+// a zone of its own. That DNS can be asked at all is known from the other selector; where
+// neither is found, what was seen last counts.
+func (v *view) Misled(s string) error {
+	err := v.Seen.Selectors[s].SightErr
+	other, looked := v.Seen.Selectors[v.Want.Policy.Other(s)]
+	if err == nil || fault.KindOf(err) == fault.Transient || !looked || other.SightErr != nil || other.Sight.Unchecked {
+		return nil
+	}
+	return err
 }
 
 // Taken returns the refusal to use the selector's name, which leads to the record of another

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -101,7 +102,7 @@ func (p *planner) wayBack() (string, error) {
 			"continue with "+p.Want.Policy.Other(back)+"; if its key can't be trusted, 'dkimbot rotate --domain "+p.Want.Name+
 				" --compromised' leaves it nevertheless")
 	}
-	if err := p.Taken(back); err != nil {
+	if err := cmp.Or(p.Taken(back), p.Misled(back)); err != nil {
 		return "", err
 	}
 	switch p.Standing(back) {

@@ -1,0 +1,60 @@
+package engine_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// TestMisledName: DNS answers that one selector's name leads to nothing, as a CNAME in a circle does.
+// No signer is sent there, whatever is ordered: mail signed with the other key goes on verifying
+// unless its revocation was ordered (I1, I2). Once the name is put right, all goes on.
+func TestMisledName(t *testing.T) {
+	settled := func(w *world, d wish) {
+		w.settle(d)
+		w.pass(day)
+	}
+	for title, tt := range map[string]struct {
+		before func(*world, wish)
+		active string
+		order  rotate.Instruction
+		ends   string
+	}{
+		"compromised":           {settled, "s1", rotate.Distrust{}, "s2"},
+		"revoke now":            {settled, "s1", rotate.Distrust{RevokeNow: true}, "s2"},
+		"compromised, draining": {func(w *world, d wish) { w.switched(d); w.pass(time.Hour) }, "s2", rotate.Distrust{}, "s1"},
+		"rolled back":           {func(w *world, d wish) { w.switched(d); w.pass(time.Hour) }, "s2", rotate.Rollback{}, "s2"},
+	} {
+		t.Run(title, func(t *testing.T) {
+			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+			tt.before(w, d)
+			w.misled = d.Policy.Other(tt.active)
+			res := w.order(d, tt.order)
+			o, compromised := tt.order.(rotate.Distrust)
+			if fault.CodeOf(res.Err) != "cname-loop" {
+				t.Errorf("it ended with %v", res.Err)
+			}
+			for range 3 {
+				w.pass(time.Hour)
+				w.engine().Advance(t.Context(), d)
+			}
+			for _, name := range d.Signers {
+				if got := w.hosts[name].selector(d.Name); got != tt.active {
+					t.Errorf("I1: %s signs with %q, which DNS does not show", name, got)
+				}
+			}
+			if got := w.revokedAt(tt.active); got != o.RevokeNow {
+				t.Errorf("I2: revoked: %t", got)
+			}
+			if said := res.Err.Error() + fault.HintOf(res.Err); compromised && !o.RevokeNow && !strings.Contains(said, "--revoke-now") {
+				t.Errorf("it does not say that mail signed with the key still verifies: %s", said)
+			}
+			w.misled = ""
+			w.settle(d)
+			w.checkReady(d, tt.ends)
+		})
+	}
+}
