@@ -15,12 +15,16 @@ import (
 // interrupted says what an interrupted run has left, and how to continue: with the
 // same command for what is left when again is "".
 func (p *program) interrupted(results []engine.Result, again string) error {
-	left := show.LeftOver(results)
-	names := make([]string, len(left))
-	for i, r := range left {
-		names[i] = r.Domain
+	left, failed := show.LeftOver(results), show.Failed(results)
+	open := left
+	if len(left) == 0 {
+		open = failed
 	}
-	p.text(p.Err, p.ErrTTY).Interrupted(left, cmp.Or(again, p.resumeHint(names)))
+	var names []string
+	for _, r := range open {
+		names = append(names, r.Domain)
+	}
+	p.text(p.Err, p.ErrTTY).Interrupted(left, failed, cmp.Or(again, p.resumeHint(names)))
 	return exitCode(exitError)
 }
 

@@ -23,9 +23,21 @@ func LeftOver(results []engine.Result) []engine.Result {
 	return left
 }
 
+// Failed returns those results that are failures and no interruptions.
+func Failed(results []engine.Result) []engine.Result {
+	return slices.DeleteFunc(slices.Clone(results), func(r engine.Result) bool {
+		return r.Err == nil || report.Interrupted(r.Err)
+	})
+}
+
 // Interrupted says that a run was told to end, what it has left, and with which
-// command it continues.
-func (t Text) Interrupted(left []engine.Result, again string) {
+// command it continues. What failed was told before.
+func (t Text) Interrupted(left, failed []engine.Result, again string) {
+	if len(left) == 0 && len(failed) > 0 {
+		fmt.Fprintf(t.W, "Interrupted; the step in progress was finished. Not done, as is told above: %s.\nTo try again: %s\n",
+			report.Count(len(failed), "domain"), again)
+		return
+	}
 	if len(left) == 0 {
 		fmt.Fprintln(t.W, "Interrupted; the step in progress was finished. Nothing is left to do.")
 		return

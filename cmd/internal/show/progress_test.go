@@ -125,7 +125,7 @@ func TestInterruptedSaysWhatIsLeft(t *testing.T) {
 		of("g.test", rotate.Ready, context.Canceled),
 	}
 	all[7].State.Next = &rotate.Next{Action: "replace", Selector: "s1", At: now.Add(7 * 24 * time.Hour)}
-	wantText(t, written(func(x show.Text) { x.Interrupted(show.LeftOver(all), "dkimbot rotate --due") }), `
+	wantText(t, written(func(x show.Text) { x.Interrupted(show.LeftOver(all), show.Failed(all), "dkimbot rotate --due") }), `
 Interrupted; the step in progress was finished, and nothing is lost. Not finished yet: 7 domains
   a.test  (not begun)
   b.test  phase new (not begun)
@@ -137,10 +137,12 @@ Interrupted; the step in progress was finished, and nothing is lost. Not finishe
 To continue: dkimbot rotate --due
 `)
 	many := make([]engine.Result, 25)
-	got := written(func(x show.Text) { x.Interrupted(many, "dkimbot rotate --due") })
+	got := written(func(x show.Text) { x.Interrupted(many, nil, "dkimbot rotate --due") })
 	if !strings.Contains(got, "Not finished yet: 25 domains") || !strings.Contains(got, "\n  and 5 more\n") {
 		t.Error(got)
 	}
-	wantText(t, written(func(x show.Text) { x.Interrupted(show.LeftOver(all[1:3]), "x") }),
+	wantText(t, written(func(x show.Text) { x.Interrupted(show.LeftOver(all[1:3]), show.Failed(all[1:3]), "x") }),
+		"\nInterrupted; the step in progress was finished. Not done, as is told above: 1 domain.\nTo try again: x\n")
+	wantText(t, written(func(x show.Text) { x.Interrupted(show.LeftOver(all[1:2]), show.Failed(all[1:2]), "x") }),
 		"\nInterrupted; the step in progress was finished. Nothing is left to do.\n")
 }
