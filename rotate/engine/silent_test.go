@@ -25,6 +25,9 @@ func TestEmergencyWithSilentSigner(t *testing.T) {
 		"switching": (*world).halfSwitched,
 		"draining":  (*world).switched,
 	}
+	for title, prepare := range replacing() {
+		phases["replacing, "+title] = prepare
+	}
 	for phase, prepare := range phases {
 		for _, o := range []rotate.Distrust{{}, {RevokeNow: true}, {Selectors: []string{"s1", "s2"}},
 			{Selectors: []string{"s1", "s2"}, RevokeNow: true}} {
@@ -71,6 +74,40 @@ func TestEmergencyWithSilentSigner(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// replacing returns what makes a domain replace the key at s1, by how far it came with that.
+func replacing() map[string]func(*world, wish) {
+	failed := func(w *world, d wish, ops ...string) {
+		w.drained(d)
+		if w.trouble = failing(ops...); len(ops) == 0 {
+			w.lag = time.Hour
+		}
+		if res := w.engine().Advance(context.Background(), d); res.Err == nil || res.State.Phase != rotate.Replacing {
+			w.Fatalf("%v; phase %s", res.Err, res.State.Phase)
+		}
+		w.trouble = nil
+	}
+	stored := func(w *world, d wish) { failed(w, d, "publish s1") }
+	published := func(w *world, d wish) {
+		failed(w, d)
+		w.catchUp()
+		w.pass(time.Minute)
+	}
+	return map[string]func(*world, wish){
+		"not stored":                  func(w *world, d wish) { failed(w, d, "put s1") },
+		"stored":                      stored,
+		"stored, a server silent":     func(w *world, d wish) { stored(w, d); w.mute() },
+		"stored, the old record gone": func(w *world, d wish) { stored(w, d); w.spoil("s1", "") },
+		"published":                   published,
+		"published, a server silent":  func(w *world, d wish) { published(w, d); w.mute() },
+		"published, and gone":         func(w *world, d wish) { published(w, d); w.spoil("s1", "") },
+		"published, and the old one is back": func(w *world, d wish) {
+			published(w, d)
+			w.spoil("s1", w.state(d.Name).Selectors["s1"].Key.Record)
+		},
+		"seen": func(w *world, d wish) { failed(w, d, "destroy s1") },
 	}
 }
 

@@ -24,7 +24,10 @@ func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) err
 		seen.Err = err
 		r.seen.Signers[name] = seen
 		_, known := r.st.Signers[name]
+		sel := r.st.Selector(selector)
+		replaces := sel.Next != nil && sel.Key.ID == keyID
 		switch used := r.st.Identify(seen.Ref); {
+		case err != nil && replaces && r.judge().GoesWithout(name, selector):
 		case err != nil && (!known || r.st.Spares(selector, keyID)):
 			return &fault.Error{Kind: fault.Transient, Code: codes.SignerUnseen, Err: err,
 				What: fmt.Sprintf("%s of %s: signer %s did not answer which key it uses", what, r.name(selector), name),

@@ -39,7 +39,7 @@ func (j *Judge) Refuge() string {
 	}
 	if sel.Next != nil { // the old key is a refuge as long as its record stands as before
 		sight := j.Seen.Selectors[to].Sight
-		stands := j.Seen.Selectors[to].SightErr == nil && sight.Complete && len(sight.Values) == 1 &&
+		stands := j.Seen.Selectors[to].SightErr == nil && (sight.Complete || sight.Silent) && len(sight.Values) == 1 &&
 			rotate.SameRecord(sight.Values[0], sel.Key.Record)
 		if !stands || !sel.Next.PublishedAt.IsZero() || !j.Seen.Selectors[to].OldKept {
 			return ""

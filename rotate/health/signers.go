@@ -38,10 +38,29 @@ func (v *view) InHands(keyID string) bool {
 	})
 }
 
+// GoesWithout reports whether the key at s is replaced although a signer does not answer: the others are
+// to leave a compromised key for the fresh one, and this one has confirmed that it uses another key.
+func (j *Judge) GoesWithout(signer, s string) bool {
+	c, known := j.Have.Signers[signer]
+	return j.Flight(s) && known && !c.Unsure && !j.InHands(j.Have.Selector(s).Key.ID)
+}
+
+// AnySilent reports whether a signer does not answer which key it uses.
+func (j *Judge) AnySilent() bool {
+	return slices.ContainsFunc(j.Want.Signers, func(name string) bool { return j.Seen.Signers[name].Err != nil })
+}
+
+// OnlyUnseen reports whether signers are to leave a compromised key for the fresh one at s, and its record
+// is published and has only to be seen: no signer and no keystore is asked for that.
+func (j *Judge) OnlyUnseen(s string) bool {
+	next, at := j.Have.Selector(s).Next, j.Standing(s)
+	return j.Flight(s) && next != nil && !next.PublishedAt.IsZero() && (at == Current || at == Changing)
+}
+
 // Replaceable says why the key at s can't be replaced now.
 func (j *Judge) Replaceable(s string, leaked bool) error {
 	for _, name := range j.Want.Signers {
-		if err := j.Seen.Signers[name].Err; err != nil && !leaked {
+		if err := j.Seen.Signers[name].Err; err != nil && !leaked && !j.GoesWithout(name, s) {
 			return &fault.Error{Kind: fault.Transient, Code: codes.SignerUnseen, Err: err,
 				What: fmt.Sprintf("replace the key of %s: signer %s did not answer which key it uses", j.Name(s), name),
 				Hint: "make the signer answer, or take it out of the domain's signers if it is gone; " +

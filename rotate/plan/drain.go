@@ -32,6 +32,8 @@ func (p *planner) draining(busy bool) {
 		if p.obstacles[s] == nil {
 			p.replace(s)
 		}
+	case p.OnlyUnseen(s) && p.obstacles[s] == nil:
+		p.replace(s)
 	case p.obstacle() != nil: // the old key is the way back, and stays until all is well
 	case !over:
 		p.duty = rotate.Turn

@@ -21,7 +21,8 @@ func (p *planner) replace(s string) {
 	}
 	p.plan.Reason = why
 	p.duty = rotate.Turn
-	if err := p.Replaceable(s, leaked); err != nil {
+	err := p.Replaceable(s, leaked)
+	if err != nil && !p.OnlyUnseen(s) {
 		p.stop(err)
 		return
 	}
@@ -35,7 +36,7 @@ func (p *planner) replace(s string) {
 		if !p.provide(s, why) {
 			return
 		}
-		if !leaked { // that of a compromised key is planned already
+		if !leaked && err == nil && p.obstacle() == nil && !p.AnySilent() { // that of a compromised key is planned already
 			p.destroyReplaced(s, rotate.Retired{KeyID: sel.Key.ID, Version: sel.Key.Version})
 		}
 		return
