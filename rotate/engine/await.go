@@ -30,7 +30,7 @@ func (r *run) verify(ctx context.Context, s rotate.Step) error {
 		return r.sawIt(ctx, s, key, sight, "its private key is gone, so nothing was signed to test it")
 	}
 	private, err := r.private(ctx, r.name(s.Selector), key.ID, key.Version)
-	if err != nil && r.seen.Selectors[s.Selector].KeyErr != nil && !key.VerifiedAt.IsZero() && r.untested(s.Selector) {
+	if err != nil && r.untested(s.Selector, key) {
 		return r.sawIt(ctx, s, key, sight, "the keystore can't be asked, so nothing was signed to test it again")
 	}
 	if err != nil {
@@ -45,12 +45,15 @@ func (r *run) verify(ctx context.Context, s rotate.Step) error {
 	return r.sawIt(ctx, s, key, sight, "a test message verifies")
 }
 
-// untested reports whether a record is relied on again without a test message: signers leave a compromised
-// key for it, or one that signs with nothing fetches the key itself.
-func (r *run) untested(selector string) bool {
+// untested reports whether a record is relied on without a test message while the keystore has no key for one.
+// Signers that fetch the key themselves leave a compromised one for it, or sign with nothing; one that was tested
+// before is good enough for every flight.
+func (r *run) untested(selector string, key *rotate.Key) bool {
 	j := r.judge()
-	return j.Flight(selector) ||
-		slices.ContainsFunc(r.want.Signers, func(name string) bool { return j.ComesAlone(name, selector) })
+	if slices.ContainsFunc(r.want.Signers, func(name string) bool { return j.ComesAlone(name, selector) }) {
+		return j.Flight(selector) || !key.VerifiedAt.IsZero()
+	}
+	return j.Flight(selector) && r.seen.Selectors[selector].KeyErr != nil && !key.VerifiedAt.IsZero()
 }
 
 // sawIt notes what was seen of a record, and who was asked.

@@ -18,7 +18,7 @@ import (
 // it stays in use the result says that it verifies, and what is said to do about that works (I2).
 func TestEmergencyWithoutKeystore(t *testing.T) {
 	sealed := []string{"get s1", "get s2", "put s1", "put s2", "destroy s1", "destroy s2"}
-	for phase, prepare := range map[string]func(*world, wish){
+	phases := map[string]func(*world, wish){
 		"bootstrapping": func(w *world, d wish) {
 			w.trouble = failing("ask mx2", "activate mx2", "forget mx2")
 			w.hours(d, 3)
@@ -26,12 +26,12 @@ func TestEmergencyWithoutKeystore(t *testing.T) {
 		"ready":     func(w *world, d wish) { w.settle(d) },
 		"switching": (*world).halfSwitched,
 		"switched":  (*world).switched,
-		"replacing": func(w *world, d wish) {
-			w.drained(d)
-			w.trouble = failing("destroy s1")
-			w.engine().Advance(t.Context(), d)
-		},
-	} {
+	}
+	for _, title := range []string{"not stored", "stored", "stored, a server silent", "published",
+		"published, a server silent", "seen"} {
+		phases["replacing, "+title] = replacing()[title]
+	}
+	for phase, prepare := range phases {
 		for _, o := range []rotate.Distrust{{}, {RevokeNow: true}, {Selectors: []string{"s1"}}, {Selectors: []string{"s2"}},
 			{Selectors: []string{"s1", "s2"}}, {Selectors: []string{"s1", "s2"}, RevokeNow: true}} {
 			for i := range 4 {
@@ -51,6 +51,9 @@ func TestEmergencyWithoutKeystore(t *testing.T) {
 						res := w.order(d, o)
 						if w.pass(time.Minute); alone {
 							w.hours(d, 3) // until resolvers know the fresh key
+						}
+						if alone && len(leaked) == 1 && w.used(d, func(id string) bool { return id == leaked[0] }) {
+							t.Errorf("a signer that needs nothing of the keystore signs with the compromised key still; %v", res.Err)
 						}
 						public := w.publicOf(d, leaked)
 						if len(public) == 0 {
@@ -165,6 +168,66 @@ func TestRebuiltWithoutKeystore(t *testing.T) {
 				}
 				if !alone && res.Err == nil {
 					t.Error("mx2 signs with nothing, and nothing is said")
+				}
+			})
+		}
+	}
+}
+
+// TestEmergencyMixedSigners: while the keystore does not answer or is another one, a signer that fetches keys
+// itself leaves the compromised one, and one that needs the private key from dkimbot stays and that is said.
+// The dry run lists the switches that are made, and no others (I11), unless a record has to be seen first.
+func TestEmergencyMixedSigners(t *testing.T) {
+	phases := map[string]func(*world, wish){
+		"ready":     func(w *world, d wish) { w.settle(d) },
+		"switching": (*world).halfSwitched, // mx2 is still to come
+		"switched":  (*world).switched,
+	}
+	for _, title := range []string{"stored", "published", "seen"} {
+		phases["replacing, "+title] = replacing()[title]
+	}
+	for phase, prepare := range phases {
+		for i := range 4 {
+			now, empty := i&1 > 0, i&2 > 0
+			t.Run(fmt.Sprint(phase, " now ", now, " empty ", empty), func(t *testing.T) {
+				w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+				prepare(w, d)
+				w.hosts["mx2"].alone = true
+				if w.trouble = failing("get s1", "get s2", "put s1", "put s2"); empty {
+					w.trouble = failing("put s1", "put s2")
+					w.empty(d)
+				}
+				leaked := w.keyIDs(d.Name, nil)[0]
+				d.Instruction = rotate.Distrust{RevokeNow: now}
+				var planned []string
+				for _, s := range w.plan(d).Steps {
+					if s.Kind == rotate.Activate {
+						planned = append(planned, s.Words())
+					}
+				}
+				var switched []string
+				parts := w.engine().Parts
+				parts.Notify = func(e rotate.Event) {
+					if e.Kind == rotate.Activate && e.Outcome == "begun" {
+						switched = append(switched, rotate.Step{Kind: e.Kind, Signer: e.Signer, Selector: e.Selector}.Words())
+					}
+				}
+				e := newEngine(parts)
+				res := e.Advance(t.Context(), d)
+				d.Instruction = nil
+				for range 6 {
+					w.pass(30 * time.Minute)
+					res = e.Advance(t.Context(), d)
+				}
+				seen := phase != "replacing, published"
+				if slices.Sort(switched); seen && !slices.Equal(planned, slices.Compact(switched)) {
+					t.Errorf("planned %q, done %q", planned, switched)
+				}
+				if w.hosts["mx2"].inUse(d.Name).ref.KeyID == leaked {
+					t.Errorf("mx2 signs with the compromised key still; %v", res.Err)
+				}
+				if w.hosts["mx1"].inUse(d.Name).ref.KeyID == leaked && res.Err == nil {
+					t.Error("mx1 signs with the compromised key still, and nothing is said")
 				}
 			})
 		}

@@ -41,7 +41,7 @@ func (j *Judge) Refuge() string {
 		sight := j.Seen.Selectors[to].Sight
 		stands := j.Seen.Selectors[to].SightErr == nil && (sight.Complete || sight.Silent) && len(sight.Values) == 1 &&
 			rotate.SameRecord(sight.Values[0], sel.Key.Record)
-		if !stands || !sel.Next.PublishedAt.IsZero() || !j.Seen.Selectors[to].OldKept {
+		if !stands || !sel.Next.PublishedAt.IsZero() || !j.Seen.Selectors[to].OldKept && !alone {
 			return ""
 		}
 		return to
