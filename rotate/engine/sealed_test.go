@@ -233,3 +233,29 @@ func TestEmergencyMixedSigners(t *testing.T) {
 		}
 	}
 }
+
+// TestRollbackWithoutKeystore: signers that fetch their keys themselves go back when a person says
+// so, whatever the keystore says: they signed with that key before, and its record stands (I1).
+func TestRollbackWithoutKeystore(t *testing.T) {
+	for phase, prepare := range map[string]func(*world, wish){
+		"switching": (*world).halfSwitched, "switched": (*world).switched,
+	} {
+		for _, empty := range []bool{false, true} {
+			t.Run(fmt.Sprint(phase, " empty ", empty), func(t *testing.T) {
+				w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+				prepare(w, d)
+				w.hosts["mx1"].alone, w.hosts["mx2"].alone = true, true
+				if w.trouble = failing("get s1", "get s2", "put s1", "put s2"); empty {
+					w.trouble = failing("put s1", "put s2")
+					w.empty(d)
+				}
+				res := w.order(d, rotate.Rollback{})
+				for _, name := range d.Signers {
+					if got := w.hosts[name].selector(d.Name); got != "s1" {
+						t.Errorf("%s still signs with %q: %v", name, got, res.Err)
+					}
+				}
+			})
+		}
+	}
+}

@@ -1,13 +1,21 @@
 package health
 
 import (
+	"slices"
+
+	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // ComesAlone reports whether a signer is switched to a selector's key without the private key.
 func (j *Judge) ComesAlone(signer, selector string) bool {
-	return j.CanFetch(signer, selector) && (j.Have.Emergency() || j.Unsigned(signer))
+	return j.CanFetch(signer, selector) && (j.Have.Emergency() || j.Unsigned(signer) || j.sentBack(signer, selector))
+}
+
+// sentBack reports whether a person has sent a signer back to the selector, from which it may have come.
+func (v *view) sentBack(signer, selector string) bool {
+	return v.Have.Phase == rotate.Switching && selector == v.Have.Active && slices.Contains(v.Have.Held, signer)
 }
 
 // CanFetch reports whether a signer can be switched to a selector's key while the keystore can't

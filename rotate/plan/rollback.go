@@ -42,7 +42,7 @@ func giveRollback(p *planner, o rotate.Rollback, st *rotate.State) ([]rotate.Eve
 	}
 	slices.Sort(st.Held)
 	return []rotate.Event{{Kind: rotate.RollBack, Selector: back, Message: strings.Join(signers, ", ") +
-		" back to " + back}}, nil
+		" to go back to " + back}}, nil
 }
 
 // wayBack returns the selector that signed before, or says why there is no going
