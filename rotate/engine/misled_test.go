@@ -58,3 +58,28 @@ func TestMisledName(t *testing.T) {
 		})
 	}
 }
+
+// TestRevokedByOthers: somebody has put a revoked record in the place of dkimbot's. The hint says to
+// report the key; when that is done it says to remove the record, and does not lead back to itself.
+func TestRevokedByOthers(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.pass(day)
+	w.spoil("s1", "v=DKIM1; k=rsa; n=by hand; p=")
+	res := w.engine().Advance(t.Context(), d)
+	if hint := fault.HintOf(res.Err); !strings.Contains(hint, "--compromised --selector s1") {
+		t.Fatalf("%v; hint %q", res.Err, hint)
+	}
+	w.order(d, rotate.Distrust{Selectors: []string{"s1"}})
+	for range 3 {
+		w.pass(time.Hour)
+		res = w.engine().Advance(t.Context(), d)
+	}
+	hint := fault.HintOf(res.Err)
+	if strings.Contains(hint, "--compromised") || !strings.Contains(hint, "remove it") {
+		t.Errorf("%v; hint %q", res.Err, hint)
+	}
+	w.spoil("s1", "")
+	w.settle(d)
+	w.checkReady(d, "s2")
+}

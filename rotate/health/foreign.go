@@ -74,7 +74,7 @@ func (j *Judge) foreignHint(s string, revoked bool) string {
 			"if nothing signs with it, remove it; "+
 			"or name two other selectors in the domain's policy. dkimbot never changes a record that is not its own",
 			j.Want.Name, s)
-	case revoked:
+	case revoked && !j.Have.Leaked(s):
 		return "find out why the key was revoked; if somebody else may have it, say so: 'dkimbot rotate --domain " +
 			j.Want.Name + " --compromised --selector " + s +
 			"'. A state database that was restored from an older copy does not know of a revocation"

@@ -21,9 +21,12 @@ func giveDistrust(p *planner, o rotate.Distrust, st *rotate.State) (events []rot
 	selectors := o.Selectors
 	for _, s := range p.Want.Policy.Selectors { // what the state says of it is not so
 		if p.Stale(s) && (len(selectors) == 0 || slices.Contains(selectors, s)) {
+			hint := fault.HintOf(p.StaleState(s)) + "; report the key then"
+			if other := p.Want.Policy.Other(s); !p.Stale(other) && !slices.Contains(selectors, other) {
+				hint += ", or name the other selector now with --selector"
+			}
 			return nil, &fault.Error{Kind: fault.Refused, Code: codes.StaleState, What: "distrust a key of " + p.Want.Name,
-				Err:  p.StaleState(s),
-				Hint: fault.HintOf(p.StaleState(s)) + "; report the key then, or name the other selector now with --selector"}
+				Err: p.StaleState(s), Hint: hint}
 		}
 	}
 	if len(selectors) == 0 {
