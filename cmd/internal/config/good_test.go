@@ -303,3 +303,11 @@ domains:
 func load(path string, env node.Lookup) (*Config, error) {
 	return build(filepath.Clean(path), env, Builtin(), &node.Findings{})
 }
+
+// TestDays: days and weeks are what people write for a drain.
+func TestDays(t *testing.T) {
+	p := mustText(t, "policies: { a: { drain: 8d, settle: 2w } }\n", nil).Policies["a"]
+	if p.Drain != 8*24*time.Hour || p.Settle != 14*24*time.Hour {
+		t.Errorf("drain %s, settle %s", p.Drain, p.Settle)
+	}
+}

@@ -105,29 +105,29 @@ func (s *Section) Number(key string, least, most float64) float64 {
 	return f
 }
 
-const goNotation = "write a number and a unit: 90s, 15m, 168h"
+const asNumber = "write a number and a unit: 90s, 15m, 36h, 7d"
 
-var daysForm = regexp.MustCompile(`^([0-9]{1,5})([dw])$`)
+// daysForm is what Go's notation does not have.
+var daysForm = regexp.MustCompile(`^([0-9]{1,4})([dw])$`)
 
+// Duration reads v in Go's notation, or as a number of days or weeks.
 func (v Value) Duration() (time.Duration, bool) {
 	n := v.target()
 	if n.Tag == "!!int" || n.Tag == "!!float" {
-		v.Fail("has no unit", goNotation)
+		v.Fail("has no unit", asNumber)
 		return 0, false
 	}
 	t, ok := v.Text()
 	if !ok {
 		return 0, false
 	}
+	if m := daysForm.FindStringSubmatch(t); m != nil {
+		n, _ := strconv.Atoi(m[1])
+		return time.Duration(n) * map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour}[m[2]], true
+	}
 	d, err := time.ParseDuration(t)
-	switch m := daysForm.FindStringSubmatch(t); {
-	case m != nil:
-		hours, _ := strconv.Atoi(m[1])
-		hours *= map[string]int{"d": 24, "w": 7 * 24}[m[2]]
-		v.Fail(fmt.Sprintf("%q is not a duration in Go's notation, which has no days", t), fmt.Sprintf("write %dh", hours))
-		return 0, false
-	case err != nil:
-		v.Fail(fmt.Sprintf("%q is not a duration", t), goNotation)
+	if err != nil {
+		v.Fail(fmt.Sprintf("%q is not a duration", t), asNumber)
 		return 0, false
 	}
 	return d, true
