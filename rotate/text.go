@@ -24,6 +24,8 @@ func Span(d time.Duration) string {
 		return strconv.FormatInt(int64(d/day), 10) + "d"
 	case d >= time.Hour && d%time.Hour == 0:
 		return strconv.FormatInt(int64(d/time.Hour), 10) + "h"
+	case d >= 2*time.Hour && d%time.Minute == 0:
+		return strings.TrimSuffix(d.String(), "0s") // 24h1m, and not 1441m
 	case d >= time.Minute && d%time.Minute == 0:
 		return strconv.FormatInt(int64(d/time.Minute), 10) + "m"
 	}
