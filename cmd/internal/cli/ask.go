@@ -17,8 +17,8 @@ func leaveAll(domains int) string {
 		report.Count(domains, "domain"))
 }
 
-// ask returns nil if a person at a terminal says yes, or there is no terminal, and so nobody to
-// ask. Ctrl-C says no.
+// ask returns nil if a person at a terminal says yes, or if there is no terminal to ask at. Ctrl-C
+// says no.
 func (p *program) ask(ctx context.Context, what string) error {
 	if !p.InTTY || !p.ErrTTY {
 		return nil

@@ -69,8 +69,8 @@ func follow(t *testing.T, root, host string, lines []string) {
 	}
 	bin := filepath.Join(root, "bin")
 	must(t, os.MkdirAll(bin, 0o700))
-	must(t, os.WriteFile(filepath.Join(bin, "systemctl"), fmt.Appendf(nil, "#!/bin/sh\necho \"$@\" >>%s/systemctl.calls\n", root),
-		0o700))
+	calls := fmt.Appendf(nil, "#!/bin/sh\necho \"$@\" >>%s/systemctl.calls\n", root)
+	must(t, os.WriteFile(filepath.Join(bin, "systemctl"), calls, 0o700))
 	here := filepath.Join(root, host)
 	paths := strings.NewReplacer("/root/dkimbot-move/etc /etc/dkimbot", root+"/dkimbot-move/dkimbot.yaml "+here+"/",
 		"/etc/dkimbot /root/dkimbot-move/etc", here+"/dkimbot.yaml "+root+"/dkimbot-move/",
@@ -78,7 +78,8 @@ func follow(t *testing.T, root, host string, lines []string) {
 	for _, line := range lines {
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", paths.Replace(line))
 		cmd.Dir = here
-		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "DKIMBOT_CONFIG="+filepath.Join(here, "dkimbot.yaml"))
+		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"),
+			"DKIMBOT_CONFIG="+filepath.Join(here, "dkimbot.yaml"))
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("on the %s host: %s: %v\n%s", host, line, err, out)
 		}

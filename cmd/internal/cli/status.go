@@ -45,7 +45,7 @@ the summary.
 
 With --check, prints one line for a monitoring system and exits with 0 when all is well, 1
 for a warning (a domain fails or drifts, and dkimbot retries or repairs it), and 2 when it is
-critical: a domain needs a person, nobody came to a domain for two hours after its time, or
+critical: a domain needs a person, no run came to a domain for two hours after its time, or
 the state can't be read.`,
 		Example: `  dkimbot status
   dkimbot status --domain '*.example.com' --phase draining

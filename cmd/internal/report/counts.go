@@ -64,7 +64,7 @@ func NeedsPerson(st rotate.State) bool {
 // late is how long a daemon or timer may take to come to a domain whose time has come.
 const late = 2 * time.Hour
 
-// Overdue reports that nobody came to the domain when its time had come: neither the daemon nor a
+// Overdue reports that no run came to the domain when its time had come: neither the daemon nor a
 // timer works, or they take too long.
 func Overdue(st rotate.State, now time.Time) bool {
 	return st.Released == nil && st.Next != nil && now.Sub(st.Next.At) > late
