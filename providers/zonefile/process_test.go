@@ -135,9 +135,11 @@ func TestProcessesTogether(t *testing.T) {
 }
 
 // copyZone is a reload command that leaves a copy of what a name server would
-// have read.
+// have read. As a name server, it reads once after the other: the command of a process that
+// was killed lives on, and two copies at once could end with the older one.
 func copyZone(dir string) []string {
-	return []string{"cp", filepath.Join(dir, "example.com.zone"), filepath.Join(dir, ".served")}
+	served := filepath.Join(dir, ".served")
+	return []string{"flock", served + ".lock", "cp", filepath.Join(dir, "example.com.zone"), served}
 }
 
 // I7: a process that is killed at any moment leaves a whole zone file, and the

@@ -297,8 +297,12 @@ func (w *world) Now() time.Time {
 	return w.clock()
 }
 
-// Elapsed is the same as the time that has passed: tests that set the clock say so.
-func (w *world) Elapsed() time.Duration { return w.Now().Add(-w.set).Sub(time.Unix(0, 0)) }
+// Elapsed is the time that has passed, however tests set the clock.
+func (w *world) Elapsed() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.clock().Add(-w.set).Sub(time.Unix(0, 0))
+}
 
 // pass lets time pass.
 func (w *world) pass(d time.Duration) {
