@@ -30,7 +30,7 @@ func (d *Dir) own(name string, flags int, as As) (f *os.File, made bool, err err
 	f, err = d.open(name, flags)
 	if errors.Is(err, unix.ENOENT) {
 		if f, made, err = d.makeEmpty(name, flags, as); errors.Is(err, unix.EEXIST) {
-			f, err = d.open(name, flags)
+			return d.own(name, flags, as) // somebody has made it since, and may have removed it again
 		}
 	}
 	if err != nil || made {

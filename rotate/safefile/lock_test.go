@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -86,6 +87,29 @@ func TestAHangingProcessIsNamedSoon(t *testing.T) {
 			t.Errorf("mode %v: %v; want process %d named before the deadline", mode, err, pid)
 		}
 	}
+}
+
+// A lock file that others make and remove, as they do while they replace an old one, is opened or made: that
+// it has just come and gone again is no error (I8).
+func TestALockFileComesAndGoes(t *testing.T) {
+	d, err := safefile.OpenDir(t.TempDir())
+	must(t, err)
+	defer d.Close()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 250 {
+				f, _, err := d.Append("lock", safefile.Ours(0o600))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				f.Close()
+				d.Remove("lock")
+			}
+		})
+	}
+	all.Wait()
 }
 
 // Many who replace an old lock file at the same time never hold the lock together (I8).
