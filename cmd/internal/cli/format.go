@@ -20,6 +20,12 @@ func (p *program) formFlag(cmd *cobra.Command, form *string) {
 	p.jsonFlag(cmd)
 }
 
+// allFlag gives a command that prints plans --all.
+func allFlag(cmd *cobra.Command, whole *bool) {
+	cmd.Flags().BoolVar(whole, "all", false,
+		"show each domain by itself; of more than five, those with the same steps are one group else")
+}
+
 // form returns the form that the flags ask for.
 func (p *program) form(cmd *cobra.Command, form string) (string, error) {
 	switch form {

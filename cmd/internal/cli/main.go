@@ -40,7 +40,7 @@ type Streams struct {
 	InTTY        bool       // In is a terminal
 	OutTTY       bool       // Out is a terminal
 	ErrTTY       bool       // Err is a terminal
-	Columns      func() int // how wide the terminal is that Err is
+	Columns      func() int // how wide the terminal is that Err or Out is
 	Env          func(string) string
 	CaughtSignal func(context.Context) (context.Context, context.CancelFunc)
 }
@@ -51,7 +51,7 @@ func Terminal() Streams {
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv,
 		InTTY:  term.IsTerminal(int(os.Stdin.Fd())),
 		OutTTY: term.IsTerminal(int(os.Stdout.Fd())), ErrTTY: term.IsTerminal(int(os.Stderr.Fd())),
-		Columns: columns(os.Stderr),
+		Columns: columns(os.Stderr, os.Stdout),
 		CaughtSignal: func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 		},
@@ -181,6 +181,10 @@ func (p *program) jsonFlag(cmd *cobra.Command) {
 }
 
 func (p *program) text(w io.Writer, tty bool) show.Text {
-	return show.Text{W: w, Mark: p.mark, Color: tty && !p.noColor && p.Env("NO_COLOR") == "" &&
+	t := show.Text{W: w, Mark: p.mark, Color: tty && !p.noColor && p.Env("NO_COLOR") == "" &&
 		p.Env("TERM") != "dumb", Now: time.Now()}
+	if tty && p.Columns != nil {
+		t = t.Folded(p.Columns())
+	}
+	return t
 }

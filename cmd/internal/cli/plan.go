@@ -68,7 +68,7 @@ With --for, lists all steps of that time, if nothing gets in between.`,
 			}
 			how.when, how.valid, how.req = when, valid.span, rotate.Request{Approved: true}
 			if length.span > 0 {
-				return p.calendar(cmd.Context(), cfg, chosen, length.span, how.form)
+				return p.calendar(cmd.Context(), cfg, chosen, length.span, how)
 			}
 			return p.plan(cmd.Context(), cfg, chosen, how)
 		},
@@ -80,6 +80,7 @@ With --for, lists all steps of that time, if nothing gets in between.`,
 	f.StringVar(&how.out, "out", "", "also write the plan to `FILE`, for 'dkimbot apply'")
 	f.Var(&valid, "valid", "how long the plan may be applied, from now or from --at: a `time` of at most 30d")
 	f.BoolVar(&how.detailed, "detailed-exitcode", false, "exit with 2 when changes are pending")
+	allFlag(cmd, &how.whole)
 	p.formFlag(cmd, &how.form)
 	return cmd
 }
@@ -91,6 +92,7 @@ type planning struct {
 	valid    time.Duration // how long it may be applied; 0: as long as is usual
 	form     string        // how it is printed
 	detailed bool
+	whole    bool           // each domain by itself, however many there are
 	due      bool           // only domains that have something to do
 	req      rotate.Request // Approved: the plan as it will be when somebody approves and applies it
 	beside   others
@@ -170,14 +172,12 @@ func (p *program) showPlan(doc planfile.Document, plans []rotate.DomainPlan, how
 		_, err := p.Out.Write(doc.Encode())
 		return err
 	case formMarkdown:
-		show.Markdown{W: p.Out, Now: doc.PlannedFor}.Plan(doc, show.PlanStaleness{})
+		show.Markdown{W: p.Out, Now: doc.PlannedFor}.Plan(doc, show.PlanStaleness{}, how.whole)
 		return nil
 	}
 	t := p.text(p.Out, p.OutTTY)
 	t.Now = doc.PlannedFor
-	for _, plan := range plans {
-		t.Plan(plan)
-	}
+	t.Plans(plans, how.whole)
 	p.retries(t, how.beside.waiting)
 	t.Warnings(how.warnings)
 	t.PlanSummary(doc.Summary)
@@ -189,7 +189,7 @@ func (p *program) showPlan(doc planfile.Document, plans []rotate.DomainPlan, how
 
 // calendar prints what is to come for the domains.
 func (p *program) calendar(ctx context.Context, cfg *config.Config, domains []rotate.Domain, length time.Duration,
-	form string) error {
+	how planning) error {
 	a, err := app.OpenReadOnly(ctx, cfg, time.Time{})
 	if err != nil {
 		return err
@@ -213,13 +213,13 @@ func (p *program) calendar(ctx context.Context, cfg *config.Config, domains []ro
 			}
 		}
 	}
-	switch form {
+	switch how.form {
 	case formJSON:
 		err = report.JSON(p.Out, doc)
 	case formMarkdown:
-		show.Markdown{W: p.Out, Now: from}.Calendar(doc)
+		show.Markdown{W: p.Out, Now: from}.Calendar(doc, how.whole)
 	default:
-		p.text(p.Out, p.OutTTY).Calendar(doc)
+		p.text(p.Out, p.OutTTY).Calendar(doc, how.whole)
 	}
 	if code := outcome(len(outlooks), failed, refused); err == nil && code != exitDone {
 		return exitCode(code)

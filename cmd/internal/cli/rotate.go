@@ -237,6 +237,7 @@ func (p *program) closingWords(results []engine.Result, beside others) {
 			"'dkimbot rotate --due' and the daemon continue when the wait ends.")
 	}
 	t.Warnings(show.UnlistedWarnings(beside.unlisted))
+	t.Ended(results)
 }
 
 // rotateExit tells by the exit code what became of the domains.

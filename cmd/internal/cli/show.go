@@ -17,7 +17,10 @@ import (
 )
 
 func (p *program) showCommand() *cobra.Command {
-	var form string
+	var (
+		form  string
+		whole bool
+	)
 	cmd := &cobra.Command{
 		Use:   "show FILE",
 		Short: "Show a saved plan, and whether it is still valid; change nothing",
@@ -27,7 +30,8 @@ Prints what 'dkimbot plan' printed when the plan was saved. Says for each domain
 changed since then: the state, a record, a key, a signer, the configuration. It also shows
 plans that are stale, expired or applied, and works without configuration, state or DNS.`,
 		Example: `  dkimbot show plan.json
-  dkimbot show plan.json --format markdown`,
+  dkimbot show plan.json --format markdown
+  dkimbot show plan.json --all`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			form, err := p.form(cmd, form)
@@ -50,13 +54,14 @@ plans that are stale, expired or applied, and works without configuration, state
 			case formJSON:
 				return report.JSON(p.Out, show.NewSavedPlan(doc, is))
 			case formMarkdown:
-				show.Markdown{W: p.Out, Now: now}.Plan(doc, is)
+				show.Markdown{W: p.Out, Now: now}.Plan(doc, is, whole)
 			default:
-				p.text(p.Out, p.OutTTY).SavedPlan(doc, is)
+				p.text(p.Out, p.OutTTY).SavedPlan(doc, is, whole)
 			}
 			return nil
 		},
 	}
+	allFlag(cmd, &whole)
 	p.formFlag(cmd, &form)
 	return cmd
 }

@@ -123,10 +123,12 @@ func (a aboveLine) Write(b []byte) (int, error) {
 }
 
 // columns returns the width of the terminal that f is, 80 when it does not say.
-func columns(f *os.File) func() int {
+func columns(files ...*os.File) func() int {
 	return func() int {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
-			return width
+		for _, f := range files {
+			if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+				return width
+			}
 		}
 		return 80
 	}

@@ -2,6 +2,7 @@ package show
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
@@ -10,18 +11,23 @@ import (
 
 const calendarDay = "Mon 2006-01-02"
 
-// Calendar writes what is to come, by day.
-func (t Text) Calendar(doc report.CalendarDocument) {
+// Calendar writes what is to come, by day. Of many domains, those for which the same is done at
+// the same time are one entry, unless whole is set.
+func (t Text) Calendar(doc report.CalendarDocument, whole bool) {
+	entries := together(doc, whole)
 	wide, last := 0, ""
-	for _, e := range doc.Entries {
-		wide = max(wide, len(e.Domain))
+	for _, e := range entries {
+		wide = max(wide, len(e.title()))
 	}
-	for _, e := range doc.Entries {
+	for _, e := range entries {
 		if today := e.At.Format(calendarDay); today != last {
 			fmt.Fprintln(t.W, t.bold(today))
 			last = today
 		}
-		fmt.Fprintf(t.W, "  %s  %-*s  %s\n", e.At.Format("15:04"), wide, e.Domain, t.entry(e))
+		fmt.Fprintf(t.W, "  %s  %-*s  %s\n", e.At.Format("15:04"), wide, e.title(), t.entry(e.CalendarEntry))
+		if len(e.names) > 1 {
+			fmt.Fprintln(t.W, t.dim(listed(e.names, "         ")))
+		}
 	}
 	if len(doc.Entries) > 0 {
 		fmt.Fprintln(t.W)
@@ -40,6 +46,38 @@ func (t Text) Calendar(doc report.CalendarDocument) {
 		calendarSummary(doc))
 }
 
+// joint is what is done at one time, in the same words, for the named domains.
+type joint struct {
+	report.CalendarEntry
+	names []string
+}
+
+func (j joint) title() string {
+	if len(j.names) == 1 {
+		return j.names[0]
+	}
+	return report.Count(len(j.names), "domain")
+}
+
+// together joins the entries of many domains.
+func together(doc report.CalendarDocument, whole bool) (out []joint) {
+	type same struct {
+		at    time.Time
+		words string
+	}
+	at := map[same]int{}
+	for _, e := range doc.Entries {
+		key := same{e.At.Truncate(time.Minute), e.Message}
+		i, known := at[key]
+		if !known || whole || len(doc.Domains) <= manyDomains {
+			at[key], out = len(out), append(out, joint{CalendarEntry: e, names: []string{e.Domain}})
+		} else if i := &out[i]; !slices.Contains(i.names, e.Domain) {
+			i.names = append(i.names, e.Domain)
+		}
+	}
+	return out
+}
+
 // entry colours what changes how mail is signed.
 func (t Text) entry(e report.CalendarEntry) string {
 	if e.Action == codes.ActionActivate {
@@ -56,25 +94,40 @@ func calendarSummary(doc report.CalendarDocument) string {
 	return fmt.Sprintf("%s, %s until %s", report.Count(doc.Summary.Domains, "domain"), n, day(doc.Until))
 }
 
-// Calendar writes what is to come as a table.
-func (m Markdown) Calendar(doc report.CalendarDocument) {
-	m.line("## dkimbot calendar: %s", calendarSummary(doc))
-	m.line("Times are UTC, the earliest possible, if nothing gets in between. Nothing was changed.")
-	if len(doc.Entries) > 0 {
-		rows := [][]string{{"day", "time", "domain", "what", "selector", "signers"}}
-		for _, e := range doc.Entries {
-			rows = append(rows, []string{e.At.Format(calendarDay), e.At.Format(time.TimeOnly)[:5], escape(e.Domain),
-				escape(e.Message), cell(e.Selector), m.names(e.Signers)})
-		}
-		m.table(rows)
-	}
+// Calendar writes what is to come as a table. See Text.Calendar for whole; it ends before it is
+// too long for a comment.
+func (m Markdown) Calendar(doc report.CalendarDocument, whole bool) {
+	parts := []func(Markdown){func(m Markdown) {
+		m.line("## dkimbot calendar: %s", calendarSummary(doc))
+		m.line("Times are UTC, the earliest possible, if nothing gets in between. Nothing was changed.")
+	}}
 	for _, d := range doc.Domains {
 		if d.Problem != nil {
-			m.line("**%s**, known until %s, stops: %s", escape(d.Name), day(d.Until), escape(d.Problem.Message))
-			if d.Problem.Hint != "" {
-				m.line("**Hint:** %s", escape(d.Problem.Hint))
-			}
+			parts = append(parts, func(m Markdown) { m.stopped(d) })
 		}
+	}
+	for rows := range slices.Chunk(together(doc, whole), calendarRows) {
+		parts = append(parts, func(m Markdown) { m.entries(rows) })
+	}
+	m.parts(parts, whole, "dkimbot plan --for TIME --format markdown --all")
+}
+
+// calendarRows is how many entries stand in one table.
+const calendarRows = 50
+
+func (m Markdown) entries(entries []joint) {
+	rows := [][]string{{"day", "time", "domain", "what", "selector", "signers"}}
+	for _, e := range entries {
+		rows = append(rows, []string{e.At.Format(calendarDay), e.At.Format(time.TimeOnly)[:5],
+			escape(some(e.names, 20)), escape(e.Message), cell(e.Selector), m.names(e.Signers)})
+	}
+	m.table(rows)
+}
+
+func (m Markdown) stopped(d report.CalendarDomain) {
+	m.line("**%s**, known until %s, stops: %s", escape(d.Name), day(d.Until), escape(d.Problem.Message))
+	if d.Problem.Hint != "" {
+		m.line("**Hint:** %s", escape(d.Problem.Hint))
 	}
 }
 

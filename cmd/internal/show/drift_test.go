@@ -29,7 +29,7 @@ var (
 func TestDrift(t *testing.T) {
 	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.Ready, Reason: rotate.Reason{Message: "s1 signs"},
 		Drift: []rotate.Finding{vanished, leftOver}, Warnings: []rotate.Warning{{Message: leftOver.Message, About: leftOver.Thing()}, {Message: "look at this"}}}
-	wantText(t, written(func(x show.Text) { x.Plan(plan) }), `
+	wantText(t, written(func(x show.Text) { x.Plans([]rotate.DomainPlan{plan}, false) }), `
 example.com  phase ready
   now   s1 signs
   mail  Nothing changes; mail continues as it does today.
@@ -43,14 +43,14 @@ example.com  phase ready
 	plan.Stop = rotate.Tell(alien.Thing(), fault.Refuse("foreign-record", alien.Message, "remove it"))
 	plan.Drift = []rotate.Finding{alien}
 	plan.Warnings = nil
-	if got := written(func(x show.Text) { x.Plan(plan) }); strings.Count(got, "s1 holds a record") != 1 {
+	if got := written(func(x show.Text) { x.Plans([]rotate.DomainPlan{plan}, false) }); strings.Count(got, "s1 holds a record") != 1 {
 		t.Errorf("the refusal is told twice:\n%s", got)
 	}
 	plan.Stop = nil
 	plan.Drift = append(plan.Drift, vanished)
 	var b strings.Builder
 	show.Markdown{W: &b, Now: now}.Plan(planfile.New(planfile.Context{Created: now, For: now}, []rotate.DomainPlan{plan}),
-		show.PlanStaleness{})
+		show.PlanStaleness{}, true)
 	for _, want := range []string{"**Drift:** the record of s2 is gone. **dkimbot:** it is published again by itself.",
 		"**to do:** remove it."} {
 		if !strings.Contains(b.String(), want) {
@@ -214,7 +214,7 @@ func TestDriftIsToldOnce(t *testing.T) {
 		Drift: []rotate.Finding{
 			{Code: codes.RecordForeign, Cause: codes.StaleState, Selector: "s2", Message: "the state is older"},
 			{Code: codes.KeyDifferent, Cause: codes.StaleState, Selector: "s2", Message: "as was said: the state is older"}}}
-	out := written(func(x show.Text) { x.Plan(p) })
+	out := written(func(x show.Text) { x.Plans([]rotate.DomainPlan{p}, false) })
 	if n := strings.Count(out, "the state is older"); n != 1 {
 		t.Errorf("told %d times:\n%s", n, out)
 	}
@@ -230,7 +230,7 @@ func TestWordsDecideNothing(t *testing.T) {
 		Warnings: []rotate.Warning{{Message: "look at s2", About: second.Thing()}, {Message: "no server answers"}}}
 	doc := planfile.New(planfile.Context{Created: now, For: now}, []rotate.DomainPlan{plan})
 	for from, p := range map[string]rotate.DomainPlan{"the planner": plan, "a file": doc.Domains[0].Plan()} {
-		out := written(func(x show.Text) { x.Plan(p) })
+		out := written(func(x show.Text) { x.Plans([]rotate.DomainPlan{p}, false) })
 		if strings.Count(out, "drift no server answers") != 1 || strings.Contains(out, "look at s2") ||
 			!strings.Contains(out, "warning: no server answers") {
 			t.Errorf("from %s:\n%s", from, out)

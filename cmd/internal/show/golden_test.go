@@ -191,25 +191,27 @@ func TestGoldenPlan(t *testing.T) {
 	text := func(colour bool) []byte {
 		var b bytes.Buffer
 		x := show.Text{W: &b, Color: colour, Now: now}
+		var plans []rotate.DomainPlan
 		for _, d := range doc.Domains {
-			x.Plan(d.Plan())
+			plans = append(plans, d.Plan())
 		}
+		x.Plans(plans, true)
 		x.PlanSummary(doc.Summary)
 		x.Saved(doc, "plan.json")
 		return b.Bytes()
 	}
 	golden(t, "plan.txt", text(false))
 	golden(t, "plan-colour.txt", text(true))
-	golden(t, "plan.md", markdown(func(m show.Markdown) { m.Plan(doc, show.PlanStaleness{}) }))
+	golden(t, "plan.md", markdown(func(m show.Markdown) { m.Plan(doc, show.PlanStaleness{}, true) }))
 }
 
 func TestGoldenShow(t *testing.T) {
 	doc := somePlan(t)
 	doc.PlannedFor = now.Add(time.Hour)
 	var b bytes.Buffer
-	show.Text{W: &b, Now: now.Add(30 * time.Hour)}.SavedPlan(doc, someStaleness())
+	show.Text{W: &b, Now: now.Add(30 * time.Hour)}.SavedPlan(doc, someStaleness(), true)
 	golden(t, "show.txt", b.Bytes())
-	golden(t, "show.md", markdown(func(m show.Markdown) { m.Plan(doc, someStaleness()) }))
+	golden(t, "show.md", markdown(func(m show.Markdown) { m.Plan(doc, someStaleness(), true) }))
 	b.Reset()
 	saved := show.NewSavedPlan(doc, someStaleness())
 	saved.Plan.Domains = nil // plan.json has them
@@ -234,9 +236,9 @@ func TestGoldenCalendar(t *testing.T) {
 	}
 	golden(t, "calendar.json", b.Bytes())
 	b.Reset()
-	show.Text{W: &b, Now: now}.Calendar(doc)
+	show.Text{W: &b, Now: now}.Calendar(doc, false)
 	golden(t, "calendar.txt", b.Bytes())
-	golden(t, "calendar.md", markdown(func(m show.Markdown) { m.Calendar(doc) }))
+	golden(t, "calendar.md", markdown(func(m show.Markdown) { m.Calendar(doc, false) }))
 }
 
 func markdown(f func(show.Markdown)) []byte {
@@ -250,7 +252,7 @@ var escaped = regexp.MustCompile(`\\[^A-Za-z0-9\s]`)
 
 // Nothing from outside forms markup, breaks a table or pings anybody.
 func TestMarkdownIsSafe(t *testing.T) {
-	text := string(markdown(func(m show.Markdown) { m.Plan(somePlan(t), someStaleness()) }))
+	text := string(markdown(func(m show.Markdown) { m.Plan(somePlan(t), someStaleness(), true) }))
 	for _, bad := range []string{"<img", "](http", "](http://evil", "@team", " #1", "**bold**", "http://evil.test",
 		"\x1b", "\u202e"} {
 		if strings.Contains(escaped.ReplaceAllString(text, ""), bad) {

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // Markdown writes plans for pull requests and tickets, in the dialect of GitHub and
@@ -19,11 +21,35 @@ type Markdown struct {
 	Now time.Time
 }
 
-// manyDomains is from how many domains on each is folded away.
-const manyDomains = 5
+// mostMarkdown is how many bytes of a plan are written at most, less what ends it: GitHub takes
+// comments of 65,536 characters.
+const mostMarkdown = 58_000
 
-// Plan writes a plan: a table of all domains that it concerns, then each of them.
-func (m Markdown) Plan(doc planfile.Document, is PlanStaleness) {
+// Plan writes a plan: a table of all domains that it concerns, then each of them. Of many domains,
+// those with the same steps are one group, and it ends before it is too long for a comment, unless
+// whole is set. One without a signature is never grouped.
+func (m Markdown) Plan(doc planfile.Document, is PlanStaleness, whole bool) {
+	told := slices.DeleteFunc(plansOf(doc.Domains),
+		func(p rotate.DomainPlan) bool { return idle(p) && len(is.Domains[p.Name].Reasons) == 0 })
+	groups := alike(told, whole || is.Unsigned, func(p rotate.DomainPlan, w io.Writer) {
+		Markdown{w, m.Now}.domain(p, is.Domains[p.Name])
+	})
+	parts := []func(Markdown){func(m Markdown) { m.head(doc, is) }}
+	if len(told) > 0 {
+		parts = append(parts, func(m Markdown) { m.summary(told, groups, is) })
+	}
+	if rest := len(doc.Domains) - len(told); rest > 0 {
+		parts = append(parts, func(m Markdown) {
+			m.line("%s: nothing to do, and mail continues to be signed as it is.", moreDomains(rest, len(told)))
+		})
+	}
+	for _, g := range groups {
+		parts = append(parts, func(m Markdown) { m.group(g, told, is, len(groups) > manyDomains) })
+	}
+	m.parts(parts, whole, "dkimbot show FILE --format markdown --all")
+}
+
+func (m Markdown) head(doc planfile.Document, is PlanStaleness) {
 	m.line("## dkimbot plan: %s, %s", report.Count(doc.Summary.Domains, "domain"), report.Count(doc.Summary.Steps, "step"))
 	m.line("Plan %s, made %s; may be applied %s. Nothing was changed by making it.", code(doc.PlanID),
 		day(doc.CreatedAt), m.span(doc))
@@ -34,22 +60,29 @@ func (m Markdown) Plan(doc planfile.Document, is PlanStaleness) {
 	for _, w := range doc.General() {
 		m.line("> **Warning:** %s", escape(w))
 	}
-	var told []planfile.Domain
-	for _, d := range doc.Domains {
-		if s := is.Domains[d.Name]; len(d.Steps) > 0 || d.Problem != nil || len(d.Drift)+len(d.Warnings) > 0 ||
-			len(s.Reasons) > 0 {
-			told = append(told, d)
+}
+
+// parts writes one part after the other, and instead of those for which there is no room the
+// command that shows them.
+func (m Markdown) parts(parts []func(Markdown), whole bool, command string) {
+	room := mostMarkdown
+	for i, part := range parts {
+		var b strings.Builder
+		part(Markdown{&b, m.Now})
+		if room -= b.Len(); room < 0 && !whole {
+			m.line("> **%s not shown here**, because a comment has to be short. All of it: `%s`.", partsLeft(len(parts)-i),
+				command)
+			return
 		}
+		io.WriteString(m.W, b.String())
 	}
-	if len(told) > 0 {
-		m.summary(told, is)
+}
+
+func partsLeft(n int) string {
+	if n == 1 {
+		return "1 part is"
 	}
-	if rest := len(doc.Domains) - len(told); rest > 0 {
-		m.line("%s: nothing to do, and mail continues to be signed as it is.", report.Count(rest, "more domain"))
-	}
-	for _, d := range told {
-		m.domain(d, is.Domains[d.Name], len(told) > manyDomains)
-	}
+	return fmt.Sprintf("%d parts are", n)
 }
 
 func (m Markdown) span(doc planfile.Document) string {
@@ -59,35 +92,60 @@ func (m Markdown) span(doc planfile.Document) string {
 	return "until " + day(doc.ExpiresAt)
 }
 
-func (m Markdown) summary(domains []planfile.Domain, is PlanStaleness) {
+func (m Markdown) summary(plans []rotate.DomainPlan, groups []group, is PlanStaleness) {
 	rows := [][]string{{"domain", "phase", "steps", "what happens to mail"}}
-	for _, d := range domains {
-		words := escape(Mail(d.Plan(), m.Now))
-		switch s := is.Domains[d.Name]; {
+	for _, g := range groups {
+		p := plans[g[0]]
+		words := escape(Mail(p, m.Now))
+		switch s := is.Domains[p.Name]; {
 		case len(s.Reasons) > 0:
 			words = "**Stale.** " + words
-		case d.Problem != nil && len(d.Steps) > 0:
+		case p.Stop != nil && len(p.Steps) > 0:
 			words = "**Stopped in part.** " + words
-		case d.Problem != nil:
+		case p.Stop != nil:
 			words = "**Stopped.** " + words
 		}
-		rows = append(rows, []string{escape(d.Name), escape(d.Phase), fmt.Sprint(len(d.Steps)), words})
+		steps := fmt.Sprint(len(p.Steps))
+		if len(g) > 1 {
+			steps = fmt.Sprintf("%d x %d", len(g), len(p.Steps))
+		}
+		rows = append(rows, []string{escape(g.title(plans)), escape(string(p.Phase)), steps, words})
 	}
 	m.table(rows)
 }
 
-func (m Markdown) domain(d planfile.Domain, is Staleness, folded bool) {
-	p := d.Plan()
+// group writes the domains of a group: their names, and the plan of the first.
+func (m Markdown) group(g group, plans []rotate.DomainPlan, is PlanStaleness, folded bool) {
+	first, title := plans[g[0]], g.title(plans)
 	if folded {
-		m.line("<details><summary><b>%s</b>, %s</summary>", htmlText(d.Name), report.Count(len(d.Steps), "step"))
+		m.line("<details><summary><b>%s</b>, %s%s</summary>", htmlText(title),
+			report.Count(len(first.Steps), "step"), each(g))
 	} else {
-		m.line("### %s", escape(d.Name))
+		m.line("### %s", escape(title))
 	}
-	m.staleness(d.Name, is)
+	if len(g) > 1 {
+		m.line("%s", escape(some(g.names(plans), 1000)))
+		m.line("%s", escape(groupWords(first.Name)))
+	}
+	m.domain(first, is.Domains[first.Name])
+	if folded {
+		m.line("</details>")
+	}
+}
+
+func each(g group) string {
+	if len(g) == 1 {
+		return ""
+	}
+	return " each"
+}
+
+func (m Markdown) domain(p rotate.DomainPlan, is Staleness) {
+	m.staleness(p.Name, is)
 	if p.Stop != nil {
 		m.line("**Stopped:** %s", escape(p.Stop.Error()))
-		if d.Problem.Hint != "" {
-			m.line("**Hint:** %s", escape(d.Problem.Hint))
+		if hint := fault.HintOf(p.Stop); hint != "" {
+			m.line("**Hint:** %s", escape(hint))
 		}
 	}
 	if p.Stop == nil || len(p.Steps) > 0 {
@@ -99,9 +157,6 @@ func (m Markdown) domain(d planfile.Domain, is Staleness, folded bool) {
 		m.line("**Next:** %s, %s: %s.", escape(action(*p.Next)), m.when(p.Next.At), escape(p.Next.Reason.Message))
 	}
 	m.drift(p)
-	if folded {
-		m.line("</details>")
-	}
 }
 
 // steps writes a table of steps, and the whole records where it shortens them.

@@ -3,17 +3,55 @@ package show
 import (
 	"cmp"
 	"fmt"
+	"io"
+	"slices"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
-// Plan writes what would be done for a domain: what, where, from what to what, why, when.
-func (t Text) Plan(p rotate.DomainPlan) { t.plan(p, Staleness{}) }
+// Plans writes what would be done for each domain: what, where, from what to what, why, when. Of
+// many domains, those with the same steps are one group, and those with nothing to do are counted,
+// unless whole is set.
+func (t Text) Plans(plans []rotate.DomainPlan, whole bool) { t.plans(plans, nil, whole) }
 
+func (t Text) plans(plans []rotate.DomainPlan, is map[string]Staleness, whole bool) {
+	told := plans
+	if !whole && len(plans) > manyDomains {
+		told = slices.DeleteFunc(slices.Clone(plans),
+			func(p rotate.DomainPlan) bool { return idle(p) && len(is[p.Name].Reasons) == 0 })
+	}
+	for _, g := range alike(told, whole, func(p rotate.DomainPlan, w io.Writer) {
+		Text{W: w, Now: t.Now}.plan(p, is[p.Name])
+	}) {
+		first := told[g[0]]
+		t.heading(g.title(told), first.Phase)
+		if len(g) > 1 {
+			fmt.Fprintf(t.W, "%s\n  %s\n", listed(g.names(told), "  "),
+				t.dim(groupWords(first.Name)))
+		}
+		t.plan(first, is[first.Name])
+	}
+	if rest := len(plans) - len(told); rest > 0 {
+		fmt.Fprintf(t.W, "%s: nothing to do, and mail continues to be signed as it is.\n\n", moreDomains(rest, len(told)))
+	}
+}
+
+// idle reports whether nothing is to be done for a domain, and nothing said about it.
+func idle(p rotate.DomainPlan) bool {
+	return len(p.Steps)+len(p.Ordered)+len(p.Drift)+len(p.Warnings) == 0 && p.Stop == nil
+}
+
+func moreDomains(n, told int) string {
+	if told == 0 {
+		return report.Count(n, "domain")
+	}
+	return report.Count(n, "more domain")
+}
+
+// plan writes a plan below its heading.
 func (t Text) plan(p rotate.DomainPlan, is Staleness) {
-	t.heading(p.Name, p.Phase)
 	for _, e := range p.Ordered {
 		t.line("  ", "first", ordered(e))
 	}
@@ -112,8 +150,9 @@ func (t Text) span(doc planfile.Document) string {
 	return until
 }
 
-// SavedPlan writes a plan that was read from a file, and whether it still holds.
-func (t Text) SavedPlan(doc planfile.Document, is PlanStaleness) {
+// SavedPlan writes a plan that was read from a file, and whether it still holds. See Plans for
+// whole; one without a signature is always shown whole.
+func (t Text) SavedPlan(doc planfile.Document, is PlanStaleness, whole bool) {
 	fmt.Fprintf(t.W, "Plan %s, made %s; may be applied %s\n", t.bold(doc.PlanID), t.at(doc.CreatedAt), t.span(doc))
 	if doc.PlannedFor.After(t.Now) { // its steps are told as they will be seen then
 		t.Now = doc.PlannedFor
@@ -123,11 +162,16 @@ func (t Text) SavedPlan(doc planfile.Document, is PlanStaleness) {
 		fmt.Fprintf(t.W, "  %s %s\n", t.yellow("unsigned:"), unsignedWords)
 	}
 	fmt.Fprintln(t.W)
-	for _, d := range doc.Domains {
-		t.plan(d.Plan(), is.Domains[d.Name])
-	}
+	t.plans(plansOf(doc.Domains), is.Domains, whole || is.Unsigned)
 	t.Warnings(doc.General())
 	fmt.Fprintf(t.W, "%s, %s.\n", report.Count(doc.Summary.Domains, "domain"), report.Count(doc.Summary.Steps, "step"))
+}
+
+func plansOf(domains []planfile.Domain) (out []rotate.DomainPlan) {
+	for _, d := range domains {
+		out = append(out, d.Plan())
+	}
+	return out
 }
 
 // unsignedWords say what is shown of a plan whose signature can't be checked.

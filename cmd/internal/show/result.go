@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // Result writes what became of a domain in a run.
@@ -35,6 +37,43 @@ func (t Text) result(r engine.Result, more func()) {
 	}
 	t.drift(r.State.Drift, r.Err, r.Plan.Warnings)
 	fmt.Fprintln(t.W)
+}
+
+// Ended writes what became of many domains in a run: how many, and once more, because they scrolled
+// by, those that failed. Of few it writes nothing.
+func (t Text) Ended(results []engine.Result) {
+	if len(results) <= manyDomains {
+		return
+	}
+	var failed []engine.Result
+	done, waiting, refused := 0, 0, 0
+	for _, r := range results {
+		switch {
+		case r.Err != nil:
+			failed = append(failed, r)
+			if fault.KindOf(r.Err) == fault.Refused {
+				refused++
+			}
+		case len(r.Done) > 0:
+			done++
+		default:
+			waiting++
+		}
+	}
+	counts := report.Count(len(results), "domain") + ":"
+	for _, c := range []struct {
+		n     int
+		words string
+	}{{done, "changed"}, {waiting, "with nothing done"}, {refused, "refused"}, {len(failed) - refused, "failed"}} {
+		if c.n > 0 {
+			counts += fmt.Sprintf(" %d %s,", c.n, c.words)
+		}
+	}
+	fmt.Fprintln(t.W, t.bold(strings.TrimSuffix(counts, ",")+"."))
+	for _, r := range failed {
+		fmt.Fprintln(t.W, t.bold(r.Domain))
+		t.problem("  ", r.Err)
+	}
 }
 
 // yetToBegin says what becomes of a rotation that was asked for and has not begun. One away from

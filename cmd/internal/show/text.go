@@ -3,6 +3,7 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -155,14 +156,14 @@ func recordWords(s rotate.Side) string {
 	return longKey.ReplaceAllString(s.Record, "$1...$2") + " (" + keyWords(s.KeyID, "") + ")"
 }
 
+// escapeBegin begins a colour where no Screen has a say.
+const escapeBegin = "\x1b["
+
 func (t Text) paint(code, s string) string {
 	if !t.Color || s == "" {
 		return s
 	}
-	begin := t.Mark
-	if begin == "" {
-		begin = "\x1b["
-	}
+	begin := cmp.Or(t.Mark, escapeBegin)
 	return begin + code + "m" + s + begin + "0m"
 }
 

@@ -3,6 +3,7 @@ package show_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +61,7 @@ func TestPlan(t *testing.T) {
 			Reason: rotate.Reason{Code: "drain", Message: "mail may be in flight"}},
 		Warnings: rotate.Warnings("signer mx3 is no longer listed"),
 	}
-	wantText(t, written(func(x show.Text) { x.Plan(plan) }), `
+	wantText(t, written(func(x show.Text) { x.Plans([]rotate.DomainPlan{plan}, false) }), `
 example.com  phase replacing
   why   the drain of s1 has passed
   mail  Mail continues to be signed with s1 until this is carried out, then with s2. The key record of s1 is replaced, which no mail needs any more: nothing has signed with it for longer than its drain. Mail already signed with s1 verifies all the while, because its key record stays in DNS until Tue 2026-12-08 04:00 UTC at least.
@@ -118,7 +119,7 @@ func TestPlanFromNothing(t *testing.T) {
 		{Kind: rotate.Publish, Target: "x", To: rotate.Side{Record: record, KeyID: newID}, TTL: time.Hour},
 		{Kind: rotate.Activate, Target: "signer mx1", To: rotate.Side{Selector: "s1", KeyID: newID}},
 	}}
-	got := written(func(x show.Text) { x.Plan(plan) })
+	got := written(func(x show.Text) { x.Plans([]rotate.DomainPlan{plan}, false) })
 	for _, want := range []string{"from  no record\n",
 		"to    v=DKIM1; k=rsa; p=MIIBIjANBgkq...zwIDAQAB (key ffeeddccbbaa), TTL 1h\n",
 		"from  does not sign for the domain\n"} {
@@ -133,7 +134,7 @@ func TestPlanWithNothingToDo(t *testing.T) {
 		Reason: rotate.Reason{Code: "idle", Message: "s1 signs; s2 is published and waits"},
 		Next: &rotate.Next{Action: "rotate", Selector: "s2", At: now.Add(time.Hour),
 			Reason: rotate.Reason{Code: "schedule", Message: "the schedule's next rotation switches to s2"}}}
-	wantText(t, written(func(x show.Text) { x.Plan(plan) }), `
+	wantText(t, written(func(x show.Text) { x.Plans([]rotate.DomainPlan{plan}, false) }), `
 example.com  phase ready
   now   s1 signs; s2 is published and waits
   mail  Nothing changes; mail continues as it does today.
@@ -165,7 +166,8 @@ example.com  phase new
 
 `},
 	} {
-		wantText(t, written(func(x show.Text) { x.Plan(rotate.DomainPlan{Name: "example.com", Phase: rotate.New, Stop: c.err}) }), c.want)
+		stopped := []rotate.DomainPlan{{Name: "example.com", Phase: rotate.New, Stop: c.err}}
+		wantText(t, written(func(x show.Text) { x.Plans(stopped, false) }), c.want)
 	}
 }
 
@@ -262,7 +264,7 @@ func TestDistances(t *testing.T) {
 		36 * 24 * time.Hour: "in 36 days",
 	} {
 		got := written(func(x show.Text) {
-			x.Plan(rotate.DomainPlan{Steps: []rotate.Step{{Kind: rotate.Drain, NotBefore: now.Add(d)}}})
+			x.Plans([]rotate.DomainPlan{{Steps: []rotate.Step{{Kind: rotate.Drain, NotBefore: now.Add(d)}}}}, false)
 		})
 		if !strings.Contains(got, want) {
 			t.Errorf("%s: want %q in %q", d, want, got)
@@ -275,7 +277,7 @@ func TestColour(t *testing.T) {
 	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.Ready, Stop: fault.Refuse("x", "no", "do"),
 		Warnings: rotate.Warnings("w")}
 	var b strings.Builder
-	show.Text{W: &b, Color: true, Now: now}.Plan(plan)
+	show.Text{W: &b, Color: true, Now: now}.Plans([]rotate.DomainPlan{plan}, false)
 	coloured := b.String()
 	if !strings.Contains(coloured, "\x1b[31mrefused:\x1b[0m no") {
 		t.Errorf("no red in %q", coloured)
@@ -283,7 +285,7 @@ func TestColour(t *testing.T) {
 	for _, code := range []string{"1", "2", "31", "32", "33", "0"} {
 		coloured = strings.ReplaceAll(coloured, "\x1b["+code+"m", "")
 	}
-	wantText(t, coloured, written(func(x show.Text) { x.Plan(plan) }))
+	wantText(t, coloured, written(func(x show.Text) { x.Plans([]rotate.DomainPlan{plan}, false) }))
 }
 
 func TestConfiguration(t *testing.T) {
@@ -302,4 +304,31 @@ warning: a.yaml:1: is empty
 func seen(e rotate.Event) rotate.Event {
 	e.Message = "every authoritative server shows it; a test message verifies"
 	return e
+}
+
+// TestEnded: a run for many domains ends with how many there were, and with those that failed.
+func TestEnded(t *testing.T) {
+	var results []engine.Result
+	for i := range 8 {
+		r := engine.Result{Domain: fmt.Sprintf("d%d.test", i)}
+		switch i {
+		case 1:
+			r.Err = fault.Temporary("ask mx1", errors.New("no answer"), "start mx1")
+		case 3:
+			r.Err = fault.Refuse("x", "s2 is not ours", "look at it")
+		case 4, 5:
+			r.Done = []rotate.Event{{Kind: rotate.Drain}}
+		}
+		results = append(results, r)
+	}
+	wantText(t, written(func(x show.Text) { x.Ended(results) }), `
+8 domains: 2 changed, 4 with nothing done, 1 refused, 1 failed.
+d1.test
+  error: ask mx1: no answer
+  hint: start mx1
+d3.test
+  refused: s2 is not ours
+  hint: look at it
+`)
+	wantText(t, written(func(x show.Text) { x.Ended(results[:5]) }), "\n")
 }

@@ -1,0 +1,141 @@
+package show_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/forecast"
+	"github.com/dkimbot/dkimbot/rotate/plan"
+)
+
+// many are domains of which two of three get fresh keys, every third rotates, one fails and five
+// have nothing to do.
+func many(t testing.TB, n int) (out []scene) {
+	for i := range n {
+		name, change := fmt.Sprintf("d%d.test", i), drained
+		if i%3 == 0 {
+			change = func(s *scene) { s.req.Asked = true }
+		}
+		out = append(out, ready(t, name, change))
+	}
+	for i := range 5 {
+		out = append(out, ready(t, fmt.Sprintf("idle%d.test", i)))
+	}
+	return append(out, ready(t, "foreign.test", func(s *scene) { s.show("s2", "v=DKIM1; p=somebody") }))
+}
+
+func plansOf(scenes []scene) (out []rotate.DomainPlan) {
+	for _, s := range scenes {
+		out = append(out, plan.Plan(now, s.want, s.req, s.have, s.seen))
+	}
+	return out
+}
+
+// TestManyPlans: of many domains, those with the same steps are one group, the failing one stands
+// by itself, those with nothing to do are counted, and each name is there once at least.
+func TestManyPlans(t *testing.T) {
+	plans := plansOf(many(t, 300))
+	var b bytes.Buffer
+	show.Text{W: &b, Now: now}.Plans(plans, false)
+	text := b.String()
+	for _, want := range []string{"\n200 domains  phase draining\n", "100 domains  phase ready\n", "\nforeign.test  phase ready\n",
+		"These are the steps of d0.test; ", "5 more domains: nothing to do"} {
+		if !strings.Contains("\n"+text, want) {
+			t.Errorf("no %q in\n%.3000s", want, text)
+		}
+	}
+	for i := range 300 {
+		if name := fmt.Sprintf("d%d.test", i); !strings.Contains(text, name) {
+			t.Errorf("%s is not named", name)
+		}
+	}
+	if n := strings.Count(text, "\n"); n > 200 {
+		t.Errorf("%d lines", n)
+	}
+	for _, line := range strings.Split(text, "\n") {
+		if strings.Contains(line, "d1.test, d2.test") && len(line) > 79 {
+			t.Errorf("the line of names %q is longer than 79", line)
+		}
+	}
+	b.Reset()
+	show.Text{W: &b, Now: now}.Plans(plans, true)
+	if n := strings.Count(b.String(), ".test  phase "); n != len(plans) {
+		t.Errorf("%d domains by themselves, want all %d", n, len(plans))
+	}
+}
+
+// TestOtherStepsAreNotHidden: what differs in more than names, keys and records is a group of
+// its own.
+func TestOtherStepsAreNotHidden(t *testing.T) {
+	for title, change := range map[string]func(*rotate.DomainPlan){
+		"another signer": func(p *rotate.DomainPlan) { p.Steps[1].Target = "signer mx9" },
+		"another time":   func(p *rotate.DomainPlan) { p.Steps[1].NotBefore = now.Add(time.Hour) },
+		"another reason": func(p *rotate.DomainPlan) { p.Steps[1].Reason.Message = "because" },
+		"another kind":   func(p *rotate.DomainPlan) { p.Steps[1].Kind = rotate.Revoke },
+		"a warning":      func(p *rotate.DomainPlan) { p.Warnings = []rotate.Warning{{Message: "look"}} },
+		"another phase":  func(p *rotate.DomainPlan) { p.Phase = rotate.Switching },
+	} {
+		t.Run(title, func(t *testing.T) {
+			var scenes []scene
+			for i := range 8 {
+				scenes = append(scenes, ready(t, fmt.Sprintf("d%d.test", i), func(s *scene) { s.req.Asked = true }))
+			}
+			plans := plansOf(scenes)
+			change(&plans[5])
+			var b bytes.Buffer
+			show.Text{W: &b, Now: now}.Plans(plans, false)
+			if text := b.String(); !strings.Contains(text, "7 domains  phase") || !strings.Contains(text, "\nd5.test  phase") {
+				t.Errorf("d5.test does not stand by itself:\n%s", text)
+			}
+		})
+	}
+}
+
+// TestMarkdownFits: a plan and a calendar in Markdown fit into a comment of GitHub, which takes
+// 65,536 characters, however many domains they are for, say how to see the rest, and begin with the
+// table of all groups.
+func TestMarkdownFits(t *testing.T) {
+	for _, n := range []int{49, 500, 3000} {
+		scenes := many(t, n)
+		plans := plansOf(scenes)
+		for i := range plans { // each is another
+			if len(plans[i].Steps) > 0 && n > 100 {
+				plans[i].Steps[0].NotBefore = now.Add(time.Duration(i) * time.Hour)
+			}
+		}
+		doc := planfile.New(planfile.Context{Created: now, For: now}, plans)
+		until := now.Add(90 * 24 * time.Hour)
+		var outlooks []forecast.Outlook
+		for i, s := range scenes[:min(n, 500)] {
+			outlooks = append(outlooks, forecast.Of(now.Add(time.Duration(i)*time.Minute), until, s.want, rotate.Request{}, s.have,
+				s.seen, nil))
+		}
+		for what, text := range map[string]string{
+			"plan": string(markdown(func(m show.Markdown) { m.Plan(doc, show.PlanStaleness{}, false) })),
+			"calendar": string(markdown(func(m show.Markdown) {
+				m.Calendar(report.NewCalendar(now, until, outlooks), false)
+			})),
+		} {
+			if len(text) > 60_000 {
+				t.Errorf("the %s of %d domains has %d bytes", what, n, len(text))
+			}
+			if n > 100 && !strings.Contains(text, "not shown here") && !strings.Contains(text, " more |") {
+				t.Errorf("the %s of %d domains does not say what is left out", what, n)
+			}
+			if !strings.Contains(text, "foreign.test") && what == "plan" && n < 100 {
+				t.Errorf("the %s of %d domains lacks the one that fails", what, n)
+			}
+		}
+		if whole := markdown(func(m show.Markdown) { m.Plan(doc, show.PlanStaleness{}, true) }); n > 100 &&
+			(len(whole) < 60_000 || bytes.Contains(whole, []byte("not shown here"))) {
+			t.Errorf("the whole plan of %d domains is cut: %d bytes", n, len(whole))
+		}
+	}
+}

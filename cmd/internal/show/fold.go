@@ -1,0 +1,90 @@
+package show
+
+import (
+	"bytes"
+	"cmp"
+	"io"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// foldIndent is how far the rest of a folded line stands to the right of its begin: behind the
+// labels.
+const foldIndent = 6
+
+// leastWidth is of how many columns a terminal has to be for lines to be folded for it.
+const leastWidth = 40
+
+// Folded returns t so that its lines break between words at width columns, and go on with an
+// indent. A command between quotes stays on one line where it fits, because people copy it: half of
+// it could do harm.
+func (t Text) Folded(width int) Text {
+	if width >= leastWidth {
+		begin := regexp.QuoteMeta(cmp.Or(t.Mark, escapeBegin))
+		t.W = fold{w: t.W, width: width, colour: regexp.MustCompile(begin + "[0-9]{1,2}m")}
+	}
+	return t
+}
+
+type fold struct {
+	w      io.Writer
+	width  int
+	colour *regexp.Regexp // which takes no room
+}
+
+// Write implements io.Writer. It is given whole lines.
+func (f fold) Write(b []byte) (int, error) {
+	var out bytes.Buffer
+	for line := range bytes.Lines(b) {
+		f.line(&out, string(line))
+	}
+	if _, err := f.w.Write(out.Bytes()); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+func (f fold) line(out *bytes.Buffer, line string) {
+	if f.columns(line) <= f.width+1 { // with its end
+		out.WriteString(line)
+		return
+	}
+	text := strings.TrimLeft(line, " ")
+	lead := len(line) - len(text)
+	indent := strings.Repeat(" ", min(lead+foldIndent, f.width/2))
+	out.WriteString(line[:lead])
+	at, begun := lead, false
+	for text != "" {
+		gap := text[:len(text)-len(strings.TrimLeft(text, " "))]
+		word := text[len(gap) : len(gap)+wordEnd(text[len(gap):], f.width-len(indent))]
+		text = text[len(gap)+len(word):]
+		if wide := f.columns(strings.TrimRight(word, "\n")); begun && at+len(gap)+wide > f.width {
+			out.WriteString("\n" + indent)
+			at = len(indent) + wide
+		} else {
+			out.WriteString(gap)
+			at += len(gap) + wide
+		}
+		out.WriteString(word)
+		begun = true
+	}
+}
+
+// wordEnd is where the first word of the text ends; a quoted command that fits into most columns
+// is a word.
+func wordEnd(text string, most int) int {
+	begin := 0
+	if quoted := commandQuoted.FindString(text); utf8.RuneCountInString(quoted) <= most {
+		begin = len(quoted)
+	}
+	if end := strings.IndexByte(text[begin:], ' '); end >= 0 {
+		return begin + end
+	}
+	return len(text)
+}
+
+// commandQuoted is a command between quotes at the begin of a text, perhaps in brackets.
+var commandQuoted = regexp.MustCompile(`^\(?'[^'\n]+'`)
+
+func (f fold) columns(s string) int { return utf8.RuneCountInString(f.colour.ReplaceAllString(s, "")) }
