@@ -42,15 +42,16 @@ func (o *origin) Lineage() string { return o.lineage }
 func (o *origin) PlanKey() []byte { return o.planKey }
 
 // A read starts over when the file changed under it, or when a writer that just
-// started has yet to make the log's index.
+// started has yet to make the log's index. All tries together take ten seconds at most.
 const (
 	maxTries = 100
 	tryAgain = 10 * time.Millisecond
+	mostWait = 100 * time.Millisecond
 )
 
 // read runs ask until its answer can be relied upon. ask must start from nothing each time.
 func (r *reads) read(ctx context.Context, attempt string, ask func(*sql.DB) error) error {
-	for range maxTries {
+	for try := range maxTries {
 		db, steady, err := r.from.handle(ctx)
 		if err != nil {
 			return err
@@ -61,7 +62,7 @@ func (r *reads) read(ctx context.Context, attempt string, ask func(*sql.DB) erro
 			if r.from.renew(); ctx.Err() != nil {
 				return broken(r.path, attempt, ctx.Err())
 			}
-			pause(ctx, tryAgain)
+			pause(ctx, min(time.Duration(try+1)*tryAgain, mostWait))
 		case steady():
 			return broken(r.path, attempt, err)
 		}

@@ -96,11 +96,25 @@ func (f *follower) look() look {
 	return l
 }
 
+// index returns why the log's index can't be found.
+func (f *follower) index() error {
+	_, err := os.Stat(f.path + "-shm")
+	return err
+}
+
 // handle implements source.
-func (f *follower) handle(context.Context) (*sql.DB, func() bool, error) {
+func (f *follower) handle(ctx context.Context) (*sql.DB, func() bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	seen := f.look()
+	// The last writer that ends removes the index first, and then the log.
+	for range maxTries {
+		if !seen.log || f.index() == nil {
+			break
+		}
+		pause(ctx, tryAgain)
+		seen = f.look()
+	}
 	steady := func() bool { return f.look() == seen }
 	if len(f.dbs) > 0 && f.now == seen {
 		return f.dbs[len(f.dbs)-1], steady, nil
@@ -108,7 +122,7 @@ func (f *follower) handle(context.Context) (*sql.DB, func() bool, error) {
 	options := "mode=ro&immutable=1"
 	if seen.log {
 		options = "mode=ro&readonly_shm=1"
-		if _, err := os.Stat(f.path + "-shm"); err != nil {
+		if err := f.index(); err != nil {
 			return nil, nil, fault.Lasting("open the state database "+f.path+" without writing: its log has lost its index", err,
 				"run a command that writes, such as rotate --due, once: it makes the index again")
 		}
