@@ -56,7 +56,7 @@ func TestCallEndsWhateverTheModuleDoes(t *testing.T) {
 			t.Errorf("returned after %s, want %s", d, p.total)
 		}
 		faulttest.Shown(t, err)
-		if fault.KindOf(err) != fault.Transient || !strings.Contains(err.Error(), "no answer within 20s") {
+		if fault.KindOf(err) != fault.Transient || !strings.Contains(fmt.Sprint(err), "no answer within 20s") {
 			t.Error(err)
 		}
 

@@ -25,7 +25,7 @@ import (
 
 func openAWS(t testing.TB, change ...func(*Config)) *Provider {
 	t.Helper()
-	cfg := Config{Name: "aws", Limits: Limits{Rate: 1000, Timeout: 2 * time.Second}, Account: &Route53{
+	cfg := Config{Name: "aws", Limits: Limits{Rate: 1000, Timeout: time.Minute}, Account: &Route53{
 		AccessKeyID: fakeroute53.AccessKeyID, SecretAccessKey: settings.Inline(fakeroute53.SecretAccessKey)}}
 	for _, f := range change {
 		f(&cfg)

@@ -37,7 +37,7 @@ func TestEndlessAnswer(t *testing.T) {
 			ks := open(t, vault.Config{Address: ts.URL, Auth: token("x")})
 			_, _, err := ks.Get(t.Context(), name, 0)
 			wantFault(t, err, fault.Transient, "", "leads to Vault")
-			if !strings.Contains(err.Error(), "larger than 1 MiB") {
+			if !strings.Contains(fmt.Sprint(err), "larger than 1 MiB") {
 				t.Error(err)
 			}
 			ts.CloseClientConnections()

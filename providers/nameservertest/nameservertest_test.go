@@ -30,7 +30,7 @@ func update(t *testing.T, s *nameservertest.Server, zone, record string) string 
 	m := new(dns.Msg).SetUpdate(zone)
 	m.Insert([]dns.RR{rr})
 	m.SetTsig(s.KeyName, dns.HmacSHA256, 300, time.Now().Unix())
-	c := dns.Client{Net: "tcp", TsigSecret: map[string]string{s.KeyName: s.KeySecret}}
+	c := dns.Client{Net: "tcp", Timeout: 20 * time.Second, TsigSecret: map[string]string{s.KeyName: s.KeySecret}}
 	r, _, err := c.Exchange(m, s.Addr)
 	if r == nil {
 		t.Fatal(err)

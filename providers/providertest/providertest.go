@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -154,7 +155,7 @@ func (h Harness) neverAbsent(t *testing.T) {
 	rec := h.txt("present", Record("0", 294))
 	h.publish(t, rec)
 	stop, watcher := make(chan struct{}), sync.WaitGroup{}
-	looks := 0
+	var looks atomic.Int32
 	watcher.Go(func() {
 		for {
 			select {
@@ -162,22 +163,19 @@ func (h Harness) neverAbsent(t *testing.T) {
 				return
 			default:
 			}
-			looks++
+			looks.Add(1)
 			if got := h.Served(t, rec.Owner); len(got) != 1 {
 				t.Errorf("%d TXT records served in between", len(got))
 				return
 			}
 		}
 	})
-	for i := range 20 {
+	for i := 0; i < 20 || looks.Load() < 5 && !t.Failed(); i++ { // the watcher may get no turn for a while
 		rec.Value = Record(fmt.Sprint(i), 294)
 		h.publish(t, rec)
 	}
 	close(stop)
 	watcher.Wait()
-	if looks < 2 {
-		t.Errorf("looked %d times only", looks)
-	}
 }
 
 // idempotent: after a crash the same record is published again (I7).

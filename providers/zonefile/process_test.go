@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -136,10 +137,38 @@ func TestProcessesTogether(t *testing.T) {
 
 // copyZone is a reload command that leaves a copy of what a name server would
 // have read. As a name server, it reads once after the other: the command of a process that
-// was killed lives on, and two copies at once could end with the older one.
+// was killed lives on, and two copies at once could end with the older one. A copy that is
+// not whole yet is seen by nobody.
 func copyZone(dir string) []string {
-	served := filepath.Join(dir, ".served")
-	return []string{"flock", served + ".lock", "cp", filepath.Join(dir, "example.com.zone"), served}
+	return []string{"flock", filepath.Join(dir, ".served.lock"), "sh", "-c",
+		`cp "$0/example.com.zone" "$0/.served.new" && mv "$0/.served.new" "$0/.served"`, dir}
+}
+
+// awaitOrphans waits until nothing runs any more that a child of this session has started.
+func awaitOrphans(t *testing.T, session int) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		live := ofSession(session)
+		if len(live) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("what a killed process has started still runs: %q", live)
+		}
+	}
+}
+
+// ofSession returns the names and states of the processes of a session that have not ended.
+func ofSession(session int) (live []string) {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, stat := range stats {
+		text, _ := os.ReadFile(stat) // 123 (name with anything) S parent group session ...
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		if len(fields) > 3 && fields[0] != "Z" && fields[3] == strconv.Itoa(session) {
+			live = append(live, string(text[:min(len(text), 40)]))
+		}
+	}
+	return live
 }
 
 // I7: a process that is killed at any moment leaves a whole zone file, and the
@@ -150,6 +179,7 @@ func TestKilledAnywhere(t *testing.T) {
 	p.Reload = copyZone(p.Dir)
 	for range 25 {
 		cmd, wait := startChild(t, "set for ever", path)
+		cmd.SysProcAttr.Setsid = true
 		before := read(t, path)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
@@ -159,7 +189,7 @@ func TestKilledAnywhere(t *testing.T) {
 		}
 		time.Sleep(rand.N(20 * time.Millisecond))
 		cmd.Process.Kill()
-		if err := wait(); !strings.Contains(err.Error(), "killed") {
+		if err := wait(); err == nil || !strings.Contains(err.Error(), "killed") {
 			t.Fatal(err)
 		}
 		text := read(t, path)
@@ -176,6 +206,7 @@ func TestKilledAnywhere(t *testing.T) {
 		if read(t, filepath.Join(p.Dir, ".served")) != text {
 			t.Fatal("the name server was not told of the last change")
 		}
+		awaitOrphans(t, cmd.Process.Pid) // they would write into a directory that is being removed
 	}
 	if left, _ := filepath.Glob(filepath.Join(p.Dir, ".dkimbot-re*-*")); len(left) > 0 {
 		t.Errorf("notes of reloads are left: %v", left)

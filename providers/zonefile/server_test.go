@@ -273,7 +273,8 @@ func TestServeWhileWriting(t *testing.T) {
 
 func TestServeAddresses(t *testing.T) {
 	p, _ := newZone(t, serverZone)
-	s, err := zonefile.Serve(p.Dir, "127.0.0.1:0", slog.Default())
+	// A port that nobody else is given while it is free.
+	s, err := zonefile.Serve(p.Dir, fmt.Sprint("127.0.0.1:", nameservertest.FreePort(t)), slog.Default())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -252,7 +252,7 @@ func testLateEffect(t *testing.T, killed bool) {
 	}
 	uses := w.hosts["mx1"].uses
 	if len(uses) < 3 || uses[len(uses)-2].ref.Selector != "s2" || uses[len(uses)-1].ref.Selector != "s1" {
-		t.Fatalf("I8: mx1 signs with %s; want it brought back from s2", uses[len(uses)-1].ref.Selector)
+		t.Fatalf("I8: mx1 signs with %s; want it brought back from s2", w.hosts["mx1"].selector(d.Name))
 	}
 	if after := uses[len(uses)-1].from.Sub(uses[len(uses)-2].from); after > most {
 		t.Errorf("I8: the late effect was put right after %s, want %s", after, most)

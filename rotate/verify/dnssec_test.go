@@ -215,7 +215,7 @@ func TestZoneIsSignedAgain(t *testing.T) {
 // forward passes questions on to a server.
 func forward(server string) dns.HandlerFunc {
 	return func(w dns.ResponseWriter, m *dns.Msg) {
-		if r, _, err := (&dns.Client{Net: "tcp"}).Exchange(m, server); err == nil {
+		if r, _, err := (&dns.Client{Net: "tcp", Timeout: 20 * time.Second}).Exchange(m, server); err == nil {
 			w.WriteMsg(r)
 		}
 	}

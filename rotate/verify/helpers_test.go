@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -62,7 +63,7 @@ func resolve(zones map[string]string, m *dns.Msg) *dns.Msg {
 		}
 		q := new(dns.Msg).SetQuestion(name, m.Question[0].Qtype)
 		q.RecursionDesired = false
-		in, _, err := (&dns.Client{Net: "tcp"}).Exchange(q, zones[zone])
+		in, _, err := (&dns.Client{Net: "tcp", Timeout: 20 * time.Second}).Exchange(q, zones[zone])
 		if err != nil {
 			out.Rcode = dns.RcodeServerFailure
 			return out

@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -70,7 +71,7 @@ func TestModeResolvers(t *testing.T) {
 		v := newVerifier(t, verify.Config{Mode: verify.Resolvers, Resolvers: []string{dead.Addr},
 			Timeout: 100 * time.Millisecond})
 		if _, err := v.Look(t.Context(), s1); fault.KindOf(err) != fault.Transient ||
-			!strings.Contains(err.Error(), dead.Addr) {
+			!strings.Contains(fmt.Sprint(err), dead.Addr) {
 			t.Errorf("got %v", err)
 		} else {
 			faulttest.Shown(t, err)

@@ -258,7 +258,7 @@ func TestConfiguredNameservers(t *testing.T) {
 		_, err := newVerifier(t, verify.Config{Nameservers: []string{hidden.Addr}}).Look(t.Context(),
 			dkim.Name{Domain: "example.org", Selector: "s1"})
 		faulttest.Shown(t, err)
-		if fault.KindOf(err) != fault.Transient || !strings.Contains(err.Error(), "REFUSED") {
+		if fault.KindOf(err) != fault.Transient || !strings.Contains(fmt.Sprint(err), "REFUSED") {
 			t.Errorf("got %v", err)
 		}
 	})

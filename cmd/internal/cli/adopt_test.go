@@ -98,7 +98,7 @@ func (s *signingToday) mail(t *testing.T) string {
 		LookupTXT: func(name string) ([]string, error) { return s.names.Query(t, name, "TXT"), nil },
 	})
 	if err != nil || len(found) != 1 || found[0].Err != nil {
-		t.Fatalf("I2: a message signed with %s does not verify: %v, %v", sig.Selector, err, found[0].Err)
+		t.Fatalf("I2: a message signed with %s does not verify: %v, %+v", sig.Selector, err, found)
 	}
 	return sig.Selector
 }

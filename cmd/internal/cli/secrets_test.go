@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	ns "github.com/dkimbot/dkimbot/providers/nameservertest"
@@ -56,7 +57,7 @@ func TestNoSecretLeaks(t *testing.T) {
 	all()
 	d := l.daemon(t)
 	d.awaitLog(t, `"msg":"ready"`)
-	d.stop(t, 15, 10e9)
+	d.stop(t, syscall.SIGTERM, soon)
 
 	secrets := map[string]string{
 		"a private key's PEM block":   "PRIVATE KEY",

@@ -51,8 +51,11 @@ func (s *safeBuffer) String() string {
 	return s.b.String()
 }
 
-func wantScreen(t *testing.T, w *safeBuffer, cursor string, lines ...string) {
+// wantScreen checks what the terminal shows while the line is not being drawn.
+func wantScreen(t *testing.T, l *statusLine, w *safeBuffer, cursor string, lines ...string) {
 	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	got, at := screen(w.String())
 	if strings.Join(got, "\n") != strings.Join(lines, "\n") || !strings.HasPrefix(at, cursor) || cursor == "" && at != "" {
 		t.Errorf("the terminal shows\n%s\n> %s\nwant\n%s\n> %s", strings.Join(got, "\n"), at,
@@ -66,22 +69,22 @@ func TestLiveLine(t *testing.T) {
 	var w safeBuffer
 	l := startStatusLine(ctx, &w, func() int { return 60 })
 	out, other := l.above(&w), l.above(&w)
-	wantScreen(t, &w, "")
+	wantScreen(t, l, &w, "")
 	l.expect([]rotate.Domain{{Name: "a.test"}, {Name: "b.test"}})
-	wantScreen(t, &w, "0 of 2 domains done")
+	wantScreen(t, l, &w, "0 of 2 domains done")
 	l.change(func(p *show.Progress) {
 		p.Step(rotate.Event{Domain: "a.test", Kind: rotate.Publish, Selector: "s1", Outcome: "begun"}, time.Now())
 	})
-	wantScreen(t, &w, "0 of 2 domains done | a.test: publish s1")
+	wantScreen(t, l, &w, "0 of 2 domains done | a.test: publish s1")
 	fmt.Fprintln(out, "a line of output")
-	wantScreen(t, &w, "0 of 2 domains done | a.test: publish s1", "a line of output")
+	wantScreen(t, l, &w, "0 of 2 domains done | a.test: publish s1", "a line of output")
 	fmt.Fprint(other, "half ")
-	wantScreen(t, &w, "half ", "a line of output")
+	wantScreen(t, l, &w, "half ", "a line of output")
 	l.over("b.test")
-	wantScreen(t, &w, "half ", "a line of output") // it does not stand in the middle of a line
+	wantScreen(t, l, &w, "half ", "a line of output") // it does not stand in the middle of a line
 	fmt.Fprint(out, "")
 	fmt.Fprintln(other, "a line")
-	wantScreen(t, &w, "1 of 2 domains done | a.test: publish s1", "a line of output", "half a line")
+	wantScreen(t, l, &w, "1 of 2 domains done | a.test: publish s1", "a line of output", "half a line")
 	interrupt()
 	for deadline := time.Now().Add(time.Minute); !strings.Contains(w.String(),
 		"finishing the step in progress"); time.Sleep(time.Millisecond) {
@@ -96,10 +99,10 @@ func TestLiveLine(t *testing.T) {
 	}
 	l.stop()
 	l.stop()
-	wantScreen(t, &w, "", "a line of output", "half a line")
+	wantScreen(t, l, &w, "", "a line of output", "half a line")
 	l.over("a.test")
 	fmt.Fprintln(out, "the last words")
-	wantScreen(t, &w, "", "a line of output", "half a line", "the last words")
+	wantScreen(t, l, &w, "", "a line of output", "half a line", "the last words")
 }
 
 // While nothing happens it is drawn again, since time passes.

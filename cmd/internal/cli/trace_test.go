@@ -28,7 +28,7 @@ func TestTrace(t *testing.T) {
 	server := listenAndTrace(t)
 	l.file(t, "tsig.secret", "c2VjcmV0c2VjcmV0c2VjcmV0\n")
 	l.serve(t)
-	l.Provider = rfc2136(server.addr, "tsig.secret") + "\ntimeout: 1s"
+	l.Provider = rfc2136(server.addr, "tsig.secret") + "\ntimeout: 1m"
 	l.write(t)
 
 	ctx, cancel := context.WithCancel(t.Context())

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -176,17 +177,19 @@ func TestAuditOfOtherKinds(t *testing.T) {
 // TestAuditHangs: a disk that does not answer holds nobody up for long, and a
 // switch that it can't show does not begin.
 func TestAuditHangs(t *testing.T) {
-	log, _ := newLog()
-	n := New(Config{Audit: filepath.Join(t.TempDir(), "gone", "audit.jsonl"), Log: log})
-	answers := make(chan struct{})
-	n.audit.failed = func(error) { <-answers } // the writer waits there as for a disk that hangs
-	start := time.Now()
-	if err := n.Consent(t.Context(), domain, begins); fault.CodeOf(err) != "audit-unwritten" ||
-		time.Since(start) > 2*auditWait {
-		t.Errorf("%v after %v", err, time.Since(start))
-	}
-	close(answers)
-	n.Close()
+	synctest.Test(t, func(t *testing.T) {
+		log, _ := newLog()
+		n := New(Config{Audit: filepath.Join(t.TempDir(), "gone", "audit.jsonl"), Log: log})
+		answers := make(chan struct{})
+		n.audit.failed = func(error) { <-answers } // the writer waits there as for a disk that hangs
+		start := time.Now()
+		if err := n.Consent(t.Context(), domain, begins); fault.CodeOf(err) != "audit-unwritten" ||
+			time.Since(start) > 2*auditWait {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		close(answers)
+		n.Close()
+	})
 }
 
 // TestAuditLock: who may read the log can lock it, and stops no switch by that.

@@ -114,8 +114,7 @@ func TestWebhookTriedAgain(t *testing.T) {
 // TestAnswers: which answers are tried again, and that none of what is said about
 // them holds the address (I9).
 func TestAnswers(t *testing.T) {
-	gone := httptest.NewServer(nil)
-	gone.Close()
+	gone := &httptest.Server{URL: "http://127.0.0.1:1"}
 	hangs := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // only then it is noticed that the client has gone
 		<-r.Context().Done()
@@ -234,7 +233,13 @@ func TestDeadHeart(t *testing.T) {
 		}
 		cancel()
 	}()
-	n.Heartbeats(ctx, func() bool { asked <- true; return false })
+	n.Heartbeats(ctx, func() bool {
+		select {
+		case asked <- true:
+		case <-ctx.Done(): // once more, before that was noticed
+		}
+		return false
+	})
 	n.Close()
 	if b.count() != 0 {
 		t.Errorf("%d heartbeats", b.count())

@@ -160,7 +160,9 @@ func TestRefusalIsOneLine(t *testing.T) {
 	})
 	write(t, s.keyTable, "")
 	write(t, s.signTable, "")
-	err := s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])})
+	err := withTime(s, func() error {
+		return s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])})
+	}, "it answered")
 	wantWords(t, err, "it answered 550 5.7.1 no # all is well xxx")
 	if text := err.Error(); strings.Contains(text, "\n#") || len(text) > 1500 {
 		t.Errorf("%d octets: %.300q", len(text), text)

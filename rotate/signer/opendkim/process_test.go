@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -82,7 +83,7 @@ func elsewhere(t *testing.T, s *Signer, dieAt int32, keys ...dkim.SigningKey) (k
 	cmd.Env = append(os.Environ(), errandVariable+"=1")
 	cmd.Stdin = bytes.NewReader(input)
 	out, err := cmd.CombinedOutput()
-	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signaled() {
 		return true, nil
 	}
 	if err != nil {
