@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 	"unicode"
@@ -87,8 +88,15 @@ func Run(ctx context.Context, p Program) (Result, error) {
 	return res, err
 }
 
+// starting keeps a program from being started with the mark of another one: a process has its limits once.
+var starting sync.Mutex
+
 // unmarked starts a program without a mark: what it lets go of is not known any more.
-func unmarked(start func() error) (mark uint64, err error) { return 0, start() }
+func unmarked(start func() error) (mark uint64, err error) {
+	starting.Lock()
+	defer starting.Unlock()
+	return 0, start()
+}
 
 // Environment returns the environment that every program gets: PATH, HOME and
 // LANG from getenv, nothing else, so that no token or password of this process

@@ -4,10 +4,30 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
+
+// TestNoMarkOfOthers: a reload that is started beside a hook does not get the hook's mark, with which the
+// daemon that it has started would die at the hook's time-out.
+func TestNoMarkOfOthers(t *testing.T) {
+	var reload sync.WaitGroup
+	ran := make(chan struct{})
+	mark, err := startMarked(func() error {
+		reload.Go(func() { unmarked(func() error { close(ran); return nil }) })
+		select {
+		case <-ran:
+			t.Error("the limits were those of another program")
+		case <-time.After(50 * time.Millisecond):
+		}
+		return nil
+	})
+	if reload.Wait(); mark == 0 || err != nil {
+		t.Errorf("the mark is %d, %v", mark, err)
+	}
+}
 
 // TestTimeoutOfAll: what has left the program's group and session dies at the time-out, too:
 // otherwise it would act when its time is long over. A daemon that a reload has started again stays.

@@ -5,7 +5,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 )
 
@@ -14,9 +13,6 @@ import (
 // scheduled so, and one of a hundred thousand years no program at all. So a value of its own marks all
 // that comes from one run.
 const rlimitRealtime = 15 // RLIMIT_RTTIME, setrlimit(2), in microseconds
-
-// starting keeps two programs from being started with one mark: a process has its limits once.
-var starting sync.Mutex
 
 // startMarked starts a program that has a mark, and so all that comes from it. The mark is 0 where
 // the system has none.
