@@ -17,7 +17,7 @@ import (
 
 func setOne(t *testing.T, p *Provider) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	_, err := p.SetRecords(ctx, "example.com", []libdns.Record{libdns.TXT{Name: "x", TTL: time.Hour, Text: "x"}})
 	return err

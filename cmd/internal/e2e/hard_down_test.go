@@ -18,7 +18,7 @@ func halfDown(t *testing.T, shared *ground) {
 	g := newGroundFor(t, shared.binary, map[algorithm]int{ed25519: 1}) // with servers that are its own to stop
 	d := &down{reload: filepath.Join(t.TempDir(), "reload")}
 	d.world = g.worldWith(t, kind{inVault, ed25519}, func(_ *world, s *settings) {
-		s.drain, s.reload, s.reloadTimeout = longDrain, []string{d.reload}, 2*time.Second
+		s.drain, s.reload, s.reloadTimeout = longDrain, []string{d.reload}, 8*time.Second
 	})
 	d.setClock(right)
 	d.setReload(strings.Join(d.signer.Reload(), " "))

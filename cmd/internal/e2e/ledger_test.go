@@ -224,6 +224,13 @@ func (l *ledger) attempts() int {
 	return l.report.Sent + l.report.Refused
 }
 
+// sent returns how many messages Postfix has taken.
+func (l *ledger) sent() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.report.Sent
+}
+
 // bySelector says how many messages each turn signed.
 func (l *ledger) bySelector(turns []turn) string {
 	l.mu.Lock()
