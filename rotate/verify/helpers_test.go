@@ -88,8 +88,12 @@ func resolve(zones map[string]string, m *dns.Msg) *dns.Msg {
 	return out
 }
 
+// newVerifier waits long for answers, on a busy machine too, where the test does not say how long.
 func newVerifier(t testing.TB, cfg verify.Config) *verify.Verifier {
 	t.Helper()
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 20 * time.Second
+	}
 	if len(cfg.Resolvers) == 0 {
 		cfg.Resolvers = []string{closed(t)}
 	}
