@@ -15,6 +15,7 @@ type pace struct {
 	limiter *rate.Limiter
 	mu      sync.Mutex
 	until   time.Time
+	waited  time.Duration // since it was last asked
 }
 
 func newPace(perSecond float64, burst int) *pace {
@@ -36,6 +37,7 @@ func (p *pace) pause(d time.Duration) {
 // wait returns when n calls may be made. A pause that is longer than patience
 // is not waited for.
 func (p *pace) wait(ctx context.Context, n int, patience time.Duration) error {
+	defer p.count(time.Now())
 	for d := p.paused(); d > 0; d = p.paused() {
 		if d > patience {
 			f := transient(fmt.Errorf("the account is rate limited for another %s", d.Round(time.Second)),
@@ -55,6 +57,22 @@ func (p *pace) wait(ctx context.Context, n int, patience time.Duration) error {
 		}
 	}
 	return nil
+}
+
+// count adds a wait that began at the time.
+func (p *pace) count(began time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waited += time.Since(began)
+}
+
+// takeWaited returns how long calls have waited since it was last asked.
+func (p *pace) takeWaited() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d := p.waited
+	p.waited = 0
+	return d
 }
 
 // paused returns for how long the account is still to be left alone.

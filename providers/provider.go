@@ -29,6 +29,9 @@ type Provider struct {
 	backoff time.Duration // before the first retry
 }
 
+// Waited returns how long calls have waited for the account's limit since Waited was last called.
+func (p *Provider) Waited() time.Duration { return p.pace.takeWaited() }
+
 // New builds the provider of cfg. It reads the account's secrets and what the driver needs from
 // this machine, such as AWS's shared files, and makes no call to the service. Errors are faults.
 func New(ctx context.Context, cfg Config) (*Provider, error) {

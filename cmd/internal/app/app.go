@@ -12,6 +12,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/notify"
+	"github.com/dkimbot/dkimbot/cmd/internal/serve"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -40,7 +41,8 @@ type App struct {
 	PlanKey  []byte // of the state, to sign plans with; nil when it was opened for work
 	Notifier *notify.Notifier
 
-	keyless func(error) // WithoutKeystore
+	keyless func(error)    // WithoutKeystore
+	metrics *serve.Metrics // WithMetrics
 	log     *slog.Logger
 	closers []func() error
 }
@@ -110,11 +112,12 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 	}
 	parts.Owner, parts.Actor, parts.OwnerDead = self.String(), self.actor(), self.knowsDead
 	parts.Watching = a.watching
+	parts = a.counted(parts)
 	if parts, err = withFailpoints(parts); err != nil {
 		return nil, err
 	}
 	a.Notifier = newNotifier(cfg.Notify, parts.Actor, a.log)
-	parts = witnessed(parts, a.Notifier)
+	parts = a.noted(witnessed(parts, a.Notifier))
 	a.Engine, a.Queue, a.Work, a.State, a.Lineage = engine.NewEngine(parts), store, store, store, store.Lineage()
 	return a, nil
 }

@@ -26,11 +26,17 @@ func (a *App) Unlisted(ctx context.Context) ([]rotate.State, error) {
 		if err != nil {
 			return nil, err
 		}
-		if r := st.Released; r == nil || r.Purge && r.Purged.IsZero() {
+		if managed(st) {
 			out = append(out, st)
 		}
 	}
 	return out, nil
+}
+
+// managed reports whether something of the domain is dkimbot's still.
+func managed(st rotate.State) bool {
+	r := st.Released
+	return r == nil || r.Purge && r.Purged.IsZero()
 }
 
 // Left returns a domain that the state knows and the configuration does not list, as

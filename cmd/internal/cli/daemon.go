@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/dkimbot/dkimbot/rotate/engine"
@@ -15,6 +16,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
+	"github.com/dkimbot/dkimbot/cmd/internal/serve"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/spf13/cobra"
 )
@@ -42,7 +44,7 @@ systemd is told when the daemon is ready, reloads and stops.`,
 			hup := make(chan os.Signal, 1)
 			signal.Notify(hup, syscall.SIGHUP)
 			defer signal.Stop(hup)
-			d := &daemon{program: p, log: log, hup: hup}
+			d := &daemon{program: p, log: log, hup: hup, metrics: serve.NewMetrics(version())}
 			return p.notifyRefusal(cmd, cfg, d.run(cmd.Context(), cfg))
 		},
 	}
@@ -55,6 +57,10 @@ type daemon struct {
 	hup <-chan os.Signal
 
 	delivering sync.WaitGroup // notices of earlier generations
+
+	metrics *serve.Metrics
+	server  *serve.Server // nil: it answers nowhere
+	current atomic.Pointer[generation] // there as soon as the daemon is ready
 }
 
 func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
@@ -63,13 +69,20 @@ func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	d.current.Store(newGeneration(a))
+	d.metrics.Register(d.fleet, d.notices, d.log)
+	if err := d.listen(cfg); err != nil {
+		a.Close()
+		return err
+	}
+	defer func() { d.server.Close() }()
 	d.notify(sd.SdNotifyReady + "\nSTATUS=running the schedule")
 	d.log.Info("ready", "version", version(), "config", d.config, "domains", len(a.Domains))
 	d.unlisted(ctx, a)
 	d.zoneFiles(cfg)
 	defer d.delivering.Wait()
 	for {
-		next, err := d.serve(ctx, a)
+		next, err := d.work(ctx, d.current.Load())
 		if next == nil {
 			d.notify(sd.SdNotifyStopping)
 			a.Close()
@@ -81,6 +94,10 @@ func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
 			d.log.Error("can't listen after the reload; continuing without", "error", err)
 		}
 		a = next
+		d.current.Store(newGeneration(a))
+		if err := d.listen(a.Config); err != nil {
+			d.log.Error("can't answer questions at the new address; the old one stays", "error", err, "hint", fault.HintOf(err))
+		}
 		d.notify(sd.SdNotifyReady + "\nSTATUS=running the schedule")
 		d.log.Info("configuration reloaded", "domains", len(a.Domains))
 		d.unlisted(ctx, a)
@@ -124,7 +141,7 @@ func (d *daemon) unlisted(ctx context.Context, a *app.App) {
 // nothing from being done that needs none: it is tried again at each use. A Vault that can't
 // even be spoken to is a wrong configuration.
 func (d *daemon) open(ctx context.Context, cfg *config.Config) (*app.App, error) {
-	options := []app.Option{app.WithLog(d.log)}
+	options := []app.Option{app.WithLog(d.log), app.WithMetrics(d.metrics)}
 	if cfg.Keystore.Vault == nil {
 		options = append(options, app.WithoutKeystore(func(why error) {
 			d.log.Error("the keystore can't be opened; what needs a private key waits until it can", "error", why,
@@ -142,16 +159,18 @@ func (d *daemon) open(ctx context.Context, cfg *config.Config) (*app.App, error)
 	return a, nil
 }
 
-// serve runs the schedule until ctx is done or a good new configuration is there,
+// work runs the schedule until ctx is done or a good new configuration is there,
 // whose parts it returns. In both cases every step in progress has ended.
-func (d *daemon) serve(ctx context.Context, a *app.App) (*app.App, error) {
+func (d *daemon) work(ctx context.Context, g *generation) (*app.App, error) {
+	a := g.app
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
-	work := &heartbeat{WorkQueue: a.Work}
-	s := engine.Scheduler{Engine: a.Engine, Queue: work, Domains: a.Domains, Log: d.log}
+	defer g.end()
+	go d.watchdog(running)
+	s := engine.Scheduler{Engine: a.Engine, Queue: g.queue, Domains: a.Domains, Log: d.log}
 	go func() { ended <- s.Run(running) }()
-	go a.Notifier.Heartbeats(running, work.beats)
+	go a.Notifier.Heartbeats(running, g.queue.beats)
 	a.Notifier.Well()
 	for {
 		select {
@@ -160,6 +179,7 @@ func (d *daemon) serve(ctx context.Context, a *app.App) (*app.App, error) {
 		case <-d.hup:
 			d.notify(sd.SdNotifyReloading + "\n" + app.MonotonicUsec())
 			next, err := d.reload(ctx)
+			d.metrics.Loaded(err)
 			if err != nil {
 				d.log.Error("the new configuration is refused; the old one stays in use", "error", err)
 				a.Notifier.Command("daemon reload", "", err)
@@ -184,7 +204,7 @@ func (d *daemon) reload(ctx context.Context) (*app.App, error) {
 	for _, w := range cfg.Warnings {
 		d.log.Warn(w.Error())
 	}
-	return app.Prepare(ctx, cfg, logStep(d.log), app.WithLog(d.log))
+	return app.Prepare(ctx, cfg, logStep(d.log), app.WithLog(d.log), app.WithMetrics(d.metrics))
 }
 
 // notify tells systemd; without systemd it does nothing.

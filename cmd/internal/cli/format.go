@@ -13,6 +13,25 @@ const (
 	formJSON     = "json"
 )
 
+// formPrometheus is for status only.
+const formPrometheus = "prometheus"
+
+// statusForm returns the form of a status that the flags ask for.
+func (p *program) statusForm(cmd *cobra.Command, form string) (string, error) {
+	switch form {
+	case formText, formJSON, formPrometheus:
+	default:
+		return "", errors.New("--format " + form + " is unknown: use text, json or prometheus")
+	}
+	if p.json && form != formJSON && cmd.Flags().Changed("format") {
+		return "", errors.New("--json and --format " + form + " contradict each other")
+	}
+	if p.json {
+		return formJSON, nil
+	}
+	return form, nil
+}
+
 // formFlag gives a command that prints plans --format beside --json.
 func (p *program) formFlag(cmd *cobra.Command, form *string) {
 	cmd.Flags().StringVar(form, "format", formText,

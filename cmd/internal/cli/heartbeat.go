@@ -12,7 +12,8 @@ import (
 // least; one that hangs, or whose state can't be read, ceases to.
 type heartbeat struct {
 	rotate.WorkQueue
-	last atomic.Int64 // when it was answered last, in Unix seconds
+	began time.Time
+	last  atomic.Int64 // when it was answered last, in Unix seconds
 }
 
 // alive is how long after its last answer a scheduler is taken to live.
@@ -25,5 +26,8 @@ func (h *heartbeat) Due(ctx context.Context, now time.Time) ([]string, error) {
 	}
 	return due, err
 }
+
+// lives reports whether it beats, or has not had the time to yet.
+func (h *heartbeat) lives() bool { return h.beats() || time.Since(h.began) < alive }
 
 func (h *heartbeat) beats() bool { return time.Since(time.Unix(h.last.Load(), 0)) < alive }

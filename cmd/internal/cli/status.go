@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
+	"github.com/dkimbot/dkimbot/cmd/internal/serve"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -28,6 +30,7 @@ func (p *program) statusCommand() *cobra.Command {
 	var (
 		of                statusFilter
 		all, brief, check bool
+		form              string
 	)
 	cmd := &cobra.Command{
 		Use:   "status",
@@ -43,6 +46,10 @@ Of more than five domains, those that need attention are shown whole, the ones t
 person first, and the others with one line each. --all shows all whole, --brief only
 the summary.
 
+With --format prometheus, prints how many domains stand how, as metrics: a timer writes them
+to a file for the node exporter's textfile collector. The daemon serves them, and more, at
+serve.listen.
+
 With --check, prints one line for a monitoring system and exits with 0 when all is well, 1
 for a warning (a domain fails or drifts, and dkimbot retries or repairs it), and 2 when it is
 critical: a domain needs a person, no run came to a domain for two hours after its time, or
@@ -50,9 +57,11 @@ the state can't be read.`,
 		Example: `  dkimbot status
   dkimbot status --domain '*.example.com' --phase draining
   dkimbot status --failing --json
-  dkimbot status --check`,
+  dkimbot status --check
+  dkimbot status --format prometheus >/var/lib/prometheus/node-exporter/dkimbot.prom`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := of.check(all, brief, check); err != nil {
+			wanted, err := p.statusForm(cmd, form)
+			if err := cmp.Or(err, of.check(all, brief, check)); err != nil {
 				return &usageError{error: err, command: cmd.CommandPath()}
 			}
 			states, unlisted, err := p.statesOf(cmd.Context(), &of)
@@ -61,8 +70,10 @@ the state can't be read.`,
 				return p.checkStates(states, unlisted, err)
 			case err != nil:
 				return err
-			case p.json:
+			case wanted == formJSON:
 				return report.JSON(p.Out, report.NewStatus(states, unlisted, time.Now()))
+			case wanted == formPrometheus:
+				return serve.WriteFleet(p.Out, serve.Fleet{States: states, Unlisted: unlisted})
 			}
 			detail := show.Whole
 			switch {
@@ -83,6 +94,7 @@ the state can't be read.`,
 	f.BoolVar(&all, "all", false, "show all domains whole, also when they are many")
 	f.BoolVar(&brief, "brief", false, "show only the summary")
 	f.BoolVar(&check, "check", false, "print one line for a monitoring system, and exit with 0, 1 or 2")
+	f.StringVar(&form, "format", formText, "print it as `FORM`: text, json or prometheus")
 	p.jsonFlag(cmd)
 	return cmd
 }

@@ -30,6 +30,9 @@ func (b *builder) build(s *node.Section) {
 	b.State = readState(s.Sub("state"))
 	b.Keystore = readKeystore(s.Sub("keystore"))
 	b.Notify = readNotify(s.Sub("notify"), b.State)
+	serve := s.Sub("serve")
+	serve.Read(&b.Serve, b.claims)
+	serve.Done()
 	b.verify = readVerify(s.Sub("verify"))
 	b.Verify = merged(b.verify)
 

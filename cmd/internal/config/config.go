@@ -40,6 +40,7 @@ type Config struct {
 	Verify    Verify                      `json:"verify"`
 	Limits    Limits                      `json:"limits,omitzero"`
 	Notify    Notify                      `json:"notify,omitzero"`
+	Serve     Serve                       `json:"serve,omitzero"`
 	Domains   []Domain                    `json:"domains"` // in the order of the files
 
 	// Warnings are what is allowed and yet probably not meant.

@@ -38,6 +38,7 @@ func Reference(drivers Drivers) iter.Seq[Group] {
 	}
 	groups = append(groups, domainGroup())
 	groups = append(groups, notifyGroups()...)
+	groups = append(groups, serveGroup())
 	return func(yield func(Group) bool) {
 		for _, g := range groups {
 			if !yield(g) {
@@ -63,6 +64,7 @@ func topGroup() Group {
 		{Key: "verify", Form: group, Meaning: "how a record is looked for after it was published; " +
 			"may stand at a provider or domain, too"},
 		{Key: "notify", Form: group, Meaning: "who is told of what happens, and who is asked before a switch"},
+		{Key: "serve", Form: group, Meaning: "where the daemon answers questions about itself"},
 		{Key: "domains", Form: list, Meaning: "the domains that sign"},
 		{Key: "include", Form: list, Meaning: "files with more domains, one list a file, such as [domains.d/*.yaml]"},
 	}}

@@ -82,6 +82,14 @@ func New(cfg Config) *Notifier {
 	return n
 }
 
+// Waiting returns how many notices are yet to be delivered.
+func (n *Notifier) Waiting() (waiting int) {
+	for _, o := range []*outbox{n.after, n.failure, n.webhook, n.mail} {
+		waiting += o.waits()
+	}
+	return waiting
+}
+
 func (n *Notifier) outbox(name string, o *outbox, room int) *outbox {
 	o.name, o.log = name, n.cfg.Log
 	o.lost = func(d Document) { n.memory.untold(name, d) }

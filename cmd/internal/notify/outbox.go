@@ -70,6 +70,14 @@ func (o *outbox) put(d Document) {
 	o.forget(d)
 }
 
+// waits returns how many documents wait for their first try; nil has none.
+func (o *outbox) waits() int {
+	if o == nil {
+		return 0
+	}
+	return len(o.queue)
+}
+
 func (o *outbox) forget(d Document) {
 	if o.lost != nil {
 		o.lost(d)

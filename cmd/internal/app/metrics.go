@@ -1,0 +1,70 @@
+package app
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/serve"
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
+)
+
+// WithMetrics counts in m what is done.
+func WithMetrics(m *serve.Metrics) Option { return func(a *App) { a.metrics = m } }
+
+// counted counts and times the calls of the parts, where somebody wants that.
+func (a *App) counted(parts engine.Parts) engine.Parts {
+	m := a.metrics
+	if m == nil {
+		return parts
+	}
+	parts.Store, parts.Keys, parts.Look = m.Store(parts.Store), m.Keystore(parts.Keys), m.Looker(parts.Look)
+	parts.Publishers, parts.Signers = maps.Clone(parts.Publishers), maps.Clone(parts.Signers)
+	for name, p := range parts.Publishers {
+		parts.Publishers[name] = m.Publisher(name, p)
+	}
+	for name, s := range parts.Signers {
+		parts.Signers[name] = m.Signer(name, s)
+	}
+	return parts
+}
+
+// noted counts what the heart tells, besides whoever is told already.
+func (a *App) noted(parts engine.Parts) engine.Parts {
+	m := a.metrics
+	if m == nil {
+		return parts
+	}
+	step, failed, stored := parts.Notify, parts.Failed, parts.Stored
+	parts.Notify = func(e rotate.Event) { m.Step(e); step(e) }
+	parts.Failed = func(e rotate.Event, err error) { m.Failed(e, err); failed(e, err) }
+	parts.Stored = func(before, after rotate.State) { m.Stored(before, after); stored(before, after) }
+	return parts
+}
+
+// Fleet returns where all domains stand. It reads all states at once, since there may be many.
+func (a *App) Fleet(ctx context.Context) (serve.Fleet, error) {
+	listed := map[string]int{}
+	fleet := serve.Fleet{States: make([]rotate.State, len(a.Domains))}
+	for i, d := range a.Domains {
+		listed[d.Name], fleet.States[i] = i, rotate.State{Domain: d.Name}
+	}
+	for st, err := range a.State.List(ctx) {
+		if err != nil {
+			return serve.Fleet{}, err
+		}
+		if i, ok := listed[st.Domain]; ok {
+			fleet.States[i] = st
+		} else if managed(st) {
+			fleet.Unlisted = append(fleet.Unlisted, st)
+		}
+	}
+	return fleet, nil
+}
+
+// Ready returns why the daemon can't do its work; nil if it can: the state answers.
+func (a *App) Ready(ctx context.Context) error {
+	_, err := a.State.Due(ctx, time.Unix(0, 0))
+	return err
+}

@@ -1,0 +1,56 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate/settings"
+)
+
+// Serve says where the daemon answers questions about itself.
+type Serve struct {
+	Listen string `json:"listen,omitempty"` // host:port, or "unix:" and a path; "": nowhere
+}
+
+// Fields implements settings.Settings.
+func (s *Serve) Fields() []settings.Field {
+	return []settings.Field{{Key: "listen", Into: &s.Listen, Form: listenForm(),
+		Claim: func() *settings.Claim { return settings.Own("address", s.Listen) },
+		Meaning: "where the daemon answers: metrics for Prometheus at /metrics, /livez, and /readyz. " +
+			"A Unix socket may be asked by the group of its file"}}
+}
+
+// Rules implements settings.Ruled.
+func (s *Serve) Rules() []*settings.Problem {
+	host, _, err := net.SplitHostPort(s.Listen)
+	if err != nil || strings.HasPrefix(s.Listen, "unix:") {
+		return nil
+	}
+	if addr, err := netip.ParseAddr(host); err == nil && !addr.IsLoopback() {
+		p := settings.Wrong("everyone who reaches "+s.Listen+" can read it, without a password",
+			"listen on 127.0.0.1 or on a Unix socket, or let a firewall say who may ask", "listen")
+		p.Warning = true
+		return []*settings.Problem{p}
+	}
+	return nil
+}
+
+// listenForm is an address of this machine with its port, or a Unix socket.
+func listenForm() settings.Form {
+	tcp := settings.Listen()
+	return settings.Form{Name: "address:port or unix:/path",
+		Parse: func(text string, at settings.Place) (string, *settings.Problem) {
+			path, unix := strings.CutPrefix(text, "unix:")
+			if !unix {
+				return tcp.Parse(text, at)
+			}
+			path, problem := at.Absolute(path)
+			return "unix:" + path, problem
+		}}
+}
+
+func serveGroup() Group {
+	return Group{Path: "serve", Meaning: "where the daemon answers questions about itself; it has no way to change anything",
+		Fields: new(Serve).Fields()}
+}

@@ -1,0 +1,186 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// Fleet is where all domains stand.
+type Fleet struct {
+	States   []rotate.State // of those that the configuration lists
+	Unlisted []rotate.State
+}
+
+// Metrics of the fleet.
+var (
+	domains     = about("domains", "Domains by the phase that they are in.", "phase")
+	failing     = about("domains_failing", "Domains whose last attempt failed, by the code of the error.", "code")
+	drifting    = about("domains_drifting", "Domains for which something was not as it should be, by the code of the finding.", "code")
+	person      = about("domains_needing_a_person", "Domains with which dkimbot can't continue by itself.")
+	overdue     = about("domains_overdue", "Domains to which no run came for two hours after their time.")
+	queued      = about("domains_due", "Domains whose time to act has come.")
+	soon        = about("domains_due_within_a_day", "Domains for which something comes next within 24 hours.")
+	unlisted    = about("domains_unlisted", "Domains under management that the configuration does not list any more.")
+	compromised = about("domains_with_compromised_key", "Domains that have a key that was reported as compromised.")
+	nextAction  = about("next_action_timestamp_seconds", "When the earliest of the next actions of all domains is due.")
+	oldestKey   = about("oldest_active_key_timestamp_seconds", "When the oldest key that signs was made.")
+	oldestDrift = about("oldest_drift_timestamp_seconds", "Since when the oldest finding of a health check stands.")
+	stateUp     = about("state_up", "1 if the state database can be read, else 0.")
+)
+
+func about(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("dkimbot_"+name, help, labels, nil)
+}
+
+// fleetCollector makes metrics of the states. It is safe for concurrent use.
+type fleetCollector struct {
+	read func(context.Context) (Fleet, error)
+	log  *slog.Logger
+
+	mu    sync.Mutex
+	last  []prometheus.Metric
+	until time.Time // last is good until then
+}
+
+// leastAge is how long what was read is used at least, and restFactor how many times as long as the
+// reading took: whoever asks all the time costs a tenth of a processor at most.
+const (
+	leastAge   = 5 * time.Second
+	restFactor = 10
+	readTime   = time.Minute // for reading all states
+)
+
+// Describe implements prometheus.Collector.
+func (c *fleetCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{domains, failing, drifting, person, overdue, queued, soon, unlisted, compromised,
+		nextAction, oldestKey, oldestDrift, stateUp} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *fleetCollector) Collect(ch chan<- prometheus.Metric) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if began := time.Now(); began.After(c.until) {
+		c.last = c.fresh(began)
+		c.until = time.Now().Add(max(leastAge, restFactor*time.Since(began)))
+	}
+	for _, m := range c.last {
+		ch <- m
+	}
+}
+
+func (c *fleetCollector) fresh(now time.Time) []prometheus.Metric {
+	ctx, cancel := context.WithTimeout(context.Background(), readTime)
+	defer cancel()
+	fleet, err := c.read(ctx)
+	if errors.Is(err, context.Canceled) { // the configuration is being read again
+		return c.last
+	}
+	if err != nil {
+		if c.log != nil {
+			c.log.Error("can't read the state for metrics", "error", err)
+		}
+		return []prometheus.Metric{gauge(stateUp, 0)}
+	}
+	return append(fleet.metrics(now), gauge(stateUp, 1))
+}
+
+func gauge(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+// metrics tells where the fleet stands at now. Phases without a domain are 0, so that a graph has no
+// gaps; codes are there while they occur.
+func (f Fleet) metrics(now time.Time) (out []prometheus.Metric) {
+	counts, drifts, leaked := report.NewCounts(f.States, f.Unlisted, now), map[string]int{}, 0
+	var next, oldest, found time.Time
+	for _, st := range f.States {
+		if st.Next != nil {
+			next = earlier(next, st.Next.At)
+		}
+		if s := st.Selectors[st.Active]; s != nil && s.Key != nil {
+			oldest = earlier(oldest, s.Key.StoredAt)
+		}
+		if hasLeaked(st) {
+			leaked++
+		}
+		of := map[string]bool{}
+		for _, d := range st.Drift {
+			of[string(d.Code)], found = true, earlier(found, d.Since)
+		}
+		for code := range of {
+			drifts[code]++
+		}
+	}
+	for _, p := range rotate.Phases() {
+		out = append(out, gauge(domains, float64(counts.Phases[p]), string(p)))
+	}
+	for code, n := range counts.FailingBy {
+		out = append(out, gauge(failing, float64(n), string(code)))
+	}
+	for code, n := range drifts {
+		out = append(out, gauge(drifting, float64(n), code))
+	}
+	out = append(out, gauge(person, float64(counts.Person)), gauge(overdue, float64(counts.Overdue)),
+		gauge(queued, float64(f.due(now))), gauge(soon, float64(counts.Soon)), gauge(unlisted, float64(counts.Unlisted)),
+		gauge(compromised, float64(leaked)))
+	for d, at := range map[*prometheus.Desc]time.Time{nextAction: next, oldestKey: oldest, oldestDrift: found} {
+		if !at.IsZero() {
+			out = append(out, gauge(d, float64(at.Unix())))
+		}
+	}
+	return out
+}
+
+// due counts the domains whose time to act has come.
+func (f Fleet) due(now time.Time) (n int) {
+	for _, st := range f.States {
+		if st.Released == nil && st.Next != nil && !st.Next.At.After(now) {
+			n++
+		}
+	}
+	return n
+}
+
+func hasLeaked(st rotate.State) bool {
+	for _, s := range st.Selectors {
+		if s.Key != nil && !s.Key.Leaked.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// earlier returns the earlier of two times; the zero time is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// WriteFleet writes the metrics of a fleet in the text form of Prometheus, for the node exporter's
+// textfile collector.
+func WriteFleet(w io.Writer, f Fleet) error {
+	r := prometheus.NewRegistry()
+	r.MustRegister(&fleetCollector{read: func(context.Context) (Fleet, error) { return f, nil }})
+	families, err := r.Gather()
+	for _, family := range families {
+		if _, err := expfmt.MetricFamilyToText(w, family); err != nil {
+			return err
+		}
+	}
+	return err
+}

@@ -1,0 +1,137 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// Limits of a connection: whoever asks slowly is not waited for.
+const (
+	headTime  = 5 * time.Second
+	writeTime = 2 * time.Minute // reading the states of many domains is part of it
+	idleTime  = 2 * time.Minute
+	endTime   = 3 * time.Second
+	maxHead   = 16 << 10
+)
+
+// unixPrefix begins the name of a Unix socket, which an absolute path follows.
+const unixPrefix = "unix:"
+
+// Server answers at one address. Close it.
+type Server struct {
+	Address  string // as it was asked for
+	listener net.Listener
+	http     *http.Server
+}
+
+// Listen answers at the address, "host:port" or "unix:/path", until the server is closed. A socket's
+// file that is left from a process that runs no more is taken; a program that listens there is not.
+func Listen(address string, m *Metrics, h Health, log *slog.Logger) (*Server, error) {
+	l, err := listen(address)
+	if err != nil {
+		return nil, fault.Lasting("answer questions about the daemon at "+address, err,
+			"choose another address at serve.listen, or end the program that uses this one")
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError), MaxRequestsInFlight: 4}))
+	mux.HandleFunc("GET /livez", h.livez)
+	mux.HandleFunc("GET /readyz", h.readyz)
+	s := &Server{Address: address, listener: l, http: &http.Server{Handler: guard(l, mux), ReadHeaderTimeout: headTime,
+		ReadTimeout: headTime, WriteTimeout: writeTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHead,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}}
+	go func() {
+		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("can't answer questions about the daemon any more", "address", address, "error", err)
+		}
+	}()
+	return s, nil
+}
+
+func listen(address string) (net.Listener, error) {
+	path, unix := strings.CutPrefix(address, unixPrefix)
+	if !unix {
+		return net.Listen("tcp", address)
+	}
+	l, err := net.Listen("unix", path)
+	if errors.Is(err, syscall.EADDRINUSE) && abandoned(path) {
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+		l, err = net.Listen("unix", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	// Its directory says who may come near; of those, the group may ask.
+	if err := os.Chmod(path, 0o660); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// abandoned reports that the path is a socket at which no process listens.
+func abandoned(path string) bool {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode().Type() != fs.ModeSocket {
+		return false
+	}
+	c, err := net.DialTimeout("unix", path, headTime)
+	if err == nil {
+		c.Close()
+	}
+	return errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// guard refuses questions that a web page elsewhere had a browser ask of this machine: their Host is
+// a name, and not an address of this machine.
+func guard(l net.Listener, next http.Handler) http.Handler {
+	at, isTCP := l.Addr().(*net.TCPAddr)
+	local := isTCP && at.IP.IsLoopback()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if local && !ownName(r.Host) {
+			http.Error(w, fmt.Sprintf("ask at %s: this name leads here from elsewhere", l.Addr()), http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func ownName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil || host == "localhost"
+}
+
+// Close ends what is being answered, after some seconds by force. A nil server is closed.
+func (s *Server) Close() {
+	if s == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), endTime)
+	defer cancel()
+	if s.http.Shutdown(ctx) != nil {
+		s.http.Close()
+	}
+}
+
+// Addr is where the server answers: with the port that was chosen for port 0.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
