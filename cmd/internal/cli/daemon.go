@@ -59,7 +59,7 @@ type daemon struct {
 	delivering sync.WaitGroup // notices of earlier generations
 
 	metrics *serve.Metrics
-	server  *serve.Server // nil: it answers nowhere
+	server  *serve.Server              // nil: it answers nowhere
 	current atomic.Pointer[generation] // there as soon as the daemon is ready
 }
 

@@ -52,6 +52,7 @@ Exit codes: 0 done, or nothing to do; 1 error; 2 changes are pending (only with
 		p.manCommand(root))
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
+	p.complete(root)
 	strictHelp(root)
 	usageErrors(root)
 	return root

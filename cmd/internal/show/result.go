@@ -100,9 +100,7 @@ func did(e rotate.Event) string {
 	case rotate.Publish:
 		return fmt.Sprintf("%s: the record of %s was published", e.Selector, key)
 	case rotate.Verify:
-		said := strings.NewReplacer(" shows it; a test", " shows "+key+", and a test", " shows it;", " shows "+key+
-			";").Replace(e.Message)
-		return e.Selector + ": " + cmp.Or(said, key+" was verified")
+		return strings.TrimSuffix(fmt.Sprintf("%s, %s: %s", e.Selector, key, e.Message), ": ")
 	case rotate.Activate:
 		return fmt.Sprintf("%s: signer %s signs with it now (%s)", e.Selector, e.Signer, key)
 	case rotate.Drain:

@@ -237,7 +237,7 @@ func TestResult(t *testing.T) {
 example.com  phase draining
   done s1: key ffeeddccbbaa was made, kept in the keystore and read back
   done s1: the record of key ffeeddccbbaa was published
-  done s1: every authoritative server shows key ffeeddccbbaa, and a test message verifies
+  done s1, key ffeeddccbbaa: every authoritative server shows it; a test message verifies
   done s2: signer mx1 signs with it now (key ffeeddccbbaa)
   done s1: its drain began; it stays published
   done s1: the old key ffeeddccbbaa was destroyed
