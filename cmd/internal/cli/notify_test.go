@@ -124,6 +124,19 @@ func TestNotifyHangs(t *testing.T) {
 // at once, also while the old one hangs, and a refused one is told.
 func TestNotifyDaemon(t *testing.T) {
 	t.Parallel()
+	for range 5 {
+		if notifiedDaemon(t) {
+			return
+		}
+		t.Log("the machine was too busy: the time was over in which the old webhook is waited for")
+	}
+	t.Error("the old webhook was never told in its time")
+}
+
+// notifiedDaemon reports whether the test came so far in the ten seconds that the old webhook has after a
+// reload.
+func notifiedDaemon(t *testing.T) (inTime bool) {
+	t.Helper()
 	w, l := newWatcher(t), newLab(t, "example.test")
 	section := func(path string) string {
 		return fmt.Sprintf("webhook: {url: %q, on: [failed, switched]}\nheartbeat: {url: %q, every: 1s}\naudit: {path: "+
@@ -140,16 +153,23 @@ func TestNotifyDaemon(t *testing.T) {
 	d.awaitLog(t, "the new configuration is refused")
 	l.file(t, "dkimbot.yaml", good)
 	l.notify(t, section("/hook"))
+	reloaded := time.Now()
 	must(t, d.cmd.Process.Signal(syscall.SIGHUP))
 	d.awaitTold(t, "RELOADING=1", 2)
 	eventually(t, "a heartbeat after the reload", func() bool { return len(w.bodies("/beat/hook")) > 0 })
-	if strings.Contains(d.log(t), "could not be delivered") {
-		t.Error("the reload waited for the old webhook to be given up")
-	}
 	close(w.hang)
+	took := time.Since(reloaded)
+	givenUp := func() bool { return strings.Contains(d.log(t), "could not be delivered") }
 	d.awaitPhase(t, "example.test", "ready")
 	eventually(t, "the refused reload is told",
-		func() bool { return strings.Contains(w.events(t, "/hang"), "failed daemon reload") })
+		func() bool { return givenUp() || strings.Contains(w.events(t, "/hang"), "failed daemon reload") })
+	if givenUp() {
+		if took < 5*time.Second {
+			t.Error("the reload waited for the old webhook to be given up")
+		}
+		d.stop(t, syscall.SIGTERM, soon)
+		return false
+	}
 	d.stop(t, syscall.SIGTERM, soon)
 	audit := l.read(t, "audit.jsonl")
 	for _, want := range []string{`"event":"before_switch"`, `"event":"done"`, `"command":"daemon reload"`} {
@@ -157,4 +177,5 @@ func TestNotifyDaemon(t *testing.T) {
 			t.Errorf("the audit log lacks %s:\n%s", want, audit)
 		}
 	}
+	return true
 }
