@@ -116,7 +116,7 @@ func TestLockIsNotForReaders(t *testing.T) {
 				want &= 0o644
 			}
 			if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
-				t.Errorf("directory %v, there before %v: lock %v, want %v", mode, old, info.Mode(), want)
+				t.Errorf("directory %v, there before %v: lock %v, want %v", mode, old, info, want)
 			}
 		}
 	}

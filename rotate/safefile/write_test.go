@@ -48,7 +48,7 @@ func TestMakeDirMakesOwnerAndModeWhateverTheUmask(t *testing.T) {
 	for path, want := range map[string]fs.FileMode{"": 0o755, "b": 0o755, "b/c": 0o750, "b/c/f": 0o644} {
 		info, err := os.Lstat(filepath.Join(top, path))
 		if err != nil || info.Mode().Perm() != want {
-			t.Errorf("%s: %v, %v", path, info.Mode(), err)
+			t.Errorf("%s: %v, %v", path, info, err)
 		}
 	}
 }

@@ -85,7 +85,7 @@ func TestStateIsPrivate(t *testing.T) {
 		}
 		for _, file := range files {
 			if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
-				t.Errorf("%s has mode %v, %v", file, info.Mode(), err)
+				t.Errorf("%s has mode %v, %v", file, info, err)
 			}
 		}
 		if err := s.Close(); err != nil {

@@ -60,7 +60,7 @@ func TestAudit(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 || said.String() != "" {
-		t.Errorf("%v, %v; log %q", info.Mode(), err, said)
+		t.Errorf("%v, %v; log %q", info, err, said)
 	}
 }
 

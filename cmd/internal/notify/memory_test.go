@@ -42,7 +42,7 @@ func TestToldLessAndLess(t *testing.T) {
 		t.Error(said)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
-		t.Errorf("%v, %v", info.Mode(), err)
+		t.Errorf("%v, %v", info, err)
 	}
 }
 

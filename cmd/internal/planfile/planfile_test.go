@@ -211,7 +211,7 @@ func TestWriteFile(t *testing.T) {
 	}
 	info, err := os.Stat(path)
 	if err != nil || info.Mode() != 0o600 {
-		t.Errorf("mode %v, %v", info.Mode(), err)
+		t.Errorf("mode %v, %v", info, err)
 	}
 	if got, err := planfile.ReadFile(path); err != nil || got.PlanID != doc.PlanID {
 		t.Errorf("%v, %v", got, err)

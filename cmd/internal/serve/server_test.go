@@ -124,7 +124,7 @@ func TestUnixSocket(t *testing.T) {
 		t.Errorf("%d, %q", code, text)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
-		t.Errorf("the socket has mode %v, error %v", info.Mode(), err)
+		t.Errorf("the socket has mode %v, error %v", info, err)
 	}
 	if _, err := Listen("unix:"+path, NewMetrics("1"), Health{}, quiet); err == nil || fault.HintOf(err) == "" ||
 		!strings.Contains(err.Error(), "answer questions about the daemon at unix:") {

@@ -64,8 +64,11 @@ func newVictim(t *testing.T, dir, name string, isDir bool) victim {
 func (v victim) check(t *testing.T) {
 	t.Helper()
 	info, err := os.Stat(v.path)
-	if err != nil || info.Mode() != v.info.Mode() || ownerOf(info) != ownerOf(v.info) {
-		t.Fatalf("%s: %v %v, %v; want %v %v", v.path, info.Mode(), ownerOf(info), err, v.info.Mode(), ownerOf(v.info))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode() != v.info.Mode() || ownerOf(info) != ownerOf(v.info) {
+		t.Fatalf("%s: %v %v; want %v %v", v.path, info.Mode(), ownerOf(info), v.info.Mode(), ownerOf(v.info))
 	}
 	if info.IsDir() {
 		if files, _ := os.ReadDir(v.path); len(files) > 0 {
@@ -238,7 +241,7 @@ func TestLocks(t *testing.T) {
 	activate(t, s, key)
 	for _, path := range []string{lock, s.signTable + ".dkimbot-lock"} {
 		if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
-			t.Errorf("%s: %v, %v; want mode 0600", path, info.Mode(), err)
+			t.Errorf("%s: %v, %v; want mode 0600", path, info, err)
 		}
 	}
 	f, err := os.OpenFile(s.signTable+".dkimbot-lock", os.O_RDWR, 0)

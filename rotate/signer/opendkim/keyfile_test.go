@@ -147,7 +147,7 @@ func TestKeyFiles(t *testing.T) {
 	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "foreign-key-file",
 		"names (hard links) and not the owner and mode that OpenDKIM needs", path)
 	if info, err := os.Stat(path); err != nil || info.Mode() != 0o644 {
-		t.Errorf("key file: %v, %v", info.Mode(), err)
+		t.Errorf("key file: %v, %v", info, err)
 	}
 }
 

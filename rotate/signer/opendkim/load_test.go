@@ -164,7 +164,7 @@ func TestUmask(t *testing.T) {
 		d.KeyTable: 0o644, d.SigningTable: 0o644,
 		d.KeyDir: 0o700 | os.ModeDir, d.KeyTable + ".dkimbot-lock": 0o600} {
 		if info, err := os.Stat(path); err != nil || info.Mode() != mode {
-			t.Errorf("%s: %v, %v; want %v", path, info.Mode(), err, mode)
+			t.Errorf("%s: %v, %v; want %v", path, info, err, mode)
 		}
 	}
 }
