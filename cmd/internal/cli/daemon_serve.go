@@ -8,6 +8,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/serve"
+	"github.com/dkimbot/dkimbot/rotate"
 )
 
 // listen answers questions where the configuration says so. One server stays through reloads as long
@@ -19,7 +20,7 @@ func (d *daemon) listen(cfg *config.Config) error {
 	}
 	d.server = nil
 	if address != "" {
-		server, err := serve.Listen(address, d.metrics, serve.Health{Alive: d.lives, Ready: d.ready}, d.log)
+		server, err := serve.Listen(address, d.metrics, serve.Health{Alive: d.lives, Ready: d.ready}, d.history, d.log)
 		if err != nil {
 			d.server = old
 			return err
@@ -36,6 +37,10 @@ func (d *daemon) lives() bool { return d.current.Load().queue.lives() }
 func (d *daemon) ready(ctx context.Context) error { return d.current.Load().ready(ctx) }
 
 func (d *daemon) fleet(ctx context.Context) (serve.Fleet, error) { return d.current.Load().fleet(ctx) }
+
+func (d *daemon) history(ctx context.Context, domain string, limit int) ([]rotate.Event, error) {
+	return d.current.Load().history(ctx, domain, limit)
+}
 
 func (d *daemon) notices() int { return d.current.Load().notices.Waiting() }
 

@@ -78,6 +78,13 @@ func TestDaemonAnswers(t *testing.T) {
 		}
 	}
 
+	for path, want := range map[string]string{"/": "1 domain", "/domain/one.test": "signer mx1 signs with s1",
+		"/domains?q=one": "one.test"} {
+		if code, text := askDaemon(t, one, path); code != 200 || !strings.Contains(text, want) {
+			t.Errorf("%s: %d, no %q in\n%s", path, code, want, text)
+		}
+	}
+
 	// A wrong configuration is counted, a good one moves the server.
 	l.file(t, "dkimbot.yaml", plain+"nosuch: 1\n")
 	must(t, d.cmd.Process.Signal(syscall.SIGHUP))

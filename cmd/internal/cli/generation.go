@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/notify"
 	"github.com/dkimbot/dkimbot/cmd/internal/serve"
+	"github.com/dkimbot/dkimbot/rotate"
 )
 
 // generation is the parts of one configuration at work, for those who ask about them. Its methods
@@ -53,6 +54,14 @@ func (g *generation) fleet(ctx context.Context) (fleet serve.Fleet, err error) {
 		return err
 	})
 	return fleet, err
+}
+
+func (g *generation) history(ctx context.Context, domain string, limit int) (events []rotate.Event, err error) {
+	err = g.ask(ctx, func(ctx context.Context) error {
+		events, err = g.app.State.History(ctx, domain, limit)
+		return err
+	})
+	return events, err
 }
 
 func (g *generation) ready(ctx context.Context) error {

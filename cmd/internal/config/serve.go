@@ -17,7 +17,7 @@ type Serve struct {
 func (s *Serve) Fields() []settings.Field {
 	return []settings.Field{{Key: "listen", Into: &s.Listen, Form: listenForm(),
 		Claim: func() *settings.Claim { return settings.Own("address", s.Listen) },
-		Meaning: "where the daemon answers: metrics for Prometheus at /metrics, /livez, and /readyz. " +
+		Meaning: "where the daemon answers: a page for people at /, metrics for Prometheus at /metrics, /livez, and /readyz. " +
 			"A Unix socket may be asked by the group of its file"}}
 }
 

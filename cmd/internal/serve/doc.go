@@ -1,5 +1,5 @@
-// Package serve answers questions about a running daemon over HTTP: metrics for Prometheus at
-// /metrics, whether it lives at /livez, and whether it can do its work at /readyz. It reads, and has
+// Package serve answers questions about a running daemon over HTTP: pages for people at /, metrics for
+// Prometheus at /metrics, whether it lives at /livez, and whether it can do its work at /readyz. It reads, and has
 // no way to change anything.
 //
 // Metrics are of two kinds. Fleet metrics are made of the stored states each time that they

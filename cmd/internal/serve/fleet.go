@@ -2,10 +2,8 @@ package serve
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -43,22 +41,7 @@ func about(name, help string, labels ...string) *prometheus.Desc {
 }
 
 // fleetCollector makes metrics of the states. It is safe for concurrent use.
-type fleetCollector struct {
-	read func(context.Context) (Fleet, error)
-	log  *slog.Logger
-
-	mu    sync.Mutex
-	last  []prometheus.Metric
-	until time.Time // last is good until then
-}
-
-// leastAge is how long what was read is used at least, and restFactor how many times as long as the
-// reading took: whoever asks all the time costs a tenth of a processor at most.
-const (
-	leastAge   = 5 * time.Second
-	restFactor = 10
-	readTime   = time.Minute // for reading all states
-)
+type fleetCollector struct{ cache *fleetCache }
 
 // Describe implements prometheus.Collector.
 func (c *fleetCollector) Describe(ch chan<- *prometheus.Desc) {
@@ -70,31 +53,14 @@ func (c *fleetCollector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *fleetCollector) Collect(ch chan<- prometheus.Metric) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if began := time.Now(); began.After(c.until) {
-		c.last = c.fresh(began)
-		c.until = time.Now().Add(max(leastAge, restFactor*time.Since(began)))
+	fleet, now, err := c.cache.get()
+	if err != nil {
+		ch <- gauge(stateUp, 0)
+		return
 	}
-	for _, m := range c.last {
+	for _, m := range append(fleet.metrics(now), gauge(stateUp, 1)) {
 		ch <- m
 	}
-}
-
-func (c *fleetCollector) fresh(now time.Time) []prometheus.Metric {
-	ctx, cancel := context.WithTimeout(context.Background(), readTime)
-	defer cancel()
-	fleet, err := c.read(ctx)
-	if errors.Is(err, context.Canceled) { // the configuration is being read again
-		return c.last
-	}
-	if err != nil {
-		if c.log != nil {
-			c.log.Error("can't read the state for metrics", "error", err)
-		}
-		return []prometheus.Metric{gauge(stateUp, 0)}
-	}
-	return append(fleet.metrics(now), gauge(stateUp, 1))
 }
 
 func gauge(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
@@ -175,7 +141,7 @@ func earlier(a, b time.Time) time.Time {
 // textfile collector.
 func WriteFleet(w io.Writer, f Fleet) error {
 	r := prometheus.NewRegistry()
-	r.MustRegister(&fleetCollector{read: func(context.Context) (Fleet, error) { return f, nil }})
+	r.MustRegister(&fleetCollector{newFleetCache(func(context.Context) (Fleet, error) { return f, nil }, slog.Default())})
 	families, err := r.Gather()
 	for _, family := range families {
 		if _, err := expfmt.MetricFamilyToText(w, family); err != nil {

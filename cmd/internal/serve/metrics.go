@@ -19,7 +19,7 @@ import (
 // for concurrent use.
 type Metrics struct {
 	registry *prometheus.Registry
-	fleet    *fleetCollector // nil until Register
+	fleet    *fleetCache // nil until Register
 
 	steps       *prometheus.CounterVec
 	failures    *prometheus.CounterVec
@@ -72,8 +72,8 @@ func oneGauge(name, help string) prometheus.Gauge {
 // Register adds metrics that are made of what read returns and of how many notices wait, each time
 // that somebody asks. Call it once.
 func (m *Metrics) Register(read func(context.Context) (Fleet, error), notices func() int, log *slog.Logger) {
-	m.fleet = &fleetCollector{read: read, log: log}
-	m.registry.MustRegister(m.fleet, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	m.fleet = newFleetCache(read, log)
+	m.registry.MustRegister(&fleetCollector{m.fleet}, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "dkimbot_notices_waiting", Help: "Notices that are yet to be delivered."},
 		func() float64 { return float64(notices()) }))
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -31,6 +32,9 @@ const (
 // unixPrefix begins the name of a Unix socket, which an absolute path follows.
 const unixPrefix = "unix:"
 
+// History returns the newest events of a domain, oldest first.
+type History func(ctx context.Context, domain string, limit int) ([]rotate.Event, error)
+
 // Server answers at one address. Close it.
 type Server struct {
 	Address  string // as it was asked for
@@ -40,7 +44,7 @@ type Server struct {
 
 // Listen answers at the address, "host:port" or "unix:/path", until the server is closed. A socket's
 // file that is left from a process that runs no more is taken; a program that listens there is not.
-func Listen(address string, m *Metrics, h Health, log *slog.Logger) (*Server, error) {
+func Listen(address string, m *Metrics, h Health, history History, log *slog.Logger) (*Server, error) {
 	l, err := listen(address)
 	if err != nil {
 		return nil, fault.Lasting("answer questions about the daemon at "+address, err,
@@ -51,6 +55,7 @@ func Listen(address string, m *Metrics, h Health, log *slog.Logger) (*Server, er
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError), MaxRequestsInFlight: 4}))
 	mux.HandleFunc("GET /livez", h.livez)
 	mux.HandleFunc("GET /readyz", h.readyz)
+	mux.Handle("GET /", newPage(m.fleet, history, log).handler())
 	s := &Server{Address: address, listener: l, http: &http.Server{Handler: guard(l, mux), ReadHeaderTimeout: headTime,
 		ReadTimeout: headTime, WriteTimeout: writeTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHead,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}}

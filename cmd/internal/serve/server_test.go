@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -40,13 +41,22 @@ func ask(t *testing.T, s *Server, path, host string) (int, string) {
 
 func start(t *testing.T, address string, h Health) *Server {
 	t.Helper()
-	s, err := Listen(address, NewMetrics("1"), h, quiet)
+	s, err := Listen(address, metricsOf(Fleet{}), h, noHistory, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
 	return s
 }
+
+// metricsOf are the metrics of a daemon with the fleet.
+func metricsOf(f Fleet) *Metrics {
+	m := NewMetrics("1")
+	m.Register(func(context.Context) (Fleet, error) { return f, nil }, func() int { return 0 }, quiet)
+	return m
+}
+
+func noHistory(context.Context, string, int) ([]rotate.Event, error) { return nil, nil }
 
 func well(context.Context) error { return nil }
 
@@ -126,7 +136,7 @@ func TestUnixSocket(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
 		t.Errorf("the socket has mode %v, error %v", info, err)
 	}
-	if _, err := Listen("unix:"+path, NewMetrics("1"), Health{}, quiet); err == nil || fault.HintOf(err) == "" ||
+	if _, err := Listen("unix:"+path, metricsOf(Fleet{}), Health{}, noHistory, quiet); err == nil || fault.HintOf(err) == "" ||
 		!strings.Contains(err.Error(), "answer questions about the daemon at unix:") {
 		t.Errorf("a second one listens, too: %v", err)
 	}
@@ -134,7 +144,7 @@ func TestUnixSocket(t *testing.T) {
 	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Listen("unix:"+file, NewMetrics("1"), Health{}, quiet); err == nil {
+	if _, err := Listen("unix:"+file, metricsOf(Fleet{}), Health{}, noHistory, quiet); err == nil {
 		t.Error("a file was taken for a socket")
 	}
 	if text, err := os.ReadFile(file); err != nil || string(text) != "precious" {

@@ -80,7 +80,7 @@ func (t Text) table(states []rotate.State) {
 	for _, st := range states {
 		phase, words := cmp.Or(st.Phase, rotate.New), ""
 		if n := st.Next; n != nil {
-			words = action(*n) + " " + t.soon(n.At)
+			words = Action(*n) + " " + t.soon(n.At)
 		}
 		if st.Released != nil {
 			words = "handed back"

@@ -154,7 +154,7 @@ func (m Markdown) domain(p rotate.DomainPlan, is Staleness) {
 	m.line("**Mail:** %s", escape(Mail(p, m.Now)))
 	m.steps(p.Steps)
 	if p.Next != nil {
-		m.line("**Next:** %s, %s: %s.", escape(action(*p.Next)), m.when(p.Next.At), escape(p.Next.Reason.Message))
+		m.line("**Next:** %s, %s: %s.", escape(Action(*p.Next)), m.when(p.Next.At), escape(p.Next.Reason.Message))
 	}
 	m.drift(p)
 }

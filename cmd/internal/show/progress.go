@@ -23,7 +23,7 @@ func (t Text) Finished(e rotate.Event) {
 
 // Waiting tells what a run stays for.
 func (t Text) Waiting(domain string, next rotate.Next) {
-	fmt.Fprintf(t.W, "%s  waiting until %s UTC to %s: %s\n", domain, next.At.UTC().Format(time.TimeOnly), action(next),
+	fmt.Fprintf(t.W, "%s  waiting until %s UTC to %s: %s\n", domain, next.At.UTC().Format(time.TimeOnly), Action(next),
 		next.Reason.Message)
 }
 
@@ -114,7 +114,7 @@ func (p *Progress) what(now time.Time) string {
 	}
 	if name := first(p.waiting, func(a, b rotate.Next) bool { return a.At.Before(b.At) }); name != "" {
 		next := p.waiting[name]
-		return fmt.Sprintf("%s: waiting %s to %s", name, howLong(next.At.Sub(now)), action(next)) +
+		return fmt.Sprintf("%s: waiting %s to %s", name, howLong(next.At.Sub(now)), Action(next)) +
 			others(len(p.waiting)-1, "more waiting")
 	}
 	return ""

@@ -101,13 +101,14 @@ func (t Text) next(n *rotate.Next, told rotate.Reason) {
 	if n.Reason.Code == codes.PlanOnly {
 		when = "when a plan is applied" // the time is that of the next look
 	}
-	t.line("  ", "next", action(*n)+", "+when)
+	t.line("  ", "next", Action(*n)+", "+when)
 	if n.Reason.Code != codes.Failed && n.Reason != told {
 		t.line("  ", "", n.Reason.Message)
 	}
 }
 
-func action(n rotate.Next) string {
+// Action says in a few words what comes next.
+func Action(n rotate.Next) string {
 	switch n.Action {
 	case codes.ActionRotate:
 		return "rotate to " + n.Selector

@@ -1,0 +1,46 @@
+package serve
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// line is one line of a domain's history.
+type line struct{ At, What, Outcome, Message, By string }
+
+// domain shows all about one domain: what 'dkimbot status' says, its keys, and its history.
+func (p *page) domain(r *http.Request, f Fleet, now time.Time) view {
+	name := r.PathValue("name")
+	i := slices.IndexFunc(f.States, func(st rotate.State) bool { return st.Domain == name })
+	if i < 0 {
+		return view{name: "missing"}
+	}
+	events, err := p.history(r.Context(), name, eventsShown)
+	if err != nil {
+		return view{err: err}
+	}
+	var status strings.Builder
+	show.Text{W: &status, Now: now}.Status(f.States[i])
+	var lines []line
+	for _, e := range slices.Backward(events) {
+		lines = append(lines, line{At: e.At.UTC().Format("2006-01-02 15:04:05"),
+			What: strings.TrimSpace(string(e.Kind) + " " + e.Selector + " " + e.Signer), Outcome: string(e.Outcome),
+			Message: show.Visible(e.Message), By: show.Visible(e.By)})
+	}
+	return view{name: "domain", data: map[string]any{"Name": name, "Status": visibleLines(status.String()),
+		"Keys": keysOf(events), "Events": lines}}
+}
+
+// visibleLines makes what can't be seen visible, and keeps the ends of lines.
+func visibleLines(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for i, l := range lines {
+		lines[i] = show.Visible(l)
+	}
+	return strings.Join(lines, "\n")
+}
