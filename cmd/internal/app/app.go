@@ -116,7 +116,7 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 	if parts, err = withFailpoints(parts); err != nil {
 		return nil, err
 	}
-	a.Notifier = newNotifier(cfg.Notify, parts.Actor, a.log)
+	a.Notifier = newNotifier(cfg, parts.Actor, a.log)
 	parts = a.noted(witnessed(parts, a.Notifier))
 	a.Engine, a.Queue, a.Work, a.State, a.Lineage = engine.NewEngine(parts), store, store, store, store.Lineage()
 	return a, nil

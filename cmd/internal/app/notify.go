@@ -12,8 +12,16 @@ import (
 )
 
 // newNotifier returns what tells of events, and asks before a switch.
-func newNotifier(cfg config.Notify, by string, log *slog.Logger) *notify.Notifier {
-	c := notify.Config{Audit: cfg.Audit, Memory: cfg.Memory, By: by, Log: log,
+func newNotifier(all *config.Config, by string, log *slog.Logger) *notify.Notifier {
+	cfg := all.Notify
+	provider := func(domain string) string {
+		d, err := all.Domain(domain)
+		if err != nil {
+			return ""
+		}
+		return d.Provider
+	}
+	c := notify.Config{Provider: provider, Audit: cfg.Audit, Memory: cfg.Memory, By: by, Log: log,
 		BeforeSwitch: notifyHooks(cfg.Hooks.BeforeSwitch), After: notifyHooks(cfg.Hooks.After),
 		OnFailure: notifyHooks(cfg.Hooks.OnFailure)}
 	if w := cfg.Webhook; w != nil {
@@ -61,7 +69,7 @@ func Tell(cfg *config.Config, log *slog.Logger, command string, errs map[string]
 	if self, err := thisProcess(); err == nil {
 		by = self.actor()
 	}
-	n := newNotifier(cfg.Notify, by, log)
+	n := newNotifier(cfg, by, log)
 	for _, domain := range slices.Sorted(maps.Keys(errs)) {
 		n.Command(command, domain, errs[domain])
 	}

@@ -30,6 +30,8 @@ type Document struct {
 	By            string          `json:"by"`                // who acted, for people: "root@mail1"
 	Command       string          `json:"command,omitempty"` // of one that ended before it took a domain in hand
 	Domain        string          `json:"domain,omitempty"`
+	Domains       []string        `json:"domains,omitempty"`  // instead of domain, when one cause stops many; at most 100
+	Count         int             `json:"count,omitempty"`    // how many they are
 	Phase         string          `json:"phase,omitempty"`    // of the domain, after the event
 	Step          string          `json:"step,omitempty"`     // the kind of step that was done or failed
 	Selector      string          `json:"selector,omitempty"` // which the event is about

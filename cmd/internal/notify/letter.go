@@ -53,14 +53,15 @@ func subject(docs []Document) string {
 	if len(docs) == 1 {
 		return shortened(fmt.Sprintf("dkimbot: %s: %s", about(d), headline(d)), 150)
 	}
-	domains := map[string]bool{}
+	domains, gathered := map[string]bool{}, 0
 	for _, d := range docs {
 		domains[about(d)] = true
+		gathered += max(0, d.Count-1)
 	}
 	if len(domains) == 1 {
 		return fmt.Sprintf("dkimbot: %s: %s", about(d), counted(docs))
 	}
-	return fmt.Sprintf("dkimbot: %d domains: %s", len(domains), counted(docs))
+	return fmt.Sprintf("dkimbot: %d domains: %s", len(domains)+gathered, counted(docs))
 }
 
 // counted says how many events of each kind there are.
@@ -126,4 +127,9 @@ func line(b *strings.Builder, name, text string) {
 }
 
 // about names what a document is about.
-func about(d Document) string { return cmp.Or(d.Domain, d.Command, "dkimbot") }
+func about(d Document) string {
+	if d.Count > 0 {
+		return fmt.Sprintf("%d domains", d.Count)
+	}
+	return cmp.Or(d.Domain, d.Command, "dkimbot")
+}

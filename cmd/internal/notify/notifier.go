@@ -22,9 +22,10 @@ type Config struct {
 	Webhook      *Webhook
 	Mail         *Mail
 	Heartbeat    *Heartbeat
-	Audit        string // path of the audit log
-	Memory       string // path of the file that remembers what was told; "": it is forgotten with the process
-	By           string // who acts, for people: "root@mail1"
+	Audit        string                     // path of the audit log
+	Provider     func(domain string) string // the provider of a domain, to know what fails for one cause; may be nil
+	Memory       string                     // path of the file that remembers what was told; "": it is forgotten with the process
+	By           string                     // who acts, for people: "root@mail1"
 	Log          *slog.Logger
 }
 
@@ -52,6 +53,8 @@ type Notifier struct {
 	mail    *outbox
 	heart   *outbox
 	client  *http.Client
+	posts   *outages // failures on their way to the webhook
+	letters *outages // and into mails
 	stop    chan struct{}
 	saver   sync.WaitGroup
 }
@@ -76,6 +79,7 @@ func New(cfg Config) *Notifier {
 		beat := request{n.client, h.Method, h.URL}
 		n.heart = n.outbox("heartbeat", &outbox{timeout: h.Timeout, most: 1, patient: h.Every, begin: beat.each}, 1)
 	}
+	n.posts, n.letters = newOutages(n.webhook.put), newOutages(n.mail.put)
 	if cfg.Memory != "" {
 		n.saver.Go(n.remember)
 	}
@@ -204,10 +208,10 @@ func (n *Notifier) auditFailed(err error) {
 func (n *Notifier) tell(d Document) {
 	failure := d.Event == Failed || d.Event == Refused
 	if w := n.cfg.Webhook; w != nil && slices.Contains(w.On, d.Event) && (!failure || n.memory.due(n.webhook.name, d)) {
-		n.webhook.put(d)
+		n.posts.tell(d, n.cause(d))
 	}
 	if m := n.cfg.Mail; m != nil && slices.Contains(m.On, d.Event) && (!failure || n.memory.due(n.mail.name, d)) {
-		n.mail.put(d)
+		n.letters.tell(d, n.cause(d))
 	}
 }
 
@@ -229,6 +233,8 @@ func (n *Notifier) remember() {
 // that run, or wait for their turn, have as long as their time-outs allow.
 func (n *Notifier) Close() {
 	n.audit.close(endTime) // first: it may have to tell that it can't be written
+	n.posts.close()
+	n.letters.close()
 	var closing sync.WaitGroup
 	closing.Go(func() { n.after.close(endTime + allOf(n.cfg.After)) })
 	closing.Go(func() { n.failure.close(endTime + allOf(n.cfg.OnFailure)) })

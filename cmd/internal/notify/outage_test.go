@@ -1,0 +1,90 @@
+package notify
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// TestOutageIsOneNotice: a provider that is away for a day is told a few times, and not once for each
+// of a thousand domains; every domain is counted, the first is told at once, another provider's
+// outage is told by itself, and refusals stand each for themselves.
+func TestOutageIsOneNotice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []Document
+		n := &Notifier{cfg: Config{Provider: func(domain string) string {
+			name, _, _ := strings.Cut(domain, "-")
+			return name
+		}}}
+		o := newOutages(func(d Document) { told = append(told, d) })
+		fail := func(domain string, err error) {
+			d := ofEvent(rotate.Event{Domain: domain, At: time.Now(), Kind: rotate.Publish, Outcome: codes.OutcomeFailed,
+				Message: "no answer"}, err)
+			if fault.KindOf(err) == fault.Refused {
+				d.Event = Refused
+			}
+			o.tell(d, n.cause(d))
+		}
+		away := fault.Temporary("publish", errors.New("no answer"), "wait")
+		for i := range 1000 {
+			fail(fmt.Sprintf("office-%d.test", i), away)
+			synctest.Wait()
+			if i == 0 && (len(told) != 1 || told[0].Domain != "office-0.test") {
+				t.Fatalf("the first was not told at once: %+v", told)
+			}
+			time.Sleep(10 * time.Second)
+		}
+		fail("other-1.test", away)
+		for i := range 5 {
+			fail(fmt.Sprintf("office-%d.test", i), fault.Refuse(codes.ForeignRecord, "not ours", "look"))
+		}
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		o.close()
+		all, singles, refusals := 0, 0, 0
+		for _, d := range told {
+			switch {
+			case d.Event == Refused:
+				refusals++
+			case d.Count > 0:
+				if all += d.Count; len(d.Domains) > namesTold || d.Domain != "" || !strings.Contains(d.Message, "the same fails for ") {
+					t.Errorf("a joint notice: %+v", d)
+				}
+			default:
+				all, singles = all+1, singles+1
+			}
+		}
+		if all != 1001 || refusals != 5 || singles != 2 || len(told) > 12 {
+			t.Errorf("%d domains in %d notices, %d of one domain, %d refusals", all, len(told), singles, refusals)
+		}
+	})
+}
+
+// TestOutageEnds: after an hour without a failure the next one is told at once again; what is
+// gathered when the program ends is told, and one domain alone is told as itself.
+func TestOutageEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []Document
+		o := newOutages(func(d Document) { told = append(told, d) })
+		o.tell(Document{Domain: "a.test"}, "cause")
+		time.Sleep(firstGather + time.Second)
+		synctest.Wait()
+		o.tell(Document{Domain: "b.test"}, "cause")
+		o.tell(Document{Domain: "c.test"}, "cause")
+		if len(told) != 2 || told[1].Domain != "b.test" {
+			t.Fatalf("told %+v", told)
+		}
+		o.close()
+		o.tell(Document{Domain: "d.test"}, "cause")
+		if len(told) != 4 || told[2].Domain != "c.test" || told[2].Count != 0 || told[3].Domain != "d.test" {
+			t.Errorf("at the end: %+v", told)
+		}
+	})
+}
