@@ -22,11 +22,12 @@ type Config struct {
 	Webhook      *Webhook
 	Mail         *Mail
 	Heartbeat    *Heartbeat
-	Audit        string                     // path of the audit log
-	Provider     func(domain string) string // the provider of a domain, to know what fails for one cause; may be nil
-	Memory       string                     // path of the file that remembers what was told; "": it is forgotten with the process
-	By           string                     // who acts, for people: "root@mail1"
-	Log          *slog.Logger
+	Audit        string // path of the audit log
+	// Provider returns the provider of a domain, to know what fails for one cause; it may be nil.
+	Provider func(domain string) string
+	Memory   string // path of the file that remembers what was told; "": it is forgotten with the process
+	By       string // who acts, for people: "root@mail1"
+	Log      *slog.Logger
 }
 
 // Limits.
