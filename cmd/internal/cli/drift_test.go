@@ -96,7 +96,7 @@ func TestDriftMended(t *testing.T) {
 			func(t *testing.T, l *lab) { l.edit(t, zoneOf, withoutLine("s2._domainkey")) },
 			[]string{"drift the record that dkimbot published at s2._domainkey.example.test is missing from DNS",
 				"it is published again by itself", "1. publish", "2. verify"},
-			[]string{"done s2: the record of key", "done s2: every authoritative server shows"},
+			[]string{"done s2: the record of key", ": every authoritative server shows it"},
 			"the record that dkimbot published at s2._domainkey.example.test is missing from DNS; it is published again; " +
 				"through lab",
 		},
