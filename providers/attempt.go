@@ -8,7 +8,6 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
-	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -69,11 +68,11 @@ func (p *Provider) enter(ctx context.Context, zone string) (leave func(), err er
 // call makes one attempt and gives it up after p.timeout, whatever the adapter
 // does. An attempt that was given up keeps its turn until it has returned: a
 // later one for the zone must not be overtaken by it.
-func (p *Provider) call(ctx context.Context, rec dkim.TXT, leave func()) error {
+func (p *Provider) call(ctx context.Context, do func(context.Context) error, leave func()) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, errTooSlow)
 	defer cancel()
 	done := make(chan error, 1)
-	go p.set(ctx, rec, leave, done)
+	go attempt(ctx, do, leave, done)
 	var err error
 	select {
 	case err = <-done:
@@ -93,12 +92,12 @@ func (p *Provider) call(ctx context.Context, rec dkim.TXT, leave func()) error {
 
 var errTooSlow = errors.New("the call took too long")
 
-// set lets the adapter write, and keeps its turn until it has.
-func (p *Provider) set(ctx context.Context, rec dkim.TXT, leave func(), done chan<- error) {
+// attempt lets the adapter work, and keeps its turn until it has.
+func attempt(ctx context.Context, do func(context.Context) error, leave func(), done chan<- error) {
 	var err error
 	defer func() { done <- err; leave() }()
 	defer caught(&err)
-	err = p.adapter.Set(ctx, rec)
+	err = do(ctx)
 }
 
 // caught, deferred, makes an error of a panic of a module, such as one about an answer that it

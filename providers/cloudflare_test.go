@@ -61,7 +61,7 @@ func TestCloudflareSeam(t *testing.T) {
 	if text := got[0].(libdns.TXT).Text; !strings.Contains(text, `" "`) {
 		t.Errorf("the module has no seam any more: %q", text)
 	}
-	faulttest.Shown(t, openEdge(t, Cloudflare{}).fault(long, confirm(long, nil)))
+	faulttest.Shown(t, openEdge(t, Cloudflare{}).fault("publish", long, confirm(long, nil)))
 	if err := confirm(long, got); err != nil {
 		t.Error(err)
 	}

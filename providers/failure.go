@@ -50,8 +50,8 @@ func failureOf(err error) *failure {
 	return transient(err, "")
 }
 
-// fault says what happened to rec in words that an operator can act upon.
-func (p *Provider) fault(rec dkim.TXT, err error) error {
+// fault says what happened to rec when that was attempted, in words that an operator can act upon.
+func (p *Provider) fault(attempt string, rec dkim.TXT, err error) error {
 	f := failureOf(err)
 	hint := f.hint
 	if hint == "" && f.kind == fault.Transient {
@@ -60,7 +60,7 @@ func (p *Provider) fault(rec dkim.TXT, err error) error {
 	return &fault.Error{
 		Kind: f.kind,
 		Code: f.code,
-		What: fmt.Sprintf("publish %s in zone %s through provider %s (%s)", rec.Owner, rec.Zone, p.name, p.driver),
+		What: fmt.Sprintf("%s %s in zone %s through provider %s (%s)", attempt, rec.Owner, rec.Zone, p.name, p.driver),
 		Hint: p.redact(hint),
 		Err:  p.withoutSecrets(err),
 	}

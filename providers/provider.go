@@ -70,7 +70,7 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 func (p *Provider) Publish(ctx context.Context, rec dkim.TXT) (err error) {
 	defer func() {
 		if err != nil {
-			err = p.fault(rec, err)
+			err = p.fault("publish", rec, err)
 		}
 	}()
 	if err := acceptable(rec); err != nil {
@@ -84,9 +84,10 @@ func (p *Provider) Publish(ctx context.Context, rec dkim.TXT) (err error) {
 	}
 	bounded, cancel := context.WithTimeout(ctx, p.total)
 	defer cancel()
+	set := func(ctx context.Context) error { return p.adapter.Set(ctx, rec) }
 	var last error
 	for again := p.retries(); ; {
-		if last = p.call(bounded, rec, leave); last == nil {
+		if last = p.call(bounded, set, leave); last == nil {
 			return nil
 		}
 		if !again.after(bounded, last) {

@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
 // Run checks a keystore against the promises of package keystore. fresh makes an
@@ -33,6 +34,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (open func() keystore.Keystore))
 		"cancelled":         testCancelled,
 		"one writer wins":   testOneWriterWins,
 		"readers and races": testReadersDuringPut,
+		"check":             testCheck,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, fresh(t)) })
 	}
@@ -270,6 +272,34 @@ func testReadersDuringPut(t *testing.T, open func() keystore.Keystore) {
 	}
 	close(done)
 	wg.Wait()
+}
+
+// testCheck: what is asked beforehand is answered, before the first key and after it, and leaves no trace (I11).
+func testCheck(t *testing.T, open func() keystore.Keystore) {
+	ks := open()
+	c, ok := ks.(preflight.Checker)
+	if !ok {
+		t.Fatal("it can't be asked beforehand")
+	}
+	ask := func() {
+		t.Helper()
+		answers := preflight.Ask(t.Context(), []preflight.Part{{Kind: "keystore",
+			Questions: c.Check([]preflight.Subject{{Name: s1}})}}, preflight.Usual)
+		if err := preflight.Err(answers); err != nil || len(answers) == 0 {
+			t.Errorf("%d answers: %v", len(answers), err)
+		}
+	}
+	ask()
+	wantGet(t, ks, s1, 0, nil, 0)
+	key := generate(t, dkim.Ed25519)
+	if v := put(t, ks, s1, key, 0); v != 1 {
+		t.Errorf("the first version is %d after a check", v)
+	}
+	ask()
+	wantGet(t, ks, s1, 0, key, 1)
+	destroy(t, ks, s1, 1)
+	ask()
+	wantGet(t, ks, s1, 0, nil, 1)
 }
 
 func generate(t testing.TB, alg dkim.Algorithm) *dkim.PrivateKey {

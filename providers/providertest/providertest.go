@@ -23,6 +23,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
 // Publisher is what is tested, the port of package rotate.
@@ -61,6 +62,7 @@ func Run(t *testing.T, h Harness) {
 	t.Run("at once", h.atOnce)
 	t.Run("cancelled", h.cancelled)
 	t.Run("bad input", h.badInput)
+	t.Run("check changes nothing", h.check)
 }
 
 func (h Harness) txt(selector, value string) dkim.TXT {
@@ -293,6 +295,32 @@ func (h Harness) besideCNAME(t *testing.T) {
 	}
 	if got := h.Served(t, rec.Owner); len(got) != 0 {
 		t.Errorf("served beside a CNAME: %q", got)
+	}
+}
+
+// check: what is asked beforehand is answered, and changes nothing, whatever stands at the name (I11).
+func (h Harness) check(t *testing.T) {
+	c, ok := h.Publisher.(preflight.Checker)
+	if !ok {
+		t.Fatal("it can't be asked beforehand")
+	}
+	rec, foreign := h.txt("checked", Record("a", 294)), h.txt("check-foreign", "somebody else's")
+	h.publish(t, rec)
+	h.AddTXT(t, foreign.Owner, foreign.Value)
+	for _, owner := range []string{rec.Owner, foreign.Owner, h.txt("check-none", "").Owner} {
+		sub := preflight.Subject{Name: dkim.Name{Domain: h.Zone, Selector: "s1"}, Zone: h.Zone, Owner: owner}
+		answers := preflight.Ask(t.Context(), []preflight.Part{{Kind: "provider",
+			Questions: c.Check([]preflight.Subject{sub})}}, preflight.Usual)
+		if err := preflight.Err(answers); err != nil || len(answers) != 1 {
+			t.Errorf("%s: %d answers; %v", owner, len(answers), err)
+		}
+	}
+	h.only(t, rec)
+	if got := h.Served(t, foreign.Owner); len(got) != 1 || strings.Join(got[0].Strings, "") != foreign.Value {
+		t.Errorf("a foreign record has changed: %q", got)
+	}
+	if got := h.Served(t, h.txt("check-none", "").Owner); len(got) != 0 {
+		t.Errorf("%q is served where nothing stood", got)
 	}
 }
 

@@ -92,6 +92,16 @@ const (
 	UnprovenAlgorithm Code = "unproven-algorithm"  // an Ed25519 key needs milter, so that the switch can be proved
 )
 
+// Errors of the preflight.
+const (
+	Unanswered     Code = "unanswered"      // a part did not answer in time
+	CommandMissing Code = "command-missing" // a command of the configuration is missing or can't be run
+	NotWritable    Code = "not-writable"    // dkimbot could not write there
+	NotAllowed     Code = "not-allowed"     // the DNS account may not change the record
+	ServersSilent  Code = "servers-silent"  // a name server does not answer
+	Unreachable    Code = "unreachable"     // the address of a notice can't be reached
+)
+
 // Errors of plans, limits and hooks.
 const (
 	StalePlan      Code = "stale-plan"      // something changed since the plan was made

@@ -13,6 +13,10 @@ import (
 
 // newNotifier returns what tells of events, and asks before a switch.
 func newNotifier(all *config.Config, by string, log *slog.Logger) *notify.Notifier {
+	return notify.New(notifyConfig(all, by, log))
+}
+
+func notifyConfig(all *config.Config, by string, log *slog.Logger) notify.Config {
 	cfg := all.Notify
 	provider := func(domain string) string {
 		d, err := all.Domain(domain)
@@ -34,7 +38,7 @@ func newNotifier(all *config.Config, by string, log *slog.Logger) *notify.Notifi
 	if h := cfg.Heartbeat; h != nil {
 		c.Heartbeat = &notify.Heartbeat{URL: h.URL.Read, Method: h.Method, Every: h.Every, Timeout: h.Timeout}
 	}
-	return notify.New(c)
+	return c
 }
 
 func notifyHooks(hooks []config.Hook) []notify.Hook {

@@ -25,6 +25,7 @@ type Service struct {
 	mishap.Queue
 	RetryAfter string // header of throttled answers; set it before use
 	Quota      int    // how many records a zone may hold; set it before use
+	ReadOnly   bool   // the token may read and change nothing; set it before use
 
 	mu       sync.Mutex
 	zones    []zone
@@ -125,6 +126,8 @@ func (s *Service) Handler() http.Handler {
 			fail(w, 400, 6003, "Invalid request headers")
 		case auth != "Bearer "+Token:
 			fail(w, 403, 9109, "Invalid access token")
+		case s.ReadOnly && r.Method != http.MethodGet:
+			fail(w, 403, 10000, "Authentication error")
 		default:
 			mux.ServeHTTP(w, r)
 		}

@@ -5,12 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	osexec "os/exec"
 	"slices"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
@@ -168,9 +168,8 @@ func (s *Signer) misbehaved(what string, err error) error {
 
 // notRun is a fault in running it.
 func (s *Signer) notRun(what string, err error) error {
-	if errors.Is(err, osexec.ErrNotFound) || errors.Is(err, osexec.ErrDot) {
-		return fault.Lasting(what, err,
-			"correct command in the configuration; it is a program and its arguments, without a shell")
+	if missing := preflight.Command(what, s.cfg.Command, "command"); missing != nil {
+		return missing
 	}
 	return fault.Temporary(what, err, fmt.Sprintf("run %q by hand to see why", slices.Clone(s.cfg.Command)))
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -410,5 +411,37 @@ func TestOutOfTime(t *testing.T) {
 	}
 	for range 2 {
 		faulttest.Shown(t, <-done)
+	}
+}
+
+// TestCheckNamesWhatFails: a command that is missing, and one that does not answer as it should, are told beforehand.
+func TestCheckNamesWhatFails(t *testing.T) {
+	for name, c := range map[string]struct {
+		signer *Signer
+		code   string
+		words  string
+		asked  int
+	}{
+		"missing": {newSigner(t, Config{Command: []string{"dkimbot-no-such-command"}}), "command-missing", "without a shell", 1},
+		"fails":   {script(t, "echo trouble >&2; exit 4", nil), "", "trouble", 2},
+	} {
+		answers := preflight.Ask(t.Context(), []preflight.Part{{Questions: c.signer.Check([]preflight.Subject{
+			{Name: dkim.Name{Domain: "a.example", Selector: "s1"}}})}}, preflight.Usual)
+		err := preflight.Err(answers)
+		if err == nil || string(fault.CodeOf(err)) != c.code || !strings.Contains(err.Error()+fault.HintOf(err), c.words) {
+			t.Errorf("%s: code %q of %v, hint %q", name, fault.CodeOf(err), err, fault.HintOf(err))
+		}
+		asked := 0
+		for _, a := range answers {
+			if !a.Unasked {
+				asked++
+			}
+			if a.Err != nil {
+				faulttest.Shown(t, a.Err)
+			}
+		}
+		if asked != c.asked {
+			t.Errorf("%s: %d questions were asked, want %d", name, asked, c.asked)
+		}
 	}
 }

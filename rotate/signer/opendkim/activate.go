@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
@@ -101,11 +101,7 @@ func (s *Signer) missingTable(missing, there string) error {
 
 // checkReload finds a reload command that can't work before anything is changed.
 func (s *Signer) checkReload() error {
-	if _, err := exec.LookPath(s.cfg.Reload[0]); err != nil {
-		return fault.Lasting("reload signer "+s.cfg.Name, err,
-			"correct reload in the configuration; it is a program and its arguments, without a shell")
-	}
-	return nil
+	return preflight.Command("reload signer "+s.cfg.Name, s.cfg.Reload, "reload")
 }
 
 // job is one domain of a batch.

@@ -173,17 +173,25 @@ func (d *keyDir) openDomain(domain string) (*safefile.Dir, error) {
 	if err != nil {
 		return nil, d.signer.fileFault(what, d.foreignLink(domain, err))
 	}
+	if err := d.fit(domain, dir); err != nil {
+		dir.Close()
+		return nil, err
+	}
+	return dir, nil
+}
+
+// fit checks a domain's directory as OpenDKIM would.
+func (d *keyDir) fit(domain string, dir *safefile.Dir) error {
+	what := "use key directory " + d.full(domain)
 	info, err := dir.Stat()
 	if err != nil {
-		dir.Close()
-		return nil, d.signer.fileFault(what, err)
+		return d.signer.fileFault(what, err)
 	}
 	problem := d.daemon.unsafe(info.Mode, owner{info.UID, info.GID})
 	if problem == "" || d.signer.cfg.AllowUnsafeKeys && info.Mode.IsDir() {
-		return dir, nil
+		return nil
 	}
-	dir.Close()
-	return nil, &fault.Error{Kind: fault.Refused, Code: codes.UnsafeKeyDir, What: what, Err: errors.New("it " + problem),
+	return &fault.Error{Kind: fault.Refused, Code: codes.UnsafeKeyDir, What: what, Err: errors.New("it " + problem),
 		Hint: fmt.Sprintf("give it to %s with mode 0700: chown %d:%d %s && chmod 700 %s", d.daemon.name, d.owner.uid,
 			d.owner.gid, d.full(domain), d.full(domain))}
 }

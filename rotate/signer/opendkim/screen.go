@@ -7,11 +7,12 @@ import (
 	"os"
 
 	"github.com/dkimbot/dkimbot/rotate/safefile"
+	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
-// Screen returns what Activate would refuse for every domain: tables that OpenDKIM can't read or load, that
-// are damaged or another signer's, a reload command that is missing. It takes no lock and makes nothing; where
-// there are no tables yet, nothing is wrong with them.
+// Screen returns what Activate would refuse: tables that OpenDKIM can't read or load, that are damaged, another
+// signer's or not to be written, a key directory that OpenDKIM would reject, a reload command that is missing. It
+// takes no lock and makes nothing; where there are no tables yet, nothing is wrong with them.
 func (s *Signer) Screen(ctx context.Context, domains []string) error {
 	if len(domains) == 0 || ctx.Err() != nil {
 		return nil
@@ -19,20 +20,30 @@ func (s *Signer) Screen(ctx context.Context, domains []string) error {
 	if err := s.checkReload(); err != nil {
 		return err
 	}
+	if err := s.screenTables(); err != nil {
+		return err
+	}
+	return signer.Partial(s.screenKeyDir(domains), len(domains))
+}
+
+// screenTables refuses tables that could not be read, loaded or replaced.
+func (s *Signer) screenTables() error {
 	b := newBatch(s, nil)
 	b.tables = &tables{}
 	defer b.close()
 	err := b.find(s, func(path string) (*safefile.Dir, string, error) { return safefile.Parent(path) })
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // a directory
-		return s.screenMissing()
-	case err != nil:
+		err = s.screenMissing()
+	case err == nil:
+		if err = b.readTables(); err == nil {
+			err = b.checkTables()
+		}
+	}
+	if err != nil {
 		return err
 	}
-	if err := b.readTables(); err != nil {
-		return err
-	}
-	return b.checkTables()
+	return s.mayWriteTables()
 }
 
 // screenMissing refuses tables of which only one is there.

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
 // Signer is what the heart asks of a signer (its ports Signer and SignerReader).
@@ -62,6 +63,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Subject) {
 		"what really signs is told":           testBackup,
 		"a signer that is silent is an error": testStopped,
 		"the umask changes nothing":           testUmask,
+		"a check changes nothing":             testCheck,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, fresh(t)) })
 	}
@@ -287,5 +289,38 @@ func (s Subject) wantSigns(t *testing.T, domain string, want dkim.Ref) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s is signed with %+v; want %+v", domain, got, want)
 		}
+	}
+}
+
+// testCheck: what is asked beforehand is answered, before the first key and after it, and changes nothing (I11).
+func testCheck(t *testing.T, s Subject) {
+	c, ok := s.Signer.(preflight.Checker)
+	if !ok {
+		t.Fatal("it can't be asked beforehand")
+	}
+	var of []preflight.Subject
+	for _, d := range []string{"a.example", "b.example"} {
+		of = append(of, preflight.Subject{Name: dkim.Name{Domain: d, Selector: "s1"}})
+	}
+	ask := func() {
+		t.Helper()
+		answers := preflight.Ask(t.Context(), []preflight.Part{{Kind: "signer", Questions: c.Check(of)}}, preflight.Usual)
+		if err := preflight.Err(answers); err != nil || len(answers) == 0 {
+			t.Errorf("%d answers: %v", len(answers), err)
+		}
+	}
+	ask()
+	s.wantActive(t, []string{"a.example", "b.example"})
+	key := At("a.example", "s1", Keys(t, 1)[0])
+	s.activate(t, key)
+	ask()
+	s.wantActive(t, []string{"a.example", "b.example"}, key)
+	if s.Stop == nil {
+		return
+	}
+	s.Stop(t)
+	if err := preflight.Err(preflight.Ask(t.Context(), []preflight.Part{{Kind: "signer", Questions: c.Check(of)}},
+		preflight.Usual)); err == nil {
+		t.Error("a signer that is silent is as it should be")
 	}
 }

@@ -1,0 +1,217 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/providers"
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
+)
+
+// Check asks every part for what the next rotation of the domains needs, and changes nothing. Only
+// that ctx is done is an error.
+func Check(ctx context.Context, cfg *config.Config, domains []rotate.Domain,
+	log *slog.Logger) ([]preflight.Answer, error) {
+	a := &App{Config: cfg, log: log}
+	defer a.Close()
+	dns, subjects := a.checkDNS(ctx, domains)
+	parts := []preflight.Part{a.checkState(), a.checkKeystore(ctx, subjects)}
+	parts = append(parts, a.checkProviders(ctx, domains, subjects)...)
+	parts = append(parts, a.checkSigners(domains, subjects)...)
+	parts = append(parts, notifyConfig(cfg, "", log).Check()...)
+	answers := preflight.Ask(ctx, parts, preflight.Usual)
+	at := slices.IndexFunc(answers, func(a preflight.Answer) bool { return a.Kind == "signer" })
+	if at < 0 {
+		at = len(answers)
+	}
+	return slices.Insert(answers, at, dns...), ctx.Err()
+}
+
+// closedPart is a part that can't be asked, because it can't be opened.
+func closedPart(kind, name string, domains []string, err error) preflight.Part {
+	return preflight.Part{Kind: kind, Name: name, Questions: []preflight.Question{{What: "configuration",
+		Domains: domains, Ask: func(context.Context) error { return err }}}}
+}
+
+// asked is a part with what it wants to be asked, if anything.
+func asked(kind, name string, part any, of []preflight.Subject) preflight.Part {
+	out := preflight.Part{Kind: kind, Name: name}
+	if c, ok := part.(preflight.Checker); ok {
+		out.Questions = c.Check(of)
+	}
+	return out
+}
+
+func (a *App) checkState() preflight.Part {
+	path := a.Config.State.Path
+	return preflight.Part{Kind: "state", Name: path, Questions: []preflight.Question{
+		{What: "can be read", Ask: func(ctx context.Context) error {
+			r, err := (&App{Config: a.Config}).openState(ctx)
+			if err != nil {
+				return err
+			}
+			return r.Close()
+		}},
+		{What: "can be written", Ask: func(context.Context) error {
+			err := safefile.MayMake(filepath.Dir(path))
+			if err == nil {
+				err = safefile.MayAppend(path)
+			}
+			if err == nil {
+				return nil
+			}
+			return &fault.Error{Kind: fault.Permanent, Code: codes.NotWritable, What: "write the state database " + path,
+				Err: err, Hint: "let the user that runs dkimbot write in " + filepath.Dir(path) + ", or name another state.path"}
+		}},
+	}}
+}
+
+func (a *App) checkKeystore(ctx context.Context, of []preflight.Subject) preflight.Part {
+	name := "in files"
+	if a.Config.Keystore.Vault != nil {
+		name = "in Vault"
+	}
+	keys, err := a.openKeysReadOnly(ctx)
+	if err != nil {
+		return closedPart("keystore", name, nil, err)
+	}
+	return asked("keystore", name, keys, of)
+}
+
+func (a *App) checkProviders(ctx context.Context, domains []rotate.Domain,
+	of []preflight.Subject) (parts []preflight.Part) {
+	using := byName(domains, func(d rotate.Domain) []string { return []string{d.Provider} })
+	for _, name := range slices.Sorted(maps.Keys(using)) {
+		p, err := providers.New(ctx, a.Config.Providers[name])
+		if err != nil {
+			parts = append(parts, closedPart("provider", name, using[name], err))
+			continue
+		}
+		parts = append(parts, asked("provider", name, p, only(of, using[name])))
+	}
+	return parts
+}
+
+func (a *App) checkSigners(domains []rotate.Domain, of []preflight.Subject) (parts []preflight.Part) {
+	using := byName(domains, func(d rotate.Domain) []string { return d.Signers })
+	for _, name := range slices.Sorted(maps.Keys(using)) {
+		s, err := a.Config.Signers[name].Open()
+		if err != nil {
+			parts = append(parts, closedPart("signer", name, using[name], err))
+			continue
+		}
+		parts = append(parts, asked("signer", name, s, only(of, using[name])))
+	}
+	return parts
+}
+
+// byName returns the domains that use each of what names returns.
+func byName(domains []rotate.Domain, names func(rotate.Domain) []string) map[string][]string {
+	out := map[string][]string{}
+	for _, d := range domains {
+		for _, name := range names(d) {
+			out[name] = append(out[name], d.Name)
+		}
+	}
+	return out
+}
+
+func only(of []preflight.Subject, domains []string) (out []preflight.Subject) {
+	for _, s := range of {
+		if slices.Contains(domains, s.Domain) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// checkDNS looks every selector's name up, as a rotation will, and returns what became of it and where the
+// records stand.
+func (a *App) checkDNS(ctx context.Context, domains []rotate.Domain) ([]preflight.Answer, []preflight.Subject) {
+	part := preflight.Part{Kind: "name servers", Name: "of the zones"}
+	look, err := newLooker(a.Config)
+	if err == nil {
+		err = a.Listen(true)
+	}
+	if err != nil {
+		part = closedPart(part.Kind, part.Name, nil, err)
+	}
+	var mu sync.Mutex
+	seen := map[dkim.Name]rotate.Sight{}
+	for _, d := range domains {
+		if err != nil {
+			break
+		}
+		part.Questions = append(part.Questions, preflight.Question{What: "answer", Domains: []string{d.Name},
+			Ask: func(ctx context.Context) error {
+				for _, s := range d.Policy.Selectors {
+					name := dkim.Name{Domain: d.Name, Selector: s}
+					sight, err := look.Look(ctx, name)
+					if err == nil {
+						err = unanswered(name, sight)
+					}
+					mu.Lock()
+					seen[name] = sight
+					mu.Unlock()
+					if err != nil {
+						return err
+					}
+				}
+				return nil
+			}})
+	}
+	answers := preflight.Ask(ctx, []preflight.Part{part}, preflight.Usual)
+	mu.Lock()
+	defer mu.Unlock()
+	var of []preflight.Subject
+	for _, d := range domains {
+		for _, s := range d.Policy.Selectors {
+			name := dkim.Name{Domain: d.Name, Selector: s}
+			sight := seen[name]
+			sub := preflight.Subject{Name: name, Zone: sight.Zone, Owner: sight.Owner}
+			if sub.Zone == "" {
+				sub.Zone, sub.Owner = a.zoneOf(d.Name), name.String()
+			}
+			of = append(of, sub)
+		}
+	}
+	return answers, of
+}
+
+// zoneOf returns the zone that the configuration names for a domain, "" for none.
+func (a *App) zoneOf(domain string) string {
+	for _, d := range a.Config.Domains {
+		if d.Name == domain {
+			return d.Zone
+		}
+	}
+	return ""
+}
+
+// unanswered is the error for servers that gave no answer, or another one than the rest.
+func unanswered(name dkim.Name, s rotate.Sight) error {
+	if s.Complete || s.Unchecked {
+		return nil
+	}
+	f := &fault.Error{Kind: fault.Transient, Code: codes.ServersDiffer, What: "look up " + name.String(),
+		Err:  errors.New("not every server shows the same: " + strings.Join(s.Lagging, "; ")),
+		Hint: "see whether these servers get the zone's changes; a record counts as published when all show it"}
+	if s.Silent {
+		f.Code, f.Err = codes.ServersSilent, errors.New("not every server answers: "+strings.Join(s.Lagging, "; "))
+		f.Hint = "see whether these servers run, and whether a firewall lets UDP and TCP pass to them; " +
+			"a record counts as published when all show it"
+	}
+	return f
+}

@@ -1,0 +1,68 @@
+package app
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
+)
+
+// TestCheckOfTheState: a state database that can't be made is told, and no part that is closed holds the others up.
+func TestCheckOfTheState(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "dkimbot.yaml")
+	text := "state: { path: " + path + "/state/state.db }\nkeystore: { driver: file, path: " + path + "/keys }\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers, err := Check(t.Context(), cfg, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := map[string]string{}
+	for _, a := range answers {
+		if a.Err != nil {
+			codes[a.Kind+" "+a.What] = string(fault.CodeOf(a.Err))
+			faulttest.Shown(t, a.Err)
+		}
+	}
+	if code, told := codes["state can be written"]; !told || code != "not-writable" {
+		t.Errorf("%q", codes)
+	}
+	if _, told := codes["keystore configuration"]; !told {
+		t.Errorf("%q", codes)
+	}
+}
+
+// TestServersThatDontAnswer: servers that are silent, or that lag, are named.
+func TestServersThatDontAnswer(t *testing.T) {
+	name := dkim.Name{Domain: "example.test", Selector: "s1"}
+	if err := unanswered(name, rotate.Sight{Complete: true}); err != nil {
+		t.Error(err)
+	}
+	for code, sight := range map[string]rotate.Sight{
+		"servers-silent": {Silent: true, Lagging: []string{"192.0.2.1:53: no answer"}},
+		"servers-differ": {Lagging: []string{"192.0.2.1:53: shows another record"}},
+	} {
+		err := unanswered(name, sight)
+		faulttest.Shown(t, err)
+		if string(fault.CodeOf(err)) != code || !strings.Contains(err.Error(), "192.0.2.1") {
+			t.Errorf("code %q of %v", fault.CodeOf(err), err)
+		}
+	}
+	if p := asked("signer", "x", nil, []preflight.Subject{{Name: name}}); len(p.Questions) != 0 {
+		t.Errorf("%+v", p)
+	}
+}

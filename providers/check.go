@@ -1,0 +1,69 @@
+package providers
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
+)
+
+// checker is an adapter that can be asked beforehand.
+type checker interface {
+	// Check returns why rec could not be published; it changes nothing, whatever the service answers.
+	Check(ctx context.Context, rec dkim.TXT) error
+}
+
+// Check says what is to be asked before the next record: whether the account may change the record of
+// each domain.
+func (p *Provider) Check(of []preflight.Subject) (all []preflight.Question) {
+	asks, ok := p.adapter.(checker)
+	if !ok {
+		return nil
+	}
+	seen := map[string]bool{}
+	for _, s := range of {
+		if seen[s.Domain] {
+			continue
+		}
+		seen[s.Domain] = true
+		rec := dkim.TXT{Zone: s.Zone, Owner: s.Owner, TTL: time.Hour, Value: "dkimbot-check=" + rand.Text()}
+		all = append(all, preflight.Question{What: "right to change key records", Domains: []string{s.Domain},
+			Ask: func(ctx context.Context) error {
+				if rec.Zone == "" { // it was not found
+					return preflight.ErrUnasked
+				}
+				return p.check(ctx, asks, rec)
+			}})
+	}
+	return all
+}
+
+// check makes one attempt, in its turn and as slowly as the service wants it.
+func (p *Provider) check(ctx context.Context, asks checker, rec dkim.TXT) error {
+	err := acceptable(rec)
+	if err == nil {
+		var leave func()
+		if leave, err = p.enter(ctx, rec.Zone); err == nil {
+			err = p.call(ctx, func(ctx context.Context) error { return asks.Check(ctx, rec) }, leave)
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	err = p.fault("check the right to change", rec, err)
+	if fault.KindOf(err) == fault.Permanent {
+		return preflight.Coded(codes.NotAllowed, err)
+	}
+	return err
+}
+
+// accepted is the failure of a service that does what it should have refused.
+func accepted() *failure {
+	return permanent(errors.New("the service carried out a change that was made up to be refused"),
+		"look at the zone's records at the service, and report this as a defect")
+}
