@@ -8,6 +8,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -68,11 +69,11 @@ func (p *Provider) enter(ctx context.Context, zone string) (leave func(), err er
 // call makes one attempt and gives it up after p.timeout, whatever the adapter
 // does. An attempt that was given up keeps its turn until it has returned: a
 // later one for the zone must not be overtaken by it.
-func (p *Provider) call(ctx context.Context, do func(context.Context) error, leave func()) error {
+func (p *Provider) call(ctx context.Context, rec dkim.TXT, ask asking, leave func()) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, errTooSlow)
 	defer cancel()
 	done := make(chan error, 1)
-	go attempt(ctx, do, leave, done)
+	go p.set(ctx, rec, ask, leave, done)
 	var err error
 	select {
 	case err = <-done:
@@ -92,12 +93,19 @@ func (p *Provider) call(ctx context.Context, do func(context.Context) error, lea
 
 var errTooSlow = errors.New("the call took too long")
 
-// attempt lets the adapter work, and keeps its turn until it has.
-func attempt(ctx context.Context, do func(context.Context) error, leave func(), done chan<- error) {
+// asking is a question to the adapter about a record; nil is none: then the record is set.
+type asking func(context.Context, dkim.TXT) error
+
+// set lets the adapter write, or ask, and keeps its turn until it has.
+func (p *Provider) set(ctx context.Context, rec dkim.TXT, ask asking, leave func(), done chan<- error) {
 	var err error
 	defer func() { done <- err; leave() }()
 	defer caught(&err)
-	err = do(ctx)
+	if ask != nil {
+		err = ask(ctx, rec)
+		return
+	}
+	err = p.adapter.Set(ctx, rec)
 }
 
 // caught, deferred, makes an error of a panic of a module, such as one about an answer that it

@@ -18,6 +18,12 @@ type checker interface {
 	Check(ctx context.Context, rec dkim.TXT) error
 }
 
+// writer is an adapter that writes files of this machine.
+type writer interface {
+	// MayWrite returns why this process could not write what publishes rec.
+	MayWrite(ctx context.Context, rec dkim.TXT) error
+}
+
 // Check says what is to be asked before the next record: whether the account may change the record of
 // each domain.
 func (p *Provider) Check(of []preflight.Subject) (all []preflight.Question) {
@@ -32,24 +38,30 @@ func (p *Provider) Check(of []preflight.Subject) (all []preflight.Question) {
 		}
 		seen[s.Domain] = true
 		rec := dkim.TXT{Zone: s.Zone, Owner: s.Owner, TTL: time.Hour, Value: "dkimbot-check=" + rand.Text()}
-		all = append(all, preflight.Question{What: "right to change key records", Domains: []string{s.Domain},
-			Ask: func(ctx context.Context) error {
-				if rec.Zone == "" { // it was not found
-					return preflight.ErrUnasked
-				}
-				return p.check(ctx, asks, rec)
-			}})
+		question := func(what string, rights bool, ask asking) {
+			all = append(all, preflight.Question{What: what, Domains: []string{s.Domain}, Rights: rights,
+				Ask: func(ctx context.Context) error {
+					if rec.Zone == "" { // it was not found
+						return preflight.ErrUnasked
+					}
+					return p.check(ctx, ask, rec)
+				}})
+		}
+		question("right to change key records", false, asks.Check)
+		if files, ok := p.adapter.(writer); ok {
+			question("right to write the zone's file", true, files.MayWrite)
+		}
 	}
 	return all
 }
 
 // check makes one attempt, in its turn and as slowly as the service wants it.
-func (p *Provider) check(ctx context.Context, asks checker, rec dkim.TXT) error {
+func (p *Provider) check(ctx context.Context, ask asking, rec dkim.TXT) error {
 	err := acceptable(rec)
 	if err == nil {
 		var leave func()
 		if leave, err = p.enter(ctx, rec.Zone); err == nil {
-			err = p.call(ctx, func(ctx context.Context) error { return asks.Check(ctx, rec) }, leave)
+			err = p.call(ctx, rec, ask, leave)
 		}
 	}
 	if err == nil {

@@ -84,10 +84,9 @@ func (p *Provider) Publish(ctx context.Context, rec dkim.TXT) (err error) {
 	}
 	bounded, cancel := context.WithTimeout(ctx, p.total)
 	defer cancel()
-	set := func(ctx context.Context) error { return p.adapter.Set(ctx, rec) }
 	var last error
 	for again := p.retries(); ; {
-		if last = p.call(bounded, set, leave); last == nil {
+		if last = p.call(bounded, rec, nil, leave); last == nil {
 			return nil
 		}
 		if !again.after(bounded, last) {

@@ -14,7 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
-// Check looks whether the zone has a file that dkimbot can read and replace, and whether the reload command is there.
+// Check looks whether the zone has a file that dkimbot can change, and whether the reload command is there.
 func (z *zoneFiles) Check(_ context.Context, rec dkim.TXT) error {
 	found := zonefile.Inspect(z.module.Dir, rec.Zone)
 	switch {
@@ -24,10 +24,15 @@ func (z *zoneFiles) Check(_ context.Context, rec dkim.TXT) error {
 		return permanent(errors.New("no file in "+z.module.Dir+" holds the zone"),
 			"create the zone file, or correct dir of the provider or zone of the domain")
 	}
-	if err := preflight.Command("reload the name server", z.module.Reload, "reload"); err != nil {
-		return err
+	return preflight.Command("reload the name server", z.module.Reload, "reload")
+}
+
+// MayWrite foresees that the zone's file can't be replaced.
+func (z *zoneFiles) MayWrite(_ context.Context, rec dkim.TXT) error {
+	path := zonefile.Inspect(z.module.Dir, rec.Zone).Path
+	if path == "" {
+		return nil // that is told already
 	}
-	path := found.Path
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}

@@ -31,7 +31,8 @@ func TestCheckNamesWhatFails(t *testing.T) {
 	for _, d := range []string{"file.test", "new.test", "open.test"} {
 		of = append(of, preflight.Subject{Name: dkim.Name{Domain: d, Selector: "s1"}})
 	}
-	answers := preflight.Ask(t.Context(), []preflight.Part{{Questions: r.Check(of)}}, preflight.Usual)
+	answers := preflight.Ask(t.Context(), []preflight.Part{{Questions: preflight.Rights(r.Check(of), false)}},
+		preflight.Usual)
 	if len(answers) != 3 || answers[0].Err != nil || answers[0].Domains[0] != "new.test" {
 		t.Fatalf("%+v", answers)
 	}

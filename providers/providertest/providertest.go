@@ -311,7 +311,7 @@ func (h Harness) check(t *testing.T) {
 		sub := preflight.Subject{Name: dkim.Name{Domain: h.Zone, Selector: "s1"}, Zone: h.Zone, Owner: owner}
 		answers := preflight.Ask(t.Context(), []preflight.Part{{Kind: "provider",
 			Questions: c.Check([]preflight.Subject{sub})}}, preflight.Usual)
-		if err := preflight.Err(answers); err != nil || len(answers) != 1 {
+		if err := preflight.Err(answers); err != nil || len(answers) == 0 {
 			t.Errorf("%s: %d answers; %v", owner, len(answers), err)
 		}
 	}

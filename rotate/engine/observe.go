@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/forecast"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
 // Planner looks and plans. It holds nothing that could change anything (I11).
@@ -23,6 +24,8 @@ type Planner struct {
 	Look    rotate.Looker
 	Signers map[string]rotate.SignerReader
 	Clock   rotate.Clock
+	// by the provider's name; may be nil: then nobody is asked beforehand whether a record can be published
+	Accounts map[string]preflight.Checker
 
 	once      sync.Once
 	questions map[string]*batch.Calls[string, rotate.SignerSeen]
@@ -47,6 +50,7 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 	if err != nil {
 		made.Stop, made.Steps, made.Next = err, nil, nil
 	}
+	made = foresight{keys: p.Keys, account: p.Accounts[want.Provider]}.foreseen(ctx, want, after, made)
 	made.Basis, made.Ordered = have.Basis(), events
 	return made, have, nil
 }

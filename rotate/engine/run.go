@@ -106,6 +106,11 @@ func (r *run) advance(ctx context.Context) error {
 		}
 		r.plan = plan.Plan(now, r.want, r.left, r.st, r.seen)
 		steps := r.plan.Runnable(now)
+		if len(steps) > 0 {
+			if err := r.refusedFirst(ctx, steps); err != nil {
+				r.plan.Stop, steps = err, nil
+			}
+		}
 		if len(steps) == 0 {
 			return r.stopped(ctx)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/verify"
 	"github.com/dkimbot/dkimbot/state"
 	"github.com/dkimbot/dkimbot/state/statetest"
@@ -57,6 +58,7 @@ type world struct {
 	pause   func(op string)         // may be nil: called before each effect
 	shows   func(*rotate.Sight)     // may be nil: what DNS shows otherwise
 	misled  string                  // the selector whose name leads to nothing, as a CNAME in a circle
+	lacks   error                   // what keystore and provider say when they are asked beforehand
 }
 
 // trouble is what goes wrong with an operation.
@@ -102,6 +104,11 @@ func (w *world) start(id string, dead func(owner string) bool) *testEngine {
 		Workers: 4, SelfTest: verify.SelfTest,
 		Generate: func(dkim.Algorithm) (*dkim.PrivateKey, error) { return dkim.Generate(dkim.Ed25519) },
 		Owner:    id, OwnerDead: dead, Every: p.every})
+}
+
+// Check implements preflight.Checker, for the keystore and the provider.
+func (p *process) Check([]preflight.Subject) []preflight.Question {
+	return []preflight.Question{{What: "rights", Ask: func(context.Context) error { return p.lacks }}}
 }
 
 // beat is something that a process does again and again.

@@ -27,6 +27,7 @@ type Question struct {
 	What    string   // names what is looked at: "key_dir /etc/dkimkeys"
 	Domains []string // that need it; nil for all
 	Needs   string   // What of a question of the same part that has to succeed before
+	Rights  bool     // it is about what the running process may write; who only plans need not be able to
 	// Ask returns nil when all is as a rotation needs it, else a fault. It changes nothing. Where it fails
 	// for some of the domains only, the error is a Failed, or has its method.
 	Ask func(context.Context) error
@@ -37,6 +38,16 @@ type Checker interface {
 	// Check returns what is to be asked so that the next rotation of the names finds what it
 	// needs. It asks nothing yet.
 	Check(of []Subject) []Question
+}
+
+// Rights returns the questions about the rights of the running process, or all but them.
+func Rights(all []Question, rights bool) (out []Question) {
+	for _, q := range all {
+		if q.Rights == rights {
+			out = append(out, q)
+		}
+	}
+	return out
 }
 
 // Domains returns the domains of the names, each once, ordered.

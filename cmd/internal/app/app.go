@@ -162,6 +162,7 @@ func OpenReadOnly(ctx context.Context, cfg *config.Config, at time.Time) (_ *App
 	for name, s := range signers {
 		a.Planner.Signers[name] = s
 	}
+	a.Planner.Accounts = newAccounts(ctx, cfg)
 	a.Queue, a.Quota, a.State, a.Lineage, a.PlanKey = store, store, store, store.Lineage(), store.PlanKey()
 	return a, a.Listen(true)
 }

@@ -39,12 +39,6 @@ func Check(ctx context.Context, cfg *config.Config, domains []rotate.Domain,
 	return slices.Insert(answers, at, dns...), ctx.Err()
 }
 
-// closedPart is a part that can't be asked, because it can't be opened.
-func closedPart(kind, name string, domains []string, err error) preflight.Part {
-	return preflight.Part{Kind: kind, Name: name, Questions: []preflight.Question{{What: "configuration",
-		Domains: domains, Ask: func(context.Context) error { return err }}}}
-}
-
 // asked is a part with what it wants to be asked, if anything.
 func asked(kind, name string, part any, of []preflight.Subject) preflight.Part {
 	out := preflight.Part{Kind: kind, Name: name}
@@ -85,7 +79,7 @@ func (a *App) checkKeystore(ctx context.Context, of []preflight.Subject) preflig
 	}
 	keys, err := a.openKeysReadOnly(ctx)
 	if err != nil {
-		return closedPart("keystore", name, nil, err)
+		return asked("keystore", name, closed{err}, of)
 	}
 	return asked("keystore", name, keys, of)
 }
@@ -96,7 +90,7 @@ func (a *App) checkProviders(ctx context.Context, domains []rotate.Domain,
 	for _, name := range slices.Sorted(maps.Keys(using)) {
 		p, err := providers.New(ctx, a.Config.Providers[name])
 		if err != nil {
-			parts = append(parts, closedPart("provider", name, using[name], err))
+			parts = append(parts, asked("provider", name, closed{err}, only(of, using[name])))
 			continue
 		}
 		parts = append(parts, asked("provider", name, p, only(of, using[name])))
@@ -109,7 +103,7 @@ func (a *App) checkSigners(domains []rotate.Domain, of []preflight.Subject) (par
 	for _, name := range slices.Sorted(maps.Keys(using)) {
 		s, err := a.Config.Signers[name].Open()
 		if err != nil {
-			parts = append(parts, closedPart("signer", name, using[name], err))
+			parts = append(parts, asked("signer", name, closed{err}, only(of, using[name])))
 			continue
 		}
 		parts = append(parts, asked("signer", name, s, only(of, using[name])))
@@ -146,7 +140,7 @@ func (a *App) checkDNS(ctx context.Context, domains []rotate.Domain) ([]prefligh
 		err = a.Listen(true)
 	}
 	if err != nil {
-		part = closedPart(part.Kind, part.Name, nil, err)
+		part = asked(part.Kind, part.Name, closed{err}, nil)
 	}
 	var mu sync.Mutex
 	seen := map[dkim.Name]rotate.Sight{}

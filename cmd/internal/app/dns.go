@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/verify"
 )
 
@@ -70,6 +71,32 @@ func newPublishers(ctx context.Context, cfg *config.Config) (map[string]rotate.P
 		out[d.Provider] = p
 	}
 	return out, nil
+}
+
+// newAccounts makes what can be asked whether records can be published. One that can't be opened says so.
+func newAccounts(ctx context.Context, cfg *config.Config) map[string]preflight.Checker {
+	out := map[string]preflight.Checker{}
+	for _, d := range cfg.Domains {
+		if out[d.Provider] != nil {
+			continue
+		}
+		p, err := providers.New(ctx, cfg.Providers[d.Provider])
+		if err != nil {
+			out[d.Provider] = closed{err}
+			continue
+		}
+		out[d.Provider] = p
+	}
+	return out
+}
+
+// closed stands for a part that can't be opened.
+type closed struct{ why error }
+
+// Check says that it can't be opened.
+func (c closed) Check(of []preflight.Subject) []preflight.Question {
+	return []preflight.Question{{What: "configuration", Domains: preflight.Domains(of),
+		Ask: func(context.Context) error { return c.why }}}
 }
 
 // Listen answers for zone files where the configuration says so. An address that is

@@ -31,6 +31,10 @@ remove a record that is not there: they look at the rights first. This does not 
 that a name server can write its zone, that a command works, or that OpenDKIM loads
 what will be written; a switch proves these by itself.
 
+Before the first key of a domain, 'dkimbot rotate' and the daemon ask the same of the
+keystore, the DNS account and the signers. 'dkimbot plan' asks those that its steps concern,
+but not for the right to write files.
+
 A part that does not answer within half a minute is told as such and holds up no other.
 
 Exits with 0 when all is as needed, 3 when everything that is wrong is refused for safety,

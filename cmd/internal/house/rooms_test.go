@@ -137,21 +137,22 @@ func TestRoomsHaveASize(t *testing.T) {
 
 // arrows are what the rooms of the heart may import of this program: arrows point one way.
 var arrows = map[string][]string{
-	"rotate/codes":    nil,
-	"rotate/calendar": nil,
-	"rotate/dkim":     nil,
-	"rotate/fault":    {"rotate/codes"},
-	"rotate":          {"rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault"},
-	"rotate/batch":    {"rotate", "rotate/codes", "rotate/fault"},
-	"rotate/lease":    {"rotate", "rotate/codes", "rotate/fault"},
-	"rotate/quota":    {"rotate", "rotate/calendar"},
-	"rotate/approval": {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault"},
-	"rotate/health":   {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault"},
-	"rotate/plan":     {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/health"},
-	"rotate/forecast": {"rotate", "rotate/dkim", "rotate/fault", "rotate/health", "rotate/plan"},
+	"rotate/codes":     nil,
+	"rotate/calendar":  nil,
+	"rotate/dkim":      nil,
+	"rotate/fault":     {"rotate/codes"},
+	"rotate":           {"rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault"},
+	"rotate/preflight": {"rotate/codes", "rotate/dkim", "rotate/fault"},
+	"rotate/batch":     {"rotate", "rotate/codes", "rotate/fault"},
+	"rotate/lease":     {"rotate", "rotate/codes", "rotate/fault"},
+	"rotate/quota":     {"rotate", "rotate/calendar"},
+	"rotate/approval":  {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault"},
+	"rotate/health":    {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault"},
+	"rotate/plan":      {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/health"},
+	"rotate/forecast":  {"rotate", "rotate/dkim", "rotate/fault", "rotate/health", "rotate/plan"},
 	"rotate/engine": {"rotate", "rotate/approval", "rotate/batch", "rotate/codes", "rotate/dkim", "rotate/fault",
 		"rotate/forecast",
-		"rotate/health", "rotate/lease", "rotate/plan", "rotate/quota"},
+		"rotate/health", "rotate/lease", "rotate/plan", "rotate/preflight", "rotate/quota"},
 }
 
 func TestArrowsPointOneWay(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"path/filepath"
+	"syscall"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
@@ -12,7 +14,7 @@ import (
 )
 
 // Check says what is to be asked before the next switch: the reload command, the tables, the key directory,
-// and what signs now. Screen asks the first three, too.
+// what signs now, and whether this process may write all that. Screen asks the first three, too.
 func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 	domains := preflight.Domains(of)
 	signs := "KeyTable and SigningTable as OpenDKIM reads them"
@@ -28,6 +30,9 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 			_, err := s.Active(ctx, domains)
 			return err
 		}},
+		{What: "right to write tables", Rights: true, Ask: func(context.Context) error { return s.mayWriteTables() }},
+		{What: "right to write key files", Rights: true, Domains: domains,
+			Ask: func(context.Context) error { return signer.Partial(s.mayWriteKeys(domains), len(domains)) }},
 	}
 }
 
@@ -41,8 +46,23 @@ func (s *Signer) mayWriteTables() error {
 	return nil
 }
 
-// screenKeyDir foresees, for each domain, that no key file could be written, or that OpenDKIM would not
-// take it (I1).
+// mayWriteKeys foresees, for each domain, that no key file can be written, or be given to OpenDKIM's user.
+func (s *Signer) mayWriteKeys(domains []string) map[string]error {
+	failed := map[string]error{}
+	for _, domain := range domains {
+		place := filepath.Join(s.cfg.KeyDir, domain)
+		err := safefile.MayMake(place)
+		if o, unknown := s.keyOwner(); err == nil && unknown == nil { // else that is told already
+			err = safefile.MayGive(o.uid, o.gid)
+		}
+		if err != nil && !errors.Is(err, syscall.ENOTDIR) {
+			failed[domain] = preflight.Coded(codes.NotWritable, s.fileFault("write key files in "+place, err))
+		}
+	}
+	return failed
+}
+
+// screenKeyDir foresees, for each domain, that OpenDKIM would not take a key file (I1).
 func (s *Signer) screenKeyDir(domains []string) map[string]error {
 	all := func(err error) map[string]error {
 		out := map[string]error{}
@@ -64,17 +84,12 @@ func (s *Signer) screenKeyDir(domains []string) map[string]error {
 			return all(withKind(what, err, s))
 		}
 	}
-	if err := safefile.MayGive(o.uid, o.gid); err != nil {
-		return all(preflight.Coded(codes.NotWritable, s.fileFault(what, err)))
-	}
 	dir, err := safefile.OpenDir(s.cfg.KeyDir)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = safefile.MayMake(s.cfg.KeyDir); err == nil {
-			return nil
-		}
+		return nil
 	}
 	if err != nil {
-		return all(preflight.Coded(codes.NotWritable, s.fileFault(what, err)))
+		return all(s.fileFault(what, err))
 	}
 	defer dir.Close()
 	d := &keyDir{Dir: dir, signer: s, owner: o, daemon: lookUpUser(o.uid)}
@@ -87,23 +102,15 @@ func (s *Signer) screenKeyDir(domains []string) map[string]error {
 	return failed
 }
 
-// screen foresees that a key file of the domain can't be written.
+// screen foresees that OpenDKIM would not take a key file of the domain.
 func (d *keyDir) screen(domain string) error {
 	sub, err := d.Sub(domain)
-	place := d.full(domain)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		place = d.Path()
+		return nil
 	case err != nil:
-		return d.signer.fileFault("use key directory "+place, d.foreignLink(domain, err))
-	default:
-		defer sub.Close()
-		if err := d.fit(domain, sub); err != nil {
-			return err
-		}
+		return d.signer.fileFault("use key directory "+d.full(domain), d.foreignLink(domain, err))
 	}
-	if err := safefile.MayMake(place); err != nil {
-		return preflight.Coded(codes.NotWritable, d.signer.fileFault("write key files in "+place, err))
-	}
-	return nil
+	defer sub.Close()
+	return d.fit(domain, sub)
 }

@@ -91,7 +91,9 @@ func TestCheckOfAConfinedProcess(t *testing.T) {
 		s, err := New(Config{Name: "mx1", KeyDir: filepath.Join(dir, "keys"), KeyTable: filepath.Join(dir, "key.table"),
 			SigningTable: filepath.Join(dir, "signing.table"), Reload: []string{"true"}, Owner: "opendkim"})
 		if err == nil {
-			err = s.Screen(t.Context(), []string{"a.example"})
+			sub := preflight.Subject{Name: dkim.Name{Domain: "a.example", Selector: "s1"}}
+			err = preflight.Err(preflight.Ask(t.Context(), []preflight.Part{{Questions: preflight.Rights(
+				s.Check([]preflight.Subject{sub}), true)}}, preflight.Usual))
 		}
 		if fault.CodeOf(err) != "not-writable" || !strings.Contains(err.Error(), os.Getenv("DKIMBOT_TEST_WANT")) ||
 			!strings.Contains(fault.HintOf(err), "run as a user that may do this") {

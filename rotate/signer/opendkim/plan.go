@@ -1,6 +1,7 @@
 package opendkim
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,10 +37,8 @@ func (b *batch) readTables() error {
 	if b.signTab, err = parseTable(sign); err != nil {
 		return damaged(b.signTable, err)
 	}
-	for path, t := range map[string]*table{b.keyTable: &b.keyTab, b.signTable: &b.signTab} {
-		if err := b.claim(path, t); err != nil {
-			return err
-		}
+	if err := cmp.Or(b.claim(b.keyTable, &b.keyTab), b.claim(b.signTable, &b.signTab)); err != nil {
+		return err
 	}
 	marker, err := b.mark.read()
 	if err == nil {

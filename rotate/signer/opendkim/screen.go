@@ -10,9 +10,9 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
-// Screen returns what Activate would refuse: tables that OpenDKIM can't read or load, that are damaged, another
-// signer's or not to be written, a key directory that OpenDKIM would reject, a reload command that is missing. It
-// takes no lock and makes nothing; where there are no tables yet, nothing is wrong with them.
+// Screen returns what Activate would refuse: tables that OpenDKIM can't read or load, that are damaged or another
+// signer's, a key directory that OpenDKIM would reject, a reload command that is missing. It takes no lock and
+// makes nothing; where there are no tables yet, nothing is wrong with them.
 func (s *Signer) Screen(ctx context.Context, domains []string) error {
 	if len(domains) == 0 || ctx.Err() != nil {
 		return nil
@@ -34,16 +34,14 @@ func (s *Signer) screenTables() error {
 	err := b.find(s, func(path string) (*safefile.Dir, string, error) { return safefile.Parent(path) })
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // a directory
-		err = s.screenMissing()
-	case err == nil:
-		if err = b.readTables(); err == nil {
-			err = b.checkTables()
-		}
-	}
-	if err != nil {
+		return s.screenMissing()
+	case err != nil:
 		return err
 	}
-	return s.mayWriteTables()
+	if err := b.readTables(); err != nil {
+		return err
+	}
+	return b.checkTables()
 }
 
 // screenMissing refuses tables of which only one is there.

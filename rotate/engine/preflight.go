@@ -1,0 +1,161 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
+)
+
+// Before the first key of a domain is made, every part is asked for what the domain will need of it: later a
+// refusal would leave keys and records behind that nobody uses. A dry run asks those that its steps
+// concern. What signers lack was seen already.
+
+// foresight asks the parts that keep keys and publish records.
+type foresight struct {
+	keys    any                      // preflight.Checker, or it is not asked
+	account any                      // the same of the domain's provider
+	signers map[string]rotate.Signer // of a run, which needs the right to write; nil for who only plans
+}
+
+// refusal is a part's, of some kinds of steps.
+type refusal struct {
+	err error
+	of  []rotate.Kind
+}
+
+// first reports whether the steps make the first key of a domain.
+func first(st rotate.State, steps []rotate.Step) bool {
+	for _, sel := range st.Selectors {
+		if sel.Key != nil || sel.Next != nil {
+			return false
+		}
+	}
+	return slices.ContainsFunc(steps, func(s rotate.Step) bool { return s.Kind == rotate.Generate })
+}
+
+// lacks returns what a domain without keys would not find.
+func (f foresight) lacks(ctx context.Context, want rotate.Domain, seen rotate.Observation) error {
+	of := subjects(want, seen, want.Policy.Selectors[:])
+	var errs []error
+	for _, signer := range want.Signers {
+		s := seen.Signers[signer]
+		errs = append(errs, lasting(s.Err), s.Refuses)
+		if c, ok := f.signers[signer].(preflight.Checker); ok {
+			errs = append(errs, asked(ctx, preflight.Rights(c.Check(of), true)))
+		}
+	}
+	return once(append(errs, f.asked(ctx, f.keys, of), f.asked(ctx, f.account, of)))
+}
+
+// once joins errors, each text once.
+func once(errs []error) error {
+	var out []error
+	said := map[string]bool{}
+	for _, err := range errs {
+		if err != nil && !said[err.Error()] {
+			said[err.Error()] = true
+			out = append(out, err)
+		}
+	}
+	if len(out) == 1 {
+		return out[0]
+	}
+	return errors.Join(out...)
+}
+
+// refusals returns what the steps would be refused with.
+func (f foresight) refusals(ctx context.Context, want rotate.Domain, seen rotate.Observation,
+	steps []rotate.Step) (all []refusal) {
+	for _, part := range []struct {
+		asked any
+		kinds []rotate.Kind
+	}{
+		{f.keys, []rotate.Kind{rotate.Generate, rotate.StoreKey, rotate.Destroy}},
+		{f.account, []rotate.Kind{rotate.Publish, rotate.Revoke}},
+	} {
+		var selectors []string
+		for _, s := range steps {
+			if slices.Contains(part.kinds, s.Kind) && !slices.Contains(selectors, s.Selector) {
+				selectors = append(selectors, s.Selector)
+			}
+		}
+		if err := lasting(f.asked(ctx, part.asked, subjects(want, seen, selectors))); err != nil {
+			all = append(all, refusal{err, part.kinds})
+		}
+	}
+	return all
+}
+
+// asked asks one part.
+func (f foresight) asked(ctx context.Context, part any, of []preflight.Subject) error {
+	c, ok := part.(preflight.Checker)
+	if !ok || len(of) == 0 {
+		return nil
+	}
+	all := c.Check(of)
+	if f.signers == nil {
+		all = preflight.Rights(all, false)
+	}
+	return asked(ctx, all)
+}
+
+func asked(ctx context.Context, all []preflight.Question) error {
+	var errs []error
+	for _, a := range preflight.Ask(ctx, []preflight.Part{{Questions: all}}, preflight.Usual) {
+		errs = append(errs, a.Err)
+	}
+	return once(errs)
+}
+
+// subjects are the selectors' names, with the places of their records as DNS showed them.
+func subjects(want rotate.Domain, seen rotate.Observation, selectors []string) (all []preflight.Subject) {
+	for _, s := range selectors {
+		sight := seen.Selectors[s].Sight
+		all = append(all, preflight.Subject{Name: dkim.Name{Domain: want.Name, Selector: s}, Zone: sight.Zone,
+			Owner: sight.Owner})
+	}
+	return all
+}
+
+// foreseen takes out of a plan what would be refused today, and says why.
+func (f foresight) foreseen(ctx context.Context, want rotate.Domain, st rotate.State,
+	made rotate.DomainPlan) rotate.DomainPlan {
+	if first(st, made.Steps) {
+		if err := f.lacks(ctx, want, made.Seen); err != nil {
+			made.Stop, made.Steps, made.Next, made.Reason = err, nil, nil, rotate.Reason{}
+		}
+		return made
+	}
+	all := f.refusals(ctx, want, made.Seen, made.Steps)
+	if len(all) == 0 {
+		return made
+	}
+	made.Stop, made.Next = cmp.Or(made.Stop, all[0].err), nil
+	var kept, dropped []rotate.Step
+	for _, s := range made.Steps {
+		refused := func(r refusal) bool { return slices.Contains(r.of, s.Kind) }
+		switch {
+		case slices.ContainsFunc(all, refused), slices.ContainsFunc(dropped, s.Needs):
+			dropped = append(dropped, s)
+		case s.Kind != rotate.Drain: // nothing is done when it is over
+			kept = append(kept, s)
+		}
+	}
+	if made.Steps = kept; len(kept) == 0 {
+		made.Reason = rotate.Reason{} // Stop is why
+	}
+	return made
+}
+
+// refusedFirst is what keeps a run from making the first key.
+func (r *run) refusedFirst(ctx context.Context, steps []rotate.Step) error {
+	if !first(r.st, steps) {
+		return nil
+	}
+	return foresight{r.engine.Keys, r.engine.Publishers[r.want.Provider], r.engine.Signers}.lacks(ctx, r.want, r.seen)
+}

@@ -1,0 +1,70 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// TestNoFirstKeyThatCouldNotBeUsed: what a domain would need of keystore, provider and signers is asked for
+// before its first key is made, by dry run and run alike; nothing is left behind, and the way out leads out.
+func TestNoFirstKeyThatCouldNotBeUsed(t *testing.T) {
+	why := fault.Refuse(codes.NotAllowed, "the account may not", "allow it")
+	for name, tc := range map[string]struct{ set, undo func(w *world) }{
+		"keystore and provider": {func(w *world) { w.lacks = why }, func(w *world) { w.lacks = nil }},
+		"a signer": {func(w *world) { w.hosts["mx2"].stuck = why },
+			func(w *world) { w.hosts["mx2"].stuck = nil }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+			tc.set(w)
+			if p := w.plan(d); p.Stop == nil || p.Stop.Error() != why.Error() || len(p.Steps) > 0 || p.Next != nil {
+				t.Errorf("the dry run: %v, %s", p.Stop, brief(p, w.Now()))
+			}
+			res := w.engine().Advance(context.Background(), d)
+			if res.Err == nil || fault.CodeOf(res.Err) != codes.NotAllowed || len(w.keys) > 0 || len(res.Done) > 0 {
+				t.Errorf("the run: %v, %d keys, %v", res.Err, len(w.keys), res.Done)
+			}
+			tc.undo(w)
+			w.pass(time.Hour)
+			w.settle(d)
+			w.checkReady(d, "s1")
+		})
+	}
+}
+
+// TestNoStepIsPromised: a dry run shows no step that would be refused today, nor one that needs it; others stay.
+func TestNoStepIsPromised(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	d.Asked = true
+	if res := w.engine().Advance(context.Background(), d); res.Err != nil || res.State.Phase != rotate.Draining {
+		t.Fatalf("%v, phase %s", res.Err, res.State.Phase)
+	}
+	d.Asked = false
+	w.pass(8 * day)
+	kinds := func() (all []rotate.Kind) {
+		for _, s := range w.plan(d).Steps {
+			all = append(all, s.Kind)
+		}
+		return all
+	}
+	whole := kinds()
+	if !slices.Contains(whole, rotate.Publish) || !slices.Contains(whole, rotate.StoreKey) {
+		t.Fatalf("%v", whole)
+	}
+	w.lacks = fault.Refuse(codes.NotAllowed, "the account may not", "allow it")
+	if p := w.plan(d); p.Stop != w.lacks || len(p.Steps) > 0 || p.Next != nil {
+		t.Errorf("%v, steps %v; without it %v", p.Stop, kinds(), whole)
+	}
+	w.lacks = fault.Temporary("ask", errors.New("no answer"), "try again") // it may pass by then
+	if p := w.plan(d); p.Stop != nil || !slices.Equal(kinds(), whole) {
+		t.Errorf("%v, steps %v", p.Stop, kinds())
+	}
+}
