@@ -45,9 +45,7 @@ func (f foresight) lacks(ctx context.Context, want rotate.Domain, seen rotate.Ob
 	for _, signer := range want.Signers {
 		s := seen.Signers[signer]
 		errs = append(errs, lasting(s.Err), s.Refuses)
-		if c, ok := f.signers[signer].(preflight.Checker); ok {
-			errs = append(errs, asked(ctx, preflight.Rights(c.Check(of), true)))
-		}
+		errs = append(errs, asked(ctx, preflight.Rights(preflight.Of(f.signers[signer], of), true)))
 	}
 	return once(append(errs, f.asked(ctx, f.keys, of), f.asked(ctx, f.account, of)))
 }
@@ -93,11 +91,10 @@ func (f foresight) refusals(ctx context.Context, want rotate.Domain, seen rotate
 
 // asked asks one part.
 func (f foresight) asked(ctx context.Context, part any, of []preflight.Subject) error {
-	c, ok := part.(preflight.Checker)
-	if !ok || len(of) == 0 {
+	if len(of) == 0 {
 		return nil
 	}
-	all := c.Check(of)
+	all := preflight.Of(part, of)
 	if f.signers == nil {
 		all = preflight.Rights(all, false)
 	}

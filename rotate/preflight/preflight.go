@@ -40,6 +40,15 @@ type Checker interface {
 	Check(of []Subject) []Question
 }
 
+// Of returns what a part wants to be asked, nothing when it can't be asked: so a part that stands around another
+// passes the questions on.
+func Of(part any, of []Subject) []Question {
+	if c, ok := part.(Checker); ok {
+		return c.Check(of)
+	}
+	return nil
+}
+
 // Rights returns the questions about the rights of the running process, or all but them.
 func Rights(all []Question, rights bool) (out []Question) {
 	for _, q := range all {

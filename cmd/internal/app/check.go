@@ -41,11 +41,7 @@ func Check(ctx context.Context, cfg *config.Config, domains []rotate.Domain,
 
 // asked is a part with what it wants to be asked, if anything.
 func asked(kind, name string, part any, of []preflight.Subject) preflight.Part {
-	out := preflight.Part{Kind: kind, Name: name}
-	if c, ok := part.(preflight.Checker); ok {
-		out.Questions = c.Check(of)
-	}
-	return out
+	return preflight.Part{Kind: kind, Name: name, Questions: preflight.Of(part, of)}
 }
 
 func (a *App) checkState() preflight.Part {

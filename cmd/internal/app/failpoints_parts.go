@@ -113,16 +113,14 @@ func (s failingForgetter) Forget(ctx context.Context, keys []dkim.Ref) error {
 	return s.points.around("forget", func() error { return s.Forgetter.Forget(ctx, keys) })
 }
 
-// check passes on what a part wants to be asked beforehand.
-func check(part any, of []preflight.Subject) []preflight.Question {
-	if c, ok := part.(preflight.Checker); ok {
-		return c.Check(of)
-	}
-	return nil
+func (k failingKeys) Check(of []preflight.Subject) []preflight.Question {
+	return preflight.Of(k.Keystore, of)
 }
 
-func (k failingKeys) Check(of []preflight.Subject) []preflight.Question { return check(k.Keystore, of) }
+func (p failingPublisher) Check(of []preflight.Subject) []preflight.Question {
+	return preflight.Of(p.Publisher, of)
+}
 
-func (p failingPublisher) Check(of []preflight.Subject) []preflight.Question { return check(p.Publisher, of) }
-
-func (s failingSigner) Check(of []preflight.Subject) []preflight.Question { return check(s.Signer, of) }
+func (s failingSigner) Check(of []preflight.Subject) []preflight.Question {
+	return preflight.Of(s.Signer, of)
+}

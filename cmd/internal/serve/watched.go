@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
 // The parts of the engine, with every call counted and timed. A signer that can't do what is optional
@@ -138,4 +139,19 @@ func (s watchedStore) Acquire(ctx context.Context, req rotate.LeaseRequest) (rot
 func (s watchedStore) Release(ctx context.Context, l rotate.Lease) error {
 	s.m.leases.Dec()
 	return s.Store.Release(ctx, l)
+}
+
+// Check implements preflight.Checker.
+func (k watchedKeys) Check(of []preflight.Subject) []preflight.Question {
+	return preflight.Of(k.Keystore, of)
+}
+
+// Check implements preflight.Checker.
+func (p watchedPublisher) Check(of []preflight.Subject) []preflight.Question {
+	return preflight.Of(p.Publisher, of)
+}
+
+// Check implements preflight.Checker.
+func (s watchedSigner) Check(of []preflight.Subject) []preflight.Question {
+	return preflight.Of(s.Signer, of)
 }
