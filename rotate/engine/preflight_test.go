@@ -68,3 +68,21 @@ func TestNoStepIsPromised(t *testing.T) {
 		t.Errorf("%v, steps %v", p.Stop, kinds())
 	}
 }
+
+// TestInterruptedBeforeTheFirstKey: Ctrl-C while the parts are asked is no failure: nothing was begun, and
+// nothing waits.
+func TestInterruptedBeforeTheFirstKey(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	ctx, cancel := context.WithCancel(t.Context())
+	w.asked = func() error { cancel(); return fault.Temporary("ask", context.Canceled, "try again") }
+	res := w.engine().Advance(ctx, d)
+	if !errors.Is(res.Err, context.Canceled) || errors.As(res.Err, new(*fault.Error)) {
+		t.Errorf("%v", res.Err)
+	}
+	if st := w.state(d.Name); st.Failures != 0 || len(w.keys) > 0 {
+		t.Errorf("%d failures, %d keys", st.Failures, len(w.keys))
+	}
+	w.asked = nil
+	w.settle(d)
+	w.checkReady(d, "s1")
+}

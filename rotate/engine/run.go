@@ -107,7 +107,11 @@ func (r *run) advance(ctx context.Context) error {
 		r.plan = plan.Plan(now, r.want, r.left, r.st, r.seen)
 		steps := r.plan.Runnable(now)
 		if len(steps) > 0 {
-			if err := r.refusedFirst(ctx, steps); err != nil {
+			err := r.refusedFirst(ctx, steps)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil {
 				r.plan.Stop, steps = err, nil
 			}
 		}

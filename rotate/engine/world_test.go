@@ -59,6 +59,7 @@ type world struct {
 	shows   func(*rotate.Sight)     // may be nil: what DNS shows otherwise
 	misled  string                  // the selector whose name leads to nothing, as a CNAME in a circle
 	lacks   error                   // what keystore and provider say when they are asked beforehand
+	asked   func() error            // may be nil: says it instead
 }
 
 // trouble is what goes wrong with an operation.
@@ -108,7 +109,12 @@ func (w *world) start(id string, dead func(owner string) bool) *testEngine {
 
 // Check implements preflight.Checker, for the keystore and the provider.
 func (p *process) Check([]preflight.Subject) []preflight.Question {
-	return []preflight.Question{{What: "rights", Ask: func(context.Context) error { return p.lacks }}}
+	return []preflight.Question{{What: "rights", Ask: func(context.Context) error {
+		if p.asked != nil {
+			return p.asked()
+		}
+		return p.lacks
+	}}}
 }
 
 // beat is something that a process does again and again.
