@@ -23,9 +23,9 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 	}
 	return []preflight.Question{
 		{What: "reload command " + s.cfg.Reload[0], Ask: func(context.Context) error { return s.checkReload() }},
-		{What: "tables " + s.keyTable + " and " + s.signTable, Ask: func(context.Context) error { return s.screenTables() }},
 		{What: "key_dir " + s.cfg.KeyDir, Domains: domains,
 			Ask: func(context.Context) error { return signer.Partial(s.screenKeyDir(domains), len(domains)) }},
+		{What: "tables " + s.keyTable + " and " + s.signTable, Ask: func(context.Context) error { return s.screenTables() }},
 		{What: signs, Domains: domains, Ask: func(ctx context.Context) error {
 			_, err := s.Active(ctx, domains)
 			return err
