@@ -14,7 +14,9 @@ type checkable struct {
 	rotate.Publisher
 }
 
-func (checkable) Check([]preflight.Subject) []preflight.Question { return make([]preflight.Question, 1) }
+func (checkable) Check([]preflight.Subject) []preflight.Question {
+	return make([]preflight.Question, 1)
+}
 
 // TestQuestionsPass: what can be asked beforehand can be, too, when its calls are counted.
 func TestQuestionsPass(t *testing.T) {
