@@ -109,11 +109,12 @@ func (w *world) start(id string, dead func(owner string) bool) *testEngine {
 
 // Check implements preflight.Checker, for the keystore and the provider.
 func (p *process) Check([]preflight.Subject) []preflight.Question {
+	asked, lacks := p.asked, p.lacks // as they are now: who is interrupted does not wait for the answer
 	return []preflight.Question{{What: "rights", Ask: func(context.Context) error {
-		if p.asked != nil {
-			return p.asked()
+		if asked != nil {
+			return asked()
 		}
-		return p.lacks
+		return lacks
 	}}}
 }
 
