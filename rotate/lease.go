@@ -3,6 +3,7 @@ package rotate
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -75,6 +76,31 @@ type Watched struct {
 	Lease
 	Length time.Duration // for how long it has to be watched in all
 	Left   time.Duration // and from now on
+}
+
+// Orphans counts the programs of an owner whose lease was taken over: what a signer's command or a
+// reload does would come after what the new owner does.
+type Orphans struct {
+	Ended   int
+	Awaited int // that ended by themselves
+	Left    int // that run still
+}
+
+// String says what became of them; "" when there were none.
+func (o Orphans) String() string {
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		what string
+	}{{o.Ended, "ended"}, {o.Awaited, "waited for"}, {o.Left, "running still, which could not be ended"}} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "programs that it had started: " + strings.Join(parts, ", ")
 }
 
 // workTime bounds everything that one step may take besides the wait for DNS;

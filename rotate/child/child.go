@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 	"unicode"
@@ -59,18 +58,17 @@ func Run(ctx context.Context, p Program) (Result, error) {
 	cmd.Env = append(Environment(os.Getenv), p.Env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(p.Stdin), out, tail
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	start := startMarked
-	if p.KeepsDaemons {
-		start = unmarked
-	}
 	mark, started := uint64(0), make(chan struct{})
 	cmd.Cancel = func() error {
 		<-started
+		if p.KeepsDaemons {
+			mark = 0
+		}
 		(&kin{root: cmd.Process.Pid, mark: mark}).kill()
 		return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
 	cmd.WaitDelay = time.Second // a grandchild may hold the pipes open
-	mark, err := start(cmd.Start)
+	mark, err := startMarked(cmd.Start, p.KeepsDaemons)
 	close(started)
 	if err == nil {
 		err = cmd.Wait()
@@ -86,16 +84,6 @@ func Run(ctx context.Context, p Program) (Result, error) {
 		err = ErrTooLong
 	}
 	return res, err
-}
-
-// starting keeps a program from being started with the mark of another one: a process has its limits once.
-var starting sync.Mutex
-
-// unmarked starts a program without a mark: what it lets go of is not known any more.
-func unmarked(start func() error) (mark uint64, err error) {
-	starting.Lock()
-	defer starting.Unlock()
-	return 0, start()
 }
 
 // Environment returns the environment that every program gets: PATH, HOME and

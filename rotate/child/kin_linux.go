@@ -14,6 +14,7 @@ import (
 type kin struct {
 	root    int
 	mark    uint64 // the realtime limit of all of them; 0 leaves out who is not below root any more
+	any     uint64 // the bits of it in which they may differ
 	members map[int]*member
 }
 
@@ -34,6 +35,16 @@ func (k *kin) kill() {
 		m.Kill()
 		m.Release()
 	}
+}
+
+// left returns how many of those that were found have not ended.
+func (k *kin) left() (n int) {
+	for pid, m := range k.members {
+		if _, started, ok := status(pid); ok && started == m.started {
+			n++
+		}
+	}
+	return n
 }
 
 // find adds the processes that are not known yet, and reports whether there are any.
@@ -75,7 +86,7 @@ func (k *kin) below(pid int, parents map[int]int) bool {
 
 func (k *kin) marked(pid int) bool {
 	limit, ok := realtimeOf(strconv.Itoa(pid))
-	return ok && k.mark != 0 && limit == k.mark
+	return ok && k.mark != 0 && limit&^k.any == k.mark
 }
 
 // add takes hold of a process, so that its number can't become another one's.
@@ -98,15 +109,21 @@ func (k *kin) add(pid int) bool {
 
 // status reads a process's parent and when it started; one that has ended is none.
 func status(pid int) (parent int, started string, ok bool) {
+	fields, ok := statOf(pid)
+	if !ok {
+		return 0, "", false
+	}
+	parent, err := strconv.Atoi(fields[1])
+	return parent, fields[19], err == nil
+}
+
+// statOf reads the fields of proc_pid_stat(5) that follow the name, the state first; a process that
+// has ended has none.
+func statOf(pid int) (fields []string, ok bool) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return 0, "", false
+		return nil, false
 	}
-	// 123 (name with anything) S parent ...; the 22nd field is the start.
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
-		return 0, "", false
-	}
-	parent, err = strconv.Atoi(fields[1])
-	return parent, fields[19], err == nil
+	fields = strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	return fields, len(fields) >= 20 && fields[0] != "Z" && fields[0] != "X"
 }

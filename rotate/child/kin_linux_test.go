@@ -16,14 +16,14 @@ func TestNoMarkOfOthers(t *testing.T) {
 	var reload sync.WaitGroup
 	ran := make(chan struct{})
 	mark, err := startMarked(func() error {
-		reload.Go(func() { unmarked(func() error { close(ran); return nil }) })
+		reload.Go(func() { startMarked(func() error { close(ran); return nil }, true) })
 		select {
 		case <-ran:
 			t.Error("the limits were those of another program")
 		case <-time.After(50 * time.Millisecond):
 		}
 		return nil
-	})
+	}, false)
 	if reload.Wait(); mark == 0 || err != nil {
 		t.Errorf("the mark is %d, %v", mark, err)
 	}

@@ -40,6 +40,9 @@ type Parts struct {
 	Actor     string                  // who acts, for people reading the history: "root@mail1"; Owner when empty
 	OwnerDead func(owner string) bool // may be nil: whether a lease's owner is proved to run no more
 	Watching  func(rotate.Watched)    // may be nil: told once of a lease that is watched and was not renewed for a while
+	// EndPrograms ends what an owner has started whose lease was taken over, or waits for it, and returns
+	// when it can act no more, or could not be ended. It may be nil.
+	EndPrograms func(ctx context.Context, owner string) rotate.Orphans
 
 	// Every calls f every d until stop is called; a goroutine that sleeps by the Clock when nil.
 	Every func(d time.Duration, f func()) (stop func())

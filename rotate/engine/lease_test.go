@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -503,4 +504,56 @@ func TestPatienceInBetween(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 	})
+}
+
+// TestProgramsOfTheDead: what an owner had started is ended before anything is asked or done in its
+// stead, and the history says so; nothing is looked for of one that had begun no effect (I8).
+func TestProgramsOfTheDead(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.pass(8 * day)
+	asked := d
+	asked.Asked = true
+	w.trouble = func(op string) trouble {
+		if op != "activate mx1" {
+			return fine
+		}
+		w.crashAt = w.points + 1 // the signer's command runs on, and its dkimbot writes nothing any more
+		return delayed
+	}
+	if res := w.start("first", nil).Advance(t.Context(), asked); !errors.Is(res.Err, errCrashed) {
+		t.Fatalf("%v", res.Err)
+	}
+	w.trouble = nil
+	second, ended := w.engine(), 0
+	second.EndPrograms = func(_ context.Context, owner string) rotate.Orphans {
+		if ended++; owner != "first" {
+			t.Errorf("the programs of %q are to be ended", owner)
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		n := len(w.late)
+		w.late = nil
+		w.pause = nil
+		return rotate.Orphans{Ended: n}
+	}
+	w.pause = func(op string) { t.Errorf("%s before the programs of the dead were ended", op) }
+	report := d
+	report.Instruction = rotate.Distrust{Selectors: []string{"s2"}}
+	if res := second.Advance(t.Context(), report); res.Err != nil || ended != 1 {
+		t.Fatalf("%v; ended %d times", res.Err, ended)
+	}
+	if e := w.event(d, rotate.LeaseTaken); !strings.Contains(e.Message, "the lease of first was taken over, in the middle of "+
+		"activate s2._domainkey.example.com on signer mx1; programs that it had started: 1 ended; ") {
+		t.Errorf("the history says: %s", e.Message)
+	}
+	w.pass(time.Hour)
+	if got := w.hosts["mx1"].selector(d.Name); got != "s1" {
+		t.Errorf("I8: mx1 signs with %s", got)
+	}
+	w.crashAt = w.points + 2 // the lease is taken, and nothing begun
+	w.start("third", nil).Advance(t.Context(), d)
+	if second.Advance(t.Context(), d); ended != 1 {
+		t.Errorf("programs were looked for %d times", ended)
+	}
 }

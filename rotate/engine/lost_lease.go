@@ -8,23 +8,49 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// tookOver says in the history whose lease was taken over without proof that it is
-// dead. What any owner had begun may yet come, also from a program that it had started,
-// so the domain is looked after closely for as long.
+// tookOver ends the programs of an owner that had begun an effect, before anything is asked or done,
+// and says so in the history, as well as that its lease was taken over without proof that it is dead. What
+// it had begun may yet come from elsewhere, so the domain is looked after closely for as long.
 func (r *run) tookOver(ctx context.Context) error {
 	owner := r.lease.Lease.TakenFrom
-	if owner != "" && r.lease.Watched {
-		r.unsaved = append(r.unsaved, r.event(rotate.Step{Kind: rotate.LeaseTaken}, codes.OutcomeNoticed, "the lease of "+
-			owner+" was taken over: it had not been renewed for its whole length"))
-	}
-	if owner == "" || r.st.Intent == nil {
+	if owner == "" {
 		return nil
 	}
-	now := r.engine.Clock.Now()
-	return r.engine.Store.LookAgain(ctx, r.want.Name, now.Add(rotate.LookClosely), now.Add(rotate.SlowestEffect))
+	message := "the lease of " + owner + " was taken over"
+	if r.lease.Watched {
+		message += ": it had not been renewed for its whole length"
+	}
+	if i := r.st.Intent; i != nil {
+		message += ", in the middle of " + naming(r.name(i.Selector), *i)
+		if r.engine.EndPrograms != nil {
+			if o := r.engine.EndPrograms(ctx, owner).String(); o != "" {
+				message += "; " + o
+			}
+		}
+		now := r.engine.Clock.Now()
+		until := now.Add(rotate.SlowestEffect)
+		message += "; the domain is looked at every minute until " + until.UTC().Format(time.RFC3339)
+		if err := r.engine.Store.LookAgain(ctx, r.want.Name, now.Add(rotate.LookClosely), until); err != nil {
+			return err
+		}
+	}
+	if r.lease.Watched || r.st.Intent != nil {
+		r.unsaved = append(r.unsaved, r.event(rotate.Step{Kind: rotate.LeaseTaken}, codes.OutcomeNoticed, message))
+	}
+	return nil
+}
+
+// naming names an effect for people.
+func naming(at dkim.Name, i rotate.Intent) string {
+	what := string(i.Kind) + " " + at.String()
+	if i.Signer != "" {
+		what += " on signer " + i.Signer
+	}
+	return what
 }
 
 // outlived tells of an effect that may have come after the lease had passed to
@@ -38,10 +64,7 @@ func (r *run) outlived(ctx context.Context, err error) error {
 		return lossOnce(err)
 	}
 	s := rotate.Step{Kind: i.Kind, Selector: i.Selector, Signer: i.Signer, To: rotate.Side{KeyID: i.KeyID}}
-	what := string(i.Kind) + " " + r.name(i.Selector).String()
-	if i.Signer != "" {
-		what += " on signer " + i.Signer
-	}
+	what := naming(r.name(i.Selector), *i)
 	ctx, cancel := rotate.Unhurried(ctx)
 	defer cancel()
 	event := r.event(s, codes.OutcomeFailed,

@@ -113,6 +113,7 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 	parts.Owner, parts.Actor, parts.OwnerDead = self.String(), self.actor(), self.knowsDead
 	parts.Watching = a.watching
 	parts = a.counted(parts)
+	parts.EndPrograms = (&orphanage{self: self, log: a.log, over: map[string]bool{}}).end
 	if parts, err = withFailpoints(parts); err != nil {
 		return nil, err
 	}

@@ -76,11 +76,8 @@ func (p process) actor() string { return p.user + "@" + p.host }
 // be that of another namespace. Nor is a boot that is not this one's: that
 // may be another machine, of the same name.
 func (p process) knowsDead(owner string) bool {
-	var o process
-	_, rest, _ := strings.Cut(owner, " pid ")
-	n, err := fmt.Sscanf(strings.ReplaceAll(rest, ")", ""), "%d (start %s boot %s ns %s", &o.pid, &o.start,
-		&o.boot, &o.space)
-	if n != 4 || err != nil || o.pid <= 0 || o.boot != p.boot || o.space != p.space || p.space == "-" {
+	o, ok := p.beside(owner)
+	if !ok {
 		return false
 	}
 	if errors.Is(syscall.Kill(o.pid, 0), syscall.ESRCH) {
@@ -88,6 +85,14 @@ func (p process) knowsDead(owner string) bool {
 	}
 	start, pid, err := startOf(strconv.Itoa(o.pid))
 	return err == nil && ownProc() && pid == o.pid && start != o.start
+}
+
+// beside reads an owner that ran in the namespaces that this process is in, since the same boot.
+func (p process) beside(owner string) (o process, ok bool) {
+	_, rest, _ := strings.Cut(owner, " pid ")
+	n, err := fmt.Sscanf(strings.ReplaceAll(rest, ")", ""), "%d (start %s boot %s ns %s", &o.pid, &o.start,
+		&o.boot, &o.space)
+	return o, n == 4 && err == nil && o.pid > 0 && o.boot == p.boot && o.space == p.space && p.space != "-"
 }
 
 // ownProc reports whether /proc is that of this process's PID namespace: it shows

@@ -21,7 +21,7 @@ cd %s
 if [ "$DKIMBOT_ACTION" = activate ]; then
 	if [ -e slow ]; then
 		rm slow
-		echo >busy
+		echo $$ >busy
 		while [ ! -e go ]; do sleep 0.05; done
 	fi
 	echo "$DKIMBOT_SELECTOR $DKIMBOT_KEY_ID" >signs.new
@@ -151,5 +151,32 @@ func TestStoppedProcess(t *testing.T) {
 	}
 	l.run(t, "history", "--domain", "example.test").want(t, 0, "it may have come after the lease had passed",
 		"was taken over: it had not been renewed")
+	l.run(t, "plan", "--domain", "example.test", "--detailed-exitcode").want(t, 0, "phase ready")
+}
+
+// I8: the command of an exec signer outlives its dkimbot, which was killed. The next process
+// ends it before it does anything, else it would set a key that is revoked meanwhile.
+func TestCommandOfKilledProcess(t *testing.T) {
+	t.Parallel()
+	l := slowLab(t)
+	first := l.command("rotate", "--domain", "example.test")
+	must(t, first.Start())
+	eventually(t, "the activation is under way", func() bool { return strings.TrimSpace(l.read(t, "busy")) != "" })
+	command, err := strconv.Atoi(strings.TrimSpace(l.read(t, "busy")))
+	must(t, err)
+	must(t, first.Process.Kill())
+	first.Wait()
+	must(t, syscall.Kill(command, 0)) // it runs on
+	l.run(t, "rotate", "--domain", "example.test", "--compromised", "--selector", "s2").want(t, 0,
+		"took over from a process that ended in the middle of its work", "programs that it had started: ")
+	if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", command)); err == nil && !strings.Contains(string(text), ") Z ") {
+		t.Errorf("the command runs still: %s", text)
+	}
+	l.file(t, "go", "")
+	if !strings.HasPrefix(l.read(t, "signs"), "s1 ") {
+		t.Errorf("the host signs with %s, the key that was reported", l.read(t, "signs"))
+	}
+	l.run(t, "history", "--domain", "example.test").want(t, 0, "in the middle of activate s2._domainkey.example.test",
+		"programs that it had started: ", "ended", "is looked at every minute until")
 	l.run(t, "plan", "--domain", "example.test", "--detailed-exitcode").want(t, 0, "phase ready")
 }

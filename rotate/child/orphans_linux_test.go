@@ -1,0 +1,100 @@
+package child
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestMain runs one program when the variable names a script: the process that is killed in TestOrphans.
+func TestMain(m *testing.M) {
+	if script := os.Getenv("DKIMBOT_TEST_SCRIPT"); script != "" {
+		p := sh(script)
+		p.KeepsDaemons, p.Timeout = os.Getenv("DKIMBOT_TEST_RELOAD") != "", time.Hour
+		Run(context.Background(), p)
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// orphaned starts a program by a process that is killed when the program has written
+// its pid into the file; it returns that process and the program.
+func orphaned(t *testing.T, script string, reload bool) (parent int, start string, pid int) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "pid")
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "DKIMBOT_TEST_SCRIPT="+strings.ReplaceAll(script, "PID", file))
+	if reload {
+		cmd.Env = append(cmd.Env, "DKIMBOT_TEST_RELOAD=1")
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); pid == 0; time.Sleep(10 * time.Millisecond) {
+		text, _ := os.ReadFile(file)
+		pid, _ = strconv.Atoi(strings.TrimSpace(string(text)))
+		if time.Now().After(deadline) {
+			cmd.Process.Kill()
+			t.Fatal("the program did not come so far")
+		}
+	}
+	parent = cmd.Process.Pid
+	_, start, _ = status(parent)
+	cmd.Process.Kill()
+	cmd.Wait()
+	t.Cleanup(func() { syscall.Kill(pid, syscall.SIGKILL) })
+	return parent, start, pid
+}
+
+func alive(pid int) bool {
+	_, _, ok := status(pid)
+	return ok
+}
+
+// TestOrphans: what a killed process had started does nothing any more when another one takes over
+// (I8), wherever it went. Programs of other processes, and daemons, go on.
+func TestOrphans(t *testing.T) {
+	for name, script := range map[string]string{
+		"itself":        "echo $$ >PID; exec sleep 1000",
+		"below it":      "sh -c 'echo $$ >PID; exec sleep 1000' & wait",
+		"gone far":      "env -i PATH=$PATH setsid -f sh -c 'echo $$ >PID; exec sleep 1000'; sleep 1000",
+		"left by it":    "setsid -f sh -c 'echo $$ >PID; exec sleep 1000'",
+		"nohup, closed": "nohup sh -c 'echo $$ >PID; exec sleep 1000 <&- >&- 2>&-'",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			parent, start, pid := orphaned(t, script, false)
+			if o := EndOrphans(t.Context(), parent, start+"1"); o != (Orphans{}) || !alive(pid) {
+				t.Errorf("%+v of a process that started at another time", o)
+			}
+			if o := EndOrphans(t.Context(), parent, start); o.Ended == 0 || o.Left != 0 || alive(pid) {
+				t.Errorf("%+v; the program lives: %v", o, alive(pid))
+			}
+		})
+	}
+}
+
+// TestOrphanedReload: a reload is waited for, since the daemon that it has started again can't be told
+// from it; the daemon itself is neither ended nor waited for (I1).
+func TestOrphanedReload(t *testing.T) {
+	parent, start, pid := orphaned(t, "echo $$ >PID; sleep 0.5", true)
+	if o := EndOrphans(t.Context(), parent, start); o.Awaited > 1 || o.Ended+o.Left != 0 || alive(pid) {
+		t.Errorf("%+v; the reload runs: %v", o, alive(pid))
+	}
+	parent, start, pid = orphaned(t, "setsid -f sh -c 'echo $$ >PID; exec sleep 1000'; sleep 0.5", true)
+	if o := EndOrphans(t.Context(), parent, start); o.Ended+o.Left != 0 || !alive(pid) {
+		t.Errorf("%+v; the daemon lives: %v", o, alive(pid))
+	}
+	parent, start, pid = orphaned(t, "echo $$ >PID; sleep 1000", true)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if o := EndOrphans(ctx, parent, start); o != (Orphans{Left: 1}) || !alive(pid) {
+		t.Errorf("%+v of a reload that does not end; it runs: %v", o, alive(pid))
+	}
+}
