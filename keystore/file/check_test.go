@@ -25,7 +25,7 @@ func TestCheckNamesWhatFails(t *testing.T) {
 	must(os.Chmod(filepath.Join(dir, "open.test"), 0o755))
 	must(os.WriteFile(filepath.Join(dir, "file.test"), nil, 0o600))
 	must(os.Chmod(dir, 0o700))
-	r, err := file.OpenReadOnly(dir)
+	r, err := file.OpenReadOnly(dir, unused)
 	must(err)
 	var of []preflight.Subject
 	for _, d := range []string{"file.test", "new.test", "open.test"} {

@@ -23,6 +23,9 @@ func (e *unsafeError) Error() string {
 	return fmt.Sprintf("%s has mode %04o, so others can get at private keys; want %04o", e.path, e.mode.Perm(), e.want)
 }
 
+// errMissing means that the keystore's directory does not exist, and that keys should be in it.
+var errMissing = errors.New("the directory is missing, and keys should be in it")
+
 // checkDir refuses a directory that others can enter or list.
 func checkDir(dir *safefile.Dir) error {
 	info, err := dir.Stat()
@@ -57,6 +60,10 @@ func explain(what, dir string, err error) error {
 		f.Hint = fmt.Sprintf("take the rights away and consider whether the key was seen: chmod -R go= %s", dir)
 	case safefile.Remedy(err) != "":
 		f.Hint = safefile.Remedy(err)
+	case errors.Is(err, errMissing):
+		f.Kind, f.Code = fault.Refused, codes.KeystoreMissing
+		f.Hint = "mount " + dir + ", restore it from a backup, or set keystore.path to where the keys are; " +
+			"if they are lost for good, make it empty: 'mkdir -m 700 " + dir + "'"
 	case errors.Is(err, errForeign):
 		f.Kind, f.Code = fault.Refused, codes.ForeignSecret
 		f.Hint = "dkimbot never touches files of others; move it out of the key directory, or restore the original"

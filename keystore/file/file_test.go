@@ -32,7 +32,7 @@ func TestConformance(t *testing.T) {
 // I11: reading, also where there is nothing, makes no file and no directory.
 func TestReadOnlyCreatesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "keys")
-	r, err := file.OpenReadOnly(dir)
+	r, err := file.OpenReadOnly(dir, unused)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,6 +53,50 @@ func TestReadOnlyCreatesNothing(t *testing.T) {
 	r.Get(t.Context(), dkim.Name{Domain: "example.net", Selector: "s1"}, 0)
 	if after := tree(t, dir); after != before {
 		t.Errorf("reading changed the directory:\n%s\nto\n%s", before, after)
+	}
+}
+
+// TestMissingDirectory: the directory is made for the first key. One that is missing although keys should
+// be in it is not mounted, or the path is wrong: it is no empty keystore, and no key is made in its place (I4, I12).
+func TestMissingDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "mnt", "keys")
+	used := func() (bool, error) { return true, nil }
+	_, err := file.Open(dir, used)
+	wantFault(t, err, fault.Refused, codes.KeystoreMissing, "mount "+dir)
+	_, err = file.OpenReadOnly(dir, used)
+	wantFault(t, err, fault.Refused, codes.KeystoreMissing, "mount "+dir)
+	unknown := errors.New("the state can't be read")
+	if _, err := file.Open(dir, func() (bool, error) { return false, unknown }); !errors.Is(err, unknown) {
+		t.Errorf("with a state that can't be read: %v", err)
+	}
+
+	s, err := file.Open(dir, unused)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("opening made %s: %v", dir, err)
+	}
+	if key, v, err := s.Get(t.Context(), name, 0); key != nil || v != 0 || err != nil {
+		t.Errorf("Get before the first key = %v, %d, %v", key, v, err)
+	}
+	put(t, s, 0)
+	if err := os.Rename(dir, dir+".off"); err != nil {
+		t.Fatal(err)
+	}
+	key, _ := dkim.Generate(dkim.Ed25519)
+	for _, n := range []dkim.Name{name, {Domain: "example.net", Selector: "s1"}} {
+		_, _, err = s.Get(t.Context(), n, 0)
+		wantFault(t, err, fault.Refused, codes.KeystoreMissing, "mount "+dir)
+		_, err = s.Put(t.Context(), n, key, 0)
+		wantFault(t, err, fault.Refused, codes.KeystoreMissing, "mount "+dir)
+		wantFault(t, s.Destroy(t.Context(), n, 1), fault.Refused, codes.KeystoreMissing, "mount "+dir)
+	}
+	if err := os.Rename(dir+".off", dir); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := s.Get(t.Context(), name, 0); got == nil || err != nil {
+		t.Errorf("Get after it came back = %v, %v", got, err)
 	}
 }
 
@@ -173,9 +217,9 @@ func TestUnsafePermissions(t *testing.T) {
 			_, err = s.Put(t.Context(), name, key, 1)
 			wantFault(t, err, fault.Permanent, "", hint)
 			if path == "." {
-				_, err = file.Open(dir)
+				_, err = file.Open(dir, unused)
 				wantFault(t, err, fault.Permanent, "", hint)
-				_, err = file.OpenReadOnly(dir)
+				_, err = file.OpenReadOnly(dir, unused)
 				wantFault(t, err, fault.Permanent, "", hint)
 			}
 			// The hint cures it.
@@ -211,9 +255,9 @@ func TestNotADirectory(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := file.Open(path)
+	_, err := file.Open(path, unused)
 	wantFault(t, err, fault.Permanent, "", "keystore.path")
-	_, err = file.OpenReadOnly(path)
+	_, err = file.OpenReadOnly(path, unused)
 	wantFault(t, err, fault.Permanent, "", "keystore.path")
 
 	dir := filepath.Join(t.TempDir(), "keys")
@@ -263,9 +307,16 @@ func TestLeftTemporaryFiles(t *testing.T) {
 	wantFiles(t, sel, ".new-WRITING", "1.pem", "2.pem")
 }
 
+// unused says that the state knows no keys.
+func unused() (bool, error) { return false, nil }
+
+// open opens the keystore, of a directory that is there.
 func open(t testing.TB, dir string) *file.Store {
 	t.Helper()
-	s, err := file.Open(dir)
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		t.Fatal(err)
+	}
+	s, err := file.Open(dir, unused)
 	if err != nil {
 		t.Fatal(err)
 	}

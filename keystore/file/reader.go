@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/dkimbot/dkimbot/keystore"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -14,20 +15,38 @@ import (
 
 // Reader reads private keys and has no method that changes anything (I11). It is
 // safe for concurrent use.
-type Reader struct{ dir string }
+type Reader struct {
+	dir   string
+	empty atomic.Bool // the directory is yet to be made, with the first key
+}
 
-// OpenReadOnly returns a reader of the keys in dir. It creates nothing: a
-// directory that does not exist reads as an empty keystore.
-func OpenReadOnly(dir string) (*Reader, error) {
+// OpenReadOnly returns a reader of the keys in dir. It creates nothing. A directory that does not
+// exist reads as an empty keystore if it is not in use: if no keys are known that should be
+// there. That is asked only then.
+func OpenReadOnly(dir string, inUse func() (bool, error)) (*Reader, error) {
 	r := &Reader{dir: dir}
+	return r, r.open(inUse)
+}
+
+// open sees that the directory is there, or is yet to be made.
+func (r *Reader) open(inUse func() (bool, error)) error {
+	what := "open key directory " + r.dir
 	root, err := r.root()
-	if errors.Is(err, fs.ErrNotExist) {
-		return r, nil
+	if err == nil {
+		return root.Close()
 	}
-	if err != nil {
-		return nil, explain("open key directory "+dir, dir, err)
+	if !errors.Is(err, errMissing) {
+		return explain(what, r.dir, err)
 	}
-	return r, root.Close()
+	used, unknown := inUse()
+	if unknown != nil {
+		return unknown
+	}
+	if used {
+		return explain(what, r.dir, err)
+	}
+	r.empty.Store(true)
+	return nil
 }
 
 // Get returns the key of a version, or of the newest one for version 0, with its
@@ -66,12 +85,17 @@ func (r *Reader) get(ctx context.Context, name dkim.Name, version int) (*dkim.Pr
 	return key, version, err
 }
 
-// root opens the keystore's directory. Nobody else may be able to exchange it.
+// root opens the keystore's directory. Nobody else may be able to exchange it. One that is missing is
+// an empty keystore until it was made, and then one that is not mounted, or moved away.
 func (r *Reader) root() (*safefile.Dir, error) {
 	root, err := safefile.OpenDir(r.dir)
+	if errors.Is(err, fs.ErrNotExist) && !r.empty.Load() {
+		return nil, errMissing
+	}
 	if err != nil {
 		return nil, err
 	}
+	r.empty.Store(false)
 	if err := errors.Join(checkDir(root), root.Check()); err != nil {
 		root.Close()
 		return nil, err

@@ -9,26 +9,16 @@ import (
 	"github.com/dkimbot/dkimbot/keystore"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // Store keeps private keys. It is safe for concurrent use by several processes.
 type Store struct{ Reader }
 
-// Open returns the keystore in dir and creates the directory, 0700, if there is none.
-func Open(dir string) (*Store, error) {
-	what := "open key directory " + dir
-	made, err := safefile.MakeDir(dir, safefile.Ours(0o700), safefile.Ours(0o700))
-	if err != nil {
-		return nil, explain(what, dir, err)
-	}
-	made.Close()
+// Open returns the keystore in dir. A directory that does not exist is made with the first key if it
+// is not in use; see OpenReadOnly.
+func Open(dir string, inUse func() (bool, error)) (*Store, error) {
 	s := &Store{Reader{dir: dir}}
-	root, err := s.root()
-	if err != nil {
-		return nil, explain(what, dir, err)
-	}
-	return s, root.Close()
+	return s, s.open(inUse)
 }
 
 // Put stores key as the version that follows after and returns its number. See

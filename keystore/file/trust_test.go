@@ -47,7 +47,7 @@ func TestOthersKeystore(t *testing.T) {
 		if err := os.Chown(theirs, 12345, 12345); err != nil {
 			t.Fatal(err)
 		}
-		_, err := file.Open(filepath.Join(theirs, "keys"))
+		_, err := file.Open(filepath.Join(theirs, "keys"), unused)
 		wantFault(t, err, fault.Permanent, "", "name the target itself")
 	})
 	t.Run("pipe", func(t *testing.T) {

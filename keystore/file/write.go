@@ -10,7 +10,7 @@ import (
 
 // makeSelector makes and opens the directory of a name's versions, durably.
 func (s *Store) makeSelector(name dkim.Name) (*selectorDir, error) {
-	root, err := s.root()
+	root, err := s.makeRoot()
 	if err != nil {
 		return nil, err
 	}
@@ -27,6 +27,20 @@ func (s *Store) makeSelector(name dkim.Name) (*selectorDir, error) {
 		return nil, err
 	}
 	return s.selector(name)
+}
+
+// makeRoot opens the keystore's directory, and makes it for the first key.
+func (s *Store) makeRoot() (*safefile.Dir, error) {
+	root, err := s.root()
+	if !errors.Is(err, fs.ErrNotExist) {
+		return root, err
+	}
+	made, err := safefile.MakeDir(s.dir, safefile.Ours(0o700), safefile.Ours(0o700))
+	if err != nil {
+		return nil, err
+	}
+	made.Close()
+	return s.root()
 }
 
 // makeDir makes a directory; one that is there is looked at when it is opened.

@@ -67,6 +67,7 @@ const (
 	DamagedKey      Code = "damaged-key"      // what was read back is not what was stored
 	VersionConflict Code = "version-conflict" // somebody else wrote a newer version at the same time
 	OldKeystore     Code = "old-keystore"     // the keystore is older than DNS and the state, as after a restore
+	KeystoreMissing Code = "keystore-missing" // the key directory is missing, and the state knows keys that are in it
 	ReplacedKey     Code = "replaced-key"     // the key to adopt was replaced or reported as compromised before
 	VaultSealed     Code = "vault-sealed"     // Vault is sealed
 	VaultForbidden  Code = "vault-forbidden"  // Vault's policy does not allow the call

@@ -80,10 +80,6 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 			a.Close()
 		}
 	}()
-	keys, err := a.openOrNot(ctx)
-	if err != nil {
-		return nil, err
-	}
 	if err := makeStateDir(cfg.State.Path); err != nil {
 		return nil, err
 	}
@@ -92,6 +88,10 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 		return nil, err
 	}
 	a.closers = append(a.closers, store.Close)
+	keys, err := a.openOrNot(ctx, store)
+	if err != nil {
+		return nil, err
+	}
 	parts := engine.Parts{Store: store, Keys: keys, Clock: Clock{}, Workers: workers, SelfTest: verify.SelfTest,
 		Notify: notify,
 		Quota:  store, Counts: cfg.Counts()}
@@ -139,14 +139,14 @@ func OpenReadOnly(ctx context.Context, cfg *config.Config, at time.Time) (_ *App
 			a.Close()
 		}
 	}()
-	keys, err := a.openKeysReadOnly(ctx)
-	if err != nil {
-		keys, err = unread{err}, ctx.Err() // a plan says of each domain what the reason keeps from being done
-	}
+	store, err := a.openState(ctx)
 	if err != nil {
 		return nil, err
 	}
-	store, err := a.openState(ctx)
+	keys, err := a.openKeysReadOnly(ctx, store)
+	if err != nil {
+		keys, err = unread{err}, ctx.Err() // a plan says of each domain what the reason keeps from being done
+	}
 	if err != nil {
 		return nil, err
 	}

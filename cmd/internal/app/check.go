@@ -73,7 +73,11 @@ func (a *App) checkKeystore(ctx context.Context, of []preflight.Subject) preflig
 	if a.Config.Keystore.Vault != nil {
 		name = "in Vault"
 	}
-	keys, err := a.openKeysReadOnly(ctx)
+	states, err := a.openState(ctx)
+	if err != nil {
+		states = nil // that is told of the state
+	}
+	keys, err := a.openKeysReadOnly(ctx, states)
 	if err != nil {
 		return asked("keystore", name, closed{err}, of)
 	}

@@ -8,10 +8,11 @@ import (
 	"github.com/dkimbot/dkimbot/keystore/vault"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
+	"github.com/dkimbot/dkimbot/state"
 )
 
-// openKeystore opens the keystore, and returns what closes it.
-func openKeystore(ctx context.Context, cfg *config.Config) (rotate.Keystore, func() error, error) {
+// openKeystore opens the keystore, and returns what closes it. The states say whether keys are in it.
+func openKeystore(ctx context.Context, cfg *config.Config, states state.Lister) (rotate.Keystore, func() error, error) {
 	if v := cfg.Keystore.Vault; v != nil {
 		store, err := openVault(ctx, v)
 		if err != nil {
@@ -19,14 +20,17 @@ func openKeystore(ctx context.Context, cfg *config.Config) (rotate.Keystore, fun
 		}
 		return store, store.Close, nil
 	}
-	store, err := file.Open(cfg.Keystore.Path)
-	return store, func() error { return nil }, err
+	store, err := file.Open(cfg.Keystore.Path, func() (bool, error) { return keysKnown(ctx, states) })
+	if err != nil {
+		return nil, nil, err
+	}
+	return store, func() error { return nil }, nil
 }
 
-func (a *App) openKeysReadOnly(ctx context.Context) (rotate.KeyReader, error) {
+func (a *App) openKeysReadOnly(ctx context.Context, states state.Lister) (rotate.KeyReader, error) {
 	v := a.Config.Keystore.Vault
 	if v == nil {
-		return file.OpenReadOnly(a.Config.Keystore.Path)
+		return file.OpenReadOnly(a.Config.Keystore.Path, func() (bool, error) { return keysKnown(ctx, states) })
 	}
 	store, err := openVault(ctx, v)
 	if err != nil {
@@ -34,6 +38,25 @@ func (a *App) openKeysReadOnly(ctx context.Context) (rotate.KeyReader, error) {
 	}
 	a.closers = append(a.closers, store.Close)
 	return store, nil
+}
+
+// keysKnown reports whether any domain has a private key in the keystore, by what the states say; without
+// them, that is not known of any.
+func keysKnown(ctx context.Context, states state.Lister) (bool, error) {
+	if states == nil {
+		return false, nil
+	}
+	for st, err := range states.List(ctx) {
+		if err != nil {
+			return false, err
+		}
+		for _, sel := range st.Selectors {
+			if sel.Key != nil && !sel.Key.Gone || sel.Next != nil || len(sel.Retired) > 0 {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
 
 func openVault(ctx context.Context, v *config.Vault) (*vault.Store, error) {

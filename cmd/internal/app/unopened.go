@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/state"
 )
 
 // unopened stands for a keystore that could not be opened: what needs no private key,
@@ -83,8 +84,8 @@ func WithoutKeystore(told func(why error)) Option { return func(a *App) { a.keyl
 
 // openOrNot opens the keystore; where it can't be opened and need not be, what stands
 // for it says why at each use.
-func (a *App) openOrNot(ctx context.Context) (rotate.Keystore, error) {
-	open := func() (rotate.Keystore, func() error, error) { return openKeystore(ctx, a.Config) }
+func (a *App) openOrNot(ctx context.Context, states state.Lister) (rotate.Keystore, error) {
+	open := func() (rotate.Keystore, func() error, error) { return openKeystore(ctx, a.Config, states) }
 	keys, closer, err := open()
 	switch {
 	case err == nil:

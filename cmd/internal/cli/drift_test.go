@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"errors"
 	"database/sql"
 	"encoding/json"
 	"os"
@@ -289,6 +290,17 @@ func TestBothKeysGone(t *testing.T) {
 	l := readyLab(t)
 	l.Keystore = "driver: file\npath: elsewhere"
 	l.write(t)
+	missing := []string{"keystore-missing", "/elsewhere: the directory is missing, and keys should be in it",
+		": mount ", "mkdir -m 700 "}
+	l.run(t, "plan").want(t, 0, missing[1:]...)
+	l.anHourPasses(t)
+	l.run(t, "rotate", "--due").want(t, 0, missing[1:]...)
+	l.run(t, "rotate", "--domain", "example.test").want(t, 3, missing[1:]...)
+	l.run(t, "status", "--json").want(t, 0, missing[:1]...)
+	if _, err := os.Stat(filepath.Join(l.Dir, "elsewhere")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the directory was made: %v", err)
+	}
+	must(t, os.Mkdir(filepath.Join(l.Dir, "elsewhere"), 0o700)) // as the hint says
 	says := []string{"is missing from the keystore, and so is the other one",
 		"whether the configuration names the right keystore"}
 	l.run(t, "plan").want(t, 0, append(says, "1 domain, 0 steps")...)
