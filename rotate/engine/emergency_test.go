@@ -85,3 +85,70 @@ func (w *world) plan(d wish) rotate.DomainPlan {
 	}
 	return plan
 }
+
+// TestBothKeysWhileOneIsReplaced: a report of both selectors means all keys that stand there, also the one
+// that takes the place of a key that was reported before. The same report once more means the same
+// keys: else a key that comes late into DNS would be given up again and again.
+func TestBothKeysWhileOneIsReplaced(t *testing.T) {
+	for title, op := range map[string]string{"stored": "publish s1", "seen": "destroy s1", "to be made": "put s1"} {
+		t.Run(title, func(t *testing.T) {
+			w, d := newWorld(t, "mx1"), wanted("mx1")
+			w.lag = 0
+			w.settle(d)
+			w.pass(8 * day)
+			w.trouble = failing(op)
+			w.order(d, rotate.Distrust{})
+			if st := w.state(d.Name); st.Active != "s2" || st.Phase != rotate.Replacing {
+				t.Fatalf("signs with %s, phase %s", st.Active, st.Phase)
+			}
+			stood := w.allKeys(d)
+			both := rotate.Distrust{Selectors: []string{"s1", "s2"}}
+			w.order(d, both)
+			again := w.allKeys(d)
+			w.order(d, both)
+			if once := w.allKeys(d); !slices.Equal(again, once) && op != "put s1" {
+				t.Errorf("the same report again has made other keys: %q, then %q", again, once)
+			}
+			w.trouble = nil
+			w.settle(d)
+			w.pass(time.Hour)
+			w.settle(d)
+			st := w.state(d.Name)
+			for s, sel := range st.Selectors {
+				if sel.Key == nil || slices.Contains(stood, sel.Key.ID) || !sel.Key.Leaked.IsZero() {
+					t.Errorf("at %s stands %+v, of the keys that were reported", s, sel.Key)
+				}
+			}
+			if st.Emergency() || len(stood) == 3 != (op != "put s1") {
+				t.Errorf("an emergency still: %v; %d keys stood", st.Emergency(), len(stood))
+			}
+			events, err := w.store.History(context.Background(), d.Name, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, id := range stood {
+				if !slices.ContainsFunc(events, func(e rotate.Event) bool {
+					return e.Kind == rotate.Mistrust && e.KeyID == id && strings.HasPrefix(e.Message, "reported as compromised")
+				}) {
+					t.Errorf("the history does not say that %s was reported", id)
+				}
+			}
+		})
+	}
+}
+
+// allKeys returns the ids of all keys that a domain has, also of those that are to be destroyed.
+func (w *world) allKeys(d wish) (ids []string) {
+	for _, sel := range w.state(d.Name).Selectors {
+		for _, k := range []*rotate.Key{sel.Key, sel.Next} {
+			if k != nil {
+				ids = append(ids, k.ID)
+			}
+		}
+		for _, r := range sel.Retired {
+			ids = append(ids, r.KeyID)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}

@@ -37,12 +37,16 @@ func giveDistrust(p *planner, o rotate.Distrust, st *rotate.State) (events []rot
 		selectors = []string{st.Suspect()}
 	}
 	var reported []string
+	further := saysMore(*st, selectors)
 	for _, s := range selectors {
 		sel := st.Selectors[s]
-		if old := st.AlreadyReported(s); old != nil && !st.Leaked(s) {
+		if old := st.AlreadyReported(s); old != nil && !st.Leaked(s) && !further {
 			events = append(events, rotate.Event{Kind: rotate.Mistrust, Selector: s, KeyID: old.KeyID,
 				Message: "reported as compromised before; until its private key is destroyed, the key in its place is not meant"})
 			continue
+		} else if old != nil && !st.Leaked(s) {
+			events = append(events, rotate.Event{Kind: rotate.Mistrust, Selector: s, KeyID: old.KeyID,
+				Message: "reported as compromised before; the key in its place is meant, too"})
 		}
 		if sel != nil && sel.Key == nil && slices.ContainsFunc(selectors, st.Reportable) {
 			events = append(events, rotate.Event{Kind: rotate.Mistrust, Selector: s, Code: codes.NoKeyYet,
@@ -66,9 +70,24 @@ func giveDistrust(p *planner, o rotate.Distrust, st *rotate.State) (events []rot
 		sel.Key.RevokeNow = sel.Key.RevokeNow || o.RevokeNow
 		events = append(events, rotate.Event{Kind: rotate.Mistrust, Selector: s, KeyID: sel.Key.ID,
 			Message: "reported as compromised"})
+		if sel.Next != nil && further {
+			reported = append(reported, s)
+			events = append(events, rotate.Event{Kind: rotate.Mistrust, Selector: s, KeyID: sel.Next.ID,
+				Message: "reported as compromised: it was on its way there, and another key is made in its place"})
+		}
 	}
 	st.TakeFlight(p.Want.Policy, reported, p.Now)
 	return events, nil
+}
+
+// saysMore reports whether a report of several selectors is not one that was given before and is only
+// repeated: one of their keys was not reported yet. Then all keys of all of them are meant, also the one
+// that is made because of an earlier report.
+func saysMore(st rotate.State, selectors []string) bool {
+	return len(selectors) > 1 && slices.ContainsFunc(selectors, func(s string) bool {
+		key := st.Selector(s).Key
+		return key != nil && key.Leaked.IsZero() && st.AlreadyReported(s) == nil
+	})
 }
 
 // compromised plans that compromised keys are left and revoked, before the scheme continues.
