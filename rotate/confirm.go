@@ -32,6 +32,10 @@ func CopyState(st State) State {
 		r := *st.Released
 		c.Released = &r
 	}
+	if st.OnHold != nil {
+		h := *st.OnHold
+		c.OnHold = &h
+	}
 	c.Signers = maps.Clone(st.Signers)
 	if c.Signers == nil {
 		c.Signers = Confirmations{}
@@ -99,6 +103,7 @@ func (st *State) Begin(i Intent, p Policy) {
 	case st.Phase == Ready && i.Kind == Activate && i.Selector != st.Active:
 		st.Enter(Switching)
 		st.Target = i.Selector
+		st.OnHold = st.OnHold.afterSwitch()
 	case (st.Phase == Draining || st.Phase == Replacing) && i.Kind == Activate && i.Selector == st.Draining:
 		// signers flee there
 		st.Selectors[st.Draining].dropFresh(i.At)
@@ -271,6 +276,7 @@ func (st *State) completeRollback(signers []string, atLeast time.Time) bool {
 	if sel := st.Selectors[st.Target]; sel != nil {
 		sel.LastUsedAt = last
 	}
+	st.OnHold = st.OnHold.afterRollback(st.Selector(st.Target).Key, last)
 	st.Enter(Ready)
 	st.Target, st.SwitchedAt, st.Held = "", last, nil
 	st.notReady()

@@ -33,7 +33,7 @@ type Ignore struct {
 }
 
 // Instruction is what a person tells dkimbot to do with a domain beside its schedule:
-// Rollback, Distrust, Release, Reclaim or Carry. It is plain data. An instruction only
+// Rollback, Distrust, Release, Reclaim, Hold, Unhold or Carry. It is plain data. An instruction only
 // changes what the state wants; the planner plans from it like from everything else, so
 // what can't be done at once is tried again until it is done.
 type Instruction interface {
@@ -43,10 +43,12 @@ type Instruction interface {
 
 // The instructions, as the history names them.
 const (
-	RollBack = codes.ActionRollback
-	Mistrust = codes.ActionCompromised
-	LetGo    = codes.ActionRelease
-	Resume   = codes.ActionResume // a switch that a partial rollback paused continues
+	RollBack  = codes.ActionRollback
+	Mistrust  = codes.ActionCompromised
+	LetGo     = codes.ActionRelease
+	PutOnHold = codes.ActionHold
+	TakeOff   = codes.ActionUnhold
+	Resume    = codes.ActionResume // a switch that a partial rollback paused continues
 )
 
 // Rollback sends signers back to the selector that signed before, at once and
@@ -94,6 +96,19 @@ type Reclaim struct{}
 
 // Kind implements Instruction.
 func (Reclaim) Kind() Kind { return LetGo }
+
+// Hold puts a domain on hold: no switch begins until Unhold. Everything else continues: a rotation
+// under way, repairs, emergencies.
+type Hold struct{}
+
+// Kind implements Instruction.
+func (Hold) Kind() Kind { return PutOnHold }
+
+// Unhold ends a hold, also one that a rollback has left.
+type Unhold struct{}
+
+// Kind implements Instruction.
+func (Unhold) Kind() Kind { return TakeOff }
 
 // Carry continues, for all signers, a switch that a rollback of some paused.
 type Carry struct{}

@@ -112,6 +112,8 @@ const (
 	NotYet         Code = "not-yet"         // the plan is for a later time
 	Window         Code = "window"          // no maintenance window is open
 	Freeze         Code = "freeze"          // a freeze is in effect
+	OnHold         Code = "on-hold"         // a person put the domain on hold, or rolled back: the schedule begins no switch
+	NotOnHold      Code = "not-on-hold"     // the domain is not on hold
 	PlanOnly       Code = "plan-only"       // the domain is changed by applied plans only
 	Threshold      Code = "threshold"       // as many domains as allowed have started to switch
 	Vetoed         Code = "vetoed"          // a hook of notify.hooks.before_switch does not allow the switch
@@ -234,6 +236,8 @@ const (
 	ActionApply       Action = "apply"       // a plan was applied
 	ActionRollback    Action = "rollback"    // a person asked for a rollback
 	ActionCompromised Action = "compromised" // a person reported a key as compromised
+	ActionHold        Action = "hold"        // a person put the domain on hold
+	ActionUnhold      Action = "unhold"      // a person ended the hold
 	ActionRelease     Action = "release"     // a person released the domain, or took it back
 	ActionLease       Action = "lease"       // a process took the domain over from one that has died
 	ActionClock       Action = "clock"       // the machine's clock was set

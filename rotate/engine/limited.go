@@ -36,6 +36,7 @@ func (r *run) wait(ctx context.Context, err error) error {
 // wishRefused reports whether err says that a limit refused a person's wish, or that the domain
 // was released.
 func wishRefused(err error) bool {
-	return slices.Contains([]codes.Code{codes.Released, codes.Window, codes.Freeze, codes.PlanOnly, codes.Threshold},
+	return slices.Contains([]codes.Code{codes.Released, codes.Window, codes.Freeze, codes.PlanOnly,
+		codes.Threshold, codes.OnHold},
 		fault.CodeOf(err)) && fault.KindOf(err) == fault.Refused
 }

@@ -19,6 +19,9 @@ func (r *run) obey(ctx context.Context) error {
 		return nil
 	}
 	r.st, r.left.Instruction = st, nil
+	if h := r.st.OnHold; h != nil && h.KeyID == "" && h.By == "" {
+		h.By = r.engine.Actor
+	}
 	r.st.StillUsed(r.want, r.seen, r.engine.lags(r.want.Signers), r.engine.Clock.Now())
 	for i := range events {
 		events[i].By = r.engine.Actor

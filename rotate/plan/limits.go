@@ -47,7 +47,7 @@ func bars(l rotate.Limits, now time.Time, req rotate.Request) (held []bar, opens
 // says so: as a refusal where a person asked for the change, else as what comes
 // next. It is asked where a change begins, and nowhere else; see Limits.
 func (d *draft) closed(action codes.Action, selector string) bool {
-	held, opens, err := bars(d.Want.Limits, d.Now, d.req)
+	held, opens, err := allBars(d, action, selector, d.Now, d.req)
 	switch {
 	case err != nil:
 		d.stop(fault.Lasting("see whether a change of "+d.Want.Name+" may begin now", err,
@@ -58,7 +58,7 @@ func (d *draft) closed(action codes.Action, selector string) bool {
 	}
 	d.plan.Held = held[0].key
 	why := rotate.Reason{Code: held[0].code, Message: ChangeWords(action, selector) + " waits: " + sayAll(held)}
-	if d.req.Asked || d.req.Named {
+	if d.req.Asked || d.req.Named && held[0].code != codes.OnHold {
 		d.stop(d.refusal(fmt.Sprintf("begin %s of %s: %s", ChangeWords(action, selector), d.Want.Name, sayAll(held)), held))
 		return true
 	}
@@ -76,6 +76,10 @@ const planLook = 6 * time.Hour
 // refusal says how a person can continue in spite of the rules: with exactly the flags
 // that set them aside.
 func (d *draft) refusal(what string, held []bar) error {
+	if held[0].code == codes.OnHold {
+		return fault.Refuse(codes.OnHold, what, "'dkimbot unhold --domain "+d.Want.Name+
+			"' ends the hold; 'dkimbot history --domain "+d.Want.Name+"' says who put it on hold")
+	}
 	var flags []string
 	for _, r := range held {
 		flags = append(flags, r.flag)
@@ -123,8 +127,10 @@ func (d *draft) opening(n rotate.Next) *rotate.Next {
 	}
 	later := d.req
 	later.Approved = true // whether a plan is applied by then, nobody knows
-	held, opens, err := bars(d.Want.Limits, n.At, later)
-	if err == nil && len(held) > 0 && !opens.IsZero() {
+	held, opens, err := allBars(d, n.Action, n.Selector, n.At, later)
+	if err == nil && len(held) > 0 && held[0].code == codes.OnHold {
+		n.Reason = rotate.Reason{Code: codes.OnHold, Message: n.Reason.Message + ", but " + sayAll(held[:1])}
+	} else if err == nil && len(held) > 0 && !opens.IsZero() {
 		n.At, n.Reason = opens, rotate.Reason{Code: held[0].code, Message: n.Reason.Message +
 			"; when that is due, " + sayAll(held)}
 	}

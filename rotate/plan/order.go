@@ -46,6 +46,10 @@ func give(p *planner, instruction rotate.Instruction, st *rotate.State) ([]rotat
 		return giveRelease(p, o, st)
 	case rotate.Reclaim:
 		return giveReclaim(p, st)
+	case rotate.Hold:
+		return giveHold(p, st)
+	case rotate.Unhold:
+		return giveUnhold(p, st)
 	case rotate.Carry:
 		return giveCarry(st), nil
 	}

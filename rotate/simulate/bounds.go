@@ -41,7 +41,7 @@ func (p *process) checkBounds(d *domain, res engine.Result) {
 
 // turnedDown reports that a person's wish was refused: the command did nothing else.
 func (p *process) turnedDown(d *domain, res engine.Result) bool {
-	known := []codes.Code{codes.Window, codes.Freeze, codes.PlanOnly, codes.Threshold}
+	known := []codes.Code{codes.Window, codes.Freeze, codes.PlanOnly, codes.Threshold, codes.OnHold}
 	return p.ordering != nil && d.orders == p.turn.orders || slices.Contains(known, fault.CodeOf(res.Err))
 }
 

@@ -19,8 +19,8 @@ func copyOf(st rotate.State) rotate.State {
 	}
 	st.Signers = maps.Clone(st.Signers)
 	st.Former, st.Held, st.Drift = slices.Clone(st.Former), slices.Clone(st.Held), slices.Clone(st.Drift)
-	st.Released, st.Clock, st.Intent, st.Next = pointee(st.Released), pointee(st.Clock), pointee(st.Intent),
-		pointee(st.Next)
+	st.OnHold, st.Released, st.Clock, st.Intent, st.Next = pointee(st.OnHold), pointee(st.Released), pointee(st.Clock),
+		pointee(st.Intent), pointee(st.Next)
 	return st
 }
 

@@ -136,7 +136,7 @@ func (w *world) obeyed(d *domain, e rotate.Event, st rotate.State) {
 		w.report.Plans++
 	case rotate.Adopt:
 		w.adopted(d, e)
-	case rotate.Resume:
+	case rotate.Resume, rotate.PutOnHold, rotate.TakeOff:
 	default:
 		return
 	}

@@ -1,9 +1,9 @@
 package cli_test
 
 import (
-	"errors"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"

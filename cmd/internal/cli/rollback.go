@@ -20,7 +20,8 @@ func (p *program) rollbackCommand() *cobra.Command {
 
 Works while a domain is switching or draining, at once and without waiting for DNS: the old
 key record is still published. When all signers have gone back, the domain is ready as it
-was before the switch, and the next rotation comes by schedule.
+was before the switch, and on hold: the schedule does not switch to that key again until
+'dkimbot rotate --domain D' or 'dkimbot unhold --domain D' says so.
 
 With --signer only those signers go back, and stay there; nothing is replaced in the
 meantime. 'dkimbot rotate --domain D' continues the switch for all.

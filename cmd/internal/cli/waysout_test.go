@@ -47,7 +47,20 @@ func TestHintsLeadOut(t *testing.T) {
 		{name: "other selectors", arrange: func(t *testing.T, l *lab) { l.policy(t, "selectors: [a1, a2]") }, ask: rotate,
 			code:  "selectors-changed",
 			hands: []hand{{`selectors: \[s1, s2\]`, func(t *testing.T, l *lab) { l.policy(t, "selectors: [s1, s2]") }}}},
-		{name: "another keystore", arrange: func(t *testing.T, l *lab) { must(t, os.Rename(l.path("keys"), l.path("away"))) },
+		{name: "the keystore is not mounted",
+			arrange: func(t *testing.T, l *lab) { must(t, os.Rename(l.path("keys"), l.path("away"))) },
+			ask:     append(rotate, "--wait"), code: "keystore-missing",
+			hands: []hand{{"^mount .*, restore it from a backup, or set keystore.path", func(t *testing.T, l *lab) {
+				must(t, os.RemoveAll(l.path("keys"))) // the hint's command, for keys that are lost
+				must(t, os.Rename(l.path("away"), l.path("keys")))
+			}}}},
+		{name: "on hold", arrange: func(t *testing.T, l *lab) { l.run(t, "hold", "--domain", d).want(t, 0) }, ask: rotate,
+			code: "on-hold"},
+		{name: "not on hold", arrange: nothing, ask: []string{"unhold", "--domain", d}, code: "not-on-hold"},
+		{name: "another keystore", arrange: func(t *testing.T, l *lab) {
+			must(t, os.Rename(l.path("keys"), l.path("away")))
+			must(t, os.Mkdir(l.path("keys"), 0o700))
+		},
 			ask: append(rotate, "--wait"), code: "key-missing",
 			hands: []hand{{"restore it from a backup|names the right keystore", func(t *testing.T, l *lab) {
 				must(t, os.RemoveAll(l.path("keys")))

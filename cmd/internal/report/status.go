@@ -32,6 +32,7 @@ type DomainStatus struct {
 	Former    []FormerSelector          `json:"former,omitempty"`
 	// signers that were sent back while the others switched
 	Held     []string         `json:"held,omitempty"`
+	OnHold   *rotate.OnHold   `json:"on_hold,omitempty"`  // the schedule begins no switch
 	Released *HandedBack      `json:"released,omitempty"` // the domain was handed back
 	Drift    []rotate.Finding `json:"drift"`              // what was not as it should be at the last look
 }
@@ -69,8 +70,9 @@ func newDomainStatus(st rotate.State) DomainStatus {
 	d := DomainStatus{Name: st.Domain, Phase: string(st.Phase), Active: text(st.Active), Draining: text(st.Draining),
 		Selectors: map[string]SelectorStatus{},
 		Signers:   map[string]SignerStatus{}, Next: next(st.Next), DueAt: instant(st.DueAt), Failures: st.Failures,
-		LastError: text(st.LastError), Former: newFormer(st), Held: st.Held, Released: newHandedBack(st.Released),
-		Drift: findings(st.Drift)}
+		LastError: text(st.LastError), Former: newFormer(st), Held: st.Held, OnHold: newHold(st.OnHold),
+		Released: newHandedBack(st.Released),
+		Drift:    findings(st.Drift)}
 	for name, sel := range st.Selectors {
 		s := SelectorStatus{LastUsedAt: instant(sel.LastUsedAt)}
 		if k := sel.Key; k != nil {
@@ -112,6 +114,13 @@ func newFormer(st rotate.State) []FormerSelector {
 		out = append(out, FormerSelector{s, instant(left[s])})
 	}
 	return out
+}
+
+func newHold(h *rotate.OnHold) *rotate.OnHold {
+	if h == nil {
+		return nil
+	}
+	return &rotate.OnHold{At: h.At.UTC(), By: h.By, KeyID: h.KeyID}
 }
 
 // HandedBack says that a domain was released.

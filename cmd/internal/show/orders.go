@@ -17,6 +17,19 @@ func (t Text) sentBack(st rotate.State) {
 	}
 }
 
+// onHold says that the schedule begins no switch.
+func (t Text) onHold(st rotate.State) {
+	h := st.OnHold
+	if h == nil {
+		return
+	}
+	who := "by " + h.By
+	if h.KeyID != "" {
+		who = "since signers went back from key " + rotate.ShortID(h.KeyID)
+	}
+	fmt.Fprintf(t.W, "  %s %s, %s; 'dkimbot unhold --domain %s' ends that\n", t.yellow("on hold"), t.at(h.At), who, st.Domain)
+}
+
 // ordered says what an order of a person does before anything else is done.
 func ordered(e rotate.Event) string {
 	if e.Code == codes.NoKeyYet {

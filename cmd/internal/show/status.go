@@ -30,6 +30,7 @@ func (t Text) Status(st rotate.State) {
 			keyWords(c.KeyID, "no key"), t.at(c.At))
 	}
 	t.sentBack(st)
+	t.onHold(st)
 	t.released(st)
 	t.former(st)
 	t.failures(st)

@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+func (p *program) holdCommand() *cobra.Command {
+	return p.holding(rotate.Hold{}, &cobra.Command{
+		Use:   "hold --domain D...",
+		Short: "Put a domain on hold: no switch begins until 'unhold'",
+		Long: `Put a domain on hold: no switch begins until 'unhold'.
+
+Neither the schedule nor 'dkimbot rotate --domain D' switches it to the other selector.
+Everything else continues: a rotation under way, the making of new keys, repairs, and what
+is done about a compromised key. 'dkimbot status' and 'dkimbot plan' say that the domain is
+on hold, and since when.
+
+After a rollback of all signers a domain is on hold by itself: the schedule does not switch
+to the key that signers came back from. 'dkimbot rotate --domain D' switches to it when that
+is wanted, and 'dkimbot unhold --domain D' leaves it to the schedule.`,
+		Example: `  dkimbot hold --domain example.com`,
+	})
+}
+
+func (p *program) unholdCommand() *cobra.Command {
+	return p.holding(rotate.Unhold{}, &cobra.Command{
+		Use:   "unhold --domain D...",
+		Short: "End the hold of a domain: the schedule continues",
+		Long: `End the hold of a domain: the schedule continues.
+
+Also ends the hold that a rollback has left. A rotation that became due meanwhile begins at
+once; look at it first with --dry-run.`,
+		Example: `  dkimbot unhold --domain example.com --dry-run
+  dkimbot unhold --domain example.com`,
+	})
+}
+
+// holding completes a command that puts domains on hold, or ends that.
+func (p *program) holding(what rotate.Instruction, cmd *cobra.Command) *cobra.Command {
+	var (
+		domains []string
+		dryRun  bool
+	)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if len(domains) == 0 {
+			return &usageError{error: errors.New(cmd.Name() + " needs --domain"), command: cmd.CommandPath()}
+		}
+		return p.instruct(cmd, choose, domains, what, dryRun, false)
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&domains, "domain", nil, "this `domain`; may be repeated")
+	f.BoolVar(&dryRun, "dry-run", false, "show the plan and do nothing")
+	p.jsonFlag(cmd)
+	return cmd
+}
