@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/dkimbot/dkimbot/keystore/vault/vaulttest"
 )
@@ -92,5 +93,47 @@ func TestVaultTokenTakenAway(t *testing.T) {
 	d.stop(t, syscall.SIGTERM, soon)
 	l.file(t, "vault.token", token)
 	l.run(t, "rotate", "--domain", "example.test").want(t, 0, "done s2: the old key", "phase ready")
+	l.wantSound(t, "example.test")
+}
+
+// TestMoveToVaultAndBack: the keystore moves from files to Vault in the middle of a rotation, and back. Nothing
+// is lost, and mail is signed as before (I1, I4).
+func TestMoveToVaultAndBack(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "example.test")
+	files := l.Keystore
+	l.Policy = strings.Replace(l.Policy, "drain: 1s", "drain: 1h", 1)
+	l.write(t)
+	l.serve(t)
+	l.run(t, "rotate", "--domain", "example.test", "--wait").want(t, 0, "phase ready")
+	time.Sleep(1100 * time.Millisecond) // until resolvers have forgotten that the standby was not there
+	l.run(t, "rotate", "--domain", "example.test").want(t, 0, "phase draining")
+	move := func(from, to string) {
+		t.Helper()
+		l.Keystore = to
+		l.write(t)
+		must(t, os.Rename(filepath.Join(l.Dir, "dkimbot.yaml"), filepath.Join(l.Dir, "new.yaml")))
+		l.Keystore = from
+		l.write(t)
+		l.run(t, "keystore", "copy", "--to", filepath.Join(l.Dir, "new.yaml")).want(t, 0, "2 keys copied")
+		must(t, os.Rename(filepath.Join(l.Dir, "new.yaml"), filepath.Join(l.Dir, "dkimbot.yaml")))
+		l.Keystore = to
+	}
+	l.withVault(t)
+	vault := l.Keystore
+	move(files, vault)
+	must(t, os.RemoveAll(filepath.Join(l.Dir, "keys")))
+	if r := l.run(t, "plan").want(t, 0, "phase draining"); strings.Contains(r.out, "drift") {
+		t.Errorf("after the move to Vault:\n%s", r.out)
+	}
+	l.run(t, "rollback", "--domain", "example.test", "--wait").want(t, 0, "signer mx1 signs with it now")
+	l.Policy = strings.Replace(l.Policy, "drain: 1h", "drain: 1s", 1)
+	l.write(t)
+	l.run(t, "rotate", "--domain", "example.test", "--wait").want(t, 0, "phase ready", "was made, kept in the keystore and read back")
+	move(vault, files)
+	if r := l.run(t, "plan").want(t, 0, "phase ready"); strings.Contains(r.out, "drift") {
+		t.Errorf("after the move back:\n%s", r.out)
+	}
+	l.run(t, "rotate", "--domain", "example.test", "--wait").want(t, 0, "signer mx1 signs with it now", "phase ready")
 	l.wantSound(t, "example.test")
 }

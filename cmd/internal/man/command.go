@@ -60,6 +60,9 @@ func subcommands(cmd *cobra.Command) (out []Block) {
 		if c.IsAvailableCommand() {
 			out = append(out, Block{Tagged, "**" + c.CommandPath() + "**", c.Short + ". See " + pageName(c) + "(1)."})
 		}
+		if c.Name() != "completion" { // one for each shell, listed there
+			out = append(out, subcommands(c)...)
+		}
 	}
 	return out
 }
