@@ -124,3 +124,22 @@ func (p failingPublisher) Check(of []preflight.Subject) []preflight.Question {
 func (s failingSigner) Check(of []preflight.Subject) []preflight.Question {
 	return preflight.Of(s.Signer, of)
 }
+
+var (
+	_ rotate.Fetcher  = failingSigner{}
+	_ rotate.Screener = failingSigner{}
+)
+
+// Fetches implements rotate.Fetcher.
+func (s failingSigner) Fetches() bool {
+	f, ok := s.Signer.(rotate.Fetcher)
+	return ok && f.Fetches()
+}
+
+// Screen implements rotate.Screener; a signer that can't tell refuses nothing.
+func (s failingSigner) Screen(ctx context.Context, domains []string) error {
+	if screener, ok := s.Signer.(rotate.Screener); ok {
+		return screener.Screen(ctx, domains)
+	}
+	return nil
+}
