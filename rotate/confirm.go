@@ -194,7 +194,7 @@ func (st *State) drainAgain(at time.Time) {
 func (st *State) Heed(want Domain, seen Observation, lags map[string]time.Duration, now time.Time) bool {
 	st.noticed(seen)
 	for name, s := range seen.Selectors {
-		st.Disturbed(name, s)
+		st.Disturbed(name, s, now)
 	}
 	st.watchFormer(want, seen, now)
 	st.StillUsed(want, seen, lags, now)

@@ -3,6 +3,7 @@ package rotate
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
@@ -166,6 +167,15 @@ func (s Selector) InPlace() bool {
 func (s Selector) ReplacedBefore(keyID string) bool {
 	return slices.Contains(s.Past, keyID) ||
 		slices.ContainsFunc(s.Retired, func(r Retired) bool { return r.KeyID == keyID })
+}
+
+// Known returns when no resolver answers any more from before the key's record was seen, if it is
+// seen now where it was not yet.
+func (k *Key) Known(now time.Time) time.Time {
+	if k.VerifiedAt.IsZero() {
+		return now.Add(k.CacheWait)
+	}
+	return k.VerifiedAt.Add(k.CacheWait)
 }
 
 // side returns the key as a step shows it; one without a name is yet to be made.

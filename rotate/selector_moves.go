@@ -26,14 +26,6 @@ func (s *Selector) Publishing(wait, ttl time.Duration) {
 	k.VerifiedAt = time.Time{}
 }
 
-// AfterWildcard notes that a wildcard's key may have stood in for the selector's record:
-// receivers may keep it as they keep a replaced key (I2).
-func (s *Selector) AfterWildcard(sight Sight) {
-	if MayBeKey(sight.Wildcard) {
-		s.Wanted().Replaced = true
-	}
-}
-
 // Revoking notes, before the effect, what the record is to be.
 func (s *Selector) Revoking(ttl time.Duration) {
 	s.TTL = max(s.TTL, ttl)

@@ -83,7 +83,7 @@ type Key struct {
 	Replaced   bool          `json:"replaced,omitempty"`  // it took the place of another key, so settle applies
 	Leaked     time.Time     `json:"leaked,omitzero"`     // when it was reported as compromised
 	RevokedAt  time.Time     `json:"revoked_at,omitzero"` // when its record lost its p=; Record is the revoked one then
-	// when a fresh key was given up whose record may have stood in its place
+	// when another key may have stood in its place: a fresh one that was given up, or somebody else's
 	ShadowedAt time.Time `json:"shadowed_at,omitzero"`
 	RevokeNow  bool      `json:"revoke_now,omitempty"` // it was ordered to revoke it even while every signer signs with it
 	Doomed     bool      `json:"doomed,omitempty"`     // the destruction of its private key was begun

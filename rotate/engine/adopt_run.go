@@ -46,7 +46,7 @@ func (r *run) noteStrangers(ctx context.Context, a rotate.Adoption) error {
 	before := rotate.CopyState(r.st)
 	for selector, seen := range r.seen.Selectors {
 		if !slices.ContainsFunc(a.Keys, func(k dkim.SigningKey) bool { return k.Selector == selector }) {
-			r.st.Disturbed(selector, seen)
+			r.st.Disturbed(selector, seen, r.engine.Clock.Now())
 		}
 	}
 	if reflect.DeepEqual(before, r.st) {

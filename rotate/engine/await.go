@@ -103,7 +103,7 @@ func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string
 			}
 			return seen.Sight.Values[0], nil
 		case health.Foreign:
-			r.st.Disturbed(selector, seen)
+			r.st.Disturbed(selector, seen, clock.Now())
 			return "", p.ForeignRecord(selector, seen.Sight)
 		}
 		if p.Unopposed(selector) && (s.Duty == rotate.Joining || p.Flight(selector)) {

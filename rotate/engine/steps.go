@@ -156,7 +156,6 @@ func (r *run) publish(ctx context.Context, s rotate.Step) error {
 	}
 	p := r.judge()
 	r.st.Selectors[s.Selector].Publishing(p.CacheWait(s.Selector), r.want.Policy.TTL)
-	r.st.Selectors[s.Selector].AfterWildcard(r.seen.Selectors[s.Selector].Sight)
 	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Publish, Selector: s.Selector, KeyID: key.ID,
 		Record: key.Record}); err != nil {
 		return err

@@ -128,11 +128,11 @@ func ofSelector(name string) []transition {
 			(*rotate.State).Adopted(st, name, rotate.Key{ID: fresh.ID(), Version: 7, Record: record(fresh), StoredAt: s.now},
 				"v=DKIM1; n=older; k=ed25519; p=", time.Minute)
 		})},
-		{"after a wildcard's key", silently(func(st *rotate.State, _ *scene) {
-			st.Selectors[name].AfterWildcard(rotate.Sight{Wildcard: []string{record(fresh)}})
+		{"after a wildcard's key", silently(func(st *rotate.State, s *scene) {
+			st.Disturbed(name, rotate.SelectorSeen{Sight: rotate.Sight{Wildcard: []string{record(fresh)}}}, s.now)
 		})},
-		{"after a wildcard's SPF", silently(func(st *rotate.State, _ *scene) {
-			st.Selectors[name].AfterWildcard(rotate.Sight{Wildcard: []string{"v=spf1 -all"}})
+		{"after a wildcard's SPF", silently(func(st *rotate.State, s *scene) {
+			st.Disturbed(name, rotate.SelectorSeen{Sight: rotate.Sight{Wildcard: []string{"v=spf1 -all"}}}, s.now)
 		})},
 		{"what may be destroyed", func(st *rotate.State, _ *scene) string {
 			return fmt.Sprint(rotate.State.Doomed(*st, name), rotate.State.Spares(*st, name, own),

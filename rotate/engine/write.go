@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -20,9 +19,6 @@ func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
 	sight, err := lookUp(ctx, r.name(selector), r.engine.Look)
 	switch {
 	case err == nil:
-		if earlier := seen.Sight.Wildcard; len(earlier) > 0 { // resolvers may keep it, also when it is gone now
-			sight.Wildcard, sight.TTL = append(slices.Clone(earlier), sight.Wildcard...), max(sight.TTL, seen.Sight.TTL)
-		}
 		seen.Sight, seen.SightErr = sight, nil
 	case seen.SightErr != nil || fault.KindOf(err) != fault.Transient:
 		seen.SightErr = err
@@ -31,9 +27,8 @@ func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
 	if seen.SightErr != nil {
 		return seen.SightErr
 	}
-	p := r.judge()
-	if p.Standing(selector) == health.Foreign {
-		r.st.Disturbed(selector, seen)
+	r.st.Disturbed(selector, seen, r.engine.Clock.Now())
+	if p := r.judge(); p.Standing(selector) == health.Foreign {
 		return p.ForeignRecord(selector, seen.Sight)
 	}
 	return nil

@@ -38,6 +38,14 @@ func (v *view) InHands(keyID string) bool {
 	})
 }
 
+// saidToUse reports whether a signer says that it signs with the key.
+func saidToUse(v *view, keyID string) bool {
+	return slices.ContainsFunc(v.Want.Signers, func(name string) bool {
+		seen := v.Seen.Signers[name]
+		return seen.Err == nil && v.Have.Identify(seen.Ref).KeyID == keyID
+	})
+}
+
 // GoesWithout reports whether the key at s is replaced although a signer does not answer: the others are
 // to leave a compromised key for the fresh one, and this one has confirmed that it uses another key.
 func (j *Judge) GoesWithout(signer, s string) bool {

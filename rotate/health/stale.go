@@ -49,12 +49,13 @@ func Believe(domain string) string {
 }
 
 // Superseded reports whether the keystore holds a key that the state does not know, and not
-// the selector's own, which no signer uses either. Then the state may be an older copy, and the
-// record of its key have been replaced or revoked since: it is not published again (I4, I5).
+// the selector's own, which no signer says that it uses either. Then the state may be an older copy,
+// with what signers confirmed to it, and the record of its key have been replaced or revoked since:
+// it is not published again (I4, I5).
 func (v *view) Superseded(s string) bool {
 	seen, sel := v.Seen.Selectors[s], v.Have.Selector(s)
 	switch {
-	case sel.Key == nil || v.InHands(sel.Key.ID):
+	case sel.Key == nil || saidToUse(v, sel.Key.ID):
 		return false
 	case seen.KeyErr != nil:
 		return v.differed(s)

@@ -53,8 +53,8 @@ func (v *view) CacheWait(s string) time.Duration {
 	if key := sel.Wanted(); key == nil || key.Replaced && key.PublishedAt.IsZero() {
 		wait = max(wait, sel.TTL, sel.PrecededTTL)
 	}
-	if sel.Next != nil && sel.Key.VerifiedAt.IsZero() { // resolvers may hold what was seen in its place
-		wait = max(wait, sel.Key.CacheWait)
+	if sel.Next != nil { // resolvers may hold what was seen in the place of the key before
+		wait = max(wait, sel.Key.Known(v.Now).Sub(v.Now))
 	}
 	return wait
 }

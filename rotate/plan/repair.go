@@ -90,9 +90,12 @@ func (p *planner) align() bool {
 	}
 	p.duty = rotate.Signing
 	for _, signer := range stray {
-		from := p.known(active)
-		if seen := p.Seen.Signers[signer]; seen.Err == nil && seen.Ref.Selector == "" && p.AnyConfirmed(active) {
+		from, seen := p.known(active), p.Seen.Signers[signer]
+		switch {
+		case seen.Err == nil && seen.Ref.Selector == "" && p.AnyConfirmed(active):
 			from = time.Time{} // others sign with the key: to wait for resolvers would only send more mail without a signature
+		case seen.Err == nil && p.Seen.Fate(seen.Ref.Selector, seen.Ref.KeyID) == rotate.Verifies:
+			from = returnable(&p.draft, active) // its mail verifies as it is
 		}
 		if p.Seen.Selectors[active].SightErr == nil {
 			p.bring(signer, active, key, from, p.strayReason(signer, why))

@@ -94,14 +94,6 @@ func (p *planner) wayBack() (string, error) {
 			fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.Want.Name, back), "continue with "+
 				p.Want.Policy.Other(back))
 	}
-	if until := key.ShadowedAt.Add(max(p.Want.Policy.Settle, rotate.MostKept) +
-		p.Have.Selector(back).TTL); !key.ShadowedAt.IsZero() && p.Now.Before(until) {
-		return "", fault.Refuse(codes.RecordGone,
-			fmt.Sprintf("%s for %s: another key was published at %s for a moment, and receivers may keep that until %s", what,
-				p.Want.Name, p.Name(back), until.UTC().Format(time.RFC3339)),
-			"continue with "+p.Want.Policy.Other(back)+"; if its key can't be trusted, 'dkimbot rotate --domain "+p.Want.Name+
-				" --compromised' leaves it nevertheless")
-	}
 	if err := cmp.Or(p.Taken(back), p.Misled(back)); err != nil {
 		return "", err
 	}
@@ -113,6 +105,9 @@ func (p *planner) wayBack() (string, error) {
 					p.Want.Name, p.Name(back), known.UTC().Format(time.RFC3339)),
 				"roll back after that time")
 		}
+		if until := returnable(&p.draft, back); p.Now.Before(until) {
+			return "", keptOtherwise(p, what, back, until)
+		}
 		return back, nil
 	case health.Foreign:
 		return "", p.ForeignRecord(back, p.Seen.Selectors[back].Sight)
@@ -122,6 +117,16 @@ func (p *planner) wayBack() (string, error) {
 			"so mail signed with it would not verify", what, p.Want.Name, p.Name(back),
 			rotate.Brief(p.Seen.Selectors[back].Sight.Values)),
 		"'dkimbot rotate --domain "+p.Want.Name+"' publishes a record of ours that has vanished; then roll back")
+}
+
+// keptOtherwise refuses to go back to a selector at which another key stood meanwhile: a fresh one
+// that was given up, or a wildcard's while the record was missing (I2).
+func keptOtherwise(p *planner, what, back string, until time.Time) error {
+	return fault.Refuse(codes.RecordGone,
+		fmt.Sprintf("%s for %s: another key stood at %s for a while, and receivers may keep that until %s", what,
+			p.Want.Name, p.Name(back), until.UTC().Format(time.RFC3339)),
+		"continue with "+p.Want.Policy.Other(back)+"; if its key can't be trusted, 'dkimbot rotate --domain "+p.Want.Name+
+			" --compromised' leaves it nevertheless")
 }
 
 // neverLeft reports whether the key at the other selector did not take the place of one that
@@ -142,7 +147,7 @@ func (p *planner) back() {
 		return
 	}
 	p.duty = rotate.Signing
-	key, from := p.Have.Selector(p.Have.Active).Key, p.known(p.Have.Active)
+	key, from := p.Have.Selector(p.Have.Active).Key, returnable(&p.draft, p.Have.Active)
 	why := rotate.Reason{Code: codes.Rollback, Message: "it was sent back to " + p.Have.Active +
 		", whose record still stands"}
 	for _, signer := range p.Want.Signers {

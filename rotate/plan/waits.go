@@ -40,10 +40,22 @@ func (d *draft) known(s string) time.Time {
 		return d.Now.Add(d.CacheWait(s))
 	case d.publishes(s):
 		return d.Now.Add(max(key.CacheWait, d.CacheWait(s)))
-	case key.VerifiedAt.IsZero():
-		return d.Now.Add(key.CacheWait)
 	}
-	return key.VerifiedAt.Add(key.CacheWait)
+	return key.Known(d.Now)
+}
+
+// returnable returns the earliest time at which signers may go back to the selector: like usable,
+// but receivers keep nothing else if no other key stood there since it was used.
+func returnable(d *draft, s string) time.Time {
+	sel, known := d.Have.Selector(s), d.known(s)
+	if sel.Key.ShadowedAt.IsZero() {
+		return known
+	}
+	last := sel.Key.ShadowedAt.Add(sel.TTL)
+	if known.After(last) {
+		last = known
+	}
+	return last.Add(max(d.Want.Policy.Settle, rotate.MostKept))
 }
 
 // publishes reports whether the selector's record is put into DNS by what is planned now.
