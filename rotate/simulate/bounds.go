@@ -125,7 +125,7 @@ func (p *process) strayedSince(d *domain, signer string) bool {
 func (p *process) checkAligned(d *domain, st rotate.State, signer string) {
 	ref, told := p.turn.signers[signer]
 	active := nameOf(d.name, st.Active)
-	if !told || p.strayedSince(d, signer) || st.Phase == rotate.Switching ||
+	if !told || p.strayedSince(d, signer) || st.Phase == rotate.Switching || !p.lame(ref) && p.shadowed(st, active) ||
 		!p.good(st, active, p.lame(ref) && p.joins(st, signer)) || p.turn.has(rotate.Activate, active, signer) {
 		return
 	}
@@ -133,6 +133,14 @@ func (p *process) checkAligned(d *domain, st rotate.State, signer string) {
 		p.violate("I7", d.name, "%s: %s signs with %q, the key at %s is good, and the run did not bring it there", p.name,
 			signer, ref.Selector, active)
 	}
+}
+
+// shadowed reports whether receivers may keep another key that stood at the name: a signer whose
+// mail verifies as it is need not come there yet.
+func (p *process) shadowed(st rotate.State, name dkim.Name) bool {
+	key := st.Selectors[name.Selector].Key
+	return key != nil && !key.ShadowedAt.IsZero() &&
+		(p.Now().Before(key.ShadowedAt.Add(p.sc.Keep+day)) || p.Now().Before(key.Known(p.Now()).Add(p.sc.Keep)))
 }
 
 // lame reports whether a signer signs with nothing, or with a key that no server which answers shows.

@@ -17,6 +17,7 @@ const (
 	twins                         // a host has two names in the configuration
 	aliases                       // selectors' names lead elsewhere by CNAME, also two domains' to one name
 	silent                        // name servers do not answer dkimbot for days, and answer the world
+	wildcards                     // selectors without a record are answered for by a wildcard
 	hardDays                      // many more keys are reported as compromised, and revoked at once
 	bounds                        // oracle: what can be done at once is done in the same run
 	truths                        // oracle: what is said is so
@@ -26,7 +27,7 @@ const (
 const everyClass = truths<<1 - 1
 
 var classNames = []string{"strangers", "keystores", "clocks", "daemons", "twins", "aliases", "silent",
-	"hard-days", "bounds", "truths"}
+	"wildcards", "hard-days", "bounds", "truths"}
 
 // parseClasses reads names with commas between them; "all" is every class.
 func parseClasses(s string) (c classes, err error) {

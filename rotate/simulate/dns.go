@@ -34,6 +34,7 @@ func newZoneName(name dkim.Name) *zoneName { return &zoneName{name: name, text: 
 type change struct {
 	at      time.Time
 	values  []string
+	wild    []string // what a wildcard shows instead, where there are none
 	ttl     time.Duration
 	visible []time.Time // by server
 	others  bool        // somebody else made it
@@ -84,7 +85,7 @@ func (c change) everywhere() time.Time {
 // one change after the other.
 func (w *world) change(n *zoneName, values []string, ttl time.Duration) {
 	before := n.last()
-	c := change{at: w.now, values: values, ttl: ttl, visible: make([]time.Time, len(w.servers))}
+	c := w.covers(n, change{at: w.now, values: values, ttl: ttl, visible: make([]time.Time, len(w.servers))})
 	slowest := 0
 	for i := range c.visible {
 		c.visible[i] = w.reaches(i, w.now.Add(w.lag()))
@@ -148,6 +149,11 @@ func (w *world) look(name dkim.Name) (rotate.Sight, error) {
 			first, answered = c.values, true
 		}
 		sight.TTL = max(sight.TTL, c.ttl)
+		for _, v := range c.wild {
+			if !slices.Contains(sight.Wildcard, v) {
+				sight.Wildcard = append(sight.Wildcard, v)
+			}
+		}
 		for _, v := range c.values {
 			if !slices.Contains(sight.Values, v) {
 				sight.Values = append(sight.Values, v)

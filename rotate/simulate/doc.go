@@ -34,7 +34,8 @@
 // dkimbot's names; keystores are others, older or sealed for days; clocks are set by anything
 // up to years; daemons are restarted on old tables while their files stay; twins are hosts
 // with two names; aliases are names that lead elsewhere by CNAME, also two to one; silent are
-// name servers that do not answer dkimbot for days, and answer the rest of the world; on
+// name servers that do not answer dkimbot for days, and answer the rest of the world; wildcards
+// answer for selectors that have no record; on
 // hard-days many more keys are reported as compromised. Two are oracles: bounds asks that what
 // can be done at once is done in the same run, truths that what is told is so.
 //

@@ -26,6 +26,7 @@ type host struct {
 
 	// by domain: when it was told what it signs with, DNS did not tell what somebody else had changed there
 	blind    map[string]bool
+	rescued  map[string]bool // by domain: its mail was lost when it was given a key that was in use before
 	orders   int
 	heeded   map[string]int  // by domain: the newest order that was carried out
 	strays   map[string]bool // by domain: restored, and not switched by dkimbot since
@@ -52,7 +53,7 @@ func newHost(w *world, name string, lag time.Duration) *host {
 		disk:   disk{table: map[string]dkim.Ref{}, own: map[string]string{}, files: map[dkim.Ref]string{}},
 		loaded: map[string]dkim.Ref{}, since: map[string]time.Time{}, unread: map[string]bool{}, coming: map[string]coming{},
 		leaving: map[string]time.Time{}, given: map[string]bool{}, excused: map[string]bool{}, strays: map[string]bool{},
-		heeded: map[string]int{}, blind: map[string]bool{}}
+		heeded: map[string]int{}, blind: map[string]bool{}, rescued: map[string]bool{}}
 }
 
 // active returns what the host says that it signs with: what a reload that was
@@ -85,6 +86,8 @@ func (h *host) activate(ref dkim.Ref, order int) error {
 	h.heeded[ref.Domain] = order
 	w.hurry(ref)
 	w.unheard(h, ref)
+	_, used := w.lastHeld[ref.KeyID]
+	h.rescued[ref.Domain] = (used || w.used(ref)) && w.lost(h, ref.Domain)
 	troubled := func() bool { return !w.calm() && w.faults.Float64() < w.rates.fails }
 	h.disk.files[ref] = ref.KeyID
 	if troubled() {

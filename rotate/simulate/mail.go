@@ -162,9 +162,9 @@ func (r *receiver) ask(n *zoneName, server int, c *cached) (ttl time.Duration, o
 			continue
 		}
 		shown := n.shown(s, w.now)
-		c.answer = shown.values
+		c.answer = shown.answer()
 		ttl = shown.ttl
-		if len(shown.values) == 0 {
+		if len(c.answer) == 0 {
 			ttl = w.sc.negative
 		}
 		return max(0, ttl-w.tolerance), true

@@ -20,6 +20,13 @@ var classMutants = []struct {
 	{mutant{"a signer whose mail is lost waits for servers that do not answer", []string{"I7"}, 40, All,
 		looker(func(p *process) rotate.Looker { return waiting{p} })}, silent | daemons | bounds, 1},
 
+	{mutant{"what a wildcard shows is taken for a record", []string{"I7"}, 20, All,
+		looker(func(p *process) rotate.Looker { return takenIn{p} })}, wildcards | strangers | bounds, 1},
+	{mutant{"what a wildcard showed is taken to be forgotten", []string{"I2"}, 20, All,
+		looker(func(p *process) rotate.Looker { return forgetting{p} })}, wildcards, 1},
+	{mutant{"a wildcard's key is taken to be kept no longer than its TTL", []string{"I2"}, 20, All,
+		looker(func(p *process) rotate.Looker { return keyless{p} })}, wildcards, 1},
+
 	// They show only where two domains publish at one name within the time that DNS lags.
 	{mutant{"nobody asks whose record stands at a name", []string{"I6"}, 3, All, nobodyAsks}, aliases, 210},
 	{mutant{"a name is granted to whoever claims it", []string{"I6", "I4"}, 3, All, grantsAll}, aliases, 210},
@@ -50,6 +57,39 @@ type waiting struct{ *process }
 func (p waiting) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) {
 	sight, err := p.process.Look(ctx, name)
 	sight.Silent = false
+	return sight, err
+}
+
+// takenIn takes what a wildcard shows for a record.
+type takenIn struct{ *process }
+
+func (p takenIn) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) {
+	sight, err := p.process.Look(ctx, name)
+	if len(sight.Values) == 0 {
+		sight.Values, sight.Wildcard = sight.Wildcard, nil
+	}
+	return sight, err
+}
+
+// forgetting knows that nothing stands where a wildcard answers, and no more.
+type forgetting struct{ *process }
+
+func (p forgetting) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) {
+	sight, err := p.process.Look(ctx, name)
+	if len(sight.Wildcard) > 0 {
+		sight.Wildcard, sight.TTL = nil, 0
+	}
+	return sight, err
+}
+
+// keyless takes what a wildcard shows for no key.
+type keyless struct{ *process }
+
+func (p keyless) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) {
+	sight, err := p.process.Look(ctx, name)
+	if len(sight.Wildcard) > 0 {
+		sight.Wildcard = []string{"v=spf1 -all"}
+	}
 	return sight, err
 }
 

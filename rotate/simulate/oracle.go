@@ -209,7 +209,7 @@ func (w *world) checkUse(h *host, ref dkim.Ref) {
 	}
 	_, at := n.standing()
 	resolvers, receivers, kind := n.forgotten(w, at, ref.KeyID)
-	if _, hurried := w.hurried[ref.KeyID]; hurried && receivers.After(w.now) {
+	if _, hurried := w.hurried[ref.KeyID]; (hurried || h.rescued[ref.Domain]) && receivers.After(w.now) {
 		w.margin(resolverWait, ref.Name, w.now.Sub(resolvers))
 		return
 	}
@@ -232,13 +232,12 @@ func (n *zoneName) forgotten(w *world, at int, keyID string) (resolvers, receive
 		if i > 0 {
 			before = n.changes[i-1]
 		}
-		if w.keys.only(before.values, keyID) || before.others && (!before.seen || w.sharedName(n.name)) {
+		if w.keys.only(before.answer(), keyID) || before.others && (!before.seen || w.sharedName(n.name)) {
 			continue // of two domains at one name each knows only what it saw itself
 		}
 		cached := gone.Add(max(w.sc.negative, before.ttl))
 		later(&resolvers, cached)
-		if before.others || !w.keys.other(before.values, "") {
-			// nothing that a receiver would keep, or that dkimbot answers for
+		if !w.keys.other(before.answer(), keyID) { // nothing that a receiver would keep
 			if later(&receivers, cached) {
 				kind = negativeWait
 			}
@@ -276,7 +275,12 @@ func (p *process) checkDestroy(name dkim.Name, keyID string) {
 	if p.sc.Unchecked[name.Domain] || p.leaks[keyID] != nil || p.purged[keyID] {
 		return // without a look at DNS nobody can promise it; and what has leaked does not wait for DNS
 	}
+	last := n.last().values
+	flight := len(last) == 1 && p.fleeing(dkim.Ref{Name: name, KeyID: p.keys.of(last[0])})
 	for i := range p.servers {
+		if flight && !p.answers(i, p.now) {
+			continue // what signers flee to has taken the old key's place, and no signer needs that one again
+		}
 		for _, v := range n.shown(i, p.now).values {
 			if p.keys.of(v) == keyID {
 				p.violate("I5", name.Domain, "the private key %s is destroyed while DNS shows its record at %s",

@@ -80,13 +80,17 @@ func (n *zoneName) strange() bool {
 // harmed reports whether receivers may find something else at a name than dkimbot put
 // there because of other people's doing.
 func (w *world) harmed(n *zoneName, values []string) bool {
-	if slices.ContainsFunc(values, func(v string) bool { return w.strangers[v] }) {
+	if slices.ContainsFunc(values, func(v string) bool { return w.strangers[v] }) || n.cameUnseen(values) {
 		return true
 	}
 	if n.disturbed.IsZero() {
 		return false
 	}
-	return n.repaired.IsZero() || w.now.Before(n.repaired.Add(max(w.sc.negative, day)))
+	memory := max(w.sc.negative, day)
+	if w.plays(wildcards) {
+		memory = w.sc.Keep + day // a wildcard's key may have shown meanwhile
+	}
+	return n.repaired.IsZero() || w.now.Before(n.repaired.Add(memory))
 }
 
 // overwritten holds the write of a record against other people's records (I6): what
@@ -112,7 +116,8 @@ func (p *process) overwritten(n *zoneName, by *turn) bool {
 func (n *zoneName) noteSeen(sight rotate.Sight, now time.Time) {
 	n.looked = now
 	for i := range n.changes {
-		if c := &n.changes[i]; c.others && slices.Equal(slices.Sorted(slices.Values(c.values)), sight.Values) {
+		if c := &n.changes[i]; c.others && slices.Equal(slices.Sorted(slices.Values(c.values)), sight.Values) &&
+			!slices.ContainsFunc(c.wild, func(v string) bool { return !slices.Contains(sight.Wildcard, v) }) {
 			c.seen = true
 		}
 	}

@@ -34,6 +34,7 @@ type world struct {
 	servers   []*part
 	silent    []time.Time // by server: it does not answer dkimbot until then
 	names     map[dkim.Name]*zoneName
+	wildcards map[string]wildcard  // by domain
 	owners    map[string]*zoneName // by the record's name
 	vault     *vault
 	store     *memory
@@ -90,8 +91,8 @@ type domain struct {
 func newWorld(sc Scenario) *world {
 	w := &world{sc: sc, rates: ratesOf(sc.Faults), faults: stream(sc.Seed, forFaults), post: stream(sc.Seed, forMail),
 		dice: dice{seed: sc.Seed, counts: map[read]uint64{}}, end: sc.Start.Add(sc.For), names: map[dkim.Name]*zoneName{},
-		owners: map[string]*zoneName{},
-		hosts:  map[string]*host{}, margins: map[string]Margin{}, sorts: map[string]int{}, lastHeld: map[string]time.Time{},
+		owners: map[string]*zoneName{}, wildcards: map[string]wildcard{},
+		hosts: map[string]*host{}, margins: map[string]Margin{}, sorts: map[string]int{}, lastHeld: map[string]time.Time{},
 		leaks: map[string]*leak{}, hurried: map[string]time.Time{},
 		unshown: map[string]time.Time{}, silent: make([]time.Time, sc.servers),
 		purged: map[string]bool{}, strangers: map[string]bool{},
@@ -151,6 +152,7 @@ func (w *world) begin() {
 	w.takeOver()
 	w.breakParts()
 	w.misfortune()
+	w.growWildcards()
 	w.at(w.quiet, w.calmDown)
 	if w.rates.leaks > 0 {
 		w.drills()
