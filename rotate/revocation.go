@@ -59,6 +59,11 @@ func (st State) Emergency() bool {
 // reported are those whose key was not reported before: a fresh key on its way there is meant, too.
 // One that is made because of an earlier report stays.
 func (st *State) TakeFlight(p Policy, reported []string, now time.Time) {
+	for _, name := range reported {
+		if st.Phase == Bootstrapping {
+			st.Selectors[name].dropUnpublished()
+		}
+	}
 	switch active, target := st.Leaked(st.Active), st.Leaked(st.Target); {
 	case st.Phase == Bootstrapping && target && !st.Leaked(p.Other(st.Target)):
 		st.Target = p.Other(st.Target)

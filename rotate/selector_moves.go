@@ -42,7 +42,7 @@ func (s *Selector) dropFresh(now time.Time) {
 		s.Retired[i].Dropped = true
 	}
 	if next := s.Next; next != nil {
-		if !next.PublishedAt.IsZero() || next.CacheWait > 0 { // its publication was begun
+		if next.mayBePublic() {
 			s.Key.ShadowedAt = now
 		}
 		s.Retired = append(s.Retired, Retired{KeyID: next.ID, Version: next.Version, Dropped: true})
@@ -62,6 +62,21 @@ func (s *Selector) notLater(now time.Time) {
 			}
 		}
 	}
+}
+
+// dropUnpublished gives up the first key when its publication was never begun. Nobody can verify
+// anything with it, so nothing is revoked, and a name at which nothing stands stays empty.
+func (s *Selector) dropUnpublished() {
+	if s == nil || s.Key == nil || s.Key.mayBePublic() {
+		return
+	}
+	s.Retired = append(s.Retired, Retired{KeyID: s.Key.ID, Version: s.Key.Version, Dropped: true, Leaked: true})
+	s.Key = nil
+}
+
+// mayBePublic reports whether the key's publication was begun, or it was public before dkimbot had it.
+func (k *Key) mayBePublic() bool {
+	return k.CacheWait > 0 || !k.PublishedAt.IsZero() || !k.VerifiedAt.IsZero()
 }
 
 // keys returns the keys that the selector has: the present one, and the fresh one.
