@@ -39,6 +39,7 @@ type change struct {
 	visible []time.Time // by server
 	others  bool        // somebody else made it
 	seen    bool        // and dkimbot saw that
+	held    bool        // a server to which it was due did not answer then
 }
 
 // last returns what stands at the name, as the primary has it.
@@ -88,7 +89,9 @@ func (w *world) change(n *zoneName, values []string, ttl time.Duration) {
 	c := w.covers(n, change{at: w.now, values: values, ttl: ttl, visible: make([]time.Time, len(w.servers))})
 	slowest := 0
 	for i := range c.visible {
-		c.visible[i] = w.reaches(i, w.now.Add(w.lag()))
+		due := w.now.Add(w.lag())
+		c.visible[i] = w.reaches(i, due)
+		c.held = c.held || c.visible[i].After(due)
 		if before.visible != nil && before.visible[i].After(c.visible[i]) {
 			c.visible[i] = before.visible[i]
 		}

@@ -65,10 +65,10 @@ func (w *world) unheard(h *host, ref dkim.Ref) {
 	if _, signs := h.loaded[ref.Domain]; joins && !signs {
 		h.blind[ref.Domain] = true
 	}
-	if w.showAlone(n, ref.KeyID, false) {
-		return
-	}
 	since, at := n.standing()
+	if w.showAlone(n, ref.KeyID, false) && !(since.held && w.fleeing(ref)) {
+		return // nor did the flight's wait begin while a server did not answer, which shows the record by now
+	}
 	cached, _, _ := n.forgotten(w, at, ref.KeyID)
 	if since.everywhere().After(cached) {
 		cached = since.everywhere()
