@@ -4,6 +4,7 @@ package quota
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -57,7 +58,15 @@ func (t *Turnstile) room(ctx context.Context, domain string, now time.Time) erro
 		if err != nil {
 			return err
 		}
-		if at := rotate.Room(begun, domain, now, t.counts.PerHour.Most); at.After(now) {
+		at := rotate.Room(begun, domain, now, t.counts.PerHour.Most)
+		if at.After(now) && slices.ContainsFunc(begun, func(b rotate.Begun) bool { return !b.At.Before(now) }) {
+			// They were noted by a clock that was ahead, and would count as begun now at each look until that
+			// time has come; to be asked for a switch, the quota notes that they count from now on.
+			if at, err = t.quota.TakeSwitch(ctx, domain, now, t.counts.PerHour.Most); err != nil {
+				return err
+			}
+		}
+		if at.After(now) {
 			return t.hold(domain, now, at, begun)
 		}
 	}

@@ -59,6 +59,13 @@ func (q grudging) Switches(ctx context.Context, now time.Time) ([]rotate.Begun, 
 	return begun, err
 }
 
+func (q grudging) TakeSwitch(ctx context.Context, domain string, now time.Time, most int) (time.Time, error) {
+	if most > 0 && len(q.refused) > 0 {
+		return now.Add(time.Hour), q.gone()
+	}
+	return q.ledger.TakeSwitch(ctx, domain, now, most)
+}
+
 // endless is a run that never notes what began in it.
 func endless() *tamper {
 	return &tamper{parts: func(_ *process, parts *engine.Parts) { parts.Counts.PerRun = rotate.Bound{} }}
