@@ -109,8 +109,8 @@
 //   - To receivers, mail that is signed under a record in test mode (t=y) is as good as
 //     unsigned: where a provider leaves it beside the one that takes its place, it need not verify.
 //   - A state database restored from a backup knows of every drain that was begun again
-//     because a signer had strayed, and of every order that was given. Orders are given
-//     on the newest state.
+//     because a signer had strayed, of other keys that were seen at its selectors, and of every
+//     order that was given. Orders are given on the newest state.
 //   - Mail that is signed with a key which was reported as compromised need not verify,
 //     whenever it was signed: its record goes, and the drain is cut short. It counts as forgone.
 //   - Signers that have to leave such a key come to the other selector's before that has settled:

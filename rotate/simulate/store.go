@@ -223,6 +223,8 @@ func (w *world) rollBack() {
 			m.rows[domain] = r // see the assumptions in doc.go: a drain that began again is not in the backup
 		} else if usedSince(r.state.Released, before.Released) {
 			m.rows[domain] = r // nor that a signer came back to what is to be cleared away
+		} else if shadowedSince(r.state, before) {
+			m.rows[domain] = r // nor what receivers may keep of another key that was seen there
 		} else if d := w.domain(domain); d.ordered && before.Revision <= d.orderedAt {
 			m.rows[domain] = r // nor is an order
 		}
@@ -241,6 +243,18 @@ func (w *world) rollBack() {
 // usedSince reports whether keys that nobody used any more were found in use again.
 func usedSince(newest, before *rotate.HandedBack) bool {
 	return newest != nil && before != nil && before.Unused && newest.LastUsed.After(before.LastUsed)
+}
+
+// shadowedSince reports whether other keys were seen at the domain's selectors.
+func shadowedSince(newest, before rotate.State) bool {
+	for name, sel := range newest.Selectors {
+		was := before.Selector(name)
+		if key := sel.Key; sel.Preceded && !was.Preceded ||
+			key != nil && !key.ShadowedAt.IsZero() && (was.Key == nil || key.ShadowedAt.After(was.Key.ShadowedAt)) {
+			return true
+		}
+	}
+	return false
 }
 
 // oldStates is for how long a domain's state is an old one at most.
