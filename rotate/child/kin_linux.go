@@ -13,8 +13,9 @@ import (
 // those that left its process group and its session, which keep the mark.
 type kin struct {
 	root    int
-	mark    uint64 // the realtime limit of all of them; 0 leaves out who is not below root any more
-	any     uint64 // the bits of it in which they may differ
+	mark    uint64             // the realtime limit of all of them; 0 leaves out who is not below root any more
+	any     uint64             // the bits of it in which they may differ
+	only    func(pid int) bool // those of them that are meant; nil means all
 	members map[int]*member
 }
 
@@ -62,7 +63,8 @@ func (k *kin) find() (found bool) {
 		}
 	}
 	for pid := range parents {
-		if k.members[pid] == nil && pid != os.Getpid() && (k.below(pid, parents) || k.marked(pid)) {
+		if k.members[pid] == nil && pid != os.Getpid() && (k.below(pid, parents) || k.marked(pid)) &&
+			(k.only == nil || k.only(pid)) {
 			found = k.add(pid) || found
 		}
 	}

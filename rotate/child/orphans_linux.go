@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// EndOrphans ends the programs that a process, which runs no more or may act no more, had started, with
-// all that came from them: otherwise what they do would come after what another process does. Reloads
-// are waited for, since what a reload has started again can't be told from its own
-// processes; so is what can't be ended. The process is named as this one's PID
+// EndOrphans ends the programs that a process, which runs no more or may act no more, had started and
+// that run still: otherwise what they do would come after what another process does. What has
+// a session of its own goes on, be it from a program that ended long ago: it may be the daemon
+// that signs mail, which such a program had started again. Reloads are waited for; so is what
+// can't be ended. The process is named as this one's PID
 // namespace and boot know it: by its number and its start, field 22 of proc_pid_stat(5).
 func EndOrphans(ctx context.Context, pid int, start string) (o Orphans) {
 	family, ok := familyOf(pid, start)
@@ -17,27 +18,54 @@ func EndOrphans(ctx context.Context, pid int, start string) (o Orphans) {
 		return o
 	}
 	commands := &kin{mark: family, any: runBits}
+	commands.only = commands.inSessions(commands.running())
 	commands.kill()
 	o.Left = passed(ctx, orphanEnds, commands.left)
 	o.Ended = len(commands.members) - o.Left
 	reloads := &kin{mark: family | spares, any: runBits, members: map[int]*member{}}
 	reloads.find()
-	reloads.keepOwn()
+	reloads.keepFirst()
 	awaited := len(reloads.members)
 	left := passed(ctx, reloadPasses, reloads.left)
 	o.Awaited, o.Left = awaited-left, o.Left+left
 	return o
 }
 
-// keepOwn leaves out what is not a reload's first process: that one leads its process group in a
-// session that another process began. A daemon begins a session of its own.
-func (k *kin) keepOwn() {
+// keepFirst leaves out what is not the first process of a program: that one leads its process
+// group, in a session that another process began. A daemon begins a session of its own.
+func (k *kin) keepFirst() {
 	for pid, m := range k.members {
-		if group, session, ok := groupOf(pid); !ok || group != pid || session == pid {
+		if group, session, ok := groupOf(pid); !ok || group != pid || session == pid || k.marked(parentOf(pid)) {
 			m.Release()
 			delete(k.members, pid)
 		}
 	}
+}
+
+// running returns the sessions in which a program runs still.
+func (k *kin) running() map[int]bool {
+	first, sessions := &kin{mark: k.mark, any: k.any, members: map[int]*member{}}, map[int]bool{}
+	first.find()
+	first.keepFirst()
+	for pid, m := range first.members {
+		if _, session, ok := groupOf(pid); ok {
+			sessions[session] = true
+		}
+		m.Release()
+	}
+	return sessions
+}
+
+func (k *kin) inSessions(sessions map[int]bool) func(pid int) bool {
+	return func(pid int) bool {
+		_, session, ok := groupOf(pid)
+		return ok && sessions[session]
+	}
+}
+
+func parentOf(pid int) int {
+	parent, _, _ := status(pid)
+	return parent
 }
 
 // passed waits until none is left, at most for d, and returns how many are.

@@ -57,14 +57,14 @@ func alive(pid int) bool {
 	return ok
 }
 
-// TestOrphans: what a killed process had started does nothing any more when another one takes over
-// (I8), wherever it went. Programs of other processes, and daemons, go on.
+// TestOrphans: a program that a killed process had started does nothing any more when another one
+// takes over (I8). Programs of other processes go on.
 func TestOrphans(t *testing.T) {
 	for name, script := range map[string]string{
 		"itself":        "echo $$ >PID; exec sleep 1000",
 		"below it":      "sh -c 'echo $$ >PID; exec sleep 1000' & wait",
-		"gone far":      "env -i PATH=$PATH setsid -f sh -c 'echo $$ >PID; exec sleep 1000'; sleep 1000",
-		"left by it":    "setsid -f sh -c 'echo $$ >PID; exec sleep 1000'",
+		"without mark":  "env -i PATH=$PATH sh -c 'echo $$ >PID; exec sleep 1000'; true",
+		"in a pipe":     "sh -c 'echo $$ >PID; exec sleep 1000' | cat",
 		"nohup, closed": "nohup sh -c 'echo $$ >PID; exec sleep 1000 <&- >&- 2>&-'",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -75,6 +75,25 @@ func TestOrphans(t *testing.T) {
 			}
 			if o := EndOrphans(t.Context(), parent, start); o.Ended == 0 || o.Left != 0 || alive(pid) {
 				t.Errorf("%+v; the program lives: %v", o, alive(pid))
+			}
+		})
+	}
+}
+
+// TestOrphansLeaveDaemons: the daemon that a signer's command started again goes on signing mail (I1),
+// whether the command runs still or ended long ago, and whatever it made of its group and session.
+func TestOrphansLeaveDaemons(t *testing.T) {
+	for name, script := range map[string]string{
+		"of a command that runs": "setsid -f sh -c 'echo $$ >PID; exec sleep 1000'; sleep 1000",
+		"of one that ended":      "setsid -f sh -c 'echo $$ >PID; exec sleep 1000'",
+		"forked twice":           "setsid sh -c '(sh -c \"echo \\$\\$ >PID; exec sleep 1000\" &)'; sleep 1000",
+		"its worker":             "setsid -f bash -c 'set -m; sh -c \"echo \\$\\$ >PID; exec sleep 1000\" & wait'; sleep 1000",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			parent, start, pid := orphaned(t, script, false)
+			if o := EndOrphans(t.Context(), parent, start); o.Left != 0 || !alive(pid) {
+				t.Errorf("%+v; the daemon lives: %v", o, alive(pid))
 			}
 		})
 	}
