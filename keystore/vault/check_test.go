@@ -27,14 +27,19 @@ func TestCheckNamesTheRight(t *testing.T) {
 		hcl, hint string
 		second    bool // a key is there already
 	}{
-		"all":                {all, "", false},
-		"all, a second key":  {all, "", true},
-		"for one key":        {strings.ReplaceAll(all, "/*", "/example.com/s1"), "", false},
-		"no read":            {strings.Replace(all, `"read", `, "", 1), `must allow "read" on %[1]s/data/dkim/example.com/s1`, false},
-		"no create":          {strings.Replace(all, `"create", `, "", 1), `must allow "create" on %[1]s/data/dkim/example.com/s1`, false},
-		"no update":          {strings.Replace(all, `, "update"`, "", 1), `must allow "update" on %[1]s/data/dkim/example.com/s1`, true},
-		"no destroy":         {strings.Replace(all, "destroy", "delete", 1), `must allow "update" on %[1]s/destroy/dkim/example.com/s1`, false},
-		"destroy elsewhere":  {strings.Replace(all, "destroy/dkim/*", "destroy/other/*", 1), `must allow "update" on %[1]s/destroy/dkim/example.com/s1`, false},
+		"all":               {all, "", false},
+		"all, a second key": {all, "", true},
+		"for one key":       {strings.ReplaceAll(all, "/*", "/example.com/s1"), "", false},
+		"no read": {strings.Replace(all, `"read", `, "", 1),
+			`must allow "read" on %[1]s/data/dkim/example.com/s1`, false},
+		"no create": {strings.Replace(all, `"create", `, "", 1),
+			`must allow "create" on %[1]s/data/dkim/example.com/s1`, false},
+		"no update": {strings.Replace(all, `, "update"`, "", 1),
+			`must allow "update" on %[1]s/data/dkim/example.com/s1`, true},
+		"no destroy": {strings.Replace(all, "destroy", "delete", 1),
+			`must allow "update" on %[1]s/destroy/dkim/example.com/s1`, false},
+		"destroy elsewhere": {strings.Replace(all, "destroy/dkim/*", "destroy/other/*", 1),
+			`must allow "update" on %[1]s/destroy/dkim/example.com/s1`, false},
 		"nothing whatsoever": {`path "other/*" { capabilities = ["read"] }`, "examples/vault/rotator.hcl", false},
 	} {
 		t.Run(title, func(t *testing.T) {

@@ -87,7 +87,8 @@ func TestOrphansLeaveDaemons(t *testing.T) {
 		"of a command that runs": "setsid -f sh -c 'echo $$ >PID; exec sleep 1000'; sleep 1000",
 		"of one that ended":      "setsid -f sh -c 'echo $$ >PID; exec sleep 1000'",
 		"forked twice":           "setsid sh -c '(sh -c \"echo \\$\\$ >PID; exec sleep 1000\" &)'; sleep 1000",
-		"its worker":             "setsid -f bash -c 'set -m; sh -c \"echo \\$\\$ >PID; exec sleep 1000\" & wait'; sleep 1000",
+		"its worker": "setsid -f bash -c 'set -m; sh -c \"echo \\$\\$ >PID; exec sleep 1000\" & wait'; " +
+			"sleep 1000",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

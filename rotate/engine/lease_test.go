@@ -543,8 +543,9 @@ func TestProgramsOfTheDead(t *testing.T) {
 	if res := second.Advance(t.Context(), report); res.Err != nil || ended != 1 {
 		t.Fatalf("%v; ended %d times", res.Err, ended)
 	}
-	if e := w.event(d, rotate.LeaseTaken); !strings.Contains(e.Message, "the lease of first was taken over, in the middle of "+
-		"activate s2._domainkey.example.com on signer mx1; programs that it had started: 1 ended; ") {
+	if e := w.event(d, rotate.LeaseTaken); !strings.Contains(e.Message,
+		"the lease of first was taken over, in the middle of "+
+			"activate s2._domainkey.example.com on signer mx1; programs that it had started: 1 ended; ") {
 		t.Errorf("the history says: %s", e.Message)
 	}
 	w.pass(time.Hour)

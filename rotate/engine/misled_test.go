@@ -50,7 +50,8 @@ func TestMisledName(t *testing.T) {
 			if got := w.revokedAt(tt.active); got != o.RevokeNow {
 				t.Errorf("I2: revoked: %t", got)
 			}
-			if said := fmt.Sprint(res.Err) + fault.HintOf(res.Err); compromised && !o.RevokeNow && !strings.Contains(said, "--revoke-now") {
+			if said := fmt.Sprint(res.Err) + fault.HintOf(res.Err); compromised && !o.RevokeNow &&
+				!strings.Contains(said, "--revoke-now") {
 				t.Errorf("it does not say that mail signed with the key still verifies: %s", said)
 			}
 			w.misled = ""

@@ -55,7 +55,8 @@ func testSilentPart(t *testing.T) {
 		}},
 	}
 	answers := preflight.Ask(t.Context(), parts, preflight.Limits{Parallel: 2, Each: 50 * time.Millisecond})
-	want := []string{"signer mx1 socket [] check socket of signer mx1: no answer within 50ms", "signer mx1 mail [] unasked",
+	want := []string{"signer mx1 socket [] check socket of signer mx1: no answer within 50ms",
+		"signer mx1 mail [] unasked",
 		"signer mx1 tables []", "keystore k panics [] check panics of keystore k: internal error: at the disco"}
 	if d := cmp.Diff(want, said(answers)); d != "" {
 		t.Error(d)
@@ -87,7 +88,8 @@ func TestByDomain(t *testing.T) {
 	q := preflight.Question{What: "rights", Domains: []string{"a", "b", "c", "d"}, Ask: func(context.Context) error {
 		return preflight.Failed{"b": errors.New("no"), "c": errors.New("never"), "d": errors.New("no")}.OrNil()
 	}}
-	answers := preflight.Ask(t.Context(), []preflight.Part{{Kind: "keystore", Name: "k", Questions: []preflight.Question{q}}},
+	answers := preflight.Ask(t.Context(),
+		[]preflight.Part{{Kind: "keystore", Name: "k", Questions: []preflight.Question{q}}},
 		preflight.Usual)
 	want := []string{"keystore k rights [a]", "keystore k rights [b d] no", "keystore k rights [c] never"}
 	if d := cmp.Diff(want, said(answers)); d != "" {
@@ -114,7 +116,8 @@ func TestWords(t *testing.T) {
 	if d := cmp.Diff([]string{"a.test", "b.test"}, preflight.Domains(of)); d != "" {
 		t.Error(d)
 	}
-	if err := (preflight.Failed{"b": errors.New("x"), "a": errors.New("y")}); err.Error() != "2 of the domains failed: y; x" {
+	if err := (preflight.Failed{"b": errors.New("x"),
+		"a": errors.New("y")}); err.Error() != "2 of the domains failed: y; x" {
 		t.Error(err)
 	}
 	if err := preflight.Command("run it", []string{"true"}, "reload"); err != nil {

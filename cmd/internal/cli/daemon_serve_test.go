@@ -93,7 +93,8 @@ func TestDaemonAnswers(t *testing.T) {
 	must(t, d.cmd.Process.Signal(syscall.SIGHUP))
 	eventually(t, "the new address", func() bool { code, _ := askDaemon(t, two, "/readyz"); return code == 200 })
 	eventually(t, "the end of the old address", func() bool { code, _ := askDaemon(t, one, "/readyz"); return code == 0 })
-	if _, text := askDaemon(t, two, "/metrics"); !strings.Contains(text, `dkimbot_steps_total{kind="activate",outcome="done"} 1`) {
+	if _, text := askDaemon(t, two, "/metrics"); !strings.Contains(text,
+		`dkimbot_steps_total{kind="activate",outcome="done"} 1`) {
 		t.Errorf("what was counted before the reload is lost:\n%s", text)
 	}
 	d.stop(t, syscall.SIGTERM, soon)

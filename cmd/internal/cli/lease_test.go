@@ -169,7 +169,8 @@ func TestCommandOfKilledProcess(t *testing.T) {
 	must(t, syscall.Kill(command, 0)) // it runs on
 	l.run(t, "rotate", "--domain", "example.test", "--compromised", "--selector", "s2").want(t, 0,
 		"took over from a process that ended in the middle of its work", "programs that it had started: ")
-	if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", command)); err == nil && !strings.Contains(string(text), ") Z ") {
+	if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", command)); err == nil &&
+		!strings.Contains(string(text), ") Z ") {
 		t.Errorf("the command runs still: %s", text)
 	}
 	l.file(t, "go", "")

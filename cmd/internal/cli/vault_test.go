@@ -129,7 +129,8 @@ func TestMoveToVaultAndBack(t *testing.T) {
 	l.run(t, "rollback", "--domain", "example.test", "--wait").want(t, 0, "signer mx1 signs with it now")
 	l.Policy = strings.Replace(l.Policy, "drain: 1h", "drain: 1s", 1)
 	l.write(t)
-	l.run(t, "rotate", "--domain", "example.test", "--wait").want(t, 0, "phase ready", "was made, kept in the keystore and read back")
+	l.run(t, "rotate", "--domain", "example.test", "--wait").want(t, 0, "phase ready",
+		"was made, kept in the keystore and read back")
 	move(vault, files)
 	if r := l.run(t, "plan").want(t, 0, "phase ready"); strings.Contains(r.out, "drift") {
 		t.Errorf("after the move back:\n%s", r.out)

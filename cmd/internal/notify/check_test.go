@@ -34,7 +34,8 @@ func TestCheck(t *testing.T) {
 	answers := preflight.Ask(t.Context(), bad.Check(), preflight.Usual)
 	for _, a := range answers {
 		faulttest.Shown(t, a.Err)
-		if string(fault.CodeOf(a.Err)) != want[a.Kind] || strings.Contains(fmt.Sprint(a.Err)+fault.HintOf(a.Err), "secret-token") {
+		if string(fault.CodeOf(a.Err)) != want[a.Kind] ||
+			strings.Contains(fmt.Sprint(a.Err)+fault.HintOf(a.Err), "secret-token") {
 			t.Errorf("%s: code %q of %v", a.Kind, fault.CodeOf(a.Err), a.Err)
 		}
 	}

@@ -125,9 +125,10 @@ func fleetAt(now time.Time) Fleet {
 	return Fleet{Unlisted: []rotate.State{{Domain: "gone.test"}}, States: []rotate.State{
 		{Domain: "a.test", Phase: rotate.Ready, Active: "s1", Selectors: map[string]*rotate.Selector{"s1": {Key: key}},
 			Next: &rotate.Next{At: now.Add(-3 * time.Hour)}},
-		{Domain: "b.test", Phase: rotate.Draining, Failures: 2, Refused: true, Failed: rotate.Failure{Code: codes.ForeignRecord},
-			Drift: []rotate.Finding{{Code: codes.KeyMissing, Since: now.Add(-time.Hour)}, {Code: codes.KeyMissing, Since: now}},
-			Next:  &rotate.Next{At: now.Add(time.Hour)}},
+		{Domain: "b.test", Phase: rotate.Draining, Failures: 2, Refused: true,
+			Failed: rotate.Failure{Code: codes.ForeignRecord},
+			Drift:  []rotate.Finding{{Code: codes.KeyMissing, Since: now.Add(-time.Hour)}, {Code: codes.KeyMissing, Since: now}},
+			Next:   &rotate.Next{At: now.Add(time.Hour)}},
 		{Domain: "c.test"}}}
 }
 

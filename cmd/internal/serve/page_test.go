@@ -35,8 +35,9 @@ func shown(now time.Time, many int) Fleet {
 func historyOf(now time.Time) []rotate.Event {
 	var out []rotate.Event
 	add := func(kind rotate.Kind, selector, key string, ago time.Duration, message string) {
-		out = append(out, rotate.Event{Domain: "a.test", At: now.Add(-ago), By: "root@" + nasty, Kind: kind, Selector: selector,
-			KeyID: key, Outcome: codes.OutcomeDone, Message: message})
+		out = append(out, rotate.Event{Domain: "a.test", At: now.Add(-ago), By: "root@" + nasty, Kind: kind,
+			Selector: selector,
+			KeyID:    key, Outcome: codes.OutcomeDone, Message: message})
 	}
 	first, second := strings.Repeat("1a", 16), strings.Repeat("2b", 16)
 	add(rotate.StoreKey, "s1", first, 72*time.Hour, "")
@@ -127,9 +128,10 @@ func TestPages(t *testing.T) {
 		"/domains?phase=ready":                 {"252 domains"},
 		"/domains?attention=1":                 {"3 domains", "b.test", "drift.test"},
 		"/domains?q=" + "%3Cscript%3E&from=-5": {"0 domains", "No domain matches."},
-		"/domain/a.test":                       {"a.test phase ready", "Keys", "1a1a1a1a1a1a", "2b2b2b2b2b2b", "History", "store s2"},
-		"/domain/nosuch":                       {"There is no such page"},
-		"/nosuch":                              {"There is no such page"},
+		"/domain/a.test": {"a.test phase ready", "Keys", "1a1a1a1a1a1a", "2b2b2b2b2b2b",
+			"History", "store s2"},
+		"/domain/nosuch": {"There is no such page"},
+		"/nosuch":        {"There is no such page"},
 	} {
 		t.Run(path, func(t *testing.T) {
 			w := get(path)
@@ -140,13 +142,15 @@ func TestPages(t *testing.T) {
 					t.Errorf("no %q in %s", s, words)
 				}
 			}
-			if code := w.Code; code != 200 && !strings.Contains(path, "nosuch") || code == 200 && strings.Contains(path, "nosuch") {
+			if code := w.Code; code != 200 && !strings.Contains(path, "nosuch") || code == 200 &&
+				strings.Contains(path, "nosuch") {
 				t.Errorf("code %d", code)
 			}
 			if strings.ContainsAny(page, "\u202e\x1b") {
 				t.Error("characters that can't be seen come through")
 			}
-			if got := w.Header().Get("Content-Security-Policy"); got != policy || !strings.HasPrefix(policy, "default-src 'none'") {
+			if got := w.Header().Get("Content-Security-Policy"); got != policy ||
+				!strings.HasPrefix(policy, "default-src 'none'") {
 				t.Errorf("the policy is %q", got)
 			}
 		})

@@ -136,7 +136,8 @@ func TestUnixSocket(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
 		t.Errorf("the socket has mode %v, error %v", info, err)
 	}
-	if _, err := Listen("unix:"+path, metricsOf(Fleet{}), Health{}, noHistory, quiet); err == nil || fault.HintOf(err) == "" ||
+	if _, err := Listen("unix:"+path, metricsOf(Fleet{}), Health{}, noHistory, quiet); err == nil ||
+		fault.HintOf(err) == "" ||
 		!strings.Contains(err.Error(), "answer questions about the daemon at unix:") {
 		t.Errorf("a second one listens, too: %v", err)
 	}

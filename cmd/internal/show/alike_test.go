@@ -45,7 +45,8 @@ func TestManyPlans(t *testing.T) {
 	var b bytes.Buffer
 	show.Text{W: &b, Now: now}.Plans(plans, false)
 	text := b.String()
-	for _, want := range []string{"\n200 domains  phase draining\n", "100 domains  phase ready\n", "\nforeign.test  phase ready\n",
+	for _, want := range []string{"\n200 domains  phase draining\n", "100 domains  phase ready\n",
+		"\nforeign.test  phase ready\n",
 		"These are the steps of d0.test; ", "5 more domains: nothing to do"} {
 		if !strings.Contains("\n"+text, want) {
 			t.Errorf("no %q in\n%.3000s", want, text)
@@ -114,7 +115,8 @@ func TestMarkdownFits(t *testing.T) {
 		until := now.Add(90 * 24 * time.Hour)
 		var outlooks []forecast.Outlook
 		for i, s := range scenes[:min(n, 200)] {
-			outlooks = append(outlooks, forecast.Of(now.Add(time.Duration(i)*time.Minute), until, s.want, rotate.Request{}, s.have,
+			outlooks = append(outlooks, forecast.Of(now.Add(time.Duration(i)*time.Minute), until, s.want,
+				rotate.Request{}, s.have,
 				s.seen, nil))
 		}
 		for what, text := range map[string]string{

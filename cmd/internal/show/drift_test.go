@@ -28,7 +28,8 @@ var (
 // a refusal that says the same is left out.
 func TestDrift(t *testing.T) {
 	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.Ready, Reason: rotate.Reason{Message: "s1 signs"},
-		Drift: []rotate.Finding{vanished, leftOver}, Warnings: []rotate.Warning{{Message: leftOver.Message, About: leftOver.Thing()}, {Message: "look at this"}}}
+		Drift:    []rotate.Finding{vanished, leftOver},
+		Warnings: []rotate.Warning{{Message: leftOver.Message, About: leftOver.Thing()}, {Message: "look at this"}}}
 	wantText(t, written(func(x show.Text) { x.Plans([]rotate.DomainPlan{plan}, false) }), `
 example.com  phase ready
   now   s1 signs
@@ -43,7 +44,8 @@ example.com  phase ready
 	plan.Stop = rotate.Tell(alien.Thing(), fault.Refuse("foreign-record", alien.Message, "remove it"))
 	plan.Drift = []rotate.Finding{alien}
 	plan.Warnings = nil
-	if got := written(func(x show.Text) { x.Plans([]rotate.DomainPlan{plan}, false) }); strings.Count(got, "s1 holds a record") != 1 {
+	if got := written(func(x show.Text) { x.Plans([]rotate.DomainPlan{plan}, false) }); strings.Count(got,
+		"s1 holds a record") != 1 {
 		t.Errorf("the refusal is told twice:\n%s", got)
 	}
 	plan.Stop = nil

@@ -42,7 +42,8 @@ var colours = regexp.MustCompile(`\x1b\[[0-9]+m`)
 // no room, and no line is longer than the terminal unless one word or command is.
 func TestFoldingKeepsWords(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		words := rapid.SliceOf(rapid.StringMatching(`[a-z']{1,12}|\x1b\[31mred\x1b\[0m|'dkimbot [a-z ]{1,20}'`)).Draw(t, "words")
+		words := rapid.SliceOf(rapid.StringMatching(`[a-z']{1,12}|\x1b\[31mred\x1b\[0m|'dkimbot [a-z ]{1,20}'`)).Draw(t,
+			"words")
 		text := strings.Repeat(" ", rapid.IntRange(0, 8).Draw(t, "lead")) + strings.Join(words, " ")
 		width := rapid.IntRange(40, 90).Draw(t, "width")
 		var b strings.Builder

@@ -422,8 +422,9 @@ func TestCheckNamesWhatFails(t *testing.T) {
 		words  string
 		asked  int
 	}{
-		"missing": {newSigner(t, Config{Command: []string{"dkimbot-no-such-command"}}), "command-missing", "without a shell", 1},
-		"fails":   {script(t, "echo trouble >&2; exit 4", nil), "", "trouble", 2},
+		"missing": {newSigner(t, Config{Command: []string{"dkimbot-no-such-command"}}), "command-missing",
+			"without a shell", 1},
+		"fails": {script(t, "echo trouble >&2; exit 4", nil), "", "trouble", 2},
 	} {
 		answers := preflight.Ask(t.Context(), []preflight.Part{{Questions: c.signer.Check([]preflight.Subject{
 			{Name: dkim.Name{Domain: "a.example", Selector: "s1"}}})}}, preflight.Usual)

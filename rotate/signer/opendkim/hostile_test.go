@@ -80,7 +80,8 @@ func (v victim) check(t *testing.T) {
 }
 
 // TestPlanted: symbolic links that the daemon's user put where root works lead nowhere: nothing behind them is
-// opened, given away or written, and the way out is named. Key files continue to be written where no link is in the way.
+// opened, given away or written, and the way out is named. Key files continue to be written where no link is
+// in the way.
 func TestPlanted(t *testing.T) {
 	needRoot(t)
 	k := signertest.Keys(t, 1)
