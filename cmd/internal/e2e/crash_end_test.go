@@ -16,11 +16,12 @@ import (
 
 // finish checks that the end is that of an undisturbed rotation: state, DNS,
 // keystore and signer agree, nothing is left over, nothing remains to be done, and
-// all mail went well.
+// all mail went well. The history has nothing but what was done, and that a process that was killed
+// in the middle of it was followed by another one.
 func (w *world) finish() {
 	w.t.Helper()
 	for _, e := range w.bot.history() {
-		if e.Outcome != "done" {
+		if tookOver := e.Kind == "lease" && e.Outcome == "noticed"; e.Outcome != "done" && !tookOver {
 			w.t.Errorf("history: %+v", e)
 		}
 	}
