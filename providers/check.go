@@ -31,21 +31,10 @@ func (p *Provider) Check(of []preflight.Subject) (all []preflight.Question) {
 	if !ok {
 		return nil
 	}
-	seen := map[string]bool{}
-	for _, s := range of {
-		if seen[s.Domain] {
-			continue
-		}
-		seen[s.Domain] = true
-		rec := dkim.TXT{Zone: s.Zone, Owner: s.Owner, TTL: time.Hour, Value: "dkimbot-check=" + rand.Text()}
+	for _, domain := range preflight.Domains(of) {
 		question := func(what string, rights bool, ask asking) {
-			all = append(all, preflight.Question{What: what, Domains: []string{s.Domain}, Rights: rights,
-				Ask: func(ctx context.Context) error {
-					if rec.Zone == "" { // it was not found
-						return preflight.ErrUnasked
-					}
-					return p.check(ctx, ask, rec)
-				}})
+			all = append(all, preflight.Question{What: what, Domains: []string{domain}, Rights: rights,
+				Ask: func(ctx context.Context) error { return p.checkAll(ctx, ask, domain, of) }})
 		}
 		question("right to change key records", false, asks.Check)
 		if files, ok := p.adapter.(writer); ok {
@@ -53,6 +42,23 @@ func (p *Provider) Check(of []preflight.Subject) (all []preflight.Question) {
 		}
 	}
 	return all
+}
+
+// checkAll asks about each of the domain's selectors: a key may be allowed to change one name alone.
+func (p *Provider) checkAll(ctx context.Context, ask asking, domain string, of []preflight.Subject) error {
+	for _, s := range of {
+		if s.Domain != domain {
+			continue
+		}
+		if s.Zone == "" { // it was not found
+			return preflight.ErrUnasked
+		}
+		rec := dkim.TXT{Zone: s.Zone, Owner: s.Owner, TTL: time.Hour, Value: "dkimbot-check=" + rand.Text()}
+		if err := p.check(ctx, ask, rec); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // check makes one attempt, in its turn and as slowly as the service wants it.

@@ -106,8 +106,12 @@ func capable(c uint) bool {
 
 // MayAppend returns why nothing could be added to the file at path, or, where it is missing, why it could not be made.
 func MayAppend(path string) error {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
 		return MayMake(filepath.Dir(path))
+	}
+	if err == nil && !info.Mode().IsRegular() {
+		return failed("write to", path, errNoFile)
 	}
 	if err := unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS); err != nil {
 		return failed("write to", path, err)
@@ -117,5 +121,7 @@ func MayAppend(path string) error {
 	}
 	return room(filepath.Dir(path))
 }
+
+var errNoFile = errors.New("it is no regular file")
 
 var errAppendOnly = fmt.Errorf("it can only be appended to (chattr +a): %w", unix.EPERM)

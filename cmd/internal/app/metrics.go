@@ -3,11 +3,13 @@ package app
 import (
 	"context"
 	"maps"
+	"os"
 	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/serve"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // WithMetrics counts in m what is done.
@@ -46,6 +48,9 @@ func (a *App) noted(parts engine.Parts) engine.Parts {
 // Fleet returns where all domains stand. It reads all states at once, since there may be many.
 func (a *App) Fleet(ctx context.Context) (serve.Fleet, error) {
 	listed := map[string]int{}
+	if _, err := os.Stat(a.Config.State.Path); err != nil {
+		return serve.Fleet{}, err
+	}
 	fleet := serve.Fleet{States: make([]rotate.State, len(a.Domains))}
 	for i, d := range a.Domains {
 		listed[d.Name], fleet.States[i] = i, rotate.State{Domain: d.Name}
@@ -63,8 +68,13 @@ func (a *App) Fleet(ctx context.Context) (serve.Fleet, error) {
 	return fleet, nil
 }
 
-// Ready returns why the daemon can't do its work; nil if it can: the state answers.
+// Ready returns why the daemon can't do its work; nil if it can: the state stands where it was opened, and
+// answers.
 func (a *App) Ready(ctx context.Context) error {
+	if _, err := os.Stat(a.Config.State.Path); err != nil {
+		return fault.Lasting("find the state database "+a.Config.State.Path, err,
+			"put it back where it was, or see dkimbot-recovery(7); then start the daemon again")
+	}
 	_, err := a.State.Due(ctx, time.Unix(0, 0))
 	return err
 }

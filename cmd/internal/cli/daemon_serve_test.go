@@ -85,6 +85,15 @@ func TestDaemonAnswers(t *testing.T) {
 		}
 	}
 
+	// A state that is gone is told, though the program has it open (I1: nothing is lost that nobody knows of).
+	state := filepath.Join(l.Dir, "state.db")
+	must(t, os.Rename(state, state+".away"))
+	if code, text := askDaemon(t, one, "/readyz"); code != 503 || !strings.Contains(text, "find the state database") {
+		t.Errorf("without the state: %d, %q", code, text)
+	}
+	must(t, os.Rename(state+".away", state))
+	eventually(t, "it is ready again", func() bool { code, _ := askDaemon(t, one, "/readyz"); return code == 200 })
+
 	// A wrong configuration is counted, a good one moves the server.
 	l.file(t, "dkimbot.yaml", plain+"nosuch: 1\n")
 	must(t, d.cmd.Process.Signal(syscall.SIGHUP))

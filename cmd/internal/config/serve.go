@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -36,6 +37,9 @@ func (s *Serve) Rules() []*settings.Problem {
 	return nil
 }
 
+// maxSocket is how long the path of a Unix socket may be, unix(7).
+const maxSocket = 107
+
 // listenForm is an address of this machine with its port, or a Unix socket.
 func listenForm() settings.Form {
 	tcp := settings.Listen()
@@ -45,7 +49,14 @@ func listenForm() settings.Form {
 			if !unix {
 				return tcp.Parse(text, at)
 			}
+			if path == "" || strings.HasPrefix(path, "@") {
+				return "", settings.Wrong(fmt.Sprintf("%q names no file", text), "write unix: and a path")
+			}
 			path, problem := at.Absolute(path)
+			if problem == nil && len(path) > maxSocket {
+				problem = settings.Wrong(fmt.Sprintf("the path of a socket has at most %d bytes", maxSocket),
+					"choose a shorter one: unix:/run/dkimbot/serve.sock")
+			}
 			return "unix:" + path, problem
 		}}
 }

@@ -72,6 +72,7 @@ func oneGauge(name, help string) prometheus.Gauge {
 // Register adds metrics that are made of what read returns and of how many notices wait, each time
 // that somebody asks. Call it once.
 func (m *Metrics) Register(read func(context.Context) (Fleet, error), notices func() int, log *slog.Logger) {
+	m.reloadedAt.SetToCurrentTime()
 	m.fleet = newFleetCache(read, log)
 	m.registry.MustRegister(&fleetCollector{m.fleet}, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "dkimbot_notices_waiting", Help: "Notices that are yet to be delivered."},

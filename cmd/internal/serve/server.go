@@ -10,14 +10,17 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/netutil"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
 // Limits of a connection: whoever asks slowly is not waited for.
@@ -27,6 +30,7 @@ const (
 	idleTime  = 2 * time.Minute
 	endTime   = 3 * time.Second
 	maxHead   = 16 << 10
+	maxConns  = 64 // far below what a process may open: what rotates keys needs files, too
 )
 
 // unixPrefix begins the name of a Unix socket, which an absolute path follows.
@@ -39,6 +43,7 @@ type History func(ctx context.Context, domain string, limit int) ([]rotate.Event
 type Server struct {
 	Address  string // as it was asked for
 	listener net.Listener
+	socket   os.FileInfo // its own socket; nil for another address
 	http     *http.Server
 }
 
@@ -56,11 +61,12 @@ func Listen(address string, m *Metrics, h Health, history History, log *slog.Log
 	mux.HandleFunc("GET /livez", h.livez)
 	mux.HandleFunc("GET /readyz", h.readyz)
 	mux.Handle("GET /", newPage(m.fleet, history, log).handler())
-	s := &Server{Address: address, listener: l, http: &http.Server{Handler: guard(l, mux), ReadHeaderTimeout: headTime,
-		ReadTimeout: headTime, WriteTimeout: writeTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHead,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}}
+	s := &Server{Address: address, listener: l, socket: socketOf(address)}
+	s.http = &http.Server{Handler: guard(l, mux), ReadHeaderTimeout: headTime, ReadTimeout: headTime,
+		WriteTimeout: writeTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHead,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	go func() {
-		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.http.Serve(netutil.LimitListener(l, maxConns)); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("can't answer questions about the daemon any more", "address", address, "error", err)
 		}
 	}()
@@ -72,22 +78,49 @@ func listen(address string) (net.Listener, error) {
 	if !unix {
 		return net.Listen("tcp", address)
 	}
-	l, err := net.Listen("unix", path)
-	if errors.Is(err, syscall.EADDRINUSE) && abandoned(path) {
-		if err := os.Remove(path); err != nil {
-			return nil, err
-		}
-		l, err = net.Listen("unix", path)
+	// Others could put something else in the socket's place, and have its mode changed.
+	dir, err := safefile.MakeDir(filepath.Dir(path), safefile.Ours(0o755), safefile.Ours(0o755))
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	info, err := dir.Stat()
+	if err == nil && info.Mode&0o022 != 0 && info.Mode&fs.ModeSticky == 0 {
+		err = fmt.Errorf("others may write in the directory %s", filepath.Dir(path))
 	}
 	if err != nil {
 		return nil, err
 	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if errors.Is(err, syscall.EADDRINUSE) && abandoned(path) {
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+		l, err = net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	}
+	if err != nil {
+		return nil, err
+	}
+	l.SetUnlinkOnClose(false) // another process may have taken the name meanwhile: see Close
 	// Its directory says who may come near; of those, the group may ask.
 	if err := os.Chmod(path, 0o660); err != nil {
 		l.Close()
 		return nil, err
 	}
 	return l, nil
+}
+
+// socketOf returns the socket that stands at the address now; nil for an address without one.
+func socketOf(address string) os.FileInfo {
+	path, unix := strings.CutPrefix(address, unixPrefix)
+	if !unix {
+		return nil
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil
+	}
+	return info
 }
 
 // abandoned reports that the path is a socket at which no process listens.
@@ -135,6 +168,9 @@ func (s *Server) Close() {
 	defer cancel()
 	if s.http.Shutdown(ctx) != nil {
 		s.http.Close()
+	}
+	if now := socketOf(s.Address); s.socket != nil && now != nil && os.SameFile(s.socket, now) {
+		os.Remove(strings.TrimPrefix(s.Address, unixPrefix))
 	}
 }
 

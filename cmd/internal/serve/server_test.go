@@ -157,6 +157,55 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
+// TestSocketOfOthers: no socket is made in a directory in which others could put something else in its
+// place, and one that another process has made meanwhile stays when this one ends.
+func TestSocketOfOthers(t *testing.T) {
+	open := filepath.Join(t.TempDir(), "open")
+	if err := errors.Join(os.Mkdir(open, 0o700), os.Chmod(open, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Listen("unix:"+filepath.Join(open, "s"), metricsOf(Fleet{}), Health{}, noHistory, quiet); err == nil {
+		s.Close()
+		t.Error("a socket was made where everybody may write")
+	}
+	path := filepath.Join(t.TempDir(), "s")
+	first := start(t, "unix:"+path, Health{Alive: func() bool { return true }, Ready: well})
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	second := start(t, "unix:"+path, Health{Alive: func() bool { return true }, Ready: well})
+	first.Close()
+	if code, _ := ask(t, second, "/livez", "x"); code != 200 {
+		t.Errorf("the other's socket answers %d", code)
+	}
+}
+
+// TestManyAskers: however many connect, the process keeps what it needs to rotate keys.
+func TestManyAskers(t *testing.T) {
+	s := start(t, "127.0.0.1:0", Health{Alive: func() bool { return true }, Ready: well})
+	before := descriptors(t)
+	for range 4 * maxConns {
+		c, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		io.WriteString(c, "GET /livez HTTP/1.1\r\nX-Slow: ")
+	}
+	if held := descriptors(t) - before - 4*maxConns; held > maxConns+8 { // this process holds the other ends, too
+		t.Errorf("%d descriptors are held for them", held)
+	}
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
+}
+
 // TestSlowAskers: whoever sends a request byte by byte holds no connection for long, and nobody
 // else up.
 func TestSlowAskers(t *testing.T) {

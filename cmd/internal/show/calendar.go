@@ -103,7 +103,7 @@ func (m Markdown) Calendar(doc report.CalendarDocument, whole bool) {
 	}}
 	for _, d := range doc.Domains {
 		if d.Problem != nil {
-			parts = append(parts, func(m Markdown) { m.stopped(d) })
+			parts = append(parts, func(m Markdown) { m.reachesTo(d) })
 		}
 	}
 	for rows := range slices.Chunk(together(doc, whole), calendarRows) {
@@ -124,7 +124,7 @@ func (m Markdown) entries(entries []joint) {
 	m.table(rows)
 }
 
-func (m Markdown) stopped(d report.CalendarDomain) {
+func (m Markdown) reachesTo(d report.CalendarDomain) {
 	m.line("**%s**, known until %s, stops: %s", escape(d.Name), day(d.Until), escape(d.Problem.Message))
 	if d.Problem.Hint != "" {
 		m.line("**Hint:** %s", escape(d.Problem.Hint))

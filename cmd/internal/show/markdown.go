@@ -34,19 +34,43 @@ func (m Markdown) Plan(doc planfile.Document, is PlanStaleness, whole bool) {
 	groups := alike(told, whole || is.Unsigned, func(p rotate.DomainPlan, w io.Writer) {
 		Markdown{w, m.Now}.domain(p, is.Domains[p.Name])
 	})
+	rows := len(groups)
+	if !whole { // what is cut off is what stops nobody
+		slices.SortStableFunc(groups, func(a, b group) int {
+			return cmp.Compare(stopped(told[b[0]], is), stopped(told[a[0]], is))
+		})
+		rows = min(rows, mostRows)
+	}
 	parts := []func(Markdown){func(m Markdown) { m.head(doc, is) }}
 	if len(told) > 0 {
-		parts = append(parts, func(m Markdown) { m.summary(told, groups, is) })
+		parts = append(parts, func(m Markdown) {
+			m.summary(told, groups[:rows], is)
+			if more := len(groups) - rows; more > 0 {
+				m.line("And %d more rows; those that stop stand first.", more)
+			}
+		})
 	}
 	if rest := len(doc.Domains) - len(told); rest > 0 {
 		parts = append(parts, func(m Markdown) {
-			m.line("%s: nothing to do, and mail continues to be signed as it is.", moreDomains(rest, len(told)))
+			m.line("%s: nothing to do, and mail continues to be signed as it is.", report.Count(rest, "more domain"))
 		})
 	}
 	for _, g := range groups {
 		parts = append(parts, func(m Markdown) { m.group(g, told, is, len(groups) > manyDomains) })
 	}
 	m.parts(parts, whole, "dkimbot show FILE --format markdown --all")
+}
+
+// mostRows is how many rows the table of all domains has at most, so that there is room for what
+// stops some of them.
+const mostRows = 100
+
+// stopped is 1 for a plan that is stopped or stale, else 0.
+func stopped(p rotate.DomainPlan, is PlanStaleness) int {
+	if p.Stop != nil || len(is.Domains[p.Name].Reasons) > 0 {
+		return 1
+	}
+	return 0
 }
 
 func (m Markdown) head(doc planfile.Document, is PlanStaleness) {
@@ -70,19 +94,12 @@ func (m Markdown) parts(parts []func(Markdown), whole bool, command string) {
 		var b strings.Builder
 		part(Markdown{&b, m.Now})
 		if room -= b.Len(); room < 0 && !whole {
-			m.line("> **%s not shown here**, because a comment has to be short. All of it: `%s`.", partsLeft(len(parts)-i),
-				command)
+			m.line("> **%s not shown here**, because a comment has to be short. All of it: `%s`.",
+				report.Count(len(parts)-i, "part"), command)
 			return
 		}
 		io.WriteString(m.W, b.String())
 	}
-}
-
-func partsLeft(n int) string {
-	if n == 1 {
-		return "1 part is"
-	}
-	return fmt.Sprintf("%d parts are", n)
 }
 
 func (m Markdown) span(doc planfile.Document) string {
@@ -118,8 +135,7 @@ func (m Markdown) summary(plans []rotate.DomainPlan, groups []group, is PlanStal
 func (m Markdown) group(g group, plans []rotate.DomainPlan, is PlanStaleness, folded bool) {
 	first, title := plans[g[0]], g.title(plans)
 	if folded {
-		m.line("<details><summary><b>%s</b>, %s%s</summary>", htmlText(title),
-			report.Count(len(first.Steps), "step"), each(g))
+		m.line("<details><summary><b>%s</b>, %s</summary>", htmlText(title), report.Count(len(first.Steps), "step"))
 	} else {
 		m.line("### %s", escape(title))
 	}
@@ -131,13 +147,6 @@ func (m Markdown) group(g group, plans []rotate.DomainPlan, is PlanStaleness, fo
 	if folded {
 		m.line("</details>")
 	}
-}
-
-func each(g group) string {
-	if len(g) == 1 {
-		return ""
-	}
-	return " each"
 }
 
 func (m Markdown) domain(p rotate.DomainPlan, is Staleness) {

@@ -34,20 +34,15 @@ func (t Text) plans(plans []rotate.DomainPlan, is map[string]Staleness, whole bo
 		t.plan(first, is[first.Name])
 	}
 	if rest := len(plans) - len(told); rest > 0 {
-		fmt.Fprintf(t.W, "%s: nothing to do, and mail continues to be signed as it is.\n\n", moreDomains(rest, len(told)))
+		fmt.Fprintf(t.W, "%s: nothing to do, and mail continues to be signed as it is.\n\n", report.Count(rest, "more domain"))
 	}
 }
 
-// idle reports whether nothing is to be done for a domain, and nothing said about it.
+// idle reports whether nothing is to be done for a domain, nothing is said about it, and it is signed: one
+// that waits for something, and is perhaps not signed meanwhile, is shown.
 func idle(p rotate.DomainPlan) bool {
-	return len(p.Steps)+len(p.Ordered)+len(p.Drift)+len(p.Warnings) == 0 && p.Stop == nil
-}
-
-func moreDomains(n, told int) string {
-	if told == 0 {
-		return report.Count(n, "domain")
-	}
-	return report.Count(n, "more domain")
+	signed := p.Phase == rotate.Ready || p.Phase == rotate.Draining
+	return signed && p.Held == "" && len(p.Steps)+len(p.Ordered)+len(p.Drift)+len(p.Warnings) == 0 && p.Stop == nil
 }
 
 // plan writes a plan below its heading.
