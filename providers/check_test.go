@@ -1,7 +1,9 @@
 package providers
 
 import (
+	"context"
 	"encoding/base64"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -143,4 +145,37 @@ func TestCheckZoneFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantChecked(t, checked(t, open(&ZoneFile{}), "example.test", rec.Owner), "not-allowed", path)
+}
+
+// oneName is an account that may change one name alone.
+type oneName struct {
+	Adapter
+	owner string
+}
+
+func (a oneName) Cost(string) int { return 1 }
+
+func (a oneName) Check(_ context.Context, rec dkim.TXT) error {
+	if rec.Owner != a.owner {
+		return fmt.Errorf("%s: REFUSED", rec.Owner)
+	}
+	return nil
+}
+
+// TestBothSelectorsAreChecked: the right to change one selector's record is not the right to change the
+// other's, whichever comes first.
+func TestBothSelectorsAreChecked(t *testing.T) {
+	s1, s2 := "s1._domainkey.example.test", "s2._domainkey.example.test"
+	var of []preflight.Subject
+	for selector, owner := range map[string]string{"s1": s1, "s2": s2} {
+		of = append(of, preflight.Subject{Name: dkim.Name{Domain: "example.test", Selector: selector}, Zone: "example.test",
+			Owner: owner})
+	}
+	for _, allowed := range []string{s1, s2} {
+		p := layer(oneName{owner: allowed})
+		err := preflight.Err(preflight.Ask(t.Context(), []preflight.Part{{Questions: p.Check(of)}}, preflight.Usual))
+		if err == nil || !strings.Contains(err.Error(), "REFUSED") || strings.Contains(err.Error(), allowed) {
+			t.Errorf("only %s may be changed: %v", allowed, err)
+		}
+	}
 }
