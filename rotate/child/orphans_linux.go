@@ -2,6 +2,7 @@ package child
 
 import (
 	"context"
+	"os"
 	"strconv"
 	"time"
 )
@@ -17,9 +18,7 @@ func EndOrphans(ctx context.Context, pid int, start string) (o Orphans) {
 	if !ok {
 		return o
 	}
-	commands := &kin{mark: family, any: runBits}
-	commands.only = commands.inSessions(commands.running())
-	commands.kill()
+	commands := endRunning(family)
 	o.Left = passed(ctx, orphanEnds, commands.left)
 	o.Ended = len(commands.members) - o.Left
 	reloads := &kin{mark: family | spares, any: runBits, members: map[int]*member{}}
@@ -29,6 +28,24 @@ func EndOrphans(ctx context.Context, pid int, start string) (o Orphans) {
 	left := passed(ctx, reloadPasses, reloads.left)
 	o.Awaited, o.Left = awaited-left, o.Left+left
 	return o
+}
+
+// EndOwn ends the programs that this process has started and that run still, but for reloads. It is for
+// a process that was told to end: nobody waits for their answers any more.
+func EndOwn() {
+	if _, start, ok := status(os.Getpid()); ok {
+		if family, ok := familyOf(os.Getpid(), start); ok {
+			endRunning(family)
+		}
+	}
+}
+
+// endRunning ends the programs of a family that run still, and what is in their sessions.
+func endRunning(family uint64) *kin {
+	k := &kin{mark: family, any: runBits}
+	k.only = k.inSessions(k.running())
+	k.kill()
+	return k
 }
 
 // keepFirst leaves out what is not the first process of a program: that one leads its process

@@ -118,3 +118,43 @@ func TestOrphanedReload(t *testing.T) {
 		t.Errorf("%+v of a reload that does not end; it runs: %v", o, alive(pid))
 	}
 }
+
+// TestEndOwn: what this process has started and nobody waits for any more ends with it; a reload goes
+// on, and so does what others have started.
+func TestEndOwn(t *testing.T) {
+	dir := t.TempDir()
+	started := func(name string) (pid int) {
+		for deadline := time.Now().Add(time.Minute); pid == 0; time.Sleep(10 * time.Millisecond) {
+			text, _ := os.ReadFile(filepath.Join(dir, name))
+			pid, _ = strconv.Atoi(strings.TrimSpace(string(text)))
+			if time.Now().After(deadline) {
+				t.Fatal(name + " did not come so far")
+			}
+		}
+		t.Cleanup(func() { syscall.Kill(pid, syscall.SIGKILL) })
+		return pid
+	}
+	ended := make(chan error, 2)
+	for _, name := range []string{"question", "reload"} {
+		p := sh("echo $$ >" + filepath.Join(dir, name) + "; exec sleep 1000")
+		p.KeepsDaemons, p.Timeout = name == "reload", time.Hour
+		go func() {
+			_, err := Run(context.Background(), p)
+			ended <- err
+		}()
+	}
+	question, reload := started("question"), started("reload")
+	other := exec.Command("sleep", "1000")
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { other.Process.Kill(); other.Wait() }()
+	EndOwn()
+	if err := <-ended; err == nil {
+		t.Error("the question was answered")
+	}
+	if alive(question) || !alive(reload) || !alive(other.Process.Pid) {
+		t.Errorf("the question runs: %v, the reload: %v, another: %v", alive(question), alive(reload),
+			alive(other.Process.Pid))
+	}
+}

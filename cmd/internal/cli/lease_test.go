@@ -181,3 +181,27 @@ func TestCommandOfKilledProcess(t *testing.T) {
 		"programs that it had started: ", "ended", "is looked at every minute until")
 	l.run(t, "plan", "--domain", "example.test", "--detailed-exitcode").want(t, 0, "phase ready")
 }
+
+// TestInterruptedQuestion: a signer's command that does not answer ends with the program that was told
+// to end, whatever the program had asked it for.
+func TestInterruptedQuestion(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"plan"}, {"check"}, {"rotate", "--due"}} {
+		t.Run(args[0], func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, "example.test")
+			l.file(t, "hangs", "#!/bin/sh\necho $$ >"+l.Dir+"/pid\nexec sleep 1000\n")
+			must(t, os.Chmod(filepath.Join(l.Dir, "hangs"), 0o700))
+			l.Signer = "driver: exec\ncommand: [" + l.Dir + "/hangs]\ntimeout: 10m"
+			l.write(t)
+			cmd := l.command(args...)
+			must(t, cmd.Start())
+			eventually(t, "the command is asked", func() bool { return strings.TrimSpace(l.read(t, "pid")) != "" })
+			pid, err := strconv.Atoi(strings.TrimSpace(l.read(t, "pid")))
+			must(t, err)
+			must(t, cmd.Process.Signal(syscall.SIGINT))
+			cmd.Wait()
+			eventually(t, "the command has ended", func() bool { return syscall.Kill(pid, 0) != nil })
+		})
+	}
+}

@@ -19,6 +19,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/rotate/child"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -71,6 +72,9 @@ func Main(args []string, s Streams) int {
 	cmd := p.root()
 	cmd.SetArgs(args)
 	err := cmd.ExecuteContext(p.tellLocks(ctx))
+	if ctx.Err() != nil {
+		child.EndOwn() // what was asked and has not answered: nobody listens any more
+	}
 	if out.err != nil && (err == nil || errors.Is(err, out.err)) {
 		err = unwritten(out.err)
 	}
