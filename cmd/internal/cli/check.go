@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -70,7 +69,7 @@ Exits with 0 when all is as needed, 3 when everything that is wrong is refused f
 			if doc := report.NewCheck(answers); form == formJSON {
 				err = report.JSON(p.Out, doc)
 			} else {
-				showCheck(p.Out, p.text(p.Out, p.OutTTY), doc)
+				showCheck(p.text(p.Out, p.OutTTY), doc)
 			}
 			failed, refused := report.CheckedDomains(answers, names)
 			if code := outcome(len(names), failed, refused); err == nil && code != exitDone {
@@ -89,7 +88,8 @@ Exits with 0 when all is as needed, 3 when everything that is wrong is refused f
 const fewNamed = 3
 
 // showCheck writes what a preflight found: one line for each thing that was asked, and below it what to do.
-func showCheck(w io.Writer, t show.Text, doc report.CheckDocument) {
+func showCheck(t show.Text, doc report.CheckDocument) {
+	w := t.W
 	for _, c := range doc.Checks {
 		label := fmt.Sprintf("%-7s", c.Result)
 		if c.Problem != nil {

@@ -71,7 +71,8 @@ func unknownCommand(parent *cobra.Command, word string) error {
 
 // wrongCount says what the command takes: nothing, or what stands in its usage line.
 func wrongCount(c *cobra.Command, words []string) error {
-	if _, takes, ok := strings.Cut(c.Use, " "); ok && !strings.HasPrefix(takes, "{") {
+	if _, takes, ok := strings.Cut(c.Use, " "); ok && !strings.HasPrefix(takes, "{") &&
+		!strings.HasPrefix(takes, "[--") {
 		return fmt.Errorf("%s takes one argument, %s, and was given %d", c.CommandPath(), takes, len(words))
 	}
 	return fmt.Errorf("%s takes flags only, and was given %q", c.CommandPath(), words[0])

@@ -15,7 +15,7 @@ type line struct{ At, What, Outcome, Message, By string }
 
 // domain shows all about one domain: what 'dkimbot status' says, its keys, and its history.
 func (p *page) domain(r *http.Request, f Fleet, now time.Time) view {
-	name := r.PathValue("name")
+	name := strings.TrimSuffix(strings.ToLower(r.PathValue("name")), ".")
 	i := slices.IndexFunc(f.States, func(st rotate.State) bool { return st.Domain == name })
 	if i < 0 {
 		return view{name: "missing"}

@@ -49,6 +49,8 @@ func (t Text) Ended(results []engine.Result) {
 	done, waiting, refused := 0, 0, 0
 	for _, r := range results {
 		switch {
+		case report.Interrupted(r.Err):
+			waiting++
 		case r.Err != nil:
 			failed = append(failed, r)
 			if fault.KindOf(r.Err) == fault.Refused {
