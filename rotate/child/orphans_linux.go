@@ -31,7 +31,7 @@ func EndOrphans(ctx context.Context, pid int, start string) (o Orphans) {
 }
 
 // EndOwn ends the programs that this process has started and that run still, but for reloads. It is for
-// a process that was told to end: nobody waits for their answers any more.
+// a process that was told to end: their answers are not waited for any more.
 func EndOwn() {
 	if _, start, ok := status(os.Getpid()); ok {
 		if family, ok := familyOf(os.Getpid(), start); ok {
@@ -40,10 +40,17 @@ func EndOwn() {
 	}
 }
 
-// endRunning ends the programs of a family that run still, and what is in their sessions.
+// endRunning ends the programs of a family that run still, with what came from the same run and stayed
+// in its session. What a program that has ended left behind goes on, such as a milter in the background.
 func endRunning(family uint64) *kin {
 	k := &kin{mark: family, any: runBits}
-	k.only = k.inSessions(k.running())
+	runs := k.running()
+	k.only = func(pid int) bool {
+		run, marked := realtimeOf(strconv.Itoa(pid))
+		_, session, ok := groupOf(pid)
+		in, known := runs[run]
+		return marked && ok && known && in == session
+	}
 	k.kill()
 	return k
 }
@@ -59,25 +66,19 @@ func (k *kin) keepFirst() {
 	}
 }
 
-// running returns the sessions in which a program runs still.
-func (k *kin) running() map[int]bool {
-	first, sessions := &kin{mark: k.mark, any: k.any, members: map[int]*member{}}, map[int]bool{}
+// running returns the runs whose first process lives, by their marks, with their sessions.
+func (k *kin) running() map[uint64]int {
+	first, runs := &kin{mark: k.mark, any: k.any, members: map[int]*member{}}, map[uint64]int{}
 	first.find()
 	first.keepFirst()
 	for pid, m := range first.members {
-		if _, session, ok := groupOf(pid); ok {
-			sessions[session] = true
+		run, marked := realtimeOf(strconv.Itoa(pid))
+		if _, session, ok := groupOf(pid); ok && marked {
+			runs[run] = session
 		}
 		m.Release()
 	}
-	return sessions
-}
-
-func (k *kin) inSessions(sessions map[int]bool) func(pid int) bool {
-	return func(pid int) bool {
-		_, session, ok := groupOf(pid)
-		return ok && sessions[session]
-	}
+	return runs
 }
 
 func parentOf(pid int) int {

@@ -144,6 +144,13 @@ func TestEndOwn(t *testing.T) {
 		}()
 	}
 	question, reload := started("question"), started("reload")
+	// A command that has ended left a milter in the background, in the same session.
+	left := sh("nohup sh -c 'echo $$ >" + filepath.Join(dir, "milter") + "; exec sleep 1000' >/dev/null 2>&1 &")
+	left.Timeout = time.Minute
+	if _, err := Run(t.Context(), left); err != nil {
+		t.Fatal(err)
+	}
+	milter := started("milter")
 	other := exec.Command("sleep", "1000")
 	if err := other.Start(); err != nil {
 		t.Fatal(err)
@@ -153,8 +160,8 @@ func TestEndOwn(t *testing.T) {
 	if err := <-ended; err == nil {
 		t.Error("the question was answered")
 	}
-	if alive(question) || !alive(reload) || !alive(other.Process.Pid) {
-		t.Errorf("the question runs: %v, the reload: %v, another: %v", alive(question), alive(reload),
-			alive(other.Process.Pid))
+	if alive(question) || !alive(reload) || !alive(other.Process.Pid) || !alive(milter) {
+		t.Errorf("the question runs: %v, the reload: %v, another: %v, the milter: %v", alive(question), alive(reload),
+			alive(other.Process.Pid), alive(milter))
 	}
 }

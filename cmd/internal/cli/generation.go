@@ -29,7 +29,7 @@ func newGeneration(a *app.App) *generation {
 	return g
 }
 
-// end returns when nobody asks any more; then the parts may be closed.
+// end returns when all who asked have their answers; then the parts may be closed.
 func (g *generation) end() {
 	g.finish()
 	g.asking.Lock()

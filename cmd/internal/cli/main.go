@@ -73,7 +73,7 @@ func Main(args []string, s Streams) int {
 	cmd.SetArgs(args)
 	err := cmd.ExecuteContext(p.tellLocks(ctx))
 	if ctx.Err() != nil {
-		child.EndOwn() // what was asked and has not answered: nobody listens any more
+		child.EndOwn() // what was asked and has not answered: its answer is of no use any more
 	}
 	if out.err != nil && (err == nil || errors.Is(err, out.err)) {
 		err = unwritten(out.err)

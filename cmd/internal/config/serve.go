@@ -18,7 +18,8 @@ type Serve struct {
 func (s *Serve) Fields() []settings.Field {
 	return []settings.Field{{Key: "listen", Into: &s.Listen, Form: listenForm(),
 		Claim: func() *settings.Claim { return settings.Own("address", s.Listen) },
-		Meaning: "where the daemon answers: a page for people at /, metrics for Prometheus at /metrics, /livez, and /readyz. " +
+		Meaning: "where the daemon answers: a page for people at /, metrics for Prometheus at /metrics, /livez, " +
+			"and /readyz. " +
 			"A Unix socket may be asked by the group of its file"}}
 }
 
@@ -62,6 +63,7 @@ func listenForm() settings.Form {
 }
 
 func serveGroup() Group {
-	return Group{Path: "serve", Meaning: "where the daemon answers questions about itself; it has no way to change anything",
+	return Group{Path: "serve", Meaning: "where the daemon answers questions about itself; " +
+		"it has no way to change anything",
 		Fields: new(Serve).Fields()}
 }

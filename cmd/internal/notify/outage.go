@@ -99,7 +99,8 @@ func (k *outage) joint() Document {
 	if rest := k.count - len(k.names); rest > 0 {
 		more = fmt.Sprintf(" and %d more", rest)
 	}
-	d.Message = fmt.Sprintf("%s; the same fails for %d domains: %s%s", d.Message, k.count, strings.Join(k.names, ", "), more)
+	d.Message = fmt.Sprintf("%s; the same fails for %d domains: %s%s", d.Message, k.count,
+		strings.Join(k.names, ", "), more)
 	return d
 }
 

@@ -21,9 +21,10 @@ type Fleet struct {
 
 // Metrics of the fleet.
 var (
-	domains     = about("domains", "Domains by the phase that they are in.", "phase")
-	failing     = about("domains_failing", "Domains whose last attempt failed, by the code of the error.", "code")
-	drifting    = about("domains_drifting", "Domains for which something was not as it should be, by the code of the finding.", "code")
+	domains  = about("domains", "Domains by the phase that they are in.", "phase")
+	failing  = about("domains_failing", "Domains whose last attempt failed, by the code of the error.", "code")
+	drifting = about("domains_drifting",
+		"Domains for which something was not as it should be, by the code of the finding.", "code")
 	person      = about("domains_needing_a_person", "Domains with which dkimbot can't continue by itself.")
 	overdue     = about("domains_overdue", "Domains to which no run came for two hours after their time.")
 	queued      = about("domains_due", "Domains whose time to act has come.")

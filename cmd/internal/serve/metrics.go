@@ -53,7 +53,8 @@ func NewMetrics(version string) *Metrics {
 		reloadedAt: oneGauge("config_loaded_timestamp_seconds", "When the configuration in use was read."),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "dkimbot_build_info",
-		Help: "The version of dkimbot and of Go.", ConstLabels: prometheus.Labels{"version": version, "go": runtime.Version()}})
+		Help:        "The version of dkimbot and of Go.",
+		ConstLabels: prometheus.Labels{"version": version, "go": runtime.Version()}})
 	build.Set(1)
 	m.registry.MustRegister(build, m.steps, m.failures, m.lastAttempt, m.lastSuccess, m.leases, m.calls, m.seconds,
 		m.waits, m.reloads, m.reloadedAt, collectors.NewGoCollector(),
