@@ -16,7 +16,7 @@ type orphanage struct {
 	log  *slog.Logger
 
 	mu   sync.Mutex
-	over map[string]bool // owners that are dead and have no programs any more
+	over map[string]bool // owners that start no programs any more, or have one that was waited for in vain
 }
 
 // end returns when the owner's programs can act no more; domains of one owner wait for each other.
@@ -29,7 +29,7 @@ func (h *orphanage) end(ctx context.Context, owner string) rotate.Orphans {
 	}
 	dead := h.self.knowsDead(owner) // before it is looked for them: it starts none after that
 	found := rotate.Orphans(child.EndOrphans(ctx, o.pid, o.start))
-	h.over[owner] = dead && found.Left == 0
+	h.over[owner] = dead || found.Left > 0 // a reload that hangs is waited for once, and not for each domain
 	if text := found.String(); text != "" {
 		h.log.Warn("took over from a process that ended in the middle of its work", "owner", owner, "found", text)
 	}
