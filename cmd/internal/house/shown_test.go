@@ -36,7 +36,7 @@ var unshown = map[string]string{
 		"if it does not pass, give another address as listen, " +
 		"or leave it out": "needs a socket that breaks between being opened and being used",
 	"rotate/forecast/forecast.go: what comes after": "needs a kind of step that no planner makes",
-	"rotate/signer/opendkim/files.go: fileFault": "takes the way out that safefile names, " +
+	"rotate/signer/keyfiles/place.go: Fault": "takes the way out that safefile names, " +
 		"which TestPlanted shows",
 	"providers/zonefile/file.go: ioFault": "takes the way out that safefile names, " +
 		"which TestPlanted shows",

@@ -17,6 +17,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
 // Activate makes each key the only one that its domain is signed with and
@@ -74,11 +75,11 @@ func (b *batch) checkTables() error {
 // checkMissing refuses to make one table beside another that is there: a daemon that runs has both,
 // so the path of the one is wrong. Where neither is, both are made, which a crash may have cut short.
 func (b *batch) checkMissing() error {
-	_, key, err := b.key.there()
+	_, key, err := b.key.There()
 	if err != nil {
 		return b.fileFault("use table "+b.keyTable, err)
 	}
-	_, sign, err := b.sign.there()
+	_, sign, err := b.sign.There()
 	if err != nil {
 		return b.fileFault("use table "+b.signTable, err)
 	}
@@ -181,7 +182,7 @@ func (s *Signer) checkKey(k dkim.SigningKey) error {
 			Hint: "set SignatureAlgorithm to ed25519-sha256 in opendkim.conf and give this signer its milter socket, " +
 				"so that the switch can be proved"}
 	}
-	if n := len(s.cfg.KeyDir) + len(keyFileName(k.Ref())) + 2*len(k.String()) + 8; n > maxLine {
+	if n := len(s.keyPath(k.Ref())) + 2*len(k.String()) + 7; n > maxLine {
 		return fault.Lasting(s.what(k.Name),
 			fmt.Errorf("the KeyTable line would have %d octets; OpenDKIM reads %d", n, maxLine), "choose a shorter key_dir")
 	}
@@ -197,7 +198,7 @@ func (b *batch) writeKeys(ctx context.Context) error {
 	if len(b.jobs) == 0 {
 		return nil
 	}
-	dir, err := b.openKeyDir()
+	dir, err := b.store.Open()
 	if err != nil {
 		return err
 	}
@@ -212,7 +213,7 @@ func (b *batch) writeKeys(ctx context.Context) error {
 		g.Go(func() error {
 			err := ctx.Err()
 			if err == nil {
-				j.wrote, err = dir.put(j.SigningKey)
+				j.wrote, err = dir.Put(j.SigningKey)
 			}
 			if err != nil {
 				mu.Lock()
@@ -271,7 +272,7 @@ func (b *batch) writeMarked() error {
 		}
 	}
 	if err := b.writePending(b.marker); err != nil {
-		return b.fileFault("write "+b.mark.path(), err)
+		return b.fileFault("write "+b.mark.Full(), err)
 	}
 	if err := b.writeTable(b.key, b.keyTab, func(j *job) bool { return len(j.keys) > 0 }); err != nil {
 		return err
@@ -279,12 +280,12 @@ func (b *batch) writeMarked() error {
 	return b.writeTable(b.sign, b.signTab, func(j *job) bool { return j.signing.before != j.signing.after })
 }
 
-func (b *batch) writeTable(p place, t table, differs func(*job) bool) error {
+func (b *batch) writeTable(p keyfiles.Place, t table, differs func(*job) bool) error {
 	if !slices.ContainsFunc(b.jobs, differs) && !b.unclaimed {
 		return nil
 	}
-	if err := b.replaceFile(p, t.bytes()); err != nil {
-		return b.fileFault("write table "+p.path(), err)
+	if err := b.store.Replace(p, t.bytes()); err != nil {
+		return b.fileFault("write table "+p.Full(), err)
 	}
 	return nil
 }
@@ -295,7 +296,7 @@ func (b *batch) unmark() error {
 		delete(b.marker, j.Domain)
 	}
 	if err := b.writePending(b.marker); err != nil {
-		return b.fileFault("write "+b.mark.path(), err)
+		return b.fileFault("write "+b.mark.Full(), err)
 	}
 	return nil
 }
@@ -335,7 +336,7 @@ func (b *batch) checkFiles() {
 				"see whether another program writes to the tables")
 			continue
 		}
-		if data, err := readKeyFile(use.Path); err != nil || !sameKey(data, j.Key.PEM(), j.Key.ID()) {
+		if data, err := keyfiles.ReadKey(use.Path); err != nil || !keyfiles.SameKey(data, j.Key.PEM(), j.Key.ID()) {
 			b.failed[j.Domain] = fault.Temporary(b.what(j.Name),
 				fmt.Errorf("key file %s was read again and does not hold the key", use.Path),
 				"see whether another program changes key files")

@@ -15,6 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
 // Active returns what each of the domains is signed with. With a milter socket the daemon is
@@ -132,7 +133,7 @@ func (s *Signer) publicKey(location string) (dkim.PublicKey, error) {
 	data := []byte(location)
 	if isPath(location) {
 		var err error
-		switch data, err = readKeyFile(location); {
+		switch data, err = keyfiles.ReadKey(location); {
 		case errors.Is(err, fs.ErrNotExist):
 			return dkim.PublicKey{}, nil
 		case err != nil:
@@ -161,11 +162,11 @@ func (s *Signer) keptKeys(domain, selector string) []string {
 
 // readView reads both tables as OpenDKIM does, in its order: the SigningTable first.
 func (s *Signer) readView() (tablesView, error) {
-	sign, err := readTable(s.signTable)
+	sign, err := keyfiles.ReadTable(s.signTable)
 	if err != nil {
 		return tablesView{}, s.fileFault("read SigningTable "+s.signTable, err)
 	}
-	keys, err := readTable(s.keyTable)
+	keys, err := keyfiles.ReadTable(s.keyTable)
 	if err != nil {
 		return tablesView{}, s.fileFault("read KeyTable "+s.keyTable, err)
 	}

@@ -2,10 +2,6 @@ package opendkim
 
 import (
 	"context"
-	"errors"
-	"io/fs"
-	"path/filepath"
-	"syscall"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
@@ -32,7 +28,7 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 		}},
 		{What: "right to write tables", Rights: true, Ask: func(context.Context) error { return s.mayWriteTables() }},
 		{What: "right to write key files", Rights: true, Domains: domains,
-			Ask: func(context.Context) error { return signer.Partial(s.mayWriteKeys(domains), len(domains)) }},
+			Ask: func(context.Context) error { return signer.Partial(s.store.MayWrite(domains), len(domains)) }},
 	}
 }
 
@@ -46,71 +42,15 @@ func (s *Signer) mayWriteTables() error {
 	return nil
 }
 
-// mayWriteKeys foresees, for each domain, that no key file can be written, or be given to OpenDKIM's user.
-func (s *Signer) mayWriteKeys(domains []string) map[string]error {
-	failed := map[string]error{}
-	for _, domain := range domains {
-		place := filepath.Join(s.cfg.KeyDir, domain)
-		err := safefile.MayMake(place)
-		if o, unknown := s.keyOwner(); err == nil && unknown == nil { // else that is told already
-			err = safefile.MayGive(o.uid, o.gid)
-		}
-		if err != nil && !errors.Is(err, syscall.ENOTDIR) {
-			failed[domain] = preflight.Coded(codes.NotWritable, s.fileFault("write key files in "+place, err))
-		}
-	}
-	return failed
-}
-
 // screenKeyDir foresees, for each domain, that OpenDKIM would not take a key file (I1).
 func (s *Signer) screenKeyDir(domains []string) map[string]error {
-	all := func(err error) map[string]error {
-		out := map[string]error{}
-		for _, domain := range domains {
-			out[domain] = err
-		}
-		return out
+	err := s.knowsReader()
+	if err == nil {
+		return s.store.Screen(domains)
 	}
-	if err := s.knowsReader(); err != nil {
-		return all(err)
-	}
-	o, err := s.keyOwner()
-	if err != nil {
-		return all(err)
-	}
-	what := "use key_dir " + s.cfg.KeyDir
-	if !s.cfg.AllowUnsafeKeys {
-		if err := checkSafe(s.cfg.KeyDir, o.uid); err != nil {
-			return all(withKind(what, err, s))
-		}
-	}
-	dir, err := safefile.OpenDir(s.cfg.KeyDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return all(s.fileFault(what, err))
-	}
-	defer dir.Close()
-	d := &keyDir{Dir: dir, signer: s, owner: o, daemon: lookUpUser(o.uid)}
 	failed := map[string]error{}
 	for _, domain := range domains {
-		if err := d.screen(domain); err != nil {
-			failed[domain] = err
-		}
+		failed[domain] = err
 	}
 	return failed
-}
-
-// screen foresees that OpenDKIM would not take a key file of the domain.
-func (d *keyDir) screen(domain string) error {
-	sub, err := d.Sub(domain)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return d.signer.fileFault("use key directory "+d.full(domain), d.foreignLink(domain, err))
-	}
-	defer sub.Close()
-	return d.fit(domain, sub)
 }

@@ -40,7 +40,7 @@ func TestCheckNamesWhatFails(t *testing.T) {
 			return os.WriteFile(filepath.Join(d.KeyDir, "a.example"), nil, 0o600)
 		}, undo: func() { os.RemoveAll(filepath.Join(d.KeyDir, "a.example")) }, code: "unsafe-file", words: "a.example"},
 		"owner unknown": {edit: func(c *Config) error { c.Owner = "nobody-of-that-name"; return nil },
-			words: "name the user that opendkim runs as"},
+			words: "name the user that OpenDKIM runs as"},
 		"table unreadable": {edit: func(*Config) error { return os.Chmod(d.KeyTable, 0o600) },
 			undo: func() { os.Chmod(d.KeyTable, 0o644) }, code: "unreadable-table", words: "chmod o+r"},
 		"one table missing": {edit: func(c *Config) error { c.KeyTable = filepath.Join(d.Dir, "absent"); return nil },

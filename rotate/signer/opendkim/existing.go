@@ -11,6 +11,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
 // Existing is a host's tables as they stand, whoever wrote them. It is immutable.
@@ -39,7 +40,7 @@ func readFlat(table, path string) ([]byte, error) {
 		return nil, fault.Lasting(what, fmt.Errorf("it is a data set of type %s", kind),
 			"only flat files can be read; give the table as file: or refile:, or each key with --key-file")
 	}
-	data, err := safefile.Read(path, maxTable)
+	data, err := safefile.Read(path, keyfiles.MaxTable)
 	if err != nil {
 		return nil, fault.Lasting(what, err, "name the table as opendkim.conf does, and run as a user that may read it")
 	}
@@ -97,20 +98,11 @@ func (k ExistingKey) Read() ([]byte, error) {
 		return nil, fault.Lasting("read key file "+k.Path, errors.New("the path is relative to where the daemon runs"),
 			"write the whole path in the KeyTable, or give the key with --key-file")
 	}
-	data, err := readKeyFile(k.Path)
+	data, err := keyfiles.ReadKey(k.Path)
 	if err != nil {
 		return nil, fault.Lasting("read key file "+k.Path, err, "name a regular file, and run as a user that may read it")
 	}
 	return data, nil
-}
-
-// readKeyFile reads a key file as the daemon does, which follows symbolic links, whoever put
-// them; so nothing of it is ever shown or written. Only a regular file of a key's size is read.
-func readKeyFile(path string) ([]byte, error) {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	return safefile.Read(path, maxKey)
 }
 
 // realPath is where a file really stands, as far as what leads there exists.

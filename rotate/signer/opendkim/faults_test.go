@@ -45,7 +45,7 @@ func TestConfigFaults(t *testing.T) {
 		func(c *Config) { c.Owner = "no-such-user" },
 		func(c *Config) { c.Group = "no-such-group" },
 	} {
-		_, err := undisturbed(t, edit).openKeyDir()
+		_, err := undisturbed(t, edit).store.Open()
 		faulttest.Shown(t, err)
 	}
 }
@@ -73,7 +73,7 @@ func TestInterrupted(t *testing.T) {
 	cancel(errors.New("the time is up"))
 	_, err = s.openTables(ctx)
 	faulttest.Shown(t, err)
-	faulttest.Shown(t, s.lockFault(ctx, held.key, ctx.Err()))
+	faulttest.Shown(t, s.store.LockFault(ctx, held.key, ctx.Err()))
 	_, err = s.keyID(ctx, "/k")
 	faulttest.Shown(t, err)
 	b := newBatch(s, []dkim.SigningKey{key})
@@ -130,7 +130,7 @@ func TestForeignKeyFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	faulttest.Shown(t, s.removeKey(root, ref))
+	faulttest.Shown(t, s.store.Remove(root, ref))
 	if _, err := os.Stat(s.keyPath(ref)); err != nil {
 		t.Error(err)
 	}

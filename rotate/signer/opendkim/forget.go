@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -47,17 +46,17 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 		return err
 	}
 	if dead {
-		if err := b.replaceFile(b.sign, b.signTab.bytes()); err != nil {
+		if err := b.store.Replace(b.sign, b.signTab.bytes()); err != nil {
 			return b.fileFault("write table "+b.signTable, err)
 		}
 	}
 	if entries {
-		if err := b.replaceFile(b.key, b.keyTab.bytes()); err != nil {
+		if err := b.store.Replace(b.key, b.keyTab.bytes()); err != nil {
 			return b.fileFault("write table "+b.keyTable, err)
 		}
 	}
 	for _, ref := range forgotten {
-		if err := s.removeKey(root, ref); err != nil {
+		if err := s.store.Remove(root, ref); err != nil {
 			b.failed[ref.Domain] = err
 		}
 	}
@@ -199,54 +198,4 @@ func (b *batch) uses() (names, paths map[string]bool) {
 		}
 	}
 	return names, paths
-}
-
-// removeKey removes a key file if it holds that key, and what a crash may have
-// left beside it.
-func (s *Signer) removeKey(root *safefile.Dir, ref dkim.Ref) error {
-	what := "remove key file " + s.keyPath(ref)
-	dir, err := root.Sub(ref.Domain)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return s.fileFault(what, err)
-	}
-	defer dir.Close()
-	name := path.Base(keyFileName(ref))
-	if err := removeLeft(dir, name); err != nil {
-		return s.fileFault(what, err)
-	}
-	data, err := dir.Read(name, maxKey)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return s.fileFault(what, err)
-	}
-	if !sameKey(data, nil, ref.KeyID) {
-		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: what,
-			Err: errors.New("it does not hold that key"), Hint: "move it away if nothing uses it"}
-	}
-	if err := dir.Remove(name); err != nil {
-		return s.fileFault(what, err)
-	}
-	return nil
-}
-
-// removeLeft removes unfinished copies of a key file, also an older version's.
-func removeLeft(dir *safefile.Dir, name string) error {
-	entries, err := dir.Entries()
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if e.Name() != name+".new" && !strings.HasPrefix(e.Name(), "."+name+".new-") {
-			continue
-		}
-		if err := dir.Remove(e.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -26,11 +27,11 @@ func theirs(t *testing.T, d *signertest.OpenDKIM) string {
 		t.Fatal(err)
 	}
 	u := daemonUser(t)
-	chown(t, dir, u.uid, u.gid)
+	chown(t, dir, u.UID, u.GID)
 	return dir
 }
 
-func daemonUser(t *testing.T) owner {
+func daemonUser(t *testing.T) keyfiles.Owner {
 	t.Helper()
 	u, err := user.Lookup("opendkim")
 	if err != nil {
@@ -38,7 +39,7 @@ func daemonUser(t *testing.T) owner {
 	}
 	uid, _ := strconv.Atoi(u.Uid)
 	gid, _ := strconv.Atoi(u.Gid)
-	return owner{uid, gid}
+	return keyfiles.Owner{UID: uid, GID: gid}
 }
 
 // victim is a file or directory of root's that nothing may happen to.
@@ -67,8 +68,8 @@ func (v victim) check(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info.Mode() != v.info.Mode() || ownerOf(info) != ownerOf(v.info) {
-		t.Fatalf("%s: %v %v; want %v %v", v.path, info.Mode(), ownerOf(info), v.info.Mode(), ownerOf(v.info))
+	if info.Mode() != v.info.Mode() || keyfiles.OwnerOf(info) != keyfiles.OwnerOf(v.info) {
+		t.Fatalf("%s: %v %v; want %v %v", v.path, info.Mode(), keyfiles.OwnerOf(info), v.info.Mode(), keyfiles.OwnerOf(v.info))
 	}
 	if info.IsDir() {
 		if files, _ := os.ReadDir(v.path); len(files) > 0 {
@@ -86,7 +87,7 @@ func TestPlanted(t *testing.T) {
 	needRoot(t)
 	k := signertest.Keys(t, 1)
 	key := signertest.At("a.example", "s1", k[0])
-	name := keyFileName(key.Ref())
+	name := filepath.Join("a.example", "s1-"+key.Key.ID()[:8]+".private")
 	for what, test := range map[string]struct {
 		link     func(s *Signer) string
 		dir      bool // the victim is one
@@ -117,15 +118,15 @@ func TestPlanted(t *testing.T) {
 				if err := os.MkdirAll(dir, 0o700); err != nil {
 					t.Fatal(err)
 				}
-				chown(t, dir, u.uid, u.gid)
+				chown(t, dir, u.UID, u.GID)
 				if dir == filepath.Dir(link) && dir != s.cfg.KeyDir {
-					chown(t, s.cfg.KeyDir, u.uid, u.gid)
+					chown(t, s.cfg.KeyDir, u.UID, u.GID)
 				}
 			}
 			if err := os.Symlink(v.path, link); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.Lchown(link, u.uid, u.gid); err != nil {
+			if err := os.Lchown(link, u.UID, u.GID); err != nil {
 				t.Fatal(err)
 			}
 			err := s.Activate(t.Context(), []dkim.SigningKey{key})

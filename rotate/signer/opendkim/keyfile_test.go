@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -125,8 +126,8 @@ func TestKeyFiles(t *testing.T) {
 		t.Helper()
 		info, err := os.Stat(path)
 		dir, _ := os.Stat(d.KeyDir)
-		if err != nil || info.Mode() != 0o600 || ownerOf(info) != ownerOf(dir) {
-			t.Errorf("key file: %v %v, %v", info.Mode(), ownerOf(info), err)
+		if err != nil || info.Mode() != 0o600 || keyfiles.OwnerOf(info) != keyfiles.OwnerOf(dir) {
+			t.Errorf("key file: %v %v, %v", info.Mode(), keyfiles.OwnerOf(info), err)
 		}
 	}
 	activate(t, s, key)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
 // Signer is one OpenDKIM daemon. It is safe for concurrent use, also by several processes.
@@ -16,6 +17,7 @@ type Signer struct {
 	refile     bool // the SigningTable's type
 	network    string
 	address    string
+	store      *keyfiles.Store              // the key files
 	beforeStep func(operation string) error // tests stop here; nil otherwise
 }
 
@@ -31,6 +33,7 @@ func New(cfg Config) (*Signer, error) {
 	}
 	s.cfg.ReloadTimeout = cmp.Or(cfg.ReloadTimeout, 30*time.Second)
 	s.cfg.Lag = cmp.Or(cfg.Lag, defaultLag)
+	s.store = s.newStore()
 	return s, nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -223,8 +224,8 @@ func writeKey(t testing.TB, d *signertest.OpenDKIM, path string, key *dkim.Priva
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := ownerOf(info); o.uid != os.Geteuid() {
-		if err := os.Chown(path, o.uid, o.gid); err != nil {
+	if o := keyfiles.OwnerOf(info); o.UID != os.Geteuid() {
+		if err := os.Chown(path, o.UID, o.GID); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
 // pending is the marker: the domains whose change is not known to be in effect,
@@ -22,7 +24,7 @@ type pendingFile struct {
 func (s *Signer) pendingPath() string { return realPath(s.keyTable) + ".dkimbot-pending" }
 
 func (s *Signer) readPending() (pending, error) {
-	data, err := readTable(s.pendingPath())
+	data, err := keyfiles.ReadTable(s.pendingPath())
 	if err != nil {
 		return nil, err
 	}
@@ -49,12 +51,12 @@ func (b *batch) writePending(p pending) error {
 		if err != nil {
 			return err
 		}
-		return b.replaceFile(b.mark, append(data, '\n'))
+		return b.store.Replace(b.mark, append(data, '\n'))
 	}
 	if err := b.step("remove the marker"); err != nil {
 		return err
 	}
-	if err := b.mark.Remove(b.mark.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := b.mark.Remove(b.mark.Name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return b.mark.Sync()

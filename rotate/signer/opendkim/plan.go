@@ -8,6 +8,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
 // foreignLines is what other people's lines say that concerns us.
@@ -23,11 +24,11 @@ type foreignUse struct{ pattern, selector string }
 // readTables reads and cuts both tables and the marker. It refuses a damaged block, and
 // one of another signer.
 func (b *batch) readTables() error {
-	keys, err := b.key.read()
+	keys, err := b.key.Read()
 	if err != nil {
 		return b.fileFault("read KeyTable "+b.keyTable, err)
 	}
-	sign, err := b.sign.read()
+	sign, err := b.sign.Read()
 	if err != nil {
 		return b.fileFault("read SigningTable "+b.signTable, err)
 	}
@@ -40,9 +41,9 @@ func (b *batch) readTables() error {
 	if err := cmp.Or(b.claim(b.keyTable, &b.keyTab), b.claim(b.signTable, &b.signTab)); err != nil {
 		return err
 	}
-	marker, err := b.mark.read()
+	marker, err := b.mark.Read()
 	if err == nil {
-		b.marker, err = parsePending(b.mark.path(), marker)
+		b.marker, err = parsePending(b.mark.Full(), marker)
 	}
 	if err != nil {
 		return fault.Lasting("read the marker of signer "+b.cfg.Name, err,
@@ -154,8 +155,8 @@ func (b *batch) written(domain string) inUse {
 }
 
 func (b *batch) holds(path string, j *job) bool {
-	data, err := readKeyFile(path)
-	return err == nil && sameKey(data, j.Key.PEM(), j.Key.ID())
+	data, err := keyfiles.ReadKey(path)
+	return err == nil && keyfiles.SameKey(data, j.Key.PEM(), j.Key.ID())
 }
 
 // clash returns why j can't be carried out beside the foreign lines. A foreign

@@ -177,10 +177,10 @@ func (b *batch) goBack(ctx context.Context, jobs []*job) error {
 			b.keyTab.set(c.key, c.before)
 		}
 	}
-	if err := b.replaceFile(b.sign, b.signTab.bytes()); err != nil {
+	if err := b.store.Replace(b.sign, b.signTab.bytes()); err != nil {
 		return b.fileFault("go back to the old table "+b.signTable, err)
 	}
-	if err := b.replaceFile(b.key, b.keyTab.bytes()); err != nil {
+	if err := b.store.Replace(b.key, b.keyTab.bytes()); err != nil {
 		return b.fileFault("go back to the old table "+b.keyTable, err)
 	}
 	return b.reload(ctx)

@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/settings"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
 // Key files get the owner of the key directory where nothing names another. Where that is root, or the
@@ -24,7 +25,7 @@ func (c *Config) unknownReader() (problem string, missing bool) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "is not there yet, and nothing tells which user OpenDKIM runs as, who has to read the key files in it", true
-	case err == nil && ownerOf(info).uid == 0:
+	case err == nil && keyfiles.OwnerOf(info).UID == 0:
 		return "belongs to root, so that key files in it would be for root alone: " +
 			"an OpenDKIM with a user of its own could read none of them, and mail would go unsigned", false
 	}

@@ -1,0 +1,153 @@
+package keyfiles
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
+)
+
+// Dir is the key directory while it is worked in. All access goes through
+// open directories, so that no name and no symbolic link leads out of it.
+type Dir struct {
+	*safefile.Dir
+	store  *Store
+	owner  Owner
+	daemon Account
+}
+
+// Put makes sure that the key's file is there, with this content, owner and
+// mode, durably. It reports whether it wrote anything. A file that holds
+// another key is left alone (I6).
+func (d *Dir) Put(key dkim.SigningKey) (wrote bool, err error) {
+	dir, err := d.openDomain(key.Domain)
+	if err != nil {
+		return false, err
+	}
+	defer dir.Close()
+	file := Place{dir, path.Base(name(key.Ref()))}
+	f, err := file.Open(file.Name, maxKey)
+	switch {
+	case err == nil:
+		defer f.Close()
+		return false, d.correct(f, key)
+	case !errors.Is(err, fs.ErrNotExist):
+		return false, d.store.Fault("read key file "+file.Full(), err)
+	}
+	if err := d.store.write(file, key.Key.PEM(), d.owner.as(0o600)); err != nil {
+		return false, d.store.Fault("write key file "+file.Full(), err)
+	}
+	return true, nil
+}
+
+func (d *Dir) full(name string) string { return filepath.Join(d.Path(), name) }
+
+// SameKey reports whether a file holds the wanted key, maybe in another encoding.
+func SameKey(had, want []byte, id string) bool {
+	if bytes.Equal(had, want) {
+		return true
+	}
+	k, err := dkim.ParsePrivateKey(had)
+	return err == nil && k.ID() == id
+}
+
+// openDomain opens a domain's directory, makes it when it is missing, and checks it. One that is there already
+// is never given away.
+func (d *Dir) openDomain(domain string) (*safefile.Dir, error) {
+	what := "use key directory " + d.full(domain)
+	if err := d.store.step("make directory " + domain); err != nil {
+		return nil, err
+	}
+	dir, err := d.Sub(domain)
+	if errors.Is(err, fs.ErrNotExist) {
+		if dir, err = d.Mkdir(domain, d.owner.as(0o700)); errors.Is(err, fs.ErrExist) { // another process was faster
+			dir, err = d.Sub(domain)
+		}
+	}
+	if err != nil {
+		return nil, d.store.Fault(what, d.foreignLink(domain, err))
+	}
+	if err := d.fit(domain, dir); err != nil {
+		dir.Close()
+		return nil, err
+	}
+	return dir, nil
+}
+
+// fit checks a domain's directory.
+func (d *Dir) fit(domain string, dir *safefile.Dir) error {
+	what := "use key directory " + d.full(domain)
+	info, err := dir.Stat()
+	if err != nil {
+		return d.store.Fault(what, err)
+	}
+	problem := d.daemon.unsafe(info.Mode, Owner{info.UID, info.GID})
+	if problem == "" || d.store.Unchecked && info.Mode.IsDir() {
+		return nil
+	}
+	return &fault.Error{Kind: fault.Refused, Code: codes.UnsafeKeyDir, What: what, Err: errors.New("it " + problem),
+		Hint: fmt.Sprintf("give it to %s with mode 0700: chown %d:%d %s && chmod 700 %s", d.daemon.Name, d.owner.UID,
+			d.owner.GID, d.full(domain), d.full(domain))}
+}
+
+// foreignLink says what stands at a domain's name when it is not a directory.
+func (d *Dir) foreignLink(domain string, err error) error {
+	info, e := d.Lstat(domain)
+	if e != nil || info.Mode.IsDir() {
+		return err
+	}
+	found := "is not a directory"
+	if info.Mode&fs.ModeSymlink != 0 {
+		found = "is a symbolic link, which escapes from key_dir"
+	}
+	return &safefile.Refused{Path: d.full(domain), Found: found, Remedy: "move it away"}
+}
+
+// correct checks a key file that was there and gives it the owner and mode that it needs:
+// the file that was read, whatever stands at its name by then.
+func (d *Dir) correct(f *os.File, key dkim.SigningKey) error {
+	what := "write key file " + f.Name()
+	had, err := safefile.ReadAll(f, maxKey)
+	if err != nil {
+		return d.store.Fault(what, err)
+	}
+	info, err := safefile.Stat(f)
+	if err != nil {
+		return d.store.Fault(what, err)
+	}
+	if !SameKey(had, key.Key.PEM(), key.Key.ID()) {
+		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: what,
+			Err: errors.New("another file stands there"), Hint: "move it away if nothing uses it"}
+	}
+	as := d.owner.as(0o600)
+	if info.Links != 1 && (info.Mode.Perm() != as.Mode || info.UID != as.UID || info.GID != as.GID) {
+		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: what,
+			Err: fmt.Errorf("the file there has %d names (hard links) and not the owner and mode that %s needs",
+				info.Links, d.store.Program), Hint: "move it away; the next run writes it again"}
+	}
+	if err := as.Apply(f); err != nil {
+		return d.store.Fault("correct the owner and mode of key file "+f.Name(), err)
+	}
+	return nil
+}
+
+// screen foresees that a file of the domain would not be taken.
+func (d *Dir) screen(domain string) error {
+	sub, err := d.Sub(domain)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return d.store.Fault("use key directory "+d.full(domain), d.foreignLink(domain, err))
+	}
+	defer sub.Close()
+	return d.fit(domain, sub)
+}

@@ -1,0 +1,203 @@
+package keyfiles
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
+)
+
+// maxKey bounds what is read: a private key with comments.
+const maxKey = 1 << 16
+
+// Store is the key files of one signer.
+type Store struct {
+	Signer  string // its name, in messages
+	Program string // that reads the files, in messages: "OpenDKIM"
+	Path    string // the directory, absolute; made when missing
+	// Owner and Group are the user and group that the program runs as, by name or number; see For.
+	Owner, Group string
+	Likely       func() Owner // whom keys are for where neither tells and Path is missing; nil for the running user
+	// Unchecked leaves out the check of the directories. Trouble says what would happen without it, and Rule names
+	// the program's own rule.
+	Unchecked     bool
+	Trouble, Rule string
+	Step          func(operation string) error // marks the place between two operations; tests stop there
+}
+
+func (s *Store) step(operation string) error {
+	if s.Step == nil {
+		return nil
+	}
+	return s.Step(operation)
+}
+
+// name returns where a key lives below the key directory. The key id in
+// it makes a new key a new file.
+func name(ref dkim.Ref) string {
+	return path.Join(ref.Domain, ref.Selector+"-"+ref.KeyID[:8]+".private")
+}
+
+// File returns the path of a key's file.
+func (s *Store) File(ref dkim.Ref) string { return filepath.Join(s.Path, name(ref)) }
+
+// Open checks that the program will accept keys below the key directory and
+// makes it when it is missing.
+func (s *Store) Open() (*Dir, error) {
+	d, err := s.prepare()
+	if err != nil {
+		return nil, err
+	}
+	d.Dir, err = safefile.OpenDir(s.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		d.Dir, err = s.makeDir(d.owner)
+	}
+	if err != nil {
+		return nil, s.Fault("use key_dir "+s.Path, err)
+	}
+	return d, nil
+}
+
+// prepare checks what leads to the key directory.
+func (s *Store) prepare() (*Dir, error) {
+	o, err := s.For()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.CheckPath(o); err != nil {
+		return nil, err
+	}
+	return &Dir{store: s, owner: o, daemon: LookUp(o.UID)}, nil
+}
+
+// CheckPath refuses a key directory in which others than root and the program's user could exchange keys, or that
+// it can't reach.
+func (s *Store) CheckPath(o Owner) error {
+	if s.Unchecked {
+		return nil
+	}
+	if err := s.checkSafe(o.UID); err != nil {
+		return s.FaultOr("use key_dir "+s.Path, err)
+	}
+	return nil
+}
+
+// makeDir makes the key directory; it has its owner from the first instant.
+func (s *Store) makeDir(o Owner) (*safefile.Dir, error) {
+	up, name, err := Making(s.Path)
+	if err != nil {
+		return nil, err
+	}
+	defer up.Close()
+	return up.Mkdir(name, o.as(0o700))
+}
+
+// Screen foresees, for each domain, that Put would refuse a key. It makes nothing.
+func (s *Store) Screen(domains []string) map[string]error {
+	failed := map[string]error{}
+	d, err := s.prepare()
+	if err == nil {
+		d.Dir, err = safefile.OpenDir(s.Path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			err = s.Fault("use key_dir "+s.Path, err)
+		} else {
+			defer d.Close()
+		}
+	}
+	for _, domain := range domains {
+		of := err
+		if of == nil {
+			of = d.screen(domain)
+		}
+		if of != nil {
+			failed[domain] = of
+		}
+	}
+	return failed
+}
+
+// MayWrite foresees, for each domain, that no key file can be written, or be given to the program's user.
+func (s *Store) MayWrite(domains []string) map[string]error {
+	failed := map[string]error{}
+	for _, domain := range domains {
+		place := filepath.Join(s.Path, domain)
+		err := safefile.MayMake(place)
+		if o, unknown := s.For(); err == nil && unknown == nil { // else that is told already
+			err = safefile.MayGive(o.UID, o.GID)
+		}
+		if err != nil && !errors.Is(err, syscall.ENOTDIR) {
+			failed[domain] = preflight.Coded(codes.NotWritable, s.Fault("write key files in "+place, err))
+		}
+	}
+	return failed
+}
+
+// ReadKey reads a key file as the daemon does, which follows symbolic links, whoever put
+// them; so nothing of it is ever shown or written. Only a regular file of a key's size is read.
+func ReadKey(path string) ([]byte, error) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	return safefile.Read(path, maxKey)
+}
+
+// Remove removes a key's file if it holds that key, and what a crash may have
+// left beside it. root is the open key directory.
+func (s *Store) Remove(root *safefile.Dir, ref dkim.Ref) error {
+	what := "remove key file " + s.File(ref)
+	dir, err := root.Sub(ref.Domain)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return s.Fault(what, err)
+	}
+	defer dir.Close()
+	name := path.Base(name(ref))
+	if err := removeLeft(dir, name); err != nil {
+		return s.Fault(what, err)
+	}
+	data, err := dir.Read(name, maxKey)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return s.Fault(what, err)
+	}
+	if !SameKey(data, nil, ref.KeyID) {
+		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: what,
+			Err: errors.New("it does not hold that key"), Hint: "move it away if nothing uses it"}
+	}
+	if err := dir.Remove(name); err != nil {
+		return s.Fault(what, err)
+	}
+	return nil
+}
+
+// removeLeft removes unfinished copies of a key file, also an older version's.
+func removeLeft(dir *safefile.Dir, name string) error {
+	entries, err := dir.Entries()
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() != name+".new" && !strings.HasPrefix(e.Name(), "."+name+".new-") {
+			continue
+		}
+		if err := dir.Remove(e.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
