@@ -46,7 +46,7 @@ SOAK ?= 1h
 CASES ?= 3000
 soak:
 	$(GO) test -run 'Soak' -timeout 0 ./rotate/simulate -soak $(SOAK)
-	RAPID_CHECKS=$(CASES) $(GO) test -run 'TestRandomOperations|TestAnything|TestPlanIsSafe' -timeout 0 ./rotate/engine ./rotate/simulate
+	RAPID_CHECKS=$(CASES) $(GO) test -run 'TestRandomOperations|TestAnything|TestPlanIsSafe' -timeout 0 ./rotate/plan ./rotate/engine ./rotate/simulate
 
 # Changes one line of the planner and the transitions at a time, and tells which changes no
 # test notices. It takes an hour or two; MUTANTS="-every 40" takes a sample, and with "-log FILE" a

@@ -16,6 +16,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 // byHand publishes a key record, a month ago, and lets the hosts sign with the key.
@@ -28,13 +29,13 @@ func (w *world) byHand(d wish, selector string, hosts ...string) dkim.SigningKey
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	z := w.zone(k.Name.String())
-	z.set(w.clock().Add(-31*day), 0, record(key), time.Hour, false)
-	z.ours = record(key)
+	z.set(w.clock().Add(-31*day), 0, plantest.Record(key), time.Hour, false)
+	z.ours = plantest.Record(key)
 	w.backups[k.Ref()] = key
 	for _, h := range hosts {
 		w.hosts[h].files[k.Ref()] = key
 		w.hosts[h].uses = append(w.hosts[h].uses,
-			&use{ref: k.Ref(), record: record(key), from: w.clock().Add(-30 * day), noted: true})
+			&use{ref: k.Ref(), record: plantest.Record(key), from: w.clock().Add(-30 * day), noted: true})
 	}
 	return k
 }
@@ -329,7 +330,7 @@ func TestAdoptRefuses(t *testing.T) {
 			[]string{"s2", "give its key, too"}},
 		"two keys for one": {func(s scene) { s.a.Keys = append(s.a.Keys, s.a.Keys[0]) }, "two-keys", nil},
 		"no signers":       {func(s scene) { s.d.Signers = nil }, "no-signers", nil},
-		"a test message fails": {func(s scene) { s.w.spoil("mail", record(s.a.Keys[0].Key)+"; s=other") }, "bad-record",
+		"a test message fails": {func(s scene) { s.w.spoil("mail", plantest.Record(s.a.Keys[0].Key)+"; s=other") }, "bad-record",
 			[]string{"does not allow email"}},
 		"its own keys are there": {func(s scene) {
 			s.d.Policy.Selectors = [2]string{"s1", "s2"}
@@ -519,7 +520,7 @@ func TestFormer(t *testing.T) {
 	if plan, _, _ = planner.Plan(context.Background(), d.Domain, d.Request); len(plan.Warnings) != 0 {
 		t.Errorf("warnings two months later: %q", plan.Warnings)
 	}
-	if shown := w.shown(old.Name.String()); shown[0] != record(old.Key) {
+	if shown := w.shown(old.Name.String()); shown[0] != plantest.Record(old.Key) {
 		t.Errorf("I6: DNS shows %q at the old selector", shown)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 // approve makes a plan for the domain as it is now, and approves of it.
@@ -134,12 +135,12 @@ func TestApplyStale(t *testing.T) {
 		}, "the state of example.com has moved on from revision"},
 		"record": {func(_ *testing.T, w *world, _ *wish) { w.spoil("s2", "") },
 			"DNS shows something else at s2._domainkey.example.com than when the plan was made: no record"},
-		"foreign record": {func(_ *testing.T, w *world, _ *wish) { w.spoil("s1", foreignRecord) },
+		"foreign record": {func(_ *testing.T, w *world, _ *wish) { w.spoil("s1", plantest.ForeignRecord) },
 			`DNS shows something else at s1._domainkey.example.com than when the plan was made: "v=DKIM1; k=ed25519`},
 		"key": {func(_ *testing.T, w *world, _ *wish) {
 			name := dkim.Name{Domain: "example.com", Selector: "s2"}
-			w.keys[name] = append(w.keys[name], someKeys()[0])
-		}, "the keystore's newest key for s2._domainkey.example.com is version 2, " + rotate.ShortID(someKeys()[0].ID()) +
+			w.keys[name] = append(w.keys[name], plantest.Keys()[0])
+		}, "the keystore's newest key for s2._domainkey.example.com is version 2, " + rotate.ShortID(plantest.Keys()[0].ID()) +
 			"; when the plan was made it was version 1, "},
 		"signer": {func(_ *testing.T, w *world, _ *wish) {
 			w.hosts["mx2"].stop()
@@ -225,7 +226,7 @@ func TestApplyNotWhatBecameDue(t *testing.T) {
 	w.settle(d)
 	w.spoil("s2", "")
 	a := w.approve("p1", d) // to publish s2 again
-	w.spoil("s2", record(w.live(dkim.Name{Domain: "example.com", Selector: "s2"})[0]))
+	w.spoil("s2", plantest.Record(w.live(dkim.Name{Domain: "example.com", Selector: "s2"})[0]))
 	w.spoil("s2", "")
 	d.Signers = append(d.Signers, "mx2")
 	w.addHost("mx2")

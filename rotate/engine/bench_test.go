@@ -10,24 +10,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/verify"
 )
 
-// BenchmarkPlan plans for ten thousand domains from what was observed.
-func BenchmarkPlan(b *testing.B) {
-	for name, scene := range map[string]func() *scene{"new": newScene, "ready": readyScene, "switching": switchingScene, "replacing": publishedScene} {
-		b.Run(name, func(b *testing.B) {
-			s := scene()
-			b.ReportAllocs()
-			for b.Loop() {
-				for range 10_000 {
-					if p := s.want.plan(s.now, s.have, s.seen); p.Stop != nil {
-						b.Fatal(p.Stop)
-					}
-				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/10_000, "ns/domain")
-		})
-	}
-}
-
 // BenchmarkBootstrap carries out all steps of new domains, with keys that cost nothing.
 func BenchmarkBootstrap(b *testing.B) {
 	w := newWorld(quiet{b}, "mx1")

@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -44,7 +45,7 @@ func (w *world) checkSelector(name dkim.Name, sel *rotate.Selector) {
 	if len(live) != 1 || sel.Next != nil || len(sel.Retired) > 0 {
 		w.Fatalf("I5, I7: the keystore holds %d keys for %s, want 1; state: %+v", len(live), name, sel)
 	}
-	want := record(live[0])
+	want := plantest.Record(live[0])
 	w.mu.Lock()
 	got := w.shown(name.String())
 	w.mu.Unlock()
@@ -233,7 +234,7 @@ func TestRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign := record(other)
+	foreign := plantest.Record(other)
 	s2 := dkim.Name{Domain: "example.com", Selector: "s2"}
 	tests := map[string]struct {
 		ready bool // bootstrap first

@@ -2,8 +2,6 @@ package engine_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/forecast"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 // foresee returns what is to come for the domain, given what is there now.
@@ -135,7 +134,7 @@ func (w *world) happens(t *testing.T, d wish, end time.Time) (steps []string) {
 func TestForecastStops(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	w.settle(d)
-	w.spoil("s2", foreignRecord)
+	w.spoil("s2", plantest.ForeignRecord)
 	if out := w.foresee(d, 90*day); fault.CodeOf(out.Stop) != "foreign-record" || len(out.Coming) > 0 ||
 		!out.Until.Equal(w.Now()) {
 		t.Errorf("foreign record: %v, %d steps, until %s", out.Stop, len(out.Coming), out.Until)
@@ -163,33 +162,5 @@ func TestForecastStops(t *testing.T) {
 	d.Policy.Schedule = "never"
 	if out := w.foresee(d, 90*day); out.Stop == nil {
 		t.Error("a schedule that can't be read is foreseen")
-	}
-}
-
-// Forecast leaves its arguments alone (I11), names no key that is yet to be made,
-// and never fails to end.
-func TestForecastIsPure(t *testing.T) {
-	for n, make := range []func() *scene{newScene, bootstrappingScene, readyScene, switchingScene, drainingScene, drainedScene, storedScene, publishedScene, replacedScene} {
-		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			s, same := make(), make()
-			out := forecast.Of(s.now, s.now.Add(365*day), s.want.Domain, s.want.Request, s.have, s.seen, nil)
-			errs := cmp.Comparer(func(a, b error) bool { return errors.Is(a, b) })
-			if diff := cmp.Diff(same, s, cmp.AllowUnexported(scene{}), errs); diff != "" {
-				t.Errorf("the arguments were changed:\n%s", diff)
-			}
-			if out.Stop != nil || len(out.Coming) < 20 {
-				t.Errorf("%v, %d steps", out.Stop, len(out.Coming))
-			}
-			for _, c := range out.Coming {
-				before, after := c.Step.Facts()
-				for _, f := range []rotate.Facts{before, after} {
-					for name, v := range f {
-						if strings.HasPrefix(v, "to be made") {
-							t.Errorf("%s is %q", name, v)
-						}
-					}
-				}
-			}
-		})
 	}
 }

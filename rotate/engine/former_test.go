@@ -8,6 +8,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 // movedOver is a domain that was moved over from the selector mail, a few days ago.
@@ -77,7 +78,7 @@ func TestLeftOverWhenItsKeyIsReplaced(t *testing.T) {
 	if st.Phase != rotate.Ready || st.Selectors["s1"].Key.ID == st.Signers["mx2"].KeyID {
 		t.Fatalf("phase %s, mx2 at %+v", st.Phase, st.Signers["mx2"])
 	}
-	if told(st.Drift) != "signer-left-over mx2!" ||
+	if plantest.Findings(st.Drift) != "signer-left-over mx2!" ||
 		!strings.Contains(st.Drift[0].Message, "fails, because that key was replaced") {
 		t.Errorf("the drift is %+v", st.Drift)
 	}

@@ -7,30 +7,12 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
 // Each test of this file guards one line that could once be changed without any other
 // test or the simulator noticing.
-
-// TestRemovedStrayDrainsAgain: a signer that strayed and is taken out of the configuration
-// before it was seen to come back may have signed with the draining selector until now: the
-// drain begins again (I2, I10).
-func TestRemovedStrayDrainsAgain(t *testing.T) {
-	s := drainedScene()
-	s.unsure("mx2")
-	s.want = wanted("mx1")
-	delete(s.seen.Signers, "mx2")
-	p := s.want.plan(s.now, s.have, s.seen)
-	if p.Stop != nil || len(p.Steps) == 0 || p.Steps[0].Kind != rotate.Drain {
-		t.Fatalf("I10: %v; steps %s; want a drain", p.Stop, brief(p, s.now))
-	}
-	if left := p.Steps[0].NotBefore.Sub(s.now); left != s.want.Policy.Drain {
-		t.Errorf("I10: the drain has %s left, want all of it", left)
-	}
-}
 
 // TestRevokesOnlyWhatASignerSurelyLeft: a signer that came back from a backup has not left
 // the compromised key, whatever it had confirmed: the key is not revoked while no signer can
@@ -52,21 +34,6 @@ func TestRevokesOnlyWhatASignerSurelyLeft(t *testing.T) {
 	w.trouble = nil
 	w.settle(d)
 	w.checkReady(d, "s2")
-}
-
-// TestEmptyKeyOfOthers: a record with an empty p= at a selector where dkimbot never revoked
-// a key is somebody else's, and is left alone (I6).
-func TestEmptyKeyOfOthers(t *testing.T) {
-	s := readyScene()
-	s.show("s2", "v=DKIM1; p=")
-	p := s.want.plan(s.now, s.have, s.seen)
-	if !slices.ContainsFunc(p.Drift,
-		func(f rotate.Finding) bool { return f.Code == codes.RecordForeign && f.Selector == "s2" }) {
-		t.Errorf("I6: the differences are %+v", p.Drift)
-	}
-	if slices.ContainsFunc(p.Steps, func(s rotate.Step) bool { return s.Kind == rotate.Publish }) {
-		t.Errorf("I6: it is written over: %s", brief(p, s.now))
-	}
 }
 
 // TestPurgeWithClockSetForward: a clock that is set forward does not shorten the time that
@@ -186,22 +153,4 @@ func TestFlightBackIsConfirmedAnew(t *testing.T) {
 	w.trouble = nil
 	w.settle(d)
 	w.checkReady(d, "s1")
-}
-
-// TestGivenUpKeyWaitsForSilentSigner: a run that was killed may have given a key to a signer
-// that never confirmed it. While that one does not answer, the key is not destroyed (I1).
-func TestGivenUpKeyWaitsForSilentSigner(t *testing.T) {
-	for _, silent := range []bool{false, true} {
-		s := bootstrappingScene()
-		s.have.Selectors["s1"].Retired = []rotate.Retired{{KeyID: someKeys()[3].ID(), Version: 1,
-			Dropped: true, Leaked: true}}
-		if silent {
-			s.silent("mx1")
-		}
-		p := s.want.plan(s.now, s.have, s.seen)
-		destroys := slices.ContainsFunc(p.Steps, func(s rotate.Step) bool { return s.Kind == rotate.Destroy })
-		if destroys == silent {
-			t.Errorf("I1: with mx1 silent=%t the steps are %s", silent, brief(p, s.now))
-		}
-	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 // theirs lets somebody publish a value at a selector, with a TTL of nine hours.
@@ -27,7 +28,7 @@ func TestSomebodyElseWasThere(t *testing.T) {
 		name, value string
 		wait        time.Duration // from when it was removed to the first use, at least
 	}{
-		{"a key", record(key), 7*day + 9*time.Hour},
+		{"a key", plantest.Record(key), 7*day + 9*time.Hour},
 		{"a revoked key", "v=DKIM1; p=", 7*day + 9*time.Hour},
 		{"no key", "v=spf1 -all", 9 * time.Hour},
 	}

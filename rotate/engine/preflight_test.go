@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 // TestNoFirstKeyThatCouldNotBeUsed: what a domain would need of keystore, provider and signers is asked for
@@ -25,7 +26,7 @@ func TestNoFirstKeyThatCouldNotBeUsed(t *testing.T) {
 			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 			tc.set(w)
 			if p := w.plan(d); p.Stop == nil || p.Stop.Error() != why.Error() || len(p.Steps) > 0 || p.Next != nil {
-				t.Errorf("the dry run: %v, %s", p.Stop, brief(p, w.Now()))
+				t.Errorf("the dry run: %v, %s", p.Stop, plantest.Steps(p, w.Now()))
 			}
 			res := w.engine().Advance(context.Background(), d)
 			if res.Err == nil || fault.CodeOf(res.Err) != codes.NotAllowed || len(w.keys) > 0 || len(res.Done) > 0 {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -262,22 +261,4 @@ func TestTakenBackUnseen(t *testing.T) {
 	w.trouble = nil
 	w.settle(d)
 	w.checkReady(d, "s1")
-}
-
-// TestPurgeBesideAStranger: where somebody's record stands beside one of a released domain's, so
-// that it can't be revoked, its private key is kept for as long as DNS shows it (I5, I6).
-func TestPurgeBesideAStranger(t *testing.T) {
-	s := readyScene()
-	s.purging(-8*day, true)
-	s.show("s1", s.have.Selectors["s1"].Key.Record, "v=DKIM1; p=")
-	p := s.want.plan(s.now, s.have, s.seen)
-	for _, step := range p.Steps {
-		if step.Selector == "s1" {
-			t.Errorf("I5: %s of s1 is planned", step.Kind)
-		}
-	}
-	if len(p.Steps) == 0 || fault.CodeOf(p.Stop) != codes.ForeignRecord {
-		t.Errorf("%d steps for s2, stopped by %v", len(p.Steps), p.Stop)
-	}
-	faulttest.Shown(t, p.Stop)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 // restoreState writes an older state of the domain over the present one.
@@ -240,7 +241,7 @@ func TestReplacedKeyIsNotBelieved(t *testing.T) {
 	w.settle(d)
 	w.pass(8 * day)
 	w.keys[name] = old
-	w.spoil("s1", record(old[0]))
+	w.spoil("s1", plantest.Record(old[0]))
 	res := w.fromKeystore(d)
 	if fault.CodeOf(res.Err) != "replaced-key" {
 		t.Fatalf("%v", res.Err)

@@ -7,6 +7,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 // TestStuckSigner: that a signer would refuse a switch is found by the health check long before one is due. What
@@ -16,12 +17,12 @@ func TestStuckSigner(t *testing.T) {
 	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 	w.settle(d)
 	w.hosts["mx2"].stuck = stuck
-	if res := w.engine().Advance(t.Context(), d); res.Err != nil || told(res.State.Drift) != "signer-stuck mx2!" {
+	if res := w.engine().Advance(t.Context(), d); res.Err != nil || plantest.Findings(res.State.Drift) != "signer-stuck mx2!" {
 		t.Errorf("the health check: %v, %+v", res.Err, res.State.Drift)
 	}
 	d.Asked = true
 	if p := w.plan(d); fault.Text(p.Stop) != fault.Text(stuck) || len(p.Steps) > 0 {
-		t.Errorf("the dry run: %v, %s", p.Stop, brief(p, w.Now()))
+		t.Errorf("the dry run: %v, %s", p.Stop, plantest.Steps(p, w.Now()))
 	}
 	res := w.engine().Advance(t.Context(), d)
 	if fault.Text(res.Err) != fault.Text(stuck) || res.State.Phase != rotate.Ready {

@@ -1,13 +1,13 @@
 package engine_test
 
 import (
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 // underWildcard lets a wildcard answer where no record stands, with a TTL of twelve hours.
@@ -23,7 +23,7 @@ func (w *world) underWildcard(shows string) {
 // is gone by then: resolvers may keep it for its TTL, and receivers a key for days (I2).
 func TestWildcardIsRemembered(t *testing.T) {
 	for shows, wait := range map[string]time.Duration{
-		record(someKeys()[3]): 7*day + 12*time.Hour, "v=spf1 -all": 12 * time.Hour,
+		plantest.Record(plantest.Keys()[3]): 7*day + 12*time.Hour, "v=spf1 -all": 12 * time.Hour,
 	} {
 		for _, fails := range []string{"put s1", "publish s1"} {
 			w, d := newWorld(t, "mx1"), wanted("mx1")
@@ -48,7 +48,7 @@ func TestWildcardIsRemembered(t *testing.T) {
 // its record was missing, a wildcard's or somebody else's: receivers may keep that (I2). What is no
 // key is kept by resolvers alone.
 func TestRollbackAfterAnotherKey(t *testing.T) {
-	key := record(someKeys()[3])
+	key := plantest.Record(plantest.Keys()[3])
 	for name, tt := range map[string]struct {
 		wildcard, stands string
 		wait             time.Duration // from when the record is back
@@ -107,45 +107,5 @@ func TestFreshKeyAfterWildcard(t *testing.T) {
 	}
 	if key := w.state(d.Name).Selectors["s1"].Key; key.CacheWait < 9*time.Hour || key.CacheWait > 12*time.Hour {
 		t.Errorf("I2: the fresh key waits for resolvers for %s", key.CacheWait)
-	}
-}
-
-// TestSignerNeedNotCome: a signer whose mail verifies as it is does not come to the active key while
-// receivers may keep another one that stood there; one whose mail is lost does (I2).
-func TestSignerNeedNotCome(t *testing.T) {
-	for selector, wait := range map[string]time.Duration{"s2": 6 * day, "": 0} {
-		s := readyScene()
-		s.have.Selectors["s1"].Key.ShadowedAt = s.now.Add(-day)
-		s.stray(selector, s.have.Selectors["s2"].Key.ID, "mx1")
-		for _, step := range s.want.plan(s.now, s.have, s.seen).Steps {
-			if step.Kind == rotate.Activate && step.NotBefore.Before(s.now.Add(wait)) && wait > 0 {
-				t.Errorf("I2: mx1, which signs with %q, comes to s1 at %s", selector, step.NotBefore)
-			} else if step.Kind == rotate.Activate && wait == 0 && step.NotBefore.After(s.now) {
-				t.Errorf("I1: mx1, which signs with nothing, comes to s1 at %s", step.NotBefore)
-			}
-		}
-	}
-}
-
-// TestSupersededThoughSilent: where the keystore holds a key that the state does not know, and a record
-// is missing, what a signer confirmed to that state does not have the old key published again; what it
-// says now does (I4, I5).
-func TestSupersededThoughSilent(t *testing.T) {
-	for _, silent := range []bool{true, false} {
-		s := readyScene()
-		s.want.Signers = s.want.Signers[:1]
-		s.show("s1")
-		at := s.seen.Selectors["s1"]
-		at.KeyID, at.Version, at.Kept = someKeys()[3].ID(), 17, false
-		s.seen.Selectors["s1"] = at
-		if silent {
-			s.silent("mx1")
-		}
-		p := s.want.plan(s.now, s.have, s.seen)
-		published := slices.ContainsFunc(p.Steps,
-			func(step rotate.Step) bool { return step.Kind == rotate.Publish && step.Selector == "s1" })
-		if published == silent {
-			t.Errorf("I4: the signer is silent: %t; the key that the keystore does not hold is published: %t", silent, published)
-		}
 	}
 }

@@ -8,13 +8,11 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 // wish is a domain together with what a command asks of it.
-type wish struct {
-	rotate.Domain
-	rotate.Request
-}
+type wish plantest.Wish
 
 func (w wish) plan(now time.Time, have rotate.State, seen rotate.Observation) rotate.DomainPlan {
 	return plan.Plan(now, w.Domain, w.Request, have, seen)

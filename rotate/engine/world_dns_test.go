@@ -6,11 +6,12 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 const (
-	negative = 5 * time.Minute // how long the modelled zone's negative answers are cached
-	keep     = 7 * day         // how long some receivers keep a key after they fetched it
+	negative = plantest.Negative // how long the modelled zone's negative answers are cached
+	keep     = 7 * day           // how long some receivers keep a key after they fetched it
 )
 
 // never is later than every test.
@@ -208,8 +209,6 @@ func (w *world) firstUse(u *use) time.Time {
 func stamp(t time.Time) string { return t.Format("02 Jan 15:04:05") }
 
 func short(s string) string { return s[max(0, len(s)-12):] }
-
-func record(k *dkim.PrivateKey) string { return dkim.NewRecord(k.Public(), "").String() }
 
 // owned returns the name whose key record has the owner.
 func owned(owner string) dkim.Name {

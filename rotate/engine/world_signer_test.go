@@ -7,6 +7,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 // host is a machine that signs mail, and remembers with what it ever signed.
@@ -81,7 +82,7 @@ func (h *host) begin(ref dkim.Ref, lag time.Duration) *use {
 		h.world.Errorf("I1: %s is to sign with %s and has no private key", h.name, ref.Name)
 		return nil
 	}
-	u := &use{ref: ref, record: record(key), from: now, urgent: h.world.urgently(ref)}
+	u := &use{ref: ref, record: plantest.Record(key), from: now, urgent: h.world.urgently(ref)}
 	h.uses = append(h.uses, u)
 	return u
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/verify"
 	"github.com/dkimbot/dkimbot/state"
@@ -393,7 +394,7 @@ func (p *process) Destroy(ctx context.Context, name dkim.Name, version int) erro
 			return
 		}
 		if key != nil && !p.leaked[key.ID()] && p.zone(name.String()).ours != "" &&
-			slices.Contains(p.shown(name.String()), record(key)) && !p.zones[name.String()].spoilt() {
+			slices.Contains(p.shown(name.String()), plantest.Record(key)) && !p.zones[name.String()].spoilt() {
 			p.Errorf("I5: the key of %s is destroyed while DNS still shows it", name)
 		}
 		for _, h := range p.hosts {
@@ -433,7 +434,7 @@ func (w *world) checkPublish(name dkim.Name, value string) {
 		return
 	}
 	if z.ours != value && !slices.ContainsFunc(w.keys[name],
-		func(k *dkim.PrivateKey) bool { return k != nil && record(k) == value }) {
+		func(k *dkim.PrivateKey) bool { return k != nil && plantest.Record(k) == value }) {
 		w.Errorf("I4: %s is published and its private key is not stored", name)
 	}
 	if slices.Contains(z.superseded, value) {
@@ -583,12 +584,7 @@ func (l ledger) Release(ctx context.Context, lease rotate.Lease) error {
 }
 
 // wanted is the domain that most tests work on.
-func wanted(signers ...string) wish {
-	return wish{Domain: rotate.Domain{Name: "example.com", Provider: "office", Signers: signers,
-		VerifyTimeout: 2 * time.Minute,
-		Policy: rotate.Policy{Schedule: "0 4 1 * *", Timezone: "UTC", Drain: 7 * day, Settle: 7 * day, Key: dkim.RSA2048,
-			Selectors: [2]string{"s1", "s2"}, TTL: time.Hour}}}
-}
+func wanted(signers ...string) wish { return wish(plantest.Wanted(signers...)) }
 
 // state loads the domain's state.
 func (w *world) state(domain string) rotate.State {

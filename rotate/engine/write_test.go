@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 // TestNothingForeignIsOverwritten: what somebody puts at a selector's name after the
@@ -41,7 +42,7 @@ func TestNothingForeignIsOverwritten(t *testing.T) {
 				tried = tried || op == "publish "+selector
 				if op == tt.op && !planted {
 					planted = true
-					w.spoil(selector, foreignRecord)
+					w.spoil(selector, plantest.ForeignRecord)
 				}
 			}
 			res := w.engine().Advance(t.Context(), d)
@@ -54,7 +55,7 @@ func TestNothingForeignIsOverwritten(t *testing.T) {
 			if early := !strings.HasPrefix(tt.op, "publish"); early && tried {
 				t.Error("nobody looked before the write: the provider was left to find out")
 			}
-			if got := w.shown(selector + "._domainkey.example.com"); got[0] != foreignRecord {
+			if got := w.shown(selector + "._domainkey.example.com"); got[0] != plantest.ForeignRecord {
 				t.Errorf("I6: the record was overwritten: %q", got)
 			}
 		})

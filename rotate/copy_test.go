@@ -1,4 +1,4 @@
-package engine_test
+package rotate_test
 
 import (
 	"fmt"
@@ -6,22 +6,23 @@ import (
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 // TestCopySharesNothing: what is changed in a copy of a state changes nothing in the state,
 // so that a plan that is not carried out, and an instruction that is refused, leave no trace (I11).
 func TestCopySharesNothing(t *testing.T) {
-	s := storedScene()
-	sel := s.have.Selectors["s1"]
+	s := plantest.Stored()
+	sel := s.Have.Selectors["s1"]
 	sel.Retired, sel.Tried, sel.Past = []rotate.Retired{{KeyID: "a"}}, []string{"b"}, []string{"c"}
-	s.have.Former, s.have.Held = []rotate.Former{{Signer: "mx1"}}, []string{"mx1"}
-	s.have.Drift, s.have.Intent = []rotate.Finding{{Code: "d"}}, &rotate.Intent{Kind: rotate.Publish}
-	s.have.Released = &rotate.HandedBack{At: planned}
-	theCopy := rotate.CopyState(s.have)
-	if !reflect.DeepEqual(theCopy, s.have) {
-		t.Fatalf("the copy is %+v, not %+v", theCopy, s.have)
+	s.Have.Former, s.Have.Held = []rotate.Former{{Signer: "mx1"}}, []string{"mx1"}
+	s.Have.Drift, s.Have.Intent = []rotate.Finding{{Code: "d"}}, &rotate.Intent{Kind: rotate.Publish}
+	s.Have.Released = &rotate.HandedBack{At: plantest.Now}
+	theCopy := rotate.CopyState(s.Have)
+	if !reflect.DeepEqual(theCopy, s.Have) {
+		t.Fatalf("the copy is %+v, not %+v", theCopy, s.Have)
 	}
-	apart(t, "", reflect.ValueOf(s.have), reflect.ValueOf(theCopy))
+	apart(t, "", reflect.ValueOf(s.Have), reflect.ValueOf(theCopy))
 }
 
 // apart reports what two values share. What is written whole, and never in a part, may be shared.

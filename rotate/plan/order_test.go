@@ -1,4 +1,4 @@
-package engine_test
+package plan_test
 
 import (
 	"slices"
@@ -10,19 +10,20 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 // ordered gives an order in a scene.
-func (s *scene) ordered(o rotate.Instruction) (rotate.State, []rotate.Event, error) {
-	req := s.want.Request
+func ordered(s *scene, o rotate.Instruction) (rotate.State, []rotate.Event, error) {
+	req := s.Want.Request
 	req.Instruction = o
-	return plan.Ordered(s.now, s.want.Domain, req, s.have, s.seen)
+	return plan.Ordered(s.Now, s.Want.Domain, req, s.Have, s.Seen)
 }
 
 // TestWhyNotBack: that a key was replaced is said where one was that had signed before the present one, and not
 // where signers were sent back or have never switched.
 func TestWhyNotBack(t *testing.T) {
-	used := longAgo.Add(time.Hour)
+	used := plantest.LongAgo.Add(time.Hour)
 	for title, tt := range map[string]struct {
 		change func(s *scene, other *rotate.Selector)
 		says   string
@@ -38,14 +39,14 @@ func TestWhyNotBack(t *testing.T) {
 		"sent back at that moment": {func(_ *scene, o *rotate.Selector) {
 			o.Key.Replaced, o.LastUsedAt, o.Key.StoredAt = true, used, used
 		}, "no switch is in progress"},
-		"no key": {func(s *scene, o *rotate.Selector) { o.Key = nil; s.show("s2"); s.hold("s2", "", 0) }, "was replaced"},
-		"being replaced": {func(s *scene, _ *rotate.Selector) { s.have.Phase, s.have.Draining = rotate.Replacing, "s2" },
+		"no key": {func(s *scene, o *rotate.Selector) { o.Key = nil; s.Show("s2"); s.Hold("s2", "", 0) }, "was replaced"},
+		"being replaced": {func(s *scene, _ *rotate.Selector) { s.Have.Phase, s.Have.Draining = rotate.Replacing, "s2" },
 			"being replaced"},
 	} {
 		t.Run(title, func(t *testing.T) {
-			s := readyScene()
-			tt.change(s, s.have.Selectors["s2"])
-			_, _, err := s.ordered(rotate.Rollback{})
+			s := plantest.Ready()
+			tt.change(s, s.Have.Selectors["s2"])
+			_, _, err := ordered(s, rotate.Rollback{})
 			if fault.CodeOf(err) != codes.NothingToRollBack || !strings.Contains(fault.Text(err), tt.says) {
 				t.Errorf("got %v, want a refusal that says %q", err, tt.says)
 			}
@@ -55,8 +56,8 @@ func TestWhyNotBack(t *testing.T) {
 
 // TestSentBackInOrder: who was sent back stands in the state by name, so that the same orders leave the same state.
 func TestSentBackInOrder(t *testing.T) {
-	s := switchingScene()
-	st, _, err := s.ordered(rotate.Rollback{Signers: []string{"mx2", "mx1"}})
+	s := plantest.Switching()
+	st, _, err := ordered(s, rotate.Rollback{Signers: []string{"mx2", "mx1"}})
 	if err != nil || !slices.Equal(st.Held, []string{"mx1", "mx2"}) {
 		t.Errorf("%v, %q", err, st.Held)
 	}
@@ -72,19 +73,19 @@ func TestReleaseSays(t *testing.T) {
 		says   string
 	}{
 		{nil, false, stay}, {nil, true, cleared},
-		{&rotate.HandedBack{At: longAgo}, false, stay}, {&rotate.HandedBack{At: longAgo}, true, cleared},
-		{&rotate.HandedBack{At: longAgo, Purge: true, LastUsed: longAgo}, false, cleared},
+		{&rotate.HandedBack{At: plantest.LongAgo}, false, stay}, {&rotate.HandedBack{At: plantest.LongAgo}, true, cleared},
+		{&rotate.HandedBack{At: plantest.LongAgo, Purge: true, LastUsed: plantest.LongAgo}, false, cleared},
 	} {
-		s := readyScene()
-		s.have.Released = tt.before
-		st, events, err := s.ordered(rotate.Release{Purge: tt.purge})
+		s := plantest.Ready()
+		s.Have.Released = tt.before
+		st, events, err := ordered(s, rotate.Release{Purge: tt.purge})
 		if err != nil || len(events) != 1 || !strings.Contains(events[0].Message, tt.says) {
 			t.Fatalf("%+v: %v, %+v, want %q", tt, err, events, tt.says)
 		}
-		if since := tt.before != nil && st.Released.At.Equal(longAgo); since != (tt.before != nil) {
+		if since := tt.before != nil && st.Released.At.Equal(plantest.LongAgo); since != (tt.before != nil) {
 			t.Errorf("%+v: it was released on %s", tt, st.Released.At)
 		}
-		if tt.before != nil && tt.before.Purge && !st.Released.LastUsed.Equal(longAgo) {
+		if tt.before != nil && tt.before.Purge && !st.Released.LastUsed.Equal(plantest.LongAgo) {
 			t.Errorf("the watch over the signers began again on %s", st.Released.LastUsed)
 		}
 	}
@@ -98,10 +99,10 @@ func TestSelectorWithARole(t *testing.T) {
 		"target":   func(st *rotate.State) { st.Target = "s9" },
 		"draining": func(st *rotate.State) { st.Draining = "s9" },
 	} {
-		s := readyScene()
-		s.have.Selectors["s9"] = &rotate.Selector{Key: keyAt(2)}
-		set(&s.have)
-		made := plan.Plan(s.now, s.want.Domain, s.want.Request, s.have, s.seen)
+		s := plantest.Ready()
+		s.Have.Selectors["s9"] = &rotate.Selector{Key: plantest.KeyAt(2)}
+		set(&s.Have)
+		made := plan.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen)
 		if fault.CodeOf(made.Stop) != codes.SelectorsChanged || len(made.Steps) > 0 {
 			t.Errorf("%s: %v, %d steps", role, made.Stop, len(made.Steps))
 		}

@@ -1,46 +1,17 @@
-package engine_test
+package plan_test
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"maps"
 	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
-
-// knownCodes returns the constants of package codes by name: of the block with the heading, or
-// all where that is "".
-func knownCodes(t *testing.T, heading string) map[string]codes.Code {
-	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "../codes/codes.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]codes.Code{}
-	for _, d := range file.Decls {
-		block, ok := d.(*ast.GenDecl)
-		if !ok || block.Tok != token.CONST || heading != "" && block.Doc.Text() != heading+"\n" {
-			continue
-		}
-		for _, spec := range block.Specs {
-			v := spec.(*ast.ValueSpec)
-			text, err := strconv.Unquote(v.Values[0].(*ast.BasicLit).Value)
-			if err != nil {
-				t.Fatal(err)
-			}
-			out[v.Names[0].Name] = codes.Code(text)
-		}
-	}
-	return out
-}
 
 // note collects the codes that a plan gives.
 func note(given map[codes.Code]bool, p rotate.DomainPlan) {
@@ -57,7 +28,7 @@ func note(given map[codes.Code]bool, p rotate.DomainPlan) {
 func checkCodes(t *testing.T, given map[codes.Code]bool) {
 	t.Helper()
 	constant := regexp.MustCompile(`(?:Reason\{|Refuse\(|Code: )codes\.(\w+)`)
-	values, known := knownCodes(t, ""), map[codes.Code]bool{}
+	values, known := plantest.Codes(t, ""), map[codes.Code]bool{}
 	for _, file := range []string{"bootstrap", "switch", "drain", "replace", "plan", "draft", "checks", "provide",
 		"repair", "waits"} {
 		source, err := os.ReadFile("../plan/" + file + ".go")

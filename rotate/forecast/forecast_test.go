@@ -1,0 +1,44 @@
+package forecast_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/forecast"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+	"github.com/google/go-cmp/cmp"
+)
+
+const day = 24 * time.Hour
+
+// Forecast leaves its arguments alone (I11), names no key that is yet to be made,
+// and never fails to end.
+func TestForecastIsPure(t *testing.T) {
+	for n, make := range []func() *plantest.Scene{plantest.New, plantest.Bootstrapping, plantest.Ready, plantest.Switching, plantest.Draining, plantest.Drained, plantest.Stored, plantest.Published, plantest.Replaced} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			s, same := make(), make()
+			out := forecast.Of(s.Now, s.Now.Add(365*day), s.Want.Domain, s.Want.Request, s.Have, s.Seen, nil)
+			errs := cmp.Comparer(func(a, b error) bool { return errors.Is(a, b) })
+			if diff := cmp.Diff(same, s, cmp.AllowUnexported(plantest.Scene{}), errs); diff != "" {
+				t.Errorf("the arguments were changed:\n%s", diff)
+			}
+			if out.Stop != nil || len(out.Coming) < 20 {
+				t.Errorf("%v, %d steps", out.Stop, len(out.Coming))
+			}
+			for _, c := range out.Coming {
+				before, after := c.Step.Facts()
+				for _, f := range []rotate.Facts{before, after} {
+					for name, v := range f {
+						if strings.HasPrefix(v, "to be made") {
+							t.Errorf("%s is %q", name, v)
+						}
+					}
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,249 @@
+package health_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+)
+
+type scene = plantest.Scene
+
+func TestDrift(t *testing.T) {
+	other, transient := plantest.Keys()[3], fault.Temporary("ask", errors.New("no route to host"), "")
+	unseen := func(s *scene, selector string, dns, keys error) {
+		seen := s.Seen.Selectors[selector]
+		if dns != nil {
+			seen.Sight = rotate.Sight{}
+		}
+		seen.SightErr, seen.KeyErr, seen.KeyID = dns, keys, ""
+		s.Seen.Selectors[selector] = seen
+	}
+	leak := func(s *scene) { s.Have.Selectors["s1"].Key.Leaked = plantest.Now }
+	cornered := func(s *scene) { leak(s); s.Hold("s2", "", 2) }
+	unfound := map[codes.Code]bool{}
+	for _, code := range plantest.Codes(t, "Drift.") {
+		unfound[code] = true
+	}
+	if len(unfound) != 16 {
+		t.Fatalf("%d codes", len(unfound))
+	}
+	for title, tt := range map[string]struct {
+		scene  func() *scene
+		change func(*scene)
+		want   string
+		says   string // in a message or a repair
+	}{
+		"new":           {plantest.New, func(s *scene) { s.Show("s1", plantest.Record(other)) }, "", ""},
+		"bootstrapping": {plantest.Bootstrapping, nil, "", ""},
+		"bootstrapping, published and not seen yet": {plantest.Bootstrapping,
+			func(s *scene) { s.Have.Selectors["s2"].Key.VerifiedAt = time.Time{}; s.Show("s2") }, "", ""},
+		"bootstrapping, vanished": {plantest.Bootstrapping, func(s *scene) { s.Show("s2") }, "record-vanished s2",
+			"published again by itself"},
+		"ready":     {plantest.Ready, nil, "", ""},
+		"switching": {plantest.Switching, nil, "", ""},
+		"switching, the other has followed": {plantest.Switching,
+			func(s *scene) { s.Stray("s2", plantest.Keys()[1].ID(), "mx2") }, "", ""},
+		"draining":          {plantest.Draining, nil, "", ""},
+		"replacing, stored": {plantest.Stored, nil, "", ""},
+		"replacing, published": {plantest.Published,
+			func(s *scene) { s.Show("s1", plantest.Record(plantest.Keys()[0])) }, "", ""},
+		"replacing, seen": {plantest.Replaced, nil, "", ""},
+
+		"vanished": {plantest.Ready, func(s *scene) { s.Show("s2") }, "record-vanished s2", "is missing from DNS"},
+		"cut out of a signed zone": {plantest.Ready, func(s *scene) {
+			s.Show("s2")
+			seen := s.Seen.Selectors["s2"]
+			seen.Sight.Complete, seen.Sight.Bogus = false, []string{"ns1: shows no record, and nothing proves it"}
+			s.Seen.Selectors["s2"] = seen
+		}, "record-vanished s2", "cut out of the signed zone: ns1: shows no record"},
+		"an earlier record": {plantest.Ready,
+			func(s *scene) {
+				s.Have.Selectors["s2"].Past = []string{other.ID()}
+				s.Show("s2", plantest.Record(other))
+			},
+			"record-earlier s2", rotate.ShortID(other.ID())},
+		"two of ours": {plantest.Ready, func(s *scene) {
+			s.Show("s2", plantest.Record(plantest.Keys()[1]), plantest.Record(plantest.Keys()[1]))
+		},
+			"records-doubled s2", "either"},
+		"a foreign record": {plantest.Ready, func(s *scene) { s.Show("s2", plantest.Record(other)) }, "record-foreign s2!",
+			"remove it: dkimbot then publishes its own again"},
+		"a second record": {plantest.Ready,
+			func(s *scene) { s.Show("s2", plantest.Record(plantest.Keys()[1]), plantest.Record(other)) },
+			"record-second s2!", "holds 2 records"},
+		"a broken signature": {plantest.Ready, func(s *scene) {
+			s.Lag("s2")
+			seen := s.Seen.Selectors["s2"]
+			seen.Sight.Bogus = []string{"ns1: its signature ran out"}
+			s.Seen.Selectors["s2"] = seen
+		}, "record-bogus s2!", "its signature ran out"},
+		"a server lags": {plantest.Ready, func(s *scene) { s.Lag("s2") }, "servers-differ s2", "ns2 lags"},
+		"DNS silent": {plantest.Ready,
+			func(s *scene) { unseen(s, "s1", transient, nil); s.Hold("s1", plantest.Keys()[0].ID(), 1) },
+			"record-unseen s1", "no route to host"},
+
+		"a private key gone": {plantest.Ready, func(s *scene) { s.Hold("s2", "", 2) }, "key-missing s2",
+			"a fresh key takes its place"},
+		"the active's": {plantest.Ready, func(s *scene) { s.Hold("s1", "", 0) }, "key-missing s1!",
+			"switch to s2: 'dkimbot rotate --domain example.com'"},
+		"both": {plantest.Ready, func(s *scene) { s.Hold("s1", "", 0); s.Hold("s2", "", 0) },
+			"key-missing s1!, key-missing s2!", "names the right keystore"},
+		"and a signer silent": {plantest.Ready,
+			func(s *scene) {
+				s.Hold("s2", "", 2)
+				s.Seen.Signers["mx1"] = rotate.SignerSeen{Err: transient}
+			},
+			"key-missing s2!, signer-silent mx1", "restore it"},
+		"the target's": {plantest.Switching, func(s *scene) { s.Hold("s2", "", 2) },
+			"key-missing s2!", "rollback"},
+		"the draining one's": {plantest.Draining, func(s *scene) { s.Hold("s1", "", 1) }, "key-missing s1",
+			"when the drain is over"},
+		"the fresh one": {plantest.Stored, func(s *scene) { s.Hold("s1", plantest.Keys()[0].ID(), 1) },
+			"key-missing s1!", "restore it"},
+		"a foreign secret": {plantest.Ready, func(s *scene) { s.Hold("s2", other.ID(), 3) }, "key-different s2!",
+			"restore the state database"},
+		"a foreign secret after ours": {plantest.Ready, func(s *scene) { s.Hold("s2", other.ID(), 3); s.Keep("s2") },
+			"key-different s2!", "dkimbot's own is version 2"},
+		"a foreign secret, destroyed": {plantest.Ready, func(s *scene) { s.Hold("s2", "", 3); s.Keep("s2") }, "", ""},
+		"one tried before": {plantest.Stored,
+			func(s *scene) {
+				s.Have.Selectors["s1"].Tried = []string{other.ID()}
+				s.Hold("s1", other.ID(), 4)
+			}, "", ""},
+		"a secret that is not a key": {plantest.Ready, func(s *scene) {
+			unseen(s, "s2", nil, &fault.Error{Kind: fault.Refused, Code: "foreign-secret", What: "read s2", Hint: "look"})
+		}, "key-different s2!", "look"},
+		"a secret deleted by somebody": {plantest.Ready, func(s *scene) {
+			unseen(s, "s2", nil, &fault.Error{Kind: fault.Refused, Code: "deleted-secret", What: "read s2", Hint: "undelete"})
+		}, "key-missing s2!", "undelete"},
+		"keystore silent": {plantest.Ready, func(s *scene) { unseen(s, "s2", nil, transient) }, "key-unread s2",
+			"no route to host"},
+
+		"a signer on the standby": {plantest.Ready, func(s *scene) { s.Stray("s2", plantest.Keys()[1].ID(), "mx2") },
+			"signer-strays mx2", "verifies as long as both are published"},
+		"a signer on an unknown selector": {plantest.Ready, func(s *scene) { s.Stray("s9", other.ID(), "mx2") },
+			"signer-strays mx2", "brought back to s1"},
+		"a signer with a replaced key": {plantest.Ready, func(s *scene) { s.Stray("s1", other.ID(), "mx2") },
+			"signer-strays mx2", "its mail fails"},
+		"a signer that knows its selector": {plantest.Ready, func(s *scene) { s.Stray("s1", "", "mx2") }, "", ""},
+		"a rebuilt host": {plantest.Ready, func(s *scene) { s.Stray("", "", "mx2") }, "signer-empty mx2",
+			"its mail leaves unsigned"},
+		"a rebuilt host while bootstrapping": {plantest.Bootstrapping,
+			func(s *scene) { s.Sign("s1", "mx1"); s.Stray("", "", "mx1") }, "signer-empty mx1", "the key of s1"},
+		// True words: of a compromised key nothing is promised that is not done.
+		"a rebuilt host, the key compromised": {plantest.Ready, func(s *scene) { leak(s); s.Stray("", "", "mx2") },
+			"signer-empty mx2", "signers leave s1, whose key is compromised: it is given the key of s2 by itself"},
+		"a rebuilt host, the key compromised, nowhere to go": {plantest.Ready,
+			func(s *scene) {
+				cornered(s)
+				s.Have.Selectors["s1"].Key.RevokeNow = true
+				s.Stray("", "", "mx2")
+			},
+			"key-missing s2!, signer-empty mx2", "no signer is given it again"},
+		"a rebuilt host, a foreign record": {plantest.Ready,
+			func(s *scene) { s.Show("s1", plantest.Record(other)); s.Stray("", "", "mx2") },
+			"record-foreign s1!, signer-empty mx2", "when dkimbot's record stands alone there again"},
+		"a foreign record, the key compromised": {plantest.Ready,
+			func(s *scene) { leak(s); s.Show("s1", plantest.Record(other)) },
+			"record-foreign s1!", "is to be revoked when the other record is removed"},
+
+		"a silent signer": {plantest.Ready, func(s *scene) {
+			s.Seen.Signers["mx2"] = rotate.SignerSeen{Err: fault.Lasting("ask mx2", errors.New("no"), "repair mx2")}
+		}, "signer-silent mx2!", "repair mx2"},
+		"a signer that would refuse a switch": {plantest.Ready, func(s *scene) {
+			s.Seen.Signers["mx2"] = rotate.SignerSeen{Ref: s.Seen.Signers["mx2"].Ref,
+				Refuses: fault.Refuse(codes.UnreadableTable,
+					"use table /t", "run: chmod o+r /t")}
+		}, "signer-stuck mx2!", "chmod o+r"},
+		"a new signer": {plantest.Ready, func(s *scene) {
+			s.Want.Signers = append(s.Want.Signers, "mx3")
+			s.Seen.Signers["mx3"] = rotate.SignerSeen{}
+		}, "", ""},
+		// True words: a private key that is there is not said to be gone, and nobody is told to go
+		// back to a compromised key.
+		"fled to the old key while it was replaced": {plantest.Switching, func(s *scene) {
+			leak(s)
+			s.Have.Selectors["s2"].Retired = []rotate.Retired{{KeyID: other.ID(), Version: 3, Dropped: true}}
+			s.Hold("s2", other.ID(), 3)
+			s.OldKept("s2", true)
+		}, "", ""},
+		"fled to a key that is gone": {plantest.Switching, func(s *scene) { leak(s); s.Hold("s2", "", 2) },
+			"key-missing s2!", "restore it from a backup of the keystore;"},
+		"the active's while draining": {plantest.Draining, func(s *scene) { s.Hold("s2", "", 2) }, "key-missing s2!",
+			"or go back: 'dkimbot rollback --domain example.com'"},
+		"the active's while replacing": {plantest.Stored, func(s *scene) { s.Hold("s2", "", 2) }, "key-missing s2!",
+			"restore it from a backup of the keystore;"},
+		"the active's, the other leaked": {plantest.Draining, func(s *scene) { leak(s); s.Hold("s2", "", 2) },
+			"key-missing s2!", "restore it from a backup of the keystore;"},
+		"the active's, which is compromised": {plantest.Ready, func(s *scene) { leak(s); s.Hold("s1", "", 0) },
+			"key-missing s1",
+			"signers leave it for s2"},
+		// I2: a compromised key that somebody revoked by hand is not published again, though there is no other.
+		"a compromised key, revoked by hand": {plantest.Ready,
+			func(s *scene) {
+				cornered(s)
+				s.Show("s1", emptied(plantest.Keys()[0]))
+				s.Stray("", "", "mx2")
+			},
+			"key-missing s2!, signer-empty mx2", "no signer is given it again"},
+		"a signer left over, its key replaced": {plantest.Ready, func(s *scene) {
+			s.Want.Signers = []string{"mx1"}
+			s.Have.Selectors["s2"].Past = []string{other.ID()}
+			s.Have.Signers["mx2"] = rotate.Confirmed{Selector: "s2", KeyID: other.ID(), Left: true, Silent: true}
+		}, "signer-left-over mx2!", "because that key was replaced"},
+		"a signer left over, its key replaced twice": {plantest.Ready, func(s *scene) {
+			s.Want.Signers = []string{"mx1"}
+			s.Have.Selectors["s2"].Past = []string{other.ID(), plantest.Keys()[2].ID()}
+			s.Have.Signers["mx2"] = rotate.Confirmed{Selector: "s2", KeyID: other.ID(), Left: true, Silent: true}
+		}, "", ""},
+		"a signer left over": {plantest.Ready, func(s *scene) { s.Want.Signers = []string{"mx1"} },
+			"signer-left-over mx2!", "list it again"},
+		"other selectors configured": {plantest.Ready,
+			func(s *scene) { s.Want.Policy.Selectors = [2]string{"a", "b"} }, "", ""},
+	} {
+		t.Run(title, func(t *testing.T) {
+			s := tt.scene()
+			if tt.change != nil {
+				tt.change(s)
+			}
+			found := health.Drift(s.Want.Domain, s.Have, s.Seen)
+			if got := plantest.Findings(found); got != tt.want {
+				t.Errorf("found %q, want %q", got, tt.want)
+			}
+			said := ""
+			for _, f := range found {
+				said += f.Message + " / " + f.Repair + "; "
+				delete(unfound, f.Code)
+				if f.Message == "" || f.Repair == "" {
+					t.Errorf("%+v says too little", f)
+				}
+			}
+			if !strings.Contains(said, tt.says) {
+				t.Errorf("%q does not say %q", said, tt.says)
+			}
+			if plan := s.Plan(); plantest.Findings(plan.Drift) != tt.want {
+				t.Errorf("the plan tells %q", plantest.Findings(plan.Drift))
+			}
+		})
+	}
+	if len(unfound) > 0 {
+		t.Errorf("never found: %v", unfound)
+	}
+}
+
+// emptied is a key's record without its key.
+func emptied(key *dkim.PrivateKey) string {
+	r, err := dkim.ParseRecord(plantest.Record(key))
+	if err != nil {
+		panic(err)
+	}
+	return r.Revoke().String()
+}

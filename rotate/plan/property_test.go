@@ -1,0 +1,195 @@
+package plan_test
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+	"github.com/dkimbot/dkimbot/state/statetest"
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// TestPlanIsPure: whatever it is given, Plan does not panic, gives the same answer
+// again, and leaves its arguments alone (I11).
+func TestPlanIsPure(t *testing.T) {
+	states := statetest.States()
+	rapid.Check(t, func(t *rapid.T) {
+		s := plantest.Any(t)
+		if rapid.Bool().Draw(t, "wild") {
+			s.Have = states.Draw(t, "state")
+		}
+		before := snapshot(t, s)
+		p := s.Plan()
+		if after := snapshot(t, s); after != before {
+			t.Fatalf("I11: the arguments were changed:\n%s", cmp.Diff(before, after))
+		}
+		again := s.Plan()
+		if diff := cmp.Diff(p, again, cmp.Comparer(func(a,
+			b error) bool {
+			return (a == nil) == (b == nil) && (a == nil || a.Error() == b.Error())
+		})); diff != "" {
+			t.Fatalf("I11: the plan differs the second time:\n%s", diff)
+		}
+		if p.Stop != nil && p.Next != nil {
+			t.Fatalf("it stops and says what comes next")
+		}
+		if p.Stop == nil && len(p.Steps) == 0 && p.Next == nil && s.Have.Released == nil {
+			t.Fatalf("it neither does anything nor waits for anything, in phase %s", p.Phase)
+		}
+	})
+}
+
+func snapshot(t *rapid.T, s *scene) string {
+	text, err := json.Marshal([]any{s.Want, s.Have, s.Seen.Selectors, len(s.Seen.Signers)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestPlanIsSafe: whatever was planned before and whatever is seen, no plan holds a
+// step that could break mail.
+func TestPlanIsSafe(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := plantest.Any(t)
+		p := s.Plan()
+		for i, step := range p.Steps {
+			switch step.Kind {
+			case rotate.Publish:
+				checkPublish(s, t, step)
+			case rotate.Activate:
+				checkActivate(s, t, step, p.Steps[:i])
+			case rotate.Destroy:
+				checkDestroy(s, t, step, p.Steps[:i])
+			}
+			checkHandsOff(s, t, step)
+		}
+	})
+}
+
+// checkPublish: a replacement is published only when no signer uses the selector,
+// or may use it, and its drain has passed (I2, I10).
+func checkPublish(s *scene, t *rapid.T, step rotate.Step) {
+	sel, record := s.Have.Selectors[step.Selector], step.To.Record
+	if sel == nil || sel.Key == nil || record == sel.Key.Record {
+		return // it is the first one, or the same again
+	}
+	if !step.To.Fresh && (sel.Next == nil || record != sel.Next.Record) {
+		t.Fatalf("I5: %s is published at %s and is no fresh key", record, step.Selector)
+	}
+	for _, name := range s.Want.Signers {
+		c, seen := s.Have.Signers[name], s.Seen.Signers[name]
+		if seen.Err != nil || seen.Ref.Selector == step.Selector || c.Selector == step.Selector || c.Unsure {
+			t.Fatalf("I2: %s is replaced, and %s confirmed %+v, was seen with %+v", step.Selector, name, c, seen)
+		}
+	}
+	for name, c := range s.Have.Signers {
+		if s.Have.Phase == rotate.Ready && c.At.Before(s.Now.Add(day)) && s.Now.Before(c.At.Add(s.Want.Policy.Drain)) {
+			t.Fatalf("I2: the standby %s is replaced, and %s came to the active one at %s", step.Selector, name, c.At)
+		}
+	}
+	public := sel.Next != nil && (!sel.Next.PublishedAt.IsZero() ||
+		slices.Contains(s.Seen.Selectors[step.Selector].Sight.Values, sel.Next.Record))
+	if !public && s.Now.Before(s.Have.SwitchedAt.Add(s.Want.Policy.Drain)) && s.Have.SwitchedAt.Before(s.Now.Add(day)) {
+		t.Fatalf("I2: %s is replaced, and drains until %s", step.Selector, s.Have.SwitchedAt.Add(s.Want.Policy.Drain))
+	}
+}
+
+// checkActivate: a selector is used only after one more look, and not before all
+// that receivers may remember has passed (I2).
+func checkActivate(s *scene, t *rapid.T, step rotate.Step, before []rotate.Step) {
+	has := func(kind rotate.Kind) bool {
+		return slices.ContainsFunc(before, func(b rotate.Step) bool { return b.Kind == kind && b.Selector == step.Selector })
+	}
+	inUse := othersSign(s, step.Selector, step.Signer) &&
+		(s.Have.Active == step.Selector || idle(s, step.Signer) && !sheltered(s, s.Have.Active))
+	if !has(rotate.Verify) && (step.Selector != s.Have.Active || s.Seen.Selectors[step.Selector].SightErr == nil) {
+		t.Fatalf("I2: %s is used without a look", step.Selector)
+	}
+	if inUse {
+		return // waiting would only send more mail without a signature
+	}
+	at := step.NotBefore
+	if at.Before(s.Now) {
+		at = s.Now
+	}
+	var key rotate.Key
+	if sel := s.Have.Selectors[step.Selector]; sel != nil && sel.Key != nil {
+		key = *sel.Key
+	}
+	seen := key.VerifiedAt
+	if seen.After(s.Now) {
+		seen = s.Now // a wrong clock noted it: it was seen by now at the latest
+	}
+	usable := seen.Add(key.CacheWait)
+	if has(rotate.Publish) || key.VerifiedAt.IsZero() {
+		usable = s.Now.Add(key.CacheWait)
+	}
+	if has(rotate.Publish) && usable.Before(s.Now.Add(s.Seen.Selectors[step.Selector].Sight.Negative)) {
+		usable = s.Now.Add(s.Seen.Selectors[step.Selector].Sight.Negative)
+	}
+	if key.Replaced && step.Selector != s.Have.Active {
+		usable = usable.Add(s.Want.Policy.Settle)
+	}
+	if at.Before(usable) && usable.Before(s.Now.Add(day)) { // what lies further ahead was noted by a wrong clock
+		t.Fatalf("I2: %s is used at %s, before %s", step.Selector, at, usable)
+	}
+}
+
+// idle reports whether a signer says that it signs with nothing.
+func idle(s *scene, signer string) bool {
+	seen := s.Seen.Signers[signer]
+	return seen.Err == nil && seen.Ref.Selector == ""
+}
+
+// sheltered reports whether mail that is signed with the selector verifies now.
+func sheltered(s *scene, selector string) bool {
+	sel, seen := s.Have.Selectors[selector], s.Seen.Selectors[selector]
+	if sel == nil || sel.Key == nil || sel.Next != nil || seen.KeyErr != nil || sel.Key.VerifiedAt.IsZero() {
+		return false
+	}
+	return seen.SightErr == nil && seen.Sight.Complete && slices.Equal(seen.Sight.Values, []string{sel.Key.Record}) &&
+		!s.Now.Before(sel.Key.VerifiedAt.Add(sel.Key.CacheWait))
+}
+
+// othersSign reports whether some signer beside the one confirmed the selector's key.
+func othersSign(s *scene, selector, but string) bool {
+	return slices.ContainsFunc(s.Want.Signers, func(name string) bool {
+		c := s.Have.Signers[name]
+		key := s.Have.Selector(selector).Key
+		return name != but && key != nil && c.Selector == selector && c.KeyID == key.ID
+	})
+}
+
+// checkDestroy: an old key is destroyed only after a newer one was seen in its place (I5).
+func checkDestroy(s *scene, t *rapid.T, step rotate.Step, before []rotate.Step) {
+	sel := s.Have.Selectors[step.Selector]
+	verified := slices.ContainsFunc(before,
+		func(b rotate.Step) bool { return b.Kind == rotate.Verify && b.Selector == step.Selector })
+	retired := slices.ContainsFunc(sel.Retired, func(r rotate.Retired) bool { return r.KeyID == step.From.KeyID })
+	if !retired && !verified {
+		t.Fatalf("I5: a key of %s is destroyed before its replacement is verified", step.Selector)
+	}
+	for _, name := range s.Want.Signers {
+		if seen := s.Seen.Signers[name]; seen.Ref.Selector == step.Selector {
+			t.Fatalf("I1: a key of %s is destroyed, and %s signs with it", step.Selector, name)
+		}
+	}
+}
+
+// checkHandsOff: where somebody else's record stands, nothing is done, and nothing
+// new is begun at the other selector either (I6).
+func checkHandsOff(s *scene, t *rapid.T, step rotate.Step) {
+	for name, seen := range s.Seen.Selectors {
+		if !slices.Contains(seen.Sight.Values, plantest.ForeignRecord) || seen.Sight.Unchecked {
+			continue
+		}
+		if step.Selector == name || step.Kind == rotate.Generate || step.Kind == rotate.StoreKey ||
+			s.Have.Phase == rotate.New {
+			t.Fatalf("I6: %s of %s, though a record at %s is not ours", step.Kind, step.Selector, name)
+		}
+	}
+}
