@@ -87,6 +87,9 @@ func (a *App) checkKeystore(ctx context.Context, of []preflight.Subject) preflig
 func (a *App) checkProviders(ctx context.Context, domains []rotate.Domain,
 	of []preflight.Subject) (parts []preflight.Part) {
 	using := byName(domains, func(d rotate.Domain) []string { return []string{d.Provider} })
+	if len(domains) == len(a.Config.Domains) {
+		withUnused(using, a.Config.Providers)
+	}
 	for _, name := range slices.Sorted(maps.Keys(using)) {
 		p, err := providers.New(ctx, a.Config.Providers[name])
 		if err != nil {
@@ -100,6 +103,9 @@ func (a *App) checkProviders(ctx context.Context, domains []rotate.Domain,
 
 func (a *App) checkSigners(domains []rotate.Domain, of []preflight.Subject) (parts []preflight.Part) {
 	using := byName(domains, func(d rotate.Domain) []string { return d.Signers })
+	if len(domains) == len(a.Config.Domains) {
+		withUnused(using, a.Config.Signers)
+	}
 	for _, name := range slices.Sorted(maps.Keys(using)) {
 		s, err := a.Config.Signers[name].Open()
 		if err != nil {
@@ -120,6 +126,15 @@ func byName(domains []rotate.Domain, names func(rotate.Domain) []string) map[str
 		}
 	}
 	return out
+}
+
+// withUnused adds the parts that no domain uses yet: they are asked for what does not depend on a domain.
+func withUnused[T any](using map[string][]string, all map[string]T) {
+	for name := range all {
+		if _, used := using[name]; !used {
+			using[name] = nil
+		}
+	}
 }
 
 func only(of []preflight.Subject, domains []string) (out []preflight.Subject) {

@@ -182,3 +182,53 @@ func TestAllKeysAreAskedFor(t *testing.T) {
 		t.Errorf("with --yes it ended with %d:\n%s", code, text)
 	}
 }
+
+// On a terminal the questions about DNS are asked one by one; a wrong answer is told and asked for again, and
+// an interruption leaves nothing.
+func TestInitAsks(t *testing.T) {
+	t.Parallel()
+	ask := func(answers ...string) (*lab, string, int) {
+		l, x := newLab(t, "example.test"), newTerminal(t, 100)
+		l.file(t, "host/etc/opendkim.conf",
+			"Domain example.test\nKeyFile /etc/dkimkeys/mail.private\nSocket inet:8891@localhost\n")
+		l.file(t, "zones/tsig", "c2VjcmV0c2VjcmV0\n")
+		cmd := l.command("init", "--root", l.Dir+"/host", "--out", l.Dir+"/made.yaml", "--no-color")
+		x.run(t, cmd)
+		seen := 0
+		for i, answer := range answers {
+			eventually(t, fmt.Sprintf("question %d is asked", i), func() bool {
+				text := x.shows()
+				at := strings.LastIndex(text, ": ")
+				return at > seen && strings.HasSuffix(strings.TrimRight(text, " "), ":")
+			})
+			seen = len(x.shows())
+			_, err := x.keys.Write([]byte(strings.ReplaceAll(answer, "DIR", l.Dir)))
+			must(t, err)
+		}
+		text, code := x.wait(t, cmd)
+		return l, text, code
+	}
+
+	l, text, code := ask("nothing\n", "1\n", "a:b:c\n", "192.0.2.1\n", "dkimbot\n", "\n", "DIR/zones/tsig\n")
+	for _, want := range []string{"Where is the domains' DNS?", "write an address or a name, and a port",
+		"key_file: the path of a file, mode 0600, that holds the secret", "give key_file or key_env", "is written"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q was not shown", want)
+		}
+	}
+	if made := l.read(t, "made.yaml"); code != 0 ||
+		!strings.Contains(made, "    server: 192.0.2.1\n    key_name: dkimbot\n") {
+		t.Errorf("it ended with %d and wrote %q:\n%s", code, made, text)
+	}
+
+	l, text, code = ask("rfc2136\n", "\x03")
+	if made := l.read(t, "made.yaml"); code != 1 || made != "" ||
+		!strings.Contains(text, "Interrupted before anything was begun") {
+		t.Errorf("it ended with %d and wrote %q:\n%s", code, made, text)
+	}
+	l, text, code = ask("rfc2136\n", "\x04")
+	if made := l.read(t, "made.yaml"); code != 1 || made != "" || !strings.Contains(text, "error: read an answer: ") ||
+		!strings.Contains(text, "hint: nothing was written; run the command again, or give --dns and --set") {
+		t.Errorf("it ended with %d and wrote %q:\n%s", code, made, text)
+	}
+}

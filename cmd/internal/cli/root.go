@@ -45,7 +45,8 @@ Exit codes: 0 done, or nothing to do; 1 error; 2 changes are pending (only with
 	f.BoolVar(&p.noColor, "no-color", false, "never use colour (also NO_COLOR)")
 	f.StringVar(&p.logFormat, "log-format", "text", "how logs are written to standard error: text or json")
 	f.StringVar(&p.logLevel, "log-level", "info", "the lowest level that is logged: debug, info, warn or error")
-	root.AddCommand(p.validateCommand(), p.checkCommand(), p.planCommand(), p.showCommand(), p.applyCommand(),
+	root.AddCommand(p.initCommand(), p.validateCommand(), p.checkCommand(), p.planCommand(), p.showCommand(),
+		p.applyCommand(),
 		p.rotateCommand(), p.adoptCommand(), p.statusCommand(), p.historyCommand(),
 		p.rollbackCommand(), p.holdCommand(), p.unholdCommand(), p.keystoreCommand(), p.releaseCommand(), p.repairCommand(),
 		p.backupCommand(), p.restoreCommand(), p.daemonCommand(), p.simulateCommand(), p.versionCommand(),

@@ -53,7 +53,9 @@ func (b *builder) build(s *node.Section) {
 	}
 	b.readLimits(s.Sub("limits"))
 	b.policies(s)
-	if v, ok := s.Take("domains"); ok {
+	if s.Blank("domains") {
+		// as 'dkimbot init' writes it: the domains below it are comments yet
+	} else if v, ok := s.Take("domains"); ok {
 		b.domains(v)
 	}
 	b.include(s)

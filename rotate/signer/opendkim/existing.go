@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
@@ -114,4 +115,28 @@ func realPath(path string) string {
 		return filepath.Join(dir, filepath.Base(path))
 	}
 	return path
+}
+
+// Domains returns the domains whose own mail the tables sign in the domain's name, in order.
+func (e Existing) Domains() []string {
+	named := map[string]bool{}
+	for _, entry := range e.view.names {
+		named[strings.ToLower(entry.domain)] = true
+	}
+	for key := range e.view.signing.exact {
+		_, domain, found := strings.Cut(key, "@")
+		if !found {
+			domain = key
+		}
+		named[domain] = true
+	}
+	var out []string
+	for name := range named {
+		domain, err := dkim.ParseDomain(name)
+		if _, use := e.view.domain(domain); err == nil && use {
+			out = append(out, domain)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }

@@ -101,6 +101,16 @@ func (s *Section) Take(key string) (Value, bool) {
 	return v, ok
 }
 
+// Blank reports whether key stands there with nothing behind it, and makes it known if so.
+func (s *Section) Blank(key string) bool {
+	v, ok := s.values[key]
+	blank := ok && v.target().Tag == "!!null"
+	if blank {
+		s.known = append(s.known, key)
+	}
+	return blank
+}
+
 // Get returns the value of key without making the key known; the zero Value when there is none.
 func (s *Section) Get(key string) Value { return s.values[key] }
 

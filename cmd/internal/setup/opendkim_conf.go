@@ -1,0 +1,102 @@
+package setup
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// openDKIMConf is an opendkim.conf with the files that it includes: values by name in lower case. A
+// name that stands twice has its last value, as the program reads it.
+type openDKIMConf struct {
+	values map[string]string
+	files  []string
+}
+
+// mostIncluded is how deep opendkim.conf(5) lets files include each other.
+const mostIncluded = 5
+
+func (c *openDKIMConf) read(h Host, path string, depth int) error {
+	if depth > mostIncluded {
+		return fmt.Errorf("%s is included too deeply", path)
+	}
+	text, err := h.read(path)
+	if err != nil {
+		return err
+	}
+	c.files = append(c.files, path)
+	for line := range bytes.Lines(text) {
+		words, _, _ := strings.Cut(string(line), "#")
+		name, value := strings.TrimSpace(words), ""
+		if i := strings.IndexAny(name, " \t"); i >= 0 {
+			name, value = name[:i], strings.TrimSpace(name[i:])
+		}
+		switch name = strings.ToLower(name); {
+		case name == "":
+		case name == "include":
+			if err := c.read(h, value, depth+1); err != nil {
+				return err
+			}
+		default:
+			c.values[name] = value
+		}
+	}
+	return nil
+}
+
+// is reports whether a setting that is yes or no is as asked for; it counts as usual where it is left out.
+func (c *openDKIMConf) is(name string, usual bool) bool {
+	switch strings.ToLower(c.values[name]) {
+	case "yes", "true", "t", "y", "1", "on":
+		return true
+	case "no", "false", "f", "n", "0", "off":
+		return false
+	}
+	return usual
+}
+
+// openDKIMConfs returns the configurations of a host: those of the programs that run, and the usual one.
+func openDKIMConfs(h Host) (paths []string, options map[string]map[string]string) {
+	options = map[string]map[string]string{}
+	add := func(path string, given map[string]string) {
+		if options[path] == nil {
+			paths = append(paths, path)
+			options[path] = given
+		}
+	}
+	for _, line := range h.commandLines("opendkim") {
+		given := flagsOf(line)
+		if path := given["-x"]; path != "" && filepath.IsAbs(path) {
+			add(path, given)
+		} else if usual := usualOpenDKIM(h); usual != "" {
+			add(usual, given)
+		}
+	}
+	if usual := usualOpenDKIM(h); usual != "" {
+		add(usual, map[string]string{})
+	}
+	return paths, options
+}
+
+func usualOpenDKIM(h Host) string {
+	return h.first("/etc/opendkim.conf", "/etc/opendkim/opendkim.conf", "/usr/local/etc/mail/opendkim.conf",
+		"/usr/local/etc/opendkim.conf")
+}
+
+// flagsOf returns the options of a command line that take a value, as opendkim(8) has them.
+func flagsOf(line []string) map[string]string {
+	out := map[string]string{}
+	for i, word := range line {
+		if len(word) < 2 || word[0] != '-' {
+			continue
+		}
+		switch name := word[:2]; {
+		case len(word) > 2:
+			out[name] = word[2:]
+		case i+1 < len(line):
+			out[name] = line[i+1]
+		}
+	}
+	return out
+}

@@ -1,0 +1,261 @@
+package setup
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
+)
+
+// host writes files below a directory of the test.
+func host(t *testing.T, files map[string]string) Host {
+	t.Helper()
+	h := Host{Root: t.TempDir()}
+	for path, text := range files {
+		must(t, os.MkdirAll(filepath.Dir(h.at(path)), 0o755))
+		must(t, os.WriteFile(h.at(path), []byte(text), 0o644))
+	}
+	return h
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// keyOf returns a private key of a size in PEM.
+func keyOf(t *testing.T, bits int) string {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, bits)
+	must(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}))
+}
+
+// text returns the configuration that is made for a host; it must be valid.
+func text(t *testing.T, signers []Signer) string {
+	t.Helper()
+	account, err := NewAccount("zonefile", []string{"dir=/srv/zones"})
+	must(t, err)
+	out, err := Configuration(Places{"/var/lib/dkimbot/state.db", "/var/lib/dkimbot/keys"}, account, signers)
+	must(t, err)
+	file := filepath.Join(signertest.SafeDir(t), "dkimbot.yaml")
+	must(t, os.WriteFile(file, []byte(out), 0o600))
+	if _, err := config.Load(file); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return out
+}
+
+const tables = `
+KeyTable      /etc/opendkim/KeyTable
+SigningTable  refile:/etc/opendkim/SigningTable
+UserID        opendkim:mail
+Socket        inet:8891@localhost
+`
+
+// Whatever way OpenDKIM is set up, its domains, selectors and files are found, and what is made is valid.
+func TestOpenDKIMIsFound(t *testing.T) {
+	files := map[string]string{
+		"/etc/opendkim/KeyTable": "k1 example.com:mail:/etc/k/mail.private\n" +
+			"k2 %:2020:/etc/k/%.private\nold example.com:old:/etc/k/old.private\n",
+		"/etc/opendkim/SigningTable":           "*@example.com k1\n*@example.org k2\n*@nokey.example k9\n",
+		"/lib/systemd/system/opendkim.service": "",
+	}
+	section := []Pair{{"driver", "opendkim"}, {"key_dir", "/etc/dkimkeys"}, {"key_table", "/etc/opendkim/KeyTable"},
+		{"signing_table", "refile:/etc/opendkim/SigningTable"}, {"owner", "opendkim:mail"},
+		{"reload", []string{"systemctl", "reload", "opendkim"}}, {"milter", "inet:8891@localhost"}}
+	adopt := []string{"--from-opendkim", "/etc/opendkim/KeyTable", "--signing-table", "refile:/etc/opendkim/SigningTable"}
+	signed := []Domain{{Name: "example.com", Selector: "mail", Key: "/etc/k/mail.private", Adopt: adopt},
+		{Name: "example.org", Selector: "2020", Key: "/etc/k/example.org.private", Adopt: adopt}}
+	for name, test := range map[string]struct {
+		conf    string
+		keys    []Pair
+		domains []Domain
+		remark  string
+		before  string
+	}{
+		"tables":              {conf: tables, keys: section, domains: signed},
+		"the last one counts": {conf: "Socket local:/x\nkeytable /none" + tables, keys: section, domains: signed},
+		"comments": {conf: "#UserID root" + strings.ReplaceAll(tables, "localhost", "localhost # here"),
+			keys: section, domains: signed},
+		"in an included file": {conf: "Include /etc/opendkim/more.conf\n", keys: section, domains: signed},
+		"it signs nothing":    {conf: "Mode v" + tables, remark: "signs nothing"},
+		"a database":          {conf: tables + "KeyTable dsn:mysql://x\n", remark: "its KeyTable is dsn:mysql://x"},
+		"a list":              {conf: tables + "SigningTable csl:a=b\n", remark: "its SigningTable is csl:a=b"},
+		"a table is gone": {conf: tables + "KeyTable /none\n", remark: "read KeyTable",
+			keys: changed(section, "key_table", "/none")},
+		"an impossible socket": {conf: tables + "Socket fd:3\n", remark: `milter "fd:3"`,
+			keys: changed(section, "milter", nil)},
+		"unsafe keys": {conf: tables + "RequireSafeKeys No\n", domains: signed,
+			keys: append(append([]Pair(nil), section...), Pair{"allow_unsafe_keys", true})},
+		"nothing yet": {conf: "Syslog yes\nUserID opendkim:mail\nSocket inet:8891@localhost\n",
+			before: "signs for no domain yet",
+			keys: changed(changed(section, "key_table", "/etc/opendkim/key.table"),
+				"signing_table", "refile:/etc/opendkim/signing.table")},
+		"an odd domain": {conf: "Domain example.com,no..domain\nKeyFile /k\nUserID opendkim:mail\n" +
+			"Socket inet:8891@localhost\n",
+			remark: `"no..domain"`, before: "echo '*@example.com default._domainkey.example.com' >>/etc/opendkim/signing.table",
+			domains: []Domain{{Name: "example.com", Selector: "default", Key: "/k",
+				Adopt: []string{"--key-file", "/k", "--selector", "default"}}},
+			keys: changed(changed(section, "key_table", "/etc/opendkim/key.table"),
+				"signing_table", "refile:/etc/opendkim/signing.table")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := host(t, files)
+			must(t, os.WriteFile(h.at("/etc/opendkim.conf"), []byte(test.conf), 0o644))
+			must(t, os.WriteFile(h.at("/etc/opendkim/more.conf"), []byte(tables), 0o644))
+			found := Find(t.Context(), h)
+			if len(found) != 1 {
+				t.Fatalf("found %+v", found)
+			}
+			s := found[0]
+			if diff := cmp.Diff(test.keys, s.Keys); diff != "" {
+				t.Errorf("keys (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.domains, s.Domains, cmpopts.EquateEmpty()); diff != "" && test.remark == "" || diff != "" &&
+				test.domains != nil {
+				t.Errorf("domains (-want +got):\n%s", diff)
+			}
+			if got := strings.Join(s.Remarks, "\n"); !strings.Contains(got, test.remark) || test.remark == "" && got != "" {
+				t.Errorf("remarks %q", got)
+			}
+			if got := strings.Join(s.Before, "\n"); !strings.Contains(got, test.before) || test.before == "" && got != "" {
+				t.Errorf("before %q", got)
+			}
+			text(t, found)
+		})
+	}
+}
+
+// changed is keys with another value of one of them, or without it.
+func changed(keys []Pair, key string, value any) (out []Pair) {
+	for _, p := range keys {
+		if p.Key != key {
+			out = append(out, p)
+		} else if value != nil {
+			out = append(out, Pair{key, value})
+		}
+	}
+	return out
+}
+
+// A configuration that can't be read is named, with the way on; a host without one has none.
+func TestNoOpenDKIM(t *testing.T) {
+	if found := Find(t.Context(), host(t, nil)); len(found) != 0 {
+		t.Errorf("found %+v", found)
+	}
+	h := host(t, map[string]string{"/etc/opendkim.conf": "Include /etc/opendkim.conf\n"})
+	found := Find(t.Context(), h)
+	if len(found) != 1 || !strings.Contains(strings.Join(found[0].Remarks, ""), "included too deeply") {
+		t.Errorf("found %+v", found)
+	}
+	if got := text(t, found); !strings.Contains(got, "No program that signs mail was found that dkimbot can switch") {
+		t.Error(got)
+	}
+}
+
+// The selectors of the new policy are free, and what can be kept can be told from what can't.
+func TestDomainsAreComments(t *testing.T) {
+	h := host(t, map[string]string{
+		"/etc/opendkim.conf":         tables,
+		"/etc/opendkim/KeyTable":     "a a.example:s1:/k/long\nb b.example:mail:/k/short\n",
+		"/etc/opendkim/SigningTable": "*@a.example a\n*@b.example b\n",
+		"/k/long":                    keyOf(t, 2048), "/k/short": keyOf(t, 1024),
+	})
+	got := text(t, Find(t.Context(), h))
+	for _, want := range []string{
+		"    selectors: [s3, s4]", "\n  # keep-s1: { selectors: [s1, s3] }\n",
+		"\n  # - { name: a.example, provider: dns, signers: [opendkim] }\n  #   signed with s1, /k/long, 2048 bits\n",
+		"policy: keep-s1; dkimbot adopt --domain a.example --from-opendkim /etc/opendkim/KeyTable --signing-table refile:",
+		"signed with mail, /k/short, only 1024 bits: it has to be moved over\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "keep-mail") {
+		t.Errorf("a key of 1024 bits is to be kept:\n%s", got)
+	}
+}
+
+// The commands that move an OpenDKIM with one key to tables keep its key and selector: mail is signed before
+// and after with the same (I1).
+func TestStockOpenDKIMComesToTables(t *testing.T) {
+	d := signertest.StartOpenDKIM(t)
+	key := keyOf(t, 2048)
+	h := host(t, nil)
+	h.Root = filepath.Join(d.Dir, "host")
+	must(t, os.MkdirAll(h.at("/etc/dkimkeys"), 0o755))
+	must(t, os.WriteFile(h.at("/etc/dkimkeys/mail.private"), []byte(key), 0o600))
+	conf, err := os.ReadFile(d.Conf)
+	must(t, err)
+	var kept []string
+	for line := range strings.Lines(string(conf)) {
+		if !strings.Contains(line, "Table") && !strings.Contains(line, "UserID") {
+			kept = append(kept, line)
+		}
+	}
+	stock := strings.Join(kept, "") + "Domain example.com, Example.ORG\nSelector mail\n  KeyFile " +
+		"/etc/dkimkeys/mail.private\nSubDomains yes\n"
+	must(t, os.WriteFile(h.at("/etc/opendkim.conf"), []byte(stock), 0o644))
+	d.Stop(t)
+	found := Find(t.Context(), h)
+	inRoot := func(text string) string { return strings.ReplaceAll(text, "/etc/", h.Root+"/etc/") }
+	must(t, os.WriteFile(h.at("/etc/opendkim.conf"), []byte(inRoot(stock)), 0o644))
+	d.Conf = h.at("/etc/opendkim.conf")
+	d.Start(t)
+	signs := func(when string) {
+		t.Helper()
+		for _, from := range []string{"example.com", "example.org", "sub.example.com"} {
+			answer := d.Mail(t, from)
+			if want := fmt.Sprintf("d=%s s=mail", strings.TrimPrefix(from, "sub.")); answer.String() != want {
+				t.Errorf("%s, mail from %s is signed by %q, want %q", when, from, answer, want)
+			}
+		}
+	}
+	signs("at first")
+	script := "set -eu\n"
+	for _, line := range found[0].Before {
+		if line != "systemctl restart opendkim" {
+			script += inRoot(line) + "\n"
+		}
+	}
+	if out, err := exec.Command("sh", "-c", script).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s\n%s", err, out, script)
+	}
+	d.Restart(t)
+	signs("from tables")
+	must(t, os.WriteFile(h.at("/etc/opendkim.conf"), []byte(tables), 0o644))
+}
+
+// Whatever stands in opendkim.conf, what is made of it is a valid configuration.
+func TestAnyOpenDKIMIsMadeValid(t *testing.T) {
+	h := host(t, map[string]string{"/etc/opendkim/more.conf": tables})
+	words := []string{"", "/etc/k", "refile:/x y", "csl:a,b", "file:relative", "a.example, b.example", "s1", "../s", "inet:8891",
+		"inet6:1@[::1]", "local:/run/x", "yes", "no", "v", "'; rm #", "%", "*", "opendkim:", "/a b\tc", "Größe", "\x01", "]", "x: y"}
+	rapid.Check(t, func(r *rapid.T) {
+		line := rapid.Custom(func(r *rapid.T) string {
+			return rapid.SampledFrom([]string{"KeyTable", "SigningTable", "Domain", "Selector", "KeyFile", "Socket", "UserID", "PidFile",
+				"RequireSafeKeys", "SubDomains", "Mode", "Include"}).Draw(r, "key") + " " +
+				rapid.OneOf(rapid.SampledFrom(words), rapid.StringMatching(`[!-~ ]{0,12}`)).Draw(r, "value")
+		})
+		conf := strings.Join(rapid.SliceOfN(line, 0, 8).Draw(r, "lines"), "\n")
+		must(t, os.WriteFile(h.at("/etc/opendkim.conf"), []byte(conf), 0o644))
+		text(t, Find(t.Context(), h))
+	})
+}
