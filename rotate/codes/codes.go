@@ -78,18 +78,18 @@ const (
 // Errors of signers.
 const (
 	SignerUnseen      Code = "signer-unseen"       // a signer does not answer which key it uses, so no key is replaced
-	ForeignSignerLine Code = "foreign-signer-line" // another line of the tables signs with the same entry or key
+	ForeignSignerLine Code = "foreign-signer-line" // another line of the tables signs with the same entry or key, or with several
 	OtherSigner       Code = "other-signer"        // the block in the table belongs to another signer name
 	DamagedBlock      Code = "damaged-block"       // dkimbot's block in the table has no end
 	MissingTable      Code = "missing-table"       // one of the two tables is missing
-	UnreadableTable   Code = "unreadable-table"    // OpenDKIM's user can't read the table
-	UnloadableLine    Code = "unloadable-line"     // OpenDKIM can't load a line of the table
+	UnreadableTable   Code = "unreadable-table"    // the signer's user can't read the table
+	UnloadableLine    Code = "unloadable-line"     // the signer can't load a line of the table
 	TableNames        Code = "table-names"         // the table has several names (hard links)
 	UnsafeFile        Code = "unsafe-file"         // a file or link stands where only root and dkimbot's user may write
-	UnsafeKeyDir      Code = "unsafe-key-dir"      // OpenDKIM would reject keys in this directory (RequireSafeKeys)
-	KeyOwner          Code = "key-owner"           // the user that OpenDKIM runs as can't read keys in this directory
+	UnsafeKeyDir      Code = "unsafe-key-dir"      // others could exchange keys in this directory, or the signer can't reach it
+	KeyOwner          Code = "key-owner"           // the user that the signer runs as can't read keys in this directory
 	ForeignKeyFile    Code = "foreign-key-file"    // another file stands in the place of a key file
-	KeyInUse          Code = "key-in-use"          // OpenDKIM still signs with the key that is to be removed
+	KeyInUse          Code = "key-in-use"          // the signer still signs with the key that is to be removed
 	UnprovenAlgorithm Code = "unproven-algorithm"  // an Ed25519 key needs milter, so that the switch can be proved
 )
 

@@ -4,10 +4,11 @@ package drivers
 import (
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/exec"
+	"github.com/dkimbot/dkimbot/rotate/signer/exim"
 	"github.com/dkimbot/dkimbot/rotate/signer/opendkim"
 )
 
 // All returns empty settings of each driver.
 func All() []signer.Settings {
-	return []signer.Settings{opendkim.Defaults(), exec.Defaults()}
+	return []signer.Settings{opendkim.Defaults(), exec.Defaults(), exim.Defaults()}
 }

@@ -4,12 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
-	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/dkimbot/dkimbot/rotate/child"
 	"github.com/dkimbot/dkimbot/rotate/codes"
@@ -52,7 +47,7 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	if err := b.putInForce(ctx); err != nil {
 		return err
 	}
-	return signer.Partial(b.failed, b.size)
+	return b.Err()
 }
 
 // open opens and locks the tables.
@@ -122,9 +117,8 @@ func (j *job) changed() bool { return j.signing.before != j.signing.after || len
 type batch struct {
 	*Signer
 	*tables
-	size     int
+	*signer.Batch
 	jobs     []*job // those that have not failed, by domain
-	failed   map[string]error
 	keyTab   table
 	signTab  table
 	signText []byte // the SigningTable as it was read
@@ -138,95 +132,51 @@ type batch struct {
 
 // newBatch takes the keys whose names are sound, one for each domain.
 func newBatch(s *Signer, keys []dkim.SigningKey) *batch {
-	b := &batch{Signer: s, failed: map[string]error{}}
-	seen := map[string]*job{}
-	for _, k := range keys {
-		if err := s.checkKey(k); err != nil {
-			b.failed[k.Domain] = err
-			continue
-		}
-		j := &job{SigningKey: k, path: s.keyPath(k.Ref())}
-		if twin := seen[k.Domain]; twin != nil && twin.Ref() != k.Ref() {
-			b.failed[k.Domain] = fault.Lasting(s.what(k.Name), errors.New("two keys are given for one domain"),
-				"report this as a defect")
-		}
-		seen[k.Domain] = j
+	b := &batch{Signer: s, Batch: signer.NewBatch(s.cfg.Name, keys, s.checkKey)}
+	for _, k := range b.Keys {
+		b.jobs = append(b.jobs, &job{SigningKey: k, path: s.keyPath(k.Ref())})
 	}
-	b.jobs = slices.SortedFunc(maps.Values(seen), func(x, y *job) int { return strings.Compare(x.Domain, y.Domain) })
-	b.size = len(seen)
-	for d := range b.failed {
-		if seen[d] == nil {
-			b.size++
-		}
-	}
-	b.dropFailed()
 	return b
-}
-
-func (s *Signer) what(n dkim.Name) string {
-	return fmt.Sprintf("activate %s on signer %s", n, s.cfg.Name)
 }
 
 // checkKey refuses what OpenDKIM can't use.
 func (s *Signer) checkKey(k dkim.SigningKey) error {
-	if err := k.Name.Check(); err != nil {
-		return fault.Lasting("activate a key on signer "+s.cfg.Name, err,
-			"correct the domain or selector in the configuration")
-	}
-	if k.Key == nil {
-		return fault.Lasting(s.what(k.Name), errors.New("there is no private key"), "report this as a defect")
-	}
+	what := fmt.Sprintf("activate %s on signer %s", k.Name, s.cfg.Name)
 	if k.Key.Public().Bits() == 256 && s.address == "" {
-		return &fault.Error{Kind: fault.Refused, Code: codes.UnprovenAlgorithm, What: s.what(k.Name),
+		return &fault.Error{Kind: fault.Refused, Code: codes.UnprovenAlgorithm, What: what,
 			Err: errors.New("OpenDKIM turns mail away when an Ed25519 key meets another SignatureAlgorithm"),
 			Hint: "set SignatureAlgorithm to ed25519-sha256 in opendkim.conf and give this signer its milter socket, " +
 				"so that the switch can be proved"}
 	}
 	if n := len(s.keyPath(k.Ref())) + 2*len(k.String()) + 7; n > maxLine {
-		return fault.Lasting(s.what(k.Name),
+		return fault.Lasting(what,
 			fmt.Errorf("the KeyTable line would have %d octets; OpenDKIM reads %d", n, maxLine), "choose a shorter key_dir")
 	}
 	return nil
 }
 
 func (b *batch) dropFailed() {
-	b.jobs = slices.DeleteFunc(b.jobs, func(j *job) bool { return b.failed[j.Domain] != nil })
+	b.Drop()
+	b.jobs = slices.DeleteFunc(b.jobs, func(j *job) bool { return b.Failed[j.Domain] != nil })
 }
 
-// writeKeys writes the key files, several at a time because each waits for the disk.
+// writeKeys writes the key files.
 func (b *batch) writeKeys(ctx context.Context) error {
-	if len(b.jobs) == 0 {
-		return nil
+	var keys []dkim.SigningKey
+	for _, j := range b.jobs {
+		if !j.inForce || j.path == b.keyPath(j.Ref()) {
+			keys = append(keys, j.SigningKey)
+		}
 	}
-	dir, err := b.store.Open()
+	wrote, failed, err := b.store.WriteAll(ctx, keys)
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
-	var mu sync.Mutex
-	var g errgroup.Group
-	g.SetLimit(8)
 	for _, j := range b.jobs {
-		if j.inForce && j.path != b.keyPath(j.Ref()) {
-			continue
+		j.wrote = wrote[j.Domain]
+		if err := failed[j.Domain]; err != nil {
+			b.Fail(j.Name, fmt.Errorf("%s: %w", b.What(j.Name), err))
 		}
-		g.Go(func() error {
-			err := ctx.Err()
-			if err == nil {
-				j.wrote, err = dir.Put(j.SigningKey)
-			}
-			if err != nil {
-				mu.Lock()
-				b.failed[j.Domain] = fmt.Errorf("%s: %w", b.what(j.Name), err)
-				mu.Unlock()
-			}
-			return nil
-		})
-	}
-	g.Wait()
-	if err := ctx.Err(); err != nil {
-		return fault.Temporary("write key files for signer "+b.cfg.Name, context.Cause(ctx),
-			"run it again; it was interrupted, or its time ran out")
 	}
 	b.dropFailed()
 	return nil
@@ -284,7 +234,7 @@ func (b *batch) writeTable(p keyfiles.Place, t table, differs func(*job) bool) e
 	if !slices.ContainsFunc(b.jobs, differs) && !b.unclaimed {
 		return nil
 	}
-	if err := b.store.Replace(p, t.bytes()); err != nil {
+	if err := b.store.Replace(p, t.Bytes()); err != nil {
 		return b.fileFault("write table "+p.Full(), err)
 	}
 	return nil
@@ -326,18 +276,18 @@ func (b *batch) checkFiles() {
 	view, err := b.readView()
 	for _, j := range b.jobs {
 		if err != nil {
-			b.failed[j.Domain] = err
+			b.Failed[j.Domain] = err
 			continue
 		}
 		use, ok := view.domain(j.Domain)
 		if !ok || use.Selector != j.Selector {
-			b.failed[j.Domain] = fault.Temporary(b.what(j.Name),
+			b.Failed[j.Domain] = fault.Temporary(b.What(j.Name),
 				fmt.Errorf("the tables were read again and give %s to %s", j.Domain, use.orNothing()),
 				"see whether another program writes to the tables")
 			continue
 		}
 		if data, err := keyfiles.ReadKey(use.Path); err != nil || !keyfiles.SameKey(data, j.Key.PEM(), j.Key.ID()) {
-			b.failed[j.Domain] = fault.Temporary(b.what(j.Name),
+			b.Failed[j.Domain] = fault.Temporary(b.What(j.Name),
 				fmt.Errorf("key file %s was read again and does not hold the key", use.Path),
 				"see whether another program changes key files")
 		}

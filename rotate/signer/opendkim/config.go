@@ -1,16 +1,15 @@
 package opendkim
 
 import (
-	"cmp"
 	"fmt"
 	"net"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
 // Config says where OpenDKIM's files are.
@@ -55,7 +54,7 @@ func (c *Config) Fields() []settings.Field {
 			Key:     "key_dir",
 			Into:    &c.KeyDir,
 			Need:    "write the directory for key files, for example /etc/dkimkeys",
-			Form:    settings.Form{Name: "path", Parse: plainPath},
+			Form:    pathForm,
 			Claim:   func() *settings.Claim { return settings.OwnFile(c.KeyDir) },
 			Meaning: "the directory of the key files",
 		},
@@ -103,7 +102,7 @@ func (c *Config) Fields() []settings.Field {
 		{
 			Key:     "owner",
 			Into:    &c.Owner,
-			Form:    settings.Form{Name: "user or user:group", Parse: c.owner},
+			Form:    keyfiles.OwnerForm("write the user that OpenDKIM runs as: opendkim", &c.Group),
 			Default: "those of key_dir",
 			Meaning: "the user and group that OpenDKIM runs as, who own the key files",
 		},
@@ -147,18 +146,9 @@ func (c *Config) Open(name string, _ settings.Secrets) (signer.Signer, error) {
 	return New(named)
 }
 
-// plainPath refuses what OpenDKIM would read differently: white space ends a field, "#" begins a
+// pathForm refuses what OpenDKIM would read differently: white space ends a field, "#" begins a
 // comment, "%" stands for the sender's domain.
-func plainPath(text string, at settings.Place) (string, *settings.Problem) {
-	p, problem := at.Absolute(text)
-	if problem == nil && strings.ContainsAny(p, " \t\r\n\v\f#%\x00") {
-		return "", settings.Wrong(
-			fmt.Sprintf("is %s; OpenDKIM can't use a path with white space, # or %%", p),
-			"choose a path without them",
-		)
-	}
-	return p, problem
-}
+var pathForm = keyfiles.PathForm("OpenDKIM", "#%", ", # or %")
 
 // tableForm returns the form of a table's path, made absolute behind the prefix that it may have.
 func tableForm(prefixes ...string) settings.Form {
@@ -177,25 +167,13 @@ func tableForm(prefixes ...string) settings.Form {
 				"use a flat file: a path, with or without "+strings.Join(prefixes, " or "),
 			)
 		}
-		p, problem := plainPath(text, at)
+		p, problem := pathForm.Parse(text, at)
 		return kind + p, problem
 	}}
 }
 
 // bare returns a table's path without its prefix; a path may hold a colon itself.
 func bare(table string) string { return table[max(0, strings.IndexByte(table, '/')):] }
-
-var ownerForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$`)
-
-// owner takes the group from user:group.
-func (c *Config) owner(text string, _ settings.Place) (string, *settings.Problem) {
-	if !ownerForm.MatchString(text) {
-		return "", settings.Wrong("is not user or user:group", "write the user that OpenDKIM runs as: opendkim")
-	}
-	user, group, _ := strings.Cut(text, ":")
-	c.Group = cmp.Or(group, c.Group)
-	return user, nil
-}
 
 // socket reads a socket as opendkim.conf(5) writes it, inet:port@host or
 // local:path, or as Postfix does, inet:host:port or unix:path, and returns the latter form.

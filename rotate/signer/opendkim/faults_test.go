@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
+	"github.com/dkimbot/dkimbot/rotate/signer/block"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -40,7 +41,8 @@ func TestConfigFaults(t *testing.T) {
 	key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
 	long := undisturbed(t, func(c *Config) { c.KeyDir = "/" + strings.Repeat("k", maxLine-50) })
 	faulttest.Shown(t, long.checkKey(key))
-	faulttest.Shown(t, long.checkKey(dkim.SigningKey{Name: dkim.Name{Domain: "A.example", Selector: "s1"}}))
+	bad := newBatch(long, []dkim.SigningKey{{Name: dkim.Name{Domain: "A.example", Selector: "s1"}}})
+	faulttest.Shown(t, bad.Failed["A.example"])
 	for _, edit := range []func(*Config){
 		func(c *Config) { c.Owner = "no-such-user" },
 		func(c *Config) { c.Group = "no-such-group" },
@@ -57,7 +59,7 @@ func TestFileFault(t *testing.T) {
 		faulttest.Shown(t, s.fileFault("write table /etc/opendkim/key.table",
 			&fs.PathError{Op: "open", Path: "/etc/opendkim/key.table.new", Err: err}))
 	}
-	faulttest.Shown(t, damaged("/etc/opendkim/key.table", errors.New("the block of dkimbot does not end")))
+	faulttest.Shown(t, block.Damaged("/etc/opendkim/key.table", errors.New("the block of dkimbot does not end")))
 }
 
 // TestInterrupted: each step that is ended says which it was.
@@ -94,7 +96,7 @@ func TestReadAgain(t *testing.T) {
 		}
 		b := newBatch(s, []dkim.SigningKey{key})
 		b.checkFiles()
-		faulttest.Shown(t, b.failed["a.example"])
+		faulttest.Shown(t, b.Failed["a.example"])
 	}
 	check("", "")
 	check("s1._domainkey.a.example a.example:s1:/nowhere/s1.pem\n", "*@a.example s1._domainkey.a.example\n")

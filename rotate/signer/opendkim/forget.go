@@ -24,7 +24,7 @@ import (
 // else's line names, or whose replacement is not confirmed yet is kept and refused with the code
 // "key-in-use". Forgetting what is not there succeeds. Failures are by domain, as with Activate.
 func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
-	b := &batch{Signer: s, failed: map[string]error{}}
+	b := newBatch(s, nil)
 	if err := b.open(ctx); err != nil {
 		return err
 	}
@@ -46,21 +46,21 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 		return err
 	}
 	if dead {
-		if err := b.store.Replace(b.sign, b.signTab.bytes()); err != nil {
+		if err := b.store.Replace(b.sign, b.signTab.Bytes()); err != nil {
 			return b.fileFault("write table "+b.signTable, err)
 		}
 	}
 	if entries {
-		if err := b.store.Replace(b.key, b.keyTab.bytes()); err != nil {
+		if err := b.store.Replace(b.key, b.keyTab.Bytes()); err != nil {
 			return b.fileFault("write table "+b.keyTable, err)
 		}
 	}
 	for _, ref := range forgotten {
 		if err := s.store.Remove(root, ref); err != nil {
-			b.failed[ref.Domain] = err
+			b.Failed[ref.Domain] = err
 		}
 	}
-	return signer.Partial(b.failed, len(keys))
+	return signer.Partial(b.Failed, len(keys))
 }
 
 // dropDead takes out our SigningTable lines that are not in force, as another line is
@@ -70,7 +70,7 @@ func (b *batch) dropDead(keys []dkim.Ref) bool {
 	dead := map[string]bool{}
 	for domain := range b.own {
 		_, outstanding := b.marker[domain]
-		if use, signs := b.view.domain(domain); signs && !outstanding && b.signTab.ours[b.pattern(domain)] != "" &&
+		if use, signs := b.view.domain(domain); signs && !outstanding && b.signTab.Ours[b.pattern(domain)] != "" &&
 			use != b.written(domain) {
 			dead[domain] = true
 		}
@@ -81,7 +81,7 @@ func (b *batch) dropDead(keys []dkim.Ref) bool {
 		return false
 	}
 	for domain := range dead {
-		b.signTab.set(b.pattern(domain), "")
+		b.signTab.Set(b.pattern(domain), "")
 	}
 	return true
 }
@@ -92,7 +92,7 @@ func (b *batch) release(keys []dkim.Ref) (released []dkim.Ref, entries bool) {
 	for _, ref := range keys {
 		what := fmt.Sprintf("forget key %.8s of %s on signer %s", ref.KeyID, ref.Name, b.cfg.Name)
 		if err := ref.Check(); err != nil || len(ref.KeyID) != 64 {
-			b.failed[ref.Domain] = fault.Lasting(what, errors.Join(err, errors.New("this is no reference to a key")),
+			b.Failed[ref.Domain] = fault.Lasting(what, errors.Join(err, errors.New("this is no reference to a key")),
 				"report this as a defect")
 			continue
 		}
@@ -101,18 +101,18 @@ func (b *batch) release(keys []dkim.Ref) (released []dkim.Ref, entries bool) {
 		inUse := foreignPaths[file] || before != nil && before.Path == file
 		var mine []string
 		for _, name := range b.own[ref.Domain] {
-			if e, _ := parseKeyEntry(b.keyTab.ours[name]); e.path == file {
+			if e, _ := parseKeyEntry(b.keyTab.Ours[name]); e.path == file {
 				mine, inUse = append(mine, name), inUse || usedNames[name]
 			}
 		}
 		if inUse {
-			b.failed[ref.Domain] = fault.Refuse(codes.KeyInUse, what+": tables of the signer use it",
+			b.Failed[ref.Domain] = fault.Refuse(codes.KeyInUse, what+": tables of the signer use it",
 				"activate the other selector first; where the domain was handed back, take its line out of the SigningTable")
 			continue
 		}
 		for _, name := range mine {
 			entries = true
-			b.keyTab.set(name, "")
+			b.keyTab.Set(name, "")
 		}
 		released = append(released, ref)
 	}
@@ -148,7 +148,7 @@ func (b *batch) dropSigning(ctx context.Context, refs []dkim.Ref) ([]dkim.Ref, e
 			Hint: fmt.Sprintf("see whether the daemon can load %s and %s, and whether opendkim.conf names them; "+
 				"journalctl -u opendkim tells", b.keyTable, b.signTable)}
 	}
-	maps.Copy(b.failed, failed)
+	maps.Copy(b.Failed, failed)
 	return slices.DeleteFunc(refs, func(ref dkim.Ref) bool { return failed[ref.Domain] != nil }), nil
 }
 
@@ -186,13 +186,13 @@ func (b *batch) signing(ctx context.Context, domains []string,
 // that other people's KeyTable lines name.
 func (b *batch) uses() (names, paths map[string]bool) {
 	names, paths = map[string]bool{}, map[string]bool{}
-	for _, name := range b.signTab.ours {
+	for _, name := range b.signTab.Ours {
 		names[name] = true
 	}
 	for name := range b.foreign.uses {
 		names[name] = true
 	}
-	for _, value := range records(b.keyTab.foreign, false) {
+	for _, value := range records(b.keyTab.Foreign, false) {
 		if e, ok := parseKeyEntry(value); ok {
 			paths[e.path] = true
 		}

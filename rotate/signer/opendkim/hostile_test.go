@@ -352,10 +352,10 @@ func TestOtherSigner(t *testing.T) {
 
 	// A block of an older version names nobody, and becomes whose it is.
 	for _, path := range []string{d.KeyTable, d.SigningTable} {
-		write(t, path, strings.Replace(read(t, path), firstLine("mail"), beginLine, 1))
+		write(t, path, strings.Replace(read(t, path), flat.FirstLine("mail"), flat.FirstLine(""), 1))
 	}
 	activate(t, newSigner(t, d, nil), signertest.At("a.example", "s1", k[0]))
-	if !strings.HasPrefix(read(t, d.KeyTable), firstLine("mx1")) {
+	if !strings.HasPrefix(read(t, d.KeyTable), flat.FirstLine("mx1")) {
 		t.Errorf("KeyTable:\n%s", read(t, d.KeyTable))
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer/block"
 )
 
 // One line that OpenDKIM can't load makes it keep all its old tables at a reload, silently, and
@@ -54,9 +55,9 @@ func checkLines(sign []byte, refile bool, names map[string]keyEntry) *unloadable
 // checkLoad refuses tables in which lines of other people are such. Our own lines are about to be
 // written, and lines that use them are judged by domain (screen).
 func (b *batch) checkLoad(sign []byte) error {
-	foreign, numbers, err := cutTable(sign)
+	foreign, err := flat.Parse(sign)
 	if err != nil {
-		return damaged(b.signTable, err)
+		return block.Damaged(b.signTable, err)
 	}
 	names := maps.Clone(b.view.names)
 	for _, j := range b.jobs {
@@ -64,11 +65,11 @@ func (b *batch) checkLoad(sign []byte) error {
 			names[name] = keyEntry{j.Domain, j.Selector, j.path}
 		}
 	}
-	bad := checkLines(foreign.foreign, b.refile, names)
+	bad := checkLines(foreign.Foreign, b.refile, names)
 	if bad == nil {
 		return nil
 	}
-	bad.line = numbers[bad.line-1]
+	bad.line = foreign.Numbers[bad.line-1]
 	return bad.fault("edit the tables of signer "+b.cfg.Name, b.signTable)
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/signer/block"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
@@ -148,7 +149,7 @@ func TestTakesOver(t *testing.T) {
 	activate(t, s, signertest.At("a.example", "s2", k[2]))
 	wantSelectors(t, d, "a.example", "s2")
 	for path, lines := range map[string]string{d.KeyTable: keyLines, d.SigningTable: signLines} {
-		if got := read(t, path); !strings.HasSuffix(got, endLine+lines) {
+		if got := read(t, path); !strings.HasSuffix(got, block.End+"\n"+lines) {
 			t.Errorf("%s holds\n%s\nwant it to end with\n%s", path, got, lines)
 		}
 	}
@@ -202,7 +203,7 @@ func TestAdopted(t *testing.T) {
 		}
 	}
 	for _, path := range []string{d.KeyTable, d.SigningTable} {
-		_, theirs, _ := strings.Cut(read(t, path), endLine)
+		_, theirs, _ := strings.Cut(read(t, path), block.End+"\n")
 		write(t, path, strings.Replace(read(t, path), theirs, "", 1))
 	}
 	if err := os.Remove(manual); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer/block"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
@@ -32,11 +33,11 @@ func (b *batch) readTables() error {
 	if err != nil {
 		return b.fileFault("read SigningTable "+b.signTable, err)
 	}
-	if b.keyTab, err = parseTable(keys); err != nil {
-		return damaged(b.keyTable, err)
+	if b.keyTab, err = flat.Parse(keys); err != nil {
+		return block.Damaged(b.keyTable, err)
 	}
-	if b.signTab, err = parseTable(sign); err != nil {
-		return damaged(b.signTable, err)
+	if b.signTab, err = flat.Parse(sign); err != nil {
+		return block.Damaged(b.signTable, err)
 	}
 	if err := cmp.Or(b.claim(b.keyTable, &b.keyTab), b.claim(b.signTable, &b.signTab)); err != nil {
 		return err
@@ -55,34 +56,22 @@ func (b *batch) readTables() error {
 	return nil
 }
 
-// claim makes the block in a table this signer's, unless it is another's: two that take turns
-// on one host would each undo what the other did (I8).
+// claim makes the block in a table this signer's, unless it is another's.
 func (b *batch) claim(path string, t *table) error {
-	if t.signer != "" && t.signer != b.cfg.Name {
-		return &fault.Error{Kind: fault.Refused, Code: codes.OtherSigner, What: "edit table " + path +
-			" for signer " + b.cfg.Name,
-			Err: fmt.Errorf("its block belongs to signer %q", t.signer),
-			Hint: fmt.Sprintf("one OpenDKIM is one signer, under one name, in one configuration: "+
-				"call it %s, or let only one of them change these tables; "+
-				"where it was renamed, write %q for %q in the line that begins with %q, in %s and %s", t.signer, b.cfg.Name,
-				t.signer, beginMark, b.keyTable, b.signTable)}
+	older := t.Signer == "" && len(t.Ours) > 0
+	if err := t.Claim(b.cfg.Name, "OpenDKIM", path, b.keyTable, b.signTable); err != nil {
+		return err
 	}
-	b.unclaimed = b.unclaimed || t.signer == "" && len(t.ours) > 0
-	t.signer = b.cfg.Name
+	b.unclaimed = b.unclaimed || older
 	return nil
-}
-
-func damaged(path string, err error) error {
-	return &fault.Error{Kind: fault.Refused, Code: codes.DamagedBlock, What: "edit table " + path, Err: err,
-		Hint: fmt.Sprintf("put the line %q back below the lines that dkimbot wrote, or remove the block altogether", endMark)}
 }
 
 func (b *batch) indexLines() {
 	b.foreign = foreignLines{names: map[string]keyEntry{}, uses: map[string][]string{}, leads: map[string][]foreignUse{}}
-	for name, value := range records(b.keyTab.foreign, false) {
+	for name, value := range records(b.keyTab.Foreign, false) {
 		b.foreign.names[name], _ = parseKeyEntry(value)
 	}
-	for pattern, value := range records(b.signTab.foreign, b.refile) {
+	for pattern, value := range records(b.signTab.Foreign, b.refile) {
 		name, pattern := keyNameOf(value), strings.ToLower(pattern)
 		b.foreign.uses[name] = append(b.foreign.uses[name], pattern)
 		if e, ok := b.view.names[name]; ok && e.domain != "" {
@@ -94,7 +83,7 @@ func (b *batch) indexLines() {
 		}
 	}
 	b.own = map[string][]string{}
-	for name, value := range b.keyTab.ours {
+	for name, value := range b.keyTab.Ours {
 		if e, ok := parseKeyEntry(value); ok {
 			b.own[e.domain] = append(b.own[e.domain], name)
 		}
@@ -141,7 +130,7 @@ func (b *batch) screen() {
 			}
 		}
 		if err := b.foreign.clash(b, j); err != nil {
-			b.failed[j.Domain] = &fault.Error{Kind: fault.Refused, Code: codes.ForeignSignerLine, What: b.what(j.Name), Err: err,
+			b.Failed[j.Domain] = &fault.Error{Kind: fault.Refused, Code: codes.ForeignSignerLine, What: b.What(j.Name), Err: err,
 				Hint: "remove that line or give its entry another name; dkimbot writes the lines of its domains itself"}
 		}
 	}
@@ -150,7 +139,7 @@ func (b *batch) screen() {
 
 // written returns what our own lines have a domain signed with.
 func (b *batch) written(domain string) inUse {
-	e, _ := parseKeyEntry(b.keyTab.ours[b.signTab.ours[b.pattern(domain)]])
+	e, _ := parseKeyEntry(b.keyTab.Ours[b.signTab.Ours[b.pattern(domain)]])
 	return inUse{Selector: e.selector, Path: e.path}
 }
 
@@ -170,7 +159,7 @@ func (f foreignLines) clash(b *batch, j *job) error {
 	}
 	selectors := []string{j.Selector}
 	for _, own := range b.own[j.Domain] {
-		e, _ := parseKeyEntry(b.keyTab.ours[own])
+		e, _ := parseKeyEntry(b.keyTab.Ours[own])
 		selectors = append(selectors, e.selector)
 	}
 	for _, use := range f.leads[j.Domain] {
@@ -199,7 +188,7 @@ func (b *batch) plan() {
 			continue
 		}
 		name, pattern := b.entryName(j), b.pattern(j.Domain)
-		used := b.signTab.ours[pattern]
+		used := b.signTab.Ours[pattern]
 		j.signing = change{pattern, used, name}
 		b.changeKey(j, name, j.Domain+":"+j.Selector+":"+j.path)
 		for _, old := range b.own[j.Domain] {
@@ -207,15 +196,15 @@ func (b *batch) plan() {
 				b.changeKey(j, old, "")
 			}
 		}
-		b.signTab.set(pattern, name)
+		b.signTab.Set(pattern, name)
 	}
 }
 
 func (b *batch) changeKey(j *job, name, after string) {
-	before := b.keyTab.ours[name]
+	before := b.keyTab.Ours[name]
 	if before == after {
 		return
 	}
 	j.keys = append(j.keys, change{name, before, after})
-	b.keyTab.set(name, after)
+	b.keyTab.Set(name, after)
 }

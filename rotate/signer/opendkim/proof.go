@@ -134,7 +134,7 @@ func (b *batch) settle(ctx context.Context, doubts map[string]finding) error {
 		if worse && j.changed() {
 			back = append(back, j)
 		}
-		b.failed[j.Domain] = b.doubt(j, f, worse && j.changed())
+		b.Failed[j.Domain] = b.doubt(j, f, worse && j.changed())
 	}
 	b.dropFailed()
 	if len(back) == 0 {
@@ -171,16 +171,16 @@ func (b *batch) doubt(j *job, f finding, back bool) error {
 func (b *batch) goBack(ctx context.Context, jobs []*job) error {
 	for _, j := range jobs {
 		if j.signing.key != "" {
-			b.signTab.set(j.signing.key, j.signing.before)
+			b.signTab.Set(j.signing.key, j.signing.before)
 		}
 		for _, c := range j.keys {
-			b.keyTab.set(c.key, c.before)
+			b.keyTab.Set(c.key, c.before)
 		}
 	}
-	if err := b.store.Replace(b.sign, b.signTab.bytes()); err != nil {
+	if err := b.store.Replace(b.sign, b.signTab.Bytes()); err != nil {
 		return b.fileFault("go back to the old table "+b.signTable, err)
 	}
-	if err := b.store.Replace(b.key, b.keyTab.bytes()); err != nil {
+	if err := b.store.Replace(b.key, b.keyTab.Bytes()); err != nil {
 		return b.fileFault("go back to the old table "+b.keyTable, err)
 	}
 	return b.reload(ctx)

@@ -99,7 +99,12 @@ func (d *OpenDKIM) Mail(t testing.TB, domain string) Answer {
 // else, such as mail turned away or two signatures, fails the test.
 func (d *OpenDKIM) SignsWith(t testing.TB, domain string, keys ...*dkim.PrivateKey) dkim.Ref {
 	t.Helper()
-	a := d.Mail(t, domain)
+	return d.Mail(t, domain).signedWith(t, domain, keys...)
+}
+
+// signedWith returns the key that an answer's one signature verifies with; the zero Ref for none.
+func (a Answer) signedWith(t testing.TB, domain string, keys ...*dkim.PrivateKey) dkim.Ref {
+	t.Helper()
 	if a.Refused || len(a.Signatures) > 1 {
 		t.Fatalf("%s: %v; want one signature", domain, a)
 	}

@@ -1,4 +1,4 @@
-package opendkim
+package block
 
 import (
 	"bytes"
@@ -6,10 +6,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
+var flat = Format{Fields: 2}
+
 func TestTable(t *testing.T) {
-	block := func(lines string) string { return beginLine + lines + endLine }
+	block := func(lines string) string { return flat.FirstLine("") + lines + endLine }
 	for name, test := range map[string]struct {
 		in      string
 		ours    map[string]string
@@ -26,13 +29,13 @@ func TestTable(t *testing.T) {
 		"first of two counts": {in: block("k v\nk w\n"), ours: map[string]string{"k": "v"}},
 		"carriage returns": {in: strings.ReplaceAll(block("k v\n"), "\n", "\r\n") + "x\r\n",
 			ours: map[string]string{"k": "v"}, foreign: "x\r\n"},
-		"no end":     {in: beginLine + "k v\n", err: true},
+		"no end":     {in: flat.FirstLine("") + "k v\n", err: true},
 		"no begin":   {in: "k v\n" + endLine, err: true},
 		"two blocks": {in: block("") + block(""), err: true},
-		"nested":     {in: beginLine + beginLine + endLine, err: true},
+		"nested":     {in: flat.FirstLine("") + flat.FirstLine("") + endLine, err: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := parseTable([]byte(test.in))
+			got, err := flat.Parse([]byte(test.in))
 			if (err != nil) != test.err {
 				t.Fatalf("error is %v", err)
 			}
@@ -42,11 +45,11 @@ func TestTable(t *testing.T) {
 			if test.ours == nil {
 				test.ours = map[string]string{}
 			}
-			if d := cmp.Diff(test.ours, got.ours); d != "" {
+			if d := cmp.Diff(test.ours, got.Ours); d != "" {
 				t.Errorf("our lines (-want +got):\n%s", d)
 			}
-			if string(got.foreign) != test.foreign {
-				t.Errorf("foreign lines: %q; want %q", got.foreign, test.foreign)
+			if string(got.Foreign) != test.foreign {
+				t.Errorf("foreign lines: %q; want %q", got.Foreign, test.foreign)
 			}
 		})
 	}
@@ -56,42 +59,42 @@ func TestTable(t *testing.T) {
 // of our block, is found again, comes first, and editing twice is editing once.
 func FuzzTable(f *testing.F) {
 	for _, seed := range []string{"", "*@a.example x", "# BEGIN dkimbot\na b\n# END dkimbot\n*@c d\r\n",
-		"\x00\xff\n \n#END", beginLine + "k v\nnote\n" + endLine + endLine} {
+		"\x00\xff\n \n#END", flat.FirstLine("") + "k v\nnote\n" + endLine + endLine} {
 		f.Add([]byte(seed), "*@new.example", "s1._domainkey.new.example")
 	}
 	f.Fuzz(func(t *testing.T, data []byte, key, value string) {
-		before, err := parseTable(data)
+		before, err := flat.Parse(data)
 		if err != nil {
 			return
 		}
-		if len(before.ours) == 0 && !bytes.Contains(data, []byte(beginMark)) && !bytes.Equal(before.foreign, data) {
-			t.Fatalf("a table without a block is not kept: %q", before.foreign)
+		if len(before.Ours) == 0 && !bytes.Contains(data, []byte(Begin)) && !bytes.Equal(before.Foreign, data) {
+			t.Fatalf("a table without a block is not kept: %q", before.Foreign)
 		}
 		if len(strings.Fields(key)) != 1 || strings.Fields(key)[0] != key || len(strings.Fields(value)) != 1 ||
 			strings.Fields(value)[0] != value || strings.Contains(key+value, "#") {
 			return // not a line that we write
 		}
-		before.set(key, value)
-		once := before.bytes()
-		if !bytes.HasSuffix(once, before.foreign) || !bytes.HasPrefix(once, []byte(beginLine)) {
-			t.Fatalf("%q does not begin with the block and end with %q", once, before.foreign)
+		before.Set(key, value)
+		once := before.Bytes()
+		if !bytes.HasSuffix(once, before.Foreign) || !bytes.HasPrefix(once, []byte(flat.FirstLine(""))) {
+			t.Fatalf("%q does not begin with the block and end with %q", once, before.Foreign)
 		}
-		after, err := parseTable(once)
+		after, err := flat.Parse(once)
 		if err != nil {
 			t.Fatalf("what we wrote can't be read: %v\n%q", err, once)
 		}
-		if d := cmp.Diff(before, after, cmp.AllowUnexported(table{}),
+		if d := cmp.Diff(before, after, cmpopts.IgnoreFields(Table{}, "Numbers"),
 			cmp.Comparer(func(a, b []byte) bool { return bytes.Equal(a, b) })); d != "" {
 			t.Fatalf("read again (-wrote +read):\n%s", d)
 		}
-		if twice := after.bytes(); !bytes.Equal(once, twice) {
+		if twice := after.Bytes(); !bytes.Equal(once, twice) {
 			t.Fatalf("twice: %q\nonce: %q", twice, once)
 		}
-		for k := range after.ours {
-			after.set(k, "")
+		for k := range after.Ours {
+			after.Set(k, "")
 		}
-		if !bytes.Equal(after.bytes(), before.foreign) {
-			t.Fatalf("without our lines: %q; want %q", after.bytes(), before.foreign)
+		if !bytes.Equal(after.Bytes(), before.Foreign) {
+			t.Fatalf("without our lines: %q; want %q", after.Bytes(), before.Foreign)
 		}
 	})
 }

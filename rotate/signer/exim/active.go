@@ -1,0 +1,81 @@
+package exim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+)
+
+// Active returns what each of the domains is signed with: table and key files are read as Exim reads them, foreign
+// lines included. A domain that has no line, or no key, is left out. One whose line has several selectors, or whose
+// key file can't be read, fails by itself.
+func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error) {
+	if len(domains) == 0 {
+		return map[string]dkim.Ref{}, nil
+	}
+	if err := s.store.KnowsReader(nameReader); err != nil {
+		return nil, err
+	}
+	data, err := keyfiles.ReadTable(s.cfg.Table)
+	if err != nil {
+		return nil, s.store.Fault("read table "+s.cfg.Table, err)
+	}
+	lines, active, failed := entries(data), map[string]dkim.Ref{}, map[string]error{}
+	for _, domain := range domains {
+		if err := ctx.Err(); err != nil {
+			return nil, fault.Temporary("read what signer "+s.cfg.Name+" signs with", context.Cause(ctx),
+				"run it again; it was interrupted, or its time ran out")
+		}
+		ref, err := s.signs(domain, lines[domain])
+		switch {
+		case err != nil:
+			failed[domain] = err
+		case ref.KeyID != "":
+			active[domain] = ref
+		}
+	}
+	return active, signer.Partial(failed, len(domains))
+}
+
+// signs says what the value of a line has a domain signed with.
+func (s *Signer) signs(domain, value string) (dkim.Ref, error) {
+	u, err := use(value)
+	if err != nil {
+		return dkim.Ref{}, &fault.Error{Kind: fault.Permanent, Code: codes.ForeignSignerLine,
+			What: fmt.Sprintf("tell what signer %s signs %s with", s.cfg.Name, domain),
+			Err:  fmt.Errorf("%s: %w", s.cfg.Table, err),
+			Hint: "let its line name one selector and that selector's key file"}
+	}
+	if u.selector == "" {
+		return dkim.Ref{}, nil
+	}
+	id, err := s.keyID(u.file)
+	return dkim.Ref{Name: dkim.Name{Domain: domain, Selector: strings.ToLower(u.selector)}, KeyID: id}, err
+}
+
+// keyID reads the id of the key that privkey names, or holds itself; "" means that Exim can't sign with it.
+func (s *Signer) keyID(privkey string) (string, error) {
+	data := []byte(privkey)
+	if strings.HasPrefix(privkey, "/") {
+		var err error
+		switch data, err = keyfiles.ReadKey(privkey); {
+		case errors.Is(err, fs.ErrNotExist):
+			return "", nil
+		case err != nil:
+			return "", s.store.Fault("read key file "+privkey, err)
+		}
+	}
+	key, err := dkim.ParseForeignKey(data)
+	if weak := (*dkim.WeakKeyError)(nil); errors.As(err, &weak) {
+		return weak.Public.ID(), nil
+	}
+	return key.ID(), nil
+}

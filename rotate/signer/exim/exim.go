@@ -1,0 +1,105 @@
+package exim
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/block"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+)
+
+// Signer is one Exim. It is safe for concurrent use, also by several processes.
+type Signer struct {
+	cfg   Config
+	store *keyfiles.Store
+	step  func(operation string) error // tests stop here; nil otherwise
+}
+
+// New checks cfg; it touches nothing.
+func New(cfg Config) (*Signer, error) {
+	if err := signer.Check(cfg.Name, &cfg, nil); err != nil {
+		return nil, err
+	}
+	cfg.Lag = cmp.Or(cfg.Lag, defaultLag)
+	s := &Signer{cfg: cfg}
+	s.store = &keyfiles.Store{Signer: cfg.Name, Program: "Exim", Path: cfg.KeyDir, Owner: cfg.Owner, Group: cfg.Group,
+		Trouble: "Exim could not use the keys, or others could exchange them", Step: func(operation string) error {
+			if s.step == nil {
+				return nil
+			}
+			return s.step(operation)
+		}}
+	return s, nil
+}
+
+// defaultLag outlives a delivery that has looked the domain up before the switch and tries one host after the other.
+const defaultLag = 15 * time.Minute
+
+// Lag is how long after Activate the last mail may still be signed with the key from before. The drain begins after it.
+func (s *Signer) Lag() time.Duration { return s.cfg.Lag }
+
+// format is how the lookup file is written; Exim takes the first line of a domain.
+var format = block.Format{Colon: true, Fields: 3}
+
+// table is the lookup file, locked.
+type table struct {
+	keyfiles.Place
+	block.Table
+	data   []byte
+	unlock func()
+}
+
+func (t *table) close() {
+	if t.unlock != nil {
+		t.unlock()
+	}
+	t.Place.Close()
+}
+
+// open finds the real file and locks it: other processes don't change it meanwhile, whatever name they know it by (I8).
+func (s *Signer) open(ctx context.Context) (*table, error) {
+	t, err := s.find(keyfiles.Making)
+	if err != nil {
+		return nil, err
+	}
+	if t.unlock, err = t.Lock(ctx, t.Name+".dkimbot-lock"); err != nil {
+		t.close()
+		return nil, s.store.LockFault(ctx, t.Place, err)
+	}
+	if err := s.read(t); err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (s *Signer) find(parent keyfiles.Parent) (*table, error) {
+	p, err := s.store.Table(s.cfg.Table, parent)
+	return &table{Place: p}, err
+}
+
+// read reads and cuts the table, and refuses what Exim, or its user, could not read.
+func (s *Signer) read(t *table) (err error) {
+	if t.data, err = t.Place.Read(); err != nil {
+		return s.store.Fault("read table "+s.cfg.Table, err)
+	}
+	if t.Table, err = format.Parse(t.data); err != nil {
+		return block.Damaged(s.cfg.Table, err)
+	}
+	if err := t.Claim(s.cfg.Name, "Exim", s.cfg.Table, s.cfg.Table); err != nil {
+		return err
+	}
+	if err := continued(s.cfg.Table, t.Foreign); err != nil {
+		return err
+	}
+	o, err := s.store.For()
+	if err != nil {
+		return err
+	}
+	if err := keyfiles.LookUp(o.UID).CheckReads(t.Place, "Exim", "mail would be deferred"); err != nil {
+		return s.store.FaultOr("use table "+s.cfg.Table, err)
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package exim
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
+)
+
+func wantCode(t testing.TB, err error, code string, words ...string) {
+	t.Helper()
+	faulttest.Shown(t, err)
+	if string(fault.CodeOf(err)) != code {
+		t.Fatalf("error is %v with code %q; want code %q", err, fault.CodeOf(err), code)
+	}
+	for _, w := range words {
+		if text := err.Error() + " / " + fault.HintOf(err); !strings.Contains(text, w) {
+			t.Errorf("error is %q; want it to hold %q", text, w)
+		}
+	}
+}
+
+// TestConfig: each mistake in the configuration is named.
+func TestConfig(t *testing.T) {
+	for _, edit := range []func(*Config){
+		func(c *Config) { c.KeyDir = "" },
+		func(c *Config) { c.Table = "dkim.table" },
+		func(c *Config) { c.Table = "/etc/exim4/my table" },
+		func(c *Config) { c.KeyDir = "/etc/exim4:dkim" },
+		func(c *Config) { c.Owner = "a b" },
+		func(c *Config) { c.Owner, c.KeyDir = "", "/" },
+	} {
+		cfg := Config{Name: "ex", KeyDir: "/etc/exim4/dkim", Table: "/etc/exim4/dkim.table", Owner: "root"}
+		edit(&cfg)
+		_, err := New(cfg)
+		faulttest.Shown(t, err)
+	}
+}
+
+// TestRefusedFirst: what would leave mail unsigned is refused before anything is changed, by Screen, by Activate and by
+// the preflight (I1).
+func TestRefusedFirst(t *testing.T) {
+	for name, tc := range map[string]struct {
+		edit func(e *signertest.Exim) error
+		code string
+		word string
+	}{
+		"keys for root alone": {func(e *signertest.Exim) error { return os.Chown(e.KeyDir, 0, 0) }, "key-owner", "Debian-exim"},
+		"others may write": {func(e *signertest.Exim) error { return os.Chmod(e.KeyDir, 0o777) }, "unsafe-key-dir",
+			"Exim could not use"},
+		"table can't be read": {func(e *signertest.Exim) error { return os.Chmod(e.Table, 0o600) }, "unreadable-table", "chmod o+r"},
+		"table has two names": {func(e *signertest.Exim) error { return os.Link(e.Table, e.Table+"2") }, "table-names", "cp -p"},
+		"damaged block": {func(e *signertest.Exim) error {
+			return os.WriteFile(e.Table, []byte("# BEGIN dkimbot\n"), 0o644)
+		}, "damaged-block", "# END dkimbot"},
+		"another signer's": {func(e *signertest.Exim) error {
+			return os.WriteFile(e.Table, []byte("# BEGIN dkimbot for signer \"mx\"\n# END dkimbot\n"), 0o644)
+		}, "other-signer", "mx"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := signertest.StartExim(t)
+			s := newSigner(t, e, nil)
+			if err := tc.edit(e); err != nil {
+				t.Fatal(err)
+			}
+			before := read(t, e.Table)
+			key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
+			wantCode(t, s.Screen(t.Context(), []string{"a.example"}), tc.code, tc.word)
+			wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), tc.code, tc.word)
+			if files, _ := os.ReadDir(e.KeyDir); len(files) > 0 || read(t, e.Table) != before {
+				t.Errorf("something was written: %v", files)
+			}
+		})
+	}
+}
+
+// TestWritersAtOnce: another program that writes the table, or a process that hangs, is named (I8, I10).
+func TestWritersAtOnce(t *testing.T) {
+	e := signertest.StartExim(t)
+	s := newSigner(t, e, nil)
+	key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
+	held, err := s.open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("the time is up"))
+	if err := s.Activate(ctx, []dkim.SigningKey{key}); err == nil {
+		t.Error("activated while another holds the lock")
+	}
+	held.close()
+
+	var once sync.Once
+	s.step = func(operation string) error { // after the rename
+		if operation == "rename dkim.table" {
+			once.Do(func() { s.cfg.Table += ".other" })
+		}
+		return nil
+	}
+	err = s.Activate(t.Context(), []dkim.SigningKey{key})
+	wantCode(t, err, "", "something else", "another program")
+}
+
+// TestPlanted: symbolic links that Exim's user put where root works lead nowhere (I6).
+func TestPlanted(t *testing.T) {
+	key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
+	for what, link := range map[string]func(s *Signer) string{
+		"domain's directory": func(s *Signer) string { return filepath.Join(s.cfg.KeyDir, "a.example") },
+		"key file":           func(s *Signer) string { return s.store.File(key.Ref()) },
+		"table":              func(s *Signer) string { return s.cfg.Table },
+		"lock":               func(s *Signer) string { return s.cfg.Table + ".dkimbot-lock" },
+	} {
+		t.Run(what, func(t *testing.T) {
+			e := signertest.StartExim(t)
+			s := newSigner(t, e, func(c *Config) { c.Table = filepath.Join(e.KeyDir, "table") })
+			signertest.PlantedLink(t, e.Dir, e.KeyDir, link(s), what == "domain's directory", func() error {
+				return s.Activate(t.Context(), []dkim.SigningKey{key})
+			})
+		})
+	}
+}
