@@ -25,7 +25,7 @@ lint:
 	$(GO) vet ./...
 	$(GO) vet -tags failpoints ./cmd/internal/app
 	$(GO) run $(STATICCHECK) ./...
-	shellcheck .ci/run .ci/servers .ci/unit .ci/fuzz .ci/examples $$(git ls-files '*.sh' examples/signers ':!*.md')
+	shellcheck .ci/run .ci/servers .ci/unit .ci/fuzz .ci/examples examples/systemd/dkimbot-admin $$(git ls-files '*.sh' examples/signers ':!*.md')
 
 # More packages at once than processors: the tests wait far more than they compute.
 unit:

@@ -34,22 +34,22 @@ func Ours(mode fs.FileMode) As { return As{mode, -1, -1} }
 func (i Info) Like() As { return As{i.Mode.Perm(), i.UID, i.GID} }
 
 // apply gives an open file its owner and mode, where they differ, so that who may not
-// give files away can keep what is its own.
+// give files away can keep what is its own. The mode comes first: to change it once the file
+// is another user's takes CAP_FOWNER beside CAP_CHOWN.
 func (as As) apply(f *os.File) error {
 	info, err := Stat(f)
 	if err != nil {
 		return err
 	}
-	if as.UID >= 0 && as.UID != info.UID || as.GID >= 0 && as.GID != info.GID {
-		if err := f.Chown(as.UID, as.GID); err != nil {
+	if info.Mode.Perm() != as.Mode.Perm() {
+		if err := f.Chmod(as.Mode); err != nil {
 			return err
 		}
-		return f.Chmod(as.Mode)
 	}
-	if info.Mode.Perm() == as.Mode.Perm() {
-		return nil
+	if as.UID >= 0 && as.UID != info.UID || as.GID >= 0 && as.GID != info.GID {
+		return f.Chown(as.UID, as.GID)
 	}
-	return f.Chmod(as.Mode)
+	return nil
 }
 
 // owners is whose a file becomes, where that is said.
