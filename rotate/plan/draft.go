@@ -19,6 +19,10 @@ type draft struct {
 	duty      rotate.Duty      // what the steps that are planned now belong to
 	obstacles map[string]error // by selector; "" for those of the whole domain. See checks.go
 
+	acts      bool            // a step can be taken now
+	waiting   []rotate.Step   // steps that wait for their time, or for one that does
+	later     *rotate.Step    // the first step that waits for its time
+	switched  []string        // signers that are given a key now
 	revoked   map[string]bool // by selector: the plan revokes its key now
 	sheltered map[string]bool // by signer: the plan gives it the active key meanwhile
 
@@ -26,12 +30,26 @@ type draft struct {
 	afterAdoption bool // the plan is what follows an adoption
 }
 
-// step adds a step to the plan. What two rules want is planned once, where the first wants it.
+// step adds a step to the plan, and notes what later rules ask about it. What two rules want is
+// planned once, where the first wants it.
 func (d *draft) step(s rotate.Step) {
 	s.Duty = d.duty
-	if !slices.ContainsFunc(d.plan.Steps, func(p rotate.Step) bool { return sameStep(p, s) }) {
-		d.plan.Steps = append(d.plan.Steps, s)
+	if slices.ContainsFunc(d.plan.Steps, func(p rotate.Step) bool { return sameStep(p, s) }) {
+		return
 	}
+	d.plan.Steps = append(d.plan.Steps, s)
+	waits := s.NotBefore.After(d.Now)
+	if waits && d.later == nil {
+		d.later = &s
+	}
+	if s.Kind == rotate.Activate && !waits {
+		d.switched = append(d.switched, s.Signer)
+	}
+	if waits || s.Kind == rotate.Drain || slices.ContainsFunc(d.waiting, s.Needs) {
+		d.waiting = append(d.waiting, s)
+		return
+	}
+	d.acts = true
 }
 
 // sameStep reports whether two steps do the same. A look at the servers that answer (Joining)
@@ -56,25 +74,22 @@ func (d *draft) stop(err error) {
 	}
 }
 
-// nextFromSteps tells the first step that has to wait, if there is one, where
-// nothing was said about what comes next.
-func (d *draft) nextFromSteps() {
-	for _, s := range d.plan.Steps {
-		if !s.NotBefore.After(d.Now) {
-			continue
-		}
-		action, why := s.Kind, s.Reason
-		if s.Kind == rotate.Drain {
-			action = codes.ActionReplace
-		}
-		if s.Kind == rotate.Activate || s.Kind == rotate.Verify {
-			action, why = rotate.Activate, d.waitReason(s.Selector)
-		}
-		d.plan.Next = &rotate.Next{Action: action, Selector: s.Selector, At: s.NotBefore, Reason: why}
-		if s.Kind == rotate.Drain {
-			d.plan.Next = d.opening(*d.plan.Next)
-		}
+// waits says that the first step which has to wait comes next, if there is one.
+func (d *draft) waits() {
+	s := d.later
+	if s == nil {
 		return
+	}
+	action, why := s.Kind, s.Reason
+	if s.Kind == rotate.Drain {
+		action = codes.ActionReplace
+	}
+	if s.Kind == rotate.Activate || s.Kind == rotate.Verify {
+		action, why = rotate.Activate, d.waitReason(s.Selector)
+	}
+	d.plan.Next = &rotate.Next{Action: action, Selector: s.Selector, At: s.NotBefore, Reason: why}
+	if s.Kind == rotate.Drain {
+		d.plan.Next = d.opening(*d.plan.Next)
 	}
 }
 

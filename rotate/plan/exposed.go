@@ -18,7 +18,7 @@ func (p *planner) tellExposed() {
 	case len(out) == 0:
 	case p.plan.Stop != nil:
 		p.plan.Stop = p.StayInUse(out, p.plan.Stop)
-	case len(p.plan.Runnable(p.Now)) == 0:
+	case !p.acts:
 		p.warnOf(health.Exposure(out), fmt.Sprintf("%s; '%s' revokes it nevertheless", p.StillUsed(out), p.RevokeNow(out)))
 	}
 }

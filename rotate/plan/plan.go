@@ -31,7 +31,7 @@ func plan(now time.Time, want rotate.Domain, req rotate.Request, have rotate.Sta
 	p.plan = rotate.DomainPlan{Name: want.Name, Phase: cmp.Or(adoptedIn, have.Phase), Revision: have.Revision,
 		Asked: req.Asked, Drift: drift, Seen: seen}
 	p.domain()
-	p.nextFromSteps()
+	p.waits()
 	if p.plan.Stop != nil {
 		p.plan.Next = nil
 		// nothing is done when it is over
@@ -90,7 +90,7 @@ func (p *planner) domain() {
 	}
 	p.destroyDropped()
 	p.stop(p.obstacle())
-	p.stop(p.refusing(p.switched()))
+	p.stop(p.refusing(p.switched)) // they are tried all the same: what is in the way may be gone by then
 	p.tellExposed()
 }
 

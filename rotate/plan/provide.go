@@ -68,8 +68,8 @@ func (d *draft) verify(s string, key *rotate.Key, from time.Time, why rotate.Rea
 }
 
 // use plans the switch of every signer to selector s, which is verified once
-// more just before (I2).
-func (d *draft) use(s string, from time.Time, why rotate.Reason) {
+// more just before (I2). It reports whether there are any.
+func (d *draft) use(s string, from time.Time, why rotate.Reason) (planned bool) {
 	key := d.Have.Selector(s).Key
 	if key == nil {
 		key = &rotate.Key{}
@@ -77,8 +77,10 @@ func (d *draft) use(s string, from time.Time, why rotate.Reason) {
 	for _, signer := range d.Want.Signers {
 		if !d.Confirmed(signer, s, key.ID) && !(s == d.Have.Target && slices.Contains(d.Have.Held, signer)) {
 			d.bring(signer, s, key, from, why)
+			planned = true
 		}
 	}
+	return planned
 }
 
 // bring plans that a signer is given a key whose record is seen just before. Where others

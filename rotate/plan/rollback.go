@@ -140,11 +140,11 @@ func (j *draft) neverLeft(old string) bool {
 }
 
 // back plans the way back of the signers that were sent there. No further lookup in
-// DNS comes before it, unless the record has vanished meanwhile.
-func (p *planner) back() {
-	p.repairAt(p.Have.Active)
+// DNS comes before it, unless the record has vanished meanwhile. It reports whether anything is to be done.
+func (p *planner) back() bool {
+	busy := p.repairAt(p.Have.Active)
 	if p.HandsOff(p.Have.Active) {
-		return
+		return busy
 	}
 	p.duty = rotate.Signing
 	key, from := p.Have.Selector(p.Have.Active).Key, returnable(&p.draft, p.Have.Active)
@@ -153,8 +153,10 @@ func (p *planner) back() {
 	for _, signer := range p.Want.Signers {
 		if slices.Contains(p.Have.Held, signer) && !p.Confirmed(signer, p.Have.Active, key.ID) {
 			p.activate(signer, p.Have.Active, key, from, why)
+			busy = true
 		}
 	}
+	return busy
 }
 
 // rolledBack plans for a switch of which signers were sent back.
@@ -168,8 +170,8 @@ func (p *planner) rolledBack() verdict {
 
 // held plans what remains of a switch of which some signers were sent back.
 func (p *planner) held() {
-	p.back()
-	p.repairAt(p.Have.Target) // signers sign with it until they are back, and their mail is in flight
+	busy := p.back()
+	busy = p.repairAt(p.Have.Target) || busy // signers sign with it until they are back, and their mail is in flight
 	if p.Have.HeldAll(p.Want.Signers) {
 		p.plan.Reason = rotate.Reason{Code: codes.Rollback, Message: "all signers are sent back to " + p.Have.Active}
 		return
@@ -180,9 +182,9 @@ func (p *planner) held() {
 	p.plan.Reason = why
 	if p.obstacles[p.Have.Target] == nil {
 		p.duty = rotate.Turn
-		p.use(p.Have.Target, p.usable(p.Have.Target), why)
+		busy = p.use(p.Have.Target, p.usable(p.Have.Target), why) || busy
 	}
-	if len(p.plan.Steps) == 0 {
+	if !busy {
 		p.awaitWord(why)
 	}
 }

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -24,15 +23,4 @@ func (v *draft) refusing(signers []string) error {
 		}
 	}
 	return nil
-}
-
-// switched returns the signers that the plan switches now. Each of these steps is tried: what
-// is in the way may have been removed by then, and others don't wait for it.
-func (d *draft) switched() (names []string) {
-	for _, s := range d.plan.Steps {
-		if s.Kind == rotate.Activate && !s.NotBefore.After(d.Now) {
-			names = append(names, s.Signer)
-		}
-	}
-	return names
 }
