@@ -3,7 +3,6 @@ package simulate
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -26,27 +25,6 @@ type use struct {
 	testing   bool          // the records say t=y
 	ttl       time.Duration // of the records
 	order     time.Duration // after the start a person orders the adoption
-}
-
-// someUse returns how a domain signs before dkimbot comes: not at all, more often than not.
-func someUse(r *rand.Rand, d rotate.Domain) (u use, signs bool) {
-	own := d.Policy.Selectors
-	u.ttl = []time.Duration{5 * time.Minute, time.Hour, day, 2 * day}[r.IntN(4)]
-	u.order = spread(r, time.Hour, 20*day)
-	u.partly = r.IntN(4) == 0
-	switch r.IntN(10) {
-	case 0, 1, 2:
-		u.adopted, u.testing = true, r.IntN(4) == 0
-		u.selectors = []string{own[r.IntN(2)]}
-		if r.IntN(3) == 0 {
-			u.spare = d.Policy.Other(u.selectors[0])
-		}
-	case 3, 4:
-		u.selectors = []string{"mail", "old"}[:1+r.IntN(2)]
-	default:
-		return u, false
-	}
-	return u, true
 }
 
 // taking is a domain that signs already, and what became of its keys.

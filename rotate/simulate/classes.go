@@ -1,11 +1,5 @@
 package simulate
 
-import (
-	"fmt"
-	"slices"
-	"strings"
-)
-
 // classes are kinds of faults, and oracles, that a scenario can have beside its level.
 type classes uint
 
@@ -22,28 +16,6 @@ const (
 	bounds                        // oracle: what can be done at once is done in the same run
 	truths                        // oracle: what is said is so
 )
-
-// everyClass is all of them.
-const everyClass = truths<<1 - 1
-
-var classNames = []string{"strangers", "keystores", "clocks", "daemons", "twins", "aliases", "silent",
-	"wildcards", "hard-days", "bounds", "truths"}
-
-// parseClasses reads names with commas between them; "all" is every class.
-func parseClasses(s string) (c classes, err error) {
-	for _, name := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' }) {
-		i := slices.Index(classNames, name)
-		switch {
-		case name == "all":
-			c = everyClass
-		case i < 0:
-			return 0, fmt.Errorf("class %q is unknown: use all, or some of %s", name, strings.Join(classNames, ", "))
-		default:
-			c |= 1 << i
-		}
-	}
-	return c, nil
-}
 
 // plays reports whether the scenario has the class.
 func (w *world) plays(c classes) bool { return w.sc.classes&c != 0 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -95,4 +96,26 @@ func TestUnreadKeyExcuses(t *testing.T) {
 			t.Errorf("after read %d the run is excused: %t, want %t", i+1, turn.unread[name], step.want)
 		}
 	}
+}
+
+// everyClass is all of them.
+const everyClass = truths<<1 - 1
+
+var classNames = []string{"strangers", "keystores", "clocks", "daemons", "twins", "aliases", "silent",
+	"wildcards", "hard-days", "bounds", "truths"}
+
+// parseClasses reads names with commas between them; "all" is every class.
+func parseClasses(s string) (c classes, err error) {
+	for _, name := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' }) {
+		i := slices.Index(classNames, name)
+		switch {
+		case name == "all":
+			c = everyClass
+		case i < 0:
+			return 0, fmt.Errorf("class %q is unknown: use all, or some of %s", name, strings.Join(classNames, ", "))
+		default:
+			c |= 1 << i
+		}
+	}
+	return c, nil
 }

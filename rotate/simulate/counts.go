@@ -2,7 +2,6 @@ package simulate
 
 import (
 	"context"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -12,41 +11,6 @@ import (
 )
 
 // How many domains may begin to switch, in a run and in an hour, is modelled here.
-
-// crowd gives a world more domains that are due at the same times, and counts that hold
-// most of them back.
-func (s *Scenario) crowd(r *rand.Rand) {
-	first := s.Domains[0]
-	for i := range 1 + r.IntN(3) {
-		d := first
-		d.Name = string(rune('p'+i)) + ".example"
-		d.Signers = slices.Clone(first.Signers)[:1+r.IntN(len(first.Signers))]
-		s.Domains = append(s.Domains, d)
-	}
-	for i := range s.Domains {
-		p := &s.Domains[i].Policy
-		p.Schedule, p.Timezone, p.Splay = first.Policy.Schedule, first.Policy.Timezone, 0
-	}
-	switch r.IntN(4) {
-	case 0:
-		s.counts.PerRun = someBound(r, len(s.Domains), "limits.switches_per_run")
-	case 1:
-		s.counts.PerRun = someBound(r, len(s.Domains), "limits.switches_per_run")
-		s.counts.PerHour = someBound(r, len(s.Domains), "limits.switches_per_hour")
-	default:
-		s.counts.PerHour = someBound(r, len(s.Domains), "limits.switches_per_hour")
-	}
-	s.timers = r.IntN(2) == 0
-}
-
-// someBound returns a number of domains, or a share of all of them, one at least.
-func someBound(r *rand.Rand, domains int, key string) rotate.Bound {
-	most := 1 + r.IntN(2)
-	if percent := 1 + r.IntN(60); r.IntN(2) == 0 {
-		most = max(1, (domains*percent+99)/100)
-	}
-	return rotate.Bound{Most: most, Key: key}
-}
 
 // run says what a process may begin in one run.
 type run struct {

@@ -243,19 +243,3 @@ func (w *world) gone(ref dkim.Ref) bool {
 	d := w.domain(ref.Domain)
 	return d.acting != nil || (d.phase == "replacing" || d.purging) && d.intent != nil && d.intent.Selector == ref.Selector
 }
-
-// retire ends all signing for a domain on the host.
-func (h *host) retire(domain string) {
-	h.lastWords(domain)
-	for _, m := range []map[string]dkim.Ref{h.loaded, h.disk.table} {
-		delete(m, domain)
-	}
-	for _, m := range []map[string]bool{h.given, h.excused, h.unread, h.strays} {
-		delete(m, domain)
-	}
-	delete(h.coming, domain)
-	delete(h.leaving, domain)
-	delete(h.disk.own, domain)
-	h.heeded[domain] = h.orders + 1 // what comes late finds nobody
-	h.backups = []disk{h.disk.clone()}
-}

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // TestRandomOperations lets people and misfortune do anything in any order, and holds
@@ -252,4 +253,20 @@ func (o *operations) rest() {
 	for _, l := range w.leaks {
 		w.checkCured(o.d, l)
 	}
+}
+
+// retire ends all signing for a domain on the host.
+func (h *host) retire(domain string) {
+	h.lastWords(domain)
+	for _, m := range []map[string]dkim.Ref{h.loaded, h.disk.table} {
+		delete(m, domain)
+	}
+	for _, m := range []map[string]bool{h.given, h.excused, h.unread, h.strays} {
+		delete(m, domain)
+	}
+	delete(h.coming, domain)
+	delete(h.leaving, domain)
+	delete(h.disk.own, domain)
+	h.heeded[domain] = h.orders + 1 // what comes late finds nobody
+	h.backups = []disk{h.disk.clone()}
 }
