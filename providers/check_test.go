@@ -16,6 +16,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
+	"github.com/dkimbot/dkimbot/rotate/preflight/preflighttest"
 	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
@@ -23,7 +24,7 @@ import (
 func checked(t *testing.T, p *Provider, zone, owner string) error {
 	t.Helper()
 	name := dkim.Name{Domain: zone, Selector: "s1"}
-	return preflight.Err(preflight.Ask(t.Context(), []preflight.Part{{Questions: p.Check(
+	return preflighttest.Wrong(preflight.Ask(t.Context(), []preflight.Part{{Questions: p.Check(
 		[]preflight.Subject{{Name: name, Zone: zone, Owner: owner}})}}, preflight.Usual))
 }
 
@@ -173,7 +174,7 @@ func TestBothSelectorsAreChecked(t *testing.T) {
 	}
 	for _, allowed := range []string{s1, s2} {
 		p := layer(oneName{owner: allowed})
-		err := preflight.Err(preflight.Ask(t.Context(), []preflight.Part{{Questions: p.Check(of)}}, preflight.Usual))
+		err := preflighttest.Wrong(preflight.Ask(t.Context(), []preflight.Part{{Questions: p.Check(of)}}, preflight.Usual))
 		if err == nil || !strings.Contains(err.Error(), "REFUSED") || strings.Contains(err.Error(), allowed) {
 			t.Errorf("only %s may be changed: %v", allowed, err)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
+	"github.com/dkimbot/dkimbot/rotate/preflight/preflighttest"
 )
 
 // Run checks a keystore against the promises of package keystore. fresh makes an
@@ -285,7 +286,7 @@ func testCheck(t *testing.T, open func() keystore.Keystore) {
 		t.Helper()
 		answers := preflight.Ask(t.Context(), []preflight.Part{{Kind: "keystore",
 			Questions: c.Check([]preflight.Subject{{Name: s1}})}}, preflight.Usual)
-		if err := preflight.Err(answers); err != nil || len(answers) == 0 {
+		if err := preflighttest.Wrong(answers); err != nil || len(answers) == 0 {
 			t.Errorf("%d answers: %v", len(answers), err)
 		}
 	}

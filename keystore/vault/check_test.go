@@ -9,11 +9,12 @@ import (
 	"github.com/dkimbot/dkimbot/keystore/vault/vaulttest"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
+	"github.com/dkimbot/dkimbot/rotate/preflight/preflighttest"
 )
 
 func checked(t *testing.T, s *vault.Store) error {
 	t.Helper()
-	return preflight.Err(preflight.Ask(t.Context(), []preflight.Part{{Kind: "keystore", Name: "in Vault",
+	return preflighttest.Wrong(preflight.Ask(t.Context(), []preflight.Part{{Kind: "keystore", Name: "in Vault",
 		Questions: s.Check([]preflight.Subject{{Name: name}})}}, preflight.Usual))
 }
 

@@ -168,12 +168,3 @@ func (p Part) told(q Question, err error) []Answer {
 	}
 	return out
 }
-
-// Err returns what the answers say is wrong, joined; nil when nothing is.
-func Err(answers []Answer) error {
-	var errs []error
-	for _, a := range answers {
-		errs = append(errs, a.Err)
-	}
-	return errors.Join(errs...)
-}

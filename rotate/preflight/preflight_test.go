@@ -16,6 +16,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
+	"github.com/dkimbot/dkimbot/rotate/preflight/preflighttest"
 )
 
 func well(context.Context) error { return nil }
@@ -95,7 +96,7 @@ func TestByDomain(t *testing.T) {
 	if d := cmp.Diff(want, said(answers)); d != "" {
 		t.Error(d)
 	}
-	if err := preflight.Err(answers); err == nil || strings.Count(err.Error(), "\n") != 1 {
+	if err := preflighttest.Wrong(answers); err == nil || strings.Count(err.Error(), "\n") != 1 {
 		t.Error(err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
+	"github.com/dkimbot/dkimbot/rotate/preflight/preflighttest"
 )
 
 // TestCheck: what would keep notices from being sent, or switches from being allowed, is told beforehand,
@@ -22,7 +23,7 @@ func TestCheck(t *testing.T) {
 	at := func(text string) func() (string, error) { return func() (string, error) { return text, nil } }
 	good := Config{BeforeSwitch: []Hook{{Command: []string{"true"}}}, Audit: filepath.Join(t.TempDir(), "audit.log"),
 		Webhook: &Webhook{URL: at(server.URL + "/secret-token"), Timeout: time.Minute}}
-	if err := preflight.Err(preflight.Ask(t.Context(), good.Check(), preflight.Usual)); err != nil {
+	if err := preflighttest.Wrong(preflight.Ask(t.Context(), good.Check(), preflight.Usual)); err != nil {
 		t.Errorf("%v", err)
 	}
 	bad := Config{BeforeSwitch: []Hook{{Command: []string{"dkimbot-no-such-hook"}}}, Audit: "/dev/null/audit.log",

@@ -22,6 +22,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
+	"github.com/dkimbot/dkimbot/rotate/preflight/preflighttest"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -428,7 +429,7 @@ func TestCheckNamesWhatFails(t *testing.T) {
 	} {
 		answers := preflight.Ask(t.Context(), []preflight.Part{{Questions: c.signer.Check([]preflight.Subject{
 			{Name: dkim.Name{Domain: "a.example", Selector: "s1"}}})}}, preflight.Usual)
-		err := preflight.Err(answers)
+		err := preflighttest.Wrong(answers)
 		if err == nil || string(fault.CodeOf(err)) != c.code || !strings.Contains(err.Error()+fault.HintOf(err), c.words) {
 			t.Errorf("%s: code %q of %v, hint %q", name, fault.CodeOf(err), err, fault.HintOf(err))
 		}

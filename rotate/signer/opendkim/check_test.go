@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
+	"github.com/dkimbot/dkimbot/rotate/preflight/preflighttest"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -61,7 +62,7 @@ func TestCheckNamesWhatFails(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = preflight.Err(preflight.Ask(t.Context(), []preflight.Part{{Questions: s.Check([]preflight.Subject{
+			err = preflighttest.Wrong(preflight.Ask(t.Context(), []preflight.Part{{Questions: s.Check([]preflight.Subject{
 				{Name: dkim.Name{Domain: "a.example", Selector: "s1"}}})}}, preflight.Usual))
 			screened := s.Screen(t.Context(), []string{"a.example"})
 			if (screened == nil) != (c.words == "" || c.passes) {
@@ -92,7 +93,7 @@ func TestCheckOfAConfinedProcess(t *testing.T) {
 			SigningTable: filepath.Join(dir, "signing.table"), Reload: []string{"true"}, Owner: "opendkim"})
 		if err == nil {
 			sub := preflight.Subject{Name: dkim.Name{Domain: "a.example", Selector: "s1"}}
-			err = preflight.Err(preflight.Ask(t.Context(), []preflight.Part{{Questions: preflight.Rights(
+			err = preflighttest.Wrong(preflight.Ask(t.Context(), []preflight.Part{{Questions: preflight.Rights(
 				s.Check([]preflight.Subject{sub}), true)}}, preflight.Usual))
 		}
 		if fault.CodeOf(err) != "not-writable" || !strings.Contains(err.Error(), os.Getenv("DKIMBOT_TEST_WANT")) ||

@@ -19,6 +19,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
+	"github.com/dkimbot/dkimbot/rotate/preflight/preflighttest"
 )
 
 // Signer is what the heart asks of a signer (its ports Signer and SignerReader).
@@ -305,7 +306,7 @@ func testCheck(t *testing.T, s Subject) {
 	ask := func() {
 		t.Helper()
 		answers := preflight.Ask(t.Context(), []preflight.Part{{Kind: "signer", Questions: c.Check(of)}}, preflight.Usual)
-		if err := preflight.Err(answers); err != nil || len(answers) == 0 {
+		if err := preflighttest.Wrong(answers); err != nil || len(answers) == 0 {
 			t.Errorf("%d answers: %v", len(answers), err)
 		}
 	}
@@ -319,7 +320,7 @@ func testCheck(t *testing.T, s Subject) {
 		return
 	}
 	s.Stop(t)
-	if err := preflight.Err(preflight.Ask(t.Context(), []preflight.Part{{Kind: "signer", Questions: c.Check(of)}},
+	if err := preflighttest.Wrong(preflight.Ask(t.Context(), []preflight.Part{{Kind: "signer", Questions: c.Check(of)}},
 		preflight.Usual)); err == nil {
 		t.Error("a signer that is silent is as it should be")
 	}
