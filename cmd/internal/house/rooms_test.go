@@ -27,7 +27,6 @@ var large = map[string]string{
 	"rotate/plan":            "one planner: its steps and rules plan in one draft",
 	"rotate/engine":          "one run: its steps change one state under one lease",
 	"rotate/verify":          "one look-up: servers, signatures and wildcards answer one question together",
-	"rotate/signer/opendkim": "tables, activation and proof are yet to be parted",
 	"providers/zonefile":     "reading, serving and changing of master files are yet to be parted",
 	"cmd/internal/cli":       "each command is a file, and all share one program; they are yet to be grouped",
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 )
 
 // Config says which command to run.
@@ -15,6 +16,9 @@ type Config struct {
 	// how long after a run that succeeded the change is surely in effect; 0: at once
 	Lag     time.Duration `json:"lag"`
 	SendKey bool          `json:"send_key"` // give the private keys to the command
+	// Milter is the socket of the milter that signs, as Postfix writes it; "" for none. When set, its
+	// signatures are believed and not the command's words.
+	Milter string `json:"milter,omitzero"`
 }
 
 // Defaults returns what counts where the configuration says nothing.
@@ -41,6 +45,14 @@ func (c *Config) Fields() []settings.Field {
 			Meaning: "how long after the command has succeeded the change is surely in effect",
 		},
 		{Key: "send_key", Into: &c.SendKey, Meaning: "give the private key to the command"},
+		{
+			Key:   "milter",
+			Into:  &c.Milter,
+			Form:  milter.Form(),
+			Claim: func() *settings.Claim { return milter.Own(c.Milter, "milter") },
+			Meaning: "the socket of the milter that signs, where there is one; " +
+				"each switch is proved by a message that is sent there",
+		},
 		{
 			Key:     "command",
 			Into:    &c.Command,

@@ -30,6 +30,9 @@
 // also DKIMBOT_DOMAIN and, where the request has them, DKIMBOT_SELECTOR and
 // DKIMBOT_KEY_ID. The private key is never in environment or arguments (I9).
 //
+// With Config.Milter, what signs is asked by a message that is never delivered, at every question and
+// after every switch: the command's answer is no proof then (see package milter).
+//
 // Fields that the reader does not know are ignored on both sides.
 //
 // It may import rotate/dkim, rotate/fault and the packages of rotate/signer.

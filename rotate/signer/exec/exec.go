@@ -35,8 +35,9 @@ func (s *Signer) Lag() time.Duration { return s.cfg.Lag }
 // Fetches reports whether the command gets its private keys elsewhere (send_key is not set).
 func (s *Signer) Fetches() bool { return !s.cfg.SendKey }
 
-// Active asks the command what the domains are signed with. Domains that it
-// names without being asked are ignored. A key id that it leaves out is "".
+// Active asks the command what the domains are signed with, and the milter if there is one: what that
+// signs with counts. Domains that the command names without being asked are ignored. A key id that it
+// leaves out is "".
 func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error) {
 	if len(domains) == 0 {
 		return map[string]dkim.Ref{}, nil
@@ -61,11 +62,11 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 		}
 		active[d] = dkim.Ref{Name: dkim.Name{Domain: d, Selector: a.Selector}, KeyID: a.KeyID}
 	}
-	return active, nil
+	return s.seen(ctx, domains, active)
 }
 
-// Activate gives all keys to one run of the command. When it confirms some
-// domains and not others, the error is a *signer.PartialError.
+// Activate gives all keys to one run of the command, and has the milter prove the switch if there is one. When
+// some domains are confirmed and others not, the error is a *signer.PartialError.
 func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	req := request{Action: "activate"}
 	failed := map[string]error{}
@@ -96,6 +97,9 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	}
 	if len(asked) > 0 {
 		if err := s.activate(ctx, req, asked, failed); err != nil {
+			return err
+		}
+		if err := s.prove(ctx, asked, failed); err != nil {
 			return err
 		}
 	}

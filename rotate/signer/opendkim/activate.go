@@ -142,7 +142,7 @@ func newBatch(s *Signer, keys []dkim.SigningKey) *batch {
 // checkKey refuses what OpenDKIM can't use.
 func (s *Signer) checkKey(k dkim.SigningKey) error {
 	what := fmt.Sprintf("activate %s on signer %s", k.Name, s.cfg.Name)
-	if k.Key.Public().Bits() == 256 && s.address == "" {
+	if k.Key.Public().Bits() == 256 && s.socket.None() {
 		return &fault.Error{Kind: fault.Refused, Code: codes.UnprovenAlgorithm, What: what,
 			Err: errors.New("OpenDKIM turns mail away when an Ed25519 key meets another SignatureAlgorithm"),
 			Hint: "set SignatureAlgorithm to ed25519-sha256 in opendkim.conf and give this signer its milter socket, " +
@@ -192,10 +192,10 @@ func (b *batch) putInForce(ctx context.Context) error {
 		return marked || j.changed() || j.wrote
 	})
 	if !outstanding {
-		if b.checkFiles(); len(b.jobs) == 0 || b.address == "" {
+		if b.checkFiles(); len(b.jobs) == 0 || b.socket.None() {
 			return nil
 		}
-		if doubts := b.prove(ctx, onePass); len(doubts) == 0 {
+		if doubts := b.prove(ctx, 0); len(doubts) == 0 {
 			return nil
 		}
 	}
@@ -206,8 +206,8 @@ func (b *batch) putInForce(ctx context.Context) error {
 		return err
 	}
 	b.checkFiles()
-	if b.address != "" {
-		if err := b.settle(ctx, b.prove(ctx, patient)); err != nil {
+	if !b.socket.None() {
+		if err := b.settle(ctx, b.prove(ctx, b.cfg.ReloadTimeout)); err != nil {
 			return err
 		}
 	}

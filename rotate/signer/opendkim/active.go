@@ -45,7 +45,7 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	if err != nil {
 		return nil, s.fileFault("read what signer "+s.cfg.Name+" signs with", err)
 	}
-	if s.address == "" {
+	if s.socket.None() {
 		if view.bad != nil {
 			return nil, view.bad.fault("tell what signer "+s.cfg.Name+" signs with", s.signTable)
 		}

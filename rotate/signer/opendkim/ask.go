@@ -4,113 +4,40 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 )
 
 // The daemon signs with the tables that it has loaded, which need not be those on the
 // disk. Where it can be asked, its signature tells which key it uses.
 
-// inquiry asks the daemon about domains, through a few connections at once.
-type inquiry struct {
-	*Signer
-	keys keyring
-
-	mu     sync.Mutex
-	queue  []string
-	down   error // the daemon can't be asked
-	active map[string]dkim.Ref
-	failed map[string]error
-}
-
 // ask returns what the daemon signs mail of each domain with; a domain that it does not sign
 // for, or whose mail it turns away, is left out. When the daemon does not answer, that is
 // the error of every domain that it was not asked about.
 func (s *Signer) ask(ctx context.Context, domains []string, keys keyring) (map[string]dkim.Ref, map[string]error) {
-	q := &inquiry{Signer: s, keys: keys, queue: domains, active: map[string]dkim.Ref{}, failed: map[string]error{}}
-	var wg sync.WaitGroup
-	for range min(connections, len(domains)) {
-		wg.Go(func() { q.work(ctx) })
-	}
-	wg.Wait()
-	for _, domain := range q.queue {
-		q.failed[domain] = q.down
-	}
-	return q.active, q.failed
-}
-
-// next takes a domain from the queue, unless the daemon is known not to answer.
-func (q *inquiry) next() (domain string, ok bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if len(q.queue) == 0 || q.down != nil {
-		return "", false
-	}
-	domain, q.queue = q.queue[0], q.queue[1:]
-	return domain, true
-}
-
-func (q *inquiry) work(ctx context.Context) {
-	var p *prober
-	defer func() {
-		if p != nil {
-			p.close()
+	var mu sync.Mutex
+	active, failed := map[string]dkim.Ref{}, map[string]error{}
+	silent, down := s.socket.Ask(ctx, domains, func(a milter.Answer) {
+		if len(a.Selectors()) == 0 {
+			return // not signed, or turned away
 		}
-	}()
-	for domain, ok := q.next(); ok; domain, ok = q.next() {
-		fields := header(domain)
-		var signatures []string
-		var err error
-		for range 2 { // the daemon may have closed a connection, as at a restart
-			if p == nil {
-				if p, err = q.dial(ctx); err != nil {
-					p = nil
-					continue
-				}
-			}
-			if signatures, err = p.probe(domain, fields); err == nil || errors.As(err, new(actionError)) {
-				break
-			}
-			p.close()
-			p = nil
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				break // it is there, and was given time enough
-			}
+		ref, err := keys.identify(a)
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			failed[a.Domain] = err
+			return
 		}
-		q.note(ctx, domain, fields, signatures, err)
+		active[a.Domain] = ref
+	})
+	for _, domain := range silent {
+		failed[domain] = s.silent(ctx, down)
 	}
-}
-
-// note takes down what the daemon did with a domain's message.
-func (q *inquiry) note(ctx context.Context, domain string, fields [][2]string, signatures []string, err error) {
-	if err != nil && !errors.As(err, new(actionError)) {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		q.down = q.silent(ctx, err)
-		q.failed[domain] = q.down
-		return
-	}
-	var mine []string
-	for _, s := range signatures {
-		if strings.EqualFold(tagOf(s, "d"), domain) {
-			mine = append(mine, s)
-		}
-	}
-	if len(mine) == 0 {
-		return // not signed, or turned away
-	}
-	ref, err := q.identify(domain, mine, fields)
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if err != nil {
-		q.failed[domain] = err
-		return
-	}
-	q.active[domain] = ref
+	return active, failed
 }
 
 func (s *Signer) silent(ctx context.Context, err error) error {
@@ -128,24 +55,25 @@ func (s *Signer) silent(ctx context.Context, err error) error {
 const unknownKey = "unknown"
 
 // identify finds the key that made the signature among those that the files hold.
-func (q *inquiry) identify(domain string, signatures []string, fields [][2]string) (dkim.Ref, error) {
-	selector := oneLine(tagOf(signatures[0], "s"))
-	what := fmt.Sprintf("ask opendkim at %s what it signs %s with (signer %s)", q.cfg.Milter, domain, q.cfg.Name)
-	if len(signatures) > 1 {
+func (k keyring) identify(a milter.Answer) (dkim.Ref, error) {
+	s, domain, selectors := k.signer, a.Domain, a.Selectors()
+	selector := selectors[0]
+	what := fmt.Sprintf("ask opendkim at %s what it signs %s with (signer %s)", s.cfg.Milter, domain, s.cfg.Name)
+	if len(selectors) > 1 {
 		return dkim.Ref{}, fault.Lasting(what,
-			fmt.Errorf("it signs with the selectors %s and %s", selector, oneLine(tagOf(signatures[1], "s"))),
+			fmt.Errorf("it signs with the selectors %s and %s", selector, selectors[1]),
 			fmt.Sprintf("with MultipleSignatures every matching line signs: remove the other lines for *@%s from %s",
-				domain, q.signTable))
+				domain, s.signTable))
 	}
 	ref := dkim.Ref{Name: dkim.Name{Domain: domain, Selector: selector}, KeyID: unknownKey}
 	var unread error
-	for _, location := range q.keys.locations(domain, selector) {
-		public, err := q.publicKey(location)
+	for _, location := range k.locations(domain, selector) {
+		public, err := s.publicKey(location)
 		if err != nil {
 			unread = errors.Join(unread, err)
 			continue
 		}
-		if public.ID() != "" && verify(signatures[0], fields, domain, public) == nil {
+		if public.ID() != "" && a.MadeWith(public) == nil {
 			ref.KeyID = public.ID()
 			return ref, nil
 		}

@@ -119,33 +119,6 @@ func TestImpostor(t *testing.T) {
 	}
 }
 
-// TestImpostorGivesNoEnd: who says again and again that he is at work is not waited for for ever.
-func TestImpostorGivesNoEnd(t *testing.T) {
-	near, far := net.Pipe()
-	defer far.Close()
-	go func() {
-		for {
-			if _, err := far.Write(packet('p', "")); err != nil {
-				return
-			}
-		}
-	}()
-	b := newBounded(near)
-	defer b.Close()
-	b.until = time.Now().Add(50 * time.Millisecond)
-	deadline := time.Now().Add(time.Minute)
-	for p := make([]byte, 5); ; {
-		b.SetReadDeadline(time.Now().Add(probeTimeout)) // as the library does for each packet
-		b.left = mostAnswered                           // its time ends it, not its length
-		if _, err := b.Read(p); err != nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("it is still listened to")
-		}
-	}
-}
-
 // TestRefusalIsOneLine: the text with which mail is turned away can't look like lines of dkimbot's own.
 func TestRefusalIsOneLine(t *testing.T) {
 	said := "550 5.7.1 no\r\n\n# all is well\n" + strings.Repeat("x", 60000) + "\x00"

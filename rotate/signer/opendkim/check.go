@@ -14,7 +14,7 @@ import (
 func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 	domains := preflight.Domains(of)
 	signs := "KeyTable and SigningTable as OpenDKIM reads them"
-	if s.address != "" {
+	if !s.socket.None() {
 		signs = "the milter at " + s.cfg.Milter
 	}
 	return []preflight.Question{

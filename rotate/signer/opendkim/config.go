@@ -2,14 +2,13 @@ package opendkim
 
 import (
 	"fmt"
-	"net"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 )
 
 // Config says where OpenDKIM's files are.
@@ -109,8 +108,8 @@ func (c *Config) Fields() []settings.Field {
 		{
 			Key:   "milter",
 			Into:  &c.Milter,
-			Form:  settings.Form{Name: "socket", Parse: socket},
-			Claim: func() *settings.Claim { return ownMilter(c.Milter) },
+			Form:  milter.Form(),
+			Claim: func() *settings.Claim { return milter.Own(c.Milter, "OpenDKIM") },
 			Meaning: "OpenDKIM's socket, as Socket stands in opendkim.conf; " +
 				"each switch is proved by a message that is sent there",
 		},
@@ -174,54 +173,3 @@ func tableForm(prefixes ...string) settings.Form {
 
 // bare returns a table's path without its prefix; a path may hold a colon itself.
 func bare(table string) string { return table[max(0, strings.IndexByte(table, '/')):] }
-
-// socket reads a socket as opendkim.conf(5) writes it, inet:port@host or
-// local:path, or as Postfix does, inet:host:port or unix:path, and returns the latter form.
-func socket(text string, at settings.Place) (string, *settings.Problem) {
-	kind, rest, _ := strings.Cut(text, ":")
-	switch {
-	case filepath.IsAbs(text):
-		return "unix:" + filepath.Clean(text), nil
-	case (kind == "local" || kind == "unix") && rest != "":
-		p, problem := at.Absolute(rest)
-		return "unix:" + p, problem
-	case kind == "inet":
-		if port, host, ok := strings.Cut(rest, "@"); ok {
-			rest = net.JoinHostPort(strings.Trim(host, "[]"), port)
-		} else if !strings.Contains(rest, ":") {
-			rest = "localhost:" + rest
-		}
-		if host, port, err := settings.HostPort(rest, ""); err == nil {
-			return "inet:" + net.JoinHostPort(host, port), nil
-		}
-	}
-	return "", settings.Wrong(
-		"is not a milter's socket",
-		"write it as Socket stands in opendkim.conf: inet:8891@localhost or local:/run/opendkim/opendkim.sock",
-	)
-}
-
-// dialled returns the network and the address of a milter in the form of Postfix.
-func dialled(milter string) (network, address string) {
-	if path, ok := strings.CutPrefix(milter, "unix:"); ok {
-		return "unix", path
-	}
-	return "tcp", strings.TrimPrefix(milter, "inet:")
-}
-
-// ownMilter claims a daemon: under two names of signers, each would undo what the other does.
-func ownMilter(milter string) *settings.Claim {
-	if milter == "" {
-		return nil
-	}
-	thing := strings.Replace(milter, "inet:localhost:", "inet:127.0.0.1:", 1)
-	if path, ok := strings.CutPrefix(milter, "unix:"); ok {
-		thing = "unix:" + settings.RealPath(path)
-	}
-	return &settings.Claim{Things: []string{thing}, Taken: func(by string) *settings.Problem {
-		return settings.Wrong(
-			fmt.Sprintf("the OpenDKIM at %s is that of %s already", milter, by),
-			"one OpenDKIM is one signer: list it once",
-		)
-	}}
-}

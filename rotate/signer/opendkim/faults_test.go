@@ -14,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/signer/block"
+	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -79,7 +80,7 @@ func TestInterrupted(t *testing.T) {
 	_, err = s.keyID(ctx, "/k")
 	faulttest.Shown(t, err)
 	b := newBatch(s, []dkim.SigningKey{key})
-	faulttest.Shown(t, b.settle(ctx, map[string]finding{"a.example": {}}))
+	faulttest.Shown(t, b.settle(ctx, map[string]milter.Finding{"a.example": {}}))
 	faulttest.Shown(t, b.writeKeys(ctx))
 }
 
@@ -142,7 +143,7 @@ func TestForeignKeyFile(t *testing.T) {
 func TestUnreadableKey(t *testing.T) {
 	s := undisturbed(t, nil)
 	at := t.TempDir() // not a file
-	q := &inquiry{Signer: s, keys: keyring{signer: s, named: map[string][]string{"a.example s1": {at}}}}
-	_, err := q.identify("a.example", []string{"v=1; d=a.example; s=s1"}, nil)
+	k := keyring{signer: s, named: map[string][]string{"a.example s1": {at}}}
+	_, err := k.identify(milter.Answer{Domain: "a.example", Signatures: []string{"v=1; d=a.example; s=s1"}})
 	faulttest.Shown(t, err)
 }

@@ -22,7 +22,7 @@ func (s *Signer) newStore() *keyfiles.Store {
 
 // socketOwner is whom keys are for when neither the configuration nor the key directory tells.
 func (s *Signer) socketOwner() keyfiles.Owner {
-	if info, err := os.Stat(s.address); err == nil && s.network == "unix" && os.Geteuid() == 0 {
+	if info, err := os.Stat(s.socket.Address); err == nil && s.socket.Network == "unix" && os.Geteuid() == 0 {
 		return keyfiles.OwnerOf(info)
 	}
 	return keyfiles.Owner{UID: os.Geteuid(), GID: os.Getegid()}

@@ -128,7 +128,7 @@ func (b *batch) dropSigning(ctx context.Context, refs []dkim.Ref) ([]dkim.Ref, e
 			held[ref.Domain] = ref
 		}
 	}
-	if b.address == "" || len(held) == 0 {
+	if b.socket.None() || len(held) == 0 {
 		return refs, nil
 	}
 	domains := slices.Sorted(maps.Keys(held))

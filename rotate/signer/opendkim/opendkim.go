@@ -7,6 +7,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 )
 
 // Signer is one OpenDKIM daemon. It is safe for concurrent use, also by several processes.
@@ -15,8 +16,7 @@ type Signer struct {
 	keyTable   string // paths, without prefix
 	signTable  string
 	refile     bool // the SigningTable's type
-	network    string
-	address    string
+	socket     milter.Socket
 	store      *keyfiles.Store              // the key files
 	beforeStep func(operation string) error // tests stop here; nil otherwise
 }
@@ -27,10 +27,7 @@ func New(cfg Config) (*Signer, error) {
 		return nil, err
 	}
 	s := &Signer{cfg: cfg, refile: !strings.HasPrefix(cfg.SigningTable, "file:"), keyTable: bare(cfg.KeyTable),
-		signTable: bare(cfg.SigningTable)}
-	if cfg.Milter != "" {
-		s.network, s.address = dialled(cfg.Milter)
-	}
+		signTable: bare(cfg.SigningTable), socket: milter.At(cfg.Milter)}
 	s.cfg.ReloadTimeout = cmp.Or(cfg.ReloadTimeout, 30*time.Second)
 	s.cfg.Lag = cmp.Or(cfg.Lag, defaultLag)
 	s.store = s.newStore()

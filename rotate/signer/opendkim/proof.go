@@ -3,120 +3,24 @@ package opendkim
 import (
 	"context"
 	"fmt"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 )
 
-// connections is how many the daemon is asked through at once.
-const connections = 4
-
-// patience says how long to continue asking about a domain without any progress.
-type patience int
-
-const (
-	onePass patience = iota // ask about each domain once
-	patient                 // ask until nothing more was proved for ReloadTimeout
-)
-
-// prove asks the daemon about every job and returns the findings that are not
-// a proof.
-func (b *batch) prove(ctx context.Context, p patience) map[string]finding {
-	r := &round{Signer: b.Signer, doubts: map[string]finding{}, progress: time.Now()}
-	var wg sync.WaitGroup
-	for i := range connections {
-		var queue []*job
-		for k := i; k < len(b.jobs); k += connections {
-			queue = append(queue, b.jobs[k])
-		}
-		wg.Go(func() { r.work(ctx, queue, p) })
+// prove asks the daemon about every job and returns the findings that are not a proof; see milter.Prove.
+func (b *batch) prove(ctx context.Context, patience time.Duration) map[string]milter.Finding {
+	wants := make([]milter.Want, len(b.jobs))
+	for i, j := range b.jobs {
+		wants[i] = milter.Want{Name: j.Name, Key: j.Key.Public()}
 	}
-	wg.Wait()
-	return r.doubts
-}
-
-// round is one proof of a batch.
-type round struct {
-	*Signer
-	mu       sync.Mutex
-	doubts   map[string]finding
-	progress time.Time // when a domain was proved last
-}
-
-// work proves a queue of domains. A domain in doubt is asked about again
-// later and on a new connection, because a connection keeps the tables that
-// were in force when it began.
-func (r *round) work(ctx context.Context, queue []*job, p patience) {
-	pause := 20 * time.Millisecond
-	for len(queue) > 0 {
-		left := r.connection(ctx, queue, p)
-		if p == onePass || ctx.Err() != nil || r.stalled() {
-			return
-		}
-		if len(left) < len(queue) {
-			pause = 20 * time.Millisecond
-		}
-		if queue = left; len(queue) == 0 {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(pause):
-			pause = min(2*pause, time.Second)
-		}
-	}
-}
-
-// connection asks through one connection until a domain is in doubt (patient)
-// or all were asked about (onePass), and returns the domains that are left, that one last.
-func (r *round) connection(ctx context.Context, queue []*job, p patience) []*job {
-	c, err := r.dial(ctx)
-	if err != nil {
-		for _, j := range queue {
-			r.note(j, finding{unreachable, err})
-		}
-		return queue
-	}
-	defer c.close()
-	for i, j := range queue {
-		f := c.check(j.SigningKey)
-		r.note(j, f)
-		switch {
-		case f.verdict == unreachable && p == onePass:
-			for _, k := range queue[i:] {
-				r.note(k, f)
-			}
-			return nil
-		case f.verdict != proved && p == patient:
-			return append(slices.Clone(queue[i+1:]), j)
-		}
-	}
-	return nil
-}
-
-func (r *round) note(j *job, f finding) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if f.verdict == proved {
-		delete(r.doubts, j.Domain)
-		r.progress = time.Now()
-		return
-	}
-	r.doubts[j.Domain] = f
-}
-
-func (r *round) stalled() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return time.Since(r.progress) > r.cfg.ReloadTimeout
+	return b.socket.Prove(ctx, wants, patience)
 }
 
 // settle turns doubts into failures. Where the daemon does worse than before, the
 // tables go back to what they were, so that mail is signed with the old key.
-func (b *batch) settle(ctx context.Context, doubts map[string]finding) error {
+func (b *batch) settle(ctx context.Context, doubts map[string]milter.Finding) error {
 	if len(doubts) == 0 {
 		return nil
 	}
@@ -130,7 +34,8 @@ func (b *batch) settle(ctx context.Context, doubts map[string]finding) error {
 		if !doubted {
 			continue
 		}
-		worse := f.verdict == turnedAway || f.verdict == unverifiable || f.verdict == unsigned && j.before != nil
+		worse := f.Verdict == milter.TurnedAway || f.Verdict == milter.Unverifiable ||
+			f.Verdict == milter.Unsigned && j.before != nil
 		if worse && j.changed() {
 			back = append(back, j)
 		}
@@ -143,27 +48,27 @@ func (b *batch) settle(ctx context.Context, doubts map[string]finding) error {
 	return b.goBack(ctx, back)
 }
 
-func (b *batch) doubt(j *job, f finding, back bool) error {
-	err := f.err
+func (b *batch) doubt(j *job, f milter.Finding, back bool) error {
+	err := f.Err
 	if back {
 		err = fmt.Errorf("%w; the tables are back at what they were", err)
 	}
 	what := fmt.Sprintf("prove that opendkim at %s signs with %s (signer %s)", b.cfg.Milter, j.Name, b.cfg.Name)
-	if f.verdict == several {
+	if f.Verdict == milter.Several {
 		return fault.Lasting(what, err,
 			fmt.Sprintf("with MultipleSignatures every matching line signs: remove the other lines for *@%s from %s",
 				j.Domain, b.signTable))
 	}
-	return fault.Temporary(what, err, map[verdict]string{
-		otherKey: fmt.Sprintf("see whether the reload %q reaches this daemon and whether it can load %s and %s",
+	return fault.Temporary(what, err, map[milter.Verdict]string{
+		milter.OtherKey: fmt.Sprintf("see whether the reload %q reaches this daemon and whether it can load %s and %s",
 			b.cfg.Reload, b.keyTable, b.signTable),
-		unsigned: fmt.Sprintf("see whether opendkim.conf names %s and %s, has s in Mode, "+
+		milter.Unsigned: fmt.Sprintf("see whether opendkim.conf names %s and %s, has s in Mode, "+
 			"and whether the reload %q works; journalctl -u opendkim tells", b.keyTable, b.signTable, b.cfg.Reload),
-		turnedAway: "see in the daemon's log why it can't use the key: " +
+		milter.TurnedAway: "see in the daemon's log why it can't use the key: " +
 			"owner and mode of the key file (RequireSafeKeys), or SignatureAlgorithm; journalctl -u opendkim tells",
-		unverifiable: "see whether SignatureAlgorithm in opendkim.conf fits the key",
-		unreachable:  "see whether the daemon runs and whether milter in the configuration is its Socket",
-	}[f.verdict])
+		milter.Unverifiable: "see whether SignatureAlgorithm in opendkim.conf fits the key",
+		milter.Unreachable:  "see whether the daemon runs and whether milter in the configuration is its Socket",
+	}[f.Verdict])
 }
 
 // goBack takes the jobs' lines back, the SigningTable first because the

@@ -1,4 +1,4 @@
-package opendkim
+package milter
 
 import (
 	"context"
@@ -7,48 +7,29 @@ import (
 	"strings"
 	"time"
 
-	"github.com/emersion/go-milter"
+	gomilter "github.com/emersion/go-milter"
 	msgdkim "github.com/emersion/go-msgauth/dkim"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
-// verdict is what a probe message showed.
-type verdict int
-
-const (
-	proved       verdict = iota
-	otherKey             // signed, with another selector
-	unsigned             // let through without a signature of the domain
-	turnedAway           // mail of the domain is refused or deferred
-	unverifiable         // the wanted selector, but the signature does not verify
-	several              // more than one signature of the domain
-	unreachable          // the daemon could not be asked
-)
-
-// finding is a verdict with what was seen.
-type finding struct {
-	verdict
-	err error
-}
-
-// prober is one connection to the daemon. It reads the configuration that was
+// prober is one connection to the milter. It uses the configuration that was
 // in force when it began.
 type prober struct {
-	session *milter.ClientSession
+	session *gomilter.ClientSession
 	conn    *bounded
 	close   func()
 }
 
-// probeTimeout bounds each exchange with the daemon.
+// probeTimeout bounds each exchange with the milter.
 const probeTimeout = 10 * time.Second
 
-func (s *Signer) dial(ctx context.Context) (*prober, error) {
+func (s Socket) dial(ctx context.Context) (*prober, error) {
 	d := &dialer{ctx: ctx}
-	c := milter.NewClientWithOptions(s.network, s.address, milter.ClientOptions{
+	c := gomilter.NewClientWithOptions(s.Network, s.Address, gomilter.ClientOptions{
 		Dialer: d, ReadTimeout: probeTimeout, WriteTimeout: probeTimeout,
-		ActionMask: milter.OptAddHeader | milter.OptAddRcpt | milter.OptChangeBody | milter.OptChangeFrom |
-			milter.OptChangeHeader | milter.OptQuarantine,
+		ActionMask: gomilter.OptAddHeader | gomilter.OptAddRcpt | gomilter.OptChangeBody | gomilter.OptChangeFrom |
+			gomilter.OptChangeHeader | gomilter.OptQuarantine,
 	})
 	session, err := c.Session()
 	if err != nil {
@@ -56,7 +37,7 @@ func (s *Signer) dial(ctx context.Context) (*prober, error) {
 		return nil, err
 	}
 	p := &prober{session: session, conn: d.conn, close: func() { session.Close(); d.close() }}
-	if err := expect(session.Conn("localhost", milter.FamilyInet, 25, "127.0.0.1")); err != nil {
+	if err := expect(session.Conn("localhost", gomilter.FamilyInet, 25, "127.0.0.1")); err != nil {
 		p.close()
 		return nil, err
 	}
@@ -74,7 +55,7 @@ type dialer struct {
 	stop func() bool
 }
 
-// Dial implements milter.Dialer.
+// Dial implements gomilter.Dialer.
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	conn, err := (&net.Dialer{Timeout: probeTimeout}).DialContext(d.ctx, network, address)
 	if err != nil {
@@ -92,27 +73,27 @@ func (d *dialer) close() {
 }
 
 // actionError is an answer other than "continue".
-type actionError struct{ *milter.Action }
+type actionError struct{ *gomilter.Action }
 
 func (e actionError) Error() string {
 	if e.SMTPCode != 0 {
-		return fmt.Sprintf("it answered %d %s", e.SMTPCode, oneLine(e.SMTPText))
+		return fmt.Sprintf("it answered %d %s", e.SMTPCode, OneLine(e.SMTPText))
 	}
-	return map[milter.ActionCode]string{
-		milter.ActAccept: "it let the message through unsigned", milter.ActTempFail: "it answered 451, try again later",
-		milter.ActReject: "it rejected the message", milter.ActDiscard: "it discarded the message",
+	return map[gomilter.ActionCode]string{
+		gomilter.ActAccept: "it let the message through unsigned", gomilter.ActTempFail: "it answered 451, try again later",
+		gomilter.ActReject: "it rejected the message", gomilter.ActDiscard: "it discarded the message",
 	}[e.Code]
 }
 
-func expect(a *milter.Action, err error) error {
-	if err == nil && a.Code != milter.ActContinue {
+func expect(a *gomilter.Action, err error) error {
+	if err == nil && a.Code != gomilter.ActContinue {
 		return actionError{a}
 	}
 	return err
 }
 
-// oneLine cuts what the daemon said to what fits into a sentence.
-func oneLine(text string) string {
+// OneLine cuts what a milter said to what fits into a sentence.
+func OneLine(text string) string {
 	const most = 200 // letters
 	r := []rune(strings.Join(strings.Fields(text), " "))
 	if len(r) > most {
@@ -133,13 +114,13 @@ func header(domain string) [][2]string {
 
 const probeBody = "dkimbot asks which key signs. Nobody receives this.\r\n"
 
-// probe gives the daemon one message of the domain, as a mail server on this
+// probe gives the milter one message of the domain, as a mail server on this
 // host would, and returns the DKIM-Signature fields that it would add.
 func (p *prober) probe(domain string, fields [][2]string) ([]string, error) {
 	p.conn.begin()
 	s, sender := p.session, "postmaster@"+domain
 	// A sender that has logged in counts as one of ours, whatever InternalHosts says.
-	if err := s.Macros(milter.CodeMail, "i", "dkimbot-probe", "{auth_type}", "PLAIN", "{auth_authen}", sender,
+	if err := s.Macros(gomilter.CodeMail, "i", "dkimbot-probe", "{auth_type}", "PLAIN", "{auth_authen}", sender,
 		"{mail_addr}", sender); err != nil {
 		return nil, err
 	}
@@ -164,52 +145,17 @@ func (p *prober) probe(domain string, fields [][2]string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if end.Code != milter.ActContinue && end.Code != milter.ActAccept {
+	if end.Code != gomilter.ActContinue && end.Code != gomilter.ActAccept {
 		return nil, actionError{end}
 	}
 	var signatures []string
 	for _, c := range changes {
-		if (c.Code == milter.ActAddHeader || c.Code == milter.ActInsertHeader) &&
+		if (c.Code == gomilter.ActAddHeader || c.Code == gomilter.ActInsertHeader) &&
 			strings.EqualFold(c.HeaderName, "DKIM-Signature") {
 			signatures = append(signatures, c.HeaderValue)
 		}
 	}
 	return signatures, nil
-}
-
-// check probes one domain and judges the answer.
-func (p *prober) check(want dkim.SigningKey) finding {
-	fields := header(want.Domain)
-	signatures, err := p.probe(want.Domain, fields)
-	if a, ok := err.(actionError); ok {
-		if a.Code == milter.ActAccept {
-			return finding{unsigned, a}
-		}
-		return finding{turnedAway, a}
-	}
-	if err != nil {
-		return finding{unreachable, err}
-	}
-	var selectors []string
-	var mine string
-	for _, s := range signatures {
-		if strings.EqualFold(tagOf(s, "d"), want.Domain) {
-			selectors, mine = append(selectors, tagOf(s, "s")), s
-		}
-	}
-	switch {
-	case len(selectors) == 0:
-		return finding{unsigned, fmt.Errorf("it let the message through without a signature of %s", want.Domain)}
-	case len(selectors) > 1:
-		return finding{several, fmt.Errorf("it signs with the selectors %s", oneLine(strings.Join(selectors, " and ")))}
-	case !strings.EqualFold(selectors[0], want.Selector):
-		return finding{otherKey, fmt.Errorf("it signs with selector %s", oneLine(selectors[0]))}
-	}
-	if err := verify(mine, fields, want.Domain, want.Key.Public()); err != nil {
-		return finding{unverifiable, fmt.Errorf("its signature with selector %s does not verify with the new key: %w",
-			want.Selector, err)}
-	}
-	return finding{verdict: proved}
 }
 
 // tagOf returns a tag of a DKIM-Signature (RFC 6376 section 3.5), without white space.

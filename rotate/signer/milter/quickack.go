@@ -1,11 +1,11 @@
-package opendkim
+package milter
 
 import (
 	"net"
 	"syscall"
 )
 
-// quickAck acknowledges at once what is read. OpenDKIM sends its answer in
+// quickAck acknowledges at once what is read. OpenDKIM, for one, sends its answer in
 // several small segments and waits for the acknowledgement of each, which the
 // kernel would put off by 40 ms.
 type quickAck struct {

@@ -1,4 +1,4 @@
-package opendkim
+package milter
 
 import (
 	"encoding/binary"
@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Bounds on what the daemon may answer to one message. Whoever listens in its place while it
+// Bounds on what the milter may answer to one message. Whoever listens in its place while it
 // is down could otherwise fill the memory, keep a run waiting for ever, or end the program:
 // the library makes room for as much as a packet announces, and expects a code in each.
 const (
@@ -16,7 +16,7 @@ const (
 	messageTime  = 30 * time.Second // OpenDKIM takes milliseconds
 )
 
-// bounded is a connection to the daemon, read packet by packet.
+// bounded is a connection to the milter, read packet by packet.
 type bounded struct {
 	net.Conn
 	head  []byte // of a packet whose length is known, not read yet

@@ -1,0 +1,123 @@
+package milter
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// connections is how many the milter is asked through at once.
+const connections = 4
+
+// Answer is what a milter did with a message of a domain: let it through with these signatures, maybe
+// none, or turned it away.
+type Answer struct {
+	Domain     string
+	Signatures []string    // fields of the domain itself
+	Header     [][2]string // of the message, in its order
+	Refused    error       // why it did not let the message through; nil when it did
+}
+
+// Selectors returns the selectors of the domain's own signatures, each as text of one line.
+func (a Answer) Selectors() (out []string) {
+	for _, s := range a.Signatures {
+		out = append(out, OneLine(tagOf(s, "s")))
+	}
+	return out
+}
+
+// MadeWith returns nil when the first signature of the domain was made with the private half of a key, and
+// else what verification said.
+func (a Answer) MadeWith(key dkim.PublicKey) error {
+	return verify(a.Signatures[0], a.Header, a.Domain, key)
+}
+
+// Ask gives the milter a message of each domain. heard is called for each answer, from several goroutines at
+// once. When the milter does not answer, the rest is not asked about: those domains and the error are returned.
+func (s Socket) Ask(ctx context.Context, domains []string, heard func(Answer)) (silent []string, err error) {
+	q := &inquiry{Socket: s, queue: domains, heard: heard}
+	var wg sync.WaitGroup
+	for range min(connections, len(domains)) {
+		wg.Go(func() { q.work(ctx) })
+	}
+	wg.Wait()
+	return append(q.silent, q.queue...), q.down
+}
+
+// inquiry asks the milter about domains, through a few connections at once.
+type inquiry struct {
+	Socket
+	heard func(Answer)
+
+	mu     sync.Mutex
+	queue  []string
+	silent []string // were asked about without an answer
+	down   error    // the milter can't be asked
+}
+
+// next takes a domain from the queue, unless the milter is known not to answer.
+func (q *inquiry) next() (domain string, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.queue) == 0 || q.down != nil {
+		return "", false
+	}
+	domain, q.queue = q.queue[0], q.queue[1:]
+	return domain, true
+}
+
+func (q *inquiry) work(ctx context.Context) {
+	var p *prober
+	defer func() {
+		if p != nil {
+			p.close()
+		}
+	}()
+	for domain, ok := q.next(); ok; domain, ok = q.next() {
+		var answer Answer
+		var err error
+		for range 2 { // the milter may have closed a connection, as at a restart
+			if p == nil {
+				if p, err = q.dial(ctx); err != nil {
+					p = nil
+					continue
+				}
+			}
+			if answer, err = p.ask(domain); err == nil {
+				break
+			}
+			p.close()
+			p = nil
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				break // it is there, and was given time enough
+			}
+		}
+		if err == nil {
+			q.heard(answer)
+			continue
+		}
+		q.mu.Lock()
+		q.down, q.silent = err, append(q.silent, domain)
+		q.mu.Unlock()
+	}
+}
+
+// ask gives the milter one message of a domain. That the message is turned away is an answer.
+func (p *prober) ask(domain string) (Answer, error) {
+	a := Answer{Domain: domain, Header: header(domain)}
+	signatures, err := p.probe(domain, a.Header)
+	if refused := (actionError{}); errors.As(err, &refused) {
+		a.Refused = refused
+		return a, nil
+	}
+	for _, s := range signatures {
+		if strings.EqualFold(tagOf(s, "d"), domain) {
+			a.Signatures = append(a.Signatures, s)
+		}
+	}
+	return a, err
+}
