@@ -3,13 +3,15 @@ package zonefile
 import (
 	"slices"
 
+	"github.com/dkimbot/dkimbot/providers/zonefile/master"
+
 	"github.com/miekg/dns"
 )
 
 // answer adds to r what the zone says of a name, as RFC 1034 section 4.3.2 wants
 // it. The name that the zone leads to by an alias is returned, or "".
 func (z *zone) answer(r *dns.Msg, asked string, kind uint16) (next string) {
-	name := canonical(asked)
+	name := master.Canonical(asked)
 	first := len(r.Answer) == 0
 	if set := z.above(name, kind); set != nil {
 		if set[0].Header().Rrtype == dns.TypeNS {
@@ -117,7 +119,7 @@ func (z *zone) lookup(name string) (from string, exists bool) {
 
 // renamed gives wildcard records the name that was asked for.
 func renamed(rrs []dns.RR, name string) []dns.RR {
-	if len(rrs) == 0 || owner(rrs[0]) == canonical(name) {
+	if len(rrs) == 0 || owner(rrs[0]) == master.Canonical(name) {
 		return rrs
 	}
 	out := make([]dns.RR, len(rrs))
@@ -155,7 +157,7 @@ func (z *zone) refer(r *dns.Msg, ns []dns.RR) {
 // glue adds the addresses of the name servers that the zone file holds.
 func (z *zone) glue(r *dns.Msg, ns []dns.RR) {
 	for _, rr := range ns {
-		host := canonical(rr.(*dns.NS).Ns)
+		host := master.Canonical(rr.(*dns.NS).Ns)
 		r.Extra = append(r.Extra, z.names[host][dns.TypeA]...)
 		r.Extra = append(r.Extra, z.names[host][dns.TypeAAAA]...)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dkimbot/dkimbot/providers/zonefile/master"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
@@ -22,7 +23,7 @@ type zoneCache struct {
 
 // cached is a zone, or why it can't be read, and what the files looked like.
 type cached struct {
-	files []source // the zone file and all that it includes
+	files []master.Source // the zone file and all that it includes
 	zone  *zone
 	err   error
 	until time.Time // an error is looked into again then, whatever its reason was
@@ -58,7 +59,7 @@ func (c *zoneCache) get(origin, path string) (*zone, error) {
 	}
 	e := readZone(origin, path)
 	c.zones[path] = e
-	var flaws []*Flaw
+	var flaws []*master.Flaw
 	if e.zone != nil {
 		flaws = e.zone.flaws
 	}
@@ -67,7 +68,7 @@ func (c *zoneCache) get(origin, path string) (*zone, error) {
 }
 
 // tell logs what of a file can't be served, once until that changes.
-func (c *zoneCache) tell(path string, err error, flaws []*Flaw) {
+func (c *zoneCache) tell(path string, err error, flaws []*master.Flaw) {
 	said := fmt.Sprint(err)
 	for _, f := range flaws {
 		said += "\n" + f.Error()
@@ -98,13 +99,13 @@ const maxTold = 20
 
 func readZone(origin, path string) *cached {
 	e := &cached{until: time.Now().Add(retryAfter)}
-	c, err := readFile(path, maxFile, safefile.Others{})
+	c, err := master.ReadFile(path, master.MaxFile, safefile.Others{})
 	if err != nil {
 		e.err = err
 		return e
 	}
-	r, _, err := readMaster(origin, path, c)
-	e.files = append([]source{{path, c.info}}, r.sources...)
+	r, _, err := master.Read(origin, path, c)
+	e.files = append([]master.Source{{Path: path, Info: c.Info}}, r.Sources...)
 	if e.err = err; err == nil {
 		e.zone, e.err = newZone(r)
 	}
@@ -117,7 +118,7 @@ func (e *cached) fresh() bool {
 		return false
 	}
 	for _, was := range e.files {
-		if now, err := os.Stat(was.path); err != nil || !unchanged(was.info, now) {
+		if now, err := os.Stat(was.Path); err != nil || !master.Unchanged(was.Info, now) {
 			return false
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/dkimbot/dkimbot/providers/nameservertest"
+	"github.com/dkimbot/dkimbot/providers/zonefile/master"
 )
 
 // What the server answers for the corpus equals what BIND answers from the same
@@ -30,7 +31,7 @@ func TestCorpusIsServedAsBINDDoes(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		r, _, err := readMaster(zone+".", path, content{text: text})
+		r, _, err := master.Read(zone+".", path, master.Content{Text: text})
 		if err != nil {
 			t.Errorf("%s: %v", zone, err)
 			return
@@ -74,11 +75,11 @@ func TestCorpusIsServedAsBINDDoes(t *testing.T) {
 }
 
 // namesOf returns the names of a zone, those below and above them, and names that don't exist.
-func namesOf(r *reader) map[string]bool {
-	names := map[string]bool{r.zone: true, "nothing.here." + r.zone: true}
-	for i := range r.records {
-		owner := r.records[i].owner
-		for n := owner; n != r.zone && dns.IsSubDomain(r.zone, dns.CanonicalName(n)); n = parent(n) {
+func namesOf(r *master.Reader) map[string]bool {
+	names := map[string]bool{r.Zone: true, "nothing.here." + r.Zone: true}
+	for i := range r.Records {
+		owner := r.Records[i].Owner
+		for n := owner; n != r.Zone && dns.IsSubDomain(r.Zone, dns.CanonicalName(n)); n = parent(n) {
 			names[n] = true
 		}
 		if len(owner) < 240 {

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/dkimbot/dkimbot/providers/zonefile/master"
+
 	"github.com/miekg/dns"
 )
 
@@ -137,7 +139,7 @@ func checkChange(t *testing.T, dir string, f corpusFile) {
 	if (before["BIND"] == "") != f.bind {
 		t.Errorf("%s: wrongly marked; BIND says %q", f.name, before["BIND"])
 	}
-	d, err := parseDocument("example.com.", filepath.Join(dir, "example.com.zone"), content{text: f.text})
+	d, err := parseDocument("example.com.", filepath.Join(dir, "example.com.zone"), master.Content{Text: f.text})
 	if err != nil {
 		t.Errorf("%s: %v; but name servers take it: %s", f.name, err, before)
 		return

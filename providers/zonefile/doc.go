@@ -22,13 +22,8 @@
 // in ".lock") and notes of reloads that are due; a note that is removed is a
 // reload forgotten.
 //
-// A file is read in two layers. The first is RFC 1035 section 5.1 with what BIND, Knot and NSD
-// make of it: entries, directives ($ORIGIN, $TTL, $INCLUDE, $GENERATE), and of each record
-// owner, TTL, class and type; the data stays text. A change needs no more. The
-// second layer understands the data, where it is compared or served.
-//
-// $INCLUDE is followed, relative to the including file, where those who can write that
-// file can read the other one, too. The SOA must stand in
+// A file is read by package master. $INCLUDE is followed, relative to the including file, where
+// those who can write that file can read the other one, too. The SOA must stand in
 // the zone file itself. A file that holds what only a signer makes (RRSIG, NSEC, NSEC3,
 // NSEC3PARAM, ZONEMD) is refused: after a change its signatures would not fit.
 //

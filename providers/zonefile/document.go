@@ -9,6 +9,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/dkimbot/dkimbot/providers/zonefile/master"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
@@ -28,42 +29,42 @@ type document struct {
 	text    string
 	writers safefile.Others
 	soa     *dns.SOA
-	serials [][]span // of each SOA record; files that "dig axfr" made hold it twice
-	block   span     // our block with its marks; empty and at the end if there is none
-	foreign []record // the records outside the block, in their order
+	serials [][]master.Span // of each SOA record; files that "dig axfr" made hold it twice
+	block   master.Span     // our block with its marks; empty and at the end if there is none
+	foreign []master.Record // the records outside the block, in their order
 	own     []dns.RR
 }
 
 // parseDocument reads a zone file that is to be changed, or whose records are asked
 // for. path is absolute. The error is a *Flaw, or one about the whole file.
-func parseDocument(origin, path string, c content) (*document, error) {
-	text := c.text
-	r, o, err := readMaster(origin, path, c)
+func parseDocument(origin, path string, c master.Content) (*document, error) {
+	text := c.Text
+	r, o, err := master.Read(origin, path, c)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.sound(); err != nil {
+	if err := r.Check(); err != nil {
 		return nil, err
 	}
-	d := &document{origin: origin, path: path, text: text, writers: c.writers, serials: r.serials}
-	if d.soa, err = r.soa(); err != nil {
+	d := &document{origin: origin, path: path, text: text, writers: c.Writers, serials: r.Serials}
+	if d.soa, err = r.SOA(); err != nil {
 		return nil, err
 	}
 	if d.block, err = findBlock(text, o); err != nil {
 		return nil, err
 	}
-	for i := range r.records {
-		rec := &r.records[i]
-		if rec.at < d.block.start || rec.at >= d.block.end {
+	for i := range r.Records {
+		rec := &r.Records[i]
+		if rec.At < d.block.Start || rec.At >= d.block.End {
 			d.foreign = append(d.foreign, *rec)
 			continue
 		}
-		if rec.kind == dns.TypeSOA {
+		if rec.Kind == dns.TypeSOA {
 			return nil, errors.New("the SOA record stands inside the marked block; move it out")
 		}
-		rr, err := rec.rr()
+		rr, err := rec.RR()
 		if err != nil {
-			return nil, rec.flaw(err)
+			return nil, rec.Flaw(err)
 		}
 		d.own = append(d.own, rr)
 	}
@@ -71,21 +72,21 @@ func parseDocument(origin, path string, c content) (*document, error) {
 }
 
 // findBlock returns where the block stands.
-func findBlock(text string, o outline) (span, error) {
-	block := span{len(text), len(text)}
+func findBlock(text string, o master.Outline) (master.Span, error) {
+	block := master.Span{Start: len(text), End: len(text)}
 	begins, ends := 0, 0
-	for _, c := range o.comments {
-		switch line := c.of(text); {
+	for _, c := range o.Comments {
+		switch line := c.Of(text); {
 		case strings.HasPrefix(line, beginMark):
 			begins++
-			block.start = c.start
+			block.Start = c.Start
 		case strings.HasPrefix(line, endMark):
 			ends++
-			block.end = c.end
+			block.End = c.End
 		}
 	}
-	if begins > 1 || begins != ends || block.start > block.end {
-		return span{}, fmt.Errorf("want one line %q and later one line %q, or neither", beginMark, endMark)
+	if begins > 1 || begins != ends || block.Start > block.End {
+		return master.Span{}, fmt.Errorf("want one line %q and later one line %q, or neither", beginMark, endMark)
 	}
 	return block, nil
 }
@@ -95,48 +96,42 @@ func findBlock(text string, o outline) (span, error) {
 func (d *document) rewrite(own []dns.RR, now time.Time) (string, error) {
 	soas := 0
 	for i := range d.foreign {
-		if d.foreign[i].kind == dns.TypeSOA {
+		if d.foreign[i].Kind == dns.TypeSOA {
 			soas++
 		}
 	}
 	if len(d.serials) != soas {
 		return "", errors.New("the SOA record does not stand in the zone file itself; move it there from the included file")
 	}
-	serial := nextSerial(d.soa.Serial, now)
-	var patches []patch
+	serial := master.NextSerial(d.soa.Serial, now)
+	var patches []master.Patch
 	for _, at := range d.serials {
-		if n, err := readSerial(d.text, at); err != nil || n != d.soa.Serial {
+		if n, err := master.ReadSerial(d.text, at); err != nil || n != d.soa.Serial {
 			return "", fmt.Errorf("the digits of the SOA serial %d can't be found in the text", d.soa.Serial)
 		}
-		patches = append(patches, writeSerial(at, serial)...)
+		patches = append(patches, master.WriteSerial(at, serial)...)
 	}
 	text := d.replace(patches, renderBlock(own))
 	return text, d.verify(text, own, serial)
 }
 
-// patch is a piece of text to write in place of another.
-type patch struct {
-	at   span
-	text string
-}
-
 // replace puts patches, in their order, and the block in their places and keeps every other byte.
-func (d *document) replace(patches []patch, block string) string {
+func (d *document) replace(patches []master.Patch, block string) string {
 	var b strings.Builder
 	at := 0
 	upTo := func(end int) {
-		for len(patches) > 0 && patches[0].at.start < end {
-			b.WriteString(d.text[at:patches[0].at.start] + patches[0].text)
-			at, patches = patches[0].at.end, patches[1:]
+		for len(patches) > 0 && patches[0].At.Start < end {
+			b.WriteString(d.text[at:patches[0].At.Start] + patches[0].Text)
+			at, patches = patches[0].At.End, patches[1:]
 		}
 		b.WriteString(d.text[at:end])
 	}
-	upTo(d.block.start)
-	if start := d.block.start; block != "" && start > 0 && d.text[start-1] != '\n' {
+	upTo(d.block.Start)
+	if start := d.block.Start; block != "" && start > 0 && d.text[start-1] != '\n' {
 		b.WriteByte('\n')
 	}
 	b.WriteString(block)
-	at = d.block.end
+	at = d.block.End
 	upTo(len(d.text))
 	return b.String()
 }
@@ -156,7 +151,7 @@ func renderBlock(own []dns.RR) string {
 // order, our records as wanted, the serial as wanted. It catches what an edit
 // of text can do unseen, such as a later line that inherits an owner or a TTL from ours.
 func (d *document) verify(text string, own []dns.RR, serial uint32) error {
-	changed, err := parseDocument(d.origin, d.path, content{text: text, writers: d.writers})
+	changed, err := parseDocument(d.origin, d.path, master.Content{Text: text, Writers: d.writers})
 	if err != nil {
 		return fmt.Errorf("the changed zone file would not parse: %w", err)
 	}
@@ -165,11 +160,11 @@ func (d *document) verify(text string, own []dns.RR, serial uint32) error {
 	}
 	changed.soa.Serial = d.soa.Serial
 	alike := changed.soa.String() == d.soa.String() &&
-		slices.EqualFunc(changed.foreign, d.foreign, func(a, b record) bool {
-			if a.kind == dns.TypeSOA {
-				b.data = a.data // all say what d.soa says
+		slices.EqualFunc(changed.foreign, d.foreign, func(a, b master.Record) bool {
+			if a.Kind == dns.TypeSOA {
+				b.Data = a.Data // all say what d.soa says
 			}
-			return a.same(&b)
+			return a.Same(&b)
 		})
 	if !alike {
 		return errors.New("the change would alter records outside the marked block, which lean on the records in it")

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dkimbot/dkimbot/providers/zonefile/master"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 )
@@ -54,7 +56,7 @@ func TestRewriteKeepsTheText(t *testing.T) {
 	for name, marked := range layouts {
 		t.Run(name, func(t *testing.T) {
 			text := strings.Replace(marked, "§", "", 1)
-			d, err := parseDocument("example.com.", "/nowhere/zone", content{text: text})
+			d, err := parseDocument("example.com.", "/nowhere/zone", master.Content{Text: text})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -76,7 +78,7 @@ func TestRewriteKeepsTheText(t *testing.T) {
 				t.Fatal(cmp.Diff(want, got))
 			}
 
-			again, err := parseDocument("example.com.", "/nowhere/zone", content{text: got})
+			again, err := parseDocument("example.com.", "/nowhere/zone", master.Content{Text: got})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,7 +104,7 @@ func TestRewriteOtherSerials(t *testing.T) {
 			"SOA NS HM (\n0041 1 1 1 1)\nw A 1.1.1.1\n": "@ SOA ns hm 42 1 1 1 1\n@ NS ns\nexample.com. " +
 			"SOA NS HM (\n42 1 1 1 1)\nw A 1.1.1.1\n",
 	} {
-		d, err := parseDocument("example.com.", "/nowhere/zone", content{text: "$TTL 60\n" + before})
+		d, err := parseDocument("example.com.", "/nowhere/zone", master.Content{Text: "$TTL 60\n" + before})
 		if err != nil {
 			t.Errorf("%s: %v", before, err)
 			continue
@@ -113,7 +115,7 @@ func TestRewriteOtherSerials(t *testing.T) {
 		}
 	}
 	two := "$TTL 60\n@ SOA ns hm 41 1 1 1 1\n@ SOA ns hm 42 1 1 1 1\n"
-	if _, err := parseDocument("example.com.", "/nowhere/zone", content{text: two}); err == nil ||
+	if _, err := parseDocument("example.com.", "/nowhere/zone", master.Content{Text: two}); err == nil ||
 		!strings.Contains(err.Error(), "line 3 holds another one") {
 		t.Errorf("two SOA records: %v", err)
 	}
@@ -143,7 +145,7 @@ func TestBINDReadsLayoutsAlike(t *testing.T) {
 			if !strings.Contains(text, "NS ns.") { // BIND wants one
 				text += "\nexample.com. 60 NS ns.example.net.\n"
 			}
-			d, err := parseDocument("example.com.", "/nowhere/zone", content{text: text})
+			d, err := parseDocument("example.com.", "/nowhere/zone", master.Content{Text: text})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -196,7 +198,7 @@ func TestRewriteRefuses(t *testing.T) {
 		"missing include": {soaLine + "$INCLUDE nothing-here\n", "nothing-here"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d, err := parseDocument("example.com.", "/nowhere/zone", content{text: tc.text})
+			d, err := parseDocument("example.com.", "/nowhere/zone", master.Content{Text: tc.text})
 			text := ""
 			if err == nil {
 				text, err = d.rewrite([]dns.RR{mustRR(t, testTXT)}, testDay)
@@ -215,12 +217,12 @@ func TestRewriteRefuses(t *testing.T) {
 func TestMarksInOtherPlaces(t *testing.T) {
 	text := soaLine + "a TXT ( \"x\"\n" + beginMark + "\n)\nb TXT \"" + endMark + "\" ; " + beginMark +
 		"\n " + endMark + "\n"
-	d, err := parseDocument("example.com.", "/nowhere/zone", content{text: text})
+	d, err := parseDocument("example.com.", "/nowhere/zone", master.Content{Text: text})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.block != (span{len(text), len(text)}) {
-		t.Errorf("found a block: %q", d.block.of(text))
+	if d.block != (master.Span{Start: len(text), End: len(text)}) {
+		t.Errorf("found a block: %q", d.block.Of(text))
 	}
 }
 
@@ -228,7 +230,7 @@ func TestMarksInOtherPlaces(t *testing.T) {
 func TestBlockInContext(t *testing.T) {
 	text := soaLine + "$ORIGIN _domainkey.example.com.\n" + beginMark + "\ns1 TXT ( \"v=DKIM1; \"\n \"p=\" ) ; moved\n" +
 		endMark + " until here\nlast TXT \"mine\"\n"
-	d, err := parseDocument("example.com.", "/nowhere/zone", content{text: text})
+	d, err := parseDocument("example.com.", "/nowhere/zone", master.Content{Text: text})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/dkimbot/dkimbot/providers/zonefile/master"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
@@ -20,7 +20,10 @@ import (
 // suffix ends the name of a zone's file; the bare zone name is accepted too.
 const suffix = ".zone"
 
-var errTwoFiles = errors.New("two files for one zone")
+var (
+	errTwoFiles = errors.New("two files for one zone")
+	errChanged  = errors.New("another program has just changed the zone file")
+)
 
 // place is a zone's file by the open directory that it really stands in. What is
 // read, compared and replaced is one and the same file, whatever is exchanged on the way to it.
@@ -73,7 +76,7 @@ func placeOf(path string) (place, error) {
 	case err == nil && info.Mode.IsDir():
 		err = fs.ErrNotExist
 	case err == nil && !info.Mode.IsRegular():
-		err = fmt.Errorf("%s: %w", filepath.Join(d.Path(), name), errNotRegular)
+		err = fmt.Errorf("%s: %w", filepath.Join(d.Path(), name), master.ErrNotRegular)
 	}
 	if err != nil {
 		d.Close()
@@ -109,17 +112,17 @@ func load(what, dir, zone string) (loaded, error) {
 		p.Close()
 		return loaded{}, fault.Lasting(what, fmt.Errorf("%s: %w", p.path(), err), remedy(err))
 	}
-	return loaded{d, p, c.info}, nil
+	return loaded{d, p, c.Info}, nil
 }
 
 // remedy returns the way on from a file that can't be changed.
 func remedy(err error) string {
-	if errors.Is(err, errSigned) {
+	if errors.Is(err, master.ErrSigned) {
 		return "point dir of the provider at the unsigned file that the signer reads; " +
 			"or let the name server sign (dnssec-policy with inline-signing in BIND, " +
 			"dnssec-signing in Knot) and use driver rfc2136"
 	}
-	if flaw := (*Flaw)(nil); errors.As(err, &flaw) && flaw.Remedy != "" {
+	if flaw := (*master.Flaw)(nil); errors.As(err, &flaw) && flaw.Remedy != "" {
 		return flaw.Remedy
 	}
 	return "correct the zone file; named-checkzone helps"
@@ -127,59 +130,28 @@ func remedy(err error) string {
 
 // hintOf returns the way on from a file that can't be read or changed.
 func hintOf(err error) string {
-	var flaw *Flaw
-	if err == nil || errors.As(err, &flaw) || errors.Is(err, errSigned) {
+	var flaw *master.Flaw
+	if err == nil || errors.As(err, &flaw) || errors.Is(err, master.ErrSigned) {
 		return remedy(err)
 	}
 	return fault.HintOf(ioFault("", err))
 }
 
-// maxFile is the size up to which a zone file is read with all that it includes.
-const maxFile = 512 << 20
-
-var (
-	errNotRegular = errors.New("not a regular file")
-	errTooLarge   = errors.New("too large")
-	errChanged    = errors.New("another program has just changed the zone file")
-)
-
-// content is what a zone file, or one that it includes, holds.
-type content struct {
-	text    string
-	info    fs.FileInfo
-	writers safefile.Others // who can change it
-}
-
-// readFile reads the regular file at path, on behalf of those who named it. Whoever may write in the
-// directory can put a pipe or a device there, or a file that grows without end: neither stops nor fills this process.
-func readFile(path string, limit int64, named safefile.Others) (content, error) {
-	f, writers, err := safefile.OpenFor(named, path, math.MaxInt64)
-	if errors.Is(err, fs.ErrNotExist) { // err may name a directory on the way
-		return content{}, &fs.PathError{Op: "open", Path: path, Err: syscall.ENOENT}
-	}
-	if err != nil {
-		return content{}, err
-	}
-	defer f.Close()
-	text, info, err := readAll(f, limit)
-	return content{text, info, writers}, err
-}
-
-func (p place) read() (content, error) {
+func (p place) read() (master.Content, error) {
 	f, err := p.Open(p.name, math.MaxInt64)
 	if err != nil {
-		return content{}, err
+		return master.Content{}, err
 	}
 	defer f.Close()
 	if err := p.single(f); err != nil {
-		return content{}, err
+		return master.Content{}, err
 	}
 	writers, err := p.Writers(f)
 	if err != nil {
-		return content{}, err
+		return master.Content{}, err
 	}
-	text, info, err := readAll(f, maxFile)
-	return content{text, info, writers}, err
+	text, info, err := master.ReadAll(f, master.MaxFile)
+	return master.Content{Text: text, Info: info, Writers: writers}, err
 }
 
 // single refuses a file with further names: a change replaces it under this one, and the others, which a
@@ -193,23 +165,6 @@ func (p place) single(f *os.File) error {
 		Found: fmt.Sprintf("has %d names (hard links), and a change would reach only this one", info.Links),
 		Remedy: "remove the other names (find them with: find / -xdev -samefile " + f.Name() +
 			"), or make them symbolic links to this file"}
-}
-
-func readAll(f *os.File, limit int64) (string, fs.FileInfo, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return "", nil, err
-	}
-	if info.Size() > limit {
-		return "", nil, fmt.Errorf("%s: %w", f.Name(), errTooLarge)
-	}
-	var b strings.Builder
-	b.Grow(int(info.Size()) + 1)
-	n, err := io.Copy(&b, io.LimitReader(f, limit+1))
-	if err == nil && n > limit {
-		err = fmt.Errorf("%s: %w", f.Name(), errTooLarge)
-	}
-	return b.String(), info, err
 }
 
 // store replaces the file, which was as info tells, in one step: the old text or
@@ -239,16 +194,10 @@ func (p place) check(was fs.FileInfo) error {
 	defer f.Close()
 	if now, err := f.Stat(); err != nil {
 		return err
-	} else if !unchanged(was, now) {
+	} else if !master.Unchanged(was, now) {
 		return fmt.Errorf("%s: %w", p.path(), errChanged)
 	}
 	return nil
-}
-
-// unchanged tells whether a file is as it was. A rename is noticed even if size
-// and time are the same.
-func unchanged(was, now fs.FileInfo) bool {
-	return os.SameFile(now, was) && now.Size() == was.Size() && now.ModTime().Equal(was.ModTime())
 }
 
 // ioFault says of a failed access to files whether a retry can help, and what to do.
@@ -262,7 +211,7 @@ func ioFault(what string, err error) error {
 		return fault.Lasting(what, err, "create the zone file, or correct dir of the provider or zone of the domain")
 	case errors.As(err, &refused):
 		return fault.Lasting(what, err, safefile.Remedy(err))
-	case errors.Is(err, errNotRegular), errors.Is(err, errTooLarge), errors.Is(err, syscall.ELOOP):
+	case errors.Is(err, master.ErrNotRegular), errors.Is(err, master.ErrTooLarge), errors.Is(err, syscall.ELOOP):
 		return fault.Lasting(what, err,
 			"remove it, put a zone file there if its name is that of one, and let nobody else write in the directory")
 	case errors.Is(err, errChanged):

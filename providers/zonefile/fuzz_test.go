@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dkimbot/dkimbot/providers/zonefile/master"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/libdns/libdns"
 	"github.com/miekg/dns"
@@ -28,7 +30,7 @@ func FuzzSetRecords(f *testing.F) {
 			strings.Count(upper, "GENERATE") > strings.Count(text, "$GENERATE 1-3 ") || len(value) > 2000 {
 			return
 		}
-		d, err := parseDocument("example.com.", "/nowhere/zone", content{text: text})
+		d, err := parseDocument("example.com.", "/nowhere/zone", master.Content{Text: text})
 		if err != nil {
 			return
 		}
@@ -39,7 +41,7 @@ func FuzzSetRecords(f *testing.F) {
 		own := append(slices.Clone(d.own), rr)
 		got, err := d.rewrite(own, testDay)
 		if err != nil {
-			if d.block.start == len(text) && !strings.Contains(err.Error(), "SOA") {
+			if d.block.Start == len(text) && !strings.Contains(err.Error(), "SOA") {
 				t.Fatalf("nothing stands in the way, but: %v", err)
 			}
 			return
@@ -52,7 +54,7 @@ func FuzzSetRecords(f *testing.F) {
 // checkText takes block and serials out of both texts, and compares byte for byte.
 func checkText(t *testing.T, d *document, got string) {
 	t.Helper()
-	changed, err := parseDocument(d.origin, d.path, content{text: got})
+	changed, err := parseDocument(d.origin, d.path, master.Content{Text: got})
 	if err != nil {
 		t.Errorf("%v in %q", err, got)
 		return
@@ -68,14 +70,14 @@ func checkText(t *testing.T, d *document, got string) {
 
 // masked returns the text with marks in place of the block and of each digit of the serials.
 func masked(d *document) string {
-	text := d.text[:d.block.start] + "\x00" + d.text[d.block.end:]
+	text := d.text[:d.block.Start] + "\x00" + d.text[d.block.End:]
 	for _, spans := range slices.Backward(d.serials) {
 		for _, at := range slices.Backward(spans) {
 			shift := 0
-			if at.start >= d.block.end && d.block.start < len(d.text) {
-				shift = 1 - (d.block.end - d.block.start)
+			if at.Start >= d.block.End && d.block.Start < len(d.text) {
+				shift = 1 - (d.block.End - d.block.Start)
 			}
-			text = text[:at.start+shift] + "\x01" + text[at.end+shift:]
+			text = text[:at.Start+shift] + "\x01" + text[at.End+shift:]
 		}
 	}
 	return text
@@ -84,7 +86,7 @@ func masked(d *document) string {
 // checkRecords compares what the texts mean.
 func checkRecords(t *testing.T, d *document, got string, own []dns.RR, value string) {
 	t.Helper()
-	changed, err := parseDocument(d.origin, d.path, content{text: got})
+	changed, err := parseDocument(d.origin, d.path, master.Content{Text: got})
 	if err != nil {
 		t.Fatalf("%v in %q", err, got)
 	}
@@ -92,7 +94,7 @@ func checkRecords(t *testing.T, d *document, got string, own []dns.RR, value str
 		t.Fatalf("%d records of others, want %d", len(changed.foreign), len(d.foreign))
 	}
 	for i := range d.foreign {
-		if a, b := changed.foreign[i], d.foreign[i]; a.kind != dns.TypeSOA && !a.same(&b) {
+		if a, b := changed.foreign[i], d.foreign[i]; a.Kind != dns.TypeSOA && !a.Same(&b) {
 			t.Fatalf("%+v became %+v", b, a)
 		}
 	}
@@ -117,25 +119,25 @@ func FuzzScan(f *testing.F) {
 		f.Add(file.text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		o, err := scan(text)
+		o, err := master.Scan(text)
 		if err != nil {
 			return
 		}
 		at := 0
-		for _, e := range o.entries {
-			if len(e.tokens) == 0 {
+		for _, e := range o.Entries {
+			if len(e.Tokens) == 0 {
 				t.Fatal("an entry without words")
 			}
-			for _, s := range e.tokens {
-				if s.start < at || s.end <= s.start || s.end > len(text) || strings.ContainsAny(text[at:s.start], `"`) &&
-					!strings.Contains(text[at:s.start], ";") {
+			for _, s := range e.Tokens {
+				if s.Start < at || s.End <= s.Start || s.End > len(text) || strings.ContainsAny(text[at:s.Start], `"`) &&
+					!strings.Contains(text[at:s.Start], ";") {
 					t.Fatalf("word %+v after %d of %q", s, at, text)
 				}
-				at = s.end
+				at = s.End
 			}
 		}
 		if upper := strings.ToUpper(text); !strings.Contains(upper, "INCLUDE") && !strings.Contains(upper, "GENERATE") {
-			if r, _, err := readMaster("example.com.", "/nowhere/zone", content{text: text}); err == nil {
+			if r, _, err := master.Read("example.com.", "/nowhere/zone", master.Content{Text: text}); err == nil {
 				newZone(r)
 			}
 		}

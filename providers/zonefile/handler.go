@@ -1,6 +1,7 @@
 package zonefile
 
 import (
+	"github.com/dkimbot/dkimbot/providers/zonefile/master"
 	"github.com/miekg/dns"
 )
 
@@ -70,7 +71,7 @@ func (h *handler) answer(r *dns.Msg, q dns.Question) {
 	asked := q.Name // as spelt by the client, for records made from wildcards
 	var first *zone
 	for i := 0; asked != ""; i++ {
-		z, err := h.zoneFor(canonical(asked), q.Qtype)
+		z, err := h.zoneFor(master.Canonical(asked), q.Qtype)
 		switch {
 		case err != nil:
 			r.Answer, r.Ns, r.Extra, r.Authoritative = nil, nil, nil, false

@@ -12,6 +12,7 @@ import (
 
 	"github.com/libdns/libdns"
 
+	"github.com/dkimbot/dkimbot/providers/zonefile/master"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
@@ -58,7 +59,7 @@ func TestHostileDirectory(t *testing.T) {
 			return os.WriteFile(dir+"/example.com.zone",
 				[]byte(zone+"$GENERATE 1-1 h TXT "+strings.Repeat("${0,999}", 1<<10)+"\n"), 0o600)
 		}, "a record that is too long"},
-		"too large": {func(dir, _ string) error { return os.Truncate(dir+"/example.com.zone", maxFile+1) }, "too large"},
+		"too large": {func(dir, _ string) error { return os.Truncate(dir+"/example.com.zone", master.MaxFile+1) }, "too large"},
 		"link as lock": {func(dir, victim string) error {
 			return os.Symlink(victim, dir+"/.dkimbot-example.com.lock")
 		}, "is a symbolic link, not a regular file"},
@@ -141,7 +142,7 @@ func TestEditMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(corpusHead + "new TXT x\n")
-	err = p.store(corpusHead, was.info)
+	err = p.store(corpusHead, was.Info)
 	faulttest.Shown(t, ioFault("set records", err))
 	if b, _ := os.ReadFile(path); !errors.Is(err, errChanged) || !strings.Contains(string(b), "new TXT") {
 		t.Errorf("error %v, file %q", err, b)

@@ -7,15 +7,16 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/dkimbot/dkimbot/providers/zonefile/master"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // Inspection is what a zone file looks like before anything is to be changed in it.
 type Inspection struct {
 	Path   string
-	Err    error   // why dkimbot refuses to change the file; a *Flaw if it has one place
-	Hint   string  // the way on from Err
-	Unread []*Flaw // records that the built-in name server can't answer for
+	Err    error          // why dkimbot refuses to change the file; a *Flaw if it has one place
+	Hint   string         // the way on from Err
+	Unread []*master.Flaw // records that the built-in name server can't answer for
 }
 
 // Inspect reads the file of the zone with the longest name that holds name, which
@@ -38,7 +39,7 @@ func Inspect(dir, name string) Inspection {
 	if _, out.Err = parseDocument(zone+".", path, c); out.Err != nil {
 		out.Hint = remedy(out.Err)
 	}
-	if r, _, err := readMaster(zone+".", path, c); err == nil {
+	if r, _, err := master.Read(zone+".", path, c); err == nil {
 		if z, err := newZone(r); err == nil {
 			out.Unread = z.flaws
 		}

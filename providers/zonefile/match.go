@@ -8,6 +8,7 @@ import (
 	"github.com/libdns/libdns"
 	"github.com/miekg/dns"
 
+	"github.com/dkimbot/dkimbot/providers/zonefile/master"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -40,24 +41,24 @@ func sameRecord(a dns.RR) func(dns.RR) bool {
 }
 
 // sameSetAs returns whether any of rrs is of the record's set.
-func (rec *record) sameSetAs(rrs []dns.RR) bool {
-	name := dns.CanonicalName(rec.owner)
-	return slices.ContainsFunc(rrs, func(rr dns.RR) bool { return rr.Header().Rrtype == rec.kind && owner(rr) == name })
+func sameSetAs(rec *master.Record, rrs []dns.RR) bool {
+	name := dns.CanonicalName(rec.Owner)
+	return slices.ContainsFunc(rrs, func(rr dns.RR) bool { return rr.Header().Rrtype == rec.Kind && owner(rr) == name })
 }
 
 // foreignOf returns the records outside our block that are of the sets of want.
 // One whose data can't be read is an error: nothing may be said about its set.
-func (d *document) foreignOf(want []dns.RR) ([]dns.RR, []*record, error) {
+func (d *document) foreignOf(want []dns.RR) ([]dns.RR, []*master.Record, error) {
 	var rrs []dns.RR
-	var recs []*record
+	var recs []*master.Record
 	for i := range d.foreign {
 		rec := &d.foreign[i]
-		if !rec.sameSetAs(want) {
+		if !sameSetAs(rec, want) {
 			continue
 		}
-		rr, err := rec.rr()
+		rr, err := rec.RR()
 		if err != nil {
-			return nil, nil, rec.flaw(err)
+			return nil, nil, rec.Flaw(err)
 		}
 		rrs, recs = append(rrs, rr), append(recs, rec)
 	}
@@ -105,7 +106,7 @@ func checkPlace(d *document, own, want []dns.RR) error {
 		}
 		for _, rr := range own {
 			h := rr.Header()
-			if err := checkPair(d, w, &record{owner: h.Name, kind: h.Rrtype, ttl: h.Ttl}); err != nil {
+			if err := checkPair(d, w, &master.Record{Owner: h.Name, Kind: h.Rrtype, TTL: h.Ttl}); err != nil {
 				return err
 			}
 		}
@@ -113,9 +114,9 @@ func checkPlace(d *document, own, want []dns.RR) error {
 	return nil
 }
 
-func checkPair(d *document, w dns.RR, rec *record) error {
+func checkPair(d *document, w dns.RR, rec *master.Record) error {
 	what := fmt.Sprintf("%s in %s", label(w), d.path)
-	wk, k, name := w.Header().Rrtype, rec.kind, dns.CanonicalName(rec.owner)
+	wk, k, name := w.Header().Rrtype, rec.Kind, dns.CanonicalName(rec.Owner)
 	same := owner(w) == name
 	below := !same && dns.IsSubDomain(name, owner(w))
 	cut := k == dns.TypeNS && name != d.origin
@@ -123,9 +124,9 @@ func checkPair(d *document, w dns.RR, rec *record) error {
 	case same && (wk == dns.TypeCNAME) != (k == dns.TypeCNAME) && !besideCNAME(wk) && !besideCNAME(k):
 		return fault.Refuse(codes.CNAME, what+": a CNAME and another record can't stand at one name (RFC 1034 section 3.6.2)",
 			"put the record at the CNAME's target; if a mail service signs by the CNAME, leave it and use other selectors")
-	case same && wk == k && w.Header().Ttl != rec.ttl:
+	case same && wk == k && w.Header().Ttl != rec.TTL:
 		return fault.Refuse(codes.TTL,
-			fmt.Sprintf("%s: another record of the set has TTL %d (RFC 2181 section 5.2)", what, rec.ttl),
+			fmt.Sprintf("%s: another record of the set has TTL %d (RFC 2181 section 5.2)", what, rec.TTL),
 			"use one TTL for all records of a set")
 	case cut && (same || below) && !belongsToCut(wk, same):
 		return fault.Refuse(codes.ZoneCut, fmt.Sprintf("%s: %s is delegated to other servers", what, name),
@@ -152,10 +153,10 @@ func belongsToCut(kind uint16, atCut bool) bool {
 	return false
 }
 
-func foreignFault(d *document, rec *record) error {
+func foreignFault(d *document, rec *master.Record) error {
 	return fault.Refuse(codes.ForeignRecord,
-		fmt.Sprintf("%s %s stands in %s outside dkimbot's block", strings.TrimSuffix(rec.owner, "."),
-			typeName(rec.kind), d.path),
+		fmt.Sprintf("%s %s stands in %s outside dkimbot's block", strings.TrimSuffix(rec.Owner, "."),
+			master.TypeName(rec.Kind), d.path),
 		fmt.Sprintf("remove the record from the file, "+
 			"or hand it over by moving it between the lines %q and %q at the end of the file", beginMark, endMark))
 }

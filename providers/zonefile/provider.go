@@ -11,6 +11,7 @@ import (
 	"github.com/libdns/libdns"
 	"github.com/miekg/dns"
 
+	"github.com/dkimbot/dkimbot/providers/zonefile/master"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
@@ -48,7 +49,7 @@ func (p *Provider) GetRecords(ctx context.Context, zone string) ([]libdns.Record
 	defer d.Close()
 	var out []libdns.Record
 	for i := range d.foreign {
-		out = append(out, typed(d.foreign[i].libdns(d.origin)))
+		out = append(out, typed(plainOf(&d.foreign[i], d.origin)))
 	}
 	return append(out, typedAll(d.own, d.origin)...), nil
 }
@@ -61,8 +62,8 @@ func (p *Provider) Owns(zone, owner string) (bool, error) {
 		return false, err
 	}
 	defer d.Close()
-	return !slices.ContainsFunc(d.foreign, func(rec record) bool {
-		return rec.kind == dns.TypeTXT && dns.CanonicalName(rec.owner) == owner+"."
+	return !slices.ContainsFunc(d.foreign, func(rec master.Record) bool {
+		return rec.Kind == dns.TypeTXT && dns.CanonicalName(rec.Owner) == owner+"."
 	}), nil
 }
 
@@ -162,7 +163,7 @@ func (p *Provider) DeleteRecords(ctx context.Context, zone string, recs []libdns
 		matches := func(have libdns.RR) bool {
 			return slices.ContainsFunc(recs, func(rec libdns.Record) bool { return matchesRR(rec.RR(), have, d.origin) })
 		}
-		if i := slices.IndexFunc(d.foreign, func(f record) bool { return matches(f.libdns(d.origin)) }); i >= 0 {
+		if i := slices.IndexFunc(d.foreign, func(f master.Record) bool { return matches(plainOf(&f, d.origin)) }); i >= 0 {
 			return nil, nil, foreignFault(d, &d.foreign[i])
 		}
 		for _, o := range d.own {

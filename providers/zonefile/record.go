@@ -10,6 +10,7 @@ import (
 	"github.com/libdns/libdns"
 	"github.com/miekg/dns"
 
+	"github.com/dkimbot/dkimbot/providers/zonefile/master"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
@@ -27,7 +28,7 @@ func toRR(rec libdns.RR, origin string) (dns.RR, error) {
 	case "TXT":
 		txt := &dns.TXT{Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeTXT, Class: dns.ClassINET, Ttl: uint32(ttl)}}
 		for _, s := range dkim.Strings(rec.Data) {
-			txt.Txt = append(txt.Txt, escape(s))
+			txt.Txt = append(txt.Txt, master.Escape(s))
 		}
 		return txt, nil
 	case "SOA":
@@ -39,19 +40,19 @@ func toRR(rec libdns.RR, origin string) (dns.RR, error) {
 
 // parseRR reads the data of any type but TXT, as it would stand in a file.
 func parseRR(name string, ttl int64, kind, data, origin string) (dns.RR, error) {
-	number, ok := parseType(kind)
+	number, ok := master.ParseType(kind)
 	if !ok {
 		return nil, fmt.Errorf("record type %q is unknown", kind)
 	}
 	if strings.ContainsAny(data, "\r\n") || strings.TrimSpace(data) == "" {
 		return nil, fmt.Errorf("%q is not data of a %s record", data, kind)
 	}
-	words, err := normalWords(number, data)
+	words, err := master.NormalWords(number, data)
 	if err != nil {
 		return nil, fmt.Errorf("%q is not data of a %s record: %w", data, kind, err)
 	}
-	rec := record{owner: name, ttl: uint32(ttl), kind: number, data: words, origin: origin}
-	return rec.rr()
+	rec := master.Record{Owner: name, TTL: uint32(ttl), Kind: number, Data: words, Origin: origin}
+	return rec.RR()
 }
 
 // ownerName makes the name of a libdns record absolute. Only characters that
@@ -110,14 +111,14 @@ func typedAll(rrs []dns.RR, origin string) []libdns.Record {
 	return out
 }
 
-// libdns returns the record as libdns has it; data that can't be read stays as it is written.
-func (rec *record) libdns(origin string) libdns.RR {
-	if rr, err := rec.rr(); err == nil {
+// plainOf returns the record as libdns has it; data that can't be read stays as it is written.
+func plainOf(rec *master.Record, origin string) libdns.RR {
+	if rr, err := rec.RR(); err == nil {
 		return toLibdns(rr, origin)
 	}
-	return libdns.RR{Name: libdns.RelativeName(dns.CanonicalName(rec.owner), origin),
-		TTL:  time.Duration(rec.ttl) * time.Second,
-		Type: dns.Type(rec.kind).String(), Data: rec.data}
+	return libdns.RR{Name: libdns.RelativeName(dns.CanonicalName(rec.Owner), origin),
+		TTL:  time.Duration(rec.TTL) * time.Second,
+		Type: dns.Type(rec.Kind).String(), Data: rec.Data}
 }
 
 // label names a record's set for people.

@@ -3,6 +3,8 @@ package zonefile
 import (
 	"slices"
 
+	"github.com/dkimbot/dkimbot/providers/zonefile/master"
+
 	"github.com/miekg/dns"
 )
 
@@ -12,31 +14,31 @@ type zone struct {
 	soa    *dns.SOA
 	names  map[string]map[uint16][]dns.RR // every name that exists, also without records (RFC 4592 section 2.2.2)
 	broken map[string]map[uint16]bool     // sets with a record that can't be read; type 0 is an unknown one
-	flaws  []*Flaw
+	flaws  []*master.Flaw
 }
 
 // newZone arranges what was read. A record that can't be read leaves the others as they are.
-func newZone(r *reader) (*zone, error) {
-	soa, err := r.soa()
-	if err != nil && len(r.flaws) > 0 {
-		return nil, r.flaws[0]
+func newZone(r *master.Reader) (*zone, error) {
+	soa, err := r.SOA()
+	if err != nil && len(r.Flaws) > 0 {
+		return nil, r.Flaws[0]
 	} else if err != nil {
 		return nil, err
 	}
-	z := &zone{origin: r.zone, soa: soa, flaws: slices.Clone(r.flaws),
+	z := &zone{origin: r.Zone, soa: soa, flaws: slices.Clone(r.Flaws),
 		names: map[string]map[uint16][]dns.RR{}, broken: map[string]map[uint16]bool{}}
-	for i := range r.records {
-		rec := &r.records[i]
-		rr, err := rec.rr()
+	for i := range r.Records {
+		rec := &r.Records[i]
+		rr, err := rec.RR()
 		if err != nil {
-			z.flaws = append(z.flaws, rec.flaw(err))
+			z.flaws = append(z.flaws, rec.Flaw(err))
 			z.breakSet(rec)
 			continue
 		}
 		z.add(rr)
 	}
-	for i := range r.broken {
-		z.breakSet(&r.broken[i])
+	for i := range r.Broken {
+		z.breakSet(&r.Broken[i])
 	}
 	z.soa = z.names[z.origin][dns.TypeSOA][0].(*dns.SOA)
 	return z, nil
@@ -77,8 +79,8 @@ func (z *zone) enter(name string) map[uint16][]dns.RR {
 	return z.names[name]
 }
 
-func (z *zone) breakSet(rec *record) {
-	name := dns.CanonicalName(rec.owner)
+func (z *zone) breakSet(rec *master.Record) {
+	name := dns.CanonicalName(rec.Owner)
 	if !dns.IsSubDomain(z.origin, name) {
 		return
 	}
@@ -86,7 +88,7 @@ func (z *zone) breakSet(rec *record) {
 	if z.broken[name] == nil {
 		z.broken[name] = map[uint16]bool{}
 	}
-	z.broken[name][rec.kind] = true
+	z.broken[name][rec.Kind] = true
 }
 
 // unsure tells whether nothing may be said of a set, because a record of it, or one that

@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/providers"
 	"github.com/dkimbot/dkimbot/providers/zonefile"
+	"github.com/dkimbot/dkimbot/providers/zonefile/master"
 )
 
 // ZoneFindings is what is wrong with the zone files of all domains.
@@ -63,7 +64,7 @@ func missingZoneFile(dir, zone, domain string) config.Error {
 // inZoneFile names the line of the zone file where it is known.
 func inZoneFile(path string, err error, remedy string) config.Error {
 	e := config.Error{File: path, Line: 1, Problem: err.Error(), Remedy: remedy}
-	if flaw := (*zonefile.Flaw)(nil); errors.As(err, &flaw) && flaw.File == "" && flaw.Line > 0 {
+	if flaw := (*master.Flaw)(nil); errors.As(err, &flaw) && flaw.File == "" && flaw.Line > 0 {
 		e.Line, e.Problem = flaw.Line, flaw.Reason
 	}
 	return e

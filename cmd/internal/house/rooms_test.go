@@ -22,13 +22,12 @@ const (
 
 // large are the packages that may have more lines, with the reason.
 var large = map[string]string{
-	"rotate/simulate":        "the model of the world: it is no part of the program",
-	"rotate":                 "the words and the state with all its transitions, which need one another",
-	"rotate/plan":            "one planner: its steps and rules plan in one draft",
-	"rotate/engine":          "one run: its steps change one state under one lease",
-	"rotate/verify":          "one look-up: servers, signatures and wildcards answer one question together",
-	"providers/zonefile":     "reading, serving and changing of master files are yet to be parted",
-	"cmd/internal/cli":       "each command is a file, and all share one program; they are yet to be grouped",
+	"rotate/simulate":  "the model of the world: it is no part of the program",
+	"rotate":           "the words and the state with all its transitions, which need one another",
+	"rotate/plan":      "one planner: its steps and rules plan in one draft",
+	"rotate/engine":    "one run: its steps change one state under one lease",
+	"rotate/verify":    "one look-up: servers, signatures and wildcards answer one question together",
+	"cmd/internal/cli": "each command is a file, and all share one program; they are yet to be grouped",
 }
 
 // laden are the receivers that may have more methods, with the reason.

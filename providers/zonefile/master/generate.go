@@ -1,4 +1,4 @@
-package zonefile
+package master
 
 import (
 	"errors"
@@ -11,7 +11,7 @@ import (
 // generate makes the records of BIND's $GENERATE: a range, an owner, and what
 // follows in a record, with the number in place of each dollar sign. BIND
 // takes one word for the data, in quotes if it has spaces; more are taken here, as in PowerDNS.
-func (r *reader) generate(s *scope, args []string) error {
+func (r *Reader) generate(s *scope, args []string) error {
 	start, stop, step, err := parseRange(unquote(args[0]))
 	if err != nil {
 		return err
@@ -19,7 +19,7 @@ func (r *reader) generate(s *scope, args []string) error {
 	if err := r.made.more((stop-start)/step + 1); err != nil {
 		return err
 	}
-	line := record{origin: s.origin, file: s.shown, at: s.at}
+	line := Record{Origin: s.origin, file: s.shown, At: s.at}
 	ttl, data, err := line.readType(args[2:])
 	if err != nil {
 		return err
@@ -34,16 +34,16 @@ func (r *reader) generate(s *scope, args []string) error {
 		if err != nil {
 			return err
 		}
-		if rec.owner, err = absoluteName(owner, s.origin); err != nil {
+		if rec.Owner, err = absoluteName(owner, s.origin); err != nil {
 			return err
 		}
-		if rec.data, err = substitute(text, n); err != nil {
+		if rec.Data, err = substitute(text, n); err != nil {
 			return err
 		}
-		if rec.data, err = normalWords(rec.kind, rec.data); err != nil {
+		if rec.Data, err = NormalWords(rec.Kind, rec.Data); err != nil {
 			return err
 		}
-		if err := r.made.count(len(rec.owner) + len(rec.data)); err != nil {
+		if err := r.made.count(len(rec.Owner) + len(rec.Data)); err != nil {
 			return err
 		}
 		if err := r.add(rec, ttl); err != nil {

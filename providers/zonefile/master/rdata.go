@@ -1,4 +1,4 @@
-package zonefile
+package master
 
 import (
 	"encoding/hex"
@@ -10,41 +10,41 @@ import (
 	"github.com/miekg/dns"
 )
 
-// rr returns the record as messages hold it. An error tells why its data can't be read.
-func (rec *record) rr() (dns.RR, error) {
+// RR returns the record as messages hold it. An error tells why its data can't be read.
+func (rec *Record) RR() (dns.RR, error) {
 	rr, err := rec.parseData()
 	if err != nil {
 		return nil, err
 	}
-	rr.Header().Name = rec.owner
+	rr.Header().Name = rec.Owner
 	if _, err := dns.PackRR(rr, make([]byte, dns.Len(rr)+512), 0, nil, false); err != nil {
-		return nil, fmt.Errorf("the %s record can't be encoded: %s", typeName(rec.kind),
+		return nil, fmt.Errorf("the %s record can't be encoded: %s", TypeName(rec.Kind),
 			strings.TrimPrefix(err.Error(), "dns: "))
 	}
 	return rr, nil
 }
 
-func (rec *record) parseData() (dns.RR, error) {
-	if length, digits, ok := genericData(rec.data); ok {
+func (rec *Record) parseData() (dns.RR, error) {
+	if length, digits, ok := genericData(rec.Data); ok {
 		return rec.generic(length, digits)
 	}
-	if wire, err, ok := furtherData(rec.kind, rec.data, rec.origin); ok {
+	if wire, err, ok := furtherData(rec.Kind, rec.Data, rec.Origin); ok {
 		if err != nil {
 			return nil, err
 		}
 		return rec.fromWire(wire)
 	}
-	rr, err := rec.parseWords(rec.data)
-	if err != nil && (rec.kind == dns.TypeSVCB || rec.kind == dns.TypeHTTPS) {
+	rr, err := rec.parseWords(rec.Data)
+	if err != nil && (rec.Kind == dns.TypeSVCB || rec.Kind == dns.TypeHTTPS) {
 		if rr, err := rec.parseNumbered(); err == nil {
 			return rr, nil
 		}
 	}
-	if err == nil || !strings.Contains(rec.data, `"`) {
+	if err == nil || !strings.Contains(rec.Data, `"`) {
 		return rr, err
 	}
 	// NSD takes quotes round any word.
-	if rr, bare := rec.parseWords(unquoted(rec.data)); bare == nil && wellKnown(rec.kind) && rec.kind != dns.TypeTXT {
+	if rr, bare := rec.parseWords(unquoted(rec.Data)); bare == nil && wellKnown(rec.Kind) && rec.Kind != dns.TypeTXT {
 		return rr, nil
 	}
 	return nil, err
@@ -63,16 +63,16 @@ func unquoted(data string) string {
 }
 
 // parseWords lets miekg/dns read data.
-func (rec *record) parseWords(data string) (dns.RR, error) {
-	data = plainer(rec.kind, data)
-	line := fmt.Sprintf(". %d IN %s %s\n", rec.ttl, dns.Type(rec.kind), data)
-	p := dns.NewZoneParser(strings.NewReader(line), rec.origin, "")
+func (rec *Record) parseWords(data string) (dns.RR, error) {
+	data = plainer(rec.Kind, data)
+	line := fmt.Sprintf(". %d IN %s %s\n", rec.TTL, dns.Type(rec.Kind), data)
+	p := dns.NewZoneParser(strings.NewReader(line), rec.Origin, "")
 	rr, ok := p.Next()
 	if err := p.Err(); err != nil {
 		return nil, rec.explain(err)
 	}
 	if !ok {
-		return nil, fmt.Errorf("the %s record has no data", typeName(rec.kind))
+		return nil, fmt.Errorf("the %s record has no data", TypeName(rec.Kind))
 	}
 	return rr, nil
 }
@@ -126,12 +126,12 @@ func fullLOC(data string) string {
 }
 
 // explain takes what is of no use out of an error of miekg/dns.
-func (rec *record) explain(err error) error {
+func (rec *Record) explain(err error) error {
 	text := strings.TrimPrefix(err.Error(), "dns: ")
 	if i := strings.LastIndex(text, " at line: "); i >= 0 {
 		text = text[:i]
 	}
-	return &quoting{fmt.Sprintf("the data of the %s record can't be read", typeName(rec.kind)), text}
+	return &quoting{fmt.Sprintf("the data of the %s record can't be read", TypeName(rec.Kind)), text}
 }
 
 // genericData takes data in the form of RFC 3597 section 5 apart.
@@ -144,28 +144,28 @@ func genericData(data string) (length int, digits string, ok bool) {
 	return int(n), strings.Join(words[2:], ""), err == nil
 }
 
-func (rec *record) generic(length int, digits string) (dns.RR, error) {
+func (rec *Record) generic(length int, digits string) (dns.RR, error) {
 	wire, err := hex.DecodeString(digits)
 	if err != nil || len(wire) != length {
 		return nil, fmt.Errorf("the %s record's data is not as many bytes in hexadecimal digits as it says",
-			typeName(rec.kind))
+			TypeName(rec.Kind))
 	}
 	return rec.fromWire(wire)
 }
 
 // fromWire makes a record of data as it stands in messages.
-func (rec *record) fromWire(wire []byte) (dns.RR, error) {
-	h := dns.RR_Header{Name: ".", Rrtype: rec.kind, Class: dns.ClassINET, Ttl: rec.ttl, Rdlength: uint16(len(wire))}
+func (rec *Record) fromWire(wire []byte) (dns.RR, error) {
+	h := dns.RR_Header{Name: ".", Rrtype: rec.Kind, Class: dns.ClassINET, Ttl: rec.TTL, Rdlength: uint16(len(wire))}
 	opaque := &dns.RFC3597{Hdr: h, Rdata: hex.EncodeToString(wire)}
-	switch _, known := dns.TypeToRR[rec.kind]; {
-	case !known, rec.kind == dns.TypeNXT, rec.kind == dns.TypeAMTRELAY, rec.kind == dns.TypeISDN, rec.kind == dns.TypeAPL:
+	switch _, known := dns.TypeToRR[rec.Kind]; {
+	case !known, rec.Kind == dns.TypeNXT, rec.Kind == dns.TypeAMTRELAY, rec.Kind == dns.TypeISDN, rec.Kind == dns.TypeAPL:
 		return opaque, nil // miekg/dns writes these differently from RFC 2535, 8777, 1183 and 3123
 	}
-	if len(wire) == 0 && rec.kind == dns.TypeNULL {
+	if len(wire) == 0 && rec.Kind == dns.TypeNULL {
 		return opaque, nil
 	}
 	if len(wire) == 0 {
-		return nil, fmt.Errorf("the %s record has no data", typeName(rec.kind))
+		return nil, fmt.Errorf("the %s record has no data", TypeName(rec.Kind))
 	}
 	buf := make([]byte, len(wire)+16)
 	end, err := dns.PackRR(opaque, buf, 0, nil, false)
@@ -175,19 +175,19 @@ func (rec *record) fromWire(wire []byte) (dns.RR, error) {
 			return rr, nil
 		}
 	}
-	if wellKnown(rec.kind) {
-		return nil, fmt.Errorf("the bytes are no data of the %s type", typeName(rec.kind))
+	if wellKnown(rec.Kind) {
+		return nil, fmt.Errorf("the bytes are no data of the %s type", TypeName(rec.Kind))
 	}
 	return opaque, nil // some rare types miekg/dns knows in part only
 }
 
 // joinWords puts the words of data on one line, as miekg/dns reads it best.
-func joinWords(kind uint16, tokens []span, words []string) string {
+func joinWords(kind uint16, tokens []Span, words []string) string {
 	var b strings.Builder
 	for i, word := range words {
 		// alpn="h2,h3" is one word in the data of these types (RFC 9460 section 2.1).
 		glued := i > 0 && (kind == dns.TypeSVCB || kind == dns.TypeHTTPS) && word[0] == '"' &&
-			tokens[i-1].end == tokens[i].start
+			tokens[i-1].End == tokens[i].Start
 		if i > 0 && !glued {
 			b.WriteByte(' ')
 		}
@@ -196,20 +196,20 @@ func joinWords(kind uint16, tokens []span, words []string) string {
 	return b.String()
 }
 
-// normalWords reads data that a directive has made, as if it stood in the file.
-func normalWords(kind uint16, data string) (string, error) {
-	o, err := scan(" " + data)
+// NormalWords reads data that a directive has made, as if it stood in the file.
+func NormalWords(kind uint16, data string) (string, error) {
+	o, err := Scan(" " + data)
 	var flaw *Flaw
 	if errors.As(err, &flaw) {
 		return "", errors.New(flaw.Reason)
 	}
-	if len(o.entries) != 1 {
+	if len(o.Entries) != 1 {
 		return "", errors.New("$GENERATE makes records without data")
 	}
-	tokens := o.entries[0].tokens
+	tokens := o.Entries[0].Tokens
 	words := make([]string, len(tokens))
 	for i, t := range tokens {
-		words[i] = t.of(" " + data)
+		words[i] = t.Of(" " + data)
 	}
 	return joinWords(kind, tokens, words), nil
 }

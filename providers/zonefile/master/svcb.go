@@ -1,4 +1,4 @@
-package zonefile
+package master
 
 import (
 	"errors"
@@ -18,10 +18,10 @@ import (
 var numberedParam = regexp.MustCompile(`^(?i:key)([0-8]|65535)(?:=(.*))?$`)
 
 // parseNumbered reads SVCB data that has known parameters by number.
-func (rec *record) parseNumbered() (dns.RR, error) {
+func (rec *Record) parseNumbered() (dns.RR, error) {
 	var params []param
 	var rest []string
-	words := splitWords(rec.data)
+	words := splitWords(rec.Data)
 	for i := 0; i < len(words); i++ {
 		m := numberedParam.FindStringSubmatch(words[i])
 		if m == nil {
@@ -71,7 +71,7 @@ type param struct {
 }
 
 // fromParams makes the record of bytes, with the parameters in the order of their numbers.
-func (rec *record) fromParams(svcb *dns.SVCB, params []param) (dns.RR, error) {
+func (rec *Record) fromParams(svcb *dns.SVCB, params []param) (dns.RR, error) {
 	named := svcb.Value
 	svcb.Value = nil
 	wire, err := dataOf(svcb)

@@ -1,4 +1,4 @@
-package zonefile
+package master
 
 import (
 	"strings"
@@ -37,8 +37,8 @@ func absoluteName(token, origin string) (string, error) {
 	return name, nil
 }
 
-// canonical returns the lower-case spelling of a name of miekg/dns.
-func canonical(name string) string {
+// Canonical returns the lower-case spelling of a name of miekg/dns.
+func Canonical(name string) string {
 	if abs, err := absoluteName(name, "."); err == nil {
 		name = abs
 	}

@@ -1,4 +1,4 @@
-package zonefile
+package master
 
 import (
 	"errors"
@@ -12,37 +12,37 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
-// record is a record of a zone file: what RFC 1035 section 5.1 says of every
+// Record is a record of a zone file: what RFC 1035 section 5.1 says of every
 // type, with its data as written. That is enough to change a file; what the data
 // means is found out when it is needed.
-type record struct {
-	owner  string // absolute, in the spelling of absoluteName
-	ttl    uint32
-	kind   uint16
-	data   string // its words with single spaces between
-	origin string // for relative names in the data
+type Record struct {
+	Owner  string // absolute, in the spelling of absoluteName
+	TTL    uint32
+	Kind   uint16
+	Data   string // its words with single spaces between
+	Origin string // for relative names in the data
 
 	file string // "" is the zone file itself
 	line int
-	at   int // where the entry begins in the zone file that holds it, or holds the $INCLUDE of it
+	At   int // where the entry begins in the zone file that holds it, or holds the $INCLUDE of it
 }
 
-// same tells whether two records say the same.
-func (r *record) same(o *record) bool {
-	return r.owner == o.owner && r.ttl == o.ttl && r.kind == o.kind && r.data == o.data && r.origin == o.origin
+// Same tells whether two records say the same.
+func (r *Record) Same(o *Record) bool {
+	return r.Owner == o.Owner && r.TTL == o.TTL && r.Kind == o.Kind && r.Data == o.Data && r.Origin == o.Origin
 }
 
 // maxRecords bounds what a file and all that it includes can hold.
 const maxRecords = 10_000_000
 
-// reader reads the text of one zone file and of those that it includes.
-type reader struct {
-	zone    string // with its final dot
-	records []record
-	serials [][]span        // where the serials of the SOA records in the file itself stand
-	flaws   []*Flaw         // single records that can't be read
-	broken  []record        // those of them whose owner is known
-	sources []source        // what $INCLUDE has led to
+// Reader reads the text of one zone file and of those that it includes.
+type Reader struct {
+	Zone    string // with its final dot
+	Records []Record
+	Serials [][]Span        // where the serials of the SOA records in the file itself stand
+	Flaws   []*Flaw         // single records that can't be read
+	Broken  []Record        // those of them whose owner is known
+	Sources []Source        // what $INCLUDE has led to
 	size    int64           // of the sources
 	writers safefile.Others // of the zone file and the sources
 	pending []int           // records whose TTL is the SOA minimum, wherever the SOA stands
@@ -66,12 +66,12 @@ type scope struct {
 	again  bool // the text was read before
 }
 
-// readMaster reads a zone file. path is absolute. The error is a *Flaw after which
+// Read reads a zone file. path is absolute. The error is a *Flaw after which
 // nothing can be known; flaws of single records are in the reader.
-func readMaster(zone, path string, c content) (*reader, outline, error) {
-	text := c.text
-	r := &reader{zone: zone, writers: c.writers}
-	o, err := scan(text)
+func Read(zone, path string, c Content) (*Reader, Outline, error) {
+	text := c.Text
+	r := &Reader{Zone: zone, writers: c.Writers}
+	o, err := Scan(text)
 	if err != nil {
 		return r, o, whole(text, err)
 	}
@@ -102,11 +102,11 @@ func foreignFormat(text string) string {
 	return ""
 }
 
-func (r *reader) read(s *scope, o outline) error {
-	for i := range o.entries {
-		e := &o.entries[i]
+func (r *Reader) read(s *scope, o Outline) error {
+	for i := range o.Entries {
+		e := &o.Entries[i]
 		if s.depth == 0 {
-			s.at = e.tokens[0].start
+			s.at = e.Tokens[0].Start
 		}
 		err := r.entry(s, e)
 		if err == nil {
@@ -123,56 +123,56 @@ func (r *reader) read(s *scope, o outline) error {
 		if isDirective(s, e) || errors.As(err, new(*boundError)) {
 			return flaw
 		}
-		r.flaws = append(r.flaws, flaw)
+		r.Flaws = append(r.Flaws, flaw)
 	}
 	return nil
 }
 
 func isDirective(s *scope, e *entry) bool {
-	return !e.indented && strings.HasPrefix(unquote(e.tokens[0].of(s.text)), "$")
+	return !e.indented && strings.HasPrefix(unquote(e.Tokens[0].Of(s.text)), "$")
 }
 
-func (r *reader) entry(s *scope, e *entry) error {
+func (r *Reader) entry(s *scope, e *entry) error {
 	if s.again { // a text of its own costs its writer as much as it costs the reader
-		if err := r.made.count(e.tokens[len(e.tokens)-1].end - e.tokens[0].start); err != nil {
+		if err := r.made.count(e.Tokens[len(e.Tokens)-1].End - e.Tokens[0].Start); err != nil {
 			return err
 		}
 	}
-	words := make([]string, len(e.tokens))
-	for i, t := range e.tokens {
-		words[i] = t.of(s.text)
+	words := make([]string, len(e.Tokens))
+	for i, t := range e.Tokens {
+		words[i] = t.Of(s.text)
 	}
 	if isDirective(s, e) {
 		return r.directive(s, words)
 	}
-	rec := record{owner: s.owner, origin: s.origin, file: s.shown, line: e.line, at: s.at}
+	rec := Record{Owner: s.owner, Origin: s.origin, file: s.shown, line: e.line, At: s.at}
 	if !e.indented {
 		owner, err := absoluteName(words[0], s.origin)
 		if err != nil {
 			return err
 		}
-		s.owner, rec.owner, words = owner, owner, words[1:]
+		s.owner, rec.Owner, words = owner, owner, words[1:]
 	}
 	ttl, words, err := rec.readType(words)
 	if err != nil {
-		r.broken = append(r.broken, rec)
+		r.Broken = append(r.Broken, rec)
 		return err
 	}
-	tokens := e.tokens[len(e.tokens)-len(words):]
-	rec.data = joinWords(rec.kind, tokens, words)
-	if rec.kind == dns.TypeSOA && s.depth == 0 && canonical(rec.owner) == r.zone {
+	tokens := e.Tokens[len(e.Tokens)-len(words):]
+	rec.Data = joinWords(rec.Kind, tokens, words)
+	if rec.Kind == dns.TypeSOA && s.depth == 0 && Canonical(rec.Owner) == r.Zone {
 		at, err := serialSpans(tokens, words)
 		if err != nil {
 			return err
 		}
-		r.serials = append(r.serials, at)
+		r.Serials = append(r.Serials, at)
 	}
 	return r.add(rec, ttl)
 }
 
 // readType reads TTL, class and type. It returns the TTL, or nil, and the words
 // behind the type: the data.
-func (rec *record) readType(words []string) (*uint32, []string, error) {
+func (rec *Record) readType(words []string) (*uint32, []string, error) {
 	var ttl *uint32
 	class := false
 	for ; len(words) > 0; words = words[1:] {
@@ -192,59 +192,59 @@ func (rec *record) readType(words []string) (*uint32, []string, error) {
 	if len(words) == 0 {
 		return nil, nil, errors.New("the record has no type")
 	}
-	kind, ok := parseType(unquote(words[0]))
+	kind, ok := ParseType(unquote(words[0]))
 	if !ok {
 		return nil, nil, quote("not a record type that is known here (as TYPE and its number, RFC 3597, "+
 			"every type is)", words[0])
 	}
-	if rec.kind = kind; len(words) == 1 && kind != dns.TypeAPL { // a list that may be empty (RFC 3123 section 4)
-		return nil, nil, errors.New("the " + typeName(kind) + " record has no data")
+	if rec.Kind = kind; len(words) == 1 && kind != dns.TypeAPL { // a list that may be empty (RFC 3123 section 4)
+		return nil, nil, errors.New("the " + TypeName(kind) + " record has no data")
 	}
 	return ttl, words[1:], nil
 }
 
 // add takes a record up, with the TTL that BIND gives it: its own, that of
 // $TTL, that of the record before, or the SOA minimum.
-func (r *reader) add(rec record, ttl *uint32) error {
-	if len(r.records) >= maxRecords {
+func (r *Reader) add(rec Record, ttl *uint32) error {
+	if len(r.Records) >= maxRecords {
 		return &boundError{fmt.Sprintf("the zone has too many records: at most %d are read", maxRecords)}
 	}
 	if ttl != nil {
 		r.ttl = ttl
 	}
-	if name := canonical(rec.owner); name != r.zone && !dns.IsSubDomain(r.zone, name) {
+	if name := Canonical(rec.Owner); name != r.Zone && !dns.IsSubDomain(r.Zone, name) {
 		return nil // servers ignore it
 	}
 	pending := false
 	switch {
 	case ttl != nil:
-		rec.ttl = *ttl
+		rec.TTL = *ttl
 	case r.defaultTTL != nil:
-		rec.ttl = *r.defaultTTL
+		rec.TTL = *r.defaultTTL
 	case r.ttl != nil:
-		rec.ttl = *r.ttl
+		rec.TTL = *r.ttl
 	default:
 		pending = true
-		r.pending = append(r.pending, len(r.records))
-		if rr, err := rec.rr(); err == nil && rec.kind == dns.TypeSOA {
+		r.pending = append(r.pending, len(r.Records))
+		if rr, err := rec.RR(); err == nil && rec.Kind == dns.TypeSOA {
 			r.defaultTTL = &rr.(*dns.SOA).Minttl
 		}
 	}
 	if !pending {
 		r.settleTTL(&rec)
 	}
-	r.records = append(r.records, rec)
+	r.Records = append(r.Records, rec)
 	return nil
 }
 
 // settleTTL gives the records of a set that follow each other the TTL of the first,
 // as BIND does when a file gives them several (RFC 2181 section 5.2).
-func (r *reader) settleTTL(rec *record) {
+func (r *Reader) settleTTL(rec *Record) {
 	in := r.runOf(rec)
-	if first, ok := in.ttls[rec.kind]; ok && first != rec.ttl {
-		rec.ttl, r.ttl = first, &first
+	if first, ok := in.ttls[rec.Kind]; ok && first != rec.TTL {
+		rec.TTL, r.ttl = first, &first
 	}
-	in.ttls[rec.kind] = rec.ttl
+	in.ttls[rec.Kind] = rec.TTL
 }
 
 // run is a number of records of one name that follow each other.
@@ -256,8 +256,8 @@ type run struct {
 
 // runOf returns the run that a record belongs to. Records of the servers that a name's NS
 // records lead to don't end the run of that name.
-func (r *reader) runOf(rec *record) *run {
-	name := canonical(rec.owner)
+func (r *Reader) runOf(rec *Record) *run {
+	name := Canonical(rec.Owner)
 	switch {
 	case name == r.run.owner:
 		r.glue = run{}
@@ -269,31 +269,31 @@ func (r *reader) runOf(rec *record) *run {
 	default:
 		r.run, r.glue = run{owner: name, ttls: map[uint16]uint32{}}, run{}
 	}
-	if rec.kind == dns.TypeNS {
-		rr, _ := rec.rr()
+	if rec.Kind == dns.TypeNS {
+		rr, _ := rec.RR()
 		if ns, ok := rr.(*dns.NS); ok {
-			r.run.hosts = append(r.run.hosts, canonical(ns.Ns))
+			r.run.hosts = append(r.run.hosts, Canonical(ns.Ns))
 		}
 	}
 	return &r.run
 }
 
 // fillTTLs gives the SOA minimum to records that nothing else gives a TTL.
-func (r *reader) fillTTLs() {
+func (r *Reader) fillTTLs() {
 	if len(r.pending) == 0 {
 		return
 	}
-	soa, err := r.soa()
+	soa, err := r.SOA()
 	if err != nil {
 		return
 	}
 	for _, i := range r.pending {
-		r.records[i].ttl = soa.Minttl
+		r.Records[i].TTL = soa.Minttl
 	}
 }
 
-// source is a file that $INCLUDE has led to.
-type source struct {
-	path string
-	info fs.FileInfo
+// Source is a file that $INCLUDE has led to.
+type Source struct {
+	Path string
+	Info fs.FileInfo
 }

@@ -1,4 +1,4 @@
-package zonefile
+package master
 
 import (
 	"errors"
@@ -9,21 +9,21 @@ import (
 
 // serialSpans returns where the serial stands in the data of an SOA record: one
 // number, or eight hexadecimal digits in the form of RFC 3597.
-func serialSpans(tokens []span, words []string) ([]span, error) {
+func serialSpans(tokens []Span, words []string) ([]Span, error) {
 	if words[0] != `\#` {
 		if len(words) < 3 {
 			return nil, errors.New("the SOA record has no serial")
 		}
 		at := tokens[2]
 		if words[2][0] == '"' {
-			at = span{at.start + 1, at.end - 1}
+			at = Span{at.Start + 1, at.End - 1}
 		}
-		return []span{at}, nil
+		return []Span{at}, nil
 	}
-	var digits []span
+	var digits []Span
 	for _, t := range tokens[min(2, len(tokens)):] {
-		for i := t.start; i < t.end; i++ {
-			digits = append(digits, span{i, i + 1})
+		for i := t.Start; i < t.End; i++ {
+			digits = append(digits, Span{i, i + 1})
 		}
 	}
 	// The serial and four more numbers of four bytes stand at the end.
@@ -33,36 +33,36 @@ func serialSpans(tokens []span, words []string) ([]span, error) {
 	return digits[len(digits)-40 : len(digits)-32], nil
 }
 
-// readSerial returns the number that stands at the spans.
-func readSerial(text string, at []span) (uint32, error) {
+// ReadSerial returns the number that stands at the spans.
+func ReadSerial(text string, at []Span) (uint32, error) {
 	if len(at) == 1 {
-		n, err := strconv.ParseUint(at[0].of(text), 10, 32)
+		n, err := strconv.ParseUint(at[0].Of(text), 10, 32)
 		return uint32(n), err
 	}
 	digits := ""
 	for _, s := range at {
-		digits += s.of(text)
+		digits += s.Of(text)
 	}
 	n, err := strconv.ParseUint(digits, 16, 32)
 	return uint32(n), err
 }
 
-// writeSerial returns what to write at the spans.
-func writeSerial(at []span, serial uint32) []patch {
+// WriteSerial returns what to write at the spans.
+func WriteSerial(at []Span, serial uint32) []Patch {
 	if len(at) == 1 {
-		return []patch{{at[0], strconv.FormatUint(uint64(serial), 10)}}
+		return []Patch{{at[0], strconv.FormatUint(uint64(serial), 10)}}
 	}
-	var out []patch
+	var out []Patch
 	for i, digit := range fmt.Sprintf("%08x", serial) {
-		out = append(out, patch{at[i], string(digit)})
+		out = append(out, Patch{at[i], string(digit)})
 	}
 	return out
 }
 
-// nextSerial returns a serial that is greater than old in the arithmetic of RFC
+// NextSerial returns a serial that is greater than old in the arithmetic of RFC
 // 1982. A serial of the form YYYYMMDDnn moves on to today's first; any other, or
 // one that is there already, grows by one. 0 is left out: some servers give it a meaning.
-func nextSerial(old uint32, now time.Time) uint32 {
+func NextSerial(old uint32, now time.Time) uint32 {
 	if day, ok := serialDay(old); ok {
 		today := now.UTC()
 		if today.Truncate(24 * time.Hour).After(day) {
@@ -82,4 +82,10 @@ func serialDay(serial uint32) (time.Time, bool) {
 	t := time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
 	// Years of the DNS only; anything else is a number that happens to look so.
 	return t, year >= 1980 && year < 2100 && t.Month() == month && t.Day() == day
+}
+
+// Patch is a piece of text to write in place of another.
+type Patch struct {
+	At   Span
+	Text string
 }

@@ -1,4 +1,4 @@
-package zonefile
+package master
 
 import (
 	"strconv"
@@ -26,8 +26,8 @@ var furtherTypes = map[string]uint16{
 	"KEYDATA": 65533,
 }
 
-// typeName returns the word for a type.
-func typeName(kind uint16) string {
+// TypeName returns the word for a type.
+func TypeName(kind uint16) string {
 	for word, k := range furtherTypes {
 		if k == kind {
 			return word
@@ -36,8 +36,8 @@ func typeName(kind uint16) string {
 	return dns.Type(kind).String()
 }
 
-// parseType reads a record type, as a word or as TYPEnnn (RFC 3597 section 5).
-func parseType(token string) (uint16, bool) {
+// ParseType reads a record type, as a word or as TYPEnnn (RFC 3597 section 5).
+func ParseType(token string) (uint16, bool) {
 	word := strings.ToUpper(token)
 	if n, err := strconv.ParseUint(strings.TrimPrefix(word, "TYPE"), 10, 16); err == nil &&
 		strings.HasPrefix(word, "TYPE") {

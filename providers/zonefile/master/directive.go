@@ -1,4 +1,4 @@
-package zonefile
+package master
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 const maxDepth = 20
 
 // directive carries out an entry that begins with a dollar sign.
-func (r *reader) directive(s *scope, words []string) error {
+func (r *Reader) directive(s *scope, words []string) error {
 	name, args := strings.ToUpper(unquote(words[0])), words[1:]
 	limits, ok := map[string][2]int{"$ORIGIN": {1, 1}, "$TTL": {1, 1}, "$INCLUDE": {1, 2}, "$DATE": {1, 1},
 		"$GENERATE": {4, 1 << 20}}[name]
@@ -47,7 +47,7 @@ func (r *reader) directive(s *scope, words []string) error {
 // include reads another file in place of the entry. Origin and owner are those from
 // before again when it ends. Who wrote the $INCLUDE must be able to read the file himself:
 // otherwise he would read it through this process, which answers with what it holds.
-func (r *reader) include(s *scope, args []string) error {
+func (r *Reader) include(s *scope, args []string) error {
 	if s.depth >= maxDepth {
 		return errors.New("the files include each other without end")
 	}
@@ -62,18 +62,18 @@ func (r *reader) include(s *scope, args []string) error {
 			return err
 		}
 	}
-	c, err := readFile(inner.path, maxFile-r.size, r.writers)
+	c, err := ReadFile(inner.path, MaxFile-r.size, r.writers)
 	if err != nil {
 		return fmt.Errorf("the file to include can't be read: %w", err)
 	}
-	r.writers = r.writers.With(c.writers)
-	r.size += c.info.Size()
-	inner.text = c.text
-	inner.again = s.again || slices.ContainsFunc(r.sources, func(old source) bool { return os.SameFile(old.info, c.info) })
-	if !slices.ContainsFunc(r.sources, func(old source) bool { return old.path == inner.path }) {
-		r.sources = append(r.sources, source{inner.path, c.info})
+	r.writers = r.writers.With(c.Writers)
+	r.size += c.Info.Size()
+	inner.text = c.Text
+	inner.again = s.again || slices.ContainsFunc(r.Sources, func(old Source) bool { return os.SameFile(old.Info, c.Info) })
+	if !slices.ContainsFunc(r.Sources, func(old Source) bool { return old.Path == inner.path }) {
+		r.Sources = append(r.Sources, Source{inner.path, c.Info})
 	}
-	o, err := scan(inner.text)
+	o, err := Scan(inner.text)
 	var flaw *Flaw
 	if errors.As(err, &flaw) {
 		return &Flaw{File: inner.shown, Line: flaw.Line, Reason: flaw.Reason}

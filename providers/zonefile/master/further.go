@@ -1,4 +1,4 @@
-package zonefile
+package master
 
 import (
 	"encoding/base64"
@@ -36,24 +36,24 @@ func furtherData(kind uint16, data, origin string) (wire []byte, err error, ok b
 	e := encoder{words: splitWords(data), origin: origin}
 	for _, field := range fields {
 		if err := e.field(field); err != nil {
-			return nil, &quoting{"the data of the " + typeName(kind) + " record can't be read", err.Error()}, true
+			return nil, &quoting{"the data of the " + TypeName(kind) + " record can't be read", err.Error()}, true
 		}
 	}
 	if len(e.words) > 0 {
-		return nil, quote("the data of the "+typeName(kind)+" record has a word too many", e.words[0]), true
+		return nil, quote("the data of the "+TypeName(kind)+" record has a word too many", e.words[0]), true
 	}
 	return e.wire, nil, true
 }
 
 // splitWords takes data apart again.
 func splitWords(data string) []string {
-	o, err := scan(" " + data)
-	if err != nil || len(o.entries) != 1 {
+	o, err := Scan(" " + data)
+	if err != nil || len(o.Entries) != 1 {
 		return nil
 	}
 	var out []string
-	for _, t := range o.entries[0].tokens {
-		out = append(out, t.of(" "+data))
+	for _, t := range o.Entries[0].Tokens {
+		out = append(out, t.Of(" "+data))
 	}
 	return out
 }

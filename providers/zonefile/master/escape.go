@@ -1,13 +1,13 @@
-package zonefile
+package master
 
 import (
 	"fmt"
 	"strings"
 )
 
-// escape writes octets as RFC 1035 section 5.1 wants them inside quotes, in
+// Escape writes octets as RFC 1035 section 5.1 wants them inside quotes, in
 // ASCII. miekg/dns keeps the strings of TXT records in this form.
-func escape(s string) string {
+func Escape(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
 		switch c := s[i]; {

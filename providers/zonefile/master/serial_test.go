@@ -1,4 +1,4 @@
-package zonefile
+package master
 
 import (
 	"testing"
@@ -22,7 +22,7 @@ func TestNextSerial(t *testing.T) {
 		{2026023001, 2026023002}, // no day: a plain number
 		{20261121, 20261122},     // YYYYMMDD: a plain number
 	} {
-		got := nextSerial(tc.old, now)
+		got := NextSerial(tc.old, now)
 		if got != tc.want {
 			t.Errorf("after %d comes %d, want %d", tc.old, got, tc.want)
 		}

@@ -1,4 +1,4 @@
-package zonefile
+package master
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 // kind takes a record type, also by its bare number.
 func (e *encoder) kind() error {
 	word := e.next()
-	kind, ok := parseType(word)
+	kind, ok := ParseType(word)
 	if n, err := strconv.ParseUint(word, 10, 16); err == nil {
 		kind, ok = uint16(n), true
 	} else if strings.EqualFold(word, "ANY") {
@@ -33,7 +33,7 @@ func (e *encoder) types() error {
 	bits := make([]byte, 16)
 	last := 0
 	for len(e.words) > 0 {
-		kind, ok := parseType(e.next())
+		kind, ok := ParseType(e.next())
 		if !ok || kind > 127 {
 			return errors.New("not a record type below 128")
 		}
@@ -72,7 +72,7 @@ func (e *encoder) prefixes() error {
 func (e *encoder) windows() error {
 	var kinds []uint16
 	for len(e.words) > 0 {
-		kind, ok := parseType(e.next())
+		kind, ok := ParseType(e.next())
 		if !ok {
 			return errors.New("not a record type")
 		}

@@ -1,4 +1,4 @@
-package zonefile
+package master
 
 import (
 	"errors"

@@ -1,39 +1,40 @@
-package zonefile
+package master
 
 import (
 	"errors"
 	"strings"
 )
 
-// span is a part of a text: from start up to, not including, end.
-type span struct{ start, end int }
+// Span is a part of a text: from start up to, not including, end.
+type Span struct{ Start, End int }
 
-func (s span) of(text string) string { return text[s.start:s.end] }
+// Of returns that part of a text.
+func (s Span) Of(text string) string { return text[s.Start:s.End] }
 
 // entry is one entry of a zone file, RFC 1035 section 5.1: a directive or a
 // record, on one line or over several in parentheses.
 type entry struct {
 	line     int    // the number of its first line
 	indented bool   // begins with white space: the owner is left out
-	tokens   []span // without parentheses, white space and comments; never empty
+	Tokens   []Span // without parentheses, white space and comments; never empty
 }
 
-// outline is the layout of a text, without what it means: its entries, and the
+// Outline is the layout of a text, without what it means: its entries, and the
 // comments that fill a line outside any entry.
-type outline struct {
-	entries  []entry
-	comments []span // with the line end
+type Outline struct {
+	Entries  []entry
+	Comments []Span // with the line end
 }
 
-// scan finds entries and comment lines. It knows quoting, escapes, parentheses
+// Scan finds entries and comment lines. It knows quoting, escapes, parentheses
 // and comments, as name servers do; parentheses and quotes left open are errors.
 // A quoted string may go over lines, as in NSD.
-func scan(text string) (outline, error) {
-	var out outline
+func Scan(text string) (Outline, error) {
+	var out Outline
 	for i, line := 0, 1; i < len(text); {
 		if text[i] == ';' {
 			end := commentEnd(text, i)
-			out.comments = append(out.comments, span{i, end})
+			out.Comments = append(out.Comments, Span{i, end})
 			i, line = end, line+1
 			continue
 		}
@@ -41,8 +42,8 @@ func scan(text string) (outline, error) {
 		if err != nil {
 			return out, flawAt(line, err)
 		}
-		if e.line = line; len(e.tokens) > 0 {
-			out.entries = append(out.entries, e)
+		if e.line = line; len(e.Tokens) > 0 {
+			out.Entries = append(out.Entries, e)
 		}
 		line += countLines(text[i:end])
 		i = end
@@ -80,7 +81,7 @@ func scanEntry(text string, i int) (e entry, end int, err error) {
 			if err != nil {
 				return e, i, err
 			}
-			e.tokens = append(e.tokens, span{i, end})
+			e.Tokens = append(e.Tokens, Span{i, end})
 			i = end
 		}
 	}

@@ -1,4 +1,4 @@
-package zonefile
+package master
 
 import (
 	"os"
@@ -38,10 +38,10 @@ func TestMadeRecordsAreBounded(t *testing.T) {
 		"a file once":         {made{records: maxMade}, "$INCLUDE many\n", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &reader{zone: "example.com.", made: tc.so}
-			o, err := scan(tc.text)
+			r := &Reader{Zone: "example.com.", made: tc.so}
+			o, err := Scan(tc.text)
 			if err == nil {
-				err = r.read(&scope{path: dir + "/zone", text: tc.text, origin: r.zone, owner: r.zone}, o)
+				err = r.read(&scope{path: dir + "/zone", text: tc.text, origin: r.Zone, owner: r.Zone}, o)
 			}
 			if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 				t.Errorf("got %v, want %q", err, tc.want)
