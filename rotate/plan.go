@@ -56,6 +56,8 @@ type SignerSeen struct {
 	Ref     dkim.Ref // the zero Ref when the signer does not sign for the domain
 	Err     error
 	Refuses error // what a switch would be refused with; nil when nothing is known that would stop one
+	// the selector to which that switch would lead; "" when a switch to any would be refused
+	RefusesOnly string
 }
 
 func (p DomainPlan) NextReason() Reason {

@@ -174,6 +174,15 @@ type SigningKey struct {
 	Record string `json:"Record,omitempty"`
 }
 
+// Public returns the public half, from the record where there is no Key.
+func (k SigningKey) Public() PublicKey {
+	if k.Key == nil {
+		r, _ := ParseRecord(k.Record) // of what is no record, no key
+		return r.Key
+	}
+	return k.Key.Public()
+}
+
 // Ref says which key stands, or is in use, at a name, without holding it.
 type Ref struct {
 	Name

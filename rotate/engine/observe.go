@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -28,7 +29,7 @@ type Planner struct {
 	Accounts map[string]preflight.Checker
 
 	once      sync.Once
-	questions map[string]*batch.Calls[string, rotate.SignerSeen]
+	questions map[string]*batch.Calls[dkim.SigningKey, rotate.SignerSeen]
 }
 
 // Plan observes the domain and says what would be done now. Only a state that
@@ -73,7 +74,7 @@ func (p *Planner) observe(ctx context.Context, want rotate.Domain) (rotate.State
 	p.once.Do(p.gather)
 	seen := observe(ctx, want, have, p.Keys, p.Look, func(ctx context.Context, signer string) (rotate.SignerSeen, error) {
 		if q := p.questions[signer]; q != nil {
-			return q.Call(ctx, want.Name)
+			return q.Call(ctx, following(want, have))
 		}
 		return rotate.SignerSeen{}, unknownSigner(signer)
 	})
@@ -93,10 +94,24 @@ func fetchers[S rotate.SignerReader](names []string, signers map[string]S) map[s
 
 // gather lets many domains that are planned at once ask a signer together.
 func (p *Planner) gather() {
-	p.questions = map[string]*batch.Calls[string, rotate.SignerSeen]{}
+	p.questions = map[string]*batch.Calls[dkim.SigningKey, rotate.SignerSeen]{}
 	for name, s := range p.Signers {
 		p.questions[name] = questions(name, s)
 	}
+}
+
+// following returns the key to which signers would be switched next, by its record.
+func following(want rotate.Domain, have rotate.State) dkim.SigningKey {
+	policy := health.Managing(want, have).Policy
+	s := cmp.Or(have.Target, policy.Selectors[0])
+	if have.Target == "" && have.Active != "" {
+		s = policy.Other(have.Active)
+	}
+	k := dkim.SigningKey{Name: dkim.Name{Domain: want.Name, Selector: s}}
+	if key := have.Selector(s).Wanted(); key != nil && !key.GivenUp() {
+		k.Record = key.Record
+	}
+	return k
 }
 
 func unknownSigner(name string) error {

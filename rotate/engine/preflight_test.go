@@ -21,6 +21,9 @@ func TestNoFirstKeyThatCouldNotBeUsed(t *testing.T) {
 		"keystore and provider": {func(w *world) { w.lacks = why }, func(w *world) { w.lacks = nil }},
 		"a signer": {func(w *world) { w.hosts["mx2"].stuck = why },
 			func(w *world) { w.hosts["mx2"].stuck = nil }},
+		"a signer, for the first selector": {
+			func(w *world) { w.hosts["mx2"].refuses = map[string]error{"s1": why} },
+			func(w *world) { w.hosts["mx2"].refuses = nil }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")

@@ -169,7 +169,7 @@ func (r *run) observe(ctx context.Context) {
 		if err != nil {
 			return rotate.SignerSeen{}, err
 		}
-		return signer.questions.Call(ctx, r.want.Name)
+		return signer.questions.Call(ctx, following(r.want, r.st))
 	}
 	r.seen = observe(ctx, r.want, r.st, r.keys, r.engine.Look, ask)
 	r.seen.Fetchers = fetchers(r.want.Signers, r.engine.Signers)

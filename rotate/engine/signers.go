@@ -14,7 +14,7 @@ import (
 type batchedSigner struct {
 	rotate.Signer
 	activations *batch.Calls[dkim.SigningKey, struct{}]
-	questions   *batch.Calls[string, rotate.SignerSeen]
+	questions   *batch.Calls[dkim.SigningKey, rotate.SignerSeen]
 }
 
 func batched(name string, s rotate.Signer) *batchedSigner {
@@ -30,19 +30,28 @@ func batched(name string, s rotate.Signer) *batchedSigner {
 			}}}
 }
 
-// questions lets many domains ask a signer at once: what signs them, and whether it could be changed.
-func questions(name string, s rotate.SignerReader) *batch.Calls[string, rotate.SignerSeen] {
-	return &batch.Calls[string, rotate.SignerSeen]{What: "ask signer " + name, Reads: true,
-		Do: func(ctx context.Context, domains []string) ([]rotate.SignerSeen, []error) {
-			active, err := s.Active(ctx, domains)
-			var refusal error
-			if screener, ok := s.(rotate.Screener); ok {
-				refusal = screener.Screen(ctx, domains)
+// questions lets many domains ask a signer at once: what signs them, and whether it could be switched
+// to the key that follows.
+func questions(name string, s rotate.SignerReader) *batch.Calls[dkim.SigningKey, rotate.SignerSeen] {
+	return &batch.Calls[dkim.SigningKey, rotate.SignerSeen]{What: "ask signer " + name, Reads: true,
+		Do: func(ctx context.Context, next []dkim.SigningKey) ([]rotate.SignerSeen, []error) {
+			domains := make([]string, len(next))
+			for i, k := range next {
+				domains[i] = k.Domain
 			}
-			seen, errs := make([]rotate.SignerSeen, len(domains)), make([]error, len(domains))
-			for i, d := range domains {
-				seen[i], errs[i] = rotate.SignerSeen{Ref: active[d], Refuses: lasting(batch.ErrorFor(refusal, d))},
-					batch.ErrorFor(err, d)
+			active, err := s.Active(ctx, domains)
+			var whichever error
+			var each map[string]error
+			if screener, ok := s.(rotate.Screener); ok {
+				whichever, each = screener.Screen(ctx, next)
+			}
+			seen, errs := make([]rotate.SignerSeen, len(next)), make([]error, len(next))
+			for i, k := range next {
+				seen[i], errs[i] = rotate.SignerSeen{Ref: active[k.Domain]}, batch.ErrorFor(err, k.Domain)
+				seen[i].Refuses = lasting(batch.ErrorFor(whichever, k.Domain))
+				if only := lasting(each[k.Domain]); seen[i].Refuses == nil && only != nil {
+					seen[i].Refuses, seen[i].RefusesOnly = only, k.Selector
+				}
 			}
 			return seen, errs
 		}}

@@ -214,12 +214,12 @@ func (r *run) switchSigner(ctx context.Context, s rotate.Step, signer *batchedSi
 	}
 	ctx, cancel := r.lease.Unhurried(ctx) // the activation may have waited long for its turn
 	defer cancel()
-	seen, err := signer.questions.Call(ctx, r.want.Name)
+	seen, err := signer.questions.Call(ctx, dkim.SigningKey{Name: dkim.Name{Domain: r.want.Name}})
 	if err != nil {
 		return err
 	}
 	ref := r.st.Identify(seen.Ref)
-	r.seen.Signers[s.Signer] = rotate.SignerSeen{Ref: ref, Refuses: seen.Refuses}
+	r.seen.Signers[s.Signer] = rotate.SignerSeen{Ref: ref, Refuses: seen.Refuses, RefusesOnly: seen.RefusesOnly}
 	if ref.Selector != key.Selector || ref.KeyID != key.Ref().KeyID {
 		return fault.Temporary(fmt.Sprintf("switch signer %s to %s", s.Signer, key.Name),
 			fmt.Errorf("asked afterwards, it signs with selector %q, key %q", ref.Selector, rotate.ShortID(ref.KeyID)),

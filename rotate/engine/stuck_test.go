@@ -36,6 +36,32 @@ func TestStuckSigner(t *testing.T) {
 	}
 }
 
+// TestSwitchThatWouldBeRefused: what a signer refuses for one key only, as it does beside other people's lines,
+// the dry run says, too. It stops no switch to the other selector.
+func TestSwitchThatWouldBeRefused(t *testing.T) {
+	line := fault.Refuse(codes.ForeignSignerLine, "activate s2 on signer mx2: /t has a line", "remove that line")
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	w.pass(8 * day)
+	w.hosts["mx2"].refuses = map[string]error{"s2": line}
+	if res := w.engine().Advance(t.Context(), d); res.Err != nil || plantest.Findings(res.State.Drift) != "signer-stuck mx2!" {
+		t.Errorf("the health check: %v, %+v", res.Err, res.State.Drift)
+	}
+	d.Asked = true
+	if p := w.plan(d); fault.CodeOf(p.Stop) != codes.ForeignSignerLine || len(p.Steps) > 0 {
+		t.Errorf("the dry run: %v, %s", p.Stop, plantest.Steps(p, w.Now()))
+	}
+	if res := w.engine().Advance(t.Context(), d); fault.CodeOf(res.Err) != codes.ForeignSignerLine ||
+		w.hosts["mx1"].selector(d.Name) != "s1" || res.State.Phase != rotate.Ready {
+		t.Errorf("the run: %v, phase %s", res.Err, res.State.Phase)
+	}
+	w.hosts["mx2"].refuses = map[string]error{"s1": line}
+	w.pass(time.Hour)
+	if res := w.engine().Advance(t.Context(), d); res.Err != nil || res.State.Phase != rotate.Draining {
+		t.Errorf("a switch to the other selector: %v, phase %s", res.Err, res.State.Phase)
+	}
+}
+
 // TestStuckSignerInAnEmergency: signers that can leave a compromised key do, and the one that refuses is named
 // by dry run and run alike (I2).
 func TestStuckSignerInAnEmergency(t *testing.T) {

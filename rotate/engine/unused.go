@@ -20,7 +20,7 @@ func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) err
 		if err != nil {
 			return err
 		}
-		seen, err := signer.questions.Call(ctx, r.want.Name)
+		seen, err := signer.questions.Call(ctx, following(r.want, r.st))
 		seen.Err = err
 		r.seen.Signers[name] = seen
 		_, known := r.st.Signers[name]

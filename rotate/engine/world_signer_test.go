@@ -12,15 +12,16 @@ import (
 
 // host is a machine that signs mail, and remembers with what it ever signed.
 type host struct {
-	world  *world
-	name   string
-	files  map[dkim.Ref]*dkim.PrivateKey // its copies of private keys
-	uses   []*use
-	forgot []dkim.Ref
-	gone   bool  // out of service
-	alone  bool  // it fetches private keys itself
-	stuck  error // what it refuses a switch with
-	lag    time.Duration
+	world   *world
+	name    string
+	files   map[dkim.Ref]*dkim.PrivateKey // its copies of private keys
+	uses    []*use
+	forgot  []dkim.Ref
+	gone    bool             // out of service
+	alone   bool             // it fetches private keys itself
+	stuck   error            // what it refuses a switch with
+	refuses map[string]error // what a switch to a selector would be refused with
+	lag     time.Duration
 }
 
 // use is a time in which a host signed with a key.
@@ -166,7 +167,15 @@ func (a agent) Lag() time.Duration { return a.h.lag }
 
 func (a agent) Fetches() bool { return a.h.alone }
 
-func (a agent) Screen(context.Context, []string) error { return a.h.stuck }
+func (a agent) Screen(_ context.Context, next []dkim.SigningKey) (all error, each map[string]error) {
+	each = map[string]error{}
+	for _, k := range next {
+		if err := a.h.refuses[k.Selector]; err != nil {
+			each[k.Domain] = err
+		}
+	}
+	return a.h.stuck, each
+}
 
 // fetched returns the private key that is given, or that a host fetches by its name.
 func (w *world) fetched(k dkim.SigningKey) *dkim.PrivateKey {
@@ -201,6 +210,11 @@ func (a agent) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	}
 	if a.h.stuck != nil {
 		return a.h.stuck
+	}
+	for _, k := range keys {
+		if err := a.h.refuses[k.Selector]; err != nil {
+			return err
+		}
 	}
 	return a.p.effect(ctx, "activate "+a.h.name, rotate.Activate, names, func(late bool) {
 		for _, k := range keys {

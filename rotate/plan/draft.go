@@ -22,7 +22,7 @@ type draft struct {
 	acts      bool            // a step can be taken now
 	waiting   []rotate.Step   // steps that wait for their time, or for one that does
 	later     *rotate.Step    // the first step that waits for its time
-	switched  []string        // signers that are given a key now
+	switched  []rotate.Step   // signers that are given a key now
 	revoked   map[string]bool // by selector: the plan revokes its key now
 	sheltered map[string]bool // by signer: the plan gives it the active key meanwhile
 
@@ -43,7 +43,7 @@ func (d *draft) step(s rotate.Step) {
 		d.later = &s
 	}
 	if s.Kind == rotate.Activate && !waits {
-		d.switched = append(d.switched, s.Signer)
+		d.switched = append(d.switched, s)
 	}
 	if waits || s.Kind == rotate.Drain || slices.ContainsFunc(d.waiting, s.Needs) {
 		d.waiting = append(d.waiting, s)

@@ -90,7 +90,7 @@ func (p *planner) domain() {
 	}
 	p.destroyDropped()
 	p.stop(p.obstacle())
-	p.stop(p.refusing(p.switched)) // they are tried all the same: what is in the way may be gone by then
+	p.stop(p.refusedNow()) // they are tried all the same: what is in the way may be gone by then
 	p.tellExposed()
 }
 

@@ -57,7 +57,7 @@ func (p *planner) rotate(standby string) {
 	if p.unread(standby) || p.Have.Leaked(p.Have.Active) {
 		return
 	}
-	if err := p.refusing(p.Want.Signers); err != nil { // a switch would be left half done
+	if err := p.refusing(p.Want.Signers, standby); err != nil { // a switch would be left half done
 		p.stop(err)
 		return
 	}

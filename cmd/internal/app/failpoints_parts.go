@@ -137,9 +137,9 @@ func (s failingSigner) Fetches() bool {
 }
 
 // Screen implements rotate.Screener; a signer that can't tell refuses nothing.
-func (s failingSigner) Screen(ctx context.Context, domains []string) error {
+func (s failingSigner) Screen(ctx context.Context, next []dkim.SigningKey) (whichever error, each map[string]error) {
 	if screener, ok := s.Signer.(rotate.Screener); ok {
-		return screener.Screen(ctx, domains)
+		return screener.Screen(ctx, next)
 	}
-	return nil
+	return nil, nil
 }

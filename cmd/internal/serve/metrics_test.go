@@ -52,7 +52,9 @@ type forgetting struct{ fake }
 
 func (f forgetting) Forget(context.Context, []dkim.Ref) error { return f.err }
 func (f forgetting) Fetches() bool                            { return true }
-func (f forgetting) Screen(context.Context, []string) error   { return f.err }
+func (f forgetting) Screen(context.Context, []dkim.SigningKey) (error, map[string]error) {
+	return f.err, nil
+}
 
 // use calls everything that is counted, once.
 func use(m *Metrics, err error) {
@@ -243,7 +245,7 @@ func TestOptionalPartsStay(t *testing.T) {
 		if err := tt.s.(rotate.Forgetter).Forget(t.Context(), nil); !errors.Is(err, tt.err) {
 			t.Errorf("forget: %v", err)
 		}
-		if err := tt.s.(rotate.Screener).Screen(t.Context(), nil); !errors.Is(err, tt.err) {
+		if err, _ := tt.s.(rotate.Screener).Screen(t.Context(), nil); !errors.Is(err, tt.err) {
 			t.Errorf("screen: %v", err)
 		}
 		if tt.s.Lag() != time.Minute {

@@ -114,13 +114,13 @@ func (s watchedSigner) Fetches() bool {
 }
 
 // Screen implements rotate.Screener.
-func (s watchedSigner) Screen(ctx context.Context, domains []string) (err error) {
+func (s watchedSigner) Screen(ctx context.Context, next []dkim.SigningKey) (whichever error, each map[string]error) {
 	screener, ok := s.Signer.(rotate.Screener)
 	if !ok {
-		return nil
+		return nil, nil
 	}
-	defer s.call("screen", time.Now(), &err)
-	return screener.Screen(ctx, domains)
+	defer s.call("screen", time.Now(), &whichever)
+	return screener.Screen(ctx, next)
 }
 
 type watchedStore struct {

@@ -3,9 +3,11 @@ package exim
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/settings"
@@ -36,15 +38,30 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 	}
 }
 
-// Screen returns what Activate would refuse. It takes no lock and makes nothing.
-func (s *Signer) Screen(ctx context.Context, domains []string) error {
-	if len(domains) == 0 || ctx.Err() != nil {
-		return nil
+// Screen returns what Activate would refuse whichever key follows, and what it would refuse of just that key. It takes
+// no lock and makes nothing.
+func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (whichever error, each map[string]error) {
+	if len(next) == 0 || ctx.Err() != nil {
+		return nil, nil
 	}
 	if err := s.screenTable(); err != nil {
-		return err
+		return err, nil
 	}
-	return signer.Partial(s.screenKeyDir(domains), len(domains))
+	b := signer.NewBatch(s.cfg.Name, nil, nil)
+	var domains []string
+	var keys []dkim.Ref
+	for _, k := range next {
+		if domains = append(domains, k.Domain); k.Name.Check() == nil && k.Ref().KeyID != "" {
+			keys = append(keys, k.Ref())
+		}
+	}
+	failed, only := s.screenKeys(domains, keys)
+	for _, ref := range keys {
+		if err := only[ref.Domain]; err != nil {
+			b.Fail(ref.Name, fmt.Errorf("%s: %w", b.What(ref.Name), err))
+		}
+	}
+	return signer.Partial(failed, len(domains)), b.Failed
 }
 
 func (s *Signer) screenTable() error {
@@ -60,13 +77,18 @@ func (s *Signer) screenTable() error {
 }
 
 func (s *Signer) screenKeyDir(domains []string) map[string]error {
+	failed, _ := s.screenKeys(domains, nil)
+	return failed
+}
+
+func (s *Signer) screenKeys(domains []string, keys []dkim.Ref) (failed, each map[string]error) {
 	err := s.store.KnowsReader(nameReader)
 	if err == nil {
-		return s.store.Screen(domains)
+		return s.store.Screen(domains, keys)
 	}
-	failed := map[string]error{}
+	failed = map[string]error{}
 	for _, domain := range domains {
 		failed[domain] = err
 	}
-	return failed
+	return failed, nil
 }

@@ -73,12 +73,44 @@ func TestRefusedFirst(t *testing.T) {
 			}
 			before := read(t, e.Table)
 			key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
-			wantCode(t, s.Screen(t.Context(), []string{"a.example"}), tc.code, tc.word)
+			screened, _ := s.Screen(t.Context(), []dkim.SigningKey{{Name: key.Name}})
+			wantCode(t, screened, tc.code, tc.word)
 			wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), tc.code, tc.word)
 			if files, _ := os.ReadDir(e.KeyDir); len(files) > 0 || read(t, e.Table) != before {
 				t.Errorf("something was written: %v", files)
 			}
 		})
+	}
+}
+
+// TestAnotherKeyFile: what stands in the place of the key that follows is found before the switch, by the key's
+// record alone, and stops no other key; nothing is overwritten (I6, I11).
+func TestAnotherKeyFile(t *testing.T) {
+	e := signertest.StartExim(t)
+	s := newSigner(t, e, nil)
+	k := signertest.Keys(t, 2)
+	first, next := signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1])
+	if err := s.Activate(t.Context(), []dkim.SigningKey{first}); err != nil {
+		t.Fatal(err)
+	}
+	path := s.store.File(next.Ref())
+	if err := os.WriteFile(path, []byte("somebody else's"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []dkim.SigningKey{first, next} {
+		whichever, each := s.Screen(t.Context(), []dkim.SigningKey{
+			{Name: key.Name, Record: dkim.NewRecord(key.Key.Public(), "").String()}})
+		if whichever != nil || (key.Selector == "s2") != (each["a.example"] != nil) {
+			t.Errorf("%s: %v, %v", key.Selector, whichever, each)
+		}
+		if err := s.Activate(t.Context(), []dkim.SigningKey{key}); fault.Text(err) != fault.Text(each["a.example"]) {
+			t.Errorf("the switch to %s: %v; foreseen was %v", key.Selector, err, each)
+		} else if err != nil {
+			wantCode(t, err, "foreign-key-file", path)
+		}
+	}
+	if read(t, path) != "somebody else's" {
+		t.Error("the file was overwritten")
 	}
 }
 

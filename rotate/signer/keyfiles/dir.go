@@ -50,9 +50,10 @@ func (d *Dir) Put(key dkim.SigningKey) (wrote bool, err error) {
 
 func (d *Dir) full(name string) string { return filepath.Join(d.Path(), name) }
 
-// SameKey reports whether a file holds the wanted key, maybe in another encoding.
+// SameKey reports whether a file holds the wanted key, maybe in another encoding; want is nil where only the id
+// is known.
 func SameKey(had, want []byte, id string) bool {
-	if bytes.Equal(had, want) {
+	if want != nil && bytes.Equal(had, want) {
 		return true
 	}
 	k, err := dkim.ParsePrivateKey(had)
@@ -114,6 +115,17 @@ func (d *Dir) foreignLink(domain string, err error) error {
 // correct checks a key file that was there and gives it the owner and mode that it needs:
 // the file that was read, whatever stands at its name by then.
 func (d *Dir) correct(f *os.File, key dkim.SigningKey) error {
+	if err := d.mayServe(f, key.Key.PEM(), key.Key.ID()); err != nil {
+		return err
+	}
+	if err := d.owner.as(0o600).Apply(f); err != nil {
+		return d.store.Fault("correct the owner and mode of key file "+f.Name(), err)
+	}
+	return nil
+}
+
+// mayServe refuses a file that is not the key's (I6), or could not be corrected without changing another name's.
+func (d *Dir) mayServe(f *os.File, want []byte, id string) error {
 	what := "write key file " + f.Name()
 	had, err := safefile.ReadAll(f, maxKey)
 	if err != nil {
@@ -123,7 +135,7 @@ func (d *Dir) correct(f *os.File, key dkim.SigningKey) error {
 	if err != nil {
 		return d.store.Fault(what, err)
 	}
-	if !SameKey(had, key.Key.PEM(), key.Key.ID()) {
+	if !SameKey(had, want, id) {
 		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: what,
 			Err: errors.New("another file stands there"), Hint: "move it away if nothing uses it"}
 	}
@@ -132,9 +144,6 @@ func (d *Dir) correct(f *os.File, key dkim.SigningKey) error {
 		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: what,
 			Err: fmt.Errorf("the file there has %d names (hard links) and not the owner and mode that %s needs",
 				info.Links, d.store.Program), Hint: "move it away; the next run writes it again"}
-	}
-	if err := as.Apply(f); err != nil {
-		return d.store.Fault("correct the owner and mode of key file "+f.Name(), err)
 	}
 	return nil
 }
@@ -150,4 +159,23 @@ func (d *Dir) screen(domain string) error {
 	}
 	defer sub.Close()
 	return d.fit(domain, sub)
+}
+
+// screenKey foresees that the file of just this key would not be taken.
+func (d *Dir) screenKey(ref dkim.Ref) error {
+	sub, err := d.Sub(ref.Domain)
+	if err != nil {
+		return nil // made then; or told of the whole domain
+	}
+	defer sub.Close()
+	file := Place{sub, path.Base(name(ref))}
+	f, err := file.Open(file.Name, maxKey)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return d.store.Fault("read key file "+file.Full(), err)
+	}
+	defer f.Close()
+	return d.mayServe(f, nil, ref.KeyID)
 }

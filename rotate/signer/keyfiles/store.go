@@ -100,14 +100,15 @@ func (s *Store) makeDir(o Owner) (*safefile.Dir, error) {
 	return up.Mkdir(name, o.as(0o700))
 }
 
-// Screen foresees, for each domain, that Put would refuse a key. It makes nothing.
-func (s *Store) Screen(domains []string) map[string]error {
-	failed := map[string]error{}
+// Screen foresees, for each domain, that Put would refuse any key; and what it would refuse of just these keys, at
+// most one of a domain. It makes nothing.
+func (s *Store) Screen(domains []string, keys []dkim.Ref) (failed, each map[string]error) {
+	failed, each = map[string]error{}, map[string]error{}
 	d, err := s.prepare()
 	if err == nil {
 		d.Dir, err = safefile.OpenDir(s.Path)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+			return nil, nil
 		}
 		if err != nil {
 			err = s.Fault("use key_dir "+s.Path, err)
@@ -124,7 +125,14 @@ func (s *Store) Screen(domains []string) map[string]error {
 			failed[domain] = of
 		}
 	}
-	return failed
+	for _, ref := range keys {
+		if failed[ref.Domain] == nil && err == nil {
+			if err := d.screenKey(ref); err != nil {
+				each[ref.Domain] = err
+			}
+		}
+	}
+	return failed, each
 }
 
 // MayWrite foresees, for each domain, that no key file can be written, or be given to the program's user.
@@ -175,7 +183,7 @@ func (s *Store) Remove(root *safefile.Dir, ref dkim.Ref) error {
 	if err != nil {
 		return s.Fault(what, err)
 	}
-	if !SameKey(data, nil, ref.KeyID) {
+	if len(data) > 0 && !SameKey(data, nil, ref.KeyID) { // an empty one is no key of others
 		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: what,
 			Err: errors.New("it does not hold that key"), Hint: "move it away if nothing uses it"}
 	}

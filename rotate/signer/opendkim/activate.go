@@ -111,6 +111,14 @@ type job struct {
 	wrote   bool     // the key file is new
 }
 
+// pem returns the key as its file holds it; nil where only its record is known.
+func (j *job) pem() []byte {
+	if j.Key == nil {
+		return nil
+	}
+	return j.Key.PEM()
+}
+
 func (j *job) changed() bool { return j.signing.before != j.signing.after || len(j.keys) > 0 }
 
 // batch is one Activate under way.
@@ -139,10 +147,10 @@ func newBatch(s *Signer, keys []dkim.SigningKey) *batch {
 	return b
 }
 
-// checkKey refuses what OpenDKIM can't use.
+// checkKey refuses a key, which may be known by its record only, that OpenDKIM can't use here.
 func (s *Signer) checkKey(k dkim.SigningKey) error {
 	what := fmt.Sprintf("activate %s on signer %s", k.Name, s.cfg.Name)
-	if k.Key.Public().Bits() == 256 && s.socket.None() {
+	if k.Public().Bits() == 256 && s.socket.None() {
 		return &fault.Error{Kind: fault.Refused, Code: codes.UnprovenAlgorithm, What: what,
 			Err: errors.New("OpenDKIM turns mail away when an Ed25519 key meets another SignatureAlgorithm"),
 			Hint: "set SignatureAlgorithm to ed25519-sha256 in opendkim.conf and give this signer its milter socket, " +

@@ -106,7 +106,10 @@ func TestNoEscape(t *testing.T) {
 
 	activate(t, s, signertest.At("a.example", "s1", k[0]))
 	path := s.keyPath(signertest.At("a.example", "s2", k[1]).Ref())
-	write(t, path, "somebody else's")
+	for _, held := range []string{"", "somebody else's"} {
+		write(t, path, held)
+		foretold(t, s, signertest.At("a.example", "s2", k[1]), "foreign-key-file", signertest.At("b.example", "s2", k[1]))
+	}
 	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s2", k[1])}),
 		"foreign-key-file", path)
 	if read(t, path) != "somebody else's" {
@@ -145,6 +148,7 @@ func TestKeyFiles(t *testing.T) {
 	if err := errors.Join(os.Link(path, filepath.Join(d.Dir, "also")), os.Chmod(path, 0o644)); err != nil {
 		t.Fatal(err)
 	}
+	foretold(t, s, key, "foreign-key-file", signertest.At("b.example", "s1", key.Key))
 	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "foreign-key-file",
 		"names (hard links) and not the owner and mode that OpenDKIM needs", path)
 	if info, err := os.Stat(path); err != nil || info.Mode() != 0o644 {

@@ -250,6 +250,7 @@ func TestForeignLines(t *testing.T) {
 			activate(t, s, signertest.At("a.example", "s1", k[0]), signertest.At("b.example", "s1", k[0]))
 			write(t, d.KeyTable, read(t, d.KeyTable)+test.keys)
 			write(t, d.SigningTable, read(t, d.SigningTable)+test.signs)
+			foretold(t, s, signertest.At("a.example", "s2", k[1]), "foreign-signer-line", signertest.At("b.example", "s2", k[1]))
 			err := s.Activate(t.Context(),
 				[]dkim.SigningKey{signertest.At("a.example", "s2", k[1]), signertest.At("b.example", "s2", k[1])})
 			wantCode(t, err, "foreign-signer-line", "a.example", "dkimbot did not write")

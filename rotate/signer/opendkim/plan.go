@@ -145,7 +145,7 @@ func (b *batch) written(domain string) inUse {
 
 func (b *batch) holds(path string, j *job) bool {
 	data, err := keyfiles.ReadKey(path)
-	return err == nil && keyfiles.SameKey(data, j.Key.PEM(), j.Key.ID())
+	return err == nil && keyfiles.SameKey(data, j.pem(), j.Ref().KeyID)
 }
 
 // clash returns why j can't be carried out beside the foreign lines. A foreign

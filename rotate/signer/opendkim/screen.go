@@ -3,45 +3,96 @@ package opendkim
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 
-	"github.com/dkimbot/dkimbot/rotate/safefile"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
-// Screen returns what Activate would refuse: tables that OpenDKIM can't read or load, that are damaged or another
-// signer's, a key directory that OpenDKIM would reject, a reload command that is missing. It takes no lock and
-// makes nothing; where there are no tables yet, nothing is wrong with them.
-func (s *Signer) Screen(ctx context.Context, domains []string) error {
-	if len(domains) == 0 || ctx.Err() != nil {
-		return nil
+// Screen returns what Activate would refuse whichever key follows: tables that OpenDKIM can't read or load, that are
+// damaged or another signer's, a key directory that OpenDKIM would reject, a reload command that is missing; and for
+// just that key: one that OpenDKIM can't use, other people's lines that use the same entry or key, another file in
+// the key file's place. It takes no lock and makes nothing; where there are no tables yet, nothing is wrong with them.
+func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (whichever error, each map[string]error) {
+	if len(next) == 0 || ctx.Err() != nil {
+		return nil, nil
 	}
 	if err := s.checkReload(); err != nil {
-		return err
+		return err, nil
 	}
-	if err := s.screenTables(); err != nil {
-		return err
+	b := newBatch(s, nil)
+	b.takeOn(next)
+	if err := b.screenTables(); err != nil {
+		return err, nil
 	}
-	return signer.Partial(s.screenKeyDir(domains), len(domains))
+	return signer.Partial(b.screenFiles(next), len(next)), b.Failed
 }
 
 // screenTables refuses tables that could not be read, loaded or replaced.
-func (s *Signer) screenTables() error {
-	b := newBatch(s, nil)
+func (s *Signer) screenTables() error { return newBatch(s, nil).screenTables() }
+
+// screenTables does so, and notes what would be refused for each key alone.
+func (b *batch) screenTables() error {
 	b.tables = &tables{}
 	defer b.close()
-	err := b.find(s, func(path string) (*safefile.Dir, string, error) { return safefile.Parent(path) })
+	err := b.find(b.Signer, keyfiles.Existing)
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // a directory
-		return s.screenMissing()
+		return b.screenMissing()
 	case err != nil:
 		return err
 	}
 	if err := b.readTables(); err != nil {
 		return err
 	}
-	return b.checkTables()
+	if err := b.checkTables(); err != nil {
+		return err
+	}
+	b.screen()
+	return nil
+}
+
+// takeOn takes keys by their records.
+func (b *batch) takeOn(next []dkim.SigningKey) {
+	for _, k := range next {
+		j := &job{SigningKey: k}
+		if k.Name.Check() != nil {
+			continue // it is not known which one follows
+		}
+		if k.Ref().KeyID != "" {
+			if err := b.checkKey(k); err != nil {
+				b.Failed[k.Domain] = err
+				continue
+			}
+			j.path = b.keyPath(k.Ref())
+		}
+		b.jobs = append(b.jobs, j)
+	}
+}
+
+// screenFiles notes for each key alone that another file stands in the place of its file, and returns what
+// stops any key of a domain.
+func (b *batch) screenFiles(next []dkim.SigningKey) map[string]error {
+	domains := make([]string, len(next))
+	for i, k := range next {
+		domains[i] = k.Domain
+	}
+	var keys []dkim.Ref
+	for _, j := range b.jobs {
+		if ref := j.Ref(); ref.KeyID != "" && j.path == b.keyPath(ref) {
+			keys = append(keys, ref)
+		}
+	}
+	failed, each := b.screenKeyFiles(domains, keys)
+	for _, j := range b.jobs {
+		if err := each[j.Domain]; err != nil {
+			b.Failed[j.Domain] = fmt.Errorf("%s: %w", b.What(j.Name), err)
+		}
+	}
+	return failed
 }
 
 // screenMissing refuses tables of which only one is there.
