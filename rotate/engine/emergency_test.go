@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -59,6 +60,59 @@ func TestEmergencyForetold(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// TestEmergencyForetoldWithoutKeystore: so it is while the keystore does not answer: the plan lists all that is
+// done without it, also what comes after a step beside which the plan stops (I11).
+func TestEmergencyForetoldWithoutKeystore(t *testing.T) {
+	phases := map[string]func(*world, wish){
+		"ready":     func(w *world, d wish) { w.settle(d) },
+		"switching": (*world).halfSwitched,
+		"draining":  (*world).switched,
+	}
+	for _, title := range []string{"stored", "published", "seen"} {
+		phases["replacing, "+title] = replacing()[title]
+	}
+	for phase, prepare := range phases {
+		for _, o := range []rotate.Distrust{{Selectors: []string{"s1"}}, {Selectors: []string{"s2"}},
+			{Selectors: []string{"s1", "s2"}}, {Selectors: []string{"s2"}, RevokeNow: true}} {
+			for i := range 4 {
+				if i == 0 && strings.HasPrefix(phase, "replacing") {
+					continue // where no signer fetches keys itself, the fresh one can't be published: that is tried, and fails
+				}
+				t.Run(fmt.Sprint(phase, " ", strings.Join(o.Selectors, "+"), " ", i), func(t *testing.T) {
+					w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+					prepare(w, d)
+					w.lag = 0
+					w.hosts["mx1"].alone, w.hosts["mx2"].alone = i&1 > 0, i&2 > 0
+					w.trouble = failing("get s1", "get s2", "put s1", "put s2", "destroy s1", "destroy s2")
+					d.Instruction = o
+					plan := w.plan(d)
+					var told, done []string
+					for _, s := range plan.Steps {
+						if s.Kind != rotate.Destroy { // that is tried, and fails
+							told = append(told, string(s.Kind)+" "+s.Selector+" "+s.Signer)
+						}
+					}
+					parts := w.engine().Parts
+					parts.Notify = func(e rotate.Event) {
+						if e.Outcome == "done" && e.Kind != rotate.Mistrust && e.Kind != rotate.Drain {
+							done = append(done, string(e.Kind)+" "+e.Selector+" "+e.Signer)
+						}
+					}
+					e := newEngine(parts)
+					for range 24 {
+						e.Advance(t.Context(), d)
+						d.Instruction = nil
+						w.pass(30 * time.Minute)
+					}
+					if diff := cmp.Diff(told, done); diff != "" {
+						t.Errorf("it comes otherwise (- told, + happened); %v\n%s", plan.Stop, diff)
+					}
+				})
+			}
 		}
 	}
 }

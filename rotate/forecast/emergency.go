@@ -18,9 +18,6 @@ const mostJumps = 20
 func Emergency(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation,
 	lags map[string]time.Duration) rotate.DomainPlan {
 	made := plan.Plan(now, want, req, have, seen)
-	if made.Stop != nil {
-		return made
-	}
 	f := &forecast{now: now, want: want, req: req.In(have, want.Signers), st: have.AsOf(now), seen: copyObservation(seen),
 		lags: lags, made: map[string]bool{}}
 	made.Steps, made.Next = nil, nil
@@ -28,18 +25,20 @@ func Emergency(now time.Time, want rotate.Domain, req rotate.Request, have rotat
 		f.st.Heed(f.want, f.seen, f.lags, f.now)
 		p := plan.Plan(f.now, f.want, f.req, f.st, f.seen)
 		steps := p.Runnable(f.now)
+		at, waits := next(p, f.now)
 		switch {
-		case p.Stop != nil:
-			made.Warnings = append(made.Warnings,
-				rotate.Warning{Message: fmt.Sprintf("what comes after that is not known: %v", p.Stop)})
+		case p.Stop != nil && len(steps) == 0 && !waits:
+			if made.Next = p.Next; made.Stop == nil {
+				made.Warnings = append(made.Warnings,
+					rotate.Warning{Message: fmt.Sprintf("what comes after that is not known: %v", p.Stop)})
+			}
 			return made
-		case len(steps) == 0 && (!anyLeaked(f.st) || p.Next == nil || !p.Next.At.After(f.now) || jumps == mostJumps),
-			rounds > mostJumps*plan.MaxRounds:
+		case len(steps) == 0 && (!anyLeaked(f.st) || !waits || jumps == mostJumps), rounds > mostJumps*plan.MaxRounds:
 			made.Next = p.Next
 			return made
 		case len(steps) == 0:
 			jumps++
-			f.now = p.Next.At
+			f.now = at
 			continue
 		}
 		for _, s := range steps {
@@ -49,6 +48,20 @@ func Emergency(now time.Time, want rotate.Domain, req rotate.Request, have rotat
 			}
 		}
 	}
+}
+
+// next returns when more can be done than now, if that is known. What stops a part of a plan leaves the
+// time of its other steps.
+func next(p rotate.DomainPlan, now time.Time) (at time.Time, known bool) {
+	if p.Next != nil && p.Next.At.After(now) {
+		return p.Next.At, true
+	}
+	for _, s := range p.Steps {
+		if s.Kind != rotate.Drain && s.NotBefore.After(now) && (at.IsZero() || s.NotBefore.Before(at)) {
+			at = s.NotBefore
+		}
+	}
+	return at, !at.IsZero()
 }
 
 // dated returns a step as a plan of now shows it: not before its time has come.
