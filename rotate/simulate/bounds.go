@@ -54,7 +54,7 @@ func (w *world) sensible(d *domain) bool {
 // checkRepaired: a record that stands nowhere any more is published again at the next look.
 func (p *process) checkRepaired(d *domain, st rotate.State, selector string) {
 	name, key := nameOf(d.name, selector), st.Selectors[selector].Key
-	sight, looked := p.turn.sight(name)
+	sight, looked := p.turn.planned[name]
 	n := p.names[name]
 	if !looked || len(sight.Values) > 0 || len(n.last().values) > 0 || n.last().at.After(p.turn.looked[name]) ||
 		p.turn.wrote(name) {
@@ -110,7 +110,7 @@ func (p *process) good(st rotate.State, name dkim.Name, heard bool) bool {
 	kept, _ := p.vault.holds(name, sel.Key.ID)
 	known := sel.Key.VerifiedAt.Add(sel.Key.CacheWait)
 	return kept && !p.turn.unread[name] && p.leaks[sel.Key.ID] == nil && !sel.Key.VerifiedAt.IsZero() &&
-		!known.After(p.Now())
+		!known.After(p.turn.acted.Add(p.offset))
 }
 
 // strayedSince reports whether a signer came to another key after the run began, by other

@@ -290,7 +290,7 @@ func (p *process) take(e effect) error {
 	if err := p.gone(); err != nil {
 		return err
 	}
-	p.turn.tries(e)
+	p.turn.tries(e, p.now)
 	leave := p.enter(e)
 	defer leave()
 	if err := p.pause(e, "before"); err != nil {

@@ -13,12 +13,14 @@ import (
 type turn struct {
 	domain string
 	began  time.Time
-	orders int  // that had been given when it began
-	dry    bool // it only plans, and remembers nothing (I11)
-	broken bool // the state could not be read or written, or the process died: nothing is asked of it
+	acted  time.Time // when its last effect began: it plans directly before one, and before it rests
+	orders int       // that had been given when it began
+	dry    bool      // it only plans, and remembers nothing (I11)
+	broken bool      // the state could not be read or written, or the process died: nothing is asked of it
 
 	mu      sync.Mutex
 	sights  map[dkim.Name]rotate.Sight
+	planned map[dkim.Name]rotate.Sight // as the engine observed, and planned by; a step looks later
 	looked  map[dkim.Name]time.Time
 	blind   map[dkim.Name]bool // DNS did not tell, when it was asked last
 	unread  map[dkim.Name]bool // the keystore did not tell, once or more since the engine observed last
@@ -36,7 +38,8 @@ type attempted struct {
 
 // turns begins a run for a domain.
 func (p *process) turns(domain string) {
-	p.turn = &turn{domain: domain, began: p.now, orders: p.domain(domain).orders, sights: map[dkim.Name]rotate.Sight{},
+	p.turn = &turn{domain: domain, began: p.now, acted: p.now, orders: p.domain(domain).orders,
+		sights: map[dkim.Name]rotate.Sight{}, planned: map[dkim.Name]rotate.Sight{},
 		looked: map[dkim.Name]time.Time{}, blind: map[dkim.Name]bool{}, unread: map[dkim.Name]bool{},
 		signers: map[string]dkim.Ref{}, silent: map[string]bool{}, tried: map[attempted]bool{}}
 }
@@ -83,6 +86,12 @@ func (t *turn) read(name dkim.Name, newest bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.unread[name] = err != nil || t.unread[name] && !newest
+	if !newest {
+		return
+	}
+	if delete(t.planned, name); !t.blind[name] {
+		t.planned[name] = t.sights[name]
+	}
 }
 
 func (t *turn) heard(signer string, refs map[string]dkim.Ref, err error) {
@@ -106,8 +115,11 @@ func (t *turn) saved(err error) {
 	}
 }
 
-func (t *turn) tries(e effect) {
-	if t != nil && e.kind != "" {
+func (t *turn) tries(e effect, now time.Time) {
+	if t == nil {
+		return
+	}
+	if t.acted = now; e.kind != "" {
 		t.tried[attempted{e.kind, e.name, e.signer}] = true
 	}
 }
