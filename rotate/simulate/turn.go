@@ -89,8 +89,9 @@ func (t *turn) read(name dkim.Name, newest bool, err error) {
 	if !newest {
 		return
 	}
-	if delete(t.planned, name); !t.blind[name] {
-		t.planned[name] = t.sights[name]
+	delete(t.planned, name)
+	if sight, looked := t.sights[name]; looked {
+		t.planned[name] = sight
 	}
 }
 
