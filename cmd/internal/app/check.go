@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/serve"
 	"github.com/dkimbot/dkimbot/providers"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
@@ -30,13 +31,14 @@ func Check(ctx context.Context, cfg *config.Config, domains []rotate.Domain,
 	parts := []preflight.Part{a.checkState(), a.checkKeystore(ctx, subjects)}
 	parts = append(parts, a.checkProviders(ctx, domains, subjects)...)
 	parts = append(parts, a.checkSigners(domains, subjects)...)
-	parts = append(parts, notifyConfig(cfg, "", log).Check()...)
+	parts = slices.Concat(parts, notifyConfig(cfg, "", log).Check(), serve.Check(cfg.Serve.Listen))
 	answers := preflight.Ask(ctx, parts, preflight.Usual)
 	at := slices.IndexFunc(answers, func(a preflight.Answer) bool { return a.Kind == "signer" })
 	if at < 0 {
 		at = len(answers)
 	}
-	return slices.Insert(answers, at, dns...), ctx.Err()
+	answers = slices.Insert(answers, at, dns...)
+	return append(answers, a.checkDomains(ctx, domains, answers)...), ctx.Err()
 }
 
 // asked is a part with what it wants to be asked, if anything.

@@ -66,3 +66,18 @@ func TestServersThatDontAnswer(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+// TestWhatADomainHas: what stops a domain, and what a person has to put right, is told; what dkimbot repairs is not.
+func TestWhatADomainHas(t *testing.T) {
+	plan := rotate.DomainPlan{Name: "example.test", Drift: []rotate.Finding{{Code: "record-missing", Message: "it is gone"}}}
+	if err := stopped(plan); err != nil {
+		t.Error(err)
+	}
+	plan.Drift = append(plan.Drift, rotate.Finding{Code: "key-missing", Asks: true,
+		Message: "the key of s1 is missing from the keystore", Repair: "restore it from a backup"})
+	faulttest.Shown(t, stopped(plan))
+	plan.Stop = fault.Refuse("foreign-record", "it is not ours", "look at it")
+	if err := stopped(plan); fault.CodeOf(err) != "foreign-record" {
+		t.Error(err)
+	}
+}

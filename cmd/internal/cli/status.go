@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -53,7 +54,7 @@ serve.listen.
 With --check, prints one line for a monitoring system and exits with 0 when all is well, 1
 for a warning (a domain fails or drifts, and dkimbot retries or repairs it), and 2 when it is
 critical: a domain needs a person, no run came to a domain for two hours after its time, or
-the state can't be read.`,
+there is no state, or it can't be read.`,
 		Example: `  dkimbot status
   dkimbot status --domain '*.example.com' --phase draining
   dkimbot status --failing --json
@@ -64,10 +65,10 @@ the state can't be read.`,
 			if err := cmp.Or(err, of.check(all, brief, check)); err != nil {
 				return &usageError{error: err, command: cmd.CommandPath()}
 			}
-			states, unlisted, err := p.statesOf(cmd.Context(), &of)
+			states, unlisted, cfg, err := p.statesOf(cmd.Context(), &of)
 			switch {
 			case check:
-				return p.checkStates(states, unlisted, err)
+				return p.checkStates(cfg, states, unlisted, err)
 			case err != nil:
 				return err
 			case wanted == formJSON:
@@ -100,26 +101,31 @@ the state can't be read.`,
 }
 
 // statesOf reads the states that the filter lets through.
-func (p *program) statesOf(ctx context.Context, of *statusFilter) (states, unlisted []rotate.State, err error) {
-	cfg, err := p.load()
-	if err != nil {
-		return nil, nil, err
+func (p *program) statesOf(ctx context.Context, of *statusFilter) (states, unlisted []rotate.State,
+	cfg *config.Config, err error) {
+	if cfg, err = p.load(); err != nil {
+		return nil, nil, nil, err
 	}
 	chosen, err := of.choose(cfg)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, cfg, err
 	}
 	states, unlisted, err = app.States(ctx, cfg, chosen)
 	if of.narrow() {
 		unlisted = nil
 	}
-	return of.keep(states), unlisted, err
+	return of.keep(states), unlisted, cfg, err
 }
 
 // checkStates is --check.
-func (p *program) checkStates(states, unlisted []rotate.State, err error) error {
+func (p *program) checkStates(cfg *config.Config, states, unlisted []rotate.State, err error) error {
 	if err != nil {
 		fmt.Fprintln(p.Out, "dkimbot CRITICAL: the state can't be read:", fault.Text(err))
+		return exitCode(exitCritical)
+	}
+	if _, err := os.Stat(cfg.State.Path); err != nil && len(states) > 0 {
+		fmt.Fprintf(p.Out, "dkimbot CRITICAL: there is no state at %s: no run has begun yet, or it is lost; see 'dkimbot restore'\n",
+			cfg.State.Path)
 		return exitCode(exitCritical)
 	}
 	now, worst := time.Now(), ""

@@ -56,17 +56,20 @@ func NewCheck(answers []preflight.Answer) CheckDocument {
 	return doc
 }
 
-// merged puts together what is asked of a part for each domain and is as it should be.
+// merged puts together what is asked of a part for each domain and is as it should be, and what could not be asked.
 func merged(answers []preflight.Answer) (out []preflight.Answer) {
-	type key struct{ kind, name, what string }
+	type key struct {
+		kind, name, what string
+		unasked          bool
+	}
 	at := map[key]int{}
 	for _, a := range answers {
-		k := key{a.Kind, a.Name, a.What}
-		if i, found := at[k]; found && a.Err == nil && !a.Unasked && len(a.Domains) > 0 {
+		k := key{a.Kind, a.Name, a.What, a.Unasked}
+		if i, found := at[k]; found && a.Err == nil && len(a.Domains) > 0 {
 			out[i].Domains = append(out[i].Domains[:len(out[i].Domains):len(out[i].Domains)], a.Domains...)
 			continue
 		}
-		if a.Err == nil && !a.Unasked {
+		if a.Err == nil {
 			at[k] = len(out)
 		}
 		out = append(out, a)

@@ -19,7 +19,6 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
@@ -52,8 +51,7 @@ type Server struct {
 func Listen(address string, m *Metrics, h Health, history History, log *slog.Logger) (*Server, error) {
 	l, err := listen(address)
 	if err != nil {
-		return nil, fault.Lasting("answer questions about the daemon at "+address, err,
-			"choose another address at serve.listen, or end the program that uses this one")
+		return nil, unusable(address, err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{

@@ -72,9 +72,9 @@ func (t Text) Ended(results []engine.Result) {
 		}
 	}
 	fmt.Fprintln(t.W, t.bold(strings.TrimSuffix(counts, ",")+"."))
-	for _, r := range failed {
-		fmt.Fprintln(t.W, t.bold(r.Domain))
-		t.problem("  ", r.Err)
+	for _, cause := range report.Causes(failed) {
+		fmt.Fprintln(t.W, t.bold(some(cause.Domains, manyDomains)))
+		t.problem("  ", cause.Err)
 	}
 }
 

@@ -331,4 +331,18 @@ d3.test
   hint: look at it
 `)
 	wantText(t, written(func(x show.Text) { x.Ended(results[:5]) }), "\n")
+
+	for i := range results { // one cause stops many: it is said once, with their names
+		results[i].Err = &fault.Error{Kind: fault.Transient, Code: "no-answer", What: "find the zone of " + results[i].Domain,
+			Err: errors.New("no answer"), Hint: "look at the name servers"}
+	}
+	results[6].Err = errors.New("odd")
+	wantText(t, written(func(x show.Text) { x.Ended(results) }), `
+8 domains: 8 failed.
+d0.test, d1.test, d2.test, d3.test, d4.test and 2 more
+  error: find the zone of d0.test: no answer
+  hint: look at the name servers
+d6.test
+  error: odd
+`)
 }
