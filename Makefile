@@ -5,10 +5,30 @@ GO ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 3s
 
-.PHONY: build test check servers lint unit simulate corpus fuzz crashes examples soak bench mutants
+PREFIX ?= /usr/local
+
+.PHONY: build install release package-test test check servers lint unit simulate corpus fuzz crashes examples soak bench mutants
 
 build:
-	$(GO) build -trimpath -o bin/dkimbot ./cmd/dkimbot
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/dkimbot ./cmd/dkimbot
+
+# Program, manual pages, completions, units, sample configuration. DESTDIR is put before all paths.
+install: build
+	DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" packaging/install bin/dkimbot
+
+# Archives and Debian packages of the commit that is checked out, and their checksums, in dist.
+release:
+	packaging/release dist
+
+# Installs, upgrades, removes and purges the Debian package in a booted Debian; and builds all twice, to compare.
+# It takes some minutes, and root.
+package-test:
+	apt-get install -qy --no-install-recommends mmdebstrap systemd-container
+	rm -rf dist/first dist/second
+	packaging/release dist/first
+	packaging/release dist/second
+	cmp dist/first/SHA256SUMS dist/second/SHA256SUMS
+	packaging/package-test dist/first
 
 test: servers lint unit simulate corpus fuzz examples
 
@@ -25,7 +45,7 @@ lint:
 	$(GO) vet ./...
 	$(GO) vet -tags failpoints ./cmd/internal/app
 	$(GO) run $(STATICCHECK) ./...
-	shellcheck .ci/run .ci/servers .ci/unit .ci/fuzz .ci/examples examples/systemd/dkimbot-admin $$(git ls-files '*.sh' examples/signers ':!*.md')
+	shellcheck .ci/run .ci/servers .ci/unit .ci/fuzz .ci/examples examples/systemd/dkimbot-admin packaging/build packaging/install packaging/release packaging/package-test packaging/debian/* $$(git ls-files '*.sh' examples/signers ':!*.md')
 
 # More packages at once than processors: the tests wait far more than they compute.
 unit:

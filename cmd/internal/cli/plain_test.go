@@ -27,7 +27,8 @@ func (m withPlain) Run() int {
 	}
 	defer os.RemoveAll(dir)
 	plainProgram = filepath.Join(dir, "dkimbot")
-	build := exec.Command("go", "build", "-o", plainProgram, "github.com/dkimbot/dkimbot/cmd/dkimbot")
+	build := exec.Command("go", "build", "-trimpath", "-o", plainProgram, "github.com/dkimbot/dkimbot/cmd/dkimbot")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is released
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		panic(err)
