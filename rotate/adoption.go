@@ -57,7 +57,7 @@ func (st State) Restarted() State {
 			}
 		}
 		fresh.Selectors[name] = &Selector{Past: past, Revoked: sel.Revoked, TTL: sel.TTL, Preceded: sel.Preceded,
-			PrecededTTL: sel.PrecededTTL, LastUsedAt: sel.LastUsedAt}
+			PrecededTTL: sel.PrecededTTL, LastUsedAt: sel.LastUsedAt, Drain: sel.Drain}
 	}
 	return fresh
 }

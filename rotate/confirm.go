@@ -161,7 +161,7 @@ func (st *State) Verified(selector string, now time.Time) {
 			sel.Past = append(sel.Past, sel.Key.ID)
 		}
 		sel.Past = sel.Past[max(0, len(sel.Past)-PastKeys):]
-		sel.Key, sel.Next = sel.Next, nil
+		sel.Key, sel.Next, sel.Drain = sel.Next, nil, 0
 		st.rested(selector)
 	}
 }
@@ -193,12 +193,16 @@ func (st *State) drainAgain(at time.Time) {
 // how long each signer may continue as before when it has been changed; nil: not at all.
 func (st *State) Heed(want Domain, seen Observation, lags map[string]time.Duration, now time.Time) bool {
 	st.noticed(seen)
+	st.Selectors[st.Active].Promised(want.Policy.Drain)
+	if st.Relied(st.Target) {
+		st.Selectors[st.Target].Promised(want.Policy.Drain)
+	}
 	for name, s := range seen.Selectors {
 		st.Disturbed(name, s, now)
 	}
 	st.watchFormer(want, seen, now)
 	st.StillUsed(want, seen, lags, now)
-	st.dismissed(want.Signers, now)
+	st.dismissed(want, now)
 	was := st.Phase
 	complete := st.CompleteSwitch(want.Signers, now)
 	st.AllLeft(was, want.Policy.Drain)
@@ -222,9 +226,14 @@ func (st *State) noticed(seen Observation) {
 // dismissed notes that some signers were taken out of the configuration: until now
 // each may have signed with what it confirmed. One that strayed, and did not confirm
 // that it came back, may have signed with the draining selector (I2, I10).
-func (st *State) dismissed(signers []string, now time.Time) {
+func (st *State) dismissed(want Domain, now time.Time) {
 	for name, c := range st.Signers {
-		switch left := !slices.Contains(signers, name); {
+		arrived := now.Add(-LongestDrain(st.Selectors, want.Policy))
+		if c.Left && !slices.Contains(want.Signers, name) && c.forgettable(st.Selector(c.Selector), arrived) {
+			delete(st.Signers, name)
+			continue
+		}
+		switch left := !slices.Contains(want.Signers, name); {
 		case !left:
 			c.Left, c.Silent = false, false
 		case c.Unsure:
@@ -237,6 +246,20 @@ func (st *State) dismissed(signers []string, now time.Time) {
 		}
 		st.Signers[name] = c
 	}
+}
+
+// forgettable reports whether nothing is left to say of a signer that was taken out of the configuration: it
+// left before then, and the key that it used at sel was replaced. Of one that did not answer then, and so
+// may sign with it, people are told until the next one is replaced, too.
+func (c Confirmed) forgettable(sel Selector, then time.Time) bool {
+	for _, key := range sel.keys() {
+		if key.ID == c.KeyID {
+			return false
+		}
+	}
+	last := len(sel.Past) - 1
+	replaced := slices.Contains(sel.Past, c.KeyID) && !(c.Silent && sel.Past[last] == c.KeyID)
+	return replaced && c.At.Before(then)
 }
 
 // completeSwitch enters the phase after a switch when all signers have confirmed

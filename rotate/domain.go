@@ -17,6 +17,9 @@ type Domain struct {
 	Signers  []string `json:"signers"`  // the signers' names in the configuration; every one must switch
 	Policy   Policy   `json:"policy"`
 
+	// Renamed has, by their names now, the names that signers had before.
+	Renamed map[string]string `json:"renamed,omitempty"`
+
 	// VerifyTimeout is how long a new record may take to show on every server
 	// before the attempt counts as failed and is retried later.
 	VerifyTimeout time.Duration `json:"verify_timeout"`

@@ -13,6 +13,9 @@ const Applied = codes.ActionApply
 // ClockSet is the kind of the event that says that the clock was set.
 const ClockSet = codes.ActionClock
 
+// Rename is the kind of the event that says that a signer has another name now.
+const Rename = codes.ActionRename
+
 // LeaseTaken is the kind of the event that says that a lease was taken over.
 const LeaseTaken = codes.ActionLease
 

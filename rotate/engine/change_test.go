@@ -110,6 +110,71 @@ func TestPolicyChanges(t *testing.T) {
 	}
 }
 
+// TestShorterDrainKeepsThePromise: mail is waited for as long as the policy said while it was signed, in
+// whatever phase the policy is changed, and a longer drain counts at once (I2). The next key has the new one.
+func TestShorterDrainKeepsThePromise(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		before   bool // the policy is changed before the switch, and not while the old key drains
+		to, want time.Duration
+	}{
+		{"shorter while draining", false, day, 7 * day},
+		{"shorter before the switch", true, day, 7 * day},
+		{"longer while draining", false, 12 * day, 12 * day},
+		{"longer before the switch", true, 12 * day, 12 * day},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w, d := newWorld(t, "mx1"), wanted("mx1")
+			w.settle(d)
+			w.pass(8 * day)
+			if c.before {
+				d.Policy.Drain = c.to
+				w.engine().Advance(t.Context(), d)
+			}
+			d.Asked = true
+			w.engine().Advance(t.Context(), d)
+			d.Asked, d.Policy.Drain = false, c.to
+			res := w.engine().Advance(t.Context(), d)
+			if res.Err != nil || res.State.Phase != rotate.Draining {
+				t.Fatalf("%v, phase %s", res.Err, res.State.Phase)
+			}
+			if got := res.State.Next.At.Sub(res.State.SwitchedAt); got != c.want {
+				t.Errorf("s1 is replaced %s after the switch, want %s: %s", got, c.want, res.State.Next.Reason.Message)
+			}
+			w.pass(c.want)
+			w.settle(d)
+			w.checkReady(d, "s2")
+			w.pass(30 * day)
+			d.Asked = true
+			w.engine().Advance(t.Context(), d)
+			d.Asked = false
+			res = w.engine().Advance(t.Context(), d)
+			if got := res.State.Next.At.Sub(res.State.SwitchedAt); c.to > day && got != c.to {
+				t.Errorf("s2 is replaced %s after the switch, want %s", got, c.to)
+			}
+		})
+	}
+}
+
+// TestShorterDrainCountsForTheNextKey: a key that signed under the shorter drain only is waited for that long.
+func TestShorterDrainCountsForTheNextKey(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	d.Policy.Drain = 3 * day
+	for _, want := range []time.Duration{7 * day, 3 * day} {
+		w.pass(30 * day)
+		d.Asked = true
+		w.engine().Advance(t.Context(), d)
+		d.Asked = false
+		st := w.state(d.Name)
+		if got := st.Next.At.Sub(st.SwitchedAt); st.Phase != rotate.Draining || got != want {
+			t.Errorf("phase %s, %s is replaced %s after the switch, want %s", st.Phase, st.Draining, got, want)
+		}
+		w.pass(want)
+		w.settle(d)
+	}
+}
+
 // TestSignersComeAndGo: a new signer is put to use beside the others, also one that
 // comes under another name.
 func TestSignersComeAndGo(t *testing.T) {

@@ -56,6 +56,12 @@ func (e *Engine) newRun(ctx context.Context, t Task, g *grant, held *lease.Held)
 	r := &run{engine: e, want: t.Domain, left: t.Request.In(have, t.Domain.Signers), adoption: t.Adoption,
 		grant: g, lease: held,
 		st: st.AsOf(now.At), stored: rotate.CopyState(have), fresh: map[string]*dkim.PrivateKey{}, keys: newKeyring(e.Keys)}
+	st, renamed := rotate.Renamed(r.st, t.Domain, now.At)
+	for i := range renamed {
+		renamed[i].By = e.Actor
+		e.notify(renamed[i])
+	}
+	r.st, r.unsaved = st, renamed
 	if ahead > 0 {
 		message := fmt.Sprintf("the machine's clock was set forward by %s; waits go by the time that has really passed",
 			rotate.Span(ahead.Round(time.Minute)))
@@ -314,7 +320,7 @@ func (r *run) drainBegun() []rotate.Event {
 	if r.st.Phase != rotate.Draining || r.st.Leaked(r.st.Draining) {
 		return nil
 	}
-	until := r.st.SwitchedAt.Add(r.want.Policy.Drain).UTC().Format(time.RFC3339)
+	until := r.st.SwitchedAt.Add(r.st.Selector(r.st.Draining).DrainUnder(r.want.Policy)).UTC().Format(time.RFC3339)
 	return []rotate.Event{r.event(rotate.Step{Kind: rotate.Drain, Selector: r.st.Draining}, codes.OutcomeDone,
 		"begun; until "+until)}
 }

@@ -188,6 +188,7 @@ func (r *run) activate(ctx context.Context, s rotate.Step) error {
 		}
 	}
 	r.st.Leaving(s.Signer, r.seen.Signers[s.Signer])
+	r.st.Selectors[s.Selector].Promised(r.want.Policy.Drain)
 	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Activate, Selector: s.Selector, Signer: s.Signer,
 		KeyID: key.ID}); err != nil {
 		return err

@@ -12,13 +12,15 @@ import (
 
 // draining waits until no mail in flight needs the old key, then replaces it.
 func (p *planner) draining(busy bool) {
-	s, until := p.Have.Draining, p.Have.SwitchedAt.Add(p.Want.Policy.Drain)
+	s := p.Have.Draining
+	drain := p.Have.Selector(s).DrainUnder(p.Want.Policy)
+	until := p.Have.SwitchedAt.Add(drain)
 	leaked := p.Have.Leaked(s)
 	over := leaked || p.Replaced(s) || !p.Now.Before(until)
 	if len(p.Astray()) > 0 && !p.Replaced(s) && !leaked {
 		// A signer that strayed may have signed with the old selector until now:
 		// the drain starts again when it has come back (I2, I10).
-		over, until = false, p.Now.Add(p.Want.Policy.Drain)
+		over, until = false, p.Now.Add(drain)
 	}
 	switch {
 	case leaked:
@@ -45,9 +47,13 @@ func (p *planner) draining(busy bool) {
 
 // drain plans the wait for mail that was signed with selector s.
 func (d *draft) drain(s string, until time.Time) rotate.Reason {
+	drain, promised := d.Have.Selector(s).DrainUnder(d.Want.Policy), ""
+	if drain > d.Want.Policy.Drain {
+		promised = ", which was the drain while it signed,"
+	}
 	why := rotate.Reason{Code: codes.Drain,
 		Message: fmt.Sprintf("mail signed with %s may be in flight, and receivers may keep its key, "+
-			"for %s after the last signer's switch; then %s gets a fresh key", s, rotate.Span(d.Want.Policy.Drain), s)}
+			"for %s%s after the last signer's switch; then %s gets a fresh key", s, rotate.Span(drain), promised, s)}
 	d.step(rotate.Step{Kind: rotate.Drain, Selector: s, Target: d.Name(s).String(), NotBefore: until, Reason: why})
 	return why
 }

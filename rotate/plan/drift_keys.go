@@ -20,12 +20,12 @@ func (d *draft) unread(selectors ...string) bool {
 // quiet returns from when on no mail in flight needs the standby's key: the drain
 // after the last signer was brought to the active one, or back to it, or was taken out
 // of the configuration (I2, I10).
-func (j *draft) quiet() time.Time {
+func (j *draft) quiet(standby string) time.Time {
 	last := j.Have.SwitchedAt
 	for _, c := range j.Have.Signers {
 		if c.At.After(last) {
 			last = c.At
 		}
 	}
-	return last.Add(j.Want.Policy.Drain)
+	return last.Add(j.Have.Selector(standby).DrainUnder(j.Want.Policy))
 }

@@ -92,7 +92,7 @@ func releasedCases() []planCase {
 		}, reason: "purge", next: "revoke s1 7d purge", steps: "revoke s1@7d, revoke s2@7d, destroy s1@7d, destroy s2@7d",
 			warns: "mx2 does not tell"},
 		{name: "released, purge, used, no drain", scene: plantest.Ready,
-			change: func(s *scene) { s.Purging(-10*day, true); s.Want.Policy.Drain = 0 },
+			change: func(s *scene) { s.Purging(-10*day, true); s.Undrained() },
 			reason: "purge", next: "revoke s1 1m purge", steps: "revoke s1@1m, revoke s2@1m, destroy s1@1m, destroy s2@1m",
 			warns: "mx1 signs with s1"},
 		{name: "released, purge, a signer is not listed any more", scene: plantest.Ready, change: func(s *scene) {

@@ -87,14 +87,16 @@ func checkPublish(s *scene, t *rapid.T, step rotate.Step) {
 		}
 	}
 	for name, c := range s.Have.Signers {
-		if s.Have.Phase == rotate.Ready && c.At.Before(s.Now.Add(day)) && s.Now.Before(c.At.Add(s.Want.Policy.Drain)) {
+		if s.Have.Phase == rotate.Ready && c.At.Before(s.Now.Add(day)) &&
+			s.Now.Before(c.At.Add(s.Have.Selector(step.Selector).DrainUnder(s.Want.Policy))) {
 			t.Fatalf("I2: the standby %s is replaced, and %s came to the active one at %s", step.Selector, name, c.At)
 		}
 	}
 	public := sel.Next != nil && (!sel.Next.PublishedAt.IsZero() ||
 		slices.Contains(s.Seen.Selectors[step.Selector].Sight.Values, sel.Next.Record))
-	if !public && s.Now.Before(s.Have.SwitchedAt.Add(s.Want.Policy.Drain)) && s.Have.SwitchedAt.Before(s.Now.Add(day)) {
-		t.Fatalf("I2: %s is replaced, and drains until %s", step.Selector, s.Have.SwitchedAt.Add(s.Want.Policy.Drain))
+	until := s.Have.SwitchedAt.Add(s.Have.Selector(step.Selector).DrainUnder(s.Want.Policy))
+	if !public && s.Now.Before(until) && s.Have.SwitchedAt.Before(s.Now.Add(day)) {
+		t.Fatalf("I2: %s is replaced, and drains until %s", step.Selector, until)
 	}
 }
 

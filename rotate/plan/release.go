@@ -32,7 +32,7 @@ func giveRelease(p *planner, o rotate.Release, st *rotate.State) ([]rotate.Event
 	message := "handed back; records, keys and signers stay as they are"
 	if st.Released.Purge {
 		message = "handed back; records and keys are cleared away when no signer has used them for " +
-			rotate.Span(p.Want.Policy.Drain)
+			rotate.Span(rotate.LongestDrain(p.Have.Selectors, p.Want.Policy))
 	}
 	return []rotate.Event{{Kind: rotate.LetGo, Selector: st.Active, Message: message}}, nil
 }
@@ -115,15 +115,16 @@ func (p *planner) purge(r rotate.HandedBack) {
 	}
 	p.duty = rotate.Turn
 	why := rotate.Reason{Code: codes.Purge,
-		Message: fmt.Sprintf("the domain was handed back; what dkimbot made is cleared away when no signer has signed with it for %s", rotate.Span(p.Want.Policy.Drain))}
+		Message: fmt.Sprintf("the domain was handed back; what dkimbot made is cleared away "+
+			"when no signer has signed with it for %s", rotate.Span(rotate.LongestDrain(p.Have.Selectors, p.Want.Policy)))}
 	p.plan.Reason = why
-	until := r.LastUsed.Add(p.Want.Policy.Drain)
+	until := r.LastUsed.Add(rotate.LongestDrain(p.Have.Selectors, p.Want.Policy))
 	if users := p.usersOfOurs(); len(users) > 0 {
 		if !until.After(p.Now) { // a laboratory's drain of nothing
 			until = p.Now.Add(time.Minute)
 		}
 		p.warning("%s; nothing is cleared away before no signer has signed with it for %s: let them sign with something else",
-			strings.Join(users, ", "), rotate.Span(p.Want.Policy.Drain))
+			strings.Join(users, ", "), rotate.Span(rotate.LongestDrain(p.Have.Selectors, p.Want.Policy)))
 	}
 	p.warnDismissed()
 	for _, s := range p.Keyed() {

@@ -67,7 +67,7 @@ func (p *planner) rotate(standby string) {
 	p.plan.Switches = true
 	p.duty = rotate.Turn
 	p.use(standby, time.Time{}, why)
-	p.drain(p.Have.Active, p.Now.Add(p.Want.Policy.Drain))
+	p.drain(p.Have.Active, p.Now.Add(p.Have.Selector(p.Have.Active).DrainUnder(p.Want.Policy)))
 }
 
 // switching carries on a switch that not every signer has confirmed yet.
@@ -88,6 +88,6 @@ func (p *planner) switching(busy bool) {
 		}
 		p.duty = rotate.Turn
 		p.use(target, p.usable(target), why)
-		p.drain(p.Have.Active, p.Now.Add(p.Want.Policy.Drain))
+		p.drain(p.Have.Active, p.Now.Add(p.Have.Selector(p.Have.Active).DrainUnder(p.Want.Policy)))
 	}
 }

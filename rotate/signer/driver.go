@@ -38,7 +38,14 @@ type Signer interface {
 // Config is one configured signer.
 type Config struct {
 	Name     string // in the configuration, for people
+	Was      string // the name that it had before; "" for none
 	Settings Settings
+}
+
+// Renamer is implemented by signers that leave their names where they write.
+type Renamer interface {
+	// KnownAs says which name the signer had before: what it left under that is its own.
+	KnownAs(was string)
 }
 
 // Open makes the signer. Errors are faults.
@@ -50,7 +57,11 @@ func (c Config) Open() (Signer, error) {
 	if err := Check(c.Name, c.Settings, secrets); err != nil {
 		return nil, err
 	}
-	return c.Settings.Open(c.Name, secrets)
+	s, err := c.Settings.Open(c.Name, secrets)
+	if renamed, ok := s.(Renamer); ok && err == nil && c.Was != "" {
+		renamed.KnownAs(c.Was)
+	}
+	return s, err
 }
 
 // Check reports as a fault what is wrong with the settings of the signer of that name.

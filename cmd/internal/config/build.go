@@ -21,8 +21,9 @@ type builder struct {
 	verify         verifyLayer
 	providerVerify map[string]verifyLayer
 	drivers        Drivers
-	claims         map[string]string                     // what must be used once -> where it is used
-	records        map[string]string                     // names of key records -> their domain
+	claims         map[string]string // what must be used once -> where it is used
+	records        map[string]string // names of key records -> their domain
+	renamed        []renamedSigner
 	known          struct{ providers, signers []string } // the names, right or wrong
 }
 
@@ -51,6 +52,7 @@ func (b *builder) build(s *node.Section) {
 			b.Signers[name] = d
 		}
 	}
+	b.checkRenamed()
 	b.readLimits(s.Sub("limits"))
 	b.policies(s)
 	if s.Blank("domains") {
@@ -117,6 +119,7 @@ func (b *builder) domain(s *node.Section) {
 	d.Name = name
 	d.Provider = b.domainProvider(s)
 	d.Signers = b.domainSigners(s)
+	d.Renamed = b.renames(d.Signers)
 	d.PolicyName = s.Text("policy", "default")
 	policy, ok := b.Policies[d.PolicyName]
 	if !ok {

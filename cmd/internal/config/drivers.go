@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -41,8 +42,51 @@ func (b *builder) readSigner(name string, s *node.Section) (signer.Config, bool)
 		return signer.Config{}, false
 	}
 	s.Read(found, b.claims)
+	c := signer.Config{Name: name, Was: s.Text("was", ""), Settings: found}
+	if v := s.Get("was"); c.Was != "" {
+		b.renamed = append(b.renamed, renamedSigner{c, v})
+	}
 	s.Done()
-	return signer.Config{Name: name, Settings: found}, true
+	return c, true
+}
+
+// renamedSigner is a signer that had another name, and where that is said.
+type renamedSigner struct {
+	signer.Config
+	at node.Value
+}
+
+// checkRenamed refuses a former name that is another signer's: what is known under it would count for two.
+func (b *builder) checkRenamed() {
+	first := map[string]string{}
+	for _, r := range b.renamed {
+		switch {
+		case r.Was == r.Name:
+			r.at.Fail("is the signer's name", "write the name that it had before, or leave was out")
+		case slices.Contains(b.known.signers, r.Was):
+			r.at.Fail(fmt.Sprintf("signer %s is still listed", r.Was),
+				"a signer that was renamed has no entry under its former name: take one of the two out")
+		case first[r.Was] != "":
+			r.at.Fail(fmt.Sprintf("signer %s was called %s, too", first[r.Was], r.Was),
+				"only one of the two can be the same signer as before: take was out at the other")
+		default:
+			first[r.Was] = r.Name
+		}
+	}
+}
+
+// renames returns those of the signers that had another name, with it.
+func (b *builder) renames(signers []string) map[string]string {
+	var out map[string]string
+	for _, name := range signers {
+		if was := b.Signers[name].Was; was != "" {
+			if out == nil {
+				out = map[string]string{}
+			}
+			out[name] = was
+		}
+	}
+	return out
 }
 
 // driver returns the one of all whose name stands at the key driver.

@@ -133,5 +133,6 @@ func providerGroup() Group {
 func signerGroup() Group {
 	return Group{Path: "signers.NAME", Meaning: "what signs mail, on one host", Fields: []settings.Field{
 		{Key: "driver", Need: "needed", Meaning: "the kind of signer"},
+		{Key: "was", Meaning: "the name that the signer had before, when it was renamed; see dkimbot-changes(7)"},
 	}}
 }

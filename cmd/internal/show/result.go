@@ -119,7 +119,8 @@ func did(e rotate.Event) string {
 			return e.Selector + ": " + e.Message
 		}
 		return fmt.Sprintf("%s: %s was noted as compromised", e.Selector, key)
-	case rotate.RollBack, rotate.Resume, rotate.LetGo, rotate.PutOnHold, rotate.TakeOff, rotate.Believe:
+	case rotate.RollBack, rotate.Resume, rotate.LetGo, rotate.PutOnHold, rotate.TakeOff, rotate.Believe,
+		rotate.Rename:
 		return e.Message
 	case rotate.Applied:
 		return e.Message + "; it can't be applied again"

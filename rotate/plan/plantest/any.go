@@ -41,6 +41,11 @@ func (s *Scene) distort(t *rapid.T) {
 			s.Want.Policy.Drain, s.Want.Policy.Settle = time.Duration(rapid.IntRange(0, 9).Draw(t, "drain"))*day,
 				time.Duration(rapid.IntRange(0, 9).Draw(t, "settle"))*day
 		},
+		"promised": func() {
+			if promised := rapid.IntRange(0, 20).Draw(t, "promised"); s.Have.Selectors[selector] != nil {
+				s.Have.Selectors[selector].Drain = time.Duration(promised) * day
+			}
+		},
 		"reorder": func() {
 			s.Want.Policy.Selectors[0], s.Want.Policy.Selectors[1] = s.Want.Policy.Selectors[1], s.Want.Policy.Selectors[0]
 		},

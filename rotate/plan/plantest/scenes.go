@@ -57,7 +57,8 @@ func New() *Scene {
 func Ready() *Scene {
 	s := New()
 	s.Have.Phase, s.Have.Active, s.Have.SwitchedAt, s.Have.Revision = rotate.Ready, "s1", LongAgo, 9
-	s.Have.Selectors = map[string]*rotate.Selector{"s1": {Key: KeyAt(0)}, "s2": {Key: KeyAt(1)}}
+	s.Have.Selectors = map[string]*rotate.Selector{"s1": {Key: KeyAt(0), Drain: s.Want.Policy.Drain},
+		"s2": {Key: KeyAt(1), Drain: s.Want.Policy.Drain}}
 	s.Have.Signers = map[string]rotate.Confirmed{}
 	for i, name := range []string{"s1", "s2"} {
 		s.Show(name, s.Have.Selectors[name].Key.Record)
@@ -67,6 +68,14 @@ func Ready() *Scene {
 	s.Want.Policy.Schedule = "0 4 25 * *"
 	s.Have.SwitchedAt = Now.Add(-10 * day)
 	return s
+}
+
+// Undrained makes the drain nothing, today and while the keys signed.
+func (s *Scene) Undrained() {
+	s.Want.Policy.Drain = 0
+	for _, sel := range s.Have.Selectors {
+		sel.Drain = 0
+	}
 }
 
 // Bootstrapping returns the scene in which both records are there, nothing signs yet.

@@ -161,16 +161,16 @@ func Damaged(path string, err error) error {
 }
 
 // Claim makes the block in a table this signer's, unless it is another's: two that take turns
-// on one host would each undo what the other did (I8). program is the daemon, files are all that hold such a block.
-func (t *Table) Claim(signer, program, path string, files ...string) error {
-	if t.Signer != "" && t.Signer != signer {
+// on one host would each undo what the other did (I8). was is the name that the signer had before, "" for none;
+// program is the daemon.
+func (t *Table) Claim(signer, was, program, path string) error {
+	if t.Signer != "" && t.Signer != signer && t.Signer != was {
 		return &fault.Error{Kind: fault.Refused, Code: codes.OtherSigner,
 			What: "edit table " + path + " for signer " + signer,
 			Err:  fmt.Errorf("its block belongs to signer %q", t.Signer),
 			Hint: fmt.Sprintf("one %s is one signer, under one name, in one configuration: "+
 				"call it %s, or let only one of them change these tables; "+
-				"where it was renamed, write %q for %q in the line that begins with %q, in %s", program, t.Signer, signer,
-				t.Signer, Begin, strings.Join(files, " and "))}
+				"where it was renamed, write was: %s for signer %s in the configuration", program, t.Signer, t.Signer, signer)}
 	}
 	t.Signer = signer
 	return nil

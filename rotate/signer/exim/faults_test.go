@@ -161,3 +161,24 @@ func TestPlanted(t *testing.T) {
 		})
 	}
 }
+
+// TestRenamed: a block with the signer's former name is its own, and gets the new one with the next change.
+func TestRenamed(t *testing.T) {
+	e := signertest.StartExim(t)
+	keys := signertest.Keys(t, 2)
+	before := newSigner(t, e, nil)
+	if err := before.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s1", keys[0])}); err != nil {
+		t.Fatal(err)
+	}
+	s := newSigner(t, e, func(c *Config) { c.Name = "mail" })
+	s.KnownAs(before.cfg.Name)
+	if used, err := s.Active(t.Context(), []string{"a.example"}); err != nil || used["a.example"].Selector != "s1" {
+		t.Errorf("%v, %v", used, err)
+	}
+	if err := s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s2", keys[1])}); err != nil {
+		t.Fatal(err)
+	}
+	if text := string(read(t, e.Table)); !strings.HasPrefix(text, format.FirstLine("mail")) {
+		t.Errorf("the table:\n%s", text)
+	}
+}

@@ -133,7 +133,8 @@ type batch struct {
 	view     tablesView
 	marker   pending
 	foreign  foreignLines
-	// unclaimed says that an older version wrote a block: it gets our name with the next change.
+	// unclaimed says that an older version wrote a block, or this signer under its former name: it gets our name
+	// with the next change.
 	unclaimed bool
 	own       map[string][]string // domain to the KeyTable names that are ours
 }

@@ -344,11 +344,18 @@ func TestOtherSigner(t *testing.T) {
 		t.Error("the tables were changed")
 	}
 	wantSelectors(t, d, "a.example", "s1")
-	for _, path := range []string{d.KeyTable, d.SigningTable} {
-		write(t, path, strings.Replace(read(t, path), `"mx1"`, `"mail"`, 1))
+	renamed.KnownAs("mx1")
+	if whichever, each := renamed.Screen(t.Context(), []dkim.SigningKey{s2}); whichever != nil || len(each) > 0 {
+		t.Errorf("before the switch: %v, %v", whichever, each)
+	}
+	if read(t, d.KeyTable)+read(t, d.SigningTable) != tables {
+		t.Error("the tables were changed by a question")
 	}
 	activate(t, renamed, s2)
 	wantSelectors(t, d, "a.example", "s2")
+	if text := read(t, d.KeyTable); !strings.HasPrefix(text, flat.FirstLine("mail")) {
+		t.Errorf("KeyTable:\n%s", text)
+	}
 
 	// A block of an older version names nobody, and becomes whose it is.
 	for _, path := range []string{d.KeyTable, d.SigningTable} {

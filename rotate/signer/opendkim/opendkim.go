@@ -15,7 +15,8 @@ type Signer struct {
 	cfg        Config
 	keyTable   string // paths, without prefix
 	signTable  string
-	refile     bool // the SigningTable's type
+	refile     bool   // the SigningTable's type
+	was        string // the name that it had before
 	socket     milter.Socket
 	store      *keyfiles.Store              // the key files
 	beforeStep func(operation string) error // tests stop here; nil otherwise
@@ -50,3 +51,6 @@ func (s *Signer) step(operation string) error {
 	}
 	return s.beforeStep(operation)
 }
+
+// KnownAs makes a block in the tables that has the signer's former name its own.
+func (s *Signer) KnownAs(was string) { s.was = was }

@@ -58,11 +58,11 @@ func (b *batch) readTables() error {
 
 // claim makes the block in a table this signer's, unless it is another's.
 func (b *batch) claim(path string, t *table) error {
-	older := t.Signer == "" && len(t.Ours) > 0
-	if err := t.Claim(b.cfg.Name, "OpenDKIM", path, b.keyTable, b.signTable); err != nil {
+	anothers := t.Signer != b.cfg.Name && len(t.Ours) > 0
+	if err := t.Claim(b.cfg.Name, b.was, "OpenDKIM", path); err != nil {
 		return err
 	}
-	b.unclaimed = b.unclaimed || older
+	b.unclaimed = b.unclaimed || anothers
 	return nil
 }
 

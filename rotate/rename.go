@@ -1,0 +1,66 @@
+package rotate
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+)
+
+// Renamed returns the state with what is known of signers under the names that they had before noted under
+// those that the configuration gives them now, and an event for each.
+func Renamed(st State, want Domain, now time.Time) (State, []Event) {
+	var events []Event
+	for _, name := range slices.Sorted(maps.Keys(want.Renamed)) {
+		was := want.Renamed[name]
+		if !slices.Contains(want.Signers, name) || slices.Contains(want.Signers, was) || !follows(st, name, was) {
+			continue
+		}
+		st = CopyState(st)
+		rename(&st, was, name)
+		events = append(events, Event{Domain: st.Domain, At: now, Kind: Rename, Signer: name,
+			Outcome: codes.OutcomeDone, Phase: st.Phase,
+			Message: fmt.Sprintf("signer %s was called %s: what is known of %s counts for it", name, was, was)})
+	}
+	return st, events
+}
+
+// follows reports whether something is known of a signer under its earlier name. What two signers that were
+// both listed until now confirmed is never taken for one: the earlier one is dismissed first.
+func follows(st State, name, was string) bool {
+	c, known := st.Signers[was]
+	_, both := st.Signers[name]
+	return known && (!both || c.Left) || slices.Contains(st.Held, was) ||
+		slices.ContainsFunc(st.Former, func(f Former) bool { return f.Signer == was })
+}
+
+// rename notes what is known of a signer under another name.
+func rename(st *State, was, name string) {
+	if c, known := st.Signers[was]; known {
+		if _, both := st.Signers[name]; !both {
+			c.Unsure, c.Left, c.Silent = c.Unsure || c.Left, false, false // nobody asked it since it left
+			st.Signers[name] = c
+		}
+		delete(st.Signers, was)
+	}
+	if i := slices.Index(st.Held, was); i >= 0 {
+		st.Held[i] = name
+	}
+	for i := range st.Former {
+		if st.Former[i].Signer == was {
+			st.Former[i].Signer = name
+		}
+	}
+	st.Drift = slices.DeleteFunc(st.Drift,
+		func(f Finding) bool { return f.Signer == was && f.Code == codes.SignerLeftOver })
+	for i := range st.Drift {
+		if st.Drift[i].Signer == was {
+			st.Drift[i].Signer = name
+		}
+	}
+	if st.Intent != nil && st.Intent.Signer == was {
+		st.Intent.Signer = name
+	}
+}
