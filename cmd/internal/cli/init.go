@@ -32,14 +32,14 @@ func (p *program) initCommand() *cobra.Command {
 		Short: "Write a first configuration from what is found on this host",
 		Long: `Write a first configuration from what is found on this host.
 
-Looks for OpenDKIM: its configuration, the tables in it, the domains and selectors that it
-signs with. Where the domains' DNS is can't be found out: on a terminal you are asked,
+Looks for OpenDKIM and Exim: how they are set up, and the domains, selectors and keys that
+they sign with. Where the domains' DNS is can't be found out: on a terminal you are asked,
 elsewhere give --dns and what that driver needs by --set.
 
 The configuration is valid when it is written; what is not is told, and nothing is written. The
 domains stand in it as comments, each with the selector and key that it is signed with today
 and the command that keeps them. Where a program has to be set up otherwise first, such as an
-OpenDKIM with one key and without tables, the commands for that stand there, too.
+OpenDKIM with one key and without tables, how to do that stands there, too.
 
 Nothing else is changed. A file that is there already is never overwritten.
 
@@ -81,7 +81,7 @@ func (p *program) init(cmd *cobra.Command, f initFlags) error {
 			"it stays as it is; give another file by --out, or - to see what would be written")
 	}
 	ctx := cmd.Context()
-	signers := setup.Find(ctx, setup.Host{Root: f.root})
+	signers := setup.Find(ctx, setup.At(f.root))
 	p.showFound(signers)
 	account, err := p.account(cmd, f, signers)
 	if err != nil {

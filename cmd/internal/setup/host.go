@@ -2,9 +2,12 @@ package setup
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
+	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/child"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
@@ -14,6 +17,23 @@ const most = 4 << 20
 // Host is a machine, or a copy of its files.
 type Host struct {
 	Root string // where its files are; "/" for this machine
+	// Ask runs a program of the host that prints its configuration; nil where no program can be asked.
+	Ask func(ctx context.Context, program string, args ...string) ([]byte, error)
+}
+
+// askTime is how long a program may take to print its configuration.
+const askTime = 30 * time.Second
+
+// At returns the host whose files are below root. Only this machine's programs can be asked.
+func At(root string) Host {
+	h := Host{Root: root}
+	if h.here() {
+		h.Ask = func(ctx context.Context, program string, args ...string) ([]byte, error) {
+			res, err := child.Run(ctx, child.Program{Argv: append([]string{program}, args...), Timeout: askTime})
+			return res.Stdout, err
+		}
+	}
+	return h
 }
 
 // here reports whether the host is this machine, whose programs can be asked.

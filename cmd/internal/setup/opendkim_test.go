@@ -246,11 +246,14 @@ func TestStockOpenDKIMComesToTables(t *testing.T) {
 // Whatever stands in opendkim.conf, what is made of it is a valid configuration.
 func TestAnyOpenDKIMIsMadeValid(t *testing.T) {
 	h := host(t, map[string]string{"/etc/opendkim/more.conf": tables})
-	words := []string{"", "/etc/k", "refile:/x y", "csl:a,b", "file:relative", "a.example, b.example", "s1", "../s", "inet:8891",
-		"inet6:1@[::1]", "local:/run/x", "yes", "no", "v", "'; rm #", "%", "*", "opendkim:", "/a b\tc", "Größe", "\x01", "]", "x: y"}
+	words := []string{"", "/etc/k", "refile:/x y", "csl:a,b", "file:relative", "a.example, b.example", "s1",
+		"../s", "inet:8891",
+		"inet6:1@[::1]", "local:/run/x", "yes", "no", "v", "'; rm #", "%", "*", "opendkim:", "/a b\tc", "Größe",
+		"\x01", "]", "x: y"}
 	rapid.Check(t, func(r *rapid.T) {
 		line := rapid.Custom(func(r *rapid.T) string {
-			return rapid.SampledFrom([]string{"KeyTable", "SigningTable", "Domain", "Selector", "KeyFile", "Socket", "UserID", "PidFile",
+			return rapid.SampledFrom([]string{"KeyTable", "SigningTable", "Domain", "Selector", "KeyFile", "Socket",
+				"UserID", "PidFile",
 				"RequireSafeKeys", "SubDomains", "Mode", "Include"}).Draw(r, "key") + " " +
 				rapid.OneOf(rapid.SampledFrom(words), rapid.StringMatching(`[!-~ ]{0,12}`)).Draw(r, "value")
 		})

@@ -1,0 +1,138 @@
+package setup
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/signer/exim"
+)
+
+// findExim asks Exim for its configuration: its own language of macros and includes is best read by itself.
+func findExim(ctx context.Context, h Host) []Signer {
+	program := h.first("/usr/sbin/exim4", "/usr/sbin/exim", "/usr/local/sbin/exim4", "/usr/local/sbin/exim",
+		"/usr/exim/bin/exim")
+	if program == "" {
+		return nil
+	}
+	s := Signer{Name: "exim", Program: "Exim", From: program}
+	if h.Ask == nil {
+		s.Remarks = append(s.Remarks, "its configuration is read by Exim itself: run 'dkimbot init' on that host.")
+		return []Signer{s}
+	}
+	out, err := h.Ask(ctx, program, "-bP", "transports")
+	if err != nil {
+		s.Remarks = append(s.Remarks, fmt.Sprintf("'%s -bP transports' has failed: %v. "+
+			"Run 'dkimbot init' as root.", program, err))
+		return []Signer{s}
+	}
+	user, _ := h.Ask(ctx, program, "-bP", "exim_user") // Debian's, where it does not say
+	_, owner, _ := strings.Cut(strings.TrimSpace(string(user)), " = ")
+	signing := signingTransports(out)
+	if len(signing) == 0 {
+		return nil // it signs nothing: something else does, if anything
+	}
+	s.exim(h, signing, cmp.Or(strings.TrimSpace(owner), "Debian-exim"))
+	return []Signer{s}
+}
+
+// transport is one of Exim's that signs.
+type transport struct{ name, domain, selector, key string }
+
+// signingTransports reads what 'exim -bP transports' prints.
+func signingTransports(out []byte) (all []transport) {
+	var t transport
+	done := func() {
+		if t.key != "" {
+			all = append(all, t)
+		}
+	}
+	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
+		line := lines.Text()
+		if name, found := strings.CutSuffix(line, " transport:"); found {
+			done()
+			t = transport{name: name}
+			continue
+		}
+		key, value, _ := strings.Cut(line, " = ")
+		switch key {
+		case "dkim_domain":
+			t.domain = strings.TrimSpace(value)
+		case "dkim_selector":
+			t.selector = strings.TrimSpace(value)
+		case "dkim_private_key":
+			t.key = strings.TrimSpace(value)
+		}
+	}
+	done()
+	return all
+}
+
+// lookedUp finds the file that a value is looked up in.
+var lookedUp = regexp.MustCompile(`lsearch\*?\{([^{}$]+)\}`)
+
+// exim reads transports. All that read one lookup file are one signer; what else signs has to come to that file first.
+func (s *Signer) exim(h Host, signing []transport, owner string) {
+	dir := cmp.Or(h.first("/etc/exim4", "/etc/exim"), "/etc/exim4")
+	table := ""
+	for _, t := range signing {
+		if found := lookedUp.FindStringSubmatch(t.key); found != nil && table == "" {
+			table = found[1]
+		}
+	}
+	if table != "" {
+		s.eximTable(h, table)
+	}
+	at := cmp.Or(table, filepath.Join(dir, "dkim.table"))
+	for _, t := range signing {
+		if !lookedUp.MatchString(t.key) {
+			s.eximFixed(h, t, at)
+		}
+	}
+	s.Keys = s.usable(exim.Defaults(), []Pair{{"driver", "exim"}, {"key_dir", filepath.Join(dir, "dkim")}, {"table", at},
+		{"owner", owner}})
+}
+
+func (s *Signer) eximTable(h Host, table string) {
+	keys, err := exim.ReadExisting(h.at(table))
+	if err != nil {
+		s.Remarks = append(s.Remarks, err.Error()+".")
+	}
+	for _, k := range keys {
+		s.Domains = append(s.Domains, Domain{Name: k.Domain, Selector: k.Selector, Key: k.Path, Bits: h.bits(k.Path),
+			Adopt: []string{"--key-file", k.Path, "--selector", k.Selector}})
+	}
+}
+
+// eximFixed says how a transport that does not look its key up in a file comes to it.
+func (s *Signer) eximFixed(h Host, t transport, table string) {
+	if len(s.Before) == 0 {
+		s.Before = []string{"# dkimbot switches Exim by writing a lookup file. Let each transport that signs read it; " +
+			"key and selector stay."}
+	}
+	domain, errDomain := dkim.ParseDomain(t.domain)
+	selector, errSelector := dkim.ParseSelector(t.selector)
+	known := slices.ContainsFunc(s.Domains, func(d Domain) bool { return d.Name == domain })
+	switch {
+	case errDomain != nil || errSelector != nil || !filepath.IsAbs(t.key):
+		s.Before = append(s.Before, "# Write a line for each domain of the transport "+t.name+" into "+table+":",
+			"#   example.com: selector=mail privkey=/path/of/the/key.pem")
+	case !known:
+		s.Domains = append(s.Domains, Domain{Name: domain, Selector: selector, Key: t.key, Bits: h.bits(t.key),
+			Adopt: []string{"--key-file", t.key, "--selector", selector}})
+		s.Before = append(s.Before, fmt.Sprintf("echo %s >>%s",
+			quoted(fmt.Sprintf("%s: selector=%s privkey=%s", domain, selector, t.key)), table))
+	}
+	s.Before = append(s.Before, "# Then, in the transport "+t.name+", in the place of its dkim_ values:")
+	for _, line := range exim.Transport(table) {
+		s.Before = append(s.Before, "#   "+line)
+	}
+	s.Before = append(s.Before, "# and let Exim read its configuration again, this once.")
+}
