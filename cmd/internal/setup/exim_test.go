@@ -102,8 +102,8 @@ func TestOtherExims(t *testing.T) {
 		err  error
 		want string
 	}{
-		"no signing":    {out: "remote transport:\ndkim_domain = \ndkim_private_key = \n"},
-		"it fails":      {err: errors.New("permission denied"), want: "-bP transports' has failed"},
+		"no signing": {out: "remote transport:\ndkim_domain = \ndkim_private_key = \n"},
+		"it fails":   {err: errors.New("permission denied"), want: "-bP transports' has failed"},
 		"an expression": {out: "a transport:\ndkim_domain = x\ndkim_selector = y\n" +
 			"dkim_private_key = ${if exists{/k}{/k}{}}\n", want: "# Write a line for each domain of the transport a"},
 	} {

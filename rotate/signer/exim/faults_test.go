@@ -182,3 +182,9 @@ func TestRenamed(t *testing.T) {
 		t.Errorf("the table:\n%s", text)
 	}
 }
+
+// TestUnreadableExisting: a lookup file that can't be read is named.
+func TestUnreadableExisting(t *testing.T) {
+	_, err := ReadExisting(t.TempDir())
+	faulttest.Shown(t, err)
+}
