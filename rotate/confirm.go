@@ -97,7 +97,7 @@ func (st *State) Begin(i Intent, p Policy) {
 		st.knows(p.Selectors)
 	case st.Phase == Draining && i.Kind == StoreKey:
 		st.Enter(Replacing)
-	case st.Phase == Ready && i.Kind == StoreKey: // the standby's private key was lost
+	case st.Phase == Ready && i.Kind == StoreKey: // the standby's private key was lost, or is to be another one
 		st.Enter(Replacing)
 		st.Draining = i.Selector
 	case st.Phase == Ready && i.Kind == Activate && i.Selector != st.Active:
@@ -161,7 +161,7 @@ func (st *State) Verified(selector string, now time.Time) {
 			sel.Past = append(sel.Past, sel.Key.ID)
 		}
 		sel.Past = sel.Past[max(0, len(sel.Past)-PastKeys):]
-		sel.Key, sel.Next, sel.Drain = sel.Next, nil, 0
+		sel.Key, sel.Next, sel.Drain, sel.Renew = sel.Next, nil, 0, false
 		st.rested(selector)
 	}
 }

@@ -30,6 +30,7 @@ type Observation struct {
 	Selectors map[string]SelectorSeen
 	Signers   map[string]SignerSeen
 	Fetchers  map[string]bool // signers that fetch private keys themselves
+	Unmixed   map[string]bool // signers that sign with RSA keys, or with Ed25519 keys, and not with either in turn
 }
 
 // destroyed notes that a private key is gone since the keystore was asked.

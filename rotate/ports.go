@@ -79,6 +79,11 @@ type Fetcher interface {
 	Fetches() bool
 }
 
+// Unmixed is implemented by signers that sign with one algorithm, whatever the key is: RSA keys, or Ed25519 keys.
+type Unmixed interface {
+	Unmixed() bool
+}
+
 // Screener is implemented by signers that can tell beforehand that they would refuse a switch.
 type Screener interface {
 	// Screen returns what would keep Activate from changing what the domains are signed with, whichever key

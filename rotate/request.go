@@ -33,7 +33,7 @@ type Ignore struct {
 }
 
 // Instruction is what a person tells dkimbot to do with a domain beside its schedule:
-// Rollback, Distrust, Release, Reclaim, Hold, Unhold or Carry. It is plain data. An instruction only
+// Rollback, Distrust, Release, Reclaim, Hold, Unhold, Renew or Carry. It is plain data. An instruction only
 // changes what the state wants; the planner plans from it like from everything else, so
 // what can't be done at once is tried again until it is done.
 type Instruction interface {
@@ -49,6 +49,8 @@ const (
 	PutOnHold = codes.ActionHold
 	TakeOff   = codes.ActionUnhold
 	Resume    = codes.ActionResume // a switch that a partial rollback paused continues
+
+	RenewStandby = codes.ActionRenew
 )
 
 // Rollback sends signers back to the selector that signed before, at once and
@@ -109,6 +111,13 @@ type Unhold struct{}
 
 // Kind implements Instruction.
 func (Unhold) Kind() Kind { return TakeOff }
+
+// Renew has the standby's key replaced by a fresh one, of the kind that the policy asks for, as soon as no
+// mail can need it.
+type Renew struct{}
+
+// Kind implements Instruction.
+func (Renew) Kind() Kind { return RenewStandby }
 
 // Carry continues, for all signers, a switch that a rollback of some paused.
 type Carry struct{}

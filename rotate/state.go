@@ -67,7 +67,8 @@ type Selector struct {
 	Preceded    bool          `json:"preceded,omitempty"`
 	PrecededTTL time.Duration `json:"preceded_ttl,omitzero"` // how long resolvers may keep what stood there before that
 	LastUsedAt  time.Time     `json:"last_used_at,omitzero"`
-	Drain       time.Duration `json:"drain,omitzero"` // the longest that was in force while signers signed with Key
+	Renew       bool          `json:"renew,omitempty"` // a person asked for another key, before it is used
+	Drain       time.Duration `json:"drain,omitzero"`  // the longest that was in force while signers signed with Key
 }
 
 // Key is a key as state knows it: never the secret (I9).

@@ -239,6 +239,7 @@ const (
 	ActionHold        Action = "hold"        // a person put the domain on hold
 	ActionUnhold      Action = "unhold"      // a person ended the hold
 	ActionRelease     Action = "release"     // a person released the domain, or took it back
+	ActionRenew       Action = "renew"       // a person asked for a fresh key at the standby selector
 	ActionRename      Action = "rename"      // a signer has another name now, by the configuration
 	ActionLease       Action = "lease"       // a process took the domain over from one that has died
 	ActionClock       Action = "clock"       // the machine's clock was set

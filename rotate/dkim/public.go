@@ -81,6 +81,18 @@ func (p PublicKey) String() string {
 	return "public key " + p.ID()
 }
 
+// Algorithm returns the kind of the key, "" for no key. Of RSA keys that dkimbot does not make it has the
+// size, too: "rsa1024".
+func (p PublicKey) Algorithm() Algorithm {
+	switch p.Key().(type) {
+	case *rsa.PublicKey:
+		return Algorithm(fmt.Sprintf("rsa%d", p.Bits()))
+	case ed25519.PublicKey:
+		return Ed25519
+	}
+	return ""
+}
+
 // Bits returns the key's size: the modulus for RSA, 256 for Ed25519, 0 for no key.
 func (p PublicKey) Bits() int {
 	switch k := p.Key().(type) {

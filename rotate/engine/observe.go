@@ -79,7 +79,7 @@ func (p *Planner) observe(ctx context.Context, want rotate.Domain) (rotate.State
 		}
 		return rotate.SignerSeen{}, unknownSigner(signer)
 	})
-	seen.Fetchers = fetchers(want.Signers, p.Signers)
+	seen.Fetchers, seen.Unmixed = fetchers(want.Signers, p.Signers), unmixed(want.Signers, p.Signers)
 	return have, seen, nil
 }
 
@@ -89,6 +89,16 @@ func fetchers[S rotate.SignerReader](names []string, signers map[string]S) map[s
 	for _, name := range names {
 		f, ok := any(signers[name]).(rotate.Fetcher)
 		out[name] = ok && f.Fetches()
+	}
+	return out
+}
+
+// unmixed tells which of the signers sign with one algorithm, whatever the key is.
+func unmixed[S rotate.SignerReader](names []string, signers map[string]S) map[string]bool {
+	out := map[string]bool{}
+	for _, name := range names {
+		u, ok := any(signers[name]).(rotate.Unmixed)
+		out[name] = ok && u.Unmixed()
 	}
 	return out
 }

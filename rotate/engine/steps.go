@@ -17,7 +17,7 @@ func (r *run) do(ctx context.Context, s rotate.Step) (err error) {
 	defer fault.Caught(string(s.Kind)+" "+r.name(s.Selector).String(), &err)
 	switch s.Kind {
 	case rotate.Generate:
-		key, err := r.engine.make(ctx, r.want.Policy.Key)
+		key, err := r.engine.make(ctx, s.Algorithm)
 		r.fresh[s.Selector] = key
 		return err
 	case rotate.Verify:

@@ -104,7 +104,7 @@ func (w *world) start(id string, dead func(owner string) bool) *testEngine {
 	return newEngine(engine.Parts{Store: ledger{w.store, p}, Keys: p, Look: rotate.Unshared(p, w.store), Names: w.store,
 		Publishers: map[string]rotate.Publisher{"office": p}, Signers: signers, Clock: p,
 		Workers: 4, SelfTest: verify.SelfTest,
-		Generate: func(dkim.Algorithm) (*dkim.PrivateKey, error) { return dkim.Generate(dkim.Ed25519) },
+		Generate: dkim.Generate,
 		Owner:    id, OwnerDead: dead, Every: p.every})
 }
 

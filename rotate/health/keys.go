@@ -121,9 +121,12 @@ func (v *view) strangeKey(s string) error {
 // take its place, when quiet says so. The other one must be there, or else this is the wrong
 // keystore; and every signer must say that it signs with that one. Of signers that were
 // taken out of the configuration people are warned, and the drain is waited for.
-func (j *Judge) Renewable(s string) bool {
-	if j.Have.Phase != rotate.Ready || s == j.Have.Active || j.Keeping(s) != KeyGone ||
-		j.Keeping(j.Have.Active) != keyKept {
+func (j *Judge) Renewable(s string) bool { return j.Keeping(s) == KeyGone && j.Idle(s) }
+
+// Idle reports whether the selector is the standby, and every signer says that it signs with the other one, whose
+// private key is there.
+func (j *Judge) Idle(s string) bool {
+	if j.Have.Phase != rotate.Ready || s == j.Have.Active || j.Keeping(j.Have.Active) != keyKept {
 		return false
 	}
 	key := j.Have.Selector(j.Have.Active).Key

@@ -116,6 +116,7 @@ func (p *planner) ownKeystore(s string) {
 func (p *planner) warn() {
 	p.warnFormer()
 	p.warnChain()
+	warnKind(p)
 	for _, s := range p.Want.Policy.Selectors {
 		p.warnTesting(s)
 	}

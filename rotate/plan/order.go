@@ -50,6 +50,8 @@ func give(p *planner, instruction rotate.Instruction, st *rotate.State) ([]rotat
 		return giveHold(p, st)
 	case rotate.Unhold:
 		return giveUnhold(p, st)
+	case rotate.Renew:
+		return giveRenew(p, st)
 	case rotate.Carry:
 		return giveCarry(st), nil
 	}

@@ -86,6 +86,10 @@ func (p *planner) destroyDropped() {
 
 // replaceReason says why a selector gets a fresh key.
 func (j *draft) replaceReason(s string) rotate.Reason {
+	if j.Have.Selector(s).Renew {
+		return rotate.Reason{Code: codes.Asked, Message: "a fresh " + string(kind(j)) +
+			" key for the standby " + s + " was asked for"}
+	}
 	if j.Have.Phase == rotate.Ready {
 		return rotate.Reason{Code: codes.KeyMissing, Message: "the private key for " + j.Name(s).String() +
 			" is missing from the keystore and no signer uses it: the standby gets a fresh one"}

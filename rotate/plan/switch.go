@@ -34,6 +34,8 @@ func (p *planner) ready(busy bool) {
 	case busy: // with what is put in order
 	case p.Keeping(standby) == health.KeyGone && p.renew(standby, isDue):
 		return
+	case !urgent && renewAsked(p, standby, latest(due, usable)):
+		return
 	case isDue && p.Now.Before(usable) && !urgent:
 		next.At, next.Reason = usable, p.waitReason(standby)
 		p.plan.Reason = next.Reason
@@ -44,6 +46,13 @@ func (p *planner) ready(busy bool) {
 		next.At = usable
 	}
 	p.plan.Next = p.opening(next)
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // rotate switches all signers to the standby selector, then drains the other.

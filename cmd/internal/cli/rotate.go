@@ -29,6 +29,7 @@ type rotateFlags struct {
 	domains, selectors          []string
 	due, dryRun, wait, detailed bool
 	compromised, all, revokeNow bool
+	replaceStandby              bool
 	yes                         bool
 	out                         string
 	ignore                      *rotate.Ignore
@@ -55,6 +56,10 @@ the one that signs, unless --selector names another; name both selectors if both
 compromised. 'dkimbot rotate --due' and the daemon retry what can't be done at once. A key
 is revoked as soon as one signer has left it. --revoke-now does not wait for that, and all
 mail fails until a signer is switched.
+
+With --replace-standby, the standby gets a fresh key, as soon as no mail can need the present
+one, and no rotation starts. Use it after 'key' was changed in the policy: else the next
+rotation leads to a key of the old kind. The next rotation waits for settle again.
 
 Stays for waits of up to a minute; with --wait, of up to an hour. Ctrl-C finishes the step
 in progress. Run the same command again to continue.`,
@@ -98,6 +103,7 @@ in progress. Run the same command again to continue.`,
 	fl.BoolVar(&f.all, "all", false, "with --compromised: the keys of all domains")
 	fl.BoolVar(&f.yes, "yes", false, "with --all: do not ask first, also on a terminal")
 	fl.BoolVar(&f.revokeNow, "revoke-now", false, "with --compromised: revoke the key before any signer has left it")
+	fl.BoolVar(&f.replaceStandby, "replace-standby", false, "give the standby a fresh key, of the kind that the policy names")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "show the plan and do nothing")
 	fl.StringVar(&f.out, "out", "", "with --dry-run: also write the plan to `FILE`, for 'dkimbot apply'")
 	fl.BoolVar(&f.wait, "wait", false, "stay for waits of up to an hour, and retry what may pass by itself")
@@ -114,6 +120,9 @@ func (f *rotateFlags) check() (err error) {
 		return errors.New("--all, --selector and --revoke-now say which keys have leaked: they need --compromised")
 	case f.yes && !f.all:
 		return errors.New("--yes answers what --compromised --all asks: it needs both")
+	case f.replaceStandby && (f.compromised || f.due):
+		return errors.New("--replace-standby replaces a key that nothing signs with: it needs --domain, and neither --due " +
+			"nor --compromised")
 	case f.compromised && f.due:
 		return errors.New("--due takes steps by schedule: with --compromised, name domains, or --all")
 	case f.compromised && f.all == (len(f.domains) > 0):
@@ -124,6 +133,9 @@ func (f *rotateFlags) check() (err error) {
 		return errors.New("--detailed-exitcode tells whether a plan has steps: it needs --dry-run")
 	case f.out != "" && !f.dryRun:
 		return errors.New("--out saves a plan instead of carrying it out: it needs --dry-run")
+	case f.out != "" && f.replaceStandby:
+		return errors.New("--out saves steps, and not that a standby is to get a fresh key: " +
+			"carry it out without --dry-run")
 	case f.out != "" && f.compromised:
 		return errors.New("--out saves a plan for later, and a leaked key can't wait: carry it out without --dry-run")
 	}
@@ -138,9 +150,12 @@ func (f *rotateFlags) check() (err error) {
 // request returns what is asked of the domains.
 func (f *rotateFlags) request() rotate.Request {
 	req := rotate.Request{Named: !f.due, Ignore: *f.ignore}
-	if f.compromised {
+	switch {
+	case f.compromised:
 		req.Instruction = rotate.Distrust{Selectors: f.selectors, RevokeNow: f.revokeNow}
-	} else {
+	case f.replaceStandby:
+		req.Instruction = rotate.Renew{}
+	default:
 		req.Asked = !f.due
 	}
 	return req

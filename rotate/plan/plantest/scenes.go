@@ -150,7 +150,7 @@ type Wish struct {
 func Wanted(signers ...string) Wish {
 	return Wish{Domain: rotate.Domain{Name: "example.com", Provider: "office", Signers: signers,
 		VerifyTimeout: 2 * time.Minute,
-		Policy: rotate.Policy{Schedule: "0 4 1 * *", Timezone: "UTC", Drain: 7 * day, Settle: 7 * day, Key: dkim.RSA2048,
+		Policy: rotate.Policy{Schedule: "0 4 1 * *", Timezone: "UTC", Drain: 7 * day, Settle: 7 * day, Key: dkim.Ed25519,
 			Selectors: [2]string{"s1", "s2"}, TTL: time.Hour}}}
 }
 

@@ -54,3 +54,6 @@ func (s *Signer) step(operation string) error {
 
 // KnownAs makes a block in the tables that has the signer's former name its own.
 func (s *Signer) KnownAs(was string) { s.was = was }
+
+// Unmixed says that OpenDKIM signs with its SignatureAlgorithm, whatever the key is.
+func (s *Signer) Unmixed() bool { return true }
