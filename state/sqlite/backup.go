@@ -53,12 +53,12 @@ func copied(ctx context.Context, from, to, attempt, change string) (Copied, erro
 	if err := free(to, attempt); err != nil {
 		return Copied{}, err
 	}
-	tmp, err := os.MkdirTemp(filepath.Dir(to), "."+filepath.Base(to)+".new-")
+	tmp, done, err := workspace(to)
 	if err != nil {
 		return Copied{}, fault.Lasting(attempt+" "+from+" to "+to, err,
 			"the directory "+filepath.Dir(to)+" must be there, allow writing and have space")
 	}
-	defer os.RemoveAll(tmp)
+	defer done()
 	fresh := filepath.Join(tmp, "db")
 	if err := snapshot(ctx, from, fresh, attempt); err != nil {
 		return Copied{}, ofCopy(err, attempt)

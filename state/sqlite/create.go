@@ -22,7 +22,7 @@ func create(ctx context.Context, path string) error {
 		return err
 	}
 	dir := filepath.Dir(path)
-	tmp, err := os.MkdirTemp(dir, "."+filepath.Base(path)+".new-")
+	tmp, done, err := workspace(path)
 	if err != nil {
 		hint := "free space in " + dir + " or allow writing there"
 		if errors.Is(err, fs.ErrNotExist) {
@@ -30,7 +30,7 @@ func create(ctx context.Context, path string) error {
 		}
 		return fault.Lasting("create the state database "+path, err, hint)
 	}
-	defer os.RemoveAll(tmp)
+	defer done()
 	fresh := filepath.Join(tmp, "db")
 	if err := build(ctx, fresh, path); err != nil {
 		return err
