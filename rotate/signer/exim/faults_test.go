@@ -18,7 +18,9 @@ import (
 
 func wantCode(t testing.TB, err error, code string, words ...string) {
 	t.Helper()
-	faulttest.Shown(t, err)
+	if faulttest.Shown(t, err); err == nil {
+		t.FailNow()
+	}
 	if string(fault.CodeOf(err)) != code {
 		t.Fatalf("error is %v with code %q; want code %q", err, fault.CodeOf(err), code)
 	}

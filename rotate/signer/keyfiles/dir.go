@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -42,7 +43,7 @@ func (d *Dir) Put(key dkim.SigningKey) (wrote bool, err error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return false, d.store.Fault("read key file "+file.Full(), err)
 	}
-	if err := d.store.write(file, key.Key.PEM(), d.owner.as(0o600)); err != nil {
+	if err := d.store.write(file, key.Key.PEM(), d.owner.as(0o600), time.Time{}); err != nil {
 		return false, d.store.Fault("write key file "+file.Full(), err)
 	}
 	return true, nil
@@ -118,6 +119,14 @@ func (d *Dir) correct(f *os.File, key dkim.SigningKey) error {
 	if err := d.mayServe(f, key.Key.PEM(), key.Key.ID()); err != nil {
 		return err
 	}
+	return d.give(f)
+}
+
+// give gives a key file that was there the owner and mode that it needs.
+func (d *Dir) give(f *os.File) error {
+	if err := d.mayGive(f); err != nil {
+		return err
+	}
 	if err := d.owner.as(0o600).Apply(f); err != nil {
 		return d.store.Fault("correct the owner and mode of key file "+f.Name(), err)
 	}
@@ -131,13 +140,19 @@ func (d *Dir) mayServe(f *os.File, want []byte, id string) error {
 	if err != nil {
 		return d.store.Fault(what, err)
 	}
-	info, err := safefile.Stat(f)
-	if err != nil {
-		return d.store.Fault(what, err)
-	}
 	if !SameKey(had, want, id) {
 		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: what,
 			Err: errors.New("another file stands there"), Hint: "move it away if nothing uses it"}
+	}
+	return d.mayGive(f)
+}
+
+// mayGive refuses a file whose owner and mode could not be corrected without changing another name's.
+func (d *Dir) mayGive(f *os.File) error {
+	what := "write key file " + f.Name()
+	info, err := safefile.Stat(f)
+	if err != nil {
+		return d.store.Fault(what, err)
 	}
 	as := d.owner.as(0o600)
 	if info.Links != 1 && (info.Mode.Perm() != as.Mode || info.UID != as.UID || info.GID != as.GID) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -110,11 +111,12 @@ func (s *Store) Replace(p Place, data []byte) error {
 	} else if ok {
 		as = info.Like()
 	}
-	return s.write(p, data, as)
+	return s.write(p, data, as, time.Time{})
 }
 
-// write makes a new file: written beside under a name that nobody can foresee, synced, renamed.
-func (s *Store) write(p Place, data []byte, as safefile.As) error {
+// write makes a new file: written beside under a name that nobody can foresee, synced, renamed. modified is the
+// time of its last change; zero for now.
+func (s *Store) write(p Place, data []byte, as safefile.As, modified time.Time) error {
 	if err := s.step("write " + p.Name); err != nil {
 		return err
 	}
@@ -128,6 +130,12 @@ func (s *Store) write(p Place, data []byte, as safefile.As) error {
 	}
 	if _, err := f.Write(data); err != nil {
 		return err
+	}
+	if !modified.IsZero() {
+		at := syscall.NsecToTimeval(modified.UnixNano())
+		if err := syscall.Futimes(int(f.Fd()), []syscall.Timeval{at, at}); err != nil {
+			return err
+		}
 	}
 	if err := s.step("rename " + p.Name); err != nil {
 		return err

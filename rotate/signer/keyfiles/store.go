@@ -104,17 +104,11 @@ func (s *Store) makeDir(o Owner) (*safefile.Dir, error) {
 // most one of a domain. It makes nothing.
 func (s *Store) Screen(domains []string, keys []dkim.Ref) (failed, each map[string]error) {
 	failed, each = map[string]error{}, map[string]error{}
-	d, err := s.prepare()
-	if err == nil {
-		d.Dir, err = safefile.OpenDir(s.Path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, nil
-		}
-		if err != nil {
-			err = s.Fault("use key_dir "+s.Path, err)
-		} else {
-			defer d.Close()
-		}
+	d, err := s.Look()
+	if d != nil {
+		defer d.Close()
+	} else if err == nil {
+		return nil, nil
 	}
 	for _, domain := range domains {
 		of := err
@@ -133,6 +127,22 @@ func (s *Store) Screen(domains []string, keys []dkim.Ref) (failed, each map[stri
 		}
 	}
 	return failed, each
+}
+
+// Look opens the key directory as it is; there is none, and no error, where it is yet to be made.
+func (s *Store) Look() (*Dir, error) {
+	d, err := s.prepare()
+	if err != nil {
+		return nil, err
+	}
+	d.Dir, err = safefile.OpenDir(s.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, s.Fault("use key_dir "+s.Path, err)
+	}
+	return d, nil
 }
 
 // MayWrite foresees, for each domain, that no key file can be written, or be given to the program's user.

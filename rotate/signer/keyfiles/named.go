@@ -1,0 +1,120 @@
+package keyfiles
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
+)
+
+// Held is what a file of the key directory holds.
+type Held struct {
+	KeyID    string // "" for no key
+	Modified time.Time
+}
+
+// Holds returns what stands at a name in the key directory; there is false when nothing does.
+func (d *Dir) Holds(name string) (h Held, there bool, err error) {
+	f, err := d.Open(name, maxKey)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Held{}, false, nil
+	}
+	if err != nil {
+		return Held{}, true, d.store.Fault("read key file "+d.full(name), err)
+	}
+	defer f.Close()
+	h, err = d.held(f)
+	return h, true, err
+}
+
+func (d *Dir) held(f *os.File) (h Held, err error) {
+	info, err := f.Stat()
+	var data []byte
+	if err == nil {
+		data, err = safefile.ReadAll(f, maxKey)
+	}
+	if err != nil {
+		return h, d.store.Fault("read key file "+f.Name(), err)
+	}
+	return Held{KeyID: KeyIDIn(data), Modified: info.ModTime()}, nil
+}
+
+// KeyIDIn returns the id of the key that a file's text is, "" for none; a weak key has one, too.
+func KeyIDIn(data []byte) string {
+	key, err := dkim.ParseForeignKey(data)
+	if weak := (*dkim.WeakKeyError)(nil); errors.As(err, &weak) {
+		return weak.Public.ID()
+	}
+	return key.ID()
+}
+
+// PutNamed replaces the file of this name by the text of a key, in one instant, with that time of change. may says
+// whether the key that stands there may go; where it holds the key already only owner and mode are corrected.
+func (d *Dir) PutNamed(name string, key dkim.SigningKey, text []byte, modified time.Time,
+	may func(keyID string) bool) error {
+	file := Place{d.Dir, name}
+	f, err := d.Open(name, maxKey)
+	switch {
+	case err == nil:
+		defer f.Close()
+		had, err := d.held(f)
+		switch {
+		case err != nil:
+			return err
+		case had.KeyID == key.Key.ID():
+			return d.give(f)
+		case !may(had.KeyID):
+			return d.Foreign(name)
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return d.store.Fault("read key file "+file.Full(), err)
+	}
+	if err := d.store.write(file, text, d.owner.as(0o600), modified); err != nil {
+		return d.store.Fault("write key file "+file.Full(), err)
+	}
+	return nil
+}
+
+// Foreign is the fault of a key file that dkimbot did not write, where it is to write one.
+func (d *Dir) Foreign(name string) error {
+	return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: "write key file " + d.full(name),
+		Err: errors.New("a key that dkimbot did not write stands there"),
+		Hint: fmt.Sprintf("see whether mail is signed with it; where nothing uses it, run: mv %[1]s %[1]s.old",
+			d.full(name))}
+}
+
+// RemoveNamed removes the file of this name if it holds that key.
+func (d *Dir) RemoveNamed(name, keyID string) error {
+	had, there, err := d.Holds(name)
+	if err != nil || !there || had.KeyID != keyID {
+		return err
+	}
+	if err := d.Remove(name); err != nil {
+		return d.store.Fault("remove key file "+d.full(name), err)
+	}
+	return nil
+}
+
+// Tidy removes unfinished copies that a crash has left of files with names that PutNamed was given. No other process
+// may be writing here.
+func (d *Dir) Tidy(ending string) error {
+	entries, err := d.Entries()
+	if err != nil {
+		return d.store.Fault("tidy key_dir "+d.Path(), err)
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") && strings.Contains(e.Name(), ending+".new-") {
+			if err := d.Remove(e.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return d.store.Fault("tidy key_dir "+d.Path(), err)
+			}
+		}
+	}
+	return nil
+}

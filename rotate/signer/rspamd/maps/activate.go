@@ -1,0 +1,178 @@
+package maps
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+)
+
+// Activate makes each key the only one that its domain is signed with; see the package documentation for how. One
+// domain's fault does not stop the others: the error is then a *signer.PartialError, or the fault itself when keys
+// holds one domain. Any other error means that no domain is confirmed. What is in force is not written again.
+func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	if err := s.store.KnowsReader(NameReader); err != nil {
+		return err
+	}
+	b := signer.NewBatch(s.cfg.Name, keys, s.checkKey)
+	m, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	dir, err := s.store.Open()
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	due := s.intend(b, m, dir)
+	if err := s.writeNotes(m.notes); err != nil {
+		return err
+	}
+	if err := s.writeKeys(ctx, b, m, dir, due); err != nil {
+		return err
+	}
+	if err := s.putInForce(m, b.Keys); err != nil {
+		return err
+	}
+	s.confirm(ctx, b)
+	return b.Err()
+}
+
+// checkKey refuses what rspamd's arc module can't use.
+func (s *Signer) checkKey(k dkim.SigningKey) error {
+	if k.Public().Bits() == 256 && s.cfg.ArcSelectorMap != "" {
+		return &fault.Error{Kind: fault.Refused, Code: codes.UnprovenAlgorithm,
+			What: fmt.Sprintf("activate %s on signer %s", k.Name, s.cfg.Name),
+			Err:  fmt.Errorf("rspamd's arc module can't sign with an Ed25519 key"),
+			Hint: "use an RSA key for this domain, or leave arc_selector_map out of the signer"}
+	}
+	return nil
+}
+
+// intend drops the domains that would meet other people's lines or keys, and notes what will be written. It returns
+// the time of change of each key file.
+func (s *Signer) intend(b *signer.Batch, m *maps, dir *keyfiles.Dir) map[string]time.Time {
+	due := map[string]time.Time{}
+	clash := s.clashes(m)
+	for _, k := range b.Keys {
+		current, err := clash(k.Domain)
+		if err != nil {
+			b.Fail(k.Name, err)
+			continue
+		}
+		for _, selector := range current {
+			file := fileName(dkim.Name{Domain: k.Domain, Selector: selector})
+			if held, there, err := dir.Holds(file); err == nil && there {
+				m.notes.takeOver(file, held)
+			}
+		}
+		held, _, err := dir.Holds(fileName(k.Name))
+		if err != nil {
+			b.Fail(k.Name, err)
+			continue
+		}
+		due[k.Domain] = m.notes.intend(fileName(k.Name), k.Key.ID(), held, s.now())
+	}
+	b.Drop()
+	return due
+}
+
+// text is a key as rspamd reads it: PEM, but for Ed25519, of which its older versions know the seed in base64 only.
+func text(k *dkim.PrivateKey) []byte {
+	if seed, ok := k.Signer().(interface{ Seed() []byte }); ok {
+		return []byte(base64.StdEncoding.EncodeToString(seed.Seed()))
+	}
+	return k.PEM()
+}
+
+// writeKeys writes the key files, several at a time because each waits for the disk.
+func (s *Signer) writeKeys(ctx context.Context, b *signer.Batch, m *maps, dir *keyfiles.Dir,
+	due map[string]time.Time) error {
+	var mu sync.Mutex
+	var g errgroup.Group
+	g.SetLimit(8)
+	for _, k := range b.Keys {
+		g.Go(func() error {
+			err := ctx.Err()
+			if err == nil {
+				err = dir.PutNamed(fileName(k.Name), k, text(k.Key), due[k.Domain],
+					func(keyID string) bool { return m.notes.own(fileName(k.Name), keyID) })
+			}
+			if err != nil {
+				mu.Lock()
+				b.Fail(k.Name, fmt.Errorf("%s: %w", b.What(k.Name), err))
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	g.Wait()
+	if err := ctx.Err(); err != nil {
+		return fault.Temporary("write key files for signer "+s.cfg.Name, context.Cause(ctx),
+			"run it again; it was interrupted, or its time ran out")
+	}
+	b.Drop()
+	return nil
+}
+
+// putInForce writes the maps where they change, those of selectors last.
+func (s *Signer) putInForce(m *maps, keys []dkim.SigningKey) error {
+	write := func(all []*ruled, value func(dkim.SigningKey) string) error {
+		for _, r := range all {
+			changed := false
+			for _, k := range keys {
+				if line := value(k); r.Ours[k.Domain] != line || r.lines[k.Domain] != line {
+					r.Set(k.Domain, line)
+					changed = true
+				}
+			}
+			if !changed {
+				continue
+			}
+			if err := s.store.Replace(r.Place, r.Bytes()); err != nil {
+				return s.store.Fault("write map "+r.path, err)
+			}
+		}
+		return nil
+	}
+	if err := write(m.paths, func(dkim.SigningKey) string { return s.template() }); err != nil {
+		return err
+	}
+	return write(m.selectors, func(k dkim.SigningKey) string { return k.Selector })
+}
+
+// confirm reads maps and key files again, as rspamd does; domains that they don't say the wanted thing for fail.
+func (s *Signer) confirm(ctx context.Context, b *signer.Batch) {
+	var domains []string
+	for _, k := range b.Keys {
+		domains = append(domains, k.Domain)
+	}
+	active, failed, err := s.signing(ctx, domains)
+	for _, k := range b.Keys {
+		e := err
+		if e == nil {
+			e = failed[k.Domain]
+		}
+		if e == nil && active[k.Domain] != k.Ref() {
+			e = fault.Temporary(b.What(k.Name), fmt.Errorf("the maps and %s were read again and say something else",
+				fileName(k.Name)), "see whether another program writes to them")
+		}
+		if e != nil {
+			b.Fail(k.Name, e)
+		}
+	}
+	b.Drop()
+}

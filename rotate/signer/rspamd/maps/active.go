@@ -1,0 +1,160 @@
+package maps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+)
+
+// Active returns what each of the domains is signed with: maps and key files are read as rspamd reads them, foreign
+// lines included. A domain that no map names, or that has no key, is left out; so is one whose maps of
+// dkim_signing and arc differ, since neither is then the only one. A key file that can't be read fails its own domain.
+func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error) {
+	if len(domains) == 0 {
+		return map[string]dkim.Ref{}, nil
+	}
+	if err := s.store.KnowsReader(NameReader); err != nil {
+		return nil, err
+	}
+	active, failed, err := s.signing(ctx, domains)
+	if err != nil {
+		return nil, err
+	}
+	return active, signer.Partial(failed, len(domains))
+}
+
+// module is what one module of rspamd reads.
+type module struct{ selectors, paths map[string]string }
+
+// modules reads the maps of dkim_signing and of arc, where that has any.
+func (s *Signer) modules() (out []module, err error) {
+	for _, of := range [][2]string{{s.cfg.SelectorMap, s.cfg.PathMap}, {s.cfg.ArcSelectorMap, s.cfg.ArcPathMap}} {
+		if of[0] == "" {
+			continue
+		}
+		var m [2]map[string]string
+		for i, path := range of {
+			if path == "" {
+				continue
+			}
+			data, err := keyfiles.ReadTable(path)
+			if err != nil {
+				return nil, s.store.Fault("read map "+path, err)
+			}
+			m[i] = entries(data)
+		}
+		out = append(out, module{m[0], m[1]})
+	}
+	return out, nil
+}
+
+func (s *Signer) signing(ctx context.Context, domains []string) (active map[string]dkim.Ref, failed map[string]error,
+	err error) {
+	all, err := s.modules()
+	if err != nil {
+		return nil, nil, err
+	}
+	active, failed = map[string]dkim.Ref{}, map[string]error{}
+	for _, domain := range domains {
+		if err := ctx.Err(); err != nil {
+			return nil, nil, fault.Temporary("read what signer "+s.cfg.Name+" signs with", context.Cause(ctx),
+				"run it again; it was interrupted, or its time ran out")
+		}
+		var refs []dkim.Ref
+		for _, m := range all {
+			ref, err := s.signs(domain, m)
+			if err != nil {
+				failed[domain] = err
+			}
+			refs = append(refs, ref)
+		}
+		if first := refs[0]; failed[domain] == nil && first.KeyID != "" && first == refs[len(refs)-1] {
+			active[domain] = first
+		}
+	}
+	return active, failed, nil
+}
+
+// signs says what one module signs a domain with.
+func (s *Signer) signs(domain string, m module) (dkim.Ref, error) {
+	n := dkim.Name{Domain: domain, Selector: strings.ToLower(m.selectors[domain])}
+	if n.Selector == "" {
+		return dkim.Ref{}, nil
+	}
+	path := s.template()
+	if line := m.paths[domain]; line != "" {
+		path = line
+	}
+	path = expand(path, n)
+	switch data, err := keyfiles.ReadKey(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return dkim.Ref{}, nil
+	case err != nil:
+		return dkim.Ref{}, s.store.Fault("read key file "+path, err)
+	default:
+		return dkim.Ref{Name: n, KeyID: keyfiles.KeyIDIn(data)}, nil
+	}
+}
+
+// clashes returns what says, for a domain, which selectors the maps name now, or why a switch would not be safe.
+func (s *Signer) clashes(m *maps) func(domain string) (current []string, err error) {
+	return func(domain string) (current []string, err error) {
+		signed := false
+		for _, r := range m.selectors {
+			selector := strings.ToLower(r.lines[domain])
+			if selector == "" {
+				continue
+			}
+			current, signed = append(current, selector), true
+			if err := s.missing(domain, selector, r); err != nil {
+				return nil, err
+			}
+		}
+		for _, r := range m.paths {
+			if line := r.lines[domain]; line != "" && !s.leads(line, domain) || line == "" && signed {
+				return nil, s.unsafePath(domain, line, r, current)
+			}
+		}
+		return current, nil
+	}
+}
+
+// missing refuses a domain that somebody else's line has signed with a selector whose key stands in another
+// directory: then rspamd's path is another one, too, and would not find ours.
+func (s *Signer) missing(domain, selector string, r *ruled) error {
+	name := fileName(dkim.Name{Domain: domain, Selector: selector})
+	if _, ours := r.Ours[domain]; ours {
+		return nil
+	}
+	if _, err := keyfiles.ReadKey(filepath.Join(s.cfg.KeyDir, name)); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return &fault.Error{Kind: fault.Refused, Code: codes.ForeignSignerLine,
+		What: fmt.Sprintf("switch %s on signer %s", domain, s.cfg.Name),
+		Err:  fmt.Errorf("%s names selector %s, and %s lacks its key %s", r.path, selector, s.cfg.KeyDir, name),
+		Hint: fmt.Sprintf("copy the key to %s, for rspamd's user to read, and write path = %q in rspamd's configuration",
+			filepath.Join(s.cfg.KeyDir, name), s.template())}
+}
+
+// unsafePath refuses a line of a map of paths that names a file without the selector, or none for a domain that is
+// signed: between the two maps rspamd would pair the new selector with the old key.
+func (s *Signer) unsafePath(domain, line string, r *ruled, current []string) error {
+	says := "has no line for it, and it is signed with selector " + strings.Join(current, " and ")
+	if line != "" {
+		says = fmt.Sprintf("has %q for it, which does not hold the selector, or leads elsewhere", line)
+	}
+	return &fault.Error{Kind: fault.Refused, Code: codes.ForeignSignerLine,
+		What: fmt.Sprintf("switch %s on signer %s", domain, s.cfg.Name),
+		Err:  fmt.Errorf("%s %s; rspamd reads its maps one by one, and would sign with a key under the other's selector", r.path, says),
+		Hint: fmt.Sprintf("copy its key to %s, for rspamd's user to read, and make this its line: %s %s; then wait for %v",
+			filepath.Join(s.cfg.KeyDir, domain+".SELECTOR.key"), domain, s.template(), s.cfg.Lag)}
+}

@@ -1,0 +1,76 @@
+package maps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer"
+)
+
+// Forget removes the key files that hold these keys and that dkimbot wrote. A key that a map names is kept and refused
+// with the code "key-in-use". Forgetting what is not there succeeds. Failures are by domain, as with Activate.
+func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
+	m, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	dir, err := s.store.Open()
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := dir.Tidy(".key"); err != nil {
+		return err
+	}
+	failed, gone := map[string]error{}, []string{}
+	for _, ref := range keys {
+		what := fmt.Sprintf("forget key %.8s of %s on signer %s", ref.KeyID, ref.Name, s.cfg.Name)
+		if err := ref.Check(); err != nil || len(ref.KeyID) != 64 {
+			failed[ref.Domain] = fault.Lasting(what, errors.Join(err, errors.New("this is no reference to a key")),
+				"report this as a defect")
+			continue
+		}
+		file := fileName(ref.Name)
+		held, there, err := dir.Holds(file)
+		mapped := m.names(ref.Name)
+		switch {
+		case err != nil:
+			failed[ref.Domain] = err
+		case there && held.KeyID != ref.KeyID || there && !m.notes.own(file, held.KeyID):
+			// a newer key, or somebody else's
+		case there && mapped != "":
+			failed[ref.Domain] = &fault.Error{Kind: fault.Refused, Code: codes.KeyInUse, What: what,
+				Err:  fmt.Errorf("%s names its selector", mapped),
+				Hint: "activate the other selector first; where the domain was handed back, take its line out of the map"}
+		default:
+			if err := dir.RemoveNamed(file, ref.KeyID); err != nil {
+				failed[ref.Domain] = err
+				continue
+			}
+			gone = append(gone, file)
+		}
+	}
+	for _, file := range gone {
+		m.notes.forget(file)
+	}
+	if err := s.writeNotes(m.notes); err != nil {
+		return err
+	}
+	return signer.Partial(failed, len(keys))
+}
+
+// names returns the map that has a domain signed with a selector, "" for none.
+func (m *maps) names(n dkim.Name) string {
+	for _, r := range m.selectors {
+		if strings.EqualFold(r.lines[n.Domain], n.Selector) {
+			return r.path
+		}
+	}
+	return ""
+}
