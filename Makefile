@@ -44,6 +44,7 @@ lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "run gofmt on: $$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) vet -tags failpoints ./cmd/internal/app
+	cd cmd/internal/install/manifests && $(GO) vet .
 	$(GO) run $(STATICCHECK) ./...
 	shellcheck .ci/run .ci/servers .ci/unit .ci/fuzz .ci/examples examples/systemd/dkimbot-admin packaging/build packaging/install packaging/release packaging/package-test packaging/debian/* $$(git ls-files '*.sh' examples/signers ':!*.md')
 

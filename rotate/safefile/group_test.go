@@ -34,13 +34,15 @@ func TestGroupOfOne(t *testing.T) {
 	must(t, err)
 	must(t, os.WriteFile(program, text, 0o755))
 	for name, c := range map[string]struct {
-		gid  int
-		mode fs.FileMode
-		says string // "" means that it is read
+		uid, gid int
+		mode     fs.FileMode
+		says     string // "" means that it is read
 	}{
-		"own":       {gid, 0o664, ""},
-		"another":   {gid + 12345, 0o664, "can be written by group"},
-		"everybody": {gid, 0o666, "can be written by everybody"},
+		"own":        {uid, gid, 0o664, ""},
+		"another":    {uid, gid + 12345, 0o664, "can be written by group"},
+		"everybody":  {uid, gid, 0o666, "can be written by everybody"},
+		"root's":     {0, gid, 0o664, ""}, // and the directory: a volume that Kubernetes mounts with fsGroup
+		"root's own": {0, 0, 0o664, "can be written by group"},
 	} {
 		theirs := filepath.Join(dir, name)
 		file := filepath.Join(theirs, "conf")
@@ -48,8 +50,8 @@ func TestGroupOfOne(t *testing.T) {
 		must(t, os.Chmod(theirs, 0o775))
 		must(t, os.WriteFile(file, nil, 0o600))
 		must(t, os.Chmod(file, c.mode))
-		must(t, os.Chown(theirs, uid, gid))
-		must(t, os.Chown(file, uid, c.gid))
+		must(t, os.Chown(theirs, c.uid, gid))
+		must(t, os.Chown(file, c.uid, c.gid))
 		cmd := exec.Command(program, "-test.run=^TestGroupOfOne$")
 		cmd.Env, cmd.Dir = append(os.Environ(), "SAFEFILE_TEST_READS="+file), dir
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}

@@ -90,7 +90,8 @@ func (t trust) check(e entry) error {
 }
 
 // writable says who else can write, or "". Group write is refused, except where an
-// ordinary user's own group of one is meant, as a umask of 002 makes it.
+// ordinary user's own group of one is meant, as a umask of 002 makes it, or as Kubernetes mounts a volume
+// (fsGroup).
 func (t trust) writable(st unix.Stat_t) string {
 	switch {
 	case st.Mode&0o002 != 0:
@@ -101,11 +102,11 @@ func (t trust) writable(st unix.Stat_t) string {
 	return ""
 }
 
-// ownGroup reports whether the group is the running user's alone: it has the user's name
-// and number, no other member in /etc/group, and is nobody else's in /etc/passwd. Root has none.
+// ownGroup reports whether what the running user or root owns has a group that is the user's alone: one with
+// the user's name and number, no other member in /etc/group, and nobody else's in /etc/passwd. Root has none.
 func ownGroup(st unix.Stat_t) bool {
 	uid := uint32(os.Geteuid())
-	if uid == 0 || st.Uid != uid {
+	if uid == 0 || st.Uid != uid && st.Uid != 0 {
 		return false
 	}
 	u, err := user.LookupId(strconv.Itoa(int(uid)))
