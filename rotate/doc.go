@@ -25,23 +25,20 @@
 // Code, tests and messages refer to them by number.
 //
 //   - I1 never unsigned: at every instant each signer has exactly one selector and a readable private key
-//
-// for each domain.
+//     for each domain.
 //   - I2 never unverifiable: a record is visible on every authoritative server, and its name's negative-cache time has
 //     passed, before a signer uses it; a replaced key is used only when the settle time has passed since.
 //   - I3 one record stands at a selector's name.
 //   - I4 stored before published: a private key is in the keystore, and was read back, before its public
-//
-// half goes into DNS.
+//     half goes into DNS.
 //   - I5 fresh keys: a replaced selector gets a newly made key; the old one is destroyed after the new
-//
-// record has been seen.
+//     record has been seen.
 //   - I6 hands off: what dkimbot did not make is never changed, and is reported.
 //   - I7 crash anywhere: no effect without a recorded intent, no intent forgotten.
 //   - I8 one writer: two processes never act on one domain at once.
 //   - I9 no secret leaks into logs, plans, state, errors, or the process list.
 //   - I10 the clock starts at success: the drain starts when the last signer has confirmed; of a domain that is
-//     cleared away, at the first look that finds nobody signing.
+//     cleared away, at the first health check that finds no signer using it.
 //   - I11 dry means dry: planning is given nothing that can write.
 //   - I12 lost state is an alarm: keys without state are refused, never started over.
 //

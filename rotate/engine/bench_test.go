@@ -7,14 +7,14 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
-	"github.com/dkimbot/dkimbot/rotate/verify"
+	"github.com/dkimbot/dkimbot/rotate/testmail"
 )
 
 // BenchmarkBootstrap carries out all steps of new domains, with keys that cost nothing.
 func BenchmarkBootstrap(b *testing.B) {
 	w := newWorld(quiet{b}, "mx1")
 	parts := w.engine().Parts
-	parts.Workers, parts.SelfTest = 64, verify.SelfTest
+	parts.Workers, parts.SelfTest = 64, testmail.Prove
 	parts.Generate = func(dkim.Algorithm) (*dkim.PrivateKey, error) { return dkim.Generate(dkim.Ed25519) }
 	e := newEngine(parts)
 	n := 0

@@ -1,7 +1,7 @@
 // Package engine carries plans out: for each step it writes the intent, has the effect,
 // sees that it holds and writes the confirmation (I7), under a lease on the domain (I8).
-// A Planner observes and plans and can do nothing else; an Engine also acts; a Scheduler
-// calls the engine when something is due, and looks after every domain now and then.
+// A Planner observes and plans and can do nothing else; an Engine also acts. Package rotate/scheduler
+// calls it when something is due.
 //
 // Whatever fails, is killed, loses its answer or is restored from a backup: the next
 // round observes what is there and continues from that. The tests' world holds all of it
@@ -11,8 +11,8 @@
 //
 // Each layer decides about retries in one place.
 //
-//   - The Scheduler starts a task for each domain when its time has come. What failed, also what
-//     could not be noted in the state, it tries again after Backoff (agenda.drop).
+//   - The scheduler starts a task for each domain when its time has come. What failed, also what
+//     could not be noted in the state, it tries again after Backoff.
 //   - Engine.Settle does rounds of one task, and stays for the waits and failures in between as
 //     Patience allows (Patience.allows). A saved plan and an adoption are tasks like any other.
 //   - A round holds the domain: a place among those that are worked on at once, a claim in this

@@ -88,6 +88,9 @@ func NewEngine(parts Parts) *Engine {
 	return e
 }
 
+// CountByTheHour makes an hour count as one run, for an engine that works for as long as it is there.
+func (e *Engine) CountByTheHour() { e.turnstile.ByTheHour() }
+
 // Result is what became of one domain.
 type Result struct {
 	Domain string

@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/scheduler"
 )
 
 // counted returns an engine that lets domains begin to switch as the counts allow.
@@ -77,7 +78,7 @@ func TestSwitchesPerHour(t *testing.T) {
 		if round%5 == 4 {
 			e = w.counted(0, 2) // another process takes over
 		}
-		pending, err := engine.Pending(context.Background(), w.store, w.now, configured(all), rotate.Request{})
+		pending, err := scheduler.Pending(context.Background(), w.store, w.now, configured(all), rotate.Request{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/keyring"
 	"github.com/dkimbot/dkimbot/rotate/lease"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/quota"
@@ -29,7 +30,7 @@ type run struct {
 	seen     rotate.Observation
 	plan     rotate.DomainPlan
 	fresh    map[string]*dkim.PrivateKey // made and not stored yet, by selector
-	keys     *keyring
+	keys     *keyring.Ring
 	unsaved  []rotate.Event // what happened and could not be written yet
 	done     []rotate.Event
 	failed   bool
@@ -55,7 +56,7 @@ func (e *Engine) newRun(ctx context.Context, t Task, g *grant, held *lease.Held)
 	st, ahead := have.Reckoned(now)
 	r := &run{engine: e, want: t.Domain, left: t.Request.In(have, t.Domain.Signers), adoption: t.Adoption,
 		grant: g, lease: held,
-		st: st.AsOf(now.At), stored: rotate.CopyState(have), fresh: map[string]*dkim.PrivateKey{}, keys: newKeyring(e.Keys)}
+		st: st.AsOf(now.At), stored: rotate.CopyState(have), fresh: map[string]*dkim.PrivateKey{}, keys: keyring.New(e.Keys)}
 	st, renamed := rotate.Renamed(r.st, t.Domain, now.At)
 	for i := range renamed {
 		renamed[i].By = e.Actor

@@ -16,6 +16,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/scheduler"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -46,7 +47,7 @@ func schedule(w *world, domains []wish, change func(*engine.Parts)) *running {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r := &running{world: w, log: &bytes.Buffer{}, stop: stop, ended: make(chan error, 1)}
-	s := engine.Scheduler{Engine: engine.NewEngine(parts), Queue: w.store, Domains: configured(domains),
+	s := scheduler.Scheduler{Engine: engine.NewEngine(parts), Queue: w.store, Domains: configured(domains),
 		Log: slog.New(slog.NewTextHandler(r.log, nil))}
 	go func() { r.ended <- s.Run(ctx) }()
 	return r
@@ -256,7 +257,7 @@ func TestSchedulerQueueFails(t *testing.T) {
 		w.bubble = true
 		var log bytes.Buffer
 		q := &flaky{WorkQueue: w.store, calls: 3}
-		s := engine.Scheduler{Engine: w.engine().Engine, Queue: q, Domains: configured(domains),
+		s := scheduler.Scheduler{Engine: w.engine().Engine, Queue: q, Domains: configured(domains),
 			Log: slog.New(slog.NewTextHandler(&log, nil))}
 		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
 		defer stop()
@@ -293,11 +294,11 @@ func TestPending(t *testing.T) {
 	w, domains := newWorld(t, "mx1"), fleet(4, "mx1")
 	pending := func(now time.Time) (names []string) {
 		t.Helper()
-		seen, err := engine.Pending(context.Background(), w.store, now, configured(domains), rotate.Request{})
+		seen, err := scheduler.Pending(context.Background(), w.store, now, configured(domains), rotate.Request{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := engine.TakePending(context.Background(), w.store, now, configured(domains), rotate.Request{})
+		out, err := scheduler.TakePending(context.Background(), w.store, now, configured(domains), rotate.Request{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -346,7 +347,7 @@ func TestSchedulerToldToEndAtOnce(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	s := engine.Scheduler{Engine: w.engine().Engine, Queue: w.store, Domains: []rotate.Domain{d.Domain},
+	s := scheduler.Scheduler{Engine: w.engine().Engine, Queue: w.store, Domains: []rotate.Domain{d.Domain},
 		Log: slog.New(slog.DiscardHandler)}
 	if err := s.Run(ctx); err != nil {
 		t.Errorf("%v, want a clean end", err)

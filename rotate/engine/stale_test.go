@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/keyring"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -34,7 +35,7 @@ func (w *world) restoreState(old rotate.State) {
 // fromKeystore adopts what the keystore holds, as the hint of a stale state says.
 func (w *world) fromKeystore(d wish) engine.Result {
 	e := w.engine()
-	a, err := engine.InKeystore(context.Background(), e.Keys, e.Look, d.Name, d.Policy.Selectors[:])
+	a, err := keyring.InKeystore(context.Background(), e.Keys, e.Look, d.Name, d.Policy.Selectors[:])
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -124,7 +124,7 @@ func (r *run) store(ctx context.Context, s rotate.Step) error {
 
 // private reads a key, once in a run, and makes sure that it is the one that state means.
 func (r *run) private(ctx context.Context, name dkim.Name, keyID string, version int) (*dkim.PrivateKey, error) {
-	key, found, err := r.keys.private(ctx, name, keyID, version)
+	key, found, err := r.keys.Private(ctx, name, keyID, version)
 	if err == nil && found != version {
 		r.st.Selectors[name.Selector].Restored(keyID, found)
 	}
@@ -242,7 +242,7 @@ func (r *run) destroy(ctx context.Context, s rotate.Step) error {
 			Version: old.Version}); err != nil {
 			return err
 		}
-		found, err := r.keys.destroy(ctx, r.name(s.Selector), old)
+		found, err := r.keys.Discard(ctx, r.name(s.Selector), old)
 		if err != nil {
 			return err
 		}

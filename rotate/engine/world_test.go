@@ -16,7 +16,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
-	"github.com/dkimbot/dkimbot/rotate/verify"
+	"github.com/dkimbot/dkimbot/rotate/testmail"
 	"github.com/dkimbot/dkimbot/state"
 	"github.com/dkimbot/dkimbot/state/statetest"
 	"pgregory.net/rapid"
@@ -103,7 +103,7 @@ func (w *world) start(id string, dead func(owner string) bool) *testEngine {
 	}
 	return newEngine(engine.Parts{Store: ledger{w.store, p}, Keys: p, Look: rotate.Unshared(p, w.store), Names: w.store,
 		Publishers: map[string]rotate.Publisher{"office": p}, Signers: signers, Clock: p,
-		Workers: 4, SelfTest: verify.SelfTest,
+		Workers: 4, SelfTest: testmail.Prove,
 		Generate: dkim.Generate,
 		Owner:    id, OwnerDead: dead, Every: p.every})
 }

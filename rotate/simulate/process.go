@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/scheduler"
 )
 
 // process is a dkimbot that runs, dies and is started again.
@@ -144,7 +145,7 @@ func (p *process) work() {
 	if p.sc.timers {
 		p.spawn() // each time the program is started again
 	}
-	pending, err := engine.TakePending(context.Background(), ledger{p}, p.Now(), wanted, rotate.Request{})
+	pending, err := scheduler.TakePending(context.Background(), ledger{p}, p.Now(), wanted, rotate.Request{})
 	if err == nil {
 		p.advance(pending)
 	}

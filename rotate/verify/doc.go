@@ -1,5 +1,4 @@
-// Package verify tells what DNS shows at a selector's name, and whether a key
-// and its live record work together.
+// Package verify tells what DNS shows at a selector's name.
 //
 // The truth is what authoritative servers answer. A [Verifier] finds the zone
 // that really holds the name, following CNAMEs and zone cuts, asks every server
@@ -18,8 +17,6 @@
 //
 // Where the zone is signed, a record whose signatures validating resolvers would reject is told as such.
 //
-// [SelfTest] signs a message and verifies it against a live record.
-//
-// The package imports rotate/dkim, rotate/fault, miekg/dns, go-msgauth and x/sync.
+// The package imports rotate/dkim, rotate/fault, miekg/dns and x/sync.
 // It reads from the network and changes nothing anywhere (invariant I11).
 package verify

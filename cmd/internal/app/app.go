@@ -17,7 +17,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
-	"github.com/dkimbot/dkimbot/rotate/verify"
+	"github.com/dkimbot/dkimbot/rotate/testmail"
 	"github.com/dkimbot/dkimbot/state"
 	"github.com/dkimbot/dkimbot/state/sqlite"
 )
@@ -92,7 +92,7 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 	if err != nil {
 		return nil, err
 	}
-	parts := engine.Parts{Store: store, Keys: keys, Clock: Clock{}, Workers: workers, SelfTest: verify.SelfTest,
+	parts := engine.Parts{Store: store, Keys: keys, Clock: Clock{}, Workers: workers, SelfTest: testmail.Prove,
 		Notify: notify,
 		Quota:  store, Counts: cfg.Counts()}
 	look, err := newLooker(cfg)

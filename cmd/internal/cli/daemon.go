@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/scheduler"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
@@ -168,7 +168,7 @@ func (d *daemon) work(ctx context.Context, g *generation) (*app.App, error) {
 	ended := make(chan error, 1)
 	defer g.end()
 	go d.watchdog(running)
-	s := engine.Scheduler{Engine: a.Engine, Queue: g.queue, Domains: a.Domains, Log: d.log}
+	s := scheduler.Scheduler{Engine: a.Engine, Queue: g.queue, Domains: a.Domains, Log: d.log}
 	go func() { ended <- s.Run(running) }()
 	go a.Notifier.Heartbeats(running, g.queue.beats)
 	a.Notifier.Well()

@@ -12,8 +12,8 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/scheduler"
 	"github.com/spf13/cobra"
 )
 
@@ -107,7 +107,7 @@ func (p *program) plan(ctx context.Context, cfg *config.Config, domains []rotate
 	}
 	defer a.Close()
 	if how.due {
-		if domains, err = engine.Pending(ctx, a.Queue, a.Planner.Clock.Now(), domains, how.req); err != nil {
+		if domains, err = scheduler.Pending(ctx, a.Queue, a.Planner.Clock.Now(), domains, how.req); err != nil {
 			return err
 		}
 	}

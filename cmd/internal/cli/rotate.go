@@ -15,6 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/scheduler"
 	"github.com/spf13/cobra"
 )
 
@@ -178,7 +179,7 @@ func (p *program) rotate(cmd *cobra.Command, cfg *config.Config, domains []rotat
 	defer s.Close()
 	ctx := cmd.Context()
 	if due {
-		if domains, err = engine.TakePending(ctx, s.Work, s.Engine.Clock.Now(), domains, req); err != nil {
+		if domains, err = scheduler.TakePending(ctx, s.Work, s.Engine.Clock.Now(), domains, req); err != nil {
 			return err
 		}
 	}

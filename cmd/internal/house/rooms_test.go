@@ -26,7 +26,6 @@ var large = map[string]string{
 	"rotate":           "the words and the state with all its transitions, which need one another",
 	"rotate/plan":      "one planner: its steps and rules plan in one draft",
 	"rotate/engine":    "one run: its steps change one state under one lease",
-	"rotate/verify":    "one look-up: servers, signatures and wildcards answer one question together",
 	"cmd/internal/cli": "each command is a file, and all share one program; they are yet to be grouped",
 }
 
@@ -148,9 +147,12 @@ var arrows = map[string][]string{
 	"rotate/health":    {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault"},
 	"rotate/plan":      {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/health"},
 	"rotate/forecast":  {"rotate", "rotate/dkim", "rotate/fault", "rotate/health", "rotate/plan"},
+	"rotate/keyring":   {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault"},
+	"rotate/testmail":  {"rotate/codes", "rotate/dkim", "rotate/fault"},
+	"rotate/scheduler": {"rotate", "rotate/engine", "rotate/fault"},
 	"rotate/engine": {"rotate", "rotate/approval", "rotate/batch", "rotate/codes", "rotate/dkim", "rotate/fault",
 		"rotate/forecast",
-		"rotate/health", "rotate/lease", "rotate/plan", "rotate/preflight", "rotate/quota"},
+		"rotate/health", "rotate/keyring", "rotate/lease", "rotate/plan", "rotate/preflight", "rotate/quota"},
 }
 
 func TestArrowsPointOneWay(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/keyring"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
@@ -96,7 +96,7 @@ func (f *Finder) inLayout(ctx context.Context, d rotate.Domain) (texts []keyText
 
 // inKeystore returns what dkimbot's own keystore holds, at least one key.
 func (f *Finder) inKeystore(ctx context.Context, d rotate.Domain) (Found, error) {
-	a, err := engine.InKeystore(ctx, f.Keys, f.Look, d.Name, f.wanted(d))
+	a, err := keyring.InKeystore(ctx, f.Keys, f.Look, d.Name, f.wanted(d))
 	a.Active = f.Source.Active
 	if err == nil && len(a.Keys)+len(a.Stored) == 0 {
 		err = noKey(d, "the keystore")

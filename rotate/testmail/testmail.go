@@ -1,4 +1,4 @@
-package verify
+package testmail
 
 import (
 	"bytes"
@@ -14,11 +14,11 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// SelfTest proves that mail signed with key verifies against value, the joined
+// Prove proves that mail signed with key verifies against value, the joined
 // TXT record as a Sight shows it: it signs a message and verifies it as a
 // receiver would, then checks what a receiver might let pass. A failure
 // is a Refused fault with code "self-test". It asks no network.
-func SelfTest(ctx context.Context, key dkim.SigningKey, value string) error {
+func Prove(ctx context.Context, key dkim.SigningKey, value string) error {
 	what := "test the key of " + key.Name.String() + " against its live record"
 	if err := ctx.Err(); err != nil {
 		return fault.Temporary(what, err, "run it again; it was interrupted, or its time ran out")

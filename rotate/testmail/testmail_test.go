@@ -1,4 +1,4 @@
-package verify_test
+package testmail_test
 
 import (
 	"context"
@@ -13,8 +13,10 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
-	"github.com/dkimbot/dkimbot/rotate/verify"
+	"github.com/dkimbot/dkimbot/rotate/testmail"
 )
+
+var s1 = dkim.Name{Domain: "example.test", Selector: "s1"}
 
 // Guards I2 and I9: a key is used only with a record that verifies, and a failure shows no secret.
 func TestSelfTest(t *testing.T) {
@@ -65,7 +67,7 @@ func TestSelfTest(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err := verify.SelfTest(t.Context(), dkim.SigningKey{Name: s1, Key: tt.key}, tt.value)
+			err := testmail.Prove(t.Context(), dkim.SigningKey{Name: s1, Key: tt.key}, tt.value)
 			if tt.says == "" {
 				if err != nil {
 					t.Error(err)
@@ -84,12 +86,12 @@ func TestSelfTest(t *testing.T) {
 	}
 	t.Run("dotted selector", func(t *testing.T) {
 		name := dkim.Name{Domain: "xn--bcher-kva.example", Selector: "a.b"}
-		if err := verify.SelfTest(t.Context(), dkim.SigningKey{Name: name, Key: rsaKey}, rsaRec); err != nil {
+		if err := testmail.Prove(t.Context(), dkim.SigningKey{Name: name, Key: rsaKey}, rsaRec); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("no key", func(t *testing.T) {
-		if err := verify.SelfTest(t.Context(), dkim.SigningKey{Name: s1}, rsaRec); fault.KindOf(err) != fault.Permanent {
+		if err := testmail.Prove(t.Context(), dkim.SigningKey{Name: s1}, rsaRec); fault.KindOf(err) != fault.Permanent {
 			t.Errorf("got %v", err)
 		} else {
 			faulttest.Shown(t, err)
@@ -98,8 +100,18 @@ func TestSelfTest(t *testing.T) {
 	t.Run("cancelled", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := verify.SelfTest(ctx, dkim.SigningKey{Name: s1, Key: rsaKey}, rsaRec); !errors.Is(err, context.Canceled) {
+		if err := testmail.Prove(ctx, dkim.SigningKey{Name: s1, Key: rsaKey}, rsaRec); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// record returns a fresh key and the text of its record.
+func record(t testing.TB, alg dkim.Algorithm) (*dkim.PrivateKey, string) {
+	t.Helper()
+	k, err := dkim.Generate(alg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k, dkim.NewRecord(k.Public(), "").String()
 }

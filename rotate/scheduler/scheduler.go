@@ -1,4 +1,4 @@
-package engine
+package scheduler
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -75,7 +76,7 @@ func setOf(names []string, err error) (map[string]bool, error) {
 // and looks after each of them now and then in between: a record may vanish, and
 // a signer may come back from a backup, long before the next rotation is due.
 type Scheduler struct {
-	Engine  *Engine
+	Engine  *engine.Engine
 	Queue   rotate.WorkQueue
 	Domains []rotate.Domain
 	Log     *slog.Logger
@@ -86,7 +87,7 @@ type Scheduler struct {
 // again less and less often, also when the failure could not be noted in the state.
 func (s *Scheduler) Run(ctx context.Context) error {
 	clock := s.Engine.Clock
-	s.Engine.turnstile.ByTheHour()
+	s.Engine.CountByTheHour()
 	pending, err := TakePending(ctx, s.Queue, clock.Now(), s.Domains, rotate.Request{})
 	if ctx.Err() != nil {
 		return nil // told to end before anything was begun
@@ -104,7 +105,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		for _, d := range agenda.take(clock.Now(), due) {
 			wg.Go(func() {
 				began := clock.Now()
-				res := s.Engine.Advance(ctx, Task{Domain: d})
+				res := s.Engine.Advance(ctx, engine.Task{Domain: d})
 				s.report(res, agenda.drop(began, clock.Now(), res))
 			})
 		}
@@ -132,7 +133,7 @@ func (s *Scheduler) due(ctx context.Context, a *agenda, now time.Time) ([]string
 }
 
 // report logs what went wrong, with what to do about it.
-func (s *Scheduler) report(r Result, next time.Time) {
+func (s *Scheduler) report(r engine.Result, next time.Time) {
 	if r.Err == nil || errors.Is(r.Err, context.Canceled) {
 		return
 	}

@@ -1,4 +1,4 @@
-package engine
+package scheduler
 
 import (
 	"errors"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
 // TestDrop: when a domain is taken again, if the queue says at once.
@@ -21,15 +22,15 @@ func TestDrop(t *testing.T) {
 		"said to be due before it was done": {&rotate.Next{At: began}, nil, longestNap},
 		"the wait passed meanwhile":         {&rotate.Next{At: began.Add(time.Second)}, nil, 0},
 		"a wait lies ahead":                 {&rotate.Next{At: now.Add(time.Minute)}, nil, 0}, // as the queue has it
-		"failed, nothing is said":           {nil, failed, Backoff(1)},
-		"failed, and the wait passed":       {&rotate.Next{At: began.Add(time.Second)}, failed, Backoff(1)},
+		"failed, nothing is said":           {nil, failed, engine.Backoff(1)},
+		"failed, and the wait passed":       {&rotate.Next{At: began.Add(time.Second)}, failed, engine.Backoff(1)},
 		"failed, and the wait is longer":    {&rotate.Next{At: now.Add(time.Hour)}, failed, time.Hour},
 	} {
 		a := newAgenda([]rotate.Domain{{Name: "example.com"}})
 		if taken := a.take(began, []string{"example.com"}); len(taken) != 1 {
 			t.Fatalf("%s: took %v", name, taken)
 		}
-		a.drop(began, now, Result{Domain: "example.com", State: rotate.State{Next: tt.next}, Err: tt.err})
+		a.drop(began, now, engine.Result{Domain: "example.com", State: rotate.State{Next: tt.next}, Err: tt.err})
 		if tt.after > 0 && len(a.take(now.Add(tt.after-1), []string{"example.com"})) > 0 {
 			t.Errorf("%s: taken before %s", name, tt.after)
 		}

@@ -1,10 +1,11 @@
-package engine
+package scheduler
 
 import (
 	"sync"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
 // longestNap is how long the scheduler sleeps at most: another process may have
@@ -70,7 +71,7 @@ func (a *agenda) mayTake(name string, now time.Time) bool {
 
 // drop notes what became of a domain that was taken at began, and returns when it is
 // to be taken again. A wait that was found after that, and has passed meanwhile, is over.
-func (a *agenda) drop(began, now time.Time, r Result) time.Time {
+func (a *agenda) drop(began, now time.Time, r engine.Result) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.busy, r.Domain)
@@ -83,7 +84,7 @@ func (a *agenda) drop(began, now time.Time, r Result) time.Time {
 		delete(a.again, r.Domain)
 	} else {
 		a.again[r.Domain]++
-		if wait := now.Add(Backoff(a.again[r.Domain])); !told || wait.After(next) {
+		if wait := now.Add(engine.Backoff(a.again[r.Domain])); !told || wait.After(next) {
 			next = wait
 		}
 	}

@@ -1,4 +1,4 @@
-package engine
+package keyring
 
 import (
 	"context"
@@ -12,9 +12,9 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// keyring is the keystore as a run uses it: keys that were read are kept for the run, so
+// Ring is the keystore as a run uses it: keys that were read are kept for the run, so
 // that they need no second answer.
-type keyring struct {
+type Ring struct {
 	rotate.Keystore
 	mu    sync.Mutex
 	known map[kept]*dkim.PrivateKey
@@ -26,12 +26,13 @@ type kept struct {
 	version int
 }
 
-func newKeyring(keys rotate.Keystore) *keyring {
-	return &keyring{Keystore: keys, known: map[kept]*dkim.PrivateKey{}}
+// New returns the keys of a run.
+func New(keys rotate.Keystore) *Ring {
+	return &Ring{Keystore: keys, known: map[kept]*dkim.PrivateKey{}}
 }
 
 // Get implements KeyReader. It always asks.
-func (k *keyring) Get(ctx context.Context, name dkim.Name, version int) (*dkim.PrivateKey, int, error) {
+func (k *Ring) Get(ctx context.Context, name dkim.Name, version int) (*dkim.PrivateKey, int, error) {
 	key, version, err := k.Keystore.Get(ctx, name, version)
 	if key != nil && err == nil {
 		k.mu.Lock()
@@ -41,10 +42,10 @@ func (k *keyring) Get(ctx context.Context, name dkim.Name, version int) (*dkim.P
 	return key, version, err
 }
 
-// private returns a key that is known or read, and makes sure that it is the one that is meant.
+// Private returns a key that is known or read, and makes sure that it is the one that is meant.
 // One whose version is gone may have been put back as the newest one, from a backup or by a
 // rollback in Vault: found is the version where it is now.
-func (k *keyring) private(ctx context.Context, name dkim.Name, keyID string,
+func (k *Ring) Private(ctx context.Context, name dkim.Name, keyID string,
 	version int) (key *dkim.PrivateKey, found int, err error) {
 	k.mu.Lock()
 	key = k.known[kept{name, version}]
@@ -79,10 +80,10 @@ func (k *keyring) private(ctx context.Context, name dkim.Name, keyID string,
 	return key, found, nil
 }
 
-// destroy destroys a private key if it is there, and returns the code of what it found. Where
+// Discard destroys a private key if it is there, and returns the code of what it found. Where
 // all versions of a lost key are gone, their numbers begin again, so another key may stand at
 // the number.
-func (k *keyring) destroy(ctx context.Context, name dkim.Name, old rotate.Retired) (codes.Code, error) {
+func (k *Ring) Discard(ctx context.Context, name dkim.Name, old rotate.Retired) (codes.Code, error) {
 	key, _, err := k.Keystore.Get(ctx, name, old.Version)
 	switch {
 	case err != nil && fault.CodeOf(err) != codes.DeletedSecret: // what was deleted can come back until it is destroyed
