@@ -200,13 +200,19 @@ func (e *Engine) publisher(provider string, at dkim.Name) (rotate.Publisher, err
 		"name a provider of the configuration")
 }
 
-// forget has those of the signers that hold copies of private keys forget one.
-func (e *Engine) forget(ctx context.Context, signers []string, ref dkim.Ref) error {
+// forget has those of the signers that hold copies of private keys forget one. Each is asked only while the lease is
+// held: this process may be stopped between any two of them (I8).
+func (e *Engine) forget(ctx context.Context, signers []string, ref dkim.Ref, holds func() error) error {
 	for _, name := range signers {
-		if f, ok := e.Signers[name].(rotate.Forgetter); ok {
-			if err := f.Forget(ctx, []dkim.Ref{ref}); err != nil {
-				return err
-			}
+		f, ok := e.Signers[name].(rotate.Forgetter)
+		if !ok {
+			continue
+		}
+		if err := holds(); err != nil {
+			return err
+		}
+		if err := f.Forget(ctx, []dkim.Ref{ref}); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -246,10 +246,8 @@ func (r *run) destroy(ctx context.Context, s rotate.Step) error {
 		if err != nil {
 			return err
 		}
-		if err := r.lease.Holds(); err != nil {
-			return err
-		}
-		if err := r.engine.forget(ctx, r.want.Signers, dkim.Ref{Name: r.name(s.Selector), KeyID: old.KeyID}); err != nil {
+		err = r.engine.forget(ctx, r.want.Signers, dkim.Ref{Name: r.name(s.Selector), KeyID: old.KeyID}, r.lease.Holds)
+		if err != nil {
 			return err
 		}
 		r.st.Destroyed(s.Selector, old.KeyID)

@@ -12,6 +12,7 @@ const (
 	aliases                       // selectors' names lead elsewhere by CNAME, also two domains' to one name
 	silent                        // name servers do not answer dkimbot for days, and answer the world
 	wildcards                     // selectors without a record are answered for by a wildcard
+	stops                         // processes are stopped in the middle of their work, and wake hours later
 	hardDays                      // many more keys are reported as compromised, and revoked at once
 	bounds                        // oracle: what can be done at once is done in the same run
 	truths                        // oracle: what is said is so

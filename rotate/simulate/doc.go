@@ -35,7 +35,8 @@
 // up to years; daemons are restarted on old tables while their files stay; twins are hosts
 // with two names; aliases are names that lead elsewhere by CNAME, also two to one; silent are
 // name servers that do not answer dkimbot for days, and answer the rest of the world; wildcards
-// answer for selectors that have no record; on
+// answer for selectors that have no record; stops keep a process from working for hours, in the middle
+// of an effect or of a wait, while others take over; on
 // hard-days many more keys are reported as compromised. Two are oracles: bounds asks that what
 // can be done at once is done in the same run, truths that what is told is so.
 //
@@ -96,7 +97,8 @@
 //     hour, waits may be short by twice that, and no more is asked of them.
 //   - An effect that was given up comes within minutes or not at all, and on a signer's
 //     host and at a name in DNS not after a newer one, nor on a host that was taken out of
-//     service; a process is not suspended in the middle of one for longer than its lease.
+//     service. What a process that was stopped for longer than its lease does when it wakes is one
+//     effect; on a host it is found like a daemon that signs with old tables.
 //   - A host that is restored from a backup whose keys were replaced already signs
 //     with keys that are gone; that mail is lost until dkimbot has switched it. One
 //     whose keys still stand is safe, unless it is restored while they are being

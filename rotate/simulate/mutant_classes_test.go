@@ -3,6 +3,7 @@ package simulate
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -26,6 +27,13 @@ var classMutants = []struct {
 		looker(func(p *process) rotate.Looker { return forgetting{p} })}, wildcards, 1},
 	{mutant{"a wildcard's key is taken to be kept no longer than its TTL", []string{"I2"}, 20, All,
 		looker(func(p *process) rotate.Looker { return keyless{p} })}, wildcards, 1},
+
+	{mutant{"time in which a process was stopped does not count", []string{"I8"}, 20, All,
+		func() *tamper {
+			return &tamper{parts: func(p *process, parts *engine.Parts) { parts.Clock = sleepless{p} }}
+		}}, stops, 1},
+	{mutant{"what came too late is not said", []string{"I8"}, 40, All,
+		stores(func(l ledger) rotate.Store { return discreet{l} })}, stops, 1},
 
 	// They show only where two domains publish at one name within the time that DNS lags.
 	{mutant{"nobody asks whose record stands at a name", []string{"I6"}, 3, All, nobodyAsks}, aliases, 210},
@@ -91,6 +99,18 @@ func (p keyless) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error)
 		sight.Wildcard = []string{"v=spf1 -all"}
 	}
 	return sight, err
+}
+
+// sleepless has a clock that stands still while the process is stopped.
+type sleepless struct{ *process }
+
+func (s sleepless) Elapsed() time.Duration { return s.process.Elapsed() - s.frozen }
+
+// discreet has no domain looked at again.
+type discreet struct{ ledger }
+
+func (discreet) LookAgain(context.Context, string, time.Time, time.Time, ...rotate.Event) error {
+	return nil
 }
 
 // nobodyAsks knows of no names but its own, and its provider can't compare.

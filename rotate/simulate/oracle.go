@@ -22,7 +22,7 @@ func (p *process) enter(e effect) (leave func()) {
 	}
 	p.checkApproved(e)
 	before := d.acting
-	if before != nil && before != p && before.alive && !p.store.emptied(before.began) {
+	if before != nil && before != p && before.alive && !before.stopped && !p.store.emptied(before.began) {
 		// what a dead one had begun may come late, and is looked for
 		p.violate("I8", d.name, "%s: %s, while %s has something else under way", p.name, e.what, before.name)
 	}

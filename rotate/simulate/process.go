@@ -17,12 +17,16 @@ import (
 // process is a dkimbot that runs, dies and is started again.
 type process struct {
 	*world
-	name   string
-	births int
-	owner  string // names this life of it in leases
-	alive  bool
-	busy   bool // at work; one thing at a time
-	began  time.Time
+	name     string
+	births   int
+	owner    string // names this life of it in leases
+	alive    bool
+	busy     bool // at work; one thing at a time
+	began    time.Time
+	stopped  bool          // it does nothing until it wakes; see stops.go
+	frozen   time.Duration // how long it was stopped, altogether
+	outlives bool          // stopped just before the effect at hand; another process took its lease over
+
 	vain   int       // looks in a row after which something was due still
 	nextAt time.Time // when it wakes next; zero: not set
 	engine *engine.Engine
@@ -161,6 +165,7 @@ func (p *process) advance(domains []rotate.Domain) {
 			p.turns(d.Name)
 			res := p.engine.Advance(context.Background(), engine.Task{Domain: d})
 			p.note(res)
+			p.checkSaid(p.domain(d.Name))
 			p.checkBounds(p.domain(d.Name), res)
 		}
 	}
@@ -233,7 +238,9 @@ func (p *process) every(d time.Duration, do func()) (stop func()) {
 	var again func()
 	again = func() {
 		if !ended && p.alive && p.owner == owner {
-			do()
+			if !p.stopped {
+				do()
+			}
 			p.after(d, again)
 		}
 	}
@@ -250,6 +257,7 @@ func (p *process) Sleep(_ context.Context, d time.Duration) error {
 		return err
 	}
 	p.runUntil(p.now.Add(d))
+	p.mayStop()
 	return p.gone()
 }
 
@@ -297,6 +305,9 @@ func (p *process) take(e effect) error {
 	if err := p.pause(e, "before"); err != nil {
 		return err
 	}
+	if p.mayStop(); p.gone() != nil {
+		return p.gone()
+	}
 	if !e.part.up(p.now) {
 		return unable(e.what, e.part.name+" is out of order")
 	}
@@ -312,8 +323,13 @@ func (p *process) take(e effect) error {
 		}
 	}
 	p.steps++
-	p.allowed(e)
-	if err := e.do(); err != nil {
+	if p.outlives && e.kind != "" {
+		p.comesTooLate(e)
+	} else {
+		p.allowed(e)
+	}
+	err := e.do()
+	if p.outlives = false; err != nil {
 		return err
 	}
 	if err := p.pause(e, "after"); err != nil {

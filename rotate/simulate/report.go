@@ -22,6 +22,7 @@ type Report struct {
 	Releases      int // domains that were handed back
 	Purges        int // and cleared away
 	Plans         int // approved plans that were taken up
+	Outlived      int // effects that came after another process had taken the lease over
 	LostKeys      int // private keys that the keystore lost
 	Adoptions     int // keys in use that were adopted
 	Cleared       int // records of before that a person removed when it was said that they may go

@@ -21,6 +21,7 @@ type memory struct {
 	leases map[string]rotate.Lease
 	looks  map[string]time.Time // by domain: its next turn to be looked after
 
+	again   map[string]time.Time // by domain: when it was last said that it is to be looked at again
 	closely map[string]time.Time // by domain: until when it is looked after every minute
 
 	backups []map[string]row // the oldest first
@@ -41,7 +42,7 @@ type row struct {
 func newMemory(w *world) *memory {
 	return &memory{part: part{name: "the state database"}, world: w, rows: map[string]row{},
 		leases: map[string]rotate.Lease{}, looks: map[string]time.Time{}, names: map[string]dkim.Name{},
-		closely: map[string]time.Time{}}
+		closely: map[string]time.Time{}, again: map[string]time.Time{}}
 }
 
 func (m *memory) load(domain string) (rotate.State, error) {
@@ -137,6 +138,7 @@ func (m *memory) takeLooks(now time.Time, domains []string) []string {
 
 // lookAgain makes a domain's turn come earlier.
 func (m *memory) lookAgain(domain string, at, closely time.Time) {
+	m.again[domain] = m.world.now
 	if next, ok := m.looks[domain]; !ok || at.Before(next) {
 		m.looks[domain] = at
 	}

@@ -16,6 +16,7 @@ type turn struct {
 	acted  time.Time // when its last effect began: it plans directly before one, and before it rests
 	orders int       // that had been given when it began
 	dry    bool      // it only plans, and remembers nothing (I11)
+	late   time.Time // when an effect came after another process had taken the lease over; zero: none did
 	broken bool      // the state could not be read or written, or the process died: nothing is asked of it
 
 	mu      sync.Mutex
@@ -38,6 +39,7 @@ type attempted struct {
 
 // turns begins a run for a domain.
 func (p *process) turns(domain string) {
+	p.domain(domain).outlived = time.Time{}
 	p.turn = &turn{domain: domain, began: p.now, acted: p.now, orders: p.domain(domain).orders,
 		sights: map[dkim.Name]rotate.Sight{}, planned: map[dkim.Name]rotate.Sight{},
 		looked: map[dkim.Name]time.Time{}, blind: map[dkim.Name]bool{}, unread: map[dkim.Name]bool{},

@@ -74,6 +74,7 @@ type domain struct {
 	trouble      string    // what went wrong last
 	rolledBack   bool      // its state was rolled back, and things were done on the ground of that
 	effects      int       // so far
+	outlived     time.Time // when an effect came too late, and it was not looked at since; zero: none
 	waits        bool      // a rotation is due, and waits
 	taking       *taking   // it signed before dkimbot knew it; nil: it did not
 	heldAt       time.Time // since when its switch waits for its turn; zero when it does not
