@@ -28,6 +28,7 @@ func CopyState(st State) State {
 	}
 	c.Former = slices.Clone(st.Former)
 	c.Held = slices.Clone(st.Held)
+	c.Accounts = slices.Clone(st.Accounts)
 	if st.Released != nil {
 		r := *st.Released
 		c.Released = &r

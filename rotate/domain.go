@@ -17,6 +17,9 @@ type Domain struct {
 	Signers  []string `json:"signers"`  // the signers' names in the configuration; every one must switch
 	Policy   Policy   `json:"policy"`
 
+	// Also has the names of further providers, while the name servers move: records are published there, too.
+	Also []string `json:"also,omitempty"`
+
 	// Renamed has, by their names now, the names that signers had before.
 	Renamed map[string]string `json:"renamed,omitempty"`
 

@@ -16,6 +16,9 @@ const ClockSet = codes.ActionClock
 // Rename is the kind of the event that says that a signer has another name now.
 const Rename = codes.ActionRename
 
+// Accounts is the kind of the event that says that a domain has other DNS accounts now.
+const Accounts = codes.ActionAccounts
+
 // LeaseTaken is the kind of the event that says that a lease was taken over.
 const LeaseTaken = codes.ActionLease
 

@@ -27,6 +27,8 @@ type State struct {
 	RevokeNow bool        `json:"revoke_now,omitempty"` // written by older versions, of the active key; see Key.RevokeNow
 	Released  *HandedBack `json:"released,omitempty"`   // the domain was handed back: nothing is done for it
 
+	Accounts []string `json:"accounts,omitempty"` // the providers that records are published to, where they are several
+
 	OnHold *OnHold `json:"on_hold,omitempty"` // the schedule begins no switch
 
 	// when the state was written; nil when nobody knows how long the machine had been up

@@ -240,6 +240,7 @@ const (
 	ActionUnhold      Action = "unhold"      // a person ended the hold
 	ActionRelease     Action = "release"     // a person released the domain, or took it back
 	ActionRenew       Action = "renew"       // a person asked for a fresh key at the standby selector
+	ActionAccounts    Action = "accounts"    // the domain has other DNS accounts now, by the configuration
 	ActionRename      Action = "rename"      // a signer has another name now, by the configuration
 	ActionLease       Action = "lease"       // a process took the domain over from one that has died
 	ActionClock       Action = "clock"       // the machine's clock was set

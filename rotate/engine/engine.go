@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"sync"
 	"time"
@@ -189,15 +188,6 @@ func outcomeOf(err error) codes.Outcome {
 		return codes.OutcomeRefused
 	}
 	return codes.OutcomeFailed
-}
-
-// publisher returns the provider of that name, for what is to stand at a selector.
-func (e *Engine) publisher(provider string, at dkim.Name) (rotate.Publisher, error) {
-	if p := e.Publishers[provider]; p != nil {
-		return p, nil
-	}
-	return nil, fault.Lasting(fmt.Sprintf("publish %s", at), fmt.Errorf("provider %q is unknown", provider),
-		"name a provider of the configuration")
 }
 
 // forget has those of the signers that hold copies of private keys forget one. Each is asked only while the lease is

@@ -41,7 +41,7 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 		return rotate.DomainPlan{}, rotate.State{}, err
 	}
 	now, basis := p.Clock.Now(), have.Basis()
-	have, renamed := rotate.Renamed(have, want, now)
+	have, renamed := rotate.Followed(have, want, now)
 	req = req.In(have, want.Signers)
 	present, _ := have.Reckoned(rotate.InstantOf(p.Clock))
 	after, events, err := plan.Ordered(now, want, req, present, seen)
@@ -52,7 +52,7 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 	if err != nil {
 		made.Stop, made.Steps, made.Next = err, nil, nil
 	}
-	made = foresight{keys: p.Keys, account: p.Accounts[want.Provider]}.foreseen(ctx, want, after, made)
+	made = foresight{keys: p.Keys, account: accountsOf(want, p.Accounts)}.foreseen(ctx, want, after, made)
 	made.Basis, made.Ordered = basis, append(renamed, events...)
 	return made, have, nil
 }

@@ -154,5 +154,5 @@ func (r *run) refusedFirst(ctx context.Context, steps []rotate.Step) error {
 	if !first(r.st, steps) {
 		return nil
 	}
-	return foresight{r.engine.Keys, r.engine.Publishers[r.want.Provider], r.engine.Signers}.lacks(ctx, r.want, r.seen)
+	return foresight{r.engine.Keys, accountsOf(r.want, r.engine.Publishers), r.engine.Signers}.lacks(ctx, r.want, r.seen)
 }

@@ -16,7 +16,7 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 	if !p.MayRevoke(s.Selector) {
 		return p.CantRevoke(s.Selector)
 	}
-	provider, err := r.engine.publisher(r.want.Provider, r.name(s.Selector))
+	provider, err := r.engine.publisher(r.want, r.name(s.Selector), r.lease.Holds)
 	if err != nil {
 		return err
 	}

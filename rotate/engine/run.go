@@ -57,7 +57,7 @@ func (e *Engine) newRun(ctx context.Context, t Task, g *grant, held *lease.Held)
 	r := &run{engine: e, want: t.Domain, left: t.Request.In(have, t.Domain.Signers), adoption: t.Adoption,
 		grant: g, lease: held,
 		st: st.AsOf(now.At), stored: rotate.CopyState(have), fresh: map[string]*dkim.PrivateKey{}, keys: keyring.New(e.Keys)}
-	st, renamed := rotate.Renamed(r.st, t.Domain, now.At)
+	st, renamed := rotate.Followed(r.st, t.Domain, now.At)
 	for i := range renamed {
 		renamed[i].By = e.Actor
 		e.notify(renamed[i])

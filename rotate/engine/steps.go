@@ -134,7 +134,7 @@ func (r *run) private(ctx context.Context, name dkim.Name, keyID string, version
 // publish makes the record the only one at its name.
 func (r *run) publish(ctx context.Context, s rotate.Step) error {
 	key := r.st.Selectors[s.Selector].Wanted()
-	provider, err := r.engine.publisher(r.want.Provider, r.name(s.Selector))
+	provider, err := r.engine.publisher(r.want, r.name(s.Selector), r.lease.Holds)
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (r *run) publish(ctx context.Context, s rotate.Step) error {
 		return err
 	}
 	r.st.Published(s.Selector, r.engine.Clock.Now())
-	return r.confirm(ctx, s, key.ID, because(s, "through "+r.want.Provider))
+	return r.confirm(ctx, s, key.ID, because(s, "through "+r.want.Through()))
 }
 
 // activate makes one signer sign with the selector's key, and asks it afterwards.

@@ -65,6 +65,9 @@ func (h *Check) recordDrift(s string) *rotate.Finding {
 		return &rotate.Finding{Code: code, Selector: s, Message: fault.Text(err), Repair: fault.HintOf(err), Asks: true,
 			Cause: cause(err)}
 	case Changing:
+		if lost := h.Lost(s); lost != nil {
+			return lost
+		}
 		if len(sight.Bogus) > 0 {
 			return &rotate.Finding{Code: codes.RecordBogus, Selector: s, Asks: true, Repair: BogusHint,
 				Message: fmt.Sprintf("validating resolvers reject the record at %s: %s", h.Name(s),
@@ -101,6 +104,13 @@ func (h *Check) Lost(s string) *rotate.Finding {
 	case Doubled:
 		f.Code, f.Message = codes.RecordsDoubled,
 			fmt.Sprintf("%s shows two of dkimbot's records, and receivers may take either", h.Name(s))
+	case Changing:
+		sight := h.Seen.Selectors[s].Sight
+		if len(h.Want.Also) == 0 || sight.Silent || len(sight.Bogus) > 0 || sel.Key.VerifiedAt.IsZero() {
+			return nil
+		}
+		f.Code, f.Message = codes.ServersDiffer, fmt.Sprintf("not every DNS account of the domain (%s) shows the record at %s: %s",
+			h.Want.Through(), h.Name(s), strings.Join(sight.Lagging, "; "))
 	default:
 		return nil
 	}

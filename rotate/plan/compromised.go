@@ -247,7 +247,7 @@ func (d *draft) revoke(s string, from time.Time) {
 	}
 	before := strings.Join(seen.Sight.Values, " | ")
 	d.step(rotate.Step{Kind: rotate.Revoke, Selector: s,
-		Target: fmt.Sprintf("%s TXT, through %s", d.Name(s), d.Want.Provider), NotBefore: from,
+		Target: fmt.Sprintf("%s TXT, through %s", d.Name(s), d.Want.Through()), NotBefore: from,
 		Reason: d.RevokeReason(s, "then"),
 		Asked:  d.askedOf(s), From: rotate.Side{Record: before, KeyID: rotate.RecordKeyID(before)},
 		To: rotate.Side{Record: rotate.RevokedRecord(sel.Key.Record)}, TTL: d.Want.Policy.TTL})

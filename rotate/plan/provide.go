@@ -57,7 +57,7 @@ func (j *draft) storeReason(s string) rotate.Reason {
 func (d *draft) publish(s string, key *rotate.Key, why rotate.Reason) {
 	before := strings.Join(d.Seen.Selectors[s].Sight.Values, " | ")
 	d.step(rotate.Step{Kind: rotate.Publish, Selector: s,
-		Target: fmt.Sprintf("%s TXT, through %s", d.Name(s), d.Want.Provider), Reason: why,
+		Target: fmt.Sprintf("%s TXT, through %s", d.Name(s), d.Want.Through()), Reason: why,
 		Asked: d.askedOf(s), From: rotate.Side{Record: before, KeyID: rotate.RecordKeyID(before)}, To: key.Side(),
 		TTL: d.Want.Policy.TTL})
 }

@@ -53,6 +53,9 @@ func (p *planner) repairAt(s string) bool {
 	}
 	if lost != nil {
 		why := rotate.Reason{Code: codes.Vanished, Message: lost.Message + "; it is published again"}
+		if lost.Code == codes.ServersDiffer {
+			why.Code = codes.ServersDiffer
+		}
 		p.plan.Reason = why
 		p.publish(s, sel.Key, why)
 	}

@@ -95,10 +95,16 @@ func (a *App) notes(d rotate.Domain, found keyimport.Found, plan rotate.DomainPl
 
 // handOver tells of adopted records that stand outside of what dkimbot changes in a zone file.
 func (a *App) handOver(d rotate.Domain, found keyimport.Found, plan rotate.DomainPlan) (notes []string) {
-	files, ok := a.Config.Providers[d.Provider].Account.(*providers.ZoneFile)
-	if !ok {
-		return nil
+	for _, name := range d.Accounts() {
+		if files, ok := a.Config.Providers[name].Account.(*providers.ZoneFile); ok {
+			notes = append(notes, outside(files, found, plan)...)
+		}
 	}
+	return notes
+}
+
+// outside tells of adopted records that stand outside of dkimbot's block.
+func outside(files *providers.ZoneFile, found keyimport.Found, plan rotate.DomainPlan) (notes []string) {
 	for _, k := range found.Keys {
 		sight := plan.Seen.Selectors[k.Selector].Sight
 		owns, err := files.Owns(sight.Zone, sight.Owner)

@@ -88,7 +88,7 @@ func (a *App) checkKeystore(ctx context.Context, of []preflight.Subject) preflig
 
 func (a *App) checkProviders(ctx context.Context, domains []rotate.Domain,
 	of []preflight.Subject) (parts []preflight.Part) {
-	using := byName(domains, func(d rotate.Domain) []string { return []string{d.Provider} })
+	using := byName(domains, rotate.Domain.Accounts)
 	if len(domains) == len(a.Config.Domains) {
 		withUnused(using, a.Config.Providers)
 	}
@@ -170,7 +170,7 @@ func (a *App) checkDNS(ctx context.Context, domains []rotate.Domain) ([]prefligh
 				for _, s := range d.Policy.Selectors {
 					name := dkim.Name{Domain: d.Name, Selector: s}
 					sight, err := look.Look(ctx, name)
-					if err == nil {
+					if err == nil && !yetToCome(d, sight) {
 						err = unanswered(name, sight)
 					}
 					mu.Lock()
@@ -209,6 +209,13 @@ func (a *App) zoneOf(domain string) string {
 		}
 	}
 	return ""
+}
+
+// yetToCome reports whether servers differ only because one of the domain's DNS accounts has no record yet: the next
+// run publishes it there.
+func yetToCome(d rotate.Domain, s rotate.Sight) bool {
+	lags := func(server string) bool { return !strings.HasSuffix(server, "shows no record") }
+	return len(d.Also) > 0 && !s.Silent && len(s.Values) < 2 && !slices.ContainsFunc(s.Lagging, lags)
 }
 
 // unanswered is the error for servers that gave no answer, or another one than the rest.

@@ -57,18 +57,29 @@ func newLooker(cfg *config.Config) (looker, error) {
 	return l, nil
 }
 
+// accounts returns the providers that domains use, each once.
+func accounts(cfg *config.Config) (names []string) {
+	used := map[string]bool{}
+	for _, d := range cfg.Domains {
+		for _, name := range d.Accounts() {
+			if !used[name] {
+				used[name] = true
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
 // newPublishers makes the providers that domains use.
 func newPublishers(ctx context.Context, cfg *config.Config) (map[string]rotate.Publisher, error) {
 	out := map[string]rotate.Publisher{}
-	for _, d := range cfg.Domains {
-		if out[d.Provider] != nil {
-			continue
-		}
-		p, err := providers.New(ctx, cfg.Providers[d.Provider])
+	for _, name := range accounts(cfg) {
+		p, err := providers.New(ctx, cfg.Providers[name])
 		if err != nil {
 			return nil, err
 		}
-		out[d.Provider] = p
+		out[name] = p
 	}
 	return out, nil
 }
@@ -76,16 +87,13 @@ func newPublishers(ctx context.Context, cfg *config.Config) (map[string]rotate.P
 // newAccounts makes what can be asked whether records can be published. One that can't be opened says so.
 func newAccounts(ctx context.Context, cfg *config.Config) map[string]preflight.Checker {
 	out := map[string]preflight.Checker{}
-	for _, d := range cfg.Domains {
-		if out[d.Provider] != nil {
-			continue
-		}
-		p, err := providers.New(ctx, cfg.Providers[d.Provider])
+	for _, name := range accounts(cfg) {
+		p, err := providers.New(ctx, cfg.Providers[name])
 		if err != nil {
-			out[d.Provider] = closed{err}
+			out[name] = closed{err}
 			continue
 		}
-		out[d.Provider] = p
+		out[name] = p
 	}
 	return out
 }

@@ -23,7 +23,7 @@ func notifyConfig(all *config.Config, by string, log *slog.Logger) notify.Config
 		if err != nil {
 			return ""
 		}
-		return d.Provider
+		return d.Through()
 	}
 	c := notify.Config{Provider: provider, Audit: cfg.Audit, Memory: cfg.Memory, By: by, Log: log,
 		BeforeSwitch: notifyHooks(cfg.Hooks.BeforeSwitch), After: notifyHooks(cfg.Hooks.After),

@@ -23,22 +23,27 @@ func ZoneFiles(cfg *config.Config) ZoneFindings {
 	var all ZoneFindings
 	seen := map[string]bool{}
 	for _, d := range cfg.Domains {
-		p, ok := cfg.Providers[d.Provider].Account.(*providers.ZoneFile)
-		if !ok {
-			continue
+		for _, name := range d.Accounts() {
+			if p, ok := cfg.Providers[name].Account.(*providers.ZoneFile); ok {
+				all.inspect(p, d, seen)
+			}
 		}
-		zone := cmp.Or(d.Zone, d.Name)
-		found := zonefile.Inspect(p.Dir, zone)
-		if found.Path == "" && found.Err == nil {
-			all.Missing = append(all.Missing, missingZoneFile(p.Dir, zone, d.Name))
-		}
-		if found.Path == "" || seen[found.Path] {
-			continue
-		}
-		seen[found.Path] = true
-		all.add(found, p.Listen != "")
 	}
 	return all
+}
+
+// inspect looks into the zone file of a domain, once.
+func (all *ZoneFindings) inspect(p *providers.ZoneFile, d config.Domain, seen map[string]bool) {
+	zone := cmp.Or(d.Zone, d.Name)
+	found := zonefile.Inspect(p.Dir, zone)
+	if found.Path == "" && found.Err == nil {
+		all.Missing = append(all.Missing, missingZoneFile(p.Dir, zone, d.Name))
+	}
+	if found.Path == "" || seen[found.Path] {
+		return
+	}
+	seen[found.Path] = true
+	all.add(found, p.Listen != "")
 }
 
 func (all *ZoneFindings) add(found zonefile.Inspection, listens bool) {

@@ -89,7 +89,7 @@ func (p *program) simulate(cfg *config.Config, how simulation) error {
 func kinds(cfg *config.Config) (domains []rotate.Domain, standFor map[string]int) {
 	first, standFor := map[string]string{}, map[string]int{}
 	for _, d := range cfg.Domains {
-		kind := fmt.Sprintf("%+v %+v %s %q %s %s", d.Policy, d.Limits, d.Provider, d.Signers, d.VerifyTimeout, d.Verify.Mode)
+		kind := fmt.Sprintf("%+v %+v %s %q %s %s", d.Policy, d.Limits, d.Through(), d.Signers, d.VerifyTimeout, d.Verify.Mode)
 		if first[kind] == "" {
 			first[kind] = d.Name
 			d.Limits.PlanOnly = false // as if each plan were approved as soon as it is due

@@ -99,8 +99,7 @@ func (s *statusFilter) choose(cfg *config.Config) ([]rotate.Domain, error) {
 		}
 	}
 	return slices.DeleteFunc(domains, func(d rotate.Domain) bool {
-		return len(s.providers) > 0 && !slices.Contains(s.providers, d.Provider) ||
-			len(s.signers) > 0 && !slices.ContainsFunc(d.Signers, func(n string) bool { return slices.Contains(s.signers, n) })
+		return len(s.providers) > 0 && !anyOf(s.providers, d.Accounts()) || len(s.signers) > 0 && !anyOf(s.signers, d.Signers)
 	}), nil
 }
 
@@ -121,4 +120,9 @@ func (s *statusFilter) keep(states []rotate.State) []rotate.State {
 		return s.failing && st.Failures == 0 ||
 			len(s.phases) > 0 && !slices.Contains(s.phases, string(cmp.Or(st.Phase, rotate.New)))
 	})
+}
+
+// anyOf reports whether one of the names is among those that are asked for.
+func anyOf(asked, names []string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return slices.Contains(asked, n) })
 }

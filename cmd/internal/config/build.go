@@ -117,7 +117,7 @@ func (b *builder) domain(s *node.Section) {
 	d := Domain{File: s.Doc.Name, Line: s.Line}
 	name, named := b.domainName(s)
 	d.Name = name
-	d.Provider = b.domainProvider(s)
+	d.Provider, d.Also = b.domainProviders(s)
 	d.Signers = b.domainSigners(s)
 	d.Renamed = b.renames(d.Signers)
 	d.PolicyName = s.Text("policy", "default")
@@ -127,7 +127,9 @@ func (b *builder) domain(s *node.Section) {
 		v.Fail(settings.Unknown("policy", d.PolicyName, slices.Collect(maps.Keys(b.Policies))))
 	}
 	d.Policy, d.Unsafe, d.Limits = policy.Policy, policy.Unsafe, b.domainLimits(s, policy)
-	d.Verify = merged(b.verify, b.providerVerify[d.Provider], readVerify(s.Sub("verify")))
+	own := readVerify(s.Sub("verify"))
+	d.Verify = merged(b.verify, b.verifyOf(d.Accounts()), own)
+	b.checkSeen(s, d, own)
 	d.VerifyTimeout = d.Verify.Timeout
 	if v, ok := s.Take("zone"); ok {
 		d.Zone = zone(v)
@@ -240,16 +242,15 @@ func (b *builder) checkRecords(s *node.Section, d Domain) {
 
 // checkTTL refuses a TTL that the service does not keep.
 func (b *builder) checkTTL(s *node.Section, d Domain) {
-	p, ok := b.Providers[d.Provider]
-	if !ok {
-		return
+	for _, name := range d.Accounts() {
+		p, ok := b.Providers[name]
+		if !ok || p.Account.Driver().Keeps(d.Policy.TTL) {
+			continue
+		}
+		kind := p.Account.Driver()
+		line, path := s.At("policy", "provider", "providers")
+		s.Doc.Fail(line, path, fmt.Sprintf("%s takes no TTL of %s, as policy %s has it", kind.Service,
+			settings.Brief(d.Policy.TTL), d.PolicyName),
+			fmt.Sprintf("write a ttl from %s to %s", settings.Brief(kind.ShortestTTL), settings.Brief(kind.LongestTTL)))
 	}
-	kind := p.Account.Driver()
-	if kind.Keeps(d.Policy.TTL) {
-		return
-	}
-	line, path := s.At("policy", "provider")
-	s.Doc.Fail(line, path, fmt.Sprintf("%s takes no TTL of %s, as policy %s has it", kind.Service,
-		settings.Brief(d.Policy.TTL), d.PolicyName),
-		fmt.Sprintf("write a ttl from %s to %s", settings.Brief(kind.ShortestTTL), settings.Brief(kind.LongestTTL)))
 }

@@ -37,10 +37,14 @@ func (c *Config) DomainDigest(name string) string {
 	bears := struct {
 		Domain   Domain                   `json:"domain"`
 		Provider providers.Config         `json:"provider"`
+		Also     []providers.Config       `json:"also,omitempty"`
 		Signers  map[string]signer.Config `json:"signers"`
 		Keystore Keystore                 `json:"keystore"`
 		State    State                    `json:"state"`
-	}{d, c.Providers[d.Provider], map[string]signer.Config{}, c.Keystore, c.State}
+	}{d, c.Providers[d.Provider], nil, map[string]signer.Config{}, c.Keystore, c.State}
+	for _, name := range d.Also {
+		bears.Also = append(bears.Also, c.Providers[name])
+	}
 	for _, s := range d.Signers {
 		bears.Signers[s] = c.Signers[s]
 	}

@@ -80,6 +80,8 @@ func domainGroup() Group {
 	return Group{Path: "domains[]", Meaning: "one domain that signs", Fields: []settings.Field{
 		{Key: "name", Need: "needed", Meaning: "the domain, as d= has it in signatures"},
 		{Key: "provider", Need: "needed", Meaning: "the DNS account that holds its records"},
+		{Key: "providers", Form: is("list"), Meaning: "instead of provider, while the name servers move: all DNS accounts that " +
+			"its records are published to; see dkimbot-changes(7)"},
 		{Key: "signers", Form: is("list"), Need: "needed", Meaning: "what signs its mail"},
 		{Key: "policy", Into: &policy, Meaning: "its policy"},
 		{Key: "zone", Default: "found by SOA", Meaning: "the zone that its key records are in"},

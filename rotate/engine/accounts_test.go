@@ -1,0 +1,119 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// secondAccount is another DNS account, whose servers are asked beside those of the world.
+type secondAccount struct {
+	rotate.Looker
+	shown map[string]string // by name
+	down  error
+}
+
+func (a *secondAccount) Publish(_ context.Context, rec dkim.TXT) error {
+	if a.down != nil {
+		return a.down
+	}
+	a.shown[rec.Owner] = rec.Value
+	return nil
+}
+
+// Look merges what the servers of both accounts show.
+func (a *secondAccount) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) {
+	sight, err := a.Looker.Look(ctx, name)
+	switch value := a.shown[sight.Owner]; {
+	case err != nil || len(sight.Values) == 1 && sight.Values[0] == value || len(sight.Values) == 0 && value == "":
+	case value == "":
+		sight.Complete, sight.Lagging = false, append(sight.Lagging, "ns.new: shows no record")
+	default:
+		sight.Complete, sight.Lagging = false, append(sight.Lagging, "ns.new: shows something else")
+		if len(sight.Values) == 0 || sight.Values[0] != value {
+			sight.Values = append(sight.Values, value)
+		}
+	}
+	return sight, err
+}
+
+// both returns an engine of the world for which the domain has the second account, too.
+func (w *world) both(a *secondAccount) *testEngine {
+	e := w.engine()
+	a.Looker, e.Look = e.Look, a
+	e.Publishers["new"] = a
+	return e
+}
+
+// TestTwoAccounts: while the name servers move, each record is published to both accounts, and no key is used before
+// the servers of both show it (I2). Which account fails is named.
+func TestTwoAccounts(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.pass(8 * day)
+	d.Also = []string{"new"}
+	second := &secondAccount{shown: map[string]string{}}
+	advance := func() rotate.State {
+		res := w.both(second).Advance(t.Context(), d)
+		if res.Err != nil {
+			t.Log(res.Err)
+		}
+		return w.state(d.Name)
+	}
+	st := advance()
+	for _, s := range []string{"s1", "s2"} {
+		if got := second.shown[s+"._domainkey.example.com"]; got == "" || got != st.Selectors[s].Key.Record {
+			t.Errorf("the second account shows %q at %s", got, s)
+		}
+	}
+	if st.Phase != rotate.Ready || len(st.Drift) > 0 || st.Failures > 0 || len(st.Accounts) != 2 {
+		t.Errorf("phase %s, drift %+v, failures %d, accounts %v", st.Phase, st.Drift, st.Failures, st.Accounts)
+	}
+
+	w.pass(time.Hour)
+	d.Asked = true
+	if st = advance(); st.Phase != rotate.Draining {
+		t.Fatalf("phase %s: %s", st.Phase, st.LastError)
+	}
+	d.Asked = false
+	second.down = fault.Temporary("publish through new", errors.New("no route to host"), "")
+	w.pass(7*day + time.Minute)
+	st = advance()
+	if st.Phase != rotate.Replacing || !strings.Contains(st.LastError, "publish through new") {
+		t.Errorf("phase %s: %s", st.Phase, st.LastError)
+	}
+	second.down = nil
+	w.pass(time.Hour)
+	if st = advance(); st.Phase != rotate.Ready || second.shown["s1._domainkey.example.com"] != st.Selectors["s1"].Key.Record {
+		t.Errorf("phase %s: %s", st.Phase, st.LastError)
+	}
+
+	w.pass(8 * day)
+	delete(second.shown, "s1._domainkey.example.com")
+	second.down = fault.Temporary("publish through new", errors.New("no route to host"), "")
+	d.Asked = true
+	if st = advance(); st.Phase != rotate.Ready || w.hosts["mx1"].selector(d.Name) != "s2" {
+		t.Errorf("I2: phase %s, mx1 signs with %s", st.Phase, w.hosts["mx1"].selector(d.Name))
+	}
+	d.Asked = false
+
+	d.Also = nil
+	w.pass(time.Hour)
+	res := w.engine().Advance(t.Context(), d)
+	told := ""
+	for _, e := range res.Done {
+		if e.Kind == codes.ActionAccounts {
+			told += e.Message
+		}
+	}
+	if res.Err != nil || len(res.State.Accounts) > 0 || !strings.Contains(told, "the DNS account new is no longer listed") {
+		t.Errorf("%v; accounts %v; said %q", res.Err, res.State.Accounts, told)
+	}
+}
