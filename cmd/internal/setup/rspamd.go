@@ -1,0 +1,177 @@
+package setup
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/signer/rspamd"
+)
+
+// Where rspamd has its things when nothing is said.
+const (
+	rspamdDir      = "/var/lib/rspamd/dkim"
+	rspamdPath     = rspamdDir + "/$domain.$selector.key"
+	rspamdMap      = "/etc/rspamd/dkim_selectors.map"
+	rspamdSelector = "dkim"
+	rspamdUser     = "_rspamd"
+)
+
+// rspamdSigning is what 'rspamadm configdump -j dkim_signing' prints, as far as it matters.
+type rspamdSigning struct {
+	Enabled     *bool                   `json:"enabled"`
+	UseRedis    bool                    `json:"use_redis"`
+	UseVault    bool                    `json:"use_vault"`
+	Selector    string                  `json:"selector"`
+	Path        string                  `json:"path"`
+	SelectorMap any                     `json:"selector_map"` // a text, or a group with more about it
+	Domain      map[string]rspamdDomain `json:"domain"`
+}
+
+type rspamdDomain struct {
+	Selector  string         `json:"selector"`
+	Path      string         `json:"path"`
+	Selectors []rspamdDomain `json:"selectors"`
+}
+
+// findRspamd asks rspamd's own tool for the configuration: its language has includes, variables and templates.
+func findRspamd(ctx context.Context, h Host) []Signer {
+	program := h.first("/usr/bin/rspamadm", "/usr/local/bin/rspamadm")
+	if program == "" {
+		return nil
+	}
+	s := Signer{Name: "rspamd", Program: "rspamd", From: program}
+	if h.Ask == nil {
+		s.Remarks = append(s.Remarks, "its configuration is read by rspamd's own tool: run 'dkimbot init' on that host.")
+		return []Signer{s}
+	}
+	var conf rspamdSigning
+	out, err := h.Ask(ctx, program, "configdump", "-j", "dkim_signing")
+	if err == nil {
+		err = json.Unmarshal(out[max(0, bytes.IndexByte(out, '{')):], &conf)
+	}
+	if err != nil {
+		s.Remarks = append(s.Remarks,
+			fmt.Sprintf("'%s configdump -j dkim_signing' can't be read: %v. Run 'dkimbot init' as root.", program, err))
+		return []Signer{s}
+	}
+	if conf.Enabled != nil && !*conf.Enabled || !s.rspamd(h, conf) {
+		return nil // it signs nothing: something else does, if anything
+	}
+	return []Signer{s}
+}
+
+// rspamd reads how mail is signed, and reports whether it is.
+func (s *Signer) rspamd(h Host, conf rspamdSigning) bool {
+	switch {
+	case conf.UseRedis:
+		s.Remarks = append(s.Remarks, "it reads its keys from Redis: write its section by hand, see dkimbot.yaml(5).")
+		return true
+	case conf.UseVault:
+		s.Remarks = append(s.Remarks, "it reads its keys from Vault, where dkimbot does not switch it yet: "+
+			"move it to a selector_map.")
+		return true
+	}
+	at, _ := conf.SelectorMap.(string)
+	at = strings.TrimPrefix(at, "file://")
+	path := cmp.Or(conf.Path, rspamdPath)
+	if filepath.IsAbs(at) {
+		s.rspamdMap(h, at, path)
+	}
+	fixed := s.rspamdFixed(h, conf, path)
+	if len(fixed) == 0 && conf.SelectorMap == nil {
+		return false
+	}
+	dir := rspamdDir
+	if filepath.Base(path) == filepath.Base(rspamdPath) && filepath.IsAbs(path) {
+		dir = filepath.Dir(path)
+	}
+	if at == "" || len(fixed) > 0 || path != dir+"/"+filepath.Base(rspamdPath) {
+		at = cmp.Or(at, rspamdMap)
+		s.rspamdToMap(at, dir, fixed)
+	}
+	s.Keys = s.usable(rspamd.Defaults(), []Pair{{"driver", "rspamd"}, {"source", "maps"}, {"key_dir", dir},
+		{"selector_map", at}, {"owner", rspamdUser}})
+	return true
+}
+
+// rspamdMap reads the domains of a selector_map.
+func (s *Signer) rspamdMap(h Host, at, path string) {
+	text, err := h.read(at)
+	if err != nil {
+		s.Remarks = append(s.Remarks, "its selector_map can't be read: "+err.Error()+".")
+	}
+	for line := range strings.Lines(string(text)) {
+		line, _, _ = strings.Cut(line, "#")
+		if words := strings.Fields(line); len(words) == 2 {
+			s.rspamdDomain(h, words[0], words[1], path)
+		}
+	}
+}
+
+// rspamdDomain adds a domain, unless it is known or none.
+func (s *Signer) rspamdDomain(h Host, name, selector, path string) (d Domain, added bool) {
+	domain, err := dkim.ParseDomain(name)
+	selector, bad := dkim.ParseSelector(selector)
+	if err != nil || bad != nil || slices.ContainsFunc(s.Domains, func(d Domain) bool { return d.Name == domain }) {
+		return Domain{}, false
+	}
+	key := strings.NewReplacer("$domain", domain, "$selector", selector).Replace(path)
+	d = Domain{Name: domain, Selector: selector, Key: key, Bits: h.bits(key),
+		Adopt: []string{"--key-file", key, "--selector", selector}}
+	s.Domains = append(s.Domains, d)
+	return d, true
+}
+
+// rspamdFixed adds the domains that are signed without the map: those of "domain", and those for which a key
+// file of the general selector is there.
+func (s *Signer) rspamdFixed(h Host, conf rspamdSigning, path string) (fixed []Domain) {
+	selector := cmp.Or(conf.Selector, rspamdSelector)
+	add := func(name string, of rspamdDomain) {
+		if d, added := s.rspamdDomain(h, name, cmp.Or(of.Selector, selector), cmp.Or(of.Path, path)); added {
+			fixed = append(fixed, d)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(conf.Domain)) {
+		of := conf.Domain[name]
+		if len(of.Selectors) > 0 {
+			of = of.Selectors[0]
+			s.Remarks = append(s.Remarks, name+" has a list of selectors, and each of them signs: dkimbot lets one sign.")
+		}
+		add(name, of)
+	}
+	before, after, one := strings.Cut(strings.ReplaceAll(path, "$selector", selector), "$domain")
+	if !one || strings.ContainsAny(before+after, "$*?[") {
+		return fixed
+	}
+	within := strings.TrimSuffix(h.Root, "/") + before
+	files, _ := filepath.Glob(within + "*" + after) // the pattern is right
+	for _, file := range files {
+		add(strings.TrimSuffix(strings.TrimPrefix(file, within), after), rspamdDomain{})
+	}
+	return fixed
+}
+
+// rspamdToMap says how rspamd comes to a selector_map, which keeps keys and selectors.
+func (s *Signer) rspamdToMap(at, dir string, fixed []Domain) {
+	s.Before = []string{"# dkimbot switches rspamd by its selector_map, and the selector chooses the key file. " +
+		"Key and selector stay:",
+		"mkdir -p " + dir}
+	for _, d := range fixed {
+		if file := fmt.Sprintf("%s/%s.%s.key", dir, d.Name, d.Selector); file != d.Key {
+			s.Before = append(s.Before, fmt.Sprintf("cp -p %s %s", quoted(d.Key), file))
+		}
+		s.Before = append(s.Before, fmt.Sprintf("echo '%s %s' >>%s", d.Name, d.Selector, at))
+	}
+	s.Before = append(s.Before, "touch "+at,
+		"# In /etc/rspamd/local.d/dkim_signing.conf, in the place of domain { }, selector and path:",
+		`#   path = "`+dir+"/"+filepath.Base(rspamdPath)+`";`, `#   selector_map = "`+at+`";`,
+		"#   try_fallback = false;", "systemctl restart rspamd")
+}
