@@ -13,6 +13,7 @@ const sample = `package p
 func (s *State) f(a, b int, ks []*key) bool {
 	for _, k := range []*key{s.key, s.next} {
 		k.touch()
+		k.Leaving()
 	}
 	if a < b && !s.done {
 		s.n = max(a, b)
@@ -43,6 +44,7 @@ func TestMutate(t *testing.T) {
 	for _, want := range []string{
 		`*State.f: "[]*key{s.key, s.next}" without "s.next"`,
 		`*State.f: drop "k.touch()"`,
+		`*State.f: drop "k.Leaving()"`, // a name that is pure elsewhere
 		`*State.f: "a < b && !s.done" without "!s.done"`,
 		`*State.f: "a < b" -> "a <= b"`,
 		`*State.f: drop "s.n = max(a, b)"`,

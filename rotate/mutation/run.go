@@ -34,7 +34,7 @@ type bench struct {
 }
 
 // plays are the tests of the simulator that are short and see most.
-var plays = []string{"TestNoFaults", "TestTenThousandDomainYears"}
+var plays = []string{"TestNoFaults", "TestTenThousandDomainYears", "TestStopped"}
 
 // binary is the test binary of a package.
 type binary struct {

@@ -86,9 +86,9 @@ func (w *world) hurry(ref dkim.Ref) {
 
 // fleeing reports whether signers may come to a key before it has settled: they have
 // to leave one that has leaked, also one that was revoked at the same selector while they
-// sign with it; or the key came to use in this way.
+// sign with it; or the key came to use in this way, and has not settled yet.
 func (w *world) fleeing(ref dkim.Ref) bool {
-	if _, hurried := w.hurried[ref.KeyID]; hurried {
+	if until, hurried := w.hurried[ref.KeyID]; hurried && w.now.Before(until.Add(w.tolerance)) {
 		return true
 	}
 	for _, l := range w.leaks {

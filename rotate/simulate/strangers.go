@@ -87,8 +87,8 @@ func (w *world) harmed(n *zoneName, values []string) bool {
 		return false
 	}
 	memory := max(w.sc.negative, day)
-	if w.plays(wildcards) {
-		memory = w.sc.Keep + day // a wildcard's key may have shown meanwhile
+	if n.showedByWildcard(values) {
+		memory = w.sc.Keep + day // the longest that receivers keep such a key
 	}
 	return n.repaired.IsZero() || w.now.Before(n.repaired.Add(memory))
 }

@@ -63,6 +63,11 @@ func (c change) answer() []string {
 	return c.values
 }
 
+// showedByWildcard reports whether a wildcard has shown the values at the name, as far as that is remembered.
+func (n *zoneName) showedByWildcard(values []string) bool {
+	return slices.ContainsFunc(n.changes, func(c change) bool { return len(c.wild) > 0 && slices.Equal(c.wild, values) })
+}
+
 // cameUnseen reports whether receivers may remember what a wildcard showed that dkimbot never saw.
 func (n *zoneName) cameUnseen(values []string) bool {
 	return slices.ContainsFunc(n.changes, func(c change) bool {
