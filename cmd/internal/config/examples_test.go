@@ -20,6 +20,7 @@ var exampleSecrets = map[string]string{
 	"role-id":          "role\n",
 	"secret-id":        "id\n",
 	"cloudflare.token": "token\n",
+	"redis.password":   "password\n",
 	"webhook.url":      "https://chat.example.com/hooks/secret\n",
 	"heartbeat.url":    "https://health.example.com/ping/secret\n",
 }

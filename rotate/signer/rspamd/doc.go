@@ -1,5 +1,5 @@
 // Package rspamd is the configuration of signers that are an rspamd. What each source does, and what it promises,
-// stands with it: rspamd/maps.
+// stands with it: rspamd/maps, rspamd/redis.
 //
 // It may import the packages of rotate/signer and rotate/settings.
 package rspamd

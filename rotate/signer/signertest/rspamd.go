@@ -41,6 +41,7 @@ options {
   map_watch_interval = 5min; map_file_watch_multiplier = 0.1; # as Debian has it
   dns { nameserver = ["127.0.0.1:1"]; timeout = 10ms; retransmits = 0; }
 }
+lua = "%[1]s/start.lua";
 lang_detection { languages = "%[1]s/run"; } # loading them takes most of the start
 logging { type = "file"; filename = "%[1]s/run/log"; level = "info"; }
 worker "normal" { bind_socket = "%[2]s"; count = 1; task_timeout = 60s; }
@@ -74,6 +75,8 @@ func NewRspamd(t testing.TB) *Rspamd {
 		must(t, os.Mkdir(dir, 0o750))
 		must(t, os.Chown(dir, uid, gid))
 	}
+	// The arc module calls what rspamd's rules define.
+	must(t, os.WriteFile(filepath.Join(d.Dir, "start.lua"), []byte("require \"global_functions\" ()\n"), 0o644))
 	must(t, os.WriteFile(filepath.Join(d.Dir, "tld"), []byte("example\nnet\n"), 0o644))
 	return d
 }
@@ -109,15 +112,16 @@ func (d *Rspamd) await(t testing.TB, worker string, said fmt.Stringer) {
 		}
 		select {
 		case <-d.ended:
-			t.Fatalf("rspamd ended at once: %s %s", said, d.log())
+			t.Fatalf("rspamd ended at once: %s %s", said, d.Said())
 		case <-deadline:
-			t.Fatalf("rspamd does not answer at %s: %s", worker, d.log())
+			t.Fatalf("rspamd does not answer at %s: %s", worker, d.Said())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
 
-func (d *Rspamd) log() string {
+// Said returns what rspamd has logged.
+func (d *Rspamd) Said() string {
 	text, _ := os.ReadFile(d.Log)
 	return string(text)
 }

@@ -90,8 +90,8 @@ func (s *Signer) intend(b *signer.Batch, m *maps, dir *keyfiles.Dir) map[string]
 	return due
 }
 
-// text is a key as rspamd reads it: PEM, but for Ed25519, of which its older versions know the seed in base64 only.
-func text(k *dkim.PrivateKey) []byte {
+// Text is a key as rspamd reads it: PEM, but for Ed25519, of which its older versions know the seed in base64 only.
+func Text(k *dkim.PrivateKey) []byte {
 	if seed, ok := k.Signer().(interface{ Seed() []byte }); ok {
 		return []byte(base64.StdEncoding.EncodeToString(seed.Seed()))
 	}
@@ -108,7 +108,7 @@ func (s *Signer) writeKeys(ctx context.Context, b *signer.Batch, m *maps, dir *k
 		g.Go(func() error {
 			err := ctx.Err()
 			if err == nil {
-				err = dir.PutNamed(fileName(k.Name), k, text(k.Key), due[k.Domain],
+				err = dir.PutNamed(fileName(k.Name), k, Text(k.Key), due[k.Domain],
 					func(keyID string) bool { return m.notes.own(fileName(k.Name), keyID) })
 			}
 			if err != nil {

@@ -1,0 +1,123 @@
+package redis
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
+	"github.com/dkimbot/dkimbot/rotate/signer"
+)
+
+// Check says what is to be asked before the next switch: whether Redis keeps what it is given, what signs now, and
+// whether its user may write the hashes.
+func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
+	domains := preflight.Domains(of)
+	server := "Redis at " + s.cfg.Address
+	return []preflight.Question{
+		{What: server, Ask: s.keeps},
+		{What: "selectors and keys as rspamd asks for them", Domains: domains, Needs: server,
+			Ask: func(ctx context.Context) error {
+				_, err := s.Active(ctx, domains)
+				return err
+			}},
+		{What: "right to write the hashes", Needs: server, Rights: true, Ask: s.mayWrite},
+	}
+}
+
+// keeps refuses a Redis that is a replica, or that throws keys away when its memory is full.
+func (s *Signer) keeps(ctx context.Context) error {
+	db, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	info, err := db.Info(ctx).Result()
+	if err != nil {
+		return s.fault(ctx, "ask about the server", err)
+	}
+	is := map[string]string{}
+	for line := range strings.Lines(info) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		is[name] = value
+	}
+	what := fmt.Sprintf("keep keys in Redis at %s (signer %s)", s.cfg.Address, s.cfg.Name)
+	policy := is["maxmemory_policy"]
+	switch {
+	case is["role"] == "slave":
+		return preflight.Coded(codes.NotWritable, fault.Lasting(what, errors.New("this is a replica"),
+			"give the address of the primary as redis"))
+	case is["maxmemory"] != "0" && strings.HasPrefix(policy, "allkeys"):
+		return fault.Lasting(what, fmt.Errorf("it throws hashes away when its memory is full (maxmemory-policy %s), "+
+			"and mail would go unsigned", policy), "set maxmemory-policy volatile-lru or noeviction in redis.conf")
+	}
+	return nil
+}
+
+// mayWrite removes a field that does not exist from each hash, which takes the right to write there and changes
+// nothing.
+func (s *Signer) mayWrite(ctx context.Context) error {
+	db, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	absent := "dkimbot-check-" + rand.Text()
+	for _, m := range s.modules() {
+		for _, hash := range []string{m.keys, m.selectors, m.notes(), s.cfg.PubPrefix} {
+			if hash == "" {
+				continue
+			}
+			if err := db.HDel(ctx, hash, absent).Err(); err != nil {
+				return preflight.Coded(codes.NotWritable, s.fault(ctx, "write "+hash, err))
+			}
+		}
+	}
+	return nil
+}
+
+// Screen returns what Activate would refuse whichever key follows, and what it would refuse of just that key.
+func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (whichever error, each map[string]error) {
+	var sound []dkim.SigningKey
+	for _, k := range next {
+		if k.Name.Check() == nil && k.Ref().KeyID != "" {
+			sound = append(sound, k)
+		}
+	}
+	if len(sound) == 0 || ctx.Err() != nil {
+		return nil, nil
+	}
+	db, err := s.open()
+	if err != nil {
+		return err, nil
+	}
+	defer db.Close()
+	signs, err := s.signing(ctx, db, domainsOf(sound))
+	if err != nil {
+		return s.fault(ctx, "tell what signs", err), nil
+	}
+	b := signer.NewBatch(s.cfg.Name, nil, nil)
+	for i, m := range s.modules() {
+		p, err := s.place(ctx, db, m, sound)
+		if err != nil {
+			return s.fault(ctx, "read keys", err), nil
+		}
+		for j, k := range sound {
+			if b.Failed[k.Domain] != nil {
+				continue
+			}
+			in := p.held(j)
+			if in != "" && in != k.Ref().KeyID && !p.own(j) && signs[k.Domain][i] != (dkim.Ref{Name: k.Name, KeyID: in}) {
+				b.Fail(k.Name, s.foreign(b, m, k))
+			} else if err := s.checkKey(k); err != nil {
+				b.Fail(k.Name, err)
+			}
+		}
+	}
+	return nil, b.Failed
+}

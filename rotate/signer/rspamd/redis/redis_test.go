@@ -1,0 +1,316 @@
+package redis
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
+	"github.com/dkimbot/dkimbot/rotate/preflight/preflighttest"
+	"github.com/dkimbot/dkimbot/rotate/settings"
+	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
+)
+
+// config is mailcow's, with hashes for arc.
+func config(r *signertest.Redis) Config {
+	return Config{Name: "rs", Address: r.Address, KeyPrefix: "DKIM_PRIV_KEYS", SelectorPrefix: "DKIM_SELECTORS",
+		PubPrefix: "DKIM_PUB_KEYS", ArcKeyPrefix: "ARC_KEYS", ArcSelectorPrefix: "ARC_SELECTORS"}
+}
+
+// start starts a Redis and an rspamd that asks it.
+func start(t testing.TB) (*signertest.Rspamd, *signertest.Redis, *Signer) {
+	t.Helper()
+	r := signertest.StartRedis(t, nil)
+	d := signertest.NewRspamd(t)
+	s := New(config(r))
+	module := `%s { use_esld = false; try_fallback = true; use_redis = true; key_prefix = %q; selector_prefix = %q; %s }` + "\n"
+	d.Start(t, fmt.Sprintf("redis { servers = %q; }\n", r.Address)+
+		fmt.Sprintf(module, "dkim_signing", s.cfg.KeyPrefix, s.cfg.SelectorPrefix, "")+
+		fmt.Sprintf(module, "arc", s.cfg.ArcKeyPrefix, s.cfg.ArcSelectorPrefix, "sign_local = true; use_domain = header;"))
+	return d, r, s
+}
+
+func TestMain(m *testing.M) {
+	signertest.Main(m, func(_ string, config []byte, step func(string) error) (signertest.Signer, error) {
+		var cfg Config
+		if err := json.Unmarshal(config, &cfg); err != nil {
+			return nil, err
+		}
+		s := New(cfg)
+		s.step = step
+		return s, nil
+	})
+}
+
+// TestConformance guards I1 and I10 with the real rspamd and the real Redis, which is one for all its tests.
+func TestConformance(t *testing.T) {
+	d, r, s := start(t)
+	signertest.Run(t, func(t *testing.T) signertest.Subject {
+		r.Do(t, "flushall")
+		return signertest.Subject{Signer: s, SignsWith: func(t *testing.T, domain string) dkim.Ref {
+			return d.SignsWith(t, domain, signertest.Keys(t, 4)...)
+		}}
+	})
+}
+
+// TestStopped: what Redis does not tell is not guessed (I1).
+func TestStopped(t *testing.T) {
+	r := signertest.StartRedis(t, nil)
+	s := New(config(r))
+	key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
+	activate(t, s, key)
+	r.Stop(t)
+	_, err := s.Active(t.Context(), []string{"a.example"})
+	wantCode(t, err, "", "see whether Redis runs")
+	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "", "see whether Redis runs")
+	if preflighttest.Wrong(preflight.Ask(t.Context(), []preflight.Part{{Kind: "signer", Questions: s.Check(nil)}},
+		preflight.Usual)) == nil {
+		t.Error("the preflight finds nothing")
+	}
+}
+
+func activate(t testing.TB, s *Signer, keys ...dkim.SigningKey) {
+	t.Helper()
+	if err := s.Activate(t.Context(), keys); err != nil {
+		t.Fatalf("Activate: %v (%s)", err, fault.HintOf(err))
+	}
+}
+
+func wantCode(t testing.TB, err error, code string, words ...string) {
+	t.Helper()
+	if faulttest.Shown(t, err); err == nil {
+		t.FailNow()
+	}
+	if string(fault.CodeOf(err)) != code {
+		t.Fatalf("error is %v with code %q; want code %q", err, fault.CodeOf(err), code)
+	}
+	for _, w := range words {
+		if text := err.Error() + " / " + fault.HintOf(err); !strings.Contains(text, w) {
+			t.Errorf("error is %q; want it to hold %q", text, w)
+		}
+	}
+}
+
+// TestSeenInMail: what rspamd signs carries the selector before, and at once after the switch the other one, once each;
+// a second program verifies it, arc signs with the same one, and mailcow's page has its public key.
+func TestSeenInMail(t *testing.T) {
+	d, r, s := start(t)
+	k := signertest.Keys(t, 2)
+	for _, key := range []dkim.SigningKey{signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1])} {
+		activate(t, s, key)
+		a, arc := d.Mail(t, "a.example")
+		if len(a.Signatures) != 1 || a.Signatures[0].Selector != key.Selector {
+			t.Fatalf("%v; want one signature with %s", a, key.Selector)
+		}
+		if !a.Signatures[0].VerifyWithDkimpy(t, key.Key) {
+			t.Errorf("dkimpy: the signature with %s does not verify: %s", key.Selector, a.Signatures[0].Value)
+		}
+		if len(arc) != 1 || !strings.Contains(arc[0], "s="+key.Selector+";") {
+			t.Errorf("ARC: %q\n%s", arc, d.Said())
+		}
+		shown := r.Do(t, "hget", "DKIM_PUB_KEYS", "a.example")
+		if record := dkim.NewRecord(key.Key.Public(), "").String(); !strings.HasSuffix(record, "p="+shown) || shown == "" {
+			t.Errorf("the public key is %q; want that of %s", shown, record)
+		}
+	}
+}
+
+// TestCrash guards I1, I2 and I7: wherever the process is killed, and whatever was asked of Redis before, mail is signed
+// with the old key or the new one, under its own selector, and running again completes the switch.
+func TestCrash(t *testing.T) {
+	d, _, s := start(t)
+	k := signertest.Keys(t, 3)
+	completed := false
+	for n := int32(1); !completed; n++ {
+		domain := fmt.Sprintf("k%d.example", n)
+		old, now := signertest.At(domain, "s1", k[0]), signertest.At(domain, "s2", k[1])
+		activate(t, s, signertest.At(domain, "s2", k[2]))
+		activate(t, s, old)
+		killed, err := signertest.Elsewhere(t, "rs", s.cfg, n, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if completed = !killed; completed && n < 7 {
+			t.Fatalf("only %d operations; the test does not see them", n)
+		}
+		active, err := s.Active(t.Context(), []string{domain})
+		if is := d.SignsWith(t, domain, k...); err != nil || is != active[domain] || is != old.Ref() && is != now.Ref() {
+			t.Fatalf("killed before operation %d: signed with %+v, and Active says %+v, %v", n, is, active, err)
+		}
+		activate(t, s, now)
+		if is := d.SignsWith(t, domain, k...); is != now.Ref() {
+			t.Fatalf("after running again %s is signed with %+v", domain, is)
+		}
+	}
+}
+
+// TestEveryInstant guards I1 and I2: rspamd asks for the selector, then for its key. Whatever the selector was before any
+// operation of a switch, the key is there at each later one, and belongs to it.
+func TestEveryInstant(t *testing.T) {
+	r := signertest.StartRedis(t, nil)
+	s := New(config(r))
+	k := signertest.Keys(t, 3)
+	activate(t, s, signertest.At("a.example", "s2", k[2])) // what s2 held one rotation ago
+	activate(t, s, signertest.At("a.example", "s1", k[0]))
+	belongs := map[string]string{"s1": k[0].ID(), "s2": k[1].ID()}
+	seen := map[string]bool{}
+	looks := 0
+	look := func() {
+		looks++
+		for _, m := range s.modules() {
+			seen[r.Do(t, "hget", m.selectors, "a.example")] = true
+			for selector := range seen {
+				key, err := dkim.ParsePrivateKey([]byte(r.Do(t, "hget", m.keys, selector+".a.example")))
+				if err != nil || key.ID() != belongs[selector] {
+					t.Errorf("look %d: selector %s has another key; %v", looks, selector, err)
+				}
+			}
+		}
+	}
+	s.step = func(string) error { look(); return nil }
+	activate(t, s, signertest.At("a.example", "s2", k[1]))
+	if look(); looks < 7 || len(seen) != 2 {
+		t.Errorf("%d looks, selectors %v: the test does not see the operations", looks, seen)
+	}
+}
+
+// TestOthersFields guards I6: fields of others stay as they are; the key that was in use is taken over; one that was not
+// is neither replaced nor removed.
+func TestOthersFields(t *testing.T) {
+	r := signertest.StartRedis(t, nil)
+	s := New(config(r))
+	k := signertest.Keys(t, 4)
+	for field, key := range map[string]*dkim.PrivateKey{"mail.a.example": k[0], "s2.b.example": k[1], "mail.c.example": k[0]} {
+		r.Do(t, "hset", "DKIM_PRIV_KEYS", field, string(key.PEM()))
+		r.Do(t, "hset", "ARC_KEYS", field, string(key.PEM()))
+	}
+	for _, hash := range []string{"DKIM_SELECTORS", "ARC_SELECTORS"} {
+		r.Do(t, "hset", hash, "a.example", "mail", "c.example", "mail")
+	}
+	theirs := func() map[string]string {
+		return map[string]string{"b": r.Do(t, "hget", "DKIM_PRIV_KEYS", "s2.b.example"),
+			"c": r.Do(t, "hget", "DKIM_PRIV_KEYS", "mail.c.example"), "cs": r.Do(t, "hget", "DKIM_SELECTORS", "c.example")}
+	}
+	before := theirs()
+	mail := signertest.At("a.example", "mail", k[0])
+	if active, err := s.Active(t.Context(), []string{"a.example"}); err != nil || active["a.example"] != mail.Ref() {
+		t.Fatalf("Active: %v, %v", active, err)
+	}
+	activate(t, s, signertest.At("a.example", "s2", k[1]), signertest.At("b.example", "s1", k[0]))
+	activate(t, s, signertest.At("a.example", "mail", k[2])) // was theirs, and in use
+	next := signertest.At("b.example", "s2", k[2])
+	whichever, each := s.Screen(t.Context(), []dkim.SigningKey{
+		{Name: next.Name, Record: dkim.NewRecord(next.Key.Public(), "").String()}})
+	err := s.Activate(t.Context(), []dkim.SigningKey{next})
+	if whichever != nil || fmt.Sprint(each["b.example"]) != fmt.Sprint(err) {
+		t.Errorf("foreseen: %v, %v; came: %v", whichever, each, err)
+	}
+	wantCode(t, err, "foreign-key-file", "did not write", "redis-cli hdel")
+	if err := s.Forget(t.Context(), []dkim.Ref{signertest.At("b.example", "s2", k[1]).Ref()}); err != nil {
+		t.Error(err)
+	}
+	if after := theirs(); !maps.Equal(before, after) {
+		t.Errorf("fields of others have changed: %v", after)
+	}
+}
+
+// TestForget: a key whose selector signs is kept; another one goes; a newer key in its place stays.
+func TestForget(t *testing.T) {
+	r := signertest.StartRedis(t, nil)
+	s := New(config(r))
+	k := signertest.Keys(t, 3)
+	s1, s2 := signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1])
+	activate(t, s, s1)
+	activate(t, s, s2)
+	wantCode(t, s.Forget(t.Context(), []dkim.Ref{s2.Ref()}), "key-in-use", "DKIM_SELECTORS")
+	r.Do(t, "hset", "ARC_SELECTORS", "a.example", "s1")
+	wantCode(t, s.Forget(t.Context(), []dkim.Ref{s1.Ref()}), "key-in-use", "ARC_SELECTORS")
+	if active, err := s.Active(t.Context(), []string{"a.example"}); err != nil || len(active) > 0 {
+		t.Errorf("two selectors sign, and Active says %v, %v", active, err)
+	}
+	activate(t, s, s1)
+	activate(t, s, s2)
+	for range 2 {
+		if err := s.Forget(t.Context(), []dkim.Ref{s1.Ref()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if fields := r.Do(t, "hkeys", "DKIM_PRIV_KEYS"); fields != "s2.a.example" {
+		t.Errorf("keys: %s", fields)
+	}
+}
+
+// TestRefusedByRedis: what an operator has to do is said, and no password or key stands in an error (I9).
+func TestRefusedByRedis(t *testing.T) {
+	key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
+	r := signertest.StartRedis(t, []string{"-a", "right"}, "--requirepass", "right")
+	ask := func(edit func(*Config)) error {
+		cfg := config(r)
+		cfg.Password = settings.Inline("right")
+		edit(&cfg)
+		s := New(cfg)
+		err := preflighttest.Wrong(preflight.Ask(t.Context(), []preflight.Part{{Kind: "signer",
+			Questions: s.Check([]preflight.Subject{{Name: key.Name}})}}, preflight.Usual))
+		return errors.Join(err, s.Activate(t.Context(), []dkim.SigningKey{key}))
+	}
+	if err := ask(func(*Config) {}); err != nil {
+		t.Fatal(err)
+	}
+	one := func(err error) error { // the first, which has the hint
+		for {
+			many, ok := err.(interface{ Unwrap() []error })
+			if !ok {
+				return err
+			}
+			err = many.Unwrap()[0]
+		}
+	}
+	wantCode(t, one(ask(func(c *Config) { c.Password = settings.Secret{} })), "", "password_file")
+	wantCode(t, one(ask(func(c *Config) { c.Password = settings.Inline("wrong-word") })), "", "password_file")
+	wantCode(t, one(ask(func(c *Config) { c.Password = settings.FromFile("/nonexistent/password") })), "", "password_file")
+	r.Do(t, "acl", "setuser", "reader", "on", ">right", "~*", "+hmget", "+info", "+hget")
+	wantCode(t, one(ask(func(c *Config) { c.Username = "reader" })), "not-writable", "+hset")
+	r.Do(t, "set", "DKIM_WRONG", "text")
+	wantCode(t, one(ask(func(c *Config) { c.SelectorPrefix = "DKIM_WRONG" })), "", "correct the prefixes")
+	r.Do(t, "config", "set", "maxmemory", "100mb")
+	r.Do(t, "config", "set", "maxmemory-policy", "allkeys-lru")
+	wantCode(t, one(ask(func(*Config) {})), "", "allkeys-lru", "mail would go unsigned")
+	r.Do(t, "config", "set", "maxmemory-policy", "noeviction")
+	r.Do(t, "config", "set", "maxmemory", "1")
+	s := New(config(r))
+	s.cfg.Password = settings.Inline("right")
+	other := signertest.At("b.example", "s1", key.Key)
+	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{other}), "", "more memory")
+	r.Do(t, "config", "set", "maxmemory", "0")
+	r.Do(t, "replicaof", "127.0.0.1", "1")
+	wantCode(t, one(ask(func(*Config) {})), "not-writable", "replica")
+	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{other}), "", "primary")
+}
+
+// TestNotAsWritten: what another program did meanwhile is seen (I10), and a key that arc can't use is refused.
+func TestNotAsWritten(t *testing.T) {
+	r := signertest.StartRedis(t, nil)
+	s := New(config(r))
+	s.step = func(operation string) error {
+		if operation == "confirm" {
+			r.Do(t, "hset", "DKIM_SELECTORS", "a.example", "other")
+		}
+		return nil
+	}
+	key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
+	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "", "something else", "another program")
+	s.step = nil
+	small, err := dkim.Generate(dkim.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "e1", small)}), "unproven-algorithm", "arc")
+	s.cfg.ArcKeyPrefix, s.cfg.ArcSelectorPrefix = "", ""
+	activate(t, s, signertest.At("a.example", "e1", small))
+}
