@@ -21,10 +21,7 @@ func (f *failpoints) wrap(parts engine.Parts) engine.Parts {
 		publishers[name] = failingPublisher{p, f}
 	}
 	for name, s := range parts.Signers {
-		signers[name] = failingSigner{s, f}
-		if forgetter, ok := s.(rotate.Forgetter); ok {
-			signers[name] = failingForgetter{failingSigner{s, f}, forgetter}
-		}
+		signers[name] = failingSigner{rotate.Wrapped{Signer: s}, f}
 	}
 	parts.Publishers, parts.Signers = publishers, signers
 	return parts
@@ -96,7 +93,7 @@ func (p failingPublisher) Publish(ctx context.Context, rec dkim.TXT) error {
 }
 
 type failingSigner struct {
-	rotate.Signer
+	rotate.Wrapped
 	points *failpoints
 }
 
@@ -104,13 +101,11 @@ func (s failingSigner) Activate(ctx context.Context, keys []dkim.SigningKey) err
 	return s.points.around("activate", func() error { return s.Signer.Activate(ctx, keys) })
 }
 
-type failingForgetter struct {
-	failingSigner
-	rotate.Forgetter
-}
-
-func (s failingForgetter) Forget(ctx context.Context, keys []dkim.Ref) error {
-	return s.points.around("forget", func() error { return s.Forgetter.Forget(ctx, keys) })
+func (s failingSigner) Forget(ctx context.Context, keys []dkim.Ref) error {
+	if !s.Forgets() {
+		return nil
+	}
+	return s.points.around("forget", func() error { return s.Wrapped.Forget(ctx, keys) })
 }
 
 func (k failingKeys) Check(of []preflight.Subject) []preflight.Question {
@@ -123,23 +118,4 @@ func (p failingPublisher) Check(of []preflight.Subject) []preflight.Question {
 
 func (s failingSigner) Check(of []preflight.Subject) []preflight.Question {
 	return preflight.Of(s.Signer, of)
-}
-
-var (
-	_ rotate.Fetcher  = failingSigner{}
-	_ rotate.Screener = failingSigner{}
-)
-
-// Fetches implements rotate.Fetcher.
-func (s failingSigner) Fetches() bool {
-	f, ok := s.Signer.(rotate.Fetcher)
-	return ok && f.Fetches()
-}
-
-// Screen implements rotate.Screener; a signer that can't tell refuses nothing.
-func (s failingSigner) Screen(ctx context.Context, next []dkim.SigningKey) (whichever error, each map[string]error) {
-	if screener, ok := s.Signer.(rotate.Screener); ok {
-		return screener.Screen(ctx, next)
-	}
-	return nil, nil
 }

@@ -25,7 +25,7 @@ func (m *Metrics) Publisher(provider string, p rotate.Publisher) rotate.Publishe
 
 // Signer returns the signer with its calls counted.
 func (m *Metrics) Signer(name string, s rotate.Signer) rotate.Signer {
-	return watchedSigner{s, name, m}
+	return watchedSigner{rotate.Wrapped{Signer: s}, name, m}
 }
 
 // Store returns store with its leases counted.
@@ -78,7 +78,7 @@ func (p watchedPublisher) Publish(ctx context.Context, rec dkim.TXT) (err error)
 }
 
 type watchedSigner struct {
-	rotate.Signer
+	rotate.Wrapped
 	name string
 	m    *Metrics
 }
@@ -99,28 +99,18 @@ func (s watchedSigner) Activate(ctx context.Context, keys []dkim.SigningKey) (er
 
 // Forget implements rotate.Forgetter.
 func (s watchedSigner) Forget(ctx context.Context, keys []dkim.Ref) (err error) {
-	f, ok := s.Signer.(rotate.Forgetter)
-	if !ok {
-		return nil
+	if s.Forgets() {
+		defer s.call("forget", time.Now(), &err)
 	}
-	defer s.call("forget", time.Now(), &err)
-	return f.Forget(ctx, keys)
-}
-
-// Fetches implements rotate.Fetcher.
-func (s watchedSigner) Fetches() bool {
-	f, ok := s.Signer.(rotate.Fetcher)
-	return ok && f.Fetches()
+	return s.Wrapped.Forget(ctx, keys)
 }
 
 // Screen implements rotate.Screener.
 func (s watchedSigner) Screen(ctx context.Context, next []dkim.SigningKey) (whichever error, each map[string]error) {
-	screener, ok := s.Signer.(rotate.Screener)
-	if !ok {
-		return nil, nil
+	if _, ok := s.Signer.(rotate.Screener); ok {
+		defer s.call("screen", time.Now(), &whichever)
 	}
-	defer s.call("screen", time.Now(), &whichever)
-	return screener.Screen(ctx, next)
+	return s.Wrapped.Screen(ctx, next)
 }
 
 type watchedStore struct {

@@ -31,3 +31,15 @@ func TestQuestionsPass(t *testing.T) {
 		t.Error("a signer that can't be asked asks something")
 	}
 }
+
+type unmixed struct{ checkable }
+
+func (unmixed) Unmixed() bool { return true }
+
+// TestAbilitiesPass: a signer is able to do the same when its calls are counted, as with the daemon; else the daemon would
+// do otherwise than the plan says (I11).
+func TestAbilitiesPass(t *testing.T) {
+	if u, ok := NewMetrics("1").Signer("s", unmixed{}).(rotate.Unmixed); !ok || !u.Unmixed() {
+		t.Error("that a signer signs with one algorithm is lost")
+	}
+}

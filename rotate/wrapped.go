@@ -1,0 +1,46 @@
+package rotate
+
+import (
+	"context"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// Wrapped is a signer inside another one, with all that it is able to do. Who wraps a signer, to count
+// its calls for example, embeds it: an ability that were lost would change what is planned. It is as safe for concurrent
+// use as the signer.
+type Wrapped struct{ Signer }
+
+// Forget implements Forgetter; a signer that holds no copies has nothing to forget.
+func (w Wrapped) Forget(ctx context.Context, keys []dkim.Ref) error {
+	if f, ok := w.Signer.(Forgetter); ok {
+		return f.Forget(ctx, keys)
+	}
+	return nil
+}
+
+// Forgets reports whether the signer holds copies of private keys.
+func (w Wrapped) Forgets() bool {
+	_, ok := w.Signer.(Forgetter)
+	return ok
+}
+
+// Fetches implements Fetcher.
+func (w Wrapped) Fetches() bool {
+	f, ok := w.Signer.(Fetcher)
+	return ok && f.Fetches()
+}
+
+// Unmixed implements Unmixed.
+func (w Wrapped) Unmixed() bool {
+	u, ok := w.Signer.(Unmixed)
+	return ok && u.Unmixed()
+}
+
+// Screen implements Screener; a signer that can't tell refuses nothing.
+func (w Wrapped) Screen(ctx context.Context, next []dkim.SigningKey) (whichever error, each map[string]error) {
+	if s, ok := w.Signer.(Screener); ok {
+		return s.Screen(ctx, next)
+	}
+	return nil, nil
+}
