@@ -43,6 +43,29 @@ func TestNoFirstKeyThatCouldNotBeUsed(t *testing.T) {
 	}
 }
 
+// TestNoFirstKeyWhileNoSignerAnswers: where nothing can sign yet, no key is made that would wait for it; where one
+// of two signers answers, the domain comes to be signed there.
+func TestNoFirstKeyWhileNoSignerAnswers(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.hosts["mx1"].silent, w.hosts["mx2"].silent = true, true
+	if p := w.plan(d); p.Stop == nil || len(p.Steps) > 0 || fault.KindOf(p.Stop) != fault.Transient {
+		t.Errorf("the dry run: %v, %s", p.Stop, plantest.Steps(p, w.Now()))
+	}
+	if res := w.engine().Advance(t.Context(), d); res.Err == nil || len(w.keys) > 0 {
+		t.Errorf("the run: %v, %d keys", res.Err, len(w.keys))
+	}
+	w.hosts["mx1"].silent = false
+	w.pass(time.Hour)
+	w.engine().Advance(t.Context(), d)
+	if len(w.keys) == 0 {
+		t.Error("one signer answers, and no key is made")
+	}
+	w.hosts["mx2"].silent = false
+	w.pass(time.Hour)
+	w.settle(d)
+	w.checkReady(d, "s1")
+}
+
 // TestNoStepIsPromised: a dry run shows no step that would be refused today, nor one that needs it; others stay.
 func TestNoStepIsPromised(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")

@@ -2,11 +2,13 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -19,6 +21,7 @@ type host struct {
 	forgot  []dkim.Ref
 	gone    bool             // out of service
 	alone   bool             // it fetches private keys itself
+	silent  bool             // it does not answer
 	stuck   error            // what it refuses a switch with
 	refuses map[string]error // what a switch to a selector would be refused with
 	lag     time.Duration
@@ -192,6 +195,9 @@ func (a agent) Active(_ context.Context, domains []string) (map[string]dkim.Ref,
 	defer a.p.mu.Unlock()
 	if err := a.p.troubled("ask " + a.h.name); err != nil {
 		return nil, err
+	}
+	if a.h.silent {
+		return nil, fault.Temporary("ask "+a.h.name, errors.New("no answer"), "start it")
 	}
 	out := map[string]dkim.Ref{}
 	for _, d := range domains {
