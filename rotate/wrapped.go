@@ -7,8 +7,8 @@ import (
 )
 
 // Wrapped is a signer inside another one, with all that it is able to do. Who wraps a signer, to count
-// its calls for example, embeds it: an ability that were lost would change what is planned. It is as safe for concurrent
-// use as the signer.
+// its calls for example, embeds it: an ability that were lost would change what is planned. It is as
+// safe for concurrent use as the signer.
 type Wrapped struct{ Signer }
 
 // Forget implements Forgetter; a signer that holds no copies has nothing to forget.

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -84,11 +85,6 @@ func TestKindNeedsTwoRotations(t *testing.T) {
 	}
 }
 
-// oneAlgorithm is a signer that signs with one algorithm whatever the key is.
-type oneAlgorithm struct{ rotate.Signer }
-
-func (oneAlgorithm) Unmixed() bool { return true }
-
 // TestKindThatASignerCannotUse: a domain keeps the kind of its keys while a signer would turn its mail away with
 // another one, and a standby that is of another kind is replaced before it is used (I1).
 func TestKindThatASignerCannotUse(t *testing.T) {
@@ -99,9 +95,12 @@ func TestKindThatASignerCannotUse(t *testing.T) {
 	if res := w.order(d, rotate.Renew{}); res.Err != nil || w.kindOf(d, "s2") != dkim.RSA2048 {
 		t.Fatalf("%v; s2 has %s", res.Err, w.kindOf(d, "s2"))
 	}
-	e := w.engine()
-	e.Signers["mx1"] = oneAlgorithm{e.Signers["mx1"]}
-	res := e.Advance(t.Context(), d)
+	w.hosts["mx1"].unmixed = true
+	if why := w.plan(d).Reason; why.Code != codes.Replace ||
+		!strings.Contains(why.Message, "signer mx1 could not use the rsa2048 key of the standby s2") {
+		t.Errorf("why: %+v", why)
+	}
+	res := w.engine().Advance(t.Context(), d)
 	if res.Err != nil || w.kindOf(d, "s2") != dkim.Ed25519 || len(res.Plan.Warnings) != 1 {
 		t.Errorf("%v; s2 has %s; warnings %v", res.Err, w.kindOf(d, "s2"), rotate.Texts(res.Plan.Warnings))
 	}

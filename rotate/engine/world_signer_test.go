@@ -22,6 +22,7 @@ type host struct {
 	gone    bool             // out of service
 	alone   bool             // it fetches private keys itself
 	silent  bool             // it does not answer
+	unmixed bool             // it signs with one algorithm, whatever the key is
 	stuck   error            // what it refuses a switch with
 	refuses map[string]error // what a switch to a selector would be refused with
 	lag     time.Duration
@@ -169,6 +170,8 @@ type agent struct {
 func (a agent) Lag() time.Duration { return a.h.lag }
 
 func (a agent) Fetches() bool { return a.h.alone }
+
+func (a agent) Unmixed() bool { return a.h.unmixed }
 
 func (a agent) Screen(_ context.Context, next []dkim.SigningKey) (all error, each map[string]error) {
 	each = map[string]error{}

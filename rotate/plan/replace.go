@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -89,6 +90,11 @@ func (j *draft) replaceReason(s string) rotate.Reason {
 	if j.Have.Selector(s).Renew {
 		return rotate.Reason{Code: codes.Asked, Message: "a fresh " + string(kind(j)) +
 			" key for the standby " + s + " was asked for"}
+	}
+	if j.Have.Phase == rotate.Ready && unfit(j, s) {
+		return rotate.Reason{Code: codes.Replace, Message: fmt.Sprintf("signer %s could not use the %s key of the standby %s "+
+			"after the one that signs now: the standby gets one of the same kind", strings.Join(unmixed(j), ", "),
+			kindAt(j.Have.Selector(s)), s)}
 	}
 	if j.Have.Phase == rotate.Ready {
 		return rotate.Reason{Code: codes.KeyMissing, Message: "the private key for " + j.Name(s).String() +
