@@ -5,6 +5,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // twoAccounts gives a lab another DNS account, with a copy of the zone, and returns what writes the configuration with
@@ -59,4 +62,38 @@ func TestNameServersMove(t *testing.T) {
 		t.Error("I6: what the old account holds was changed")
 	}
 	l.run(t, "history").want(t, 0, "accounts  ")
+}
+
+// TestOtherSelectors follows dkimbot-changes(7) to other selectors, over a key that was made by hand: the signer has a
+// key at every moment (I1), and what is left of the old selectors is revoked and destroyed.
+func TestOtherSelectors(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "example.test")
+	l.run(t, "rotate", "--domain", "example.test").want(t, 0)
+	key, err := dkim.Generate(dkim.Ed25519)
+	must(t, err)
+	record := dkim.NewRecord(key.Public(), "").String()
+	l.file(t, "hand.private", string(key.PEM()))
+	zone := strings.Replace(l.read(t, "zones/example.test.zone"), "hostmaster ", "hostmaster 9", 1)
+	l.file(t, "zones/example.test.zone", zone+"m._domainkey TXT \""+record+"\"\n")
+	l.file(t, "opendkim/signing.table", "*@example.test hand\n")
+	l.file(t, "opendkim/key.table", l.read(t, "opendkim/key.table")+"hand example.test:m:"+
+		filepath.Join(l.Dir, "hand.private")+"\n")
+
+	l.run(t, "release", "--domain", "example.test", "--purge").want(t, 0)
+	deadline := time.Now().Add(time.Minute)
+	for !strings.Contains(l.run(t, "status").out, "stays nothing: records were revoked and keys destroyed") {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing is cleared away")
+		}
+		l.run(t, "rotate", "--due")
+	}
+	if got := l.read(t, "opendkim/signing.table"); got != "*@example.test hand\n" {
+		t.Errorf("I6: the SigningTable is\n%s", got)
+	}
+	l.Policy += "\nselectors: [a, b]"
+	l.write(t)
+	l.run(t, "release", "--domain", "example.test", "--undo").want(t, 0)
+	l.run(t, "rotate", "--domain", "example.test").want(t, 0, "b: signer mx1 signs with it now")
+	l.run(t, "status").want(t, 0, "m._domainkey.example.test may go after")
 }
