@@ -111,8 +111,12 @@ func checkWaits(s *node.Section, p Policy) {
 	}
 	if p.Unsafe && s.Has("ttl", "drain", "settle") && p.TTL > min(p.Drain, p.Settle) {
 		line, path := s.At("ttl", "drain", "settle")
-		s.Doc.Warn(line, path, fmt.Sprintf("resolvers may hold a record for %s, longer than drain (%s) or settle (%s)",
-			settings.Brief(p.TTL), settings.Brief(p.Drain), settings.Brief(p.Settle)),
+		wait := "drain"
+		if p.Settle < p.Drain {
+			wait = "settle"
+		}
+		s.Doc.Warn(line, path, fmt.Sprintf("resolvers may hold a record for %s, longer than %s (%s)", settings.Brief(p.TTL), wait,
+			settings.Brief(min(p.Drain, p.Settle))),
 			"mail can fail to verify; write a shorter ttl")
 	}
 }
