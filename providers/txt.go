@@ -33,7 +33,7 @@ func acceptable(rec dkim.TXT) error {
 		return errors.New("the value is empty")
 	}
 	// A key record holds nothing else (RFC 6376 section 3.2), and modules turn
-	// other octets into something that nobody wrote.
+	// other octets into something that was not written.
 	for i := range len(rec.Value) {
 		if c := rec.Value[i]; c < ' ' || c > '~' {
 			return fmt.Errorf("octet %d of the value is %#x; a key record is printable ASCII (RFC 6376 section 3.2)", i, c)

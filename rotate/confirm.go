@@ -89,7 +89,7 @@ func (st State) AsOf(now time.Time) State {
 // begin notes an intent and enters the phase that it belongs to (I7).
 func (st *State) Begin(i Intent, p Policy) {
 	st.Intent = &i
-	st.Next = nil // nobody knows until the work is at rest; an interrupted one is taken up at once
+	st.Next = nil // it is unknown until the work is at rest; an interrupted one is taken up at once
 	st.Released = st.Released.clearing()
 	switch {
 	case st.Phase == New:

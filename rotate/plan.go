@@ -9,7 +9,7 @@ type DomainPlan struct {
 	Name     string
 	Phase    Phase
 	Revision int64   // of the state that was planned from
-	Basis    string  // State.Basis of the state that was planned from; "" when nobody asked a Planner
+	Basis    string  // State.Basis of the state that was planned from; "" when no Planner was asked
 	Ordered  []Event // what was ordered and comes first, before the steps
 	Asked    bool    // a person's wish begins a rotation, whatever the schedule says
 	Reason   Reason  // why there is something to do, or nothing

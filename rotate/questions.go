@@ -25,7 +25,7 @@ func (st State) HeldAll(signers []string) bool {
 }
 
 // doomed returns the selector's private keys that may be destroyed: those that were
-// replaced, and one that has leaked, or whose domain was released, and that nobody signs with.
+// replaced, and one that has leaked, or whose domain was released, and that no signer uses.
 func (st State) Doomed(selector string) []Retired {
 	sel := st.Selector(selector)
 	out := slices.Clone(sel.Retired)

@@ -40,7 +40,7 @@ func follows(st State, name, was string) bool {
 func rename(st *State, was, name string) {
 	if c, known := st.Signers[was]; known {
 		if _, both := st.Signers[name]; !both {
-			c.Unsure, c.Left, c.Silent = c.Unsure || c.Left, false, false // nobody asked it since it left
+			c.Unsure, c.Left, c.Silent = c.Unsure || c.Left, false, false // it was not asked since it left
 			st.Signers[name] = c
 		}
 		delete(st.Signers, was)

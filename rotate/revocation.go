@@ -76,7 +76,7 @@ func (st *State) TakeFlight(p Policy, reported []string, now time.Time) {
 	case st.Phase == Switching && active && target &&
 		(st.Selector(st.Active).Key.RevokeNow || st.Signers.reached(st.Target)):
 		// Nothing is gained by coming to the other one: the one that signers are to leave is replaced,
-		// and nobody is waited for.
+		// and no signer is waited for.
 		st.Enter(Draining)
 		st.Active, st.Draining, st.Target, st.Held, st.SwitchedAt = st.Target, st.Active, "", nil, now
 	case st.Phase == Switching && active && target && !st.Relied(st.Target):

@@ -143,7 +143,7 @@ func (s Selector) Pending(phase Phase) *Key {
 }
 
 // expected returns the values that dkimbot put, or may have put, at the selector's name, for a
-// write at a place where nobody was asked what stands there.
+// write at a place where it was not asked what stands there.
 func (s Selector) Expected() (out []string) {
 	for _, k := range []*Key{s.Key, s.Next} {
 		if k != nil && !k.PublishedAt.IsZero() {

@@ -64,7 +64,7 @@ func (s *Selector) notLater(now time.Time) {
 	}
 }
 
-// dropUnpublished gives up the first key when its publication was never begun. Nobody can verify
+// dropUnpublished gives up the first key when its publication was never begun. No receiver can verify
 // anything with it, so nothing is revoked, and a name at which nothing stands stays empty.
 func (s *Selector) dropUnpublished() {
 	if s == nil || s.Key == nil || s.Key.mayBePublic() {

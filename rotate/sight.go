@@ -35,7 +35,7 @@ func (s Sight) Whom() string {
 	return cmp.Or(s.Asked, "every authoritative server")
 }
 
-// showIt says that those who were asked show a record, or that nobody was asked.
+// showIt says that those who were asked show a record, or that no server was asked.
 func (s Sight) ShowIt() string {
 	if s.Unchecked {
 		return "DNS was not asked (verify.mode none)"

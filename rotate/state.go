@@ -31,7 +31,7 @@ type State struct {
 
 	OnHold *OnHold `json:"on_hold,omitempty"` // the schedule begins no switch
 
-	// when the state was written; nil when nobody knows how long the machine had been up
+	// when the state was written; nil when it is unknown how long the machine had been up
 	Clock *Instant `json:"clock,omitempty"`
 
 	// when the last signer's switch was surely in effect: the drain's start (I10)

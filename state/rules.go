@@ -79,7 +79,7 @@ func Grant(last rotate.Lease, req rotate.LeaseRequest) (rotate.Lease, error) {
 }
 
 // Renewed returns the lease as it stands when l was renewed at now, given how it
-// stood before. The error is a fault: somebody else has it, or nobody.
+// stood before. The error is a fault: another process has it, or none.
 func Renewed(last, l rotate.Lease, now time.Time) (rotate.Lease, error) {
 	if err := holds("renew the lease on "+l.Domain, last, l); err != nil {
 		return rotate.Lease{}, err

@@ -41,7 +41,7 @@ type Origin interface {
 	Lineage() string
 	// PlanKey returns the secret that saved plans are signed with, made together with
 	// the store or by the first Open that finds none. It is nil when there is no store, or
-	// nobody has opened it for writing since. It is never shown.
+	// it was not opened for writing since. It is never shown.
 	PlanKey() []byte
 	// Exists reports whether there is a store at all. Without one every domain
 	// reads as new, though keys and records may exist: that is lost state.

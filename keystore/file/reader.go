@@ -85,7 +85,7 @@ func (r *Reader) get(ctx context.Context, name dkim.Name, version int) (*dkim.Pr
 	return key, version, err
 }
 
-// root opens the keystore's directory. Nobody else may be able to exchange it. One that is missing is
+// root opens the keystore's directory. No other user may be able to exchange it. One that is missing is
 // an empty keystore until it was made, and then one that is not mounted, or moved away.
 func (r *Reader) root() (*safefile.Dir, error) {
 	root, err := safefile.OpenDir(r.dir)

@@ -17,7 +17,7 @@ const askedAtOnce = 8
 
 // Check says what is to be asked before the next key: the login, the mount, and the rights to read, write
 // and destroy it. They are asked for at the keys' own paths, since a policy may name just those, by
-// requests that Vault carries out for nobody (rights.go): nothing is written.
+// requests that have no effect in Vault (rights.go): nothing is written.
 func (s *Store) Check(of []preflight.Subject) []preflight.Question {
 	login, mount := "login to Vault at "+s.cfg.Address, "mount "+s.cfg.Mount
 	return []preflight.Question{

@@ -11,7 +11,7 @@ import (
 // Vault's client follows many variables of the environment. Those that say whom it
 // talks to, or whom it trusts, count only where dkimbot's documentation names them:
 // VAULT_ADDR, VAULT_NAMESPACE, VAULT_CACERT, and VAULT_CLIENT_CERT with its key. The others
-// are refused by name, so that nobody relies on one in vain. What remains, such as
+// are refused by name, so that people do not rely on one in vain. What remains, such as
 // time limits, is ignored.
 
 // refused are the variables that are refused, and what to do instead.

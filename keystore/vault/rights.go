@@ -13,7 +13,7 @@ import (
 
 // A key is first destroyed, and followed by a second version, weeks after it was
 // stored. That both will be allowed is proved when the first one is stored, by requests
-// that Vault would carry out for nobody: it looks at the policy before it looks at the
+// that have no effect in Vault: it looks at the policy before it looks at the
 // request. They are made at the key's own path, so no policy has to allow more.
 
 // rightError names the right that Vault refuses.

@@ -213,7 +213,7 @@ func ioFault(what string, err error) error {
 		return fault.Lasting(what, err, safefile.Remedy(err))
 	case errors.Is(err, master.ErrNotRegular), errors.Is(err, master.ErrTooLarge), errors.Is(err, syscall.ELOOP):
 		return fault.Lasting(what, err,
-			"remove it, put a zone file there if its name is that of one, and let nobody else write in the directory")
+			"remove it, put a zone file there if its name is that of one, and let no other user write in the directory")
 	case errors.Is(err, errChanged):
 		return fault.Temporary(what, err, "try again; edit zone files only while dkimbot is not changing them")
 	case errors.Is(err, errTwoFiles):

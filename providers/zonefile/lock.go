@@ -30,7 +30,7 @@ func lock(ctx context.Context, d *safefile.Dir, name string) (unlock func(), err
 }
 
 // shared is how a new lock is made: for those who may write in its directory, and so could
-// change the zone anyway. Nobody else can hold it.
+// change the zone anyway. No other process can hold it.
 func shared(dir safefile.Info) safefile.As {
 	as := safefile.Ours(0o600)
 	if os.Geteuid() == 0 {

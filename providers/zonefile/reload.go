@@ -52,7 +52,7 @@ func (p *Provider) runReload(ctx context.Context) error {
 	timeout := cmp.Or(p.ReloadTimeout, defaultReloadTimeout)
 	res, err := child.Run(ctx, child.Program{Argv: p.Reload, Timeout: timeout, KeepsDaemons: true})
 	switch {
-	case errors.Is(err, child.ErrTooLong): // it ended well, and nobody reads what it wrote
+	case errors.Is(err, child.ErrTooLong): // it ended well, and what it wrote is not needed
 		return nil
 	case errors.Is(err, child.ErrTimeout):
 		return fmt.Errorf("not done after %v", timeout)

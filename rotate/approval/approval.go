@@ -16,7 +16,7 @@ type Approval struct {
 }
 
 // Stale says why the approval does not hold any more, given what is there now;
-// unknown says what could not be asked, so that nobody knows.
+// unknown says what could not be asked, so that this could not be verified.
 func (a Approval) Stale(have rotate.State, seen rotate.Observation) (why []rotate.Reason, unknown error) {
 	if have.Applied == a.PlanID && a.PlanID != "" {
 		// whatever else differs follows from it

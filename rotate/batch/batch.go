@@ -14,7 +14,7 @@ import (
 
 // Calls gathers the calls that arrive while one is under way and carries them
 // out as one when it is over. So a thousand domains that reach a signer together
-// cost a few table writes and reloads, and a single one waits for nobody.
+// cost a few table writes and reloads, and a single one does not wait.
 //
 // A call that is given up before its turn is not carried out at all, and one whose
 // turn has come is waited for: a call that has returned has no effect afterwards (I8).
@@ -22,7 +22,7 @@ import (
 // others fail with it, and are tried again.
 type Calls[In, Out any] struct {
 	What  string // for faults: "ask signer mx1"
-	Reads bool   // the calls have no effect, so nobody has to wait for one that is given up
+	Reads bool   // the calls have no effect, so one that is given up is not waited for
 	Do    func(ctx context.Context, in []In) ([]Out, []error)
 
 	mu      sync.Mutex

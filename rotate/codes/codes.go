@@ -126,7 +126,7 @@ const (
 	SelectorNotInPolicy Code = "selector-not-in-policy" // the policy does not name the key's selector
 	TwoKeys             Code = "two-keys"               // two keys are given for one selector
 	NoKey               Code = "no-key"                 // the source has no key for the domain
-	NoRecord            Code = "no-record"              // DNS shows no record for the key, so nobody uses it
+	NoRecord            Code = "no-record"              // DNS shows no record for the key, so no receiver can use it
 	TwoRecords          Code = "two-records"            // DNS shows several records at the name
 	BadRecord           Code = "bad-record"             // the record can't be used
 	RevokedRecord       Code = "revoked-record"         // the record says that the key is revoked

@@ -87,7 +87,7 @@ func lost(sel rotate.Selector, seen rotate.SelectorSeen) bool {
 // that signs with nothing, and in a flight, servers that do not answer are not waited for.
 func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string, error) {
 	clock, selector := r.engine.Clock, s.Selector
-	deadline := clock.Elapsed() + r.want.VerifyTimeout // not by the wall clock: nobody else may act meanwhile
+	deadline := clock.Elapsed() + r.want.VerifyTimeout // not by the wall clock: no other process may act meanwhile
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		seen := r.seen.Selectors[selector]
 		seen.Sight, seen.SightErr = lookUp(ctx, r.name(selector), r.engine.Look)

@@ -107,7 +107,7 @@ type Result struct {
 // YetToBegin reports that the rotation which a person asked for has not begun.
 func (r Result) YetToBegin() bool { return r.left.Asked }
 
-// round works on a task once, and sees that nobody else acts on the domain meanwhile (I8).
+// round works on a task once, while no other process acts on the domain (I8).
 // What it did after it had lost the lease it puts right at once.
 func (e *Engine) round(ctx context.Context, t Task, g *grant) (res Result) {
 	var r *run
@@ -272,7 +272,7 @@ func (p places) leave() { <-p }
 // pause leaves the place of a domain that only waits to another one.
 func (e *Engine) pause(ctx context.Context, d time.Duration) error {
 	e.working.leave()
-	defer func() { e.working <- struct{}{} }() // soon: nobody keeps a place while waiting
+	defer func() { e.working <- struct{}{} }() // soon: no task keeps a place while it waits
 	return e.Clock.Sleep(ctx, d)
 }
 

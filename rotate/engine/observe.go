@@ -25,7 +25,7 @@ type Planner struct {
 	Look    rotate.Looker
 	Signers map[string]rotate.SignerReader
 	Clock   rotate.Clock
-	// by the provider's name; may be nil: then nobody is asked beforehand whether a record can be published
+	// by the provider's name; may be nil: then it is not asked beforehand whether a record can be published
 	Accounts map[string]preflight.Checker
 
 	once      sync.Once

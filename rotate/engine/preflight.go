@@ -12,7 +12,7 @@ import (
 )
 
 // Before the first key of a domain is made, every part is asked for what the domain will need of it: later a
-// refusal would leave keys and records behind that nobody uses. A dry run asks those that its steps
+// refusal would leave unused keys and records behind. A dry run asks those that its steps
 // concern. What signers lack was seen already.
 
 // foresight asks the parts that keep keys and publish records.

@@ -42,7 +42,7 @@ type run struct {
 	saw      string         // what the last look at a record showed
 	begun    *rotate.Intent // the effect that was begun and is not confirmed, since this run wrote its intent
 	late     bool           // that effect may have come after the lease was lost
-	grant    *grant         // what was approved; nil: nobody has to approve
+	grant    *grant         // what was approved; nil: no approval is needed
 
 	adoption *rotate.Adoption // comes first; nil: none
 }

@@ -75,7 +75,7 @@ func (j *Judge) Hurried() bool {
 }
 
 // Leaving reports whether a selector is one that signers leave for good reason:
-// what stands there keeps nobody from going.
+// what stands there keeps no signer from going.
 func (j *Judge) Leaving(s string) bool {
 	if !j.fleeing() {
 		return false

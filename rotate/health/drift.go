@@ -82,7 +82,7 @@ func (h *Check) recordDrift(s string) *rotate.Finding {
 }
 
 // Lost tells how a record that stood at the selector's name does so no more, or
-// not alone, though nobody else's is in the way: it is to be published again.
+// not alone, though no other record is in the way: it is to be published again.
 func (h *Check) Lost(s string) *rotate.Finding {
 	sel := h.Have.Selector(s)
 	if sel.Next != nil || sel.Key == nil || h.GivenUp(s) || h.Have.Phase == rotate.Bootstrapping &&

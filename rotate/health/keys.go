@@ -78,7 +78,7 @@ func (v *view) Keeping(s string) keeping {
 		return keyKept
 	case key != nil && sel.Dropped(seen.KeyID) && (seen.Kept || seen.OldKept || key.Gone):
 		return keyKept
-	case sel.Dropped(seen.KeyID) && key == nil: // it goes when nobody uses it, and nothing is to be there
+	case sel.Dropped(seen.KeyID) && key == nil: // it goes when no signer uses it, and nothing is to be there
 		return keyKept
 	case sel.Dropped(seen.KeyID):
 		return KeyGone

@@ -10,7 +10,7 @@ import (
 )
 
 // Stale reports whether the state is older than what stands at a selector: DNS shows
-// the newest key of the keystore, and the state does not know it. Nobody but dkimbot
+// the newest key of the keystore, and the state does not know it. No other program
 // puts a key into both.
 func (v *view) Stale(s string) bool {
 	old, found := v.olds[s]

@@ -22,7 +22,7 @@ type Held struct {
 	stop    []func()
 
 	mu   sync.Mutex
-	safe time.Duration // until when, by Clock.Elapsed, nobody else can have it
+	safe time.Duration // until when, by Clock.Elapsed, no other process can have it
 }
 
 // hold holds on to a lease that was asked for at asked.

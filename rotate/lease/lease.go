@@ -48,7 +48,7 @@ type watch struct {
 	seen   *rotate.Lease // as it was seen last; nil: not yet
 	since  time.Duration // when that was, by Clock.Elapsed
 	quiet  time.Duration // for how long it was seen not to be renewed
-	asleep time.Duration // how long nobody looked, as it was meant
+	asleep time.Duration // how long the lease was not looked at, as it was meant
 	length time.Duration // for how long it has to be watched
 	moved  bool          // it was renewed, or passed to another owner, while it was watched
 	told   bool

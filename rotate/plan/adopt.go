@@ -79,7 +79,7 @@ func (p adopter) adoptStep(k dkim.SigningKey, signs string) rotate.Step {
 		To:   rotate.Side{KeyID: k.Key.ID(), Record: record}, Signs: signs}
 }
 
-// adopted returns the key that a step adopts. One that nobody is known to use may
+// adopted returns the key that a step adopts. One that no signer is known to use may
 // have been published, or replaced, a moment ago: then it waits like one that was (I2).
 func (p adopter) Adopted(s rotate.Step) rotate.Key {
 	seen := p.Seen.Selectors[s.Selector]

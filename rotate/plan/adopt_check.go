@@ -162,7 +162,7 @@ func (p adopter) shownInDNS(k dkim.SigningKey) error {
 			"set verify.mode to authoritative or resolvers, at least until the key is adopted")
 	case len(sight.Values) == 0:
 		return fault.Refuse(codes.NoRecord, what+"DNS shows no record there",
-			"a key without a record is used by nobody: leave it, and run 'dkimbot rotate --domain "+p.Want.Name+"'")
+			"no receiver can use a key without a record: leave it, and run 'dkimbot rotate --domain "+p.Want.Name+"'")
 	case !sight.Complete:
 		return fault.Refuse(codes.RecordUnsettled, what+"not every server shows the same: "+strings.Join(sight.Lagging, "; "),
 			"try again when all of them do")

@@ -185,7 +185,7 @@ func (p *planner) abandon(s string) {
 
 // escape plans that the signers of a new domain leave a compromised key for the selector to,
 // before anything else is made. Where the key there is compromised as well they come to it only
-// so that the other one can be made again, and nobody else is given it.
+// so that the other one can be made again, and no other signer is given it.
 func (p *planner) escape(to string) {
 	key, from := p.Have.Selector(to).Key, p.Want.Policy.Other(to)
 	if key == nil || key.VerifiedAt.IsZero() || key.RevokeNow || key.GivenUp() || p.HandsOff(to) {

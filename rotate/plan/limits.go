@@ -126,7 +126,7 @@ func (d *draft) opening(n rotate.Next) *rotate.Next {
 		return &n
 	}
 	later := d.req
-	later.Approved = true // whether a plan is applied by then, nobody knows
+	later.Approved = true // a plan may be applied by then
 	held, opens, err := allBars(d, n.Action, n.Selector, n.At, later)
 	if err == nil && len(held) > 0 && held[0].code == codes.OnHold {
 		n.Reason = rotate.Reason{Code: codes.OnHold, Message: n.Reason.Message + ", but " + sayAll(held[:1])}

@@ -26,7 +26,7 @@ func giveRelease(p *planner, o rotate.Release, st *rotate.State) ([]rotate.Event
 	if st.Released == nil {
 		st.Released = &rotate.HandedBack{At: p.Now}
 	}
-	if o.Purge && !st.Released.Purge { // nobody has watched the signers until now
+	if o.Purge && !st.Released.Purge { // the signers were not watched until now
 		st.Released.Purge, st.Released.LastUsed = true, p.Now
 	}
 	message := "handed back; records, keys and signers stay as they are"
@@ -70,7 +70,7 @@ func giveReclaim(p *planner, st *rotate.State) ([]rotate.Event, error) {
 	st.Released = nil
 	for _, s := range p.Keyed() {
 		if p.Standing(s) != health.Current {
-			// nobody looked after the record meanwhile: it is relied on when it was seen again (I2)
+			// the record was not checked meanwhile: it is relied on when it was seen again (I2)
 			st.Selectors[s].Key.VerifiedAt = time.Time{}
 		}
 	}
@@ -106,7 +106,7 @@ func (p *planner) released() verdict {
 	return ended
 }
 
-// purge clears away both selectors once nobody needs them (I1, I2). A private key is
+// purge clears away both selectors once no mail needs them (I1, I2). A private key is
 // destroyed only when its record was revoked, so that what fails is tried again.
 func (p *planner) purge(r rotate.HandedBack) {
 	if err := p.SelectorsChanged(); err != nil {
@@ -175,7 +175,7 @@ func (p *planner) warnDismissed() {
 	for _, name := range slices.Sorted(maps.Keys(p.Have.Signers)) {
 		if f := p.LeftOver(name); f != nil {
 			p.warning("signer %s signed with %s and is no longer listed; "+
-				"nobody asks it: see to it that it does not sign with it any more, or list it again", name,
+				"dkimbot does not ask it any more: make sure that it no longer signs with it, or list it again", name,
 				p.Have.Signers[name].Selector)
 		}
 	}

@@ -88,7 +88,7 @@ func (p *planner) align() bool {
 		stray = slices.DeleteFunc(stray, func(name string) bool { return !p.CanFetch(name, active) || !p.Unsigned(name) })
 	}
 	if err := p.Seen.Selectors[active].SightErr; err != nil && (wrongAt(p.Have, active) || key.VerifiedAt.IsZero()) {
-		p.stop(err) // what the last health check found there may still be there, or nobody knows what is
+		p.stop(err) // what the last health check found there may still be there, or it is unknown what is
 		return true
 	}
 	p.duty = rotate.Signing

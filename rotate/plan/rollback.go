@@ -24,7 +24,7 @@ func giveRollback(p *planner, o rotate.Rollback, st *rotate.State) ([]rotate.Eve
 		return nil, err
 	}
 	if p.Have.Leaked(p.Want.Policy.Other(back)) {
-		signers = slices.Clone(p.Want.Signers) // nobody stays with a compromised key
+		signers = slices.Clone(p.Want.Signers) // no signer stays with a compromised key
 	}
 	if st.Phase == rotate.Draining {
 		st.Enter(rotate.Switching)

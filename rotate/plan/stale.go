@@ -107,7 +107,7 @@ func (p adopter) storedInUse(a rotate.Adoption) string {
 }
 
 // forgotten notes the selectors of a domain whose state was lost at which DNS shows no key
-// of the keystore. Nobody knows when what stood there was replaced, so the key that is
+// of the keystore. It is unknown when what stood there was replaced, so the key that is
 // published there now settles like one that was replaced (I2); one that signs continues to.
 func (p adopter) forgotten(st *rotate.State, a rotate.Adoption) {
 	if len(a.Keys)+len(a.Stored) == 0 {

@@ -287,7 +287,7 @@ func (d *Dir) owned() error {
 
 const tempMark = ".new-"
 
-// tempName is a name that nobody can foresee, beside the one given. It is hidden and
+// tempName is a name that can't be foreseen, beside the one given. It is hidden and
 // fits wherever the name itself fits.
 func tempName(name string) string { return tempPrefix(name) + rand.Text() }
 

@@ -51,7 +51,7 @@ func (d *Dir) renew(ctx context.Context, old *os.File, name string, as As, also 
 	if err != nil {
 		return err
 	}
-	as.Mode &= info.Mode.Perm() | 0o600 // nobody gets a right that he did not have
+	as.Mode &= info.Mode.Perm() | 0o600 // no user gets a new right
 	return d.Write(name, nil, as)
 }
 

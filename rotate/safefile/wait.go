@@ -29,7 +29,7 @@ type Waiting struct {
 type tellingKey struct{}
 
 // Telling returns a context in which who waits for a lock for longer than some seconds tells of it, so that
-// nobody takes the wait for a hang.
+// people do not take the wait for a hang.
 func Telling(ctx context.Context, tell func(Waiting)) context.Context {
 	return context.WithValue(ctx, tellingKey{}, tell)
 }

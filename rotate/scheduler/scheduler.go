@@ -20,7 +20,7 @@ func Pending(ctx context.Context, q rotate.Queue, now time.Time, domains []rotat
 	return pending(ctx, q, now, domains, req, all)
 }
 
-// TakePending is Pending for someone who then works on the domains: nobody else
+// TakePending is Pending for someone who then works on the domains: no other process
 // is given the turns to look after them.
 func TakePending(ctx context.Context, q rotate.WorkQueue, now time.Time, domains []rotate.Domain,
 	req rotate.Request) ([]rotate.Domain, error) {

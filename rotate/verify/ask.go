@@ -94,7 +94,7 @@ func (v *Verifier) recurse(ctx context.Context, name string, qtype uint16) (*dns
 			}
 			errs = append(errs, r.String()+": "+r.trouble())
 			heard = heard || r.err == nil || !unreachable(r.err)
-			if again := v.unchecked(ctx, r, name, qtype); again.msg != nil { // and nobody vouches for what it says
+			if again := v.unchecked(ctx, r, name, qtype); again.msg != nil { // and what it says is not validated
 				return nil, fmt.Errorf("%s, unless it is told not to check signatures%s: %w", errs[len(errs)-1],
 					extended(r.msg), errChain)
 			}
@@ -127,7 +127,7 @@ func resolverHint(err error) string {
 }
 
 // unchecked asks a resolver that answered SERVFAIL once more, without the check of signatures (CD, RFC 4035
-// section 3.2.2). If it answers then, it is the check that failed, and it gives that answer to nobody.
+// section 3.2.2). If it answers then, it is the check that failed, and it gives that answer to no client.
 // Otherwise the reply has no message.
 func (v *Verifier) unchecked(ctx context.Context, r reply, name string, qtype uint16) reply {
 	none := reply{server: r.server, addr: r.addr}

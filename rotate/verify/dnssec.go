@@ -20,7 +20,7 @@ import (
 // signing is how a zone is signed.
 type signing struct {
 	keys   []*dns.DNSKEY // that may sign the zone's records; none when the zone is not signed
-	loose  bool          // the parent has no DS record: nobody demands signatures
+	loose  bool          // the parent has no DS record: signatures are not required
 	broken string        // why nothing in the zone can be valid; "" when it can
 	chain  string        // why it was not checked that the parent's DS record leads to keys; "" when it was
 }
@@ -30,7 +30,7 @@ func (s signing) secured() bool { return len(s.keys) > 0 || s.broken != "" }
 
 // validate says of each answer why a validating resolver would reject it. signed reports
 // whether anything in the zone was seen to be signed. It returns why the chain of signatures
-// above the zone was not checked, "" when it was or nobody demands one.
+// above the zone was not checked, "" when it was or is not required.
 func (v *Verifier) validate(ctx context.Context, z zone, owner string, signed bool,
 	answers []answer) (chain string, err error) {
 	if !slices.ContainsFunc(answers, answer.told) {

@@ -119,7 +119,7 @@ func noRoute(err error) bool {
 }
 
 // unreachable reports that nothing at the address was reached: no route, no
-// answer in time, or nobody listening.
+// answer in time, or no program that listens.
 func unreachable(err error) bool {
 	var op *net.OpError
 	return noRoute(err) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &op)

@@ -43,7 +43,7 @@ type Sight struct {
 	// Negative is how long resolvers may continue believing that nothing is there:
 	// min(SOA TTL, SOA minimum), RFC 2308 section 5; the largest on the way.
 	Negative time.Duration
-	// Unchecked reports that nobody was asked (mode None).
+	// Unchecked reports that no server was asked (mode None).
 	Unchecked bool
 }
 

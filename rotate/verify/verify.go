@@ -23,7 +23,7 @@ const (
 	Authoritative Mode = "authoritative" // every name server of the zone; the default
 	Resolvers     Mode = "resolvers"     // every resolver, for networks that block port 53 outwards
 	Both          Mode = "both"          // every name server, and when they agree on a record, every resolver
-	None          Mode = "none"          // nobody about records: a Sight is Unchecked
+	None          Mode = "none"          // no server about records: a Sight is Unchecked
 )
 
 // Config says whom to ask, and how. The zero Config asks the name servers of
@@ -55,7 +55,7 @@ type Verifier struct {
 	port      uint16
 }
 
-// New returns a Verifier. It asks nobody yet. A Config that can't work is a
+// New returns a Verifier. It asks no server yet. A Config that can't work is a
 // Permanent fault.
 func New(cfg Config) (*Verifier, error) {
 	v := &Verifier{mode: cfg.Mode, port: 53, client: newClient(cfg), memory: newMemory(cfg)}
@@ -153,7 +153,7 @@ func (v *Verifier) Look(ctx context.Context, name dkim.Name) (Sight, error) {
 	return s, err
 }
 
-// Asks says who is asked, for people; "" where it is all authoritative servers and nobody else.
+// Asks says who is asked, for people; "" where it is all authoritative servers and no others.
 func (v *Verifier) Asks() string {
 	switch v.mode {
 	case Resolvers:

@@ -12,7 +12,7 @@ import (
 
 // Nothing stands at a name for which a wildcard answers (RFC 4592): a record that is
 // published there takes the wildcard's place. What the servers show at the name reads the
-// same, so they are asked about names that surely nobody made: a random one beside it, which a
+// same, so they are asked about names that surely do not exist: a random one beside it, which a
 // wildcard answers alike, and a random one below it. Where a record stands at the name
 // itself, no wildcard reaches below it (RFC 4592 section 3.3.1), so that also a record that
 // equals the wildcard's is told from it. Such questions leave no trace in any resolver that matters.
@@ -54,7 +54,7 @@ func (v *Verifier) discount(z string, owner string, answers []answer, ask func(n
 // maxLength is the longest name in DNS, with its final dot.
 const maxLength = 254
 
-// label returns a random label that nobody has, with its dot.
+// label returns a random label that no record has, with its dot.
 func label() string { return "dkimbot-" + strings.ToLower(rand.Text()) + "." }
 
 func (a answer) positive() bool { return a.shows == records || a.shows == alias }

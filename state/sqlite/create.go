@@ -42,7 +42,7 @@ func create(ctx context.Context, path string) error {
 }
 
 // place returns path whole and without links, and whether nothing is in the way of a database there: the directories
-// that lead to it, and the files of one that is there, are nobody's but root's or the running
+// that lead to it, and the files of one that is there, belong only to root or the running
 // user's. Whoever could exchange them decides what dkimbot takes for done.
 func place(path string) (string, error) {
 	path, err := filepath.Abs(path)
@@ -79,7 +79,7 @@ func keepPrivate(path string) {
 	defer dir.Close()
 	for _, part := range []string{"", "-wal", "-shm"} {
 		if info, err := dir.Lstat(name + part); err == nil && info.Mode.Perm()&0o077 != 0 {
-			_ = dir.Chmod(name+part, 0o600) // root's, perhaps: then nobody can but root
+			_ = dir.Chmod(name+part, 0o600) // root's, perhaps: then only root can
 		}
 	}
 }

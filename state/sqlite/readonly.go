@@ -64,7 +64,7 @@ func (r *readOnly) Close() error { return r.follower.close() }
 
 // follower chooses how to read without writing. While there is a log, SQLite
 // reads it by itself, and readonly_shm keeps it from touching the log's index.
-// Without a log nobody writes, and immutable keeps SQLite from making one; but then
+// Without a log no process writes, and immutable keeps SQLite from making one; but then
 // it would not notice a writer that starts, so the file is looked at again after each read.
 type follower struct {
 	path string
@@ -145,7 +145,7 @@ func (f *follower) renew() {
 }
 
 // retire lets the handle in use drop its connections, and with them its locks,
-// as soon as nobody reads with it.
+// as soon as no process reads with it.
 func (f *follower) retire() {
 	if len(f.dbs) > 0 {
 		f.dbs[len(f.dbs)-1].SetMaxIdleConns(-1)

@@ -7,7 +7,7 @@
 // log's database, or written by a newer dkimbot is refused and never begun
 // afresh (I12); and that a read-only handle changes no byte and makes no file (I11).
 //
-// Nobody but SQLite may open the database file while a process has it open:
+// Only SQLite may open the database file while a process has it open:
 // closing any other descriptor would drop SQLite's locks.
 //
 // It may import state, the types of rotate, and rotate/fault.

@@ -27,7 +27,7 @@ and the receivers of notices for the rights, files, programs and answers that a 
 needs, and prints one line for each. Nothing is written, published, switched or told.
 Run it as the user that runs dkimbot: rights are asked for as that user.
 
-DNS accounts and Vault are asked for changes that they carry out for nobody, such as to
+DNS accounts and Vault are asked for changes that have no effect, such as to
 remove a record that is not there: they look at the rights first. This does not prove
 that a name server can write its zone, that a command works, or that OpenDKIM loads
 what will be written; a switch proves these by itself.

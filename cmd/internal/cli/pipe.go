@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// outlivePipes keeps the process alive when nobody reads its output any more, as
+// outlivePipes keeps the process alive when its output is no longer read, as
 // behind 'head': work on many domains is finished, whoever watches. It is undone by
 // the function that it returns. Child processes have the signal as it was.
 func outlivePipes() (undo func()) {

@@ -16,7 +16,7 @@ import (
 )
 
 // progress tells on standard error what happens while it happens. Its functions are
-// nil where nobody wants to know.
+// nil where it is not shown.
 type progress struct {
 	step    func(rotate.Event)
 	waiting func(domain string, next rotate.Next)

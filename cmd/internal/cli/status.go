@@ -212,7 +212,7 @@ func histories(ctx context.Context, cfg *config.Config, domains []string, limit 
 }
 
 // history reads the events of a domain, or of all for "". A domain that has left the
-// configuration still has its history; one that nobody knows is an error.
+// configuration still has its history; an unknown one is an error.
 func history(ctx context.Context, cfg *config.Config, domain string, limit int) ([]rotate.Event, error) {
 	var unknown error
 	if domain != "" {

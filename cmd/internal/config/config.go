@@ -15,7 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
-// DefaultPath is where the configuration is when nobody says otherwise.
+// DefaultPath is where the configuration is when it is not named.
 const DefaultPath = "/etc/dkimbot/dkimbot.yaml"
 
 // Error is one thing that is wrong with the configuration. It never holds a secret.

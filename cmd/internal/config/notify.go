@@ -234,7 +234,7 @@ func readMail(v node.Value) *Mail {
 		m.Password = s.NeedSecret("password", "")
 		if m.TLS == "offered" || m.TLS == "never" {
 			v := s.Get("tls")
-			v.Fail("a password is sent to nobody who has not proved who he is", "write tls: required, or implicit for port 465")
+			v.Fail("a password is sent only to a server that has proved its name", "write tls: required, or implicit for port 465")
 		}
 	}
 	if v, ok := s.Need("from", "write the sender: from: dkimbot@example.com"); ok {

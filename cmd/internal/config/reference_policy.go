@@ -66,7 +66,7 @@ func verifyGroup(path string) Group {
 	return Group{Path: path, Meaning: "how dkimbot looks for a record after it was published; " +
 		"a domain's keys come before its provider's, and these before those at the top", Fields: []settings.Field{
 		{Key: "mode", Into: &v.Mode, Choices: verifyModes,
-			Meaning: "who is asked: every server of the zone, resolvers, both, or nobody; " +
+			Meaning: "who is asked: every server of the zone, resolvers, both, or none; " +
 				"with none, nothing proves that a key is public"},
 		{Key: "nameservers", Form: is("list of host:port"), Default: "those of the zone",
 			Meaning: "the authoritative servers to ask, for a hidden primary or split horizon"},

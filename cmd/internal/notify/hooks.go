@@ -70,7 +70,7 @@ func consent(ctx context.Context, hooks []Hook, d Document) error {
 	return nil
 }
 
-// veto says that a switch must not begin, and that this harms nobody.
+// veto says that a switch must not begin, and that this does no harm.
 func veto(d Document, err error) error {
 	hint := "nothing was changed"
 	if d.Previous != "" {

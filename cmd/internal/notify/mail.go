@@ -47,7 +47,7 @@ type delivery struct {
 }
 
 // attempt sends the letter to all who are left. Those whom the server will never
-// take are given up: the error says so when nobody else is left.
+// take are given up: the error says so when no other recipient is left.
 func (d *delivery) attempt(ctx context.Context) error {
 	client, hangUp, err := d.connect(ctx)
 	if err != nil {

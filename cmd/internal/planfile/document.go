@@ -19,7 +19,7 @@ import (
 // FormatVersion is the version of the documents that New makes and Read takes.
 const FormatVersion = 1
 
-// Life is how long a plan may be applied when nobody says otherwise, MaxLife the
+// Life is how long a plan may be applied where the command names no other time, MaxLife the
 // longest that somebody can say.
 const (
 	Life    = 24 * time.Hour

@@ -38,7 +38,7 @@ var promises = map[rotate.Kind][]string{
 }
 
 // after holds what a step says of afterwards to the forms of facts. They are shown also when
-// nobody vouches for the document, so they leave no room for words.
+// the document is not signed, so they leave no room for words.
 func (c *checker) after(s Step, stateless bool) {
 	for name, v := range s.After {
 		c.that(slices.Contains(promises[s.Kind], name), "it holds a fact that a step of its kind does not have")

@@ -115,7 +115,7 @@ type Question struct {
 	Need    string // what to write
 }
 
-// Missing returns the keys without which the driver can't work, and that nobody has given.
+// Missing returns the keys without which the driver can't work, and that are not given yet.
 func (a *Account) Missing() (out []Question) {
 	for _, f := range a.of.Fields() {
 		ways := f.Ways()

@@ -135,7 +135,7 @@ func (m mail) shown(selector string) string {
 	for _, s := range m.p.Steps {
 		if asked := s.Asked; s.Selector == selector && s.Kind == rotate.Verify && asked != "" {
 			if asked == rotate.Nobody {
-				return "whose key record is published, though nobody is asked whether it shows,"
+				return "whose key record is published, though no server is asked whether it shows,"
 			}
 			return "whose key record " + asked + " shows"
 		}

@@ -35,7 +35,7 @@ func (m Markdown) Plan(doc planfile.Document, is PlanStaleness, whole bool) {
 		Markdown{w, m.Now}.domain(p, is.Domains[p.Name])
 	})
 	rows := len(groups)
-	if !whole { // what is cut off is what stops nobody
+	if !whole { // what is cut off stops no domain
 		slices.SortStableFunc(groups, func(a, b group) int {
 			return cmp.Compare(stopped(told[b[0]], is), stopped(told[a[0]], is))
 		})

@@ -173,7 +173,7 @@ func plansOf(domains []planfile.Domain) (out []rotate.DomainPlan) {
 const unsignedWords = "no signature could be checked, so only what follows from its steps is shown, " +
 	"in dkimbot's own words"
 
-// staleness says why a plan can't be applied any more, or that nobody knows.
+// staleness says why a plan can't be applied any more, or that this could not be verified.
 func (t Text) staleness(is Staleness) {
 	for _, r := range is.Reasons {
 		fmt.Fprintf(t.W, "  %s %s\n", t.red("stale:"), Visible(r.Message))

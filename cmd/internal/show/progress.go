@@ -136,7 +136,7 @@ func (p *Progress) step(domain string, now time.Time) string {
 // enough is how many domains must be over before the rest is reckoned from them.
 const enough = 5
 
-// rest reckons how long the domains that are left will take, 0 when nobody knows.
+// rest estimates how long the domains that are left will take, 0 when that is unknown.
 func (p *Progress) rest(now time.Time) time.Duration {
 	left := len(p.expected) - p.over
 	if p.over < enough || left <= 0 || len(p.waiting) > 0 {

@@ -79,7 +79,7 @@ func (t Text) Ended(results []engine.Result) {
 }
 
 // yetToBegin says what becomes of a rotation that was asked for and has not begun. One away from
-// a compromised key needs nobody to ask for it.
+// a compromised key needs no request.
 func yetToBegin(st rotate.State) string {
 	if sel := st.Selectors[st.Active]; sel != nil && sel.Key != nil && !sel.Key.Leaked.IsZero() {
 		return fmt.Sprintf("signers have not left %s, whose key is compromised; that is tried again by itself", st.Active)

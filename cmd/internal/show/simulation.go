@@ -82,7 +82,8 @@ func (t Text) advice(doc report.SimulationDocument) {
 			fmt.Fprintln(t.W, t.yellow("hint:"),
 				"write a longer settle: receivers may keep the old key for seven days; 168h is the default")
 		default:
-			fmt.Fprintln(t.W, t.yellow("hint:"), "turn verification on: with mode none nobody knows what the name servers show")
+			fmt.Fprintln(t.W, t.yellow("hint:"),
+				"turn verification on: with mode none dkimbot does not see what the name servers show")
 		}
 	}
 	if n := doc.Verdict.Waited; n > 0 {

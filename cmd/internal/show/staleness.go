@@ -10,7 +10,7 @@ import (
 // more. It holds when there are no reasons and everything could be asked.
 type Staleness struct {
 	Reasons   []rotate.Reason
-	Unchecked error // what could not be asked, so that nobody knows
+	Unchecked error // what could not be asked
 }
 
 // Add adds a reason; nil adds none.
@@ -22,7 +22,7 @@ func (s *Staleness) Add(why *rotate.Reason) {
 
 // PlanStaleness is how a saved plan stands.
 type PlanStaleness struct {
-	Unsigned bool // nobody knows who wrote it: what is shown follows from its facts
+	Unsigned bool // it is not signed: what is shown follows from its facts
 	Whole    Staleness
 	Domains  map[string]Staleness
 }
@@ -37,7 +37,7 @@ type SavedPlanDocument struct {
 // WholeStaleness says whether a saved plan still holds.
 type WholeStaleness struct {
 	Stale     bool              `json:"stale"`    // nothing of it can be applied
-	Unsigned  bool              `json:"unsigned"` // nobody knows who wrote it; the plan is told from its facts only
+	Unsigned  bool              `json:"unsigned"` // it is not signed; what is shown follows from its facts
 	Reasons   []rotate.Reason   `json:"reasons"`
 	Unchecked *report.Problem   `json:"unchecked"`
 	Domains   []DomainStaleness `json:"domains"`

@@ -132,7 +132,7 @@ func keyWords(id, none string) string {
 	return "key " + rotate.ShortID(id)
 }
 
-// longKey is a public key in a record. Nobody reads its four hundred letters; the
+// longKey is a public key in a record. Its four hundred letters are not for people; the
 // JSON documents have them all.
 var longKey = regexp.MustCompile(`(p=[A-Za-z0-9+/]{12})[A-Za-z0-9+/=\s]{24,}([A-Za-z0-9+/=]{8})`)
 

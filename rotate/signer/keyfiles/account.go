@@ -108,7 +108,7 @@ func (s *Store) checkSafe(uid int) error {
 			return &fault.Error{Kind: fault.Refused, Code: codes.UnsafeKeyDir, What: "use key_dir " + s.Path,
 				Err: fmt.Errorf("%s %s", d, problem),
 				Hint: fmt.Sprintf("%s: its user %q must be able to reach the keys, "+
-					"and nobody but it and root to write above them%s; correct %s (mode %v) or choose another key_dir",
+					"and only that user and root to write above them%s; correct %s (mode %v) or choose another key_dir",
 					s.Trouble, daemon.Name, s.Rule, d, info.Mode())}
 		}
 	}

@@ -114,7 +114,7 @@ func (s *Store) Replace(p Place, data []byte) error {
 	return s.write(p, data, as, time.Time{})
 }
 
-// write makes a new file: written beside under a name that nobody can foresee, synced, renamed. modified is the
+// write makes a new file: written beside under a name that can't be foreseen, synced, renamed. modified is the
 // time of its last change; zero for now.
 func (s *Store) write(p Place, data []byte, as safefile.As, modified time.Time) error {
 	if err := s.step("write " + p.Name); err != nil {

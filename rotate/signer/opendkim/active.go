@@ -26,7 +26,7 @@ import (
 // has no key, or whose mail the daemon turns away, is left out. A key
 // file that can't be read fails its own domain only: the error is then a
 // *signer.PartialError beside the answers for the others, or the fault itself
-// when one domain was asked for. It writes nothing. Where nobody can tell whom keys would have
+// when one domain was asked for. It writes nothing. Where it can't be said whom keys would have
 // to be for, that is said here, before the first one is made.
 func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error) {
 	if len(domains) == 0 {

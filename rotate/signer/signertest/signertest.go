@@ -43,7 +43,7 @@ type Subject struct {
 	// Backup, when not nil, keeps what the signer is set up with now. What it returns puts that in
 	// force again behind the adapter's back, as when a host comes back from a backup.
 	Backup func(t *testing.T) (restore func())
-	// Stop, when not nil, ends the signer, so that nobody can tell any more what it signs with.
+	// Stop, when not nil, ends the signer, so that it is unknown what it signs with.
 	Stop func(t *testing.T)
 }
 

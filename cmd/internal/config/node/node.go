@@ -23,7 +23,7 @@ type Document struct {
 	Name    string // for people
 	Dir     string // absolute; relative paths start here
 	path    string // absolute
-	private bool   // nobody but its owner can read it
+	private bool   // only its owner can read it
 }
 
 // Fail reports what is wrong in a line of the file, at the key of that path.

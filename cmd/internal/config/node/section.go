@@ -114,7 +114,7 @@ func (s *Section) Blank(key string) bool {
 // Get returns the value of key without making the key known; the zero Value when there is none.
 func (s *Section) Get(key string) Value { return s.values[key] }
 
-// Know makes keys known that nobody asks for.
+// Know makes keys known that are not read.
 func (s *Section) Know(keys ...string) { s.known = append(s.known, keys...) }
 
 // Empty reports whether s has no key at all.
@@ -154,7 +154,7 @@ func (s *Section) Sub(key string) *Section {
 	return &Section{Doc: s.Doc, Path: s.Join(key), Line: s.Line}
 }
 
-// Done reports the keys that nobody asked for.
+// Done reports the keys that were not read.
 func (s *Section) Done() {
 	if s.Doc.Asked != nil {
 		s.Doc.Asked(s.Path, s.known)

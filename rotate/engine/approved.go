@@ -12,7 +12,7 @@ import (
 )
 
 // grant is an approval as it is used up. It belongs to one Task. The nil
-// grant, of a run that nobody has to approve, permits everything.
+// grant, of a run that needs no approval, permits everything.
 type grant struct {
 	approval.Approval
 	done  []bool        // by step

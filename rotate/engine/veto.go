@@ -7,7 +7,7 @@ import (
 )
 
 // needsConsent reports whether the step begins a switch that somebody may object
-// to. Nobody is asked when signers flee from a leaked key, when one is brought back to the
+// to. No hook is asked when signers flee from a leaked key, when one is brought back to the
 // active key, nor when the switch is under way: to stop halfway would leave signers with different keys.
 func needsConsent(st rotate.State, s rotate.Step) bool {
 	switch st.Phase {
