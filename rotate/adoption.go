@@ -21,7 +21,7 @@ type Adoption struct {
 	Stored map[string]string
 }
 
-// adopting notes that a key is about to be adopted, and enters the phase in which
+// Adopting notes that a key is about to be adopted, and enters the phase in which
 // the other selector gets its key (I7).
 func (st *State) Adopting(i Intent, p Policy, signs string) {
 	st.Enter(Bootstrapping)
@@ -32,7 +32,7 @@ func (st *State) Adopting(i Intent, p Policy, signs string) {
 	}
 }
 
-// adopted notes that the key is in the keystore and was read back, and that the
+// Adopted notes that the key is in the keystore and was read back, and that the
 // record that DNS shows is ours: also when a sounder one is to take its place.
 // Resolvers may keep it for the TTL that somebody gave it.
 func (st *State) Adopted(selector string, k Key, shown string, ttl time.Duration) {
@@ -43,7 +43,7 @@ func (st *State) Adopted(selector string, k Key, shown string, ttl time.Duration
 	}
 }
 
-// restarted returns the state of a domain of which nothing is believed but what was
+// Restarted returns the state of a domain of which nothing is believed but what was
 // its own once: records of those keys are still ours, and receivers may remember them.
 func (st State) Restarted() State {
 	fresh := State{Domain: st.Domain, Revision: st.Revision, Phase: New, Selectors: map[string]*Selector{},
@@ -62,7 +62,7 @@ func (st State) Restarted() State {
 	return fresh
 }
 
-// passedOver notes that the keystore holds, as a newer version than the adopted key,
+// PassedOver notes that the keystore holds, as a newer version than the adopted key,
 // one that was never published: it is destroyed.
 func (s *Selector) PassedOver(keyID string, version int) {
 	if keyID != "" && keyID != s.Key.ID && !s.Dropped(keyID) {

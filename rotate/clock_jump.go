@@ -30,7 +30,7 @@ func InstantOf(c Clock) Instant {
 // taken to have been set: more than the correction of a clock that drifts.
 const clockSlack = 10 * time.Minute
 
-// reckoned returns st as it would be if the wall clock had always shown what it
+// Reckoned returns st as it would be if the wall clock had always shown what it
 // shows now. Without that, a clock that was set forward during a drain would end
 // it early, and a key would be replaced that mail in flight needs (I2). It also returns
 // by how much the clock was set forward since st was written; 0 for not, or when

@@ -13,7 +13,7 @@ import (
 // The functions of this file move a State on. They are pure: each takes what was confirmed
 // and when, and changes the copy that it is given. Phases change by enter only.
 
-// copyState returns a deep copy of st.
+// CopyState returns a deep copy of st.
 func CopyState(st State) State {
 	c := st
 	c.Selectors = map[string]*Selector{}
@@ -61,7 +61,7 @@ func copyKey(k *Key) *Key {
 // lag. What lies further ahead was noted when the clock was wrong.
 const mostAhead = 7 * 24 * time.Hour
 
-// asOf returns a copy of st for use at now. What happened can't have happened
+// AsOf returns a copy of st for use at now. What happened can't have happened
 // later than now: without that, a clock that once ran ahead by years would hold
 // the domain up for years. Waits only grow by it, seen from what really happened.
 func (st State) AsOf(now time.Time) State {
@@ -86,7 +86,7 @@ func (st State) AsOf(now time.Time) State {
 	return st
 }
 
-// begin notes an intent and enters the phase that it belongs to (I7).
+// Begin notes an intent and enters the phase that it belongs to (I7).
 func (st *State) Begin(i Intent, p Policy) {
 	st.Intent = &i
 	st.Next = nil // it is unknown until the work is at rest; an interrupted one is taken up at once
@@ -119,7 +119,7 @@ func (st *State) Begin(i Intent, p Policy) {
 	}
 }
 
-// stored notes that a private key is in the keystore and was read back (I4).
+// Stored notes that a private key is in the keystore and was read back (I4).
 func (st *State) Stored(selector string, k Key) {
 	sel := st.Selectors[selector]
 	if st.Phase == Bootstrapping {
@@ -135,7 +135,7 @@ func (st *State) Stored(selector string, k Key) {
 	sel.Tried, st.Intent = nil, nil
 }
 
-// published notes that the provider has taken the record.
+// Published notes that the provider has taken the record.
 func (st *State) Published(selector string, now time.Time) {
 	st.Selectors[selector].Wanted().PublishedAt = now
 	st.Intent = nil
@@ -144,7 +144,7 @@ func (st *State) Published(selector string, now time.Time) {
 // pastKeys is how many replaced keys a selector remembers: two years' worth and more.
 const PastKeys = 24
 
-// verified notes that every authoritative server shows the record. A fresh key
+// Verified notes that every authoritative server shows the record. A fresh key
 // takes its place then, and the old one is to be destroyed (I5).
 func (st *State) Verified(selector string, now time.Time) {
 	sel := st.Selectors[selector]
@@ -167,7 +167,7 @@ func (st *State) Verified(selector string, now time.Time) {
 	}
 }
 
-// activated notes that a signer has confirmed the selector, surely in effect at
+// Activated notes that a signer has confirmed the selector, surely in effect at
 // at. When it was the last one of signers, the switch is complete (I10).
 func (st *State) Activated(signer string, ref dkim.Ref, at time.Time, signers []string) {
 	st.Signers[signer] = Confirmed{Selector: ref.Selector, KeyID: ref.KeyID, At: at}
@@ -189,7 +189,7 @@ func (st *State) drainAgain(at time.Time) {
 	st.SwitchedAt, sel.LastUsedAt = at, at
 }
 
-// heed takes account of what was seen of the signers, and of those that were taken
+// Heed takes account of what was seen of the signers, and of those that were taken
 // out of the configuration. It reports whether a switch is complete by that. lags says
 // how long each signer may continue as before when it has been changed; nil: not at all.
 func (st *State) Heed(want Domain, seen Observation, lags map[string]time.Duration, now time.Time) bool {
@@ -263,7 +263,7 @@ func (c Confirmed) forgettable(sel Selector, then time.Time) bool {
 	return replaced && c.At.Before(then)
 }
 
-// completeSwitch enters the phase after a switch when all signers have confirmed
+// CompleteSwitch enters the phase after a switch when all signers have confirmed
 // it, and reports whether it did. The switch was complete at atLeast or later: a
 // signer that was taken out of the configuration meanwhile may have signed with
 // the old selector until then (I10).
@@ -318,7 +318,7 @@ func (st *State) notReady() {
 	}
 }
 
-// destroyed notes that a private key is gone; with the last replaced one the
+// Destroyed notes that a private key is gone; with the last replaced one the
 // rotation is over.
 func (st *State) Destroyed(selector, keyID string) {
 	sel := st.Selectors[selector]

@@ -57,6 +57,7 @@ func Room(begun []Begun, domain string, now time.Time, most int) time.Time {
 	return RoomAmong(times, now, most)
 }
 
+// RoomAmong returns when one more switch has room beside those at the given times; most 0 is no limit.
 func RoomAmong(times []time.Time, now time.Time, most int) time.Time {
 	times = slices.DeleteFunc(times, func(t time.Time) bool { return !t.After(now.Add(-QuotaSpan)) })
 	if most <= 0 || len(times) < most {

@@ -20,7 +20,7 @@ type Finding struct {
 	Cause codes.Code `json:"cause,omitempty"`
 }
 
-// vague findings say that something could not be told. Their words differ each
+// Vague findings say that something could not be told. Their words differ each
 // time; what was said first is kept, so that nothing is written when nothing is new.
 func (f Finding) Vague() bool {
 	return slices.Contains([]codes.Code{codes.ServersDiffer, codes.RecordBogus, codes.RecordUnseen, codes.KeyUnread,
@@ -43,7 +43,7 @@ func (f Finding) same(other Finding) bool {
 	return f.Code == other.Code && f.Selector == other.Selector && f.Signer == other.Signer
 }
 
-// dated returns what was found with the times since when it is known, and what was
+// Dated returns what was found with the times since when it is known, and what was
 // known and can't be told now: it is taken to be as it was.
 func Dated(found, known []Finding) []Finding {
 	var out []Finding
@@ -68,7 +68,7 @@ func Dated(found, known []Finding) []Finding {
 	return out
 }
 
-// found notes what differs now, and returns what is new and what is over.
+// Found notes what differs now, and returns what is new and what is over.
 func (st *State) Found(drift []Finding, now time.Time) (noticed, over []Finding) {
 	before := st.Drift
 	st.Drift = Dated(drift, before)

@@ -54,7 +54,7 @@ func (st *State) Leaving(signer string, seen SignerSeen) {
 	}
 }
 
-// allLeft notes, when the last signer of a domain that was new has switched, that
+// AllLeft notes, when the last signer of a domain that was new has switched, that
 // each may have used any selector until then: one that did not tell which is not
 // among those that are known to have left it.
 func (st *State) AllLeft(was Phase, drain time.Duration) {

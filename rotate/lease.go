@@ -50,7 +50,7 @@ func (l Lease) Unchanged(then Lease) bool {
 	return l.Owner == then.Owner && l.Fence == then.Fence && l.Renewals == then.Renewals && l.Expires.Equal(then.Expires)
 }
 
-// length returns for how long the lease has to be watched. The end of one that an
+// Length returns for how long the lease has to be watched. The end of one that an
 // older version wrote bounds the wait only as far as such a lease could last.
 func (l Lease) Length(now time.Time, verify time.Duration) time.Duration {
 	if l.TTL > 0 {

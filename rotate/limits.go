@@ -49,7 +49,7 @@ func (l Limits) keys() (out []string) {
 	return out
 }
 
-// hours returns the times that the windows and freezes leave which are not set aside.
+// Hours returns the times that the windows and freezes leave which are not set aside.
 func (l Limits) Hours(set Ignore) (calendar.Hours, error) {
 	if set.Windows {
 		l.Windows = nil

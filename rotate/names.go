@@ -51,7 +51,7 @@ func (u unshared) Look(ctx context.Context, name dkim.Name) (Sight, error) {
 	return sight, err
 }
 
-// shared refuses when another domain's selector holds owner.
+// Shared refuses when another domain's selector holds owner.
 func Shared(owner string, name, holder dkim.Name) error {
 	if holder == (dkim.Name{}) || holder.Domain == name.Domain {
 		return nil // a domain's own two selectors are compared where both are seen

@@ -33,7 +33,7 @@ type Observation struct {
 	Unmixed   map[string]bool // signers that sign with RSA keys, or with Ed25519 keys, and not with either in turn
 }
 
-// destroyed notes that a private key is gone since the keystore was asked.
+// Destroyed notes that a private key is gone since the keystore was asked.
 func (o Observation) Destroyed(selector, keyID string) {
 	if seen := o.Selectors[selector]; seen.KeyID == keyID {
 		seen.KeyID = ""
@@ -61,6 +61,7 @@ type SignerSeen struct {
 	RefusesOnly string
 }
 
+// NextReason says why what comes next comes, or why nothing does.
 func (p DomainPlan) NextReason() Reason {
 	if p.Next == nil {
 		return p.Reason

@@ -2,13 +2,13 @@ package rotate
 
 import "slices"
 
-// leaked reports whether the selector's key was reported as compromised and still stands.
+// Leaked reports whether the selector's key was reported as compromised and still stands.
 func (st State) Leaked(selector string) bool {
 	key := st.Selector(selector).Key
 	return key != nil && !key.Leaked.IsZero()
 }
 
-// relied reports whether a signer of the domain may sign with the selector's key, as
+// Relied reports whether a signer of the domain may sign with the selector's key, as
 // far as is known.
 func (st State) Relied(selector string) bool {
 	for _, c := range st.Signers {
@@ -19,12 +19,12 @@ func (st State) Relied(selector string) bool {
 	return false
 }
 
-// heldAll reports whether every one of the signers was sent back.
+// HeldAll reports whether every one of the signers was sent back.
 func (st State) HeldAll(signers []string) bool {
 	return len(st.Held) > 0 && !slices.ContainsFunc(signers, func(s string) bool { return !slices.Contains(st.Held, s) })
 }
 
-// doomed returns the selector's private keys that may be destroyed: those that were
+// Doomed returns the selector's private keys that may be destroyed: those that were
 // replaced, and one that has leaked, or whose domain was released, and that no signer uses.
 func (st State) Doomed(selector string) []Retired {
 	sel := st.Selector(selector)
@@ -36,7 +36,7 @@ func (st State) Doomed(selector string) []Retired {
 	return out
 }
 
-// spares reports whether a key is worth waiting for a signer that may use it.
+// Spares reports whether a key is worth waiting for a signer that may use it.
 func (st State) Spares(selector, keyID string) bool {
 	sel := st.Selector(selector)
 	if key := sel.Key; key != nil && key.ID == keyID && !key.Leaked.IsZero() {
@@ -50,7 +50,7 @@ func (st State) Spares(selector, keyID string) bool {
 	return true
 }
 
-// mayUse reports whether a signer signs with a key of ours, or does not say.
+// MayUse reports whether a signer signs with a key of ours, or does not say.
 func (st State) MayUse(seen SignerSeen) bool {
 	ref := st.Identify(seen.Ref)
 	key := st.Selector(ref.Selector).Key

@@ -18,7 +18,7 @@ type HandedBack struct {
 	Purged time.Time `json:"purged,omitzero"` // when everything was cleared away
 }
 
-// stillUsed notes until when the keys of a released domain may have been in use, so that
+// StillUsed notes until when the keys of a released domain may have been in use, so that
 // the drain counts from then: until the first look that finds no user any more, and for
 // as long as a signer may continue with its old tables.
 func (st *State) StillUsed(want Domain, seen Observation, lags map[string]time.Duration, now time.Time) {
@@ -50,7 +50,7 @@ func (r *HandedBack) clearing() *HandedBack {
 	return &begun
 }
 
-// purged notes that everything was cleared away when no key is left.
+// Purged notes that everything was cleared away when no key is left.
 func (st *State) Purged(now time.Time) {
 	if st.Released == nil {
 		return

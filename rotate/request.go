@@ -125,7 +125,7 @@ type Carry struct{}
 // Kind implements Instruction.
 func (Carry) Kind() Kind { return Resume }
 
-// in returns the request as it applies to a domain in the given state: a rotation is asked
+// In returns the request as it applies to a domain in the given state: a rotation is asked
 // of a domain that is ready for one; otherwise the turn under way continues, for signers
 // that were sent back too.
 func (r Request) In(have State, signers []string) Request {

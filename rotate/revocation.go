@@ -9,7 +9,7 @@ import (
 // mostKept is how long receivers keep a key at most (I2).
 const MostKept = 7 * 24 * time.Hour
 
-// suspect returns the selector whose key is meant when none is named. Who says once
+// Suspect returns the selector whose key is meant when none is named. Who says once
 // more that the key has leaked, because not everything could be done at once, means
 // the key that signers have just left, and not the sound one that they came to.
 func (st State) Suspect() string {
@@ -93,7 +93,7 @@ func (st *State) TakeFlight(p Policy, reported []string, now time.Time) {
 	}
 }
 
-// revoked notes that the provider has taken the revoked record. A domain that is being
+// Revoked notes that the provider has taken the revoked record. A domain that is being
 // brought up gets a fresh key there; the old one is destroyed when no signer has it.
 func (st *State) Revoked(selector string, now time.Time) {
 	sel := st.Selectors[selector]

@@ -8,7 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
-// selector returns what is known of a selector, zero when nothing is.
+// Selector returns what is known of a selector, zero when nothing is.
 func (s State) Selector(name string) Selector {
 	if sel := s.Selectors[name]; sel != nil {
 		return *sel
@@ -16,7 +16,7 @@ func (s State) Selector(name string) Selector {
 	return Selector{}
 }
 
-// identify completes what a signer said it signs with. One that fetches its keys
+// Identify completes what a signer said it signs with. One that fetches its keys
 // itself may know the selector only: then it uses the key that stands there.
 func (s State) Identify(ref dkim.Ref) dkim.Ref {
 	if key := s.Selector(ref.Selector).Key; ref.KeyID == "" && key != nil {
@@ -59,7 +59,7 @@ func (s *Selector) untouched() bool {
 // released, or one that somebody else had there (I2).
 func (s Selector) Remembered() bool { return s.Preceded || len(s.Past) > 0 }
 
-// wanted returns the key whose record should stand at the selector: the fresh one
+// Wanted returns the key whose record should stand at the selector: the fresh one
 // once it is stored, else the present one, else nil.
 func (s Selector) Wanted() *Key {
 	if s.Next != nil {
@@ -68,7 +68,7 @@ func (s Selector) Wanted() *Key {
 	return s.Key
 }
 
-// ours reports whether dkimbot may have put the record at the selector's name. Spelt alike
+// Ours reports whether dkimbot may have put the record at the selector's name. Spelt alike
 // is the rule, and cheap; what is spelt otherwise is read once.
 func (s Selector) Ours(record string) bool {
 	keys := [...]*Key{s.Key, s.Next}
@@ -99,7 +99,7 @@ func means(record string, r dkim.Record) bool {
 	return err == nil && other.Equal(r)
 }
 
-// sameRecord compares as verifiers read, not letter by letter: a provider may
+// SameRecord compares as verifiers read, not letter by letter: a provider may
 // respell white space or quoting.
 func SameRecord(a, b string) bool {
 	if a == b {
@@ -110,7 +110,7 @@ func SameRecord(a, b string) bool {
 	return errA == nil && errB == nil && ra.Equal(rb)
 }
 
-// recordKeyID returns the id of the key that a record holds, "" when it holds none.
+// RecordKeyID returns the id of the key that a record holds, "" when it holds none.
 func RecordKeyID(record string) string {
 	r, err := dkim.ParseRecord(record)
 	if err != nil {
@@ -119,7 +119,7 @@ func RecordKeyID(record string) string {
 	return r.Key.ID()
 }
 
-// revokedRecord returns the record with its p= emptied.
+// RevokedRecord returns the record with its p= emptied.
 func RevokedRecord(record string) string {
 	r, err := dkim.ParseRecord(record)
 	if err != nil {
@@ -128,13 +128,13 @@ func RevokedRecord(record string) string {
 	return r.Revoke().String()
 }
 
-// revokedValue reports whether a record says that its key is revoked.
+// RevokedValue reports whether a record says that its key is revoked.
 func RevokedValue(v string) bool {
 	r, err := dkim.ParseRecord(v)
 	return err == nil && r.Revoked()
 }
 
-// pending returns the key that is on its way to the selector, nil when it is yet to be made.
+// Pending returns the key that is on its way to the selector, nil when it is yet to be made.
 func (s Selector) Pending(phase Phase) *Key {
 	if phase == New || phase == Bootstrapping {
 		return s.Key
@@ -142,7 +142,7 @@ func (s Selector) Pending(phase Phase) *Key {
 	return s.Next
 }
 
-// expected returns the values that dkimbot put, or may have put, at the selector's name, for a
+// Expected returns the values that dkimbot put, or may have put, at the selector's name, for a
 // write at a place where it was not asked what stands there.
 func (s Selector) Expected() (out []string) {
 	for _, k := range []*Key{s.Key, s.Next} {
@@ -153,17 +153,17 @@ func (s Selector) Expected() (out []string) {
 	return out
 }
 
-// dropped reports whether the key was given up before it was used.
+// Dropped reports whether the key was given up before it was used.
 func (s Selector) Dropped(keyID string) bool {
 	return keyID != "" && slices.ContainsFunc(s.Retired, func(r Retired) bool { return r.Dropped && r.KeyID == keyID })
 }
 
-// inPlace reports whether a fresh key has taken the place of one that is still to be destroyed.
+// InPlace reports whether a fresh key has taken the place of one that is still to be destroyed.
 func (s Selector) InPlace() bool {
 	return slices.ContainsFunc(s.Retired, func(r Retired) bool { return !r.Dropped })
 }
 
-// replacedBefore reports whether a key stood at the selector once, or was given up.
+// ReplacedBefore reports whether a key stood at the selector once, or was given up.
 func (s Selector) ReplacedBefore(keyID string) bool {
 	return slices.Contains(s.Past, keyID) ||
 		slices.ContainsFunc(s.Retired, func(r Retired) bool { return r.KeyID == keyID })
@@ -178,10 +178,10 @@ func (k *Key) Known(now time.Time) time.Time {
 	return k.VerifiedAt.Add(k.CacheWait)
 }
 
-// side returns the key as a step shows it; one without a name is yet to be made.
+// Side returns the key as a step shows it; one without a name is yet to be made.
 func (k *Key) Side() Side { return Side{KeyID: k.ID, Record: k.Record, Fresh: k.ID == ""} }
 
-// givenUp reports whether the key's revocation was begun: its record may be gone.
+// GivenUp reports whether the key's revocation was begun: its record may be gone.
 func (k *Key) GivenUp() bool {
 	return !k.Leaked.IsZero() && k.Record == RevokedRecord(k.Record)
 }

@@ -27,7 +27,7 @@ type Sight struct {
 	Negative  time.Duration // how long resolvers may cache that nothing is there: min(SOA TTL, SOA minimum)
 }
 
-// whom says who was asked for what a sight shows, for people.
+// Whom says who was asked for what a sight shows, for people.
 func (s Sight) Whom() string {
 	if s.Unchecked {
 		return Nobody
@@ -35,7 +35,7 @@ func (s Sight) Whom() string {
 	return cmp.Or(s.Asked, "every authoritative server")
 }
 
-// showIt says that those who were asked show a record, or that no server was asked.
+// ShowIt says that those who were asked show a record, or that no server was asked.
 func (s Sight) ShowIt() string {
 	if s.Unchecked {
 		return "DNS was not asked (verify.mode none)"
@@ -46,7 +46,7 @@ func (s Sight) ShowIt() string {
 // Nobody stands for whom a look asked where DNS is not to be asked (verify.mode none).
 const Nobody = "nobody"
 
-// cacheWait returns how long resolvers may continue answering what sight shows after
+// CacheWait returns how long resolvers may continue answering what sight shows after
 // it has changed: the old record's TTL, or the negative answer's (RFC 2308 section
 // 5). Where only resolvers were asked, they told what is left of the TTL; ttl is the policy's.
 func CacheWait(sight Sight, ttl time.Duration) time.Duration {
@@ -59,7 +59,7 @@ func CacheWait(sight Sight, ttl time.Duration) time.Duration {
 	return max(sight.TTL, sight.Negative)
 }
 
-// mayBeKey reports whether what a wildcard shows may be a key record, which some receivers
+// MayBeKey reports whether what a wildcard shows may be a key record, which some receivers
 // keep for days under the name that they asked for.
 func MayBeKey(wildcard []string) bool {
 	return slices.ContainsFunc(wildcard, func(v string) bool {

@@ -123,7 +123,7 @@ func (f Facts) side() Side {
 	return Side{Selector: f["selector"], KeyID: f["key_id"], Record: f["record"]}
 }
 
-// does reports whether s is what was approved as a. A key that was yet to be made has its
+// Does reports whether s is what was approved as a. A key that was yet to be made has its
 // name by now.
 func (s Step) Does(a Step) bool {
 	if a.Kind != s.Kind || a.Selector != s.Selector || a.Signer != s.Signer {
@@ -150,6 +150,7 @@ func parseSpan(text string) time.Duration {
 	return d
 }
 
+// Words name the step for people: what is done, on which signer, at which selector.
 func (s Step) Words() string {
 	return strings.Join(slices.DeleteFunc([]string{string(s.Kind), s.Signer, s.Selector},
 		func(w string) bool { return w == "" }), " ")

@@ -32,6 +32,7 @@ func Span(d time.Duration) string {
 	return d.String()
 }
 
+// Brief shows record values for people, cut to what fits into a sentence.
 func Brief(values []string) string {
 	const most = 60
 	const shown = 10
@@ -52,9 +53,10 @@ func Brief(values []string) string {
 	return strings.Join(out, ", ")
 }
 
+// OrNone returns s, or "none" for nothing.
 func OrNone(s string) string { return cmp.Or(s, "none") }
 
-// utc tells a time in UTC, for people.
+// Utc tells a time in UTC, for people.
 func Utc(t time.Time) string {
 	if t.IsZero() {
 		return "ever"

@@ -30,7 +30,7 @@ var moves = []move{
 	{Ready, Replacing, "the standby's private key was lost, or a person asked for another one: a fresh key is about to be stored"},
 }
 
-// enter moves the domain to a phase. It is the only place in which a phase changes; which
+// Enter moves the domain to a phase. It is the only place in which a phase changes; which
 // selectors sign, drain or are switched to is set by its callers, in the same step.
 func (st *State) Enter(to Phase) {
 	from := cmp.Or(st.Phase, New)

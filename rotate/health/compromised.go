@@ -102,7 +102,7 @@ func (v *view) mayBeUsed(s string) bool {
 	})
 }
 
-// mayRevoke reports whether a record may be revoked: at once where that was ordered,
+// MayRevoke reports whether a record may be revoked: at once where that was ordered,
 // and where the domain was released; else when no signer needs it, or at least one has
 // left it, so that there is mail that verifies (I2). A signer that is new has left nothing.
 func (j *Judge) MayRevoke(selector string) bool {
@@ -143,7 +143,7 @@ func (v *view) onOther(signer, selector string) bool {
 		v.Standing(other) == Current
 }
 
-// revokeReason says what a revocation means; from is when.
+// RevokeReason says what a revocation means; from is when.
 func (j *Judge) RevokeReason(s, from string) rotate.Reason {
 	if j.Have.Released != nil {
 		return rotate.Reason{Code: codes.Purge, Message: "the domain was handed back, and no mail in flight needs the record"}

@@ -21,6 +21,7 @@ func Drift(want rotate.Domain, have rotate.State, seen rotate.Observation) []rot
 	return (&Check{*NewJudge(time.Time{}, want, have, seen)}).Drift()
 }
 
+// Drift returns what is not as it should be.
 func (h *Check) Drift() []rotate.Finding {
 	h.Want = Managing(h.Want, h.Have)
 	want, have, seen := h.Want, h.Have, h.Seen

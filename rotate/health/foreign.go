@@ -37,6 +37,7 @@ func (v *view) Taken(s string) error {
 	return nil
 }
 
+// ForeignRecord returns the refusal for a record at a selector that dkimbot did not make.
 func (j *Judge) ForeignRecord(s string, sight rotate.Sight) error {
 	if j.Stale(s) {
 		return rotate.Tell(RecordAt(s), j.StaleState(s))

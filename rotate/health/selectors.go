@@ -59,7 +59,7 @@ func (v *view) KnowsSelectors() bool {
 // a domain that was moved to others it knows more.
 func (v *view) UnderManagement() bool { return len(v.Have.Selectors) == 2 }
 
-// managing returns d with the selectors that are under management, which may be
+// Managing returns d with the selectors that are under management, which may be
 // others than those that the configuration names by now: what stands in DNS under
 // the old names has to be looked after until they are put back.
 func Managing(d rotate.Domain, have rotate.State) rotate.Domain {

@@ -86,6 +86,7 @@ func (v *view) WrongKeystore(s string) error {
 	return nil
 }
 
+// NewerKeystore is the hint where the keystore is older than the state.
 func (v *view) NewerKeystore() string {
 	return "the keystore is an older copy: restore a newer one of it, from the time of the state; " +
 		"until then, 'dkimbot status --domain " + v.Want.Name + "' says what is kept in order without it"

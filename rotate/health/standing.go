@@ -17,7 +17,7 @@ const (
 	Foreign                  // a value that dkimbot did not make (I6)
 )
 
-// standing compares what was seen at a selector with the records that are ours there.
+// Standing compares what was seen at a selector with the records that are ours there.
 func (v *view) Standing(selector string) standing {
 	known, found := v.stands[selector]
 	if !found {

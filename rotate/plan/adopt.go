@@ -10,7 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
-// withoutTesting returns the record that the key is to be proved by: a verifier
+// WithoutTesting returns the record that the key is to be proved by: a verifier
 // treats a signature under t=y as none.
 func WithoutTesting(shown, sound string) string {
 	if r, err := dkim.ParseRecord(shown); err == nil && r.Testing() {
@@ -79,7 +79,7 @@ func (p adopter) adoptStep(k dkim.SigningKey, signs string) rotate.Step {
 		To:   rotate.Side{KeyID: k.Key.ID(), Record: record}, Signs: signs}
 }
 
-// adopted returns the key that a step adopts. One that no signer is known to use may
+// Adopted returns the key that a step adopts. One that no signer is known to use may
 // have been published, or replaced, a moment ago: then it waits like one that was (I2).
 func (p adopter) Adopted(s rotate.Step) rotate.Key {
 	seen := p.Seen.Selectors[s.Selector]

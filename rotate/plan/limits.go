@@ -106,7 +106,7 @@ func sayAll(held []bar) string {
 	return strings.Join(says, ", and ")
 }
 
-// changeWords names the change that begins.
+// ChangeWords names the change that begins.
 func ChangeWords(action codes.Action, selector string) string {
 	switch action {
 	case codes.ActionAdopt:

@@ -12,7 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// ordered returns st as the request's instruction leaves it, and the events that say so;
+// Ordered returns st as the request's instruction leaves it, and the events that say so;
 // without an instruction it returns st as it is and none.
 func Ordered(now time.Time, want rotate.Domain, req rotate.Request, st rotate.State,
 	seen rotate.Observation) (rotate.State, []rotate.Event, error) {

@@ -61,7 +61,7 @@ func (v adopter) outdated() bool {
 	})
 }
 
-// believed returns the state that an adoption from dkimbot's own keystore begins with:
+// Believed returns the state that an adoption from dkimbot's own keystore begins with:
 // one that is older than the world is given up, and what was stored and never
 // published is known from now on.
 func (p adopter) Believed(a rotate.Adoption) rotate.State {

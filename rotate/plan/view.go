@@ -13,6 +13,7 @@ type planner struct{ draft }
 // adopter plans that keys which are in use are adopted.
 type adopter struct{ *planner }
 
+// NewAdopter returns a planner of adoptions, from what is known at now.
 func NewAdopter(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State,
 	seen rotate.Observation) adopter {
 	return adopter{newPlanner(now, want, req, have, seen)}

@@ -57,6 +57,7 @@ func (s *Section) Words(key, def string) string {
 	return s.Text(key, def)
 }
 
+// NeedText returns the text at key, which must be there.
 func (s *Section) NeedText(key, remedy string) (string, bool) {
 	if v, ok := s.Need(key, remedy); ok {
 		return v.Text()
@@ -77,6 +78,7 @@ func (s *Section) Choice(key, def string, words ...string) string {
 	return t
 }
 
+// Boolean returns yes or no at key, or def when it is not there.
 func (s *Section) Boolean(key string, def bool) bool {
 	v, ok := s.Take(key)
 	if !ok {
@@ -150,6 +152,7 @@ func (s *Section) Duration(key string, def, least time.Duration) time.Duration {
 	return d
 }
 
+// List returns the items of a list.
 func (v Value) List() ([]Value, bool) {
 	n := v.target()
 	if n.Kind != yaml.SequenceNode {
@@ -210,6 +213,7 @@ func (s *Section) File(key, def string) string {
 	return ""
 }
 
+// NeedFile returns the absolute path at key, which must be there.
 func (s *Section) NeedFile(key, remedy string) string {
 	if !s.Has(key) {
 		s.Need(key, remedy)
