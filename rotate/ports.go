@@ -86,11 +86,11 @@ type Unmixed interface {
 
 // Screener is implemented by signers that can tell beforehand that they would refuse a switch.
 type Screener interface {
-	// Screen returns what would keep Activate from changing what the domains are signed with, whichever key
-	// follows, with failures by domain as with Activate; and by domain what would keep it from using just that
+	// Screen returns, second, what would keep Activate from changing what the domains are signed with, whichever key
+	// follows, with failures by domain as with Activate; and first by domain what would keep it from using just that
 	// key. It changes nothing. A key comes with its record, and not itself; without a record it is yet to be made,
 	// without a selector it is not known.
-	Screen(ctx context.Context, next []dkim.SigningKey) (whichever error, each map[string]error)
+	Screen(ctx context.Context, next []dkim.SigningKey) (each map[string]error, whichever error)
 }
 
 // StateReader reads where domains stand.

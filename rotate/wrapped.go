@@ -38,7 +38,7 @@ func (w Wrapped) Unmixed() bool {
 }
 
 // Screen implements Screener; a signer that can't tell refuses nothing.
-func (w Wrapped) Screen(ctx context.Context, next []dkim.SigningKey) (whichever error, each map[string]error) {
+func (w Wrapped) Screen(ctx context.Context, next []dkim.SigningKey) (each map[string]error, whichever error) {
 	if s, ok := w.Signer.(Screener); ok {
 		return s.Screen(ctx, next)
 	}

@@ -43,7 +43,7 @@ func questions(name string, s rotate.SignerReader) *batch.Calls[dkim.SigningKey,
 			var whichever error
 			var each map[string]error
 			if screener, ok := s.(rotate.Screener); ok {
-				whichever, each = screener.Screen(ctx, next)
+				each, whichever = screener.Screen(ctx, next)
 			}
 			seen, errs := make([]rotate.SignerSeen, len(next)), make([]error, len(next))
 			for i, k := range next {

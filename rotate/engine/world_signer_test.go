@@ -173,14 +173,14 @@ func (a agent) Fetches() bool { return a.h.alone }
 
 func (a agent) Unmixed() bool { return a.h.unmixed }
 
-func (a agent) Screen(_ context.Context, next []dkim.SigningKey) (all error, each map[string]error) {
+func (a agent) Screen(_ context.Context, next []dkim.SigningKey) (each map[string]error, all error) {
 	each = map[string]error{}
 	for _, k := range next {
 		if err := a.h.refuses[k.Selector]; err != nil {
 			each[k.Domain] = err
 		}
 	}
-	return a.h.stuck, each
+	return each, a.h.stuck
 }
 
 // fetched returns the private key that is given, or that a host fetches by its name.

@@ -52,8 +52,8 @@ type forgetting struct{ fake }
 
 func (f forgetting) Forget(context.Context, []dkim.Ref) error { return f.err }
 func (f forgetting) Fetches() bool                            { return true }
-func (f forgetting) Screen(context.Context, []dkim.SigningKey) (error, map[string]error) {
-	return f.err, nil
+func (f forgetting) Screen(context.Context, []dkim.SigningKey) (map[string]error, error) {
+	return nil, f.err
 }
 
 // use calls everything that is counted, once.
@@ -245,7 +245,7 @@ func TestOptionalPartsStay(t *testing.T) {
 		if err := tt.s.(rotate.Forgetter).Forget(t.Context(), nil); !errors.Is(err, tt.err) {
 			t.Errorf("forget: %v", err)
 		}
-		if err, _ := tt.s.(rotate.Screener).Screen(t.Context(), nil); !errors.Is(err, tt.err) {
+		if _, err := tt.s.(rotate.Screener).Screen(t.Context(), nil); !errors.Is(err, tt.err) {
 			t.Errorf("screen: %v", err)
 		}
 		if tt.s.Lag() != time.Minute {

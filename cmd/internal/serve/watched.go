@@ -106,7 +106,7 @@ func (s watchedSigner) Forget(ctx context.Context, keys []dkim.Ref) (err error) 
 }
 
 // Screen implements rotate.Screener.
-func (s watchedSigner) Screen(ctx context.Context, next []dkim.SigningKey) (whichever error, each map[string]error) {
+func (s watchedSigner) Screen(ctx context.Context, next []dkim.SigningKey) (each map[string]error, whichever error) {
 	if _, ok := s.Signer.(rotate.Screener); ok {
 		defer s.call("screen", time.Now(), &whichever)
 	}

@@ -40,12 +40,12 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 
 // Screen returns what Activate would refuse whichever key follows, and what it would refuse of just that key. It takes
 // no lock and makes nothing.
-func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (whichever error, each map[string]error) {
+func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[string]error, whichever error) {
 	if len(next) == 0 || ctx.Err() != nil {
 		return nil, nil
 	}
 	if err := s.screenTable(); err != nil {
-		return err, nil
+		return nil, err
 	}
 	b := signer.NewBatch(s.cfg.Name, nil, nil)
 	var domains []string
@@ -61,7 +61,7 @@ func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (whichever 
 			b.Fail(ref.Name, fmt.Errorf("%s: %w", b.What(ref.Name), err))
 		}
 	}
-	return signer.Partial(failed, len(domains)), b.Failed
+	return b.Failed, signer.Partial(failed, len(domains))
 }
 
 func (s *Signer) screenTable() error {

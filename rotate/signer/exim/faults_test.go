@@ -76,7 +76,7 @@ func TestRefusedFirst(t *testing.T) {
 			}
 			before := read(t, e.Table)
 			key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
-			screened, _ := s.Screen(t.Context(), []dkim.SigningKey{{Name: key.Name}})
+			_, screened := s.Screen(t.Context(), []dkim.SigningKey{{Name: key.Name}})
 			wantCode(t, screened, tc.code, tc.word)
 			wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), tc.code, tc.word)
 			if files, _ := os.ReadDir(e.KeyDir); len(files) > 0 || read(t, e.Table) != before {
@@ -101,7 +101,7 @@ func TestAnotherKeyFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, key := range []dkim.SigningKey{first, next} {
-		whichever, each := s.Screen(t.Context(), []dkim.SigningKey{
+		each, whichever := s.Screen(t.Context(), []dkim.SigningKey{
 			{Name: key.Name, Record: dkim.NewRecord(key.Key.Public(), "").String()}})
 		if whichever != nil || (key.Selector == "s2") != (each["a.example"] != nil) {
 			t.Errorf("%s: %v, %v", key.Selector, whichever, each)

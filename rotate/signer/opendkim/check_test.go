@@ -64,7 +64,7 @@ func TestCheckNamesWhatFails(t *testing.T) {
 			}
 			err = preflighttest.Wrong(preflight.Ask(t.Context(), []preflight.Part{{Questions: s.Check([]preflight.Subject{
 				{Name: dkim.Name{Domain: "a.example", Selector: "s1"}}})}}, preflight.Usual))
-			screened, _ := s.Screen(t.Context(), []dkim.SigningKey{{Name: dkim.Name{Domain: "a.example"}}})
+			_, screened := s.Screen(t.Context(), []dkim.SigningKey{{Name: dkim.Name{Domain: "a.example"}}})
 			if (screened == nil) != (c.words == "" || c.passes) {
 				t.Errorf("Screen says %v", screened)
 			}

@@ -345,7 +345,7 @@ func TestOtherSigner(t *testing.T) {
 	}
 	wantSelectors(t, d, "a.example", "s1")
 	renamed.KnownAs("mx1")
-	if whichever, each := renamed.Screen(t.Context(), []dkim.SigningKey{s2}); whichever != nil || len(each) > 0 {
+	if each, whichever := renamed.Screen(t.Context(), []dkim.SigningKey{s2}); whichever != nil || len(each) > 0 {
 		t.Errorf("before the switch: %v, %v", whichever, each)
 	}
 	if read(t, d.KeyTable)+read(t, d.SigningTable) != tables {

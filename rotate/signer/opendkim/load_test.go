@@ -117,7 +117,7 @@ func TestMissingTable(t *testing.T) {
 		if s.keyTable == d.KeyTable {
 			missing = s.signTable
 		}
-		if err, _ := s.Screen(t.Context(), []dkim.SigningKey{{Name: dkim.Name{Domain: "a.example"}}}); fault.CodeOf(err) != "missing-table" {
+		if _, err := s.Screen(t.Context(), []dkim.SigningKey{{Name: dkim.Name{Domain: "a.example"}}}); fault.CodeOf(err) != "missing-table" {
 			t.Errorf("before anything was tried: %v", err)
 		}
 		err := s.Activate(t.Context(), []dkim.SigningKey{key})
@@ -212,7 +212,7 @@ func TestUnreadableTables(t *testing.T) {
 // nothing was changed: what the run would refuse the dry run says.
 func foreseen(t *testing.T, s *Signer, refusal error) {
 	t.Helper()
-	said, _ := s.Screen(t.Context(), []dkim.SigningKey{{Name: dkim.Name{Domain: "a.example"}}})
+	_, said := s.Screen(t.Context(), []dkim.SigningKey{{Name: dkim.Name{Domain: "a.example"}}})
 	if (said == nil) != (refusal == nil) ||
 		said != nil && (fault.Text(said) != fault.Text(refusal) || fault.HintOf(said) != fault.HintOf(refusal)) {
 		t.Errorf("a dry run says:\n%v\nand the run:\n%v", said, refusal)
@@ -227,7 +227,7 @@ func foretold(t *testing.T, s *Signer, refused dkim.SigningKey, code string, fin
 	for _, k := range []dkim.SigningKey{refused, fine} {
 		next = append(next, dkim.SigningKey{Name: k.Name, Record: dkim.NewRecord(k.Key.Public(), "").String()})
 	}
-	all, each := s.Screen(t.Context(), next)
+	each, all := s.Screen(t.Context(), next)
 	err := s.Activate(t.Context(), []dkim.SigningKey{refused})
 	if all != nil || len(each) != 1 || string(fault.CodeOf(err)) != code ||
 		fault.Text(each[refused.Domain]) != fault.Text(err) || fault.HintOf(each[refused.Domain]) != fault.HintOf(err) {

@@ -16,19 +16,20 @@ import (
 // damaged or another signer's, a key directory that OpenDKIM would reject, a reload command that is missing; and for
 // just that key: one that OpenDKIM can't use, other people's lines that use the same entry or key, another file in
 // the key file's place. It takes no lock and makes nothing; where there are no tables yet, nothing is wrong with them.
-func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (whichever error, each map[string]error) {
+func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[string]error, whichever error) {
 	if len(next) == 0 || ctx.Err() != nil {
 		return nil, nil
 	}
 	if err := s.checkReload(); err != nil {
-		return err, nil
+		return nil, err
 	}
 	b := newBatch(s, nil)
 	b.takeOn(next)
 	if err := b.screenTables(); err != nil {
-		return err, nil
+		return nil, err
 	}
-	return signer.Partial(b.screenFiles(next), len(next)), b.Failed
+	whichever = signer.Partial(b.screenFiles(next), len(next)) // notes in b.Failed what concerns one key
+	return b.Failed, whichever
 }
 
 // screenTables refuses tables that could not be read, loaded or replaced.

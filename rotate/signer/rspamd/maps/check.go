@@ -37,12 +37,12 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 
 // Screen returns what Activate would refuse whichever key follows, and what it would refuse of just that key. It takes
 // no lock and makes nothing.
-func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (whichever error, each map[string]error) {
+func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[string]error, whichever error) {
 	if len(next) == 0 || ctx.Err() != nil {
 		return nil, nil
 	}
 	if err := s.screenKeyDir(); err != nil {
-		return err, nil
+		return nil, err
 	}
 	var domains []string
 	for _, k := range next {
@@ -50,13 +50,13 @@ func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (whichever 
 	}
 	m, err := s.look()
 	if err != nil || m == nil {
-		return err, nil
+		return nil, err
 	}
 	defer m.close()
 	if err := m.clashing(s, domains); err != nil {
-		return err, nil
+		return nil, err
 	}
-	return nil, s.screenKeys(m, next)
+	return s.screenKeys(m, next), nil
 }
 
 // screenKeys foresees that somebody else's key stands in the place of one that follows, or that arc can't use it.

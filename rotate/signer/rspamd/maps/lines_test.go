@@ -109,7 +109,7 @@ func TestUnsafeIsRefused(t *testing.T) {
 			tc.prepare(d, s)
 			maps := s.cfg.SelectorMap
 			before, _ := os.ReadFile(maps)
-			screened, _ := s.Screen(t.Context(), []dkim.SigningKey{{Name: dkim.Name{Domain: "a.example", Selector: "s1"}}})
+			_, screened := s.Screen(t.Context(), []dkim.SigningKey{{Name: dkim.Name{Domain: "a.example", Selector: "s1"}}})
 			wantCode(t, screened, tc.code, tc.words...)
 			wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s1", k[0])}), tc.code,
 				tc.words...)
@@ -131,7 +131,7 @@ func TestOthersKeys(t *testing.T) {
 	write(t, file, string(k[1].PEM()))
 	activate(t, s, signertest.At("a.example", "s1", k[0]))
 	next := signertest.At("a.example", "s2", k[2])
-	whichever, each := s.Screen(t.Context(), []dkim.SigningKey{
+	each, whichever := s.Screen(t.Context(), []dkim.SigningKey{
 		{Name: next.Name, Record: dkim.NewRecord(next.Key.Public(), "").String()}})
 	err := s.Activate(t.Context(), []dkim.SigningKey{next})
 	if whichever != nil || fmt.Sprint(each["a.example"]) != fmt.Sprint(err) {

@@ -82,7 +82,7 @@ func (s *Signer) mayWrite(ctx context.Context) error {
 }
 
 // Screen returns what Activate would refuse whichever key follows, and what it would refuse of just that key.
-func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (whichever error, each map[string]error) {
+func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[string]error, whichever error) {
 	var sound []dkim.SigningKey
 	for _, k := range next {
 		if k.Name.Check() == nil && k.Ref().KeyID != "" {
@@ -94,18 +94,18 @@ func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (whichever 
 	}
 	db, err := s.open()
 	if err != nil {
-		return err, nil
+		return nil, err
 	}
 	defer db.Close()
 	signs, err := s.signing(ctx, db, domainsOf(sound))
 	if err != nil {
-		return s.fault(ctx, "tell what signs", err), nil
+		return nil, s.fault(ctx, "tell what signs", err)
 	}
 	b := signer.NewBatch(s.cfg.Name, nil, nil)
 	for i, m := range s.modules() {
 		p, err := s.place(ctx, db, m, sound)
 		if err != nil {
-			return s.fault(ctx, "read keys", err), nil
+			return nil, s.fault(ctx, "read keys", err)
 		}
 		for j, k := range sound {
 			if b.Failed[k.Domain] != nil {
@@ -119,5 +119,5 @@ func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (whichever 
 			}
 		}
 	}
-	return nil, b.Failed
+	return b.Failed, nil
 }

@@ -205,7 +205,7 @@ func TestOthersFields(t *testing.T) {
 	activate(t, s, signertest.At("a.example", "s2", k[1]), signertest.At("b.example", "s1", k[0]))
 	activate(t, s, signertest.At("a.example", "mail", k[2])) // was theirs, and in use
 	next := signertest.At("b.example", "s2", k[2])
-	whichever, each := s.Screen(t.Context(), []dkim.SigningKey{
+	each, whichever := s.Screen(t.Context(), []dkim.SigningKey{
 		{Name: next.Name, Record: dkim.NewRecord(next.Key.Public(), "").String()}})
 	err := s.Activate(t.Context(), []dkim.SigningKey{next})
 	if whichever != nil || fmt.Sprint(each["b.example"]) != fmt.Sprint(err) {
