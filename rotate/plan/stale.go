@@ -69,7 +69,7 @@ func (p adopter) Believed(a rotate.Adoption) rotate.State {
 	if !a.FromKeystore {
 		return st
 	}
-	if st.Phase != rotate.New && p.overtaken() && len(a.Keys) > 0 {
+	if st.Phase != rotate.New && st.Released == nil && p.overtaken() && len(a.Keys) > 0 {
 		st = st.Restarted()
 	}
 	if st.Phase != rotate.New {

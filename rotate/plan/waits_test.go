@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
@@ -77,12 +78,21 @@ func TestStrayWaitsForTheKeystore(t *testing.T) {
 // TestNoKeyUnseen: a stray is given no key whose record nobody has seen, while DNS does not answer, and the plan
 // says why (I2).
 func TestNoKeyUnseen(t *testing.T) {
-	s := plantest.Ready()
-	s.Have.Selectors["s1"].Key.VerifiedAt = time.Time{}
-	s.DNSSilent("s1")
-	s.Stray("s2", s.Have.Selectors["s2"].Key.ID, "mx1")
-	if p := s.Plan(); gives(p, "mx1", s.Now) || p.Stop == nil {
-		t.Errorf("stopped by %v; %s", p.Stop, plantest.Steps(p, s.Now))
+	for title, change := range map[string]func(*scene){"ready": nil, "draining, compromised": func(s *scene) {
+		*s = *plantest.Draining()
+		plantest.Leak("s1")(s)
+	}} {
+		s := plantest.Ready()
+		if change != nil {
+			change(s)
+		}
+		active := s.Have.Active
+		s.Have.Selectors[active].Key.VerifiedAt = time.Time{}
+		s.DNSSilent(active)
+		s.Stray("s9", plantest.Keys()[3].ID(), "mx1")
+		if p := s.Plan(); gives(p, "mx1", s.Now) || p.Stop == nil {
+			t.Errorf("%s: stopped by %v; %s", title, p.Stop, plantest.Steps(p, s.Now))
+		}
 	}
 }
 
@@ -91,4 +101,62 @@ func gives(p rotate.DomainPlan, signer string, now time.Time) bool {
 	return slices.ContainsFunc(p.Runnable(now), func(s rotate.Step) bool {
 		return s.Kind == rotate.Activate && s.Signer == signer
 	})
+}
+
+// TestVanishedThoughKeystoreSilent: a standby's record that has vanished is published again while the keystore does
+// not answer: what it said before is no reason to take the key for an older one (I3).
+func TestVanishedThoughKeystoreSilent(t *testing.T) {
+	s := plantest.Ready()
+	s.Show("s2")
+	s.KeystoreSilent("s2")
+	if p := s.Plan(); !does(p, rotate.Publish, "s2", s.Now) {
+		t.Errorf("stopped by %v; %s", p.Stop, plantest.Steps(p, s.Now))
+	}
+}
+
+// TestRevokedAgain: where a compromised key's record stands again after it was revoked, alone or beside the revoked
+// one, it is revoked again; where it is missing or revoked, nothing is to be done (I5).
+func TestRevokedAgain(t *testing.T) {
+	for title, again := range map[string]bool{"the key": true, "both": true, "the revoked one": false, "nothing": false} {
+		s := plantest.Draining()
+		key := s.Have.Selectors["s1"].Key
+		live := key.Record
+		key.Leaked, key.RevokedAt, key.Record = s.Now.Add(-time.Hour), s.Now.Add(-time.Hour), rotate.RevokedRecord(live)
+		s.Have.Selectors["s1"].Revoked = true
+		s.Past("s1", key.ID)
+		s.Show("s1", map[string][]string{"the key": {live}, "both": {live, key.Record}, "the revoked one": {key.Record}}[title]...)
+		s.Seen.Signers["mx2"] = rotate.SignerSeen{Err: noRoute()} // no fresh key takes the place yet
+		s.KeystoreSilent("s1")
+		if p := s.Plan(); does(p, rotate.Revoke, "s1", s.Now) != again {
+			t.Errorf("DNS shows %s: stopped by %v; %s", title, p.Stop, plantest.Steps(p, s.Now))
+		}
+	}
+}
+
+// TestBegunReplacementGoesOn: a replacement that had begun when a signer's return made the selector drain again goes
+// on after that drain, whatever the limits are by then: they hold back what has not begun.
+func TestBegunReplacementGoesOn(t *testing.T) {
+	for begun, scene := range map[bool]func() *scene{true: plantest.Stored, false: plantest.Drained} {
+		s := scene()
+		s.Have.Phase, s.Want.Limits = rotate.Draining, plantest.Frozen
+		if p := s.Plan(); does(p, rotate.Publish, "s1", s.Now) != begun {
+			t.Errorf("begun: %t; held by %q; %s", begun, p.Held, plantest.Steps(p, s.Now))
+		}
+	}
+}
+
+// TestNothingDestroyedInAnOlderKeystore: where the keystore was an older copy at the last health check, and does not
+// tell what it is now, the replaced key is not destroyed there, and the plan says why (I5).
+func TestNothingDestroyedInAnOlderKeystore(t *testing.T) {
+	s := plantest.Replaced()
+	s.KeystoreSilent("s2")
+	s.Have.Drift = []rotate.Finding{{Code: codes.KeyDifferent, Selector: "s2", Since: plantest.LongAgo}}
+	if p := s.Plan(); does(p, rotate.Destroy, "s1", s.Now) || p.Stop == nil {
+		t.Errorf("stopped by %v; %s", p.Stop, plantest.Steps(p, s.Now))
+	}
+}
+
+// does reports whether something is done at a selector now.
+func does(p rotate.DomainPlan, kind rotate.Kind, selector string, now time.Time) bool {
+	return slices.ContainsFunc(p.Runnable(now), func(s rotate.Step) bool { return s.Kind == kind && s.Selector == selector })
 }

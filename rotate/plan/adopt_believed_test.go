@@ -1,0 +1,135 @@
+package plan_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+)
+
+// held is the adoption of what a keystore holds: for selectors, by the number of the key.
+func held(keys map[string]int) rotate.Adoption {
+	a := rotate.Adoption{FromKeystore: true}
+	for _, s := range []string{"s1", "s2"} {
+		if n, ok := keys[s]; ok {
+			a.Keys = append(a.Keys, dkim.SigningKey{Name: dkim.Name{Domain: "example.com", Selector: s}, Key: plantest.Keys()[n]})
+		}
+	}
+	return a
+}
+
+// believed is the state with which the adoption begins.
+func believed(s *scene, a rotate.Adoption) rotate.State {
+	return plan.NewAdopter(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen).Believed(a)
+}
+
+// world puts a key into DNS and keystore.
+func world(s *scene, selector string, n int) {
+	s.Show(selector, plantest.Record(plantest.Keys()[n]))
+	s.Hold(selector, plantest.Keys()[n].ID(), 8)
+}
+
+// TestBelievedOnlyWhereOvertaken: a state is given up where the keystore holds a key that it does not know. What it
+// knows of a domain that is as it says stays known, and a keystore with a key that was replaced is the older one (I12).
+func TestBelievedOnlyWhereOvertaken(t *testing.T) {
+	for title, tt := range map[string]struct {
+		change func(*scene)
+		keys   map[string]int
+		given  bool
+	}{
+		"as it was":      {func(*scene) {}, map[string]int{"s1": 0, "s2": 1}, false},
+		"a key of later": {func(s *scene) { world(s, "s2", 3) }, map[string]int{"s1": 0, "s2": 3}, true},
+		"a key of earlier": {func(s *scene) { world(s, "s2", 3); s.Past("s2", plantest.Keys()[3].ID()) },
+			map[string]int{"s1": 0, "s2": 3}, false},
+	} {
+		s := plantest.Ready()
+		tt.change(s)
+		if st := believed(s, held(tt.keys)); (st.Phase == rotate.New) != tt.given {
+			t.Errorf("%s: begins %s with %v", title, st.Phase, st.Selectors)
+		}
+	}
+}
+
+// TestBelievedAfterAReport: a key that was reported as compromised is not believed again; the one that took its
+// place since is, by a state that is too old to know of it (I5, I12).
+func TestBelievedAfterAReport(t *testing.T) {
+	for n, code := range map[int]codes.Code{0: codes.ReplacedKey, 3: ""} {
+		s := plantest.Ready()
+		plantest.Leak("s1")(s)
+		world(s, "s1", n)
+		world(s, "s2", 2) // the state does not know it
+		s.Stray("s1", plantest.Keys()[n].ID(), "mx1", "mx2")
+		p := plan.PlanAdoption(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, held(map[string]int{"s1": n, "s2": 2}))
+		if fault.CodeOf(p.Stop) != code {
+			t.Errorf("key %d: %v", n, p.Stop)
+		}
+	}
+}
+
+// TestReleasedIsNotAdopted: the adoption of a domain that was released is refused for that, whatever else is in its
+// way: the hint of that leads on first.
+func TestReleasedIsNotAdopted(t *testing.T) {
+	s := plantest.Ready()
+	plantest.Leak("s1")(s)
+	world(s, "s2", 2)
+	s.Have.Released = &rotate.HandedBack{At: plantest.LongAgo}
+	p := plan.PlanAdoption(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, held(map[string]int{"s1": 0, "s2": 2}))
+	if fault.CodeOf(p.Stop) != codes.Released {
+		t.Errorf("%v", p.Stop)
+	}
+	s.Want.Request.Instruction = rotate.Reclaim{} // as its hint says
+	if st, _, err := ordered(s, s.Want.Request.Instruction); err != nil || st.Released != nil {
+		t.Errorf("taken back: %v", err)
+	}
+}
+
+// TestStoredSelectorSigns: a domain that is brought up with what is stored signs with a selector whose key is
+// stored, also where signers say that they sign with the other one and not with which key (I4).
+func TestStoredSelectorSigns(t *testing.T) {
+	s := plantest.New()
+	s.Hold("s1", plantest.Keys()[0].ID(), 1)
+	s.Stray("s2", "", "mx1", "mx2")
+	st := believed(s, rotate.Adoption{FromKeystore: true, Stored: map[string]string{"s1": plantest.Keys()[0].ID()}})
+	if st.Phase != rotate.Bootstrapping || st.Target != "s1" {
+		t.Errorf("%s, with %s", st.Phase, st.Target)
+	}
+}
+
+// TestRefusedAdoptionWaitsForNothing: an adoption that something else is in the way of is refused for that, and is
+// not said to begin when a freeze is over.
+func TestRefusedAdoptionWaitsForNothing(t *testing.T) {
+	s := plantest.New()
+	s.Want.Limits = plantest.Frozen
+	world(s, "s1", 0)
+	s.Stray("s1", plantest.Keys()[0].ID(), "mx1", "mx2")
+	s.Show("s2", plantest.ForeignRecord)
+	a := held(map[string]int{"s1": 0})
+	p := plan.PlanAdoption(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, a)
+	if fault.CodeOf(p.Stop) != codes.ForeignRecord || p.Held != "" || p.Next != nil {
+		t.Errorf("%v, held by %q, next %+v", p.Stop, p.Held, p.Next)
+	}
+	s.Show("s2")
+	if p = plan.PlanAdoption(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, a); p.Stop != nil || p.Held == "" {
+		t.Errorf("the freeze: %v, held by %q", p.Stop, p.Held)
+	}
+}
+
+// TestContinuesAfterAdoptionOnly: only of a signer whose key was adopted is it said that it continues to use it.
+func TestContinuesAfterAdoptionOnly(t *testing.T) {
+	s := plantest.Bootstrapping()
+	s.Sign("s1", "mx1")
+	s.Unsure("mx1")
+	i := slices.IndexFunc(s.Plan().Steps, func(s rotate.Step) bool { return s.Kind == rotate.Activate && s.Signer == "mx1" })
+	if i < 0 {
+		t.Fatal("mx1 is not given its key once more")
+	}
+	if why := s.Plan().Steps[i].Reason; why.Code != codes.Bootstrap || why.Message == "the signer continues to use the key, "+
+		"and is given it by dkimbot from now on" {
+		t.Errorf("%+v", why)
+	}
+}
