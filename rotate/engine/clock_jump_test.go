@@ -48,6 +48,9 @@ func TestClockSetForward(t *testing.T) {
 	if left := res.State.Next.At.Sub(clock.Now()); left < 4*day || left > 6*day {
 		t.Errorf("the drain has %s left by the clock, want five days", left)
 	}
+	if !w.happened(d, "the machine's clock was set forward by") {
+		t.Error("the history says nothing of it")
+	}
 	if again := engine().Advance(context.Background(), d); again.State.Revision != res.State.Revision {
 		t.Error("it was taken into account twice")
 	}

@@ -45,9 +45,13 @@ func TestRebuiltHostSilentServer(t *testing.T) {
 			w.pass(time.Hour)
 			tt.before(w)
 			tt.dns(w)
+			verified := w.state(d.Name).Selectors["s1"].Key.VerifiedAt
 			for range 2 {
 				w.engine().Advance(context.Background(), d)
 				w.pass(time.Hour)
+			}
+			if w.state(d.Name).Selectors["s1"].Key.VerifiedAt.After(verified) {
+				t.Error("I2: a record that not every server has shown counts as seen")
 			}
 			if got := w.hosts["mx2"].selector(d.Name); (got == "s1") != tt.given {
 				t.Errorf("I1: mx2 signs with %q", got)

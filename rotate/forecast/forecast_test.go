@@ -42,3 +42,24 @@ func TestForecastIsPure(t *testing.T) {
 		})
 	}
 }
+
+// TestAskedOnce: a rotation that is asked for is foreseen once; those that follow come as the schedule says.
+func TestAskedOnce(t *testing.T) {
+	s := plantest.Ready()
+	s.Want.Policy.Schedule = "0 4 1 1 *" // not in the time that is looked at
+	s.Want.Asked = true
+	out := forecast.Of(s.Now, s.Now.Add(90*day), s.Want.Domain, s.Want.Request, s.Have, s.Seen, nil)
+	if n := activations(out); out.Stop != nil || n != len(s.Want.Signers) {
+		t.Errorf("%v; %d activations", out.Stop, n)
+	}
+}
+
+// activations counts how often a signer is given a key.
+func activations(out forecast.Outlook) (n int) {
+	for _, c := range out.Coming {
+		if c.Step.Kind == rotate.Activate {
+			n++
+		}
+	}
+	return n
+}
