@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -257,4 +258,46 @@ func TestBelievedBeforeItIsAdopted(t *testing.T) {
 	}
 	w.settle(d)
 	w.checkReady(d, "s2")
+}
+
+// TestUntestedIsNotVerified: a record that was never tested with its private key does not count as verified in a
+// flight either, while the keystore has no key for a test (I2, I4).
+func TestUntestedIsNotVerified(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.pass(8 * day)
+	st := w.state(d.Name)
+	st.Selectors["s2"].Key.VerifiedAt = time.Time{} // as after it had vanished
+	w.restoreState(st)
+	w.trouble = failing("get s1", "get s2")
+	res := w.order(d, rotate.Distrust{Selectors: []string{"s1"}})
+	if at := res.State.Selectors["s2"].Key.VerifiedAt; res.Err == nil || !at.IsZero() {
+		t.Errorf("%v; verified at %s", res.Err, at)
+	}
+	w.trouble = nil
+	w.settle(d)
+	w.checkReady(d, "s2")
+}
+
+// TestPlanUsedByALook: a veto before the first effect leaves a plan as good as it was; where a record was seen before
+// it, of which that was not known, the domain is not as the plan was made for, and the plan counts as used (I7).
+func TestPlanUsedByALook(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		w, d := newWorld(t, "mx1"), wanted("mx1")
+		w.settle(d)
+		w.pass(8 * day)
+		if !known {
+			st := w.state(d.Name)
+			st.Selectors["s2"].Key.VerifiedAt = time.Time{}
+			w.restoreState(st)
+		}
+		a := w.approve("p1", asked(d))
+		e := w.asking(func(context.Context, rotate.Domain, rotate.Step) error {
+			return fault.Refuse("vetoed", "a hook objects", "ask again")
+		})
+		res := e.Apply(t.Context(), d, a, engine.Patience{}, nil)
+		if used := w.state(d.Name).Applied == "p1"; used == known || known && res.Err == nil {
+			t.Errorf("the record was known: %t; the plan is used: %t; %v", known, used, res.Err)
+		}
+	}
 }

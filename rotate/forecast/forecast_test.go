@@ -63,3 +63,15 @@ func activations(out forecast.Outlook) (n int) {
 	}
 	return n
 }
+
+// TestRevokedIsOurs: what stands after a revocation is foreseen as dkimbot's own, so that the fresh key in its place
+// is foreseen, too: of a new domain no phase says so.
+func TestRevokedIsOurs(t *testing.T) {
+	s := plantest.Bootstrapping()
+	plantest.Leak("s1")(s)
+	made := forecast.Emergency(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, nil)
+	want := "revoke s1, generate s1, store s1, publish s1, verify s1, destroy s1"
+	if got := plantest.Steps(made, s.Now); made.Stop != nil || len(made.Warnings) > 0 || got != want {
+		t.Errorf("stopped by %v; %s; warnings %q", made.Stop, got, rotate.Texts(made.Warnings))
+	}
+}
