@@ -105,6 +105,9 @@ func (p Part) needed(q Question) int {
 	return slices.IndexFunc(p.Questions, func(o Question) bool { return o.What == q.Needs })
 }
 
+// lastMoment is how long a driver has to end what it runs when its time is over: a command would live on otherwise.
+const lastMoment = 3 * time.Second
+
 // answer asks one question. It is given up when its time is over, whatever the driver does.
 func (p Part) answer(ctx context.Context, q Question, each time.Duration) error {
 	what := fmt.Sprintf("check %s of %s %s", q.What, p.Kind, p.Name)
@@ -126,6 +129,10 @@ func (p Part) answer(ctx context.Context, q Question, each time.Duration) error 
 	case err := <-come: // at the last moment
 		return err
 	default:
+	}
+	select { // it is given up; a command that it runs is to end before this program does
+	case <-come:
+	case <-time.After(lastMoment):
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()

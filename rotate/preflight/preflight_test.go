@@ -130,3 +130,22 @@ func TestWords(t *testing.T) {
 		t.Error("a code was replaced")
 	}
 }
+
+// TestItsCommandEnds: a question whose time is over is given a moment, so that the command that it runs is ended before the
+// program is; else the command would live on.
+func TestItsCommandEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := false
+		part := preflight.Part{Kind: "signer", Name: "hook", Questions: []preflight.Question{{What: "answers",
+			Ask: func(ctx context.Context) error {
+				<-ctx.Done()
+				time.Sleep(50 * time.Millisecond) // what it takes to end a program
+				ended = true
+				return ctx.Err()
+			}}}}
+		preflight.Ask(t.Context(), []preflight.Part{part}, preflight.Limits{Parallel: 1, Each: time.Second})
+		if !ended {
+			t.Error("it is not waited for")
+		}
+	})
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/setup"
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
@@ -78,7 +79,7 @@ func driverList() string {
 func (p *program) init(cmd *cobra.Command, f initFlags) error {
 	if _, err := os.Lstat(f.out); err == nil && f.out != "-" {
 		return fault.Lasting("write "+f.out, errors.New("it is there already"),
-			"it stays as it is; give another file by --out, or - to see what would be written")
+			"it stays as it is; name another file by --out, read it, and put it in the place of this one; --out - only shows it")
 	}
 	ctx := cmd.Context()
 	signers := setup.Find(ctx, setup.At(f.root))
@@ -257,9 +258,10 @@ func (p *program) showFound(signers []setup.Signer) {
 		fmt.Fprintln(p.Err, "No program that signs mail was found on this host.")
 	}
 	for _, s := range signers {
-		fmt.Fprintf(p.Err, "%s in %s signs for %s.\n", s.Program, s.From, report.Count(len(s.Domains), "domain"))
+		fmt.Fprintf(p.Err, "%s in %s signs for %s.\n", s.Program, show.Visible(s.From),
+			report.Count(len(s.Domains), "domain"))
 		for _, remark := range s.Remarks {
-			fmt.Fprintf(p.Err, "  %s\n", remark)
+			fmt.Fprintf(p.Err, "  %s\n", show.Visible(remark))
 		}
 	}
 }
@@ -272,7 +274,7 @@ func (p *program) showNext(path string, signers []setup.Signer) error {
 		if len(s.Before) > 0 {
 			fmt.Fprintf(out, "- %s has to be set up otherwise first. The commands stand in the file, and here:\n", s.Program)
 			for _, step := range s.Before {
-				fmt.Fprintf(out, "    %s\n", step)
+				fmt.Fprintf(out, "    %s\n", show.Visible(step))
 			}
 		}
 	}

@@ -124,9 +124,14 @@ func (p *program) checkStates(cfg *config.Config, states, unlisted []rotate.Stat
 		return exitCode(exitCritical)
 	}
 	if _, err := os.Stat(cfg.State.Path); err != nil && len(states) > 0 {
-		fmt.Fprintf(p.Out, "dkimbot CRITICAL: there is no state at %s: no run has begun yet, or it is lost; see 'dkimbot restore'\n",
+		fmt.Fprintf(p.Out, "dkimbot CRITICAL: there is no state at %s: no run has begun yet, or it is lost; "+
+			"see 'dkimbot restore'\n",
 			cfg.State.Path)
 		return exitCode(exitCritical)
+	}
+	if len(states) == 0 {
+		fmt.Fprintln(p.Out, "dkimbot WARNING: no domain is asked about: the configuration lists none, or none of these")
+		return exitCode(exitError)
 	}
 	now, worst := time.Now(), ""
 	for _, st := range states {

@@ -42,7 +42,7 @@ func (w *writer) domains(signers []Signer) {
 			w.line("  #   signed with %s, %s%s", d.Selector, d.Key, size(d.Bits))
 			if d.keepable() {
 				w.line("  #   to keep it: policy: keep-%s; dkimbot adopt --domain %s %s", d.Selector, d.Name,
-					strings.Join(d.Adopt, " "))
+					strings.Join(words(d.Adopt), " "))
 			}
 		}
 	}
@@ -89,4 +89,12 @@ func freeSelectors(used []string) [2]string {
 			return pair
 		}
 	}
+}
+
+// words returns the words of a command as a shell takes them.
+func words(all []string) (out []string) {
+	for _, w := range all {
+		out = append(out, word(w))
+	}
+	return out
 }

@@ -75,24 +75,40 @@ func signingTransports(out []byte) (all []transport) {
 	return all
 }
 
-// lookedUp finds the file that a value is looked up in.
-var lookedUp = regexp.MustCompile(`lsearch\*?\{([^{}$]+)\}`)
+// lookedUp finds the file that a value of a name is looked up in, where it is looked up as dkimbot writes it.
+func lookedUp(value, name string) string {
+	form := regexp.MustCompile(`^\$\{extract\s*\{` + name +
+		`\}\s*\{\s*\$\{lookup\s*\{\$dkim_domain\}\s*lsearch\{([^{}$]+)\}\s*\}\s*\}\s*\}$`)
+	if found := form.FindStringSubmatch(value); found != nil {
+		return strings.TrimSpace(found[1])
+	}
+	return ""
+}
+
+// table is the lookup file that gives both selector and key of a transport; "" for none.
+func (t transport) table() string {
+	if at := lookedUp(t.selector, "selector"); at == lookedUp(t.key, "privkey") {
+		return at
+	}
+	return ""
+}
 
 // exim reads transports. All that read one lookup file are one signer; what else signs has to come to that file first.
 func (s *Signer) exim(h Host, signing []transport, owner string) {
 	dir := cmp.Or(h.first("/etc/exim4", "/etc/exim"), "/etc/exim4")
 	table := ""
 	for _, t := range signing {
-		if found := lookedUp.FindStringSubmatch(t.key); found != nil && table == "" {
-			table = found[1]
-		}
+		table = cmp.Or(table, t.table())
 	}
 	if table != "" {
 		s.eximTable(h, table)
 	}
-	at := cmp.Or(table, filepath.Join(dir, "dkim.table"))
+	at := table
+	for n := 0; at == "" || table == "" && h.has(at); n++ {
+		at = filepath.Join(dir, "dkim"+strings.Repeat("-dkimbot", n)+".table")
+	}
 	for _, t := range signing {
-		if !lookedUp.MatchString(t.key) {
+		if t.table() != at {
 			s.eximFixed(h, t, at)
 		}
 	}
@@ -119,16 +135,21 @@ func (s *Signer) eximFixed(h Host, t transport, table string) {
 	}
 	domain, errDomain := dkim.ParseDomain(t.domain)
 	selector, errSelector := dkim.ParseSelector(t.selector)
+	if errDomain == nil && errSelector == nil { // what is looked up is not expanded again
+		t.key = strings.NewReplacer("${dkim_domain}", domain, "$dkim_domain", domain, "${dkim_selector}", selector,
+			"$dkim_selector", selector).Replace(t.key)
+	}
 	known := slices.ContainsFunc(s.Domains, func(d Domain) bool { return d.Name == domain })
 	switch {
-	case errDomain != nil || errSelector != nil || !filepath.IsAbs(t.key):
+	case errDomain != nil || errSelector != nil || !filepath.IsAbs(t.key) || strings.Contains(t.key, "$"):
 		s.Before = append(s.Before, "# Write a line for each domain of the transport "+t.name+" into "+table+":",
 			"#   example.com: selector=mail privkey=/path/of/the/key.pem")
 	case !known:
 		s.Domains = append(s.Domains, Domain{Name: domain, Selector: selector, Key: t.key, Bits: h.bits(t.key),
 			Adopt: []string{"--key-file", t.key, "--selector", selector}})
 		s.Before = append(s.Before, fmt.Sprintf("echo %s >>%s",
-			quoted(fmt.Sprintf("%s: selector=%s privkey=%s", domain, selector, t.key)), table))
+			quoted(fmt.Sprintf("%s: selector=%s privkey=%s", domain, selector, t.key)), word(table)),
+			"# The transport signs mail of every sender as "+domain+" today. Then it signs that of "+domain+" only.")
 	}
 	s.Before = append(s.Before, "# Then, in the transport "+t.name+", in the place of its dkim_ values:")
 	for _, line := range exim.Transport(table) {

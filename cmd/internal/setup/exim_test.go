@@ -104,6 +104,12 @@ func TestOtherExims(t *testing.T) {
 	}{
 		"no signing": {out: "remote transport:\ndkim_domain = \ndkim_private_key = \n"},
 		"it fails":   {err: errors.New("permission denied"), want: "-bP transports' has failed"},
+		"a file of bare paths": {out: "a transport:\ndkim_domain = a.example\ndkim_selector = mail\n" +
+			"dkim_private_key = ${lookup{$dkim_domain}lsearch{/etc/exim4/keys}{$value}{0}}\n",
+			want: "# Write a line for each domain of the transport a into /etc/exim4/dkim.table"},
+		"a path with the domain in it": {out: "a transport:\ndkim_domain = a.example\ndkim_selector = mail\n" +
+			"dkim_private_key = /etc/exim4/dkim/$dkim_domain.pem\n",
+			want: "echo 'a.example: selector=mail privkey=/etc/exim4/dkim/a.example.pem' >>/etc/exim4/dkim.table"},
 		"an expression": {out: "a transport:\ndkim_domain = x\ndkim_selector = y\n" +
 			"dkim_private_key = ${if exists{/k}{/k}{}}\n", want: "# Write a line for each domain of the transport a"},
 	} {

@@ -36,6 +36,7 @@ type Domain struct {
 	Key      string   // where the private key is, for people
 	Bits     int      // of an RSA key; 0 when it could not be read or is none
 	Adopt    []string // the flags of 'dkimbot adopt' that take this key over
+	Fixed    bool     // its selector stands in the signer's configuration, and in no map
 }
 
 // Find returns the signers of a host. What can't be read is said in their remarks.

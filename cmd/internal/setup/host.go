@@ -4,8 +4,13 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"os/user"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/dkimbot/dkimbot/rotate/child"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
@@ -58,25 +63,57 @@ func (h Host) first(paths ...string) string {
 	return ""
 }
 
-// commandLines returns the command lines of the running programs of a name, without those that
-// this process may not see.
-func (h Host) commandLines(program string) (out [][]string) {
+// readTrusted is read for what decides whom dkimbot trusts: on this machine nobody but root may be able to change the
+// file, or to exchange it.
+func (h Host) readTrusted(path string) ([]byte, error) {
+	if !h.here() {
+		return h.read(path)
+	}
+	f, err := safefile.OpenTrusted(path, most)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return safefile.ReadAll(f, most)
+}
+
+// process is a program that runs.
+type process struct {
+	uid  uint32
+	line []string // its command line
+}
+
+// running returns the programs of a name that root or one of the users runs, from a directory of the system. What
+// others call so is not believed.
+func (h Host) running(program string, users ...string) (out []process) {
 	if !h.here() {
 		return nil
 	}
-	all, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is right
-	for _, file := range all {
-		text, err := os.ReadFile(file)
-		if err != nil {
+	may := []uint32{0}
+	for _, name := range users {
+		if u, err := user.Lookup(name); err == nil {
+			if uid, err := strconv.ParseUint(u.Uid, 10, 32); err == nil {
+				may = append(may, uint32(uid))
+			}
+		}
+	}
+	all, _ := filepath.Glob("/proc/[0-9]*") // the pattern is right
+	for _, dir := range all {
+		var st unix.Stat_t
+		exe, err := os.Readlink(dir + "/exe")
+		if err != nil || unix.Stat(dir, &st) != nil || !slices.Contains(may, st.Uid) || filepath.Base(exe) != program ||
+			!slices.Contains([]string{"/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"}, filepath.Dir(exe)) {
 			continue
 		}
-		var line []string
+		text, err := os.ReadFile(dir + "/cmdline")
+		if err != nil || len(text) == 0 {
+			continue
+		}
+		p := process{uid: st.Uid}
 		for word := range bytes.SplitSeq(bytes.TrimRight(text, "\x00"), []byte{0}) {
-			line = append(line, string(word))
+			p.line = append(p.line, string(word))
 		}
-		if filepath.Base(line[0]) == program {
-			out = append(out, line)
-		}
+		out = append(out, p)
 	}
 	return out
 }

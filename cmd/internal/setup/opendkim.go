@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -21,7 +22,7 @@ func findOpenDKIM(_ context.Context, h Host) (out []Signer) {
 		s := Signer{Name: "opendkim", Program: "OpenDKIM", From: path}
 		conf := openDKIMConf{values: map[string]string{}}
 		if err := conf.read(h, path, 0); err != nil {
-			s.Remarks = append(s.Remarks, "it can't be read: "+err.Error()+". Run 'dkimbot init' as root.")
+			s.Remarks = append(s.Remarks, "it can't be read: "+err.Error()+".")
 		} else {
 			conf.given(options[path])
 			s.openDKIM(h, &conf)
@@ -58,13 +59,21 @@ func (s *Signer) openDKIM(h Host, c *openDKIMConf) {
 				return
 			}
 		}
+		if path, patterns := strings.CutPrefix(keys, "refile:"); patterns {
+			keys = "file:" + path
+			s.Before = []string{"# Its KeyTable is read for patterns, which dkimbot can't write. " +
+				"Without patterns the file is the same:",
+				"sed -i.before -E 's/^([[:space:]]*KeyTable[[:space:]]+)refile:/\\1file:/I' " + word(s.From),
+				s.restart(h) + ` # and see that mail is signed`}
+		}
 		s.fromTables(h, keys, signing)
 	case c.values["keyfile"] != "":
 		keys, signing = s.withoutTables(h, c)
 	default:
-		keys, signing = "/etc/opendkim/key.table", "refile:/etc/opendkim/signing.table"
+		keys, signing = s.newTables(h)
 		s.Before = append([]string{"# It signs for no domain yet. Let it read tables, which dkimbot fills:",
-			"mkdir -p " + filepath.Dir(keys)}, useTables(s.From, keys, signing)...)
+			"mkdir -p " + word(filepath.Dir(keys)),
+			"touch " + word(keys) + " " + word(strings.TrimPrefix(signing, "refile:"))}, s.useTables(h, keys, signing)...)
 	}
 	s.Keys = s.usable(opendkim.Defaults(), s.openDKIMSection(h, c, keys, signing))
 }
@@ -127,54 +136,94 @@ func (h Host) bits(path string) int {
 	return key.Public().Bits()
 }
 
+// newTables returns names for tables that are not there yet: what stands in old ones would win over what is written.
+func (s *Signer) newTables(h Host) (keys, signing string) {
+	dir := "/etc/opendkim"
+	if s.From != usualOpenDKIM(h) {
+		dir = filepath.Dir(s.From)
+	}
+	keys, signing = filepath.Join(dir, "key.table"), filepath.Join(dir, "signing.table")
+	for n := 1; h.has(keys) || h.has(signing); n++ {
+		keys = filepath.Join(dir, fmt.Sprintf("dkimbot%d-key.table", n))
+		signing = filepath.Join(dir, fmt.Sprintf("dkimbot%d-signing.table", n))
+	}
+	return keys, "refile:" + signing
+}
+
 // withoutTables says how an OpenDKIM with one key comes to tables, which keep key and selector.
 func (s *Signer) withoutTables(h Host, c *openDKIMConf) (keys, signing string) {
-	keys, signing = "/etc/opendkim/key.table", "refile:/etc/opendkim/signing.table"
-	file := strings.TrimPrefix(signing, "refile:")
+	keys, signing = s.newTables(h)
 	keyFile := c.values["keyfile"]
 	selector, err := dkim.ParseSelector(cmp.Or(c.values["selector"], "default"))
 	if err != nil {
 		s.Remarks = append(s.Remarks, "its Selector can't be used: "+err.Error()+".")
 		return keys, signing
 	}
-	s.Before = []string{"# It signs with one key and without tables. dkimbot switches by writing tables, so move it to",
-		"# tables first. Key and selector stay, and mail is signed all the time:"}
-	var lines []string
-	for _, name := range s.stockDomains(h, c.values["domain"]) {
+	domains, odd := s.stockDomains(h, c.values["domain"])
+	if odd {
+		s.Before = []string{"# Domain lists what is no plain name. " +
+			"Move it to tables by hand, with a line for each of its domains."}
+		return keys, signing
+	}
+	var entries, rules []string
+	for _, name := range domains {
 		s.Domains = append(s.Domains, Domain{Name: name, Selector: selector, Key: keyFile, Bits: h.bits(keyFile),
 			Adopt: []string{"--key-file", keyFile, "--selector", selector}})
 		record := selector + "._domainkey." + name
-		lines = append(lines,
-			fmt.Sprintf("echo %s >>%s", quoted(fmt.Sprintf("%s %s:%s:%s", record, name, selector, keyFile)), keys),
-			fmt.Sprintf("echo '*@%s %s' >>%s", name, record, file))
+		entries = append(entries, quoted(fmt.Sprintf("%s %s:%s:%s", record, name, selector, keyFile)))
+		rules = append(rules, quoted("*@"+name+" "+record))
 		if c.is("subdomains", false) {
-			lines = append(lines, fmt.Sprintf("echo '*@*.%s %s' >>%s", name, record, file))
+			rules = append(rules, quoted("*@*."+name+" "+record))
 		}
 	}
-	s.Before = slices.Concat(s.Before, []string{"mkdir -p " + filepath.Dir(keys)}, lines, useTables(s.From, keys, signing))
+	s.Before = []string{"# It signs with one key and without tables. dkimbot switches by writing tables, so move it to",
+		"# tables first. Key and selector stay, and mail is signed all the time:",
+		"mkdir -p " + word(filepath.Dir(keys)),
+		`printf '%s\n' ` + strings.Join(entries, " ") + " >" + word(keys),
+		`printf '%s\n' ` + strings.Join(rules, " ") + " >" + word(strings.TrimPrefix(signing, "refile:"))}
+	s.Before = append(s.Before, s.useTables(h, keys, signing)...)
 	return keys, signing
 }
 
 // quoted returns a text as one word of a shell.
 func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
+var plainPath = regexp.MustCompile(`^[A-Za-z0-9_./@%+=:,$-]+$`)
+
+// word is quoted where a shell would not take the text as it is.
+func word(text string) string {
+	if plainPath.MatchString(text) && !strings.Contains(text, "$") {
+		return text
+	}
+	return quoted(text)
+}
+
 // useTables are the commands that let OpenDKIM read tables in the place of one key.
-func useTables(conf, keys, signing string) []string {
+func (s *Signer) useTables(h Host, keys, signing string) []string {
 	return []string{
-		"touch " + keys + " " + strings.TrimPrefix(signing, "refile:"),
-		`sed -i.before -E 's/^[[:space:]]*(Domain|Selector|KeyFile)[[:space:]]/#&/I' ` + conf,
-		fmt.Sprintf(`printf 'KeyTable %s\nSigningTable %s\n' >>%s`, keys, signing, conf),
-		"systemctl restart opendkim",
+		`sed -i.before -E 's/^[[:space:]]*(Domain|Selector|KeyFile)[[:space:]]/#&/I' ` + word(s.From),
+		`printf 'KeyTable %s\nSigningTable %s\n' ` + word(keys) + " " + word(signing) + " >>" + word(s.From),
+		s.restart(h),
 	}
 }
 
-// stockDomains returns what Domain lists: names with commas, or a file with a name a line.
-func (s *Signer) stockDomains(h Host, value string) (out []string) {
+// restart is the command that starts this OpenDKIM again, or says that it has to be.
+func (s *Signer) restart(h Host) string {
+	if s.From == usualOpenDKIM(h) {
+		return "systemctl restart opendkim"
+	}
+	return "# then start this OpenDKIM again"
+}
+
+// stockDomains returns what Domain lists: names with commas, or a file with a name a line. odd reports that
+// something else is listed, too.
+func (s *Signer) stockDomains(h Host, value string) (out []string, odd bool) {
 	text := strings.TrimPrefix(value, "csl:")
 	if kind := dataSet(value); kind == "file" || kind == "refile" {
 		data, err := h.read(bareTable(value))
 		if err != nil {
 			s.Remarks = append(s.Remarks, "the domains in "+value+" can't be read: "+err.Error()+".")
+			odd = true
 		}
 		text = string(data)
 	}
@@ -185,12 +234,13 @@ func (s *Signer) stockDomains(h Host, value string) (out []string) {
 			switch {
 			case err != nil:
 				s.Remarks = append(s.Remarks, fmt.Sprintf("Domain lists %q, which is no domain that dkimbot can list.", word))
+				odd = true
 			case !slices.Contains(out, name):
 				out = append(out, name)
 			}
 		}
 	}
-	return out
+	return out, odd || len(out) == 0
 }
 
 // openDKIMSection is what dkimbot.yaml says of an OpenDKIM.
@@ -234,6 +284,9 @@ func (s *Signer) reload(h Host, pidFile string) []string {
 	case unit != "" && s.From == usualOpenDKIM(h):
 		return []string{"systemctl", "reload", "opendkim"}
 	case filepath.IsAbs(pidFile) && !strings.ContainsFunc(pidFile, unicode.IsControl):
+		s.Remarks = append(s.Remarks, "its reload is by a signal, which only root and its own user may send: "+
+			"where dkimbot runs "+
+			"as a user of its own, let a unit of OpenDKIM's do it (systemctl reload UNIT).")
 		return []string{"pkill", "-USR1", "-F", pidFile}
 	}
 	s.Remarks = append(s.Remarks, "it has no PidFile: see whether the reload command reaches it and no other OpenDKIM.")

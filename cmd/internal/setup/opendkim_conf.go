@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"unicode"
 )
 
 // openDKIMConf is an opendkim.conf with the files that it includes: values by name in lower case. A
@@ -21,7 +22,7 @@ func (c *openDKIMConf) read(h Host, path string, depth int) error {
 	if depth > mostIncluded {
 		return fmt.Errorf("%s is included too deeply", path)
 	}
-	text, err := h.read(path)
+	text, err := h.readTrusted(path)
 	if err != nil {
 		return err
 	}
@@ -65,15 +66,17 @@ func openDKIMConfs(h Host) (paths []string, options map[string]map[string]string
 			options[path] = given
 		}
 	}
-	for _, line := range h.commandLines("opendkim") {
-		given := flagsOf(line)
-		if path := given["-x"]; path != "" && filepath.IsAbs(path) {
-			add(path, given)
-		} else if usual := usualOpenDKIM(h); usual != "" {
+	usual := usualOpenDKIM(h)
+	for _, running := range h.running("opendkim", "opendkim") {
+		given := flagsOf(running.line)
+		switch path := given["-x"]; {
+		case filepath.IsAbs(path) && !strings.ContainsFunc(path, unicode.IsControl):
+			add(filepath.Clean(path), given)
+		case path == "" && usual != "":
 			add(usual, given)
 		}
 	}
-	if usual := usualOpenDKIM(h); usual != "" {
+	if usual != "" {
 		add(usual, map[string]string{})
 	}
 	return paths, options

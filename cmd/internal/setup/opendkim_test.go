@@ -84,6 +84,7 @@ func TestOpenDKIMIsFound(t *testing.T) {
 		{Name: "example.org", Selector: "2020", Key: "/etc/k/example.org.private", Adopt: adopt}}
 	for name, test := range map[string]struct {
 		conf    string
+		files   map[string]string
 		keys    []Pair
 		domains []Domain
 		remark  string
@@ -107,11 +108,19 @@ func TestOpenDKIMIsFound(t *testing.T) {
 			before: "signs for no domain yet",
 			keys: changed(changed(section, "key_table", "/etc/opendkim/key.table"),
 				"signing_table", "refile:/etc/opendkim/signing.table")},
-		"an odd domain": {conf: "Domain example.com,no..domain\nKeyFile /k\nUserID opendkim:mail\n" +
-			"Socket inet:8891@localhost\n",
-			remark: `"no..domain"`, before: "echo '*@example.com default._domainkey.example.com' >>/etc/opendkim/signing.table",
+		"a KeyTable for patterns": {conf: tables + "KeyTable refile:/etc/opendkim/KeyTable\n",
+			before: "/\\1file:/I' /etc/opendkim.conf\nsystemctl restart opendkim",
+			keys:   changed(section, "key_table", "file:/etc/opendkim/KeyTable"), domains: throughFile(signed)},
+		"tables that are not read": {conf: "Domain example.com\nKeyFile /k\nUserID opendkim:mail\nSocket inet:8891@localhost\n",
+			files:  map[string]string{"/etc/opendkim/signing.table": "*@example.com old\n"},
+			before: `printf '%s\n' '*@example.com default._domainkey.example.com' >/etc/opendkim/dkimbot1-signing.table`,
 			domains: []Domain{{Name: "example.com", Selector: "default", Key: "/k",
 				Adopt: []string{"--key-file", "/k", "--selector", "default"}}},
+			keys: changed(changed(section, "key_table", "/etc/opendkim/dkimbot1-key.table"),
+				"signing_table", "refile:/etc/opendkim/dkimbot1-signing.table")},
+		"an odd domain": {conf: "Domain example.com,no..domain\nKeyFile /k\nUserID opendkim:mail\n" +
+			"Socket inet:8891@localhost\n",
+			remark: `"no..domain"`, before: "Move it to tables by hand",
 			keys: changed(changed(section, "key_table", "/etc/opendkim/key.table"),
 				"signing_table", "refile:/etc/opendkim/signing.table")},
 	} {
@@ -119,6 +128,9 @@ func TestOpenDKIMIsFound(t *testing.T) {
 			h := host(t, files)
 			must(t, os.WriteFile(h.at("/etc/opendkim.conf"), []byte(test.conf), 0o644))
 			must(t, os.WriteFile(h.at("/etc/opendkim/more.conf"), []byte(tables), 0o644))
+			for path, text := range test.files {
+				must(t, os.WriteFile(h.at(path), []byte(text), 0o644))
+			}
 			found := Find(t.Context(), h)
 			if len(found) != 1 {
 				t.Fatalf("found %+v", found)
@@ -152,6 +164,46 @@ func changed(keys []Pair, key string, value any) (out []Pair) {
 		}
 	}
 	return out
+}
+
+// throughFile is domains whose adoption names the KeyTable as a plain file.
+func throughFile(domains []Domain) (out []Domain) {
+	for _, d := range domains {
+		d.Adopt = append([]string{"--from-opendkim", "file:" + d.Adopt[1]}, d.Adopt[2:]...)
+		out = append(out, d)
+	}
+	return out
+}
+
+// What another user calls opendkim is not believed: it could name its own files and socket (hostile users).
+// The real one, which gave root's rights up for its own user, is.
+func TestOnlyTheRealOpenDKIMIsAsked(t *testing.T) {
+	d := signertest.StartOpenDKIM(t)
+	fake := exec.Command("sh", "-c", "exec -a opendkim sleep 300")
+	if bash, err := exec.LookPath("bash"); err == nil {
+		fake = exec.Command(bash, "-c", "exec -a opendkim sleep 300")
+	}
+	must(t, fake.Start())
+	defer func() { fake.Process.Kill(); fake.Wait() }()
+	seen := 0
+	for _, p := range At("/").running("opendkim", "opendkim") {
+		if flagsOf(p.line)["-x"] == d.Conf {
+			seen++
+		}
+		if strings.Contains(strings.Join(p.line, " "), "300") {
+			t.Errorf("believed is %q", p.line)
+		}
+	}
+	if seen == 0 {
+		t.Error("the real one is not seen")
+	}
+	if _, err := At("/").readTrusted(d.Conf); err != nil {
+		t.Errorf("its configuration: %v", err)
+	}
+	must(t, os.Chmod(d.Conf, 0o666))
+	if _, err := At("/").readTrusted(d.Conf); err == nil {
+		t.Error("a configuration that everybody can write is believed")
+	}
 }
 
 // A configuration that can't be read is named, with the way on; a host without one has none.

@@ -32,6 +32,9 @@ type rspamdSigning struct {
 	Selector    string                  `json:"selector"`
 	Path        string                  `json:"path"`
 	SelectorMap any                     `json:"selector_map"` // a text, or a group with more about it
+	PathMap     any                     `json:"path_map"`
+	SigningTab  any                     `json:"signing_table"`
+	KeyTab      any                     `json:"key_table"`
 	Domain      map[string]rspamdDomain `json:"domain"`
 }
 
@@ -59,7 +62,7 @@ func findRspamd(ctx context.Context, h Host) []Signer {
 	}
 	if err != nil {
 		s.Remarks = append(s.Remarks,
-			fmt.Sprintf("'%s configdump -j dkim_signing' can't be read: %v. Run 'dkimbot init' as root.", program, err))
+			fmt.Sprintf("'%s configdump -j dkim_signing' can't be read: %v.", program, err))
 		return []Signer{s}
 	}
 	if conf.Enabled != nil && !*conf.Enabled || !s.rspamd(h, conf) {
@@ -78,42 +81,85 @@ func (s *Signer) rspamd(h Host, conf rspamdSigning) bool {
 		s.Remarks = append(s.Remarks, "it reads its keys from Vault, where dkimbot does not switch it yet: "+
 			"move it to a selector_map.")
 		return true
+	case conf.SigningTab != nil || conf.KeyTab != nil:
+		s.Remarks = append(s.Remarks, "it signs by signing_table and key_table, which it asks before a selector_map: "+
+			"move its domains "+
+			"to a selector_map, see examples/rspamd.")
+		return true
 	}
-	at, _ := conf.SelectorMap.(string)
-	at = strings.TrimPrefix(at, "file://")
+	at, ok := mapFile(conf.SelectorMap)
+	if !ok {
+		s.Remarks = append(s.Remarks, fmt.Sprintf("its selector_map is %v, and dkimbot writes a file: name one there.",
+			conf.SelectorMap))
+		return true
+	}
 	path := cmp.Or(conf.Path, rspamdPath)
-	if filepath.IsAbs(at) {
-		s.rspamdMap(h, at, path)
+	fixed := s.rspamdFixed(h, conf, path) // it asks these first
+	if at != "" {
+		s.rspamdMap(h, at, path, conf.PathMap)
 	}
-	fixed := s.rspamdFixed(h, conf, path)
-	if len(fixed) == 0 && conf.SelectorMap == nil {
+	switch {
+	case len(s.Domains) == 0 && conf.SelectorMap == nil && conf.Path != "" && !strings.Contains(conf.Path, "$"):
+		s.Remarks = append(s.Remarks, "it signs mail of every domain with the key "+conf.Path+
+			": give each of them a line of a "+
+			"selector_map, see examples/rspamd.")
+		return true
+	case len(fixed) == 0 && conf.SelectorMap == nil:
 		return false
 	}
 	dir := rspamdDir
 	if filepath.Base(path) == filepath.Base(rspamdPath) && filepath.IsAbs(path) {
 		dir = filepath.Dir(path)
 	}
-	if at == "" || len(fixed) > 0 || path != dir+"/"+filepath.Base(rspamdPath) {
+	if at == "" || len(fixed) > 0 || conf.PathMap != nil || path != dir+"/"+filepath.Base(rspamdPath) {
+		move := fixed
+		if conf.PathMap != nil || path != dir+"/"+filepath.Base(rspamdPath) {
+			move = s.Domains // their keys stand elsewhere
+		}
+		s.rspamdToMap(cmp.Or(at, rspamdMap), dir, move, at == "")
 		at = cmp.Or(at, rspamdMap)
-		s.rspamdToMap(at, dir, fixed)
 	}
 	s.Keys = s.usable(rspamd.Defaults(), []Pair{{"driver", "rspamd"}, {"source", "maps"}, {"key_dir", dir},
 		{"selector_map", at}, {"owner", rspamdUser}})
 	return true
 }
 
-// rspamdMap reads the domains of a selector_map.
-func (s *Signer) rspamdMap(h Host, at, path string) {
-	text, err := h.read(at)
-	if err != nil {
-		s.Remarks = append(s.Remarks, "its selector_map can't be read: "+err.Error()+".")
+// mapFile returns the file of a map, "" for no map; ok is false where it is none.
+func mapFile(value any) (file string, ok bool) {
+	if value == nil {
+		return "", true
 	}
+	text, _ := value.(string)
+	text = strings.TrimPrefix(strings.TrimPrefix(text, "fallback+"), "file://")
+	return text, filepath.IsAbs(text) && plainPath.MatchString(text)
+}
+
+// rspamdMap reads the domains of a selector_map.
+func (s *Signer) rspamdMap(h Host, at, path string, pathMap any) {
+	paths := map[string]string{}
+	if file, ok := mapFile(pathMap); ok && file != "" {
+		paths = s.pairs(h, file)
+	}
+	selectors := s.pairs(h, at)
+	for _, name := range slices.Sorted(maps.Keys(selectors)) {
+		s.rspamdDomain(h, name, selectors[name], cmp.Or(paths[name], path))
+	}
+}
+
+// pairs reads a map of rspamd: a key and a value on each line, of which the last one counts.
+func (s *Signer) pairs(h Host, file string) map[string]string {
+	text, err := h.read(file)
+	if err != nil {
+		s.Remarks = append(s.Remarks, "its map "+file+" can't be read: "+err.Error()+".")
+	}
+	out := map[string]string{}
 	for line := range strings.Lines(string(text)) {
 		line, _, _ = strings.Cut(line, "#")
 		if words := strings.Fields(line); len(words) == 2 {
-			s.rspamdDomain(h, words[0], words[1], path)
+			out[words[0]] = words[1]
 		}
 	}
+	return out
 }
 
 // rspamdDomain adds a domain, unless it is known or none.
@@ -136,6 +182,7 @@ func (s *Signer) rspamdFixed(h Host, conf rspamdSigning, path string) (fixed []D
 	selector := cmp.Or(conf.Selector, rspamdSelector)
 	add := func(name string, of rspamdDomain) {
 		if d, added := s.rspamdDomain(h, name, cmp.Or(of.Selector, selector), cmp.Or(of.Path, path)); added {
+			s.Domains[len(s.Domains)-1].Fixed, d.Fixed = true, true
 			fixed = append(fixed, d)
 		}
 	}
@@ -159,19 +206,22 @@ func (s *Signer) rspamdFixed(h Host, conf rspamdSigning, path string) (fixed []D
 	return fixed
 }
 
-// rspamdToMap says how rspamd comes to a selector_map, which keeps keys and selectors.
-func (s *Signer) rspamdToMap(at, dir string, fixed []Domain) {
+// rspamdToMap says how rspamd comes to a selector_map that chooses the key file, which keeps keys and selectors. Lines
+// are written for domains that the map does not have.
+func (s *Signer) rspamdToMap(at, dir string, move []Domain, lines bool) {
 	s.Before = []string{"# dkimbot switches rspamd by its selector_map, and the selector chooses the key file. " +
 		"Key and selector stay:",
-		"mkdir -p " + dir}
-	for _, d := range fixed {
+		"mkdir -p " + word(dir)}
+	for _, d := range move {
 		if file := fmt.Sprintf("%s/%s.%s.key", dir, d.Name, d.Selector); file != d.Key {
-			s.Before = append(s.Before, fmt.Sprintf("cp -p %s %s", quoted(d.Key), file))
+			s.Before = append(s.Before, fmt.Sprintf("cp -p %s %s", word(d.Key), word(file)))
 		}
-		s.Before = append(s.Before, fmt.Sprintf("echo '%s %s' >>%s", d.Name, d.Selector, at))
+		if lines || d.Fixed {
+			s.Before = append(s.Before, fmt.Sprintf("echo '%s %s' >>%s", d.Name, d.Selector, word(at)))
+		}
 	}
-	s.Before = append(s.Before, "touch "+at,
-		"# In /etc/rspamd/local.d/dkim_signing.conf, in the place of domain { }, selector and path:",
+	s.Before = append(s.Before, "touch "+word(at),
+		"# In /etc/rspamd/local.d/dkim_signing.conf, in the place of domain { }, selector, path and path_map:",
 		`#   path = "`+dir+"/"+filepath.Base(rspamdPath)+`";`, `#   selector_map = "`+at+`";`,
 		"#   try_fallback = false;", "systemctl restart rspamd")
 }

@@ -36,9 +36,26 @@ func TestRspamdIsFound(t *testing.T) {
 		before string
 		has    []string // of the configuration
 	}{
-		"nothing signs":   {conf: `sign_local = true;`, none: true},
-		"it is off":       {conf: `enabled = false; domain { example.com { selector = "mail"; path = "/k"; } }`, none: true},
-		"keys in Redis":   {conf: `use_redis = true;`, remark: "from Redis"},
+		"nothing signs": {conf: `sign_local = true;`, none: true},
+		"it is off":     {conf: `enabled = false; domain { example.com { selector = "mail"; path = "/k"; } }`, none: true},
+		"keys in Redis": {conf: `use_redis = true;`, remark: "from Redis"},
+		"a path_map: its keys have to move": {
+			conf: `selector_map = "file:///etc/rspamd/sel.map"; path_map = "/etc/rspamd/path.map";`,
+			files: map[string]string{"/etc/rspamd/sel.map": "example.com mail\n",
+				"/etc/rspamd/path.map": "example.com /etc/old/a.pem\n", "/etc/old/a.pem": key},
+			before: "cp -p /etc/old/a.pem /var/lib/rspamd/dkim/example.com.mail.key",
+			has:    []string{"signed with mail, /etc/old/a.pem, 2048 bits", "selector_map: /etc/rspamd/sel.map"},
+		},
+		"a group wins over the map": {
+			conf:   `selector_map = "/etc/rspamd/sel.map"; domain { example.com { selector = "g"; path = "/k/g.pem"; } }`,
+			files:  map[string]string{"/etc/rspamd/sel.map": "example.com mail\n"},
+			before: "echo 'example.com g' >>/etc/rspamd/sel.map", has: []string{"signed with g, /k/g.pem"},
+		},
+		"a signing_table": {conf: `signing_table = "/t"; key_table = "/k";`, remark: "by signing_table and key_table"},
+		"a map that is no file": {conf: `selector_map = "glob;/etc/x"; domain { example.com { path = "/k"; } }`,
+			remark: "its selector_map is glob;/etc/x"},
+		"one key for all": {conf: `selector = "2020"; path = "/k/2020.key";`,
+			remark: "every domain with the key /k/2020.key"},
 		"keys in a Vault": {conf: `use_vault = true;`, remark: "from Vault"},
 		"a map": {
 			conf: `selector_map = "/etc/rspamd/sel.map"; path = "/etc/dkim/$domain.$selector.key";`,
@@ -59,7 +76,7 @@ func TestRspamdIsFound(t *testing.T) {
 			conf: `domain { example.com { selector = "mail"; path = "/etc/k/a.key"; }
 				example.org { selectors [ { selector: "s1", path: "/x" }, { selector: "s2", path: "/y" } ] } }`,
 			remark: "example.org has a list of selectors",
-			before: "cp -p '/etc/k/a.key' /var/lib/rspamd/dkim/example.com.mail.key",
+			before: "cp -p /etc/k/a.key /var/lib/rspamd/dkim/example.com.mail.key",
 			has:    []string{"signed with mail, /etc/k/a.key", "signed with s1, /x"},
 		},
 	} {

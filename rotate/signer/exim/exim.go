@@ -95,6 +95,9 @@ func (s *Signer) read(t *table) (err error) {
 	if err := continued(s.cfg.Table, t.Foreign); err != nil {
 		return err
 	}
+	if err := otherwise(s.cfg.Table, t.Foreign); err != nil {
+		return err
+	}
 	o, err := s.store.For()
 	if err != nil {
 		return err

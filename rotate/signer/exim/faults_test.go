@@ -64,6 +64,9 @@ func TestRefusedFirst(t *testing.T) {
 		"damaged block": {func(e *signertest.Exim) error {
 			return os.WriteFile(e.Table, []byte("# BEGIN dkimbot\n"), 0o644)
 		}, "damaged-block", "# END dkimbot"},
+		"a file that Exim reads otherwise": {func(e *signertest.Exim) error {
+			return os.WriteFile(e.Table, []byte("b.example: /etc/exim4/b.pem\n"), 0o644)
+		}, "foreign-signer-line", "Exim reads the file in another way"},
 		"another signer's": {func(e *signertest.Exim) error {
 			return os.WriteFile(e.Table, []byte("# BEGIN dkimbot for signer \"mx\"\n# END dkimbot\n"), 0o644)
 		}, "other-signer", "mx"},

@@ -64,12 +64,19 @@ type inUse struct{ selector, file string }
 
 var errSeveral = errors.New("several selectors stand there, and Exim signs with each")
 
+// errOther says that a transport of Exim reads the file in another way: it would find no key in lines of ours, and
+// send mail unsigned (I1).
+var errOther = errors.New("a line has no selector= and privkey=: Exim reads the file in another way")
+
 // use reads selector and key file from a value; none when Exim would not sign.
 func use(value string) (u inUse, err error) {
 	u = inUse{selector: extract(value, "selector"), file: extract(value, "privkey")}
 	switch {
 	case strings.ContainsAny(u.selector, ":;,") || strings.HasPrefix(u.selector, "<"):
 		return inUse{}, errSeveral
+	case u.selector == "" && u.file == "" && strings.Trim(value, blank) != "" &&
+		!strings.Contains(strings.ToLower(value), "selector"):
+		return inUse{}, errOther
 	case u.selector == "" || u.file == "" || u.file == "0" || u.file == "false":
 		return inUse{}, nil
 	}
@@ -115,8 +122,21 @@ func continued(path string, foreign []byte) error {
 			return nil
 		}
 		return &fault.Error{Kind: fault.Refused, Code: codes.UnloadableLine, What: "edit table " + path,
-			Err:  fmt.Errorf("its first line %.60q begins with white space, so that Exim would read it with the line before", text),
+			Err: fmt.Errorf("its first line %.60q begins with white space, "+
+				"so that Exim would read it with the line before", text),
 			Hint: "remove that line, or the white space at its beginning"}
+	}
+	return nil
+}
+
+// otherwise refuses a file of which a foreign line says that Exim does not read it as ours are written.
+func otherwise(path string, foreign []byte) error {
+	for _, value := range entries(foreign) {
+		if _, err := use(value); errors.Is(err, errOther) {
+			return &fault.Error{Kind: fault.Refused, Code: codes.ForeignSignerLine, What: "edit table " + path, Err: errOther,
+				Hint: "give dkimbot a file of its own, and let dkim_selector and dkim_private_key look both up there; " +
+					"see examples/exim"}
+		}
 	}
 	return nil
 }

@@ -141,7 +141,8 @@ func (s *Signer) missing(domain, selector string, r *ruled) error {
 	return &fault.Error{Kind: fault.Refused, Code: codes.ForeignSignerLine,
 		What: fmt.Sprintf("switch %s on signer %s", domain, s.cfg.Name),
 		Err:  fmt.Errorf("%s names selector %s, and %s lacks its key %s", r.path, selector, s.cfg.KeyDir, name),
-		Hint: fmt.Sprintf("copy the key to %s, for rspamd's user to read, and write path = %q in rspamd's configuration",
+		Hint: fmt.Sprintf("copy the key to %s, for rspamd's user to read, write path = %q in rspamd's configuration, "+
+			"and take path_map and the domain's group in domain { } out of it",
 			filepath.Join(s.cfg.KeyDir, name), s.template())}
 }
 
