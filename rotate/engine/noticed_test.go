@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -299,5 +300,25 @@ func TestPlanUsedByALook(t *testing.T) {
 		if used := w.state(d.Name).Applied == "p1"; used == known || known && res.Err == nil {
 			t.Errorf("the record was known: %t; the plan is used: %t; %v", known, used, res.Err)
 		}
+	}
+}
+
+// TestNoDrainIsPromised: a dry run that shows why nothing can be done today shows no end of a drain either: nothing
+// is done then.
+func TestNoDrainIsPromised(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.switched(d)
+	st := w.state(d.Name)
+	st.Selectors["s2"].Retired = []rotate.Retired{{KeyID: "given up", Version: 1, Dropped: true}}
+	w.restoreState(st)
+	drains := func() bool {
+		return slices.ContainsFunc(w.plan(d).Steps, func(s rotate.Step) bool { return s.Kind == rotate.Drain })
+	}
+	if !drains() {
+		t.Fatal("no drain")
+	}
+	w.lacks = fault.Refuse(codes.NotAllowed, "the account may not", "allow it")
+	if p := w.plan(d); drains() || p.Stop == nil {
+		t.Errorf("stopped by %v; the drain is shown: %t", p.Stop, drains())
 	}
 }
