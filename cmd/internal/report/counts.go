@@ -19,6 +19,7 @@ type Counts struct {
 	Drifting  int                  `json:"drifting"`         // something was not as it should be at the last look
 	Person    int                  `json:"need_a_person"`    // see NeedsPerson
 	Unlisted  int                  `json:"unlisted"`         // the configuration lists them no more
+	OnHold    int                  `json:"on_hold"`          // the schedule begins no switch of theirs
 }
 
 // NewCounts counts the states as they stand at now.
@@ -37,7 +38,10 @@ func NewCounts(states, unlisted []rotate.State, now time.Time) Counts {
 		if NeedsPerson(st) {
 			c.Person++
 		}
-		if st.Next != nil && st.Next.At.Before(now.Add(24*time.Hour)) {
+		if st.OnHold != nil {
+			c.OnHold++
+		}
+		if st.Next != nil && Rests(st) == "" && st.Next.At.Before(now.Add(24*time.Hour)) {
 			c.Soon++
 		}
 		if Overdue(st, now) {
@@ -45,6 +49,18 @@ func NewCounts(states, unlisted []rotate.State, now time.Time) Counts {
 		}
 	}
 	return c
+}
+
+// Rests says why what stands as next will not come by itself: the domain is released, or on hold with a rotation next. ""
+// when it will.
+func Rests(st rotate.State) string {
+	switch {
+	case st.Released != nil:
+		return "released"
+	case st.OnHold != nil && st.Next != nil && st.Next.Action == codes.ActionRotate:
+		return "on hold"
+	}
+	return ""
 }
 
 // NeedsPerson reports that dkimbot can't continue with the domain by itself: something was refused for

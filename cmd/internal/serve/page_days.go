@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
@@ -27,7 +28,7 @@ func days(f Fleet, now time.Time) (out []dayOf) {
 	}
 	at := map[key]int{}
 	for _, st := range f.States {
-		if st.Next == nil || st.Released != nil || st.Next.At.Sub(now) > daysShown*24*time.Hour {
+		if st.Next == nil || report.Rests(st) != "" || st.Next.At.Sub(now) > daysShown*24*time.Hour {
 			continue
 		}
 		when := st.Next.At

@@ -79,11 +79,10 @@ func (t Text) table(states []rotate.State) {
 	}
 	for _, st := range states {
 		phase, words := cmp.Or(st.Phase, rotate.New), ""
-		if n := st.Next; n != nil {
+		if n := st.Next; report.Rests(st) != "" {
+			words = report.Rests(st)
+		} else if n != nil {
 			words = Action(*n) + " " + t.soon(n.At)
-		}
-		if st.Released != nil {
-			words = "handed back"
 		}
 		fmt.Fprintln(t.W, strings.TrimRight(fmt.Sprintf("%-*s  %-*s  %s", min(wide, 40), st.Domain,
 			len(rotate.Bootstrapping), phase, words), " "))
@@ -121,6 +120,7 @@ func (t Text) summary(c report.Counts) string {
 		{c.Overdue, "overdue", "; does the daemon or timer run?", t.red},
 		{c.Drifting, "drifting", "", t.yellow},
 		{c.Soon, "due in 24 hours", "", plain},
+		{c.OnHold, "on hold", ", until 'dkimbot unhold'", plain},
 		{c.Unlisted, "unlisted", ", not in the configuration any more", t.yellow},
 	} {
 		if l.n > 0 {
