@@ -55,7 +55,7 @@ unit:
 # Ten thousand domain-years with all faults on; without -race, which is ten times
 # slower, and with little garbage collection, since it lives on short-lived copies.
 simulate:
-	GOGC=400 $(GO) test -run 'TenThousand' -timeout 10m ./rotate/simulate
+	GOGC=400 $(GO) test -run 'TenThousand' -timeout 20m ./rotate/simulate
 
 # All questions of the corpus of zone files, and all changes of clocks in all zones: they compute
 # alone, so that "unit" tries a sample of them under the race detector.
