@@ -220,3 +220,24 @@ func Strings(value string) []string {
 	}
 	return append(out, value)
 }
+
+// RecordAlgorithm returns the kind of the key that a record holds, "" when it holds none. Of keys as dkimbot makes
+// them the length tells it, since a planner asks often.
+func RecordAlgorithm(record string) Algorithm {
+	_, p, _ := strings.Cut(record, "; p=")
+	p, _, _ = strings.Cut(p, ";")
+	rsa := strings.Contains(record, "; k=rsa;")
+	switch {
+	case rsa && len(p) == 392: // the base64 of its SubjectPublicKeyInfo
+		return RSA2048
+	case rsa && len(p) == 736:
+		return RSA4096
+	case strings.Contains(record, "; k=ed25519;") && len(p) == 44:
+		return Ed25519
+	}
+	r, err := ParseRecord(record)
+	if err != nil {
+		return ""
+	}
+	return r.Key.Algorithm()
+}

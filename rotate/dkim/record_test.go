@@ -362,3 +362,27 @@ func TestRecordSizes(t *testing.T) {
 		}
 	}
 }
+
+// TestRecordAlgorithm: the length of a key tells the same as the key.
+func TestRecordAlgorithm(t *testing.T) {
+	for _, kind := range []Algorithm{RSA2048, RSA4096, Ed25519} {
+		key, err := Generate(kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, note := range []string{"", "mail; p=x"} {
+			record := NewRecord(key.Public(), note).String()
+			if got := RecordAlgorithm(record); got != kind {
+				t.Errorf("%s with note %q is told as %q: %s", kind, note, got, record)
+			}
+			if got := RecordAlgorithm(strings.ReplaceAll(record, "; ", ";")); got != kind {
+				t.Errorf("%s written otherwise is told as %q", kind, got)
+			}
+		}
+	}
+	for _, record := range []string{"", "v=DKIM1; p=", "v=DKIM1; k=rsa; p=", "v=spf1 -all"} {
+		if got := RecordAlgorithm(record); got != "" {
+			t.Errorf("%q is told as %q", record, got)
+		}
+	}
+}

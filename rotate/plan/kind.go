@@ -15,8 +15,11 @@ import (
 // kind returns the kind of a key that is made now: as the policy says, unless a signer could not use it after
 // the one that signs now.
 func kind(d *draft) dkim.Algorithm {
+	if len(unmixed(d)) == 0 {
+		return d.Want.Policy.Key
+	}
 	now := kindAt(d.Have.Selector(d.Have.Active))
-	if len(unmixed(d)) == 0 || now == "" || isRSA(now) == isRSA(d.Want.Policy.Key) {
+	if now == "" || isRSA(now) == isRSA(d.Want.Policy.Key) {
 		return d.Want.Policy.Key
 	}
 	if isRSA(now) {
@@ -28,8 +31,11 @@ func kind(d *draft) dkim.Algorithm {
 // unfit reports whether a signer could not use the selector's key after the one that signs now: it would turn mail
 // away (I1).
 func unfit(d *draft, s string) bool {
+	if len(unmixed(d)) == 0 {
+		return false
+	}
 	now, next := kindAt(d.Have.Selector(d.Have.Active)), kindAt(d.Have.Selector(s))
-	return len(unmixed(d)) > 0 && now != "" && next != "" && isRSA(now) != isRSA(next)
+	return now != "" && next != "" && isRSA(now) != isRSA(next)
 }
 
 // unmixed returns the signers of the domain that sign with one algorithm, whatever the key is.
@@ -92,11 +98,7 @@ func kindAt(sel rotate.Selector) dkim.Algorithm {
 	if key == nil {
 		return ""
 	}
-	r, err := dkim.ParseRecord(key.Record)
-	if err != nil {
-		return ""
-	}
-	return r.Key.Algorithm()
+	return dkim.RecordAlgorithm(key.Record)
 }
 
 func isRSA(kind dkim.Algorithm) bool { return kind != dkim.Ed25519 }
