@@ -18,6 +18,7 @@ var (
 	replayFaults = flag.String("faults", string(All), "the faults that TestReplay plays it with")
 	replayWith   = flag.String("classes", "", "what TestReplay and TestSoak play besides: strangers,bounds or all")
 	replayTold   = flag.Bool("told", false, "TestReplay prints all that happens, not its end alone")
+	many         = flag.Float64("years", 10_000, "how many domain-years TestTenThousandDomainYears plays")
 	soak         = flag.Duration("soak", 0, "how long TestSoak plays fresh seeds")
 )
 
@@ -135,7 +136,7 @@ const raceYears = 100
 // TestTenThousandDomainYears plays random worlds with all faults on: no invariant
 // is violated (I1 to I8, I10, I12).
 func TestTenThousandDomainYears(t *testing.T) {
-	years, began := 10_000.0, time.Now()
+	years, began := *many, time.Now()
 	if raceEnabled || testing.Short() {
 		years = raceYears
 	}
