@@ -63,7 +63,7 @@ func (h Host) first(paths ...string) string {
 	return ""
 }
 
-// readTrusted is read for what decides whom dkimbot trusts: on this machine nobody but root may be able to change the
+// readTrusted is read for what decides whom dkimbot trusts: on this machine only root may be able to change the
 // file, or to exchange it.
 func (h Host) readTrusted(path string) ([]byte, error) {
 	if !h.here() {
