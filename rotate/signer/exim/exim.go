@@ -95,8 +95,12 @@ func (s *Signer) read(t *table) (err error) {
 	if err := continued(s.cfg.Table, t.Foreign); err != nil {
 		return err
 	}
-	if err := otherwise(s.cfg.Table, t.Foreign); err != nil {
-		return err
+	// With lines of ours Exim has signed already: an odd line of others then stops no switch, be it away from
+	// a compromised key.
+	if len(t.Ours) == 0 {
+		if err := otherwise(s.cfg.Table, t.Foreign); err != nil {
+			return err
+		}
 	}
 	o, err := s.store.For()
 	if err != nil {

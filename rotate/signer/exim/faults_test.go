@@ -193,3 +193,24 @@ func TestUnreadableExisting(t *testing.T) {
 	_, err := ReadExisting(t.TempDir())
 	faulttest.Shown(t, err)
 }
+
+// TestOddLineStopsNoSwitch: an odd line that somebody adds to a file which Exim has signed from stops no switch, as one away
+// from a compromised key.
+func TestOddLineStopsNoSwitch(t *testing.T) {
+	e := signertest.StartExim(t)
+	s := newSigner(t, e, nil)
+	k := signertest.Keys(t, 2)
+	if err := s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s1", k[0])}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(e.Table, []byte(read(t, e.Table)+"b.example: /etc/exim4/b.pem\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	next := signertest.At("a.example", "s2", k[1])
+	if err := s.Activate(t.Context(), []dkim.SigningKey{next}); err != nil {
+		t.Fatal(err)
+	}
+	if got := e.SignsWith(t, "a.example", k...); got != next.Ref() {
+		t.Errorf("mail is signed with %v", got)
+	}
+}
