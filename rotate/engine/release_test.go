@@ -192,6 +192,26 @@ func TestPurgeKilled(t *testing.T) {
 	}
 }
 
+// TestPurgeLost: whichever private key the keystore had lost before, and wherever dkimbot is killed, a released domain
+// is cleared away: the key that is left shows, to the last, that it is the right keystore (I4, I7).
+func TestPurgeLost(t *testing.T) {
+	for _, s := range []string{"s1", "s2"} {
+		for at, killed := 1, true; killed; at++ {
+			w, d := newWorld(t, "mx1"), wanted("mx1")
+			w.unused(d)
+			w.keys[dkim.Name{Domain: d.Name, Selector: s}] = nil
+			w.crashAt = w.points + 1 + at
+			w.look(d)
+			killed, w.crashAt = w.points > w.crashAt || !w.cleared(d), 0
+			w.pass(time.Hour)
+			w.wantCleared(d)
+			if t.Failed() || at > 100 {
+				t.Fatalf("%s lost, killed at point %d", s, at)
+			}
+		}
+	}
+}
+
 // look advances the domain once, as when it is looked after.
 func (w *world) look(d wish) engine.Result {
 	res := w.engine().Advance(context.Background(), d)
