@@ -142,14 +142,14 @@ func (p *planner) purge(r rotate.HandedBack) {
 
 // lostFirst returns the selectors that have a key, those first whose private key the keystore has lost: the end of
 // such a key is noted while the other one still shows that this is the right keystore.
-func (p *planner) lostFirst() []string {
+func (d *draft) lostFirst() []string {
 	lost := func(s string) int {
-		if p.Keeping(s) == health.KeyGone {
+		if d.Keeping(s) == health.KeyGone {
 			return 0
 		}
 		return 1
 	}
-	return slices.SortedStableFunc(slices.Values(p.Keyed()), func(a, b string) int { return lost(a) - lost(b) })
+	return slices.SortedStableFunc(slices.Values(d.Keyed()), func(a, b string) int { return lost(a) - lost(b) })
 }
 
 // standsBeside says why a selector's key is not destroyed: DNS shows it beside a record of
