@@ -130,7 +130,7 @@ func (p *planner) purge(r rotate.HandedBack) {
 	for _, s := range p.Keyed() {
 		p.revoke(s, until)
 	}
-	for _, s := range p.lostFirst() {
+	for _, s := range p.LostFirst() {
 		key := p.Have.Selector(s).Key
 		if err := cmp.Or(p.WrongKeystore(s), p.standsBeside(s)); err != nil {
 			p.stop(err)
@@ -138,18 +138,6 @@ func (p *planner) purge(r rotate.HandedBack) {
 			p.destroy(s, rotate.Retired{KeyID: key.ID, Version: key.Version}, until, why)
 		}
 	}
-}
-
-// lostFirst returns the selectors that have a key, those first whose private key the keystore has lost: the end of
-// such a key is noted while the other one still shows that this is the right keystore.
-func (d *draft) lostFirst() []string {
-	lost := func(s string) int {
-		if d.Keeping(s) == health.KeyGone {
-			return 0
-		}
-		return 1
-	}
-	return slices.SortedStableFunc(slices.Values(d.Keyed()), func(a, b string) int { return lost(a) - lost(b) })
 }
 
 // standsBeside says why a selector's key is not destroyed: DNS shows it beside a record of
