@@ -30,6 +30,7 @@ var (
 	queued      = about("domains_due", "Domains whose time to act has come.")
 	soon        = about("domains_due_within_a_day", "Domains for which something comes next within 24 hours.")
 	unlisted    = about("domains_unlisted", "Domains under management that the configuration does not list any more.")
+	onHold      = about("domains_on_hold", "Domains whose next rotation the schedule does not begin, as a person asked.")
 	compromised = about("domains_with_compromised_key", "Domains that have a key that was reported as compromised.")
 	nextAction  = about("next_action_timestamp_seconds", "When the earliest of the next actions of all domains is due.")
 	oldestKey   = about("oldest_active_key_timestamp_seconds", "When the oldest key that signs was made.")
@@ -46,8 +47,8 @@ type fleetCollector struct{ cache *fleetCache }
 
 // Describe implements prometheus.Collector.
 func (c *fleetCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{domains, failing, drifting, person, overdue, queued, soon, unlisted, compromised,
-		nextAction, oldestKey, oldestDrift, stateUp} {
+	for _, d := range []*prometheus.Desc{domains, failing, drifting, person, overdue, queued, soon, unlisted, onHold,
+		compromised, nextAction, oldestKey, oldestDrift, stateUp} {
 		ch <- d
 	}
 }
@@ -102,7 +103,7 @@ func (f Fleet) metrics(now time.Time) (out []prometheus.Metric) {
 	}
 	out = append(out, gauge(person, float64(counts.Person)), gauge(overdue, float64(counts.Overdue)),
 		gauge(queued, float64(f.due(now))), gauge(soon, float64(counts.Soon)), gauge(unlisted, float64(counts.Unlisted)),
-		gauge(compromised, float64(leaked)))
+		gauge(onHold, float64(counts.OnHold)), gauge(compromised, float64(leaked)))
 	for d, at := range map[*prometheus.Desc]time.Time{nextAction: next, oldestKey: oldest, oldestDrift: found} {
 		if !at.IsZero() {
 			out = append(out, gauge(d, float64(at.Unix())))

@@ -131,7 +131,7 @@ func fleetAt(now time.Time) Fleet {
 			Failed: rotate.Failure{Code: codes.ForeignRecord},
 			Drift:  []rotate.Finding{{Code: codes.KeyMissing, Since: now.Add(-time.Hour)}, {Code: codes.KeyMissing, Since: now}},
 			Next:   &rotate.Next{At: now.Add(time.Hour)}},
-		{Domain: "c.test"}}}
+		{Domain: "c.test", OnHold: &rotate.OnHold{At: now}}}}
 }
 
 // TestEachMetricMoves: every metric that there is changes when what it tells of happens, and only
@@ -165,6 +165,7 @@ func TestEachMetricMoves(t *testing.T) {
 		"domains_due{}":                              1,
 		"domains_due_within_a_day{}":                 2,
 		"domains_unlisted{}":                         1,
+		"domains_on_hold{}":                          1,
 		"domains_with_compromised_key{}":             1,
 		"next_action_timestamp_seconds{}":            float64(now.Add(-3 * time.Hour).Unix()),
 		"oldest_active_key_timestamp_seconds{}":      float64(now.Add(-40 * 24 * time.Hour).Unix()),

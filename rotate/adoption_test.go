@@ -1,0 +1,21 @@
+package rotate_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// TestAdoptingNotesTheKey: a key that is about to be adopted is noted as ours before it is stored, and once, however
+// often that is begun: so that after a crash what the keystore holds is not taken for somebody else's (I7).
+func TestAdoptingNotesTheKey(t *testing.T) {
+	st := rotate.State{Domain: "example.com", Selectors: map[string]*rotate.Selector{}}
+	for range 2 {
+		st.Adopting(rotate.Intent{Kind: rotate.Adopt, Selector: "s1", KeyID: "k"},
+			rotate.Policy{Selectors: [2]string{"s1", "s2"}}, "s1")
+	}
+	if tried := st.Selectors["s1"].Tried; !slices.Equal(tried, []string{"k"}) {
+		t.Errorf("I7: tried are %q", tried)
+	}
+}
