@@ -19,3 +19,15 @@ func TestAdoptingNotesTheKey(t *testing.T) {
 		t.Errorf("I7: tried are %q", tried)
 	}
 }
+
+// TestPassedOverIsDropped: a key that the keystore holds beside the adopted one, and that was never published, is noted
+// to be destroyed, once; the adopted one itself never is (I5).
+func TestPassedOverIsDropped(t *testing.T) {
+	sel := rotate.Selector{Key: &rotate.Key{ID: "adopted"}}
+	for _, key := range []string{"", "adopted", "newer", "newer"} {
+		sel.PassedOver(key, 2)
+	}
+	if want := []rotate.Retired{{KeyID: "newer", Version: 2, Dropped: true}}; !slices.Equal(sel.Retired, want) {
+		t.Errorf("I5: to be destroyed are %+v", sel.Retired)
+	}
+}
