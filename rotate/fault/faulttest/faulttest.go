@@ -30,6 +30,12 @@ import (
 // the calling file, among those of the test. It also fails for an error without a hint.
 func Shown(t testing.TB, err error) {
 	t.Helper()
+	ShownFor(t, err, 1)
+}
+
+// ShownFor is Shown for a helper of tests: the file is that of its caller, or so many callers further up.
+func ShownFor(t testing.TB, err error, callers int) {
+	t.Helper()
 	if err == nil {
 		t.Error("there is no error to be shown")
 		return
@@ -37,7 +43,7 @@ func Shown(t testing.TB, err error) {
 	if fault.HintOf(err) == "" {
 		t.Errorf("%v has no hint", err)
 	}
-	_, caller, _, _ := runtime.Caller(1)
+	_, caller, _, _ := runtime.Caller(1 + callers)
 	path, got := filepath.Join(filepath.Dir(caller), "testdata", "faults.txt"), render(err)
 	if os.Getenv("UPDATE_FAULTS") != "" {
 		if err := add(path, t.Name(), got,

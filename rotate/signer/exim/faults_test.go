@@ -11,25 +11,9 @@ import (
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
-	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
-
-func wantCode(t testing.TB, err error, code string, words ...string) {
-	t.Helper()
-	if faulttest.Shown(t, err); err == nil {
-		t.FailNow()
-	}
-	if string(fault.CodeOf(err)) != code {
-		t.Fatalf("error is %v with code %q; want code %q", err, fault.CodeOf(err), code)
-	}
-	for _, w := range words {
-		if text := err.Error() + " / " + fault.HintOf(err); !strings.Contains(text, w) {
-			t.Errorf("error is %q; want it to hold %q", text, w)
-		}
-	}
-}
 
 // TestConfig: each mistake in the configuration is named.
 func TestConfig(t *testing.T) {
@@ -80,8 +64,8 @@ func TestRefusedFirst(t *testing.T) {
 			before := read(t, e.Table)
 			key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
 			_, screened := s.Screen(t.Context(), []dkim.SigningKey{{Name: key.Name}})
-			wantCode(t, screened, tc.code, tc.word)
-			wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), tc.code, tc.word)
+			signertest.WantCode(t, screened, tc.code, tc.word)
+			signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), tc.code, tc.word)
 			if files, _ := os.ReadDir(e.KeyDir); len(files) > 0 || read(t, e.Table) != before {
 				t.Errorf("something was written: %v", files)
 			}
@@ -113,7 +97,7 @@ func TestAnotherKeyFile(t *testing.T) {
 		if fmt.Sprint(err) != fmt.Sprint(each["a.example"]) {
 			t.Errorf("the switch to %s: %v; foreseen was %v", key.Selector, err, each)
 		} else if err != nil {
-			wantCode(t, err, "foreign-key-file", path)
+			signertest.WantCode(t, err, "foreign-key-file", path)
 		}
 	}
 	if read(t, path) != "somebody else's" {
@@ -145,7 +129,7 @@ func TestWritersAtOnce(t *testing.T) {
 		return nil
 	}
 	err = s.Activate(t.Context(), []dkim.SigningKey{key})
-	wantCode(t, err, "", "something else", "another program")
+	signertest.WantCode(t, err, "", "something else", "another program")
 }
 
 // TestPlanted: symbolic links that Exim's user put where root works lead nowhere (I6).

@@ -107,7 +107,7 @@ func TestOthersLines(t *testing.T) {
 		t.Fatalf("Active: %v, %v", active, err)
 	}
 	_, err = s.Active(t.Context(), []string{"b.example"})
-	wantCode(t, err, "foreign-signer-line", "several selectors", "b.example")
+	signertest.WantCode(t, err, "foreign-signer-line", "several selectors", "b.example")
 
 	for i, selector := range []string{"s1", "s2"} {
 		activate(t, s, signertest.At("a.example", selector, k[1+i]), signertest.At("b.example", selector, k[1+i]))
@@ -125,7 +125,7 @@ func TestOthersLines(t *testing.T) {
 
 	write(t, e.Table, " continued\n"+own)
 	err = s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s1", k[1])})
-	wantCode(t, err, "unloadable-line", "white space", "continued")
+	signertest.WantCode(t, err, "unloadable-line", "white space", "continued")
 }
 
 // TestForget: what a line names is kept, whoever wrote it; what nothing names goes.
@@ -136,9 +136,9 @@ func TestForget(t *testing.T) {
 	s1, s2 := signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1])
 	activate(t, s, s1)
 	activate(t, s, s2)
-	wantCode(t, s.Forget(t.Context(), []dkim.Ref{s2.Ref()}), "key-in-use", "s2")
+	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s2.Ref()}), "key-in-use", "s2")
 	write(t, e.Table, read(t, e.Table)+"b.example: selector=s1 privkey="+s.store.File(s1.Ref())+"\n")
-	wantCode(t, s.Forget(t.Context(), []dkim.Ref{s1.Ref()}), "key-in-use", "s1")
+	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s1.Ref()}), "key-in-use", "s1")
 	write(t, e.Table, strings.Replace(read(t, e.Table), "b.example:", "#", 1))
 	if err := s.Forget(t.Context(), []dkim.Ref{s1.Ref()}); err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package exim
 
 import (
-	"encoding/json"
 	"fmt"
 	"sync"
 	"testing"
@@ -11,11 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	signertest.Main(m, func(name string, config []byte, step func(string) error) (signertest.Signer, error) {
-		var cfg Config
-		if err := json.Unmarshal(config, &cfg); err != nil {
-			return nil, err
-		}
+	signertest.Main(m, func(name string, cfg Config, step func(string) error) (signertest.Signer, error) {
 		cfg.Name = name
 		s, err := New(cfg)
 		if err == nil {

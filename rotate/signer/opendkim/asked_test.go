@@ -46,7 +46,7 @@ func TestAsks(t *testing.T) {
 	restart(t)
 	s.cfg.Reload = d.Reload()
 	wantActive(t, s, s1)
-	wantCode(t, s.Forget(t.Context(), []dkim.Ref{s1.Ref()}), "key-in-use", "signs with it")
+	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s1.Ref()}), "key-in-use", "signs with it")
 	if ref := d.SignsWith(t, "a.example", k...); ref != s1.Ref() {
 		t.Errorf("signed with %+v", ref)
 	}

@@ -183,7 +183,7 @@ func TestEd25519(t *testing.T) {
 	}
 	d := signertest.StartOpenDKIM(t, "SignatureAlgorithm ed25519-sha256")
 	key := signertest.At("a.example", "s1", ed)
-	wantCode(t, newSigner(t, d, withoutMilter).Activate(t.Context(), []dkim.SigningKey{key}), "unproven-algorithm",
+	signertest.WantCode(t, newSigner(t, d, withoutMilter).Activate(t.Context(), []dkim.SigningKey{key}), "unproven-algorithm",
 		"milter socket")
 	activate(t, newSigner(t, d, nil), key)
 	if ref := d.SignsWith(t, "a.example", ed); ref != key.Ref() {

@@ -323,7 +323,7 @@ func TestHardLinks(t *testing.T) {
 	if err := os.Link(d.KeyTable, d.KeyTable+".also"); err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "table-names", "2 names")
+	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "table-names", "2 names")
 	for _, command := range [][]string{{"cp", "-p", d.KeyTable, d.KeyTable + ".copy"},
 		{"mv", d.KeyTable + ".copy", d.KeyTable}} {
 		run(t, command...)
@@ -339,7 +339,7 @@ func TestOtherSigner(t *testing.T) {
 	renamed := newSigner(t, d, func(c *Config) { c.Name = "mail" })
 	s2 := signertest.At("a.example", "s2", k[1])
 	tables := read(t, d.KeyTable) + read(t, d.SigningTable)
-	wantCode(t, renamed.Activate(t.Context(), []dkim.SigningKey{s2}), "other-signer", `"mx1"`, "mail", d.KeyTable)
+	signertest.WantCode(t, renamed.Activate(t.Context(), []dkim.SigningKey{s2}), "other-signer", `"mx1"`, "mail", d.KeyTable)
 	if read(t, d.KeyTable)+read(t, d.SigningTable) != tables {
 		t.Error("the tables were changed")
 	}

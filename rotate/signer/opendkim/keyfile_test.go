@@ -53,7 +53,7 @@ func TestUnsafeDirectories(t *testing.T) {
 			if a := d.Mail(t, "a.example"); !a.Refused {
 				t.Errorf("the daemon does not mind: %v", a)
 			}
-			wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{now}), "unsafe-key-dir", test.words...)
+			signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{now}), "unsafe-key-dir", test.words...)
 			if read(t, d.KeyTable) != keys || read(t, d.SigningTable) != signs {
 				t.Error("the tables were changed")
 			}
@@ -110,7 +110,7 @@ func TestNoEscape(t *testing.T) {
 		write(t, path, held)
 		foretold(t, s, signertest.At("a.example", "s2", k[1]), "foreign-key-file", signertest.At("b.example", "s2", k[1]))
 	}
-	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s2", k[1])}),
+	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s2", k[1])}),
 		"foreign-key-file", path)
 	if read(t, path) != "somebody else's" {
 		t.Error("the file was overwritten")
@@ -149,7 +149,7 @@ func TestKeyFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	foretold(t, s, key, "foreign-key-file", signertest.At("b.example", "s1", key.Key))
-	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "foreign-key-file",
+	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "foreign-key-file",
 		"names (hard links) and not the owner and mode that OpenDKIM needs", path)
 	if info, err := os.Stat(path); err != nil || info.Mode() != 0o644 {
 		t.Errorf("key file: %v, %v", info, err)
@@ -165,7 +165,7 @@ func TestForget(t *testing.T) {
 		signertest.At("a.example", "s1", k[2])
 	activate(t, s, s1)
 	activate(t, s, s2)
-	wantCode(t, s.Forget(t.Context(), []dkim.Ref{s2.Ref()}), "key-in-use", "s2")
+	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s2.Ref()}), "key-in-use", "s2")
 	write(t, s.keyPath(next.Ref())+".new", "left by a crash")
 	if err := s.Forget(t.Context(),
 		[]dkim.Ref{s1.Ref(), next.Ref(),
@@ -208,5 +208,5 @@ func TestForget(t *testing.T) {
 	if err := failing.Activate(t.Context(), []dkim.SigningKey{next}); err == nil {
 		t.Fatal("no error from a reload that fails")
 	}
-	wantCode(t, s.Forget(t.Context(), []dkim.Ref{s2.Ref()}), "key-in-use")
+	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s2.Ref()}), "key-in-use")
 }

@@ -62,7 +62,7 @@ func TestLoads(t *testing.T) {
 			write(t, d.KeyTable, keys+test.keys)
 			write(t, d.SigningTable, signs+"# theirs\n"+test.signs)
 			err := s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s2", k[1])})
-			wantCode(t, err, "unloadable-line", test.words...)
+			signertest.WantCode(t, err, "unloadable-line", test.words...)
 			foreseen(t, s, err)
 			if fault.KindOf(err) != fault.Refused {
 				t.Errorf("kind is %v; want Refused", fault.KindOf(err))
@@ -73,7 +73,7 @@ func TestLoads(t *testing.T) {
 			wantSelectors(t, d, "a.example", "s1")
 			wantActive(t, s, signertest.At("a.example", "s1", k[0]))
 			_, err = newSigner(t, d, withoutMilter).Active(t.Context(), []string{"a.example"})
-			wantCode(t, err, "unloadable-line", "line 5")
+			signertest.WantCode(t, err, "unloadable-line", "line 5")
 		})
 	}
 	write(t, d.KeyTable, keys)
@@ -121,7 +121,7 @@ func TestMissingTable(t *testing.T) {
 			t.Errorf("before anything was tried: %v", err)
 		}
 		err := s.Activate(t.Context(), []dkim.SigningKey{key})
-		wantCode(t, err, "missing-table", missing, "opendkim.conf", "install -m 644 /dev/null")
+		signertest.WantCode(t, err, "missing-table", missing, "opendkim.conf", "install -m 644 /dev/null")
 		foreseen(t, s, err)
 		if _, err := os.Stat(missing); err == nil {
 			t.Errorf("%s was made", missing)
@@ -197,7 +197,7 @@ func TestUnreadableTables(t *testing.T) {
 			settles(t, s, d, "s1")
 			restore := chmod(t, test.spoil(d), 0o600)
 			err := s.Activate(t.Context(), []dkim.SigningKey{now})
-			wantCode(t, err, "unreadable-table", append(test.words, "opendkim", test.spoil(d))...)
+			signertest.WantCode(t, err, "unreadable-table", append(test.words, "opendkim", test.spoil(d))...)
 			foreseen(t, s, err)
 			wantSelectors(t, d, "a.example", "s1")
 			restore()

@@ -101,15 +101,6 @@ func wantSelectors(t testing.TB, d *signertest.OpenDKIM, domain string, want ...
 	}
 }
 
-func wantCode(t testing.TB, err error, code string, words ...string) {
-	t.Helper()
-	faulttest.Shown(t, err)
-	if string(fault.CodeOf(err)) != code {
-		t.Fatalf("error is %v with code %q; want code %q", err, fault.CodeOf(err), code)
-	}
-	wantWords(t, err, words...)
-}
-
 func wantWords(t testing.TB, err error, words ...string) {
 	t.Helper()
 	if err == nil {
@@ -253,7 +244,7 @@ func TestForeignLines(t *testing.T) {
 			foretold(t, s, signertest.At("a.example", "s2", k[1]), "foreign-signer-line", signertest.At("b.example", "s2", k[1]))
 			err := s.Activate(t.Context(),
 				[]dkim.SigningKey{signertest.At("a.example", "s2", k[1]), signertest.At("b.example", "s2", k[1])})
-			wantCode(t, err, "foreign-signer-line", "a.example", "dkimbot did not write")
+			signertest.WantCode(t, err, "foreign-signer-line", "a.example", "dkimbot did not write")
 			faulttest.Shown(t, err)
 			if fault.KindOf(err) != fault.Refused {
 				t.Errorf("kind is %v; want Refused", fault.KindOf(err))

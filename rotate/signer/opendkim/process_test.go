@@ -1,15 +1,9 @@
 package opendkim
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -17,79 +11,15 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
-// errand is what the test binary does when it is started as another process.
-type errand struct {
-	Name   string
-	Config Config
-	Keys   []errandKey
-	DieAt  int32 // kill this process before the operation with this number; 0: don't
-}
-
-type errandKey struct{ Domain, Selector, PEM string }
-
-const errandVariable = "DKIMBOT_TEST_ERRAND"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(errandVariable) == "" {
-		os.Exit(m.Run())
-	}
-	var e errand
-	if err := json.NewDecoder(os.Stdin).Decode(&e); err != nil {
-		panic(err)
-	}
-	if err := e.run(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
-
-func (e errand) run() error {
-	e.Config.Name = e.Name
-	s, err := New(e.Config)
-	if err != nil {
-		return err
-	}
-	var n atomic.Int32
-	s.beforeStep = func(string) error {
-		if n.Add(1) == e.DieAt {
-			syscall.Kill(os.Getpid(), syscall.SIGKILL)
-			select {}
+	signertest.Main(m, func(name string, cfg Config, step func(string) error) (signertest.Signer, error) {
+		cfg.Name = name
+		s, err := New(cfg)
+		if err == nil {
+			s.beforeStep = step
 		}
-		return nil
-	}
-	var keys []dkim.SigningKey
-	for _, k := range e.Keys {
-		key, err := dkim.ParsePrivateKey([]byte(k.PEM))
-		if err != nil {
-			return err
-		}
-		keys = append(keys, signertest.At(k.Domain, k.Selector, key))
-	}
-	return s.Activate(context.Background(), keys)
-}
-
-// elsewhere activates in another process; killed says that it ended by SIGKILL.
-func elsewhere(t *testing.T, s *Signer, dieAt int32, keys ...dkim.SigningKey) (killed bool, err error) {
-	t.Helper()
-	e := errand{Name: s.cfg.Name, Config: s.cfg, DieAt: dieAt}
-	for _, k := range keys {
-		e.Keys = append(e.Keys, errandKey{k.Domain, k.Selector, string(k.Key.PEM())})
-	}
-	input, err := json.Marshal(e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), errandVariable+"=1")
-	cmd.Stdin = bytes.NewReader(input)
-	out, err := cmd.CombinedOutput()
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signaled() {
-		return true, nil
-	}
-	if err != nil {
-		err = fmt.Errorf("%w: %s", err, out)
-	}
-	return false, err
+		return s, err
+	})
 }
 
 // TestCrash guards I1 and I7: wherever the process is killed, whoever reloads or
@@ -112,7 +42,7 @@ func TestCrash(t *testing.T) {
 		s := newSigner(t, d, nil)
 		activate(t, s, at("s2", k[2])...) // its entry stays and is re-pointed later
 		activate(t, s, at("s1", k[0])...)
-		killed, err := elsewhere(t, s, n, append(at("s2", k[1]), fresh)...)
+		killed, err := signertest.Elsewhere(t, s.cfg.Name, s.cfg, n, append(at("s2", k[1]), fresh)...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,7 +106,7 @@ func TestTwoProcesses(t *testing.T) {
 		wg.Go(func() {
 			for round := range 3 {
 				key := signertest.At(fmt.Sprintf("p%d.example", p), fmt.Sprintf("s%d", round%2+1), k[round%2])
-				if _, err := elsewhere(t, s, 0, key); err != nil {
+				if _, err := signertest.Elsewhere(t, s.cfg.Name, s.cfg, 0, key); err != nil {
 					t.Errorf("process %d: %v", p, err)
 				}
 			}

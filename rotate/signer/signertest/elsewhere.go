@@ -28,27 +28,32 @@ type errand struct {
 
 type errandKey struct{ Domain, Selector, PEM string }
 
-// Opener makes an adapter from its configuration. It calls step between any two operations.
-type Opener func(name string, config []byte, step func(operation string) error) (Signer, error)
-
-// Main is TestMain of a package that calls Elsewhere.
-func Main(m *testing.M, open Opener) {
+// Main is TestMain of a package that calls Elsewhere. open makes an adapter from its configuration; the adapter calls
+// step between any two operations.
+func Main[C any](m *testing.M, open func(name string, cfg C, step func(operation string) error) (Signer, error)) {
 	if os.Getenv(elsewhereVariable) == "" {
 		os.Exit(m.Run())
 	}
 	var e errand
-	if err := json.NewDecoder(os.Stdin).Decode(&e); err != nil {
-		panic(err)
+	err := json.NewDecoder(os.Stdin).Decode(&e)
+	if err == nil {
+		err = e.run(func(step func(string) error) (Signer, error) {
+			var cfg C
+			if err := json.Unmarshal(e.Config, &cfg); err != nil {
+				return nil, err
+			}
+			return open(e.Name, cfg, step)
+		})
 	}
-	if err := e.run(open); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func (e errand) run(open Opener) error {
+func (e errand) run(open func(step func(string) error) (Signer, error)) error {
 	var n atomic.Int32
-	s, err := open(e.Name, e.Config, func(string) error {
+	s, err := open(func(string) error {
 		if n.Add(1) == e.DieAt {
 			syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}

@@ -10,25 +10,8 @@ import (
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
-	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
-
-func wantCode(t testing.TB, err error, code string, words ...string) {
-	t.Helper()
-	if faulttest.Shown(t, err); err == nil {
-		t.FailNow()
-	}
-	if string(fault.CodeOf(err)) != code {
-		t.Fatalf("error is %v with code %q; want code %q", err, fault.CodeOf(err), code)
-	}
-	for _, w := range words {
-		if text := err.Error() + " / " + fault.HintOf(err); !strings.Contains(text, w) {
-			t.Errorf("error is %q; want it to hold %q", text, w)
-		}
-	}
-}
 
 // TestOthersLines guards I6 and I1: lines of a person sign before the first switch, are told, and are kept byte for
 // byte, without effect, after it; the key that they had in use may be replaced later.
@@ -110,8 +93,8 @@ func TestUnsafeIsRefused(t *testing.T) {
 			maps := s.cfg.SelectorMap
 			before, _ := os.ReadFile(maps)
 			_, screened := s.Screen(t.Context(), []dkim.SigningKey{{Name: dkim.Name{Domain: "a.example", Selector: "s1"}}})
-			wantCode(t, screened, tc.code, tc.words...)
-			wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s1", k[0])}), tc.code,
+			signertest.WantCode(t, screened, tc.code, tc.words...)
+			signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s1", k[0])}), tc.code,
 				tc.words...)
 			after, _ := os.ReadFile(maps)
 			if _, err := os.Stat(filepath.Join(d.KeyDir, "a.example.s1.key")); err == nil || string(before) != string(after) {
@@ -137,7 +120,7 @@ func TestOthersKeys(t *testing.T) {
 	if whichever != nil || fmt.Sprint(each["a.example"]) != fmt.Sprint(err) {
 		t.Errorf("foreseen: %v, %v; came: %v", whichever, each, err)
 	}
-	wantCode(t, err, "foreign-key-file", "did not write", file)
+	signertest.WantCode(t, err, "foreign-key-file", "did not write", file)
 	if err := s.Forget(t.Context(), []dkim.Ref{signertest.At("a.example", "s2", k[1]).Ref()}); err != nil {
 		t.Error(err)
 	}
@@ -155,9 +138,9 @@ func TestForget(t *testing.T) {
 	s1, s2 := signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1])
 	activate(t, s, s1)
 	activate(t, s, s2)
-	wantCode(t, s.Forget(t.Context(), []dkim.Ref{s2.Ref()}), "key-in-use", "s2")
+	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s2.Ref()}), "key-in-use", "s2")
 	write(t, s.cfg.ArcSelectorMap, strings.Replace(read(t, s.cfg.ArcSelectorMap), "a.example s2", "a.example s1", 1))
-	wantCode(t, s.Forget(t.Context(), []dkim.Ref{s1.Ref()}), "key-in-use", ".arc")
+	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s1.Ref()}), "key-in-use", ".arc")
 	if active, err := s.Active(t.Context(), []string{"a.example"}); err != nil || len(active) > 0 {
 		t.Errorf("two selectors sign, and Active says %v, %v", active, err)
 	}
@@ -195,7 +178,7 @@ func TestWritersAtOnce(t *testing.T) {
 		}
 		return nil
 	}
-	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "", "something else", "another program")
+	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "", "something else", "another program")
 }
 
 // TestPlanted: symbolic links that rspamd's user put where root works lead nowhere (I6).

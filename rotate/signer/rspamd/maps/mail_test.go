@@ -39,7 +39,7 @@ func TestSeenInMail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "e1", small)}), "unproven-algorithm",
+	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "e1", small)}), "unproven-algorithm",
 		"arc")
 }
 

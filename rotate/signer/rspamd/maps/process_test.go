@@ -1,7 +1,6 @@
 package maps
 
 import (
-	"encoding/json"
 	"fmt"
 	"sync"
 	"testing"
@@ -12,11 +11,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	signertest.Main(m, func(name string, config []byte, step func(string) error) (signertest.Signer, error) {
-		var cfg Config
-		if err := json.Unmarshal(config, &cfg); err != nil {
-			return nil, err
-		}
+	signertest.Main(m, func(_ string, cfg Config, step func(string) error) (signertest.Signer, error) {
 		s := New(cfg)
 		s.step = step
 		return s, nil

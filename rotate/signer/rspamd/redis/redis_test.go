@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/preflight/preflighttest"
 	"github.com/dkimbot/dkimbot/rotate/settings"
@@ -37,11 +35,7 @@ func start(t testing.TB) (*signertest.Rspamd, *signertest.Redis, *Signer) {
 }
 
 func TestMain(m *testing.M) {
-	signertest.Main(m, func(_ string, config []byte, step func(string) error) (signertest.Signer, error) {
-		var cfg Config
-		if err := json.Unmarshal(config, &cfg); err != nil {
-			return nil, err
-		}
+	signertest.Main(m, func(_ string, cfg Config, step func(string) error) (signertest.Signer, error) {
 		s := New(cfg)
 		s.step = step
 		return s, nil
@@ -67,8 +61,8 @@ func TestStopped(t *testing.T) {
 	activate(t, s, key)
 	r.Stop(t)
 	_, err := s.Active(t.Context(), []string{"a.example"})
-	wantCode(t, err, "", "see whether Redis runs")
-	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "", "see whether Redis runs")
+	signertest.WantCode(t, err, "", "see whether Redis runs")
+	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "", "see whether Redis runs")
 	if preflighttest.Wrong(preflight.Ask(t.Context(), []preflight.Part{{Kind: "signer", Questions: s.Check(nil)}},
 		preflight.Usual)) == nil {
 		t.Error("the preflight finds nothing")
@@ -79,21 +73,6 @@ func activate(t testing.TB, s *Signer, keys ...dkim.SigningKey) {
 	t.Helper()
 	if err := s.Activate(t.Context(), keys); err != nil {
 		t.Fatalf("Activate: %v (%s)", err, fault.HintOf(err))
-	}
-}
-
-func wantCode(t testing.TB, err error, code string, words ...string) {
-	t.Helper()
-	if faulttest.Shown(t, err); err == nil {
-		t.FailNow()
-	}
-	if string(fault.CodeOf(err)) != code {
-		t.Fatalf("error is %v with code %q; want code %q", err, fault.CodeOf(err), code)
-	}
-	for _, w := range words {
-		if text := err.Error() + " / " + fault.HintOf(err); !strings.Contains(text, w) {
-			t.Errorf("error is %q; want it to hold %q", text, w)
-		}
 	}
 }
 
@@ -211,7 +190,7 @@ func TestOthersFields(t *testing.T) {
 	if whichever != nil || fmt.Sprint(each["b.example"]) != fmt.Sprint(err) {
 		t.Errorf("foreseen: %v, %v; came: %v", whichever, each, err)
 	}
-	wantCode(t, err, "foreign-key-file", "did not write", "redis-cli hdel")
+	signertest.WantCode(t, err, "foreign-key-file", "did not write", "redis-cli hdel")
 	if err := s.Forget(t.Context(), []dkim.Ref{signertest.At("b.example", "s2", k[1]).Ref()}); err != nil {
 		t.Error(err)
 	}
@@ -228,9 +207,9 @@ func TestForget(t *testing.T) {
 	s1, s2 := signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1])
 	activate(t, s, s1)
 	activate(t, s, s2)
-	wantCode(t, s.Forget(t.Context(), []dkim.Ref{s2.Ref()}), "key-in-use", "DKIM_SELECTORS")
+	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s2.Ref()}), "key-in-use", "DKIM_SELECTORS")
 	r.Do(t, "hset", "ARC_SELECTORS", "a.example", "s1")
-	wantCode(t, s.Forget(t.Context(), []dkim.Ref{s1.Ref()}), "key-in-use", "ARC_SELECTORS")
+	signertest.WantCode(t, s.Forget(t.Context(), []dkim.Ref{s1.Ref()}), "key-in-use", "ARC_SELECTORS")
 	if active, err := s.Active(t.Context(), []string{"a.example"}); err != nil || len(active) > 0 {
 		t.Errorf("two selectors sign, and Active says %v, %v", active, err)
 	}
@@ -271,26 +250,26 @@ func TestRefusedByRedis(t *testing.T) {
 			err = many.Unwrap()[0]
 		}
 	}
-	wantCode(t, one(ask(func(c *Config) { c.Password = settings.Secret{} })), "", "password_file")
-	wantCode(t, one(ask(func(c *Config) { c.Password = settings.Inline("wrong-word") })), "", "password_file")
-	wantCode(t, one(ask(func(c *Config) { c.Password = settings.FromFile("/nonexistent/password") })), "", "password_file")
+	signertest.WantCode(t, one(ask(func(c *Config) { c.Password = settings.Secret{} })), "", "password_file")
+	signertest.WantCode(t, one(ask(func(c *Config) { c.Password = settings.Inline("wrong-word") })), "", "password_file")
+	signertest.WantCode(t, one(ask(func(c *Config) { c.Password = settings.FromFile("/nonexistent/password") })), "", "password_file")
 	r.Do(t, "acl", "setuser", "reader", "on", ">right", "~*", "+hmget", "+info", "+hget")
-	wantCode(t, one(ask(func(c *Config) { c.Username = "reader" })), "not-writable", "+hset")
+	signertest.WantCode(t, one(ask(func(c *Config) { c.Username = "reader" })), "not-writable", "+hset")
 	r.Do(t, "set", "DKIM_WRONG", "text")
-	wantCode(t, one(ask(func(c *Config) { c.SelectorPrefix = "DKIM_WRONG" })), "", "correct the prefixes")
+	signertest.WantCode(t, one(ask(func(c *Config) { c.SelectorPrefix = "DKIM_WRONG" })), "", "correct the prefixes")
 	r.Do(t, "config", "set", "maxmemory", "100mb")
 	r.Do(t, "config", "set", "maxmemory-policy", "allkeys-lru")
-	wantCode(t, one(ask(func(*Config) {})), "", "allkeys-lru", "mail would go unsigned")
+	signertest.WantCode(t, one(ask(func(*Config) {})), "", "allkeys-lru", "mail would go unsigned")
 	r.Do(t, "config", "set", "maxmemory-policy", "noeviction")
 	r.Do(t, "config", "set", "maxmemory", "1")
 	s := New(config(r))
 	s.cfg.Password = settings.Inline("right")
 	other := signertest.At("b.example", "s1", key.Key)
-	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{other}), "", "more memory")
+	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{other}), "", "more memory")
 	r.Do(t, "config", "set", "maxmemory", "0")
 	r.Do(t, "replicaof", "127.0.0.1", "1")
-	wantCode(t, one(ask(func(*Config) {})), "not-writable", "replica")
-	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{other}), "", "primary")
+	signertest.WantCode(t, one(ask(func(*Config) {})), "not-writable", "replica")
+	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{other}), "", "primary")
 }
 
 // TestNotAsWritten: what another program did meanwhile is seen (I10), and a key that arc can't use is refused.
@@ -304,13 +283,13 @@ func TestNotAsWritten(t *testing.T) {
 		return nil
 	}
 	key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
-	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "", "something else", "another program")
+	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "", "something else", "another program")
 	s.step = nil
 	small, err := dkim.Generate(dkim.Ed25519)
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantCode(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "e1", small)}), "unproven-algorithm", "arc")
+	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "e1", small)}), "unproven-algorithm", "arc")
 	s.cfg.ArcKeyPrefix, s.cfg.ArcSelectorPrefix = "", ""
 	activate(t, s, signertest.At("a.example", "e1", small))
 }
