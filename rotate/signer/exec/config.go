@@ -45,14 +45,7 @@ func (c *Config) Fields() []settings.Field {
 			Meaning: "how long after the command has succeeded the change is surely in effect",
 		},
 		{Key: "send_key", Into: &c.SendKey, Meaning: "give the private key to the command"},
-		{
-			Key:   "milter",
-			Into:  &c.Milter,
-			Form:  milter.Form(),
-			Claim: func() *settings.Claim { return milter.Own(c.Milter, "milter") },
-			Meaning: "the socket of the milter that signs, where there is one; " +
-				"each switch is proved by a message that is sent there",
-		},
+		milter.Field(&c.Milter),
 		{
 			Key:     "command",
 			Into:    &c.Command,

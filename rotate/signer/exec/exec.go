@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 )
 
 // Signer runs the command. It is safe for concurrent use; runs don't overlap.
@@ -62,7 +64,7 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 		}
 		active[d] = dkim.Ref{Name: dkim.Name{Domain: d, Selector: a.Selector}, KeyID: a.KeyID}
 	}
-	return s.seen(ctx, domains, active)
+	return s.witness().Seen(ctx, domains, active, nil)
 }
 
 // Activate gives all keys to one run of the command, and has the milter prove the switch if there is one. When
@@ -99,7 +101,7 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 		if err := s.activate(ctx, req, asked, failed); err != nil {
 			return err
 		}
-		if err := s.prove(ctx, asked, failed); err != nil {
+		if err := s.witness().Prove(ctx, slices.Collect(maps.Values(asked)), failed); err != nil {
 			return err
 		}
 	}
@@ -142,6 +144,13 @@ func (s *Signer) activate(ctx context.Context, req request, asked map[string]dki
 		failed[domain] = s.misbehaved(s.what(k.Name), err)
 	}
 	return nil
+}
+
+// witness is the milter that signs, if there is one: a command can say what it likes.
+func (s *Signer) witness() milter.Witness {
+	return milter.Witness{Signer: s.cfg.Name, Milter: s.cfg.Milter, Patience: s.cfg.Timeout,
+		Remedy: fmt.Sprintf("see whether the command %q makes this milter switch, and how long that takes; "+
+			"timeout bounds the wait for it, too", s.cfg.Command[0])}
 }
 
 // Forget tells the command that these keys are not in use any more.

@@ -95,11 +95,11 @@ func TestMilterInterrupted(t *testing.T) {
 	s, _, keys := proved(t, ":")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	faulttest.Shown(t, s.prove(ctx, map[string]dkim.SigningKey{"a.example": keys[0]}, map[string]error{}))
-	_, err := s.seen(ctx, []string{"a.example"}, nil)
+	faulttest.Shown(t, s.witness().Prove(ctx, keys[:1], map[string]error{}))
+	_, err := s.witness().Seen(ctx, []string{"a.example"}, nil, nil)
 	faulttest.Shown(t, err)
 	failed := map[string]error{}
-	if err := s.prove(t.Context(), map[string]dkim.SigningKey{"a.example": {Name: keys[0].Name}}, failed); err != nil {
+	if err := s.witness().Prove(t.Context(), []dkim.SigningKey{{Name: keys[0].Name}}, failed); err != nil {
 		t.Error(err)
 	}
 	faulttest.Shown(t, failed["a.example"])

@@ -3,5 +3,7 @@
 // never delivered, and reads the signature that would be added: files can say one thing and
 // a program that has not read them another.
 //
-// It may import rotate/dkim and rotate/settings.
+// An adapter makes a Witness of it with one key more and two lines.
+//
+// It may import rotate/dkim, rotate/fault, rotate/settings and rotate/signer.
 package milter

@@ -14,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 	"github.com/dkimbot/dkimbot/rotate/signer/rspamd/maps"
 	"github.com/dkimbot/dkimbot/rotate/signer/rspamd/redis"
 )
@@ -43,7 +44,8 @@ type Config struct {
 	ArcKeyPrefix      string          `json:"arc_key_prefix,omitempty"`
 	ArcSelectorPrefix string          `json:"arc_selector_prefix,omitempty"`
 
-	Lag time.Duration `json:"lag"`
+	Milter string        `json:"milter,omitempty"` // of its proxy worker, "" for none
+	Lag    time.Duration `json:"lag"`
 }
 
 // The ways in which rspamd finds selectors and keys.
@@ -81,6 +83,7 @@ func (c *Config) Fields() []settings.Field {
 			Default:  settings.Brief(maps.DefaultLag) + " with maps, " + settings.Brief(redis.DefaultLag) + " with redis",
 			Meaning:  "how long after a switch mail may still be signed with the key before",
 		},
+		milter.Field(&c.Milter),
 	}
 	return append(append(fields, c.mapFields()...), c.redisFields()...)
 }
@@ -245,10 +248,11 @@ func (c *Config) Open(name string, secrets settings.Secrets) (signer.Signer, err
 	}
 	if c.Source == sourceMaps {
 		return maps.New(maps.Config{Name: name, KeyDir: c.KeyDir, SelectorMap: c.SelectorMap, PathMap: c.PathMap,
-			Owner: c.Owner, Group: c.Group, ArcSelectorMap: c.ArcSelectorMap, ArcPathMap: c.ArcPathMap, Lag: c.Lag}), nil
+			Owner: c.Owner, Group: c.Group, ArcSelectorMap: c.ArcSelectorMap, ArcPathMap: c.ArcPathMap, Lag: c.Lag,
+			Witness: c.witness(name)}), nil
 	}
 	r := c.hashes()
-	r.Name = name
+	r.Name, r.Witness = name, c.witness(name)
 	if c.TLS {
 		host, _, _ := net.SplitHostPort(c.Redis)
 		r.TLS = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
@@ -260,6 +264,17 @@ func (c *Config) Open(name string, secrets settings.Secrets) (signer.Signer, err
 		}
 	}
 	return redis.New(r), nil
+}
+
+// patience is how long rspamd's proxy may take to sign with what was written: maps are seen within seconds, or in
+// minutes; then the switch is tried again.
+const patience = time.Minute
+
+// witness is rspamd itself, where it can be asked.
+func (c *Config) witness(name string) milter.Witness {
+	return milter.Witness{Signer: name, Milter: c.Milter, Patience: patience,
+		Remedy: "see what rspamd's log says of dkim_signing, and whether its configuration has the maps or hashes of this " +
+			"signer; where its maps are not watched it may take minutes, and it is asked again by itself"}
 }
 
 // authority reads certificates.

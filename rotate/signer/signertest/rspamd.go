@@ -25,6 +25,7 @@ type Rspamd struct {
 	Dir    string // safe for keys, removed after the test
 	KeyDir string // of rspamd's user
 	Log    string // path
+	Milter string // its proxy's socket, as Postfix writes it
 
 	workers [2]string // addresses; each reads its maps by itself
 	next    atomic.Int32
@@ -46,6 +47,9 @@ lang_detection { languages = "%[1]s/run"; } # loading them takes most of the sta
 logging { type = "file"; filename = "%[1]s/run/log"; level = "info"; }
 worker "normal" { bind_socket = "%[2]s"; count = 1; task_timeout = 60s; }
 worker "normal" { bind_socket = "%[3]s"; count = 1; task_timeout = 60s; }
+worker "rspamd_proxy" {
+  bind_socket = "%[4]s"; count = 1; milter = yes; timeout = 60s; upstream "local" { default = yes; self_scan = yes; }
+}
 modules { path = "/usr/share/rspamd/plugins/dkim_signing.lua"; path = "/usr/share/rspamd/plugins/arc.lua"; }
 dkim { }
 `
@@ -70,6 +74,7 @@ func NewRspamd(t testing.TB) *Rspamd {
 	for i := range d.workers {
 		d.workers[i] = net.JoinHostPort("127.0.0.1", strconv.Itoa(nameservertest.FreePort(t)))
 	}
+	d.Milter = "inet:" + net.JoinHostPort("127.0.0.1", strconv.Itoa(nameservertest.FreePort(t)))
 	d.KeyDir, d.Log = filepath.Join(d.Dir, "dkim"), filepath.Join(d.Dir, "run", "log")
 	for _, dir := range []string{d.KeyDir, filepath.Join(d.Dir, "run")} {
 		must(t, os.Mkdir(dir, 0o750))
@@ -88,7 +93,8 @@ func (d *Rspamd) Path(name string) string { return filepath.Join(d.Dir, name) }
 func (d *Rspamd) Start(t testing.TB, more string) {
 	t.Helper()
 	conf := d.Path("rspamd.conf")
-	must(t, os.WriteFile(conf, []byte(fmt.Sprintf(rspamdConf, d.Dir, d.workers[0], d.workers[1])+more), 0o644))
+	must(t, os.WriteFile(conf, []byte(fmt.Sprintf(rspamdConf, d.Dir, d.workers[0], d.workers[1],
+		strings.TrimPrefix(d.Milter, "inet:"))+more), 0o644))
 	d.cmd = exec.Command("rspamd", "-f", "-u", "_rspamd", "-g", "_rspamd", "-c", conf)
 	said := new(strings.Builder)
 	d.cmd.Stderr = said

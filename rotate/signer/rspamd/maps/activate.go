@@ -27,6 +27,18 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 		return err
 	}
 	b := signer.NewBatch(s.cfg.Name, keys, s.checkKey)
+	err := s.write(ctx, b)
+	if err == nil {
+		err = s.cfg.Witness.Prove(ctx, b.Keys, b.Failed)
+	}
+	if err != nil {
+		return err
+	}
+	return b.Err()
+}
+
+// write writes keys and maps, and reads them again.
+func (s *Signer) write(ctx context.Context, b *signer.Batch) error {
 	m, err := s.open(ctx)
 	if err != nil {
 		return err
@@ -48,7 +60,7 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 		return err
 	}
 	s.confirm(ctx, b)
-	return b.Err()
+	return nil
 }
 
 // checkKey refuses what rspamd's arc module can't use.

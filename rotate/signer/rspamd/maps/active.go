@@ -11,13 +11,13 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
 // Active returns what each of the domains is signed with: maps and key files are read as rspamd reads them, foreign
 // lines included. A domain that no map names, or that has no key, is left out; so is one whose maps of
 // dkim_signing and arc differ, since neither is then the only one. A key file that can't be read fails its own domain.
+// Where rspamd itself can be asked, what it signs with counts.
 func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error) {
 	if len(domains) == 0 {
 		return map[string]dkim.Ref{}, nil
@@ -29,7 +29,7 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	if err != nil {
 		return nil, err
 	}
-	return active, signer.Partial(failed, len(domains))
+	return s.cfg.Witness.Seen(ctx, domains, active, failed)
 }
 
 // module is what one module of rspamd reads.

@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/signer/block"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 )
 
 // Config says where rspamd's files are. All paths are absolute.
@@ -21,6 +22,7 @@ type Config struct {
 	// The maps of the arc module, "" for none.
 	ArcSelectorMap, ArcPathMap string
 	Lag                        time.Duration // see Signer.Lag; 15 minutes when 0
+	Witness                    milter.Witness
 }
 
 // Signer is one rspamd. It is safe for concurrent use, also by several processes.

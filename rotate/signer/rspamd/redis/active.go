@@ -19,7 +19,7 @@ func field(n dkim.Name) string { return n.Selector + "." + n.Domain }
 
 // Active returns what each of the domains is signed with: Redis is asked as rspamd asks it. A domain without a
 // selector, or whose selector has no key, is left out; so is one whose fields for dkim_signing and arc differ, since
-// neither is then the only one.
+// neither is then the only one. Where rspamd itself can be asked, what it signs with counts.
 func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error) {
 	if len(domains) == 0 {
 		return map[string]dkim.Ref{}, nil
@@ -41,7 +41,7 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 			}
 		}
 	}
-	return active, nil
+	return s.cfg.Witness.Seen(ctx, domains, active, nil)
 }
 
 // signing returns, for each domain, what each module signs it with.

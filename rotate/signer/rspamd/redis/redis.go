@@ -14,6 +14,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/settings"
+	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 )
 
 // Config says where rspamd's Redis is and what its hashes are called.
@@ -30,7 +31,8 @@ type Config struct {
 	// Of the arc module, "" for none.
 	ArcKeyPrefix, ArcSelectorPrefix string
 
-	Lag time.Duration // see Signer.Lag; a minute when 0
+	Lag     time.Duration // see Signer.Lag; a minute when 0
+	Witness milter.Witness
 }
 
 // Signer is all rspamd that ask one Redis. It is safe for concurrent use, also by several processes.

@@ -6,12 +6,14 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/preflight/preflighttest"
 	"github.com/dkimbot/dkimbot/rotate/settings"
+	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -97,6 +99,26 @@ func TestSeenInMail(t *testing.T) {
 		if record := dkim.NewRecord(key.Key.Public(), "").String(); !strings.HasSuffix(record, "p="+shown) || shown == "" {
 			t.Errorf("the public key is %q; want that of %s", shown, record)
 		}
+	}
+	proved(t, d, s, k)
+}
+
+// proved guards I1: rspamd's proxy is asked where it is known, and what it signs with is believed, not what was written.
+func proved(t *testing.T, d *signertest.Rspamd, s *Signer, k []*dkim.PrivateKey) {
+	t.Helper()
+	s.cfg.Witness = milter.Witness{Signer: "rs", Milter: d.Milter, Patience: time.Minute, Remedy: "see its log"}
+	s1 := signertest.At("a.example", "s1", k[0])
+	activate(t, s, s1)
+	elsewhere := *s
+	elsewhere.cfg.KeyPrefix, elsewhere.cfg.SelectorPrefix = "OTHER_KEYS", "OTHER_SELECTORS"
+	elsewhere.cfg.Witness.Patience = time.Second
+	err := elsewhere.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s2", k[1])})
+	if err == nil || !strings.Contains(err.Error(), "it signs with selector s1") {
+		t.Errorf("hashes that rspamd does not ask for: %v", err)
+	}
+	active, err := elsewhere.Active(t.Context(), []string{"a.example"})
+	if err != nil || active["a.example"].Selector != "s1" {
+		t.Errorf("rspamd signs with s1: %v, %v", active, err)
 	}
 }
 
