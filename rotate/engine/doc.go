@@ -34,8 +34,8 @@
 //
 //	 1 main.main                          ends the process with the exit code
 //	 2 cli.Main                           catches signals, tells errors
-//	 3 cli.(*program).rotateCommand.func1 checks flags, loads the configuration, chooses domains
-//	 4 cli.(*program).rotate              opens the parts, tells results
+//	 3 act.Rotate.func1                   checks flags, loads the configuration, chooses domains
+//	 4 act.run.settle                     opens the parts, tells results
 //	 5 engine.(*Engine).SettleAll         works on the domains side by side
 //	 6 engine.(*Engine).settle            does rounds, and waits in between
 //	 7 engine.(*Engine).round             holds the domain

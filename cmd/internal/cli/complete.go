@@ -8,16 +8,17 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
 // completions are what a shell offers for the value of a flag, by the flag's name, which
 // means the same with each command. What the configuration knows is offered when it can be read.
-func (p *program) completions() map[string]func() []string {
+func completions(p *console.Program) map[string]func() []string {
 	known := func(names func(*config.Config) []string) func() []string {
 		return func() []string {
-			cfg, err := config.Load(p.config)
+			cfg, err := config.Load(p.ConfigPath)
 			if err != nil {
 				return nil
 			}
@@ -64,8 +65,8 @@ func phaseNames() (out []string) {
 }
 
 // complete has a shell complete the values of flags, of all commands.
-func (p *program) complete(root *cobra.Command) {
-	values := p.completions()
+func complete(p *console.Program, root *cobra.Command) {
+	values := completions(p)
 	for _, cmd := range append(root.Commands(), root) {
 		offer := func(f *pflag.Flag) {
 			names := values[f.Name]
@@ -90,9 +91,9 @@ func (p *program) complete(root *cobra.Command) {
 // formsOf are the words that --format takes with the command.
 func formsOf(cmd *cobra.Command) []string {
 	if cmd.Name() == "status" {
-		return []string{formText, formJSON, formPrometheus}
+		return console.StatusForms
 	}
-	return []string{formText, formMarkdown, formJSON}
+	return console.PlanForms
 }
 
 func beginning(all []string, begun string) []string {

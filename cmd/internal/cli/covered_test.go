@@ -41,8 +41,7 @@ func TestScriptsCoverTheCommandLine(t *testing.T) {
 		re := regexp.MustCompile(pattern)
 		return slices.ContainsFunc(lines, re.MatchString)
 	}
-	p := &program{Streams: Streams{Out: os.Stdout, Err: os.Stderr, Env: func(string) string { return "" }}}
-	root := p.root()
+	root := commands()
 	root.PersistentFlags().VisitAll(func(f *pflag.Flag) {
 		if !ran(`dkimbot .*--` + f.Name + `\b`) {
 			t.Errorf("no script gives the flag --%s", f.Name)

@@ -3,21 +3,22 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
 	"github.com/dkimbot/dkimbot/cmd/internal/man"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
-func (p *program) manCommand(root *cobra.Command) *cobra.Command {
+// manCommand returns the command "man", of the commands below root.
+func manCommand(p *console.Program, root *cobra.Command) *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use:   "man [NAME | --out DIR]",
@@ -38,17 +39,17 @@ the directory, where man(1) finds them.`,
 			}
 			switch {
 			case len(args) > 1 || out != "" && len(args) > 0:
-				return &usageError{error: errors.New("man takes one NAME, or --out"), command: cmd.CommandPath()}
+				return console.Wrong(cmd, errors.New("man takes one NAME, or --out"))
 			case out != "":
 				return writeManual(pages, out)
 			case len(args) == 0:
-				return p.listManual(pages)
+				return listManual(p.Out, pages)
 			}
 			page, ok := man.Find(pages, args[0])
 			if !ok {
-				return &usageError{error: noPage(args[0]), command: cmd.CommandPath()}
+				return console.Wrong(cmd, noPage(args[0]))
 			}
-			_, err = fmt.Fprint(p.Out, page.Text(p.manualScreen()))
+			_, err = fmt.Fprint(p.Out, page.Text(manualScreen(p)))
 			return err
 		},
 	}
@@ -63,9 +64,9 @@ func noPage(name string) error {
 	return fmt.Errorf("there is no page %q; 'dkimbot man' lists all pages", name)
 }
 
-func (p *program) listManual(pages []man.Page) error {
+func listManual(w io.Writer, pages []man.Page) error {
 	for _, page := range pages {
-		if _, err := fmt.Fprintf(p.Out, "%-34s %s\n", page.Ref(), page.Title); err != nil {
+		if _, err := fmt.Fprintf(w, "%-34s %s\n", page.Ref(), page.Title); err != nil {
 			return err
 		}
 	}
@@ -73,11 +74,11 @@ func (p *program) listManual(pages []man.Page) error {
 }
 
 // manualScreen says how a page is shown where the program writes.
-func (p *program) manualScreen() man.Screen {
+func manualScreen(p *console.Program) man.Screen {
 	s := man.Screen{Width: 80}
 	if p.OutTTY {
 		s.Width = min(p.Columns(), 100)
-		s.Strong = p.text(p.Out, p.OutTTY).Strong
+		s.Strong = p.Text().Strong
 	}
 	return s
 }
@@ -85,7 +86,7 @@ func (p *program) manualScreen() man.Screen {
 // writeManual writes the pages. What somebody else put into the directory is neither
 // followed nor written over.
 func writeManual(pages []man.Page, dir string) error {
-	release := man.Release{Version: version(), Date: buildDate()}
+	release := man.Release{Version: console.Version(), Date: console.BuildDate()}
 	failed := func(err error) error {
 		const hint = "name a directory that exists and that you may write to"
 		return fault.Lasting("write the manual pages to "+dir, err, hint)
@@ -100,16 +101,4 @@ func writeManual(pages []man.Page, dir string) error {
 		}
 	}
 	return nil
-}
-
-// buildDate returns the time of the commit that the program was built from, else now.
-func buildDate() time.Time {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if t, err := time.Parse(time.RFC3339, s.Value); s.Key == "vcs.time" && err == nil {
-				return t
-			}
-		}
-	}
-	return time.Now()
 }

@@ -10,27 +10,33 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/man"
 )
 
-// manual returns the program's pages.
-func manual(t *testing.T) (*program, []man.Page) {
+// commands returns the program's commands.
+func commands() *cobra.Command {
+	return root(console.New(Streams{Out: os.Stdout, Err: os.Stderr, Env: func(string) string { return "" }}))
+}
+
+// manual returns the program's commands and pages.
+func manual(t *testing.T) (*cobra.Command, []man.Page) {
 	t.Helper()
-	p := &program{Streams: Streams{Out: os.Stdout, Err: os.Stderr, Env: func(string) string { return "" }}}
-	pages, err := man.All(p.root(), configurationKeys())
+	root := commands()
+	pages, err := man.All(root, configurationKeys())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p, pages
+	return root, pages
 }
 
 // Every command has a page, which has every flag that the command takes.
 func TestEachCommandHasItsPage(t *testing.T) {
-	p, pages := manual(t)
-	root := p.root()
+	root, pages := manual(t)
 	for _, c := range append(below(root), root) {
 		name := strings.ReplaceAll(c.CommandPath(), " ", "-")
 		page, ok := man.Find(pages, name)

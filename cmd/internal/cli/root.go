@@ -6,10 +6,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/cli/act"
+	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
+	"github.com/dkimbot/dkimbot/cmd/internal/cli/daemon"
+	"github.com/dkimbot/dkimbot/cmd/internal/cli/inspect"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 )
 
-func (p *program) root() *cobra.Command {
+func root(p *console.Program) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "dkimbot",
 		Short: "Rotate DKIM keys without ever breaking mail",
@@ -28,11 +32,11 @@ Exit codes: 0 done, or nothing to do; 1 error; 2 changes are pending (only with
   dkimbot plan                              # show what would be done now, and why
   dkimbot rotate --domain example.com       # start a rotation, or continue the one in progress
   dkimbot daemon                            # run the schedule`,
-		Version:       version(),
+		Version:       console.Version(),
 		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
-			p.cmd, p.args = cmd, args
-			_, err := p.log()
+			p.Command, p.Args = cmd, args
+			_, err := p.Log()
 			return err
 		},
 	}
@@ -40,22 +44,20 @@ Exit codes: 0 done, or nothing to do; 1 error; 2 changes are pending (only with
 	root.SetOut(p.Out)
 	root.SetErr(p.Err)
 	f := root.PersistentFlags()
-	f.StringVar(&p.config, "config", cmp.Or(p.Env(config.PathVariable), config.DefaultPath),
+	f.StringVar(&p.ConfigPath, "config", cmp.Or(p.Env(config.PathVariable), config.DefaultPath),
 		"configuration `file` (also "+config.PathVariable+")")
-	f.BoolVar(&p.noColor, "no-color", false, "never use colour (also NO_COLOR)")
-	f.StringVar(&p.logFormat, "log-format", "text", "how logs are written to standard error: text or json")
-	f.StringVar(&p.logLevel, "log-level", "info", "the lowest level that is logged: debug, info, warn or error")
-	root.AddCommand(p.initCommand(), p.validateCommand(), p.checkCommand(), p.planCommand(), p.showCommand(),
-		p.applyCommand(),
-		p.rotateCommand(), p.adoptCommand(), p.statusCommand(), p.historyCommand(),
-		p.rollbackCommand(), p.holdCommand(), p.unholdCommand(), p.keystoreCommand(), p.releaseCommand(), p.repairCommand(),
-		p.backupCommand(), p.restoreCommand(), p.daemonCommand(), p.simulateCommand(), p.versionCommand(),
-		p.manCommand(root))
+	f.BoolVar(&p.NoColor, "no-color", false, "never use colour (also NO_COLOR)")
+	f.StringVar(&p.LogFormat, "log-format", "text", "how logs are written to standard error: text or json")
+	f.StringVar(&p.LogLevel, "log-level", "info", "the lowest level that is logged: debug, info, warn or error")
+	root.AddCommand(act.Init(p), inspect.Validate(p), inspect.Check(p), inspect.Plan(p), inspect.Show(p), act.Apply(p),
+		act.Rotate(p), act.Adopt(p), inspect.Status(p), inspect.History(p),
+		act.Rollback(p), act.Hold(p), act.Unhold(p), act.Keystore(p), act.Release(p), act.Repair(p),
+		act.Backup(p), act.Restore(p), daemon.Command(p), inspect.Simulate(p), inspect.Version(p), manCommand(p, root))
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
-	p.complete(root)
+	complete(p, root)
 	strictHelp(root)
-	usageErrors(root)
+	console.UsageErrors(root)
 	return root
 }
 
@@ -69,7 +71,7 @@ func strictHelp(root *cobra.Command) {
 		c.RunE = func(_ *cobra.Command, args []string) error {
 			about, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
-				return unknownCommand(root, strings.Join(args, " "))
+				return console.UnknownCommand(root, strings.Join(args, " "))
 			}
 			about.InitDefaultHelpFlag()
 			about.InitDefaultVersionFlag()

@@ -139,7 +139,7 @@ func walkFaults(path string, file *ast.File, hinted map[string]int, see func(mad
 // fault yet become one with the command's help as their hint.
 func walkUsage(path string, file *ast.File, see func(made)) {
 	path, _ = filepath.Rel(root, path)
-	if filepath.Dir(path) != "cmd/internal/cli" {
+	if !strings.HasPrefix(path, "cmd/internal/cli/") {
 		return
 	}
 	for _, d := range file.Decls {

@@ -1,0 +1,224 @@
+package act
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/app"
+	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
+	"github.com/dkimbot/dkimbot/cmd/internal/cli/inspect"
+	"github.com/dkimbot/dkimbot/cmd/internal/keyimport"
+	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/keystore/vault"
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/signer/opendkim"
+	"github.com/spf13/cobra"
+)
+
+// adoptFlags is what the command line says of an adoption.
+type adoptFlags struct {
+	domains, selectors, files []string
+	all, keystore             bool
+	keyTable, signingTable    string
+	vaultPath, layout, active string
+	dryRun, detailed, wait    bool
+}
+
+// Adopt returns the command "adopt".
+func Adopt(p *console.Program) *cobra.Command {
+	var (
+		f      adoptFlags
+		ignore *rotate.Ignore
+	)
+	cmd := &cobra.Command{
+		Use:   "adopt {--domain D... | --all} {--key-file F --selector S | --from-...}",
+		Short: "Take keys that are in use, and their records, under management",
+		Long: `Take keys that are in use, and their records, under management.
+
+A domain that signs today continues with the same key. dkimbot puts the key into the
+keystore, makes a key for the domain's other selector, and gives the adopted key to the
+signers. The policy must name the key's selector as one of its two. DNS must show the key's
+record alone, on every server, and the signers must say that they use the key. A refusal
+changes nothing.
+
+From then on key and record belong to dkimbot. They are replaced after the next rotation,
+like any other.
+
+Where the keys are:
+
+  --key-file F --selector S          in a PEM file, or - for standard input; both may be
+                                     repeated, in pairs, to adopt both selectors
+  --from-opendkim K --signing-table T  in an OpenDKIM's tables and key files
+  --from-vault PATH --layout L       where rspamd or KumoMTA keep them, in the Vault of the
+                                     configuration's keystore; PATH is the mount and the path below it
+  --from-keystore                    in dkimbot's own keystore, after its state was lost
+
+To leave a key instead, for example a short one, do not adopt it. Name two other selectors
+in the policy and run 'dkimbot rotate --domain D': it switches without a gap.`,
+		Example: `  dkimbot adopt --domain example.com --selector mail --key-file /etc/dkimkeys/mail.private --dry-run
+  dkimbot adopt --all --from-opendkim /etc/opendkim/key.table --signing-table refile:/etc/opendkim/signing.table
+  dkimbot adopt --domain example.com --from-vault secret/dkim --layout rspamd
+  dkimbot adopt --all --from-keystore           # the state database is lost, the keys are not`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return console.Wrong(cmd, err)
+			}
+			r, domains, err := begin(p, cmd, f.domains, console.Choose)
+			if err != nil {
+				return err
+			}
+			req := rotate.Request{Named: true, Ignore: *ignore}
+			source, err := f.source()
+			if err != nil {
+				return r.refused(err)
+			}
+			if f.dryRun {
+				return r.planAdoption(domains, req, source, f.detailed)
+			}
+			return r.refused(r.adopt(domains, req, source, patienceOf(f.wait)))
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringArrayVar(&f.domains, "domain", nil, "adopt keys of this `domain`; may be repeated")
+	fl.BoolVar(&f.all, "all", false, "adopt keys of all domains of the configuration")
+	fl.StringArrayVar(&f.selectors, "selector", nil,
+		"the `selector` of a --key-file; else adopt only the key of this one; may be repeated")
+	fl.StringArrayVar(&f.files, "key-file", nil, "a private key in PEM, in `FILE` or - for standard input")
+	fl.StringVar(&f.keyTable, "from-opendkim", "",
+		"adopt keys that OpenDKIM's `KEYTABLE` names, as opendkim.conf writes it")
+	fl.StringVar(&f.signingTable, "signing-table", "",
+		"with --from-opendkim: its `SIGNINGTABLE`, as opendkim.conf writes it")
+	fl.StringVar(&f.vaultPath, "from-vault", "", "adopt keys that another system keeps below this `PATH` in Vault")
+	fl.StringVar(&f.layout, "layout", "", "with --from-vault: which one, rspamd or kumomta")
+	fl.BoolVar(&f.keystore, "from-keystore", false,
+		"adopt what dkimbot's own keystore holds, after the state was lost")
+	fl.StringVar(&f.active, "active", "", "the `selector` that signs now, if the signers can't say or differ")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "show the plan and do nothing")
+	fl.BoolVar(&f.detailed, "detailed-exitcode", false, "with --dry-run: exit with 2 when changes are pending")
+	fl.BoolVar(&f.wait, "wait", false, "stay for waits of up to an hour, and retry what may pass by itself")
+	ignore = ignoreRules(cmd)
+	p.JSONFlag(cmd)
+	return cmd
+}
+
+// check finds flags that don't go together.
+func (f *adoptFlags) check() error {
+	sources := 0
+	for _, given := range []bool{len(f.files) > 0, f.keyTable != "", f.vaultPath != "", f.keystore} {
+		if given {
+			sources++
+		}
+	}
+	stdin := 0
+	for _, file := range f.files {
+		if file == "-" {
+			stdin++
+		}
+	}
+	switch {
+	case f.all == (len(f.domains) > 0):
+		return errors.New("adopt needs either --domain or --all")
+	case sources != 1:
+		return errors.New("adopt needs exactly one of --key-file, --from-opendkim, --from-vault and --from-keystore")
+	case len(f.files) > 0 && (f.all || len(f.domains) > 1):
+		return errors.New("--key-file holds a key of one --domain")
+	case len(f.files) > 0 && len(f.files) != len(f.selectors):
+		return errors.New("each --key-file needs its --selector")
+	case stdin > 1:
+		return errors.New("standard input holds one key: one --key-file may be -")
+	case (f.keyTable != "") != (f.signingTable != ""):
+		return errors.New("--from-opendkim and --signing-table need each other: " +
+			"the one has the keys, the other says which one signs")
+	case (f.vaultPath != "") != (f.layout != ""):
+		return errors.New("--from-vault and --layout need each other")
+	case f.layout != "" && f.layout != string(vault.Rspamd) && f.layout != string(vault.KumoMTA):
+		return errors.New("--layout " + f.layout + " is unknown: use rspamd or kumomta")
+	case f.detailed && !f.dryRun:
+		return errors.New("--detailed-exitcode tells whether a plan has steps: it needs --dry-run")
+	}
+	return f.checkSelectors()
+}
+
+// checkSelectors brings selectors into their normal form.
+func (f *adoptFlags) checkSelectors() (err error) {
+	for i, s := range f.selectors {
+		if f.selectors[i], err = dkim.ParseSelector(s); err != nil {
+			return fmt.Errorf("--selector: %w", err)
+		}
+	}
+	if f.active != "" {
+		if f.active, err = dkim.ParseSelector(f.active); err != nil {
+			return fmt.Errorf("--active: %w", err)
+		}
+	}
+	return nil
+}
+
+// source opens what the flags name.
+func (f *adoptFlags) source() (keyimport.Source, error) {
+	s := keyimport.Source{Keystore: f.keystore, Active: f.active}
+	switch {
+	case len(f.files) > 0:
+		for i, path := range f.files {
+			s.Files = append(s.Files, keyimport.File{Selector: f.selectors[i], Path: path, In: os.Stdin})
+		}
+		return s, nil
+	case f.keyTable != "":
+		tables, err := opendkim.ReadExisting(f.keyTable, f.signingTable)
+		if err != nil {
+			return s, err
+		}
+		s.OpenDKIM = &tables
+	case f.vaultPath != "":
+		s.Vault = &keyimport.Layout{Path: f.vaultPath, Kind: vault.Layout(f.layout)}
+	}
+	s.Selectors = f.selectors
+	return s, nil
+}
+
+// adopt takes keys of the domains under management.
+func (r run) adopt(domains []rotate.Domain, req rotate.Request, source keyimport.Source,
+	patience engine.Patience) error {
+	s, err := r.Open(r.cmd, r.cfg)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	var results []engine.Result
+	s.Progress.Expect(domains)
+	err = s.Adopt(r.cmd.Context(), domains, req, source, patience, s.Progress.Waiting, s.Into(&results, show.Text.Result))
+	s.Progress.Stop()
+	if err != nil {
+		return err
+	}
+	return r.end(s, results, domains, console.Others{})
+}
+
+// planAdoption shows what adopt would do.
+func (r run) planAdoption(domains []rotate.Domain, req rotate.Request, source keyimport.Source, detailed bool) error {
+	ctx := r.cmd.Context()
+	a, err := app.OpenReadOnly(ctx, r.cfg, time.Time{})
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	plans, err := a.PlanAdoption(ctx, domains, req, source)
+	if ctx.Err() != nil {
+		return r.Unchanged()
+	}
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	about := planfile.Context{Created: now, For: now, ConfigSHA256: r.cfg.Digest(), Lineage: a.Lineage, Key: a.PlanKey}
+	shown := inspect.Planning{Program: r.Program, Form: r.PlanForm()}
+	if err := shown.Print(planfile.New(about, plans), plans); err != nil {
+		return err
+	}
+	return inspect.PlanExit(plans, console.Others{}, detailed)
+}

@@ -1,0 +1,166 @@
+// Package act has the commands that change something, each in a file. A dry run of one is a
+// plan, which package inspect shows.
+package act
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
+	"github.com/dkimbot/dkimbot/cmd/internal/cli/inspect"
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/scheduler"
+)
+
+// The longest waits that a run stays for.
+const (
+	shortWait = time.Minute // without --wait
+	longWait  = time.Hour   // with --wait
+)
+
+// patienceOf returns how long a run stays for what has to be waited for.
+func patienceOf(wait bool) engine.Patience {
+	if wait {
+		return engine.Patience{Most: longWait, Retry: true}
+	}
+	return engine.Patience{Most: shortWait}
+}
+
+// run is a command at work on the domains of a configuration.
+type run struct {
+	*console.Program
+	cmd *cobra.Command
+	cfg *config.Config
+}
+
+// begin loads the configuration and the domains of it that a command is to work on.
+func begin(p *console.Program, cmd *cobra.Command, names []string,
+	choose console.Chooser) (run, []rotate.Domain, error) {
+	cfg, domains, err := p.LoadFor(cmd, names, choose)
+	return run{p, cmd, cfg}, domains, err
+}
+
+// refused tells those whom the configuration names of an error that ended the command before
+// it took a domain in hand, and returns it.
+func (r run) refused(err error) error { return r.NotifyRefusal(r.cmd, r.cfg, err) }
+
+// instruct tells the domains that choose finds what a person wants done, and carries it out.
+func instruct(p *console.Program, cmd *cobra.Command, choose console.Chooser, names []string,
+	req rotate.Request, dryRun, wait bool) error {
+	r, domains, err := begin(p, cmd, names, choose)
+	if err != nil {
+		return err
+	}
+	if dryRun {
+		return inspect.Planning{Program: p, Form: p.PlanForm(), Request: req}.Show(cmd.Context(), r.cfg, domains)
+	}
+	return r.refused(r.settle(domains, req, false, patienceOf(wait)))
+}
+
+// settle works on the domains until nothing is to be done now, and shows what became of them.
+func (r run) settle(domains []rotate.Domain, req rotate.Request, due bool, patience engine.Patience) error {
+	s, err := r.Open(r.cmd, r.cfg)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	ctx := r.cmd.Context()
+	if due {
+		if domains, err = scheduler.TakePending(ctx, s.Work, s.Engine.Clock.Now(), domains, req); err != nil {
+			return err
+		}
+	}
+	beside, err := console.FindOthers(ctx, s.App, due, domains)
+	if err != nil {
+		return err
+	}
+	var results []engine.Result
+	s.Progress.Expect(domains)
+	s.Engine.SettleAll(ctx, tasks(domains, req), patience, s.Progress.Waiting, s.Into(&results, show.Text.Result))
+	s.Progress.Stop()
+	err = r.end(s, results, domains, beside)
+	if due && err == nil {
+		s.Notifier.Beat()
+	}
+	return err
+}
+
+// tasks ask the same of each of the domains.
+func tasks(domains []rotate.Domain, req rotate.Request) (out []engine.Task) {
+	for _, d := range domains {
+		out = append(out, engine.Task{Domain: d, Request: req})
+	}
+	return out
+}
+
+// end ends a session in which results were told as they came.
+func (r run) end(s console.Session, results []engine.Result, domains []rotate.Domain, beside console.Others) error {
+	if r.JSON {
+		inOrder(results, domains)
+		if err := report.JSON(r.Out, report.NewRotate(results, beside.Waiting, beside.Unlisted)); err != nil {
+			return err
+		}
+	} else {
+		r.closingWords(results, beside)
+	}
+	s.Notifier.Well()
+	if r.cmd.Context().Err() != nil {
+		return r.interrupted(results, r.afterReport(results))
+	}
+	return exit(results, beside)
+}
+
+// inOrder puts results in the order of the domains: they come as they are ready.
+func inOrder(results []engine.Result, domains []rotate.Domain) {
+	at := make(map[string]int, len(domains))
+	for i, d := range domains {
+		at[d.Name] = i
+	}
+	slices.SortFunc(results, func(a, b engine.Result) int { return at[a.Domain] - at[b.Domain] })
+}
+
+// closingWords say what a person may wonder about after the results.
+func (r run) closingWords(results []engine.Result, beside console.Others) {
+	t := r.Text()
+	beside.Retries(t)
+	waiting := slices.ContainsFunc(results,
+		func(r engine.Result) bool { return r.Err == nil && r.State.Phase != rotate.Ready })
+	switch {
+	case len(results) == 0 && len(beside.Waiting) > 0:
+		fmt.Fprintf(r.Out, "Nothing else is due. To try again at once, name the domain: 'dkimbot rotate --domain %s'.\n",
+			beside.Waiting[0].Domain)
+	case len(results) == 0:
+		fmt.Fprintln(r.Out, "Nothing is due.")
+	case heldBack(results) != "":
+		fmt.Fprintf(r.Out, "Held back: %s. 'dkimbot rotate --due' and the daemon continue when the wait ends.\n",
+			heldBack(results))
+	case waiting:
+		fmt.Fprintln(r.Out, "Waiting, see above. "+
+			"'dkimbot rotate --due' and the daemon continue when the wait ends.")
+	}
+	t.Warnings(show.UnlistedWarnings(beside.Unlisted))
+	t.Ended(results)
+}
+
+// exit tells by the exit code what became of the domains. It counts in what failed before and
+// waits for its next try: as long as a domain fails, every run for all domains ends with the same code.
+func exit(results []engine.Result, beside console.Others) error {
+	failed, refused := beside.Failing()
+	for _, r := range results {
+		if r.Err != nil {
+			failed++
+			if fault.KindOf(r.Err) == fault.Refused {
+				refused++
+			}
+		}
+	}
+	return console.Ended(max(len(results), beside.All), failed, refused)
+}

@@ -1,0 +1,85 @@
+package console
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// Progress tells on standard error what happens while it happens. Its functions are
+// nil where it is not shown.
+type Progress struct {
+	step    func(rotate.Event)
+	Waiting func(domain string, next rotate.Next)
+	live    *statusLine // nil where there is no line to keep
+}
+
+// Expect says which domains the work is for.
+func (t Progress) Expect(domains []rotate.Domain) { t.live.expect(domains) }
+
+// Stop says that all is over.
+func (t Progress) Stop() { t.live.stop() }
+
+// over says that nothing more is done for a domain.
+func (t Progress) over(domain string) { t.live.over(domain) }
+
+// newProgress returns one that logs where a flag asks for a log, tells progress on a
+// terminal, and else is silent, so that cron sends no mail. Stop it before the last words.
+func (p *Program) newProgress(cmd *cobra.Command) Progress {
+	if cmd.Flags().Changed("log-format") || cmd.Flags().Changed("log-level") {
+		log, err := p.Log()
+		if err == nil {
+			return Progress{step: LogStep(log), Waiting: logWait(log)}
+		}
+	}
+	switch {
+	case !p.ErrTTY:
+		return Progress{}
+	case p.Env("TERM") == "dumb":
+		return p.plainProgress()
+	}
+	return p.liveProgress(cmd.Context())
+}
+
+// plainProgress tells each step and wait on a line of its own.
+func (p *Program) plainProgress() Progress {
+	var mu sync.Mutex
+	return Progress{
+		step: func(e rotate.Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			p.ErrText().Finished(e)
+		},
+		Waiting: func(domain string, next rotate.Next) {
+			mu.Lock()
+			defer mu.Unlock()
+			p.ErrText().Waiting(domain, next)
+		},
+	}
+}
+
+// liveProgress tells each step that has ended on a line of its own, and below them
+// what is done now. All that the program writes to the terminal goes above that.
+func (p *Program) liveProgress(ctx context.Context) Progress {
+	l := startStatusLine(ctx, p.terminal, p.Columns)
+	p.Err = l.above(p.Err)
+	if p.OutTTY {
+		p.Out = l.above(p.Out)
+	}
+	steps := p.ErrText()
+	return Progress{
+		step: func(e rotate.Event) {
+			l.change(func(p *show.Progress) { p.Step(e, time.Now()) })
+			steps.Finished(e)
+		},
+		Waiting: func(domain string, next rotate.Next) {
+			l.change(func(p *show.Progress) { p.Waiting(domain, next) })
+		},
+		live: l,
+	}
+}

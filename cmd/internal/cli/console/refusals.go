@@ -1,0 +1,33 @@
+package console
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/app"
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
+)
+
+// NotifyRefusal tells those whom the configuration names when err ended a command before it
+// took any domain in hand, and returns err. A dry run is no attempt at anything.
+func (p *Program) NotifyRefusal(cmd *cobra.Command, cfg *config.Config, err error) error {
+	var (
+		code  Exit
+		usage *UsageError
+	)
+	if err == nil || errors.As(err, &code) || errors.As(err, &usage) || cmd.Context().Err() != nil {
+		return err
+	}
+	if dry := cmd.Flags().Lookup("dry-run"); dry == nil || dry.Value.String() != "true" {
+		p.NotifyRefusals(cmd, cfg, map[string]error{"": err})
+	}
+	return err
+}
+
+// NotifyRefusals tells them of domains, by name, that the command refused without taking them in hand.
+func (p *Program) NotifyRefusals(cmd *cobra.Command, cfg *config.Config, errs map[string]error) {
+	if log, err := p.Log(); err == nil {
+		app.Tell(cfg, log, cmd.Name(), errs)
+	}
+}

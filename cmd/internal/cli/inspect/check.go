@@ -1,0 +1,150 @@
+package inspect
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/app"
+	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
+	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+)
+
+// Check returns the command "check".
+func Check(p *console.Program) *cobra.Command {
+	var domains []string
+	form := console.FormText
+	cmd := &cobra.Command{
+		Use:   "check [--domain D...]",
+		Short: "Ask every part for what the next rotation needs; change nothing",
+		Long: `Ask every part for what the next rotation needs; change nothing.
+
+Asks the state, the keystore, the DNS accounts, the name servers, the signers, the hooks
+and the receivers of notices for the rights, files, programs and answers that a rotation
+needs, and prints one line for each. Nothing is written, published, switched or told.
+Run it as the user that runs dkimbot: rights are asked for as that user.
+
+DNS accounts and Vault are asked for changes that have no effect, such as to
+remove a record that is not there: they look at the rights first. This does not prove
+that a name server can write its zone, that a command works, or that OpenDKIM loads
+what will be written; a switch proves these by itself.
+
+Before the first key of a domain, 'dkimbot rotate' and the daemon ask the same of the
+keystore, the DNS account and the signers. 'dkimbot plan' asks those that its steps concern,
+but not for the right to write files.
+
+A part that does not answer within half a minute is told as such and holds up no other.
+
+Exits with 0 when all is as needed, 3 when everything that is wrong is refused for safety,
+4 when some domains are not affected, and otherwise 1.`,
+		Example: `  dkimbot check
+  dkimbot check --domain example.com --json`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var err error
+			if form, err = p.Form(cmd, form, console.PlanForms); err != nil {
+				return err
+			}
+			if form == console.FormMarkdown {
+				return console.Wrong(cmd, errors.New("--format markdown is for plans: use text or json"))
+			}
+			cfg, chosen, err := p.LoadFor(cmd, domains, console.Choose)
+			if err != nil {
+				return err
+			}
+			log, err := p.Log()
+			if err != nil {
+				return err
+			}
+			answers, err := app.Check(cmd.Context(), cfg, chosen, log)
+			if err != nil {
+				return p.Unchanged()
+			}
+			var names []string
+			for _, d := range chosen {
+				names = append(names, d.Name)
+			}
+			if doc := report.NewCheck(answers); form == console.FormJSON {
+				err = report.JSON(p.Out, doc)
+			} else {
+				showCheck(p.Text(), doc)
+			}
+			failed, refused := report.CheckedDomains(answers, names)
+			if code := console.Outcome(len(names), failed, refused); err == nil && code != console.ExitDone {
+				return console.Exit(code)
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringArrayVar(&domains, "domain", nil, "only for this `domain`; may be repeated")
+	cmd.Flags().StringVar(&form, "format", console.FormText, "print it as `FORM`: text or json")
+	p.JSONFlag(cmd)
+	return cmd
+}
+
+// fewNamed is how many domains a line of a check names; more are counted.
+const fewNamed = 3
+
+// alikeChecks puts together what fails for many domains with one code; the first one's words stand for all.
+func alikeChecks(all []report.Check) (out []report.Check) {
+	type key struct {
+		part, name, what string
+		code             codes.Code
+	}
+	of := func(c report.Check) key {
+		if c.Problem == nil || c.Problem.Code == "" || len(c.Domains) == 0 {
+			return key{}
+		}
+		return key{c.Part, c.Name, c.What, c.Problem.Code}
+	}
+	times, at := map[key]int{}, map[key]int{}
+	for _, c := range all {
+		times[of(c)]++
+	}
+	for _, c := range all {
+		k := of(c)
+		i, known := at[k]
+		if k == (key{}) || times[k] <= fewNamed || !known {
+			i, out = len(out), append(out, c)
+			at[k] = i
+			continue
+		}
+		out[i].Domains = append(slices.Clip(out[i].Domains), c.Domains...)
+	}
+	return out
+}
+
+// showCheck writes what a preflight found: one line for each thing that was asked, and below it what to do.
+func showCheck(t show.Text, doc report.CheckDocument) {
+	w := t.W
+	for _, c := range alikeChecks(doc.Checks) {
+		label := fmt.Sprintf("%-7s", c.Result)
+		if c.Problem != nil {
+			label = t.Strong(label)
+		}
+		line := fmt.Sprintf("%s %s: %s", c.Part, c.Name, c.What)
+		switch n := len(c.Domains); {
+		case n > fewNamed:
+			line += fmt.Sprintf(" (%d domains)", n)
+		case n > 0:
+			line += " (" + strings.Join(c.Domains, ", ") + ")"
+		}
+		if c.Problem != nil {
+			line += ": " + c.Problem.Message
+		}
+		fmt.Fprintln(w, label, show.Visible(line))
+		if c.Problem != nil && c.Problem.Hint != "" {
+			fmt.Fprintln(w, "        hint:", show.Visible(c.Problem.Hint))
+		}
+	}
+	if doc.Ready {
+		fmt.Fprintln(w, "Everything that was asked is as the next rotation needs it.")
+		return
+	}
+	fmt.Fprintf(w, "%s would keep the next rotation, or a notice of it, from succeeding.\n",
+		report.Count(doc.Summary.Failed+doc.Summary.Refused, "problem"))
+}
