@@ -23,6 +23,15 @@ type verdict struct {
 	Selector string `json:"selector"` // s=
 }
 
+// checker verifies messages. It is safe for concurrent use.
+type checker interface {
+	Name() string
+	verify(path string) verdict
+}
+
+// Name returns what people call it.
+func (v *verifier) Name() string { return v.name }
+
 // verifier is a program that verifies one message after the other, for as long as
 // its standard input is open. It looks keys up at one name server.
 type verifier struct {

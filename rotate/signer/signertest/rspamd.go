@@ -26,6 +26,8 @@ type Rspamd struct {
 	KeyDir string // of rspamd's user
 	Log    string // path
 	Milter string // its proxy's socket, as Postfix writes it
+	// Nameserver is where it looks keys up to verify mail, HOST:PORT; when empty, nowhere. Set it before Start.
+	Nameserver string
 
 	workers [2]string // addresses; each reads its maps by itself
 	next    atomic.Int32
@@ -40,7 +42,7 @@ options {
   history_file = "%[1]s/run/history"; stats_file = "%[1]s/run/stats"; hs_cache_dir = "%[1]s/run/"; tempdir = "%[1]s/run";
   url_tld = "%[1]s/tld"; explicit_modules = ["settings"];
   map_watch_interval = 5min; map_file_watch_multiplier = 0.1; # as Debian has it
-  dns { nameserver = ["127.0.0.1:1"]; timeout = 10ms; retransmits = 0; }
+  dns { %[5]s }
 }
 lua = "%[1]s/start.lua";
 lang_detection { languages = "%[1]s/run"; } # loading them takes most of the start
@@ -93,8 +95,12 @@ func (d *Rspamd) Path(name string) string { return filepath.Join(d.Dir, name) }
 func (d *Rspamd) Start(t testing.TB, more string) {
 	t.Helper()
 	conf := d.Path("rspamd.conf")
+	resolver := `nameserver = ["127.0.0.1:1"]; timeout = 10ms; retransmits = 0;`
+	if d.Nameserver != "" {
+		resolver = fmt.Sprintf("nameserver = [%q]; timeout = 5s; retransmits = 3;", d.Nameserver)
+	}
 	must(t, os.WriteFile(conf, []byte(fmt.Sprintf(rspamdConf, d.Dir, d.workers[0], d.workers[1],
-		strings.TrimPrefix(d.Milter, "inet:"))+more), 0o644))
+		strings.TrimPrefix(d.Milter, "inet:"), resolver)+more), 0o644))
 	d.cmd = exec.Command("rspamd", "-f", "-u", "_rspamd", "-g", "_rspamd", "-c", conf)
 	said := new(strings.Builder)
 	d.cmd.Stderr = said
@@ -154,17 +160,7 @@ func (d *Rspamd) Mail(t testing.TB, domain string) (a Answer, arc []string) {
 	message := "From: someone@" + domain + "\r\nTo: someone@example.net\r\nSubject: test\r\nDate: " +
 		time.Now().Format(time.RFC1123Z) + "\r\nMessage-ID: <1@" + domain + ">\r\n\r\nHello.\r\n"
 	worker := d.workers[int(d.next.Add(1))%len(d.workers)]
-	ask, err := http.NewRequest("POST", "http://"+worker+"/checkv2", strings.NewReader(message))
-	must(t, err)
-	for name, value := range map[string]string{"From": "someone@" + domain, "Rcpt": "someone@example.net", "IP": "127.0.0.1"} {
-		ask.Header.Set(name, value)
-	}
-	ask.Close = true
-	answer, err := http.DefaultClient.Do(ask)
-	must(t, err)
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	must(t, err)
+	body := d.ask(t, worker, message, "someone@"+domain, "127.0.0.1")
 	var said struct {
 		Signature json.RawMessage `json:"dkim-signature"`
 		Milter    struct {
@@ -178,6 +174,23 @@ func (d *Rspamd) Mail(t testing.TB, domain string) (a Answer, arc []string) {
 		a.Signatures = append(a.Signatures, Signatures("DKIM-Signature: "+value+"\r\n"+message)...)
 	}
 	return a, texts(said.Milter.Add["ARC-Message-Signature"])
+}
+
+// ask gives a worker a message that comes from an address, and returns its answer.
+func (d *Rspamd) ask(t testing.TB, worker, message, from, ip string) []byte {
+	t.Helper()
+	ask, err := http.NewRequest("POST", "http://"+worker+"/checkv2", strings.NewReader(message))
+	must(t, err)
+	for name, value := range map[string]string{"From": from, "Rcpt": "someone@example.net", "IP": ip} {
+		ask.Header.Set(name, value)
+	}
+	ask.Close = true
+	answer, err := http.DefaultClient.Do(ask)
+	must(t, err)
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	must(t, err)
+	return body
 }
 
 // texts returns the texts that stand somewhere in a value of JSON.

@@ -1,0 +1,108 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
+)
+
+// matrixSigner is a real program that signs mail of one domain.
+type matrixSigner struct {
+	name    string
+	section string // in the configuration, without its name and lag
+	policy  string // "default" when empty
+	mail    func(t testing.TB, domain string) signertest.Answer
+
+	sabotage string // what is wrong after ruin, for people
+	// ruin makes one thing wrong, and returns a text of the configuration and what stands in its place from then on.
+	ruin func(t testing.TB) (old, ruined string)
+}
+
+func (s *matrixSigner) domain() string { return s.name + ".test" }
+
+// matrixSigners starts all signers. A signer more is a function, and a line here.
+func matrixSigners(t *testing.T) []*matrixSigner {
+	var all []*matrixSigner
+	for _, start := range []func(*testing.T) *matrixSigner{opendkimRow, eximRow, eximSmallRow, rspamdMapsRow,
+		rspamdRedisRow} {
+		all = append(all, start(t))
+	}
+	return all
+}
+
+func opendkimRow(t *testing.T) *matrixSigner {
+	d := signertest.StartOpenDKIM(t)
+	reload := fmt.Sprintf(`reload: ["%s"]`, strings.Join(d.Reload(), `", "`))
+	return &matrixSigner{
+		name: "opendkim",
+		section: fmt.Sprintf("driver: opendkim, key_dir: %s, key_table: %s, signing_table: refile:%s, %s", d.KeyDir,
+			d.KeyTable, d.SigningTable, reload),
+		mail:     d.Mail,
+		sabotage: "OpenDKIM is not told to read its tables again",
+		ruin:     func(testing.TB) (string, string) { return reload, `reload: ["true"]` },
+	}
+}
+
+func eximRow(t *testing.T) *matrixSigner { return exim(t, "exim", "default") }
+
+func eximSmallRow(t *testing.T) *matrixSigner { return exim(t, "exim-ed25519", "ed25519") }
+
+func exim(t *testing.T, name, policy string) *matrixSigner {
+	e := signertest.StartExim(t)
+	return &matrixSigner{
+		name: name, policy: policy,
+		section:  fmt.Sprintf("driver: exim, key_dir: %s, table: %s", e.KeyDir, e.Table),
+		mail:     e.Mail,
+		sabotage: "another lookup file is written than Exim reads",
+		ruin:     func(t testing.TB) (string, string) { return elsewhere(t, "table: ", e.Table) },
+	}
+}
+
+func rspamdMapsRow(t *testing.T) *matrixSigner {
+	d := signertest.NewRspamd(t)
+	selectors := d.Path("selectors.map")
+	must(t, os.WriteFile(selectors, nil, 0o644))
+	d.Start(t, "dkim_signing { "+signertest.RspamdSigning(d.KeyDir, selectors)+" }\n")
+	return &matrixSigner{
+		name:     "rspamd-maps",
+		section:  fmt.Sprintf("driver: rspamd, source: maps, key_dir: %s, selector_map: %s", d.KeyDir, selectors),
+		mail:     rspamdMail(d),
+		sabotage: "another map is written than rspamd reads",
+		ruin:     func(t testing.TB) (string, string) { return elsewhere(t, "selector_map: ", selectors) },
+	}
+}
+
+func rspamdRedisRow(t *testing.T) *matrixSigner {
+	r := signertest.StartRedis(t, nil)
+	d := signertest.NewRspamd(t)
+	d.Start(t, fmt.Sprintf("redis { servers = %q; }\ndkim_signing { use_esld = false; try_fallback = true; use_redis = true; "+
+		"key_prefix = DKIM_PRIV_KEYS; selector_prefix = DKIM_SELECTORS; }\n", r.Address))
+	return &matrixSigner{
+		name:     "rspamd-redis",
+		section:  fmt.Sprintf("driver: rspamd, source: redis, redis: %q, preset: mailcow", r.Address),
+		mail:     rspamdMail(d),
+		sabotage: "the field of the selector is missing in Redis",
+		ruin: func(t testing.TB) (string, string) {
+			r.Do(t, "hdel", "DKIM_SELECTORS", "rspamd-redis.test")
+			return "preset: mailcow", "key_prefix: DKIM_PRIV_KEYS, selector_prefix: OTHERS"
+		},
+	}
+}
+
+func rspamdMail(d *signertest.Rspamd) func(testing.TB, string) signertest.Answer {
+	return func(t testing.TB, domain string) signertest.Answer {
+		a, _ := d.Mail(t, domain)
+		return a
+	}
+}
+
+// elsewhere copies a file, and returns its setting in the configuration and that of the copy.
+func elsewhere(t testing.TB, key, path string) (old, ruined string) {
+	text, err := os.ReadFile(path)
+	must(t, err)
+	must(t, os.WriteFile(path+".other", text, 0o644))
+	return key + path, key + path + ".other"
+}
