@@ -91,6 +91,8 @@ const (
 	ForeignKeyFile    Code = "foreign-key-file"    // another file stands in the place of a key file
 	KeyInUse          Code = "key-in-use"          // the signer still signs with the key that is to be removed
 	UnprovenAlgorithm Code = "unproven-algorithm"  // an Ed25519 key needs milter, so that the switch can be proved
+	AgentSilent       Code = "agent-silent"        // an agent has not reported lately, or not since it was asked
+	AgentDocument     Code = "agent-document"      // what coordinator or agent wrote can't be used
 )
 
 // Errors of the preflight.

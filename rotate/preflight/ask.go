@@ -25,6 +25,7 @@ type Answer struct {
 	Domains    []string // that it is about; nil for all
 	Unasked    bool     // what it needs is missing, and told already
 	Err        error    // nil: as it should be
+	Found      string   // what it is like then, for people; "" when there is nothing to say
 }
 
 // Limits bound the asking.
@@ -53,6 +54,7 @@ func Ask(ctx context.Context, parts []Part, limits Limits) []Answer {
 // ask asks a part: each question as soon as the one that it needs has its answer.
 func (p Part) ask(ctx context.Context, slots chan struct{}, each time.Duration) []Answer {
 	errs, done := make([]error, len(p.Questions)), make([]chan struct{}, len(p.Questions))
+	found := make([]string, len(p.Questions))
 	for i := range done {
 		done[i] = make(chan struct{})
 	}
@@ -73,13 +75,16 @@ func (p Part) ask(ctx context.Context, slots chan struct{}, each time.Duration) 
 				return
 			}
 			defer func() { <-slots }()
-			errs[i] = p.answer(ctx, q, each)
+			if errs[i] = p.answer(ctx, q, each); errs[i] == nil && q.Found != nil {
+				found[i] = q.Found()
+			}
 		}()
 	}
 	var all []Answer
 	for i, q := range p.Questions {
 		<-done[i]
 		for _, a := range p.told(q, errs[i]) {
+			a.Found = found[i]
 			if a.Err != nil && slices.ContainsFunc(all, a.repeats) {
 				a.Unasked, a.Err = true, nil
 			}

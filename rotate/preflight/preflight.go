@@ -31,6 +31,8 @@ type Question struct {
 	// Ask returns nil when all is as a rotation needs it, else a fault. It changes nothing. Where it fails
 	// for some of the domains only, the error is a Failed, or has its method.
 	Ask func(context.Context) error
+	// Found says, where Ask found nothing wrong, what it found, for people; nil when there is nothing to say.
+	Found func() string
 }
 
 // Checker is implemented by providers, keystores and signers that can be asked beforehand.

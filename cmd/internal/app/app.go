@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/notify"
 	"github.com/dkimbot/dkimbot/cmd/internal/serve"
+	"github.com/dkimbot/dkimbot/keystore/vault"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -42,6 +43,7 @@ type App struct {
 	Notifier *notify.Notifier
 
 	keyless func(error)    // WithoutKeystore
+	vault   *vault.Store   // agents' documents are there; nil as long as none are asked for
 	metrics *serve.Metrics // WithMetrics
 	log     *slog.Logger
 	closers []func() error
@@ -106,6 +108,9 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 	if parts.Signers, err = newSigners(cfg); err != nil {
 		return nil, err
 	}
+	for _, s := range parts.Signers {
+		a.onBoard(ctx, s, keys)
+	}
 	self, err := thisProcess()
 	if err != nil {
 		return nil, err
@@ -161,6 +166,7 @@ func OpenReadOnly(ctx context.Context, cfg *config.Config, at time.Time) (_ *App
 		return nil, err
 	}
 	for name, s := range signers {
+		a.onBoard(ctx, s, keys)
 		a.Planner.Signers[name] = s
 	}
 	a.Planner.Accounts = newAccounts(ctx, cfg)

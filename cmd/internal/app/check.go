@@ -30,7 +30,7 @@ func Check(ctx context.Context, cfg *config.Config, domains []rotate.Domain,
 	dns, subjects := a.checkDNS(ctx, domains)
 	parts := []preflight.Part{a.checkState(), a.checkKeystore(ctx, subjects)}
 	parts = append(parts, a.checkProviders(ctx, domains, subjects)...)
-	parts = append(parts, a.checkSigners(domains, subjects)...)
+	parts = append(parts, a.checkSigners(ctx, domains, subjects)...)
 	parts = slices.Concat(parts, notifyConfig(cfg, "", log).Check(), serve.Check(cfg.Serve.Listen))
 	answers := preflight.Ask(ctx, parts, preflight.Usual)
 	at := slices.IndexFunc(answers, func(a preflight.Answer) bool { return a.Kind == "signer" })
@@ -103,7 +103,8 @@ func (a *App) checkProviders(ctx context.Context, domains []rotate.Domain,
 	return parts
 }
 
-func (a *App) checkSigners(domains []rotate.Domain, of []preflight.Subject) (parts []preflight.Part) {
+func (a *App) checkSigners(ctx context.Context, domains []rotate.Domain,
+	of []preflight.Subject) (parts []preflight.Part) {
 	using := byName(domains, func(d rotate.Domain) []string { return d.Signers })
 	if len(domains) == len(a.Config.Domains) {
 		withUnused(using, a.Config.Signers)
@@ -114,6 +115,7 @@ func (a *App) checkSigners(domains []rotate.Domain, of []preflight.Subject) (par
 			parts = append(parts, asked("signer", name, closed{err}, only(of, using[name])))
 			continue
 		}
+		a.onBoard(ctx, s, nil)
 		parts = append(parts, asked("signer", name, s, only(of, using[name])))
 	}
 	return parts

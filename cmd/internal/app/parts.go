@@ -36,7 +36,7 @@ func (a *App) openKeysReadOnly(ctx context.Context, states state.Lister) (rotate
 	if err != nil {
 		return nil, err
 	}
-	a.closers = append(a.closers, store.Close)
+	a.closers, a.vault = append(a.closers, store.Close), store
 	return store, nil
 }
 

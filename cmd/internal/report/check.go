@@ -20,6 +20,7 @@ type Check struct {
 	What    string   `json:"what"`
 	Domains []string `json:"domains,omitempty"` // all when there are none
 	Result  string   `json:"result"`            // "ok", "failed", "refused" or "skipped"
+	Found   string   `json:"found,omitempty"` // what it is like, for people
 	Problem *Problem `json:"problem,omitempty"`
 }
 
@@ -35,7 +36,7 @@ type CheckSummary struct {
 func NewCheck(answers []preflight.Answer) CheckDocument {
 	doc := CheckDocument{FormatVersion: FormatVersion, Checks: []Check{}}
 	for _, a := range merged(answers) {
-		c := Check{Part: a.Kind, Name: a.Name, What: a.What, Domains: a.Domains, Problem: NewProblem(a.Err)}
+		c := Check{Part: a.Kind, Name: a.Name, What: a.What, Domains: a.Domains, Found: a.Found, Problem: NewProblem(a.Err)}
 		switch {
 		case a.Unasked:
 			c.Result = "skipped"

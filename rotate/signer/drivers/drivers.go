@@ -3,6 +3,7 @@ package drivers
 
 import (
 	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/agent"
 	"github.com/dkimbot/dkimbot/rotate/signer/exec"
 	"github.com/dkimbot/dkimbot/rotate/signer/exim"
 	"github.com/dkimbot/dkimbot/rotate/signer/opendkim"
@@ -11,5 +12,6 @@ import (
 
 // All returns empty settings of each driver.
 func All() []signer.Settings {
-	return []signer.Settings{opendkim.Defaults(), exec.Defaults(), exim.Defaults(), rspamd.Defaults()}
+	return []signer.Settings{opendkim.Defaults(), exec.Defaults(), exim.Defaults(), rspamd.Defaults(),
+		agent.Defaults()}
 }

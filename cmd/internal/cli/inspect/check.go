@@ -135,6 +135,8 @@ func showCheck(t show.Text, doc report.CheckDocument) {
 		}
 		if c.Problem != nil {
 			line += ": " + c.Problem.Message
+		} else if c.Found != "" {
+			line += ": " + c.Found
 		}
 		fmt.Fprintln(w, label, show.Visible(line))
 		if c.Problem != nil && c.Problem.Hint != "" {

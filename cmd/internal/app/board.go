@@ -1,0 +1,42 @@
+package app
+
+import (
+	"context"
+
+	"github.com/dkimbot/dkimbot/keystore/vault"
+	"github.com/dkimbot/dkimbot/rotate/signer/agent"
+)
+
+// Board is Vault as a board for agents' documents.
+type Board struct{ *vault.Store }
+
+// Read implements agent.Board.
+func (b Board) Read(ctx context.Context, path string) (agent.Page, error) {
+	p, err := b.ReadPage(ctx, path)
+	return agent.Page(p), err
+}
+
+// Write implements agent.Board.
+func (b Board) Write(ctx context.Context, path string, text []byte, after int) (int, error) {
+	return b.WritePage(ctx, path, text, after)
+}
+
+// onBoard gives a signer that talks to an agent the board for that: the keystore's own login where it is
+// open. Without a Vault that can be opened the signer says so itself.
+func (a *App) onBoard(ctx context.Context, signer, keys any) {
+	s, ok := signer.(interface{ Through(agent.Board) })
+	if !ok || a.Config.Keystore.Vault == nil {
+		return
+	}
+	if store, ok := keys.(*vault.Store); ok {
+		a.vault = store
+	}
+	if a.vault == nil {
+		store, err := openVault(ctx, a.Config.Keystore.Vault)
+		if err != nil {
+			return
+		}
+		a.vault, a.closers = store, append(a.closers, store.Close)
+	}
+	s.Through(Board{a.vault})
+}

@@ -1,0 +1,54 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
+)
+
+// mostClockError is how far a host's clock may be off: receivers may refuse signatures from the future, or
+// expired ones.
+const mostClockError = 5 * time.Minute
+
+// Check says what is to be asked before the next switch: that the agent reports, that its clock is right, and that its
+// report tells what each domain is signed with. The agent asks its own host (dkimbot agent --check).
+func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
+	domains := preflight.Domains(of)
+	var last, clock string
+	return []preflight.Question{
+		{What: "last report", Found: func() string { return last }, Ask: func(ctx context.Context) error {
+			v, err := s.look(ctx)
+			if err != nil {
+				return err
+			}
+			last = fmt.Sprintf("%s ago, by dkimbot %s on host %s", v.reported.Age().Round(time.Second), v.report.Version,
+				v.report.Host)
+			if err := v.silent(); err != nil {
+				return v.away("read the last report of agent "+s.cfg.Agent, err)
+			}
+			return nil
+		}},
+		{What: "clock of the host", Needs: "last report", Found: func() string { return clock },
+			Ask: func(ctx context.Context) error {
+				v, err := s.look(ctx)
+				if err != nil {
+					return err
+				}
+				off := v.report.At.Sub(v.reported.Written)
+				clock = fmt.Sprintf("differs from Vault's by %s", off.Abs().Round(time.Second))
+				if off.Abs() > mostClockError {
+					return fault.Lasting("use the clock of host "+v.report.Host, fmt.Errorf("it %s", clock),
+						"let the host keep its time (chrony, systemd-timesyncd): receivers can refuse signatures that are dated wrongly")
+				}
+				return nil
+			}},
+		{What: "what it signs with, as reported", Domains: domains, Needs: "last report",
+			Ask: func(ctx context.Context) error {
+				_, err := s.Active(ctx, domains)
+				return err
+			}},
+	}
+}

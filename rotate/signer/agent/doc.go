@@ -1,0 +1,40 @@
+// Package agent lets dkimbot switch signers on other hosts. There an agent runs ('dkimbot agent', package host): it
+// reads from Vault what is wanted of it, installs that with an adapter of its own host, and reports what it sees in
+// effect. It opens no port. On the coordinator, which is the dkimbot that plans and publishes, an agent is a signer.
+//
+// # Documents
+//
+// They lie beside the keys, in the same KV engine:
+//
+//	<mount>/data/<prefix>-agents/<agent>/wish     written by the coordinator only
+//	<mount>/data/<prefix>-agents/<agent>/report   written by the agent only
+//
+// A wish says for each domain which selector and key id is to sign, and which copies of keys are to be forgotten. It
+// holds no private key (I9): the agent reads that where it is kept, at <prefix>/<domain>/<selector>, and installs it
+// only if it is the key that the wish names. Each wish has a sequence number, which only grows, and each domain in it
+// the number of the wish that changed it last. Documents are written by check-and-set.
+//
+// A report says what the adapter on the agent's host sees in effect, asked after everything was installed, and the
+// number of the wish that was read before. It is never made from the wish.
+//
+// # What it promises
+//
+//   - Activate returns when the agent has reported the key in effect under this wish or a newer one (I10). Until then
+//     the switch is not confirmed; it is asked for again, which changes nothing, and the wish stays where it is.
+//   - Active returns what was reported. An agent that has not reported lately is a signer that does not answer, and so
+//     is one that has not reported since the domain's wish changed: what it signs with may change at any moment. No key
+//     is replaced while a signer does not answer (I1, I2). The error names the agent, and since when it is waited for.
+//   - A wish can wait for days. The agent takes up the newest one when it comes back, and nothing in between. It takes
+//     up none that is older than one it had, as from a Vault that was restored (I7).
+//   - A host that was rebuilt from nothing is given its keys at the agent's first poll. One that came back
+//
+// from a backup,
+//
+//	  too; then the report says what was found, and Active returns that, until the coordinator has asked again: so the
+//	  drain begins again (I10).
+//	- Two hosts that report under one name are a signer that does not answer: one of them could be away unseen.
+//	- What the coordinator did not name is never removed.
+//
+// Ages are told by Vault's clock alone. It may import rotate/codes, rotate/dkim, rotate/fault, rotate/preflight,
+// rotate/settings and package signer.
+package agent

@@ -1,0 +1,14 @@
+// Package host is the agent's side of package agent: it runs beside a signer, takes up what the coordinator wants, and
+// reports what the signer does.
+//
+// One turn: read the wish and the own last report; ask the adapter what is in effect; read the private keys that are
+// wanted and are not in effect, each accepted only if it is the key that the wish names; install them, all at once; ask
+// the adapter again; report. A turn that fails at any point leaves the signer with what it had, and the next one begins
+// from the start (I1, I7).
+//
+// The memory on the host holds the number of the newest wish that was taken up, so that an older one, from a Vault that
+// was restored, is refused; and a name of the host's own, so that two hosts under one name are found out. A host whose
+// memory is lost is a new one: it takes up what is wanted now.
+//
+// It may import rotate/codes, rotate/dkim, rotate/fault, rotate/safefile and the packages of rotate/signer.
+package host

@@ -1,0 +1,301 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/agent"
+)
+
+// Host is an agent on its host. It is used by one goroutine.
+type Host struct {
+	Agent   string        // its name
+	Name    string        // of the host, for people
+	Version string        // of the program, for people
+	Domains []string      // that it takes keys for, and reports on from the beginning; nil: those that it is asked for
+	Poll    time.Duration // how often a turn comes
+	Board   agent.Board
+	Keys    Keys
+	Signer  signer.Signer
+	Memory  Memory
+	Now     func() time.Time
+}
+
+// Keys is where the private keys are kept.
+type Keys interface {
+	// Get returns the key of a version, or of the newest one for version 0, with its number.
+	Get(ctx context.Context, name dkim.Name, version int) (*dkim.PrivateKey, int, error)
+}
+
+// forgetter is a signer that holds copies of keys.
+type forgetter interface {
+	Forget(ctx context.Context, keys []dkim.Ref) error
+}
+
+// Turn takes up what is wanted and reports what is in effect. The report is returned also where it could not be
+// written. An error means that the coordinator does not know of this turn; the signer signs with what it has.
+func (h *Host) Turn(ctx context.Context) (agent.Report, error) {
+	t := &turn{Host: h}
+	if err := t.read(ctx); err != nil {
+		return agent.Report{}, err
+	}
+	t.work(ctx)
+	if err := ctx.Err(); err != nil {
+		return t.report, fault.Temporary("take up what is wanted of agent "+h.Agent, context.Cause(ctx),
+			"run it again; it was interrupted, or its time ran out")
+	}
+	return t.report, t.write(ctx)
+}
+
+// turn is one turn of a host.
+type turn struct {
+	*Host
+	memo   Memo
+	wish   agent.Wish
+	before agent.Report // the last one, by whichever host
+	page   agent.Page   // that it stands on
+	report agent.Report
+	wanted map[string]dkim.Ref // by domain
+}
+
+// read reads what is known, and what is wanted.
+func (t *turn) read(ctx context.Context) (err error) {
+	if t.memo, err = t.Memory.Load(); err != nil {
+		return err
+	}
+	if t.page, err = t.Board.Read(ctx, agent.ReportAt(t.Agent)); err != nil {
+		return err
+	}
+	if t.before, err = agent.ReadReport(t.Agent, t.page); err != nil {
+		t.before = agent.Report{} // it is written again
+	}
+	page, err := t.Board.Read(ctx, agent.WishAt(t.Agent))
+	if err != nil {
+		return err
+	}
+	t.report = agent.Report{FormatVersion: 1, Agent: t.Agent, Instance: t.memo.Instance, Host: t.Name, Version: t.Version,
+		Sequence: t.memo.Sequence, Forgotten: t.before.Forgotten, Poll: t.Poll, Lag: t.Signer.Lag(),
+		Keys: map[string]agent.Seen{}}
+	t.wish, err = agent.ReadWish(t.Agent, page)
+	switch {
+	case err != nil:
+		t.report.Trouble = "the wish can't be used: " + err.Error()
+	case t.wish.Sequence < t.memo.Sequence:
+		t.report.Trouble = fmt.Sprintf("the wish in Vault is number %d, and number %d was taken up before: "+
+			"it is older, as after Vault was restored", t.wish.Sequence, t.memo.Sequence)
+	default:
+		t.memo.Sequence, t.report.Sequence = t.wish.Sequence, t.wish.Sequence
+		if err := t.Memory.Save(t.memo); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// work installs what is wanted and not in effect, and sees what is.
+func (t *turn) work(ctx context.Context) {
+	t.wanted = map[string]dkim.Ref{}
+	failed := map[string]error{}
+	if t.report.Trouble == "" {
+		for domain, w := range t.wish.Keys {
+			if !t.serves(domain) {
+				failed[domain] = fault.Lasting("take up the key of "+domain, errNotServed,
+					"list the domain in the agent's configuration, or take the signer out of the domain's signers")
+				continue
+			}
+			t.wanted[domain] = w.Ref(domain)
+		}
+	}
+	domains := t.domains()
+	found, unread := t.active(ctx, domains)
+	var keys []dkim.SigningKey
+	for _, domain := range slices.Sorted(maps.Keys(t.wanted)) {
+		if want := t.wanted[domain]; unread[domain] != nil || found[domain] != want {
+			key, err := t.key(ctx, want)
+			if err != nil {
+				failed[domain] = err
+				continue
+			}
+			keys = append(keys, dkim.SigningKey{Name: want.Name, Key: key})
+		}
+	}
+	after := found
+	if len(keys) > 0 {
+		err := t.Signer.Activate(ctx, keys)
+		for _, k := range keys {
+			if err := errorFor(err, k.Domain); err != nil {
+				failed[k.Domain] = err
+			}
+		}
+		after, unread = t.active(ctx, domains)
+	}
+	t.see(domains, found, after, failed, unread)
+	t.forget(ctx, after, unread)
+}
+
+// serves reports whether the agent's configuration lets it serve a domain.
+func (t *turn) serves(domain string) bool {
+	return t.Domains == nil || slices.Contains(t.Domains, domain)
+}
+
+// domains are those that are reported on.
+func (t *turn) domains() []string {
+	all := map[string]bool{}
+	for _, d := range t.Domains {
+		all[d] = true
+	}
+	for d := range t.wish.Keys {
+		all[d] = all[d] || t.serves(d)
+	}
+	for d := range t.before.Keys {
+		all[d] = all[d] || t.serves(d)
+	}
+	maps.DeleteFunc(all, func(_ string, served bool) bool { return !served })
+	return slices.Sorted(maps.Keys(all))
+}
+
+// active asks the adapter what is in effect, and by domain why that can't be told.
+func (t *turn) active(ctx context.Context, domains []string) (map[string]dkim.Ref, map[string]error) {
+	found, err := t.Signer.Active(ctx, domains)
+	unread := map[string]error{}
+	for _, d := range domains {
+		if err := errorFor(err, d); err != nil {
+			unread[d] = err
+		}
+	}
+	return found, unread
+}
+
+// see notes what is in effect, asked after everything was installed.
+func (t *turn) see(domains []string, found, after map[string]dkim.Ref, failed, unread map[string]error) {
+	told := 0
+	for _, d := range domains {
+		ref := after[d]
+		s := agent.Seen{Selector: ref.Selector, KeyID: ref.KeyID, Strayed: t.strayed(d, found[d])}
+		err := unread[d]
+		if s.Unread = err != nil; !s.Unread {
+			err = failed[d]
+		}
+		if err != nil {
+			told++
+			s.Lasting = fault.KindOf(err) != fault.Transient
+			if s.Error, s.Hint = short(fault.Text(err)), short(fault.HintOf(err)); told > mostTold {
+				s.Error, s.Hint = "it failed as others did", "look at the agent's log on its host"
+			}
+		}
+		t.report.Keys[d] = s
+	}
+	for d, err := range failed {
+		if !t.serves(d) {
+			t.report.Keys[d] = agent.Seen{Error: err.Error(), Hint: fault.HintOf(err), Lasting: true, Unread: true}
+		}
+	}
+}
+
+// mostTold is for how many domains a report says at length what failed: it has to fit into Vault.
+const mostTold = 50
+
+func short(text string) string {
+	const most = 500
+	if len(text) <= most {
+		return text
+	}
+	return text[:most] + "..."
+}
+
+// strayed notes that a domain was found signed with something else than was reported before, and was brought back: the
+// coordinator has to know, and to ask again, before that is over.
+func (t *turn) strayed(domain string, found dkim.Ref) *agent.Strayed {
+	before, w := t.before.Keys[domain], t.wish.Keys[domain]
+	was := dkim.Ref{Name: dkim.Name{Domain: domain, Selector: before.Selector}, KeyID: before.KeyID}
+	switch {
+	case found.Selector != "" && before.Selector != "" && found != was && found != w.Ref(domain):
+		return &agent.Strayed{Selector: found.Selector, KeyID: found.KeyID, Until: t.Now().UTC(), Sequence: w.Sequence}
+	case before.Strayed != nil && before.Strayed.Sequence >= w.Sequence:
+		return before.Strayed
+	}
+	return nil
+}
+
+// forget removes copies of keys that the coordinator names and that nothing uses.
+func (t *turn) forget(ctx context.Context, after map[string]dkim.Ref, unread map[string]error) {
+	f, ok := t.Signer.(forgetter)
+	if t.report.Trouble != "" {
+		t.report.Kept = t.before.Kept
+		return
+	}
+	var orders []dkim.Ref
+	for _, o := range t.wish.Forget {
+		if o.Sequence <= t.before.Forgotten && !slices.Contains(t.before.Kept, o.KeyID) {
+			continue
+		}
+		sure := t.serves(o.Domain) && unread[o.Domain] == nil && after[o.Domain].KeyID != o.KeyID &&
+			t.wanted[o.Domain].KeyID != o.KeyID
+		if sure {
+			orders = append(orders, o.Ref())
+		} else {
+			t.report.Kept = append(t.report.Kept, o.KeyID)
+		}
+	}
+	t.report.Forgotten = t.wish.Sequence
+	if len(orders) == 0 || !ok {
+		return
+	}
+	err := f.Forget(ctx, orders)
+	for _, o := range orders {
+		if errorFor(err, o.Domain) != nil { // it is tried again
+			t.report.Kept = append(t.report.Kept, o.KeyID)
+		}
+	}
+}
+
+// write writes the report. Another host that reports under the same name is named in it.
+func (t *turn) write(ctx context.Context) error {
+	for try := 1; ; try++ {
+		t.report.At = t.Now().UTC()
+		t.report.Others = t.others()
+		text, err := agent.Text(t.report)
+		if err != nil {
+			return fault.Lasting("write the report of agent "+t.Agent, err,
+				"divide the domains among several agents on this host")
+		}
+		_, err = t.Board.Write(ctx, agent.ReportAt(t.Agent), text, t.page.Version)
+		if fault.CodeOf(err) != codes.VersionConflict || try == mostTries {
+			return err
+		}
+		if t.page, err = t.Board.Read(ctx, agent.ReportAt(t.Agent)); err != nil {
+			return err
+		}
+		if t.before, err = agent.ReadReport(t.Agent, t.page); err != nil {
+			t.before = agent.Report{}
+		}
+	}
+}
+
+const mostTries = 4
+
+// others returns who else has reported under this name as lately as a living agent does.
+func (t *turn) others() (out []agent.Other) {
+	recent := func(at time.Time, poll time.Duration) bool {
+		return t.page.Now.Sub(at) <= 4*max(poll, t.Poll, time.Second)
+	}
+	all := slices.Clone(t.before.Others)
+	if t.page.Text != nil && t.before.Instance != "" {
+		all = append(all, agent.Other{Instance: t.before.Instance, Host: t.before.Host, At: t.page.Written})
+	}
+	slices.Reverse(all)
+	for _, o := range all {
+		if o.Instance != t.memo.Instance && recent(o.At, t.before.Poll) &&
+			!slices.ContainsFunc(out, func(p agent.Other) bool { return p.Instance == o.Instance }) {
+			out = append(out, o)
+		}
+	}
+	return out
+}

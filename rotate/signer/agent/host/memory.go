@@ -1,0 +1,106 @@
+package host
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io/fs"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
+)
+
+// Memo is what an agent remembers on its host.
+type Memo struct {
+	Instance string `json:"instance"` // a name of the memory's own
+	Sequence int64  `json:"sequence"` // of the newest wish that was taken up
+}
+
+// NewMemo returns that of a host that knows nothing.
+func NewMemo() Memo { return Memo{Instance: rand.Text()[:12]} }
+
+// Memory keeps it.
+type Memory interface {
+	Load() (Memo, error)
+	Save(Memo) error
+}
+
+// Directory is a memory in a directory, held by one process at a time.
+type Directory struct {
+	dir    *safefile.Dir
+	unlock func()
+	memo   *Memo // as it stands on disk; nil as long as it was not read
+}
+
+const (
+	memoName = "agent.json"
+	lockName = "agent.lock"
+	mostMemo = 4 << 10
+)
+
+// OpenDirectory opens a memory, makes its directory when it is missing, and waits for another agent there
+// until ctx ends.
+func OpenDirectory(ctx context.Context, path string) (*Directory, error) {
+	dir, err := safefile.MakeDir(path, safefile.Ours(0o755), safefile.Ours(0o700))
+	if err != nil {
+		return nil, memoryFault("open the agent's directory "+path, err)
+	}
+	unlock, err := dir.Lock(ctx, lockName)
+	if err != nil {
+		dir.Close()
+		return nil, fault.Temporary("lock the agent's directory "+path, err, "see whether another 'dkimbot agent' runs there")
+	}
+	return &Directory{dir: dir, unlock: unlock}, nil
+}
+
+// Close gives the memory free.
+func (d *Directory) Close() {
+	d.unlock()
+	d.dir.Close()
+}
+
+// Load returns what is remembered; a new memo where there is none, or one that is damaged.
+func (d *Directory) Load() (Memo, error) {
+	if d.memo != nil {
+		return *d.memo, nil
+	}
+	memo := NewMemo()
+	text, err := d.dir.Read(memoName, mostMemo)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return memo, d.Save(memo)
+	case err != nil:
+		return memo, memoryFault("read "+memoName+" of the agent", err)
+	}
+	if err := json.Unmarshal(text, &memo); err != nil || memo.Instance == "" || memo.Sequence < 0 {
+		memo = NewMemo()
+		return memo, d.Save(memo)
+	}
+	d.memo = &memo
+	return memo, nil
+}
+
+// Save remembers; what is remembered already is not written again.
+func (d *Directory) Save(memo Memo) error {
+	if d.memo != nil && *d.memo == memo {
+		return nil
+	}
+	text, err := json.Marshal(memo)
+	if err == nil {
+		err = d.dir.Write(memoName, text, safefile.Ours(0o600))
+	}
+	if err != nil {
+		return memoryFault("write "+memoName+" of the agent", err)
+	}
+	d.memo = &memo
+	return nil
+}
+
+func memoryFault(what string, err error) error {
+	hint := safefile.Remedy(err)
+	if hint == "" {
+		hint = "let the user that runs the agent write there, or name another state_dir"
+	}
+	return fault.Lasting(what, safefile.Cause(err), hint)
+}

@@ -1,0 +1,115 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer"
+)
+
+// Active returns what the agent has reported to be in effect. It is an error when that may not be so any more.
+func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error) {
+	if len(domains) == 0 {
+		return map[string]dkim.Ref{}, nil
+	}
+	v, err := s.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.silent(); err != nil {
+		return nil, v.away("ask signer "+s.cfg.Name+" what it signs with", err)
+	}
+	active, failed := map[string]dkim.Ref{}, map[string]error{}
+	for _, domain := range domains {
+		ref, err := v.active(domain)
+		switch {
+		case err != nil:
+			failed[domain] = err
+		case ref.Selector != "":
+			active[domain] = ref
+		}
+	}
+	return active, signer.Partial(failed, len(domains))
+}
+
+// longestPoll bounds for how long an agent's own words keep it from being silent.
+const longestPoll = time.Hour
+
+// silent says why nothing can be told of what the agent has in effect; nil when it has reported lately.
+func (v *view) silent() error {
+	least := max(v.cfg.SilentAfter, 3*min(v.report.Poll, longestPoll))
+	switch {
+	case v.reported.Text == nil:
+		return fmt.Errorf("agent %s has never reported", v.cfg.Agent)
+	case v.reported.Age() > least:
+		return fmt.Errorf("agent %s on host %s has not reported since %s", v.cfg.Agent, v.report.Host,
+			stamp(v.reported.Written))
+	case len(v.report.Others) > 0:
+		names := []string{v.report.Host}
+		for _, o := range v.report.Others {
+			names = append(names, o.Host)
+		}
+		return fmt.Errorf("several hosts report as agent %s, or its host was just built again: %s", v.cfg.Agent,
+			strings.Join(names, ", "))
+	case v.report.Trouble != "":
+		return fmt.Errorf("agent %s on host %s can't take up what is wanted: %s", v.cfg.Agent, v.report.Host,
+			v.report.Trouble)
+	}
+	return nil
+}
+
+// away is the fault for an agent that is waited for.
+func (v *view) away(what string, err error) error {
+	return &fault.Error{Kind: fault.Transient, Code: codes.AgentSilent, What: what, Err: err,
+		Hint: "see on its host whether it runs and reaches Vault (systemctl status dkimbot-agent); it takes up what is " +
+			"wanted by itself; where the host is gone for good, take the signer out of the domain's signers"}
+}
+
+// behind says that the agent has not taken up what a domain is to be signed with.
+func (v *view) behind(domain string) error {
+	w := v.wish.Keys[domain]
+	return v.away(fmt.Sprintf("tell what signer %s signs %s with", v.cfg.Name, domain),
+		fmt.Errorf("agent %s was asked for %s at %s and has not reported since; its last report is of %s", v.cfg.Agent,
+			w.Selector, stamp(w.Since), stamp(v.reported.Written)))
+}
+
+// active returns what a domain is signed with by the report, which is recent.
+func (v *view) active(domain string) (dkim.Ref, error) {
+	w, asked := v.wish.Keys[domain]
+	seen, known := v.report.Keys[domain]
+	ref := dkim.Ref{Name: dkim.Name{Domain: domain, Selector: seen.Selector}, KeyID: seen.KeyID}
+	switch {
+	case asked && w.Sequence > v.report.Sequence:
+		return dkim.Ref{}, v.behind(domain)
+	case asked && !known, seen.Unread:
+		return dkim.Ref{}, v.failed(domain, seen)
+	case seen.Strayed != nil && seen.Strayed.Sequence >= w.Sequence:
+		ref.Selector, ref.KeyID = seen.Strayed.Selector, seen.Strayed.KeyID
+	}
+	if ref.Selector == "" {
+		return dkim.Ref{}, nil
+	}
+	return ref, nil
+}
+
+// failed is what went wrong for a domain on the agent's host.
+func (v *view) failed(domain string, seen Seen) error {
+	f := &fault.Error{Kind: fault.Transient,
+		What: fmt.Sprintf("agent %s on host %s: %s", v.cfg.Agent, v.report.Host, domain),
+		Err:  errors.New("its report does not say what signs"), Hint: "look at the agent's log on its host"}
+	if seen.Error != "" {
+		f.Err, f.Hint = errors.New(seen.Error), seen.Hint
+	}
+	if seen.Lasting {
+		f.Kind = fault.Permanent
+	}
+	return f
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -1,0 +1,147 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer"
+)
+
+// Activate asks the agent to make each key the only one that its domain is signed with, and waits until it has reported
+// that. What is not reported in time is an error, and stays asked for.
+func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
+	b := signer.NewBatch(s.cfg.Name, keys, nil)
+	if len(b.Keys) == 0 {
+		return b.Err()
+	}
+	v, err := s.change(ctx, func(v *view, sequence int64) bool { return s.ask(v, b.Keys, sequence) })
+	if err != nil {
+		return err
+	}
+	if err := s.await(ctx, v, b.Keys); err != nil {
+		return err
+	}
+	for _, k := range b.Keys {
+		if err := v.confirms(k); err != nil {
+			b.Fail(k.Name, fmt.Errorf("%s: %w", b.What(k.Name), err))
+		}
+	}
+	return b.Err()
+}
+
+// Forget has the agent remove its copies of keys that are not in use any more. The order is given when this returns;
+// an agent that is away carries it out when it comes back.
+func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
+	for _, k := range keys {
+		if err := k.Check(); err != nil {
+			return fault.Lasting("forget a key on signer "+s.cfg.Name, err, "report this as a defect")
+		}
+	}
+	_, err := s.change(ctx, func(v *view, sequence int64) (changed bool) {
+		for _, k := range keys {
+			f := Forgotten{k.Domain, k.Selector, k.KeyID, sequence}
+			if !slices.ContainsFunc(v.wish.Forget, func(o Forgotten) bool { return o.Ref() == k }) &&
+				v.wish.Keys[k.Domain].KeyID != k.KeyID {
+				v.wish.Forget, changed = append(v.wish.Forget, f), true
+			}
+		}
+		return changed
+	})
+	return err
+}
+
+// ask puts into the wish what is wanted, and reports whether that changes anything. A signer that strayed is asked
+// again, so that its way back is confirmed.
+func (s *Signer) ask(v *view, keys []dkim.SigningKey, sequence int64) (changed bool) {
+	for _, k := range keys {
+		w, strayed := v.wish.Keys[k.Domain], v.report.Keys[k.Domain].Strayed
+		if w.Ref(k.Domain) == k.Ref() && (strayed == nil || strayed.Sequence < w.Sequence) {
+			continue
+		}
+		if v.wish.Keys == nil {
+			v.wish.Keys = map[string]Wanted{}
+		}
+		v.wish.Keys[k.Domain] = Wanted{k.Selector, k.Ref().KeyID, sequence, s.clock.Now().UTC().Truncate(time.Second)}
+		v.wish.Forget = slices.DeleteFunc(v.wish.Forget, func(f Forgotten) bool { return f.Ref() == k.Ref() })
+		changed = true
+	}
+	return changed
+}
+
+// mostTries is how often a wish is written when others write it at the same time.
+const mostTries = 8
+
+// change changes the wish, and returns both documents as they are then. edit reports whether there is
+// something to write.
+func (s *Signer) change(ctx context.Context, edit func(v *view, sequence int64) bool) (*view, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for try := 1; ; try++ {
+		v, err := s.look(ctx)
+		if err != nil {
+			return nil, err
+		}
+		next := max(v.wish.Sequence, v.report.Sequence) + 1
+		if !edit(v, next) {
+			return v, nil
+		}
+		v.wish.Sequence = next
+		v.wish.Forget = slices.DeleteFunc(v.wish.Forget, func(f Forgotten) bool {
+			return f.Sequence <= v.report.Forgotten && !slices.Contains(v.report.Kept, f.KeyID)
+		})
+		text, err := Text(v.wish)
+		if err != nil {
+			return nil, fault.Lasting("write what is wanted of agent "+s.cfg.Agent, err,
+				"divide the domains among several agents on that host")
+		}
+		_, err = s.board.Write(ctx, WishAt(s.cfg.Agent), text, v.wishAt)
+		if fault.CodeOf(err) == codes.VersionConflict && try < mostTries {
+			continue
+		}
+		return v, err
+	}
+}
+
+// await reads the report again and again until the agent has taken up what is wanted of the domains, for as long as a
+// switch may take. It does not wait for an agent that is silent.
+func (s *Signer) await(ctx context.Context, v *view, keys []dkim.SigningKey) error {
+	behind := func(k dkim.SigningKey) bool { return v.wish.Keys[k.Domain].Sequence > v.report.Sequence }
+	deadline := s.clock.Now().Add(s.cfg.Timeout)
+	for {
+		switch err := v.silent(); {
+		case err != nil:
+			return v.away(fmt.Sprintf("switch signer %s", s.cfg.Name), err)
+		case !slices.ContainsFunc(keys, behind) || !s.clock.Now().Before(deadline):
+			return nil
+		}
+		if err := s.clock.Sleep(ctx, min(max(v.report.Poll/8, 20*time.Millisecond), 2*time.Second)); err != nil {
+			return fault.Temporary("wait for the report of agent "+s.cfg.Agent, err,
+				"run it again; it was interrupted, or its time ran out, and what was asked for stays so")
+		}
+		if err := s.hear(ctx, v); err != nil {
+			return err
+		}
+	}
+}
+
+// confirms says why a key is not confirmed; nil when the agent has reported that it is in effect.
+func (v *view) confirms(k dkim.SigningKey) error {
+	ref, err := v.active(k.Domain)
+	seen := v.report.Keys[k.Domain]
+	switch {
+	case err != nil:
+		return err
+	case ref == k.Ref():
+		return nil
+	case seen.Error != "":
+		return v.failed(k.Domain, seen)
+	}
+	return fault.Temporary(fmt.Sprintf("agent %s on host %s", v.cfg.Agent, v.report.Host),
+		fmt.Errorf("it reports that %q signs, key %.8s", ref.Selector, ref.KeyID),
+		"see whether another dkimbot asks the same agent for something else")
+}
