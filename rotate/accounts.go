@@ -52,7 +52,6 @@ func moved(st State, want Domain, now time.Time) (State, []Event) {
 				"and counts when the servers of all accounts show it", name)
 		}
 	}
-	st = CopyState(st)
 	st.Accounts = accounts
 	return st, events
 }

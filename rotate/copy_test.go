@@ -18,6 +18,7 @@ func TestCopySharesNothing(t *testing.T) {
 	s.Have.Former, s.Have.Held = []rotate.Former{{Signer: "mx1"}}, []string{"mx1"}
 	s.Have.Drift, s.Have.Intent = []rotate.Finding{{Code: "d"}}, &rotate.Intent{Kind: rotate.Publish}
 	s.Have.Released, s.Have.OnHold = &rotate.HandedBack{At: plantest.Now}, &rotate.OnHold{At: plantest.Now}
+	s.Have.Accounts = []string{"old", "new"}
 	theCopy := rotate.CopyState(s.Have)
 	if !reflect.DeepEqual(theCopy, s.Have) {
 		t.Fatalf("the copy is %+v, not %+v", theCopy, s.Have)
