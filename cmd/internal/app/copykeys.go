@@ -15,8 +15,8 @@ import (
 
 // CopiedKeys counts the keys of all domains that the state knows.
 type CopiedKeys struct {
-	Copied int `json:"copied"`
-	There  int `json:"there_already"` // in the other keystore, and the same
+	Copied int
+	There  int // in the other keystore, and the same
 }
 
 // CopyKeys copies every private key that the state knows into the keystore of another configuration, and reads

@@ -78,7 +78,7 @@ func manualScreen(p *console.Program) man.Screen {
 	s := man.Screen{Width: 80}
 	if p.OutTTY {
 		s.Width = min(p.Columns(), 100)
-		s.Strong = p.Text().Strong
+		s.Strong = p.Text().Bold
 	}
 	return s
 }

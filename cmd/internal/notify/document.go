@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
-	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -21,32 +21,15 @@ const (
 	heartbeat    = "heartbeat"     // all is well; to the heartbeat's URL only
 )
 
-// Document describes one event. It never holds a secret.
+// Document describes one event.
 type Document struct {
-	FormatVersion int             `json:"format_version"`
-	ID            string          `json:"id"` // the same when a notice is delivered twice
-	Event         string          `json:"event"`
-	At            time.Time       `json:"at"`
-	By            string          `json:"by"`                // who acted, for people: "root@mail1"
-	Command       string          `json:"command,omitempty"` // of one that ended before it took a domain in hand
-	Domain        string          `json:"domain,omitempty"`
-	Domains       []string        `json:"domains,omitempty"`  // instead of domain, when one cause stops many; at most 100
-	Count         int             `json:"count,omitempty"`    // how many they are
-	Phase         string          `json:"phase,omitempty"`    // of the domain, after the event
-	Step          string          `json:"step,omitempty"`     // the kind of step that was done or failed
-	Selector      string          `json:"selector,omitempty"` // which the event is about
-	Previous      string          `json:"previous,omitempty"` // the selector that signs, or signed, before the switch
-	Signer        string          `json:"signer,omitempty"`
-	KeyID         string          `json:"key_id,omitempty"` // of the selector's key
-	Message       string          `json:"message,omitempty"`
-	Error         *report.Problem `json:"error,omitempty"` // with failed and refused
-
+	report.NoticeDocument
 	failed rotate.Failure // what failed, without the words
 }
 
 func newDocument(event, by string, at time.Time) Document {
-	return Document{FormatVersion: report.FormatVersion, ID: strings.ToLower(rand.Text()), Event: event,
-		At: at.UTC(), By: by}
+	return Document{NoticeDocument: report.NoticeDocument{FormatVersion: report.FormatVersion,
+		ID: strings.ToLower(rand.Text()), Event: event, At: at.UTC(), By: by}}
 }
 
 // ofEvent describes what happened in a step; err is nil unless it failed.
@@ -131,5 +114,5 @@ func (d Document) environment() []string {
 // oneLine returns text fit for a line of a terminal, a header field or an
 // environment variable: without line breaks and characters that can't be seen.
 func oneLine(text string) string {
-	return strings.ReplaceAll(show.Visible(text), "\ufffd", "?")
+	return strings.ReplaceAll(screen.Visible(text), "\ufffd", "?")
 }

@@ -109,7 +109,7 @@ func TestMailTLS(t *testing.T) {
 				m.CAFile = startMail(t, func(*mailServer) {}).caFile
 			}
 			log, _ := newLog()
-			d := &delivery{Mail: m, log: log, letter: letter(m.From, m.To, []Document{{ID: "x"}}, then), left: m.To}
+			d := &delivery{Mail: m, log: log, letter: letter(m.From, m.To, []Document{noticeOf("x", "", "")}, then), left: m.To}
 			err := d.attempt(t.Context())
 			if c.want == "" && (err != nil || len(s.letters()) != 1) || c.want != "" &&
 				(err == nil || !strings.Contains(err.Error(), c.want) || len(s.letters()) != 0) {

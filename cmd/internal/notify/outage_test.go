@@ -74,16 +74,16 @@ func TestOutageEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []Document
 		o := newOutages(func(d Document) { told = append(told, d) })
-		o.tell(Document{Domain: "a.test"}, "cause")
+		o.tell(noticeOf("", "", "a.test"), "cause")
 		time.Sleep(firstGather + time.Second)
 		synctest.Wait()
-		o.tell(Document{Domain: "b.test"}, "cause")
-		o.tell(Document{Domain: "c.test"}, "cause")
+		o.tell(noticeOf("", "", "b.test"), "cause")
+		o.tell(noticeOf("", "", "c.test"), "cause")
 		if len(told) != 2 || told[1].Domain != "b.test" {
 			t.Fatalf("told %+v", told)
 		}
 		o.close()
-		o.tell(Document{Domain: "d.test"}, "cause")
+		o.tell(noticeOf("", "", "d.test"), "cause")
 		if len(told) != 4 || told[2].Domain != "c.test" || told[2].Count != 0 || told[3].Domain != "d.test" {
 			t.Errorf("at the end: %+v", told)
 		}

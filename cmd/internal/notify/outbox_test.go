@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
+
 	"github.com/cenkalti/backoff/v5"
 )
 
@@ -74,7 +76,7 @@ func TestRetries(t *testing.T) {
 			return nil
 		}}
 		o := r.outbox(log).start(1, 10)
-		o.put(Document{Event: Failed})
+		o.put(noticeOf("", Failed, ""))
 		sleep(time.Hour)
 		if len(r.got) != 1 || len(r.at) != 5 || r.at[0] != 0 || r.at[4] < 20*time.Second || r.at[4] > 40*time.Second {
 			t.Errorf("attempts at %v, delivered %v", r.at, r.got)
@@ -83,7 +85,7 @@ func TestRetries(t *testing.T) {
 			t.Errorf("logged %d times that it tries again", n)
 		}
 		r.locked(func() { r.answer = func(int) error { return errDown } })
-		o.put(Document{Event: Failed, Domain: "example.com"})
+		o.put(noticeOf("", Failed, "example.com"))
 		sleep(25 * time.Hour)
 		if n := len(r.at) - 5; n < 200 || n > 400 || r.lost != 1 ||
 			!strings.Contains(said.String(),
@@ -143,7 +145,7 @@ func TestEndIsBounded(t *testing.T) {
 		r := &receiver{answer: func(int) error { return errDown }}
 		o := r.outbox(log).start(1, 10)
 		for i := range 3 {
-			o.put(Document{Event: Failed, Domain: fmt.Sprintf("d%d.example", i)})
+			o.put(noticeOf("", Failed, fmt.Sprintf("d%d.example", i)))
 		}
 		sleep(time.Hour) // waiting for minutes by now
 		before, start := len(r.at), time.Now()
@@ -236,4 +238,9 @@ func TestGather(t *testing.T) {
 			t.Errorf("delivered %v; the end took %v", r.got, time.Since(start))
 		}
 	})
+}
+
+// noticeOf returns a document with an id, an event and a domain.
+func noticeOf(id, event, domain string) Document {
+	return Document{NoticeDocument: report.NoticeDocument{ID: id, Event: event, Domain: domain}}
 }

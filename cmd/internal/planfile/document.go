@@ -264,3 +264,11 @@ func (doc Document) checksum() string {
 	sum := sha256.Sum256(doc.Encode())
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
+
+// Names returns those of the domains.
+func (d Document) Names() (out []string) {
+	for _, one := range d.Domains {
+		out = append(out, one.Name)
+	}
+	return out
+}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -147,9 +148,9 @@ func attentionOf(f Fleet, now time.Time) (out []notice) {
 		}
 		switch {
 		case st.Failures > 0:
-			n.What, n.Do = show.Visible(st.LastError), afterFailure(st)
+			n.What, n.Do = screen.Visible(st.LastError), afterFailure(st)
 		case len(st.Drift) > 0:
-			n.What, n.Do = show.Visible(st.Drift[0].Message), show.Visible(st.Drift[0].Repair)
+			n.What, n.Do = screen.Visible(st.Drift[0].Message), screen.Visible(st.Drift[0].Repair)
 		case report.Overdue(st, now):
 			n.What, n.Do = "no run came to it for two hours after its time", "does the daemon or timer run?"
 		default:
@@ -164,7 +165,7 @@ func attentionOf(f Fleet, now time.Time) (out []notice) {
 func afterFailure(st rotate.State) string {
 	for _, f := range st.Drift {
 		if f.Asks {
-			return show.Visible(f.Repair)
+			return screen.Visible(f.Repair)
 		}
 	}
 	if st.Refused {

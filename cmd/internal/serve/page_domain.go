@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -25,12 +26,12 @@ func (p *page) domain(r *http.Request, f Fleet, now time.Time) view {
 		return view{err: err}
 	}
 	var status strings.Builder
-	show.Text{W: &status, Now: now}.Status(f.States[i])
+	show.Text{Pen: screen.Pen{W: &status, Now: now}}.Status(f.States[i])
 	var lines []line
 	for _, e := range slices.Backward(events) {
 		lines = append(lines, line{At: e.At.UTC().Format("2006-01-02 15:04:05"),
 			What: strings.TrimSpace(string(e.Kind) + " " + e.Selector + " " + e.Signer), Outcome: string(e.Outcome),
-			Message: show.Visible(e.Message), By: show.Visible(e.By)})
+			Message: screen.Visible(e.Message), By: screen.Visible(e.By)})
 	}
 	return view{name: "domain", data: map[string]any{"Name": name, "Status": visibleLines(status.String()),
 		"Keys": keysOf(events), "Events": lines}}
@@ -40,7 +41,7 @@ func (p *page) domain(r *http.Request, f Fleet, now time.Time) view {
 func visibleLines(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	for i, l := range lines {
-		lines[i] = show.Visible(l)
+		lines[i] = screen.Visible(l)
 	}
 	return strings.Join(lines, "\n")
 }

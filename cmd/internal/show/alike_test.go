@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/forecast"
 	"github.com/dkimbot/dkimbot/rotate/plan"
@@ -43,7 +44,7 @@ func plansOf(scenes []scene) (out []rotate.DomainPlan) {
 func TestManyPlans(t *testing.T) {
 	plans := plansOf(many(t, 300))
 	var b bytes.Buffer
-	show.Text{W: &b, Now: now}.Plans(plans, false)
+	show.Text{Pen: screen.Pen{W: &b, Now: now}}.Plans(plans, false)
 	text := b.String()
 	for _, want := range []string{"\n200 domains  phase draining\n", "100 domains  phase ready\n",
 		"\nforeign.test  phase ready\n",
@@ -66,7 +67,7 @@ func TestManyPlans(t *testing.T) {
 		}
 	}
 	b.Reset()
-	show.Text{W: &b, Now: now}.Plans(plans, true)
+	show.Text{Pen: screen.Pen{W: &b, Now: now}}.Plans(plans, true)
 	if n := strings.Count(b.String(), ".test  phase "); n != len(plans) {
 		t.Errorf("%d domains by themselves, want all %d", n, len(plans))
 	}
@@ -91,7 +92,7 @@ func TestOtherStepsAreNotHidden(t *testing.T) {
 			plans := plansOf(scenes)
 			change(&plans[5])
 			var b bytes.Buffer
-			show.Text{W: &b, Now: now}.Plans(plans, false)
+			show.Text{Pen: screen.Pen{W: &b, Now: now}}.Plans(plans, false)
 			if text := b.String(); !strings.Contains(text, "7 domains  phase") || !strings.Contains(text, "\nd5.test  phase") {
 				t.Errorf("d5.test does not stand by itself:\n%s", text)
 			}
@@ -120,7 +121,7 @@ func TestMarkdownFits(t *testing.T) {
 				s.seen, nil))
 		}
 		for what, text := range map[string]string{
-			"plan": string(markdown(func(m show.Markdown) { m.Plan(doc, show.PlanStaleness{}, false) })),
+			"plan": string(markdown(func(m show.Markdown) { m.Plan(doc, report.PlanStaleness{}, false) })),
 			"calendar": string(markdown(func(m show.Markdown) {
 				m.Calendar(report.NewCalendar(now, until, outlooks), false)
 			})),
@@ -135,7 +136,7 @@ func TestMarkdownFits(t *testing.T) {
 				t.Errorf("the %s of %d domains lacks the one that fails", what, n)
 			}
 		}
-		if whole := markdown(func(m show.Markdown) { m.Plan(doc, show.PlanStaleness{}, true) }); n > 100 &&
+		if whole := markdown(func(m show.Markdown) { m.Plan(doc, report.PlanStaleness{}, true) }); n > 100 &&
 			(len(whole) < 60_000 || bytes.Contains(whole, []byte("not shown here"))) {
 			t.Errorf("the whole plan of %d domains is cut: %d bytes", n, len(whole))
 		}
@@ -150,7 +151,7 @@ func TestWaitingIsNotSigned(t *testing.T) {
 	plans = append(plans, rotate.DomainPlan{Name: "waits.test", Phase: rotate.New, Held: "limits.windows",
 		Reason: rotate.Reason{Message: "the making of the first keys waits for " + waits}})
 	var b bytes.Buffer
-	show.Text{W: &b, Now: now}.Plans(plans, false)
+	show.Text{Pen: screen.Pen{W: &b, Now: now}}.Plans(plans, false)
 	if text := b.String(); !strings.Contains(text, "waits.test") || !strings.Contains(text, waits) {
 		t.Errorf("it is not named:\n%s", text)
 	}

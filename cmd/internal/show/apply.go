@@ -11,14 +11,14 @@ import (
 func (t Text) Applied(r engine.Result) {
 	t.result(r, func() {
 		if r.Holds {
-			t.line("  ", "plan", "it changed nothing for this domain yet, and can be applied again")
+			t.Line("  ", "plan", "it changed nothing for this domain yet, and can be applied again")
 			return
 		}
 		for _, s := range r.Left {
 			if len(r.Done) == 0 {
 				break // nothing was begun
 			}
-			fmt.Fprintf(t.W, "  %s %s\n", t.yellow("left"),
+			fmt.Fprintf(t.W, "  %s %s\n", t.Yellow("left"),
 				attempt(rotate.Event{Kind: s.Kind, Selector: s.Selector, Signer: s.Signer}))
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
@@ -21,12 +22,12 @@ func (t Text) Calendar(doc report.CalendarDocument, whole bool) {
 	}
 	for _, e := range entries {
 		if today := e.At.Format(calendarDay); today != last {
-			fmt.Fprintln(t.W, t.bold(today))
+			fmt.Fprintln(t.W, t.Bold(today))
 			last = today
 		}
 		fmt.Fprintf(t.W, "  %s  %-*s  %s\n", e.At.Format("15:04"), wide, e.title(), t.entry(e.CalendarEntry))
 		if len(e.names) > 1 {
-			fmt.Fprintln(t.W, t.dim(listed(e.names, "         ")))
+			fmt.Fprintln(t.W, t.Dim(listed(e.names, "         ")))
 		}
 	}
 	if len(doc.Entries) > 0 {
@@ -34,10 +35,10 @@ func (t Text) Calendar(doc report.CalendarDocument, whole bool) {
 	}
 	for _, d := range doc.Domains {
 		if d.Problem != nil {
-			fmt.Fprintf(t.W, "%s  %s\n  %s %s\n", t.bold(d.Name), t.dim("known until "+day(d.Until)), t.red("stops:"),
-				lines(d.Problem.Message, "         "))
+			fmt.Fprintf(t.W, "%s  %s\n  %s %s\n", t.Bold(d.Name), t.Dim("known until "+day(d.Until)), t.Red("stops:"),
+				screen.Lines(d.Problem.Message, "         "))
 			if d.Problem.Hint != "" {
-				fmt.Fprintf(t.W, "  %s %s\n", t.yellow("hint:"), d.Problem.Hint)
+				fmt.Fprintf(t.W, "  %s %s\n", t.Yellow("hint:"), d.Problem.Hint)
 			}
 			fmt.Fprintln(t.W)
 		}
@@ -81,7 +82,7 @@ func together(doc report.CalendarDocument, whole bool) (out []joint) {
 // entry colours what changes how mail is signed.
 func (t Text) entry(e report.CalendarEntry) string {
 	if e.Action == codes.ActionActivate {
-		return t.green(e.Message)
+		return t.Green(e.Message)
 	}
 	return e.Message
 }

@@ -9,7 +9,7 @@ import (
 // Configuration writes everything that is wrong with a configuration.
 func (t Text) Configuration(errs []report.Mistake) {
 	for _, e := range errs {
-		t.configuration(t.red("error:"), e)
+		t.configuration(t.Red("error:"), e)
 	}
 	fmt.Fprintf(t.W, "%s in the configuration; nothing was done.\n", report.Count(len(errs), "error"))
 }
@@ -17,7 +17,7 @@ func (t Text) Configuration(errs []report.Mistake) {
 // ConfigurationWarnings writes what is allowed and yet probably not meant.
 func (t Text) ConfigurationWarnings(warnings []report.Mistake) {
 	for _, w := range warnings {
-		t.configuration(t.yellow("warning:"), w)
+		t.configuration(t.Yellow("warning:"), w)
 	}
 }
 
@@ -28,6 +28,6 @@ func (t Text) configuration(label string, e report.Mistake) {
 	}
 	fmt.Fprintf(t.W, "%s %s: %s\n", label, where, e.Problem)
 	if e.Remedy != "" {
-		fmt.Fprintf(t.W, "%s %s\n", t.yellow("hint:"), e.Remedy)
+		fmt.Fprintf(t.W, "%s %s\n", t.Yellow("hint:"), e.Remedy)
 	}
 }

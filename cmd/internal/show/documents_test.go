@@ -13,7 +13,6 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
-	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -47,7 +46,7 @@ func TestDocuments(t *testing.T) {
 	for title, doc := range map[string]any{
 		"plan":       saved,
 		"empty plan": planfile.New(planfile.Context{}, nil),
-		"saved plan": show.NewSavedPlan(saved, show.PlanStaleness{}),
+		"saved plan": report.NewSavedPlan(saved, saved.Names(), report.PlanStaleness{}),
 		"calendar": report.NewCalendar(elsewhere, elsewhere,
 			[]forecast.Outlook{{Name: "example.com", Until: elsewhere, Coming: []forecast.Coming{{At: elsewhere}}}}),
 		"empty calendar": report.NewCalendar(elsewhere, elsewhere, nil),

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -61,12 +62,12 @@ func (m Markdown) drift(p rotate.DomainPlan) {
 func (t Text) finding(f rotate.Finding) {
 	message := f.Message
 	if !f.Since.IsZero() {
-		message += "; since " + t.at(f.Since)
+		message += "; since " + t.At(f.Since)
 	}
-	fmt.Fprintf(t.W, "  %s %s\n", t.yellow("drift"), lines(message, "        "))
+	fmt.Fprintf(t.W, "  %s %s\n", t.Yellow("drift"), screen.Lines(message, "        "))
 	repair := f.Repair
 	if f.Asks {
-		repair = t.yellow("to do:") + " " + repair
+		repair = t.Yellow("to do:") + " " + repair
 	}
-	t.line("  ", "", repair)
+	t.Line("  ", "", repair)
 }

@@ -52,7 +52,7 @@ example.com  phase ready
 	plan.Drift = append(plan.Drift, vanished)
 	var b strings.Builder
 	show.Markdown{W: &b, Now: now}.Plan(planfile.New(planfile.Context{Created: now, For: now}, []rotate.DomainPlan{plan}),
-		show.PlanStaleness{}, true)
+		report.PlanStaleness{}, true)
 	for _, want := range []string{"**Drift:** the record of s2 is gone. **dkimbot:** it is published again by itself.",
 		"**to do:** remove it."} {
 		if !strings.Contains(b.String(), want) {

@@ -3,15 +3,14 @@ package show
 import (
 	"fmt"
 	"time"
-
-	"github.com/dkimbot/dkimbot/rotate"
 )
 
 // reminded is how long people are reminded of a record after it may go.
 const reminded = 30 * 24 * time.Hour
 
-// former reminds of records of selectors that signers have left.
-func (t Text) former(st rotate.State) {
+// leftovers reminds of records of selectors that signers have left.
+func (t domain) leftovers() {
+	st := t.st
 	left := st.Leftovers()
 	for _, s := range sortedKeys(left) {
 		name := s + "._domainkey." + st.Domain
@@ -19,7 +18,7 @@ func (t Text) former(st rotate.State) {
 		case until.IsZero():
 			fmt.Fprintf(t.W, "  %s is used by a signer that is being switched; dkimbot leaves it alone\n", name)
 		case t.Now.Before(until.Add(reminded)):
-			fmt.Fprintf(t.W, "  %s may go after %s; dkimbot leaves it alone\n", name, t.at(until))
+			fmt.Fprintf(t.W, "  %s may go after %s; dkimbot leaves it alone\n", name, t.At(until))
 		}
 	}
 }

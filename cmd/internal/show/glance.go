@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 )
@@ -97,7 +98,7 @@ func (t Text) soon(at time.Time) string {
 	if !at.After(t.Now) {
 		return "now"
 	}
-	return "in " + coarse(at.Sub(t.Now)) + ", " + at.UTC().Format("Mon 2006-01-02")
+	return "in " + screen.Coarse(at.Sub(t.Now)) + ", " + at.UTC().Format("Mon 2006-01-02")
 }
 
 // summary is one paragraph of counts; what is none is left out.
@@ -115,13 +116,13 @@ func (t Text) summary(c report.Counts) string {
 		word, more string
 		paint      func(string) string
 	}{
-		{c.Person, "need a person", "", t.red},
-		{c.Failing, "failing", byCode(c), t.red},
-		{c.Overdue, "overdue", "; does the daemon or timer run?", t.red},
-		{c.Drifting, "drifting", "", t.yellow},
+		{c.Person, "need a person", "", t.Red},
+		{c.Failing, "failing", byCode(c), t.Red},
+		{c.Overdue, "overdue", "; does the daemon or timer run?", t.Red},
+		{c.Drifting, "drifting", "", t.Yellow},
 		{c.Soon, "due in 24 hours", "", plain},
 		{c.OnHold, "on hold", ", until 'dkimbot unhold'", plain},
-		{c.Unlisted, "unlisted", ", not in the configuration any more", t.yellow},
+		{c.Unlisted, "unlisted", ", not in the configuration any more", t.Yellow},
 	} {
 		if l.n > 0 {
 			lines = append(lines, fmt.Sprintf("  %s %d%s", l.paint(fmt.Sprintf("%-15s", l.word)), l.n, l.more))

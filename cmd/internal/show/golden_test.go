@@ -22,6 +22,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -173,11 +174,11 @@ func somePlan(t testing.TB) planfile.Document {
 	return doc
 }
 
-func someStaleness() show.PlanStaleness {
-	return show.PlanStaleness{
-		Whole: show.Staleness{Reasons: []rotate.Reason{{Code: "expired",
+func someStaleness() report.PlanStaleness {
+	return report.PlanStaleness{
+		Whole: report.Staleness{Reasons: []rotate.Reason{{Code: "expired",
 			Message: "it expired at Wed 2026-12-02 04:00:00 UTC"}}},
-		Domains: map[string]show.Staleness{
+		Domains: map[string]report.Staleness{
 			"switch.test":  {Reasons: []rotate.Reason{{Code: "record-changed", Message: "DNS shows something else: " + nasty}}},
 			"replace.test": {Unchecked: fault.Temporary("look up s1._domainkey.replace.test", errors.New(nasty), "")},
 		},
@@ -190,7 +191,7 @@ func TestGoldenPlan(t *testing.T) {
 	golden(t, "plan.json", doc.Encode())
 	text := func(colour bool) []byte {
 		var b bytes.Buffer
-		x := show.Text{W: &b, Color: colour, Now: now}
+		x := show.Text{Pen: screen.Pen{W: &b, Color: colour, Now: now}}
 		var plans []rotate.DomainPlan
 		for _, d := range doc.Domains {
 			plans = append(plans, d.Plan())
@@ -202,18 +203,18 @@ func TestGoldenPlan(t *testing.T) {
 	}
 	golden(t, "plan.txt", text(false))
 	golden(t, "plan-colour.txt", text(true))
-	golden(t, "plan.md", markdown(func(m show.Markdown) { m.Plan(doc, show.PlanStaleness{}, true) }))
+	golden(t, "plan.md", markdown(func(m show.Markdown) { m.Plan(doc, report.PlanStaleness{}, true) }))
 }
 
 func TestGoldenShow(t *testing.T) {
 	doc := somePlan(t)
 	doc.PlannedFor = now.Add(time.Hour)
 	var b bytes.Buffer
-	show.Text{W: &b, Now: now.Add(30 * time.Hour)}.SavedPlan(doc, someStaleness(), true)
+	show.Text{Pen: screen.Pen{W: &b, Now: now.Add(30 * time.Hour)}}.SavedPlan(doc, someStaleness(), true)
 	golden(t, "show.txt", b.Bytes())
 	golden(t, "show.md", markdown(func(m show.Markdown) { m.Plan(doc, someStaleness(), true) }))
 	b.Reset()
-	saved := show.NewSavedPlan(doc, someStaleness())
+	saved := report.NewSavedPlan(doc, doc.Names(), someStaleness())
 	saved.Plan.Domains = nil // plan.json has them
 	if err := report.JSON(&b, saved); err != nil {
 		t.Fatal(err)
@@ -236,7 +237,7 @@ func TestGoldenCalendar(t *testing.T) {
 	}
 	golden(t, "calendar.json", b.Bytes())
 	b.Reset()
-	show.Text{W: &b, Now: now}.Calendar(doc, false)
+	show.Text{Pen: screen.Pen{W: &b, Now: now}}.Calendar(doc, false)
 	golden(t, "calendar.txt", b.Bytes())
 	golden(t, "calendar.md", markdown(func(m show.Markdown) { m.Calendar(doc, false) }))
 }

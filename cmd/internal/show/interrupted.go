@@ -72,7 +72,7 @@ func (t Text) leftOf(r engine.Result) string {
 		words = "what was begun is done; the next run tells whether more is due"
 	}
 	if next := r.State.Next; next != nil && next.At.After(t.Now) && r.State.Phase != rotate.Ready {
-		words += "; next: " + Action(*next) + ", " + t.when(next.At)
+		words += "; next: " + Action(*next) + ", " + t.When(next.At)
 	}
 	return strings.TrimSpace(t.phase(r.State.Phase) + " (" + words + ")")
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -28,7 +29,7 @@ const mostMarkdown = 58_000
 // Plan writes a plan: a table of all domains that it concerns, then each of them. Of many domains,
 // those with the same steps are one group, and it ends before it is too long for a comment, unless
 // whole is set. One without a signature is never grouped.
-func (m Markdown) Plan(doc planfile.Document, is PlanStaleness, whole bool) {
+func (m Markdown) Plan(doc planfile.Document, is report.PlanStaleness, whole bool) {
 	told := slices.DeleteFunc(plansOf(doc.Domains),
 		func(p rotate.DomainPlan) bool { return idle(p) && len(is.Domains[p.Name].Reasons) == 0 })
 	groups := alike(told, whole || is.Unsigned, func(p rotate.DomainPlan, w io.Writer) {
@@ -66,14 +67,14 @@ func (m Markdown) Plan(doc planfile.Document, is PlanStaleness, whole bool) {
 const mostRows = 100
 
 // stopped is 1 for a plan that is stopped or stale, else 0.
-func stopped(p rotate.DomainPlan, is PlanStaleness) int {
+func stopped(p rotate.DomainPlan, is report.PlanStaleness) int {
 	if p.Stop != nil || len(is.Domains[p.Name].Reasons) > 0 {
 		return 1
 	}
 	return 0
 }
 
-func (m Markdown) head(doc planfile.Document, is PlanStaleness) {
+func (m Markdown) head(doc planfile.Document, is report.PlanStaleness) {
 	m.line("## dkimbot plan: %s, %s", report.Count(doc.Summary.Domains, "domain"), report.Count(doc.Summary.Steps, "step"))
 	m.line("Plan %s, made %s; may be applied %s. Nothing was changed by making it.", code(doc.PlanID),
 		day(doc.CreatedAt), m.span(doc))
@@ -109,7 +110,7 @@ func (m Markdown) span(doc planfile.Document) string {
 	return "until " + day(doc.ExpiresAt)
 }
 
-func (m Markdown) summary(plans []rotate.DomainPlan, groups []group, is PlanStaleness) {
+func (m Markdown) summary(plans []rotate.DomainPlan, groups []group, is report.PlanStaleness) {
 	rows := [][]string{{"domain", "phase", "steps", "what happens to mail"}}
 	for _, g := range groups {
 		p := plans[g[0]]
@@ -132,7 +133,7 @@ func (m Markdown) summary(plans []rotate.DomainPlan, groups []group, is PlanStal
 }
 
 // group writes the domains of a group: their names, and the plan of the first.
-func (m Markdown) group(g group, plans []rotate.DomainPlan, is PlanStaleness, folded bool) {
+func (m Markdown) group(g group, plans []rotate.DomainPlan, is report.PlanStaleness, folded bool) {
 	first, title := plans[g[0]], g.title(plans)
 	if folded {
 		m.line("<details><summary><b>%s</b>, %s</summary>", htmlText(title), report.Count(len(first.Steps), "step"))
@@ -149,7 +150,7 @@ func (m Markdown) group(g group, plans []rotate.DomainPlan, is PlanStaleness, fo
 	}
 }
 
-func (m Markdown) domain(p rotate.DomainPlan, is Staleness) {
+func (m Markdown) domain(p rotate.DomainPlan, is report.Staleness) {
 	m.staleness(p.Name, is)
 	if p.Stop != nil {
 		m.line("**Stopped:** %s", escape(p.Stop.Error()))
@@ -183,7 +184,7 @@ func (m Markdown) steps(steps []rotate.Step) {
 		}
 		for _, side := range []struct{ when, record string }{{"before", s.From.Record}, {"after", s.To.Record}} {
 			if side.record != "" {
-				records = append(records, fmt.Sprintf("%d. %s, %s: %s", i+1, s.Target, side.when, Visible(side.record)))
+				records = append(records, fmt.Sprintf("%d. %s, %s: %s", i+1, s.Target, side.when, screen.Visible(side.record)))
 			}
 		}
 	}
@@ -202,7 +203,7 @@ func (m Markdown) when(at time.Time) string {
 	return "not before " + day(at)
 }
 
-func (m Markdown) staleness(domain string, is Staleness) {
+func (m Markdown) staleness(domain string, is report.Staleness) {
 	for _, r := range is.Reasons {
 		m.line("> **Stale:** %s", escape(r.Message))
 	}
@@ -232,15 +233,15 @@ var markup = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[
 	"@", "@<!-- -->", "#", "#<!-- -->", "://", ":<!-- -->//", "www.", "www<!-- -->.") // neither people, issues nor links
 
 // escape returns text that reads as s and nothing else.
-func escape(s string) string { return markup.Replace(Visible(s)) }
+func escape(s string) string { return markup.Replace(screen.Visible(s)) }
 
 func htmlText(s string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(Visible(s))
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(screen.Visible(s))
 }
 
 // code returns a code span that shows s.
 func code(s string) string {
-	s = Visible(s)
+	s = screen.Visible(s)
 	if strings.TrimSpace(s) == "" {
 		return ""
 	}

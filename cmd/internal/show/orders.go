@@ -10,15 +10,17 @@ import (
 )
 
 // sentBack says which signers a person has sent back during a switch.
-func (t Text) sentBack(st rotate.State) {
+func (t domain) sentBack() {
+	st := t.st
 	if len(st.Held) > 0 {
 		fmt.Fprintf(t.W, "  %s %s to %s; 'dkimbot rotate --domain %s' carries the switch on for all\n",
-			t.yellow("sent back:"), strings.Join(st.Held, ", "), st.Active, st.Domain)
+			t.Yellow("sent back:"), strings.Join(st.Held, ", "), st.Active, st.Domain)
 	}
 }
 
 // onHold says that the schedule begins no switch.
-func (t Text) onHold(st rotate.State) {
+func (t domain) onHold() {
+	st := t.st
 	h := st.OnHold
 	if h == nil {
 		return
@@ -27,7 +29,7 @@ func (t Text) onHold(st rotate.State) {
 	if h.KeyID != "" {
 		who = "since signers went back from key " + rotate.ShortID(h.KeyID)
 	}
-	fmt.Fprintf(t.W, "  %s %s, %s; 'dkimbot unhold --domain %s' ends that\n", t.yellow("on hold"), t.at(h.At), who, st.Domain)
+	fmt.Fprintf(t.W, "  %s %s, %s; 'dkimbot unhold --domain %s' ends that\n", t.Yellow("on hold"), t.At(h.At), who, st.Domain)
 }
 
 // ordered says what an order of a person does before anything else is done.
@@ -42,20 +44,21 @@ func ordered(e rotate.Event) string {
 }
 
 // released says what stays where of a domain that was handed back.
-func (t Text) released(st rotate.State) {
+func (t domain) released() {
+	st := t.st
 	r := st.Released
 	if r == nil {
 		return
 	}
-	fmt.Fprintf(t.W, "  %s %s; dkimbot does nothing for it any more\n", t.yellow("handed back"), t.at(r.At))
+	fmt.Fprintf(t.W, "  %s %s; dkimbot does nothing for it any more\n", t.Yellow("handed back"), t.At(r.At))
 	switch stays := staysOf(report.NewUnlisted([]rotate.State{st})[0]); {
 	case !r.Purged.IsZero():
-		t.line("  ", "stays", "nothing: records were revoked and keys destroyed "+t.at(r.Purged))
+		t.Line("  ", "stays", "nothing: records were revoked and keys destroyed "+t.At(r.Purged))
 	case r.Purge:
-		t.line("  ", "stays", strings.Join(stays, "; ")+
+		t.Line("  ", "stays", strings.Join(stays, "; ")+
 			"; records are revoked and keys destroyed when no signer has used them for as long as the drain")
 	default:
-		t.line("  ", "stays", strings.Join(stays, "; "))
-		t.line("  ", "", "take it out of the configuration, or take it back: dkimbot release --domain "+st.Domain+" --undo")
+		t.Line("  ", "stays", strings.Join(stays, "; "))
+		t.Line("  ", "", "take it out of the configuration, or take it back: dkimbot release --domain "+st.Domain+" --undo")
 	}
 }

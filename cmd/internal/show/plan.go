@@ -8,6 +8,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -16,20 +17,20 @@ import (
 // unless whole is set.
 func (t Text) Plans(plans []rotate.DomainPlan, whole bool) { t.plans(plans, nil, whole) }
 
-func (t Text) plans(plans []rotate.DomainPlan, is map[string]Staleness, whole bool) {
+func (t Text) plans(plans []rotate.DomainPlan, is map[string]report.Staleness, whole bool) {
 	told := plans
 	if !whole && len(plans) > manyDomains {
 		told = slices.DeleteFunc(slices.Clone(plans),
 			func(p rotate.DomainPlan) bool { return idle(p) && len(is[p.Name].Reasons) == 0 })
 	}
 	for _, g := range alike(told, whole, func(p rotate.DomainPlan, w io.Writer) {
-		Text{W: w, Now: t.Now}.plan(p, is[p.Name])
+		Text{Pen: screen.Pen{W: w, Now: t.Now}}.plan(p, is[p.Name])
 	}) {
 		first := told[g[0]]
 		t.heading(g.title(told), first.Phase)
 		if len(g) > 1 {
 			fmt.Fprintf(t.W, "%s\n  %s\n", listed(g.names(told), "  "),
-				t.dim(groupWords(first.Name)))
+				t.Dim(groupWords(first.Name)))
 		}
 		t.plan(first, is[first.Name])
 	}
@@ -46,9 +47,9 @@ func idle(p rotate.DomainPlan) bool {
 }
 
 // plan writes a plan below its heading.
-func (t Text) plan(p rotate.DomainPlan, is Staleness) {
+func (t Text) plan(p rotate.DomainPlan, is report.Staleness) {
 	for _, e := range p.Ordered {
-		t.line("  ", "first", ordered(e))
+		t.Line("  ", "first", ordered(e))
 	}
 	t.staleness(is)
 	if p.Stop != nil {
@@ -56,11 +57,11 @@ func (t Text) plan(p rotate.DomainPlan, is Staleness) {
 	}
 	switch {
 	case len(p.Steps) > 0:
-		t.line("  ", "why", p.Reason.Message)
+		t.Line("  ", "why", p.Reason.Message)
 	case p.Stop == nil:
-		t.line("  ", "now", cmp.Or(p.Reason.Message, "nothing to do"))
+		t.Line("  ", "now", cmp.Or(p.Reason.Message, "nothing to do"))
 	}
-	t.line("  ", "mail", Mail(p, t.Now))
+	t.Line("  ", "mail", Mail(p, t.Now))
 	for i, s := range p.Steps {
 		t.step(i+1, s)
 	}
@@ -73,12 +74,12 @@ func (t Text) plan(p rotate.DomainPlan, is Staleness) {
 }
 
 func (t Text) step(n int, s rotate.Step) {
-	fmt.Fprintf(t.W, "\n  %2d. %s  %s\n", n, t.bold(fmt.Sprintf("%-8s", s.Kind)), s.Target)
+	fmt.Fprintf(t.W, "\n  %2d. %s  %s\n", n, t.Bold(fmt.Sprintf("%-8s", s.Kind)), s.Target)
 	from, to := change(s)
-	t.line("      ", "from", t.red(from))
-	t.line("      ", "to", t.green(to))
-	t.line("      ", "why", s.Reason.Message)
-	t.line("      ", "when", t.when(s.NotBefore))
+	t.Line("      ", "from", t.Red(from))
+	t.Line("      ", "to", t.Green(to))
+	t.Line("      ", "why", s.Reason.Message)
+	t.Line("      ", "when", t.When(s.NotBefore))
 }
 
 // change tells a step's before and after in words.
@@ -138,23 +139,23 @@ func (t Text) Saved(doc planfile.Document, file string) {
 
 // span says when a plan may be applied.
 func (t Text) span(doc planfile.Document) string {
-	until := "until " + t.at(doc.ExpiresAt)
+	until := "until " + t.At(doc.ExpiresAt)
 	if doc.PlannedFor.After(doc.CreatedAt) {
-		return "from " + t.at(doc.PlannedFor) + " " + until
+		return "from " + t.At(doc.PlannedFor) + " " + until
 	}
 	return until
 }
 
 // SavedPlan writes a plan that was read from a file, and whether it still holds. See Plans for
 // whole; one without a signature is always shown whole.
-func (t Text) SavedPlan(doc planfile.Document, is PlanStaleness, whole bool) {
-	fmt.Fprintf(t.W, "Plan %s, made %s; may be applied %s\n", t.bold(doc.PlanID), t.at(doc.CreatedAt), t.span(doc))
+func (t Text) SavedPlan(doc planfile.Document, is report.PlanStaleness, whole bool) {
+	fmt.Fprintf(t.W, "Plan %s, made %s; may be applied %s\n", t.Bold(doc.PlanID), t.At(doc.CreatedAt), t.span(doc))
 	if doc.PlannedFor.After(t.Now) { // its steps are told as they will be seen then
 		t.Now = doc.PlannedFor
 	}
 	t.staleness(is.Whole)
 	if is.Unsigned {
-		fmt.Fprintf(t.W, "  %s %s\n", t.yellow("unsigned:"), unsignedWords)
+		fmt.Fprintf(t.W, "  %s %s\n", t.Yellow("unsigned:"), unsignedWords)
 	}
 	fmt.Fprintln(t.W)
 	t.plans(plansOf(doc.Domains), is.Domains, whole || is.Unsigned)
@@ -174,12 +175,12 @@ const unsignedWords = "no signature could be checked, so only what follows from 
 	"in dkimbot's own words"
 
 // staleness says why a plan can't be applied any more, or that this could not be verified.
-func (t Text) staleness(is Staleness) {
+func (t Text) staleness(is report.Staleness) {
 	for _, r := range is.Reasons {
-		fmt.Fprintf(t.W, "  %s %s\n", t.red("stale:"), Visible(r.Message))
+		fmt.Fprintf(t.W, "  %s %s\n", t.Red("stale:"), screen.Visible(r.Message))
 	}
 	if is.Unchecked != nil {
-		fmt.Fprintf(t.W, "  %s whether the plan still holds could not be found out: %s\n", t.yellow("unchecked:"),
-			lines(is.Unchecked.Error(), "    "))
+		fmt.Fprintf(t.W, "  %s whether the plan still holds could not be found out: %s\n", t.Yellow("unchecked:"),
+			screen.Lines(is.Unchecked.Error(), "    "))
 	}
 }

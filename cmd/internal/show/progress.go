@@ -16,7 +16,7 @@ func (t Text) Finished(e rotate.Event) {
 	case codes.OutcomeDone:
 		fmt.Fprintf(t.W, "%s  %s\n", e.Domain, did(e))
 	case codes.OutcomeFailed, codes.OutcomeRefused:
-		fmt.Fprintf(t.W, "%s  %s %s: %s\n", e.Domain, attempt(e), t.red(string(e.Outcome)),
+		fmt.Fprintf(t.W, "%s  %s %s: %s\n", e.Domain, attempt(e), t.Red(string(e.Outcome)),
 			strings.ReplaceAll(e.Message, "\n", " | "))
 	}
 }

@@ -19,21 +19,21 @@ func (t Text) Result(r engine.Result) { t.result(r, func() {}) }
 func (t Text) result(r engine.Result, more func()) {
 	t.heading(r.Domain, r.State.Phase)
 	for _, e := range r.Done {
-		fmt.Fprintf(t.W, "  %s %s\n", t.green("done"), did(e))
+		fmt.Fprintf(t.W, "  %s %s\n", t.Green("done"), did(e))
 	}
 	var told rotate.Reason
 	if len(r.Done) == 0 && r.Err == nil {
 		told = r.Plan.Reason
-		t.line("  ", "now", cmp.Or(told.Message, "nothing to do"))
+		t.Line("  ", "now", cmp.Or(told.Message, "nothing to do"))
 	}
 	if r.Err != nil {
 		t.problem("  ", r.Err)
 	}
 	more()
-	t.released(r.State)
+	domain{t, r.State}.released()
 	t.next(r.State.Next, told)
 	if r.Err != nil && r.YetToBegin() {
-		t.line("  ", "", yetToBegin(r.State))
+		t.Line("  ", "", yetToBegin(r.State))
 	}
 	t.drift(r.State.Drift, r.Err, r.Plan.Warnings)
 	fmt.Fprintln(t.W)
@@ -71,9 +71,9 @@ func (t Text) Ended(results []engine.Result) {
 			counts += fmt.Sprintf(" %d %s,", c.n, c.words)
 		}
 	}
-	fmt.Fprintln(t.W, t.bold(strings.TrimSuffix(counts, ",")+"."))
+	fmt.Fprintln(t.W, t.Bold(strings.TrimSuffix(counts, ",")+"."))
 	for _, cause := range report.Causes(failed) {
-		fmt.Fprintln(t.W, t.bold(some(cause.Domains, manyDomains)))
+		fmt.Fprintln(t.W, t.Bold(some(cause.Domains, manyDomains)))
 		t.problem("  ", cause.Err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 // Retry writes when a domain that failed is tried again.
 func (t Text) Retry(st rotate.State) {
 	t.heading(st.Domain, st.Phase)
-	t.failures(st)
+	domain{t, st}.failures()
 	t.next(st.Next, rotate.Reason{})
 	fmt.Fprintln(t.W)
 }

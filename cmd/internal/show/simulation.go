@@ -5,11 +5,20 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 )
 
 // Simulation writes the timeline of each domain, then the verdict.
-func (t Text) Simulation(doc report.SimulationDocument) {
-	for _, d := range doc.Domains {
+func (t Text) Simulation(doc report.SimulationDocument) { simulation{t, doc}.write() }
+
+// simulation is one that was played.
+type simulation struct {
+	Text
+	doc report.SimulationDocument
+}
+
+func (t simulation) write() {
+	for _, d := range t.doc.Domains {
 		t.heading(d.Name, "")
 		if d.StandsFor > 1 {
 			fmt.Fprintf(t.W, "  stands for %s with the same policy, provider and signers\n", report.Count(d.StandsFor, "domain"))
@@ -19,22 +28,22 @@ func (t Text) Simulation(doc report.SimulationDocument) {
 		}
 		fmt.Fprintln(t.W)
 	}
-	t.simulated(doc)
-	for _, m := range doc.Margins {
+	t.totals()
+	for _, m := range t.doc.Margins {
 		t.margin(m)
 	}
-	for _, p := range doc.Problems {
-		fmt.Fprintf(t.W, "%s %s, first on %s (%s): %s\n", t.red("problem:"), p.Domain, p.At.Format("2006-01-02"),
+	for _, p := range t.doc.Problems {
+		fmt.Fprintf(t.W, "%s %s, first on %s (%s): %s\n", t.Red("problem:"), p.Domain, p.At.Format("2006-01-02"),
 			report.Count(p.Count, "time"), p.Message)
 	}
-	t.advice(doc)
-	fmt.Fprintln(t.W, t.verdict(doc))
+	t.advice()
+	fmt.Fprintln(t.W, t.verdict())
 }
 
-func (t Text) simulated(doc report.SimulationDocument) {
-	v := doc.Verdict
-	fmt.Fprintf(t.W, "Played %s from %s, faults %s, seed %d.\n", coarse(doc.To.Sub(doc.From)),
-		doc.From.Format("2006-01-02"), doc.Faults, doc.Seed)
+func (t simulation) totals() {
+	v := t.doc.Verdict
+	fmt.Fprintf(t.W, "Played %s from %s, faults %s, seed %d.\n", screen.Coarse(t.doc.To.Sub(t.doc.From)),
+		t.doc.From.Format("2006-01-02"), t.doc.Faults, t.doc.Seed)
 	fmt.Fprintf(t.W, "%s, %s signed, %s: %d failed, %d messages without signature.\n",
 		report.Count(v.Rotations, "rotation"), report.Count(v.Mails, "message"),
 		report.Count(v.Verifications, "verification"), v.Failures, v.Unsigned)
@@ -52,13 +61,13 @@ var waits = map[string]string{
 	"negative cache": "between the publication of a first key and its first use",
 }
 
-func (t Text) margin(m report.SimulationMargin) {
+func (t simulation) margin(m report.SimulationMargin) {
 	words := "to spare"
 	switch {
 	case m.Exact < 0:
-		words = t.red("too short")
+		words = t.Red("too short")
 	case m.Thin:
-		words = t.yellow("to spare, which is thin")
+		words = t.Yellow("to spare, which is thin")
 	}
 	fmt.Fprintf(t.W, "Tightest %s: %s %s (%s at %s, %s; %s)\n", m.Wait, span(m.Exact.Abs()), words, m.Selector, m.Domain,
 		m.At.Format("2006-01-02"), waits[m.Wait])
@@ -68,38 +77,38 @@ func span(d time.Duration) string {
 	if d < time.Second {
 		return "less than a second"
 	}
-	return coarse(d)
+	return screen.Coarse(d)
 }
 
 // advice says what a person can do about what was found.
-func (t Text) advice(doc report.SimulationDocument) {
-	for _, m := range doc.Margins {
+func (t simulation) advice() {
+	for _, m := range t.doc.Margins {
 		switch {
 		case m.Exact >= 0:
 		case m.Wait == "drain":
-			fmt.Fprintln(t.W, t.yellow("hint:"), "write a longer drain: it must cover the queue's life; 168h is the default")
+			fmt.Fprintln(t.W, t.Yellow("hint:"), "write a longer drain: it must cover the queue's life; 168h is the default")
 		case m.Wait == "settle":
-			fmt.Fprintln(t.W, t.yellow("hint:"),
+			fmt.Fprintln(t.W, t.Yellow("hint:"),
 				"write a longer settle: receivers may keep the old key for seven days; 168h is the default")
 		default:
-			fmt.Fprintln(t.W, t.yellow("hint:"),
+			fmt.Fprintln(t.W, t.Yellow("hint:"),
 				"turn verification on: with mode none dkimbot does not see what the name servers show")
 		}
 	}
-	if n := doc.Verdict.Waited; n > 0 {
+	if n := t.doc.Verdict.Waited; n > 0 {
 		fmt.Fprintf(t.W, "%s due before the key had settled, and waited: a whole turn takes drain, TTL and settle. "+
 			"A rarer schedule would say when it really happens.\n",
 			map[bool]string{true: "1 rotation was", false: report.Count(n, "rotation") + " were"}[n == 1])
 	}
 }
 
-func (t Text) verdict(doc report.SimulationDocument) string {
+func (t simulation) verdict() string {
 	switch {
-	case doc.Verdict.OK:
-		return t.green("No mail fails.")
-	case doc.Verdict.MailFails:
-		return t.red("Mail would fail.")
+	case t.doc.Verdict.OK:
+		return t.Green("No mail fails.")
+	case t.doc.Verdict.MailFails:
+		return t.Red("Mail would fail.")
 	}
-	return t.red("No mail fails, but dkimbot broke a rule of its own.") +
+	return t.Red("No mail fails, but dkimbot broke a rule of its own.") +
 		" Report this as a defect, with the seed and the configuration's policies."
 }

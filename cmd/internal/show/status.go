@@ -6,34 +6,44 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 // Status writes where a domain stands and what comes next.
-func (t Text) Status(st rotate.State) {
+func (t Text) Status(st rotate.State) { domain{t, st}.write() }
+
+// domain is where one stands.
+type domain struct {
+	Text
+	st rotate.State
+}
+
+func (t domain) write() {
+	st := t.st
 	t.heading(st.Domain, st.Phase)
 	if st.Revision == 0 {
-		t.line("  ", "now", "nothing was done for it yet; 'dkimbot plan --domain "+st.Domain+"' shows what would be")
+		t.Line("  ", "now", "nothing was done for it yet; 'dkimbot plan --domain "+st.Domain+"' shows what would be")
 	}
 	for _, name := range sortedKeys(st.Selectors) {
-		t.selector(name, st)
+		t.selector(name)
 	}
 	for _, name := range sortedKeys(st.Signers) {
 		c := st.Signers[name]
 		if c.Left {
-			fmt.Fprintf(t.W, "  signer %s, no longer listed since %s, signed with %s, %s\n", name, t.at(c.At), c.Selector,
+			fmt.Fprintf(t.W, "  signer %s, no longer listed since %s, signed with %s, %s\n", name, t.At(c.At), c.Selector,
 				keyWords(c.KeyID, "no key"))
 			continue
 		}
 		fmt.Fprintf(t.W, "  signer %s signs with %s, %s, in effect from %s\n", name, c.Selector,
-			keyWords(c.KeyID, "no key"), t.at(c.At))
+			keyWords(c.KeyID, "no key"), t.At(c.At))
 	}
-	t.sentBack(st)
-	t.onHold(st)
-	t.released(st)
-	t.former(st)
-	t.failures(st)
+	t.sentBack()
+	t.onHold()
+	t.released()
+	t.leftovers()
+	t.failures()
 	for _, f := range st.Drift {
 		t.finding(f)
 	}
@@ -41,14 +51,16 @@ func (t Text) Status(st rotate.State) {
 	fmt.Fprintln(t.W)
 }
 
-func (t Text) failures(st rotate.State) {
+func (t domain) failures() {
+	st := t.st
 	if st.Failures > 0 {
-		fmt.Fprintf(t.W, "  %s %d in a row; the last one: %s\n", t.red("failures:"), st.Failures,
-			lines(st.LastError, "            "))
+		fmt.Fprintf(t.W, "  %s %d in a row; the last one: %s\n", t.Red("failures:"), st.Failures,
+			screen.Lines(st.LastError, "            "))
 	}
 }
 
-func (t Text) selector(name string, st rotate.State) {
+func (t domain) selector(name string) {
+	st := t.st
 	words := "no key yet"
 	if k := st.Selectors[name].Key; k != nil {
 		words = keyWords(k.ID, "") + ", " + t.inDNS(*k)
@@ -72,18 +84,18 @@ func role(name string, st rotate.State) string {
 	return "standby"
 }
 
-func (t Text) inDNS(k rotate.Key) string {
+func (t domain) inDNS(k rotate.Key) string {
 	switch {
 	case !k.RevokedAt.IsZero():
-		return "compromised, revoked in DNS at " + t.at(k.RevokedAt)
+		return "compromised, revoked in DNS at " + t.At(k.RevokedAt)
 	case !k.Leaked.IsZero():
-		return "compromised, reported at " + t.at(k.Leaked) + " and yet to be revoked"
+		return "compromised, reported at " + t.At(k.Leaked) + " and yet to be revoked"
 	case !k.VerifiedAt.IsZero() && k.Unasked:
 		return "published; DNS is not asked whether it shows (verify.mode none)"
 	case !k.VerifiedAt.IsZero():
-		return "seen in DNS since " + t.at(k.VerifiedAt)
+		return "seen in DNS since " + t.At(k.VerifiedAt)
 	case !k.PublishedAt.IsZero():
-		return "published " + t.at(k.PublishedAt) + ", not seen on every server yet"
+		return "published " + t.At(k.PublishedAt) + ", not seen on every server yet"
 	}
 	return "not published yet"
 }
@@ -92,7 +104,7 @@ func (t Text) inDNS(k rotate.Key) string {
 func (t Text) Event(e rotate.Event) {
 	outcome := string(e.Outcome)
 	if e.Outcome != codes.OutcomeDone {
-		outcome = t.red(outcome)
+		outcome = t.Red(outcome)
 	}
 	fmt.Fprintf(t.W, "%s  %-20s %-24s %s", e.At.UTC().Format(time.RFC3339), e.Domain, attempt(e), outcome)
 	if e.KeyID != "" {
@@ -101,7 +113,7 @@ func (t Text) Event(e rotate.Event) {
 	if e.Message != "" {
 		fmt.Fprintf(t.W, "  %s", strings.ReplaceAll(e.Message, "\n", " | "))
 	}
-	fmt.Fprintf(t.W, "  %s\n", t.dim("by "+e.By))
+	fmt.Fprintf(t.W, "  %s\n", t.Dim("by "+e.By))
 }
 
 // attempt names a step; an attempt that failed before its first step is one to plan.

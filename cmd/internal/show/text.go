@@ -3,46 +3,32 @@
 package show
 
 import (
-	"cmp"
 	"fmt"
-	"io"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// Text writes for people. The zero Text writes without colour.
-type Text struct {
-	W     io.Writer
-	Color bool
-	Mark  string    // stands before each colour, for the Screen that W leads to; "": W is none
-	Now   time.Time // times are told relative to it as well
-}
+// Text writes what dkimbot found and did for people.
+type Text struct{ screen.Pen }
 
 // heading names the domain that the lines below it are about.
 func (t Text) heading(domain string, phase rotate.Phase) {
-	fmt.Fprintln(t.W, strings.TrimRight(t.bold(domain)+"  "+t.phase(phase), " "))
+	fmt.Fprintln(t.W, strings.TrimRight(t.Bold(domain)+"  "+t.phase(phase), " "))
 }
 
 func (t Text) phase(p rotate.Phase) string {
 	if p == "" {
 		return ""
 	}
-	return t.dim("phase " + string(p))
-}
-
-// line writes one fact behind its label, or nothing when there is none.
-func (t Text) line(indent, label, text string) {
-	if text != "" {
-		fmt.Fprintf(t.W, "%s%s %s\n", indent, t.dim(fmt.Sprintf("%-5s", label)), text)
-	}
+	return t.Dim("phase " + string(p))
 }
 
 // Problem writes an error and its hint, each with a label.
@@ -50,7 +36,7 @@ func (t Text) Problem(err error) { t.problem("", err) }
 
 func (t Text) problem(indent string, err error) {
 	if report.Interrupted(err) {
-		fmt.Fprintf(t.W, "%s%s between two steps; nothing is lost\n", indent, t.yellow("interrupted"))
+		fmt.Fprintf(t.W, "%s%s between two steps; nothing is lost\n", indent, t.Yellow("interrupted"))
 		return
 	}
 	if several, ok := err.(interface{ Unwrap() []error }); ok { // joined: each has a hint of its own
@@ -63,31 +49,22 @@ func (t Text) problem(indent string, err error) {
 	if fault.KindOf(err) == fault.Refused {
 		label = "refused:"
 	}
-	fmt.Fprintf(t.W, "%s%s %s\n", indent, t.red(label), lines(fault.Text(err), indent+"       "))
+	fmt.Fprintf(t.W, "%s%s %s\n", indent, t.Red(label), screen.Lines(fault.Text(err), indent+"       "))
 	if hint := fault.HintOf(err); hint != "" {
-		fmt.Fprintf(t.W, "%s%s %s\n", indent, t.yellow("hint:"), hint)
+		fmt.Fprintf(t.W, "%s%s %s\n", indent, t.Yellow("hint:"), hint)
 	}
-}
-
-// lines makes what can't be seen visible, and begins each further line with indent.
-func lines(s, indent string) string {
-	all := strings.Split(s, "\n")
-	for i := range all {
-		all[i] = Visible(all[i])
-	}
-	return strings.Join(all, "\n"+indent)
 }
 
 // Warnings writes what an operator should look at.
 func (t Text) Warnings(all []string) {
 	for _, w := range all {
-		fmt.Fprintf(t.W, "%s %s\n", t.yellow("warning:"), Visible(w))
+		fmt.Fprintf(t.W, "%s %s\n", t.Yellow("warning:"), screen.Visible(w))
 	}
 }
 
 func (t Text) warnings(all []string) {
 	for _, w := range all {
-		fmt.Fprintf(t.W, "  %s %s\n", t.yellow("warning:"), Visible(w))
+		fmt.Fprintf(t.W, "  %s %s\n", t.Yellow("warning:"), screen.Visible(w))
 	}
 }
 
@@ -97,13 +74,13 @@ func (t Text) next(n *rotate.Next, told rotate.Reason) {
 	if n == nil {
 		return
 	}
-	when := t.when(n.At)
+	when := t.When(n.At)
 	if n.Reason.Code == codes.PlanOnly {
 		when = "when a plan is applied" // the time is that of the next look
 	}
-	t.line("  ", "next", Action(*n)+", "+when)
+	t.Line("  ", "next", Action(*n)+", "+when)
 	if n.Reason.Code != codes.Failed && n.Reason != told {
-		t.line("  ", "", n.Reason.Message)
+		t.Line("  ", "", n.Reason.Message)
 	}
 }
 
@@ -156,25 +133,5 @@ func recordWords(s rotate.Side) string {
 	}
 	return longKey.ReplaceAllString(s.Record, "$1...$2") + " (" + keyWords(s.KeyID, "") + ")"
 }
-
-// escapeBegin begins a colour where no Screen has a say.
-const escapeBegin = "\x1b["
-
-func (t Text) paint(code, s string) string {
-	if !t.Color || s == "" {
-		return s
-	}
-	begin := cmp.Or(t.Mark, escapeBegin)
-	return begin + code + "m" + s + begin + "0m"
-}
-
-// Strong returns s so that it stands out where there is colour.
-func (t Text) Strong(s string) string { return t.bold(s) }
-
-func (t Text) bold(s string) string   { return t.paint("1", s) }
-func (t Text) dim(s string) string    { return t.paint("2", s) }
-func (t Text) red(s string) string    { return t.paint("31", s) }
-func (t Text) green(s string) string  { return t.paint("32", s) }
-func (t Text) yellow(s string) string { return t.paint("33", s) }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -28,7 +29,7 @@ const (
 // written returns what f writes without colour.
 func written(f func(show.Text)) string {
 	var b strings.Builder
-	f(show.Text{W: &b, Now: now})
+	f(show.Text{Pen: screen.Pen{W: &b, Now: now}})
 	return b.String()
 }
 
@@ -277,7 +278,7 @@ func TestColour(t *testing.T) {
 	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.Ready, Stop: fault.Refuse("x", "no", "do"),
 		Warnings: rotate.Warnings("w")}
 	var b strings.Builder
-	show.Text{W: &b, Color: true, Now: now}.Plans([]rotate.DomainPlan{plan}, false)
+	show.Text{Pen: screen.Pen{W: &b, Color: true, Now: now}}.Plans([]rotate.DomainPlan{plan}, false)
 	coloured := b.String()
 	if !strings.Contains(coloured, "\x1b[31mrefused:\x1b[0m no") {
 		t.Errorf("no red in %q", coloured)

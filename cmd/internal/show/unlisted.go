@@ -12,9 +12,9 @@ import (
 func (t Text) Unlisted(all []report.Unlisted) {
 	for _, u := range all {
 		t.heading(u.Name, rotate.Phase(u.Phase))
-		fmt.Fprintf(t.W, "  %s it is not in the configuration any more; nothing of it is touched\n", t.yellow("warning:"))
-		t.line("  ", "stays", strings.Join(staysOf(u), "; "))
-		t.line("  ", "", fmt.Sprintf("list it again to continue, or release it: dkimbot release --domain %s", u.Name))
+		fmt.Fprintf(t.W, "  %s it is not in the configuration any more; nothing of it is touched\n", t.Yellow("warning:"))
+		t.Line("  ", "stays", strings.Join(staysOf(u), "; "))
+		t.Line("  ", "", fmt.Sprintf("list it again to continue, or release it: dkimbot release --domain %s", u.Name))
 		fmt.Fprintln(t.W)
 	}
 }

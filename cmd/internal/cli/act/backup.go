@@ -2,7 +2,6 @@ package act
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -39,7 +38,7 @@ after the state, as the output says. With Vault, back up Vault.
 				return err
 			}
 			if p.JSON {
-				return report.JSON(p.Out, newCopy(args[0], what))
+				return report.JSON(p.Out, report.NewCopy(args[0], what.Domains, what.LastChange))
 			}
 			_, err = fmt.Fprintf(p.Out, "%s holds the state of %s%s.\n%s", args[0], report.Count(what.Domains, "domain"),
 				asOf(what), keysApart(cfg))
@@ -77,7 +76,7 @@ run it without --dry-run.`,
 				return err
 			}
 			if p.JSON {
-				return report.JSON(p.Out, newCopy(cfg.State.Path, what))
+				return report.JSON(p.Out, report.NewCopy(cfg.State.Path, what.Domains, what.LastChange))
 			}
 			_, err = fmt.Fprintf(p.Out, "%s holds the state of %s%s.\nTo see what has changed since then: dkimbot plan\n",
 				cfg.State.Path, report.Count(what.Domains, "domain"), asOf(what))
@@ -86,22 +85,6 @@ run it without --dry-run.`,
 	}
 	p.JSONFlag(cmd)
 	return cmd
-}
-
-// copyDocument is `backup --json` and `restore --json`.
-type copyDocument struct {
-	FormatVersion int        `json:"format_version"`
-	File          string     `json:"file"`
-	Domains       int        `json:"domains"`
-	LastChange    *time.Time `json:"last_change"`
-}
-
-func newCopy(file string, what sqlite.Copied) copyDocument {
-	doc := copyDocument{FormatVersion: report.FormatVersion, File: file, Domains: what.Domains}
-	if !what.LastChange.IsZero() {
-		doc.LastChange = &what.LastChange
-	}
-	return doc
 }
 
 func asOf(what sqlite.Copied) string {

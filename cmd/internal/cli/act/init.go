@@ -14,7 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/setup"
-	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
@@ -175,10 +175,10 @@ func (f initial) showFound(signers []setup.Signer) {
 		fmt.Fprintln(f.Err, "No program that signs mail was found on this host.")
 	}
 	for _, s := range signers {
-		fmt.Fprintf(f.Err, "%s in %s signs for %s.\n", s.Program, show.Visible(s.From),
+		fmt.Fprintf(f.Err, "%s in %s signs for %s.\n", s.Program, screen.Visible(s.From),
 			report.Count(len(s.Domains), "domain"))
 		for _, remark := range s.Remarks {
-			fmt.Fprintf(f.Err, "  %s\n", show.Visible(remark))
+			fmt.Fprintf(f.Err, "  %s\n", screen.Visible(remark))
 		}
 	}
 }
@@ -191,7 +191,7 @@ func (f initial) showNext(path string, signers []setup.Signer) error {
 		if len(s.Before) > 0 {
 			fmt.Fprintf(out, "- %s has to be set up otherwise first. The commands stand in the file, and here:\n", s.Program)
 			for _, step := range s.Before {
-				fmt.Fprintf(out, "    %s\n", show.Visible(step))
+				fmt.Fprintf(out, "    %s\n", screen.Visible(step))
 			}
 		}
 	}

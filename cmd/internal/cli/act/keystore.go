@@ -57,10 +57,7 @@ keys. To move back, do the same the other way round, with an empty directory or 
 				return err
 			}
 			if p.JSON {
-				return report.JSON(p.Out, struct {
-					FormatVersion int `json:"format_version"`
-					app.CopiedKeys
-				}{report.FormatVersion, done})
+				return report.JSON(p.Out, report.NewCopiedKeys(done.Copied, done.There))
 			}
 			_, err = fmt.Fprintf(p.Out, "%s copied, %d there already; all were read back.\n",
 				report.Count(done.Copied, "key"), done.There)

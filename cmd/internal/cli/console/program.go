@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate/child"
 )
 
@@ -31,9 +32,9 @@ type Program struct {
 
 // New returns a program that reads and writes the streams.
 func New(s Streams) *Program {
-	out, mark := &checkedWriter{w: patientWriter(s.Out)}, show.NewMark()
+	out, mark := &checkedWriter{w: patientWriter(s.Out)}, screen.NewMark()
 	p := &Program{Streams: s, stdout: out, terminal: patientWriter(s.Err), mark: mark}
-	p.Out, p.Err = show.NewScreen(out, mark), show.NewScreen(p.terminal, mark)
+	p.Out, p.Err = screen.New(out, mark), screen.New(p.terminal, mark)
 	return p
 }
 
@@ -69,10 +70,10 @@ func (p *Program) Text() show.Text { return p.text(p.Out, p.OutTTY) }
 func (p *Program) ErrText() show.Text { return p.text(p.Err, p.ErrTTY) }
 
 func (p *Program) text(w io.Writer, tty bool) show.Text {
-	t := show.Text{W: w, Mark: p.mark, Color: tty && !p.NoColor && p.Env("NO_COLOR") == "" &&
-		p.Env("TERM") != "dumb", Now: time.Now()}
+	t := show.Text{Pen: screen.Pen{W: w, Mark: p.mark, Color: tty && !p.NoColor && p.Env("NO_COLOR") == "" &&
+		p.Env("TERM") != "dumb", Now: time.Now()}}
 	if tty && p.Columns != nil {
-		t = t.Folded(p.Columns())
+		t.Pen = t.Folded(p.Columns())
 	}
 	return t
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -86,7 +87,7 @@ func (l *statusLine) draw() {
 		return
 	}
 	if line := l.progress.Line(time.Now(), l.width()-1); line != "" {
-		io.WriteString(l.w, show.Visible(line))
+		io.WriteString(l.w, screen.Visible(line))
 		l.shown = true
 	}
 }

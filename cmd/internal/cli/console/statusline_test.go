@@ -13,9 +13,9 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
-// screen is what a terminal shows of what was written to it: lines that stay, and
+// shownOf returns what a terminal shows of what was written to it: lines that stay, and
 // the one that the cursor stands in.
-func screen(written string) (lines []string, cursor string) {
+func shownOf(written string) (lines []string, cursor string) {
 	at, row := 0, []rune{}
 	for i := 0; i < len(written); i++ {
 		switch rest := written[i:]; {
@@ -56,7 +56,7 @@ func wantScreen(t *testing.T, l *statusLine, w *safeBuffer, cursor string, lines
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	got, at := screen(w.String())
+	got, at := shownOf(w.String())
 	if strings.Join(got, "\n") != strings.Join(lines, "\n") || !strings.HasPrefix(at, cursor) || cursor == "" && at != "" {
 		t.Errorf("the terminal shows\n%s\n> %s\nwant\n%s\n> %s", strings.Join(got, "\n"), at,
 			strings.Join(lines, "\n"), cursor)
@@ -115,7 +115,7 @@ func TestLiveLineTicks(t *testing.T) {
 			time.Now().Add(-time.Minute))
 	})
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		if _, line := screen(w.String()); strings.HasPrefix(line, "a.test: publish s1 for ") &&
+		if _, line := shownOf(w.String()); strings.HasPrefix(line, "a.test: publish s1 for ") &&
 			!strings.HasPrefix(line, "a.test: publish s1 for 60s") {
 			return
 		}

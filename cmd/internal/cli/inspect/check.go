@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
@@ -124,7 +125,7 @@ func showCheck(t show.Text, doc report.CheckDocument) {
 	for _, c := range alikeChecks(doc.Checks) {
 		label := fmt.Sprintf("%-7s", c.Result)
 		if c.Problem != nil {
-			label = t.Strong(label)
+			label = t.Bold(label)
 		}
 		line := fmt.Sprintf("%s %s: %s", c.Part, c.Name, c.What)
 		switch n := len(c.Domains); {
@@ -138,9 +139,9 @@ func showCheck(t show.Text, doc report.CheckDocument) {
 		} else if c.Found != "" {
 			line += ": " + c.Found
 		}
-		fmt.Fprintln(w, label, show.Visible(line))
+		fmt.Fprintln(w, label, screen.Visible(line))
 		if c.Problem != nil && c.Problem.Hint != "" {
-			fmt.Fprintln(w, "        hint:", show.Visible(c.Problem.Hint))
+			fmt.Fprintln(w, "        hint:", screen.Visible(c.Problem.Hint))
 		}
 	}
 	if doc.Ready {

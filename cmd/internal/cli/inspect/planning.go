@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -103,7 +104,7 @@ func (how Planning) Print(doc planfile.Document, plans []rotate.DomainPlan) erro
 		_, err := how.Out.Write(doc.Encode())
 		return err
 	case console.FormMarkdown:
-		show.Markdown{W: how.Out, Now: doc.PlannedFor}.Plan(doc, show.PlanStaleness{}, how.whole)
+		show.Markdown{W: how.Out, Now: doc.PlannedFor}.Plan(doc, report.PlanStaleness{}, how.whole)
 		return nil
 	}
 	t := how.Text()

@@ -54,7 +54,7 @@ plans that are stale, expired or applied, and works without configuration, state
 			}
 			switch form {
 			case console.FormJSON:
-				return report.JSON(p.Out, show.NewSavedPlan(doc, is))
+				return report.JSON(p.Out, report.NewSavedPlan(doc, doc.Names(), is))
 			case console.FormMarkdown:
 				show.Markdown{W: p.Out, Now: now}.Plan(doc, is, whole)
 			default:
@@ -77,11 +77,11 @@ type savedPlan struct {
 // checked returns the plan with what is known to be dkimbot's own words, and says whether
 // it still holds. What keeps that from being found out is part of the answer, not an
 // error; a plan that was tampered with is refused.
-func (s savedPlan) checked(ctx context.Context) (planfile.Document, show.PlanStaleness, error) {
+func (s savedPlan) checked(ctx context.Context) (planfile.Document, report.PlanStaleness, error) {
 	doc := s.Document
-	is := show.PlanStaleness{Domains: map[string]show.Staleness{}, Unsigned: true}
+	is := report.PlanStaleness{Domains: map[string]report.Staleness{}, Unsigned: true}
 	is.Whole.Add(doc.Timely(time.Now()))
-	unchecked := func(err error) (planfile.Document, show.PlanStaleness, error) {
+	unchecked := func(err error) (planfile.Document, report.PlanStaleness, error) {
 		is.Whole.Unchecked = err
 		return doc.Plain(), is, nil
 	}
@@ -111,13 +111,13 @@ func (s savedPlan) checked(ctx context.Context) (planfile.Document, show.PlanSta
 // compared notes in is what has changed for each domain, and returns the plan as it is to
 // be shown: with its own words if it is signed, else with those of a plan made now.
 func (s savedPlan) compared(ctx context.Context, cfg *config.Config, a *app.App,
-	is show.PlanStaleness) (planfile.Document, error) {
+	is report.PlanStaleness) (planfile.Document, error) {
 	doc := s.Document
 	var listed []rotate.Domain
 	asked := map[string]bool{}
 	for _, d := range doc.Domains {
 		if why := d.SameConfig(cfg.DomainDigest(d.Name)); why != nil {
-			is.Domains[d.Name] = show.Staleness{Reasons: []rotate.Reason{*why}}
+			is.Domains[d.Name] = report.Staleness{Reasons: []rotate.Reason{*why}}
 		}
 		if c, err := cfg.Domain(d.Name); err == nil {
 			asked[d.Name] = d.Asked
@@ -147,7 +147,7 @@ func (s savedPlan) compared(ctx context.Context, cfg *config.Config, a *app.App,
 			shown.Domains[i] = d.Retold(s.Plan)
 		}
 		why, unknown := doc.Approval(d).Stale(s.State, s.Plan.Seen)
-		is.Domains[d.Name] = show.Staleness{Reasons: append(is.Domains[d.Name].Reasons, why...), Unchecked: unknown}
+		is.Domains[d.Name] = report.Staleness{Reasons: append(is.Domains[d.Name].Reasons, why...), Unchecked: unknown}
 	}
 	return shown, nil
 }

@@ -10,21 +10,13 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 )
 
-// versionDocument is `version --json`.
-type versionDocument struct {
-	FormatVersion int    `json:"format_version"`
-	Version       string `json:"version"`
-	Go            string `json:"go"`
-	Platform      string `json:"platform"`
-}
-
 // Version returns the command "version".
 func Version(p *console.Program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Show which version this is",
 		RunE: func(*cobra.Command, []string) error {
-			v := versionDocument{report.FormatVersion, console.Version(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+			v := report.NewVersion(console.Version(), runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
 			if p.JSON {
 				return report.JSON(p.Out, v)
 			}

@@ -1,30 +1,30 @@
-package show
+package screen
 
 import (
 	"fmt"
 	"time"
 )
 
-// when tells a time that something has to wait for.
-func (t Text) when(at time.Time) string {
-	if at.IsZero() || !at.After(t.Now) {
+// When tells a time that something has to wait for.
+func (p Pen) When(at time.Time) string {
+	if at.IsZero() || !at.After(p.Now) {
 		return "now"
 	}
-	return "not before " + t.at(at)
+	return "not before " + p.At(at)
 }
 
-// at tells a time with its distance, in UTC.
-func (t Text) at(at time.Time) string {
-	d := at.Sub(t.Now)
-	far := "in " + coarse(d)
+// At tells a time with its distance, in UTC.
+func (p Pen) At(at time.Time) string {
+	d := at.Sub(p.Now)
+	far := "in " + Coarse(d)
 	if d < 0 {
-		far = coarse(-d) + " ago"
+		far = Coarse(-d) + " ago"
 	}
 	return fmt.Sprintf("%s UTC (%s)", at.UTC().Format("Mon 2006-01-02 15:04:05"), far)
 }
 
-// coarse rounds a distance to what a person wants to know.
-func coarse(d time.Duration) string {
+// Coarse rounds a distance to what a person wants to know.
+func Coarse(d time.Duration) string {
 	switch {
 	case d < 2*time.Minute:
 		return fmt.Sprintf("%ds", int(d.Seconds()+0.5))

@@ -1,4 +1,5 @@
-package show
+// Package screen is where people read: what goes there is made visible and harmless, folded and coloured.
+package screen
 
 import (
 	"bytes"
@@ -22,11 +23,11 @@ type Screen struct {
 	rest []byte // the begin of a letter whose end comes with the next write
 }
 
-// NewMark returns what tells the program's own colours from others. See Screen and Text.
+// NewMark returns what tells the program's own colours from others. See Screen and Pen.
 func NewMark() string { return "\x1b" + rand.Text() }
 
-// NewScreen returns a Screen on w that lets colours with the mark through.
-func NewScreen(w io.Writer, mark string) *Screen { return &Screen{w: w, mark: []byte(mark)} }
+// New returns a Screen on w that lets colours with the mark through.
+func New(w io.Writer, mark string) *Screen { return &Screen{w: w, mark: []byte(mark)} }
 
 // Write implements io.Writer.
 func (s *Screen) Write(b []byte) (int, error) {
@@ -97,3 +98,12 @@ func seen(r rune) rune {
 // Visible puts s on one line, without characters that can't be seen or that turn
 // the direction of reading.
 func Visible(s string) string { return strings.Map(seen, s) }
+
+// Lines makes what can't be seen visible, and begins each further line with indent.
+func Lines(s, indent string) string {
+	all := strings.Split(s, "\n")
+	for i := range all {
+		all[i] = Visible(all[i])
+	}
+	return strings.Join(all, "\n"+indent)
+}

@@ -1,8 +1,6 @@
-package show
+package report
 
 import (
-	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
-	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
@@ -28,10 +26,10 @@ type PlanStaleness struct {
 }
 
 // SavedPlanDocument is `show --json`: the plan as it was saved, and whether it still holds.
-type SavedPlanDocument struct {
-	FormatVersion int               `json:"format_version"`
-	Plan          planfile.Document `json:"plan"`
-	Staleness     WholeStaleness    `json:"staleness"`
+type SavedPlanDocument[Plan any] struct {
+	FormatVersion int            `json:"format_version"`
+	Plan          Plan           `json:"plan"` // a saved plan, whose form package planfile has
+	Staleness     WholeStaleness `json:"staleness"`
 }
 
 // WholeStaleness says whether a saved plan still holds.
@@ -39,7 +37,7 @@ type WholeStaleness struct {
 	Stale     bool              `json:"stale"`    // nothing of it can be applied
 	Unsigned  bool              `json:"unsigned"` // it is not signed; what is shown follows from its facts
 	Reasons   []rotate.Reason   `json:"reasons"`
-	Unchecked *report.Problem   `json:"unchecked"`
+	Unchecked *Problem          `json:"unchecked"`
 	Domains   []DomainStaleness `json:"domains"`
 }
 
@@ -48,19 +46,19 @@ type DomainStaleness struct {
 	Name      string          `json:"name"`
 	Stale     bool            `json:"stale"`
 	Reasons   []rotate.Reason `json:"reasons"`
-	Unchecked *report.Problem `json:"unchecked"`
+	Unchecked *Problem        `json:"unchecked"`
 }
 
-// NewSavedPlan makes the document of a saved plan.
-func NewSavedPlan(doc planfile.Document, is PlanStaleness) SavedPlanDocument {
-	out := SavedPlanDocument{FormatVersion: report.FormatVersion, Plan: doc, Staleness: WholeStaleness{
+// NewSavedPlan makes the document of a saved plan for the domains.
+func NewSavedPlan[Plan any](plan Plan, domains []string, is PlanStaleness) SavedPlanDocument[Plan] {
+	out := SavedPlanDocument[Plan]{FormatVersion: FormatVersion, Plan: plan, Staleness: WholeStaleness{
 		Stale: len(is.Whole.Reasons) > 0, Unsigned: is.Unsigned, Reasons: append([]rotate.Reason{}, is.Whole.Reasons...),
-		Unchecked: report.NewProblem(is.Whole.Unchecked), Domains: []DomainStaleness{}}}
-	for _, d := range doc.Domains {
-		s := is.Domains[d.Name]
+		Unchecked: NewProblem(is.Whole.Unchecked), Domains: []DomainStaleness{}}}
+	for _, name := range domains {
+		s := is.Domains[name]
 		out.Staleness.Domains = append(out.Staleness.Domains,
-			DomainStaleness{d.Name, len(s.Reasons) > 0 || out.Staleness.Stale,
-				append([]rotate.Reason{}, s.Reasons...), report.NewProblem(s.Unchecked)})
+			DomainStaleness{name, len(s.Reasons) > 0 || out.Staleness.Stale,
+				append([]rotate.Reason{}, s.Reasons...), NewProblem(s.Unchecked)})
 	}
 	return out
 }

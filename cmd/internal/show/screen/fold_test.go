@@ -1,4 +1,4 @@
-package show_test
+package screen_test
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 )
 
 // TestFolded: lines break between words, go on with an indent, and quoted commands stay whole.
@@ -28,7 +28,7 @@ func TestFolded(t *testing.T) {
 	} {
 		t.Run(title, func(t *testing.T) {
 			var b strings.Builder
-			fmt.Fprintln(show.Text{W: &b}.Folded(40).W, tt.line)
+			fmt.Fprintln(screen.Pen{W: &b}.Folded(40).W, tt.line)
 			if got := strings.TrimSuffix(b.String(), "\n"); got != tt.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 			}
@@ -47,7 +47,7 @@ func TestFoldingKeepsWords(t *testing.T) {
 		text := strings.Repeat(" ", rapid.IntRange(0, 8).Draw(t, "lead")) + strings.Join(words, " ")
 		width := rapid.IntRange(40, 90).Draw(t, "width")
 		var b strings.Builder
-		fmt.Fprintln(show.Text{W: &b}.Folded(width).W, text)
+		fmt.Fprintln(screen.Pen{W: &b}.Folded(width).W, text)
 		if got, want := strings.Fields(b.String()), strings.Fields(text); strings.Join(got, " ") != strings.Join(want, " ") {
 			t.Fatalf("%q became %q", text, b.String())
 		}

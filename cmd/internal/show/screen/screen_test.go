@@ -1,4 +1,4 @@
-package show_test
+package screen_test
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 )
 
 // hostile is what a terminal obeys, what turns the direction of reading, what can't be seen,
@@ -22,9 +23,9 @@ func unseen(s string) bool {
 // What comes from outside reaches no terminal as more than letters; the program's own colours do.
 func TestScreen(t *testing.T) {
 	var out bytes.Buffer
-	mark := show.NewMark()
-	s := show.NewScreen(&out, mark)
-	show.Text{W: s, Mark: mark, Color: true}.Warnings([]string{hostile})
+	mark := screen.NewMark()
+	s := screen.New(&out, mark)
+	show.Text{Pen: screen.Pen{W: s, Mark: mark, Color: true}}.Warnings([]string{hostile})
 	got := out.String()
 	if !strings.HasPrefix(got, "\x1b[33mwarning:\x1b[0m a") {
 		t.Errorf("no colour: %q", got)
@@ -42,7 +43,7 @@ func TestScreen(t *testing.T) {
 		t.Errorf("passed on: %q", got)
 	}
 	out.Reset()
-	other := show.NewMark()
+	other := screen.NewMark()
 	s.Write([]byte(other + "31mred" + mark + "evil" + mark + "1234m"))
 	if strings.Contains(out.String(), "\x1b") {
 		t.Errorf("a foreign mark passes: %q", out.String())

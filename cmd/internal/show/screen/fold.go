@@ -1,4 +1,4 @@
-package show
+package screen
 
 import (
 	"bytes"
@@ -16,15 +16,15 @@ const foldIndent = 6
 // leastWidth is of how many columns a terminal has to be for lines to be folded for it.
 const leastWidth = 40
 
-// Folded returns t so that its lines break between words at width columns, and go on with an
+// Folded returns p so that its lines break between words at width columns, and go on with an
 // indent. A command between quotes stays on one line where it fits, because people copy it: half of
 // it could do harm.
-func (t Text) Folded(width int) Text {
+func (p Pen) Folded(width int) Pen {
 	if width >= leastWidth {
-		begin := regexp.QuoteMeta(cmp.Or(t.Mark, escapeBegin))
-		t.W = fold{w: t.W, width: width, colour: regexp.MustCompile(begin + "[0-9]{1,2}m")}
+		begin := regexp.QuoteMeta(cmp.Or(p.Mark, escapeBegin))
+		p.W = fold{w: p.W, width: width, colour: regexp.MustCompile(begin + "[0-9]{1,2}m")}
 	}
-	return t
+	return p
 }
 
 type fold struct {
