@@ -99,6 +99,7 @@ const (
 const (
 	Unanswered     Code = "unanswered"      // a part did not answer in time
 	CommandMissing Code = "command-missing" // a command of the configuration is missing or can't be run
+	UnsafeSignal   Code = "unsafe-signal"   // the signal of reload_signal would end the daemon
 	NotWritable    Code = "not-writable"    // dkimbot could not write there
 	NotAllowed     Code = "not-allowed"     // the DNS account may not change the record
 	ServersSilent  Code = "servers-silent"  // a name server does not answer

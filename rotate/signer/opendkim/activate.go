@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/dkimbot/dkimbot/rotate/child"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
@@ -93,11 +91,6 @@ func (s *Signer) missingTable(missing, there string) error {
 		Err: fmt.Errorf("%s is not there, and %s is; OpenDKIM needs both to run", missing, there),
 		Hint: "correct the path in the configuration, as opendkim.conf has it; " +
 			"where the table is lost, make it: install -m 644 /dev/null " + missing}
-}
-
-// checkReload finds a reload command that can't work before anything is changed.
-func (s *Signer) checkReload() error {
-	return preflight.Command("reload signer "+s.cfg.Name, s.cfg.Reload, "reload")
 }
 
 // job is one domain of a batch.
@@ -258,25 +251,6 @@ func (b *batch) unmark() error {
 		return b.fileFault("write "+b.mark.Full(), err)
 	}
 	return nil
-}
-
-// reload asks the daemon to read its tables.
-func (b *batch) reload(ctx context.Context) error {
-	if err := b.step("reload"); err != nil {
-		return err
-	}
-	if len(b.cfg.Reload) == 0 {
-		return nil
-	}
-	res, err := child.Run(ctx, child.Program{Argv: b.cfg.Reload, Timeout: b.cfg.ReloadTimeout, KeepsDaemons: true})
-	if err == nil {
-		return b.step("check")
-	}
-	if said := child.Tail(slices.Concat(res.Stdout, res.Stderr)); said != "" {
-		err = fmt.Errorf("%w; it said: %s", err, said)
-	}
-	return fault.Temporary(fmt.Sprintf("reload signer %s with %q", b.cfg.Name, b.cfg.Reload), err,
-		"run that command by hand; until it succeeds the daemon may sign with the keys from before, which stay published")
 }
 
 // checkFiles reads tables and key files as OpenDKIM does; domains that they

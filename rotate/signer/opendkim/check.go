@@ -18,8 +18,12 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 	if !s.socket.None() {
 		signs = "the milter at " + s.cfg.Milter
 	}
+	reload := "pid_file " + s.daemon.PIDFile
+	if s.cfg.ReloadSignal == "" {
+		reload = "reload command " + s.cfg.Reload[0]
+	}
 	return []preflight.Question{
-		{What: "reload command " + s.cfg.Reload[0], Ask: func(context.Context) error { return s.checkReload() }},
+		{What: reload, Ask: func(context.Context) error { return s.checkReload() }},
 		{What: "key_dir " + s.cfg.KeyDir, Domains: domains,
 			Ask: func(context.Context) error { return signer.Partial(s.screenKeyDir(domains), len(domains)) }},
 		{What: "tables " + s.keyTable + " and " + s.signTable, Ask: func(context.Context) error { return s.screenTables() }},

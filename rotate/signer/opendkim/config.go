@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 	"github.com/dkimbot/dkimbot/rotate/signer/milter"
+	"github.com/dkimbot/dkimbot/rotate/signer/opendkim/daemon"
 )
 
 // Config says where OpenDKIM's files are.
@@ -24,7 +25,11 @@ type Config struct {
 	Owner string `json:"owner"`
 	Group string `json:"group"`
 
-	Reload        []string      `json:"reload"`         // argv of the reload, no shell
+	// Reload is the argv of the reload, no shell. In its place ReloadSignal, "usr1" or "hup", is sent to the daemon that
+	// PIDFile names.
+	Reload        []string      `json:"reload"`
+	ReloadSignal  string        `json:"reload_signal,omitempty"`
+	PIDFile       string        `json:"pid_file,omitempty"`
 	ReloadTimeout time.Duration `json:"reload_timeout"` // for the reload, and again for the proof to succeed; 30 s when 0
 	Lag           time.Duration `json:"lag"`            // see Signer.Lag; 15 minutes when 0
 
@@ -95,8 +100,21 @@ func (c *Config) Fields() []settings.Field {
 		{
 			Key:     "reload",
 			Into:    &c.Reload,
-			Need:    `write reload: [systemctl, reload, opendkim], or ["true"] where no OpenDKIM runs`,
-			Meaning: "the command that makes OpenDKIM read its tables again",
+			Meaning: "the command that makes OpenDKIM read its tables again; needed where reload_signal is not given",
+		},
+		{
+			Key:     "reload_signal",
+			Into:    &c.ReloadSignal,
+			Choices: []string{"usr1", "hup"},
+			Meaning: "the signal that does so in place of a command; usr1 works with every OpenDKIM, " +
+				"and hup is refused where it would end the daemon",
+		},
+		{
+			Key:     "pid_file",
+			Into:    &c.PIDFile,
+			Form:    settings.Form{Name: "path", Parse: absolute},
+			Default: daemon.Usual,
+			Meaning: "opendkim.conf's PidFile, for reload_signal",
 		},
 		{
 			Key:     "owner",
@@ -118,6 +136,7 @@ func (c *Config) Fields() []settings.Field {
 
 // Rules returns what is wrong with several keys together, or is missing and yet probably meant.
 func (c *Config) Rules() (out []*settings.Problem) {
+	out = c.reloadRules()
 	if table := bare(c.KeyTable); table != "" && table == bare(c.SigningTable) {
 		out = append(
 			out,
@@ -129,7 +148,7 @@ func (c *Config) Rules() (out []*settings.Problem) {
 			),
 		)
 	}
-	if c.Milter == "" && len(c.Reload) > 0 && c.Reload[0] != "true" {
+	if c.Milter == "" && c.reloads() {
 		out = append(out, &settings.Problem{Keys: []string{"milter"}, Warning: true,
 			Text: "is missing: nothing proves that OpenDKIM has taken up a switch, " +
 				"and one that has not continues with a key that will be replaced",

@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 	"github.com/dkimbot/dkimbot/rotate/signer/milter"
+	"github.com/dkimbot/dkimbot/rotate/signer/opendkim/daemon"
 )
 
 // Signer is one OpenDKIM daemon. It is safe for concurrent use, also by several processes.
@@ -19,6 +20,7 @@ type Signer struct {
 	was        string // the name that it had before
 	socket     milter.Socket
 	store      *keyfiles.Store              // the key files
+	daemon     *daemon.Daemon               // that gets a signal in place of a reload command
 	beforeStep func(operation string) error // tests stop here; nil otherwise
 }
 
@@ -32,6 +34,7 @@ func New(cfg Config) (*Signer, error) {
 	s.cfg.ReloadTimeout = cmp.Or(cfg.ReloadTimeout, 30*time.Second)
 	s.cfg.Lag = cmp.Or(cfg.Lag, defaultLag)
 	s.store = s.newStore()
+	s.daemon = &daemon.Daemon{Signer: cfg.Name, PIDFile: cmp.Or(cfg.PIDFile, daemon.Usual), Signal: cfg.ReloadSignal}
 	return s, nil
 }
 

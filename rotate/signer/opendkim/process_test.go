@@ -3,6 +3,7 @@ package opendkim
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -12,6 +13,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if self, err := os.Executable(); err == nil && filepath.Base(self) == "opendkim" {
+		playOpenDKIM()
+		return
+	}
 	signertest.Main(m, func(name string, cfg Config, step func(string) error) (signertest.Signer, error) {
 		cfg.Name = name
 		s, err := New(cfg)

@@ -60,10 +60,10 @@ func (b *batch) doubt(j *job, f milter.Finding, back bool) error {
 				j.Domain, b.signTable))
 	}
 	return fault.Temporary(what, err, map[milter.Verdict]string{
-		milter.OtherKey: fmt.Sprintf("see whether the reload %q reaches this daemon and whether it can load %s and %s",
-			b.cfg.Reload, b.keyTable, b.signTable),
+		milter.OtherKey: fmt.Sprintf("see whether the reload %s reaches this daemon and whether it can load %s and %s",
+			b.cfg.reloading(), b.keyTable, b.signTable),
 		milter.Unsigned: fmt.Sprintf("see whether opendkim.conf names %s and %s, has s in Mode, "+
-			"and whether the reload %q works; journalctl -u opendkim tells", b.keyTable, b.signTable, b.cfg.Reload),
+			"and whether the reload %s works; journalctl -u opendkim tells", b.keyTable, b.signTable, b.cfg.reloading()),
 		milter.TurnedAway: "see in the daemon's log why it can't use the key: " +
 			"owner and mode of the key file (RequireSafeKeys), or SignatureAlgorithm; journalctl -u opendkim tells",
 		milter.Unverifiable: "see whether SignatureAlgorithm in opendkim.conf fits the key",

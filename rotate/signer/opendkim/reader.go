@@ -9,7 +9,12 @@ const nameReader = "write owner: opendkim, the user that OpenDKIM runs as (UserI
 	"root where it has none"
 
 // asks reports that a probe message shows whether OpenDKIM can read its keys, or that no OpenDKIM runs.
-func (c *Config) asks() bool { return c.Milter != "" || len(c.Reload) == 0 || c.Reload[0] == "true" }
+func (c *Config) asks() bool { return c.Milter != "" || !c.reloads() }
+
+// reloads reports that a daemon is told to read its tables.
+func (c *Config) reloads() bool {
+	return c.ReloadSignal != "" || len(c.Reload) > 0 && c.Reload[0] != "true"
+}
 
 // readerRule wants to know who has to read the key files, where no probe message shows it.
 func (c *Config) readerRule() []*settings.Problem {

@@ -1,0 +1,77 @@
+package opendkim
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate/child"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
+	"github.com/dkimbot/dkimbot/rotate/settings"
+)
+
+// reloadRules wants one way to make the daemon read its tables. OpenDKIM holds them in memory: without a reload it
+// would continue with the old selector.
+func (c *Config) reloadRules() []*settings.Problem {
+	switch {
+	case len(c.Reload) == 0 && c.ReloadSignal == "":
+		return []*settings.Problem{settings.Wrong("is missing",
+			`write reload: [systemctl, reload, opendkim], or ["true"] where no OpenDKIM runs`, "reload")}
+	case len(c.Reload) > 0 && c.ReloadSignal != "":
+		return []*settings.Problem{settings.Wrong("stands beside reload", "write one of the two", "reload_signal", "reload")}
+	case c.PIDFile != "" && c.ReloadSignal == "":
+		return []*settings.Problem{settings.Wrong("is without effect", "write reload_signal: usr1, or leave it out",
+			"pid_file")}
+	}
+	return nil
+}
+
+func absolute(text string, at settings.Place) (string, *settings.Problem) { return at.Absolute(text) }
+
+// reloading names the reload for people.
+func (c *Config) reloading() string {
+	if c.ReloadSignal != "" {
+		return "SIG" + strings.ToUpper(c.ReloadSignal)
+	}
+	return fmt.Sprintf("%q", c.Reload)
+}
+
+// checkReload finds a reload that can't work before anything is changed.
+func (s *Signer) checkReload() error {
+	if s.cfg.ReloadSignal == "" {
+		return preflight.Command("reload signer "+s.cfg.Name, s.cfg.Reload, "reload")
+	}
+	return s.daemon.Check()
+}
+
+// reload asks the daemon to read its tables.
+func (b *batch) reload(ctx context.Context) error {
+	if err := b.step("reload"); err != nil {
+		return err
+	}
+	err := b.tell(ctx)
+	if err == nil {
+		return b.step("check")
+	}
+	return err
+}
+
+func (b *batch) tell(ctx context.Context) error {
+	switch {
+	case b.cfg.ReloadSignal != "":
+		return b.daemon.Reload()
+	case len(b.cfg.Reload) == 0:
+		return nil
+	}
+	res, err := child.Run(ctx, child.Program{Argv: b.cfg.Reload, Timeout: b.cfg.ReloadTimeout, KeepsDaemons: true})
+	if err == nil {
+		return nil
+	}
+	if said := child.Tail(slices.Concat(res.Stdout, res.Stderr)); said != "" {
+		err = fmt.Errorf("%w; it said: %s", err, said)
+	}
+	return fault.Temporary(fmt.Sprintf("reload signer %s with %q", b.cfg.Name, b.cfg.Reload), err,
+		"run that command by hand; until it succeeds the daemon may sign with the keys from before, which stay published")
+}
