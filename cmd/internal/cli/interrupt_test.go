@@ -3,7 +3,9 @@ package cli_test
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -107,5 +109,27 @@ func (l *lab) interrupt(t *testing.T, sig syscall.Signal, after time.Duration) {
 	case code == 1 && said.String() == "Interrupted before anything was begun. Run the same command again.\n":
 	default:
 		t.Errorf("it ended with %d:\n%s", code, said.String())
+	}
+}
+
+// A run that stays, and tries a reload that fails again and again, says so in a pipe, too, and once: else whoever
+// reads it sees nothing for minutes.
+func TestWaitInAPipeSaysWhatFails(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "example.test")
+	l.Signer = strings.Replace(l.Signer, `["true"]`, fmt.Sprintf(`[sh, -c, "echo >> %s/tried; false"]`, l.Dir), 1)
+	l.write(t)
+	cmd := l.command("rotate", "--domain", "example.test", "--wait")
+	said, err := os.Create(filepath.Join(l.Dir, "said"))
+	must(t, err)
+	defer said.Close()
+	cmd.Stderr = said
+	must(t, cmd.Start())
+	eventually(t, "it tries again", func() bool { return strings.Count(l.read(t, "tried"), "\n") > 1 })
+	before := l.read(t, "said")
+	cmd.Process.Signal(syscall.SIGINT)
+	cmd.Wait()
+	if n := strings.Count(before, "activate s1 mx1 failed: reload signer mx1"); n != 1 {
+		t.Errorf("said %d times that the reload failed:\n%s", n, before)
 	}
 }

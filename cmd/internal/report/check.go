@@ -20,7 +20,7 @@ type Check struct {
 	What    string   `json:"what"`
 	Domains []string `json:"domains,omitempty"` // all when there are none
 	Result  string   `json:"result"`            // "ok", "failed", "refused" or "skipped"
-	Found   string   `json:"found,omitempty"` // what it is like, for people
+	Found   string   `json:"found,omitempty"`   // what it is like, for people
 	Problem *Problem `json:"problem,omitempty"`
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 // Progress tells on standard error what happens while it happens. Its functions are
@@ -29,7 +30,8 @@ func (t Progress) Stop() { t.live.stop() }
 func (t Progress) over(domain string) { t.live.over(domain) }
 
 // newProgress returns one that logs where a flag asks for a log, tells progress on a
-// terminal, and else is silent, so that cron sends no mail. Stop it before the last words.
+// terminal, and else is silent, so that cron sends no mail, but for what a run that stays tries again and again.
+// Stop it before the last words.
 func (p *Program) newProgress(cmd *cobra.Command) Progress {
 	if cmd.Flags().Changed("log-format") || cmd.Flags().Changed("log-level") {
 		log, err := p.Log()
@@ -38,12 +40,39 @@ func (p *Program) newProgress(cmd *cobra.Command) Progress {
 		}
 	}
 	switch {
+	case !p.ErrTTY && waits(cmd):
+		return p.failuresOnly()
 	case !p.ErrTTY:
 		return Progress{}
 	case p.Env("TERM") == "dumb":
 		return p.plainProgress()
 	}
 	return p.liveProgress(cmd.Context())
+}
+
+// waits reports whether the command stays for what may pass by itself.
+func waits(cmd *cobra.Command) bool {
+	stays, err := cmd.Flags().GetBool("wait")
+	return err == nil && stays
+}
+
+// failuresOnly tells of each step that fails, once: whoever reads a pipe would else see nothing until the last try.
+func (p *Program) failuresOnly() Progress {
+	type attempt struct {
+		domain, selector, signer string
+		kind                     rotate.Kind
+	}
+	var mu sync.Mutex
+	told := map[attempt]bool{}
+	return Progress{step: func(e rotate.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		this := attempt{e.Domain, e.Selector, e.Signer, e.Kind}
+		if e.Outcome == codes.OutcomeFailed && !told[this] {
+			told[this] = true
+			p.ErrText().Finished(e)
+		}
+	}}
 }
 
 // plainProgress tells each step and wait on a line of its own.
