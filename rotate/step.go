@@ -2,7 +2,6 @@ package rotate
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -105,24 +104,6 @@ func (s Step) Facts() (before, after Facts) {
 	return before, after
 }
 
-// WithFacts returns the step with what Facts says of it.
-func (s Step) WithFacts(before, after Facts) Step {
-	s.From, s.To = before.side(), after.side()
-	if s.Kind == Drain {
-		s.From, s.To = Side{}, Side{}
-	}
-	s.Algorithm, s.TTL, s.Asked, s.Signs = dkim.Algorithm(after["key"]), parseSpan(after["ttl"]),
-		before["asked"], after["signs"]
-	return s
-}
-
-func (f Facts) side() Side {
-	if f["key_id"] == Generated && (f["record"] == "" || f["record"] == Generated) {
-		return Side{Selector: f["selector"], Fresh: true}
-	}
-	return Side{Selector: f["selector"], KeyID: f["key_id"], Record: f["record"]}
-}
-
 // Does reports whether s is what was approved as a. A key that was yet to be made has its
 // name by now.
 func (s Step) Does(a Step) bool {
@@ -132,22 +113,6 @@ func (s Step) Does(a Step) bool {
 	key := a.To.KeyID == s.To.KeyID && a.To.Record == s.To.Record && a.To.Fresh == s.To.Fresh
 	return (a.To.Fresh || key) && a.To.Selector == s.To.Selector &&
 		a.Algorithm == s.Algorithm && a.TTL == s.TTL && a.Signs == s.Signs && (a.Kind != Destroy || a.From == s.From)
-}
-
-// parseSpan reads what Span wrote, 0 for anything else.
-func parseSpan(text string) time.Duration {
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		if err != nil {
-			return 0
-		}
-		return time.Duration(n) * 24 * time.Hour
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		return 0
-	}
-	return d
 }
 
 // Words name the step for people: what is done, on which signer, at which selector.

@@ -63,3 +63,19 @@ func Utc(t time.Time) string {
 	}
 	return t.UTC().Format("Mon 2006-01-02 15:04") + " UTC"
 }
+
+// ParseSpan reads what Span wrote, 0 for anything else.
+func ParseSpan(text string) time.Duration {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return 0
+		}
+		return time.Duration(n) * 24 * time.Hour
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0
+	}
+	return d
+}

@@ -15,7 +15,7 @@ func TestSpan(t *testing.T) {
 		if got != want {
 			t.Errorf("%d is written %q, want %q", d, got, want)
 		}
-		if back := parseSpan(got); back != d {
+		if back := ParseSpan(got); back != d {
 			t.Errorf("%q is read as %s", got, back)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -96,8 +97,11 @@ func (p Part) ask(ctx context.Context, slots chan struct{}, each time.Duration) 
 
 // repeats reports whether another answer says the same of another question.
 func (a Answer) repeats(other Answer) bool {
-	return other.Err != nil && other.What != a.What && other.Err.Error() == a.Err.Error()
+	return other.Err != nil && other.What != a.What && same(other.Err, a.Err)
 }
+
+// same reports whether two faults are one: of one kind and code, about one object and with one cause.
+func same(a, b error) bool { return reflect.DeepEqual(a, b) }
 
 // ErrUnasked is the error of a question that can't be asked, since what it needs is missing and told already.
 var ErrUnasked = errors.New("what it needs is missing")
@@ -167,7 +171,7 @@ func (p Part) told(q Question, err error) []Answer {
 			well.Domains = append(well.Domains, domain)
 			continue
 		}
-		i := slices.IndexFunc(out, func(o Answer) bool { return o.Err.Error() == why.Error() })
+		i := slices.IndexFunc(out, func(o Answer) bool { return same(o.Err, why) })
 		if i < 0 {
 			one := a
 			one.Domains, one.Err = nil, why

@@ -209,12 +209,7 @@ func (d Domain) Plan() rotate.DomainPlan {
 		Basis: d.Preconditions.State, Asked: d.Asked, Reason: d.Reason,
 		Next: d.Next, Stop: d.stop(), Drift: d.Drift, Warnings: d.warnings(), Seen: d.seen()}
 	for _, s := range d.Steps {
-		step := rotate.Step{Kind: s.Kind, Selector: s.Selector, Signer: s.Signer, Target: s.Target,
-			Reason: s.Reason}.WithFacts(s.Before, s.After)
-		if s.NotBefore != nil {
-			step.NotBefore = *s.NotBefore
-		}
-		p.Steps = append(p.Steps, step)
+		p.Steps = append(p.Steps, s.step())
 	}
 	return p
 }
