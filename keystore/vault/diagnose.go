@@ -50,6 +50,9 @@ func (s *Store) diagnoseAnswer(f *fault.Error, answered *api.ResponseError, err 
 		f.Code = codes.VaultForbidden
 		f.Hint = fmt.Sprintf("compare keystore.mount (%s), prefix (%s) and namespace with the policy of dkimbot's token; "+
 			"examples/vault/rotator.hcl allows all that it needs", s.cfg.Mount, s.cfg.Prefix)
+		if s.place.Setting != "" {
+			f.Hint = fmt.Sprintf("compare %s and keystore.namespace with the policy of dkimbot's token", s.place.Setting)
+		}
 		if right := (*rightError)(nil); errors.As(err, &right) {
 			f.Hint = fmt.Sprintf("the policy of dkimbot's token must allow %q on %s; ", right.capability, right.path) + f.Hint
 		}

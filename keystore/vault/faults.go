@@ -28,6 +28,8 @@ type mountError struct {
 	engine string // what is mounted there; with below, where the engine is mounted
 	below  string // the part of the configured mount that lies within the engine
 	err    error  // instead, what else tells that there is none
+
+	unversioned bool // an engine of version 1 was wanted
 }
 
 func (e *mountError) Error() string {
@@ -36,6 +38,10 @@ func (e *mountError) Error() string {
 		return e.err.Error()
 	case e.below != "":
 		return fmt.Sprintf("the engine is at %s, and %s is a path within it", e.engine, e.below)
+	case e.engine == "kv" && e.unversioned:
+		return "the KV engine there is version 2"
+	case e.unversioned:
+		return fmt.Sprintf("the engine there is %s, not KV version 1", e.engine)
 	case e.engine == "kv":
 		return "the KV engine there is not version 2"
 	}
@@ -92,7 +98,7 @@ func (s *Store) explain(ctx context.Context, what string, name dkim.Name, err er
 	case errors.As(err, &mount):
 		f.Code = codes.VaultMount
 		f.Hint = s.mountHint()
-		if mount.below != "" {
+		if mount.below != "" && s.place.Setting == "" {
 			f.Hint = s.belowHint(mount)
 		}
 		if mount.err != nil {
@@ -117,6 +123,10 @@ func also(hint string) string {
 }
 
 func (s *Store) mountHint() string {
+	if s.place.Setting != "" {
+		return fmt.Sprintf("compare %s with what 'vault secrets list -detailed' shows, and with the signer's own configuration",
+			s.place.Setting)
+	}
 	return fmt.Sprintf("set keystore.mount to a KV version 2 engine, or make one: "+
 		"vault secrets enable -path=%s -version=2 kv", s.cfg.Mount)
 }

@@ -129,8 +129,9 @@ func (s *Store) checkMount(ctx context.Context, c *api.Client) error {
 			return errNotUnderstood
 		}
 		switch below, isBelow := strings.CutPrefix(s.cfg.Mount+"/", engine); {
-		case kind != "kv" || options["version"] != "2":
-			return &mountError{engine: kind}
+		case kind != "kv" || (options["version"] == "2") == s.place.Unversioned:
+			return &mountError{engine: kind, unversioned: s.place.Unversioned}
+		case s.place.Unversioned: // a path below is one like any other
 		case engine != "" && isBelow && below != "":
 			return &mountError{engine: strings.Trim(engine, "/"), below: strings.Trim(below, "/")}
 		}

@@ -20,6 +20,7 @@ type Store struct {
 	cfg       Config
 	session   *session
 	mountSeen atomic.Bool // the mount was looked at
+	place     Place       // of a Shared; zero for the keystore
 }
 
 // Close stops renewing the token, and revokes it if the store logged in for it.
@@ -144,6 +145,9 @@ func (s *Store) do(ctx context.Context, op func(context.Context, *api.Client) er
 
 // path returns the path of name's secret, below endpoint if one is given.
 func (s *Store) path(endpoint string, name dkim.Name) string {
+	if s.place.Unversioned {
+		endpoint = ""
+	}
 	return path.Join(s.cfg.Mount, endpoint, s.cfg.Prefix, name.Domain, name.Selector)
 }
 

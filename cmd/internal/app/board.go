@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/dkimbot/dkimbot/keystore/vault"
+	"github.com/dkimbot/dkimbot/keystore/vault/lent"
+	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/agent"
 )
 
@@ -21,11 +23,12 @@ func (b Board) Write(ctx context.Context, path string, text []byte, after int) (
 	return b.WritePage(ctx, path, text, after)
 }
 
-// onBoard gives a signer that talks to an agent the board for that: the keystore's own login where it is
-// open. Without a Vault that can be opened the signer says so itself.
-func (a *App) onBoard(ctx context.Context, signer, keys any) {
-	s, ok := signer.(interface{ Through(agent.Board) })
-	if !ok || a.Config.Keystore.Vault == nil {
+// onBoard gives a signer that talks to an agent the board for that, and one that reads from Vault itself what
+// reaches it: the keystore's own login where it is open. Without a Vault that can be opened the signer says so itself.
+func (a *App) onBoard(ctx context.Context, s, keys any) {
+	talks, isAgent := s.(interface{ Through(agent.Board) })
+	reads, isUser := s.(signer.VaultUser)
+	if !isAgent && !isUser || a.Config.Keystore.Vault == nil {
 		return
 	}
 	if store, ok := keys.(*vault.Store); ok {
@@ -38,5 +41,10 @@ func (a *App) onBoard(ctx context.Context, signer, keys any) {
 		}
 		a.vault, a.closers = store, append(a.closers, store.Close)
 	}
-	s.Through(Board{a.vault})
+	if isAgent {
+		talks.Through(Board{a.vault})
+	}
+	if isUser {
+		reads.UseVault(lent.To(a.vault))
+	}
 }

@@ -44,7 +44,7 @@ func (b *builder) readSigner(name string, s *node.Section) (signer.Config, bool)
 	s.Read(found, b.claims)
 	if n, ok := found.(interface{ NeedsVault() bool }); ok && n.NeedsVault() && b.Keystore.Vault == nil {
 		v := s.Get("driver")
-		v.Fail("is for keys that are kept in Vault", "set keystore.driver to vault: agents read wishes and keys there")
+		v.Fail("is for keys that are kept in Vault", "set keystore.driver to vault: what this signer reads is there")
 	}
 	c := signer.Config{Name: name, Was: s.Text("was", ""), Settings: found}
 	if v := s.Get("was"); c.Was != "" {

@@ -17,11 +17,12 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 	"github.com/dkimbot/dkimbot/rotate/signer/rspamd/maps"
 	"github.com/dkimbot/dkimbot/rotate/signer/rspamd/redis"
+	"github.com/dkimbot/dkimbot/rotate/signer/rspamd/vault"
 )
 
 // Config says where rspamd finds its keys.
 type Config struct {
-	Source string `json:"source"` // maps or redis
+	Source string `json:"source"` // maps, redis or vault
 
 	KeyDir         string `json:"key_dir,omitempty"` // absolute; made when missing
 	SelectorMap    string `json:"selector_map,omitempty"`
@@ -44,6 +45,11 @@ type Config struct {
 	ArcKeyPrefix      string          `json:"arc_key_prefix,omitempty"`
 	ArcSelectorPrefix string          `json:"arc_selector_prefix,omitempty"`
 
+	VaultPath    string        `json:"vault_path,omitempty"`
+	ArcVaultPath string        `json:"arc_vault_path,omitempty"`
+	KVVersion    int           `json:"vault_kv_version,omitempty"`
+	SwitchAfter  time.Duration `json:"switch_after,omitempty"`
+
 	Milter string        `json:"milter,omitempty"` // of its proxy worker, "" for none
 	Lag    time.Duration `json:"lag"`
 }
@@ -52,6 +58,7 @@ type Config struct {
 const (
 	sourceMaps  = "maps"
 	sourceRedis = "redis"
+	sourceVault = "vault"
 )
 
 // mailcow is the preset of the hashes that mailcow uses.
@@ -63,7 +70,7 @@ func Defaults() *Config { return &Config{} }
 // Driver names the kind of signer.
 func (c *Config) Driver() signer.Driver {
 	return signer.Driver{Name: "rspamd",
-		Meaning: "an rspamd, whose dkim_signing module reads selectors and keys from maps or from Redis"}
+		Meaning: "an rspamd, whose dkim_signing module reads selectors and keys from maps, Redis or Vault"}
 }
 
 // Fields returns the keys of the driver.
@@ -72,20 +79,21 @@ func (c *Config) Fields() []settings.Field {
 		{
 			Key:     "source",
 			Into:    &c.Source,
-			Need:    "write source: maps, or source: redis",
-			Choices: []string{sourceMaps, sourceRedis},
-			Meaning: "where rspamd finds selectors and keys: maps (files), or redis",
+			Need:    "write source: maps, source: redis or source: vault",
+			Choices: []string{sourceMaps, sourceRedis, sourceVault},
+			Meaning: "where rspamd finds selectors and keys: maps (files), redis, or vault, where the keystore is",
 		},
 		{
 			Key:      "lag",
 			Into:     &c.Lag,
 			Shortest: time.Millisecond,
-			Default:  settings.Brief(maps.DefaultLag) + " with maps, " + settings.Brief(redis.DefaultLag) + " with redis",
-			Meaning:  "how long after a switch mail may still be signed with the key before",
+			Default: settings.Brief(maps.DefaultLag) + " with maps, " + settings.Brief(redis.DefaultLag) +
+				" with redis and vault",
+			Meaning: "how long after a switch mail may still be signed with the key before",
 		},
 		milter.Field(&c.Milter),
 	}
-	return append(append(fields, c.mapFields()...), c.redisFields()...)
+	return append(append(append(fields, c.mapFields()...), c.redisFields()...), c.vaultFields()...)
 }
 
 // mapFields are those of source: maps.
@@ -154,9 +162,11 @@ func (c *Config) redisFields() []settings.Field {
 func (c *Config) Rules() []*settings.Problem {
 	switch c.Source {
 	case sourceMaps:
-		return append(c.others(c.redisFields()), c.mapRules()...)
+		return append(c.others(append(c.redisFields(), c.vaultFields()...)), c.mapRules()...)
 	case sourceRedis:
-		return append(c.others(c.mapFields()), c.redisRules()...)
+		return append(c.others(append(c.mapFields(), c.vaultFields()...)), c.redisRules()...)
+	case sourceVault:
+		return append(c.others(append(c.mapFields(), c.redisFields()...)), c.vaultRules()...)
 	}
 	return nil
 }
@@ -171,6 +181,8 @@ func (c *Config) others(fields []settings.Field) (out []*settings.Problem) {
 		case *bool:
 			set = *into
 		case *int:
+			set = *into != 0
+		case *time.Duration:
 			set = *into != 0
 		case *settings.Secret:
 			set = into.IsSet()
@@ -251,6 +263,10 @@ func (c *Config) Open(name string, secrets settings.Secrets) (signer.Signer, err
 			Owner: c.Owner, Group: c.Group, ArcSelectorMap: c.ArcSelectorMap, ArcPathMap: c.ArcPathMap, Lag: c.Lag,
 			Witness: c.witness(name)}), nil
 	}
+	if c.Source == sourceVault {
+		return vault.New(vault.Config{Name: name, Path: c.VaultPath, ArcPath: c.ArcVaultPath, KVVersion: c.KVVersion,
+			After: c.SwitchAfter, Lag: c.Lag, Witness: c.witness(name)}), nil
+	}
 	r := c.hashes()
 	r.Name, r.Witness = name, c.witness(name)
 	if c.TLS {
@@ -273,8 +289,9 @@ const patience = time.Minute
 // witness is rspamd itself, where it can be asked.
 func (c *Config) witness(name string) milter.Witness {
 	return milter.Witness{Signer: name, Milter: c.Milter, Patience: patience,
-		Remedy: "see what rspamd's log says of dkim_signing, and whether its configuration has the maps or hashes of this " +
-			"signer; where its maps are not watched it may take minutes, and it is asked again by itself"}
+		Remedy: "see what rspamd's log says of dkim_signing, and whether its configuration has the maps, " +
+			"hashes or secrets of " +
+			"this signer; where its maps are not watched it may take minutes, and it is asked again by itself"}
 }
 
 // authority reads certificates.

@@ -67,7 +67,8 @@ func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	certificate(t, cert, key)
-	r := signertest.StartRedis(t, nil, "--tls-port", "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert,
+	r := signertest.StartRedis(t, nil, "--tls-port", "--tls-cert-file", cert, "--tls-key-file", key,
+		"--tls-ca-cert-file", cert,
 		"--tls-auth-clients", "no")
 	try := func(ca string) error {
 		cfg := Config{Source: "redis", Redis: r.Address, TLS: true, CAFile: ca, Preset: "mailcow"}
@@ -104,7 +105,8 @@ func certificate(t *testing.T, cert, key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: pkcs8}} {
+	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der},
+		key: {Type: "PRIVATE KEY", Bytes: pkcs8}} {
 		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,78 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer"
+)
+
+// Forget takes the entries of these keys out that dkimbot wrote. One that is valid, or will be, is kept and
+// refused with the code "key-in-use". Forgetting what is not there succeeds. Failures are by domain, as with
+// Activate. In an engine with versions, old versions of the secret hold the key until its max_versions are over.
+func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	modules, err := s.modules()
+	if err != nil {
+		return err
+	}
+	of := map[string][]dkim.Ref{}
+	for _, ref := range keys {
+		of[ref.Domain] = append(of[ref.Domain], ref)
+	}
+	var domains []string
+	for domain := range of {
+		domains = append(domains, domain)
+	}
+	return signer.Partial(each(domains, itself, func(domain string) error {
+		for _, m := range modules {
+			if err := s.forget(ctx, m, domain, of[domain]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}), len(domains))
+}
+
+func (s *Signer) forget(ctx context.Context, m module, domain string, refs []dkim.Ref) error {
+	doing := func(ref dkim.Ref) string {
+		return fmt.Sprintf("forget key %.8s of %s on signer %s", ref.KeyID, ref.Name, s.cfg.Name)
+	}
+	for _, ref := range refs {
+		if err := ref.Check(); err != nil || len(ref.KeyID) != 64 {
+			return fault.Lasting(doing(ref), errors.Join(err, errors.New("this is no reference to a key")),
+				"report this as a defect")
+		}
+	}
+	is, err := s.load(ctx, m, domain)
+	if err != nil {
+		return err
+	}
+	left := slices.Clone(is.entries)
+	for _, ref := range refs {
+		left = slices.DeleteFunc(left, func(e *entry) bool {
+			return e.ref == ref && e.ours && !e.later(seconds(s.now().Add(-s.cfg.Lag)))
+		})
+		if e := is.find(ref); e != nil && e.ours && slices.Contains(left, e) {
+			return &fault.Error{Kind: fault.Refused, Code: codes.KeyInUse, What: doing(ref),
+				Err:  fmt.Errorf("its entry in %s/%s is valid, or was a moment ago", m.path, domain),
+				Hint: "activate the other selector first; where the domain was handed back, take the entry out of the secret"}
+		}
+	}
+	if len(left) == len(is.entries) {
+		return nil
+	}
+	is.entries = left
+	data, err := is.data()
+	if err != nil {
+		return err
+	}
+	return m.Write(ctx, dkim.Name{Domain: domain}, data, is.before)
+}
