@@ -21,6 +21,7 @@ var exampleSecrets = map[string]string{
 	"secret-id":        "id\n",
 	"cloudflare.token": "token\n",
 	"redis.password":   "password\n",
+	"endpoint.token":   "token\n",
 	"webhook.url":      "https://chat.example.com/hooks/secret\n",
 	"heartbeat.url":    "https://health.example.com/ping/secret\n",
 }

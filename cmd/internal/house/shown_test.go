@@ -35,6 +35,7 @@ var unshown = map[string]string{
 	"providers/zonefile/server.go: try again; " +
 		"if it does not pass, give another address as listen, " +
 		"or leave it out": "needs a socket that breaks between being opened and being used",
+	"rotate/signer/endpoint/refusal.go: refused":    "takes the way to log in that each signer names, which their tests show",
 	"rotate/forecast/forecast.go: what comes after": "needs a kind of step that no planner makes",
 	"rotate/signer/keyfiles/place.go: Fault": "takes the way out that safefile names, " +
 		"which TestPlanted shows",

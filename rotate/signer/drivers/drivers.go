@@ -6,12 +6,19 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer/agent"
 	"github.com/dkimbot/dkimbot/rotate/signer/exec"
 	"github.com/dkimbot/dkimbot/rotate/signer/exim"
+	"github.com/dkimbot/dkimbot/rotate/signer/http"
 	"github.com/dkimbot/dkimbot/rotate/signer/opendkim"
 	"github.com/dkimbot/dkimbot/rotate/signer/rspamd"
 )
 
 // All returns empty settings of each driver.
 func All() []signer.Settings {
-	return []signer.Settings{opendkim.Defaults(), exec.Defaults(), exim.Defaults(), rspamd.Defaults(),
-		agent.Defaults()}
+	return []signer.Settings{
+		opendkim.Defaults(),
+		exec.Defaults(),
+		exim.Defaults(),
+		http.Defaults(),
+		rspamd.Defaults(),
+		agent.Defaults(),
+	}
 }

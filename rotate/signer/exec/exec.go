@@ -3,17 +3,18 @@ package exec
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/child"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/milter"
+	"github.com/dkimbot/dkimbot/rotate/signer/protocol"
 )
 
 // Signer runs the command. It is safe for concurrent use; runs don't overlap.
@@ -37,32 +38,18 @@ func (s *Signer) Lag() time.Duration { return s.cfg.Lag }
 // Fetches reports whether the command gets its private keys elsewhere (send_key is not set).
 func (s *Signer) Fetches() bool { return !s.cfg.SendKey }
 
+func (s *Signer) peer() *protocol.Peer {
+	return &protocol.Peer{Signer: s.cfg.Name, Called: "the command", Output: "standard output",
+		Silent: "the command wrote nothing on standard output", SendKey: s.cfg.SendKey, Send: s.run, Misbehaved: s.misbehaved}
+}
+
 // Active asks the command what the domains are signed with, and the milter if there is one: what that
 // signs with counts. Domains that the command names without being asked are ignored. A key id that it
 // leaves out is "".
 func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error) {
-	if len(domains) == 0 {
-		return map[string]dkim.Ref{}, nil
-	}
-	req := request{Action: "active"}
-	for _, d := range domains {
-		req.Domains = append(req.Domains, entry{Domain: d})
-	}
-	what := "ask signer " + s.cfg.Name + " what it signs with"
-	ans, err := s.ask(ctx, what, req)
-	if err != nil {
-		return nil, err
-	}
-	active := map[string]dkim.Ref{}
-	for _, d := range domains {
-		a, ok := ans.Active[d]
-		if !ok {
-			continue
-		}
-		if err := a.check(d, req); err != nil {
-			return nil, s.misbehaved(what, fmt.Errorf("its answer for %s: %w", d, err))
-		}
-		active[d] = dkim.Ref{Name: dkim.Name{Domain: d, Selector: a.Selector}, KeyID: a.KeyID}
+	active, err := s.peer().Active(ctx, domains)
+	if err != nil || len(domains) == 0 {
+		return active, err
 	}
 	return s.witness().Seen(ctx, domains, active, nil)
 }
@@ -70,80 +57,16 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 // Activate gives all keys to one run of the command, and has the milter prove the switch if there is one. When
 // some domains are confirmed and others not, the error is a *signer.PartialError.
 func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
-	req := request{Action: "activate"}
-	failed := map[string]error{}
-	asked := map[string]dkim.SigningKey{}
-	for _, k := range keys {
-		switch twin, twice := asked[k.Domain]; {
-		case k.Name.Check() != nil:
-			failed[k.Domain] = fault.Lasting(s.what(k.Name), k.Name.Check(),
-				"correct the domain or selector in the configuration")
-		case k.Key == nil && (s.cfg.SendKey || k.Ref().KeyID == ""):
-			failed[k.Domain] = fault.Lasting(s.what(k.Name), errors.New("there is no private key"), "report this as a defect")
-		case twice && twin.Ref() != k.Ref():
-			failed[k.Domain] = fault.Lasting(s.what(k.Name), errors.New("two keys are given for one domain"),
-				"report this as a defect")
-		default:
-			asked[k.Domain] = k
-		}
-	}
-	n := len(asked)
-	for d := range failed {
-		if _, ok := asked[d]; !ok {
-			n++
-		}
-		delete(asked, d)
-	}
-	for _, k := range asked {
-		req.Domains = append(req.Domains, s.entry(k))
-	}
-	if len(asked) > 0 {
-		if err := s.activate(ctx, req, asked, failed); err != nil {
-			return err
-		}
-		if err := s.witness().Prove(ctx, slices.Collect(maps.Values(asked)), failed); err != nil {
-			return err
-		}
-	}
-	return signer.Partial(failed, n)
-}
-
-func (s *Signer) entry(k dkim.SigningKey) entry {
-	e := entry{Domain: k.Domain, Selector: k.Selector, KeyID: k.Ref().KeyID, Record: k.Record}
-	if k.Key != nil {
-		e.Record = dkim.NewRecord(k.Key.Public(), "").String()
-	}
-	if s.cfg.SendKey {
-		e.PrivateKey = string(k.Key.PEM())
-	}
-	return e
-}
-
-// activate runs the command and checks its answer for every domain asked for.
-func (s *Signer) activate(ctx context.Context, req request, asked map[string]dkim.SigningKey,
-	failed map[string]error) error {
-	ans, err := s.ask(ctx, "activate keys of "+req.subject()+" on signer "+s.cfg.Name, req)
+	sw, err := s.peer().Activate(ctx, keys)
 	if err != nil {
 		return err
 	}
-	for domain, k := range asked {
-		a, ok := ans.Active[domain]
-		unfit := a.check(domain, req)
-		switch {
-		case !ok:
-			err = errors.New("the command does not confirm this domain")
-		case unfit != nil:
-			err = fmt.Errorf("the command's answer: %w", unfit)
-		case a.Selector != k.Selector:
-			err = fmt.Errorf("the command says that %q signs", a.Selector)
-		case a.KeyID != "" && a.KeyID != k.Ref().KeyID:
-			err = fmt.Errorf("the command says that another key signs, %s instead of %s", a.KeyID, k.Ref().KeyID)
-		default:
-			continue
+	if len(sw.Asked) > 0 {
+		if err := s.witness().Prove(ctx, slices.Collect(maps.Values(sw.Asked)), sw.Failed); err != nil {
+			return err
 		}
-		failed[domain] = s.misbehaved(s.what(k.Name), err)
 	}
-	return nil
+	return signer.Partial(sw.Failed, sw.Given)
 }
 
 // witness is the milter that signs, if there is one: a command can say what it likes.
@@ -155,22 +78,41 @@ func (s *Signer) witness() milter.Witness {
 
 // Forget tells the command that these keys are not in use any more.
 func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
-	if len(keys) == 0 {
-		return nil
-	}
-	req := request{Action: "forget"}
-	for _, k := range keys {
-		if err := k.Check(); err != nil {
-			return fault.Lasting("forget a key on signer "+s.cfg.Name, err, "report this as a defect")
-		}
-		req.Domains = append(req.Domains, entry{Domain: k.Domain, Selector: k.Selector, KeyID: k.KeyID})
-	}
-	_, err := s.run(ctx, "forget keys of "+req.subject()+" on signer "+s.cfg.Name, req)
-	return err
+	return s.peer().Forget(ctx, keys)
 }
 
-func (s *Signer) what(n dkim.Name) string {
-	return fmt.Sprintf("activate %s on signer %s", n, s.cfg.Name)
+// run runs the command, one run at a time.
+func (s *Signer) run(ctx context.Context, what string, r protocol.Request, document []byte) ([]byte, error) {
+	select {
+	case s.one <- struct{}{}:
+		defer func() { <-s.one }()
+	case <-ctx.Done():
+		return nil, fault.Temporary(what, context.Cause(ctx),
+			"see what holds the command up; it is run once at a time, and tried again by itself")
+	}
+	res, err := child.Run(ctx, child.Program{Argv: s.cfg.Command, Env: environment(r), Stdin: document,
+		Timeout: s.cfg.Timeout})
+	if err == nil {
+		return res.Stdout, nil
+	}
+	if said := child.Tail(r.Scrub(res.Stderr)); said != "" {
+		err = fmt.Errorf("%w; it said: %s", err, said)
+	}
+	return nil, s.notRun(what, err)
+}
+
+func environment(r protocol.Request) []string {
+	env := []string{"DKIMBOT_ACTION=" + r.Action, "DKIMBOT_SIGNER=" + r.Signer}
+	if len(r.Domains) != 1 {
+		return env
+	}
+	for variable, value := range map[string]string{"DOMAIN": r.Domains[0].Domain, "SELECTOR": r.Domains[0].Selector,
+		"KEY_ID": r.Domains[0].KeyID} {
+		if value != "" {
+			env = append(env, "DKIMBOT_"+variable+"="+value)
+		}
+	}
+	return env
 }
 
 // misbehaved is a fault in what the command answered.

@@ -23,6 +23,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/preflight/preflighttest"
+	"github.com/dkimbot/dkimbot/rotate/signer/protocol"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -118,8 +119,8 @@ func TestRequest(t *testing.T) {
 	k := signertest.Keys(t, 1)[0]
 	one, two := signertest.At("a.example", "s1", k), signertest.At("b.example", "s2", k)
 	record := dkim.NewRecord(k.Public(), "").String()
-	full := func(key dkim.SigningKey) entry {
-		return entry{Domain: key.Domain, Selector: key.Selector, KeyID: k.ID(), Record: record}
+	full := func(key dkim.SigningKey) protocol.Entry {
+		return protocol.Entry{Domain: key.Domain, Selector: key.Selector, KeyID: k.ID(), Record: record}
 	}
 	secret := full(one)
 	secret.PrivateKey = string(k.PEM())
@@ -130,17 +131,25 @@ func TestRequest(t *testing.T) {
 	for name, test := range map[string]struct {
 		sendKey bool
 		call    func(*Signer)
-		want    request
+		want    protocol.Request
 		env     []string
 	}{
-		"activate one": {false, activate(one), request{1, "activate", "hook", []entry{full(one)}}, single},
-		"activate two": {false, activate(two, one), request{1, "activate", "hook", []entry{full(one), full(two)}}, nil},
-		"with the key": {true, activate(one), request{1, "activate", "hook", []entry{secret}}, single},
+		"activate one": {false, activate(one),
+			protocol.Request{FormatVersion: 1,
+				Action: "activate", Signer: "hook", Domains: []protocol.Entry{full(one)}}, single},
+		"activate two": {false, activate(two, one),
+			protocol.Request{FormatVersion: 1,
+				Action: "activate", Signer: "hook", Domains: []protocol.Entry{full(one), full(two)}}, nil},
+		"with the key": {true, activate(one),
+			protocol.Request{FormatVersion: 1, Action: "activate", Signer: "hook", Domains: []protocol.Entry{secret}}, single},
 		"active": {false, func(s *Signer) { s.Active(t.Context(), []string{"a.example"}) },
-			request{1, "active", "hook", []entry{{Domain: "a.example"}}}, single[:1]},
+			protocol.Request{FormatVersion: 1,
+				Action: "active", Signer: "hook", Domains: []protocol.Entry{{Domain: "a.example"}}}, single[:1]},
 		"forget": {true, func(s *Signer) { s.Forget(t.Context(), []dkim.Ref{one.Ref()}) },
-			request{1, "forget", "hook", []entry{{Domain: "a.example", Selector: "s1", KeyID: k.ID()}}}, single},
-		"nothing asked": {false, func(s *Signer) { s.Active(t.Context(), nil) }, request{}, nil},
+			protocol.Request{FormatVersion: 1,
+				Action: "forget", Signer: "hook", Domains: []protocol.Entry{{Domain: "a.example", Selector: "s1", KeyID: k.ID()}}},
+			single},
+		"nothing asked": {false, func(s *Signer) { s.Active(t.Context(), nil) }, protocol.Request{}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("VAULT_TOKEN", "hvs.secret")
@@ -153,7 +162,7 @@ func TestRequest(t *testing.T) {
 				}
 				return
 			}
-			var got request
+			var got protocol.Request
 			if err := json.Unmarshal(input, &got); err != nil {
 				t.Fatalf("%v: %s", err, input)
 			}

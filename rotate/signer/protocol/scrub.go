@@ -1,11 +1,10 @@
-package exec
+package protocol
 
 import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -16,12 +15,12 @@ var keyMaterial = regexp.MustCompile(`[A-Za-z0-9+/]{32,}=*`)
 // hiddenLines are what is left of several lines of a key.
 var hiddenLines = regexp.MustCompile(`\[…\](?:(?:\\n?|\s)*\[…\])*=*`)
 
-// tailRead is how much of the end of standard error is looked through. Less of it is shown.
+// tailRead is how much of the end of what was said is looked through. Less of it is shown.
 const tailRead = 4 << 10
 
-// scrub returns the end of what a command said, without what may be key material (I9): pieces of the
-// keys that the command was given, and whatever else looks like one.
-func (r request) scrub(output []byte) []byte {
+// Scrub returns the end of what a peer said, without what may be key material (I9): pieces of the
+// keys that the peer was given, and whatever else looks like one.
+func (r Request) Scrub(output []byte) []byte {
 	text := string(output[max(0, len(output)-tailRead):])
 	var b strings.Builder
 	hidden := false
@@ -43,8 +42,30 @@ func (r request) scrub(output []byte) []byte {
 	return hiddenLines.ReplaceAll(keyMaterial.ReplaceAll([]byte(said), []byte("[…]")), []byte("[…]"))
 }
 
-// holds reports whether a text holds a piece of a private key that the command was given.
-func (r request) holds(text string) bool { return slices.Contains(r.secrets(text), true) }
+// holding returns which of the texts hold a piece of a private key that the peer was given. All texts are compared
+// with each key at once: an answer for many domains may have as many.
+func (r Request) holding(texts []string) map[string]bool {
+	windows, out := map[string][]string{}, map[string]bool{}
+	for _, text := range texts {
+		plain, _ := simple(text)
+		for i := 0; i+window <= len(plain); i++ {
+			windows[plain[i:i+window]] = append(windows[plain[i:i+window]], text)
+		}
+	}
+	if len(windows) == 0 {
+		return out
+	}
+	for _, d := range r.Domains {
+		for _, form := range forms(d.PrivateKey) {
+			for i := 0; i+window <= len(form); i++ {
+				for _, text := range windows[form[i:i+window]] {
+					out[text] = true
+				}
+			}
+		}
+	}
+	return out
+}
 
 // window is how many characters in a row a text must share with a private key to hold a piece of it:
 // no two texts share so many by chance, and fewer are of no use to anybody.
@@ -52,7 +73,7 @@ const window = 12
 
 // secrets marks the octets of text that are a piece of a private key: in base64 or in hexadecimal
 // digits, in whatever case, and whatever stands between the characters.
-func (r request) secrets(text string) []bool {
+func (r Request) secrets(text string) []bool {
 	marks := make([]bool, len(text))
 	plain, at := simple(text)
 	windows := map[string][]int{}

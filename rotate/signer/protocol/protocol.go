@@ -1,0 +1,87 @@
+package protocol
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+const formatVersion = 1
+
+// The actions of a request.
+const (
+	Activate = "activate"
+	Active   = "active"
+	Forget   = "forget"
+)
+
+// Request is what a peer is asked to do.
+type Request struct {
+	FormatVersion int     `json:"format_version"`
+	Action        string  `json:"action"`
+	Signer        string  `json:"signer"` // the name in the configuration
+	Domains       []Entry `json:"domains"`
+}
+
+// Entry is one domain of a request, with what the action needs of its key.
+type Entry struct {
+	Domain     string `json:"domain"`
+	Selector   string `json:"selector,omitempty"`
+	KeyID      string `json:"key_id,omitempty"`
+	Record     string `json:"record,omitempty"`
+	PrivateKey string `json:"private_key,omitempty"`
+}
+
+type answer struct {
+	Active map[string]signs `json:"active"`
+}
+
+// signs is what a domain is signed with.
+type signs struct {
+	Selector string `json:"selector"`
+	KeyID    string `json:"key_id"`
+}
+
+// keyID is the form of a key id.
+var keyID = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// check refuses what is not a selector in normal form, and a key id, which may be missing. The error
+// does not quote it: a peer that mixes up the fields may have put a private key there (I9). secret are the texts that
+// hold a piece of one.
+func (a signs) check(domain string, secret map[string]bool) error {
+	name := dkim.Name{Domain: domain, Selector: a.Selector}
+	if a.Selector == "" {
+		return errors.New(`it has no "selector"`)
+	}
+	if name.Check() != nil || secret[a.Selector] {
+		return fmt.Errorf(`the "selector" in it (%d octets) is not a selector in lower case`, len(a.Selector))
+	}
+	if a.KeyID != "" && !keyID.MatchString(a.KeyID) || secret[a.KeyID] {
+		return fmt.Errorf(`the "key_id" in it (%d octets) is not a key id, 64 hexadecimal digits in lower case`, len(a.KeyID))
+	}
+	return nil
+}
+
+// secret returns which texts of the answer hold a piece of a key of the request. What was asked for does not.
+func (a answer) secret(r Request) map[string]bool {
+	var odd []string
+	for _, e := range r.Domains {
+		signs := a.Active[e.Domain]
+		for said, asked := range map[string]string{signs.Selector: e.Selector, signs.KeyID: e.KeyID} {
+			if said != asked {
+				odd = append(odd, said)
+			}
+		}
+	}
+	return r.holding(odd)
+}
+
+// subject names the request's domains for people.
+func (r Request) subject() string {
+	if len(r.Domains) == 1 {
+		return r.Domains[0].Domain
+	}
+	return fmt.Sprintf("%d domains", len(r.Domains))
+}
