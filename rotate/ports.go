@@ -93,6 +93,18 @@ type Screener interface {
 	Screen(ctx context.Context, next []dkim.SigningKey) (each map[string]error, whichever error)
 }
 
+// Prober is implemented by signers whose mail can be looked at: what they say of themselves is not enough then. Both
+// methods send mail, and return failures by domain as Activate does. One with codes.ProbeFailed says nothing of the
+// signer: no message came to be seen.
+type Prober interface {
+	// Prove has each key's domain sign a message, and returns what keeps it from showing that mail of the domain is signed
+	// with that key, and with nothing else.
+	Prove(ctx context.Context, keys []dkim.SigningKey) error
+	// Signed has each domain sign a message, and returns the keys that it is signed with: none where it is not. A key
+	// that can't be told has no id. Domains that were not asked about are left out.
+	Signed(ctx context.Context, domains []string) (map[string][]dkim.Ref, error)
+}
+
 // StateReader reads where domains stand.
 type StateReader interface {
 	// Load returns the domain's state; for a domain that was never stored a

@@ -44,3 +44,19 @@ func (w Wrapped) Screen(ctx context.Context, next []dkim.SigningKey) (each map[s
 	}
 	return nil, nil
 }
+
+// Prove implements Prober; of a signer whose mail is not looked at, it proves nothing and disproves nothing.
+func (w Wrapped) Prove(ctx context.Context, keys []dkim.SigningKey) error {
+	if p, ok := w.Signer.(Prober); ok {
+		return p.Prove(ctx, keys)
+	}
+	return nil
+}
+
+// Signed implements Prober.
+func (w Wrapped) Signed(ctx context.Context, domains []string) (map[string][]dkim.Ref, error) {
+	if p, ok := w.Signer.(Prober); ok {
+		return p.Signed(ctx, domains)
+	}
+	return nil, nil
+}

@@ -38,5 +38,6 @@ func TestWrappedLosesNoAbility(t *testing.T) {
 		_ Fetcher   = Wrapped{}
 		_ Unmixed   = Wrapped{}
 		_ Screener  = Wrapped{}
+		_ Prober    = Wrapped{}
 	)
 }

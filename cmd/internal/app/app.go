@@ -111,6 +111,7 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 	for _, s := range parts.Signers {
 		a.onBoard(ctx, s, keys)
 	}
+	proved(parts.Signers, newProbers(cfg, look))
 	self, err := thisProcess()
 	if err != nil {
 		return nil, err

@@ -109,14 +109,20 @@ func (a *App) checkSigners(ctx context.Context, domains []rotate.Domain,
 	if len(domains) == len(a.Config.Domains) {
 		withUnused(using, a.Config.Signers)
 	}
+	probers := newProbers(a.Config, nil) // no message is sent, so DNS is not asked
 	for _, name := range slices.Sorted(maps.Keys(using)) {
 		s, err := a.Config.Signers[name].Open()
-		if err != nil {
-			parts = append(parts, asked("signer", name, closed{err}, only(of, using[name])))
-			continue
+		if err == nil {
+			a.onBoard(ctx, s, nil)
 		}
-		a.onBoard(ctx, s, nil)
-		parts = append(parts, asked("signer", name, s, only(of, using[name])))
+		part := asked("signer", name, s, only(of, using[name]))
+		if err != nil {
+			part = asked("signer", name, closed{err}, only(of, using[name]))
+		}
+		if p := probers[name]; p != nil {
+			part.Questions = append(part.Questions, p.Check()...)
+		}
+		parts = append(parts, part)
 	}
 	return parts
 }

@@ -49,7 +49,8 @@ Exit codes: 0 done, or nothing to do; 1 error; 2 changes are pending (only with
 	f.BoolVar(&p.NoColor, "no-color", false, "never use colour (also NO_COLOR)")
 	f.StringVar(&p.LogFormat, "log-format", "text", "how logs are written to standard error: text or json")
 	f.StringVar(&p.LogLevel, "log-level", "info", "the lowest level that is logged: debug, info, warn or error")
-	root.AddCommand(act.Init(p), inspect.Validate(p), inspect.Check(p), inspect.Plan(p), inspect.Show(p), act.Apply(p),
+	root.AddCommand(act.Init(p), inspect.Validate(p), inspect.Check(p), inspect.Plan(p), inspect.Show(p), inspect.Probe(p),
+		act.Apply(p),
 		act.Rotate(p), act.Adopt(p), inspect.Status(p), inspect.History(p),
 		act.Rollback(p), act.Hold(p), act.Unhold(p), act.Keystore(p), act.Release(p), act.Repair(p),
 		act.Backup(p), act.Restore(p), daemon.Command(p), inspect.Simulate(p), inspect.Version(p), manCommand(p, root))

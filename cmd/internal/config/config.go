@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/probe"
 	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 )
@@ -36,6 +37,7 @@ type Config struct {
 	Keystore  Keystore                    `json:"keystore"`
 	Providers map[string]providers.Config `json:"providers"`
 	Signers   map[string]signer.Config    `json:"signers"`
+	Probes    map[string]probe.Config     `json:"probes,omitempty"` // by signer: how its mail is looked at
 	Policies  map[string]Policy           `json:"policies"`
 	Verify    Verify                      `json:"verify"`
 	Limits    Limits                      `json:"limits,omitzero"`

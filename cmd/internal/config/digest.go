@@ -9,6 +9,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/providers"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/probe"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
@@ -39,14 +40,21 @@ func (c *Config) DomainDigest(name string) string {
 		Provider providers.Config         `json:"provider"`
 		Also     []providers.Config       `json:"also,omitempty"`
 		Signers  map[string]signer.Config `json:"signers"`
+		Probes   map[string]probe.Config  `json:"probes,omitempty"`
 		Keystore Keystore                 `json:"keystore"`
 		State    State                    `json:"state"`
-	}{d, c.Providers[d.Provider], nil, map[string]signer.Config{}, c.Keystore, c.State}
+	}{d, c.Providers[d.Provider], nil, map[string]signer.Config{}, nil, c.Keystore, c.State}
 	for _, name := range d.Also {
 		bears.Also = append(bears.Also, c.Providers[name])
 	}
 	for _, s := range d.Signers {
 		bears.Signers[s] = c.Signers[s]
+		if p, ok := c.Probes[s]; ok {
+			if bears.Probes == nil {
+				bears.Probes = map[string]probe.Config{}
+			}
+			bears.Probes[s] = p
+		}
 	}
 	return digest(bears)
 }

@@ -50,6 +50,7 @@ func (b *builder) readSigner(name string, s *node.Section) (signer.Config, bool)
 	if v := s.Get("was"); c.Was != "" {
 		b.renamed = append(b.renamed, renamedSigner{c, v})
 	}
+	b.readProbe(name, s)
 	s.Done()
 	return c, true
 }

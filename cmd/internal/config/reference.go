@@ -28,6 +28,7 @@ func Reference(drivers Drivers) iter.Seq[Group] {
 	for _, s := range drivers.Signers() {
 		groups = append(groups, Group{"signers.NAME", s.Driver().Name, s.Driver().Meaning, s.Fields()})
 	}
+	groups = append(groups, probeGroups()...)
 	groups = append(groups, policyGroup(), limitsGroup())
 	for _, path := range []string{"policies.NAME.windows[]", "policies.NAME.freezes[]", "limits.windows[]",
 		"limits.freezes[]"} {
@@ -134,5 +135,6 @@ func signerGroup() Group {
 	return Group{Path: "signers.NAME", Meaning: "what signs mail, on one host", Fields: []settings.Field{
 		{Key: "driver", Need: "needed", Meaning: "the kind of signer"},
 		{Key: "was", Meaning: "the name that the signer had before, when it was renamed; see dkimbot-changes(7)"},
+		{Key: "probe", Form: is("group of keys"), Meaning: "mail as the proof of each switch; none when it is left out"},
 	}}
 }

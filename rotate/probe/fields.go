@@ -1,0 +1,87 @@
+package probe
+
+import (
+	"bytes"
+	"strings"
+)
+
+// mostFields bounds what is read of a header.
+const mostFields = 500
+
+// field is one field of a header, with its value unfolded.
+type field struct{ name, value string }
+
+// cut returns the fields of a message's header, and its body. Lines may end as on disk.
+func cut(message []byte) (fields []field, body []byte) {
+	for rest := message; len(rest) > 0 && len(fields) <= mostFields; {
+		line, after, _ := bytes.Cut(rest, []byte("\n"))
+		rest = after
+		text := strings.TrimRight(string(line), "\r")
+		switch name, value, ok := strings.Cut(text, ":"); {
+		case text == "":
+			return fields, rest
+		case (text[0] == ' ' || text[0] == '\t') && len(fields) > 0:
+			fields[len(fields)-1].value += " " + strings.TrimSpace(text)
+		case ok:
+			fields = append(fields, field{strings.TrimSpace(name), strings.TrimSpace(value)})
+		}
+	}
+	return fields, nil
+}
+
+// tokenOf returns the token of a message that is a probe as it was sent, "" for another; and a token that a message
+// quotes which is not: a bounce, or an answer.
+func tokenOf(message []byte) (token, quoted string) {
+	fields, body := cut(message)
+	for _, f := range fields {
+		if strings.EqualFold(f.name, tokenField) && bytes.Contains(body, []byte(f.value)) {
+			return f.value, ""
+		}
+	}
+	_, after, ok := bytes.Cut(body, []byte(tokenField+": "))
+	if !ok {
+		return "", ""
+	}
+	line, _, _ := bytes.Cut(after, []byte("\n"))
+	return "", strings.TrimSpace(string(line[:min(len(line), 200)]))
+}
+
+// subject returns what a message is about, for people.
+func subject(message []byte) string {
+	fields, _ := cut(message)
+	for _, f := range fields {
+		if strings.EqualFold(f.name, "Subject") {
+			return oneLine(f.value)
+		}
+	}
+	return "(none)"
+}
+
+// tags reads a list of tags (RFC 6376 section 3.2), with the white space that folding leaves taken out. Of a tag that
+// stands twice, the first counts.
+func tags(value string) map[string]string {
+	out := map[string]string{}
+	for tag := range strings.SplitSeq(value, ";") {
+		name, v, ok := strings.Cut(tag, "=")
+		if name = strings.TrimSpace(name); ok && out[name] == "" {
+			out[name] = strings.Join(strings.Fields(v), "")
+		}
+	}
+	return out
+}
+
+// oneLine cuts what others said to what fits into a sentence, without control characters.
+func oneLine(text string) string {
+	const most = 200 // letters
+	clean := strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == '\uFFFD' {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, " "))
+	r := []rune(strings.Join(strings.Fields(clean), " "))
+	if len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return string(r)
+}

@@ -1,0 +1,140 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+)
+
+// mailbox is a folder of an IMAP server. Messages that lie there already are not read, and of the others
+// only the probes are removed.
+type mailbox struct {
+	client *imapclient.Client
+	next   imap.UID // the first message that is not known
+	stop   func() bool
+}
+
+// openMailbox logs in and opens the folder.
+func openMailbox(ctx context.Context, r Receive, password string) (*mailbox, error) {
+	secure, host, address := server(r.IMAP)
+	conn, err := (&net.Dialer{Timeout: dialTime}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	m := &mailbox{stop: context.AfterFunc(ctx, func() { conn.Close() })}
+	conn.SetDeadline(time.Now().Add(loginTime))
+	if err := m.login(ctx, conn, secure, host, r, password); err != nil {
+		m.close()
+		conn.Close()
+		return nil, err
+	}
+	conn.SetDeadline(time.Time{})
+	return m, nil
+}
+
+func (m *mailbox) login(ctx context.Context, conn net.Conn, secure bool, host string, r Receive,
+	password string) error {
+	crypt, err := tlsConfig(host, r.CAFile)
+	if err != nil {
+		return err
+	}
+	switch {
+	case secure:
+		if conn, err = encrypt(ctx, conn, crypt); err == nil {
+			m.client = imapclient.New(conn, nil)
+		}
+	case plainEnough(host, r.CAFile):
+		m.client = imapclient.New(conn, nil)
+	default:
+		m.client, err = imapclient.NewStartTLS(conn, &imapclient.Options{TLSConfig: crypt})
+	}
+	if err != nil {
+		return err
+	}
+	if err := m.client.Login(r.Username, password).Wait(); err != nil {
+		return scrubbed(err, password)
+	}
+	data, err := m.client.Select(r.Mailbox, nil).Wait()
+	if err != nil {
+		return fmt.Errorf("open the folder %s: %w", r.Mailbox, err)
+	}
+	m.next = data.UIDNext
+	return nil
+}
+
+func (m *mailbox) close() {
+	m.stop()
+	if m.client != nil {
+		m.client.Close()
+	}
+}
+
+// watch offers what arrives until ctx is done.
+func (m *mailbox) watch(ctx context.Context, c *catch) error {
+	for {
+		if err := m.look(c); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-m.client.Closed():
+			return errors.New("the server closed the connection")
+		case <-time.After(lookEvery):
+		}
+	}
+}
+
+// look reads what is new: first how long it is.
+func (m *mailbox) look(c *catch) error {
+	if err := m.client.Noop().Wait(); err != nil {
+		return err
+	}
+	var fresh imap.UIDSet
+	fresh.AddRange(max(m.next, 1), 0)
+	found, err := m.client.Fetch(fresh, &imap.FetchOptions{UID: true, RFC822Size: true}).Collect()
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		if f.UID < m.next { // the range holds the last message in any case
+			continue
+		}
+		if f.RFC822Size <= mostOctets {
+			if err := m.read(f.UID, c); err != nil {
+				return err
+			}
+		}
+		m.next = f.UID + 1
+	}
+	return nil
+}
+
+func (m *mailbox) read(uid imap.UID, c *catch) error {
+	one := imap.UIDSetNum(uid)
+	whole := &imap.FetchItemBodySection{Peek: true}
+	found, err := m.client.Fetch(one,
+		&imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{whole}}).Collect()
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	if !c.offer(found[0].FindBodySection(whole)) {
+		return nil
+	}
+	mark := &imap.StoreFlags{Op: imap.StoreFlagsAdd, Silent: true, Flags: []imap.Flag{imap.FlagSeen, imap.FlagDeleted}}
+	if err := m.client.Store(one, mark, nil).Close(); err != nil {
+		return nil // it may be read only: then the message stays
+	}
+	if caps := m.client.Caps(); caps.Has(imap.CapUIDPlus) || caps.Has(imap.CapIMAP4rev2) {
+		_ = m.client.UIDExpunge(one).Close()
+	}
+	return nil
+}

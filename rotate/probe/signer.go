@@ -1,0 +1,34 @@
+package probe
+
+import (
+	"context"
+	"slices"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
+)
+
+// Proved returns the signer with mail as the proof of what it signs with.
+func Proved(s rotate.Signer, by *Prober) rotate.Signer { return proved{rotate.Wrapped{Signer: s}, by} }
+
+type proved struct {
+	rotate.Wrapped
+	by *Prober
+}
+
+// Prove implements rotate.Prober.
+func (s proved) Prove(ctx context.Context, keys []dkim.SigningKey) error {
+	return preflight.Failed(s.by.Prove(ctx, keys)).OrNil()
+}
+
+// Signed implements rotate.Prober.
+func (s proved) Signed(ctx context.Context, domains []string) (map[string][]dkim.Ref, error) {
+	signed, failed := s.by.Signed(ctx, domains)
+	return signed, preflight.Failed(failed).OrNil()
+}
+
+// Check implements preflight.Checker: the signer is asked what it asks, and the way of the probe is tried.
+func (s proved) Check(of []preflight.Subject) []preflight.Question {
+	return slices.Concat(preflight.Of(s.Signer, of), s.by.Check())
+}
