@@ -4,6 +4,7 @@ package drivers
 import (
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/agent"
+	"github.com/dkimbot/dkimbot/rotate/signer/dkimpy"
 	"github.com/dkimbot/dkimbot/rotate/signer/exec"
 	"github.com/dkimbot/dkimbot/rotate/signer/exim"
 	"github.com/dkimbot/dkimbot/rotate/signer/http"
@@ -15,6 +16,7 @@ import (
 func All() []signer.Settings {
 	return []signer.Settings{
 		opendkim.Defaults(),
+		dkimpy.Defaults(),
 		exec.Defaults(),
 		exim.Defaults(),
 		http.Defaults(),

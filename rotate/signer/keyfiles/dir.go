@@ -43,10 +43,19 @@ func (d *Dir) Put(key dkim.SigningKey) (wrote bool, err error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return false, d.store.Fault("read key file "+file.Full(), err)
 	}
-	if err := d.store.write(file, key.Key.PEM(), d.owner.as(0o600), time.Time{}); err != nil {
+	if err := d.store.write(file, d.store.text(key.Key), d.owner.as(0o600), time.Time{}); err != nil {
 		return false, d.store.Fault("write key file "+file.Full(), err)
 	}
 	return true, nil
+}
+
+// MakeDomain makes a domain's directory, for a program that takes its being there for a sign.
+func (d *Dir) MakeDomain(domain string) error {
+	dir, err := d.openDomain(domain)
+	if err != nil {
+		return err
+	}
+	return dir.Close()
 }
 
 func (d *Dir) full(name string) string { return filepath.Join(d.Path(), name) }
@@ -116,7 +125,7 @@ func (d *Dir) foreignLink(domain string, err error) error {
 // correct checks a key file that was there and gives it the owner and mode that it needs:
 // the file that was read, whatever stands at its name by then.
 func (d *Dir) correct(f *os.File, key dkim.SigningKey) error {
-	if err := d.mayServe(f, key.Key.PEM(), key.Key.ID()); err != nil {
+	if err := d.mayServe(f, d.store.text(key.Key), key.Key.ID()); err != nil {
 		return err
 	}
 	return d.give(f)
@@ -140,7 +149,7 @@ func (d *Dir) mayServe(f *os.File, want []byte, id string) error {
 	if err != nil {
 		return d.store.Fault(what, err)
 	}
-	if !SameKey(had, want, id) {
+	if !d.store.holds(had, want, id) {
 		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: what,
 			Err: errors.New("another file stands there"), Hint: "move it away if nothing uses it"}
 	}

@@ -114,6 +114,24 @@ func (s *Store) Replace(p Place, data []byte) error {
 	return s.write(p, data, as, time.Time{})
 }
 
+// ReplaceSecret is Replace for a file that holds keys: it is for the program's user alone.
+func (s *Store) ReplaceSecret(p Place, data []byte) error {
+	o, err := s.For()
+	if err != nil {
+		return err
+	}
+	return s.write(p, data, o.as(0o600), time.Time{})
+}
+
+// Tidy removes unfinished copies that a crash has left of what ReplaceSecret was to write. No other process may be
+// writing there.
+func (s *Store) Tidy(p Place) error {
+	if err := removeLeft(p.Dir, p.Name); err != nil {
+		return s.Fault("tidy "+p.Path(), err)
+	}
+	return nil
+}
+
 // write makes a new file: written beside under a name that can't be foreseen, synced, renamed. modified is the
 // time of its last change; zero for now.
 func (s *Store) write(p Place, data []byte, as safefile.As, modified time.Time) error {

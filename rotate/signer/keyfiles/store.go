@@ -30,7 +30,8 @@ type Store struct {
 	// the program's own rule.
 	Unchecked     bool
 	Trouble, Rule string
-	Step          func(operation string) error // marks the place between two operations; tests stop there
+	Text          func(*dkim.PrivateKey) []byte // what a file holds; PEM when nil
+	Step          func(operation string) error  // marks the place between two operations; tests stop there
 }
 
 func (s *Store) step(operation string) error {
@@ -193,7 +194,7 @@ func (s *Store) Remove(root *safefile.Dir, ref dkim.Ref) error {
 	if err != nil {
 		return s.Fault(what, err)
 	}
-	if len(data) > 0 && !SameKey(data, nil, ref.KeyID) { // an empty one is no key of others
+	if len(data) > 0 && !s.holds(data, nil, ref.KeyID) { // an empty one is no key of others
 		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: what,
 			Err: errors.New("it does not hold that key"), Hint: "move it away if nothing uses it"}
 	}

@@ -18,8 +18,11 @@ type Session struct {
 	s *milter.ClientSession
 }
 
+// asked is a milter that tests ask as a mail server would.
+type asked struct{ address string }
+
 // Connect opens a session as a mail server on 127.0.0.1 would.
-func (d *OpenDKIM) Connect(t testing.TB) *Session {
+func (d *asked) Connect(t testing.TB) *Session {
 	t.Helper()
 	s, err := milter.NewDefaultClient("tcp", d.address).Session()
 	must(t, err)
@@ -87,7 +90,7 @@ func signatures(changes []milter.ModifyAction, message string) []Signature {
 }
 
 // Mail gives the daemon a message from someone at the domain, on a connection of its own.
-func (d *OpenDKIM) Mail(t testing.TB, domain string) Answer {
+func (d *asked) Mail(t testing.TB, domain string) Answer {
 	t.Helper()
 	c := d.Connect(t)
 	defer c.Close()
@@ -97,7 +100,7 @@ func (d *OpenDKIM) Mail(t testing.TB, domain string) Answer {
 // SignsWith returns which of the keys signs mail of the domain, so that it
 // verifies; the zero Ref when the daemon lets mail through unsigned. Anything
 // else, such as mail turned away or two signatures, fails the test.
-func (d *OpenDKIM) SignsWith(t testing.TB, domain string, keys ...*dkim.PrivateKey) dkim.Ref {
+func (d *asked) SignsWith(t testing.TB, domain string, keys ...*dkim.PrivateKey) dkim.Ref {
 	t.Helper()
 	return d.Mail(t, domain).signedWith(t, domain, keys...)
 }

@@ -27,9 +27,9 @@ type OpenDKIM struct {
 	Socket       string // as Postfix and opendkim.Config write it: inet:127.0.0.1:PORT
 	PID          int
 
-	address string
-	cmd     *exec.Cmd
-	ended   <-chan struct{}
+	asked
+	cmd   *exec.Cmd
+	ended <-chan struct{}
 }
 
 // StartOpenDKIM starts a daemon and stops it after the test. extra are lines
@@ -39,7 +39,7 @@ func StartOpenDKIM(t testing.TB, extra ...string) *OpenDKIM {
 	if _, err := exec.LookPath("opendkim"); err != nil {
 		t.Fatalf("opendkim is not installed; on Debian: apt-get install opendkim (%v)", err)
 	}
-	d := &OpenDKIM{Dir: SafeDir(t), address: net.JoinHostPort("127.0.0.1", strconv.Itoa(nameservertest.FreePort(t)))}
+	d := &OpenDKIM{Dir: SafeDir(t), asked: freeAddress(t)}
 	d.KeyDir = filepath.Join(d.Dir, "keys")
 	d.KeyTable = filepath.Join(d.Dir, "key.table")
 	d.SigningTable = filepath.Join(d.Dir, "signing.table")
@@ -66,6 +66,10 @@ func StartOpenDKIM(t testing.TB, extra ...string) *OpenDKIM {
 	d.Start(t)
 	t.Cleanup(func() { d.Stop(t) })
 	return d
+}
+
+func freeAddress(t testing.TB) asked {
+	return asked{net.JoinHostPort("127.0.0.1", strconv.Itoa(nameservertest.FreePort(t)))}
 }
 
 // Reload is the argv that makes the daemon read its tables again.

@@ -2,7 +2,6 @@ package maps
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"sync"
 	"time"
@@ -102,14 +101,6 @@ func (s *Signer) intend(b *signer.Batch, m *maps, dir *keyfiles.Dir) map[string]
 	return due
 }
 
-// Text is a key as rspamd reads it: PEM, but for Ed25519, of which its older versions know the seed in base64 only.
-func Text(k *dkim.PrivateKey) []byte {
-	if seed, ok := k.Signer().(interface{ Seed() []byte }); ok {
-		return []byte(base64.StdEncoding.EncodeToString(seed.Seed()))
-	}
-	return k.PEM()
-}
-
 // writeKeys writes the key files, several at a time because each waits for the disk.
 func (s *Signer) writeKeys(ctx context.Context, b *signer.Batch, m *maps, dir *keyfiles.Dir,
 	due map[string]time.Time) error {
@@ -120,7 +111,7 @@ func (s *Signer) writeKeys(ctx context.Context, b *signer.Batch, m *maps, dir *k
 		g.Go(func() error {
 			err := ctx.Err()
 			if err == nil {
-				err = dir.PutNamed(fileName(k.Name), k, Text(k.Key), due[k.Domain],
+				err = dir.PutNamed(fileName(k.Name), k, keyfiles.SeedText(k.Key), due[k.Domain],
 					func(keyID string) bool { return m.notes.own(fileName(k.Name), keyID) })
 			}
 			if err != nil {

@@ -14,7 +14,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
-	"github.com/dkimbot/dkimbot/rotate/signer/rspamd/maps"
 )
 
 // Activate makes each key the only one that its domain is signed with; see the package documentation for how. One
@@ -116,7 +115,7 @@ func (s *Signer) writeKeys(ctx context.Context, db *client.Client, b *signer.Bat
 			notes = append(notes, field(now.Name), now.KeyID)
 		}
 		if in != k.Key.ID() {
-			write = append(write, field(k.Name), string(maps.Text(k.Key)))
+			write = append(write, field(k.Name), string(keyfiles.SeedText(k.Key)))
 		}
 	}
 	for _, w := range []struct {

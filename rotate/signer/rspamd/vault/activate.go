@@ -17,7 +17,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/signer"
-	"github.com/dkimbot/dkimbot/rotate/signer/rspamd/maps"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
 // Activate makes each key the only one that its domain is signed with, at once or after Config.After; see the package
@@ -144,7 +144,7 @@ func newEntry(k dkim.SigningKey) (*entry, error) {
 		alg = "ed25519"
 	}
 	fields := map[string]json.RawMessage{
-		"selector": quoted(k.Selector), "domain": quoted(k.Domain), "key": quoted(string(maps.Text(k.Key))),
+		"selector": quoted(k.Selector), "domain": quoted(k.Domain), "key": quoted(string(keyfiles.SeedText(k.Key))),
 		"pubkey": quoted(base64.StdEncoding.EncodeToString(der)), "alg": quoted(alg),
 		"bits": json.RawMessage(strconv.Itoa(k.Public().Bits())),
 	}

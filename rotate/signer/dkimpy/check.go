@@ -1,0 +1,129 @@
+package dkimpy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
+	"github.com/dkimbot/dkimbot/rotate/settings"
+	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+)
+
+// Check says what is to be asked before the next switch. Screen asks the first three, too.
+func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
+	domains := preflight.Domains(of)
+	return []preflight.Question{
+		{What: "restart command " + s.cfg.Restart[0], Ask: func(context.Context) error { return s.checkRestart() }},
+		{What: "tables of dkimpy-milter", Domains: domains, Ask: func(context.Context) error {
+			return signer.Partial(s.screenTables(domains))
+		}},
+		{What: "key_dir " + s.cfg.KeyDir, Domains: domains, Ask: func(context.Context) error {
+			failed, _ := s.store.Screen(domains, nil)
+			return signer.Partial(failed, len(domains))
+		}},
+		{What: "the milter at " + s.cfg.Milter, Domains: domains, Ask: func(ctx context.Context) error {
+			_, err := s.Active(ctx, domains)
+			return err
+		}},
+		{What: "right to write tables", Rights: true, Ask: func(context.Context) error { return s.mayWrite() }},
+		{What: "right to write key files", Rights: true, Domains: domains,
+			Ask: func(context.Context) error { return signer.Partial(s.store.MayWrite(domains), len(domains)) }},
+	}
+}
+
+// Screen returns what Activate would refuse whichever key follows, and what it would refuse of just that key. It takes
+// no lock and makes nothing.
+func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[string]error, whichever error) {
+	if len(next) == 0 || ctx.Err() != nil {
+		return nil, nil
+	}
+	if err := s.checkRestart(); err != nil {
+		return nil, err
+	}
+	t, err := s.look()
+	if err != nil {
+		return nil, err
+	}
+	if t != nil {
+		defer t.close()
+	}
+	b := signer.NewBatch(s.cfg.Name, nil, nil)
+	var domains []string
+	var keys []dkim.Ref
+	for _, k := range next {
+		domains = append(domains, k.Domain)
+		if k.Name.Check() != nil {
+			continue // it is not known which one follows
+		}
+		var err error
+		if t != nil {
+			err = s.clash(t, k.Name)
+		}
+		if k.Ref().KeyID != "" {
+			if err == nil {
+				err = s.checkKey(k)
+			}
+			keys = append(keys, k.Ref())
+		}
+		if err != nil {
+			b.Fail(k.Name, err)
+		}
+	}
+	failed, only := s.store.Screen(domains, keys)
+	for _, ref := range keys {
+		if err := only[ref.Domain]; err != nil {
+			b.Fail(ref.Name, fmt.Errorf("%s: %w", b.What(ref.Name), err))
+		}
+	}
+	return b.Failed, signer.Partial(failed, len(domains))
+}
+
+// look reads the tables as they are; there are none where a directory of theirs is yet to be made.
+func (s *Signer) look() (*tables, error) {
+	t, err := s.find(keyfiles.Existing)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := s.read(t); err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// screenTables refuses tables that could not be used, and the domains whose mail would not come to our lines.
+func (s *Signer) screenTables(domains []string) (failed map[string]error, n int) {
+	failed = map[string]error{}
+	t, err := s.look()
+	if err != nil {
+		return map[string]error{"": err}, 1
+	}
+	if t == nil {
+		return nil, 0
+	}
+	defer t.close()
+	for _, d := range domains {
+		if err := s.clash(t, dkim.Name{Domain: d}); err != nil {
+			failed[d] = err
+		}
+	}
+	return failed, len(domains)
+}
+
+func (s *Signer) mayWrite() error {
+	for _, path := range append(s.keyTables(), s.cfg.SigningTable) {
+		if err := safefile.MayReplace(settings.RealPath(path)); err != nil {
+			return preflight.Coded(codes.NotWritable, s.store.Fault("write table "+path, err))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,179 @@
+package dkimpy
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
+)
+
+// newSigner returns the adapter for a test's daemon; edit changes its configuration.
+func newSigner(t testing.TB, d *signertest.DkimpyMilter, edit func(*Config)) *Signer {
+	t.Helper()
+	cfg := Config{Name: "py", KeyDir: d.KeyDir, KeyTable: d.KeyTable, KeyTableEd25519: d.KeyTableEd25519,
+		SigningTable: d.SigningTable, Restart: d.Restart(), RestartTimeout: 2 * time.Minute, Milter: d.Socket,
+		Lag: time.Millisecond}
+	if edit != nil {
+		edit(&cfg)
+	}
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func activate(t testing.TB, s *Signer, keys ...dkim.SigningKey) {
+	t.Helper()
+	if err := s.Activate(t.Context(), keys); err != nil {
+		t.Fatalf("Activate: %v (%s)", err, fault.HintOf(err))
+	}
+}
+
+func write(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t testing.TB, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// TestConformance guards I1 and I10 with the real daemon.
+func TestConformance(t *testing.T) {
+	signertest.Run(t, func(t *testing.T) signertest.Subject {
+		d := signertest.StartDkimpyMilter(t, true)
+		return signertest.Subject{
+			Signer: newSigner(t, d, nil),
+			SignsWith: func(t *testing.T, domain string) dkim.Ref {
+				return d.SignsWith(t, domain, signertest.Keys(t, 4)...)
+			},
+			Stop: func(t *testing.T) {
+				d.Stop(t)
+				write(t, d.Restart()[0], "#!/bin/sh\nexit 1\n")
+			},
+			Backup: func(t *testing.T) func() {
+				was := map[string]string{}
+				for _, path := range []string{d.KeyTable, d.KeyTableEd25519, d.SigningTable} {
+					was[path] = read(t, path)
+				}
+				return func() {
+					for path, text := range was {
+						write(t, path, text)
+					}
+					d.Start(t)
+				}
+			},
+		}
+	})
+}
+
+// TestBothKinds: with both tables of keys a domain is signed once, with whichever kind its key is, and a second program
+// verifies it; a domain goes from one kind to the other in one step, also at the same selector.
+func TestBothKinds(t *testing.T) {
+	d := signertest.StartDkimpyMilter(t, true)
+	s := newSigner(t, d, nil)
+	k := signertest.Keys(t, 2)
+	small, err := dkim.Generate(dkim.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := signertest.At("b.example", "s1", k[1])
+	for i, key := range []dkim.SigningKey{signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", small),
+		signertest.At("a.example", "s1", small), signertest.At("a.example", "s1", k[1])} {
+		activate(t, s, key, b)
+		a := d.Mail(t, "a.example")
+		if a.Refused || len(a.Signatures) != 1 || a.Signatures[0].Selector != key.Selector {
+			t.Fatalf("%d: %v; want one signature with %s", i, a, key.Selector)
+		}
+		if !a.Signatures[0].VerifyWithDkimpy(t, key.Key) {
+			t.Errorf("dkimpy: the signature with %s does not verify: %s", key.Selector, a.Signatures[0].Value)
+		}
+		if got := d.SignsWith(t, "b.example", k...); got != b.Ref() {
+			t.Errorf("b.example is signed with %+v", got)
+		}
+	}
+
+	one := signertest.StartDkimpyMilter(t, false)
+	s = newSigner(t, one, nil)
+	key := signertest.At("a.example", "e1", small)
+	each, whichever := s.Screen(t.Context(), []dkim.SigningKey{{Name: key.Name,
+		Record: dkim.NewRecord(small.Public(), "").String()}})
+	if whichever != nil {
+		t.Error(whichever)
+	}
+	signertest.WantCode(t, each["a.example"], "unproven-algorithm", "key_table_ed25519")
+	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{key}), "unproven-algorithm")
+	activate(t, s, signertest.At("a.example", "s1", k[0]))
+	if got := one.SignsWith(t, "a.example", k...); got.Selector != "s1" {
+		t.Errorf("signed with %+v", got)
+	}
+}
+
+// TestOthersLines guards I6 and I1: lines of a person sign before the first switch, are told, and are kept byte for
+// byte, without effect, after it; what would be found before ours, or keep the daemon from starting, is refused.
+func TestOthersLines(t *testing.T) {
+	d := signertest.StartDkimpyMilter(t, false)
+	s := newSigner(t, d, nil)
+	k := signertest.Keys(t, 3)
+	manual := filepath.Join(d.KeyDir, "mail.pem")
+	write(t, manual, string(k[0].PEM()))
+	keys := "# by hand\nmail a.example:mail:" + manual + "\nother c.example:mail:" + manual + "\n"
+	signs := "*@a.example mail\n# note\n*@c.example other\nsome*@b.example other other\n"
+	write(t, d.KeyTable, keys)
+	write(t, d.SigningTable, signs)
+	d.Start(t)
+	active, err := s.Active(t.Context(), []string{"a.example", "c.example", "absent.example"})
+	mail := signertest.At("a.example", "mail", k[0])
+	if err != nil || len(active) != 2 || active["a.example"] != mail.Ref() {
+		t.Fatalf("Active: %v, %v", active, err)
+	}
+	for i, selector := range []string{"s1", "s2"} {
+		key := signertest.At("a.example", selector, k[1+i])
+		activate(t, s, key)
+		if got := d.SignsWith(t, "a.example", k...); got != key.Ref() {
+			t.Errorf("signed with %+v", got)
+		}
+		if got := d.SignsWith(t, "c.example", k...); got.Selector != "mail" {
+			t.Errorf("c.example is signed with %+v", got)
+		}
+		if !strings.HasPrefix(read(t, d.KeyTable), keys) || !strings.HasPrefix(read(t, d.SigningTable), signs) {
+			t.Errorf("tables:\n%s\n%s", read(t, d.KeyTable), read(t, d.SigningTable))
+		}
+	}
+	next := signertest.At("a.example", "s1", k[1])
+	for _, tc := range []struct{ path, line, code, word string }{
+		{d.SigningTable, "% other\n", "foreign-signer-line", "finds before"},
+		{d.SigningTable, "*example other\n", "foreign-signer-line", "*example"},
+		{d.SigningTable, "boss@a.example s2-" + k[2].ID()[:8] + "._domainkey.a.example\n", "foreign-signer-line", "whose key"},
+		{d.SigningTable, "word\n", "unloadable-line", "one word"},
+		{d.KeyTable, "x b.example:mail:/nonexistent/key\n", "unloadable-line", "/nonexistent/key"},
+		{d.KeyTable, "x b.example:mail\n", "unloadable-line", "domain:selector:path"},
+		{d.KeyTable, "x b.example:mail:MIIE\n", "unloadable-line", "the line before"},
+	} {
+		was := read(t, tc.path)
+		write(t, tc.path, tc.line+was)
+		each, whichever := s.Screen(t.Context(), []dkim.SigningKey{next})
+		if whichever == nil {
+			whichever = each["a.example"]
+		}
+		signertest.WantCode(t, whichever, tc.code, tc.word)
+		signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{next}), tc.code, tc.word)
+		write(t, tc.path, was)
+	}
+	if got := d.SignsWith(t, "a.example", k...); got.Selector != "s2" {
+		t.Errorf("signed with %+v", got)
+	}
+}

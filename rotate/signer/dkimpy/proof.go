@@ -1,0 +1,115 @@
+package dkimpy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/milter"
+)
+
+// prove asks the daemon about every key and returns the findings that are not a proof.
+func (s *Signer) prove(ctx context.Context, b *signer.Batch, patience time.Duration) map[string]milter.Finding {
+	wants := make([]milter.Want, len(b.Keys))
+	for i, k := range b.Keys {
+		wants[i] = milter.Want{Name: k.Name, Key: k.Key.Public()}
+	}
+	return s.socket.Prove(ctx, wants, patience)
+}
+
+// signedBefore returns the domains that the daemon signs now, whatever with; none while it does not answer.
+func (s *Signer) signedBefore(ctx context.Context, b *signer.Batch) map[string]bool {
+	out := map[string]bool{}
+	for domain, f := range s.prove(ctx, b, 0) {
+		out[domain] = f.Verdict == milter.OtherKey
+	}
+	return out
+}
+
+// settle has the daemon prove the switch. Where it does worse than before, the tables go back to what they were for
+// that domain, and it is started once more.
+func (s *Signer) settle(ctx context.Context, t *tables, b *signer.Batch, before map[string]bool) error {
+	doubts := s.prove(ctx, b, s.cfg.RestartTimeout)
+	if len(doubts) == 0 {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fault.Temporary("prove the switch on signer "+s.cfg.Name, context.Cause(ctx),
+			"run again: what is not proved yet will be")
+	}
+	back := false
+	for _, k := range b.Keys {
+		f, doubted := doubts[k.Domain]
+		if !doubted {
+			continue
+		}
+		err := f.Err
+		if f.Verdict == milter.TurnedAway || f.Verdict == milter.Unverifiable || f.Verdict == milter.Unreachable ||
+			f.Verdict == milter.Unsigned && before[k.Domain] {
+			back = true
+			t.signing.Set(pattern(k.Domain), t.before(k.Domain))
+			err = fmt.Errorf("%w; the SigningTable is back at what it was", err)
+		}
+		b.Fail(k.Name, s.doubt(k.Name, f.Verdict, err))
+	}
+	b.Drop()
+	if !back {
+		return nil
+	}
+	if err := s.write(t); err != nil {
+		return err
+	}
+	return s.restart(ctx)
+}
+
+// before returns the value of our line for a domain when the table was read.
+func (t *tables) before(domain string) string {
+	old, err := format.Parse(t.signing.was)
+	if err != nil {
+		return ""
+	}
+	return old.Ours[pattern(domain)]
+}
+
+// goBack puts the tables back, after a restart that failed, and starts the daemon again. The operation is over in any
+// case, so that it is not cut short with it.
+func (s *Signer) goBack(ctx context.Context, t *tables, failed error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.RestartTimeout)
+	defer cancel()
+	err := s.store.Replace(t.signing.Place, t.signing.was)
+	if err == nil {
+		err = s.restart(ctx)
+	}
+	if err != nil {
+		return errors.Join(failed, err)
+	}
+	return failed
+}
+
+func (s *Signer) doubt(n dkim.Name, verdict milter.Verdict, err error) error {
+	what := fmt.Sprintf("prove that dkimpy-milter at %s signs with %s (signer %s)", s.cfg.Milter, n, s.cfg.Name)
+	return fault.Temporary(what, err, map[milter.Verdict]string{
+		milter.OtherKey: fmt.Sprintf("see whether the restart %q reaches this daemon, and whether its configuration names %s",
+			s.cfg.Restart, s.cfg.SigningTable),
+		milter.Unsigned: fmt.Sprintf("see whether dkimpy-milter.conf names %s and %s, and has s in Mode; "+
+			"journalctl -u dkimpy-milter tells", s.cfg.SigningTable, strings.Join(s.keyTables(), " and ")),
+		milter.TurnedAway: "see whether dkimpy-milter.conf has KeyTableEd25519 and the configuration has no " +
+			"key_table_ed25519, or the other way round; journalctl -u dkimpy-milter tells",
+		milter.Unverifiable: "see whether another program writes to the tables",
+		milter.Several:      "see whether dkimpy-milter.conf has a KeyFile or KeyFileEd25519 beside the tables, and remove it",
+		milter.Unreachable: "see whether the daemon runs and whether milter in the configuration is its Socket; " +
+			"journalctl -u dkimpy-milter tells",
+	}[verdict])
+}
+
+func (s *Signer) keyTables() []string {
+	if s.cfg.KeyTableEd25519 == "" {
+		return []string{s.cfg.KeyTable}
+	}
+	return []string{s.cfg.KeyTable, s.cfg.KeyTableEd25519}
+}
