@@ -33,7 +33,7 @@ func (a *App) finder(ctx context.Context, source keyimport.Source) (*keyimport.F
 	}
 	there := *own
 	there.Mount, there.Prefix = vault.SplitPath(source.Vault.Path, own.Mount)
-	store, err := openVault(ctx, &there)
+	store, err := OpenVault(ctx, &there)
 	if err != nil {
 		return nil, err
 	}

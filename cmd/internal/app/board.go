@@ -35,7 +35,7 @@ func (a *App) onBoard(ctx context.Context, s, keys any) {
 		a.vault = store
 	}
 	if a.vault == nil {
-		store, err := openVault(ctx, a.Config.Keystore.Vault)
+		store, err := OpenVault(ctx, a.Config.Keystore.Vault)
 		if err != nil {
 			return
 		}

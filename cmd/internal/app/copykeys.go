@@ -66,7 +66,7 @@ func CopyKeys(ctx context.Context, cfg, other *config.Config) (done CopiedKeys, 
 // openEmpty opens a keystore that is not in use yet.
 func (a *App) openEmpty(ctx context.Context, other *config.Config) (keystore.Keystore, error) {
 	if v := other.Keystore.Vault; v != nil {
-		store, err := openVault(ctx, v)
+		store, err := OpenVault(ctx, v)
 		if err == nil {
 			a.closers = append(a.closers, store.Close)
 		}

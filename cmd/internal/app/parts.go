@@ -14,7 +14,7 @@ import (
 // openKeystore opens the keystore, and returns what closes it. The states say whether keys are in it.
 func openKeystore(ctx context.Context, cfg *config.Config, states state.Lister) (rotate.Keystore, func() error, error) {
 	if v := cfg.Keystore.Vault; v != nil {
-		store, err := openVault(ctx, v)
+		store, err := OpenVault(ctx, v)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -32,7 +32,7 @@ func (a *App) openKeysReadOnly(ctx context.Context, states state.Lister) (rotate
 	if v == nil {
 		return file.OpenReadOnly(a.Config.Keystore.Path, func() (bool, error) { return keysKnown(ctx, states) })
 	}
-	store, err := openVault(ctx, v)
+	store, err := OpenVault(ctx, v)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,8 @@ func keysKnown(ctx context.Context, states state.Lister) (bool, error) {
 	return false, nil
 }
 
-func openVault(ctx context.Context, v *config.Vault) (*vault.Store, error) {
+// OpenVault opens the keystore in Vault. It does not call it yet.
+func OpenVault(ctx context.Context, v *config.Vault) (*vault.Store, error) {
 	return vault.New(ctx, vault.Config{Address: v.Address, Namespace: v.Namespace, Mount: v.Mount, Prefix: v.Prefix,
 		CAFile: v.CAFile, Auth: vaultAuth(v.Auth)})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
 	"github.com/dkimbot/dkimbot/cmd/internal/cli/daemon"
 	"github.com/dkimbot/dkimbot/cmd/internal/cli/inspect"
+	"github.com/dkimbot/dkimbot/cmd/internal/cli/onhost"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 )
 
@@ -53,7 +54,8 @@ Exit codes: 0 done, or nothing to do; 1 error; 2 changes are pending (only with
 		act.Apply(p),
 		act.Rotate(p), act.Adopt(p), inspect.Status(p), inspect.History(p),
 		act.Rollback(p), act.Hold(p), act.Unhold(p), act.Keystore(p), act.Release(p), act.Repair(p),
-		act.Backup(p), act.Restore(p), daemon.Command(p), inspect.Simulate(p), inspect.Version(p), manCommand(p, root))
+		act.Backup(p), act.Restore(p), daemon.Command(p), onhost.Command(p), inspect.Simulate(p), inspect.Version(p),
+		manCommand(p, root))
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	complete(p, root)

@@ -41,8 +41,9 @@ var unshown = map[string]string{
 		"which TestPlanted shows",
 	"providers/zonefile/file.go: ioFault": "takes the way out that safefile names, " +
 		"which TestPlanted shows",
-	"rotate/signer/agent/report.go: failed": "says what the agent reported, which TestOneFails shows",
-	"rotate/signer/agent/host/host.go: see": "says what the adapter said",
+	"cmd/internal/cli/onhost/command.go: once": "says what the report says, which TestOnceWithDamagedWish shows",
+	"rotate/signer/agent/report.go: failed":    "says what the agent reported, which TestOneFails shows",
+	"rotate/signer/agent/host/host.go: see":    "says what the adapter said",
 	"rotate/signer/agent/host/memory.go: lock the agents directory": "names the process that holds it; TestMemory " +
 		"looks at it",
 	"rotate/engine/await.go: unverified":                         "says what the look-up said, with its hint",

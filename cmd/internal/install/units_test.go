@@ -24,7 +24,8 @@ func read(t *testing.T, path string) string {
 }
 
 // services are the units that run dkimbot by themselves.
-var services = []string{"dkimbot.service", "dkimbot-due.service"}
+var services = []string{"dkimbot.service", "dkimbot-due.service", "dkimbot-agent.service",
+	"dkimbot-agent-once.service"}
 
 // TestUnitsAreConfined: who takes dkimbot over gets little of the machine. 2.5 of 10 is the most.
 func TestUnitsAreConfined(t *testing.T) {
@@ -39,7 +40,7 @@ func TestUnitsAreConfined(t *testing.T) {
 
 // TestUnitsAreUnderstood: systemd knows each key and value of the units.
 func TestUnitsAreUnderstood(t *testing.T) {
-	for _, name := range append(slices.Clone(services), "dkimbot-due.timer") {
+	for _, name := range append(slices.Clone(services), "dkimbot-due.timer", "dkimbot-agent-once.timer") {
 		out, _ := exec.Command("systemd-analyze", "verify", "--man=no", filepath.Join(units, name)).CombinedOutput()
 		for line := range strings.Lines(string(out)) { // dkimbot itself need not be installed here
 			if strings.Contains(line, filepath.Base(name)) && !strings.Contains(line, "is not executable") {
@@ -73,6 +74,16 @@ func TestUnitsAreConfinedAlike(t *testing.T) {
 	daemon, due := settings(t, services[0]), settings(t, services[1])
 	if !slices.Equal(daemon, due) || len(daemon) < 30 {
 		t.Errorf("they differ:\n%s\n\n%s", strings.Join(daemon, "\n"), strings.Join(due, "\n"))
+	}
+	agent, once := settings(t, services[2]), settings(t, services[3])
+	if !slices.Equal(agent, once) || len(agent) < 30 {
+		t.Errorf("they differ:\n%s\n\n%s", strings.Join(agent, "\n"), strings.Join(once, "\n"))
+	}
+	for _, s := range agent { // but for its own state and secrets, an agent may do what the daemon may, and nothing more
+		if key, _, _ := strings.Cut(s, "="); !slices.Contains(daemon, s) && key != "StateDirectory" &&
+			key != "LoadCredential" {
+			t.Errorf("the agent has %s", s)
+		}
 	}
 	for _, needed := range []string{ // what was seen to be needed with OpenDKIM
 		"User=dkimbot", "LimitCORE=0", "CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE",

@@ -166,3 +166,11 @@ func Check(c report.Counts, example string) (line string, level int) {
 	}
 	return line, level
 }
+
+// Why says what is wrong with a domain: its last failure, or what differs; "" for nothing that is known.
+func Why(st rotate.State) string {
+	if st.Failures > 0 || len(st.Drift) == 0 {
+		return st.LastError
+	}
+	return st.Drift[0].Message
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/serve"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -141,16 +142,19 @@ func (s *status) checked(cfg *config.Config, states, unlisted []rotate.State, er
 		fmt.Fprintln(s.Out, "dkimbot WARNING: no domain is asked about: the configuration lists none, or none of these")
 		return console.Exit(console.ExitError)
 	}
-	now, worst := time.Now(), ""
+	now, worst, why := time.Now(), "", ""
 	for _, st := range states {
 		if report.NeedsAttention(st, now) && (worst == "" || report.NeedsPerson(st)) {
-			worst = st.Domain
+			worst, why = st.Domain, show.Why(st)
 		}
 	}
 	line, level := show.Check(report.NewCounts(states, unlisted, now), worst)
 	fmt.Fprintln(s.Out, line)
 	if level == 0 {
 		return nil
+	}
+	if why != "" { // monitoring systems take further lines as details
+		fmt.Fprintln(s.Out, screen.Visible(worst+": "+why))
 	}
 	return console.Exit(level)
 }

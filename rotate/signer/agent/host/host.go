@@ -118,7 +118,7 @@ func (t *turn) work(ctx context.Context) {
 	var keys []dkim.SigningKey
 	for _, domain := range slices.Sorted(maps.Keys(t.wanted)) {
 		if want := t.wanted[domain]; unread[domain] != nil || found[domain] != want {
-			key, err := t.key(ctx, want)
+			key, err := Key(ctx, t.Keys, want)
 			if err != nil {
 				failed[domain] = err
 				continue

@@ -14,9 +14,9 @@ var errNotServed = errors.New("the agent's configuration does not list this doma
 // mostVersions is how many versions of a secret are looked at for a key: the newest one is it but for odd moments.
 const mostVersions = 8
 
-// key reads the private key that is wanted, and no other one.
-func (t *turn) key(ctx context.Context, want dkim.Ref) (*dkim.PrivateKey, error) {
-	key, newest, err := t.Keys.Get(ctx, want.Name, 0)
+// Key reads the private key that is wanted, and no other one.
+func Key(ctx context.Context, keys Keys, want dkim.Ref) (*dkim.PrivateKey, error) {
+	key, newest, err := keys.Get(ctx, want.Name, 0)
 	for version := newest; err == nil; {
 		if key != nil && key.ID() == want.KeyID {
 			return key, nil
@@ -26,7 +26,7 @@ func (t *turn) key(ctx context.Context, want dkim.Ref) (*dkim.PrivateKey, error)
 				fmt.Errorf("none of the newest versions holds the key %.8s that is wanted", want.KeyID),
 				"see whether coordinator and agent use the same Vault, mount and prefix")
 		}
-		key, _, err = t.Keys.Get(ctx, want.Name, version)
+		key, _, err = keys.Get(ctx, want.Name, version)
 	}
 	return nil, err
 }
