@@ -29,9 +29,10 @@ const (
 
 // Format is how a program writes a table, and where our block stands in it: where that program finds it first.
 type Format struct {
-	Colon  bool // behind the key
-	Fields int  // in a line, with the key
-	Last   bool // a later line counts: the block stands below the others
+	Colon  bool   // behind the key
+	Fields int    // in a line, with the key
+	Last   bool   // a later line counts: the block stands below the others
+	Head   string // a line that begins the block, "" for none: a program needs it before the others
 }
 
 // Table is a text file: our block and everything else.
@@ -64,6 +65,7 @@ func (f Format) Parse(data []byte) (Table, error) {
 				return Table{}, errDamaged
 			}
 			inside = false
+		case inside && f.Head != "" && text == f.Head:
 		case inside && t.take(text):
 		default:
 			t.Foreign, t.Numbers = append(t.Foreign, line...), append(t.Numbers, n)
@@ -131,6 +133,9 @@ func (t Table) Bytes() []byte {
 		}
 	}
 	b.WriteString(t.Format.FirstLine(t.Signer))
+	if t.Format.Head != "" {
+		b.WriteString(t.Format.Head + "\n")
+	}
 	between := " "
 	if t.Format.Colon {
 		between = ": "

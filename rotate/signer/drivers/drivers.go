@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer/exec"
 	"github.com/dkimbot/dkimbot/rotate/signer/exim"
 	"github.com/dkimbot/dkimbot/rotate/signer/http"
+	"github.com/dkimbot/dkimbot/rotate/signer/kumomta"
 	"github.com/dkimbot/dkimbot/rotate/signer/opendkim"
 	"github.com/dkimbot/dkimbot/rotate/signer/rspamd"
 )
@@ -20,6 +21,7 @@ func All() []signer.Settings {
 		exec.Defaults(),
 		exim.Defaults(),
 		http.Defaults(),
+		kumomta.Defaults(),
 		rspamd.Defaults(),
 		agent.Defaults(),
 	}

@@ -1,0 +1,109 @@
+package kumomta
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
+	"github.com/dkimbot/dkimbot/rotate/safefile"
+	"github.com/dkimbot/dkimbot/rotate/settings"
+	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+)
+
+// Check says what is to be asked before the next switch: the data file, the key directory, what signs now, and whether
+// this process may write all that. Screen asks the first two, too.
+func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
+	domains := preflight.Domains(of)
+	out := []preflight.Question{
+		{What: "data file " + s.cfg.File, Domains: domains,
+			Ask: func(context.Context) error { return s.screenFile(domains) }},
+		{What: "data file and keys as KumoMTA reads them", Domains: domains, Ask: func(ctx context.Context) error {
+			_, err := s.Active(ctx, domains)
+			return err
+		}},
+		{What: "right to write the data file", Rights: true, Ask: func(context.Context) error {
+			if err := safefile.MayReplace(settings.RealPath(s.cfg.File)); err != nil {
+				return preflight.Coded(codes.NotWritable, s.store.Fault("write data file "+s.cfg.File, err))
+			}
+			return nil
+		}},
+	}
+	if s.cfg.Keys == inVault {
+		return out
+	}
+	return append(out,
+		preflight.Question{What: "key_dir " + s.cfg.KeyDir, Domains: domains, Ask: func(context.Context) error {
+			failed, _ := s.screenKeys(domains, nil)
+			return signer.Partial(failed, len(domains))
+		}},
+		preflight.Question{What: "right to write key files", Rights: true, Domains: domains,
+			Ask: func(context.Context) error { return signer.Partial(s.store.MayWrite(domains), len(domains)) }})
+}
+
+// Screen returns what Activate would refuse whichever key follows, and what it would refuse of just that key. It takes
+// no lock and makes nothing.
+func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[string]error, whichever error) {
+	if len(next) == 0 || ctx.Err() != nil {
+		return nil, nil
+	}
+	b := signer.NewBatch(s.cfg.Name, nil, nil)
+	var domains []string
+	var keys []dkim.Ref
+	for _, k := range next {
+		if domains = append(domains, k.Domain); k.Name.Check() == nil && k.Ref().KeyID != "" {
+			keys = append(keys, k.Ref())
+		}
+	}
+	if err := s.screenFile(domains); err != nil {
+		return nil, err
+	}
+	if s.cfg.Keys == inVault {
+		return nil, nil
+	}
+	failed, only := s.screenKeys(domains, keys)
+	for _, ref := range keys {
+		if err := only[ref.Domain]; err != nil {
+			b.Fail(ref.Name, fmt.Errorf("%s: %w", b.What(ref.Name), err))
+		}
+	}
+	return b.Failed, signer.Partial(failed, len(domains))
+}
+
+// screenFile refuses what KumoMTA would refuse, and the domains that clash.
+func (s *Signer) screenFile(domains []string) error {
+	t, err := s.find(keyfiles.Existing)
+	if errors.Is(err, fs.ErrNotExist) { // its directory is made with the first key
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	if err := s.read(t); err != nil {
+		return err
+	}
+	failed := map[string]error{}
+	for _, domain := range domains {
+		if err := s.clash(t, domain); err != nil {
+			failed[domain] = err
+		}
+	}
+	return signer.Partial(failed, len(domains))
+}
+
+func (s *Signer) screenKeys(domains []string, keys []dkim.Ref) (failed, each map[string]error) {
+	err := s.knowsReader()
+	if err == nil {
+		return s.store.Screen(domains, keys)
+	}
+	failed = map[string]error{}
+	for _, domain := range domains {
+		failed[domain] = err
+	}
+	return failed, nil
+}
