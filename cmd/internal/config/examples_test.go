@@ -22,6 +22,7 @@ var exampleSecrets = map[string]string{
 	"cloudflare.token": "token\n",
 	"redis.password":   "password\n",
 	"endpoint.token":   "token\n",
+	"stalwart.token":   "token\n",
 	"webhook.url":      "https://chat.example.com/hooks/secret\n",
 	"heartbeat.url":    "https://health.example.com/ping/secret\n",
 }

@@ -19,7 +19,7 @@ func TestHooksStandInTheirPage(t *testing.T) {
 			t.Errorf("dkimbot-hooks(7) does not have %s", name)
 		}
 	}
-	structs := map[string]bool{"Document": true, "request": true, "entry": true}
+	structs := map[string]bool{"NoticeDocument": true, "Request": true, "Entry": true}
 	see := func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.TypeSpec:
@@ -50,7 +50,12 @@ func TestHooksStandInTheirPage(t *testing.T) {
 			ast.Inspect(file, see)
 		}
 	})
-	source(t, "rotate/signer/exec", func(path string, file *ast.File) {
+	source(t, "cmd/internal/report", func(path string, file *ast.File) {
+		if strings.HasSuffix(path, "/notice.go") {
+			ast.Inspect(file, see)
+		}
+	})
+	source(t, "rotate/signer/protocol", func(path string, file *ast.File) {
 		if strings.HasSuffix(path, "/protocol.go") {
 			ast.Inspect(file, see)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer/kumomta"
 	"github.com/dkimbot/dkimbot/rotate/signer/opendkim"
 	"github.com/dkimbot/dkimbot/rotate/signer/rspamd"
+	"github.com/dkimbot/dkimbot/rotate/signer/stalwart"
 )
 
 // All returns empty settings of each driver.
@@ -21,6 +22,7 @@ func All() []signer.Settings {
 		exec.Defaults(),
 		exim.Defaults(),
 		http.Defaults(),
+		stalwart.Defaults(),
 		kumomta.Defaults(),
 		rspamd.Defaults(),
 		agent.Defaults(),

@@ -46,7 +46,7 @@ func RefusalOf(err error) *Refusal {
 // refused says what an answer means (RFC 9110 section 15).
 func (c *Client) refused(call Call, login Login, resp *http.Response, body []byte) error {
 	clean := call.clean(login, body)
-	r := &Refusal{Called: c.of.Called, Status: resp.StatusCode, Said: oneLine(clean), Body: clean,
+	r := &Refusal{Called: c.of.Called, Status: resp.StatusCode, Said: OneLine(clean), Body: clean,
 		After: retryAfter(resp.Header, time.Now())}
 	seeWhy := fmt.Sprintf("see why in what it says, or in the log of %s", c.Host())
 	switch status := resp.StatusCode; {
@@ -88,7 +88,7 @@ func (c *Client) unanswered(ctx, once context.Context, call Call, login Login, e
 	case once.Err() != nil:
 		err = fmt.Errorf("%s gave no whole answer within %s", c.Host(), c.of.Timeout)
 	default: // what is not HTTP is quoted, and may be what was sent
-		err = fmt.Errorf("%s gave no answer: %s", c.Host(), oneLine(call.clean(login, []byte(err.Error()))))
+		err = fmt.Errorf("%s gave no answer: %s", c.Host(), OneLine(call.clean(login, []byte(err.Error()))))
 	}
 	return fault.Temporary(call.What, err, "see whether it runs and whether url in the configuration is its address")
 }
@@ -96,7 +96,8 @@ func (c *Client) unanswered(ctx, once context.Context, call Call, login Login, e
 // shownMost is how much of what a service says is shown.
 const shownMost = 300
 
-func oneLine(said []byte) string {
+// OneLine returns the beginning of what a service said, for people.
+func OneLine(said []byte) string {
 	line := strings.Join(strings.FieldsFunc(strings.ToValidUTF8(string(said), "?"),
 		func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
 	if len(line) > shownMost {
