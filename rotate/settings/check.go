@@ -119,10 +119,13 @@ func (f Field) ParseText(text string, at Place) (string, *Problem) {
 	return f.Form.Parse(text, at)
 }
 
-// CheckDuration reports a duration that is too short.
+// CheckDuration reports a duration that is too short, or breaks the field's rule.
 func (f Field) CheckDuration(d time.Duration) *Problem {
-	if d < f.Shortest {
+	switch {
+	case d < f.Shortest:
 		return Wrong(Brief(d)+" is too short", "want at least "+Brief(f.Shortest))
+	case f.Span != nil:
+		return f.Span(d)
 	}
 	return nil
 }

@@ -24,7 +24,8 @@ type Field struct {
 	Key     string
 	Meaning string // for the reference page, as a sentence without a full stop
 	// Into is where the value goes, and holds the default before: a *string, *bool, *int, *float64,
-	// *time.Duration, *Secret, or for a command, a program and its arguments, a *[]string.
+	// *time.Duration, *Secret, for a command, a program and its arguments, a *[]string, or something
+	// that reads the value itself. nil for a key that is read in another way, such as a group of keys.
 	Into    any
 	Default string // for the reference page, where Into does not tell; "" for none
 
@@ -33,8 +34,12 @@ type Field struct {
 	Form     Form          // what a text must look like
 	Check    Rule          // of the text of a secret; nil for none
 	Shortest time.Duration // for a duration
+	Span     SpanRule      // of a duration; nil for none
 	Least    float64       // for a number
 	Most     float64       // for a number
+	Blank    bool          // an empty text is allowed: it stands for none
+	Variable string        // the environment variable that counts when the key is left out; "" for none
+	Later    bool          // for a secret: some work can be done before it can be read
 
 	Claim func() *Claim // what the value takes for itself alone; nil for nothing
 }
@@ -48,6 +53,9 @@ type Form struct {
 
 // Rule says what is wrong with a text; nil for nothing. It never quotes a secret.
 type Rule func(text string) *Problem
+
+// SpanRule says what is wrong with a duration; nil for nothing.
+type SpanRule func(time.Duration) *Problem
 
 // Problem is a rule that is broken.
 type Problem struct {

@@ -1,12 +1,7 @@
 package config
 
 import (
-	"fmt"
-	"math"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
 	"github.com/dkimbot/dkimbot/rotate"
@@ -30,20 +25,6 @@ type PolicyLimits struct {
 	PlanOnlyKey string            `json:"-"`
 }
 
-// Share is a number of domains, or a part of all. The zero Share is no limit.
-type Share struct {
-	Count   int     `json:"count,omitempty"`
-	Percent float64 `json:"percent,omitempty"`
-}
-
-// of returns how many of all domains the share is: one at least.
-func (s Share) of(all int) int {
-	if s.Percent > 0 {
-		return max(1, int(math.Ceil(float64(all)*s.Percent/100)))
-	}
-	return s.Count
-}
-
 // Counts returns how many domains may begin to switch.
 func (c *Config) Counts() rotate.Counts {
 	return rotate.Counts{
@@ -52,26 +33,29 @@ func (c *Config) Counts() rotate.Counts {
 	}
 }
 
-func (b *builder) readLimits(s *node.Section) {
-	b.Limits = Limits{SwitchesPerRun: share(s, "switches_per_run"), SwitchesPerHour: share(s, "switches_per_hour"),
-		Windows: periods(s, "windows", "UTC"), Freezes: periods(s, "freezes", "UTC")}
-	s.Done()
-	checkOpens(s, rotate.Limits{Windows: b.Limits.Windows, Freezes: b.Limits.Freezes})
+// Fields implements settings.Settings.
+func (l *Limits) Fields() []settings.Field {
+	number := is("number, or percentage of all domains")
+	return []settings.Field{
+		{Key: "switches_per_run", Into: &l.SwitchesPerRun, Form: number, Default: "no limit",
+			Meaning: "how many domains may start to switch in one run; the daemon starts a new run each hour"},
+		{Key: "switches_per_hour", Into: &l.SwitchesPerHour, Form: number, Default: "no limit",
+			Meaning: "how many domains may start to switch in any hour, over all runs and processes"},
+		{Key: "windows", Into: &periodList{&l.Windows, "UTC"}, Form: is("list"), Default: "at any time",
+			Meaning: "when changes may start"},
+		{Key: "freezes", Into: &periodList{&l.Freezes, "UTC"}, Form: is("list"), Meaning: "when no change may start"},
+	}
 }
 
-// readLimits reads what a policy says of limits; the rest it takes from base.
-func (p *Policy) readLimits(s *node.Section, base Policy) {
-	p.Limits = base.Limits
-	if s.Has("windows") {
-		p.Limits.Windows = periods(s, "windows", p.Timezone)
-	}
-	if s.Has("freezes") {
-		p.Limits.Freezes = periods(s, "freezes", p.Timezone)
-	}
-	if p.Limits.PlanOnly = s.Boolean("plan_only", base.Limits.PlanOnly); s.Has("plan_only") {
-		p.Limits.PlanOnlyKey = s.Join("plan_only")
-	}
-	s.Know("windows", "freezes")
+func limitsGroup() Group {
+	return Group{Path: "limits", Meaning: "how many domains may start to switch, and when changes may start; " +
+		"see HOW LIMITS WORK", Fields: new(Limits).Fields()}
+}
+
+func (b *builder) readLimits(s *node.Section) {
+	s.Read(&b.Limits, nil)
+	s.Done()
+	checkOpens(s, rotate.Limits{Windows: b.Limits.Windows, Freezes: b.Limits.Freezes})
 }
 
 // limitsOf returns the limits of the domains that have the policy.
@@ -109,70 +93,4 @@ func checkOpens(s *node.Section, l rotate.Limits) {
 		line, path := s.At("windows", "freezes")
 		s.Doc.Fail(line, path, err.Error(), "write windows that freezes don't cover, and freezes that end")
 	}
-}
-
-// share returns the number of domains, or the part of all, at key.
-func share(s *node.Section, key string) Share {
-	v, ok := s.Take(key)
-	if !ok {
-		return Share{}
-	}
-	const form = "write how many domains may begin to switch, 50, or which part of all, 10%; " +
-		"leave the key out for no limit"
-	text, whole := v.Raw()
-	if percent, isShare := strings.CutSuffix(text, "%"); isShare {
-		if f, err := strconv.ParseFloat(percent, 64); err == nil && f > 0 && f <= 100 {
-			return Share{Percent: f}
-		}
-	} else if n, err := strconv.Atoi(text); err == nil && n > 0 && whole {
-		return Share{Count: n}
-	}
-	v.Fail("is not a number of domains", form)
-	return Share{}
-}
-
-// periods returns the periods at key, without those that are wrong. zone is the
-// time zone of those that say none.
-func periods(s *node.Section, key, zone string) []calendar.Period {
-	v, ok := s.Take(key)
-	if !ok {
-		return nil
-	}
-	items, _ := v.List()
-	out := []calendar.Period{}
-	for _, item := range items {
-		if sub, ok := item.Section(); ok {
-			if p, ok := period(sub, zone); ok {
-				out = append(out, p)
-			}
-		}
-	}
-	return out
-}
-
-// period reads when a window or freeze begins and how long it lasts.
-func period(s *node.Section, zone string) (calendar.Period, bool) {
-	p := calendar.Period{Timezone: s.Text("timezone", zone), Key: s.Path}
-	known := len(s.Doc.Errs)
-	p.Schedule, _ = s.NeedText("schedule", "say when it begins: "+scheduleForm)
-	p.Schedule = strings.Join(strings.Fields(p.Schedule), " ")
-	if v, ok := s.Need("duration", "say how long it lasts: duration: 4h"); ok {
-		if p.Duration, ok = v.Duration(); ok && p.Duration < time.Minute {
-			v.Fail(settings.Brief(p.Duration)+" is too short", "want at least 1m")
-		}
-	}
-	if _, err := time.LoadLocation(p.Timezone); err != nil || p.Timezone == "Local" {
-		v := s.Get("timezone")
-		v.Fail(fmt.Sprintf("unknown time zone %q", p.Timezone), "write a name of the IANA database: UTC, Europe/Berlin")
-	}
-	s.Done()
-	if len(s.Doc.Errs) > known {
-		return p, false
-	}
-	if err := p.Check(); err != nil {
-		v := s.Get("schedule")
-		v.Fail(err.Error(), scheduleForm)
-		return p, false
-	}
-	return p, true
 }

@@ -2,10 +2,12 @@ package config
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/settings"
 )
@@ -24,58 +26,94 @@ func builtinPolicy() Policy {
 	}}
 }
 
+// Fields implements settings.Settings. What a policy leaves out it has from another.
+func (p *Policy) Fields() []settings.Field {
+	return []settings.Field{
+		{Key: "schedule", Into: &p.Schedule, Form: cronForm,
+			Meaning: "when a rotation is due: minute, hour, day, month, weekday"},
+		{Key: "timezone", Into: &p.Timezone, Form: zoneForm, Meaning: "the time zone of the schedule, windows and freezes"},
+		{Key: "splay", Into: &p.Splay,
+			Meaning: "spreads the rotations of many domains over this time; each domain has its own fixed share"},
+		{Key: "drain", Into: &p.Drain,
+			Meaning: "how long the old key stays published after the last signer has switched; " +
+				"less than 168h needs unsafe_timing"},
+		{Key: "settle", Into: &p.Settle,
+			Meaning: "how long a replaced key must have been public before it is used; less than 168h needs unsafe_timing"},
+		{Key: "unsafe_timing", Into: &p.Unsafe,
+			Meaning: "allow a drain and settle below seven days; for laboratories only, since mail can fail"},
+		{Key: "key", Into: (*string)(&p.Key), Choices: []string{string(dkim.RSA2048), string(dkim.RSA4096),
+			string(dkim.Ed25519)}, Meaning: "the kind of keys"},
+		{Key: "selectors", Into: (*selectorPair)(&p.Selectors), Form: is("list of two"),
+			Default: "[" + strings.Join(p.Selectors[:], ", ") + "]", Meaning: "the two selectors that sign in turn"},
+		{Key: "ttl", Into: &p.TTL, Shortest: time.Second, Span: wholeTTL, Meaning: "the TTL of key records, at most 168h"},
+		{Key: "note", Into: &p.Note, Form: settings.Form{Parse: shortNote}, Blank: true,
+			Meaning: "the n= tag of key records, at most 100 bytes"},
+		{Key: "plan_only", Into: &p.Limits.PlanOnly, Meaning: "change these domains only by a saved plan that a person applies"},
+		{Key: "windows", Into: &ownPeriods{p, &p.Limits.Windows}, Form: is("list"), Default: "those of limits",
+			Meaning: "when changes may start, instead of limits.windows; [] is at any time"},
+		{Key: "freezes", Into: &ownPeriods{p, &p.Limits.Freezes}, Form: is("list"),
+			Meaning: "when no change may start, added to limits.freezes"},
+	}
+}
+
+// ownPeriods are a policy's own windows or freezes, in its time zone.
+type ownPeriods struct {
+	of   *Policy
+	into *[]calendar.Period
+}
+
+// ReadValue implements node.Reader.
+func (l *ownPeriods) ReadValue(v node.Value) { (&periodList{l.into, l.of.Timezone}).ReadValue(v) }
+
 // readPolicy reads a policy; what it leaves out it takes from base.
 func readPolicy(s *node.Section, base Policy) Policy {
 	p := base
-	p.Unsafe = s.Boolean("unsafe_timing", base.Unsafe)
-	p.Drain = s.Duration("drain", base.Drain, 0)
-	p.Settle = s.Duration("settle", base.Settle, 0)
-	p.Splay = s.Duration("splay", base.Splay, 0)
-	p.TTL = readTTL(s, base.TTL)
-	p.Key = dkim.Algorithm(s.Choice("key", string(base.Key), string(dkim.RSA2048), string(dkim.RSA4096),
-		string(dkim.Ed25519)))
-	p.Note = readNote(s, base.Note)
-	if v, ok := s.Take("selectors"); ok {
-		p.Selectors = selectors(v)
-	}
+	s.Read(&p, nil)
 	checkWaits(s, p)
-	readSchedule(s, &p, base)
-	p.readLimits(s, base)
+	checkSchedule(s, &p, base)
+	if s.Has("plan_only") {
+		p.Limits.PlanOnlyKey = s.Join("plan_only")
+	}
 	s.Done()
 	return p
 }
 
-func readTTL(s *node.Section, def time.Duration) time.Duration {
-	ttl := s.Duration("ttl", def, time.Second)
-	switch v := s.Get("ttl"); {
+func policyGroup() Group {
+	p := builtinPolicy()
+	return Group{Path: "policies.NAME",
+		Meaning: "timing and kind of keys; what a policy leaves out it takes from the policy default", Fields: p.Fields()}
+}
+
+func wholeTTL(ttl time.Duration) *settings.Problem {
+	switch {
 	case ttl%time.Second != 0:
-		v.Fail(fmt.Sprintf("%s is not in whole seconds", ttl), "DNS counts whole seconds: 1h, 300s")
-		return def
+		return settings.Wrong(fmt.Sprintf("%s is not in whole seconds", ttl), "DNS counts whole seconds: 1h, 300s")
 	case ttl > safeWait:
-		v.Fail(settings.Brief(ttl)+" is too long", "want at most 168h; 1h is usual")
-		return def
+		return settings.Wrong(settings.Brief(ttl)+" is too long", "want at most 168h; 1h is usual")
 	}
-	return ttl
+	return nil
 }
 
-func readNote(s *node.Section, def string) string {
-	note := s.Words("note", def)
+func shortNote(note string, _ settings.Place) (string, *settings.Problem) {
 	if len(note) > maxNote {
-		v := s.Get("note")
-		v.Fail("is too long for a key record", fmt.Sprintf("want at most %d bytes", maxNote))
-		return def
+		return "", settings.Wrong("is too long for a key record", fmt.Sprintf("want at most %d bytes", maxNote))
 	}
-	return note
+	return note, nil
 }
 
-func selectors(v node.Value) (out [2]string) {
+// selectorPair is the two selectors of a policy.
+type selectorPair [2]string
+
+// ReadValue implements node.Reader.
+func (pair *selectorPair) ReadValue(v node.Value) {
+	*pair = selectorPair{}
 	items, ok := v.List()
 	if !ok {
-		return out
+		return
 	}
 	if len(items) != 2 {
 		v.Fail(fmt.Sprintf("has %d entries", len(items)), "name exactly two selectors: [s1, s2]")
-		return out
+		return
 	}
 	for i, item := range items {
 		t, ok := item.Text()
@@ -83,14 +121,13 @@ func selectors(v node.Value) (out [2]string) {
 			continue
 		}
 		var err error
-		if out[i], err = dkim.ParseSelector(t); err != nil {
+		if pair[i], err = dkim.ParseSelector(t); err != nil {
 			item.Fail(err.Error(), "write labels of letters, digits and hyphens, such as s1")
 		}
 	}
-	if out[0] != "" && out[0] == out[1] {
+	if pair[0] != "" && pair[0] == pair[1] {
 		v.Fail("both selectors are the same", "name two different ones: [s1, s2]")
 	}
-	return out
 }
 
 // checkWaits reports waits that break I2, where the policy itself says them.

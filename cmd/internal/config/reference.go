@@ -71,57 +71,6 @@ func topGroup() Group {
 	}}
 }
 
-func stateGroup() Group {
-	st := State{Driver: "sqlite"}
-	return Group{Path: "state", Meaning: "where dkimbot keeps what it knows of each domain; " +
-		"it holds no private key, and is precious: back it up", Fields: []settings.Field{
-		{Key: "driver", Into: &st.Driver, Choices: []string{"sqlite"}, Meaning: "the kind of database"},
-		{Key: "path", Form: settings.Path(), Default: "state.db", Meaning: "the file of the database"},
-	}}
-}
-
-func keystoreGroups() []Group {
-	k, v, a := Keystore{Driver: "file"}, Vault{Mount: "secret", Prefix: "dkim"}, VaultAuth{Method: "token"}
-	approle, kubernetes := "approle", "kubernetes"
-	inVault, path := is("path in Vault"), settings.Path()
-	return []Group{
-		{Path: "keystore", Meaning: "where private keys are kept", Fields: []settings.Field{
-			{Key: "driver", Into: &k.Driver, Choices: []string{"file", "vault"}, Meaning: "the kind of keystore"},
-		}},
-		{Path: "keystore", Driver: "file", Meaning: "a directory on this machine", Fields: []settings.Field{
-			{Key: "path", Form: path, Default: "keys", Meaning: "the directory; it has mode 0700, its files 0600"},
-		}},
-		{Path: "keystore", Driver: "vault", Meaning: "a KV version 2 mount of HashiCorp Vault", Fields: []settings.Field{
-			{Key: "address", Form: is("URL"), Default: "VAULT_ADDR", Need: "needed", Meaning: "the address of the server"},
-			{Key: "namespace", Default: "VAULT_NAMESPACE", Meaning: "the namespace"},
-			{Key: "mount", Into: &v.Mount, Form: inVault,
-				Meaning: "the path of the KV version 2 engine itself: kv, not kv/data"},
-			{Key: "prefix", Into: &v.Prefix, Form: inVault,
-				Meaning: "the path below the mount; keys are at MOUNT/data/PREFIX/DOMAIN/SELECTOR"},
-			{Key: "ca_file", Form: path, Default: "VAULT_CACERT, or the system's",
-				Meaning: "the certificates that the server's must lead to"},
-			{Key: "auth", Form: is("group of keys"), Meaning: "how to log in"},
-		}},
-		{Path: "keystore.auth", Meaning: "how to log in to Vault", Fields: []settings.Field{
-			{Key: "method", Into: &a.Method, Choices: []string{"token", approle, kubernetes}, Meaning: "the way to log in"},
-		}},
-		{Path: "keystore.auth", Driver: "token", Meaning: "log in by a token", Fields: []settings.Field{
-			{Key: "token", Into: &a.Token, Default: "VAULT_TOKEN", Need: "needed", Meaning: "the token"},
-		}},
-		{Path: "keystore.auth", Driver: approle, Meaning: "log in by AppRole", Fields: []settings.Field{
-			{Key: "mount", Into: &approle, Form: inVault, Meaning: "the path of the auth method"},
-			{Key: "role_id", Into: &a.RoleID, Need: "needed", Meaning: "the role id"},
-			{Key: "secret_id", Into: &a.SecretID, Need: "needed", Meaning: "the secret id; it is read again at each login"},
-		}},
-		{Path: "keystore.auth", Driver: kubernetes, Meaning: "log in by a Kubernetes service account",
-			Fields: []settings.Field{
-				{Key: "mount", Into: &kubernetes, Form: inVault, Meaning: "the path of the auth method"},
-				{Key: "role", Need: "needed", Meaning: "the name of the role"},
-				{Key: "jwt_file", Form: path, Default: serviceAccountToken, Meaning: "the token of the service account"},
-			}},
-	}
-}
-
 func providerGroup() Group {
 	fields := []settings.Field{
 		{Key: "driver", Need: "needed", Meaning: "the kind of DNS account"},

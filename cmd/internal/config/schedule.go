@@ -13,23 +13,15 @@ import (
 // scheduleForm is what a schedule should look like.
 const scheduleForm = `write minute, hour, day, month, weekday: "0 4 1 * *" is four o'clock on the first of each month`
 
-// readSchedule reads schedule and timezone, which have a meaning only together.
-// What is wrong is reported and left as base has it.
-func readSchedule(s *node.Section, p *Policy, base Policy) {
-	p.Timezone = s.Text("timezone", p.Timezone)
-	if _, err := time.LoadLocation(p.Timezone); err != nil || p.Timezone == "Local" {
-		v := s.Get("timezone")
-		v.Fail(fmt.Sprintf("unknown time zone %q", p.Timezone), "write a name of the IANA database: UTC, Europe/Berlin")
-		p.Timezone = base.Timezone
-	}
-	p.Schedule = strings.Join(strings.Fields(s.Text("schedule", p.Schedule)), " ")
+// checkSchedule reports a schedule that never comes; schedule and time zone have a meaning only
+// together. What is wrong is left as base has it.
+func checkSchedule(s *node.Section, p *Policy, base Policy) {
+	v := s.Get("schedule")
 	if strings.HasPrefix(p.Schedule, "@every") {
-		v := s.Get("schedule")
 		v.Fail("@every has no fixed times", scheduleForm)
 		p.Schedule = base.Schedule
 	}
 	if err := p.CheckSchedule(); err != nil {
-		v := s.Get("schedule")
 		v.Fail(err.Error(), scheduleForm)
 		p.Schedule = base.Schedule
 	}

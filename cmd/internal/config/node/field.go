@@ -8,8 +8,9 @@ import (
 )
 
 // Read fills in settings, and reports every rule that is broken. claims says what of that
-// which can serve one only serves which already.
-func (s *Section) Read(of settings.Settings, claims map[string]string) {
+// which can serve one only serves which already. It reports whether no rule is broken.
+func (s *Section) Read(of settings.Settings, claims map[string]string) (well bool) {
+	known := len(s.Doc.Errs)
 	ways, broken := map[string][]string{}, map[string]bool{}
 	for _, f := range of.Fields() {
 		before := len(s.Doc.Errs)
@@ -26,7 +27,11 @@ func (s *Section) Read(of settings.Settings, claims map[string]string) {
 			}
 		}
 	}
+	return len(s.Doc.Errs) == known
 }
+
+// Reader is what reads the value of a field itself: a list, or a word with a form of its own.
+type Reader interface{ ReadValue(v Value) }
 
 // rule reports a problem of several keys at the first that stands in the section.
 func (s *Section) rule(p *settings.Problem, ways map[string][]string) {
@@ -37,11 +42,16 @@ func (s *Section) rule(p *settings.Problem, ways map[string][]string) {
 			break
 		}
 	}
+	s.Doc.problem(line, path, p)
+}
+
+// problem reports p where it stands.
+func (d *Document) problem(line int, path string, p *settings.Problem) {
 	if p.Warning {
-		s.Doc.Warn(line, path, p.Text, p.Remedy)
+		d.Warn(line, path, p.Text, p.Remedy)
 		return
 	}
-	s.Doc.Fail(line, path, p.Text, p.Remedy)
+	d.Fail(line, path, p.Text, p.Remedy)
 }
 
 func (s *Section) claim(f settings.Field, claims map[string]string) {
@@ -65,14 +75,17 @@ func (s *Section) field(f settings.Field) {
 		*into = s.secretField(f)
 		return
 	}
+	if f.Into == nil {
+		return
+	}
 	v, ok := s.Take(f.Key)
 	if !ok {
-		if f.Need != "" && !s.Has(f.Key) {
-			s.Doc.Fail(s.Line, s.Join(f.Key), "is missing", f.Need)
-		}
+		s.absent(f)
 		return
 	}
 	switch into := f.Into.(type) {
+	case Reader:
+		into.ReadValue(v)
 	case *string:
 		v.textField(f, into)
 	case *bool:
@@ -90,7 +103,31 @@ func (s *Section) field(f settings.Field) {
 	}
 }
 
+// absent fills in what counts when the key of a field is left out.
+func (s *Section) absent(f settings.Field) {
+	text, isText := f.Into.(*string)
+	if isText && f.Variable != "" && !s.Has(f.Key) {
+		if t, _ := s.Doc.Lookup(f.Variable); t != "" {
+			*text = t
+			return
+		}
+	}
+	switch {
+	case s.Has(f.Key): // empty, which is told
+	case f.Need != "":
+		s.Doc.Fail(s.Line, s.Join(f.Key), "is missing", f.Need)
+	case isText && *text != "" && f.Form.Parse != nil: // a default path is relative to the file, too
+		if t, p := f.ParseText(*text, settings.Place{Dir: s.Doc.Dir}); p == nil {
+			*text = t
+		}
+	}
+}
+
 func (v Value) textField(f settings.Field, into *string) {
+	if n := v.target(); f.Blank && n.Tag == "!!str" && n.Value == "" {
+		*into = ""
+		return
+	}
 	t, ok := v.Text()
 	if !ok {
 		return
@@ -103,7 +140,9 @@ func (v Value) textField(f settings.Field, into *string) {
 func (v Value) place() settings.Place { return settings.Place{Dir: v.Doc.Dir} }
 
 func (s *Section) secretField(f settings.Field) settings.Secret {
-	found := s.Secret(f.Key, "")
+	s.awaits = f.Later
+	found := s.Secret(f.Key, f.Variable)
+	s.awaits = false
 	switch {
 	case !found.IsSet():
 		if f.Need != "" && !s.Has(f.Ways()...) {
@@ -116,7 +155,7 @@ func (s *Section) secretField(f settings.Field) settings.Secret {
 		}
 		if p := f.Check(text); p != nil {
 			line, path := s.At(f.Ways()...)
-			s.Doc.Fail(line, path, p.Text, p.Remedy)
+			s.Doc.problem(line, path, p)
 		}
 	}
 	return found

@@ -2,17 +2,13 @@ package node
 
 import (
 	"fmt"
-	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
 	"go.yaml.in/yaml/v4"
-
-	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
 // Text reads v as text. The value itself is never shown: it could be a secret (I9).
@@ -46,36 +42,6 @@ func (s *Section) Text(key, def string) string {
 		}
 	}
 	return def
-}
-
-// Words is text for keys where an empty text means something.
-func (s *Section) Words(key, def string) string {
-	if v, ok := s.values[key]; ok && v.target().Tag == "!!str" && v.target().Value == "" {
-		s.known = append(s.known, key)
-		return ""
-	}
-	return s.Text(key, def)
-}
-
-// NeedText returns the text at key, which must be there.
-func (s *Section) NeedText(key, remedy string) (string, bool) {
-	if v, ok := s.Need(key, remedy); ok {
-		return v.Text()
-	}
-	return "", false
-}
-
-// Choice returns the text at key, which must be one of the words, or def.
-func (s *Section) Choice(key, def string, words ...string) string {
-	v, ok := s.Take(key)
-	if !ok {
-		return def
-	}
-	t, ok := v.Text()
-	if ok && !slices.Contains(words, t) {
-		v.Fail(settings.Unknown("value", t, words))
-	}
-	return t
 }
 
 // Boolean returns yes or no at key, or def when it is not there.
@@ -135,23 +101,6 @@ func (v Value) Duration() (time.Duration, bool) {
 	return d, true
 }
 
-// Duration returns the duration at key, not less than least, or def.
-func (s *Section) Duration(key string, def, least time.Duration) time.Duration {
-	v, ok := s.Take(key)
-	if !ok {
-		return def
-	}
-	d, ok := v.Duration()
-	if !ok {
-		return def
-	}
-	if d < least {
-		v.Fail(settings.Brief(d)+" is too short", "want at least "+settings.Brief(least))
-		return def
-	}
-	return d
-}
-
 // List returns the items of a list.
 func (v Value) List() ([]Value, bool) {
 	n := v.target()
@@ -195,31 +144,6 @@ func (v Value) Command() []string {
 		args[0], _ = at[0].Absolute(args[0])
 	}
 	return args
-}
-
-// File returns the absolute path at key, or of def; "" when neither is there.
-func (s *Section) File(key, def string) string {
-	v, ok := s.Take(key)
-	if !ok {
-		if def != "" {
-			def = filepath.Join(s.Doc.Dir, def)
-		}
-		return def
-	}
-	if t, ok := v.Text(); ok {
-		t, _ = v.Absolute(t)
-		return t
-	}
-	return ""
-}
-
-// NeedFile returns the absolute path at key, which must be there.
-func (s *Section) NeedFile(key, remedy string) string {
-	if !s.Has(key) {
-		s.Need(key, remedy)
-		return ""
-	}
-	return s.File(key, "")
 }
 
 // Absolute makes p relative to the file that v stands in.

@@ -48,27 +48,6 @@ func (s *Section) Secret(key, fallback string) settings.Secret {
 	return found
 }
 
-// NeedSecret is secret for one that must be there.
-func (s *Section) NeedSecret(key, fallback string) settings.Secret {
-	found := s.Secret(key, fallback)
-	if !found.IsSet() && !s.Has(key+"_file", key+"_env", key) {
-		remedy := fmt.Sprintf("give %s_file or %s_env", key, key)
-		if fallback != "" {
-			remedy += ", or set " + fallback
-		}
-		s.Doc.Fail(s.Line, s.Join(key+"_file"), "is missing", remedy)
-	}
-	return found
-}
-
-// Credential is NeedSecret for one without which some work can be done: that it can't
-// be read now is found apart from what is wrong.
-func (s *Section) Credential(key, fallback string) settings.Secret {
-	s.awaits = true
-	defer func() { s.awaits = false }()
-	return s.NeedSecret(key, fallback)
-}
-
 // unreadable reads the secret, if there is one, and returns why that fails.
 func unreadable(s settings.Secret) error {
 	if !s.IsSet() {
