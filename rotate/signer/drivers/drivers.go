@@ -7,6 +7,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer/dkimpy"
 	"github.com/dkimbot/dkimbot/rotate/signer/exec"
 	"github.com/dkimbot/dkimbot/rotate/signer/exim"
+	"github.com/dkimbot/dkimbot/rotate/signer/haraka"
 	"github.com/dkimbot/dkimbot/rotate/signer/http"
 	"github.com/dkimbot/dkimbot/rotate/signer/kumomta"
 	"github.com/dkimbot/dkimbot/rotate/signer/opendkim"
@@ -21,6 +22,7 @@ func All() []signer.Settings {
 		dkimpy.Defaults(),
 		exec.Defaults(),
 		exim.Defaults(),
+		haraka.Defaults(),
 		http.Defaults(),
 		stalwart.Defaults(),
 		kumomta.Defaults(),

@@ -1,0 +1,86 @@
+package haraka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+)
+
+// Active returns what each of the domains is signed with: smtp.json, and where it says nothing the domain's two files,
+// are read as Haraka reads them. A domain that has no directory, or no key, is left out.
+func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error) {
+	if len(domains) == 0 {
+		return map[string]dkim.Ref{}, nil
+	}
+	if err := s.knowsReader(); err != nil {
+		return nil, err
+	}
+	o, err := s.look()
+	if err != nil {
+		return nil, err
+	}
+	active, failed := map[string]dkim.Ref{}, map[string]error{}
+	for _, domain := range domains {
+		if err := ctx.Err(); err != nil {
+			return nil, fault.Temporary("read what signer "+s.cfg.Name+" signs with", context.Cause(ctx),
+				"run it again; it was interrupted, or its time ran out")
+		}
+		ref, err := s.signs(o, domain)
+		switch {
+		case err != nil:
+			failed[domain] = err
+		case ref.KeyID != "":
+			active[domain] = ref
+		}
+	}
+	return active, signer.Partial(failed, len(domains))
+}
+
+// look reads smtp.json as it is.
+func (s *Signer) look() (*overrides, error) {
+	data, err := keyfiles.ReadTable(s.path())
+	if err != nil {
+		return nil, s.store.Fault("read "+s.path(), err)
+	}
+	return s.parse(data)
+}
+
+// signs says what a domain is signed with; the zero Ref for nothing.
+func (s *Signer) signs(o *overrides, domain string) (dkim.Ref, error) {
+	if !s.has(domain) {
+		return dkim.Ref{}, nil
+	}
+	values := map[string]string{}
+	for _, file := range []string{selector, private} {
+		value, there, ok := o.value(domain, file)
+		if !ok {
+			return dkim.Ref{}, &fault.Error{Kind: fault.Permanent, Code: codes.ForeignSignerLine,
+				What: fmt.Sprintf("tell what signer %s signs %s with", s.cfg.Name, domain),
+				Err:  fmt.Errorf("the member %s of %s is no list of lines", override(domain, file), s.path()),
+				Hint: "write it as a list: [\"s1\"]"}
+		}
+		if !there {
+			path := filepath.Join(s.store.Path, domain, file)
+			data, err := keyfiles.ReadKey(path)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return dkim.Ref{}, s.store.Fault("read "+path, err)
+			}
+			value = string(data)
+		}
+		values[file] = strings.TrimSpace(value)
+	}
+	if values[selector] == "" || values[private] == "" {
+		return dkim.Ref{}, nil
+	}
+	name := dkim.Name{Domain: domain, Selector: strings.ToLower(values[selector])}
+	return dkim.Ref{Name: name, KeyID: keyfiles.KeyIDIn([]byte(values[private]))}, nil
+}
