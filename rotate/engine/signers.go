@@ -15,10 +15,13 @@ type batchedSigner struct {
 	rotate.Signer
 	activations *batch.Calls[dkim.SigningKey, struct{}]
 	questions   *batch.Calls[dkim.SigningKey, rotate.SignerSeen]
+	proofs      *batch.Calls[dkim.SigningKey, struct{}] // nil where mail is not looked at; so is mail
+	mail        *batch.Calls[string, mail]
 }
 
 func batched(name string, s rotate.Signer) *batchedSigner {
-	return &batchedSigner{Signer: s, questions: questions(name, s),
+	proofs, mail := proofs(name, s)
+	return &batchedSigner{Signer: s, questions: questions(name, s), proofs: proofs, mail: mail,
 		activations: &batch.Calls[dkim.SigningKey, struct{}]{What: "switch signer " + name,
 			Do: func(ctx context.Context, keys []dkim.SigningKey) ([]struct{}, []error) {
 				err := s.Activate(ctx, keys)

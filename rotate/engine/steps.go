@@ -193,7 +193,8 @@ func (r *run) activate(ctx context.Context, s rotate.Step) error {
 		KeyID: key.ID}); err != nil {
 		return err
 	}
-	if err := r.switchSigner(ctx, s, signer, given); err != nil {
+	note, err := r.switchSigner(ctx, s, signer, given)
+	if err != nil {
 		return err
 	}
 	before := r.st.Phase
@@ -202,31 +203,32 @@ func (r *run) activate(ctx context.Context, s rotate.Step) error {
 	r.st.AllLeft(before, r.want.Policy.Drain)
 	r.wentBack = before == rotate.Switching && r.st.Phase == rotate.Ready
 	if before != rotate.Switching || r.st.Phase != rotate.Draining {
-		return r.confirm(ctx, s, key.ID, because(s, ""))
+		return r.confirm(ctx, s, key.ID, because(s, note))
 	}
 	r.left.Asked = false // the rotation that was asked for is under way
-	return r.confirm(ctx, s, key.ID, "", r.drainBegun()...)
+	return r.confirm(ctx, s, key.ID, note, r.drainBegun()...)
 }
 
-// switchSigner has the effect and sees that it holds.
-func (r *run) switchSigner(ctx context.Context, s rotate.Step, signer *batchedSigner, key dkim.SigningKey) error {
+// switchSigner has the effect and sees that it holds. The note says of what it could not be seen.
+func (r *run) switchSigner(ctx context.Context, s rotate.Step, signer *batchedSigner,
+	key dkim.SigningKey) (note string, err error) {
 	if _, err := signer.activations.CallIf(ctx, key, r.lease.Holds); err != nil {
-		return err
+		return "", err
 	}
 	ctx, cancel := r.lease.Unhurried(ctx) // the activation may have waited long for its turn
 	defer cancel()
 	seen, err := signer.questions.Call(ctx, dkim.SigningKey{Name: dkim.Name{Domain: r.want.Name}})
 	if err != nil {
-		return err
+		return "", err
 	}
 	ref := r.st.Identify(seen.Ref)
 	r.seen.Signers[s.Signer] = rotate.SignerSeen{Ref: ref, Refuses: seen.Refuses, RefusesOnly: seen.RefusesOnly}
 	if ref.Selector != key.Selector || ref.KeyID != key.Ref().KeyID {
-		return fault.Temporary(fmt.Sprintf("switch signer %s to %s", s.Signer, key.Name),
+		return "", fault.Temporary(fmt.Sprintf("switch signer %s to %s", s.Signer, key.Name),
 			fmt.Errorf("asked afterwards, it signs with selector %q, key %q", ref.Selector, rotate.ShortID(ref.KeyID)),
 			"look at the signer's tables and log; the old key stays published, so mail still verifies")
 	}
-	return nil
+	return byMail{r}.proved(ctx, s, signer, key)
 }
 
 // destroy makes a replaced or leaked private key unrecoverable, in the keystore and on the signers (I5).

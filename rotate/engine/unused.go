@@ -37,6 +37,9 @@ func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) err
 				What: fmt.Sprintf("%s of %s: signer %s signs with it", what, r.name(selector), name),
 				Hint: "nothing was changed; the signer is brought back to the active key at the next try"}
 		}
+		if err := (byMail{r}).unused(ctx, name, signer, selector, keyID, what); err != nil {
+			return err
+		}
 	}
 	return nil
 }

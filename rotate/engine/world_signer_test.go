@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
@@ -26,6 +27,8 @@ type host struct {
 	stuck   error            // what it refuses a switch with
 	refuses map[string]error // what a switch to a selector would be refused with
 	lag     time.Duration
+	// may be nil: what its mail shows
+	mail func(domain string) ([]dkim.Ref, error)
 }
 
 // use is a time in which a host signed with a key.
@@ -238,6 +241,35 @@ func (a agent) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 			}
 		}
 	})
+}
+
+// Prove implements rotate.Prober.
+func (a agent) Prove(ctx context.Context, keys []dkim.SigningKey) error {
+	if a.h.mail == nil {
+		return nil
+	}
+	for _, k := range keys {
+		refs, err := a.h.mail(k.Domain)
+		if err == nil && (len(refs) != 1 || refs[0] != k.Ref()) {
+			err = &fault.Error{Kind: fault.Transient, Code: codes.MailDiffers, What: "see in mail", Err: errors.New("it differs")}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Signed implements rotate.Prober.
+func (a agent) Signed(_ context.Context, domains []string) (map[string][]dkim.Ref, error) {
+	if a.h.mail == nil {
+		return nil, nil
+	}
+	refs, err := a.h.mail(domains[0])
+	if err != nil {
+		return nil, err
+	}
+	return map[string][]dkim.Ref{domains[0]: refs}, nil
 }
 
 func (a agent) Forget(ctx context.Context, refs []dkim.Ref) error {

@@ -16,19 +16,17 @@
 //
 // What the engine does with that, in each phase:
 //
-//   - A switch, a first key, a way back: the signer has been switched already when mail is asked. Whatever
-//
-// keeps mail from
-//
-//	  showing it, the switch is not confirmed, no drain begins, and it is tried again with growing pauses. Nothing is
-//	  taken back: both keys are published, so mail verifies with either (I1, I2), and a person goes back by rollback.
-//	- Away from a compromised key: mail that shows another key holds the switch as ever. A probe that fails does not:
-//	  what the signer says of itself counts then, and the history says so.
-//	- Before a key is replaced or destroyed: mail is asked once more. It spares a key that mail shows in use, and where
-//	  the probe fails one that is not compromised.
-//	- The hourly health check sends mail for each domain in one hour of the day, which follows from its name. A probe
-//	  that fails changes nothing there.
-//	- Plans, status and preflight send nothing (I11). The preflight tries the way as far as it goes without a message.
+//   - A switch, a first key, a way back: the signer has been switched already when mail is asked. Whatever keeps mail
+//     from showing it, the switch is not confirmed, no drain begins, and it is tried again with growing pauses. An
+//     OpenDKIM is reloaded once more. Nothing is taken back: both keys are published, so mail verifies with either
+//     (I1, I2), and a person goes back by rollback.
+//   - Away from a compromised key: mail that still shows that key holds the switch. Anything else does not: what the
+//     signer says of itself counts then, and the history says so.
+//   - Before a key is replaced, revoked or destroyed: mail is asked once more. A key that mail shows in use stays, and
+//     so does one that is not compromised where the probe fails.
+//   - The health check sends mail for each domain in one hour of the day, which follows from its name. Mail that shows
+//     another key than the signer says is drift, and is repaired. A probe that fails changes nothing there.
+//   - Plans, status and preflight send nothing (I11). The preflight tries the way as far as it goes without a message.
 //
 // Anybody may connect to the listener, for as long as something is waited for. It takes messages for the
 // probe's address only, of bounded size, number of connections and time, and drops all but those with a token.

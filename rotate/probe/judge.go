@@ -83,8 +83,9 @@ func (r Report) others() string {
 const firstPause, mostPause = 2 * time.Second, 20 * time.Second
 
 // Prove has each key's domain sign a message and returns what keeps mail from showing that it is signed with the key,
-// by domain. A domain whose mail shows something else gets further messages, until the timeout has passed.
-func (p *Prober) Prove(ctx context.Context, keys []dkim.SigningKey) map[string]error {
+// by domain. A domain whose mail shows something else gets further messages, until the timeout has passed, after again,
+// which may be nil, has made the signer take up once more what was written for it.
+func (p *Prober) Prove(ctx context.Context, keys []dkim.SigningKey, again func(context.Context)) map[string]error {
 	public, wanted := map[string]dkim.PublicKey{}, map[string]string{}
 	var left []string
 	for _, k := range keys {
@@ -93,7 +94,7 @@ func (p *Prober) Prove(ctx context.Context, keys []dkim.SigningKey) map[string]e
 	}
 	failed := map[string]error{}
 	for pause, until := firstPause, time.Now().Add(p.Config.Timeout); len(left) > 0; pause = min(2*pause, mostPause) {
-		var again []string
+		var doubted []string
 		for _, r := range p.Send(ctx, left, public) {
 			err := p.Judge(r, wanted[r.Domain])
 			if key := public[r.Domain]; err == nil && r.own()[0].KeyID != key.ID() {
@@ -102,12 +103,16 @@ func (p *Prober) Prove(ctx context.Context, keys []dkim.SigningKey) map[string]e
 			if failed[r.Domain] = err; err == nil {
 				delete(failed, r.Domain)
 			} else if fault.CodeOf(err) == codes.MailDiffers {
-				again = append(again, r.Domain)
+				doubted = append(doubted, r.Domain)
 			}
 		}
-		left = again
+		left = doubted
 		if len(left) == 0 || time.Now().Add(pause).After(until) {
 			break
+		}
+		if again != nil {
+			again(ctx)
+			again = nil
 		}
 		select {
 		case <-ctx.Done():

@@ -42,7 +42,7 @@ func TestProved(t *testing.T) {
 			for i := range 30 {
 				keys = append(keys, k.key(fmt.Sprintf("d%d.example", i), "s1"))
 			}
-			if failed := p.Prove(t.Context(), keys); len(failed) > 0 {
+			if failed := p.Prove(t.Context(), keys, nil); len(failed) > 0 {
 				t.Error(failed)
 			}
 			signed, failed := p.Signed(t.Context(), []string{"d1.example"})
@@ -107,14 +107,14 @@ func TestLies(t *testing.T) {
 		k.shows("s1", dkim.NewRecord(other.Public(), "").String(), nil)
 		p.Config.Timeout = 5 * time.Second
 		wanted := dkim.SigningKey{Name: dkim.Name{Domain: "a.example", Selector: "s1"}, Key: k.all["s2"]}
-		err := p.Prove(t.Context(), []dkim.SigningKey{wanted})["a.example"]
+		err := p.Prove(t.Context(), []dkim.SigningKey{wanted}, nil)["a.example"]
 		if faulttest.Shown(t, err); fault.CodeOf(err) != codes.MailDiffers || !strings.Contains(err.Error(), "another key") {
 			t.Error(err)
 		}
 	})
 }
 
-// TestBecomes: a signer that needs some time gets it.
+// TestBecomes: a signer that needs some time gets it, and one that has missed a reload is reloaded once more.
 func TestBecomes(t *testing.T) {
 	p, m, k := listening(t)
 	m.signs(func(d string, b []byte) []byte {
@@ -123,11 +123,18 @@ func TestBecomes(t *testing.T) {
 		}
 		return k.with("s1")(d, b)
 	})
-	if failed := p.Prove(t.Context(), []dkim.SigningKey{k.key("a.example", "s1")}); len(failed) > 0 {
+	if failed := p.Prove(t.Context(), []dkim.SigningKey{k.key("a.example", "s1")}, nil); len(failed) > 0 {
 		t.Error(failed)
 	}
 	if m.count() != 3 {
 		t.Errorf("%d messages", m.count())
+	}
+	m.signs(k.with("s2"))
+	reloads := 0
+	again := func(context.Context) { reloads++; m.signs(k.with("s1")) }
+	failed := p.Prove(t.Context(), []dkim.SigningKey{k.key("a.example", "s1")}, again)
+	if len(failed) > 0 || reloads != 1 {
+		t.Errorf("a signer that was not reloaded: %v, %d reloads", failed, reloads)
 	}
 }
 
@@ -136,7 +143,7 @@ func TestWayFails(t *testing.T) {
 	try := func(t *testing.T, p *Prober, says string) {
 		t.Helper()
 		p.Config.Timeout = time.Second
-		err := p.Prove(t.Context(), []dkim.SigningKey{{Name: dkim.Name{Domain: "a.example", Selector: "s1"}}})["a.example"]
+		err := p.Prove(t.Context(), []dkim.SigningKey{{Name: dkim.Name{Domain: "a.example", Selector: "s1"}}}, nil)["a.example"]
 		if faulttest.Shown(t, err); err == nil || fault.CodeOf(err) != codes.ProbeFailed ||
 			!strings.Contains(err.Error(), says) {
 			t.Errorf("%v (%s); want it to hold %q", err, fault.CodeOf(err), says)
@@ -328,13 +335,13 @@ func TestARC(t *testing.T) {
 func TestUnchecked(t *testing.T) {
 	p, m, k := listening(t)
 	k.shows("s1", "", ErrUnchecked)
-	if failed := p.Prove(t.Context(), []dkim.SigningKey{k.key("a.example", "s1")}); len(failed) > 0 {
+	if failed := p.Prove(t.Context(), []dkim.SigningKey{k.key("a.example", "s1")}, nil); len(failed) > 0 {
 		t.Error(failed)
 	}
 	p.Config.Timeout = time.Second
 	wrong := dkim.SigningKey{Name: dkim.Name{Domain: "a.example", Selector: "s1"}, Key: k.all["s2"]}
 	m.signs(k.with("s1"))
-	if err := p.Prove(t.Context(), []dkim.SigningKey{wrong})["a.example"]; fault.CodeOf(err) != codes.MailDiffers {
+	if err := p.Prove(t.Context(), []dkim.SigningKey{wrong}, nil)["a.example"]; fault.CodeOf(err) != codes.MailDiffers {
 		t.Errorf("another key: %v", err)
 	}
 }

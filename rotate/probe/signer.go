@@ -9,6 +9,12 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
+// Reloader is implemented by signers that read what is written for them only when they are told to, and can be told so
+// again where mail shows that they have not.
+type Reloader interface {
+	Reload(ctx context.Context) error
+}
+
 // Proved returns the signer with mail as the proof of what it signs with.
 func Proved(s rotate.Signer, by *Prober) rotate.Signer { return proved{rotate.Wrapped{Signer: s}, by} }
 
@@ -19,7 +25,11 @@ type proved struct {
 
 // Prove implements rotate.Prober.
 func (s proved) Prove(ctx context.Context, keys []dkim.SigningKey) error {
-	return preflight.Failed(s.by.Prove(ctx, keys)).OrNil()
+	var again func(context.Context)
+	if r, ok := s.Signer.(Reloader); ok {
+		again = func(ctx context.Context) { _ = r.Reload(ctx) } // mail says whether it helped
+	}
+	return preflight.Failed(s.by.Prove(ctx, keys, again)).OrNil()
 }
 
 // Signed implements rotate.Prober.

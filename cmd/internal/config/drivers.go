@@ -41,6 +41,9 @@ func (b *builder) readSigner(name string, s *node.Section) (signer.Config, bool)
 	if !ok {
 		return signer.Config{}, false
 	}
+	if by, ok := found.(interface{ ProvedByMail() }); ok && s.Has("probe") {
+		by.ProvedByMail()
+	}
 	s.Read(found, b.claims)
 	if n, ok := found.(interface{ NeedsVault() bool }); ok && n.NeedsVault() && b.Keystore.Vault == nil {
 		v := s.Get("driver")

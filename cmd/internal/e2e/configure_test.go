@@ -49,6 +49,7 @@ type settings struct {
 	signer   *signertest.OpenDKIM
 	reload   []string // the command that reloads it
 	unproved bool     // OpenDKIM is not asked whether it has switched
+	probe    string   // instead, mail is looked at: the section, in one line
 	key      string   // its algorithm; RSA when empty
 
 	reloadTimeout time.Duration // ten seconds when zero
@@ -76,7 +77,7 @@ func (s *site) configure(t testing.TB, dir string, c settings) string {
 	write("tsig.secret", s.dns.KeySecret)
 	milter := "milter: " + c.signer.Socket
 	if c.unproved {
-		milter = ""
+		milter = c.probe
 	}
 	return write("dkimbot.yaml", fmt.Sprintf(configuration, c.keystore, s.dns.Addr, s.dns.KeyName, s.dns.KeyAlgorithm,
 		c.signer.KeyDir, c.signer.KeyTable, c.signer.SigningTable, strings.Join(c.reload, `", "`), c.lag, milter, notSoon(),

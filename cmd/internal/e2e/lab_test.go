@@ -52,6 +52,7 @@ type scenario struct {
 	policyDrain, policySettle time.Duration
 
 	unproved bool // dkimbot does not ask OpenDKIM whether it has switched
+	probed   bool // and looks at mail instead
 }
 
 // lag is how long a session with OpenDKIM that is open at a switch may continue with
@@ -66,6 +67,8 @@ type lab struct {
 	bot    *bot
 	signer *signertest.OpenDKIM
 	reload string // path of the script that reloads OpenDKIM
+	probe  string // its section of the configuration
+	boxes  string // the directory of a Maildir
 	post   *postfix
 	ledger *ledger
 	stop   func() // ends the traffic
@@ -76,7 +79,7 @@ func newLab(t testing.TB, s *site, sc scenario) *lab {
 	l := &lab{site: s, scenario: sc, t: t, signer: signertest.StartOpenDKIM(t)}
 	verifiers := newVerifiers(t, s.dns.Addr, newHoarder(s.dns.Addr, sc.settle))
 	l.ledger = newLedger(sc.domain, sc.drain, verifiers, t.TempDir())
-	l.post = startPostfix(t, l.signer.Socket, startSink(t, l.ledger.deliver))
+	l.startPostfix(startSink(t, l.ledger.deliver))
 	l.bot = newBot(t, s.binary, l.configure())
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -93,7 +96,8 @@ func (l *lab) configure() string {
 	l.mendReload()
 	return l.site.configure(l.t, dir, settings{
 		domain: l.domain, keystore: l.inVault(), signer: l.signer, reload: []string{l.reload}, unproved: l.unproved,
-		lag: lag, drain: l.policyDrain, settle: l.policySettle,
+		probe: l.probe,
+		lag:   lag, drain: l.policyDrain, settle: l.policySettle,
 	})
 }
 

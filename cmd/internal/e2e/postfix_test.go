@@ -46,12 +46,12 @@ smtpd_milters = %[2]s
 milter_default_action = tempfail
 milter_protocol = 6
 
-relayhost = %[3]s
 disable_dns_lookups = yes
 smtp_tls_security_level = none
 queue_run_delay = 1s
 minimal_backoff_time = 1s
 maximal_backoff_time = 1s
+relayhost = %[3]s
 `
 
 const masterCf = `%[1]s inet n - n - - smtpd
@@ -63,6 +63,7 @@ defer unix - - n - 0 bounce
 trace unix - - n - 0 bounce
 proxymap unix - - n - - proxymap
 smtp unix - - n - - smtp
+virtual unix - n n - - virtual
 error unix - - n - - error
 retry unix - - n - - error
 anvil unix - - n - 1 anvil
@@ -71,8 +72,8 @@ postlog unix-dgram n - n - 1 postlogd
 `
 
 // startPostfix starts a Postfix; milter is the signer's socket as Postfix writes
-// it, next the address of the server that all mail is relayed to.
-func startPostfix(t testing.TB, milter, next string) *postfix {
+// it, next the address of the server that all mail is relayed to. More lines may say otherwise of some mail.
+func startPostfix(t testing.TB, milter, next string, more ...string) *postfix {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("Postfix runs as root only: run this test as root")
@@ -90,7 +91,9 @@ func startPostfix(t testing.TB, milter, next string) *postfix {
 	conf := filepath.Join(dir, "etc")
 	must(t, os.Mkdir(conf, 0o755))
 	must(t, os.Mkdir(filepath.Join(dir, "queue"), 0o755))
-	must(t, os.WriteFile(filepath.Join(conf, "main.cf"), fmt.Appendf(nil, mainCf, dir, milter, "["+host+"]:"+port), 0o644))
+	must(t, os.WriteFile(filepath.Join(conf, "main.cf"), fmt.Appendf(nil, mainCf, dir, milter,
+		"["+host+"]:"+port+"\n"+
+			strings.Join(more, "\n")+"\n"), 0o644))
 	must(t, os.WriteFile(filepath.Join(conf, "master.cf"), fmt.Appendf(nil, masterCf, p.Addr), 0o644))
 	// This makes the queue's directories and sees to their owners.
 	if out, err := exec.Command("postfix", "-c", conf, "check").CombinedOutput(); err != nil {

@@ -40,7 +40,12 @@ type Config struct {
 	// AllowUnsafeKeys leaves out the check of the directories, for a daemon
 	// that runs with "RequireSafeKeys no".
 	AllowUnsafeKeys bool `json:"allow_unsafe_keys"`
+
+	byMail bool // switches are proved otherwise
 }
+
+// ProvedByMail says that mail is looked at: the milter need not be asked.
+func (c *Config) ProvedByMail() { c.byMail = true }
 
 // Defaults returns what counts where the configuration says nothing.
 func Defaults() *Config { return &Config{ReloadTimeout: 30 * time.Second} }
@@ -148,7 +153,7 @@ func (c *Config) Rules() (out []*settings.Problem) {
 			),
 		)
 	}
-	if c.Milter == "" && c.reloads() {
+	if c.Milter == "" && !c.byMail && c.reloads() {
 		out = append(out, &settings.Problem{Keys: []string{"milter"}, Warning: true,
 			Text: "is missing: nothing proves that OpenDKIM has taken up a switch, " +
 				"and one that has not continues with a key that will be replaced",

@@ -58,20 +58,23 @@ func (b *batch) reload(ctx context.Context) error {
 	return err
 }
 
-func (b *batch) tell(ctx context.Context) error {
+// Reload has the daemon read its tables again, where somebody has seen that it did not.
+func (s *Signer) Reload(ctx context.Context) error { return s.tell(ctx) }
+
+func (s *Signer) tell(ctx context.Context) error {
 	switch {
-	case b.cfg.ReloadSignal != "":
-		return b.daemon.Reload()
-	case len(b.cfg.Reload) == 0:
+	case s.cfg.ReloadSignal != "":
+		return s.daemon.Reload()
+	case len(s.cfg.Reload) == 0:
 		return nil
 	}
-	res, err := child.Run(ctx, child.Program{Argv: b.cfg.Reload, Timeout: b.cfg.ReloadTimeout, KeepsDaemons: true})
+	res, err := child.Run(ctx, child.Program{Argv: s.cfg.Reload, Timeout: s.cfg.ReloadTimeout, KeepsDaemons: true})
 	if err == nil {
 		return nil
 	}
 	if said := child.Tail(slices.Concat(res.Stdout, res.Stderr)); said != "" {
 		err = fmt.Errorf("%w; it said: %s", err, said)
 	}
-	return fault.Temporary(fmt.Sprintf("reload signer %s with %q", b.cfg.Name, b.cfg.Reload), err,
+	return fault.Temporary(fmt.Sprintf("reload signer %s with %q", s.cfg.Name, s.cfg.Reload), err,
 		"run that command by hand; until it succeeds the daemon may sign with the keys from before, which stay published")
 }
