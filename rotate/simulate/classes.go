@@ -4,18 +4,19 @@ package simulate
 type classes uint
 
 const (
-	strangers classes = 1 << iota // other people change the records at dkimbot's names at any moment
-	keystores                     // the keystore is another one, an older one, or sealed for many days
-	clocks                        // the machine's clock is set by hours, days and years, forward and back
-	daemons                       // signers' daemons are restarted on old tables, their files stay
-	twins                         // a host has two names in the configuration
-	aliases                       // selectors' names lead elsewhere by CNAME, also two domains' to one name
-	silent                        // name servers do not answer dkimbot for days, and answer the world
-	wildcards                     // selectors without a record are answered for by a wildcard
-	stops                         // processes are stopped in the middle of their work, and wake hours later
-	hardDays                      // many more keys are reported as compromised, and revoked at once
-	bounds                        // oracle: what can be done at once is done in the same run
-	truths                        // oracle: what is said is so
+	strangers   classes = 1 << iota // other people change the records at dkimbot's names at any moment
+	keystores                       // the keystore is another one, an older one, or sealed for many days
+	clocks                          // the machine's clock is set by hours, days and years, forward and back
+	daemons                         // signers' daemons are restarted on old tables, their files stay
+	twins                           // a host has two names in the configuration
+	aliases                         // selectors' names lead elsewhere by CNAME, also two domains' to one name
+	silent                          // name servers do not answer dkimbot for days, and answer the world
+	wildcards                       // selectors without a record are answered for by a wildcard
+	stops                           // processes are stopped in the middle of their work, and wake hours later
+	hardDays                        // many more keys are reported as compromised, and revoked at once
+	bounds                          // oracle: what can be done at once is done in the same run
+	truths                          // oracle: what is said is so
+	agentsClass                     // every host is behind an agent: late, away for days, built again
 )
 
 // plays reports whether the scenario has the class.

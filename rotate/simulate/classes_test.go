@@ -120,7 +120,7 @@ func TestUnreadKeyExcuses(t *testing.T) {
 const everyClass = truths<<1 - 1
 
 var classNames = []string{"strangers", "keystores", "clocks", "daemons", "twins", "aliases", "silent",
-	"wildcards", "stops", "hard-days", "bounds", "truths"}
+	"wildcards", "stops", "hard-days", "bounds", "truths", "agents"}
 
 // parseClasses reads names with commas between them; "all" is every class.
 func parseClasses(s string) (c classes, err error) {

@@ -36,7 +36,8 @@
 // with two names; aliases are names that lead elsewhere by CNAME, also two to one; silent are
 // name servers that do not answer dkimbot for days, and answer the rest of the world; wildcards
 // answer for selectors that have no record; stops keep a process from working for hours, in the middle
-// of an effect or of a wait, while others take over; on
+// of an effect or of a wait, while others take over; agents stand before every host, late, away for days, on hosts
+// that are built again from nothing; on
 // hard-days many more keys are reported as compromised. Two are oracles: bounds asks that what
 // can be done at once is done in the same run, truths that what is told is so.
 //
@@ -135,5 +136,6 @@
 //   - A released domain is taken back, and a switch that a partial rollback held up is
 //     carried on, by a person; the last weeks of a run begin with that.
 //
-// The package imports rotate, rotate/dkim, rotate/fault and the rules of state.
+// The package imports rotate, rotate/dkim, rotate/fault, rotate/signer with both sides of agents, and
+// the rules of state.
 package simulate

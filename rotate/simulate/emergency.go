@@ -208,6 +208,9 @@ func (w *world) drills() {
 		h := w.hosts[w.hostNames[w.faults.IntN(len(w.hostNames))]]
 		h.restore()
 		w.lookAfterAll()
+		if h.agent != nil { // what is told at once is its last report
+			w.after(2*agentPoll, w.lookAfterAll)
+		}
 		w.after(2*day, func() { w.checkBack(h) })
 	})
 	for _, d := range w.domains {

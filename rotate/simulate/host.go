@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	agents "github.com/dkimbot/dkimbot/rotate/signer/agent/host"
 )
 
 // host is a machine whose signer signs mail: it holds key files and a table on
@@ -13,7 +14,8 @@ type host struct {
 	part  // reached by dkimbot, or not; it signs on
 	world *world
 	lag   time.Duration
-	mail  part // takes and signs mail, or not
+	mail  part     // takes and signs mail, or not
+	agent *agentOn // nil: dkimbot reaches it itself
 
 	disk    disk
 	loaded  map[string]dkim.Ref  // by domain: what signs now
@@ -39,6 +41,7 @@ type disk struct {
 	table map[string]dkim.Ref // by domain
 	own   map[string]string   // by domain: somebody moved it to a selector of the host's own; "" for none
 	files map[dkim.Ref]string // key file -> id of the key in it
+	memo  agents.Memo         // of the host's agent
 }
 
 type coming struct {
@@ -46,7 +49,9 @@ type coming struct {
 	at  time.Time
 }
 
-func (d disk) clone() disk { return disk{maps.Clone(d.table), maps.Clone(d.own), maps.Clone(d.files)} }
+func (d disk) clone() disk {
+	return disk{maps.Clone(d.table), maps.Clone(d.own), maps.Clone(d.files), d.memo}
+}
 
 func newHost(w *world, name string, lag time.Duration) *host {
 	return &host{world: w, part: part{name: name}, lag: lag, mail: part{name: "mail on " + name},
@@ -63,6 +68,9 @@ func (h *host) active(domain string) (dkim.Ref, bool) {
 		return ownRef(domain, own), own != ""
 	}
 	if h.unread[domain] {
+		if c, comes := h.coming[domain]; comes {
+			return c.ref, true
+		}
 		ref, ok := h.loaded[domain]
 		return ref, ok
 	}
@@ -96,7 +104,8 @@ func (h *host) activate(ref dkim.Ref, order int) error {
 	h.disk.table[ref.Domain] = ref
 	delete(h.disk.own, ref.Domain)
 	if troubled() {
-		h.unread[ref.Domain] = h.loaded[ref.Domain] != ref
+		_, comes := h.coming[ref.Domain] // of a reload before, which is not in effect yet
+		h.unread[ref.Domain] = h.loaded[ref.Domain] != ref || comes
 		w.tell(ref.Domain, "%s: the reload fails", h.name)
 		return unable("activate "+ref.String()+" on "+h.name, "the reload failed")
 	}
@@ -210,7 +219,11 @@ func (h *host) restore() {
 		h.lastWords(d.name)
 	}
 	past := maps.Clone(h.loaded)
+	memo := h.disk.memo
 	h.disk = h.backups[w.faults.IntN(len(h.backups))].clone()
+	if h.agent != nil && w.faults.IntN(2) == 0 {
+		h.disk.memo = memo // it lies on another disk
+	}
 	h.restored = w.now
 	w.tell("", "%s is restored from an old backup", h.name)
 	clear(h.unread)

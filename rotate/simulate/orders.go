@@ -225,7 +225,7 @@ func (p *process) survey(want rotate.Domain, req rotate.Request) (rotate.DomainP
 		planner.Look = rotate.Unshared(p, ledger{p})
 	}
 	for name, h := range p.hosts {
-		planner.Signers[name] = remote{p, h, name}
+		planner.Signers[name] = p.through(name, h)
 	}
 	plan, _, err := planner.Plan(context.Background(), want, req)
 	return plan, err

@@ -64,7 +64,7 @@ func (p *process) spawn() {
 		parts.Publishers[d.want.Provider] = publisher{p}
 	}
 	for name, h := range p.hosts {
-		parts.Signers[name] = remote{p, h, name}
+		parts.Signers[name] = p.through(name, h)
 	}
 	if p.plays(aliases) {
 		parts.Look, parts.Names = rotate.Unshared(p, ledger{p}), ledger{p}

@@ -37,6 +37,7 @@ type world struct {
 	wildcards map[string]wildcard  // by domain
 	owners    map[string]*zoneName // by the record's name
 	vault     *vault
+	board     *board // where agents and coordinators leave documents; nil without agents
 	store     *memory
 	hosts     map[string]*host
 	hostNames []string // sorted
@@ -135,6 +136,9 @@ func newWorld(sc Scenario) *world {
 	}
 	w.nameTwice()
 	w.leadAway()
+	if w.plays(agentsClass) {
+		w.employ()
+	}
 	for i := range sc.processes {
 		w.processes = append(w.processes, newProcess(w, fmt.Sprintf("scheduler %d", i+1)))
 	}

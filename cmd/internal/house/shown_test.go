@@ -50,6 +50,7 @@ var unshown = map[string]string{
 	"rotate/plan/repair.go: renew":                               "says what the drift of the key says",
 	"rotate/plan/replace.go: a signer still signs with it":       "a second guard: a signer that strays is brought back first, which TestPlan shows",
 	"rotate/plan/rollback.go: plan the next look at":             "needs a schedule that the configuration refuses",
+	"rotate/simulate/agents.go: Write":                           "the simulation's own, which nobody sees",
 	"rotate/simulate/ports.go: it is in no zone":                 "the simulation's own, which nobody sees",
 	"rotate/simulate/ports.go: the test message does not verify": "the simulation's own, which nobody sees",
 	"rotate/simulate/process.go: wait; " +

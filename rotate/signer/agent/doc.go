@@ -26,14 +26,13 @@
 //     is replaced while a signer does not answer (I1, I2). The error names the agent, and since when it is waited for.
 //   - A wish can wait for days. The agent takes up the newest one when it comes back, and nothing in between. It takes
 //     up none that is older than one it had, as from a Vault that was restored (I7).
-//   - A host that was rebuilt from nothing is given its keys at the agent's first poll. One that came back
-//
-// from a backup,
-//
-//	  too; then the report says what was found, and Active returns that, until the coordinator has asked again: so the
-//	  drain begins again (I10).
-//	- Two hosts that report under one name are a signer that does not answer: one of them could be away unseen.
-//	- What the coordinator did not name is never removed.
+//   - The agent does once what it is asked for, until that is in effect. What is changed on its host afterwards it
+//     reports; the coordinator asks again, or not, as where the domain was handed back (I6).
+//   - A host that was rebuilt from nothing has no memory of that: it is given its keys at the agent's first turn. So is
+//     one that came back from a backup with its memory; then the report says what was found, and Active returns that
+//     until the coordinator has asked again: so the drain begins again (I10).
+//   - Two hosts that report under one name are a signer that does not answer: one of them could be away unseen.
+//   - What the coordinator did not name is never removed.
 //
 // Ages are told by Vault's clock alone. It may import rotate/codes, rotate/dkim, rotate/fault, rotate/preflight,
 // rotate/settings and package signer.

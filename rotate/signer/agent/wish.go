@@ -55,12 +55,11 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 	return err
 }
 
-// ask puts into the wish what is wanted, and reports whether that changes anything. A signer that strayed is asked
-// again, so that its way back is confirmed.
+// ask puts into the wish what is wanted, and reports whether that changes anything. A signer that has left what is
+// wanted since, or strayed meanwhile, is asked again.
 func (s *Signer) ask(v *view, keys []dkim.SigningKey, sequence int64) (changed bool) {
 	for _, k := range keys {
-		w, strayed := v.wish.Keys[k.Domain], v.report.Keys[k.Domain].Strayed
-		if w.Ref(k.Domain) == k.Ref() && (strayed == nil || strayed.Sequence < w.Sequence) {
+		if w := v.wish.Keys[k.Domain]; w.Ref(k.Domain) == k.Ref() && !v.left(k.Domain, w) {
 			continue
 		}
 		if v.wish.Keys == nil {
@@ -71,6 +70,14 @@ func (s *Signer) ask(v *view, keys []dkim.SigningKey, sequence int64) (changed b
 		changed = true
 	}
 	return changed
+}
+
+// left reports whether the agent had taken up what is wanted of a domain, and another key signs nevertheless.
+func (v *view) left(domain string, w Wanted) bool {
+	seen := v.report.Keys[domain]
+	ref := dkim.Ref{Name: dkim.Name{Domain: domain, Selector: seen.Selector}, KeyID: seen.KeyID}
+	return v.report.Sequence >= w.Sequence && seen.Error == "" &&
+		(ref != w.Ref(domain) || seen.Strayed != nil && seen.Strayed.Sequence >= w.Sequence)
 }
 
 // mostTries is how often a wish is written when others write it at the same time.

@@ -6,9 +6,10 @@
 // the adapter again; report. A turn that fails at any point leaves the signer with what it had, and the next one begins
 // from the start (I1, I7).
 //
-// The memory on the host holds the number of the newest wish that was taken up, so that an older one, from a Vault that
-// was restored, is refused; and a name of the host's own, so that two hosts under one name are found out. A host whose
-// memory is lost is a new one: it takes up what is wanted now.
+// What was in effect once is not done again before the coordinator asks again: what is changed on the host is
+// reported. The memory on the host holds that; the number of the newest wish that was taken up, so that an older one,
+// from a Vault that was restored, is refused; and a name of the host's own, so that two hosts under one name are found
+// out. A host whose memory is lost is a new one: it takes up what is wanted now.
 //
 // It may import rotate/codes, rotate/dkim, rotate/fault, rotate/safefile and the packages of rotate/signer.
 package host

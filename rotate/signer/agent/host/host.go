@@ -63,6 +63,7 @@ type turn struct {
 	page   agent.Page   // that it stands on
 	report agent.Report
 	wanted map[string]dkim.Ref // by domain
+	acts   map[string]bool     // by domain: it is wanted anew, and not in effect
 }
 
 // read reads what is known, and what is wanted.
@@ -115,9 +116,11 @@ func (t *turn) work(ctx context.Context) {
 	}
 	domains := t.domains()
 	found, unread := t.active(ctx, domains)
+	t.acts = map[string]bool{}
 	var keys []dkim.SigningKey
 	for _, domain := range slices.Sorted(maps.Keys(t.wanted)) {
-		if want := t.wanted[domain]; unread[domain] != nil || found[domain] != want {
+		want, anew := t.wanted[domain], t.wish.Keys[domain].Sequence > t.memo.Applied[domain]
+		if t.acts[domain] = anew && (unread[domain] != nil || found[domain] != want); t.acts[domain] {
 			key, err := Key(ctx, t.Keys, want)
 			if err != nil {
 				failed[domain] = err
@@ -136,8 +139,27 @@ func (t *turn) work(ctx context.Context) {
 		}
 		after, unread = t.active(ctx, domains)
 	}
+	t.applied(after, unread)
 	t.see(domains, found, after, failed, unread)
 	t.forget(ctx, after, unread)
+}
+
+// applied remembers what is in effect as it is wanted: it is not done again before the coordinator asks again. What
+// somebody changes on the host is reported; the coordinator decides about it, for it knows of domains that were
+// released.
+func (t *turn) applied(after map[string]dkim.Ref, unread map[string]error) {
+	memo := Memo{Instance: t.memo.Instance, Sequence: t.memo.Sequence, Applied: maps.Clone(t.memo.Applied)}
+	if memo.Applied == nil {
+		memo.Applied = map[string]int64{}
+	}
+	for domain, want := range t.wanted {
+		if unread[domain] == nil && after[domain] == want {
+			memo.Applied[domain] = t.wish.Keys[domain].Sequence
+		}
+	}
+	if !maps.Equal(memo.Applied, t.memo.Applied) && t.Memory.Save(memo) == nil {
+		t.memo = memo // what could not be remembered is done once more
+	}
 }
 
 // serves reports whether the agent's configuration lets it serve a domain.
@@ -210,13 +232,13 @@ func short(text string) string {
 	return text[:most] + "..."
 }
 
-// strayed notes that a domain was found signed with something else than was reported before, and was brought back: the
-// coordinator has to know, and to ask again, before that is over.
+// strayed notes that a domain was found signed with something else than was reported before, and was switched at once,
+// as on a host that came back from a backup with its memory: the coordinator has to know, and to ask again.
 func (t *turn) strayed(domain string, found dkim.Ref) *agent.Strayed {
 	before, w := t.before.Keys[domain], t.wish.Keys[domain]
 	was := dkim.Ref{Name: dkim.Name{Domain: domain, Selector: before.Selector}, KeyID: before.KeyID}
 	switch {
-	case found.Selector != "" && before.Selector != "" && found != was && found != w.Ref(domain):
+	case t.acts[domain] && found.Selector != "" && before.Selector != "" && found != was && found != w.Ref(domain):
 		return &agent.Strayed{Selector: found.Selector, KeyID: found.KeyID, Until: t.Now().UTC(), Sequence: w.Sequence}
 	case before.Strayed != nil && before.Strayed.Sequence >= w.Sequence:
 		return before.Strayed

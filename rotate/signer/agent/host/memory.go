@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
@@ -15,6 +16,13 @@ import (
 type Memo struct {
 	Instance string `json:"instance"` // a name of the memory's own
 	Sequence int64  `json:"sequence"` // of the newest wish that was taken up
+	// by domain: of the wish that was in effect last
+	Applied map[string]int64 `json:"applied,omitempty"`
+}
+
+// same reports whether two memos say the same.
+func (m Memo) same(o Memo) bool {
+	return m.Instance == o.Instance && m.Sequence == o.Sequence && maps.Equal(m.Applied, o.Applied)
 }
 
 // NewMemo returns that of a host that knows nothing.
@@ -36,7 +44,7 @@ type Directory struct {
 const (
 	memoName = "agent.json"
 	lockName = "agent.lock"
-	mostMemo = 4 << 10
+	mostMemo = 4 << 20
 )
 
 // OpenDirectory opens a memory, makes its directory when it is missing, and waits for another agent there
@@ -83,7 +91,7 @@ func (d *Directory) Load() (Memo, error) {
 
 // Save remembers; what is remembered already is not written again.
 func (d *Directory) Save(memo Memo) error {
-	if d.memo != nil && *d.memo == memo {
+	if d.memo != nil && d.memo.same(memo) {
 		return nil
 	}
 	text, err := json.Marshal(memo)
