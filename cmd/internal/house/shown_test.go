@@ -35,7 +35,8 @@ var unshown = map[string]string{
 	"providers/zonefile/server.go: try again; " +
 		"if it does not pass, give another address as listen, " +
 		"or leave it out": "needs a socket that breaks between being opened and being used",
-	"rotate/signer/endpoint/refusal.go: refused":    "takes the way to log in that each signer names, which their tests show",
+	"rotate/signer/endpoint/refusal.go: refused": "takes the way to log in that each signer names, " +
+		"which their tests show",
 	"rotate/forecast/forecast.go: what comes after": "needs a kind of step that no planner makes",
 	"rotate/signer/keyfiles/place.go: Fault": "takes the way out that safefile names, " +
 		"which TestPlanted shows",
@@ -46,13 +47,13 @@ var unshown = map[string]string{
 	"rotate/signer/agent/host/host.go: see":    "says what the adapter said",
 	"rotate/signer/agent/host/memory.go: lock the agents directory": "names the process that holds it; TestMemory " +
 		"looks at it",
-	"rotate/engine/await.go: unverified":                         "says what the look-up said, with its hint",
-	"rotate/plan/repair.go: renew":                               "says what the drift of the key says",
-	"rotate/plan/replace.go: a signer still signs with it":       "a second guard: a signer that strays is brought back first, which TestPlan shows",
-	"rotate/plan/rollback.go: plan the next look at":             "needs a schedule that the configuration refuses",
-	"rotate/simulate/agents.go: Write":                           "the simulation's own, which nobody sees",
-	"rotate/simulate/ports.go: it is in no zone":                 "the simulation's own, which nobody sees",
-	"rotate/simulate/ports.go: the test message does not verify": "the simulation's own, which nobody sees",
+	"rotate/engine/await.go: unverified":                               "says what the look-up said, with its hint",
+	"rotate/plan/repair.go: renew":                                     "says what the drift of the key says",
+	"rotate/plan/replace.go: a signer still signs with it":             "a second guard: a signer that strays is brought back first, which TestPlan shows",
+	"rotate/plan/rollback.go: plan the next look at":                   "needs a schedule that the configuration refuses",
+	"rotate/simulate/agents.go: read it again; another one was faster": "the simulation's own, which nobody sees",
+	"rotate/simulate/ports.go: it is in no zone":                       "the simulation's own, which nobody sees",
+	"rotate/simulate/ports.go: the test message does not verify":       "the simulation's own, which nobody sees",
 	"rotate/simulate/process.go: wait; " +
 		"it is tried again": "the simulation's own, which nobody sees",
 	"rotate/verify/place.go: too many zone cuts":                 "needs more zone cuts than names have labels in practice",
