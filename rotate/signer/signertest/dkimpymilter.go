@@ -57,7 +57,7 @@ func StartDkimpyMilter(t testing.TB, ed25519 bool) *DkimpyMilter {
 if [ -s %[1]s ]; then
 	old=$(cat %[1]s)
 	kill -KILL "$old" 2>/dev/null
-	while kill -0 "$old" 2>/dev/null; do sleep 0.02; done
+	while [ -e "/proc/$old/exe" ]; do sleep 0.02; done
 fi
 setsid dkimpy-milter %[2]s </dev/null >>%[3]s 2>&1 &
 echo $! >%[1]s
