@@ -16,7 +16,7 @@ import (
 
 // Bounds on strangers: anybody may connect.
 const (
-	mostConnections = 64 // at once; more wait in the kernel
+	mostConnections = 64 // at once
 	mostOfOneHost   = 16
 	connectionTime  = 2 * time.Minute
 	silenceTime     = 30 * time.Second
@@ -92,7 +92,7 @@ func newListener(address string) (*listener, error) {
 	s.ErrorLog = log.New(io.Discard, "", 0) // what strangers do wrong is their matter
 	l.server = s
 	l.over.Go(func() {
-		s.Serve(&bounded{Listener: on, of: map[string]int{}, room: make(chan struct{}, mostConnections)})
+		s.Serve(&bounded{Listener: on})
 	})
 	return l, nil
 }
@@ -157,52 +157,61 @@ func (s *session) Data(r io.Reader) error {
 	return nil
 }
 
-// bounded is a listener that leaves room for others beside one host, and lets no connection stay for ever.
+// bounded is a listener that leaves room for newcomers, and lets no connection stay for ever. A mail server needs a
+// moment for a message, so of too many connections the oldest ends.
 type bounded struct {
 	net.Listener
-	room chan struct{}
 
-	mu sync.Mutex
-	of map[string]int // connections by host
+	mu   sync.Mutex
+	open []*brief // the oldest first
 }
 
-// Accept returns the next connection of a host that has not too many.
+// Accept returns the next connection.
 func (b *bounded) Accept() (net.Conn, error) {
-	for {
-		b.room <- struct{}{}
-		conn, err := b.Listener.Accept()
-		if err != nil {
-			<-b.room
-			return nil, err
-		}
-		host, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
-		if b.count(host, 1) > mostOfOneHost {
-			b.count(host, -1)
-			conn.Close()
-			<-b.room
-			continue
-		}
-		return &brief{Conn: conn, until: time.Now().Add(connectionTime),
-			ended: sync.OnceFunc(func() { b.count(host, -1); <-b.room })}, nil
+	conn, err := b.Listener.Accept()
+	if err != nil {
+		return nil, err
 	}
+	host, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
+	c := &brief{Conn: conn, of: b, host: host, until: time.Now().Add(connectionTime)}
+	for _, old := range b.add(c) {
+		old.Close()
+	}
+	return c, nil
 }
 
-func (b *bounded) count(host string, n int) int {
+// add takes a connection up, and returns those that are too many by that.
+func (b *bounded) add(c *brief) (over []*brief) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.of[host] += n
-	left := b.of[host]
-	if left == 0 {
-		delete(b.of, host)
+	b.open = append(b.open, c)
+	same := 0
+	for _, o := range slices.Backward(b.open) {
+		if o.host == c.host {
+			same++
+		}
+		if o.host == c.host && same > mostOfOneHost {
+			over = append(over, o)
+		}
 	}
-	return left
+	if len(over) == 0 && len(b.open) > mostConnections {
+		over = append(over, b.open[0])
+	}
+	return over
+}
+
+func (b *bounded) remove(c *brief) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.open = slices.DeleteFunc(b.open, func(o *brief) bool { return o == c })
 }
 
 // brief is a connection that ends at a time, whatever is said on it.
 type brief struct {
 	net.Conn
+	of    *bounded
+	host  string
 	until time.Time
-	ended func()
 }
 
 func (c *brief) bounded(t time.Time) time.Time {
@@ -223,6 +232,6 @@ func (c *brief) SetWriteDeadline(t time.Time) error { return c.Conn.SetWriteDead
 
 // Close ends the connection and makes room.
 func (c *brief) Close() error {
-	defer c.ended()
+	c.of.remove(c)
 	return c.Conn.Close()
 }

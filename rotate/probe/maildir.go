@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/safefile"
@@ -16,21 +17,36 @@ import (
 const lookEvery = 500 * time.Millisecond
 
 // maildir is a mailbox on this machine. Messages that lie there already are not read, and of the others only the probes
-// are removed, if that is allowed.
+// are removed, if that is allowed. It may belong to a user who is no friend of ours: its directories are held open, so
+// that nothing is read or removed elsewhere.
 type maildir struct {
-	path string
+	dirs []*os.Root
 	seen map[string]bool // by the name that does not change
 }
 
 func openMaildir(path string) (*maildir, error) {
-	m := &maildir{path: path, seen: map[string]bool{}}
-	return m, m.each(func(string) {})
+	m := &maildir{seen: map[string]bool{}}
+	for _, name := range []string{"new", "cur"} {
+		dir, err := os.OpenRoot(filepath.Join(path, name))
+		if err != nil {
+			m.close()
+			return nil, err
+		}
+		m.dirs = append(m.dirs, dir)
+	}
+	return m, m.each(func(*os.Root, string) {})
 }
 
-// each calls new for each message that was not there before.
-func (m *maildir) each(arrived func(path string)) error {
-	for _, dir := range []string{"new", "cur"} {
-		entries, err := os.ReadDir(filepath.Join(m.path, dir))
+func (m *maildir) close() {
+	for _, dir := range m.dirs {
+		dir.Close()
+	}
+}
+
+// each calls arrived for each message that was not there before.
+func (m *maildir) each(arrived func(dir *os.Root, name string)) error {
+	for _, dir := range m.dirs {
+		entries, err := fs.ReadDir(dir.FS(), ".")
 		if err != nil {
 			return err
 		}
@@ -40,7 +56,7 @@ func (m *maildir) each(arrived func(path string)) error {
 				continue
 			}
 			m.seen[base] = true
-			arrived(filepath.Join(m.path, dir, e.Name()))
+			arrived(dir, e.Name())
 		}
 	}
 	return nil
@@ -49,14 +65,14 @@ func (m *maildir) each(arrived func(path string)) error {
 // watch offers what arrives until ctx is done.
 func (m *maildir) watch(ctx context.Context, c *catch) error {
 	for {
-		err := m.each(func(path string) {
-			message, err := safefile.Read(path, mostOctets)
+		err := m.each(func(dir *os.Root, name string) {
+			message, err := readIn(dir, name)
 			if errors.Is(err, fs.ErrNotExist) { // it was moved; a probe waits for its next look
-				base, _, _ := strings.Cut(filepath.Base(path), ":")
+				base, _, _ := strings.Cut(name, ":")
 				delete(m.seen, base)
 			}
 			if err == nil && c.offer(message) {
-				_ = os.Remove(path) // where that is not allowed, it stays
+				_ = dir.Remove(name) // where that is not allowed, it stays
 			}
 		})
 		if err != nil {
@@ -68,4 +84,17 @@ func (m *maildir) watch(ctx context.Context, c *catch) error {
 		case <-time.After(lookEvery):
 		}
 	}
+}
+
+// readIn reads a message, and no pipe that nobody writes to.
+func readIn(dir *os.Root, name string) ([]byte, error) {
+	f, err := dir.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(err, errors.New("it is not a regular file"))
+	}
+	return safefile.ReadAll(f, mostOctets)
 }

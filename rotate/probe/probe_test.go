@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -174,6 +175,34 @@ func TestWayFails(t *testing.T) {
 		p.Config.Receive.Listen = "127.0.0.1:0"
 		try(t, p, "did not take it")
 	})
+	t.Run("a silent mail server", func(t *testing.T) {
+		p, _, _ := listening(t)
+		on, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer on.Close()
+		dialed := make(chan bool, 100)
+		go func() {
+			for {
+				conn, err := on.Accept()
+				if err != nil {
+					return
+				}
+				dialed <- true
+				conn.Close()
+			}
+		}()
+		p.Config.Submit = "smtp://" + on.Addr().String()
+		for _, r := range p.Send(t.Context(), make([]string, 100), nil) {
+			if fault.CodeOf(r.Err) != codes.ProbeFailed {
+				t.Error(r.Err)
+			}
+		}
+		if n := len(dialed); n > 2*connections {
+			t.Errorf("it was tried %d times for 100 domains", n)
+		}
+	})
 	t.Run("port is taken", func(t *testing.T) {
 		p, _, _ := listening(t)
 		on, err := net.Listen("tcp", p.Config.Receive.Listen)
@@ -257,7 +286,7 @@ func TestFlooded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	m.signs(func(d string, b []byte) []byte {
-		for range 12 { // of one host, that of the mail server: it has room beside them
+		for range 3 * mostOfOneHost { // of one host, that of the mail server: it has room all the same
 			conn, err := net.Dial("tcp", p.Config.Receive.Listen)
 			if err != nil {
 				t.Error(err)
@@ -343,5 +372,43 @@ func TestUnchecked(t *testing.T) {
 	m.signs(k.with("s1"))
 	if err := p.Prove(t.Context(), []dkim.SigningKey{wrong}, nil)["a.example"]; fault.CodeOf(err) != codes.MailDiffers {
 		t.Errorf("another key: %v", err)
+	}
+}
+
+// TestHostileMaildir: the mailbox belongs to somebody who puts pipes, links and large files into it, and who leads its
+// directory elsewhere when a probe has arrived: nothing is read from there or removed there, and nothing waits for ever.
+func TestHostileMaildir(t *testing.T) {
+	p, m, _ := listening(t)
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	m.deliver = into(t, dir)
+	p.Config.Receive = Receive{Maildir: dir}
+	precious := filepath.Join(elsewhere, "1.M1.host")
+	if err := os.WriteFile(precious, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	box, err := openMaildir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer box.close()
+	at := filepath.Join(dir, "new")
+	if err := errors.Join(syscall.Mkfifo(filepath.Join(at, "pipe"), 0o600), os.Symlink(precious, filepath.Join(at, "link")),
+		os.WriteFile(filepath.Join(at, "large"), make([]byte, mostOctets+1), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"pipe", "link", "large"} {
+		if text, err := readIn(box.dirs[0], name); err == nil {
+			t.Errorf("%s was read: %d octets", name, len(text))
+		}
+	}
+	if err := p.Judge(p.Send(t.Context(), []string{"a.example"}, nil)[0], "s1"); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(os.Rename(at, at+".old"), os.Symlink(elsewhere, at), box.dirs[0].Remove("large")); err != nil {
+		t.Error(err)
+	}
+	_ = box.dirs[0].Remove("1.M1.host")
+	if text, err := os.ReadFile(precious); err != nil || string(text) != "precious" {
+		t.Errorf("a file elsewhere is gone: %v", err)
 	}
 }

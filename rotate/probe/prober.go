@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -94,7 +95,7 @@ func (p *Prober) mailbox(ctx context.Context) (watch func(context.Context, *catc
 		if err != nil {
 			return nil, nil, err
 		}
-		return m.watch, func() {}, nil
+		return m.watch, m.close, nil
 	}
 	password, err := r.Password.Read()
 	if err != nil {
@@ -107,21 +108,30 @@ func (p *Prober) mailbox(ctx context.Context) (watch func(context.Context, *catc
 	return m.watch, m.close, nil
 }
 
-// submit gives the messages to the mail server, several at once.
+// submit gives the messages to the mail server, several at once. When it can't be reached, the rest is not tried.
 func (p *Prober) submit(ctx context.Context, c *catch, out []Report, tokens []string) {
 	next := make(chan int)
 	var all sync.WaitGroup
+	var down atomic.Pointer[unreached]
 	for range min(connections, len(out)) {
 		all.Go(func() {
 			var m *mailer
 			for i := range next {
-				r := &out[i]
-				if err := p.submitOne(ctx, &m, r.Domain, tokens[i]); err != nil {
-					r.Err = p.unsent(ctx, r.Domain, err)
+				var err error
+				if none := down.Load(); none != nil {
+					err = *none
+				} else {
+					err = p.submitOne(ctx, &m, out[i].Domain, tokens[i])
+				}
+				if none := (unreached{}); errors.As(err, &none) {
+					down.Store(&none)
+				}
+				if err != nil {
+					out[i].Err = p.unsent(ctx, out[i].Domain, err)
 					c.forget(tokens[i])
 					continue
 				}
-				r.Sent = time.Now()
+				out[i].Sent = time.Now()
 			}
 			if m != nil {
 				m.close()
@@ -135,6 +145,12 @@ func (p *Prober) submit(ctx context.Context, c *catch, out []Report, tokens []st
 	all.Wait()
 }
 
+// unreached is the error of a mail server that can't be reached, or lets nobody in.
+type unreached struct{ error }
+
+// Unwrap returns the cause.
+func (e unreached) Unwrap() error { return e.error }
+
 // submitOne sends one message, over the connection there is or a new one.
 func (p *Prober) submitOne(ctx context.Context, m **mailer, domain, token string) (err error) {
 	from := strings.Replace(p.Config.From, "{domain}", domain, 1)
@@ -143,7 +159,7 @@ func (p *Prober) submitOne(ctx context.Context, m **mailer, domain, token string
 		fresh := *m == nil
 		if fresh {
 			if *m, err = p.Config.dial(ctx); err != nil {
-				return err
+				return unreached{err}
 			}
 		}
 		if err = (*m).send(from, p.Config.to(), message); err == nil {
