@@ -10,6 +10,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/probe"
@@ -74,9 +75,15 @@ func Probe(ctx context.Context, cfg *config.Config, domains []rotate.Domain, onl
 	if err != nil {
 		states = make([]rotate.State, len(domains)) // there is none yet, or it is told by other commands
 	}
-	probers := newProbers(cfg, look)
+	probers, groups := newProbers(cfg, look), bySigner(domains, states, only)
+	for _, name := range only {
+		if groups[name] == nil {
+			return nil, &fault.Error{Kind: fault.Permanent, Code: codes.UnknownSigner, What: "probe signer " + name,
+				Err: errors.New("none of the domains has a signer of that name"), Hint: "name a signer of the domain"}
+		}
+	}
 	var out []Probed
-	for name, group := range bySigner(domains, states, only) {
+	for name, group := range groups {
 		p := probers[name]
 		if p == nil {
 			if len(only) > 0 {
