@@ -77,7 +77,8 @@ type table struct {
 	mu        sync.Mutex
 	signs     map[string]dkim.Ref
 	copies    map[dkim.Ref]bool
-	activated int
+	activated int              // keys,
+	calls     int              // in so many calls
 	fails     map[string]error // by domain
 	lies      bool             // it says that it switched, and does not
 	during    func()           // a switch
@@ -94,7 +95,7 @@ func (s *table) Active(_ context.Context, domains []string) (map[string]dkim.Ref
 func (s *table) Activate(_ context.Context, keys []dkim.SigningKey) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.during != nil {
+	if s.calls++; s.during != nil {
 		s.during()
 	}
 	failed := map[string]error{}
