@@ -70,7 +70,11 @@ func (s *Signer) signs(o *overrides, domain string) (dkim.Ref, error) {
 		}
 		if !there {
 			path := filepath.Join(s.store.Path, domain, file)
-			data, err := keyfiles.ReadKey(path)
+			read := keyfiles.ReadKey
+			if file == selector { // it is shown, so that a link of Haraka's user to a file of root's is not followed (I9)
+				read = keyfiles.ReadTable
+			}
+			data, err := read(path)
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return dkim.Ref{}, s.store.Fault("read "+path, err)
 			}
@@ -82,5 +86,10 @@ func (s *Signer) signs(o *overrides, domain string) (dkim.Ref, error) {
 		return dkim.Ref{}, nil
 	}
 	name := dkim.Name{Domain: domain, Selector: strings.ToLower(values[selector])}
+	if name.Check() != nil {
+		return dkim.Ref{}, &fault.Error{Kind: fault.Permanent, Code: codes.ForeignSignerLine,
+			What: fmt.Sprintf("tell what signer %s signs %s with", s.cfg.Name, domain),
+			Err:  errors.New("what stands there as its selector is none"), Hint: "write one selector, in one line"}
+	}
 	return dkim.Ref{Name: name, KeyID: keyfiles.KeyIDIn([]byte(values[private]))}, nil
 }

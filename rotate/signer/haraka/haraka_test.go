@@ -314,6 +314,22 @@ func TestRefused(t *testing.T) {
 	write(t, s.path(), `{"!dkim/a.example/private": "text"}`)
 	_, err = s.Active(t.Context(), []string{"a.example"})
 	signertest.WantCode(t, err, "foreign-signer-line", "no list of lines")
+	if err := os.Remove(s.path()); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(s.store.Path, "a.example")
+	write(t, filepath.Join(dir, "private"), string(key.Key.PEM()))
+	write(t, filepath.Join(dir, "selector"), "two words\n")
+	_, err = s.Active(t.Context(), []string{"a.example"})
+	signertest.WantCode(t, err, "foreign-signer-line", "is none")
+	write(t, filepath.Join(s.cfg.Config, "secret"), "token\n")
+	if err := errors.Join(os.Remove(filepath.Join(dir, "selector")),
+		os.Symlink(filepath.Join(s.cfg.Config, "secret"), filepath.Join(dir, "selector")), os.Chown(dir, 65534, 65534)); err != nil {
+		t.Fatal(err)
+	}
+	if active, err := s.Active(t.Context(), []string{"a.example"}); err == nil {
+		t.Errorf("a link of Haraka's user was followed, and is shown (I9): %v", active)
+	}
 	s.cfg.Owner, s.cfg.Config = "", "/"
 	_, err = s.Active(t.Context(), []string{"a.example"})
 	signertest.WantCode(t, err, "key-owner", "owner: haraka")

@@ -204,6 +204,16 @@ func TestPIDFile(t *testing.T) {
 	}
 	lives(t, sleep.Process.Pid)
 	lives(t, forged)
+	secret := filepath.Join(d.Dir, "secret")
+	write(t, secret, "token-of-root\n")
+	linked := newSigner(t, d, bySignal(t, d, "usr1", "1"))
+	pidFile := filepath.Join(d.Dir, "opendkim.pid")
+	if err := errors.Join(os.Remove(pidFile), os.Symlink(secret, pidFile)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := linked.Screen(t.Context(), []dkim.SigningKey{key}); err == nil || strings.Contains(err.Error(), "token") {
+		t.Errorf("what the pid file leads to is shown (I9): %v", err)
+	}
 	s := newSigner(t, d, func(c *Config) { c.Reload, c.ReloadSignal, c.PIDFile = nil, "usr1", "/nonexistent/pid" })
 	_, err := s.Screen(t.Context(), []dkim.SigningKey{key})
 	signertest.WantCode(t, err, "", "/nonexistent/pid")

@@ -45,7 +45,7 @@ func (d *Daemon) find() (*process, error) {
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
 	if err != nil || pid < 2 {
-		return nil, d.fault(fmt.Errorf("%.40q is no number of a process", data))
+		return nil, d.fault(errors.New("it holds no number of a process")) // and is not quoted: its owner may have linked it
 	}
 	p, err := os.FindProcess(pid)
 	if err != nil {

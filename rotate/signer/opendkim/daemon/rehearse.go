@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -91,6 +92,9 @@ func rehearse(program string) (err error) {
 		return &notTried{err}
 	}
 	cmd := exec.Command(program, "-f", "-x", conf)
+	runtime.LockOSThread() // the kernel ends what this thread has started with it, also when dkimbot is killed
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = withParent()
 	cmd.Dir, cmd.Env = dir, []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
 	if err := cmd.Start(); err != nil {
 		return &notTried{fmt.Errorf("could not try what it does at SIGHUP: %w", err)}
