@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer/kumomta"
 	"github.com/dkimbot/dkimbot/rotate/signer/opendkim"
 	"github.com/dkimbot/dkimbot/rotate/signer/rspamd"
+	"github.com/dkimbot/dkimbot/rotate/signer/ses"
 	"github.com/dkimbot/dkimbot/rotate/signer/stalwart"
 )
 
@@ -24,6 +25,7 @@ func All() []signer.Settings {
 		exim.Defaults(),
 		haraka.Defaults(),
 		http.Defaults(),
+		ses.Defaults(),
 		stalwart.Defaults(),
 		kumomta.Defaults(),
 		rspamd.Defaults(),
