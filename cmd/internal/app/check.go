@@ -103,6 +103,11 @@ func (a *App) checkProviders(ctx context.Context, domains []rotate.Domain,
 	return parts
 }
 
+// hostChecker is implemented by settings that can be compared with what the signer's own program says on this host.
+type hostChecker interface {
+	CheckHost(of []preflight.Subject) []preflight.Question
+}
+
 func (a *App) checkSigners(ctx context.Context, domains []rotate.Domain,
 	of []preflight.Subject) (parts []preflight.Part) {
 	using := byName(domains, func(d rotate.Domain) []string { return d.Signers })
@@ -118,6 +123,9 @@ func (a *App) checkSigners(ctx context.Context, domains []rotate.Domain,
 		part := asked("signer", name, s, only(of, using[name]))
 		if err != nil {
 			part = asked("signer", name, closed{err}, only(of, using[name]))
+		}
+		if host, ok := a.Config.Signers[name].Settings.(hostChecker); ok {
+			part.Questions = append(part.Questions, host.CheckHost(only(of, using[name]))...)
 		}
 		if p := probers[name]; p != nil {
 			part.Questions = append(part.Questions, p.Check()...)

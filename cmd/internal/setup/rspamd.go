@@ -1,10 +1,8 @@
 package setup
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -24,26 +22,6 @@ const (
 	rspamdUser     = "_rspamd"
 )
 
-// rspamdSigning is what 'rspamadm configdump -j dkim_signing' prints, as far as it matters.
-type rspamdSigning struct {
-	Enabled     *bool                   `json:"enabled"`
-	UseRedis    bool                    `json:"use_redis"`
-	UseVault    bool                    `json:"use_vault"`
-	Selector    string                  `json:"selector"`
-	Path        string                  `json:"path"`
-	SelectorMap any                     `json:"selector_map"` // a text, or a group with more about it
-	PathMap     any                     `json:"path_map"`
-	SigningTab  any                     `json:"signing_table"`
-	KeyTab      any                     `json:"key_table"`
-	Domain      map[string]rspamdDomain `json:"domain"`
-}
-
-type rspamdDomain struct {
-	Selector  string         `json:"selector"`
-	Path      string         `json:"path"`
-	Selectors []rspamdDomain `json:"selectors"`
-}
-
 // findRspamd asks rspamd's own tool for the configuration: its language has includes, variables and templates.
 func findRspamd(ctx context.Context, h Host) []Signer {
 	program := h.first("/usr/bin/rspamadm", "/usr/local/bin/rspamadm")
@@ -55,10 +33,10 @@ func findRspamd(ctx context.Context, h Host) []Signer {
 		s.Remarks = append(s.Remarks, "its configuration is read by rspamd's own tool: run 'dkimbot init' on that host.")
 		return []Signer{s}
 	}
-	var conf rspamdSigning
+	var conf rspamd.Dump
 	out, err := h.Ask(ctx, program, "configdump", "-j", "dkim_signing")
 	if err == nil {
-		err = json.Unmarshal(out[max(0, bytes.IndexByte(out, '{')):], &conf)
+		conf, err = rspamd.ParseDump(out)
 	}
 	if err != nil {
 		s.Remarks = append(s.Remarks,
@@ -72,14 +50,13 @@ func findRspamd(ctx context.Context, h Host) []Signer {
 }
 
 // rspamd reads how mail is signed, and reports whether it is.
-func (s *Signer) rspamd(h Host, conf rspamdSigning) bool {
+func (s *Signer) rspamd(h Host, conf rspamd.Dump) bool {
 	switch {
 	case conf.UseRedis:
 		s.Remarks = append(s.Remarks, "it reads its keys from Redis: write its section by hand, see dkimbot.yaml(5).")
 		return true
 	case conf.UseVault:
-		s.Remarks = append(s.Remarks, "it reads its keys from Vault, where dkimbot does not switch it yet: "+
-			"move it to a selector_map.")
+		s.Remarks = append(s.Remarks, "it reads its keys from Vault: write its section by hand, see examples/rspamd-vault.")
 		return true
 	case conf.SigningTab != nil || conf.KeyTab != nil:
 		s.Remarks = append(s.Remarks, "it signs by signing_table and key_table, which it asks before a selector_map: "+
@@ -87,7 +64,7 @@ func (s *Signer) rspamd(h Host, conf rspamdSigning) bool {
 			"to a selector_map, see examples/rspamd.")
 		return true
 	}
-	at, ok := mapFile(conf.SelectorMap)
+	at, ok := rspamd.MapFile(conf.SelectorMap)
 	if !ok {
 		s.Remarks = append(s.Remarks, fmt.Sprintf("its selector_map is %v, and dkimbot writes a file: name one there.",
 			conf.SelectorMap))
@@ -124,20 +101,10 @@ func (s *Signer) rspamd(h Host, conf rspamdSigning) bool {
 	return true
 }
 
-// mapFile returns the file of a map, "" for no map; ok is false where it is none.
-func mapFile(value any) (file string, ok bool) {
-	if value == nil {
-		return "", true
-	}
-	text, _ := value.(string)
-	text = strings.TrimPrefix(strings.TrimPrefix(text, "fallback+"), "file://")
-	return text, filepath.IsAbs(text) && plainPath.MatchString(text)
-}
-
 // rspamdMap reads the domains of a selector_map.
 func (s *Signer) rspamdMap(h Host, at, path string, pathMap any) {
 	paths := map[string]string{}
-	if file, ok := mapFile(pathMap); ok && file != "" {
+	if file, ok := rspamd.MapFile(pathMap); ok && file != "" {
 		paths = s.pairs(h, file)
 	}
 	selectors := s.pairs(h, at)
@@ -178,9 +145,9 @@ func (s *Signer) rspamdDomain(h Host, name, selector, path string) (d Domain, ad
 
 // rspamdFixed adds the domains that are signed without the map: those of "domain", and those for which a key
 // file of the general selector is there.
-func (s *Signer) rspamdFixed(h Host, conf rspamdSigning, path string) (fixed []Domain) {
+func (s *Signer) rspamdFixed(h Host, conf rspamd.Dump, path string) (fixed []Domain) {
 	selector := cmp.Or(conf.Selector, rspamdSelector)
-	add := func(name string, of rspamdDomain) {
+	add := func(name string, of rspamd.DumpDomain) {
 		if d, added := s.rspamdDomain(h, name, cmp.Or(of.Selector, selector), cmp.Or(of.Path, path)); added {
 			s.Domains[len(s.Domains)-1].Fixed, d.Fixed = true, true
 			fixed = append(fixed, d)
@@ -201,7 +168,7 @@ func (s *Signer) rspamdFixed(h Host, conf rspamdSigning, path string) (fixed []D
 	within := strings.TrimSuffix(h.Root, "/") + before
 	files, _ := filepath.Glob(within + "*" + after) // the pattern is right
 	for _, file := range files {
-		add(strings.TrimSuffix(strings.TrimPrefix(file, within), after), rspamdDomain{})
+		add(strings.TrimSuffix(strings.TrimPrefix(file, within), after), rspamd.DumpDomain{})
 	}
 	return fixed
 }
