@@ -229,17 +229,18 @@ func (h *Check) LeftOver(name string) *rotate.Finding {
 		return nil
 	}
 	sel := h.Have.Selector(c.Selector)
-	then := "fails once that key is replaced"
+	then, asks := "fails once that key is replaced", true
 	switch last := len(sel.Past) - 1; {
 	case h.inUse(c) && sel.Key.GivenUp():
 		then = "fails, because that key was revoked"
-	case h.inUse(c):
+	case h.inUse(c): // nothing fails yet, and whoever took it out mostly has stopped it
+		asks = false
 	case c.Silent && last >= 0 && sel.Past[last] == c.KeyID:
 		then = "fails, because that key was replaced"
 	default:
 		return nil
 	}
-	return &rotate.Finding{Code: codes.SignerLeftOver, Signer: name, Asks: true,
+	return &rotate.Finding{Code: codes.SignerLeftOver, Signer: name, Asks: asks,
 		Repair: "see to it that it does not sign any more, or list it again",
 		Message: fmt.Sprintf("signer %s signed for %s with %s (key %s) and is no longer listed; mail that it still signs %s",
 			name, h.Want.Name, c.Selector, rotate.ShortID(c.KeyID), then)}

@@ -205,7 +205,14 @@ func TestDrift(t *testing.T) {
 			s.Have.Signers["mx2"] = rotate.Confirmed{Selector: "s2", KeyID: other.ID(), Left: true, Silent: true}
 		}, "", ""},
 		"a signer left over": {plantest.Ready, func(s *scene) { s.Want.Signers = []string{"mx1"} },
-			"signer-left-over mx2!", "list it again"},
+			"signer-left-over mx2", "list it again"},
+		"a signer left over, its key revoked": {plantest.Ready, func(s *scene) {
+			s.Want.Signers = []string{"mx1"}
+			s.Have.Signers["mx2"] = rotate.Confirmed{Selector: "s2", KeyID: s.Have.Selectors["s2"].Key.ID, Left: true}
+			key := s.Have.Selectors["s2"].Key
+			key.Leaked, key.Record = s.Now, rotate.RevokedRecord(key.Record)
+			s.Show("s2", key.Record)
+		}, "signer-left-over mx2!", "because that key was revoked"},
 		"other selectors configured": {plantest.Ready,
 			func(s *scene) { s.Want.Policy.Selectors = [2]string{"a", "b"} }, "", ""},
 	} {

@@ -26,11 +26,26 @@ type site struct {
 // that ships with it allows.
 func newSite(t testing.TB, binary string, dns *nameservertest.Server) *site {
 	t.Helper()
-	s := &site{binary: binary, vault: vaulttest.Start(t), dns: dns}
-	policy, err := os.ReadFile("../../../examples/vault/rotator.hcl")
+	return newSiteAt(t, binary, dns, vaulttest.Start(t), shipped(t, "vault/rotator.hcl"))
+}
+
+// shipped returns a policy that ships with the program.
+func shipped(t testing.TB, path string) string {
+	t.Helper()
+	policy, err := os.ReadFile("../../../examples/" + path)
 	must(t, err)
-	s.roleID, s.secretID = s.vault.AppRole(t,
-		"dkimbot", vaulttest.Role{Policies: []string{s.vault.Policy(t, "rotator", string(policy))}, TTL: time.Hour})
+	return string(policy)
+}
+
+// newSiteAt is newSite with a Vault that runs, and other policies.
+func newSiteAt(t testing.TB, binary string, dns *nameservertest.Server, v *vaulttest.Server, policies ...string) *site {
+	t.Helper()
+	s := &site{binary: binary, vault: v, dns: dns}
+	role := vaulttest.Role{TTL: time.Hour}
+	for i, policy := range policies {
+		role.Policies = append(role.Policies, s.vault.Policy(t, fmt.Sprint("dkimbot-", i), policy))
+	}
+	s.roleID, s.secretID = s.vault.AppRole(t, "dkimbot", role)
 	return s
 }
 

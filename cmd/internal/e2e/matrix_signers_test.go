@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dkimbot/dkimbot/keystore/vault/vaulttest"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -24,13 +25,10 @@ type matrixSigner struct {
 func (s *matrixSigner) domain() string { return s.name + ".test" }
 
 // matrixSigners starts all signers. A signer more is a function, and a line here.
-func matrixSigners(t *testing.T) []*matrixSigner {
-	var all []*matrixSigner
-	for _, start := range []func(*testing.T) *matrixSigner{opendkimRow, eximRow, eximSmallRow, rspamdMapsRow,
-		rspamdRedisRow} {
-		all = append(all, start(t))
-	}
-	return all
+func matrixSigners(t *testing.T, v *vaulttest.Server) []*matrixSigner {
+	return []*matrixSigner{opendkimRow(t), dkimpyRow(t, "dkimpy", "default"), dkimpyRow(t, "dkimpy-ed25519", "ed25519"),
+		eximRow(t, "exim", "default"), eximRow(t, "exim-ed25519", "ed25519"),
+		rspamdMapsRow(t), rspamdRedisRow(t), rspamdVaultRow(t, v)}
 }
 
 func opendkimRow(t *testing.T) *matrixSigner {
@@ -46,11 +44,30 @@ func opendkimRow(t *testing.T) *matrixSigner {
 	}
 }
 
-func eximRow(t *testing.T) *matrixSigner { return exim(t, "exim", "default") }
+func dkimpyRow(t *testing.T, name, policy string) *matrixSigner {
+	section := func(d *signertest.DkimpyMilter) string {
+		tables := fmt.Sprintf("key_table: %s, signing_table: %s", d.KeyTable, d.SigningTable)
+		if d.KeyTableEd25519 != "" {
+			tables += ", key_table_ed25519: " + d.KeyTableEd25519
+		}
+		return fmt.Sprintf(`driver: dkimpy-milter, owner: root, key_dir: %s, %s, restart: ["%s"], milter: %s`, d.KeyDir, tables,
+			strings.Join(d.Restart(), `", "`), d.Socket)
+	}
+	d := signertest.StartDkimpyMilter(t, policy == "ed25519")
+	return &matrixSigner{
+		name: name, policy: policy, section: section(d),
+		mail: func(t testing.TB, domain string) signertest.Answer {
+			d.Await(t) // while it restarts, the mail server tells its client to try again
+			return d.Mail(t, domain)
+		},
+		sabotage: "another dkimpy-milter is switched and asked than the one that signs", // one alone would be noticed
+		ruin: func(testing.TB) (string, string) {
+			return section(d), section(signertest.StartDkimpyMilter(t, policy == "ed25519"))
+		},
+	}
+}
 
-func eximSmallRow(t *testing.T) *matrixSigner { return exim(t, "exim-ed25519", "ed25519") }
-
-func exim(t *testing.T, name, policy string) *matrixSigner {
+func eximRow(t *testing.T, name, policy string) *matrixSigner {
 	e := signertest.StartExim(t)
 	return &matrixSigner{
 		name: name, policy: policy,
@@ -89,6 +106,19 @@ func rspamdRedisRow(t *testing.T) *matrixSigner {
 			r.Do(t, "hdel", "DKIM_SELECTORS", "rspamd-redis.test")
 			return "preset: mailcow", "key_prefix: DKIM_PRIV_KEYS, selector_prefix: OTHERS"
 		},
+	}
+}
+
+func rspamdVaultRow(t *testing.T, v *vaulttest.Server) *matrixSigner {
+	v.Mount(t, "rspamd", "1") // Debian's rspamd reads no other version
+	d := signertest.NewRspamd(t)
+	d.Start(t, "dkim_signing { "+signertest.RspamdVault(v.Address, v.RootToken, "rspamd")+" }\n")
+	return &matrixSigner{
+		name:     "rspamd-vault",
+		section:  "driver: rspamd, source: vault, vault_path: rspamd, vault_kv_version: 1",
+		mail:     rspamdMail(d),
+		sabotage: "the secret is written where rspamd does not look",
+		ruin:     func(testing.TB) (string, string) { return "vault_path: rspamd,", "vault_path: rspamd/other," },
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dkimbot/dkimbot/keystore/vault/vaulttest"
 	"github.com/dkimbot/dkimbot/providers/nameservertest"
 )
 
@@ -67,12 +68,15 @@ type matrix struct {
 }
 
 func newMatrix(t *testing.T) *matrix {
-	m := &matrix{dir: t.TempDir(), signers: matrixSigners(t)}
+	v := vaulttest.Start(t)
+	m := &matrix{dir: t.TempDir(), signers: matrixSigners(t, v)}
 	var zones []nameservertest.Zone
 	for _, s := range m.signers {
 		zones = append(zones, quickZone(s.domain()))
 	}
-	m.site = newSite(t, build(t), nameservertest.Options{Narrow: true}.StartBIND(t, zones...))
+	m.site = newSiteAt(t, build(t), nameservertest.Options{Narrow: true}.StartBIND(t, zones...), v,
+		shipped(t, "vault/rotator.hcl"),
+		strings.Replace(shipped(t, "rspamd-vault/dkimbot.hcl"), "rspamd/data/*", "rspamd/*", 1)) // version 1, as it says
 	m.verifiers = matrixVerifiers(t, m.dns.Addr)
 	m.bot = newBot(t, m.binary, m.configure(t))
 	return m
