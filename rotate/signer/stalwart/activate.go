@@ -123,7 +123,7 @@ func named(keys []dkim.SigningKey) string {
 
 // notSet says why Stalwart did not change an object.
 func (s *Signer) notSet(what, attempt string, r refusal, scrub func([]byte) []byte) error {
-	err := fmt.Errorf("Stalwart did not %s: %s", attempt, r.text(scrub))
+	err := fmt.Errorf("the Stalwart server did not %s: %s", attempt, r.text(scrub))
 	switch r.Type {
 	case "forbidden":
 		return fault.Lasting(what, err, "give the API key the permissions that the example stalwart names")
@@ -256,7 +256,7 @@ func (s *Signer) confirm(b *signer.Batch, seen map[string]*domain) {
 	for _, k := range b.Keys {
 		ref, err := seen[k.Domain].one(s.cfg.Name, k.Domain)
 		if err == nil && ref != k.Ref() {
-			err = fault.Temporary(b.What(k.Name), fmt.Errorf("Stalwart says that it signs with %s", said(ref)),
+			err = fault.Temporary(b.What(k.Name), fmt.Errorf("the Stalwart server says that it signs with %s", said(ref)),
 				"see whether somebody else changes the domain's signatures in Stalwart; it is tried again by itself")
 		}
 		if err != nil {

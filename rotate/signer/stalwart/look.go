@@ -179,7 +179,7 @@ func both(kind string, filter map[string]any, at int, into any) []method {
 func (s *Signer) unfit(what string, d *domain) error {
 	switch {
 	case d == nil:
-		return fault.Lasting(what, errors.New("Stalwart has no such domain"),
+		return fault.Lasting(what, errors.New("the Stalwart server has no such domain"),
 			"add the domain in Stalwart, or let another signer sign it; an alias of a domain is signed as that domain")
 	case d.DkimManagement.Type != "Manual":
 		return fault.Lasting(what, fmt.Errorf("the domain's dkimManagement is %s: Stalwart would rotate keys by itself",

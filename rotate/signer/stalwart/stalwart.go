@@ -118,7 +118,8 @@ func (s *Signer) jmap(ctx context.Context, account, what string, once bool, scru
 func (s *Signer) answers(what string, body []byte, scrub func([]byte) []byte, calls []method) error {
 	var response struct{ MethodResponses [][3]json.RawMessage }
 	if err := json.Unmarshal(body, &response); err != nil {
-		return fault.Temporary(what, errors.New("Stalwart's answer is not JMAP"), "see what answers at "+s.client.Host())
+		return fault.Temporary(what, errors.New("the Stalwart server's answer is not JMAP"),
+			"see what answers at "+s.client.Host())
 	}
 	answered := map[string][3]json.RawMessage{}
 	for _, r := range response.MethodResponses {
@@ -133,7 +134,7 @@ func (s *Signer) answers(what string, body []byte, scrub func([]byte) []byte, ca
 		case name == "error":
 			return s.methodError(what, c.name, r[1], scrub)
 		case name != c.name || json.Unmarshal(r[1], c.into) != nil:
-			return fault.Temporary(what, fmt.Errorf("Stalwart does not answer %s", c.name),
+			return fault.Temporary(what, fmt.Errorf("the Stalwart server does not answer %s", c.name),
 				"see what answers at "+s.client.Host())
 		}
 	}
