@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dkimbot/dkimbot/keystore/vault/vaulttest"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
@@ -13,8 +15,9 @@ import (
 // matrixSigner is a real program that signs mail of one domain.
 type matrixSigner struct {
 	name    string
-	section string // in the configuration, without its name and lag
-	policy  string // "default" when empty
+	section string        // in the configuration, without its name and lag
+	policy  string        // "default" when empty
+	lag     time.Duration // the usual one when zero
 	mail    func(t testing.TB, domain string) signertest.Answer
 
 	sabotage string // what is wrong after ruin, for people
@@ -22,13 +25,16 @@ type matrixSigner struct {
 	ruin func(t testing.TB) (old, ruined string)
 }
 
+// takes is how long after a switch mail may still be signed with the key before.
+func (s *matrixSigner) takes() time.Duration { return cmp.Or(s.lag, lag) }
+
 func (s *matrixSigner) domain() string { return s.name + ".test" }
 
 // matrixSigners starts all signers. A signer more is a function, and a line here.
 func matrixSigners(t *testing.T, v *vaulttest.Server) []*matrixSigner {
 	return []*matrixSigner{opendkimRow(t), dkimpyRow(t, "dkimpy", "default"), dkimpyRow(t, "dkimpy-ed25519", "ed25519"),
 		eximRow(t, "exim", "default"), eximRow(t, "exim-ed25519", "ed25519"),
-		rspamdMapsRow(t), rspamdRedisRow(t), rspamdVaultRow(t, v)}
+		rspamdMapsRow(t), rspamdRedisRow(t), rspamdVaultRow(t, v), harakaRow(t)}
 }
 
 func opendkimRow(t *testing.T) *matrixSigner {
@@ -119,6 +125,22 @@ func rspamdVaultRow(t *testing.T, v *vaulttest.Server) *matrixSigner {
 		mail:     rspamdMail(d),
 		sabotage: "the secret is written where rspamd does not look",
 		ruin:     func(testing.TB) (string, string) { return "vault_path: rspamd,", "vault_path: rspamd/other," },
+	}
+}
+
+func harakaRow(t *testing.T) *matrixSigner {
+	h := signertest.NewHaraka(t)
+	h.Start(t)
+	return &matrixSigner{
+		name:     "haraka",
+		section:  fmt.Sprintf("driver: haraka, config: %s, owner: root", h.Config),
+		lag:      20 * time.Second, // it reads its files again every five seconds
+		mail:     h.Mail,
+		sabotage: "another directory is written than Haraka reads",
+		ruin: func(t testing.TB) (old, ruined string) {
+			must(t, os.CopyFS(h.Config+".other", os.DirFS(h.Config)))
+			return "config: " + h.Config + ",", "config: " + h.Config + ".other,"
+		},
 	}
 }
 

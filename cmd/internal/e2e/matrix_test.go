@@ -101,7 +101,7 @@ func (m *matrix) configure(t *testing.T) string {
 	}
 	signers, domains := "signers:\n", "domains:\n"
 	for _, s := range m.signers {
-		signers += fmt.Sprintf("  %s: { %s, lag: %s }\n", s.name, s.section, lag)
+		signers += fmt.Sprintf("  %s: { %s, lag: %s }\n", s.name, s.section, s.takes())
 		domains += fmt.Sprintf("  - { name: %s, provider: office, signers: [%s], policy: %s }\n", s.domain(), s.name,
 			cmp.Or(s.policy, "default"))
 	}
@@ -160,18 +160,18 @@ func (m *matrix) under(t *testing.T, least int, f func()) {
 	all.Wait()
 	for _, r := range m.rows {
 		r.checks.Wait()
-		r.judge(m.turns(t, r.domain()))
+		r.judge(m.turns(t, r.signer))
 	}
 }
 
-// turns tells from dkimbot's history what should have signed a domain's mail when.
-func (m *matrix) turns(t *testing.T, domain string) (turns []turn) {
+// turns tells from dkimbot's history what should have signed a signer's mail when.
+func (m *matrix) turns(t *testing.T, s *matrixSigner) (turns []turn) {
 	var doc struct{ Events []event }
-	must(t, json.Unmarshal(m.bot.do("history", "--json", "--domain", domain), &doc))
+	must(t, json.Unmarshal(m.bot.do("history", "--json", "--domain", s.domain()), &doc))
 	before := time.Time{}
 	for _, e := range doc.Events {
 		if e.Kind == "activate" && e.Outcome == "done" {
-			turns = append(turns, turn{selector: e.Selector, begun: before, done: e.At})
+			turns = append(turns, turn{selector: e.Selector, begun: before, done: e.At.Add(s.takes() - lag)})
 		}
 		before = e.At
 	}
