@@ -2,14 +2,8 @@ package ses
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/sesv2"
-	"github.com/aws/aws-sdk-go-v2/service/sesv2/types"
-
-	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
@@ -17,41 +11,15 @@ import (
 )
 
 // Check says what is to be asked before the next switch: login, region, the identities and what they are
-// signed with, and the right to change them.
+// signed with. Whether an identity may be changed can't be asked: SES knows no request for that, and to try it with
+// a request that is hoped to be refused is no question.
 func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 	domains := preflight.Domains(of)
-	identities := "identities of SES in " + s.cfg.Region
-	return []preflight.Question{
-		{What: identities, Domains: domains, Ask: func(ctx context.Context) error {
+	return []preflight.Question{{What: "identities of SES in " + s.cfg.Region, Domains: domains,
+		Ask: func(ctx context.Context) error {
 			_, err := s.Active(ctx, domains)
 			return err
-		}},
-		{What: "right to change how an identity is signed", Domains: domains, Rights: true,
-			Ask: func(ctx context.Context) error { return s.mayChange(ctx, domains) }},
-	}
-}
-
-// mayChange asks for a change that SES takes from nobody: neither selector nor key has the form that it
-// documents for them.
-func (s *Signer) mayChange(ctx context.Context, domains []string) error {
-	failed := map[string]error{}
-	for _, domain := range domains {
-		what := fmt.Sprintf("change how signer %s signs %s", s.cfg.Name, domain)
-		err := s.call(ctx, what, func(ctx context.Context, c *sesv2.Client) error {
-			_, err := c.PutEmailIdentityDkimSigningAttributes(ctx, &sesv2.PutEmailIdentityDkimSigningAttributesInput{
-				EmailIdentity: aws.String(domain), SigningAttributesOrigin: types.DkimSigningAttributesOriginExternal,
-				SigningAttributes: &types.DkimSigningAttributes{DomainSigningSelector: aws.String("-"),
-					DomainSigningPrivateKey: aws.String("=")}})
-			if bad := (*types.BadRequestException)(nil); errors.As(err, &bad) {
-				return nil
-			}
-			return err
-		})
-		if err != nil {
-			failed[domain] = preflight.Coded(codes.NotWritable, err)
-		}
-	}
-	return signer.Partial(failed, len(domains))
+		}}}
 }
 
 // Screen returns what Activate would refuse whichever key follows, and what it would refuse of just that key: SES takes

@@ -152,7 +152,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		"no identity": {nil, signertest.At("other.example", "s1", rsa), "no such identity in eu-west-1", true},
 		"denied": {func(f *sestest.Server, _ *Signer) { f.Denied = true }, signertest.At("a.example", "s1", rsa),
-			"AccessDenied", true},
+			"AccessDenied", false},
 		"off": {func(f *sestest.Server, _ *Signer) { f.Identities["a.example"].Disabled = true },
 			signertest.At("a.example", "s1", rsa), "SigningEnabled is false", false},
 		"Ed25519":  {nil, signertest.At("a.example", "s1", ed), "this is ed25519", false},
