@@ -57,7 +57,10 @@ func StartDkimpyMilter(t testing.TB, ed25519 bool) *DkimpyMilter {
 if [ -s %[1]s ]; then
 	old=$(cat %[1]s)
 	kill -KILL "$old" 2>/dev/null
-	while [ -e "/proc/$old/exe" ]; do sleep 0.02; done
+	# Its socket is closed when it is a zombie, or gone, and has no thread any more.
+	while state=$(cat "/proc/$old/stat" 2>/dev/null) && set -- /proc/"$old"/task/* && [ "${state##*) Z *}$2" ]; do
+		sleep 0.02
+	done
 fi
 setsid dkimpy-milter %[2]s </dev/null >>%[3]s 2>&1 &
 echo $! >%[1]s
