@@ -17,7 +17,7 @@ import (
 )
 
 // TestMatrix guards I1, I2 and I10 with every signer that runs on a host, as the real program: mail flows through all
-// of them while their domains go through two rotations, and five verifiers that nobody here wrote check each message,
+// of them while their domains go through two rotations, and five verifiers that others wrote check each message,
 // at delivery and at the end of its drain. Then one thing is wrong with each signer, and the same mail and the same
 // verifiers must show it in the next rotation.
 func TestMatrix(t *testing.T) {
@@ -46,7 +46,7 @@ func TestMatrix(t *testing.T) {
 	t.Logf("a rotation with one thing wrong at each signer:\n%s", m.table())
 	for _, r := range m.rows {
 		if len(r.wrong()) == 0 {
-			t.Errorf("%s: nobody notices that %s", r.name, r.signer.sabotage)
+			t.Errorf("%s: it is not noticed that %s", r.name, r.signer.sabotage)
 		}
 	}
 }

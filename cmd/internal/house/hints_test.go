@@ -11,8 +11,8 @@ import (
 
 // unhinted are the places where a fault has no hint of its own, each with the reason.
 var unhinted = map[string]string{
-	"rotate/simulate/ports.go: test":    "the simulation's own, which nobody sees",
-	"rotate/simulate/ports.go: publish": "the simulation's own, which nobody sees",
+	"rotate/simulate/ports.go: test":    "the simulation's own, which is never shown",
+	"rotate/simulate/ports.go: publish": "the simulation's own, which is never shown",
 }
 
 // completed are functions whose faults get a hint later, where they have none, each with the reason.

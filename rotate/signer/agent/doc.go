@@ -32,6 +32,7 @@
 //     one that came back from a backup with its memory; then the report says what was found, and Active returns that
 //     until the coordinator has asked again: so the drain begins again (I10).
 //   - Two hosts that report under one name are a signer that does not answer: one of them could be away unseen.
+//     Two that have copies of one memory are not told apart.
 //   - What the coordinator did not name is never removed.
 //
 // Ages are told by Vault's clock alone. It may import rotate/codes, rotate/dkim, rotate/fault, rotate/preflight,
