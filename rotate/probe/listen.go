@@ -21,6 +21,8 @@ const (
 	connectionTime  = 2 * time.Minute
 	silenceTime     = 30 * time.Second
 	askAgain        = 200 * time.Millisecond // for an address that another program has
+	// how long a mail server whose message was taken has to hear so, and to say good-bye
+	partingTime = 5 * time.Second
 )
 
 // Listeners are the addresses on which a process takes messages. Several signers may name the same one, and each is
@@ -73,7 +75,7 @@ func (l *Listeners) join(address string, c *catch) (stop func(), err error) {
 // listener is one address that is listened on.
 type listener struct {
 	server *smtp.Server
-	on     net.Listener
+	on     *bounded
 	over   sync.WaitGroup
 
 	mu      sync.Mutex
@@ -85,20 +87,22 @@ func newListener(address string) (*listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &listener{on: on}
+	l := &listener{on: &bounded{Listener: on}}
 	s := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &session{of: l}, nil }))
 	s.Domain, s.MaxRecipients, s.MaxMessageBytes, s.MaxLineLength = "dkimbot-probe", 10, mostOctets, 4096
 	s.ReadTimeout, s.WriteTimeout = silenceTime, silenceTime
 	s.ErrorLog = log.New(io.Discard, "", 0) // what strangers do wrong is their matter
 	l.server = s
 	l.over.Go(func() {
-		s.Serve(&bounded{Listener: on})
+		s.Serve(l.on)
 	})
 	return l, nil
 }
 
+// close ends it. A mail server that does not hear that its message was taken would send it again for days.
 func (l *listener) close() {
 	l.on.Close() // the server may not know it yet
+	l.on.part()
 	l.server.Close()
 	l.over.Wait()
 }
@@ -198,6 +202,20 @@ func (b *bounded) add(c *brief) (over []*brief) {
 		over = append(over, b.open[0])
 	}
 	return over
+}
+
+// part waits a moment for those who are connected to leave.
+func (b *bounded) part() {
+	connected := func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return len(b.open) > 0
+	}
+	tick := time.NewTicker(partingTime / 100)
+	defer tick.Stop()
+	for end := time.Now().Add(partingTime); connected() && time.Now().Before(end); {
+		<-tick.C
+	}
 }
 
 func (b *bounded) remove(c *brief) {
