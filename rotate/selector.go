@@ -155,7 +155,7 @@ func (s Selector) Expected() (out []string) {
 
 // Dropped reports whether the key was given up before it was used.
 func (s Selector) Dropped(keyID string) bool {
-	return keyID != "" && slices.ContainsFunc(s.Retired, func(r Retired) bool { return r.Dropped && r.KeyID == keyID })
+	return slices.ContainsFunc(s.Retired, func(r Retired) bool { return r.Dropped && r.KeyID == keyID })
 }
 
 // InPlace reports whether a fresh key has taken the place of one that is still to be destroyed.

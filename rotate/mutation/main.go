@@ -136,7 +136,7 @@ func (b *bench) tryAll(mutants []mutant, t *tally, log string) {
 		defer mu.Unlock()
 		t.tried(m, by)
 		if by == "" {
-			fmt.Printf("%s:%d  %s\n", m.file, m.line, m.key)
+			fmt.Println(m)
 		}
 		if done++; done%50 == 0 {
 			fmt.Printf("%d of %d tried, %d survive\n", done, len(mutants), len(t.survive))

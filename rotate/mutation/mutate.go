@@ -16,6 +16,16 @@ type mutant struct {
 	file string
 	line int
 	key  string // the function and the change: the same when the code moves
+	full string // the change, where key has only its beginning
+}
+
+// String says where it is, what its key is, and the whole change where that is longer.
+func (m mutant) String() string {
+	text := fmt.Sprintf("%s:%d  %s", m.file, m.line, m.key)
+	if m.full != "" {
+		text += "\n        " + m.full
+	}
+	return text
 }
 
 // site is a place in the source with the changes that can be made there.
@@ -85,15 +95,16 @@ func (s *source) of(n ast.Node) string { return string(s.text[s.offset(n.Pos()):
 func (s *source) add(n ast.Node, kind siteKind, elem, text, what string) {
 	const most = 110
 	what = strings.Join(strings.Fields(what), " ")
+	full := ""
 	if len(what) > most {
-		what = what[:most] + "..."
+		full, what = what, what[:most]+"..."
 	}
 	key := s.fn + ": " + what
 	if s.keys[key]++; s.keys[key] > 1 {
 		key = fmt.Sprintf("%s #%d", key, s.keys[key])
 	}
 	*s.next++
-	s.mutants = append(s.mutants, mutant{*s.next, s.name, s.fset.Position(n.Pos()).Line, key})
+	s.mutants = append(s.mutants, mutant{*s.next, s.name, s.fset.Position(n.Pos()).Line, key, full})
 	from, to := s.offset(n.Pos()), s.offset(n.End())
 	i := slices.IndexFunc(s.sites, func(o *site) bool { return o.from == from && o.to == to && o.kind == kind })
 	if i < 0 {

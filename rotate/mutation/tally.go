@@ -69,7 +69,7 @@ func (t *tally) report(whole bool) error {
 	}
 	for _, m := range t.survive {
 		if t.reasons[m.key] == "" {
-			fmt.Printf("SURVIVES  %s:%d  %s\n", m.file, m.line, m.key)
+			fmt.Println("SURVIVES ", m)
 			unexplained++
 		}
 	}
