@@ -71,7 +71,7 @@ func (j *Judge) fleeing() bool {
 
 // Hurried reports whether the domain is to be made safe also when DNS can't be asked.
 func (j *Judge) Hurried() bool {
-	return j.fleeing() || j.Have.Draining != "" && j.Have.Leaked(j.Have.Draining)
+	return j.fleeing() || j.Have.Leaked(j.Have.Draining)
 }
 
 // Leaving reports whether a selector is one that signers leave for good reason:

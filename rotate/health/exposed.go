@@ -12,9 +12,6 @@ import (
 // ExposedKeys returns the compromised keys' selectors at which mail still verifies because signers
 // sign with the key and could not be switched away from it.
 func (j *Judge) ExposedKeys() (out []string) {
-	if j.Have.Released != nil {
-		return nil
-	}
 	for _, s := range j.Want.Policy.Selectors {
 		if j.Have.Leaked(s) && !j.LostForGood(s) && !j.HandsOff(s) && !j.Replaced(s) && j.Standing(s) != Absent &&
 			!j.MayRevoke(s) {

@@ -68,7 +68,7 @@ func (v *view) Keeping(s string) keeping {
 	seen, sel := v.Seen.Selectors[s], v.Have.Selector(s)
 	key := sel.Wanted()
 	switch {
-	case seen.KeyErr != nil && fault.CodeOf(seen.KeyErr) == codes.ForeignSecret:
+	case fault.CodeOf(seen.KeyErr) == codes.ForeignSecret:
 		return KeyDifferent
 	case seen.KeyErr != nil:
 		return keyUnread
@@ -84,7 +84,7 @@ func (v *view) Keeping(s string) keeping {
 		return KeyGone
 	case seen.KeyID == "" && seen.Kept:
 		return keyKept
-	case seen.KeyID == "", key == sel.Next && sel.Key != nil && sel.Key.ID == seen.KeyID:
+	case seen.KeyID == "", sel.Key != nil && sel.Key.ID == seen.KeyID:
 		return KeyGone
 	}
 	return KeyDifferent

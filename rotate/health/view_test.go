@@ -118,27 +118,6 @@ func TestTwoSelectorsUnderManagement(t *testing.T) {
 	}
 }
 
-// TestManaging: while a policy names other selectors, those under management are looked after, as long as there is
-// a domain to look after; else the policy's are, in their order.
-func TestManaging(t *testing.T) {
-	for title, tt := range map[string]struct {
-		change func(*scene)
-		want   [2]string
-	}{
-		"others":   {func(s *scene) { s.Want.Policy.Selectors = [2]string{"a", "b"} }, [2]string{"s1", "s2"}},
-		"the same": {func(s *scene) { s.Want.Policy.Selectors = [2]string{"s2", "s1"} }, [2]string{"s2", "s1"}},
-		"released": {func(s *scene) {
-			s.Want.Policy.Selectors, s.Have.Released = [2]string{"a", "b"}, &rotate.HandedBack{}
-		}, [2]string{"a", "b"}},
-	} {
-		s := plantest.Ready()
-		tt.change(s)
-		if got := health.Managing(s.Want.Domain, s.Have).Policy.Selectors; got != tt.want {
-			t.Errorf("%s: %v", title, got)
-		}
-	}
-}
-
 // TestConsistentNew: a domain of which nothing is there yet drains nothing.
 func TestConsistentNew(t *testing.T) {
 	s := plantest.New()

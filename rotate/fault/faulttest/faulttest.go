@@ -44,7 +44,7 @@ func ShownFor(t testing.TB, err error, callers int) {
 		t.Errorf("%v has no hint", err)
 	}
 	_, caller, _, _ := runtime.Caller(1 + callers)
-	path, got := filepath.Join(filepath.Dir(caller), "testdata", "faults.txt"), render(err)
+	path, got := filepath.Join(filepath.Dir(placed(t, caller)), "testdata", "faults.txt"), render(err)
 	if os.Getenv("UPDATE_FAULTS") != "" {
 		if err := add(path, t.Name(), got,
 			begun.outdated(path, t.Name(), some() || !strings.HasSuffix(caller, "_test.go"))); err != nil {
@@ -60,6 +60,30 @@ func ShownFor(t testing.TB, err error, callers int) {
 		t.Errorf("a text is not in %s (UPDATE_FAULTS=1 adds it)\ngot:\n%s\nknown are:\n%s", path, got,
 			strings.Join(known, "\n"))
 	}
+}
+
+// started is the directory in which the tests began; one of them may have left it.
+var started, _ = os.Getwd()
+
+// placed returns where a source file stands: one that was built with -trimpath is named by the module's path.
+func placed(t testing.TB, file string) string {
+	t.Helper()
+	if filepath.IsAbs(file) {
+		return file
+	}
+	root, err := started, error(nil)
+	for err == nil {
+		var text []byte
+		if text, err = os.ReadFile(filepath.Join(root, "go.mod")); err == nil {
+			module, _, _ := strings.Cut(strings.TrimPrefix(string(text), "module "), "\n")
+			return filepath.Join(root, strings.TrimPrefix(file, module))
+		}
+		if parent := filepath.Dir(root); parent != root && os.IsNotExist(err) {
+			root, err = parent, nil
+		}
+	}
+	t.Fatalf("find the module of %s: %v", file, err)
+	return ""
 }
 
 // render says what an operator sees, and the kind, which decides what is done about it.
