@@ -46,7 +46,7 @@ func (j *Judge) Refuge() string {
 		}
 		return to
 	}
-	if seen := j.Seen.Selectors[to]; seen.KeyErr == nil && seen.KeyID != sel.Key.ID && !seen.Kept && !alone {
+	if seen := j.Seen.Selectors[to]; seen.KeyID != sel.Key.ID && !seen.Kept && !alone {
 		return "" // the keystore lost it, or holds another one, perhaps of ours, in its place
 	}
 	return to

@@ -74,7 +74,8 @@ func TestDrift(t *testing.T) {
 			s.Show("s2", plantest.Record(plantest.Keys()[1]), plantest.Record(plantest.Keys()[1]))
 		},
 			"records-doubled s2", "either"},
-		"a foreign record": {plantest.Ready, func(s *scene) { s.Show("s2", plantest.Record(other)) }, "record-foreign s2!",
+		"a foreign record": {plantest.Ready, func(s *scene) { s.Show("s2", plantest.Record(other)) },
+			"record-foreign s2!",
 			"remove it: dkimbot then publishes its own again"},
 		"a second record": {plantest.Ready,
 			func(s *scene) { s.Show("s2", plantest.Record(plantest.Keys()[1]), plantest.Record(other)) },
@@ -119,10 +120,12 @@ func TestDrift(t *testing.T) {
 				s.Hold("s1", other.ID(), 4)
 			}, "", ""},
 		"a secret that is not a key": {plantest.Ready, func(s *scene) {
-			unseen(s, "s2", nil, &fault.Error{Kind: fault.Refused, Code: "foreign-secret", What: "read s2", Hint: "look"})
+			unseen(s, "s2", nil, &fault.Error{Kind: fault.Refused, Code: "foreign-secret", What: "read s2",
+				Hint: "look"})
 		}, "key-different s2!", "look"},
 		"a secret deleted by somebody": {plantest.Ready, func(s *scene) {
-			unseen(s, "s2", nil, &fault.Error{Kind: fault.Refused, Code: "deleted-secret", What: "read s2", Hint: "undelete"})
+			unseen(s, "s2", nil, &fault.Error{Kind: fault.Refused, Code: "deleted-secret", What: "read s2",
+				Hint: "undelete"})
 		}, "key-missing s2!", "undelete"},
 		"keystore silent": {plantest.Ready, func(s *scene) { unseen(s, "s2", nil, transient) }, "key-unread s2",
 			"no route to host"},

@@ -22,7 +22,7 @@ func (v *view) HandsOff(s string) bool {
 func (v *view) Misled(s string) error {
 	err := v.Seen.Selectors[s].SightErr
 	other, looked := v.Seen.Selectors[v.Want.Policy.Other(s)]
-	if err == nil || fault.KindOf(err) == fault.Transient || !looked || other.SightErr != nil || other.Sight.Unchecked {
+	if fault.KindOf(err) == fault.Transient || !looked || other.SightErr != nil || other.Sight.Unchecked {
 		return nil
 	}
 	return err

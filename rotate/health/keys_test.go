@@ -55,7 +55,6 @@ func TestIdle(t *testing.T) {
 	idle := func(selector string) func(*health.Judge) any {
 		return func(j *health.Judge) any { return j.Idle(selector) }
 	}
-	nowhere := func(s *scene) { s.Stray("", "", "mx1", "mx2") }
 	hold(t, map[string]verdict{
 		"the standby":                {plantest.Ready, nil, idle("s2"), true},
 		"the active one":             {plantest.Ready, nil, idle("s1"), false},

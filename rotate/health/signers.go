@@ -17,8 +17,8 @@ func (v *view) inUse(c rotate.Confirmed) bool {
 
 // Confirmed reports whether a signer has confirmed the key and was not seen to sign otherwise.
 func (v *view) Confirmed(signer, s, keyID string) bool {
-	c, ok := v.Have.Signers[signer]
-	if !ok || keyID == "" || c.Unsure || c.Selector != s || c.KeyID != keyID {
+	c := v.Have.Signers[signer]
+	if keyID == "" || c.Unsure || c.Selector != s || c.KeyID != keyID {
 		return false
 	}
 	seen := v.Seen.Signers[signer]

@@ -68,7 +68,8 @@ func TestCornered(t *testing.T) {
 		if change != nil {
 			change(s)
 		}
-		err := judge(s).Cornered(rotate.Step{Kind: rotate.StoreKey, Selector: "s2", Duty: rotate.Turn}, errors.New("no space"))
+		err := judge(s).Cornered(rotate.Step{Kind: rotate.StoreKey, Selector: "s2", Duty: rotate.Turn},
+			errors.New("no space"))
 		if said := strings.Contains(fault.HintOf(err), "--revoke-now"); said != (title == "") {
 			t.Errorf("%q: %v; %s", title, err, fault.HintOf(err))
 		}

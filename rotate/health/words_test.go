@@ -26,7 +26,8 @@ func TestSignerWordsAreTrue(t *testing.T) {
 				}
 				ref := s.Have.Identify(s.Seen.Signers[f.Signer].Ref)
 				fate := s.Seen.Fate(ref.Selector, ref.KeyID)
-				verifies, fails := strings.Contains(f.Message, "mail verifies"), strings.Contains(f.Message, "mail fails")
+				verifies, fails := strings.Contains(f.Message, "mail verifies"), strings.Contains(f.Message,
+					"mail fails")
 				if verifies && fate >= rotate.Fails || fails && fate < rotate.Fails {
 					t.Errorf("%s, %s: %s; DNS shows %q", stage.Name, first.Name, f.Message,
 						s.Seen.Selectors[ref.Selector].Sight.Values)
@@ -49,7 +50,8 @@ func TestKeyGivenUpIsNotMissed(t *testing.T) {
 	s := plantest.Bootstrapping()
 	s.Sign("s1", "mx1")
 	sel := s.Have.Selectors["s1"]
-	sel.Retired, sel.Past, sel.Revoked = []rotate.Retired{{KeyID: sel.Key.ID, Version: 1, Dropped: true, Leaked: true}},
+	sel.Retired, sel.Past, sel.Revoked = []rotate.Retired{{KeyID: sel.Key.ID, Version: 1, Dropped: true,
+		Leaked: true}},
 		[]string{sel.Key.ID}, true
 	sel.Key, s.Have.Target = nil, "s2"
 	s.Show("s1", "v=DKIM1; k=ed25519; p=")
