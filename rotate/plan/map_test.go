@@ -94,19 +94,21 @@ func keyNames() *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }
 
-// planned plans a scene and writes all of the plan that matters but its sentences.
-func planOf(s *scene, names *strings.Replacer) (out []string) {
+// planOf plans a scene and writes all of the plan that matters but its sentences.
+func planOf(s *scene, names *strings.Replacer) []string { return planLines(s.Now, s.Plan(), names) }
+
+// planLines writes all of a plan that matters but its sentences.
+func planLines(now time.Time, p rotate.DomainPlan, names *strings.Replacer) (out []string) {
 	at := func(t time.Time) string {
-		if t.IsZero() || t.Equal(s.Now) {
+		if t.IsZero() || t.Equal(now) {
 			return ""
 		}
-		return "@" + t.Sub(s.Now).String()
+		return "@" + t.Sub(now).String()
 	}
 	write := func(words ...any) {
 		out = append(out, names.Replace(strings.Join(strings.Fields(fmt.Sprintln(words...)), " ")))
 	}
-	p := s.Plan()
-	run := p.Runnable(s.Now)
+	run := p.Runnable(now)
 	write("because", p.Reason.Code)
 	for _, step := range p.Steps {
 		mark := "later"
@@ -117,7 +119,7 @@ func planOf(s *scene, names *strings.Replacer) (out []string) {
 			mark += " " + string(step.Reason.Code)
 		}
 		before, after := step.Facts()
-		write(step.Kind, strings.TrimSuffix(step.Selector+"/"+step.Signer, "/")+at(step.NotBefore), step.Duty[:1],
+		write(step.Kind, strings.TrimSuffix(step.Selector+"/"+step.Signer, "/")+at(step.NotBefore), fmt.Sprintf("%.1s", step.Duty),
 			facts(before)+">"+facts(after), mark)
 	}
 	if p.Next != nil {
