@@ -31,9 +31,6 @@ func PlanAdoption(now time.Time, want rotate.Domain, req rotate.Request, have ro
 	p.Have = have
 	p.plan = rotate.DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Seen: seen}
 	p.stop(unbelievable)
-	if p.plan.Stop != nil {
-		return p.plan
-	}
 	keys := p.toAdopt(a)
 	if p.plan.Stop != nil || p.plan.Held != "" {
 		return p.plan
@@ -123,8 +120,8 @@ func (p adopter) signs(a rotate.Adoption) string {
 	if a.FromKeystore && len(a.Keys) > 0 && p.noneSigns() {
 		return a.Keys[0].Selector
 	}
-	if to := p.Have.Target; p.Have.Phase == rotate.Bootstrapping && p.Have.Selector(to).Key != nil {
-		return to // signers come to dkimbot's own key as before
+	if to := p.Have.Target; p.Have.Selector(to).Key != nil {
+		return to // signers come to dkimbot's own key as before: the domain is brought up
 	}
 	return ""
 }

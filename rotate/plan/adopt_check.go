@@ -192,7 +192,7 @@ func (p adopter) shownInDNS(k dkim.SigningKey) error {
 // of dkimbot's own which was never published.
 func (p adopter) freeInKeystore(k dkim.SigningKey, unpublished string) error {
 	seen := p.Seen.Selectors[k.Selector]
-	if seen.KeyErr != nil || seen.KeyID == "" || seen.KeyID == k.Key.ID() || seen.KeyID == unpublished {
+	if seen.KeyID == "" || seen.KeyID == k.Key.ID() || seen.KeyID == unpublished {
 		return seen.KeyErr
 	}
 	return fault.Refuse(codes.ForeignSecret,
