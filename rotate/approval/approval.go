@@ -11,6 +11,7 @@ import (
 type Approval struct {
 	PlanID     string
 	Asked      bool // the rotation is a person's wish, whatever the schedule says
+	Renew      bool // the standby's key is to be replaced, at once or when no mail needs it any more
 	Steps      []rotate.Step
 	Conditions Conditions
 }

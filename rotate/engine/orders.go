@@ -27,7 +27,7 @@ func (r *run) obey(ctx context.Context) error {
 		events[i].By = r.engine.Actor
 		r.engine.notify(events[i])
 	}
-	return r.save(ctx, events...)
+	return r.save(ctx, append(r.plansUsed(), events...)...) // also where the steps of the plan come later
 }
 
 // turnDown notes in the history that an order was refused. It leaves the domain's

@@ -6,8 +6,10 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
@@ -103,5 +105,51 @@ func TestKindThatASignerCannotUse(t *testing.T) {
 	res := w.engine().Advance(t.Context(), d)
 	if res.Err != nil || w.kindOf(d, "s2") != dkim.Ed25519 || len(res.Plan.Warnings) != 1 {
 		t.Errorf("%v; s2 has %s; warnings %v", res.Err, w.kindOf(d, "s2"), rotate.Texts(res.Plan.Warnings))
+	}
+}
+
+// TestApprovedReplaceStandby: a plan in which the standby is to get a fresh key notes that wish when it is applied,
+// also where its steps come later, and is used up by it.
+func TestApprovedReplaceStandby(t *testing.T) {
+	for name, later := range map[string]bool{"at once": false, "later": true} {
+		t.Run(name, func(t *testing.T) {
+			w, d := newWorld(t, "mx1"), wanted("mx1")
+			w.settle(d)
+			w.pass(30 * day)
+			if later { // mail that s2 has signed is on its way
+				d.Asked = true
+				w.engine().Advance(t.Context(), d)
+				d.Asked = false
+				if res := w.order(d, rotate.Rollback{}); res.Err != nil {
+					t.Fatal(res.Err)
+				}
+			}
+			before := w.state(d.Name).Selectors["s2"].Key.ID
+			wish := d
+			wish.Request = rotate.Request{Instruction: rotate.Renew{}}
+			planned := w.plan(wish)
+			if (len(planned.Steps) == 0) != later || planned.Stop != nil || len(planned.Ordered) != 1 {
+				t.Fatalf("planned is %+v", planned)
+			}
+			grant := approval.Approval{PlanID: "p1", Renew: true, Steps: planned.Steps,
+				Conditions: approval.ConditionsOf(planned)}
+			settle := func() engine.Result {
+				return w.engine().Engine.Settle(t.Context(), engine.Task{Domain: d.Domain, Approval: &grant},
+					engine.Patience{Most: time.Hour}, nil)
+			}
+			if res := settle(); res.Err != nil || len(res.Left) > 0 || w.state(d.Name).Selectors["s2"].Renew != later {
+				t.Fatalf("%v; left are %v", res.Err, res.Left)
+			}
+			if res := settle(); fault.CodeOf(res.Err) != codes.StalePlan {
+				t.Errorf("a second time: %v", res.Err)
+			}
+			if later {
+				w.pass(8 * day)
+				w.engine().Advance(t.Context(), d)
+			}
+			if got := w.state(d.Name).Selectors["s2"].Key.ID; got == before {
+				t.Error("s2 has the key that was to be replaced")
+			}
+		})
 	}
 }

@@ -65,6 +65,9 @@ func newWork(t Task) *work {
 	if t.Approval != nil {
 		w.grant = newGrant(*t.Approval)
 		w.Request = rotate.Request{Asked: t.Approval.Asked, Named: true, Approved: true, Ignore: t.Request.Ignore}
+		if t.Approval.Renew {
+			w.Request.Instruction = rotate.Renew{}
+		}
 	}
 	return w
 }

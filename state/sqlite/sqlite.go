@@ -31,6 +31,7 @@ type Store struct {
 	reads
 	writer *writer
 	db     *sql.DB // for reading
+	file   os.FileInfo
 }
 
 // Open opens the state database at path for reading and writing. It makes it,
@@ -59,7 +60,11 @@ func Open(ctx context.Context, path string) (*Store, error) {
 		w.close()
 		return nil, broken(path, "open", err)
 	}
-	s := &Store{writer: w, db: db}
+	file, err := os.Stat(path)
+	if err != nil {
+		return nil, errors.Join(broken(path, "open", err), db.Close(), w.close())
+	}
+	s := &Store{writer: w, db: db, file: file}
 	s.reads = reads{path: path, origin: made, from: s}
 	return s, nil
 }

@@ -46,6 +46,7 @@ type App struct {
 	vault   *vault.Store   // agents' documents are there; nil as long as none are asked for
 	metrics *serve.Metrics // WithMetrics
 	log     *slog.Logger
+	sound   soundness
 	closers []func() error
 }
 

@@ -68,13 +68,21 @@ func (a *App) Fleet(ctx context.Context) (serve.Fleet, error) {
 	return fleet, nil
 }
 
-// Ready returns why the daemon can't do its work; nil if it can: the state stands where it was opened, and
-// answers.
+// Ready returns why the daemon can't do its work; nil if it can: the state stands where it was opened, answers, and
+// is sound.
 func (a *App) Ready(ctx context.Context) error {
 	if _, err := os.Stat(a.Config.State.Path); err != nil {
 		return fault.Lasting("find the state database "+a.Config.State.Path, err,
 			"put it back where it was, or see dkimbot-recovery(7); then start the daemon again")
 	}
-	_, err := a.State.Due(ctx, time.Unix(0, 0))
-	return err
+	if _, err := a.State.Due(ctx, time.Unix(0, 0)); err != nil {
+		return err
+	}
+	store, whole := a.State.(interface{ Sound(context.Context) error })
+	if !whole {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, soundTime)
+	defer cancel()
+	return a.sound.verdict(ctx, store.Sound)
 }

@@ -91,6 +91,10 @@ func TestDaemonAnswers(t *testing.T) {
 	if code, text := askDaemon(t, one, "/readyz"); code != 503 || !strings.Contains(text, "find the state database") {
 		t.Errorf("without the state: %d, %q", code, text)
 	}
+	must(t, os.WriteFile(state, []byte("SQLite format 3\x00"), 0o600))
+	if code, text := askDaemon(t, one, "/readyz"); code != 503 || !strings.Contains(text, "another file stands in its place") {
+		t.Errorf("with another state in its place: %d, %q", code, text)
+	}
 	must(t, os.Rename(state+".away", state))
 	eventually(t, "it is ready again", func() bool { code, _ := askDaemon(t, one, "/readyz"); return code == 200 })
 

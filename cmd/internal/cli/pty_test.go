@@ -209,9 +209,10 @@ func TestInitAsks(t *testing.T) {
 		return l, text, code
 	}
 
-	l, text, code := ask("nothing\n", "1\n", "a:b:c\n", "192.0.2.1\n", "dkimbot\n", "\n", "DIR/zones/tsig\n")
+	l, text, code := ask("nothing\n", "1\n", "a:b:c\n", "192.0.2.1\n", "dkim\x1b[Dbot\n", "dkimbot\n", "\n",
+		"DIR/zones/tsig\n")
 	for _, want := range []string{"Where is the domains' DNS?", "write an address or a name, and a port",
-		"key_file: the path of a file, mode 0600, that holds the secret", "give key_file or key_env", "is written"} {
+		"key_name: the value holds a character that can't be seen", "key_file: the path of a file, mode 0600, that holds the secret", "give key_file or key_env", "is written"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q was not shown", want)
 		}

@@ -96,7 +96,8 @@ func seeAlso(cmd *cobra.Command) []string {
 	return out
 }
 
-// help returns the blocks of a help text: paragraphs, and indented lines that stay as they are.
+// help returns the blocks of a help text: paragraphs, lists, and indented lines that stay as they are. A list is
+// the indented lines directly below a paragraph, each a name and what it means.
 func help(text string) (out []Block) {
 	for part := range strings.SplitSeq(strings.TrimSpace(text), "\n\n") {
 		if strings.Trim(part, "\n") == "" {
@@ -106,7 +107,12 @@ func help(text string) (out []Block) {
 			out = append(out, Block{Kind: Code, Text: unindent(part)})
 			continue
 		}
-		out = append(out, Block{Kind: Paragraph, Text: words(strings.ReplaceAll(part, "\n", " "))})
+		text, list, _ := strings.Cut(part, "\n ")
+		out = append(out, Block{Kind: Paragraph, Text: words(strings.ReplaceAll(text, "\n", " "))})
+		for line := range strings.Lines(list) {
+			name, meaning, _ := strings.Cut(strings.TrimSpace(line), " ")
+			out = append(out, Block{Tagged, "`" + name + "`", words(upperFirst(strings.TrimSpace(meaning))) + "."})
+		}
 	}
 	return out
 }

@@ -115,3 +115,13 @@ func TestText(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// TestListInHelp: indented lines below a sentence of a help text are a list, and do not run together.
+func TestListInHelp(t *testing.T) {
+	want := []Block{{Kind: Paragraph, Text: "It does this and that."}, {Kind: Paragraph, Text: "Drivers:"},
+		{Tagged, "`one`", "The first of them."}, {Tagged, "`other`", "See `--flag`."}, {Kind: Code, Text: "as it is\n  indented"}}
+	got := help("It does this\nand that.\n\nDrivers:\n  one    the first of them\n  other  see --flag\n\n  as it is\n    indented\n")
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}

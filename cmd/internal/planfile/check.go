@@ -115,6 +115,7 @@ func (c *checker) domain(d Domain, stateless bool) {
 	c.that(err == nil && name == d.Name, "its name is not a domain name")
 	c.that(slices.Contains(rotate.Phases(), rotate.Phase(d.Phase)), "its phase is unknown")
 	c.reason(d.Reason)
+	c.selector(d.ReplaceStandby)
 	c.texts(d.Warnings...)
 	if p := d.Problem; p != nil {
 		known := slices.Contains([]string{fault.Transient.String(), fault.Permanent.String(), fault.Refused.String()}, p.Kind)

@@ -51,17 +51,19 @@ type Summary struct {
 
 // Domain is the plan for one domain.
 type Domain struct {
-	Name          string           `json:"name"`
-	Phase         string           `json:"phase"`
-	Asked         bool             `json:"asked"` // a person's wish begins a rotation, whatever the schedule says
-	Reason        rotate.Reason    `json:"reason"`
-	Steps         []Step           `json:"steps"`
-	Next          *rotate.Next     `json:"next"`
-	Problem       *report.Problem  `json:"problem"`
-	Drift         []rotate.Finding `json:"drift"` // what was not as it should be
-	Warnings      []string         `json:"warnings"`
-	About         About            `json:"about,omitzero"`
-	Preconditions Preconditions    `json:"preconditions"`
+	Name  string `json:"name"`
+	Phase string `json:"phase"`
+	Asked bool   `json:"asked"` // a person's wish begins a rotation, whatever the schedule says
+	// the selector of the standby that is to get a fresh key because a person asked for it
+	ReplaceStandby string           `json:"replace_standby,omitempty"`
+	Reason         rotate.Reason    `json:"reason"`
+	Steps          []Step           `json:"steps"`
+	Next           *rotate.Next     `json:"next"`
+	Problem        *report.Problem  `json:"problem"`
+	Drift          []rotate.Finding `json:"drift"` // what was not as it should be
+	Warnings       []string         `json:"warnings"`
+	About          About            `json:"about,omitzero"`
+	Preconditions  Preconditions    `json:"preconditions"`
 }
 
 // About is what a domain's problem and warnings are about: people are told once what an entry
@@ -153,6 +155,11 @@ func newDomain(p rotate.DomainPlan) Domain {
 		next.At = clean(next.At)
 		d.Next = &next
 	}
+	for _, e := range p.Ordered {
+		if e.Kind == rotate.RenewStandby {
+			d.ReplaceStandby = e.Selector
+		}
+	}
 	for _, f := range p.Drift {
 		f.Since = clean(f.Since)
 		d.Drift = append(d.Drift, f)
@@ -211,6 +218,10 @@ func (d Domain) Plan() rotate.DomainPlan {
 	for _, s := range d.Steps {
 		p.Steps = append(p.Steps, s.step())
 	}
+	if s := d.ReplaceStandby; s != "" {
+		p.Ordered = []rotate.Event{{Domain: d.Name, Kind: rotate.RenewStandby, Selector: s,
+			Message: "the standby " + s + " gets a fresh key as soon as no mail needs the present one"}}
+	}
 	return p
 }
 
@@ -236,9 +247,18 @@ func (doc Document) General() []string {
 	return doc.Warnings[:max(general, 0)]
 }
 
+// Request returns what was asked of the domain, as of one whose plan is applied.
+func (d Domain) Request() rotate.Request {
+	req := rotate.Request{Approved: true, Asked: d.Asked}
+	if d.ReplaceStandby != "" {
+		req.Instruction = rotate.Renew{}
+	}
+	return req
+}
+
 // Approval returns the permission that the document gives for the domain.
 func (doc Document) Approval(d Domain) approval.Approval {
-	return approval.Approval{PlanID: doc.PlanID, Asked: d.Asked, Steps: d.Plan().Steps,
+	return approval.Approval{PlanID: doc.PlanID, Asked: d.Asked, Renew: d.ReplaceStandby != "", Steps: d.Plan().Steps,
 		Conditions: d.Preconditions.Conditions}
 }
 

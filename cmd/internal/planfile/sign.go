@@ -105,7 +105,7 @@ func (d Domain) Retold(p rotate.DomainPlan) Domain {
 			return d.plain()
 		}
 	}
-	now.Asked, now.Preconditions = d.Asked, d.Preconditions
+	now.Asked, now.ReplaceStandby, now.Preconditions = d.Asked, d.ReplaceStandby, d.Preconditions
 	return now
 }
 

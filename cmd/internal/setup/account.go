@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/providers"
@@ -54,6 +56,10 @@ func NewAccount(driver string, given []string) (*Account, error) {
 
 // Set gives a key of the account its value. A secret itself is refused: the configuration names its file.
 func (a *Account) Set(key, text string) error {
+	if odd := func(r rune) bool { return !unicode.IsPrint(r) }; !utf8.ValidString(text) || strings.ContainsFunc(text, odd) {
+		return fmt.Errorf("%s: the value holds a character that can't be seen, such as that of an arrow key: "+
+			"write it again", key)
+	}
 	var keys []string
 	for _, f := range a.of.Fields() {
 		_, secret := f.Into.(*settings.Secret)

@@ -21,6 +21,8 @@ type Signer struct {
 	Before []string
 	// Remarks are what could not be read or used.
 	Remarks []string
+
+	unit string // of systemd, that started it; "" when that is not known
 }
 
 // Pair is a key of the configuration and its value: a text, or the words of a command.

@@ -6,8 +6,10 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +26,8 @@ type Host struct {
 	Root string // where its files are; "/" for this machine
 	// Ask runs a program of the host that prints its configuration; nil where no program can be asked.
 	Ask func(ctx context.Context, program string, args ...string) ([]byte, error)
+
+	proc string // where the kernel tells of processes; "" for a copy, on which none run
 }
 
 // askTime is how long a program may take to print its configuration.
@@ -33,6 +37,7 @@ const askTime = 30 * time.Second
 func At(root string) Host {
 	h := Host{Root: root}
 	if h.here() {
+		h.proc = "/proc"
 		h.Ask = func(ctx context.Context, program string, args ...string) ([]byte, error) {
 			res, err := child.Run(ctx, child.Program{Argv: append([]string{program}, args...), Timeout: askTime})
 			return res.Stdout, err
@@ -81,12 +86,13 @@ func (h Host) readTrusted(path string) ([]byte, error) {
 type process struct {
 	uid  uint32
 	line []string // its command line
+	unit string   // of systemd, that started it; "" when that can't be told
 }
 
 // running returns the programs of a name that root or one of the users runs, from a directory of the system. What
 // others call so is not believed.
 func (h Host) running(program string, users ...string) (out []process) {
-	if !h.here() {
+	if h.proc == "" {
 		return nil
 	}
 	may := []uint32{0}
@@ -97,7 +103,7 @@ func (h Host) running(program string, users ...string) (out []process) {
 			}
 		}
 	}
-	all, _ := filepath.Glob("/proc/[0-9]*") // the pattern is right
+	all, _ := filepath.Glob(h.proc + "/[0-9]*") // the pattern is right
 	for _, dir := range all {
 		var st unix.Stat_t
 		exe, err := os.Readlink(dir + "/exe")
@@ -109,7 +115,8 @@ func (h Host) running(program string, users ...string) (out []process) {
 		if err != nil || len(text) == 0 {
 			continue
 		}
-		p := process{uid: st.Uid}
+		groups, _ := os.ReadFile(dir + "/cgroup") // there is none without cgroups
+		p := process{uid: st.Uid, unit: unitOf(string(groups))}
 		for word := range bytes.SplitSeq(bytes.TrimRight(text, "\x00"), []byte{0}) {
 			p.line = append(p.line, string(word))
 		}
@@ -117,3 +124,46 @@ func (h Host) running(program string, users ...string) (out []process) {
 	}
 	return out
 }
+
+var unitForm = regexp.MustCompile(`^[A-Za-z0-9:_.@\\-]+\.service$`)
+
+// unitOf returns the unit of a process from its control groups, /proc/PID/cgroup; "" when no service of the system
+// has started it. Groups below a unit are made by the unit, and are no units.
+func unitOf(groups string) string {
+	for line := range strings.Lines(groups) {
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3) // number, controllers, path
+		if len(parts) < 3 || parts[1] != "" && parts[1] != "name=systemd" {
+			continue
+		}
+		for name := range strings.SplitSeq(strings.TrimPrefix(parts[2], "/"), "/") {
+			switch {
+			case name != "user.slice" && strings.HasSuffix(name, ".slice"):
+				continue
+			case unitForm.MatchString(name):
+				return name
+			}
+			break
+		}
+	}
+	return ""
+}
+
+// reloads reports whether a unit says how it is told to read its files again. A unit that is told to by what stands
+// beside its file counts as one that does not.
+func (h Host) reloads(unit string) bool {
+	names := []string{unit}
+	if name, _, instance := strings.Cut(unit, "@"); instance {
+		names = append(names, name+"@.service")
+	}
+	for _, name := range names {
+		for _, dir := range []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system",
+			"/lib/systemd/system", "/usr/lib/systemd/system"} {
+			if text, err := h.read(filepath.Join(dir, name)); err == nil {
+				return reloadLine.Match(text)
+			}
+		}
+	}
+	return false
+}
+
+var reloadLine = regexp.MustCompile(`(?m)^[ \t]*ExecReload[ \t]*=[ \t]*[^ \t\r\n]`)

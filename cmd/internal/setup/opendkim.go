@@ -17,14 +17,13 @@ import (
 
 // findOpenDKIM finds OpenDKIM by the programs that run and by its usual configuration.
 func findOpenDKIM(_ context.Context, h Host) (out []Signer) {
-	paths, options := openDKIMConfs(h)
-	for _, path := range paths {
-		s := Signer{Name: "opendkim", Program: "OpenDKIM", From: path}
+	for _, d := range openDKIMs(h) {
+		s := Signer{Name: "opendkim", Program: "OpenDKIM", From: d.conf, unit: d.unit}
 		conf := openDKIMConf{values: map[string]string{}}
-		if err := conf.read(h, path, 0); err != nil {
+		if err := conf.read(h, d.conf, 0); err != nil {
 			s.Remarks = append(s.Remarks, "it can't be read: "+err.Error()+".")
 		} else {
-			conf.given(options[path])
+			conf.given(d.flags)
 			s.openDKIM(h, &conf)
 		}
 		out = append(out, s)
@@ -209,7 +208,10 @@ func (s *Signer) useTables(h Host, keys, signing string) []string {
 
 // restart is the command that starts this OpenDKIM again, or says that it has to be.
 func (s *Signer) restart(h Host) string {
-	if s.From == usualOpenDKIM(h) {
+	switch {
+	case s.unit != "":
+		return "systemctl restart " + word(s.unit)
+	case s.From == usualOpenDKIM(h):
 		return "systemctl restart opendkim"
 	}
 	return "# then start this OpenDKIM again"
@@ -272,15 +274,22 @@ func (s *Signer) keyDir(h Host) string {
 	if s.From == usualOpenDKIM(h) {
 		return usual
 	}
-	return filepath.Join(filepath.Dir(s.From), "dkimbot-keys")
+	name := strings.TrimSuffix(filepath.Base(s.From), ".conf")
+	return filepath.Join(filepath.Dir(s.From), strings.TrimSuffix("dkimbot-keys-"+name, "-opendkim"))
 }
 
-// reload is the command that lets OpenDKIM read its tables again. The service's unit starts the one
-// with the usual configuration.
+// reload is the command that lets OpenDKIM read its tables again: by the unit that started it. Of one that does not
+// run, the service's unit starts the one with the usual configuration.
 func (s *Signer) reload(h Host, pidFile string) []string {
 	unit := h.first("/etc/systemd/system/opendkim.service", "/lib/systemd/system/opendkim.service",
 		"/usr/lib/systemd/system/opendkim.service")
 	switch {
+	case s.unit != "" && h.reloads(s.unit):
+		return []string{"systemctl", "reload", s.unit}
+	case s.unit != "":
+		s.Remarks = append(s.Remarks, "its unit "+s.unit+" has no ExecReload: give it "+
+			"'ExecReload=/bin/kill -USR1 $MAINPID', and write systemctl reload; dkimbot's own user may be allowed that.")
+		return []string{"systemctl", "kill", "--signal=USR1", "--kill-who=main", s.unit}
 	case unit != "" && s.From == usualOpenDKIM(h):
 		return []string{"systemctl", "reload", "opendkim"}
 	case filepath.IsAbs(pidFile) && !strings.ContainsFunc(pidFile, unicode.IsControl):

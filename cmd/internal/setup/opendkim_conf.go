@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -57,13 +58,18 @@ func (c *openDKIMConf) is(name string, usual bool) bool {
 	return usual
 }
 
-// openDKIMConfs returns the configurations of a host: those of the programs that run, and the usual one.
-func openDKIMConfs(h Host) (paths []string, options map[string]map[string]string) {
-	options = map[string]map[string]string{}
-	add := func(path string, given map[string]string) {
-		if options[path] == nil {
-			paths = append(paths, path)
-			options[path] = given
+// openDKIM is an OpenDKIM as it runs, or as it would be started.
+type openDKIM struct {
+	conf  string
+	flags map[string]string
+	unit  string // of systemd; "" when it does not run, or no unit started it
+}
+
+// openDKIMs returns those of a host: those that run, and the one with the usual configuration.
+func openDKIMs(h Host) (out []openDKIM) {
+	add := func(d openDKIM) {
+		if !slices.ContainsFunc(out, func(o openDKIM) bool { return o.conf == d.conf }) {
+			out = append(out, d)
 		}
 	}
 	usual := usualOpenDKIM(h)
@@ -71,15 +77,15 @@ func openDKIMConfs(h Host) (paths []string, options map[string]map[string]string
 		given := flagsOf(running.line)
 		switch path := given["-x"]; {
 		case filepath.IsAbs(path) && !strings.ContainsFunc(path, unicode.IsControl):
-			add(filepath.Clean(path), given)
+			add(openDKIM{filepath.Clean(path), given, running.unit})
 		case path == "" && usual != "":
-			add(usual, given)
+			add(openDKIM{usual, given, running.unit})
 		}
 	}
 	if usual != "" {
-		add(usual, map[string]string{})
+		add(openDKIM{conf: usual})
 	}
-	return paths, options
+	return out
 }
 
 func usualOpenDKIM(h Host) string {

@@ -315,3 +315,81 @@ func TestAnyOpenDKIMIsMadeValid(t *testing.T) {
 		text(t, Find(t.Context(), h))
 	})
 }
+
+// The unit of each OpenDKIM is that which started it: a second one is reloaded by its own.
+func TestUnitOfEachOpenDKIM(t *testing.T) {
+	second := func(name, port string) string {
+		return strings.NewReplacer("/etc/opendkim/", "/etc/opendkim/"+name+"-", "8891", port).Replace(tables)
+	}
+	h := host(t, map[string]string{
+		"/etc/opendkim.conf":                          tables,
+		"/etc/opendkim/out.conf":                      second("out", "8892"),
+		"/etc/opendkim/old.conf":                      second("old", "8893"),
+		"/lib/systemd/system/opendkim.service":        "[Service]\nExecReload=/bin/kill -USR1 $MAINPID\n",
+		"/etc/systemd/system/opendkim@.service":       "[Service]\n ExecReload = /bin/kill -USR1 $MAINPID\n",
+		"/etc/systemd/system/opendkim-old.service":    "[Service]\n#ExecReload=/bin/kill\nExecReload=\n",
+		"/etc/systemd/system/opendkim-nobody.service": "[Service]\nExecReload=/bin/true\n",
+		"/proc/101/cgroup":                            "0::/system.slice/opendkim.service\n",
+		"/proc/101/cmdline":                           "/usr/sbin/opendkim\x00",
+		"/proc/102/cgroup":                            "0::/system.slice/system-opendkim.slice/opendkim@out.service/more.service\n",
+		"/proc/102/cmdline":                           "/usr/sbin/opendkim\x00-x\x00/etc/opendkim/out.conf\x00",
+		"/proc/103/cgroup":                            "2:cpu:/x.service\n1:name=systemd:/mail.slice/opendkim-old.service\n",
+		"/proc/103/cmdline":                           "/usr/sbin/opendkim\x00-x\x00/etc/opendkim/old.conf\x00",
+	})
+	h.proc = h.at("/proc")
+	for _, pid := range []string{"101", "102", "103"} {
+		must(t, os.Symlink("/usr/sbin/opendkim", h.at("/proc/"+pid+"/exe")))
+	}
+	want := map[string][]string{
+		"/etc/opendkim.conf":     {"systemctl", "reload", "opendkim.service"},
+		"/etc/opendkim/out.conf": {"systemctl", "reload", "opendkim@out.service"},
+		"/etc/opendkim/old.conf": {"systemctl", "kill", "--signal=USR1", "--kill-who=main", "opendkim-old.service"},
+	}
+	found := Find(t.Context(), h)
+	for _, s := range found {
+		at := slices.IndexFunc(s.Keys, func(p Pair) bool { return p.Key == "reload" })
+		if at < 0 {
+			t.Fatalf("%s: no reload: %+v", s.From, s)
+		}
+		if diff := cmp.Diff(want[s.From], s.Keys[at].Value); diff != "" {
+			t.Errorf("%s: %s", s.From, diff)
+		}
+		if remark := strings.Join(s.Remarks, " "); strings.Contains(remark, "opendkim-old.service has no ExecReload") !=
+			(s.From == "/etc/opendkim/old.conf") {
+			t.Errorf("%s: %q", s.From, remark)
+		}
+	}
+	if len(found) != len(want) {
+		t.Errorf("found %d", len(found))
+	}
+	text(t, found)
+}
+
+// Only what systemd started for the system is a unit, whatever groups a user or a service makes for itself.
+func TestUnitOfAProcess(t *testing.T) {
+	for groups, want := range map[string]string{
+		"": "", "0::/\n": "", "0::/init.scope\n": "",
+		"0::/system.slice/opendkim.service\n":                                           "opendkim.service",
+		"0::/opendkim.service":                                                          "opendkim.service",
+		"0::/system.slice/opendkim.service/own.service\n":                               "opendkim.service",
+		"0::/user.slice/user-0.slice/user@0.service/app.slice/opendkim.service\n":       "",
+		"0::/user.slice/user-0.slice/session-1.scope\n":                                 "",
+		"0::/../../system.slice/docker-x.scope/opendkim.service\n":                      "",
+		"0::/system.slice/open dkim;rm.service\n":                                       "",
+		"12:memory:/a.service\n1:name=systemd:/system.slice/opendkim@a.service\n0::/\n": "opendkim@a.service",
+	} {
+		if got := unitOf(groups); got != want {
+			t.Errorf("%q: %q, want %q", groups, got, want)
+		}
+	}
+}
+
+// A value with a character that can't be seen is refused, so that it can be asked for again.
+func TestControlCharacterInAnAccount(t *testing.T) {
+	for _, bad := range []string{"\x1b[A", "ns\x00", "a\u202eb", "\xff", "a\tb"} {
+		if _, err := NewAccount("rfc2136", []string{"key_name=" + bad}); err == nil ||
+			!strings.Contains(err.Error(), "write it again") || strings.Contains(err.Error(), bad) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}

@@ -158,6 +158,9 @@ func (m Markdown) domain(p rotate.DomainPlan, is report.Staleness) {
 			m.line("**Hint:** %s", escape(hint))
 		}
 	}
+	for _, e := range p.Ordered {
+		m.line("**First:** %s.", escape(ordered(e)))
+	}
 	if p.Stop == nil || len(p.Steps) > 0 {
 		m.line("**Why:** %s.", escape(cmp.Or(p.Reason.Message, "nothing to do")))
 	}

@@ -118,9 +118,6 @@ func (f *rotateFlags) check() (err error) {
 		return errors.New("--detailed-exitcode tells whether a plan has steps: it needs --dry-run")
 	case f.out != "" && !f.dryRun:
 		return errors.New("--out saves a plan instead of carrying it out: it needs --dry-run")
-	case f.out != "" && f.replaceStandby:
-		return errors.New("--out saves steps, and not that a standby is to get a fresh key: " +
-			"carry it out without --dry-run")
 	case f.out != "" && f.compromised:
 		return errors.New("--out saves a plan for later, and a leaked key can't wait: carry it out without --dry-run")
 	}

@@ -114,19 +114,17 @@ func (s savedPlan) compared(ctx context.Context, cfg *config.Config, a *app.App,
 	is report.PlanStaleness) (planfile.Document, error) {
 	doc := s.Document
 	var listed []rotate.Domain
-	asked := map[string]bool{}
+	asked := map[string]rotate.Request{}
 	for _, d := range doc.Domains {
 		if why := d.SameConfig(cfg.DomainDigest(d.Name)); why != nil {
 			is.Domains[d.Name] = report.Staleness{Reasons: []rotate.Reason{*why}}
 		}
 		if c, err := cfg.Domain(d.Name); err == nil {
-			asked[d.Name] = d.Asked
+			asked[d.Name] = d.Request()
 			listed = append(listed, c.Domain)
 		}
 	}
-	surveys, err := a.Survey(ctx, listed, func(domain string) rotate.Request {
-		return rotate.Request{Approved: true, Asked: asked[domain]}
-	})
+	surveys, err := a.Survey(ctx, listed, func(domain string) rotate.Request { return asked[domain] })
 	if err != nil {
 		return doc, err
 	}

@@ -1,0 +1,53 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"os"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// Sound returns why the database can't be relied upon, nil if it can: another file stands in its place, so that what
+// is written is lost; its pages don't fit together; or a state can't be read. It reads the file itself, by
+// connections of its own: those that are open remember pages. It reads all of it.
+func (s *Store) Sound(ctx context.Context) error {
+	const attempt = "look whether all is sound"
+	now, err := os.Stat(s.path)
+	if err != nil {
+		return fault.Lasting("find the state database "+s.path, err,
+			"put it back where it was, or see dkimbot-recovery(7); then start the daemon again")
+	}
+	if !os.SameFile(s.file, now) {
+		return fault.Lasting("find the state database "+s.path,
+			errors.New("another file stands in its place since it was opened: what is written to the one that is open is lost"),
+			"stop the daemon, put the file there that is to count (dkimbot-recovery(7)), and start it again")
+	}
+	db, err := sql.Open("sqlite", dsn(s.path, "mode=ro"))
+	if err != nil {
+		return broken(s.path, attempt, err)
+	}
+	defer db.Close()
+	if err := sound(ctx, db, s.path, attempt); err != nil {
+		return broken(s.path, attempt, err)
+	}
+	fresh := reads{path: s.path, from: handleOf{db}}
+	for _, err := range fresh.List(ctx) {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// handleOf reads with one handle.
+type handleOf struct{ db *sql.DB }
+
+// handle implements source.
+func (h handleOf) handle(context.Context) (*sql.DB, func() bool, error) {
+	return h.db, func() bool { return true }, nil
+}
+
+// renew implements source.
+func (handleOf) renew() {}
