@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/state"
 )
 
@@ -76,7 +77,7 @@ func TestSoundWhileOpen(t *testing.T) {
 			if err := s.Sound(ctx); err != nil {
 				t.Fatal(err)
 			}
-			text, err := os.ReadFile(path + "")
+			text, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,6 +90,8 @@ func TestSoundWhileOpen(t *testing.T) {
 			case err == nil || !strings.Contains(err.Error(), damage.says) || fault.CodeOf(err) != damage.code ||
 				fault.HintOf(err) == "":
 				t.Errorf("%v (%s)", err, fault.CodeOf(err))
+			case name == "another file":
+				faulttest.Shown(t, err)
 			}
 		})
 	}

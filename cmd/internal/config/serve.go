@@ -6,12 +6,16 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
 // Serve says where the daemon answers questions about itself.
 type Serve struct {
 	Listen string `json:"listen,omitempty"` // host:port, or "unix:" and a path; "": nowhere
+	// Hosts are names by which it may be asked, besides addresses and localhost.
+	Hosts []string `json:"hosts,omitempty"`
 }
 
 // Fields implements settings.Settings.
@@ -20,7 +24,32 @@ func (s *Serve) Fields() []settings.Field {
 		Claim: func() *settings.Claim { return settings.Own("address", s.Listen) },
 		Meaning: "where the daemon answers: a page for people at /, metrics for Prometheus at /metrics, /livez, " +
 			"and /readyz. " +
-			"A Unix socket may be asked by the group of its file"}}
+			"A Unix socket may be asked by the group of its file"},
+		{Key: "hosts", Into: &hostList{&s.Hosts}, Form: is("list of names"), Default: "none",
+			Meaning: "names by which the daemon may be asked at an address, besides the address itself and localhost: " +
+				"that of a proxy in front, and those at which Prometheus asks. A question for another name is refused " +
+				"(421), since a web page elsewhere can have a browser ask it"}}
+}
+
+// hostList is a list of names of hosts.
+type hostList struct{ into *[]string }
+
+// ReadValue implements node.Reader.
+func (l *hostList) ReadValue(v node.Value) {
+	items, _ := v.List()
+	for _, item := range items {
+		name := item.Form(settings.Form{Name: "name", Parse: func(text string, _ settings.Place) (string, *settings.Problem) {
+			name, err := dkim.ParseDomain(text)
+			if err != nil {
+				return "", settings.Wrong(fmt.Sprintf("%q is not the name of a host", text),
+					"write the name without a port, as it stands in the address bar: status.example.com")
+			}
+			return name, nil
+		}})
+		if name != "" {
+			*l.into = append(*l.into, name)
+		}
+	}
 }
 
 // Rules implements settings.Ruled.

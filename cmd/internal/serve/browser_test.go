@@ -93,7 +93,7 @@ func TestPagesInABrowser(t *testing.T) {
 	m := NewMetrics("1")
 	m.Register(func(context.Context) (Fleet, error) { return shown(now, 250), nil }, func() int { return 0 }, quiet)
 	history := func(context.Context, string, int) ([]rotate.Event, error) { return historyOf(now), nil }
-	s, err := Listen("127.0.0.1:0", m, Health{}, history, quiet)
+	s, err := Listen("127.0.0.1:0", nil, m, Health{}, history, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}

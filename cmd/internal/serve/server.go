@@ -11,7 +11,9 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -41,6 +43,7 @@ type History func(ctx context.Context, domain string, limit int) ([]rotate.Event
 // Server answers at one address. Close it.
 type Server struct {
 	Address  string // as it was asked for
+	names    atomic.Pointer[[]string]
 	listener net.Listener
 	socket   os.FileInfo // its own socket; nil for another address
 	http     *http.Server
@@ -48,7 +51,8 @@ type Server struct {
 
 // Listen answers at the address, "host:port" or "unix:/path", until the server is closed. A socket's
 // file that is left from a process that runs no more is taken; a program that listens there is not.
-func Listen(address string, m *Metrics, h Health, history History, log *slog.Logger) (*Server, error) {
+// Names are those by which it may be asked, besides addresses; see Answer.
+func Listen(address string, names []string, m *Metrics, h Health, history History, log *slog.Logger) (*Server, error) {
 	l, err := listen(address)
 	if err != nil {
 		return nil, unusable(address, err)
@@ -60,7 +64,8 @@ func Listen(address string, m *Metrics, h Health, history History, log *slog.Log
 	mux.HandleFunc("GET /readyz", h.readyz)
 	mux.Handle("GET /", newPage(m.fleet, history, log).handler())
 	s := &Server{Address: address, listener: l, socket: socketOf(address)}
-	s.http = &http.Server{Handler: guard(l, mux), ReadHeaderTimeout: headTime, ReadTimeout: headTime,
+	s.Answer(names)
+	s.http = &http.Server{Handler: s.guard(mux), ReadHeaderTimeout: headTime, ReadTimeout: headTime,
 		WriteTimeout: writeTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHead,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	go func() {
@@ -134,27 +139,33 @@ func abandoned(path string) bool {
 	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
-// guard refuses questions that a web page elsewhere had a browser ask of this machine: their Host is
-// a name, and not an address of this machine.
-func guard(l net.Listener, next http.Handler) http.Handler {
-	at, isTCP := l.Addr().(*net.TCPAddr)
-	local := isTCP && at.IP.IsLoopback()
+// Answer says by which names the server may be asked from now on, besides addresses and localhost: those that a proxy
+// in front hands on, and those that programs ask at.
+func (s *Server) Answer(names []string) { s.names.Store(&names) }
+
+// guard refuses questions that a web page elsewhere had a browser ask (DNS rebinding): it has its own name lead to
+// the daemon's address, so the Host is a name that nobody has listed. No page can be asked for at a Unix socket.
+func (s *Server) guard(next http.Handler) http.Handler {
+	_, isTCP := s.listener.Addr().(*net.TCPAddr)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if local && !ownName(r.Host) {
-			http.Error(w, fmt.Sprintf("ask at %s: this name leads here from elsewhere", l.Addr()), http.StatusMisdirectedRequest)
+		if isTCP && !ownName(r.Host, *s.names.Load()) {
+			http.Error(w, fmt.Sprintf("ask at %s, or list this name in serve.hosts", s.listener.Addr()),
+				http.StatusMisdirectedRequest)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-func ownName(host string) bool {
+// ownName reports whether a Host is an address, localhost or one of the names.
+func ownName(host string, names []string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
 	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil || host == "localhost"
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	return err == nil || host == "localhost" || slices.Contains(names, host)
 }
 
 // Close ends what is being answered, after some seconds by force. A nil server is closed.

@@ -41,7 +41,7 @@ func ask(t *testing.T, s *Server, path, host string) (int, string) {
 
 func start(t *testing.T, address string, h Health) *Server {
 	t.Helper()
-	s, err := Listen(address, metricsOf(Fleet{}), h, noHistory, quiet)
+	s, err := Listen(address, nil, metricsOf(Fleet{}), h, noHistory, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,6 +106,17 @@ func TestOnlyReading(t *testing.T) {
 			t.Errorf("host %s: %d, want %d", host, code, want)
 		}
 	}
+	s.Answer([]string{"status.example.com"})
+	for host, want := range map[string]int{"status.example.com": 200, "Status.Example.COM.:80": 200, "evil.example": 421,
+		"status.example.com.evil.example": 421, "192.0.2.1": 200} {
+		if code, _ := ask(t, s, "/livez", host); code != want {
+			t.Errorf("host %s: %d, want %d", host, code, want)
+		}
+	}
+	everywhere := start(t, "0.0.0.0:0", Health{Alive: func() bool { return true }, Ready: well})
+	if code, _ := ask(t, everywhere, "/", "evil.example"); code != 421 {
+		t.Errorf("on all addresses a page elsewhere is answered: %d", code)
+	}
 	res, err := http.Post("http://"+s.Addr().String()+"/metrics", "text/plain", strings.NewReader("x"))
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +147,7 @@ func TestUnixSocket(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
 		t.Errorf("the socket has mode %v, error %v", info, err)
 	}
-	if _, err := Listen("unix:"+path, metricsOf(Fleet{}), Health{}, noHistory, quiet); err == nil ||
+	if _, err := Listen("unix:"+path, nil, metricsOf(Fleet{}), Health{}, noHistory, quiet); err == nil ||
 		fault.HintOf(err) == "" ||
 		!strings.Contains(err.Error(), "answer questions about the daemon at unix:") {
 		t.Errorf("a second one listens, too: %v", err)
@@ -145,7 +156,7 @@ func TestUnixSocket(t *testing.T) {
 	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Listen("unix:"+file, metricsOf(Fleet{}), Health{}, noHistory, quiet); err == nil {
+	if _, err := Listen("unix:"+file, nil, metricsOf(Fleet{}), Health{}, noHistory, quiet); err == nil {
 		t.Error("a file was taken for a socket")
 	}
 	if text, err := os.ReadFile(file); err != nil || string(text) != "precious" {
@@ -164,7 +175,7 @@ func TestSocketOfOthers(t *testing.T) {
 	if err := errors.Join(os.Mkdir(open, 0o700), os.Chmod(open, 0o777)); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := Listen("unix:"+filepath.Join(open, "s"), metricsOf(Fleet{}), Health{}, noHistory, quiet); err == nil {
+	if s, err := Listen("unix:"+filepath.Join(open, "s"), nil, metricsOf(Fleet{}), Health{}, noHistory, quiet); err == nil {
 		s.Close()
 		t.Error("a socket was made where everybody may write")
 	}

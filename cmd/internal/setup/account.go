@@ -56,7 +56,8 @@ func NewAccount(driver string, given []string) (*Account, error) {
 
 // Set gives a key of the account its value. A secret itself is refused: the configuration names its file.
 func (a *Account) Set(key, text string) error {
-	if odd := func(r rune) bool { return !unicode.IsPrint(r) }; !utf8.ValidString(text) || strings.ContainsFunc(text, odd) {
+	unseen := func(r rune) bool { return !unicode.IsPrint(r) }
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, unseen) {
 		return fmt.Errorf("%s: the value holds a character that can't be seen, such as that of an arrow key: "+
 			"write it again", key)
 	}

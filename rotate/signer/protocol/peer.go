@@ -46,7 +46,7 @@ func (p *Peer) Active(ctx context.Context, domains []string) (map[string]dkim.Re
 			if !ok {
 				continue
 			}
-			if err := signs.check(e.Domain, secret); err != nil {
+			if err := a.check(e.Domain, secret); err != nil {
 				return nil, p.Misbehaved(what, fmt.Errorf("its answer for %s: %w", e.Domain, err))
 			}
 			active[e.Domain] = dkim.Ref{Name: dkim.Name{Domain: e.Domain, Selector: signs.Selector}, KeyID: signs.KeyID}
@@ -132,7 +132,7 @@ func (p *Peer) activate(ctx context.Context, r Request, s Switch) error {
 	for _, e := range r.Domains {
 		k := s.Asked[e.Domain]
 		signs, ok := a.Active[e.Domain]
-		unfit := signs.check(e.Domain, secret)
+		unfit := a.check(e.Domain, secret)
 		switch {
 		case !ok:
 			err = errors.New(p.Called + " does not confirm this domain")

@@ -1,9 +1,13 @@
 package protocol
 
 import (
+	"bytes"
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
@@ -36,6 +40,67 @@ type Entry struct {
 
 type answer struct {
 	Active map[string]signs `json:"active"`
+
+	twice map[string]bool // the domains that it names more than once, or of which it says something twice
+}
+
+// check refuses what the answer says of a domain where that is not plain; see signs.check.
+func (a answer) check(domain string, secret map[string]bool) error {
+	if a.twice[domain] {
+		return errors.New("it names the domain, or a member of it, more than once")
+	}
+	return a.Active[domain].check(domain, secret)
+}
+
+// UnmarshalJSON notes what stands in the answer twice, in whatever spelling of a member JSON's reader takes for the
+// same: which of the two counts is not for a reader to guess.
+func (a *answer) UnmarshalJSON(text []byte) error {
+	return members(text, func(name string, value json.RawMessage) error {
+		if !strings.EqualFold(name, "active") || string(value) == "null" {
+			return nil
+		}
+		if a.Active == nil {
+			a.Active, a.twice = map[string]signs{}, map[string]bool{}
+		}
+		return members(value, func(domain string, value json.RawMessage) error {
+			if _, named := a.Active[domain]; named {
+				a.twice[domain] = true
+			}
+			var of signs
+			if err := json.Unmarshal(value, &of); err != nil || string(value) == "null" {
+				return err
+			}
+			a.Active[domain] = of
+			said := map[string]bool{}
+			return members(value, func(name string, _ json.RawMessage) error {
+				name = strings.ToLower(name)
+				a.twice[domain], said[name] = a.twice[domain] || said[name], true
+				return nil
+			})
+		})
+	})
+}
+
+// members calls each with the members of a JSON object, in their order, also with one that stands there again.
+func members(text []byte, each func(name string, value json.RawMessage) error) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if begin, err := d.Token(); err != nil || begin != json.Delim('{') {
+		return cmp.Or(err, errors.New("it is no object"))
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return err
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return err
+		}
+		if err := each(fmt.Sprint(name), value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // signs is what a domain is signed with.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,5 +39,39 @@ func TestManyOddAnswers(t *testing.T) {
 	}
 	if took := time.Since(began); took > 2*time.Minute {
 		t.Errorf("it took %s", took)
+	}
+}
+
+// TestNamedTwice: a domain that an answer names twice is not confirmed and is not known, and the others are.
+func TestNamedTwice(t *testing.T) {
+	id := strings.Repeat("ab", 32)
+	other := `"other.example":{"selector":"s1"}`
+	for name, active := range map[string]string{
+		"domain":         `"active":{"a.example":{"selector":"s2"},` + other + `,"a.example":{"selector":"s1"}}`,
+		"the same":       `"active":{"a.example":{"selector":"s1"},` + other + `,"a.example":{"selector":"s1"}}`,
+		"spelt with \\u": `"active":{"a.example":{"selector":"s2"},` + other + `,"\u0061.example":{"selector":"s1"}}`,
+		"selector":       `"active":{"a.example":{"selector":"s2","Selector":"s1"},` + other + `}`,
+		"key id":         `"active":{"a.example":{"selector":"s1","key_id":"` + id + `","KEY_ID":"` + id + `"},` + other + `}`,
+		"active":         `"active":{"a.example":{"selector":"s2"}},"ACTIVE":{"a.example":{"selector":"s1"},` + other + `}`,
+	} {
+		p := Peer{Signer: "x", Called: "it", Misbehaved: func(what string, err error) error { return fmt.Errorf("%s: %w", what, err) },
+			Send: func(context.Context, string, Request, []byte) ([]byte, error) { return []byte("{" + active + "}"), nil }}
+		if got, err := p.Active(t.Context(), []string{"a.example"}); err == nil || !strings.Contains(err.Error(), "more than once") {
+			t.Errorf("%s: it signs with %v: %v", name, got, err)
+		}
+		if got, err := p.Active(t.Context(), []string{"other.example"}); err != nil || got["other.example"].Selector != "s1" {
+			t.Errorf("%s: the other: %v, %v", name, got, err)
+		}
+		key, err := dkim.Generate(dkim.Ed25519)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sw, err := p.Activate(t.Context(), []dkim.SigningKey{
+			{Name: dkim.Name{Domain: "a.example", Selector: "s1"}, Key: key},
+			{Name: dkim.Name{Domain: "other.example", Selector: "s1"}, Key: key}})
+		if err != nil || len(sw.Failed) != 1 || sw.Failed["a.example"] == nil ||
+			!strings.Contains(sw.Failed["a.example"].Error(), "more than once") {
+			t.Errorf("%s: %v; failed %v", name, err, sw.Failed)
+		}
 	}
 }

@@ -30,9 +30,9 @@ func Apply(p *console.Program) *cobra.Command {
 		Short: "Carry out a saved plan, exactly and once",
 		Long: `Carry out a saved plan, exactly and once.
 
-Takes the steps of the plan and no console.Others. If anything has changed for a domain since the
+Takes the steps of the plan and no others. If anything has changed for a domain since the
 plan was made (its state, a record, a key, a signer, its configuration), that domain is
-refused by name and nothing is done for it. The console.Others proceed. A plan can't be applied
+refused by name and nothing is done for it. The others proceed. A plan can't be applied
 twice, and not after it has expired. If nothing was started for a domain, because of a
 hook, a limit or a failure, the plan can be applied again.
 

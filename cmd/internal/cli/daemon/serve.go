@@ -16,11 +16,13 @@ import (
 func (d *daemon) listen(cfg *config.Config) error {
 	old, address := d.server, cfg.Serve.Listen
 	if old != nil && old.Address == address {
+		old.Answer(cfg.Serve.Hosts)
 		return nil
 	}
 	d.server = nil
 	if address != "" {
-		server, err := serve.Listen(address, d.metrics, serve.Health{Alive: d.lives, Ready: d.ready}, d.history, d.log)
+		server, err := serve.Listen(address, cfg.Serve.Hosts, d.metrics,
+			serve.Health{Alive: d.lives, Ready: d.ready}, d.history, d.log)
 		if err != nil {
 			d.server = old
 			return err

@@ -1,7 +1,7 @@
 package inspect
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -39,7 +39,7 @@ the daemon check every domain once an hour; 'dkimbot plan' checks now. Also show
 that the configuration does not list any more; dkimbot never touches those.
 
 Of more than five domains, those that need attention are shown whole, the ones that need a
-person first, and the console.Others with one line each. --all shows all whole, --brief only
+person first, and the others with one line each. --all shows all whole, --brief only
 the summary.
 
 With --format prometheus, prints how many domains stand how, as metrics: a timer writes them
@@ -63,8 +63,11 @@ there is no state, or it can't be read.`,
 			if err := s.of.check(s.all, s.brief, s.check); err != nil {
 				return console.Wrong(cmd, err)
 			}
-			states, unlisted, cfg, err := s.read(cmd.Context())
+			states, unlisted, cfg, err := s.read(cmd)
+			wrong := (*console.UsageError)(nil)
 			switch {
+			case errors.As(err, &wrong):
+				return err
 			case s.check:
 				return s.checked(cfg, states, unlisted, err)
 			case err != nil:
@@ -96,15 +99,18 @@ type status struct {
 }
 
 // read reads the states that the filter lets through.
-func (s *status) read(ctx context.Context) (states, unlisted []rotate.State, cfg *config.Config, err error) {
+func (s *status) read(cmd *cobra.Command) (states, unlisted []rotate.State, cfg *config.Config, err error) {
 	if cfg, err = s.Load(); err != nil {
 		return nil, nil, nil, err
+	}
+	if err := s.of.known(cfg); err != nil {
+		return nil, nil, cfg, console.Wrong(cmd, err)
 	}
 	chosen, err := s.of.choose(cfg)
 	if err != nil {
 		return nil, nil, cfg, err
 	}
-	states, unlisted, err = app.States(ctx, cfg, chosen)
+	states, unlisted, err = app.States(cmd.Context(), cfg, chosen)
 	if s.of.narrow() {
 		unlisted = nil
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
 // statusFilter is which domains a status is about.
@@ -74,9 +75,6 @@ func isPattern(domain string) bool { return strings.ContainsAny(domain, "*?[") }
 
 // choose returns the domains of the configuration that are asked for.
 func (s *statusFilter) choose(cfg *config.Config) ([]rotate.Domain, error) {
-	if err := cmp.Or(known("provider", s.providers, cfg.Providers), known("signer", s.signers, cfg.Signers)); err != nil {
-		return nil, err
-	}
 	domains := cfg.RotateDomains()
 	if len(s.domains) > 0 {
 		var names []string
@@ -104,12 +102,16 @@ func (s *statusFilter) choose(cfg *config.Config) ([]rotate.Domain, error) {
 	}), nil
 }
 
-// known refuses a name that the configuration does not have.
+// known says which provider or signer the configuration does not have; nil for none.
+func (s *statusFilter) known(cfg *config.Config) error {
+	return cmp.Or(known("provider", s.providers, cfg.Providers), known("signer", s.signers, cfg.Signers))
+}
+
 func known[T any](what string, names []string, have map[string]T) error {
 	for _, n := range names {
 		if _, ok := have[n]; !ok {
-			return fmt.Errorf("--%s %s: the configuration has no such %s; it has %s", what, n, what,
-				strings.Join(slices.Sorted(maps.Keys(have)), ", "))
+			problem, remedy := settings.Unknown(what, n, slices.Collect(maps.Keys(have)))
+			return fmt.Errorf("--%s: %s: %s", what, problem, remedy)
 		}
 	}
 	return nil
