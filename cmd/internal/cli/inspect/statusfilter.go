@@ -111,7 +111,7 @@ func known[T any](what string, names []string, have map[string]T) error {
 	for _, n := range names {
 		if _, ok := have[n]; !ok {
 			problem, remedy := settings.Unknown(what, n, slices.Collect(maps.Keys(have)))
-			return fmt.Errorf("--%s: %s: %s", what, problem, remedy)
+			return fmt.Errorf("--%s names nothing that is configured: %s: %s", what, problem, remedy)
 		}
 	}
 	return nil
