@@ -120,7 +120,7 @@ func (p *planner) shelter() {
 	p.duty = rotate.Signing
 	for _, signer := range p.Want.Signers {
 		unread := p.Seen.Selectors[active].KeyErr != nil && !p.ComesAlone(signer, active)
-		if seen := p.Seen.Signers[signer]; seen.Err != nil || p.Have.MayUse(seen) || unread {
+		if p.Have.MayUse(p.Seen.Signers[signer]) || unread {
 			continue
 		}
 		p.bring(signer, active, key, p.known(active),

@@ -1,0 +1,58 @@
+package plan_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+)
+
+// TestRefusedSwitchIsNotBegun: no switch begins that a signer would refuse, since it would be left half done. What it
+// would refuse to the other selector only, and an error that says nothing of that, keep from none.
+func TestRefusedSwitchIsNotBegun(t *testing.T) {
+	refused := fault.Refuse(codes.ForeignSecret, "give the signer a key", "do something")
+	for name, c := range map[string]struct {
+		change func(*scene)
+		begins bool
+	}{
+		"it would not":                {func(*scene) {}, true},
+		"it would":                    {func(s *scene) { refuses(s, refused, "") }, false},
+		"to this selector":            {func(s *scene) { refuses(s, refused, "s2") }, false},
+		"to the other selector":       {func(s *scene) { refuses(s, refused, "s1") }, true},
+		"it refuses to be asked":      {func(s *scene) { fails(s, refused) }, false},
+		"it does not answer just now": {func(s *scene) { fails(s, errors.New("no route to host")) }, true},
+	} {
+		s := askedScene()
+		c.change(s)
+		p := s.Plan()
+		if begins := strings.Contains(plantest.Steps(p, s.Now), "activate s2/mx2"); begins != c.begins || p.Switches != begins {
+			t.Errorf("%s: it begins: %t; stopped by %v", name, begins, p.Stop)
+		}
+	}
+}
+
+// TestRefusedNowIsTold: of a switch that is under way, what a signer would refuse is told, and is tried all the same.
+func TestRefusedNowIsTold(t *testing.T) {
+	s := plantest.Switching()
+	refuses(s, fault.Refuse(codes.ForeignSecret, "give the signer a key", "do something"), "")
+	if p := s.Plan(); fault.CodeOf(p.Stop) != codes.ForeignSecret || !strings.Contains(plantest.Steps(p, s.Now), "s2/mx2") {
+		t.Errorf("stopped by %v; %s", p.Stop, plantest.Steps(p, s.Now))
+	}
+}
+
+// refuses makes mx2 one that would refuse a switch to a selector, or to each.
+func refuses(s *scene, err error, only string) {
+	seen := s.Seen.Signers["mx2"]
+	seen.Refuses, seen.RefusesOnly = err, only
+	s.Seen.Signers["mx2"] = seen
+}
+
+// fails makes mx2 one that fails when it is asked.
+func fails(s *scene, err error) {
+	seen := s.Seen.Signers["mx2"]
+	seen.Err = err
+	s.Seen.Signers["mx2"] = seen
+}

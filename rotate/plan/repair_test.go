@@ -1,0 +1,143 @@
+package plan_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+)
+
+// isGiven returns when a plan gives a signer a selector's key, and whether it does.
+func isGiven(s *scene, selector, signer string) (time.Time, bool) {
+	p := s.Plan()
+	i := slices.IndexFunc(p.Steps, func(step rotate.Step) bool {
+		return step.Kind == rotate.Activate && step.Selector == selector && step.Signer == signer
+	})
+	if i < 0 {
+		return time.Time{}, false
+	}
+	return p.Steps[i].NotBefore, true
+}
+
+// verified makes a selector's record one that was seen first a while before now.
+func verified(s *scene, selector string, before time.Duration) {
+	s.Have.Selectors[selector].Key.VerifiedAt = s.Now.Add(-before)
+}
+
+// TestSheltered: while a switch can't go on, a signer that signs with no good key is given the active one, as long as
+// that can be given, and its record stands (I1, I2).
+func TestSheltered(t *testing.T) {
+	const cache = plantest.Negative
+	stuck := func(s *scene) { s.Show("s2", plantest.ForeignRecord) }
+	late := func(s *scene) { verified(s, "s2", time.Minute) }
+	for name, c := range map[string]struct {
+		change func(*scene)
+		given  bool
+	}{
+		"a foreign record at the other one": {stuck, true},
+		"and at the active one":             {func(s *scene) { stuck(s); s.Show("s1", plantest.ForeignRecord) }, false},
+		"the keystore is silent":            {func(s *scene) { stuck(s); s.KeystoreSilent("s1") }, false},
+		"the signer fetches the key itself": {func(s *scene) {
+			stuck(s)
+			s.KeystoreSilent("s1")
+			s.Seen.Fetchers = map[string]bool{"mx2": true}
+		}, true},
+		"it has a good key":                    {func(s *scene) { stuck(s); s.Sign("s1", "mx2") }, false},
+		"it does not answer":                   {func(s *scene) { stuck(s); s.Silence("mx2") }, false},
+		"resolvers may not find the other one": {late, true},
+		"they find it from now on":             {func(s *scene) { verified(s, "s2", cache) }, false},
+		"a server lags at the active one":      {func(s *scene) { late(s); s.Lag("s1") }, false},
+		"nor may they find the active one":     {func(s *scene) { late(s); verified(s, "s1", time.Minute) }, false},
+		"they find the active one from now on": {func(s *scene) { late(s); verified(s, "s1", cache) }, true},
+	} {
+		s := plantest.Switching()
+		s.Stray("", "", "mx2")
+		if c.change(s); s.Seen.Signers["mx2"].Err == nil && c.given {
+			s.Unsure("mx2")
+		}
+		if _, given := isGiven(s, "s1", "mx2"); given != c.given {
+			t.Errorf("%s: it is given the active key: %t; %s", name, given, plantest.Steps(s.Plan(), s.Now))
+		}
+	}
+}
+
+// TestBroughtBackInTime: a signer that signs with nothing while others use the key is given it at once, one whose mail
+// fails when resolvers know the record, and one whose mail verifies as it is when no receiver keeps another key. Of one
+// that does not answer nobody knows that its mail can only gain (I1, I2).
+func TestBroughtBackInTime(t *testing.T) {
+	known := plantest.Now.Add(plantest.Negative - time.Minute)
+	for name, c := range map[string]struct {
+		change func(*scene)
+		want   time.Time
+	}{
+		"nothing":       {func(s *scene) { s.Stray("", "", "mx2") }, time.Time{}},
+		"a key of gone": {func(s *scene) { s.Stray("s1", plantest.Keys()[3].ID(), "mx2") }, known},
+		"the other key": {func(s *scene) { s.Stray("s2", plantest.Keys()[1].ID(), "mx2") }, known.Add(7 * day)},
+		"nobody knows": {func(s *scene) {
+			s.Seen.Signers["mx2"] = rotate.SignerSeen{Err: errors.New("no route to host")}
+			s.Unsure("mx2")
+		}, known},
+	} {
+		s := plantest.Ready()
+		verified(s, "s1", time.Minute)
+		s.Have.Selectors["s1"].Key.ShadowedAt = s.Now.Add(-2 * time.Hour)
+		c.change(s)
+		if at, given := isGiven(s, "s1", "mx2"); !given || !at.Equal(c.want) {
+			t.Errorf("it signs with %s: given the active key %t, %s after now", name, given, at.Sub(s.Now))
+		}
+	}
+}
+
+// TestNotBroughtToWhatIsWrong: while DNS can't be asked, a signer is brought back to the active key, unless the last
+// health check has found that its record does not stand there alone (I2).
+func TestNotBroughtToWhatIsWrong(t *testing.T) {
+	for name, c := range map[string]struct {
+		found rotate.Finding
+		given bool
+	}{
+		"nothing":                   {rotate.Finding{}, true},
+		"it vanished":               {rotate.Finding{Code: codes.RecordVanished, Selector: "s1"}, false},
+		"an earlier one":            {rotate.Finding{Code: codes.RecordEarlier, Selector: "s1"}, false},
+		"two":                       {rotate.Finding{Code: codes.RecordsDoubled, Selector: "s1"}, false},
+		"a second one":              {rotate.Finding{Code: codes.RecordSecond, Selector: "s1"}, false},
+		"a foreign one":             {rotate.Finding{Code: codes.RecordForeign, Selector: "s1"}, false},
+		"one at the other selector": {rotate.Finding{Code: codes.RecordForeign, Selector: "s2"}, true},
+		"a key that was missing":    {rotate.Finding{Code: codes.KeyMissing, Selector: "s1"}, true},
+	} {
+		s := plantest.Ready()
+		s.Stray("", "", "mx2")
+		s.DNSSilent("s1")
+		s.Have.Drift = []rotate.Finding{c.found}
+		if _, given := isGiven(s, "s1", "mx2"); given != c.given {
+			t.Errorf("the last health check has found %s: it is given the active key: %t", name, given)
+		}
+	}
+}
+
+// TestDestroysWhatNobodyUses: a replaced private key is destroyed when no signer may sign with it, in a keystore that
+// holds what it should; those that were given up are no part of a replacement (I1, I5).
+func TestDestroysWhatNobodyUses(t *testing.T) {
+	old := plantest.Keys()[0].ID()
+	for name, c := range map[string]struct {
+		change func(*scene)
+		want   bool
+	}{
+		"nobody uses it":    {func(*scene) {}, true},
+		"a signer does":     {func(s *scene) { s.Stray("s1", old, "mx1") }, false},
+		"a silent one may":  {func(s *scene) { s.Silence("mx1"); delete(s.Have.Signers, "mx1") }, false},
+		"an older keystore": {func(s *scene) { s.Hold("s2", "older", 1); s.Past("s2", "older") }, false},
+		"an empty keystore": {func(s *scene) { s.Hold("s1", "", 3); s.Hold("s2", "", 2) }, false},
+	} {
+		s := plantest.Replaced()
+		c.change(s)
+		p := s.Plan()
+		if got := strings.Contains(plantest.Steps(p, s.Now), "destroy s1"); got != c.want {
+			t.Errorf("%s: destroyed %t; stopped by %v", name, got, p.Stop)
+		}
+	}
+}
