@@ -3,6 +3,7 @@ package plan_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
@@ -50,6 +51,35 @@ func TestHoldIsTold(t *testing.T) {
 		s.Want.Limits.Windows = []calendar.Period{{}}
 		if p := s.Plan(); p.Stop == nil || p.Reason.Code == codes.OnHold {
 			t.Errorf("of limits that make no sense nothing is told: %+v", p.Reason)
+		}
+	}
+}
+
+// TestForetold: what comes next is told with what will hold it back then: a hold, or limits. That it has to be applied
+// as a plan is not told, since that may be done by then; who asks for it is refused when its time has come.
+func TestForetold(t *testing.T) {
+	due := plantest.Ready().Plan().Next
+	if due.Reason.Code != codes.Schedule {
+		t.Fatalf("%+v", due)
+	}
+	unsettled := func(s *scene) {
+		s.Want.Asked, s.Want.Limits = true, plantest.Nightly
+		s.Have.Selectors["s2"].Key.Replaced = true
+		s.Have.Selectors["s2"].Key.VerifiedAt = s.Now.Add(-6 * day)
+	}
+	for name, c := range map[string]struct {
+		change func(*scene)
+		code   codes.Code
+		at     time.Time
+	}{
+		"a hold":          {func(s *scene) { s.Have.OnHold = &rotate.OnHold{At: s.Now} }, codes.OnHold, due.At},
+		"plans only":      {func(s *scene) { s.Want.Limits.PlanOnly = true }, codes.Schedule, due.At},
+		"a wish, windows": {unsettled, codes.Settle, plantest.Now.Add(day + plantest.Negative)},
+	} {
+		s := plantest.Ready()
+		c.change(s)
+		if next := s.Plan().Next; next == nil || next.Reason.Code != c.code || !next.At.Equal(c.at) {
+			t.Errorf("%s: %+v; want %s at %s", name, next, c.code, c.at)
 		}
 	}
 }

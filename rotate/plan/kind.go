@@ -55,7 +55,7 @@ func warnKind(p *planner) {
 	if active == "" {
 		return
 	}
-	if made := kind(&p.draft); made != want && isRSA(made) != isRSA(want) {
+	if made := kind(&p.draft); isRSA(made) != isRSA(want) {
 		p.warning("the policy asks for %s keys, and signer %s would turn mail away after the switch, because it signs "+
 			"with one algorithm whatever the key is: keys of %s stay %s", want, strings.Join(unmixed(&p.draft), ", "),
 			p.Want.Name, made)

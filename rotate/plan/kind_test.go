@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -13,10 +14,7 @@ import (
 // TestKindThatSignersCanUse: a fresh key is of the kind that the policy asks for, unless a signer that uses one
 // algorithm, whatever the key is, could not sign with it after the one that signs now (I1).
 func TestKindThatSignersCanUse(t *testing.T) {
-	rsa, err := dkim.Generate(dkim.RSA2048)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rsa := rsaRecord(t)
 	for _, c := range []struct {
 		scene         func() *scene
 		rsa, unmixed  bool // the active key; a signer
@@ -34,8 +32,8 @@ func TestKindThatSignersCanUse(t *testing.T) {
 		s.Want.Policy.Key = c.policy
 		s.Seen.Unmixed = map[string]bool{"mx2": c.unmixed}
 		if c.rsa {
-			s.Have.Selectors["s2"].Key.Record = plantest.Record(rsa)
-			s.Show("s2", plantest.Record(rsa))
+			s.Have.Selectors["s2"].Key.Record = rsa
+			s.Show("s2", rsa)
 		}
 		p := s.Plan()
 		i := slices.IndexFunc(p.Steps, func(step rotate.Step) bool { return step.Kind == rotate.Generate })
@@ -57,5 +55,65 @@ func TestNamedWaitsForTheEndOfAHold(t *testing.T) {
 	s.Have.OnHold, s.Want.Limits = nil, plantest.Nightly
 	if p := s.Plan(); p.Stop == nil {
 		t.Errorf("it is not refused: %+v", p.Reason)
+	}
+}
+
+// rsaRecord returns the record of an RSA key.
+func rsaRecord(t *testing.T) string {
+	key, err := dkim.Generate(dkim.RSA2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plantest.Record(key)
+}
+
+// TestKindIsTold: where keys are of another kind than the policy asks for, people are told when all will have that one,
+// or that they will not: in words that are so.
+func TestKindIsTold(t *testing.T) {
+	rsa := rsaRecord(t)
+	const said = "the policy asks for"
+	for _, c := range []struct {
+		scene  func() *scene
+		policy dkim.Algorithm
+		rsa    []string // the selectors with an RSA key
+		change func(*scene)
+		says   string // "" for nothing
+	}{
+		{plantest.Ready, dkim.Ed25519, nil, nil, ""},
+		{plantest.Ready, dkim.RSA2048, []string{"s1", "s2"}, nil, ""},
+		{plantest.Bootstrapping, dkim.RSA2048, nil, nil, ""},
+		{plantest.Ready, dkim.RSA2048, nil, nil, "s1 has ed25519 and s2 has ed25519; all have one after two rotations; 'dkimbot"},
+		{plantest.Ready, dkim.RSA2048, nil, func(s *scene) { s.Have.Selectors["s2"].Renew = true }, "after the next rotation"},
+		{plantest.Ready, dkim.RSA2048, []string{"s1"}, nil, "and s2 has ed25519; all have one after two rotations; 'dkimbot"},
+		{plantest.Ready, dkim.RSA2048, []string{"s2"}, nil, "and s1 has ed25519; all have one after the next rotation"},
+		{plantest.Ready, dkim.Ed25519, []string{"s1"}, nil, "after the next rotation; large receivers, Gmail"},
+		{plantest.Switching, dkim.RSA2048, nil, nil, "after the next two rotations"},
+		{plantest.Switching, dkim.RSA2048, nil, func(s *scene) { s.Have.Selectors["s2"].Renew = true },
+			"after the next two rotations"},
+		{plantest.Switching, dkim.RSA2048, []string{"s2"}, nil, "after this rotation"},
+		{plantest.Draining, dkim.RSA2048, nil, nil, "after the next rotation"},
+		{plantest.Draining, dkim.RSA2048, []string{"s2"}, nil, "when the drain of s1 is over"},
+		{plantest.Ready, dkim.RSA2048, nil, func(s *scene) { s.Seen.Unmixed = map[string]bool{"mx2": true} },
+			"signer mx2 would turn mail away"},
+	} {
+		s := c.scene()
+		s.Want.Policy.Key = c.policy
+		for _, selector := range c.rsa {
+			s.Have.Selectors[selector].Key.Record = rsa
+			s.Show(selector, rsa)
+		}
+		if c.change != nil {
+			c.change(s)
+		}
+		var told []string
+		for _, w := range rotate.Texts(s.Plan().Warnings) {
+			if strings.HasPrefix(w, said) {
+				told = append(told, w)
+			}
+		}
+		if c.says == "" && len(told) > 0 || c.says != "" && (len(told) != 1 || !strings.Contains(told[0], c.says) ||
+			strings.Contains(told[0], "Gmail") != strings.Contains(c.says, "Gmail")) {
+			t.Errorf("%s, %v of RSA: told %q; want %q", c.policy, c.rsa, told, c.says)
+		}
 	}
 }

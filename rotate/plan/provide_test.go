@@ -1,0 +1,88 @@
+package plan_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+)
+
+// dutyOf returns what the step belongs to that gives a signer its key, "" where there is none.
+func dutyOf(p rotate.DomainPlan, signer string) rotate.Duty {
+	i := slices.IndexFunc(p.Steps, func(s rotate.Step) bool { return s.Kind == rotate.Activate && s.Signer == signer })
+	if i < 0 {
+		return ""
+	}
+	return p.Steps[i].Duty
+}
+
+// TestJoinsFromADeadKey: a signer whose mail is lost as it is joins those that sign with a good key without waiting for
+// servers that are silent. One whose mail verifies waits for them (I1, I2).
+func TestJoinsFromADeadKey(t *testing.T) {
+	s := plantest.Ready()
+	s.Want.Signers = []string{"mx1", "mx2", "mx3"}
+	s.Sign("s1", "mx3")
+	s.Stray("s1", plantest.Keys()[3].ID(), "mx2")
+	s.Stray("s2", plantest.Keys()[1].ID(), "mx3")
+	s.Mute("s1")
+	p := s.Plan()
+	if dead, good := dutyOf(p, "mx2"), dutyOf(p, "mx3"); dead != rotate.Joining || good != rotate.Signing {
+		t.Errorf("with a dead key %q, with a good one %q: %s", dead, good, plantest.Steps(p, s.Now))
+	}
+}
+
+// TestStoredIsUsed: a key that an earlier attempt has stored shows that this is the right keystore, though the other one
+// is missing there (I5, I7).
+func TestStoredIsUsed(t *testing.T) {
+	tried := plantest.Keys()[3].ID()
+	for held, want := range map[string]bool{tried: true, "": false} {
+		s := plantest.Bootstrapping()
+		s.Have.Selectors["s2"] = &rotate.Selector{Tried: []string{tried}}
+		s.Hold("s1", "", 1)
+		s.Hold("s2", held, 2)
+		s.Show("s2")
+		p := s.Plan()
+		if got := strings.Contains(plantest.Steps(p, s.Now), "store s2"); got != want || got == (p.Stop != nil) {
+			t.Errorf("the keystore holds %q: %s; %v", held, plantest.Steps(p, s.Now), p.Stop)
+		}
+	}
+}
+
+// TestRememberedSettles: the first key at a name at which another one stood is used when no receiver keeps that any
+// more (I2).
+func TestRememberedSettles(t *testing.T) {
+	for name, c := range map[string]struct {
+		change  func(*scene)
+		settles bool
+	}{
+		"nothing stood there":    {func(*scene) {}, false},
+		"a key of before":        {func(s *scene) { s.Past("s1", "1") }, true},
+		"somebody's":             {func(s *scene) { s.Selector("s1").Preceded = true }, true},
+		"a wildcard's key":       {func(s *scene) { s.Wildcard("s1", plantest.ForeignRecord) }, true},
+		"a wildcard's something": {func(s *scene) { s.Wildcard("s1", "v=spf1 -all") }, false},
+	} {
+		s := plantest.New()
+		c.change(s)
+		at, given := isGiven(s, "s1", "mx1")
+		if settles := !at.Before(s.Now.Add(s.Want.Policy.Settle)); !given || settles != c.settles {
+			t.Errorf("%s: it is used at %s", name, at)
+		}
+	}
+}
+
+// TestAskedIsTold: steps name who is asked in DNS, where that is not each authoritative server.
+func TestAskedIsTold(t *testing.T) {
+	for asked, want := range map[string]bool{"": false, "resolver 192.0.2.1": true} {
+		s := plantest.New()
+		seen := s.Seen.Selectors["s1"]
+		seen.Sight.Asked = asked
+		s.Seen.Selectors["s1"] = seen
+		for _, step := range s.Plan().Steps {
+			if told := step.Asked != ""; step.Selector == "s1" && step.Kind == rotate.Verify && told != want {
+				t.Errorf("%s %s: %q is asked", step.Kind, step.Selector, step.Asked)
+			}
+		}
+	}
+}
