@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 	"github.com/google/go-cmp/cmp"
@@ -81,5 +82,66 @@ func TestForetold(t *testing.T) {
 		if next := s.Plan().Next; next == nil || next.Reason.Code != c.code || !next.At.Equal(c.at) {
 			t.Errorf("%s: %+v; want %s at %s", name, next, c.code, c.at)
 		}
+	}
+}
+
+// TestHoldAndWish: a person's hold keeps every switch from beginning, and nothing else; one that a rollback has left
+// ends when a person asks for a rotation.
+func TestHoldAndWish(t *testing.T) {
+	persons, rolledBack := &rotate.OnHold{At: plantest.LongAgo}, &rotate.OnHold{At: plantest.LongAgo, KeyID: plantest.Keys()[1].ID()}
+	for name, c := range map[string]struct {
+		scene  *scene
+		hold   *rotate.OnHold
+		begins bool
+	}{
+		"a wish, a person's hold":        {askedScene(), persons, false},
+		"a wish, after a rollback":       {askedScene(), rolledBack, true},
+		"the schedule, after a rollback": {dueScene(), rolledBack, false},
+		"a replacement, a person's hold": {plantest.Drained(), persons, true},
+	} {
+		c.scene.Have.OnHold = c.hold
+		p := c.scene.Plan()
+		if p.Held != "" || (len(p.Steps) > 0) != c.begins {
+			t.Errorf("%s: %s; held %q", name, plantest.Steps(p, c.scene.Now), p.Held)
+		}
+		if refused := fault.CodeOf(p.Stop) == codes.OnHold; refused != (name == "a wish, a person's hold") ||
+			refused && !strings.Contains(fault.HintOf(p.Stop), "dkimbot unhold") {
+			t.Errorf("%s: stopped by %v; %s", name, p.Stop, fault.HintOf(p.Stop))
+		}
+	}
+}
+
+// TestUnhold: a hold is ended once, whoever has put it there.
+func TestUnhold(t *testing.T) {
+	s := plantest.Ready()
+	if _, err := told(s, rotate.Unhold{}); fault.CodeOf(err) != codes.NotOnHold {
+		t.Errorf("a hold is ended that is none: %v", err)
+	}
+	s.Have.OnHold = &rotate.OnHold{At: plantest.LongAgo, KeyID: "1"}
+	if st, err := told(s, rotate.Unhold{}); err != nil || st.OnHold != nil {
+		t.Errorf("%v; %+v", err, st.OnHold)
+	}
+}
+
+// TestCarriedOn: a switch that was paused for some signers continues for all of them.
+func TestCarriedOn(t *testing.T) {
+	s := plantest.Switching()
+	s.Have.Held = []string{"mx1"}
+	if st, err := told(s, rotate.Carry{}); err != nil || len(st.Held) > 0 {
+		t.Errorf("%v; sent back %v", err, st.Held)
+	}
+}
+
+// TestForetoldWithPlansOnly: when a window opens is told also where changes begin by a plan that is applied.
+func TestForetoldWithPlansOnly(t *testing.T) {
+	var at []time.Time
+	for _, only := range []bool{false, true} {
+		s := plantest.Ready()
+		s.Want.Policy.Schedule, s.Want.Limits = "0 12 25 * *", plantest.Nightly
+		s.Want.Limits.PlanOnly = only
+		at = append(at, s.Plan().Next.At)
+	}
+	if !at[0].Equal(at[1]) || at[0].Hour() == 12 {
+		t.Errorf("it may begin at %s; with plans only at %s", at[0], at[1])
 	}
 }

@@ -28,7 +28,8 @@ func TestRefusedSwitchIsNotBegun(t *testing.T) {
 		s := askedScene()
 		c.change(s)
 		p := s.Plan()
-		if begins := strings.Contains(plantest.Steps(p, s.Now), "activate s2/mx2"); begins != c.begins || p.Switches != begins {
+		if begins := strings.Contains(plantest.Steps(p, s.Now), "activate s2/mx2"); begins != c.begins || p.Switches != begins ||
+			(p.Stop == nil) != begins {
 			t.Errorf("%s: it begins: %t; stopped by %v", name, begins, p.Stop)
 		}
 	}
@@ -37,6 +38,7 @@ func TestRefusedSwitchIsNotBegun(t *testing.T) {
 // TestRefusedNowIsTold: of a switch that is under way, what a signer would refuse is told, and is tried all the same.
 func TestRefusedNowIsTold(t *testing.T) {
 	s := plantest.Switching()
+	s.Sign("s1", "mx1") // it comes first, and would not refuse
 	refuses(s, fault.Refuse(codes.ForeignSecret, "give the signer a key", "do something"), "")
 	if p := s.Plan(); fault.CodeOf(p.Stop) != codes.ForeignSecret || !strings.Contains(plantest.Steps(p, s.Now), "s2/mx2") {
 		t.Errorf("stopped by %v; %s", p.Stop, plantest.Steps(p, s.Now))

@@ -141,3 +141,106 @@ func TestDestroysWhatNobodyUses(t *testing.T) {
 		}
 	}
 }
+
+// TestInHandsIsKept: a replaced private key is not destroyed while a signer signs with it, also when the active key is
+// revoked, and nobody has to sign with that (I1).
+func TestInHandsIsKept(t *testing.T) {
+	for used, want := range map[bool]bool{true: false, false: true} {
+		s := plantest.Replaced()
+		key := s.Have.Selectors["s2"].Key
+		key.Leaked, key.RevokedAt, key.Record = s.Now, s.Now, rotate.RevokedRecord(key.Record)
+		s.Show("s2", key.Record)
+		s.KeystoreSilent("s1")
+		if used {
+			s.Stray("s1", plantest.Keys()[0].ID(), "mx1")
+		}
+		p := s.Plan()
+		if got := strings.Contains(plantest.Steps(p, s.Now), "destroy s1"); got != want || used && p.Stop == nil {
+			t.Errorf("a signer signs with it: %t; destroyed %t; stopped by %v", used, got, p.Stop)
+		}
+	}
+}
+
+// TestLookedAtAgain: a record that was not seen yet is looked at once more, whatever the keystore holds, where DNS can
+// be asked; where servers of two accounts differ, it is published again for that.
+func TestLookedAtAgain(t *testing.T) {
+	unseen := func(s *scene) { s.Have.Selectors["s2"].Key.VerifiedAt = time.Time{} }
+	for name, c := range map[string]struct {
+		change func(*scene)
+		looks  bool
+	}{
+		"it stands":                  {unseen, true},
+		"DNS can't be asked":         {func(s *scene) { unseen(s); s.DNSSilent("s2") }, false},
+		"the keystore holds another": {func(s *scene) { unseen(s); s.Hold("s2", "another", 4) }, true},
+	} {
+		s := plantest.Ready()
+		c.change(s)
+		if steps := plantest.Steps(s.Plan(), s.Now); strings.Contains(steps, "verify s2") != c.looks {
+			t.Errorf("%s: %s", name, steps)
+		}
+	}
+	s := plantest.Ready()
+	s.Want.Also = []string{"second"}
+	s.Lag("s2")
+	if p := s.Plan(); len(p.Steps) == 0 || p.Steps[0].Kind != rotate.Publish || p.Steps[0].Reason.Code != codes.ServersDiffer {
+		t.Errorf("%s; %+v", plantest.Steps(p, s.Now), p.Reason)
+	}
+}
+
+// TestWhyItIsBroughtBack: a signer is given the active key for what it was seen to do, or because it has not confirmed it.
+func TestWhyItIsBroughtBack(t *testing.T) {
+	for says, change := range map[string]func(*scene){
+		"does not sign for example.com any more": func(s *scene) { s.Stray("", "", "mx2") },
+		"mx2 must sign with s1":                  func(s *scene) { s.Silence("mx2"); s.Unsure("mx2") },
+	} {
+		s := plantest.Ready()
+		change(s)
+		steps := s.Plan().Steps
+		if last := len(steps) - 1; last < 0 || !strings.Contains(steps[last].Reason.Message, says) {
+			t.Errorf("%s: %+v", says, steps)
+		}
+	}
+}
+
+// TestStopsWhenNothingIsDone: a switch to a key that the keystore does not give is stopped for that, unless a signer is
+// sheltered meanwhile, or a record put in order.
+func TestStopsWhenNothingIsDone(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*scene)
+		stops  bool
+	}{
+		"nothing":   {func(*scene) {}, true},
+		"a shelter": {func(s *scene) { s.Stray("", "", "mx2"); s.Unsure("mx2") }, false},
+		"a record":  {func(s *scene) { s.Show("s1") }, false},
+	} {
+		s := plantest.Switching()
+		s.KeystoreSilent("s2")
+		c.change(s)
+		if p := s.Plan(); (p.Stop != nil) != c.stops || (len(p.Steps) == 0) != c.stops {
+			t.Errorf("%s is done: %s; stopped by %v", name, plantest.Steps(p, s.Now), p.Stop)
+		}
+	}
+}
+
+// TestVerifyReason: what a look at a record is for is told as it is.
+func TestVerifyReason(t *testing.T) {
+	for says, c := range map[string]struct {
+		scene  *scene
+		change func(*scene)
+	}{
+		"DNS is not to be asked":                                    {plantest.New(), (*scene).Uncheck},
+		"the record must show on every authoritative server before": {plantest.New(), func(*scene) {}},
+		"nothing signs with a key that DNS does not show now":       {plantest.Switching(), func(*scene) {}},
+	} {
+		c.change(c.scene)
+		var last string
+		for _, step := range c.scene.Plan().Steps {
+			if step.Kind == rotate.Verify {
+				last = step.Reason.Message
+			}
+		}
+		if !strings.HasPrefix(last, says) {
+			t.Errorf("%s: %s", says, last)
+		}
+	}
+}

@@ -115,9 +115,10 @@ func TestReplacedInAFlight(t *testing.T) {
 		change func(*scene)
 		want   string
 	}{
-		"all answer":      {plantest.Drained, func(s *scene) { s.Hold("s1", "", 1) }, "generate s1"},
-		"one is silent":   {plantest.Drained, func(s *scene) { s.Hold("s1", "", 1); s.Silence("mx1") }, "generate s1"},
-		"only to be seen": {plantest.Published, func(s *scene) { s.Silence("mx1"); s.Unsure("mx1") }, "verify s1"},
+		"all answer":             {plantest.Drained, func(s *scene) { s.Hold("s1", "", 1) }, "generate s1"},
+		"one is silent":          {plantest.Drained, func(s *scene) { s.Hold("s1", "", 1); s.Silence("mx1") }, "generate s1"},
+		"the fresh key was lost": {plantest.Published, func(s *scene) { s.Hold("s1", "", 3) }, "verify s1"},
+		"only to be seen":        {plantest.Published, func(s *scene) { s.Silence("mx1"); s.Unsure("mx1") }, "verify s1"},
 	} {
 		s := c.scene()
 		plantest.Leak("s2")(s)
