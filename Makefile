@@ -41,6 +41,7 @@ check: lint
 servers:
 	.ci/servers
 	cd keystore/vault/vaulttest/server && CGO_ENABLED=0 $(GO) build -trimpath -o /dev/null .
+	cd rotate/signer/signertest/maddyserver && CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -tags nosqlite3 -o /usr/local/lib/dkimbot-maddy/maddy github.com/foxcpp/maddy/cmd/maddy
 
 lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "run gofmt on: $$unformatted"; exit 1; fi

@@ -34,7 +34,8 @@ func (s *matrixSigner) domain() string { return s.name + ".test" }
 func matrixSigners(t *testing.T, v *vaulttest.Server) []*matrixSigner {
 	return []*matrixSigner{opendkimRow(t), dkimpyRow(t, "dkimpy", "default"), dkimpyRow(t, "dkimpy-ed25519", "ed25519"),
 		eximRow(t, "exim", "default"), eximRow(t, "exim-ed25519", "ed25519"),
-		rspamdMapsRow(t), rspamdRedisRow(t), rspamdVaultRow(t, v), harakaRow(t)}
+		rspamdMapsRow(t), rspamdRedisRow(t), rspamdVaultRow(t, v), harakaRow(t),
+		maddyRow(t, "maddy", "default"), maddyRow(t, "maddy-ed25519", "ed25519")}
 }
 
 func opendkimRow(t *testing.T) *matrixSigner {
@@ -141,6 +142,20 @@ func harakaRow(t *testing.T) *matrixSigner {
 			must(t, os.CopyFS(h.Config+".other", os.DirFS(h.Config)))
 			return "config: " + h.Config + ",", "config: " + h.Config + ".other,"
 		},
+	}
+}
+
+func maddyRow(t *testing.T, name, policy string) *matrixSigner {
+	section := func(m *signertest.Maddy) string {
+		return fmt.Sprintf(`driver: maddy, owner: root, key_dir: %s, file: %s, restart: ["%s"], ask: "%s", answer: %s`, m.KeyDir,
+			m.File, strings.Join(m.Restart(), `", "`), m.Ask, m.Answer)
+	}
+	m := signertest.StartMaddy(t)
+	return &matrixSigner{
+		name: name, policy: policy, section: section(m),
+		mail:     m.Mail,
+		sabotage: "another maddy is switched and asked than the one that signs", // one alone would be noticed
+		ruin:     func(testing.TB) (string, string) { return section(m), section(signertest.StartMaddy(t)) },
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer/haraka"
 	"github.com/dkimbot/dkimbot/rotate/signer/http"
 	"github.com/dkimbot/dkimbot/rotate/signer/kumomta"
+	"github.com/dkimbot/dkimbot/rotate/signer/maddy"
 	"github.com/dkimbot/dkimbot/rotate/signer/opendkim"
 	"github.com/dkimbot/dkimbot/rotate/signer/rspamd"
 	"github.com/dkimbot/dkimbot/rotate/signer/ses"
@@ -28,6 +29,7 @@ func All() []signer.Settings {
 		ses.Defaults(),
 		stalwart.Defaults(),
 		kumomta.Defaults(),
+		maddy.Defaults(),
 		rspamd.Defaults(),
 		agent.Defaults(),
 	}

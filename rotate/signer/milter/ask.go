@@ -13,6 +13,31 @@ import (
 // connections is how many the milter is asked through at once.
 const connections = 4
 
+// Conversation is a connection on which messages are signed, one after the other.
+type Conversation interface {
+	// Ask has a message of the domain signed. That it is turned away is an answer.
+	Ask(domain string) (Answer, error)
+	// Close ends the connection.
+	Close()
+}
+
+// Asked is what signs and can be asked, through a few connections at once: a milter, or what an adapter asks in
+// another way.
+type Asked struct {
+	// Dial opens a connection.
+	Dial func(ctx context.Context) (Conversation, error)
+}
+
+func (s Socket) asked() Asked {
+	return Asked{func(ctx context.Context) (Conversation, error) {
+		p, err := s.dial(ctx)
+		if err != nil {
+			return nil, err // and not a nil *prober
+		}
+		return p, nil
+	}}
+}
+
 // Answer is what a milter did with a message of a domain: let it through with these signatures, maybe
 // none, or turned it away.
 type Answer struct {
@@ -39,7 +64,12 @@ func (a Answer) MadeWith(key dkim.PublicKey) error {
 // Ask gives the milter a message of each domain. heard is called for each answer, from several goroutines at
 // once. When the milter does not answer, the rest is not asked about: those domains and the error are returned.
 func (s Socket) Ask(ctx context.Context, domains []string, heard func(Answer)) (silent []string, err error) {
-	q := &inquiry{Socket: s, queue: domains, heard: heard}
+	return s.asked().Ask(ctx, domains, heard)
+}
+
+// Ask has a message of each domain signed, as [Socket.Ask] does.
+func (s Asked) Ask(ctx context.Context, domains []string, heard func(Answer)) (silent []string, err error) {
+	q := &inquiry{Asked: s, queue: domains, heard: heard}
 	var wg sync.WaitGroup
 	for range min(connections, len(domains)) {
 		wg.Go(func() { q.work(ctx) })
@@ -50,7 +80,7 @@ func (s Socket) Ask(ctx context.Context, domains []string, heard func(Answer)) (
 
 // inquiry asks the milter about domains, through a few connections at once.
 type inquiry struct {
-	Socket
+	Asked
 	heard func(Answer)
 
 	mu     sync.Mutex
@@ -71,27 +101,26 @@ func (q *inquiry) next() (domain string, ok bool) {
 }
 
 func (q *inquiry) work(ctx context.Context) {
-	var p *prober
+	var c Conversation
 	defer func() {
-		if p != nil {
-			p.close()
+		if c != nil {
+			c.Close()
 		}
 	}()
 	for domain, ok := q.next(); ok; domain, ok = q.next() {
 		var answer Answer
 		var err error
 		for range 2 { // the milter may have closed a connection, as at a restart
-			if p == nil {
-				if p, err = q.dial(ctx); err != nil {
-					p = nil
+			if c == nil {
+				if c, err = q.Dial(ctx); err != nil {
 					continue
 				}
 			}
-			if answer, err = p.ask(domain); err == nil {
+			if answer, err = c.Ask(domain); err == nil {
 				break
 			}
-			p.close()
-			p = nil
+			c.Close()
+			c = nil
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				break // it is there, and was given time enough
 			}
@@ -106,18 +135,29 @@ func (q *inquiry) work(ctx context.Context) {
 	}
 }
 
-// ask gives the milter one message of a domain. That the message is turned away is an answer.
-func (p *prober) ask(domain string) (Answer, error) {
-	a := Answer{Domain: domain, Header: header(domain)}
-	signatures, err := p.probe(domain, a.Header)
+// Ask gives the milter one message of a domain.
+func (p *prober) Ask(domain string) (Answer, error) {
+	fields := Header(domain)
+	signatures, err := p.probe(domain, fields)
+	a := NewAnswer(domain, fields, signatures)
 	if refused := (actionError{}); errors.As(err, &refused) {
 		a.Refused = refused
 		return a, nil
 	}
+	return a, err
+}
+
+// NewAnswer is the answer about a message with that header and with Body, to which these DKIM-Signature fields were
+// added, by whomever.
+func NewAnswer(domain string, header [][2]string, signatures []string) Answer {
+	a := Answer{Domain: domain, Header: header}
 	for _, s := range signatures {
 		if strings.EqualFold(tagOf(s, "d"), domain) {
 			a.Signatures = append(a.Signatures, s)
 		}
 	}
-	return a, err
+	return a
 }
+
+// Close ends the connection.
+func (p *prober) Close() { p.close() }

@@ -102,8 +102,8 @@ func OneLine(text string) string {
 	return string(r)
 }
 
-// header is the probe message's, in its order.
-func header(domain string) [][2]string {
+// Header is that of a message that is signed to see with which key, in its order.
+func Header(domain string) [][2]string {
 	sender := "postmaster@" + domain
 	return [][2]string{
 		{"From", sender}, {"To", sender}, {"Subject", "dkimbot probe, never delivered"},
@@ -112,7 +112,8 @@ func header(domain string) [][2]string {
 	}
 }
 
-const probeBody = "dkimbot asks which key signs. Nobody receives this.\r\n"
+// Body is that message's.
+const Body = "dkimbot asks which key signs. Nobody receives this.\r\n"
 
 // probe gives the milter one message of the domain, as a mail server on this
 // host would, and returns the DKIM-Signature fields that it would add.
@@ -138,7 +139,7 @@ func (p *prober) probe(domain string, fields [][2]string) ([]string, error) {
 	if err := expect(s.HeaderEnd()); err != nil {
 		return nil, err
 	}
-	if err := expect(s.BodyChunk([]byte(probeBody))); err != nil {
+	if err := expect(s.BodyChunk([]byte(Body))); err != nil {
 		return nil, err
 	}
 	changes, end, err := s.End()
@@ -176,7 +177,7 @@ func verify(signature string, fields [][2]string, domain string, key dkim.Public
 	for _, f := range fields {
 		m.WriteString(f[0] + ": " + f[1] + "\r\n")
 	}
-	m.WriteString("\r\n" + probeBody)
+	m.WriteString("\r\n" + Body)
 	record := dkim.NewRecord(key, "").String()
 	verifications, err := msgdkim.VerifyWithOptions(strings.NewReader(m.String()), &msgdkim.VerifyOptions{
 		LookupTXT: func(string) ([]string, error) { return []string{record}, nil },

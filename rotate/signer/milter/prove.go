@@ -43,7 +43,12 @@ type Want struct {
 // Prove asks the milter about every domain and returns the findings that are not a proof. With patience, domains in
 // doubt are asked about until nothing more was proved for that long; without, once.
 func (s Socket) Prove(ctx context.Context, wants []Want, patience time.Duration) map[string]Finding {
-	r := &round{Socket: s, patience: patience, doubts: map[string]Finding{}, progress: time.Now()}
+	return s.asked().Prove(ctx, wants, patience)
+}
+
+// Prove asks about every domain, as [Socket.Prove] does.
+func (s Asked) Prove(ctx context.Context, wants []Want, patience time.Duration) map[string]Finding {
+	r := &round{Asked: s, patience: patience, doubts: map[string]Finding{}, progress: time.Now()}
 	var wg sync.WaitGroup
 	for i := range connections {
 		var queue []Want
@@ -58,7 +63,7 @@ func (s Socket) Prove(ctx context.Context, wants []Want, patience time.Duration)
 
 // round is one proof of a batch.
 type round struct {
-	Socket
+	Asked
 	patience time.Duration
 	mu       sync.Mutex
 	doubts   map[string]Finding
@@ -93,16 +98,16 @@ func (r *round) work(ctx context.Context, queue []Want) {
 // connection asks through one connection until a domain is in doubt (patient)
 // or all were asked about, and returns the domains that are left, that one last.
 func (r *round) connection(ctx context.Context, queue []Want) []Want {
-	c, err := r.dial(ctx)
+	c, err := r.Dial(ctx)
 	if err != nil {
 		for _, w := range queue {
 			r.note(w, Finding{Unreachable, err})
 		}
 		return queue
 	}
-	defer c.close()
+	defer c.Close()
 	for i, w := range queue {
-		f := c.check(w)
+		f := check(c, w)
 		r.note(w, f)
 		switch {
 		case f.Verdict == Unreachable && r.patience == 0:
@@ -135,16 +140,16 @@ func (r *round) stalled() bool {
 }
 
 // check probes one domain and judges the answer.
-func (p *prober) check(want Want) Finding {
-	a, err := p.ask(want.Domain)
+func check(c Conversation, want Want) Finding {
+	a, err := c.Ask(want.Domain)
 	if err != nil {
 		return Finding{Unreachable, err}
 	}
-	if refused := (actionError{}); errors.As(a.Refused, &refused) {
-		if refused.Code == gomilter.ActAccept {
-			return Finding{Unsigned, refused}
-		}
-		return Finding{TurnedAway, refused}
+	if refused := (actionError{}); errors.As(a.Refused, &refused) && refused.Code == gomilter.ActAccept {
+		return Finding{Unsigned, refused}
+	}
+	if a.Refused != nil {
+		return Finding{TurnedAway, a.Refused}
 	}
 	selectors := a.Selectors()
 	switch {

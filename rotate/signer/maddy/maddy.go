@@ -1,0 +1,134 @@
+package maddy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+)
+
+// Signer is one maddy. It is safe for concurrent use, also by several processes.
+type Signer struct {
+	cfg   Config
+	was   string // the name that it had before
+	store *keyfiles.Store
+	step  func(operation string) error // tests stop here; nil otherwise
+}
+
+// New checks cfg; it touches nothing.
+func New(cfg Config) (*Signer, error) {
+	if err := signer.Check(cfg.Name, &cfg, nil); err != nil {
+		return nil, err
+	}
+	cfg.Lag = cmp.Or(cfg.Lag, defaultLag)
+	cfg.RestartTimeout = cmp.Or(cfg.RestartTimeout, time.Minute)
+	s := &Signer{cfg: cfg}
+	s.store = &keyfiles.Store{Signer: cfg.Name, Program: "maddy", Path: cfg.KeyDir, Owner: cfg.Owner, Group: cfg.Group,
+		Trouble: "maddy would not start, or others could exchange the keys", Step: func(operation string) error {
+			if s.step == nil {
+				return nil
+			}
+			return s.step(operation)
+		}}
+	return s, nil
+}
+
+// defaultLag outlives a message that maddy is taking when it is told to end.
+const defaultLag = time.Minute
+
+// Lag is how long after Activate the last mail may still be signed with the key from before. The drain begins after it.
+func (s *Signer) Lag() time.Duration { return s.cfg.Lag }
+
+// KnownAs makes a file that has the signer's former name its own.
+func (s *Signer) KnownAs(was string) { s.was = was }
+
+// imported is the file that maddy.conf imports.
+type imported struct {
+	keyfiles.Place
+	entries
+	was    []byte // as it was read
+	unlock func()
+}
+
+func (f *imported) close() {
+	if f.unlock != nil {
+		f.unlock()
+	}
+	f.Place.Close()
+}
+
+// open finds the real file and locks it: other processes don't change it meanwhile (I8).
+func (s *Signer) open(ctx context.Context) (*imported, error) {
+	p, err := s.store.Table(s.cfg.File, keyfiles.Making)
+	if err != nil {
+		return nil, err
+	}
+	f := &imported{Place: p}
+	f.LongestHold = 4 * s.cfg.RestartTimeout // the restart and the proof, and the same of going back
+	if f.unlock, err = f.Lock(ctx, f.Name+".dkimbot-lock"); err != nil {
+		err = s.store.LockFault(ctx, p, err)
+	} else {
+		err = s.read(f)
+	}
+	if err != nil {
+		f.close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// read reads the file, and refuses one that is not dkimbot's, or that maddy's user could not read.
+func (s *Signer) read(f *imported) (err error) {
+	if f.was, err = f.Place.Read(); err != nil {
+		return s.store.Fault("read "+s.cfg.File, err)
+	}
+	if f.entries, err = parse(f.was); err != nil {
+		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignSignerLine, What: "edit " + s.cfg.File,
+			Err:  fmt.Errorf("the file is dkimbot's alone, and %w", err),
+			Hint: "write those lines in maddy.conf, where the file is imported, and take them out of the file"}
+	}
+	if f.signer != "" && f.signer != s.cfg.Name && f.signer != s.was {
+		return &fault.Error{Kind: fault.Refused, Code: codes.OtherSigner,
+			What: "edit " + s.cfg.File + " for signer " + s.cfg.Name, Err: fmt.Errorf("it belongs to signer %q", f.signer),
+			Hint: fmt.Sprintf("one maddy is one signer, under one name, in one configuration: call it %s, or, where it was "+
+				"renamed, write was: %s for signer %s in the configuration", f.signer, f.signer, s.cfg.Name)}
+	}
+	f.signer = s.cfg.Name
+	o, err := s.store.For()
+	if err != nil {
+		return err
+	}
+	if err := keyfiles.LookUp(o.UID).CheckReads(f.Place, "maddy", "it would not start"); err != nil {
+		return s.store.FaultOr("use "+s.cfg.File, err)
+	}
+	return nil
+}
+
+// keysThere refuses a restart in which maddy would make a key of its own, or would not start. The domains in but get a
+// file before it.
+func (s *Signer) keysThere(f *imported, but map[string]bool) error {
+	for domain, of := range f.of {
+		if but[domain] {
+			continue
+		}
+		path := of.file(domain)
+		data, err := keyfiles.ReadKey(path)
+		if err == nil && keyfiles.KeyIDIn(data) == "" {
+			err = errors.New("it holds no private key")
+		}
+		if err != nil {
+			return &fault.Error{Kind: fault.Refused, Code: codes.UnloadableLine,
+				What: fmt.Sprintf("restart signer %s, whose %s names key file %s", s.cfg.Name, s.cfg.File, path),
+				Err:  fmt.Errorf("%w; maddy would not start, or make a key that nobody has published", err),
+				Hint: fmt.Sprintf("put the key back, or run 'dkimbot rotate --due', which repairs the domain; where %s was handed "+
+					"back, take it out of %s", domain, s.cfg.File)}
+		}
+	}
+	return nil
+}
