@@ -92,6 +92,7 @@ const (
 	KeyInUse          Code = "key-in-use"          // the signer still signs with the key that is to be removed
 	UnprovenAlgorithm Code = "unproven-algorithm"  // an Ed25519 key needs milter, so that the switch can be proved
 	AgentSilent       Code = "agent-silent"        // an agent has not reported lately, or not since it was asked
+	AgentLost         Code = "agent-lost"          // a host that reported as an agent is not heard of any more
 	AgentRights       Code = "agent-rights"        // an agent's token may do more than an agent needs
 	AgentDocument     Code = "agent-document"      // what coordinator or agent wrote can't be used
 	MailDiffers       Code = "mail-differs"        // a probe shows mail that is not signed once with the expected selector

@@ -114,6 +114,41 @@ func TestFlightWithoutMail(t *testing.T) {
 	}
 }
 
+// TestFlightFromLostHost: signers leave a compromised key although another host behind one of them is not heard of, and
+// the history says so; any other switch waits for it (I1, I2).
+func TestFlightFromLostHost(t *testing.T) {
+	for name, flees := range map[string]bool{"compromised": true, "a rotation": false} {
+		t.Run(name, func(t *testing.T) {
+			w, d := newWorld(t, "mx1"), wanted("mx1")
+			h := w.hosts["mx1"]
+			w.settle(d)
+			h.twin = &fault.Error{Kind: fault.Transient, Code: codes.AgentLost, What: "switch mx1",
+				Err: errors.New("a host is not heard of"), Hint: "say that it is gone"}
+			if d.Asked = !flees; flees {
+				d.Instruction = rotate.Distrust{}
+			}
+			for range 4 {
+				w.engine().Advance(t.Context(), d)
+				w.pass(2 * time.Hour)
+				d.Instruction = nil
+			}
+			if h.selector(d.Name) != "s2" {
+				t.Errorf("it signs with %s", h.selector(d.Name))
+			}
+			if left := w.state(d.Name).Phase != rotate.Switching; left != flees {
+				t.Errorf("phase %s", w.state(d.Name).Phase)
+			}
+			if said := w.happened(d, "not every host is known to have switched"); said != flees {
+				t.Errorf("the history says it: %v", said)
+			}
+			h.twin = nil
+			w.pass(8 * day)
+			w.settle(d)
+			w.checkReady(d, "s2")
+		})
+	}
+}
+
 // TestMailSparesKeys guards I2: a key that only mail shows in use is neither replaced nor destroyed, nor one of which no
 // mail can be seen, or only mail that is not signed.
 func TestMailSparesKeys(t *testing.T) {

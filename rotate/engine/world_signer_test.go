@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -27,6 +28,7 @@ type host struct {
 	stuck   error            // what it refuses a switch with
 	refuses map[string]error // what a switch to a selector would be refused with
 	lag     time.Duration
+	twin    error // another host behind the same signer is not heard of: why no switch is sure
 	// may be nil: what its mail shows
 	mail func(domain string) ([]dkim.Ref, error)
 }
@@ -228,7 +230,7 @@ func (a agent) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 			return err
 		}
 	}
-	return a.p.effect(ctx, "activate "+a.h.name, rotate.Activate, names, func(late bool) {
+	err := a.p.effect(ctx, "activate "+a.h.name, rotate.Activate, names, func(late bool) {
 		for _, k := range keys {
 			if a.h.gone {
 				continue
@@ -241,6 +243,7 @@ func (a agent) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 			}
 		}
 	})
+	return cmp.Or(err, a.h.twin)
 }
 
 // Prove implements rotate.Prober.

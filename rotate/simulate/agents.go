@@ -2,7 +2,9 @@ package simulate
 
 import (
 	"context"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +26,8 @@ const (
 	calmPoll    = time.Minute
 	agentSilent = 3 * agentPoll // then it counts as one that does not answer
 	longestAway = 12 * day
+
+	longestAnswer = 4 * day // until an operator says that a host is gone
 )
 
 // board is where documents lie: in the keystore.
@@ -69,6 +73,9 @@ type agentOn struct {
 	saw   map[string]dkim.Ref // by domain: what it saw in effect
 	fresh bool                // the last turn was completed
 	lives int                 // how often the host was built
+	names int                 // that were given
+	told  []string            // hosts of this name that an operator was told of
+	gone  []string            // hosts of this name that an operator says are gone
 }
 
 // employ puts an agent on each host.
@@ -83,7 +90,10 @@ func (w *world) employ() {
 			domains = append(domains, d.name)
 		}
 		a.real = &agents.Host{Agent: name, Name: name, Domains: domains, Poll: agentPoll, Board: reporting{w.board}, Keys: a,
-			Signer: a, Memory: a, Now: func() time.Time { return w.now }}
+			Signer: a, Memory: a, Now: func() time.Time { return w.now }, Names: func() string {
+				a.names++
+				return "N" + strconv.Itoa(a.names)
+			}}
 		h.agent = a
 		w.after(between(w.faults, 0, agentPoll), a.poll)
 		w.fallible(&a.part, min(longestAway, w.rates.longest))
@@ -115,7 +125,39 @@ func (a *agentOn) poll() {
 	_, err := a.real.Turn(context.Background())
 	a.saw, _ = a.Active(context.Background(), a.real.Domains)
 	a.fresh, a.wish = err == nil && len(a.unready()) == 0, wish
+	a.explain()
 }
+
+// explain has an operator see, some time later, that a host that is not heard of any more is this one before it was
+// built again or restored.
+func (a *agentOn) explain() {
+	w := a.host.world
+	report, _ := agent.ReadReport(a.host.name, w.board.pages[agent.ReportAt(a.host.name)])
+	for _, o := range slices.Concat(report.Others, report.Lost) {
+		if slices.Contains(a.told, o.Instance) || a.living(o.Instance) {
+			continue
+		}
+		a.told = append(a.told, o.Instance)
+		wait := between(w.faults, agentPoll, longestAnswer)
+		if w.calm() {
+			wait = calmPoll
+		}
+		w.after(wait, func() { a.dismiss(o.Instance) })
+	}
+}
+
+// dismiss is an operator who writes that a host is gone. One that is back is asked about again.
+func (a *agentOn) dismiss(instance string) {
+	if a.living(instance) {
+		a.told = slices.DeleteFunc(a.told, func(i string) bool { return i == instance })
+		return
+	}
+	a.host.world.tell("", "an operator says that %s (%s) is gone", a.host.name, instance)
+	a.gone = append(a.gone, instance)
+}
+
+// living reports whether a memory that calls itself so is on a host that signs.
+func (a *agentOn) living(instance string) bool { return a.host.disk.memo.Instance == instance }
 
 // unready returns the domains of the last wish that are not in effect.
 func (a *agentOn) unready() (out []string) {
@@ -223,7 +265,13 @@ func (b reporting) Write(ctx context.Context, path string, text []byte, after in
 // behind is a host as one process reaches it through its agent.
 type behind struct {
 	remote
-	coordinator *agent.Signer
+	reach *reach
+}
+
+// reach is the signer with the configuration of the moment.
+type reach struct {
+	agent *agent.Signer
+	gone  string
 }
 
 // through returns the signer of that name: the host itself, or its agent.
@@ -232,17 +280,28 @@ func (p *process) through(name string, h *host) rotate.Signer {
 	if !p.plays(agentsClass) {
 		return r
 	}
-	s, err := agent.New(agent.Config{Name: name, Agent: h.name, SilentAfter: agentSilent, Timeout: 2 * time.Minute})
+	return behind{r, &reach{}}
+}
+
+// coordinator returns the signer as it is configured now.
+func (b behind) coordinator() *agent.Signer {
+	gone := strings.Join(b.host.agent.gone, " ")
+	if b.reach.agent != nil && b.reach.gone == gone {
+		return b.reach.agent
+	}
+	s, err := agent.New(agent.Config{Name: b.signer, Agent: b.host.name, SilentAfter: agentSilent,
+		Timeout: 2 * time.Minute, Gone: gone})
 	if err != nil {
 		panic("simulate: " + err.Error())
 	}
-	s.By(p)
-	s.Through(p.board)
-	return behind{r, s}
+	s.By(b.process)
+	s.Through(b.board)
+	b.reach.agent, b.reach.gone = s, gone
+	return s
 }
 
 // Lag implements rotate.Signer.
-func (b behind) Lag() time.Duration { return max(b.host.lag, b.coordinator.Lag()) }
+func (b behind) Lag() time.Duration { return max(b.host.lag, b.coordinator().Lag()) }
 
 // Active implements rotate.SignerReader.
 func (b behind) Active(ctx context.Context, domains []string) (refs map[string]dkim.Ref, err error) {
@@ -250,7 +309,7 @@ func (b behind) Active(ctx context.Context, domains []string) (refs map[string]d
 	if err := b.reads("ask", b.host.name); err != nil {
 		return nil, err
 	}
-	return b.coordinator.Active(ctx, domains)
+	return b.coordinator().Active(ctx, domains)
 }
 
 // Activate implements rotate.Signer: what a process does to the world is to write the wish.
@@ -258,11 +317,11 @@ func (b behind) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	for _, k := range keys {
 		e := effect{kind: rotate.Activate, domain: k.Domain, name: k.Name, signer: b.signer, keyID: k.Ref().KeyID,
 			part: &b.vault.part, what: "ask " + b.host.agent.name + " for " + k.Selector}
-		b.coordinator.Through(writing{b.board, b.process, e, func() {
+		b.coordinator().Through(writing{b.board, b.process, e, func() {
 			n := b.names[k.Name]
 			b.host.blind[k.Domain] = b.turn.blindAt(k.Name) && n != nil && n.looked.Before(n.touched)
 		}})
-		if err := b.coordinator.Activate(ctx, []dkim.SigningKey{k}); err != nil {
+		if err := b.coordinator().Activate(ctx, []dkim.SigningKey{k}); err != nil {
 			return err
 		}
 	}
@@ -272,10 +331,10 @@ func (b behind) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 // Forget implements rotate.Forgetter.
 func (b behind) Forget(ctx context.Context, refs []dkim.Ref) error {
 	for _, ref := range refs {
-		b.coordinator.Through(writing{b.board, b.process, effect{kind: rotate.Destroy, domain: ref.Domain, name: ref.Name,
+		b.coordinator().Through(writing{b.board, b.process, effect{kind: rotate.Destroy, domain: ref.Domain, name: ref.Name,
 			signer: b.host.name, keyID: ref.KeyID, part: &b.vault.part, what: "have " + b.host.agent.name + " forget a key"},
 			func() {}})
-		if err := b.coordinator.Forget(ctx, []dkim.Ref{ref}); err != nil {
+		if err := b.coordinator().Forget(ctx, []dkim.Ref{ref}); err != nil {
 			return err
 		}
 	}

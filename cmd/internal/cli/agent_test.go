@@ -264,8 +264,22 @@ func TestAgents(t *testing.T) {
 		func() bool { return len(mx1.opendkim.Mail(t, "example.test").Signatures) == 1 })
 	t.Logf("the rebuilt host signed %s after its agent was started", time.Since(began).Round(10*time.Millisecond))
 	mx1TakesMail.Unlock()
-	eventually(t, "the coordinator hears of one host", func() bool { return l.run(t, "check").code == 0 })
-	l.run(t, "rotate", "--domain", "example.test")
+	gone := ""
+	eventually(t, "the coordinator says which host is not heard of any more", func() bool {
+		_, rest, _ := strings.Cut(l.run(t, "check").out, "write gone: ")
+		gone, _, _ = strings.Cut(rest, " ")
+		return gone != ""
+	})
+	record = l.read(t, "zones/example.test.zone")
+	l.run(t, "rotate", "--domain", "example.test").want(t, 1, "("+gone+")", "may still sign with s2", "phase switching")
+	time.Sleep(6 * time.Second) // longer than the drain
+	l.run(t, "rotate", "--due")
+	if st := l.status(t, "example.test"); st.Phase != "switching" || l.read(t, "zones/example.test.zone") != record {
+		t.Errorf("while a host is missing the phase is %s", st.Phase)
+	}
+	config := strings.Replace(l.read(t, "dkimbot.yaml"), "  mx1:\n", "  mx1:\n    gone: "+gone+"\n", 1)
+	l.file(t, "dkimbot.yaml", config)
+	l.run(t, "check").want(t, 0)
 	ready("s1")
 
 	end()

@@ -49,7 +49,7 @@ func (a *Agent) Fields() []settings.Field {
 			Key:     "state_dir",
 			Into:    &a.StateDir,
 			Form:    settings.Path(),
-			Meaning: "the directory of what the agent remembers; it can be lost",
+			Meaning: "the directory of what the agent remembers; when it is lost, the host counts as a second one",
 		},
 	}
 }

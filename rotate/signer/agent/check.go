@@ -13,11 +13,12 @@ import (
 // expired ones.
 const mostClockError = 5 * time.Minute
 
-// Check says what is to be asked before the next switch: that the agent reports, that its clock is right, and that its
-// report tells what each domain is signed with. The agent asks its own host (dkimbot agent --check).
+// Check says what is to be asked before the next switch: that the agent reports, that its clock is right, that no other
+// host reported under its name and is waited for, and that its report tells what each domain is signed with. The agent
+// asks its own host (dkimbot agent --check).
 func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 	domains := preflight.Domains(of)
-	var last, clock string
+	var last, clock, hosts string
 	return []preflight.Question{
 		{What: "last report", Found: func() string { return last }, Ask: func(ctx context.Context) error {
 			v, err := s.look(ctx)
@@ -44,6 +45,15 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 						"let the host keep its time (chrony, systemd-timesyncd): receivers can refuse signatures that are dated wrongly")
 				}
 				return nil
+			}},
+		{What: "hosts of that name", Needs: "last report", Found: func() string { return hosts },
+			Ask: func(ctx context.Context) error {
+				v, err := s.look(ctx)
+				if err != nil {
+					return err
+				}
+				hosts = "one"
+				return v.lost()
 			}},
 		{What: "what it signs with, as reported", Domains: domains, Needs: "last report",
 			Ask: func(ctx context.Context) error {

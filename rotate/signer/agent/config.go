@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/settings"
@@ -16,6 +17,7 @@ type Config struct {
 	SilentAfter time.Duration `json:"silent_after"`
 	Timeout     time.Duration `json:"timeout"` // how long a switch waits for the report
 	Lag         time.Duration `json:"lag"`
+	Gone        string        `json:"gone"` // hosts that reported under the name and sign no more: names, with spaces
 }
 
 // Defaults returns what counts where the configuration says nothing.
@@ -37,6 +39,20 @@ func NameForm() settings.Form {
 		}
 		return text, nil
 	}}
+}
+
+// instanceForm is what a host's memory calls itself.
+var instanceForm = regexp.MustCompile(`^[A-Za-z0-9]{1,26}$`)
+
+func goneForm(text string, _ settings.Place) (string, *settings.Problem) {
+	names := strings.Fields(text)
+	for _, name := range names {
+		if !instanceForm.MatchString(name) {
+			return "", settings.Wrong("is not a list of hosts",
+				"write the names that stand in parentheses in messages, separated by spaces: AB3DEFGH5JKL")
+		}
+	}
+	return strings.Join(names, " "), nil
 }
 
 // Fields returns the keys of the driver.
@@ -68,6 +84,13 @@ func (c *Config) Fields() []settings.Field {
 			Into:    &c.Lag,
 			Default: "that of the signer on the agent's host",
 			Meaning: "how long after the report the change is surely in effect, where that is longer",
+		},
+		{
+			Key:  "gone",
+			Into: &c.Gone,
+			Form: settings.Form{Name: "names", Parse: goneForm},
+			Meaning: "hosts that once reported as this agent and sign no more, by the names in messages, separated by spaces; " +
+				"until a host stands here no key is replaced that it may use",
 		},
 	}
 }

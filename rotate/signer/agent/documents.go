@@ -1,10 +1,12 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -47,6 +49,8 @@ type Wish struct {
 	Sequence      int64             `json:"sequence"`
 	Keys          map[string]Wanted `json:"keys"` // by domain
 	Forget        []Forgotten       `json:"forget,omitempty"`
+	// Gone are hosts that an operator says are gone, by instance, each with the number of the first wish that says so.
+	Gone map[string]int64 `json:"gone,omitempty"`
 }
 
 // Wanted is the key that a domain is to be signed with.
@@ -55,6 +59,20 @@ type Wanted struct {
 	KeyID    string    `json:"key_id"`
 	Sequence int64     `json:"sequence"` // of the wish in which it was asked for
 	Since    time.Time `json:"since"`
+
+	Named int64  `json:"named,omitempty"` // of the wish since which it is this key; 0: as Sequence
+	Was   string `json:"was,omitempty"`   // the selector before; "" where there was none
+}
+
+// first returns the number of the wish since which the key is wanted.
+func (w Wanted) first() int64 { return cmp.Or(w.Named, w.Sequence) }
+
+// was returns what was wanted before, as by a signer that does not name its key; none where that is not another one.
+func (w Wanted) was(domain string) dkim.Ref {
+	if w.Was == w.Selector {
+		return dkim.Ref{Name: dkim.Name{Domain: domain}}
+	}
+	return dkim.Ref{Name: dkim.Name{Domain: domain, Selector: w.Was}}
 }
 
 // Ref returns the key.
@@ -91,7 +109,30 @@ type Report struct {
 	Trouble       string          `json:"trouble,omitempty"` // why no wish was taken up
 	Keys          map[string]Seen `json:"keys"`              // by domain
 	Others        []Other         `json:"others,omitempty"`  // that reported under the same name lately
+	Lost          []Other         `json:"lost,omitempty"`    // that did so once, and are not heard of any more
+	Mark          string          `json:"mark,omitempty"`    // of this report; the agent's memory knows it
+	Note          string          `json:"note,omitempty"`    // for people: why what is wanted was left alone
 }
+
+// Other returns what the agent's next report says of it where another host writes that.
+func (r Report) Other(at time.Time, wish Wish) Other {
+	o := Other{Instance: r.Instance, Host: r.Host, At: at, Sequence: r.Sequence, Mark: r.Mark}
+	for domain, w := range wish.Keys {
+		s, known := r.Keys[domain]
+		ref := dkim.Ref{Name: dkim.Name{Domain: domain, Selector: s.Selector}, KeyID: s.KeyID}
+		if w.Sequence <= r.Sequence && (!known || s.Unread || ref != w.Ref(domain)) {
+			o.Astray = append(o.Astray, domain)
+		}
+	}
+	slices.Sort(o.Astray)
+	if len(o.Astray) > mostAstray {
+		o.Sequence, o.Astray = 0, nil // it may use any key
+	}
+	return o
+}
+
+// mostAstray bounds what is said of a host by domain.
+const mostAstray = 1000
 
 // Seen is what the adapter on the host saw of a domain.
 type Seen struct {
@@ -117,6 +158,29 @@ type Other struct {
 	Instance string    `json:"instance"`
 	Host     string    `json:"host"`
 	At       time.Time `json:"at"` // when it was seen, by the board's clock
+
+	Sequence int64    `json:"sequence,omitempty"` // of the newest wish that it had taken up
+	Mark     string   `json:"mark,omitempty"`     // of its last report
+	Astray   []string `json:"astray,omitempty"`   // domains that did not sign with what that wish names
+}
+
+// Settled reports whether a host that is not heard of any more can't sign a domain with another key than the one that
+// is wanted: it had taken that up, or it is gone, and the coordinator has asked for the key since it was told so.
+func (w Wish) Settled(o Other, domain string) bool {
+	k := w.Keys[domain]
+	if gone, known := w.Gone[o.Instance]; known && k.Sequence >= gone {
+		return true
+	}
+	return o.Sequence >= k.first() && !slices.Contains(o.Astray, domain)
+}
+
+// Over reports whether nothing is left to say of a host: it is gone, and all domains are settled.
+func (w Wish) Over(o Other) bool {
+	_, gone := w.Gone[o.Instance]
+	for domain := range w.Keys {
+		gone = gone && w.Settled(o, domain)
+	}
+	return gone
 }
 
 var errOldProgram = errors.New("it was written by a newer dkimbot")

@@ -51,11 +51,11 @@ func (v *view) silent() error {
 		return fmt.Errorf("agent %s on host %s has not reported since %s", v.cfg.Agent, v.report.Host,
 			stamp(v.reported.Written))
 	case len(v.report.Others) > 0:
-		names := []string{v.report.Host}
+		names := []string{Other{Instance: v.report.Instance, Host: v.report.Host}.name()}
 		for _, o := range v.report.Others {
-			names = append(names, o.Host)
+			names = append(names, o.name())
 		}
-		return fmt.Errorf("several hosts report as agent %s, or its host was just built again: %s", v.cfg.Agent,
+		return fmt.Errorf("%w as agent %s, or its host was just built again or restored: %s", errSeveral, v.cfg.Agent,
 			strings.Join(names, ", "))
 	case v.report.Trouble != "":
 		return fmt.Errorf("agent %s on host %s can't take up what is wanted: %s", v.cfg.Agent, v.report.Host,
@@ -66,10 +66,16 @@ func (v *view) silent() error {
 
 // away is the fault for an agent that is waited for.
 func (v *view) away(what string, err error) error {
-	return &fault.Error{Kind: fault.Transient, Code: codes.AgentSilent, What: what, Err: err,
-		Hint: "see on its host whether it runs and reaches Vault (systemctl status dkimbot-agent); it takes up what is " +
-			"wanted by itself; where the host is gone for good, take the signer out of the domain's signers"}
+	hint := "see on its host whether it runs and reaches Vault (systemctl status dkimbot-agent); it takes up what is " +
+		"wanted by itself; where the host is gone for good, take the signer out of the domain's signers"
+	if errors.Is(err, errSeveral) {
+		hint = "where one is a copy of another, stop its agent, remove the state_dir, and give it a name of its own; " +
+			"some polls after only one reports, it is said here whether more is needed"
+	}
+	return &fault.Error{Kind: fault.Transient, Code: codes.AgentSilent, What: what, Err: err, Hint: hint}
 }
+
+var errSeveral = errors.New("several hosts report")
 
 // behind says that the agent has not taken up what a domain is to be signed with.
 func (v *view) behind(domain string) error {
@@ -81,6 +87,22 @@ func (v *view) behind(domain string) error {
 
 // active returns what a domain is signed with by the report, which is recent.
 func (v *view) active(domain string) (dkim.Ref, error) {
+	w, asked := v.wish.Keys[domain]
+	ref, err := v.here(domain)
+	if err != nil || !asked {
+		return ref, err
+	}
+	if o := v.missing(domain); o != nil {
+		return dkim.Ref{}, v.waits(domain, *o)
+	}
+	if v.hasGone(domain) { // it may have signed with the key before until now
+		ref = w.was(domain)
+	}
+	return ref, nil
+}
+
+// here returns what the host that reports signs a domain with.
+func (v *view) here(domain string) (dkim.Ref, error) {
 	w, asked := v.wish.Keys[domain]
 	seen, known := v.report.Keys[domain]
 	ref := dkim.Ref{Name: dkim.Name{Domain: domain, Selector: seen.Selector}, KeyID: seen.KeyID}

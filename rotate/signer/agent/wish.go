@@ -65,19 +65,30 @@ func (s *Signer) ask(v *view, keys []dkim.SigningKey, sequence int64) (changed b
 		if v.wish.Keys == nil {
 			v.wish.Keys = map[string]Wanted{}
 		}
-		v.wish.Keys[k.Domain] = Wanted{k.Selector, k.Ref().KeyID, sequence, s.clock.Now().UTC().Truncate(time.Second)}
+		v.wish.Keys[k.Domain] = v.wish.Keys[k.Domain].followed(k, sequence, s.clock.Now())
 		v.wish.Forget = slices.DeleteFunc(v.wish.Forget, func(f Forgotten) bool { return f.Ref() == k.Ref() })
 		changed = true
 	}
 	return changed
 }
 
+// followed returns what is wanted next, after w.
+func (w Wanted) followed(k dkim.SigningKey, sequence int64, now time.Time) Wanted {
+	next := Wanted{Selector: k.Selector, KeyID: k.Ref().KeyID, Sequence: sequence, Since: now.UTC().Truncate(time.Second),
+		Was: w.Selector}
+	if w.Ref(k.Domain) == k.Ref() {
+		next.Named, next.Was = w.first(), w.Was
+	}
+	return next
+}
+
 // left reports whether the agent had taken up what is wanted of a domain, and another key signs nevertheless.
 func (v *view) left(domain string, w Wanted) bool {
 	seen := v.report.Keys[domain]
 	ref := dkim.Ref{Name: dkim.Name{Domain: domain, Selector: seen.Selector}, KeyID: seen.KeyID}
+	strayed := seen.Strayed != nil && seen.Strayed.Sequence >= w.Sequence
 	return v.report.Sequence >= w.Sequence && seen.Error == "" &&
-		(ref != w.Ref(domain) || seen.Strayed != nil && seen.Strayed.Sequence >= w.Sequence)
+		(ref != w.Ref(domain) || strayed || v.hasGone(domain))
 }
 
 // mostTries is how often a wish is written when others write it at the same time.
@@ -97,6 +108,8 @@ func (s *Signer) change(ctx context.Context, edit func(v *view, sequence int64) 
 		if !edit(v, next) {
 			return v, nil
 		}
+		v.restore(next)
+		v.dismiss(next)
 		v.wish.Sequence = next
 		v.wish.Forget = slices.DeleteFunc(v.wish.Forget, func(f Forgotten) bool {
 			return f.Sequence <= v.report.Forgotten && !slices.Contains(v.report.Kept, f.KeyID)
@@ -138,13 +151,14 @@ func (s *Signer) await(ctx context.Context, v *view, keys []dkim.SigningKey) err
 
 // confirms says why a key is not confirmed; nil when the agent has reported that it is in effect.
 func (v *view) confirms(k dkim.SigningKey) error {
-	ref, err := v.active(k.Domain)
+	ref, err := v.here(k.Domain)
 	seen := v.report.Keys[k.Domain]
 	switch {
 	case err != nil:
 		return err
-	case ref == k.Ref():
-		return nil
+	case ref == k.Ref(): // whoever else reported under this name has to have it, too
+		_, err := v.active(k.Domain)
+		return err
 	case seen.Error != "":
 		return v.failed(k.Domain, seen)
 	}

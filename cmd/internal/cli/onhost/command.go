@@ -149,6 +149,9 @@ func (a *onHost) tell(r agent.Report, err error) {
 	if r.Trouble != "" && r.Trouble != a.last.Trouble {
 		a.log.Error("what is wanted can't be taken up; the signer signs with what it has", "error", r.Trouble)
 	}
+	if r.Note != "" && r.Note != a.last.Note {
+		a.log.Warn("what is wanted is left alone", "reason", r.Note)
+	}
 	for domain, k := range r.Keys {
 		before := a.last.Keys[domain]
 		if k.Error != "" && k.Error != before.Error {
@@ -166,8 +169,8 @@ func (a *onHost) tell(r agent.Report, err error) {
 		if slices.ContainsFunc(a.last.Others, func(p agent.Other) bool { return p.Instance == o.Instance }) {
 			continue
 		}
-		a.log.Warn("another host reports under the same name; it passes by itself where this host was just built again",
-			"host", o.Host, "at", o.At)
+		a.log.Warn("another host reports under the same name, or this one did before it was built again or restored; "+
+			"the coordinator says what to do", "host", o.Host, "name", o.Instance, "at", o.At, "this", r.Instance)
 	}
 	a.last = r
 }

@@ -26,6 +26,15 @@ type Host struct {
 	Signer  signer.Signer
 	Memory  Memory
 	Now     func() time.Time
+	Names   func() string // new ones, each another one; nil: random ones
+}
+
+// newName names a memory, or a report.
+func (h *Host) newName() string {
+	if h.Names != nil {
+		return h.Names()
+	}
+	return newName()
 }
 
 // Keys is where the private keys are kept.
@@ -46,7 +55,9 @@ func (h *Host) Turn(ctx context.Context) (agent.Report, error) {
 	if err := t.read(ctx); err != nil {
 		return agent.Report{}, err
 	}
-	t.work(ctx)
+	if err := t.work(ctx); err != nil {
+		return t.report, err
+	}
 	if err := ctx.Err(); err != nil {
 		return t.report, fault.Temporary("take up what is wanted of agent "+h.Agent, context.Cause(ctx),
 			"run it again; it was interrupted, or its time ran out")
@@ -64,6 +75,8 @@ type turn struct {
 	report agent.Report
 	wanted map[string]dkim.Ref // by domain
 	acts   map[string]bool     // by domain: it is wanted anew, and not in effect
+	older  bool                // the wish is older than one that was taken up
+	others []agent.Other       // all that reported under this name, but for this host
 }
 
 // read reads what is known, and what is wanted.
@@ -81,30 +94,29 @@ func (t *turn) read(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	t.report = agent.Report{FormatVersion: 1, Agent: t.Agent, Instance: t.memo.Instance, Host: t.Name, Version: t.Version,
-		Sequence: t.memo.Sequence, Forgotten: t.before.Forgotten, Poll: t.Poll, Lag: t.Signer.Lag(),
-		Keys: map[string]agent.Seen{}}
-	t.wish, err = agent.ReadWish(t.Agent, page)
-	switch {
-	case err != nil:
+	t.report = agent.Report{FormatVersion: 1, Agent: t.Agent, Host: t.Name, Version: t.Version,
+		Forgotten: t.before.Forgotten, Poll: t.Poll, Lag: t.Signer.Lag(), Keys: map[string]agent.Seen{}}
+	if t.wish, err = agent.ReadWish(t.Agent, page); err != nil {
 		t.report.Trouble = "the wish can't be used: " + err.Error()
-	case t.wish.Sequence < t.memo.Sequence:
-		t.report.Trouble = fmt.Sprintf("the wish in Vault is number %d, and number %d was taken up before: "+
-			"it is older, as after Vault was restored", t.wish.Sequence, t.memo.Sequence)
-	default:
-		t.memo.Sequence, t.report.Sequence = t.wish.Sequence, t.wish.Sequence
-		if err := t.Memory.Save(t.memo); err != nil {
-			return err
-		}
 	}
-	return nil
+	taken := max(t.memo.Sequence, t.before.Sequence)
+	if t.older = err == nil && t.wish.Sequence < taken; t.older {
+		t.report.Note = fmt.Sprintf("the wish in Vault is number %d, and number %d was taken up before: it is older, as "+
+			"after Vault was restored; the signer keeps what it has until the coordinator asks again", t.wish.Sequence, taken)
+		t.memo.Sequence = taken
+	} else if err == nil {
+		t.memo.Sequence = t.wish.Sequence
+	}
+	t.meet()
+	t.report.Sequence = t.memo.Sequence
+	return t.Memory.Save(t.memo)
 }
 
 // work installs what is wanted and not in effect, and sees what is.
-func (t *turn) work(ctx context.Context) {
+func (t *turn) work(ctx context.Context) error {
 	t.wanted = map[string]dkim.Ref{}
 	failed := map[string]error{}
-	if t.report.Trouble == "" {
+	if t.report.Trouble == "" && !t.older {
 		for domain, w := range t.wish.Keys {
 			if !t.serves(domain) {
 				failed[domain] = fault.Lasting("take up the key of "+domain, errNotServed,
@@ -129,6 +141,9 @@ func (t *turn) work(ctx context.Context) {
 			keys = append(keys, dkim.SigningKey{Name: want.Name, Key: key})
 		}
 	}
+	if err := t.note(domains, found); err != nil {
+		return err
+	}
 	after := found
 	if len(keys) > 0 {
 		err := t.Signer.Activate(ctx, keys)
@@ -140,16 +155,17 @@ func (t *turn) work(ctx context.Context) {
 		after, unread = t.active(ctx, domains)
 	}
 	t.applied(after, unread)
-	t.see(domains, found, after, failed, unread)
+	t.see(domains, after, failed, unread)
 	t.forget(ctx, after, unread)
+	return nil
 }
 
 // applied remembers what is in effect as it is wanted: it is not done again before the coordinator asks again. What
 // somebody changes on the host is reported; the coordinator decides about it, for it knows of domains that were
 // released.
 func (t *turn) applied(after map[string]dkim.Ref, unread map[string]error) {
-	memo := Memo{Instance: t.memo.Instance, Sequence: t.memo.Sequence, Applied: maps.Clone(t.memo.Applied)}
-	if memo.Applied == nil {
+	memo := t.memo
+	if memo.Applied = maps.Clone(memo.Applied); memo.Applied == nil {
 		memo.Applied = map[string]int64{}
 	}
 	for domain, want := range t.wanted {
@@ -196,11 +212,11 @@ func (t *turn) active(ctx context.Context, domains []string) (map[string]dkim.Re
 }
 
 // see notes what is in effect, asked after everything was installed.
-func (t *turn) see(domains []string, found, after map[string]dkim.Ref, failed, unread map[string]error) {
+func (t *turn) see(domains []string, after map[string]dkim.Ref, failed, unread map[string]error) {
 	told := 0
 	for _, d := range domains {
 		ref := after[d]
-		s := agent.Seen{Selector: ref.Selector, KeyID: ref.KeyID, Strayed: t.strayed(d, found[d])}
+		s := agent.Seen{Selector: ref.Selector, KeyID: ref.KeyID, Strayed: t.strayed(d)}
 		err := unread[d]
 		if s.Unread = err != nil; !s.Unread {
 			err = failed[d]
@@ -232,24 +248,10 @@ func short(text string) string {
 	return text[:most] + "..."
 }
 
-// strayed notes that a domain was found signed with something else than was reported before, and was switched at once,
-// as on a host that came back from a backup with its memory: the coordinator has to know, and to ask again.
-func (t *turn) strayed(domain string, found dkim.Ref) *agent.Strayed {
-	before, w := t.before.Keys[domain], t.wish.Keys[domain]
-	was := dkim.Ref{Name: dkim.Name{Domain: domain, Selector: before.Selector}, KeyID: before.KeyID}
-	switch {
-	case t.acts[domain] && found.Selector != "" && before.Selector != "" && found != was && found != w.Ref(domain):
-		return &agent.Strayed{Selector: found.Selector, KeyID: found.KeyID, Until: t.Now().UTC(), Sequence: w.Sequence}
-	case before.Strayed != nil && before.Strayed.Sequence >= w.Sequence:
-		return before.Strayed
-	}
-	return nil
-}
-
 // forget removes copies of keys that the coordinator names and that nothing uses.
 func (t *turn) forget(ctx context.Context, after map[string]dkim.Ref, unread map[string]error) {
 	f, ok := t.Signer.(forgetter)
-	if t.report.Trouble != "" {
+	if t.report.Trouble != "" || t.older {
 		t.report.Kept = t.before.Kept
 		return
 	}
@@ -278,11 +280,14 @@ func (t *turn) forget(ctx context.Context, after map[string]dkim.Ref, unread map
 	}
 }
 
-// write writes the report. Another host that reports under the same name is named in it.
+// write writes the report.
 func (t *turn) write(ctx context.Context) error {
 	for try := 1; ; try++ {
-		t.report.At = t.Now().UTC()
-		t.report.Others = t.others()
+		t.report.At, t.report.Instance = t.Now().UTC(), t.memo.Instance
+		t.divide()
+		if err := t.mark(); err != nil {
+			return err
+		}
 		text, err := agent.Text(t.report)
 		if err != nil {
 			return fault.Lasting("write the report of agent "+t.Agent, err,
@@ -298,26 +303,8 @@ func (t *turn) write(ctx context.Context) error {
 		if t.before, err = agent.ReadReport(t.Agent, t.page); err != nil {
 			t.before = agent.Report{}
 		}
+		t.meet()
 	}
 }
 
 const mostTries = 4
-
-// others returns who else has reported under this name as lately as a living agent does.
-func (t *turn) others() (out []agent.Other) {
-	recent := func(at time.Time, poll time.Duration) bool {
-		return t.page.Now.Sub(at) <= 4*max(poll, t.Poll, time.Second)
-	}
-	all := slices.Clone(t.before.Others)
-	if t.page.Text != nil && t.before.Instance != "" {
-		all = append(all, agent.Other{Instance: t.before.Instance, Host: t.before.Host, At: t.page.Written})
-	}
-	slices.Reverse(all)
-	for _, o := range all {
-		if o.Instance != t.memo.Instance && recent(o.At, t.before.Poll) &&
-			!slices.ContainsFunc(out, func(p agent.Other) bool { return p.Instance == o.Instance }) {
-			out = append(out, o)
-		}
-	}
-	return out
-}

@@ -6,10 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"maps"
+	"reflect"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
+	"github.com/dkimbot/dkimbot/rotate/signer/agent"
 )
 
 // Memo is what an agent remembers on its host.
@@ -18,15 +19,21 @@ type Memo struct {
 	Sequence int64  `json:"sequence"` // of the newest wish that was taken up
 	// by domain: of the wish that was in effect last
 	Applied map[string]int64 `json:"applied,omitempty"`
+
+	Host    string                   `json:"host,omitempty"`    // on which it was written last
+	Marks   []string                 `json:"marks,omitempty"`   // of the last report, and of one that may be written
+	Version int                      `json:"version,omitempty"` // of the page of the newest report
+	Others  []agent.Other            `json:"others,omitempty"`  // that reported under the same name
+	Strayed map[string]agent.Strayed `json:"strayed,omitempty"` // by domain: not heard by the coordinator yet
 }
 
 // same reports whether two memos say the same.
-func (m Memo) same(o Memo) bool {
-	return m.Instance == o.Instance && m.Sequence == o.Sequence && maps.Equal(m.Applied, o.Applied)
-}
+func (m Memo) same(o Memo) bool { return reflect.DeepEqual(m, o) }
 
 // NewMemo returns that of a host that knows nothing.
-func NewMemo() Memo { return Memo{Instance: rand.Text()[:12]} }
+func NewMemo() Memo { return Memo{Instance: newName()} }
+
+func newName() string { return rand.Text()[:12] }
 
 // Memory keeps it.
 type Memory interface {

@@ -1,0 +1,53 @@
+package host
+
+import (
+	"maps"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/signer/agent"
+)
+
+// A signer that was found with another key than was reported is brought back at once, as on a host that came back
+// from a backup. What it signed with meanwhile is remembered before that is done: the coordinator has to hear of it,
+// and to ask again, also where this turn's report is lost (I10).
+
+// note remembers what was found astray, and forgets what the coordinator has asked anew for since.
+func (t *turn) note(domains []string, found map[string]dkim.Ref) error {
+	memo := t.memo
+	memo.Strayed = maps.Clone(memo.Strayed)
+	if memo.Strayed == nil {
+		memo.Strayed = map[string]agent.Strayed{}
+	}
+	for _, d := range domains {
+		before, w := t.before.Keys[d], t.wish.Keys[d]
+		was := dkim.Ref{Name: dkim.Name{Domain: d, Selector: before.Selector}, KeyID: before.KeyID}
+		if s, noted := memo.Strayed[d]; noted && t.asked(d) && s.Sequence < w.Sequence {
+			delete(memo.Strayed, d)
+		}
+		if ref := found[d]; t.acts[d] && ref.Selector != "" && ref != was && ref != w.Ref(d) {
+			memo.Strayed[d] = agent.Strayed{Selector: ref.Selector, KeyID: ref.KeyID, Until: t.Now().UTC(),
+				Sequence: w.Sequence}
+		}
+	}
+	t.memo = memo
+	return t.Memory.Save(memo)
+}
+
+// asked reports whether there is a wish for the domain that can be used.
+func (t *turn) asked(domain string) bool {
+	_, asked := t.wish.Keys[domain]
+	return asked && !t.older && t.report.Trouble == ""
+}
+
+// strayed returns what a domain was found astray with, until the coordinator has asked again. Another host's report
+// may say so, too.
+func (t *turn) strayed(domain string) *agent.Strayed {
+	if s, noted := t.memo.Strayed[domain]; noted {
+		return &s
+	}
+	before := t.before.Keys[domain].Strayed
+	if before != nil && before.Sequence >= t.wish.Keys[domain].Sequence {
+		return before
+	}
+	return nil
+}
