@@ -1,6 +1,7 @@
 package dkimpy
 
 import (
+	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/settings"
@@ -36,7 +37,7 @@ func (c *Config) Driver() signer.Driver {
 func (c *Config) Fields() []settings.Field {
 	path := keyfiles.PathForm("dkimpy-milter", "#:", ", # or a colon")
 	table := func(key, conf, need string, into *string) settings.Field {
-		return settings.Field{Key: key, Into: into, Need: need, Form: path,
+		return settings.Field{Key: key, Into: into, Need: need, Form: bare(path),
 			Claim:   func() *settings.Claim { return settings.OwnFile(*into) },
 			Meaning: "the file that is dkimpy-milter.conf's " + conf}
 	}
@@ -90,6 +91,16 @@ func (c *Config) Fields() []settings.Field {
 				"its UserID",
 		},
 	}
+}
+
+// bare is the form of a path without the kind of table that dkimpy-milter.conf has in front of it.
+func bare(path settings.Form) settings.Form {
+	return settings.Form{Name: path.Name, Parse: func(text string, at settings.Place) (string, *settings.Problem) {
+		if kind, rest, ok := strings.Cut(text, ":"); ok && strings.HasPrefix(rest, "/") && !strings.Contains(kind, "/") {
+			return "", settings.Wrong("has "+kind+": in front, which stands in dkimpy-milter.conf only", "write the path alone: "+rest)
+		}
+		return path.Parse(text, at)
+	}}
 }
 
 // Rules returns what is wrong with several keys together.

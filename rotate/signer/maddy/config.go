@@ -73,7 +73,8 @@ func (c *Config) Fields() []settings.Field {
 			Key:     "check",
 			Into:    &c.Check,
 			Default: "none",
-			Meaning: "the command that checks maddy's configuration before a restart: [maddy, verify-config] from 0.9 on",
+			Meaning: "the command that checks maddy's configuration before a restart, as maddy's user: maddy verify-config, " +
+				"from 0.9 on",
 		},
 		{
 			Key:   "ask",
