@@ -4,8 +4,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -80,9 +84,63 @@ func TestAskedIsTold(t *testing.T) {
 		seen.Sight.Asked = asked
 		s.Seen.Selectors["s1"] = seen
 		for _, step := range s.Plan().Steps {
-			if told := step.Asked != ""; step.Selector == "s1" && step.Kind == rotate.Verify && told != want {
-				t.Errorf("%s %s: %q is asked", step.Kind, step.Selector, step.Asked)
+			if step.Selector != "s1" || step.Kind != rotate.Verify {
+				continue
+			}
+			if told := step.Asked != ""; told != want || want && step.Duty == rotate.Turn && step.Reason.Code == codes.Verify &&
+				!strings.Contains(step.Reason.Message, seen.Sight.Whom()) {
+				t.Errorf("%s %s: %q is asked: %s", step.Kind, step.Selector, step.Asked, step.Reason.Message)
 			}
 		}
+	}
+}
+
+// TestPublishedOnceMore: where a run ended before it noted that a record was published, that is done once more, and
+// resolvers are waited for from then on (I2, I7).
+func TestPublishedOnceMore(t *testing.T) {
+	s := plantest.Bootstrapping()
+	key := s.Have.Selectors["s1"].Key
+	key.PublishedAt, key.VerifiedAt = time.Time{}, time.Time{}
+	at, given := isGiven(s, "s1", "mx1")
+	if wait := s.Seen.Selectors["s1"].Sight.TTL; !given || !at.Equal(s.Now.Add(wait)) {
+		t.Errorf("it is used at %s", at)
+	}
+}
+
+// TestContinuesWithAnAdoptedKey: of a signer that uses an adopted key already it is told that it continues to, and of
+// others not. The other selector's key is told to be one more.
+func TestContinuesWithAnAdoptedKey(t *testing.T) {
+	s := plantest.New()
+	s.Want.Signers = []string{"mx1", "mx2", "mx3", "mx4"}
+	s.Show("s1", plantest.Record(plantest.Keys()[0]))
+	s.Stray("s1", plantest.Keys()[0].ID(), "mx1")
+	s.Stray("s1", plantest.Keys()[3].ID(), "mx2")
+	s.Stray("", "", "mx3")
+	s.Stray("old", plantest.Keys()[0].ID(), "mx4")
+	p := plan.PlanAdoption(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, rotate.Adoption{Active: "s1",
+		Keys: []dkim.SigningKey{{Name: dkim.Name{Domain: "example.com", Selector: "s1"}, Key: plantest.Keys()[0]}}})
+	if p.Stop != nil || len(p.Steps) < 6 {
+		t.Fatalf("%s; %v", plantest.Steps(p, s.Now), p.Stop)
+	}
+	for _, step := range p.Steps {
+		continues := strings.Contains(step.Reason.Message, "continues to use the key")
+		if step.Kind == rotate.Activate && continues != (step.Signer == "mx1") {
+			t.Errorf("%s: %s", step.Signer, step.Reason.Message)
+		}
+		if step.Kind == rotate.Generate && !strings.Contains(step.Reason.Message, "the other selector gets a key of its own") {
+			t.Errorf("%s: %s", step.Selector, step.Reason.Message)
+		}
+	}
+}
+
+// TestNothingIsWaitedForThatIsNotDone: a record that is not published again changes nothing that resolvers know.
+func TestNothingIsWaitedForThatIsNotDone(t *testing.T) {
+	s := plantest.Ready()
+	s.Stray("s2", plantest.Keys()[1].ID(), "mx1", "mx2")
+	s.Show("s1")
+	s.Hold("s1", "another", 4)
+	p := s.Plan()
+	if at, given := isGiven(s, "s1", "mx2"); strings.Contains(plantest.Steps(p, s.Now), "publish s1") || given && at.After(s.Now) {
+		t.Errorf("given at %s: %s", at, plantest.Steps(p, s.Now))
 	}
 }
