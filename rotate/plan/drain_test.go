@@ -1,0 +1,92 @@
+package plan_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+)
+
+// TestDrainIsTold: a drain that is longer than the policy has it is told to be the one that was promised.
+func TestDrainIsTold(t *testing.T) {
+	for drain, longer := range map[time.Duration]bool{6 * day: false, 7 * day: false, 9 * day: true} {
+		s := plantest.Draining()
+		s.Have.Selectors["s1"].Drain = drain
+		if said := s.Plan().Reason.Message; strings.Contains(said, "which was the drain while it signed") != longer {
+			t.Errorf("%s: %s", drain, said)
+		}
+	}
+}
+
+// TestOnlySeenWhereItStands: the record of the fresh key that signers are to flee to is looked for whatever signers say,
+// and not where the keystore holds a key of somebody else in its place (I6).
+func TestOnlySeenWhereItStands(t *testing.T) {
+	for held, looks := range map[string]bool{plantest.Keys()[2].ID(): true, "another": false} {
+		s := plantest.Published()
+		plantest.Leak("s2")(s)
+		s.Hold("s1", held, 9)
+		if steps := plantest.Steps(s.Plan(), s.Now); strings.Contains(steps, "verify s1") != looks {
+			t.Errorf("the keystore holds %q: %s", held, steps)
+		}
+	}
+}
+
+// TestRevokedIsNotExposed: of a key that the plan revokes now it is not said that it stays in use, whatever else stops
+// the plan. A refusal that a signer would give later stops none.
+func TestRevokedIsNotExposed(t *testing.T) {
+	refused := fault.Refuse(codes.ForeignSecret, "give the signer a key", "do something")
+	for name, c := range map[string]struct {
+		change  func(*scene)
+		refused bool
+	}{
+		"at once": {func(*scene) {}, true},
+		"later":   {func(s *scene) { verified(s, "s2", time.Minute) }, false},
+	} {
+		s := plantest.Ready()
+		plantest.Leak("s1")(s)
+		refuses(s, refused, "")
+		c.change(s)
+		p := s.Plan()
+		if !strings.Contains(plantest.Steps(p, s.Now), "revoke s1") || strings.Contains(fault.HintOf(p.Stop), "--revoke-now") ||
+			(fault.CodeOf(p.Stop) == codes.ForeignSecret) != c.refused {
+			t.Errorf("%s: %s; %v; %s", name, plantest.Steps(p, s.Now), p.Stop, fault.HintOf(p.Stop))
+		}
+	}
+}
+
+// TestFormerIsTold: people are told when somebody else's record may go, and not to take it away while a signer that used
+// it does not tell what it signs with.
+func TestFormerIsTold(t *testing.T) {
+	for name, c := range map[string]struct {
+		until  time.Duration // from now
+		silent string
+		says   string // "" for nothing
+	}{
+		"it may go later":                  {day, "", "may go after"},
+		"later, and its user is silent":    {day, "mx1", "may go after"},
+		"it may go now":                    {0, "", "may go after"},
+		"now, and its user is silent":      {0, "mx1", "leave old._domainkey.example.com in DNS until mx1"},
+		"now, and somebody else is silent": {0, "mx2", "may go after"},
+		"it was to go long ago":            {-31 * day, "", ""},
+	} {
+		s := plantest.Ready()
+		s.Have.Former = rotate.Formers{{Selector: "old", Signer: "mx1", Until: s.Now.Add(c.until)},
+			{Selector: "older", Signer: "mx2", Until: plantest.Now.Add(-90 * day)}}
+		if c.silent != "" {
+			s.Silence(c.silent)
+		}
+		var told string
+		for _, w := range rotate.Texts(s.Plan().Warnings) {
+			if strings.Contains(w, "old._domainkey") {
+				told += w
+			}
+		}
+		if !strings.Contains(told, c.says) || c.says == "" && told != "" {
+			t.Errorf("%s: %q", name, told)
+		}
+	}
+}
