@@ -48,7 +48,7 @@ func (st *State) Adopted(selector string, k Key, shown string, ttl time.Duration
 func (st State) Restarted() State {
 	fresh := State{Domain: st.Domain, Revision: st.Revision, Phase: New, Selectors: map[string]*Selector{},
 		Signers: map[string]Confirmed{},
-		Former:  st.Former, Config: st.Config, Drift: st.Drift}
+		Former:  st.Former, Config: st.Config, Drift: st.Drift, Earlier: st.Earlier}
 	for name, sel := range st.Selectors {
 		past := slices.Clone(sel.Past)
 		for _, k := range []*Key{sel.Key, sel.Next} {

@@ -16,15 +16,9 @@ import (
 // CopyState returns a deep copy of st.
 func CopyState(st State) State {
 	c := st
-	c.Selectors = map[string]*Selector{}
-	for name, sel := range st.Selectors {
-		if sel == nil {
-			continue
-		}
-		s := *sel
-		s.Key, s.Next = copyKey(sel.Key), copyKey(sel.Next)
-		s.Retired, s.Tried, s.Past = slices.Clone(sel.Retired), slices.Clone(sel.Tried), slices.Clone(sel.Past)
-		c.Selectors[name] = &s
+	c.Selectors = copySelectors(st.Selectors)
+	if st.Earlier != nil {
+		c.Earlier = copySelectors(st.Earlier)
 	}
 	c.Former = slices.Clone(st.Former)
 	c.Held = slices.Clone(st.Held)
@@ -114,7 +108,7 @@ func (st *State) Begin(i Intent, p Policy) {
 	switch sel := st.Selectors[i.Selector]; {
 	case i.Kind == StoreKey:
 		sel.Tried = append(sel.Tried, i.KeyID)
-	case i.Kind == Destroy && sel.Key != nil && sel.Key.ID == i.KeyID:
+	case i.Kind == Destroy && sel != nil && sel.Key != nil && sel.Key.ID == i.KeyID:
 		sel.Key.Doomed = true
 	}
 }
@@ -321,6 +315,11 @@ func (st *State) notReady() {
 // Destroyed notes that a private key is gone; with the last replaced one the
 // rotation is over.
 func (st *State) Destroyed(selector, keyID string) {
+	if left := left(st, selector); left != nil {
+		left.Retired = slices.DeleteFunc(left.Retired, func(r Retired) bool { return r.KeyID == keyID })
+		st.Intent = nil
+		return
+	}
 	sel := st.Selectors[selector]
 	sel.Retired = slices.DeleteFunc(sel.Retired, func(r Retired) bool { return r.KeyID == keyID })
 	if sel.Key != nil && sel.Key.ID == keyID {

@@ -29,8 +29,9 @@ type DomainPlan struct {
 type Observation struct {
 	Selectors map[string]SelectorSeen
 	Signers   map[string]SignerSeen
-	Fetchers  map[string]bool // signers that fetch private keys themselves
-	Unmixed   map[string]bool // signers that sign with RSA keys, or with Ed25519 keys, and not with either in turn
+	Left      map[string]RecordSeen // what DNS shows at selectors that the domain had earlier, and that are not empty yet
+	Fetchers  map[string]bool       // signers that fetch private keys themselves
+	Unmixed   map[string]bool       // signers that sign with RSA keys, or with Ed25519 keys, and not with either in turn
 }
 
 // Destroyed notes that a private key is gone since the keystore was asked.
@@ -39,6 +40,12 @@ func (o Observation) Destroyed(selector, keyID string) {
 		seen.KeyID = ""
 		o.Selectors[selector] = seen
 	}
+}
+
+// RecordSeen is what DNS showed at a name.
+type RecordSeen struct {
+	Sight Sight
+	Err   error
 }
 
 // SelectorSeen is what DNS and the keystore showed for a selector.

@@ -33,9 +33,9 @@ type Ignore struct {
 }
 
 // Instruction is what a person tells dkimbot to do with a domain beside its schedule:
-// Rollback, Distrust, Release, Reclaim, Hold, Unhold, Renew or Carry. It is plain data. An instruction only
-// changes what the state wants; the planner plans from it like from everything else, so
-// what can't be done at once is tried again until it is done.
+// Rollback, Distrust, Release, Reclaim, Hold, Unhold, Renew, ChangeSelectors or Carry. It is plain data. An
+// instruction only changes what the state wants; the planner plans from it like from everything else, so what can't
+// be done at once is tried again until it is done.
 type Instruction interface {
 	// Kind is what the history calls it.
 	Kind() Kind
@@ -51,6 +51,7 @@ const (
 	Resume    = codes.ActionResume // a switch that a partial rollback paused continues
 
 	RenewStandby = codes.ActionRenew
+	NewSelectors = codes.ActionSelectors
 )
 
 // Rollback sends signers back to the selector that signed before, at once and
@@ -118,6 +119,12 @@ type Renew struct{}
 
 // Kind implements Instruction.
 func (Renew) Kind() Kind { return RenewStandby }
+
+// ChangeSelectors has the domain move over to the selectors that its policy names by now.
+type ChangeSelectors struct{}
+
+// Kind implements Instruction.
+func (ChangeSelectors) Kind() Kind { return NewSelectors }
 
 // Carry continues, for all signers, a switch that a rollback of some paused.
 type Carry struct{}

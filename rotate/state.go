@@ -19,7 +19,9 @@ type State struct {
 	// while draining and replacing: the selector that signed before
 	Draining  string               `json:"draining,omitempty"`
 	Selectors map[string]*Selector `json:"selectors,omitempty"`
-	Signers   Confirmations        `json:"signers,omitempty"` // what each signer confirmed last
+	// selectors that the domain had before its policy named others, with what is yet to be destroyed of them
+	Earlier Earlier       `json:"earlier,omitempty"`
+	Signers Confirmations `json:"signers,omitempty"` // what each signer confirmed last
 
 	Former Formers `json:"former,omitempty"` // selectors that are not ours and that signers signed with before
 	// while switching: signers that a person sent back to the active selector

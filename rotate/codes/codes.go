@@ -26,6 +26,8 @@ const (
 	NoKeyYet         Code = "no-key-yet"        // the selector has no key yet
 	NoSigners        Code = "no-signers"        // nothing is named that signs mail for the domain
 	SelectorsChanged Code = "selectors-changed" // the policy names other selectors than those under management
+	SelectorsKept    Code = "selectors-kept"    // other selectors were asked for, and the policy names the same
+	SelectorsOverlap Code = "selectors-overlap" // the policy names a selector whose key mail may still need
 )
 
 // Errors of state and leases.
@@ -176,32 +178,33 @@ const (
 
 // Reasons.
 const (
-	Bootstrap   Code = "bootstrap"    // the domain is new and gets its two keys
-	Idle        Code = "idle"         // one selector signs, and the other waits for the next rotation
-	Schedule    Code = "schedule"     // the schedule made a rotation due, or will
-	Asked       Code = "asked"        // a person asked for a rotation
-	StoredFirst Code = "stored-first" // the private key is stored and read back before its record is published
-	Verify      Code = "verify"       // the record must show on every authoritative server before anything relies on it
-	BeforeUse   Code = "before-use"   // the record is looked up once more just before a signer uses the key
-	Cache       Code = "cache"        // resolvers may still remember that nothing was published there
-	Settle      Code = "settle"       // another key stood there before, and receivers may still hold it
-	Switching   Code = "switching"    // a switch has started, and not every signer has confirmed it
-	Drain       Code = "drain"        // mail that was signed with the old key may be in flight
-	Replace     Code = "replace"      // the drain has passed, and the selector gets a fresh key
-	Replaced    Code = "replaced"     // the new record is public, and the old private key is destroyed
-	Dropped     Code = "dropped"      // a key was given up before a signer used it
-	Resume      Code = "resume"       // an earlier attempt was interrupted
-	Vanished    Code = "vanished"     // a record is missing from DNS
-	Adopt       Code = "adopt"        // a key that is in use is taken under management
-	Compromised Code = "compromised"  // the key was reported as compromised
-	Revoked     Code = "revoked"      // a compromised key's record gets an empty p=
-	Purge       Code = "purge"        // the domain was released with --purge, and records and keys are removed
-	Rollback    Code = "rollback"     // signers go back to the selector that signed before
-	Held        Code = "held"         // a signer was sent back by rollback --signer
-	Limit       Code = "limit"        // as many domains as allowed have started to switch
-	Failed      Code = "failed"       // the last attempt failed
-	GoneAlready Code = "gone-already" // the key to destroy was missing from the keystore already
-	KeptAlready Code = "kept-already" // the key to store was in the keystore already
+	Bootstrap    Code = "bootstrap"     // the domain is new and gets its two keys
+	Idle         Code = "idle"          // one selector signs, and the other waits for the next rotation
+	Schedule     Code = "schedule"      // the schedule made a rotation due, or will
+	Asked        Code = "asked"         // a person asked for a rotation
+	StoredFirst  Code = "stored-first"  // the private key is stored and read back before its record is published
+	Verify       Code = "verify"        // the record must show on every authoritative server before anything relies on it
+	BeforeUse    Code = "before-use"    // the record is looked up once more just before a signer uses the key
+	Cache        Code = "cache"         // resolvers may still remember that nothing was published there
+	Settle       Code = "settle"        // another key stood there before, and receivers may still hold it
+	Switching    Code = "switching"     // a switch has started, and not every signer has confirmed it
+	Drain        Code = "drain"         // mail that was signed with the old key may be in flight
+	Replace      Code = "replace"       // the drain has passed, and the selector gets a fresh key
+	Replaced     Code = "replaced"      // the new record is public, and the old private key is destroyed
+	Dropped      Code = "dropped"       // a key was given up before a signer used it
+	SelectorLeft Code = "selector-left" // the domain has other selectors, and no mail needs the key any more
+	Resume       Code = "resume"        // an earlier attempt was interrupted
+	Vanished     Code = "vanished"      // a record is missing from DNS
+	Adopt        Code = "adopt"         // a key that is in use is taken under management
+	Compromised  Code = "compromised"   // the key was reported as compromised
+	Revoked      Code = "revoked"       // a compromised key's record gets an empty p=
+	Purge        Code = "purge"         // the domain was released with --purge, and records and keys are removed
+	Rollback     Code = "rollback"      // signers go back to the selector that signed before
+	Held         Code = "held"          // a signer was sent back by rollback --signer
+	Limit        Code = "limit"         // as many domains as allowed have started to switch
+	Failed       Code = "failed"        // the last attempt failed
+	GoneAlready  Code = "gone-already"  // the key to destroy was missing from the keystore already
+	KeptAlready  Code = "kept-already"  // the key to store was in the keystore already
 )
 
 // Reasons of stale plans.
@@ -247,6 +250,7 @@ const (
 	ActionUnhold      Action = "unhold"      // a person ended the hold
 	ActionRelease     Action = "release"     // a person released the domain, or took it back
 	ActionRenew       Action = "renew"       // a person asked for a fresh key at the standby selector
+	ActionSelectors   Action = "selectors"   // a person asked to move over to the selectors that the policy names
 	ActionAccounts    Action = "accounts"    // the domain has other DNS accounts now, by the configuration
 	ActionRename      Action = "rename"      // a signer has another name now, by the configuration
 	ActionLease       Action = "lease"       // a process took the domain over from one that has died

@@ -45,6 +45,9 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 	req = req.In(have, want.Signers)
 	present, _ := have.Reckoned(rotate.InstantOf(p.Clock))
 	after, events, err := plan.Ordered(now, want, req, present, seen)
+	if _, moves := req.Instruction.(rotate.ChangeSelectors); moves && err == nil {
+		seen = p.see(ctx, want, after)
+	}
 	made := plan.Plan(now, want, req, after, seen)
 	if _, leaked := req.Instruction.(rotate.Distrust); leaked && err == nil {
 		made = forecast.Emergency(now, want, req, after, seen, p.lags())
@@ -72,6 +75,11 @@ func (p *Planner) observe(ctx context.Context, want rotate.Domain) (rotate.State
 	if err != nil {
 		return rotate.State{}, rotate.Observation{}, err
 	}
+	return have, p.see(ctx, want, have), nil
+}
+
+// see asks what there is for the domain in a state.
+func (p *Planner) see(ctx context.Context, want rotate.Domain, have rotate.State) rotate.Observation {
 	p.once.Do(p.gather)
 	seen := observe(ctx, want, have, p.Keys, p.Look, func(ctx context.Context, signer string) (rotate.SignerSeen, error) {
 		if q := p.questions[signer]; q != nil {
@@ -80,7 +88,7 @@ func (p *Planner) observe(ctx context.Context, want rotate.Domain) (rotate.State
 		return rotate.SignerSeen{}, unknownSigner(signer)
 	})
 	seen.Fetchers, seen.Unmixed = fetchers(want.Signers, p.Signers), unmixed(want.Signers, p.Signers)
-	return have, seen, nil
+	return seen
 }
 
 // fetchers tells which of the signers fetch private keys themselves.
@@ -136,7 +144,8 @@ func observe(ctx context.Context, want rotate.Domain, have rotate.State, keys ro
 	var (
 		mu   sync.Mutex
 		wg   sync.WaitGroup
-		seen = rotate.Observation{Selectors: map[string]rotate.SelectorSeen{}, Signers: map[string]rotate.SignerSeen{}}
+		seen = rotate.Observation{Selectors: map[string]rotate.SelectorSeen{}, Signers: map[string]rotate.SignerSeen{},
+			Left: map[string]rotate.RecordSeen{}}
 	)
 	for _, s := range want.Policy.Selectors {
 		wg.Go(func() {
@@ -144,6 +153,17 @@ func observe(ctx context.Context, want rotate.Domain, have rotate.State, keys ro
 			mu.Lock()
 			defer mu.Unlock()
 			seen.Selectors[s] = sel
+		})
+	}
+	for _, s := range have.Earlier.Names() {
+		if have.Earlier.Emptied(s) {
+			continue
+		}
+		wg.Go(func() {
+			sight, err := observeRecord(ctx, dkim.Name{Domain: want.Name, Selector: s}, look)
+			mu.Lock()
+			defer mu.Unlock()
+			seen.Left[s] = rotate.RecordSeen{Sight: sight, Err: err}
 		})
 	}
 	for _, signer := range want.Signers {

@@ -18,6 +18,11 @@ func (r *run) obey(ctx context.Context) error {
 	if len(events) == 0 {
 		return nil
 	}
+	if _, moves := r.left.Instruction.(rotate.ChangeSelectors); moves {
+		if err := lookAtNew(ctx, r, st); err != nil {
+			return r.turnDown(ctx, err)
+		}
+	}
 	r.st, r.left.Instruction = st, nil
 	if h := r.st.OnHold; h != nil && h.KeyID == "" && h.By == "" {
 		h.By = r.engine.Actor
@@ -43,4 +48,20 @@ func (r *run) turnDown(ctx context.Context, err error) error {
 		return saved
 	}
 	return err
+}
+
+// lookAtNew looks at the selectors to which the domain is to move over, and returns why it can't begin there: what
+// is in the way, such as a record of somebody else, is known before the old ones are left.
+func lookAtNew(ctx context.Context, r *run, moved rotate.State) error {
+	before := r.st
+	r.st = moved
+	r.observe(ctx)
+	stop := plan.Plan(r.engine.Clock.Now(), r.want, rotate.Request{Ignore: r.left.Ignore}, moved, r.seen).Stop
+	if r.st = before; ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if stop != nil {
+		r.observe(ctx)
+	}
+	return stop
 }

@@ -23,7 +23,8 @@ func (v *view) SelectorsChanged() error {
 		fmt.Sprintf("%s is under management with the selectors %s, but its policy names %s", v.Want.Name,
 			strings.Join(known, " and "), strings.Join(v.Want.Policy.Selectors[:], " and ")),
 		fmt.Sprintf("put the selectors back into the policy under which it is managed: selectors: [%s]; "+
-			"dkimbot-changes(7) says how a domain gets other selectors", strings.Join(known, ", ")))
+			"or let the domain move over to the new ones: 'dkimbot rotate --domain %s --change-selectors --dry-run' shows how",
+			strings.Join(known, ", "), v.Want.Name))
 }
 
 // underRoles returns the selectors under management: those with a role, and where that

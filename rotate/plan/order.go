@@ -52,6 +52,8 @@ func give(p *planner, instruction rotate.Instruction, st *rotate.State) ([]rotat
 		return giveUnhold(p, st)
 	case rotate.Renew:
 		return giveRenew(p, st)
+	case rotate.ChangeSelectors:
+		return giveSelectors(p, st)
 	case rotate.Carry:
 		return giveCarry(st), nil
 	}

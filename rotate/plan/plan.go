@@ -89,6 +89,7 @@ func (p *planner) domain() {
 		p.scheme(said == busy)
 	}
 	p.destroyDropped()
+	emptyEarlier(p)
 	p.stop(p.obstacle())
 	p.stop(p.refusedNow()) // they are tried all the same: what is in the way may be gone by then
 	p.tellExposed()

@@ -17,6 +17,13 @@ func copyOf(st rotate.State) rotate.State {
 		s.Retired, s.Tried, s.Past = slices.Clone(sel.Retired), slices.Clone(sel.Tried), slices.Clone(sel.Past)
 		st.Selectors[name] = &s
 	}
+	earlier := st.Earlier
+	st.Earlier = maps.Clone(earlier)
+	for name, sel := range earlier {
+		s := *sel
+		s.Retired, s.Past = slices.Clone(sel.Retired), slices.Clone(sel.Past)
+		st.Earlier[name] = &s
+	}
 	st.Signers = maps.Clone(st.Signers)
 	st.Former, st.Held, st.Drift = slices.Clone(st.Former), slices.Clone(st.Held), slices.Clone(st.Drift)
 	st.Accounts = slices.Clone(st.Accounts)

@@ -66,6 +66,32 @@ func TestChanges(t *testing.T) {
 	}
 }
 
+// TestChangeSelectors: a domain moves over to other selectors under real mail: each message is signed once, by what
+// the signer had at that time, and each verifies when it arrives and when its drain ends.
+func TestChangeSelectors(t *testing.T) {
+	const domain = "selectors.test"
+	options := nameservertest.Options{Narrow: true}
+	s := newSite(t, build(t), options.StartBIND(t, quickZone(domain)))
+	drain, settle := 12*time.Second, 6*time.Second
+	l := newLab(t, s, scenario{domain: domain, pace: 200 * time.Millisecond,
+		drain: drain, settle: settle, policyDrain: drain, policySettle: settle})
+	l.bot.do("rotate", "--domain", domain)
+	l.bot.await("ready", "s1", 0)
+	l.startMail()
+	l.moreMail(10)
+	l.reconfigure("selectors: [s1, s2]", "selectors: [a, b]")
+	l.bot.do("rotate", "--domain", domain, "--change-selectors", "--wait")
+	l.bot.await("ready", "a", 2*time.Minute)
+	l.wantSigner("a")
+	l.moreMail(20)
+	report := l.stopMail()
+	t.Logf("changes of %s:\n%s%s", domain, report, l.ledger.bySelector(l.turns()))
+	for _, wrong := range report.Wrong() {
+		t.Error(wrong)
+	}
+	l.checkPostfix()
+}
+
 // reconfigure replaces pieces of the configuration by others.
 func (l *lab) reconfigure(oldnew ...string) {
 	l.t.Helper()

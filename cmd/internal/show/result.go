@@ -120,7 +120,7 @@ func did(e rotate.Event) string {
 		}
 		return fmt.Sprintf("%s: %s was noted as compromised", e.Selector, key)
 	case rotate.RollBack, rotate.Resume, rotate.LetGo, rotate.PutOnHold, rotate.TakeOff, rotate.Believe,
-		rotate.Rename, rotate.RenewStandby, rotate.Accounts:
+		rotate.Rename, rotate.RenewStandby, rotate.NewSelectors, rotate.Accounts:
 		return e.Message
 	case rotate.Applied:
 		return e.Message + "; it can't be applied again"

@@ -18,6 +18,7 @@ type rotateFlags struct {
 	due, dryRun, wait, detailed bool
 	compromised, all, revokeNow bool
 	replaceStandby              bool
+	changeSelectors             bool
 	yes                         bool
 	out                         string
 	ignore                      *rotate.Ignore
@@ -49,6 +50,11 @@ mail fails until a signer is switched.
 With --replace-standby, the standby gets a fresh key, as soon as no mail can need the present
 one, and no rotation starts. Use it after 'key' was changed in the policy: else the next
 rotation leads to a key of the old kind. The next rotation waits for settle again.
+
+With --change-selectors, a domain that is ready moves over to the selectors that its policy
+names by now. Keys are made and published there first; then the signers are given one. The old
+records stay: mail in flight is verified. When it has arrived you remove them, and the old
+private keys are destroyed. See dkimbot-changes(7).
 
 Stays for waits of up to a minute; with --wait, of up to an hour. Ctrl-C finishes the step
 in progress. Run the same command again to continue.`,
@@ -89,6 +95,7 @@ in progress. Run the same command again to continue.`,
 	fl.BoolVar(&f.yes, "yes", false, "with --all: do not ask first, also on a terminal")
 	fl.BoolVar(&f.revokeNow, "revoke-now", false, "with --compromised: revoke the key before any signer has left it")
 	fl.BoolVar(&f.replaceStandby, "replace-standby", false, "give the standby a fresh key, of the kind that the policy names")
+	fl.BoolVar(&f.changeSelectors, "change-selectors", false, "move over to the selectors that the policy names by now")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "show the plan and do nothing")
 	fl.StringVar(&f.out, "out", "", "with --dry-run: also write the plan to `FILE`, for 'dkimbot apply'")
 	fl.BoolVar(&f.wait, "wait", false, "stay for waits of up to an hour, and retry what may pass by itself")
@@ -108,6 +115,9 @@ func (f *rotateFlags) check() (err error) {
 	case f.replaceStandby && (f.compromised || f.due):
 		return errors.New("--replace-standby replaces a key that nothing signs with: it needs --domain, and neither --due " +
 			"nor --compromised")
+	case f.changeSelectors && (f.compromised || f.due || f.replaceStandby || f.out != ""):
+		return errors.New("--change-selectors moves a domain over to other selectors: it needs --domain, and neither --due, " +
+			"--compromised, --replace-standby nor --out")
 	case f.compromised && f.due:
 		return errors.New("--due takes steps by schedule: with --compromised, name domains, or --all")
 	case f.compromised && f.all == (len(f.domains) > 0):
@@ -137,6 +147,8 @@ func (f *rotateFlags) request() rotate.Request {
 		req.Instruction = rotate.Distrust{Selectors: f.selectors, RevokeNow: f.revokeNow}
 	case f.replaceStandby:
 		req.Instruction = rotate.Renew{}
+	case f.changeSelectors:
+		req.Instruction = rotate.ChangeSelectors{}
 	default:
 		req.Asked = !f.due
 	}
