@@ -95,7 +95,7 @@ func (v *view) active(domain string) (dkim.Ref, error) {
 	if o := v.missing(domain); o != nil {
 		return dkim.Ref{}, v.waits(domain, *o)
 	}
-	if v.hasGone(domain) { // it may have signed with the key before until now
+	if v.hasGone(domain) && ref == w.Ref(domain) { // it may have signed with the key before until now
 		ref = w.was(domain)
 	}
 	return ref, nil

@@ -283,6 +283,23 @@ func TestAstrayThenGone(t *testing.T) {
 	l.says(domain, two)
 }
 
+// TestGoneHidesNothing guards I2: where a host is gone, what the one that is left signs with is told as it is.
+func TestGoneHidesNothing(t *testing.T) {
+	l := newLab(t)
+	l.turn()
+	one, two := signertest.At(domain, "s1", l.keys[0]), signertest.At(domain, "s2", l.keys[1])
+	l.want(two)
+	l.takes(l.newHost("two"))
+	l.refuses(one)
+	l.turns(7)
+	l.dismiss("two")
+	l.former(domain, "s2")
+	own := signertest.At(domain, "own", l.keys[2])
+	l.table.signs[domain] = own.Ref()
+	l.turn()
+	l.says(domain, own)
+}
+
 // TestGoneComesBack: a host that was said to be gone and is not counts anew.
 func TestGoneComesBack(t *testing.T) {
 	l := newLab(t)
