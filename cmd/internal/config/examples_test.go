@@ -23,6 +23,7 @@ var exampleSecrets = map[string]string{
 	"redis.password":   "password\n",
 	"endpoint.token":   "token\n",
 	"stalwart.token":   "token\n",
+	"mailgun.key":      "key\n",
 	"webhook.url":      "https://chat.example.com/hooks/secret\n",
 	"heartbeat.url":    "https://health.example.com/ping/secret\n",
 }

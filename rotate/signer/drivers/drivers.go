@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer/http"
 	"github.com/dkimbot/dkimbot/rotate/signer/kumomta"
 	"github.com/dkimbot/dkimbot/rotate/signer/maddy"
+	"github.com/dkimbot/dkimbot/rotate/signer/mailgun"
 	"github.com/dkimbot/dkimbot/rotate/signer/opendkim"
 	"github.com/dkimbot/dkimbot/rotate/signer/rspamd"
 	"github.com/dkimbot/dkimbot/rotate/signer/ses"
@@ -27,6 +28,7 @@ func All() []signer.Settings {
 		haraka.Defaults(),
 		http.Defaults(),
 		ses.Defaults(),
+		mailgun.Defaults(),
 		stalwart.Defaults(),
 		kumomta.Defaults(),
 		maddy.Defaults(),

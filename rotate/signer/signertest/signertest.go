@@ -42,6 +42,9 @@ type Subject struct {
 	SignsWith func(t *testing.T, domain string) dkim.Ref
 	// Nameless is of a signer that does not tell the key, only its selector: the key id is "".
 	Nameless bool
+	// Fixed is of a signer that can't exchange the key of a selector: the key before has to be forgotten first, and can't
+	// be while it is active.
+	Fixed bool
 	// Backup, when not nil, keeps what the signer is set up with now. What it returns puts that in
 	// force again behind the adapter's back, as when a host comes back from a backup.
 	Backup func(t *testing.T) (restore func())
@@ -81,6 +84,10 @@ func testNothing(t *testing.T, s Subject) {
 
 // testRotation guards I1 and I10: after Activate the new key, and only it, signs.
 func testRotation(t *testing.T, s Subject) {
+	if s.Fixed {
+		s.fixedRotation(t)
+		return
+	}
 	k := Keys(t, 3)
 	for _, key := range []dkim.SigningKey{
 		At("a.example", "s1", k[0]), At("a.example", "s2", k[1]), // switch
@@ -90,6 +97,28 @@ func testRotation(t *testing.T, s Subject) {
 	} {
 		s.activate(t, key)
 		s.wantActive(t, []string{"a.example", "absent.example"}, key)
+	}
+}
+
+// fixedRotation is testRotation where a selector keeps its key until that is forgotten: the key in use stays in use.
+func (s Subject) fixedRotation(t *testing.T) {
+	k := Keys(t, 3)
+	first, second, third := At("a.example", "s1", k[0]), At("a.example", "s2", k[1]), At("a.example", "s1", k[2])
+	s.activate(t, first)
+	s.activate(t, second)
+	s.wantActive(t, []string{"a.example", "absent.example"}, second)
+	for _, wrong := range []dkim.SigningKey{third, At("a.example", "s2", k[2])} {
+		if err := s.Signer.Activate(t.Context(), []dkim.SigningKey{wrong}); err == nil {
+			t.Errorf("the key of %s was exchanged", wrong.Name)
+		}
+		s.wantActive(t, []string{"a.example"}, second)
+	}
+	if err := s.Signer.(Forgetter).Forget(t.Context(), []dkim.Ref{first.Ref()}); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []dkim.SigningKey{third, second} { // and back
+		s.activate(t, key)
+		s.wantActive(t, []string{"a.example"}, key)
 	}
 }
 
