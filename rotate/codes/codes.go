@@ -97,6 +97,9 @@ const (
 	AgentLost         Code = "agent-lost"          // a host that reported as an agent is not heard of any more
 	AgentRights       Code = "agent-rights"        // an agent's token may do more than an agent needs
 	AgentDocument     Code = "agent-document"      // what coordinator or agent wrote can't be used
+	AgentUnreachable  Code = "agent-unreachable"   // the host of an agent can't be reached by ssh, or did not answer in time
+	AgentHostKey      Code = "agent-host-key"      // the host of an agent has another host key than is known
+	AgentLogin        Code = "agent-login"         // the host of an agent does not let dkimbot in by ssh
 	MailDiffers       Code = "mail-differs"        // a probe shows mail that is not signed once with the expected selector
 	ProbeFailed       Code = "probe-failed"        // no probe message came to be seen, which says nothing of the signer
 )

@@ -21,10 +21,11 @@ const DefaultAgentPath = "/etc/dkimbot/agent.yaml"
 type Agent struct {
 	File     string // absolute
 	Name     string
+	Via      string // agent.ViaVault or agent.ViaSSH
 	Poll     time.Duration
 	StateDir string
 	Domains  []string // nil: those that it is asked for
-	Keystore Keystore // in Vault
+	Keystore Keystore // in Vault; of a host that is asked by ssh, none
 	Signer   signer.Config
 	Warnings []Error
 }
@@ -38,6 +39,12 @@ func (a *Agent) Fields() []settings.Field {
 			Form:    agent.NameForm(),
 			Need:    "write the name that the coordinator's configuration has: agent: mx1",
 			Meaning: "the agent's name; its documents are at MOUNT/data/PREFIX-agents/NAME",
+		},
+		{
+			Key:     "via",
+			Into:    &a.Via,
+			Choices: []string{agent.ViaVault, agent.ViaSSH},
+			Meaning: "as in the coordinator's configuration: vault, or ssh for a host where sshd runs 'dkimbot agent --stdio'",
 		},
 		{
 			Key:      "poll",
@@ -71,7 +78,7 @@ func LoadAgent(path string) (*Agent, error) {
 }
 
 func loadAgent(path string, env node.Lookup, drivers Drivers, found *node.Findings) (*Agent, error) {
-	a := &Agent{Poll: 30 * time.Second, StateDir: "/var/lib/dkimbot-agent"}
+	a := &Agent{Via: agent.ViaVault, Poll: 30 * time.Second, StateDir: "/var/lib/dkimbot-agent"}
 	if doc, root, ok := found.Open(path, env); ok {
 		a.File = filepath.Join(doc.Dir, filepath.Base(path))
 		if s, ok := root.Section(); ok {
@@ -92,13 +99,7 @@ func (a *Agent) build(s *node.Section, found *node.Findings, drivers Drivers) {
 		}}}
 	s.Read(a, b.claims)
 	a.Domains = agentDomains(s)
-	keys, at := s.Sub("keystore"), s.Line
-	a.Keystore = readKeystore(keys)
-	if a.Keystore.Vault == nil {
-		line, path := keys.At("driver")
-		s.Doc.Fail(max(line, at), path, "an agent reads wishes and keys in Vault",
-			"write driver: vault, and the keys that the coordinator's keystore has")
-	}
+	a.readKeystore(s)
 	if v, ok := s.Need("signer", "write the signer of this host as it would stand under signers: driver: "+
 		"opendkim, ..."); ok {
 		if sub, ok := v.Section(); ok {
@@ -106,6 +107,23 @@ func (a *Agent) build(s *node.Section, found *node.Findings, drivers Drivers) {
 		}
 	}
 	s.Done()
+}
+
+// readKeystore reads where wishes and keys are. What is asked by ssh gets its keys with the request.
+func (a *Agent) readKeystore(s *node.Section) {
+	if a.Via == agent.ViaSSH {
+		if v, ok := s.Take("keystore"); ok {
+			v.Fail("is not used with via: ssh", "leave it out: keys come with the coordinator's request")
+		}
+		return
+	}
+	keys, at := s.Sub("keystore"), s.Line
+	a.Keystore = readKeystore(keys)
+	if a.Keystore.Vault == nil {
+		line, path := keys.At("driver")
+		s.Doc.Fail(max(line, at), path, "an agent reads wishes and keys in Vault",
+			"write driver: vault, and the keys that the coordinator's keystore has; where there is no Vault, write via: ssh")
+	}
 }
 
 // agentDomains reads the domains that an agent serves.

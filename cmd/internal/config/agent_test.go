@@ -43,6 +43,18 @@ func TestAgentExample(t *testing.T) {
 	}
 }
 
+// TestAgentSSHExample: so does that of a host that is asked by ssh.
+func TestAgentSSHExample(t *testing.T) {
+	text, err := os.ReadFile(examples + "/agent-ssh/agent.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := agentOf(t, string(text))
+	if err != nil || len(a.Warnings) > 0 || a.Via != "ssh" || a.Keystore.Vault != nil || len(a.Domains) != 1 {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
+
 // TestAgentRules: what is wrong with an agent's configuration is named by line, with what to write instead.
 func TestAgentRules(t *testing.T) {
 	const good = "agent: mx1\nkeystore: { driver: vault, address: \"https://vault.example.com:8200\", " +
@@ -57,6 +69,8 @@ func TestAgentRules(t *testing.T) {
 		"keys in files": {"driver: vault, address: \"https://vault.example.com:8200\", auth: { method: " +
 			"approle, role_id_file: role-id, secret_id_file: secret-id } ", "driver: file, path: keys ",
 			"keystore.driver: an agent reads wishes and keys in Vault"},
+		"keystore with ssh": {"agent: mx1\n", "agent: mx1\nvia: ssh\n",
+			"keystore: is not used with via: ssh: leave it out: keys come with the coordinator's request"},
 		"no signer": {"signer: { driver: exec, command: [/bin/true] }\n", "",
 			"signer: is missing: write the signer of this host"},
 		"agent of agents": {"driver: exec, command: [/bin/true]", "driver: agent", "signer.driver: "},

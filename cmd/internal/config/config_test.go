@@ -189,6 +189,7 @@ var notByFile = []string{
 	`doc.Fail(1, "", safefile.Cause(err).Error(), "give the file's whole path")`,
 	// of an agent's configuration, which is another file; TestAgentRules breaks them
 	`s.Doc.Fail(max(line, at), path, "an agent reads wishes and keys in Vault",`,
+	`v.Fail("is not used with via: ssh", "leave it out: keys come with the coordinator's request")`,
 	`at[i].Fail(err.Error(), "write a domain such as example.com")`,
 	`at[i].Fail(fmt.Sprintf("%s is listed already", domain), "keep one of the two")`,
 	`v.Fail("is an empty list", "list the domains that this host signs for, or leave domains out")`,

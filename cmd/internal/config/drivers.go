@@ -45,6 +45,7 @@ func (b *builder) readSigner(name string, s *node.Section) (signer.Config, bool)
 		by.ProvedByMail()
 	}
 	s.Read(found, b.claims)
+	b.claimUnnamed(name, found, s)
 	if n, ok := found.(interface{ NeedsVault() bool }); ok && n.NeedsVault() && b.Keystore.Vault == nil {
 		v := s.Get("driver")
 		v.Fail("is for keys that are kept in Vault", "set keystore.driver to vault: what this signer reads is there")
@@ -56,6 +57,22 @@ func (b *builder) readSigner(name string, s *node.Section) (signer.Config, bool)
 	b.readProbe(name, s)
 	s.Done()
 	return c, true
+}
+
+// claimUnnamed claims what a signer takes for itself under its own name, where no key says another one.
+func (b *builder) claimUnnamed(name string, found signer.Settings, s *node.Section) {
+	u, ok := found.(interface {
+		Unnamed(name string) *settings.Claim
+	})
+	if !ok {
+		return
+	}
+	if c := u.Unnamed(name); c != nil {
+		v := s.Get("driver")
+		if p := c.Take("signers."+name, b.claims); p != nil {
+			v.Fail(p.Text, p.Remedy)
+		}
+	}
 }
 
 // renamedSigner is a signer that had another name, and where that is said.

@@ -45,6 +45,9 @@ var unshown = map[string]string{
 	"cmd/internal/cli/onhost/command.go: once": "says what the report says, which TestOnceWithDamagedWish shows",
 	"rotate/signer/agent/report.go: failed":    "says what the agent reported, which TestOneFails shows",
 	"rotate/signer/agent/host/host.go: see":    "says what the adapter said",
+	"rotate/signer/agent/ssh/faults.go: lasting": "makes the faults of several that pass their words on, " +
+		"which TestFaultTexts shows",
+	"rotate/signer/agent/ssh/faults.go: problem": "says what the host said, which TestFaultTexts shows",
 	"rotate/signer/agent/host/memory.go: lock the agents directory": "names the process that holds it; TestMemory " +
 		"looks at it",
 	"rotate/engine/await.go: unverified":                               "says what the look-up said, with its hint",

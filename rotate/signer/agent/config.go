@@ -18,6 +18,7 @@ type Config struct {
 	Timeout     time.Duration `json:"timeout"` // how long a switch waits for the report
 	Lag         time.Duration `json:"lag"`
 	Gone        string        `json:"gone"` // hosts that reported under the name and sign no more: names, with spaces
+	BySSH
 }
 
 // Defaults returns what counts where the configuration says nothing.
@@ -57,13 +58,13 @@ func goneForm(text string, _ settings.Place) (string, *settings.Problem) {
 
 // Fields returns the keys of the driver.
 func (c *Config) Fields() []settings.Field {
-	return []settings.Field{
+	return append(c.sshFields(), []settings.Field{
 		{
 			Key:     "agent",
 			Into:    &c.Agent,
 			Form:    NameForm(),
 			Default: "the signer's name",
-			Claim:   func() *settings.Claim { return settings.Own(c.Agent, "agent") },
+			Claim:   func() *settings.Claim { return settings.Own("agent", c.Agent) },
 			Meaning: "the agent's name, as its own configuration has it",
 		},
 		{
@@ -77,7 +78,8 @@ func (c *Config) Fields() []settings.Field {
 			Key:      "timeout",
 			Into:     &c.Timeout,
 			Shortest: time.Second,
-			Meaning:  "how long a switch waits for the agent's report before it is tried again later; at most 4m",
+			Meaning: "how long a switch waits for the agent's report, by ssh for its answer, before it is tried again later; " +
+				"at most 4m",
 		},
 		{
 			Key:     "lag",
@@ -92,7 +94,7 @@ func (c *Config) Fields() []settings.Field {
 			Meaning: "hosts that once reported as this agent and sign no more, by the names in messages, separated by spaces; " +
 				"until a host stands here no key is replaced that it may use",
 		},
-	}
+	}...)
 }
 
 // longestTimeout leaves the rest of a step its time.
@@ -103,15 +105,21 @@ func (c *Config) Rules() (out []*settings.Problem) {
 	if c.Timeout > longestTimeout {
 		out = append(out, settings.Wrong("is longer than a step may take", "write 4m or less", "timeout"))
 	}
-	return out
+	return append(out, c.sshRules()...)
 }
 
 // NeedsVault reports that documents and keys are exchanged through the keystore in Vault.
-func (c *Config) NeedsVault() bool { return true }
+func (c *Config) NeedsVault() bool { return c.Via != ViaSSH }
 
 // Open makes the signer of that name.
 func (c *Config) Open(name string, _ settings.Secrets) (signer.Signer, error) {
 	named := *c
 	named.Name, named.Agent = name, cmp.Or(c.Agent, name)
+	if c.Via == ViaSSH {
+		if err := signer.Check(name, &named, nil); err != nil {
+			return nil, err
+		}
+		return named.openSSH(), nil
+	}
 	return New(named)
 }

@@ -140,7 +140,7 @@ func (a answer) secret(r Request) map[string]bool {
 			}
 		}
 	}
-	return r.holding(odd)
+	return r.Holding(odd)
 }
 
 // subject names the request's domains for people.

@@ -42,9 +42,9 @@ func (r Request) Scrub(output []byte) []byte {
 	return hiddenLines.ReplaceAll(keyMaterial.ReplaceAll([]byte(said), []byte("[…]")), []byte("[…]"))
 }
 
-// holding returns which of the texts hold a piece of a private key that the peer was given. All texts are compared
+// Holding returns which of the texts hold a piece of a private key that the peer was given. All texts are compared
 // with each key at once: an answer for many domains may have as many.
-func (r Request) holding(texts []string) map[string]bool {
+func (r Request) Holding(texts []string) map[string]bool {
 	windows, out := map[string][]string{}, map[string]bool{}
 	for _, text := range texts {
 		plain, _ := simple(text)

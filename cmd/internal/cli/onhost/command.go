@@ -24,9 +24,9 @@ import (
 
 // Command returns the command "agent".
 func Command(p *console.Program) *cobra.Command {
-	var once, check bool
+	var once, check, answer bool
 	cmd := &cobra.Command{
-		Use:   "agent [--once | --check]",
+		Use:   "agent [--once | --check | --stdio]",
 		Short: "Switch the signer of this host as the coordinator wants it",
 		Long: `Switch the signer of this host as the coordinator wants it.
 
@@ -38,20 +38,29 @@ port. While Vault does not answer, the signer signs with what it has.
 --once takes one turn and ends, for a timer. --check asks Vault and the signer for what
 the agent needs, also whether its token may read more than that, and changes nothing.
 
+--stdio serves one request of a coordinator that connects by ssh, where there is no Vault:
+it reads one document from standard input, writes one to standard output, and ends. It is
+what authorized_keys on the host names as the forced command.
+
 The configuration is another one than dkimbot's own: ` + config.DefaultAgentPath + `,
 unless --config names it.`,
 		Example: `  dkimbot agent --config /etc/dkimbot/agent.yaml
   dkimbot agent --check`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if once && check {
-				return console.Wrong(cmd, errors.New("--once and --check exclude each other"))
+			if once && check || once && answer || check && answer {
+				return console.Wrong(cmd, errors.New("--once, --check and --stdio exclude each other"))
 			}
 			a, err := open(cmd, p)
 			if err != nil {
 				return err
 			}
 			defer a.close()
+			if err := a.fits(answer, check); err != nil {
+				return err
+			}
 			switch {
+			case answer:
+				return a.answer(cmd.Context(), p)
 			case check:
 				return a.check(cmd.Context(), p)
 			case once:
@@ -61,6 +70,7 @@ unless --config names it.`,
 		},
 	}
 	cmd.Flags().BoolVar(&once, "once", false, "take one turn and end")
+	cmd.Flags().BoolVar(&answer, "stdio", false, "serve one request of a coordinator that connects by ssh")
 	cmd.Flags().BoolVar(&check, "check", false, "ask for what the agent needs, and change nothing")
 	return cmd
 }

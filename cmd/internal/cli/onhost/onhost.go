@@ -41,24 +41,35 @@ func newOnHost(ctx context.Context, cfg *config.Agent, log *slog.Logger) (*onHos
 	if err != nil {
 		return nil, err
 	}
-	store, err := app.OpenVault(ctx, cfg.Keystore.Vault)
-	if err != nil {
-		return nil, err
-	}
 	name, err := os.Hostname()
 	if err != nil {
 		name = "unknown"
+	}
+	if cfg.Via == agent.ViaSSH {
+		return &onHost{cfg: cfg, log: log, host: &host.Host{Name: name, Signer: signer}}, nil
+	}
+	store, err := app.OpenVault(ctx, cfg.Keystore.Vault)
+	if err != nil {
+		return nil, err
 	}
 	return &onHost{cfg: cfg, log: log, store: store, host: &host.Host{Agent: cfg.Name, Name: name,
 		Version: console.Version(), Domains: cfg.Domains, Poll: cfg.Poll, Board: app.Board{Store: store}, Keys: store,
 		Signer: signer, Now: time.Now}}, nil
 }
 
-func (a *onHost) close() { a.store.Close() }
+func (a *onHost) close() {
+	if a.store != nil {
+		a.store.Close()
+	}
+}
 
 // questions are what is asked by --check.
 func (a *onHost) questions(ctx context.Context) []preflight.Part {
-	wish, err := a.wish(ctx)
+	var wish agent.Wish
+	var err error
+	if a.store != nil {
+		wish, err = a.wish(ctx)
+	}
 	var of []preflight.Subject
 	for _, domain := range slices.Sorted(maps.Keys(wish.Keys)) {
 		of = append(of, preflight.Subject{Name: dkim.Name{Domain: domain, Selector: wish.Keys[domain].Selector}})
@@ -68,8 +79,12 @@ func (a *onHost) questions(ctx context.Context) []preflight.Part {
 			of = append(of, preflight.Subject{Name: dkim.Name{Domain: domain, Selector: "s1"}})
 		}
 	}
+	own := []preflight.Question{a.stateQuestion()}
+	if a.store != nil {
+		own = append(a.ownQuestions(wish, err), own...)
+	}
 	return []preflight.Part{
-		{Kind: "agent", Name: a.cfg.Name, Questions: a.ownQuestions(wish, err)},
+		{Kind: "agent", Name: a.cfg.Name, Questions: own},
 		{Kind: "signer", Name: a.cfg.Signer.Settings.Driver().Name, Questions: preflight.Of(a.host.Signer, of)},
 	}
 }
@@ -104,14 +119,18 @@ func (a *onHost) ownQuestions(wish agent.Wish, unread error) []preflight.Questio
 		{What: "private keys that are wanted", Domains: domains, Needs: reads,
 			Ask: func(ctx context.Context) error { return a.readable(ctx, wish).OrNil() }},
 		{What: "no other right", Needs: reads, Ask: a.narrow},
-		{What: "state_dir " + a.cfg.StateDir, Rights: true, Ask: func(context.Context) error {
-			if err := safefile.MayMake(a.cfg.StateDir); err != nil {
-				return preflight.Coded(codes.NotWritable, fault.Lasting("write in state_dir "+a.cfg.StateDir, err,
-					"let the user that runs the agent write there, or name another state_dir"))
-			}
-			return nil
-		}},
 	}
+}
+
+// stateQuestion is about the agent's memory.
+func (a *onHost) stateQuestion() preflight.Question {
+	return preflight.Question{What: "state_dir " + a.cfg.StateDir, Rights: true, Ask: func(context.Context) error {
+		if err := safefile.MayMake(a.cfg.StateDir); err != nil {
+			return preflight.Coded(codes.NotWritable, fault.Lasting("write in state_dir "+a.cfg.StateDir, err,
+				"let the user that runs the agent write there, or name another state_dir"))
+		}
+		return nil
+	}}
 }
 
 // needs returns an error when the token may not do what it has to.
