@@ -18,8 +18,8 @@
 // TestHardDays gives what persons order on hard days (going back, leaving leaked keys,
 // taking over) while mail flows, also with the name server, Vault or the signer out of order.
 //
-// TestDockerMailserver follows the README of an example: dkimbot's commands as they stand there,
-// with the configuration that ships, and a look at mail after each.
+// TestDockerMailserver and TestMailcow follow the README of an example: dkimbot's commands as they
+// stand there, with the configuration that ships, and a look at mail after each.
 //
 // The laboratory runs as root, because Postfix does, on loopback and high ports.
 //

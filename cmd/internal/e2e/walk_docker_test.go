@@ -20,22 +20,22 @@ func TestDockerMailserver(t *testing.T) {
 	signer := signertest.StartOpenDKIM(t, "AutoRestart yes", "AutoRestartRate 10/1h", "UMask 002", "SyslogSuccess yes",
 		"RemoveOldSignatures yes", "SignatureAlgorithm rsa-sha256")
 	t.Cleanup(func() { endOpenDKIM(t, signer) })
-	w.mail = func() []string { return signer.Mail(t, walkDomain).Selectors(walkDomain) }
+	w.mail = signer.Mail
 	w.paths = map[string]string{
 		"/etc/opendkim/keys": signer.KeyDir, "/etc/opendkim/KeyTable": signer.KeyTable,
 		"/etc/opendkim/SigningTable": signer.SigningTable, "inet:8891@127.0.0.1": signer.Socket,
 	}
-	w.setupConfigDKIM(signer)
-	w.signs("mail")
 	bin := t.TempDir()
-	w.configure(nil, "PATH="+bin+":"+os.Getenv("PATH"))
 	anew := func() { // makes the container anew
 		endOpenDKIM(t, signer)
 		signer.Restart(t)
 		fakeDocker(t, bin, signer)
 	}
+	w.setupConfigDKIM(signer)
+	anew()
+	w.signs("mail")
+	w.configure(nil, "PATH="+bin+":"+os.Getenv("PATH"))
 
-	fakeDocker(t, bin, signer)
 	lines := w.follow(w.commands("dkimbot"), "adopt", "mail", "mail")
 	anew()
 	w.signs("mail")
@@ -67,7 +67,6 @@ func (w *walk) setupConfigDKIM(signer *signertest.OpenDKIM) {
 		[]byte(fmt.Sprintf("mail._domainkey.%[1]s %[1]s:mail:%[2]s\n", walkDomain, key)), 0o644))
 	must(w.t, os.WriteFile(signer.SigningTable,
 		[]byte(fmt.Sprintf("*@%[1]s mail._domainkey.%[1]s\n", walkDomain)), 0o644))
-	must(w.t, exec.Command(signer.Reload()[0], signer.Reload()[1:]...).Run())
 }
 
 // fakeDocker makes a program docker that takes the one command of the example.

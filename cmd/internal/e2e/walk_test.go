@@ -9,7 +9,10 @@ import (
 	"testing"
 	"time"
 
+	msgdkim "github.com/emersion/go-msgauth/dkim"
+
 	"github.com/dkimbot/dkimbot/providers/nameservertest"
+	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
 // walkDomain is the domain that the examples have.
@@ -22,7 +25,7 @@ type walk struct {
 	folder string // in examples
 	dns    *nameservertest.Server
 	bot    *bot
-	mail   func() []string // asks the signer for a message, and returns the selectors that sign it
+	mail   func(testing.TB, string) signertest.Answer // asks the signer for a message of a domain
 
 	paths map[string]string // what stands in the example -> what stands for it here
 }
@@ -105,7 +108,7 @@ func (w *walk) until(args []string, before, after string) {
 	w.t.Helper()
 	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(200 * time.Millisecond) {
 		w.bot.do(args...)
-		got := w.mail()
+		got := w.selectors()
 		switch {
 		case slices.Equal(got, []string{after}):
 			return
@@ -120,9 +123,24 @@ func (w *walk) until(args []string, before, after string) {
 // signs checks by which selector a message is signed now.
 func (w *walk) signs(selector string) {
 	w.t.Helper()
-	if got := w.mail(); !slices.Equal(got, []string{selector}) {
+	if got := w.selectors(); !slices.Equal(got, []string{selector}) {
 		w.t.Fatalf("mail is signed by %v, want %s", got, selector)
 	}
+}
+
+// selectors returns the selectors that sign a message now; each signature verifies with the record in DNS.
+func (w *walk) selectors() []string {
+	w.t.Helper()
+	answer := w.mail(w.t, walkDomain)
+	for _, s := range answer.Signatures {
+		verified, err := msgdkim.VerifyWithOptions(strings.NewReader(s.Message), &msgdkim.VerifyOptions{
+			LookupTXT: func(name string) ([]string, error) { return w.dns.Query(w.t, name, "TXT"), nil },
+		})
+		if err != nil || len(verified) != 1 || verified[0].Err != nil {
+			w.t.Fatalf("a message that is signed by %s does not verify: %v %v", s.Selector, err, verified)
+		}
+	}
+	return answer.Selectors(walkDomain)
 }
 
 // publish publishes the key that is in use, as its owner did.
