@@ -18,7 +18,7 @@
 //   - What stands in a key's place and was not written by dkimbot is refused with
 //     codes.ForeignSecret and never changed (I6).
 //   - A Put that ended in a Transient fault may or may not have stored its key, as
-//     when the answer was lost: Get(0) tells, by version and key id.
+//     when the answer was lost: Get(0) says, by version and key id.
 //
 // Errors are faults and never hold a secret (I9).
 //

@@ -308,7 +308,7 @@ func TestRate(t *testing.T) {
 	})
 }
 
-// Cancelling ends a wait for the next try; the error tells what went wrong before.
+// Cancelling ends a wait for the next try; the error says what went wrong before.
 func TestCancelledBetweenTries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := layer(scripted(func(context.Context, dkim.TXT) error { return errors.New("connection reset") }))

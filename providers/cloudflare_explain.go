@@ -37,7 +37,7 @@ func (a *cloudflareAccount) explain(err error) error {
 	return permanent(err, "correct what the message names")
 }
 
-// Codes of the API that are worth telling apart.
+// Codes of the API that are worth distinguishing.
 const (
 	invalidHeaders        = 6003
 	couldNotRoute         = 7003

@@ -43,9 +43,9 @@ func failureOf(err error) *failure {
 	if errors.As(err, &f) {
 		return f
 	}
-	var told *fault.Error // the zonefile module speaks of faults itself
-	if errors.As(err, &told) {
-		return &failure{kind: told.Kind, code: told.Code, hint: told.Hint, err: err}
+	var known *fault.Error // the zonefile module speaks of faults itself
+	if errors.As(err, &known) {
+		return &failure{kind: known.Kind, code: known.Code, hint: known.Hint, err: err}
 	}
 	return transient(err, "")
 }

@@ -20,7 +20,7 @@ import (
 
 // updater publishes by dynamic update (RFC 2136), under prerequisites: the server
 // compares what stands at the name and changes it in one step, so that nothing is overwritten
-// that dkimbot did not make (I6). What a server's code does not tell is asked of it
+// that dkimbot did not make (I6). What a server's code does not say is asked of it
 // beside that: an unknown zone and a wrong key read the same.
 type updater struct {
 	server string
@@ -139,7 +139,7 @@ func (u *updater) read(ctx context.Context, rec dkim.TXT) (there standing, done 
 	case errors.As(err, &bad):
 		return standing{}, false, permanent(err, bad.hint())
 	case err != nil:
-		return standing{}, false, nil // a server may take updates and no queries; the update will tell
+		return standing{}, false, nil // a server may take updates and no queries; the update will say
 	}
 	return standingIn(answer, rec.Owner), stands(answer, rec) && !u.synthesised(ctx, rec), nil
 }
@@ -172,7 +172,7 @@ func (u *updater) conflict(ctx context.Context, rec dkim.TXT) error {
 		)
 	case len(foreign) > 0:
 		return foreignRecord(foreign)
-	case !there.told:
+	case !there.answered:
 		return foreignRecord(nil)
 	}
 	return transient(

@@ -55,7 +55,7 @@ func (a asker) exchange(ctx context.Context, m *dns.Msg) (*dns.Msg, error) {
 
 // believe returns the answer if the key signed it. The module verifies a signature that is
 // there and misses none that is not, so anybody on the way could say what he likes. That a
-// server does not know the key, it can't sign (RFC 8945 section 5.3): this is told
+// server does not know the key, it can't sign (RFC 8945 section 5.3): this is reported
 // as what it is, never taken for success.
 func (a asker) believe(answer *dns.Msg, err error) (*dns.Msg, error) {
 	t := answer.IsTsig()

@@ -46,7 +46,7 @@ func eachServer(t *testing.T, test func(t *testing.T, s *nameservertest.Server))
 }
 
 // The module's errors for a wrong key and for an unknown zone are the same text
-// with BIND. Without the questions of rfc2136_ask.go, no hint can tell which it is.
+// with BIND. Without the questions of rfc2136_ask.go, no hint can say which it is.
 func TestUpdateFailuresAreToldApart(t *testing.T) {
 	wrongText := base64.StdEncoding.EncodeToString([]byte("this is not the secret of the key"))
 	wrong := settings.Inline(wrongText)
@@ -454,7 +454,7 @@ func TestUpdateComparesAndSets(t *testing.T) {
 	}
 }
 
-// TestUnknownCodes: a code that no standard has is told by its number.
+// TestUnknownCodes: a code that no standard has is reported by its number.
 func TestUnknownCodes(t *testing.T) {
 	for text, err := range map[string]error{
 		"key k.: code 4099":      &tsigError{code: 4099, key: tsigKey{name: "k."}},

@@ -11,13 +11,13 @@ import (
 
 // standing is what the server shows at a record's name.
 type standing struct {
-	told  bool // the server answered
-	texts []dns.RR
-	alias string // where a CNAME leads, which a wildcard may have made
+	answered bool // the server answered
+	texts    []dns.RR
+	alias    string // where a CNAME leads, which a wildcard may have made
 }
 
 func standingIn(m *dns.Msg, owner string) standing {
-	s := standing{told: m.Rcode == dns.RcodeSuccess || m.Rcode == dns.RcodeNameError, alias: alias(m, owner)}
+	s := standing{answered: m.Rcode == dns.RcodeSuccess || m.Rcode == dns.RcodeNameError, alias: alias(m, owner)}
 	for _, rr := range m.Answer {
 		if t, ok := rr.(*dns.TXT); ok && dns.CanonicalName(t.Hdr.Name) == owner+"." && t.Hdr.Class == dns.ClassINET {
 			s.texts = append(s.texts, t)
@@ -47,9 +47,9 @@ func mayReplace(rec dkim.TXT, value string) bool {
 // server grants only where that is so.
 func (s standing) expectations(rec dkim.TXT) [][]dns.RR {
 	switch {
-	case s.told && len(s.texts) > 0 && len(s.foreign(rec)) == 0:
+	case s.answered && len(s.texts) > 0 && len(s.foreign(rec)) == 0:
 		return [][]dns.RR{s.texts, nil}
-	case s.told:
+	case s.answered:
 		return [][]dns.RR{nil}
 	}
 	sets := [][]dns.RR{nil} // a server that takes updates and no queries: what a look showed there

@@ -104,7 +104,7 @@ func (c *Route53) Rules() (out []*settings.Problem) {
 
 // hostedZones publishes at Route 53. The module asks for one hosted zone of a
 // name and takes it, be it private; so the zones are looked up here, and where
-// the name alone does not tell, the module is given the id.
+// the name alone does not say, the module is given the id.
 type hostedZones struct {
 	cfg    awsConfig
 	client *awsroute53.Client
@@ -232,7 +232,7 @@ func (h *hostedZones) Set(ctx context.Context, rec dkim.TXT) error {
 }
 
 // compare refuses to replace a record that dkimbot did not make (I6), as the service shows it
-// directly before the change. An account that may not read its records is told nothing here:
+// directly before the change. An account that may not read its records learns nothing here:
 // what DNS showed directly before has to do.
 func (h *hostedZones) compare(ctx context.Context, rec dkim.TXT) error {
 	id := h.cfg.HostedZoneID

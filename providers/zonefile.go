@@ -17,7 +17,7 @@ import (
 type ZoneFile struct {
 	Dir           string        `json:"dir"`
 	Listen        string        `json:"listen"`         // host:port to answer on; "": nowhere
-	Reload        []string      `json:"reload"`         // command that tells a name server to read the files; nil: none
+	Reload        []string      `json:"reload"`         // command that makes a name server read the files; nil: none
 	ReloadTimeout time.Duration `json:"reload_timeout"` // 0: 30 seconds
 }
 
@@ -44,7 +44,7 @@ func (c *ZoneFile) Fields() []settings.Field {
 		{Key: "listen", Into: &c.Listen, Form: settings.Listen(),
 			Claim:   func() *settings.Claim { return settings.Own("address", c.Listen) },
 			Meaning: "where dkimbot answers for the zones while it runs"},
-		{Key: "reload", Into: &c.Reload, Meaning: "the command that tells a name server to read the files again"},
+		{Key: "reload", Into: &c.Reload, Meaning: "the command that makes a name server read the files again"},
 		{Key: "dir", Into: &c.Dir, Need: "write the directory that holds the zone files", Form: settings.Path(),
 			Claim:   func() *settings.Claim { return settings.Own("directory", c.Dir) },
 			Meaning: "the directory of the zone files"},

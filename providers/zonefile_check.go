@@ -31,7 +31,7 @@ func (z *zoneFiles) Check(_ context.Context, rec dkim.TXT) error {
 func (z *zoneFiles) MayWrite(_ context.Context, rec dkim.TXT) error {
 	path := zonefile.Inspect(z.module.Dir, rec.Zone).Path
 	if path == "" {
-		return nil // that is told already
+		return nil // that is reported already
 	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real

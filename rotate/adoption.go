@@ -11,7 +11,7 @@ import (
 // signer that was set up by hand, or of a dkimbot whose state was lost (I12).
 type Adoption struct {
 	Keys   []dkim.SigningKey // one for each selector that is adopted
-	Active string            // the selector that the signers use now; "" when the signers tell
+	Active string            // the selector that the signers use now; "" when the signers say
 
 	// FromKeystore says that the keys are dkimbot's own: its state was lost, or is older
 	// than the world, and is given up for what DNS and the keystore hold.

@@ -5,7 +5,7 @@ import (
 )
 
 // Instant is a time by the wall clock together with how long the machine has been
-// up, by which it can be told that the wall clock was set.
+// up, by which it can be seen that the wall clock was set.
 type Instant struct {
 	At   time.Time     `json:"at"`
 	Boot string        `json:"boot"` // an id of the machine's boot
@@ -34,7 +34,7 @@ const clockSlack = 10 * time.Minute
 // shows now. Without that, a clock that was set forward during a drain would end
 // it early, and a key would be replaced that mail in flight needs (I2). It also returns
 // by how much the clock was set forward since st was written; 0 for not, or when
-// that can't be told, as after a reboot.
+// that can't be found out, as after a reboot.
 func (st State) Reckoned(now Instant) (State, time.Duration) {
 	then := st.Clock
 	if then == nil || then.Boot == "" || then.Boot != now.Boot {

@@ -205,7 +205,7 @@ func (st *State) Heed(want Domain, seen Observation, lags map[string]time.Durati
 }
 
 // noticed notes which signers were seen to sign with something else than they
-// confirmed. A signer that strayed does not come back unnoticed: it has to confirm
+// confirmed. A signer that drifted does not come back unnoticed: it has to confirm
 // again, so that the drain starts again (I10).
 func (st *State) noticed(seen Observation) {
 	for name, s := range seen.Signers {
@@ -219,7 +219,7 @@ func (st *State) noticed(seen Observation) {
 }
 
 // dismissed notes that some signers were taken out of the configuration: until now
-// each may have signed with what it confirmed. One that strayed, and did not confirm
+// each may have signed with what it confirmed. One that drifted, and did not confirm
 // that it came back, may have signed with the draining selector (I2, I10).
 func (st *State) dismissed(want Domain, now time.Time) {
 	for name, c := range st.Signers {
@@ -245,7 +245,7 @@ func (st *State) dismissed(want Domain, now time.Time) {
 
 // forgettable reports whether nothing is left to say of a signer that was taken out of the configuration: it
 // left before then, and the key that it used at sel was replaced. Of one that did not answer then, and so
-// may sign with it, people are told until the next one is replaced, too.
+// may sign with it, people are informed until the next one is replaced, too.
 func (c Confirmed) forgettable(sel Selector, then time.Time) bool {
 	for _, key := range sel.keys() {
 		if key.ID == c.KeyID {
@@ -330,7 +330,7 @@ func (st *State) Destroyed(selector, keyID string) {
 }
 
 // rested enters the phase after a replacement when nothing of it is left to do. A
-// fresh key that leaked meanwhile is replaced in turn.
+// fresh key that was compromised meanwhile is replaced in turn.
 func (st *State) rested(selector string) {
 	sel := st.Selectors[selector]
 	if sel.InPlace() || sel.Next != nil || st.Phase != Replacing || st.Draining != selector || sel.Key.Gone {

@@ -17,7 +17,7 @@ func TestCopySharesNothing(t *testing.T) {
 	sel.Retired, sel.Tried, sel.Past = []rotate.Retired{{KeyID: "a"}}, []string{"b"}, []string{"c"}
 	s.Have.Former, s.Have.Held = []rotate.Former{{Signer: "mx1"}}, []string{"mx1"}
 	s.Have.Drift, s.Have.Intent = []rotate.Finding{{Code: "d"}}, &rotate.Intent{Kind: rotate.Publish}
-	s.Have.Released, s.Have.OnHold = &rotate.HandedBack{At: plantest.Now}, &rotate.OnHold{At: plantest.Now}
+	s.Have.Released, s.Have.OnHold = &rotate.ReleaseState{At: plantest.Now}, &rotate.OnHold{At: plantest.Now}
 	s.Have.Accounts = []string{"old", "new"}
 	theCopy := rotate.CopyState(s.Have)
 	if !reflect.DeepEqual(theCopy, s.Have) {

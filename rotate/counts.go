@@ -29,7 +29,7 @@ type Begun struct {
 	At     time.Time
 }
 
-// QuotaReader tells which domains have begun to switch.
+// QuotaReader says which domains have begun to switch.
 type QuotaReader interface {
 	// Switches returns the domains that have begun to switch in the hour before now.
 	Switches(ctx context.Context, now time.Time) ([]Begun, error)

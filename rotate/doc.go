@@ -38,7 +38,7 @@
 //   - I8 one writer: two processes never act on one domain at once.
 //   - I9 no secret leaks into logs, plans, state, errors, or the process list.
 //   - I10 the clock starts at success: the drain starts when the last signer has confirmed; of a domain that is
-//     cleared away, at the first health check that finds no signer using it.
+//     purged, at the first health check that finds no signer using it.
 //   - I11 dry means dry: planning is given nothing that can write.
 //   - I12 lost state is an alarm: keys without state are refused, never started over.
 //

@@ -42,7 +42,7 @@ func (s Step) Needs(earlier Step) bool {
 		case Activate:
 			return sameDuty // a signer that could not be switched needs it (I1)
 		case Revoke:
-			return sameDuty && sameName && s.Duty == Turn // of a domain that is cleared away, no key goes before its record
+			return sameDuty && sameName && s.Duty == Turn // of a domain that is purged, no key goes before its record
 		case Destroy:
 			return false
 		}

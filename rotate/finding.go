@@ -20,7 +20,7 @@ type Finding struct {
 	Cause codes.Code `json:"cause,omitempty"`
 }
 
-// Vague findings say that something could not be told. Their words differ each
+// Vague findings say that something could not be found out. Their words differ each
 // time; what was said first is kept, so that nothing is written when nothing is new.
 func (f Finding) Vague() bool {
 	return slices.Contains([]codes.Code{codes.ServersDiffer, codes.RecordBogus, codes.RecordUnseen, codes.KeyUnread,
@@ -44,7 +44,7 @@ func (f Finding) same(other Finding) bool {
 }
 
 // Dated returns what was found with the times since when it is known, and what was
-// known and can't be told now: it is taken to be as it was.
+// known and can't be found out now: it is taken to be as it was.
 func Dated(found, known []Finding) []Finding {
 	var out []Finding
 	for _, f := range found {
@@ -57,11 +57,11 @@ func Dated(found, known []Finding) []Finding {
 		out = append(out, f)
 	}
 	for _, k := range known {
-		untold := func(f Finding) bool {
+		vague := func(f Finding) bool {
 			return f.Thing() == k.Thing() &&
 				(f.Code == codes.RecordUnseen || f.Code == codes.KeyUnread || f.Code == codes.SignerSilent)
 		}
-		if slices.ContainsFunc(found, untold) && !slices.ContainsFunc(out, k.same) {
+		if slices.ContainsFunc(found, vague) && !slices.ContainsFunc(out, k.same) {
 			out = append(out, k)
 		}
 	}

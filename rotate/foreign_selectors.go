@@ -40,7 +40,7 @@ func (all Formers) Left(signer string, at time.Time, drain time.Duration) {
 }
 
 // Leaving notes, before a signer is switched, what it signs with that is not ours.
-// One that does not tell may have come back to what it signed with before.
+// One that does not say may have come back to what it signed with before.
 func (st *State) Leaving(signer string, seen SignerSeen) {
 	switch {
 	case seen.Err != nil:
@@ -55,7 +55,7 @@ func (st *State) Leaving(signer string, seen SignerSeen) {
 }
 
 // AllLeft notes, when the last signer of a domain that was new has switched, that
-// each may have used any selector until then: one that did not tell which is not
+// each may have used any selector until then: one that did not say which is not
 // among those that are known to have left it.
 func (st *State) AllLeft(was Phase, drain time.Duration) {
 	if was != Bootstrapping || st.Phase != Ready {

@@ -44,10 +44,10 @@ func TestExpected(t *testing.T) {
 // away; a key that was there is remembered once, so that it is never used again (I5).
 func TestPurgedWithoutAKey(t *testing.T) {
 	at := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
-	st := rotate.State{Released: &rotate.HandedBack{Purge: true}, Selectors: map[string]*rotate.Selector{
+	st := rotate.State{Released: &rotate.ReleaseState{Purge: true}, Selectors: map[string]*rotate.Selector{
 		"s1": {Key: &rotate.Key{ID: "1", Gone: true}, Past: []string{"1"}}, "s2": {}}}
 	if st.Purged(at); !st.Released.Purged.Equal(at) || st.Selectors["s1"].Key != nil || st.Selectors["s2"].Key != nil {
-		t.Errorf("not cleared away: %+v", st)
+		t.Errorf("not purged: %+v", st)
 	}
 	if past := st.Selectors["s1"].Past; !slices.Equal(past, []string{"1"}) {
 		t.Errorf("the key is remembered as %q", past)

@@ -71,7 +71,7 @@ func (e *HeldError) Error() string {
 	return text
 }
 
-// Watched tells that a lease is watched that was not renewed for a while.
+// Watched says that a lease is watched that was not renewed for a while.
 type Watched struct {
 	Lease
 	Length time.Duration // for how long it has to be watched in all

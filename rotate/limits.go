@@ -22,7 +22,7 @@ type Limits struct {
 	PlanOnlyKey string `json:"-"` // where the configuration says PlanOnly, for people: "domains[0].plan_only"
 }
 
-// The flags of the command line that set a rule aside; see Ignore.
+// The flags of the command line that override a rule; see Ignore.
 const (
 	FlagWindows  = "--ignore-windows"
 	FlagFreezes  = "--ignore-freezes"
@@ -49,7 +49,7 @@ func (l Limits) keys() (out []string) {
 	return out
 }
 
-// Hours returns the times that the windows and freezes leave which are not set aside.
+// Hours returns the times that the windows and freezes leave that are not overridden.
 func (l Limits) Hours(set Ignore) (calendar.Hours, error) {
 	if set.Windows {
 		l.Windows = nil

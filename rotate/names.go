@@ -13,10 +13,10 @@ import (
 // record of one. Each domain knows its own keys only, so it is remembered over all domains
 // whose record a name holds.
 
-// NameReader tells whose record a name in DNS holds.
+// NameReader says whose record a name in DNS holds.
 type NameReader interface {
 	// Holder returns the selector whose record dkimbot keeps at owner, the zero Name when
-	// there is none. A domain that was released holds no name, once its record is cleared away
+	// there is none. A domain that was released holds no name, once its record is purged
 	// where that was asked for.
 	Holder(ctx context.Context, owner string) (dkim.Name, error)
 }

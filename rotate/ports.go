@@ -47,7 +47,7 @@ type Publisher interface {
 	Publish(ctx context.Context, rec dkim.TXT) error
 }
 
-// SignerReader tells what a signer signs with.
+// SignerReader says what a signer signs with.
 type SignerReader interface {
 	// Active returns, for each of the domains that the signer signs for, the
 	// key that is in use now. A domain that is not signed for is left out.
@@ -84,7 +84,7 @@ type Unmixed interface {
 	Unmixed() bool
 }
 
-// Screener is implemented by signers that can tell beforehand that they would refuse a switch.
+// Screener is implemented by signers that can say beforehand that they would refuse a switch.
 type Screener interface {
 	// Screen returns, second, what would keep Activate from changing what the domains are signed with, whichever key
 	// follows, with failures by domain as with Activate; and first by domain what would keep it from using just that
@@ -101,7 +101,7 @@ type Prober interface {
 	// with that key, and with nothing else.
 	Prove(ctx context.Context, keys []dkim.SigningKey) error
 	// Signed has each domain sign a message, and returns the keys that it is signed with: none where it is not. A key
-	// that can't be told has no id. Domains that were not asked about are left out.
+	// that can't be found out has no id. Domains that were not asked about are left out.
 	Signed(ctx context.Context, domains []string) (map[string][]dkim.Ref, error)
 }
 

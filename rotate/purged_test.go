@@ -7,7 +7,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
-// TestPurged: a domain is cleared away when it was released and no private key is left; the end of the last
+// TestPurged: a domain is purged when it was released and no private key is left; the end of the last
 // key of one that is managed is no such thing.
 func TestPurged(t *testing.T) {
 	at := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
@@ -19,9 +19,9 @@ func TestPurged(t *testing.T) {
 		t.Errorf("a managed domain is noted as released: %+v", managed.Released)
 	}
 	for gone, want := range map[bool]time.Time{false: {}, true: at} {
-		st := rotate.State{Selectors: keys(gone), Released: &rotate.HandedBack{Purge: true}}
+		st := rotate.State{Selectors: keys(gone), Released: &rotate.ReleaseState{Purge: true}}
 		if st.Purged(at); !st.Released.Purged.Equal(want) {
-			t.Errorf("all keys gone: %t; it was cleared away at %s", gone, st.Released.Purged)
+			t.Errorf("all keys gone: %t; it was purged at %s", gone, st.Released.Purged)
 		}
 	}
 }

@@ -25,7 +25,7 @@ func (st State) HeldAll(signers []string) bool {
 }
 
 // Doomed returns the selector's private keys that may be destroyed: those that were
-// replaced, and one that has leaked, or whose domain was released, and that no signer uses.
+// replaced, and one that is compromised, or whose domain was released, and that no signer uses.
 func (st State) Doomed(selector string) []Retired {
 	if left := left(&st, selector); left != nil {
 		return slices.Clone(left.Retired)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Queue tells which domains have something to do. Its cost follows what is due,
+// Queue says which domains have something to do. Its cost follows what is due,
 // not how many domains there are.
 type Queue interface {
 	// Due returns the domains whose next time to act has come.

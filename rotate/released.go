@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// HandedBack says that a domain was released: dkimbot does nothing for it any
-// more, except, with Purge, to clear away what it made.
-type HandedBack struct {
+// ReleaseState says that a domain was released: dkimbot does nothing for it any
+// more, except, with Purge, to purge what it made.
+type ReleaseState struct {
 	At    time.Time `json:"at"`
 	Purge bool      `json:"purge,omitempty"`
 	// until when a signer may have signed with a key of ours, as far as is known
 	LastUsed time.Time `json:"last_used,omitzero"`
 	// the last look found that none does any more; else one may have since LastUsed
 	Unused bool      `json:"unused,omitempty"`
-	Begun  bool      `json:"begun,omitempty"` // clearing away was begun: there is no way back before it is done
-	Purged time.Time `json:"purged,omitzero"` // when everything was cleared away
+	Begun  bool      `json:"begun,omitempty"` // the purge was begun: there is no way back before it is done
+	Purged time.Time `json:"purged,omitzero"` // when everything was purged
 }
 
 // StillUsed notes until when the keys of a released domain may have been in use, so that
@@ -40,8 +40,8 @@ func (st *State) StillUsed(want Domain, seen Observation, lags map[string]time.D
 	st.Released = &r
 }
 
-// clearing returns the release with clearing away begun: nothing else is done for a released domain.
-func (r *HandedBack) clearing() *HandedBack {
+// clearing returns the release with the purge begun: nothing else is done for a released domain.
+func (r *ReleaseState) clearing() *ReleaseState {
 	if r == nil {
 		return nil
 	}
@@ -50,7 +50,7 @@ func (r *HandedBack) clearing() *HandedBack {
 	return &begun
 }
 
-// Purged notes that everything was cleared away when no key is left.
+// Purged notes that everything was purged when no key is left.
 func (st *State) Purged(now time.Time) {
 	if st.Released == nil {
 		return

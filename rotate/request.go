@@ -32,8 +32,8 @@ type Ignore struct {
 	PlanOnly bool // Limits.PlanOnly
 }
 
-// Instruction is what a person tells dkimbot to do with a domain beside its schedule:
-// Rollback, Distrust, Release, Reclaim, Hold, Unhold, Renew, ChangeSelectors or Carry. It is plain data. An
+// Instruction is what a person asks dkimbot to do with a domain beside its schedule:
+// Rollback, Compromised, Release, Reclaim, Hold, Unhold, Renew, ChangeSelectors or Carry. It is plain data. An
 // instruction only changes what the state wants; the planner plans from it like from everything else, so what can't
 // be done at once is tried again until it is done.
 type Instruction interface {
@@ -43,12 +43,12 @@ type Instruction interface {
 
 // The instructions, as the history names them.
 const (
-	RollBack  = codes.ActionRollback
-	Mistrust  = codes.ActionCompromised
-	LetGo     = codes.ActionRelease
-	PutOnHold = codes.ActionHold
-	TakeOff   = codes.ActionUnhold
-	Resume    = codes.ActionResume // a switch that a partial rollback paused continues
+	RollBack          = codes.ActionRollback
+	ReportCompromised = codes.ActionCompromised
+	LetGo             = codes.ActionRelease
+	PutOnHold         = codes.ActionHold
+	TakeOff           = codes.ActionUnhold
+	Resume            = codes.ActionResume // a switch that a partial rollback paused continues
 
 	RenewStandby = codes.ActionRenew
 	NewSelectors = codes.ActionSelectors
@@ -65,7 +65,7 @@ type Rollback struct {
 // Kind implements Instruction.
 func (Rollback) Kind() Kind { return RollBack }
 
-// Distrust says that private keys may be in others' hands. Signers are switched to
+// Compromised says that private keys may be in others' hands. Signers are switched to
 // a sound key as soon as there is one, without waiting for settle; the compromised key's
 // record is revoked (empty p=, RFC 6376 section 3.6.1), its private key destroyed,
 // and a fresh one made in its place. The drain is cut short: mail in flight that
@@ -75,14 +75,14 @@ func (Rollback) Kind() Kind { return RollBack }
 // could be switched, revoking would leave no way to send mail that verifies; who wants
 // it nevertheless says RevokeNow. What is revoked needs neither the keystore nor the
 // other selector.
-type Distrust struct {
+type Compromised struct {
 	// none: the one that signs, or that signers have left for an earlier report and that is yet to be replaced
 	Selectors []string
 	RevokeNow bool // revoke even while every signer still signs with the key
 }
 
 // Kind implements Instruction.
-func (Distrust) Kind() Kind { return Mistrust }
+func (Compromised) Kind() Kind { return ReportCompromised }
 
 // Release hands a domain back. Records, private keys and signers stay as they are.
 // With Purge both records are revoked and both private keys destroyed when no

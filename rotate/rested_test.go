@@ -50,6 +50,6 @@ func TestSilentStaysSilent(t *testing.T) {
 		t.Error("it is forgotten that it did not answer")
 	}
 	if silent := st.Signers["mx8"].Silent; silent {
-		t.Error("a signer that answered is told as one that did not")
+		t.Error("a signer that answered is reported as one that did not")
 	}
 }

@@ -10,7 +10,7 @@ import (
 const MostKept = 7 * 24 * time.Hour
 
 // Suspect returns the selector whose key is meant when none is named. Who says once
-// more that the key has leaked, because not everything could be done at once, means
+// more that the key is compromised, because not everything could be done at once, means
 // the key that signers have just left, and not the sound one that they came to.
 func (st State) Suspect() string {
 	if key := st.Selector(st.Draining).Key; st.Leaked(st.Draining) && !key.Leaked.After(st.SwitchedAt) {

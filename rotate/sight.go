@@ -48,7 +48,7 @@ const Nobody = "nobody"
 
 // CacheWait returns how long resolvers may continue answering what sight shows after
 // it has changed: the old record's TTL, or the negative answer's (RFC 2308 section
-// 5). Where only resolvers were asked, they told what is left of the TTL; ttl is the policy's.
+// 5). Where only resolvers were asked, they say what is left of the TTL; ttl is the policy's.
 func CacheWait(sight Sight, ttl time.Duration) time.Duration {
 	switch {
 	case sight.Unchecked:

@@ -25,9 +25,9 @@ type State struct {
 
 	Former Formers `json:"former,omitempty"` // selectors that are not ours and that signers signed with before
 	// while switching: signers that a person sent back to the active selector
-	Held      []string    `json:"held,omitempty"`
-	RevokeNow bool        `json:"revoke_now,omitempty"` // written by older versions, of the active key; see Key.RevokeNow
-	Released  *HandedBack `json:"released,omitempty"`   // the domain was handed back: nothing is done for it
+	Held      []string      `json:"held,omitempty"`
+	RevokeNow bool          `json:"revoke_now,omitempty"` // written by older versions, of the active key; see Key.RevokeNow
+	Released  *ReleaseState `json:"released,omitempty"`   // the domain was released: nothing is done for it
 
 	Accounts []string `json:"accounts,omitempty"` // the providers that records are published to, where they are several
 

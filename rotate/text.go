@@ -56,7 +56,7 @@ func Brief(values []string) string {
 // OrNone returns s, or "none" for nothing.
 func OrNone(s string) string { return cmp.Or(s, "none") }
 
-// Utc tells a time in UTC, for people.
+// Utc describes a time in UTC, for people.
 func Utc(t time.Time) string {
 	if t.IsZero() {
 		return "ever"

@@ -26,61 +26,63 @@ const (
 	TheExposure ThingKind = "exposure" // that a compromised key stays in use at the selector
 )
 
-// Told is an error that says what is wrong with a thing.
-type Told struct {
+// ThingError is an error that says what is wrong with a thing.
+type ThingError struct {
 	Err   error
 	About Thing
 }
 
-// Tell returns err, which may be nil, as what is wrong with a thing.
-func Tell(about Thing, err error) error {
+// WithThing returns err, which may be nil, as what is wrong with a thing.
+func WithThing(about Thing, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &Told{Err: err, About: about}
+	return &ThingError{Err: err, About: about}
 }
 
 // Error says what the error says.
-func (t *Told) Error() string { return t.Err.Error() }
+func (t *ThingError) Error() string { return t.Err.Error() }
 
 // Unwrap returns the error.
-func (t *Told) Unwrap() error { return t.Err }
+func (t *ThingError) Unwrap() error { return t.Err }
 
 // says reports whether the error says what the finding does.
-func (t *Told) says(f Finding) bool {
+func (t *ThingError) says(f Finding) bool {
 	return t.About == f.Thing() || f.Cause != "" && f.Cause == fault.CodeOf(t.Err) && f.Selector == t.About.Selector
 }
 
 // Is reports whether err says what the finding does, and nothing more.
 func (f Finding) Is(err error) bool {
-	t, ok := err.(*Told)
+	t, ok := err.(*ThingError)
 	return ok && t.says(f)
 }
 
-// ToldBy reports whether err, or a part of it, says what the finding does.
-func (f Finding) ToldBy(err error) bool { return anyTold(err, func(t *Told) bool { return t.says(f) }) }
+// CoveredBy reports whether err, or a part of it, says what the finding does.
+func (f Finding) CoveredBy(err error) bool {
+	return anyThing(err, func(t *ThingError) bool { return t.says(f) })
+}
 
 // Things returns what err and its parts are about.
 func Things(err error) (out []Thing) {
-	anyTold(err, func(t *Told) bool { out = append(out, t.About); return false })
+	anyThing(err, func(t *ThingError) bool { out = append(out, t.About); return false })
 	return out
 }
 
 // TellsOf reports whether err, or a part of it, is about such a thing.
 func TellsOf(kind ThingKind, err error) bool {
-	return anyTold(err, func(t *Told) bool { return t.About.Kind == kind })
+	return anyThing(err, func(t *ThingError) bool { return t.About.Kind == kind })
 }
 
-func anyTold(err error, is func(*Told) bool) bool {
-	if t, ok := err.(*Told); ok && is(t) {
+func anyThing(err error, is func(*ThingError) bool) bool {
+	if t, ok := err.(*ThingError); ok && is(t) {
 		return true
 	}
 	switch e := err.(type) {
 	case interface{ Unwrap() error }:
-		return anyTold(e.Unwrap(), is)
+		return anyThing(e.Unwrap(), is)
 	case interface{ Unwrap() []error }:
 		for _, part := range e.Unwrap() {
-			if anyTold(part, is) {
+			if anyThing(part, is) {
 				return true
 			}
 		}

@@ -12,11 +12,11 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// What is told twice is known by what it is about, whatever the words.
+// What is reported twice is known by what it is about, whatever the words.
 func TestTold(t *testing.T) {
 	f := rotate.Finding{Code: codes.RecordForeign, Selector: "s1", Message: "a record of somebody"}
 	about := func(kind rotate.ThingKind, selector string) error {
-		return rotate.Tell(rotate.Thing{Kind: kind, Selector: selector}, errors.New("no"))
+		return rotate.WithThing(rotate.Thing{Kind: kind, Selector: selector}, errors.New("no"))
 	}
 	same := about(rotate.TheRecord, "s1")
 	for title, c := range map[string]struct {
@@ -32,16 +32,16 @@ func TestTold(t *testing.T) {
 		"another selector": {about(rotate.TheRecord, "s2"), false, false},
 		"the key there":    {about(rotate.TheKey, "s1"), false, false},
 	} {
-		if f.Is(c.err) != c.is || f.ToldBy(c.err) != c.by {
-			t.Errorf("%s: is %t, told by %t", title, f.Is(c.err), f.ToldBy(c.err))
+		if f.Is(c.err) != c.is || f.CoveredBy(c.err) != c.by {
+			t.Errorf("%s: is %t, told by %t", title, f.Is(c.err), f.CoveredBy(c.err))
 		}
 	}
 	f.Cause = codes.StaleState
-	stale := rotate.Tell(rotate.Thing{Kind: rotate.TheKey, Selector: "s1"}, fault.Refuse(codes.StaleState, "old", "restore"))
-	if !f.ToldBy(stale) {
-		t.Error("one cause of two findings is told twice")
+	stale := rotate.WithThing(rotate.Thing{Kind: rotate.TheKey, Selector: "s1"}, fault.Refuse(codes.StaleState, "old", "restore"))
+	if !f.CoveredBy(stale) {
+		t.Error("one cause of two findings is reported twice")
 	}
-	if rotate.Tell(rotate.Thing{}, nil) != nil {
+	if rotate.WithThing(rotate.Thing{}, nil) != nil {
 		t.Error("no error is told of")
 	}
 }

@@ -37,7 +37,7 @@ func (w Wrapped) Unmixed() bool {
 	return ok && u.Unmixed()
 }
 
-// Screen implements Screener; a signer that can't tell refuses nothing.
+// Screen implements Screener; a signer that can't say refuses nothing.
 func (w Wrapped) Screen(ctx context.Context, next []dkim.SigningKey) (each map[string]error, whichever error) {
 	if s, ok := w.Signer.(Screener); ok {
 		return s.Screen(ctx, next)

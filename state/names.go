@@ -16,7 +16,7 @@ func OwnName(owner string) (dkim.Name, bool) {
 }
 
 // Manages reports whether dkimbot keeps a record for the selector, as st says: a domain that
-// was released holds no name any more, unless its record is yet to be cleared away.
+// was released holds no name any more, unless its record is yet to be purged.
 func Manages(st rotate.State, selector string) bool {
 	r := st.Released
 	return st.Selectors[selector] != nil && (r == nil || r.Purge && r.Purged.IsZero())

@@ -16,7 +16,7 @@ import (
 func NextAt(st rotate.State) time.Time {
 	var at time.Time
 	if r := st.Released; r != nil && (!r.Purge || !r.Purged.IsZero()) && st.Intent == nil {
-		return time.Unix(0, math.MaxInt64) // it was handed back: nothing is due
+		return time.Unix(0, math.MaxInt64) // it was released: nothing is due
 	}
 	if st.Next != nil && st.Intent == nil {
 		at = st.Next.At
@@ -27,7 +27,7 @@ func NextAt(st rotate.State) time.Time {
 	return at
 }
 
-// FirstLook tells, as st is saved at now, when the domain is to be looked after
+// FirstLook says, as st is saved at now, when the domain is to be looked after
 // at the earliest, and whether that is to be noted: for a new domain, and for one
 // that failed, which is looked at by its next try. It is at least half a period away.
 func FirstLook(st rotate.State, now time.Time) (at time.Time, note bool) {

@@ -8,7 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
-// Lister tells about many domains at once.
+// Lister answers for many domains at once.
 type Lister interface {
 	// List yields the state of every stored domain, ordered by name. After an
 	// error it yields no more.
@@ -27,7 +27,7 @@ type Lister interface {
 	Failing(ctx context.Context) ([]rotate.State, error)
 }
 
-// Historian tells what was done.
+// Historian says what was done.
 type Historian interface {
 	// History returns the last limit events of a domain, the newest last.
 	// Domain "" means all domains; limit 0 means all events.

@@ -47,7 +47,7 @@ func (r *Reader) fits(s preflight.Subject) error {
 func (r *Reader) mayWrite(s preflight.Subject) error {
 	err := safefile.MayMake(filepath.Join(r.dir, s.Domain, s.Selector))
 	if errors.Is(err, syscall.ENOTDIR) {
-		return nil // that is told already
+		return nil // that is reported already
 	}
 	return err
 }

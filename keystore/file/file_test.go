@@ -272,7 +272,7 @@ func TestNotADirectory(t *testing.T) {
 	wantFault(t, err, fault.Permanent, "", "a file stands")
 }
 
-// I7: what a killed process leaves behind is cleared away by the next write, and
+// I7: what a killed process leaves behind is purged by the next write, and
 // what a living one is writing is left to it.
 func TestLeftTemporaryFiles(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "keys")

@@ -34,7 +34,7 @@ type boundedBody struct {
 }
 
 func (b *boundedBody) Read(p []byte) (int, error) {
-	if len(p) > b.left+1 { // one octet more tells an answer that is too large
+	if len(p) > b.left+1 { // one octet more says an answer that is too large
 		p = p[:b.left+1]
 	}
 	n, err := b.ReadCloser.Read(p)

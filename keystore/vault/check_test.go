@@ -72,7 +72,7 @@ func TestCheckNamesTheRight(t *testing.T) {
 	}
 }
 
-// A login that is refused, a mount that is not there, and one of another kind are told as what they are, once.
+// A login that is refused, a mount that is not there, and one of another kind are reported as what they are, once.
 func TestCheckLoginAndMount(t *testing.T) {
 	srv := vaulttest.Start(t)
 	srv.Mount(t, "old", "1")

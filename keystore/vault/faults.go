@@ -27,7 +27,7 @@ func (e *unansweredError) Unwrap() error { return e.err }
 type mountError struct {
 	engine string // what is mounted there; with below, where the engine is mounted
 	below  string // the part of the configured mount that lies within the engine
-	err    error  // instead, what else tells that there is none
+	err    error  // instead, what else says that there is none
 
 	unversioned bool // an engine of version 1 was wanted
 }

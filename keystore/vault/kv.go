@@ -95,7 +95,7 @@ func (s *Store) checkStored(ctx context.Context, c *api.Client, name dkim.Name, 
 	return nil
 }
 
-// describeConflict says which version is in the way; a foreign one is told as such.
+// describeConflict says which version is in the way; a foreign one is reported as such.
 func (s *Store) describeConflict(ctx context.Context, c *api.Client, name dkim.Name) error {
 	newest, err := s.read(ctx, c, name, 0)
 	if err != nil || newest == nil {
@@ -110,7 +110,7 @@ func (s *Store) describeConflict(ctx context.Context, c *api.Client, name dkim.N
 // checkMount looks once whether a KV version 2 engine is mounted, and just there: below
 // its path keys could be written (kv/data) and never destroyed. A version 1 engine
 // would take the secrets without versions, at odd paths. Whoever can use a mount may look at it;
-// if this Vault does not tell, the requests that follow will.
+// if this Vault does not say, the requests that follow will.
 func (s *Store) checkMount(ctx context.Context, c *api.Client) error {
 	if s.mountSeen.Load() {
 		return nil

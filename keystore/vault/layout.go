@@ -43,7 +43,7 @@ func SplitPath(path, mount string) (string, string) {
 }
 
 // ReadLayout returns the keys that another system keeps for a domain below the
-// store's prefix. KumoMTA's secrets don't tell which selectors there are: those
+// store's prefix. KumoMTA's secrets don't say which selectors there are: those
 // given are asked for. Keys of rspamd's that are valid no more are left out. No keys, and no error, when
 // there are none.
 func (s *Store) ReadLayout(ctx context.Context, layout Layout, domain string, selectors []string) ([]LayoutKey, error) {

@@ -70,5 +70,5 @@ func (s *Store) mayFollow(ctx context.Context, c *api.Client, name dkim.Name, ve
 		}
 		return refused
 	}
-	return nil // the read back tells more
+	return nil // the read back says more
 }

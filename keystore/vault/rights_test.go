@@ -138,7 +138,7 @@ func TestMountWithinAnEngine(t *testing.T) {
 	}
 }
 
-// hideMounts is a proxy's: this Vault does not tell what is mounted where.
+// hideMounts is a proxy's: this Vault does not say what is mounted where.
 func hideMounts(w http.ResponseWriter, r *http.Request, _ http.Handler) bool {
 	if !strings.HasPrefix(r.URL.Path, "/v1/sys/internal/ui/mounts/") {
 		return false
@@ -148,7 +148,7 @@ func hideMounts(w http.ResponseWriter, r *http.Request, _ http.Handler) bool {
 	return true
 }
 
-// Where Vault does not tell its mounts, the proof finds a mount that can't destroy.
+// Where Vault does not say its mounts, the proof finds a mount that can't destroy.
 func TestMountThatCantDestroy(t *testing.T) {
 	srv := vaulttest.Start(t)
 	p := between(t, srv)

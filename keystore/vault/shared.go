@@ -160,7 +160,7 @@ func (a *Shared) MayWrite(ctx context.Context, name dkim.Name) error {
 	return nil
 }
 
-// capable asks Vault what the token may do; where it may not ask, the write will tell.
+// capable asks Vault what the token may do; where it may not ask, the write will say.
 func (a *Shared) capable(ctx context.Context, c *api.Client, name dkim.Name, verb string) error {
 	at := a.at.path("data", name)
 	may, err := limited(ctx, a.at.cfg.Timeout, func(ctx context.Context) ([]string, error) {

@@ -137,7 +137,7 @@ func (s *Server) Start(t testing.TB) {
 	defer log.Close()
 	cmd := exec.Command(s.argv[0], s.argv[1:]...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.Dir, log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // no stray if the test is killed
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // no server is left if the test is killed
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

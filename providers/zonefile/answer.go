@@ -80,7 +80,7 @@ func addAnswer(r *dns.Msg, rr dns.RR) {
 	}
 }
 
-// besideAlias tells whether BIND looks for a type at an alias itself (RFC 4035 section 2.5, RFC 3007).
+// besideAlias says whether BIND looks for a type at an alias itself (RFC 4035 section 2.5, RFC 3007).
 func besideAlias(kind uint16) bool {
 	return kind == dns.TypeRRSIG || kind == dns.TypeSIG || kind == dns.TypeKEY || kind == dns.TypeNSEC
 }

@@ -14,11 +14,11 @@ import (
 // zoneCache holds the zones of a directory as they were last read. It is safe
 // for concurrent use.
 type zoneCache struct {
-	dir   string
-	log   *slog.Logger
-	mu    sync.Mutex
-	zones map[string]*cached // by path
-	told  map[string]string  // what was logged last, by path
+	dir    string
+	log    *slog.Logger
+	mu     sync.Mutex
+	zones  map[string]*cached // by path
+	logged map[string]string  // what was logged last, by path
 }
 
 // cached is a zone, or why it can't be read, and what the files looked like.
@@ -39,7 +39,7 @@ func (c *zoneCache) find(name string) (*zone, error) {
 	if err != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.tell(path, err, nil)
+		c.logFlaws(path, err, nil)
 		return nil, err
 	}
 	if path == "" {
@@ -63,23 +63,23 @@ func (c *zoneCache) get(origin, path string) (*zone, error) {
 	if e.zone != nil {
 		flaws = e.zone.flaws
 	}
-	c.tell(path, e.err, flaws)
+	c.logFlaws(path, e.err, flaws)
 	return e.zone, e.err
 }
 
-// tell logs what of a file can't be served, once until that changes.
-func (c *zoneCache) tell(path string, err error, flaws []*master.Flaw) {
+// logFlaws logs what of a file can't be served, once until that changes.
+func (c *zoneCache) logFlaws(path string, err error, flaws []*master.Flaw) {
 	said := fmt.Sprint(err)
 	for _, f := range flaws {
 		said += "\n" + f.Error()
 	}
-	if c.told[path] == said {
+	if c.logged[path] == said {
 		return
 	}
-	if c.told == nil {
-		c.told = map[string]string{}
+	if c.logged == nil {
+		c.logged = map[string]string{}
 	}
-	c.told[path] = said
+	c.logged[path] = said
 	if err != nil {
 		c.log.Error("the zone can't be read: queries for it are answered with SERVFAIL", "file", path, "error", err,
 			"hint", hintOf(err))
@@ -112,7 +112,7 @@ func readZone(origin, path string) *cached {
 	return e
 }
 
-// fresh tells whether all files are as they were.
+// fresh says whether all files are as they were.
 func (e *cached) fresh() bool {
 	if e.err != nil && time.Now().After(e.until) {
 		return false

@@ -167,7 +167,7 @@ func (p place) single(f *os.File) error {
 			"), or make them symbolic links to this file"}
 }
 
-// store replaces the file, which was as info tells, in one step: the old text or
+// store replaces the file, which was as info says, in one step: the old text or
 // the new one is there at every moment, with the old file's mode and owner.
 func (p place) store(text string, info fs.FileInfo) error {
 	was := info.Sys().(*syscall.Stat_t)
@@ -185,7 +185,7 @@ func (p place) store(text string, info fs.FileInfo) error {
 	return f.Replace()
 }
 
-// check tells whether another program has changed the file.
+// check says whether another program has changed the file.
 func (p place) check(was fs.FileInfo) error {
 	f, err := p.Open(p.name, math.MaxInt64)
 	if err != nil {

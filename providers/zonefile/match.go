@@ -70,7 +70,7 @@ func missing(want, have []dns.RR) []dns.RR {
 	return slices.DeleteFunc(slices.Clone(want), func(w dns.RR) bool { return slices.ContainsFunc(have, sameRecord(w)) })
 }
 
-// matchesRR tells whether have is one that DeleteRecords means by rec: same name,
+// matchesRR says whether have is one that DeleteRecords means by rec: same name,
 // and same type, TTL and data unless these are left empty.
 func matchesRR(rec, have libdns.RR, origin string) bool {
 	name, err := ownerName(rec.Name, origin)
@@ -138,10 +138,10 @@ func checkPair(d *document, w dns.RR, rec *master.Record) error {
 	return nil
 }
 
-// besideCNAME tells whether the type may stand beside a CNAME (RFC 4034 sections 3 and 4).
+// besideCNAME says whether the type may stand beside a CNAME (RFC 4034 sections 3 and 4).
 func besideCNAME(kind uint16) bool { return kind == dns.TypeRRSIG || kind == dns.TypeNSEC }
 
-// belongsToCut tells whether the parent zone holds records of the type at a
+// belongsToCut says whether the parent zone holds records of the type at a
 // zone cut, or below it: the delegation itself and its glue.
 func belongsToCut(kind uint16, atCut bool) bool {
 	switch kind {

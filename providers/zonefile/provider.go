@@ -177,7 +177,7 @@ func (p *Provider) DeleteRecords(ctx context.Context, zone string, recs []libdns
 	})
 }
 
-// edit returns what our records shall be, and which the caller is to be told of.
+// edit returns what our records shall be, and which the caller is to hear of.
 type edit func(d *document, recs []dns.RR) (own, result []dns.RR, err error)
 
 // change carries an edit out, under the zone's lock.

@@ -47,7 +47,7 @@ func (p *Provider) reload(ctx context.Context, what string, notes notes) error {
 }
 
 // runReload runs the command without this process's secrets. At the time-out all that it has started
-// is killed with it, except a name server that it has let go of: that one shall continue answering.
+// is killed with it, except a name server that it detached: that one shall continue answering.
 func (p *Provider) runReload(ctx context.Context) error {
 	timeout := cmp.Or(p.ReloadTimeout, defaultReloadTimeout)
 	res, err := child.Run(ctx, child.Program{Argv: p.Reload, Timeout: timeout, KeepsDaemons: true})

@@ -91,7 +91,7 @@ func (z *zone) breakSet(rec *master.Record) {
 	z.broken[name][rec.Kind] = true
 }
 
-// unsure tells whether nothing may be said of a set, because a record of it, or one that
+// unsure says whether nothing may be said of a set, because a record of it, or one that
 // decides on it, can't be read.
 func (z *zone) unsure(name string, kind uint16) bool {
 	kinds := z.broken[name]

@@ -69,8 +69,8 @@ func digest(values []string) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// changed says what is not as it was, and what can't be asked now so that nobody
-// knows (nil: everything could be).
+// changed says what has changed since the plan was made, and what could not be asked now
+// (nil: everything could be).
 func (c Conditions) changed(have rotate.State, seen rotate.Observation) (why []rotate.Reason, unknown error) {
 	domain, now := have.Domain, observed(seen)
 	say := func(code codes.Code, format string, args ...any) {

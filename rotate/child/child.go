@@ -36,7 +36,7 @@ type Program struct {
 	Env     []string // on top of Environment
 	Stdin   []byte
 	Timeout time.Duration
-	// KeepsDaemons spares what the program has let go of when it is killed: the daemon that a
+	// KeepsDaemons spares what the program has detached when it is killed: the daemon that a
 	// reload has started again, without which mail would be turned away.
 	KeepsDaemons bool
 }

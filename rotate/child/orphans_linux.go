@@ -31,7 +31,7 @@ func EndOrphans(ctx context.Context, pid int, start string) (o Orphans) {
 }
 
 // EndOwn ends the programs that this process has started and that run still, but for reloads. It is for
-// a process that was told to end: their answers are not waited for any more.
+// a process that was asked to end: their answers are not waited for any more.
 func EndOwn() {
 	if _, start, ok := status(os.Getpid()); ok {
 		if family, ok := familyOf(os.Getpid(), start); ok {

@@ -100,7 +100,7 @@ func TestOrphansLeaveDaemons(t *testing.T) {
 	}
 }
 
-// TestOrphanedReload: a reload is waited for, since the daemon that it has started again can't be told
+// TestOrphanedReload: a reload is waited for, since the daemon that it has started again can't be found out
 // from it; the daemon itself is neither ended nor waited for (I1).
 func TestOrphanedReload(t *testing.T) {
 	parent, start, pid := orphaned(t, "echo $$ >PID; sleep 0.5", true)

@@ -18,7 +18,7 @@ var ErrEncrypted = errors.New("the private key is encrypted with a passphrase; w
 type WeakKeyError struct {
 	Bits, Exponent int
 	KeyID          string
-	Public         PublicKey // zero when the key is none that can be told
+	Public         PublicKey // zero when the key is none that can be named
 }
 
 func weak(k *rsa.PublicKey) error {

@@ -162,7 +162,7 @@ func (k *PrivateKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, k.String()) }
 // LogValue never shows the secret.
 func (k *PrivateKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// MarshalText never shows the secret; it keeps a key that strays into JSON harmless.
+// MarshalText never shows the secret; it keeps a key that gets into JSON harmless.
 func (k *PrivateKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // SigningKey is a private key together with the name at which its public half

@@ -222,7 +222,7 @@ func Strings(value string) []string {
 }
 
 // RecordAlgorithm returns the kind of the key that a record holds, "" when it holds none. Of keys as dkimbot makes
-// them the length tells it, since a planner asks often.
+// them the length shows it, since a planner asks often.
 func RecordAlgorithm(record string) Algorithm {
 	_, p, _ := strings.Cut(record, "; p=")
 	p, _, _ = strings.Cut(p, ";")

@@ -373,16 +373,16 @@ func TestRecordAlgorithm(t *testing.T) {
 		for _, note := range []string{"", "mail; p=x"} {
 			record := NewRecord(key.Public(), note).String()
 			if got := RecordAlgorithm(record); got != kind {
-				t.Errorf("%s with note %q is told as %q: %s", kind, note, got, record)
+				t.Errorf("%s with note %q is reported as %q: %s", kind, note, got, record)
 			}
 			if got := RecordAlgorithm(strings.ReplaceAll(record, "; ", ";")); got != kind {
-				t.Errorf("%s written otherwise is told as %q", kind, got)
+				t.Errorf("%s written otherwise is reported as %q", kind, got)
 			}
 		}
 	}
 	for _, record := range []string{"", "v=DKIM1; p=", "v=DKIM1; k=rsa; p=", "v=spf1 -all"} {
 		if got := RecordAlgorithm(record); got != "" {
-			t.Errorf("%q is told as %q", record, got)
+			t.Errorf("%q is reported as %q", record, got)
 		}
 	}
 }

@@ -114,7 +114,7 @@ func renderings(v any) map[string]string {
 	return out
 }
 
-// What is shown instead tells which key it is.
+// What is shown instead says which key it is.
 func TestKeysAreRecognised(t *testing.T) {
 	k := generate(t, Ed25519)
 	sk := SigningKey{Name: Name{"example.com", "s1"}, Key: k}

@@ -110,7 +110,7 @@ func TestAdoptWhileBroughtUp(t *testing.T) {
 			first, second := w.byHand(d, "mail"), w.byHand(d, "s2", "mx1")
 			w.trouble = failing("put s2")
 			w.engine().Adopt(context.Background(), d, adoption(first, second))
-			w.order(d, rotate.Distrust{Selectors: []string{"mail"}})
+			w.order(d, rotate.Compromised{Selectors: []string{"mail"}})
 			return second, "s2"
 		},
 	} {
@@ -322,8 +322,8 @@ func TestAdoptRefuses(t *testing.T) {
 		"a signer uses something else": {func(s scene) { s.w.hosts["mx2"].uses = nil; s.w.byHand(*s.d, "old", "mx2") },
 			"active-unclear",
 			[]string{"mx2 signs with old", "--active mail"}},
-		"a signer does not tell": {func(s scene) { s.w.trouble = failing("ask mx1") }, "active-unclear",
-			[]string{"mx1 does not tell", "--active mail"}},
+		"a signer does not say": {func(s scene) { s.w.trouble = failing("ask mx1") }, "active-unclear",
+			[]string{"mx1 did not answer", "--active mail"}},
 		"a signer does not sign": {func(s scene) { s.w.hosts["mx2"].uses = nil }, "active-unclear",
 			[]string{"mx2 does not sign"}},
 		"active is not given": {func(s scene) { s.a.Active = "s2" }, "active-not-adopted",
@@ -341,7 +341,7 @@ func TestAdoptRefuses(t *testing.T) {
 			s.d.Named, s.d.Limits = true, rotate.Limits{Freezes: []calendar.Period{{Schedule: "0 0 1 1 *", Duration: 30 * day,
 				Timezone: "UTC", Key: "limits.freezes[0]"}}}
 		}, "freeze", []string{"begin the adoption of keys of example.com", "--ignore-freezes"}},
-		"handed back": {func(s scene) {
+		"released": {func(s scene) {
 			s.d.Policy.Selectors = [2]string{"s1", "s2"}
 			s.w.settle(*s.d)
 			d := *s.d
@@ -485,7 +485,7 @@ func TestPlanAdoption(t *testing.T) {
 }
 
 // TestFormer: a domain that signs with a selector of its own is moved over; its old
-// record is left alone, and people are told when it may go (I1, I6).
+// record is left alone, and people are reported when it may go (I1, I6).
 func TestFormer(t *testing.T) {
 	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 	old := w.byHand(d, "mail", "mx1", "mx2")

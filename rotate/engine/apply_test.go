@@ -120,7 +120,7 @@ func wantStale(t *testing.T, err error, texts ...string) {
 	}
 }
 
-// Whatever has changed since is told by name; nothing is done, and the state is
+// Whatever has changed since is reported by name; nothing is done, and the state is
 // left alone, so that other plans still hold.
 func TestApplyStale(t *testing.T) {
 	for title, tt := range map[string]struct {
@@ -233,7 +233,7 @@ func TestApplyNotWhatBecameDue(t *testing.T) {
 	a.Conditions.Signers["mx2"] = approval.SignsWith{}
 	before := w.state(d.Name)
 	res, ops := w.apply(d, a, engine.Patience{})
-	wantStale(t, res.Err, "now it takes a step that the plan does not have: verify s1")
+	wantStale(t, res.Err, "the domain now needs a step that is not in the plan: verify s1")
 	if len(ops) > 0 || w.state(d.Name).Revision != before.Revision {
 		t.Errorf("did %v", ops)
 	}

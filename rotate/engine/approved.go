@@ -105,7 +105,7 @@ func (g *grant) next(res Result, began, retry time.Time) *rotate.Next {
 
 // admit decides whether the approval holds, before anything is done. What it
 // refuses leaves no trace in the state, so that other plans for the domain still hold. Unknown
-// says that this can't be told.
+// says that this can't be found out.
 func (g *grant) admit(domain string, stored rotate.State, seen rotate.Observation) (refusal, unknown error) {
 	if g == nil {
 		return nil, nil
@@ -144,7 +144,7 @@ func (g *grant) permitted(domain string, steps []rotate.Step) ([]rotate.Step, er
 	for _, s := range steps {
 		if !g.open(s) {
 			return nil, approval.Stale(g.PlanID, domain,
-				[]rotate.Reason{{Code: codes.NotPlanned, Message: "now it takes a step that the plan does not have: " + s.Words()}})
+				[]rotate.Reason{{Code: codes.NotPlanned, Message: "the domain now needs a step that is not in the plan: " + s.Words()}})
 		}
 	}
 	return steps, nil

@@ -48,7 +48,7 @@ func TestRemovedSignerIsDrained(t *testing.T) {
 	}
 }
 
-// TestRemovedStrayIsDrained: a signer that strayed in the drain and never confirmed
+// TestRemovedStrayIsDrained: a signer that drifted in the drain and never confirmed
 // that it came back drains from when it was taken out (I2, I10).
 func TestRemovedStrayIsDrained(t *testing.T) {
 	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")

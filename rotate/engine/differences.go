@@ -6,25 +6,25 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
-// drifted notes in the state what differs now, and returns the events that tell
-// what is new and what is over. What stops the work is told as its refusal or failure.
+// drifted notes in the state what differs now, and returns the events that report it
+// what is new and what is over. What stops the work is reported as its refusal or failure.
 func (r *run) drifted() []rotate.Event {
 	if r.seen.Selectors == nil {
 		return nil // interrupted before anything was seen
 	}
 	var events []rotate.Event
-	tell := func(f rotate.Finding, outcome codes.Outcome) {
+	report := func(f rotate.Finding, outcome codes.Outcome) {
 		events = append(events, r.event(rotate.Step{Kind: rotate.Look, Selector: f.Selector, Signer: f.Signer},
 			outcome, f.Message))
 	}
 	noticed, over := r.st.Found(health.Drift(r.want, r.st, r.seen), r.engine.Clock.Now())
 	for _, f := range noticed {
 		if !f.Is(r.plan.Stop) {
-			tell(f, codes.OutcomeNoticed)
+			report(f, codes.OutcomeNoticed)
 		}
 	}
 	for _, f := range over {
-		tell(f, codes.OutcomeOver)
+		report(f, codes.OutcomeOver)
 	}
 	for _, e := range events {
 		r.engine.notify(e)

@@ -33,9 +33,9 @@
 // libraries apart. TestTrace in cmd/internal/cli holds the list.
 //
 //	 1 main.main                          ends the process with the exit code
-//	 2 cli.Main                           catches signals, tells errors
+//	 2 cli.Main                           catches signals, prints errors
 //	 3 act.Rotate.func1                   checks flags, loads the configuration, chooses domains
-//	 4 act.run.settle                     opens the parts, tells results
+//	 4 act.run.settle                     opens the parts, prints results
 //	 5 engine.(*Engine).SettleAll         works on the domains side by side
 //	 6 engine.(*Engine).settle            does rounds, and waits in between
 //	 7 engine.(*Engine).round             holds the domain

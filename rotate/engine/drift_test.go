@@ -34,7 +34,7 @@ func (w *world) looks(domain string) (out []string) {
 
 // TestDriftIsKept: what differs and can't be repaired stands in the state with the time
 // since when; nothing is written as long as nothing is new, not even when it can't
-// be told for a while; and when it is over, that is told too.
+// be told for a while; and when it is over, that is reported too.
 func TestDriftIsKept(t *testing.T) {
 	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 	w.settle(d)
@@ -60,7 +60,7 @@ func TestDriftIsKept(t *testing.T) {
 	w.trouble = failing("get s1", "ask mx2")
 	troubled := look()
 	if plantest.Findings(troubled.Drift) != "key-unread s1, signer-silent mx2, key-missing s1!" {
-		t.Errorf("while it can't be told: %s", plantest.Findings(troubled.Drift))
+		t.Errorf("while it can't be found out: %s", plantest.Findings(troubled.Drift))
 	}
 	w.pass(time.Hour)
 	if again := look(); again.Revision != troubled.Revision {

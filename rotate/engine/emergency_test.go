@@ -16,7 +16,7 @@ import (
 
 // TestEmergencyForetold: in every phase and for every key, the plan of an emergency
 // lists all steps up to the fresh keys, and they are what is done (I11: nothing is
-// done that the dry run did not tell).
+// done that the dry run did not say).
 func TestEmergencyForetold(t *testing.T) {
 	for phase, prepare := range map[string]func(*world, wish){
 		"ready":     func(w *world, d wish) { w.settle(d) },
@@ -30,7 +30,7 @@ func TestEmergencyForetold(t *testing.T) {
 		},
 		"record back": (*world).recordBack,
 	} {
-		for _, o := range []rotate.Distrust{{}, {Selectors: []string{"s1"}}, {Selectors: []string{"s2"}},
+		for _, o := range []rotate.Compromised{{}, {Selectors: []string{"s1"}}, {Selectors: []string{"s2"}},
 			{Selectors: []string{"s1", "s2"}}, {RevokeNow: true}} {
 			t.Run(phase+" "+strings.Join(o.Selectors, "+"), func(t *testing.T) {
 				w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
@@ -76,7 +76,7 @@ func TestEmergencyForetoldWithoutKeystore(t *testing.T) {
 		phases["replacing, "+title] = replacing()[title]
 	}
 	for phase, prepare := range phases {
-		for _, o := range []rotate.Distrust{{Selectors: []string{"s1"}}, {Selectors: []string{"s2"}},
+		for _, o := range []rotate.Compromised{{Selectors: []string{"s1"}}, {Selectors: []string{"s2"}},
 			{Selectors: []string{"s1", "s2"}}, {Selectors: []string{"s2"}, RevokeNow: true}} {
 			for i := range 4 {
 				if i == 0 && strings.HasPrefix(phase, "replacing") {
@@ -98,7 +98,7 @@ func TestEmergencyForetoldWithoutKeystore(t *testing.T) {
 					}
 					parts := w.engine().Parts
 					parts.Notify = func(e rotate.Event) {
-						if e.Outcome == "done" && e.Kind != rotate.Mistrust && e.Kind != rotate.Drain {
+						if e.Outcome == "done" && e.Kind != rotate.ReportCompromised && e.Kind != rotate.Drain {
 							done = append(done, string(e.Kind)+" "+e.Selector+" "+e.Signer)
 						}
 					}
@@ -151,12 +151,12 @@ func TestBothKeysWhileOneIsReplaced(t *testing.T) {
 			w.settle(d)
 			w.pass(8 * day)
 			w.trouble = failing(op)
-			w.order(d, rotate.Distrust{})
+			w.order(d, rotate.Compromised{})
 			if st := w.state(d.Name); st.Active != "s2" || st.Phase != rotate.Replacing {
 				t.Fatalf("signs with %s, phase %s", st.Active, st.Phase)
 			}
 			stood := w.allKeys(d)
-			both := rotate.Distrust{Selectors: []string{"s1", "s2"}}
+			both := rotate.Compromised{Selectors: []string{"s1", "s2"}}
 			w.order(d, both)
 			again := w.allKeys(d)
 			w.order(d, both)
@@ -182,7 +182,7 @@ func TestBothKeysWhileOneIsReplaced(t *testing.T) {
 			}
 			for _, id := range stood {
 				if !slices.ContainsFunc(events, func(e rotate.Event) bool {
-					return e.Kind == rotate.Mistrust && e.KeyID == id && strings.HasPrefix(e.Message, "reported as compromised")
+					return e.Kind == rotate.ReportCompromised && e.KeyID == id && strings.HasPrefix(e.Message, "reported as compromised")
 				}) {
 					t.Errorf("the history does not say that %s was reported", id)
 				}

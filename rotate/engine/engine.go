@@ -38,7 +38,7 @@ type Parts struct {
 	Owner     string                  // tells this process from every other, in leases
 	Actor     string                  // who acts, for people reading the history: "root@mail1"; Owner when empty
 	OwnerDead func(owner string) bool // may be nil: whether a lease's owner is proved to run no more
-	Watching  func(rotate.Watched)    // may be nil: told once of a lease that is watched and was not renewed for a while
+	Watching  func(rotate.Watched)    // may be nil: hears once of a lease that is watched and was not renewed for a while
 	// EndPrograms ends what an owner has started whose lease was taken over, or waits for it, and returns
 	// when it can act no more, or could not be ended. It may be nil.
 	EndPrograms func(ctx context.Context, owner string) rotate.Orphans
@@ -46,15 +46,15 @@ type Parts struct {
 	// Every calls f every d until stop is called; a goroutine that sleeps by the Clock when nil.
 	Every func(d time.Duration, f func()) (stop func())
 
-	Notify func(rotate.Event) // may be nil: told of every step as it begins and ends
+	Notify func(rotate.Event) // may be nil: hears of every step as it begins and ends
 
 	// Consent is asked once before a switch begins, and may be nil. An error keeps
 	// the switch from beginning, and is what the attempt fails with.
 	Consent func(ctx context.Context, want rotate.Domain, s rotate.Step) error
-	// Failed is told of every attempt that failed or was refused, with the cause: of
+	// Failed hears of every attempt that failed or was refused, with the cause: of
 	// those that ended before any step, too, whose events name none. It may be nil.
 	Failed func(rotate.Event, error)
-	// Stored is told of every write of a domain's state, after it. It may be nil.
+	// Stored hears of every write of a domain's state, after it. It may be nil.
 	Stored func(before, after rotate.State)
 }
 
@@ -139,8 +139,8 @@ func (e *Engine) round(ctx context.Context, t Task, g *grant) (res Result) {
 	return res
 }
 
-// concluded completes the result of a run, nil when none was begun, tells of a failure that
-// was not told yet, and looks at the domain again after an effect that may have come too late.
+// concluded completes the result of a run, nil when none was begun, reports a failure that
+// was not reported yet, and looks at the domain again after an effect that may have come too late.
 func (e *Engine) concluded(ctx context.Context, t Task, g *grant, r *run, res *Result) {
 	if r != nil {
 		res.State, res.Done, res.Plan, res.left = r.st, r.done, r.plan, r.left
@@ -148,7 +148,7 @@ func (e *Engine) concluded(ctx context.Context, t Task, g *grant, r *run, res *R
 		g.leave(r.stored)
 	}
 	switch {
-	case res.Err == nil || r != nil && r.failed: // nothing, or it was told
+	case res.Err == nil || r != nil && r.failed: // nothing, or it was reported
 	case interrupted(ctx, res.Err):
 		res.Err = ctx.Err() // nothing failed, whoever noticed
 	default:

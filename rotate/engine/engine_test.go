@@ -210,7 +210,7 @@ func TestStraySigner(t *testing.T) {
 	w.checkReady(d, "s2")
 }
 
-// TestSilentSigner: no key is replaced while a signer does not tell what it uses (I2).
+// TestSilentSigner: no key is replaced while a signer does not say what it uses (I2).
 func TestSilentSigner(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	w.settle(d)

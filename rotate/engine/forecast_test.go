@@ -61,10 +61,10 @@ func TestForecastComesTrue(t *testing.T) {
 			w.engine().Advance(context.Background(), *d)
 			w.trouble = nil
 		},
-		"a key has leaked": func(_ *testing.T, w *world, d *wish) {
+		"a key is compromised": func(_ *testing.T, w *world, d *wish) {
 			w.settle(*d)
 			order := *d
-			order.Instruction = rotate.Distrust{Selectors: []string{"s1"}}
+			order.Instruction = rotate.Compromised{Selectors: []string{"s1"}}
 			w.trouble = failing("publish s1")
 			w.engine().Advance(context.Background(), order)
 			w.trouble = nil

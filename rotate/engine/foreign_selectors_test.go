@@ -108,8 +108,8 @@ func TestFormerUnseen(t *testing.T) {
 	const mayGo = "mail._domainkey.example.com may go after"
 	w.trouble = failing("ask mx2")
 	if said := plan(); strings.Contains(said, mayGo) ||
-		!strings.Contains(said, "leave mail._domainkey.example.com in DNS until mx2 tells") {
-		t.Errorf("while mx2 does not tell: %s", said)
+		!strings.Contains(said, "leave mail._domainkey.example.com in DNS until mx2 answers") {
+		t.Errorf("while mx2 does not say: %s", said)
 	}
 	w.trouble = nil
 	if said := plan(); !strings.Contains(said, mayGo) {
@@ -117,7 +117,7 @@ func TestFormerUnseen(t *testing.T) {
 	}
 }
 
-// TestFormerSilent: while a new domain has a signer that does not tell what it signs
+// TestFormerSilent: while a new domain has a signer that does not say what it signs
 // with, nothing is said to go; and when it is switched, it may have used the old
 // selector until then (I2).
 func TestFormerSilent(t *testing.T) {
@@ -180,7 +180,7 @@ func TestAdoptedTTL(t *testing.T) {
 		t.Fatal(res.Err)
 	}
 	w.pass(time.Hour)
-	d.Instruction = rotate.Distrust{}
+	d.Instruction = rotate.Compromised{}
 	w.fleeing = true
 	w.trouble = failing("put mail")
 	w.engine().Advance(context.Background(), d)

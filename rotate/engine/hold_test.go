@@ -61,7 +61,7 @@ func TestHold(t *testing.T) {
 		len(w.shown("s1._domainkey.example.com")) == 0 {
 		t.Errorf("a record that vanished and a rebuilt host: %v, mx1 signs with %q", res.Err, w.hosts["mx1"].selector(d.Name))
 	}
-	if res := w.order(d, rotate.Distrust{}); res.Err != nil || w.hosts["mx1"].selector(d.Name) != "s2" {
+	if res := w.order(d, rotate.Compromised{}); res.Err != nil || w.hosts["mx1"].selector(d.Name) != "s2" {
 		t.Errorf("a compromised key: %v, mx1 signs with %s", res.Err, w.hosts["mx1"].selector(d.Name))
 	}
 	w.settle(d)
@@ -117,7 +117,7 @@ func TestScheduleAfterRollback(t *testing.T) {
 			}
 		},
 		"another key": func(w *world, d wish) {
-			w.order(d, rotate.Distrust{Selectors: []string{"s2"}})
+			w.order(d, rotate.Compromised{Selectors: []string{"s2"}})
 			w.settle(d)
 			w.months(d, 2)
 		},

@@ -539,7 +539,7 @@ func TestProgramsOfTheDead(t *testing.T) {
 	}
 	w.pause = func(op string) { t.Errorf("%s before the programs of the dead were ended", op) }
 	report := d
-	report.Instruction = rotate.Distrust{Selectors: []string{"s2"}}
+	report.Instruction = rotate.Compromised{Selectors: []string{"s2"}}
 	if res := second.Advance(t.Context(), report); res.Err != nil || ended != 1 {
 		t.Fatalf("%v; ended %d times", res.Err, ended)
 	}

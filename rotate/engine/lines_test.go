@@ -24,7 +24,7 @@ func TestRevokesOnlyWhatASignerSurelyLeft(t *testing.T) {
 		t.Fatal("mx1 does not go back to s1")
 	}
 	w.trouble = failing("activate mx1", "activate mx2")
-	if res := w.order(d, rotate.Distrust{Selectors: []string{"s1"}}); res.Err == nil {
+	if res := w.order(d, rotate.Compromised{Selectors: []string{"s1"}}); res.Err == nil {
 		t.Fatal("signers that can't be switched are no error")
 	}
 	w.pass(time.Minute)
@@ -77,7 +77,7 @@ func TestFreshKeyIsReportedToo(t *testing.T) {
 	if next == nil {
 		t.Fatal("no fresh key is on its way")
 	}
-	w.order(d, rotate.Distrust{Selectors: []string{"s1"}})
+	w.order(d, rotate.Compromised{Selectors: []string{"s1"}})
 	w.trouble = nil
 	w.settle(d)
 	w.checkReady(d, "s2")
@@ -110,12 +110,12 @@ func TestFreshKeyOfEarlierReportStays(t *testing.T) {
 			revoked = revoked || op == "publish s1"
 			return fine
 		}
-		w.order(d, rotate.Distrust{Selectors: []string{"s1"}})
+		w.order(d, rotate.Compromised{Selectors: []string{"s1"}})
 		next := w.state(d.Name).Selectors["s1"].Next
 		if next == nil {
 			t.Fatal("no fresh key is on its way")
 		}
-		w.order(d, rotate.Distrust{Selectors: again, RevokeNow: true})
+		w.order(d, rotate.Compromised{Selectors: again, RevokeNow: true})
 		w.trouble = nil
 		w.settle(d)
 		if st := w.state(d.Name); st.Selectors["s1"].Key.ID != next.ID {
@@ -141,7 +141,7 @@ func TestFlightBackIsConfirmedAnew(t *testing.T) {
 	w.engine().Advance(context.Background(), d)
 	w.trouble = failing("activate mx2", "activate mx1")
 	d.Asked = false
-	res := w.order(d, rotate.Distrust{Selectors: []string{"s2"}})
+	res := w.order(d, rotate.Compromised{Selectors: []string{"s2"}})
 	for name, c := range res.State.Signers {
 		if c.Selector == "s1" && !c.Unsure {
 			t.Errorf("I2: %s counts as confirmed at s1", name)

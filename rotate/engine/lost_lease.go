@@ -53,7 +53,7 @@ func naming(at dkim.Name, i rotate.Intent) string {
 	return what
 }
 
-// outlived tells of an effect that may have come after the lease had passed to
+// outlived reports an effect that may have come after the lease had passed to
 // another process: everyone who looks after domains is to look at this one now.
 func (r *run) outlived(ctx context.Context, err error) error {
 	i := r.begun
@@ -77,7 +77,7 @@ func (r *run) outlived(ctx context.Context, err error) error {
 			"' says where it stands"}
 }
 
-// lossOnce returns err with the loss of the lease told once, and nothing of the work
+// lossOnce returns err with the loss of the lease reported once, and nothing of the work
 // that was ended for it.
 func lossOnce(err error) error {
 	rest := besideLoss(err)

@@ -26,31 +26,31 @@ func TestAnything(t *testing.T) {
 		w := newWorld(rt, "mx1", "mx2")
 		m := &machine{world: w, d: wanted("mx1", "mx2")}
 		rt.Repeat(map[string]func(*rapid.T){
-			"":                 func(*rapid.T) { w.checkMail() },
-			"advance":          m.advance,
-			"advance and more": m.advance,
-			"ask":              m.ask,
-			"settle":           m.settle,
-			"time passes":      m.passTime,
-			"days pass":        m.passDays,
-			"late effects":     m.comeLate,
-			"backup":           m.restore,
-			"record vanishes":  m.vanish,
-			"old record":       m.comeBack,
-			"key lost":         m.loseKey,
-			"policy":           m.policy,
-			"signer added":     m.addSigner,
-			"signer removed":   m.removeSigner,
-			"the server lags":  m.lagging,
-			"two at once":      m.twoAtOnce,
-			"approve":          m.propose,
-			"apply":            m.carryOut,
-			"rollback":         m.rollBack,
-			"rollback of some": m.rollBackSome,
-			"a key has leaked": m.leak,
-			"handed back":      m.handBack,
-			"moved away":       m.moveAway,
-			"taken back":       func(t *rapid.T) { m.order(t, rotate.Reclaim{}) },
+			"":                     func(*rapid.T) { w.checkMail() },
+			"advance":              m.advance,
+			"advance and more":     m.advance,
+			"ask":                  m.ask,
+			"settle":               m.settle,
+			"time passes":          m.passTime,
+			"days pass":            m.passDays,
+			"late effects":         m.comeLate,
+			"backup":               m.restore,
+			"record vanishes":      m.vanish,
+			"old record":           m.comeBack,
+			"key lost":             m.loseKey,
+			"policy":               m.policy,
+			"signer added":         m.addSigner,
+			"signer removed":       m.removeSigner,
+			"the server lags":      m.lagging,
+			"two at once":          m.twoAtOnce,
+			"approve":              m.propose,
+			"apply":                m.carryOut,
+			"rollback":             m.rollBack,
+			"rollback of some":     m.rollBackSome,
+			"a key is compromised": m.leak,
+			"released":             m.handBack,
+			"moved away":           m.moveAway,
+			"taken back":           func(t *rapid.T) { m.order(t, rotate.Reclaim{}) },
 			"selectors reorder": func(*rapid.T) {
 				m.d.Policy.Selectors[0], m.d.Policy.Selectors[1] = m.d.Policy.Selectors[1], m.d.Policy.Selectors[0]
 			},
@@ -149,7 +149,7 @@ func (m *machine) rollBackSome(t *rapid.T) {
 
 func (m *machine) leak(t *rapid.T) {
 	selectors := rapid.SampledFrom([][]string{nil, {"s1"}, {"s2"}, {"s1", "s2"}}).Draw(t, "selectors")
-	m.order(t, rotate.Distrust{Selectors: selectors, RevokeNow: rapid.Bool().Draw(t, "now")})
+	m.order(t, rotate.Compromised{Selectors: selectors, RevokeNow: rapid.Bool().Draw(t, "now")})
 }
 
 func (m *machine) settle(t *rapid.T) {
@@ -348,7 +348,7 @@ func operationOf(s rotate.Step, op string) bool {
 // signers: only a person does.
 func (m *machine) asked() {
 	d := m.d
-	for range 20 { // days, until what is being cleared away has been
+	for range 20 { // days, until what is being purged has been
 		m.world.order(d, rotate.Reclaim{})
 		if m.state(d.Name).Released == nil {
 			break

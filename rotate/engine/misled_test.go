@@ -24,9 +24,9 @@ func TestMisledName(t *testing.T) {
 		order  rotate.Instruction
 		ends   string
 	}{
-		"compromised":           {settled, "s1", rotate.Distrust{}, "s2"},
-		"revoke now":            {settled, "s1", rotate.Distrust{RevokeNow: true}, "s2"},
-		"compromised, draining": {func(w *world, d wish) { w.switched(d); w.pass(time.Hour) }, "s2", rotate.Distrust{}, "s1"},
+		"compromised":           {settled, "s1", rotate.Compromised{}, "s2"},
+		"revoke now":            {settled, "s1", rotate.Compromised{RevokeNow: true}, "s2"},
+		"compromised, draining": {func(w *world, d wish) { w.switched(d); w.pass(time.Hour) }, "s2", rotate.Compromised{}, "s1"},
 		"rolled back":           {func(w *world, d wish) { w.switched(d); w.pass(time.Hour) }, "s2", rotate.Rollback{}, "s2"},
 	} {
 		t.Run(title, func(t *testing.T) {
@@ -34,7 +34,7 @@ func TestMisledName(t *testing.T) {
 			tt.before(w, d)
 			w.misled = d.Policy.Other(tt.active)
 			res := w.order(d, tt.order)
-			o, compromised := tt.order.(rotate.Distrust)
+			o, compromised := tt.order.(rotate.Compromised)
 			if fault.CodeOf(res.Err) != "cname-loop" {
 				t.Errorf("it ended with %v", res.Err)
 			}
@@ -72,7 +72,7 @@ func TestRevokedByOthers(t *testing.T) {
 	if hint := fault.HintOf(res.Err); !strings.Contains(hint, "--compromised --selector s1") {
 		t.Fatalf("%v; hint %q", res.Err, hint)
 	}
-	w.order(d, rotate.Distrust{Selectors: []string{"s1"}})
+	w.order(d, rotate.Compromised{Selectors: []string{"s1"}})
 	for range 3 {
 		w.pass(time.Hour)
 		res = w.engine().Advance(t.Context(), d)

@@ -44,7 +44,7 @@ func TestTwoDomainsAtOneName(t *testing.T) {
 			t.Errorf("the first one suffers: %v, %v", res.Err, res.State.Drift)
 		}
 	})
-	t.Run("the first is cleared away", func(t *testing.T) { // what is said to do leads out, also while that is under way
+	t.Run("the first is purged", func(t *testing.T) { // what is said to do leads out, also while that is under way
 		w := newWorld(t, "mx1")
 		w.settle(first)
 		w.shows = func(s *rotate.Sight) {

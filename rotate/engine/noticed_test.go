@@ -63,7 +63,7 @@ func TestStoredKeyTakenUpAfterAReport(t *testing.T) {
 		}
 	}
 	reported := d
-	reported.Instruction = rotate.Distrust{Selectors: []string{"s1"}}
+	reported.Instruction = rotate.Compromised{Selectors: []string{"s1"}}
 	newEngine(parts).Advance(t.Context(), reported)
 	w.settle(d)
 	if w.checkReady(d, "s2"); !taken || len(w.keys[dkim.Name{Domain: d.Name, Selector: "s1"}]) != 2 {
@@ -78,7 +78,7 @@ func TestReadyAtOnce(t *testing.T) {
 	w.trouble = failing("activate mx2")
 	w.engine().Settle(t.Context(), d, engine.Patience{Most: time.Hour}, nil)
 	w.trouble = failing("activate mx2", "put s2")
-	if res := w.order(d, rotate.Distrust{Selectors: []string{"s2"}}); res.State.Phase != rotate.Bootstrapping ||
+	if res := w.order(d, rotate.Compromised{Selectors: []string{"s2"}}); res.State.Phase != rotate.Bootstrapping ||
 		res.State.Selectors["s2"].Key != nil {
 		t.Fatalf("%v; phase %s, %+v", res.Err, res.State.Phase, res.State.Selectors["s2"])
 	}
@@ -98,7 +98,7 @@ func TestAllTroubleIsTold(t *testing.T) {
 	w.settle(d)
 	w.pass(8 * day)
 	w.trouble = failing("publish s1", "put s1")
-	d.Instruction = rotate.Distrust{Selectors: []string{"s1"}}
+	d.Instruction = rotate.Compromised{Selectors: []string{"s1"}}
 	err := w.engine().Advance(t.Context(), d).Err
 	for _, says := range []string{"trouble with publish s1", "trouble with put s1"} {
 		if err == nil || !strings.Contains(err.Error(), says) {
@@ -135,7 +135,7 @@ func TestHeldBackIsNoFailure(t *testing.T) {
 	})
 	res := w.counted(0, 1).Advance(t.Context(), all[0])
 	if res.Err != nil || res.State.Phase != rotate.Ready || res.State.Failures > 0 ||
-		res.Plan.Held != "limits.switches_per_hour" || w.happened(all[0], "as many domains have begun") {
+		res.Plan.Held != "limits.switches_per_hour" || w.happened(all[0], "limit reached: ") {
 		t.Errorf("%v; phase %s, %d failures, held by %q", res.Err, res.State.Phase, res.State.Failures, res.Plan.Held)
 	}
 }
@@ -271,7 +271,7 @@ func TestUntestedIsNotVerified(t *testing.T) {
 	st.Selectors["s2"].Key.VerifiedAt = time.Time{} // as after it had vanished
 	w.restoreState(st)
 	w.trouble = failing("get s1", "get s2")
-	res := w.order(d, rotate.Distrust{Selectors: []string{"s1"}})
+	res := w.order(d, rotate.Compromised{Selectors: []string{"s1"}})
 	if at := res.State.Selectors["s2"].Key.VerifiedAt; res.Err == nil || !at.IsZero() {
 		t.Errorf("%v; verified at %s", res.Err, at)
 	}

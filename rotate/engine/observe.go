@@ -33,7 +33,7 @@ type Planner struct {
 }
 
 // Plan observes the domain and says what would be done now. Only a state that
-// can't be read is an error; everything else that is wrong is told in the plan.
+// can't be read is an error; everything else that is wrong is reported in the plan.
 func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 	req rotate.Request) (rotate.DomainPlan, rotate.State, error) {
 	have, seen, err := p.observe(ctx, want)
@@ -49,7 +49,7 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 		seen = p.see(ctx, want, after)
 	}
 	made := plan.Plan(now, want, req, after, seen)
-	if _, leaked := req.Instruction.(rotate.Distrust); leaked && err == nil {
+	if _, leaked := req.Instruction.(rotate.Compromised); leaked && err == nil {
 		made = forecast.Emergency(now, want, req, after, seen, p.lags())
 	}
 	if err != nil {
@@ -91,7 +91,7 @@ func (p *Planner) see(ctx context.Context, want rotate.Domain, have rotate.State
 	return seen
 }
 
-// fetchers tells which of the signers fetch private keys themselves.
+// fetchers says which of the signers fetch private keys themselves.
 func fetchers[S rotate.SignerReader](names []string, signers map[string]S) map[string]bool {
 	out := map[string]bool{}
 	for _, name := range names {
@@ -101,7 +101,7 @@ func fetchers[S rotate.SignerReader](names []string, signers map[string]S) map[s
 	return out
 }
 
-// unmixed tells which of the signers sign with one algorithm, whatever the key is.
+// unmixed says which of the signers sign with one algorithm, whatever the key is.
 func unmixed[S rotate.SignerReader](names []string, signers map[string]S) map[string]bool {
 	out := map[string]bool{}
 	for _, name := range names {
@@ -169,7 +169,7 @@ func observe(ctx context.Context, want rotate.Domain, have rotate.State, keys ro
 	for _, signer := range want.Signers {
 		wg.Go(func() {
 			s := observeSigner(ctx, signer, ask)
-			s.Err = rotate.Tell(rotate.Thing{Kind: rotate.TheSigner, Signer: signer}, s.Err)
+			s.Err = rotate.WithThing(rotate.Thing{Kind: rotate.TheSigner, Signer: signer}, s.Err)
 			mu.Lock()
 			defer mu.Unlock()
 			seen.Signers[signer] = s
@@ -191,7 +191,7 @@ func observeSelector(ctx context.Context, name dkim.Name, sel rotate.Selector, k
 	look rotate.Looker) (seen rotate.SelectorSeen) {
 	seen.Sight, seen.SightErr = observeRecord(ctx, name, look)
 	observeKey(ctx, name, sel, keys, &seen)
-	seen.KeyErr = rotate.Tell(rotate.Thing{Kind: rotate.TheKey, Selector: name.Selector}, seen.KeyErr)
+	seen.KeyErr = rotate.WithThing(rotate.Thing{Kind: rotate.TheKey, Selector: name.Selector}, seen.KeyErr)
 	return seen
 }
 
@@ -203,7 +203,7 @@ func observeRecord(ctx context.Context, name dkim.Name, look rotate.Looker) (sig
 // lookUp asks DNS for a selector's record.
 func lookUp(ctx context.Context, name dkim.Name, look rotate.Looker) (rotate.Sight, error) {
 	sight, err := look.Look(ctx, name)
-	return sight, rotate.Tell(rotate.Thing{Kind: rotate.TheRecord, Selector: name.Selector}, err)
+	return sight, rotate.WithThing(rotate.Thing{Kind: rotate.TheRecord, Selector: name.Selector}, err)
 }
 
 func observeKey(ctx context.Context, name dkim.Name, sel rotate.Selector, keys rotate.KeyReader,

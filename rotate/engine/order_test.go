@@ -131,11 +131,11 @@ func TestOrdersRefused(t *testing.T) {
 			"record-gone"},
 		"rollback, record back":     {(*world).recordBack, rotate.Rollback{}, "record-gone"},
 		"rollback, old key leaked":  {(*world).halfReplaced, rotate.Rollback{}, "leaked"},
-		"compromised, new":          {func(*world, wish) {}, rotate.Distrust{}, "not-managed"},
-		"compromised, no such":      {ready, rotate.Distrust{Selectors: []string{"s9"}}, "unknown-selector"},
-		"compromised, no key yet":   {(*world).keyless, rotate.Distrust{Selectors: []string{"s1", "s2"}}, "no-key-yet"},
-		"compromised, one no key":   {(*world).keyless, rotate.Distrust{Selectors: []string{"s1"}}, "no-key-yet"},
-		"compromised, none named":   {(*world).keyless, rotate.Distrust{}, "no-key-yet"},
+		"compromised, new":          {func(*world, wish) {}, rotate.Compromised{}, "not-managed"},
+		"compromised, no such":      {ready, rotate.Compromised{Selectors: []string{"s9"}}, "unknown-selector"},
+		"compromised, no key yet":   {(*world).keyless, rotate.Compromised{Selectors: []string{"s1", "s2"}}, "no-key-yet"},
+		"compromised, one no key":   {(*world).keyless, rotate.Compromised{Selectors: []string{"s1"}}, "no-key-yet"},
+		"compromised, none named":   {(*world).keyless, rotate.Compromised{}, "no-key-yet"},
 		"release, new":              {func(*world, wish) {}, rotate.Release{}, "not-managed"},
 		"release, switching":        {(*world).halfSwitched, rotate.Release{}, "not-at-rest"},
 		"rollback, released":        {(*world).handedBack, rotate.Rollback{}, "released"},
@@ -170,13 +170,13 @@ func TestCompromisedOneWithoutKey(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	w.trouble = failing("put s2")
 	w.engine().Advance(t.Context(), d)
-	d.Instruction = rotate.Distrust{Selectors: []string{"s1", "s2"}}
+	d.Instruction = rotate.Compromised{Selectors: []string{"s1", "s2"}}
 	planned := w.plan(d).Ordered
 	done := w.order(d, d.Instruction).Done
 	for said, events := range map[string][]rotate.Event{"the dry run": planned, "the run": done} {
 		var got []string
 		for _, e := range events {
-			if e.Kind == rotate.Mistrust {
+			if e.Kind == rotate.ReportCompromised {
 				got = append(got, strings.TrimSpace(e.Selector+" "+string(e.Code)))
 			}
 		}
@@ -217,11 +217,11 @@ func (w *world) recordBack(d wish) {
 	w.engine().Advance(context.Background(), d)
 }
 
-// halfReplaced distrusts the draining key while nothing can be published.
+// halfReplaced reports the draining key as compromised while nothing can be published.
 func (w *world) halfReplaced(d wish) {
 	w.switched(d)
 	w.trouble = failing("publish s1")
-	w.order(d, rotate.Distrust{Selectors: []string{"s1"}})
+	w.order(d, rotate.Compromised{Selectors: []string{"s1"}})
 	w.trouble = nil
 }
 
@@ -233,7 +233,7 @@ func (w *world) revokedAt(selector string) bool {
 		func(v string) bool { return !strings.HasSuffix(v, "p=") })
 }
 
-// TestCompromised: whichever key has leaked, in whichever phase, signers end up with
+// TestCompromised: whichever key is compromised, in whichever phase, signers end up with
 // a sound one, the leaked one is missing from DNS and the keystore, and both selectors have a fresh one.
 func TestCompromised(t *testing.T) {
 	phases := map[string]func(*world, wish){
@@ -253,12 +253,12 @@ func TestCompromised(t *testing.T) {
 				w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 				prepare(w, d)
 				leaked := w.keyIDs(d.Name, selectors)
-				w.order(d, rotate.Distrust{Selectors: selectors})
+				w.order(d, rotate.Compromised{Selectors: selectors})
 				w.settle(d)
 				w.checkReady(d, "")
 				for _, id := range w.keyIDs(d.Name, []string{"s1", "s2"}) {
 					if slices.Contains(leaked, id) {
-						t.Errorf("the leaked key %s is still there", id)
+						t.Errorf("the compromised key %s is still there", id)
 					}
 				}
 			})
@@ -300,7 +300,7 @@ func TestCompromisedAmidOutages(t *testing.T) {
 			w.settle(d)
 			id := w.keyIDs(d.Name, nil)[0]
 			w.trouble = failing(tt.trouble...)
-			res := w.order(d, rotate.Distrust{})
+			res := w.order(d, rotate.Compromised{})
 			showEach(t, res.Err)
 			w.pass(time.Minute)
 			destroyed := !slices.ContainsFunc(w.live(dkim.Name{Domain: d.Name, Selector: "s1"}),
@@ -336,13 +336,13 @@ func showEach(t *testing.T, err error) {
 }
 
 // TestCompromisedWithNewSigner: a signer that was just listed, and has never signed, has not
-// left the leaked key: it is not revoked while all the others sign with it (I2).
+// left the compromised key: it is not revoked while all the others sign with it (I2).
 func TestCompromisedWithNewSigner(t *testing.T) {
 	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1")
 	w.settle(d)
 	d.Signers = append(d.Signers, "mx2")
 	w.trouble = failing("activate mx1", "activate mx2")
-	if res := w.order(d, rotate.Distrust{}); res.Err == nil {
+	if res := w.order(d, rotate.Compromised{}); res.Err == nil {
 		t.Error("nothing failed")
 	}
 	if w.pass(time.Minute); w.revokedAt("s1") {
@@ -360,11 +360,11 @@ func TestCompromisedTwice(t *testing.T) {
 	w.settle(d)
 	sound := w.keyIDs(d.Name, []string{"s2"})
 	w.trouble = failing("publish s1")
-	w.order(d, rotate.Distrust{})
+	w.order(d, rotate.Compromised{})
 	w.pass(time.Minute)
-	w.order(d, rotate.Distrust{})
+	w.order(d, rotate.Compromised{})
 	w.trouble = nil
-	w.order(d, rotate.Distrust{})
+	w.order(d, rotate.Compromised{})
 	w.settle(d)
 	w.checkReady(d, "s2")
 	if now := w.keyIDs(d.Name, []string{"s2"}); !slices.Equal(now, sound) {
@@ -381,11 +381,11 @@ func TestCompromisedWithoutStandby(t *testing.T) {
 	w.keys[dkim.Name{Domain: d.Name, Selector: "s2"}] = nil
 	d.Limits.Windows = []calendar.Period{{Schedule: "0 2 29 2 *", Duration: time.Hour, Timezone: "UTC"}}
 	leaked := w.keyIDs(d.Name, nil)
-	w.order(d, rotate.Distrust{})
+	w.order(d, rotate.Compromised{})
 	w.settle(d)
 	w.checkReady(d, "s2")
 	if slices.Contains(w.keyIDs(d.Name, []string{"s1", "s2"}), leaked[0]) {
-		t.Error("the leaked key is still there")
+		t.Error("the compromised key is still there")
 	}
 }
 
@@ -414,7 +414,7 @@ func TestRevokeWithNewSigner(t *testing.T) {
 	w.addHost("mx2")
 	d.Signers = []string{"mx1", "mx2"}
 	w.trouble = failing("activate mx1", "activate mx2")
-	w.order(d, rotate.Distrust{})
+	w.order(d, rotate.Compromised{})
 	if w.pass(time.Minute); w.revokedAt("s1") {
 		t.Error("s1 is revoked while mx1 signs with it, and nobody with anything else")
 	}
@@ -453,7 +453,7 @@ func TestRevokeNow(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	w.settle(d)
 	w.trouble = failing("activate mx1")
-	w.order(d, rotate.Distrust{RevokeNow: true})
+	w.order(d, rotate.Compromised{RevokeNow: true})
 	if w.pass(time.Minute); !w.revokedAt("s1") {
 		t.Error("s1 is not revoked")
 	}
@@ -472,7 +472,7 @@ func TestRollbackFromCompromised(t *testing.T) {
 			w.switched(d)
 			leaked := w.keyIDs(d.Name, []string{"s2"})[0]
 			w.trouble = failing("get s1")
-			w.order(d, rotate.Distrust{RevokeNow: true})
+			w.order(d, rotate.Compromised{RevokeNow: true})
 			w.trouble = nil
 			if res := w.order(d, o); res.Err != nil || res.State.Active != "s1" {
 				t.Fatalf("%v; active %s", res.Err, res.State.Active)
@@ -501,7 +501,7 @@ func TestFlightReadsOnce(t *testing.T) {
 		}
 		return fail("")
 	}
-	w.order(d, rotate.Distrust{})
+	w.order(d, rotate.Compromised{})
 	for name, h := range w.hosts {
 		if s := h.selector(d.Name); s != "s2" {
 			t.Errorf("%s signs with %s", name, s)

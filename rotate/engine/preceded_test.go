@@ -74,7 +74,7 @@ func TestSomebodyElseWasThere(t *testing.T) {
 			d.Asked = true
 			return w.look(d).Err
 		}},
-		"where the domain was cleared away": {selector: "s1", ours: true, seen: func(w *world, d *wish, value string) error {
+		"where the domain was purged": {selector: "s1", ours: true, seen: func(w *world, d *wish, value string) error {
 			w.unused(*d)
 			w.look(*d)
 			w.theirs("s1", value)

@@ -91,7 +91,7 @@ func TestFlightWithoutMail(t *testing.T) {
 			old := w.refAt(d, "s1")
 			h.mail = map[string]func(string) ([]dkim.Ref, error){"lost": lostMail, "still in use": mailShows(old),
 				"other": mailShows(w.refAt(d, "s2"), dkim.Ref{Name: dkim.Name{Domain: d.Name, Selector: "relay"}})}[name]
-			d.Instruction = rotate.Distrust{}
+			d.Instruction = rotate.Compromised{}
 			for range 4 {
 				w.engine().Advance(context.Background(), d)
 				w.pass(2 * time.Hour)
@@ -125,7 +125,7 @@ func TestFlightFromLostHost(t *testing.T) {
 			h.twin = &fault.Error{Kind: fault.Transient, Code: codes.AgentLost, What: "switch mx1",
 				Err: errors.New("a host is not heard of"), Hint: "say that it is gone"}
 			if d.Asked = !flees; flees {
-				d.Instruction = rotate.Distrust{}
+				d.Instruction = rotate.Compromised{}
 			}
 			for range 4 {
 				w.engine().Advance(t.Context(), d)

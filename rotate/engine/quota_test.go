@@ -60,7 +60,7 @@ func TestSwitchesPerRun(t *testing.T) {
 		for _, r := range held {
 			if r.Err != nil || r.Plan.Held != "limits.switches_per_run" || r.State.Next.Action != "rotate" ||
 				r.State.Next.Reason.Code != "limit" || !r.State.Next.At.Equal(w.now) ||
-				!strings.Contains(r.State.Next.Reason.Message, "(2, limits.switches_per_run)") || r.State.Failures > 0 {
+				!strings.Contains(r.State.Next.Reason.Message, "2 domains started switching in this run (limits.switches_per_run)") || r.State.Failures > 0 {
 				t.Errorf("%s: %v, held by %q, next %+v, done %v", r.Domain, r.Err, r.Plan.Held, r.State.Next, r.Done)
 			}
 		}
@@ -68,7 +68,7 @@ func TestSwitchesPerRun(t *testing.T) {
 	}
 }
 
-// In no hour more begin than may, over all runs; those that wait are told when
+// In no hour more begin than may, over all runs; those that wait are reported when
 // there is room, each for itself; and all get their turn.
 func TestSwitchesPerHour(t *testing.T) {
 	w, all := dueFleet(t, 7)
@@ -139,7 +139,7 @@ func TestAskedBeyondCounts(t *testing.T) {
 		}
 		err := held[0].Err
 		if fault.KindOf(err) != fault.Refused || fault.CodeOf(err) != "threshold" ||
-			!strings.Contains(err.Error(), "(1, "+tt.key+")") || !strings.HasSuffix(fault.HintOf(err), " --ignore-limits") {
+			!strings.Contains(err.Error(), "("+tt.key+")") || !strings.HasSuffix(fault.HintOf(err), " --ignore-limits") {
 			t.Errorf("%v, hint %q", err, fault.HintOf(err))
 		}
 		st := w.state(held[0].Domain)

@@ -14,7 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/state"
 )
 
-// TestRelease: a domain that was handed back is left alone, with everything that was
+// TestRelease: a domain that was released is left alone, with everything that was
 // made for it, and can be taken back as it was.
 func TestRelease(t *testing.T) {
 	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
@@ -60,7 +60,7 @@ func TestReclaimOtherSelectors(t *testing.T) {
 	w.checkReady(d, "s1")
 }
 
-// TestPurge: what was made for a released domain is cleared away when no signer has
+// TestPurge: what was made for a released domain is purged when no signer has
 // used it for as long as the drain, and not before (I1, I2). Until a signer that was
 // changed has surely taken that, its lag, it may sign as before. Taken back, the domain starts afresh.
 func TestPurge(t *testing.T) {
@@ -143,7 +143,7 @@ func TestPurgeUnwatched(t *testing.T) {
 	}
 }
 
-// TestPurgeTroubled: whatever fails while a released domain is cleared away, no private
+// TestPurgeTroubled: whatever fails while a released domain is purged, no private
 // key goes before its record was revoked, and the rest is done when it works again (I7).
 func TestPurgeTroubled(t *testing.T) {
 	for _, op := range []string{"publish s1", "destroy s1", "forget mx1", "publish s2", "destroy s2", "look s1",
@@ -166,7 +166,7 @@ func TestPurgeTroubled(t *testing.T) {
 					}
 				}
 				if w.cleared(d) {
-					t.Fatal("it counts as cleared away")
+					t.Fatal("it counts as purged")
 				}
 				w.trouble = nil
 				w.pass(time.Hour)
@@ -176,7 +176,7 @@ func TestPurgeTroubled(t *testing.T) {
 	}
 }
 
-// TestPurgeKilled: killed anywhere while a released domain is cleared away, dkimbot continues with it (I7).
+// TestPurgeKilled: killed anywhere while a released domain is purged, dkimbot continues with it (I7).
 func TestPurgeKilled(t *testing.T) {
 	for at, killed := 1, true; killed; at++ {
 		w, d := newWorld(t, "mx1"), wanted("mx1")
@@ -193,7 +193,7 @@ func TestPurgeKilled(t *testing.T) {
 }
 
 // TestPurgeLost: whichever private key the keystore had lost before, and wherever dkimbot is killed, a released domain
-// is cleared away: the key that is left shows, to the last, that it is the right keystore (I4, I7).
+// is purged: the key that is left shows, to the last, that it is the right keystore (I4, I7).
 func TestPurgeLost(t *testing.T) {
 	for _, s := range []string{"s1", "s2"} {
 		for at, killed := 1, true; killed; at++ {
@@ -219,7 +219,7 @@ func (w *world) look(d wish) engine.Result {
 	return res
 }
 
-// unused makes a domain that is about to be cleared away.
+// unused makes a domain that is about to be purged.
 func (w *world) unused(d wish) {
 	w.settle(d)
 	w.order(d, rotate.Release{Purge: true})
@@ -230,7 +230,7 @@ func (w *world) unused(d wish) {
 	w.pass(7*day + hostLag)
 }
 
-// halfPurged lets an operation fail while a released domain is cleared away.
+// halfPurged lets an operation fail while a released domain is purged.
 func halfPurged(op string) func(*world, wish) {
 	return func(w *world, d wish) {
 		w.unused(d)
@@ -240,7 +240,7 @@ func halfPurged(op string) func(*world, wish) {
 	}
 }
 
-// cleared reports whether the state says that everything was cleared away.
+// cleared reports whether the state says that everything was purged.
 func (w *world) cleared(d wish) bool {
 	r := w.state(d.Name).Released
 	return r != nil && !r.Purged.IsZero()

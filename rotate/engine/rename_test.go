@@ -19,7 +19,7 @@ func (w *world) renamed(d wish, was, name string) wish {
 }
 
 // TestRenamedSigner: a signer with another name is the same signer in every phase: it is not set up again, no
-// drain starts again, and nothing is told as drift (I1, I2, I10).
+// drain starts again, and nothing is reported as drift (I1, I2, I10).
 func TestRenamedSigner(t *testing.T) {
 	for _, c := range []struct {
 		phase rotate.Phase

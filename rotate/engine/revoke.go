@@ -10,7 +10,7 @@ import (
 // record that stands there again is revoked again.
 func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 	if r.st.Selector(s.Selector).Key == nil {
-		return nil // cleared away meanwhile
+		return nil // purged meanwhile
 	}
 	p := r.judge()
 	if !p.MayRevoke(s.Selector) {

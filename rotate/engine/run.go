@@ -156,7 +156,7 @@ func (r *run) advance(ctx context.Context) error {
 func (r *run) stopped(ctx context.Context) error {
 	switch {
 	case r.trouble != nil:
-		r.plan.Warnings = slices.DeleteFunc(r.plan.Warnings, health.TellsExposed)
+		r.plan.Warnings = slices.DeleteFunc(r.plan.Warnings, health.ReportsExposed)
 		return r.judge().Exposed(r.trouble) // it was noted when it happened
 	case r.plan.Stop == nil:
 		return r.rest(ctx)
@@ -243,7 +243,7 @@ func (r *run) rest(ctx context.Context) error {
 
 // fail notes a failed attempt and when to try again; it returns err, joined with
 // the error of noting it. Several failures of one run count once. The history
-// tells once, not each time, why nothing can be done for a domain.
+// says once, not each time, why nothing can be done for a domain.
 func (r *run) fail(ctx context.Context, s rotate.Step, err error) error {
 	if !r.failed {
 		r.st.Failures++
@@ -353,7 +353,7 @@ func made(fresh *dkim.PrivateKey, sel rotate.Selector, phase rotate.Phase) strin
 	return ""
 }
 
-// refused tells that a rule refused what a person asked for, or applies. That is no failure of
+// refused says that a rule refused what a person asked for, or applies. That is no failure of
 // the domain: its state stays as it is, so that plans which were made of it still hold.
 func (r *run) refused(kind rotate.Kind, err error) error {
 	r.notify(rotate.Step{Kind: kind}, codes.OutcomeRefused, fault.Text(err))

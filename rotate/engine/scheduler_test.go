@@ -102,7 +102,7 @@ func TestScheduler(t *testing.T) {
 			t.Errorf("the failing domain was tried %d times in four hours; want about ten", n)
 		}
 		if !strings.Contains(r.log.String(), "nowhere") {
-			t.Errorf("the log does not tell why: %s", r.log)
+			t.Errorf("the log does not say why: %s", r.log)
 		}
 	})
 }

@@ -32,7 +32,7 @@ func TestEmergencyWithoutKeystore(t *testing.T) {
 		phases["replacing, "+title] = replacing()[title]
 	}
 	for phase, prepare := range phases {
-		for _, o := range []rotate.Distrust{{}, {RevokeNow: true}, {Selectors: []string{"s1"}}, {Selectors: []string{"s2"}},
+		for _, o := range []rotate.Compromised{{}, {RevokeNow: true}, {Selectors: []string{"s1"}}, {Selectors: []string{"s2"}},
 			{Selectors: []string{"s1", "s2"}}, {Selectors: []string{"s1", "s2"}, RevokeNow: true}} {
 			for i := range 4 {
 				alone, empty := i&1 > 0, i&2 > 0
@@ -126,8 +126,8 @@ func hints(err error) (out []string) {
 }
 
 // followed is the order that a hint names.
-func followed(said string, means []string) rotate.Distrust {
-	o := rotate.Distrust{RevokeNow: true}
+func followed(said string, means []string) rotate.Compromised {
+	o := rotate.Compromised{RevokeNow: true}
 	for _, s := range means {
 		if strings.Contains(said, "--selector "+s) {
 			o.Selectors = append(o.Selectors, s)
@@ -198,7 +198,7 @@ func TestEmergencyMixedSigners(t *testing.T) {
 					w.empty(d)
 				}
 				leaked := w.keyIDs(d.Name, nil)[0]
-				d.Instruction = rotate.Distrust{RevokeNow: now}
+				d.Instruction = rotate.Compromised{RevokeNow: now}
 				var planned []string
 				for _, s := range w.plan(d).Steps {
 					if s.Kind == rotate.Activate {

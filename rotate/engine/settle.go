@@ -75,7 +75,7 @@ func (e *Engine) nothingApproved(ctx context.Context, t Task) Result {
 			Reason: rotate.Reason{Code: codes.NothingPlanned, Message: "the plan has nothing to do for the domain"}}}
 }
 
-// audience is told of waits and results, one call at a time.
+// audience hears of waits and results, one call at a time.
 type audience struct {
 	mu      sync.Mutex
 	waiting func(domain string, next rotate.Next) // may be nil

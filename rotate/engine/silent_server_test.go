@@ -123,7 +123,7 @@ func TestFlightSilentServer(t *testing.T) {
 	t.Run("silent", func(t *testing.T) {
 		w, d := prepare(t)
 		w.mute()
-		if res := w.order(d, rotate.Distrust{}); res.Err != nil {
+		if res := w.order(d, rotate.Compromised{}); res.Err != nil {
 			t.Errorf("%v", res.Err)
 		}
 		w.pass(2 * time.Hour)
@@ -142,7 +142,7 @@ func TestFlightSilentServer(t *testing.T) {
 	})
 	t.Run("something else", func(t *testing.T) {
 		w, d := prepare(t)
-		res := w.order(d, rotate.Distrust{})
+		res := w.order(d, rotate.Compromised{})
 		if !strings.Contains(fault.HintOf(res.Err), "--revoke-now") {
 			t.Errorf("%v; hint %q; it names no way to revoke the key", res.Err, fault.HintOf(res.Err))
 		}

@@ -29,7 +29,7 @@ func TestEmergencyWithSilentSigner(t *testing.T) {
 		phases["replacing, "+title] = prepare
 	}
 	for phase, prepare := range phases {
-		for _, o := range []rotate.Distrust{{}, {RevokeNow: true}, {Selectors: []string{"s1", "s2"}},
+		for _, o := range []rotate.Compromised{{}, {RevokeNow: true}, {Selectors: []string{"s1", "s2"}},
 			{Selectors: []string{"s1", "s2"}, RevokeNow: true}} {
 			for _, full := range []bool{false, true} {
 				name := phase + " " + strings.Join(o.Selectors, "+")
@@ -120,7 +120,7 @@ func (w *world) hours(d wish, n int) {
 }
 
 // reported returns the selectors that an order means.
-func reported(st rotate.State, o rotate.Distrust) []string {
+func reported(st rotate.State, o rotate.Compromised) []string {
 	if len(o.Selectors) > 0 {
 		return o.Selectors
 	}

@@ -163,7 +163,7 @@ func TestStaleRevocation(t *testing.T) {
 	w.settle(d)
 	old := w.state(d.Name)
 	w.trouble = failing("put s1")
-	w.order(d, rotate.Distrust{})
+	w.order(d, rotate.Compromised{})
 	w.trouble = nil
 	w.pass(time.Hour)
 	w.restoreState(old)
@@ -172,7 +172,7 @@ func TestStaleRevocation(t *testing.T) {
 		t.Fatalf("%v", res.Err)
 	}
 	faulttest.Shown(t, res.Err)
-	w.order(d, rotate.Distrust{Selectors: []string{"s1"}})
+	w.order(d, rotate.Compromised{Selectors: []string{"s1"}})
 	w.settle(d)
 	w.checkReady(d, "s2")
 	if len(w.live(dkim.Name{Domain: d.Name, Selector: "s1"})) != 1 {
@@ -191,7 +191,7 @@ func TestOldKeystore(t *testing.T) {
 			w.pass(8 * day)
 		},
 		"both compromised": func(w *world, d wish) {
-			w.order(d, rotate.Distrust{Selectors: []string{"s1", "s2"}, RevokeNow: true})
+			w.order(d, rotate.Compromised{Selectors: []string{"s1", "s2"}, RevokeNow: true})
 			w.settle(d)
 			w.pass(8 * day)
 			w.settle(d)
@@ -262,7 +262,7 @@ func TestReportOnAStaleState(t *testing.T) {
 	w.pass(8 * day)
 	w.restoreState(old)
 	for _, selectors := range [][]string{nil, {"s1"}} {
-		res := w.order(d, rotate.Distrust{Selectors: selectors, RevokeNow: true})
+		res := w.order(d, rotate.Compromised{Selectors: selectors, RevokeNow: true})
 		if fault.CodeOf(res.Err) != "stale-state" || w.state(d.Name).Phase != old.Phase {
 			t.Fatalf("%v; phase %s", res.Err, w.state(d.Name).Phase)
 		}

@@ -236,7 +236,7 @@ func (r *run) switchSigner(ctx context.Context, s rotate.Step, signer *batchedSi
 	return byMail{r}.proved(ctx, s, signer, key)
 }
 
-// destroy makes a replaced or leaked private key unrecoverable, in the keystore and on the signers (I5).
+// destroy makes a replaced or compromised private key unrecoverable, in the keystore and on the signers (I5).
 func (r *run) destroy(ctx context.Context, s rotate.Step) error {
 	for _, old := range r.st.Doomed(s.Selector) {
 		if old.KeyID != s.From.KeyID {

@@ -69,7 +69,7 @@ func TestStuckSignerInAnEmergency(t *testing.T) {
 	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 	w.settle(d)
 	w.hosts["mx1"].stuck = stuck
-	d.Instruction = rotate.Distrust{}
+	d.Instruction = rotate.Compromised{}
 	if p := w.plan(d); fault.CodeOf(p.Stop) != codes.UnreadableTable {
 		t.Errorf("the dry run: %v", p.Stop)
 	}

@@ -31,7 +31,7 @@ func TestReleasedRefusalIsNoFailure(t *testing.T) {
 	}
 }
 
-// TestTakenUpKeyWasNotMade: a key that the keystore held already is told as such, and not as made now.
+// TestTakenUpKeyWasNotMade: a key that the keystore held already is reported as such, and not as made now.
 func TestTakenUpKeyWasNotMade(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	w.trouble = func(op string) trouble {
@@ -60,9 +60,9 @@ func TestExposureIsToldOnce(t *testing.T) {
 	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 	w.settle(d)
 	w.trouble = failing("ask mx2", "activate mx2", "forget mx2")
-	res := w.order(d, rotate.Distrust{Selectors: []string{"s1", "s2"}})
+	res := w.order(d, rotate.Compromised{Selectors: []string{"s1", "s2"}})
 	if res.Err == nil || !strings.Contains(res.Err.Error(), "somebody else signs") ||
-		slices.ContainsFunc(res.Plan.Warnings, health.TellsExposed) {
+		slices.ContainsFunc(res.Plan.Warnings, health.ReportsExposed) {
 		t.Errorf("%v; warnings %q", res.Err, res.Plan.Warnings)
 	}
 }
@@ -73,7 +73,7 @@ func TestRevokedKeyIsRememberedOnce(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	w.settle(d)
 	for range 3 {
-		w.order(d, rotate.Distrust{Selectors: []string{"s2"}})
+		w.order(d, rotate.Compromised{Selectors: []string{"s2"}})
 		w.hours(d, 3)
 	}
 	past := w.state(d.Name).Selectors["s2"].Past

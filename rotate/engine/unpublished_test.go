@@ -34,7 +34,7 @@ func TestReportOfAnUnpublishedKey(t *testing.T) {
 				t.Fatalf("the key at s2 is %+v", old)
 			}
 			w.trouble = nil
-			res := w.order(d, rotate.Distrust{Selectors: []string{"s2"}})
+			res := w.order(d, rotate.Compromised{Selectors: []string{"s2"}})
 			revoked := false
 			for _, e := range res.Done {
 				revoked = revoked || e.Kind == rotate.Revoke

@@ -10,7 +10,7 @@ import (
 
 // TestLookedAtBeforeNoReturn: a signer that comes back from a backup while a run waits,
 // after all signers had said that they left the key, keeps the key from being replaced,
-// destroyed or cleared away (I1, I2).
+// destroyed or purged (I1, I2).
 func TestLookedAtBeforeNoReturn(t *testing.T) {
 	tests := map[string]struct {
 		prepare func(*world, wish)

@@ -7,7 +7,7 @@ import (
 )
 
 // needsConsent reports whether the step begins a switch that somebody may object
-// to. No hook is asked when signers flee from a leaked key, when one is brought back to the
+// to. No hook is asked when signers flee from a compromised key, when one is brought back to the
 // active key, nor when the switch is under way: to stop halfway would leave signers with different keys.
 func needsConsent(st rotate.State, s rotate.Step) bool {
 	switch st.Phase {
@@ -30,7 +30,7 @@ func (r *run) consent(ctx context.Context, s rotate.Step) error {
 	defer cancel()
 	err := r.engine.Consent(limited, r.want, s)
 	if err != nil && ctx.Err() != nil {
-		return ctx.Err() // told to end while the answer was waited for
+		return ctx.Err() // asked to end while the answer was waited for
 	}
 	r.vetoed = err != nil
 	return err

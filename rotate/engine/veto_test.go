@@ -136,7 +136,7 @@ func TestNoVetoInEmergency(t *testing.T) {
 			e := w.asking(func(context.Context, rotate.Domain, rotate.Step) error {
 				return fault.Refuse("vetoed", "hook ask-the-boss objects", "ask the boss")
 			})
-			d.Instruction = rotate.Distrust{Selectors: []string{"s1"}, RevokeNow: title == "bootstrapping"}
+			d.Instruction = rotate.Compromised{Selectors: []string{"s1"}, RevokeNow: title == "bootstrapping"}
 			e.Advance(context.Background(), d)
 			d.Instruction = nil
 			for range 3 {
@@ -154,7 +154,7 @@ func TestNoVetoInEmergency(t *testing.T) {
 	}
 }
 
-// TestEndedWhileAsked: who is told to end while consent is waited for has begun
+// TestEndedWhileAsked: a process that is asked to end while consent is waited for has begun
 // nothing and failed at nothing.
 func TestEndedWhileAsked(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
@@ -172,7 +172,7 @@ func TestEndedWhileAsked(t *testing.T) {
 	}
 }
 
-// TestWitnesses: every failed attempt is told once with its cause, also one that
+// TestWitnesses: every failed attempt is reported once with its cause, also one that
 // ended before any step, and every write of the state with what was there before.
 func TestWitnesses(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")

@@ -40,7 +40,7 @@ type use struct {
 	from, to time.Time // to is zero while it lasts
 	stray    bool      // it was not dkimbot that began it
 	noted    bool      // dkimbot has seen it and written something since
-	urgent   bool      // it began because another key had leaked
+	urgent   bool      // it began because another key was compromised
 	excused  bool      // nothing could have saved this mail
 }
 

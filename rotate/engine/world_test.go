@@ -41,7 +41,7 @@ type world struct {
 	leases  map[string]rotate.Lease       // by domain, as last granted
 	lag     time.Duration                 // until the second name server shows a change
 	leaked  map[string]bool               // ids of keys that were reported as compromised
-	purging bool                          // the domain was handed back, and is to be cleared away
+	purging bool                          // the domain was released, and is to be purged
 	fleeing bool                          // signers are to leave such a key
 	stopped map[string]bool               // processes that were stopped, by id
 	dies    bool                          // and it is killed directly after
@@ -554,7 +554,7 @@ func (l ledger) Save(ctx context.Context, lease rotate.Lease, now time.Time, st 
 	return revision, errors.Join(err, trouble, l.p.point())
 }
 
-// reported notes which keys have leaked; mu is held.
+// reported notes which keys are compromised; mu is held.
 func (w *world) reported(st rotate.State) {
 	w.fleeing, w.purging = false, st.Released != nil && st.Released.Purge
 	for name, sel := range st.Selectors {

@@ -62,4 +62,4 @@ func TestNothingForeignIsOverwritten(t *testing.T) {
 	}
 }
 
-func leaked(_ *world, d *wish) { d.Instruction = rotate.Distrust{} }
+func leaked(_ *world, d *wish) { d.Instruction = rotate.Compromised{} }

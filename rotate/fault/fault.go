@@ -1,4 +1,4 @@
-// Package fault is the vocabulary in which every room tells what went wrong:
+// Package fault is the vocabulary in which every room says what went wrong:
 // which object was touched, what was attempted, whether trying again can help,
 // and what a person should do next.
 //

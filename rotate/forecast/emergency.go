@@ -12,7 +12,7 @@ import (
 const mostJumps = 20
 
 // Emergency plans all that follows from a report of compromised keys, up to the fresh
-// keys in their place: a plan holds only what can be told now, and what becomes of
+// keys in their place: a plan holds only what can be reported now, and what becomes of
 // signers, records and keys afterwards is what a person wants to see beforehand. It
 // is pure; each step is at the earliest time at which it can be done.
 func Emergency(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation,

@@ -146,7 +146,7 @@ func (v *view) onOther(signer, selector string) bool {
 // RevokeReason says what a revocation means; from is when.
 func (j *Judge) RevokeReason(s, from string) rotate.Reason {
 	if j.Have.Released != nil {
-		return rotate.Reason{Code: codes.Purge, Message: "the domain was handed back, and no mail in flight needs the record"}
+		return rotate.Reason{Code: codes.Purge, Message: "the domain was released, and no mail in flight needs the record"}
 	}
 	return rotate.Reason{Code: codes.Revoked, Message: "mail in flight signed with it fails from " + from + " on; " +
 		j.accepted(s, j.Now)}
@@ -155,7 +155,7 @@ func (j *Judge) RevokeReason(s, from string) rotate.Reason {
 // accepted says until when receivers may still accept a key that is revoked at at.
 func (j *Judge) accepted(s string, at time.Time) string {
 	caches := max(j.Seen.Selectors[s].Sight.TTL, j.Want.Policy.TTL)
-	return fmt.Sprintf("receivers may accept the leaked key until %s from their resolvers' caches, "+
+	return fmt.Sprintf("receivers may accept the compromised key until %s from their resolvers' caches, "+
 		"and those that keep keys until %s",
 		at.Add(caches).UTC().Format(time.RFC3339), at.Add(rotate.MostKept).UTC().Format(time.RFC3339))
 }

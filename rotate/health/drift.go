@@ -50,7 +50,7 @@ func (h *Check) Drift() []rotate.Finding {
 	return out
 }
 
-// recordDrift tells how what DNS shows differs from what should stand there.
+// recordDrift says how what DNS shows differs from what should stand there.
 func (h *Check) recordDrift(s string) *rotate.Finding {
 	sight := h.Seen.Selectors[s].Sight
 	switch h.Standing(s) {
@@ -82,7 +82,7 @@ func (h *Check) recordDrift(s string) *rotate.Finding {
 	return h.Lost(s)
 }
 
-// Lost tells how a record that stood at the selector's name does so no more, or
+// Lost says how a record that stood at the selector's name does so no more, or
 // not alone, though no other record is in the way: it is to be published again.
 func (h *Check) Lost(s string) *rotate.Finding {
 	sel := h.Have.Selector(s)
@@ -122,7 +122,7 @@ func (h *Check) Lost(s string) *rotate.Finding {
 	return &f
 }
 
-// SignerDrift tells how a signer signs otherwise than it confirmed. One that is new
+// SignerDrift says how a signer signs otherwise than it confirmed. One that is new
 // has nothing to differ from.
 func (h *Check) SignerDrift(name string) *rotate.Finding {
 	seen, looked := h.Seen.Signers[name]
@@ -167,10 +167,10 @@ func (h *Check) SignerDrift(name string) *rotate.Finding {
 	return &f
 }
 
-// signerStuck tells that a signer would refuse a switch, long before one is due.
+// signerStuck says that a signer would refuse a switch, long before one is due.
 func (h *Check) signerStuck(name string) *rotate.Finding {
 	err := h.Seen.Signers[name].Refuses
-	if err == nil || h.Seen.Signers[name].Err != nil { // that one is told of as it is
+	if err == nil || h.Seen.Signers[name].Err != nil { // that one is reported as it is
 		return nil
 	}
 	return &rotate.Finding{Code: codes.SignerStuck, Signer: name, Asks: true, Repair: fault.HintOf(err),
@@ -220,8 +220,8 @@ func (h *Check) rightful(selector, keyID string) bool {
 	return key != nil && key.ID == keyID && (selector == h.Have.Active || selector == h.Have.Target)
 }
 
-// LeftOver tells of a signer that was taken out of the configuration and, as far as
-// is known, continues to sign. One that did not answer then is told of also when its key
+// LeftOver reports a signer that was taken out of the configuration and, as far as
+// is known, continues to sign. One that did not answer then is reported also when its key
 // was replaced, until the next turn replaces the one after it.
 func (h *Check) LeftOver(name string) *rotate.Finding {
 	c := h.Have.Signers[name]
@@ -258,7 +258,7 @@ func cause(err error) codes.Code {
 func RecordAt(s string) rotate.Thing { return rotate.Thing{Kind: rotate.TheRecord, Selector: s} }
 func keyAt(s string) rotate.Thing    { return rotate.Thing{Kind: rotate.TheKey, Selector: s} }
 
-// troubled tells that something could not be looked at.
+// troubled says that something could not be looked at.
 func troubled(code codes.Code, selector, signer string, err error, repair string) *rotate.Finding {
 	f := &rotate.Finding{Code: code, Selector: selector, Signer: signer, Message: fault.Text(err), Repair: repair}
 	if hint := fault.HintOf(err); hint != "" && fault.KindOf(err) != fault.Transient {

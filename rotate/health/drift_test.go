@@ -50,7 +50,7 @@ func TestDrift(t *testing.T) {
 		"ready":     {plantest.Ready, nil, "", ""},
 		"switching": {plantest.Switching, nil, "", ""},
 		"switching, the other has followed": {plantest.Switching,
-			func(s *scene) { s.Stray("s2", plantest.Keys()[1].ID(), "mx2") }, "", ""},
+			func(s *scene) { s.Drift("s2", plantest.Keys()[1].ID(), "mx2") }, "", ""},
 		"draining":          {plantest.Draining, nil, "", ""},
 		"replacing, stored": {plantest.Stored, nil, "", ""},
 		"replacing, published": {plantest.Published,
@@ -130,29 +130,29 @@ func TestDrift(t *testing.T) {
 		"keystore silent": {plantest.Ready, func(s *scene) { unseen(s, "s2", nil, transient) }, "key-unread s2",
 			"no route to host"},
 
-		"a signer on the standby": {plantest.Ready, func(s *scene) { s.Stray("s2", plantest.Keys()[1].ID(), "mx2") },
+		"a signer on the standby": {plantest.Ready, func(s *scene) { s.Drift("s2", plantest.Keys()[1].ID(), "mx2") },
 			"signer-strays mx2", "verifies as long as both are published"},
-		"a signer on an unknown selector": {plantest.Ready, func(s *scene) { s.Stray("s9", other.ID(), "mx2") },
+		"a signer on an unknown selector": {plantest.Ready, func(s *scene) { s.Drift("s9", other.ID(), "mx2") },
 			"signer-strays mx2", "brought back to s1"},
-		"a signer with a replaced key": {plantest.Ready, func(s *scene) { s.Stray("s1", other.ID(), "mx2") },
+		"a signer with a replaced key": {plantest.Ready, func(s *scene) { s.Drift("s1", other.ID(), "mx2") },
 			"signer-strays mx2", "its mail fails"},
-		"a signer that knows its selector": {plantest.Ready, func(s *scene) { s.Stray("s1", "", "mx2") }, "", ""},
-		"a rebuilt host": {plantest.Ready, func(s *scene) { s.Stray("", "", "mx2") }, "signer-empty mx2",
+		"a signer that knows its selector": {plantest.Ready, func(s *scene) { s.Drift("s1", "", "mx2") }, "", ""},
+		"a rebuilt host": {plantest.Ready, func(s *scene) { s.Drift("", "", "mx2") }, "signer-empty mx2",
 			"its mail leaves unsigned"},
 		"a rebuilt host while bootstrapping": {plantest.Bootstrapping,
-			func(s *scene) { s.Sign("s1", "mx1"); s.Stray("", "", "mx1") }, "signer-empty mx1", "the key of s1"},
+			func(s *scene) { s.Sign("s1", "mx1"); s.Drift("", "", "mx1") }, "signer-empty mx1", "the key of s1"},
 		// True words: of a compromised key nothing is promised that is not done.
-		"a rebuilt host, the key compromised": {plantest.Ready, func(s *scene) { leak(s); s.Stray("", "", "mx2") },
+		"a rebuilt host, the key compromised": {plantest.Ready, func(s *scene) { leak(s); s.Drift("", "", "mx2") },
 			"signer-empty mx2", "signers leave s1, whose key is compromised: it is given the key of s2 by itself"},
 		"a rebuilt host, the key compromised, nowhere to go": {plantest.Ready,
 			func(s *scene) {
 				cornered(s)
 				s.Have.Selectors["s1"].Key.RevokeNow = true
-				s.Stray("", "", "mx2")
+				s.Drift("", "", "mx2")
 			},
 			"key-missing s2!, signer-empty mx2", "no signer is given it again"},
 		"a rebuilt host, a foreign record": {plantest.Ready,
-			func(s *scene) { s.Show("s1", plantest.Record(other)); s.Stray("", "", "mx2") },
+			func(s *scene) { s.Show("s1", plantest.Record(other)); s.Drift("", "", "mx2") },
 			"record-foreign s1!, signer-empty mx2", "when dkimbot's record stands alone there again"},
 		"a foreign record, the key compromised": {plantest.Ready,
 			func(s *scene) { leak(s); s.Show("s1", plantest.Record(other)) },
@@ -194,7 +194,7 @@ func TestDrift(t *testing.T) {
 			func(s *scene) {
 				cornered(s)
 				s.Show("s1", emptied(plantest.Keys()[0]))
-				s.Stray("", "", "mx2")
+				s.Drift("", "", "mx2")
 			},
 			"key-missing s2!, signer-empty mx2", "no signer is given it again"},
 		"a signer left over, its key replaced": {plantest.Ready, func(s *scene) {

@@ -54,7 +54,7 @@ func (j *Judge) StayInUse(selectors []string, why error) error {
 	if hint != "" {
 		hint += "; or "
 	}
-	return rotate.Tell(Exposure(selectors), &fault.Error{Kind: fault.KindOf(why), Code: fault.CodeOf(why), Err: why,
+	return rotate.WithThing(Exposure(selectors), &fault.Error{Kind: fault.KindOf(why), Code: fault.CodeOf(why), Err: why,
 		What: j.StillUsed(selectors), Hint: hint + "revoke it nevertheless: '" + j.RevokeNow(selectors) + "'"})
 }
 
@@ -68,12 +68,12 @@ func (j *Judge) StillUsed(selectors []string) string {
 		"so all mail would fail; until then, mail that somebody else signs with it verifies"
 }
 
-// TellsExposed reports whether a plan's warning is one of those that Exposed tells as errors.
-func TellsExposed(w rotate.Warning) bool { return w.About.Kind == rotate.TheExposure }
+// ReportsExposed reports whether a plan's warning is one of those that Exposed says as errors.
+func ReportsExposed(w rotate.Warning) bool { return w.About.Kind == rotate.TheExposure }
 
 // CantRevoke says why a compromised key that a signer was to leave is not revoked.
 func (j *Judge) CantRevoke(s string) error {
-	return rotate.Tell(Exposure([]string{s}), fault.Temporary(j.StillUsed([]string{s}), nil,
+	return rotate.WithThing(Exposure([]string{s}), fault.Temporary(j.StillUsed([]string{s}), nil,
 		"repair a signer, then it is done at the next try; or revoke it nevertheless: '"+j.RevokeNow([]string{s})+"'"))
 }
 

@@ -40,7 +40,7 @@ func (v *view) Taken(s string) error {
 // ForeignRecord returns the refusal for a record at a selector that dkimbot did not make.
 func (j *Judge) ForeignRecord(s string, sight rotate.Sight) error {
 	if j.Stale(s) {
-		return rotate.Tell(RecordAt(s), j.StaleState(s))
+		return rotate.WithThing(RecordAt(s), j.StaleState(s))
 	}
 	what := fmt.Sprintf("%s holds a record that dkimbot did not make (%s)", j.Name(s), rotate.Brief(sight.Values))
 	switch {
@@ -51,7 +51,7 @@ func (j *Judge) ForeignRecord(s string, sight rotate.Sight) error {
 		what = fmt.Sprintf("%s holds %d records, of which dkimbot made at most one (%s)", j.Name(s), len(sight.Values),
 			rotate.Brief(sight.Values))
 	}
-	return rotate.Tell(RecordAt(s), fault.Refuse(codes.ForeignRecord, what,
+	return rotate.WithThing(RecordAt(s), fault.Refuse(codes.ForeignRecord, what,
 		j.foreignHint(s, len(sight.Values) == 1 && rotate.RevokedValue(sight.Values[0]))))
 }
 

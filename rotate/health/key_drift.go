@@ -8,7 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// KeyDrift tells how what the keystore holds differs from what it should hold.
+// KeyDrift says how what the keystore holds differs from what it should hold.
 func (h *Check) KeyDrift(s string) *rotate.Finding {
 	seen := h.Seen.Selectors[s]
 	switch h.Keeping(s) {
@@ -50,7 +50,7 @@ func (h *Check) lostKey(s string) rotate.Finding {
 		return rotate.Finding{Message: "; the signers continue with their copies, but none can be given it again", Asks: true,
 			Repair: "restore it from a backup of the keystore" + h.orGoBack(other)}
 	case s == h.Have.Draining && h.Have.Selector(s).Next == nil:
-		return rotate.Finding{Message: "; nothing needs it any more but a way back",
+		return rotate.Finding{Message: "; it is only needed for a rollback",
 			Repair: "it is replaced by itself when the drain is over"}
 	case h.Renewable(s):
 		return rotate.Finding{Message: "; no signer uses it",

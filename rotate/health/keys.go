@@ -41,7 +41,7 @@ func (v *view) LostKeystore(s string) error {
 		if err := v.Seen.Selectors[other].KeyErr; v.Keeping(other) == keyUnread {
 			return &fault.Error{Kind: fault.Transient, Code: cmp.Or(fault.CodeOf(err), codes.KeyMissing), Err: err,
 				What: fmt.Sprintf("make or destroy a key of %s: the keystore does not hold every key of %s that it should, "+
-					"and does not tell whether it holds the one of %s", v.Name(s), v.Want.Name, v.Name(other)),
+					"and did not answer whether it holds the one of %s", v.Name(s), v.Want.Name, v.Name(other)),
 				Hint: "make the keystore answer, and see whether the configuration names the right one; " +
 					"dkimbot makes and destroys keys when it has read one that is there"}
 		}
@@ -72,7 +72,7 @@ func (v *view) Keeping(s string) keeping {
 		return KeyDifferent
 	case seen.KeyErr != nil:
 		return keyUnread
-	case key != nil && key.Gone && seen.KeyID == "": // destroyed, because it had leaked
+	case key != nil && key.Gone && seen.KeyID == "": // destroyed, because it was compromised
 		return keyKept
 	case v.Resumable(s), key == nil && seen.KeyID == "", key != nil && key.ID == seen.KeyID:
 		return keyKept
@@ -91,7 +91,7 @@ func (v *view) Keeping(s string) keeping {
 }
 
 // ForeignKey refuses what somebody else put in the place of our private key.
-func (v *view) ForeignKey(s string) error { return rotate.Tell(keyAt(s), v.strangeKey(s)) }
+func (v *view) ForeignKey(s string) error { return rotate.WithThing(keyAt(s), v.strangeKey(s)) }
 
 func (v *view) strangeKey(s string) error {
 	seen := v.Seen.Selectors[s]

@@ -84,17 +84,17 @@ func (j *Judge) Replaceable(s string, leaked bool) error {
 	return nil
 }
 
-// Astray returns the signers that must sign with the active key and do not, or have not
+// Drifted returns the signers that must sign with the active key and do not, or have not
 // confirmed it: none where it is lost for good, since they are switched to the next sound key.
-func (j *Judge) Astray() (stray []string) {
+func (j *Judge) Drifted() (drifted []string) {
 	if j.LostForGood(j.Have.Active) {
 		return nil
 	}
 	key := j.Have.Selector(j.Have.Active).Key
 	for _, signer := range j.Want.Signers {
 		if !j.Confirmed(signer, j.Have.Active, key.ID) {
-			stray = append(stray, signer)
+			drifted = append(drifted, signer)
 		}
 	}
-	return stray
+	return drifted
 }

@@ -52,7 +52,7 @@ func TestConfirmed(t *testing.T) {
 	})
 }
 
-func nowhere(s *scene) { s.Stray("", "", "mx1", "mx2") }
+func nowhere(s *scene) { s.Drift("", "", "mx1", "mx2") }
 
 // TestGoesWithout: signers flee from a compromised key to a fresh one although another one is silent, if that one
 // surely uses another key than that whose place it takes (I1).
@@ -110,7 +110,7 @@ func TestUsesDeadKeyBySight(t *testing.T) {
 	hold(t, map[string]verdict{
 		"a key that is gone":   {plantest.Ready, changes(astray), dead, true},
 		"it is silent":         {plantest.Ready, changes(astray, failing("mx1")), dead, false},
-		"it names no key":      {plantest.Ready, changes(func(s *scene) { s.Stray("s1", "", "mx1") }), dead, false},
+		"it names no key":      {plantest.Ready, changes(func(s *scene) { s.Drift("s1", "", "mx1") }), dead, false},
 		"servers do not agree": {plantest.Ready, changes(astray, func(s *scene) { s.Lag("s1") }), dead, false},
 		"DNS could not be asked": {plantest.Ready, changes(astray, seen("s1",
 			func(at *rotate.SelectorSeen) { at.SightErr = errors.New("refused") })), dead, false},
@@ -121,7 +121,7 @@ func TestUsesDeadKeyBySight(t *testing.T) {
 func TestOnCompromised(t *testing.T) {
 	on := func(j *health.Judge) any { return j.OnCompromised("mx1", "s2") }
 	reported := func(s *scene) { s.Selector("s2").Retired = []rotate.Retired{{KeyID: "older", Leaked: true}} }
-	stray := func(selector, key string) func(*scene) { return func(s *scene) { s.Stray(selector, key, "mx1") } }
+	stray := func(selector, key string) func(*scene) { return func(s *scene) { s.Drift(selector, key, "mx1") } }
 	hold(t, map[string]verdict{
 		"it does": {plantest.Bootstrapping, changes(plantest.Leak("s2"), strays("s2", 1,
 			"mx1")), on, true},

@@ -63,7 +63,7 @@ func (v *view) Superseded(s string) bool {
 	return v.Keeping(s) == KeyDifferent && !seen.Kept && !sel.ReplacedBefore(seen.KeyID)
 }
 
-// differed reports whether the keystore does not tell what it holds for a selector, and held
+// differed reports whether the keystore does not say what it holds for a selector, and held
 // another key than dkimbot's at the last health check.
 func (v *view) differed(s string) bool {
 	err := v.Seen.Selectors[s].KeyErr

@@ -65,7 +65,7 @@ func revokes(selector string) func(*scene) { return func(s *scene) { revoked(s, 
 func silent(signers ...string) func(*scene) { return func(s *scene) { s.Silence(signers...) } }
 
 func strays(selector string, key int, signers ...string) func(*scene) {
-	return func(s *scene) { s.Stray(selector, plantest.Keys()[key].ID(), signers...) }
+	return func(s *scene) { s.Drift(selector, plantest.Keys()[key].ID(), signers...) }
 }
 
 // lost lets the keystore hold nothing for the selectors.
@@ -83,7 +83,7 @@ func TestMayRevoke(t *testing.T) {
 	may := func(selector string) func(*health.Judge) any {
 		return func(j *health.Judge) any { return j.MayRevoke(selector) }
 	}
-	moved := func(s *scene) { s.Sign("s1", "mx1"); s.Stray("s2", plantest.Keys()[1].ID(), "mx1") }
+	moved := func(s *scene) { s.Sign("s1", "mx1"); s.Drift("s2", plantest.Keys()[1].ID(), "mx1") }
 	leak := plantest.Leak("s1")
 	hold(t, map[string]verdict{
 		"a signer of a new domain is seen to use it": {plantest.Bootstrapping, changes(leak, strays("s1", 0,
@@ -226,7 +226,7 @@ func TestAcceptedUntil(t *testing.T) {
 	shown := func(ttl string) func(*scene) {
 		return seen("s1", func(at *rotate.SelectorSeen) { at.Sight.TTL = duration(ttl) })
 	}
-	const says = "mail in flight signed with it fails from now on; receivers may accept the leaked key until " +
+	const says = "mail in flight signed with it fails from now on; receivers may accept the compromised key until " +
 		"2026-03-10T%s:00:00Z from their resolvers' caches, and those that keep keys until 2026-03-17T12:00:00Z"
 	hold(t, map[string]verdict{
 		"DNS shows a longer one":  {plantest.Ready, changes(shown("3h")), reason, fmt.Sprintf(says, "15")},

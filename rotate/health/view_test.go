@@ -35,18 +35,18 @@ func TestRevokesWhenOneLeftForAGoodKey(t *testing.T) {
 		"for one that was replaced": {func(s *scene) {
 			s.Have.Selectors["s2"].Retired = []rotate.Retired{{KeyID: older, Version: 1}}
 			s.Have.Signers["mx1"] = rotate.Confirmed{Selector: "s2", KeyID: older}
-			s.Stray("s2", older, "mx1")
+			s.Drift("s2", older, "mx1")
 		}, true},
 		"for one that was replaced, beside a compromised one": {func(s *scene) {
 			s.Have.Selectors["s2"].Retired = []rotate.Retired{{KeyID: "another", Version: 1, Leaked: true}}
 			s.Have.Signers["mx1"] = rotate.Confirmed{Selector: "s2", KeyID: older}
-			s.Stray("s2", older, "mx1")
+			s.Drift("s2", older, "mx1")
 		}, true},
 		"for one that was compromised": {func(s *scene) {
 			s.Have.Selectors["s2"].Retired = []rotate.Retired{{KeyID: older, Version: 1, Leaked: true}}
 			s.Have.Signers["mx1"] = rotate.Confirmed{Selector: "s2", KeyID: older}
-			s.Stray("s2", older, "mx1")
-			s.Stray("s2", older, "mx1")
+			s.Drift("s2", older, "mx1")
+			s.Drift("s2", older, "mx1")
 		}, false},
 	} {
 		s := plantest.Switching()
@@ -57,7 +57,7 @@ func TestRevokesWhenOneLeftForAGoodKey(t *testing.T) {
 	}
 }
 
-// TestCornered: a failure that keeps signers on a compromised key tells how it is revoked nevertheless, where that
+// TestCornered: a failure that keeps signers on a compromised key says how it is revoked nevertheless, where that
 // was not ordered or done already.
 func TestCornered(t *testing.T) {
 	for title, change := range map[string]func(*scene){"": nil, "ordered": plantest.RevokeNow("s1"),
@@ -139,13 +139,13 @@ func TestUsesDeadKey(t *testing.T) {
 		dead   bool
 	}{
 		"the active key":            {func(*scene) {}, false},
-		"a key that is gone":        {func(s *scene) { s.Stray("s1", older.ID(), "mx2") }, true},
+		"a key that is gone":        {func(s *scene) { s.Drift("s1", older.ID(), "mx2") }, true},
 		"a compromised key":         {func(s *scene) { plantest.Leak("s1")(s) }, true},
 		"the active key, not seen":  {(*scene).Uncheck, false},
-		"a key at another selector": {func(s *scene) { s.Stray("s9", older.ID(), "mx2") }, false},
+		"a key at another selector": {func(s *scene) { s.Drift("s9", older.ID(), "mx2") }, false},
 		"the one beside the leaked": {func(s *scene) {
 			plantest.Leak("s1")(s)
-			s.Stray("s1", older.ID(), "mx2")
+			s.Drift("s1", older.ID(), "mx2")
 			s.Show("s1", plantest.Record(older))
 		}, false},
 	} {

@@ -69,7 +69,7 @@ func TestStaleSignerVerifies(t *testing.T) {
 	s := plantest.Ready()
 	s.Hold("s1", plantest.Keys()[3].ID(), 8)
 	s.Show("s1", plantest.Record(plantest.Keys()[3]))
-	s.Stray("s1", plantest.Keys()[3].ID(), "mx1", "mx2")
+	s.Drift("s1", plantest.Keys()[3].ID(), "mx1", "mx2")
 	for _, f := range health.Drift(s.Want.Domain, s.Have, s.Seen) {
 		if f.Signer != "" && !strings.Contains(f.Message, "its mail verifies, because DNS shows that key") {
 			t.Errorf("%s", f.Message)

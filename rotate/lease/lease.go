@@ -20,7 +20,7 @@ type Keeper struct {
 	Clock     rotate.Clock
 	Owner     string                  // tells this process from every other
 	OwnerDead func(owner string) bool // may be nil: whether a lease's owner is proved to run no more
-	Watching  func(rotate.Watched)    // may be nil: told once of a lease that is watched and was not renewed for a while
+	Watching  func(rotate.Watched)    // may be nil: hears once of a lease that is watched and was not renewed for a while
 	// Every calls f every d until stop is called; a goroutine that sleeps by the Clock when nil.
 	Every func(d time.Duration, f func()) (stop func())
 	// Pause waits while another process has the lease.
@@ -39,19 +39,19 @@ const (
 	leasePatience = 10 * time.Second
 	// longestGlance is how long a lease that is watched is not looked at, at most.
 	longestGlance = 5 * time.Second
-	// quietFor is how long a lease is not renewed before that is told of.
+	// quietFor is how long a lease is not renewed before that is reported.
 	quietFor = rotate.LeaseBeat + longestGlance
 )
 
 // watch is the watching of a lease that another owner holds.
 type watch struct {
-	seen   *rotate.Lease // as it was seen last; nil: not yet
-	since  time.Duration // when that was, by Clock.Elapsed
-	quiet  time.Duration // for how long it was seen not to be renewed
-	asleep time.Duration // how long the lease was not looked at, as it was meant
-	length time.Duration // for how long it has to be watched
-	moved  bool          // it was renewed, or passed to another owner, while it was watched
-	told   bool
+	seen     *rotate.Lease // as it was seen last; nil: not yet
+	since    time.Duration // when that was, by Clock.Elapsed
+	quiet    time.Duration // for how long it was seen not to be renewed
+	asleep   time.Duration // how long the lease was not looked at, as it was meant
+	length   time.Duration // for how long it has to be watched
+	moved    bool          // it was renewed, or passed to another owner, while it was watched
+	reported bool
 }
 
 // see notes how the lease stands at now. Time in which this process was stopped
@@ -111,8 +111,8 @@ func inUse(held *rotate.HeldError) error {
 }
 
 func (k *Keeper) tellWatched(w *watch) {
-	if w.quiet >= quietFor && !w.told && k.Watching != nil {
-		w.told = true
+	if w.quiet >= quietFor && !w.reported && k.Watching != nil {
+		w.reported = true
 		k.Watching(rotate.Watched{Lease: *w.seen, Length: w.length, Left: w.length - w.quiet})
 	}
 }

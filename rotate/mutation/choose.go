@@ -9,7 +9,7 @@ import (
 
 // words are the types that the planner, the transitions and the steps are written in. A
 // function that has to do with one of them is one of theirs, in whichever file it stands.
-var words = []string{"planner", "view", "Judge", "health", "draft", "Adopter", "run", "forecast", "Distrust",
+var words = []string{"planner", "view", "Judge", "health", "draft", "Adopter", "run", "forecast", "Compromised",
 	"Rollback", "Release", "Reclaim", "State", "Selector", "Key", "DomainPlan"}
 
 // decides reports whether a function belongs to the planner, the transitions or the steps.

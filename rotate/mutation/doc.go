@@ -8,7 +8,7 @@
 //
 // All changes are built into the test binaries once, by go's -overlay so that the tree
 // is not touched, and an environment variable chooses one of them. First each test
-// tells at which changes it sees a difference: an expression that never has another
+// says at which changes it sees a difference: an expression that never has another
 // value in a test can't be noticed by it. Then each change is run with the tests that
 // may notice it, those first which noticed another one of the same function, and what
 // they do not notice with the short simulation.

@@ -206,7 +206,7 @@ func traced(path string) (map[int]bool, error) {
 	return out, nil
 }
 
-// notices tells what notices a mutant, "" for nothing. First come the tests that noticed
+// notices says what notices a mutant, "" for nothing. First come the tests that noticed
 // another one of the same function, then the fast ones.
 func (b *bench) notices(m mutant) string {
 	function, _, _ := strings.Cut(m.key, ":")

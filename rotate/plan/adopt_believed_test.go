@@ -63,7 +63,7 @@ func TestBelievedAfterAReport(t *testing.T) {
 		plantest.Leak("s1")(s)
 		world(s, "s1", n)
 		world(s, "s2", 2) // the state does not know it
-		s.Stray("s1", plantest.Keys()[n].ID(), "mx1", "mx2")
+		s.Drift("s1", plantest.Keys()[n].ID(), "mx1", "mx2")
 		p := plan.PlanAdoption(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, held(map[string]int{"s1": n, "s2": 2}))
 		if fault.CodeOf(p.Stop) != code {
 			t.Errorf("key %d: %v", n, p.Stop)
@@ -77,7 +77,7 @@ func TestReleasedIsNotAdopted(t *testing.T) {
 	s := plantest.Ready()
 	plantest.Leak("s1")(s)
 	world(s, "s2", 2)
-	s.Have.Released = &rotate.HandedBack{At: plantest.LongAgo}
+	s.Have.Released = &rotate.ReleaseState{At: plantest.LongAgo}
 	p := plan.PlanAdoption(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, held(map[string]int{"s1": 0, "s2": 2}))
 	if fault.CodeOf(p.Stop) != codes.Released {
 		t.Errorf("%v", p.Stop)
@@ -93,7 +93,7 @@ func TestReleasedIsNotAdopted(t *testing.T) {
 func TestStoredSelectorSigns(t *testing.T) {
 	s := plantest.New()
 	s.Hold("s1", plantest.Keys()[0].ID(), 1)
-	s.Stray("s2", "", "mx1", "mx2")
+	s.Drift("s2", "", "mx1", "mx2")
 	st := believed(s, rotate.Adoption{FromKeystore: true, Stored: map[string]string{"s1": plantest.Keys()[0].ID()}})
 	if st.Phase != rotate.Bootstrapping || st.Target != "s1" {
 		t.Errorf("%s, with %s", st.Phase, st.Target)
@@ -106,7 +106,7 @@ func TestRefusedAdoptionWaitsForNothing(t *testing.T) {
 	s := plantest.New()
 	s.Want.Limits = plantest.Frozen
 	world(s, "s1", 0)
-	s.Stray("s1", plantest.Keys()[0].ID(), "mx1", "mx2")
+	s.Drift("s1", plantest.Keys()[0].ID(), "mx1", "mx2")
 	s.Show("s2", plantest.ForeignRecord)
 	a := held(map[string]int{"s1": 0})
 	p := plan.PlanAdoption(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, a)

@@ -129,12 +129,12 @@ func (p adopter) signersKnown(a rotate.Adoption) error {
 	for _, name := range p.Want.Signers {
 		switch s := p.Seen.Signers[name]; {
 		case s.Err != nil:
-			say = append(say, name+" does not tell")
+			say = append(say, name+" did not answer")
 		case s.Ref.Selector == "":
 			say = append(say, name+" does not sign for it")
 		default:
 			say = append(say, fmt.Sprintf("%s signs with %s (key %s)", name, s.Ref.Selector,
-				cmp.Or(rotate.ShortID(s.Ref.KeyID), "not told")))
+				cmp.Or(rotate.ShortID(s.Ref.KeyID), "not named")))
 		}
 	}
 	what, active := fmt.Sprintf("adopt %s of %s: ", strings.Join(given, " and "), p.Want.Name),
@@ -202,7 +202,7 @@ func (p adopter) freeInKeystore(k dkim.SigningKey, unpublished string) error {
 			"else find out who wrote it and take it away")
 }
 
-// warnTesting tells of own records that receivers don't take seriously.
+// warnTesting reports own records that receivers don't take seriously.
 func (p *planner) warnTesting(s string) {
 	for _, v := range p.Seen.Selectors[s].Sight.Values {
 		if !strings.Contains(strings.ReplaceAll(v, " ", ""), "t=") {

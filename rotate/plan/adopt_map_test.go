@@ -53,7 +53,7 @@ func shownAndUsed(start func() *scene, selector string) func() *scene {
 	return func() *scene {
 		s := start()
 		s.Show(selector, plantest.Record(plantest.Keys()[0]))
-		s.Stray(selector, plantest.Keys()[0].ID(), "mx1", "mx2")
+		s.Drift(selector, plantest.Keys()[0].ID(), "mx1", "mx2")
 		return s
 	}
 }
@@ -78,7 +78,7 @@ func begun() *scene {
 	s.Have.Target = "s2"
 	s.Have.Selectors["s1"].Key = nil
 	s.Hold("s1", "", 0)
-	s.Stray("s1", plantest.Keys()[0].ID(), "mx1", "mx2")
+	s.Drift("s1", plantest.Keys()[0].ID(), "mx1", "mx2")
 	return s
 }
 

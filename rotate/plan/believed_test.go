@@ -26,7 +26,7 @@ func TestBelievedOfALostState(t *testing.T) {
 		return out
 	}
 	uses := func(selector string, n int, signers ...string) func(*scene) {
-		return func(s *scene) { s.Stray(selector, id(n), signers...) }
+		return func(s *scene) { s.Drift(selector, id(n), signers...) }
 	}
 	noSigners := func(s *scene) { s.Want.Signers = nil }
 	for title, tt := range map[string]struct {

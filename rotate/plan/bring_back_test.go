@@ -11,7 +11,7 @@ import (
 // TestBringBack: while a new domain can't be finished, signers that signed with its first key continue to, and those
 // that sign with nothing join them; none begins, and no key is given that is not public, seen and at hand (I1, I2).
 func TestBringBack(t *testing.T) {
-	nothing := func(signer string) func(*scene) { return func(s *scene) { s.Stray("", "", signer) } }
+	nothing := func(signer string) func(*scene) { return func(s *scene) { s.Drift("", "", signer) } }
 	for title, tt := range map[string]struct {
 		changes  []func(*scene)
 		mx1, mx2 bool // whether each is given the key
@@ -19,7 +19,7 @@ func TestBringBack(t *testing.T) {
 		"both sign":       {[]func(*scene){func(s *scene) { s.Sign("s1", "mx2") }}, false, false},
 		"one was rebuilt": {[]func(*scene){nothing("mx1")}, true, false},
 		"one is new":      {[]func(*scene){nothing("mx2")}, false, true},
-		"the other signs elsewhere": {[]func(*scene){func(s *scene) { s.Stray("s9", plantest.Keys()[3].ID(), "mx2") }},
+		"the other signs elsewhere": {[]func(*scene){func(s *scene) { s.Drift("s9", plantest.Keys()[3].ID(), "mx2") }},
 			false, false},
 		"the other has the standby": {[]func(*scene){func(s *scene) { s.Sign("s2", "mx2") }}, false, false},
 		"none signs": {[]func(*scene){nothing("mx1"), nothing("mx2"),

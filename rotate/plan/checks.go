@@ -112,7 +112,7 @@ func (p *planner) ownKeystore(s string) {
 	}
 }
 
-// warn tells what is no obstacle, is not repaired by the plan, and is worth a look.
+// warn says what is no obstacle, is not repaired by the plan, and is worth a look.
 func (p *planner) warn() {
 	p.warnFormer()
 	p.warnChain()
@@ -127,7 +127,7 @@ func (p *planner) warn() {
 	}
 }
 
-// warnChain tells once that validating resolvers may reject records for what stands above their zone.
+// warnChain says once that validating resolvers may reject records for what stands above their zone.
 func (p *planner) warnChain() {
 	for _, s := range p.Want.Policy.Selectors {
 		if sight := p.Seen.Selectors[s].Sight; sight.Chain != "" {

@@ -13,7 +13,7 @@ import (
 func TestClockWasAhead(t *testing.T) {
 	s := plantest.Ready()
 	s.Have.Selectors["s1"].Key.VerifiedAt = s.Now.Add(1000 * day)
-	s.Stray("s2", s.Have.Selectors["s2"].Key.ID, "mx1")
+	s.Drift("s2", s.Have.Selectors["s2"].Key.ID, "mx1")
 	p := s.Plan()
 	for _, step := range p.Steps {
 		if step.Kind == rotate.Activate && step.NotBefore.After(s.Now.Add(time.Hour)) {

@@ -13,9 +13,9 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
-// giveDistrust notes which keys are compromised, and enters the phase in which they can be left.
-func giveDistrust(p *planner, o rotate.Distrust, st *rotate.State) (events []rotate.Event, err error) {
-	if err := p.unmanaged("distrust a key"); err != nil {
+// giveCompromised notes which keys are compromised, and enters the phase in which they can be left.
+func giveCompromised(p *planner, o rotate.Compromised, st *rotate.State) (events []rotate.Event, err error) {
+	if err := p.unmanaged("report a compromised key"); err != nil {
 		return nil, err
 	}
 	selectors := o.Selectors
@@ -25,13 +25,13 @@ func giveDistrust(p *planner, o rotate.Distrust, st *rotate.State) (events []rot
 			if other := p.Want.Policy.Other(s); !p.Stale(other) && !slices.Contains(selectors, other) {
 				hint += ", or name the other selector now with --selector"
 			}
-			return nil, &fault.Error{Kind: fault.Refused, Code: codes.StaleState, What: "distrust a key of " + p.Want.Name,
+			return nil, &fault.Error{Kind: fault.Refused, Code: codes.StaleState, What: "report a compromised key of " + p.Want.Name,
 				Err: p.StaleState(s), Hint: hint}
 		}
 	}
 	if len(selectors) == 0 {
 		if old := health.LeftBehind(*st); old != nil {
-			return []rotate.Event{{Kind: rotate.Mistrust, Selector: st.Draining, KeyID: old.KeyID,
+			return []rotate.Event{{Kind: rotate.ReportCompromised, Selector: st.Draining, KeyID: old.KeyID,
 				Message: "reported as compromised before; its private key is still to be destroyed"}}, nil
 		}
 		selectors = []string{st.Suspect()}
@@ -41,26 +41,26 @@ func giveDistrust(p *planner, o rotate.Distrust, st *rotate.State) (events []rot
 	for _, s := range selectors {
 		sel := st.Selectors[s]
 		if old := st.AlreadyReported(s); old != nil && !st.Leaked(s) && !further {
-			events = append(events, rotate.Event{Kind: rotate.Mistrust, Selector: s, KeyID: old.KeyID,
+			events = append(events, rotate.Event{Kind: rotate.ReportCompromised, Selector: s, KeyID: old.KeyID,
 				Message: "reported as compromised before; until its private key is destroyed, the key in its place is not meant"})
 			continue
 		} else if old != nil && !st.Leaked(s) {
-			events = append(events, rotate.Event{Kind: rotate.Mistrust, Selector: s, KeyID: old.KeyID,
+			events = append(events, rotate.Event{Kind: rotate.ReportCompromised, Selector: s, KeyID: old.KeyID,
 				Message: "reported as compromised before; the key in its place is meant, too"})
 		}
 		if sel != nil && sel.Key == nil && slices.ContainsFunc(selectors, st.Reportable) {
-			events = append(events, rotate.Event{Kind: rotate.Mistrust, Selector: s, Code: codes.NoKeyYet,
+			events = append(events, rotate.Event{Kind: rotate.ReportCompromised, Selector: s, Code: codes.NoKeyYet,
 				Message: "it has no key yet, so there is nothing to revoke"})
 			continue // what is meant is another one
 		}
 		if sel == nil {
 			return nil, fault.Refuse(codes.UnknownSelector,
-				fmt.Sprintf("distrust the key at %s: %s is not a selector of %s", p.Name(s), s, p.Want.Name),
+				fmt.Sprintf("report the key at %s as compromised: %s is not a selector of %s", p.Name(s), s, p.Want.Name),
 				"its selectors are "+strings.Join(p.Want.Policy.Selectors[:], " and "))
 		}
 		if sel.Key == nil {
 			return nil, fault.Refuse(codes.NoKeyYet,
-				fmt.Sprintf("distrust the key at %s: %s has no key there yet", p.Name(s), p.Want.Name),
+				fmt.Sprintf("report the key at %s as compromised: %s has no key there yet", p.Name(s), p.Want.Name),
 				"there is nothing to revoke at "+s+"; 'dkimbot status --domain "+p.Want.Name+"' says which selectors have a key")
 		}
 		if sel.Key.Leaked.IsZero() {
@@ -68,11 +68,11 @@ func giveDistrust(p *planner, o rotate.Distrust, st *rotate.State) (events []rot
 			reported = append(reported, s)
 		}
 		sel.Key.RevokeNow = sel.Key.RevokeNow || o.RevokeNow
-		events = append(events, rotate.Event{Kind: rotate.Mistrust, Selector: s, KeyID: sel.Key.ID,
+		events = append(events, rotate.Event{Kind: rotate.ReportCompromised, Selector: s, KeyID: sel.Key.ID,
 			Message: "reported as compromised"})
 		if sel.Next != nil && further {
 			reported = append(reported, s)
-			events = append(events, rotate.Event{Kind: rotate.Mistrust, Selector: s, KeyID: sel.Next.ID,
+			events = append(events, rotate.Event{Kind: rotate.ReportCompromised, Selector: s, KeyID: sel.Next.ID,
 				Message: "reported as compromised: it was on its way there, and another key is made in its place"})
 		}
 	}
@@ -223,7 +223,7 @@ func (d *draft) firstUse(s string) time.Time {
 	return d.usable(s)
 }
 
-// revoke plans that a leaked key's record loses its key, unless it has already, or
+// revoke plans that a compromised key's record loses its key, unless it has already, or
 // something else stands there.
 func (d *draft) revoke(s string, from time.Time) {
 	sel := d.Have.Selector(s)
@@ -253,7 +253,7 @@ func (d *draft) revoke(s string, from time.Time) {
 		To: rotate.Side{Record: rotate.RevokedRecord(sel.Key.Record)}, TTL: d.Want.Policy.TTL})
 }
 
-// destroyLeaked plans that a leaked private key is destroyed, not before from, once no signer needs it.
+// destroyLeaked plans that a compromised private key is destroyed, not before from, once no signer needs it.
 func (d *draft) destroyLeaked(s string, from time.Time) {
 	key := d.Have.Selector(s).Key
 	if err := d.WrongKeystore(s); err != nil {
@@ -262,6 +262,6 @@ func (d *draft) destroyLeaked(s string, from time.Time) {
 	}
 	if !key.Gone {
 		d.destroy(s, rotate.Retired{KeyID: key.ID, Version: key.Version}, from,
-			rotate.Reason{Code: codes.Compromised, Message: "no signer signs with the leaked key any more"})
+			rotate.Reason{Code: codes.Compromised, Message: "no signer signs with the compromised key any more"})
 	}
 }

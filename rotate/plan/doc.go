@@ -9,7 +9,7 @@
 // the schedule again.
 //
 // Life interrupts that, and an ordered list of rules (plan.go) comes before the four steps: the
-// domain was handed back (release.go); the state makes no sense, or something that is not
+// domain was released (release.go); the state makes no sense, or something that is not
 // dkimbot's is in the way (checks.go); keys that are in use were adopted (adopt.go); a key is
 // compromised (compromised.go); signers were sent back (rollback.go); a record has vanished, or
 // a signer signs with the wrong key (repair.go). Each rule says whether the scheme continues, begins

@@ -105,7 +105,7 @@ func (d *draft) obstacle() error {
 	return cmp.Or(d.obstacles[""], d.obstacles[d.Want.Policy.Selectors[0]], d.obstacles[d.Want.Policy.Selectors[1]])
 }
 
-// warnOf warns of a thing; of what a finding says of it, people are told once.
+// warnOf warns of a thing; of what a finding says of it, people are reported once.
 func (d *draft) warnOf(about rotate.Thing, message string) {
 	d.plan.Warnings = append(d.plan.Warnings, rotate.Warning{Message: message, About: about})
 }

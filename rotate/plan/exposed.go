@@ -8,11 +8,11 @@ import (
 )
 
 // A compromised key that is not revoked can be used by whoever has it. Where nothing more can be
-// done about that, a person is told so, and how to revoke the key nevertheless.
+// done about that, a person is informed, and how to revoke the key nevertheless.
 
-// tellExposed says at the end of a plan that a compromised key stays in use: with what stops
+// warnExposed says at the end of a plan that a compromised key stays in use: with what stops
 // the plan, or as a warning where only waits are left.
-func (p *planner) tellExposed() {
+func (p *planner) warnExposed() {
 	out := slices.DeleteFunc(p.ExposedKeys(), func(s string) bool { return p.revoked[s] })
 	switch {
 	case len(out) == 0:

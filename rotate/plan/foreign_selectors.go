@@ -9,10 +9,10 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
-// reminded is how long people are told that a record may go after it may.
+// reminded is how long people are informed that a record may go after it may.
 const reminded = 30 * 24 * time.Hour
 
-// warnFormer tells what becomes of records that signers use or used, and that
+// warnFormer says what becomes of records that signers use or used, and that
 // dkimbot neither made nor adopted.
 func (p *planner) warnFormer() {
 	left := p.Have.Leftovers()
@@ -21,7 +21,7 @@ func (p *planner) warnFormer() {
 		switch {
 		case until.IsZero() || !p.Now.Before(until.Add(reminded)):
 		case !p.Now.Before(until) && len(silent) > 0:
-			p.warning("leave %s in DNS until %s tells what it signs with; it used that selector before", p.Name(s),
+			p.warning("leave %s in DNS until %s answers which key it uses; it used that selector before", p.Name(s),
 				strings.Join(silent, ", "))
 		default:
 			p.warning("%s may go after %s; no mail needs it then, and dkimbot leaves it alone", p.Name(s),
@@ -44,7 +44,7 @@ func (p *planner) warnFormer() {
 	}
 }
 
-// silentUsers returns the signers that used a selector and don't tell what they
+// silentUsers returns the signers that used a selector and don't say what they
 // sign with now.
 func (j *draft) silentUsers(selector string) (silent []string) {
 	for _, f := range j.Have.Former {

@@ -56,7 +56,7 @@ func TestHoldIsTold(t *testing.T) {
 	}
 }
 
-// TestForetold: what comes next is told with what will hold it back then: a hold, or limits. That it has to be applied
+// TestForetold: what comes next is reported with what will hold it back then: a hold, or limits. That it has to be applied
 // as a plan is not told, since that may be done by then; who asks for it is refused when its time has come.
 func TestForetold(t *testing.T) {
 	due := plantest.Ready().Plan().Next

@@ -67,7 +67,7 @@ func rsaRecord(t *testing.T) string {
 	return plantest.Record(key)
 }
 
-// TestKindIsTold: where keys are of another kind than the policy asks for, people are told when all will have that one,
+// TestKindIsTold: where keys are of another kind than the policy asks for, people are reported when all will have that one,
 // or that they will not: in words that are so.
 func TestKindIsTold(t *testing.T) {
 	rsa := rsaRecord(t)

@@ -74,7 +74,7 @@ func (d *draft) closed(action codes.Action, selector string) bool {
 const planLook = 6 * time.Hour
 
 // refusal says how a person can continue in spite of the rules: with exactly the flags
-// that set them aside.
+// that override them.
 func (d *draft) refusal(what string, held []bar) error {
 	if held[0].code == codes.OnHold {
 		return fault.Refuse(codes.OnHold, what, "'dkimbot unhold --domain "+d.Want.Name+

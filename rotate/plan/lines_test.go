@@ -13,7 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
-// TestRemovedStrayDrainsAgain: a signer that strayed and is taken out of the configuration
+// TestRemovedStrayDrainsAgain: a signer that drifted and is taken out of the configuration
 // before it was seen to come back may have signed with the draining selector until now: the
 // drain begins again (I2, I10).
 func TestRemovedStrayDrainsAgain(t *testing.T) {
@@ -101,7 +101,7 @@ func TestSignerNeedNotCome(t *testing.T) {
 	for selector, wait := range map[string]time.Duration{"s2": 6 * day, "": 0} {
 		s := plantest.Ready()
 		s.Have.Selectors["s1"].Key.ShadowedAt = s.Now.Add(-day)
-		s.Stray(selector, s.Have.Selectors["s2"].Key.ID, "mx1")
+		s.Drift(selector, s.Have.Selectors["s2"].Key.ID, "mx1")
 		for _, step := range s.Plan().Steps {
 			if step.Kind == rotate.Activate && step.NotBefore.Before(s.Now.Add(wait)) && wait > 0 {
 				t.Errorf("I2: mx1, which signs with %q, comes to s1 at %s", selector, step.NotBefore)

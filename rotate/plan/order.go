@@ -26,12 +26,12 @@ func Ordered(now time.Time, want rotate.Domain, req rotate.Request, st rotate.St
 	if err != nil {
 		return st, nil, err
 	}
-	told := make([]rotate.Event, len(events))
+	reported := make([]rotate.Event, len(events))
 	for i, e := range events {
-		told[i] = rotate.Event{Domain: want.Name, At: now, Kind: e.Kind, Selector: e.Selector, KeyID: e.KeyID,
+		reported[i] = rotate.Event{Domain: want.Name, At: now, Kind: e.Kind, Selector: e.Selector, KeyID: e.KeyID,
 			Outcome: codes.OutcomeDone, Code: e.Code, Message: e.Message, Phase: changed.Phase}
 	}
-	return changed, told, nil
+	return changed, reported, nil
 }
 
 // give changes st as instructed, and says what was done. It is pure. After a refusal st is
@@ -40,8 +40,8 @@ func give(p *planner, instruction rotate.Instruction, st *rotate.State) ([]rotat
 	switch o := instruction.(type) {
 	case rotate.Rollback:
 		return giveRollback(p, o, st)
-	case rotate.Distrust:
-		return giveDistrust(p, o, st)
+	case rotate.Compromised:
+		return giveCompromised(p, o, st)
 	case rotate.Release:
 		return giveRelease(p, o, st)
 	case rotate.Reclaim:
@@ -92,8 +92,8 @@ func (p *planner) unmanaged(what string) error {
 	if err := p.LostState(); err != nil {
 		return err
 	}
-	_, distrust := p.req.Instruction.(rotate.Distrust)
-	if p.Have.Phase != rotate.New && (p.Have.Phase != rotate.Bootstrapping || distrust) {
+	_, compromised := p.req.Instruction.(rotate.Compromised)
+	if p.Have.Phase != rotate.New && (p.Have.Phase != rotate.Bootstrapping || compromised) {
 		return nil
 	}
 	return fault.Refuse(codes.NotManaged,

@@ -66,15 +66,15 @@ func TestSentBackInOrder(t *testing.T) {
 // TestReleaseSays: a release says what becomes of records and keys, also when the order to clear them away came
 // before.
 func TestReleaseSays(t *testing.T) {
-	stay, cleared := "stay as they are", "are cleared away"
+	stay, cleared := "stay as they are", "are purged"
 	for _, tt := range []struct {
-		before *rotate.HandedBack
+		before *rotate.ReleaseState
 		purge  bool
 		says   string
 	}{
 		{nil, false, stay}, {nil, true, cleared},
-		{&rotate.HandedBack{At: plantest.LongAgo}, false, stay}, {&rotate.HandedBack{At: plantest.LongAgo}, true, cleared},
-		{&rotate.HandedBack{At: plantest.LongAgo, Purge: true, LastUsed: plantest.LongAgo}, false, cleared},
+		{&rotate.ReleaseState{At: plantest.LongAgo}, false, stay}, {&rotate.ReleaseState{At: plantest.LongAgo}, true, cleared},
+		{&rotate.ReleaseState{At: plantest.LongAgo, Purge: true, LastUsed: plantest.LongAgo}, false, cleared},
 	} {
 		s := plantest.Ready()
 		s.Have.Released = tt.before

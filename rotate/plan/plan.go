@@ -92,7 +92,7 @@ func (p *planner) domain() {
 	emptyEarlier(p)
 	p.stop(p.obstacle())
 	p.stop(p.refusedNow()) // they are tried all the same: what is in the way may be gone by then
-	p.tellExposed()
+	p.warnExposed()
 }
 
 // scheme plans the step of the scheme that the domain's phase wants; busy: nothing new is begun.

@@ -58,66 +58,66 @@ func compromisedCases() []planCase {
 	}
 }
 
-// releasedCases are domains that were handed back, and what is left of them.
+// releasedCases are domains that were released, and what is left of them.
 func releasedCases() []planCase {
 	other, transient := plantest.Keys()[3], noRoute()
 	return []planCase{
 		{name: "released", scene: plantest.Ready,
-			change: func(s *scene) { s.Have.Released = &rotate.HandedBack{At: plantest.Now} },
+			change: func(s *scene) { s.Have.Released = &rotate.ReleaseState{At: plantest.Now} },
 			reason: "released"},
 		{name: "released, asked", scene: plantest.Ready,
-			change: func(s *scene) { s.Have.Released, s.Want.Asked = &rotate.HandedBack{At: plantest.Now}, true },
+			change: func(s *scene) { s.Have.Released, s.Want.Asked = &rotate.ReleaseState{At: plantest.Now}, true },
 			stop:   "released"},
 		{name: "released, purge, still used", scene: plantest.Ready,
-			change: func(s *scene) { s.Have.Released = &rotate.HandedBack{At: plantest.Now, Purge: true} },
+			change: func(s *scene) { s.Have.Released = &rotate.ReleaseState{At: plantest.Now, Purge: true} },
 			reason: "purge", next: "revoke s1 7d purge", steps: "revoke s1@7d, revoke s2@7d, destroy s1@7d, destroy s2@7d",
 			warns: "mx1 signs with s1, signer mx2 signs with s1"},
 		{name: "released, purge, used again", scene: plantest.Ready,
-			change: func(s *scene) { s.Purging(-10*day, true); s.Stray("other", "", "mx1") },
+			change: func(s *scene) { s.Purging(-10*day, true); s.Drift("other", "", "mx1") },
 			reason: "purge", next: "revoke s1 7d purge", steps: "revoke s1@7d, revoke s2@7d, destroy s1@7d, destroy s2@7d",
 			warns: "mx2 signs with s1"},
 		{name: "released, purge, unused of late", scene: plantest.Ready,
-			change: func(s *scene) { s.Purging(-day, true); s.Stray("other", "", "mx1", "mx2") },
+			change: func(s *scene) { s.Purging(-day, true); s.Drift("other", "", "mx1", "mx2") },
 			reason: "purge", next: "revoke s1 6d purge", steps: "revoke s1@6d, revoke s2@6d, destroy s1@6d, destroy s2@6d"},
 		{name: "released, purge, left while nobody looked", scene: plantest.Ready,
-			change: func(s *scene) { s.Purging(-10*day, false); s.Stray("other", "", "mx1", "mx2") },
+			change: func(s *scene) { s.Purging(-10*day, false); s.Drift("other", "", "mx1", "mx2") },
 			reason: "purge", next: "revoke s1 7d purge", steps: "revoke s1@7d, revoke s2@7d, destroy s1@7d, destroy s2@7d"},
 		{name: "released, purge, unused for the drain", scene: plantest.Ready,
-			change: func(s *scene) { s.Purging(-7*day, true); s.Stray("other", "", "mx1", "mx2") },
+			change: func(s *scene) { s.Purging(-7*day, true); s.Drift("other", "", "mx1", "mx2") },
 			reason: "purge", steps: "revoke s1, revoke s2, destroy s1, destroy s2"},
 		{name: "released, purge, a signer is silent", scene: plantest.Ready, change: func(s *scene) {
 			s.Purging(-10*day, true)
-			s.Stray("other", "", "mx1")
+			s.Drift("other", "", "mx1")
 			s.Seen.Signers["mx2"] = rotate.SignerSeen{Err: transient}
 		}, reason: "purge", next: "revoke s1 7d purge", steps: "revoke s1@7d, revoke s2@7d, destroy s1@7d, destroy s2@7d",
-			warns: "mx2 does not tell"},
+			warns: "mx2 did not answer"},
 		{name: "released, purge, used, no drain", scene: plantest.Ready,
 			change: func(s *scene) { s.Purging(-10*day, true); s.Undrained() },
 			reason: "purge", next: "revoke s1 1m purge", steps: "revoke s1@1m, revoke s2@1m, destroy s1@1m, destroy s2@1m",
 			warns: "mx1 signs with s1"},
 		{name: "released, purge, a signer is not listed any more", scene: plantest.Ready, change: func(s *scene) {
 			s.Purging(-day, true)
-			s.Stray("other", "", "mx1")
+			s.Drift("other", "", "mx1")
 			s.Want.Signers = s.Want.Signers[:1]
 		}, reason: "purge", next: "revoke s1 6d purge", steps: "revoke s1@6d, revoke s2@6d, destroy s1@6d, destroy s2@6d",
 			warns: "mx2 signed with s1 and is no longer listed"},
 		{name: "released, purge, other selectors", scene: plantest.Ready, change: func(s *scene) {
 			s.Purging(-10*day, true)
-			s.Stray("other", "", "mx1", "mx2")
+			s.Drift("other", "", "mx1", "mx2")
 			s.Want.Policy.Selectors = [2]string{"s3", "s4"}
 		}, stop: "selectors-changed"},
 		{name: "released, purge, somebody else's record", scene: plantest.Ready, change: func(s *scene) {
 			s.Purging(-10*day, true)
-			s.Stray("other", "", "mx1", "mx2")
+			s.Drift("other", "", "mx1", "mx2")
 			s.Show("s1", plantest.Record(other))
 		}, reason: "purge", steps: "revoke s2, destroy s1, destroy s2"},
 		{name: "released, purge, a record was removed", scene: plantest.Ready, change: func(s *scene) {
 			s.Purging(-10*day, true)
-			s.Stray("other", "", "mx1", "mx2")
+			s.Drift("other", "", "mx1", "mx2")
 			s.Show("s2")
 		}, reason: "purge", steps: "revoke s1, destroy s1, destroy s2"},
 		{name: "released, purged", scene: plantest.Ready, change: func(s *scene) {
-			s.Have.Released = &rotate.HandedBack{At: plantest.Now, Purge: true, Purged: plantest.Now}
+			s.Have.Released = &rotate.ReleaseState{At: plantest.Now, Purge: true, Purged: plantest.Now}
 		}, reason: "released"},
 	}
 }

@@ -81,7 +81,7 @@ func readyCases() []planCase {
 				s.Want.Asked = true
 			}, reason: "key-missing", next: "replace s2 6d key-missing", warns: "missing from the keystore"},
 		{name: "ready, standby's private key gone, a signer strays", scene: plantest.Ready,
-			change: func(s *scene) { s.Hold("s2", "", 2); s.Stray("s2", plantest.Keys()[1].ID(), "mx2") },
+			change: func(s *scene) { s.Hold("s2", "", 2); s.Drift("s2", plantest.Keys()[1].ID(), "mx2") },
 			reason: "signer-strays", next: "rotate s2 14d16h schedule", steps: "verify s1, activate s1/mx2",
 			warns: "missing from the keystore"},
 		{name: "ready, standby's private key gone, a signer is silent, due", scene: plantest.Ready, change: func(s *scene) {
@@ -116,16 +116,16 @@ func readyCases() []planCase {
 			}
 		}, reason: "idle", next: "rotate s2 14d16h schedule",
 			warns: "example.com is signed, but the chain above it could not be checked: resolver did not answer"},
-		{name: "ready, a signer strays", scene: plantest.Ready, change: func(s *scene) { s.Stray("s9", other.ID(), "mx2") },
+		{name: "ready, a signer strays", scene: plantest.Ready, change: func(s *scene) { s.Drift("s9", other.ID(), "mx2") },
 			reason: "signer-strays", next: "rotate s2 14d16h schedule", steps: "verify s1, activate s1/mx2"},
-		{name: "ready, a signer without key ids", scene: plantest.Ready, change: func(s *scene) { s.Stray("s1", "", "mx2") },
+		{name: "ready, a signer without key ids", scene: plantest.Ready, change: func(s *scene) { s.Drift("s1", "", "mx2") },
 			reason: "idle", next: "rotate s2 14d16h schedule"},
 		{name: "ready, a signer has come", scene: plantest.Ready, change: func(s *scene) {
 			s.Want.Signers = append(s.Want.Signers, "mx3")
 			s.Seen.Signers["mx3"] = rotate.SignerSeen{}
 		}, reason: "signer-strays", next: "rotate s2 14d16h schedule", steps: "verify s1, activate s1/mx3"},
 		{name: "ready, a signer has come and the record is gone", scene: plantest.Ready,
-			change: func(s *scene) { s.Show("s1"); s.Stray("", "", "mx2") },
+			change: func(s *scene) { s.Show("s1"); s.Drift("", "", "mx2") },
 			reason: "signer-strays", next: "rotate s2 14d16h schedule", steps: "publish s1, verify s1, activate s1/mx2"},
 		{name: "ready, a signer has gone", scene: plantest.Ready, change: func(s *scene) { s.Want.Signers = []string{"mx1"} },
 			reason: "idle", next: "rotate s2 14d16h schedule", warns: "mx2 signed for"},

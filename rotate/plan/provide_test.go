@@ -28,8 +28,8 @@ func TestJoinsFromADeadKey(t *testing.T) {
 	s := plantest.Ready()
 	s.Want.Signers = []string{"mx1", "mx2", "mx3"}
 	s.Sign("s1", "mx3")
-	s.Stray("s1", plantest.Keys()[3].ID(), "mx2")
-	s.Stray("s2", plantest.Keys()[1].ID(), "mx3")
+	s.Drift("s1", plantest.Keys()[3].ID(), "mx2")
+	s.Drift("s2", plantest.Keys()[1].ID(), "mx3")
 	s.Mute("s1")
 	p := s.Plan()
 	if dead, good := dutyOf(p, "mx2"), dutyOf(p, "mx3"); dead != rotate.Joining || good != rotate.Signing {
@@ -113,10 +113,10 @@ func TestContinuesWithAnAdoptedKey(t *testing.T) {
 	s := plantest.New()
 	s.Want.Signers = []string{"mx1", "mx2", "mx3", "mx4"}
 	s.Show("s1", plantest.Record(plantest.Keys()[0]))
-	s.Stray("s1", plantest.Keys()[0].ID(), "mx1")
-	s.Stray("s1", plantest.Keys()[3].ID(), "mx2")
-	s.Stray("", "", "mx3")
-	s.Stray("old", plantest.Keys()[0].ID(), "mx4")
+	s.Drift("s1", plantest.Keys()[0].ID(), "mx1")
+	s.Drift("s1", plantest.Keys()[3].ID(), "mx2")
+	s.Drift("", "", "mx3")
+	s.Drift("old", plantest.Keys()[0].ID(), "mx4")
 	p := plan.PlanAdoption(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, rotate.Adoption{Active: "s1",
 		Keys: []dkim.SigningKey{{Name: dkim.Name{Domain: "example.com", Selector: "s1"}, Key: plantest.Keys()[0]}}})
 	if p.Stop != nil || len(p.Steps) < 6 {
@@ -136,7 +136,7 @@ func TestContinuesWithAnAdoptedKey(t *testing.T) {
 // TestNothingIsWaitedForThatIsNotDone: a record that is not published again changes nothing that resolvers know.
 func TestNothingIsWaitedForThatIsNotDone(t *testing.T) {
 	s := plantest.Ready()
-	s.Stray("s2", plantest.Keys()[1].ID(), "mx1", "mx2")
+	s.Drift("s2", plantest.Keys()[1].ID(), "mx1", "mx2")
 	s.Show("s1")
 	s.Hold("s1", "another", 4)
 	p := s.Plan()

@@ -24,14 +24,14 @@ func giveRelease(p *planner, o rotate.Release, st *rotate.State) ([]rotate.Event
 			"'dkimbot rotate --domain "+p.Want.Name+" --wait' finishes what is under way; then release it")
 	}
 	if st.Released == nil {
-		st.Released = &rotate.HandedBack{At: p.Now}
+		st.Released = &rotate.ReleaseState{At: p.Now}
 	}
 	if o.Purge && !st.Released.Purge { // the signers were not watched until now
 		st.Released.Purge, st.Released.LastUsed = true, p.Now
 	}
-	message := "handed back; records, keys and signers stay as they are"
+	message := "released; records, keys and signers stay as they are"
 	if st.Released.Purge {
-		message = "handed back; records and keys are cleared away when no signer has used them for " +
+		message = "released; records and keys are purged when no signer has used them for " +
 			rotate.Span(rotate.LongestDrain(p.Have.Selectors, p.Want.Policy))
 	}
 	return []rotate.Event{{Kind: rotate.LetGo, Selector: st.Active, Message: message}}, nil
@@ -58,9 +58,9 @@ func giveReclaim(p *planner, st *rotate.State) ([]rotate.Event, error) {
 	}
 	if st.Released.Begun && st.Released.Purged.IsZero() {
 		return nil, fault.Refuse(codes.BeingPurged,
-			fmt.Sprintf("take %s back: its records and keys are being cleared away, "+
+			fmt.Sprintf("take %s back: its records and keys are being purged, "+
 				"because it was released with --purge", p.Want.Name),
-			"'dkimbot rotate --due' continues clearing away; take it back when that is done")
+			"'dkimbot rotate --due' continues the purge; take it back when that is done")
 	}
 	if err := p.SelectorsChanged(); err != nil && st.Released.Purged.IsZero() {
 		return nil, &fault.Error{Kind: fault.Refused, Code: fault.CodeOf(err),
@@ -81,7 +81,7 @@ func giveReclaim(p *planner, st *rotate.State) ([]rotate.Event, error) {
 	return []rotate.Event{{Kind: rotate.LetGo, Selector: st.Active, Message: "taken back under management"}}, nil
 }
 
-// released plans for a domain that was handed back: nothing, or clearing away.
+// released plans for a domain that was released: nothing, or the purge.
 func (p *planner) released() verdict {
 	if p.Have.Released == nil {
 		return free
@@ -96,26 +96,26 @@ func (p *planner) released() verdict {
 				" --undo' takes it back under management; otherwise take it out of the configuration"))
 	case !r.Purged.IsZero():
 		p.plan.Reason = rotate.Reason{Code: codes.Released,
-			Message: "the domain was handed back, and what dkimbot made was cleared away; take it out of the configuration"}
+			Message: "the domain was released, and what dkimbot made was purged; take it out of the configuration"}
 	case !r.Purge:
 		p.plan.Reason = rotate.Reason{Code: codes.Released,
-			Message: "the domain was handed back; records, keys and signers stay as they are"}
+			Message: "the domain was released; records, keys and signers stay as they are"}
 	default:
 		p.purge(*r)
 	}
 	return ended
 }
 
-// purge clears away both selectors once no mail needs them (I1, I2). A private key is
+// purge purges both selectors once no mail needs them (I1, I2). A private key is
 // destroyed only when its record was revoked, so that what fails is tried again.
-func (p *planner) purge(r rotate.HandedBack) {
+func (p *planner) purge(r rotate.ReleaseState) {
 	if err := p.SelectorsChanged(); err != nil {
 		p.stop(err)
 		return
 	}
 	p.duty = rotate.Turn
 	why := rotate.Reason{Code: codes.Purge,
-		Message: fmt.Sprintf("the domain was handed back; what dkimbot made is cleared away "+
+		Message: fmt.Sprintf("the domain was released; what dkimbot made is purged "+
 			"when no signer has signed with it for %s", rotate.Span(rotate.LongestDrain(p.Have.Selectors, p.Want.Policy)))}
 	p.plan.Reason = why
 	until := r.LastUsed.Add(rotate.LongestDrain(p.Have.Selectors, p.Want.Policy))
@@ -123,7 +123,7 @@ func (p *planner) purge(r rotate.HandedBack) {
 		if !until.After(p.Now) { // a laboratory's drain of nothing
 			until = p.Now.Add(time.Minute)
 		}
-		p.warning("%s; nothing is cleared away before no signer has signed with it for %s: let them sign with something else",
+		p.warning("%s; nothing is purged before no signer has signed with it for %s: let them sign with something else",
 			strings.Join(users, ", "), rotate.Span(rotate.LongestDrain(p.Have.Selectors, p.Want.Policy)))
 	}
 	p.warnDismissed()
@@ -150,18 +150,18 @@ func (p *planner) standsBeside(s string) error {
 		return nil
 	}
 	return fault.Refuse(codes.ForeignRecord,
-		fmt.Sprintf("clear away the key record at %s: DNS shows something there that dkimbot did not make (%s)", p.Name(s),
+		fmt.Sprintf("purge the key record at %s: DNS shows something there that dkimbot did not make (%s)", p.Name(s),
 			rotate.Brief(sight.Values)),
-		"remove what dkimbot did not make; what is its own is cleared away then, and the private key destroyed")
+		"remove what dkimbot did not make; what is its own is purged then, and the private key destroyed")
 }
 
-// usersOfOurs tells which signers sign with a key of ours, or don't say.
+// usersOfOurs says which signers sign with a key of ours, or don't say.
 func (j *draft) usersOfOurs() (users []string) {
 	for _, name := range j.Want.Signers {
 		seen := j.Seen.Signers[name]
 		switch {
 		case seen.Err != nil:
-			users = append(users, "signer "+name+" does not tell what it signs with")
+			users = append(users, "signer "+name+" did not answer which key it uses")
 		case j.Have.MayUse(seen):
 			users = append(users, "signer "+name+" signs with "+seen.Ref.Selector)
 		}
@@ -169,8 +169,8 @@ func (j *draft) usersOfOurs() (users []string) {
 	return users
 }
 
-// warnDismissed tells of signers that can't be asked any more, and that may continue to
-// sign with what is to be cleared away.
+// warnDismissed reports signers that can't be asked any more, and that may continue to
+// sign with what is to be purged.
 func (p *planner) warnDismissed() {
 	for _, name := range slices.Sorted(maps.Keys(p.Have.Signers)) {
 		if f := p.LeftOver(name); f != nil {

@@ -14,7 +14,7 @@ import (
 // TestRenewGiven: a fresh key for the standby is asked for of a domain that is at rest, and of no other one.
 func TestRenewGiven(t *testing.T) {
 	released := plantest.Ready()
-	released.Have.Released = &rotate.HandedBack{At: plantest.LongAgo}
+	released.Have.Released = &rotate.ReleaseState{At: plantest.LongAgo}
 	for code, s := range map[codes.Code]*scene{"": plantest.Ready(), codes.NotAtRest: plantest.Draining(),
 		codes.Released: released, codes.NotManaged: plantest.New()} {
 		st, err := told(s, rotate.Renew{})

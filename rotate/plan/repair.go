@@ -74,25 +74,25 @@ func (p *planner) repairAt(s string) bool {
 func (p *planner) align() bool {
 	active := p.Have.Active
 	key := p.Have.Selector(active).Key
-	stray := p.Astray()
-	if len(stray) == 0 {
+	drifted := p.Drifted()
+	if len(drifted) == 0 {
 		return false
 	}
 	why := rotate.Reason{Code: codes.SignerStrays,
-		Message: fmt.Sprintf("%s must sign with %s and does not, or has not confirmed it", strings.Join(stray, ", "), active)}
+		Message: fmt.Sprintf("%s must sign with %s and does not, or has not confirmed it", strings.Join(drifted, ", "), active)}
 	p.plan.Reason = why
 	if p.HandsOff(active) {
 		return true
 	}
 	if p.unread(active) { // those that sign with nothing and fetch the key themselves need not wait
-		stray = slices.DeleteFunc(stray, func(name string) bool { return !p.CanFetch(name, active) || !p.Unsigned(name) })
+		drifted = slices.DeleteFunc(drifted, func(name string) bool { return !p.CanFetch(name, active) || !p.Unsigned(name) })
 	}
 	if err := p.Seen.Selectors[active].SightErr; err != nil && (wrongAt(p.Have, active) || key.VerifiedAt.IsZero()) {
 		p.stop(err) // what the last health check found there may still be there, or it is unknown what is
 		return true
 	}
 	p.duty = rotate.Signing
-	for _, signer := range stray {
+	for _, signer := range drifted {
 		from, seen := p.known(active), p.Seen.Signers[signer]
 		switch {
 		case seen.Err == nil && seen.Ref.Selector == "" && p.AnyConfirmed(active):
@@ -101,10 +101,10 @@ func (p *planner) align() bool {
 			from = returnable(&p.draft, active) // its mail verifies as it is
 		}
 		if p.Seen.Selectors[active].SightErr == nil {
-			p.bring(signer, active, key, from, p.strayReason(signer, why))
+			p.bring(signer, active, key, from, p.driftReason(signer, why))
 			continue
 		} // else it was seen when signers began to use it, and a signer that does not sign is worse
-		p.activate(signer, active, key, from, p.strayReason(signer, why))
+		p.activate(signer, active, key, from, p.driftReason(signer, why))
 	}
 	return true
 }
@@ -124,7 +124,7 @@ func (p *planner) shelter() {
 			continue
 		}
 		p.bring(signer, active, key, p.known(active),
-			p.strayReason(signer, rotate.Reason{Code: codes.SignerStrays, Message: "it signs with no key of dkimbot's"}))
+			p.driftReason(signer, rotate.Reason{Code: codes.SignerStrays, Message: "it signs with no key of dkimbot's"}))
 		p.sheltered[signer] = true
 	}
 }
@@ -136,8 +136,8 @@ func (p *planner) unheard(target string) bool {
 		p.Standing(p.Have.Active) == health.Current
 }
 
-// strayReason says how the signer strays, when that is seen.
-func (h *draft) strayReason(signer string, why rotate.Reason) rotate.Reason {
+// driftReason says how the signer drifted, when that is seen.
+func (h *draft) driftReason(signer string, why rotate.Reason) rotate.Reason {
 	if f := h.SignerDrift(signer); f != nil && f.Code != codes.SignerSilent {
 		why.Message = f.Message
 	}
@@ -158,7 +158,7 @@ func (p *planner) renew(s string, isDue bool) bool {
 	case isDue:
 		f := p.KeyDrift(s)
 		p.stop(&fault.Error{Kind: fault.Permanent, Code: codes.KeyMissing, What: "switch " + p.Want.Name + " to " + s,
-			Err: rotate.Tell(f.Thing(), errors.New(f.Message)), Hint: f.Repair})
+			Err: rotate.WithThing(f.Thing(), errors.New(f.Message)), Hint: f.Repair})
 	default:
 		return false
 	}

@@ -56,7 +56,7 @@ func TestSheltered(t *testing.T) {
 		"they find the active one from now on": {func(s *scene) { late(s); verified(s, "s1", cache) }, true},
 	} {
 		s := plantest.Switching()
-		s.Stray("", "", "mx2")
+		s.Drift("", "", "mx2")
 		if c.change(s); s.Seen.Signers["mx2"].Err == nil && c.given {
 			s.Unsure("mx2")
 		}
@@ -75,9 +75,9 @@ func TestBroughtBackInTime(t *testing.T) {
 		change func(*scene)
 		want   time.Time
 	}{
-		"nothing":       {func(s *scene) { s.Stray("", "", "mx2") }, time.Time{}},
-		"a key of gone": {func(s *scene) { s.Stray("s1", plantest.Keys()[3].ID(), "mx2") }, known},
-		"the other key": {func(s *scene) { s.Stray("s2", plantest.Keys()[1].ID(), "mx2") }, known.Add(7 * day)},
+		"nothing":       {func(s *scene) { s.Drift("", "", "mx2") }, time.Time{}},
+		"a key of gone": {func(s *scene) { s.Drift("s1", plantest.Keys()[3].ID(), "mx2") }, known},
+		"the other key": {func(s *scene) { s.Drift("s2", plantest.Keys()[1].ID(), "mx2") }, known.Add(7 * day)},
 		"nobody knows": {func(s *scene) {
 			s.Seen.Signers["mx2"] = rotate.SignerSeen{Err: errors.New("no route to host")}
 			s.Unsure("mx2")
@@ -110,7 +110,7 @@ func TestNotBroughtToWhatIsWrong(t *testing.T) {
 		"a key that was missing":    {rotate.Finding{Code: codes.KeyMissing, Selector: "s1"}, true},
 	} {
 		s := plantest.Ready()
-		s.Stray("", "", "mx2")
+		s.Drift("", "", "mx2")
 		s.DNSSilent("s1")
 		s.Have.Drift = []rotate.Finding{c.found}
 		if _, given := isGiven(s, "s1", "mx2"); given != c.given {
@@ -128,7 +128,7 @@ func TestDestroysWhatNobodyUses(t *testing.T) {
 		want   bool
 	}{
 		"nobody uses it":    {func(*scene) {}, true},
-		"a signer does":     {func(s *scene) { s.Stray("s1", old, "mx1") }, false},
+		"a signer does":     {func(s *scene) { s.Drift("s1", old, "mx1") }, false},
 		"a silent one may":  {func(s *scene) { s.Silence("mx1"); delete(s.Have.Signers, "mx1") }, false},
 		"an older keystore": {func(s *scene) { s.Hold("s2", "older", 1); s.Past("s2", "older") }, false},
 		"an empty keystore": {func(s *scene) { s.Hold("s1", "", 3); s.Hold("s2", "", 2) }, false},
@@ -152,7 +152,7 @@ func TestInHandsIsKept(t *testing.T) {
 		s.Show("s2", key.Record)
 		s.KeystoreSilent("s1")
 		if used {
-			s.Stray("s1", plantest.Keys()[0].ID(), "mx1")
+			s.Drift("s1", plantest.Keys()[0].ID(), "mx1")
 		}
 		p := s.Plan()
 		if got := strings.Contains(plantest.Steps(p, s.Now), "destroy s1"); got != want || used && p.Stop == nil {
@@ -190,7 +190,7 @@ func TestLookedAtAgain(t *testing.T) {
 // TestWhyItIsBroughtBack: a signer is given the active key for what it was seen to do, or because it has not confirmed it.
 func TestWhyItIsBroughtBack(t *testing.T) {
 	for says, change := range map[string]func(*scene){
-		"does not sign for example.com any more": func(s *scene) { s.Stray("", "", "mx2") },
+		"does not sign for example.com any more": func(s *scene) { s.Drift("", "", "mx2") },
 		"mx2 must sign with s1":                  func(s *scene) { s.Silence("mx2"); s.Unsure("mx2") },
 	} {
 		s := plantest.Ready()
@@ -210,7 +210,7 @@ func TestStopsWhenNothingIsDone(t *testing.T) {
 		stops  bool
 	}{
 		"nothing":   {func(*scene) {}, true},
-		"a shelter": {func(s *scene) { s.Stray("", "", "mx2"); s.Unsure("mx2") }, false},
+		"a shelter": {func(s *scene) { s.Drift("", "", "mx2"); s.Unsure("mx2") }, false},
 		"a record":  {func(s *scene) { s.Show("s1") }, false},
 	} {
 		s := plantest.Switching()
@@ -222,7 +222,7 @@ func TestStopsWhenNothingIsDone(t *testing.T) {
 	}
 }
 
-// TestVerifyReason: what a look at a record is for is told as it is.
+// TestVerifyReason: what a look at a record is for is reported as it is.
 func TestVerifyReason(t *testing.T) {
 	for says, c := range map[string]struct {
 		scene  *scene

@@ -189,7 +189,7 @@ func (p *planner) held() {
 	}
 }
 
-// awaitWord says that only a person can end a wait; it is told again when the
+// awaitWord says that only a person can end a wait; it is reported again when the
 // schedule would be due.
 func (p *planner) awaitWord(why rotate.Reason) {
 	at, err := p.Want.Policy.NextDue(p.Want.Name, p.Now)

@@ -90,18 +90,18 @@ func TestWaitsForAWord(t *testing.T) {
 	}
 }
 
-// TestReclaimed: a domain that was cleared away is taken back with other selectors; one whose keys still stand is not.
+// TestReclaimed: a domain that was purged is taken back with other selectors; one whose keys still stand is not.
 func TestReclaimed(t *testing.T) {
 	for purged, code := range map[bool]codes.Code{true: "", false: codes.SelectorsChanged} {
 		s := plantest.Ready()
-		s.Have.Released = &rotate.HandedBack{At: plantest.LongAgo}
+		s.Have.Released = &rotate.ReleaseState{At: plantest.LongAgo}
 		if purged {
 			s.Have.Released.Purged = plantest.LongAgo
 			s.Have.Selectors["s1"].Key, s.Have.Selectors["s2"].Key = nil, nil
 		}
 		s.Want.Policy.Selectors = [2]string{"x", "y"}
 		if st, err := told(s, rotate.Reclaim{}); fault.CodeOf(err) != code || (st.Released == nil) != purged {
-			t.Errorf("cleared away: %t; %v", purged, err)
+			t.Errorf("purged: %t; %v", purged, err)
 		}
 	}
 }

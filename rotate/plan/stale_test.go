@@ -19,7 +19,7 @@ func TestReportOfLostState(t *testing.T) {
 	s := plantest.New()
 	s.Hold("s1", plantest.Keys()[0].ID(), 1)
 	s.Show("s1", plantest.Record(plantest.Keys()[0]))
-	s.Want.Request.Instruction = rotate.Distrust{}
+	s.Want.Request.Instruction = rotate.Compromised{}
 	_, _, err := plan.Ordered(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen)
 	if fault.CodeOf(err) != "lost-state" || !strings.Contains(fault.HintOf(err), "--from-keystore") {
 		t.Errorf("%v; %s", err, fault.HintOf(err))
@@ -32,7 +32,7 @@ func TestAdoptionSaysWhatSigns(t *testing.T) {
 	s := plantest.New()
 	for i, name := range []string{"s1", "s2"} {
 		s.Hold(name, plantest.Keys()[i].ID(), i+1)
-		s.Stray("s2", plantest.Keys()[1].ID(), "mx1", "mx2")
+		s.Drift("s2", plantest.Keys()[1].ID(), "mx1", "mx2")
 	}
 	s.Show("s1", plantest.Record(plantest.Keys()[0]))
 	s.Show("s2")

@@ -107,25 +107,25 @@ func states() []state {
 		{"published, no wait noted", from(plantest.Published, func(s *scene) { s.Have.Selectors["s1"].Next.CacheWait = 0 })},
 		{"released, its record missing",
 			from(plantest.Ready, func(s *scene) {
-				s.Have.Released = &rotate.HandedBack{At: plantest.LongAgo}
+				s.Have.Released = &rotate.ReleaseState{At: plantest.LongAgo}
 				s.Show("s1")
 				s.DNSSilent("s2")
 			})},
-		{"being cleared away", from(plantest.Ready,
+		{"being purged", from(plantest.Ready,
 			func(s *scene) { s.Purging(-8*day, true); s.Have.Released.Begun = true })},
-		{"cleared away, no key left", from(plantest.Ready, func(s *scene) {
+		{"purged, no key left", from(plantest.Ready, func(s *scene) {
 			s.Purging(-8*day, true)
 			s.Have.Released.Begun, s.Have.Released.Purged = true, plantest.Now
 			s.Have.Selectors["s1"].Key, s.Have.Selectors["s2"].Key = nil, nil
 		})},
 		{"released with other selectors", from(plantest.Ready, func(s *scene) {
-			s.Have.Released = &rotate.HandedBack{At: plantest.LongAgo}
+			s.Have.Released = &rotate.ReleaseState{At: plantest.LongAgo}
 			s.Want.Policy.Selectors = [2]string{"a", "b"}
 		})},
-		{"to be cleared away, half destroyed",
+		{"to be purged, half destroyed",
 			from(plantest.Ready, func(s *scene) { s.Purging(-8*day, false); s.Have.Selectors["s1"].Key.Gone = true })},
-		{"to be cleared away, in use", from(plantest.Ready, func(s *scene) { s.Purging(-day, false) })},
-		{"cleared away", from(plantest.Ready, func(s *scene) {
+		{"to be purged, in use", from(plantest.Ready, func(s *scene) { s.Purging(-day, false) })},
+		{"purged", from(plantest.Ready, func(s *scene) {
 			s.Purging(-8*day, true)
 			s.Have.Selectors["s1"].Key.Gone, s.Have.Selectors["s2"].Key.Gone = true, true
 			s.Have.Selectors["s2"].Past = []string{s.Have.Selectors["s2"].Key.ID}

@@ -50,13 +50,13 @@ func instructions() (out []transition) {
 	for name, i := range map[string]rotate.Instruction{
 		"roll back": rotate.Rollback{}, "roll mx2 back": rotate.Rollback{Signers: []string{"mx2"}},
 		"roll mx9 back": rotate.Rollback{Signers: []string{"mx9"}},
-		"compromised":   rotate.Distrust{}, "compromised, now": rotate.Distrust{RevokeNow: true},
-		"s1 compromised":        rotate.Distrust{Selectors: []string{"s1"}},
-		"s2 compromised":        rotate.Distrust{Selectors: []string{"s2"}},
-		"both compromised":      rotate.Distrust{Selectors: []string{"s1", "s2"}},
-		"both compromised, now": rotate.Distrust{Selectors: []string{"s1", "s2"}, RevokeNow: true},
-		"s9 compromised":        rotate.Distrust{Selectors: []string{"s9"}},
-		"release":               rotate.Release{}, "release and clear away": rotate.Release{Purge: true},
+		"compromised":   rotate.Compromised{}, "compromised, now": rotate.Compromised{RevokeNow: true},
+		"s1 compromised":        rotate.Compromised{Selectors: []string{"s1"}},
+		"s2 compromised":        rotate.Compromised{Selectors: []string{"s2"}},
+		"both compromised":      rotate.Compromised{Selectors: []string{"s1", "s2"}},
+		"both compromised, now": rotate.Compromised{Selectors: []string{"s1", "s2"}, RevokeNow: true},
+		"s9 compromised":        rotate.Compromised{Selectors: []string{"s9"}},
+		"release":               rotate.Release{}, "release and purge": rotate.Release{Purge: true},
 		"take back": rotate.Reclaim{},
 	} {
 		out = append(out, transition{name, func(st *rotate.State, s *scene) string {
@@ -199,7 +199,7 @@ func ofDomain() []transition {
 			(*rotate.State).AllLeft(st, rotate.Switching, 7*day)
 			return ""
 		}},
-		{"cleared away", func(st *rotate.State, s *scene) string { (*rotate.State).Purged(st, s.Now); return "" }},
+		{"purged", func(st *rotate.State, s *scene) string { (*rotate.State).Purged(st, s.Now); return "" }},
 		{"found", func(st *rotate.State, s *scene) string {
 			noticed, over := (*rotate.State).Found(st, []rotate.Finding{
 				{Code: codes.RecordVanished, Selector: "s1"}, {Code: codes.SignerSilent, Signer: "mx2", Message: "now"},

@@ -67,7 +67,7 @@ func TestStrayWaitsForTheKeystore(t *testing.T) {
 		if selector != "" {
 			id = s.Have.Selectors[selector].Key.ID
 		}
-		s.Stray(selector, id, "mx1")
+		s.Drift(selector, id, "mx1")
 		p := s.Plan()
 		if is := gives(p, "mx1", s.Now); is != brought {
 			t.Errorf("it signs with %q, and is given a key: %t; %s", selector, is, plantest.Steps(p, s.Now))
@@ -89,7 +89,7 @@ func TestNoKeyUnseen(t *testing.T) {
 		active := s.Have.Active
 		s.Have.Selectors[active].Key.VerifiedAt = time.Time{}
 		s.DNSSilent(active)
-		s.Stray("s9", plantest.Keys()[3].ID(), "mx1")
+		s.Drift("s9", plantest.Keys()[3].ID(), "mx1")
 		if p := s.Plan(); gives(p, "mx1", s.Now) || p.Stop == nil {
 			t.Errorf("%s: stopped by %v; %s", title, p.Stop, plantest.Steps(p, s.Now))
 		}
@@ -146,7 +146,7 @@ func TestBegunReplacementGoesOn(t *testing.T) {
 }
 
 // TestNothingDestroyedInAnOlderKeystore: where the keystore was an older copy at the last health check, and does not
-// tell what it is now, the replaced key is not destroyed there, and the plan says why (I5).
+// say what it is now, the replaced key is not destroyed there, and the plan says why (I5).
 func TestNothingDestroyedInAnOlderKeystore(t *testing.T) {
 	s := plantest.Replaced()
 	s.KeystoreSilent("s2")

@@ -24,7 +24,7 @@ type Answer struct {
 	Kind, Name string   // of the part
 	What       string   // of the question
 	Domains    []string // that it is about; nil for all
-	Unasked    bool     // what it needs is missing, and told already
+	Unasked    bool     // what it needs is missing, and reported already
 	Err        error    // nil: as it should be
 	Found      string   // what it is like then, for people; "" when there is nothing to say
 }
@@ -84,7 +84,7 @@ func (p Part) ask(ctx context.Context, slots chan struct{}, each time.Duration) 
 	var all []Answer
 	for i, q := range p.Questions {
 		<-done[i]
-		for _, a := range p.told(q, errs[i]) {
+		for _, a := range p.answersOf(q, errs[i]) {
 			a.Found = found[i]
 			if a.Err != nil && slices.ContainsFunc(all, a.repeats) {
 				a.Unasked, a.Err = true, nil
@@ -103,7 +103,7 @@ func (a Answer) repeats(other Answer) bool {
 // same reports whether two faults are one: of one kind and code, about one object and with one cause.
 func same(a, b error) bool { return reflect.DeepEqual(a, b) }
 
-// ErrUnasked is the error of a question that can't be asked, since what it needs is missing and told already.
+// ErrUnasked is the error of a question that can't be asked: what it needs is missing, as is reported already.
 var ErrUnasked = errors.New("what it needs is missing")
 
 // needed returns the number of the question that q needs; it stands before q. -1 for none.
@@ -151,8 +151,8 @@ func (p Part) answer(ctx context.Context, q Question, each time.Duration) error 
 		Hint: "see whether it runs and can be reached from here; a rotation would wait for it, too"}
 }
 
-// told returns the answers that a question's error is: one for each reason, in the order of the domains.
-func (p Part) told(q Question, err error) []Answer {
+// answersOf returns the answers that a question's error is: one for each reason, in the order of the domains.
+func (p Part) answersOf(q Question, err error) []Answer {
 	a := Answer{Kind: p.Kind, Name: p.Name, What: q.What, Domains: q.Domains, Err: err}
 	if err == ErrUnasked {
 		a.Unasked, a.Err = true, nil

@@ -1,5 +1,5 @@
 // Package preflight asks beforehand for what a rotation needs, so that what would be refused later
-// is told before anything is changed. Each driver says what is to be asked of it (Checker), in one file
+// is reported before anything is changed. Each driver says what is to be asked of it (Checker), in one file
 // of its own; Ask asks, many at once.
 //
 // It is a leaf: it may import rotate/codes, rotate/dkim and rotate/fault. Drivers, the engine and the

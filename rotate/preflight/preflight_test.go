@@ -36,7 +36,7 @@ func said(answers []preflight.Answer) (out []string) {
 	return out
 }
 
-// TestSilentPartHoldsUpNoOther: a part that never answers is told as such, the others are asked all the same, and
+// TestSilentPartHoldsUpNoOther: a part that never answers is reported as such, the others are asked all the same, and
 // the order is that of the questions.
 func TestSilentPartHoldsUpNoOther(t *testing.T) {
 	synctest.Test(t, testSilentPart) // no time passes for those that answer
@@ -101,7 +101,7 @@ func TestByDomain(t *testing.T) {
 	}
 }
 
-// TestSaidOnce: what two questions of a part fail for alike is told once.
+// TestSaidOnce: what two questions of a part fail for alike is reported once.
 func TestSaidOnce(t *testing.T) {
 	fails := func(context.Context) error { return errors.New("no") }
 	answers := preflight.Ask(t.Context(), []preflight.Part{{Kind: "signer", Name: "s", Questions: []preflight.Question{

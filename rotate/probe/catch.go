@@ -45,7 +45,7 @@ func (c *catch) offer(message []byte) bool {
 	}
 	delete(c.want, token)
 	c.got[token] = message
-	c.tell()
+	c.announce()
 	return true
 }
 
@@ -56,10 +56,10 @@ func (c *catch) fail(err error) {
 	if c.broken == nil {
 		c.broken = err
 	}
-	c.tell()
+	c.announce()
 }
 
-func (c *catch) tell() {
+func (c *catch) announce() {
 	select {
 	case c.news <- struct{}{}:
 	default:
@@ -85,7 +85,7 @@ func (c *catch) forget(token string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.want, token)
-	c.tell()
+	c.announce()
 }
 
 // takes reports whether mail for an address is taken.

@@ -9,7 +9,7 @@
 // DKIM2. A domain's mail is as it should be when there is exactly one signature of the domain, with the expected
 // selector, and it verifies.
 //
-// Two things can go wrong, and they are told apart. Mail shows something else: the old selector, two
+// Two things can go wrong, and they are distinguished. Mail shows something else: the old selector, two
 // signatures, none, or one that does not verify (codes.MailDiffers). Or no message came to be seen
 // (codes.ProbeFailed), which says nothing of the signer: the mail server refused it, it did not arrive in
 // time, the mailbox can't be read, DNS did not answer.

@@ -9,7 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
-// Reloader is implemented by signers that read what is written for them only when they are told to, and can be told so
+// Reloader is implemented by signers that read what is written for them only when they are asked to, and can be asked
 // again where mail shows that they have not.
 type Reloader interface {
 	Reload(ctx context.Context) error

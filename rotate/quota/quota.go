@@ -1,4 +1,4 @@
-// Package quota holds back switches when as many domains have begun to switch as may.
+// Package quota holds back switches when a limit on how many domains start to switch is reached.
 package quota
 
 import (
@@ -48,7 +48,7 @@ type HeldBack struct {
 
 // Error says how many may begin, and over what time.
 func (h *HeldBack) Error() string {
-	return fmt.Sprintf("as many domains have begun to switch %s as may (%d, %s)", h.within, h.Bound.Most, h.Bound.Key)
+	return fmt.Sprintf("limit reached: %d domains started switching %s (%s)", h.Bound.Most, h.within, h.Bound.Key)
 }
 
 // room returns a *HeldBack when a switch of domain, taken now, would be held back.
@@ -138,7 +138,7 @@ func (t *Turnstile) hold(domain string, now, room time.Time, begun []rotate.Begu
 	if far := now.Add(rotate.QuotaSpan); until.After(far) {
 		until = far.Add(calendar.Share(domain, rotate.QuotaSpan))
 	}
-	return &HeldBack{t.counts.PerHour, "within an hour", until, "when there is room again, " + rotate.Utc(room)}
+	return &HeldBack{t.counts.PerHour, "in the last hour", until, "when there is room again, " + rotate.Utc(room)}
 }
 
 // place returns when the turn of a domain may come that stands at the end of the

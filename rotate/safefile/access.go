@@ -95,7 +95,7 @@ func MayGive(uid, gid int) error {
 		userName(uint32(uid)), groupName(uint32(gid)), unix.EPERM)
 }
 
-// capable reports whether the process has a capability; what /proc does not tell, it may have.
+// capable reports whether the process has a capability; what /proc does not say, it may have.
 func capable(c uint) bool {
 	text, err := os.ReadFile("/proc/self/status")
 	_, rest, found := strings.Cut(string(text), "\nCapEff:")

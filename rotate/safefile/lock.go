@@ -18,7 +18,7 @@ const lockPause = 20 * time.Millisecond
 
 // Append opens a file of d for reading and appending and makes it, with this mode, when it is missing.
 // What is there must be a regular file with one name that belongs to root, the
-// running user or a user whom OpenDir was told of: not a file of others, nor another name of one.
+// running user or a user whom OpenDir was given: not a file of others, nor another name of one.
 func (d *Dir) Append(name string, as As) (f *os.File, made bool, err error) {
 	return d.own(name, unix.O_RDWR|unix.O_APPEND, as)
 }
@@ -71,7 +71,7 @@ func (d *Dir) makeEmpty(name string, flags int, as As) (*os.File, bool, error) {
 // Locked says that another process holds a lock file.
 type Locked struct {
 	Path string
-	PIDs []int // who holds it, as far as the kernel tells
+	PIDs []int // who holds it, as far as the kernel says
 }
 
 // Error names the file and the process.

@@ -151,7 +151,7 @@ func TestALongHoldIsWaitedFor(t *testing.T) {
 	d.LongestHold = time.Hour
 	pid := hold(t, path, 0)
 	told := make(chan safefile.Waiting, 100)
-	ctx := safefile.Telling(t.Context(), func(w safefile.Waiting) { told <- w })
+	ctx := safefile.Reporting(t.Context(), func(w safefile.Waiting) { told <- w })
 	done := make(chan error)
 	go func() {
 		unlock, err := d.Lock(ctx, "lock")

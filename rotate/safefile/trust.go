@@ -134,7 +134,7 @@ func groupMembers(name, gid string) (members []string, found bool) {
 }
 
 // primaryOfOthers reports whether the group is another user's primary one, or whether
-// that can't be told.
+// that can't be found out.
 func primaryOfOthers(name, gid string) bool {
 	text, err := Read("/etc/passwd", 16<<20)
 	if err != nil {

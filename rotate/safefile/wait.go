@@ -26,29 +26,30 @@ type Waiting struct {
 	Longest time.Duration // how long the present holder may hold it
 }
 
-type tellingKey struct{}
+type reportingKey struct{}
 
-// Telling returns a context in which who waits for a lock for longer than some seconds tells of it, so that
+// Reporting returns a context in which who waits for a lock for longer than some seconds reports it, so that
 // people do not take the wait for a hang.
-func Telling(ctx context.Context, tell func(Waiting)) context.Context {
-	return context.WithValue(ctx, tellingKey{}, tell)
+func Reporting(ctx context.Context, report func(Waiting)) context.Context {
+	return context.WithValue(ctx, reportingKey{}, report)
 }
 
 // wait is one wait for a lock.
 type wait struct {
-	path    string
-	longest time.Duration
-	start   time.Time
-	looked  time.Time
-	told    time.Time
-	pids    []int // who holds it
-	since   time.Time
+	path     string
+	longest  time.Duration
+	start    time.Time
+	looked   time.Time
+	reported time.Time
+	pids     []int // who holds it
+	since    time.Time
 }
 
 // waitLock locks f, or returns nil without a lock when enough reports that there is no need.
 func (d *Dir) waitLock(ctx context.Context, f *os.File, enough func(waited time.Duration) bool) error {
 	now := time.Now()
-	w := &wait{path: f.Name(), longest: max(d.LongestHold, longestHold), start: now, looked: now, told: now, since: now}
+	w := &wait{path: f.Name(), longest: max(d.LongestHold, longestHold), start: now, looked: now,
+		reported: now, since: now}
 	for {
 		err := tryLock(f)
 		switch {
@@ -70,7 +71,7 @@ func (d *Dir) waitLock(ctx context.Context, f *os.File, enough func(waited time.
 	}
 }
 
-// look sees who holds the lock now, tells of it when it is time, and gives up on one who has held it for too long.
+// look sees who holds the lock now, reports it when it is time, and gives up on one who has held it for too long.
 func (w *wait) look(ctx context.Context, f *os.File) error {
 	now := time.Now()
 	if now.Sub(w.looked) < lookedAt {
@@ -85,12 +86,12 @@ func (w *wait) look(ctx context.Context, f *os.File) error {
 	}
 	held := Locked{w.path, w.pids}
 	pause := toldAgain
-	if w.told.Equal(w.start) {
+	if w.reported.Equal(w.start) {
 		pause = toldAfter
 	}
-	if tell, ok := ctx.Value(tellingKey{}).(func(Waiting)); ok && now.Sub(w.told) >= pause {
-		w.told = now
-		tell(Waiting{held, now.Sub(w.start).Round(time.Second), w.longest})
+	if report, ok := ctx.Value(reportingKey{}).(func(Waiting)); ok && now.Sub(w.reported) >= pause {
+		w.reported = now
+		report(Waiting{held, now.Sub(w.start).Round(time.Second), w.longest})
 	}
 	if now.Sub(w.since) > w.longest && !slices.Contains(w.pids, os.Getpid()) {
 		return &held

@@ -153,7 +153,7 @@ func (w *walker) run(parent bool) (name string, err error) {
 	return "", nil
 }
 
-// odd tells of a link in /proc that leads to what has no name: /dev/stdin, /dev/fd/3.
+// odd reports a link in /proc that leads to what has no name: /dev/stdin, /dev/fd/3.
 func (w *walker) odd() error {
 	if w.links == 0 {
 		return nil

@@ -178,7 +178,7 @@ func (d *Dir) sweepFile(name string, by trust) {
 }
 
 // abandoned reports whether no process writes the file any more, and locks it then. Where
-// the file system has no locks its age tells.
+// the file system has no locks its age decides.
 func abandoned(f *os.File, info Info) bool {
 	switch err := tryLock(f); {
 	case err == nil:

@@ -12,7 +12,7 @@ import (
 // changed what is due, and the machine's clock may have been set.
 const longestNap = 30 * time.Second
 
-// agenda knows what a scheduler has in hand and what it has to come back to. The
+// agenda knows what a scheduler is working on and what it has to come back to. The
 // queue knows what is due; the agenda adds what the queue can't know, because it
 // could not be written, and holds back what has failed or has just been done.
 type agenda struct {
@@ -76,19 +76,19 @@ func (a *agenda) drop(began, now time.Time, r engine.Result) time.Time {
 	defer a.mu.Unlock()
 	delete(a.busy, r.Domain)
 	delete(a.after, r.Domain)
-	next, told := now.Add(longestNap), false // when nothing is said, or what is said had passed before: not at once
+	next, said := now.Add(longestNap), false // when nothing is said, or what is said had passed before: not at once
 	if n := r.State.Next; n != nil && n.At.After(began) {
-		next, told = n.At, true
+		next, said = n.At, true
 	}
 	if r.Err == nil {
 		delete(a.again, r.Domain)
 	} else {
 		a.again[r.Domain]++
-		if wait := now.Add(engine.Backoff(a.again[r.Domain])); !told || wait.After(next) {
+		if wait := now.Add(engine.Backoff(a.again[r.Domain])); !said || wait.After(next) {
 			next = wait
 		}
 	}
-	if r.Err != nil || !told {
+	if r.Err != nil || !said {
 		a.after[r.Domain] = next
 	}
 	if a.wake.IsZero() || next.Before(a.wake) {

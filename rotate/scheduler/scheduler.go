@@ -90,7 +90,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	s.Engine.CountByTheHour()
 	pending, err := TakePending(ctx, s.Queue, clock.Now(), s.Domains, rotate.Request{})
 	if ctx.Err() != nil {
-		return nil // told to end before anything was begun
+		return nil // asked to end before anything was begun
 	}
 	if err != nil {
 		return err
@@ -113,7 +113,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 			return nil
 		}
 		if due, err = s.due(ctx, agenda, clock.Now()); err != nil && ctx.Err() == nil {
-			s.Log.Error("can't tell what is due; trying again", "error", err, "hint", fault.HintOf(err))
+			s.Log.Error("can't find out what is due; trying again", "error", err, "hint", fault.HintOf(err))
 		}
 	}
 }

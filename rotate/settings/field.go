@@ -27,7 +27,7 @@ type Field struct {
 	// *time.Duration, *Secret, for a command, a program and its arguments, a *[]string, or something
 	// that reads the value itself. nil for a key that is read in another way, such as a group of keys.
 	Into    any
-	Default string // for the reference page, where Into does not tell; "" for none
+	Default string // for the reference page, where Into does not say; "" for none
 
 	Need     string        // what to write when the key is missing; "" when it may be left out
 	Choices  []string      // the words that a text can be; nil for any

@@ -35,7 +35,7 @@ func (s Secret) Read() (string, error) {
 	return s.read()
 }
 
-// String tells where the secret comes from.
+// String says where the secret comes from.
 func (s Secret) String() string {
 	if s.read == nil {
 		return "no secret"
@@ -43,16 +43,16 @@ func (s Secret) String() string {
 	return "secret from " + s.origin
 }
 
-// GoString tells where the secret comes from.
+// GoString says where the secret comes from.
 func (s Secret) GoString() string { return s.String() }
 
-// Format tells where the secret comes from, whatever the verb.
+// Format says where the secret comes from, whatever the verb.
 func (s Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, s.String()) }
 
-// LogValue tells where the secret comes from.
+// LogValue says where the secret comes from.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalText tells where the secret comes from.
+// MarshalText says where the secret comes from.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // Equal reports whether both come from the same place.

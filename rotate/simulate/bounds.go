@@ -67,7 +67,7 @@ func (p *process) checkRepaired(d *domain, st rotate.State, selector string) {
 		"and the run did not publish it again", p.name, name)
 }
 
-// checkRevoked: a leaked key that nobody signs with, or that is to be revoked whoever
+// checkRevoked: a compromised key that nobody signs with, or that is to be revoked whoever
 // does, is revoked in the first run in which DNS could be asked where.
 func (p *process) checkRevoked(d *domain, st rotate.State, selector string) {
 	name := nameOf(d.name, selector)
@@ -160,7 +160,7 @@ func (p *process) joins(st rotate.State, signer string) bool {
 	return false
 }
 
-// checkFled: a signer that uses a leaked key is brought to the other one, if that is good.
+// checkFled: a signer that uses a compromised key is brought to the other one, if that is good.
 func (p *process) checkFled(d *domain, st rotate.State, signer string) {
 	ref, told := p.turn.signers[signer]
 	if !told || p.strayedSince(d, signer) || p.leaks[ref.KeyID] == nil || ref.Domain != d.name {

@@ -61,7 +61,7 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// TestTally plays many seeds with classes of faults and tells how often each sort of violation
+// TestTally plays many seeds with classes of faults and says how often each sort of violation
 // comes first, with one seed that shows it: -classes strangers,bounds -from 1 -tally 200.
 func TestTally(t *testing.T) {
 	var (

@@ -46,7 +46,7 @@
 // Also at the level All, in strict runs, an operator at the terminal: rotations asked
 // for at any time; all signers or one of them sent back, and the switch carried on
 // later; keys reported as compromised, that of the active selector, of the standby or
-// both, revoked at once or not; domains handed back, to be cleared away at once, later or
+// both, revoked at once or not; domains released, to be purged at once, later or
 // not at all, whose hosts are moved to something else by hand, each at its time or never,
 // and that are taken back weeks later; plans
 // that are made, approved, applied days later, and once more by somebody who does not
@@ -69,14 +69,14 @@
 //
 // Of orders they ask besides: a key is revoked only when it was reported, and while
 // some signer has left it (I2); no private key is destroyed while a host signs with it
-// (I1); within days without faults no server shows a leaked key, the keystore does not hold it
+// (I1); within days without faults no server shows a compromised key, the keystore does not hold it
 // and no host signs with it (I7); a host that came back from a backup signs with what it
-// should again, whatever windows say (I7); for a domain that was handed back nothing is
-// done (I6), but for what is cleared away: a record when every host has left its key and no
+// should again, whatever windows say (I7); for a domain that was released nothing is
+// done (I6), but for what is purged: a record when every host has left its key and no
 // mail is under way that was signed with it (I2), a private key when its record is gone (I5),
 // and in the end nothing is left of either (I7); an approved plan is carried out once, and nothing that it
 // does not have (I7). Of counts: no more domains begin to switch in a run, and in an hour over all processes,
-// than may, but for those that flee from a leaked key or whose count a person set aside;
+// than may, but for those that flee from a compromised key or whose count a person set aside;
 // those that were held back get their turn (I7).
 // Of adoptions: a key is adopted only when DNS shows it (I2) and the keystore holds it (I4); what
 // has to be refused changes nothing, and what somebody else made is not touched before (I6);
@@ -88,9 +88,9 @@
 //
 //   - Where DNS does not answer, signers are brought to a key by what was seen of it last.
 //   - A signer that signs with nothing while others sign with the key, and one that flees from
-//     a leaked key, do not wait for name servers that do not answer: who asks those may not
+//     a compromised key, do not wait for name servers that do not answer: who asks those may not
 //     verify its mail until they show the record. That counts as forgone.
-//   - Where two names lead to one, what stands there once one domain was handed back is the
+//   - Where two names lead to one, what stands there once one domain was released is the
 //     other one's.
 //   - Mail is verified within the drain after it was signed, and receivers keep a key
 //     for at most seven days after they fetched it, resolvers for its TTL.
@@ -119,7 +119,7 @@
 //   - Signers that have to leave such a key come to the other selector's before that has settled:
 //     until it has, only resolvers' caches are waited for, and receivers that keep
 //     keys for days may not verify mail that is signed with it. That counts as forgone, too.
-//   - The private key of a leaked key is destroyed without a look at DNS, and its record may
+//   - The private key of a compromised key is destroyed without a look at DNS, and its record may
 //     go while every signer signs with it if that was ordered, or when they stray so that
 //     nobody can know.
 //   - The keystore loses the private key of a standby only, never both, and while no
@@ -130,9 +130,9 @@
 //     beginning; it begins again when the stray is seen (I10).
 //   - Switches that began before the state database was lost, or restored, and within the
 //     two hours after the clock was set are not counted.
-//   - A host that comes back from a backup while its domain is cleared away is moved away
+//   - A host that comes back from a backup while its domain is purged is moved away
 //     again when dkimbot has seen it, and a state database restored from a backup knows of it.
-//   - A person moves a host away an hour or more after the domain was handed back.
+//   - A person moves a host away an hour or more after the domain was released.
 //   - A released domain is taken back, and a switch that a partial rollback held up is
 //     carried on, by a person; the last weeks of a run begin with that.
 //

@@ -85,7 +85,7 @@ func (w *world) hurry(ref dkim.Ref) {
 }
 
 // fleeing reports whether signers may come to a key before it has settled: they have
-// to leave one that has leaked, also one that was revoked at the same selector while they
+// to leave one that is compromised, also one that was revoked at the same selector while they
 // sign with it; or the key came to use in this way, and has not settled yet.
 func (w *world) fleeing(ref dkim.Ref) bool {
 	if until, hurried := w.hurried[ref.KeyID]; hurried && w.now.Before(until.Add(w.tolerance)) {
@@ -99,7 +99,7 @@ func (w *world) fleeing(ref dkim.Ref) bool {
 	return false
 }
 
-// cured reports whether a leaked key has come to its end: no server shows it, the
+// cured reports whether a compromised key has come to its end: no server shows it, the
 // keystore does not hold it, no signer signs with it.
 func (w *world) cured(l *leak) bool {
 	if l.over {
@@ -122,7 +122,7 @@ func (w *world) cured(l *leak) bool {
 }
 
 // forgone reports whether a message that does not verify pays for an emergency: it
-// was signed with a key that has leaked; or with the key that signers fled to before it
+// was signed with a key that is compromised; or with the key that signers fled to before it
 // had settled, and the receiver keeps keys, or while a server that did not answer dkimbot
 // shows something else.
 func (w *world) forgone(m message, r *receiver) bool {
@@ -153,7 +153,7 @@ func (p *process) checkRevoke(n *zoneName, last change, by *turn) {
 	}
 }
 
-// checkEnded checks, when the record of a leaked key goes, that some signer has left
+// checkEnded checks, when the record of a compromised key goes, that some signer has left
 // the key: otherwise no mail verifies any more (I2). Of one that strays nobody can know.
 func (w *world) checkEnded(l *leak) {
 	if l.now || !w.used(l.ref) {
@@ -172,7 +172,7 @@ func (w *world) checkEnded(l *leak) {
 	w.violate("I2", l.ref.Domain, "the record of %s goes while every signer signs with it", w.keys.label(l.ref.KeyID))
 }
 
-// watch sees to it that a leaked key comes to its end, within days without faults (I7):
+// watch sees to it that a compromised key comes to its end, within days without faults (I7):
 // caches have to forget what stood at the other selector before signers go there, and
 // where that one's private key is lost, mail in flight comes first.
 func (w *world) watch(d *domain, l *leak) {
@@ -208,7 +208,7 @@ func (w *world) drills() {
 		h := w.hosts[w.hostNames[w.faults.IntN(len(w.hostNames))]]
 		h.restore()
 		w.lookAfterAll()
-		if h.agent != nil { // what is told at once is its last report
+		if h.agent != nil { // what is reported at once is its last report
 			w.after(2*agentPoll, w.lookAfterAll)
 		}
 		w.after(2*day, func() { w.checkBack(h) })

@@ -26,7 +26,7 @@ type host struct {
 	given   map[string]bool      // by domain: it was switched on once
 	excused map[string]bool      // by domain: restored from a backup that is older than the promise covers
 
-	// by domain: when it was told what it signs with, DNS did not tell what somebody else had changed there
+	// by domain: when it was told what it signs with, DNS did not say what somebody else had changed there
 	blind    map[string]bool
 	rescued  map[string]bool // by domain: its mail was lost when it was given a key that was in use before
 	orders   int

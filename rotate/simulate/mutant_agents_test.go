@@ -113,7 +113,7 @@ func (b discreetBoard) Write(ctx context.Context, path string, text []byte, afte
 		return 0, err
 	}
 	for d, k := range r.Keys {
-		k.Strayed = nil
+		k.Drifted = nil
 		r.Keys[d] = k
 	}
 	if text, err = agent.Text(r); err != nil {

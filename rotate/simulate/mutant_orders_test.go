@@ -44,7 +44,7 @@ func takesDown(write func(*rotate.State), then func(takingDown, dkim.Name, rotat
 func (s takingDown) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State,
 	events ...rotate.Event) (int64, error) {
 	report := slices.ContainsFunc(events, func(e rotate.Event) bool {
-		return e.Kind == rotate.Mistrust && e.Outcome == "done" && e.Selector == st.Active
+		return e.Kind == rotate.ReportCompromised && e.Outcome == "done" && e.Selector == st.Active
 	})
 	if !report || st.Selectors[st.Active].Key.RevokeNow {
 		return s.ledger.Save(ctx, l, now, st, events...)
@@ -90,14 +90,14 @@ func destroyAtOnce(s takingDown, name dkim.Name, key rotate.Key) error {
 	return nil
 }
 
-// heedless does not know of domains that were handed back.
+// heedless does not know of domains that were released.
 type heedless struct {
 	ledger
-	released map[string]*rotate.HandedBack
+	released map[string]*rotate.ReleaseState
 }
 
 func handedBack() *tamper {
-	released := map[string]*rotate.HandedBack{}
+	released := map[string]*rotate.ReleaseState{}
 	return &tamper{parts: func(p *process, parts *engine.Parts) { parts.Store = heedless{ledger{p}, released} }}
 }
 

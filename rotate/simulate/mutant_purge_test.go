@@ -12,10 +12,10 @@ import (
 // whenever it is read.
 type misremembering struct {
 	ledger
-	change func(*rotate.HandedBack)
+	change func(*rotate.ReleaseState)
 }
 
-func misremembers(change func(*rotate.HandedBack)) func() *tamper {
+func misremembers(change func(*rotate.ReleaseState)) func() *tamper {
 	return stores(func(l ledger) rotate.Store { return misremembering{l, change} })
 }
 
@@ -28,10 +28,10 @@ func (s misremembering) Load(ctx context.Context, domain string) (rotate.State, 
 }
 
 // sinceRelease counts from the release, as if no signer had signed with it since.
-func sinceRelease(r *rotate.HandedBack) { r.LastUsed, r.Unused = r.At, true }
+func sinceRelease(r *rotate.ReleaseState) { r.LastUsed, r.Unused = r.At, true }
 
 // sinceSeen counts from the last look that found a signer using a key.
-func sinceSeen(r *rotate.HandedBack) { r.Unused = true }
+func sinceSeen(r *rotate.ReleaseState) { r.Unused = true }
 
 // unasked does not ask signers what they sign a released domain with.
 type unasked struct{ remote }
@@ -46,7 +46,7 @@ func (s unasked) Active(ctx context.Context, domains []string) (map[string]dkim.
 	return out, err
 }
 
-// abrupt ignores the activation lag while all that the signer signs for is cleared away.
+// abrupt ignores the activation lag while all that the signer signs for is purged.
 type abrupt struct{ remote }
 
 func (s abrupt) Lag() time.Duration {
@@ -59,7 +59,7 @@ func (s abrupt) Lag() time.Duration {
 }
 
 // unrevoked takes records that could not be revoked for revoked, where a domain is
-// cleared away.
+// purged.
 type unrevoked struct{ publisher }
 
 func (p unrevoked) Publish(ctx context.Context, rec dkim.TXT) error {

@@ -78,7 +78,7 @@ func (w *world) displaced(d *domain) bool {
 }
 
 // passedOn reports whether the name that a message relies on leads to the record of another
-// domain, which came to it after this one was handed back: I6 says that it stood empty.
+// domain, which came to it after this one was released: I6 says that it stood empty.
 func (w *world) passedOn(m message, values []string) bool {
 	d := w.domain(m.ref.Domain)
 	return d.shares && slices.ContainsFunc(values, func(v string) bool { return w.others(d, w.keys.of(v)) })

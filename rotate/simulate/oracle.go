@@ -42,7 +42,7 @@ func (p *process) allowed(e effect) {
 	}
 	d.effects++
 	if d.released && !p.clears(d.name, e.kind) {
-		p.violate("I6", d.name, "%s: %s, for a domain that was handed back", p.name, e.what)
+		p.violate("I6", d.name, "%s: %s, for a domain that was released", p.name, e.what)
 	}
 	if owner := p.store.leases[d.name].Owner; owner != p.owner && !p.store.emptied(p.began) {
 		p.violate("I8", d.name, "%s: %s, without the lease, which %q holds", p.name, e.what, owner)
@@ -186,7 +186,7 @@ func (w *world) held(h *host, ref dkim.Ref) {
 }
 
 // checkUse holds the first use of a key against I2: every server shows its record,
-// and no cache can hold what was there before. When signers leave a leaked key, receivers
+// and no cache can hold what was there before. When signers leave a compromised key, receivers
 // that keep keys are not waited for, resolvers are.
 func (w *world) checkUse(h *host, ref dkim.Ref) {
 	n := w.names[ref.Name]
@@ -273,7 +273,7 @@ func (p *process) checkDestroy(name dkim.Name, keyID string) {
 			p.keys.label(keyID), name)
 	}
 	if p.sc.Unchecked[name.Domain] || p.leaks[keyID] != nil || p.purged[keyID] {
-		return // without a look at DNS nobody can promise it; and what has leaked does not wait for DNS
+		return // without a look at DNS nobody can promise it; and what is compromised does not wait for DNS
 	}
 	last := n.last().values
 	flight := len(last) == 1 && p.fleeing(dkim.Ref{Name: name, KeyID: p.keys.of(last[0])})

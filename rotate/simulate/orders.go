@@ -79,7 +79,7 @@ func (w *world) goBack(d *domain) {
 // reportLeak says that keys are compromised, and insists until that is taken down.
 func (w *world) reportLeak(d *domain) {
 	s := d.want.Policy.Selectors
-	w.insist(d, rotate.Distrust{Selectors: [][]string{nil, nil, s[:1], s[1:], s[:]}[w.faults.IntN(5)],
+	w.insist(d, rotate.Compromised{Selectors: [][]string{nil, nil, s[:1], s[1:], s[:]}[w.faults.IntN(5)],
 		RevokeNow: w.faults.IntN(4) == 0}, 24)
 }
 
@@ -89,7 +89,7 @@ func (w *world) insist(d *domain, o rotate.Instruction, tries int) {
 	}
 }
 
-// tidy takes a domain back that was released, when it is not just being cleared away,
+// tidy takes a domain back that was released, when it is not just being purged,
 // and carries a switch on that was held up: only a person does.
 func (w *world) tidy(d *domain) {
 	st, err := w.store.load(d.name)
@@ -121,7 +121,7 @@ func (w *world) obeyed(d *domain, e rotate.Event, st rotate.State) {
 	switch e.Kind {
 	case rotate.RollBack:
 		w.report.Rollbacks++
-	case rotate.Mistrust:
+	case rotate.ReportCompromised:
 		if e.Code == codes.NoKeyYet {
 			return
 		}

@@ -8,10 +8,10 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
-// Domains that are handed back are modelled here: what people do with them, and what
-// may be cleared away, when.
+// Domains that are released are modelled here: what people do with them, and what
+// may be purged, when.
 
-// handBack releases a domain, to be cleared away or not, lets people move its hosts to
+// handBack releases a domain, to be purged or not, lets people move its hosts to
 // something else, and takes it back some weeks later.
 func (w *world) handBack(d *domain) {
 	purge := w.faults.IntN(3) > 0
@@ -33,7 +33,7 @@ func (w *world) handBack(d *domain) {
 	w.after(wait, func() { w.takeBack(d, 60) })
 }
 
-// clearAway asks for a released domain to be cleared away.
+// clearAway asks for a released domain to be purged.
 func (w *world) clearAway(d *domain, tries int) {
 	if d.released && !d.purging && !w.order(d, rotate.Release{Purge: true}) && tries > 0 {
 		w.after(time.Hour, func() { w.clearAway(d, tries-1) })
@@ -48,7 +48,7 @@ func (w *world) takeBack(d *domain, tries int) {
 }
 
 // moveAway lets a person move a host of a released domain to something else. One that
-// came back from a backup while the domain is to be cleared away is moved when dkimbot
+// came back from a backup while the domain is to be purged is moved when dkimbot
 // knows of it: nobody can know of one that strays and leaves unseen.
 func (w *world) moveAway(d *domain, h *host, tries int) {
 	if !d.released || !h.given[d.name] {
@@ -118,22 +118,22 @@ func (h *host) leave(domain string, own bool) {
 // stay takes a leave that is not in effect yet back.
 func (h *host) stay(domain string) { delete(h.leaving, domain) }
 
-// clears reports whether what stands at a name may be cleared away, as far as people want.
+// clears reports whether what stands at a name may be purged, as far as people want.
 func (w *world) clears(domain string, kind rotate.Kind) bool {
 	d := w.domain(domain)
 	return d.purging && (kind == rotate.Revoke || kind == rotate.Destroy)
 }
 
-// cleared notes that a key goes because its domain was handed back.
+// cleared notes that a key goes because its domain was released.
 func (w *world) cleared(keyID string) { w.purged[keyID] = true }
 
-// checkCleared checks, when a domain counts as cleared away, that nothing of it is left (I7).
+// checkCleared checks, when a domain counts as purged, that nothing of it is left (I7).
 func (w *world) checkCleared(d *domain) {
 	w.report.Purges++
 	for _, s := range d.want.Policy.Selectors {
 		n := w.names[nameOf(d.name, s)]
 		if live := w.vault.live(nameOf(d.name, s)); live != 0 || w.keys.other(n.last().values, "") {
-			w.violate("I7", d.name, "the domain counts as cleared away; at %s, DNS shows %s and the keystore holds %d keys",
+			w.violate("I7", d.name, "the domain counts as purged; at %s, DNS shows %s and the keystore holds %d keys",
 				n.name, w.labels(n.last().values), live)
 		}
 		if w.faults.IntN(2) == 0 {

@@ -96,7 +96,7 @@ func (o *operations) goBack(t *rapid.T) {
 
 func (o *operations) leak(t *rapid.T) {
 	s := o.d.want.Policy.Selectors
-	o.w.order(o.d, rotate.Distrust{Selectors: rapid.SampledFrom([][]string{nil, s[:1], s[1:], s[:]}).Draw(t, "selectors"),
+	o.w.order(o.d, rotate.Compromised{Selectors: rapid.SampledFrom([][]string{nil, s[:1], s[1:], s[:]}).Draw(t, "selectors"),
 		RevokeNow: rapid.Bool().Draw(t, "now")})
 }
 
@@ -246,7 +246,7 @@ func (o *operations) rest() {
 	w.runUntil(w.now.Add(10 * day)) // whatever was killed lives again
 	w.lookAfterAll()
 	for at := w.now; o.d.purging && w.now.Before(at.Add(60*day)); {
-		w.runUntil(w.now.Add(day)) // it can be taken back when it has been cleared away
+		w.runUntil(w.now.Add(day)) // it can be taken back when it has been purged
 	}
 	w.runUntil(w.now.Add(50 * day))
 	w.checkEnd()

@@ -19,8 +19,8 @@ type Report struct {
 	Forgone       int // verifications that failed because of a key that was reported as compromised (see there, too)
 	Emergencies   int // reports of compromised keys
 	Rollbacks     int // orders to go back
-	Releases      int // domains that were handed back
-	Purges        int // and cleared away
+	Releases      int // domains that were released
+	Purges        int // and purged
 	Plans         int // approved plans that were taken up
 	Outlived      int // effects that came after another process had taken the lease over
 	LostKeys      int // private keys that the keystore lost

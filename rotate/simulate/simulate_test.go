@@ -110,7 +110,7 @@ func (t *total) check(tb testing.TB, began time.Time) {
 	tb.Logf("%d worlds, %.0f domain-years in %s: "+
 		"%d rotations, %d messages, %d verifications, %d of them excused and %d forgone",
 		t.worlds, t.Years, time.Since(began).Round(time.Second), t.Rotations, t.Mails, t.Verifications, t.Excused, t.Forgone)
-	tb.Logf("%d emergencies, %d rollbacks, %d domains handed back and %d cleared away, %d plans applied, "+
+	tb.Logf("%d emergencies, %d rollbacks, %d domains released and %d purged, %d plans applied, "+
 		"%d private keys lost, %d switches held back, %d keys adopted, %d records left behind and removed",
 		t.Emergencies, t.Rollbacks, t.Releases, t.Purges, t.Plans, t.LostKeys, t.HeldBack, t.Adoptions, t.Cleared)
 }

@@ -224,7 +224,7 @@ func (w *world) rollBack() {
 			r.state.SwitchedAt.After(before.SwitchedAt) {
 			m.rows[domain] = r // see the assumptions in doc.go: a drain that began again is not in the backup
 		} else if usedSince(r.state.Released, before.Released) {
-			m.rows[domain] = r // nor that a signer came back to what is to be cleared away
+			m.rows[domain] = r // nor that a signer came back to what is to be purged
 		} else if shadowedSince(r.state, before) {
 			m.rows[domain] = r // nor what receivers may keep of another key that was seen there
 		} else if d := w.domain(domain); d.ordered && before.Revision <= d.orderedAt {
@@ -243,7 +243,7 @@ func (w *world) rollBack() {
 }
 
 // usedSince reports whether keys that nobody used any more were found in use again.
-func usedSince(newest, before *rotate.HandedBack) bool {
+func usedSince(newest, before *rotate.ReleaseState) bool {
 	return newest != nil && before != nil && before.Unused && newest.LastUsed.After(before.LastUsed)
 }
 

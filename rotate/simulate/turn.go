@@ -23,8 +23,8 @@ type turn struct {
 	sights  map[dkim.Name]rotate.Sight
 	planned map[dkim.Name]rotate.Sight // as the engine observed, and planned by; a step looks later
 	looked  map[dkim.Name]time.Time
-	blind   map[dkim.Name]bool // DNS did not tell, when it was asked last
-	unread  map[dkim.Name]bool // the keystore did not tell, once or more since the engine observed last
+	blind   map[dkim.Name]bool // DNS did not say, when it was asked last
+	unread  map[dkim.Name]bool // the keystore did not say, once or more since the engine observed last
 	signers map[string]dkim.Ref
 	silent  map[string]bool
 	tried   map[attempted]bool
@@ -69,7 +69,7 @@ func (t *turn) saw(name dkim.Name, s rotate.Sight, err error, now time.Time) {
 	}
 }
 
-// blindAt reports whether DNS did not tell what stands at the name when the run asked last.
+// blindAt reports whether DNS did not say what stands at the name when the run asked last.
 func (t *turn) blindAt(name dkim.Name) bool {
 	if t == nil {
 		return false

@@ -51,10 +51,10 @@ type world struct {
 	margins  map[string]Margin
 	lastHeld map[string]time.Time // by key id: when a host last held it ready to sign
 	leaks    map[string]*leak     // by key id: what was reported as compromised
-	// by key id: used before it had settled, because another one had leaked; until when that shows
+	// by key id: used before it had settled, because another one was compromised; until when that shows
 	hurried    map[string]time.Time
 	unshown    map[string]time.Time // by key id: used while a silent server shows something else; until then
-	purged     map[string]bool      // by key id: it goes because its domain was handed back
+	purged     map[string]bool      // by key id: it goes because its domain was released
 	strangers  map[string]bool      // by record: other people put it at a name of dkimbot's
 	plans      int                  // that were approved
 	beginnings []beginning          // of switches, within the last hour
@@ -84,8 +84,8 @@ type domain struct {
 	orderedAt int64     // the revision that the last order changed
 	orders    int       // that were given
 	asks      int       // that were made for a rotation
-	released  bool      // handed back: nothing is done for it
-	purging   bool      // except that it is cleared away
+	released  bool      // released: nothing is done for it
+	purging   bool      // except that it is purged
 	lostKeyAt time.Time // when the keystore lost a key of it
 	shares    bool      // a name of it leads to another domain's record
 }

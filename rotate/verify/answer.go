@@ -29,9 +29,9 @@ type answer struct {
 	says     string        // for people, when failed or cut
 	values   []string      // the joined strings of each TXT record, sorted
 	target   string        // where the alias leads
-	zone     string        // the zone that holds the name, if it is told
+	zone     string        // the zone that holds the name, if it is reported
 	ttl      time.Duration // the largest of the records shown
-	negative time.Duration // RFC 2308 section 5, if the SOA is told
+	negative time.Duration // RFC 2308 section 5, if the SOA is reported
 	bogus    string        // why validating resolvers reject what is shown; "" when they don't
 	wildcard []string      // what a wildcard shows there, where nothing stands
 }

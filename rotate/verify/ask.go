@@ -95,7 +95,7 @@ func (v *Verifier) recurse(ctx context.Context, name string, qtype uint16) (*dns
 			errs = append(errs, r.String()+": "+r.trouble())
 			heard = heard || r.err == nil || !unreachable(r.err)
 			if again := v.unchecked(ctx, r, name, qtype); again.msg != nil { // and what it says is not validated
-				return nil, fmt.Errorf("%s, unless it is told not to check signatures%s: %w", errs[len(errs)-1],
+				return nil, fmt.Errorf("%s, unless checking of signatures is switched off (CD)%s: %w", errs[len(errs)-1],
 					extended(r.msg), errChain)
 			}
 		}

@@ -15,7 +15,7 @@ import (
 // signatures is broken: to them the key is not there. So a record counts as seen only when its
 // signature holds on every server (RFC 4035 section 5.3): by a key of the zone, which the
 // zone's own set of keys shows and signs, and to which the parent's DS record leads. Whether the
-// chain holds above that, a validating resolver tells (mode both).
+// chain holds above that, a validating resolver says (mode both).
 
 // signing is how a zone is signed.
 type signing struct {
@@ -33,7 +33,7 @@ func (s signing) secured() bool { return len(s.keys) > 0 || s.broken != "" }
 // above the zone was not checked, "" when it was or is not required.
 func (v *Verifier) validate(ctx context.Context, z zone, owner string, signed bool,
 	answers []answer) (chain string, err error) {
-	if !slices.ContainsFunc(answers, answer.told) {
+	if !slices.ContainsFunc(answers, answer.conclusive) {
 		return "", nil
 	}
 	signed = signed || slices.ContainsFunc(answers, answer.signed)
@@ -47,7 +47,7 @@ func (v *Verifier) validate(ctx context.Context, z zone, owner string, signed bo
 		if s.secured() || s.loose || !signed || again {
 			bad := false
 			for i, a := range answers {
-				if a.told() && s.secured() {
+				if a.conclusive() && s.secured() {
 					answers[i].bogus = s.reject(a, z.name, owner, v.memory.now())
 					bad = bad || answers[i].bogus != ""
 				}
@@ -90,7 +90,7 @@ func (v *Verifier) signing(ctx context.Context, z zone, signed bool) (signing, e
 func (v *Verifier) keys(ctx context.Context, z zone, ds []*dns.DS) (s signing) {
 	for _, r := range v.ask(ctx, z.servers, signedQuestion(z.name, dns.TypeDNSKEY), nil) {
 		if r.err != nil || !r.msg.Authoritative {
-			continue // that it is silent is told by its answer about the record
+			continue // that it is silent is reported by its answer about the record
 		}
 		keys, err := trusted(r.msg, z.name, ds, v.memory.now())
 		if err != nil {
@@ -219,7 +219,7 @@ func (r reply) signed() bool {
 		func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeRRSIG })
 }
 
-// rejection is how an answer that a validating resolver rejects is told.
+// rejection is how an answer that a validating resolver rejects is reported.
 func (a answer) rejection() string {
 	return fmt.Sprintf("%s: %s, which validating resolvers reject: %s", a, a.describe(), a.bogus)
 }

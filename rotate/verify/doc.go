@@ -1,4 +1,4 @@
-// Package verify tells what DNS shows at a selector's name.
+// Package verify says what DNS shows at a selector's name.
 //
 // The truth is what authoritative servers answer. A [Verifier] finds the zone
 // that really holds the name, following CNAMEs and zone cuts, asks every server
@@ -15,7 +15,7 @@
 // What a wildcard shows at a name does not stand there; the package tells them apart and
 // says so in a Sight.
 //
-// Where the zone is signed, a record whose signatures validating resolvers would reject is told as such.
+// Where the zone is signed, a record whose signatures validating resolvers would reject is reported as such.
 //
 // The package imports rotate/dkim, rotate/fault, miekg/dns and x/sync.
 // It reads from the network and changes nothing anywhere (invariant I11).

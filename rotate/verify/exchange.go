@@ -105,7 +105,7 @@ func (c *client) once(ctx context.Context, network string, addr netip.AddrPort, 
 	}
 }
 
-// answers guards against stray and forged packets.
+// answers guards against late and forged packets.
 func answers(m, q *dns.Msg) bool {
 	return m.Response && m.Id == q.Id && m.Opcode == q.Opcode && len(m.Question) == 1 &&
 		m.Question[0].Qtype == q.Question[0].Qtype && m.Question[0].Qclass == q.Question[0].Qclass &&

@@ -40,7 +40,7 @@ func (v *Verifier) locate(ctx context.Context, start zone, name string) (place, 
 		answers := readAll(v.ask(ctx, z.servers, signedQuestion(name, dns.TypeNS), enough), z.name, name)
 		for i, a := range answers {
 			if a.shows == nothing && a.zone == "" {
-				answers[i].fail("does not tell the zone")
+				answers[i].fail("did not name the zone")
 			}
 		}
 		if err := ctx.Err(); err != nil {
@@ -81,9 +81,9 @@ func (v *Verifier) locate(ctx context.Context, start zone, name string) (place, 
 
 // negative asks a zone's servers for its negative-cache time.
 func (v *Verifier) negative(ctx context.Context, z zone) time.Duration {
-	told := func(r reply) bool { return read(r, z.name, z.name).negative > 0 }
+	conclusive := func(r reply) bool { return read(r, z.name, z.name).negative > 0 }
 	var longest time.Duration
-	for _, a := range readAll(v.ask(ctx, z.servers, question(z.name, dns.TypeSOA, false), told), z.name, z.name) {
+	for _, a := range readAll(v.ask(ctx, z.servers, question(z.name, dns.TypeSOA, false), conclusive), z.name, z.name) {
 		longest = max(longest, a.negative)
 	}
 	return longest
@@ -97,7 +97,7 @@ func readAll(replies []reply, zone, name string) []answer {
 	return answers
 }
 
-// deepest returns the answer that tells the longest zone, or else an alias.
+// deepest returns the answer that names the longest zone, or else an alias.
 func deepest(answers []answer) answer {
 	return slices.MaxFunc(append(answers, answer{}), func(a, b answer) int {
 		if d := depth(a) - depth(b); d != 0 {

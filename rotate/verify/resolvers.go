@@ -37,7 +37,7 @@ func (v *Verifier) lookResolvers(ctx context.Context, name dkim.Name) (Sight, er
 	}
 	if err != nil && len(s.Bogus) > 0 && len(s.Values) > 0 {
 		s.Zone, s.Owner = bare(v.zone), bare(owner)
-		return s.done(), nil // the zone can't be told for the same reason
+		return s.done(), nil // the zone can't be found out for the same reason
 	}
 	if err != nil {
 		return Sight{}, err
@@ -71,7 +71,7 @@ func (v *Verifier) askResolvers(ctx context.Context, name string) []answer {
 	for _, r := range v.ask(ctx, v.resolvers, question(name, dns.TypeTXT, true), nil) {
 		if again := v.unchecked(ctx, r, name, dns.TypeTXT); again.msg != nil {
 			a := readRecursive(again, name)
-			a.bogus = "it answers SERVFAIL unless it is told not to check signatures" + extended(r.msg)
+			a.bogus = "it answers SERVFAIL unless checking of signatures is switched off (CD)" + extended(r.msg)
 			answers = append(answers, a)
 			continue
 		}

@@ -38,7 +38,7 @@ type Sight struct {
 	// which holds the zone's DS record, was not heard. "" when it was, or the zone is not signed.
 	Chain string
 	// TTL is the largest TTL seen, of TXT records or of CNAMEs on the way; 0 when
-	// nothing is there. A resolver tells only what is left of it.
+	// nothing is there. A resolver says only what is left of it.
 	TTL time.Duration
 	// Negative is how long resolvers may continue believing that nothing is there:
 	// min(SOA TTL, SOA minimum), RFC 2308 section 5; the largest on the way.

@@ -143,7 +143,7 @@ func TestRecordCutOut(t *testing.T) {
 	}
 }
 
-// TestResolverRejects: the SERVFAIL of a resolver that finds the chain of signatures broken is told as
+// TestResolverRejects: the SERVFAIL of a resolver that finds the chain of signatures broken is reported as
 // such, with Unbound as the resolver, whoever else is asked. Without a fault it agrees (I2).
 func TestResolverRejects(t *testing.T) {
 	_, value := record(t, dkim.RSA2048)
@@ -159,7 +159,7 @@ func TestResolverRejects(t *testing.T) {
 		want   string
 	}{
 		"valid":                   {good.file, good.ksk, ""},
-		"signatures ran out":      {old.file, old.ksk, "unless it is told not to check signatures"},
+		"signatures ran out":      {old.file, old.ksk, "unless checking of signatures is switched off (CD)"},
 		"signature lost":          {lost.file, lost.ksk, "RRSIGs Missing"},
 		"DS leads to another key": {good.file, old.ksk.ToDS(dns.SHA256), "(DNSSEC Bogus)"},
 	} {

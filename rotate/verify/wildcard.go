@@ -15,7 +15,7 @@ import (
 // same, so they are asked about names that surely do not exist: a random one beside it, which a
 // wildcard answers alike, and a random one below it. Where a record stands at the name
 // itself, no wildcard reaches below it (RFC 4592 section 3.3.1), so that also a record that
-// equals the wildcard's is told from it. Such questions leave no trace in any resolver that matters.
+// equals the wildcard's is distinguished from it. Such questions leave no trace in any resolver that matters.
 
 // discount makes answers that a wildcard gave ones that show nothing. ask puts a question
 // about another name to the same servers.
@@ -46,7 +46,7 @@ func (v *Verifier) discount(z string, owner string, answers []answer, ask func(n
 		case below.show(a):
 			answers[i] = answer{reply: a.reply, shows: nothing, ttl: a.ttl, zone: a.zone, wildcard: a.content()}
 		case below.silent(a):
-			answers[i].fail("does not tell whether a wildcard answers there")
+			answers[i].fail("did not show whether a wildcard answers there")
 		}
 	}
 }
@@ -59,9 +59,9 @@ func label() string { return "dkimbot-" + strings.ToLower(rand.Text()) + "." }
 
 func (a answer) positive() bool { return a.shows == records || a.shows == alias }
 
-// told reports whether the answer says what stands at the name: that a wildcard's answer
+// conclusive reports whether the answer says what stands at the name: that a wildcard's answer
 // is taken for nothing is no word of the server's.
-func (a answer) told() bool { return a.positive() || a.shows == nothing && len(a.wildcard) == 0 }
+func (a answer) conclusive() bool { return a.positive() || a.shows == nothing && len(a.wildcard) == 0 }
 
 // content says what a positive answer shows: its values, or where its CNAME leads.
 func (a answer) content() []string {
@@ -121,7 +121,7 @@ func (v *Verifier) discountServers(ctx context.Context, z zone, owner string, an
 
 // discountResolvers is discount at the resolvers, for a name and the end of its CNAMEs. A
 // resolver may continue showing a wildcard's answer after a record was published: what
-// equals that is taken for it. No name below is asked for, since that would tell otherwise.
+// equals that is taken for it. No name below is asked for, since that would say otherwise.
 func (v *Verifier) discountResolvers(ctx context.Context, name string, answers []answer) {
 	beside := func(name string) shownAt { return byServer(v.askResolvers(ctx, label()+parent(name))) }
 	if slices.ContainsFunc(answers, func(a answer) bool { return a.shows == records || a.target != "" }) {

@@ -31,7 +31,7 @@ func (v *Verifier) apex(ctx context.Context, domain string) (string, error) {
 }
 
 // soaWalk asks resolvers for the SOA of a name and of its parents until one
-// tells the zone. Most often the first answer does: a negative one names the
+// names the zone. Most often the first answer does: a negative one names the
 // zone in its authority section.
 func (v *Verifier) soaWalk(ctx context.Context, start string) (string, *dns.Msg, error) {
 	what := "find the zone of " + bare(start)
@@ -51,7 +51,7 @@ func (v *Verifier) soaWalk(ctx context.Context, start string) (string, *dns.Msg,
 		Hint: "check the spelling, or name the zone's servers in verify.nameservers when the public DNS does not show them"}
 }
 
-// soaOwner returns the zone that a resolver's answer about name tells, or "". Behind
+// soaOwner returns the zone that a resolver's answer about name gives, or "". Behind
 // a CNAME the authority section speaks of another zone.
 func soaOwner(m *dns.Msg, name string) string {
 	for _, rr := range append(slices.Clone(m.Answer), m.Ns...) {

@@ -51,7 +51,7 @@ func broken(path, attempt string, err error) error {
 	}
 	return fault.Lasting(what, err,
 		"look at the file, its directory and the kernel's log; "+
-			"a copy of it tells whether the database is sound: sqlite3 COPY 'pragma integrity_check'")
+			"a copy of it says whether the database is intact: sqlite3 COPY 'pragma integrity_check'")
 }
 
 // cutShort is the error of a call that ended because its context did: for errors.Is it is

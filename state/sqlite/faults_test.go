@@ -11,7 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
-// TestBroken: what SQLite says is told with what to do. Real errors of a real database.
+// TestBroken: what SQLite says is reported with what to do. Real errors of a real database.
 func TestBroken(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.db")
 	open := func(options string) *sql.DB {
@@ -62,7 +62,7 @@ func TestOlderReadOnly(t *testing.T) {
 	faulttest.Shown(t, err)
 }
 
-// TestInterruptedWrite: who is told to end writes nothing more.
+// TestInterruptedWrite: a process that is asked to end writes nothing more.
 func TestInterruptedWrite(t *testing.T) {
 	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "state.db"))
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/state"
 )
 
-// source gives the handle to read with, and a function that tells afterwards
+// source gives the handle to read with, and a function that says afterwards
 // whether what was read with it can be relied upon.
 type source interface {
 	handle(ctx context.Context) (db *sql.DB, steady func() bool, err error)

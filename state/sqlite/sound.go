@@ -13,7 +13,7 @@ import (
 // is written is lost; its pages don't fit together; or a state can't be read. It reads the file itself, by
 // connections of its own: those that are open remember pages. It reads all of it.
 func (s *Store) Sound(ctx context.Context) error {
-	const attempt = "look whether all is sound"
+	const attempt = "check the state database"
 	now, err := os.Stat(s.path)
 	if err != nil {
 		return fault.Lasting("find the state database "+s.path, err,

@@ -3,7 +3,7 @@
 // It promises that what Save has returned for survives a crash of the process
 // and of the machine (write-ahead log, synchronous=FULL: an intent is durable
 // before its effect, I7); that several processes may share the file, and each
-// is told who holds a lease (I8); that a file which is damaged, missing its
+// learns who holds a lease (I8); that a file which is damaged, missing its
 // log's database, or written by a newer dkimbot is refused and never begun
 // afresh (I12); and that a read-only handle changes no byte and makes no file (I11).
 //

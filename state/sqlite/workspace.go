@@ -11,7 +11,7 @@ import (
 )
 
 // A database is made in a directory of its own beside its place, and moved there when it is whole. The
-// directory is locked meanwhile, so that one which a killed process left can be told from one in use.
+// directory is locked meanwhile, so that one which a killed process left can be distinguished from one in use.
 
 // workspace makes the directory for the database that is to come to path, and removes those that killed
 // processes left. done removes it.

@@ -100,7 +100,7 @@ func (w *writer) withdraw(c *change) bool {
 	return false
 }
 
-// commit carries out the batch in one transaction and tells each caller.
+// commit carries out the batch in one transaction and informs each caller.
 func (w *writer) commit(batch []*change) {
 	if len(batch) == 0 {
 		return

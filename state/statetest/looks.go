@@ -125,7 +125,7 @@ func failing(t *testing.T, s state.Store) {
 	}
 }
 
-// A domain whose state may not tell all is looked after at once, whoever has the lease
+// A domain whose state may not say all is looked after at once, whoever has the lease
 // and whatever is saved meanwhile, and then every minute for a while.
 func lookAgain(t *testing.T, s state.Store) {
 	l := acquire(t, s, domain, "o", start)

@@ -59,7 +59,7 @@ func (m *Memory) Claim(ctx context.Context, owner string, name dkim.Name) (dkim.
 // or has moved to another name, holds it no more.
 func names(t *testing.T, s state.Store) {
 	a, b := dkim.Name{Domain: "a.example", Selector: "s1"}, dkim.Name{Domain: "b.example", Selector: "s1"}
-	keep := func(name dkim.Name, released *rotate.HandedBack) {
+	keep := func(name dkim.Name, released *rotate.ReleaseState) {
 		t.Helper()
 		lease, err := s.Acquire(t.Context(), rotate.LeaseRequest{Domain: name.Domain, Owner: "p", Now: start, TTL: time.Hour})
 		if err != nil {
@@ -101,12 +101,12 @@ func names(t *testing.T, s state.Store) {
 	holds("x.example", dkim.Name{})
 	claim("x.example", b, b)
 	holds("y.example", dkim.Name{})
-	keep(a, &rotate.HandedBack{Purge: true}) // its record is yet to be revoked, before its key is destroyed (I5)
+	keep(a, &rotate.ReleaseState{Purge: true}) // its record is yet to be revoked, before its key is destroyed (I5)
 	holds("z.example", a)
 	claim("z.example", b, a)
-	keep(a, &rotate.HandedBack{Purge: true, Purged: start})
+	keep(a, &rotate.ReleaseState{Purge: true, Purged: start})
 	holds("z.example", dkim.Name{})
-	keep(a, &rotate.HandedBack{})
+	keep(a, &rotate.ReleaseState{})
 	claim("z.example", b, b)
 	holds(a.String(), dkim.Name{})
 

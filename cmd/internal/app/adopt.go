@@ -93,7 +93,7 @@ func (a *App) notes(d rotate.Domain, found keyimport.Found, plan rotate.DomainPl
 	return rotate.Warnings(slices.Concat(found.Notes, a.handOver(d, found, plan))...)
 }
 
-// handOver tells of adopted records that stand outside of what dkimbot changes in a zone file.
+// handOver reports adopted records that stand outside of what dkimbot changes in a zone file.
 func (a *App) handOver(d rotate.Domain, found keyimport.Found, plan rotate.DomainPlan) (notes []string) {
 	for _, name := range d.Accounts() {
 		if files, ok := a.Config.Providers[name].Account.(*providers.ZoneFile); ok {
@@ -103,7 +103,7 @@ func (a *App) handOver(d rotate.Domain, found keyimport.Found, plan rotate.Domai
 	return notes
 }
 
-// outside tells of adopted records that stand outside of dkimbot's block.
+// outside reports adopted records that stand outside of dkimbot's block.
 func outside(files *providers.ZoneFile, found keyimport.Found, plan rotate.DomainPlan) (notes []string) {
 	for _, k := range found.Keys {
 		sight := plan.Seen.Selectors[k.Selector].Sight

@@ -53,11 +53,11 @@ type App struct {
 // Option changes how parts are wired.
 type Option func(*App)
 
-// WithLog logs what can't be told otherwise; without it, that goes to standard error.
+// WithLog logs what can't be found out otherwise; without it, that goes to standard error.
 func WithLog(log *slog.Logger) Option { return func(a *App) { a.log = log } }
 
 // Open wires everything for work, and answers for zone files where the
-// configuration says so. notify is told of every step; it may be nil.
+// configuration says so. notify hears of every step; it may be nil.
 func Open(ctx context.Context, cfg *config.Config, notify func(rotate.Event), options ...Option) (*App, error) {
 	a, err := Prepare(ctx, cfg, notify, options...)
 	if err != nil {

@@ -77,7 +77,7 @@ func (a *App) checkKeystore(ctx context.Context, of []preflight.Subject) preflig
 	}
 	states, err := a.openState(ctx)
 	if err != nil {
-		states = nil // that is told of the state
+		states = nil // that hears of the state
 	}
 	keys, err := a.openKeysReadOnly(ctx, states)
 	if err != nil {

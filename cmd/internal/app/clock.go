@@ -40,7 +40,7 @@ func uptime() (boot string, up time.Duration) {
 }
 
 // Elapsed returns how long the machine has been up, time asleep included: while it
-// sleeps, a lease can't be renewed. Where the kernel does not tell, the time since the
+// sleeps, a lease can't be renewed. Where the kernel does not say, the time since the
 // program began has to do, which leaves that out.
 func (c Clock) Elapsed() time.Duration {
 	var ts unix.Timespec

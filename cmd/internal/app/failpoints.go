@@ -14,7 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
-// A program that is built with the tag failpoints, for tests, can be told to end at
+// A program that is built with the tag failpoints, for tests, can be asked to end at
 // a given point of its work. Points lie before and after every effect, and before
 // and after everything that is written about it (I7). Each has a name: what is about
 // to happen or has just happened, and, from the second time on, which time it is.

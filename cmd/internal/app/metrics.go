@@ -32,7 +32,7 @@ func (a *App) counted(parts engine.Parts) engine.Parts {
 	return parts
 }
 
-// noted counts what the heart tells, besides whoever is told already.
+// noted counts what the heart says, besides those who hear of it already.
 func (a *App) noted(parts engine.Parts) engine.Parts {
 	m := a.metrics
 	if m == nil {
@@ -69,7 +69,7 @@ func (a *App) Fleet(ctx context.Context) (serve.Fleet, error) {
 }
 
 // Ready returns why the daemon can't do its work; nil if it can: the state stands where it was opened, answers, and
-// is sound.
+// is intact.
 func (a *App) Ready(ctx context.Context) error {
 	if _, err := os.Stat(a.Config.State.Path); err != nil {
 		return fault.Lasting("find the state database "+a.Config.State.Path, err,

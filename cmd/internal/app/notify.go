@@ -11,7 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
-// newNotifier returns what tells of events, and asks before a switch.
+// newNotifier returns what reports events, and asks before a switch.
 func newNotifier(all *config.Config, by string, log *slog.Logger) *notify.Notifier {
 	return notify.New(notifyConfig(all, by, log))
 }
@@ -62,10 +62,10 @@ func witnessed(parts engine.Parts, n *notify.Notifier) engine.Parts {
 	return parts
 }
 
-// Tell tells those whom the configuration names of a command that ended with errs
-// before it took a domain in hand: by domain, or under "" where it took none at all.
+// Notify notifies those whom the configuration names of a command that ended with errs
+// before it began with a domain: by domain, or under "" where it took none at all.
 // It returns when they know, or after some seconds.
-func Tell(cfg *config.Config, log *slog.Logger, command string, errs map[string]error) {
+func Notify(cfg *config.Config, log *slog.Logger, command string, errs map[string]error) {
 	if len(errs) == 0 {
 		return
 	}

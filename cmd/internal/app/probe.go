@@ -73,7 +73,7 @@ func Probe(ctx context.Context, cfg *config.Config, domains []rotate.Domain, onl
 	}
 	states, _, err := States(ctx, cfg, domains)
 	if err != nil {
-		states = make([]rotate.State, len(domains)) // there is none yet, or it is told by other commands
+		states = make([]rotate.State, len(domains)) // there is none yet, or it is reported by other commands
 	}
 	probers, groups := newProbers(cfg, look), bySigner(domains, states, only)
 	for _, name := range only {

@@ -20,7 +20,7 @@ type process struct {
 	boot  string // the start of an id that changes with each boot of the kernel
 	space string // the PID and time namespaces; a PID and a start mean nothing elsewhere
 	pid   int
-	start string // in clock ticks since the boot; tells apart processes that share a pid
+	start string // in clock ticks since the boot; distinguishes processes that share a pid
 }
 
 func thisProcess() (process, error) {
@@ -40,7 +40,7 @@ func thisProcess() (process, error) {
 	return process{userName(), host, string(boot[:min(len(boot), 8)]), namespaces(), os.Getpid(), start}, nil
 }
 
-// namespaces names those in which this process sees others, "-" when they can't be told.
+// namespaces names those in which this process sees others, "-" when they can't be found out.
 func namespaces() string {
 	var out []string
 	for _, kind := range []string{"pid", "time"} {

@@ -26,9 +26,9 @@ func TestAside(t *testing.T) {
 		"waits.test":    {Failures: 1, NextTry: now.Add(time.Second)},
 		"comes.test":    {Failures: 1, NextTry: now},
 		"gone.test":     {Failures: 1, NextTry: now.Add(time.Hour)},
-		"released.test": {Released: &rotate.HandedBack{At: now}},
-		"purged.test":   {Released: &rotate.HandedBack{At: now, Purge: true, Purged: now}},
-		"purging.test":  {Released: &rotate.HandedBack{At: now, Purge: true}},
+		"released.test": {Released: &rotate.ReleaseState{At: now}},
+		"purged.test":   {Released: &rotate.ReleaseState{At: now, Purge: true, Purged: now}},
+		"purging.test":  {Released: &rotate.ReleaseState{At: now, Purge: true}},
 	} {
 		st.Domain = name
 		lease, err := store.Acquire(t.Context(), rotate.LeaseRequest{Domain: name, Owner: "a", Now: now, TTL: time.Hour})

@@ -79,8 +79,8 @@ func (u unread) Get(context.Context, dkim.Name, int) (*dkim.PrivateKey, int, err
 }
 
 // WithoutKeystore lets a keystore that can't be opened keep nothing from being done
-// that needs none, and tells why it can't be. Without it, opening fails.
-func WithoutKeystore(told func(why error)) Option { return func(a *App) { a.keyless = told } }
+// that needs none, and says why it can't be. Without it, opening fails.
+func WithoutKeystore(report func(why error)) Option { return func(a *App) { a.keyless = report } }
 
 // openOrNot opens the keystore; where it can't be opened and need not be, what stands
 // for it says why at each use.

@@ -40,7 +40,7 @@ func BenchmarkRatios(b *testing.B) {
 	}
 }
 
-// load tells how busy the machine was; beside other work the ratios mean little.
+// load says how busy the machine was; beside other work the ratios mean little.
 func load(tb testing.TB) string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {

@@ -145,7 +145,7 @@ func bindLab(t *testing.T, domains []string, zones ...ns.Zone) (*lab, *ns.Server
 	return l, server
 }
 
-// A wrong key is told by the provider's name and the server's, before the first key is made.
+// A wrong key is reported by the provider's name and the server's, before the first key is made.
 func TestWrongTSIGKey(t *testing.T) {
 	t.Parallel()
 	l, server := bindLab(t, []string{"example.test"}, ns.Zone{Name: "example.test"})

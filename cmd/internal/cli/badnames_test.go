@@ -62,7 +62,7 @@ func TestNamesThatAreNone(t *testing.T) {
 	}
 }
 
-// What the configuration gets wrong is told with the remedy before anything is touched.
+// What the configuration gets wrong is reported with the remedy before anything is touched.
 func TestBadConfigurations(t *testing.T) {
 	t.Parallel()
 	for title, c := range map[string]struct {

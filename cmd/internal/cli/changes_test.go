@@ -84,7 +84,7 @@ func TestOtherSelectors(t *testing.T) {
 	deadline := time.Now().Add(time.Minute)
 	for !strings.Contains(l.run(t, "status").out, "stays nothing: records were revoked and keys destroyed") {
 		if time.Now().After(deadline) {
-			t.Fatal("nothing is cleared away")
+			t.Fatal("nothing is purged")
 		}
 		l.run(t, "rotate", "--due")
 	}

@@ -153,7 +153,7 @@ func (l *lab) give(t *testing.T, uid, gid int) {
 	}))
 }
 
-// A secret that this user may not read is told with the file and the remedy.
+// A secret that this user may not read is reported with the file and the remedy.
 func TestUnreadableSecret(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {

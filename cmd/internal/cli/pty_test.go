@@ -88,7 +88,7 @@ func bootstrapOnATerminal(t *testing.T, seconds int) (text string, code int) {
 	return x.wait(t, cmd)
 }
 
-// On a terminal a line tells what is done now, and a clean log is left.
+// On a terminal a line says what is done now, and a clean log is left.
 func TestLiveLineOnATerminal(t *testing.T) {
 	t.Parallel()
 	text, code := bootstrapOnATerminal(t, 6)

@@ -15,7 +15,7 @@ import (
 
 // Digest returns the SHA-256 of the effective configuration in hex. Two files
 // that mean the same have the same digest, whatever their comments and order.
-// Where secrets come from counts, the secrets themselves do not. Who is told does
+// Where secrets come from counts, the secrets themselves do not. Who is notified does
 // not count: it changes no step.
 func (c *Config) Digest() string {
 	effective := *c

@@ -148,7 +148,7 @@ func TestDigest(t *testing.T) {
 		t.Error("the drain does not change the digest")
 	}
 	if got := mustText(t, fixed+"notify: { audit: { path: /a } }\n"+twoDomains, nil).Digest(); got != same {
-		t.Error("who is told makes plans stale")
+		t.Error("who is notified makes plans stale")
 	}
 	withToken := func(token string) string {
 		return mustText(t, "state: { path: /s }\nkeystore: { driver: vault, address: 'https://v', auth: { token: "+token+

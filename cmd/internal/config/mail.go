@@ -42,7 +42,7 @@ func (m *Mail) Fields() []settings.Field {
 		{Key: "username", Into: &m.Username, Meaning: "the name to log in with"},
 		{Key: "from", Into: &m.From, Form: mailbox, Need: "write the sender: from: dkimbot@example.com", Meaning: "the sender"},
 		{Key: "to", Into: (*mailboxList)(&m.To), Form: is("list of addresses"),
-			Need: "list who is told: to: [postmaster@example.com]", Meaning: "the recipients"},
+			Need: "list who is notified: to: [postmaster@example.com]", Meaning: "the recipients"},
 		wanted(&m.On), patience(&m.Timeout, nil),
 	}
 }
@@ -111,7 +111,7 @@ type mailboxList []string
 func (l *mailboxList) ReadValue(v node.Value) {
 	items, ok := v.List()
 	if ok && len(items) == 0 {
-		v.Fail("is an empty list", "list who is told: to: [postmaster@example.com]")
+		v.Fail("is an empty list", "list who is notified: to: [postmaster@example.com]")
 	}
 	for _, item := range items {
 		if m := item.Form(mailbox); m != "" {

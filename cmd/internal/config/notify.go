@@ -8,7 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
-// Notify says who is told of what happens, and who is asked before a switch. What
+// Notify says who is notified of what happens, and who is asked before a switch. What
 // is nil or empty is not wanted.
 type Notify struct {
 	Hooks     Hooks      `json:"hooks"`
@@ -16,7 +16,7 @@ type Notify struct {
 	Mail      *Mail      `json:"mail,omitempty"`
 	Heartbeat *Heartbeat `json:"heartbeat,omitempty"`
 	Audit     string     `json:"audit,omitempty"`  // path of the audit log
-	Memory    string     `json:"memory,omitempty"` // path of the file that remembers what was told
+	Memory    string     `json:"memory,omitempty"` // path of the file that remembers what was reported
 }
 
 // Fields implements settings.Settings.
@@ -29,7 +29,7 @@ func (n *Notify) Fields() []settings.Field {
 		{Key: "heartbeat", Form: group, Meaning: "what is requested while all is well"},
 		{Key: "audit", Form: group, Meaning: "a log with one line for each attempt"},
 		{Key: "memory", Into: &n.Memory, Form: settings.Path(), Default: "notices.json beside the state",
-			Meaning: "the file that remembers which failures were told"},
+			Meaning: "the file that remembers which failures were reported"},
 	}
 }
 
@@ -89,7 +89,7 @@ func readGroup(s *node.Section, key string, of settings.Settings) bool {
 }
 
 func notifyGroups() []Group {
-	groups := append([]Group{{Path: "notify", Meaning: "who is told of what happens, and who is asked before a switch",
+	groups := append([]Group{{Path: "notify", Meaning: "who is notified of what happens, and who is asked before a switch",
 		Fields: new(Notify).Fields()}}, hookGroups()...)
 	mail := usualMail()
 	password := mail.password()

@@ -64,7 +64,7 @@ func topGroup() Group {
 		{Key: "limits", Form: group, Meaning: "how many domains may start to switch, and when changes may start"},
 		{Key: "verify", Form: group, Meaning: "how a record is looked for after it was published; " +
 			"may stand at a provider or domain, too"},
-		{Key: "notify", Form: group, Meaning: "who is told of what happens, and who is asked before a switch"},
+		{Key: "notify", Form: group, Meaning: "who is notified of what happens, and who is asked before a switch"},
 		{Key: "serve", Form: group, Meaning: "where the daemon answers questions about itself"},
 		{Key: "domains", Form: list, Meaning: "the domains that sign"},
 		{Key: "include", Form: list, Meaning: "files with more domains, one list a file, such as [domains.d/*.yaml]"},

@@ -37,7 +37,7 @@ func readState(s *node.Section) State {
 	st := usualState()
 	s.Read(&st, nil)
 	if v := s.Get("driver"); s.Has("driver") {
-		if text, _ := v.Raw(); text == "postgres" { // its keys are right, and told by the driver's name
+		if text, _ := v.Raw(); text == "postgres" { // its keys are right, and reported with the driver's name
 			s.Know("url_file", "url_env", "url")
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // Webhook is where notices are posted.
 type Webhook struct {
 	URL     settings.Secret `json:"url"` // many hold a token
-	On      []string        `json:"on"`  // the events that are told
+	On      []string        `json:"on"`  // the events that are reported
 	Timeout time.Duration   `json:"timeout"`
 }
 
@@ -60,23 +60,23 @@ func webAddress(text string) *settings.Problem {
 	case u.Port() != "" && !settings.IsPort(u.Port()):
 		return settings.Wrong("has a port that does not exist", "write a port from 1 to 65535, or none")
 	case u.Scheme == "http" && !settings.Loopback(u.Hostname()):
-		p := settings.Wrong("what is told would travel unencrypted, with all that the address holds", "use https")
+		p := settings.Wrong("what is sent would travel unencrypted, with all that the address holds", "use https")
 		p.Warning = true
 		return p
 	}
 	return nil
 }
 
-// The events that a webhook and mail can be told of.
+// The events that a webhook and mail can hear of.
 var (
 	noticeEvents  = []string{"failed", "refused", "switched", "rotated"}
 	usuallyWanted = []string{"failed", "refused", "rotated"}
 )
 
-// wanted is the events that are told.
+// wanted is the events that are reported.
 func wanted(into *[]string) settings.Field {
 	return settings.Field{Key: "on", Into: (*eventList)(into), Form: is("list of " + strings.Join(noticeEvents, ", ")),
-		Default: "[" + strings.Join(usuallyWanted, ", ") + "]", Meaning: "the events that are told"}
+		Default: "[" + strings.Join(usuallyWanted, ", ") + "]", Meaning: "the events that are reported"}
 }
 
 // eventList is a list of events.
@@ -91,7 +91,7 @@ func (l *eventList) ReadValue(v node.Value) {
 		}
 	}
 	if items, ok := v.List(); ok && len(items) == 0 {
-		v.Fail("is an empty list", "leave it out to be told of "+strings.Join(usuallyWanted, ", "))
+		v.Fail("is an empty list", "leave it out to hear of "+strings.Join(usuallyWanted, ", "))
 	}
 	*l = events
 }

@@ -99,7 +99,7 @@ func (w *world) setClock(ahead string) {
 	}
 }
 
-// where tells where the domain stands.
+// where says where the domain stands.
 func (w *world) where() string {
 	st := w.bot.status()
 	return st.Phase + " with " + st.Active

@@ -68,7 +68,7 @@ func (f *flow) send() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch since := !f.first.IsZero() && begun.After(f.first); {
-	case a.Refused && f.fleeing(begun): // the session knew a leaked key only, which is gone
+	case a.Refused && f.fleeing(begun): // the session knew a compromised key only, which is gone
 	case a.Refused:
 		f.wrongly("a message was turned away")
 	case len(a.Signatures) > 1:
@@ -96,7 +96,7 @@ func (f *flow) follow(s signertest.Signature, signed, end time.Time) {
 }
 
 // check verifies a message that must verify at due. When that time has passed, as
-// on a busy machine, the record that stood then decides. What a leaked key has
+// on a busy machine, the record that stood then decides. What a compromised key has
 // signed need not verify, if that was before signers had left it.
 func (f *flow) check(when string, s signertest.Signature, signed, due time.Time) {
 	err := f.verify(s, f.lookup)
@@ -118,7 +118,7 @@ func (f *flow) leak(record string) {
 	f.leaked[record] = time.Time{}
 }
 
-// fled says that from now on no message is signed with a key that has leaked by now.
+// fled says that from now on no message is signed with a key that is compromised by now.
 func (f *flow) fled() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -129,7 +129,7 @@ func (f *flow) fled() {
 	}
 }
 
-// betrayed reports whether a leaked key has signed the message, when signers need
+// betrayed reports whether a compromised key has signed the message, when signers need
 // not have left it yet; f.mu is held.
 func (f *flow) betrayed(s signertest.Signature, signed time.Time) bool {
 	for record, left := range f.leaked {
@@ -140,7 +140,7 @@ func (f *flow) betrayed(s signertest.Signature, signed time.Time) bool {
 	return false
 }
 
-// fleeing reports whether signers need not have left a leaked key then; f.mu is held.
+// fleeing reports whether signers need not have left a compromised key then; f.mu is held.
 func (f *flow) fleeing(then time.Time) bool {
 	for _, left := range f.leaked {
 		if left.IsZero() || then.Before(left) {
@@ -225,7 +225,7 @@ func (f *flow) wrongly(format string, args ...any) {
 	f.wrong = append(f.wrong, time.Now().Format(clock)+" "+fmt.Sprintf(format, args...))
 }
 
-// close ends the flow and tells what went wrong.
+// close ends the flow and says what went wrong.
 func (f *flow) close() {
 	f.t.Helper()
 	f.stop()

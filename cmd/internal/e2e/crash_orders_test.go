@@ -130,12 +130,12 @@ func (w *world) flee() {
 	w.mail.fled()
 }
 
-// finishFled checks that the leaked key is nowhere any more and s2 signs.
+// finishFled checks that the compromised key is nowhere any more and s2 signs.
 func (w *world) finishFled() {
 	w.finish()
 	for record := range w.mail.leaked {
 		if now := w.bot.status().Selectors["s1"].Record; tag(now, "p") == tag(record, "p") || tag(now, "p") == "" {
-			w.t.Errorf("s1 has the record %q in the end, and the leaked key's was %q", now, record)
+			w.t.Errorf("s1 has the record %q in the end, and the compromised key's was %q", now, record)
 		}
 	}
 }

@@ -99,7 +99,7 @@ func (b *bot) run(args ...string) (output []byte, code int) {
 
 // do runs a command that must succeed. A rotation in which a server gave no answer in
 // time, as it happens when the machine stalls, is carried on once, as a person would;
-// what becomes of the mail is told by others.
+// what becomes of the mail is reported by others.
 func (b *bot) do(args ...string) []byte {
 	b.t.Helper()
 	out, code := b.run(args...)

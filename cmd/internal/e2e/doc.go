@@ -13,9 +13,9 @@
 // end at any point (failpoints before and after each effect and each record of it,
 // ptrace before each durable system call), SIGTERM, a state database from a backup, a
 // clock that is wrong. Each must come to the end that an undisturbed one comes to, also
-// when a rotation is rolled back, or a key has leaked.
+// when a rotation is rolled back, or a key is compromised.
 //
-// TestHardDays gives what persons order on hard days (going back, leaving leaked keys,
+// TestHardDays gives what persons order on hard days (going back, leaving compromised keys,
 // taking over) while mail flows, also with the name server, Vault or the signer out of order.
 //
 // TestDockerMailserver and TestMailcow follow the README of an example: dkimbot's commands as they

@@ -13,7 +13,7 @@ import (
 
 // halfDown gives orders while BIND, then Vault, then the signer is out of order. What
 // can be done is done; what can't is told, is in the history, and is done by one run
-// when the server is back. All mail verifies but what a leaked key has signed (I1, I2).
+// when the server is back. All mail verifies but what a compromised key has signed (I1, I2).
 func halfDown(t *testing.T, shared *ground) {
 	g := newGroundFor(t, shared.binary, map[algorithm]int{ed25519: 1}) // with servers that are its own to stop
 	d := &down{reload: filepath.Join(t.TempDir(), "reload")}
@@ -79,7 +79,7 @@ func (d *down) withoutVault() {
 	d.finishes("s1")
 }
 
-// withoutReload lets the signer's reload hang: OpenDKIM continues with the leaked key.
+// withoutReload lets the signer's reload hang: OpenDKIM continues with the compromised key.
 func (d *down) withoutReload() {
 	d.setReload("sleep 60")
 	d.report("s1", nil, "no signer could be switched away from it yet, so all mail would fail", "reload")
@@ -132,7 +132,7 @@ func (d *down) report(selector string, flags []string, says ...string) {
 }
 
 // finishes lets the time of the next try come, and checks that one run leaves the
-// leaked key nowhere.
+// compromised key nowhere.
 func (d *down) finishes(active string) {
 	d.t.Helper()
 	d.ahead += 2 * time.Hour
@@ -150,7 +150,7 @@ func (d *down) finishes(active string) {
 	d.checkSigner(active)
 }
 
-// wantRevoked checks whether DNS shows the leaked key's record with an empty p=.
+// wantRevoked checks whether DNS shows the compromised key's record with an empty p=.
 func (d *down) wantRevoked(want bool) {
 	d.t.Helper()
 	name := d.which + "._domainkey." + d.domain

@@ -14,7 +14,7 @@ import (
 
 // announcement is what is said of a revocation: of which selector, and until when.
 var announcement = regexp.MustCompile(`s1: key [0-9a-f]{12} was revoked in DNS; mail in flight signed with it fails from now on; ` +
-	`receivers may accept the leaked key until \S+Z from their resolvers' caches, and those that keep keys until \S+Z`)
+	`receivers may accept the compromised key until \S+Z from their resolvers' caches, and those that keep keys until \S+Z`)
 
 // leaked has mail signed with a key that leaks. What was signed before fails in the
 // end, as was announced; what is signed from then on verifies, and the key is gone
@@ -56,18 +56,18 @@ func leaked(t *testing.T, g *ground) {
 	}
 	l.checkVault("s1")
 	if files := holding(t, l.signer.Dir, key); len(files) > 0 {
-		t.Errorf("the leaked key is still in %v", files)
+		t.Errorf("the compromised key is still in %v", files)
 	}
 	l.moreMail(10)
 
 	report := l.stopMail()
-	t.Logf("a leaked key of %s:\n%s%s", l.domain, report, l.ledger.bySelector(l.turns()))
+	t.Logf("a compromised key of %s:\n%s%s", l.domain, report, l.ledger.bySelector(l.turns()))
 	for _, wrong := range report.Wrong() {
 		t.Error(wrong)
 	}
 	for _, name := range []string{"dkimpy", "Mail::DKIM"} {
 		if report.Announced[name][atDrainEnd] == 0 {
-			t.Errorf("%s still passed all mail that was signed with the leaked key", name)
+			t.Errorf("%s still passed all mail that was signed with the compromised key", name)
 		}
 	}
 }
@@ -102,7 +102,7 @@ func holding(t testing.TB, dir, key string) (files []string) {
 	return files
 }
 
-// bothLeaked distrusts both keys at once, as when the keystore was read by others.
+// bothLeaked reports both keys at once, as when the keystore was read by others.
 func bothLeaked(t *testing.T, g *ground) {
 	w := g.world(t, kind{inVault, ed25519})
 	w.rotate(0)
@@ -116,7 +116,7 @@ func bothLeaked(t *testing.T, g *ground) {
 	after := w.bot.status()
 	for s, key := range before.Selectors {
 		if after.Selectors[s].KeyID == key.KeyID {
-			t.Errorf("%s still has the leaked key", s)
+			t.Errorf("%s still has the compromised key", s)
 		}
 	}
 	w.finish()

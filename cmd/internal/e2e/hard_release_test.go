@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// letGo hands a domain back, to be cleared away. While OpenDKIM signs with a key of
+// letGo hands a domain back, to be purged. While OpenDKIM signs with a key of
 // dkimbot's, and as long as its mail may be under way, nothing goes (I1, I2), also where
 // nobody looked when a person moved OpenDKIM to a key of their own.
 func letGo(t *testing.T, g *ground) {
@@ -23,7 +23,7 @@ func letGo(t *testing.T, g *ground) {
 	w.bot.do("release", "--domain", w.domain, "--purge")
 	time.Sleep(drain + crashLag + time.Second)
 	out := w.bot.do("rotate", "--due")
-	if warning := regexp.MustCompile("signer mx1 signs with s1; nothing is cleared away before"); !warning.Match(out) {
+	if warning := regexp.MustCompile("signer mx1 signs with s1; nothing is purged before"); !warning.Match(out) {
 		t.Errorf("dkimbot does not say %q:\n%s", warning, out)
 	}
 	w.keepsAll(before)

@@ -7,7 +7,7 @@ import (
 )
 
 // TestHardDays gives the orders that a person gives when something is wrong, or is
-// about to change hands, while mail flows: going back, leaving leaked keys, taking over.
+// about to change hands, while mail flows: going back, leaving compromised keys, taking over.
 func TestHardDays(t *testing.T) {
 	g := newGround(t, map[algorithm]int{rsa: 3, ed25519: 2})
 	var all sync.WaitGroup

@@ -56,7 +56,7 @@ func (l *ledger) leak(selector string) {
 	l.leaked = selector
 }
 
-// fled says that signers have left the leaked key: sessions that are open have its
+// fled says that signers have left the compromised key: sessions that are open have its
 // mail turned away for the moment, and others don't know it.
 func (l *ledger) fled() {
 	l.mu.Lock()
@@ -256,7 +256,7 @@ func (l *ledger) close(turns []turn) Report {
 	defer l.mu.Unlock()
 	for number, it := range l.letters {
 		if it.selector != "" && it.turn(turns) < 0 {
-			l.report.Astray++
+			l.report.Drifted++
 			l.report.wrong("message %d, handed over at %s, was signed with %s out of turn", number,
 				it.handed.Format(clock), it.selector)
 		}

@@ -20,21 +20,21 @@ const clock = "15:04:05.000"
 
 // Report is what happened to the mail of one run. In a run without fault every
 // message that was sent was delivered, each verifier passed it twice, and
-// everything else is zero, but for mail that a leaked key has signed, or was to.
+// everything else is zero, but for mail that a compromised key has signed, or was to.
 type Report struct {
 	Sent      int                       // messages that Postfix took
 	Delivered int                       // different messages that arrived
 	Passed    map[string]map[moment]int // checks passed, by verifier
-	Announced map[string]map[moment]int // checks of mail signed with a leaked key that failed, by verifier
+	Announced map[string]map[moment]int // checks of mail signed with a compromised key that failed, by verifier
 
-	Deferred int // sessions that knew a leaked key only had it turned away for the moment
+	Deferred int // sessions that knew a compromised key only had it turned away for the moment
 
 	Refused   int // Postfix did not take it
 	Repeated  int // arrived once more
 	Strange   int // arrived and was never sent, or is no message
 	Unsigned  int // arrived without a signature (I1)
 	Missigned int // arrived with several signatures, or another domain's (I1)
-	Astray    int // signed with the selector whose turn it was not
+	Drifted   int // signed with the selector whose turn it was not
 
 	FailedAtDelivery int // checks (I2)
 	FailedAtDrainEnd int // checks (I2)
@@ -71,7 +71,7 @@ func (r Report) Wrong() []string {
 		{r.Strange, "messages are strange"},
 		{r.Unsigned, "messages are unsigned"},
 		{r.Missigned, "messages have other than one signature of the domain"},
-		{r.Astray, "messages are signed with the wrong selector"},
+		{r.Drifted, "messages are signed with the wrong selector"},
 		{r.FailedAtDelivery, "checks failed at delivery"},
 		{r.FailedAtDrainEnd, "checks failed at the end of the drain"},
 		{r.Late, "failed checks came too late to mean anything; the machine is too slow for this test"},

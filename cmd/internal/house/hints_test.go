@@ -17,7 +17,7 @@ var unhinted = map[string]string{
 
 // completed are functions whose faults get a hint later, where they have none, each with the reason.
 var completed = map[string]string{
-	"providers: transient": "Publish tells what helps against a failure that may pass",
+	"providers: transient": "Publish says what helps against a failure that may pass",
 }
 
 // Whoever meets an error is told what to do next: every fault that is made in the

@@ -28,7 +28,7 @@ type Source struct {
 	Keystore bool // in dkimbot's own: its state was lost (I12)
 
 	Selectors []string // only these; the policy's when empty
-	Active    string   // the selector that signs now; "" when the signers tell
+	Active    string   // the selector that signs now; "" when the signers say
 }
 
 // File is a private key in a file.

@@ -11,7 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
-// TestKeysInFiles: each way in which a file can hold no key is told with what to do.
+// TestKeysInFiles: each way in which a file can hold no key is reported with what to do.
 func TestKeysInFiles(t *testing.T) {
 	dir := t.TempDir()
 	text := filepath.Join(dir, "text.pem")

@@ -79,7 +79,7 @@ func (f *Finder) inTables(d rotate.Domain, out *Found) (texts []keyText, err err
 }
 
 // inLayout returns the keys of the wanted selectors. When all are of others, none
-// is left out: what to do about that is told later.
+// is left out: what to do about that is reported later.
 func (f *Finder) inLayout(ctx context.Context, d rotate.Domain) (texts []keyText, err error) {
 	keys, err := f.Vault.ReadLayout(ctx, f.Source.Vault.Kind, d.Name, f.wanted(d))
 	for _, k := range keys {

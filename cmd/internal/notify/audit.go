@@ -35,7 +35,7 @@ const (
 type audit struct {
 	path   string
 	log    *slog.Logger
-	failed func(error) // told when writing begins to fail
+	failed func(error) // called when writing begins to fail
 
 	lines   chan auditLine
 	ended   chan struct{}
@@ -145,7 +145,7 @@ func (a *audit) keep(line []byte) {
 	}
 }
 
-// flush writes what is pending, and tells when that begins or ceases to fail.
+// flush writes what is pending, and says when that begins or ceases to fail.
 func (a *audit) flush() error {
 	if len(a.pending) == 0 {
 		return nil

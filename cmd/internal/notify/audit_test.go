@@ -114,7 +114,7 @@ func TestAuditCutOff(t *testing.T) {
 }
 
 // TestAuditFull: while the log can't be written no switch begins, what is under
-// way is told of as usual, others are told of the log, and no line is lost.
+// way is reported of as usual, others hear of the log, and no line is lost.
 func TestAuditFull(t *testing.T) {
 	b := newInbox(t)
 	log, said := newLog()
@@ -226,8 +226,8 @@ func TestAuditPlanted(t *testing.T) {
 		path := filepath.Join(dir, "audit.jsonl")
 		must(t, plant(mine, path))
 		log, _ := newLog()
-		n := New(Config{Audit: path, Memory: filepath.Join(dir, "told.json"), Log: log})
-		must(t, os.Symlink(mine, filepath.Join(dir, "told.json")))
+		n := New(Config{Audit: path, Memory: filepath.Join(dir, "reported.json"), Log: log})
+		must(t, os.Symlink(mine, filepath.Join(dir, "reported.json")))
 		if err := n.Consent(t.Context(), domain, begins); err == nil || !strings.Contains(err.Error(), how) ||
 			fault.HintOf(err) == "" {
 			t.Errorf("%s: got %v", how, err)

@@ -15,7 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
-// Check says what is to be asked so that everybody can be told. Nothing is told: hooks are not run, and of the
+// Check says what is to be asked so that everybody can be informed. Nothing is sent: hooks are not run, and of the
 // receivers of notices only the way to them is tried, for mail with the login.
 func (c Config) Check() []preflight.Part {
 	var parts []preflight.Part

@@ -14,8 +14,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/preflight/preflighttest"
 )
 
-// TestCheck: what would keep notices from being sent, or switches from being allowed, is told beforehand,
-// without the secret addresses (I9); and nobody is told anything.
+// TestCheck: what would keep notices from being sent, or switches from being allowed, is reported beforehand,
+// without the secret addresses (I9); and nobody is reported anything.
 func TestCheck(t *testing.T) {
 	server := httptest.NewServer(nil)
 	defer server.Close()

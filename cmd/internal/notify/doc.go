@@ -1,4 +1,4 @@
-// Package notify tells people and programs what happens to their domains, and asks
+// Package notify informs people and programs what happens to their domains, and asks
 // programs before a switch begins. Its parts stand in the configuration's section
 // notify: hooks, a webhook, mail, a heartbeat and an audit log.
 //
@@ -14,10 +14,10 @@
 //     variables.
 //   - No secret reaches a document, an environment, a mail or a log, also not the
 //     address of the webhook, since whoever knows it can often speak in our name (I9).
-//   - The same failure of a domain is told once to webhook and mail, and again after
+//   - The same failure of a domain is reported once to webhook and mail, and again after
 //     an hour, two hours, four and so on, up to a day, as long as it lasts.
 //
-// What is told about a step that was just done is lost when the process is killed
+// What is reported about a step that was just done is lost when the process is killed
 // then; the history in the state is complete.
 //
 // It belongs to the command line (cmd) and may import everything below it.

@@ -80,7 +80,7 @@ func ofTurn(before, after rotate.State, by string, at time.Time) (Document, bool
 }
 
 // ofCommand describes a command that ended with err before it took the domain, or
-// any domain when that is "", in hand.
+// any domain when that is "".
 func ofCommand(command, domain, by string, at time.Time, err error) Document {
 	event := Failed
 	if fault.KindOf(err) == fault.Refused {

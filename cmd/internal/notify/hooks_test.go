@@ -89,7 +89,7 @@ func TestHangingHookDies(t *testing.T) {
 	eventually(t, "child "+child+" is dead", func() bool { return exec.Command("kill", "-0", child).Run() != nil })
 }
 
-// TestConsentEnds: who is told to end does not wait for a hook.
+// TestConsentEnds: a process that is asked to end does not wait for a hook.
 func TestConsentEnds(t *testing.T) {
 	log, _ := newLog()
 	n := New(Config{BeforeSwitch: []Hook{hook(t, "sleep 1000")}, Log: log})
@@ -148,7 +148,7 @@ func TestSameToEveryHook(t *testing.T) {
 	}
 }
 
-// TestHooksHoldUpNothing: hooks that are told, and fail or hang, are logged, and
+// TestHooksHoldUpNothing: hooks that are reported, and fail or hang, are logged, and
 // nobody waits for them but the end of the process.
 func TestHooksHoldUpNothing(t *testing.T) {
 	slow := hook(t, "sleep 1000")
@@ -159,7 +159,7 @@ func TestHooksHoldUpNothing(t *testing.T) {
 	finishSwitch(n)
 	finishRotation(n)
 	if took := time.Since(start); took >= slow.Timeout {
-		t.Errorf("telling took %v", took)
+		t.Errorf("mention took %v", took)
 	}
 	n.Close()
 	for _, want := range []string{"was not done within 3s and was killed", "ended with status 4: broken",

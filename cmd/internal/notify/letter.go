@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// told is how many events a letter tells in full; of more it names the domain and the event.
-const told = 50
+// inFull is how many events a letter describes in full; of more it names the domain and the event.
+const inFull = 50
 
-// letter returns a mail that tells the documents, with CRLF at the ends of its lines.
+// letter returns a mail that describes the documents, with CRLF at the ends of its lines.
 func letter(from string, to []string, docs []Document, now time.Time) []byte {
 	var b bytes.Buffer
 	_, host, _ := strings.Cut(from, "@")
@@ -100,11 +100,11 @@ func shortened(s string, most int) string {
 func body(docs []Document) string {
 	var b strings.Builder
 	for i, d := range docs {
-		if i == told {
-			fmt.Fprintf(&b, "And %d more:\n\n", len(docs)-told)
+		if i == inFull {
+			fmt.Fprintf(&b, "And %d more:\n\n", len(docs)-inFull)
 		}
 		fmt.Fprintf(&b, "%s\n", oneLine(about(d)+": "+headline(d)))
-		if i >= told {
+		if i >= inFull {
 			continue
 		}
 		line(&b, "when", d.At.Format("Mon 2006-01-02 15:04:05 UTC"))

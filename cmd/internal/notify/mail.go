@@ -185,7 +185,7 @@ func (d *delivery) tls(host string) (*tls.Config, error) {
 }
 
 // login gives name and password to a server that has proved itself. Of its answer
-// only the code is told: it may repeat what it was given (I9).
+// only the code is reported: it may repeat what it was given (I9).
 func (d *delivery) login(client *smtp.Client) error {
 	if d.Username == "" {
 		return nil

@@ -25,7 +25,7 @@ func TestMail(t *testing.T) {
 	log, said := newLog()
 	n := New(Config{Mail: s.mail("offered"), By: "root@mail1", Log: log})
 	n.Failed(failedAt, trouble)
-	n.Failed(failedAt, trouble) // told already
+	n.Failed(failedAt, trouble) // reported already
 	finishRotation(n)
 	n.Close()
 	got := s.letters()
@@ -217,7 +217,7 @@ func TestMailHangs(t *testing.T) {
 	}
 }
 
-// TestNoHeaderInjection: whatever is told, it stays in its header field.
+// TestNoHeaderInjection: whatever is reported, it stays in its header field.
 func TestNoHeaderInjection(t *testing.T) {
 	for _, evil := range []string{"a\r\nBcc: all@example.com", "a\n\nbody", "a\rBcc: x", "b\u2028Bcc: x",
 		"käse\r\n\r\n.\r\nMAIL FROM:<x>", strings.Repeat("ä", 5000), "\x00\x1b[31m"} {
@@ -260,7 +260,7 @@ func TestManyInOneLetter(t *testing.T) {
 		t.Errorf("subject %q, want %q", got, want)
 	}
 	text := body(docs)
-	if strings.Count(text, "  what ") != told ||
+	if strings.Count(text, "  what ") != inFull ||
 		!strings.Contains(text, "And 950 more:\n\nd50.example: failed activate s2\n") ||
 		!strings.Contains(text, "d999.example") {
 		t.Errorf("the letter says\n%.3000s", text)

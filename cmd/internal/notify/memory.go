@@ -16,32 +16,32 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
-// memory knows which failures were told to whom, so that one that lasts is told
+// memory knows which failures were reported to whom, so that one that lasts is reported
 // less and less often: also by commands that cron starts again each time. It lives
-// in a file; when two processes write it at once, one failure may be told twice.
+// in a file; when two processes write it at once, one failure may be reported twice.
 type memory struct {
 	path string // "": it ends with the process
 	log  *slog.Logger
 
 	mu      sync.Mutex
-	domains map[string]map[string]telling // by domain, then by failure
+	domains map[string]map[string]mention // by domain, then by failure
 	touched map[string]bool               // domains that changed since the file was written
 	broken  bool                          // the file can't be used, which was logged
 }
 
-// telling is how often a failure was told.
-type telling struct {
+// mention is how often a failure was reported.
+type mention struct {
 	Times int       `json:"times"`
-	At    time.Time `json:"at"`   // when it was told last
+	At    time.Time `json:"at"`   // when it was reported last
 	Seen  time.Time `json:"seen"` // when it came last
 }
 
 type memoryFile struct {
 	FormatVersion int                           `json:"format_version"`
-	Domains       map[string]map[string]telling `json:"domains"`
+	Domains       map[string]map[string]mention `json:"domains"`
 }
 
-// What is told again, and when it is new.
+// What is reported again, and when it is new.
 const (
 	firstPause   = time.Hour
 	longestPause = 24 * time.Hour
@@ -54,34 +54,34 @@ func newMemory(path string, log *slog.Logger) *memory {
 	return m
 }
 
-// due reports whether to tell the failure, and notes that it was told.
+// due reports whether to report the failure, and notes that it was reported.
 func (m *memory) due(to string, d Document) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	of, key := m.domains[d.Domain], failure(to, d)
 	t := of[key]
 	if !t.Seen.IsZero() && d.At.Sub(t.Seen) > forgetAfter {
-		t = telling{}
+		t = mention{}
 	}
 	pause := longestPause
 	if t.Times < 6 {
 		pause = min(pause, firstPause<<max(t.Times-1, 0))
 	}
-	tell := t.Times == 0 || d.At.Sub(t.At) >= pause
-	if t.Seen = d.At; tell {
+	report := t.Times == 0 || d.At.Sub(t.At) >= pause
+	if t.Seen = d.At; report {
 		t.Times, t.At = t.Times+1, d.At
 	}
 	if of == nil {
-		of = map[string]telling{}
+		of = map[string]mention{}
 		m.domains[d.Domain] = of
 	}
 	of[key] = t
 	m.touched[d.Domain] = true
-	return tell
+	return report
 }
 
-// untold forgets a failure that could not be told.
-func (m *memory) untold(to string, d Document) {
+// forget forgets a failure that could not be reported.
+func (m *memory) forget(to string, d Document) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.domains[d.Domain], failure(to, d))
@@ -98,7 +98,7 @@ func (m *memory) well(domain string) {
 	}
 }
 
-// failure names what is told again only now and then: by what failed and its code. The words
+// failure names what is reported again only now and then: by what failed and its code. The words
 // don't count, since they may hold times or ports, and may be put better in the next version.
 func failure(to string, d Document) string {
 	f := d.failed
@@ -118,7 +118,7 @@ func (m *memory) file() ([]byte, error) {
 	return safefile.Read(m.path, maxMemory)
 }
 
-func (m *memory) read() map[string]map[string]telling {
+func (m *memory) read() map[string]map[string]mention {
 	var file memoryFile
 	text, err := m.file()
 	if m.path != "" && err == nil {
@@ -128,7 +128,7 @@ func (m *memory) read() map[string]map[string]telling {
 		m.trouble(err)
 	}
 	if file.Domains == nil {
-		file.Domains = map[string]map[string]telling{}
+		file.Domains = map[string]map[string]mention{}
 	}
 	return file.Domains
 }
@@ -140,7 +140,7 @@ func (m *memory) save() {
 	if m.path == "" || len(m.touched) == 0 {
 		return
 	}
-	all := m.read() // what other processes told meanwhile
+	all := m.read() // what other processes reported meanwhile
 	for domain := range m.touched {
 		if all[domain] = m.domains[domain]; len(all[domain]) == 0 {
 			delete(all, domain)
@@ -148,7 +148,7 @@ func (m *memory) save() {
 	}
 	now := time.Now()
 	for domain, of := range all {
-		maps.DeleteFunc(of, func(_ string, t telling) bool { return now.Sub(t.Seen) > forgetAfter })
+		maps.DeleteFunc(of, func(_ string, t mention) bool { return now.Sub(t.Seen) > forgetAfter })
 		if len(of) == 0 {
 			delete(all, domain)
 		}
@@ -161,10 +161,10 @@ func (m *memory) save() {
 	m.trouble(err)
 }
 
-// trouble logs once that the file can't be used: failures are then told more often.
+// trouble logs once that the file can't be used: failures are then reported more often.
 func (m *memory) trouble(err error) {
 	if err != nil && !m.broken {
-		m.log.Warn("can't keep in mind which failures were told; they may be told again too soon",
+		m.log.Warn("can't keep in mind which failures were reported; they may be reported again too soon",
 			"file", m.path, "error", err)
 	}
 	m.broken = err != nil

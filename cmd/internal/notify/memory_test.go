@@ -19,24 +19,24 @@ func failing(domain, message string, at time.Time) Document {
 	return ofEvent(e, fault.Temporary(message, nil, ""))
 }
 
-// TestToldLessAndLess: a failure that lasts is told at once, then after longer and
+// TestToldLessAndLess: a failure that lasts is reported at once, then after longer and
 // longer times, also by processes that come one after the other.
 func TestToldLessAndLess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notices.json")
 	log, said := newLog()
-	var told []string
+	var reported []string
 	start := time.Now()
 	for minute := 0; minute < 5*24*60; minute += 15 { // a cron job
 		m := newMemory(path, log)
 		at := time.Duration(minute) * time.Minute
 		if m.due("mail", failing("example.com", fmt.Sprintf("dial tcp 192.0.2.1:%d: connection refused", minute+1024),
 			start.Add(at))) {
-			told = append(told, fmt.Sprint(at.Hours()))
+			reported = append(reported, fmt.Sprint(at.Hours()))
 		}
 		m.save()
 	}
-	if got := strings.Join(told, " "); got != "0 1 3 7 15 31 55 79 103" {
-		t.Errorf("told at the hours %s", got)
+	if got := strings.Join(reported, " "); got != "0 1 3 7 15 31 55 79 103" {
+		t.Errorf("reported at the hours %s", got)
 	}
 	if said.String() != "" {
 		t.Error(said)
@@ -46,7 +46,7 @@ func TestToldLessAndLess(t *testing.T) {
 	}
 }
 
-// TestToldAnew: what is another failure, or comes again after all was well, is told at once.
+// TestToldAnew: what is another failure, or comes again after all was well, is reported at once.
 func TestToldAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, _ := newLog()
@@ -69,20 +69,20 @@ func TestToldAnew(t *testing.T) {
 			{"another signer", "mail", host, true}, {"still the same", "mail", first, false},
 		} {
 			if got := m.due(c.to, c.d); got != c.want {
-				t.Errorf("%s: told %t", c.what, got)
+				t.Errorf("%s: reported %t", c.what, got)
 			}
 		}
 		m.well("example.org")
 		if m.due("mail", first) || !m.due("mail", elsewhere) {
 			t.Error("that one domain is well was not taken as that")
 		}
-		m.untold("mail", first)
+		m.forget("mail", first)
 		if !m.due("mail", first) {
-			t.Error("what could not be told is taken as told")
+			t.Error("what could not be reported is taken as reported")
 		}
 		first.At = now.Add(49 * time.Hour)
 		if !m.due("mail", first) {
-			t.Error("a failure of the day before yesterday is taken as told")
+			t.Error("a failure of the day before yesterday is taken as reported")
 		}
 	})
 }
@@ -112,7 +112,7 @@ func TestMemoryOfOthers(t *testing.T) {
 }
 
 // TestMemoryBroken: a memory that can't be read or written is said once, and
-// telling continues.
+// mention continues.
 func TestMemoryBroken(t *testing.T) {
 	for title, prepare := range map[string]func(path string) error{
 		"not JSON":  func(path string) error { return os.WriteFile(path, []byte("{"), 0o600) },
@@ -127,9 +127,9 @@ func TestMemoryBroken(t *testing.T) {
 			m := newMemory(path, log)
 			for range 2 {
 				if !m.due("mail", failing("example.com", "x", time.Now())) {
-					t.Error("not told")
+					t.Error("not named")
 				}
-				m.untold("mail", failing("example.com", "x", time.Now()))
+				m.forget("mail", failing("example.com", "x", time.Now()))
 				m.save()
 			}
 			if n := strings.Count(said.String(), "can't keep in mind"); n != 1 {

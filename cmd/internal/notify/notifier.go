@@ -14,7 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// Config says who is told, and who is asked. What is nil or empty is not wanted.
+// Config says who is notified, and who is asked. What is nil or empty is not wanted.
 type Config struct {
 	BeforeSwitch []Hook
 	After        []Hook
@@ -25,7 +25,7 @@ type Config struct {
 	Audit        string // path of the audit log
 	// Provider returns the provider of a domain, to know what fails for one cause; it may be nil.
 	Provider func(domain string) string
-	Memory   string // path of the file that remembers what was told; "": it is forgotten with the process
+	Memory   string // path of the file that remembers what was reported; "": it is forgotten with the process
 	By       string // who acts, for people: "root@mail1"
 	Log      *slog.Logger
 }
@@ -33,7 +33,7 @@ type Config struct {
 // Limits.
 const (
 	atOnce    = 16               // hooks that are asked for consent at the same time
-	hooksRun  = 4                // hooks that are told at the same time
+	hooksRun  = 4                // hooks that are run at the same time
 	room      = 4096             // notices that wait for one receiver
 	hookRoom  = 1 << 14          // the same for hooks, which are quick
 	patience  = 24 * time.Hour   // how long a notice is tried to be delivered
@@ -42,7 +42,7 @@ const (
 	saveEvery = 10 * time.Second // how often the memory is written
 )
 
-// Notifier tells and asks. Its methods are safe for concurrent use, until Close.
+// Notifier reports and asks. Its methods are safe for concurrent use, until Close.
 type Notifier struct {
 	cfg     Config
 	asking  chan struct{}
@@ -60,7 +60,7 @@ type Notifier struct {
 	saver   sync.WaitGroup
 }
 
-// New returns a Notifier for the configuration. It has told nothing yet.
+// New returns a Notifier for the configuration. It has reported nothing yet.
 func New(cfg Config) *Notifier {
 	n := &Notifier{cfg: cfg, asking: make(chan struct{}, atOnce), client: newClient(), stop: make(chan struct{})}
 	n.memory = newMemory(cfg.Memory, cfg.Log)
@@ -97,7 +97,7 @@ func (n *Notifier) Waiting() (waiting int) {
 
 func (n *Notifier) outbox(name string, o *outbox, room int) *outbox {
 	o.name, o.log = name, n.cfg.Log
-	o.lost = func(d Document) { n.memory.untold(name, d) }
+	o.lost = func(d Document) { n.memory.forget(name, d) }
 	return o.start(1, room)
 }
 
@@ -167,52 +167,52 @@ func (n *Notifier) Step(e rotate.Event) {
 	}
 }
 
-// Failed tells of a failed or refused attempt. It is the heart's port of that name.
+// Failed reports a failed or refused attempt. It is the heart's port of that name.
 func (n *Notifier) Failed(e rotate.Event, err error) { n.trouble(ofEvent(e, err)) }
 
-// Command tells of a command that failed or was refused before it took the domain,
-// or any domain when that is "", in hand.
+// Command reports a command that failed or was refused before it took the domain,
+// or any domain when that is "".
 func (n *Notifier) Command(name, domain string, err error) {
 	n.trouble(ofCommand(name, domain, n.cfg.By, time.Now(), err))
 }
 
-// Well says that commands get as far as taking domains in hand: the next failure
+// Well says that commands get as far as beginning with domains: the next failure
 // of one is a new one.
 func (n *Notifier) Well() { n.memory.well("") }
 
-// Stored tells what a change of a domain's state finished. It is the heart's port of that name.
+// Stored says what a change of a domain's state finished. It is the heart's port of that name.
 func (n *Notifier) Stored(before, after rotate.State) {
 	if before.Failures > 0 && after.Failures == 0 {
 		n.memory.well(after.Domain)
 	}
 	if d, ok := ofTurn(before, after, n.cfg.By, time.Now()); ok {
 		n.after.put(d)
-		n.tell(d)
+		n.report(d)
 	}
 }
 
 func (n *Notifier) trouble(d Document) {
 	_ = n.audit.note(d, false) // logged there
 	n.failure.put(d)
-	n.tell(d)
+	n.report(d)
 }
 
-// auditFailed tells that the audit log can't be written, where else it can be told.
+// auditFailed says that the audit log can't be written, where else it can be reported.
 func (n *Notifier) auditFailed(err error) {
 	d := ofCommand("", "", n.cfg.By, time.Now(),
 		fault.Temporary("write the audit log", err, "make room, or repair the log's directory; until then no switch begins"))
 	n.failure.put(d)
-	n.tell(d)
+	n.report(d)
 }
 
-// tell passes a document on to those who want it and have not been told yet.
-func (n *Notifier) tell(d Document) {
+// report passes a document on to those who want it and do not have it yet.
+func (n *Notifier) report(d Document) {
 	failure := d.Event == Failed || d.Event == Refused
 	if w := n.cfg.Webhook; w != nil && slices.Contains(w.On, d.Event) && (!failure || n.memory.due(n.webhook.name, d)) {
-		n.posts.tell(d, n.cause(d))
+		n.posts.report(d, n.cause(d))
 	}
 	if m := n.cfg.Mail; m != nil && slices.Contains(m.On, d.Event) && (!failure || n.memory.due(n.mail.name, d)) {
-		n.letters.tell(d, n.cause(d))
+		n.letters.report(d, n.cause(d))
 	}
 }
 
@@ -233,7 +233,7 @@ func (n *Notifier) remember() {
 // Close delivers what waits, and logs what can't be delivered in ten seconds. Hooks
 // that run, or wait for their turn, have as long as their time-outs allow.
 func (n *Notifier) Close() {
-	n.audit.close(endTime) // first: it may have to tell that it can't be written
+	n.audit.close(endTime) // first: it may have to say that it can't be written
 	n.posts.close()
 	n.letters.close()
 	var closing sync.WaitGroup

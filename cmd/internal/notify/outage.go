@@ -9,7 +9,7 @@ import (
 )
 
 // outages makes one notice of what fails for many domains for one cause: a provider, a keystore or a
-// signer that does not answer. The first domain is told at once, the others together. What is
+// signer that does not answer. The first domain is reported at once, the others together. What is
 // refused stands for itself, since a person has to look at each domain. It is safe for
 // concurrent use.
 type outages struct {
@@ -20,7 +20,7 @@ type outages struct {
 	closed bool
 }
 
-// outage is a cause that was told, and the domains that came since.
+// outage is a cause that was reported, and the domains that came since.
 type outage struct {
 	last  Document
 	names []string // the first of them
@@ -28,7 +28,7 @@ type outage struct {
 	timer *time.Timer
 }
 
-// How long domains are gathered that fail for a cause that was told: at first, and then.
+// How long domains are gathered that fail for a cause that was reported: at first, and then.
 const (
 	firstGather = 2 * time.Minute
 	nextGather  = time.Hour
@@ -37,8 +37,8 @@ const (
 
 func newOutages(put func(Document)) *outages { return &outages{put: put, open: map[string]*outage{}} }
 
-// tell delivers a failure, now or together with others.
-func (o *outages) tell(d Document, cause string) {
+// report delivers a failure, now or together with others.
+func (o *outages) report(d Document, cause string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	known := o.open[cause]
@@ -57,7 +57,7 @@ func (o *outages) tell(d Document, cause string) {
 	o.put(d)
 }
 
-// flush tells the domains that came since; without any, the outage is over.
+// flush reports the domains that came since; without any, the outage is over.
 func (o *outages) flush(cause string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -73,7 +73,7 @@ func (o *outages) flush(cause string) {
 	}
 }
 
-// close tells what is gathered, and gathers nothing more.
+// close says what is gathered, and gathers nothing more.
 func (o *outages) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

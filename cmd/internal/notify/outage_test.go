@@ -13,31 +13,31 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// TestOutageIsOneNotice: a provider that is away for a day is told a few times, and not once for each
-// of a thousand domains; every domain is counted, the first is told at once, another provider's
-// outage is told by itself, and refusals stand each for themselves.
+// TestOutageIsOneNotice: a provider that is away for a day is reported a few times, and not once for each
+// of a thousand domains; every domain is counted, the first is reported at once, another provider's
+// outage is reported by itself, and refusals stand each for themselves.
 func TestOutageIsOneNotice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told []Document
+		var reported []Document
 		n := &Notifier{cfg: Config{Provider: func(domain string) string {
 			name, _, _ := strings.Cut(domain, "-")
 			return name
 		}}}
-		o := newOutages(func(d Document) { told = append(told, d) })
+		o := newOutages(func(d Document) { reported = append(reported, d) })
 		fail := func(domain string, err error) {
 			d := ofEvent(rotate.Event{Domain: domain, At: time.Now(), Kind: rotate.Publish, Outcome: codes.OutcomeFailed,
 				Message: "no answer"}, err)
 			if fault.KindOf(err) == fault.Refused {
 				d.Event = Refused
 			}
-			o.tell(d, n.cause(d))
+			o.report(d, n.cause(d))
 		}
 		away := fault.Temporary("publish", errors.New("no answer"), "wait")
 		for i := range 1000 {
 			fail(fmt.Sprintf("office-%d.test", i), away)
 			synctest.Wait()
-			if i == 0 && (len(told) != 1 || told[0].Domain != "office-0.test") {
-				t.Fatalf("the first was not told at once: %+v", told)
+			if i == 0 && (len(reported) != 1 || reported[0].Domain != "office-0.test") {
+				t.Fatalf("the first was not reported at once: %+v", reported)
 			}
 			time.Sleep(10 * time.Second)
 		}
@@ -49,7 +49,7 @@ func TestOutageIsOneNotice(t *testing.T) {
 		synctest.Wait()
 		o.close()
 		all, singles, refusals := 0, 0, 0
-		for _, d := range told {
+		for _, d := range reported {
 			switch {
 			case d.Event == Refused:
 				refusals++
@@ -62,30 +62,30 @@ func TestOutageIsOneNotice(t *testing.T) {
 				all, singles = all+1, singles+1
 			}
 		}
-		if all != 1001 || refusals != 5 || singles != 2 || len(told) > 12 {
-			t.Errorf("%d domains in %d notices, %d of one domain, %d refusals", all, len(told), singles, refusals)
+		if all != 1001 || refusals != 5 || singles != 2 || len(reported) > 12 {
+			t.Errorf("%d domains in %d notices, %d of one domain, %d refusals", all, len(reported), singles, refusals)
 		}
 	})
 }
 
-// TestOutageEnds: after an hour without a failure the next one is told at once again; what is
-// gathered when the program ends is told, and one domain alone is told as itself.
+// TestOutageEnds: after an hour without a failure the next one is reported at once again; what is
+// gathered when the program ends is reported, and one domain alone is reported as itself.
 func TestOutageEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told []Document
-		o := newOutages(func(d Document) { told = append(told, d) })
-		o.tell(noticeOf("", "", "a.test"), "cause")
+		var reported []Document
+		o := newOutages(func(d Document) { reported = append(reported, d) })
+		o.report(noticeOf("", "", "a.test"), "cause")
 		time.Sleep(firstGather + time.Second)
 		synctest.Wait()
-		o.tell(noticeOf("", "", "b.test"), "cause")
-		o.tell(noticeOf("", "", "c.test"), "cause")
-		if len(told) != 2 || told[1].Domain != "b.test" {
-			t.Fatalf("told %+v", told)
+		o.report(noticeOf("", "", "b.test"), "cause")
+		o.report(noticeOf("", "", "c.test"), "cause")
+		if len(reported) != 2 || reported[1].Domain != "b.test" {
+			t.Fatalf("reported %+v", reported)
 		}
 		o.close()
-		o.tell(noticeOf("", "", "d.test"), "cause")
-		if len(told) != 4 || told[2].Domain != "c.test" || told[2].Count != 0 || told[3].Domain != "d.test" {
-			t.Errorf("at the end: %+v", told)
+		o.report(noticeOf("", "", "d.test"), "cause")
+		if len(reported) != 4 || reported[2].Domain != "c.test" || reported[2].Count != 0 || reported[3].Domain != "d.test" {
+			t.Errorf("at the end: %+v", reported)
 		}
 	})
 }

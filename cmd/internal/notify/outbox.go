@@ -65,7 +65,7 @@ func (o *outbox) put(d Document) {
 	default:
 	}
 	if o.dropped++; o.dropped == 1 {
-		o.log.Error("too much is waiting to be told; some of it is dropped", "to", o.name)
+		o.log.Error("too many reports are waiting to be sent; some are dropped", "to", o.name)
 	}
 	o.forget(d)
 }
@@ -152,18 +152,18 @@ func (o *outbox) deliver(batch []Document) error {
 		last = attempt(ctx)
 		return struct{}{}, last
 	}
-	told := false
-	tell := func(err error, wait time.Duration) {
-		if !told {
+	reported := false
+	report := func(err error, wait time.Duration) {
+		if !reported {
 			o.log.Warn("a notice can't be delivered yet; trying again", "to", o.name, "error", err,
 				"next_try", time.Now().Add(wait).UTC().Format(time.RFC3339))
 		}
-		told = true
+		reported = true
 	}
 	slow := &backoff.ExponentialBackOff{InitialInterval: 2 * time.Second, RandomizationFactor: 0.2, Multiplier: 2,
 		MaxInterval: 5 * time.Minute}
 	_, err := backoff.Retry(o.waiting, try, backoff.WithBackOff(slow), backoff.WithMaxTries(o.tries),
-		backoff.WithMaxElapsedTime(o.patient), backoff.WithNotify(tell))
+		backoff.WithMaxElapsedTime(o.patient), backoff.WithNotify(report))
 	if err == nil || !errors.Is(err, context.Canceled) || o.waiting.Err() == nil {
 		return err
 	}

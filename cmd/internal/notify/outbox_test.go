@@ -167,7 +167,7 @@ func TestEndIsBounded(t *testing.T) {
 	})
 }
 
-// TestEndDelivers: a receiver that comes back in the last seconds is told.
+// TestEndDelivers: a receiver that comes back in the last seconds is reported.
 func TestEndDelivers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, _ := newLog()

@@ -18,7 +18,7 @@ import (
 // Webhook says where documents are posted.
 type Webhook struct {
 	URL     func() (string, error) // read for each attempt, and never shown
-	On      []string               // the events that are told
+	On      []string               // the events that are reported
 	Timeout time.Duration          // for one attempt
 }
 

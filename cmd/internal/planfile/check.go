@@ -19,7 +19,7 @@ import (
 const Farthest = 100 * 366 * 24 * time.Hour
 
 // Between these a plan can have been made, if no clock was altogether wrong: dkimbot is not older, and
-// spans of time are told rightly.
+// spans of time are reported rightly.
 var (
 	earliest = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 	latest   = time.Date(2150, 1, 1, 0, 0, 0, 0, time.UTC)

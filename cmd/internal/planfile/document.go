@@ -66,7 +66,7 @@ type Domain struct {
 	Preconditions  Preconditions    `json:"preconditions"`
 }
 
-// About is what a domain's problem and warnings are about: people are told once what an entry
+// About is what a domain's problem and warnings are about: people are reported once what an entry
 // of drift says as well. Documents of older versions do not have it.
 type About struct {
 	Problem  []rotate.Thing `json:"problem,omitempty"`
@@ -192,7 +192,7 @@ func about(p rotate.DomainPlan) About {
 func (d Domain) stop() error {
 	err := d.Problem.Err()
 	for _, thing := range slices.Backward(d.About.Problem) {
-		err = rotate.Tell(thing, err)
+		err = rotate.WithThing(thing, err)
 	}
 	return err
 }

@@ -76,7 +76,7 @@ func fact(name, v string) bool {
 }
 
 // plainAfter returns the facts of a step without what a record says to people: its notes,
-// and tags that nobody knows.
+// and unknown tags.
 func (s Step) plainAfter() map[string]string {
 	out := map[string]string{}
 	for name, v := range s.After {

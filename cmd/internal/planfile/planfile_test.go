@@ -165,7 +165,7 @@ func checksumOf(s string) string {
 	return rest
 }
 
-// Each way in which a file can be no plan is told with what to do.
+// Each way in which a file can be no plan is reported with what to do.
 func TestReadErrors(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string) string {

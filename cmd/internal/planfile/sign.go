@@ -21,7 +21,7 @@ func (doc Document) sign(key []byte) string {
 	return "hmac-sha256:" + hex.EncodeToString(mac.Sum(nil))
 }
 
-// Genuine says why nobody can tell that the document is as dkimbot wrote it, given the
+// Genuine says why it could not be verified that the document is as dkimbot wrote it, given the
 // key of the state that it belongs to (SameState). Nil when it is. A plan that was made before there
 // was a state is not signed; it holds nothing but first keys for domains that are new,
 // and what Plain drops of it can't be relied upon.

@@ -29,7 +29,7 @@ func (doc Document) Timely(now time.Time) *rotate.Reason {
 
 // SameState says why the plan does not belong to the state with the given lineage.
 // One that was made before there was a state does, as long as nothing was done for
-// its domains, which their preconditions tell.
+// its domains, which their preconditions say.
 func (doc Document) SameState(lineage string) *rotate.Reason {
 	switch {
 	case doc.Lineage == "" || doc.Lineage == lineage:

@@ -120,10 +120,10 @@ func entryWords(e CalendarEntry, from string, kinds map[rotate.Kind]bool) (actio
 		}
 		return codes.ActionActivate, fmt.Sprintf("%s: mail is signed with %s%s", strings.Join(e.Signers, ", "), s, instead)
 	case kinds[rotate.Revoke] && e.because(rotate.Revoke, codes.Purge):
-		return codes.ActionRevoke, fmt.Sprintf("the key of %s, which was handed back and which no mail needs any more, "+
+		return codes.ActionRevoke, fmt.Sprintf("the key of %s, which was released and which no mail needs any more, "+
 			"is revoked", s)
 	case kinds[rotate.Revoke]:
-		return codes.ActionRevoke, fmt.Sprintf("the leaked key of %s is revoked: "+
+		return codes.ActionRevoke, fmt.Sprintf("the compromised key of %s is revoked: "+
 			"mail that was signed with it fails to verify from then on", s)
 	case kinds[rotate.Publish] && kinds[rotate.Destroy]:
 		return codes.ActionReplace, fmt.Sprintf("%s gets a fresh key, which no mail is signed with yet; "+
@@ -137,7 +137,7 @@ func entryWords(e CalendarEntry, from string, kinds map[rotate.Kind]bool) (actio
 	case kinds[rotate.Publish]:
 		return codes.ActionPublish, fmt.Sprintf("the record of the stored key of %s is published", s)
 	case kinds[rotate.Destroy] && e.because(rotate.Destroy, codes.Compromised):
-		return codes.ActionDestroy, fmt.Sprintf("the leaked key of %s is destroyed", s)
+		return codes.ActionDestroy, fmt.Sprintf("the compromised key of %s is destroyed", s)
 	case kinds[rotate.Destroy] && e.because(rotate.Destroy, codes.Replaced):
 		return codes.ActionDestroy, fmt.Sprintf("the replaced key of %s is destroyed", s)
 	case kinds[rotate.Destroy]:

@@ -7,7 +7,7 @@ import (
 )
 
 // ErrorDocument is what every command with --json prints when it could not do
-// what its own document would tell of.
+// what its own document would report.
 type ErrorDocument struct {
 	FormatVersion int         `json:"format_version"`
 	Error         ErrorDetail `json:"error"`
@@ -28,7 +28,7 @@ type ConfigurationError struct {
 	Hint    string `json:"hint"`
 }
 
-// NewError makes the document of an error. code is told where the error has none itself.
+// NewError makes the document of an error. code is used where the error has none itself.
 func NewError(err error, code codes.Code) ErrorDocument {
 	doc := ErrorDocument{FormatVersion, ErrorDetail{Problem: *NewProblem(err)}}
 	if doc.Error.Code == "" {

@@ -10,7 +10,7 @@ type NoticeDocument struct {
 	Event         string    `json:"event"`
 	At            time.Time `json:"at"`
 	By            string    `json:"by"`                // who acted, for people: "root@mail1"
-	Command       string    `json:"command,omitempty"` // of one that ended before it took a domain in hand
+	Command       string    `json:"command,omitempty"` // of one that ended before it began with a domain
 	Domain        string    `json:"domain,omitempty"`
 	Domains       []string  `json:"domains,omitempty"`  // instead of domain, when one cause stops many; at most 100
 	Count         int       `json:"count,omitempty"`    // how many they are

@@ -38,7 +38,7 @@ func NewProblem(err error) *Problem {
 		Hint: fault.HintOf(err)}
 }
 
-// Err returns the error that the problem is, as far as a document tells; nil for none.
+// Err returns the error that the problem is, as far as a document says; nil for none.
 func (p *Problem) Err() error {
 	if p == nil {
 		return nil

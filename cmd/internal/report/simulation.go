@@ -78,7 +78,7 @@ type SimulationProblem struct {
 // thin is the margin of the waits of days that a person should know of.
 const thin = 24 * time.Hour
 
-// NewSimulation makes the document of a run; standFor tells how many domains each
+// NewSimulation makes the document of a run; standFor says how many domains each
 // of the scenario's stands for.
 func NewSimulation(sc simulate.Scenario, r simulate.Report, standFor map[string]int) SimulationDocument {
 	doc := SimulationDocument{FormatVersion: FormatVersion, Seed: sc.Seed, Faults: string(sc.Faults), From: sc.Start.UTC(),

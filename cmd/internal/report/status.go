@@ -33,7 +33,7 @@ type DomainStatus struct {
 	// signers that were sent back while the others switched
 	Held     []string         `json:"held,omitempty"`
 	OnHold   *rotate.OnHold   `json:"on_hold,omitempty"`  // the schedule begins no switch
-	Released *HandedBack      `json:"released,omitempty"` // the domain was handed back
+	Released *ReleaseState    `json:"released,omitempty"` // the domain was released
 	Drift    []rotate.Finding `json:"drift"`              // what was not as it should be at the last look
 }
 
@@ -123,16 +123,16 @@ func newHold(h *rotate.OnHold) *rotate.OnHold {
 	return &rotate.OnHold{At: h.At.UTC(), By: h.By, KeyID: h.KeyID}
 }
 
-// HandedBack says that a domain was released.
-type HandedBack struct {
+// ReleaseState says that a domain was released.
+type ReleaseState struct {
 	At       time.Time  `json:"at"`
 	Purge    bool       `json:"purge"`
 	PurgedAt *time.Time `json:"purged_at"`
 }
 
-func newHandedBack(r *rotate.HandedBack) *HandedBack {
+func newHandedBack(r *rotate.ReleaseState) *ReleaseState {
 	if r == nil {
 		return nil
 	}
-	return &HandedBack{r.At.UTC(), r.Purge, instant(r.Purged)}
+	return &ReleaseState{r.At.UTC(), r.Purge, instant(r.Purged)}
 }

@@ -69,7 +69,7 @@ func gauge(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
 	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 }
 
-// metrics tells where the fleet stands at now. Phases without a domain are 0, so that a graph has no
+// metrics says where the fleet stands at now. Phases without a domain are 0, so that a graph has no
 // gaps; codes are there while they occur.
 func (f Fleet) metrics(now time.Time) (out []prometheus.Metric) {
 	counts, drifts, leaked := report.NewCounts(f.States, f.Unlisted, now), map[string]int{}, 0

@@ -10,7 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// Health tells of a daemon whether it does its work. Its functions are safe for concurrent use.
+// Health says of a daemon whether it does its work. Its functions are safe for concurrent use.
 type Health struct {
 	// Alive reports whether the schedule is at work: if not, only a new start helps.
 	Alive func() bool

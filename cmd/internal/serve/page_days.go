@@ -51,10 +51,10 @@ func days(f Fleet, now time.Time) (out []dayOf) {
 	return out
 }
 
-// keyTimes is the life of one key, as far as the history tells it.
+// keyTimes is the life of one key, as far as the history has it.
 type keyTimes struct{ ID, Selector, Made, Published, From, Until, Gone string }
 
-// keysOf tells the life of each key, the newest first.
+// keysOf describes the life of each key, the newest first.
 func keysOf(events []rotate.Event) (out []keyTimes) {
 	at, signs := map[string]int{}, ""
 	for _, e := range events {

@@ -163,7 +163,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestKeyTimes: the life of a key is told as the history has it.
+// TestKeyTimes: the life of a key is reported as the history has it.
 func TestKeyTimes(t *testing.T) {
 	now := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 	keys := keysOf(historyOf(now))

@@ -27,7 +27,7 @@ type Host struct {
 	// Ask runs a program of the host that prints its configuration; nil where no program can be asked.
 	Ask func(ctx context.Context, program string, args ...string) ([]byte, error)
 
-	proc string // where the kernel tells of processes; "" for a copy, on which none run
+	proc string // where the kernel reports processes; "" for a copy, on which none run
 }
 
 // askTime is how long a program may take to print its configuration.
@@ -86,7 +86,7 @@ func (h Host) readTrusted(path string) ([]byte, error) {
 type process struct {
 	uid  uint32
 	line []string // its command line
-	unit string   // of systemd, that started it; "" when that can't be told
+	unit string   // of systemd, that started it; "" when that can't be found out
 }
 
 // running returns the programs of a name that root or one of the users runs, from a directory of the system. What
@@ -148,7 +148,7 @@ func unitOf(groups string) string {
 	return ""
 }
 
-// reloads reports whether a unit says how it is told to read its files again. A unit that is told to by what stands
+// reloads reports whether a unit says how it is asked to read its files again. A unit that is asked to by what stands
 // beside its file counts as one that does not.
 func (h Host) reloads(unit string) bool {
 	names := []string{unit}

@@ -115,7 +115,7 @@ func (s *Signer) fromTables(h Host, keys, signing string) {
 	}
 }
 
-// bits returns the size of the RSA key in a file, 0 where that can't be told.
+// bits returns the size of the RSA key in a file, 0 where that can't be found out.
 func (h Host) bits(path string) int {
 	if path == "" {
 		return 0

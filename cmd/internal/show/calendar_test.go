@@ -28,10 +28,10 @@ func TestCalendarWords(t *testing.T) {
 			[]rotate.Step{step(rotate.Publish, "bootstrap")}},
 		"the key record of s1, which is missing from DNS, is published again": {rotate.Ready,
 			[]rotate.Step{step(rotate.Publish, "vanished")}},
-		"the leaked key of s1 is destroyed":   {rotate.Draining, []rotate.Step{step(rotate.Destroy, "compromised")}},
-		"the replaced key of s1 is destroyed": {rotate.Replacing, []rotate.Step{step(rotate.Destroy, "replaced")}},
-		"the key of s1 is destroyed":          {rotate.Ready, []rotate.Step{step(rotate.Destroy, "purge")}},
-		"the key of s1, which was handed back and which no mail needs any more, is revoked": {rotate.Ready,
+		"the compromised key of s1 is destroyed": {rotate.Draining, []rotate.Step{step(rotate.Destroy, "compromised")}},
+		"the replaced key of s1 is destroyed":    {rotate.Replacing, []rotate.Step{step(rotate.Destroy, "replaced")}},
+		"the key of s1 is destroyed":             {rotate.Ready, []rotate.Step{step(rotate.Destroy, "purge")}},
+		"the key of s1, which was released and which no mail needs any more, is revoked": {rotate.Ready,
 			[]rotate.Step{step(rotate.Revoke, "purge")}},
 	} {
 		o := forecast.Outlook{Name: "a.test"}

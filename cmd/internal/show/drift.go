@@ -11,28 +11,28 @@ import (
 // drift writes what is not as it should be, since when, and what is done about it,
 // and the warnings that it does not hold. What err says already is left out.
 func (t Text) drift(found []rotate.Finding, err error, warnings []rotate.Warning) {
-	found, warnings = untold(found, err, warnings)
+	found, warnings = unsaid(found, err, warnings)
 	for _, f := range found {
 		t.finding(f)
 	}
 	t.warnings(rotate.Texts(warnings))
 }
 
-// untold leaves out the findings that err or another finding tells, and the warnings that a finding does.
-func untold(found []rotate.Finding, err error,
+// unsaid leaves out the findings that err or another finding says, and the warnings that a finding does.
+func unsaid(found []rotate.Finding, err error,
 	warnings []rotate.Warning) (left []rotate.Finding, more []rotate.Warning) {
-	told := map[rotate.Thing]bool{}
+	said := map[rotate.Thing]bool{}
 	for i, f := range found {
 		one := func(other rotate.Finding) bool {
 			return f.Cause != "" && f.Cause == other.Cause && f.Selector == other.Selector
 		}
-		if !slices.ContainsFunc(found[:i], one) && !f.ToldBy(err) {
+		if !slices.ContainsFunc(found[:i], one) && !f.CoveredBy(err) {
 			left = append(left, f)
 		}
-		told[f.Thing()] = true
+		said[f.Thing()] = true
 	}
 	for _, w := range warnings {
-		if !told[w.About] {
+		if !said[w.About] {
 			more = append(more, w)
 		}
 	}
@@ -41,7 +41,7 @@ func untold(found []rotate.Finding, err error,
 
 // drift writes the same for a ticket.
 func (m Markdown) drift(p rotate.DomainPlan) {
-	found, warnings := untold(p.Drift, p.Stop, p.Warnings)
+	found, warnings := unsaid(p.Drift, p.Stop, p.Warnings)
 	for _, f := range found {
 		message := f.Message
 		if !f.Since.IsZero() {

@@ -24,7 +24,7 @@ var (
 		Repair: "remove it", Asks: true, Since: now.Add(-time.Hour)}
 )
 
-// What is not as it should be is told with what is done about it, once: a warning or
+// What is not as it should be is reported with what is done about it, once: a warning or
 // a refusal that says the same is left out.
 func TestDrift(t *testing.T) {
 	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.Ready, Reason: rotate.Reason{Message: "s1 signs"},
@@ -41,12 +41,12 @@ example.com  phase ready
   warning: look at this
 
 `)
-	plan.Stop = rotate.Tell(alien.Thing(), fault.Refuse("foreign-record", alien.Message, "remove it"))
+	plan.Stop = rotate.WithThing(alien.Thing(), fault.Refuse("foreign-record", alien.Message, "remove it"))
 	plan.Drift = []rotate.Finding{alien}
 	plan.Warnings = nil
 	if got := written(func(x show.Text) { x.Plans([]rotate.DomainPlan{plan}, false) }); strings.Count(got,
 		"s1 holds a record") != 1 {
-		t.Errorf("the refusal is told twice:\n%s", got)
+		t.Errorf("the refusal is reported twice:\n%s", got)
 	}
 	plan.Stop = nil
 	plan.Drift = append(plan.Drift, vanished)
@@ -210,7 +210,7 @@ func TestMailOfLeftKey(t *testing.T) {
 	}
 }
 
-// TestDriftIsToldOnce: what the record and the private key of one selector show alike is told once.
+// TestDriftIsToldOnce: what the record and the private key of one selector show alike is reported once.
 func TestDriftIsToldOnce(t *testing.T) {
 	p := rotate.DomainPlan{Name: "a.test",
 		Drift: []rotate.Finding{
@@ -222,13 +222,13 @@ func TestDriftIsToldOnce(t *testing.T) {
 	}
 }
 
-// Words decide nothing: what is about the same thing is told once, however it is put, and what
+// Words decide nothing: what is about the same thing is reported once, however it is put, and what
 // is about two things is told of both, though the words are the same. Also from a saved plan.
 func TestWordsDecideNothing(t *testing.T) {
 	first := rotate.Finding{Code: codes.RecordUnseen, Selector: "s1", Message: "no server answers"}
 	second := rotate.Finding{Code: codes.RecordUnseen, Selector: "s2", Message: "no server answers"}
 	plan := rotate.DomainPlan{Name: "a.test", Phase: rotate.Ready, Drift: []rotate.Finding{first, second},
-		Stop:     fault.Lasting("switch", rotate.Tell(first.Thing(), errors.New("DNS is silent")), "wait"),
+		Stop:     fault.Lasting("switch", rotate.WithThing(first.Thing(), errors.New("DNS is silent")), "wait"),
 		Warnings: []rotate.Warning{{Message: "look at s2", About: second.Thing()}, {Message: "no server answers"}}}
 	doc := planfile.New(planfile.Context{Created: now, For: now}, []rotate.DomainPlan{plan})
 	for from, p := range map[string]rotate.DomainPlan{"the planner": plan, "a file": doc.Domains[0].Plan()} {

@@ -93,7 +93,7 @@ func (t Text) table(states []rotate.State) {
 	}
 }
 
-// soon tells a time that something has to wait for in few words.
+// soon describes a time that something has to wait for in few words.
 func (t Text) soon(at time.Time) string {
 	if !at.After(t.Now) {
 		return "now"

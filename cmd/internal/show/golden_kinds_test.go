@@ -22,7 +22,7 @@ func rareScenes(t testing.TB) []scene {
 		ready(t, "revokes.test", func(s *scene) { leak("s1", s); s.have.Selectors["s1"].Key.RevokeNow = true; leak("s2", s) }),
 		ready(t, "drains.test", drained, func(s *scene) { leak("s1", s) }),
 		ready(t, "purged.test", func(s *scene) {
-			s.have.Released = &rotate.HandedBack{At: now.Add(-9 * 24 * time.Hour), Purge: true,
+			s.have.Released = &rotate.ReleaseState{At: now.Add(-9 * 24 * time.Hour), Purge: true,
 				LastUsed: now.Add(-8 * 24 * time.Hour), Unused: true}
 			s.seen.Signers = map[string]rotate.SignerSeen{"mx1": {}, "mx2": {}}
 		}),

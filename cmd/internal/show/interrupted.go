@@ -10,7 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
-// mostLeft is how many domains are told that an interrupted run has left.
+// mostLeft is how many domains are reported that an interrupted run has left.
 const mostLeft = 20
 
 // LeftOver returns those results of an interrupted run for which there is more to do.
@@ -30,11 +30,11 @@ func Failed(results []engine.Result) []engine.Result {
 	})
 }
 
-// Interrupted says that a run was told to end, what it has left, and with which
-// command it continues. What failed was told before.
+// Interrupted says that a run was asked to end, what it has left, and with which
+// command it continues. What failed was reported before.
 func (t Text) Interrupted(left, failed []engine.Result, again string) {
 	if len(left) == 0 && len(failed) > 0 {
-		fmt.Fprintf(t.W, "Interrupted; the step in progress was finished. Not done, as is told above: %s.\nTo try again: %s\n",
+		fmt.Fprintf(t.W, "Interrupted; the step in progress was finished. Not done, see above: %s.\nTo try again: %s\n",
 			report.Count(len(failed), "domain"), again)
 		return
 	}
@@ -53,7 +53,7 @@ func (t Text) Interrupted(left, failed []engine.Result, again string) {
 	fmt.Fprintf(t.W, "To continue: %s\n", again)
 }
 
-// leftOf tells where a domain stands and what it waits for.
+// leftOf says where a domain stands and what it waits for.
 func (t Text) leftOf(r engine.Result) string {
 	words := map[rotate.Phase]string{
 		"":                   "not begun",
@@ -66,10 +66,10 @@ func (t Text) leftOf(r engine.Result) string {
 	}[r.State.Phase]
 	if draining := r.State.Selectors[r.State.Draining]; r.State.Phase == rotate.Draining && draining != nil &&
 		draining.Key != nil && !draining.Key.Leaked.IsZero() {
-		words = "the leaked key of " + r.State.Draining + " is yet to be cleared away, and replaced"
+		words = "the compromised key of " + r.State.Draining + " is yet to be purged, and replaced"
 	}
 	if words == "not begun" && len(r.Done) > 0 {
-		words = "what was begun is done; the next run tells whether more is due"
+		words = "what was begun is done; the next run says whether more is due"
 	}
 	if next := r.State.Next; next != nil && next.At.After(t.Now) && r.State.Phase != rotate.Ready {
 		words += "; next: " + Action(*next) + ", " + t.When(next.At)

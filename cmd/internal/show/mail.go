@@ -146,11 +146,11 @@ func (m mail) shown(selector string) string {
 // others reports whether there are signers that don't switch.
 func (m mail) others(switched []string) bool {
 	return len(m.p.Seen.Signers) > len(switched) ||
-		slices.ContainsFunc(m.p.Steps, func(s rotate.Step) bool { return m.stray(s) })
+		slices.ContainsFunc(m.p.Steps, func(s rotate.Step) bool { return m.drifted(s) })
 }
 
-// stray reports whether a step brings a signer back that uses the wrong selector.
-func (m mail) stray(s rotate.Step) bool {
+// drifted reports whether a step brings a signer back that uses the wrong selector.
+func (m mail) drifted(s rotate.Step) bool {
 	return s.Kind == rotate.Activate && s.Reason.Code == codes.SignerStrays
 }
 
@@ -164,7 +164,7 @@ func (m mail) records(s rotate.Step) string {
 	case s.Kind == rotate.Activate && m.foreign(s):
 		return fmt.Sprintf("Mail already signed with %s verifies as long as its key record stays in DNS, "+
 			"which dkimbot does not touch.", s.From.Selector)
-	case m.stray(s) && m.first(s) && s.From.Selector != "" && s.From.Selector != s.Selector:
+	case m.drifted(s) && m.first(s) && s.From.Selector != "" && s.From.Selector != s.Selector:
 		return m.already(s.From)
 	case s.Kind == rotate.Publish && s.Reason.Code == codes.Replace:
 		return fmt.Sprintf("The key record of %s is replaced, which no mail needs any more: "+
@@ -235,7 +235,7 @@ func (m mail) foreign(s rotate.Step) bool {
 }
 
 // first reports whether a signer is the first of those that come from the same
-// selector: what holds for all of them is told once.
+// selector: what holds for all of them is reported once.
 func (m mail) first(s rotate.Step) bool {
 	i := slices.IndexFunc(m.p.Steps, func(o rotate.Step) bool {
 		return o.Kind == rotate.Activate && o.From.Selector == s.From.Selector
@@ -257,5 +257,5 @@ func (m mail) from(at time.Time) string {
 	return "from " + day(at) + " on, at the earliest,"
 }
 
-// day tells the day and the hour.
+// day describes the day and the hour.
 func day(t time.Time) string { return t.UTC().Format("Mon 2006-01-02 15:04 UTC") }

@@ -30,34 +30,34 @@ const mostMarkdown = 58_000
 // those with the same steps are one group, and it ends before it is too long for a comment, unless
 // whole is set. One without a signature is never grouped.
 func (m Markdown) Plan(doc planfile.Document, is report.PlanStaleness, whole bool) {
-	told := slices.DeleteFunc(plansOf(doc.Domains),
+	shown := slices.DeleteFunc(plansOf(doc.Domains),
 		func(p rotate.DomainPlan) bool { return idle(p) && len(is.Domains[p.Name].Reasons) == 0 })
-	groups := alike(told, whole || is.Unsigned, func(p rotate.DomainPlan, w io.Writer) {
+	groups := alike(shown, whole || is.Unsigned, func(p rotate.DomainPlan, w io.Writer) {
 		Markdown{w, m.Now}.domain(p, is.Domains[p.Name])
 	})
 	rows := len(groups)
 	if !whole { // what is cut off stops no domain
 		slices.SortStableFunc(groups, func(a, b group) int {
-			return cmp.Compare(stopped(told[b[0]], is), stopped(told[a[0]], is))
+			return cmp.Compare(stopped(shown[b[0]], is), stopped(shown[a[0]], is))
 		})
 		rows = min(rows, mostRows)
 	}
 	parts := []func(Markdown){func(m Markdown) { m.head(doc, is) }}
-	if len(told) > 0 {
+	if len(shown) > 0 {
 		parts = append(parts, func(m Markdown) {
-			m.summary(told, groups[:rows], is)
+			m.summary(shown, groups[:rows], is)
 			if more := len(groups) - rows; more > 0 {
 				m.line("And %d more rows; those that stop stand first.", more)
 			}
 		})
 	}
-	if rest := len(doc.Domains) - len(told); rest > 0 {
+	if rest := len(doc.Domains) - len(shown); rest > 0 {
 		parts = append(parts, func(m Markdown) {
 			m.line("%s: nothing to do, and mail continues to be signed as it is.", report.Count(rest, "more domain"))
 		})
 	}
 	for _, g := range groups {
-		parts = append(parts, func(m Markdown) { m.group(g, told, is, len(groups) > manyDomains) })
+		parts = append(parts, func(m Markdown) { m.group(g, shown, is, len(groups) > manyDomains) })
 	}
 	m.parts(parts, whole, "dkimbot show FILE --format markdown --all")
 }

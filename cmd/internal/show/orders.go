@@ -37,20 +37,20 @@ func ordered(e rotate.Event) string {
 	if e.Code == codes.NoKeyYet {
 		return e.Selector + ": " + e.Message
 	}
-	if e.Kind == rotate.Mistrust {
+	if e.Kind == rotate.ReportCompromised {
 		return fmt.Sprintf("%s: %s is noted as compromised", e.Selector, keyWords(e.KeyID, ""))
 	}
 	return e.Message
 }
 
-// released says what stays where of a domain that was handed back.
+// released says what stays where of a domain that was released.
 func (t domain) released() {
 	st := t.st
 	r := st.Released
 	if r == nil {
 		return
 	}
-	fmt.Fprintf(t.W, "  %s %s; dkimbot does nothing for it any more\n", t.Yellow("handed back"), t.At(r.At))
+	fmt.Fprintf(t.W, "  %s %s; dkimbot does nothing for it any more\n", t.Yellow("released"), t.At(r.At))
 	switch stays := staysOf(report.NewUnlisted([]rotate.State{st})[0]); {
 	case !r.Purged.IsZero():
 		t.Line("  ", "stays", "nothing: records were revoked and keys destroyed "+t.At(r.Purged))

@@ -18,23 +18,23 @@ import (
 func (t Text) Plans(plans []rotate.DomainPlan, whole bool) { t.plans(plans, nil, whole) }
 
 func (t Text) plans(plans []rotate.DomainPlan, is map[string]report.Staleness, whole bool) {
-	told := plans
+	shown := plans
 	if !whole && len(plans) > manyDomains {
-		told = slices.DeleteFunc(slices.Clone(plans),
+		shown = slices.DeleteFunc(slices.Clone(plans),
 			func(p rotate.DomainPlan) bool { return idle(p) && len(is[p.Name].Reasons) == 0 })
 	}
-	for _, g := range alike(told, whole, func(p rotate.DomainPlan, w io.Writer) {
+	for _, g := range alike(shown, whole, func(p rotate.DomainPlan, w io.Writer) {
 		Text{Pen: screen.Pen{W: w, Now: t.Now}}.plan(p, is[p.Name])
 	}) {
-		first := told[g[0]]
-		t.heading(g.title(told), first.Phase)
+		first := shown[g[0]]
+		t.heading(g.title(shown), first.Phase)
 		if len(g) > 1 {
-			fmt.Fprintf(t.W, "%s\n  %s\n", listed(g.names(told), "  "),
+			fmt.Fprintf(t.W, "%s\n  %s\n", listed(g.names(shown), "  "),
 				t.Dim(groupWords(first.Name)))
 		}
 		t.plan(first, is[first.Name])
 	}
-	if rest := len(plans) - len(told); rest > 0 {
+	if rest := len(plans) - len(shown); rest > 0 {
 		fmt.Fprintf(t.W, "%s: nothing to do, and mail continues to be signed as it is.\n\n", report.Count(rest, "more domain"))
 	}
 }
@@ -82,7 +82,7 @@ func (t Text) step(n int, s rotate.Step) {
 	t.Line("      ", "when", t.When(s.NotBefore))
 }
 
-// change tells a step's before and after in words.
+// change describes a step's before and after in words.
 func change(s rotate.Step) (from, to string) {
 	switch s.Kind {
 	case rotate.Generate:
@@ -119,7 +119,7 @@ func shownBy(s rotate.Step) string {
 	return cmp.Or(s.Asked, "every authoritative server") + " shows "
 }
 
-// stood tells the record that a step takes the place of.
+// stood describes the record that a step takes the place of.
 func stood(s rotate.Step) string {
 	if s.Asked == rotate.Nobody && s.From.Record == "" {
 		return "what is there now, if it is dkimbot's: DNS is not asked"
@@ -150,7 +150,7 @@ func (t Text) span(doc planfile.Document) string {
 // whole; one without a signature is always shown whole.
 func (t Text) SavedPlan(doc planfile.Document, is report.PlanStaleness, whole bool) {
 	fmt.Fprintf(t.W, "Plan %s, made %s; may be applied %s\n", t.Bold(doc.PlanID), t.At(doc.CreatedAt), t.span(doc))
-	if doc.PlannedFor.After(t.Now) { // its steps are told as they will be seen then
+	if doc.PlannedFor.After(t.Now) { // its steps are reported as they will be seen then
 		t.Now = doc.PlannedFor
 	}
 	t.staleness(is.Whole)

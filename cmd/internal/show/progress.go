@@ -10,7 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
-// Finished tells a step as it ends, for someone who watches: a line that stays.
+// Finished describes a step as it ends, for someone who watches: a line that stays.
 func (t Text) Finished(e rotate.Event) {
 	switch e.Outcome {
 	case codes.OutcomeDone:
@@ -21,17 +21,17 @@ func (t Text) Finished(e rotate.Event) {
 	}
 }
 
-// Waiting tells what a run stays for.
+// Waiting says what a run stays for.
 func (t Text) Waiting(domain string, next rotate.Next) {
 	fmt.Fprintf(t.W, "%s  waiting until %s UTC to %s: %s\n", domain, next.At.UTC().Format(time.TimeOnly), Action(next),
 		next.Reason.Message)
 }
 
-// Progress is what a run is at, in one line that is told over and over. It is not
+// Progress is what a run is at, in one line that is drawn again and again. It is not
 // safe for concurrent use.
 type Progress struct {
 	began    time.Time
-	ending   bool                     // told to end: only what is in hand is finished
+	ending   bool                     // asked to end: only what is begun is finished
 	expected map[string]time.Duration // the domains, and how long a record may take to show
 	over     int
 	working  map[string]atWork
@@ -79,10 +79,10 @@ func (p *Progress) Over(domain string) {
 	p.over++
 }
 
-// End takes account of that the run was told to end.
+// End takes account of that the run was asked to end.
 func (p *Progress) End() { p.ending = true }
 
-// Line tells what the run is at, in at most width columns; "" when nothing is known yet.
+// Line says what the run is at, in at most width columns; "" when nothing is known yet.
 func (p *Progress) Line(now time.Time, width int) string {
 	var parts []string
 	if p.ending {
@@ -100,7 +100,7 @@ func (p *Progress) Line(now time.Time, width int) string {
 	return cut(strings.Join(parts, " | "), width)
 }
 
-// what tells the step that takes longest, or else the wait that ends first, and
+// what describes the step that takes longest, or else the wait that ends first, and
 // how many others there are.
 func (p *Progress) what(now time.Time) string {
 	others := func(n int, what string) string {
@@ -120,7 +120,7 @@ func (p *Progress) what(now time.Time) string {
 	return ""
 }
 
-// step tells a step under way: how long already, and how long at most where that is known.
+// step describes a step under way: how long already, and how long at most where that is known.
 func (p *Progress) step(domain string, now time.Time) string {
 	w := p.working[domain]
 	text := domain + ": " + attempt(w.step)
@@ -155,7 +155,7 @@ func first[V any](all map[string]V, before func(a, b V) bool) (name string) {
 	return name
 }
 
-// howLong tells how long something takes, in whole seconds, or minutes where there are many.
+// howLong says how long something takes, in whole seconds, or minutes where there are many.
 func howLong(d time.Duration) string {
 	switch d = d.Round(time.Second); {
 	case d < time.Second:

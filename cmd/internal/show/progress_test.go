@@ -31,7 +31,7 @@ example.com  waiting until 04:00:00 UTC to replace the key of s1: mail is in fli
 `)
 }
 
-// The line tells how many domains are done, what takes longest and how long still.
+// The line says how many domains are done, what takes longest and how long still.
 func TestProgressLine(t *testing.T) {
 	var p *show.Progress
 	at := func(d time.Duration) time.Time { return now.Add(d) }
@@ -142,7 +142,7 @@ To continue: dkimbot rotate --due
 		t.Error(got)
 	}
 	wantText(t, written(func(x show.Text) { x.Interrupted(show.LeftOver(all[1:3]), show.Failed(all[1:3]), "x") }),
-		"\nInterrupted; the step in progress was finished. Not done, as is told above: 1 domain.\nTo try again: x\n")
+		"\nInterrupted; the step in progress was finished. Not done, see above: 1 domain.\nTo try again: x\n")
 	wantText(t, written(func(x show.Text) { x.Interrupted(show.LeftOver(all[1:2]), show.Failed(all[1:2]), "x") }),
 		"\nInterrupted; the step in progress was finished. Nothing is left to do.\n")
 }

@@ -21,17 +21,17 @@ func (t Text) result(r engine.Result, more func()) {
 	for _, e := range r.Done {
 		fmt.Fprintf(t.W, "  %s %s\n", t.Green("done"), did(e))
 	}
-	var told rotate.Reason
+	var now rotate.Reason
 	if len(r.Done) == 0 && r.Err == nil {
-		told = r.Plan.Reason
-		t.Line("  ", "now", cmp.Or(told.Message, "nothing to do"))
+		now = r.Plan.Reason
+		t.Line("  ", "now", cmp.Or(now.Message, "nothing to do"))
 	}
 	if r.Err != nil {
 		t.problem("  ", r.Err)
 	}
 	more()
 	domain{t, r.State}.released()
-	t.next(r.State.Next, told)
+	t.next(r.State.Next, now)
 	if r.Err != nil && r.YetToBegin() {
 		t.Line("  ", "", yetToBegin(r.State))
 	}
@@ -87,7 +87,7 @@ func yetToBegin(st rotate.State) string {
 	return "the rotation that was asked for has not begun, and begins by itself only when the schedule makes one due"
 }
 
-// did tells a carried out step in words.
+// did describes a carried out step in words.
 func did(e rotate.Event) string {
 	key := keyWords(e.KeyID, "")
 	switch e.Kind {
@@ -114,7 +114,7 @@ func did(e rotate.Event) string {
 		return fmt.Sprintf("%s: the old %s was destroyed", e.Selector, key)
 	case rotate.Revoke:
 		return strings.TrimSuffix(fmt.Sprintf("%s: %s was revoked in DNS; %s", e.Selector, key, e.Message), "; ")
-	case rotate.Mistrust:
+	case rotate.ReportCompromised:
 		if e.Code == codes.NoKeyYet {
 			return e.Selector + ": " + e.Message
 		}

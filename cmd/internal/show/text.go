@@ -68,9 +68,9 @@ func (t Text) warnings(all []string) {
 	}
 }
 
-// next tells what comes and why, if the reason is not the one told already; a
+// next says what comes and why, if the reason is not the one shown already; a
 // failure's always is.
-func (t Text) next(n *rotate.Next, told rotate.Reason) {
+func (t Text) next(n *rotate.Next, shown rotate.Reason) {
 	if n == nil {
 		return
 	}
@@ -79,7 +79,7 @@ func (t Text) next(n *rotate.Next, told rotate.Reason) {
 		when = "when a plan is applied" // the time is that of the next look
 	}
 	t.Line("  ", "next", Action(*n)+", "+when)
-	if n.Reason.Code != codes.Failed && n.Reason != told {
+	if n.Reason.Code != codes.Failed && n.Reason != shown {
 		t.Line("  ", "", n.Reason.Message)
 	}
 }

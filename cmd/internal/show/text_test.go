@@ -40,7 +40,7 @@ func wantText(t *testing.T, got, want string) {
 	}
 }
 
-// Every kind of step tells what, where, from what to what, why and when.
+// Every kind of step says what, where, from what to what, why and when.
 func TestPlan(t *testing.T) {
 	why := rotate.Reason{Code: "replace", Message: "the drain of s1 has passed"}
 	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.Replacing, Reason: why, Steps: []rotate.Step{

@@ -39,7 +39,7 @@ func UnlistedWarnings(states []rotate.State) (out []string) {
 	for i, st := range states {
 		if i == most {
 			return append(out, fmt.Sprintf("%d more domains are not in the configuration any more; "+
-				"'dkimbot status' tells of all", len(states)-most))
+				"'dkimbot status' lists all", len(states)-most))
 		}
 		out = append(out, fmt.Sprintf("%s is not in the configuration any more, and nothing of it is touched; "+
 			"'dkimbot status' says what stays where", st.Domain))

@@ -88,7 +88,7 @@ func stop(cmd *exec.Cmd, stdin io.Closer) {
 }
 
 // buildContext ends shortly before the test's own deadline, so that a build that
-// takes too long is told as such.
+// takes too long is reported as such.
 func buildContext(t testing.TB) context.Context {
 	d, ok := t.(interface{ Deadline() (time.Time, bool) })
 	if !ok {

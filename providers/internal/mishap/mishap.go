@@ -1,4 +1,4 @@
-// Package mishap makes an HTTP service misbehave as a test tells it. It is for
+// Package mishap makes an HTTP service misbehave as a test says. It is for
 // the fakes beside it.
 package mishap
 

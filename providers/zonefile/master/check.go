@@ -31,7 +31,7 @@ func (r *Reader) Check() error {
 	return nil
 }
 
-// ErrSigned tells of a file that a signer has made. A change of it makes answers
+// ErrSigned is about a file that a signer has made. A change of it makes answers
 // that validating resolvers refuse.
 var ErrSigned = errors.New("the zone file is signed")
 
@@ -44,7 +44,7 @@ func signedError(rec *Record) error {
 		strings.TrimSuffix(rec.Owner, "."))
 }
 
-// signs tells whether only a signer writes records of the type. Keys and what the parent
+// signs says whether only a signer writes records of the type. Keys and what the parent
 // shall know of them (DNSKEY, CDS, CDNSKEY, DS) may stand in a file that is not signed yet.
 func (rec *Record) signs() bool {
 	switch rec.Kind {

@@ -61,7 +61,7 @@ func ReadAll(f *os.File, limit int64) (string, fs.FileInfo, error) {
 	return b.String(), info, err
 }
 
-// Unchanged tells whether a file is as it was. A rename is noticed even if size
+// Unchanged says whether a file is as it was. A rename is noticed even if size
 // and time are the same.
 func Unchanged(was, now fs.FileInfo) bool {
 	return os.SameFile(now, was) && now.Size() == was.Size() && now.ModTime().Equal(was.ModTime())

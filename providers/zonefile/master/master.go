@@ -27,7 +27,7 @@ type Record struct {
 	At   int // where the entry begins in the zone file that holds it, or holds the $INCLUDE of it
 }
 
-// Same tells whether two records say the same.
+// Same says whether two records say the same.
 func (r *Record) Same(o *Record) bool {
 	return r.Owner == o.Owner && r.TTL == o.TTL && r.Kind == o.Kind && r.Data == o.Data && r.Origin == o.Origin
 }

@@ -45,7 +45,7 @@ func Canonical(name string) string {
 	return dns.CanonicalName(name)
 }
 
-// plainName tells whether a name has only one spelling, but for letter case.
+// plainName says whether a name has only one spelling, but for letter case.
 func plainName(name string) bool {
 	for i := range len(name) {
 		if c := name[i]; c <= ' ' || c > '~' || strings.IndexByte(`\"();@$`, c) >= 0 {
@@ -55,7 +55,7 @@ func plainName(name string) bool {
 	return true
 }
 
-// endsInDot tells whether a name ends in a dot that is no part of a label.
+// endsInDot says whether a name ends in a dot that is no part of a label.
 func endsInDot(name string) bool {
 	if !strings.HasSuffix(name, ".") {
 		return false

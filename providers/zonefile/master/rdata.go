@@ -10,7 +10,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// RR returns the record as messages hold it. An error tells why its data can't be read.
+// RR returns the record as messages hold it. An error says why its data can't be read.
 func (rec *Record) RR() (dns.RR, error) {
 	rr, err := rec.parseData()
 	if err != nil {

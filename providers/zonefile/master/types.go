@@ -55,7 +55,7 @@ func ParseType(token string) (uint16, bool) {
 	}
 }
 
-// wellKnown tells whether servers agree on how data of the type is written: what
+// wellKnown says whether servers agree on how data of the type is written: what
 // can't be read here is wrong everywhere.
 func wellKnown(kind uint16) bool {
 	switch kind {

@@ -77,7 +77,7 @@ func (s *Scene) distort(t *rapid.T) {
 			s.Have.Signers[signer] = rotate.Confirmed{Selector: selector, KeyID: some("key").ID(), At: ago("at"),
 				Unsure: rapid.Bool().Draw(t, "unsure")}
 		},
-		"seen":   func() { s.Stray(selector, rapid.SampledFrom([]string{some("key").ID(), ""}).Draw(t, "id"), signer) },
+		"seen":   func() { s.Drift(selector, rapid.SampledFrom([]string{some("key").ID(), ""}).Draw(t, "id"), signer) },
 		"lost":   func() { s.Hold(selector, "", rapid.IntRange(0, 9).Draw(t, "version")) },
 		"kept":   func() { s.Keep(selector) },
 		"silent": func() { s.Seen.Signers[signer] = rotate.SignerSeen{Err: failed} },

@@ -171,14 +171,14 @@ func SignerChanges() []Variation {
 			s.Seen.Signers["mx2"] = rotate.SignerSeen{Ref: RefTo("s9", 3), Err: errors.New("cut off")}
 		}},
 		{"both silent", func(s *Scene) { s.Silence("mx1", "mx2") }},
-		{"mx2 signs with s1", func(s *Scene) { s.Stray("s1", key(0), "mx2") }},
-		{"mx2 signs with s2", func(s *Scene) { s.Stray("s2", key(1), "mx2") }},
-		{"mx2 signs with a key of before", func(s *Scene) { s.Stray("s1", key(3), "mx2") }},
-		{"mx2 names no key", func(s *Scene) { s.Stray("s1", "", "mx2") }},
-		{"mx2 signs with s9", func(s *Scene) { s.Stray("s9", key(3), "mx2") }},
-		{"both sign with s9", func(s *Scene) { s.Stray("s9", key(3), "mx1", "mx2") }},
+		{"mx2 signs with s1", func(s *Scene) { s.Drift("s1", key(0), "mx2") }},
+		{"mx2 signs with s2", func(s *Scene) { s.Drift("s2", key(1), "mx2") }},
+		{"mx2 signs with a key of before", func(s *Scene) { s.Drift("s1", key(3), "mx2") }},
+		{"mx2 names no key", func(s *Scene) { s.Drift("s1", "", "mx2") }},
+		{"mx2 signs with s9", func(s *Scene) { s.Drift("s9", key(3), "mx2") }},
+		{"both sign with s9", func(s *Scene) { s.Drift("s9", key(3), "mx1", "mx2") }},
 		{"mx2 signs with s9 since long", func(s *Scene) {
-			s.Stray("s9", key(3), "mx2")
+			s.Drift("s9", key(3), "mx2")
 			s.Have.Former = []rotate.Former{{Selector: "s9", Signer: "mx2"}}
 		}},
 		{"mx2 has left s9", func(s *Scene) {
@@ -192,8 +192,8 @@ func SignerChanges() []Variation {
 		{"mx2 has left s9 long ago", func(s *Scene) {
 			s.Have.Former = []rotate.Former{{Selector: "s9", Signer: "mx2", Until: Now.Add(-30 * day)}}
 		}},
-		{"mx2 signs nothing", func(s *Scene) { s.Stray("", "", "mx2") }},
-		{"both sign nothing", func(s *Scene) { s.Stray("", "", "mx1", "mx2") }},
+		{"mx2 signs nothing", func(s *Scene) { s.Drift("", "", "mx2") }},
+		{"both sign nothing", func(s *Scene) { s.Drift("", "", "mx1", "mx2") }},
 		{"mx2 unsure", knows(func(c *rotate.Confirmed) { c.Unsure = true })},
 		{"mx2 came lately", knows(func(c *rotate.Confirmed) { c.At = Now.Add(-day) })},
 		{"mx2 left", knows(func(c *rotate.Confirmed) { c.Left = true })},
@@ -244,9 +244,9 @@ func domainChanges() []Variation {
 		{"both records missing", func(s *Scene) { s.Show("s1"); s.Show("s2") }},
 		{"DNS silent", func(s *Scene) { s.DNSSilent("s1", "s2") }},
 		{"keystore silent", func(s *Scene) { s.KeystoreSilent("s1"); s.KeystoreSilent("s2") }},
-		{"cleared away", func(s *Scene) { s.Have.Released = &rotate.HandedBack{At: LongAgo, Purge: true, Purged: Now} }},
-		{"being cleared away", func(s *Scene) {
-			s.Have.Released = &rotate.HandedBack{At: LongAgo, Purge: true, LastUsed: Now.Add(-8 * day),
+		{"purged", func(s *Scene) { s.Have.Released = &rotate.ReleaseState{At: LongAgo, Purge: true, Purged: Now} }},
+		{"being purged", func(s *Scene) {
+			s.Have.Released = &rotate.ReleaseState{At: LongAgo, Purge: true, LastUsed: Now.Add(-8 * day),
 				Unused: true, Begun: true}
 		}},
 	}

@@ -83,7 +83,7 @@ func Bootstrapping() *Scene {
 	s := Ready()
 	s.Have.Phase, s.Have.Active, s.Have.Target, s.Have.Signers = rotate.Bootstrapping, "", "s1",
 		map[string]rotate.Confirmed{}
-	s.Stray("", "", "mx1", "mx2")
+	s.Drift("", "", "mx1", "mx2")
 	return s
 }
 

@@ -54,12 +54,12 @@ func (s *Scene) Sign(selector string, signers ...string) {
 	id := s.Have.Selectors[selector].Key.ID
 	for _, name := range signers {
 		s.Have.Signers[name] = rotate.Confirmed{Selector: selector, KeyID: id, At: LongAgo}
-		s.Stray(selector, id, name)
+		s.Drift(selector, id, name)
 	}
 }
 
-// Stray makes the signers be seen to sign with something.
-func (s *Scene) Stray(selector, keyID string, signers ...string) {
+// Drift makes the signers be seen to sign with something.
+func (s *Scene) Drift(selector, keyID string, signers ...string) {
 	for _, name := range signers {
 		s.Seen.Signers[name] = rotate.SignerSeen{Ref: dkim.Ref{Name: dkim.Name{Domain: "example.com",
 			Selector: selector}, KeyID: keyID}}
@@ -103,9 +103,9 @@ func (s *Scene) OldKept(selector string, kept bool) {
 	s.Seen.Selectors[selector] = seen
 }
 
-// Purging makes the domain one that was handed back, and that is to be cleared away.
+// Purging makes the domain one that was released, and that is to be purged.
 func (s *Scene) Purging(used time.Duration, unused bool) {
-	s.Have.Released = &rotate.HandedBack{At: Now.Add(-30 * day), Purge: true, LastUsed: Now.Add(used),
+	s.Have.Released = &rotate.ReleaseState{At: Now.Add(-30 * day), Purge: true, LastUsed: Now.Add(used),
 		Unused: unused}
 }
 

@@ -39,9 +39,9 @@ func Stages() []Variation {
 			start(Bootstrapping, func(s *Scene) { s.Sign("s1", "mx1") }, Leak("s1"),
 				func(s *Scene) { s.Have.Target = "s2" })},
 		{"bootstrapping, one is unsure",
-			start(Bootstrapping, func(s *Scene) { s.Sign("s1", "mx1"); s.Unsure("mx1"); s.Stray("", "", "mx1") })},
+			start(Bootstrapping, func(s *Scene) { s.Sign("s1", "mx1"); s.Unsure("mx1"); s.Drift("", "", "mx1") })},
 		{"ready", start(Ready)},
-		{"ready, mx2 rebuilt", start(Ready, func(s *Scene) { s.Stray("", "", "mx2") })},
+		{"ready, mx2 rebuilt", start(Ready, func(s *Scene) { s.Drift("", "", "mx2") })},
 		{"ready, the standby's key missing", start(Ready, func(s *Scene) { s.Hold("s2", "", 5) })},
 		{"ready, DNS not asked", start(Ready, (*Scene).Uncheck)},
 		{"ready, due", start(Ready, func(s *Scene) { s.Have.SwitchedAt = LongAgo })},
@@ -67,8 +67,8 @@ func Stages() []Variation {
 		{"published", start(Published)},
 		{"replaced", start(Replaced)},
 		{"replaced, leaked", start(Replaced, Leak("s2"))},
-		{"released", start(Ready, func(s *Scene) { s.Have.Released = &rotate.HandedBack{At: LongAgo} })},
-		{"to be cleared away", start(Ready, func(s *Scene) { s.Purging(-8*day, true) })},
+		{"released", start(Ready, func(s *Scene) { s.Have.Released = &rotate.ReleaseState{At: LongAgo} })},
+		{"to be purged", start(Ready, func(s *Scene) { s.Purging(-8*day, true) })},
 	}
 }
 

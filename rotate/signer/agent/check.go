@@ -14,7 +14,7 @@ import (
 const mostClockError = 5 * time.Minute
 
 // Check says what is to be asked before the next switch: that the agent reports, that its clock is right, that no other
-// host reported under its name and is waited for, and that its report tells what each domain is signed with. The agent
+// host reported under its name and is waited for, and that its report says what each domain is signed with. The agent
 // asks its own host (dkimbot agent --check).
 func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 	domains := preflight.Domains(of)

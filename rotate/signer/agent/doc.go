@@ -32,17 +32,17 @@
 //     is older than one it had, as from a Vault that was restored, changes nothing: what signs is reported, and the
 //     coordinator's next wish has a higher number than both (I7).
 //   - The agent does once what it is asked for, until that is in effect. What is changed on its host afterwards it
-//     reports; the coordinator asks again, or not, as where the domain was handed back (I6).
+//     reports; the coordinator asks again, or not, as where the domain was released (I6).
 //   - A host that was rebuilt from nothing has no memory of that: it is given its keys at the agent's first turn. So is
 //     one that came back from a backup with its memory; then the report says what was found, and Active returns that
 //     until the coordinator has asked again: so the drain begins again (I10).
 //   - Two hosts that report under one name are a signer that does not answer, also where one has a copy of the other's
 //     memory. When one is not heard of any more, no switch is complete that it may not have taken up, until the
 //     configuration says that it is gone; then the drain begins (I2, I10). A host whose memory was lost, or that came
-//     back from a backup, can't be told from a second one, and so counts as such.
+//     back from a backup, can not be distinguished from a second one, and so counts as such.
 //   - What is not found out: a copy under the same host name of a memory whose own host has never reported since.
 //   - What the coordinator did not name is never removed.
 //
-// Ages are told by Vault's clock alone. It may import rotate/codes, rotate/dkim, rotate/fault, rotate/preflight,
+// Ages are reported by Vault's clock alone. It may import rotate/codes, rotate/dkim, rotate/fault, rotate/preflight,
 // rotate/settings and package signer.
 package agent

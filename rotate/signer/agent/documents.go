@@ -121,12 +121,12 @@ func (r Report) Other(at time.Time, wish Wish) Other {
 		s, known := r.Keys[domain]
 		ref := dkim.Ref{Name: dkim.Name{Domain: domain, Selector: s.Selector}, KeyID: s.KeyID}
 		if w.Sequence <= r.Sequence && (!known || s.Unread || ref != w.Ref(domain)) {
-			o.Astray = append(o.Astray, domain)
+			o.Drifted = append(o.Drifted, domain)
 		}
 	}
-	slices.Sort(o.Astray)
-	if len(o.Astray) > mostAstray {
-		o.Sequence, o.Astray = 0, nil // it may use any key
+	slices.Sort(o.Drifted)
+	if len(o.Drifted) > mostAstray {
+		o.Sequence, o.Drifted = 0, nil // it may use any key
 	}
 	return o
 }
@@ -136,17 +136,17 @@ const mostAstray = 1000
 
 // Seen is what the adapter on the host saw of a domain.
 type Seen struct {
-	Selector string   `json:"selector,omitempty"` // "": the signer does not sign for the domain
-	KeyID    string   `json:"key_id,omitempty"`
-	Error    string   `json:"error,omitempty"` // why it can't be told, or why the wish is not in effect
-	Hint     string   `json:"hint,omitempty"`
-	Lasting  bool     `json:"lasting,omitempty"` // the error stays until a person acts
-	Unread   bool     `json:"unread,omitempty"`  // the error is that what signs can't be told
-	Strayed  *Strayed `json:"strayed,omitempty"`
+	Selector string     `json:"selector,omitempty"` // "": the signer does not sign for the domain
+	KeyID    string     `json:"key_id,omitempty"`
+	Error    string     `json:"error,omitempty"` // why it can't be found out, or why the wish is not in effect
+	Hint     string     `json:"hint,omitempty"`
+	Lasting  bool       `json:"lasting,omitempty"` // the error stays until a person acts
+	Unread   bool       `json:"unread,omitempty"`  // the error is that what signs can't be found out
+	Drifted  *DriftedTo `json:"strayed,omitempty"`
 }
 
-// Strayed says that the signer was found to sign with something else than was reported before; it was brought back.
-type Strayed struct {
+// DriftedTo says that the signer was found to sign with something else than was reported before; it was brought back.
+type DriftedTo struct {
 	Selector string    `json:"selector"`
 	KeyID    string    `json:"key_id"`
 	Until    time.Time `json:"until"`    // by the host's clock
@@ -161,17 +161,17 @@ type Other struct {
 
 	Sequence int64    `json:"sequence,omitempty"` // of the newest wish that it had taken up
 	Mark     string   `json:"mark,omitempty"`     // of its last report
-	Astray   []string `json:"astray,omitempty"`   // domains that did not sign with what that wish names
+	Drifted  []string `json:"astray,omitempty"`   // domains that did not sign with what that wish names
 }
 
 // Settled reports whether a host that is not heard of any more can't sign a domain with another key than the one that
-// is wanted: it had taken that up, or it is gone, and the coordinator has asked for the key since it was told so.
+// is wanted: it had taken that up, or it is gone, and the coordinator has asked for the key since it reported so.
 func (w Wish) Settled(o Other, domain string) bool {
 	k := w.Keys[domain]
 	if gone, known := w.Gone[o.Instance]; known && k.Sequence >= gone {
 		return true
 	}
-	return o.Sequence >= k.first() && !slices.Contains(o.Astray, domain)
+	return o.Sequence >= k.first() && !slices.Contains(o.Drifted, domain)
 }
 
 // Over reports whether nothing is left to say of a host: it is gone, and all domains are settled.

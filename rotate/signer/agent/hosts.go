@@ -46,7 +46,7 @@ func (v *view) waits(domain string, o Other) error {
 		may = w.Was
 	}
 	return &fault.Error{Kind: fault.Transient, Code: codes.AgentLost,
-		What: "tell what signs " + domain + " as agent " + v.cfg.Agent, Err: fmt.Errorf("host %s reported under this name until %s and is not heard of any more: it may "+
+		What: "find out what signs " + domain + " as agent " + v.cfg.Agent, Err: fmt.Errorf("host %s reported under this name until %s and is not heard of any more: it may "+
 			"still sign with %s", o.name(), stamp(o.At), may), Hint: v.wayOut(o)}
 }
 

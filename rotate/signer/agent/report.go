@@ -41,7 +41,7 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 // longestPoll bounds for how long an agent's own words keep it from being silent.
 const longestPoll = time.Hour
 
-// silent says why nothing can be told of what the agent has in effect; nil when it has reported lately.
+// silent says why nothing can hear of what the agent has in effect; nil when it has reported lately.
 func (v *view) silent() error {
 	least := max(v.cfg.SilentAfter, 3*min(v.report.Poll, longestPoll))
 	switch {
@@ -80,7 +80,7 @@ var errSeveral = errors.New("several hosts report")
 // behind says that the agent has not taken up what a domain is to be signed with.
 func (v *view) behind(domain string) error {
 	w := v.wish.Keys[domain]
-	return v.away(fmt.Sprintf("tell what signer %s signs %s with", v.cfg.Name, domain),
+	return v.away(fmt.Sprintf("find out what signer %s signs %s with", v.cfg.Name, domain),
 		fmt.Errorf("agent %s was asked for %s at %s and has not reported since; its last report is of %s", v.cfg.Agent,
 			w.Selector, stamp(w.Since), stamp(v.reported.Written)))
 }
@@ -111,8 +111,8 @@ func (v *view) here(domain string) (dkim.Ref, error) {
 		return dkim.Ref{}, v.behind(domain)
 	case asked && !known, seen.Unread:
 		return dkim.Ref{}, v.failed(domain, seen)
-	case seen.Strayed != nil && seen.Strayed.Sequence >= w.Sequence:
-		ref.Selector, ref.KeyID = seen.Strayed.Selector, seen.Strayed.KeyID
+	case seen.Drifted != nil && seen.Drifted.Sequence >= w.Sequence:
+		ref.Selector, ref.KeyID = seen.Drifted.Selector, seen.Drifted.KeyID
 	}
 	if ref.Selector == "" {
 		return dkim.Ref{}, nil

@@ -56,7 +56,7 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 }
 
 // ask puts into the wish what is wanted, and reports whether that changes anything. A signer that has left what is
-// wanted since, or strayed meanwhile, is asked again.
+// wanted since, or drifted meanwhile, is asked again.
 func (s *Signer) ask(v *view, keys []dkim.SigningKey, sequence int64) (changed bool) {
 	for _, k := range keys {
 		if w := v.wish.Keys[k.Domain]; w.Ref(k.Domain) == k.Ref() && !v.left(k.Domain, w) {
@@ -86,9 +86,9 @@ func (w Wanted) followed(k dkim.SigningKey, sequence int64, now time.Time) Wante
 func (v *view) left(domain string, w Wanted) bool {
 	seen := v.report.Keys[domain]
 	ref := dkim.Ref{Name: dkim.Name{Domain: domain, Selector: seen.Selector}, KeyID: seen.KeyID}
-	strayed := seen.Strayed != nil && seen.Strayed.Sequence >= w.Sequence
+	drifted := seen.Drifted != nil && seen.Drifted.Sequence >= w.Sequence
 	return v.report.Sequence >= w.Sequence && seen.Error == "" &&
-		(ref != w.Ref(domain) || strayed || v.hasGone(domain))
+		(ref != w.Ref(domain) || drifted || v.hasGone(domain))
 }
 
 // mostTries is how often a wish is written when others write it at the same time.

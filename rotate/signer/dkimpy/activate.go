@@ -195,5 +195,5 @@ func (s *Signer) restart(ctx context.Context) error {
 		err = fmt.Errorf("%w; it said: %s", err, said)
 	}
 	return fault.Temporary(fmt.Sprintf("restart signer %s with %q", s.cfg.Name, s.cfg.Restart), err,
-		"run that command by hand, and see whether the daemon runs; journalctl -u dkimpy-milter tells")
+		"run that command by hand, and see whether the daemon runs; journalctl -u dkimpy-milter says why")
 }

@@ -1,4 +1,4 @@
-// Package dkimpy makes dkimpy-milter sign with the keys it is told to: private key files, KeyTable, SigningTable, one
+// Package dkimpy makes dkimpy-milter sign with the keys it is given: private key files, KeyTable, SigningTable, one
 // restart, and a question to the daemon afterwards.
 //
 // # What it promises

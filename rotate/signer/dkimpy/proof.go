@@ -97,13 +97,13 @@ func (s *Signer) doubt(n dkim.Name, verdict milter.Verdict, err error) error {
 		milter.OtherKey: fmt.Sprintf("see whether the restart %q reaches this daemon, and whether its configuration names %s",
 			s.cfg.Restart, s.cfg.SigningTable),
 		milter.Unsigned: fmt.Sprintf("see whether dkimpy-milter.conf names %s and %s, and has s in Mode; "+
-			"journalctl -u dkimpy-milter tells", s.cfg.SigningTable, strings.Join(s.keyTables(), " and ")),
+			"journalctl -u dkimpy-milter says why", s.cfg.SigningTable, strings.Join(s.keyTables(), " and ")),
 		milter.TurnedAway: "see whether dkimpy-milter.conf has KeyTableEd25519 and the configuration has no " +
-			"key_table_ed25519, or the other way round; journalctl -u dkimpy-milter tells",
+			"key_table_ed25519, or the other way round; journalctl -u dkimpy-milter says why",
 		milter.Unverifiable: "see whether another program writes to the tables",
 		milter.Several:      "see whether dkimpy-milter.conf has a KeyFile or KeyFileEd25519 beside the tables, and remove it",
 		milter.Unreachable: "see whether the daemon runs and whether milter in the configuration is its Socket; " +
-			"journalctl -u dkimpy-milter tells",
+			"journalctl -u dkimpy-milter says why",
 	}[verdict])
 }
 

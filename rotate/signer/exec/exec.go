@@ -76,7 +76,7 @@ func (s *Signer) witness() milter.Witness {
 			"timeout bounds the wait for it, too", s.cfg.Command[0])}
 }
 
-// Forget tells the command that these keys are not in use any more.
+// Forget notifies the command that these keys are not in use any more.
 func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 	return s.peer().Forget(ctx, keys)
 }

@@ -50,7 +50,7 @@ func (s *Signer) signs(domain, value string) (dkim.Ref, error) {
 	u, err := use(value)
 	if err != nil {
 		return dkim.Ref{}, &fault.Error{Kind: fault.Permanent, Code: codes.ForeignSignerLine,
-			What: fmt.Sprintf("tell what signer %s signs %s with", s.cfg.Name, domain),
+			What: fmt.Sprintf("find out what signer %s signs %s with", s.cfg.Name, domain),
 			Err:  fmt.Errorf("%s: %w", s.cfg.Table, err),
 			Hint: "let its line name one selector and that selector's key file"}
 	}

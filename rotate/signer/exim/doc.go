@@ -1,4 +1,4 @@
-// Package exim makes Exim sign with the keys it is told to: private key files, and one lookup file that names selector
+// Package exim makes Exim sign with the keys it is given: private key files, and one lookup file that names selector
 // and key file of each domain.
 //
 //	example.com: selector=s2 privkey=/etc/exim4/dkim/example.com/s2-1a2b3c4d.private

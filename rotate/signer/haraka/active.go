@@ -64,7 +64,7 @@ func (s *Signer) signs(o *overrides, domain string) (dkim.Ref, error) {
 		value, there, ok := o.value(domain, file)
 		if !ok {
 			return dkim.Ref{}, &fault.Error{Kind: fault.Permanent, Code: codes.ForeignSignerLine,
-				What: fmt.Sprintf("tell what signer %s signs %s with", s.cfg.Name, domain),
+				What: fmt.Sprintf("find out what signer %s signs %s with", s.cfg.Name, domain),
 				Err:  fmt.Errorf("the member %s of %s is no list of lines", override(domain, file), s.path()),
 				Hint: "write it as a list: [\"s1\"]"}
 		}
@@ -88,7 +88,7 @@ func (s *Signer) signs(o *overrides, domain string) (dkim.Ref, error) {
 	name := dkim.Name{Domain: domain, Selector: strings.ToLower(values[selector])}
 	if name.Check() != nil {
 		return dkim.Ref{}, &fault.Error{Kind: fault.Permanent, Code: codes.ForeignSignerLine,
-			What: fmt.Sprintf("tell what signer %s signs %s with", s.cfg.Name, domain),
+			What: fmt.Sprintf("find out what signer %s signs %s with", s.cfg.Name, domain),
 			Err:  errors.New("what stands there as its selector is none"), Hint: "write one selector, in one line"}
 	}
 	return dkim.Ref{Name: name, KeyID: keyfiles.KeyIDIn([]byte(values[private]))}, nil

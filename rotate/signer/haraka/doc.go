@@ -1,11 +1,11 @@
-// Package haraka makes Haraka's dkim plugin sign with the keys it is told to, by one file: config/smtp.json.
+// Package haraka makes Haraka's dkim plugin sign with the keys it is given, by one file: config/smtp.json.
 //
 // # What it promises
 //
 // The plugin takes selector and key of a domain from two files, config/dkim/DOMAIN/selector and private. Haraka keeps
 // both in memory and reads each again five seconds after it has changed, by a timer of its own: whoever changes the two
 // files has mail signed with the one's new and the other's old content, and a symbolic link to another directory is
-// never followed anew. But Haraka's smtp.json, which is read before all other files, may hold the content of any other
+// never followed again. But Haraka's smtp.json, which is read before all other files, may hold the content of any other
 // file: "!dkim/example.com/selector" and "!dkim/example.com/private". It is watched, too, and what it holds replaces
 // both in memory in one go, in each process by itself (process_file_overrides of haraka-config). So:
 //

@@ -41,7 +41,7 @@ func New(cfg Config) (*Signer, error) {
 	return s, nil
 }
 
-// likely is whom keys are for when the configuration does not tell.
+// likely is whom keys are for when the configuration does not say.
 func (s *Signer) likely() keyfiles.Owner {
 	if info, err := os.Stat(s.cfg.Config); err == nil {
 		return keyfiles.OwnerOf(info)
@@ -49,7 +49,7 @@ func (s *Signer) likely() keyfiles.Owner {
 	return keyfiles.Owner{UID: os.Geteuid(), GID: os.Getegid()}
 }
 
-// knowsReader refuses the first key where nothing tells who has to read it.
+// knowsReader refuses the first key where nothing says who has to read it.
 func (s *Signer) knowsReader() error {
 	return (&keyfiles.Store{Signer: s.cfg.Name, Program: "Haraka", Path: s.cfg.Config, Owner: s.cfg.Owner}).
 		KnowsReader(nameReader)

@@ -83,7 +83,7 @@ func (s *Signer) witness() milter.Witness {
 			"timeout bounds the wait for it, too"}
 }
 
-// Forget tells the endpoint that these keys are not in use any more.
+// Forget notifies the endpoint that these keys are not in use any more.
 func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error { return s.peer.Forget(ctx, keys) }
 
 // Check says what is to be asked before the next switch: what the endpoint says signs now, which takes address,

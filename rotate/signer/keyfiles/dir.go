@@ -189,7 +189,7 @@ func (d *Dir) screen(domain string) error {
 func (d *Dir) screenKey(ref dkim.Ref) error {
 	sub, err := d.Sub(ref.Domain)
 	if err != nil {
-		return nil // made then; or told of the whole domain
+		return nil // made then; or reported for the whole domain
 	}
 	defer sub.Close()
 	file := Place{sub, path.Base(name(ref))}

@@ -26,7 +26,7 @@ func (o Owner) as(mode fs.FileMode) safefile.As {
 	return safefile.As{Mode: mode, UID: o.UID, GID: o.GID}
 }
 
-// likelyOwner is whom keys are for when the configuration does not tell.
+// likelyOwner is whom keys are for when the configuration does not say.
 func (s *Store) likelyOwner() Owner {
 	if info, err := os.Stat(s.Path); err == nil {
 		return OwnerOf(info)

@@ -103,7 +103,7 @@ func (s *Store) Table(path string, parent Parent) (Place, error) {
 
 // Replace puts data in the place of a file, durably and in one instant, with the
 // owner and mode of what was there. A new one can be read by everybody, whatever the
-// umask: it is for the daemon, and tells no secret.
+// umask: it is for the daemon, and holds no secret.
 func (s *Store) Replace(p Place, data []byte) error {
 	as := safefile.Ours(0o644)
 	if info, ok, err := p.There(); err != nil {

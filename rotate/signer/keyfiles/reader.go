@@ -18,7 +18,7 @@ import (
 // directory is yet to be made, a daemon with a user of its own could read none of them, and nothing shows that before
 // mail goes unsigned (I1).
 
-// unread says why nothing tells who has to read the key files, "" when something does. missing
+// unread says why nothing says who has to read the key files, "" when something does. missing
 // reports that the key directory is not there, which may be so because this is another machine.
 func (s *Store) unread() (problem string, missing bool) {
 	if s.Owner != "" || s.Path == "" {
@@ -27,7 +27,7 @@ func (s *Store) unread() (problem string, missing bool) {
 	info, err := os.Stat(s.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "is not there yet, and nothing tells which user " + s.Program +
+		return "is not there yet, and nothing says which user " + s.Program +
 			" runs as, who has to read the key files in it", true
 	case err == nil && OwnerOf(info).UID == 0:
 		return "belongs to root, so that key files in it would be for root alone: " +
@@ -36,7 +36,7 @@ func (s *Store) unread() (problem string, missing bool) {
 	return "", false
 }
 
-// ReaderRule is the rule of a configuration that is read: something tells who has to read the key files. hint says
+// ReaderRule is the rule of a configuration that is read: something says who has to read the key files. hint says
 // how to name that user.
 func (s *Store) ReaderRule(hint string) []*settings.Problem {
 	problem, missing := s.unread()

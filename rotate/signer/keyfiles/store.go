@@ -25,7 +25,7 @@ type Store struct {
 	Path    string // the directory, absolute; made when missing
 	// Owner and Group are the user and group that the program runs as, by name or number; see For.
 	Owner, Group string
-	Likely       func() Owner // whom keys are for where neither tells and Path is missing; nil for the running user
+	Likely       func() Owner // whom keys are for where neither says and Path is missing; nil for the running user
 	// Unchecked leaves out the check of the directories. Trouble says what would happen without it, and Rule names
 	// the program's own rule.
 	Unchecked     bool
@@ -152,7 +152,7 @@ func (s *Store) MayWrite(domains []string) map[string]error {
 	for _, domain := range domains {
 		place := filepath.Join(s.Path, domain)
 		err := safefile.MayMake(place)
-		if o, unknown := s.For(); err == nil && unknown == nil { // else that is told already
+		if o, unknown := s.For(); err == nil && unknown == nil { // else that is reported already
 			err = safefile.MayGive(o.UID, o.GID)
 		}
 		if err != nil && !errors.Is(err, syscall.ENOTDIR) {

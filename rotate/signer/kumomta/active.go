@@ -55,7 +55,7 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 func (s *Signer) signs(ctx context.Context, d document, domain string) (dkim.Ref, error) {
 	if names := d.also(domain); len(names) > 0 {
 		return dkim.Ref{}, &fault.Error{Kind: fault.Permanent, Code: codes.ForeignSignerLine,
-			What: fmt.Sprintf("tell what signer %s signs %s with", s.cfg.Name, domain),
+			What: fmt.Sprintf("find out what signer %s signs %s with", s.cfg.Name, domain),
 			Err: fmt.Errorf("data file %s signs it in its own name by additional_signatures: %s", s.cfg.File,
 				strings.Join(names, ", ")),
 			Hint: "take those out of additional_signatures: they are for other domains"}

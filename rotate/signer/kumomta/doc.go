@@ -1,4 +1,4 @@
-// Package kumomta makes KumoMTA sign with the keys it is told to, by a data file of its helper dkim_sign:
+// Package kumomta makes KumoMTA sign with the keys it is given, by a data file of its helper dkim_sign:
 //
 //	[domain]
 //	"example.com" = { selector = "s2", algo = "sha256", filename = "/etc/dkim/example.com/s2-1a2b3c4d.private" }

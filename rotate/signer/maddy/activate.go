@@ -130,7 +130,7 @@ func (s *Signer) restart(ctx context.Context) error {
 	}
 	if err := s.run(ctx, s.cfg.Restart); err != nil {
 		return fault.Temporary(fmt.Sprintf("restart signer %s with %q", s.cfg.Name, s.cfg.Restart), err,
-			"run that command by hand, and see whether maddy runs; journalctl -u maddy tells")
+			"run that command by hand, and see whether maddy runs; journalctl -u maddy says why")
 	}
 	return s.store.Step("prove")
 }

@@ -71,7 +71,7 @@ func (s *Signer) silent(ctx context.Context, err error) error {
 func (s *Signer) identify(a milter.Answer, of numbers) (dkim.Ref, error) {
 	what := fmt.Sprintf("ask maddy at %s what it signs %s with (signer %s)", s.cfg.Ask, a.Domain, s.cfg.Name)
 	if a.Refused != nil {
-		return dkim.Ref{}, fault.Temporary(what, a.Refused, "see why it refuses such mail; journalctl -u maddy tells")
+		return dkim.Ref{}, fault.Temporary(what, a.Refused, "see why it refuses such mail; journalctl -u maddy says why")
 	}
 	selectors := a.Selectors()
 	if len(selectors) > 1 {

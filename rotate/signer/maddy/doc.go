@@ -1,4 +1,4 @@
-// Package maddy makes the mail server maddy sign with the keys it is told to: private key files, one file that
+// Package maddy makes the mail server maddy sign with the keys it is given: private key files, one file that
 // maddy.conf imports, one restart, and a question to maddy afterwards.
 //
 // # What it promises

@@ -39,7 +39,7 @@ func New(cfg Config) (*Signer, error) {
 	return s, nil
 }
 
-// defaultLag outlives a message that maddy is taking when it is told to end.
+// defaultLag outlives a message that maddy is taking when it is asked to end.
 const defaultLag = time.Minute
 
 // Lag is how long after Activate the last mail may still be signed with the key from before. The drain begins after it.

@@ -91,9 +91,9 @@ func (s *Signer) doubt(n dkim.Name, verdict milter.Verdict, err error) error {
 			"that import %s", s.cfg.Restart, s.cfg.Ask, s.cfg.File),
 		milter.Unsigned: fmt.Sprintf("see whether maddy.conf imports %s, and whether its endpoint at %s uses those modifiers",
 			s.cfg.File, s.cfg.Ask),
-		milter.TurnedAway:   "see why maddy refuses mail of the domain at that endpoint; journalctl -u maddy tells",
+		milter.TurnedAway:   "see why maddy refuses mail of the domain at that endpoint; journalctl -u maddy says why",
 		milter.Unverifiable: "see whether another program writes to " + s.cfg.KeyDir,
 		milter.Several:      "see whether maddy.conf has a dkim directive of its own for this domain, and remove it",
-		milter.Unreachable:  "see whether maddy runs; journalctl -u maddy tells",
+		milter.Unreachable:  "see whether maddy runs; journalctl -u maddy says why",
 	}[verdict])
 }

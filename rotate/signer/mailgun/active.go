@@ -24,7 +24,7 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 func (s *Signer) look(ctx context.Context, domains []string, all bool) (map[string]dkim.Ref, error) {
 	out, failed := map[string]dkim.Ref{}, map[string]error{}
 	for _, domain := range domains {
-		what := fmt.Sprintf("tell what signer %s signs %s with", s.cfg.Name, domain)
+		what := fmt.Sprintf("ask what signer %s signs %s with", s.cfg.Name, domain)
 		have, err := s.list(ctx, what, domain)
 		if ctx.Err() != nil {
 			return nil, err

@@ -173,7 +173,7 @@ func (k keys) one(signer, domain string) (dkim.Ref, error) {
 		return dkim.Ref{Name: dkim.Name{Domain: domain, Selector: all[0]}, KeyID: k[all[0]].ID}, nil
 	default:
 		return dkim.Ref{}, fault.Refuse(codes.ForeignSignerLine, fmt.Sprintf(
-			"tell what signer %s signs %s with: Mailgun has %d active keys: selectors %s", signer, domain, len(all),
+			"ask what signer %s signs %s with: Mailgun has %d active keys: selectors %s", signer, domain, len(all),
 			strings.Join(all, ", ")), "a switch that was cut off is finished by the next one; else deactivate in Mailgun "+
 			"the keys that are not dkimbot's")
 	}

@@ -37,7 +37,7 @@ func Field(into *string) settings.Field {
 
 // Seen returns what the domains are signed with, as Active does: what the milter signs with, in the place of what was
 // said. Nothing could be said of the domains in failed, which may be nil. The key id that was said stays where both
-// name the same selector: a signature does not tell which key made it.
+// name the same selector: a signature does not say which key made it.
 func (w Witness) Seen(ctx context.Context, domains []string, said map[string]dkim.Ref,
 	failed map[string]error) (map[string]dkim.Ref, error) {
 	socket := At(w.Milter)

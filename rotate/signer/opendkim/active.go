@@ -47,7 +47,7 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	}
 	if s.socket.None() {
 		if view.bad != nil {
-			return nil, view.bad.fault("tell what signer "+s.cfg.Name+" signs with", s.signTable)
+			return nil, view.bad.fault("find out what signer "+s.cfg.Name+" signs with", s.signTable)
 		}
 		active, failed := s.believe(ctx, domains, view, marker)
 		return active, signer.Partial(failed, len(domains))

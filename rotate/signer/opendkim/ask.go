@@ -13,7 +13,7 @@ import (
 )
 
 // The daemon signs with the tables that it has loaded, which need not be those on the
-// disk. Where it can be asked, its signature tells which key it uses.
+// disk. Where it can be asked, its signature says which key it uses.
 
 // ask returns what the daemon signs mail of each domain with; a domain that it does not sign
 // for, or whose mail it turns away, is left out. When the daemon does not answer, that is

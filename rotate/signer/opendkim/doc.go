@@ -1,4 +1,4 @@
-// Package opendkim makes OpenDKIM sign with the keys it is told to: private key
+// Package opendkim makes OpenDKIM sign with the keys it is given: private key
 // files, KeyTable, SigningTable, one reload, and a check afterwards.
 //
 // # What it promises

@@ -20,7 +20,7 @@ func (s *Signer) newStore() *keyfiles.Store {
 		Trouble: "OpenDKIM would turn mail away", Rule: " (RequireSafeKeys)", Step: s.step}
 }
 
-// socketOwner is whom keys are for when neither the configuration nor the key directory tells.
+// socketOwner is whom keys are for when neither the configuration nor the key directory says.
 func (s *Signer) socketOwner() keyfiles.Owner {
 	if info, err := os.Stat(s.socket.Address); err == nil && s.socket.Network == "unix" && os.Geteuid() == 0 {
 		return keyfiles.OwnerOf(info)

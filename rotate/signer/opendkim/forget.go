@@ -107,7 +107,7 @@ func (b *batch) release(keys []dkim.Ref) (released []dkim.Ref, entries bool) {
 		}
 		if inUse {
 			b.Failed[ref.Domain] = fault.Refuse(codes.KeyInUse, what+": tables of the signer use it",
-				"activate the other selector first; where the domain was handed back, take its line out of the SigningTable")
+				"activate the other selector first; where the domain was released, take its line out of the SigningTable")
 			continue
 		}
 		for _, name := range mine {
@@ -133,7 +133,7 @@ func (b *batch) dropSigning(ctx context.Context, refs []dkim.Ref) ([]dkim.Ref, e
 	}
 	domains := slices.Sorted(maps.Keys(held))
 	signing, failed := b.signing(ctx, domains, held)
-	if len(signing) > 0 { // it may not have been told of the last change
+	if len(signing) > 0 { // it may not have heard of the last change
 		if err := b.reload(ctx); err != nil {
 			return nil, err
 		}
@@ -146,7 +146,7 @@ func (b *batch) dropSigning(ctx context.Context, refs []dkim.Ref) ([]dkim.Ref, e
 		failed[domain] = &fault.Error{Kind: fault.Refused, Code: codes.KeyInUse, What: what,
 			Err: fmt.Errorf("opendkim at %s signs with it", b.cfg.Milter),
 			Hint: fmt.Sprintf("see whether the daemon can load %s and %s, and whether opendkim.conf names them; "+
-				"journalctl -u opendkim tells", b.keyTable, b.signTable)}
+				"journalctl -u opendkim says why", b.keyTable, b.signTable)}
 	}
 	maps.Copy(b.Failed, failed)
 	return slices.DeleteFunc(refs, func(ref dkim.Ref) bool { return failed[ref.Domain] != nil }), nil

@@ -174,7 +174,7 @@ func TestTrustedLinks(t *testing.T) {
 	}
 }
 
-// TestOddFiles: what is not a regular file of a table's or a key's size is told by name, at once.
+// TestOddFiles: what is not a regular file of a table's or a key's size is reported by name, at once.
 func TestOddFiles(t *testing.T) {
 	k := signertest.Keys(t, 1)
 	key := signertest.At("a.example", "s1", k[0])
@@ -234,7 +234,7 @@ func TestOddFiles(t *testing.T) {
 	wantWords(t, err, "not a regular file")
 }
 
-// TestLocks: nobody else can hold the locks, and one that is held is told with its holder (I8).
+// TestLocks: nobody else can hold the locks, and one that is held is reported with its holder (I8).
 func TestLocks(t *testing.T) {
 	s := undisturbed(t, nil)
 	key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])

@@ -63,9 +63,9 @@ func (b *batch) doubt(j *job, f milter.Finding, back bool) error {
 		milter.OtherKey: fmt.Sprintf("see whether the reload %s reaches this daemon and whether it can load %s and %s",
 			b.cfg.reloading(), b.keyTable, b.signTable),
 		milter.Unsigned: fmt.Sprintf("see whether opendkim.conf names %s and %s, has s in Mode, "+
-			"and whether the reload %s works; journalctl -u opendkim tells", b.keyTable, b.signTable, b.cfg.reloading()),
+			"and whether the reload %s works; journalctl -u opendkim says why", b.keyTable, b.signTable, b.cfg.reloading()),
 		milter.TurnedAway: "see in the daemon's log why it can't use the key: " +
-			"owner and mode of the key file (RequireSafeKeys), or SignatureAlgorithm; journalctl -u opendkim tells",
+			"owner and mode of the key file (RequireSafeKeys), or SignatureAlgorithm; journalctl -u opendkim says why",
 		milter.Unverifiable: "see whether SignatureAlgorithm in opendkim.conf fits the key",
 		milter.Unreachable:  "see whether the daemon runs and whether milter in the configuration is its Socket",
 	}[f.Verdict])

@@ -11,7 +11,7 @@ const nameReader = "write owner: opendkim, the user that OpenDKIM runs as (UserI
 // asks reports that a probe message shows whether OpenDKIM can read its keys, or that no OpenDKIM runs.
 func (c *Config) asks() bool { return c.Milter != "" || !c.reloads() }
 
-// reloads reports that a daemon is told to read its tables.
+// reloads reports that a daemon is asked to read its tables.
 func (c *Config) reloads() bool {
 	return c.ReloadSignal != "" || len(c.Reload) > 0 && c.Reload[0] != "true"
 }

@@ -51,7 +51,7 @@ func (b *batch) reload(ctx context.Context) error {
 	if err := b.step("reload"); err != nil {
 		return err
 	}
-	err := b.tell(ctx)
+	err := b.sendReload(ctx)
 	if err == nil {
 		return b.step("check")
 	}
@@ -59,9 +59,9 @@ func (b *batch) reload(ctx context.Context) error {
 }
 
 // Reload has the daemon read its tables again, where somebody has seen that it did not.
-func (s *Signer) Reload(ctx context.Context) error { return s.tell(ctx) }
+func (s *Signer) Reload(ctx context.Context) error { return s.sendReload(ctx) }
 
-func (s *Signer) tell(ctx context.Context) error {
+func (s *Signer) sendReload(ctx context.Context) error {
 	switch {
 	case s.cfg.ReloadSignal != "":
 		return s.daemon.Reload()

@@ -219,7 +219,7 @@ func TestPIDFile(t *testing.T) {
 	signertest.WantCode(t, err, "", "/nonexistent/pid")
 }
 
-// TestDaemonEnds: a daemon that ends at the signal is told at once.
+// TestDaemonEnds: a daemon that ends at the signal is reported at once.
 func TestDaemonEnds(t *testing.T) {
 	d := signertest.StartOpenDKIM(t)
 	front := startFront(t, filepath.Join(d.Dir, "opendkim"), 0) // SIGUSR1 ends it

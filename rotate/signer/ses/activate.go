@@ -110,7 +110,7 @@ func hiding(err error, sent protocol.Request) error {
 	return hidden{err, string(sent.Scrub([]byte(err.Error())))}
 }
 
-// has reports whether SES has a key already. It does not tell its key: one that an earlier process gave is taken for
+// has reports whether SES has a key already. It does not say its key: one that an earlier process gave is taken for
 // ours as long as SES looks for its record, and is given again otherwise, which does no harm.
 func (s *Signer) has(k dkim.SigningKey, a types.DkimAttributes) bool {
 	if selector(a) != k.Selector {

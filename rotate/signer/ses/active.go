@@ -34,13 +34,13 @@ func selector(a types.DkimAttributes) string {
 	return strings.ToLower(a.Tokens[0])
 }
 
-// Active returns the selector of each domain's own key that SES has found in DNS; SES does not tell which key it is. A
+// Active returns the selector of each domain's own key that SES has found in DNS; SES does not say which key it is. A
 // domain that is not signed with a key of ours is left out. While SES still looks for the record, what signs is not
 // known, and the domain fails by itself.
 func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error) {
 	out, failed := map[string]dkim.Ref{}, map[string]error{}
 	for _, domain := range domains {
-		what := fmt.Sprintf("tell what signer %s signs %s with", s.cfg.Name, domain)
+		what := fmt.Sprintf("find out what signer %s signs %s with", s.cfg.Name, domain)
 		a, err := s.get(ctx, what, domain)
 		if err != nil {
 			if ctx.Err() != nil {

@@ -13,7 +13,7 @@
 //
 // That mail is signed in the minutes of PENDING can't be promised here. A probe shows it.
 //
-// SES never gives a key away and does not tell which one it has, so Active names the selector alone. SUCCESS means that
+// SES never gives a key away and does not say which one it has, so Active names the selector alone. SUCCESS means that
 // SES compared its key with the public one of the selector's record. A process that is killed after it gave
 // the key away is followed by one that finds selector and PENDING, and only waits, or gives the same key
 // once more (I7).

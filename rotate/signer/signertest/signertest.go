@@ -40,7 +40,7 @@ type Subject struct {
 	// SignsWith, when not nil, tells by other means than the adapter which
 	// key signs mail of the domain now; the zero Ref for none.
 	SignsWith func(t *testing.T, domain string) dkim.Ref
-	// Nameless is of a signer that does not tell the key, only its selector: the key id is "".
+	// Nameless is of a signer that does not say the key, only its selector: the key id is "".
 	Nameless bool
 	// Fixed is of a signer that can't exchange the key of a selector: the key before has to be forgotten first, and can't
 	// be while it is active.
@@ -232,7 +232,7 @@ func testBackup(t *testing.T, s Subject) {
 	s.wantActive(t, []string{"a.example"}, old)
 }
 
-// testStopped guards I1: what nobody can tell is not guessed.
+// testStopped guards I1: what can not be found out is not guessed.
 func testStopped(t *testing.T, s Subject) {
 	if s.Stop == nil {
 		return

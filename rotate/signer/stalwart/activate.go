@@ -14,7 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer/protocol"
 )
 
-// mostObjects is how many objects are changed by one set; Stalwart takes 500 unless told otherwise.
+// mostObjects is how many objects are changed by one set; Stalwart takes 500 unless it is configured otherwise.
 const mostObjects = 200
 
 // Activate makes each key the only one that its domain is signed with; see the package documentation for how. One

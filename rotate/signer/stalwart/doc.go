@@ -1,4 +1,4 @@
-// Package stalwart makes a Stalwart mail server sign with the keys it is told to, over JMAP. Stalwart 0.16 or later is
+// Package stalwart makes a Stalwart mail server sign with the keys it is given, over JMAP. Stalwart 0.16 or later is
 // needed: 0.15 holds one key of each algorithm for a domain.
 //
 // # What it promises
@@ -21,10 +21,10 @@
 //
 // # Other people's keys
 //
-// None is ever destroyed or given another key (I6): Forget destroys just the key that it is told. All active signatures
-// of RFC 6376 of a domain become retiring at its first switch, since only one may sign; until then Active reports
-// several. Signatures of DKIM2 are left alone; one that uses a selector of dkimbot's is reported, because its key is
-// replaced in DNS some day.
+// None is ever destroyed or given another key (I6): Forget destroys just the key that it is given. All active
+// signatures of RFC 6376 of a domain become retiring at its first switch, since only one may sign; until then Active
+// reports several. Signatures of DKIM2 are left alone; one that uses a selector of dkimbot's is reported, because its
+// key is replaced in DNS some day.
 //
 // The domain's dkimManagement must be Manual, or Stalwart would rotate by itself. Whether a message is signed at all is
 // said by dkimSignDomain of Stalwart's SenderAuth.

@@ -86,7 +86,7 @@ func (d *domain) one(signer, name string) (dkim.Ref, error) {
 	if len(all) == 0 {
 		return dkim.Ref{}, nil
 	}
-	what := fmt.Sprintf("tell what signer %s signs %s with", signer, name)
+	what := fmt.Sprintf("find out what signer %s signs %s with", signer, name)
 	if len(all) > 1 {
 		return dkim.Ref{}, &fault.Error{Kind: fault.Permanent, Code: codes.ForeignSignerLine, What: what,
 			Err: fmt.Errorf("%d signatures are active in Stalwart, with the selectors %s and %s", len(all),

@@ -139,7 +139,7 @@ func (f *adoptFlags) check() error {
 	case f.layout != "" && f.layout != string(vault.Rspamd) && f.layout != string(vault.KumoMTA):
 		return errors.New("--layout " + f.layout + " is unknown: use rspamd or kumomta")
 	case f.detailed && !f.dryRun:
-		return errors.New("--detailed-exitcode tells whether a plan has steps: it needs --dry-run")
+		return errors.New("--detailed-exitcode says whether a plan has steps: it needs --dry-run")
 	}
 	return f.checkSelectors()
 }

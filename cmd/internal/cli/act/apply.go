@@ -124,7 +124,7 @@ func (r run) carryOut(tasks []engine.Task, patience engine.Patience, results *[]
 	return nil
 }
 
-// endApply tells the results, all at once for programs, in the order of the plan.
+// endApply prints the results, all at once for programs, in the order of the plan.
 func (r run) endApply(doc planfile.Document, results []engine.Result) error {
 	if !r.JSON {
 		r.afterApply(doc, results)

@@ -39,7 +39,7 @@ Looks for OpenDKIM, Exim and rspamd: how they are set up, and the domains, selec
 keys that they sign with. Where the domains' DNS is can't be found out: on a terminal you
 are asked, elsewhere give --dns and what that driver needs by --set.
 
-The configuration is valid when it is written; what is not is told, and nothing is written. The
+The configuration is valid when it is written; what is not is reported, and nothing is written. The
 domains stand in it as comments, each with the selector and key that it is signed with today
 and the command that keeps them. Where a program has to be set up otherwise first, such as an
 OpenDKIM with one key and without tables, how to do that stands there, too.

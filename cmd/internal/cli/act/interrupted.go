@@ -27,7 +27,7 @@ func (r run) interrupted(results []engine.Result, again string) error {
 	return console.Exit(console.ExitError)
 }
 
-// afterReport returns how an interrupted run continues whose report of leaked keys was
+// afterReport returns how an interrupted run continues whose report of compromised keys was
 // noted: not by the same command, which, when all is done meanwhile, would report the
 // keys that signers have come to. It returns "" when nothing was noted, or reported.
 func (r run) afterReport(results []engine.Result) string {
@@ -36,7 +36,7 @@ func (r run) afterReport(results []engine.Result) string {
 	}
 	var not []string
 	for _, one := range results {
-		if !slices.ContainsFunc(one.Done, func(e rotate.Event) bool { return e.Kind == rotate.Mistrust }) {
+		if !slices.ContainsFunc(one.Done, func(e rotate.Event) bool { return e.Kind == rotate.ReportCompromised }) {
 			not = append(not, one.Domain)
 		}
 	}

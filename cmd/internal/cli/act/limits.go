@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// ignoreFlags gives the command a flag for each limit that a person may set aside.
+// ignoreFlags gives the command a flag for each limit that a person may override.
 func ignoreFlags(cmd *cobra.Command) *rotate.Ignore {
 	set := ignoreRules(cmd)
 	cmd.Flags().BoolVar(&set.Counts, flagName(rotate.FlagCounts), false,
@@ -35,7 +35,7 @@ func ignoreRules(cmd *cobra.Command) *rotate.Ignore {
 
 func flagName(flag string) string { return strings.TrimPrefix(flag, "--") }
 
-// heldBack tells how many domains each limit holds back, "" when none does.
+// heldBack says how many domains each limit holds back, "" when none does.
 func heldBack(results []engine.Result) string {
 	held := map[string]int{}
 	for _, r := range results {

@@ -40,7 +40,7 @@ and the daemon do it.`,
 			case len(domains) == 0:
 				return console.Wrong(cmd, errors.New("release needs --domain"))
 			case purge && undo:
-				return console.Wrong(cmd, errors.New("--purge clears away what --undo would take back: give one of them"))
+				return console.Wrong(cmd, errors.New("--purge purges what --undo would take back: give one of them"))
 			}
 			var what rotate.Instruction = rotate.Release{Purge: purge}
 			if undo {

@@ -109,7 +109,7 @@ in progress. Run the same command again to continue.`,
 func (f *rotateFlags) check() (err error) {
 	switch {
 	case !f.compromised && (f.all || f.revokeNow || len(f.selectors) > 0):
-		return errors.New("--all, --selector and --revoke-now say which keys have leaked: they need --compromised")
+		return errors.New("--all, --selector and --revoke-now say which keys are compromised: they need --compromised")
 	case f.yes && !f.all:
 		return errors.New("--yes answers what --compromised --all asks: it needs both")
 	case f.replaceStandby && (f.compromised || f.due):
@@ -125,11 +125,11 @@ func (f *rotateFlags) check() (err error) {
 	case !f.compromised && f.due == (len(f.domains) > 0):
 		return errors.New("rotate needs either --domain or --due")
 	case f.detailed && !f.dryRun:
-		return errors.New("--detailed-exitcode tells whether a plan has steps: it needs --dry-run")
+		return errors.New("--detailed-exitcode says whether a plan has steps: it needs --dry-run")
 	case f.out != "" && !f.dryRun:
 		return errors.New("--out saves a plan instead of carrying it out: it needs --dry-run")
 	case f.out != "" && f.compromised:
-		return errors.New("--out saves a plan for later, and a leaked key can't wait: carry it out without --dry-run")
+		return errors.New("--out saves a plan for later, and a compromised key can't wait: carry it out without --dry-run")
 	}
 	for i, s := range f.selectors {
 		if f.selectors[i], err = dkim.ParseSelector(s); err != nil {
@@ -144,7 +144,7 @@ func (f *rotateFlags) request() rotate.Request {
 	req := rotate.Request{Named: !f.due, Ignore: *f.ignore}
 	switch {
 	case f.compromised:
-		req.Instruction = rotate.Distrust{Selectors: f.selectors, RevokeNow: f.revokeNow}
+		req.Instruction = rotate.Compromised{Selectors: f.selectors, RevokeNow: f.revokeNow}
 	case f.replaceStandby:
 		req.Instruction = rotate.Renew{}
 	case f.changeSelectors:

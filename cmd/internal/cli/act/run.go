@@ -48,11 +48,11 @@ func begin(p *console.Program, cmd *cobra.Command, names []string,
 	return run{p, cmd, cfg}, domains, err
 }
 
-// refused tells those whom the configuration names of an error that ended the command before
-// it took a domain in hand, and returns it.
+// refused notifies those whom the configuration names of an error that ended the command before
+// it began with a domain, and returns it.
 func (r run) refused(err error) error { return r.NotifyRefusal(r.cmd, r.cfg, err) }
 
-// instruct tells the domains that choose finds what a person wants done, and carries it out.
+// instruct gives the domains that choose finds what a person wants done, and carries it out.
 func instruct(p *console.Program, cmd *cobra.Command, choose console.Chooser, names []string,
 	req rotate.Request, dryRun, wait bool) error {
 	r, domains, err := begin(p, cmd, names, choose)
@@ -101,7 +101,7 @@ func tasks(domains []rotate.Domain, req rotate.Request) (out []engine.Task) {
 	return out
 }
 
-// end ends a session in which results were told as they came.
+// end ends a session in which results were reported as they came.
 func (r run) end(s console.Session, results []engine.Result, domains []rotate.Domain, beside console.Others) error {
 	if r.JSON {
 		inOrder(results, domains)
@@ -150,7 +150,7 @@ func (r run) closingWords(results []engine.Result, beside console.Others) {
 	t.Ended(results)
 }
 
-// exit tells by the exit code what became of the domains. It counts in what failed before and
+// exit says by the exit code what became of the domains. It counts in what failed before and
 // waits for its next try: as long as a domain fails, every run for all domains ends with the same code.
 func exit(results []engine.Result, beside console.Others) error {
 	failed, refused := beside.Failing()

@@ -11,7 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// end tells an error and returns the exit code for it. Where a document was asked
+// end prints an error and returns the exit code for it. Where a document was asked
 // for and none was printed, the error is one, beside the words on standard error.
 func (p *Program) end(ctx context.Context, err error, asJSON bool) int {
 	if err == nil {
@@ -26,7 +26,7 @@ func (p *Program) end(ctx context.Context, err error, asJSON bool) int {
 	return code
 }
 
-// say tells an error in words, and returns its document and exit code.
+// say prints an error in words, and returns its document and exit code.
 func (p *Program) say(ctx context.Context, err error) (report.ErrorDocument, int) {
 	var (
 		code  Exit

@@ -8,7 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
-// Load reads the configuration and tells its warnings.
+// Load reads the configuration and prints its warnings.
 func (p *Program) Load() (*config.Config, error) {
 	cfg, err := config.LoadToWork(p.ConfigPath)
 	if err != nil {
@@ -19,7 +19,7 @@ func (p *Program) Load() (*config.Config, error) {
 }
 
 // LoadFor loads the configuration and the domains of it that a command is to work
-// on; that they can't be found is told to those whom the configuration names.
+// on; that they can't be found is reported to those whom the configuration names.
 func (p *Program) LoadFor(cmd *cobra.Command, names []string, choose Chooser) (*config.Config, []rotate.Domain, error) {
 	cfg, err := p.Load()
 	if err != nil {
@@ -29,7 +29,7 @@ func (p *Program) LoadFor(cmd *cobra.Command, names []string, choose Chooser) (*
 	return cfg, domains, p.NotifyRefusal(cmd, cfg, err)
 }
 
-// Warnings tells those of the configuration.
+// Warnings prints those of the configuration.
 func (p *Program) Warnings(cfg *config.Config) {
 	p.ErrText().ConfigurationWarnings(Mistakes(cfg.Warnings))
 }

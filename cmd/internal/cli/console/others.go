@@ -9,7 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
-// Others is what a run tells of beside the domains that it worked on.
+// Others is what a run reports beside the domains that it worked on.
 type Others struct {
 	All      int            // how many domains the configuration lists; 0 where the run is for some of them
 	Waiting  []rotate.State // what failed before and waits for its next try; only where all that is due is done
@@ -42,7 +42,7 @@ func (o Others) Failing() (failed, refused int) {
 	return len(o.Waiting), refused
 }
 
-// Retries tells what waits for its next try.
+// Retries says what waits for its next try.
 func (o Others) Retries(t show.Text) {
 	for _, st := range o.Waiting {
 		t.Retry(st)

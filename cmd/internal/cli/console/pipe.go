@@ -19,7 +19,7 @@ func outlivePipes() (undo func()) {
 }
 
 // patientWriter returns a writer that takes what is written after the reader has
-// gone for read: that is no failure of the work that is told about.
+// gone for read: that is no failure of the work itself.
 func patientWriter(w io.Writer) io.Writer { return &patient{w: w} }
 
 type patient struct {

@@ -39,13 +39,13 @@ func New(s Streams) *Program {
 }
 
 // Start catches signals. It returns the context of the command and what ends the program: that
-// tells the command's error and returns the exit code.
+// prints the command's error and returns the exit code.
 func (p *Program) Start(args []string) (context.Context, func(error) int) {
 	ctx, stop := p.CaughtSignal(context.Background())
 	undo := outlivePipes()
 	// After the first signal the step in progress is finished; a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
-	return p.tellLocks(ctx), func(err error) int {
+	return p.reportLocks(ctx), func(err error) int {
 		defer stop()
 		defer undo()
 		if ctx.Err() != nil {

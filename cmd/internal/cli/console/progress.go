@@ -12,7 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
-// Progress tells on standard error what happens while it happens. Its functions are
+// Progress shows on standard error what happens while it happens. Its functions are
 // nil where it is not shown.
 type Progress struct {
 	step    func(rotate.Event)
@@ -29,7 +29,7 @@ func (t Progress) Stop() { t.live.stop() }
 // over says that nothing more is done for a domain.
 func (t Progress) over(domain string) { t.live.over(domain) }
 
-// newProgress returns one that logs where a flag asks for a log, tells progress on a
+// newProgress returns one that logs where a flag asks for a log, shows progress on a
 // terminal, and else is silent, so that cron sends no mail, but for what a run that stays tries again and again.
 // Stop it before the last words.
 func (p *Program) newProgress(cmd *cobra.Command) Progress {
@@ -56,26 +56,26 @@ func waits(cmd *cobra.Command) bool {
 	return err == nil && stays
 }
 
-// failuresOnly tells of each step that fails, once: whoever reads a pipe would else see nothing until the last try.
+// failuresOnly reports each step that fails, once: whoever reads a pipe would else see nothing until the last try.
 func (p *Program) failuresOnly() Progress {
 	type attempt struct {
 		domain, selector, signer string
 		kind                     rotate.Kind
 	}
 	var mu sync.Mutex
-	told := map[attempt]bool{}
+	reported := map[attempt]bool{}
 	return Progress{step: func(e rotate.Event) {
 		mu.Lock()
 		defer mu.Unlock()
 		this := attempt{e.Domain, e.Selector, e.Signer, e.Kind}
-		if e.Outcome == codes.OutcomeFailed && !told[this] {
-			told[this] = true
+		if e.Outcome == codes.OutcomeFailed && !reported[this] {
+			reported[this] = true
 			p.ErrText().Finished(e)
 		}
 	}}
 }
 
-// plainProgress tells each step and wait on a line of its own.
+// plainProgress describes each step and wait on a line of its own.
 func (p *Program) plainProgress() Progress {
 	var mu sync.Mutex
 	return Progress{
@@ -92,7 +92,7 @@ func (p *Program) plainProgress() Progress {
 	}
 }
 
-// liveProgress tells each step that has ended on a line of its own, and below them
+// liveProgress describes each step that has ended on a line of its own, and below them
 // what is done now. All that the program writes to the terminal goes above that.
 func (p *Program) liveProgress(ctx context.Context) Progress {
 	l := startStatusLine(ctx, p.terminal, p.Columns)

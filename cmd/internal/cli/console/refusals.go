@@ -9,8 +9,8 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 )
 
-// NotifyRefusal tells those whom the configuration names when err ended a command before it
-// took any domain in hand, and returns err. A dry run is no attempt at anything.
+// NotifyRefusal notifies those whom the configuration names when err ended a command before it
+// began with any domain, and returns err. A dry run is no attempt at anything.
 func (p *Program) NotifyRefusal(cmd *cobra.Command, cfg *config.Config, err error) error {
 	var (
 		code  Exit
@@ -25,9 +25,9 @@ func (p *Program) NotifyRefusal(cmd *cobra.Command, cfg *config.Config, err erro
 	return err
 }
 
-// NotifyRefusals tells them of domains, by name, that the command refused without taking them in hand.
+// NotifyRefusals notifies them of domains, by name, that the command refused before it began with them.
 func (p *Program) NotifyRefusals(cmd *cobra.Command, cfg *config.Config, errs map[string]error) {
 	if log, err := p.Log(); err == nil {
-		app.Tell(cfg, log, cmd.Name(), errs)
+		app.Notify(cfg, log, cmd.Name(), errs)
 	}
 }

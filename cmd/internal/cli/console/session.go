@@ -9,7 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
-// Session is the parts of a configuration at work, and how their work is told meanwhile.
+// Session is the parts of a configuration at work, and how their work is reported meanwhile.
 type Session struct {
 	*app.App
 	Progress Progress

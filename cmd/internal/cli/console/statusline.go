@@ -11,7 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 )
 
-// statusLine keeps one line at the foot of a terminal that tells what a run is at, drawn
+// statusLine keeps one line at the foot of a terminal that says what a run is at, drawn
 // again in its place. Whatever else is written goes above it, so that a clean log is
 // left when the line is gone. It is safe for concurrent use; a nil statusLine does nothing.
 type statusLine struct {
@@ -29,7 +29,7 @@ type statusLine struct {
 // redrawn is how often the line is drawn again while nothing happens.
 const redrawn = time.Second
 
-// startStatusLine begins to tell on w until stop is called.
+// startStatusLine begins to write on w until stop is called.
 func startStatusLine(ctx context.Context, w io.Writer, width func() int) *statusLine {
 	l := &statusLine{w: w, width: width, progress: show.NewProgress(time.Now()), done: make(chan struct{})}
 	context.AfterFunc(ctx, func() { l.change((*show.Progress).End) })

@@ -12,7 +12,7 @@ import (
 // UsageError says that the command line is wrong.
 type UsageError struct {
 	error
-	command string // the one whose help tells how it is right
+	command string // the one whose help says how it is right
 	meant   string // what may have been meant, or ""
 }
 

@@ -33,7 +33,7 @@ func Command(p *console.Program) *cobra.Command {
 Takes every step when it is due, for all domains, until it is stopped. SIGHUP reads the
 configuration again; a wrong one is refused, and the old one stays in effect. SIGTERM and
 SIGINT finish the step in progress and end the daemon; the next start continues there.
-systemd is told when the daemon is ready, reloads and stops.`,
+systemd is notified when the daemon is ready, reloads and stops.`,
 		Example: "  dkimbot daemon --config /etc/dkimbot/dkimbot.yaml --log-format json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := p.Log()
@@ -67,7 +67,7 @@ type daemon struct {
 }
 
 func (d *daemon) run(ctx context.Context, cfg *config.Config) error {
-	ctx = d.tellLocks(ctx)
+	ctx = d.reportLocks(ctx)
 	a, err := d.open(ctx, cfg)
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func (d *daemon) zoneFiles(cfg *config.Config) {
 func (d *daemon) unlisted(ctx context.Context, a *app.App) {
 	states, err := a.Unlisted(ctx)
 	if err != nil {
-		d.log.Warn("can't tell which domains the configuration lists no more", "error", err)
+		d.log.Warn("can't find out which domains the configuration lists no more", "error", err)
 	}
 	for _, u := range report.NewUnlisted(states) {
 		d.log.Warn("a domain is under management and not in the configuration; nothing of it is touched", "domain", u.Name,
@@ -210,7 +210,7 @@ func (d *daemon) reload(ctx context.Context) (*app.App, error) {
 	return app.Prepare(ctx, cfg, console.LogStep(d.log), app.WithLog(d.log), app.WithMetrics(d.metrics))
 }
 
-// notify tells systemd; without systemd it does nothing.
+// notify notifies systemd; without systemd it does nothing.
 func (d *daemon) notify(state string) {
 	if _, err := sd.SdNotify(false, state); err != nil && !errors.Is(err, os.ErrNotExist) {
 		d.log.Warn("can't notify systemd", "error", err)

@@ -46,7 +46,7 @@ func (d *daemon) history(ctx context.Context, domain string, limit int) ([]rotat
 
 func (d *daemon) notices() int { return d.current.Load().notices.Waiting() }
 
-// watchdog tells systemd that the schedule lives, twice as often as it wants to know, until ctx is
+// watchdog notifies systemd that the schedule lives, twice as often as it wants to know, until ctx is
 // done. systemd restarts a daemon whose schedule hangs.
 func (d *daemon) watchdog(ctx context.Context) {
 	every, err := sd.SdWatchdogEnabled(false)

@@ -22,7 +22,7 @@ func Check(p *console.Program) *cobra.Command {
 
 Asks the state, the keystore, the DNS accounts, the name servers, the signers, the hooks
 and the receivers of notices for the rights, files, programs and answers that a rotation
-needs, and prints one line for each. Nothing is written, published, switched or told.
+needs, and prints one line for each. Nothing is written, published, switched or reported.
 Run it as the user that runs dkimbot: rights are asked for as that user.
 
 DNS accounts and Vault are asked for changes that have no effect, such as to
@@ -34,7 +34,7 @@ Before the first key of a domain, 'dkimbot rotate' and the daemon ask the same o
 keystore, the DNS account and the signers. 'dkimbot plan' asks those that its steps concern,
 but not for the right to write files.
 
-A part that does not answer within half a minute is told as such and holds up no other.
+A part that does not answer within half a minute is reported as such and holds up no other.
 
 Exits with 0 when all is as needed, 3 when everything that is wrong is refused for safety,
 4 when some domains are not affected, and otherwise 1.`,

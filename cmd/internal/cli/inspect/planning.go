@@ -119,7 +119,7 @@ func (how Planning) Print(doc planfile.Document, plans []rotate.DomainPlan) erro
 	return nil
 }
 
-// PlanExit tells by the exit code what the plans say.
+// PlanExit says by the exit code what the plans say.
 func PlanExit(plans []rotate.DomainPlan, beside console.Others, detailed bool) error {
 	stopped, refused := beside.Failing()
 	pending := false

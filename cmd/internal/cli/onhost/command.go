@@ -120,7 +120,7 @@ func (a *onHost) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.tell(r, nil)
+	a.logReport(r, nil)
 	if r.Trouble != "" {
 		return fault.Temporary("take up what is wanted of agent "+a.cfg.Name, errors.New(r.Trouble),
 			"see what the coordinator says of this agent: 'dkimbot check' there")
@@ -138,15 +138,15 @@ func (a *onHost) run(ctx context.Context) error {
 	notify(a.log, sd.SdNotifyReady)
 	a.host.Run(ctx, func(r agent.Report, err error) {
 		notify(a.log, sd.SdNotifyWatchdog)
-		a.tell(r, err)
+		a.logReport(r, err)
 	})
 	notify(a.log, sd.SdNotifyStopping)
 	a.log.Info("stopped")
 	return nil
 }
 
-// tell logs what has changed.
-func (a *onHost) tell(r agent.Report, err error) {
+// logReport logs what has changed.
+func (a *onHost) logReport(r agent.Report, err error) {
 	if err != nil {
 		a.failing = true
 		a.log.Error("this turn failed; the signer signs with what it has", "error", err, "hint", fault.HintOf(err))
@@ -167,9 +167,9 @@ func (a *onHost) tell(r agent.Report, err error) {
 		if k.Error != "" && k.Error != before.Error {
 			a.log.Error("a domain is not as it is wanted", "domain", domain, "error", k.Error, "hint", k.Hint)
 		}
-		if k.Strayed != nil && (before.Strayed == nil || *before.Strayed != *k.Strayed) {
+		if k.Drifted != nil && (before.Drifted == nil || *before.Drifted != *k.Drifted) {
 			a.log.Warn("the signer was found with another key than was reported, and was brought back", "domain", domain,
-				"selector", k.Strayed.Selector, "key", short(k.Strayed.KeyID))
+				"selector", k.Drifted.Selector, "key", short(k.Drifted.KeyID))
 		}
 		if (k.Selector != before.Selector || k.KeyID != before.KeyID) && k.Selector != "" {
 			a.log.Info("the signer signs", "domain", domain, "selector", k.Selector, "key", short(k.KeyID))
@@ -201,7 +201,7 @@ func (a *onHost) check(ctx context.Context, p *console.Program) error {
 	return nil
 }
 
-// notify tells systemd; without systemd it does nothing.
+// notify notifies systemd; without systemd it does nothing.
 func notify(log *slog.Logger, state string) {
 	if _, err := sd.SdNotify(false, state); err != nil && !errors.Is(err, os.ErrNotExist) {
 		log.Warn("can't notify systemd", "error", err)

@@ -32,7 +32,7 @@ type onHost struct {
 	store *vault.Store
 	host  *host.Host
 
-	last    agent.Report // that was told
+	last    agent.Report // that was reported
 	failing bool         // the last turn failed
 }
 

@@ -40,8 +40,8 @@ func (es Errors) Error() string {
 
 // Findings collects errors and warnings over all files of one configuration.
 type Findings struct {
-	Found func()                            // told of each finding as it is made; nil but in tests
-	Asked func(path string, known []string) // told of each group of keys that was read; nil but in tests
+	Found func()                            // called for each finding as it is made; nil but in tests
+	Asked func(path string, known []string) // called for each group of keys that was read; nil but in tests
 
 	Errs, Warns []Error
 	Unread      []Error  // credentials that are named and can't be read now; see Section.Credential

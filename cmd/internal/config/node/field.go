@@ -113,7 +113,7 @@ func (s *Section) absent(f settings.Field) {
 		}
 	}
 	switch {
-	case s.Has(f.Key): // empty, which is told
+	case s.Has(f.Key): // empty, which is reported
 	case f.Need != "":
 		s.Doc.Fail(s.Line, s.Join(f.Key), "is missing", f.Need)
 	case isText && *text != "" && f.Form.Parse != nil: // a default path is relative to the file, too

@@ -12,7 +12,7 @@ type Pen struct {
 	W     io.Writer
 	Color bool
 	Mark  string    // stands before each colour, for the Screen that W leads to; "": W is none
-	Now   time.Time // times are told relative to it as well
+	Now   time.Time // times are reported relative to it as well
 }
 
 // Line writes one fact behind its label, or nothing when there is none.

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// When tells a time that something has to wait for.
+// When describes a time that something has to wait for.
 func (p Pen) When(at time.Time) string {
 	if at.IsZero() || !at.After(p.Now) {
 		return "now"
@@ -13,7 +13,7 @@ func (p Pen) When(at time.Time) string {
 	return "not before " + p.At(at)
 }
 
-// At tells a time with its distance, in UTC.
+// At describes a time with its distance, in UTC.
 func (p Pen) At(at time.Time) string {
 	d := at.Sub(p.Now)
 	far := "in " + Coarse(d)

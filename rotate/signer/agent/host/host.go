@@ -74,7 +74,7 @@ type turn struct {
 	page   agent.Page   // that it stands on
 	report agent.Report
 	wanted map[string]dkim.Ref // by domain
-	acts   map[string]bool     // by domain: it is wanted anew, and not in effect
+	acts   map[string]bool     // by domain: it is wanted again, and not in effect
 	older  bool                // the wish is older than one that was taken up
 	others []agent.Other       // all that reported under this name, but for this host
 }
@@ -131,8 +131,8 @@ func (t *turn) work(ctx context.Context) error {
 	t.acts = map[string]bool{}
 	var keys []dkim.SigningKey
 	for _, domain := range slices.Sorted(maps.Keys(t.wanted)) {
-		want, anew := t.wanted[domain], t.wish.Keys[domain].Sequence > t.memo.Applied[domain]
-		if t.acts[domain] = anew && (unread[domain] != nil || found[domain] != want); t.acts[domain] {
+		want, again := t.wanted[domain], t.wish.Keys[domain].Sequence > t.memo.Applied[domain]
+		if t.acts[domain] = again && (unread[domain] != nil || found[domain] != want); t.acts[domain] {
 			key, err := Key(ctx, t.Keys, want)
 			if err != nil {
 				failed[domain] = err
@@ -199,7 +199,7 @@ func (t *turn) domains() []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// active asks the adapter what is in effect, and by domain why that can't be told.
+// active asks the adapter what is in effect, and by domain why that can't be found out.
 func (t *turn) active(ctx context.Context, domains []string) (map[string]dkim.Ref, map[string]error) {
 	found, err := t.Signer.Active(ctx, domains)
 	unread := map[string]error{}
@@ -213,18 +213,18 @@ func (t *turn) active(ctx context.Context, domains []string) (map[string]dkim.Re
 
 // see notes what is in effect, asked after everything was installed.
 func (t *turn) see(domains []string, after map[string]dkim.Ref, failed, unread map[string]error) {
-	told := 0
+	reported := 0
 	for _, d := range domains {
 		ref := after[d]
-		s := agent.Seen{Selector: ref.Selector, KeyID: ref.KeyID, Strayed: t.strayed(d)}
+		s := agent.Seen{Selector: ref.Selector, KeyID: ref.KeyID, Drifted: t.drifted(d)}
 		err := unread[d]
 		if s.Unread = err != nil; !s.Unread {
 			err = failed[d]
 		}
 		if err != nil {
-			told++
+			reported++
 			s.Lasting = fault.KindOf(err) != fault.Transient
-			if s.Error, s.Hint = short(fault.Text(err)), short(fault.HintOf(err)); told > mostTold {
+			if s.Error, s.Hint = short(fault.Text(err)), short(fault.HintOf(err)); reported > mostReported {
 				s.Error, s.Hint = "it failed as others did", "look at the agent's log on its host"
 			}
 		}
@@ -237,8 +237,8 @@ func (t *turn) see(domains []string, after map[string]dkim.Ref, failed, unread m
 	}
 }
 
-// mostTold is for how many domains a report says at length what failed: it has to fit into Vault.
-const mostTold = 50
+// mostReported is for how many domains a report says at length what failed: it has to fit into Vault.
+const mostReported = 50
 
 func short(text string) string {
 	const most = 500

@@ -428,7 +428,7 @@ func TestBackup(t *testing.T) {
 }
 
 // TestByHand guards I6 and I10: what somebody changed on the host is reported and left alone until the coordinator asks
-// again: it knows of domains that were handed back.
+// again: it knows of domains that were released.
 func TestByHand(t *testing.T) {
 	l := newLab(t)
 	l.turn()
@@ -667,7 +667,7 @@ func open(t *testing.T, dir string) *host.Directory {
 	return m
 }
 
-// TestCheck: who asks beforehand is told of the last report, of a clock that is wrong, and of an agent that is away.
+// TestCheck: who asks beforehand hears of the last report, of a clock that is wrong, and of an agent that is away.
 func TestCheck(t *testing.T) {
 	l := newLab(t)
 	l.turn()
@@ -731,7 +731,7 @@ func TestInterrupted(t *testing.T) {
 	faulttest.Shown(t, err)
 }
 
-// TestMute: a report that leaves a domain out tells nothing of it, and that of many failures is short.
+// TestMute: a report that leaves a domain out says nothing of it, and that of many failures is short.
 func TestMute(t *testing.T) {
 	l := newLab(t)
 	l.turn()

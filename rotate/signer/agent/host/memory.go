@@ -20,11 +20,11 @@ type Memo struct {
 	// by domain: of the wish that was in effect last
 	Applied map[string]int64 `json:"applied,omitempty"`
 
-	Host    string                   `json:"host,omitempty"`    // on which it was written last
-	Marks   []string                 `json:"marks,omitempty"`   // of the last report, and of one that may be written
-	Version int                      `json:"version,omitempty"` // of the page of the newest report
-	Others  []agent.Other            `json:"others,omitempty"`  // that reported under the same name
-	Strayed map[string]agent.Strayed `json:"strayed,omitempty"` // by domain: not heard by the coordinator yet
+	Host    string                     `json:"host,omitempty"`    // on which it was written last
+	Marks   []string                   `json:"marks,omitempty"`   // of the last report, and of one that may be written
+	Version int                        `json:"version,omitempty"` // of the page of the newest report
+	Others  []agent.Other              `json:"others,omitempty"`  // that reported under the same name
+	Drifted map[string]agent.DriftedTo `json:"strayed,omitempty"` // by domain: not heard by the coordinator yet
 }
 
 // same reports whether two memos say the same.

@@ -49,7 +49,7 @@ func (t *turn) own() *agent.Other {
 }
 
 // foreign reports whether the last report by the name of this memory is not by it. Where Vault is older than the
-// memory, nothing can be told: it was restored, or the last report did not reach it.
+// memory, nothing can be reported: it was restored, or the last report did not reach it.
 func (t *turn) foreign(own *agent.Other) bool {
 	switch {
 	case own == nil || t.page.Version < t.memo.Version:

@@ -14,18 +14,18 @@ const turnTime = 5 * time.Minute
 // longestWait is the longest pause after turns that failed, where Poll is not longer.
 const longestWait = 5 * time.Minute
 
-// Run takes one turn after the other until ctx is done, and tells of each. A turn that has begun is
+// Run takes one turn after the other until ctx is done, and reports each. A turn that has begun is
 // completed. After one that failed the pauses grow; none is exactly as long as another, so that many agents
 // don't come at once when Vault is back.
-func (h *Host) Run(ctx context.Context, tell func(agent.Report, error)) {
+func (h *Host) Run(ctx context.Context, report func(agent.Report, error)) {
 	for failures := 0; ; {
 		turn, cancel := context.WithTimeout(context.WithoutCancel(ctx), turnTime)
-		report, err := h.Turn(turn)
+		r, err := h.Turn(turn)
 		cancel()
 		if failures++; err == nil {
 			failures = 0
 		}
-		tell(report, err)
+		report(r, err)
 		select {
 		case <-ctx.Done():
 			return

@@ -30,7 +30,7 @@
 //   - A request that was left behind, such as one whose connection was cut, changes nothing once anything was asked
 //     after it (I7): each answer has a new ticket, and who wants a change has to bring the newest. An old one is
 //     answered with the new one, and the request is sent again.
-//   - Two hosts behind one name are told when each has answered and one of them comes back.
+//   - Two hosts behind one name are reported when each has answered and one of them comes back.
 //
 // It may import rotate/child, rotate/codes, rotate/dkim, rotate/fault, rotate/preflight, and packages signer and
 // protocol.

@@ -1,4 +1,4 @@
-// Package maps makes rspamd sign with the keys it is told to, by a map of selectors and by key files whose names hold
+// Package maps makes rspamd sign with the keys it is given, by a map of selectors and by key files whose names hold
 // domain and selector:
 //
 //	selector_map:  example.com s2

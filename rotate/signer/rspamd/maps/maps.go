@@ -58,7 +58,7 @@ func Store(name, dir, owner string) *keyfiles.Store {
 // NameReader says how to name the user that reads the keys.
 const NameReader = "write owner: _rspamd, the user that rspamd runs as, or owner: root"
 
-// DefaultLag is what rspamd may need to see that a map has changed. Where the kernel tells it, that is some seconds.
+// DefaultLag is what rspamd may need to see a changed map. Where the kernel reports changes, that is some seconds.
 // Where it does not, as on some file systems, rspamd looks once in map_watch_interval, five minutes, and up to twice as
 // late (rspamd_map_schedule_periodic).
 const DefaultLag = 15 * time.Minute

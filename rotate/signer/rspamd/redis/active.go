@@ -33,7 +33,7 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	for part := range slices.Chunk(domains, chunk) {
 		found, err := s.signing(ctx, db, part)
 		if err != nil {
-			return nil, s.fault(ctx, "tell what signs", err)
+			return nil, s.fault(ctx, "find out what signs", err)
 		}
 		for domain, refs := range found {
 			if first := refs[0]; first.KeyID != "" && first == refs[len(refs)-1] {

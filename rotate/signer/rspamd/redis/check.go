@@ -99,7 +99,7 @@ func (s *Signer) Screen(ctx context.Context, next []dkim.SigningKey) (each map[s
 	defer db.Close()
 	signs, err := s.signing(ctx, db, domainsOf(sound))
 	if err != nil {
-		return nil, s.fault(ctx, "tell what signs", err)
+		return nil, s.fault(ctx, "find out what signs", err)
 	}
 	b := signer.NewBatch(s.cfg.Name, nil, nil)
 	for i, m := range s.modules() {

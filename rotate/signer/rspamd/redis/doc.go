@@ -1,4 +1,4 @@
-// Package redis makes rspamd sign with the keys it is told to, by two hashes in Redis: which selector a domain has, and
+// Package redis makes rspamd sign with the keys it is given, by two hashes in Redis: which selector a domain has, and
 // the private key of each selector and domain.
 //
 //	HGET <selector_prefix> example.com     s2

@@ -55,7 +55,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// TestStopped: what Redis does not tell is not guessed (I1).
+// TestStopped: what Redis does not say is not guessed (I1).
 func TestStopped(t *testing.T) {
 	r := signertest.StartRedis(t, nil)
 	s := New(config(r))

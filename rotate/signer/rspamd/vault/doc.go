@@ -1,4 +1,4 @@
-// Package vault makes rspamd sign with the keys it is told to, by secrets in Vault, one for each domain:
+// Package vault makes rspamd sign with the keys it is given, by secrets in Vault, one for each domain:
 //
 //	{"selectors": [{"selector": "s2", "domain": "example.com", "key": "-----BEGIN PRIVATE KEY----- ...", "alg": "rsa",
 //	  "bits": 2048, "valid_start": 1767225600, "valid_end": 1775001600}]}

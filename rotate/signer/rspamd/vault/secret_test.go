@@ -168,7 +168,7 @@ func TestNotRspamds(t *testing.T) {
 	}
 }
 
-// TestSilent guards I1 and I10: what Vault does not tell is not guessed, and what another program did
+// TestSilent guards I1 and I10: what Vault does not say is not guessed, and what another program did
 // meanwhile is seen.
 func TestSilent(t *testing.T) {
 	srv := vaulttest.Start(t)

@@ -14,18 +14,18 @@ import (
 // note remembers what was found astray, and forgets what the coordinator has asked anew for since.
 func (t *turn) note(domains []string, found map[string]dkim.Ref) error {
 	memo := t.memo
-	memo.Strayed = maps.Clone(memo.Strayed)
-	if memo.Strayed == nil {
-		memo.Strayed = map[string]agent.Strayed{}
+	memo.Drifted = maps.Clone(memo.Drifted)
+	if memo.Drifted == nil {
+		memo.Drifted = map[string]agent.DriftedTo{}
 	}
 	for _, d := range domains {
 		before, w := t.before.Keys[d], t.wish.Keys[d]
 		was := dkim.Ref{Name: dkim.Name{Domain: d, Selector: before.Selector}, KeyID: before.KeyID}
-		if s, noted := memo.Strayed[d]; noted && t.asked(d) && s.Sequence < w.Sequence {
-			delete(memo.Strayed, d)
+		if s, noted := memo.Drifted[d]; noted && t.asked(d) && s.Sequence < w.Sequence {
+			delete(memo.Drifted, d)
 		}
 		if ref := found[d]; t.acts[d] && ref.Selector != "" && ref != was && ref != w.Ref(d) {
-			memo.Strayed[d] = agent.Strayed{Selector: ref.Selector, KeyID: ref.KeyID, Until: t.Now().UTC(),
+			memo.Drifted[d] = agent.DriftedTo{Selector: ref.Selector, KeyID: ref.KeyID, Until: t.Now().UTC(),
 				Sequence: w.Sequence}
 		}
 	}
@@ -39,13 +39,13 @@ func (t *turn) asked(domain string) bool {
 	return asked && !t.older && t.report.Trouble == ""
 }
 
-// strayed returns what a domain was found astray with, until the coordinator has asked again. Another host's report
+// drifted returns what a domain was found astray with, until the coordinator has asked again. Another host's report
 // may say so, too.
-func (t *turn) strayed(domain string) *agent.Strayed {
-	if s, noted := t.memo.Strayed[domain]; noted {
+func (t *turn) drifted(domain string) *agent.DriftedTo {
+	if s, noted := t.memo.Drifted[domain]; noted {
 		return &s
 	}
-	before := t.before.Keys[domain].Strayed
+	before := t.before.Keys[domain].Drifted
 	if before != nil && before.Sequence >= t.wish.Keys[domain].Sequence {
 		return before
 	}
