@@ -26,9 +26,9 @@ func (s *Serve) Fields() []settings.Field {
 			"and /readyz. " +
 			"A Unix socket may be asked by the group of its file"},
 		{Key: "hosts", Into: &hostList{&s.Hosts}, Form: is("list of names"), Default: "none",
-			Meaning: "names by which the daemon may be asked at an address, besides the address itself and localhost: " +
-				"that of a proxy in front, and those at which Prometheus asks. A question for another name is refused " +
-				"(421), since a web page elsewhere can have a browser ask it"}}
+			Meaning: "names by which the page may be asked for at an address, besides the address itself and localhost, as " +
+				"that of a proxy in front. It is refused by another name (421), since a web page elsewhere can have a " +
+				"browser ask for it. Where listen is a loopback address, so are /metrics, /livez and /readyz"}}
 }
 
 // hostList is a list of names of hosts.

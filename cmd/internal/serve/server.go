@@ -143,13 +143,19 @@ func abandoned(path string) bool {
 // in front hands on, and those that programs ask at.
 func (s *Server) Answer(names []string) { s.names.Store(&names) }
 
+// forPrograms are what programs on other hosts ask for, by whatever name leads here. They name no domain.
+var forPrograms = []string{"/metrics", "/livez", "/readyz"}
+
 // guard refuses questions that a web page elsewhere had a browser ask (DNS rebinding): it has its own name lead to
 // the daemon's address, so the Host is a name that nobody has listed. No page can be asked for at a Unix socket.
+// What is for programs is refused at loopback addresses only, which no program elsewhere asks.
 func (s *Server) guard(next http.Handler) http.Handler {
-	_, isTCP := s.listener.Addr().(*net.TCPAddr)
+	addr, isTCP := s.listener.Addr().(*net.TCPAddr)
+	open := isTCP && !addr.IP.IsLoopback()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if isTCP && !ownName(r.Host, *s.names.Load()) {
+		byProgram := open && slices.Contains(forPrograms, r.URL.Path)
+		if isTCP && !byProgram && !ownName(r.Host, *s.names.Load()) {
 			http.Error(w, fmt.Sprintf("ask at %s, or list this name in serve.hosts", s.listener.Addr()),
 				http.StatusMisdirectedRequest)
 			return

@@ -117,6 +117,11 @@ func TestOnlyReading(t *testing.T) {
 	if code, _ := ask(t, everywhere, "/", "evil.example"); code != 421 {
 		t.Errorf("on all addresses a page elsewhere is answered: %d", code)
 	}
+	for _, path := range forPrograms {
+		if code, _ := ask(t, everywhere, path, "prometheus-asks.example:9980"); code != 200 {
+			t.Errorf("%s: a program that asks by a name of its own is answered %d", path, code)
+		}
+	}
 	res, err := http.Post("http://"+s.Addr().String()+"/metrics", "text/plain", strings.NewReader("x"))
 	if err != nil {
 		t.Fatal(err)
