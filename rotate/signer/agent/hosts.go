@@ -111,10 +111,13 @@ func (v *view) restore(sequence int64) {
 	for domain, w := range v.wish.Keys {
 		seen := v.report.Keys[domain]
 		ref := dkim.Ref{Name: dkim.Name{Domain: domain, Selector: seen.Selector}, KeyID: seen.KeyID}
-		if w.Sequence == sequence || seen.Unread || ref.Selector == "" || len(ref.KeyID) != 64 || ref == w.Ref(domain) {
+		if w.Sequence == sequence {
 			continue
 		}
-		w.Selector, w.KeyID, w.Named = ref.Selector, ref.KeyID, sequence
+		w.Was = "" // it is not known any more
+		if !seen.Unread && ref.Selector != "" && len(ref.KeyID) == 64 && ref != w.Ref(domain) {
+			w.Selector, w.KeyID, w.Named = ref.Selector, ref.KeyID, sequence
+		}
 		v.wish.Keys[domain] = w
 	}
 }

@@ -95,7 +95,9 @@ func (v *view) active(domain string) (dkim.Ref, error) {
 	if o := v.missing(domain); o != nil {
 		return dkim.Ref{}, v.waits(domain, *o)
 	}
-	if v.hasGone(domain) && ref == w.Ref(domain) { // it may have signed with the key before until now
+	// The host that is gone may have signed with the key before until now. What the one that is left signs with is not
+	// hidden by that, and an older wish, from a Vault that was restored, does not know which key was before.
+	if v.hasGone(domain) && ref == w.Ref(domain) && v.report.Sequence <= v.wish.Sequence {
 		ref = w.was(domain)
 	}
 	return ref, nil
@@ -111,7 +113,7 @@ func (v *view) here(domain string) (dkim.Ref, error) {
 		return dkim.Ref{}, v.behind(domain)
 	case asked && !known, seen.Unread:
 		return dkim.Ref{}, v.failed(domain, seen)
-	case seen.Drifted != nil && seen.Drifted.Sequence >= w.Sequence:
+	case seen.Drifted != nil && seen.Drifted.Sequence >= w.Sequence && (!asked || ref == w.Ref(domain)):
 		ref.Selector, ref.KeyID = seen.Drifted.Selector, seen.Drifted.KeyID
 	}
 	if ref.Selector == "" {

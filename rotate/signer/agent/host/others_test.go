@@ -300,6 +300,42 @@ func TestGoneHidesNothing(t *testing.T) {
 	l.says(domain, own)
 }
 
+// TestGoneAndVaultRestored guards I2: a wish from a Vault that was restored hides nothing of what signs, neither before
+// nor after the coordinator has asked for another domain's key.
+func TestGoneAndVaultRestored(t *testing.T) {
+	l := newLab(t)
+	l.turn()
+	b := func(s string, k int) dkim.SigningKey { return signertest.At("b.example", s, l.keys[k]) }
+	one, two := signertest.At(domain, "s1", l.keys[0]), signertest.At(domain, "s2", l.keys[1])
+	l.want(two, b("s1", 0))
+	l.want(one)
+	backup, wish := ofHost(l.host).memo, l.page(agent.WishAt("mx1"))
+	l.want(two) // so the coordinator believes
+	l.board.Put(agent.WishAt("mx1"), wish)
+	l.turns(2)
+	l.table.signs[domain], ofHost(l.host).memo = one.Ref(), backup // the host comes back from a backup, too
+	l.turns(7)
+	l.dismiss("one")
+	l.former(domain, "s1")
+	l.want(b("s2", 1))
+	got, err := l.asks.Active(t.Context(), []string{domain})
+	if err != nil || got[domain].Selector == "s2" {
+		t.Errorf("the coordinator knows %+v, %v; the host signs with s1", got, err)
+	}
+	l.want(two)
+	l.says(domain, two)
+}
+
+// page returns what stands on the board.
+func (l *lab) page(path string) agent.Page {
+	l.Helper()
+	page, err := l.board.Read(l.Context(), path)
+	if err != nil {
+		l.Fatal(err)
+	}
+	return page
+}
+
 // TestGoneComesBack: a host that was said to be gone and is not counts anew.
 func TestGoneComesBack(t *testing.T) {
 	l := newLab(t)
