@@ -49,7 +49,7 @@ func (s *Store) diagnoseAnswer(f *fault.Error, answered *api.ResponseError, err 
 	case code == http.StatusForbidden:
 		f.Code = codes.VaultForbidden
 		f.Hint = fmt.Sprintf("compare keystore.mount (%s), prefix (%s) and namespace with the policy of dkimbot's token; "+
-			"examples/vault/rotator.hcl allows all that it needs", s.cfg.Mount, s.cfg.Prefix)
+			"examples/vault/rotator.hcl allows all that it needs, and examples/agent/agent.hcl what an agent needs", s.cfg.Mount, s.cfg.Prefix)
 		if s.place.Setting != "" {
 			f.Hint = fmt.Sprintf("compare %s and keystore.namespace with the policy of dkimbot's token", s.place.Setting)
 		}

@@ -56,7 +56,9 @@ func (c *Config) Fields() []settings.Field {
 			Need: "write the mail server whose mail the signer signs: submit: smtp://mx1.example.com:587",
 			Form: serverForm("smtp", "587", "smtps", "465"),
 			Meaning: "the mail server that the message is given to; with a username over TLS, which smtps has at once and " +
-				"smtp by STARTTLS; on this machine the certificate counts only where ca_file names its authority",
+				"smtp by STARTTLS. On this machine the certificate counts only where ca_file names its authority, " +
+				"and without ca_file a server that offers no STARTTLS is given the login as it is: set it where others " +
+				"could take the server's port",
 		},
 		{Key: "username", Into: &c.Username, Meaning: "the name to log in with"},
 		{Key: "password", Into: &c.Password, Meaning: "the password"},

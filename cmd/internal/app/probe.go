@@ -142,11 +142,21 @@ func probedThrough(ctx context.Context, p *probe.Prober, group []probing) (out [
 	}
 	for i, r := range p.Send(ctx, names, keys) {
 		g := group[i]
-		expected := g.expected(p.Signer)
-		out = append(out, Probed{Report: r, Signer: p.Signer, Expected: expected, Drain: g.want.Policy.Drain,
-			Err: p.Judge(r, expected)})
+		expected, err := g.judged(p.Signer, func(selector string) error { return p.Judge(r, selector) })
+		out = append(out, Probed{Report: r, Signer: p.Signer, Expected: expected, Drain: g.want.Policy.Drain, Err: err})
 	}
 	return out
+}
+
+// judged returns the selector that was to be seen, and what is wrong. While a switch is in progress a signer that
+// signs with its target already does what it should, also before dkimbot has confirmed that.
+func (g probing) judged(signer string, judge func(selector string) error) (expected string, err error) {
+	expected = g.expected(signer)
+	err = judge(expected)
+	if to := g.have.Target; err != nil && to != "" && to != expected && judge(to) == nil {
+		return to, nil
+	}
+	return expected, err
 }
 
 // expected is the selector that a signer should sign with: what it confirmed last, else the active one.

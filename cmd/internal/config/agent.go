@@ -61,12 +61,9 @@ func (a *Agent) Fields() []settings.Field {
 	}
 }
 
-// longestPoll keeps an agent that is well from looking like one that is away.
-const longestPoll = 5 * time.Minute
-
 // Rules returns what is wrong although each key is right by itself.
 func (a *Agent) Rules() (out []*settings.Problem) {
-	if a.Poll > longestPoll {
+	if a.Poll > agent.LongestPoll {
 		out = append(out, settings.Wrong("is longer than a switch waits for a report", "write 5m or less", "poll"))
 	}
 	return out

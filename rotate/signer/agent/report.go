@@ -38,12 +38,13 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 	return active, signer.Partial(failed, len(domains))
 }
 
-// longestPoll bounds for how long an agent's own words keep it from being silent.
-const longestPoll = time.Hour
+// LongestPoll is how rarely an agent may report at most: it bounds for how long an agent's own words keep it from
+// being silent, and keeps one that is well from looking like one that is away.
+const LongestPoll = 5 * time.Minute
 
 // silent says why nothing can hear of what the agent has in effect; nil when it has reported lately.
 func (v *view) silent() error {
-	least := max(v.cfg.SilentAfter, 3*min(v.report.Poll, longestPoll))
+	least := max(v.cfg.SilentAfter, 3*min(v.report.Poll, LongestPoll))
 	switch {
 	case v.reported.Text == nil:
 		return fmt.Errorf("agent %s has never reported", v.cfg.Agent)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -483,5 +484,22 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestReportBoundsNothing guards I1: whatever a report says of how often its agent reports, the agent is silent when it
+// has not reported for a quarter of an hour.
+func TestReportBoundsNothing(t *testing.T) {
+	l := newLab(t)
+	l.turn()
+	l.host.Poll = 1e9 * time.Second
+	l.want(signertest.At(domain, "s1", l.keys[0]))
+	l.now = l.now.Add(3*agent.LongestPoll - time.Second)
+	if _, err := l.asks.Active(l.Context(), []string{domain}); err != nil {
+		t.Errorf("within three of its polls: %v", err)
+	}
+	l.now = l.now.Add(time.Minute)
+	if _, err := l.asks.Active(l.Context(), []string{domain}); fault.CodeOf(err) != codes.AgentSilent {
+		t.Errorf("after three of the longest polls: %v", err)
 	}
 }
