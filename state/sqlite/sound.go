@@ -9,11 +9,9 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// Sound returns why the database can't be relied upon, nil if it can: another file stands in its place, so that what
-// is written is lost; its pages don't fit together; or a state can't be read. It reads the file itself, by
-// connections of its own: those that are open remember pages. It reads all of it.
-func (s *Store) Sound(ctx context.Context) error {
-	const attempt = "check the state database"
+// InPlace returns why the file that is open is not the one that counts, nil if it is: it is missing, or another file
+// stands in its place, so that what is written is lost. It only looks at the file's name.
+func (s *Store) InPlace() error {
 	now, err := os.Stat(s.path)
 	if err != nil {
 		return fault.Lasting("find the state database "+s.path, err,
@@ -23,6 +21,17 @@ func (s *Store) Sound(ctx context.Context) error {
 		return fault.Lasting("find the state database "+s.path,
 			errors.New("another file stands in its place since it was opened: what is written to the one that is open is lost"),
 			"stop the daemon, put the file there that is to count (dkimbot-recovery(7)), and start it again")
+	}
+	return nil
+}
+
+// Sound returns why the database can't be relied upon, nil if it can: it is not in its place; its pages don't fit
+// together; or a state can't be read. It reads the file itself, by connections of its own: those that are open
+// remember pages. It reads all of it.
+func (s *Store) Sound(ctx context.Context) error {
+	const attempt = "check the state database"
+	if err := s.InPlace(); err != nil {
+		return err
 	}
 	db, err := sql.Open("sqlite", dsn(s.path, "mode=ro"))
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/serve"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
-	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // WithMetrics counts in m what is done.
@@ -71,16 +70,17 @@ func (a *App) Fleet(ctx context.Context) (serve.Fleet, error) {
 // Ready returns why the daemon can't do its work; nil if it can: the state stands where it was opened, answers, and
 // is intact.
 func (a *App) Ready(ctx context.Context) error {
-	if _, err := os.Stat(a.Config.State.Path); err != nil {
-		return fault.Lasting("find the state database "+a.Config.State.Path, err,
-			"put it back where it was, or see dkimbot-recovery(7); then start the daemon again")
+	store, isFile := a.State.(interface {
+		InPlace() error
+		Sound(context.Context) error
+	})
+	if isFile {
+		if err := store.InPlace(); err != nil { // reported at once, however lately all of it was read
+			return err
+		}
 	}
-	if _, err := a.State.Due(ctx, time.Unix(0, 0)); err != nil {
+	if _, err := a.State.Due(ctx, time.Unix(0, 0)); err != nil || !isFile {
 		return err
-	}
-	store, whole := a.State.(interface{ Sound(context.Context) error })
-	if !whole {
-		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, soundTime)
 	defer cancel()
