@@ -126,8 +126,8 @@ func (s *Signer) keysThere(f *imported, but map[string]bool) error {
 			return &fault.Error{Kind: fault.Refused, Code: codes.UnloadableLine,
 				What: fmt.Sprintf("restart signer %s, whose %s names key file %s", s.cfg.Name, s.cfg.File, path),
 				Err:  fmt.Errorf("%w; maddy would not start, or make a key that nobody has published", err),
-				Hint: fmt.Sprintf("put the key back, or run 'dkimbot rotate --due', which repairs the domain; where %s was handed "+
-					"back, take it out of %s", domain, s.cfg.File)}
+				Hint: fmt.Sprintf("put the key back, or run 'dkimbot rotate --due', which repairs the domain; where %s was "+
+					"released, take it out of %s", domain, s.cfg.File)}
 		}
 	}
 	return nil
