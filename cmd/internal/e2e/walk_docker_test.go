@@ -26,21 +26,21 @@ func TestDockerMailserver(t *testing.T) {
 		"/etc/opendkim/SigningTable": signer.SigningTable, "inet:8891@127.0.0.1": signer.Socket,
 	}
 	bin := t.TempDir()
-	anew := func() { // makes the container anew
+	recreate := func() { // as a new container does
 		endOpenDKIM(t, signer)
 		signer.Restart(t)
 		fakeDocker(t, bin, signer)
 	}
 	w.setupConfigDKIM(signer)
-	anew()
+	recreate()
 	w.signs("mail")
 	w.configure(nil, "PATH="+bin+":"+os.Getenv("PATH"))
 
 	lines := w.follow(w.commands("dkimbot"), "adopt", "mail", "mail")
-	anew()
+	recreate()
 	w.signs("mail")
 	lines = w.follow(lines, "rotate", "mail", "s2")
-	anew()
+	recreate()
 	w.signs("s2")
 	if rest := w.follow(lines, "rollback", "s2", "mail"); len(rest) > 0 {
 		t.Errorf("the README has more commands: %q", rest)
