@@ -57,11 +57,12 @@ func naming(at dkim.Name, i rotate.Intent) string {
 // another process: everyone who looks after domains is to look at this one now.
 func (r *run) outlived(ctx context.Context, err error) error {
 	i := r.begun
-	if fault.CodeOf(err) != codes.LeaseLost {
-		return err
-	}
-	if i == nil || !r.lease.Passed() {
+	switch open := err != nil && i != nil && r.lease.Passed(); {
+	case open: // whatever it failed for: where the state can't be written, nobody said that the lease is lost
+	case fault.CodeOf(err) == codes.LeaseLost:
 		return lossOnce(err)
+	default:
+		return err
 	}
 	s := rotate.Step{Kind: i.Kind, Selector: i.Selector, Signer: i.Signer, To: rotate.Side{KeyID: i.KeyID}}
 	what := naming(r.name(i.Selector), *i)

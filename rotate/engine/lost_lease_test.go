@@ -1,0 +1,79 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+)
+
+// unwritten is a store that takes no state while full, as when the disk is full.
+type unwritten struct {
+	rotate.Store
+	full *atomic.Bool
+}
+
+func (u unwritten) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State,
+	events ...rotate.Event) (int64, error) {
+	if u.full.Load() {
+		return 0, fault.Temporary("save the state of "+st.Domain, errors.New("the disk is full"), "try again")
+	}
+	return u.Store.Save(ctx, l, now, st, events...)
+}
+
+// TestLateEffectUnsaved: an effect that comes after its process has lost the lease is reported, and the domain is
+// looked at again, also when the process fails for another reason at the same time (I8).
+func TestLateEffectUnsaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, d := newWorld(t, "mx1"), wanted("mx1")
+		w.bubble = true
+		second := w.start("second", nil)
+		second.Settle(t.Context(), d, engine.Patience{Most: time.Hour}, nil)
+		time.Sleep(8 * day)
+
+		parts, full := w.start("first", nil).Parts, new(atomic.Bool)
+		parts.Store = unwritten{parts.Store, full}
+		first := newEngine(parts)
+		w.outlaw = "first"
+		w.asleep("first", "activate mx1", 9*time.Minute)
+		asleep := w.pause
+		w.pause = func(op string) {
+			asleep(op)
+			full.Store(op == "activate mx1")
+		}
+		var ended atomic.Bool
+		go func() {
+			defer ended.Store(true)
+			asked := d
+			asked.Asked = true
+			if res := first.Advance(t.Context(), asked); fault.CodeOf(res.Err) != codes.LeaseLost ||
+				!strings.Contains(res.Err.Error(), "the disk is full") {
+				t.Errorf("I8: the first process got %v", res.Err)
+			}
+		}()
+		time.Sleep(time.Second)
+		back := d
+		back.Instruction, back.Named = rotate.Rollback{}, true
+		if res := second.Advance(t.Context(), back); res.Err != nil {
+			t.Fatalf("rolled back: %v", res.Err)
+		}
+		time.Sleep(15 * time.Minute)
+		if !ended.Load() {
+			t.Fatal("the first process is still at work")
+		}
+		if !w.happened(d, "it may have come after the lease had passed") {
+			t.Error("I8: nobody is told of the late effect")
+		}
+		if looks, err := w.store.TakeLooks(t.Context(), time.Now(), []string{d.Name}); err != nil || len(looks) == 0 {
+			t.Errorf("I8: the domain is not looked at again: %v", err)
+		}
+	})
+}
