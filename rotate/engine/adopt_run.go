@@ -32,12 +32,20 @@ func (r *run) takeOver(ctx context.Context, a rotate.Adoption) error {
 			steps = append(steps, s)
 		}
 	}
-	for _, k := range a.Keys {
-		r.fresh[k.Selector] = k.Key
+	return r.steps(ctx, steps)
+}
+
+// keyOf returns the key that an adoption gives for a selector; nil where one that was interrupted
+// continues by itself.
+func keyOf(a *rotate.Adoption, selector string) *dkim.PrivateKey {
+	if a != nil {
+		for _, k := range a.Keys {
+			if k.Selector == selector {
+				return k.Key
+			}
+		}
 	}
-	err := r.steps(ctx, steps)
-	clear(r.fresh)
-	return err
+	return nil
 }
 
 // noteStrangers keeps in mind what an adoption that is refused has seen of somebody else's
@@ -75,7 +83,7 @@ func (r *run) believe(ctx context.Context, a rotate.Adoption) error {
 // takes up one that an earlier attempt kept.
 func (r *run) adopt(ctx context.Context, s rotate.Step) error {
 	name, id, seen := r.name(s.Selector), s.To.KeyID, r.seen.Selectors[s.Selector]
-	key := r.fresh[s.Selector]
+	key := keyOf(r.adoption, s.Selector)
 	if seen.KeyID == id {
 		var err error
 		if key, err = r.private(ctx, name, id, seen.Version); err != nil {

@@ -40,6 +40,9 @@ func TestClockSetForward(t *testing.T) {
 	}
 	d.Asked = false
 	w.pass(2 * day)
+	if w.happened(d, "the machine's clock was set") {
+		t.Error("the history says that the clock was set, and it was not")
+	}
 	clock.ahead = 30 * day
 	res := engine().Advance(context.Background(), d)
 	if res.Err != nil || res.State.Phase != rotate.Draining {

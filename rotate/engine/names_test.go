@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -9,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 // TestTwoDomainsAtOneName: of two domains whose selectors lead to one name by a CNAME, the
@@ -81,4 +84,64 @@ func TestTwoDomainsAtOneName(t *testing.T) {
 			t.Errorf("published all the same: %q", got)
 		}
 	})
+}
+
+// names remembers one name of somebody's, and counts how often it is claimed.
+type names struct {
+	holder, claims dkim.Name // before it is asked for, and then; zero for nobody, and for who asks
+	err            error
+	asked          int
+}
+
+func (n *names) Holder(context.Context, string) (dkim.Name, error) { return n.holder, n.err }
+
+func (n *names) Claim(_ context.Context, _ string, name dkim.Name) (dkim.Name, error) {
+	n.asked++
+	if n.claims != (dkim.Name{}) {
+		return n.claims, nil
+	}
+	return name, nil
+}
+
+// TestClaimedOnce: of a name to which a CNAME leads it is noted once that it is the domain's, and only where its
+// record stands there; what can't be found out stops nothing, and who was faster is respected (I2, I3, I6).
+func TestClaimedOnce(t *testing.T) {
+	ours, theirs := dkim.Name{Domain: "example.com", Selector: "s1"}, dkim.Name{Domain: "example.org", Selector: "s1"}
+	for title, tt := range map[string]struct {
+		names  names
+		none   bool // they are not remembered at all
+		stands string
+		asked  int
+		code   codes.Code
+	}{
+		"nobody's":              {asked: 1},
+		"its own":               {names: names{holder: ours}},
+		"unknown":               {names: names{err: errors.New("the database is locked")}},
+		"somebody was faster":   {names: names{claims: theirs}, asked: 1, code: codes.SharedName},
+		"something else stands": {stands: plantest.ForeignRecord, code: codes.ForeignRecord},
+		"not remembered":        {none: true},
+	} {
+		t.Run(title, func(t *testing.T) {
+			w, d := newWorld(t, "mx1"), wanted("mx1")
+			w.settle(d)
+			w.shows = func(s *rotate.Sight) {
+				if s.Owner == ours.String() {
+					s.Owner = "s1.keys.example.net"
+					if tt.stands != "" {
+						s.Values = []string{tt.stands}
+					}
+				}
+			}
+			parts := w.engine().Parts
+			if parts.Names = &tt.names; tt.none {
+				parts.Names = nil
+			}
+			if err := newEngine(parts).Advance(t.Context(), d).Err; fault.CodeOf(err) != tt.code || (err != nil) != (tt.code != "") {
+				t.Errorf("it ended with %v", err)
+			}
+			if tt.names.asked != tt.asked {
+				t.Errorf("it was claimed %d times, want %d", tt.names.asked, tt.asked)
+			}
+		})
+	}
 }

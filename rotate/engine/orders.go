@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
@@ -19,7 +20,11 @@ func (r *run) obey(ctx context.Context) error {
 		return nil
 	}
 	if _, moves := r.left.Instruction.(rotate.ChangeSelectors); moves {
-		if err := lookAtNew(ctx, r, st); err != nil {
+		err := lookAtNew(ctx, r, st)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
 			return r.turnDown(ctx, err)
 		}
 	}
@@ -44,10 +49,7 @@ func (r *run) turnDown(ctx context.Context, err error) error {
 	e := r.event(rotate.Step{Kind: r.left.Instruction.Kind()}, codes.OutcomeRefused, fault.Text(err))
 	r.engine.notify(e)
 	r.left.Instruction = nil
-	if saved := r.save(ctx, e); saved != nil {
-		return saved
-	}
-	return err
+	return errors.Join(r.save(ctx, e), err)
 }
 
 // lookAtNew looks at the selectors to which the domain is to move over, and returns why it can't begin there: what
@@ -57,11 +59,6 @@ func lookAtNew(ctx context.Context, r *run, moved rotate.State) error {
 	r.st = moved
 	r.observe(ctx)
 	stop := plan.Plan(r.engine.Clock.Now(), r.want, rotate.Request{Ignore: r.left.Ignore}, moved, r.seen).Stop
-	if r.st = before; ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if stop != nil {
-		r.observe(ctx)
-	}
+	r.st = before
 	return stop
 }

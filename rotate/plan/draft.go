@@ -20,7 +20,6 @@ type draft struct {
 	obstacles map[string]error // by selector; "" for those of the whole domain. See checks.go
 
 	acts      bool            // a step can be taken now
-	waiting   []rotate.Step   // steps that wait for their time, or for one that does
 	later     *rotate.Step    // the first step that waits for its time
 	switched  []rotate.Step   // signers that are given a key now
 	revoked   map[string]bool // by selector: the plan revokes its key now
@@ -38,18 +37,12 @@ func (d *draft) step(s rotate.Step) {
 		return
 	}
 	d.plan.Steps = append(d.plan.Steps, s)
-	waits := s.NotBefore.After(d.Now)
-	if waits && d.later == nil {
-		d.later = &s
-	}
-	if s.Kind == rotate.Activate && !waits {
+	d.acts = len(d.plan.Runnable(d.Now)) > 0
+	if s.NotBefore.After(d.Now) {
+		d.later = cmp.Or(d.later, &s)
+	} else if s.Kind == rotate.Activate {
 		d.switched = append(d.switched, s)
 	}
-	if waits || s.Kind == rotate.Drain || slices.ContainsFunc(d.waiting, s.Needs) {
-		d.waiting = append(d.waiting, s)
-		return
-	}
-	d.acts = true
 }
 
 // sameStep reports whether two steps do the same. A look at the servers that answer (Joining)

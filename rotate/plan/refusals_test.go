@@ -4,7 +4,9 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
@@ -42,6 +44,17 @@ func TestRefusedNowIsTold(t *testing.T) {
 	refuses(s, fault.Refuse(codes.ForeignSecret, "give the signer a key", "do something"), "")
 	if p := s.Plan(); fault.CodeOf(p.Stop) != codes.ForeignSecret || !strings.Contains(plantest.Steps(p, s.Now), "s2/mx2") {
 		t.Errorf("stopped by %v; %s", p.Stop, plantest.Steps(p, s.Now))
+	}
+}
+
+// TestRefusedLaterIsNotTold: what a signer would refuse of a switch that has to wait yet stops nothing: it is asked
+// again when the time has come.
+func TestRefusedLaterIsNotTold(t *testing.T) {
+	s := plantest.Bootstrapping()
+	s.Have.Selectors["s1"].Key.VerifiedAt = s.Now.Add(-time.Minute)
+	refuses(s, fault.Refuse(codes.ForeignSecret, "give the signer a key", "do something"), "")
+	if p := s.Plan(); p.Stop != nil || p.Next == nil || p.Next.Action != rotate.Activate {
+		t.Errorf("stopped by %v; next %+v", p.Stop, p.Next)
 	}
 }
 
