@@ -90,18 +90,12 @@ func anyThing(err error, is func(*ThingError) bool) bool {
 	return false
 }
 
-// Warning is something that an operator should look at.
+// Warning is something that an operator should look at. Warnings are known as one by their code and by
+// what they are about.
 type Warning struct {
+	Code    codes.Code // "" in plans that an older version saved
 	Message string
-	About   Thing // of one that says what a finding says, or that a compromised key stays in use
-}
-
-// Warnings returns texts as warnings of no thing in particular.
-func Warnings(texts ...string) (out []Warning) {
-	for _, text := range texts {
-		out = append(out, Warning{Message: text})
-	}
-	return out
+	About   Thing // its kind is set where a finding says the same, or where a compromised key stays in use
 }
 
 // Texts returns what the warnings say.

@@ -227,6 +227,23 @@ const (
 	Tampered       Code = "tampered"        // the plan was changed after it was made
 )
 
+// Warnings.
+const (
+	PurgeWaits             Code = "purge-waits"              // a signer signs with what is to be purged, or does not answer
+	ForeignSelectorUsed    Code = "foreign-selector-used"    // a new domain's signer signs with a selector that is not dkimbot's
+	ForeignSelectorUnclear Code = "foreign-selector-unclear" // a signer that used such a selector does not answer
+	ForeignSelectorEnds    Code = "foreign-selector-ends"    // no mail needs such a selector's record after a time
+	RecordLeft             Code = "record-left"              // no mail needs the record of an earlier selector any more
+	ChainUnchecked         Code = "chain-unchecked"          // the zone is signed, and what stands above it could not be checked
+	AlgorithmKept          Code = "algorithm-kept"           // a signer can't use the kind of key that the policy asks for
+	AlgorithmLater         Code = "algorithm-later"          // keys are of another kind than the policy asks for, for now
+	TestingFlag            Code = "testing-flag"             // the record says that signatures are a test
+	CompromisedInUse       Code = "compromised-in-use"       // signers sign with a compromised key, which is not revoked
+	EndUnknown             Code = "end-unknown"              // what comes after the steps can't be foreseen
+	OutsideBlock           Code = "outside-block"            // an adopted record stands in a zone file where dkimbot changes nothing
+	KeyCopy                Code = "key-copy"                 // a copy of an adopted key stays where a signer had it
+)
+
 // Steps and actions.
 const (
 	ActionGenerate    Action = "generate"    // make a key pair

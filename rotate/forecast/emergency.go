@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
@@ -30,7 +31,7 @@ func Emergency(now time.Time, want rotate.Domain, req rotate.Request, have rotat
 		case p.Stop != nil && len(steps) == 0 && !waits:
 			if made.Next = p.Next; made.Stop == nil {
 				made.Warnings = append(made.Warnings,
-					rotate.Warning{Message: fmt.Sprintf("what comes after that is not known: %v", p.Stop)})
+					rotate.Warning{Code: codes.EndUnknown, Message: fmt.Sprintf("what comes after that is not known: %v", p.Stop)})
 			}
 			return made
 		case len(steps) == 0 && (!anyLeaked(f.st) || !waits || jumps == mostJumps), rounds > mostJumps*plan.MaxRounds:

@@ -209,7 +209,7 @@ func (p *planner) warnTesting(s string) {
 			continue // it has no flags, like almost all; reading a key is dear
 		}
 		if r, err := dkim.ParseRecord(v); err == nil && r.Testing() {
-			p.warning("the record at %s carries the testing flag t=y: receivers treat mail signed with it as unsigned; "+
+			p.warn(codes.TestingFlag, rotate.Thing{Selector: s}, "the record at %s carries the testing flag t=y: receivers treat mail signed with it as unsigned; "+
 				"dkimbot publishes it without the flag once it is its own", p.Name(s))
 		}
 	}

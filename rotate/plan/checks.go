@@ -21,7 +21,7 @@ func (p *planner) checked() verdict {
 		return ended
 	}
 	p.Have.Heed(p.Want, p.Seen, nil, p.Now)
-	p.warn()
+	p.warnings()
 	return free
 }
 
@@ -84,7 +84,7 @@ func (p *planner) ownDNS(s string) {
 	switch p.Standing(s) {
 	case health.Unseen:
 		if p.Hurried() {
-			p.warnOf(health.RecordAt(s), seen.SightErr.Error())
+			p.warn(codes.RecordUnseen, health.RecordAt(s), "%v", seen.SightErr)
 			return
 		}
 		p.note(s, seen.SightErr)
@@ -93,7 +93,7 @@ func (p *planner) ownDNS(s string) {
 			return
 		}
 		if p.Leaving(s) {
-			p.warnOf(health.RecordAt(s), p.ForeignRecord(s, seen.Sight).Error())
+			p.warn(codes.ForeignRecord, health.RecordAt(s), "%v", p.ForeignRecord(s, seen.Sight))
 			return
 		}
 		p.note(s, p.ForeignRecord(s, seen.Sight))
@@ -112,8 +112,8 @@ func (p *planner) ownKeystore(s string) {
 	}
 }
 
-// warn says what is no obstacle, is not repaired by the plan, and is worth a look.
-func (p *planner) warn() {
+// warnings says what is no obstacle, is not repaired by the plan, and is worth a look.
+func (p *planner) warnings() {
 	p.warnFormer()
 	p.warnChain()
 	warnKind(p)
@@ -122,7 +122,7 @@ func (p *planner) warn() {
 	}
 	for _, f := range p.plan.Drift {
 		if f.Vague() || f.Code == codes.KeyMissing || f.Code == codes.SignerLeftOver {
-			p.warnOf(f.Thing(), f.Message)
+			p.warn(f.Code, f.Thing(), "%s", f.Message)
 		}
 	}
 }
@@ -131,7 +131,7 @@ func (p *planner) warn() {
 func (p *planner) warnChain() {
 	for _, s := range p.Want.Policy.Selectors {
 		if sight := p.Seen.Selectors[s].Sight; sight.Chain != "" {
-			p.warning("%s is signed, but the chain above it could not be checked: %s", sight.Zone, sight.Chain)
+			p.warn(codes.ChainUnchecked, rotate.Thing{}, "%s is signed, but the chain above it could not be checked: %s", sight.Zone, sight.Chain)
 			return
 		}
 	}

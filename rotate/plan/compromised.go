@@ -167,7 +167,7 @@ func (p *planner) flee(from, to string) {
 		p.revoke(from, at)
 	}
 	if settled := p.usable(to); settled.After(at) && p.Now.Before(settled) {
-		p.warning("the key at %s has not settled: until %s, "+
+		p.warn(codes.Settle, rotate.Thing{Selector: to}, "the key at %s has not settled: until %s, "+
 			"receivers that keep an older key of it will not verify mail signed with it", to, settled.UTC().Format(time.RFC3339))
 	}
 }

@@ -98,11 +98,8 @@ func (d *draft) obstacle() error {
 	return cmp.Or(d.obstacles[""], d.obstacles[d.Want.Policy.Selectors[0]], d.obstacles[d.Want.Policy.Selectors[1]])
 }
 
-// warnOf warns of a thing; of what a finding says of it, people are reported once.
-func (d *draft) warnOf(about rotate.Thing, message string) {
-	d.plan.Warnings = append(d.plan.Warnings, rotate.Warning{Message: message, About: about})
-}
-
-func (d *draft) warning(format string, args ...any) {
-	d.plan.Warnings = append(d.plan.Warnings, rotate.Warning{Message: fmt.Sprintf(format, args...)})
+// warn warns of a thing. Where a finding says the same of it, people read it once.
+func (d *draft) warn(code codes.Code, about rotate.Thing, format string, args ...any) {
+	d.plan.Warnings = append(d.plan.Warnings,
+		rotate.Warning{Code: code, Message: fmt.Sprintf(format, args...), About: about})
 }

@@ -1,9 +1,9 @@
 package plan
 
 import (
-	"fmt"
 	"slices"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
@@ -19,6 +19,6 @@ func (p *planner) warnExposed() {
 	case p.plan.Stop != nil:
 		p.plan.Stop = p.StayInUse(out, p.plan.Stop)
 	case !p.acts:
-		p.warnOf(health.Exposure(out), fmt.Sprintf("%s; '%s' revokes it nevertheless", p.StillUsed(out), p.RevokeNow(out)))
+		p.warn(codes.CompromisedInUse, health.Exposure(out), "%s; '%s' revokes it nevertheless", p.StillUsed(out), p.RevokeNow(out))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 // reminded is how long people are informed that a record may go after it may.
@@ -21,10 +22,10 @@ func (p *planner) warnFormer() {
 		switch {
 		case until.IsZero() || !p.Now.Before(until.Add(reminded)):
 		case !p.Now.Before(until) && len(silent) > 0:
-			p.warning("leave %s in DNS until %s answers which key it uses; it used that selector before", p.Name(s),
+			p.warn(codes.ForeignSelectorUnclear, rotate.Thing{Selector: s}, "leave %s in DNS until %s answers which key it uses; it used that selector before", p.Name(s),
 				strings.Join(silent, ", "))
 		default:
-			p.warning("%s may go after %s; no mail needs it then, and dkimbot leaves it alone", p.Name(s),
+			p.warn(codes.ForeignSelectorEnds, rotate.Thing{Selector: s}, "%s may go after %s; no mail needs it then, and dkimbot leaves it alone", p.Name(s),
 				until.UTC().Format("2006-01-02 15:04 UTC"))
 		}
 	}
@@ -39,7 +40,7 @@ func (p *planner) warnFormer() {
 		}
 	}
 	for _, s := range slices.Sorted(maps.Keys(using)) {
-		p.warning("%s signs with %s today: leave %s in DNS for %s after the switch; dkimbot leaves it alone",
+		p.warn(codes.ForeignSelectorUsed, rotate.Thing{Selector: s}, "%s signs with %s today: leave %s in DNS for %s after the switch; dkimbot leaves it alone",
 			strings.Join(using[s], ", "), s, p.Name(s), rotate.Span(p.Want.Policy.Drain+rotate.Grace))
 	}
 }

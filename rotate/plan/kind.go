@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
@@ -56,7 +57,7 @@ func warnKind(p *planner) {
 		return
 	}
 	if made := kind(&p.draft); isRSA(made) != isRSA(want) {
-		p.warning("the policy asks for %s keys, and signer %s would turn mail away after the switch, because it signs "+
+		p.warn(codes.AlgorithmKept, rotate.Thing{}, "the policy asks for %s keys, and signer %s would turn mail away after the switch, because it signs "+
 			"with one algorithm whatever the key is: keys of %s stay %s", want, strings.Join(unmixed(&p.draft), ", "),
 			p.Want.Name, made)
 		return
@@ -89,7 +90,7 @@ func warnKind(p *planner) {
 	if want == dkim.Ed25519 {
 		when += "; large receivers, Gmail among them, do not verify Ed25519 signatures"
 	}
-	p.warning("the policy asks for %s keys, and %s; all have one %s", want, strings.Join(has, " and "), when)
+	p.warn(codes.AlgorithmLater, rotate.Thing{}, "the policy asks for %s keys, and %s; all have one %s", want, strings.Join(has, " and "), when)
 }
 
 // kindAt returns the kind of the key that a selector has, or is about to have; "" for none.

@@ -123,7 +123,7 @@ func (p *planner) purge(r rotate.ReleaseState) {
 		if !until.After(p.Now) { // a laboratory's drain of nothing
 			until = p.Now.Add(time.Minute)
 		}
-		p.warning("%s; nothing is purged before no signer has signed with it for %s: let them sign with something else",
+		p.warn(codes.PurgeWaits, rotate.Thing{}, "%s; nothing is purged before no signer has signed with it for %s: let them sign with something else",
 			strings.Join(users, ", "), rotate.Span(rotate.LongestDrain(p.Have.Selectors, p.Want.Policy)))
 	}
 	p.warnDismissed()
@@ -174,7 +174,7 @@ func (j *draft) usersOfOurs() (users []string) {
 func (p *planner) warnDismissed() {
 	for _, name := range slices.Sorted(maps.Keys(p.Have.Signers)) {
 		if f := p.LeftOver(name); f != nil {
-			p.warning("signer %s signed with %s and is no longer listed; "+
+			p.warn(codes.SignerLeftOver, rotate.Thing{Signer: name}, "signer %s signed with %s and is no longer listed; "+
 				"dkimbot does not ask it any more: make sure that it no longer signs with it, or list it again", name,
 				p.Have.Signers[name].Selector)
 		}

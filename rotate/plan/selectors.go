@@ -77,7 +77,7 @@ func emptyEarlier(p *planner) {
 			comesNext(&p.draft, rotate.Destroy, s, until, why)
 		case seen.Err != nil || !seen.Sight.Complete && !seen.Sight.Unchecked:
 		case slices.ContainsFunc(seen.Sight.Values, sel.Ours):
-			p.warning("remove %s: no mail needs it any more, and its private key is kept until then", p.Name(s))
+			p.warn(codes.RecordLeft, rotate.Thing{Selector: s}, "remove %s: no mail needs it any more, and its private key is kept until then", p.Name(s))
 		default:
 			for _, r := range sel.Retired {
 				p.destroy(s, r, time.Time{}, why)

@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/keystore/vault"
 	"github.com/dkimbot/dkimbot/providers"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -90,11 +91,11 @@ func findAll(ctx context.Context, finder *keyimport.Finder, domains []rotate.Dom
 
 // notes returns what an operator should look at who adopts what was found.
 func (a *App) notes(d rotate.Domain, found keyimport.Found, plan rotate.DomainPlan) []rotate.Warning {
-	return rotate.Warnings(slices.Concat(found.Notes, a.handOver(d, found, plan))...)
+	return slices.Concat(found.Notes, a.handOver(d, found, plan))
 }
 
 // handOver reports adopted records that stand outside of what dkimbot changes in a zone file.
-func (a *App) handOver(d rotate.Domain, found keyimport.Found, plan rotate.DomainPlan) (notes []string) {
+func (a *App) handOver(d rotate.Domain, found keyimport.Found, plan rotate.DomainPlan) (notes []rotate.Warning) {
 	for _, name := range d.Accounts() {
 		if files, ok := a.Config.Providers[name].Account.(*providers.ZoneFile); ok {
 			notes = append(notes, outside(files, found, plan)...)
@@ -104,14 +105,15 @@ func (a *App) handOver(d rotate.Domain, found keyimport.Found, plan rotate.Domai
 }
 
 // outside reports adopted records that stand outside of dkimbot's block.
-func outside(files *providers.ZoneFile, found keyimport.Found, plan rotate.DomainPlan) (notes []string) {
+func outside(files *providers.ZoneFile, found keyimport.Found, plan rotate.DomainPlan) (notes []rotate.Warning) {
 	for _, k := range found.Keys {
 		sight := plan.Seen.Selectors[k.Selector].Sight
 		owns, err := files.Owns(sight.Zone, sight.Owner)
 		if err == nil && !owns {
-			notes = append(notes, fmt.Sprintf("the record of %s stands in its zone file outside of dkimbot's block, "+
-				"where dkimbot changes nothing: move it between the lines that begin with \"; BEGIN dkimbot\" and \"; "+
-				"END dkimbot\" before it is to be replaced", k.Name))
+			notes = append(notes, rotate.Warning{Code: codes.OutsideBlock, About: rotate.Thing{Selector: k.Selector},
+				Message: fmt.Sprintf("the record of %s stands in its zone file outside of dkimbot's block, "+
+					"where dkimbot changes nothing: move it between the lines that begin with \"; BEGIN dkimbot\" and \"; "+
+					"END dkimbot\" before it is to be replaced", k.Name)})
 		}
 	}
 	return notes

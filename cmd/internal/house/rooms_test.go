@@ -142,7 +142,7 @@ var arrows = map[string][]string{
 	"rotate/approval":  {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault"},
 	"rotate/health":    {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault"},
 	"rotate/plan":      {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/health"},
-	"rotate/forecast":  {"rotate", "rotate/dkim", "rotate/fault", "rotate/health", "rotate/plan"},
+	"rotate/forecast":  {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/health", "rotate/plan"},
 	"rotate/keyring":   {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault"},
 	"rotate/testmail":  {"rotate/codes", "rotate/dkim", "rotate/fault"},
 	"rotate/scheduler": {"rotate", "rotate/engine", "rotate/fault"},

@@ -55,7 +55,7 @@ type Finder struct {
 // Found is what a Finder found for a domain.
 type Found struct {
 	rotate.Adoption
-	Notes []string // what a person should know of the place where the keys were
+	Notes []rotate.Warning // what a person should know of the place where the keys were
 }
 
 // Find returns the keys of a domain, at least one.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/keyring"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
@@ -63,15 +64,9 @@ func (f *Finder) inTables(d rotate.Domain, out *Found) (texts []keyText, err err
 		where := "the KeyTable"
 		if k.Path != "" {
 			where = k.Path
-			out.Notes = append(
-				out.Notes,
-				fmt.Sprintf(
-					"%s is a copy of the key of %s that dkimbot did not make; "+
-						"remove it, and the lines that name it, when that key has been replaced",
-					k.Path,
-					k.Selector,
-				),
-			)
+			out.Notes = append(out.Notes, rotate.Warning{Code: codes.KeyCopy, About: rotate.Thing{Selector: k.Selector},
+				Message: fmt.Sprintf("%s is a copy of the key of %s that dkimbot did not make; "+
+					"remove it, and the lines that name it, when that key has been replaced", k.Path, k.Selector)})
 		}
 		texts = append(texts, keyText{selector: k.Selector, where: where, text: text})
 	}

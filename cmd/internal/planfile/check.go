@@ -136,7 +136,12 @@ func (c *checker) domain(d Domain, stateless bool) {
 		c.signer(f.Signer)
 		c.texts(f.Message, f.Repair)
 	}
-	for _, t := range slices.Concat(d.About.Problem, d.About.Warnings) {
+	things := slices.Clone(d.About.Problem)
+	for _, w := range d.About.Warnings {
+		c.that(w.Code == "" || codeForm.MatchString(string(w.Code)), "the code of a warning is not of the form that dkimbot gives it")
+		things = append(things, w.Thing)
+	}
+	for _, t := range things {
 		c.that(t.Kind == "" || codeForm.MatchString(string(t.Kind)), "what its problem or a warning is about is unknown")
 		c.selector(t.Selector)
 		c.signer(t.Signer)

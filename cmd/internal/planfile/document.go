@@ -14,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/approval"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 // FormatVersion is the version of the documents that New makes and Read takes.
@@ -70,7 +71,13 @@ type Domain struct {
 // of drift says as well. Documents of older versions do not have it.
 type About struct {
 	Problem  []rotate.Thing `json:"problem,omitempty"`
-	Warnings []rotate.Thing `json:"warnings,omitempty"` // in their order; of one that is about nothing else: {}
+	Warnings []Warned       `json:"warnings,omitempty"` // in their order; of one that says no more than its text: {}
+}
+
+// Warned is the code of a warning and what it is about.
+type Warned struct {
+	Code codes.Code `json:"code,omitempty"`
+	rotate.Thing
 }
 
 // Preconditions are what must still hold when the plan is carried out.
@@ -180,7 +187,8 @@ func newDomain(p rotate.DomainPlan) Domain {
 func about(p rotate.DomainPlan) About {
 	out, some := About{Problem: rotate.Things(p.Stop)}, false
 	for _, w := range p.Warnings {
-		out.Warnings, some = append(out.Warnings, w.About), some || w.About != rotate.Thing{}
+		is := Warned{w.Code, w.About}
+		out.Warnings, some = append(out.Warnings, is), some || is != Warned{}
 	}
 	if !some {
 		out.Warnings = nil
@@ -197,11 +205,14 @@ func (d Domain) stop() error {
 	return err
 }
 
-// warnings returns the warnings with what they are about.
-func (d Domain) warnings() []rotate.Warning {
-	out := rotate.Warnings(d.Warnings...)
-	for i := range min(len(out), len(d.About.Warnings)) {
-		out[i].About = d.About.Warnings[i]
+// warnings returns the warnings with their codes and what they are about.
+func (d Domain) warnings() (out []rotate.Warning) {
+	for i, text := range d.Warnings {
+		var is Warned
+		if i < len(d.About.Warnings) {
+			is = d.About.Warnings[i]
+		}
+		out = append(out, rotate.Warning{Code: is.Code, Message: text, About: is.Thing})
 	}
 	return out
 }

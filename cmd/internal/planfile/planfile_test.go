@@ -17,6 +17,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/approval"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -35,7 +36,8 @@ func some() planfile.Document {
 		ConfigSHA256: "c", Lineage: "l", DomainSHA256: map[string]string{"a.test": "da"}},
 		[]rotate.DomainPlan{
 			{Name: "a.test", Phase: rotate.Ready, Revision: 7, Basis: "sha256:state", Asked: true, Reason: why,
-				Warnings: rotate.Warnings("look <here> & there"), Steps: []rotate.Step{
+				Warnings: []rotate.Warning{{Code: codes.KeyCopy, Message: "look <here> & there",
+					About: rotate.Thing{Selector: "s1"}}}, Steps: []rotate.Step{
 					{Kind: rotate.Activate, Selector: "s2", Signer: "mx1", Target: "signer mx1", Reason: why,
 						From: rotate.Side{Selector: "s1"}, To: rotate.Side{Selector: "s2"}},
 					{Kind: rotate.Drain, Selector: "s1", Target: "s1._domainkey.a.test", Reason: why,
@@ -64,6 +66,10 @@ func TestReadsBack(t *testing.T) {
 		p.Steps[1].NotBefore.IsZero() || !p.Steps[0].NotBefore.IsZero() ||
 		p.Seen.Signers["mx1"].Ref.Selector != "s1" || p.Seen.Selectors["s1"].Version != 3 || len(p.Seen.Signers) != 1 {
 		t.Errorf("the plan is %+v", p)
+	}
+	if want := (rotate.Warning{Code: codes.KeyCopy, Message: "look <here> & there",
+		About: rotate.Thing{Selector: "s1"}}); len(p.Warnings) != 1 || p.Warnings[0] != want {
+		t.Errorf("the warnings are %+v", p.Warnings)
 	}
 	stop := got.Domains[1].Plan().Stop
 	if stop.Error() != "it is not ours" || fault.KindOf(stop) != fault.Refused || fault.CodeOf(stop) != "foreign-record" ||
@@ -226,7 +232,7 @@ func TestOddText(t *testing.T) {
 			{Name: "a.test", Phase: rotate.Ready, Reason: rotate.Reason{Message: odd},
 				Steps: []rotate.Step{{Kind: rotate.Publish, Selector: "s1", Target: odd, From: rotate.Side{Record: odd},
 					To: rotate.Side{Fresh: true}}}},
-			{Name: "b.test", Phase: rotate.New, Warnings: rotate.Warnings(odd), Stop: errors.New(odd),
+			{Name: "b.test", Phase: rotate.New, Warnings: []rotate.Warning{{Message: odd}}, Stop: errors.New(odd),
 				Drift: []rotate.Finding{{Message: odd, Repair: odd}}}})
 		if got, err := planfile.Read(doc.Encode()); err != nil || cmp.Diff(doc, got) != "" {
 			t.Errorf("%q: %v", odd, err)

@@ -2,6 +2,7 @@ package show_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -12,6 +13,8 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/forecast"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
@@ -79,10 +82,14 @@ func TestOtherStepsAreNotHidden(t *testing.T) {
 	for title, change := range map[string]func(*rotate.DomainPlan){
 		"another signer": func(p *rotate.DomainPlan) { p.Steps[1].Target = "signer mx9" },
 		"another time":   func(p *rotate.DomainPlan) { p.Steps[1].NotBefore = now.Add(time.Hour) },
-		"another reason": func(p *rotate.DomainPlan) { p.Steps[1].Reason.Message = "because" },
+		"another reason": func(p *rotate.DomainPlan) { p.Steps[1].Reason.Code = codes.Resume },
 		"another kind":   func(p *rotate.DomainPlan) { p.Steps[1].Kind = rotate.Revoke },
-		"a warning":      func(p *rotate.DomainPlan) { p.Warnings = []rotate.Warning{{Message: "look"}} },
-		"another phase":  func(p *rotate.DomainPlan) { p.Phase = rotate.Switching },
+		"a warning":      warned(codes.KeyCopy, "s1", "look"),
+		"another key": func(p *rotate.DomainPlan) {
+			p.Steps[1].From.KeyID = "" // nothing stood there, and not only another key
+		},
+		"another error": func(p *rotate.DomainPlan) { p.Stop = errors.New("disk full") },
+		"another phase": func(p *rotate.DomainPlan) { p.Phase = rotate.Switching },
 	} {
 		t.Run(title, func(t *testing.T) {
 			var scenes []scene
@@ -95,6 +102,56 @@ func TestOtherStepsAreNotHidden(t *testing.T) {
 			show.Text{Pen: screen.Pen{W: &b, Now: now}}.Plans(plans, false)
 			if text := b.String(); !strings.Contains(text, "7 domains  phase") || !strings.Contains(text, "\nd5.test  phase") {
 				t.Errorf("d5.test does not stand by itself:\n%s", text)
+			}
+		})
+	}
+}
+
+// warned adds a warning to a plan.
+func warned(code codes.Code, selector, message string) func(*rotate.DomainPlan) {
+	return func(p *rotate.DomainPlan) {
+		p.Warnings = append(p.Warnings, rotate.Warning{Code: code, Message: message, About: rotate.Thing{Selector: selector}})
+	}
+}
+
+// TestWordsMakeNoGroup: plans are one group by codes and fields, whatever words stand beside them, and
+// two by another code or another field, whatever words are equal. What has no code, as in a plan that an
+// older version saved, is known by its words.
+func TestWordsMakeNoGroup(t *testing.T) {
+	for title, test := range map[string]struct {
+		change func(i int, p *rotate.DomainPlan)
+		groups int
+	}{
+		"warnings of one code": {func(i int, p *rotate.DomainPlan) {
+			warned(codes.KeyCopy, "s1", fmt.Sprintf("/etc/keys/%d.pem is a copy", i))(p)
+		}, 1},
+		"errors of one code": {func(i int, p *rotate.DomainPlan) {
+			p.Stop = fault.Refuse(codes.NoAnswer, fmt.Sprintf("no server answers (try %d)", i), "wait")
+		}, 1},
+		"reasons of one code": {func(i int, p *rotate.DomainPlan) { p.Reason.Message = fmt.Sprintf("due since day %d", i) }, 1},
+		"warnings of two codes": {func(i int, p *rotate.DomainPlan) {
+			warned([]codes.Code{codes.KeyCopy, codes.TestingFlag}[i%2], "s1", "look")(p)
+		}, 2},
+		"warnings about two selectors": {func(i int, p *rotate.DomainPlan) {
+			warned(codes.KeyCopy, []string{"s1", "s2"}[i%2], "look")(p)
+		}, 2},
+		"warnings without a code": {func(i int, p *rotate.DomainPlan) {
+			warned("", "", fmt.Sprintf("look at %s, %d", p.Name, i%3))(p)
+		}, 3},
+	} {
+		t.Run(title, func(t *testing.T) {
+			var scenes []scene
+			for i := range 8 {
+				scenes = append(scenes, ready(t, fmt.Sprintf("d%d.test", i), func(s *scene) { s.req.Asked = true }))
+			}
+			plans := plansOf(scenes)
+			for i := range plans {
+				test.change(i, &plans[i])
+			}
+			var b bytes.Buffer
+			show.Text{Pen: screen.Pen{W: &b, Now: now}}.Plans(plans, false)
+			if n := strings.Count(b.String(), "  phase ready\n"); n != test.groups {
+				t.Errorf("%d groups, want %d:\n%s", n, test.groups, b.String())
 			}
 		})
 	}

@@ -32,9 +32,7 @@ const mostMarkdown = 58_000
 func (m Markdown) Plan(doc planfile.Document, is report.PlanStaleness, whole bool) {
 	shown := slices.DeleteFunc(plansOf(doc.Domains),
 		func(p rotate.DomainPlan) bool { return idle(p) && len(is.Domains[p.Name].Reasons) == 0 })
-	groups := alike(shown, whole || is.Unsigned, func(p rotate.DomainPlan, w io.Writer) {
-		Markdown{w, m.Now}.domain(p, is.Domains[p.Name])
-	})
+	groups := alike(shown, is.Domains, whole || is.Unsigned)
 	rows := len(groups)
 	if !whole { // what is cut off stops no domain
 		slices.SortStableFunc(groups, func(a, b group) int {

@@ -3,7 +3,6 @@ package show
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
@@ -23,9 +22,7 @@ func (t Text) plans(plans []rotate.DomainPlan, is map[string]report.Staleness, w
 		shown = slices.DeleteFunc(slices.Clone(plans),
 			func(p rotate.DomainPlan) bool { return idle(p) && len(is[p.Name].Reasons) == 0 })
 	}
-	for _, g := range alike(shown, whole, func(p rotate.DomainPlan, w io.Writer) {
-		Text{Pen: screen.Pen{W: w, Now: t.Now}}.plan(p, is[p.Name])
-	}) {
+	for _, g := range alike(shown, is, whole) {
 		first := shown[g[0]]
 		t.heading(g.title(shown), first.Phase)
 		if len(g) > 1 {
