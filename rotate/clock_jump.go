@@ -12,20 +12,6 @@ type Instant struct {
 	Up   time.Duration `json:"up"`   // since the boot, time asleep included
 }
 
-// Uptime is implemented by clocks that know how long the machine has been up.
-type Uptime interface {
-	// Up returns an id of the machine's boot, "" when it is not known, and the time since.
-	Up() (boot string, up time.Duration)
-}
-
-func InstantOf(c Clock) Instant {
-	i := Instant{At: c.Now()}
-	if u, ok := c.(Uptime); ok {
-		i.Boot, i.Up = u.Up()
-	}
-	return i
-}
-
 // clockSlack is how far the wall clock may run ahead of the uptime before it is
 // taken to have been set: more than the correction of a clock that drifts.
 const clockSlack = 10 * time.Minute

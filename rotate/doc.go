@@ -46,7 +46,7 @@
 //
 // This package has the words: what the configuration says (Domain), what a command asks
 // (Request), where a domain stands (State), what was seen (Observation), what is to be done
-// (Step, DomainPlan), and the small interfaces to everything outside (ports.go). A State
+// (Step, DomainPlan). The small interfaces to everything outside stand in package rotate/ports. A State
 // moves on by its methods only (confirm.go, revocation.go, released.go, adoption.go), and
 // from phase to phase by the table of transitions.go. Package rotate/plan decides what has
 // to be done and is pure; package rotate/engine does it.

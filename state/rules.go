@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // NextAt returns when a domain is to be looked at again: the time of what comes
@@ -55,22 +56,22 @@ func Nanos(t time.Time) int64 {
 
 // Grant answers a request, given the lease on the domain as it stands (the zero Lease
 // if there never was one; without an Owner if it was given back). It returns the new
-// lease, a *rotate.HeldError, or a fault for a request that makes no sense. It goes by
+// lease, a *ports.HeldError, or a fault for a request that makes no sense. It goes by
 // no clock: a lease stands until it is given back, or taken over by someone who has
 // proof that its owner is dead, or has watched it for its whole length.
-func Grant(last rotate.Lease, req rotate.LeaseRequest) (rotate.Lease, error) {
+func Grant(last ports.Lease, req ports.LeaseRequest) (ports.Lease, error) {
 	if req.Domain == "" || req.Owner == "" || req.TTL <= 0 {
-		return rotate.Lease{}, fault.Lasting(fmt.Sprintf("take the lease on %q", req.Domain), nil,
+		return ports.Lease{}, fault.Lasting(fmt.Sprintf("take the lease on %q", req.Domain), nil,
 			"a lease needs a domain, an owner and a time to live")
 	}
 	evicted := req.Evict != nil && last.Unchanged(*req.Evict)
 	others := last.Owner != "" && last.Owner != req.Owner
 	if others && !evicted {
 		last.Domain = req.Domain
-		return rotate.Lease{}, &rotate.HeldError{Lease: last}
+		return ports.Lease{}, &ports.HeldError{Lease: last}
 	}
 	now := req.Now.Round(0).UTC()
-	l := rotate.Lease{Domain: req.Domain, Owner: req.Owner, Fence: last.Fence + 1, TTL: req.TTL, Since: now,
+	l := ports.Lease{Domain: req.Domain, Owner: req.Owner, Fence: last.Fence + 1, TTL: req.TTL, Since: now,
 		Expires: now.Add(req.TTL)}
 	if others {
 		l.TakenFrom = last.Owner
@@ -80,9 +81,9 @@ func Grant(last rotate.Lease, req rotate.LeaseRequest) (rotate.Lease, error) {
 
 // Renewed returns the lease as it stands when l was renewed at now, given how it
 // stood before. The error is a fault: another process has it, or none.
-func Renewed(last, l rotate.Lease, now time.Time) (rotate.Lease, error) {
+func Renewed(last, l ports.Lease, now time.Time) (ports.Lease, error) {
 	if err := holds("renew the lease on "+l.Domain, last, l); err != nil {
-		return rotate.Lease{}, err
+		return ports.Lease{}, err
 	}
 	last.Renewals++
 	last.TTL, last.Expires = l.TTL, now.Add(l.TTL).Round(0).UTC()
@@ -90,7 +91,7 @@ func Renewed(last, l rotate.Lease, now time.Time) (rotate.Lease, error) {
 }
 
 // holds returns an error when l is not the lease that stands.
-func holds(what string, last, l rotate.Lease) error {
+func holds(what string, last, l ports.Lease) error {
 	switch {
 	case last.Owner == "":
 		return fault.Refuse(codes.LeaseLost, what+": the lease was given back",
@@ -106,7 +107,7 @@ func holds(what string, last, l rotate.Lease) error {
 // now. Until closely, which is somewhere in the past for most, turns come quickly.
 func NextTurn(domain string, now, closely time.Time) time.Time {
 	next := rotate.NextLook(domain, now)
-	if soon := now.Add(rotate.LookClosely); !soon.After(closely) && closely.Before(now.Add(rotate.LookEvery)) &&
+	if soon := now.Add(ports.LookClosely); !soon.After(closely) && closely.Before(now.Add(rotate.LookEvery)) &&
 		soon.Before(next) {
 		return soon
 	}
@@ -115,7 +116,7 @@ func NextTurn(domain string, now, closely time.Time) time.Time {
 
 // Admit decides whether st may be written under l, given the lease that stands and
 // the stored revision (0: never stored). The error is a fault.
-func Admit(last, l rotate.Lease, stored int64, st rotate.State, events []rotate.Event) error {
+func Admit(last, l ports.Lease, stored int64, st rotate.State, events []rotate.Event) error {
 	what := "save the state of " + st.Domain
 	if st.Domain == "" || st.Domain != l.Domain {
 		return fault.Lasting(fmt.Sprintf("save the state of %q under the lease on %q", st.Domain, l.Domain), nil,

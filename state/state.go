@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // Lister answers for many domains at once.
@@ -50,12 +51,12 @@ type Origin interface {
 
 // Reader has no method that changes anything (I11).
 type Reader interface {
-	rotate.StateReader
+	ports.StateReader
 	Lister
 	Historian
 	Origin
-	rotate.QuotaReader
-	rotate.NameReader
+	ports.QuotaReader
+	ports.NameReader
 	// Close lets go of the store. No other method may be called after it.
 	Close() error
 }
@@ -63,9 +64,9 @@ type Reader interface {
 // Store keeps where every domain stands. All methods but Close are safe for
 // concurrent use, and two processes may use the same store.
 type Store interface {
-	rotate.Store
-	rotate.Quota
-	rotate.Names
+	ports.Store
+	ports.Quota
+	ports.Names
 	Reader
 	// TakeLooks gives each of the domains whose turn to be looked after has come
 	// at now its next turn (rotate.NextLook), and returns them in their order. Of several callers

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // Calls gathers the calls that arrive while one is under way and carries them
@@ -163,7 +163,7 @@ func (c *Calls[In, Out]) next(cut context.CancelFunc) []*call[In, Out] {
 
 // together does the work of a batch within workTime. When it panics, all of the batch fails.
 func (c *Calls[In, Out]) together(ctx context.Context, in []In) (out []Out, errs []error) {
-	ctx, cancel := context.WithTimeout(ctx, rotate.WorkTime)
+	ctx, cancel := context.WithTimeout(ctx, ports.WorkTime)
 	defer cancel()
 	var err error
 	defer func() {

@@ -11,8 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // works is a batch's work that notes the batches and takes a while for each.
@@ -176,8 +176,8 @@ func TestCallsHangs(t *testing.T) {
 		c := w.calls()
 		began := time.Now()
 		if _, err := c.Call(t.Context(), 1); !errors.Is(err, context.DeadlineExceeded) ||
-			time.Since(began) != rotate.WorkTime {
-			t.Errorf("%v after %s, want an end after %s", err, time.Since(began), rotate.WorkTime)
+			time.Since(began) != ports.WorkTime {
+			t.Errorf("%v after %s, want an end after %s", err, time.Since(began), ports.WorkTime)
 		}
 		w.takes = time.Second
 		if out, err := c.Call(t.Context(), 2); err != nil || out != "2" {

@@ -8,12 +8,13 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
 // publisher returns what puts records into every DNS account of a domain, for what is to stand at a selector. Each is
 // asked only while the lease is held: this process may be stopped between any two of them (I8).
-func (e *Engine) publisher(want rotate.Domain, at dkim.Name, holds func() error) (rotate.Publisher, error) {
+func (e *Engine) publisher(want rotate.Domain, at dkim.Name, holds func() error) (ports.Publisher, error) {
 	all := everyAccount{holds: holds}
 	for _, name := range want.Accounts() {
 		p := e.Publishers[name]
@@ -31,7 +32,7 @@ func (e *Engine) publisher(want rotate.Domain, at dkim.Name, holds func() error)
 
 // everyAccount publishes to several DNS accounts. One that fails keeps no other from being written to.
 type everyAccount struct {
-	accounts []rotate.Publisher
+	accounts []ports.Publisher
 	holds    func() error
 }
 

@@ -11,11 +11,12 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // secondAccount is another DNS account, whose servers are asked beside those of the world.
 type secondAccount struct {
-	rotate.Looker
+	ports.Looker
 	shown map[string]string // by name
 	down  error
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // byHand publishes a key record, a month ago, and lets the hosts sign with the key.
@@ -455,7 +456,7 @@ func TestPlanAdoption(t *testing.T) {
 	k := w.byHand(d, "mail", "mx1")
 	e, before := w.engine(), w.told(d)
 	planner := engine.Planner{State: e.Store, Keys: e.Keys, Look: e.Look,
-		Signers: map[string]rotate.SignerReader{"mx1": e.Signers["mx1"]}, Clock: w.start("plan", nil).Clock}
+		Signers: map[string]ports.SignerReader{"mx1": e.Signers["mx1"]}, Clock: w.start("plan", nil).Clock}
 	plan, err := planner.PlanAdoption(context.Background(), d.Domain, d.Request, adoption(k))
 	if err != nil || plan.Stop != nil {
 		t.Fatal(errors.Join(err, plan.Stop))
@@ -491,7 +492,7 @@ func TestFormer(t *testing.T) {
 	old := w.byHand(d, "mail", "mx1", "mx2")
 	e := w.engine()
 	planner := engine.Planner{State: e.Store, Keys: e.Keys, Look: e.Look,
-		Signers: map[string]rotate.SignerReader{"mx1": e.Signers["mx1"], "mx2": e.Signers["mx2"]},
+		Signers: map[string]ports.SignerReader{"mx1": e.Signers["mx1"], "mx2": e.Signers["mx2"]},
 		Clock:   w.start("plan", nil).Clock}
 	plan, _, err := planner.Plan(context.Background(), d.Domain, d.Request)
 	if warned := strings.Join(rotate.Texts(plan.Warnings), "\n"); err != nil ||

@@ -19,13 +19,14 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // approve makes a plan for the domain as it is now, and approves of it.
 func (w *world) approve(id string, d wish) approval.Approval {
 	w.Helper()
 	p := &process{world: w, id: "planner"}
-	planner := &engine.Planner{State: w.store, Keys: p, Look: p, Clock: p, Signers: map[string]rotate.SignerReader{}}
+	planner := &engine.Planner{State: w.store, Keys: p, Look: p, Clock: p, Signers: map[string]ports.SignerReader{}}
 	for name, h := range w.hosts {
 		planner.Signers[name] = agent{p, h}
 	}
@@ -468,7 +469,7 @@ func TestApplyLimits(t *testing.T) {
 		t.Fatalf("the plan is to %s", kinds(a.Steps))
 	}
 	parts := w.engine().Parts
-	parts.Counts.PerRun = rotate.Bound{Most: 1, Key: "limits.switches_per_run"}
+	parts.Counts.PerRun = ports.Bound{Most: 1, Key: "limits.switches_per_run"}
 	busy := newEngine(parts)
 	other := wanted("mx1")
 	other.Name = "example.net"

@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // verify waits until every server that is to be asked shows the record and nothing
@@ -23,7 +24,7 @@ func (r *run) verify(ctx context.Context, s rotate.Step) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := rotate.Unhurried(ctx)
+	ctx, cancel := ports.Unhurried(ctx)
 	defer cancel()
 	sight := r.seen.Selectors[s.Selector].Sight
 	if lost(r.st.Selector(s.Selector), r.seen.Selectors[s.Selector]) {

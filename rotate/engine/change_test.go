@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 type dkimName = dkim.Name
@@ -240,7 +241,7 @@ func TestSharedName(t *testing.T) {
 }
 
 // aliased is a zone in which a wildcard CNAME leads every selector to one name.
-type aliased struct{ rotate.Looker }
+type aliased struct{ ports.Looker }
 
 func (a aliased) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) {
 	s, err := a.Looker.Look(ctx, name)
@@ -252,7 +253,7 @@ func (a aliased) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error)
 func TestSignerWithoutKeyIDs(t *testing.T) {
 	w, d := newWorld(t, "hook"), wanted("hook")
 	parts := w.engine().Parts
-	parts.Signers = map[string]rotate.Signer{"hook": unnamed{parts.Signers["hook"]}}
+	parts.Signers = map[string]ports.Signer{"hook": unnamed{parts.Signers["hook"]}}
 	e := newEngine(parts)
 	e.Settle(context.Background(), d, forever, nil)
 	d.Asked = true
@@ -263,7 +264,7 @@ func TestSignerWithoutKeyIDs(t *testing.T) {
 }
 
 // unnamed says only which selector it signs with.
-type unnamed struct{ rotate.Signer }
+type unnamed struct{ ports.Signer }
 
 func (u unnamed) Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error) {
 	active, err := u.Signer.Active(ctx, domains)

@@ -3,9 +3,9 @@ package engine
 import (
 	"context"
 
-	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // claimName asks for the place in DNS at which the record of a name is about to stand, before
@@ -18,7 +18,7 @@ func (e *Engine) claimName(ctx context.Context, owner string, name dkim.Name) er
 	if err != nil {
 		return err
 	}
-	return rotate.Shared(owner, name, holder)
+	return ports.Shared(owner, name, holder)
 }
 
 // claimNames claims the names at which CNAMEs lead to records that stand: those that were

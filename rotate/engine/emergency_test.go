@@ -10,6 +10,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/google/go-cmp/cmp"
 )
@@ -128,7 +129,7 @@ func later(a, b time.Time) time.Time {
 func (w *world) plan(d wish) rotate.DomainPlan {
 	w.Helper()
 	p := &process{world: w, id: "planner"}
-	planner := &engine.Planner{State: w.store, Keys: p, Look: p, Clock: p, Signers: map[string]rotate.SignerReader{},
+	planner := &engine.Planner{State: w.store, Keys: p, Look: p, Clock: p, Signers: map[string]ports.SignerReader{},
 		Accounts: map[string]preflight.Checker{"office": p}}
 	for name, h := range w.hosts {
 		planner.Signers[name] = agent{p, h}

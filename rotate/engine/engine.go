@@ -13,35 +13,36 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/lease"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/quota"
 )
 
 // Parts is what an Engine works with. All fields are needed unless said otherwise.
 type Parts struct {
-	Store      rotate.Store
-	Keys       rotate.Keystore
-	Look       rotate.Looker
-	Publishers map[string]rotate.Publisher // by the provider's name
-	Signers    map[string]rotate.Signer    // by the signer's name
-	Clock      rotate.Clock
-	Names      rotate.Names // over all domains; nil: then two domains may write to one name
-	Workers    int          // domains that are worked on at once; those that only wait don't count
+	Store      ports.Store
+	Keys       ports.Keystore
+	Look       ports.Looker
+	Publishers map[string]ports.Publisher // by the provider's name
+	Signers    map[string]ports.Signer    // by the signer's name
+	Clock      ports.Clock
+	Names      ports.Names // over all domains; nil: then two domains may write to one name
+	Workers    int         // domains that are worked on at once; those that only wait don't count
 
 	// SelfTest signs a message with key and verifies it with a key record's value.
 	SelfTest func(ctx context.Context, key dkim.SigningKey, record string) error
 	// Generate makes a key; dkim.Generate when nil.
 	Generate func(dkim.Algorithm) (*dkim.PrivateKey, error)
 
-	Counts rotate.Counts // how many domains may begin to switch
-	Quota  rotate.Quota  // counts them over all processes; may be nil: then nothing is counted by the hour
+	Counts ports.Counts // how many domains may begin to switch
+	Quota  ports.Quota  // counts them over all processes; may be nil: then nothing is counted by the hour
 
 	Owner     string                  // tells this process from every other, in leases
 	Actor     string                  // who acts, for people reading the history: "root@mail1"; Owner when empty
 	OwnerDead func(owner string) bool // may be nil: whether a lease's owner is proved to run no more
-	Watching  func(rotate.Watched)    // may be nil: hears once of a lease that is watched and was not renewed for a while
+	Watching  func(ports.Watched)     // may be nil: hears once of a lease that is watched and was not renewed for a while
 	// EndPrograms ends what an owner has started whose lease was taken over, or waits for it, and returns
 	// when it can act no more, or could not be ended. It may be nil.
-	EndPrograms func(ctx context.Context, owner string) rotate.Orphans
+	EndPrograms func(ctx context.Context, owner string) ports.Orphans
 
 	// Every calls f every d until stop is called; a goroutine that sleeps by the Clock when nil.
 	Every func(d time.Duration, f func()) (stop func())
@@ -194,7 +195,7 @@ func outcomeOf(err error) codes.Outcome {
 // held: this process may be stopped between any two of them (I8).
 func (e *Engine) forget(ctx context.Context, signers []string, ref dkim.Ref, holds func() error) error {
 	for _, name := range signers {
-		f, ok := e.Signers[name].(rotate.Forgetter)
+		f, ok := e.Signers[name].(ports.Forgetter)
 		if !ok {
 			continue
 		}

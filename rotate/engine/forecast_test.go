@@ -15,13 +15,14 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/forecast"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // foresee returns what is to come for the domain, given what is there now.
 func (w *world) foresee(d wish, length time.Duration) forecast.Outlook {
 	w.Helper()
 	p := &process{world: w, id: "planner"}
-	planner := &engine.Planner{State: w.store, Keys: p, Look: p, Clock: p, Signers: map[string]rotate.SignerReader{}}
+	planner := &engine.Planner{State: w.store, Keys: p, Look: p, Clock: p, Signers: map[string]ports.SignerReader{}}
 	lags := map[string]time.Duration{}
 	for name, h := range w.hosts {
 		planner.Signers[name], lags[name] = agent{p, h}, h.lag

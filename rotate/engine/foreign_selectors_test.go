@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // movedOver is a domain that was moved over from the selector mail, a few days ago.
@@ -97,7 +98,7 @@ func TestFormerUnseen(t *testing.T) {
 	plan := func() string {
 		e := w.engine()
 		planner := engine.Planner{State: e.Store, Keys: e.Keys, Look: e.Look,
-			Signers: map[string]rotate.SignerReader{"mx1": e.Signers["mx1"], "mx2": e.Signers["mx2"]},
+			Signers: map[string]ports.SignerReader{"mx1": e.Signers["mx1"], "mx2": e.Signers["mx2"]},
 			Clock:   w.start("plan", nil).Clock}
 		plan, _, err := planner.Plan(context.Background(), d.Domain, d.Request)
 		if err != nil {

@@ -7,11 +7,12 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // deaf fails as stores do that notice first that nobody waits any more.
 type deaf struct {
-	rotate.Store
+	ports.Store
 	loads int
 	stop  context.CancelFunc
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/state"
 	"github.com/dkimbot/dkimbot/state/sqlite"
 )
@@ -249,7 +250,7 @@ func testLateEffect(t *testing.T, killed bool) {
 	wg.Wait()
 	most := time.Second
 	if killed {
-		most = rotate.LookClosely + 15*time.Second
+		most = ports.LookClosely + 15*time.Second
 	}
 	uses := w.hosts["mx1"].uses
 	if len(uses) < 3 || uses[len(uses)-2].ref.Selector != "s2" || uses[len(uses)-1].ref.Selector != "s1" {
@@ -373,11 +374,11 @@ func TestDeadOwner(t *testing.T) {
 				w, d := newWorld(t, "mx1"), wanted("mx1")
 				w.bubble = true
 				dated := time.Now().Add(tt.date)
-				w.store = dead{w.store, &rotate.Lease{Domain: d.Name, Owner: "root@mail2 pid 7", Fence: 7, TTL: tt.ttl,
+				w.store = dead{w.store, &ports.Lease{Domain: d.Name, Owner: "root@mail2 pid 7", Fence: 7, TTL: tt.ttl,
 					Since: dated, Expires: dated}}
 				e, began := w.start("second", nil), time.Now()
-				var told []rotate.Watched
-				e.Watching = func(l rotate.Watched) { told = append(told, l) }
+				var told []ports.Watched
+				e.Watching = func(l ports.Watched) { told = append(told, l) }
 				if res := e.Advance(t.Context(), d); res.Err != nil {
 					t.Fatal(res.Err)
 				}
@@ -395,15 +396,15 @@ func TestDeadOwner(t *testing.T) {
 // dead is a store in which an owner that is dead holds a lease.
 type dead struct {
 	state.Store
-	lease *rotate.Lease
+	lease *ports.Lease
 }
 
-func (s dead) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.Lease, error) {
+func (s dead) Acquire(ctx context.Context, req ports.LeaseRequest) (ports.Lease, error) {
 	if s.lease.Owner == "" {
 		return s.Store.Acquire(ctx, req)
 	}
 	if _, err := state.Grant(*s.lease, req); err != nil {
-		return rotate.Lease{}, err
+		return ports.Lease{}, err
 	}
 	from := s.lease.Owner
 	s.lease.Owner = ""
@@ -526,7 +527,7 @@ func TestProgramsOfTheDead(t *testing.T) {
 	}
 	w.trouble = nil
 	second, ended := w.engine(), 0
-	second.EndPrograms = func(_ context.Context, owner string) rotate.Orphans {
+	second.EndPrograms = func(_ context.Context, owner string) ports.Orphans {
 		if ended++; owner != "first" {
 			t.Errorf("the programs of %q are to be ended", owner)
 		}
@@ -535,7 +536,7 @@ func TestProgramsOfTheDead(t *testing.T) {
 		n := len(w.late)
 		w.late = nil
 		w.pause = nil
-		return rotate.Orphans{Ended: n}
+		return ports.Orphans{Ended: n}
 	}
 	w.pause = func(op string) { t.Errorf("%s before the programs of the dead were ended", op) }
 	report := d

@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // tookOver ends the programs of an owner that had begun an effect, before anything is asked or done,
@@ -32,9 +33,9 @@ func (r *run) tookOver(ctx context.Context) error {
 			}
 		}
 		now := r.engine.Clock.Now()
-		until := now.Add(rotate.SlowestEffect)
+		until := now.Add(ports.SlowestEffect)
 		message += "; the domain is looked at every minute until " + until.UTC().Format(time.RFC3339)
-		if err := r.engine.Store.LookAgain(ctx, r.want.Name, now.Add(rotate.LookClosely), until); err != nil {
+		if err := r.engine.Store.LookAgain(ctx, r.want.Name, now.Add(ports.LookClosely), until); err != nil {
 			return err
 		}
 	}
@@ -66,7 +67,7 @@ func (r *run) outlived(ctx context.Context, err error) error {
 	}
 	s := rotate.Step{Kind: i.Kind, Selector: i.Selector, Signer: i.Signer, To: rotate.Side{KeyID: i.KeyID}}
 	what := naming(r.name(i.Selector), *i)
-	ctx, cancel := rotate.Unhurried(ctx)
+	ctx, cancel := ports.Unhurried(ctx)
 	defer cancel()
 	event := r.event(s, codes.OutcomeFailed,
 		"it may have come after the lease had passed to another process; the domain is looked at again at once")

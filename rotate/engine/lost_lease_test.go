@@ -13,15 +13,16 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // unwritten is a store that takes no state while full, as when the disk is full.
 type unwritten struct {
-	rotate.Store
+	ports.Store
 	full *atomic.Bool
 }
 
-func (u unwritten) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State,
+func (u unwritten) Save(ctx context.Context, l ports.Lease, now time.Time, st rotate.State,
 	events ...rotate.Event) (int64, error) {
 	if u.full.Load() {
 		return 0, fault.Temporary("save the state of "+st.Domain, errors.New("the disk is full"), "try again")

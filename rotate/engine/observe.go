@@ -14,17 +14,18 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/forecast"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
 // Planner looks and plans. It holds nothing that could change anything (I11).
 // It is safe for concurrent use.
 type Planner struct {
-	State   rotate.StateReader
-	Keys    rotate.KeyReader
-	Look    rotate.Looker
-	Signers map[string]rotate.SignerReader
-	Clock   rotate.Clock
+	State   ports.StateReader
+	Keys    ports.KeyReader
+	Look    ports.Looker
+	Signers map[string]ports.SignerReader
+	Clock   ports.Clock
 	// by the provider's name; may be nil: then it is not asked beforehand whether a record can be published
 	Accounts map[string]preflight.Checker
 
@@ -43,7 +44,7 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 	now, basis := p.Clock.Now(), have.Basis()
 	have, renamed := rotate.Followed(have, want, now)
 	req = req.In(have, want.Signers)
-	present, _ := have.Reckoned(rotate.InstantOf(p.Clock))
+	present, _ := have.Reckoned(ports.InstantOf(p.Clock))
 	after, events, err := plan.Ordered(now, want, req, present, seen)
 	if _, moves := req.Instruction.(rotate.ChangeSelectors); moves && err == nil {
 		seen = p.see(ctx, want, after)
@@ -92,20 +93,20 @@ func (p *Planner) see(ctx context.Context, want rotate.Domain, have rotate.State
 }
 
 // fetchers says which of the signers fetch private keys themselves.
-func fetchers[S rotate.SignerReader](names []string, signers map[string]S) map[string]bool {
+func fetchers[S ports.SignerReader](names []string, signers map[string]S) map[string]bool {
 	out := map[string]bool{}
 	for _, name := range names {
-		f, ok := any(signers[name]).(rotate.Fetcher)
+		f, ok := any(signers[name]).(ports.Fetcher)
 		out[name] = ok && f.Fetches()
 	}
 	return out
 }
 
 // unmixed says which of the signers sign with one algorithm, whatever the key is.
-func unmixed[S rotate.SignerReader](names []string, signers map[string]S) map[string]bool {
+func unmixed[S ports.SignerReader](names []string, signers map[string]S) map[string]bool {
 	out := map[string]bool{}
 	for _, name := range names {
-		u, ok := any(signers[name]).(rotate.Unmixed)
+		u, ok := any(signers[name]).(ports.Unmixed)
 		out[name] = ok && u.Unmixed()
 	}
 	return out
@@ -138,7 +139,7 @@ func unknownSigner(name string) error {
 }
 
 // observe asks DNS, the keystore and the signers what there is for one domain, all at once.
-func observe(ctx context.Context, want rotate.Domain, have rotate.State, keys rotate.KeyReader, look rotate.Looker,
+func observe(ctx context.Context, want rotate.Domain, have rotate.State, keys ports.KeyReader, look ports.Looker,
 	ask func(context.Context, string) (rotate.SignerSeen, error)) rotate.Observation {
 	want = health.Managing(want, have)
 	var (
@@ -187,26 +188,26 @@ func observeSigner(ctx context.Context, signer string,
 	return seen
 }
 
-func observeSelector(ctx context.Context, name dkim.Name, sel rotate.Selector, keys rotate.KeyReader,
-	look rotate.Looker) (seen rotate.SelectorSeen) {
+func observeSelector(ctx context.Context, name dkim.Name, sel rotate.Selector, keys ports.KeyReader,
+	look ports.Looker) (seen rotate.SelectorSeen) {
 	seen.Sight, seen.SightErr = observeRecord(ctx, name, look)
 	observeKey(ctx, name, sel, keys, &seen)
 	seen.KeyErr = rotate.WithThing(rotate.Thing{Kind: rotate.TheKey, Selector: name.Selector}, seen.KeyErr)
 	return seen
 }
 
-func observeRecord(ctx context.Context, name dkim.Name, look rotate.Looker) (sight rotate.Sight, err error) {
+func observeRecord(ctx context.Context, name dkim.Name, look ports.Looker) (sight rotate.Sight, err error) {
 	defer fault.Caught("look up "+name.String(), &err)
 	return lookUp(ctx, name, look)
 }
 
 // lookUp asks DNS for a selector's record.
-func lookUp(ctx context.Context, name dkim.Name, look rotate.Looker) (rotate.Sight, error) {
+func lookUp(ctx context.Context, name dkim.Name, look ports.Looker) (rotate.Sight, error) {
 	sight, err := look.Look(ctx, name)
 	return sight, rotate.WithThing(rotate.Thing{Kind: rotate.TheRecord, Selector: name.Selector}, err)
 }
 
-func observeKey(ctx context.Context, name dkim.Name, sel rotate.Selector, keys rotate.KeyReader,
+func observeKey(ctx context.Context, name dkim.Name, sel rotate.Selector, keys ports.KeyReader,
 	seen *rotate.SelectorSeen) {
 	defer fault.Caught("read the private key for "+name.String(), &seen.KeyErr)
 	meant := sel.Wanted()

@@ -14,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // order gives an order and lets the domain advance once.
@@ -430,7 +431,7 @@ func TestSwitchUnread(t *testing.T) {
 	w.settle(d)
 	e := w.engine()
 	planner := engine.Planner{State: e.Store, Keys: e.Keys, Look: e.Look,
-		Signers: map[string]rotate.SignerReader{"mx1": e.Signers["mx1"]}, Clock: w.start("plan", nil).Clock}
+		Signers: map[string]ports.SignerReader{"mx1": e.Signers["mx1"]}, Clock: w.start("plan", nil).Clock}
 	d.Asked = true
 	plan, st, err := planner.Plan(context.Background(), d.Domain, d.Request)
 	if err != nil || plan.Stop != nil || !plan.Switches {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
@@ -17,9 +18,9 @@ import (
 
 // foresight asks the parts that keep keys and publish records.
 type foresight struct {
-	keys    any                      // preflight.Checker, or it is not asked
-	account any                      // the same of the domain's provider
-	signers map[string]rotate.Signer // of a run, which needs the right to write; nil for who only plans
+	keys    any                     // preflight.Checker, or it is not asked
+	account any                     // the same of the domain's provider
+	signers map[string]ports.Signer // of a run, which needs the right to write; nil for who only plans
 }
 
 // refusal is a part's, of some kinds of steps.

@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // mail is what a domain's mail through a signer shows. Not all signers have their mail looked at.
@@ -22,8 +23,8 @@ type mail struct {
 }
 
 // proofs lets many domains be proved by mail at once; nil for a signer whose mail is not looked at.
-func proofs(name string, s rotate.Signer) (*batch.Calls[dkim.SigningKey, struct{}], *batch.Calls[string, mail]) {
-	p, ok := s.(rotate.Prober)
+func proofs(name string, s ports.Signer) (*batch.Calls[dkim.SigningKey, struct{}], *batch.Calls[string, mail]) {
+	p, ok := s.(ports.Prober)
 	if !ok {
 		return nil, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/scheduler"
 )
 
@@ -19,8 +20,8 @@ import (
 func (w *world) counted(run, hour int) *testEngine {
 	parts := w.engine().Parts
 	parts.Quota = w.store
-	parts.Counts = rotate.Counts{PerRun: rotate.Bound{Most: run, Key: "limits.switches_per_run"},
-		PerHour: rotate.Bound{Most: hour, Key: "limits.switches_per_hour"}}
+	parts.Counts = ports.Counts{PerRun: ports.Bound{Most: run, Key: "limits.switches_per_run"},
+		PerHour: ports.Bound{Most: hour, Key: "limits.switches_per_hour"}}
 	return newEngine(parts)
 }
 
@@ -188,7 +189,7 @@ func TestDaemonCountsRunsByTheHour(t *testing.T) {
 		var mu sync.Mutex
 		time.Sleep(time.Until(time.Date(2026, 1, 10, 0, 0, 0, 0, time.UTC)))
 		r := schedule(w, all, func(p *engine.Parts) {
-			p.Quota, p.Counts = w.store, rotate.Counts{PerRun: rotate.Bound{Most: 2, Key: "limits.switches_per_run"}}
+			p.Quota, p.Counts = w.store, ports.Counts{PerRun: ports.Bound{Most: 2, Key: "limits.switches_per_run"}}
 			p.Notify = func(e rotate.Event) {
 				mu.Lock()
 				defer mu.Unlock()
@@ -209,7 +210,7 @@ func TestDaemonCountsRunsByTheHour(t *testing.T) {
 			}
 		}
 		r = schedule(w, all, func(p *engine.Parts) {
-			p.Quota, p.Counts = w.store, rotate.Counts{PerRun: rotate.Bound{Most: 2, Key: "limits.switches_per_run"}}
+			p.Quota, p.Counts = w.store, ports.Counts{PerRun: ports.Bound{Most: 2, Key: "limits.switches_per_run"}}
 		})
 		r.after(3 * time.Hour)
 		for _, d := range all {

@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // drained lets the domain rotate and its drain pass, and stops just before the replacement.
@@ -365,7 +366,7 @@ func TestUnknownParts(t *testing.T) {
 		t.Errorf("got %v", res.Err)
 	}
 	e := w.engine()
-	p := engine.Planner{State: e.Store, Keys: e.Keys, Look: e.Look, Signers: map[string]rotate.SignerReader{},
+	p := engine.Planner{State: e.Store, Keys: e.Keys, Look: e.Look, Signers: map[string]ports.SignerReader{},
 		Clock: e.Clock}
 	plan, _, err := p.Plan(context.Background(), d.Domain, d.Request)
 	if err != nil || plan.Stop == nil || !strings.Contains(plan.Stop.Error(), "mx9") || len(plan.Steps) > 0 {
@@ -388,7 +389,7 @@ func TestOneServerIsSilent(t *testing.T) {
 }
 
 // halfSilent looks through servers of which one does not answer.
-type halfSilent struct{ rotate.Looker }
+type halfSilent struct{ ports.Looker }
 
 func (h halfSilent) Look(ctx context.Context, name dkimName) (rotate.Sight, error) {
 	s, err := h.Looker.Look(ctx, name)

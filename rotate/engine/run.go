@@ -16,6 +16,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/keyring"
 	"github.com/dkimbot/dkimbot/rotate/lease"
 	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/quota"
 )
 
@@ -52,7 +53,7 @@ func (e *Engine) newRun(ctx context.Context, t Task, g *grant, held *lease.Held)
 	if err != nil {
 		return nil, err
 	}
-	now := rotate.InstantOf(e.Clock)
+	now := ports.InstantOf(e.Clock)
 	st, ahead := have.Reckoned(now)
 	r := &run{engine: e, want: t.Domain, left: t.Request.In(have, t.Domain.Signers), adoption: t.Adoption,
 		grant: g, lease: held,
@@ -169,7 +170,7 @@ func (r *run) stopped(ctx context.Context) error {
 }
 
 func (r *run) observe(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, rotate.WorkTime)
+	ctx, cancel := context.WithTimeout(ctx, ports.WorkTime)
 	defer cancel()
 	ask := func(ctx context.Context, name string) (rotate.SignerSeen, error) {
 		signer, err := r.engine.signer(name)
@@ -285,10 +286,10 @@ func Backoff(failures int) time.Duration {
 // save writes the state with its events, and those that an earlier failure kept
 // from being written. It does so even when ctx is done: what happened must be recorded.
 func (r *run) save(ctx context.Context, events ...rotate.Event) error {
-	ctx, cancel := rotate.Unhurried(ctx)
+	ctx, cancel := ports.Unhurried(ctx)
 	defer cancel()
 	r.unsaved = append(r.unsaved, events...)
-	asked, now := r.engine.Clock.Elapsed(), rotate.InstantOf(r.engine.Clock)
+	asked, now := r.engine.Clock.Elapsed(), ports.InstantOf(r.engine.Clock)
 	r.st.Clock = nil
 	if now.Boot != "" {
 		r.st.Clock = &now

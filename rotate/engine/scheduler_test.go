@@ -16,6 +16,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/scheduler"
 	"github.com/google/go-cmp/cmp"
 )
@@ -277,7 +278,7 @@ func TestSchedulerQueueFails(t *testing.T) {
 
 // flaky is a queue that fails after some calls, for three calls.
 type flaky struct {
-	rotate.WorkQueue
+	ports.WorkQueue
 	calls int
 }
 

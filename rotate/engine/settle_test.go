@@ -15,6 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // TestPatience: shorter waits are waited out, others end the run.
@@ -255,7 +256,7 @@ func TestWaitingTakesNoPlace(t *testing.T) {
 
 // lagsFor is a zone of which one server never shows anything.
 type lagsFor struct {
-	rotate.Looker
+	ports.Looker
 	domain string
 }
 

@@ -7,19 +7,20 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/batch"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // batchedSigner lets each domain call a signer for itself while the signer is
 // called for many at once.
 type batchedSigner struct {
-	rotate.Signer
+	ports.Signer
 	activations *batch.Calls[dkim.SigningKey, struct{}]
 	questions   *batch.Calls[dkim.SigningKey, rotate.SignerSeen]
 	proofs      *batch.Calls[dkim.SigningKey, struct{}] // nil where mail is not looked at; so is mail
 	mail        *batch.Calls[string, mail]
 }
 
-func batched(name string, s rotate.Signer) *batchedSigner {
+func batched(name string, s ports.Signer) *batchedSigner {
 	proofs, mail := proofs(name, s)
 	return &batchedSigner{Signer: s, questions: questions(name, s), proofs: proofs, mail: mail,
 		activations: &batch.Calls[dkim.SigningKey, struct{}]{What: "switch signer " + name,
@@ -35,7 +36,7 @@ func batched(name string, s rotate.Signer) *batchedSigner {
 
 // questions lets many domains ask a signer at once: what signs them, and whether it could be switched
 // to the key that follows.
-func questions(name string, s rotate.SignerReader) *batch.Calls[dkim.SigningKey, rotate.SignerSeen] {
+func questions(name string, s ports.SignerReader) *batch.Calls[dkim.SigningKey, rotate.SignerSeen] {
 	return &batch.Calls[dkim.SigningKey, rotate.SignerSeen]{What: "ask signer " + name, Reads: true,
 		Do: func(ctx context.Context, next []dkim.SigningKey) ([]rotate.SignerSeen, []error) {
 			domains := make([]string, len(next))
@@ -45,7 +46,7 @@ func questions(name string, s rotate.SignerReader) *batch.Calls[dkim.SigningKey,
 			active, err := s.Active(ctx, domains)
 			var whichever error
 			var each map[string]error
-			if screener, ok := s.(rotate.Screener); ok {
+			if screener, ok := s.(ports.Screener); ok {
 				each, whichever = screener.Screen(ctx, next)
 			}
 			seen, errs := make([]rotate.SignerSeen, len(next)), make([]error, len(next))

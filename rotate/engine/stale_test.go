@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/keyring"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // restoreState writes an older state of the domain over the present one.
@@ -20,7 +21,7 @@ func (w *world) restoreState(old rotate.State) {
 	now := w.state(old.Domain)
 	old.Revision = now.Revision
 	lease, err := w.store.Acquire(context.Background(),
-		rotate.LeaseRequest{Domain: old.Domain, Owner: "restore", TTL: time.Minute})
+		ports.LeaseRequest{Domain: old.Domain, Owner: "restore", TTL: time.Minute})
 	if err != nil {
 		w.Fatal(err)
 	}

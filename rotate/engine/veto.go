@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // needsConsent reports whether the step begins a switch that somebody may object
@@ -26,7 +27,7 @@ func (r *run) consent(ctx context.Context, s rotate.Step) error {
 	if r.engine.Consent == nil || !needsConsent(r.st, s) {
 		return nil
 	}
-	limited, cancel := context.WithTimeout(ctx, rotate.WorkTime)
+	limited, cancel := context.WithTimeout(ctx, ports.WorkTime)
 	defer cancel()
 	err := r.engine.Consent(limited, r.want, s)
 	if err != nil && ctx.Err() != nil {

@@ -246,7 +246,7 @@ func (a agent) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	return cmp.Or(err, a.h.twin)
 }
 
-// Prove implements rotate.Prober.
+// Prove implements ports.Prober.
 func (a agent) Prove(ctx context.Context, keys []dkim.SigningKey) error {
 	if a.h.mail == nil {
 		return nil
@@ -263,7 +263,7 @@ func (a agent) Prove(ctx context.Context, keys []dkim.SigningKey) error {
 	return nil
 }
 
-// Signed implements rotate.Prober.
+// Signed implements ports.Prober.
 func (a agent) Signed(_ context.Context, domains []string) (map[string][]dkim.Ref, error) {
 	if a.h.mail == nil {
 		return nil, nil

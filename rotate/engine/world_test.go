@@ -15,6 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/testmail"
 	"github.com/dkimbot/dkimbot/state"
@@ -38,7 +39,7 @@ type world struct {
 	keys    map[dkim.Name][]*dkim.PrivateKey // version n at n-1; nil: destroyed
 	hosts   map[string]*host
 	backups map[dkim.Ref]*dkim.PrivateKey // of all keys that hosts ever had
-	leases  map[string]rotate.Lease       // by domain, as last granted
+	leases  map[string]ports.Lease        // by domain, as last granted
 	lag     time.Duration                 // until the second name server shows a change
 	leaked  map[string]bool               // ids of keys that were reported as compromised
 	purging bool                          // the domain was released, and is to be purged
@@ -79,7 +80,7 @@ func newWorld(t rapid.TB, signers ...string) *world {
 	w := &world{TB: t, now: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), store: statetest.NewMemory(),
 		zones: map[string]*zoneHistory{},
 		keys:  map[dkim.Name][]*dkim.PrivateKey{}, hosts: map[string]*host{}, backups: map[dkim.Ref]*dkim.PrivateKey{},
-		leases: map[string]rotate.Lease{}, leaked: map[string]bool{}, lag: 3 * time.Second}
+		leases: map[string]ports.Lease{}, leaked: map[string]bool{}, lag: 3 * time.Second}
 	for _, s := range signers {
 		w.addHost(s)
 	}
@@ -97,12 +98,12 @@ type process struct {
 // start starts a process that takes other processes' leases when dead says that they died.
 func (w *world) start(id string, dead func(owner string) bool) *testEngine {
 	p := &process{world: w, id: id}
-	signers := map[string]rotate.Signer{}
+	signers := map[string]ports.Signer{}
 	for name, h := range w.hosts {
 		signers[name] = agent{p, h}
 	}
-	return newEngine(engine.Parts{Store: ledger{w.store, p}, Keys: p, Look: rotate.Unshared(p, w.store), Names: w.store,
-		Publishers: map[string]rotate.Publisher{"office": p}, Signers: signers, Clock: p,
+	return newEngine(engine.Parts{Store: ledger{w.store, p}, Keys: p, Look: ports.Unshared(p, w.store), Names: w.store,
+		Publishers: map[string]ports.Publisher{"office": p}, Signers: signers, Clock: p,
 		Workers: 4, SelfTest: testmail.Prove,
 		Generate: dkim.Generate,
 		Owner:    id, OwnerDead: dead, Every: p.every})
@@ -490,11 +491,11 @@ type ledger struct {
 	p *process
 }
 
-func (l ledger) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.Lease, error) {
+func (l ledger) Acquire(ctx context.Context, req ports.LeaseRequest) (ports.Lease, error) {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
 	if err := l.p.troubled("acquire"); err != nil {
-		return rotate.Lease{}, err
+		return ports.Lease{}, err
 	}
 	lease, err := l.Store.Acquire(ctx, req)
 	if err == nil {
@@ -503,7 +504,7 @@ func (l ledger) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.Le
 	return lease, err
 }
 
-func (l ledger) Renew(ctx context.Context, lease rotate.Lease, now time.Time) error {
+func (l ledger) Renew(ctx context.Context, lease ports.Lease, now time.Time) error {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
 	if err := l.p.troubled("renew"); err != nil {
@@ -530,7 +531,7 @@ func (l ledger) Load(ctx context.Context, domain string) (rotate.State, error) {
 	return l.Store.Load(ctx, domain)
 }
 
-func (l ledger) Save(ctx context.Context, lease rotate.Lease, now time.Time, st rotate.State,
+func (l ledger) Save(ctx context.Context, lease ports.Lease, now time.Time, st rotate.State,
 	events ...rotate.Event) (int64, error) {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
@@ -571,7 +572,7 @@ func (w *world) reported(st rotate.State) {
 	}
 }
 
-func (l ledger) Release(ctx context.Context, lease rotate.Lease) error {
+func (l ledger) Release(ctx context.Context, lease ports.Lease) error {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
 	if l.p.dead {
@@ -623,7 +624,7 @@ func failing(ops ...string) func(string) trouble {
 func (w *world) holds(owner string, d wish) (release func()) {
 	p := &process{world: w, id: owner}
 	lease, err := w.store.Acquire(context.Background(),
-		rotate.LeaseRequest{Domain: d.Name, Owner: owner, Now: w.Now(), TTL: 90 * time.Second})
+		ports.LeaseRequest{Domain: d.Name, Owner: owner, Now: w.Now(), TTL: 90 * time.Second})
 	if err != nil {
 		w.Fatalf("%v", err)
 	}

@@ -6,12 +6,13 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // InKeystore returns the adoption of what dkimbot's own keystore holds for the
 // selectors of a domain, as far as DNS shows it: after the state was lost, or when it
 // is older than the world. It reads, and changes nothing.
-func InKeystore(ctx context.Context, keys rotate.KeyReader, look rotate.Looker, domain string,
+func InKeystore(ctx context.Context, keys ports.KeyReader, look ports.Looker, domain string,
 	selectors []string) (rotate.Adoption, error) {
 	a := rotate.Adoption{FromKeystore: true, Stored: map[string]string{}}
 	for _, s := range selectors {
@@ -37,7 +38,7 @@ func InKeystore(ctx context.Context, keys rotate.KeyReader, look rotate.Looker, 
 // publishedKey returns the key whose record DNS shows at a name: the newest one of the
 // keystore, or one of the versions before it; and the id of the newest one where DNS
 // does not show that.
-func publishedKey(ctx context.Context, keys rotate.KeyReader, name dkim.Name,
+func publishedKey(ctx context.Context, keys ports.KeyReader, name dkim.Name,
 	sight rotate.Sight) (key *dkim.PrivateKey, unpublished string, err error) {
 	shows := func(k *dkim.PrivateKey) bool {
 		return k != nil && slices.ContainsFunc(sight.Values, func(v string) bool { return rotate.RecordKeyID(v) == k.ID() })

@@ -10,12 +10,13 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // Ring is the keystore as a run uses it: keys that were read are kept for the run, so
 // that they need no second answer.
 type Ring struct {
-	rotate.Keystore
+	ports.Keystore
 	mu    sync.Mutex
 	known map[kept]*dkim.PrivateKey
 }
@@ -27,7 +28,7 @@ type kept struct {
 }
 
 // New returns the keys of a run.
-func New(keys rotate.Keystore) *Ring {
+func New(keys ports.Keystore) *Ring {
 	return &Ring{Keystore: keys, known: map[kept]*dkim.PrivateKey{}}
 }
 

@@ -7,14 +7,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // Held is a lease that this process holds, and renews until it is given back.
 type Held struct {
-	Lease   rotate.Lease
+	Lease   ports.Lease
 	Watched bool // before it was taken
 	keeper  *Keeper
 	ctx     context.Context // ends, with the reason as its cause, before somebody else may have the lease
@@ -26,12 +26,12 @@ type Held struct {
 }
 
 // hold holds on to a lease that was asked for at asked.
-func (k *Keeper) hold(lease rotate.Lease, asked time.Duration, watched bool) *Held {
+func (k *Keeper) hold(lease ports.Lease, asked time.Duration, watched bool) *Held {
 	g := &Held{Lease: lease, Watched: watched, keeper: k}
 	g.ctx, g.lose = context.WithCancelCause(context.Background())
 	g.Renewed(asked)
 	// Apart from each other: a renewal may hang, with the disk that the state is on.
-	g.stop = []func(){k.every(rotate.LeaseBeat, func() { _ = g.Holds() }), k.every(rotate.LeaseBeat, g.renew)}
+	g.stop = []func(){k.every(ports.LeaseBeat, func() { _ = g.Holds() }), k.every(ports.LeaseBeat, g.renew)}
 	return g
 }
 
@@ -39,13 +39,13 @@ func (k *Keeper) hold(lease rotate.Lease, asked time.Duration, watched bool) *He
 func (g *Held) Renewed(asked time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.safe = max(g.safe, asked+rotate.LeaseSafe)
+	g.safe = max(g.safe, asked+ports.LeaseSafe)
 }
 
 // renew renews the lease. When that fails it is tried again at the next beat, for as
 // long as holds allows.
 func (g *Held) renew() {
-	ctx, cancel := context.WithTimeout(g.ctx, rotate.LeaseSafe)
+	ctx, cancel := context.WithTimeout(g.ctx, ports.LeaseSafe)
 	defer cancel()
 	asked := g.keeper.Clock.Elapsed()
 	var err error
@@ -68,7 +68,7 @@ func (g *Held) Holds() error {
 	g.mu.Unlock()
 	if over {
 		g.lose(&fault.Error{Kind: fault.Transient, Code: codes.LeaseLost,
-			What: fmt.Sprintf("work on %s: the lease could not be renewed within %s", g.Lease.Domain, rotate.LeaseSafe),
+			What: fmt.Sprintf("work on %s: the lease could not be renewed within %s", g.Lease.Domain, ports.LeaseSafe),
 			Hint: "the work is taken up again by itself; " +
 				"this process was stopped for a while, or the state database could not be written: " +
 				"look at the disk and its free space"})
@@ -80,8 +80,8 @@ func (g *Held) Holds() error {
 func (g *Held) Passed() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return fault.KindOf(context.Cause(g.ctx)) == fault.Refused || g.keeper.Clock.Elapsed() >= g.safe-rotate.LeaseSafe+
-		rotate.LeaseLength
+	return fault.KindOf(context.Cause(g.ctx)) == fault.Refused || g.keeper.Clock.Elapsed() >= g.safe-ports.LeaseSafe+
+		ports.LeaseLength
 }
 
 // Because returns err, with the loss of the lease as its reason if there was one.
@@ -92,12 +92,12 @@ func (g *Held) Because(err error) error {
 	return err
 }
 
-// Unhurried returns a context for an effect. Like rotate.Unhurried, it
+// Unhurried returns a context for an effect. Like ports.Unhurried, it
 // outlives ctx; it ends when the lease may be lost.
 func (g *Held) Unhurried(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, lose := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(g.ctx, func() { lose(context.Cause(g.ctx)) })
-	ctx, cancel := context.WithTimeout(ctx, rotate.WorkTime)
+	ctx, cancel := context.WithTimeout(ctx, ports.WorkTime)
 	return ctx, func() { stop(); cancel(); lose(nil) }
 }
 
@@ -108,7 +108,7 @@ func (g *Held) Release(ctx context.Context) {
 		stop()
 	}
 	g.lose(context.Canceled)
-	ctx, cancel := rotate.Unhurried(ctx)
+	ctx, cancel := ports.Unhurried(ctx)
 	defer cancel()
 	_ = g.keeper.Store.Release(ctx, g.Lease)
 }

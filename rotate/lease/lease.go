@@ -9,18 +9,18 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // Keeper takes leases for one process.
 type Keeper struct {
-	Store     rotate.Store
-	Clock     rotate.Clock
+	Store     ports.Store
+	Clock     ports.Clock
 	Owner     string                  // tells this process from every other
 	OwnerDead func(owner string) bool // may be nil: whether a lease's owner is proved to run no more
-	Watching  func(rotate.Watched)    // may be nil: hears once of a lease that is watched and was not renewed for a while
+	Watching  func(ports.Watched)     // may be nil: hears once of a lease that is watched and was not renewed for a while
 	// Every calls f every d until stop is called; a goroutine that sleeps by the Clock when nil.
 	Every func(d time.Duration, f func()) (stop func())
 	// Pause waits while another process has the lease.
@@ -40,12 +40,12 @@ const (
 	// longestGlance is how long a lease that is watched is not looked at, at most.
 	longestGlance = 5 * time.Second
 	// quietFor is how long a lease is not renewed before that is reported.
-	quietFor = rotate.LeaseBeat + longestGlance
+	quietFor = ports.LeaseBeat + longestGlance
 )
 
 // watch is the watching of a lease that another owner holds.
 type watch struct {
-	seen     *rotate.Lease // as it was seen last; nil: not yet
+	seen     *ports.Lease  // as it was seen last; nil: not yet
 	since    time.Duration // when that was, by Clock.Elapsed
 	quiet    time.Duration // for how long it was seen not to be renewed
 	asleep   time.Duration // how long the lease was not looked at, as it was meant
@@ -56,7 +56,7 @@ type watch struct {
 
 // see notes how the lease stands at now. Time in which this process was stopped
 // does not count: the owner may have been stopped, too, and had no chance to renew it.
-func (w *watch) see(l rotate.Lease, now time.Duration, length time.Duration) {
+func (w *watch) see(l ports.Lease, now time.Duration, length time.Duration) {
 	switch {
 	case w.seen == nil:
 		w.length = length
@@ -73,15 +73,15 @@ func (w *watch) see(l rotate.Lease, now time.Duration, length time.Duration) {
 // person's command, which names the domain, waits a little longer for a process that works.
 func (k *Keeper) Take(ctx context.Context, domain string, ask Asked) (*Held, error) {
 	began, w, glance := k.Clock.Elapsed(), watch{}, 100*time.Millisecond
-	var evict *rotate.Lease
+	var evict *ports.Lease
 	for {
 		asked := k.Clock.Elapsed()
-		req := rotate.LeaseRequest{Domain: domain, Owner: k.Owner, Now: k.Clock.Now(), TTL: rotate.LeaseLength, Evict: evict}
+		req := ports.LeaseRequest{Domain: domain, Owner: k.Owner, Now: k.Clock.Now(), TTL: ports.LeaseLength, Evict: evict}
 		lease, err := k.Store.Acquire(ctx, req)
 		if err == nil {
 			return k.hold(lease, asked, w.quiet > 0), nil
 		}
-		var held *rotate.HeldError
+		var held *ports.HeldError
 		if !errors.As(err, &held) {
 			return nil, err
 		}
@@ -103,17 +103,17 @@ func (k *Keeper) Take(ctx context.Context, domain string, ask Asked) (*Held, err
 	}
 }
 
-func inUse(held *rotate.HeldError) error {
+func inUse(held *ports.HeldError) error {
 	return &fault.Error{Kind: fault.Refused, Code: codes.LeaseHeld, Err: held, What: "work on " + held.Domain,
 		Hint: fmt.Sprintf("wait for the other process, or end it: "+
 			"its lease is taken over at once when it is known to be dead, else %s after it was last renewed",
-			rotate.LeaseLength)}
+			ports.LeaseLength)}
 }
 
 func (k *Keeper) tellWatched(w *watch) {
 	if w.quiet >= quietFor && !w.reported && k.Watching != nil {
 		w.reported = true
-		k.Watching(rotate.Watched{Lease: *w.seen, Length: w.length, Left: w.length - w.quiet})
+		k.Watching(ports.Watched{Lease: *w.seen, Length: w.length, Left: w.length - w.quiet})
 	}
 }
 

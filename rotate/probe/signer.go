@@ -4,8 +4,8 @@ import (
 	"context"
 	"slices"
 
-	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
@@ -16,14 +16,14 @@ type Reloader interface {
 }
 
 // Proved returns the signer with mail as the proof of what it signs with.
-func Proved(s rotate.Signer, by *Prober) rotate.Signer { return proved{rotate.Wrapped{Signer: s}, by} }
+func Proved(s ports.Signer, by *Prober) ports.Signer { return proved{ports.Wrapped{Signer: s}, by} }
 
 type proved struct {
-	rotate.Wrapped
+	ports.Wrapped
 	by *Prober
 }
 
-// Prove implements rotate.Prober.
+// Prove implements ports.Prober.
 func (s proved) Prove(ctx context.Context, keys []dkim.SigningKey) error {
 	var again func(context.Context)
 	if r, ok := s.Signer.(Reloader); ok {
@@ -32,7 +32,7 @@ func (s proved) Prove(ctx context.Context, keys []dkim.SigningKey) error {
 	return preflight.Failed(s.by.Prove(ctx, keys, again)).OrNil()
 }
 
-// Signed implements rotate.Prober.
+// Signed implements ports.Prober.
 func (s proved) Signed(ctx context.Context, domains []string) (map[string][]dkim.Ref, error) {
 	signed, failed := s.by.Signed(ctx, domains)
 	return signed, preflight.Failed(failed).OrNil()

@@ -10,12 +10,13 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // Turnstile lets domains begin to switch, as many as the counts allow.
 type Turnstile struct {
-	quota  rotate.Quota // nil: nothing is counted by the hour
-	counts rotate.Counts
+	quota  ports.Quota // nil: nothing is counted by the hour
+	counts ports.Counts
 
 	mu      sync.Mutex
 	begun   map[string]bool      // in this run
@@ -23,9 +24,9 @@ type Turnstile struct {
 }
 
 // New returns a turnstile for counts; quota may be nil: then nothing is counted by the hour.
-func New(quota rotate.Quota, counts rotate.Counts) *Turnstile {
+func New(quota ports.Quota, counts ports.Counts) *Turnstile {
 	if quota == nil {
-		counts.PerHour = rotate.Bound{}
+		counts.PerHour = ports.Bound{}
 	}
 	return &Turnstile{quota: quota, counts: counts, begun: map[string]bool{}, waiting: map[string]time.Time{}}
 }
@@ -34,13 +35,13 @@ func New(quota rotate.Quota, counts rotate.Counts) *Turnstile {
 func (t *Turnstile) ByTheHour() {
 	t.counts = t.counts.ByTheHour()
 	if t.quota == nil {
-		t.counts.PerHour = rotate.Bound{}
+		t.counts.PerHour = ports.Bound{}
 	}
 }
 
 // HeldBack says that a switch may not begin now, because as many have begun as may.
 type HeldBack struct {
-	Bound  rotate.Bound
+	Bound  ports.Bound
 	within string    // what the bound counts over
 	Until  time.Time // when there may be room
 	When   string    // the same in words
@@ -58,8 +59,8 @@ func (t *Turnstile) room(ctx context.Context, domain string, now time.Time) erro
 		if err != nil {
 			return err
 		}
-		at := rotate.Room(begun, domain, now, t.counts.PerHour.Most)
-		if at.After(now) && slices.ContainsFunc(begun, func(b rotate.Begun) bool { return !b.At.Before(now) }) {
+		at := ports.Room(begun, domain, now, t.counts.PerHour.Most)
+		if at.After(now) && slices.ContainsFunc(begun, func(b ports.Begun) bool { return !b.At.Before(now) }) {
 			// They were noted by a clock that was ahead, and would count as begun now at each look until that
 			// time has come; to be asked for a switch, the quota notes that they count from now on.
 			if at, err = t.quota.TakeSwitch(ctx, domain, now, t.counts.PerHour.Most); err != nil {
@@ -128,22 +129,22 @@ func (t *Turnstile) takeHour(ctx context.Context, domain string, now time.Time, 
 // hold puts domain in the line of those that are held back. Each gets its own
 // time, so that thousands don't come again for one free place; who is far behind
 // comes to look after an hour or two, since the bound may have been changed.
-func (t *Turnstile) hold(domain string, now, room time.Time, begun []rotate.Begun) error {
+func (t *Turnstile) hold(domain string, now, room time.Time, begun []ports.Begun) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.waiting[domain].After(now) {
 		t.waiting[domain] = t.place(domain, now, room, begun)
 	}
 	until := t.waiting[domain]
-	if far := now.Add(rotate.QuotaSpan); until.After(far) {
-		until = far.Add(calendar.Share(domain, rotate.QuotaSpan))
+	if far := now.Add(ports.QuotaSpan); until.After(far) {
+		until = far.Add(calendar.Share(domain, ports.QuotaSpan))
 	}
 	return &HeldBack{t.counts.PerHour, "in the last hour", until, "when there is room again, " + rotate.Utc(room)}
 }
 
 // place returns when the turn of a domain may come that stands at the end of the
 // line; mu is held.
-func (t *Turnstile) place(domain string, now, room time.Time, begun []rotate.Begun) time.Time {
+func (t *Turnstile) place(domain string, now, room time.Time, begun []ports.Begun) time.Time {
 	var ahead []time.Time
 	for _, b := range begun {
 		ahead = append(ahead, b.At)
@@ -153,7 +154,7 @@ func (t *Turnstile) place(domain string, now, room time.Time, begun []rotate.Beg
 			ahead = append(ahead, at)
 		}
 	}
-	at := rotate.RoomAmong(ahead, now, t.counts.PerHour.Most)
+	at := ports.RoomAmong(ahead, now, t.counts.PerHour.Most)
 	if at.Before(room) {
 		at = room
 	}

@@ -10,11 +10,12 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // Pending returns those of the domains that have something to do now: their time
 // has come, they are new, their configuration has changed, or it is their turn to be looked after.
-func Pending(ctx context.Context, q rotate.Queue, now time.Time, domains []rotate.Domain,
+func Pending(ctx context.Context, q ports.Queue, now time.Time, domains []rotate.Domain,
 	req rotate.Request) ([]rotate.Domain, error) {
 	all := func(_ context.Context, _ time.Time, looks []string) ([]string, error) { return looks, nil }
 	return pending(ctx, q, now, domains, req, all)
@@ -22,12 +23,12 @@ func Pending(ctx context.Context, q rotate.Queue, now time.Time, domains []rotat
 
 // TakePending is Pending for someone who then works on the domains: no other process
 // is given the turns to look after them.
-func TakePending(ctx context.Context, q rotate.WorkQueue, now time.Time, domains []rotate.Domain,
+func TakePending(ctx context.Context, q ports.WorkQueue, now time.Time, domains []rotate.Domain,
 	req rotate.Request) ([]rotate.Domain, error) {
 	return pending(ctx, q, now, domains, req, q.TakeLooks)
 }
 
-func pending(ctx context.Context, q rotate.Queue, now time.Time, domains []rotate.Domain, req rotate.Request,
+func pending(ctx context.Context, q ports.Queue, now time.Time, domains []rotate.Domain, req rotate.Request,
 	take func(context.Context, time.Time, []string) ([]string, error)) ([]rotate.Domain, error) {
 	known, err := q.Fingerprints(ctx)
 	if err != nil {
@@ -77,7 +78,7 @@ func setOf(names []string, err error) (map[string]bool, error) {
 // a signer may come back from a backup, long before the next rotation is due.
 type Scheduler struct {
 	Engine  *engine.Engine
-	Queue   rotate.WorkQueue
+	Queue   ports.WorkQueue
 	Domains []rotate.Domain
 	Log     *slog.Logger
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/agent"
 	agents "github.com/dkimbot/dkimbot/rotate/signer/agent/host"
@@ -243,7 +244,7 @@ func (a *agentOn) Activate(_ context.Context, keys []dkim.SigningKey) error {
 	return signer.Partial(failed, len(keys))
 }
 
-// Forget implements rotate.Forgetter.
+// Forget implements ports.Forgetter.
 func (a *agentOn) Forget(_ context.Context, refs []dkim.Ref) error {
 	for _, ref := range refs {
 		a.host.forget(ref)
@@ -275,7 +276,7 @@ type reach struct {
 }
 
 // through returns the signer of that name: the host itself, or its agent.
-func (p *process) through(name string, h *host) rotate.Signer {
+func (p *process) through(name string, h *host) ports.Signer {
 	r := remote{p, h, name}
 	if !p.plays(agentsClass) {
 		return r
@@ -300,10 +301,10 @@ func (b behind) coordinator() *agent.Signer {
 	return s
 }
 
-// Lag implements rotate.Signer.
+// Lag implements ports.Signer.
 func (b behind) Lag() time.Duration { return max(b.host.lag, b.coordinator().Lag()) }
 
-// Active implements rotate.SignerReader.
+// Active implements ports.SignerReader.
 func (b behind) Active(ctx context.Context, domains []string) (refs map[string]dkim.Ref, err error) {
 	defer func() { b.turn.heard(b.signer, refs, err) }()
 	if err := b.reads("ask", b.host.name); err != nil {
@@ -312,7 +313,7 @@ func (b behind) Active(ctx context.Context, domains []string) (refs map[string]d
 	return b.coordinator().Active(ctx, domains)
 }
 
-// Activate implements rotate.Signer: what a process does to the world is to write the wish.
+// Activate implements ports.Signer: what a process does to the world is to write the wish.
 func (b behind) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	for _, k := range keys {
 		e := effect{kind: rotate.Activate, domain: k.Domain, name: k.Name, signer: b.signer, keyID: k.Ref().KeyID,
@@ -328,7 +329,7 @@ func (b behind) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	return nil
 }
 
-// Forget implements rotate.Forgetter.
+// Forget implements ports.Forgetter.
 func (b behind) Forget(ctx context.Context, refs []dkim.Ref) error {
 	for _, ref := range refs {
 		b.coordinator().Through(writing{b.board, b.process, effect{kind: rotate.Destroy, domain: ref.Domain, name: ref.Name,

@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // How many domains may begin to switch, in a run and in an hour, is modelled here.
@@ -39,7 +40,7 @@ func (p *process) tries(d *domain, st rotate.State) time.Time {
 
 // countsOf returns the counts as the process goes by them: the run of one that lives
 // on, as the daemon does, begins again each hour.
-func (p *process) countsOf() rotate.Counts {
+func (p *process) countsOf() ports.Counts {
 	if p.lasts() {
 		return p.sc.counts.ByTheHour()
 	}
@@ -143,15 +144,15 @@ func (p *process) counted(d *domain, was rotate.Phase, st rotate.State, at time.
 	}
 }
 
-// Switches implements rotate.QuotaReader.
-func (l ledger) Switches(_ context.Context, now time.Time) ([]rotate.Begun, error) {
+// Switches implements ports.QuotaReader.
+func (l ledger) Switches(_ context.Context, now time.Time) ([]ports.Begun, error) {
 	if err := l.open("count the switches"); err != nil {
 		return nil, err
 	}
 	return l.store.switches(now), nil
 }
 
-// TakeSwitch implements rotate.Quota. It may fail before and after it has counted,
+// TakeSwitch implements ports.Quota. It may fail before and after it has counted,
 // and the process may die then.
 func (l ledger) TakeSwitch(_ context.Context, domain string, now time.Time, most int) (time.Time, error) {
 	what := "count the switch of " + domain
@@ -174,16 +175,16 @@ func (l ledger) TakeSwitch(_ context.Context, domain string, now time.Time, most
 
 // switches returns what began in the hour before now; what a clock noted that was
 // ahead counts as now.
-func (m *memory) switches(now time.Time) (begun []rotate.Begun) {
+func (m *memory) switches(now time.Time) (begun []ports.Begun) {
 	for domain, at := range m.begun {
 		if at.After(now) {
 			at = now
 		}
 		if at.After(now.Add(-time.Hour)) {
-			begun = append(begun, rotate.Begun{Domain: domain, At: at})
+			begun = append(begun, ports.Begun{Domain: domain, At: at})
 		}
 	}
-	slices.SortFunc(begun, func(a, b rotate.Begun) int { return a.At.Compare(b.At) })
+	slices.SortFunc(begun, func(a, b ports.Begun) int { return a.At.Compare(b.At) })
 	return begun
 }
 
@@ -193,7 +194,7 @@ func (m *memory) takeSwitch(domain string, now time.Time, most int) time.Time {
 	for _, b := range begun {
 		m.begun[b.Domain] = b.At
 	}
-	room := rotate.Room(begun, domain, now, most)
+	room := ports.Room(begun, domain, now, most)
 	if !room.After(now) {
 		m.begun[domain] = now
 	}

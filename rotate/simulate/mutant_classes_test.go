@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // classMutants are mutants that only a class of faults, or an oracle beside the invariants, sees.
@@ -17,23 +18,23 @@ var classMutants = []struct {
 	from uint64 // the first seed
 }{
 	{mutant{"a server that does not answer is taken to show what the others do", []string{"I2", "I5"}, 20, All,
-		looker(func(p *process) rotate.Looker { return presuming{p} })}, silent, 1},
+		looker(func(p *process) ports.Looker { return presuming{p} })}, silent, 1},
 	{mutant{"a signer whose mail is lost waits for servers that do not answer", []string{"I7"}, 40, All,
-		looker(func(p *process) rotate.Looker { return waiting{p} })}, silent | daemons | bounds, 1},
+		looker(func(p *process) ports.Looker { return waiting{p} })}, silent | daemons | bounds, 1},
 
 	{mutant{"what a wildcard shows is taken for a record", []string{"I7"}, 20, All,
-		looker(func(p *process) rotate.Looker { return takenIn{p} })}, wildcards | strangers | bounds, 1},
+		looker(func(p *process) ports.Looker { return takenIn{p} })}, wildcards | strangers | bounds, 1},
 	{mutant{"what a wildcard showed is taken to be forgotten", []string{"I2"}, 20, All,
-		looker(func(p *process) rotate.Looker { return forgetting{p} })}, wildcards, 1},
+		looker(func(p *process) ports.Looker { return forgetting{p} })}, wildcards, 1},
 	{mutant{"a wildcard's key is taken to be kept no longer than its TTL", []string{"I2"}, 20, All,
-		looker(func(p *process) rotate.Looker { return keyless{p} })}, wildcards, 1},
+		looker(func(p *process) ports.Looker { return keyless{p} })}, wildcards, 1},
 
 	{mutant{"time in which a process was stopped does not count", []string{"I8"}, 20, All,
 		func() *tamper {
 			return &tamper{parts: func(p *process, parts *engine.Parts) { parts.Clock = sleepless{p} }}
 		}}, stops, 1},
 	{mutant{"what came too late is not said", []string{"I8"}, 40, All,
-		stores(func(l ledger) rotate.Store { return discreet{l} })}, stops, 1},
+		stores(func(l ledger) ports.Store { return discreet{l} })}, stops, 1},
 
 	// They show only where two domains publish at one name within the time that DNS lags.
 	{mutant{"nobody asks whose record stands at a name", []string{"I6"}, 3, All, nobodyAsks}, aliases, 210},
@@ -139,7 +140,7 @@ func (generous) Claim(_ context.Context, _ string, name dkim.Name) (dkim.Name, e
 
 func grantsAll() *tamper {
 	return &tamper{parts: func(p *process, parts *engine.Parts) {
-		parts.Look, parts.Names = rotate.Unshared(p, generous{ledger{p}}), generous{ledger{p}}
+		parts.Look, parts.Names = ports.Unshared(p, generous{ledger{p}}), generous{ledger{p}}
 		blindly(p, parts)
 	}}
 }

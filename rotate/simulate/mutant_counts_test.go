@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // private is a count that one life of a process keeps for itself.
@@ -14,7 +14,7 @@ type private struct {
 	own *memory
 }
 
-func (q private) Switches(_ context.Context, now time.Time) ([]rotate.Begun, error) {
+func (q private) Switches(_ context.Context, now time.Time) ([]ports.Begun, error) {
 	return q.own.switches(now), nil
 }
 
@@ -46,10 +46,10 @@ func grudge() *tamper {
 	return &tamper{parts: func(p *process, parts *engine.Parts) { parts.Quota = grudging{ledger{p}, refused} }}
 }
 
-func (q grudging) Switches(ctx context.Context, now time.Time) ([]rotate.Begun, error) {
+func (q grudging) Switches(ctx context.Context, now time.Time) ([]ports.Begun, error) {
 	begun, err := q.ledger.Switches(ctx, now)
 	for domain := range q.refused {
-		begun = append(begun, rotate.Begun{Domain: domain + ", again", At: now})
+		begun = append(begun, ports.Begun{Domain: domain + ", again", At: now})
 	}
 	if most := q.sc.counts.PerHour.Most; most > 0 && len(begun) >= most {
 		for _, d := range q.domains {
@@ -68,5 +68,5 @@ func (q grudging) TakeSwitch(ctx context.Context, domain string, now time.Time, 
 
 // endless is a run that never notes what began in it.
 func endless() *tamper {
-	return &tamper{parts: func(_ *process, parts *engine.Parts) { parts.Counts.PerRun = rotate.Bound{} }}
+	return &tamper{parts: func(_ *process, parts *engine.Parts) { parts.Counts.PerRun = ports.Bound{} }}
 }

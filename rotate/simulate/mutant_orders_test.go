@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // lateRollback takes a domain that has just got its fresh key to be draining still,
@@ -38,10 +39,10 @@ type takingDown struct {
 }
 
 func takesDown(write func(*rotate.State), then func(takingDown, dkim.Name, rotate.Key) error) func() *tamper {
-	return stores(func(l ledger) rotate.Store { return takingDown{l, write, then} })
+	return stores(func(l ledger) ports.Store { return takingDown{l, write, then} })
 }
 
-func (s takingDown) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State,
+func (s takingDown) Save(ctx context.Context, l ports.Lease, now time.Time, st rotate.State,
 	events ...rotate.Event) (int64, error) {
 	report := slices.ContainsFunc(events, func(e rotate.Event) bool {
 		return e.Kind == rotate.ReportCompromised && e.Outcome == "done" && e.Selector == st.Active
@@ -109,7 +110,7 @@ func (s heedless) Load(ctx context.Context, domain string) (rotate.State, error)
 	return st, err
 }
 
-func (s heedless) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State,
+func (s heedless) Save(ctx context.Context, l ports.Lease, now time.Time, st rotate.State,
 	events ...rotate.Event) (int64, error) {
 	if st.Released == nil && s.ordering == nil {
 		st.Released = s.released[st.Domain]

@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // trusting takes what was published to be everywhere.
@@ -195,7 +196,7 @@ type careless struct {
 	drop func(*rotate.State)
 }
 
-func (s *careless) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State,
+func (s *careless) Save(ctx context.Context, l ports.Lease, now time.Time, st rotate.State,
 	events ...rotate.Event) (int64, error) {
 	st = copyOf(st)
 	s.drop(&st)
@@ -213,9 +214,9 @@ func dropTried(st *rotate.State) {
 // resigned has no hand for a domain that has failed.
 type resigned struct{ ledger }
 
-func (s resigned) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.Lease, error) {
+func (s resigned) Acquire(ctx context.Context, req ports.LeaseRequest) (ports.Lease, error) {
 	if s.store.rows[req.Domain].state.Failures > 0 {
-		return rotate.Lease{}, unable("take the lease on "+req.Domain, "it has failed before")
+		return ports.Lease{}, unable("take the lease on "+req.Domain, "it has failed before")
 	}
 	return s.ledger.Acquire(ctx, req)
 }
@@ -223,7 +224,7 @@ func (s resigned) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.
 // robber takes leases from whoever holds them.
 type robber struct{ ledger }
 
-func (s robber) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.Lease, error) {
+func (s robber) Acquire(ctx context.Context, req ports.LeaseRequest) (ports.Lease, error) {
 	held := s.store.leases[req.Domain]
 	req.Evict = &held
 	return s.ledger.Acquire(ctx, req)
@@ -232,15 +233,15 @@ func (s robber) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.Le
 // lawless has no leases and no revisions.
 type lawless struct{ ledger }
 
-func (s lawless) Acquire(_ context.Context, req rotate.LeaseRequest) (rotate.Lease, error) {
-	return rotate.Lease{Domain: req.Domain, Owner: req.Owner, TTL: req.TTL, Expires: req.Now.Add(req.TTL)}, s.gone()
+func (s lawless) Acquire(_ context.Context, req ports.LeaseRequest) (ports.Lease, error) {
+	return ports.Lease{Domain: req.Domain, Owner: req.Owner, TTL: req.TTL, Expires: req.Now.Add(req.TTL)}, s.gone()
 }
 
-func (s lawless) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State,
+func (s lawless) Save(ctx context.Context, l ports.Lease, now time.Time, st rotate.State,
 	events ...rotate.Event) (int64, error) {
 	held := s.store.leases[l.Domain]
 	l.Fence = held.Fence + 1
-	s.store.leases[l.Domain] = rotate.Lease{Domain: l.Domain, Owner: l.Owner, Fence: l.Fence, TTL: l.TTL,
+	s.store.leases[l.Domain] = ports.Lease{Domain: l.Domain, Owner: l.Owner, Fence: l.Fence, TTL: l.TTL,
 		Expires: now.Add(day)}
 	st.Revision = s.store.rows[st.Domain].state.Revision
 	return s.ledger.Save(ctx, l, now, st, events...)
@@ -257,7 +258,7 @@ type prompt struct {
 	begun map[string]time.Time
 }
 
-func (s prompt) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State,
+func (s prompt) Save(ctx context.Context, l ports.Lease, now time.Time, st rotate.State,
 	events ...rotate.Event) (int64, error) {
 	switch _, known := s.begun[st.Domain]; {
 	case st.Phase == rotate.Switching && !known:

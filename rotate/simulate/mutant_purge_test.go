@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // misremembering is a state database that changes what is known of a released domain
@@ -16,7 +17,7 @@ type misremembering struct {
 }
 
 func misremembers(change func(*rotate.ReleaseState)) func() *tamper {
-	return stores(func(l ledger) rotate.Store { return misremembering{l, change} })
+	return stores(func(l ledger) ports.Store { return misremembering{l, change} })
 }
 
 func (s misremembering) Load(ctx context.Context, domain string) (rotate.State, error) {

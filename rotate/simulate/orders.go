@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // What operators do by hand is modelled here. One at a time sits at the terminal.
@@ -220,9 +221,9 @@ func (p *process) survey(want rotate.Domain, req rotate.Request) (rotate.DomainP
 	p.turns(want.Name)
 	p.turn.dry = true
 	planner := &engine.Planner{State: ledger{p}, Keys: keys{p}, Look: p, Clock: p,
-		Signers: map[string]rotate.SignerReader{}}
+		Signers: map[string]ports.SignerReader{}}
 	if p.plays(aliases) {
-		planner.Look = rotate.Unshared(p, ledger{p})
+		planner.Look = ports.Unshared(p, ledger{p})
 	}
 	for name, h := range p.hosts {
 		planner.Signers[name] = p.through(name, h)

@@ -10,11 +10,12 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // The types of this file are the parts of the world as one process reaches them.
 
-// Look implements rotate.Looker.
+// Look implements ports.Looker.
 func (p *process) Look(_ context.Context, name dkim.Name) (sight rotate.Sight, err error) {
 	defer func() { p.turn.saw(name, sight, err, p.now) }()
 	if err := p.reads("look up", p.names[name].text); err != nil {
@@ -42,7 +43,7 @@ func (p *process) selfTest(_ context.Context, key dkim.SigningKey, record string
 // publisher is the DNS provider.
 type publisher struct{ *process }
 
-// Publish implements rotate.Publisher.
+// Publish implements ports.Publisher.
 func (p publisher) Publish(_ context.Context, rec dkim.TXT) error {
 	n := p.owners[rec.Owner]
 	if n == nil {
@@ -112,7 +113,7 @@ func (p publisher) halved(n *zoneName, rec dkim.TXT) bool {
 // keys is the keystore.
 type keys struct{ *process }
 
-// Get implements rotate.KeyReader.
+// Get implements ports.KeyReader.
 func (k keys) Get(_ context.Context, name dkim.Name, version int) (key *dkim.PrivateKey, is int, err error) {
 	defer func() { k.turn.read(name, version == 0, err) }()
 	if err := k.reads("read the key", name.String()); err != nil {
@@ -121,7 +122,7 @@ func (k keys) Get(_ context.Context, name dkim.Name, version int) (key *dkim.Pri
 	return k.vault.get(name, version, k.now)
 }
 
-// Put implements rotate.Keystore.
+// Put implements ports.Keystore.
 func (k keys) Put(_ context.Context, name dkim.Name, key *dkim.PrivateKey, after int) (version int, err error) {
 	kind := rotate.StoreKey
 	if i := k.domain(name.Domain).intent; i != nil && i.Kind == rotate.Adopt {
@@ -138,7 +139,7 @@ func (k keys) Put(_ context.Context, name dkim.Name, key *dkim.PrivateKey, after
 	return version, err
 }
 
-// Destroy implements rotate.Keystore.
+// Destroy implements ports.Keystore.
 func (k keys) Destroy(_ context.Context, name dkim.Name, version int) error {
 	id := k.vault.idOf(name, version)
 	return k.take(effect{kind: rotate.Destroy, domain: name.Domain, name: name, keyID: id, part: &k.vault.part,
@@ -159,10 +160,10 @@ type remote struct {
 	signer string // its name in the configuration
 }
 
-// Lag implements rotate.Signer.
+// Lag implements ports.Signer.
 func (r remote) Lag() time.Duration { return r.host.lag }
 
-// Active implements rotate.SignerReader.
+// Active implements ports.SignerReader.
 func (r remote) Active(_ context.Context, domains []string) (refs map[string]dkim.Ref, err error) {
 	defer func() { r.turn.heard(r.signer, refs, err) }()
 	if err := r.reads("ask", r.host.name); err != nil {
@@ -180,7 +181,7 @@ func (r remote) Active(_ context.Context, domains []string) (refs map[string]dki
 	return out, nil
 }
 
-// Activate implements rotate.Signer.
+// Activate implements ports.Signer.
 func (r remote) Activate(_ context.Context, keys []dkim.SigningKey) error {
 	for _, k := range keys {
 		order := r.host.order()
@@ -202,7 +203,7 @@ func (r remote) Activate(_ context.Context, keys []dkim.SigningKey) error {
 	return nil
 }
 
-// Forget implements rotate.Forgetter.
+// Forget implements ports.Forgetter.
 func (r remote) Forget(_ context.Context, refs []dkim.Ref) error {
 	for _, ref := range refs {
 		err := r.take(effect{kind: rotate.Destroy, domain: ref.Domain, name: ref.Name, signer: r.host.name, keyID: ref.KeyID,
@@ -219,7 +220,7 @@ func (r remote) Forget(_ context.Context, refs []dkim.Ref) error {
 // ledger is the state database.
 type ledger struct{ *process }
 
-// Load implements rotate.StateReader.
+// Load implements ports.StateReader.
 func (l ledger) Load(_ context.Context, domain string) (rotate.State, error) {
 	if err := l.open("load the state of " + domain); err != nil {
 		return rotate.State{}, err
@@ -227,23 +228,23 @@ func (l ledger) Load(_ context.Context, domain string) (rotate.State, error) {
 	return l.store.load(domain)
 }
 
-// Acquire implements rotate.Store.
-func (l ledger) Acquire(_ context.Context, req rotate.LeaseRequest) (rotate.Lease, error) {
+// Acquire implements ports.Store.
+func (l ledger) Acquire(_ context.Context, req ports.LeaseRequest) (ports.Lease, error) {
 	if err := l.open("take the lease on " + req.Domain); err != nil {
-		return rotate.Lease{}, err
+		return ports.Lease{}, err
 	}
 	return l.store.acquire(req)
 }
 
-// Renew implements rotate.Store.
-func (l ledger) Renew(_ context.Context, lease rotate.Lease, now time.Time) error {
+// Renew implements ports.Store.
+func (l ledger) Renew(_ context.Context, lease ports.Lease, now time.Time) error {
 	if err := l.open("renew the lease on " + lease.Domain); err != nil {
 		return err
 	}
 	return l.store.renew(lease, now)
 }
 
-// LookAgain implements rotate.Store.
+// LookAgain implements ports.Store.
 func (l ledger) LookAgain(_ context.Context, domain string, at, closely time.Time, _ ...rotate.Event) error {
 	if err := l.open("have " + domain + " looked after again"); err != nil {
 		return err
@@ -252,8 +253,8 @@ func (l ledger) LookAgain(_ context.Context, domain string, at, closely time.Tim
 	return nil
 }
 
-// Release implements rotate.Store.
-func (l ledger) Release(_ context.Context, lease rotate.Lease) error {
+// Release implements ports.Store.
+func (l ledger) Release(_ context.Context, lease ports.Lease) error {
 	if err := l.open("give back the lease on " + lease.Domain); err != nil {
 		return err
 	}
@@ -261,8 +262,8 @@ func (l ledger) Release(_ context.Context, lease rotate.Lease) error {
 	return nil
 }
 
-// Save implements rotate.Store.
-func (l ledger) Save(_ context.Context, lease rotate.Lease, now time.Time, st rotate.State,
+// Save implements ports.Store.
+func (l ledger) Save(_ context.Context, lease ports.Lease, now time.Time, st rotate.State,
 	events ...rotate.Event) (revision int64, err error) {
 	d := l.domain(st.Domain)
 	asked := l.tries(d, st)
@@ -280,7 +281,7 @@ func (l ledger) Save(_ context.Context, lease rotate.Lease, now time.Time, st ro
 	return revision, err
 }
 
-// Due implements rotate.Queue.
+// Due implements ports.Queue.
 func (l ledger) Due(_ context.Context, now time.Time) ([]string, error) {
 	if err := l.open("ask the state what is due"); err != nil {
 		return nil, err
@@ -288,7 +289,7 @@ func (l ledger) Due(_ context.Context, now time.Time) ([]string, error) {
 	return l.store.due(now), nil
 }
 
-// Looks implements rotate.Queue.
+// Looks implements ports.Queue.
 func (l ledger) Looks(_ context.Context, now time.Time) ([]string, error) {
 	if err := l.open("ask the state what is to be looked after"); err != nil {
 		return nil, err
@@ -296,7 +297,7 @@ func (l ledger) Looks(_ context.Context, now time.Time) ([]string, error) {
 	return l.store.looksDue(now), nil
 }
 
-// TakeLooks implements rotate.WorkQueue.
+// TakeLooks implements ports.WorkQueue.
 func (l ledger) TakeLooks(_ context.Context, now time.Time, domains []string) ([]string, error) {
 	if err := l.open("take the turns to look after domains"); err != nil {
 		return nil, err
@@ -304,7 +305,7 @@ func (l ledger) TakeLooks(_ context.Context, now time.Time, domains []string) ([
 	return l.store.takeLooks(now, domains), nil
 }
 
-// Fingerprints implements rotate.Queue.
+// Fingerprints implements ports.Queue.
 func (l ledger) Fingerprints(context.Context) (map[string]string, error) {
 	if err := l.open("ask the state what is known"); err != nil {
 		return nil, err

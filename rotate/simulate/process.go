@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/scheduler"
 )
 
@@ -51,8 +52,8 @@ func (p *process) start() {
 func (p *process) spawn() {
 	p.births++
 	p.alive, p.owner, p.run = true, fmt.Sprintf("%s, life %d", p.name, p.births), run{begun: map[string]bool{}}
-	parts := engine.Parts{Store: ledger{p}, Keys: keys{p}, Look: p, Publishers: map[string]rotate.Publisher{},
-		Signers: map[string]rotate.Signer{}, Clock: p,
+	parts := engine.Parts{Store: ledger{p}, Keys: keys{p}, Look: p, Publishers: map[string]ports.Publisher{},
+		Signers: map[string]ports.Signer{}, Clock: p,
 		Workers: 4, SelfTest: p.selfTest,
 		Generate: func(dkim.Algorithm) (*dkim.PrivateKey, error) { return p.keys.make(), nil }, Owner: p.owner,
 		Every: p.every,
@@ -67,7 +68,7 @@ func (p *process) spawn() {
 		parts.Signers[name] = p.through(name, h)
 	}
 	if p.plays(aliases) {
-		parts.Look, parts.Names = rotate.Unshared(p, ledger{p}), ledger{p}
+		parts.Look, parts.Names = ports.Unshared(p, ledger{p}), ledger{p}
 	}
 	if t := p.sc.tamper; t != nil && t.parts != nil {
 		t.parts(p, &parts)
@@ -226,10 +227,10 @@ func (p *process) rest() time.Time {
 	return due.Add(between(p.faults, 0, 30*time.Second))
 }
 
-// Now implements rotate.Clock.
+// Now implements ports.Clock.
 func (p *process) Now() time.Time { return p.now.Add(p.offset) }
 
-// Elapsed implements rotate.Clock.
+// Elapsed implements ports.Clock.
 func (p *process) Elapsed() time.Duration { return p.now.Sub(p.sc.Start) }
 
 // every implements rotate.Parts.Every, for as long as this life of the process lasts.
@@ -248,10 +249,10 @@ func (p *process) every(d time.Duration, do func()) (stop func()) {
 	return func() { ended = true }
 }
 
-// Up implements rotate.Uptime: all processes run on one machine.
+// Up implements ports.Uptime: all processes run on one machine.
 func (p *process) Up() (boot string, up time.Duration) { return "boot", p.now.Sub(p.sc.Start) }
 
-// Sleep implements rotate.Clock.
+// Sleep implements ports.Clock.
 func (p *process) Sleep(_ context.Context, d time.Duration) error {
 	if err := p.gone(); err != nil {
 		return err

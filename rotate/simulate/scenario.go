@@ -7,6 +7,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 const day = 24 * time.Hour
@@ -59,7 +60,7 @@ type Scenario struct {
 	inspect   time.Duration  // between two inspections by each scheduler; 0: none
 	mailEvery time.Duration  // between two messages of one host
 	inUse     map[string]use // by domain: those that signed before dkimbot
-	counts    rotate.Counts  // how many domains may begin to switch
+	counts    ports.Counts   // how many domains may begin to switch
 	timers    bool           // schedulers are started again for each turn
 	classes   classes        // what is played beside the level
 	tamper    *tamper        // tests only: breaks the system on purpose

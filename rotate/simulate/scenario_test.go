@@ -8,6 +8,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // Random returns a scenario in which everything follows from the seed: how many
@@ -102,12 +103,12 @@ func (s *Scenario) crowd(r *rand.Rand) {
 }
 
 // someBound returns a number of domains, or a share of all of them, one at least.
-func someBound(r *rand.Rand, domains int, key string) rotate.Bound {
+func someBound(r *rand.Rand, domains int, key string) ports.Bound {
 	most := 1 + r.IntN(2)
 	if percent := 1 + r.IntN(60); r.IntN(2) == 0 {
 		most = max(1, (domains*percent+99)/100)
 	}
-	return rotate.Bound{Most: most, Key: key}
+	return ports.Bound{Most: most, Key: key}
 }
 
 // someUse returns how a domain signs before dkimbot comes: not at all, more often than not.

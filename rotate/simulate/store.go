@@ -8,6 +8,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/state"
 )
 
@@ -18,7 +19,7 @@ type memory struct {
 	part
 	world  *world
 	rows   map[string]row
-	leases map[string]rotate.Lease
+	leases map[string]ports.Lease
 	looks  map[string]time.Time // by domain: its next turn to be looked after
 
 	again   map[string]time.Time // by domain: when it was last said that it is to be looked at again
@@ -41,7 +42,7 @@ type row struct {
 
 func newMemory(w *world) *memory {
 	return &memory{part: part{name: "the state database"}, world: w, rows: map[string]row{},
-		leases: map[string]rotate.Lease{}, looks: map[string]time.Time{}, names: map[string]dkim.Name{},
+		leases: map[string]ports.Lease{}, looks: map[string]time.Time{}, names: map[string]dkim.Name{},
 		closely: map[string]time.Time{}, again: map[string]time.Time{}}
 }
 
@@ -53,7 +54,7 @@ func (m *memory) load(domain string) (rotate.State, error) {
 	return copyOf(r.state), nil
 }
 
-func (m *memory) acquire(req rotate.LeaseRequest) (rotate.Lease, error) {
+func (m *memory) acquire(req ports.LeaseRequest) (ports.Lease, error) {
 	lease, err := state.Grant(m.leases[req.Domain], req)
 	if err == nil {
 		m.leases[req.Domain] = lease
@@ -61,7 +62,7 @@ func (m *memory) acquire(req rotate.LeaseRequest) (rotate.Lease, error) {
 	return lease, err
 }
 
-func (m *memory) renew(l rotate.Lease, now time.Time) error {
+func (m *memory) renew(l ports.Lease, now time.Time) error {
 	lease, err := state.Renewed(m.leases[l.Domain], l, now)
 	if err == nil {
 		m.leases[l.Domain] = lease
@@ -69,13 +70,13 @@ func (m *memory) renew(l rotate.Lease, now time.Time) error {
 	return err
 }
 
-func (m *memory) release(l rotate.Lease) {
+func (m *memory) release(l ports.Lease) {
 	if last := m.leases[l.Domain]; last.Owner == l.Owner && last.Fence == l.Fence {
-		m.leases[l.Domain] = rotate.Lease{Domain: l.Domain, Fence: l.Fence}
+		m.leases[l.Domain] = ports.Lease{Domain: l.Domain, Fence: l.Fence}
 	}
 }
 
-func (m *memory) save(l rotate.Lease, now time.Time, st rotate.State, events []rotate.Event) (int64, error) {
+func (m *memory) save(l ports.Lease, now time.Time, st rotate.State, events []rotate.Event) (int64, error) {
 	last := m.leases[st.Domain]
 	if err := state.Admit(last, l, m.rows[st.Domain].state.Revision, st, events); err != nil {
 		return 0, err
@@ -123,7 +124,7 @@ func (m *memory) looksDue(now time.Time) (out []string) {
 func (m *memory) takeLooks(now time.Time, domains []string) []string {
 	for _, d := range domains {
 		next := now.Add(m.world.sc.inspect)
-		soon := now.Add(rotate.LookClosely)
+		soon := now.Add(ports.LookClosely)
 		switch closely := m.closely[d]; {
 		case !soon.After(closely) && closely.Before(now.Add(rotate.LookEvery)): // as state.NextTurn has it
 			m.looks[d] = soon
@@ -301,7 +302,7 @@ func (w *world) loseState() {
 		}
 	}
 	m.lost, m.lostAt, m.swapped = m.rows, w.now, w.now
-	m.rows, m.leases, m.begun = map[string]row{}, map[string]rotate.Lease{}, nil
+	m.rows, m.leases, m.begun = map[string]row{}, map[string]ports.Lease{}, nil
 	w.tell("", "the state database is lost")
 	w.wakeAll()
 	back := w.now.Add(spread(w.faults, time.Minute, 5*day))
@@ -310,7 +311,7 @@ func (w *world) loseState() {
 	}
 	w.at(back, func() {
 		m.rows, m.lost, m.swapped = m.lost, nil, w.now
-		m.leases = map[string]rotate.Lease{}
+		m.leases = map[string]ports.Lease{}
 		w.reloadStates()
 		w.tell("", "the state database is there again")
 		w.wakeAll()

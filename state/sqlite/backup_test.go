@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/state"
 	"github.com/dkimbot/dkimbot/state/sqlite"
 )
@@ -102,7 +102,7 @@ func TestRestoredLeases(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	ask := rotate.LeaseRequest{Domain: "a.example", Owner: "one", TTL: time.Hour, Now: time.Now()}
+	ask := ports.LeaseRequest{Domain: "a.example", Owner: "one", TTL: time.Hour, Now: time.Now()}
 	held, err := s.Acquire(t.Context(), ask)
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/state"
 	"github.com/dkimbot/dkimbot/state/sqlite"
 )
@@ -32,16 +33,16 @@ func readOnly(t testing.TB, path string) state.Reader {
 	return r
 }
 
-func acquire(t testing.TB, s rotate.Store, domain, owner string) rotate.Lease {
+func acquire(t testing.TB, s ports.Store, domain, owner string) ports.Lease {
 	t.Helper()
-	l, err := s.Acquire(t.Context(), rotate.LeaseRequest{Domain: domain, Owner: owner, Now: start, TTL: time.Hour})
+	l, err := s.Acquire(t.Context(), ports.LeaseRequest{Domain: domain, Owner: owner, Now: start, TTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return l
 }
 
-func save(t testing.TB, s rotate.Store, l rotate.Lease, st rotate.State, events ...rotate.Event) int64 {
+func save(t testing.TB, s ports.Store, l ports.Lease, st rotate.State, events ...rotate.Event) int64 {
 	t.Helper()
 	rev, err := s.Save(t.Context(), l, start, st, events...)
 	if err != nil {

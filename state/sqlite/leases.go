@@ -6,13 +6,13 @@ import (
 	"errors"
 	"time"
 
-	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/state"
 )
 
-// Acquire implements rotate.Store.
-func (s *Store) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.Lease, error) {
-	var lease rotate.Lease
+// Acquire implements ports.Store.
+func (s *Store) Acquire(ctx context.Context, req ports.LeaseRequest) (ports.Lease, error) {
+	var lease ports.Lease
 	err := s.writer.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		last, err := lastLease(ctx, tx, req.Domain)
 		if err != nil {
@@ -24,13 +24,13 @@ func (s *Store) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.Le
 		return putLease(ctx, tx, lease)
 	})
 	if err != nil {
-		return rotate.Lease{}, s.failed("take the lease on "+req.Domain, err)
+		return ports.Lease{}, s.failed("take the lease on "+req.Domain, err)
 	}
 	return lease, nil
 }
 
-// Renew implements rotate.Store.
-func (s *Store) Renew(ctx context.Context, l rotate.Lease, now time.Time) error {
+// Renew implements ports.Store.
+func (s *Store) Renew(ctx context.Context, l ports.Lease, now time.Time) error {
 	err := s.writer.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		last, err := lastLease(ctx, tx, l.Domain)
 		if err != nil {
@@ -42,7 +42,7 @@ func (s *Store) Renew(ctx context.Context, l rotate.Lease, now time.Time) error 
 }
 
 // renew renews the lease, given how it stands.
-func renew(ctx context.Context, tx *sql.Tx, last, l rotate.Lease, now time.Time) error {
+func renew(ctx context.Context, tx *sql.Tx, last, l ports.Lease, now time.Time) error {
 	lease, err := state.Renewed(last, l, now)
 	if err != nil {
 		return err
@@ -50,8 +50,8 @@ func renew(ctx context.Context, tx *sql.Tx, last, l rotate.Lease, now time.Time)
 	return putLease(ctx, tx, lease)
 }
 
-// Release implements rotate.Store.
-func (s *Store) Release(ctx context.Context, l rotate.Lease) error {
+// Release implements ports.Store.
+func (s *Store) Release(ctx context.Context, l ports.Lease) error {
 	err := s.writer.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "UPDATE leases SET owner = '', expires = 0 WHERE domain = ? AND owner = ? AND fence = ?",
 			l.Domain, l.Owner, l.Fence)
@@ -60,7 +60,7 @@ func (s *Store) Release(ctx context.Context, l rotate.Lease) error {
 	return s.failed("give back the lease on "+l.Domain, err)
 }
 
-func putLease(ctx context.Context, tx *sql.Tx, l rotate.Lease) error {
+func putLease(ctx context.Context, tx *sql.Tx, l ports.Lease) error {
 	_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO leases (domain, owner, fence, expires, renewals, ttl, "+
 		"since) VALUES (?, ?, ?, ?, ?, ?, ?)",
 		l.Domain, l.Owner, l.Fence, state.Nanos(l.Expires), l.Renewals, int64(l.TTL), sinceOf(l.Since))
@@ -68,14 +68,14 @@ func putLease(ctx context.Context, tx *sql.Tx, l rotate.Lease) error {
 }
 
 // lastLease returns the lease as it stands, or the zero Lease.
-func lastLease(ctx context.Context, tx *sql.Tx, domain string) (rotate.Lease, error) {
-	last := rotate.Lease{Domain: domain}
+func lastLease(ctx context.Context, tx *sql.Tx, domain string) (ports.Lease, error) {
+	last := ports.Lease{Domain: domain}
 	var expires, ttl, since int64
 	row := tx.QueryRowContext(ctx,
 		"SELECT owner, fence, expires, renewals, ttl, since FROM leases WHERE domain = ?", domain)
 	err := row.Scan(&last.Owner, &last.Fence, &expires, &last.Renewals, &ttl, &since)
 	if errors.Is(err, sql.ErrNoRows) {
-		return rotate.Lease{}, nil
+		return ports.Lease{}, nil
 	}
 	last.Expires, last.TTL = time.Unix(0, expires).UTC(), time.Duration(ttl)
 	if since != 0 {
@@ -94,7 +94,7 @@ func sinceOf(t time.Time) int64 {
 
 // failed leaves refusals as they are and makes faults of SQLite's errors.
 func (s *Store) failed(attempt string, err error) error {
-	var held *rotate.HeldError
+	var held *ports.HeldError
 	if errors.As(err, &held) {
 		return err
 	}

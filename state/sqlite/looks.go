@@ -47,7 +47,7 @@ func takeLook(ctx context.Context, tx *sql.Tx, domain string, now time.Time) (bo
 	return true, err
 }
 
-// LookAgain implements rotate.Store.
+// LookAgain implements ports.Store.
 func (s *Store) LookAgain(ctx context.Context, domain string, at, closely time.Time, events ...rotate.Event) error {
 	lines, err := encoded(events)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // version1 makes the database that the first schema's dkimbot left behind.
@@ -84,9 +85,9 @@ func TestMigrateFromVersion1(t *testing.T) {
 	if looks, err := s.Looks(t.Context(), soon); err != nil || !slices.Equal(looks, []string{"example.com"}) {
 		t.Errorf("within the hour %v are looked after, error %v", looks, err)
 	}
-	_, err = s.Acquire(t.Context(), rotate.LeaseRequest{Domain: "example.com", Owner: "b", Now: at, TTL: time.Hour})
-	var held *rotate.HeldError
-	lease := rotate.Lease{Domain: "example.com", Owner: "a", Fence: 3, Expires: at.Add(time.Hour)}
+	_, err = s.Acquire(t.Context(), ports.LeaseRequest{Domain: "example.com", Owner: "b", Now: at, TTL: time.Hour})
+	var held *ports.HeldError
+	lease := ports.Lease{Domain: "example.com", Owner: "a", Fence: 3, Expires: at.Add(time.Hour)}
 	if !errors.As(err, &held) || held.Lease != lease {
 		t.Errorf("error %v, want that the lease is held: %+v", err, lease)
 	}
@@ -94,7 +95,7 @@ func TestMigrateFromVersion1(t *testing.T) {
 		// as its owner does, if it lives
 		t.Fatal(err)
 	}
-	evict := rotate.LeaseRequest{Domain: "example.com", Owner: "b", Now: at, TTL: time.Hour, Evict: &lease}
+	evict := ports.LeaseRequest{Domain: "example.com", Owner: "b", Now: at, TTL: time.Hour, Evict: &lease}
 	if _, err := s.Acquire(t.Context(), evict); !errors.As(err, &held) {
 		t.Errorf("error %v, want that the lease is held by an owner that has renewed it", err)
 	}

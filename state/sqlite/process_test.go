@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/state"
 	"github.com/dkimbot/dkimbot/state/sqlite"
 )
@@ -44,7 +45,7 @@ func play(role, path string) error {
 	defer s.Close()
 	switch role {
 	case "hold": // takes the lease and keeps it until killed
-		_, err := s.Acquire(ctx, rotate.LeaseRequest{Domain: "example.com", Owner: "child", Now: start, TTL: time.Hour})
+		_, err := s.Acquire(ctx, ports.LeaseRequest{Domain: "example.com", Owner: "child", Now: start, TTL: time.Hour})
 		fmt.Println("held")
 		io.Copy(io.Discard, os.Stdin)
 		return err
@@ -59,8 +60,8 @@ func play(role, path string) error {
 // incrementMany counts n times in the state, each time under a lease of its own.
 func incrementMany(ctx context.Context, s *sqlite.Store, owner string, n int) error {
 	for n > 0 {
-		l, err := s.Acquire(ctx, rotate.LeaseRequest{Domain: "example.com", Owner: owner, Now: start, TTL: time.Hour})
-		var held *rotate.HeldError
+		l, err := s.Acquire(ctx, ports.LeaseRequest{Domain: "example.com", Owner: owner, Now: start, TTL: time.Hour})
+		var held *ports.HeldError
 		if errors.As(err, &held) {
 			time.Sleep(time.Millisecond) // the other process is at it
 			continue
@@ -91,7 +92,7 @@ func writeForEver(ctx context.Context, s *sqlite.Store) error {
 		go func() {
 			domain := fmt.Sprintf("d%d.example", i)
 			st, err := s.Load(ctx, domain)
-			l, err2 := s.Acquire(ctx, rotate.LeaseRequest{Domain: domain, Owner: "writer", Now: start, TTL: time.Hour})
+			l, err2 := s.Acquire(ctx, ports.LeaseRequest{Domain: domain, Owner: "writer", Now: start, TTL: time.Hour})
 			if err := errors.Join(err, err2); err != nil {
 				failed <- err
 				return
@@ -154,8 +155,8 @@ func TestSecondProcessIsToldWhoHoldsTheLease(t *testing.T) {
 		t.Fatal("the child said nothing")
 	}
 	_, err := s.Acquire(t.Context(),
-		rotate.LeaseRequest{Domain: "example.com", Owner: "parent", Now: start, TTL: time.Hour})
-	var held *rotate.HeldError
+		ports.LeaseRequest{Domain: "example.com", Owner: "parent", Now: start, TTL: time.Hour})
+	var held *ports.HeldError
 	if !errors.As(err, &held) {
 		t.Fatalf("error %v, want a HeldError", err)
 	}
@@ -164,7 +165,7 @@ func TestSecondProcessIsToldWhoHoldsTheLease(t *testing.T) {
 	}
 	c.kill() // its lease stays until it runs out, or its owner is known to be dead
 	if _, err := s.Acquire(t.Context(),
-		rotate.LeaseRequest{Domain: "example.com", Owner: "parent", Now: start, TTL: time.Hour,
+		ports.LeaseRequest{Domain: "example.com", Owner: "parent", Now: start, TTL: time.Hour,
 			Evict: &held.Lease}); err != nil {
 		t.Error(err)
 	}

@@ -80,7 +80,7 @@ func pause(ctx context.Context, d time.Duration) {
 	<-ctx.Done()
 }
 
-// Load implements rotate.StateReader.
+// Load implements ports.StateReader.
 func (r *reads) Load(ctx context.Context, domain string) (rotate.State, error) {
 	var st rotate.State
 	attempt := "load the state of " + domain

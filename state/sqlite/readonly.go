@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/state"
 )
 
@@ -178,9 +179,9 @@ func (missing) Failing(context.Context) ([]rotate.State, error)         { return
 func (missing) History(context.Context, string, int) ([]rotate.Event, error) {
 	return nil, nil
 }
-func (missing) Switches(context.Context, time.Time) ([]rotate.Begun, error) { return nil, nil }
-func (missing) Holder(context.Context, string) (dkim.Name, error)           { return dkim.Name{}, nil }
-func (missing) Lineage() string                                             { return "" }
-func (missing) PlanKey() []byte                                             { return nil }
-func (missing) Exists() bool                                                { return false }
-func (missing) Close() error                                                { return nil }
+func (missing) Switches(context.Context, time.Time) ([]ports.Begun, error) { return nil, nil }
+func (missing) Holder(context.Context, string) (dkim.Name, error)          { return dkim.Name{}, nil }
+func (missing) Lineage() string                                            { return "" }
+func (missing) PlanKey() []byte                                            { return nil }
+func (missing) Exists() bool                                               { return false }
+func (missing) Close() error                                               { return nil }

@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/state"
 )
 
-// Save implements rotate.Store.
-func (s *Store) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State,
+// Save implements ports.Store.
+func (s *Store) Save(ctx context.Context, l ports.Lease, now time.Time, st rotate.State,
 	events ...rotate.Event) (int64, error) {
 	stored := st
 	stored.Revision++
@@ -49,8 +50,8 @@ func (s *Store) Save(ctx context.Context, l rotate.Lease, now time.Time, st rota
 }
 
 // admit checks lease and revision as they stand within the transaction, and returns the lease.
-func admit(ctx context.Context, tx *sql.Tx, l rotate.Lease, st rotate.State,
-	events []rotate.Event) (last rotate.Lease, err error) {
+func admit(ctx context.Context, tx *sql.Tx, l ports.Lease, st rotate.State,
+	events []rotate.Event) (last ports.Lease, err error) {
 	if last, err = lastLease(ctx, tx, st.Domain); err != nil {
 		return last, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/state"
 )
 
@@ -61,7 +62,7 @@ func TestSoundWhileOpen(t *testing.T) {
 			}
 			defer s.Close()
 			for _, domain := range strings.Fields("a.test b.test c.test") {
-				l, err := s.Acquire(ctx, rotate.LeaseRequest{Domain: domain, Owner: "o", TTL: time.Hour, Now: time.Now()})
+				l, err := s.Acquire(ctx, ports.LeaseRequest{Domain: domain, Owner: "o", TTL: time.Hour, Now: time.Now()})
 				if err != nil {
 					t.Fatal(err)
 				}

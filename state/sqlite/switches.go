@@ -5,15 +5,15 @@ import (
 	"database/sql"
 	"time"
 
-	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/state"
 )
 
 const selectSwitches = "SELECT domain, at FROM switches WHERE at > ?"
 
-// Switches implements rotate.QuotaReader.
-func (r *reads) Switches(ctx context.Context, now time.Time) ([]rotate.Begun, error) {
-	var begun []rotate.Begun
+// Switches implements ports.QuotaReader.
+func (r *reads) Switches(ctx context.Context, now time.Time) ([]ports.Begun, error) {
+	var begun []ports.Begun
 	err := r.read(ctx, "count the switches", func(db *sql.DB) error {
 		begun = nil
 		return rows(ctx, db, selectSwitches, []any{state.Nanos(now.Add(-time.Hour))}, func(row *sql.Rows) error {
@@ -26,15 +26,15 @@ func (r *reads) Switches(ctx context.Context, now time.Time) ([]rotate.Begun, er
 }
 
 // scanBegun reads one row. A time after now was noted by a wrong clock.
-func scanBegun(row *sql.Rows, now time.Time) (rotate.Begun, error) {
-	var b rotate.Begun
+func scanBegun(row *sql.Rows, now time.Time) (ports.Begun, error) {
+	var b ports.Begun
 	var at int64
 	err := row.Scan(&b.Domain, &at)
 	b.At = time.Unix(0, min(at, state.Nanos(now))).UTC()
 	return b, err
 }
 
-// TakeSwitch implements rotate.Quota.
+// TakeSwitch implements ports.Quota.
 func (s *Store) TakeSwitch(ctx context.Context, domain string, now time.Time, most int) (time.Time, error) {
 	room := now
 	err := s.writer.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
@@ -42,7 +42,7 @@ func (s *Store) TakeSwitch(ctx context.Context, domain string, now time.Time, mo
 		if err != nil {
 			return err
 		}
-		if room = rotate.Room(begun, domain, now, most); room.After(now) {
+		if room = ports.Room(begun, domain, now, most); room.After(now) {
 			return nil
 		}
 		_, err = tx.ExecContext(ctx, "INSERT OR REPLACE INTO switches (domain, at) VALUES (?, ?)", domain, state.Nanos(now))
@@ -55,7 +55,7 @@ func (s *Store) TakeSwitch(ctx context.Context, domain string, now time.Time, mo
 }
 
 // keepRecent forgets what is no longer counted, and returns what is.
-func keepRecent(ctx context.Context, tx *sql.Tx, now time.Time) ([]rotate.Begun, error) {
+func keepRecent(ctx context.Context, tx *sql.Tx, now time.Time) ([]ports.Begun, error) {
 	from, to := state.Nanos(now.Add(-time.Hour)), state.Nanos(now)
 	if _, err := tx.ExecContext(ctx, "DELETE FROM switches WHERE at <= ?", from); err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func keepRecent(ctx context.Context, tx *sql.Tx, now time.Time) ([]rotate.Begun,
 		return nil, err
 	}
 	defer found.Close()
-	var begun []rotate.Begun
+	var begun []ports.Begun
 	for found.Next() {
 		b, err := scanBegun(found, now)
 		if err != nil {

@@ -8,15 +8,16 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 const ttl = 10 * time.Minute
 
-func request(domain, owner string, now time.Time) rotate.LeaseRequest {
-	return rotate.LeaseRequest{Domain: domain, Owner: owner, Now: now, TTL: ttl}
+func request(domain, owner string, now time.Time) ports.LeaseRequest {
+	return ports.LeaseRequest{Domain: domain, Owner: owner, Now: now, TTL: ttl}
 }
 
-func acquire(t *testing.T, s rotate.Store, domain, owner string, now time.Time) rotate.Lease {
+func acquire(t *testing.T, s ports.Store, domain, owner string, now time.Time) ports.Lease {
 	t.Helper()
 	l, err := s.Acquire(t.Context(), request(domain, owner, now))
 	if err != nil {
@@ -25,7 +26,7 @@ func acquire(t *testing.T, s rotate.Store, domain, owner string, now time.Time) 
 	return l
 }
 
-func save(t *testing.T, s rotate.Store, l rotate.Lease, now time.Time, st rotate.State, events ...rotate.Event) int64 {
+func save(t *testing.T, s ports.Store, l ports.Lease, now time.Time, st rotate.State, events ...rotate.Event) int64 {
 	t.Helper()
 	rev, err := s.Save(t.Context(), l, now, st, events...)
 	if err != nil {
@@ -34,7 +35,7 @@ func save(t *testing.T, s rotate.Store, l rotate.Lease, now time.Time, st rotate
 	return rev
 }
 
-func load(t *testing.T, s rotate.StateReader, domain string) rotate.State {
+func load(t *testing.T, s ports.StateReader, domain string) rotate.State {
 	t.Helper()
 	st, err := s.Load(t.Context(), domain)
 	if err != nil {

@@ -9,14 +9,15 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/state"
 )
 
 // held returns the lease that keeps somebody else from getting one.
-func held(t *testing.T, s state.Store, domain string) rotate.Lease {
+func held(t *testing.T, s state.Store, domain string) ports.Lease {
 	t.Helper()
 	_, err := s.Acquire(t.Context(), request(domain, "somebody else", start.Add(time.Second)))
-	var held *rotate.HeldError
+	var held *ports.HeldError
 	if !errors.As(err, &held) {
 		t.Fatalf("error %v, want a HeldError", err)
 	}
@@ -26,12 +27,12 @@ func held(t *testing.T, s state.Store, domain string) rotate.Lease {
 // I8: who holds the lease is told to whoever asks for it.
 func oneOwner(t *testing.T, s state.Store) {
 	l := acquire(t, s, domain, "a", start)
-	want := rotate.Lease{Domain: domain, Owner: "a", Fence: l.Fence, TTL: ttl, Since: start, Expires: start.Add(ttl)}
+	want := ports.Lease{Domain: domain, Owner: "a", Fence: l.Fence, TTL: ttl, Since: start, Expires: start.Add(ttl)}
 	if diff := cmp.Diff(want, held(t, s, domain)); diff != "" {
 		t.Error(diff)
 	}
 	acquire(t, s, "example.org", "b", start) // another domain is free
-	_, err := s.Save(t.Context(), rotate.Lease{Domain: domain, Owner: "b", Fence: l.Fence, TTL: ttl}, start,
+	_, err := s.Save(t.Context(), ports.Lease{Domain: domain, Owner: "b", Fence: l.Fence, TTL: ttl}, start,
 		rotate.State{Domain: domain})
 	wantRefused(t, err, codes.LeaseLost)
 	save(t, s, l, start, rotate.State{Domain: domain})
@@ -78,7 +79,7 @@ func renewals(t *testing.T, s state.Store) {
 		}
 		seen = now
 	}
-	for _, other := range []rotate.Lease{{Domain: domain, Owner: "b", Fence: l.Fence, TTL: ttl},
+	for _, other := range []ports.Lease{{Domain: domain, Owner: "b", Fence: l.Fence, TTL: ttl},
 		{Domain: domain, Owner: "a", Fence: l.Fence - 1, TTL: ttl},
 		{Domain: "example.org", Owner: "a", Fence: 1, TTL: ttl}} {
 		wantRefused(t, s.Renew(t.Context(), other, start), codes.LeaseLost)
@@ -106,7 +107,7 @@ func fences(t *testing.T, s state.Store) {
 	if l1.Fence <= 0 || l2.Fence <= l1.Fence || l3.Fence <= l2.Fence {
 		t.Errorf("fences %d, %d, %d do not grow", l1.Fence, l2.Fence, l3.Fence)
 	}
-	if want := (rotate.Lease{Domain: domain, Owner: "b", Fence: l3.Fence, TTL: ttl, Since: start,
+	if want := (ports.Lease{Domain: domain, Owner: "b", Fence: l3.Fence, TTL: ttl, Since: start,
 		Expires: start.Add(ttl)}); l3 != want {
 		t.Errorf("lease %+v, want %+v", l3, want)
 	}
@@ -122,7 +123,7 @@ func eviction(t *testing.T, s state.Store) {
 	req := request(domain, "b", start)
 	req.Evict = &seen
 	var err error
-	if _, err = s.Acquire(t.Context(), req); !errors.As(err, new(*rotate.HeldError)) {
+	if _, err = s.Acquire(t.Context(), req); !errors.As(err, new(*ports.HeldError)) {
 		t.Fatalf("evicting a lease as it was before its renewal: %v, want a HeldError", err)
 	}
 	seen = held(t, s, domain)
@@ -150,7 +151,7 @@ func release(t *testing.T, s state.Store) {
 		t.Fatal(err)
 	}
 	save(t, s, l2, start, rotate.State{Domain: domain})
-	if err := s.Release(t.Context(), rotate.Lease{Domain: "example.net", Owner: "a", Fence: 1}); err != nil {
+	if err := s.Release(t.Context(), ports.Lease{Domain: "example.net", Owner: "a", Fence: 1}); err != nil {
 		t.Errorf("release of a lease that never was: %v", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/state"
 )
 
@@ -149,11 +150,11 @@ func lookAgain(t *testing.T, s state.Store) {
 	takeLooks(t, s, start, domain)
 	wantTurn(t, s, domain, start.Add(10*time.Second), false)
 
-	now, until := start, start.Add(10*rotate.LookClosely)
-	for again(now, until); now.Before(until); now = now.Add(rotate.LookClosely) {
+	now, until := start, start.Add(10*ports.LookClosely)
+	for again(now, until); now.Before(until); now = now.Add(ports.LookClosely) {
 		wantTurn(t, s, domain, now, true)
 		takeLooks(t, s, now, domain)
-		wantTurn(t, s, domain, now.Add(rotate.LookClosely/2), false)
+		wantTurn(t, s, domain, now.Add(ports.LookClosely/2), false)
 	}
 	wantTurn(t, s, domain, now, true)
 	takeLooks(t, s, now, domain)

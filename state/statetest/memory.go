@@ -19,6 +19,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/state"
 )
 
@@ -31,7 +32,7 @@ type Memory struct {
 
 	mu      sync.Mutex
 	domains map[string]row
-	leases  map[string]rotate.Lease
+	leases  map[string]ports.Lease
 	events  []string             // JSON, in the order in which they were saved
 	owners  []string             // the domain of each event
 	begun   map[string]time.Time // which domains began to switch, and when they last did
@@ -51,14 +52,14 @@ type row struct {
 // NewMemory returns an empty store.
 func NewMemory() *Memory {
 	return &Memory{lineage: state.NewLineage(), planKey: state.NewPlanKey(), domains: map[string]row{},
-		leases: map[string]rotate.Lease{}, begun: map[string]time.Time{},
+		leases: map[string]ports.Lease{}, begun: map[string]time.Time{},
 		looks: map[string]time.Time{}, closely: map[string]time.Time{}, names: map[string]dkim.Name{}}
 }
 
-// Acquire implements rotate.Store.
-func (m *Memory) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.Lease, error) {
+// Acquire implements ports.Store.
+func (m *Memory) Acquire(ctx context.Context, req ports.LeaseRequest) (ports.Lease, error) {
 	if err := alive(ctx); err != nil {
-		return rotate.Lease{}, err
+		return ports.Lease{}, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -69,8 +70,8 @@ func (m *Memory) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.L
 	return lease, err
 }
 
-// Renew implements rotate.Store.
-func (m *Memory) Renew(ctx context.Context, l rotate.Lease, now time.Time) error {
+// Renew implements ports.Store.
+func (m *Memory) Renew(ctx context.Context, l ports.Lease, now time.Time) error {
 	if err := alive(ctx); err != nil {
 		return err
 	}
@@ -83,21 +84,21 @@ func (m *Memory) Renew(ctx context.Context, l rotate.Lease, now time.Time) error
 	return err
 }
 
-// Release implements rotate.Store.
-func (m *Memory) Release(ctx context.Context, l rotate.Lease) error {
+// Release implements ports.Store.
+func (m *Memory) Release(ctx context.Context, l ports.Lease) error {
 	if err := alive(ctx); err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if last := m.leases[l.Domain]; last.Owner == l.Owner && last.Fence == l.Fence {
-		m.leases[l.Domain] = rotate.Lease{Domain: l.Domain, Fence: l.Fence}
+		m.leases[l.Domain] = ports.Lease{Domain: l.Domain, Fence: l.Fence}
 	}
 	return nil
 }
 
-// Save implements rotate.Store.
-func (m *Memory) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State,
+// Save implements ports.Store.
+func (m *Memory) Save(ctx context.Context, l ports.Lease, now time.Time, st rotate.State,
 	events ...rotate.Event) (int64, error) {
 	if err := alive(ctx); err != nil {
 		return 0, err
@@ -146,7 +147,7 @@ func (m *Memory) record(domain string, lines []string) {
 	}
 }
 
-// LookAgain implements rotate.Store.
+// LookAgain implements ports.Store.
 func (m *Memory) LookAgain(ctx context.Context, domain string, at, closely time.Time, events ...rotate.Event) error {
 	lines, err := encoded(events)
 	if err = errors.Join(err, alive(ctx)); err != nil {
@@ -164,7 +165,7 @@ func (m *Memory) LookAgain(ctx context.Context, domain string, at, closely time.
 	return nil
 }
 
-// Load implements rotate.StateReader.
+// Load implements ports.StateReader.
 func (m *Memory) Load(ctx context.Context, domain string) (rotate.State, error) {
 	if err := alive(ctx); err != nil {
 		return rotate.State{}, err
@@ -296,26 +297,26 @@ func (m *Memory) History(ctx context.Context, domain string, limit int) ([]rotat
 	return events, alive(ctx)
 }
 
-// Switches implements rotate.QuotaReader.
-func (m *Memory) Switches(ctx context.Context, now time.Time) ([]rotate.Begun, error) {
+// Switches implements ports.QuotaReader.
+func (m *Memory) Switches(ctx context.Context, now time.Time) ([]ports.Begun, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.switches(now), alive(ctx)
 }
 
-func (m *Memory) switches(now time.Time) (begun []rotate.Begun) {
+func (m *Memory) switches(now time.Time) (begun []ports.Begun) {
 	for domain, at := range m.begun {
 		if at.After(now) {
 			at = now // noted by a wrong clock
 		}
 		if at.After(now.Add(-time.Hour)) {
-			begun = append(begun, rotate.Begun{Domain: domain, At: at})
+			begun = append(begun, ports.Begun{Domain: domain, At: at})
 		}
 	}
 	return begun
 }
 
-// TakeSwitch implements rotate.Quota.
+// TakeSwitch implements ports.Quota.
 func (m *Memory) TakeSwitch(ctx context.Context, domain string, now time.Time, most int) (time.Time, error) {
 	if err := alive(ctx); err != nil {
 		return time.Time{}, err
@@ -327,7 +328,7 @@ func (m *Memory) TakeSwitch(ctx context.Context, domain string, now time.Time, m
 	for _, b := range begun {
 		m.begun[b.Domain] = b.At
 	}
-	room := rotate.Room(begun, domain, now, most)
+	room := ports.Room(begun, domain, now, most)
 	if !room.After(now) {
 		m.begun[domain] = now
 	}

@@ -9,10 +9,11 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/state"
 )
 
-// Holder implements rotate.NameReader.
+// Holder implements ports.NameReader.
 func (m *Memory) Holder(ctx context.Context, owner string) (dkim.Name, error) {
 	if err := alive(ctx); err != nil {
 		return dkim.Name{}, err
@@ -37,7 +38,7 @@ func (m *Memory) holder(owner string) (dkim.Name, error) {
 	return dkim.Name{}, nil
 }
 
-// Claim implements rotate.Names.
+// Claim implements ports.Names.
 func (m *Memory) Claim(ctx context.Context, owner string, name dkim.Name) (dkim.Name, error) {
 	if err := alive(ctx); err != nil {
 		return dkim.Name{}, err
@@ -61,7 +62,7 @@ func names(t *testing.T, s state.Store) {
 	a, b := dkim.Name{Domain: "a.example", Selector: "s1"}, dkim.Name{Domain: "b.example", Selector: "s1"}
 	keep := func(name dkim.Name, released *rotate.ReleaseState) {
 		t.Helper()
-		lease, err := s.Acquire(t.Context(), rotate.LeaseRequest{Domain: name.Domain, Owner: "p", Now: start, TTL: time.Hour})
+		lease, err := s.Acquire(t.Context(), ports.LeaseRequest{Domain: name.Domain, Owner: "p", Now: start, TTL: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}

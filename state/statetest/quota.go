@@ -9,11 +9,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/state"
 )
 
-func take(t *testing.T, s rotate.Quota, domain string, now time.Time, most int) time.Time {
+func take(t *testing.T, s ports.Quota, domain string, now time.Time, most int) time.Time {
 	t.Helper()
 	at, err := s.TakeSwitch(t.Context(), domain, now, most)
 	if err != nil {
@@ -55,7 +55,7 @@ func switches(t *testing.T, s state.Store) {
 	take(t, s, "b.example", start.Add(time.Minute), 0)
 	take(t, s, "a.example", start.Add(2*time.Minute), 0)
 	take(t, s, "c.example", start.Add(3*time.Minute), 1) // held back, so not noted
-	for after, want := range map[time.Duration][]rotate.Begun{
+	for after, want := range map[time.Duration][]ports.Begun{
 		2 * time.Minute: {{Domain: "a.example", At: start.Add(2 * time.Minute)},
 			{Domain: "b.example", At: start.Add(time.Minute)}},
 		61*time.Minute - 1: {{Domain: "a.example", At: start.Add(2 * time.Minute)},
@@ -70,7 +70,7 @@ func switches(t *testing.T, s state.Store) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, got,
-			cmpopts.SortSlices(func(a, b rotate.Begun) bool { return a.Domain < b.Domain })); diff != "" {
+			cmpopts.SortSlices(func(a, b ports.Begun) bool { return a.Domain < b.Domain })); diff != "" {
 			t.Errorf("after %s: %s", after, diff)
 		}
 	}

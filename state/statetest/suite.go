@@ -17,10 +17,11 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/state"
 )
 
-// Run holds the stores that open returns to what rotate.Store and state.Store
+// Run holds the stores that open returns to what ports.Store and state.Store
 // promise. open returns an empty store each time; Run closes it.
 func Run(t *testing.T, open func(t *testing.T) state.Store) {
 	for name, test := range map[string]func(*testing.T, state.Store){
@@ -132,7 +133,7 @@ func revisions(t *testing.T, s state.Store) {
 }
 
 func nonsense(t *testing.T, s state.Store) {
-	for _, req := range []rotate.LeaseRequest{
+	for _, req := range []ports.LeaseRequest{
 		{Owner: "a", Now: start, TTL: ttl},
 		{Domain: domain, Now: start, TTL: ttl},
 		{Domain: domain, Owner: "a", Now: start},
@@ -161,7 +162,7 @@ func nonsense(t *testing.T, s state.Store) {
 func history(t *testing.T, s state.Store) {
 	a, b := acquire(t, s, "a.example", "o", start), acquire(t, s, "b.example", "o", start)
 	var all []rotate.Event
-	event := func(l rotate.Lease, n int) rotate.Event {
+	event := func(l ports.Lease, n int) rotate.Event {
 		e := rotate.Event{Domain: l.Domain, At: start.Add(-time.Duration(n) * time.Hour), By: "o", Kind: rotate.Publish,
 			Outcome: codes.OutcomeDone, Message: fmt.Sprint(n)}
 		all = append(all, e)
@@ -339,7 +340,7 @@ func increments(t *testing.T, s state.Store) {
 	}
 }
 
-func increment(t *testing.T, s state.Store, l rotate.Lease) bool {
+func increment(t *testing.T, s state.Store, l ports.Lease) bool {
 	st, err := s.Load(t.Context(), l.Domain)
 	if err != nil {
 		t.Error(err)
@@ -361,7 +362,7 @@ func oneWinner(t *testing.T, s state.Store) {
 	for i := range cap(won) {
 		wg.Go(func() {
 			owner := fmt.Sprint("owner ", i)
-			var held *rotate.HeldError
+			var held *ports.HeldError
 			switch _, err := s.Acquire(t.Context(), request(domain, owner, start)); {
 			case err == nil:
 				won <- owner

@@ -17,6 +17,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/testmail"
 	"github.com/dkimbot/dkimbot/state"
@@ -34,9 +35,9 @@ type App struct {
 	Domains  []rotate.Domain
 	Planner  *engine.Planner
 	Engine   *engine.Engine
-	Queue    rotate.Queue
-	Quota    rotate.QuotaReader
-	Work     rotate.WorkQueue // nil when it was opened for reading only
+	Queue    ports.Queue
+	Quota    ports.QuotaReader
+	Work     ports.WorkQueue // nil when it was opened for reading only
 	State    state.Reader
 	Lineage  string
 	PlanKey  []byte // of the state, to sign plans with; nil when it was opened for work
@@ -102,7 +103,7 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 	if err != nil {
 		return nil, err
 	}
-	parts.Look, parts.Names = rotate.Unshared(look, store), store
+	parts.Look, parts.Names = ports.Unshared(look, store), store
 	if parts.Publishers, err = newPublishers(ctx, cfg); err != nil {
 		return nil, err
 	}
@@ -131,7 +132,7 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 }
 
 // watching says what a run waits for while a lease is watched.
-func (a *App) watching(w rotate.Watched) {
+func (a *App) watching(w ports.Watched) {
 	a.log.Warn("waiting for a lease that is not renewed: it is taken over, unless its owner is seen to work",
 		"domain", w.Domain, "owner", w.Owner,
 		"since", w.Since.UTC().Format(time.RFC3339), "left", w.Left.Round(time.Second).String())
@@ -157,12 +158,12 @@ func OpenReadOnly(ctx context.Context, cfg *config.Config, at time.Time) (_ *App
 	if err != nil {
 		return nil, err
 	}
-	a.Planner = &engine.Planner{State: store, Keys: keys, Signers: map[string]rotate.SignerReader{}, Clock: Clock{At: at}}
+	a.Planner = &engine.Planner{State: store, Keys: keys, Signers: map[string]ports.SignerReader{}, Clock: Clock{At: at}}
 	look, err := newLooker(cfg)
 	if err != nil {
 		return nil, err
 	}
-	a.Planner.Look = rotate.Unshared(look, store)
+	a.Planner.Look = ports.Unshared(look, store)
 	signers, err := newSigners(cfg)
 	if err != nil {
 		return nil, err

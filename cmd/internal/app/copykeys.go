@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // CopiedKeys counts the keys of all domains that the state knows.
@@ -76,7 +77,7 @@ func (a *App) openEmpty(ctx context.Context, other *config.Config) (keystore.Key
 }
 
 // copyKey copies one key, if the keystore has the one that the state means.
-func copyKey(ctx context.Context, from rotate.KeyReader, to keystore.Keystore, name dkim.Name,
+func copyKey(ctx context.Context, from ports.KeyReader, to keystore.Keystore, name dkim.Name,
 	k *rotate.Key) (wrote bool, err error) {
 	key, _, err := from.Get(ctx, name, k.Version)
 	if err != nil {

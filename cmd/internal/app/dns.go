@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/verify"
 )
@@ -72,8 +73,8 @@ func accounts(cfg *config.Config) (names []string) {
 }
 
 // newPublishers makes the providers that domains use.
-func newPublishers(ctx context.Context, cfg *config.Config) (map[string]rotate.Publisher, error) {
-	out := map[string]rotate.Publisher{}
+func newPublishers(ctx context.Context, cfg *config.Config) (map[string]ports.Publisher, error) {
+	out := map[string]ports.Publisher{}
 	for _, name := range accounts(cfg) {
 		p, err := providers.New(ctx, cfg.Providers[name])
 		if err != nil {

@@ -10,29 +10,30 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
 func (f *failpoints) wrap(parts engine.Parts) engine.Parts {
 	parts.Store = failingStore{parts.Store, f}
 	parts.Keys = failingKeys{parts.Keys, f}
-	publishers, signers := map[string]rotate.Publisher{}, map[string]rotate.Signer{}
+	publishers, signers := map[string]ports.Publisher{}, map[string]ports.Signer{}
 	for name, p := range parts.Publishers {
 		publishers[name] = failingPublisher{p, f}
 	}
 	for name, s := range parts.Signers {
-		signers[name] = failingSigner{rotate.Wrapped{Signer: s}, f}
+		signers[name] = failingSigner{ports.Wrapped{Signer: s}, f}
 	}
 	parts.Publishers, parts.Signers = publishers, signers
 	return parts
 }
 
 type failingStore struct {
-	rotate.Store
+	ports.Store
 	points *failpoints
 }
 
-func (s failingStore) Acquire(ctx context.Context, req rotate.LeaseRequest) (l rotate.Lease, err error) {
+func (s failingStore) Acquire(ctx context.Context, req ports.LeaseRequest) (l ports.Lease, err error) {
 	err = s.points.around("acquire", func() error {
 		l, err = s.Store.Acquire(ctx, req)
 		return err
@@ -40,11 +41,11 @@ func (s failingStore) Acquire(ctx context.Context, req rotate.LeaseRequest) (l r
 	return l, err
 }
 
-func (s failingStore) Release(ctx context.Context, l rotate.Lease) error {
+func (s failingStore) Release(ctx context.Context, l ports.Lease) error {
 	return s.points.around("release", func() error { return s.Store.Release(ctx, l) })
 }
 
-func (s failingStore) Save(ctx context.Context, l rotate.Lease, now time.Time, st rotate.State,
+func (s failingStore) Save(ctx context.Context, l ports.Lease, now time.Time, st rotate.State,
 	events ...rotate.Event) (revision int64, err error) {
 	err = s.points.around(saved(st, events), func() error {
 		revision, err = s.Store.Save(ctx, l, now, st, events...)
@@ -66,7 +67,7 @@ func saved(st rotate.State, events []rotate.Event) string {
 }
 
 type failingKeys struct {
-	rotate.Keystore
+	ports.Keystore
 	points *failpoints
 }
 
@@ -84,7 +85,7 @@ func (k failingKeys) Destroy(ctx context.Context, name dkim.Name, version int) e
 }
 
 type failingPublisher struct {
-	rotate.Publisher
+	ports.Publisher
 	points *failpoints
 }
 
@@ -93,7 +94,7 @@ func (p failingPublisher) Publish(ctx context.Context, rec dkim.TXT) error {
 }
 
 type failingSigner struct {
-	rotate.Wrapped
+	ports.Wrapped
 	points *failpoints
 }
 

@@ -5,8 +5,8 @@ import (
 	"log/slog"
 	"sync"
 
-	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/child"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // orphanage ends the programs of processes whose leases were taken over. They can be found when the
@@ -20,15 +20,15 @@ type orphanage struct {
 }
 
 // end returns when the owner's programs can act no more; domains of one owner wait for each other.
-func (h *orphanage) end(ctx context.Context, owner string) rotate.Orphans {
+func (h *orphanage) end(ctx context.Context, owner string) ports.Orphans {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	o, ok := h.self.beside(owner)
 	if !ok || h.over[owner] {
-		return rotate.Orphans{}
+		return ports.Orphans{}
 	}
 	dead := h.self.knowsDead(owner) // before it is looked for them: it starts none after that
-	found := rotate.Orphans(child.EndOrphans(ctx, o.pid, o.start))
+	found := ports.Orphans(child.EndOrphans(ctx, o.pid, o.start))
 	h.over[owner] = dead || found.Left > 0 // a reload that hangs is waited for once, and not for each domain
 	if text := found.String(); text != "" {
 		h.log.Warn("took over from a process that ended in the middle of its work", "owner", owner, "found", text)

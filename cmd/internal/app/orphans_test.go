@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/child"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // TestAHangingReloadIsWaitedForOnce: the many domains whose switch one reload was to bring wait for it
@@ -43,7 +43,7 @@ func TestAHangingReloadIsWaitedForOnce(t *testing.T) {
 	if found := h.end(soon, self.String()); found.Left != 1 {
 		t.Fatalf("the first domain found %+v, want the reload", found)
 	}
-	if found := h.end(t.Context(), self.String()); found != (rotate.Orphans{}) {
+	if found := h.end(t.Context(), self.String()); found != (ports.Orphans{}) {
 		t.Errorf("the second one waited again: %+v", found)
 	}
 }

@@ -6,13 +6,13 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/keystore/file"
 	"github.com/dkimbot/dkimbot/keystore/vault"
-	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/state"
 )
 
 // openKeystore opens the keystore, and returns what closes it. The states say whether keys are in it.
-func openKeystore(ctx context.Context, cfg *config.Config, states state.Lister) (rotate.Keystore, func() error, error) {
+func openKeystore(ctx context.Context, cfg *config.Config, states state.Lister) (ports.Keystore, func() error, error) {
 	if v := cfg.Keystore.Vault; v != nil {
 		store, err := OpenVault(ctx, v)
 		if err != nil {
@@ -27,7 +27,7 @@ func openKeystore(ctx context.Context, cfg *config.Config, states state.Lister) 
 	return store, func() error { return nil }, nil
 }
 
-func (a *App) openKeysReadOnly(ctx context.Context, states state.Lister) (rotate.KeyReader, error) {
+func (a *App) openKeysReadOnly(ctx context.Context, states state.Lister) (ports.KeyReader, error) {
 	v := a.Config.Keystore.Vault
 	if v == nil {
 		return file.OpenReadOnly(a.Config.Keystore.Path, func() (bool, error) { return keysKnown(ctx, states) })
@@ -84,8 +84,8 @@ func vaultAuth(a config.VaultAuth) vault.Auth {
 }
 
 // newSigners makes the signers that domains use.
-func newSigners(cfg *config.Config) (map[string]rotate.Signer, error) {
-	out := map[string]rotate.Signer{}
+func newSigners(cfg *config.Config) (map[string]ports.Signer, error) {
+	out := map[string]ports.Signer{}
 	for _, d := range cfg.Domains {
 		for _, name := range d.Signers {
 			if out[name] != nil {

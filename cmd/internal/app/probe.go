@@ -13,11 +13,12 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/probe"
 )
 
 // newProbers makes what looks at the mail of those signers that have a probe. look asks DNS.
-func newProbers(cfg *config.Config, look rotate.Looker) map[string]*probe.Prober {
+func newProbers(cfg *config.Config, look ports.Looker) map[string]*probe.Prober {
 	out, listeners := map[string]*probe.Prober{}, &probe.Listeners{}
 	for name, c := range cfg.Probes {
 		out[name] = &probe.Prober{Signer: name, Config: c, Listeners: listeners, Records: records(look)}
@@ -26,7 +27,7 @@ func newProbers(cfg *config.Config, look rotate.Looker) map[string]*probe.Prober
 }
 
 // records are what the authoritative servers show, when they agree.
-func records(look rotate.Looker) probe.Records {
+func records(look ports.Looker) probe.Records {
 	return func(ctx context.Context, name dkim.Name) ([]string, error) {
 		sight, err := look.Look(ctx, name)
 		switch {
@@ -42,7 +43,7 @@ func records(look rotate.Looker) probe.Records {
 }
 
 // proved puts mail beside the signers that have a probe.
-func proved(signers map[string]rotate.Signer, by map[string]*probe.Prober) {
+func proved(signers map[string]ports.Signer, by map[string]*probe.Prober) {
 	for name, s := range signers {
 		if p := by[name]; p != nil {
 			signers[name] = probe.Proved(s, p)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/state/sqlite"
 )
 
@@ -31,7 +32,7 @@ func TestAside(t *testing.T) {
 		"purging.test":  {Released: &rotate.ReleaseState{At: now, Purge: true}},
 	} {
 		st.Domain = name
-		lease, err := store.Acquire(t.Context(), rotate.LeaseRequest{Domain: name, Owner: "a", Now: now, TTL: time.Hour})
+		lease, err := store.Acquire(t.Context(), ports.LeaseRequest{Domain: name, Owner: "a", Now: now, TTL: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"sync"
 
-	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/state"
 )
 
@@ -13,14 +13,14 @@ import (
 // such as a revocation, is done nevertheless, and what needs one fails with the reason.
 // Each use tries to open it again, so that a daemon need not be restarted.
 type unopened struct {
-	open func() (rotate.Keystore, func() error, error)
+	open func() (ports.Keystore, func() error, error)
 
 	mu    sync.Mutex
-	keys  rotate.Keystore // nil as long as it can't be opened
+	keys  ports.Keystore // nil as long as it can't be opened
 	close func() error
 }
 
-func (u *unopened) opened() (rotate.Keystore, error) {
+func (u *unopened) opened() (ports.Keystore, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.keys != nil {
@@ -84,8 +84,8 @@ func WithoutKeystore(report func(why error)) Option { return func(a *App) { a.ke
 
 // openOrNot opens the keystore; where it can't be opened and need not be, what stands
 // for it says why at each use.
-func (a *App) openOrNot(ctx context.Context, states state.Lister) (rotate.Keystore, error) {
-	open := func() (rotate.Keystore, func() error, error) { return openKeystore(ctx, a.Config, states) }
+func (a *App) openOrNot(ctx context.Context, states state.Lister) (ports.Keystore, error) {
+	open := func() (ports.Keystore, func() error, error) { return openKeystore(ctx, a.Config, states) }
 	keys, closer, err := open()
 	switch {
 	case err == nil:

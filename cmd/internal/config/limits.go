@@ -6,6 +6,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/config/node"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/settings"
 )
 
@@ -26,10 +27,10 @@ type PolicyLimits struct {
 }
 
 // Counts returns how many domains may begin to switch.
-func (c *Config) Counts() rotate.Counts {
-	return rotate.Counts{
-		PerRun:  rotate.Bound{Most: c.Limits.SwitchesPerRun.of(len(c.Domains)), Key: "limits.switches_per_run"},
-		PerHour: rotate.Bound{Most: c.Limits.SwitchesPerHour.of(len(c.Domains)), Key: "limits.switches_per_hour"},
+func (c *Config) Counts() ports.Counts {
+	return ports.Counts{
+		PerRun:  ports.Bound{Most: c.Limits.SwitchesPerRun.of(len(c.Domains)), Key: "limits.switches_per_run"},
+		PerHour: ports.Bound{Most: c.Limits.SwitchesPerHour.of(len(c.Domains)), Key: "limits.switches_per_hour"},
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/signer/opendkim"
 )
 
@@ -47,8 +48,8 @@ type Layout struct {
 // Finder finds keys to adopt. It only reads.
 type Finder struct {
 	Source Source
-	Keys   rotate.KeyReader // dkimbot's own keystore
-	Look   rotate.Looker
+	Keys   ports.KeyReader // dkimbot's own keystore
+	Look   ports.Looker
 	Vault  *vault.Store // opened at the mount of Source.Vault; nil without that
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 var (
@@ -26,7 +27,7 @@ var (
 
 // fake is each part of the engine at once; it answers with err.
 type fake struct {
-	rotate.Store
+	ports.Store
 	err error
 }
 
@@ -42,10 +43,10 @@ func (f fake) Active(context.Context, []string) (map[string]dkim.Ref, error)    
 func (f fake) Activate(context.Context, []dkim.SigningKey) error                  { return f.err }
 func (f fake) Lag() time.Duration                                                 { return time.Minute }
 
-func (f fake) Acquire(context.Context, rotate.LeaseRequest) (rotate.Lease, error) {
-	return rotate.Lease{}, f.err
+func (f fake) Acquire(context.Context, ports.LeaseRequest) (ports.Lease, error) {
+	return ports.Lease{}, f.err
 }
-func (f fake) Release(context.Context, rotate.Lease) error { return nil }
+func (f fake) Release(context.Context, ports.Lease) error { return nil }
 
 // forgetting is a signer that can do what is optional.
 type forgetting struct{ fake }
@@ -67,9 +68,9 @@ func use(m *Metrics, err error) {
 	m.Publisher("office", fake{err: err}).Publish(ctx, dkim.TXT{})
 	signer.Active(ctx, nil)
 	signer.Activate(ctx, nil)
-	signer.(rotate.Forgetter).Forget(ctx, nil)
-	signer.(rotate.Screener).Screen(ctx, nil)
-	m.Store(fake{err: err}).Acquire(ctx, rotate.LeaseRequest{})
+	signer.(ports.Forgetter).Forget(ctx, nil)
+	signer.(ports.Screener).Screen(ctx, nil)
+	m.Store(fake{err: err}).Acquire(ctx, ports.LeaseRequest{})
 	m.Step(rotate.Event{Kind: rotate.Publish, Outcome: codes.OutcomeDone})
 	m.Step(rotate.Event{Kind: rotate.Publish, Outcome: codes.OutcomeBegun})
 	m.Failed(rotate.Event{}, cmpErr(err))
@@ -236,17 +237,17 @@ func TestOptionalPartsStay(t *testing.T) {
 	m := NewMetrics("1")
 	plain, able := m.Signer("plain", fake{err: errRefused}), m.Signer("able", forgetting{fake{err: errRefused}})
 	for _, tt := range []struct {
-		s       rotate.Signer
+		s       ports.Signer
 		fetches bool
 		err     error
 	}{{plain, false, nil}, {able, true, errRefused}} {
-		if got := tt.s.(rotate.Fetcher).Fetches(); got != tt.fetches {
+		if got := tt.s.(ports.Fetcher).Fetches(); got != tt.fetches {
 			t.Errorf("fetches: %v", got)
 		}
-		if err := tt.s.(rotate.Forgetter).Forget(t.Context(), nil); !errors.Is(err, tt.err) {
+		if err := tt.s.(ports.Forgetter).Forget(t.Context(), nil); !errors.Is(err, tt.err) {
 			t.Errorf("forget: %v", err)
 		}
-		if _, err := tt.s.(rotate.Screener).Screen(t.Context(), nil); !errors.Is(err, tt.err) {
+		if _, err := tt.s.(ports.Screener).Screen(t.Context(), nil); !errors.Is(err, tt.err) {
 			t.Errorf("screen: %v", err)
 		}
 		if tt.s.Lag() != time.Minute {

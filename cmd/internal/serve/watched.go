@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
@@ -13,26 +14,26 @@ import (
 // does nothing when it is asked to, which is what the engine does with one.
 
 // Keystore returns keys with its calls counted.
-func (m *Metrics) Keystore(keys rotate.Keystore) rotate.Keystore { return watchedKeys{keys, m} }
+func (m *Metrics) Keystore(keys ports.Keystore) ports.Keystore { return watchedKeys{keys, m} }
 
 // Looker returns look with its calls counted.
-func (m *Metrics) Looker(look rotate.Looker) rotate.Looker { return watchedLooker{look, m} }
+func (m *Metrics) Looker(look ports.Looker) ports.Looker { return watchedLooker{look, m} }
 
 // Publisher returns the publisher of a provider with its calls counted.
-func (m *Metrics) Publisher(provider string, p rotate.Publisher) rotate.Publisher {
+func (m *Metrics) Publisher(provider string, p ports.Publisher) ports.Publisher {
 	return watchedPublisher{p, provider, m}
 }
 
 // Signer returns the signer with its calls counted.
-func (m *Metrics) Signer(name string, s rotate.Signer) rotate.Signer {
-	return watchedSigner{rotate.Wrapped{Signer: s}, name, m}
+func (m *Metrics) Signer(name string, s ports.Signer) ports.Signer {
+	return watchedSigner{ports.Wrapped{Signer: s}, name, m}
 }
 
 // Store returns store with its leases counted.
-func (m *Metrics) Store(store rotate.Store) rotate.Store { return watchedStore{store, m} }
+func (m *Metrics) Store(store ports.Store) ports.Store { return watchedStore{store, m} }
 
 type watchedKeys struct {
-	rotate.Keystore
+	ports.Keystore
 	m *Metrics
 }
 
@@ -52,7 +53,7 @@ func (k watchedKeys) Destroy(ctx context.Context, name dkim.Name, version int) (
 }
 
 type watchedLooker struct {
-	rotate.Looker
+	ports.Looker
 	m *Metrics
 }
 
@@ -62,7 +63,7 @@ func (l watchedLooker) Look(ctx context.Context, name dkim.Name) (_ rotate.Sight
 }
 
 type watchedPublisher struct {
-	rotate.Publisher
+	ports.Publisher
 	name string
 	m    *Metrics
 }
@@ -78,7 +79,7 @@ func (p watchedPublisher) Publish(ctx context.Context, rec dkim.TXT) (err error)
 }
 
 type watchedSigner struct {
-	rotate.Wrapped
+	ports.Wrapped
 	name string
 	m    *Metrics
 }
@@ -97,7 +98,7 @@ func (s watchedSigner) Activate(ctx context.Context, keys []dkim.SigningKey) (er
 	return s.Signer.Activate(ctx, keys)
 }
 
-// Forget implements rotate.Forgetter.
+// Forget implements ports.Forgetter.
 func (s watchedSigner) Forget(ctx context.Context, keys []dkim.Ref) (err error) {
 	if s.Forgets() {
 		defer s.call("forget", time.Now(), &err)
@@ -105,20 +106,20 @@ func (s watchedSigner) Forget(ctx context.Context, keys []dkim.Ref) (err error) 
 	return s.Wrapped.Forget(ctx, keys)
 }
 
-// Screen implements rotate.Screener.
+// Screen implements ports.Screener.
 func (s watchedSigner) Screen(ctx context.Context, next []dkim.SigningKey) (each map[string]error, whichever error) {
-	if _, ok := s.Signer.(rotate.Screener); ok {
+	if _, ok := s.Signer.(ports.Screener); ok {
 		defer s.call("screen", time.Now(), &whichever)
 	}
 	return s.Wrapped.Screen(ctx, next)
 }
 
 type watchedStore struct {
-	rotate.Store
+	ports.Store
 	m *Metrics
 }
 
-func (s watchedStore) Acquire(ctx context.Context, req rotate.LeaseRequest) (rotate.Lease, error) {
+func (s watchedStore) Acquire(ctx context.Context, req ports.LeaseRequest) (ports.Lease, error) {
 	l, err := s.Store.Acquire(ctx, req)
 	if err == nil {
 		s.m.leases.Inc()
@@ -126,7 +127,7 @@ func (s watchedStore) Acquire(ctx context.Context, req rotate.LeaseRequest) (rot
 	return l, err
 }
 
-func (s watchedStore) Release(ctx context.Context, l rotate.Lease) error {
+func (s watchedStore) Release(ctx context.Context, l ports.Lease) error {
 	s.m.leases.Dec()
 	return s.Store.Release(ctx, l)
 }

@@ -3,15 +3,15 @@ package serve
 import (
 	"testing"
 
-	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
 // checkable is a part of every kind that can be asked beforehand.
 type checkable struct {
-	rotate.Keystore
-	rotate.Signer
-	rotate.Publisher
+	ports.Keystore
+	ports.Signer
+	ports.Publisher
 }
 
 func (checkable) Check([]preflight.Subject) []preflight.Question {
@@ -39,7 +39,7 @@ func (unmixed) Unmixed() bool { return true }
 // TestAbilitiesPass: a signer is able to do the same when its calls are counted, as with the daemon; else the daemon would
 // do otherwise than the plan says (I11).
 func TestAbilitiesPass(t *testing.T) {
-	if u, ok := NewMetrics("1").Signer("s", unmixed{}).(rotate.Unmixed); !ok || !u.Unmixed() {
+	if u, ok := NewMetrics("1").Signer("s", unmixed{}).(ports.Unmixed); !ok || !u.Unmixed() {
 		t.Error("that a signer signs with one algorithm is lost")
 	}
 }

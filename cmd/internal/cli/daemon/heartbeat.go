@@ -5,13 +5,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
 // heartbeat watches a scheduler ask for what is due. It does so twice a minute at
 // least; one that hangs, or whose state can't be read, ceases to.
 type heartbeat struct {
-	rotate.WorkQueue
+	ports.WorkQueue
 	began time.Time
 	last  atomic.Int64 // when it was answered last, in Unix seconds
 }

@@ -1,16 +1,18 @@
-package rotate
+// Package ports holds the small interfaces to all that is outside of the heart: keystores, DNS, signers, the store
+// of the states with its leases and counts, the clock.
+//
+// Those that only read are apart from those that write, and the rooms that plan import none of them, so that
+// planning can be given no method that changes anything (I11). Errors are faults (package fault): they say
+// whether a retry can help. All methods are safe for concurrent use and honour ctx.
+package ports
 
 import (
 	"context"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
-
-// The ports are what the heart needs from the rooms below. Those that only read
-// are apart from those that write, so that planning can be given no method that
-// changes anything (I11). Errors are faults (package fault): they say whether a
-// retry can help. All methods are safe for concurrent use and honour ctx.
 
 // KeyReader reads private keys.
 type KeyReader interface {
@@ -33,7 +35,7 @@ type Keystore interface {
 
 // Looker asks DNS what stands at a selector's name.
 type Looker interface {
-	Look(ctx context.Context, name dkim.Name) (Sight, error)
+	Look(ctx context.Context, name dkim.Name) (rotate.Sight, error)
 }
 
 // Publisher writes key records to DNS.
@@ -109,7 +111,7 @@ type Prober interface {
 type StateReader interface {
 	// Load returns the domain's state; for a domain that was never stored a
 	// State with Revision 0 and Phase New.
-	Load(ctx context.Context, domain string) (State, error)
+	Load(ctx context.Context, domain string) (rotate.State, error)
 }
 
 // Store keeps where each domain stands.
@@ -127,19 +129,9 @@ type Store interface {
 	// Save writes st and appends the events in one transaction, if the lease is
 	// still held and st.Revision is the stored revision; it returns the new revision
 	// and renews the lease. Otherwise nothing is written.
-	Save(ctx context.Context, l Lease, now time.Time, st State, events ...Event) (int64, error)
+	Save(ctx context.Context, l Lease, now time.Time, st rotate.State, events ...rotate.Event) (int64, error)
 	// LookAgain makes the domain's turn to be looked after come at at, or when it
 	// would come if that is earlier, and every LookClosely after that until closely.
 	// It appends the events. It needs no lease, and changes no state.
-	LookAgain(ctx context.Context, domain string, at, closely time.Time, events ...Event) error
-}
-
-// Clock is the engine's time. The real one is time.Now and a timer.
-type Clock interface {
-	Now() time.Time
-	// Sleep returns when d has passed or ctx is done, then with ctx's error.
-	Sleep(ctx context.Context, d time.Duration) error
-	// Elapsed returns how much time has passed since some beginning, time asleep
-	// included, by a clock that is never set.
-	Elapsed() time.Duration
+	LookAgain(ctx context.Context, domain string, at, closely time.Time, events ...rotate.Event) error
 }

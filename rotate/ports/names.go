@@ -1,9 +1,10 @@
-package rotate
+package ports
 
 import (
 	"context"
 	"fmt"
 
+	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -39,7 +40,7 @@ type unshared struct {
 }
 
 // Look implements Looker.
-func (u unshared) Look(ctx context.Context, name dkim.Name) (Sight, error) {
+func (u unshared) Look(ctx context.Context, name dkim.Name) (rotate.Sight, error) {
 	sight, err := u.look.Look(ctx, name)
 	if err != nil || sight.Owner == "" {
 		return sight, err
