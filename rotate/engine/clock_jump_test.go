@@ -63,4 +63,7 @@ func TestClockSetForward(t *testing.T) {
 		t.Fatalf("%v; phase %s when the drain has passed", res.Err, res.State.Phase)
 	}
 	w.checkMail()
+	if res := w.engine().Advance(context.Background(), asked(d)); res.Err != nil || w.state(d.Name).Clock != nil {
+		t.Errorf("a machine that does not know when it was booted: %v; %+v", res.Err, w.state(d.Name).Clock)
+	}
 }

@@ -303,6 +303,12 @@ func TestOneFailingDomain(t *testing.T) {
 	if results[bad.Name].Err == nil || !strings.Contains(results[bad.Name].Err.Error(), "nowhere") {
 		t.Errorf("%v", results[bad.Name].Err)
 	}
+	bad.Provider, bad.Signers = good.Provider, []string{"unknown"}
+	w.pass(time.Hour)
+	res := e.Settle(t.Context(), bad, engine.Patience{Most: time.Hour}, nil)
+	if res.Err == nil || !strings.Contains(res.Err.Error(), "there is no such signer") {
+		t.Errorf("%v", res.Err)
+	}
 	w.checkReady(good, "s1")
 }
 

@@ -85,7 +85,8 @@ func TestReadyAtOnce(t *testing.T) {
 	w.trouble = nil
 	d.Signers = []string{"mx1"}
 	w.pass(time.Hour)
-	if res := w.engine().Advance(t.Context(), d); res.Err != nil || res.State.Phase != rotate.Ready {
+	if res := w.engine().Advance(t.Context(), d); res.Err != nil || res.State.Phase != rotate.Ready ||
+		res.State.Next == nil || res.State.Next.Action != codes.ActionRotate || len(w.events(d, rotate.Drain)) > 0 {
 		t.Errorf("%v; phase %s, next %+v", res.Err, res.State.Phase, res.State.Next)
 	}
 	w.checkReady(d, "s1")

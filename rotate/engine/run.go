@@ -103,9 +103,6 @@ func (r *run) advance(ctx context.Context) error {
 		return err
 	}
 	for range plan.MaxRounds {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 		now := r.engine.Clock.Now()
 		if r.st.CompleteSwitch(r.want.Signers, time.Time{}) {
 			if err := r.save(ctx, r.drainBegun()...); err != nil {
@@ -114,23 +111,17 @@ func (r *run) advance(ctx context.Context) error {
 		}
 		r.plan = plan.Plan(now, r.want, r.left, r.st, r.seen)
 		steps := r.plan.Runnable(now)
-		if len(steps) > 0 {
-			err := r.refusedFirst(ctx, steps)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if err != nil {
-				r.plan.Stop, steps = err, nil
-			}
+		err := r.refusedFirst(ctx, steps)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		if len(steps) == 0 {
-			return r.stopped(ctx)
+		if err != nil {
+			r.plan.Stop, steps = err, nil
 		}
 		if err := r.engine.turnstile.MayBegin(ctx, r.plan, r.left.Ignore, now); err != nil {
 			return r.wait(ctx, err)
 		}
-		steps, err := r.grant.permitted(r.want.Name, steps)
-		if err != nil {
+		if steps, err = r.grant.permitted(r.want.Name, steps); err != nil {
 			return r.refused(rotate.Applied, err)
 		}
 		if r.trouble != nil {
@@ -260,9 +251,6 @@ func (r *run) fail(ctx context.Context, s rotate.Step, err error) error {
 	r.st.Config = r.want.Fingerprint()
 	r.notify(s, outcome, fault.Text(err))
 	r.engine.failed(r.event(s, outcome, fault.Text(err)), err)
-	if fault.KindOf(err) == fault.Refused && fault.CodeOf(err) == codes.LeaseLost {
-		return err // and so would be the write
-	}
 	events := r.drifted()
 	if s.Kind == "" && r.stored.Failures > 0 && r.stored.Failed == r.st.Failed {
 		return errors.Join(err, r.save(ctx, events...))

@@ -125,7 +125,7 @@ func (r *run) store(ctx context.Context, s rotate.Step) error {
 // private reads a key, once in a run, and makes sure that it is the one that state means.
 func (r *run) private(ctx context.Context, name dkim.Name, keyID string, version int) (*dkim.PrivateKey, error) {
 	key, found, err := r.keys.Private(ctx, name, keyID, version)
-	if err == nil && found != version {
+	if found != version {
 		r.st.Selectors[name.Selector].Restored(keyID, found)
 	}
 	return key, err

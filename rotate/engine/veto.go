@@ -30,7 +30,7 @@ func (r *run) consent(ctx context.Context, s rotate.Step) error {
 	limited, cancel := context.WithTimeout(ctx, ports.WorkTime)
 	defer cancel()
 	err := r.engine.Consent(limited, r.want, s)
-	if err != nil && ctx.Err() != nil {
+	if ctx.Err() != nil {
 		return ctx.Err() // asked to end while the answer was waited for
 	}
 	r.vetoed = err != nil

@@ -154,21 +154,49 @@ func TestNoVetoInEmergency(t *testing.T) {
 	}
 }
 
+// TestWhoIsAsked: nobody is asked when a signer is brought back to the active key of a domain that is ready;
+// somebody is before the first signer of a new one is switched, whatever was tried before that.
+func TestWhoIsAsked(t *testing.T) {
+	asked := 0
+	consent := func(context.Context, rotate.Domain, rotate.Step) error {
+		asked++
+		return nil
+	}
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.hosts["mx1"].leave(d.Name)
+	w.pass(time.Hour)
+	if res := w.asking(consent).Advance(t.Context(), d); res.Err != nil || asked != 0 ||
+		w.hosts["mx1"].selector(d.Name) != "s1" {
+		t.Errorf("%v; asked %d times", res.Err, asked)
+	}
+	w, d = newWorld(t, "mx1"), wanted("mx1")
+	w.bootstrapped(d)
+	st := w.state(d.Name)
+	st.Intent = &rotate.Intent{Kind: rotate.Destroy, Selector: "s2", KeyID: "given up", Version: 7}
+	w.restoreState(st)
+	if res := w.asking(consent).Advance(t.Context(), d); res.Err != nil || asked != 1 {
+		t.Errorf("%v; asked %d times", res.Err, asked)
+	}
+}
+
 // TestEndedWhileAsked: a process that is asked to end while consent is waited for has begun
 // nothing and failed at nothing.
 func TestEndedWhileAsked(t *testing.T) {
-	w, d := newWorld(t, "mx1"), wanted("mx1")
-	w.settle(d)
-	d.Asked = true
-	ctx, cancel := context.WithCancel(context.Background())
-	e := w.asking(func(ctx context.Context, _ rotate.Domain, _ rotate.Step) error {
-		cancel()
-		<-ctx.Done()
-		return fault.Refuse("vetoed", "the hook was killed", "")
-	})
-	res := e.Advance(ctx, d)
-	if st := w.state(d.Name); !errors.Is(res.Err, context.Canceled) || st.Failures != 0 || st.Phase != rotate.Ready {
-		t.Errorf("ended with %v; %d failures, phase %s", res.Err, st.Failures, st.Phase)
+	for _, answer := range []error{nil, fault.Refuse("vetoed", "the hook was killed", "")} {
+		w, d := newWorld(t, "mx1"), wanted("mx1")
+		w.settle(d)
+		d.Asked = true
+		ctx, cancel := context.WithCancel(context.Background())
+		e := w.asking(func(ctx context.Context, _ rotate.Domain, _ rotate.Step) error {
+			cancel()
+			<-ctx.Done()
+			return answer
+		})
+		res := e.Advance(ctx, d)
+		if st := w.state(d.Name); !errors.Is(res.Err, context.Canceled) || st.Failures != 0 || st.Phase != rotate.Ready {
+			t.Errorf("ended with %v; %d failures, phase %s", res.Err, st.Failures, st.Phase)
+		}
 	}
 }
 

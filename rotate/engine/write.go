@@ -20,7 +20,7 @@ func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
 	switch {
 	case err == nil:
 		seen.Sight, seen.SightErr = sight, nil
-	case seen.SightErr != nil || fault.KindOf(err) != fault.Transient:
+	case fault.KindOf(err) != fault.Transient:
 		seen.SightErr = err
 	}
 	r.seen.Selectors[selector] = seen
