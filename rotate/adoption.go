@@ -50,16 +50,22 @@ func (st State) Restarted() State {
 		Signers: map[string]Confirmed{},
 		Former:  st.Former, Config: st.Config, Drift: st.Drift, Earlier: st.Earlier}
 	for name, sel := range st.Selectors {
-		past := slices.Clone(sel.Past)
-		for _, k := range []*Key{sel.Key, sel.Next} {
-			if k != nil && !slices.Contains(past, k.ID) {
-				past = append(past, k.ID)
-			}
-		}
-		fresh.Selectors[name] = &Selector{Past: past, Revoked: sel.Revoked, TTL: sel.TTL, Preceded: sel.Preceded,
-			PrecededTTL: sel.PrecededTTL, LastUsedAt: sel.LastUsedAt, Drain: sel.Drain}
+		fresh.Selectors[name] = sel.remembered(sel.keys())
 	}
 	return fresh
+}
+
+// remembered returns what is remembered of a selector whose keys are not believed in: which were its own, these
+// among them, and what receivers may keep.
+func (s *Selector) remembered(keys []*Key) *Selector {
+	past := slices.Clone(s.Past)
+	for _, k := range keys {
+		if !slices.Contains(past, k.ID) {
+			past = append(past, k.ID)
+		}
+	}
+	return &Selector{Past: past, Revoked: s.Revoked, TTL: s.TTL, Preceded: s.Preceded,
+		PrecededTTL: s.PrecededTTL, LastUsedAt: s.LastUsedAt, Drain: s.Drain}
 }
 
 // PassedOver notes that the keystore holds, as a newer version than the adopted key,

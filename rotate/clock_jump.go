@@ -47,11 +47,16 @@ func (st State) Reckoned(now Instant) (State, time.Duration) {
 // eachTime calls f with every time at which something happened that is waited after.
 func (st *State) eachTime(f func(*time.Time)) {
 	f(&st.SwitchedAt)
-	for _, sel := range st.Selectors {
-		f(&sel.LastUsedAt)
-		for _, k := range sel.keys() {
-			for _, t := range k.times() {
-				f(t)
+	if st.Origin != nil {
+		f(&st.Origin.SwitchedAt)
+	}
+	for _, all := range []map[string]*Selector{st.Selectors, st.Earlier} {
+		for _, sel := range all {
+			f(&sel.LastUsedAt)
+			for _, k := range sel.keys() {
+				for _, t := range k.times() {
+					f(t)
+				}
 			}
 		}
 	}

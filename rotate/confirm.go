@@ -23,6 +23,10 @@ func CopyState(st State) State {
 	c.Former = slices.Clone(st.Former)
 	c.Held = slices.Clone(st.Held)
 	c.Accounts = slices.Clone(st.Accounts)
+	if st.Origin != nil {
+		o := *st.Origin
+		c.Origin = &o
+	}
 	if st.Released != nil {
 		r := *st.Released
 		c.Released = &r
@@ -317,6 +321,9 @@ func (st *State) notReady() {
 func (st *State) Destroyed(selector, keyID string) {
 	if left := left(st, selector); left != nil {
 		left.Retired = slices.DeleteFunc(left.Retired, func(r Retired) bool { return r.KeyID == keyID })
+		if left.Key != nil && left.Key.ID == keyID {
+			left.Key = nil
+		}
 		st.Intent = nil
 		return
 	}

@@ -21,6 +21,7 @@ type State struct {
 	Selectors map[string]*Selector `json:"selectors,omitempty"`
 	// selectors that the domain had before its policy named others, with what is yet to be destroyed of them
 	Earlier Earlier       `json:"earlier,omitempty"`
+	Origin  *Origin       `json:"origin,omitempty"`  // where it moved over from; nil: it did not, or can't go back
 	Signers Confirmations `json:"signers,omitempty"` // what each signer confirmed last
 
 	Former Formers `json:"former,omitempty"` // selectors that are not ours and that signers signed with before

@@ -9,11 +9,12 @@ import (
 // planned from. It is permission and no program: what is done is always what Plan
 // says at the time, and only as far as it was approved.
 type Approval struct {
-	PlanID     string
-	Asked      bool // the rotation is a person's wish, whatever the schedule says
-	Renew      bool // the standby's key is to be replaced, at once or when no mail needs it any more
-	Steps      []rotate.Step
-	Conditions Conditions
+	PlanID string
+	Asked  bool // the rotation is a person's wish, whatever the schedule says
+	// what a person wants done first: the standby's key replaced, or other selectors; nil for nothing
+	Instruction rotate.Instruction
+	Steps       []rotate.Step
+	Conditions  Conditions
 }
 
 // Stale says why the approval does not hold any more, given what is there now;

@@ -234,6 +234,9 @@ const (
 	ForeignSelectorUnclear Code = "foreign-selector-unclear" // a signer that used such a selector does not answer
 	ForeignSelectorEnds    Code = "foreign-selector-ends"    // no mail needs such a selector's record after a time
 	RecordLeft             Code = "record-left"              // no mail needs the record of an earlier selector any more
+	RecordKept             Code = "record-kept"              // records of a selector that is left stay until their mail has arrived
+	RecordExposed          Code = "record-exposed"           // the key of such a record is compromised
+	RemovalUnseen          Code = "removal-unseen"           // it can't be seen whether such a record was removed
 	ChainUnchecked         Code = "chain-unchecked"          // the zone is signed, and what stands above it could not be checked
 	AlgorithmKept          Code = "algorithm-kept"           // a signer can't use the kind of key that the policy asks for
 	AlgorithmLater         Code = "algorithm-later"          // keys are of another kind than the policy asks for, for now

@@ -46,7 +46,9 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 	req = req.In(have, want.Signers)
 	present, _ := have.Reckoned(ports.InstantOf(p.Clock))
 	after, events, err := plan.Ordered(now, want, req, present, seen)
-	if _, moves := req.Instruction.(rotate.ChangeSelectors); moves && err == nil {
+	var before map[string]rotate.SelectorSeen
+	if err == nil && othersThan(present, after) {
+		before = seen.Selectors
 		seen = p.see(ctx, want, after)
 	}
 	made := plan.Plan(now, want, req, after, seen)
@@ -58,6 +60,11 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 	}
 	made = foresight{keys: p.Keys, account: accountsOf(want, p.Accounts)}.foreseen(ctx, want, after, made)
 	made.Basis, made.Ordered = basis, append(renamed, events...)
+	for s, sel := range before { // what is there where the instruction is yet to be obeyed
+		if _, both := made.Seen.Selectors[s]; !both {
+			made.Seen.Selectors[s] = sel
+		}
+	}
 	return made, have, nil
 }
 

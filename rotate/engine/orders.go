@@ -7,6 +7,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
@@ -19,7 +20,8 @@ func (r *run) obey(ctx context.Context) error {
 	if len(events) == 0 {
 		return nil
 	}
-	if _, moves := r.left.Instruction.(rotate.ChangeSelectors); moves {
+	others := othersThan(r.st, st)
+	if others && st.Active == "" {
 		err := lookAtNew(ctx, r, st)
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -29,6 +31,9 @@ func (r *run) obey(ctx context.Context) error {
 		}
 	}
 	r.st, r.left.Instruction = st, nil
+	if others && st.Active != "" {
+		r.observe(ctx)
+	}
 	if h := r.st.OnHold; h != nil && h.KeyID == "" && h.By == "" {
 		h.By = r.engine.Actor
 	}
@@ -50,6 +55,11 @@ func (r *run) turnDown(ctx context.Context, err error) error {
 	r.engine.notify(e)
 	r.left.Instruction = nil
 	return errors.Join(r.save(ctx, e), err)
+}
+
+// othersThan reports whether an instruction has given the domain other selectors.
+func othersThan(before, after rotate.State) bool {
+	return len(before.Selectors) != len(after.Selectors) || health.SelectorPair(before) != health.SelectorPair(after)
 }
 
 // lookAtNew looks at the selectors to which the domain is to move over, and returns why it can't begin there: what

@@ -131,7 +131,7 @@ func TestApprovedReplaceStandby(t *testing.T) {
 			if (len(planned.Steps) == 0) != later || planned.Stop != nil || len(planned.Ordered) != 1 {
 				t.Fatalf("planned is %+v", planned)
 			}
-			grant := approval.Approval{PlanID: "p1", Renew: true, Steps: planned.Steps,
+			grant := approval.Approval{PlanID: "p1", Instruction: rotate.Renew{}, Steps: planned.Steps,
 				Conditions: approval.ConditionsOf(planned)}
 			settle := func() engine.Result {
 				return w.engine().Engine.Settle(t.Context(), engine.Task{Domain: d.Domain, Approval: &grant},

@@ -167,7 +167,9 @@ func TestSelectorsThereAndBack(t *testing.T) {
 	w.soon(there)
 	w.checkReady(there, "a")
 	w.pass(time.Hour)
-	if err := w.order(d, rotate.ChangeSelectors{}).Err; fault.CodeOf(err) != codes.SelectorsOverlap {
+	overlapping := d
+	overlapping.Policy.Selectors = [2]string{"s1", "c"}
+	if err := w.order(overlapping, rotate.ChangeSelectors{}).Err; fault.CodeOf(err) != codes.SelectorsOverlap {
 		t.Errorf("at once: %v", err)
 	}
 	w.pass(9 * day)

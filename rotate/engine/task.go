@@ -64,10 +64,8 @@ func newWork(t Task) *work {
 	w.Request.Patient = t.Request.Named
 	if t.Approval != nil {
 		w.grant = newGrant(*t.Approval)
-		w.Request = rotate.Request{Asked: t.Approval.Asked, Named: true, Approved: true, Ignore: t.Request.Ignore}
-		if t.Approval.Renew {
-			w.Request.Instruction = rotate.Renew{}
-		}
+		w.Request = rotate.Request{Asked: t.Approval.Asked, Named: true, Approved: true, Ignore: t.Request.Ignore,
+			Instruction: t.Approval.Instruction}
 	}
 	return w
 }

@@ -37,6 +37,7 @@ func (p *planner) sensible() bool {
 		p.note("", p.SelectorsChanged())
 		p.Want.Policy.Selectors = health.SelectorPair(p.Have)
 	}
+	p.note("", misnamed(p))
 	if len(p.Want.Signers) == 0 {
 		p.note("", fault.Refuse(codes.NoSigners, "no signer is named for "+p.Want.Name,
 			"name at least one signer in the domain's configuration"))

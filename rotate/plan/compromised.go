@@ -15,6 +15,12 @@ import (
 
 // giveCompromised notes which keys are compromised, and enters the phase in which they can be left.
 func giveCompromised(p *planner, o rotate.Compromised, st *rotate.State) (events []rotate.Event, err error) {
+	if old := leftSelector(p.Have, o.Selectors); moving(p.Have) && (old != "" ||
+		len(o.Selectors) == 0 && !p.Have.Emergency()) {
+		return fleeBack(p, o, st)
+	} else if old != "" {
+		return leaveForGood(p, o, st)
+	}
 	if err := p.unmanaged("report a compromised key"); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // Ordered returns st as the request's instruction leaves it, and the events that say so;
@@ -20,6 +21,10 @@ func Ordered(now time.Time, want rotate.Domain, req rotate.Request, st rotate.St
 		return st, nil, nil
 	}
 	changed := rotate.CopyState(st)
+	switch req.Instruction.(type) {
+	case rotate.Rollback, rotate.Compromised: // they are obeyed whatever selectors the policy names by now
+		want = health.Managing(want, st)
+	}
 	p := newPlanner(now, want, req, st, seen)
 	changed.Next = nil
 	events, err := give(p, req.Instruction, &changed)

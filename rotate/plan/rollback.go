@@ -19,6 +19,13 @@ func giveRollback(p *planner, o rotate.Rollback, st *rotate.State) ([]rotate.Eve
 	if err != nil {
 		return nil, err
 	}
+	if old := originOf(p.Have); old != nil && (p.Have.Active == "" || p.neverLeft(p.Want.Policy.Other(p.Have.Active))) {
+		if len(o.Signers) > 0 {
+			return nil, fault.Refuse(codes.NotAtRest, fmt.Sprintf("send signers of %s back to %s: they go back from other "+
+				"selectors all together", p.Want.Name, strings.Join(old, " and ")), "roll back without --signer")
+		}
+		return goBack(p, st)
+	}
 	back, err := p.wayBack()
 	if err != nil {
 		return nil, err

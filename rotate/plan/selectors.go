@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,10 @@ import (
 // giveSelectors lets the domain begin again with the selectors that its policy names.
 func giveSelectors(p *planner, st *rotate.State) ([]rotate.Event, error) {
 	what := fmt.Sprintf("give %s the selectors %s", p.Want.Name, strings.Join(p.Want.Policy.Selectors[:], " and "))
+	named := slices.Sorted(slices.Values(p.Want.Policy.Selectors[:]))
+	if pair := originOf(p.Have); pair != nil && slices.Equal(pair, named) {
+		return goBack(p, st)
+	}
 	if err := p.unmanaged("change the selectors"); err != nil {
 		return nil, err
 	}
@@ -36,7 +41,7 @@ func giveSelectors(p *planner, st *rotate.State) ([]rotate.Event, error) {
 			"'dkimbot unhold --domain "+p.Want.Name+"' ends that")
 	}
 	for _, s := range p.Want.Policy.Selectors {
-		if p.Have.Selectors[s] != nil || !p.Have.Earlier.Emptied(s) {
+		if p.Have.Selectors[s] != nil || !p.Have.Earlier.Emptied(s) && !rotate.Unused(p.Have, s) {
 			return nil, fault.Refuse(codes.SelectorsOverlap, fmt.Sprintf("%s: mail may still need its key at %s", what, s),
 				"name two selectors that it does not have: both are changed at once, and an old name is free again when "+
 					"its private key was destroyed")
@@ -48,6 +53,45 @@ func giveSelectors(p *planner, st *rotate.State) ([]rotate.Event, error) {
 		"continue as they do until the new keys are public", old, strings.Join(p.Want.Policy.Selectors[:], " and "))}}, nil
 }
 
+// originOf returns the selectors that a domain had before its last move, in order; nil where it can't go back there.
+func originOf(st rotate.State) []string {
+	if !rotate.CanMoveBack(st) {
+		return nil
+	}
+	return st.Origin.Pair[:]
+}
+
+// misnamed refuses to begin at selectors from which the domain is just moving away: signers use the keys there.
+func misnamed(p *planner) error {
+	left := func(s string) bool { return slices.Contains(p.Have.Origin.Pair[:], s) }
+	if p.Have.Phase != rotate.New || !moving(p.Have) || !slices.ContainsFunc(p.Want.Policy.Selectors[:], left) {
+		return nil
+	}
+	return fault.Refuse(codes.SelectorsChanged, fmt.Sprintf("%s moves over from the selectors %s, and its policy names %s",
+		p.Want.Name, strings.Join(p.Have.Origin.Pair[:], " and "), strings.Join(p.Want.Policy.Selectors[:], " and ")),
+		"'dkimbot rollback --domain "+p.Want.Name+"' gives the move up; or put the new selectors back into its policy")
+}
+
+// moving reports whether the domain moves over to other selectors, and signers may still sign with those from before.
+func moving(st rotate.State) bool { return st.Active == "" && originOf(st) != nil }
+
+// goBack gives a move to other selectors up: the domain is as it was before, and signers that were given a new
+// selector are given the old one again.
+func goBack(p *planner, st *rotate.State) ([]rotate.Event, error) {
+	old, gone := p.Have.Origin.Active, strings.Join(slices.Sorted(maps.Keys(p.Have.Selectors)), " and ")
+	key := p.Have.Earlier[old].Key
+	seen := p.Seen.Left[old]
+	shown := slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return rotate.SameRecord(v, key.Record) })
+	if !moving(p.Have) && seen.Err == nil && !seen.Sight.Unchecked && !shown {
+		return nil, fault.Refuse(codes.RecordGone, fmt.Sprintf("go back to %s for %s: DNS does not show its key record (it "+
+			"shows %s), so mail signed with it would not verify", p.Name(old), p.Want.Name, rotate.Brief(seen.Sight.Values)),
+			"continue with "+p.Have.Active+"; or publish this record there again first: "+key.Record)
+	}
+	*st = rotate.MovedBack(*st, p.Want.Signers, p.Now)
+	return []rotate.Event{{Kind: rotate.NewSelectors, Selector: old, Message: fmt.Sprintf("the move to %s is given up: the "+
+		"domain is back at %s, and signs with %s", rotate.OrNone(gone), strings.Join(p.Have.Origin.Pair[:], " and "), old)}}, nil
+}
+
 func selectorNames(st rotate.State) []string {
 	pair := health.SelectorPair(st)
 	return pair[:]
@@ -56,6 +100,15 @@ func selectorNames(st rotate.State) []string {
 // emptyEarlier plans the end of the private keys at selectors that the domain had earlier: when every signer says
 // that it signs with another one, mail that was signed with them has arrived, and their records are gone (I5).
 func emptyEarlier(p *planner) {
+	if p.plan.Stop == nil && moving(p.Have) {
+		names := make([]string, 0, 2)
+		for _, s := range p.Have.Origin.Pair {
+			names = append(names, p.Name(s).String())
+		}
+		p.warn(codes.RecordKept, rotate.Thing{}, "leave %s in DNS for %s after the switch, then remove them: their private keys "+
+			"are destroyed when they are gone; 'dkimbot rollback --domain %s' leads back until then", strings.Join(names, " and "),
+			rotate.Span(p.Want.Policy.Drain+rotate.Grace), p.Want.Name)
+	}
 	if p.Have.Active == "" || p.plan.Stop != nil {
 		return
 	}
@@ -63,6 +116,9 @@ func emptyEarlier(p *planner) {
 	left := p.Have.Leftovers()
 	for _, s := range p.Have.Earlier.Names() {
 		until, noted := left[s]
+		if rotate.Unused(p.Have, s) {
+			until, noted = p.Now, true
+		}
 		uses := slices.ContainsFunc(p.Want.Signers, func(name string) bool { return p.Seen.Signers[name].Ref.Selector == s })
 		if p.Have.Selectors[s] != nil || p.Have.Earlier.Emptied(s) || !noted || until.IsZero() || uses ||
 			len(p.silentUsers(s)) > 0 {
@@ -72,10 +128,17 @@ func emptyEarlier(p *planner) {
 		until = until.Add(max(0, sel.DrainUnder(p.Want.Policy)-p.Want.Policy.Drain))
 		why := rotate.Reason{Code: codes.SelectorLeft, Message: fmt.Sprintf("mail that was signed with %s has arrived, and "+
 			"the domain has other selectors: its private key is needed no more", s)}
+		exposed := !slices.ContainsFunc(sel.Retired, func(r rotate.Retired) bool { return !r.Leaked })
 		switch seen := p.Seen.Left[s]; {
-		case until.After(p.Now):
+		case exposed && slices.ContainsFunc(seen.Sight.Values, sel.Ours):
+			p.warn(codes.RecordExposed, rotate.Thing{Selector: s}, "remove %s now: its key is compromised, and somebody else can "+
+				"sign with it; no signer does", p.Name(s))
+		case until.After(p.Now) && !exposed:
 			comesNext(&p.draft, rotate.Destroy, s, until, why)
-		case seen.Err != nil || !seen.Sight.Complete && !seen.Sight.Unchecked:
+		case seen.Sight.Unchecked:
+			p.warn(codes.RemovalUnseen, rotate.Thing{Selector: s}, "the private key at %s is kept: verify.mode is none, and so "+
+				"dkimbot can't see whether its record was removed; set another mode for the domain once, and it is destroyed", p.Name(s))
+		case seen.Err != nil || !seen.Sight.Complete:
 		case slices.ContainsFunc(seen.Sight.Values, sel.Ours):
 			p.warn(codes.RecordLeft, rotate.Thing{Selector: s}, "remove %s: no mail needs it any more, and its private key is kept until then", p.Name(s))
 		default:

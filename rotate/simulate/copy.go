@@ -13,6 +13,7 @@ func copyOf(st rotate.State) rotate.State {
 	st.Signers = maps.Clone(st.Signers)
 	st.Former, st.Held, st.Drift = slices.Clone(st.Former), slices.Clone(st.Held), slices.Clone(st.Drift)
 	st.Accounts = slices.Clone(st.Accounts)
+	st.Origin = pointee(st.Origin)
 	st.OnHold, st.Released, st.Clock, st.Intent, st.Next = pointee(st.OnHold), pointee(st.Released), pointee(st.Clock),
 		pointee(st.Intent), pointee(st.Next)
 	return st

@@ -84,6 +84,11 @@ func TestChangeSelectors(t *testing.T) {
 	l.bot.await("ready", "a", 2*time.Minute)
 	l.wantSigner("a")
 	l.moreMail(20)
+	l.reconfigure("selectors: [a, b]", "selectors: [s1, s2]") // and back
+	l.bot.do("rotate", "--domain", domain, "--change-selectors", "--wait")
+	l.bot.await("ready", "s1", 2*time.Minute)
+	l.wantSigner("s1")
+	l.moreMail(20)
 	report := l.stopMail()
 	t.Logf("changes of %s:\n%s%s", domain, report, l.ledger.bySelector(l.turns()))
 	for _, wrong := range report.Wrong() {

@@ -116,6 +116,7 @@ func (c *checker) domain(d Domain, stateless bool) {
 	c.that(slices.Contains(rotate.Phases(), rotate.Phase(d.Phase)), "its phase is unknown")
 	c.reason(d.Reason)
 	c.selector(d.ReplaceStandby)
+	c.texts(d.ChangeSelectors)
 	c.texts(d.Warnings...)
 	if p := d.Problem; p != nil {
 		known := slices.Contains([]string{fault.Transient.String(), fault.Permanent.String(), fault.Refused.String()}, p.Kind)

@@ -56,15 +56,17 @@ type Domain struct {
 	Phase string `json:"phase"`
 	Asked bool   `json:"asked"` // a person's wish begins a rotation, whatever the schedule says
 	// the selector of the standby that is to get a fresh key because a person asked for it
-	ReplaceStandby string           `json:"replace_standby,omitempty"`
-	Reason         rotate.Reason    `json:"reason"`
-	Steps          []Step           `json:"steps"`
-	Next           *rotate.Next     `json:"next"`
-	Problem        *report.Problem  `json:"problem"`
-	Drift          []rotate.Finding `json:"drift"` // what was not as it should be
-	Warnings       []string         `json:"warnings"`
-	About          About            `json:"about,omitzero"`
-	Preconditions  Preconditions    `json:"preconditions"`
+	ReplaceStandby string `json:"replace_standby,omitempty"`
+	// the domain moves over to other selectors because a person asked for it: which ones, as a sentence
+	ChangeSelectors string           `json:"change_selectors,omitempty"`
+	Reason          rotate.Reason    `json:"reason"`
+	Steps           []Step           `json:"steps"`
+	Next            *rotate.Next     `json:"next"`
+	Problem         *report.Problem  `json:"problem"`
+	Drift           []rotate.Finding `json:"drift"` // what was not as it should be
+	Warnings        []string         `json:"warnings"`
+	About           About            `json:"about,omitzero"`
+	Preconditions   Preconditions    `json:"preconditions"`
 }
 
 // About is what a domain's problem and warnings are about: people are reported once what an entry
@@ -163,8 +165,11 @@ func newDomain(p rotate.DomainPlan) Domain {
 		d.Next = &next
 	}
 	for _, e := range p.Ordered {
-		if e.Kind == rotate.RenewStandby {
+		switch e.Kind {
+		case rotate.RenewStandby:
 			d.ReplaceStandby = e.Selector
+		case rotate.NewSelectors:
+			d.ChangeSelectors = e.Message
 		}
 	}
 	for _, f := range p.Drift {
@@ -233,6 +238,9 @@ func (d Domain) Plan() rotate.DomainPlan {
 		p.Ordered = []rotate.Event{{Domain: d.Name, Kind: rotate.RenewStandby, Selector: s,
 			Message: "the standby " + s + " gets a fresh key as soon as no mail needs the present one"}}
 	}
+	if d.ChangeSelectors != "" {
+		p.Ordered = append(p.Ordered, rotate.Event{Domain: d.Name, Kind: rotate.NewSelectors, Message: d.ChangeSelectors})
+	}
 	return p
 }
 
@@ -260,16 +268,23 @@ func (doc Document) General() []string {
 
 // Request returns what was asked of the domain, as of one whose plan is applied.
 func (d Domain) Request() rotate.Request {
-	req := rotate.Request{Approved: true, Asked: d.Asked}
-	if d.ReplaceStandby != "" {
-		req.Instruction = rotate.Renew{}
+	return rotate.Request{Approved: true, Asked: d.Asked, Instruction: d.instruction()}
+}
+
+// instruction returns what a person wants done first, nil for nothing.
+func (d Domain) instruction() rotate.Instruction {
+	switch {
+	case d.ReplaceStandby != "":
+		return rotate.Renew{}
+	case d.ChangeSelectors != "":
+		return rotate.ChangeSelectors{}
 	}
-	return req
+	return nil
 }
 
 // Approval returns the permission that the document gives for the domain.
 func (doc Document) Approval(d Domain) approval.Approval {
-	return approval.Approval{PlanID: doc.PlanID, Asked: d.Asked, Renew: d.ReplaceStandby != "", Steps: d.Plan().Steps,
+	return approval.Approval{PlanID: doc.PlanID, Asked: d.Asked, Instruction: d.instruction(), Steps: d.Plan().Steps,
 		Conditions: d.Preconditions.Conditions}
 }
 

@@ -105,7 +105,8 @@ func (d Domain) Retold(p rotate.DomainPlan) Domain {
 			return d.plain()
 		}
 	}
-	now.Asked, now.ReplaceStandby, now.Preconditions = d.Asked, d.ReplaceStandby, d.Preconditions
+	now.Asked, now.ReplaceStandby, now.ChangeSelectors = d.Asked, d.ReplaceStandby, d.ChangeSelectors
+	now.Preconditions = d.Preconditions
 	return now
 }
 

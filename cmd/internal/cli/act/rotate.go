@@ -54,7 +54,7 @@ rotation leads to a key of the old kind. The next rotation waits for settle agai
 With --change-selectors, a domain that is ready moves over to the selectors that its policy
 names by now. Keys are made and published there first; then the signers are given one. The old
 records stay: mail in flight is verified. When it has arrived you remove them, and the old
-private keys are destroyed. See dkimbot-changes(7).
+private keys are destroyed. 'dkimbot rollback' leads back until then. See dkimbot-changes(7).
 
 Stays for waits of up to a minute; with --wait, of up to an hour. Ctrl-C finishes the step
 in progress. Run the same command again to continue.`,
@@ -115,9 +115,9 @@ func (f *rotateFlags) check() (err error) {
 	case f.replaceStandby && (f.compromised || f.due):
 		return errors.New("--replace-standby replaces a key that nothing signs with: it needs --domain, and neither --due " +
 			"nor --compromised")
-	case f.changeSelectors && (f.compromised || f.due || f.replaceStandby || f.out != ""):
+	case f.changeSelectors && (f.compromised || f.due || f.replaceStandby):
 		return errors.New("--change-selectors moves a domain over to other selectors: it needs --domain, and neither --due, " +
-			"--compromised, --replace-standby nor --out")
+			"--compromised nor --replace-standby")
 	case f.compromised && f.due:
 		return errors.New("--due takes steps by schedule: with --compromised, name domains, or --all")
 	case f.compromised && f.all == (len(f.domains) > 0):

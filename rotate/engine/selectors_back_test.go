@@ -1,0 +1,228 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/approval"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+)
+
+// begunMove returns a world in which a move to other selectors was begun and ended at a point; with 0 it has come to
+// its end. The last value is how many points there are.
+func begunMove(t *testing.T, at int) (w *world, before, after wish, total int) {
+	w, before = newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(before)
+	w.pass(10 * day)
+	after, total = elsewhere(before), w.points
+	if at > 0 {
+		w.crashAt = w.points + at
+	}
+	w.order(after, rotate.ChangeSelectors{})
+	for range 4 {
+		if w.points-total >= at && at > 0 {
+			break
+		}
+		w.soon(after)
+	}
+	return w, before, after, w.points - total
+}
+
+// throughMoves calls f for moves that ended at each of their points, and for one that came to its end.
+func throughMoves(t *testing.T, f func(t *testing.T, w *world, before, after wish, ended bool)) {
+	_, _, _, total := begunMove(t, 0)
+	if total < 20 {
+		t.Fatalf("only %d points were found", total)
+	}
+	for at := range total + 1 {
+		t.Run(fmt.Sprint(at), func(t *testing.T) {
+			w, before, after, _ := begunMove(t, at)
+			if len(w.state(before.Name).Earlier) == 0 {
+				return // it has not begun
+			}
+			f(t, w, before, after, w.state(before.Name).Active != "")
+		})
+	}
+}
+
+// TestFleeDuringMove: a key that is reported as compromised while its domain moves over to other selectors is left at
+// once for the other key from before, whose record is known, and revoked; the move can be made again. After the move
+// nothing signs with it any more, and its private key is destroyed as soon as its record is removed.
+func TestFleeDuringMove(t *testing.T) {
+	throughMoves(t, func(t *testing.T, w *world, before, after wish, ended bool) {
+		if ended {
+			res := w.order(after, rotate.Compromised{Selectors: []string{"s1"}})
+			if said := strings.Join(rotate.Texts(w.plan(after).Warnings), " "); res.Err != nil ||
+				!strings.Contains(said, "remove s1._domainkey.example.com now") {
+				t.Fatalf("%v; said is %q", res.Err, said)
+			}
+			w.spoil("s1", "")
+			w.pass(time.Hour)
+			w.soon(after)
+			if w.keptAt(after, "s1") || !w.keptAt(after, "s2") {
+				t.Error("the compromised private key is kept, or another one is not")
+			}
+			w.checkReady(after, "a")
+			return
+		}
+		exposed := rotate.RecordKeyID(w.shown("s1._domainkey.example.com")[0])
+		if res := w.order(after, rotate.Compromised{}); fault.CodeOf(res.Err) != codes.SelectorsChanged {
+			t.Errorf("%v", res.Err)
+		}
+		st := w.state(after.Name)
+		for _, signer := range []string{"mx1", "mx2"} {
+			if c := st.Signers[signer]; c.Selector != "s2" {
+				t.Errorf("%s signs with %s", signer, c.Selector)
+			}
+		}
+		if shown := w.shown("s1._domainkey.example.com")[0]; st.Active != "s2" || rotate.RecordKeyID(shown) == exposed {
+			t.Errorf("active is %s; s1 is %q", st.Active, shown)
+		}
+		for range 3 {
+			w.soon(before)
+		}
+		w.checkReady(before, "s2")
+		w.pass(10 * day)
+		again(t, w, before, after)
+	})
+}
+
+// again moves the domain over once more, after a move was given up.
+func again(t *testing.T, w *world, before, after wish) {
+	t.Helper()
+	res := w.order(after, rotate.ChangeSelectors{})
+	if fault.CodeOf(res.Err) == codes.SelectorsOverlap { // mail may have been signed with the new ones
+		for range 9 {
+			w.pass(day)
+			w.soon(before)
+		}
+		for _, s := range []string{"a", "b"} {
+			w.spoil(s, "")
+		}
+		w.pass(time.Hour)
+		w.soon(before)
+		res = w.order(after, rotate.ChangeSelectors{})
+	}
+	if res.Err != nil {
+		t.Fatal(res.Err)
+	}
+	for range 9 {
+		w.soon(after)
+		w.pass(day)
+	}
+	if st := w.state(after.Name); st.Active != "a" && st.Active != "b" {
+		t.Errorf("phase %s, active %s", st.Phase, st.Active)
+	}
+}
+
+// TestMoveGivenUp: there is a way back from a move, by a rollback or by the old selectors in the policy, as long as
+// the old private keys are there; and the move can be made again.
+func TestMoveGivenUp(t *testing.T) {
+	throughMoves(t, func(t *testing.T, w *world, before, after wish, ended bool) {
+		var res engine.Result
+		if w.points%2 == 0 {
+			res = w.order(after, rotate.Rollback{})
+		} else {
+			res = w.order(before, rotate.ChangeSelectors{})
+		}
+		if code := fault.CodeOf(res.Err); code != "" && code != codes.SelectorsChanged {
+			t.Fatal(res.Err)
+		}
+		w.soon(before)
+		w.checkReady(before, "s1")
+		w.pass(10 * day)
+		if err := w.order(before, rotate.Rollback{}).Err; fault.CodeOf(err) != codes.NothingToRollBack {
+			t.Errorf("once more: %v", err)
+		}
+		again(t, w, before, after)
+	})
+}
+
+// TestWayBackRefused: what can't lead back from other selectors is refused by name, and changes nothing.
+func TestWayBackRefused(t *testing.T) {
+	for name, tt := range map[string]struct {
+		at   int
+		with func(w *world, before, after wish) error
+		want codes.Code
+	}{
+		"one signer": {0, func(w *world, _, after wish) error {
+			return w.order(after, rotate.Rollback{Signers: []string{"mx1"}}).Err
+		}, codes.NotAtRest},
+		"the record is gone": {0, func(w *world, _, after wish) error {
+			w.spoil("s1", "")
+			return w.order(after, rotate.Rollback{}).Err
+		}, codes.RecordGone},
+		"the policy names the old ones, and nobody has said that it is given up": {4, func(w *world, before, _ wish) error {
+			return w.engine().Advance(context.Background(), before).Err
+		}, codes.SelectorsChanged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, before, after, _ := begunMove(t, tt.at)
+			active := w.state(after.Name).Active
+			err := tt.with(w, before, after)
+			faulttest.Shown(t, err)
+			if fault.CodeOf(err) != tt.want || w.state(after.Name).Active != active {
+				t.Errorf("%v; active %s", err, w.state(after.Name).Active)
+			}
+		})
+	}
+}
+
+// TestMoveApproved: a move is a plan for review: it names the keys that are made and the switch, and is carried out
+// as it was approved, once.
+func TestMoveApproved(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.pass(10 * day)
+	d = elsewhere(d)
+	wish := d
+	wish.Request = rotate.Request{Instruction: rotate.ChangeSelectors{}}
+	planned := w.plan(wish)
+	grant := approval.Approval{PlanID: "p1", Instruction: rotate.ChangeSelectors{}, Steps: planned.Steps,
+		Conditions: approval.ConditionsOf(planned)}
+	settle := func() engine.Result {
+		return w.engine().Engine.Settle(t.Context(), engine.Task{Domain: d.Domain, Approval: &grant},
+			engine.Patience{Most: 2 * time.Hour}, nil)
+	}
+	if res := settle(); res.Err != nil || len(res.Left) > 0 {
+		t.Fatalf("%v; left are %v", res.Err, res.Left)
+	}
+	if res := settle(); fault.CodeOf(res.Err) != codes.StalePlan {
+		t.Errorf("a second time: %v", res.Err)
+	}
+	w.soon(d)
+	w.checkReady(d, "a")
+}
+
+// TestUnseenKeysKept: where DNS may not be asked, nobody knows whether the old records are gone: their private keys
+// are kept, and it is said how they are destroyed (I5).
+func TestUnseenKeysKept(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.pass(10 * day)
+	d = elsewhere(d)
+	w.order(d, rotate.ChangeSelectors{})
+	w.soon(d)
+	w.checkReady(d, "a")
+	w.spoil("s1", "")
+	w.spoil("s2", "")
+	w.shows = func(s *rotate.Sight) { s.Values, s.Complete, s.Unchecked = nil, true, true }
+	w.pass(9 * day)
+	w.soon(d)
+	said := strings.Join(rotate.Texts(w.plan(d).Warnings), " ")
+	if !w.keptAt(d, "s1") || !strings.Contains(said, "verify.mode is none") {
+		t.Errorf("kept: %v; said is %q", w.keptAt(d, "s1"), said)
+	}
+	w.shows = nil
+	w.soon(d)
+	if w.keptAt(d, "s1") || w.keptAt(d, "s2") {
+		t.Error("an old private key is left")
+	}
+}

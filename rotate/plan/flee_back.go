@@ -1,0 +1,73 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/health"
+)
+
+// A key can be compromised while its domain moves over to other selectors, and after that.
+
+// leftSelector returns the first of the selectors that the domain has no more, and a private key at; "" for none.
+func leftSelector(st rotate.State, selectors []string) string {
+	for _, s := range selectors {
+		if st.Selectors[s] == nil && !st.Earlier.Emptied(s) {
+			return s
+		}
+	}
+	return ""
+}
+
+// fleeBack gives the move up, since signers can leave the old key for the other one at once, while the new records may
+// not be known yet; and reports the key.
+func fleeBack(p *planner, o rotate.Compromised, st *rotate.State) ([]rotate.Event, error) {
+	events := []rotate.Event{{Kind: rotate.NewSelectors, Message: fmt.Sprintf("the move to other selectors is given up: "+
+		"%s is public for long, and signers can leave a compromised key for it at once", otherOf(p.Have.Origin))}}
+	*st = rotate.MovedBack(*st, p.Want.Signers, p.Now)
+	for _, s := range o.Selectors {
+		events = append(events, exposeLeft(p, s, st)...)
+	}
+	o.Selectors = slices.DeleteFunc(slices.Clone(o.Selectors), func(s string) bool { return st.Earlier[s] != nil })
+	said, err := giveCompromised(newPlanner(p.Now, health.Managing(p.Want, *st), p.req, *st, p.Seen), o, st)
+	return append(events, said...), err
+}
+
+func otherOf(o *rotate.Origin) string {
+	if o.Pair[0] == o.Active {
+		return o.Pair[1]
+	}
+	return o.Pair[0]
+}
+
+// leaveForGood reports keys that signers have left by a move to other selectors, beside those that the domain has.
+func leaveForGood(p *planner, o rotate.Compromised, st *rotate.State) (events []rotate.Event, err error) {
+	for _, s := range o.Selectors {
+		events = append(events, exposeLeft(p, s, st)...)
+	}
+	o.Selectors = slices.DeleteFunc(slices.Clone(o.Selectors), func(s string) bool { return st.Selectors[s] == nil })
+	if len(o.Selectors) == 0 {
+		return events, nil
+	}
+	said, err := giveCompromised(p, o, st)
+	return append(events, said...), err
+}
+
+// exposeLeft notes that the private keys at a selector that the domain has no more are compromised.
+func exposeLeft(p *planner, s string, st *rotate.State) (events []rotate.Event) {
+	sel := st.Earlier[s]
+	if sel == nil || st.Selectors[s] != nil {
+		return nil
+	}
+	st.Origin = nil // no way leads back there
+	if sel.Key != nil {
+		sel.Key.Leaked = p.Now
+	}
+	for i := range sel.Retired {
+		sel.Retired[i].Leaked = true
+		events = append(events, rotate.Event{Kind: rotate.ReportCompromised, Selector: s, KeyID: sel.Retired[i].KeyID,
+			Message: fmt.Sprintf("reported as compromised: remove %s, and its private key is destroyed", p.Name(s))})
+	}
+	return events
+}
