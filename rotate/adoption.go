@@ -38,7 +38,7 @@ func (st *State) Adopting(i Intent, p Policy, signs string) {
 func (st *State) Adopted(selector string, k Key, shown string, ttl time.Duration) {
 	sel := st.Selectors[selector]
 	sel.Key, sel.Tried, sel.TTL, st.Intent = &k, nil, max(sel.TTL, ttl), nil
-	if !SameRecord(shown, k.Record) {
+	if !dkim.SameRecord(shown, k.Record) {
 		sel.Past = append(sel.Past, k.ID)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -77,3 +78,12 @@ const (
 
 // Phases returns all phases that this version knows.
 func Phases() []Phase { return []Phase{New, Bootstrapping, Ready, Switching, Draining, Replacing} }
+
+// A domain has several DNS accounts while its name servers move from one to another: each record is
+// published to all, and counts when the servers of all show it.
+
+// Accounts returns the names of the providers that hold the domain's records.
+func (d Domain) Accounts() []string { return append([]string{d.Provider}, d.Also...) }
+
+// Through names the providers, for people.
+func (d Domain) Through() string { return strings.Join(d.Accounts(), " and ") }

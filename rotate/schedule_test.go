@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -70,7 +71,7 @@ func TestSpan(t *testing.T) {
 	for d, want := range map[time.Duration]string{7 * day: "7d", 36 * time.Hour: "36h", 24 * time.Hour: "24h",
 		48 * time.Hour: "2d", 10 * time.Minute: "10m", 90 * time.Minute: "90m",
 		2 * time.Second: "2s", 90 * time.Second: "1m30s", 0: "0s", 150 * time.Millisecond: "150ms"} {
-		if got := rotate.Span(d); got != want {
+		if got := calendar.Span(d); got != want {
 			t.Errorf("%v is %q, want %q", d, got, want)
 		}
 	}

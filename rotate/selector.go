@@ -88,7 +88,7 @@ func (s Selector) Ours(record string) bool {
 		}
 	}
 	if r.Revoked() {
-		return s.Revoked || s.Key != nil && !s.Key.Leaked.IsZero() && means(RevokedRecord(s.Key.Record), r)
+		return s.Revoked || s.Key != nil && !s.Key.Leaked.IsZero() && means(dkim.RevokedRecord(s.Key.Record), r)
 	}
 	return slices.Contains(s.Past, id)
 }
@@ -97,41 +97,6 @@ func (s Selector) Ours(record string) bool {
 func means(record string, r dkim.Record) bool {
 	other, err := dkim.ParseRecord(record)
 	return err == nil && other.Equal(r)
-}
-
-// SameRecord compares as verifiers read, not letter by letter: a provider may
-// respell white space or quoting.
-func SameRecord(a, b string) bool {
-	if a == b {
-		return true
-	}
-	ra, errA := dkim.ParseRecord(a)
-	rb, errB := dkim.ParseRecord(b)
-	return errA == nil && errB == nil && ra.Equal(rb)
-}
-
-// RecordKeyID returns the id of the key that a record holds, "" when it holds none.
-func RecordKeyID(record string) string {
-	r, err := dkim.ParseRecord(record)
-	if err != nil {
-		return ""
-	}
-	return r.Key.ID()
-}
-
-// RevokedRecord returns the record with its p= emptied.
-func RevokedRecord(record string) string {
-	r, err := dkim.ParseRecord(record)
-	if err != nil {
-		return dkim.Record{KeyType: "rsa"}.String()
-	}
-	return r.Revoke().String()
-}
-
-// RevokedValue reports whether a record says that its key is revoked.
-func RevokedValue(v string) bool {
-	r, err := dkim.ParseRecord(v)
-	return err == nil && r.Revoked()
 }
 
 // Pending returns the key that is on its way to the selector, nil when it is yet to be made.
@@ -183,5 +148,5 @@ func (k *Key) Side() Side { return Side{KeyID: k.ID, Record: k.Record, Fresh: k.
 
 // GivenUp reports whether the key's revocation was begun: its record may be gone.
 func (k *Key) GivenUp() bool {
-	return !k.Leaked.IsZero() && k.Record == RevokedRecord(k.Record)
+	return !k.Leaked.IsZero() && k.Record == dkim.RevokedRecord(k.Record)
 }

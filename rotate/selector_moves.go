@@ -3,6 +3,8 @@ package rotate
 import (
 	"slices"
 	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // The functions of this file note what becomes of the key at one selector, and concern no
@@ -32,7 +34,7 @@ func (s *Selector) Revoking(ttl time.Duration) {
 	if !slices.Contains(s.Past, s.Key.ID) {
 		s.Past = append(s.Past, s.Key.ID)
 	}
-	s.Key.Record, s.Revoked = RevokedRecord(s.Key.Record), true
+	s.Key.Record, s.Revoked = dkim.RevokedRecord(s.Key.Record), true
 }
 
 // dropFresh gives up the fresh key, whether it has taken the old one's place or not: no

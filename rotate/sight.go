@@ -84,11 +84,11 @@ const (
 func (o Observation) Fate(selector, keyID string) Fate {
 	seen, looked := o.Selectors[selector]
 	values := seen.Sight.Values
-	is := func(v string) bool { id := RecordKeyID(v); return id != "" && (keyID == "" || id == keyID) }
+	is := func(v string) bool { id := dkim.RecordKeyID(v); return id != "" && (keyID == "" || id == keyID) }
 	switch {
 	case !looked || seen.SightErr != nil || seen.Sight.Unchecked:
 		return Uncertain
-	case len(values) > 0 && !slices.ContainsFunc(values, func(v string) bool { return !RevokedValue(v) }):
+	case len(values) > 0 && !slices.ContainsFunc(values, func(v string) bool { return !dkim.RevokedValue(v) }):
 		return Disowned
 	case seen.Sight.Complete && !slices.ContainsFunc(values, is):
 		return Fails

@@ -44,64 +44,12 @@ type Step struct {
 }
 
 // Side is what is there on one side of a step: which key, and its record. Which fields
-// have a meaning follows from the step's kind, see Step.Facts.
+// have a meaning follows from the step's kind, see approval.FactsOf.
 type Side struct {
 	Selector string // for Activate: that the signer signs with
 	KeyID    string
 	Record   string
 	Fresh    bool // the key is yet to be made: what KeyID and Record are to be is not known
-}
-
-// Generated stands in documents for a key that is yet to be made, and for its record.
-const Generated = "(generated at apply)"
-
-// standsStill is what documents say of the record before a drain and after it.
-const standsStill = "published"
-
-// Facts describe one side of a step by name, for documents.
-type Facts map[string]string
-
-func (s Side) keyID() string {
-	if s.Fresh {
-		return Generated
-	}
-	return s.KeyID
-}
-
-func (s Side) record() string {
-	if s.Fresh {
-		return Generated
-	}
-	return s.Record
-}
-
-// Facts returns what documents say of the step: what is there before it and after it.
-// Nothing that is done is decided by them.
-func (s Step) Facts() (before, after Facts) {
-	before, after = Facts{}, Facts{}
-	switch s.Kind {
-	case Generate:
-		after["key"] = string(s.Algorithm)
-	case StoreKey, Destroy:
-		before["key_id"], after["key_id"] = s.From.keyID(), s.To.keyID()
-	case Publish, Revoke:
-		before["record"], before["key_id"] = s.From.record(), s.From.keyID()
-		after["record"], after["key_id"], after["ttl"] = s.To.record(), s.To.keyID(), Span(s.TTL)
-	case Verify:
-		after["record"], after["key_id"] = s.To.record(), s.To.keyID()
-	case Activate:
-		before["selector"], before["key_id"] = s.From.Selector, s.From.keyID()
-		after["selector"], after["key_id"] = s.To.Selector, s.To.keyID()
-	case Drain:
-		before["record"], after["record"] = standsStill, standsStill
-	case Adopt:
-		before["record"], before["key_id"] = s.From.record(), s.From.keyID()
-		after["record"], after["key_id"], after["signs"] = s.To.record(), s.To.keyID(), s.Signs
-	}
-	if s.Asked != "" {
-		before["asked"] = s.Asked
-	}
-	return before, after
 }
 
 // Does reports whether s is what was approved as a. A key that was yet to be made has its

@@ -85,7 +85,7 @@ func (c Conditions) changed(have rotate.State, seen rotate.Observation) (why []r
 			unknown = first(unknown, is.SightErr)
 		} else if before != after {
 			say(codes.RecordChanged, "DNS shows something else at %s than when the plan was made: %s", name,
-				rotate.Brief(is.Sight.Values))
+				dkim.Brief(is.Sight.Values))
 		}
 		if before, asked := c.Keys[s]; is.KeyErr != nil {
 			unknown = first(unknown, is.KeyErr)
@@ -113,7 +113,7 @@ func (k KeyHeld) String() string {
 	if k.KeyID == "" {
 		return fmt.Sprintf("version %d, destroyed", k.Version)
 	}
-	return fmt.Sprintf("version %d, %s", k.Version, rotate.ShortID(k.KeyID))
+	return fmt.Sprintf("version %d, %s", k.Version, dkim.ShortID(k.KeyID))
 }
 
 // String says it for people: "signs with s1, 00112233".
@@ -124,7 +124,7 @@ func (s SignsWith) String() string {
 	case s.KeyID == "":
 		return "signs with " + s.Selector
 	}
-	return "signs with " + s.Selector + ", key " + rotate.ShortID(s.KeyID)
+	return "signs with " + s.Selector + ", key " + dkim.ShortID(s.KeyID)
 }
 
 func orUnknown(s string, known bool) string {

@@ -141,7 +141,7 @@ func TestApplyStale(t *testing.T) {
 		"key": {func(_ *testing.T, w *world, _ *wish) {
 			name := dkim.Name{Domain: "example.com", Selector: "s2"}
 			w.keys[name] = append(w.keys[name], plantest.Keys()[0])
-		}, "the keystore's newest key for s2._domainkey.example.com is version 2, " + rotate.ShortID(plantest.Keys()[0].ID()) +
+		}, "the keystore's newest key for s2._domainkey.example.com is version 2, " + dkim.ShortID(plantest.Keys()[0].ID()) +
 			"; when the plan was made it was version 1, "},
 		"signer": {func(_ *testing.T, w *world, _ *wish) {
 			w.hosts["mx2"].stop()

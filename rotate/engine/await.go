@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -124,11 +125,11 @@ func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string
 
 // unverified says what DNS shows instead.
 func unverified(name dkim.Name, within time.Duration, seen rotate.SelectorSeen) error {
-	what := fmt.Sprintf("see %s on %s within %s", name, seen.Sight.Whom(), rotate.Span(within))
+	what := fmt.Sprintf("see %s on %s within %s", name, seen.Sight.Whom(), calendar.Span(within))
 	if seen.SightErr != nil {
 		return &fault.Error{Kind: fault.Transient, What: what, Err: seen.SightErr, Hint: fault.HintOf(seen.SightErr)}
 	}
-	shown := rotate.Brief(seen.Sight.Values)
+	shown := dkim.Brief(seen.Sight.Values)
 	if len(seen.Sight.Lagging) > 0 {
 		shown = strings.Join(seen.Sight.Lagging, "; ")
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -393,7 +394,7 @@ func TestNoticesNameKeys(t *testing.T) {
 	var told []string
 	parts := w.engine().Parts
 	parts.Notify = func(e rotate.Event) {
-		if e.KeyID == rotate.Generated {
+		if e.KeyID == approval.Generated {
 			t.Errorf("%s of %s %s: the key id is a placeholder", e.Kind, e.Selector, e.Outcome)
 		}
 		if e.Outcome == "done" && (e.Kind == rotate.StoreKey || e.Kind == rotate.Publish || e.Kind == rotate.Verify) {

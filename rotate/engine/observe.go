@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/batch"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/forecast"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan"
@@ -42,7 +43,7 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 		return rotate.DomainPlan{}, rotate.State{}, err
 	}
 	now, basis := p.Clock.Now(), have.Basis()
-	have, renamed := rotate.Followed(have, want, now)
+	have, renamed := follow.State(have, want, now)
 	req = req.In(have, want.Signers)
 	present, _ := have.Reckoned(ports.InstantOf(p.Clock))
 	after, events, err := plan.Ordered(now, want, req, present, seen)

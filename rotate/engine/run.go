@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/keyring"
 	"github.com/dkimbot/dkimbot/rotate/lease"
@@ -58,7 +60,7 @@ func (e *Engine) newRun(ctx context.Context, t Task, g *grant, held *lease.Held)
 	r := &run{engine: e, want: t.Domain, left: t.Request.In(have, t.Domain.Signers), adoption: t.Adoption,
 		grant: g, lease: held,
 		st: st.AsOf(now.At), stored: rotate.CopyState(have), fresh: map[string]*dkim.PrivateKey{}, keys: keyring.New(e.Keys)}
-	st, renamed := rotate.Followed(r.st, t.Domain, now.At)
+	st, renamed := follow.State(r.st, t.Domain, now.At)
 	for i := range renamed {
 		renamed[i].By = e.Actor
 		e.notify(renamed[i])
@@ -66,7 +68,7 @@ func (e *Engine) newRun(ctx context.Context, t Task, g *grant, held *lease.Held)
 	r.st, r.unsaved = st, renamed
 	if ahead > 0 {
 		message := fmt.Sprintf("the machine's clock was set forward by %s; waits go by the time that has really passed",
-			rotate.Span(ahead.Round(time.Minute)))
+			calendar.Span(ahead.Round(time.Minute)))
 		r.unsaved = append(r.unsaved, r.event(rotate.Step{Kind: rotate.ClockSet}, codes.OutcomeNoticed, message))
 	}
 	return r, r.tookOver(ctx)

@@ -68,7 +68,7 @@ func TestEmergencyWithSilentSigner(t *testing.T) {
 					}
 					for _, sel := range w.state(d.Name).Selectors {
 						if k := sel.Key; k != nil && !k.Leaked.IsZero() && !slices.Contains(leaked, k.ID) {
-							t.Errorf("the fresh key %s counts as compromised", rotate.ShortID(k.ID))
+							t.Errorf("the fresh key %s counts as compromised", dkim.ShortID(k.ID))
 						}
 					}
 				})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/forecast"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 	"github.com/google/go-cmp/cmp"
@@ -30,8 +31,8 @@ func TestForecastIsPure(t *testing.T) {
 				t.Errorf("%v, %d steps", out.Stop, len(out.Coming))
 			}
 			for _, c := range out.Coming {
-				before, after := c.Step.Facts()
-				for _, f := range []rotate.Facts{before, after} {
+				before, after := approval.FactsOf(c.Step)
+				for _, f := range []approval.Facts{before, after} {
 					for name, v := range f {
 						if strings.HasPrefix(v, "to be made") {
 							t.Errorf("%s is %q", name, v)

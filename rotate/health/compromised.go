@@ -7,6 +7,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // Replaced reports whether the fresh key of the draining selector is public, or
@@ -18,7 +19,7 @@ func (j *Judge) Replaced(s string) bool {
 	}
 	return !sel.Next.PublishedAt.IsZero() ||
 		slices.ContainsFunc(j.Seen.Selectors[s].Sight.Values,
-			func(v string) bool { return rotate.SameRecord(v, sel.Next.Record) })
+			func(v string) bool { return dkim.SameRecord(v, sel.Next.Record) })
 }
 
 // Refuge returns the selector whose key signers can flee to from a compromised
@@ -40,7 +41,7 @@ func (j *Judge) Refuge() string {
 	if sel.Next != nil { // the old key is a refuge as long as its record stands as before
 		sight := j.Seen.Selectors[to].Sight
 		stands := j.Seen.Selectors[to].SightErr == nil && (sight.Complete || sight.Silent) && len(sight.Values) == 1 &&
-			rotate.SameRecord(sight.Values[0], sel.Key.Record)
+			dkim.SameRecord(sight.Values[0], sel.Key.Record)
 		if !stands || !sel.Next.PublishedAt.IsZero() || !j.Seen.Selectors[to].OldKept && !alone {
 			return ""
 		}
@@ -190,5 +191,5 @@ func (j *Judge) LostForGood(s string) bool {
 func (j *Judge) emptied(s string) bool {
 	seen := j.Seen.Selectors[s]
 	return j.Have.Leaked(s) && seen.SightErr == nil && len(seen.Sight.Values) > 0 &&
-		!slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return !rotate.RevokedValue(v) })
+		!slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return !dkim.RevokedValue(v) })
 }

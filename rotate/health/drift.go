@@ -101,7 +101,7 @@ func (h *Check) Lost(s string) *rotate.Finding {
 	case Earlier:
 		f.Code, f.Message = codes.RecordEarlier,
 			fmt.Sprintf("%s shows a record that dkimbot had replaced (key %s)", h.Name(s),
-				rotate.ShortID(rotate.RecordKeyID(h.Seen.Selectors[s].Sight.Values[0])))
+				dkim.ShortID(dkim.RecordKeyID(h.Seen.Selectors[s].Sight.Values[0])))
 	case Doubled:
 		f.Code, f.Message = codes.RecordsDoubled,
 			fmt.Sprintf("%s shows two of dkimbot's records, and receivers may take either", h.Name(s))
@@ -159,7 +159,7 @@ func (h *Check) SignerDrift(name string) *rotate.Finding {
 			h.fate(ref, "its mail verifies as long as both are published"))
 	case key != nil, slices.Contains(h.Want.Policy.Selectors[:], ref.Selector):
 		f.Message = fmt.Sprintf("signer %s signs with %s and key %s, which is not the one that dkimbot has there; %s", name,
-			ref.Selector, rotate.ShortID(ref.KeyID), h.fate(ref, "its mail verifies, because DNS shows that key"))
+			ref.Selector, dkim.ShortID(ref.KeyID), h.fate(ref, "its mail verifies, because DNS shows that key"))
 	default:
 		f.Message = fmt.Sprintf("signer %s signs with %s and not with %s; dkimbot knows nothing of that selector", name,
 			ref.Selector, should)
@@ -243,7 +243,7 @@ func (h *Check) LeftOver(name string) *rotate.Finding {
 	return &rotate.Finding{Code: codes.SignerLeftOver, Signer: name, Asks: asks,
 		Repair: "see to it that it does not sign any more, or list it again",
 		Message: fmt.Sprintf("signer %s signed for %s with %s (key %s) and is no longer listed; mail that it still signs %s",
-			name, h.Want.Name, c.Selector, rotate.ShortID(c.KeyID), then)}
+			name, h.Want.Name, c.Selector, dkim.ShortID(c.KeyID), then)}
 }
 
 // cause returns the code of an error that stands behind several findings.

@@ -69,7 +69,7 @@ func TestDrift(t *testing.T) {
 				s.Have.Selectors["s2"].Past = []string{other.ID()}
 				s.Show("s2", plantest.Record(other))
 			},
-			"record-earlier s2", rotate.ShortID(other.ID())},
+			"record-earlier s2", dkim.ShortID(other.ID())},
 		"two of ours": {plantest.Ready, func(s *scene) {
 			s.Show("s2", plantest.Record(plantest.Keys()[1]), plantest.Record(plantest.Keys()[1]))
 		},
@@ -213,7 +213,7 @@ func TestDrift(t *testing.T) {
 			s.Want.Signers = []string{"mx1"}
 			s.Have.Signers["mx2"] = rotate.Confirmed{Selector: "s2", KeyID: s.Have.Selectors["s2"].Key.ID, Left: true}
 			key := s.Have.Selectors["s2"].Key
-			key.Leaked, key.Record = s.Now, rotate.RevokedRecord(key.Record)
+			key.Leaked, key.Record = s.Now, dkim.RevokedRecord(key.Record)
 			s.Show("s2", key.Record)
 		}, "signer-left-over mx2!", "because that key was revoked"},
 		"other selectors configured": {plantest.Ready,

@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -42,17 +43,17 @@ func (j *Judge) ForeignRecord(s string, sight rotate.Sight) error {
 	if j.Stale(s) {
 		return rotate.WithThing(RecordAt(s), j.StaleState(s))
 	}
-	what := fmt.Sprintf("%s holds a record that dkimbot did not make (%s)", j.Name(s), rotate.Brief(sight.Values))
+	what := fmt.Sprintf("%s holds a record that dkimbot did not make (%s)", j.Name(s), dkim.Brief(sight.Values))
 	switch {
 	case !sight.Complete && len(sight.Lagging) > 0:
 		what = fmt.Sprintf("%s holds a record that dkimbot did not make, and not the same on every server: %s", j.Name(s),
 			strings.Join(sight.Lagging, "; "))
 	case len(sight.Values) > 1:
 		what = fmt.Sprintf("%s holds %d records, of which dkimbot made at most one (%s)", j.Name(s), len(sight.Values),
-			rotate.Brief(sight.Values))
+			dkim.Brief(sight.Values))
 	}
 	return rotate.WithThing(RecordAt(s), fault.Refuse(codes.ForeignRecord, what,
-		j.foreignHint(s, len(sight.Values) == 1 && rotate.RevokedValue(sight.Values[0]))))
+		j.foreignHint(s, len(sight.Values) == 1 && dkim.RevokedValue(sight.Values[0]))))
 }
 
 // foreignHint says what a person can do about a record that dkimbot did not make; revoked:
@@ -118,5 +119,5 @@ func (v *view) Adopting(s string) bool {
 	i, sight := v.Have.Intent, v.Seen.Selectors[s].Sight
 	return i != nil && i.Kind == rotate.Adopt && i.Selector == s && v.Have.Selector(s).Key == nil &&
 		v.Seen.Selectors[s].KeyID == i.KeyID &&
-		sight.Complete && len(sight.Values) == 1 && rotate.RecordKeyID(sight.Values[0]) == i.KeyID
+		sight.Complete && len(sight.Values) == 1 && dkim.RecordKeyID(sight.Values[0]) == i.KeyID
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
@@ -137,4 +138,4 @@ func TestForeignRecordSays(t *testing.T) {
 }
 
 // keyOf returns the id of a record's key.
-func keyOf(record string) string { return rotate.RecordKeyID(record) }
+func keyOf(record string) string { return dkim.RecordKeyID(record) }

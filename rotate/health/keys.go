@@ -7,6 +7,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -104,7 +105,7 @@ func (v *view) strangeKey(s string) error {
 	if v.Have.Selector(s).ReplacedBefore(seen.KeyID) {
 		return fault.Refuse(codes.OldKeystore,
 			fmt.Sprintf("the newest key for %s in the keystore (version %d, %s) is one that was replaced there", v.Name(s),
-				seen.Version, rotate.ShortID(seen.KeyID)), v.NewerKeystore())
+				seen.Version, dkim.ShortID(seen.KeyID)), v.NewerKeystore())
 	}
 	hint := "find out who wrote it; destroy that version, or restore the state database that belongs to this keystore; " +
 		"or, where the state is an older copy, " + Believe(v.Want.Name)
@@ -114,7 +115,7 @@ func (v *view) strangeKey(s string) error {
 	}
 	return fault.Refuse(codes.ForeignSecret,
 		fmt.Sprintf("the newest key for %s in the keystore (version %d, %s) is not the one that dkimbot stored", v.Name(s),
-			seen.Version, rotate.ShortID(seen.KeyID)), hint)
+			seen.Version, dkim.ShortID(seen.KeyID)), hint)
 }
 
 // Renewable reports whether the standby's private key is lost and a fresh one may

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
@@ -142,7 +143,7 @@ func TestStale(t *testing.T) {
 	stale := func(j *health.Judge) any { return j.Stale("s1") }
 	newer := func(s *scene) {
 		s.Show("s1", plantest.ForeignRecord)
-		s.Hold("s1", rotate.RecordKeyID(plantest.ForeignRecord), 9)
+		s.Hold("s1", dkim.RecordKeyID(plantest.ForeignRecord), 9)
 	}
 	hold(t, map[string]verdict{
 		"it is":           {plantest.Ready, changes(newer), stale, true},

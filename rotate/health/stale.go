@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -29,7 +30,7 @@ func (v *view) outrun(s string) bool {
 	if v.Have.Phase == rotate.New || seen.KeyErr != nil || seen.SightErr != nil || v.Keeping(s) != KeyDifferent {
 		return false
 	}
-	return slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return rotate.RecordKeyID(v) == seen.KeyID })
+	return slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return dkim.RecordKeyID(v) == seen.KeyID })
 }
 
 // StaleState refuses to act by a state that is older than the world.
@@ -37,7 +38,7 @@ func (v *view) StaleState(s string) error {
 	return fault.Refuse(codes.StaleState,
 		fmt.Sprintf("the state of %s is older than what stands in DNS and in the keystore: "+
 			"both hold key %s for %s, and the state does not know it",
-			v.Want.Name, rotate.ShortID(v.Seen.Selectors[s].KeyID), v.Name(s)),
+			v.Want.Name, dkim.ShortID(v.Seen.Selectors[s].KeyID), v.Name(s)),
 		"restore a newer copy of the state database; or "+Believe(v.Want.Name))
 }
 

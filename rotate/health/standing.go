@@ -1,7 +1,7 @@
 package health
 
 import (
-	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // standing is how what DNS shows at a selector relates to what state knows.
@@ -35,7 +35,7 @@ func (v *view) Standing(selector string) standing {
 func (v *view) Unopposed(selector string) bool {
 	seen, key := v.Seen.Selectors[selector], v.Have.Selector(selector).Wanted()
 	return seen.SightErr == nil && seen.Sight.Silent && len(seen.Sight.Values) == 1 &&
-		key != nil && rotate.SameRecord(key.Record, seen.Sight.Values[0])
+		key != nil && dkim.SameRecord(key.Record, seen.Sight.Values[0])
 }
 
 func (v *view) compare(selector string) standing {
@@ -60,7 +60,7 @@ func (v *view) compare(selector string) standing {
 		return Changing
 	case len(sight.Values) > 1:
 		return Doubled
-	case sel.Wanted() != nil && rotate.SameRecord(sel.Wanted().Record, sight.Values[0]):
+	case sel.Wanted() != nil && dkim.SameRecord(sel.Wanted().Record, sight.Values[0]):
 		return Current
 	}
 	return Earlier

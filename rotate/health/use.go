@@ -3,7 +3,7 @@ package health
 import (
 	"slices"
 
-	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // Joins reports whether a signer says that it signs with nothing, while another one signs with the key.
@@ -31,7 +31,7 @@ func (v *view) UsesDeadKey(signer string) bool {
 		return true
 	}
 	return at.SightErr == nil && !at.Sight.Unchecked && (at.Sight.Complete || at.Sight.Silent) &&
-		!slices.ContainsFunc(at.Sight.Values, func(v string) bool { return rotate.RecordKeyID(v) == seen.Ref.KeyID })
+		!slices.ContainsFunc(at.Sight.Values, func(v string) bool { return dkim.RecordKeyID(v) == seen.Ref.KeyID })
 }
 
 // AnyConfirmed reports whether a signer signs with the selector's key, as far as is known.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
@@ -18,7 +19,7 @@ func judge(s *scene) *health.Judge { return health.NewJudge(s.Now, s.Want.Domain
 // revoked makes a selector's key one that was compromised and revoked, as DNS shows.
 func revoked(s *scene, selector string) {
 	key := s.Have.Selectors[selector].Key
-	key.Leaked, key.RevokedAt, key.Record = plantest.Now, plantest.Now, rotate.RevokedRecord(key.Record)
+	key.Leaked, key.RevokedAt, key.Record = plantest.Now, plantest.Now, dkim.RevokedRecord(key.Record)
 	s.Show(selector, key.Record)
 }
 

@@ -41,7 +41,7 @@ func InKeystore(ctx context.Context, keys ports.KeyReader, look ports.Looker, do
 func publishedKey(ctx context.Context, keys ports.KeyReader, name dkim.Name,
 	sight rotate.Sight) (key *dkim.PrivateKey, unpublished string, err error) {
 	shows := func(k *dkim.PrivateKey) bool {
-		return k != nil && slices.ContainsFunc(sight.Values, func(v string) bool { return rotate.RecordKeyID(v) == k.ID() })
+		return k != nil && slices.ContainsFunc(sight.Values, func(v string) bool { return dkim.RecordKeyID(v) == k.ID() })
 	}
 	newest, version, err := keys.Get(ctx, name, 0)
 	if err != nil || shows(newest) || sight.Unchecked {

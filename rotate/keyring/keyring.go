@@ -72,7 +72,7 @@ func (k *Ring) Private(ctx context.Context, name dkim.Name, keyID string,
 	case key.ID() != keyID:
 		return nil, version, fault.Refuse(codes.ForeignSecret,
 			fmt.Sprintf("the keystore's version %d for %s is key %s, not %s as it should be", version, name,
-				rotate.ShortID(key.ID()), rotate.ShortID(keyID)),
+				dkim.ShortID(key.ID()), dkim.ShortID(keyID)),
 			"find out who wrote it, and restore the keystore")
 	}
 	k.mu.Lock()

@@ -78,8 +78,8 @@ func (p adopter) adoptable(a rotate.Adoption) error {
 			return fault.Refuse(codes.TwoKeys, fmt.Sprintf("adopt %s: two keys are given for it", k.Name),
 				"give the one that DNS shows")
 		case own != nil && own.ID != k.Key.ID():
-			return p.managed(fmt.Sprintf("adopt %s: dkimbot's key there is %s, not %s", k.Name, rotate.ShortID(own.ID),
-				rotate.ShortID(k.Key.ID())))
+			return p.managed(fmt.Sprintf("adopt %s: dkimbot's key there is %s, not %s", k.Name, dkim.ShortID(own.ID),
+				dkim.ShortID(k.Key.ID())))
 		case own == nil:
 			open++
 		}
@@ -134,7 +134,7 @@ func (p adopter) signersKnown(a rotate.Adoption) error {
 			say = append(say, name+" does not sign for it")
 		default:
 			say = append(say, fmt.Sprintf("%s signs with %s (key %s)", name, s.Ref.Selector,
-				cmp.Or(rotate.ShortID(s.Ref.KeyID), "not named")))
+				cmp.Or(dkim.ShortID(s.Ref.KeyID), "not named")))
 		}
 	}
 	what, active := fmt.Sprintf("adopt %s of %s: ", strings.Join(given, " and "), p.Want.Name),
@@ -142,7 +142,7 @@ func (p adopter) signersKnown(a rotate.Adoption) error {
 	if s := p.storedInUse(a); s != "" {
 		return fault.Refuse(codes.ActiveUnclear, what+
 			fmt.Sprintf("every signer signs with %s and key %s, which the keystore holds and DNS does not show, "+
-				"so that mail fails", s, rotate.ShortID(a.Stored[s])),
+				"so that mail fails", s, dkim.ShortID(a.Stored[s])),
 			fmt.Sprintf("publish the record of that key at %s again, as it was, and adopt then; "+
 				"or say that another one is to sign from now on, as in %s", p.Name(s), active))
 	}
@@ -169,7 +169,7 @@ func (p adopter) shownInDNS(k dkim.SigningKey) error {
 	case len(sight.Values) > 1:
 		return fault.Refuse(codes.TwoRecords,
 			fmt.Sprintf("%sDNS shows %d records there, where only one may stand: %s", what, len(sight.Values),
-				rotate.Brief(sight.Values)), "remove those that are not of key "+rotate.ShortID(k.Key.ID()))
+				dkim.Brief(sight.Values)), "remove those that are not of key "+dkim.ShortID(k.Key.ID()))
 	}
 	record, err := dkim.ParseRecord(sight.Values[0])
 	switch {
@@ -182,8 +182,8 @@ func (p adopter) shownInDNS(k dkim.SigningKey) error {
 				p.Want.Name+"'")
 	case record.Key.ID() != k.Key.ID():
 		return fault.Refuse(codes.OtherKey,
-			fmt.Sprintf("%sDNS shows key %s, and the key given is %s", what, rotate.ShortID(record.Key.ID()),
-				rotate.ShortID(k.Key.ID())), "give the key that the signers use now; its public half is what DNS shows")
+			fmt.Sprintf("%sDNS shows key %s, and the key given is %s", what, dkim.ShortID(record.Key.ID()),
+				dkim.ShortID(k.Key.ID())), "give the key that the signers use now; its public half is what DNS shows")
 	}
 	return nil
 }
@@ -197,7 +197,7 @@ func (p adopter) freeInKeystore(k dkim.SigningKey, unpublished string) error {
 	}
 	return fault.Refuse(codes.ForeignSecret,
 		fmt.Sprintf("adopt %s: the keystore holds another key there (version %d, %s)", k.Name, seen.Version,
-			rotate.ShortID(seen.KeyID)),
+			dkim.ShortID(seen.KeyID)),
 		"if dkimbot's state was lost, adopt what the keystore holds, with --from-keystore; "+
 			"else find out who wrote it and take it away")
 }

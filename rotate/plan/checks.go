@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,7 +47,7 @@ func (p *planner) sensible() bool {
 		p.stop(fault.Refuse(codes.DamagedState,
 			fmt.Sprintf("the state of %s does not fit together: it is %s, active %q, target %q, draining %q, with keys at %s",
 				p.Want.Name, p.Have.Phase, p.Have.Active, p.Have.Target, p.Have.Draining,
-				rotate.OrNone(strings.Join(p.Keyed(), " and "))),
+				cmp.Or(strings.Join(p.Keyed(), " and "), "none")),
 			"restore the state database from a backup"))
 		return false
 	}

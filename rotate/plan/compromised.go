@@ -9,6 +9,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
@@ -255,8 +256,8 @@ func (d *draft) revoke(s string, from time.Time) {
 	d.step(rotate.Step{Kind: rotate.Revoke, Selector: s,
 		Target: fmt.Sprintf("%s TXT, through %s", d.Name(s), d.Want.Through()), NotBefore: from,
 		Reason: d.RevokeReason(s, "then"),
-		Asked:  d.askedOf(s), From: rotate.Side{Record: before, KeyID: rotate.RecordKeyID(before)},
-		To: rotate.Side{Record: rotate.RevokedRecord(sel.Key.Record)}, TTL: d.Want.Policy.TTL})
+		Asked:  d.askedOf(s), From: rotate.Side{Record: before, KeyID: dkim.RecordKeyID(before)},
+		To: rotate.Side{Record: dkim.RevokedRecord(sel.Key.Record)}, TTL: d.Want.Policy.TTL})
 }
 
 // destroyLeaked plans that a compromised private key is destroyed, not before from, once no signer needs it.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -18,7 +19,7 @@ func giveHold(p *planner, st *rotate.State) ([]rotate.Event, error) {
 	}
 	message := "put on hold: no switch begins until 'dkimbot unhold --domain " + p.Want.Name + "'"
 	if st.OnHold != nil && st.OnHold.KeyID == "" {
-		message = "it was on hold already, since " + rotate.Utc(st.OnHold.At)
+		message = "it was on hold already, since " + calendar.Utc(st.OnHold.At)
 	} else {
 		st.OnHold = &rotate.OnHold{At: p.Now}
 	}
@@ -34,7 +35,7 @@ func giveUnhold(p *planner, st *rotate.State) ([]rotate.Event, error) {
 		return nil, fault.Refuse(codes.NotOnHold, "end the hold of "+p.Want.Name+": it is not on hold",
 			"nothing has to be done; 'dkimbot status --domain "+p.Want.Name+"' says what comes next")
 	}
-	message := "the hold of " + rotate.Utc(st.OnHold.At) + " has ended: the schedule continues"
+	message := "the hold of " + calendar.Utc(st.OnHold.At) + " has ended: the schedule continues"
 	st.OnHold = nil
 	return []rotate.Event{{Kind: rotate.TakeOff, Selector: st.Active, Message: message}}, nil
 }
@@ -46,12 +47,12 @@ func onHold(d *draft, action codes.Action, selector string, req rotate.Request) 
 	if !h.Concerns(d.Have.Selector(selector).Key) || action != codes.ActionRotate || h.KeyID != "" && req.Asked {
 		return nil
 	}
-	says := "it is on hold since " + rotate.Utc(h.At)
+	says := "it is on hold since " + calendar.Utc(h.At)
 	if h.By != "" {
 		says += " (" + h.By + ")"
 	}
 	if h.KeyID != "" {
-		says = "signers went back from this key, at " + rotate.Utc(h.At)
+		says = "signers went back from this key, at " + calendar.Utc(h.At)
 	}
 	return &bar{code: codes.OnHold, says: says + "; 'dkimbot unhold --domain " + d.Want.Name + "' ends that"}
 }

@@ -29,7 +29,7 @@ func TestHoldGiven(t *testing.T) {
 		if diff := cmp.Diff(c.want, st.OnHold); err != nil || diff != "" {
 			t.Errorf("%s: %v\n%s", name, err, diff)
 		}
-		if already := strings.Contains(events[0].Message, "already, since "+rotate.Utc(earlier)); already != (c.want == persons) {
+		if already := strings.Contains(events[0].Message, "already, since "+calendar.Utc(earlier)); already != (c.want == persons) {
 			t.Errorf("%s: %s", name, events[0].Message)
 		}
 	}
@@ -40,9 +40,9 @@ func TestHoldGiven(t *testing.T) {
 func TestHoldIsTold(t *testing.T) {
 	id := plantest.Keys()[1].ID()
 	for says, hold := range map[string]*rotate.OnHold{
-		"it is on hold since " + rotate.Utc(plantest.LongAgo) + ";":                 {At: plantest.LongAgo},
-		"it is on hold since " + rotate.Utc(plantest.LongAgo) + " (root);":          {At: plantest.LongAgo, By: "root"},
-		"signers went back from this key, at " + rotate.Utc(plantest.LongAgo) + ";": {At: plantest.LongAgo, KeyID: id},
+		"it is on hold since " + calendar.Utc(plantest.LongAgo) + ";":                 {At: plantest.LongAgo},
+		"it is on hold since " + calendar.Utc(plantest.LongAgo) + " (root);":          {At: plantest.LongAgo, By: "root"},
+		"signers went back from this key, at " + calendar.Utc(plantest.LongAgo) + ";": {At: plantest.LongAgo, KeyID: id},
 	} {
 		s := dueScene()
 		s.Have.OnHold = hold

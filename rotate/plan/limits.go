@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -31,10 +32,10 @@ func bars(l rotate.Limits, now time.Time, req rotate.Request) (held []bar, opens
 	for _, b := range hours.Bars(now) {
 		if b.Freeze {
 			held = append(held, bar{codes.Freeze, b.Key, rotate.FlagFreezes,
-				fmt.Sprintf("a freeze holds until %s (%s)", rotate.Utc(b.Until), b.Key)})
+				fmt.Sprintf("a freeze holds until %s (%s)", calendar.Utc(b.Until), b.Key)})
 		} else {
 			held = append(held, bar{codes.Window, b.Key, rotate.FlagWindows,
-				fmt.Sprintf("no maintenance window is open before %s (%s)", rotate.Utc(b.Until), b.Key)})
+				fmt.Sprintf("no maintenance window is open before %s (%s)", calendar.Utc(b.Until), b.Key)})
 		}
 	}
 	if len(held) > 0 && held[0].code != codes.PlanOnly {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/approval"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 	"github.com/google/go-cmp/cmp"
@@ -88,7 +90,7 @@ func keyNames() *strings.Replacer {
 	var pairs []string
 	for i, k := range plantest.Keys() {
 		value := regexp.MustCompile(`p=(\S+)`).FindStringSubmatch(plantest.Record(k))[1]
-		pairs = append(pairs, k.ID(), fmt.Sprint("K", i), rotate.ShortID(k.ID()), fmt.Sprint("K", i), value,
+		pairs = append(pairs, k.ID(), fmt.Sprint("K", i), dkim.ShortID(k.ID()), fmt.Sprint("K", i), value,
 			fmt.Sprint("P", i))
 	}
 	return strings.NewReplacer(pairs...)
@@ -118,7 +120,7 @@ func planLines(now time.Time, p rotate.DomainPlan, names *strings.Replacer) (out
 		if step.Reason.Code != p.Reason.Code {
 			mark += " " + string(step.Reason.Code)
 		}
-		before, after := step.Facts()
+		before, after := approval.FactsOf(step)
 		write(step.Kind, strings.TrimSuffix(step.Selector+"/"+step.Signer, "/")+at(step.NotBefore), fmt.Sprintf("%.1s", step.Duty),
 			facts(before)+">"+facts(after), mark)
 	}
@@ -141,7 +143,7 @@ func planLines(now time.Time, p rotate.DomainPlan, names *strings.Replacer) (out
 	return out
 }
 
-func facts(f rotate.Facts) string {
+func facts(f approval.Facts) string {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(f)) {
 		if f[name] != "" && name != "record" {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -79,7 +80,7 @@ func nextOf(s *scene, p rotate.DomainPlan) string {
 	if p.Next == nil {
 		return ""
 	}
-	at, wait := rotate.Span(p.Next.At.Sub(s.Now)), p.Next.At.Sub(s.Now)
+	at, wait := calendar.Span(p.Next.At.Sub(s.Now)), p.Next.At.Sub(s.Now)
 	due, _ := s.Want.Policy.NextDue(s.Want.Name, s.Have.SwitchedAt)
 	switch {
 	case p.Next.At.Equal(due) && s.Want.Policy.Splay > 0:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
@@ -58,7 +59,7 @@ func (d *draft) publish(s string, key *rotate.Key, why rotate.Reason) {
 	before := strings.Join(d.Seen.Selectors[s].Sight.Values, " | ")
 	d.step(rotate.Step{Kind: rotate.Publish, Selector: s,
 		Target: fmt.Sprintf("%s TXT, through %s", d.Name(s), d.Want.Through()), Reason: why,
-		Asked: d.askedOf(s), From: rotate.Side{Record: before, KeyID: rotate.RecordKeyID(before)}, To: key.Side(),
+		Asked: d.askedOf(s), From: rotate.Side{Record: before, KeyID: dkim.RecordKeyID(before)}, To: key.Side(),
 		TTL: d.Want.Policy.TTL})
 }
 

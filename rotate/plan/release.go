@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
@@ -32,7 +34,7 @@ func giveRelease(p *planner, o rotate.Release, st *rotate.State) ([]rotate.Event
 	message := "released; records, keys and signers stay as they are"
 	if st.Released.Purge {
 		message = "released; records and keys are purged when no signer has used them for " +
-			rotate.Span(rotate.LongestDrain(p.Have.Selectors, p.Want.Policy))
+			calendar.Span(rotate.LongestDrain(p.Have.Selectors, p.Want.Policy))
 	}
 	return []rotate.Event{{Kind: rotate.LetGo, Selector: st.Active, Message: message}}, nil
 }
@@ -116,7 +118,7 @@ func (p *planner) purge(r rotate.ReleaseState) {
 	p.duty = rotate.Turn
 	why := rotate.Reason{Code: codes.Purge,
 		Message: fmt.Sprintf("the domain was released; what dkimbot made is purged "+
-			"when no signer has signed with it for %s", rotate.Span(rotate.LongestDrain(p.Have.Selectors, p.Want.Policy)))}
+			"when no signer has signed with it for %s", calendar.Span(rotate.LongestDrain(p.Have.Selectors, p.Want.Policy)))}
 	p.plan.Reason = why
 	until := r.LastUsed.Add(rotate.LongestDrain(p.Have.Selectors, p.Want.Policy))
 	if users := p.usersOfOurs(); len(users) > 0 {
@@ -124,7 +126,7 @@ func (p *planner) purge(r rotate.ReleaseState) {
 			until = p.Now.Add(time.Minute)
 		}
 		p.warn(codes.PurgeWaits, rotate.Thing{}, "%s; nothing is purged before no signer has signed with it for %s: let them sign with something else",
-			strings.Join(users, ", "), rotate.Span(rotate.LongestDrain(p.Have.Selectors, p.Want.Policy)))
+			strings.Join(users, ", "), calendar.Span(rotate.LongestDrain(p.Have.Selectors, p.Want.Policy)))
 	}
 	p.warnDismissed()
 	for _, s := range p.Keyed() {
@@ -145,13 +147,13 @@ func (p *planner) purge(r rotate.ReleaseState) {
 func (p *planner) standsBeside(s string) error {
 	sight := p.Seen.Selectors[s].Sight
 	ours := slices.ContainsFunc(sight.Values,
-		func(v string) bool { return rotate.RecordKeyID(v) == p.Have.Selector(s).Key.ID })
+		func(v string) bool { return dkim.RecordKeyID(v) == p.Have.Selector(s).Key.ID })
 	if !ours || !p.HandsOff(s) {
 		return nil
 	}
 	return fault.Refuse(codes.ForeignRecord,
 		fmt.Sprintf("purge the key record at %s: DNS shows something there that dkimbot did not make (%s)", p.Name(s),
-			rotate.Brief(sight.Values)),
+			dkim.Brief(sight.Values)),
 		"remove what dkimbot did not make; what is its own is purged then, and the private key destroyed")
 }
 

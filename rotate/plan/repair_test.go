@@ -9,6 +9,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -148,7 +149,7 @@ func TestInHandsIsKept(t *testing.T) {
 	for used, want := range map[bool]bool{true: false, false: true} {
 		s := plantest.Replaced()
 		key := s.Have.Selectors["s2"].Key
-		key.Leaked, key.RevokedAt, key.Record = s.Now, s.Now, rotate.RevokedRecord(key.Record)
+		key.Leaked, key.RevokedAt, key.Record = s.Now, s.Now, dkim.RevokedRecord(key.Record)
 		s.Show("s2", key.Record)
 		s.KeystoreSilent("s1")
 		if used {

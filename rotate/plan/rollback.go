@@ -9,6 +9,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
@@ -122,7 +123,7 @@ func (p *planner) wayBack() (string, error) {
 	return "", fault.Refuse(codes.RecordGone,
 		fmt.Sprintf("%s for %s: DNS does not show the key record of %s (it shows %s), "+
 			"so mail signed with it would not verify", what, p.Want.Name, p.Name(back),
-			rotate.Brief(p.Seen.Selectors[back].Sight.Values)),
+			dkim.Brief(p.Seen.Selectors[back].Sight.Values)),
 		"'dkimbot rotate --domain "+p.Want.Name+"' publishes a record of ours that has vanished; then roll back")
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
@@ -37,7 +38,7 @@ func giveSelectors(p *planner, st *rotate.State) ([]rotate.Event, error) {
 			"back into its policy: selectors: ["+strings.Join(selectorNames(p.Have), ", ")+"]")
 	}
 	if p.Have.OnHold != nil {
-		return nil, fault.Refuse(codes.OnHold, what+": the domain is on hold since "+rotate.Utc(p.Have.OnHold.At),
+		return nil, fault.Refuse(codes.OnHold, what+": the domain is on hold since "+calendar.Utc(p.Have.OnHold.At),
 			"'dkimbot unhold --domain "+p.Want.Name+"' ends that")
 	}
 	for _, s := range p.Want.Policy.Selectors {

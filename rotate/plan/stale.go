@@ -40,14 +40,14 @@ func (p adopter) unbelievable(a rotate.Adoption) error {
 		}
 		if given != "" && (sel.ReplacedBefore(given) || sel.Key != nil && sel.Key.ID == given && !sel.Key.Leaked.IsZero()) {
 			return fault.Refuse(codes.ReplacedKey,
-				fmt.Sprintf("adopt %s: key %s was replaced there, or reported as compromised", p.Name(s), rotate.ShortID(given)),
+				fmt.Sprintf("adopt %s: key %s was replaced there, or reported as compromised", p.Name(s), dkim.ShortID(given)),
 				p.NewerKeystore())
 		}
 		for _, v := range p.Seen.Selectors[s].Sight.Values {
-			if id := rotate.RecordKeyID(v); id != "" && id != given {
+			if id := dkim.RecordKeyID(v); id != "" && id != given {
 				return fault.Refuse(codes.OldKeystore,
 					fmt.Sprintf("adopt what the keystore holds for %s: DNS shows key %s at %s, and the keystore does not hold it",
-						p.Want.Name, rotate.ShortID(id), p.Name(s)), p.NewerKeystore())
+						p.Want.Name, dkim.ShortID(id), p.Name(s)), p.NewerKeystore())
 			}
 		}
 	}

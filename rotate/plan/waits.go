@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
@@ -78,7 +79,7 @@ func (v *draft) waitReason(s string) rotate.Reason {
 		return rotate.Reason{Code: codes.Settle,
 			Message: fmt.Sprintf("another key may have stood at %s before; "+
 				"this one is not used before its record has been public for %s, because some receivers keep the old one that long",
-				s, rotate.Span(v.Want.Policy.Settle))}
+				s, calendar.Span(v.Want.Policy.Settle))}
 	}
 	return rotate.Reason{Code: codes.Cache,
 		Message: fmt.Sprintf("resolvers may still answer from before the record of %s was published", s)}

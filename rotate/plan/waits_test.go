@@ -7,6 +7,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
@@ -121,7 +122,7 @@ func TestRevokedAgain(t *testing.T) {
 		s := plantest.Draining()
 		key := s.Have.Selectors["s1"].Key
 		live := key.Record
-		key.Leaked, key.RevokedAt, key.Record = s.Now.Add(-time.Hour), s.Now.Add(-time.Hour), rotate.RevokedRecord(live)
+		key.Leaked, key.RevokedAt, key.Record = s.Now.Add(-time.Hour), s.Now.Add(-time.Hour), dkim.RevokedRecord(live)
 		s.Have.Selectors["s1"].Revoked = true
 		s.Past("s1", key.ID)
 		s.Show("s1", map[string][]string{"the key": {live}, "both": {live, key.Record}, "the revoked one": {key.Record}}[title]...)

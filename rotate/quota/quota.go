@@ -139,7 +139,7 @@ func (t *Turnstile) hold(domain string, now, room time.Time, begun []ports.Begun
 	if far := now.Add(ports.QuotaSpan); until.After(far) {
 		until = far.Add(calendar.Share(domain, ports.QuotaSpan))
 	}
-	return &HeldBack{t.counts.PerHour, "in the last hour", until, "when there is room again, " + rotate.Utc(room)}
+	return &HeldBack{t.counts.PerHour, "in the last hour", until, "when there is room again, " + calendar.Utc(room)}
 }
 
 // place returns when the turn of a domain may come that stands at the end of the

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
@@ -25,7 +26,7 @@ func (e Entry) String() string {
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
 
-func days(d time.Duration) string { return rotate.Span(d) }
+func days(d time.Duration) string { return calendar.Span(d) }
 
 // tell adds a line to the timeline.
 func (w *world) tell(domain, format string, args ...any) {

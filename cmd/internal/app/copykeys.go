@@ -85,7 +85,7 @@ func copyKey(ctx context.Context, from ports.KeyReader, to keystore.Keystore, na
 	}
 	if key == nil || key.ID() != k.ID {
 		return false, fault.Lasting(fmt.Sprintf("copy the private key %s, version %d", name, k.Version),
-			fmt.Errorf("the keystore does not hold key %s there", rotate.ShortID(k.ID)),
+			fmt.Errorf("the keystore does not hold key %s there", dkim.ShortID(k.ID)),
 			"see what 'dkimbot status --domain "+name.Domain+"' says of it; 'dkimbot repair' notes where a key is now")
 	}
 	return keystore.Copy(ctx, to, name, k.Version, key)

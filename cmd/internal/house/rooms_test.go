@@ -23,7 +23,6 @@ const (
 // large are the packages that may have more lines, with the reason.
 var large = map[string]string{
 	"rotate/simulate": "the model of the world: it is no part of the program",
-	"rotate":          "the words and the state with all its transitions, which need one another",
 	"rotate/plan":     "one planner: its steps and rules plan in one draft",
 	"rotate/engine":   "one run: its steps change one state under one lease",
 }
@@ -140,7 +139,7 @@ var arrows = map[string][]string{
 	"rotate/batch":     {"rotate", "rotate/codes", "rotate/fault", "rotate/ports"},
 	"rotate/lease":     {"rotate", "rotate/codes", "rotate/fault", "rotate/ports"},
 	"rotate/quota":     {"rotate", "rotate/calendar", "rotate/ports"},
-	"rotate/approval":  {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault"},
+	"rotate/approval":  {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault"},
 	"rotate/health":    {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault"},
 	"rotate/plan":      {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/health"},
 	"rotate/forecast":  {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/health", "rotate/plan"},
@@ -150,18 +149,20 @@ var arrows = map[string][]string{
 	"cmd/dkimbot":      {"cmd/internal/cli"},
 	"cmd/internal/report": {"rotate", "rotate/codes", "rotate/dkim", "rotate/engine", "rotate/fault", "rotate/forecast",
 		"rotate/preflight", "rotate/simulate"},
-	"cmd/internal/planfile": {"cmd/internal/report", "rotate", "rotate/approval", "rotate/codes", "rotate/dkim",
-		"rotate/fault", "rotate/safefile"},
+	"cmd/internal/planfile": {"cmd/internal/report", "rotate", "rotate/approval", "rotate/calendar",
+		"rotate/codes", "rotate/dkim", "rotate/fault", "rotate/safefile"},
 	"cmd/internal/show/screen": nil,
 	"cmd/internal/show": {"cmd/internal/planfile", "cmd/internal/report", "cmd/internal/show/screen", "rotate",
-		"rotate/codes", "rotate/engine", "rotate/fault"},
+		"rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/engine", "rotate/fault"},
 	"cmd/internal/notify": {"cmd/internal/report", "cmd/internal/show/screen", "rotate", "rotate/child", "rotate/codes",
 		"rotate/fault", "rotate/netlimit", "rotate/preflight", "rotate/safefile"},
 	"cmd/internal/serve": {"cmd/internal/report", "cmd/internal/show", "cmd/internal/show/screen", "rotate",
 		"rotate/codes", "rotate/dkim", "rotate/fault", "rotate/ports", "rotate/preflight", "rotate/safefile"},
 	"cmd/internal/man":         nil,
 	"cmd/internal/config/node": {"rotate/fault", "rotate/safefile", "rotate/settings"},
-	"rotate/engine":            {"rotate", "rotate/approval", "rotate/batch", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/forecast", "rotate/health", "rotate/keyring", "rotate/lease", "rotate/plan", "rotate/ports", "rotate/preflight", "rotate/quota"},
+	"rotate/engine": {"rotate", "rotate/approval", "rotate/batch", "rotate/calendar", "rotate/codes",
+		"rotate/dkim", "rotate/fault", "rotate/follow", "rotate/forecast", "rotate/health", "rotate/keyring",
+		"rotate/lease", "rotate/plan", "rotate/ports", "rotate/preflight", "rotate/quota"},
 }
 
 func TestArrowsPointOneWay(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
@@ -82,7 +83,7 @@ func (c *checker) times(doc Document) {
 		"created_at is not a time at which a dkimbot could make it")
 	c.that(!doc.PlannedFor.After(doc.CreatedAt.Add(Farthest)), "planned_for is further ahead than a plan can be made for")
 	c.that(!doc.ExpiresAt.After(from.Add(MaxLife)),
-		fmt.Sprintf("expires_at is later than a plan may live (%s)", rotate.Span(MaxLife)))
+		fmt.Sprintf("expires_at is later than a plan may live (%s)", calendar.Span(MaxLife)))
 	c.that(!doc.ExpiresAt.Before(from), "it expires before it begins")
 }
 

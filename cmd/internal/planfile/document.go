@@ -177,7 +177,7 @@ func newDomain(p rotate.DomainPlan) Domain {
 		d.Drift = append(d.Drift, f)
 	}
 	for _, s := range p.Steps {
-		before, after := s.Facts()
+		before, after := approval.FactsOf(s)
 		step := Step{s.Kind, s.Selector, s.Signer, s.Target, s.Reason, before, after, nil}
 		if !s.NotBefore.IsZero() {
 			t := clean(s.NotBefore)

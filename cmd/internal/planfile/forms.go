@@ -53,7 +53,7 @@ func (c *checker) after(s Step, stateless bool) {
 }
 
 // unmade reports whether a fact is of a key that is yet to be made, or of none.
-func unmade(v string) bool { return v == "" || v == rotate.Generated }
+func unmade(v string) bool { return v == "" || v == approval.Generated }
 
 // fact reports whether a value is one that the fact of this name can have.
 func fact(name, v string) bool {
@@ -61,7 +61,7 @@ func fact(name, v string) bool {
 	case "key":
 		return slices.Contains([]dkim.Algorithm{dkim.RSA2048, dkim.RSA4096, dkim.Ed25519}, dkim.Algorithm(v))
 	case "key_id":
-		return v == rotate.Generated || keyIDForm.MatchString(v)
+		return v == approval.Generated || keyIDForm.MatchString(v)
 	case "ttl":
 		d, err := time.ParseDuration(v)
 		return daysForm.MatchString(v) || err == nil && d >= 0
@@ -70,7 +70,7 @@ func fact(name, v string) bool {
 		return err == nil && selector == v
 	case "record":
 		_, err := dkim.ParseRecord(v)
-		return v == rotate.Generated || v == standsStill || err == nil
+		return v == approval.Generated || v == standsStill || err == nil
 	}
 	return false
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // dayOf is what comes next for some domains on one day.
@@ -64,7 +65,7 @@ func keysOf(events []rotate.Event) (out []keyTimes) {
 		i, known := at[e.KeyID]
 		if !known {
 			i = len(out)
-			at[e.KeyID], out = i, append(out, keyTimes{ID: rotate.ShortID(e.KeyID), Selector: e.Selector})
+			at[e.KeyID], out = i, append(out, keyTimes{ID: dkim.ShortID(e.KeyID), Selector: e.Selector})
 		}
 		k, when := &out[i], stamp(e.At)
 		switch e.Kind {

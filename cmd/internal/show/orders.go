@@ -7,6 +7,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // sentBack says which signers a person has sent back during a switch.
@@ -27,7 +28,7 @@ func (t domain) onHold() {
 	}
 	who := "by " + h.By
 	if h.KeyID != "" {
-		who = "since signers went back from key " + rotate.ShortID(h.KeyID)
+		who = "since signers went back from key " + dkim.ShortID(h.KeyID)
 	}
 	fmt.Fprintf(t.W, "  %s %s, %s; 'dkimbot unhold --domain %s' ends that\n", t.Yellow("on hold"), t.At(h.At), who, st.Domain)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 )
 
 // Plans writes what would be done for each domain: what, where, from what to what, why, when. Of
@@ -89,7 +90,7 @@ func change(s rotate.Step) (from, to string) {
 	case rotate.Adopt:
 		return "", sideWords(s.To, "") + " and its record: kept, and dkimbot's from then on"
 	case rotate.Publish:
-		return stood(s), recordWords(s.To) + ", TTL " + rotate.Span(s.TTL)
+		return stood(s), recordWords(s.To) + ", TTL " + calendar.Span(s.TTL)
 	case rotate.Verify:
 		return "", shownBy(s) + sideWords(s.To, "")
 	case rotate.Activate:

@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // Status writes where a domain stands and what comes next.
@@ -108,7 +109,7 @@ func (t Text) Event(e rotate.Event) {
 	}
 	fmt.Fprintf(t.W, "%s  %-20s %-24s %s", e.At.UTC().Format(time.RFC3339), e.Domain, attempt(e), outcome)
 	if e.KeyID != "" {
-		fmt.Fprintf(t.W, "  key %s", rotate.ShortID(e.KeyID))
+		fmt.Fprintf(t.W, "  key %s", dkim.ShortID(e.KeyID))
 	}
 	if e.Message != "" {
 		fmt.Fprintf(t.W, "  %s", strings.ReplaceAll(e.Message, "\n", " | "))

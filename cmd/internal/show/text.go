@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
@@ -106,7 +107,7 @@ func keyWords(id, none string) string {
 	if id == "" {
 		return none
 	}
-	return "key " + rotate.ShortID(id)
+	return "key " + dkim.ShortID(id)
 }
 
 // longKey is a public key in a record. Its four hundred letters are not for people; the

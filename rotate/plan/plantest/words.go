@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
@@ -34,7 +35,7 @@ func Steps(p rotate.DomainPlan, now time.Time) string {
 			text += "/" + s.Signer
 		}
 		if s.NotBefore.After(now) {
-			text += "@" + rotate.Span(s.NotBefore.Sub(now))
+			text += "@" + calendar.Span(s.NotBefore.Sub(now))
 		}
 		out = append(out, text)
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 )
 
 // DurationFlag is a length of time that may be given in days.
@@ -24,14 +24,14 @@ func (v *DurationFlag) String() string {
 	if v.Span == 0 {
 		return ""
 	}
-	return rotate.Span(v.Span)
+	return calendar.Span(v.Span)
 }
 
 // Set reads "365d", or a duration in Go's notation.
 func (v *DurationFlag) Set(s string) error {
 	d, err := ParseDuration(s)
 	if err != nil || d < v.Least || d > v.Most {
-		return fmt.Errorf("write a time from %s to %s, such as %s", rotate.Span(v.Least), rotate.Span(v.Most), v.Example)
+		return fmt.Errorf("write a time from %s to %s, such as %s", calendar.Span(v.Least), calendar.Span(v.Most), v.Example)
 	}
 	v.Span = d
 	return nil

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
@@ -12,6 +12,6 @@ import (
 func (p *Program) reportLocks(ctx context.Context) context.Context {
 	return safefile.Reporting(ctx, func(w safefile.Waiting) {
 		fmt.Fprintf(p.Err, "Waiting since %s: %s. It is waited for while it may still be at work (%s).\n",
-			rotate.Span(w.Waited), w.Error(), rotate.Span(w.Longest))
+			calendar.Span(w.Waited), w.Error(), calendar.Span(w.Longest))
 	})
 }

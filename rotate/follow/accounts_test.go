@@ -1,4 +1,4 @@
-package rotate_test
+package follow_test
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/follow"
 )
 
 // TestAccountsSaid: a person reads in the history which DNS accounts a domain got and which it lost, once; a
@@ -38,7 +39,7 @@ func TestAccountsSaid(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			had := rotate.State{Domain: "example.com", Phase: c.phase, Accounts: c.had}
-			st, events := rotate.Followed(had, rotate.Domain{Name: "example.com", Provider: c.provider, Also: c.also}, now)
+			st, events := follow.State(had, rotate.Domain{Name: "example.com", Provider: c.provider, Also: c.also}, now)
 			var said []string
 			for _, e := range events {
 				said = append(said, e.Message)

@@ -1,4 +1,4 @@
-package rotate
+package follow
 
 import (
 	"fmt"
@@ -6,21 +6,22 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 // Renamed returns the state with what is known of signers under the names that they had before noted under
 // those that the configuration gives them now, and an event for each.
-func Renamed(st State, want Domain, now time.Time) (State, []Event) {
-	var events []Event
+func Renamed(st rotate.State, want rotate.Domain, now time.Time) (rotate.State, []rotate.Event) {
+	var events []rotate.Event
 	for _, name := range slices.Sorted(maps.Keys(want.Renamed)) {
 		was := want.Renamed[name]
 		if !slices.Contains(want.Signers, name) || slices.Contains(want.Signers, was) || !follows(st, name, was) {
 			continue
 		}
-		st = CopyState(st)
+		st = rotate.CopyState(st)
 		rename(&st, was, name)
-		events = append(events, Event{Domain: st.Domain, At: now, Kind: Rename, Signer: name,
+		events = append(events, rotate.Event{Domain: st.Domain, At: now, Kind: rotate.Rename, Signer: name,
 			Outcome: codes.OutcomeDone, Phase: st.Phase,
 			Message: fmt.Sprintf("signer %s was called %s: what is known of %s counts for it", name, was, was)})
 	}
@@ -29,15 +30,15 @@ func Renamed(st State, want Domain, now time.Time) (State, []Event) {
 
 // follows reports whether something is known of a signer under its earlier name. What two signers that were
 // both listed until now confirmed is never taken for one: the earlier one is dismissed first.
-func follows(st State, name, was string) bool {
+func follows(st rotate.State, name, was string) bool {
 	c, known := st.Signers[was]
 	_, both := st.Signers[name]
 	return known && (!both || c.Left) || slices.Contains(st.Held, was) ||
-		slices.ContainsFunc(st.Former, func(f Former) bool { return f.Signer == was })
+		slices.ContainsFunc(st.Former, func(f rotate.Former) bool { return f.Signer == was })
 }
 
 // rename notes what is known of a signer under another name.
-func rename(st *State, was, name string) {
+func rename(st *rotate.State, was, name string) {
 	if c, known := st.Signers[was]; known {
 		if _, both := st.Signers[name]; !both {
 			c.Unsure, c.Left, c.Silent = c.Unsure || c.Left, false, false // it was not asked since it left
@@ -54,7 +55,7 @@ func rename(st *State, was, name string) {
 		}
 	}
 	st.Drift = slices.DeleteFunc(st.Drift,
-		func(f Finding) bool { return f.Signer == was && f.Code == codes.SignerLeftOver })
+		func(f rotate.Finding) bool { return f.Signer == was && f.Code == codes.SignerLeftOver })
 	for i := range st.Drift {
 		if st.Drift[i].Signer == was {
 			st.Drift[i].Signer = name

@@ -1,20 +1,10 @@
-package rotate
+package calendar
 
 import (
-	"cmp"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
 )
-
-// ShortID shortens a key id for people.
-func ShortID(id string) string {
-	if len(id) <= 12 {
-		return id
-	}
-	return id[:12]
-}
 
 // Span formats a duration for people: "7d", "36h", "10m", "2s".
 func Span(d time.Duration) string {
@@ -32,38 +22,6 @@ func Span(d time.Duration) string {
 	return d.String()
 }
 
-// Brief shows record values for people, cut to what fits into a sentence.
-func Brief(values []string) string {
-	const most = 60
-	const shown = 10
-	out := make([]string, 0, min(len(values), shown+1))
-	for i, v := range values {
-		if i == shown {
-			out = append(out, fmt.Sprintf("and %d more", len(values)-shown))
-			break
-		}
-		if len(v) > most {
-			v = v[:most] + "..."
-		}
-		out = append(out, fmt.Sprintf("%q", v))
-	}
-	if len(out) == 0 {
-		return "no record"
-	}
-	return strings.Join(out, ", ")
-}
-
-// OrNone returns s, or "none" for nothing.
-func OrNone(s string) string { return cmp.Or(s, "none") }
-
-// Utc describes a time in UTC, for people.
-func Utc(t time.Time) string {
-	if t.IsZero() {
-		return "ever"
-	}
-	return t.UTC().Format("Mon 2006-01-02 15:04") + " UTC"
-}
-
 // ParseSpan reads what Span wrote, 0 for anything else.
 func ParseSpan(text string) time.Duration {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
@@ -78,4 +36,12 @@ func ParseSpan(text string) time.Duration {
 		return 0
 	}
 	return d
+}
+
+// Utc describes a time in UTC, for people.
+func Utc(t time.Time) string {
+	if t.IsZero() {
+		return "ever"
+	}
+	return t.UTC().Format("Mon 2006-01-02 15:04") + " UTC"
 }

@@ -1,4 +1,4 @@
-package rotate_test
+package follow_test
 
 import (
 	"testing"
@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -40,7 +41,7 @@ func TestRenamedCounts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want := rotate.Domain{Signers: c.signers, Renamed: map[string]string{"mail": "mx1"}}
 			before := rotate.CopyState(c.have)
-			_, events := rotate.Renamed(c.have, want, at)
+			_, events := follow.Renamed(c.have, want, at)
 			if renamed := len(events) > 0; renamed != c.renamed {
 				t.Errorf("renamed: %t", renamed)
 			}
@@ -75,7 +76,7 @@ func TestRenamedEverywhere(t *testing.T) {
 			{{"mx2"}, {"mx2"}}} {
 			have := state("mx1", c.before, held[0]...)
 			have.Drift = append(have.Drift, rotate.Finding{Code: codes.SignerLeftOver, Signer: "mx1"})
-			got, _ := rotate.Renamed(have, rotate.Domain{Signers: []string{"mail", "mx2"},
+			got, _ := follow.Renamed(have, rotate.Domain{Signers: []string{"mail", "mx2"},
 				Renamed: map[string]string{"mail": "mx1"}}, at)
 			if diff := cmp.Diff(rotate.CopyState(state("mail", c.after, held[1]...)), got); diff != "" {
 				t.Errorf("%+v, sent back %v:\n%s", c.before, held[0], diff)
@@ -89,13 +90,13 @@ func TestRenamedEverywhere(t *testing.T) {
 func TestRenamedKeepsOthers(t *testing.T) {
 	at := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	want := rotate.Domain{Signers: []string{"mail", "mx2"}, Renamed: map[string]string{"mail": "mx1"}}
-	held, _ := rotate.Renamed(rotate.State{Held: []string{"mx1"},
+	held, _ := follow.Renamed(rotate.State{Held: []string{"mx1"},
 		Intent: &rotate.Intent{Kind: rotate.Activate, Signer: "mx2"}}, want, at)
 	if len(held.Signers) > 0 || held.Intent.Signer != "mx2" {
 		t.Errorf("signers %+v, intent %+v", held.Signers, held.Intent)
 	}
 	own := rotate.Confirmed{Selector: "s2", KeyID: "2", At: at}
-	both, _ := rotate.Renamed(rotate.State{Signers: rotate.Confirmations{"mail": own,
+	both, _ := follow.Renamed(rotate.State{Signers: rotate.Confirmations{"mail": own,
 		"mx1": {Selector: "s1", KeyID: "1", Left: true}}}, want, at)
 	if diff := cmp.Diff(rotate.Confirmations{"mail": own}, both.Signers); diff != "" {
 		t.Error(diff)
