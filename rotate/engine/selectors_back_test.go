@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -72,7 +73,7 @@ func TestFleeDuringMove(t *testing.T) {
 			w.checkReady(after, "a")
 			return
 		}
-		exposed := rotate.RecordKeyID(w.shown("s1._domainkey.example.com")[0])
+		exposed := dkim.RecordKeyID(w.shown("s1._domainkey.example.com")[0])
 		if res := w.order(after, rotate.Compromised{}); fault.CodeOf(res.Err) != codes.SelectorsChanged {
 			t.Errorf("%v", res.Err)
 		}
@@ -82,7 +83,7 @@ func TestFleeDuringMove(t *testing.T) {
 				t.Errorf("%s signs with %s", signer, c.Selector)
 			}
 		}
-		if shown := w.shown("s1._domainkey.example.com")[0]; st.Active != "s2" || rotate.RecordKeyID(shown) == exposed {
+		if shown := w.shown("s1._domainkey.example.com")[0]; st.Active != "s2" || dkim.RecordKeyID(shown) == exposed {
 			t.Errorf("active is %s; s1 is %q", st.Active, shown)
 		}
 		for range 3 {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
@@ -82,15 +84,15 @@ func goBack(p *planner, st *rotate.State) ([]rotate.Event, error) {
 	old, gone := p.Have.Origin.Active, strings.Join(slices.Sorted(maps.Keys(p.Have.Selectors)), " and ")
 	key := p.Have.Earlier[old].Key
 	seen := p.Seen.Left[old]
-	shown := slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return rotate.SameRecord(v, key.Record) })
+	shown := slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return dkim.SameRecord(v, key.Record) })
 	if !moving(p.Have) && seen.Err == nil && !seen.Sight.Unchecked && !shown {
 		return nil, fault.Refuse(codes.RecordGone, fmt.Sprintf("go back to %s for %s: DNS does not show its key record (it "+
-			"shows %s), so mail signed with it would not verify", p.Name(old), p.Want.Name, rotate.Brief(seen.Sight.Values)),
+			"shows %s), so mail signed with it would not verify", p.Name(old), p.Want.Name, dkim.Brief(seen.Sight.Values)),
 			"continue with "+p.Have.Active+"; or publish this record there again first: "+key.Record)
 	}
 	*st = rotate.MovedBack(*st, p.Want.Signers, p.Now)
 	return []rotate.Event{{Kind: rotate.NewSelectors, Selector: old, Message: fmt.Sprintf("the move to %s is given up: the "+
-		"domain is back at %s, and signs with %s", rotate.OrNone(gone), strings.Join(p.Have.Origin.Pair[:], " and "), old)}}, nil
+		"domain is back at %s, and signs with %s", cmp.Or(gone, "none"), strings.Join(p.Have.Origin.Pair[:], " and "), old)}}, nil
 }
 
 func selectorNames(st rotate.State) []string {
@@ -108,7 +110,7 @@ func emptyEarlier(p *planner) {
 		}
 		p.warn(codes.RecordKept, rotate.Thing{}, "leave %s in DNS for %s after the switch, then remove them: their private keys "+
 			"are destroyed when they are gone; 'dkimbot rollback --domain %s' leads back until then", strings.Join(names, " and "),
-			rotate.Span(p.Want.Policy.Drain+rotate.Grace), p.Want.Name)
+			calendar.Span(p.Want.Policy.Drain+rotate.Grace), p.Want.Name)
 	}
 	if p.Have.Active == "" || p.plan.Stop != nil {
 		return

@@ -23,6 +23,7 @@ const (
 // large are the packages that may have more lines, with the reason.
 var large = map[string]string{
 	"rotate/simulate": "the model of the world: it is no part of the program",
+	"rotate":          "the words and the state with all its transitions, which need one another",
 	"rotate/plan":     "one planner: its steps and rules plan in one draft",
 	"rotate/engine":   "one run: its steps change one state under one lease",
 }
