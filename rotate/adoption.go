@@ -26,7 +26,7 @@ type Adoption struct {
 func (st *State) Adopting(i Intent, p Policy, signs string) {
 	st.Enter(Bootstrapping)
 	st.Intent, st.Target = &i, signs
-	st.knows(p.Selectors)
+	st.Knows(p.Selectors)
 	if sel := st.Selectors[i.Selector]; !slices.Contains(sel.Tried, i.KeyID) {
 		sel.Tried = append(sel.Tried, i.KeyID)
 	}

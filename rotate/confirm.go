@@ -93,7 +93,7 @@ func (st *State) Begin(i Intent, p Policy) {
 	case st.Phase == New:
 		st.Enter(Bootstrapping)
 		st.Target = p.Selectors[0]
-		st.knows(p.Selectors)
+		st.Knows(p.Selectors)
 	case st.Phase == Draining && i.Kind == StoreKey:
 		st.Enter(Replacing)
 	case st.Phase == Ready && i.Kind == StoreKey: // the standby's private key was lost, or is to be another one

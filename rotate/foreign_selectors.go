@@ -18,9 +18,9 @@ const Grace = 24 * time.Hour
 // Formers are the former selectors of a domain, for each signer.
 type Formers []Former
 
-// uses notes that a signer signs with a selector that is not ours: for the first
+// Uses notes that a signer signs with a selector that is not ours: for the first
 // time, or once more, as when it came back from a backup.
-func (all Formers) uses(signer, selector string) Formers {
+func (all Formers) Uses(signer, selector string) Formers {
 	for i := range all {
 		if f := &all[i]; f.Selector == selector && f.Signer == signer {
 			f.Until = time.Time{}
@@ -50,7 +50,7 @@ func (st *State) Leaving(signer string, seen SignerSeen) {
 			}
 		}
 	case seen.Ref.Selector != "" && st.Selectors[seen.Ref.Selector] == nil:
-		st.Former = st.Former.uses(signer, seen.Ref.Selector)
+		st.Former = st.Former.Uses(signer, seen.Ref.Selector)
 	}
 }
 

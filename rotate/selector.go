@@ -25,11 +25,11 @@ func (s State) Identify(ref dkim.Ref) dkim.Ref {
 	return ref
 }
 
-// knows makes a domain that was new know the two selectors that are managed from now on. At
+// Knows makes a domain that was new know the two selectors that are managed from now on. At
 // another one it keeps what was its own: a domain that was released may have had keys there.
-func (st *State) knows(pair [2]string) {
+func (st *State) Knows(pair [2]string) {
 	maps.DeleteFunc(st.Selectors, func(name string, sel *Selector) bool {
-		return !slices.Contains(pair[:], name) && sel.untouched()
+		return !slices.Contains(pair[:], name) && sel.Untouched()
 	})
 	for _, name := range pair {
 		if st.Selectors[name] == nil {
@@ -49,8 +49,8 @@ func bothKeys(selectors map[string]*Selector) bool {
 	return n >= 2
 }
 
-// untouched reports whether dkimbot never had a key at the selector.
-func (s *Selector) untouched() bool {
+// Untouched reports whether dkimbot never had a key at the selector.
+func (s *Selector) Untouched() bool {
 	return s.Key == nil && s.Next == nil && len(s.Past)+len(s.Tried)+len(s.Retired) == 0
 }
 

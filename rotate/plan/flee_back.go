@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
@@ -25,7 +26,7 @@ func leftSelector(st rotate.State, selectors []string) string {
 func fleeBack(p *planner, o rotate.Compromised, st *rotate.State) ([]rotate.Event, error) {
 	events := []rotate.Event{{Kind: rotate.NewSelectors, Message: fmt.Sprintf("the move to other selectors is given up: "+
 		"%s is public for long, and signers can leave a compromised key for it at once", otherOf(p.Have.Origin))}}
-	*st = rotate.MovedBack(*st, p.Want.Signers, p.Now)
+	*st = follow.MovedBack(*st, p.Want.Signers, p.Now)
 	for _, s := range o.Selectors {
 		events = append(events, exposeLeft(p, s, st)...)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
@@ -51,14 +52,14 @@ func giveSelectors(p *planner, st *rotate.State) ([]rotate.Event, error) {
 		}
 	}
 	old := strings.Join(selectorNames(p.Have), " and ")
-	*st = rotate.Moved(*st, p.Want.Policy, p.Want.Signers)
+	*st = follow.Moved(*st, p.Want.Policy, p.Want.Signers)
 	return []rotate.Event{{Kind: rotate.NewSelectors, Message: fmt.Sprintf("the domain moves over from %s to %s; signers "+
 		"continue as they do until the new keys are public", old, strings.Join(p.Want.Policy.Selectors[:], " and "))}}, nil
 }
 
 // originOf returns the selectors that a domain had before its last move, in order; nil where it can't go back there.
 func originOf(st rotate.State) []string {
-	if !rotate.CanMoveBack(st) {
+	if !follow.CanMoveBack(st) {
 		return nil
 	}
 	return st.Origin.Pair[:]
@@ -90,7 +91,7 @@ func goBack(p *planner, st *rotate.State) ([]rotate.Event, error) {
 			"shows %s), so mail signed with it would not verify", p.Name(old), p.Want.Name, dkim.Brief(seen.Sight.Values)),
 			"continue with "+p.Have.Active+"; or publish this record there again first: "+key.Record)
 	}
-	*st = rotate.MovedBack(*st, p.Want.Signers, p.Now)
+	*st = follow.MovedBack(*st, p.Want.Signers, p.Now)
 	return []rotate.Event{{Kind: rotate.NewSelectors, Selector: old, Message: fmt.Sprintf("the move to %s is given up: the "+
 		"domain is back at %s, and signs with %s", cmp.Or(gone, "none"), strings.Join(p.Have.Origin.Pair[:], " and "), old)}}, nil
 }

@@ -1,0 +1,79 @@
+package rotate
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Origin is where a domain moved over from.
+type Origin struct {
+	Pair       [2]string `json:"pair"`
+	Active     string    `json:"active"`
+	SwitchedAt time.Time `json:"switched_at,omitzero"`
+}
+
+// SetAside returns what is kept of a selector that is the domain's no more: its keys, until they are destroyed, and
+// what receivers may keep.
+func (s *Selector) SetAside() *Selector {
+	public := slices.DeleteFunc(s.keys(), func(k *Key) bool { return !k.mayBePublic() })
+	kept := s.remembered(public)
+	kept.Key, kept.Tried, kept.Retired = copyKey(s.Key), slices.Clone(s.Tried), slices.Clone(s.Retired)
+	for _, k := range s.keys() {
+		if !k.Gone {
+			kept.Retired = append(kept.Retired, Retired{KeyID: k.ID, Version: k.Version, Leaked: !k.Leaked.IsZero()})
+		}
+	}
+	return kept
+}
+
+// TakeBack makes a selector that was set aside one of the domain's again, with the key that it had.
+func (s *Selector) TakeBack() {
+	if s.Key == nil {
+		return
+	}
+	is := func(id string) bool { return id == s.Key.ID }
+	s.Past = slices.DeleteFunc(s.Past, is)
+	s.Retired = slices.DeleteFunc(s.Retired, func(r Retired) bool { return is(r.KeyID) })
+}
+
+// Earlier are the selectors that a domain had, by their names.
+type Earlier map[string]*Selector
+
+// Emptied reports whether no private key is kept any more at a selector that the domain had earlier.
+func (all Earlier) Emptied(selector string) bool {
+	sel := all[selector]
+	return sel == nil || len(sel.Retired) == 0
+}
+
+// Unused reports whether a key at a selector that the domain had earlier is left, and no signer was ever given it.
+func Unused(st State, selector string) bool {
+	sel := st.Earlier[selector]
+	return sel != nil && sel.Key != nil && sel.Key.Leaked.IsZero() &&
+		!slices.ContainsFunc(st.Former, func(f Former) bool { return f.Selector == selector })
+}
+
+// Names returns the selectors, in order.
+func (all Earlier) Names() []string { return slices.Sorted(maps.Keys(all)) }
+
+// left returns a selector that is not the domain's any more, nil for one that is.
+func left(st *State, selector string) *Selector {
+	if st.Selectors[selector] != nil {
+		return nil
+	}
+	return st.Earlier[selector]
+}
+
+func copySelectors(all map[string]*Selector) map[string]*Selector {
+	c := make(map[string]*Selector, len(all))
+	for name, sel := range all {
+		if sel == nil {
+			continue
+		}
+		s := *sel
+		s.Key, s.Next = copyKey(sel.Key), copyKey(sel.Next)
+		s.Retired, s.Tried, s.Past = slices.Clone(sel.Retired), slices.Clone(sel.Tried), slices.Clone(sel.Past)
+		c[name] = &s
+	}
+	return c
+}

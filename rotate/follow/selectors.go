@@ -1,0 +1,97 @@
+package follow
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+)
+
+// Moved returns the state of a domain that begins again with other selectors. Its signers continue to sign as they do
+// until they are given the new ones, as those of a domain that is moved over to dkimbot: to the domain the old
+// selectors are former ones from here on. Their private keys are kept until no mail needs them.
+func Moved(st rotate.State, p rotate.Policy, signers []string) rotate.State {
+	fresh := rotate.CopyState(st).Restarted()
+	earlier := fresh.Earlier
+	if earlier == nil {
+		earlier = rotate.Earlier{}
+	}
+	origin := &rotate.Origin{Active: st.Active, SwitchedAt: st.SwitchedAt}
+	for name, sel := range st.Selectors {
+		earlier[name] = sel.SetAside()
+		for _, signer := range signers {
+			fresh.Former = fresh.Former.Uses(signer, name)
+		}
+	}
+	copy(origin.Pair[:], slices.Sorted(maps.Keys(st.Selectors)))
+	fresh.Selectors, fresh.Earlier, fresh.Origin = map[string]*rotate.Selector{}, earlier, origin
+	for _, name := range p.Selectors { // a name that was the domain's once: receivers may remember its keys
+		if sel := earlier[name]; sel != nil {
+			if sel.TakeBack(); sel.Key != nil { // no signer was given it; it is looked up again
+				sel.Key.VerifiedAt = time.Time{}
+				fresh.Enter(rotate.Bootstrapping)
+				fresh.Target = p.Selectors[0]
+			}
+			fresh.Selectors[name] = sel
+			delete(earlier, name)
+		}
+	}
+	if fresh.Phase == rotate.Bootstrapping {
+		fresh.Knows(p.Selectors)
+	}
+	return fresh
+}
+
+// MovedBack returns the state of a domain as it was before it moved over to other selectors, which CanMoveBack has
+// allowed. Signers that were given a new one are given the old one again, and the new records are left alone until
+// their mail has arrived.
+func MovedBack(st rotate.State, signers []string, now time.Time) rotate.State {
+	fresh := rotate.CopyState(st)
+	gone, origin := fresh.Selectors, *fresh.Origin
+	back := fresh.Restarted()
+	back.Selectors, back.Former = map[string]*rotate.Selector{}, fresh.Former
+	for name, sel := range gone {
+		if slices.Contains(origin.Pair[:], name) {
+			continue // the policy named it again, and nothing was made there
+		}
+		back.Earlier[name] = sel.SetAside()
+		for _, signer := range signers {
+			c, known := st.Signers[signer]
+			given := st.Intent != nil && st.Intent.Kind == rotate.Activate && st.Intent.Signer == signer &&
+				st.Intent.Selector == name
+			if given || known && (c.Selector == name || c.Unsure) {
+				back.Former = back.Former.Uses(signer, name)
+			}
+		}
+	}
+	for _, name := range origin.Pair {
+		sel := back.Earlier[name]
+		sel.TakeBack()
+		back.Selectors[name] = sel
+		delete(back.Earlier, name)
+	}
+	back.Former = slices.DeleteFunc(back.Former, func(f rotate.Former) bool { return back.Selectors[f.Selector] != nil })
+	back.Enter(rotate.Bootstrapping)
+	back.Enter(rotate.Ready)
+	back.Active, back.SwitchedAt, back.Origin = origin.Active, origin.SwitchedAt, nil
+	back.Selectors[back.Active].LastUsedAt = now
+	return back
+}
+
+// CanMoveBack reports whether the domain still has all that it had before it moved over to other selectors: no
+// rotation has begun at the new ones, and no private key of the old ones was destroyed.
+func CanMoveBack(st rotate.State) bool {
+	if st.Origin == nil || st.Released != nil || st.Intent != nil && st.Intent.Kind == rotate.Destroy {
+		return false
+	}
+	for _, name := range st.Origin.Pair {
+		if sel := st.Earlier[name]; sel == nil || sel.Key == nil || sel.Key.Gone || sel.Key.Doomed {
+			return false
+		}
+		if sel := st.Selectors[name]; sel != nil && !sel.Untouched() {
+			return false
+		}
+	}
+	return st.Phase == rotate.New || st.Phase == rotate.Bootstrapping || st.Phase == rotate.Ready
+}
