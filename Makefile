@@ -23,7 +23,7 @@ release:
 # Installs, upgrades, removes and purges the Debian package in a booted Debian; and builds all twice, to compare.
 # It takes some minutes, and root.
 package-test:
-	apt-get install -qy --no-install-recommends mmdebstrap systemd-container
+	apt-get install -qy --no-install-recommends mmdebstrap systemd-container qemu-user
 	rm -rf dist/first dist/second
 	packaging/release dist/first
 	packaging/release dist/second

@@ -93,7 +93,10 @@ func TestInstall(t *testing.T) {
 		"usr/local/bin/dkimbot": 0o755, "usr/local/sbin/dkimbot-admin": 0o755,
 		"usr/local/lib/systemd/system/dkimbot.service": 0o644, "usr/local/lib/systemd/system/dkimbot-due.service": 0o644,
 		"usr/local/lib/systemd/system/dkimbot-due.timer": 0o644, "usr/local/lib/sysusers.d/dkimbot.conf": 0o644,
-		"usr/local/lib/tmpfiles.d/dkimbot.conf": 0o644, "etc/polkit-1/rules.d/dkimbot.rules": 0o644,
+		"usr/local/lib/systemd/system/dkimbot-agent.service":      0o644,
+		"usr/local/lib/systemd/system/dkimbot-agent-once.service": 0o644,
+		"usr/local/lib/systemd/system/dkimbot-agent-once.timer":   0o644,
+		"usr/local/lib/tmpfiles.d/dkimbot.conf":                   0o644, "etc/polkit-1/rules.d/dkimbot.rules": 0o644,
 		"etc/dkimbot/dkimbot.yaml": 0o644, "usr/local/share/man/man5/dkimbot.yaml.5": 0o644,
 	} {
 		if info, err := os.Stat(filepath.Join(dest, name)); err != nil || info.Mode() != mode {

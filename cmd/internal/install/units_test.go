@@ -29,7 +29,7 @@ var services = []string{"dkimbot.service", "dkimbot-due.service", "dkimbot-agent
 
 // TestUnitsAreConfined: who takes dkimbot over gets little of the machine. 2.5 of 10 is the most.
 func TestUnitsAreConfined(t *testing.T) {
-	for _, name := range services {
+	for _, name := range append(slices.Clone(services), "../monitoring/dkimbot-metrics.service") {
 		out, err := exec.Command("systemd-analyze", "security", "--offline=true", "--threshold=25", "--no-pager",
 			filepath.Join(units, name)).CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "Overall exposure level") {
@@ -40,7 +40,8 @@ func TestUnitsAreConfined(t *testing.T) {
 
 // TestUnitsAreUnderstood: systemd knows each key and value of the units.
 func TestUnitsAreUnderstood(t *testing.T) {
-	for _, name := range append(slices.Clone(services), "dkimbot-due.timer", "dkimbot-agent-once.timer") {
+	for _, name := range append(slices.Clone(services), "dkimbot-due.timer", "dkimbot-agent-once.timer",
+		"../monitoring/dkimbot-metrics.service", "../monitoring/dkimbot-metrics.timer") {
 		out, _ := exec.Command("systemd-analyze", "verify", "--man=no", filepath.Join(units, name)).CombinedOutput()
 		for line := range strings.Lines(string(out)) { // dkimbot itself need not be installed here
 			if strings.Contains(line, filepath.Base(name)) && !strings.Contains(line, "is not executable") {
