@@ -29,7 +29,10 @@
 //   - Plans, status and preflight send nothing (I11). The preflight tries the way as far as it goes without a message.
 //
 // Anybody may connect to the listener, for as long as something is waited for. It takes messages for the
-// probe's address only, of bounded size, number of connections and time, and drops all but those with a token.
+// probe's address only, of bounded size, number of connections and time, and drops all but those with a token. Of too
+// many connections somebody's own oldest one ends: those of another host, or another user of this one, stay.
+//
+// A mail server that is started again meanwhile, as one that signs itself is for each switch, is waited for.
 //
 // The package imports rotate, rotate/codes, rotate/dkim, rotate/fault, rotate/preflight, rotate/safefile,
 // rotate/settings, and the libraries for SMTP, IMAP and DKIM. It is not part of rotate/signer, so that adapters know

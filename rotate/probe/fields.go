@@ -5,27 +5,35 @@ import (
 	"strings"
 )
 
-// mostFields bounds what is read of a header.
-const mostFields = 500
-
 // field is one field of a header, with its value unfolded.
 type field struct{ name, value string }
 
 // cut returns the fields of a message's header, and its body. Lines may end as on disk.
 func cut(message []byte) (fields []field, body []byte) {
-	for rest := message; len(rest) > 0 && len(fields) <= mostFields; {
+	var name string
+	var value []string // one for each line of the field; nil between fields
+	end := func() {
+		if value != nil {
+			fields = append(fields, field{name, strings.Join(value, " ")})
+			value = nil
+		}
+	}
+	for rest := message; len(rest) > 0; {
 		line, after, _ := bytes.Cut(rest, []byte("\n"))
 		rest = after
 		text := strings.TrimRight(string(line), "\r")
-		switch name, value, ok := strings.Cut(text, ":"); {
-		case text == "":
+		if text == "" {
+			end()
 			return fields, rest
-		case (text[0] == ' ' || text[0] == '\t') && len(fields) > 0:
-			fields[len(fields)-1].value += " " + strings.TrimSpace(text)
-		case ok:
-			fields = append(fields, field{strings.TrimSpace(name), strings.TrimSpace(value)})
+		}
+		if folded := text[0] == ' ' || text[0] == '\t'; folded && value != nil {
+			value = append(value, strings.TrimSpace(text))
+		} else if before, first, ok := strings.Cut(text, ":"); ok && !folded {
+			end()
+			name, value = strings.TrimSpace(before), []string{strings.TrimSpace(first)}
 		}
 	}
+	end()
 	return fields, nil
 }
 

@@ -17,7 +17,7 @@ import (
 // Bounds on strangers: anybody may connect.
 const (
 	mostConnections = 64 // at once
-	mostOfOneHost   = 16
+	mostOfOne       = 16 // of one host, or of one user of this one
 	connectionTime  = 2 * time.Minute
 	silenceTime     = 30 * time.Second
 	askAgain        = 200 * time.Millisecond // for an address that another program has
@@ -159,97 +159,4 @@ func (s *session) Data(r io.Reader) error {
 		}
 	}
 	return nil
-}
-
-// bounded is a listener that leaves room for newcomers, and lets no connection stay for ever. A mail server needs a
-// moment for a message, so of too many connections the oldest ends.
-type bounded struct {
-	net.Listener
-
-	mu   sync.Mutex
-	open []*brief // the oldest first
-}
-
-// Accept returns the next connection.
-func (b *bounded) Accept() (net.Conn, error) {
-	conn, err := b.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	host, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
-	c := &brief{Conn: conn, of: b, host: host, until: time.Now().Add(connectionTime)}
-	for _, old := range b.add(c) {
-		old.Close()
-	}
-	return c, nil
-}
-
-// add takes a connection up, and returns those that are too many by that.
-func (b *bounded) add(c *brief) (over []*brief) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.open = append(b.open, c)
-	same := 0
-	for _, o := range slices.Backward(b.open) {
-		if o.host == c.host {
-			same++
-		}
-		if o.host == c.host && same > mostOfOneHost {
-			over = append(over, o)
-		}
-	}
-	if len(over) == 0 && len(b.open) > mostConnections {
-		over = append(over, b.open[0])
-	}
-	return over
-}
-
-// part waits a moment for those who are connected to leave.
-func (b *bounded) part() {
-	connected := func() bool {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return len(b.open) > 0
-	}
-	tick := time.NewTicker(partingTime / 100)
-	defer tick.Stop()
-	for end := time.Now().Add(partingTime); connected() && time.Now().Before(end); {
-		<-tick.C
-	}
-}
-
-func (b *bounded) remove(c *brief) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.open = slices.DeleteFunc(b.open, func(o *brief) bool { return o == c })
-}
-
-// brief is a connection that ends at a time, whatever is said on it.
-type brief struct {
-	net.Conn
-	of    *bounded
-	host  string
-	until time.Time
-}
-
-func (c *brief) bounded(t time.Time) time.Time {
-	if t.IsZero() || t.After(c.until) {
-		return c.until
-	}
-	return t
-}
-
-// SetDeadline sets the time, within that of the connection.
-func (c *brief) SetDeadline(t time.Time) error { return c.Conn.SetDeadline(c.bounded(t)) }
-
-// SetReadDeadline sets the time, within that of the connection.
-func (c *brief) SetReadDeadline(t time.Time) error { return c.Conn.SetReadDeadline(c.bounded(t)) }
-
-// SetWriteDeadline sets the time, within that of the connection.
-func (c *brief) SetWriteDeadline(t time.Time) error { return c.Conn.SetWriteDeadline(c.bounded(t)) }
-
-// Close ends the connection and makes room.
-func (c *brief) Close() error {
-	c.of.remove(c)
-	return c.Conn.Close()
 }

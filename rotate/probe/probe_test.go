@@ -193,7 +193,7 @@ func TestWayFails(t *testing.T) {
 				conn.Close()
 			}
 		}()
-		p.Config.Submit = "smtp://" + on.Addr().String()
+		p.Config.Submit, p.Config.Timeout = "smtp://"+on.Addr().String(), time.Second
 		for _, r := range p.Send(t.Context(), make([]string, 100), nil) {
 			if fault.CodeOf(r.Err) != codes.ProbeFailed {
 				t.Error(r.Err)
@@ -286,7 +286,7 @@ func TestFlooded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	m.signs(func(d string, b []byte) []byte {
-		for range 3 * mostOfOneHost { // of one host, that of the mail server: it has room all the same
+		for range 3 * mostOfOne { // of one host, that of the mail server: it has room all the same
 			conn, err := net.Dial("tcp", p.Config.Receive.Listen)
 			if err != nil {
 				t.Error(err)
@@ -307,7 +307,7 @@ func TestFlooded(t *testing.T) {
 	if err := p.Judge(p.Send(t.Context(), []string{"a.example"}, nil)[0], "s1"); err != nil {
 		t.Error(err)
 	}
-	for range mostOfOneHost + 5 { // the address is free afterwards
+	for range mostOfOne + 5 { // the address is free afterwards
 		if conn, err := net.Dial("tcp", p.Config.Receive.Listen); err == nil {
 			conn.Close()
 			t.Fatal("it is still listened")
@@ -340,7 +340,8 @@ func TestARC(t *testing.T) {
 	p, m, k := listening(t)
 	expires := time.Now().Add(time.Hour).Truncate(time.Second).UTC()
 	m.signs(func(d string, b []byte) []byte {
-		return append([]byte("ARC-Message-Signature: i=1; a=rsa-sha256; d=a.example;\r\n\ts=S1; x=12; b=aa\r\n"+
+		return append([]byte("ARC-Seal: i=1; cv=none; a=rsa-sha256; d=a.example; s=s2; b=aa\r\n"+
+			"ARC-Message-Signature: i=1; a=rsa-sha256; d=a.example;\r\n\ts=S1; x=12; b=aa\r\n"+
 			"DKIM2-Signature: i=1; d=a.example; s=s1:rsa-sha256:AAAA\r\n"), k.signed(d, "s1", b, expires)...)
 	})
 	r := p.Send(t.Context(), []string{"a.example"}, nil)[0]
@@ -354,7 +355,7 @@ func TestARC(t *testing.T) {
 			t.Errorf("it expires at %v, want %v", s.Expires, expires)
 		}
 	}
-	want := "ARC-Message-Signature s1 (rsa-sha256), DKIM2-Signature s1 (rsa-sha256), DKIM-Signature s1 (rsa-sha256)"
+	want := "ARC-Seal s2 (rsa-sha256), ARC-Message-Signature s1 (rsa-sha256), DKIM2-Signature s1 (rsa-sha256), DKIM-Signature s1 (rsa-sha256)"
 	if got := strings.Join(all, ", "); got != want {
 		t.Errorf("%s; want %s", got, want)
 	}

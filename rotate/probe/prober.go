@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -15,9 +13,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
-
-// connections is how many messages are submitted at once.
-const connections = 8
 
 // Prober sends messages through one signer and looks at them. It is safe for concurrent use.
 type Prober struct {
@@ -57,7 +52,7 @@ func (p *Prober) Send(ctx context.Context, domains []string, keys map[string]dki
 		return out
 	}
 	defer close()
-	p.submit(ctx, c, out, tokens)
+	(&sending{Prober: p, catch: c, out: out, tokens: tokens}).all(ctx)
 	broken := p.wait(ctx, c)
 	for i := range out {
 		p.look(ctx, c, &out[i], tokens[i], keys[out[i].Domain], broken)
@@ -106,72 +101,6 @@ func (p *Prober) mailbox(ctx context.Context) (watch func(context.Context, *catc
 		return nil, nil, err
 	}
 	return m.watch, m.close, nil
-}
-
-// submit gives the messages to the mail server, several at once. When it can't be reached, the rest is not tried.
-func (p *Prober) submit(ctx context.Context, c *catch, out []Report, tokens []string) {
-	next := make(chan int)
-	var all sync.WaitGroup
-	var down atomic.Pointer[unreached]
-	for range min(connections, len(out)) {
-		all.Go(func() {
-			var m *mailer
-			for i := range next {
-				var err error
-				if none := down.Load(); none != nil {
-					err = *none
-				} else {
-					err = p.submitOne(ctx, &m, out[i].Domain, tokens[i])
-				}
-				if none := (unreached{}); errors.As(err, &none) {
-					down.Store(&none)
-				}
-				if err != nil {
-					out[i].Err = p.unsent(ctx, out[i].Domain, err)
-					c.forget(tokens[i])
-					continue
-				}
-				out[i].Sent = time.Now()
-			}
-			if m != nil {
-				m.close()
-			}
-		})
-	}
-	for i := range out {
-		next <- i
-	}
-	close(next)
-	all.Wait()
-}
-
-// unreached is the error of a mail server that can't be reached, or lets nobody in.
-type unreached struct{ error }
-
-// Unwrap returns the cause.
-func (e unreached) Unwrap() error { return e.error }
-
-// submitOne sends one message, over the connection there is or a new one.
-func (p *Prober) submitOne(ctx context.Context, m **mailer, domain, token string) (err error) {
-	from := strings.Replace(p.Config.From, "{domain}", domain, 1)
-	message := compose(from, p.Config.to(), domain, token, time.Now())
-	for range 2 { // a server may have closed a connection
-		fresh := *m == nil
-		if fresh {
-			if *m, err = p.Config.dial(ctx); err != nil {
-				return unreached{err}
-			}
-		}
-		if err = (*m).send(from, p.Config.to(), message); err == nil {
-			return nil
-		}
-		(*m).close()
-		*m = nil
-		if fresh || refused(err) {
-			return err
-		}
-	}
-	return err
 }
 
 // wait waits for the messages: until none has arrived for the timeout.

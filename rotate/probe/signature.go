@@ -18,7 +18,7 @@ import (
 
 // Signature is one signature of a message.
 type Signature struct {
-	Field     string    // DKIM-Signature, ARC-Message-Signature or DKIM2-Signature
+	Field     string    // DKIM-Signature, ARC-Message-Signature, ARC-Seal or DKIM2-Signature
 	Domain    string    // d=, as it stands there
 	Selector  string    // s=
 	Algorithm string    // a=
@@ -34,6 +34,7 @@ type Signature struct {
 const (
 	dkimField  = "DKIM-Signature"
 	arcField   = "ARC-Message-Signature"
+	sealField  = "ARC-Seal" // RFC 8617 section 4.1.3: with a key of its own
 	dkim2Field = "DKIM2-Signature"
 )
 
@@ -81,7 +82,7 @@ func signatures(ctx context.Context, message []byte, domain string, records Reco
 
 // read returns the signature in a field, if it has one.
 func read(f field, domain string) (s Signature, ok bool) {
-	for _, name := range []string{dkimField, arcField, dkim2Field} {
+	for _, name := range []string{dkimField, arcField, sealField, dkim2Field} {
 		if strings.EqualFold(f.name, name) {
 			s.Field = name
 		}

@@ -121,9 +121,3 @@ func (m *mailer) send(from, to string, message []byte) error {
 	}
 	return w.Close()
 }
-
-// refused reports whether a server gave an answer and continues to listen, so that the next message can follow.
-func refused(err error) bool {
-	answer := (*smtp.SMTPError)(nil)
-	return errors.As(err, &answer)
-}

@@ -24,7 +24,7 @@ type Probe struct {
 
 // ProbeSignature is one signature that a message carries.
 type ProbeSignature struct {
-	Field     string     `json:"field"` // "DKIM-Signature", "ARC-Message-Signature" or "DKIM2-Signature"
+	Field     string     `json:"field"` // "DKIM-Signature", "ARC-Message-Signature", "ARC-Seal" or "DKIM2-Signature"
 	Domain    string     `json:"domain"`
 	Selector  string     `json:"selector"`
 	Algorithm string     `json:"algorithm"`

@@ -56,6 +56,10 @@ func (f forgetting) Fetches() bool                            { return true }
 func (f forgetting) Screen(context.Context, []dkim.SigningKey) (map[string]error, error) {
 	return nil, f.err
 }
+func (f forgetting) Prove(context.Context, []dkim.SigningKey) error { return f.err }
+func (f forgetting) Signed(context.Context, []string) (map[string][]dkim.Ref, error) {
+	return nil, f.err
+}
 
 // use calls everything that is counted, once.
 func use(m *Metrics, err error) {
@@ -70,6 +74,8 @@ func use(m *Metrics, err error) {
 	signer.Activate(ctx, nil)
 	signer.(ports.Forgetter).Forget(ctx, nil)
 	signer.(ports.Screener).Screen(ctx, nil)
+	signer.(ports.Prober).Prove(ctx, nil)
+	signer.(ports.Prober).Signed(ctx, nil)
 	m.Store(fake{err: err}).Acquire(ctx, ports.LeaseRequest{})
 	m.Step(rotate.Event{Kind: rotate.Publish, Outcome: codes.OutcomeDone})
 	m.Step(rotate.Event{Kind: rotate.Publish, Outcome: codes.OutcomeBegun})
@@ -173,7 +179,8 @@ func TestEachMetricMoves(t *testing.T) {
 		"oldest_drift_timestamp_seconds{}":           float64(now.Add(-time.Hour).Unix()),
 	}
 	for part, calls := range map[string][]string{"keystore,name=": {"get", "put", "destroy"}, "dns,name=": {"look"},
-		"provider,name=office": {"publish"}, "signer,name=mx1": {"active", "activate", "forget", "screen"}} {
+		"provider,name=office": {"publish"}, "signer,name=mx1": {"active", "activate", "forget", "screen",
+			"prove", "probe"}} {
 		kind, name, _ := strings.Cut(part, ",")
 		for _, call := range calls {
 			want["calls_total{call="+call+",code=,"+name+",part="+kind+"}"] = 1

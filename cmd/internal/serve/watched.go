@@ -114,6 +114,22 @@ func (s watchedSigner) Screen(ctx context.Context, next []dkim.SigningKey) (each
 	return s.Wrapped.Screen(ctx, next)
 }
 
+// Prove implements ports.Prober.
+func (s watchedSigner) Prove(ctx context.Context, keys []dkim.SigningKey) (err error) {
+	if _, ok := s.Signer.(ports.Prober); ok {
+		defer s.call("prove", time.Now(), &err)
+	}
+	return s.Wrapped.Prove(ctx, keys)
+}
+
+// Signed implements ports.Prober.
+func (s watchedSigner) Signed(ctx context.Context, domains []string) (_ map[string][]dkim.Ref, err error) {
+	if _, ok := s.Signer.(ports.Prober); ok {
+		defer s.call("probe", time.Now(), &err)
+	}
+	return s.Wrapped.Signed(ctx, domains)
+}
+
 type watchedStore struct {
 	ports.Store
 	m *Metrics
