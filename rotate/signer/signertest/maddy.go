@@ -86,6 +86,18 @@ echo $! >%[1]s
 	return m
 }
 
+// Submit is where mail is submitted to it.
+func (m *Maddy) Submit() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(m.port)) }
+
+// DeliverTo has the mail that is submitted delivered to another address than the test's own. Call it before Start.
+func (m *Maddy) DeliverTo(t testing.TB, address string) {
+	t.Helper()
+	conf, err := os.ReadFile(m.Conf)
+	must(t, err)
+	own := fmt.Sprintf("tcp://127.0.0.1:%d", m.sink.port)
+	must(t, os.WriteFile(m.Conf, []byte(strings.Replace(string(conf), own, "tcp://"+address, 1)), 0o644))
+}
+
 // StartMaddy starts one and stops it after the test.
 func StartMaddy(t testing.TB) *Maddy {
 	t.Helper()
@@ -111,7 +123,7 @@ func (m *Maddy) Start(t testing.TB) {
 func (m *Maddy) Await(t testing.TB) {
 	t.Helper()
 	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		if c, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(m.port))); err == nil {
+		if c, err := net.Dial("tcp", m.Submit()); err == nil {
 			c.Close()
 			return
 		}
@@ -142,7 +154,7 @@ func (m *Maddy) Stop(t testing.TB) {
 	t.Helper()
 	m.Signal(t, syscall.SIGKILL)
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		c, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(m.port)))
+		c, err := net.Dial("tcp", m.Submit())
 		if err != nil {
 			return
 		}
