@@ -136,7 +136,9 @@ func userOf(remote *net.TCPAddr, here net.Addr) (uid uint64, ok bool) {
 	if err != nil {
 		return 0, false
 	}
+	//lint:ignore SA1019 netlink, which is quicker, is forbidden to dkimbot's units (RestrictAddressFamilies=)
 	four, _ := fs.NetTCP()
+	//lint:ignore SA1019 likewise
 	six, _ := fs.NetTCP6() // also of IPv4, when the socket is for both
 	for _, s := range slices.Concat(four, six) {
 		if s.LocalPort == uint64(remote.Port) && s.RemPort == uint64(local.Port) &&
