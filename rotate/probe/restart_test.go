@@ -16,42 +16,41 @@ import (
 // TestRestarts: a mail server that is started again while messages are submitted, as for the switch of another domain,
 // keeps no message from being seen.
 func TestRestarts(t *testing.T) {
-	var domains []dkim.SigningKey
-	begin := func(t *testing.T) (*Prober, *mta) {
+	begin := func(t *testing.T) (p *Prober, m *mta, domains []dkim.SigningKey) {
+		t.Parallel()
 		p, m, k := listening(t)
-		domains = nil
 		for i := range 20 {
 			domains = append(domains, k.key(fmt.Sprintf("d%d.example", i), "s1"))
 		}
-		return p, m
+		return p, m, domains
 	}
-	seen := func(t *testing.T, p *Prober) {
+	seen := func(t *testing.T, p *Prober, domains []dkim.SigningKey) {
 		t.Helper()
 		if failed := p.Prove(t.Context(), domains, nil); len(failed) > 0 {
 			t.Error(failed)
 		}
 	}
 	t.Run("it is away at first", func(t *testing.T) {
-		p, m := begin(t)
+		p, m, domains := begin(t)
 		front := front(t, m.address, 0)
 		p.Config.Submit = "smtp://" + front.address
 		front.away.Store(true)
 		time.AfterFunc(time.Second, func() { front.away.Store(false) })
-		seen(t, p)
+		seen(t, p, domains)
 	})
 	for cut := range 6 {
 		t.Run(fmt.Sprintf("connections are cut after %d lines", cut), func(t *testing.T) {
-			p, m := begin(t)
+			p, m, domains := begin(t)
 			front := front(t, m.address, cut)
 			p.Config.Submit = "smtp://" + front.address
-			seen(t, p)
+			seen(t, p, domains)
 			if front.cuts.Load() == 0 {
 				t.Error("no connection was cut")
 			}
 		})
 	}
 	t.Run("it says that it shuts down", func(t *testing.T) {
-		p, m := begin(t)
+		p, m, domains := begin(t)
 		deliver, said := m.deliver, atomic.Int32{}
 		m.deliver = func(from, to string, message []byte) error {
 			if said.Add(1) < 4 {
@@ -59,10 +58,10 @@ func TestRestarts(t *testing.T) {
 			}
 			return deliver(from, to, message)
 		}
-		seen(t, p)
+		seen(t, p, domains)
 	})
 	t.Run("it stays away", func(t *testing.T) {
-		p, m := begin(t)
+		p, m, domains := begin(t)
 		front := front(t, m.address, 0)
 		p.Config.Submit, p.Config.Timeout = "smtp://"+front.address, time.Second
 		front.away.Store(true)
