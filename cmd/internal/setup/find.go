@@ -43,7 +43,8 @@ type Domain struct {
 
 // Find returns the signers of a host. What can't be read is said in their remarks.
 func Find(ctx context.Context, h Host) (out []Signer) {
-	for _, find := range []func(context.Context, Host) []Signer{findOpenDKIM, findExim, findRspamd} {
+	for _, find := range []func(context.Context, Host) []Signer{findOpenDKIM, findDkimpy, findExim, findRspamd,
+		findHaraka, findMaddy, findKumoMTA, findMailcow, findDockerMailserver} {
 		out = append(out, find(ctx, h)...)
 	}
 	unlike(out)

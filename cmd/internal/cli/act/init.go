@@ -35,9 +35,10 @@ func Init(p *console.Program) *cobra.Command {
 		Short: "Write a first configuration from what is found on this host",
 		Long: `Write a first configuration from what is found on this host.
 
-Looks for OpenDKIM, Exim and rspamd: how they are set up, and the domains, selectors and
-keys that they sign with. Where the domains' DNS is can't be found out: on a terminal you
-are asked, elsewhere give --dns and what that driver needs by --set.
+Looks for OpenDKIM, dkimpy-milter, Exim, rspamd, Haraka, maddy, KumoMTA, mailcow and
+docker-mailserver: how they are set up, and the domains, selectors and keys that they sign
+with. Where the domains' DNS is can't be found out: on a terminal you are asked, elsewhere
+give --dns and what that driver needs by --set.
 
 The configuration is valid when it is written; what is not is reported, and nothing is written. The
 domains stand in it as comments, each with the selector and key that it is signed with today
