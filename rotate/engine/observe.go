@@ -14,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/forecast"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/order"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
@@ -46,7 +47,7 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 	have, renamed := follow.State(have, want, now)
 	req = req.In(have, want.Signers)
 	present, _ := have.Reckoned(ports.InstantOf(p.Clock))
-	after, events, err := plan.Ordered(now, want, req, present, seen)
+	after, events, err := order.Apply(now, want, req, present, seen)
 	var before map[string]rotate.SelectorSeen
 	if err == nil && othersThan(present, after) {
 		before = seen.Selectors

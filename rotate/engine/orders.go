@@ -8,12 +8,13 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/order"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
 // obey gives the instruction that came with the request, durably, before anything is planned.
 func (r *run) obey(ctx context.Context) error {
-	st, events, err := plan.Ordered(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen)
+	st, events, err := order.Apply(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen)
 	if err != nil {
 		return r.turnDown(ctx, err)
 	}

@@ -95,3 +95,14 @@ func CanMoveBack(st rotate.State) bool {
 	}
 	return st.Phase == rotate.New || st.Phase == rotate.Bootstrapping || st.Phase == rotate.Ready
 }
+
+// OriginOf returns the selectors that a domain had before its last move, in order; nil where it can't go back there.
+func OriginOf(st rotate.State) []string {
+	if !CanMoveBack(st) {
+		return nil
+	}
+	return st.Origin.Pair[:]
+}
+
+// Moving reports whether the domain moves over to other selectors, and signers may still sign with those from before.
+func Moving(st rotate.State) bool { return st.Active == "" && OriginOf(st) != nil }

@@ -98,3 +98,25 @@ func (j *Judge) Drifted() (drifted []string) {
 	}
 	return drifted
 }
+
+// WouldRefuse returns what a signer would refuse a switch to the selector with, as far as it is known.
+func (h *Check) WouldRefuse(signer, selector string) error {
+	seen := h.Seen.Signers[signer]
+	if seen.Err != nil && fault.KindOf(seen.Err) == fault.Refused {
+		return seen.Err
+	}
+	if seen.RefusesOnly != "" && seen.RefusesOnly != selector {
+		return nil
+	}
+	return seen.Refuses
+}
+
+// Refusing returns the refusal of the first of the signers that has one.
+func (h *Check) Refusing(signers []string, selector string) error {
+	for _, name := range signers {
+		if err := h.WouldRefuse(name, selector); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -9,12 +9,12 @@ import (
 
 // words are the types that the planner, the transitions and the steps are written in. A
 // function that has to do with one of them is one of theirs, in whichever file it stands.
-var words = []string{"planner", "view", "Judge", "health", "draft", "Adopter", "run", "forecast", "Compromised",
+var words = []string{"planner", "view", "Judge", "Check", "health", "draft", "order", "Adopter", "run", "forecast", "Compromised",
 	"Rollback", "Release", "Reclaim", "State", "Selector", "Key", "DomainPlan"}
 
 // decides reports whether a function belongs to the planner, the transitions or the steps.
 func decides(pkg string, fn *ast.FuncDecl) bool {
-	found := pkg == "plan"
+	found := pkg == "plan" || pkg == "order"
 	look := func(fields *ast.FieldList) {
 		if fields == nil {
 			return

@@ -62,10 +62,10 @@ func (p *planner) bringBack(first string) {
 		switch c, known := p.Have.Signers[signer]; {
 		case p.Confirmed(signer, first, key.ID):
 		case known && c.Selector == first:
-			p.bring(signer, first, key, p.known(first),
+			p.bring(signer, first, key, p.Known(first),
 				rotate.Reason{Code: codes.SignerStrays, Message: "it signed with " + first + ", and does not any more"})
 		case p.Joins(signer, first, key.ID) && (p.Seen.Selectors[first].KeyErr == nil || p.ComesAlone(signer, first)):
-			p.bring(signer, first, key, p.known(first),
+			p.bring(signer, first, key, p.Known(first),
 				rotate.Reason{Code: codes.SignerStrays, Message: "it signs with nothing, and others sign with " + first})
 		}
 	}

@@ -17,10 +17,10 @@
 //
 // A plan grows in a draft (draft.go). What the steps are made of stands in provide.go: make a key,
 // store it, publish it, see it in DNS, give it to a signer. How long each has to wait, so that no
-// receiver misses a record, stands in waits.go. What begins something new asks the limits first
+// receiver misses a record, package health says. What begins something new asks the limits first
 // (limits.go).
 //
-// Two functions stand beside Plan: PlanAdoption takes keys that are in use under management, and
-// Ordered changes what the state wants as a person instructs (order.go). All of them ask package
-// health what is there and what may be done; package forecast plays plans forward.
+// PlanAdoption stands beside Plan: it takes keys that are in use under management. Both ask package
+// health what is there and what may be done. Package order changes what the state wants as a person
+// instructs, before it is planned from; package forecast plays plans forward.
 package plan

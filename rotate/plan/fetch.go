@@ -17,3 +17,16 @@ func (d *draft) empty(s string) bool {
 	d.stop(d.LostKeystore(s))
 	return true
 }
+
+// unread stops what would bring signers to a selector of which the keystore can't be
+// asked what its newest key is: if that is another one, the state is an old one, and the
+// record that DNS shows still is about to go (I2).
+func (d *draft) unread(selectors ...string) bool {
+	for _, s := range selectors {
+		if err := d.Seen.Selectors[s].KeyErr; err != nil {
+			d.stop(err)
+			return true
+		}
+	}
+	return false
+}

@@ -9,7 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/dkimbot/dkimbot/rotate/order"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 	"github.com/google/go-cmp/cmp"
 )
@@ -25,7 +25,7 @@ func TestHoldGiven(t *testing.T) {
 	} {
 		s := plantest.Ready()
 		s.Have.OnHold = c.before
-		st, events, err := plan.Ordered(s.Now, s.Want.Domain, rotate.Request{Instruction: rotate.Hold{}}, s.Have, s.Seen)
+		st, events, err := order.Apply(s.Now, s.Want.Domain, rotate.Request{Instruction: rotate.Hold{}}, s.Have, s.Seen)
 		if diff := cmp.Diff(c.want, st.OnHold); err != nil || diff != "" {
 			t.Errorf("%s: %v\n%s", name, err, diff)
 		}

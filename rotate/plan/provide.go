@@ -30,7 +30,7 @@ func (d *draft) provide(s string, why rotate.Reason) bool {
 		}
 		if !d.Resumable(s) {
 			d.step(rotate.Step{Kind: rotate.Generate, Selector: s, Target: name.String(), Reason: why,
-				Algorithm: kind(d)})
+				Algorithm: d.Kind()})
 		}
 		d.step(rotate.Step{Kind: rotate.StoreKey, Selector: s, Target: "keystore, " + name.String(), Reason: d.storeReason(s),
 			From: rotate.Side{KeyID: seen.KeyID}, To: rotate.Side{Fresh: true}})

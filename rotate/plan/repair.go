@@ -93,12 +93,12 @@ func (p *planner) align() bool {
 	}
 	p.duty = rotate.Signing
 	for _, signer := range drifted {
-		from, seen := p.known(active), p.Seen.Signers[signer]
+		from, seen := p.Known(active), p.Seen.Signers[signer]
 		switch {
 		case seen.Err == nil && seen.Ref.Selector == "" && p.AnyConfirmed(active):
 			from = time.Time{} // others sign with the key: to wait for resolvers would only send more mail without a signature
 		case seen.Err == nil && p.Seen.Fate(seen.Ref.Selector, seen.Ref.KeyID) == rotate.Verifies:
-			from = returnable(&p.draft, active) // its mail verifies as it is
+			from = p.Returnable(active) // its mail verifies as it is
 		}
 		if p.Seen.Selectors[active].SightErr == nil {
 			p.bring(signer, active, key, from, p.driftReason(signer, why))
@@ -123,7 +123,7 @@ func (p *planner) shelter() {
 		if p.Have.MayUse(p.Seen.Signers[signer]) || unread {
 			continue
 		}
-		p.bring(signer, active, key, p.known(active),
+		p.bring(signer, active, key, p.Known(active),
 			p.driftReason(signer, rotate.Reason{Code: codes.SignerStrays, Message: "it signs with no key of dkimbot's"}))
 		p.sheltered[signer] = true
 	}
@@ -132,7 +132,7 @@ func (p *planner) shelter() {
 // unheard reports whether resolvers may not find the record of the selector that a switch leads
 // to, while they find that of the active one.
 func (p *planner) unheard(target string) bool {
-	return p.Now.Before(p.known(target)) && !p.Now.Before(p.known(p.Have.Active)) &&
+	return p.Now.Before(p.Known(target)) && !p.Now.Before(p.Known(p.Have.Active)) &&
 		p.Standing(p.Have.Active) == health.Current
 }
 
@@ -148,7 +148,7 @@ func (h *draft) driftReason(signer string, why rotate.Reason) rotate.Reason {
 // mail in flight can need the old one. Until then, and where that can't be, a
 // switch that is due waits for it. It reports whether the plan is made.
 func (p *planner) renew(s string, isDue bool) bool {
-	why, quiet := p.replaceReason(s), p.quiet(s)
+	why, quiet := p.replaceReason(s), p.Quiet(s)
 	switch renewable := p.Renewable(s); {
 	case renewable && !p.Now.Before(quiet):
 		p.replace(s)

@@ -8,13 +8,13 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/dkimbot/dkimbot/rotate/order"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 // told gives a scene an instruction.
 func told(s *scene, i rotate.Instruction) (rotate.State, error) {
-	st, _, err := plan.Ordered(s.Now, s.Want.Domain, rotate.Request{Instruction: i}, s.Have, s.Seen)
+	st, _, err := order.Apply(s.Now, s.Want.Domain, rotate.Request{Instruction: i}, s.Have, s.Seen)
 	return st, err
 }
 

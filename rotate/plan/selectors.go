@@ -1,9 +1,7 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -11,64 +9,18 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
-	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/follow"
-	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // A domain whose policy names other selectors moves over to them as a new domain does: keys are made and published
 // at the new names, and only then the signers are given one. The old records stay, so that mail in flight is
 // verified; the old private keys are destroyed when that mail has arrived.
 
-// giveSelectors lets the domain begin again with the selectors that its policy names.
-func giveSelectors(p *planner, st *rotate.State) ([]rotate.Event, error) {
-	what := fmt.Sprintf("give %s the selectors %s", p.Want.Name, strings.Join(p.Want.Policy.Selectors[:], " and "))
-	named := slices.Sorted(slices.Values(p.Want.Policy.Selectors[:]))
-	if pair := originOf(p.Have); pair != nil && slices.Equal(pair, named) {
-		return goBack(p, st)
-	}
-	if err := p.unmanaged("change the selectors"); err != nil {
-		return nil, err
-	}
-	if p.KnowsSelectors() {
-		return nil, fault.Refuse(codes.SelectorsKept, what+": it has these",
-			"write the new ones into its policy first (selectors: [...]), and name no other domain with the same policy by mistake")
-	}
-	if p.Have.Phase != rotate.Ready || p.restless() != "" {
-		return nil, fault.Refuse(codes.NotAtRest, fmt.Sprintf("%s: it is %s, and mail may still need both of its keys", what,
-			p.Have.Phase), "'dkimbot status --domain "+p.Want.Name+"' says when it is ready; until then put the old selectors "+
-			"back into its policy: selectors: ["+strings.Join(selectorNames(p.Have), ", ")+"]")
-	}
-	if p.Have.OnHold != nil {
-		return nil, fault.Refuse(codes.OnHold, what+": the domain is on hold since "+calendar.Utc(p.Have.OnHold.At),
-			"'dkimbot unhold --domain "+p.Want.Name+"' ends that")
-	}
-	for _, s := range p.Want.Policy.Selectors {
-		if p.Have.Selectors[s] != nil || !p.Have.Earlier.Emptied(s) && !rotate.Unused(p.Have, s) {
-			return nil, fault.Refuse(codes.SelectorsOverlap, fmt.Sprintf("%s: mail may still need its key at %s", what, s),
-				"name two selectors that it does not have: both are changed at once, and an old name is free again when "+
-					"its private key was destroyed")
-		}
-	}
-	old := strings.Join(selectorNames(p.Have), " and ")
-	*st = follow.Moved(*st, p.Want.Policy, p.Want.Signers)
-	return []rotate.Event{{Kind: rotate.NewSelectors, Message: fmt.Sprintf("the domain moves over from %s to %s; signers "+
-		"continue as they do until the new keys are public", old, strings.Join(p.Want.Policy.Selectors[:], " and "))}}, nil
-}
-
-// originOf returns the selectors that a domain had before its last move, in order; nil where it can't go back there.
-func originOf(st rotate.State) []string {
-	if !follow.CanMoveBack(st) {
-		return nil
-	}
-	return st.Origin.Pair[:]
-}
-
 // misnamed refuses to begin at selectors from which the domain is just moving away: signers use the keys there.
 func misnamed(p *planner) error {
 	left := func(s string) bool { return slices.Contains(p.Have.Origin.Pair[:], s) }
-	if p.Have.Phase != rotate.New || !moving(p.Have) || !slices.ContainsFunc(p.Want.Policy.Selectors[:], left) {
+	if p.Have.Phase != rotate.New || !follow.Moving(p.Have) || !slices.ContainsFunc(p.Want.Policy.Selectors[:], left) {
 		return nil
 	}
 	return fault.Refuse(codes.SelectorsChanged, fmt.Sprintf("%s moves over from the selectors %s, and its policy names %s",
@@ -76,35 +28,10 @@ func misnamed(p *planner) error {
 		"'dkimbot rollback --domain "+p.Want.Name+"' gives the move up; or put the new selectors back into its policy")
 }
 
-// moving reports whether the domain moves over to other selectors, and signers may still sign with those from before.
-func moving(st rotate.State) bool { return st.Active == "" && originOf(st) != nil }
-
-// goBack gives a move to other selectors up: the domain is as it was before, and signers that were given a new
-// selector are given the old one again.
-func goBack(p *planner, st *rotate.State) ([]rotate.Event, error) {
-	old, gone := p.Have.Origin.Active, strings.Join(slices.Sorted(maps.Keys(p.Have.Selectors)), " and ")
-	key := p.Have.Earlier[old].Key
-	seen := p.Seen.Left[old]
-	shown := slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return dkim.SameRecord(v, key.Record) })
-	if !moving(p.Have) && seen.Err == nil && !seen.Sight.Unchecked && !shown {
-		return nil, fault.Refuse(codes.RecordGone, fmt.Sprintf("go back to %s for %s: DNS does not show its key record (it "+
-			"shows %s), so mail signed with it would not verify", p.Name(old), p.Want.Name, dkim.Brief(seen.Sight.Values)),
-			"continue with "+p.Have.Active+"; or publish this record there again first: "+key.Record)
-	}
-	*st = follow.MovedBack(*st, p.Want.Signers, p.Now)
-	return []rotate.Event{{Kind: rotate.NewSelectors, Selector: old, Message: fmt.Sprintf("the move to %s is given up: the "+
-		"domain is back at %s, and signs with %s", cmp.Or(gone, "none"), strings.Join(p.Have.Origin.Pair[:], " and "), old)}}, nil
-}
-
-func selectorNames(st rotate.State) []string {
-	pair := health.SelectorPair(st)
-	return pair[:]
-}
-
 // emptyEarlier plans the end of the private keys at selectors that the domain had earlier: when every signer says
 // that it signs with another one, mail that was signed with them has arrived, and their records are gone (I5).
 func emptyEarlier(p *planner) {
-	if p.plan.Stop == nil && moving(p.Have) {
+	if p.plan.Stop == nil && follow.Moving(p.Have) {
 		names := make([]string, 0, 2)
 		for _, s := range p.Have.Origin.Pair {
 			names = append(names, p.Name(s).String())

@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/order"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
@@ -20,7 +21,7 @@ func TestReportOfLostState(t *testing.T) {
 	s.Hold("s1", plantest.Keys()[0].ID(), 1)
 	s.Show("s1", plantest.Record(plantest.Keys()[0]))
 	s.Want.Request.Instruction = rotate.Compromised{}
-	_, _, err := plan.Ordered(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen)
+	_, _, err := order.Apply(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen)
 	if fault.CodeOf(err) != "lost-state" || !strings.Contains(fault.HintOf(err), "--from-keystore") {
 		t.Errorf("%v; %s", err, fault.HintOf(err))
 	}
@@ -51,7 +52,7 @@ func TestRollbackOfStaleState(t *testing.T) {
 	s := plantest.Draining()
 	s.Hold("s1", plantest.Keys()[3].ID(), 8)
 	s.Show("s1", plantest.Record(plantest.Keys()[3]))
-	_, _, err := plan.Ordered(s.Now, s.Want.Domain, rotate.Request{Instruction: rotate.Rollback{}}, s.Have, s.Seen)
+	_, _, err := order.Apply(s.Now, s.Want.Domain, rotate.Request{Instruction: rotate.Rollback{}}, s.Have, s.Seen)
 	if fault.CodeOf(err) != "stale-state" || !strings.Contains(fault.HintOf(err), "--from-keystore") {
 		t.Errorf("%v; %s", err, fault.HintOf(err))
 	}

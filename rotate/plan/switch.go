@@ -27,7 +27,7 @@ func (p *planner) ready(busy bool) {
 	}
 	next := rotate.Next{Action: codes.ActionRotate, Selector: standby, At: due,
 		Reason: rotate.Reason{Code: codes.Schedule, Message: "the schedule's next rotation switches to " + standby}}
-	usable := p.usable(standby)
+	usable := p.Usable(standby)
 	urgent := p.Have.Leaked(p.Have.Active)
 	isDue := p.req.Asked || !p.Now.Before(due) || urgent
 	switch {
@@ -66,7 +66,7 @@ func (p *planner) rotate(standby string) {
 	if p.unread(standby) || p.Have.Leaked(p.Have.Active) {
 		return
 	}
-	if err := p.refusing(p.Want.Signers, standby); err != nil { // a switch would be left half done
+	if err := p.Refusing(p.Want.Signers, standby); err != nil { // a switch would be left half done
 		p.stop(err)
 		return
 	}
@@ -96,7 +96,7 @@ func (p *planner) switching(busy bool) {
 			p.shelter() // the switch waits for every server, or for resolvers
 		}
 		p.duty = rotate.Turn
-		p.use(target, p.usable(target), why)
+		p.use(target, p.Usable(target), why)
 		p.drain(p.Have.Active, p.Now.Add(p.Have.Selector(p.Have.Active).DrainUnder(p.Want.Policy)))
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/plan"
+	"github.com/dkimbot/dkimbot/rotate/order"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -62,7 +62,7 @@ func instructions() (out []transition) {
 		out = append(out, transition{name, func(st *rotate.State, s *scene) string {
 			req := s.Want.Request
 			req.Instruction = i
-			after, events, err := plan.Ordered(s.Now, s.Want.Domain, req, *st, s.Seen)
+			after, events, err := order.Apply(s.Now, s.Want.Domain, req, *st, s.Seen)
 			*st = after
 			said := ""
 			for _, e := range events {

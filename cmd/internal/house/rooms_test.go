@@ -23,7 +23,6 @@ const (
 // large are the packages that may have more lines, with the reason.
 var large = map[string]string{
 	"rotate/simulate": "the model of the world: it is no part of the program",
-	"rotate/plan":     "one planner: its steps and rules plan in one draft",
 	"rotate/engine":   "one run: its steps change one state under one lease",
 }
 
@@ -164,7 +163,7 @@ var arrows = map[string][]string{
 	"cmd/internal/config/node": {"rotate/fault", "rotate/safefile", "rotate/settings"},
 	"rotate/engine": {"rotate", "rotate/approval", "rotate/batch", "rotate/calendar", "rotate/codes",
 		"rotate/dkim", "rotate/fault", "rotate/follow", "rotate/forecast", "rotate/health", "rotate/keyring",
-		"rotate/lease", "rotate/plan", "rotate/ports", "rotate/preflight", "rotate/quota"},
+		"rotate/lease", "rotate/order", "rotate/plan", "rotate/ports", "rotate/preflight", "rotate/quota"},
 }
 
 func TestArrowsPointOneWay(t *testing.T) {
@@ -248,7 +247,7 @@ func TestDocumentsStandInReport(t *testing.T) {
 
 // pure are the rooms that are given nothing that can write or read, nor tell the time (I11): the arrows lead from
 // them to no room that has a way out, such as rotate/ports.
-var pure = []string{"rotate", "rotate/follow", "rotate/health", "rotate/plan", "rotate/forecast"}
+var pure = []string{"rotate", "rotate/follow", "rotate/health", "rotate/order", "rotate/plan", "rotate/forecast"}
 
 // measures are what pure rooms may take of package time: no clock and no timer.
 var measures = []string{"Time", "Duration", "Hour", "Minute", "Second", "Parse", "ParseDuration", "DateOnly", "RFC3339"}

@@ -1,4 +1,4 @@
-package plan_test
+package order_test
 
 import (
 	"slices"
@@ -9,15 +9,18 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/order"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
+
+type scene = plantest.Scene
 
 // ordered gives an order in a scene.
 func ordered(s *scene, o rotate.Instruction) (rotate.State, []rotate.Event, error) {
 	req := s.Want.Request
 	req.Instruction = o
-	return plan.Ordered(s.Now, s.Want.Domain, req, s.Have, s.Seen)
+	return order.Apply(s.Now, s.Want.Domain, req, s.Have, s.Seen)
 }
 
 // TestWhyNotBack: that a key was replaced is said where one was that had signed before the present one, and not

@@ -1,4 +1,4 @@
-package plan
+package order
 
 import (
 	"errors"
@@ -13,9 +13,20 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
-// Ordered returns st as the request's instruction leaves it, and the events that say so;
+// order is what is known of a domain when a person instructs.
+type order struct {
+	health.Check
+	req rotate.Request
+}
+
+func newOrder(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State,
+	seen rotate.Observation) *order {
+	return &order{health.New(now, want, have, seen), req}
+}
+
+// Apply returns st as the request's instruction leaves it, and the events that say so;
 // without an instruction it returns st as it is and none.
-func Ordered(now time.Time, want rotate.Domain, req rotate.Request, st rotate.State,
+func Apply(now time.Time, want rotate.Domain, req rotate.Request, st rotate.State,
 	seen rotate.Observation) (rotate.State, []rotate.Event, error) {
 	if req.Instruction == nil {
 		return st, nil, nil
@@ -25,7 +36,7 @@ func Ordered(now time.Time, want rotate.Domain, req rotate.Request, st rotate.St
 	case rotate.Rollback, rotate.Compromised: // they are obeyed whatever selectors the policy names by now
 		want = health.Managing(want, st)
 	}
-	p := newPlanner(now, want, req, st, seen)
+	p := newOrder(now, want, req, st, seen)
 	changed.Next = nil
 	events, err := give(p, req.Instruction, &changed)
 	if err != nil {
@@ -41,7 +52,7 @@ func Ordered(now time.Time, want rotate.Domain, req rotate.Request, st rotate.St
 
 // give changes st as instructed, and says what was done. It is pure. After a refusal st is
 // not used.
-func give(p *planner, instruction rotate.Instruction, st *rotate.State) ([]rotate.Event, error) {
+func give(p *order, instruction rotate.Instruction, st *rotate.State) ([]rotate.Event, error) {
 	switch o := instruction.(type) {
 	case rotate.Rollback:
 		return giveRollback(p, o, st)
@@ -74,21 +85,21 @@ func giveCarry(st *rotate.State) []rotate.Event {
 }
 
 // chosen returns the signers that an order names, all of the domain's when it names none.
-func (j *planner) chosen(signers []string) ([]string, error) {
+func (p *order) chosen(signers []string) ([]string, error) {
 	if len(signers) == 0 {
-		return j.Want.Signers, nil
+		return p.Want.Signers, nil
 	}
 	for _, s := range signers {
-		if !slices.Contains(j.Want.Signers, s) {
-			return nil, fault.Refuse(codes.UnknownSigner, fmt.Sprintf("%s is not signed for by %s", j.Want.Name, s),
-				"name signers of the domain: "+strings.Join(j.Want.Signers, ", "))
+		if !slices.Contains(p.Want.Signers, s) {
+			return nil, fault.Refuse(codes.UnknownSigner, fmt.Sprintf("%s is not signed for by %s", p.Want.Name, s),
+				"name signers of the domain: "+strings.Join(p.Want.Signers, ", "))
 		}
 	}
 	return signers, nil
 }
 
 // unmanaged refuses an order for a domain that dkimbot has not brought up yet.
-func (p *planner) unmanaged(what string) error {
+func (p *order) unmanaged(what string) error {
 	if _, release := p.req.Instruction.(rotate.Release); p.Have.Released != nil && !release {
 		return fault.Refuse(codes.Released,
 			fmt.Sprintf("%s for %s: it was released, and dkimbot does nothing for it", what, p.Want.Name),

@@ -1,4 +1,4 @@
-package plan
+package order
 
 import (
 	"fmt"
@@ -23,7 +23,7 @@ func leftSelector(st rotate.State, selectors []string) string {
 
 // fleeBack gives the move up, since signers can leave the old key for the other one at once, while the new records may
 // not be known yet; and reports the key.
-func fleeBack(p *planner, o rotate.Compromised, st *rotate.State) ([]rotate.Event, error) {
+func fleeBack(p *order, o rotate.Compromised, st *rotate.State) ([]rotate.Event, error) {
 	events := []rotate.Event{{Kind: rotate.NewSelectors, Message: fmt.Sprintf("the move to other selectors is given up: "+
 		"%s is public for long, and signers can leave a compromised key for it at once", otherOf(p.Have.Origin))}}
 	*st = follow.MovedBack(*st, p.Want.Signers, p.Now)
@@ -31,7 +31,7 @@ func fleeBack(p *planner, o rotate.Compromised, st *rotate.State) ([]rotate.Even
 		events = append(events, exposeLeft(p, s, st)...)
 	}
 	o.Selectors = slices.DeleteFunc(slices.Clone(o.Selectors), func(s string) bool { return st.Earlier[s] != nil })
-	said, err := giveCompromised(newPlanner(p.Now, health.Managing(p.Want, *st), p.req, *st, p.Seen), o, st)
+	said, err := giveCompromised(newOrder(p.Now, health.Managing(p.Want, *st), p.req, *st, p.Seen), o, st)
 	return append(events, said...), err
 }
 
@@ -43,7 +43,7 @@ func otherOf(o *rotate.Origin) string {
 }
 
 // leaveForGood reports keys that signers have left by a move to other selectors, beside those that the domain has.
-func leaveForGood(p *planner, o rotate.Compromised, st *rotate.State) (events []rotate.Event, err error) {
+func leaveForGood(p *order, o rotate.Compromised, st *rotate.State) (events []rotate.Event, err error) {
 	for _, s := range o.Selectors {
 		events = append(events, exposeLeft(p, s, st)...)
 	}
@@ -56,7 +56,7 @@ func leaveForGood(p *planner, o rotate.Compromised, st *rotate.State) (events []
 }
 
 // exposeLeft notes that the private keys at a selector that the domain has no more are compromised.
-func exposeLeft(p *planner, s string, st *rotate.State) (events []rotate.Event) {
+func exposeLeft(p *order, s string, st *rotate.State) (events []rotate.Event) {
 	sel := st.Earlier[s]
 	if sel == nil || st.Selectors[s] != nil {
 		return nil

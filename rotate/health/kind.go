@@ -1,0 +1,56 @@
+package health
+
+import (
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// Of which kind keys are, and are to be, when the policy names another one than they have.
+
+// Kind returns the kind of a key that is made now: as the policy says, unless a signer could not use it after
+// the one that signs now.
+func (h *Check) Kind() dkim.Algorithm {
+	if len(h.Unmixed()) == 0 {
+		return h.Want.Policy.Key
+	}
+	now := KindAt(h.Have.Selector(h.Have.Active))
+	if now == "" || IsRSA(now) == IsRSA(h.Want.Policy.Key) {
+		return h.Want.Policy.Key
+	}
+	if IsRSA(now) {
+		return dkim.RSA2048
+	}
+	return dkim.Ed25519
+}
+
+// Unfit reports whether a signer could not use the selector's key after the one that signs now: it would turn mail
+// away (I1).
+func (h *Check) Unfit(s string) bool {
+	if len(h.Unmixed()) == 0 {
+		return false
+	}
+	now, next := KindAt(h.Have.Selector(h.Have.Active)), KindAt(h.Have.Selector(s))
+	return now != "" && next != "" && IsRSA(now) != IsRSA(next)
+}
+
+// Unmixed returns the signers of the domain that sign with one algorithm, whatever the key is.
+func (h *Check) Unmixed() (names []string) {
+	for _, name := range h.Want.Signers {
+		if h.Seen.Unmixed[name] {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// KindAt returns the kind of the key that a selector has, or is about to have; "" for none.
+func KindAt(sel rotate.Selector) dkim.Algorithm {
+	key := sel.Wanted()
+	if key == nil {
+		return ""
+	}
+	return dkim.RecordAlgorithm(key.Record)
+}
+
+// IsRSA reports whether keys are of that kind.
+func IsRSA(kind dkim.Algorithm) bool { return kind != dkim.Ed25519 }

@@ -1,0 +1,96 @@
+package order
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/follow"
+	"github.com/dkimbot/dkimbot/rotate/health"
+)
+
+// giveCompromised notes which keys are compromised, and enters the phase in which they can be left.
+func giveCompromised(p *order, o rotate.Compromised, st *rotate.State) (events []rotate.Event, err error) {
+	if old := leftSelector(p.Have, o.Selectors); follow.Moving(p.Have) && (old != "" ||
+		len(o.Selectors) == 0 && !p.Have.Emergency()) {
+		return fleeBack(p, o, st)
+	} else if old != "" {
+		return leaveForGood(p, o, st)
+	}
+	if err := p.unmanaged("report a compromised key"); err != nil {
+		return nil, err
+	}
+	selectors := o.Selectors
+	for _, s := range p.Want.Policy.Selectors { // what the state says of it is not so
+		if p.Stale(s) && (len(selectors) == 0 || slices.Contains(selectors, s)) {
+			hint := fault.HintOf(p.StaleState(s)) + "; report the key then"
+			if other := p.Want.Policy.Other(s); !p.Stale(other) && !slices.Contains(selectors, other) {
+				hint += ", or name the other selector now with --selector"
+			}
+			return nil, &fault.Error{Kind: fault.Refused, Code: codes.StaleState, What: "report a compromised key of " + p.Want.Name,
+				Err: p.StaleState(s), Hint: hint}
+		}
+	}
+	if len(selectors) == 0 {
+		if old := health.LeftBehind(*st); old != nil {
+			return []rotate.Event{{Kind: rotate.ReportCompromised, Selector: st.Draining, KeyID: old.KeyID,
+				Message: "reported as compromised before; its private key is still to be destroyed"}}, nil
+		}
+		selectors = []string{st.Suspect()}
+	}
+	var reported []string
+	further := saysMore(*st, selectors)
+	for _, s := range selectors {
+		sel := st.Selectors[s]
+		if old := st.AlreadyReported(s); old != nil && !st.Leaked(s) && !further {
+			events = append(events, rotate.Event{Kind: rotate.ReportCompromised, Selector: s, KeyID: old.KeyID,
+				Message: "reported as compromised before; until its private key is destroyed, the key in its place is not meant"})
+			continue
+		} else if old != nil && !st.Leaked(s) {
+			events = append(events, rotate.Event{Kind: rotate.ReportCompromised, Selector: s, KeyID: old.KeyID,
+				Message: "reported as compromised before; the key in its place is meant, too"})
+		}
+		if sel != nil && sel.Key == nil && slices.ContainsFunc(selectors, st.Reportable) {
+			events = append(events, rotate.Event{Kind: rotate.ReportCompromised, Selector: s, Code: codes.NoKeyYet,
+				Message: "it has no key yet, so there is nothing to revoke"})
+			continue // what is meant is another one
+		}
+		if sel == nil {
+			return nil, fault.Refuse(codes.UnknownSelector,
+				fmt.Sprintf("report the key at %s as compromised: %s is not a selector of %s", p.Name(s), s, p.Want.Name),
+				"its selectors are "+strings.Join(p.Want.Policy.Selectors[:], " and "))
+		}
+		if sel.Key == nil {
+			return nil, fault.Refuse(codes.NoKeyYet,
+				fmt.Sprintf("report the key at %s as compromised: %s has no key there yet", p.Name(s), p.Want.Name),
+				"there is nothing to revoke at "+s+"; 'dkimbot status --domain "+p.Want.Name+"' says which selectors have a key")
+		}
+		if sel.Key.Leaked.IsZero() {
+			sel.Key.Leaked = p.Now
+			reported = append(reported, s)
+		}
+		sel.Key.RevokeNow = sel.Key.RevokeNow || o.RevokeNow
+		events = append(events, rotate.Event{Kind: rotate.ReportCompromised, Selector: s, KeyID: sel.Key.ID,
+			Message: "reported as compromised"})
+		if sel.Next != nil && further {
+			reported = append(reported, s)
+			events = append(events, rotate.Event{Kind: rotate.ReportCompromised, Selector: s, KeyID: sel.Next.ID,
+				Message: "reported as compromised: it was on its way there, and another key is made in its place"})
+		}
+	}
+	st.TakeFlight(p.Want.Policy, reported, p.Now)
+	return events, nil
+}
+
+// saysMore reports whether a report of several selectors is not one that was given before and is only
+// repeated: one of their keys was not reported yet. Then all keys of all of them are meant, also the one
+// that is made because of an earlier report.
+func saysMore(st rotate.State, selectors []string) bool {
+	return len(selectors) > 1 && slices.ContainsFunc(selectors, func(s string) bool {
+		key := st.Selector(s).Key
+		return key != nil && key.Leaked.IsZero() && st.AlreadyReported(s) == nil
+	})
+}

@@ -1,0 +1,150 @@
+package order
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/follow"
+	"github.com/dkimbot/dkimbot/rotate/health"
+)
+
+// giveRollback notes which signers are sent back, and enters the phase in which they go.
+func giveRollback(p *order, o rotate.Rollback, st *rotate.State) ([]rotate.Event, error) {
+	signers, err := p.chosen(o.Signers)
+	if err != nil {
+		return nil, err
+	}
+	if old := follow.OriginOf(p.Have); old != nil &&
+		(p.Have.Active == "" || p.neverLeft(p.Want.Policy.Other(p.Have.Active))) {
+		if len(o.Signers) > 0 {
+			return nil, fault.Refuse(codes.NotAtRest, fmt.Sprintf("send signers of %s back to %s: they go back from other "+
+				"selectors all together", p.Want.Name, strings.Join(old, " and ")), "roll back without --signer")
+		}
+		return goBack(p, st)
+	}
+	back, err := p.wayBack()
+	if err != nil {
+		return nil, err
+	}
+	if p.Have.Leaked(p.Want.Policy.Other(back)) {
+		signers = slices.Clone(p.Want.Signers) // no signer stays with a compromised key
+	}
+	if st.Phase == rotate.Draining {
+		st.Enter(rotate.Switching)
+		st.Active, st.Target, st.Draining = st.Draining, st.Active, ""
+	}
+	for _, s := range signers {
+		if !slices.Contains(st.Held, s) {
+			st.Held = append(st.Held, s)
+		}
+		// An activation may be under way whose answer was lost: the signer has to confirm again.
+		if c, ok := st.Signers[s]; ok {
+			c.Unsure = true
+			st.Signers[s] = c
+		}
+	}
+	slices.Sort(st.Held)
+	return []rotate.Event{{Kind: rotate.RollBack, Selector: back, Message: strings.Join(signers, ", ") +
+		" to go back to " + back}}, nil
+}
+
+// wayBack returns the selector that signed before, or says why there is no going
+// back to it.
+func (p *order) wayBack() (string, error) {
+	what := "go back to the selector that signed before"
+	if err := p.unmanaged(what); err != nil {
+		return "", err
+	}
+	for _, s := range p.Want.Policy.Selectors { // what the state says of the past is not so
+		if p.Stale(s) {
+			return "", p.StaleState(s)
+		}
+	}
+	var back string
+	switch p.Have.Phase {
+	case rotate.Switching:
+		back = p.Have.Active
+	case rotate.Draining:
+		back = p.Have.Draining
+	default:
+		old := p.Want.Policy.Other(p.Have.Active)
+		if p.Have.Leaked(old) {
+			return "", fault.Refuse(codes.Leaked,
+				fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.Want.Name, old),
+				"continue with "+p.Have.Active)
+		}
+		if p.neverLeft(old) {
+			return "", fault.Refuse(codes.NothingToRollBack,
+				fmt.Sprintf("%s for %s: no switch is in progress, and every signer signs with %s already; "+
+					"%s waits for the next rotation", what, p.Want.Name, p.Have.Active, old),
+				"nothing has to be done; 'dkimbot rotate --domain "+p.Want.Name+"' switches to "+old+
+					" when that is wanted, 'dkimbot history --domain "+p.Want.Name+"' says what was done")
+		}
+		return "", fault.Refuse(codes.NothingToRollBack,
+			fmt.Sprintf("%s for %s: its key at %s was replaced, or is being replaced, after the drain; %s signs", what,
+				p.Want.Name, old, p.Have.Active),
+			"'dkimbot rotate --domain "+p.Want.Name+"' switches to the fresh key at "+old+
+				" when it has settled; if the key that signs can't be trusted, add --compromised")
+	}
+	key := p.Have.Selector(back).Key
+	switch {
+	case key == nil || p.Have.Selector(back).Next != nil:
+		return "", fault.Refuse(codes.NothingToRollBack,
+			fmt.Sprintf("%s for %s: the key at %s is being replaced", what, p.Want.Name, back), "continue with "+
+				p.Want.Policy.Other(back))
+	case !key.Leaked.IsZero():
+		return "", fault.Refuse(codes.Leaked,
+			fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.Want.Name, back), "continue with "+
+				p.Want.Policy.Other(back))
+	}
+	if err := cmp.Or(p.Taken(back), p.Misled(back)); err != nil {
+		return "", err
+	}
+	switch p.Standing(back) {
+	case health.Current, health.Changing, health.Unseen: // an unseen record was seen when it was last used
+		if known := p.Known(back); p.Now.Before(known) {
+			return "", fault.Refuse(codes.RecordGone,
+				fmt.Sprintf("%s for %s: the key record of %s was missing from DNS, and resolvers may remember that until %s", what,
+					p.Want.Name, p.Name(back), known.UTC().Format(time.RFC3339)),
+				"roll back after that time")
+		}
+		if until := p.Returnable(back); p.Now.Before(until) {
+			return "", keptOtherwise(p, what, back, until)
+		}
+		return back, nil
+	case health.Foreign:
+		return "", p.ForeignRecord(back, p.Seen.Selectors[back].Sight)
+	}
+	return "", fault.Refuse(codes.RecordGone,
+		fmt.Sprintf("%s for %s: DNS does not show the key record of %s (it shows %s), "+
+			"so mail signed with it would not verify", what, p.Want.Name, p.Name(back),
+			dkim.Brief(p.Seen.Selectors[back].Sight.Values)),
+		"'dkimbot rotate --domain "+p.Want.Name+"' publishes a record of ours that has vanished; then roll back")
+}
+
+// keptOtherwise refuses to go back to a selector at which another key stood meanwhile: a fresh one
+// that was given up, or a wildcard's while the record was missing (I2).
+func keptOtherwise(p *order, what, back string, until time.Time) error {
+	return fault.Refuse(codes.RecordGone,
+		fmt.Sprintf("%s for %s: another key stood at %s for a while, and receivers may keep that until %s", what,
+			p.Want.Name, p.Name(back), until.UTC().Format(time.RFC3339)),
+		"continue with "+p.Want.Policy.Other(back)+"; if its key can't be trusted, 'dkimbot rotate --domain "+p.Want.Name+
+			" --compromised' leaves it nevertheless")
+}
+
+// neverLeft reports whether the key at the other selector did not take the place of one that
+// signed before the present one: signers were sent back, or have never switched.
+func (p *order) neverLeft(old string) bool {
+	sel := p.Have.Selector(old)
+	if p.Have.Phase != rotate.Ready || sel.Key == nil {
+		return false
+	}
+	return !sel.Key.Replaced || !sel.Key.StoredAt.After(sel.LastUsedAt)
+}
