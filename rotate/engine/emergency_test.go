@@ -207,3 +207,33 @@ func (w *world) allKeys(d wish) (ids []string) {
 	slices.Sort(ids)
 	return slices.Compact(ids)
 }
+
+// TestBothKeysOfANewDomain: of a new domain whose keys are both compromised, the key that no signer has is revoked
+// and made again, and no signer is sent to it before; the other is left for the fresh one (I2).
+func TestBothKeysOfANewDomain(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.lag = 0
+	w.trouble = failing("activate mx2")
+	w.engine().Advance(t.Context(), d)
+	w.pass(2 * time.Hour)
+	w.engine().Advance(t.Context(), d)
+	w.trouble = failing("look s2") // so mx1 stays with s1
+	w.order(d, rotate.Compromised{Selectors: []string{"s1"}})
+	st := w.state(d.Name)
+	if st.Phase != rotate.Bootstrapping || st.Target != "s2" || st.Signers["mx1"].Selector != "s1" {
+		t.Fatalf("phase %s, target %q, mx1 signs with %+v", st.Phase, st.Target, st.Signers["mx1"])
+	}
+	w.trouble = nil
+	old := st.Selector("s2").Key.ID
+	res := w.order(d, rotate.Compromised{Selectors: []string{"s1", "s2"}})
+	if res.Err != nil || slices.ContainsFunc(res.Done, func(e rotate.Event) bool {
+		return e.Kind == rotate.Activate && e.KeyID == old
+	}) {
+		t.Errorf("%v; done %+v", res.Err, res.Done)
+	}
+	w.pass(2 * time.Hour)
+	w.settle(d)
+	if st := w.state(d.Name); st.Emergency() || st.Phase != rotate.Ready || st.Selector("s2").Key.ID == old {
+		t.Errorf("phase %s, an emergency still: %v; s2 has %+v", st.Phase, st.Emergency(), st.Selector("s2").Key)
+	}
+}

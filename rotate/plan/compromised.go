@@ -110,7 +110,7 @@ func (p *planner) abandon(s string) {
 // so that the other one can be made again, and no other signer is given it.
 func (p *planner) escape(to string) {
 	key, from := p.Have.Selector(to).Key, p.Want.Policy.Other(to)
-	if key == nil || key.VerifiedAt.IsZero() || key.RevokeNow || key.GivenUp() || p.HandsOff(to) {
+	if key == nil || key.VerifiedAt.IsZero() || key.RevokeNow || key.GivenUp() || p.revoked[to] || p.HandsOff(to) {
 		return
 	}
 	if at := p.Standing(to); at != health.Current && at != health.Changing && at != health.Unseen {

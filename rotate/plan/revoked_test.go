@@ -1,0 +1,40 @@
+package plan_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+)
+
+// TestNothingUsesWhatIsRevoked: no plan brings a signer to a key, or tests it, that the same plan revokes before (I2):
+// whichever keys are compromised, and whatever else is otherwise.
+func TestNothingUsesWhatIsRevoked(t *testing.T) {
+	leaks := map[string]func(*scene){
+		"s1":    plantest.Leak("s1"),
+		"s2":    plantest.Leak("s2"),
+		"s1 s2": func(s *scene) { plantest.Leak("s1")(s); plantest.Leak("s2")(s) },
+	}
+	for _, stage := range plantest.Stages() {
+		for leaked, leak := range leaks {
+			for _, v := range plantest.Changes() {
+				s := &scene{}
+				stage.Change(s)
+				if s.Have.Selector("s1").Key == nil || s.Have.Selector("s2").Key == nil {
+					continue
+				}
+				leak(s)
+				v.Change(s)
+				steps := s.Plan().Runnable(s.Now)
+				for i, r := range steps {
+					if r.Kind == rotate.Revoke && slices.ContainsFunc(steps[i:], func(use rotate.Step) bool {
+						return (use.Kind == rotate.Verify || use.Kind == rotate.Activate) && use.Selector == r.Selector && !use.To.Fresh
+					}) {
+						t.Errorf("%s, %s compromised, %s: %s", stage.Name, leaked, v.Name, plantest.Steps(s.Plan(), s.Now))
+					}
+				}
+			}
+		}
+	}
+}
