@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/foresight"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
@@ -66,4 +67,10 @@ func (all askedAccounts) Check(of []preflight.Subject) (questions []preflight.Qu
 		questions = append(questions, preflight.Of(a, of)...)
 	}
 	return questions
+}
+
+// refusedFirst is what keeps a run from making the first key.
+func (r *run) refusedFirst(ctx context.Context, steps []rotate.Step) error {
+	return foresight.Parts{Keys: r.engine.Keys, Account: accountsOf(r.want, r.engine.Publishers),
+		Signers: r.engine.Signers}.First(ctx, r.want, r.st, r.seen, steps)
 }

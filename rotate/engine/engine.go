@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -110,7 +111,7 @@ func (r Result) YetToBegin() bool { return r.left.Asked }
 
 // round works on a task once, while no other process acts on the domain (I8).
 // What it did after it had lost the lease it puts right at once.
-func (e *Engine) round(ctx context.Context, t Task, g *grant) (res Result) {
+func (e *Engine) round(ctx context.Context, t Task, g *approval.Grant) (res Result) {
 	var r *run
 	res = Result{Domain: t.Domain.Name, left: t.Request}
 	defer func() { e.concluded(ctx, t, g, r, &res) }() // when everything is given back
@@ -142,11 +143,11 @@ func (e *Engine) round(ctx context.Context, t Task, g *grant) (res Result) {
 
 // concluded completes the result of a run, nil when none was begun, reports a failure that
 // was not reported yet, and looks at the domain again after an effect that may have come too late.
-func (e *Engine) concluded(ctx context.Context, t Task, g *grant, r *run, res *Result) {
+func (e *Engine) concluded(ctx context.Context, t Task, g *approval.Grant, r *run, res *Result) {
 	if r != nil {
 		res.State, res.Done, res.Plan, res.left = r.st, r.done, r.plan, r.left
 		res.left.Asked = r.left.Asked && r.st.Phase == rotate.Ready && r.st.Released == nil
-		g.leave(r.stored)
+		g.Leave(r.stored)
 	}
 	switch {
 	case res.Err == nil || r != nil && r.failed: // nothing, or it was reported

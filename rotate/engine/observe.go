@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/forecast"
+	"github.com/dkimbot/dkimbot/rotate/foresight"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/order"
 	"github.com/dkimbot/dkimbot/rotate/plan"
@@ -60,7 +61,7 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 	if err != nil {
 		made.Stop, made.Steps, made.Next = err, nil, nil
 	}
-	made = foresight{keys: p.Keys, account: accountsOf(want, p.Accounts)}.foreseen(ctx, want, after, made)
+	made = foresight.Parts{Keys: p.Keys, Account: accountsOf(want, p.Accounts)}.Foreseen(ctx, want, after, made)
 	made.Basis, made.Ordered = basis, append(renamed, events...)
 	for s, sel := range before { // what is there where the instruction is yet to be obeyed
 		if _, both := made.Seen.Selectors[s]; !both {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -37,20 +38,20 @@ type run struct {
 	unsaved  []rotate.Event // what happened and could not be written yet
 	done     []rotate.Event
 	failed   bool
-	broken   []rotate.Step  // that failed in this run
-	trouble  error          // why, where the run continued all the same
-	retry    *rotate.Next   // of what has failed in this run
-	wentBack bool           // a rollback was ordered, and is done
-	vetoed   bool           // the switch may not begin
-	saw      string         // what the last look at a record showed
-	begun    *rotate.Intent // the effect that was begun and is not confirmed, since this run wrote its intent
-	late     bool           // that effect may have come after the lease was lost
-	grant    *grant         // what was approved; nil: no approval is needed
+	broken   []rotate.Step   // that failed in this run
+	trouble  error           // why, where the run continued all the same
+	retry    *rotate.Next    // of what has failed in this run
+	wentBack bool            // a rollback was ordered, and is done
+	vetoed   bool            // the switch may not begin
+	saw      string          // what the last look at a record showed
+	begun    *rotate.Intent  // the effect that was begun and is not confirmed, since this run wrote its intent
+	late     bool            // that effect may have come after the lease was lost
+	grant    *approval.Grant // what was approved; nil: no approval is needed
 
 	adoption *rotate.Adoption // comes first; nil: none
 }
 
-func (e *Engine) newRun(ctx context.Context, t Task, g *grant, held *lease.Held) (*run, error) {
+func (e *Engine) newRun(ctx context.Context, t Task, g *approval.Grant, held *lease.Held) (*run, error) {
 	have, err := e.Store.Load(ctx, t.Domain.Name)
 	if err != nil {
 		return nil, err
@@ -91,7 +92,7 @@ func (r *run) advance(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if refusal, unknown := r.grant.admit(r.want.Name, r.stored, r.seen); refusal != nil {
+	if refusal, unknown := r.grant.Admit(r.want.Name, r.stored, r.seen); refusal != nil {
 		return r.refused(rotate.Applied, refusal)
 	} else if unknown != nil {
 		return unknown
@@ -123,7 +124,7 @@ func (r *run) advance(ctx context.Context) error {
 		if err := r.engine.turnstile.MayBegin(ctx, r.plan, r.left.Ignore, now); err != nil {
 			return r.wait(ctx, err)
 		}
-		if steps, err = r.grant.permitted(r.want.Name, steps); err != nil {
+		if steps, err = r.grant.Permitted(r.want.Name, steps); err != nil {
 			return r.refused(rotate.Applied, err)
 		}
 		if r.trouble != nil {
@@ -198,7 +199,7 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 			err = r.lease.Because(err)
 		}
 		if err == nil {
-			r.grant.did(s)
+			r.grant.Did(s)
 			r.notify(s, codes.OutcomeDone, words(s, r.saw))
 			continue
 		}
@@ -217,7 +218,7 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 // rest notes what comes next. The plan was made from what is there now, so
 // nothing that was begun is open (I7).
 func (r *run) rest(ctx context.Context) error {
-	if r.grant.idle() {
+	if r.grant.Idle() {
 		return nil
 	}
 	r.st.Intent = nil
@@ -296,7 +297,7 @@ func (r *run) save(ctx context.Context, events ...rotate.Event) error {
 	r.st.Revision = revision
 	before := r.stored
 	r.stored = rotate.CopyState(r.st)
-	r.grant.wrote(r.stored)
+	r.grant.Wrote(r.stored)
 	if r.engine.Stored != nil {
 		r.engine.Stored(before, r.stored)
 	}

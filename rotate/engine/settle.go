@@ -42,7 +42,7 @@ func (e *Engine) SettleAll(ctx context.Context, tasks []Task, patience Patience,
 func (e *Engine) settle(ctx context.Context, t Task, patience Patience, to *audience) {
 	defer to.left.Done()
 	w := newWork(t)
-	if w.grant != nil && len(w.grant.left()) == 0 && w.grant.Instruction == nil {
+	if w.grant != nil && len(w.grant.Left()) == 0 && w.grant.Instruction == nil {
 		to.result(e.nothingApproved(ctx, t))
 		return
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/batch"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
-	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/foresight"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
@@ -52,19 +52,11 @@ func questions(name string, s ports.SignerReader) *batch.Calls[dkim.SigningKey, 
 			seen, errs := make([]rotate.SignerSeen, len(next)), make([]error, len(next))
 			for i, k := range next {
 				seen[i], errs[i] = rotate.SignerSeen{Ref: active[k.Domain]}, batch.ErrorFor(err, k.Domain)
-				seen[i].Refuses = lasting(batch.ErrorFor(whichever, k.Domain))
-				if only := lasting(each[k.Domain]); seen[i].Refuses == nil && only != nil {
+				seen[i].Refuses = foresight.Lasting(batch.ErrorFor(whichever, k.Domain))
+				if only := foresight.Lasting(each[k.Domain]); seen[i].Refuses == nil && only != nil {
 					seen[i].Refuses, seen[i].RefusesOnly = only, k.Selector
 				}
 			}
 			return seen, errs
 		}}
-}
-
-// lasting returns err unless it may pass by itself.
-func lasting(err error) error {
-	if err == nil || fault.KindOf(err) == fault.Transient {
-		return nil
-	}
-	return err
 }

@@ -63,7 +63,7 @@ func (r *run) begin(ctx context.Context, i rotate.Intent) error {
 
 // plansUsed returns the event that says so, when the plan that is applied is used by now.
 func (r *run) plansUsed() []rotate.Event {
-	if message := r.grant.takeUp(&r.st); message != "" {
+	if message := r.grant.TakeUp(&r.st); message != "" {
 		return []rotate.Event{r.event(rotate.Step{Kind: rotate.Applied}, codes.OutcomeDone, message)}
 	}
 	return nil

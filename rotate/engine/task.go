@@ -52,7 +52,7 @@ func (p Patience) allows(err error, next rotate.Next, now, failing time.Time) bo
 // work is what is left of a task between its rounds.
 type work struct {
 	Task
-	grant   *grant // of Approval
+	grant   *approval.Grant // of Approval
 	done    []rotate.Event
 	last    rotate.State // as it was seen last
 	failing time.Time    // since when every round has failed, if the last one did
@@ -63,7 +63,7 @@ func newWork(t Task) *work {
 	w := &work{Task: t}
 	w.Request.Patient = t.Request.Named
 	if t.Approval != nil {
-		w.grant = newGrant(*t.Approval)
+		w.grant = approval.NewGrant(*t.Approval)
 		w.Request = rotate.Request{Asked: t.Approval.Asked, Named: true, Approved: true, Ignore: t.Request.Ignore,
 			Instruction: t.Approval.Instruction}
 	}
@@ -87,8 +87,8 @@ func (w *work) over(res *Result, began, now time.Time) *rotate.Next {
 		w.tries = 0
 	}
 	if g := w.grant; g != nil {
-		res.Left, res.Holds = g.leftOf(*res), g.holds(res.Err)
-		return g.next(*res, began, now.Add(Backoff(w.tries)))
+		res.Left, res.Holds = g.LeftOf(res.Plan, res.Err), g.Holds(res.Err)
+		return g.Next(res.Plan, res.Err, began, now.Add(Backoff(w.tries)))
 	}
 	next := res.State.Next
 	switch {

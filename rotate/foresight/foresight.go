@@ -1,4 +1,7 @@
-package engine
+// Package foresight asks, before the first key of a domain is made, every part for what the domain will need of it:
+// later a refusal would leave unused keys and records behind. A dry run asks those that its steps concern. What
+// signers lack was seen already.
+package foresight
 
 import (
 	"cmp"
@@ -8,19 +11,16 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
-// Before the first key of a domain is made, every part is asked for what the domain will need of it: later a
-// refusal would leave unused keys and records behind. A dry run asks those that its steps
-// concern. What signers lack was seen already.
-
-// foresight asks the parts that keep keys and publish records.
-type foresight struct {
-	keys    any                     // preflight.Checker, or it is not asked
-	account any                     // the same of the domain's provider
-	signers map[string]ports.Signer // of a run, which needs the right to write; nil for who only plans
+// Parts are the parts that keep keys and publish records.
+type Parts struct {
+	Keys    any                     // preflight.Checker, or it is not asked
+	Account any                     // the same of the domain's provider
+	Signers map[string]ports.Signer // of a run, which needs the right to write; nil for who only plans
 }
 
 // refusal is a part's, of some kinds of steps.
@@ -40,7 +40,7 @@ func first(st rotate.State, steps []rotate.Step) bool {
 }
 
 // lacks returns what a domain without keys would not find.
-func (f foresight) lacks(ctx context.Context, want rotate.Domain, seen rotate.Observation) error {
+func (p Parts) lacks(ctx context.Context, want rotate.Domain, seen rotate.Observation) error {
 	of := subjects(want, seen, want.Policy.Selectors[:])
 	var errs []error
 	silent := !slices.ContainsFunc(want.Signers, func(name string) bool { return seen.Signers[name].Err == nil })
@@ -49,10 +49,10 @@ func (f foresight) lacks(ctx context.Context, want rotate.Domain, seen rotate.Ob
 		if silent { // where another one answers, the domain comes to be signed there, and here later
 			errs = append(errs, s.Err)
 		}
-		errs = append(errs, lasting(s.Err), s.Refuses)
-		errs = append(errs, asked(ctx, preflight.Rights(preflight.Of(f.signers[signer], of), true)))
+		errs = append(errs, Lasting(s.Err), s.Refuses)
+		errs = append(errs, asked(ctx, preflight.Rights(preflight.Of(p.Signers[signer], of), true)))
 	}
-	return once(append(errs, f.asked(ctx, f.keys, of), f.asked(ctx, f.account, of)))
+	return once(append(errs, p.asked(ctx, p.Keys, of), p.asked(ctx, p.Account, of)))
 }
 
 // once joins errors, each text once.
@@ -72,14 +72,14 @@ func once(errs []error) error {
 }
 
 // refusals returns what the steps would be refused with.
-func (f foresight) refusals(ctx context.Context, want rotate.Domain, seen rotate.Observation,
+func (p Parts) refusals(ctx context.Context, want rotate.Domain, seen rotate.Observation,
 	steps []rotate.Step) (all []refusal) {
 	for _, part := range []struct {
 		asked any
 		kinds []rotate.Kind
 	}{
-		{f.keys, []rotate.Kind{rotate.Generate, rotate.StoreKey, rotate.Destroy}},
-		{f.account, []rotate.Kind{rotate.Publish, rotate.Revoke}},
+		{p.Keys, []rotate.Kind{rotate.Generate, rotate.StoreKey, rotate.Destroy}},
+		{p.Account, []rotate.Kind{rotate.Publish, rotate.Revoke}},
 	} {
 		var selectors []string
 		for _, s := range steps {
@@ -87,7 +87,7 @@ func (f foresight) refusals(ctx context.Context, want rotate.Domain, seen rotate
 				selectors = append(selectors, s.Selector)
 			}
 		}
-		if err := lasting(f.asked(ctx, part.asked, subjects(want, seen, selectors))); err != nil {
+		if err := Lasting(p.asked(ctx, part.asked, subjects(want, seen, selectors))); err != nil {
 			all = append(all, refusal{err, part.kinds})
 		}
 	}
@@ -95,12 +95,12 @@ func (f foresight) refusals(ctx context.Context, want rotate.Domain, seen rotate
 }
 
 // asked asks one part.
-func (f foresight) asked(ctx context.Context, part any, of []preflight.Subject) error {
+func (p Parts) asked(ctx context.Context, part any, of []preflight.Subject) error {
 	if len(of) == 0 {
 		return nil
 	}
 	all := preflight.Of(part, of)
-	if f.signers == nil {
+	if p.Signers == nil {
 		all = preflight.Rights(all, false)
 	}
 	return asked(ctx, all)
@@ -124,16 +124,16 @@ func subjects(want rotate.Domain, seen rotate.Observation, selectors []string) (
 	return all
 }
 
-// foreseen takes out of a plan what would be refused today, and says why.
-func (f foresight) foreseen(ctx context.Context, want rotate.Domain, st rotate.State,
+// Foreseen takes out of a plan what would be refused today, and says why.
+func (p Parts) Foreseen(ctx context.Context, want rotate.Domain, st rotate.State,
 	made rotate.DomainPlan) rotate.DomainPlan {
 	if first(st, made.Steps) {
-		if err := f.lacks(ctx, want, made.Seen); err != nil {
+		if err := p.lacks(ctx, want, made.Seen); err != nil {
 			made.Stop, made.Steps, made.Next, made.Reason = err, nil, nil, rotate.Reason{}
 		}
 		return made
 	}
-	all := f.refusals(ctx, want, made.Seen, made.Steps)
+	all := p.refusals(ctx, want, made.Seen, made.Steps)
 	if len(all) == 0 {
 		return made
 	}
@@ -154,10 +154,19 @@ func (f foresight) foreseen(ctx context.Context, want rotate.Domain, st rotate.S
 	return made
 }
 
-// refusedFirst is what keeps a run from making the first key.
-func (r *run) refusedFirst(ctx context.Context, steps []rotate.Step) error {
-	if !first(r.st, steps) {
+// Lasting returns err unless it may pass by itself.
+func Lasting(err error) error {
+	if err == nil || fault.KindOf(err) == fault.Transient {
 		return nil
 	}
-	return foresight{r.engine.Keys, accountsOf(r.want, r.engine.Publishers), r.engine.Signers}.lacks(ctx, r.want, r.seen)
+	return err
+}
+
+// First returns what keeps a run from taking the steps, if they make the first key of the domain.
+func (p Parts) First(ctx context.Context, want rotate.Domain, st rotate.State, seen rotate.Observation,
+	steps []rotate.Step) error {
+	if !first(st, steps) {
+		return nil
+	}
+	return p.lacks(ctx, want, seen)
 }

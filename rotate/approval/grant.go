@@ -1,4 +1,4 @@
-package engine
+package approval
 
 import (
 	"fmt"
@@ -6,27 +6,27 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// grant is an approval as it is used up. It belongs to one Task. The nil
-// grant, of a run that needs no approval, permits everything.
-type grant struct {
-	approval.Approval
+// Grant is an approval as it is used up. It belongs to one task. The nil
+// Grant, of a run that needs no approval, permits everything.
+type Grant struct {
+	Approval
 	done  []bool        // by step
-	begun bool          // the use of the plan is noted in the state, see takeUp
+	begun bool          // the use of the plan is noted in the state, see TakeUp
 	last  *rotate.State // as this work left it; nil: it did not get that far
 	moved bool          // somebody else has worked on the domain since
 }
 
-func newGrant(a approval.Approval) *grant {
-	return &grant{Approval: a, done: make([]bool, len(a.Steps))}
+// NewGrant returns the grant of an approval that is not used yet.
+func NewGrant(a Approval) *Grant {
+	return &Grant{Approval: a, done: make([]bool, len(a.Steps))}
 }
 
-// left returns the steps that are still to be done.
-func (g *grant) left() []rotate.Step {
+// Left returns the steps that are still to be done.
+func (g *Grant) Left() []rotate.Step {
 	var out []rotate.Step
 	for i, s := range g.Steps {
 		if !g.done[i] && s.Kind != rotate.Drain {
@@ -36,19 +36,19 @@ func (g *grant) left() []rotate.Step {
 	return out
 }
 
-// leftOf returns the steps that were approved and still have to be done after res:
-// somebody else may have done some meanwhile.
-func (g *grant) leftOf(res Result) []rotate.Step {
-	if res.Err != nil {
-		return g.left()
+// LeftOf returns the steps that were approved and still have to be done after a round that ended with err, where p
+// is planned then: somebody else may have done some meanwhile.
+func (g *Grant) LeftOf(p rotate.DomainPlan, err error) []rotate.Step {
+	if err != nil {
+		return g.Left()
 	}
-	return slices.DeleteFunc(g.left(), func(l rotate.Step) bool {
-		return !slices.ContainsFunc(res.Plan.Steps, func(s rotate.Step) bool { return s.Does(l) })
+	return slices.DeleteFunc(g.Left(), func(l rotate.Step) bool {
+		return !slices.ContainsFunc(p.Steps, func(s rotate.Step) bool { return s.Does(l) })
 	})
 }
 
-// did notes that a step was carried out.
-func (g *grant) did(s rotate.Step) {
+// Did notes that a step was carried out.
+func (g *Grant) Did(s rotate.Step) {
 	if g == nil {
 		return
 	}
@@ -61,7 +61,7 @@ func (g *grant) did(s rotate.Step) {
 }
 
 // open reports whether a step may be carried out.
-func (g *grant) open(s rotate.Step) bool {
+func (g *Grant) open(s rotate.Step) bool {
 	for i, a := range g.Steps {
 		if s.Does(a) && (!g.done[i] || g.again(a)) {
 			return true
@@ -72,9 +72,9 @@ func (g *grant) open(s rotate.Step) bool {
 
 // again reports whether a step that was done may be done once more: looking always,
 // and what the next step was to make sure of until that has succeeded.
-func (g *grant) again(s rotate.Step) bool {
+func (g *Grant) again(s rotate.Step) bool {
 	pending := func(kind rotate.Kind) bool {
-		return slices.ContainsFunc(g.left(), func(l rotate.Step) bool { return l.Kind == kind && l.Selector == s.Selector })
+		return slices.ContainsFunc(g.Left(), func(l rotate.Step) bool { return l.Kind == kind && l.Selector == s.Selector })
 	}
 	switch s.Kind {
 	case rotate.Verify:
@@ -87,26 +87,25 @@ func (g *grant) again(s rotate.Step) bool {
 	return false
 }
 
-// next returns what is waited for after a round that began at began, nil when nothing that
+// Next returns what is waited for after a round that began at began, nil when nothing that
 // was approved is: a step of its plan, whose time may have passed by now, or the next try.
-func (g *grant) next(res Result, began, retry time.Time) *rotate.Next {
-	if res.Err != nil {
+func (g *Grant) Next(p rotate.DomainPlan, err error, began, retry time.Time) *rotate.Next {
+	if err != nil {
 		return &rotate.Next{Action: codes.ActionRetry, At: retry,
-			Reason: rotate.Reason{Code: codes.Failed, Message: fault.Text(res.Err)}}
+			Reason: rotate.Reason{Code: codes.Failed, Message: fault.Text(err)}}
 	}
-	p := res.Plan
 	for _, s := range p.Steps {
-		if s.NotBefore.After(began) && s.Kind != rotate.Drain && g.open(s) && len(g.left()) > 0 {
+		if s.NotBefore.After(began) && s.Kind != rotate.Drain && g.open(s) && len(g.Left()) > 0 {
 			return &rotate.Next{Action: rotate.Activate, Selector: s.Selector, At: s.NotBefore, Reason: p.NextReason()}
 		}
 	}
 	return nil
 }
 
-// admit decides whether the approval holds, before anything is done. What it
+// Admit decides whether the approval holds, before anything is done. What it
 // refuses leaves no trace in the state, so that other plans for the domain still hold. Unknown
 // says that this can't be found out.
-func (g *grant) admit(domain string, stored rotate.State, seen rotate.Observation) (refusal, unknown error) {
+func (g *Grant) Admit(domain string, stored rotate.State, seen rotate.Observation) (refusal, unknown error) {
 	if g == nil {
 		return nil, nil
 	}
@@ -124,36 +123,36 @@ func (g *grant) admit(domain string, stored rotate.State, seen rotate.Observatio
 			Hint: fault.HintOf(unasked),
 			What: fmt.Sprintf("apply plan %s to %s: could not verify that nothing changed since the plan was made", g.PlanID, domain)}
 	}
-	return approval.Stale(g.PlanID, domain, why), unknown
+	return Stale(g.PlanID, domain, why), unknown
 }
 
-// permitted returns those of the steps that may be carried out: all, none when the
+// Permitted returns those of the steps that may be carried out: all, none when the
 // approval is used up, or the refusal to continue.
-func (g *grant) permitted(domain string, steps []rotate.Step) ([]rotate.Step, error) {
+func (g *Grant) Permitted(domain string, steps []rotate.Step) ([]rotate.Step, error) {
 	if g == nil || len(steps) == 0 {
 		return steps, nil
 	}
-	if len(g.left()) == 0 {
+	if len(g.Left()) == 0 {
 		return nil, nil
 	}
 	if g.moved {
-		return nil, approval.Stale(g.PlanID, domain,
+		return nil, Stale(g.PlanID, domain,
 			[]rotate.Reason{{Code: codes.StateMoved,
 				Message: fmt.Sprintf("somebody else has worked on %s since this plan was begun", domain)}})
 	}
 	for _, s := range steps {
 		if !g.open(s) {
-			return nil, approval.Stale(g.PlanID, domain,
+			return nil, Stale(g.PlanID, domain,
 				[]rotate.Reason{{Code: codes.NotPlanned, Message: "the domain now needs a step that is not in the plan: " + s.Words()}})
 		}
 	}
 	return steps, nil
 }
 
-// takeUp notes in the state, with the first effect and in the same write, that the
+// TakeUp notes in the state, with the first effect and in the same write, that the
 // plan is used; it returns what the history says of that, "" for nothing. A veto, a limit or
 // a failure before the first effect leaves the plan unused (I7).
-func (g *grant) takeUp(st *rotate.State) string {
+func (g *Grant) TakeUp(st *rotate.State) string {
 	if g == nil || st.Applied == g.PlanID {
 		return ""
 	}
@@ -162,26 +161,26 @@ func (g *grant) takeUp(st *rotate.State) string {
 	return "plan " + g.PlanID + " applied"
 }
 
-// leave notes how a run for the grant leaves the state.
-func (g *grant) leave(st rotate.State) {
+// Leave notes how a run for the grant leaves the state.
+func (g *Grant) Leave(st rotate.State) {
 	if g != nil && !g.moved {
 		g.last = &st
 	}
 }
 
-// wrote notes what a run for the grant has written.
-func (g *grant) wrote(st rotate.State) {
+// Wrote notes what a run for the grant has written.
+func (g *Grant) Wrote(st rotate.State) {
 	if g != nil {
 		g.begun = g.begun || st.Applied == g.PlanID
 	}
 }
 
-// holds reports that the work ended with err before anything was begun, and that the
+// Holds reports that the work ended with err before anything was begun, and that the
 // same plan may be applied again.
-func (g *grant) holds(err error) bool {
+func (g *Grant) Holds(err error) bool {
 	return err != nil && !g.begun && fault.CodeOf(err) != codes.StalePlan
 }
 
-// idle reports that a run for an approval has come to nothing that may be done yet:
+// Idle reports that a run for an approval has come to nothing that may be done yet:
 // then the state is left as it is, so that the approval holds on.
-func (g *grant) idle() bool { return g != nil && !g.begun }
+func (g *Grant) Idle() bool { return g != nil && !g.begun }
