@@ -392,11 +392,16 @@ func TestNoDrain(t *testing.T) {
 func TestNoticesNameKeys(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	var told []string
+	var made string // the key that is being stored
 	parts := w.engine().Parts
 	parts.Notify = func(e rotate.Event) {
 		if e.KeyID == approval.Generated {
 			t.Errorf("%s of %s %s: the key id is a placeholder", e.Kind, e.Selector, e.Outcome)
 		}
+		if e.Kind == rotate.StoreKey && (e.KeyID == "" || e.Outcome == "done" && e.KeyID != made) {
+			t.Errorf("key %q is stored at %s, %s; before it was %q", e.KeyID, e.Selector, e.Outcome, made)
+		}
+		made = e.KeyID
 		if e.Outcome == "done" && (e.Kind == rotate.StoreKey || e.Kind == rotate.Publish || e.Kind == rotate.Verify) {
 			told = append(told, fmt.Sprintf("%s %s %s", e.Kind, e.Selector, e.KeyID))
 		}

@@ -174,40 +174,58 @@ func TestComesBackWhileCleared(t *testing.T) {
 	w.checkMail()
 }
 
-// TestLostBeforeAnyEffect: a process that lost its lease before it had begun anything says that, and nothing of an
-// effect that may come late (I8).
-func TestLostBeforeAnyEffect(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w, d := newWorld(t, "mx1"), wanted("mx1")
-		w.bubble = true
-		first, second := w.start("first", nil), w.start("second", nil)
+// TestLostBetweenEffects: a process that lost its lease before it had begun anything, or when what it had begun was
+// confirmed, says that, and nothing of an effect that may come late (I8).
+func TestLostBetweenEffects(t *testing.T) {
+	for title, tt := range map[string]struct {
+		ready bool
+		op    string
+		nth   int32
+	}{
+		"directly before use":        {true, "look s2", 2},
+		"when a record is published": {false, "look s1", 3},
+	} {
+		t.Run(title, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { lostAt(t, tt.ready, tt.op, tt.nth) })
+		})
+	}
+}
+
+// lostAt stops a process for an hour when it does something for the nth time.
+func lostAt(t *testing.T, ready bool, op string, nth int32) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.bubble = true
+	first, second := w.start("first", nil), w.start("second", nil)
+	if ready {
 		second.Settle(t.Context(), d, engine.Patience{Most: time.Hour}, nil)
 		time.Sleep(8 * day)
-		var looks atomic.Int32
-		w.trouble = func(op string) trouble {
-			if op == "look s2" && looks.Add(1) == 2 { // directly before use
-				w.mu.Unlock()
-				w.stop("first", true)
-				time.Sleep(time.Hour)
-				w.stop("first", false)
-				w.mu.Lock()
-			}
-			return fine
+	}
+	var came atomic.Int32
+	w.trouble = func(o string) trouble {
+		if o == op && came.Add(1) == nth {
+			w.mu.Unlock()
+			w.stop("first", true)
+			time.Sleep(time.Hour)
+			w.stop("first", false)
+			w.mu.Lock()
 		}
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			res := first.Advance(t.Context(), asked(d))
-			if fault.CodeOf(res.Err) != codes.LeaseLost || strings.Contains(res.Err.Error(), "may have come") {
-				t.Errorf("I8: the first process got %v", res.Err)
-			}
-		})
-		time.Sleep(10 * time.Minute)
-		if res := second.Settle(t.Context(), d, engine.Patience{Most: 20 * time.Minute}, nil); res.Err != nil {
-			t.Errorf("the second: %v", res.Err)
+		return fine
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		asked := d
+		asked.Asked = ready
+		res := first.Advance(t.Context(), asked)
+		if fault.CodeOf(res.Err) != codes.LeaseLost || strings.Contains(res.Err.Error(), "may have come") {
+			t.Errorf("I8: the first process got %v", res.Err)
 		}
-		wg.Wait()
-		w.checkMail()
 	})
+	time.Sleep(10 * time.Minute)
+	if res := second.Settle(t.Context(), d, engine.Patience{Most: 20 * time.Minute}, nil); res.Err != nil {
+		t.Errorf("the second: %v", res.Err)
+	}
+	wg.Wait()
+	w.checkMail()
 }
 
 // TestTestedWhereAKeyIsKept: a record is tested with the private key as long as the keystore holds it, also where a

@@ -127,8 +127,12 @@ func TestFlightFromLostHost(t *testing.T) {
 			if d.Asked = !flees; flees {
 				d.Instruction = rotate.Compromised{}
 			}
-			for range 4 {
+			for n := range 4 {
 				w.engine().Advance(t.Context(), d)
+				if switches := len(w.events(d, rotate.Activate)); n == 0 && (len(w.events(d, rotate.Revoke)) == 1) != flees ||
+					flees && switches != 2 {
+					t.Errorf("after run %d: switched %d times, revoked: %+v", n, switches, w.events(d, rotate.Revoke))
+				}
 				w.pass(2 * time.Hour)
 				d.Instruction = nil
 			}

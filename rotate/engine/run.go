@@ -254,6 +254,9 @@ func (r *run) fail(ctx context.Context, s rotate.Step, err error) error {
 	r.st.Config = r.want.Fingerprint()
 	r.notify(s, outcome, fault.Text(err))
 	r.engine.failed(r.event(s, outcome, fault.Text(err)), err)
+	if fault.KindOf(err) == fault.Refused && fault.CodeOf(err) == codes.LeaseLost {
+		return err // and so would be the write
+	}
 	events := r.drifted()
 	if s.Kind == "" && r.stored.Failures > 0 && r.stored.Failed == r.st.Failed {
 		return errors.Join(err, r.save(ctx, events...))

@@ -31,7 +31,8 @@ func TestReleasedRefusalIsNoFailure(t *testing.T) {
 	}
 }
 
-// TestTakenUpKeyWasNotMade: a key that the keystore held already is reported as such, and not as made now.
+// TestTakenUpKeyWasNotMade: a key that the keystore held already is reported as such, and not as made now, also where one
+// from before the domain was taken back is still to be destroyed.
 func TestTakenUpKeyWasNotMade(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	w.trouble = func(op string) trouble {
@@ -43,6 +44,9 @@ func TestTakenUpKeyWasNotMade(t *testing.T) {
 	w.engine().Advance(t.Context(), d)
 	w.trouble = nil
 	w.pass(time.Minute)
+	st := w.state(d.Name)
+	st.Selectors["s1"].Retired = []rotate.Retired{{KeyID: "old", Version: 7}}
+	w.restoreState(st)
 	given := map[string]codes.Code{}
 	for _, e := range w.engine().Advance(t.Context(), d).Done {
 		if e.Kind == rotate.StoreKey {
