@@ -52,7 +52,9 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 				if err != nil {
 					return err
 				}
-				hosts = "one"
+				if hosts = "one"; v.gone(v.report.Instance) {
+					return v.alive()
+				}
 				return v.lost()
 			}},
 		{What: "what it signs with, as reported", Domains: domains, Needs: "last report",

@@ -149,8 +149,9 @@ type Seen struct {
 type DriftedTo struct {
 	Selector string    `json:"selector"`
 	KeyID    string    `json:"key_id"`
-	Until    time.Time `json:"until"`    // by the host's clock
-	Sequence int64     `json:"sequence"` // of what was wanted then; a newer wish has seen it
+	Until    time.Time `json:"until"`        // by the host's clock
+	Sequence int64     `json:"sequence"`     // of what was wanted then; a newer wish has seen it
+	By       string    `json:"by,omitempty"` // the host that found it; "" in reports of an older dkimbot
 }
 
 // Other is a second agent of the same name.

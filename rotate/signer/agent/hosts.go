@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -65,6 +66,17 @@ func (v *view) lost() error {
 	return &fault.Error{Kind: fault.Transient, Code: codes.AgentLost, What: "hear of all hosts of agent " + v.cfg.Agent,
 		Err:  fmt.Errorf("no switch is complete before it is known what they sign with: %s", strings.Join(names, ", ")),
 		Hint: v.wayOut(last)}
+}
+
+// alive is the fault of a host that is called gone, and reports.
+func (v *view) alive() error {
+	o := Other{Instance: v.report.Instance, Host: v.report.Host}
+	hint := "take " + o.Instance + " out of gone: at signer " + v.cfg.Name
+	if err := v.lost(); err != nil {
+		hint += "; the one that is meant may be: " + fault.Text(err)
+	}
+	return fault.Lasting("take host "+o.name()+" of agent "+v.cfg.Agent+" for gone", errors.New("it reported at "+
+		stamp(v.reported.Written)), hint)
 }
 
 func (o Other) name() string { return o.Host + " (" + o.Instance + ")" }

@@ -102,6 +102,9 @@ const longestLock = 30 * time.Second
 func (a *onHost) remember(ctx context.Context) (done func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, longestLock)
 	defer cancel()
+	if err := host.CheckMemory(a.cfg.StateDir); err != nil {
+		a.log.Warn("the agent's memory can't be used", "error", err, "hint", fault.HintOf(err))
+	}
 	memory, err := host.OpenDirectory(ctx, a.cfg.StateDir)
 	if err != nil {
 		return nil, err
@@ -168,8 +171,11 @@ func (a *onHost) logReport(r agent.Report, err error) {
 			a.log.Error("a domain is not as it is wanted", "domain", domain, "error", k.Error, "hint", k.Hint)
 		}
 		if k.Drifted != nil && (before.Drifted == nil || *before.Drifted != *k.Drifted) {
-			a.log.Warn("the signer was found with another key than was reported, and was brought back", "domain", domain,
-				"selector", k.Drifted.Selector, "key", short(k.Drifted.KeyID))
+			text := "the signer was found with another key than was reported, and was brought back"
+			if k.Drifted.By != r.Instance {
+				text = "another host of this name found its signer with another key than was reported, and brought it back"
+			}
+			a.log.Warn(text, "domain", domain, "selector", k.Drifted.Selector, "key", short(k.Drifted.KeyID))
 		}
 		if (k.Selector != before.Selector || k.KeyID != before.KeyID) && k.Selector != "" {
 			a.log.Info("the signer signs", "domain", domain, "selector", k.Selector, "key", short(k.KeyID))

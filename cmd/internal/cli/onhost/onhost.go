@@ -129,7 +129,7 @@ func (a *onHost) stateQuestion() preflight.Question {
 			return preflight.Coded(codes.NotWritable, fault.Lasting("write in state_dir "+a.cfg.StateDir, err,
 				"let the user that runs the agent write there, or name another state_dir"))
 		}
-		return nil
+		return host.CheckMemory(a.cfg.StateDir)
 	}}
 }
 

@@ -26,7 +26,7 @@ func (t *turn) note(domains []string, found map[string]dkim.Ref) error {
 		}
 		if ref := found[d]; t.acts[d] && ref.Selector != "" && ref != was && ref != w.Ref(d) {
 			memo.Drifted[d] = agent.DriftedTo{Selector: ref.Selector, KeyID: ref.KeyID, Until: t.Now().UTC(),
-				Sequence: w.Sequence}
+				Sequence: w.Sequence, By: t.memo.Instance}
 		}
 	}
 	t.memo = memo
@@ -40,13 +40,13 @@ func (t *turn) asked(domain string) bool {
 }
 
 // drifted returns what a domain was found astray with, until the coordinator has asked again. Another host's report
-// may say so, too.
+// may say so, too. One that this host has taken a newer wish up since is from a Vault that was restored.
 func (t *turn) drifted(domain string) *agent.DriftedTo {
 	if s, noted := t.memo.Drifted[domain]; noted {
 		return &s
 	}
 	before := t.before.Keys[domain].Drifted
-	if before != nil && before.Sequence >= t.wish.Keys[domain].Sequence {
+	if before != nil && before.Sequence >= max(t.wish.Keys[domain].Sequence, t.memo.Applied[domain]) {
 		return before
 	}
 	return nil

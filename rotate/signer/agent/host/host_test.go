@@ -646,13 +646,27 @@ func TestMemory(t *testing.T) {
 		t.Errorf("%+v, %v; want %+v", got, err, memo)
 	}
 	again.Close()
+	if err := host.CheckMemory(dir); err != nil {
+		t.Errorf("a memory that is well: %v", err)
+	}
 	if err := os.WriteFile(filepath.Join(dir, "agent.json"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
+	}
+	if err := host.CheckMemory(dir); err == nil || !strings.Contains(err.Error(), "read agent.json in "+dir) {
+		t.Errorf("a damaged memory: %v", err)
+	} else {
+		faulttest.Shown(t, err)
 	}
 	damaged := open(t, dir)
 	defer damaged.Close()
 	if got, err := damaged.Load(); err != nil || got.Sequence != 0 || got.Instance == memo.Instance {
 		t.Errorf("%+v, %v; want a new memory", got, err)
+	}
+	if kept, err := os.ReadFile(filepath.Join(dir, "agent.json.damaged")); err != nil || string(kept) != "x" {
+		t.Errorf("of the damaged memory is kept %q, %v", kept, err)
+	}
+	if err := host.CheckMemory(filepath.Join(dir, "none")); err != nil {
+		t.Errorf("no directory yet: %v", err)
 	}
 	_, err = host.OpenDirectory(t.Context(), "/proc/dkimbot")
 	faulttest.Shown(t, err)

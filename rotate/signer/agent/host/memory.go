@@ -50,6 +50,7 @@ type Directory struct {
 
 const (
 	memoName = "agent.json"
+	oddName  = "agent.json.damaged" // what stood there and could not be used
 	lockName = "agent.lock"
 	mostMemo = 4 << 20
 )
@@ -75,25 +76,62 @@ func (d *Directory) Close() {
 	d.dir.Close()
 }
 
-// Load returns what is remembered; a new memo where there is none, or one that is damaged.
+// Load returns what is remembered; a new memo where there is none, or one that is damaged, which is kept beside it.
 func (d *Directory) Load() (Memo, error) {
 	if d.memo != nil {
 		return *d.memo, nil
 	}
-	memo := NewMemo()
-	text, err := d.dir.Read(memoName, mostMemo)
+	memo, text, err := load(d.dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return memo, d.Save(memo)
-	case err != nil:
-		return memo, memoryFault("read "+memoName+" of the agent", err)
-	}
-	if err := json.Unmarshal(text, &memo); err != nil || memo.Instance == "" || memo.Sequence < 0 {
 		memo = NewMemo()
 		return memo, d.Save(memo)
+	case errors.Is(err, errDamaged):
+		if err := d.dir.Write(oddName, text, safefile.Ours(0o600)); err != nil {
+			return memo, memoryFault("keep the damaged "+memoName+" of the agent", err)
+		}
+		memo = NewMemo()
+		return memo, d.Save(memo)
+	case err != nil:
+		return memo, err
 	}
 	d.memo = &memo
 	return memo, nil
+}
+
+var errDamaged = errors.New("it is cut off, or no memory of an agent")
+
+// load reads the memo, and returns also its text.
+func load(dir *safefile.Dir) (memo Memo, text []byte, err error) {
+	if text, err = dir.Read(memoName, mostMemo); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return memo, nil, memoryFault("read "+memoName+" of the agent", err)
+	} else if err != nil {
+		return memo, nil, err
+	}
+	if err := json.Unmarshal(text, &memo); err != nil || memo.Instance == "" || memo.Sequence < 0 {
+		return Memo{}, text, errDamaged
+	}
+	return memo, text, nil
+}
+
+// CheckMemory returns why the memory in a directory can't be used, as the agent would find it. It changes nothing.
+func CheckMemory(path string) error {
+	dir, err := safefile.OpenDir(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return memoryFault("open the agent's directory "+path, err)
+	}
+	defer dir.Close()
+	_, _, err = load(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.Is(err, errDamaged):
+		return fault.Lasting("read "+memoName+" in "+path, err, "the agent begins with a new memory and keeps this "+
+			"one as "+oddName+"; the coordinator takes this host for another one, and 'dkimbot check' there says how to go on")
+	}
+	return err
 }
 
 // Save remembers; what is remembered already is not written again.

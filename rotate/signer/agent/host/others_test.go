@@ -66,6 +66,17 @@ func (l *lab) dismiss(gone ...string) {
 	l.asks.By(l)
 }
 
+// checked returns what 'dkimbot check' says of the hosts of the name.
+func (l *lab) checked() error {
+	for _, a := range preflight.Ask(l.Context(), []preflight.Part{{Kind: "signer", Name: "mx1",
+		Questions: l.asks.Check(nil)}}, preflight.Usual) {
+		if a.What == "hosts of that name" {
+			return a.Err
+		}
+	}
+	return nil
+}
+
 // former wants the coordinator to hear that the domain is signed with a selector, whatever the key is.
 func (l *lab) former(domain, selector string) {
 	l.Helper()
@@ -219,6 +230,31 @@ func TestStrayedUnheard(t *testing.T) {
 	l.says(domain, now)
 }
 
+// TestOldNews: what a signer was found astray with, and the coordinator has asked again for since, is not news when a
+// Vault that was restored speaks of it again.
+func TestOldNews(t *testing.T) {
+	l := newLab(t)
+	l.turn()
+	old, now := signertest.At(domain, "s1", l.keys[0]), signertest.At(domain, "s2", l.keys[1])
+	l.want(old)
+	backup := ofHost(l.host).memo
+	l.want(now)
+	l.table.signs[domain], ofHost(l.host).memo = old.Ref(), backup
+	r := l.turn()
+	if d := r.Keys[domain].Drifted; d == nil || d.By != r.Instance {
+		t.Fatalf("the report says %+v; want what %s found", d, r.Instance)
+	}
+	wish, report := l.page(agent.WishAt("mx1")), l.page(agent.ReportAt("mx1"))
+	l.turns(6)
+	l.want(now)
+	l.says(domain, now)
+	l.board.Put(agent.WishAt("mx1"), wish)
+	l.board.Put(agent.ReportAt("mx1"), report)
+	if d := l.turn().Keys[domain].Drifted; d != nil {
+		t.Errorf("it is news again: %+v", d)
+	}
+}
+
 // TestSecondHost guards I1 and I2: a second host under one name is not forgotten. No switch away from a key that it may
 // sign with is complete before somebody says that it is gone; the drain begins then.
 func TestSecondHost(t *testing.T) {
@@ -231,22 +267,13 @@ func TestSecondHost(t *testing.T) {
 	l.waits(domain, "several hosts")
 	l.turns(6)
 	l.says(domain, one)
-	checked := func() error {
-		for _, a := range preflight.Ask(t.Context(), []preflight.Part{{Kind: "signer", Name: "mx1",
-			Questions: l.asks.Check(nil)}}, preflight.Usual) {
-			if a.What == "hosts of that name" {
-				return a.Err
-			}
-		}
-		return nil
-	}
-	faulttest.Shown(t, checked())
+	faulttest.Shown(t, l.checked())
 	err := l.refuses(two)
 	faulttest.Shown(t, err)
 	l.turns(30)
 	l.waits(domain, "host two (two)", "still sign with s1")
 	l.dismiss(named(t, err)...)
-	if err := checked(); err != nil {
+	if err := l.checked(); err != nil {
 		t.Error(err)
 	}
 	l.former(domain, "s1") // until now somebody may have signed with it
@@ -360,13 +387,21 @@ func TestGoneComesBack(t *testing.T) {
 	l.want(signertest.At(domain, "s1", l.keys[2]))
 }
 
-// TestWrongOneGone: to call the host gone that is left does no harm.
+// TestWrongOneGone: to call the host gone that is left does no harm, and the check says so.
 func TestWrongOneGone(t *testing.T) {
 	l := newLab(t)
 	l.turn()
 	one, two := signertest.At(domain, "s1", l.keys[0]), signertest.At(domain, "s2", l.keys[1])
 	l.want(one)
 	l.dismiss("one")
+	err := l.checked()
+	if faulttest.Shown(t, err); err == nil || !strings.Contains(err.Error(), "take host host one (one) of agent mx1 for gone") {
+		t.Errorf("the check says %v", err)
+	}
+	l.takes(l.newHost("two"))
+	l.turns(7)
+	faulttest.Shown(t, l.checked())
+	l.dismiss("one", "two")
 	l.refuses(two) // for some turns there seem to be two
 	l.turns(7)
 	l.want(two)
