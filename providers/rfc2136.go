@@ -239,7 +239,10 @@ func (u *updater) explain(ctx context.Context, rec dkim.TXT, err error) error {
 	}
 	switch {
 	case errors.As(askErr, &bad):
-		return permanent(fmt.Errorf("%w: %w", err, askErr), bad.hint())
+		if err.Error() != askErr.Error() { // the same is said once
+			err = fmt.Errorf("%w: %w", err, askErr)
+		}
+		return permanent(err, bad.hint())
 	case code == dns.RcodeServerFailure, answer != nil && answer.Rcode == dns.RcodeServerFailure:
 		return transient(
 			err,

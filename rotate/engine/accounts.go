@@ -72,5 +72,5 @@ func (all askedAccounts) Check(of []preflight.Subject) (questions []preflight.Qu
 // refusedFirst is what keeps a run from making the first key.
 func (r *run) refusedFirst(ctx context.Context, steps []rotate.Step) error {
 	return foresight.Parts{Keys: r.engine.Keys, Account: accountsOf(r.want, r.engine.Publishers),
-		Signers: r.engine.Signers}.First(ctx, r.want, r.st, r.seen, steps)
+		Signers: r.engine.Signers, Switches: r.engine.BeforeSwitches}.First(ctx, r.want, r.st, r.seen, steps)
 }

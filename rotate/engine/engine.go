@@ -15,6 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/lease"
 	"github.com/dkimbot/dkimbot/rotate/ports"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/quota"
 )
 
@@ -53,6 +54,8 @@ type Parts struct {
 	// Consent is asked once before a switch begins, and may be nil. An error keeps
 	// the switch from beginning, and is what the attempt fails with.
 	Consent func(ctx context.Context, want rotate.Domain, s rotate.Step) error
+	// BeforeSwitches is what has to be so that Consent is given, as far as that can be asked beforehand.
+	BeforeSwitches []preflight.Question
 	// Failed hears of every attempt that failed or was refused, with the cause: of
 	// those that ended before any step, too, whose events name none. It may be nil.
 	Failed func(rotate.Event, error)

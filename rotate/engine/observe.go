@@ -31,6 +31,8 @@ type Planner struct {
 	Clock   ports.Clock
 	// by the provider's name; may be nil: then it is not asked beforehand whether a record can be published
 	Accounts map[string]preflight.Checker
+	// what has to be so that a switch begins
+	BeforeSwitches []preflight.Question
 
 	once      sync.Once
 	questions map[string]*batch.Calls[dkim.SigningKey, rotate.SignerSeen]
@@ -61,7 +63,8 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 	if err != nil {
 		made.Stop, made.Steps, made.Next = err, nil, nil
 	}
-	made = foresight.Parts{Keys: p.Keys, Account: accountsOf(want, p.Accounts)}.Foreseen(ctx, want, after, made)
+	made = foresight.Parts{Keys: p.Keys, Account: accountsOf(want, p.Accounts), Switches: p.BeforeSwitches}.
+		Foreseen(ctx, want, after, made)
 	made.Basis, made.Ordered = basis, append(renamed, events...)
 	for s, sel := range before { // what is there where the instruction is yet to be obeyed
 		if _, both := made.Seen.Selectors[s]; !both {

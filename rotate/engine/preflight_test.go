@@ -9,8 +9,11 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+	"github.com/dkimbot/dkimbot/rotate/ports"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
 // TestNoFirstKeyThatCouldNotBeUsed: what a domain would need of keystore, provider and signers is asked for
@@ -112,4 +115,41 @@ func TestInterruptedBeforeTheFirstKey(t *testing.T) {
 	w.asked = nil
 	w.settle(d)
 	w.checkReady(d, "s1")
+}
+
+// TestNoSwitchIsPromised: what keeps a switch from beginning, such as an audit log that can't be written, is known
+// beforehand: no first key is made, and no plan has the switch. A signer that has drifted is brought back all the same.
+func TestNoSwitchIsPromised(t *testing.T) {
+	why := fault.Refuse(codes.NotWritable, "add to the audit log", "make room")
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	closed := func() *testEngine {
+		e := w.engine()
+		e.BeforeSwitches = []preflight.Question{{What: "log", Ask: func(context.Context) error { return why }}}
+		return e
+	}
+	if err := closed().Advance(t.Context(), d).Err; fault.CodeOf(err) != codes.NotWritable || w.keptAt(d, "s1") {
+		t.Errorf("a new domain: %v; kept: %v", err, w.keptAt(d, "s1"))
+	}
+	w.settle(d)
+	w.pass(10 * day)
+	planned := func(d wish) rotate.DomainPlan {
+		p := &process{world: w, id: "planner"}
+		planner := &engine.Planner{State: w.store, Keys: p, Look: p, Clock: p,
+			Signers:        map[string]ports.SignerReader{"mx1": agent{p, w.hosts["mx1"]}},
+			BeforeSwitches: []preflight.Question{{What: "log", Ask: func(context.Context) error { return why }}}}
+		made, _, err := planner.Plan(t.Context(), d.Domain, d.Request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	if p := planned(asked(d)); p.Stop != why || slices.ContainsFunc(p.Steps, func(s rotate.Step) bool {
+		return s.Kind == rotate.Activate
+	}) {
+		t.Errorf("stop %v, steps %v", p.Stop, p.Steps)
+	}
+	w.hosts["mx1"].leave(d.Name)
+	if p := planned(d); p.Stop != nil || len(p.Steps) == 0 {
+		t.Errorf("a signer that has lost its key: stop %v, steps %v", p.Stop, p.Steps)
+	}
 }

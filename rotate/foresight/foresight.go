@@ -21,12 +21,19 @@ type Parts struct {
 	Keys    any                     // preflight.Checker, or it is not asked
 	Account any                     // the same of the domain's provider
 	Signers map[string]ports.Signer // of a run, which needs the right to write; nil for who only plans
+
+	Switches []preflight.Question // what has to be so that a switch begins
 }
 
 // refusal is a part's, of some kinds of steps.
 type refusal struct {
 	err error
-	of  []rotate.Kind
+	of  func(rotate.Step) bool
+}
+
+// kinds is a refusal of steps of these kinds.
+func kinds(all ...rotate.Kind) func(rotate.Step) bool {
+	return func(s rotate.Step) bool { return slices.Contains(all, s.Kind) }
 }
 
 // first reports whether the steps make the first key of a domain.
@@ -52,7 +59,7 @@ func (p Parts) lacks(ctx context.Context, want rotate.Domain, seen rotate.Observ
 		errs = append(errs, Lasting(s.Err), s.Refuses)
 		errs = append(errs, asked(ctx, preflight.Rights(preflight.Of(p.Signers[signer], of), true)))
 	}
-	return once(append(errs, p.asked(ctx, p.Keys, of), p.asked(ctx, p.Account, of)))
+	return once(append(errs, p.asked(ctx, p.Keys, of), p.asked(ctx, p.Account, of), p.switches(ctx)))
 }
 
 // once joins errors, each text once.
@@ -72,8 +79,14 @@ func once(errs []error) error {
 }
 
 // refusals returns what the steps would be refused with.
-func (p Parts) refusals(ctx context.Context, want rotate.Domain, seen rotate.Observation,
+func (p Parts) refusals(ctx context.Context, want rotate.Domain, st rotate.State, seen rotate.Observation,
 	steps []rotate.Step) (all []refusal) {
+	begins := func(s rotate.Step) bool { return s.Kind == rotate.Activate && NeedsConsent(st, s) }
+	if slices.ContainsFunc(steps, begins) {
+		if err := p.switches(ctx); err != nil {
+			all = append(all, refusal{err, begins})
+		}
+	}
 	for _, part := range []struct {
 		asked any
 		kinds []rotate.Kind
@@ -88,7 +101,7 @@ func (p Parts) refusals(ctx context.Context, want rotate.Domain, seen rotate.Obs
 			}
 		}
 		if err := Lasting(p.asked(ctx, part.asked, subjects(want, seen, selectors))); err != nil {
-			all = append(all, refusal{err, part.kinds})
+			all = append(all, refusal{err, kinds(part.kinds...)})
 		}
 	}
 	return all
@@ -100,6 +113,15 @@ func (p Parts) asked(ctx context.Context, part any, of []preflight.Subject) erro
 		return nil
 	}
 	all := preflight.Of(part, of)
+	if p.Signers == nil {
+		all = preflight.Rights(all, false)
+	}
+	return asked(ctx, all)
+}
+
+// switches asks what has to be so that a switch begins.
+func (p Parts) switches(ctx context.Context) error {
+	all := p.Switches
 	if p.Signers == nil {
 		all = preflight.Rights(all, false)
 	}
@@ -133,14 +155,14 @@ func (p Parts) Foreseen(ctx context.Context, want rotate.Domain, st rotate.State
 		}
 		return made
 	}
-	all := p.refusals(ctx, want, made.Seen, made.Steps)
+	all := p.refusals(ctx, want, st, made.Seen, made.Steps)
 	if len(all) == 0 {
 		return made
 	}
 	made.Stop, made.Next = cmp.Or(made.Stop, all[0].err), nil
 	var kept, dropped []rotate.Step
 	for _, s := range made.Steps {
-		refused := func(r refusal) bool { return slices.Contains(r.of, s.Kind) }
+		refused := func(r refusal) bool { return r.of(s) }
 		switch {
 		case slices.ContainsFunc(all, refused), slices.ContainsFunc(dropped, s.Needs):
 			dropped = append(dropped, s)
@@ -169,4 +191,18 @@ func (p Parts) First(ctx context.Context, want rotate.Domain, st rotate.State, s
 		return nil
 	}
 	return p.lacks(ctx, want, seen)
+}
+
+// NeedsConsent reports whether the step begins a switch that somebody may object
+// to. No hook is asked when signers flee from a compromised key, when one is brought back to the
+// active key, nor when the switch is under way: to stop halfway would leave signers with different keys.
+func NeedsConsent(st rotate.State, s rotate.Step) bool {
+	switch st.Phase {
+	case rotate.Ready:
+		return s.Selector != st.Active && !st.Leaked(st.Active)
+	case rotate.Bootstrapping:
+		// A signer that confirmed another selector flees from there.
+		return len(st.Signers) == 0 && (st.Intent == nil || st.Intent.Kind != rotate.Activate)
+	}
+	return false
 }

@@ -127,6 +127,7 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 	}
 	a.Notifier = newNotifier(cfg, parts.Actor, a.log)
 	parts = a.noted(witnessed(parts, a.Notifier))
+	parts.BeforeSwitches = notifyConfig(cfg, parts.Actor, a.log).BeforeSwitches()
 	a.Engine, a.Queue, a.Work, a.State, a.Lineage = engine.NewEngine(parts), store, store, store, store.Lineage()
 	return a, nil
 }
@@ -173,6 +174,7 @@ func OpenReadOnly(ctx context.Context, cfg *config.Config, at time.Time) (_ *App
 		a.Planner.Signers[name] = s
 	}
 	a.Planner.Accounts = newAccounts(ctx, cfg)
+	a.Planner.BeforeSwitches = notifyConfig(cfg, "", nil).BeforeSwitches()
 	a.Queue, a.Quota, a.State, a.Lineage, a.PlanKey = store, store, store, store.Lineage(), store.PlanKey()
 	return a, a.Listen(true)
 }

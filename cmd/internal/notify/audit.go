@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -167,6 +169,9 @@ func (a *audit) flush() error {
 func (a *audit) remedy(err error) string {
 	if way := safefile.Remedy(err); way != "" {
 		return way
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return "make the directory " + filepath.Dir(a.path) + ", for the user that runs dkimbot"
 	}
 	return "make room, or give the file's directory to the user that runs dkimbot"
 }

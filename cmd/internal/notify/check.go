@@ -3,10 +3,14 @@ package notify
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
@@ -22,19 +26,11 @@ func (c Config) Check() []preflight.Part {
 	for where, hooks := range map[string][]Hook{"before_switch": c.BeforeSwitch, "after": c.After,
 		"on_failure": c.OnFailure} {
 		for _, h := range hooks {
-			parts = append(parts, part("hook", where, "command "+h.Command[0], func(context.Context) error {
-				return preflight.Command("run the hook", h.Command, "notify.hooks."+where)
-			}))
+			parts = append(parts, preflight.Part{Kind: "hook", Name: where, Questions: []preflight.Question{h.runs(where)}})
 		}
 	}
 	if c.Audit != "" {
-		parts = append(parts, part("audit", "log", c.Audit, func(context.Context) error {
-			if err := safefile.MayAppend(c.Audit); err != nil {
-				return &fault.Error{Kind: fault.Refused, Code: codes.NotWritable, What: "add to the audit log", Err: err,
-					Hint: (&audit{}).remedy(err) + "; no switch begins meanwhile"}
-			}
-			return nil
-		}))
+		parts = append(parts, preflight.Part{Kind: "audit", Name: "log", Questions: c.adds()})
 	}
 	if w := c.Webhook; w != nil {
 		parts = append(parts, reachable("webhook", w.URL, w.Timeout))
@@ -46,6 +42,55 @@ func (c Config) Check() []preflight.Part {
 		parts = append(parts, reachable("heartbeat", h.URL, h.Timeout))
 	}
 	return parts
+}
+
+// BeforeSwitches returns what has to be so that a switch begins: a hook that can't be run is a veto, and the audit log
+// has to show the switch first.
+func (c Config) BeforeSwitches() (all []preflight.Question) {
+	for _, h := range c.BeforeSwitch {
+		all = append(all, h.runs("before_switch"))
+	}
+	if c.Audit != "" {
+		all = append(all, c.adds()...)
+	}
+	return all
+}
+
+// runs asks whether a hook's command can be run.
+func (h Hook) runs(where string) preflight.Question {
+	return preflight.Question{What: "command " + h.Command[0], Ask: func(context.Context) error {
+		return preflight.Command("run the hook", h.Command, "notify.hooks."+where)
+	}}
+}
+
+// adds asks whether a line can be added to the audit log: who only plans need not have the right.
+func (c Config) adds() []preflight.Question {
+	ask := func(what string, rights bool, wrong func() error) preflight.Question {
+		return preflight.Question{What: what, Rights: rights, Ask: func(context.Context) error {
+			err := wrong()
+			if err == nil {
+				return nil
+			}
+			return &fault.Error{Kind: fault.Refused, Code: codes.NotWritable, What: "add to the audit log", Err: err,
+				Hint: (&audit{path: c.Audit}).remedy(err) + "; no switch begins meanwhile"}
+		}}
+	}
+	there := ask("place of "+c.Audit, false, func() error {
+		dir, err := os.Stat(filepath.Dir(c.Audit))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return err // it is not made for the log
+		case err == nil && !dir.IsDir():
+			return fmt.Errorf("%s is no directory", filepath.Dir(c.Audit))
+		}
+		if info, err := os.Stat(c.Audit); err == nil && !info.Mode().IsRegular() {
+			return fmt.Errorf("%s is no regular file", c.Audit)
+		}
+		return nil
+	})
+	right := ask("right to add to "+c.Audit, true, func() error { return safefile.MayAppend(c.Audit) })
+	right.Needs = there.What
+	return []preflight.Question{there, right}
 }
 
 func part(kind, name, what string, ask func(context.Context) error) preflight.Part {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,7 @@ func TestCheck(t *testing.T) {
 	want := map[string]string{"hook": "command-missing", "audit": "not-writable", "webhook": "unreachable",
 		"heartbeat": "unreachable", "mail": "unreachable"}
 	answers := preflight.Ask(t.Context(), bad.Check(), preflight.Usual)
+	answers = slices.DeleteFunc(answers, func(a preflight.Answer) bool { return a.Unasked })
 	for _, a := range answers {
 		faulttest.Shown(t, a.Err)
 		if string(fault.CodeOf(a.Err)) != want[a.Kind] ||
@@ -42,5 +44,15 @@ func TestCheck(t *testing.T) {
 	}
 	if len(answers) != len(want) {
 		t.Errorf("%d answers", len(answers))
+	}
+	missing := Config{BeforeSwitch: bad.BeforeSwitch, Audit: filepath.Join(t.TempDir(), "missing", "audit.log")}
+	found := 0
+	for _, a := range preflight.Ask(t.Context(), []preflight.Part{{Questions: missing.BeforeSwitches()}}, preflight.Usual) {
+		if a.Err != nil {
+			found++
+		}
+	}
+	if found != 2 {
+		t.Errorf("%d things are found that keep a switch from beginning", found)
 	}
 }
