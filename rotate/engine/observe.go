@@ -136,10 +136,7 @@ func (p *Planner) gather() {
 // following returns the key to which signers would be switched next, by its record.
 func following(want rotate.Domain, have rotate.State) dkim.SigningKey {
 	policy := health.Managing(want, have).Policy
-	s := cmp.Or(have.Target, policy.Selectors[0])
-	if have.Target == "" && have.Active != "" {
-		s = policy.Other(have.Active)
-	}
+	s := cmp.Or(have.Target, policy.Other(have.Active)) // the first one where none is active
 	k := dkim.SigningKey{Name: dkim.Name{Domain: want.Name, Selector: s}}
 	if key := have.Selector(s).Wanted(); key != nil && !key.GivenUp() {
 		k.Record = key.Record
