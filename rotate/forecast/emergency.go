@@ -9,8 +9,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
-// mostJumps bounds how many waits an emergency is played through.
-const mostJumps = 20
+// mostRounds bounds how long an emergency is played through: its waits, and what is done after each.
+const mostRounds = 8 * plan.MaxRounds
 
 // Emergency plans all that follows from a report of compromised keys, up to the fresh
 // keys in their place: a plan holds only what can be reported now, and what becomes of
@@ -22,25 +22,23 @@ func Emergency(now time.Time, want rotate.Domain, req rotate.Request, have rotat
 	f := &forecast{now: now, want: want, req: req.In(have, want.Signers), st: have.AsOf(now), seen: copyObservation(seen),
 		lags: lags, made: map[string]bool{}}
 	made.Steps, made.Next = nil, nil
-	for jumps, rounds := 0, 0; ; rounds++ {
+	for rounds := 0; ; rounds++ {
 		f.st.Heed(f.want, f.seen, f.lags, f.now)
 		p := plan.Plan(f.now, f.want, f.req, f.st, f.seen)
 		steps := p.Runnable(f.now)
 		at, waits := next(p, f.now)
 		switch {
 		case p.Stop != nil && len(steps) == 0 && !waits:
-			if made.Next = p.Next; made.Stop == nil {
+			if made.Stop == nil {
 				made.Warnings = append(made.Warnings,
 					rotate.Warning{Code: codes.EndUnknown, Message: fmt.Sprintf("what comes after that is not known: %v", p.Stop)})
 			}
 			return made
-		case len(steps) == 0 && (!anyLeaked(f.st) || !waits || jumps == mostJumps), rounds > mostJumps*plan.MaxRounds:
+		case len(steps) == 0 && (!anyLeaked(f.st) || !waits), rounds == mostRounds:
 			made.Next = p.Next
 			return made
 		case len(steps) == 0:
-			jumps++
 			f.now = at
-			continue
 		}
 		for _, s := range steps {
 			made.Steps = append(made.Steps, f.dated(s, now))
@@ -54,7 +52,7 @@ func Emergency(now time.Time, want rotate.Domain, req rotate.Request, have rotat
 // next returns when more can be done than now, if that is known. What stops a part of a plan leaves the
 // time of its other steps.
 func next(p rotate.DomainPlan, now time.Time) (at time.Time, known bool) {
-	if p.Next != nil && p.Next.At.After(now) {
+	if p.Next != nil {
 		return p.Next.At, true
 	}
 	for _, s := range p.Steps {
@@ -68,7 +66,7 @@ func next(p rotate.DomainPlan, now time.Time) (at time.Time, known bool) {
 // dated returns a step as a plan of now shows it: not before its time has come.
 func (f *forecast) dated(s rotate.Step, now time.Time) rotate.Step {
 	s = f.unnamed(s)
-	if f.now.After(now) && s.NotBefore.Before(f.now) {
+	if f.now.After(now) {
 		s.NotBefore = f.now
 	}
 	return s

@@ -54,7 +54,6 @@ func Of(now, until time.Time, want rotate.Domain, req rotate.Request, have rotat
 				return f.halt(restless(want.Name))
 			}
 			f.now, still = p.Next.At, 0
-			continue
 		}
 		if still++; still > plan.MaxRounds {
 			return f.halt(restless(want.Name))

@@ -74,6 +74,11 @@ func TestEmergencyMap(t *testing.T) {
 		"s2 holds a foreign record": func(s *plantest.Scene) { s.Show("s2", plantest.ForeignRecord) },
 		"frozen":                    func(s *plantest.Scene) { s.Want.Limits = plantest.Frozen },
 		"DNS is not asked":          (*plantest.Scene).Uncheck,
+		"the keystore is silent":    silentKeystore,
+		"the keystore is silent, signers fetch keys": func(s *plantest.Scene) {
+			silentKeystore(s)
+			s.Seen.Fetchers = map[string]bool{"mx1": true, "mx2": true}
+		},
 	}
 	var out strings.Builder
 	for _, stage := range plantest.Stages() {
@@ -96,6 +101,11 @@ func TestEmergencyMap(t *testing.T) {
 		writeGroups(&out, stage.Name, titles)
 	}
 	compareMap(t, "emergencies.txt", out.String())
+}
+
+func silentKeystore(s *plantest.Scene) {
+	s.KeystoreSilent("s1")
+	s.KeystoreSilent("s2")
 }
 
 // writeGroups writes what comes out, below those that it comes out for.
@@ -145,7 +155,7 @@ func stopOf(err error) string {
 // stepOf writes a step; keys by the place that they have among those of the scenes.
 func stepOf(s rotate.Step, now time.Time) string {
 	text := fmt.Sprint(s.Kind, " ", strings.TrimSuffix(s.Selector+"/"+s.Signer, "/"))
-	if s.NotBefore.After(now) {
+	if !s.NotBefore.IsZero() {
 		text += " " + after(now, s.NotBefore)
 	}
 	before, then := approval.FactsOf(s)
