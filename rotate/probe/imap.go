@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -14,19 +15,68 @@ import (
 // mailbox is a folder of an IMAP server. Messages that lie there already are not read, and of the others
 // only the probes are removed.
 type mailbox struct {
-	client *imapclient.Client
-	next   imap.UID // the first message that is not known
-	stop   func() bool
+	conn     *metered
+	client   *imapclient.Client
+	next     imap.UID      // the first message that is not known
+	patience time.Duration // how long a command may take
+	silent   atomic.Bool   // one has taken longer
+	stop     func() bool
 }
 
-// openMailbox logs in and opens the folder.
-func openMailbox(ctx context.Context, r Receive, password string) (*mailbox, error) {
+// Bounds on what the server sends in answer to one command.
+const (
+	mostList    = 4 << 20             // sizes of new messages: of some hundred thousand
+	mostMessage = 2*mostOctets + 4096 // a message as it is read, with what else is said meanwhile
+)
+
+// metered is a connection on which only so much is read.
+type metered struct {
+	net.Conn
+	left atomic.Int64
+}
+
+var errTooMuch = errors.New("the server sends far more than was asked for")
+
+// Read reads, unless too much was read.
+func (c *metered) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.left.Add(-int64(n)) < 0 && err == nil {
+		return n, errTooMuch
+	}
+	return n, err
+}
+
+// expect bounds the answer to the next command, until it is over. The library's own limits begin only when an answer
+// has begun.
+func (m *mailbox) expect(octets int64) (over func() bool) {
+	m.conn.left.Store(octets)
+	return time.AfterFunc(m.patience, func() {
+		m.silent.Store(true)
+		m.conn.Close()
+	}).Stop
+}
+
+// why returns the reason behind an error of the client.
+func (m *mailbox) why(err error) error {
+	switch {
+	case m.conn.left.Load() < 0:
+		return errTooMuch
+	case m.silent.Load():
+		return fmt.Errorf("the server has given no answer for %v", m.patience)
+	}
+	return err
+}
+
+// openMailbox logs in and opens the folder. A server that takes longer than patience for a command later is given up.
+func openMailbox(ctx context.Context, r Receive, password string, patience time.Duration) (*mailbox, error) {
 	secure, host, address := server(r.IMAP)
-	conn, err := (&net.Dialer{Timeout: dialTime}).DialContext(ctx, "tcp", address)
+	raw, err := (&net.Dialer{Timeout: dialTime}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	m := &mailbox{stop: context.AfterFunc(ctx, func() { conn.Close() })}
+	conn := &metered{Conn: raw}
+	m := &mailbox{conn: conn, patience: patience, stop: context.AfterFunc(ctx, func() { conn.Close() })}
+	conn.left.Store(mostList)
 	conn.SetDeadline(time.Now().Add(loginTime))
 	if err := m.login(ctx, conn, secure, host, r, password); err != nil {
 		m.close()
@@ -81,7 +131,7 @@ func (m *mailbox) watch(ctx context.Context, c *catch) error {
 			if ctx.Err() != nil {
 				return nil
 			}
-			return err
+			return m.why(err)
 		}
 		select {
 		case <-ctx.Done():
@@ -95,12 +145,7 @@ func (m *mailbox) watch(ctx context.Context, c *catch) error {
 
 // look reads what is new: first how long it is.
 func (m *mailbox) look(c *catch) error {
-	if err := m.client.Noop().Wait(); err != nil {
-		return err
-	}
-	var fresh imap.UIDSet
-	fresh.AddRange(max(m.next, 1), 0)
-	found, err := m.client.Fetch(fresh, &imap.FetchOptions{UID: true, RFC822Size: true}).Collect()
+	found, err := m.fresh()
 	if err != nil {
 		return err
 	}
@@ -118,7 +163,19 @@ func (m *mailbox) look(c *catch) error {
 	return nil
 }
 
+// fresh returns the sizes of the messages that are not known.
+func (m *mailbox) fresh() ([]*imapclient.FetchMessageBuffer, error) {
+	defer m.expect(mostList)()
+	if err := m.client.Noop().Wait(); err != nil {
+		return nil, err
+	}
+	var fresh imap.UIDSet
+	fresh.AddRange(max(m.next, 1), 0)
+	return m.client.Fetch(fresh, &imap.FetchOptions{UID: true, RFC822Size: true}).Collect()
+}
+
 func (m *mailbox) read(uid imap.UID, c *catch) error {
+	defer m.expect(mostMessage)()
 	one := imap.UIDSetNum(uid)
 	whole := &imap.FetchItemBodySection{Peek: true}
 	found, err := m.client.Fetch(one,

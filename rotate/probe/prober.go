@@ -96,7 +96,7 @@ func (p *Prober) mailbox(ctx context.Context) (watch func(context.Context, *catc
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := openMailbox(ctx, r, password)
+	m, err := openMailbox(ctx, r, password, min(replyTime, p.Config.Timeout/2))
 	if err != nil {
 		return nil, nil, err
 	}
