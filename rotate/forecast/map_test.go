@@ -74,6 +74,8 @@ func TestEmergencyMap(t *testing.T) {
 		"s2 holds a foreign record": func(s *plantest.Scene) { s.Show("s2", plantest.ForeignRecord) },
 		"frozen":                    func(s *plantest.Scene) { s.Want.Limits = plantest.Frozen },
 		"DNS is not asked":          (*plantest.Scene).Uncheck,
+		"mx2 came back to s1":       func(s *plantest.Scene) { s.Drift("s1", plantest.Keys()[0].ID(), "mx2") },
+		"mx2 was taken out":         func(s *plantest.Scene) { s.Want.Signers = []string{"mx1"} },
 		"the keystore is silent":    silentKeystore,
 		"the keystore is silent, signers fetch keys": func(s *plantest.Scene) {
 			silentKeystore(s)
