@@ -66,6 +66,8 @@ type SignerSeen struct {
 	Refuses error // what a switch would be refused with; nil when nothing is known that would stop one
 	// the selector to which that switch would lead; "" when a switch to any would be refused
 	RefusesOnly string
+	// why another host of the signer may sign with a key of ours, too, which it had when it was heard last; nil for none
+	Unheard error
 }
 
 // NextReason says why what comes next comes, or why nothing does.

@@ -27,7 +27,7 @@ func (st *State) StillUsed(want Domain, seen Observation, lags map[string]time.D
 	}
 	used, until := false, now
 	for _, name := range want.Signers {
-		used = used || st.MayUse(seen.Signers[name])
+		used = used || st.MayUse(seen.Signers[name]) || seen.Signers[name].Unheard != nil
 		if at := now.Add(lags[name]); at.After(until) {
 			until = at
 		}

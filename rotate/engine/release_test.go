@@ -2,11 +2,14 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -140,6 +143,53 @@ func TestPurgeUnwatched(t *testing.T) {
 			w.pass(hostLag)
 			w.wantCleared(d)
 		})
+	}
+}
+
+// TestPurgeUnheard guards I2: where a host is not heard of any more, and another one of the same signer was moved to
+// something else, the key may be in use until an operator says that the first one is gone.
+func TestPurgeUnheard(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	h := w.hosts["mx1"]
+	h.unheard = &fault.Error{Kind: fault.Transient, Code: codes.AgentLost, What: "hear of all hosts of agent mx1",
+		Err: errors.New("host two may still sign as it did"), Hint: "write gone: two"}
+	w.order(d, rotate.Release{Purge: true})
+	h.stop()
+	w.look(d)
+	w.pass(30 * day)
+	res := w.look(d)
+	if text := fmt.Sprint(res.Plan.Warnings); !strings.Contains(text, "host two may still sign as it did") ||
+		!strings.Contains(text, "write gone: two") || w.cleared(d) || w.revokedAt("s1") || w.revokedAt("s2") {
+		t.Fatalf("%s; cleared: %v", text, w.cleared(d))
+	}
+	h.unheard = nil
+	w.look(d)
+	w.pass(7 * day)
+	if w.look(d); w.cleared(d) {
+		t.Fatal("I2: a key is gone before the drain has passed, counted from the word that the host is gone")
+	}
+	w.pass(hostLag)
+	w.wantCleared(d)
+}
+
+// TestPurgeUnheardLate guards I2: a host that is not heard of any more when the purge is about to begin stops it.
+func TestPurgeUnheardLate(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.unused(d)
+	h, asked := w.hosts["mx1"], 0
+	w.trouble = func(op string) trouble {
+		if op == "ask mx1" {
+			if asked++; asked == 2 { // the first time is when the run begins
+				h.unheard = fault.Temporary("hear of all hosts of agent mx1", errors.New("host two is not heard of"), "write gone: two")
+			}
+		}
+		return fine
+	}
+	res := w.look(d)
+	faulttest.Shown(t, res.Err)
+	if fault.CodeOf(res.Err) != codes.SignerUnseen || w.revokedAt("s1") || w.revokedAt("s2") {
+		t.Fatalf("got %v", res.Err)
 	}
 }
 

@@ -32,6 +32,10 @@ func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) err
 			return &fault.Error{Kind: fault.Transient, Code: codes.SignerUnseen, Err: err,
 				What: fmt.Sprintf("%s of %s: signer %s did not answer which key it uses", what, r.name(selector), name),
 				Hint: "make the signer answer, or take it out of the domain's signers if it is gone; nothing was changed"}
+		case err == nil && r.st.Released != nil && seen.Unheard != nil:
+			return &fault.Error{Kind: fault.Transient, Code: codes.SignerUnseen, Err: seen.Unheard,
+				What: fmt.Sprintf("%s of %s: another host of signer %s may sign with it", what, r.name(selector), name),
+				Hint: fault.HintOf(seen.Unheard) + "; nothing was changed"}
 		case err == nil && used.Selector == selector && used.KeyID == keyID:
 			return &fault.Error{Kind: fault.Transient, Code: codes.SignerStrays, Err: errors.New("its mail would fail"),
 				What: fmt.Sprintf("%s of %s: signer %s signs with it", what, r.name(selector), name),

@@ -29,6 +29,7 @@ type host struct {
 	refuses map[string]error // what a switch to a selector would be refused with
 	lag     time.Duration
 	twin    error // another host behind the same signer is not heard of: why no switch is sure
+	unheard error // the same where it has what was wanted
 	// may be nil: what its mail shows
 	mail func(domain string) ([]dkim.Ref, error)
 }
@@ -244,6 +245,13 @@ func (a agent) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 		}
 	})
 	return cmp.Or(err, a.h.twin)
+}
+
+// Unheard implements ports.Several.
+func (a agent) Unheard(context.Context) error {
+	a.p.mu.Lock()
+	defer a.p.mu.Unlock()
+	return a.h.unheard
 }
 
 // Prove implements ports.Prober.

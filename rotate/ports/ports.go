@@ -95,6 +95,13 @@ type Screener interface {
 	Screen(ctx context.Context, next []dkim.SigningKey) (each map[string]error, whichever error)
 }
 
+// Several is implemented by signers behind which more hosts can stand than the one that says what it signs with.
+type Several interface {
+	// Unheard says which host is not heard of any more, and may sign with a key that was active on it, whatever the one
+	// that is heard signs with; nil when there is none.
+	Unheard(ctx context.Context) error
+}
+
 // Prober is implemented by signers whose mail can be looked at: what they say of themselves is not enough then. Both
 // methods send mail, and return failures by domain as Activate does. One with codes.ProbeFailed says nothing of the
 // signer: no message came to be seen.

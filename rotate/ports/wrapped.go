@@ -45,6 +45,14 @@ func (w Wrapped) Screen(ctx context.Context, next []dkim.SigningKey) (each map[s
 	return nil, nil
 }
 
+// Unheard implements Several; a signer that can't say is one host.
+func (w Wrapped) Unheard(ctx context.Context) error {
+	if s, ok := w.Signer.(Several); ok {
+		return s.Unheard(ctx)
+	}
+	return nil
+}
+
 // Prove implements Prober; of a signer whose mail is not looked at, it proves nothing and disproves nothing.
 func (w Wrapped) Prove(ctx context.Context, keys []dkim.SigningKey) error {
 	if p, ok := w.Signer.(Prober); ok {

@@ -313,6 +313,14 @@ func (b behind) Active(ctx context.Context, domains []string) (refs map[string]d
 	return b.coordinator().Active(ctx, domains)
 }
 
+// Unheard implements ports.Several.
+func (b behind) Unheard(ctx context.Context) error {
+	if err := b.reads("ask", b.host.name); err != nil {
+		return err
+	}
+	return b.coordinator().Unheard(ctx)
+}
+
 // Activate implements ports.Signer: what a process does to the world is to write the wish.
 func (b behind) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	for _, k := range keys {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -77,6 +78,23 @@ func (v *view) alive() error {
 	}
 	return fault.Lasting("take host "+o.name()+" of agent "+v.cfg.Agent+" for gone", errors.New("it reported at "+
 		stamp(v.reported.Written)), hint)
+}
+
+// Unheard says which host is not heard of any more: it may sign with what was wanted when it was heard last, also where
+// somebody lets the one that reports sign with something else.
+func (s *Signer) Unheard(ctx context.Context) error {
+	v, err := s.look(ctx)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(v.report.Lost, func(o Other) bool { return !v.gone(o.Instance) })
+	if at < 0 {
+		return nil
+	}
+	o := v.report.Lost[at]
+	return &fault.Error{Kind: fault.Transient, Code: codes.AgentLost,
+		What: "hear of all hosts of agent " + v.cfg.Agent, Err: fmt.Errorf("host %s reported under this name until %s and "+
+			"is not heard of any more: it may still sign as it did", o.name(), stamp(o.At)), Hint: v.wayOut(o)}
 }
 
 func (o Other) name() string { return o.Host + " (" + o.Instance + ")" }

@@ -328,6 +328,33 @@ func TestGoneHidesNothing(t *testing.T) {
 	l.says(domain, own)
 }
 
+// TestUnheardMayUse guards I2: a host that had taken up what is wanted and is not heard of any more may sign with it,
+// also when somebody lets the one that reports sign with something else.
+func TestUnheardMayUse(t *testing.T) {
+	l := newLab(t)
+	l.turn()
+	one := signertest.At(domain, "s1", l.keys[0])
+	l.want(one)
+	if err := l.asks.Unheard(t.Context()); err != nil {
+		t.Error(err)
+	}
+	l.takes(l.newHost("two"))
+	l.turns(7)
+	own := signertest.At(domain, "own", l.keys[2])
+	l.table.signs[domain] = own.Ref()
+	l.turn()
+	l.says(domain, own) // as it is: a managed domain is brought back
+	err := l.asks.Unheard(t.Context())
+	faulttest.Shown(t, err)
+	if fault.CodeOf(err) != codes.AgentLost {
+		t.Errorf("got %v", err)
+	}
+	l.dismiss(named(t, err)...)
+	if err := l.asks.Unheard(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestGoneAndVaultRestored guards I2: a wish from a Vault that was restored hides nothing of what signs, neither before
 // nor after the coordinator has asked for another domain's key.
 func TestGoneAndVaultRestored(t *testing.T) {
