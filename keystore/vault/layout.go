@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -98,6 +99,20 @@ func (s *Store) misshapen(name dkim.Name, layout Layout, err error) error {
 			"without data/) and --layout with what 'vault kv get' shows there")
 }
 
+// moment is a time in Unix seconds, which rspamd takes as a number or as a text. It takes 0 for a time like any other,
+// which is long past.
+type moment float64
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *moment) UnmarshalJSON(text []byte) error {
+	at, err := strconv.ParseFloat(strings.Trim(string(text), `"`), 64)
+	if err != nil {
+		return errors.New("it is not a time in seconds") // the text may be a secret
+	}
+	*m = moment(at)
+	return nil
+}
+
 // rspamdKeys reads the secret of a domain. Its times are in Unix seconds.
 func rspamdKeys(data map[string]any, domain string, now time.Time) ([]LayoutKey, error) {
 	text, err := json.Marshal(data)
@@ -109,8 +124,7 @@ func rspamdKeys(data map[string]any, domain string, now time.Time) ([]LayoutKey,
 			Selector string  `json:"selector"`
 			Domain   string  `json:"domain"`
 			Key      string  `json:"key"`
-			Start    float64 `json:"valid_start"`
-			End      float64 `json:"valid_end"`
+			End      *moment `json:"valid_end"` // nil: none
 		} `json:"selectors"`
 	}
 	if err := json.Unmarshal(text, &found); err != nil || len(found.Selectors) == 0 {
@@ -118,7 +132,7 @@ func rspamdKeys(data map[string]any, domain string, now time.Time) ([]LayoutKey,
 	}
 	var keys []LayoutKey
 	for _, e := range found.Selectors {
-		if e.Domain != "" && !strings.EqualFold(e.Domain, domain) || e.End != 0 && e.End <= float64(now.Unix()) {
+		if e.Domain != "" && !strings.EqualFold(e.Domain, domain) || e.End != nil && float64(*e.End) <= float64(now.Unix()) {
 			continue
 		}
 		if e.Selector == "" || e.Key == "" {

@@ -29,6 +29,11 @@ func TestReadLayout(t *testing.T) {
 		}
 		return e
 	}
+	until := func(selector string, end any) map[string]any {
+		e := entry(selector, "end.com", "KEY"+selector, 0)
+		e["valid_end"] = end
+		return e
+	}
 	now := time.Now().Unix()
 	put("theirs/example.com", map[string]any{"selectors": []any{
 		entry("mail", "example.com", "KEY1", 0), entry("next", "Example.COM", "KEY2", now+1000),
@@ -36,6 +41,9 @@ func TestReadLayout(t *testing.T) {
 	put("theirs/odd.com", map[string]any{"key": "KEY"})
 	put("theirs/half.com", map[string]any{"selectors": []any{entry("mail", "half.com", "", 0)}})
 	put("theirs/none.com", map[string]any{"selectors": []any{entry("mail", "none.com", "KEY", now-1000)}})
+	put("theirs/end.com", map[string]any{"selectors": []any{until("8", 0), until("9", "0"), until("10", fmt.Sprint(now+1000)),
+		until("11", nil), until("12", fmt.Sprint(now-1000))}})
+	put("theirs/when.com", map[string]any{"selectors": []any{until("mail", "KEY")}})
 	put("theirs/example.com/mail", map[string]any{"key": "KEY5"})
 	put("theirs/example.com/odd", map[string]any{"pem": "KEY6"})
 	put("theirs/example.com/gone", map[string]any{"key": "KEY7"})
@@ -54,6 +62,8 @@ func TestReadLayout(t *testing.T) {
 		{vault.Rspamd, "example.com", nil, "mail=KEY1 next=KEY2"},
 		{vault.Rspamd, "nowhere.com", nil, ""},
 		{vault.Rspamd, "none.com", nil, ""},
+		{vault.Rspamd, "end.com", nil, "10=KEY10 11=KEY11"},
+		{vault.Rspamd, "when.com", nil, "error: there is no list"},
 		{vault.Rspamd, "odd.com", nil, "error: secret/theirs/odd.com in Vault as rspamd keeps keys: there is no list"},
 		{vault.Rspamd, "half.com", nil, "error: lacks selector or key"},
 		{vault.KumoMTA, "example.com", []string{"mail", "s2", "gone"}, "mail=KEY5"},

@@ -70,7 +70,8 @@ func (nowhere) Read(context.Context, string) (Page, error) {
 }
 
 func (nowhere) Write(context.Context, string, []byte, int) (int, error) {
-	return 0, fault.Lasting("write what is wanted of the agent", errNoBoard, "report this as a defect")
+	return 0, fault.Temporary("write what is wanted of the agent", errNoBoard,
+		"see what is said of the keystore; keystore.driver must be vault")
 }
 
 // view is what the documents of an agent say.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
@@ -13,9 +14,22 @@ import (
 // expired ones.
 const mostClockError = 5 * time.Minute
 
+// never is the number of a version that no document reaches.
+const never = 1 << 30
+
+// mayWrite asks for a wish that follows a version that is not there, which is refused for just that where wishes may be
+// written: nothing is.
+func (s *Signer) mayWrite(ctx context.Context) error {
+	_, err := s.board.Write(ctx, WishAt(s.cfg.Agent), []byte("{}"), never)
+	if fault.CodeOf(err) == codes.VersionConflict {
+		return nil
+	}
+	return err
+}
+
 // Check says what is to be asked before the next switch: that the agent reports, that its clock is right, that no other
-// host reported under its name and is waited for, and that its report says what each domain is signed with. The agent
-// asks its own host (dkimbot agent --check).
+// host reported under its name and is waited for, that its report says what each domain is signed with, and that what
+// is wanted may be written. The agent asks its own host (dkimbot agent --check).
 func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 	domains := preflight.Domains(of)
 	var last, clock, hosts string
@@ -62,5 +76,6 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 				_, err := s.Active(ctx, domains)
 				return err
 			}},
+		{What: "right to write what is wanted of the agent", Rights: true, Ask: s.mayWrite},
 	}
 }

@@ -31,6 +31,7 @@ type Service struct {
 	Signer  string        // the signer's name in the configuration
 	Called  string        // in messages: "the endpoint"
 	URL     string        // in front of the path of each call; in the form of URL
+	Key     string        // the key of the configuration that leads to URL; "url" when empty
 	CAFile  string        // the authority that signed its certificate; "" for those of the system
 	Timeout time.Duration // for one request; DefaultTimeout when 0
 	Delay   time.Duration // before the second try, doubled for each further one; a second when 0
@@ -72,7 +73,7 @@ type Client struct {
 
 // New makes a client. It asks nothing yet.
 func New(of Service) (*Client, error) {
-	of.Timeout, of.Delay = cmp.Or(of.Timeout, DefaultTimeout), cmp.Or(of.Delay, time.Second)
+	of.Timeout, of.Delay, of.Key = cmp.Or(of.Timeout, DefaultTimeout), cmp.Or(of.Delay, time.Second), cmp.Or(of.Key, "url")
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	transport.MaxResponseHeaderBytes = maxExcuse

@@ -51,12 +51,16 @@ func (c *Client) refused(call Call, login Login, resp *http.Response, body []byt
 	seeWhy := fmt.Sprintf("see why in what it says, or in the log of %s", c.Host())
 	switch status := resp.StatusCode; {
 	case status >= 300 && status < 400:
-		return fault.Lasting(call.What, fmt.Errorf("%w, a redirect to %s", r, target(resp)),
-			"write the address that answers itself as url: keys are sent to no other host than the configured one")
+		hint := "write the address that answers itself as url: keys are sent to no other host than the configured one"
+		if c.of.Key != "url" {
+			hint = fmt.Sprintf("check %s in the configuration, and whether it is %s that answers at %s: keys are sent to no other "+
+				"host", c.of.Key, c.of.Called, c.Host())
+		}
+		return fault.Lasting(call.What, fmt.Errorf("%w, a redirect to %s", r, target(resp)), hint)
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		return fault.Lasting(call.What, r, c.of.Trust)
 	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
-		return fault.Lasting(call.What, r, "check url in the configuration, and "+seeWhy)
+		return fault.Lasting(call.What, r, "check "+c.of.Key+" in the configuration, and "+seeWhy)
 	case status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusTooEarly,
 		status == http.StatusTooManyRequests, status >= 500:
 		return fault.Temporary(call.What, r, "it is tried again by itself; if it does not pass, "+seeWhy)

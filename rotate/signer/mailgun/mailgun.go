@@ -38,7 +38,7 @@ func New(cfg Config) (*Signer, error) { return open(cfg, hosts[cfg.Region], 0) }
 func open(cfg Config, address string, delay time.Duration) (*Signer, error) {
 	s := &Signer{cfg: cfg, pace: rate.NewLimiter(rate.Every(time.Minute/perMinute), 10), poll: 5 * time.Second}
 	var err error
-	s.client, err = endpoint.New(endpoint.Service{Signer: cfg.Name, Called: "Mailgun", URL: address,
+	s.client, err = endpoint.New(endpoint.Service{Signer: cfg.Name, Called: "Mailgun", URL: address, Key: "region",
 		Timeout: cfg.Timeout, Delay: delay, Login: s.login,
 		Trust: "give an API key of the Mailgun account as api_key_file, with a role that may change domains; " +
 			"the domain's region must be the one in the configuration"})

@@ -2,19 +2,26 @@ package stalwart
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/endpoint"
 )
 
 // Check says what is to be asked before the next switch: version and login, the domains and who manages
 // their keys, what is active, and whether the API key may change signatures.
 func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 	domains := preflight.Domains(of)
-	server := "Stalwart at " + s.client.Host()
+	server, right := "Stalwart at "+s.client.Host(), ""
 	return []preflight.Question{
 		{What: server, Ask: func(ctx context.Context) error {
 			_, err := s.session(ctx)
@@ -26,7 +33,11 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 			_, err := s.Active(ctx, domains)
 			return err
 		}},
-		{What: "right to change signatures", Needs: server, Rights: true, Ask: s.mayWrite},
+		{What: "right to change signatures", Needs: server, Rights: true, Found: func() string { return right },
+			Ask: func(ctx context.Context) (err error) {
+				right, err = s.mayWrite(ctx)
+				return err
+			}},
 	}
 }
 
@@ -52,23 +63,39 @@ func (s *Signer) fit(ctx context.Context, domains []string) error {
 	return signer.Partial(failed, len(domains))
 }
 
-// mayWrite asks for changes that can't be made: a signature without domain and key, and changes of one that does not
-// exist. Stalwart looks at the permissions first.
-func (s *Signer) mayWrite(ctx context.Context) error {
-	account, err := s.session(ctx)
-	if err != nil {
-		return err
+// permissions are what Activate and Forget need.
+var permissions = []string{"sysDkimSignatureCreate", "sysDkimSignatureUpdate", "sysDkimSignatureDestroy"}
+
+// mayWrite asks what the key may do, and returns what was found, for people. Nothing is changed for that.
+func (s *Signer) mayWrite(ctx context.Context) (found string, err error) {
+	what := "change signatures on signer " + s.cfg.Name
+	a, err := s.client.Do(ctx, endpoint.Call{What: "ask what the API key of signer " + s.cfg.Name + " may do",
+		Method: http.MethodGet, Path: "/api/account"})
+	if r := endpoint.RefusalOf(err); r != nil && r.Status == http.StatusNotFound {
+		return "this Stalwart does not say what an API key may do", nil
 	}
-	var answer struct{}
-	const absent = "zzzzzzzzzz"
-	err = s.jmap(ctx, account, "change signatures on signer "+s.cfg.Name, false, nil, method{name: "x:DkimSignature/set",
-		args: map[string]any{
-			"create": map[string]any{"c": map[string]any{"@type": "Dkim1RsaSha256", "selector": "dkimbot-check",
-				"stage": "retired"}},
-			"update": map[string]any{absent: map[string]any{"stage": "retired"}},
-		}, into: &answer}, method{name: "x:DkimSignature/set", args: map[string]any{"destroy": []string{absent}},
-		into: &answer})
-	return preflight.Coded(codes.NotWritable, err)
+	if err != nil {
+		return "", err
+	}
+	var says struct {
+		Permissions []string
+		Data        *struct{ Permissions []string }
+	}
+	if err := json.Unmarshal(a.Body, &says); err != nil {
+		return "", fault.Temporary(what, errors.New("the Stalwart server does not say what the API key may do"),
+			"see what answers at "+s.client.Host())
+	}
+	if says.Data != nil {
+		says.Permissions = says.Data.Permissions
+	}
+	has := func(permission string) bool { return slices.Contains(says.Permissions, permission) }
+	missing := slices.DeleteFunc(slices.Clone(permissions), has)
+	if len(missing) > 0 {
+		return "", &fault.Error{Kind: fault.Permanent, Code: codes.NotWritable, What: what,
+			Err:  fmt.Errorf("the API key lacks %s", strings.Join(missing, ", ")),
+			Hint: "give the API key the permissions that the example stalwart names"}
+	}
+	return "the API key has the permissions", nil
 }
 
 // Screen returns what Activate would refuse whichever key follows.

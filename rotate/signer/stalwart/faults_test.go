@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -99,6 +100,38 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%d writes", f.Writes)
 			}
 		})
+	}
+}
+
+// TestCheckRights: what the key may do is asked without any change, also one that could not be made (I11).
+func TestCheckRights(t *testing.T) {
+	for _, c := range []struct{ forbidden, account, lacks, found string }{
+		{account: "", found: "the API key has the permissions"},
+		{account: "data", found: "the API key has the permissions"},
+		{account: "none", found: "this Stalwart does not say what an API key may do"},
+		{forbidden: "create", lacks: "lacks sysDkimSignatureCreate"},
+		{forbidden: "update", account: "data", lacks: "lacks sysDkimSignatureUpdate"},
+		{forbidden: "destroy", lacks: "lacks sysDkimSignatureDestroy"},
+		{account: "odd", lacks: "does not say what the API key may do"},
+	} {
+		f := stalwarttest.Start(t, "a.example")
+		f.Account, f.Forbidden[c.forbidden] = c.account, c.forbidden != ""
+		part := preflight.Part{Kind: "signer", Questions: at(t, f).Check(nil)}
+		for _, a := range preflight.Ask(t.Context(), []preflight.Part{part}, preflight.Usual) {
+			if a.What != "right to change signatures" {
+				continue
+			}
+			if a.Err != nil {
+				faulttest.Shown(t, a.Err)
+			}
+			if c.lacks == "" && (a.Err != nil || a.Found != c.found) || c.lacks != "" &&
+				(c.account != "odd" && fault.CodeOf(a.Err) != codes.NotWritable || !strings.Contains(a.Err.Error(), c.lacks)) {
+				t.Errorf("%+v: found %q, %v", c, a.Found, a.Err)
+			}
+		}
+		if f.Sets > 0 {
+			t.Errorf("%+v: %d changes were asked for", c, f.Sets)
+		}
 	}
 }
 

@@ -707,6 +707,41 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestCheckMayAsk guards I11: whether wishes may be written is asked without writing one, also before an agent has reported.
+func TestCheckMayAsk(t *testing.T) {
+	l := newLab(t)
+	ask := func() error {
+		for _, a := range preflight.Ask(t.Context(), []preflight.Part{{Kind: "signer", Questions: l.asks.Check(nil)}},
+			preflight.Usual) {
+			if strings.HasPrefix(a.What, "right to write") {
+				return a.Err
+			}
+		}
+		return errors.New("it is not asked")
+	}
+	if err := ask(); err != nil || l.page(agent.WishAt("mx1")).Version != 0 {
+		t.Errorf("%v; version %d of the wish", err, l.page(agent.WishAt("mx1")).Version)
+	}
+	l.turn()
+	l.want(signertest.At(domain, "s1", l.keys[0]))
+	before := l.page(agent.WishAt("mx1"))
+	if err := ask(); err != nil || l.page(agent.WishAt("mx1")).Version != before.Version {
+		t.Errorf("%v; version %d of the wish", err, l.page(agent.WishAt("mx1")).Version)
+	}
+	refused := &fault.Error{Kind: fault.Permanent, Code: codes.VaultForbidden, What: "write mx1/wish in Vault",
+		Err: errors.New("answer 403"), Hint: "the policy must allow it"}
+	l.asks.Through(lossy{l.board, refused, false})
+	if err := ask(); fault.CodeOf(err) != codes.VaultForbidden {
+		t.Errorf("got %v", err)
+	}
+	alone, err := agent.New(agent.Config{Name: "mx1", Agent: "mx1", SilentAfter: time.Minute, Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.asks.Signer = alone // no Vault is open
+	faulttest.Shown(t, ask())
+}
+
 // TestLies guards I10: an adapter that says that it switched and did not confirms nothing.
 func TestLies(t *testing.T) {
 	l := newLab(t)

@@ -47,7 +47,9 @@ type Server struct {
 
 	Old       bool            // it is 0.15
 	Forbidden map[string]bool // "create", "update", "destroy"
+	Account   string          // "data": what a key may do is said in an object of that name; "none": it is not said
 	Requests  int
+	Sets      int // changes that were asked for
 	Writes    int
 	// Before, when not nil, answers request n, counted from 1, in the place of the server by returning true.
 	Before func(n int, w http.ResponseWriter) bool
@@ -164,6 +166,24 @@ func (s *Server) answer(r *http.Request, body []byte) (int, any) {
 	case "GET /jmap/session":
 		return 200, object{"capabilities": capabilities, "primaryAccounts": object{"urn:stalwart:jmap": "a1"},
 			"apiUrl": "https://elsewhere.example/jmap"}
+	case "GET /api/account":
+		may := []string{"sysDomainGet", "sysDkimSignatureGet"}
+		for operation, permission := range map[string]string{"create": "sysDkimSignatureCreate",
+			"update": "sysDkimSignatureUpdate", "destroy": "sysDkimSignatureDestroy"} {
+			if !s.Forbidden[operation] {
+				may = append(may, permission)
+			}
+		}
+		account := object{"permissions": may, "edition": "oss", "locale": "en_US"}
+		switch s.Account {
+		case "":
+			return 200, account
+		case "data":
+			return 200, object{"data": account}
+		case "odd":
+			return 200, "what is this"
+		}
+		return 404, object{"status": 404}
 	case "POST /jmap":
 	default:
 		return 404, object{"status": 404}

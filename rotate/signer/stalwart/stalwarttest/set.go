@@ -13,6 +13,7 @@ const Fail = "serverFail"
 // set changes objects: creations, then updates in their order, then removals. What is in memory is forgotten
 // at the end.
 func (s *Server) set(a arguments) (any, *Refusal) {
+	s.Sets++
 	for operation, n := range map[string]int{"create": len(a.Create), "update": len(a.Update), "destroy": len(a.Destroy)} {
 		if n > 0 && s.Forbidden[operation] {
 			return nil, &Refusal{"forbidden", "You are not authorized to perform this action."}
