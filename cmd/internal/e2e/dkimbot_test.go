@@ -195,6 +195,7 @@ type event struct {
 	At       time.Time
 	Kind     string
 	Selector string
+	Signer   string
 	KeyID    string `json:"key_id"`
 	Outcome  string
 	Message  string

@@ -15,6 +15,7 @@ import (
 // matrixSigner is a real program that signs mail of one domain.
 type matrixSigner struct {
 	name    string
+	at      string        // its domain, which other signers may sign, too; one of its own when empty
 	section string        // in the configuration, without its name and lag
 	policy  string        // "default" when empty
 	lag     time.Duration // the usual one when zero
@@ -28,14 +29,14 @@ type matrixSigner struct {
 // takes is how long after a switch mail may still be signed with the key before.
 func (s *matrixSigner) takes() time.Duration { return cmp.Or(s.lag, lag) }
 
-func (s *matrixSigner) domain() string { return s.name + ".test" }
+func (s *matrixSigner) domain() string { return cmp.Or(s.at, s.name+".test") }
 
 // matrixSigners starts all signers. A signer more is a function, and a line here.
-func matrixSigners(t *testing.T, v *vaulttest.Server) []*matrixSigner {
-	return []*matrixSigner{opendkimRow(t), dkimpyRow(t, "dkimpy", "default"), dkimpyRow(t, "dkimpy-ed25519", "ed25519"),
+func matrixSigners(t *testing.T, binary string, v *vaulttest.Server) []*matrixSigner {
+	return append(agentRows(t, binary, v), opendkimRow(t), dkimpyRow(t, "dkimpy", "default"), dkimpyRow(t, "dkimpy-ed25519", "ed25519"),
 		eximRow(t, "exim", "default"), eximRow(t, "exim-ed25519", "ed25519"),
 		rspamdMapsRow(t), rspamdRedisRow(t), rspamdVaultRow(t, v), harakaRow(t),
-		maddyRow(t, "maddy", "default"), maddyRow(t, "maddy-ed25519", "ed25519")}
+		maddyRow(t, "maddy", "default"), maddyRow(t, "maddy-ed25519", "ed25519"))
 }
 
 func opendkimRow(t *testing.T) *matrixSigner {
@@ -63,10 +64,7 @@ func dkimpyRow(t *testing.T, name, policy string) *matrixSigner {
 	d := signertest.StartDkimpyMilter(t, policy == "ed25519")
 	return &matrixSigner{
 		name: name, policy: policy, section: section(d),
-		mail: func(t testing.TB, domain string) signertest.Answer {
-			d.Await(t) // while it restarts, the mail server tells its client to try again
-			return d.Mail(t, domain)
-		},
+		mail:     d.MailAgain,
 		sabotage: "another dkimpy-milter is switched and asked than the one that signs", // one alone would be noticed
 		ruin: func(testing.TB) (string, string) {
 			return section(d), section(signertest.StartDkimpyMilter(t, policy == "ed25519"))

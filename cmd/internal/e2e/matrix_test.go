@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -69,13 +70,14 @@ type matrix struct {
 
 func newMatrix(t *testing.T) *matrix {
 	v := vaulttest.Start(t)
-	m := &matrix{dir: t.TempDir(), signers: matrixSigners(t, v)}
+	binary := build(t)
+	m := &matrix{dir: t.TempDir(), signers: matrixSigners(t, binary, v)}
 	var zones []nameservertest.Zone
-	for _, s := range m.signers {
-		zones = append(zones, quickZone(s.domain()))
+	for _, domain := range m.domains() {
+		zones = append(zones, quickZone(domain))
 	}
-	m.site = newSiteAt(t, build(t), nameservertest.Options{Narrow: true}.StartBIND(t, zones...), v,
-		shipped(t, "vault/rotator.hcl"),
+	m.site = newSiteAt(t, binary, nameservertest.Options{Narrow: true}.StartBIND(t, zones...), v,
+		shipped(t, "vault/rotator.hcl"), shipped(t, "agent/coordinator.hcl"),
 		strings.Replace(shipped(t, "rspamd-vault/dkimbot.hcl"), "rspamd/data/*", "rspamd/*", 1)) // version 1, as it says
 	m.verifiers = matrixVerifiers(t, m.dns.Addr)
 	m.bot = newBot(t, m.binary, m.configure(t))
@@ -102,8 +104,17 @@ func (m *matrix) configure(t *testing.T) string {
 	signers, domains := "signers:\n", "domains:\n"
 	for _, s := range m.signers {
 		signers += fmt.Sprintf("  %s: { %s, lag: %s }\n", s.name, s.section, s.takes())
-		domains += fmt.Sprintf("  - { name: %s, provider: office, signers: [%s], policy: %s }\n", s.domain(), s.name,
-			cmp.Or(s.policy, "default"))
+	}
+	for _, domain := range m.domains() {
+		var names []string
+		policy := "default"
+		for _, s := range m.signers {
+			if s.domain() == domain {
+				names, policy = append(names, s.name), cmp.Or(s.policy, policy)
+			}
+		}
+		domains += fmt.Sprintf("  - { name: %s, provider: office, signers: [%s], policy: %s }\n", domain,
+			strings.Join(names, ", "), policy)
 	}
 	path := filepath.Join(dir, "dkimbot.yaml")
 	must(t, os.WriteFile(path, []byte(fmt.Sprintf(matrixConfiguration, m.inVault(), m.dns.Addr, m.dns.KeyName,
@@ -111,11 +122,21 @@ func (m *matrix) configure(t *testing.T) string {
 	return path
 }
 
+// domains returns each domain once.
+func (m *matrix) domains() (out []string) {
+	for _, s := range m.signers {
+		if !slices.Contains(out, s.domain()) {
+			out = append(out, s.domain())
+		}
+	}
+	return out
+}
+
 // rotate is the command that rotates all domains.
 func (m *matrix) rotate(more ...string) []string {
 	command := append([]string{"rotate"}, more...)
-	for _, s := range m.signers {
-		command = append(command, "--domain", s.domain())
+	for _, domain := range m.domains() {
+		command = append(command, "--domain", domain)
 	}
 	return command
 }
@@ -170,6 +191,9 @@ func (m *matrix) turns(t *testing.T, s *matrixSigner) (turns []turn) {
 	must(t, json.Unmarshal(m.bot.do("history", "--json", "--domain", s.domain()), &doc))
 	before := time.Time{}
 	for _, e := range doc.Events {
+		if e.Kind == "activate" && e.Signer != s.name {
+			continue // another signer of the domain
+		}
 		if e.Kind == "activate" && e.Outcome == "done" {
 			turns = append(turns, turn{selector: e.Selector, begun: before, done: e.At.Add(s.takes() - lag)})
 		}

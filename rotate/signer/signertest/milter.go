@@ -24,11 +24,21 @@ type asked struct{ address string }
 // Connect opens a session as a mail server on 127.0.0.1 would.
 func (d *asked) Connect(t testing.TB) *Session {
 	t.Helper()
+	c, err := d.connect(t)
+	must(t, err)
+	return c
+}
+
+func (d *asked) connect(t testing.TB) (*Session, error) {
 	s, err := milter.NewDefaultClient("tcp", d.address).Session()
-	must(t, err)
-	_, err = s.Conn("localhost", milter.FamilyInet, 25, "127.0.0.1")
-	must(t, err)
-	return &Session{t, s}
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.Conn("localhost", milter.FamilyInet, 25, "127.0.0.1"); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return &Session{t, s}, nil
 }
 
 // Close ends the session.
@@ -37,35 +47,43 @@ func (c *Session) Close() { c.s.Close() }
 // Mail gives the daemon a message and returns what it does with it.
 func (c *Session) Mail(from string) Answer {
 	c.t.Helper()
+	a, err := c.mail(from)
+	must(c.t, err)
+	return a
+}
+
+func (c *Session) mail(from string) (Answer, error) {
 	date := time.Now().Format(time.RFC1123Z)
 	fields := [][2]string{{"From", from}, {"To", "someone@example.net"}, {"Subject", "test"}, {"Date", date}}
-	refused := func(a *milter.Action, err error) bool {
-		must(c.t, err)
-		return a.Code != milter.ActContinue && a.Code != milter.ActAccept
-	}
-	if refused(c.s.Mail(from, nil)) || refused(c.s.Rcpt("someone@example.net", nil)) {
-		return Answer{Refused: true}
-	}
 	message := ""
+	steps := []func() (*milter.Action, error){
+		func() (*milter.Action, error) { return c.s.Mail(from, nil) },
+		func() (*milter.Action, error) { return c.s.Rcpt("someone@example.net", nil) }}
 	for _, f := range fields {
 		message += f[0] + ": " + f[1] + "\r\n"
-		if refused(c.s.HeaderField(f[0], f[1])) {
-			return Answer{Refused: true}
+		steps = append(steps, func() (*milter.Action, error) { return c.s.HeaderField(f[0], f[1]) })
+	}
+	steps = append(steps, c.s.HeaderEnd, func() (*milter.Action, error) { return c.s.BodyChunk([]byte("Hello.\r\n")) })
+	end := 2 + len(fields) // of the header: a daemon can let the message through then
+	for i, step := range steps {
+		a, err := step()
+		switch {
+		case err != nil:
+			return Answer{}, err
+		case a.Code == milter.ActAccept && i == end:
+			return Answer{}, nil
+		case a.Code != milter.ActContinue && a.Code != milter.ActAccept:
+			return Answer{Refused: true}, nil
 		}
 	}
-	end, err := c.s.HeaderEnd()
-	must(c.t, err)
-	if end.Code == milter.ActAccept {
-		return Answer{}
+	changes, a, err := c.s.End()
+	switch {
+	case err != nil:
+		return Answer{}, err
+	case a.Code != milter.ActContinue && a.Code != milter.ActAccept:
+		return Answer{Refused: true}, nil
 	}
-	if refused(end, nil) || refused(c.s.BodyChunk([]byte("Hello.\r\n"))) {
-		return Answer{Refused: true}
-	}
-	changes, end, err := c.s.End()
-	if refused(end, err) {
-		return Answer{Refused: true}
-	}
-	return Answer{Signatures: signatures(changes, message+"\r\nHello.\r\n")}
+	return Answer{Signatures: signatures(changes, message+"\r\nHello.\r\n")}, nil
 }
 
 func signatures(changes []milter.ModifyAction, message string) []Signature {
@@ -95,6 +113,25 @@ func (d *asked) Mail(t testing.TB, domain string) Answer {
 	c := d.Connect(t)
 	defer c.Close()
 	return c.Mail("someone@" + domain)
+}
+
+// MailAgain is Mail, and tries again for a minute where the connection is lost, as when the daemon is started again: a
+// mail server tells its client to come back then.
+func (d *asked) MailAgain(t testing.TB, domain string) Answer {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		c, err := d.connect(t)
+		if err == nil {
+			var a Answer
+			a, err = c.mail("someone@" + domain)
+			if c.Close(); err == nil {
+				return a
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
 }
 
 // SignsWith returns which of the keys signs mail of the domain, so that it
