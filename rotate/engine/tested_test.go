@@ -143,7 +143,8 @@ func TestEmergencyIsTested(t *testing.T) {
 			w.trouble = onceFailing("get s2", 1) // when the run begins; it answers later
 		}
 		records, res := w.tests(d, nil)
-		if said := w.saw(d, "s2"); res.Err != nil || len(records) == 0 || !strings.HasSuffix(said, "; a test message verifies") {
+		if said := w.saw(d, "s2"); res.Err != nil && !alone || len(records) == 0 ||
+			!strings.HasSuffix(said, "; a test message verifies") {
 			t.Errorf("fetches keys: %t; %v, %d tests, %q", alone, res.Err, len(records), said)
 		}
 	}

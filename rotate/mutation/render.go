@@ -38,7 +38,9 @@ func (s *site) wrap(original string) string {
 	result := "bool"
 	if s.kind == list {
 		result = "[]" + s.elem
-		original = "append([]" + s.elem + "{}, " + original[strings.Index(original, "{")+1:len(original)-1] + ")"
+		if !strings.HasPrefix(original, result+"{") { // an array
+			original = "append(" + result + "{}, " + original[strings.Index(original, "{")+1:len(original)-1] + ")"
+		}
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "mutatedAt(func() %s { return %s }", result, original)
