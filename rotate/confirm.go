@@ -2,7 +2,6 @@ package rotate
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"time"
 
@@ -12,48 +11,6 @@ import (
 
 // The functions of this file move a State on. They are pure: each takes what was confirmed
 // and when, and changes the copy that it is given. Phases change by enter only.
-
-// CopyState returns a deep copy of st.
-func CopyState(st State) State {
-	c := st
-	c.Selectors = copySelectors(st.Selectors)
-	if st.Earlier != nil {
-		c.Earlier = copySelectors(st.Earlier)
-	}
-	c.Former = slices.Clone(st.Former)
-	c.Held = slices.Clone(st.Held)
-	c.Accounts = slices.Clone(st.Accounts)
-	if st.Origin != nil {
-		o := *st.Origin
-		c.Origin = &o
-	}
-	if st.Released != nil {
-		r := *st.Released
-		c.Released = &r
-	}
-	if st.OnHold != nil {
-		h := *st.OnHold
-		c.OnHold = &h
-	}
-	c.Signers = maps.Clone(st.Signers)
-	if c.Signers == nil {
-		c.Signers = Confirmations{}
-	}
-	if st.Intent != nil {
-		i := *st.Intent
-		c.Intent = &i
-	}
-	c.Drift = slices.Clone(st.Drift)
-	return c
-}
-
-func copyKey(k *Key) *Key {
-	if k == nil {
-		return nil
-	}
-	c := *k
-	return &c
-}
 
 // mostAhead is how far ahead of now a noted time may lie: more than any activation
 // lag. What lies further ahead was noted when the clock was wrong.

@@ -18,7 +18,7 @@ type Origin struct {
 func (s *Selector) SetAside() *Selector {
 	public := slices.DeleteFunc(s.keys(), func(k *Key) bool { return !k.mayBePublic() })
 	kept := s.remembered(public)
-	kept.Key, kept.Tried, kept.Retired = copyKey(s.Key), slices.Clone(s.Tried), slices.Clone(s.Retired)
+	kept.Key, kept.Tried, kept.Retired = pointee(s.Key), slices.Clone(s.Tried), slices.Clone(s.Retired)
 	for _, k := range s.keys() {
 		if !k.Gone {
 			kept.Retired = append(kept.Retired, Retired{KeyID: k.ID, Version: k.Version, Leaked: !k.Leaked.IsZero()})
@@ -62,18 +62,4 @@ func left(st *State, selector string) *Selector {
 		return nil
 	}
 	return st.Earlier[selector]
-}
-
-func copySelectors(all map[string]*Selector) map[string]*Selector {
-	c := make(map[string]*Selector, len(all))
-	for name, sel := range all {
-		if sel == nil {
-			continue
-		}
-		s := *sel
-		s.Key, s.Next = copyKey(sel.Key), copyKey(sel.Next)
-		s.Retired, s.Tried, s.Past = slices.Clone(sel.Retired), slices.Clone(sel.Tried), slices.Clone(sel.Past)
-		c[name] = &s
-	}
-	return c
 }

@@ -40,7 +40,6 @@ func (p adopter) toAdopt(a rotate.Adoption) (keys []dkim.SigningKey) {
 		p.stop(err)
 		return nil
 	}
-	p.obstacles = map[string]error{}
 	for _, s := range p.Want.Policy.Selectors {
 		if !given[s] {
 			p.ownKeystore(s)

@@ -29,7 +29,6 @@ func (p *planner) checked() verdict {
 // sensible notes the obstacles, and reports whether the state makes enough sense to
 // plan at all.
 func (p *planner) sensible() bool {
-	p.obstacles = map[string]error{}
 	if p.Have.Phase != rotate.New && !p.KnowsSelectors() {
 		if !p.UnderManagement() {
 			p.stop(p.SelectorsChanged())

@@ -22,5 +22,5 @@ func NewAdopter(now time.Time, want rotate.Domain, req rotate.Request, have rota
 func newPlanner(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State,
 	seen rotate.Observation) *planner {
 	return &planner{draft{Check: health.New(now, want, have, seen), req: req,
-		revoked: map[string]bool{}, sheltered: map[string]bool{}}}
+		obstacles: map[string]error{}, revoked: map[string]bool{}, sheltered: map[string]bool{}}}
 }

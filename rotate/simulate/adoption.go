@@ -200,7 +200,7 @@ func (p *process) onlyNotes(st rotate.State) bool {
 // unnoted returns the selectors of a state without what was seen of other people's records.
 func unnoted(st rotate.State) map[string]rotate.Selector {
 	out := map[string]rotate.Selector{}
-	for name, s := range copyOf(st).Selectors {
+	for name, s := range rotate.CopyState(st).Selectors {
 		s.Preceded, s.PrecededTTL = false, 0
 		for _, key := range []*rotate.Key{s.Key, s.Next} {
 			if key != nil {

@@ -50,7 +50,7 @@ func (s takingDown) Save(ctx context.Context, l ports.Lease, now time.Time, st r
 	if !report || st.Selectors[st.Active].Key.RevokeNow {
 		return s.ledger.Save(ctx, l, now, st, events...)
 	}
-	st = copyOf(st)
+	st = rotate.CopyState(st)
 	key := *st.Selectors[st.Active].Key
 	s.write(&st)
 	revision, err := s.ledger.Save(ctx, l, now, st, events...)

@@ -198,7 +198,7 @@ type careless struct {
 
 func (s *careless) Save(ctx context.Context, l ports.Lease, now time.Time, st rotate.State,
 	events ...rotate.Event) (int64, error) {
-	st = copyOf(st)
+	st = rotate.CopyState(st)
 	s.drop(&st)
 	return s.ledger.Save(ctx, l, now, st, events...)
 }

@@ -51,7 +51,7 @@ func (m *memory) load(domain string) (rotate.State, error) {
 	if !ok {
 		return state.Fresh(domain), nil
 	}
-	return copyOf(r.state), nil
+	return rotate.CopyState(r.state), nil
 }
 
 func (m *memory) acquire(req ports.LeaseRequest) (ports.Lease, error) {
@@ -88,7 +88,7 @@ func (m *memory) save(l ports.Lease, now time.Time, st rotate.State, events []ro
 }
 
 func (m *memory) write(st rotate.State) {
-	st = copyOf(st)
+	st = rotate.CopyState(st)
 	st.Revision++
 	at := m.nextAt(st)
 	m.rows[st.Domain] = row{at, st}
