@@ -312,3 +312,33 @@ func TestConfig(t *testing.T) {
 		faulttest.Shown(t, err)
 	}
 }
+
+// BenchmarkSwitch switches 1,000 identities. Amazon's own pace is not part of it: the time that its rate would take is
+// reported beside.
+func BenchmarkSwitch(b *testing.B) {
+	var names []string
+	for d := range 1000 {
+		names = append(names, fmt.Sprintf("d%04d.example", d))
+	}
+	f := sestest.Start(b, names...)
+	s, k := at(f), signertest.Keys(b, 2)
+	switchAll := func(i int) {
+		var keys []dkim.SigningKey
+		for _, name := range names {
+			keys = append(keys, signertest.At(name, fmt.Sprintf("s%d", i%2+1), k[i%2]))
+		}
+		if err := s.Activate(b.Context(), keys); err != nil {
+			b.Fatal(err)
+		}
+	}
+	switchAll(0)
+	for i := 0; b.Loop(); i++ {
+		b.StopTimer()
+		f.Requests, f.Puts = 0, 0
+		b.StartTimer()
+		switchAll(i + 1)
+	}
+	b.ReportMetric(float64(f.Requests), "requests/op")
+	b.ReportMetric(float64(f.Puts), "writes/op")
+	b.ReportMetric(float64(f.Requests), "seconds-at-Amazon/op") // one a second
+}
