@@ -56,7 +56,6 @@ var unshown = map[string]string{
 	"rotate/plan/rollback.go: plan the next look at":                   "needs a schedule that the configuration refuses",
 	"rotate/simulate/agents.go: read it again; another one was faster": "the simulation's own, which is never shown",
 	"rotate/simulate/ports.go: it is in no zone":                       "the simulation's own, which is never shown",
-	"rotate/simulate/ports.go: the test message does not verify":       "the simulation's own, which is never shown",
 	"rotate/simulate/process.go: wait; " +
 		"it is tried again": "the simulation's own, which is never shown",
 	"rotate/verify/place.go: too many zone cuts":                 "needs more zone cuts than names have labels in practice",
