@@ -140,9 +140,15 @@ func following(want rotate.Domain, have rotate.State) dkim.SigningKey {
 	k := dkim.SigningKey{Name: dkim.Name{Domain: want.Name, Selector: s}}
 	if key := have.Selector(s).Wanted(); key != nil && !key.GivenUp() {
 		k.Record = key.Record
+	} else if key == nil && want.Policy.Key == dkim.Ed25519 {
+		k.Record = sampleEd25519
 	}
 	return k
 }
+
+// sampleEd25519 is the record of RFC 8463, appendix A.2: before the first key of a domain is made, a signer is asked
+// with it whether it can use one of its kind.
+const sampleEd25519 = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 
 func unknownSigner(name string) error {
 	return fault.Lasting("ask signer "+name, errors.New("there is no such signer"), "name a signer of the configuration")
