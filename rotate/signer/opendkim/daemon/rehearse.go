@@ -114,6 +114,9 @@ func rehearse(program string) (err error) {
 	return nil
 }
 
+// ending is how long a process that listens no more may take to end.
+const ending = 10 * time.Second
+
 // answers waits until a milter accepts connections (first), or sees that it does so all the time.
 func answers(socket string, ended <-chan struct{}, within time.Duration, first bool) error {
 	for deadline := time.Now().Add(within); ; {
@@ -125,7 +128,12 @@ func answers(socket string, ended <-chan struct{}, within time.Duration, first b
 			if first {
 				return nil
 			}
-			return errors.New("listens no more")
+			select { // one that ends closes its socket first
+			case <-ended:
+				return errors.New("has ended")
+			case <-time.After(ending):
+				return errors.New("listens no more")
+			}
 		}
 		if time.Now().After(deadline) {
 			if first {
