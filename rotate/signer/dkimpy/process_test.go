@@ -1,11 +1,8 @@
 package dkimpy
 
 import (
-	"fmt"
-	"sync"
 	"testing"
 
-	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -20,70 +17,16 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestCrash guards I1 and I7: wherever the process is killed, and whoever restarts the daemon then, every domain is
-// signed with exactly one key, the old or the new one; Active says which; running again completes the switch.
+// TestCrash guards I1 and I7 wherever the process is killed.
 func TestCrash(t *testing.T) {
-	const most = 40
 	d := signertest.StartDkimpyMilter(t, true)
 	s := newSigner(t, d, nil)
-	k := signertest.Keys(t, 3)
-	at := func(selector string, key *dkim.PrivateKey) (keys []dkim.SigningKey) {
-		for n := range most {
-			keys = append(keys, signertest.At(fmt.Sprintf("k%d.example", n+1), selector, key))
-		}
-		return keys
-	}
-	activate(t, s, at("s2", k[2])...)
-	activate(t, s, at("s1", k[0])...)
-	completed := false
-	for n := int32(1); !completed; n++ {
-		domain := fmt.Sprintf("k%d.example", n)
-		old, now := signertest.At(domain, "s1", k[0]), signertest.At(domain, "s2", k[1])
-		killed, err := signertest.Elsewhere(t, "py", s.cfg, n, now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if completed = !killed; completed && n < 14 {
-			t.Fatalf("only %d operations; the test does not see them", n)
-		}
-		d.Await(t)
-		for range 2 {
-			active, err := s.Active(t.Context(), []string{domain})
-			if is := d.SignsWith(t, domain, k...); err != nil || is != active[domain] || is != old.Ref() && is != now.Ref() {
-				t.Fatalf("killed before operation %d: signed with %+v, and Active says %+v, %v", n, is, active, err)
-			}
-			d.Start(t)
-		}
-	}
-	activate(t, s, at("s2", k[1])...)
-	for _, key := range at("s2", k[1]) {
-		if is := d.SignsWith(t, key.Domain, k...); is != key.Ref() {
-			t.Errorf("after running again %s is signed with %+v", key.Domain, is)
-		}
-	}
+	signertest.Crashes(t, signertest.Adapted[*signertest.DkimpyMilter]{Signer: s, Daemon: d, Name: "py", Config: s.cfg}, 14, 40)
 }
 
-// TestTwoProcesses guards I8: neither loses the other's lines.
+// TestTwoProcesses guards I8.
 func TestTwoProcesses(t *testing.T) {
 	d := signertest.StartDkimpyMilter(t, false)
 	s := newSigner(t, d, nil)
-	k := signertest.Keys(t, 2)
-	var wg sync.WaitGroup
-	for p := range 3 {
-		wg.Go(func() {
-			for round := range 2 {
-				key := signertest.At(fmt.Sprintf("p%d.example", p), fmt.Sprintf("s%d", round+1), k[round])
-				if _, err := signertest.Elsewhere(t, "py", s.cfg, 0, key); err != nil {
-					t.Errorf("process %d: %v", p, err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	for p := range 3 {
-		domain := fmt.Sprintf("p%d.example", p)
-		if ref := d.SignsWith(t, domain, k...); ref != signertest.At(domain, "s2", k[1]).Ref() {
-			t.Errorf("%s is signed with %+v", domain, ref)
-		}
-	}
+	signertest.Processes(t, signertest.Adapted[*signertest.DkimpyMilter]{Signer: s, Daemon: d, Name: "py", Config: s.cfg}, 3, 2)
 }

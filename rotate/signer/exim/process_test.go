@@ -1,8 +1,6 @@
 package exim
 
 import (
-	"fmt"
-	"sync"
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -68,27 +66,9 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// TestTwoProcesses guards I8: neither loses the other's lines.
+// TestTwoProcesses guards I8.
 func TestTwoProcesses(t *testing.T) {
 	e := signertest.StartExim(t)
 	s := newSigner(t, e, nil)
-	k := signertest.Keys(t, 2)
-	var wg sync.WaitGroup
-	for p := range 4 {
-		wg.Go(func() {
-			for round := range 3 {
-				key := signertest.At(fmt.Sprintf("p%d.example", p), fmt.Sprintf("s%d", round%2+1), k[round%2])
-				if _, err := signertest.Elsewhere(t, "ex", s.cfg, 0, key); err != nil {
-					t.Errorf("process %d: %v", p, err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	for p := range 4 {
-		domain := fmt.Sprintf("p%d.example", p)
-		if ref := e.SignsWith(t, domain, k...); ref != signertest.At(domain, "s1", k[0]).Ref() {
-			t.Errorf("%s is signed with %+v", domain, ref)
-		}
-	}
+	signertest.Processes(t, signertest.Adapted[*signertest.Exim]{Signer: s, Daemon: e, Name: "ex", Config: s.cfg}, 4, 3)
 }
