@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -32,7 +33,8 @@ type Config struct {
 	Owner          string `json:"owner,omitempty"` // of the key files, the user that rspamd runs as
 	Group          string `json:"group,omitempty"`
 
-	Redis             string          `json:"redis,omitempty"` // host:port
+	Redis             string          `json:"redis,omitempty"`    // host:port
+	Replicas          string          `json:"replicas,omitempty"` // likewise, with spaces
 	Username          string          `json:"username,omitempty"`
 	Password          settings.Secret `json:"password,omitzero"`
 	DB                int             `json:"db,omitempty"`
@@ -132,6 +134,13 @@ func (c *Config) redisFields() []settings.Field {
 			Form:    settings.Address("6379"),
 			Meaning: "redis: the address of the server that rspamd asks, the primary where there are replicas",
 		},
+		{
+			Key:  "replicas",
+			Into: &c.Replicas,
+			Form: settings.Form{Name: "addresses", Parse: addresses},
+			Meaning: "redis: the addresses, with spaces between them, of the replicas that rspamd asks (read_servers): a " +
+				"switch counts when all of them show it",
+		},
 		text("username", &c.Username, "redis: the user of its ACL"),
 		{Key: "password", Into: &c.Password, Meaning: "redis: the password"},
 		{Key: "db", Into: &c.DB, Least: 0, Most: 1 << 20, Meaning: "redis: the number of the database"},
@@ -156,6 +165,19 @@ func (c *Config) redisFields() []settings.Field {
 		text("arc_key_prefix", &c.ArcKeyPrefix, "redis: key_prefix of rspamd's arc, if that signs with the same keys"),
 		text("arc_selector_prefix", &c.ArcSelectorPrefix, "redis: selector_prefix of rspamd's arc"),
 	}
+}
+
+// addresses reads addresses of servers, with spaces between them.
+func addresses(text string, at settings.Place) (string, *settings.Problem) {
+	var all []string
+	for _, word := range strings.Fields(text) {
+		address, problem := settings.Address("6379").Parse(word, at)
+		if problem != nil {
+			return "", problem
+		}
+		all = append(all, address)
+	}
+	return strings.Join(all, " "), nil
 }
 
 // Rules returns what is wrong with several keys together, or is missing and yet probably meant.
@@ -242,9 +264,9 @@ func (c *Config) redisRules() (out []*settings.Problem) {
 
 // hashes returns the settings of Redis with the names of the preset.
 func (c *Config) hashes() redis.Config {
-	r := redis.Config{Address: c.Redis, Username: c.Username, Password: c.Password, DB: c.DB, KeyPrefix: c.KeyPrefix,
-		SelectorPrefix: c.SelectorPrefix, PubPrefix: c.PubPrefix, ArcKeyPrefix: c.ArcKeyPrefix,
-		ArcSelectorPrefix: c.ArcSelectorPrefix, Lag: c.Lag}
+	r := redis.Config{Address: c.Redis, Replicas: strings.Fields(c.Replicas), Username: c.Username, Password: c.Password,
+		DB: c.DB, KeyPrefix: c.KeyPrefix, SelectorPrefix: c.SelectorPrefix, PubPrefix: c.PubPrefix,
+		ArcKeyPrefix: c.ArcKeyPrefix, ArcSelectorPrefix: c.ArcSelectorPrefix, Lag: c.Lag}
 	if c.Preset == mailcow {
 		r.KeyPrefix = cmp.Or(r.KeyPrefix, "DKIM_PRIV_KEYS")
 		r.SelectorPrefix = cmp.Or(r.SelectorPrefix, "DKIM_SELECTORS")

@@ -34,6 +34,9 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 			return s.fault(ctx, "activate keys", err)
 		}
 	}
+	if err := s.follow(ctx, b); err != nil {
+		return err
+	}
 	if err := s.cfg.Witness.Prove(ctx, b.Keys, b.Failed); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -19,7 +20,8 @@ func field(n dkim.Name) string { return n.Selector + "." + n.Domain }
 
 // Active returns what each of the domains is signed with: Redis is asked as rspamd asks it. A domain without a
 // selector, or whose selector has no key, is left out; so is one whose fields for dkim_signing and arc differ, since
-// neither is then the only one. Where rspamd itself can be asked, what it signs with counts.
+// neither is then the only one. A domain for which a replica
+// shows something else fails. Where rspamd itself can be asked, what it signs with counts.
 func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.Ref, error) {
 	if len(domains) == 0 {
 		return map[string]dkim.Ref{}, nil
@@ -29,19 +31,24 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 		return nil, err
 	}
 	defer db.Close()
-	active := map[string]dkim.Ref{}
+	active, failed := map[string]dkim.Ref{}, map[string]error{}
 	for part := range slices.Chunk(domains, chunk) {
 		found, err := s.signing(ctx, db, part)
 		if err != nil {
 			return nil, s.fault(ctx, "find out what signs", err)
 		}
+		behind, err := s.behind(ctx, found)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(failed, behind)
 		for domain, refs := range found {
-			if first := refs[0]; first.KeyID != "" && first == refs[len(refs)-1] {
+			if first := refs[0]; first.KeyID != "" && first == refs[len(refs)-1] && failed[domain] == nil {
 				active[domain] = first
 			}
 		}
 	}
-	return s.cfg.Witness.Seen(ctx, domains, active, nil)
+	return s.cfg.Witness.Seen(ctx, domains, active, failed)
 }
 
 // signing returns, for each domain, what each module signs it with.

@@ -19,44 +19,57 @@ import (
 func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 	domains := preflight.Domains(of)
 	server := "Redis at " + s.cfg.Address
-	return []preflight.Question{
-		{What: server, Ask: s.keeps},
+	var warned string
+	return append([]preflight.Question{
+		{What: server, Found: func() string { return warned }, Ask: func(ctx context.Context) (err error) {
+			warned, err = s.keeps(ctx)
+			return err
+		}},
 		{What: "selectors and keys as rspamd asks for them", Domains: domains, Needs: server,
 			Ask: func(ctx context.Context) error {
 				_, err := s.Active(ctx, domains)
 				return err
 			}},
 		{What: "right to write the hashes", Needs: server, Rights: true, Ask: s.mayWrite},
-	}
+	}, s.replicaQuestions()...)
 }
 
-// keeps refuses a Redis that is a replica, or that throws keys away when its memory is full.
-func (s *Signer) keeps(ctx context.Context) error {
-	db, err := s.open()
+// info returns what a server says of itself.
+func (s *Signer) info(ctx context.Context, address string) (map[string]string, error) {
+	db, err := s.connect(address)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer db.Close()
 	info, err := db.Info(ctx).Result()
 	if err != nil {
-		return s.fault(ctx, "ask about the server", err)
+		return nil, s.faultAt(ctx, address, "ask about the server", err)
 	}
 	is := map[string]string{}
 	for line := range strings.Lines(info) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
 		is[name] = value
 	}
+	return is, nil
+}
+
+// keeps refuses a Redis that is a replica, or that throws keys away when its memory is full, and warns of replicas.
+func (s *Signer) keeps(ctx context.Context) (warning string, err error) {
+	is, err := s.info(ctx, s.cfg.Address)
+	if err != nil {
+		return "", err
+	}
 	what := fmt.Sprintf("keep keys in Redis at %s (signer %s)", s.cfg.Address, s.cfg.Name)
 	policy := is["maxmemory_policy"]
 	switch {
 	case is["role"] == "slave":
-		return preflight.Coded(codes.NotWritable, fault.Lasting(what, errors.New("this is a replica"),
+		return "", preflight.Coded(codes.NotWritable, fault.Lasting(what, errors.New("this is a replica"),
 			"give the address of the primary as redis"))
 	case is["maxmemory"] != "0" && strings.HasPrefix(policy, "allkeys"):
-		return fault.Lasting(what, fmt.Errorf("it throws hashes away when its memory is full (maxmemory-policy %s), "+
+		return "", fault.Lasting(what, fmt.Errorf("it throws hashes away when its memory is full (maxmemory-policy %s), "+
 			"and mail would go unsigned", policy), "set maxmemory-policy volatile-lru or noeviction in redis.conf")
 	}
-	return nil
+	return s.unnamed(is["connected_slaves"]), nil
 }
 
 // mayWrite removes a field that does not exist from each hash, which takes the right to write there and changes

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -19,8 +20,9 @@ import (
 
 // Config says where rspamd's Redis is and what its hashes are called.
 type Config struct {
-	Name     string // in messages
-	Address  string // host:port
+	Name     string   // in messages
+	Address  string   // host:port
+	Replicas []string // likewise, of those that rspamd asks
 	TLS      *tls.Config
 	Username string
 	Password settings.Secret `json:"-"` // read again with each connection
@@ -37,14 +39,15 @@ type Config struct {
 
 // Signer is all rspamd that ask one Redis. It is safe for concurrent use, also by several processes.
 type Signer struct {
-	cfg  Config
-	step func(operation string) error // tests stop here; nil otherwise
+	cfg      Config
+	patience time.Duration                // with replicas
+	step     func(operation string) error // tests stop here; nil otherwise
 }
 
 // New touches nothing; cfg has been checked.
 func New(cfg Config) *Signer {
 	cfg.Lag = cmp.Or(cfg.Lag, DefaultLag)
-	return &Signer{cfg: cfg}
+	return &Signer{cfg: cfg, patience: followTime}
 }
 
 // DefaultLag outlives a message that rspamd has asked the selector for already, and a replica that it may ask.
@@ -80,8 +83,10 @@ type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}
 
-// open connects. Nothing is asked yet.
-func (s *Signer) open() (*client.Client, error) {
+// open connects to the server that is written to. Nothing is asked yet.
+func (s *Signer) open() (*client.Client, error) { return s.connect(s.cfg.Address) }
+
+func (s *Signer) connect(address string) (*client.Client, error) {
 	silence()
 	password := ""
 	if s.cfg.Password.IsSet() {
@@ -90,15 +95,24 @@ func (s *Signer) open() (*client.Client, error) {
 			return nil, fault.Lasting("read the password of signer "+s.cfg.Name, err, "correct password_file")
 		}
 	}
-	return client.NewClient(&client.Options{Addr: s.cfg.Address, Username: s.cfg.Username, Password: password,
+	secure := s.cfg.TLS
+	if secure != nil && address != s.cfg.Address {
+		secure = secure.Clone()
+		secure.ServerName, _, _ = net.SplitHostPort(address)
+	}
+	return client.NewClient(&client.Options{Addr: address, Username: s.cfg.Username, Password: password,
 		DB:        s.cfg.DB,
-		TLSConfig: s.cfg.TLS, Protocol: 2, DisableIdentity: true, MaxRetries: -1, PoolSize: 1, DialerRetries: 1,
+		TLSConfig: secure, Protocol: 2, DisableIdentity: true, MaxRetries: -1, PoolSize: 1, DialerRetries: 1,
 		DialTimeout: dialTimeout, ReadTimeout: replyTimeout, WriteTimeout: replyTimeout, ContextTimeoutEnabled: true}), nil
 }
 
 // fault says what an error of Redis means.
 func (s *Signer) fault(ctx context.Context, what string, err error) error {
-	what = fmt.Sprintf("%s in Redis at %s (signer %s)", what, s.cfg.Address, s.cfg.Name)
+	return s.faultAt(ctx, s.cfg.Address, what, err)
+}
+
+func (s *Signer) faultAt(ctx context.Context, address, what string, err error) error {
+	what = s.in(address, what)
 	said := err.Error()
 	says := func(words ...string) bool {
 		for _, w := range words {
@@ -127,6 +141,11 @@ func (s *Signer) fault(ctx context.Context, what string, err error) error {
 		return fault.Lasting(what, err, "name the authority that signed the certificate of Redis as ca_file")
 	}
 	return fault.Temporary(what, err, "see whether Redis runs there; while it does not, rspamd signs no mail")
+}
+
+// in says where something is done.
+func (s *Signer) in(address, what string) string {
+	return fmt.Sprintf("%s in Redis at %s (signer %s)", what, address, s.cfg.Name)
 }
 
 // at marks the place before a request.
