@@ -28,9 +28,9 @@ type Adapted[D SignsMail] struct {
 	Config any // that another process makes the same adapter from, see Elsewhere
 }
 
-// Crashes guards I1 and I7: wherever the process is killed, and whoever restarts the daemon then, every domain is signed
-// with exactly one key, the old or the new one; Active says which; running again completes the switch. A switch has at
-// least fewest operations, and fewer than most.
+// Crashes guards I1 and I7: wherever the process is killed, and whoever restarts the daemon then, every domain is
+// signed with exactly one key, the old or the new one; Active says which; running again completes the switch. A switch
+// has at least fewest operations, and fewer than most.
 func Crashes[D Restarts](t *testing.T, a Adapted[D], fewest, most int32) {
 	t.Helper()
 	k := Keys(t, 3)
