@@ -97,8 +97,10 @@ func (s screened) Screen(_ context.Context, next []dkim.SigningKey) (map[string]
 }
 
 // TestAskedAboutTheNextKey: a signer is asked about the key that it would be switched to next, by its record where
-// there is one: the target of a switch, else the selector that is not active, else the first.
+// there is one: the target of a switch, else the selector that is not active, else the first. A key that is given up is
+// none, and of a new domain it is asked about the kind.
 func TestAskedAboutTheNextKey(t *testing.T) {
+	const sample = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=" // of RFC 8463
 	for title, c := range map[string]struct {
 		prepare func(*world, wish)
 		want    string
@@ -133,6 +135,8 @@ func TestAskedAboutTheNextKey(t *testing.T) {
 			want := ""
 			if c.record {
 				want = st.Selector(c.want).Key.Record
+			} else if title == "new" {
+				want = sample // of the kind that its first key will have
 			}
 			if got := (*next)[0]; got.Selector != c.want || got.Record != want {
 				t.Errorf("asked about %s, %q; want %s, %q", got.Name, got.Record, c.want, want)

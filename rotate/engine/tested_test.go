@@ -9,8 +9,11 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 // tests runs the domain with an engine whose self test is counted, and may fail.
@@ -160,5 +163,77 @@ func TestSeenSoon(t *testing.T) {
 	}
 	if took := w.Now().Sub(began); took < 2*w.lag || took > 2*(w.lag+5*time.Second) {
 		t.Errorf("two records took %s, with servers that lag by %s", took, w.lag)
+	}
+}
+
+// TestSilentServersAreSaid: what is relied on while a server does not answer is said to be so, with the server's name
+// (true words); it counts as seen where signers flee there, and only there.
+func TestSilentServersAreSaid(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.pass(8 * day)
+	w.spoil("s2", "")
+	w.shows = func(s *rotate.Sight) { s.Complete, s.Silent, s.Lagging = false, true, []string{"ns2 did not answer"} }
+	d.Instruction = rotate.Compromised{}
+	_, res := w.tests(d, nil)
+	want := "all servers that answer show it, but not all answer (ns2 did not answer); a test message verifies"
+	if said := w.saw(d, "s2"); said != want || w.state(d.Name).Selector("s2").Key.VerifiedAt.IsZero() {
+		t.Errorf("%v; %q; %+v", res.Err, said, w.state(d.Name).Selector("s2").Key)
+	}
+	w.shows = nil
+	w.pass(time.Hour)
+	d.Instruction = nil
+	w.settle(d)
+	if said := w.saw(d, "s1"); !strings.HasPrefix(said, "every authoritative server shows it; ") {
+		t.Errorf("of the fresh key: %q", said)
+	}
+}
+
+// TestForeignWhileAwaited: somebody else's record that is found where a record of ours was just published is noted, so
+// that mail is signed with the key only when no resolver may hold it any more (I2).
+func TestForeignWhileAwaited(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	published := false
+	w.trouble = func(op string) trouble {
+		if op == "publish s1" {
+			published = true
+		}
+		return fine
+	}
+	w.shows = func(s *rotate.Sight) {
+		if published && s.Owner == "s1._domainkey.example.com" {
+			s.Values, s.Complete, s.Lagging, s.TTL = []string{plantest.ForeignRecord}, true, nil, 4*time.Hour
+		}
+	}
+	res := w.engine().Advance(t.Context(), d)
+	key := w.state(d.Name).Selector("s1").Key
+	if fault.CodeOf(res.Err) != codes.ForeignRecord || key == nil || key.ShadowedAt.IsZero() || key.CacheWait < 4*time.Hour {
+		t.Errorf("%v; %+v", res.Err, key)
+	}
+}
+
+// TestNotTestedAgain: while the keystore does not answer, a refuge that was tested before is good enough for signers that
+// flee, and it is said that it was not tested again; a record that is repaired is not.
+func TestNotTestedAgain(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.trouble = failing("activate mx2")
+	w.engine().Advance(t.Context(), d)
+	w.pass(2 * time.Hour)
+	w.engine().Advance(t.Context(), d)
+	w.trouble = failing("get s1", "get s2")
+	d.Instruction = rotate.Compromised{Selectors: []string{"s1"}}
+	records, res := w.tests(d, nil)
+	if said := w.saw(d, "s2"); len(records) > 0 || w.state(d.Name).Target != "s2" ||
+		!strings.HasSuffix(said, "; the keystore can't be asked, so nothing was signed to test it again") {
+		t.Errorf("%v; %d tests, target %s, %q", res.Err, len(records), w.state(d.Name).Target, said)
+	}
+
+	w, d = newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.pass(day)
+	w.spoil("s1", "")
+	w.trouble = failing("get s1")
+	if records, res := w.tests(d, nil); res.Err == nil || len(records) > 0 || !strings.Contains(w.saw(d, "s1"), "get s1") {
+		t.Errorf("a repaired record: %v; %d tests, %q", res.Err, len(records), w.saw(d, "s1"))
 	}
 }

@@ -3,7 +3,9 @@ package engine_test
 import (
 	"testing"
 
+	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
@@ -82,4 +84,19 @@ func TestSilentBeforeNoReturn(t *testing.T) {
 	w.trouble = nil
 	w.settle(d)
 	w.checkReady(d, "s2")
+}
+
+// TestCompromisedIsNotSpared: a compromised key that was left is destroyed also while a signer that has confirmed another
+// one does not answer: what it would sign with the revoked key fails anyhow.
+func TestCompromisedIsNotSpared(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.switched(d)
+	old := w.state(d.Name).Selector("s1").Key.ID
+	w.hosts["mx2"].silent = true
+	w.order(d, rotate.Compromised{Selectors: []string{"s1"}})
+	for _, key := range w.live(dkim.Name{Domain: d.Name, Selector: "s1"}) {
+		if key.ID() == old {
+			t.Error("the compromised key is kept")
+		}
+	}
 }
