@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/providers/nameservertest"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
 // TestChanges guards I1, I2 and I10 while the configuration changes and mail flows: the signer gets another name, the
@@ -89,6 +90,60 @@ func TestChangeSelectors(t *testing.T) {
 	l.bot.await("ready", "s1", 2*time.Minute)
 	l.wantSigner("s1")
 	l.moreMail(20)
+	report := l.stopMail()
+	t.Logf("changes of %s:\n%s%s", domain, report, l.ledger.bySelector(l.turns()))
+	for _, wrong := range report.Wrong() {
+		t.Error(wrong)
+	}
+	l.checkPostfix()
+}
+
+// TestChangeKeys guards I1, I2 and I4 while the kind of keys, the TTL and the settle time change, and the keys move
+// from Vault to files and back, all under real mail; dkimbot-changes(7).
+func TestChangeKeys(t *testing.T) {
+	const domain = "keys.test"
+	options := nameservertest.Options{Narrow: true}
+	s := newSite(t, build(t), options.StartBIND(t, quickZone(domain)))
+	drain, settle := 8*time.Second, 4*time.Second
+	l := newLab(t, s, scenario{domain: domain, pace: 200 * time.Millisecond,
+		drain: drain, settle: settle, policyDrain: drain, policySettle: settle})
+	l.bot.do("rotate", "--domain", domain)
+	l.bot.await("ready", "s1", 0)
+	l.startMail()
+	l.moreMail(10)
+
+	l.reconfigure("key: rsa2048", "key: rsa4096", "ttl: 1s", "ttl: 2s", "settle: 4s", "settle: 5s")
+	l.bot.do("rotate", "--domain", domain, "--replace-standby", "--wait")
+	l.bot.await("ready", "s1", time.Minute)
+	l.bot.do("rotate", "--domain", domain, "--wait")
+	end := l.bot.await("ready", "s2", 2*time.Minute)
+	l.wantSigner("s2")
+	for selector, sel := range end.Selectors {
+		record, err := dkim.ParseRecord(sel.Record)
+		must(t, err)
+		if bits := record.Key.Bits(); bits != 4096 {
+			t.Errorf("%s has %d bits", selector, bits)
+		}
+	}
+	l.moreMail(10)
+
+	inVault, err := os.ReadFile(l.bot.config)
+	must(t, err)
+	inFiles := filepath.Join(filepath.Dir(l.bot.config), "files.yaml")
+	text := strings.Replace(string(inVault), "keystore: "+l.inVault(), "keystore: { driver: file, path: keys }", 1)
+	must(t, os.WriteFile(inFiles, []byte(text), 0o600))
+	backInVault := filepath.Join(filepath.Dir(l.bot.config), "vault.yaml")
+	must(t, os.WriteFile(backInVault, inVault, 0o600))
+	for _, move := range []struct{ to, signs string }{{inFiles, "s1"}, {backInVault, "s2"}} {
+		l.bot.do("keystore", "copy", "--to", move.to)
+		text, err := os.ReadFile(move.to)
+		must(t, err)
+		must(t, os.WriteFile(l.bot.config, text, 0o600))
+		l.bot.do("rotate", "--domain", domain, "--wait")
+		l.bot.await("ready", move.signs, 2*time.Minute)
+		l.wantSigner(move.signs)
+		l.moreMail(10)
+	}
 	report := l.stopMail()
 	t.Logf("changes of %s:\n%s%s", domain, report, l.ledger.bySelector(l.turns()))
 	for _, wrong := range report.Wrong() {

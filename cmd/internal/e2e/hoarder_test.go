@@ -44,5 +44,8 @@ func (h *hoarder) ServeDNS(w dns.ResponseWriter, m *dns.Msg) {
 	}
 	reply := item.answer.Copy()
 	reply.Id = m.Id
+	if w.RemoteAddr().Network() == "udp" { // a long key is asked for again by TCP
+		reply.Truncate(dns.MinMsgSize)
+	}
 	w.WriteMsg(reply)
 }
