@@ -2,6 +2,8 @@ package health
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -60,6 +62,11 @@ func (j *Judge) ForeignRecord(s string, sight rotate.Sight) error {
 // one whose key was revoked, and nothing else.
 func (j *Judge) foreignHint(s string, revoked bool) string {
 	key := j.Have.Selector(s).Key
+	if name := j.signsBy(s); name != "" && j.Have.Phase != rotate.New {
+		return fmt.Sprintf("leave it there: signer %s signs with its key, so mail verifies by it. Another dkimbot, or a person, "+
+			"switches that signer, too. End that; or, where the other one is to go on, take %s out of this configuration. "+
+			"To go on here, bring the other one's state (dkimbot backup, restore) and keys", name, j.Want.Name)
+	}
 	switch fresh := j.Have.Phase == rotate.Bootstrapping && (key == nil || key.PublishedAt.IsZero()); {
 	case revoked && (fresh || j.Have.Phase == rotate.New):
 		return "no mail verifies with it, since it says that its key was revoked: " +
@@ -83,6 +90,22 @@ func (j *Judge) foreignHint(s string, revoked bool) string {
 	}
 	return fmt.Sprintf("find out who changed the record, and remove it: %s never changes a record that is not its own",
 		j.onceAlone(s))
+}
+
+// signsBy returns a signer that signs with the key of the only record at a selector, which dkimbot did not make.
+func (j *Judge) signsBy(s string) string {
+	values := j.Seen.Selectors[s].Sight.Values
+	if len(values) != 1 {
+		return ""
+	}
+	id := dkim.RecordKeyID(values[0])
+	for _, name := range slices.Sorted(maps.Keys(j.Seen.Signers)) {
+		ref := j.Have.Identify(j.Seen.Signers[name].Ref)
+		if j.Seen.Signers[name].Err == nil && id != "" && ref.Selector == s && ref.KeyID == id {
+			return name
+		}
+	}
+	return ""
 }
 
 // onceAlone says what follows when a record that is not dkimbot's is removed from a selector.

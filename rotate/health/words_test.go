@@ -76,3 +76,26 @@ func TestStaleSignerVerifies(t *testing.T) {
 		}
 	}
 }
+
+// TestForeignRecordInUse guards I1: nobody is told to remove a record that a signer's mail verifies by, also when another
+// dkimbot has put it there.
+func TestForeignRecordInUse(t *testing.T) {
+	s := plantest.Ready()
+	repair := func() string {
+		for _, f := range health.Drift(s.Want.Domain, s.Have, s.Seen) {
+			if f.Code == codes.RecordForeign {
+				return f.Repair
+			}
+		}
+		t.Fatal("the record is taken for dkimbot's")
+		return ""
+	}
+	s.Show("s2", plantest.Record(plantest.Keys()[3]))
+	if got := repair(); !strings.Contains(got, "remove it") {
+		t.Errorf("of a record that nobody uses it says %q", got)
+	}
+	s.Drift("s2", plantest.Keys()[3].ID(), "mx2")
+	if got := repair(); !strings.HasPrefix(got, "leave it there: signer mx2 signs with its key") || strings.Contains(got, "remove") {
+		t.Errorf("of a record that mx2 signs with it says %q", got)
+	}
+}
