@@ -62,11 +62,6 @@ func (j *Judge) ForeignRecord(s string, sight rotate.Sight) error {
 // one whose key was revoked, and nothing else.
 func (j *Judge) foreignHint(s string, revoked bool) string {
 	key := j.Have.Selector(s).Key
-	if name := j.signsBy(s); name != "" && j.Have.Phase != rotate.New {
-		return fmt.Sprintf("leave it there: signer %s signs with its key, so mail verifies by it. Another dkimbot, or a person, "+
-			"switches that signer, too. End that; or, where the other one is to go on, take %s out of this configuration. "+
-			"To go on here, bring the other one's state (dkimbot backup, restore) and keys", name, j.Want.Name)
-	}
 	switch fresh := j.Have.Phase == rotate.Bootstrapping && (key == nil || key.PublishedAt.IsZero()); {
 	case revoked && (fresh || j.Have.Phase == rotate.New):
 		return "no mail verifies with it, since it says that its key was revoked: " +
@@ -87,6 +82,11 @@ func (j *Judge) foreignHint(s string, revoked bool) string {
 		return "find out why the key was revoked; if somebody else may have it, say so: 'dkimbot rotate --domain " +
 			j.Want.Name + " --compromised --selector " + s +
 			"'. A state database that was restored from an older copy does not know of a revocation"
+	}
+	if name := j.signsBy(s); name != "" {
+		return fmt.Sprintf("leave it there: signer %s signs with its key, so mail verifies by it. Another dkimbot, or a person, "+
+			"switches that signer, too. End that; or, where the other one is to go on, take %s out of this configuration. "+
+			"To go on here, bring the other one's state (dkimbot backup, restore) and keys", name, j.Want.Name)
 	}
 	return fmt.Sprintf("find out who changed the record, and remove it: %s never changes a record that is not its own",
 		j.onceAlone(s))
