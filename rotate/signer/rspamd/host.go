@@ -21,6 +21,9 @@ const askTime = 20 * time.Second
 // CheckHost asks rspamd's own tool, where this host has it, whether rspamd reads what dkimbot writes. What differs is
 // said with the line to write; the rspamd that is meant may also run on another host, so it is no failure.
 func (c *Config) CheckHost(of []preflight.Subject) []preflight.Question {
+	if c.Preset == mailcow { // its rspamd runs in a container; one on this host is another
+		return nil
+	}
 	for _, program := range programs {
 		if _, err := os.Stat(program); err == nil {
 			return c.checkHost(preflight.Domains(of), func(ctx context.Context, module string) ([]byte, error) {
@@ -65,7 +68,7 @@ func (c *Config) compare(ctx context.Context, module string, domains []string,
 		return []string{"'rspamadm configdump " + module + "' does not print what is understood"}
 	}
 	for _, one := range c.differs(module, d, domains) {
-		out = append(out, one.says+"; in local.d/"+module+".conf write: "+one.write)
+		out = append(out, one.says+", in local.d/"+module+".conf write: "+strings.TrimRight(one.write, ";")+";")
 	}
 	return out
 }

@@ -93,3 +93,11 @@ func TestHost(t *testing.T) {
 		}
 	}
 }
+
+// TestMailcowIsElsewhere: mailcow's rspamd runs in a container, so one on the host says nothing of it.
+func TestMailcowIsElsewhere(t *testing.T) {
+	if own, other := (&Config{Source: sourceRedis}), (&Config{Source: sourceRedis, Preset: mailcow}); own.CheckHost(nil) == nil ||
+		other.CheckHost(nil) != nil {
+		t.Error("the rspamd of this host is compared with mailcow's hashes, or with none")
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"reflect"
+	"syscall"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
@@ -151,6 +152,9 @@ func (d *Directory) Save(memo Memo) error {
 }
 
 func memoryFault(what string, err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fault.Temporary(what, safefile.Cause(err), "make room on the host's file system; it is tried again by itself")
+	}
 	hint := safefile.Remedy(err)
 	if hint == "" {
 		hint = "let the user that runs the agent write there, or name another state_dir"

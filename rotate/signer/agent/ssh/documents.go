@@ -90,11 +90,14 @@ func ReadRequest(in io.Reader) (Request, error) {
 // instanceForm is what a host's memory calls itself, and the form of tickets.
 var instanceForm = regexp.MustCompile(`^[A-Za-z0-9]{1,64}$`)
 
-// ReadAnswer reads the answer, which is the last line of output.
+// ReadAnswer reads the answer, which is the last line of output that begins a document: a shell may print lines of its
+// own before and after it.
 func ReadAnswer(output []byte) (Answer, []byte, error) {
-	text := bytes.TrimSpace(output)
-	if i := bytes.LastIndexByte(text, '\n'); i >= 0 {
-		text = text[i+1:]
+	var text []byte
+	for line := range bytes.Lines(output) {
+		if line = bytes.TrimSpace(line); bytes.HasPrefix(line, []byte("{")) {
+			text = line
+		}
 	}
 	var a Answer
 	if err := one(text, &a, &a.FormatVersion); err != nil {

@@ -464,6 +464,25 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
+// TestAnswerAmongLines: what a shell prints before and after the answer is passed over; two answers, or one that is cut
+// off, are not taken for one.
+func TestAnswerAmongLines(t *testing.T) {
+	const answer = `{"format_version":1,"signer":"mx2","instance":"A","active":{}}`
+	for text, ok := range map[string]bool{
+		answer: true,
+		"Welcome\r\n\n" + answer + "\nlogout\n\n": true,
+		answer + "\n" + answer[:20]:               false,
+		answer[:20] + "\nlogout":                  false,
+		"logout":                                  false,
+		answer + answer:                           false,
+		"[" + answer + "]":                        false,
+	} {
+		if _, got, err := ssh.ReadAnswer([]byte(text)); (err == nil) != ok || ok && string(got) != answer {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+}
+
 // FuzzAnswer: whatever a host answers, only what it confirms counts, and nothing breaks.
 func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(`{"format_version":1,"signer":"mx2","instance":"A","ticket":"B","active":{"a.example":{"selector":"s1"}}}`))

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"syscall"
 
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
@@ -93,6 +94,9 @@ func (d *Directory) Save(m Memo) error {
 }
 
 func memoryFault(what string, err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fault.Temporary(what, safefile.Cause(err), "make room on the host's file system; it is tried again by itself")
+	}
 	hint := safefile.Remedy(err)
 	if hint == "" {
 		hint = "let the user that sshd runs the agent as write there, or name another state_dir"
