@@ -209,3 +209,27 @@ func TestSelectorsForetold(t *testing.T) {
 		t.Errorf("%v; ordered %v; %v", made.Stop, made.Ordered, kinds)
 	}
 }
+
+// TestSelectorsKeepTheKind: a signer with one algorithm can't use a key of another kind after the one that it signs with.
+// At its new selectors a domain gets the kind that its signers used at the old ones, also when its policy asks for
+// another one meanwhile (I1).
+func TestSelectorsKeepTheKind(t *testing.T) {
+	for unmixed, want := range map[bool]dkim.Algorithm{true: dkim.Ed25519, false: dkim.RSA2048} {
+		w, d := newWorld(t, "mx1"), wanted("mx1")
+		w.hosts["mx1"].unmixed = unmixed
+		d.Policy.Key = dkim.Ed25519
+		w.settle(d)
+		w.pass(10 * day)
+		d = elsewhere(d)
+		d.Policy.Key = dkim.RSA2048
+		w.order(d, rotate.ChangeSelectors{})
+		w.soon(d)
+		w.soon(d)
+		w.checkReady(d, "a")
+		for name, sel := range w.state(d.Name).Selectors {
+			if kind := dkim.RecordAlgorithm(sel.Key.Record); kind != want {
+				t.Errorf("signs with one algorithm: %t; the key at %s is %s, want %s", unmixed, name, kind, want)
+			}
+		}
+	}
+}

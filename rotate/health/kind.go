@@ -14,6 +14,13 @@ func (h *Check) Kind() dkim.Algorithm {
 		return h.Want.Policy.Key
 	}
 	now := KindAt(h.Have.Selector(h.Have.Active))
+	if from := h.Have.Origin; h.Have.Active == "" && from != nil { // signers leave the keys of other selectors
+		for _, name := range append([]string{from.Active}, from.Pair[:]...) {
+			if sel := h.Have.Earlier[name]; sel != nil && now == "" {
+				now = KindAt(*sel)
+			}
+		}
+	}
 	if now == "" || IsRSA(now) == IsRSA(h.Want.Policy.Key) {
 		return h.Want.Policy.Key
 	}

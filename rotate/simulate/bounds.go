@@ -29,7 +29,7 @@ func (p *process) checkBounds(d *domain, res engine.Result) {
 	if err != nil || st.Released != nil || st.Phase == rotate.New || st.Phase == rotate.Bootstrapping {
 		return
 	}
-	for _, s := range d.want.Policy.Selectors {
+	for _, s := range managing(d, st).Selectors {
 		p.checkRepaired(d, st, s)
 		p.checkRevoked(d, st, s)
 	}
@@ -170,7 +170,7 @@ func (p *process) checkFled(d *domain, st rotate.State, signer string) {
 		!p.good(st, nameOf(d.name, st.Active), true) {
 		return // it came back with an old key, and belongs on the active one, which can't be used now
 	}
-	other := nameOf(d.name, d.want.Policy.Other(ref.Selector))
+	other := nameOf(d.name, managing(d, st).Other(ref.Selector))
 	if p.good(st, other, true) && !p.turn.has(rotate.Activate, other, signer) &&
 		!p.turn.has(rotate.Activate, ref.Name, signer) {
 		p.violate("I7", d.name, "%s: %s signs with %s, which was reported as compromised; "+

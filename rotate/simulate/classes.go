@@ -16,6 +16,7 @@ const (
 	hardDays                        // many more keys are reported as compromised, and revoked at once
 	bounds                          // oracle: what can be done at once is done in the same run
 	truths                          // oracle: what is said is so
+	changes                         // the configuration is changed between the runs
 	agentsClass                     // every host is behind an agent: late, away for days, built again
 )
 
@@ -27,6 +28,9 @@ func (w *world) misfortune() {
 	if w.plays(keystores) {
 		w.often(1, w.swapKeystore)
 		w.often(1, w.sealForDays)
+	}
+	if w.plays(changes) {
+		w.often(0.7, w.copyKeystore)
 	}
 	if w.plays(clocks) {
 		w.often(4, w.setClock)
@@ -42,6 +46,9 @@ func (w *world) misfortune() {
 	for _, d := range w.domains {
 		if w.plays(strangers) {
 			w.often(3, func() { w.intrude(d) })
+		}
+		if w.plays(changes) {
+			w.changeConfiguration(d)
 		}
 		if w.plays(hardDays) {
 			w.often(3, func() { w.reportLeak(d) })

@@ -65,6 +65,7 @@ func (p *process) begins(d *domain, at time.Time) {
 	w.beginnings = slices.DeleteFunc(w.beginnings, func(b beginning) bool {
 		return b.domain == d.name || !b.at.After(at.Add(-time.Hour)) || !b.at.After(w.store.swapped)
 	})
+	p.checkHold(d)
 	if !p.run.free && !w.flees(d) && w.clockHeld() {
 		p.checkCounts(d)
 	}

@@ -37,7 +37,9 @@
 // name servers that do not answer dkimbot for days, and answer the rest of the world; wildcards
 // answer for selectors that have no record; stops keep a process from working for hours, in the middle
 // of an effect or of a wait, while others take over; agents stand before every host, late, away for days, on hosts
-// that are built again from nothing; on
+// that are built again from nothing; changes
+// are made to the configuration between the runs, in every phase: drain, settle and TTL, the kind of keys, signers that
+// are renamed, added and removed, other selectors, domains on hold, keys copied to another keystore; on
 // hard-days many more keys are reported as compromised. Two are oracles: bounds asks that what
 // can be done at once is done in the same run, truths that what is told is so.
 //
@@ -87,54 +89,83 @@
 // dkimbot can't promise anything beyond these, and the models keep to them:
 //
 //   - Where DNS does not answer, signers are brought to a key by what was seen of it last.
+//
 //   - A signer that signs with nothing while others sign with the key, and one that flees from
 //     a compromised key, do not wait for name servers that do not answer: who asks those may not
 //     verify its mail until they show the record. That counts as forgone.
+//
 //   - Where two names lead to one, what stands there once one domain was released is the
 //     other one's.
+//
 //   - Mail is verified within the drain after it was signed, and receivers keep a key
 //     for at most seven days after they fetched it, resolvers for its TTL.
+//
 //   - The machine's clock is right. While it is set forth and back by up to half an
 //     hour, waits may be short by twice that, and no more is asked of them.
+//
 //   - An effect that was given up comes within minutes or not at all, and on a signer's
 //     host and at a name in DNS not after a newer one, nor on a host that was taken out of
 //     service. What a process that was stopped for longer than its lease does when it wakes is one
 //     effect; on a host it is found like a daemon that signs with old tables.
+//
 //   - A host that is restored from a backup whose keys were replaced already signs
 //     with keys that are gone; that mail is lost until dkimbot has switched it. One
 //     whose keys still stand is safe, unless it is restored while they are being
 //     replaced, or comes back by other hands before dkimbot has seen it.
+//
 //   - A name server does not go back to older data than it has shown.
+//
 //   - At a new domain's selectors nothing stood before, or caches have forgotten it; but
 //     for keys that are adopted.
+//
 //   - Who removes a record that signers have left has dkimbot plan just before, and goes by
 //     what it says.
+//
 //   - To receivers, mail that is signed under a record in test mode (t=y) is as good as
 //     unsigned: where a provider leaves it beside the one that takes its place, it need not verify.
+//
 //   - A state database restored from a backup knows of every drain that was begun again
 //     because a signer had strayed, of other keys that were seen at its selectors, and of every
 //     order that was given. Orders are given on the newest state.
+//
 //   - Mail that is signed with a key which was reported as compromised need not verify,
 //     whenever it was signed: its record goes, and the drain is cut short. It counts as forgone.
+//
 //   - Signers that have to leave such a key come to the other selector's before that has settled:
 //     until it has, only resolvers' caches are waited for, and receivers that keep
 //     keys for days may not verify mail that is signed with it. That counts as forgone, too.
+//
 //   - The private key of a compromised key is destroyed without a look at DNS, and its record may
 //     go while every signer signs with it if that was ordered, or when they stray so that
 //     nobody can know.
+//
 //   - The keystore loses the private key of a standby only, never both, and while no
 //     effect is under way that may yet come late. To destroy what it has lost does nothing,
 //     also when that comes late and the numbers of versions have begun again.
+//
 //   - Where a switch that a rollback of some held up is carried on, a signer that strays
 //     unseen since the drain which the rollback interrupted does not keep the drain from
 //     beginning; it begins again when the stray is seen (I10).
+//
 //   - Switches that began before the state database was lost, or restored, and within the
 //     two hours after the clock was set are not counted.
+//
 //   - A host that comes back from a backup while its domain is purged is moved away
 //     again when dkimbot has seen it, and a state database restored from a backup knows of it.
+//
 //   - A person moves a host away an hour or more after the domain was released.
+//
 //   - A released domain is taken back, and a switch that a partial rollback held up is
 //     carried on, by a person; the last weeks of a run begin with that.
+//
+//   - A changed configuration is taken over by all processes between their runs. Mail is promised a longer drain from
+//     when dkimbot has read it, and a shorter one at once. A state database that is restored knows of every change
+//     that dkimbot has read, and of every copy of the keystore.
+//
+//   - A signer is added with nothing of the domain on it, and gets mail when it signs. No mail is sent through one any
+//     more that is taken out, and it was seen since it came back from a backup.
+//
+//   - Whoever brings the right keystore back destroys there what dkimbot destroyed, or missed, in another one.
 //
 // The package imports rotate, rotate/dkim, rotate/fault, rotate/signer with both sides of agents, and
 // the rules of state.

@@ -176,7 +176,8 @@ func (w *world) checkEnded(l *leak) {
 // caches have to forget what stood at the other selector before signers go there, and
 // where that one's private key is lost, mail in flight comes first.
 func (w *world) watch(d *domain, l *leak) {
-	p := d.want.Policy
+	st, _ := w.store.load(d.name)
+	p := managing(d, st)
 	at := w.now
 	if begin := w.quiet.Add(oldStates + day); at.Before(begin) {
 		at = begin

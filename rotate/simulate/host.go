@@ -24,6 +24,9 @@ type host struct {
 	coming  map[string]coming    // by domain: a reload that was taken and is not in effect yet
 	leaving map[string]time.Time // by domain: when it ceases to sign with dkimbot's keys, as a person wants it
 	given   map[string]bool      // by domain: it was switched on once
+	idle    map[string]bool      // by domain: a person sends no mail of it through the host
+	out     map[string]bool      // by domain: the host is not in the configuration any more
+	oneKind bool                 // it signs with one algorithm, whatever the key is
 	excused map[string]bool      // by domain: restored from a backup that is older than the promise covers
 
 	// by domain: when it was told what it signs with, DNS did not say what somebody else had changed there
@@ -58,7 +61,8 @@ func newHost(w *world, name string, lag time.Duration) *host {
 		disk:   disk{table: map[string]dkim.Ref{}, own: map[string]string{}, files: map[dkim.Ref]string{}},
 		loaded: map[string]dkim.Ref{}, since: map[string]time.Time{}, unread: map[string]bool{}, coming: map[string]coming{},
 		leaving: map[string]time.Time{}, given: map[string]bool{}, excused: map[string]bool{}, strays: map[string]bool{},
-		heeded: map[string]int{}, blind: map[string]bool{}, rescued: map[string]bool{}}
+		idle: map[string]bool{}, out: map[string]bool{}, heeded: map[string]int{}, blind: map[string]bool{},
+		rescued: map[string]bool{}}
 }
 
 // active returns what the host says that it signs with: what a reload that was
@@ -143,7 +147,11 @@ func (h *host) load(ref dkim.Ref, ordered bool) {
 	w := h.world
 	delete(h.coming, ref.Domain)
 	delete(h.leaving, ref.Domain)
+	if h.out[ref.Domain] {
+		return
+	}
 	before := h.loaded[ref.Domain]
+	w.checkMixed(h, before, ref)
 	if ordered {
 		h.lastWords(ref.Domain)
 	}

@@ -20,11 +20,12 @@ type keyring struct {
 	empty   map[string]bool   // by record: its key was taken out
 	seen    map[string]bool   // key ids that were published
 	domains map[string]string // by key id: the domain that it was stored for
+	rsa     map[string]bool   // key ids of RSA keys
 }
 
 func newKeyring(seed uint64) keyring {
 	return keyring{seed: seed, labels: map[string]string{}, records: map[string]string{}, empty: map[string]bool{},
-		seen: map[string]bool{}, domains: map[string]string{}}
+		seen: map[string]bool{}, domains: map[string]string{}, rsa: map[string]bool{}}
 }
 
 // make returns a new key, whatever the algorithm that the policy names: nothing
@@ -43,6 +44,14 @@ func (k *keyring) make() *dkim.PrivateKey {
 		panic("simulate: an Ed25519 key does not parse: " + err.Error())
 	}
 	k.labels[key.ID()] = fmt.Sprintf("K%d", k.made)
+	return key
+}
+
+// makeRSA returns a new key of RSA.
+func (k *keyring) makeRSA() *dkim.PrivateKey {
+	k.made++
+	key := rsaKey(len(k.rsa))
+	k.labels[key.ID()], k.rsa[key.ID()] = fmt.Sprintf("K%d", k.made), true
 	return key
 }
 

@@ -77,6 +77,7 @@ func (p *process) checkStored(name dkim.Name, keyID string) {
 	v := p.vault
 	v.slot(name).put++
 	p.keys.domains[keyID] = name.Domain
+	p.checkKind(name, keyID)
 	if v.right == nil {
 		return
 	}
@@ -133,6 +134,14 @@ func (v *vault) rightHolds(name dkim.Name, keyID string) bool {
 		}
 	}
 	return false
+}
+
+// rightID returns which key the right keystore holds as a version, while dkimbot reaches another one.
+func (v *vault) rightID(name dkim.Name, version int) string {
+	if s := v.rightSlot(name); v.right != nil && version >= 1 && version <= len(s.versions) {
+		return s.versions[version-1].key.ID()
+	}
+	return ""
 }
 
 // destroyRight destroys what was destroyed in an older copy of the keystore also in the newest:

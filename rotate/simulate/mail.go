@@ -10,7 +10,8 @@ import (
 type message struct {
 	ref     dkim.Ref
 	host    string
-	at      time.Time // when it was signed
+	at      time.Time     // when it was signed
+	queue   time.Duration // how long it may be under way
 	excused bool
 }
 
@@ -31,12 +32,12 @@ func (w *world) mails(d *domain) {
 // to some receivers. The last and the first message with a key go to all of them,
 // and stay under way as long as mail may.
 func (w *world) sign(h *host, d *domain, edge bool) {
-	if !h.given[d.name] || !h.mail.up(w.now) {
+	if !h.given[d.name] || h.idle[d.name] || !h.mail.up(w.now) {
 		return
 	}
 	w.report.Mails++
 	ref, ok := h.loaded[d.name]
-	m := message{ref: ref, host: h.name, at: w.now, excused: h.excused[d.name]}
+	m := message{ref: ref, host: h.name, at: w.now, excused: h.excused[d.name], queue: w.queued(d) - w.tolerance}
 	keyID := h.disk.files[ref]
 	if !ok || keyID == "" {
 		if !m.excused {
@@ -48,15 +49,15 @@ func (w *world) sign(h *host, d *domain, edge bool) {
 	m.ref.KeyID = keyID
 	if edge {
 		for _, r := range w.receivers {
-			w.deliver(m, r, w.sc.Queue-w.tolerance-time.Millisecond)
-			w.deliver(m, r, spread(w.post, time.Second, w.sc.Queue-w.tolerance))
+			w.deliver(m, r, m.queue-time.Millisecond)
+			w.deliver(m, r, spread(w.post, time.Second, m.queue))
 		}
 		return
 	}
 	r := w.receivers[w.post.IntN(len(w.receivers))]
 	w.deliver(m, r, spread(w.post, time.Second, time.Hour))
 	r = w.receivers[w.post.IntN(len(w.receivers))]
-	w.deliver(m, r, between(w.post, 0, w.sc.Queue-w.tolerance))
+	w.deliver(m, r, between(w.post, 0, m.queue))
 }
 
 // deliver lets a receiver verify the message some time later.
@@ -68,7 +69,7 @@ func (w *world) verify(m message, r *receiver) {
 	n := w.names[m.ref.Name]
 	values, ok := r.look(n)
 	if !ok { // a temporary error: the sender tries again (RFC 6376 section 6.1.2)
-		if again := w.now.Add(15 * time.Minute); again.Sub(m.at) < w.sc.Queue-w.tolerance {
+		if again := w.now.Add(15 * time.Minute); again.Sub(m.at) < m.queue {
 			w.at(again, func() { w.verify(m, r) })
 		}
 		return

@@ -81,7 +81,11 @@ func (w *world) saved(st rotate.State, events []rotate.Event) {
 		// a switch that continues after some were sent back is the same
 		d.switchAt = w.now
 	}
-	d.phase, d.intent, d.reconfigured = st.Phase, nil, d.reconfigured && st.Config != d.want.Fingerprint()
+	d.phase, d.intent = st.Phase, nil
+	if d.reconfigured = d.reconfigured && st.Config != d.want.Fingerprint(); !d.reconfigured && d.changed {
+		d.changed = false
+		w.follow(d, st)
+	}
 	if st.Intent != nil {
 		i := *st.Intent
 		d.intent = &i
@@ -173,15 +177,18 @@ func (w *world) checkReplace(n *zoneName, old string, began time.Time) {
 			w.violate("I2", n.name.Domain, "%s is replaced at %s while %s signs with it", w.keys.label(old), n.name, name)
 		}
 	}
-	if used, ok := w.lastHeld[old]; ok {
-		w.margin(drainWait, n.name, w.now.Sub(used.Add(w.sc.Queue)))
+	if until, ok := w.needed[old]; ok {
+		w.margin(drainWait, n.name, w.now.Sub(until))
 	}
 }
 
 // held remembers when a host last signed with a key.
 func (w *world) held(h *host, ref dkim.Ref) {
-	if !h.excused[ref.Domain] {
+	if !h.excused[ref.Domain] && !h.idle[ref.Domain] {
 		w.lastHeld[ref.KeyID] = w.now
+		if until := w.now.Add(w.queued(w.domain(ref.Domain))); until.After(w.needed[ref.KeyID]) {
+			w.needed[ref.KeyID] = until
+		}
 	}
 }
 
@@ -313,12 +320,13 @@ func (w *world) checkEnd() {
 			w.violate("I7", d.name, "in the end the domain is %s after %d failures: %s", st.Phase, st.Failures, st.LastError)
 		default:
 			w.checkRest(d, st)
+			w.checkFormer(d)
 		}
 	}
 }
 
 func (w *world) checkRest(d *domain, st rotate.State) {
-	for _, s := range d.want.Policy.Selectors {
+	for _, s := range managing(d, st).Selectors {
 		n := w.names[nameOf(d.name, s)]
 		key, values := st.Selectors[s].Key, n.last().values
 		if st.Phase == rotate.Replacing {

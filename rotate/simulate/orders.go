@@ -79,7 +79,11 @@ func (w *world) goBack(d *domain) {
 
 // reportLeak says that keys are compromised, and insists until that is taken down.
 func (w *world) reportLeak(d *domain) {
-	s := d.want.Policy.Selectors
+	st, err := w.store.load(d.name)
+	if err != nil {
+		return
+	}
+	s := managing(d, st).Selectors
 	w.insist(d, rotate.Compromised{Selectors: [][]string{nil, nil, s[:1], s[1:], s[:]}[w.faults.IntN(5)],
 		RevokeNow: w.faults.IntN(4) == 0}, 24)
 }
@@ -137,7 +141,9 @@ func (w *world) obeyed(d *domain, e rotate.Event, st rotate.State) {
 		w.report.Plans++
 	case rotate.Adopt:
 		w.adopted(d, e)
-	case rotate.Resume, rotate.PutOnHold, rotate.TakeOff:
+	case rotate.PutOnHold, rotate.TakeOff:
+		d.onHold = e.Kind == rotate.PutOnHold
+	case rotate.Resume, rotate.RenewStandby, rotate.NewSelectors:
 	default:
 		return
 	}
@@ -151,7 +157,7 @@ func (w *world) loseKey(d *domain) {
 	if err != nil || !w.free(d) || d.phase != rotate.Ready || d.acting != nil || w.pending > 0 || d.released {
 		return
 	}
-	name := nameOf(d.name, d.want.Policy.Other(st.Active))
+	name := nameOf(d.name, managing(d, st).Other(st.Active))
 	if key := st.Selectors[name.Selector].Key; key == nil || w.vault.live(nameOf(d.name, st.Active)) != 1 ||
 		w.vault.right != nil {
 		return
@@ -226,7 +232,9 @@ func (p *process) survey(want rotate.Domain, req rotate.Request) (rotate.DomainP
 		planner.Look = ports.Unshared(p, ledger{p})
 	}
 	for name, h := range p.hosts {
-		planner.Signers[name] = p.through(name, h)
+		if !p.former[name] {
+			planner.Signers[name] = p.through(name, h)
+		}
 	}
 	plan, _, err := planner.Plan(context.Background(), want, req)
 	return plan, err

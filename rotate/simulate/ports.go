@@ -148,6 +148,8 @@ func (k keys) Destroy(_ context.Context, name dkim.Name, version int) error {
 			k.checkDestroy(name, id)
 			if id != "" { // else there is nothing, whatever comes there until this lands
 				k.vault.destroy(name, version)
+			} else if missing := k.vault.rightID(name, version); k.leaks[missing] != nil {
+				k.vault.destroyRight(name, missing)
 			}
 			return nil
 		}})
@@ -202,6 +204,9 @@ func (r remote) Activate(_ context.Context, keys []dkim.SigningKey) error {
 	}
 	return nil
 }
+
+// Unmixed implements ports.Unmixed.
+func (r remote) Unmixed() bool { return r.host.oneKind }
 
 // Forget implements ports.Forgetter.
 func (r remote) Forget(_ context.Context, refs []dkim.Ref) error {

@@ -52,10 +52,15 @@ func (p *process) start() {
 func (p *process) spawn() {
 	p.births++
 	p.alive, p.owner, p.run = true, fmt.Sprintf("%s, life %d", p.name, p.births), run{begun: map[string]bool{}}
+	p.equip()
+}
+
+// equip gives the process what its configuration names.
+func (p *process) equip() {
 	parts := engine.Parts{Store: ledger{p}, Keys: keys{p}, Look: p, Publishers: map[string]ports.Publisher{},
 		Signers: map[string]ports.Signer{}, Clock: p,
 		Workers: 4, SelfTest: p.selfTest,
-		Generate: func(dkim.Algorithm) (*dkim.PrivateKey, error) { return p.keys.make(), nil }, Owner: p.owner,
+		Generate: p.makeKey, Owner: p.owner,
 		Every: p.every,
 		Quota: ledger{p}, Counts: p.countsOf()}
 	if p.sc.evictable {
@@ -65,7 +70,9 @@ func (p *process) spawn() {
 		parts.Publishers[d.want.Provider] = publisher{p}
 	}
 	for name, h := range p.hosts {
-		parts.Signers[name] = p.through(name, h)
+		if !p.former[name] {
+			parts.Signers[name] = p.through(name, h)
+		}
 	}
 	if p.plays(aliases) {
 		parts.Look, parts.Names = ports.Unshared(p, ledger{p}), ledger{p}

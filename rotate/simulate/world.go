@@ -40,7 +40,8 @@ type world struct {
 	board     *board // where agents and coordinators leave documents; nil without agents
 	store     *memory
 	hosts     map[string]*host
-	hostNames []string // sorted
+	hostNames []string        // sorted
+	former    map[string]bool // names that signers had, and have no more
 	domains   []*domain
 	processes []*process
 	person    *process // runs commands by hand
@@ -50,6 +51,7 @@ type world struct {
 	sorts    map[string]int // of violations: their place in the report
 	margins  map[string]Margin
 	lastHeld map[string]time.Time // by key id: when a host last held it ready to sign
+	needed   map[string]time.Time // by key id: until when mail that was signed with it is promised to verify
 	leaks    map[string]*leak     // by key id: what was reported as compromised
 	// by key id: used before it had settled, because another one was compromised; until when that shows
 	hurried    map[string]time.Time
@@ -71,14 +73,20 @@ type domain struct {
 	switchAt time.Time      // when the switch, or the drain that it interrupts, was begun
 	acting   *process       // has an effect under way (I8)
 
-	reconfigured bool      // the configuration has changed since the last write
-	trouble      string    // what went wrong last
-	rolledBack   bool      // its state was rolled back, and things were done on the ground of that
-	effects      int       // so far
-	outlived     time.Time // when an effect came too late, and it was not looked at since; zero: none
-	waits        bool      // a rotation is due, and waits
-	taking       *taking   // it signed before dkimbot knew it; nil: it did not
-	heldAt       time.Time // since when its switch waits for its turn; zero when it does not
+	reconfigured bool          // the configuration has changed since the last write
+	changed      bool          // by the operator, and dkimbot has not taken it over yet
+	queue        time.Duration // how long mail may be under way that is signed now; 0: Scenario.Queue
+	onHold       bool          // a person put it on hold
+	moves        int           // to other selectors
+	moving       bool          // its policy names other selectors, and the move is yet to be taken up
+	former       []string      // selectors that it had
+	trouble      string        // what went wrong last
+	rolledBack   bool          // its state was rolled back, and things were done on the ground of that
+	effects      int           // so far
+	outlived     time.Time     // when an effect came too late, and it was not looked at since; zero: none
+	waits        bool          // a rotation is due, and waits
+	taking       *taking       // it signed before dkimbot knew it; nil: it did not
+	heldAt       time.Time     // since when its switch waits for its turn; zero when it does not
 
 	ordered   bool      // a person ordered something
 	orderedAt int64     // the revision that the last order changed
@@ -95,8 +103,9 @@ func newWorld(sc Scenario) *world {
 		dice: dice{seed: sc.Seed, counts: map[read]uint64{}}, end: sc.Start.Add(sc.For), names: map[dkim.Name]*zoneName{},
 		owners: map[string]*zoneName{}, wildcards: map[string]wildcard{},
 		hosts: map[string]*host{}, margins: map[string]Margin{}, sorts: map[string]int{}, lastHeld: map[string]time.Time{},
+		needed: map[string]time.Time{},
 		leaks: map[string]*leak{}, hurried: map[string]time.Time{},
-		unshown: map[string]time.Time{}, silent: make([]time.Time, sc.servers),
+		unshown: map[string]time.Time{}, former: map[string]bool{}, silent: make([]time.Time, sc.servers),
 		purged: map[string]bool{}, strangers: map[string]bool{},
 		provider: part{name: "the DNS provider"}}
 	w.now = sc.Start
@@ -133,6 +142,9 @@ func newWorld(sc Scenario) *world {
 		if u, signs := sc.inUse[d.Name]; signs {
 			w.signedBefore(w.domains[len(w.domains)-1], u)
 		}
+	}
+	for _, name := range w.hostNames {
+		w.hosts[name].oneKind = w.plays(changes) && sc.Seed%3 == 0
 	}
 	w.nameTwice()
 	w.leadAway()

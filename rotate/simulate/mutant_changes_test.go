@@ -1,0 +1,58 @@
+package simulate
+
+import (
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/ports"
+)
+
+// TestChanges: while the configuration is changed between the runs, in every phase, no mail fails, nothing that
+// could be done is left, and what is said is so.
+func TestChanges(t *testing.T) {
+	for seed := uint64(1); seed <= 8 && !(raceEnabled && seed > 1); seed++ {
+		sc := scenario(seed, All)
+		sc.classes = changes | bounds | truths
+		sc.Replay += " -classes changes,bounds,truths"
+		if v := Run(sc).Violation; v != nil {
+			t.Error(v)
+		}
+	}
+}
+
+// changeMutants break what changes of the configuration rely on.
+var changeMutants = []mutant{
+	{"a shorter drain counts for mail that was signed before", []string{"I2"}, 40, All,
+		stores(func(l ledger) ports.Store { return &careless{ledger: l, drop: shortDrains} })},
+	{"a signer with one algorithm is given a key of any kind", []string{"I1"}, 40, All,
+		signers(func(s remote) ports.Signer { return mixing{s} })},
+	{"a hold is forgotten", []string{"I7"}, 40, All,
+		stores(func(l ledger) ports.Store { return &careless{ledger: l, drop: holdless} })},
+	{"the private keys at selectors of before are forgotten", []string{"I7"}, 40, All,
+		stores(func(l ledger) ports.Store { return &careless{ledger: l, drop: formerless} })},
+}
+
+// TestChangeMutants: the oracles can fail there, too.
+func TestChangeMutants(t *testing.T) {
+	for _, m := range changeMutants {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			m.hunt(t, 1, changes)
+		})
+	}
+}
+
+// mixing says that it signs with keys of any kind.
+type mixing struct{ remote }
+
+func (mixing) Unmixed() bool { return false }
+
+func shortDrains(st *rotate.State) {
+	for _, sel := range st.Selectors {
+		sel.Drain = 0
+	}
+}
+
+func holdless(st *rotate.State) { st.OnHold = nil }
+
+func formerless(st *rotate.State) { st.Earlier = nil }
