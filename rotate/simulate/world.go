@@ -104,7 +104,7 @@ func newWorld(sc Scenario) *world {
 		owners: map[string]*zoneName{}, wildcards: map[string]wildcard{},
 		hosts: map[string]*host{}, margins: map[string]Margin{}, sorts: map[string]int{}, lastHeld: map[string]time.Time{},
 		needed: map[string]time.Time{},
-		leaks: map[string]*leak{}, hurried: map[string]time.Time{},
+		leaks:  map[string]*leak{}, hurried: map[string]time.Time{},
 		unshown: map[string]time.Time{}, former: map[string]bool{}, silent: make([]time.Time, sc.servers),
 		purged: map[string]bool{}, strangers: map[string]bool{},
 		provider: part{name: "the DNS provider"}}
