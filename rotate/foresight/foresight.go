@@ -62,13 +62,11 @@ func (p Parts) lacks(ctx context.Context, want rotate.Domain, seen rotate.Observ
 	return once(append(errs, p.asked(ctx, p.Keys, of), p.asked(ctx, p.Account, of), p.switches(ctx)))
 }
 
-// once joins errors, each text once.
+// once joins errors, each once.
 func once(errs []error) error {
 	var out []error
-	said := map[string]bool{}
 	for _, err := range errs {
-		if err != nil && !said[err.Error()] {
-			said[err.Error()] = true
+		if err != nil && !slices.ContainsFunc(out, func(o error) bool { return preflight.Same(o, err) }) {
 			out = append(out, err)
 		}
 	}

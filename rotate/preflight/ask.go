@@ -97,11 +97,11 @@ func (p Part) ask(ctx context.Context, slots chan struct{}, each time.Duration) 
 
 // repeats reports whether another answer says the same of another question.
 func (a Answer) repeats(other Answer) bool {
-	return other.Err != nil && other.What != a.What && same(other.Err, a.Err)
+	return other.Err != nil && other.What != a.What && Same(other.Err, a.Err)
 }
 
-// same reports whether two faults are one: of one kind and code, about one object and with one cause.
-func same(a, b error) bool { return reflect.DeepEqual(a, b) }
+// Same reports whether two faults are one: of one kind and code, about one object and with one cause.
+func Same(a, b error) bool { return reflect.DeepEqual(a, b) }
 
 // ErrUnasked is the error of a question that can't be asked: what it needs is missing, as is reported already.
 var ErrUnasked = errors.New("what it needs is missing")
@@ -171,7 +171,7 @@ func (p Part) answersOf(q Question, err error) []Answer {
 			well.Domains = append(well.Domains, domain)
 			continue
 		}
-		i := slices.IndexFunc(out, func(o Answer) bool { return same(o.Err, why) })
+		i := slices.IndexFunc(out, func(o Answer) bool { return Same(o.Err, why) })
 		if i < 0 {
 			one := a
 			one.Domains, one.Err = nil, why
