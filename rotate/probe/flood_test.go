@@ -1,11 +1,11 @@
 package probe
 
 import (
+	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"net"
-	"runtime"
+	"os/exec"
 	"slices"
 	"syscall"
 	"testing"
@@ -17,8 +17,6 @@ import (
 // user of the same host, delivers. Wants root, to be more than one user.
 func TestFloodOfOthers(t *testing.T) {
 	p, m, k := listening(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
 	m.signs(k.with("s1"))
 	m.deliver = func(from, to string, message []byte) error {
 		conn, err := net.Dial("tcp", p.Config.Receive.Listen)
@@ -31,7 +29,7 @@ func TestFloodOfOthers(t *testing.T) {
 			return err
 		}
 		for uid := range 6 {
-			flood(t, ctx, 60001+uid, p.Config.Receive.Listen)
+			flood(t, 60001+uid, p.Config.Receive.Listen)
 		}
 		return client.SendMail(from, []string{to}, bytes.NewReader(message))
 	}
@@ -40,36 +38,32 @@ func TestFloodOfOthers(t *testing.T) {
 	}
 }
 
-// flood opens connections as another user, and sees each of them taken.
-func flood(t *testing.T, ctx context.Context, uid int, address string) {
+// flood opens connections as another user, by a shell, and sees each of them greeted. They end with the test.
+func flood(t *testing.T, uid int, address string) {
 	t.Helper()
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // it ends with this goroutine, since it stays that user's
-		id := uintptr(uid)
-		if _, _, no := syscall.RawSyscall(syscall.SYS_SETRESUID, id, id, id); no != 0 {
-			done <- no
-			return
-		}
-		done <- connectAll(ctx, address)
-	}()
-	if err := <-done; err != nil {
-		t.Errorf("as user %d: %v", uid, err)
+	host, port, _ := net.SplitHostPort(address)
+	script := fmt.Sprintf(`for i in $(seq %d); do exec {c}<>/dev/tcp/%s/%s && read -r -u "$c" || exit 1; done; echo all; read -r`,
+		2*mostOfOne, host, port)
+	cmd := exec.Command("/bin/bash", "-c", script)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL,
+		Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Error(err)
+		return
 	}
-}
-
-func connectAll(ctx context.Context, address string) error {
-	for range 2 * mostOfOne {
-		conn, err := net.Dial("tcp", address)
-		if err != nil {
-			return err
-		}
-		context.AfterFunc(ctx, func() { conn.Close() })
-		if _, err := conn.Read(make([]byte, 1)); err != nil { // the greeting
-			return fmt.Errorf("a newcomer is not greeted: %w", err)
-		}
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
 	}
-	return nil
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	t.Cleanup(func() { in.Close(); cmd.Wait() })
+	if said, _ := bufio.NewReader(out).ReadString('\n'); said != "all\n" {
+		t.Errorf("as user %d: a newcomer was not greeted", uid)
+	}
 }
 
 // TestLongHeader: a message to which the way has added very many fields, and one very long one, is read all the same.
