@@ -63,3 +63,12 @@ func left(st *State, selector string) *Selector {
 	}
 	return st.Earlier[selector]
 }
+
+// Drain returns how long mail that was signed with a selector is waited for, where the policy says drain: as long as it
+// said while the selector was the domain's, if that is longer (I2).
+func (e Earlier) Drain(selector string, drain time.Duration) time.Duration {
+	if sel := e[selector]; sel != nil {
+		return max(drain, sel.Drain)
+	}
+	return drain
+}

@@ -30,11 +30,12 @@ func (all Formers) Uses(signer, selector string) Formers {
 	return append(all, Former{Selector: selector, Signer: signer})
 }
 
-// Left notes that a signer has switched, surely in effect at at.
-func (all Formers) Left(signer string, at time.Time, drain time.Duration) {
+// Left notes that a signer has switched, surely in effect at at, with the drain of the policy. Mail that was signed with
+// a selector that was the domain's earlier is waited for as long as was promised when it was signed.
+func (all Formers) Left(signer string, at time.Time, drain time.Duration, earlier Earlier) {
 	for i := range all {
 		if f := &all[i]; f.Signer == signer && f.Until.IsZero() {
-			f.Until = at.Add(drain + Grace)
+			f.Until = at.Add(earlier.Drain(f.Selector, drain) + Grace)
 		}
 	}
 }
@@ -61,9 +62,10 @@ func (st *State) AllLeft(was Phase, drain time.Duration) {
 	if was != Bootstrapping || st.Phase != Ready {
 		return
 	}
-	until := st.SwitchedAt.Add(drain + Grace)
 	for i := range st.Former {
-		if f := &st.Former[i]; !f.Until.IsZero() && f.Until.Before(until) {
+		f := &st.Former[i]
+		until := st.SwitchedAt.Add(st.Earlier.Drain(f.Selector, drain) + Grace)
+		if !f.Until.IsZero() && f.Until.Before(until) {
 			f.Until = until
 		}
 	}
@@ -82,7 +84,7 @@ func (st *State) watchFormer(want Domain, seen Observation, now time.Time) {
 		}
 		st.Leaving(name, s)
 		if st.Selectors[s.Ref.Selector] != nil {
-			st.Former.Left(name, now, want.Policy.Drain)
+			st.Former.Left(name, now, want.Policy.Drain, st.Earlier)
 		}
 	}
 }

@@ -122,3 +122,30 @@ func TestSilentIsForgottenLater(t *testing.T) {
 		}
 	}
 }
+
+// TestLeftLongerDrain guards I2: the record of a selector that was the domain's earlier may go when mail has arrived that
+// was promised a longer drain than the policy says by now; of other selectors the policy's drain counts.
+func TestLeftLongerDrain(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	earlier := rotate.Earlier{"long": {Drain: 14 * 24 * time.Hour}, "short": {Drain: 24 * time.Hour}}
+	policy := 7 * 24 * time.Hour
+	want := map[string]time.Duration{"long": 14 * 24 * time.Hour, "short": policy, "theirs": policy}
+	st := rotate.State{Phase: rotate.Ready, SwitchedAt: at, Earlier: earlier}
+	for s := range want {
+		st.Former = st.Former.Uses("mx1", s)
+	}
+	st.Former.Left("mx1", at, policy, st.Earlier)
+	check := func(at time.Time) {
+		t.Helper()
+		for s, until := range st.Leftovers() {
+			if !until.Equal(at.Add(want[s]+rotate.Grace)) {
+				t.Errorf("%s may go %s after the switch, want %s", s, until.Sub(at), want[s]+rotate.Grace)
+			}
+		}
+	}
+	st.Active = "s1"
+	check(at)
+	st.SwitchedAt = at.Add(time.Hour)
+	st.AllLeft(rotate.Bootstrapping, policy)
+	check(at.Add(time.Hour))
+}

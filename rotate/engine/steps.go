@@ -198,7 +198,7 @@ func (r *run) activate(ctx context.Context, s rotate.Step) error {
 		return err
 	}
 	before := r.st.Phase
-	r.st.Former.Left(s.Signer, r.engine.Clock.Now().Add(signer.Lag()), r.want.Policy.Drain)
+	r.st.Former.Left(s.Signer, r.engine.Clock.Now().Add(signer.Lag()), r.want.Policy.Drain, r.st.Earlier)
 	r.st.Activated(s.Signer, r.seen.Signers[s.Signer].Ref, r.engine.Clock.Now().Add(signer.Lag()), r.want.Signers)
 	r.st.AllLeft(before, r.want.Policy.Drain)
 	r.wentBack = before == rotate.Switching && r.st.Phase == rotate.Ready

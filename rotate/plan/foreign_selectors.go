@@ -42,7 +42,7 @@ func (p *planner) warnFormer() {
 	}
 	for _, s := range slices.Sorted(maps.Keys(using)) {
 		p.warn(codes.ForeignSelectorUsed, rotate.Thing{Selector: s}, "%s signs with %s today: leave %s in DNS for %s after the switch; dkimbot leaves it alone",
-			strings.Join(using[s], ", "), s, p.Name(s), calendar.Span(p.Want.Policy.Drain+rotate.Grace))
+			strings.Join(using[s], ", "), s, p.Name(s), calendar.Span(p.Have.Earlier.Drain(s, p.Want.Policy.Drain)+rotate.Grace))
 	}
 }
 

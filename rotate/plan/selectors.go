@@ -32,13 +32,13 @@ func misnamed(p *planner) error {
 // that it signs with another one, mail that was signed with them has arrived, and their records are gone (I5).
 func emptyEarlier(p *planner) {
 	if p.plan.Stop == nil && follow.Moving(p.Have) {
-		names := make([]string, 0, 2)
+		names, drain := make([]string, 0, 2), p.Want.Policy.Drain
 		for _, s := range p.Have.Origin.Pair {
-			names = append(names, p.Name(s).String())
+			names, drain = append(names, p.Name(s).String()), p.Have.Earlier.Drain(s, drain)
 		}
 		p.warn(codes.RecordKept, rotate.Thing{}, "leave %s in DNS for %s after the switch, then remove them: their private keys "+
 			"are destroyed when they are gone; 'dkimbot rollback --domain %s' leads back until then", strings.Join(names, " and "),
-			calendar.Span(p.Want.Policy.Drain+rotate.Grace), p.Want.Name)
+			calendar.Span(drain+rotate.Grace), p.Want.Name)
 	}
 	if p.Have.Active == "" || p.plan.Stop != nil {
 		return
@@ -56,7 +56,6 @@ func emptyEarlier(p *planner) {
 			continue
 		}
 		sel := *p.Have.Earlier[s]
-		until = until.Add(max(0, sel.DrainUnder(p.Want.Policy)-p.Want.Policy.Drain))
 		why := rotate.Reason{Code: codes.SelectorLeft, Message: fmt.Sprintf("mail that was signed with %s has arrived, and "+
 			"the domain has other selectors: its private key is needed no more", s)}
 		exposed := !slices.ContainsFunc(sel.Retired, func(r rotate.Retired) bool { return !r.Leaked })

@@ -190,7 +190,7 @@ func ofDomain() []transition {
 			(*rotate.State).Leaving(st, "mx1", rotate.SignerSeen{Err: fmt.Errorf("silent")})
 			return ""
 		}},
-		{"mx2 has left", func(st *rotate.State, s *scene) string { st.Former.Left("mx2", s.Now, 7*day); return "" }},
+		{"mx2 has left", func(st *rotate.State, s *scene) string { st.Former.Left("mx2", s.Now, 7*day, nil); return "" }},
 		{"all have left", func(st *rotate.State, _ *scene) string {
 			(*rotate.State).AllLeft(st, rotate.Bootstrapping, 7*day)
 			return ""
