@@ -382,8 +382,13 @@ func TestDeadOwner(t *testing.T) {
 				if res := e.Advance(t.Context(), d); res.Err != nil {
 					t.Fatal(res.Err)
 				}
-				if waited := w.event(d, rotate.LeaseTaken).At.Sub(began); waited < tt.want || waited > tt.want+15*time.Second {
+				taken := w.event(d, rotate.LeaseTaken)
+				if waited := taken.At.Sub(began); waited < tt.want || waited > tt.want+15*time.Second {
 					t.Errorf("taken over after %s, want %s", waited, tt.want)
+				}
+				if want := "the lease of root@mail2 pid 7 was taken over: it had not been renewed for its whole length"; taken.
+					Message != want {
+					t.Errorf("the history says %q", taken.Message)
 				}
 				if len(told) != 1 || told[0].Owner != "root@mail2 pid 7" || told[0].Left <= 0 || told[0].Left > told[0].Length {
 					t.Errorf("told: %+v", told)

@@ -78,3 +78,47 @@ func TestLateEffectUnsaved(t *testing.T) {
 		}
 	})
 }
+
+// TestTakeover guards I8: of an owner that is proved dead it is said in the middle of what it ended, and nothing where it
+// had begun nothing.
+func TestTakeover(t *testing.T) {
+	for title, tt := range map[string]struct {
+		crash func(w *world, d wish)
+		says  string
+	}{
+		"nothing was begun": {func(w *world, d wish) {
+			w.crashAt = w.points + 1 // the lease is taken, and nothing begun
+			w.start("first", nil).Advance(t.Context(), d)
+		}, ""},
+		"in the middle": {func(w *world, d wish) {
+			w.trouble = func(op string) trouble {
+				if op == "activate mx1" {
+					w.crashAt = w.points + 1
+				}
+				return fine
+			}
+			w.start("first", nil).Advance(t.Context(), d)
+			w.trouble = nil
+		}, "the lease of first was taken over, in the middle of activate s2._domainkey.example.com on signer mx1; the domain is"},
+	} {
+		t.Run(title, func(t *testing.T) {
+			w, d := newWorld(t, "mx1"), wanted("mx1")
+			w.settle(d)
+			w.pass(8 * day)
+			d.Asked = true
+			tt.crash(w, d)
+			w.crashAt = 0
+			parts := w.engine().Parts
+			parts.EndPrograms = func(context.Context, string) ports.Orphans { return ports.Orphans{} }
+			if res := newEngine(parts).Advance(t.Context(), d); res.Err != nil {
+				t.Fatal(res.Err)
+			}
+			if said := w.happened(d, "was taken over"); said != (tt.says != "") {
+				t.Errorf("it is said: %t (%s)", said, w.event(d, rotate.LeaseTaken).Message)
+			}
+			if tt.says != "" && !strings.HasPrefix(w.event(d, rotate.LeaseTaken).Message, tt.says) {
+				t.Errorf("it says %q", w.event(d, rotate.LeaseTaken).Message)
+			}
+		})
+	}
+}
