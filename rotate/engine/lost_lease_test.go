@@ -90,6 +90,15 @@ func TestTakeover(t *testing.T) {
 			w.crashAt = w.points + 1 // the lease is taken, and nothing begun
 			w.start("first", nil).Advance(t.Context(), d)
 		}, ""},
+		"it gave its lease back": {func(w *world, d wish) {
+			w.trouble = failing("activate mx1")
+			w.start("first", nil).Advance(t.Context(), d)
+			w.trouble = nil
+			if w.state(d.Name).Intent == nil {
+				t.Error("no effect is unconfirmed")
+			}
+			w.pass(time.Hour)
+		}, ""},
 		"in the middle": {func(w *world, d wish) {
 			w.trouble = func(op string) trouble {
 				if op == "activate mx1" {
