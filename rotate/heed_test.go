@@ -138,7 +138,7 @@ func TestLeftLongerDrain(t *testing.T) {
 	check := func(at time.Time) {
 		t.Helper()
 		for s, until := range st.Leftovers() {
-			if !until.Equal(at.Add(want[s]+rotate.Grace)) {
+			if !until.Equal(at.Add(want[s] + rotate.Grace)) {
 				t.Errorf("%s may go %s after the switch, want %s", s, until.Sub(at), want[s]+rotate.Grace)
 			}
 		}
