@@ -30,8 +30,8 @@ func (all Formers) Uses(signer, selector string) Formers {
 	return append(all, Former{Selector: selector, Signer: signer})
 }
 
-// Left notes that a signer has switched, surely in effect at at, with the drain of the policy. Mail that was signed with
-// a selector that was the domain's earlier is waited for as long as was promised when it was signed.
+// Left notes that a signer has switched, surely in effect at at, with the drain of the policy. Mail that was signed
+// with a selector that was the domain's earlier is waited for as long as was promised when it was signed.
 func (all Formers) Left(signer string, at time.Time, drain time.Duration, earlier Earlier) {
 	for i := range all {
 		if f := &all[i]; f.Signer == signer && f.Until.IsZero() {
