@@ -153,7 +153,8 @@ func (d *draft) revoke(s string, from time.Time) {
 	if sel.Key == nil || d.Replaced(s) {
 		return
 	}
-	if sel.Next != nil && d.obstacles[s] == nil && d.Replaceable(s, true) == nil {
+	fresh := sel.Next != nil && seen.KeyErr == nil // one that can't be read takes no place
+	if fresh && d.obstacles[s] == nil && d.Replaceable(s, true) == nil {
 		return // the fresh key's record takes the place at once
 	}
 	standing := d.Standing(s)
@@ -161,7 +162,7 @@ func (d *draft) revoke(s string, from time.Time) {
 		return
 	}
 	if d.HandsOff(s) || !sel.Key.RevokedAt.IsZero() &&
-		(standing != health.Earlier && standing != health.Doubled || sel.Next != nil) {
+		(standing != health.Earlier && standing != health.Doubled || fresh) {
 		return // where a fresh key is stored already, its record takes the place
 	}
 	if !from.After(d.Now) {

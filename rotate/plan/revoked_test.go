@@ -27,14 +27,38 @@ func TestNothingUsesWhatIsRevoked(t *testing.T) {
 				leak(s)
 				v.Change(s)
 				steps := s.Plan().Runnable(s.Now)
+				fresh := func(use rotate.Step) bool {
+					next := s.Have.Selector(use.Selector).Next
+					return use.To.Fresh || next != nil && use.To.KeyID == next.ID
+				}
 				for i, r := range steps {
 					if r.Kind == rotate.Revoke && slices.ContainsFunc(steps[i:], func(use rotate.Step) bool {
-						return (use.Kind == rotate.Verify || use.Kind == rotate.Activate) && use.Selector == r.Selector && !use.To.Fresh
+						return (use.Kind == rotate.Verify || use.Kind == rotate.Activate) && use.Selector == r.Selector && !fresh(use)
 					}) {
 						t.Errorf("%s, %s compromised, %s: %s", stage.Name, leaked, v.Name, plantest.Steps(s.Plan(), s.Now))
 					}
 				}
 			}
 		}
+	}
+}
+
+// TestUnreadFreshKeyHoldsNoRevocation: a fresh key that can't be read takes the place of no record, so a compromised key
+// is revoked without it.
+func TestUnreadFreshKeyHoldsNoRevocation(t *testing.T) {
+	s := &scene{}
+	for _, stage := range plantest.Stages() {
+		if stage.Name == "ready, both leaked" {
+			stage.Change(s)
+		}
+	}
+	for _, v := range plantest.Changes() {
+		if v.Name == "s2: a deleted secret" || v.Name == "s2: a fresh key" {
+			v.Change(s)
+		}
+	}
+	steps := s.Plan().Steps
+	if !slices.ContainsFunc(steps, func(r rotate.Step) bool { return r.Kind == rotate.Revoke && r.Selector == "s2" }) {
+		t.Errorf("s2 is not revoked: %s", plantest.Steps(s.Plan(), s.Now))
 	}
 }
