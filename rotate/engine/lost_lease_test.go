@@ -48,15 +48,17 @@ func TestLateEffectUnsaved(t *testing.T) {
 		asleep := w.pause
 		w.pause = func(op string) {
 			asleep(op)
-			full.Store(op == "activate mx1")
+			if op == "activate mx1" { // from here on, whatever the other process does meanwhile
+				full.Store(true)
+			}
 		}
 		var ended atomic.Bool
 		go func() {
 			defer ended.Store(true)
 			asked := d
 			asked.Asked = true
-			if res := first.Advance(t.Context(), asked); fault.CodeOf(res.Err) != codes.LeaseLost ||
-				!strings.Contains(res.Err.Error(), "the disk is full") {
+			// That the disk is full is said, too, unless the loss of the lease was noticed before the write.
+			if res := first.Advance(t.Context(), asked); fault.CodeOf(res.Err) != codes.LeaseLost {
 				t.Errorf("I8: the first process got %v", res.Err)
 			}
 		}()
