@@ -30,9 +30,32 @@ func (u unwritten) Save(ctx context.Context, l ports.Lease, now time.Time, st ro
 	return u.Store.Save(ctx, l, now, st, events...)
 }
 
+// LookAgain is called when the late effect is reported: there is room again.
+func (u unwritten) LookAgain(ctx context.Context, domain string, at, until time.Time, events ...rotate.Event) error {
+	u.full.Store(false)
+	return u.Store.LookAgain(ctx, domain, at, until, events...)
+}
+
 // TestLateEffectUnsaved: an effect that comes after its process has lost the lease is reported, and the domain is
 // looked at again, also when the process fails for another reason at the same time (I8).
+//
+// Where the loss is noticed at the same instant and before the write, the disk is not known to be full: so it is said in
+// most of some runs, and the rest of it in each.
 func TestLateEffectUnsaved(t *testing.T) {
+	said := 0
+	for range 8 {
+		if lateAndUnsaved(t) {
+			said++
+		}
+	}
+	if said < 4 {
+		t.Errorf("that the disk is full was said in %d of 8 runs", said)
+	}
+}
+
+// lateAndUnsaved plays it once, and reports whether the first process said that the disk is full.
+func lateAndUnsaved(t *testing.T) (said bool) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w, d := newWorld(t, "mx1"), wanted("mx1")
 		w.bubble = true
@@ -57,10 +80,12 @@ func TestLateEffectUnsaved(t *testing.T) {
 			defer ended.Store(true)
 			asked := d
 			asked.Asked = true
-			// That the disk is full is said, too, unless the loss of the lease was noticed before the write.
-			if res := first.Advance(t.Context(), asked); fault.CodeOf(res.Err) != codes.LeaseLost {
+			res := first.Advance(t.Context(), asked)
+			if fault.CodeOf(res.Err) != codes.LeaseLost {
 				t.Errorf("I8: the first process got %v", res.Err)
+				return
 			}
+			said = strings.Contains(res.Err.Error(), "the disk is full")
 		}()
 		time.Sleep(time.Second)
 		back := d
@@ -79,6 +104,7 @@ func TestLateEffectUnsaved(t *testing.T) {
 			t.Errorf("I8: the domain is not looked at again: %v", err)
 		}
 	})
+	return said
 }
 
 // TestTakeover guards I8: of an owner that is proved dead it is said in the middle of what it ended, and nothing where it
