@@ -59,7 +59,7 @@ func naming(at dkim.Name, i rotate.Intent) string {
 func (r *run) outlived(ctx context.Context, err error) error {
 	i := r.begun
 	switch open := err != nil && i != nil && r.lease.Passed(); {
-	case open: // whatever it failed for: where the state can't be written, nobody said that the lease is lost
+	case open: // whatever it failed for: where the state can't be written, the loss of the lease is not reported
 	case fault.CodeOf(err) == codes.LeaseLost:
 		return lossOnce(err)
 	default:

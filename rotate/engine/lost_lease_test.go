@@ -98,7 +98,7 @@ func lateAndUnsaved(t *testing.T) (said bool) {
 			t.Fatal("the first process is still at work")
 		}
 		if !w.happened(d, "it may have come after the lease had passed") {
-			t.Error("I8: nobody is told of the late effect")
+			t.Error("I8: the late effect is not reported")
 		}
 		if looks, err := w.store.TakeLooks(t.Context(), time.Now(), []string{d.Name}); err != nil || len(looks) == 0 {
 			t.Errorf("I8: the domain is not looked at again: %v", err)
