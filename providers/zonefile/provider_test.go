@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -14,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/libdns/libdns"
 
-	"github.com/dkimbot/dkimbot/providers/nameservertest"
 	"github.com/dkimbot/dkimbot/providers/zonefile"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
@@ -215,190 +213,6 @@ func TestInternationalisedZone(t *testing.T) {
 	}
 }
 
-// I6: what stands outside the block is not touched, and what would never be
-// served is not written. Nothing changes on any error.
-func TestRefusals(t *testing.T) {
-	type call func(p *zonefile.Provider, ctx context.Context, zone string, recs []libdns.Record) ([]libdns.Record, error)
-	set, app, del := (*zonefile.Provider).SetRecords, (*zonefile.Provider).AppendRecords,
-		(*zonefile.Provider).DeleteRecords
-	for name, tc := range map[string]struct {
-		call call
-		rec  libdns.Record
-		kind fault.Kind
-		code string
-		hint string
-	}{
-		"set foreign": {set, txt("old._domainkey", "v=DKIM1; p="), fault.Refused, "foreign-record", "BEGIN dkimbot"},
-		"set foreign TTL": {set, libdns.TXT{Name: "@", TTL: time.Minute, Text: "hello world"}, fault.Refused,
-			"foreign-record", "remove"},
-		"set foreign part": {set, addr("www", "192.0.2.1"), fault.Refused, "foreign-record", ""},
-		"delete foreign":   {del, libdns.RR{Name: "old._domainkey"}, fault.Refused, "foreign-record", ""},
-		"at a CNAME":       {set, txt("alias", "x"), fault.Refused, "cname", "target"},
-		"CNAME beside":     {set, libdns.CNAME{Name: "www", TTL: time.Hour, Target: "x."}, fault.Refused, "cname", ""},
-		"below a cut":      {set, txt("s1._domainkey.child", "x"), fault.Refused, "zone-cut", "child zone"},
-		"at a cut":         {app, txt("child", "x"), fault.Refused, "zone-cut", ""},
-		"below a DNAME":    {set, txt("s1.old", "x"), fault.Refused, "dname", ""},
-		"two TTLs": {app, libdns.RR{Name: "www", TTL: time.Minute, Type: "A", Data: "192.0.2.9"},
-			fault.Refused, "ttl", ""},
-		"SOA": {set, libdns.RR{Name: "@", TTL: time.Hour, Type: "SOA", Data: "a. b. 1 2 3 4 5"},
-			fault.Permanent, "", ""},
-		"outside the zone":  {set, txt("www.example.net.", "x"), fault.Permanent, "", ""},
-		"empty name":        {set, txt("", "x"), fault.Permanent, "", ""},
-		"name with a break": {set, txt("x\n$INCLUDE /etc/passwd\n", "x"), fault.Permanent, "", ""},
-		"data with a break": {set, libdns.RR{Name: "x", TTL: time.Hour, Type: "A", Data: "192.0.2.1\ny A 192.0.2.2"},
-			fault.Permanent, "", ""},
-		"data with a comment": {set, libdns.RR{Name: "x", TTL: time.Hour, Type: "MX", Data: "10 ; x"},
-			fault.Permanent, "", ""},
-		"no data":      {set, libdns.RR{Name: "x", TTL: time.Hour, Type: "A"}, fault.Permanent, "", ""},
-		"unknown type": {set, libdns.RR{Name: "x", TTL: time.Hour, Type: "NONSENSE", Data: "x"}, fault.Permanent, "", ""},
-		"negative TTL": {set, libdns.TXT{Name: "x", TTL: -time.Hour, Text: "x"}, fault.Permanent, "", ""},
-		"huge TTL":     {set, libdns.TXT{Name: "x", TTL: 1 << 62, Text: "x"}, fault.Permanent, "", ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p, path := newZone(t, zoneText)
-			if name == "set foreign TTL" {
-				_, err := p.SetRecords(t.Context(), "example.com", []libdns.Record{txt("@", "hello world")})
-				if err != nil {
-					t.Fatalf("the very record that is there: %v", err)
-				}
-			}
-			_, err := tc.call(p, t.Context(), "example.com.", []libdns.Record{txt("good", "one"), tc.rec})
-			faulttest.Shown(t, err)
-			if err == nil || fault.KindOf(err) != tc.kind || string(fault.CodeOf(err)) != tc.code ||
-				!strings.Contains(fault.HintOf(err), tc.hint) {
-				t.Errorf("got %v (kind %v, code %q, hint %q)", err, fault.KindOf(err), fault.CodeOf(err), fault.HintOf(err))
-			}
-			if got := read(t, path); got != zoneText {
-				t.Error(cmp.Diff(zoneText, got))
-			}
-		})
-	}
-}
-
-// Zones that can't be found or read give a lasting error with a remedy, and
-// nothing is created in the directory.
-// TestStrangeInBlock: a TXT record in our block that somebody else wrote there stays, and the file
-// with it, unless the caller gives up just that value (I6).
-func TestStrangeInBlock(t *testing.T) {
-	p, path := newZone(t, zoneText)
-	replace := func(text, gives string) error {
-		_, err := p.Replace(t.Context(), "example.com.", []libdns.Record{txt("s1._domainkey", text)},
-			func(value string) bool { return value == gives })
-		return err
-	}
-	if err := replace("written by hand", ""); err != nil {
-		t.Fatal(err)
-	}
-	before := read(t, path)
-	err := replace("v=DKIM1; p=", "another value")
-	faulttest.Shown(t, err)
-	if fault.KindOf(err) != fault.Refused || fault.CodeOf(err) != "foreign-record" {
-		t.Errorf("got %v (kind %v, code %q)", err, fault.KindOf(err), fault.CodeOf(err))
-	}
-	if got := read(t, path); got != before {
-		t.Error(cmp.Diff(before, got))
-	}
-	if err := replace("v=DKIM1; p=", "written by hand"); err != nil {
-		t.Errorf("the value that gives way: %v", err)
-	}
-}
-
-func TestBadZones(t *testing.T) {
-	for name, tc := range map[string]struct {
-		zone  string
-		setup func(t *testing.T, dir string) error
-		want  string
-	}{
-		"missing":  {"example.net", nil, "no file example.net.zone"},
-		"escaping": {"../../etc/passwd", nil, "not a domain name"},
-		"empty":    {".", nil, "not a domain name"},
-		"two files": {"example.com", func(_ *testing.T, dir string) error {
-			return os.WriteFile(filepath.Join(dir, "example.com"), nil, 0o600)
-		}, "holds example.com.zone and example.com"},
-		"a directory": {"dir.example",
-			func(_ *testing.T, dir string) error { return os.Mkdir(filepath.Join(dir, "dir.example.zone"), 0o700) }, "no file"},
-		"broken": {"broken.example", func(_ *testing.T, dir string) error {
-			return os.WriteFile(filepath.Join(dir, "broken.example"), []byte("garbage"), 0o600)
-		}, "broken.example: "},
-		"its include": {"inc.example", func(_ *testing.T, dir string) error {
-			return os.WriteFile(filepath.Join(dir, "inc.example.zone"), []byte("$INCLUDE secret\n"), 0o600)
-		}, "secret, line 1: "},
-		"endless file": {"inf.example", func(_ *testing.T, dir string) error {
-			return os.WriteFile(filepath.Join(dir, "inf.example.zone"), []byte("$INCLUDE /dev/zero\n"), 0o600)
-		}, "not a regular file"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p, path := newZone(t, zoneText)
-			dir := filepath.Dir(path)
-			if err := os.WriteFile(filepath.Join(dir, "secret"), []byte("hunter2 hunter2\n"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if tc.setup != nil {
-				if err := tc.setup(t, dir); err != nil {
-					t.Fatal(err)
-				}
-			}
-			_, err := p.GetRecords(t.Context(), tc.zone)
-			_, err2 := p.SetRecords(t.Context(), tc.zone, []libdns.Record{txt("x", "x")})
-			for _, err := range []error{err, err2} {
-				faulttest.Shown(t, err)
-				if err == nil || !strings.Contains(err.Error(), tc.want) || fault.KindOf(err) != fault.Permanent {
-					t.Errorf("got %v (kind %v), want %q", err, fault.KindOf(err), tc.want)
-				} else if strings.Contains(err.Error(), "hunter2") { // I9
-					t.Errorf("an included file shows through: %v", err)
-				}
-			}
-		})
-	}
-}
-
-func TestListZones(t *testing.T) {
-	p, path := newZone(t, zoneText)
-	dir := filepath.Dir(path)
-	bare := strings.ReplaceAll(zoneText, "example.com", "bare.example")
-	for name, text := range map[string]string{
-		"bare.example": bare, "README": "read me", "named.conf": "options { };", ".hidden.example.zone": bare,
-		"UPPER.example.zone": bare, "other.zone~": bare,
-		"odd name.zone": bare, "new.example.zone": "not yet",
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	before := listing(t, dir)
-	got, err := p.ListZones(t.Context())
-	if want := []libdns.Zone{{Name: "bare.example."}, {Name: "example.com."}, {Name: "new.example."}}; err != nil ||
-		!cmp.Equal(got, want) {
-		t.Errorf("error %v, %s", err, cmp.Diff(want, got))
-	}
-	if _, err := p.GetRecords(t.Context(), "bare.example"); err != nil {
-		t.Error(err)
-	}
-	// I11: reading creates nothing.
-	if after := listing(t, dir); after != before {
-		t.Errorf("before %s, after %s", before, after)
-	}
-	p.Dir = filepath.Join(dir, "missing")
-	if _, err := p.ListZones(t.Context()); fault.KindOf(err) != fault.Permanent {
-		t.Errorf("missing directory: %v", err)
-	} else {
-		faulttest.Shown(t, err)
-	}
-}
-
-func listing(t *testing.T, dir string) string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	return strings.Join(names, " ")
-}
-
 func TestModeOwnerAndLinkStay(t *testing.T) {
 	p, path := newZone(t, zoneText)
 	real := filepath.Join(t.TempDir(), "real")
@@ -466,48 +280,5 @@ func TestCancellation(t *testing.T) {
 	}
 	if read(t, path) != zoneText {
 		t.Error("changed")
-	}
-}
-
-// A judge that nobody here wrote accepts the file, and a real server serves it.
-func TestNameServersReadTheFile(t *testing.T) {
-	p, path := newZone(t, zoneText)
-	if err := os.Chmod(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	recs := []libdns.Record{txt("s1._domainkey", longText), txt("s2._domainkey", ""), addr("*.wild", "192.0.2.7"),
-		libdns.CAA{Name: "@", TTL: time.Hour, Tag: "issue", Value: "ca.example"}}
-	if _, err := p.SetRecords(t.Context(), "example.com", recs); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("named-checkzone", "-i", "none", "example.com", path).CombinedOutput(); err != nil {
-		t.Fatalf("named-checkzone (Debian: bind9-utils): %v\n%s\n%s", err, out, read(t, path))
-	}
-	for name, start := range map[string]func(testing.TB,
-		...nameservertest.Zone) *nameservertest.Server{"BIND": nameservertest.StartBIND, "Knot": nameservertest.StartKnot} {
-		s := start(t, nameservertest.Zone{Name: "example.com", File: path})
-		if got := s.Query(t, "s1._domainkey.example.com", "TXT"); !cmp.Equal(got, []string{longText}) {
-			t.Errorf("%s: %q", name, got)
-		}
-		if got := s.Query(t, "any.wild.example.com", "A"); !cmp.Equal(got, []string{"192.0.2.7"}) {
-			t.Errorf("%s: %q", name, got)
-		}
-	}
-}
-
-// TestOwns: records in our block are ours to change, any other TXT record at the name is not.
-func TestOwns(t *testing.T) {
-	p, _ := newZone(t, "$TTL 60\n@ SOA ns h 1 1 1 1 1\n@ NS ns\nns A 192.0.2.1\ntheirs TXT x\ntheirs A 192.0.2.2\nns.ours A 192.0.2.3\n")
-	if _, err := p.SetRecords(t.Context(), "example.com.", []libdns.Record{txt("ours", "y")}); err != nil {
-		t.Fatal(err)
-	}
-	for owner, want := range map[string]bool{"ours.example.com": true, "theirs.example.com": false,
-		"nothing.example.com": true, "ns.example.com": true} {
-		if got, err := p.Owns("example.com", owner); err != nil || got != want {
-			t.Errorf("%s: %v, %v; want %v", owner, got, err, want)
-		}
-	}
-	if _, err := p.Owns("other.example", "x.other.example"); err == nil {
-		t.Error("a zone without a file is read")
 	}
 }

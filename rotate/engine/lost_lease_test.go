@@ -2,9 +2,9 @@ package engine_test
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,99 +13,9 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 )
-
-// unwritten is a store that takes no state while full, as when the disk is full.
-type unwritten struct {
-	ports.Store
-	full *atomic.Bool
-}
-
-func (u unwritten) Save(ctx context.Context, l ports.Lease, now time.Time, st rotate.State,
-	events ...rotate.Event) (int64, error) {
-	if u.full.Load() {
-		return 0, fault.Temporary("save the state of "+st.Domain, errors.New("the disk is full"), "try again")
-	}
-	return u.Store.Save(ctx, l, now, st, events...)
-}
-
-// LookAgain is called when the late effect is reported: there is room again.
-func (u unwritten) LookAgain(ctx context.Context, domain string, at, until time.Time, events ...rotate.Event) error {
-	u.full.Store(false)
-	return u.Store.LookAgain(ctx, domain, at, until, events...)
-}
-
-// TestLateEffectUnsaved: an effect that comes after its process has lost the lease is reported, and the domain is
-// looked at again, also when the process fails for another reason at the same time (I8).
-//
-// Where the loss is noticed at the same instant and before the write, the disk is not known to be full: so it is said in
-// most of some runs, and the rest of it in each.
-func TestLateEffectUnsaved(t *testing.T) {
-	said := 0
-	for range 8 {
-		if lateAndUnsaved(t) {
-			said++
-		}
-	}
-	if said < 4 {
-		t.Errorf("that the disk is full was said in %d of 8 runs", said)
-	}
-}
-
-// lateAndUnsaved plays it once, and reports whether the first process said that the disk is full.
-func lateAndUnsaved(t *testing.T) (said bool) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		w, d := newWorld(t, "mx1"), wanted("mx1")
-		w.bubble = true
-		second := w.start("second", nil)
-		second.Settle(t.Context(), d, engine.Patience{Most: time.Hour}, nil)
-		time.Sleep(8 * day)
-
-		parts, full := w.start("first", nil).Parts, new(atomic.Bool)
-		parts.Store = unwritten{parts.Store, full}
-		first := newEngine(parts)
-		w.outlaw = "first"
-		w.asleep("first", "activate mx1", 9*time.Minute)
-		asleep := w.pause
-		w.pause = func(op string) {
-			asleep(op)
-			if op == "activate mx1" { // from here on, whatever the other process does meanwhile
-				full.Store(true)
-			}
-		}
-		var ended atomic.Bool
-		go func() {
-			defer ended.Store(true)
-			asked := d
-			asked.Asked = true
-			res := first.Advance(t.Context(), asked)
-			if fault.CodeOf(res.Err) != codes.LeaseLost {
-				t.Errorf("I8: the first process got %v", res.Err)
-				return
-			}
-			said = strings.Contains(res.Err.Error(), "the disk is full")
-		}()
-		time.Sleep(time.Second)
-		back := d
-		back.Instruction, back.Named = rotate.Rollback{}, true
-		if res := second.Advance(t.Context(), back); res.Err != nil {
-			t.Fatalf("rolled back: %v", res.Err)
-		}
-		time.Sleep(15 * time.Minute)
-		if !ended.Load() {
-			t.Fatal("the first process is still at work")
-		}
-		if !w.happened(d, "it may have come after the lease had passed") {
-			t.Error("I8: the late effect is not reported")
-		}
-		if looks, err := w.store.TakeLooks(t.Context(), time.Now(), []string{d.Name}); err != nil || len(looks) == 0 {
-			t.Errorf("I8: the domain is not looked at again: %v", err)
-		}
-	})
-	return said
-}
 
 // TestTakeover guards I8: of an owner that is proved dead it is said in the middle of what it ended, and nothing where it
 // had begun nothing.
@@ -159,3 +69,170 @@ func TestTakeover(t *testing.T) {
 		})
 	}
 }
+
+// TestLostLease: a process that was stopped for so long that another one took over has
+// no effect any more when it wakes up (I8). The other one has no proof that it is dead:
+// it watches its lease for its whole length.
+func TestLostLease(t *testing.T) {
+	for _, op := range []string{"put s1", "publish s1", "activate mx1"} {
+		t.Run(op, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, d := newWorld(t, "mx1"), wanted("mx1")
+				w.bubble = true
+				d.Policy.Schedule = "0 4 15 * *"
+				first, second := w.start("first", nil), w.start("second", nil)
+				w.asleep("first", op, time.Hour)
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					res := first.Settle(t.Context(), d, engine.Patience{Most: time.Hour}, nil)
+					if res.Err == nil {
+						t.Errorf("I8: the first process noticed nothing")
+					}
+				})
+				time.Sleep(10 * time.Minute) // the first has come there
+				began := time.Now()
+				if res := second.Settle(t.Context(), d, engine.Patience{Most: 20 * time.Minute}, nil); res.Err != nil ||
+					res.State.Phase != rotate.Ready {
+					t.Fatalf("the second: %v, phase %s", res.Err, res.State.Phase)
+				}
+				if taken := w.event(d, rotate.LeaseTaken); taken.At.Sub(began) < 90*time.Second ||
+					!strings.Contains(taken.Message, "first") {
+					t.Errorf("I8: the lease was taken over %s after it was seen: %s", taken.At.Sub(began), taken.Message)
+				}
+				revision := w.state(d.Name).Revision
+				wg.Wait()
+				if st := w.state(d.Name); st.Revision != revision {
+					t.Errorf("I8: the first process wrote the state over: %+v", st)
+				}
+				w.checkReady(d, "s1")
+			})
+		})
+	}
+}
+
+// TestLossIsToldOnce: a process that was stopped for longer than its lease may go without a
+// renewal says so once, and says nothing of the work that was ended for it (true words).
+func TestLossIsToldOnce(t *testing.T) {
+	for _, op := range []string{"put s1", "publish s1", "activate mx1"} {
+		t.Run(op, func(t *testing.T) {
+			for range 50 { // at its first beat it renews the lease or finds that it is too late for that
+				var err error
+				synctest.Test(t, func(t *testing.T) { err = stoppedFor(t, op, 75*time.Second) })
+				if fault.CodeOf(err) != codes.LeaseLost {
+					continue
+				}
+				faulttest.Shown(t, err)
+				if text := err.Error(); strings.Count(text, "lease could not be renewed") != 1 ||
+					strings.Contains(text, "canceled") {
+					t.Errorf("it says: %s", text)
+				}
+				return
+			}
+			t.Error("it never noticed")
+		})
+	}
+}
+
+// stoppedFor returns how the run of a process ends that was stopped in an operation.
+func stoppedFor(t *testing.T, op string, d time.Duration) error {
+	w, want := newWorld(t, "mx1"), wanted("mx1")
+	w.bubble = true
+	first := w.start("first", nil)
+	w.asleep("first", op, d)
+	asleep := w.pause
+	w.pause = func(o string) {
+		if asleep(o); o == op {
+			time.Sleep(10 * time.Second) // until its first beat
+		}
+	}
+	return first.Settle(t.Context(), want, engine.Patience{Most: time.Hour}, nil).Err
+}
+
+// event returns the last event of a kind in the domain's history.
+func (w *world) event(d wish, kind rotate.Kind) rotate.Event {
+	w.Helper()
+	events, err := w.store.History(context.Background(), d.Name, 0)
+	if err != nil {
+		w.Fatalf("%v", err)
+	}
+	for _, e := range slices.Backward(events) {
+		if e.Kind == kind {
+			return e
+		}
+	}
+	w.Fatalf("no event of kind %q in the history", kind)
+	return rotate.Event{}
+}
+
+// TestLeaseOutlivesEffects: a lease is renewed while an effect takes its time, so that
+// nobody takes it over, and the others are told soon that its owner works (I8).
+func TestLeaseOutlivesEffects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, domains := newWorld(t, "mx1"), fleet(2, "mx1")
+		w.bubble = true
+		const long = 5*time.Minute - time.Second // all but the most that a step may take
+		w.pause = func(op string) { time.Sleep(long) }
+		slow, other := w.start("slow", nil), w.start("other", nil)
+		var all sync.WaitGroup
+		for _, d := range domains {
+			all.Go(func() {
+				if r := slow.Settle(t.Context(), d, engine.Patience{Most: time.Hour}, nil); r.Err != nil {
+					t.Error(r.Err)
+				}
+			})
+			time.Sleep(time.Millisecond) // or both may be activated together
+		}
+		for range 30 {
+			began := time.Now()
+			if res := other.Advance(t.Context(), domains[0]); fault.CodeOf(res.Err) != "lease-held" ||
+				time.Since(began) > 20*time.Second {
+				t.Fatalf("I8: another process got %v after %s", res.Err, time.Since(began))
+			}
+			time.Sleep(10 * time.Second)
+		}
+		all.Wait()
+		var began []time.Time
+		for _, d := range domains {
+			w.checkReady(d, "s1")
+		}
+		for _, u := range w.hosts["mx1"].uses {
+			began = append(began, u.from)
+		}
+		if apart := began[1].Sub(began[0]); apart != long {
+			t.Errorf("the second activation came %s after the first, want it to wait for it", apart)
+		}
+	})
+}
+
+// TestUnrenewable: a process that can't renew its lease, because the disk of the state
+// is full or hangs, begins no effect and ends the one under way before another
+// process may take over (I8).
+func TestUnrenewable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, d := readyToRotate(t)
+		first := w.start("first", nil)
+		var broken time.Time
+		w.pause = func(op string) {
+			if op == "activate mx1" {
+				broken = time.Now()
+			}
+		}
+		w.trouble = func(op string) trouble {
+			if !broken.IsZero() && (op == "renew" || op == "save") {
+				return refused
+			}
+			return fine
+		}
+		w.hang = "activate mx1"
+		res := first.Advance(t.Context(), d)
+		ended := time.Now()
+		if fault.CodeOf(res.Err) != codes.LeaseLost || ended.Sub(broken) >= 90*time.Second-longestBeat {
+			t.Errorf("I8: the effect was given up after %s, with %v", ended.Sub(broken), res.Err)
+		}
+		faulttest.Shown(t, res.Err)
+	})
+}
+
+// longestBeat is the time that is left between the end of a process's effects and the
+// time when another one may take over.
+const longestBeat = 10 * time.Second
