@@ -27,12 +27,10 @@ func (s *Selector) SetAside() *Selector {
 	return kept
 }
 
-// TakeBack makes a selector that was set aside one of the domain's again, with the key that it had.
+// TakeBack makes a selector that was set aside one of the domain's again, with the key that it had, or that may yet
+// appear in the keystore.
 func (s *Selector) TakeBack() {
-	if s.Key == nil {
-		return
-	}
-	is := func(id string) bool { return id == s.Key.ID }
+	is := func(id string) bool { return s.Key != nil && id == s.Key.ID || slices.Contains(s.Tried, id) }
 	s.Past = slices.DeleteFunc(s.Past, is)
 	s.Retired = slices.DeleteFunc(s.Retired, func(r Retired) bool { return is(r.KeyID) })
 }
@@ -46,10 +44,11 @@ func (all Earlier) Emptied(selector string) bool {
 	return sel == nil || len(sel.Retired) == 0
 }
 
-// Unused reports whether a key at a selector that the domain had earlier is left, and no signer was ever given it.
+// Unused reports whether a key at a selector that the domain had earlier is left, or may yet appear, and no signer
+// was ever given it.
 func Unused(st State, selector string) bool {
 	sel := st.Earlier[selector]
-	return sel != nil && sel.Key != nil && sel.Key.Leaked.IsZero() &&
+	return sel != nil && (sel.Key == nil && len(sel.Tried) > 0 || sel.Key != nil && sel.Key.Leaked.IsZero()) &&
 		!slices.ContainsFunc(st.Former, func(f Former) bool { return f.Selector == selector })
 }
 

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -144,6 +145,52 @@ func TestMoveGivenUp(t *testing.T) {
 		}
 		again(t, w, before, after)
 	})
+}
+
+// TestMoveElsewhere: where the policy names third selectors in the middle of a move, or just one other, the domain moves
+// over to these as soon as a person says so, from each point of the first move: it is signed and verified all the time
+// (the world checks both, I1, I2), and no private key of the move that was given up is left.
+func TestMoveElsewhere(t *testing.T) {
+	for name, to := range map[string][2]string{"both": {"c", "d"}, "one of the new ones": {"c", "b"}} {
+		t.Run(name, func(shown *testing.T) {
+			throughMoves(shown, func(t *testing.T, w *world, before, _ wish, ended bool) {
+				if ended {
+					return // it leaves from there as from any other selectors
+				}
+				third := before
+				third.Policy.Selectors = to
+				if w.state(third.Name).Phase != rotate.New {
+					stop := w.plan(third).Stop
+					faulttest.Shown(shown, stop)
+					if fault.CodeOf(stop) != codes.SelectorsChanged || !strings.Contains(fault.HintOf(stop), "--change-selectors") {
+						t.Fatalf("before a person says so: %v", stop)
+					}
+				}
+				if res := w.order(third, rotate.ChangeSelectors{}); res.Err != nil {
+					t.Fatal(res.Err)
+				}
+				for range 4 {
+					w.soon(third)
+				}
+				w.checkReady(third, to[0])
+				for _, s := range []string{"s1", "s2", "a", "b"} {
+					if !slices.Contains(to[:], s) {
+						w.spoil(s, "")
+					}
+				}
+				for range 10 {
+					w.pass(day)
+					w.soon(third)
+				}
+				for _, s := range []string{"s1", "s2", "a", "b"} {
+					if !slices.Contains(to[:], s) && w.keptAt(third, s) {
+						t.Errorf("a private key at %s is left", s)
+					}
+				}
+				w.checkReady(third, to[0])
+			})
+		})
+	}
 }
 
 // TestWayBackRefused: what can't lead back from other selectors is refused by name, and changes nothing.

@@ -55,7 +55,11 @@ func MovedBack(st rotate.State, signers []string, now time.Time) rotate.State {
 		if slices.Contains(origin.Pair[:], name) {
 			continue // the policy named it again, and nothing was made there
 		}
-		back.Earlier[name] = sel.SetAside()
+		kept := sel.SetAside()
+		if i := st.Intent; i != nil && i.Kind == rotate.StoreKey && i.Selector == name { // it may be there, unheard
+			kept.Retired = append(kept.Retired, rotate.Retired{KeyID: i.KeyID, Version: i.Version + 1})
+		}
+		back.Earlier[name] = kept
 		for _, signer := range signers {
 			c, known := st.Signers[signer]
 			given := st.Intent != nil && st.Intent.Kind == rotate.Activate && st.Intent.Signer == signer &&

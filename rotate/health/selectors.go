@@ -19,6 +19,13 @@ func (v *view) SelectorsChanged() error {
 		return nil
 	}
 	known := v.underRoles()
+	if v.Have.Origin != nil && v.Have.Active == "" {
+		return fault.Refuse(codes.SelectorsChanged, fmt.Sprintf("%s moves over to the selectors %s, but its policy names %s by now",
+			v.Want.Name, strings.Join(known, " and "), strings.Join(v.Want.Policy.Selectors[:], " and ")),
+			fmt.Sprintf("let it move over to these instead: 'dkimbot rotate --domain %[1]s --change-selectors --dry-run' shows how; "+
+				"or put the others back into the policy: selectors: [%[2]s]; 'dkimbot rollback --domain %[1]s' gives the move up",
+				v.Want.Name, strings.Join(known, ", ")))
+	}
 	return fault.Refuse(codes.SelectorsChanged,
 		fmt.Sprintf("%s is under management with the selectors %s, but its policy names %s", v.Want.Name,
 			strings.Join(known, " and "), strings.Join(v.Want.Policy.Selectors[:], " and ")),

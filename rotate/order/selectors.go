@@ -23,7 +23,11 @@ func giveSelectors(p *order, st *rotate.State) ([]rotate.Event, error) {
 	if pair := follow.OriginOf(p.Have); pair != nil && slices.Equal(pair, named) {
 		return goBack(p, st)
 	}
-	if err := p.unmanaged("change the selectors"); err != nil {
+	if follow.Moving(p.Have) && !p.KnowsSelectors() {
+		return moveElsewhere(p, st)
+	}
+	if err := p.unmanaged("change the selectors"); err != nil &&
+		(fault.CodeOf(err) != codes.NotManaged || p.Have.Phase == rotate.New || p.KnowsSelectors()) {
 		return nil, err
 	}
 	if p.KnowsSelectors() {
@@ -67,6 +71,17 @@ func goBack(p *order, st *rotate.State) ([]rotate.Event, error) {
 	*st = follow.MovedBack(*st, p.Want.Signers, p.Now)
 	return []rotate.Event{{Kind: rotate.NewSelectors, Selector: old, Message: fmt.Sprintf("the move to %s is given up: the "+
 		"domain is back at %s, and signs with %s", cmp.Or(gone, "none"), strings.Join(p.Have.Origin.Pair[:], " and "), old)}}, nil
+}
+
+// moveElsewhere gives a move to other selectors up for one to those that the policy names by now: the domain goes back
+// to where it came from, and leaves from there.
+func moveElsewhere(p *order, st *rotate.State) ([]rotate.Event, error) {
+	back, err := goBack(p, st)
+	if err != nil {
+		return nil, err
+	}
+	away, err := giveSelectors(newOrder(p.Now, p.Want, p.req, *st, p.Seen), st)
+	return append(back, away...), err
 }
 
 func selectorNames(st rotate.State) []string {
