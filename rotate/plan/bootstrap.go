@@ -20,7 +20,6 @@ func (p *planner) bootstrap() {
 	}
 	first := p.first()
 	complete := p.obstacle() == nil
-	p.duty = rotate.Turn
 	for _, s := range p.Want.Policy.Selectors {
 		if p.Have.Leaked(s) {
 			continue
@@ -57,15 +56,14 @@ func (p *planner) bringBack(first string) {
 	if key == nil || key.VerifiedAt.IsZero() || p.obstacles[first] != nil {
 		return
 	}
-	p.duty = rotate.Signing
 	for _, signer := range p.Want.Signers {
 		switch c, known := p.Have.Signers[signer]; {
 		case p.Confirmed(signer, first, key.ID):
 		case known && c.Selector == first:
-			p.bring(signer, first, key, p.Known(first),
+			p.bring(rotate.Signing, signer, first, key, p.Known(first),
 				rotate.Reason{Code: codes.SignerStrays, Message: "it signed with " + first + ", and does not any more"})
 		case p.Joins(signer, first, key.ID) && (p.Seen.Selectors[first].KeyErr == nil || p.ComesAlone(signer, first)):
-			p.bring(signer, first, key, p.Known(first),
+			p.bring(rotate.Signing, signer, first, key, p.Known(first),
 				rotate.Reason{Code: codes.SignerStrays, Message: "it signs with nothing, and others sign with " + first})
 		}
 	}

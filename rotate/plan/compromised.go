@@ -47,8 +47,7 @@ func (p *planner) flees() bool {
 	err := cmp.Or(p.Seen.Selectors[other].KeyErr, p.obstacles[other])
 	switch {
 	case p.LostForGood(from):
-		p.duty = rotate.Revocation
-		p.revoke(from, time.Time{})
+		p.revoke(rotate.Revocation, from, time.Time{})
 	case err != nil && !p.Have.Leaked(other):
 		p.stop(err)
 	}
@@ -66,27 +65,26 @@ func (p *planner) flee(from, to string) {
 			"signers leave it for %s, it is revoked and destroyed, and a fresh key takes its place", from, to)}
 	p.plan.Reason = why
 	p.repair()
-	p.duty = rotate.Revocation
 	key, at := p.Have.Selector(to).Key, p.Known(to)
 	if p.Have.Selector(from).Key.RevokeNow {
-		p.revoke(from, time.Time{})
+		p.revoke(rotate.Revocation, from, time.Time{})
 	}
 	unread, moves := p.HandsOff(to) || p.unread(to) || p.empty(to), false
 	for _, signer := range p.Want.Signers {
 		if p.Confirmed(signer, to, key.ID) || p.HandsOff(to) || unread && !p.CanFetch(signer, to) {
 			continue
 		}
-		p.activate(signer, to, key, at, why)
+		p.activate(rotate.Revocation, signer, to, key, at, why)
 		moves = true
 	}
 	switch {
 	case !unread:
-		p.revoke(from, at)
+		p.revoke(rotate.Revocation, from, at)
 		p.destroyLeaked(from, at)
 	case p.MayRevoke(from):
-		p.revoke(from, time.Time{})
+		p.revoke(rotate.Revocation, from, time.Time{})
 	case moves:
-		p.revoke(from, at)
+		p.revoke(rotate.Revocation, from, at)
 	}
 	if settled := p.Usable(to); settled.After(at) && p.Now.Before(settled) {
 		p.warn(codes.Settle, rotate.Thing{Selector: to}, "the key at %s has not settled: until %s, "+
@@ -97,12 +95,11 @@ func (p *planner) flee(from, to string) {
 // abandon plans that a new domain's compromised key goes, when no signer relies on it
 // or that was ordered. A fresh one is made afterwards.
 func (p *planner) abandon(s string) {
-	p.duty = rotate.Revocation
 	key := p.Have.Selector(s).Key
 	if !key.RevokeNow && !p.MayRevoke(s) {
 		return
 	}
-	p.revoke(s, time.Time{})
+	p.revoke(rotate.Revocation, s, time.Time{})
 }
 
 // escape plans that the signers of a new domain leave a compromised key for the selector to,
@@ -124,12 +121,11 @@ func (p *planner) escape(to string) {
 			return
 		}
 	}
-	p.duty = rotate.Revocation
 	for _, signer := range p.Want.Signers {
 		leaves := p.OnCompromised(signer, from) || !p.Have.Leaked(to) && p.OnCompromised(signer, to)
 		if leaves && !p.Confirmed(signer, to, key.ID) {
-			p.verifyBeforeUse(to, key, p.Known(to))
-			p.activate(signer, to, key, p.Known(to), why)
+			p.verifyBeforeUse(rotate.Revocation, to, key, p.Known(to))
+			p.activate(rotate.Revocation, signer, to, key, p.Known(to), why)
 		}
 	}
 }
@@ -147,7 +143,7 @@ func (d *draft) firstUse(s string) time.Time {
 
 // revoke plans that a compromised key's record loses its key, unless it has already, or
 // something else stands there.
-func (d *draft) revoke(s string, from time.Time) {
+func (d *draft) revoke(duty rotate.Duty, s string, from time.Time) {
 	sel := d.Have.Selector(s)
 	seen := d.Seen.Selectors[s]
 	if sel.Key == nil || d.Replaced(s) {
@@ -169,7 +165,7 @@ func (d *draft) revoke(s string, from time.Time) {
 		d.revoked[s] = true
 	}
 	before := strings.Join(seen.Sight.Values, " | ")
-	d.step(rotate.Step{Kind: rotate.Revoke, Selector: s,
+	d.step(rotate.Step{Kind: rotate.Revoke, Duty: duty, Selector: s,
 		Target: fmt.Sprintf("%s TXT, through %s", d.Name(s), d.Want.Through()), NotBefore: from,
 		Reason: d.RevokeReason(s, "then"),
 		Asked:  d.askedOf(s), From: rotate.Side{Record: before, KeyID: dkim.RecordKeyID(before)},
@@ -184,7 +180,7 @@ func (d *draft) destroyLeaked(s string, from time.Time) {
 		return
 	}
 	if !key.Gone {
-		d.destroy(s, rotate.Retired{KeyID: key.ID, Version: key.Version}, from,
+		d.destroy(rotate.Revocation, s, rotate.Retired{KeyID: key.ID, Version: key.Version}, from,
 			rotate.Reason{Code: codes.Compromised, Message: "no signer signs with the compromised key any more"})
 	}
 }

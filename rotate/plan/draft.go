@@ -16,7 +16,6 @@ type draft struct {
 	req  rotate.Request
 	plan rotate.DomainPlan
 
-	duty      rotate.Duty      // what the steps that are planned now belong to
 	obstacles map[string]error // by selector; "" for those of the whole domain. See checks.go
 
 	acts      bool            // a step can be taken now
@@ -29,10 +28,9 @@ type draft struct {
 	afterAdoption bool // the plan is what follows an adoption
 }
 
-// step adds a step to the plan, and notes what later rules ask about it. What two rules want is
-// planned once, where the first wants it.
+// step adds a step to the plan, and notes what later rules ask about it. A step that two rules plan stands
+// in the plan once, with the duty of the first.
 func (d *draft) step(s rotate.Step) {
-	s.Duty = d.duty
 	if slices.ContainsFunc(d.plan.Steps, func(p rotate.Step) bool { return sameStep(p, s) }) {
 		return
 	}

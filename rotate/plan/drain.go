@@ -27,8 +27,7 @@ func (p *planner) draining(busy bool) {
 	case leaked:
 		p.plan.Reason = rotate.Reason{Code: codes.Compromised, Message: "the key at " + s +
 			" was reported as compromised: it is revoked and destroyed, and a fresh key takes its place"}
-		p.duty = rotate.Revocation
-		p.revoke(s, time.Time{})
+		p.revoke(rotate.Revocation, s, time.Time{})
 		if key := p.Have.Selector(s).Key; !p.MayBeInHands(key.ID) {
 			p.destroyLeaked(s, time.Time{})
 		}
@@ -39,7 +38,6 @@ func (p *planner) draining(busy bool) {
 		p.replace(s)
 	case p.obstacle() != nil: // the old key is the way back, and stays until all is well
 	case !over:
-		p.duty = rotate.Turn
 		p.because(p.drain(s, until))
 	case !busy:
 		p.replace(s)
@@ -55,6 +53,7 @@ func (d *draft) drain(s string, until time.Time) rotate.Reason {
 	why := rotate.Reason{Code: codes.Drain,
 		Message: fmt.Sprintf("mail signed with %s may be in flight, and receivers may keep its key, "+
 			"for %s%s after the last signer's switch; then %s gets a fresh key", s, calendar.Span(drain), promised, s)}
-	d.step(rotate.Step{Kind: rotate.Drain, Selector: s, Target: d.Name(s).String(), NotBefore: until, Reason: why})
+	d.step(rotate.Step{Kind: rotate.Drain, Duty: rotate.Turn, Selector: s, Target: d.Name(s).String(), NotBefore: until,
+		Reason: why})
 	return why
 }

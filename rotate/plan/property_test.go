@@ -66,6 +66,9 @@ func TestPlanIsSafe(t *testing.T) {
 				checkDestroy(s, t, step, p.Steps[:i])
 			}
 			checkHandsOff(s, t, step)
+			if step.Duty == "" && step.Kind != rotate.Adopt { // one without a duty waits for what it does not need
+				t.Fatalf("the step belongs to no duty: %+v", step)
+			}
 		}
 	})
 }

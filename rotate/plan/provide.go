@@ -29,19 +29,19 @@ func (d *draft) provide(s string, why rotate.Reason) bool {
 			return false
 		}
 		if !d.Resumable(s) {
-			d.step(rotate.Step{Kind: rotate.Generate, Selector: s, Target: name.String(), Reason: why,
+			d.step(rotate.Step{Kind: rotate.Generate, Duty: rotate.Turn, Selector: s, Target: name.String(), Reason: why,
 				Algorithm: d.Kind()})
 		}
-		d.step(rotate.Step{Kind: rotate.StoreKey, Selector: s, Target: "keystore, " + name.String(), Reason: d.storeReason(s),
-			From: rotate.Side{KeyID: seen.KeyID}, To: rotate.Side{Fresh: true}})
+		d.step(rotate.Step{Kind: rotate.StoreKey, Duty: rotate.Turn, Selector: s, Target: "keystore, " + name.String(),
+			Reason: d.storeReason(s), From: rotate.Side{KeyID: seen.KeyID}, To: rotate.Side{Fresh: true}})
 		key = &rotate.Key{}
 	}
 	standing := d.Standing(s)
 	if key.PublishedAt.IsZero() || standing != health.Current && standing != health.Changing {
-		d.publish(s, key, why)
+		d.publish(rotate.Turn, s, key, why)
 	}
 	if sel.Next != nil || key.VerifiedAt.IsZero() || standing != health.Current {
-		d.verify(s, key, time.Time{}, rotate.Reason{Code: codes.Verify,
+		d.verify(rotate.Turn, s, key, time.Time{}, rotate.Reason{Code: codes.Verify,
 			Message: "the record must show on every authoritative server before anything relies on it"})
 	}
 	return true
@@ -55,17 +55,17 @@ func (j *draft) storeReason(s string) rotate.Reason {
 		Message: "the private key is kept and read back before its public half is published"}
 }
 
-func (d *draft) publish(s string, key *rotate.Key, why rotate.Reason) {
+func (d *draft) publish(duty rotate.Duty, s string, key *rotate.Key, why rotate.Reason) {
 	before := strings.Join(d.Seen.Selectors[s].Sight.Values, " | ")
-	d.step(rotate.Step{Kind: rotate.Publish, Selector: s,
+	d.step(rotate.Step{Kind: rotate.Publish, Duty: duty, Selector: s,
 		Target: fmt.Sprintf("%s TXT, through %s", d.Name(s), d.Want.Through()), Reason: why,
 		Asked: d.askedOf(s), From: rotate.Side{Record: before, KeyID: dkim.RecordKeyID(before)}, To: key.Side(),
 		TTL: d.Want.Policy.TTL})
 }
 
-func (d *draft) verify(s string, key *rotate.Key, from time.Time, why rotate.Reason) {
-	d.step(rotate.Step{Kind: rotate.Verify, Selector: s, Target: d.Name(s).String() + " TXT", NotBefore: from,
-		Reason: d.verifyReason(s, why), Asked: d.askedOf(s), To: key.Side()})
+func (d *draft) verify(duty rotate.Duty, s string, key *rotate.Key, from time.Time, why rotate.Reason) {
+	d.step(rotate.Step{Kind: rotate.Verify, Duty: duty, Selector: s, Target: d.Name(s).String() + " TXT",
+		NotBefore: from, Reason: d.verifyReason(s, why), Asked: d.askedOf(s), To: key.Side()})
 }
 
 // use plans the switch of every signer to selector s, which is verified once
@@ -77,7 +77,7 @@ func (d *draft) use(s string, from time.Time, why rotate.Reason) (planned bool) 
 	}
 	for _, signer := range d.Want.Signers {
 		if !d.Confirmed(signer, s, key.ID) && !(s == d.Have.Target && slices.Contains(d.Have.Held, signer)) {
-			d.bring(signer, s, key, from, why)
+			d.bring(rotate.Turn, signer, s, key, from, why)
 			planned = true
 		}
 	}
@@ -87,33 +87,30 @@ func (d *draft) use(s string, from time.Time, why rotate.Reason) (planned bool) 
 // bring plans that a signer is given a key whose record is seen just before. Where others
 // sign with the key and this one with nothing, or with a key that is gone, its mail can only
 // gain: servers that do not answer are not waited for then. One that shows something else is.
-func (d *draft) bring(signer, s string, key *rotate.Key, from time.Time, why rotate.Reason) {
+func (d *draft) bring(duty rotate.Duty, signer, s string, key *rotate.Key, from time.Time, why rotate.Reason) {
 	joins := d.Joins(signer, s, key.ID) && !d.sheltered[signer]
 	if joins {
 		from = time.Time{} // to wait for resolvers would only send more mail without a signature
 	}
 	joins = joins || d.UsesDeadKey(signer) && d.OthersUse(signer, s, key.ID)
 	if seen := d.Seen.Selectors[s]; !joins || seen.SightErr != nil || !seen.Sight.Silent {
-		d.verifyBeforeUse(s, key, from)
-		d.activate(signer, s, key, from, why)
+		d.verifyBeforeUse(duty, s, key, from)
+		d.activate(duty, signer, s, key, from, why)
 		return
 	}
-	duty := d.duty
-	d.duty = rotate.Joining
-	d.verify(s, key, from, rotate.Reason{Code: codes.BeforeUse,
+	d.verify(rotate.Joining, s, key, from, rotate.Reason{Code: codes.BeforeUse,
 		Message: "others sign with the key already, so only the servers that answer must show it"})
-	d.activate(signer, s, key, from, why)
-	d.duty = duty
+	d.activate(rotate.Joining, signer, s, key, from, why)
 }
 
 // verifyBeforeUse plans one more look at a record that was verified some time
 // ago, unless it is verified on the way here.
-func (d *draft) verifyBeforeUse(s string, key *rotate.Key, from time.Time) {
-	d.verify(s, key, from, rotate.Reason{Code: codes.BeforeUse,
+func (d *draft) verifyBeforeUse(duty rotate.Duty, s string, key *rotate.Key, from time.Time) {
+	d.verify(duty, s, key, from, rotate.Reason{Code: codes.BeforeUse,
 		Message: "nothing signs with a key that DNS does not show now"})
 }
 
-func (d *draft) activate(signer, s string, key *rotate.Key, from time.Time, why rotate.Reason) {
+func (d *draft) activate(duty rotate.Duty, signer, s string, key *rotate.Key, from time.Time, why rotate.Reason) {
 	ref := d.Have.Identify(d.Seen.Signers[signer].Ref)
 	if c := d.Have.Signers[signer]; d.Seen.Signers[signer].Err != nil { // as far as is known
 		ref.Selector, ref.KeyID = c.Selector, c.KeyID
@@ -121,8 +118,8 @@ func (d *draft) activate(signer, s string, key *rotate.Key, from time.Time, why 
 	if d.afterAdoption && why.Code == codes.Bootstrap && ref.Selector == s && key.ID != "" && ref.KeyID == key.ID {
 		why.Message = "the signer continues to use the key, and is given it by dkimbot from now on"
 	}
-	d.step(rotate.Step{Kind: rotate.Activate, Selector: s, Signer: signer, Target: "signer " + signer, Reason: why,
-		NotBefore: from,
-		From:      rotate.Side{Selector: ref.Selector, KeyID: ref.KeyID},
-		To:        rotate.Side{Selector: s, KeyID: key.ID, Fresh: key.ID == ""}})
+	d.step(rotate.Step{Kind: rotate.Activate, Duty: duty, Selector: s, Signer: signer, Target: "signer " + signer,
+		Reason: why, NotBefore: from,
+		From: rotate.Side{Selector: ref.Selector, KeyID: ref.KeyID},
+		To:   rotate.Side{Selector: s, KeyID: key.ID, Fresh: key.ID == ""}})
 }

@@ -47,7 +47,6 @@ func (p *planner) purge(r rotate.ReleaseState) {
 		p.stop(err)
 		return
 	}
-	p.duty = rotate.Turn
 	why := rotate.Reason{Code: codes.Purge,
 		Message: fmt.Sprintf("the domain was released; what dkimbot made is purged "+
 			"when no signer has signed with it for %s", calendar.Span(rotate.LongestDrain(p.Have.Selectors, p.Want.Policy)))}
@@ -62,14 +61,14 @@ func (p *planner) purge(r rotate.ReleaseState) {
 	}
 	p.warnDismissed()
 	for _, s := range p.Keyed() {
-		p.revoke(s, until)
+		p.revoke(rotate.Turn, s, until)
 	}
 	for _, s := range p.LostFirst() {
 		key := p.Have.Selector(s).Key
 		if err := cmp.Or(p.WrongKeystore(s), p.standsBeside(s)); err != nil {
 			p.stop(err)
 		} else if !key.Gone {
-			p.destroy(s, rotate.Retired{KeyID: key.ID, Version: key.Version}, until, why)
+			p.destroy(rotate.Turn, s, rotate.Retired{KeyID: key.ID, Version: key.Version}, until, why)
 		}
 	}
 }

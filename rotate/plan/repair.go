@@ -46,7 +46,6 @@ func (p *planner) repairAt(s string) bool {
 	if sel.Next != nil || sel.Key == nil || p.GivenUp(s) || p.HandsOff(s) {
 		return false
 	}
-	p.duty = rotate.Publicity
 	lost := p.Lost(s)
 	if lost != nil && p.Superseded(s) {
 		return false
@@ -57,13 +56,13 @@ func (p *planner) repairAt(s string) bool {
 			why.Code = codes.ServersDiffer
 		}
 		p.plan.Reason = why
-		p.publish(s, sel.Key, why)
+		p.publish(rotate.Publicity, s, sel.Key, why)
 	}
 	seen := p.Seen.Selectors[s]
 	if lost == nil && (!sel.Key.VerifiedAt.IsZero() || seen.SightErr != nil) {
 		return false
 	}
-	p.verify(s, sel.Key, time.Time{},
+	p.verify(rotate.Publicity, s, sel.Key, time.Time{},
 		rotate.Reason{Code: codes.Verify,
 			Message: "the record must show on every authoritative server before anything relies on it"})
 	return true
@@ -91,7 +90,6 @@ func (p *planner) align() bool {
 		p.stop(err) // what the last health check found there may still be there, or it is unknown what is
 		return true
 	}
-	p.duty = rotate.Signing
 	for _, signer := range drifted {
 		from, seen := p.Known(active), p.Seen.Signers[signer]
 		switch {
@@ -101,10 +99,10 @@ func (p *planner) align() bool {
 			from = p.Returnable(active) // its mail verifies as it is
 		}
 		if p.Seen.Selectors[active].SightErr == nil {
-			p.bring(signer, active, key, from, p.driftReason(signer, why))
+			p.bring(rotate.Signing, signer, active, key, from, p.driftReason(signer, why))
 			continue
 		} // else it was seen when signers began to use it, and a signer that does not sign is worse
-		p.activate(signer, active, key, from, p.driftReason(signer, why))
+		p.activate(rotate.Signing, signer, active, key, from, p.driftReason(signer, why))
 	}
 	return true
 }
@@ -117,13 +115,12 @@ func (p *planner) shelter() {
 	if p.LostForGood(active) || p.HandsOff(active) {
 		return
 	}
-	p.duty = rotate.Signing
 	for _, signer := range p.Want.Signers {
 		unread := p.Seen.Selectors[active].KeyErr != nil && !p.ComesAlone(signer, active)
 		if p.Have.MayUse(p.Seen.Signers[signer]) || unread {
 			continue
 		}
-		p.bring(signer, active, key, p.Known(active),
+		p.bring(rotate.Signing, signer, active, key, p.Known(active),
 			p.driftReason(signer, rotate.Reason{Code: codes.SignerStrays, Message: "it signs with no key of dkimbot's"}))
 		p.sheltered[signer] = true
 	}

@@ -22,7 +22,6 @@ func (p *planner) replace(s string) {
 		why = p.plan.Reason
 	}
 	p.plan.Reason = why
-	p.duty = rotate.Turn
 	err := p.Replaceable(s, leaked)
 	if err != nil && !p.OnlyUnseen(s) {
 		p.stop(err)
@@ -62,12 +61,12 @@ func (d *draft) destroyReplaced(s string, r rotate.Retired) {
 		d.stop(err)
 		return
 	}
-	d.destroy(s, r, time.Time{}, rotate.Reason{Code: codes.Replaced,
+	d.destroy(rotate.Turn, s, r, time.Time{}, rotate.Reason{Code: codes.Replaced,
 		Message: "the new record is public; the old private key is needed no more"})
 }
 
-func (d *draft) destroy(s string, r rotate.Retired, from time.Time, why rotate.Reason) {
-	d.step(rotate.Step{Kind: rotate.Destroy, Selector: s,
+func (d *draft) destroy(duty rotate.Duty, s string, r rotate.Retired, from time.Time, why rotate.Reason) {
+	d.step(rotate.Step{Kind: rotate.Destroy, Duty: duty, Selector: s,
 		Target: fmt.Sprintf("keystore, %s version %d", d.Name(s), r.Version), NotBefore: from, Reason: why,
 		From: rotate.Side{KeyID: r.KeyID}})
 }
@@ -75,11 +74,10 @@ func (d *draft) destroy(s string, r rotate.Retired, from time.Time, why rotate.R
 // destroyDropped plans the end of private keys that were made and given up before
 // they were used. Nothing waits for it.
 func (p *planner) destroyDropped() {
-	p.duty = rotate.Disposal
 	for _, s := range p.Want.Policy.Selectors {
 		for _, r := range p.Have.Selector(s).Retired {
 			if r.Dropped && !p.MayBeInHands(r.KeyID) && p.WrongKeystore(s) == nil {
-				p.destroy(s, r, time.Time{}, rotate.Reason{Code: codes.Dropped,
+				p.destroy(rotate.Disposal, s, r, time.Time{}, rotate.Reason{Code: codes.Dropped,
 					Message: "the key was given up before a signer used it"})
 			}
 		}

@@ -17,13 +17,12 @@ func (p *planner) back() bool {
 	if p.HandsOff(p.Have.Active) {
 		return busy
 	}
-	p.duty = rotate.Signing
 	key, from := p.Have.Selector(p.Have.Active).Key, p.Returnable(p.Have.Active)
 	why := rotate.Reason{Code: codes.Rollback, Message: "it was sent back to " + p.Have.Active +
 		", whose record still stands"}
 	for _, signer := range p.Want.Signers {
 		if slices.Contains(p.Have.Held, signer) && !p.Confirmed(signer, p.Have.Active, key.ID) {
-			p.activate(signer, p.Have.Active, key, from, why)
+			p.activate(rotate.Signing, signer, p.Have.Active, key, from, why)
 			busy = true
 		}
 	}
@@ -52,7 +51,6 @@ func (p *planner) held() {
 			strings.Join(p.Have.Held, ", "), p.Have.Active, p.Have.Target)}
 	p.plan.Reason = why
 	if p.obstacles[p.Have.Target] == nil {
-		p.duty = rotate.Turn
 		busy = p.use(p.Have.Target, p.Usable(p.Have.Target), why) || busy
 	}
 	if !busy {

@@ -43,7 +43,6 @@ func emptyEarlier(p *planner) {
 	if p.Have.Active == "" || p.plan.Stop != nil {
 		return
 	}
-	p.duty = rotate.Disposal
 	left := p.Have.Leftovers()
 	for _, s := range p.Have.Earlier.Names() {
 		until, noted := left[s]
@@ -73,7 +72,7 @@ func emptyEarlier(p *planner) {
 			p.warn(codes.RecordLeft, rotate.Thing{Selector: s}, "remove %s: no mail needs it any more, and its private key is kept until then", p.Name(s))
 		default:
 			for _, r := range sel.Retired {
-				p.destroy(s, r, time.Time{}, why)
+				p.destroy(rotate.Disposal, s, r, time.Time{}, why)
 			}
 		}
 	}

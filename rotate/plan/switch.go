@@ -74,7 +74,6 @@ func (p *planner) rotate(standby string) {
 		return
 	}
 	p.plan.Switches = true
-	p.duty = rotate.Turn
 	p.use(standby, time.Time{}, why)
 	p.drain(p.Have.Active, p.Now.Add(p.Have.Selector(p.Have.Active).DrainUnder(p.Want.Policy)))
 }
@@ -95,7 +94,6 @@ func (p *planner) switching(busy bool) {
 		if p.Seen.Selectors[target].Sight.Silent && !p.AnyConfirmed(target) || p.unheard(target) {
 			p.shelter() // the switch waits for every server, or for resolvers
 		}
-		p.duty = rotate.Turn
 		p.use(target, p.Usable(target), why)
 		p.drain(p.Have.Active, p.Now.Add(p.Have.Selector(p.Have.Active).DrainUnder(p.Want.Policy)))
 	}
