@@ -40,6 +40,31 @@ func (d *Dir) Write(name string, data []byte, as As) error {
 	return p.Replace()
 }
 
+// Overwrite writes data over a file of d that has as many octets, where it stands: most file systems need no room for
+// that. Who reads meanwhile, or after a power cut, may find something of both.
+func (d *Dir) Overwrite(name string, data []byte) error {
+	f, err := d.open(name, unix.O_RDWR)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	switch info, err := Stat(f); {
+	case err != nil:
+		return err
+	case !d.trust.has(uint32(info.UID)) || info.Links != 1:
+		return refuse(f.Name(), "belongs to another user, or has other names (hard links)", "remove it")
+	case info.Size != int64(len(data)):
+		return failed("overwrite", f.Name(), unix.EMSGSIZE)
+	}
+	if _, err := f.WriteAt(data, 0); err != nil {
+		return failed("overwrite", f.Name(), err)
+	}
+	if err := f.Sync(); err != nil {
+		return failed("sync", f.Name(), err)
+	}
+	return nil
+}
+
 // Pending is a new file that has no name of its own yet. It is locked while it is open,
 // so that no other process takes it for a left-over of one that was killed.
 type Pending struct {

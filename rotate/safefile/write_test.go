@@ -228,3 +228,32 @@ func TestReplaceRefusesWhatIsNoFile(t *testing.T) {
 		t.Errorf("the pipe is %v, %v", info.Mode, err)
 	}
 }
+
+// TestOverwrite: a file of the user's own is written over where it stands when the length is the same, and nothing else
+// is: no file of another length, no link and what it leads to, none with a second name, none of others.
+func TestOverwrite(t *testing.T) {
+	path := t.TempDir()
+	d, err := safefile.OpenDir(path)
+	must(t, err)
+	defer d.Close()
+	at := func(name string) string { return filepath.Join(path, name) }
+	must(t, os.WriteFile(at("f"), []byte("before"), 0o600))
+	must(t, d.Overwrite("f", []byte("after.")))
+	must(t, os.WriteFile(at("two"), []byte("before"), 0o600))
+	must(t, os.Link(at("two"), at("names")))
+	must(t, os.WriteFile(at("target"), []byte("before"), 0o600))
+	must(t, os.Symlink("target", at("link")))
+	must(t, os.WriteFile(at("theirs"), []byte("before"), 0o600))
+	must(t, os.Chown(at("theirs"), 12345, -1))
+	for name, text := range map[string]string{"f": "longer than before", "missing": "any", "two": "after.", "link": "after.",
+		"theirs": "after."} {
+		if err := d.Overwrite(name, []byte(text)); err == nil {
+			t.Errorf("%s was written over", name)
+		}
+	}
+	for name, want := range map[string]string{"f": "after.", "two": "before", "target": "before", "theirs": "before"} {
+		if text, err := os.ReadFile(at(name)); string(text) != want {
+			t.Errorf("%s holds %q, %v; want %q", name, text, err, want)
+		}
+	}
+}

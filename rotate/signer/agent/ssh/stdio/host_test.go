@@ -2,6 +2,7 @@ package stdio_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -204,5 +206,50 @@ func TestMemory(t *testing.T) {
 	if a := ask(t, h, request("active", "")); a.Refused == nil || !a.Refused.Lasting ||
 		!strings.Contains(a.Refused.Hint, "chmod") {
 		t.Errorf("a directory that others can write: %+v", a.Refused)
+	}
+}
+
+// TestFullStateDir guards I7 on a host whose disk is full: it is asked and answers, each time with a new ticket, and no
+// older one lets a change through. Where there is nothing to write over, what lacks room is named.
+func TestFullStateDir(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatalf("%s mounts a file system and needs root; leave it out with -skip %s", t.Name(), t.Name())
+	}
+	h, s := newHost(t)
+	path := h.Memory.(*stdio.Directory).Path
+	mount := func(where string) {
+		if err := cmp.Or(os.MkdirAll(where, 0o700), syscall.Mount("tmpfs", where, "tmpfs", 0, "size=64k,mode=0700")); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { syscall.Unmount(where, syscall.MNT_DETACH) })
+	}
+	fill := func(where string) {
+		if err := os.WriteFile(filepath.Join(where, "filler"), make([]byte, 1<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+			t.Fatalf("the file system is not full: %v", err)
+		}
+	}
+	mount(path)
+	k := entry(signertest.At("a.example", "s1", signertest.Keys(t, 1)[0]))
+	before := ask(t, h, request("active", ""))
+	fill(path)
+	after := ask(t, h, request("active", "", protocol.Entry{Domain: "a.example"}))
+	if after.Refused != nil || after.Ticket == before.Ticket || after.Instance != before.Instance {
+		t.Fatalf("a question: %+v", after)
+	}
+	stale := ask(t, h, request("activate", before.Ticket, k))
+	if !stale.Stale || len(s.keys) > 0 {
+		t.Errorf("with an old ticket: %+v", stale)
+	}
+	if a := ask(t, h, request("activate", stale.Ticket, k)); a.Stale || a.Active["a.example"].Selector != "s1" {
+		t.Errorf("with the newest ticket, where the signer needs no room: %+v", a)
+	}
+
+	never := filepath.Join(filepath.Dir(path), "never")
+	mount(never)
+	fill(never)
+	h.Memory = &stdio.Directory{Path: never}
+	if a := ask(t, h, request("active", "")); a.Refused == nil || a.Refused.Lasting ||
+		!strings.Contains(a.Refused.Hint, "make room on the host's file system") {
+		t.Errorf("with nothing to write over: %+v", a.Refused)
 	}
 }

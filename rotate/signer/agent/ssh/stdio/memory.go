@@ -81,11 +81,15 @@ func load(dir *safefile.Dir) (Memo, error) {
 	return memo, nil
 }
 
-// Save implements Memory.
+// Save implements Memory. On a full file system it writes over what stands there, which is as long: a question is
+// answered there, too. What a power cut makes of that is at worst a new memory, and no ticket that was given before.
 func (d *Directory) Save(m Memo) error {
 	text, err := json.Marshal(m)
 	if err == nil {
 		err = d.dir.Write(memoName, text, safefile.Ours(0o600))
+	}
+	if full(err) && d.dir.Overwrite(memoName, text) == nil {
+		return nil
 	}
 	if err != nil {
 		return memoryFault("write "+memoName+" in state_dir", err)
@@ -94,7 +98,7 @@ func (d *Directory) Save(m Memo) error {
 }
 
 func memoryFault(what string, err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if full(err) {
 		return fault.Temporary(what, safefile.Cause(err), "make room on the host's file system; it is tried again by itself")
 	}
 	hint := safefile.Remedy(err)
@@ -103,3 +107,5 @@ func memoryFault(what string, err error) error {
 	}
 	return fault.Lasting(what, safefile.Cause(err), hint)
 }
+
+func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
