@@ -140,6 +140,19 @@ func TestPassedOverKeyIsDestroyed(t *testing.T) {
 	if st := w.state(d.Name); st.Phase != rotate.Ready || st.Active != "s2" {
 		t.Errorf("it is %s and signs with %s", st.Phase, st.Active)
 	}
+
+	adopted := w.state(d.Name).Selectors["s1"].Key.ID
+	for range 2 { // to s1, and back: then its key is replaced
+		w.pass(8 * day)
+		w.settle(asked(d))
+	}
+	w.pass(8 * day)
+	w.settle(d)
+	for version, k := range w.keys[name] {
+		if k != nil && k.ID() == adopted {
+			t.Errorf("I5: the adopted key is replaced, and version %d holds it still", version+1)
+		}
+	}
 }
 
 // TestAdoptionStops: a key is not adopted that fails its test, or is not proved to be kept, and nothing relies on it

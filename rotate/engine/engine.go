@@ -136,6 +136,9 @@ func (e *Engine) round(ctx context.Context, t Task, g *approval.Grant) (res Resu
 	defer held.Release(ctx)
 	begun, err := e.newRun(ctx, t, g, held)
 	if err != nil {
+		if held.Lease.TakenFrom != "" {
+			held.Abandon() // that it was taken over is not noted: the next run is to learn it, too
+		}
 		res.Err = err
 		return res
 	}

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -236,3 +237,45 @@ func TestUnrenewable(t *testing.T) {
 // longestBeat is the time that is left between the end of a process's effects and the
 // time when another one may take over.
 const longestBeat = 10 * time.Second
+
+// TestTakeoverUnnoted: where a lease was taken over in the middle of an effect and the state can't be read or
+// written just then, the next run still looks for the effect that may come, and says so (I8).
+func TestTakeoverUnnoted(t *testing.T) {
+	for _, broken := range []string{"look again", "load"} {
+		t.Run(broken, func(t *testing.T) {
+			w, d := newWorld(t, "mx1"), wanted("mx1")
+			w.settle(d)
+			w.pass(8 * day)
+			asked := d
+			asked.Asked = true
+			w.trouble = func(op string) trouble {
+				if op != "activate mx1" {
+					return fine
+				}
+				w.crashAt = w.points + 1 // the signer's command runs on, and its dkimbot writes nothing any more
+				return delayed
+			}
+			if res := w.start("first", nil).Advance(t.Context(), asked); !errors.Is(res.Err, errCrashed) {
+				t.Fatalf("%v", res.Err)
+			}
+			w.trouble = func(op string) trouble {
+				if op == broken {
+					return refused
+				}
+				return fine
+			}
+			if res := w.start("second", nil).Advance(t.Context(), d); res.Err == nil {
+				t.Fatalf("the second process notes the takeover where %q fails", broken)
+			}
+			w.trouble = nil
+			if res := w.start("third", nil).Advance(t.Context(), d); res.Err != nil {
+				t.Fatal(res.Err)
+			}
+			e := w.event(d, rotate.LeaseTaken)
+			if want := "the lease of second was taken over"; !strings.Contains(e.Message, want) ||
+				!strings.Contains(e.Message, "the domain is looked at every minute until ") {
+				t.Errorf("I8: the history says %q", e.Message)
+			}
+		})
+	}
+}

@@ -90,7 +90,33 @@ func (k *Ring) Discard(ctx context.Context, name dkim.Name, old rotate.Retired) 
 	case err != nil && fault.CodeOf(err) != codes.DeletedSecret: // what was deleted can come back until it is destroyed
 		return "", err
 	case err == nil && key.ID() != old.KeyID:
-		return codes.GoneAlready, nil
+		return codes.GoneAlready, k.discardCopies(ctx, name, old)
 	}
-	return "", k.Destroy(ctx, name, old.Version)
+	if err := k.Destroy(ctx, name, old.Version); err != nil {
+		return "", err
+	}
+	return "", k.discardCopies(ctx, name, old)
+}
+
+// gone is how many versions in a row must be gone for those before them to be gone, too.
+const gone = 3
+
+// discardCopies destroys versions before the one that is discarded which hold the same private key: a key that
+// was adopted over a newer one that was never published stands in the keystore twice (I5). What can't be read
+// as a key is left to whoever wrote it.
+func (k *Ring) discardCopies(ctx context.Context, name dkim.Name, old rotate.Retired) error {
+	for v, missing := old.Version-1, 0; v > 0 && missing < gone; v-- {
+		key, _, err := k.Keystore.Get(ctx, name, v)
+		switch {
+		case err != nil && fault.KindOf(err) == fault.Transient:
+			return err
+		case err != nil || key == nil:
+			missing++
+		case key.ID() == old.KeyID:
+			if err := k.Destroy(ctx, name, v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

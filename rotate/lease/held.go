@@ -21,6 +21,8 @@ type Held struct {
 	lose    context.CancelCauseFunc
 	stop    []func()
 
+	abandoned bool
+
 	mu   sync.Mutex
 	safe time.Duration // until when, by Clock.Elapsed, no other process can have it
 }
@@ -101,17 +103,24 @@ func (g *Held) Unhurried(ctx context.Context) (context.Context, context.CancelFu
 	return ctx, func() { stop(); cancel(); lose(nil) }
 }
 
-// Release gives the lease back; one that can't be given back is taken over by whoever
-// has watched it for long enough.
+// Release gives the lease back, unless it was abandoned; one that can't be given back is
+// taken over by whoever has watched it for long enough.
 func (g *Held) Release(ctx context.Context) {
 	for _, stop := range g.stop {
 		stop()
 	}
 	g.lose(context.Canceled)
+	if g.abandoned {
+		return
+	}
 	ctx, cancel := ports.Unhurried(ctx)
 	defer cancel()
 	_ = g.keeper.Store.Release(ctx, g.Lease)
 }
+
+// Abandon has the lease not given back when it is released: whoever takes it over learns that its owner left
+// something undone. It is called by the one who releases it.
+func (g *Held) Abandon() { g.abandoned = true }
 
 // Lose notes that the lease is lost, by an error that says so.
 func (g *Held) Lose(err error) { g.lose(err) }
