@@ -27,7 +27,8 @@ type walk struct {
 	bot    *bot
 	mail   func(testing.TB, string) signertest.Answer // asks the signer for a message of a domain
 
-	paths map[string]string // what stands in the example -> what stands for it here
+	paths   map[string]string // what stands in the example -> what stands for it here
+	signers string            // in the place of this section of the example, unless it is ""
 }
 
 // newWalk starts a name server.
@@ -52,6 +53,10 @@ func (w *walk) configure(secrets map[string]string, env ...string) {
 	w.paths["key_name: dkimbot."] = fmt.Sprintf("key_name: %s\n    key_algorithm: %s", w.dns.KeyName, w.dns.KeyAlgorithm)
 	w.paths["\n    selectors: "] = fmt.Sprintf(walkPolicy, notSoon())
 	text := shipped(w.t, w.folder+"/dkimbot.yaml")
+	if w.signers != "" {
+		from, to := strings.Index(text, "\nsigners:"), strings.Index(text, "\npolicies:")
+		text = text[:from+1] + w.signers + text[to:]
+	}
 	for old := range w.paths {
 		if !strings.Contains(text, old) {
 			w.t.Fatalf("the configuration of %s does not hold %q", w.folder, old)
@@ -103,11 +108,15 @@ func (w *walk) follow(lines []string, last, before, after string) (rest []string
 	return nil
 }
 
-// until repeats a command, as a person or the timer does, while a new key settles.
+// until repeats a command, as a person or the timer does, while a new key settles or the signer reads its files. Who
+// has rolled back does not do it twice.
 func (w *walk) until(args []string, before, after string) {
 	w.t.Helper()
-	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(200 * time.Millisecond) {
-		w.bot.do(args...)
+	for deadline, first := time.Now().Add(3*time.Minute), true; ; time.Sleep(200 * time.Millisecond) {
+		if first || args[0] != "rollback" {
+			w.bot.do(args...)
+		}
+		first = false
 		got := w.selectors()
 		switch {
 		case slices.Equal(got, []string{after}):
