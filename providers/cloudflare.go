@@ -39,7 +39,8 @@ type Cloudflare struct {
 func (c *Cloudflare) Driver() Driver {
 	return Driver{Name: "cloudflare", Service: "Cloudflare", Meaning: "an account at Cloudflare",
 		Rate: 3.5, Burst: 20, // takes 1,200 in five minutes
-		ShortestTTL: time.Minute, LongestTTL: 24 * time.Hour}
+		ShortestTTL: time.Minute, LongestTTL: 24 * time.Hour,
+		NameServers: ".ns.cloudflare.com"}
 }
 
 // Fields returns the keys of the driver.

@@ -46,6 +46,8 @@ type Driver struct {
 	Timeout time.Duration
 	// The TTLs that the service keeps; 0 for any.
 	ShortestTTL, LongestTTL time.Duration
+	// NameServers is what the name of each of the service's name servers holds; "" where that is not known.
+	NameServers string
 }
 
 // Keeps reports whether the service keeps a TTL as it is.

@@ -44,9 +44,10 @@ func (c *Route53) Driver() Driver {
 		Service: "Route 53",
 		Meaning: "an account at Amazon Route 53; what is left out comes from the AWS default chain: " +
 			"environment, shared files, instance role",
-		Rate:  5,
-		Burst: 20,
-	} // takes 10, bursts of 50
+		Rate:        5, // takes 10, bursts of 50
+		Burst:       20,
+		NameServers: ".awsdns-",
+	}
 }
 
 // Fields returns the keys of the driver.

@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/setup"
 	"github.com/dkimbot/dkimbot/providers"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/found"
 )
 
 // paper is a DNS driver that is written down: this type, and one line in the list below.
@@ -67,6 +69,17 @@ func (l *lamp) Fields() []settings.Field {
 
 func (l *lamp) Open(string, settings.Secrets) (signer.Signer, error) {
 	return &lamp{Colour: l.Colour, active: map[string]dkim.Ref{}}, nil
+}
+
+// Find finds the lamp by the colour that is written on its mast.
+func (l *lamp) Find(_ context.Context, h found.Host) []found.Signer {
+	colour, err := h.Read("/etc/mast")
+	if err != nil {
+		return nil
+	}
+	s := found.Signer{Name: "mast", Program: "the lamp", From: "/etc/mast"}
+	s.Set("colour", strings.TrimSpace(string(colour)))
+	return []found.Signer{s}
 }
 
 func (l *lamp) Active(context.Context, []string) (map[string]dkim.Ref, error) {
@@ -141,6 +154,42 @@ domains: [{ name: example.com, provider: desk, signers: [roof] }]
 	}
 	if one, other := cfg.DomainDigest("example.com"), cfg.Digest(); one == "" || other == "" {
 		t.Error("no digest")
+	}
+}
+
+// What a driver more finds on a host becomes a section of a first configuration, which the program reads.
+func TestNinthDriverIsFound(t *testing.T) {
+	h := found.Host{Root: t.TempDir()}
+	if err := os.MkdirAll(h.At("/etc"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(h.At("/etc/mast"), []byte("green\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	account, err := setup.NewAccount("cloudflare", []string{"api_token_env=STAMP"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := setup.Configuration(setup.Places{State: "/x/state", Keys: "/x/keys"}, account,
+		setup.Find(t.Context(), h, withPaper().Signers()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "  mast:                         # found in /etc/mast\n    driver: lamp\n    colour: green\n"; !strings.Contains(text, want) {
+		t.Fatalf("there is no\n%sin\n%s", want, text)
+	}
+	cfg, err := load(t, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := cfg.Signers["mast"].Settings.(*lamp).Colour; got != "green" {
+		t.Errorf("its colour is %q", got)
+	}
+	if err := os.WriteFile(h.At("/etc/mast"), []byte("blue\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if all := setup.Find(t.Context(), h, withPaper().Signers()); len(all) != 1 || len(all[0].Remarks) != 1 {
+		t.Errorf("of a colour that the driver would refuse is said: %+v", all)
 	}
 }
 

@@ -13,12 +13,13 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/providers"
 	"github.com/dkimbot/dkimbot/rotate/settings"
+	"github.com/dkimbot/dkimbot/rotate/signer/found"
 )
 
 // Account is the DNS account of a first configuration. What is asked about it are the fields of its driver.
 type Account struct {
 	of   providers.Account
-	Keys []Pair // of its section in the configuration
+	Keys []found.Pair // of its section in the configuration
 }
 
 // Drivers returns the names of the DNS drivers and what each is for, in order.
@@ -41,10 +42,10 @@ func NewAccount(driver string, given []string) (*Account, error) {
 		problem, remedy := settings.Unknown("DNS driver", driver, names)
 		return nil, errors.New(problem + ": " + remedy)
 	}
-	a := &Account{of: all[at], Keys: []Pair{{"driver", driver}}}
+	a := &Account{of: all[at], Keys: []found.Pair{{Key: "driver", Value: driver}}}
 	for _, text := range given {
-		key, value, found := strings.Cut(text, "=")
-		if !found {
+		key, value, two := strings.Cut(text, "=")
+		if !two {
 			return nil, fmt.Errorf("%q is not KEY=VALUE", text)
 		}
 		if err := a.Set(key, value); err != nil {
@@ -79,8 +80,8 @@ func (a *Account) Set(key, text string) error {
 		if err != nil {
 			return fmt.Errorf("%s %w", key, err)
 		}
-		a.Keys = slices.DeleteFunc(a.Keys, func(p Pair) bool { return p.Key == key })
-		a.Keys = append(a.Keys, Pair{key, value})
+		a.Keys = slices.DeleteFunc(a.Keys, func(p found.Pair) bool { return p.Key == key })
+		a.Keys = append(a.Keys, found.Pair{Key: key, Value: value})
 		return nil
 	}
 	problem, remedy := settings.Unknown("key of this driver", key, keys)
@@ -126,7 +127,7 @@ type Question struct {
 func (a *Account) Missing() (out []Question) {
 	for _, f := range a.of.Fields() {
 		ways := f.Ways()
-		given := slices.ContainsFunc(a.Keys, func(p Pair) bool { return slices.Contains(ways, p.Key) })
+		given := slices.ContainsFunc(a.Keys, func(p found.Pair) bool { return slices.Contains(ways, p.Key) })
 		if f.Need == "" || given {
 			continue
 		}

@@ -40,12 +40,12 @@ func TestDkimpyBecomesSwitchable(t *testing.T) {
 	}
 	signs("with one key")
 
-	found := Find(t.Context(), host(t, map[string]string{dkimpyDir + "/dkimpy-milter.conf": stock}))
-	if len(found) != 1 || len(found[0].Domains) != 1 {
-		t.Fatalf("found %+v", found)
+	all := find(t, host(t, map[string]string{"/etc/dkimpy-milter/dkimpy-milter.conf": stock}))
+	if len(all) != 1 || len(all[0].Domains) != 1 {
+		t.Fatalf("found %+v", all)
 	}
-	here := strings.NewReplacer(dkimpyDir+"/dkimpy-milter.conf", d.Conf, dkimpyDir, d.Dir, "systemctl restart dkimpy-milter", "true")
-	script := here.Replace(strings.Join(found[0].Before, "\n"))
+	here := strings.NewReplacer("/etc/dkimpy-milter"+"/dkimpy-milter.conf", d.Conf, "/etc/dkimpy-milter", d.Dir, "systemctl restart dkimpy-milter", "true")
+	script := here.Replace(strings.Join(all[0].Before, "\n"))
 	if out, err := exec.Command("sh", "-ec", script).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s\n%s", err, out, script)
 	}
@@ -53,7 +53,7 @@ func TestDkimpyBecomesSwitchable(t *testing.T) {
 
 	cfg := dkimpy.Defaults()
 	cfg.Name, cfg.Restart, cfg.Owner = "mx1", d.Restart(), "root"
-	for _, p := range found[0].Keys {
+	for _, p := range all[0].Keys {
 		value, _ := p.Value.(string)
 		switch value = here.Replace(value); p.Key {
 		case "key_dir":

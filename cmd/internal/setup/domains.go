@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/dkimbot/dkimbot/rotate/signer/found"
 )
 
 // minRSABits is the shortest RSA key that dkimbot takes over; Ed25519 keys have one size.
@@ -13,14 +15,14 @@ const (
 )
 
 // domains writes the policies and, as comments, the domains that are signed today.
-func (w *writer) domains(signers []Signer) {
-	used := selectorsOf(signers, func(Domain) bool { return true })
+func (w *writer) domains(signers []found.Signer) {
+	used := selectorsOf(signers, func(found.Domain) bool { return true })
 	free := freeSelectors(used)
 	w.line("policies:")
 	w.line("  default:")
 	w.line("    schedule: 0 4 1 * *         # cron: a rotation each month")
 	w.line("    selectors: [%s, %s]         # names that no domain uses yet", free[0], free[1])
-	for _, s := range selectorsOf(signers, Domain.keepable) {
+	for _, s := range selectorsOf(signers, keepable) {
 		w.line("  # keep-%s: { selectors: [%s, %s] }", s, w.flow(s), free[0])
 	}
 	w.line("")
@@ -40,7 +42,7 @@ func (w *writer) domains(signers []Signer) {
 			}
 			w.line("  # - { name: %s, provider: dns, signers: [%s] }", d.Name, signer)
 			w.line("  #   signed with %s, %s%s", d.Selector, d.Key, size(d.Bits))
-			if d.keepable() {
+			if keepable(d) {
 				w.line("  #   to keep it: policy: keep-%s; dkimbot adopt --domain %s %s", d.Selector, d.Name,
 					strings.Join(words(d.Adopt), " "))
 			}
@@ -52,7 +54,9 @@ func (w *writer) domains(signers []Signer) {
 }
 
 // keepable reports whether dkimbot can take over the key, as far as it could be read.
-func (d Domain) keepable() bool { return d.Bits == 0 || d.Bits == ed25519Bits || d.Bits >= minRSABits }
+func keepable(d found.Domain) bool {
+	return d.Bits == 0 || d.Bits == ed25519Bits || d.Bits >= minRSABits
+}
 
 func size(bits int) string {
 	switch {
@@ -67,7 +71,7 @@ func size(bits int) string {
 }
 
 // selectorsOf returns the selectors of such domains, each once.
-func selectorsOf(signers []Signer, such func(Domain) bool) (out []string) {
+func selectorsOf(signers []found.Signer, such func(found.Domain) bool) (out []string) {
 	for _, s := range signers {
 		for _, d := range s.Domains {
 			if such(d) {
@@ -94,7 +98,7 @@ func freeSelectors(used []string) [2]string {
 // words returns the words of a command as a shell takes them.
 func words(all []string) (out []string) {
 	for _, w := range all {
-		out = append(out, word(w))
+		out = append(out, found.Word(w))
 	}
 	return out
 }

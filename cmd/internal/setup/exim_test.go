@@ -10,11 +10,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/dkimbot/dkimbot/rotate/signer/found"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
 // eximHost is a host whose Exim prints what a real one makes of a configuration.
-func eximHost(t *testing.T, e *signertest.Exim) Host {
+func eximHost(t *testing.T, e *signertest.Exim) found.Host {
 	t.Helper()
 	h := host(t, map[string]string{"/usr/sbin/exim4": "", "/etc/exim4/exim4.conf": ""})
 	h.Ask = func(ctx context.Context, program string, args ...string) ([]byte, error) {
@@ -46,22 +47,22 @@ func TestEximComesToALookupFile(t *testing.T) {
 	}
 	signs("at first")
 
-	found := Find(t.Context(), eximHost(t, e))
-	if len(found) != 1 || len(found[0].Domains) != 1 || found[0].Domains[0].Key != file {
-		t.Fatalf("found %+v", found)
+	all := find(t, eximHost(t, e))
+	if len(all) != 1 || len(all[0].Domains) != 1 || all[0].Domains[0].Key != file {
+		t.Fatalf("found %+v", all)
 	}
-	want := []Pair{{"driver", "exim"}, {"key_dir", "/etc/exim4/dkim"}, {"table", "/etc/exim4/dkim.table"},
-		{"owner", "root"}}
-	if diff := cmp.Diff(want, found[0].Keys); diff != "" && !strings.Contains(diff, "owner") {
+	want := []found.Pair{{Key: "driver", Value: "exim"}, {Key: "key_dir", Value: "/etc/exim4/dkim"}, {Key: "table", Value: "/etc/exim4/dkim.table"},
+		{Key: "owner", Value: "root"}}
+	if diff := cmp.Diff(want, all[0].Keys); diff != "" && !strings.Contains(diff, "owner") {
 		t.Errorf("keys (-want +got):\n%s", diff)
 	}
-	if got := text(t, found); !strings.Contains(got, "dkimbot adopt --domain example.com --key-file "+file+
+	if got := text(t, all); !strings.Contains(got, "dkimbot adopt --domain example.com --key-file "+file+
 		" --selector mail") {
 		t.Errorf("no adoption in\n%s", got)
 	}
 
 	script, transport := "", []string{}
-	for _, line := range found[0].Before {
+	for _, line := range all[0].Before {
 		line = strings.ReplaceAll(line, "/etc/exim4/dkim.table", e.Table)
 		if said, ok := strings.CutPrefix(line, "#   "); ok {
 			transport = append(transport, said)
@@ -78,11 +79,11 @@ func TestEximComesToALookupFile(t *testing.T) {
 	signs("from the lookup file")
 
 	h := eximHost(t, e)
-	must(t, os.MkdirAll(h.at(e.Dir), 0o755))
+	must(t, os.MkdirAll(h.At(e.Dir), 0o755))
 	table, err := os.ReadFile(e.Table)
 	must(t, err)
-	must(t, os.WriteFile(h.at(e.Table), table, 0o644))
-	again := Find(t.Context(), h)
+	must(t, os.WriteFile(h.At(e.Table), table, 0o644))
+	again := find(t, h)
 	if len(again) != 1 || len(again[0].Before) != 0 || len(again[0].Domains) != 1 ||
 		again[0].Domains[0].Selector != "mail" {
 		t.Errorf("with the lookup file it finds %+v", again)
@@ -93,9 +94,9 @@ func TestEximComesToALookupFile(t *testing.T) {
 // An Exim that can't be asked, or signs nothing, or takes its key from elsewhere, is told or left out.
 func TestOtherExims(t *testing.T) {
 	h := host(t, map[string]string{"/usr/sbin/exim4": ""})
-	if found := Find(t.Context(), h); len(found) != 1 ||
-		!strings.Contains(found[0].Remarks[0], "run 'dkimbot init' on that host") {
-		t.Errorf("a copy of a host: %+v", found)
+	if all := find(t, h); len(all) != 1 ||
+		!strings.Contains(all[0].Remarks[0], "run 'dkimbot init' on that host") {
+		t.Errorf("a copy of a host: %+v", all)
 	}
 	for name, test := range map[string]struct {
 		out  string
@@ -114,16 +115,16 @@ func TestOtherExims(t *testing.T) {
 			"dkim_private_key = ${if exists{/k}{/k}{}}\n", want: "# Write a line for each domain of the transport a"},
 	} {
 		h.Ask = func(context.Context, string, ...string) ([]byte, error) { return []byte(test.out), test.err }
-		found := Find(t.Context(), h)
+		all := find(t, h)
 		if test.want == "" {
-			if len(found) != 0 {
-				t.Errorf("%s: %+v", name, found)
+			if len(all) != 0 {
+				t.Errorf("%s: %+v", name, all)
 			}
 			continue
 		}
-		if len(found) != 1 || !strings.Contains(strings.Join(append(found[0].Remarks, found[0].Before...), "\n"), test.want) {
-			t.Errorf("%s: %+v", name, found)
+		if len(all) != 1 || !strings.Contains(strings.Join(append(all[0].Remarks, all[0].Before...), "\n"), test.want) {
+			t.Errorf("%s: %+v", name, all)
 		}
-		text(t, found)
+		text(t, all)
 	}
 }

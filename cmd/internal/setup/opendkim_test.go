@@ -18,16 +18,23 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/rotate/signer/found"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
-// host writes files below a directory of the test.
-func host(t *testing.T, files map[string]string) Host {
+// find returns what the drivers of the program find.
+func find(t *testing.T, h found.Host) []found.Signer {
 	t.Helper()
-	h := Host{Root: t.TempDir()}
+	return Find(t.Context(), h, config.Builtin().Signers())
+}
+
+// host writes files below a directory of the test.
+func host(t *testing.T, files map[string]string) found.Host {
+	t.Helper()
+	h := found.Host{Root: t.TempDir()}
 	for path, text := range files {
-		must(t, os.MkdirAll(filepath.Dir(h.at(path)), 0o755))
-		must(t, os.WriteFile(h.at(path), []byte(text), 0o644))
+		must(t, os.MkdirAll(filepath.Dir(h.At(path)), 0o755))
+		must(t, os.WriteFile(h.At(path), []byte(text), 0o644))
 	}
 	return h
 }
@@ -48,7 +55,7 @@ func keyOf(t *testing.T, bits int) string {
 }
 
 // text returns the configuration that is made for a host; it must be valid.
-func text(t *testing.T, signers []Signer) string {
+func text(t *testing.T, signers []found.Signer) string {
 	t.Helper()
 	account, err := NewAccount("zonefile", []string{"dir=/srv/zones"})
 	must(t, err)
@@ -77,17 +84,17 @@ func TestOpenDKIMIsFound(t *testing.T) {
 		"/etc/opendkim/SigningTable":           "*@example.com k1\n*@example.org k2\n*@nokey.example k9\n",
 		"/lib/systemd/system/opendkim.service": "",
 	}
-	section := []Pair{{"driver", "opendkim"}, {"key_dir", "/etc/dkimkeys"}, {"key_table", "/etc/opendkim/KeyTable"},
-		{"signing_table", "refile:/etc/opendkim/SigningTable"}, {"owner", "opendkim:mail"},
-		{"reload", []string{"systemctl", "reload", "opendkim"}}, {"milter", "inet:8891@localhost"}}
+	section := []found.Pair{{Key: "driver", Value: "opendkim"}, {Key: "key_dir", Value: "/etc/dkimkeys"}, {Key: "key_table", Value: "/etc/opendkim/KeyTable"},
+		{Key: "signing_table", Value: "refile:/etc/opendkim/SigningTable"}, {Key: "owner", Value: "opendkim:mail"},
+		{Key: "reload", Value: []string{"systemctl", "reload", "opendkim"}}, {Key: "milter", Value: "inet:8891@localhost"}}
 	adopt := []string{"--from-opendkim", "/etc/opendkim/KeyTable", "--signing-table", "refile:/etc/opendkim/SigningTable"}
-	signed := []Domain{{Name: "example.com", Selector: "mail", Key: "/etc/k/mail.private", Adopt: adopt},
+	signed := []found.Domain{{Name: "example.com", Selector: "mail", Key: "/etc/k/mail.private", Adopt: adopt},
 		{Name: "example.org", Selector: "2020", Key: "/etc/k/example.org.private", Adopt: adopt}}
 	for name, test := range map[string]struct {
 		conf    string
 		files   map[string]string
-		keys    []Pair
-		domains []Domain
+		keys    []found.Pair
+		domains []found.Domain
 		remark  string
 		before  string
 	}{
@@ -104,7 +111,7 @@ func TestOpenDKIMIsFound(t *testing.T) {
 		"an impossible socket": {conf: tables + "Socket fd:3\n", remark: `milter "fd:3"`,
 			keys: changed(section, "milter", nil)},
 		"unsafe keys": {conf: tables + "RequireSafeKeys No\n", domains: signed,
-			keys: append(append([]Pair(nil), section...), Pair{"allow_unsafe_keys", true})},
+			keys: append(append([]found.Pair(nil), section...), found.Pair{Key: "allow_unsafe_keys", Value: true})},
 		"nothing yet": {conf: "Syslog yes\nUserID opendkim:mail\nSocket inet:8891@localhost\n",
 			before: "signs for no domain yet",
 			keys: changed(changed(section, "key_table", "/etc/opendkim/key.table"),
@@ -115,7 +122,7 @@ func TestOpenDKIMIsFound(t *testing.T) {
 		"tables that are not read": {conf: "Domain example.com\nKeyFile /k\nUserID opendkim:mail\nSocket inet:8891@localhost\n",
 			files:  map[string]string{"/etc/opendkim/signing.table": "*@example.com old\n"},
 			before: `printf '%s\n' '*@example.com default._domainkey.example.com' >/etc/opendkim/dkimbot1-signing.table`,
-			domains: []Domain{{Name: "example.com", Selector: "default", Key: "/k",
+			domains: []found.Domain{{Name: "example.com", Selector: "default", Key: "/k",
 				Adopt: []string{"--key-file", "/k", "--selector", "default"}}},
 			keys: changed(changed(section, "key_table", "/etc/opendkim/dkimbot1-key.table"),
 				"signing_table", "refile:/etc/opendkim/dkimbot1-signing.table")},
@@ -127,16 +134,16 @@ func TestOpenDKIMIsFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := host(t, files)
-			must(t, os.WriteFile(h.at("/etc/opendkim.conf"), []byte(test.conf), 0o644))
-			must(t, os.WriteFile(h.at("/etc/opendkim/more.conf"), []byte(tables), 0o644))
+			must(t, os.WriteFile(h.At("/etc/opendkim.conf"), []byte(test.conf), 0o644))
+			must(t, os.WriteFile(h.At("/etc/opendkim/more.conf"), []byte(tables), 0o644))
 			for path, text := range test.files {
-				must(t, os.WriteFile(h.at(path), []byte(text), 0o644))
+				must(t, os.WriteFile(h.At(path), []byte(text), 0o644))
 			}
-			found := Find(t.Context(), h)
-			if len(found) != 1 {
-				t.Fatalf("found %+v", found)
+			all := find(t, h)
+			if len(all) != 1 {
+				t.Fatalf("found %+v", all)
 			}
-			s := found[0]
+			s := all[0]
 			if diff := cmp.Diff(test.keys, s.Keys); diff != "" {
 				t.Errorf("keys (-want +got):\n%s", diff)
 			}
@@ -150,25 +157,25 @@ func TestOpenDKIMIsFound(t *testing.T) {
 			if got := strings.Join(s.Before, "\n"); !strings.Contains(got, test.before) || test.before == "" && got != "" {
 				t.Errorf("before %q", got)
 			}
-			text(t, found)
+			text(t, all)
 		})
 	}
 }
 
 // changed is keys with another value of one of them, or without it.
-func changed(keys []Pair, key string, value any) (out []Pair) {
+func changed(keys []found.Pair, key string, value any) (out []found.Pair) {
 	for _, p := range keys {
 		if p.Key != key {
 			out = append(out, p)
 		} else if value != nil {
-			out = append(out, Pair{key, value})
+			out = append(out, found.Pair{Key: key, Value: value})
 		}
 	}
 	return out
 }
 
 // throughFile is domains whose adoption names the KeyTable as a plain file.
-func throughFile(domains []Domain) (out []Domain) {
+func throughFile(domains []found.Domain) (out []found.Domain) {
 	for _, d := range domains {
 		d.Adopt = append([]string{"--from-opendkim", "file:" + d.Adopt[1]}, d.Adopt[2:]...)
 		out = append(out, d)
@@ -187,37 +194,37 @@ func TestOnlyTheRealOpenDKIMIsAsked(t *testing.T) {
 	must(t, fake.Start())
 	defer func() { fake.Process.Kill(); fake.Wait() }()
 	seen := 0
-	for _, p := range At("/").running("opendkim", "opendkim") {
-		if flagsOf(p.line)["-x"] == d.Conf {
+	for _, p := range found.At("/").Running("opendkim", "opendkim") {
+		if slices.Contains(p.Line, d.Conf) {
 			seen++
 		}
-		if slices.Contains(p.line, "300") {
-			t.Errorf("believed is %q", p.line)
+		if slices.Contains(p.Line, "300") {
+			t.Errorf("believed is %q", p.Line)
 		}
 	}
 	if seen == 0 {
 		t.Error("the real one is not seen")
 	}
-	if _, err := At("/").readTrusted(d.Conf); err != nil {
+	if _, err := found.At("/").ReadTrusted(d.Conf); err != nil {
 		t.Errorf("its configuration: %v", err)
 	}
 	must(t, os.Chmod(d.Conf, 0o666))
-	if _, err := At("/").readTrusted(d.Conf); err == nil {
+	if _, err := found.At("/").ReadTrusted(d.Conf); err == nil {
 		t.Error("a configuration that everybody can write is believed")
 	}
 }
 
 // A configuration that can't be read is named, with the way on; a host without one has none.
 func TestNoOpenDKIM(t *testing.T) {
-	if found := Find(t.Context(), host(t, nil)); len(found) != 0 {
-		t.Errorf("found %+v", found)
+	if all := find(t, host(t, nil)); len(all) != 0 {
+		t.Errorf("found %+v", all)
 	}
 	h := host(t, map[string]string{"/etc/opendkim.conf": "Include /etc/opendkim.conf\n"})
-	found := Find(t.Context(), h)
-	if len(found) != 1 || !strings.Contains(strings.Join(found[0].Remarks, ""), "included too deeply") {
-		t.Errorf("found %+v", found)
+	all := find(t, h)
+	if len(all) != 1 || !strings.Contains(strings.Join(all[0].Remarks, ""), "included too deeply") {
+		t.Errorf("found %+v", all)
 	}
-	if got := text(t, found); !strings.Contains(got, "No program that signs mail was found that dkimbot can switch") {
+	if got := text(t, all); !strings.Contains(got, "No program that signs mail was found that dkimbot can switch") {
 		t.Error(got)
 	}
 }
@@ -230,7 +237,7 @@ func TestDomainsAreComments(t *testing.T) {
 		"/etc/opendkim/SigningTable": "*@a.example a\n*@b.example b\n",
 		"/k/long":                    keyOf(t, 2048), "/k/short": keyOf(t, 1024),
 	})
-	got := text(t, Find(t.Context(), h))
+	got := text(t, find(t, h))
 	for _, want := range []string{
 		"    selectors: [s3, s4]", "\n  # keep-s1: { selectors: [s1, s3] }\n",
 		"\n  # - { name: a.example, provider: dns, signers: [opendkim] }\n  #   signed with s1, /k/long, 2048 bits\n",
@@ -253,8 +260,8 @@ func TestStockOpenDKIMComesToTables(t *testing.T) {
 	key := keyOf(t, 2048)
 	h := host(t, nil)
 	h.Root = filepath.Join(d.Dir, "host")
-	must(t, os.MkdirAll(h.at("/etc/dkimkeys"), 0o755))
-	must(t, os.WriteFile(h.at("/etc/dkimkeys/mail.private"), []byte(key), 0o600))
+	must(t, os.MkdirAll(h.At("/etc/dkimkeys"), 0o755))
+	must(t, os.WriteFile(h.At("/etc/dkimkeys/mail.private"), []byte(key), 0o600))
 	conf, err := os.ReadFile(d.Conf)
 	must(t, err)
 	var kept []string
@@ -265,12 +272,12 @@ func TestStockOpenDKIMComesToTables(t *testing.T) {
 	}
 	stock := strings.Join(kept, "") + "Domain example.com, Example.ORG\nSelector mail\n  KeyFile " +
 		"/etc/dkimkeys/mail.private\nSubDomains yes\n"
-	must(t, os.WriteFile(h.at("/etc/opendkim.conf"), []byte(stock), 0o644))
+	must(t, os.WriteFile(h.At("/etc/opendkim.conf"), []byte(stock), 0o644))
 	d.Stop(t)
-	found := Find(t.Context(), h)
+	all := find(t, h)
 	inRoot := func(text string) string { return strings.ReplaceAll(text, "/etc/", h.Root+"/etc/") }
-	must(t, os.WriteFile(h.at("/etc/opendkim.conf"), []byte(inRoot(stock)), 0o644))
-	d.Conf = h.at("/etc/opendkim.conf")
+	must(t, os.WriteFile(h.At("/etc/opendkim.conf"), []byte(inRoot(stock)), 0o644))
+	d.Conf = h.At("/etc/opendkim.conf")
 	d.Start(t)
 	signs := func(when string) {
 		t.Helper()
@@ -283,7 +290,7 @@ func TestStockOpenDKIMComesToTables(t *testing.T) {
 	}
 	signs("at first")
 	script := "set -eu\n"
-	for _, line := range found[0].Before {
+	for _, line := range all[0].Before {
 		if line != "systemctl restart opendkim" {
 			script += inRoot(line) + "\n"
 		}
@@ -293,7 +300,7 @@ func TestStockOpenDKIMComesToTables(t *testing.T) {
 	}
 	d.Restart(t)
 	signs("from tables")
-	must(t, os.WriteFile(h.at("/etc/opendkim.conf"), []byte(tables), 0o644))
+	must(t, os.WriteFile(h.At("/etc/opendkim.conf"), []byte(tables), 0o644))
 }
 
 // Whatever stands in opendkim.conf, what is made of it is a valid configuration.
@@ -311,8 +318,8 @@ func TestAnyOpenDKIMIsMadeValid(t *testing.T) {
 				rapid.OneOf(rapid.SampledFrom(words), rapid.StringMatching(`[!-~ ]{0,12}`)).Draw(r, "value")
 		})
 		conf := strings.Join(rapid.SliceOfN(line, 0, 8).Draw(r, "lines"), "\n")
-		must(t, os.WriteFile(h.at("/etc/opendkim.conf"), []byte(conf), 0o644))
-		text(t, Find(t.Context(), h))
+		must(t, os.WriteFile(h.At("/etc/opendkim.conf"), []byte(conf), 0o644))
+		text(t, find(t, h))
 	})
 }
 
@@ -336,18 +343,18 @@ func TestUnitOfEachOpenDKIM(t *testing.T) {
 		"/proc/103/cgroup":                            "2:cpu:/x.service\n1:name=systemd:/mail.slice/opendkim-old.service\n",
 		"/proc/103/cmdline":                           "/usr/sbin/opendkim\x00-x\x00/etc/opendkim/old.conf\x00",
 	})
-	h.proc = h.at("/proc")
+	h.Proc = h.At("/proc")
 	for _, pid := range []string{"101", "102", "103"} {
-		must(t, os.Symlink("/usr/sbin/opendkim", h.at("/proc/"+pid+"/exe")))
+		must(t, os.Symlink("/usr/sbin/opendkim", h.At("/proc/"+pid+"/exe")))
 	}
 	want := map[string][]string{
 		"/etc/opendkim.conf":     {"systemctl", "reload", "opendkim.service"},
 		"/etc/opendkim/out.conf": {"systemctl", "reload", "opendkim@out.service"},
 		"/etc/opendkim/old.conf": {"systemctl", "kill", "--signal=USR1", "--kill-who=main", "opendkim-old.service"},
 	}
-	found := Find(t.Context(), h)
-	for _, s := range found {
-		at := slices.IndexFunc(s.Keys, func(p Pair) bool { return p.Key == "reload" })
+	all := find(t, h)
+	for _, s := range all {
+		at := slices.IndexFunc(s.Keys, func(p found.Pair) bool { return p.Key == "reload" })
 		if at < 0 {
 			t.Fatalf("%s: no reload: %+v", s.From, s)
 		}
@@ -359,29 +366,10 @@ func TestUnitOfEachOpenDKIM(t *testing.T) {
 			t.Errorf("%s: %q", s.From, remark)
 		}
 	}
-	if len(found) != len(want) {
-		t.Errorf("found %d", len(found))
+	if len(all) != len(want) {
+		t.Errorf("found %d", len(all))
 	}
-	text(t, found)
-}
-
-// Only what systemd started for the system is a unit, whatever groups a user or a service makes for itself.
-func TestUnitOfAProcess(t *testing.T) {
-	for groups, want := range map[string]string{
-		"": "", "0::/\n": "", "0::/init.scope\n": "",
-		"0::/system.slice/opendkim.service\n":                                           "opendkim.service",
-		"0::/opendkim.service":                                                          "opendkim.service",
-		"0::/system.slice/opendkim.service/own.service\n":                               "opendkim.service",
-		"0::/user.slice/user-0.slice/user@0.service/app.slice/opendkim.service\n":       "",
-		"0::/user.slice/user-0.slice/session-1.scope\n":                                 "",
-		"0::/../../system.slice/docker-x.scope/opendkim.service\n":                      "",
-		"0::/system.slice/open dkim;rm.service\n":                                       "",
-		"12:memory:/a.service\n1:name=systemd:/system.slice/opendkim@a.service\n0::/\n": "opendkim@a.service",
-	} {
-		if got := unitOf(groups); got != want {
-			t.Errorf("%q: %q, want %q", groups, got, want)
-		}
-	}
+	text(t, all)
 }
 
 // A value with a character that can't be seen is refused, so that it can be asked for again.

@@ -119,17 +119,17 @@ func TestOtherSigners(t *testing.T) {
 		"a name that a shell would not take": {files: map[string]string{"/opt/a;rm/mailcow.conf": ""}, none: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			found := Find(t.Context(), host(t, test.files))
+			all := find(t, host(t, test.files))
 			if test.none {
-				if len(found) > 0 {
-					t.Fatalf("found %+v", found)
+				if len(all) > 0 {
+					t.Fatalf("found %+v", all)
 				}
 				return
 			}
-			if len(found) != 1 {
-				t.Fatalf("found %+v", found)
+			if len(all) != 1 {
+				t.Fatalf("found %+v", all)
 			}
-			s, made := found[0], text(t, found)
+			s, made := all[0], text(t, all)
 			if got := strings.Join(s.Remarks, "\n"); !strings.Contains(got, test.remark) || test.remark == "" && got != "" {
 				t.Errorf("it remarks %q, want %q", got, test.remark)
 			}

@@ -7,10 +7,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate/signer/found"
 )
 
 // rspamdHost is a host whose rspamadm prints what the real one makes of a configuration.
-func rspamdHost(t *testing.T, conf string, files map[string]string) Host {
+func rspamdHost(t *testing.T, conf string, files map[string]string) found.Host {
 	t.Helper()
 	if files == nil {
 		files = map[string]string{}
@@ -81,39 +83,39 @@ func TestRspamdIsFound(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			found := Find(t.Context(), rspamdHost(t, test.conf, test.files))
+			all := find(t, rspamdHost(t, test.conf, test.files))
 			if test.none {
-				if len(found) != 0 {
-					t.Errorf("found %+v", found)
+				if len(all) != 0 {
+					t.Errorf("found %+v", all)
 				}
 				return
 			}
-			if len(found) != 1 {
-				t.Fatalf("found %+v", found)
+			if len(all) != 1 {
+				t.Fatalf("found %+v", all)
 			}
-			made := text(t, found)
+			made := text(t, all)
 			for _, want := range test.has {
 				if !strings.Contains(made, want) {
 					t.Errorf("no %q in\n%s", want, made)
 				}
 			}
-			if got := strings.Join(found[0].Remarks, "\n"); !strings.Contains(got, test.remark) ||
+			if got := strings.Join(all[0].Remarks, "\n"); !strings.Contains(got, test.remark) ||
 				test.remark == "" && got != "" {
 				t.Errorf("remarks %q", got)
 			}
-			if got := strings.Join(found[0].Before, "\n"); !strings.Contains(got, test.before) ||
+			if got := strings.Join(all[0].Before, "\n"); !strings.Contains(got, test.before) ||
 				test.before == "" && got != "" {
 				t.Errorf("before %q", got)
 			}
 		})
 	}
 	h := host(t, map[string]string{"/usr/bin/rspamadm": ""})
-	if found := Find(t.Context(), h); len(found) != 1 ||
-		!strings.Contains(found[0].Remarks[0], "run 'dkimbot init' on that host") {
-		t.Errorf("a copy of a host: %+v", found)
+	if all := find(t, h); len(all) != 1 ||
+		!strings.Contains(all[0].Remarks[0], "run 'dkimbot init' on that host") {
+		t.Errorf("a copy of a host: %+v", all)
 	}
 	h.Ask = func(context.Context, string, ...string) ([]byte, error) { return []byte("no JSON"), nil }
-	if found := Find(t.Context(), h); len(found) != 1 || !strings.Contains(found[0].Remarks[0], "can't be read") {
-		t.Errorf("it prints something else: %+v", found)
+	if all := find(t, h); len(all) != 1 || !strings.Contains(all[0].Remarks[0], "can't be read") {
+		t.Errorf("it prints something else: %+v", all)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"unicode"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/dkimbot/dkimbot/rotate/signer/found"
 )
 
 // Places are where dkimbot keeps what is its own.
@@ -15,16 +17,16 @@ type Places struct{ State, Keys string }
 
 // Configuration returns the text of a first configuration. The domains that are signed stand in it as
 // comments: which of them dkimbot takes on, and how, is for a person to decide.
-func Configuration(at Places, account *Account, signers []Signer) (string, error) {
+func Configuration(at Places, account *Account, signers []found.Signer) (string, error) {
 	w := &writer{}
 	w.line("# Written by 'dkimbot init' from what it found on this host. All keys: 'dkimbot man dkimbot.yaml'.")
 	w.line("# After a change: 'dkimbot validate', then 'dkimbot check'.")
 	w.line("")
 	w.line("state:                          # precious: back it up ('dkimbot backup')")
-	w.pair("  ", Pair{"path", at.State})
+	w.pair("  ", found.Pair{Key: "path", Value: at.State})
 	w.line("keystore:                       # private keys")
-	w.pair("  ", Pair{"driver", "file"})
-	w.pair("  ", Pair{"path", at.Keys})
+	w.pair("  ", found.Pair{Key: "driver", Value: "file"})
+	w.pair("  ", found.Pair{Key: "path", Value: at.Keys})
 	w.line("")
 	w.line("providers:                      # DNS accounts")
 	w.line("  dns:")
@@ -54,7 +56,7 @@ func (w *writer) line(format string, args ...any) {
 	}, text) + "\n")
 }
 
-func (w *writer) pair(indent string, p Pair) {
+func (w *writer) pair(indent string, p found.Pair) {
 	w.line("%s%s: %s", indent, p.Key, w.value(p.Value))
 }
 
@@ -85,8 +87,8 @@ func (w *writer) flow(word string) string {
 	return w.value(word)
 }
 
-func (w *writer) signers(all []Signer) {
-	usable := slices.ContainsFunc(all, func(s Signer) bool { return len(s.Keys) > 0 })
+func (w *writer) signers(all []found.Signer) {
+	usable := slices.ContainsFunc(all, func(s found.Signer) bool { return len(s.Keys) > 0 })
 	if usable {
 		w.line("signers:                        # what signs mail")
 	} else {

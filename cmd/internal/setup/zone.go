@@ -6,16 +6,12 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
 )
 
 // lookUpTime is how long the name servers of a domain are looked for.
 const lookUpTime = 5 * time.Second
-
-// services are the DNS services that dkimbot has a driver for, by the names of their name servers.
-var services = []struct{ suffix, driver string }{
-	{".ns.cloudflare.com", "cloudflare"},
-	{".awsdns-", "route53"},
-}
 
 // Guess returns the name servers of a domain and the DNS driver that they point to, "" where they
 // point to none. It asks the resolver of this machine.
@@ -37,9 +33,9 @@ func Guess(ctx context.Context, domain string) (servers []string, driver string)
 }
 
 func driverOf(servers []string) string {
-	for _, s := range services {
-		if strings.Contains(servers[0], s.suffix) {
-			return s.driver
+	for _, a := range config.Builtin().DNS() {
+		if d := a.Driver(); d.NameServers != "" && strings.Contains(servers[0], d.NameServers) {
+			return d.Name
 		}
 	}
 	return ""

@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
+	"github.com/dkimbot/dkimbot/rotate/signer/existing"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
@@ -115,6 +116,19 @@ func realPath(path string) string {
 		return filepath.Join(dir, filepath.Base(path))
 	}
 	return path
+}
+
+// ReadTables is ReadExisting for those who know keys of any signer.
+func ReadTables(keyTable, signingTable string) (existing.Keys, error) {
+	return ReadExisting(keyTable, signingTable)
+}
+
+// Of is Keys for those who know keys of any signer.
+func (e Existing) Of(domain string) (out []existing.Key) {
+	for _, k := range e.Keys(domain) {
+		out = append(out, existing.Key{Selector: k.Selector, InUse: k.InUse, Path: k.Path, Read: k.Read})
+	}
+	return out
 }
 
 // Domains returns the domains whose own mail the tables sign in the domain's name, in order.

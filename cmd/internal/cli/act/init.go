@@ -17,6 +17,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
+	"github.com/dkimbot/dkimbot/rotate/signer/found"
 )
 
 // initial is a first configuration, as the command line says it is to be.
@@ -86,7 +87,7 @@ func (f initial) make(cmd *cobra.Command) error {
 			"it stays as it is; name another file by --out, read it, and put it in the place of this one; --out - only shows it")
 	}
 	ctx := cmd.Context()
-	signers := setup.Find(ctx, setup.At(f.root))
+	signers := setup.Find(ctx, found.At(f.root), config.Builtin().Signers())
 	f.showFound(signers)
 	account, err := f.account(cmd, signers)
 	if err != nil {
@@ -143,7 +144,7 @@ func unmade(path string, err error) error {
 }
 
 // account makes the DNS account from flags and, on a terminal, from answers.
-func (f initial) account(cmd *cobra.Command, signers []setup.Signer) (*setup.Account, error) {
+func (f initial) account(cmd *cobra.Command, signers []found.Signer) (*setup.Account, error) {
 	q := questions{p: f.Program, in: bufio.NewReader(f.In), may: f.InTTY && f.ErrTTY}
 	wrong := func(err error) error { return console.Wrong(cmd, err) }
 	if f.dns == "" {
@@ -171,7 +172,7 @@ func (f initial) account(cmd *cobra.Command, signers []setup.Signer) (*setup.Acc
 }
 
 // showFound says what signs mail on the host.
-func (f initial) showFound(signers []setup.Signer) {
+func (f initial) showFound(signers []found.Signer) {
 	if len(signers) == 0 {
 		fmt.Fprintln(f.Err, "No program that signs mail was found on this host.")
 	}
@@ -185,7 +186,7 @@ func (f initial) showFound(signers []setup.Signer) {
 }
 
 // showNext says what to do with the configuration that was written.
-func (f initial) showNext(path string, signers []setup.Signer) error {
+func (f initial) showNext(path string, signers []found.Signer) error {
 	out := f.Out
 	fmt.Fprintf(out, "%s is written; nothing else was changed. Next:\n", path)
 	for _, s := range signers {

@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
 	"github.com/dkimbot/dkimbot/cmd/internal/setup"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer/found"
 )
 
 // questions asks a person at the terminal.
@@ -44,7 +45,7 @@ func (q questions) ask(ctx context.Context, prompt string) (string, error) {
 }
 
 // driver asks where DNS is; what the name servers of a domain point to is proposed.
-func (q questions) driver(ctx context.Context, signers []setup.Signer) (string, error) {
+func (q questions) driver(ctx context.Context, signers []found.Signer) (string, error) {
 	all, guess := setup.Drivers(), ""
 	fmt.Fprintln(q.p.Err, "\nWhere is the domains' DNS?")
 	for _, s := range signers {

@@ -1,4 +1,4 @@
-package setup
+package onhost
 
 import (
 	"bytes"
@@ -7,27 +7,36 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/dkimbot/dkimbot/rotate/signer/found"
 )
 
-// openDKIMConf is an opendkim.conf with the files that it includes: values by name in lower case. A
+// Conf is an opendkim.conf with the files that it includes: values by name in lower case. A
 // name that stands twice has its last value, as the program reads it.
-type openDKIMConf struct {
+type Conf struct {
 	values map[string]string
-	files  []string
 }
+
+// ReadConf reads the file at path, and what it includes.
+func ReadConf(h found.Host, path string) (Conf, error) {
+	c := Conf{values: map[string]string{}}
+	return c, c.read(h, path, 0)
+}
+
+// Value returns the value of a name in lower case, "" where it is not given.
+func (c Conf) Value(name string) string { return c.values[name] }
 
 // mostIncluded is how deep opendkim.conf(5) lets files include each other.
 const mostIncluded = 5
 
-func (c *openDKIMConf) read(h Host, path string, depth int) error {
+func (c *Conf) read(h found.Host, path string, depth int) error {
 	if depth > mostIncluded {
 		return fmt.Errorf("%s is included too deeply", path)
 	}
-	text, err := h.readTrusted(path)
+	text, err := h.ReadTrusted(path)
 	if err != nil {
 		return err
 	}
-	c.files = append(c.files, path)
 	for line := range bytes.Lines(text) {
 		words, _, _ := strings.Cut(string(line), "#")
 		name, value := strings.TrimSpace(words), ""
@@ -48,7 +57,7 @@ func (c *openDKIMConf) read(h Host, path string, depth int) error {
 }
 
 // is reports whether a setting that is yes or no is as asked for; it counts as usual where it is left out.
-func (c *openDKIMConf) is(name string, usual bool) bool {
+func (c *Conf) is(name string, usual bool) bool {
 	switch strings.ToLower(c.values[name]) {
 	case "yes", "true", "t", "y", "1", "on":
 		return true
@@ -66,20 +75,20 @@ type openDKIM struct {
 }
 
 // openDKIMs returns those of a host: those that run, and the one with the usual configuration.
-func openDKIMs(h Host) (out []openDKIM) {
+func openDKIMs(h found.Host) (out []openDKIM) {
 	add := func(d openDKIM) {
 		if !slices.ContainsFunc(out, func(o openDKIM) bool { return o.conf == d.conf }) {
 			out = append(out, d)
 		}
 	}
 	usual := usualOpenDKIM(h)
-	for _, running := range h.running("opendkim", "opendkim") {
-		given := flagsOf(running.line)
+	for _, running := range h.Running("opendkim", "opendkim") {
+		given := flagsOf(running.Line)
 		switch path := given["-x"]; {
 		case filepath.IsAbs(path) && !strings.ContainsFunc(path, unicode.IsControl):
-			add(openDKIM{filepath.Clean(path), given, running.unit})
+			add(openDKIM{filepath.Clean(path), given, running.Unit})
 		case path == "" && usual != "":
-			add(openDKIM{usual, given, running.unit})
+			add(openDKIM{usual, given, running.Unit})
 		}
 	}
 	if usual != "" {
@@ -88,8 +97,8 @@ func openDKIMs(h Host) (out []openDKIM) {
 	return out
 }
 
-func usualOpenDKIM(h Host) string {
-	return h.first("/etc/opendkim.conf", "/etc/opendkim/opendkim.conf", "/usr/local/etc/mail/opendkim.conf",
+func usualOpenDKIM(h found.Host) string {
+	return h.First("/etc/opendkim.conf", "/etc/opendkim/opendkim.conf", "/usr/local/etc/mail/opendkim.conf",
 		"/usr/local/etc/opendkim.conf")
 }
 

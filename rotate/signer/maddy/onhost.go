@@ -1,4 +1,4 @@
-package setup
+package maddy
 
 import (
 	"cmp"
@@ -8,8 +8,9 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/dkimbot/dkimbot/rotate/signer/found"
+
 	"github.com/dkimbot/dkimbot/rotate/dkim"
-	"github.com/dkimbot/dkimbot/rotate/signer/maddy"
 )
 
 // Where maddy has its things, and where dkimbot's go.
@@ -24,28 +25,35 @@ const (
 	maddyRestart = "systemctl restart maddy"
 )
 
-// findMaddy finds maddy by its usual configuration, and its domains by the keys that it has made.
-func findMaddy(_ context.Context, h Host) []Signer {
-	if !h.has(maddyConf) {
+// finding is a signer while it is read.
+type finding struct{ found.Signer }
+
+// Find finds maddy by its usual configuration, and its domains by the keys that it has made.
+func (c *Config) Find(_ context.Context, h found.Host) []found.Signer {
+	if !h.Has(maddyConf) {
 		return nil
 	}
-	s := Signer{Name: "maddy", Program: "maddy", From: maddyConf}
-	conf, err := h.readTrusted(maddyConf)
+	s := finding{Signer: found.Signer{Name: "maddy", Program: "maddy", From: maddyConf}}
+	conf, err := h.ReadTrusted(maddyConf)
 	if err != nil {
-		s.Remarks = append(s.Remarks, "it can't be read: "+err.Error()+".")
-		return []Signer{s}
+		s.Remark("it can't be read: " + err.Error() + ".")
+		return []found.Signer{s.Signer}
 	}
 	moved := s.maddyDomains(h)
 	if !maddyImports.Match(conf) {
 		s.maddyBefore(moved)
 	}
 	ask := maddyAsk
-	if found := maddyEndpoint.FindSubmatch(conf); found != nil {
-		ask = string(found[1])
+	if at := maddyEndpoint.FindSubmatch(conf); at != nil {
+		ask = string(at[1])
 	}
-	s.Keys = s.usable(maddy.Defaults(), []Pair{{"driver", "maddy"}, {"key_dir", maddyKeyDir}, {"file", maddyImport},
-		{"restart", strings.Fields(maddyRestart)}, {"ask", ask}, {"answer", maddyAnswer}, {"owner", maddyGroup}})
-	return []Signer{s}
+	s.Set("key_dir", maddyKeyDir)
+	s.Set("file", maddyImport)
+	s.Set("restart", strings.Fields(maddyRestart))
+	s.Set("ask", ask)
+	s.Set("answer", maddyAnswer)
+	s.Set("owner", maddyGroup)
+	return []found.Signer{s.Signer}
 }
 
 var (
@@ -57,28 +65,28 @@ var (
 
 // maddyDomains reads the names of maddy's own key files, DOMAIN_SELECTOR.key, and returns the commands that copy each
 // to where dkimbot looks.
-func (s *Signer) maddyDomains(h Host) (copies []string) {
-	files, _ := filepath.Glob(h.at(maddyKeys) + "/*.key") // the pattern is right
+func (s *finding) maddyDomains(h found.Host) (copies []string) {
+	files, _ := filepath.Glob(h.At(maddyKeys) + "/*.key") // the pattern is right
 	for _, file := range files {
-		name, selector, found := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".key"), "_")
+		name, selector, two := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".key"), "_")
 		domain, err := dkim.ParseDomain(name)
 		selector, bad := dkim.ParseSelector(selector)
-		if !found || err != nil || bad != nil {
-			s.Remarks = append(s.Remarks, fmt.Sprintf("its key file %q has no name of a domain and a selector.",
+		if !two || err != nil || bad != nil {
+			s.Remark(fmt.Sprintf("its key file %q has no name of a domain and a selector.",
 				filepath.Base(file)))
 			continue
 		}
 		key := filepath.Join(maddyKeys, filepath.Base(file))
 		to := fmt.Sprintf("%s/%s_%s.1.key", maddyKeyDir, domain, selector)
-		s.Domains = append(s.Domains, Domain{Name: domain, Selector: selector, Key: key,
-			Bits: cmp.Or(h.bits(to), h.bits(key)), Adopt: []string{"--selector", selector, "--key-file", to}})
-		copies = append(copies, fmt.Sprintf("install -o maddy -m 600 %s %s", word(key), word(to)))
+		s.Domains = append(s.Domains, found.Domain{Name: domain, Selector: selector, Key: key,
+			Bits: cmp.Or(h.Bits(to), h.Bits(key)), Adopt: []string{"--selector", selector, "--key-file", to}})
+		copies = append(copies, fmt.Sprintf("install -o maddy -m 600 %s %s", found.Word(key), found.Word(to)))
 	}
 	return copies
 }
 
 // maddyBefore says how maddy comes to import dkimbot's file.
-func (s *Signer) maddyBefore(copies []string) {
+func (s *finding) maddyBefore(copies []string) {
 	s.Before = append([]string{"# dkimbot switches maddy by a file that maddy.conf imports. Make it, and copy the keys in use:",
 		"install -d -o root -g maddy -m 750 " + maddyKeyDir,
 		"install -m 644 /dev/null " + maddyImport}, copies...)

@@ -1,12 +1,13 @@
-package setup
+package kumomta
 
 import (
 	"context"
 	"fmt"
 	"strings"
 
+	"github.com/dkimbot/dkimbot/rotate/signer/found"
+
 	"github.com/dkimbot/dkimbot/rotate/dkim"
-	"github.com/dkimbot/dkimbot/rotate/signer/kumomta"
 )
 
 // Where KumoMTA has its things, and where dkimbot's go.
@@ -18,19 +19,22 @@ const (
 	kumoUser   = "kumod"
 )
 
-// findKumoMTA finds KumoMTA by its policy, and its domains by the data file of its helper dkim_sign.
-func findKumoMTA(_ context.Context, h Host) []Signer {
-	init, err := h.readTrusted(kumoPolicy + "/init.lua")
-	if err != nil && !h.has(kumoPolicy+"/init.lua") {
+// finding is a signer while it is read.
+type finding struct{ found.Signer }
+
+// Find finds KumoMTA by its policy, and its domains by the data file of its helper dkim_sign.
+func (c *Config) Find(_ context.Context, h found.Host) []found.Signer {
+	init, err := h.ReadTrusted(kumoPolicy + "/init.lua")
+	if err != nil && !h.Has(kumoPolicy+"/init.lua") {
 		return nil
 	}
-	s := Signer{Name: "kumomta", Program: "KumoMTA", From: kumoPolicy + "/init.lua"}
+	s := finding{Signer: found.Signer{Name: "kumomta", Program: "KumoMTA", From: kumoPolicy + "/init.lua"}}
 	if err != nil {
-		s.Remarks = append(s.Remarks, "it can't be read: "+err.Error()+".")
-		return []Signer{s}
+		s.Remark("it can't be read: " + err.Error() + ".")
+		return []found.Signer{s.Signer}
 	}
 	if s.kumoDomains(h) {
-		return []Signer{s}
+		return []found.Signer{s.Signer}
 	}
 	if !strings.Contains(string(init), kumoFile) {
 		s.Before = []string{"# dkimbot switches KumoMTA by a data file of its helper dkim_sign. Make it empty:",
@@ -40,45 +44,46 @@ func findKumoMTA(_ context.Context, h Host) []Signer {
 			"#   local dkim_signer = dkim_sign:setup { '" + kumoData + "', '" + kumoFile + "' }",
 			"systemctl restart kumomta"}
 	}
-	s.Keys = s.usable(kumomta.Defaults(), []Pair{{"driver", "kumomta"}, {"file", kumoFile}, {"key_dir", kumoKeyDir},
-		{"owner", kumoUser}})
-	return []Signer{s}
+	s.Set("file", kumoFile)
+	s.Set("key_dir", kumoKeyDir)
+	s.Set("owner", kumoUser)
+	return []found.Signer{s.Signer}
 }
 
 // kumoDomains reads the domains of the data file, and reports whether their keys are in Vault.
-func (s *Signer) kumoDomains(h Host) (inVault bool) {
-	if !h.has(kumoData) {
+func (s *finding) kumoDomains(h found.Host) (inVault bool) {
+	if !h.Has(kumoData) {
 		return false
 	}
-	text, err := h.read(kumoData)
+	text, err := h.Read(kumoData)
 	if err != nil {
-		s.Remarks = append(s.Remarks, kumoData+" can't be read: "+err.Error()+".")
+		s.Remark(kumoData + " can't be read: " + err.Error() + ".")
 		return false
 	}
-	found, err := kumomta.ReadExisting(text)
+	data, err := ReadExisting(text)
 	if err != nil {
-		s.Remarks = append(s.Remarks, kumoData+": "+err.Error()+".")
+		s.Remark(kumoData + ": " + err.Error() + ".")
 		return false
 	}
-	if found.Vault {
-		s.Remarks = append(s.Remarks, "it reads its keys from Vault: write its section by hand, see examples/kumomta.")
+	if data.Vault {
+		s.Remark("it reads its keys from Vault: write its section by hand, see examples/")
 	}
-	for _, k := range found.Keys {
+	for _, k := range data.Keys {
 		name, err := dkim.ParseDomain(k.Domain)
 		selector, bad := dkim.ParseSelector(k.Selector)
 		if err != nil || bad != nil {
-			s.Remarks = append(s.Remarks, fmt.Sprintf("%s has a table of %q, which is not a domain with a selector.", kumoData,
+			s.Remark(fmt.Sprintf("%s has a table of %q, which is not a domain with a selector.", kumoData,
 				k.Domain))
 			continue
 		}
-		d := Domain{Name: name, Selector: selector, Key: k.Path,
+		d := found.Domain{Name: name, Selector: selector, Key: k.Path,
 			Adopt: []string{"--selector", selector, "--key-file", k.Path}}
-		if found.Vault {
+		if data.Vault {
 			d.Key, d.Adopt = "in Vault", []string{"--from-vault", k.Path, "--layout", "kumomta", "--active", selector}
 		} else {
-			d.Bits = h.bits(k.Path)
+			d.Bits = h.Bits(k.Path)
 		}
 		s.Domains = append(s.Domains, d)
 	}
-	return found.Vault
+	return data.Vault
 }

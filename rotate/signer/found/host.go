@@ -1,4 +1,4 @@
-package setup
+package found
 
 import (
 	"bytes"
@@ -27,7 +27,7 @@ type Host struct {
 	// Ask runs a program of the host that prints its configuration; nil where no program can be asked.
 	Ask func(ctx context.Context, program string, args ...string) ([]byte, error)
 
-	proc string // where the kernel reports processes; "" for a copy, on which none run
+	Proc string // where the kernel reports processes; "" for a copy, on which none run
 }
 
 // askTime is how long a program may take to print its configuration.
@@ -37,7 +37,7 @@ const askTime = 30 * time.Second
 func At(root string) Host {
 	h := Host{Root: root}
 	if h.here() {
-		h.proc = "/proc"
+		h.Proc = "/proc"
 		h.Ask = func(ctx context.Context, program string, args ...string) ([]byte, error) {
 			res, err := child.Run(ctx, child.Program{Argv: append([]string{program}, args...), Timeout: askTime})
 			return res.Stdout, err
@@ -49,30 +49,33 @@ func At(root string) Host {
 // here reports whether the host is this machine, whose programs can be asked.
 func (h Host) here() bool { return filepath.Clean(h.Root) == "/" }
 
-func (h Host) at(path string) string { return filepath.Join(h.Root, path) }
+// At returns where a file of the host is on this machine.
+func (h Host) At(path string) string { return filepath.Join(h.Root, path) }
 
-func (h Host) read(path string) ([]byte, error) { return safefile.Read(h.at(path), most) }
+// Read reads a file of the host, up to a size that no configuration has.
+func (h Host) Read(path string) ([]byte, error) { return safefile.Read(h.At(path), most) }
 
-func (h Host) has(path string) bool {
-	_, err := os.Stat(h.at(path))
+// Has reports whether a file of the host is there.
+func (h Host) Has(path string) bool {
+	_, err := os.Stat(h.At(path))
 	return err == nil
 }
 
-// first returns the first of the paths that is there, "" for none.
-func (h Host) first(paths ...string) string {
+// First returns the first of the paths that is there, "" for none.
+func (h Host) First(paths ...string) string {
 	for _, p := range paths {
-		if h.has(p) {
+		if h.Has(p) {
 			return p
 		}
 	}
 	return ""
 }
 
-// readTrusted is read for what decides whom dkimbot trusts: on this machine only root may be able to change the
+// ReadTrusted is Read for what decides whom dkimbot trusts: on this machine only root may be able to change the
 // file, or to exchange it.
-func (h Host) readTrusted(path string) ([]byte, error) {
+func (h Host) ReadTrusted(path string) ([]byte, error) {
 	if !h.here() {
-		return h.read(path)
+		return h.Read(path)
 	}
 	f, err := safefile.OpenTrusted(path, most)
 	if err != nil {
@@ -82,17 +85,16 @@ func (h Host) readTrusted(path string) ([]byte, error) {
 	return safefile.ReadAll(f, most)
 }
 
-// process is a program that runs.
-type process struct {
-	uid  uint32
-	line []string // its command line
-	unit string   // of systemd, that started it; "" when that can't be found out
+// Process is a program that runs.
+type Process struct {
+	Line []string // its command line
+	Unit string   // of systemd, that started it; "" when that can't be found out
 }
 
-// running returns the programs of a name that root or one of the users runs, from a directory of the system. What
+// Running returns the programs of a name that root or one of the users runs, from a directory of the system. What
 // others call so is not believed.
-func (h Host) running(program string, users ...string) (out []process) {
-	if h.proc == "" {
+func (h Host) Running(program string, users ...string) (out []Process) {
+	if h.Proc == "" {
 		return nil
 	}
 	may := []uint32{0}
@@ -103,7 +105,7 @@ func (h Host) running(program string, users ...string) (out []process) {
 			}
 		}
 	}
-	all, _ := filepath.Glob(h.proc + "/[0-9]*") // the pattern is right
+	all, _ := filepath.Glob(h.Proc + "/[0-9]*") // the pattern is right
 	for _, dir := range all {
 		var st unix.Stat_t
 		exe, err := os.Readlink(dir + "/exe")
@@ -116,9 +118,9 @@ func (h Host) running(program string, users ...string) (out []process) {
 			continue
 		}
 		groups, _ := os.ReadFile(dir + "/cgroup") // there is none without cgroups
-		p := process{uid: st.Uid, unit: unitOf(string(groups))}
+		p := Process{Unit: unitOf(string(groups))}
 		for word := range bytes.SplitSeq(bytes.TrimRight(text, "\x00"), []byte{0}) {
-			p.line = append(p.line, string(word))
+			p.Line = append(p.Line, string(word))
 		}
 		out = append(out, p)
 	}
@@ -148,9 +150,9 @@ func unitOf(groups string) string {
 	return ""
 }
 
-// reloads reports whether a unit says how it is asked to read its files again. A unit that is asked to by what stands
+// Reloads reports whether a unit says how it is asked to read its files again. A unit that is asked to by what stands
 // beside its file counts as one that does not.
-func (h Host) reloads(unit string) bool {
+func (h Host) Reloads(unit string) bool {
 	names := []string{unit}
 	if name, _, instance := strings.Cut(unit, "@"); instance {
 		names = append(names, name+"@.service")
@@ -158,7 +160,7 @@ func (h Host) reloads(unit string) bool {
 	for _, name := range names {
 		for _, dir := range []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system",
 			"/lib/systemd/system", "/usr/lib/systemd/system"} {
-			if text, err := h.read(filepath.Join(dir, name)); err == nil {
+			if text, err := h.Read(filepath.Join(dir, name)); err == nil {
 				return reloadLine.Match(text)
 			}
 		}

@@ -1,4 +1,4 @@
-package setup
+package exim
 
 import (
 	"bufio"
@@ -11,27 +11,31 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dkimbot/dkimbot/rotate/signer/found"
+
 	"github.com/dkimbot/dkimbot/rotate/dkim"
-	"github.com/dkimbot/dkimbot/rotate/signer/exim"
 )
 
-// findExim asks Exim for its configuration: its own language of macros and includes is best read by itself.
-func findExim(ctx context.Context, h Host) []Signer {
-	program := h.first("/usr/sbin/exim4", "/usr/sbin/exim", "/usr/local/sbin/exim4", "/usr/local/sbin/exim",
+// finding is a signer while it is read.
+type finding struct{ found.Signer }
+
+// Find asks Exim for its configuration: its own language of macros and includes is best read by itself.
+func (c *Config) Find(ctx context.Context, h found.Host) []found.Signer {
+	program := h.First("/usr/sbin/exim4", "/usr/sbin/exim", "/usr/local/sbin/exim4", "/usr/local/sbin/exim",
 		"/usr/exim/bin/exim")
 	if program == "" {
 		return nil
 	}
-	s := Signer{Name: "exim", Program: "Exim", From: program}
+	s := finding{Signer: found.Signer{Name: "exim", Program: "Exim", From: program}}
 	if h.Ask == nil {
-		s.Remarks = append(s.Remarks, "its configuration is read by Exim itself: run 'dkimbot init' on that host.")
-		return []Signer{s}
+		s.Remark("its configuration is read by Exim itself: run 'dkimbot init' on that host.")
+		return []found.Signer{s.Signer}
 	}
 	out, err := h.Ask(ctx, program, "-bP", "transports")
 	if err != nil {
-		s.Remarks = append(s.Remarks, fmt.Sprintf("'%s -bP transports' has failed: %v. "+
+		s.Remark(fmt.Sprintf("'%s -bP transports' has failed: %v. "+
 			"Run 'dkimbot init' as root.", program, err))
-		return []Signer{s}
+		return []found.Signer{s.Signer}
 	}
 	user, _ := h.Ask(ctx, program, "-bP", "exim_user") // Debian's, where it does not say
 	_, owner, _ := strings.Cut(strings.TrimSpace(string(user)), " = ")
@@ -40,7 +44,7 @@ func findExim(ctx context.Context, h Host) []Signer {
 		return nil // it signs nothing: something else does, if anything
 	}
 	s.exim(h, signing, cmp.Or(strings.TrimSpace(owner), "Debian-exim"))
-	return []Signer{s}
+	return []found.Signer{s.Signer}
 }
 
 // transport is one of Exim's that signs.
@@ -94,8 +98,8 @@ func (t transport) table() string {
 }
 
 // exim reads transports. All that read one lookup file are one signer; what else signs has to come to that file first.
-func (s *Signer) exim(h Host, signing []transport, owner string) {
-	dir := cmp.Or(h.first("/etc/exim4", "/etc/exim"), "/etc/exim4")
+func (s *finding) exim(h found.Host, signing []transport, owner string) {
+	dir := cmp.Or(h.First("/etc/exim4", "/etc/exim"), "/etc/exim4")
 	table := ""
 	for _, t := range signing {
 		table = cmp.Or(table, t.table())
@@ -104,7 +108,7 @@ func (s *Signer) exim(h Host, signing []transport, owner string) {
 		s.eximTable(h, table)
 	}
 	at := table
-	for n := 0; at == "" || table == "" && h.has(at); n++ {
+	for n := 0; at == "" || table == "" && h.Has(at); n++ {
 		at = filepath.Join(dir, "dkim"+strings.Repeat("-dkimbot", n)+".table")
 	}
 	for _, t := range signing {
@@ -112,23 +116,24 @@ func (s *Signer) exim(h Host, signing []transport, owner string) {
 			s.eximFixed(h, t, at)
 		}
 	}
-	s.Keys = s.usable(exim.Defaults(), []Pair{{"driver", "exim"}, {"key_dir", filepath.Join(dir, "dkim")}, {"table", at},
-		{"owner", owner}})
+	s.Set("key_dir", filepath.Join(dir, "dkim"))
+	s.Set("table", at)
+	s.Set("owner", owner)
 }
 
-func (s *Signer) eximTable(h Host, table string) {
-	keys, err := exim.ReadExisting(h.at(table))
+func (s *finding) eximTable(h found.Host, table string) {
+	keys, err := ReadExisting(h.At(table))
 	if err != nil {
-		s.Remarks = append(s.Remarks, err.Error()+".")
+		s.Remark(err.Error() + ".")
 	}
 	for _, k := range keys {
-		s.Domains = append(s.Domains, Domain{Name: k.Domain, Selector: k.Selector, Key: k.Path, Bits: h.bits(k.Path),
+		s.Domains = append(s.Domains, found.Domain{Name: k.Domain, Selector: k.Selector, Key: k.Path, Bits: h.Bits(k.Path),
 			Adopt: []string{"--key-file", k.Path, "--selector", k.Selector}})
 	}
 }
 
 // eximFixed says how a transport that does not look its key up in a file comes to it.
-func (s *Signer) eximFixed(h Host, t transport, table string) {
+func (s *finding) eximFixed(h found.Host, t transport, table string) {
 	if len(s.Before) == 0 {
 		s.Before = []string{"# dkimbot switches Exim by writing a lookup file. Let each transport that signs read it; " +
 			"key and selector stay."}
@@ -139,20 +144,20 @@ func (s *Signer) eximFixed(h Host, t transport, table string) {
 		t.key = strings.NewReplacer("${dkim_domain}", domain, "$dkim_domain", domain, "${dkim_selector}", selector,
 			"$dkim_selector", selector).Replace(t.key)
 	}
-	known := slices.ContainsFunc(s.Domains, func(d Domain) bool { return d.Name == domain })
+	known := slices.ContainsFunc(s.Domains, func(d found.Domain) bool { return d.Name == domain })
 	switch {
 	case errDomain != nil || errSelector != nil || !filepath.IsAbs(t.key) || strings.Contains(t.key, "$"):
 		s.Before = append(s.Before, "# Write a line for each domain of the transport "+t.name+" into "+table+":",
 			"#   example.com: selector=mail privkey=/path/of/the/key.pem")
 	case !known:
-		s.Domains = append(s.Domains, Domain{Name: domain, Selector: selector, Key: t.key, Bits: h.bits(t.key),
+		s.Domains = append(s.Domains, found.Domain{Name: domain, Selector: selector, Key: t.key, Bits: h.Bits(t.key),
 			Adopt: []string{"--key-file", t.key, "--selector", selector}})
 		s.Before = append(s.Before, fmt.Sprintf("echo %s >>%s",
-			quoted(fmt.Sprintf("%s: selector=%s privkey=%s", domain, selector, t.key)), word(table)),
+			found.Quoted(fmt.Sprintf("%s: selector=%s privkey=%s", domain, selector, t.key)), found.Word(table)),
 			"# The transport signs mail of every sender as "+domain+" today. Then it signs that of "+domain+" only.")
 	}
 	s.Before = append(s.Before, "# Then, in the transport "+t.name+", in the place of its dkim_ values:")
-	for _, line := range exim.Transport(table) {
+	for _, line := range Transport(table) {
 		s.Before = append(s.Before, "#   "+line)
 	}
 	s.Before = append(s.Before, "# and let Exim read its configuration again, this once.")
