@@ -1,8 +1,11 @@
 package signertest
 
 import (
+	"fmt"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -32,15 +35,33 @@ func StartRedis(t testing.TB, login []string, more ...string) *Redis {
 	if len(more) > 0 && more[0] == "--tls-port" { // the rest of the arguments begins behind it
 		port, more = []string{"--port", "0", "--tls-port", r.port}, more[1:]
 	}
-	r.cmd = exec.Command("redis-server", append(append(port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()),
-		more...)...)
+	r.start(t, append(append(port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()), more...))
+	return r
+}
+
+// StartSentinel starts a Sentinel that watches a server under the name "mail".
+func StartSentinel(t testing.TB, primary *Redis) *Redis {
+	t.Helper()
+	r := &Redis{port: strconv.Itoa(nameservertest.FreePort(t))}
+	r.Address = net.JoinHostPort("127.0.0.1", r.port)
+	conf := filepath.Join(t.TempDir(), "sentinel.conf") // it writes there what it finds
+	must(t, os.WriteFile(conf, fmt.Appendf(nil, "port %s\nbind 127.0.0.1\nsentinel monitor mail 127.0.0.1 %s 1\n",
+		r.port, primary.port), 0o600))
+	r.start(t, []string{conf, "--sentinel"})
+	return r
+}
+
+// start runs the server and waits until it answers.
+func (r *Redis) start(t testing.TB, args []string) {
+	t.Helper()
+	r.cmd = exec.Command("redis-server", args...)
 	must(t, r.cmd.Start())
 	t.Cleanup(func() { r.Stop(t) })
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		c, err := net.Dial("tcp", r.Address)
 		if err == nil {
 			c.Close()
-			return r
+			return
 		}
 		if time.Now().After(deadline) {
 			t.Fatal(err)

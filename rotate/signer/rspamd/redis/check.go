@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -62,6 +63,8 @@ func (s *Signer) keeps(ctx context.Context) (warning string, err error) {
 	what := fmt.Sprintf("keep keys in Redis at %s (signer %s)", s.cfg.Address, s.cfg.Name)
 	policy := is["maxmemory_policy"]
 	switch {
+	case is["redis_mode"] == "sentinel":
+		return "", preflight.Coded(codes.NotWritable, fault.Lasting(what, errNoKeys, ofPrimary))
 	case is["role"] == "slave":
 		return "", preflight.Coded(codes.NotWritable, fault.Lasting(what, errors.New("this is a replica"),
 			"give the address of the primary as redis"))
@@ -69,7 +72,28 @@ func (s *Signer) keeps(ctx context.Context) (warning string, err error) {
 		return "", fault.Lasting(what, fmt.Errorf("it throws hashes away when its memory is full (maxmemory-policy %s), "+
 			"and mail would go unsigned", policy), "set maxmemory-policy volatile-lru or noeviction in redis.conf")
 	}
-	return s.unnamed(is["connected_slaves"]), nil
+	return cmp.Or(s.watched(ctx), s.unnamed(is["connected_slaves"])), nil
+}
+
+var errNoKeys = errors.New("this is a Sentinel, which keeps no keys")
+
+const ofPrimary = "give the address of the primary as redis (redis-cli -p 26379 sentinel masters), and those of the other " +
+	"servers as replicas; dkimbot does not follow a failover"
+
+// watched warns where Sentinel may make another server the primary: rspamd would follow it, and dkimbot does not. A
+// user of Redis who may not ask learns nothing.
+func (s *Signer) watched(ctx context.Context) string {
+	db, err := s.open()
+	if err != nil || len(s.cfg.Replicas) > 0 || s.cfg.Witness.Milter != "" {
+		return ""
+	}
+	defer db.Close()
+	const channel = "__sentinel__:hello"
+	if n, err := db.PubSubNumSub(ctx, channel).Result(); err != nil || n[channel] == 0 {
+		return ""
+	}
+	return "warning: Sentinel watches it and may make another server the primary, which rspamd follows and dkimbot does not: " +
+		"name the other servers in replicas, or prove switches by milter or probe; after a failover name the new primary in redis"
 }
 
 // mayWrite removes a field that does not exist from each hash, which takes the right to write there and changes

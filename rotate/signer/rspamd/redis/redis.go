@@ -133,6 +133,9 @@ func (s *Signer) faultAt(ctx context.Context, address, what string, err error) e
 			"on those with :dkimbot behind their names")
 	case says("READONLY"):
 		return fault.Lasting(what, err, "give the address of the primary as redis; this is a replica")
+	case says("ERR unknown command"): // it quotes the arguments, which may be a key (I9)
+		said, _, _ = strings.Cut(said, ", with args")
+		return fault.Lasting(what, fmt.Errorf("it is a Sentinel, or that command was taken away (rename-command): %s", said), ofPrimary)
 	case says("OOM"):
 		return fault.Temporary(what, err, "give Redis more memory (maxmemory); keys that are there stay in force")
 	case says("WRONGTYPE"):

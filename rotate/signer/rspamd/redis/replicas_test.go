@@ -1,11 +1,13 @@
 package redis
 
 import (
+	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
@@ -76,6 +78,57 @@ func awaitCheck(t *testing.T, s *Signer, words string) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("the check says %q; want %q", all, words)
+		}
+	}
+}
+
+// TestSentinel: a Sentinel is no place for keys and is refused by name. Where one watches the primary, it is said what
+// that means; with the other servers named, no switch counts that a new primary does not show (I1, I2).
+func TestSentinel(t *testing.T) {
+	primary := signertest.StartRedis(t, nil)
+	host, port, _ := net.SplitHostPort(primary.Address)
+	replica := signertest.StartRedis(t, nil, "--replicaof", host, port)
+	sentinel := signertest.StartSentinel(t, primary)
+
+	key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
+	wrong := config(sentinel)
+	awaitCheck(t, New(wrong), "this is a Sentinel, which keeps no keys")
+	signertest.WantCode(t, New(wrong).Activate(t.Context(), []dkim.SigningKey{key}), "", "it is a Sentinel", "address of the primary",
+		"does not follow a failover")
+
+	s := New(config(primary))
+	awaitCheck(t, s, "Sentinel watches it and may make another server the primary")
+	cfg := config(primary)
+	cfg.Replicas = []string{replica.Address}
+	named := New(cfg)
+	activate(t, named, key)
+
+	sentinel.Do(t, "sentinel", "failover", "mail")
+	await(t, "the other server is the primary", func() bool { return strings.Contains(replica.Do(t, "role"), "master") })
+	await(t, "the first one follows it", func() bool { return strings.Contains(primary.Do(t, "role"), "slave") })
+	next := signertest.At("a.example", "s2", key.Key)
+	signertest.WantCode(t, named.Activate(t.Context(), []dkim.SigningKey{next}), "", "primary")
+	if active, err := named.Active(t.Context(), []string{"a.example"}); err != nil || active["a.example"] != key.Ref() {
+		t.Errorf("after the failover: %v, %v", active, err)
+	}
+}
+
+// TestUnknownCommand guards I9: Redis quotes the arguments of a command that it does not know, and one is the key.
+func TestUnknownCommand(t *testing.T) {
+	r := signertest.StartRedis(t, nil, "--rename-command", "hset", "")
+	key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
+	err := New(config(r)).Activate(t.Context(), []dkim.SigningKey{key})
+	signertest.WantCode(t, err, "", "unknown command 'hset'")
+	if said := fault.Text(err) + fault.HintOf(err); strings.Contains(said, "PRIVATE KEY") || strings.Contains(said, "args") {
+		t.Errorf("it says %q", said)
+	}
+}
+
+func await(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); !done(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not so after two minutes: %s", what)
 		}
 	}
 }
