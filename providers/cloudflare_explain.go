@@ -32,7 +32,8 @@ func (a *cloudflareAccount) explain(err error) error {
 	case e.has(quotaExceeded):
 		return permanent(err, "the zone's plan allows no more records: remove some, or change the plan")
 	case e.has(hostHasAlias, aliasExists):
-		return permanent(err, "a CNAME stands at the name: remove it, or let dkimbot publish at its target")
+		return permanent(err, "a CNAME stands at the name: let dkimbot publish at its target, or, if a mail service signs by it, "+
+			"leave it and name other selectors in the policy")
 	}
 	return permanent(err, "correct what the message names")
 }

@@ -83,7 +83,7 @@ func (s *Store) explain(ctx context.Context, what string, name dkim.Name, err er
 	case errors.Is(err, errForeign):
 		f.Kind, f.Code = fault.Refused, codes.ForeignSecret
 		f.Hint = fmt.Sprintf("dkimbot never changes secrets of others; "+
-			"look at it (vault kv get %s), then move it away or set keystore.prefix to another path", at)
+			"look at it (vault kv get %s); set keystore.prefix to another path, or, if nothing reads it, move it away", at)
 	case errors.Is(err, errDeleted):
 		f.Code = codes.DeletedSecret
 		f.Hint = fmt.Sprintf("bring it back: vault kv undelete -versions=%d %s; "+

@@ -157,7 +157,7 @@ func foreignFault(d *document, rec *master.Record) error {
 	return fault.Refuse(codes.ForeignRecord,
 		fmt.Sprintf("%s %s stands in %s outside dkimbot's block", strings.TrimSuffix(rec.Owner, "."),
 			master.TypeName(rec.Kind), d.path),
-		fmt.Sprintf("remove the record from the file, "+
+		fmt.Sprintf("find out who made it; if nothing needs it, remove it from the file, "+
 			"or hand it over by moving it between the lines %q and %q at the end of the file", beginMark, endMark))
 }
 

@@ -110,8 +110,9 @@ func (v *view) strangeKey(s string) error {
 	hint := "find out who wrote it; destroy that version, or restore the state database that belongs to this keystore; " +
 		"or, where the state is an older copy, " + Believe(v.Want.Name)
 	if key := v.Have.Selector(s).Wanted(); key != nil && seen.Kept {
-		hint = fmt.Sprintf("find out who wrote it, and destroy that version; "+
-			"dkimbot's own is version %d and still there", key.Version)
+		hint = fmt.Sprintf("find out who wrote it, and destroy that version; dkimbot's own is version %[1]d and still there. "+
+			"Where a signer reads the newest version in Vault itself, as KumoMTA can, bring that one back first: "+
+			"vault kv rollback -version=%[1]d", key.Version)
 	}
 	return fault.Refuse(codes.ForeignSecret,
 		fmt.Sprintf("the newest key for %s in the keystore (version %d, %s) is not the one that dkimbot stored", v.Name(s),

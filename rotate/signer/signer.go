@@ -66,3 +66,9 @@ func Partial(failed map[string]error, n int) error {
 	}
 	return &PartialError{Failed: failed}
 }
+
+// ReplaceFirst returns the hint for a key that can't be forgotten because a place of the signer's configuration names
+// it. It never says to take that out: mail of the domain would leave unsigned (I1).
+func ReplaceFirst(place string) string {
+	return "activate the other selector first; where the domain was released, replace " + place + " with your own"
+}

@@ -162,7 +162,8 @@ func (t Table) Set(key, value string) {
 // Damaged is the fault of a table that Parse can't cut.
 func Damaged(path string, err error) error {
 	return &fault.Error{Kind: fault.Refused, Code: codes.DamagedBlock, What: "edit table " + path, Err: err,
-		Hint: fmt.Sprintf("put the line %q back below the lines that dkimbot wrote, or remove the block altogether", End)}
+		Hint: fmt.Sprintf("put the lines %q and %q back, once each, round the lines that dkimbot wrote; "+
+			"keep those: the signer signs by them", Begin, End)}
 }
 
 // Claim makes the block in a table this signer's, unless it is another's: two that take turns

@@ -75,7 +75,8 @@ func (s *Signer) clash(t *tables, n dkim.Name) error {
 		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignSignerLine,
 			What: fmt.Sprintf("activate %s on signer %s", n, s.cfg.Name),
 			Err:  fmt.Errorf("%s has a line for %s that dkimbot did not write and that %s", t.signing.path, r.key, why),
-			Hint: "remove that line; dkimbot writes the lines of its domains itself"}
+			Hint: "take that line out, and don't restart dkimpy-milter: until then it signs as before. " +
+				"The next try writes the domain's own lines and restarts it"}
 	}
 	selectors := []string{n.Selector}
 	if e, ok := s.written(t, n.Domain); ok {

@@ -77,7 +77,7 @@ func (s *Signer) release(t *tables, keys []dkim.Ref) map[string]error {
 				"report this as a defect")
 		case used[name(ref)] || foreign[s.store.File(ref)]:
 			failed[ref.Domain] = fault.Refuse(codes.KeyInUse, what+": tables of the signer use it",
-				"activate the other selector first; where the domain was released, take its line out of the SigningTable")
+				signer.ReplaceFirst("its line in the SigningTable"))
 		}
 	}
 	return failed

@@ -101,7 +101,8 @@ func (s *Signer) doubt(n dkim.Name, verdict milter.Verdict, err error) error {
 		milter.TurnedAway: "see whether dkimpy-milter.conf has KeyTableEd25519 and the configuration has no " +
 			"key_table_ed25519, or the other way round; journalctl -u dkimpy-milter says why",
 		milter.Unverifiable: "see whether another program writes to the tables",
-		milter.Several:      "see whether dkimpy-milter.conf has a KeyFile or KeyFileEd25519 beside the tables, and remove it",
+		milter.Several: "see whether dkimpy-milter.conf has a KeyFile or KeyFileEd25519 beside the tables; " +
+			"take it out when each domain that is signed with it has lines in the tables",
 		milter.Unreachable: "see whether the daemon runs and whether milter in the configuration is its Socket; " +
 			"journalctl -u dkimpy-milter says why",
 	}[verdict])

@@ -40,7 +40,7 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 				"report this as a defect")
 		case used[s.store.File(ref)]:
 			failed[ref.Domain] = fault.Refuse(codes.KeyInUse, what+": a line of "+s.cfg.Table+" names its file",
-				"activate the other selector first; where the domain was released, take its line out of the table")
+				signer.ReplaceFirst("its line in the table"))
 		default:
 			if err := s.store.Remove(root, ref); err != nil {
 				failed[ref.Domain] = err

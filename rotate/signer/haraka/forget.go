@@ -31,7 +31,7 @@ func (s *Signer) Forget(_ context.Context, keys []dkim.Ref) error {
 			failed[ref.Domain] = err
 		case used.KeyID == ref.KeyID:
 			failed[ref.Domain] = fault.Refuse(codes.KeyInUse, what+": Haraka signs with it",
-				"activate the other selector first; where the domain was released, take its members out of "+s.path())
+				signer.ReplaceFirst("its members in "+s.path()))
 		}
 	}
 	return signer.Partial(failed, len(keys))

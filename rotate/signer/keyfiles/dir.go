@@ -167,7 +167,7 @@ func (d *Dir) mayGive(f *os.File) error {
 	if info.Links != 1 && (info.Mode.Perm() != as.Mode || info.UID != as.UID || info.GID != as.GID) {
 		return &fault.Error{Kind: fault.Refused, Code: codes.ForeignKeyFile, What: what,
 			Err: fmt.Errorf("the file there has %d names (hard links) and not the owner and mode that %s needs",
-				info.Links, d.store.Program), Hint: "move it away; the next run writes it again"}
+				info.Links, d.store.Program), Hint: "give it one name without a moment in which it is missing: cp -p FILE FILE.copy && mv FILE.copy FILE"}
 	}
 	return nil
 }

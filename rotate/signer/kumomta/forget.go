@@ -43,7 +43,7 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 				"report this as a defect")
 		case used[s.store.File(ref)]:
 			failed[ref.Domain] = fault.Refuse(codes.KeyInUse, what+": a table of "+s.cfg.File+" names its file",
-				"activate the other selector first; where the domain was released, take its table out of the file")
+				signer.ReplaceFirst("its table in the file"))
 		default:
 			if err := s.store.Remove(root, ref); err != nil {
 				failed[ref.Domain] = err

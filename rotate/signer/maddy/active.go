@@ -76,7 +76,8 @@ func (s *Signer) identify(a milter.Answer, of numbers) (dkim.Ref, error) {
 	selectors := a.Selectors()
 	if len(selectors) > 1 {
 		return dkim.Ref{}, fault.Lasting(what, fmt.Errorf("it signs with %s", strings.Join(selectors, " and ")),
-			"remove the dkim directives of this domain that dkimbot did not write from maddy.conf, and restart maddy")
+			"leave one dkim directive of this domain, the one in "+s.cfg.File+" if it has one: take the others out of "+
+				"maddy.conf, and restart maddy")
 	}
 	ref := dkim.Ref{Name: dkim.Name{Domain: a.Domain, Selector: selectors[0]}, KeyID: unknownKey}
 	var unread error

@@ -47,7 +47,7 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 			failed[ref.Domain] = err
 		case named:
 			failed[ref.Domain] = fault.Refuse(codes.KeyInUse, what+": "+s.cfg.File+" names it",
-				"activate the other selector first; where the domain was released, take it out of the file")
+				signer.ReplaceFirst("its lines in the file"))
 		case inUse[ref.Domain] == ref:
 			failed[ref.Domain] = fault.Refuse(codes.KeyInUse, what+": maddy signs with it",
 				"restart maddy, which reads its keys only when it starts")

@@ -127,7 +127,7 @@ func (s *Signer) keysThere(f *imported, but map[string]bool) error {
 				What: fmt.Sprintf("restart signer %s, whose %s names key file %s", s.cfg.Name, s.cfg.File, path),
 				Err:  fmt.Errorf("%w; maddy would not start, or make a key that nobody has published", err),
 				Hint: fmt.Sprintf("put the key back, or run 'dkimbot rotate --due', which repairs the domain; where %s was "+
-					"released, take it out of %s", domain, s.cfg.File)}
+					"released, write a key of your own in its place in %s", domain, s.cfg.File)}
 		}
 	}
 	return nil

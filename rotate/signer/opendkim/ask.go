@@ -62,7 +62,7 @@ func (k keyring) identify(a milter.Answer) (dkim.Ref, error) {
 	if len(selectors) > 1 {
 		return dkim.Ref{}, fault.Lasting(what,
 			fmt.Errorf("it signs with the selectors %s and %s", selector, selectors[1]),
-			fmt.Sprintf("with MultipleSignatures every matching line signs: remove the other lines for *@%s from %s",
+			fmt.Sprintf("with MultipleSignatures every matching line signs: leave one line for *@%s in %s, dkimbot's if it has one",
 				domain, s.signTable))
 	}
 	ref := dkim.Ref{Name: dkim.Name{Domain: domain, Selector: selector}, KeyID: unknownKey}

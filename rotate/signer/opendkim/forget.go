@@ -107,7 +107,7 @@ func (b *batch) release(keys []dkim.Ref) (released []dkim.Ref, entries bool) {
 		}
 		if inUse {
 			b.Failed[ref.Domain] = fault.Refuse(codes.KeyInUse, what+": tables of the signer use it",
-				"activate the other selector first; where the domain was released, take its line out of the SigningTable")
+				signer.ReplaceFirst("its line in the SigningTable"))
 			continue
 		}
 		for _, name := range mine {

@@ -48,7 +48,7 @@ func (b *batch) readTables() error {
 	}
 	if err != nil {
 		return fault.Lasting("read the marker of signer "+b.cfg.Name, err,
-			"remove it; the next run then writes and reloads as needed")
+			"reload opendkim, and remove that file then; the next run writes it again as needed")
 	}
 	b.view = tablesView{names: keyNames(keys), signing: readSigning(sign, b.refile)}
 	b.signText = sign
@@ -131,7 +131,8 @@ func (b *batch) screen() {
 		}
 		if err := b.foreign.clash(b, j); err != nil {
 			b.Failed[j.Domain] = &fault.Error{Kind: fault.Refused, Code: codes.ForeignSignerLine, What: b.What(j.Name), Err: err,
-				Hint: "remove that line or give its entry another name; dkimbot writes the lines of its domains itself"}
+				Hint: "take that line out, or give its entry another name in both tables, and don't reload opendkim: until then " +
+					"it signs as before. The next try writes the domain's own lines and reloads"}
 		}
 	}
 	b.dropFailed()

@@ -56,7 +56,7 @@ func (b *batch) doubt(j *job, f milter.Finding, back bool) error {
 	what := fmt.Sprintf("prove that opendkim at %s signs with %s (signer %s)", b.cfg.Milter, j.Name, b.cfg.Name)
 	if f.Verdict == milter.Several {
 		return fault.Lasting(what, err,
-			fmt.Sprintf("with MultipleSignatures every matching line signs: remove the other lines for *@%s from %s",
+			fmt.Sprintf("with MultipleSignatures every matching line signs: leave one line for *@%s in %s, dkimbot's if it has one",
 				j.Domain, b.signTable))
 	}
 	return fault.Temporary(what, err, map[milter.Verdict]string{

@@ -47,7 +47,7 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
 		case there && mapped != "":
 			failed[ref.Domain] = &fault.Error{Kind: fault.Refused, Code: codes.KeyInUse, What: what,
 				Err:  fmt.Errorf("%s names its selector", mapped),
-				Hint: "activate the other selector first; where the domain was released, take its line out of the map"}
+				Hint: signer.ReplaceFirst("its line in the map")}
 		default:
 			if err := dir.RemoveNamed(file, ref.KeyID); err != nil {
 				failed[ref.Domain] = err

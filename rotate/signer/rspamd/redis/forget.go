@@ -67,7 +67,7 @@ func (s *Signer) forget(ctx context.Context, db *client.Client, part []dkim.Ref,
 			case signs[ref.Domain][i].Name == ref.Name:
 				failed[ref.Domain] = &fault.Error{Kind: fault.Refused, Code: codes.KeyInUse, What: s.forgetting(ref),
 					Err:  fmt.Errorf("%s has its selector for %s", m.selectors, ref.Domain),
-					Hint: "activate the other selector first; where the domain was released, take its field out of that hash"}
+					Hint: signer.ReplaceFirst("its field in that hash")}
 			default:
 				gone = append(gone, field(ref.Name))
 			}

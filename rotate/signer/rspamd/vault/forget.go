@@ -63,7 +63,7 @@ func (s *Signer) forget(ctx context.Context, m module, domain string, refs []dki
 		if e := is.find(ref); e != nil && e.ours && slices.Contains(left, e) {
 			return &fault.Error{Kind: fault.Refused, Code: codes.KeyInUse, What: doing(ref),
 				Err:  fmt.Errorf("its entry in %s/%s is valid, or was a moment ago", m.path, domain),
-				Hint: "activate the other selector first; where the domain was released, take the entry out of the secret"}
+				Hint: signer.ReplaceFirst("the entry in the secret")}
 		}
 	}
 	if len(left) == len(is.entries) {
