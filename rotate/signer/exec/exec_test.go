@@ -119,6 +119,7 @@ func TestRequest(t *testing.T) {
 	k := signertest.Keys(t, 1)[0]
 	one, two := signertest.At("a.example", "s1", k), signertest.At("b.example", "s2", k)
 	record := dkim.NewRecord(k.Public(), "").String()
+	unread := dkim.SigningKey{Name: one.Name, Record: dkim.NewRecord(k.Public(), "monthly").String()}
 	full := func(key dkim.SigningKey) protocol.Entry {
 		return protocol.Entry{Domain: key.Domain, Selector: key.Selector, KeyID: k.ID(), Record: record}
 	}
@@ -140,6 +141,9 @@ func TestRequest(t *testing.T) {
 		"activate two": {false, activate(two, one),
 			protocol.Request{FormatVersion: 1,
 				Action: "activate", Signer: "hook", Domains: []protocol.Entry{full(one), full(two)}}, nil},
+		"one whose private key can't be read": {false, activate(unread),
+			protocol.Request{FormatVersion: 1,
+				Action: "activate", Signer: "hook", Domains: []protocol.Entry{full(one)}}, single},
 		"with the key": {true, activate(one),
 			protocol.Request{FormatVersion: 1, Action: "activate", Signer: "hook", Domains: []protocol.Entry{secret}}, single},
 		"active": {false, func(s *Signer) { s.Active(t.Context(), []string{"a.example"}) },

@@ -115,6 +115,8 @@ func (p *Peer) entry(k dkim.SigningKey) Entry {
 	e := Entry{Domain: k.Domain, Selector: k.Selector, KeyID: k.Ref().KeyID, Record: k.Record}
 	if k.Key != nil {
 		e.Record = dkim.NewRecord(k.Key.Public(), "").String()
+	} else if r, err := dkim.ParseRecord(k.Record); err == nil {
+		e.Record = dkim.NewRecord(r.Key, "").String() // also here without the note of the policy
 	}
 	if p.SendKey {
 		e.PrivateKey = string(k.Key.PEM())
