@@ -56,10 +56,16 @@ func (x *terminal) shows() string {
 	return strings.ReplaceAll(x.text.String(), "\r\n", "\n")
 }
 
-// run starts the program on the terminal.
+// run starts the program on the terminal; its output may lead elsewhere.
 func (x *terminal) run(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = x.slave, x.slave, x.slave
+	cmd.Stdin = x.slave
+	if cmd.Stdout == nil {
+		cmd.Stdout = x.slave
+	}
+	if cmd.Stderr == nil {
+		cmd.Stderr = x.slave
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0, Pdeathsig: syscall.SIGKILL}
 	cmd.Env = append(cmd.Env, "TERM=xterm", "NO_COLOR=1")
 	must(t, cmd.Start())
@@ -173,6 +179,28 @@ func TestAllKeysAreAskedFor(t *testing.T) {
 		l.signs(t, "example.test")
 		if st := l.status(t, "example.test"); *st.Active != "s1" || st.Phase != "ready" {
 			t.Fatalf("after %q: %+v", keys, st)
+		}
+	}
+	// A question that is shown on standard output is as good as one on standard error; one that nobody can see is none.
+	for _, shown := range []bool{true, false} {
+		x, said := newTerminal(t, 100), &strings.Builder{}
+		cmd := l.command("rotate", "--all", "--compromised")
+		if cmd.Stderr = said; !shown {
+			cmd.Stdout = said
+		}
+		x.run(t, cmd)
+		if shown {
+			eventually(t, "it asks", func() bool { return strings.Contains(x.shows(), "Continue? [yes/no] ") })
+			_, err := x.keys.Write([]byte("no\n"))
+			must(t, err)
+		}
+		text, code := x.wait(t, cmd)
+		const unseen = "rotate all domains: the terminal can't show the question"
+		if code != 1 || !shown && !strings.Contains(said.String(), unseen) {
+			t.Errorf("with another standard error it ended with %d:\n%s%s", code, text, said)
+		}
+		if st := l.status(t, "example.test"); *st.Active != "s1" || st.Phase != "ready" {
+			t.Fatalf("with another standard error: %+v", st)
 		}
 	}
 	if text, code := answer("yes\n"); code != 0 || strings.Count(text, "was noted as compromised") < 2 {

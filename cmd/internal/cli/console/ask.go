@@ -9,13 +9,21 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// Ask returns nil if a person at a terminal says yes, or if there is no terminal to ask at. Ctrl-C
-// says no.
+// Ask returns nil if a person at a terminal says yes, or if standard input is no terminal, as in a script. Ctrl-C
+// says no. Where standard error leads elsewhere, standard output shows the question; where both do, nobody could see
+// it, and that is no yes.
 func (p *Program) Ask(ctx context.Context, what string) error {
-	if !p.InTTY || !p.ErrTTY {
+	to := p.Err
+	switch {
+	case !p.InTTY:
 		return nil
+	case !p.ErrTTY && p.OutTTY:
+		to = p.Out
+	case !p.ErrTTY:
+		return fault.Lasting("rotate all domains: the terminal can't show the question", nil,
+			"nothing was changed; let standard error be the terminal, or add --yes, which does not ask")
 	}
-	fmt.Fprint(p.Err, what+"Continue? [yes/no] ")
+	fmt.Fprint(to, what+"Continue? [yes/no] ")
 	answer := make(chan string, 1)
 	go func() {
 		line, _ := bufio.NewReader(p.In).ReadString('\n')
@@ -23,7 +31,7 @@ func (p *Program) Ask(ctx context.Context, what string) error {
 	}()
 	select {
 	case <-ctx.Done():
-		fmt.Fprintln(p.Err)
+		fmt.Fprintln(to)
 		return ctx.Err()
 	case said := <-answer:
 		if said == "yes" || said == "y" {
