@@ -79,9 +79,12 @@ func merged(answers []preflight.Answer) (out []preflight.Answer) {
 }
 
 // CheckedDomains returns how many of the domains something fails for, and how many of those for
-// refusals alone. What fails for no domain in particular fails for all.
+// refusals alone. What fails for no domain in particular fails for all; where none is listed yet, as for one.
 func CheckedDomains(answers []preflight.Answer, domains []string) (failed, refused int) {
 	bad, lasting := map[string]bool{}, map[string]bool{}
+	if len(domains) == 0 {
+		domains = []string{""}
+	}
 	for _, a := range answers {
 		if a.Err == nil {
 			continue
