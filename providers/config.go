@@ -24,6 +24,14 @@ type Account interface {
 	Open(ctx context.Context, secrets settings.Secrets) (Adapter, error)
 }
 
+// InPart is implemented by accounts where dkimbot changes only a part of a zone, which is its own.
+type InPart interface {
+	// Owns reports whether dkimbot may change what stands at owner.
+	Owns(zone, owner string) (bool, error)
+	// Outside says where a record stands that dkimbot may not change, and what to do: "stands in ..., move it ...".
+	Outside() string
+}
+
 // Adapter is what a driver adds to the shared layer.
 type Adapter interface {
 	// Cost returns how many calls to the service Set will make for zone, at most.

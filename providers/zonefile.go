@@ -69,6 +69,12 @@ func (c *ZoneFile) Owns(zone, owner string) (bool, error) {
 	return (&zonefile.Provider{Dir: c.Dir}).Owns(zone, owner)
 }
 
+// Outside says how a record comes to where dkimbot may change it.
+func (c *ZoneFile) Outside() string {
+	return "stands in its zone file outside of dkimbot's block, where dkimbot changes nothing: move it between the " +
+		"lines that begin with \"; BEGIN dkimbot\" and \"; END dkimbot\" before it is to be replaced"
+}
+
 // zoneFiles publishes in zone files on this machine.
 type zoneFiles struct{ module *zonefile.Provider }
 

@@ -10,6 +10,9 @@ import (
 	"github.com/dkimbot/dkimbot/keystore/vault/vaulttest"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/signer/existing"
+	"github.com/dkimbot/dkimbot/rotate/signer/kumomta"
+	"github.com/dkimbot/dkimbot/rotate/signer/rspamd"
 )
 
 // TestReadLayout: what rspamd and KumoMTA keep is read as they read it.
@@ -53,21 +56,23 @@ func TestReadLayout(t *testing.T) {
 	cfg := rootConfig(srv)
 	cfg.Mount, cfg.Prefix = vault.SplitPath("/secret/theirs/", "secret")
 	ks := open(t, cfg)
+	theirs := existing.Layout{Name: "rspamd", InVault: rspamd.Defaults()}
+	kumo := existing.Layout{Name: "kumomta", InVault: kumomta.Defaults()}
 	for _, test := range []struct {
-		layout    vault.Layout
+		layout    existing.Layout
 		domain    string
 		selectors []string
 		want      string
 	}{
-		{vault.Rspamd, "example.com", nil, "mail=KEY1 next=KEY2"},
-		{vault.Rspamd, "nowhere.com", nil, ""},
-		{vault.Rspamd, "none.com", nil, ""},
-		{vault.Rspamd, "end.com", nil, "10=KEY10 11=KEY11"},
-		{vault.Rspamd, "when.com", nil, "error: there is no list"},
-		{vault.Rspamd, "odd.com", nil, "error: secret/theirs/odd.com in Vault as rspamd keeps keys: there is no list"},
-		{vault.Rspamd, "half.com", nil, "error: lacks selector or key"},
-		{vault.KumoMTA, "example.com", []string{"mail", "s2", "gone"}, "mail=KEY5"},
-		{vault.KumoMTA, "example.com", []string{"odd"}, "error: no text in the field key"},
+		{theirs, "example.com", nil, "mail=KEY1 next=KEY2"},
+		{theirs, "nowhere.com", nil, ""},
+		{theirs, "none.com", nil, ""},
+		{theirs, "end.com", nil, "10=KEY10 11=KEY11"},
+		{theirs, "when.com", nil, "error: there is no list"},
+		{theirs, "odd.com", nil, "error: secret/theirs/odd.com in Vault as rspamd keeps keys: there is no list"},
+		{theirs, "half.com", nil, "error: lacks selector or key"},
+		{kumo, "example.com", []string{"mail", "s2", "gone"}, "mail=KEY5"},
+		{kumo, "example.com", []string{"odd"}, "error: no text in the field key"},
 	} {
 		keys, err := ks.ReadLayout(t.Context(), test.layout, test.domain, test.selectors)
 		var got []string
@@ -78,16 +83,16 @@ func TestReadLayout(t *testing.T) {
 			faulttest.Shown(t, err)
 			if err == nil || !strings.Contains(err.Error(), words) || fault.HintOf(err) == "" ||
 				strings.Contains(err.Error(), "KEY") {
-				t.Errorf("%s %s: %v; want an error with %q", test.layout, test.domain, err, words)
+				t.Errorf("%s %s: %v; want an error with %q", test.layout.Name, test.domain, err, words)
 			}
 			continue
 		}
 		if fmt := strings.Join(got, " "); err != nil || fmt != test.want {
-			t.Errorf("%s %s: %q, %v; want %q", test.layout, test.domain, fmt, err, test.want)
+			t.Errorf("%s %s: %q, %v; want %q", test.layout.Name, test.domain, fmt, err, test.want)
 		}
 	}
 	cfg.Mount = "nowhere"
-	if _, err := open(t, cfg).ReadLayout(t.Context(), vault.Rspamd, "example.com", nil); err == nil {
+	if _, err := open(t, cfg).ReadLayout(t.Context(), theirs, "example.com", nil); err == nil {
 		t.Error("a mount that is not there was read")
 	}
 }

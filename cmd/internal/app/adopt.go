@@ -94,26 +94,24 @@ func (a *App) notes(d rotate.Domain, found keyimport.Found, plan rotate.DomainPl
 	return slices.Concat(found.Notes, a.handOver(d, found, plan))
 }
 
-// handOver reports adopted records that stand outside of what dkimbot changes in a zone file.
+// handOver reports adopted records that stand outside of what dkimbot changes.
 func (a *App) handOver(d rotate.Domain, found keyimport.Found, plan rotate.DomainPlan) (notes []rotate.Warning) {
 	for _, name := range d.Accounts() {
-		if files, ok := a.Config.Providers[name].Account.(*providers.ZoneFile); ok {
-			notes = append(notes, outside(files, found, plan)...)
+		if part, ok := a.Config.Providers[name].Account.(providers.InPart); ok {
+			notes = append(notes, outside(part, found, plan)...)
 		}
 	}
 	return notes
 }
 
-// outside reports adopted records that stand outside of dkimbot's block.
-func outside(files *providers.ZoneFile, found keyimport.Found, plan rotate.DomainPlan) (notes []rotate.Warning) {
+// outside reports adopted records that stand outside of the part that dkimbot changes.
+func outside(part providers.InPart, found keyimport.Found, plan rotate.DomainPlan) (notes []rotate.Warning) {
 	for _, k := range found.Keys {
 		sight := plan.Seen.Selectors[k.Selector].Sight
-		owns, err := files.Owns(sight.Zone, sight.Owner)
+		owns, err := part.Owns(sight.Zone, sight.Owner)
 		if err == nil && !owns {
 			notes = append(notes, rotate.Warning{Code: codes.OutsideBlock, About: rotate.Thing{Selector: k.Selector},
-				Message: fmt.Sprintf("the record of %s stands in its zone file outside of dkimbot's block, "+
-					"where dkimbot changes nothing: move it between the lines that begin with \"; BEGIN dkimbot\" and \"; "+
-					"END dkimbot\" before it is to be replaced", k.Name)})
+				Message: fmt.Sprintf("the record of %s %s", k.Name, part.Outside())})
 		}
 	}
 	return notes

@@ -1,8 +1,8 @@
 // Package keyimport finds private keys that are in use already, so that they can be adopted: in
-// files, in OpenDKIM's tables, in the layout of another system in Vault, and in dkimbot's own
-// keystore when its state was lost.
+// files, in what the files of a signer name, in the layout of another system in Vault, and in dkimbot's
+// own keystore when its state was lost.
 //
-// It only reads. It imports the keystore and the signer that it knows how to read.
+// It only reads. How a signer's files and layouts are read is said by its driver.
 package keyimport
 
 import (
@@ -17,14 +17,15 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/ports"
-	"github.com/dkimbot/dkimbot/rotate/signer/opendkim"
+	"github.com/dkimbot/dkimbot/rotate/signer/existing"
 )
 
-// Source says where the keys to adopt are. Exactly one of Files, OpenDKIM, Vault
+// Source says where the keys to adopt are. Exactly one of Files, Named, Vault
 // and Keystore is set.
 type Source struct {
 	Files    []File
-	OpenDKIM *opendkim.Existing
+	Named    existing.Keys // by the files of a signer
+	Where    string        // those are, for people: "the tables"
 	Vault    *Layout
 	Keystore bool // in dkimbot's own: its state was lost (I12)
 
@@ -42,7 +43,7 @@ type File struct {
 // Layout is where another system keeps its keys, in the Vault that dkimbot uses.
 type Layout struct {
 	Path string // the mount and the path below it
-	Kind vault.Layout
+	Kind existing.Layout
 }
 
 // Finder finds keys to adopt. It only reads.
@@ -96,9 +97,9 @@ type keyText struct {
 
 func (f *Finder) texts(ctx context.Context, d rotate.Domain, out *Found) ([]keyText, string, error) {
 	switch s := f.Source; {
-	case s.OpenDKIM != nil:
-		texts, err := f.inTables(d, out)
-		return texts, "the tables", err
+	case s.Named != nil:
+		texts, err := f.named(d, out)
+		return texts, s.Where, err
 	case s.Vault != nil:
 		texts, err := f.inLayout(ctx, d)
 		return texts, s.Vault.Path, err

@@ -49,10 +49,10 @@ func (k File) read() ([]byte, error) {
 	return text, err
 }
 
-// inTables returns the key that the tables have in use, whatever its selector, and
+// named returns the key that the signer has in use, whatever its selector, and
 // those of the wanted selectors.
-func (f *Finder) inTables(d rotate.Domain, out *Found) (texts []keyText, err error) {
-	for _, k := range f.Source.OpenDKIM.Keys(d.Name) {
+func (f *Finder) named(d rotate.Domain, out *Found) (texts []keyText, err error) {
+	for _, k := range f.Source.Named.Of(d.Name) {
 		chosen := slices.ContainsFunc(f.wanted(d), func(s string) bool { return strings.EqualFold(s, k.Selector) })
 		if !chosen && (!k.InUse || len(f.Source.Selectors) > 0) {
 			continue
@@ -61,14 +61,12 @@ func (f *Finder) inTables(d rotate.Domain, out *Found) (texts []keyText, err err
 		if err != nil {
 			return nil, err
 		}
-		where := "the KeyTable"
 		if k.Path != "" {
-			where = k.Path
 			out.Notes = append(out.Notes, rotate.Warning{Code: codes.KeyCopy, About: rotate.Thing{Selector: k.Selector},
 				Message: fmt.Sprintf("%s is a copy of the key of %s that dkimbot did not make; "+
 					"remove it, and the lines that name it, when that key has been replaced", k.Path, k.Selector)})
 		}
-		texts = append(texts, keyText{selector: k.Selector, where: where, text: text})
+		texts = append(texts, keyText{selector: k.Selector, where: k.Where, text: text})
 	}
 	return texts, nil
 }

@@ -118,6 +118,20 @@ func realPath(path string) string {
 	return path
 }
 
+// Existing says that keys are named in a KeyTable and a SigningTable.
+func (c *Config) Existing() existing.Files {
+	return existing.Files{
+		Flags: []existing.Flag{
+			{Name: "from-opendkim", Usage: "adopt keys that OpenDKIM's `KEYTABLE` names, as opendkim.conf writes it"},
+			{Name: "signing-table", Usage: "with --from-opendkim: its `SIGNINGTABLE`, as opendkim.conf writes it"},
+		},
+		Why:   "the one has the keys, the other says which one signs",
+		Where: "the tables",
+		Place: "in an OpenDKIM's tables and key files",
+		Open:  func(files []string) (existing.Keys, error) { return ReadTables(files[0], files[1]) },
+	}
+}
+
 // ReadTables is ReadExisting for those who know keys of any signer.
 func ReadTables(keyTable, signingTable string) (existing.Keys, error) {
 	return ReadExisting(keyTable, signingTable)
@@ -126,7 +140,8 @@ func ReadTables(keyTable, signingTable string) (existing.Keys, error) {
 // Of is Keys for those who know keys of any signer.
 func (e Existing) Of(domain string) (out []existing.Key) {
 	for _, k := range e.Keys(domain) {
-		out = append(out, existing.Key{Selector: k.Selector, InUse: k.InUse, Path: k.Path, Read: k.Read})
+		out = append(out, existing.Key{Selector: k.Selector, InUse: k.InUse, Where: cmp.Or(k.Path, "the KeyTable"), Path: k.Path,
+			Read: k.Read})
 	}
 	return out
 }

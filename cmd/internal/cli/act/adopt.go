@@ -4,27 +4,31 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
 	"github.com/dkimbot/dkimbot/cmd/internal/cli/inspect"
+	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/keyimport"
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
-	"github.com/dkimbot/dkimbot/keystore/vault"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
-	"github.com/dkimbot/dkimbot/rotate/signer/opendkim"
-	"github.com/spf13/cobra"
+	"github.com/dkimbot/dkimbot/rotate/signer/existing"
 )
 
 // adoptFlags is what the command line says of an adoption.
 type adoptFlags struct {
 	domains, selectors, files []string
 	all, keystore             bool
-	keyTable, signingTable    string
+	named                     []*signerFiles
+	layouts                   []existing.Layout // that drivers know
 	vaultPath, layout, active string
 	dryRun, detailed, wait    bool
 }
@@ -35,6 +39,8 @@ func Adopt(p *console.Program) *cobra.Command {
 		f      adoptFlags
 		ignore *rotate.Ignore
 	)
+	drivers := config.Builtin().Signers()
+	f.layouts = layoutsOfDrivers(drivers)
 	cmd := &cobra.Command{
 		Use:   "adopt {--domain D... | --all} {--key-file F --selector S | --from-...}",
 		Short: "Take keys that are in use, and their records, under management",
@@ -53,9 +59,8 @@ Where the keys are:
 
   --key-file F --selector S          in a PEM file, or - for standard input; both may be
                                      repeated, in pairs, to adopt both selectors
-  --from-opendkim K --signing-table T  in an OpenDKIM's tables and key files
-  --from-vault PATH --layout L       where rspamd or KumoMTA keep them, in the Vault of the
-                                     configuration's keystore; PATH is the mount and the path below it
+%FILES%  --from-vault PATH --layout L       where another system keeps them (%LAYOUTS%), in the Vault of
+                                     the configuration's keystore; PATH is the mount and the path below it
   --from-keystore                    in dkimbot's own keystore, after its state was lost
 
 To leave a key instead, for example a short one, do not adopt it. Name two other selectors
@@ -89,12 +94,9 @@ in the policy and run 'dkimbot rotate --domain D': it switches without a gap.`,
 	fl.StringArrayVar(&f.selectors, "selector", nil,
 		"the `selector` of a --key-file; else adopt only the key of this one; may be repeated")
 	fl.StringArrayVar(&f.files, "key-file", nil, "a private key in PEM, in `FILE` or - for standard input")
-	fl.StringVar(&f.keyTable, "from-opendkim", "",
-		"adopt keys that OpenDKIM's `KEYTABLE` names, as opendkim.conf writes it")
-	fl.StringVar(&f.signingTable, "signing-table", "",
-		"with --from-opendkim: its `SIGNINGTABLE`, as opendkim.conf writes it")
+	f.named = filesOfDrivers(drivers, fl)
 	fl.StringVar(&f.vaultPath, "from-vault", "", "adopt keys that another system keeps below this `PATH` in Vault")
-	fl.StringVar(&f.layout, "layout", "", "with --from-vault: which one, rspamd or kumomta")
+	fl.StringVar(&f.layout, "layout", "", "with --from-vault: which one, "+layoutNames(f.layouts))
 	fl.BoolVar(&f.keystore, "from-keystore", false,
 		"adopt what dkimbot's own keystore holds, after the state was lost")
 	fl.StringVar(&f.active, "active", "", "the `selector` that signs now, if the signers can't say or differ")
@@ -103,14 +105,25 @@ in the policy and run 'dkimbot rotate --domain D': it switches without a gap.`,
 	fl.BoolVar(&f.wait, "wait", false, "stay for waits of up to an hour, and retry what may pass by itself")
 	ignore = ignoreRules(cmd)
 	p.JSONFlag(cmd)
+	var files strings.Builder
+	for _, named := range f.named {
+		files.WriteString(named.synopsis())
+	}
+	cmd.Long = strings.NewReplacer("%FILES%", files.String(), "%LAYOUTS%", layoutNames(f.layouts)).Replace(cmd.Long)
 	return cmd
 }
 
 // check finds flags that don't go together.
 func (f *adoptFlags) check() error {
 	sources := 0
-	for _, given := range []bool{len(f.files) > 0, f.keyTable != "", f.vaultPath != "", f.keystore} {
+	for _, given := range []bool{len(f.files) > 0, f.vaultPath != "", f.keystore} {
 		if given {
+			sources++
+		}
+	}
+	from := "--key-file"
+	for _, named := range f.named {
+		if from += ", " + named.from(); named.isGiven() {
 			sources++
 		}
 	}
@@ -124,24 +137,31 @@ func (f *adoptFlags) check() error {
 	case f.all == (len(f.domains) > 0):
 		return errors.New("adopt needs either --domain or --all")
 	case sources != 1:
-		return errors.New("adopt needs exactly one of --key-file, --from-opendkim, --from-vault and --from-keystore")
+		return errors.New("adopt needs exactly one of " + from + ", --from-vault and --from-keystore")
 	case len(f.files) > 0 && (f.all || len(f.domains) > 1):
 		return errors.New("--key-file holds a key of one --domain")
 	case len(f.files) > 0 && len(f.files) != len(f.selectors):
 		return errors.New("each --key-file needs its --selector")
 	case stdin > 1:
 		return errors.New("standard input holds one key: one --key-file may be -")
-	case (f.keyTable != "") != (f.signingTable != ""):
-		return errors.New("--from-opendkim and --signing-table need each other: " +
-			"the one has the keys, the other says which one signs")
 	case (f.vaultPath != "") != (f.layout != ""):
 		return errors.New("--from-vault and --layout need each other")
-	case f.layout != "" && f.layout != string(vault.Rspamd) && f.layout != string(vault.KumoMTA):
-		return errors.New("--layout " + f.layout + " is unknown: use rspamd or kumomta")
+	case f.layout != "" && f.kind() < 0:
+		return errors.New("--layout " + f.layout + " is unknown: use " + layoutNames(f.layouts))
 	case f.detailed && !f.dryRun:
 		return errors.New("--detailed-exitcode says whether a plan has steps: it needs --dry-run")
 	}
+	for _, named := range f.named {
+		if err := named.check(); err != nil {
+			return err
+		}
+	}
 	return f.checkSelectors()
+}
+
+// kind returns where the layout that is given stands among those that are known; -1 for nowhere.
+func (f *adoptFlags) kind() int {
+	return slices.IndexFunc(f.layouts, func(l existing.Layout) bool { return l.Name == f.layout })
 }
 
 // checkSelectors brings selectors into their normal form.
@@ -160,22 +180,25 @@ func (f *adoptFlags) checkSelectors() (err error) {
 }
 
 // source opens what the flags name.
-func (f *adoptFlags) source() (keyimport.Source, error) {
-	s := keyimport.Source{Keystore: f.keystore, Active: f.active}
-	switch {
-	case len(f.files) > 0:
+func (f *adoptFlags) source() (s keyimport.Source, err error) {
+	s = keyimport.Source{Keystore: f.keystore, Active: f.active}
+	if len(f.files) > 0 {
 		for i, path := range f.files {
 			s.Files = append(s.Files, keyimport.File{Selector: f.selectors[i], Path: path, In: os.Stdin})
 		}
 		return s, nil
-	case f.keyTable != "":
-		tables, err := opendkim.ReadExisting(f.keyTable, f.signingTable)
-		if err != nil {
+	}
+	for _, named := range f.named {
+		if !named.isGiven() {
+			continue
+		}
+		if s.Named, err = named.Open(named.given); err != nil {
 			return s, err
 		}
-		s.OpenDKIM = &tables
-	case f.vaultPath != "":
-		s.Vault = &keyimport.Layout{Path: f.vaultPath, Kind: vault.Layout(f.layout)}
+		s.Where = named.Where
+	}
+	if f.vaultPath != "" {
+		s.Vault = &keyimport.Layout{Path: f.vaultPath, Kind: f.layouts[f.kind()]}
 	}
 	s.Selectors = f.selectors
 	return s, nil

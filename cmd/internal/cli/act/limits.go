@@ -6,10 +6,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
-	"github.com/spf13/cobra"
 )
 
 // ignoreFlags gives the command a flag for each limit that a person may override.

@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/spf13/cobra"
+
 	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
 	"github.com/dkimbot/dkimbot/cmd/internal/cli/inspect"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
-	"github.com/spf13/cobra"
 )
 
 // rotateFlags is what the command line says of a rotation.
