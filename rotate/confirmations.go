@@ -5,10 +5,10 @@ import "time"
 // Confirmations are what each signer confirmed last.
 type Confirmations map[string]Confirmed
 
-// reached reports whether a signer surely signs with the selector.
-func (c Confirmations) reached(selector string) bool {
+// reached reports whether a signer confirmed the selector last: surely, or whatever it may sign with since.
+func (c Confirmations) reached(selector string, surely bool) bool {
 	for _, c := range c {
-		if !c.Left && c.Selector == selector && !c.Unsure {
+		if !c.Left && c.Selector == selector && !(surely && c.Unsure) {
 			return true
 		}
 	}

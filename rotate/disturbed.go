@@ -3,6 +3,9 @@ package rotate
 import (
 	"slices"
 	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // Disturbed notes that a selector's name was seen to hold somebody else's record, or to show a
@@ -13,7 +16,8 @@ import (
 func (st *State) Disturbed(name string, s SelectorSeen, now time.Time) {
 	sel := st.Selector(name)
 	other := append(slices.DeleteFunc(slices.Clone(s.Sight.Values), sel.Ours), s.Sight.Wildcard...)
-	if s.SightErr != nil || len(other) == 0 {
+	// The name of a record that is another domain's was seen, though it is refused.
+	if s.SightErr != nil && fault.CodeOf(s.SightErr) != codes.SharedName || len(other) == 0 {
 		return
 	}
 	wait := CacheWait(s.Sight, 0)
@@ -34,7 +38,7 @@ func (st *State) Disturbed(name string, s SelectorSeen, now time.Time) {
 		if sel.Key.ShadowedAt.IsZero() || !sel.Key.VerifiedAt.IsZero() { // once, not at each look
 			sel.Key.ShadowedAt = now
 		}
-		sel.Key.Replaced = sel.Key.Replaced || !st.Relied(name)
+		sel.Key.Replaced = sel.Key.Replaced || !st.Signers.reached(name, false)
 	}
 	for _, key := range []*Key{sel.Key, sel.Next} {
 		if key == sel.Key || key != nil && key.CacheWait > 0 { // else its publication is yet to begin

@@ -1,10 +1,13 @@
 package rotate_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 const (
@@ -41,6 +44,7 @@ func TestShadowedKey(t *testing.T) {
 	at := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 	seen := rotate.SelectorSeen{Sight: rotate.Sight{Complete: true, TTL: time.Hour, Values: []string{someRecord}}}
 	signs := rotate.Confirmations{"mx1": {Selector: "s1", KeyID: "1"}}
+	strays := rotate.Confirmations{"mx1": {Selector: "s2", KeyID: "2", Unsure: true}}
 	for name, c := range map[string]struct {
 		key      rotate.Key
 		signers  rotate.Confirmations
@@ -48,6 +52,7 @@ func TestShadowedKey(t *testing.T) {
 	}{
 		"yet to be seen":            {rotate.Key{ID: "1"}, nil, true},
 		"seen":                      {rotate.Key{ID: "1", VerifiedAt: at.Add(-time.Hour)}, nil, true},
+		"one strays, which it was":  {rotate.Key{ID: "1", VerifiedAt: at.Add(-time.Hour)}, strays, true},
 		"in use":                    {rotate.Key{ID: "1", VerifiedAt: at.Add(-time.Hour)}, signs, false},
 		"in use, and replaced once": {rotate.Key{ID: "1", Replaced: true, VerifiedAt: at.Add(-time.Hour)}, signs, true},
 	} {
@@ -55,6 +60,25 @@ func TestShadowedKey(t *testing.T) {
 			Selectors: map[string]*rotate.Selector{"s1": {Key: &c.key}}}
 		if st.Disturbed("s1", seen, at); !c.key.ShadowedAt.Equal(at) || c.key.Replaced != c.replaced {
 			t.Errorf("%s: another key from %s, replaced %t", name, c.key.ShadowedAt, c.key.Replaced)
+		}
+	}
+}
+
+// TestSharedNameIsRemembered: the record of another domain that stood at a shared name may be kept by receivers when
+// the name has become free, although it was refused; what could not be asked says nothing (I2).
+func TestSharedNameIsRemembered(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{fault.Refuse(codes.SharedName, "it holds the record of another domain", ""), true},
+		{fault.Temporary("look up s1", errors.New("no answer"), ""), false},
+	} {
+		st := rotate.State{Phase: rotate.New}
+		sight := rotate.Sight{Complete: true, TTL: time.Hour, Values: []string{someRecord}}
+		st.Disturbed("s1", rotate.SelectorSeen{Sight: sight, SightErr: c.err}, time.Now())
+		if sel := st.Selector("s1"); sel.Preceded != c.want || c.want != (sel.PrecededTTL == time.Hour) {
+			t.Errorf("%v: a key stood there before: %t, for %s", c.err, sel.Preceded, sel.PrecededTTL)
 		}
 	}
 }

@@ -74,7 +74,7 @@ func (st *State) TakeFlight(p Policy, reported []string, now time.Time) {
 		st.Selectors[st.Draining].dropFresh(now)
 		st.Enter(Draining)
 	case st.Phase == Switching && active && target &&
-		(st.Selector(st.Active).Key.RevokeNow || st.Signers.reached(st.Target)):
+		(st.Selector(st.Active).Key.RevokeNow || st.Signers.reached(st.Target, true)):
 		// Nothing is gained by coming to the other one: the one that signers are to leave is replaced,
 		// and no signer is waited for.
 		st.Enter(Draining)

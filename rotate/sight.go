@@ -83,6 +83,10 @@ const (
 // not name its key is taken to use the one that stands there.
 func (o Observation) Fate(selector, keyID string) Fate {
 	seen, looked := o.Selectors[selector]
+	if !looked { // one that the domain had, or that somebody else made
+		at, asked := o.Left[selector]
+		seen.Sight, seen.SightErr, looked = at.Sight, at.Err, asked
+	}
 	values := seen.Sight.Values
 	is := func(v string) bool { id := dkim.RecordKeyID(v); return id != "" && (keyID == "" || id == keyID) }
 	switch {

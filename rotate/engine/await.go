@@ -108,6 +108,9 @@ func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string
 			r.st.Disturbed(selector, seen, clock.Now())
 			return "", p.ForeignRecord(selector, seen.Sight)
 		}
+		if p.Opposed(selector) && p.Flight(selector) {
+			key.VerifiedAt = time.Time{} // that was while this server did not answer
+		}
 		if p.Unopposed(selector) && (s.Duty == rotate.Joining || p.Flight(selector)) {
 			return seen.Sight.Values[0], nil
 		}

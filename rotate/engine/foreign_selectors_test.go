@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 	"github.com/dkimbot/dkimbot/rotate/ports"
@@ -57,6 +58,42 @@ func TestFormerBackByItself(t *testing.T) {
 	w.settle(d)
 	if until := w.state(d.Name).Leftovers()["mail"]; until.Before(seen.Add(8*day)) || until.After(seen.Add(9*day)) {
 		t.Errorf("it is said to go after %s, and mx1 was seen to have left it at %s", until, seen)
+	}
+}
+
+// TestFormerVerifies: a signer that came back to its old selector, whose record stands, is not hurried to a key in
+// whose place another one stood lately: receivers may keep that one for days, and its mail verifies as it is. Without
+// that record it comes as soon as resolvers know the key (I2).
+func TestFormerVerifies(t *testing.T) {
+	for title, tt := range map[string]struct {
+		stands bool
+		want   string // a day later
+	}{"its record stands": {true, "mail"}, "its record is gone": {false, "s1"}} {
+		t.Run(title, func(t *testing.T) {
+			w, d := movedOver(t, "mx1")
+			w.pass(10 * day)
+			w.hosts["mx1"].restore(d.Name, 1)
+			if !tt.stands {
+				w.spoil("mail", "")
+			}
+			key, err := dkim.Generate(dkim.Ed25519)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.spoil("s1", plantest.Record(key))
+			w.pass(time.Hour)
+			w.engine().Advance(context.Background(), d)
+			w.spoil("s1", "")
+			for range 4 {
+				w.pass(6 * time.Hour)
+				w.engine().Advance(context.Background(), d)
+			}
+			if got := w.hosts["mx1"].selector(d.Name); got != tt.want {
+				t.Errorf("I2: mx1 signs with %q", got)
+			}
+			w.settle(d)
+			w.checkReady(d, "s1")
+		})
 	}
 }
 

@@ -193,6 +193,10 @@ func observe(ctx context.Context, want rotate.Domain, have rotate.State, keys po
 		})
 	}
 	wg.Wait()
+	for _, name := range health.Elsewhere(have, seen) { // whether mail that is signed there verifies as it is
+		sight, err := observeRecord(ctx, dkim.Name{Domain: want.Name, Selector: name}, look)
+		seen.Left[name] = rotate.RecordSeen{Sight: sight, Err: err}
+	}
 	return seen
 }
 

@@ -67,18 +67,22 @@ func TestRebuiltHostSilentServer(t *testing.T) {
 }
 
 // TestRestoredHostSilentServer: a host that came back from a backup to a key that was replaced
-// signs mail that verifies nowhere. It gets the key that others sign with although a server does
-// not answer, and not while one answers with something else (I2).
+// signs mail that verifies nowhere. It gets the key that others sign with, or that it used itself, although a
+// server does not answer, and not while one answers with something else (I2).
 func TestRestoredHostSilentServer(t *testing.T) {
+	both := []string{"mx1", "mx2"}
 	for title, tt := range map[string]struct {
-		dns   func(*world)
-		comes bool
+		signers []string
+		dns     func(*world)
+		comes   bool
 	}{
-		"silent":         {(*world).mute, true},
-		"something else": {(*world).contradict, false},
+		"silent":                {both, (*world).mute, true},
+		"something else":        {both, (*world).contradict, false},
+		"alone":                 {both[1:], (*world).mute, true},
+		"alone, something else": {both[1:], (*world).contradict, false},
 	} {
 		t.Run(title, func(t *testing.T) {
-			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+			w, d := newWorld(t, tt.signers...), wanted(tt.signers...)
 			w.switched(d)
 			w.pass(8 * day)
 			w.settle(d) // s1 has a fresh key now
@@ -150,4 +154,39 @@ func TestFlightSilentServer(t *testing.T) {
 		w.settle(d)
 		w.checkReady(d, "s1")
 	})
+}
+
+// TestFlightOutOfSilence: a server that was silent when the record was seen, and answers with something else later,
+// has not shown it. Signers flee when it does, also where DNS can't be asked in between, and resolvers that
+// asked this server are waited for (I2).
+func TestFlightOutOfSilence(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.switched(d)
+	w.pass(7*day + time.Hour)
+	w.contradict()
+	w.engine().Advance(context.Background(), d)
+	w.pass(time.Minute)
+	w.mute()
+	if res := w.order(d, rotate.Compromised{}); res.Err != nil || res.State.Selectors["s1"].Key.VerifiedAt.IsZero() {
+		t.Fatalf("%v; the record at s1 was not seen", res.Err)
+	}
+	stay := func(when string) {
+		t.Helper()
+		w.engine().Advance(context.Background(), d)
+		for _, name := range d.Signers {
+			if got := w.hosts[name].selector(d.Name); got != "s2" {
+				t.Errorf("I2: %s signs with %q %s", name, got, when)
+			}
+		}
+		w.pass(2 * time.Hour)
+	}
+	w.pass(2 * time.Hour)
+	w.contradict()
+	stay("while a server shows something else")
+	w.trouble = failing("look s1", "look s2")
+	stay("after a server was seen to show something else")
+	w.trouble, w.shows = nil, nil
+	stay("before resolvers know its record")
+	w.settle(d)
+	w.checkReady(d, "s1")
 }

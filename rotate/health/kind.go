@@ -13,11 +13,11 @@ func (h *Check) Kind() dkim.Algorithm {
 	if len(h.Unmixed()) == 0 {
 		return h.Want.Policy.Key
 	}
-	now := KindAt(h.Have.Selector(h.Have.Active))
+	now := lastKind(h.Have.Selector(h.Have.Active))
 	if from := h.Have.Origin; h.Have.Active == "" && from != nil { // signers leave the keys of other selectors
 		for _, name := range append([]string{from.Active}, from.Pair[:]...) {
 			if sel := h.Have.Earlier[name]; sel != nil && now == "" {
-				now = KindAt(*sel)
+				now = lastKind(*sel)
 			}
 		}
 	}
@@ -36,7 +36,7 @@ func (h *Check) Unfit(s string) bool {
 	if len(h.Unmixed()) == 0 {
 		return false
 	}
-	now, next := KindAt(h.Have.Selector(h.Have.Active)), KindAt(h.Have.Selector(s))
+	now, next := lastKind(h.Have.Selector(h.Have.Active)), KindAt(h.Have.Selector(s))
 	return now != "" && next != "" && IsRSA(now) != IsRSA(next)
 }
 
@@ -57,6 +57,22 @@ func KindAt(sel rotate.Selector) dkim.Algorithm {
 		return ""
 	}
 	return dkim.RecordAlgorithm(key.Record)
+}
+
+// lastKind returns the kind of the key at a selector that signers may sign with. Of one that was revoked the record
+// says no more than whether it was an RSA key.
+func lastKind(sel rotate.Selector) dkim.Algorithm {
+	key, kind := sel.Wanted(), KindAt(sel)
+	if key == nil || kind != "" {
+		return kind
+	}
+	switch r, err := dkim.ParseRecord(key.Record); {
+	case err != nil:
+		return ""
+	case r.KeyType == "ed25519":
+		return dkim.Ed25519
+	}
+	return dkim.RSA2048
 }
 
 // IsRSA reports whether keys are of that kind.

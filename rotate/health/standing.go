@@ -38,6 +38,12 @@ func (v *view) Unopposed(selector string) bool {
 		key != nil && dkim.SameRecord(key.Record, seen.Sight.Values[0])
 }
 
+// Opposed reports whether a server that answers shows something else than the others.
+func (j *Judge) Opposed(selector string) bool {
+	seen := j.Seen.Selectors[selector]
+	return j.Standing(selector) == Changing && !seen.Sight.Silent && len(seen.Sight.Bogus) == 0
+}
+
 func (v *view) compare(selector string) standing {
 	sight, sel := v.Seen.Selectors[selector].Sight, v.Have.Selector(selector)
 	switch {

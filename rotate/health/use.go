@@ -3,6 +3,7 @@ package health
 import (
 	"slices"
 
+	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
@@ -32,6 +33,19 @@ func (v *view) UsesDeadKey(signer string) bool {
 	}
 	return at.SightErr == nil && !at.Sight.Unchecked && (at.Sight.Complete || at.Sight.Silent) &&
 		!slices.ContainsFunc(at.Sight.Values, func(v string) bool { return dkim.RecordKeyID(v) == seen.Ref.KeyID })
+}
+
+// Elsewhere returns the selectors that are none of a managed domain's, that signers say they sign with, and that were
+// not looked at.
+func Elsewhere(have rotate.State, seen rotate.Observation) (names []string) {
+	for _, s := range seen.Signers {
+		name := s.Ref.Selector
+		if _, looked := seen.Left[name]; !looked && have.Active != "" && name != "" && have.Selectors[name] == nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // AnyConfirmed reports whether a signer signs with the selector's key, as far as is known.

@@ -59,3 +59,34 @@ func TestBringBack(t *testing.T) {
 		}
 	}
 }
+
+// TestShelterWhileItSettles: a switch waits until the target has settled, and a signer that came back to a key which
+// verifies nowhere does not wait with it: it is given the active one meanwhile (I2).
+func TestShelterWhileItSettles(t *testing.T) {
+	for title, tt := range map[string]struct {
+		stray bool
+		seen  time.Duration // so long ago
+		want  string
+	}{
+		"a dead key, not settled": {true, 2 * 24 * time.Hour, "s1"},
+		"a dead key, settled":     {true, 20 * 24 * time.Hour, "s2"},
+		"the active key":          {false, 2 * 24 * time.Hour, ""},
+	} {
+		s := plantest.Switching()
+		key := s.Have.Selectors["s2"].Key
+		key.Replaced, key.VerifiedAt = true, s.Now.Add(-tt.seen)
+		if tt.stray {
+			s.Drift("s2", plantest.Keys()[3].ID(), "mx2")
+			s.Unsure("mx2")
+		}
+		got, p := "", s.Plan()
+		for _, step := range p.Runnable(s.Now) {
+			if step.Kind == rotate.Activate && step.Signer == "mx2" {
+				got += step.Selector
+			}
+		}
+		if got != tt.want {
+			t.Errorf("%s: mx2 is given %q, not %q: %s", title, got, tt.want, plantest.Steps(p, s.Now))
+		}
+	}
+}

@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,6 +74,9 @@ func (p *planner) flee(from, to string) {
 	for _, signer := range p.Want.Signers {
 		if p.Confirmed(signer, to, key.ID) || p.HandsOff(to) || unread && !p.CanFetch(signer, to) {
 			continue
+		}
+		if p.Opposed(to) { // one that was silent when the record was seen
+			p.verifyBeforeUse(rotate.Revocation, to, key, at)
 		}
 		p.activate(rotate.Revocation, signer, to, key, at, why)
 		moves = true
@@ -154,11 +158,11 @@ func (d *draft) revoke(duty rotate.Duty, s string, from time.Time) {
 		return // the fresh key's record takes the place at once
 	}
 	standing := d.Standing(s)
+	again := (standing == health.Earlier || standing == health.Doubled) && (sel.Next == nil || !fresh && d.showsAnother(s))
 	if d.Have.Released != nil && standing == health.Absent {
 		return
 	}
-	if d.HandsOff(s) || !sel.Key.RevokedAt.IsZero() &&
-		(standing != health.Earlier && standing != health.Doubled || fresh) {
+	if d.HandsOff(s) || !sel.Key.RevokedAt.IsZero() && !again {
 		return // where a fresh key is stored already, its record takes the place
 	}
 	if !from.After(d.Now) {
@@ -170,6 +174,14 @@ func (d *draft) revoke(duty rotate.Duty, s string, from time.Time) {
 		Reason: d.RevokeReason(s, "then"),
 		Asked:  d.askedOf(s), From: rotate.Side{Record: before, KeyID: dkim.RecordKeyID(before)},
 		To: rotate.Side{Record: dkim.RevokedRecord(sel.Key.Record)}, TTL: d.Want.Policy.TTL})
+}
+
+// showsAnother reports whether DNS shows a key of ours at a selector that is not the fresh one.
+func (d *draft) showsAnother(s string) bool {
+	next := d.Have.Selector(s).Next
+	return slices.ContainsFunc(d.Seen.Selectors[s].Sight.Values, func(v string) bool {
+		return !dkim.RevokedValue(v) && (next == nil || dkim.RecordKeyID(v) != next.ID)
+	})
 }
 
 // destroyLeaked plans that a compromised private key is destroyed, not before from, once no signer needs it.

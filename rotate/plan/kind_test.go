@@ -20,6 +20,10 @@ func TestKindThatSignersCanUse(t *testing.T) {
 		rsa, unmixed  bool // the active key; a signer
 		policy, makes dkim.Algorithm
 	}{
+		{bothRevoked, false, true, dkim.RSA4096, dkim.Ed25519},
+		{bothRevoked, true, true, dkim.Ed25519, dkim.RSA2048},
+		{bothRevoked, true, true, dkim.RSA4096, dkim.RSA4096},
+		{bothRevoked, true, false, dkim.Ed25519, dkim.Ed25519},
 		{plantest.Drained, false, false, dkim.RSA4096, dkim.RSA4096},
 		{plantest.Drained, false, true, dkim.RSA4096, dkim.Ed25519},
 		{plantest.Drained, false, true, dkim.Ed25519, dkim.Ed25519},
@@ -35,12 +39,31 @@ func TestKindThatSignersCanUse(t *testing.T) {
 			s.Have.Selectors["s2"].Key.Record = rsa
 			s.Show("s2", rsa)
 		}
+		if active := s.Have.Selectors["s2"]; active != nil && !active.Key.Leaked.IsZero() {
+			active.Key.Record = dkim.RevokedRecord(active.Key.Record)
+			s.Show("s2", active.Key.Record)
+		}
 		p := s.Plan()
 		i := slices.IndexFunc(p.Steps, func(step rotate.Step) bool { return step.Kind == rotate.Generate })
 		if i < 0 || p.Steps[i].Algorithm != c.makes {
 			t.Errorf("%+v: %+v; %v", c, p.Steps, p.Stop)
 		}
 	}
+}
+
+// bothRevoked is the scene in which both keys were compromised and revoked: s2 signs, and s1 gets a fresh key.
+func bothRevoked() *scene {
+	s := plantest.Drained()
+	for _, name := range []string{"s1", "s2"} {
+		plantest.Leak(name)(s)
+		sel := s.Have.Selectors[name]
+		sel.Revoked, sel.Key.RevokedAt = true, s.Now
+	}
+	s.Have.Selectors["s1"].Key.Gone = true
+	s.Hold("s1", "", 1)
+	s.Have.Selectors["s1"].Key.Record = dkim.RevokedRecord(s.Have.Selectors["s1"].Key.Record)
+	s.Show("s1", s.Have.Selectors["s1"].Key.Record)
+	return s
 }
 
 // TestNamedWaitsForTheEndOfAHold: a command that names a domain, and asks for no rotation, is refused where limits hold

@@ -92,14 +92,19 @@ func (d *draft) bring(duty rotate.Duty, signer, s string, key *rotate.Key, from 
 	if joins {
 		from = time.Time{} // to wait for resolvers would only send more mail without a signature
 	}
-	joins = joins || d.UsesDeadKey(signer) && d.OthersUse(signer, s, key.ID)
+	used := d.OthersUse(signer, s, key.ID) || s == d.Have.Active && !key.VerifiedAt.IsZero()
+	joins = joins || used && d.UsesDeadKey(signer)
 	if seen := d.Seen.Selectors[s]; !joins || seen.SightErr != nil || !seen.Sight.Silent {
 		d.verifyBeforeUse(duty, s, key, from)
 		d.activate(duty, signer, s, key, from, why)
 		return
 	}
+	seen := "others sign with the key already"
+	if !d.OthersUse(signer, s, key.ID) {
+		seen = "mail that the signer signs now verifies nowhere"
+	}
 	d.verify(rotate.Joining, s, key, from, rotate.Reason{Code: codes.BeforeUse,
-		Message: "others sign with the key already, so only the servers that answer must show it"})
+		Message: seen + ", so only the servers that answer must show it"})
 	d.activate(rotate.Joining, signer, s, key, from, why)
 }
 

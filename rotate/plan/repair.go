@@ -126,10 +126,10 @@ func (p *planner) shelter() {
 	}
 }
 
-// unheard reports whether resolvers may not find the record of the selector that a switch leads
+// unheard reports whether receivers may not find the record of the selector that a switch leads
 // to, while they find that of the active one.
 func (p *planner) unheard(target string) bool {
-	return p.Now.Before(p.Known(target)) && !p.Now.Before(p.Known(p.Have.Active)) &&
+	return p.Now.Before(p.Usable(target)) && !p.Now.Before(p.Known(p.Have.Active)) &&
 		p.Standing(p.Have.Active) == health.Current
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -68,5 +69,31 @@ func TestUnreadFreshKeyHoldsNoRevocation(t *testing.T) {
 	steps := s.Plan().Steps
 	if !slices.ContainsFunc(steps, func(r rotate.Step) bool { return r.Kind == rotate.Revoke && r.Selector == "s2" }) {
 		t.Errorf("s2 is not revoked: %s", plantest.Steps(s.Plan(), s.Now))
+	}
+}
+
+// TestRevokedOnce: a record that is revoked is not revoked again while the fresh key's can't be published yet, but only
+// where another key of ours shows there once more: the write would take the fresh key's record away (I7).
+func TestRevokedOnce(t *testing.T) {
+	for title, tt := range map[string]struct {
+		shows func(*scene) string
+		want  bool
+	}{
+		"the revoked record":  {func(s *scene) string { return s.Have.Selectors["s1"].Key.Record }, false},
+		"the compromised key": {func(*scene) string { return plantest.Record(plantest.Keys()[0]) }, true},
+	} {
+		s := plantest.Stored()
+		plantest.Leak("s1")(s)
+		key := s.Have.Selectors["s1"].Key
+		key.Record, key.RevokedAt, key.Gone = dkim.RevokedRecord(key.Record), s.Now, true
+		s.Have.Selectors["s1"].Revoked = true
+		s.Have.Selectors["s1"].Past = []string{key.ID}
+		s.Show("s1", tt.shows(s))
+		s.KeystoreSilent("s1")
+		steps := s.Plan().Steps
+		got := slices.ContainsFunc(steps, func(r rotate.Step) bool { return r.Kind == rotate.Revoke && r.Selector == "s1" })
+		if got != tt.want {
+			t.Errorf("%s: revoked again: %t: %s", title, got, plantest.Steps(s.Plan(), s.Now))
+		}
 	}
 }
