@@ -61,6 +61,44 @@ func TestStopped(t *testing.T) {
 	}
 }
 
+// TestOnceRed plays worlds in which an invariant was violated once.
+func TestOnceRed(t *testing.T) {
+	for _, c := range []struct {
+		classes string
+		seeds   []uint64
+	}{
+		{"all", []uint64{
+			6219, // a signer that signed with a former selector was hurried to a key that a wildcard had shadowed
+			6257, // a signer strayed while the standby, which a wildcard had shadowed, was repaired
+			6264, // a name that was shared became free
+			6163, // a server that was silent when a flight's key was seen answered with something else
+			6037, // the only signer came back to a compromised key while a server was silent
+			6092, // a signer came back to one in a switch that waited for its target to settle
+			6136, // a receiver kept the revoked record that stood beside a key
+		}},
+		{"changes,bounds,truths", []uint64{267}}, // both keys were revoked after the kind was changed
+	} {
+		with, err := parseClasses(c.classes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if raceEnabled {
+			c.seeds = c.seeds[:1]
+		}
+		for _, seed := range c.seeds {
+			t.Run(fmt.Sprintf("%s/%d", c.classes, seed), func(t *testing.T) {
+				t.Parallel()
+				sc := scenario(seed, All)
+				sc.classes = with
+				sc.Replay += " -classes " + c.classes
+				if v := Run(sc).Violation; v != nil {
+					t.Error(v)
+				}
+			})
+		}
+	}
+}
+
 // TestTally plays many seeds with classes of faults and says how often each sort of violation
 // comes first, with one seed that shows it: -classes strangers,bounds -from 1 -tally 200.
 func TestTally(t *testing.T) {

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"slices"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -144,6 +145,7 @@ func (p *process) checkRevoke(n *zoneName, last change, by *turn) {
 		case w.clears(w.acts(n, by).Domain, rotate.Revoke):
 			w.cleared(id)
 			w.checkReplace(n, id, p.began)
+		case l == nil && !w.everUsed(id) && slices.ContainsFunc(last.values, w.leakedKey): // a fresh one that stood beside it
 		case l == nil:
 			w.violate("I2", n.name.Domain, "%s is revoked at %s, and nobody said that it was compromised",
 				w.keys.label(id), n.name)
@@ -152,6 +154,20 @@ func (p *process) checkRevoke(n *zoneName, last change, by *turn) {
 		}
 	}
 }
+
+// everUsed reports whether a host has signed with a key.
+func (w *world) everUsed(keyID string) bool {
+	_, used := w.lastHeld[keyID]
+	return used || slices.ContainsFunc(w.hostNames, func(name string) bool {
+		h := w.hosts[name]
+		return slices.ContainsFunc(w.domains, func(d *domain) bool {
+			return h.loaded[d.name].KeyID == keyID || h.coming[d.name].ref.KeyID == keyID
+		})
+	})
+}
+
+// leakedKey reports whether a record publishes a key that was reported as compromised.
+func (w *world) leakedKey(value string) bool { return w.leaks[w.keys.of(value)] != nil }
 
 // checkEnded checks, when the record of a compromised key goes, that some signer has left
 // the key: otherwise no mail verifies any more (I2). Of one that strays nobody can know.

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"slices"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -148,8 +149,9 @@ func (r *receiver) lookAt(n *zoneName, server int) (values []string, ok bool) {
 		c.until = now.Add(ttl)
 	}
 	c.kept = nil
-	if r.keep > 0 && r.world.keys.other(c.answer, "") { // it keeps keys, nothing else
-		c.kept, c.keptTo = c.answer, now.Add(r.keep)
+	if r.keep > 0 && r.world.keys.other(c.answer, "") { // it keeps keys, nothing else that stands beside them
+		notAKey := func(v string) bool { return !r.world.keys.other([]string{v}, "") }
+		c.kept, c.keptTo = slices.DeleteFunc(slices.Clone(c.answer), notAKey), now.Add(r.keep)
 	}
 	return c.answer, true
 }

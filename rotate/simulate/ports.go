@@ -18,6 +18,9 @@ import (
 // Look implements ports.Looker.
 func (p *process) Look(_ context.Context, name dkim.Name) (sight rotate.Sight, err error) {
 	defer func() { p.turn.saw(name, sight, err, p.now) }()
+	if p.names[name] == nil {
+		return rotate.Sight{}, unable("look up "+name.String(), "it is none of those that are modelled")
+	}
 	if err := p.reads("look up", p.names[name].text); err != nil {
 		return rotate.Sight{}, err
 	}

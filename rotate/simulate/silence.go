@@ -57,8 +57,9 @@ func (w *world) showAlone(n *zoneName, keyID string, heard bool) bool {
 // nothing does not wait for resolvers either.
 func (w *world) unheard(h *host, ref dkim.Ref) {
 	n := w.names[ref.Name]
-	joins := w.lost(h, ref.Domain) &&
-		slices.ContainsFunc(w.hostNames, func(name string) bool { return w.hosts[name].loaded[ref.Domain] == ref })
+	_, used := w.lastHeld[ref.KeyID]
+	joins := w.lost(h, ref.Domain) && (used ||
+		slices.ContainsFunc(w.hostNames, func(name string) bool { return w.hosts[name].loaded[ref.Domain] == ref }))
 	if n == nil || len(n.changes) == 0 || !joins && !w.fleeing(ref) || !w.showAlone(n, ref.KeyID, true) {
 		return
 	}
