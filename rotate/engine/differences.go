@@ -9,9 +9,6 @@ import (
 // drifted notes in the state what differs now, and returns the events that report it
 // what is new and what is over. What stops the work is reported as its refusal or failure.
 func (r *run) drifted() []rotate.Event {
-	if r.seen.Selectors == nil {
-		return nil // interrupted before anything was seen
-	}
 	var events []rotate.Event
 	report := func(f rotate.Finding, outcome codes.Outcome) {
 		events = append(events, r.event(rotate.Step{Kind: rotate.Look, Selector: f.Selector, Signer: f.Signer},

@@ -6,8 +6,6 @@ import (
 	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/codes"
-	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/quota"
 )
 
@@ -18,8 +16,7 @@ import (
 // goesOn reports whether the run continues after a failure.
 func (r *run) goesOn(ctx context.Context, err error) bool {
 	held := (*quota.HeldBack)(nil)
-	return r.st.Emergency() && ctx.Err() == nil && r.lease.Holds() == nil && !errors.As(err, &held) &&
-		fault.CodeOf(err) != codes.LeaseLost
+	return r.st.Emergency() && ctx.Err() == nil && r.lease.Holds() == nil && !errors.As(err, &held)
 }
 
 // unbroken returns the steps that don't need those that have failed; none where only looks

@@ -14,10 +14,11 @@ import (
 )
 
 // wait puts a switch off that the counts hold back: it is what comes next. Where a
-// person asked for it, it is refused instead. Other errors are returned as they are.
+// person asked for it, it is refused instead. Other errors are returned as they are, and
+// what failed beside the switch.
 func (r *run) wait(ctx context.Context, err error) error {
 	var held *quota.HeldBack
-	if !errors.As(err, &held) {
+	if !errors.As(err, &held) || r.failed {
 		return err
 	}
 	standby := r.want.Policy.Other(r.st.Active)
@@ -31,6 +32,15 @@ func (r *run) wait(ctx context.Context, err error) error {
 	r.plan.Steps, r.plan.Switches, r.plan.Reason, r.plan.Held = nil, false, why, held.Bound.Key
 	r.plan.Next = &rotate.Next{Action: codes.ActionRotate, Selector: standby, At: held.Until, Reason: why}
 	return r.rest(ctx)
+}
+
+// beside returns those of the steps that are no part of a switch, which the counts hold back: they are
+// taken all the same. None are where the switch is refused, since then nothing of what was asked for is done.
+func (r *run) beside(steps []rotate.Step) []rotate.Step {
+	if r.left.Asked || r.grant != nil {
+		return nil
+	}
+	return slices.DeleteFunc(steps, func(s rotate.Step) bool { return s.Duty == rotate.Turn })
 }
 
 // wishRefused reports whether err says that a limit refused a person's wish, or that the domain

@@ -15,6 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 // onSecond lets something happen at an operation when it comes for the second time.
@@ -339,5 +340,59 @@ func TestNoDrainIsPromised(t *testing.T) {
 	w.lacks = fault.Refuse(codes.NotAllowed, "the account may not", "allow it")
 	if p := w.plan(d); drains() || p.Stop == nil {
 		t.Errorf("stopped by %v; the drain is shown: %t", p.Stop, drains())
+	}
+}
+
+// TestCountsHoldTheSwitchBack: the counts hold a switch back and nothing else: a key that was given up is destroyed, and
+// where that fails, it is said, also where the last room was taken after the run had looked.
+func TestCountsHoldTheSwitchBack(t *testing.T) {
+	for title, tt := range map[string]struct {
+		late  bool // the room is taken directly before use
+		fails bool
+	}{
+		"held back":                {false, false},
+		"held back, and it fails":  {false, true},
+		"directly before use":      {true, false},
+		"before use, and it fails": {true, true},
+	} {
+		t.Run(title, func(t *testing.T) {
+			w, all := dueFleet(t, 1)
+			d := all[0]
+			name := dkim.Name{Domain: d.Name, Selector: "s2"}
+			given, st := plantest.Keys()[0], w.state(d.Name)
+			w.keys[name] = append(w.keys[name], given)
+			st.Selectors["s2"].Retired = []rotate.Retired{{KeyID: given.ID(), Version: len(w.keys[name]), Dropped: true}}
+			w.restoreState(st)
+			take := func() {
+				if at, err := w.store.TakeSwitch(t.Context(), "another.example", w.clock(), 1); err != nil || at.After(w.clock()) {
+					t.Error(at, err)
+				}
+			}
+			w.onSecond("look s2", func() {
+				if tt.late {
+					take()
+				}
+			})
+			if !tt.late {
+				take()
+			}
+			others := w.trouble
+			w.trouble = func(op string) trouble {
+				if tt.fails && op == "destroy s2" {
+					return refused
+				}
+				return others(op)
+			}
+			res := w.counted(0, 1).Advance(t.Context(), d)
+			st = w.state(d.Name)
+			destroyed := slices.ContainsFunc(w.events(d, rotate.Destroy),
+				func(e rotate.Event) bool { return e.Outcome == codes.OutcomeDone })
+			if destroyed == tt.fails || st.Phase != rotate.Ready {
+				t.Errorf("%v; it is %s; destroyed: %t", res.Err, st.Phase, destroyed)
+			}
+			if (res.Err != nil) != tt.fails || (st.Failures > 0) != tt.fails || tt.fails == (res.Plan.Held != "") {
+				t.Errorf("%v; %d failures noted; held by %q", res.Err, st.Failures, res.Plan.Held)
+			}
+		})
 	}
 }

@@ -9,9 +9,6 @@ import (
 // revoke empties the p= of a key's record. It does not wait until that shows: a
 // record that stands there again is revoked again.
 func (r *run) revoke(ctx context.Context, s rotate.Step) error {
-	if r.st.Selector(s.Selector).Key == nil {
-		return nil // purged meanwhile
-	}
 	p := r.judge()
 	if !p.MayRevoke(s.Selector) {
 		return p.CantRevoke(s.Selector)

@@ -121,8 +121,9 @@ func (r *run) advance(ctx context.Context) error {
 		if err != nil {
 			r.plan.Stop, steps = err, nil
 		}
-		if err := r.engine.turnstile.MayBegin(ctx, r.plan, r.left.Ignore, now); err != nil {
-			return r.wait(ctx, err)
+		held := r.engine.turnstile.MayBegin(ctx, r.plan, r.left.Ignore, now)
+		if held != nil {
+			steps = r.beside(steps)
 		}
 		if steps, err = r.grant.Permitted(r.want.Name, steps); err != nil {
 			return r.refused(rotate.Applied, err)
@@ -130,7 +131,10 @@ func (r *run) advance(ctx context.Context) error {
 		if r.trouble != nil {
 			steps = unbroken(steps, r.broken)
 		}
-		if len(steps) == 0 {
+		switch {
+		case len(steps) == 0 && held != nil && r.trouble == nil:
+			return r.wait(ctx, held)
+		case len(steps) == 0:
 			return r.stopped(ctx)
 		}
 		if err := r.steps(ctx, steps); err != nil {
@@ -183,10 +187,10 @@ func (r *run) observe(ctx context.Context) {
 // steps carries steps out in their order. One that fails keeps back those that need
 // it, and no others.
 func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
-	var errs error
+	var errs, held error
 	var failed []rotate.Step
 	for _, s := range steps {
-		if slices.ContainsFunc(failed, s.Needs) || r.vetoed && s.Duty == rotate.Turn {
+		if slices.ContainsFunc(failed, s.Needs) || (r.vetoed || held != nil) && s.Duty == rotate.Turn {
 			failed = append(failed, s)
 			continue
 		}
@@ -203,8 +207,9 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 			r.notify(s, codes.OutcomeDone, words(s, r.saw))
 			continue
 		}
-		if held := (*quota.HeldBack)(nil); errors.As(err, &held) {
-			return err // nothing was begun
+		if back := (*quota.HeldBack)(nil); errors.As(err, &back) {
+			held, failed = err, append(failed, s) // nothing of the switch was begun
+			continue
 		}
 		if interrupted(ctx, err) {
 			return errors.Join(errs, err)
@@ -212,7 +217,7 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 		errs, failed, r.broken = errors.Join(errs, r.fail(ctx, s, r.judge().Cornered(s, err))), append(failed, s),
 			append(r.broken, s)
 	}
-	return errs
+	return errors.Join(errs, held)
 }
 
 // rest notes what comes next. The plan was made from what is there now, so
