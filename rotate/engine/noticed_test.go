@@ -347,13 +347,16 @@ func TestNoDrainIsPromised(t *testing.T) {
 // where that fails, it is said, also where the last room was taken after the run had looked.
 func TestCountsHoldTheSwitchBack(t *testing.T) {
 	for title, tt := range map[string]struct {
-		late  bool // the room is taken directly before use
-		fails bool
+		late   bool // the room is taken directly before use
+		fails  bool
+		leaked bool // the key is compromised
 	}{
-		"held back":                {false, false},
-		"held back, and it fails":  {false, true},
-		"directly before use":      {true, false},
-		"before use, and it fails": {true, true},
+		"held back":                {false, false, false},
+		"held back, and it fails":  {false, true, false},
+		"directly before use":      {true, false, false},
+		"before use, and it fails": {true, true, false},
+		"compromised":              {false, false, true},
+		"compromised, and fails":   {false, true, true},
 	} {
 		t.Run(title, func(t *testing.T) {
 			w, all := dueFleet(t, 1)
@@ -361,7 +364,8 @@ func TestCountsHoldTheSwitchBack(t *testing.T) {
 			name := dkim.Name{Domain: d.Name, Selector: "s2"}
 			given, st := plantest.Keys()[0], w.state(d.Name)
 			w.keys[name] = append(w.keys[name], given)
-			st.Selectors["s2"].Retired = []rotate.Retired{{KeyID: given.ID(), Version: len(w.keys[name]), Dropped: true}}
+			st.Selectors["s2"].Retired = []rotate.Retired{{KeyID: given.ID(), Version: len(w.keys[name]), Dropped: true,
+				Leaked: tt.leaked}}
 			w.restoreState(st)
 			take := func() {
 				if at, err := w.store.TakeSwitch(t.Context(), "another.example", w.clock(), 1); err != nil || at.After(w.clock()) {
@@ -392,6 +396,45 @@ func TestCountsHoldTheSwitchBack(t *testing.T) {
 			}
 			if (res.Err != nil) != tt.fails || (st.Failures > 0) != tt.fails || tt.fails == (res.Plan.Held != "") {
 				t.Errorf("%v; %d failures noted; held by %q", res.Err, st.Failures, res.Plan.Held)
+			}
+			if tt.fails && !strings.Contains(res.Err.Error(), "trouble with destroy s2") {
+				t.Errorf("it says %v", res.Err)
+			}
+		})
+	}
+}
+
+// TestHeldBackForAll: where the last room was taken directly before the first signer was to switch, none is switched, and
+// of no other is it said that its switch begins; and where a person asked for the switch, nothing else is done either.
+func TestHeldBackForAll(t *testing.T) {
+	for title, ask := range map[string]bool{"due": false, "asked for": true} {
+		t.Run(title, func(t *testing.T) {
+			w, d := newWorld(t, "mx1", "mx2"), fleet(1, "mx1", "mx2")[0]
+			w.settle(d)
+			w.now = time.Date(2026, 1, 15, 4, 0, 0, 0, time.UTC)
+			st := w.state(d.Name)
+			st.Selectors["s2"].Retired = []rotate.Retired{{KeyID: "given up", Version: 7, Dropped: true}}
+			w.restoreState(st)
+			take := func() {
+				if at, err := w.store.TakeSwitch(t.Context(), "another.example", w.clock(), 1); err != nil || at.After(w.clock()) {
+					t.Error(at, err)
+				}
+			}
+			if d.Asked = ask; ask {
+				take()
+			} else {
+				w.onSecond("look s2", take)
+			}
+			parts, begun := w.counted(0, 1).Parts, map[rotate.Kind]int{}
+			parts.Notify = func(e rotate.Event) {
+				if e.Outcome == codes.OutcomeBegun {
+					begun[e.Kind]++
+				}
+			}
+			res := newEngine(parts).Advance(t.Context(), d)
+			if want := map[bool]int{true: 0, false: 1}[ask]; begun[rotate.Activate] != want || begun[rotate.Destroy] != want ||
+				(res.Err != nil) != ask || w.state(d.Name).Phase != rotate.Ready {
+				t.Errorf("%v; it is %s; begun: %v", res.Err, w.state(d.Name).Phase, begun)
 			}
 		})
 	}

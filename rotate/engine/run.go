@@ -123,7 +123,7 @@ func (r *run) advance(ctx context.Context) error {
 		}
 		held := r.engine.turnstile.MayBegin(ctx, r.plan, r.left.Ignore, now)
 		if held != nil {
-			steps = r.beside(steps)
+			steps = besideSwitch(steps, r.left.Asked || r.grant != nil)
 		}
 		if steps, err = r.grant.Permitted(r.want.Name, steps); err != nil {
 			return r.refused(rotate.Applied, err)

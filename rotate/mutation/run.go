@@ -165,7 +165,7 @@ func (b *bench) learn(tests string, simulate bool) error {
 	err = sideBySide(b.asides, len(b.tests), func(i int) error {
 		t, trace := b.tests[i], filepath.Join(b.dir, fmt.Sprint(i, ".trace"))
 		began := time.Now()
-		failed, out := b.run(t.binary, job{tests: []string{t.name}, usual: 10 * time.Second, trace: trace})
+		failed, out := b.run(t.binary, job{tests: []string{t.name}, usual: time.Minute, trace: trace})
 		if failed != "" {
 			return fmt.Errorf("%s fails without any mutant:\n%s", t.name, out)
 		}
