@@ -32,7 +32,7 @@ type Answer struct {
 // Limits bound the asking.
 type Limits struct {
 	Parallel int           // questions that are asked at once
-	Each     time.Duration // for one question
+	Each     time.Duration // for one question, unless that allows more
 }
 
 // Usual is what is asked at once, and how long an answer may take: longer than drivers
@@ -76,7 +76,7 @@ func (p Part) ask(ctx context.Context, slots chan struct{}, each time.Duration) 
 				return
 			}
 			defer func() { <-slots }()
-			if errs[i] = p.answer(ctx, q, each); errs[i] == nil && q.Found != nil {
+			if errs[i] = p.answer(ctx, q, max(each, q.Within)); errs[i] == nil && q.Found != nil {
 				found[i] = q.Found()
 			}
 		}()

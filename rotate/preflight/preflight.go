@@ -12,6 +12,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
@@ -28,6 +29,8 @@ type Question struct {
 	Domains []string // that need it; nil for all
 	Needs   string   // What of a question of the same part that has to succeed before
 	Rights  bool     // it is about what the running process may write; who only plans need not be able to
+	// Within is how long the answer may take where a setting of the driver's allows more than is usual.
+	Within time.Duration
 	// Ask returns nil when all is as a rotation needs it, else a fault. It changes nothing. Where it fails
 	// for some of the domains only, the error is a Failed, or has its method.
 	Ask func(context.Context) error

@@ -84,6 +84,28 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// TestWithin: a part whose settings let an answer take longer than usual is not given up before that.
+func TestWithin(t *testing.T) {
+	slow := func(within time.Duration) preflight.Question {
+		return preflight.Question{What: within.String(), Within: within, Ask: func(ctx context.Context) error {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(100 * time.Millisecond):
+				return nil
+			}
+		}}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		answers := preflight.Ask(t.Context(), []preflight.Part{{Kind: "signer", Name: "mx1",
+			Questions: []preflight.Question{slow(0), slow(time.Millisecond), slow(time.Minute)}}},
+			preflight.Limits{Parallel: 3, Each: 50 * time.Millisecond})
+		if answers[0].Err == nil || answers[1].Err == nil || answers[2].Err != nil {
+			t.Errorf("%v", said(answers))
+		}
+	})
+}
+
 // TestByDomain: domains that fail are told apart from those that don't, once for each reason.
 func TestByDomain(t *testing.T) {
 	q := preflight.Question{What: "rights", Domains: []string{"a", "b", "c", "d"}, Ask: func(context.Context) error {

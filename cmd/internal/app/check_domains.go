@@ -18,6 +18,7 @@ func (a *App) checkDomains(ctx context.Context, domains []rotate.Domain,
 	before []preflight.Answer) []preflight.Answer {
 	part := preflight.Part{Kind: "domains", Name: "as they stand"}
 	const what = "nothing stops the next step"
+	const within = 5 * time.Minute // each part that is asked for it has an end by its own settings, four minutes at most
 	var unasked []preflight.Answer
 	r, err := OpenReadOnly(ctx, a.Config, time.Time{})
 	if err == nil {
@@ -30,6 +31,7 @@ func (a *App) checkDomains(ctx context.Context, domains []rotate.Domain,
 			continue
 		}
 		part.Questions = append(part.Questions, preflight.Question{What: what, Domains: []string{d.Name},
+			Within: within,
 			Ask: func(ctx context.Context) error {
 				plan, _, err := r.Planner.Plan(ctx, d, rotate.Request{})
 				if err == nil {

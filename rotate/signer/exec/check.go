@@ -19,7 +19,7 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 		{What: command, Ask: func(context.Context) error {
 			return preflight.Command("run the command of signer "+s.cfg.Name, s.cfg.Command, "command")
 		}},
-		{What: signs, Domains: domains, Needs: command, Ask: func(ctx context.Context) error {
+		{What: signs, Domains: domains, Needs: command, Within: 2 * s.cfg.Timeout, Ask: func(ctx context.Context) error {
 			_, err := s.Active(ctx, domains)
 			return err
 		}},

@@ -91,6 +91,7 @@ func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error { return s.p
 func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 	domains := preflight.Domains(of)
 	return []preflight.Question{{What: "answer of " + s.client.Host() + " to what signs now", Domains: domains,
+		Within: 2 * s.cfg.Timeout,
 		Ask: func(ctx context.Context) error {
 			_, err := s.Active(ctx, domains)
 			return err

@@ -21,6 +21,7 @@ const mostClockError = 5 * time.Minute
 func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 	const client, answers = "program ssh", "host key, login and forced command"
 	domains := preflight.Domains(of)
+	within := s.cfg.Timeout + 10*time.Second // it then says itself what was waited for
 	what := "connect to host " + s.cfg.Host + " of signer " + s.cfg.Name
 	var last Answer
 	var off time.Duration
@@ -31,13 +32,14 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 			}
 			return nil
 		}},
-		{What: answers, Needs: client, Found: func() string { return found(last) }, Ask: func(ctx context.Context) error {
-			before := time.Now()
-			a, _, err := s.ask(ctx, what, protocol.Request{FormatVersion: formatVersion, Action: protocol.Active,
-				Signer: s.cfg.Name, Domains: []protocol.Entry{}})
-			last, off = a, max(0, before.Sub(a.At), time.Until(a.At))
-			return err
-		}},
+		{What: answers, Needs: client, Within: within, Found: func() string { return found(last) },
+			Ask: func(ctx context.Context) error {
+				before := time.Now()
+				a, _, err := s.ask(ctx, what, protocol.Request{FormatVersion: formatVersion, Action: protocol.Active,
+					Signer: s.cfg.Name, Domains: []protocol.Entry{}})
+				last, off = a, max(0, before.Sub(a.At), time.Until(a.At))
+				return err
+			}},
 		{What: "clock of the host", Needs: answers, Found: func() string { return differs(off) },
 			Ask: func(context.Context) error {
 				if off <= mostClockError {
@@ -46,7 +48,7 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 				return fault.Lasting("use the clock of host "+s.cfg.Host, fmt.Errorf("it %s", differs(off)),
 					"let the host keep its time (chrony, systemd-timesyncd): receivers can refuse signatures that are dated wrongly")
 			}},
-		{What: "what it signs with, as the host sees it", Domains: domains, Needs: answers,
+		{What: "what it signs with, as the host sees it", Domains: domains, Needs: answers, Within: within,
 			Ask: func(ctx context.Context) error {
 				_, err := s.Active(ctx, domains)
 				return err

@@ -62,6 +62,8 @@ type Problem struct {
 // ErrNewer means that the other side is of another version of dkimbot.
 var ErrNewer = errors.New("its format_version is not 1")
 
+var errCut = errors.New("it ends before it is complete")
+
 var errNoDocument = errors.New("it is not one JSON document of this protocol")
 
 // ReadRequest reads a request as it comes in. Its errors quote nothing of it: it may hold private keys (I9).
@@ -94,13 +96,17 @@ var instanceForm = regexp.MustCompile(`^[A-Za-z0-9]{1,64}$`)
 // own before and after it.
 func ReadAnswer(output []byte) (Answer, []byte, error) {
 	var text []byte
+	whole := true
 	for line := range bytes.Lines(output) {
+		ends := bytes.HasSuffix(line, []byte("\n"))
 		if line = bytes.TrimSpace(line); bytes.HasPrefix(line, []byte("{")) {
-			text = line
+			text, whole = line, ends
 		}
 	}
 	var a Answer
-	if err := one(text, &a, &a.FormatVersion); err != nil {
+	if err := one(text, &a, &a.FormatVersion); err == errNoDocument && !whole {
+		return Answer{}, nil, errCut
+	} else if err != nil {
 		return Answer{}, nil, err
 	}
 	if !instanceForm.MatchString(a.Instance) || a.Ticket != "" && !instanceForm.MatchString(a.Ticket) {

@@ -62,6 +62,9 @@ func TestFaults(t *testing.T) {
 		"nothing": {codes.AgentDocument, fault.Transient, "can't be used", func(t *testing.T, l *lab, _ *agent.Config) {
 			l.instead(t, "cat >/dev/null")
 		}},
+		"half an answer": {codes.AgentUnreachable, fault.Transient, "was cut off", func(t *testing.T, l *lab, _ *agent.Config) {
+			l.instead(t, `cat >/dev/null; printf 'Welcome\n{"format_version":1,"signer":"mx2","inst'`)
+		}},
 		"another program": {codes.AgentDocument, fault.Transient, "can't be used", func(t *testing.T, l *lab, _ *agent.Config) {
 			l.instead(t, "cat >/dev/null; uname -a")
 		}},
@@ -136,6 +139,7 @@ func (l *lab) signsNothing(t *testing.T, domain string) {
 // TestFaultTexts shows what people read.
 func TestFaultTexts(t *testing.T) {
 	for _, c := range []struct{ script string }{
+		{`cat >/dev/null; printf '{"format_version":1,"signer":"mx2","inst'`},
 		{`echo '@@@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @@@' >&2; exit 255`},
 		{`echo 'Host key verification failed.' >&2; exit 255`},
 		{`echo 'dkimbot@mail2: Permission denied (publickey).' >&2; exit 255`},

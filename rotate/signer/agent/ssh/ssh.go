@@ -148,7 +148,9 @@ func (s *Signer) connect(ctx context.Context, what string, r protocol.Request) (
 		return Answer{}, nil, s.notRun(what, err, r.Scrub(res.Stderr))
 	}
 	a, text, err := ReadAnswer(res.Stdout)
-	if err != nil {
+	if errors.Is(err, errCut) {
+		return Answer{}, nil, s.away(what, fmt.Errorf("its answer was cut off: %w", err))
+	} else if err != nil {
 		return Answer{}, nil, s.misbehaved(what, fmt.Errorf("its answer (%d octets) can't be used: %w", len(res.Stdout), err))
 	}
 	return a, text, nil
