@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/machine"
 	"github.com/dkimbot/dkimbot/cmd/internal/notify"
 	"github.com/dkimbot/dkimbot/cmd/internal/serve"
+	"github.com/dkimbot/dkimbot/keystore"
 	"github.com/dkimbot/dkimbot/keystore/vault"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
@@ -47,7 +49,7 @@ type App struct {
 	vault   *vault.Store   // agents' documents are there; nil as long as none are asked for
 	metrics *serve.Metrics // WithMetrics
 	log     *slog.Logger
-	sound   soundness
+	sound   *state.LastLook
 	closers []func() error
 }
 
@@ -75,7 +77,8 @@ func Open(ctx context.Context, cfg *config.Config, notify func(rotate.Event), op
 // can be tried while the old ones still listen.
 func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 	options ...Option) (_ *App, err error) {
-	a := &App{Config: cfg, Domains: cfg.RotateDomains(), log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	a := &App{Config: cfg, Domains: cfg.RotateDomains(), log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		sound: &state.LastLook{Clock: machine.Clock{}}}
 	for _, o := range options {
 		o(a)
 	}
@@ -96,7 +99,7 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 	if err != nil {
 		return nil, err
 	}
-	parts := engine.Parts{Store: store, Keys: keys, Clock: Clock{}, Workers: workers, SelfTest: testmail.Prove,
+	parts := engine.Parts{Store: store, Keys: keys, Clock: machine.Clock{}, Workers: workers, SelfTest: testmail.Prove,
 		Notify: notify,
 		Quota:  store, Counts: cfg.Counts()}
 	look, err := newLooker(cfg)
@@ -114,14 +117,14 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 		a.onBoard(ctx, s, keys)
 	}
 	proved(parts.Signers, newProbers(cfg, look))
-	self, err := thisProcess()
+	self, err := machine.This()
 	if err != nil {
 		return nil, err
 	}
-	parts.Owner, parts.Actor, parts.OwnerDead = self.String(), self.actor(), self.knowsDead
+	parts.Owner, parts.Actor, parts.OwnerDead = self.String(), self.Actor(), self.KnowsDead
 	parts.Watching = a.watching
 	parts = a.counted(parts)
-	parts.EndPrograms = (&orphanage{self: self, log: a.log, over: map[string]bool{}}).end
+	parts.EndPrograms = machine.NewOrphans(self, a.log).End
 	if parts, err = withFailpoints(parts); err != nil {
 		return nil, err
 	}
@@ -154,12 +157,12 @@ func OpenReadOnly(ctx context.Context, cfg *config.Config, at time.Time) (_ *App
 	}
 	keys, err := a.openKeysReadOnly(ctx, store)
 	if err != nil {
-		keys, err = unread{err}, ctx.Err() // a plan says of each domain what the reason keeps from being done
+		keys, err = keystore.Unread{Why: err}, ctx.Err() // a plan says of each domain what the reason keeps from being done
 	}
 	if err != nil {
 		return nil, err
 	}
-	a.Planner = &engine.Planner{State: store, Keys: keys, Signers: map[string]ports.SignerReader{}, Clock: Clock{At: at}}
+	a.Planner = &engine.Planner{State: store, Keys: keys, Signers: map[string]ports.SignerReader{}, Clock: machine.Clock{At: at}}
 	look, err := newLooker(cfg)
 	if err != nil {
 		return nil, err

@@ -3,10 +3,8 @@
 package app
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -22,8 +20,6 @@ import (
 //	DKIMBOT_FAILPOINTS=FILE  adds the name of each point that is reached to FILE, one a line
 //	DKIMBOT_FAILPOINT=NAME   the process sends itself SIGKILL at that point
 //	DKIMBOT_FAILSIGNAL=TERM  ... SIGTERM instead, and continues
-//	DKIMBOT_CLOCK=FILE       the machine's clock is ahead by the duration that FILE holds, "-1h" for one that is behind
-//	DKIMBOT_UPTIME=1         ... and that shows, since the machine has not been up for longer
 type failpoints struct {
 	at     string // "" for nowhere
 	signal syscall.Signal
@@ -75,27 +71,4 @@ func (f *failpoints) around(what string, do func() error) error {
 	err := do()
 	f.point("after " + what)
 	return err
-}
-
-// machineTime is the machine's clock, set as DKIMBOT_CLOCK says at this moment.
-func machineTime() time.Time {
-	path := os.Getenv("DKIMBOT_CLOCK")
-	if path == "" {
-		return time.Now()
-	}
-	text, err := os.ReadFile(path)
-	ahead, bad := time.ParseDuration(strings.TrimSpace(string(text)))
-	if err := errors.Join(err, bad); err != nil {
-		panic(err)
-	}
-	return time.Now().Add(ahead)
-}
-
-// machineUptime is unknown where the clock is set to let time pass, unless
-// DKIMBOT_UPTIME asks for the machine's.
-func machineUptime() (boot string, up time.Duration) {
-	if os.Getenv("DKIMBOT_CLOCK") != "" && os.Getenv("DKIMBOT_UPTIME") == "" {
-		return "", 0
-	}
-	return uptime()
 }

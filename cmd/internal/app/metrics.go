@@ -11,6 +11,9 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
+// soundTime is how long an answer waits for a look at the whole state.
+const soundTime = 5 * time.Second
+
 // WithMetrics counts in m what is done.
 func WithMetrics(m *serve.Metrics) Option { return func(a *App) { a.metrics = m } }
 
@@ -84,5 +87,5 @@ func (a *App) Ready(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, soundTime)
 	defer cancel()
-	return a.sound.verdict(ctx, store.Sound)
+	return a.sound.Verdict(ctx, store.Sound)
 }

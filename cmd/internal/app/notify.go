@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/machine"
 	"github.com/dkimbot/dkimbot/cmd/internal/notify"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
@@ -69,9 +70,9 @@ func Notify(cfg *config.Config, log *slog.Logger, command string, errs map[strin
 	if len(errs) == 0 {
 		return
 	}
-	by := userName()
-	if self, err := thisProcess(); err == nil {
-		by = self.actor()
+	by := machine.UserName()
+	if self, err := machine.This(); err == nil {
+		by = self.Actor()
 	}
 	n := newNotifier(cfg, by, log)
 	for _, domain := range slices.Sorted(maps.Keys(errs)) {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/keystore"
 	"github.com/dkimbot/dkimbot/keystore/file"
 	"github.com/dkimbot/dkimbot/keystore/vault"
 	"github.com/dkimbot/dkimbot/rotate/ports"
@@ -12,7 +13,7 @@ import (
 )
 
 // openKeystore opens the keystore, and returns what closes it. The states say whether keys are in it.
-func openKeystore(ctx context.Context, cfg *config.Config, states state.Lister) (ports.Keystore, func() error, error) {
+func openKeystore(ctx context.Context, cfg *config.Config, states state.Lister) (keystore.Keystore, func() error, error) {
 	if v := cfg.Keystore.Vault; v != nil {
 		store, err := OpenVault(ctx, v)
 		if err != nil {
@@ -99,4 +100,26 @@ func newSigners(cfg *config.Config) (map[string]ports.Signer, error) {
 		}
 	}
 	return out, nil
+}
+
+// WithoutKeystore lets a keystore that can't be opened keep nothing from being done
+// that needs none, and says why it can't be. Without it, opening fails.
+func WithoutKeystore(report func(why error)) Option { return func(a *App) { a.keyless = report } }
+
+// openOrNot opens the keystore; where it can't be opened and need not be, what stands
+// for it says why at each use.
+func (a *App) openOrNot(ctx context.Context, states state.Lister) (keystore.Keystore, error) {
+	open := func() (keystore.Keystore, func() error, error) { return openKeystore(ctx, a.Config, states) }
+	keys, closer, err := open()
+	switch {
+	case err == nil:
+		a.closers = append(a.closers, closer)
+		return keys, nil
+	case a.keyless == nil || ctx.Err() != nil:
+		return nil, err
+	}
+	a.keyless(err)
+	later := &keystore.Later{Open: open}
+	a.closers = append(a.closers, later.Close)
+	return later, nil
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
+	"github.com/dkimbot/dkimbot/cmd/internal/machine"
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 )
@@ -20,7 +21,7 @@ type Others struct {
 func FindOthers(ctx context.Context, a *app.App, due bool, domains []rotate.Domain) (out Others, err error) {
 	if due {
 		out.All = len(a.Domains)
-		if out.Waiting, err = a.Waiting(ctx, app.Clock{}.Now()); err != nil {
+		if out.Waiting, err = a.Waiting(ctx, machine.Clock{}.Now()); err != nil {
 			return out, err
 		}
 		out.Waiting = slices.DeleteFunc(out.Waiting, func(st rotate.State) bool {

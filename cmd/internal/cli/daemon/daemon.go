@@ -12,15 +12,17 @@ import (
 	"syscall"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
+	"github.com/dkimbot/dkimbot/cmd/internal/machine"
 	"github.com/dkimbot/dkimbot/rotate/scheduler"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+
 	"github.com/dkimbot/dkimbot/cmd/internal/app"
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/cmd/internal/serve"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/spf13/cobra"
 )
 
 // Command returns the command "daemon".
@@ -180,7 +182,7 @@ func (d *daemon) work(ctx context.Context, g *generation) (*app.App, error) {
 		case err := <-ended:
 			return nil, err
 		case <-d.hup:
-			d.notify(sd.SdNotifyReloading + "\n" + app.MonotonicUsec())
+			d.notify(sd.SdNotifyReloading + "\n" + machine.MonotonicUsec())
 			next, err := d.reload(ctx)
 			d.metrics.Loaded(err)
 			if err != nil {

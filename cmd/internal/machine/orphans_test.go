@@ -1,4 +1,4 @@
-package app
+package machine
 
 import (
 	"context"
@@ -33,17 +33,17 @@ func TestAHangingReloadIsWaitedForOnce(t *testing.T) {
 			t.Fatal("the reload did not start")
 		}
 	}
-	self, err := thisProcess()
+	self, err := This()
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &orphanage{self: self, log: slog.New(slog.DiscardHandler), over: map[string]bool{}}
+	h := NewOrphans(self, slog.New(slog.DiscardHandler))
 	soon, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if found := h.end(soon, self.String()); found.Left != 1 {
+	if found := h.End(soon, self.String()); found.Left != 1 {
 		t.Fatalf("the first domain found %+v, want the reload", found)
 	}
-	if found := h.end(t.Context(), self.String()); found != (ports.Orphans{}) {
+	if found := h.End(t.Context(), self.String()); found != (ports.Orphans{}) {
 		t.Errorf("the second one waited again: %+v", found)
 	}
 }

@@ -1,4 +1,4 @@
-package app
+package machine
 
 import (
 	"os"
@@ -10,7 +10,7 @@ import (
 
 // I8: a lease is taken over at once only from a process that surely runs no more.
 func TestKnowsDead(t *testing.T) {
-	self, err := thisProcess()
+	self, err := This()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,8 +30,8 @@ func TestKnowsDead(t *testing.T) {
 	apart.space = "-"
 	check := func(owner string, want bool) {
 		t.Helper()
-		if got := self.knowsDead(owner); got != want {
-			t.Errorf("knowsDead(%q) = %v, want %v", owner, got, want)
+		if got := self.KnowsDead(owner); got != want {
+			t.Errorf("KnowsDead(%q) = %v, want %v", owner, got, want)
 		}
 	}
 	check(self.String(), false)
@@ -47,7 +47,7 @@ func TestKnowsDead(t *testing.T) {
 	check(elsewhere.String(), false)
 	check(apart.String(), false)
 	unknown := self
-	if unknown.space = "-"; unknown.knowsDead(apart.String()) {
+	if unknown.space = "-"; unknown.KnowsDead(apart.String()) {
 		t.Error("in unknown namespaces a process is taken for dead")
 	}
 	other.host += "2" // who names the machine again changes nothing
@@ -61,7 +61,7 @@ func TestKnowsDead(t *testing.T) {
 
 // Who and where come first, for people; the rest tells processes apart.
 func TestProcessString(t *testing.T) {
-	self, err := thisProcess()
+	self, err := This()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package app
+package machine
 
 import (
 	"errors"
@@ -12,9 +12,9 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// process names one process of one boot in one PID namespace, so that a lease whose
+// Process names one process of one boot in one PID namespace, so that a lease whose
 // owner was killed need not be watched before the work continues.
-type process struct {
+type Process struct {
 	user  string // for people
 	host  string
 	boot  string // the start of an id that changes with each boot of the kernel
@@ -23,21 +23,22 @@ type process struct {
 	start string // in clock ticks since the boot; distinguishes processes that share a pid
 }
 
-func thisProcess() (process, error) {
+// This returns the process that this is. Errors are faults.
+func This() (Process, error) {
 	what := "find out which process this is"
 	host, err := os.Hostname()
 	if err != nil {
-		return process{}, fault.Lasting(what, err, "give the machine a name: hostname")
+		return Process{}, fault.Lasting(what, err, "give the machine a name: hostname")
 	}
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
-		return process{}, fault.Lasting(what, err, "mount /proc")
+		return Process{}, fault.Lasting(what, err, "mount /proc")
 	}
 	start, _, err := startOf("self")
 	if err != nil {
-		return process{}, fault.Lasting(what, err, "mount /proc")
+		return Process{}, fault.Lasting(what, err, "mount /proc")
 	}
-	return process{userName(), host, string(boot[:min(len(boot), 8)]), namespaces(), os.Getpid(), start}, nil
+	return Process{UserName(), host, string(boot[:min(len(boot), 8)]), namespaces(), os.Getpid(), start}, nil
 }
 
 // namespaces names those in which this process sees others, "-" when they can't be found out.
@@ -53,29 +54,29 @@ func namespaces() string {
 	return strings.Join(out, ".")
 }
 
-// userName is who runs this process, by name or else by number.
-func userName() string {
+// UserName is who runs this process, by name or else by number.
+func UserName() string {
 	if u, err := user.Current(); err == nil {
 		return u.Username
 	}
 	return strconv.Itoa(os.Getuid())
 }
 
-// String is read by people in messages, and by knowsDead in leases.
-func (p process) String() string {
-	return fmt.Sprintf("%s pid %d (start %s boot %s ns %s)", p.actor(), p.pid, p.start, p.boot, p.space)
+// String is read by people in messages, and by KnowsDead in leases.
+func (p Process) String() string {
+	return fmt.Sprintf("%s pid %d (start %s boot %s ns %s)", p.Actor(), p.pid, p.start, p.boot, p.space)
 }
 
-// actor names who runs this process, for people reading the history.
-func (p process) actor() string { return p.user + "@" + p.host }
+// Actor names who runs this process, for people reading the history.
+func (p Process) Actor() string { return p.user + "@" + p.host }
 
-// knowsDead reports whether the owner is proved to run no more: it ran in the
+// KnowsDead reports whether the owner is proved to run no more: it ran in the
 // namespaces that this process is in, since the same boot, and the kernel knows no
 // process of that number, or one that started at another time. That /proc shows
 // nothing is no proof: it hides processes of others (hidepid, ProtectProc=), and may
 // be that of another namespace. Nor is a boot that is not this one's: that
 // may be another machine, of the same name.
-func (p process) knowsDead(owner string) bool {
+func (p Process) KnowsDead(owner string) bool {
 	o, ok := p.beside(owner)
 	if !ok {
 		return false
@@ -88,7 +89,7 @@ func (p process) knowsDead(owner string) bool {
 }
 
 // beside reads an owner that ran in the namespaces that this process is in, since the same boot.
-func (p process) beside(owner string) (o process, ok bool) {
+func (p Process) beside(owner string) (o Process, ok bool) {
 	_, rest, _ := strings.Cut(owner, " pid ")
 	n, err := fmt.Sscanf(strings.ReplaceAll(rest, ")", ""), "%d (start %s boot %s ns %s", &o.pid, &o.start,
 		&o.boot, &o.space)
