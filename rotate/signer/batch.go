@@ -67,5 +67,8 @@ func (b *Batch) Drop() {
 	b.Keys = slices.DeleteFunc(b.Keys, func(k dkim.SigningKey) bool { return b.Failed[k.Domain] != nil })
 }
 
-// Err returns what failed, nil for nothing; see Partial.
-func (b *Batch) Err() error { return Partial(b.Failed, len(b.domains)) }
+// Err returns what failed of the keys that were given, nil for nothing; see Partial.
+func (b *Batch) Err() error {
+	maps.DeleteFunc(b.Failed, func(domain string, _ error) bool { return !b.domains[domain] })
+	return Partial(b.Failed, len(b.domains))
+}

@@ -116,6 +116,7 @@ func Prepare(ctx context.Context, cfg *config.Config, notify func(rotate.Event),
 	for _, s := range parts.Signers {
 		a.onBoard(ctx, s, keys)
 	}
+	knowOthers(parts.Signers, a.Domains, store)
 	proved(parts.Signers, newProbers(cfg, look))
 	self, err := machine.This()
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
 // Activate makes each key the only one that its domain is signed with; see the package documentation for how. One
@@ -37,6 +39,9 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 		}
 		return s.clash(t, k.Name)
 	})
+	if err := s.keepOthers(ctx, t, b); err != nil {
+		return err
+	}
 	_, failed, err := s.store.WriteAll(ctx, b.Keys)
 	if err != nil {
 		return err
@@ -51,6 +56,53 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 		return err
 	}
 	return b.Err()
+}
+
+// keepOthers takes other domains along whose lines are not in the tables any more, before a restart takes them from the
+// daemon, too. Where their key files are gone as well and the daemon signs with them, there is no restart: what it signs
+// with already is only written, and anything else is refused.
+func (s *Signer) keepOthers(ctx context.Context, t *tables, b *signer.Batch) error {
+	lost, err := s.TakeAlong(ctx, b, signer.Files{Text: t.texts(), Say: func(ref dkim.Ref) bool { return s.says(t, ref) },
+		Keys: func(ref dkim.Ref) []string { return []string{s.store.File(ref)} }})
+	if err != nil || len(lost) == 0 {
+		return err
+	}
+	var domains []string
+	for _, ref := range lost {
+		domains = append(domains, ref.Domain)
+	}
+	active, err := s.Active(ctx, domains)
+	if active == nil {
+		return err
+	}
+	lost = slices.DeleteFunc(lost, func(ref dkim.Ref) bool { return active[ref.Domain].Selector != ref.Selector })
+	if t.silent = len(lost) > 0 && len(s.prove(ctx, b, 0)) == 0; t.silent || len(lost) == 0 {
+		return nil
+	}
+	return b.Taking(lost)
+}
+
+// says reports whether the tables have a domain signed with a key: by a line of ours, or one of others where there is
+// none of ours.
+func (s *Signer) says(t *tables, ref dkim.Ref) bool {
+	if e, ok := s.written(t, ref.Domain); ok {
+		return e.selector == ref.Selector && holds(e.path, ref.KeyID)
+	}
+	for _, keyed := range t.keyed() {
+		for _, r := range records(keyed.Foreign) {
+			if e, ok := entryOf(r); ok && strings.EqualFold(e.domain, ref.Domain) && e.selector == ref.Selector &&
+				holds(e.path, ref.KeyID) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// holds reports whether a file holds a key, or can't be read.
+func holds(path, keyID string) bool {
+	data, err := keyfiles.ReadKey(path)
+	return err == nil && keyfiles.KeyIDIn(data) == keyID || err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
 func (s *Signer) checkRestart() error {
@@ -123,7 +175,7 @@ func (s *Signer) putInForce(ctx context.Context, t *tables, b *signer.Batch) err
 		return nil
 	}
 	before := s.signedBefore(ctx, b)
-	if err := s.write(t); err != nil {
+	if err := s.write(t); err != nil || t.silent {
 		return err
 	}
 	err := s.restart(ctx)
@@ -180,6 +232,7 @@ func (s *Signer) write(t *tables) error {
 		}
 		each.data = data
 	}
+	s.Wrote(t.texts()...)
 	return nil
 }
 

@@ -18,6 +18,7 @@ type Signer struct {
 	socket milter.Socket
 	store  *keyfiles.Store
 	step   func(operation string) error // tests stop here; nil otherwise
+	signer.Others
 }
 
 const program = "dkimpy-milter"
@@ -66,6 +67,7 @@ type table struct {
 // tables are the files of a signer, locked.
 type tables struct {
 	signing, rsa, ed *table // ed is nil where there is none
+	silent           bool   // no restart: the daemon signs with what is written, and with what is lost here of others
 	unlock           func()
 }
 
@@ -75,6 +77,14 @@ func (t *tables) all() []*table {
 		return []*table{t.rsa, t.signing}
 	}
 	return []*table{t.rsa, t.ed, t.signing}
+}
+
+// texts returns what stands in them.
+func (t *tables) texts() (out [][]byte) {
+	for _, each := range t.all() {
+		out = append(out, each.data)
+	}
+	return out
 }
 
 // keyed returns the tables of keys.

@@ -57,6 +57,7 @@ func TestConformance(t *testing.T) {
 		d := signertest.StartDkimpyMilter(t, true)
 		return signertest.Subject{
 			Signer: newSigner(t, d, nil),
+			Files:  []string{d.KeyTable, d.KeyTableEd25519, d.SigningTable},
 			SignsWith: func(t *testing.T, domain string) dkim.Ref {
 				return d.SignsWith(t, domain, signertest.Keys(t, 4)...)
 			},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
 )
 
 // noTime leaves a file the time at which it is written.
@@ -40,6 +42,9 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	if len(b.Keys) == 0 {
 		return b.Err()
 	}
+	if err := s.keepOthers(ctx, f, b); err != nil {
+		return err
+	}
 	in, err := s.listen(ctx)
 	if err != nil {
 		return err
@@ -49,6 +54,26 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 		return err
 	}
 	return b.Err()
+}
+
+// keepOthers takes other domains along that the file does not name any more, or with another key, before a restart
+// takes them from maddy, too. One whose key dkimbot has not written here is signed by lines of others.
+func (s *Signer) keepOthers(ctx context.Context, f *imported, b *signer.Batch) error {
+	of, err := s.numbers()
+	if err != nil {
+		return err
+	}
+	_, err = s.TakeAlong(ctx, b, signer.Files{Text: [][]byte{f.was}, Say: func(ref dkim.Ref) bool {
+		e, ok := f.of[ref.Domain]
+		return ok && e.selector == ref.Selector && holds(e.file(ref.Domain), ref.KeyID)
+	}, Keys: func(ref dkim.Ref) []string { return s.kept(of, ref.Name) }})
+	return err
+}
+
+// holds reports whether a file holds a key, or can't be read.
+func holds(path, keyID string) bool {
+	data, err := keyfiles.ReadKey(path)
+	return err == nil && keyfiles.KeyIDIn(data) == keyID || err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
 func (s *Signer) checkCommands() error {
@@ -105,6 +130,7 @@ func (s *Signer) write(f *imported) error {
 	if err != nil {
 		return s.store.Fault("write "+s.cfg.File, err)
 	}
+	s.Wrote(data)
 	return nil
 }
 

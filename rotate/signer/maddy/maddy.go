@@ -19,6 +19,7 @@ type Signer struct {
 	was   string // the name that it had before
 	store *keyfiles.Store
 	step  func(operation string) error // tests stop here; nil otherwise
+	signer.Others
 }
 
 // New checks cfg; it touches nothing.

@@ -54,6 +54,7 @@ func TestConformance(t *testing.T) {
 		m := signertest.StartMaddy(t)
 		return signertest.Subject{
 			Signer: newSigner(t, m, nil),
+			Files:  []string{m.File},
 			SignsWith: func(t *testing.T, domain string) dkim.Ref {
 				return m.SignsWith(t, domain, signertest.Keys(t, 4)...)
 			},

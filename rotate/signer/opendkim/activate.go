@@ -37,6 +37,9 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	if err := b.checkTables(); err != nil {
 		return err
 	}
+	if err := b.keepOthers(ctx); err != nil {
+		return err
+	}
 	b.screen()
 	if err := b.writeKeys(ctx); err != nil {
 		return err
@@ -119,13 +122,14 @@ type batch struct {
 	*Signer
 	*tables
 	*signer.Batch
-	jobs     []*job // those that have not failed, by domain
-	keyTab   table
-	signTab  table
-	signText []byte // the SigningTable as it was read
-	view     tablesView
-	marker   pending
-	foreign  foreignLines
+	jobs              []*job // those that have not failed, by domain
+	keyTab            table
+	signTab           table
+	keyText, signText []byte // the tables as they were read
+	view              tablesView
+	marker            pending
+	foreign           foreignLines
+	silent            bool // no reload: the daemon signs with what is written, and with what the tables have lost of others
 	// unclaimed says that an older version wrote a block, or this signer under its former name: it gets our name
 	// with the next change.
 	unclaimed bool
@@ -204,8 +208,10 @@ func (b *batch) putInForce(ctx context.Context) error {
 	if err := b.writeMarked(); err != nil {
 		return err
 	}
-	if err := b.reload(ctx); err != nil {
-		return err
+	if !b.silent {
+		if err := b.reload(ctx); err != nil {
+			return err
+		}
 	}
 	b.checkFiles()
 	if !b.socket.None() {
@@ -226,6 +232,7 @@ func (b *batch) writeMarked() error {
 	if err := b.writePending(b.marker); err != nil {
 		return b.fileFault("write "+b.mark.Full(), err)
 	}
+	defer func() { b.Wrote(b.keyTab.Bytes(), b.signTab.Bytes()) }()
 	if err := b.writeTable(b.key, b.keyTab, func(j *job) bool { return len(j.keys) > 0 }); err != nil {
 		return err
 	}
@@ -240,6 +247,53 @@ func (b *batch) writeTable(p keyfiles.Place, t table, differs func(*job) bool) e
 		return b.fileFault("write table "+p.Full(), err)
 	}
 	return nil
+}
+
+// keepOthers takes other domains along whose lines are not in the tables any more, before a reload takes them from the
+// daemon, too. Where their key files are gone as well and the daemon signs with them, there is no reload: what it signs
+// with already is only written, and anything else is refused.
+func (b *batch) keepOthers(ctx context.Context) error {
+	own := len(b.Keys)
+	lost, err := b.TakeAlong(ctx, b.Batch, signer.Files{Text: [][]byte{b.keyText, b.signText}, Say: b.says,
+		Keys: func(ref dkim.Ref) []string { return []string{b.keyPath(ref)} }})
+	if err != nil {
+		return err
+	}
+	if len(b.Keys) > own {
+		b.jobs = nil
+		for _, k := range b.Keys {
+			b.jobs = append(b.jobs, &job{SigningKey: k, path: b.keyPath(k.Ref())})
+		}
+	}
+	if b.socket.None() || len(lost) == 0 {
+		return nil // what a daemon that can't be asked signs with is what its files say
+	}
+	var domains []string
+	for _, ref := range lost {
+		domains = append(domains, ref.Domain)
+	}
+	active, _ := b.ask(ctx, domains, b.keyring(b.view, b.marker))
+	lost = slices.DeleteFunc(lost, func(ref dkim.Ref) bool { return active[ref.Domain].Selector != ref.Selector })
+	if len(lost) == 0 {
+		return nil
+	}
+	if b.silent = len(b.prove(ctx, 0)) == 0; b.silent {
+		return nil
+	}
+	return b.Taking(lost)
+}
+
+// says reports whether the tables have a domain signed with a key, or a change of it is under way.
+func (b *batch) says(ref dkim.Ref) bool {
+	if _, marked := b.marker[ref.Domain]; marked {
+		return true
+	}
+	use, ok := b.view.domain(ref.Domain)
+	if !ok || use.Selector != ref.Selector {
+		return false
+	}
+	key, err := b.publicKey(use.Path)
+	return err != nil || key.ID() == ref.KeyID
 }
 
 // unmark takes the confirmed domains out of the marker.

@@ -1,6 +1,7 @@
 package opendkim
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -125,6 +126,40 @@ func TestForgetsAfterReload(t *testing.T) {
 	if _, err := os.Stat(s.keyPath(s1.Ref())); err == nil {
 		t.Error("the key file is still there")
 	}
+}
+
+// TestLostLinesOfAdopted: where the lines are gone by which OpenDKIM signs other domains with keys that it was given by
+// hand, it is not reloaded for one domain before the others are put back (I1).
+func TestLostLinesOfAdopted(t *testing.T) {
+	d := signertest.StartOpenDKIM(t)
+	k := signertest.Keys(t, 4)
+	a1, a2 := signertest.At("a.example", "s1", k[0]), signertest.At("a.example", "s2", k[1])
+	b, c := signertest.At("b.example", "s1", k[2]), signertest.At("c.example", "s1", k[3])
+	for _, theirs := range []dkim.SigningKey{b, c} {
+		path := filepath.Join(d.KeyDir, theirs.Domain+".key")
+		writeKey(t, d, path, theirs.Key)
+		write(t, d.KeyTable, read(t, d.KeyTable)+fmt.Sprintf("%s %s:s1:%s\n", theirs, theirs.Domain, path))
+		write(t, d.SigningTable, read(t, d.SigningTable)+fmt.Sprintf("*@%s %s\n", theirs.Domain, theirs))
+	}
+	d.Restart(t)
+	s := newSigner(t, d, nil)
+	s.KnowOthers(func(context.Context) (map[string]dkim.Ref, error) {
+		return map[string]dkim.Ref{"a.example": a1.Ref(), "b.example": b.Ref(), "c.example": c.Ref()}, nil
+	})
+	activate(t, s, a1)
+	for _, path := range []string{s.keyTable, s.signTable} {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantWords(t, s.Activate(t.Context(), []dkim.SigningKey{a2}), "b.example, c.example",
+		"'dkimbot repair --domain b.example'")
+	for _, back := range []dkim.SigningKey{b, c, a2} { // each is put back by itself, as they come
+		activate(t, s, back)
+		wantSelectors(t, d, "b.example", "s1")
+		wantSelectors(t, d, "c.example", "s1")
+	}
+	wantActive(t, s, a2)
 }
 
 func BenchmarkActiveAsked(b *testing.B) {

@@ -22,6 +22,7 @@ type Signer struct {
 	store      *keyfiles.Store              // the key files
 	daemon     *daemon.Daemon               // that gets a signal in place of a reload command
 	beforeStep func(operation string) error // tests stop here; nil otherwise
+	signer.Others
 }
 
 // New checks cfg; it touches nothing.

@@ -55,7 +55,7 @@ func TestConformance(t *testing.T) {
 			signertest.Run(t, func(t *testing.T) signertest.Subject {
 				d := signertest.StartOpenDKIM(t)
 				s := newSigner(t, d, edit)
-				subject := signertest.Subject{Signer: s, SignsWith: func(t *testing.T, domain string) dkim.Ref {
+				subject := signertest.Subject{Signer: s, Files: []string{s.keyTable, s.signTable}, SignsWith: func(t *testing.T, domain string) dkim.Ref {
 					return d.SignsWith(t, domain, signertest.Keys(t, 4)...)
 				}}
 				if edit == nil { // without the proof the files are believed

@@ -51,7 +51,7 @@ func (b *batch) readTables() error {
 			"reload opendkim, and remove that file then; the next run writes it again as needed")
 	}
 	b.view = tablesView{names: keyNames(keys), signing: readSigning(sign, b.refile)}
-	b.signText = sign
+	b.keyText, b.signText = keys, sign
 	b.indexLines()
 	return nil
 }

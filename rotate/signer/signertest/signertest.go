@@ -50,6 +50,8 @@ type Subject struct {
 	Backup func(t *testing.T) (restore func())
 	// Stop, when not nil, ends the signer, so that it is unknown what it signs with.
 	Stop func(t *testing.T)
+	// Files are those of all domains that a daemon keeps in memory until the next reload.
+	Files []string
 }
 
 // Run checks that an adapter keeps what the ports promise. fresh is called for
@@ -69,6 +71,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Subject) {
 		"what really signs is told":           testBackup,
 		"a signer that is silent is an error": testStopped,
 		"the umask changes nothing":           testUmask,
+		"a reload takes nothing from others":  testOthers,
 		"a check changes nothing":             testCheck,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, fresh(t)) })

@@ -146,6 +146,9 @@ func (t *turn) work(ctx context.Context) error {
 	}
 	after := found
 	if len(keys) > 0 {
+		if r, ok := t.Signer.(signer.Reloads); ok {
+			r.KnowOthers(t.inEffect)
+		}
 		err := t.Signer.Activate(ctx, keys)
 		for _, k := range keys {
 			if err := errorFor(err, k.Domain); err != nil {
@@ -158,6 +161,17 @@ func (t *turn) work(ctx context.Context) error {
 	t.see(domains, after, failed, unread)
 	t.forget(ctx, after, unread)
 	return nil
+}
+
+// inEffect returns what this host was switched to last, by domain.
+func (t *turn) inEffect(context.Context) (map[string]dkim.Ref, error) {
+	out := map[string]dkim.Ref{}
+	for domain, want := range t.wanted {
+		if t.wish.Keys[domain].Sequence == t.memo.Applied[domain] {
+			out[domain] = want
+		}
+	}
+	return out, nil
 }
 
 // applied remembers what is in effect as it is wanted: it is not done again before the coordinator asks again. What

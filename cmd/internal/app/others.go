@@ -1,0 +1,48 @@
+package app
+
+import (
+	"context"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/ports"
+	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/state"
+)
+
+// knowOthers lets the signers whose reload concerns all of their domains ask what these are to be signed with.
+func knowOthers(signers map[string]ports.Signer, domains []rotate.Domain, store state.Lister) {
+	using := byName(domains, func(d rotate.Domain) []string { return d.Signers })
+	for name, s := range signers {
+		r, ok := s.(signer.Reloads)
+		if !ok {
+			continue
+		}
+		managed := map[string]bool{}
+		for _, domain := range using[name] {
+			managed[domain] = true
+		}
+		r.KnowOthers(func(ctx context.Context) (map[string]dkim.Ref, error) {
+			out := map[string]dkim.Ref{}
+			for st, err := range store.List(ctx) {
+				if err != nil {
+					return nil, err
+				}
+				if ref, ok := signedBy(st, name); ok && managed[st.Domain] {
+					out[st.Domain] = ref
+				}
+			}
+			return out, nil
+		})
+	}
+}
+
+// signedBy returns the key that a signer was switched to last, unless that is about to change.
+func signedBy(st rotate.State, signer string) (dkim.Ref, bool) {
+	c := st.Signers[signer]
+	key := st.Selector(c.Selector).Key
+	if c.Left || c.Unsure || st.Intent != nil || st.Released != nil || key == nil || key.ID != c.KeyID || !key.Leaked.IsZero() {
+		return dkim.Ref{}, false
+	}
+	return dkim.Ref{Name: dkim.Name{Domain: st.Domain, Selector: c.Selector}, KeyID: c.KeyID}, true
+}
