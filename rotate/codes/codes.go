@@ -244,6 +244,7 @@ const (
 	CompromisedInUse       Code = "compromised-in-use"       // signers sign with a compromised key, which is not revoked
 	EndUnknown             Code = "end-unknown"              // what comes after the steps can't be foreseen
 	OutsideBlock           Code = "outside-block"            // an adopted record stands in a zone file where dkimbot changes nothing
+	ReplacementRefused     Code = "replacement-refused"      // after a switch, the selector that is left could not get its fresh key
 	KeyCopy                Code = "key-copy"                 // a copy of an adopted key stays where a signer had it
 )
 

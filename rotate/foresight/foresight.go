@@ -7,9 +7,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/ports"
@@ -85,6 +87,12 @@ func (p Parts) refusals(ctx context.Context, want rotate.Domain, st rotate.State
 			all = append(all, refusal{err, begins})
 		}
 	}
+	for _, name := range want.Signers {
+		switches := func(s rotate.Step) bool { return s.Signer == name && begins(s) }
+		if err := seen.Signers[name].Err; err != nil && slices.ContainsFunc(steps, switches) {
+			all = append(all, refusal{err, switches})
+		}
+	}
 	for _, part := range []struct {
 		asked any
 		kinds []rotate.Kind
@@ -103,6 +111,18 @@ func (p Parts) refusals(ctx context.Context, want rotate.Domain, st rotate.State
 		}
 	}
 	return all
+}
+
+// afterwards returns what would keep the selector that a switch leaves from getting its fresh key. That is a step of
+// another day, so the switch may be made all the same.
+func (p Parts) afterwards(ctx context.Context, want rotate.Domain, st rotate.State, seen rotate.Observation,
+	steps []rotate.Step) error {
+	begins := func(s rotate.Step) bool { return s.Kind == rotate.Activate && NeedsConsent(st, s) }
+	if st.Phase != rotate.Ready || !slices.ContainsFunc(steps, begins) {
+		return nil
+	}
+	of := subjects(want, seen, []string{st.Active})
+	return once([]error{Lasting(p.asked(ctx, p.Keys, of)), Lasting(p.asked(ctx, p.Account, of))})
 }
 
 // asked asks one part.
@@ -154,6 +174,11 @@ func (p Parts) Foreseen(ctx context.Context, want rotate.Domain, st rotate.State
 		return made
 	}
 	all := p.refusals(ctx, want, st, made.Seen, made.Steps)
+	if err := p.afterwards(ctx, want, st, made.Seen, made.Steps); err != nil {
+		made.Warnings = append(slices.Clip(made.Warnings), rotate.Warning{Code: codes.ReplacementRefused,
+			Message: fmt.Sprintf("after this switch %s could not get its fresh key: %s (%s)", st.Active, fault.Text(err),
+				fault.HintOf(err))})
+	}
 	if len(all) == 0 {
 		return made
 	}

@@ -204,3 +204,60 @@ func TestSwitches(t *testing.T) {
 		})
 	}
 }
+
+// TestSilentSigner: no plan begins a switch at a signer that does not answer now; the others' stay. One that is brought
+// back, or that flees, is tried all the same.
+func TestSilentSigner(t *testing.T) {
+	silent := rotate.Observation{Signers: map[string]rotate.SignerSeen{"mx2": {Err: passing}}}
+	want := domain()
+	want.Signers = []string{"mx1", "mx2"}
+	to := func(selector string) (all []rotate.Step) {
+		for _, name := range want.Signers {
+			all = append(all, rotate.Step{Kind: rotate.Activate, Selector: selector, Signer: name})
+		}
+		return append(all, steps(rotate.Drain)...)
+	}
+	ready := func(leaked time.Time) rotate.State {
+		return rotate.State{Phase: rotate.Ready, Active: "s1", Selectors: map[string]*rotate.Selector{
+			"s1": {Key: &rotate.Key{Leaked: leaked}}, "s2": {Key: &rotate.Key{}}}}
+	}
+	made := foresight.Parts{}.Foreseen(t.Context(), want, ready(time.Time{}),
+		rotate.DomainPlan{Steps: to("s2"), Next: &rotate.Next{}, Seen: silent})
+	if made.Stop != passing || len(made.Steps) != 1 || made.Steps[0].Signer != "mx1" || made.Next != nil {
+		t.Errorf("a switch: %v, %+v", made.Stop, made.Steps)
+	}
+	for name, made := range map[string]rotate.DomainPlan{
+		"brought back": foresight.Parts{}.Foreseen(t.Context(), want, ready(time.Time{}),
+			rotate.DomainPlan{Steps: to("s1"), Seen: silent}),
+		"flight": foresight.Parts{}.Foreseen(t.Context(), want, ready(time.Unix(1, 0)),
+			rotate.DomainPlan{Steps: to("s2"), Seen: silent}),
+	} {
+		if made.Stop != nil || len(made.Steps) != 3 {
+			t.Errorf("%s: %v, %+v", name, made.Stop, made.Steps)
+		}
+	}
+}
+
+// TestAfterTheSwitch: who may not publish the fresh key that a switch makes necessary is told before it; the switch
+// itself needs no such right.
+func TestAfterTheSwitch(t *testing.T) {
+	st := rotate.State{Phase: rotate.Ready, Active: "s1",
+		Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{}}, "s2": {Key: &rotate.Key{}}}}
+	for name, tt := range map[string]struct {
+		parts foresight.Parts
+		to    string
+		warns bool
+	}{
+		"the account refuses":  {foresight.Parts{Account: part{err: denied}}, "s2", true},
+		"the keystore refuses": {foresight.Parts{Keys: part{err: denied}}, "s2", true},
+		"it may pass":          {foresight.Parts{Account: part{err: passing}}, "s2", false},
+		"no switch":            {foresight.Parts{Account: part{err: denied}}, "s1", false},
+	} {
+		made := tt.parts.Foreseen(t.Context(), domain(), st,
+			rotate.DomainPlan{Steps: []rotate.Step{{Kind: rotate.Activate, Selector: tt.to}}})
+		warned := slices.ContainsFunc(made.Warnings, func(w rotate.Warning) bool { return w.Code == codes.ReplacementRefused })
+		if warned != tt.warns || made.Stop != nil || len(made.Steps) != 1 {
+			t.Errorf("%s: warnings %v, %v, %v", name, made.Warnings, made.Stop, kinds(made.Steps))
+		}
+	}
+}

@@ -134,7 +134,7 @@ var arrows = map[string][]string{
 	"rotate":           {"rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault"},
 	"rotate/follow":    {"rotate", "rotate/codes"},
 	"rotate/ports":     {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault"},
-	"rotate/foresight": {"rotate", "rotate/dkim", "rotate/fault", "rotate/ports", "rotate/preflight"},
+	"rotate/foresight": {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/ports", "rotate/preflight"},
 	"rotate/preflight": {"rotate/codes", "rotate/dkim", "rotate/fault"},
 	"rotate/batch":     {"rotate", "rotate/codes", "rotate/fault", "rotate/ports"},
 	"rotate/lease":     {"rotate", "rotate/codes", "rotate/fault", "rotate/ports"},
