@@ -29,15 +29,27 @@ func Backup(ctx context.Context, path, to string) (Copied, error) {
 
 // Restore makes the database at path of a copy that Backup made, of this version's dkimbot or of
 // an older one's. Nothing may stand at path. No lease of the copy is held: who held it has
-// lost this database.
+// lost this database. Each domain is to be looked after at once: what happened since the copy was made is not in it.
 func Restore(ctx context.Context, from, path string) (Copied, error) {
 	return copied(ctx, from, path, "restore",
-		"PRAGMA journal_mode = WAL; UPDATE leases SET owner = '', expires = 0")
+		"PRAGMA journal_mode = WAL; UPDATE leases SET owner = '', expires = 0", lookNow)
+}
+
+// lookNow makes each domain's turn to be looked after come now; a database of an older version has no turns.
+func lookNow(ctx context.Context, db *sql.DB) error {
+	var turns bool
+	row := db.QueryRowContext(ctx, "SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = 'looks'")
+	if err := row.Scan(&turns); err != nil || !turns {
+		return err
+	}
+	_, err := db.ExecContext(ctx, "UPDATE looks SET at = 0")
+	return err
 }
 
 // copied copies a database to a free place, where it appears when it is whole, with a last
-// change made to it.
-func copied(ctx context.Context, from, to, attempt, change string) (Copied, error) {
+// change made to it, and more.
+func copied(ctx context.Context, from, to, attempt, change string,
+	more ...func(context.Context, *sql.DB) error) (Copied, error) {
 	from, err := place(from)
 	if err != nil {
 		return Copied{}, err
@@ -63,7 +75,7 @@ func copied(ctx context.Context, from, to, attempt, change string) (Copied, erro
 	if err := snapshot(ctx, from, fresh, attempt); err != nil {
 		return Copied{}, ofCopy(err, attempt)
 	}
-	what, err := finish(ctx, fresh, change)
+	what, err := finish(ctx, fresh, change, more)
 	if err != nil {
 		return Copied{}, broken(from, attempt, err)
 	}
@@ -138,7 +150,8 @@ func sound(ctx context.Context, db *sql.DB, path, attempt string) error {
 }
 
 // finish makes the change to the copy, makes it durable, and says what it holds.
-func finish(ctx context.Context, path, change string) (what Copied, err error) {
+func finish(ctx context.Context, path, change string, more []func(context.Context, *sql.DB) error) (what Copied,
+	err error) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return what, err
 	}
@@ -157,6 +170,11 @@ func finish(ctx context.Context, path, change string) (what Copied, err error) {
 		what.LastChange = time.Unix(0, last.Int64).UTC()
 	}
 	_, err = db.ExecContext(ctx, change)
+	for _, also := range more {
+		if err == nil {
+			err = also(ctx, db)
+		}
+	}
 	return what, err
 }
 

@@ -65,6 +65,43 @@ func TestBackupWhileWriting(t *testing.T) {
 	work.Wait()
 }
 
+// TestRestoredIsLookedAfter guards I12: what happened since a copy was made is seen by the first run after it is
+// restored, and not when each domain's turn would have come.
+func TestRestoredIsLookedAfter(t *testing.T) {
+	dir := t.TempDir()
+	path, now := filepath.Join(dir, "state.db"), time.Now()
+	s, err := sqlite.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	all := []string{"a.example", "b.example"}
+	for _, name := range all {
+		save(t, s, acquire(t, s, name, "writer"), state.Fresh(name))
+	}
+	if _, err := s.TakeLooks(t.Context(), now, all); err != nil {
+		t.Fatal(err)
+	}
+	if looks, err := s.Looks(t.Context(), now); err != nil || len(looks) > 0 {
+		t.Fatalf("%v are looked after now, %v", looks, err)
+	}
+	copied, back := filepath.Join(dir, "copy.db"), filepath.Join(dir, "back.db")
+	if _, err := sqlite.Backup(t.Context(), path, copied); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sqlite.Restore(t.Context(), copied, back); err != nil {
+		t.Fatal(err)
+	}
+	restored, err := sqlite.Open(t.Context(), back)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer restored.Close()
+	if looks, err := restored.Looks(t.Context(), now); err != nil || len(looks) != 2 {
+		t.Errorf("after the restoration %v are looked after, %v", looks, err)
+	}
+}
+
 // wantWhole opens a restored database for writing and reads everything.
 func wantWhole(t *testing.T, path, lineage string, domains int) {
 	t.Helper()
