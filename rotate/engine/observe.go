@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/accounts"
 	"github.com/dkimbot/dkimbot/rotate/batch"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -63,7 +64,7 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 	if err != nil {
 		made.Stop, made.Steps, made.Next = err, nil, nil
 	}
-	made = foresight.Parts{Keys: p.Keys, Account: accountsOf(want, p.Accounts), Switches: p.BeforeSwitches}.
+	made = foresight.Parts{Keys: p.Keys, Account: accounts.Of(want, p.Accounts), Switches: p.BeforeSwitches}.
 		Foreseen(ctx, want, after, made)
 	made.Basis, made.Ordered = basis, append(renamed, events...)
 	for s, sel := range before { // what is there where the instruction is yet to be obeyed

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/accounts"
 )
 
 // revoke empties the p= of a key's record. It does not wait until that shows: a
@@ -13,7 +14,7 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 	if !p.MayRevoke(s.Selector) {
 		return p.CantRevoke(s.Selector)
 	}
-	provider, err := r.engine.publisher(r.want, r.name(s.Selector), r.lease.Holds)
+	provider, err := accounts.Publisher(r.want, r.engine.Publishers, r.name(s.Selector), r.lease.Holds)
 	if err != nil {
 		return err
 	}

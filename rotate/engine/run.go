@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/accounts"
 	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/follow"
+	"github.com/dkimbot/dkimbot/rotate/foresight"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/keyring"
 	"github.com/dkimbot/dkimbot/rotate/lease"
@@ -114,7 +116,8 @@ func (r *run) advance(ctx context.Context) error {
 		}
 		r.plan = plan.Plan(now, r.want, r.left, r.st, r.seen)
 		steps := r.plan.Runnable(now)
-		err := r.refusedFirst(ctx, steps)
+		err := foresight.Parts{Keys: r.engine.Keys, Account: accounts.Of(r.want, r.engine.Publishers),
+			Signers: r.engine.Signers, Switches: r.engine.BeforeSwitches}.First(ctx, r.want, r.st, r.seen, steps)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/accounts"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -134,7 +135,7 @@ func (r *run) private(ctx context.Context, name dkim.Name, keyID string, version
 // publish makes the record the only one at its name.
 func (r *run) publish(ctx context.Context, s rotate.Step) error {
 	key := r.st.Selectors[s.Selector].Wanted()
-	provider, err := r.engine.publisher(r.want, r.name(s.Selector), r.lease.Holds)
+	provider, err := accounts.Publisher(r.want, r.engine.Publishers, r.name(s.Selector), r.lease.Holds)
 	if err != nil {
 		return err
 	}

@@ -163,7 +163,8 @@ func OpenReadOnly(ctx context.Context, cfg *config.Config, at time.Time) (_ *App
 	if err != nil {
 		return nil, err
 	}
-	a.Planner = &engine.Planner{State: store, Keys: keys, Signers: map[string]ports.SignerReader{}, Clock: machine.Clock{At: at}}
+	a.Planner = &engine.Planner{State: store, Keys: keys, Signers: map[string]ports.SignerReader{},
+		Clock: machine.Clock{At: at}}
 	look, err := newLooker(cfg)
 	if err != nil {
 		return nil, err

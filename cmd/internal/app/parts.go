@@ -13,7 +13,8 @@ import (
 )
 
 // openKeystore opens the keystore, and returns what closes it. The states say whether keys are in it.
-func openKeystore(ctx context.Context, cfg *config.Config, states state.Lister) (keystore.Keystore, func() error, error) {
+func openKeystore(ctx context.Context, cfg *config.Config,
+	states state.Lister) (keystore.Keystore, func() error, error) {
 	if v := cfg.Keystore.Vault; v != nil {
 		store, err := OpenVault(ctx, v)
 		if err != nil {

@@ -16,11 +16,11 @@ import (
 // unshown are faults that no test shows, by file and the words that it would show
 // or the function that passes words on, each with the reason.
 var unshown = map[string]string{
-	"cmd/internal/cli/console/durationflag.go: is not a number of days": "the flag says instead which times it takes",
-	"cmd/internal/cli/act/adopt.go: checkSelectors":                     "says which flag it is, and what the selector's parser says",
-	"cmd/internal/machine/process.go: find out which process this is":       "needs a machine without /proc",
-	"cmd/internal/machine/process.go: give the machine a name: hostname":    "needs a kernel that does not say its name",
-	"cmd/internal/report/report.go: Err":                                "says what another fault said, when the plan was made",
+	"cmd/internal/cli/console/durationflag.go: is not a number of days":  "the flag says instead which times it takes",
+	"cmd/internal/cli/act/adopt.go: checkSelectors":                      "says which flag it is, and what the selector's parser says",
+	"cmd/internal/machine/process.go: find out which process this is":    "needs a machine without /proc",
+	"cmd/internal/machine/process.go: give the machine a name: hostname": "needs a kernel that does not say its name",
+	"cmd/internal/report/report.go: Err":                                 "says what another fault said, when the plan was made",
 	"keystore/file/faults.go: explain": "takes the way out that safefile names, " +
 		"which TestOthersKeystore shows",
 	"keystore/vault/diagnose.go: diagnose": "takes the hint of the way to log in, " +

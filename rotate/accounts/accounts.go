@@ -1,0 +1,73 @@
+// Package accounts makes one of the several DNS accounts that a domain can have, as while it moves from one DNS
+// service to another: each record is published to all of them, and all of them are asked.
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/ports"
+	"github.com/dkimbot/dkimbot/rotate/preflight"
+)
+
+// Publisher returns what puts records into every DNS account of a domain, for what is to stand at a selector. An
+// account is written to only while holds returns no error: the process may be stopped between any two of them, and
+// lose its lease (I8).
+func Publisher(want rotate.Domain, known map[string]ports.Publisher, at dkim.Name,
+	holds func() error) (ports.Publisher, error) {
+	all := every{holds: holds}
+	for _, name := range want.Accounts() {
+		p := known[name]
+		if p == nil {
+			return nil, fault.Lasting(fmt.Sprintf("publish %s", at), fmt.Errorf("provider %q is unknown", name),
+				"name a provider of the configuration")
+		}
+		all.accounts = append(all.accounts, p)
+	}
+	if len(all.accounts) == 1 {
+		return all.accounts[0], nil
+	}
+	return all, nil
+}
+
+// every publishes to several DNS accounts. One that fails keeps no other from being written to.
+type every struct {
+	accounts []ports.Publisher
+	holds    func() error
+}
+
+// Publish makes rec the only TXT record at its owner name, at each account.
+func (e every) Publish(ctx context.Context, rec dkim.TXT) error {
+	var errs []error
+	for _, p := range e.accounts {
+		if err := e.holds(); err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		errs = append(errs, p.Publish(ctx, rec))
+	}
+	return errors.Join(errs...)
+}
+
+// Of returns the DNS accounts of a domain among those that are known, as one preflight.Checker.
+func Of[P any](want rotate.Domain, known map[string]P) preflight.Checker {
+	var all asked
+	for _, name := range want.Accounts() {
+		all = append(all, known[name])
+	}
+	return all
+}
+
+// asked are several DNS accounts that are asked the same.
+type asked []any
+
+// Check returns the questions of all that can be asked.
+func (a asked) Check(of []preflight.Subject) (questions []preflight.Question) {
+	for _, account := range a {
+		questions = append(questions, preflight.Of(account, of)...)
+	}
+	return questions
+}
