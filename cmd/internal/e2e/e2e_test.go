@@ -89,11 +89,14 @@ func twoRotations(t *testing.T, s *site) {
 }
 
 // checkPostfix looks for mail that was turned back or had to be tried again.
-func (l *lab) checkPostfix() {
+func (l *lab) checkPostfix() { l.post.check(l.t) }
+
+func (p *postfix) check(t testing.TB) {
+	t.Helper()
 	for _, trouble := range []string{"status=bounced", "status=deferred", "milter-reject", "warning:",
 		"fatal:", "panic:"} {
-		if n := l.post.logged(trouble); n > 0 {
-			l.t.Errorf("Postfix's log says %q %d times", trouble, n)
+		if n := p.logged(trouble); n > 0 {
+			t.Errorf("Postfix's log says %q %d times", trouble, n)
 		}
 	}
 }

@@ -159,11 +159,14 @@ func (l *lab) stopMail() Report {
 }
 
 // turns tells from dkimbot's history what should have signed when.
-func (l *lab) turns() []turn {
+func (l *lab) turns() []turn { return l.turnsOf("") }
+
+// turnsOf is turns of one signer; "" for all.
+func (l *lab) turnsOf(signer string) []turn {
 	var turns []turn
 	before := time.Time{}
 	for _, e := range l.bot.history() {
-		if e.Kind == "activate" && e.Outcome == "done" {
+		if e.Kind == "activate" && e.Outcome == "done" && (signer == "" || signer == e.Signer) {
 			turns = append(turns, turn{selector: e.Selector, begun: before, done: e.At})
 		}
 		before = e.At
