@@ -90,7 +90,8 @@ fuzz:
 examples:
 	.ci/examples
 
-# Prints what dkimbot adds to the making of keys, as ratios; takes some minutes and
-# wants the machine for itself. BENCHFLAGS="-domains 10 -rounds 1 -hand 2" tries it out.
+# Prints what dkimbot adds to the making of keys, as ratios, and what a switch of 1,000 domains takes with each
+# signer: writes, reloads or requests, and time. It takes some minutes and wants the machine for itself. BENCHFLAGS="-domains 10 -rounds 1 -hand 2" tries it out.
 bench: servers
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./cmd/internal/bench $(BENCHFLAGS)
+	$(GO) test -run '^$$' -bench Switch -benchtime 3x -timeout 60m -p 1 ./rotate/signer/...

@@ -460,3 +460,14 @@ func TestCheckNamesWhatFails(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkSwitch switches 1,000 domains by runs of the hook of the examples.
+func BenchmarkSwitch(b *testing.B) {
+	dir, log := b.TempDir(), filepath.Join(b.TempDir(), "runs")
+	run := fmt.Sprintf("echo >>%s; exec %s %s", log, hook, dir)
+	signertest.Switch1000(b, newSigner(b, Config{Command: []string{"sh", "-c", run}, Timeout: 10 * time.Minute}),
+		func() map[string]int {
+			runs, _ := os.ReadFile(log)
+			return map[string]int{"runs": len(runs)}
+		})
+}

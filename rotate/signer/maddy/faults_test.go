@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
-	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/signer/milter"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
@@ -339,30 +338,13 @@ func TestPlanted(t *testing.T) {
 	}
 }
 
-// BenchmarkActivate switches 1,000 domains of a real maddy: one write of the file, one restart, a proof of each.
-func BenchmarkActivate(b *testing.B) {
+// BenchmarkSwitch switches 1,000 domains with one write of the file and one restart of a real maddy.
+func BenchmarkSwitch(b *testing.B) {
 	m := signertest.StartMaddy(b)
 	s := newSigner(b, m, nil)
-	k := signertest.Keys(b, 2)
-	writes, restarts := 0, 0
-	s.step = func(operation string) error {
-		switch operation {
-		case "restart":
-			restarts++
-		case "rename " + filepath.Base(m.File):
-			writes++
-		}
-		return nil
-	}
-	for i := 0; b.Loop(); i++ {
-		var keys []dkim.SigningKey
-		for n := range 1000 {
-			keys = append(keys, signertest.At(fmt.Sprintf("d%04d.example", n), fmt.Sprintf("s%d", i%2+1), k[i%2]))
-		}
-		if err := s.Activate(b.Context(), keys); err != nil {
-			b.Fatal(err, fault.HintOf(err))
-		}
-	}
-	b.ReportMetric(float64(writes)/float64(b.N), "writes/op")
-	b.ReportMetric(float64(restarts)/float64(b.N), "restarts/op")
+	step, counts := signertest.Counting(func(operation string) string {
+		return map[string]string{"restart": "restarts", "rename " + filepath.Base(m.File): "writes"}[operation]
+	})
+	s.step = step
+	signertest.Switch1000(b, s, counts)
 }

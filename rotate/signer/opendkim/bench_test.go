@@ -114,3 +114,20 @@ func BenchmarkProof(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkSwitch switches 1,000 domains with one write of each table and one reload.
+func BenchmarkSwitch(b *testing.B) {
+	s, reloads := counting(b)
+	step, counts := signertest.Counting(func(operation string) string {
+		if strings.HasPrefix(operation, "rename") && strings.HasSuffix(operation, ".table") {
+			return "writes"
+		}
+		return ""
+	})
+	s.beforeStep = step
+	signertest.Switch1000(b, s, func() map[string]int {
+		all := counts()
+		all["reloads"] = reloads()
+		return all
+	})
+}

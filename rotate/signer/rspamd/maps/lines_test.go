@@ -241,3 +241,16 @@ func TestRenamed(t *testing.T) {
 		t.Errorf("the map:\n%s", text)
 	}
 }
+
+// BenchmarkSwitch switches 1,000 domains with one write of each map, which rspamd watches.
+func BenchmarkSwitch(b *testing.B) {
+	s := adapter(signertest.NewRspamd(b), nil)
+	step, counts := signertest.Counting(func(operation string) string {
+		if strings.Contains(operation, "rename selectors.map") {
+			return "writes"
+		}
+		return ""
+	})
+	s.step = step
+	signertest.Switch1000(b, s, counts)
+}

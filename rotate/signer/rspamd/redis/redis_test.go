@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -314,4 +316,17 @@ func TestNotAsWritten(t *testing.T) {
 	signertest.WantCode(t, s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "e1", small)}), "unproven-algorithm", "arc")
 	s.cfg.ArcKeyPrefix, s.cfg.ArcSelectorPrefix = "", ""
 	activate(t, s, signertest.At("a.example", "e1", small))
+}
+
+// BenchmarkSwitch switches 1,000 domains in a real Redis, which rspamd asks with each message.
+func BenchmarkSwitch(b *testing.B) {
+	r := signertest.StartRedis(b, nil)
+	number := regexp.MustCompile(`total_(commands|writes)_processed:([0-9]+)`)
+	signertest.Switch1000(b, New(config(r)), func() map[string]int {
+		all := map[string]int{}
+		for _, m := range number.FindAllStringSubmatch(r.Do(b, "info", "stats"), -1) {
+			all[m[1]], _ = strconv.Atoi(m[2])
+		}
+		return all
+	})
 }
