@@ -19,6 +19,9 @@ func giveRenew(p *order, st *rotate.State) ([]rotate.Event, error) {
 			"the selector that signed before gets a fresh key by itself when its drain is over; "+
 				"'dkimbot status --domain "+p.Want.Name+"' says when")
 	}
+	if err := p.SelectorsChanged(); err != nil {
+		return nil, err
+	}
 	s := p.Want.Policy.Other(st.Active)
 	st.Selectors[s].Renew = true
 	return []rotate.Event{{Kind: rotate.RenewStandby, Selector: s, KeyID: st.Selectors[s].Key.ID,
