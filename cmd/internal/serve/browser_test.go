@@ -86,6 +86,22 @@ func (b *browser) says(t *testing.T, expression string) string {
 	return out
 }
 
+// brokenWords are some words in the cells of a page that stand on two lines, although each fits on one.
+const brokenWords = `(() => { const broken = [];
+	for (const cell of document.querySelectorAll('td')) {
+		for (const walk = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT); walk.nextNode();) {
+			for (const word of walk.currentNode.data.matchAll(/[\w.]+/g)) {
+				const range = document.createRange();
+				range.setStart(walk.currentNode, word.index);
+				range.setEnd(walk.currentNode, word.index + word[0].length);
+				const lines = new Set([...range.getClientRects()].map(at => Math.round(at.top)));
+				if (lines.size > 1 && word[0].length < 30) broken.push(word[0]);
+			}
+		}
+	}
+	return broken.slice(0, 5).join(' ');
+})()`
+
 // TestPagesInABrowser: each page fits on a wide and on a narrow screen, follows the reader's choice of light and dark,
 // asks nothing of other hosts, breaks no rule of its own policy, and can be used by keyboard.
 func TestPagesInABrowser(t *testing.T) {
@@ -100,11 +116,14 @@ func TestPagesInABrowser(t *testing.T) {
 	t.Cleanup(s.Close)
 	root, b := "http://"+s.Addr().String(), openBrowser(t)
 
-	for _, width := range []int64{1200, 390} {
+	for _, width := range []int64{1200, 390, 360} {
 		for _, path := range []string{"/", "/domains", "/domains?attention=1", "/domain/a.test", "/nosuch"} {
 			b.do(t, chromedp.EmulateViewport(width, 800), chromedp.Navigate(root+path))
 			if got := b.says(t, "document.documentElement.scrollWidth <= window.innerWidth"); got != "true" {
 				t.Errorf("%s is wider than %d columns: %s", path, width, b.says(t, "document.documentElement.scrollWidth"))
+			}
+			if got := b.says(t, brokenWords); width < 640 && got != "" {
+				t.Errorf("%s breaks words on %d columns: %s", path, width, got)
 			}
 			if got := b.says(t, "document.querySelectorAll('h1').length + document.title"); !strings.HasPrefix(got, "1") ||
 				!strings.HasSuffix(got, " - dkimbot") {
