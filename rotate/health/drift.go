@@ -141,7 +141,8 @@ func (h *Check) SignerDrift(name string) *rotate.Finding {
 	if ref.Selector == "" || h.Have.Phase == rotate.Bootstrapping {
 		usual = "it is given the key of " + should + " by itself"
 	}
-	f := rotate.Finding{Code: codes.SignerStrays, Signer: name, Repair: h.brought(should, usual)}
+	f := rotate.Finding{Code: codes.SignerStrays, Signer: name}
+	f.Repair, f.Asks = h.brought(name, should, usual)
 	key, leaked := h.Have.Selector(ref.Selector).Key, ""
 	if key != nil && key.ID == ref.KeyID && ref.Selector == should {
 		return nil // the state does not say which selector signs
@@ -194,23 +195,28 @@ func (h *Check) fate(ref dkim.Ref, sound string) string {
 }
 
 // brought says what is done about a signer that should sign with a selector: usual, unless the
-// key is compromised, so that signers leave it, or another record stands in the place of its own.
-func (h *Check) brought(should, usual string) string {
+// key is compromised, so that signers leave it, or can't be given, or another record stands in the place of its own.
+func (h *Check) brought(signer, should, usual string) (says string, asks bool) {
 	key := h.Have.Selector(should).Key
 	switch to := h.Refuge(); {
 	case h.Stale(should):
-		return "nothing is changed until the state is a newer one; see what is said of that"
+		return "nothing is changed until the state is a newer one; see what is said of that", false
 	case h.Have.Leaked(should) && to != "" && should == h.Have.Active:
-		return fmt.Sprintf("signers leave %s, whose key is compromised: it is given the key of %s by itself", should, to)
+		return fmt.Sprintf("signers leave %s, whose key is compromised: it is given the key of %s by itself", should, to), false
 	case h.Have.Leaked(should) && (h.LostForGood(should) || h.HandsOff(should)):
 		return fmt.Sprintf("the key of %s is compromised and no signer is given it again; "+
-			"it gets the next sound key by itself as soon as there is one", should)
+			"it gets the next sound key by itself as soon as there is one", should), false
 	case key != nil && h.HandsOff(should):
-		return fmt.Sprintf("it is given the key of %s when dkimbot's record stands alone there again", should)
+		return fmt.Sprintf("it is given the key of %s when dkimbot's record stands alone there again", should), false
+	case h.OutOfKeystore(signer, should):
+		return fmt.Sprintf("it can't be given the key of %s, which the keystore does not hold; see what is said of that",
+			should), true
+	case key != nil && h.Keeping(should) == keyUnread && !h.CanFetch(signer, should):
+		return fmt.Sprintf("it is given the key of %s by itself as soon as that can be read from the keystore", should), false
 	case key != nil && h.Standing(should) == Changing && !h.Unopposed(should):
-		return fmt.Sprintf("it is given the key of %s when the servers agree on its record", should)
+		return fmt.Sprintf("it is given the key of %s when the servers agree on its record", should), false
 	}
-	return usual
+	return usual, false
 }
 
 // rightful reports whether a signer may sign with the key now: the active one, or

@@ -88,8 +88,13 @@ func (j *Judge) foreignHint(s string, revoked bool) string {
 			"switches that signer, too. End that; or, where the other one is to go on, take %s out of this configuration. "+
 			"To go on here, bring the other one's state (dkimbot backup, restore) and keys", name, j.Want.Name)
 	}
-	return fmt.Sprintf("find out who changed the record, and remove it: %s never changes a record that is not its own",
+	hint := fmt.Sprintf("find out who changed the record, and remove it: %s never changes a record that is not its own",
 		j.onceAlone(s))
+	if other := j.Want.Policy.Other(s); s == j.Have.Active && j.Heals(other) {
+		hint += fmt.Sprintf(". Mail signed with %s may fail until then: 'dkimbot rotate --domain %s' has all signers leave it for %s",
+			s, j.Want.Name, other)
+	}
+	return hint
 }
 
 // signsBy returns a signer that signs with the key of the only record at a selector, which dkimbot did not make.

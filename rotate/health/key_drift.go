@@ -66,7 +66,7 @@ func (h *Check) orGoBack(other string) string {
 	case h.Have.Leaked(other) || h.Have.Leaked(h.Have.Active):
 		return ""
 	case h.Have.Phase == rotate.Ready:
-		return fmt.Sprintf(", or switch to %s: 'dkimbot rotate --domain %s'", other, h.Want.Name)
+		return h.orSwitch(other)
 	case h.Have.Phase == rotate.Switching, h.Have.Phase == rotate.Draining:
 		return ", or go back: 'dkimbot rollback --domain " + h.Want.Name + "'"
 	}

@@ -86,6 +86,7 @@ func (p *planner) align() bool {
 	if p.unread(active) { // those that sign with nothing and fetch the key themselves need not wait
 		drifted = slices.DeleteFunc(drifted, func(name string) bool { return !p.CanFetch(name, active) || !p.Unsigned(name) })
 	}
+	drifted = p.given(drifted)
 	if err := p.Seen.Selectors[active].SightErr; err != nil && (wrongAt(p.Have, active) || key.VerifiedAt.IsZero()) {
 		p.stop(err) // what the last health check found there may still be there, or it is unknown what is
 		return true
@@ -107,6 +108,28 @@ func (p *planner) align() bool {
 	return true
 }
 
+// given returns those of the drifted signers that can be given the active key. Where one can't, and no switch gives it
+// another one, that stops the plan.
+func (p *planner) given(drifted []string) (out []string) {
+	active := p.Have.Active
+	for _, name := range drifted {
+		switch {
+		case !p.OutOfKeystore(name, active):
+			out = append(out, name)
+		case p.obstacles[active] == nil && !p.Have.Leaked(active) && !p.heals():
+			p.stop(p.keyless(fmt.Sprintf("give signer %s the key of %s", name, active), active))
+		}
+	}
+	return out
+}
+
+// keyless returns the error of what needs a private key that is not in the keystore.
+func (p *planner) keyless(what, selector string) error {
+	f := p.KeyDrift(selector)
+	return &fault.Error{Kind: fault.Permanent, Code: f.Code, What: what,
+		Err: rotate.WithThing(f.Thing(), errors.New(f.Message)), Hint: f.Repair}
+}
+
 // shelter brings signers that sign with no good key to the active one, while the
 // switch can't be carried on.
 func (p *planner) shelter() {
@@ -117,7 +140,7 @@ func (p *planner) shelter() {
 	}
 	for _, signer := range p.Want.Signers {
 		unread := p.Seen.Selectors[active].KeyErr != nil && !p.ComesAlone(signer, active)
-		if p.Have.MayUse(p.Seen.Signers[signer]) || unread {
+		if p.Have.MayUse(p.Seen.Signers[signer]) || unread || p.OutOfKeystore(signer, active) {
 			continue
 		}
 		p.bring(rotate.Signing, signer, active, key, p.Known(active),
@@ -153,9 +176,7 @@ func (p *planner) renew(s string, isDue bool) bool {
 		why.Message += ", but not before mail that was signed with the old one has arrived"
 		p.plan.Reason, p.plan.Next = why, &rotate.Next{Action: codes.ActionReplace, Selector: s, At: quiet, Reason: why}
 	case isDue:
-		f := p.KeyDrift(s)
-		p.stop(&fault.Error{Kind: fault.Permanent, Code: codes.KeyMissing, What: "switch " + p.Want.Name + " to " + s,
-			Err: rotate.WithThing(f.Thing(), errors.New(f.Message)), Hint: f.Repair})
+		p.stop(p.keyless("switch "+p.Want.Name+" to "+s, s))
 	default:
 		return false
 	}

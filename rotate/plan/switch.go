@@ -1,10 +1,12 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
@@ -22,7 +24,8 @@ func (p *planner) ready(busy bool) {
 		p.stop(fault.Lasting("plan the next rotation of "+p.Want.Name, err, "correct the policy's schedule"))
 		return
 	}
-	if p.obstacle() != nil {
+	heals := p.heals()
+	if p.obstacle() != nil && !heals {
 		return // nothing new is begun
 	}
 	next := rotate.Next{Action: codes.ActionRotate, Selector: standby, At: due,
@@ -31,14 +34,19 @@ func (p *planner) ready(busy bool) {
 	urgent := p.Have.Leaked(p.Have.Active)
 	isDue := p.req.Asked || !p.Now.Before(due) || urgent
 	switch {
-	case busy: // with what is put in order
+	case busy && !heals: // with what is put in order
 	case p.Keeping(standby) == health.KeyGone && p.renew(standby, isDue):
 		return
-	case !urgent && renewAsked(p, standby, latest(due, usable)):
+	case !urgent && !heals && renewAsked(p, standby, latest(due, usable)):
 		return
 	case isDue && p.Now.Before(usable) && !urgent:
 		next.At, next.Reason = usable, p.waitReason(standby)
 		p.plan.Reason = next.Reason
+		if p.obstacle() != nil {
+			p.stop(fault.Temporary(fmt.Sprintf("switch %s to %s before %s", p.Want.Name, standby, calendar.Utc(usable)),
+				errors.New(next.Reason.Message),
+				fmt.Sprintf("ask again then; 'dkimbot status --domain %s' says what is wrong at %s", p.Want.Name, p.Have.Active)))
+		}
 	case isDue:
 		p.rotate(standby)
 		return
@@ -53,6 +61,18 @@ func latest(a, b time.Time) time.Time {
 		return a
 	}
 	return b
+}
+
+// heals reports whether the rotation that is due, or that a person asks for, is what puts the domain in order, so that
+// nothing at the active selector stands in its way. By the schedule alone no record of somebody else is left behind.
+func (p *planner) heals() bool {
+	active := p.Have.Active
+	standby := p.Want.Policy.Other(active)
+	if !p.Heals(standby) || p.obstacles[""] != nil || p.obstacles[standby] != nil {
+		return false
+	}
+	due, err := p.Want.Policy.NextDue(p.Want.Name, p.Have.SwitchedAt)
+	return p.req.Asked || err == nil && !p.Now.Before(due) && p.obstacles[active] == nil
 }
 
 // rotate switches all signers to the standby selector, then drains the other.

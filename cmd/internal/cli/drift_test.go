@@ -280,8 +280,14 @@ func TestActiveKeyGone(t *testing.T) {
 	l.file(t, "opendkim.good", "")
 	must(t, os.RemoveAll(filepath.Join(l.Dir, "opendkim")))
 	l.anHourPasses(t)
-	l.run(t, "rotate", "--due").want(t, 1, "read the private key for s1._domainkey.example.test",
-		"it is missing from the keystore", "hint: restore it", "signer mx1 does not sign for example.test any more")
+	l.run(t, "rotate", "--due").want(t, 1, "give signer mx1 the key of s1: the private key for s1._domainkey.example.test",
+		"is missing from the keystore", "hint: restore it", "signer mx1 does not sign for example.test any more",
+		"it can't be given the key of s1")
+	// What the hint names leads out.
+	l.run(t, "rotate", "--domain", "example.test").want(t, 0, "signer mx1 signs with it now")
+	if got := l.signs(t, "example.test"); !strings.HasPrefix(got, "[s2 ") {
+		t.Errorf("after the switch, the signer uses %s", got)
+	}
 }
 
 // Both keys are gone: this may be the wrong keystore, and nothing is made afresh (I12).

@@ -51,7 +51,7 @@ var unshown = map[string]string{
 	"rotate/signer/agent/host/memory.go: lock the agents directory": "names the process that holds it; TestMemory " +
 		"looks at it",
 	"rotate/engine/await.go: unverified":                               "says what the look-up said, with its hint",
-	"rotate/plan/repair.go: renew":                                     "says what the drift of the key says",
+	"rotate/plan/repair.go: keyless":                                   "says what the drift of the key says",
 	"rotate/plan/replace.go: a signer still signs with it":             "a second guard: a signer that strays is brought back first, which TestPlan shows",
 	"rotate/plan/rollback.go: plan the next look at":                   "needs a schedule that the configuration refuses",
 	"rotate/simulate/agents.go: read it again; another one was faster": "the simulation's own, which is never shown",

@@ -1,0 +1,73 @@
+package engine_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+)
+
+// TestSwitchHealsALostKey: the active private key is missing from the keystore and a host was built again. Nothing is
+// promised of that key, and the switch that the error names begins and brings every signer to the standby (I1).
+func TestSwitchHealsALostKey(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	w.pass(9 * day)
+	w.mu.Lock()
+	clear(w.keys[dkim.Name{Domain: d.Name, Selector: "s1"}])
+	w.mu.Unlock()
+	w.hosts["mx2"].leave(d.Name)
+	res := w.order(d, nil)
+	if fault.CodeOf(res.Err) != codes.KeyMissing || plantest.Findings(res.State.Drift) != "key-missing s1!, signer-empty mx2!" {
+		t.Errorf("the health check: %v; %s", res.Err, plantest.Findings(res.State.Drift))
+	}
+	if fault.HintOf(res.Err) != "restore it from a backup of the keystore, or switch to s2: 'dkimbot rotate --domain example.com'" {
+		t.Errorf("the hint: %s", fault.HintOf(res.Err))
+	}
+	w.pass(time.Hour)
+	d.Asked = true
+	if res = w.engine().Advance(t.Context(), d); res.Err != nil || res.State.Phase != rotate.Draining || res.YetToBegin() {
+		t.Errorf("the switch: %v, phase %s, yet to begin %t", res.Err, res.State.Phase, res.YetToBegin())
+	}
+	for name, h := range w.hosts {
+		if got := h.selector(d.Name); got != "s2" {
+			t.Errorf("%s signs with %q", name, got)
+		}
+	}
+}
+
+// TestSwitchHealsAForeignRecord: another record at the active selector makes mail fail. Signers leave it when a
+// person asks for that, the one that was built again as well; it stays as it is, and so does the old key until it is
+// removed (I6).
+func TestSwitchHealsAForeignRecord(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	w.pass(9 * day)
+	w.hosts["mx2"].leave(d.Name)
+	own := w.state(d.Name).Selectors["s1"].Key.Record
+	w.spoil("s1", plantest.ForeignRecord)
+	d.Asked = true
+	res := w.engine().Advance(t.Context(), d)
+	if fault.CodeOf(res.Err) != codes.ForeignRecord || res.State.Phase != rotate.Draining || res.YetToBegin() {
+		t.Errorf("the switch: %v, phase %s, yet to begin %t", res.Err, res.State.Phase, res.YetToBegin())
+	}
+	for name, h := range w.hosts {
+		if got := h.selector(d.Name); got != "s2" {
+			t.Errorf("%s signs with %q", name, got)
+		}
+	}
+	d.Asked = false
+	w.pass(30 * day)
+	if res = w.order(d, nil); fault.CodeOf(res.Err) != codes.ForeignRecord || res.State.Phase != rotate.Draining {
+		t.Errorf("while it is there: %v, phase %s", res.Err, res.State.Phase)
+	}
+	w.spoil("s1", own)
+	w.pass(time.Hour)
+	if res = w.settle(d); res.Err != nil || res.State.Phase != rotate.Ready {
+		t.Errorf("when it was removed: %v, phase %s", res.Err, res.State.Phase)
+	}
+}
