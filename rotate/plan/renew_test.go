@@ -19,7 +19,7 @@ func TestRenewGiven(t *testing.T) {
 	moved.Want.Policy.Selectors = [2]string{"a1", "a2"}
 	for code, s := range map[codes.Code]*scene{"": plantest.Ready(), codes.NotAtRest: plantest.Draining(),
 		codes.SelectorsChanged: moved,
-		codes.Released: released, codes.NotManaged: plantest.New()} {
+		codes.Released:         released, codes.NotManaged: plantest.New()} {
 		st, err := told(s, rotate.Renew{})
 		if fault.CodeOf(err) != code || st.Selector("s2").Renew != (code == "") || st.Selector("s1").Renew {
 			t.Errorf("%q: %v; %+v", code, err, st.Selectors)
