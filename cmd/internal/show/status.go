@@ -101,20 +101,20 @@ func (t domain) inDNS(k rotate.Key) string {
 	return "not published yet"
 }
 
-// Event writes one line of history.
+// Event writes one line of history, in one piece: on a terminal it breaks where it is too long.
 func (t Text) Event(e rotate.Event) {
 	outcome := string(e.Outcome)
 	if e.Outcome != codes.OutcomeDone {
 		outcome = t.Red(outcome)
 	}
-	fmt.Fprintf(t.W, "%s  %-20s %-24s %s", e.At.UTC().Format(time.RFC3339), e.Domain, attempt(e), outcome)
+	line := fmt.Sprintf("%s  %-20s %-24s %s", e.At.UTC().Format(time.RFC3339), e.Domain, attempt(e), outcome)
 	if e.KeyID != "" {
-		fmt.Fprintf(t.W, "  key %s", dkim.ShortID(e.KeyID))
+		line += "  key " + dkim.ShortID(e.KeyID)
 	}
 	if e.Message != "" {
-		fmt.Fprintf(t.W, "  %s", strings.ReplaceAll(e.Message, "\n", " | "))
+		line += "  " + strings.ReplaceAll(e.Message, "\n", " | ")
 	}
-	fmt.Fprintf(t.W, "  %s\n", t.Dim("by "+e.By))
+	fmt.Fprintln(t.W, line+"  "+t.Dim("by "+e.By))
 }
 
 // attempt names a step; an attempt that failed before its first step is one to plan.

@@ -347,3 +347,21 @@ d6.test
   error: odd
 `)
 }
+
+// TestEventsFold: on a terminal of 80 columns an event's line goes on in the next one.
+func TestEventsFold(t *testing.T) {
+	var b strings.Builder
+	x := show.Text{Pen: screen.Pen{W: &b}.Folded(80)}
+	x.Event(rotate.Event{At: time.Unix(0, 0), Domain: "a-rather-long-name.example", Kind: "verify", Selector: "s1",
+		Outcome: "done", By: "root@mx1", KeyID: strings.Repeat("0123456789abcdef", 4),
+		Message: "every authoritative server shows it; a test message verifies"})
+	if lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n"); len(lines) < 2 {
+		t.Errorf("one line:\n%s", &b)
+	} else {
+		for _, line := range lines {
+			if len(line) > 80 {
+				t.Errorf("%d columns: %q", len(line), line)
+			}
+		}
+	}
+}
