@@ -16,9 +16,9 @@ import (
 // lag. What lies further ahead was noted when the clock was wrong.
 const mostAhead = 7 * 24 * time.Hour
 
-// AsOf returns a copy of st for use at now. What happened can't have happened
-// later than now: without that, a clock that once ran ahead by years would hold
-// the domain up for years. Waits only grow by it, seen from what really happened.
+// AsOf returns a copy of st for use at now, in which nothing happened later than now. Without that, a clock
+// that once ran ahead by years would stop the domain for years. Compared with what really happened, this can
+// only make waits longer.
 func (st State) AsOf(now time.Time) State {
 	st = CopyState(st)
 	st.Enter(cmp.Or(st.Phase, New))

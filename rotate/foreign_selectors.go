@@ -2,8 +2,8 @@ package rotate
 
 import "time"
 
-// Former is a selector that is none of dkimbot's, and that a signer signed with
-// until dkimbot switched it over. dkimbot leaves its record alone (I6).
+// Former is a selector that does not belong to dkimbot, and that a signer signed with until dkimbot switched
+// the signer. dkimbot does not change its record (I6).
 type Former struct {
 	Selector string `json:"selector"`
 	Signer   string `json:"signer"`

@@ -5,9 +5,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
-// Approval is what a person agreed to for one domain: steps, and what they were
-// planned from. It is permission and no program: what is done is always what Plan
-// says at the time, and only as far as it was approved.
+// Approval is what a person agreed to for one domain: steps, and what they were planned from. It permits
+// steps and does not order them: the engine always does what Plan says at the time, as far as it was approved.
 type Approval struct {
 	PlanID string
 	Asked  bool // the rotation is a person's wish, whatever the schedule says

@@ -87,8 +87,8 @@ func (g *Grant) again(s rotate.Step) bool {
 	return false
 }
 
-// Next returns what is waited for after a round that began at began, nil when nothing that
-// was approved is: a step of its plan, whose time may have passed by now, or the next try.
+// Next returns what is waited for after a round that began at began: an approved step of its plan, whose
+// time may have passed by now, or the next try. It returns nil when nothing that was approved is waited for.
 func (g *Grant) Next(p rotate.DomainPlan, err error, began, retry time.Time) *rotate.Next {
 	if err != nil {
 		return &rotate.Next{Action: codes.ActionRetry, At: retry,
@@ -181,6 +181,6 @@ func (g *Grant) Holds(err error) bool {
 	return err != nil && !g.begun && fault.CodeOf(err) != codes.StalePlan
 }
 
-// Idle reports that a run for an approval has come to nothing that may be done yet:
-// then the state is left as it is, so that the approval holds on.
+// Idle reports that a run for an approval found nothing that may be done yet. Then the state is left as it
+// is, so that the approval still holds.
 func (g *Grant) Idle() bool { return g != nil && !g.begun }

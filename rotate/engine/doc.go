@@ -1,8 +1,8 @@
 // Package engine carries plans out: for each step it writes the intent, has the effect,
 // sees that it holds and writes the confirmation (I7), under a lease on the domain (I8).
 // A Planner observes and plans and can do nothing else; an Engine also acts. Package rotate/scheduler
-// calls it when something is due. How a saved plan is used up says rotate/approval; what is asked before the first
-// key is made says rotate/foresight.
+// calls it when something is due. Package rotate/approval says how a saved plan is used up, and package
+// rotate/foresight what is asked before the first key is made.
 //
 // Whatever fails, is killed, loses its answer or is restored from a backup: the next
 // round observes what is there and continues from that. The tests' world holds all of it

@@ -9,9 +9,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/quota"
 )
 
-// While a compromised key is in use, what fails keeps nothing back that can be done without
-// it: a signer that does not answer is no reason to leave the others on the key, nor its record
-// in DNS, until the next try.
+// While a compromised key is in use, a failure stops only the steps that need what failed. If one
+// signer does not answer, the others still leave the key now, and its record is still revoked now.
 
 // goesOn reports whether the run continues after a failure.
 func (r *run) goesOn(ctx context.Context, err error) bool {
@@ -19,8 +18,8 @@ func (r *run) goesOn(ctx context.Context, err error) bool {
 	return r.st.Emergency() && ctx.Err() == nil && r.lease.Holds() == nil && !errors.As(err, &held)
 }
 
-// unbroken returns the steps that don't need those that have failed; none where only looks
-// are left of them.
+// unbroken returns the steps that don't need those that have failed. It returns none when only
+// lookups are left.
 func unbroken(steps, broken []rotate.Step) []rotate.Step {
 	var out []rotate.Step
 	back := slices.Clone(broken)

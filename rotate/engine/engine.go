@@ -42,8 +42,8 @@ type Parts struct {
 	Actor     string                  // who acts, for people reading the history: "root@mail1"; Owner when empty
 	OwnerDead func(owner string) bool // may be nil: whether a lease's owner is proved to run no more
 	Watching  func(ports.Watched)     // may be nil: hears once of a lease that is watched and was not renewed for a while
-	// EndPrograms ends what an owner has started whose lease was taken over, or waits for it, and returns
-	// when it can act no more, or could not be ended. It may be nil.
+	// EndPrograms ends the programs that the owner of a lease which was taken over has started, or waits for
+	// them. It returns when they can't act any more, or can't be ended. It may be nil.
 	EndPrograms func(ctx context.Context, owner string) ports.Orphans
 
 	// Every calls f every d until stop is called; a goroutine that sleeps by the Clock when nil.
@@ -56,8 +56,8 @@ type Parts struct {
 	Consent func(ctx context.Context, want rotate.Domain, s rotate.Step) error
 	// BeforeSwitches is what has to be so that Consent is given, as far as that can be asked beforehand.
 	BeforeSwitches []preflight.Question
-	// Failed hears of every attempt that failed or was refused, with the cause: of
-	// those that ended before any step, too, whose events name none. It may be nil.
+	// Failed hears of every attempt that failed or was refused, with the cause. That includes attempts
+	// that ended before any step; their events name no step. It may be nil.
 	Failed func(rotate.Event, error)
 	// Stored hears of every write of a domain's state, after it. It may be nil.
 	Stored func(before, after rotate.State)
@@ -277,7 +277,7 @@ func (p places) take(ctx context.Context) error {
 
 func (p places) leave() { <-p }
 
-// pause leaves the place of a domain that only waits to another one.
+// pause gives the place of a domain that only waits to another domain.
 func (e *Engine) pause(ctx context.Context, d time.Duration) error {
 	e.working.leave()
 	defer func() { e.working <- struct{}{} }() // soon: no task keeps a place while it waits

@@ -13,9 +13,9 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
-// tookOver ends the programs of an owner that had begun an effect, before anything is asked or done,
-// and says so in the history, as well as that its lease was taken over without proof that it is dead. What
-// it had begun may yet come from elsewhere, so the domain is looked after closely for as long.
+// tookOver ends the programs of the earlier owner if it had begun an effect, before anything is asked or
+// done. The history says so, and also when the lease was taken over without proof that the owner is dead.
+// Its effect may still come from elsewhere, so health checks come often until it can't come any more.
 func (r *run) tookOver(ctx context.Context) error {
 	owner := r.lease.Lease.TakenFrom
 	if owner == "" {
@@ -79,8 +79,8 @@ func (r *run) outlived(ctx context.Context, err error) error {
 			"' says where it stands"}
 }
 
-// lossOnce returns err with the loss of the lease reported once, and nothing of the work
-// that was ended for it.
+// lossOnce returns err with the loss of the lease reported once, without the errors of work that was ended
+// because of that loss.
 func lossOnce(err error) error {
 	rest := besideLoss(err)
 	for {
@@ -97,8 +97,8 @@ func lossOnce(err error) error {
 	return errors.Join(err, rest)
 }
 
-// besideLoss returns what err says beside the loss of the lease. How that is noticed
-// differs: by a renewal, by a write, by the time, or by a call that was ended for it.
+// besideLoss returns what err says apart from the loss of the lease. The loss can be noticed by a
+// renewal, a write, the time, or a call that was ended because of it.
 func besideLoss(err error) error {
 	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		var rest []error

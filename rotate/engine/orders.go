@@ -46,8 +46,8 @@ func (r *run) obey(ctx context.Context) error {
 	return r.save(ctx, append(r.plansUsed(), events...)...) // also where the steps of the plan come later
 }
 
-// turnDown notes in the history that an order was refused. It leaves the domain's
-// own course as it is: a person's mistake is no failure of the domain.
+// turnDown notes in the history that an order was refused. The domain continues as before: a person's
+// mistake is not a failure of the domain.
 func (r *run) turnDown(ctx context.Context, err error) error {
 	if r.st.Revision == 0 {
 		return err

@@ -51,9 +51,9 @@ func proofs(name string, s ports.Signer) (*batch.Calls[dkim.SigningKey, struct{}
 // byMail is what mail has to say in a run.
 type byMail struct{ *run }
 
-// proved has mail show a switch, where the signer's mail is looked at. A signer that leaves a compromised key is
-// believed all the same when no message came to be seen, or when what it shows is wrong and yet not that key: the
-// note says so.
+// proved checks a switch by mail, where the signer's mail is looked at. A signer that leaves a compromised key is
+// believed without proof in two cases: no message arrived, or the message shows a wrong key that is not the
+// compromised one. The note says so.
 func (r byMail) proved(ctx context.Context, s rotate.Step, signer *batchedSigner,
 	key dkim.SigningKey) (note string, err error) {
 	if signer.proofs == nil {
@@ -108,8 +108,8 @@ func mailIsDue(domain string, now time.Time) bool {
 	return int64(h.Sum32()%mailHours) == now.Unix()/int64(time.Hour/time.Second)%mailHours
 }
 
-// look puts what mail shows in the place of what signers say, when its turn has come. A probe that fails, and a
-// signer that does not answer, leave everything as it is; so does mail that shows several keys, among them the one that
+// look replaces what signers say by what their mail shows, when the domain's turn has come. Nothing is replaced when
+// a probe fails, when a signer does not answer, or when the mail shows several keys and one of them is the key that
 // the signer says.
 func (r byMail) look(ctx context.Context) {
 	rests := r.st.Phase == rotate.Ready || r.st.Phase == rotate.Draining

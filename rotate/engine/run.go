@@ -45,7 +45,7 @@ type run struct {
 	retry    *rotate.Next    // of what has failed in this run
 	wentBack bool            // a rollback was ordered, and is done
 	vetoed   bool            // the switch may not begin
-	saw      string          // what the last look at a record showed
+	saw      string          // what the last lookup of a record showed
 	begun    *rotate.Intent  // the effect that was begun and is not confirmed, since this run wrote its intent
 	late     bool            // that effect may have come after the lease was lost
 	grant    *approval.Grant // what was approved; nil: no approval is needed
@@ -82,8 +82,8 @@ func (r *run) judge() *health.Judge {
 	return health.NewJudge(r.engine.Clock.Now(), r.want, r.st, r.seen)
 }
 
-// advance plans and carries out, until there is nothing to do now. It observes
-// once: what it changes it sees afterwards. A failure ends it, but not an emergency.
+// advance plans and carries out, until there is nothing to do now. It observes once, and notes what its own
+// steps change. A failure ends it, except in an emergency (goesOn).
 func (r *run) advance(ctx context.Context) error {
 	if r.adoption != nil {
 		if err := r.takeOver(ctx, *r.adoption); err != nil {
@@ -153,8 +153,8 @@ func (r *run) advance(ctx context.Context) error {
 			"report this as a defect, with the output of dkimbot history"))
 }
 
-// stopped ends a run for which nothing is left to do now: at rest, or by what keeps
-// dkimbot from doing all that should be done.
+// stopped ends a run that has nothing left to do now. It returns what keeps dkimbot from doing all that
+// should be done, nil for nothing.
 func (r *run) stopped(ctx context.Context) error {
 	switch {
 	case r.trouble != nil:
@@ -187,8 +187,7 @@ func (r *run) observe(ctx context.Context) {
 	r.claimNames(ctx)
 }
 
-// steps carries steps out in their order. One that fails keeps back those that need
-// it, and no others.
+// steps carries steps out in their order. After one that fails, only those that need it are left out.
 func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 	var errs, held error
 	var failed []rotate.Step

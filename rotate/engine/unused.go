@@ -9,11 +9,10 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// stillUnused asks every signer once more, directly before something that can't be
-// taken back is done to the key at a selector: what they said when the run began may be
-// hours old by now, and a host may have come back from a backup meanwhile (I1, I2). A
-// compromised key is not spared for a signer that does not answer, unless it has never
-// confirmed any: then a run that was killed may have given it this one.
+// stillUnused asks every signer again, directly before something is done to the key at a selector that
+// can't be undone: what they said when the run began may be hours old, and a host may have come back from a
+// backup meanwhile (I1, I2). A compromised key is not kept for a signer that does not answer. The exception
+// is a signer that has never confirmed any key: a run that was killed may have given it this one.
 func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) error {
 	for _, name := range r.want.Signers {
 		signer, err := r.engine.signer(name)

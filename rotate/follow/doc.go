@@ -1,4 +1,4 @@
-// Package follow brings the state of a domain up to what the configuration calls otherwise now: signers that have
-// other names, DNS accounts that have come or gone, other selectors, and the way back from these. It is pure, and
-// nothing is done in the world by it.
+// Package follow changes the state of a domain as the configuration has changed: signers that have other names, DNS
+// accounts that were added or removed, other selectors, and the way back from these. It is pure: it changes nothing
+// but the state that it returns.
 package follow

@@ -28,8 +28,8 @@ func Renamed(st rotate.State, want rotate.Domain, now time.Time) (rotate.State, 
 	return st, events
 }
 
-// follows reports whether something is known of a signer under its earlier name. What two signers that were
-// both listed until now confirmed is never taken for one: the earlier one is dismissed first.
+// follows reports whether something is known of a signer under its earlier name. Two signers that were both
+// listed until now are never joined into one: the earlier one is dismissed first.
 func follows(st rotate.State, name, was string) bool {
 	c, known := st.Signers[was]
 	_, both := st.Signers[name]

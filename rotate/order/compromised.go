@@ -85,9 +85,8 @@ func giveCompromised(p *order, o rotate.Compromised, st *rotate.State) (events [
 	return events, nil
 }
 
-// saysMore reports whether a report of several selectors is not one that was given before and is only
-// repeated: one of their keys was not reported yet. Then all keys of all of them are meant, also the one
-// that is made because of an earlier report.
+// saysMore reports whether a report of several selectors is new: one of their keys was not reported before.
+// Then it refers to all keys of all of them, including the key that was made because of an earlier report.
 func saysMore(st rotate.State, selectors []string) bool {
 	return len(selectors) > 1 && slices.ContainsFunc(selectors, func(s string) bool {
 		key := st.Selector(s).Key

@@ -11,7 +11,7 @@ import (
 
 // A key can be compromised while its domain moves over to other selectors, and after that.
 
-// leftSelector returns the first of the selectors that the domain has no more, and a private key at; "" for none.
+// leftSelector returns the first selector that the domain has left and still has a private key at; "" for none.
 func leftSelector(st rotate.State, selectors []string) string {
 	for _, s := range selectors {
 		if st.Selectors[s] == nil && !st.Earlier.Emptied(s) {
@@ -21,8 +21,8 @@ func leftSelector(st rotate.State, selectors []string) string {
 	return ""
 }
 
-// fleeBack gives the move up, since signers can leave the old key for the other one at once, while the new records may
-// not be known yet; and reports the key.
+// fleeBack gives the move up and reports the key: signers can leave it at once for the other old key, while
+// resolvers may not know the new records yet.
 func fleeBack(p *order, o rotate.Compromised, st *rotate.State) ([]rotate.Event, error) {
 	events := []rotate.Event{{Kind: rotate.NewSelectors, Message: fmt.Sprintf("the move to other selectors is given up: "+
 		"%s is public for long, and signers can leave a compromised key for it at once", otherOf(p.Have.Origin))}}

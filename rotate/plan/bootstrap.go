@@ -24,7 +24,7 @@ func (p *planner) bootstrap() {
 		if p.Have.Leaked(s) {
 			continue
 		}
-		if p.obstacle() == nil || s == first && p.Have.Relied(s) && p.obstacles[s] == nil { // else nothing is owed yet
+		if p.obstacle() == nil || s == first && p.Have.Relied(s) && p.obstacles[s] == nil { // else no mail depends on it yet
 			complete = p.provide(s, p.firstKey(why)) && complete
 		}
 	}

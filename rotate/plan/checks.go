@@ -12,8 +12,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
-// What is checked here is what dkimbot must not act against. Each obstacle is noted
-// for what it concerns, so that it stops that and nothing else.
+// The checks of this file find what dkimbot must not act against. Each obstacle is noted for the selector or
+// the domain that it concerns, and stops nothing else.
 
 // checked notes the obstacles; where the state makes too little sense to plan at all, it
 // says so, and that ends the plan.
@@ -113,7 +113,7 @@ func (p *planner) ownKeystore(s string) {
 	}
 }
 
-// warnings says what is no obstacle, is not repaired by the plan, and is worth a look.
+// warnings warns of what is not an obstacle, and is not repaired by the plan, but should be looked at.
 func (p *planner) warnings() {
 	p.warnFormer()
 	p.warnChain()

@@ -32,9 +32,8 @@ func (p *planner) compromised() verdict {
 	return free
 }
 
-// flees plans the flight from a compromised active key, and reports whether that is
-// all that the phase wants. Where there is no refuge, the phase makes one; what was
-// ordered to be revoked is revoked meanwhile.
+// flees plans that signers leave a compromised active key, and reports whether nothing else is to be planned.
+// If there is no other key to go to, the phase makes one; a key that was ordered to be revoked is revoked meanwhile.
 func (p *planner) flees() bool {
 	from := p.Have.Active
 	if !p.Have.Leaked(from) {

@@ -7,8 +7,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
-// A compromised key that is not revoked can be used by whoever has it. Where nothing more can be
-// done about that, a person is informed, and how to revoke the key nevertheless.
+// A compromised key that is not revoked can be used by whoever has it. Where dkimbot can't do more about it, a
+// warning says so, and how a person can revoke the key anyway.
 
 // warnExposed says at the end of a plan that a compromised key stays in use: with what stops
 // the plan, or as a warning where only waits are left.

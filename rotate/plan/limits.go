@@ -120,8 +120,8 @@ func ChangeWords(action codes.Action, selector string) string {
 	return "the switch to " + selector
 }
 
-// opening moves what comes next to the time at which it may begin, and says why.
-// A wish is refused when its time has come, so that it is not put off unawares.
+// opening moves what comes next to the time at which it may begin, and says why. What a person asked for is
+// not moved: it is refused when its time has come, so that nobody is surprised by the delay.
 func (d *draft) opening(n rotate.Next) *rotate.Next {
 	if d.req.Asked {
 		return &n

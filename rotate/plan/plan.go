@@ -19,7 +19,7 @@ func Plan(now time.Time, want rotate.Domain, req rotate.Request, have rotate.Sta
 	return plan(now, want, req, have, seen, "")
 }
 
-// plan is Plan; of what follows an adoption, adoptedIn is the phase before it.
+// plan is Plan. For what follows an adoption, adoptedIn is the phase before the adoption; else it is "".
 func plan(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation,
 	adoptedIn rotate.Phase) rotate.DomainPlan {
 	have = have.AsOf(now)
@@ -59,8 +59,8 @@ const (
 	ended                // nothing else is planned
 )
 
-// interruptions are the rules, in their order. That limits hold a change back is asked where
-// one begins, in the four steps (limits.go).
+// interruptions are the rules, in their order. Limits are not among them: the four steps ask them where a
+// change begins (limits.go).
 func interruptions() []rule {
 	return []rule{
 		(*planner).released,

@@ -84,9 +84,9 @@ func (d *draft) use(s string, from time.Time, why rotate.Reason) (planned bool) 
 	return planned
 }
 
-// bring plans that a signer is given a key whose record is seen just before. Where others
-// sign with the key and this one with nothing, or with a key that is gone, its mail can only
-// gain: servers that do not answer are not waited for then. One that shows something else is.
+// bring plans that a signer is given a key whose record is seen just before. If others sign with the key and this
+// signer signs with nothing, or with a key whose record is missing, its mail can only become better: then servers
+// that do not answer are not waited for. A server that shows something else still is.
 func (d *draft) bring(duty rotate.Duty, signer, s string, key *rotate.Key, from time.Time, why rotate.Reason) {
 	joins := d.Joins(signer, s, key.ID) && !d.sheltered[signer]
 	if joins {

@@ -53,7 +53,7 @@ func (p *planner) purge(r rotate.ReleaseState) {
 	p.plan.Reason = why
 	until := r.LastUsed.Add(rotate.LongestDrain(p.Have.Selectors, p.Want.Policy))
 	if users := p.usersOfOurs(); len(users) > 0 {
-		if !until.After(p.Now) { // a laboratory's drain of nothing
+		if !until.After(p.Now) { // the drain is 0, as in tests
 			until = p.Now.Add(time.Minute)
 		}
 		p.warn(codes.PurgeWaits, rotate.Thing{}, "%s; nothing is purged before no signer has signed with it for %s: let them sign with something else",

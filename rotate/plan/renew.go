@@ -7,12 +7,12 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
-// A standby's key is replaced before it was used when a person asks for it, as after the kind of keys was
-// changed in the policy: else the next rotation would lead to one of the old kind.
+// A person can ask that the standby's key is replaced before it is used, for example after the policy names
+// another kind of key: else the next rotation would switch to a key of the old kind.
 
 // renewAsked replaces the standby's key where a person asked for that, as soon as no mail in flight can need
 // it and every signer says that it uses the other one. It reports whether the plan is made: a rotation
-// that comes before is not waited with.
+// that is due before that is not delayed.
 func renewAsked(p *planner, s string, rotation time.Time) bool {
 	if !p.Have.Selector(s).Renew && !p.Unfit(s) || !p.Idle(s) {
 		return false

@@ -31,8 +31,8 @@ func (p *planner) repaired() verdict {
 	return free
 }
 
-// repair publishes records of ours once more that have vanished from DNS, or that an
-// older one of ours stands in place of. It reports whether there are any.
+// repair publishes records of ours again that have vanished from DNS, or in whose place an older record of
+// ours stands. It reports whether there are any.
 func (p *planner) repair() bool {
 	repairs := false
 	for _, s := range p.Want.Policy.Selectors {
@@ -97,7 +97,7 @@ func (p *planner) align() bool {
 		case seen.Err == nil && seen.Ref.Selector == "" && p.AnyConfirmed(active):
 			from = time.Time{} // others sign with the key: to wait for resolvers would only send more mail without a signature
 		case seen.Err == nil && p.Seen.Fate(seen.Ref.Selector, seen.Ref.KeyID) == rotate.Verifies:
-			from = p.Returnable(active) // its mail verifies as it is
+			from = p.Returnable(active) // its mail verifies meanwhile
 		}
 		if p.Seen.Selectors[active].SightErr == nil {
 			p.bring(rotate.Signing, signer, active, key, from, p.driftReason(signer, why))

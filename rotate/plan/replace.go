@@ -71,8 +71,8 @@ func (d *draft) destroy(duty rotate.Duty, s string, r rotate.Retired, from time.
 		From: rotate.Side{KeyID: r.KeyID}})
 }
 
-// destroyDropped plans the end of private keys that were made and given up before
-// they were used. Nothing waits for it.
+// destroyDropped plans to destroy private keys that were made and given up before they were used. Nothing
+// waits for it.
 func (p *planner) destroyDropped() {
 	for _, s := range p.Want.Policy.Selectors {
 		for _, r := range p.Have.Selector(s).Retired {

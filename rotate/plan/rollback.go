@@ -10,8 +10,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// back plans the way back of the signers that were sent there. No further lookup in
-// DNS comes before it, unless the record has vanished meanwhile. It reports whether anything is to be done.
+// back plans the switch of the signers that a person sent back. No lookup in DNS comes before it, unless the
+// record has vanished meanwhile. It reports whether anything is to be done.
 func (p *planner) back() bool {
 	busy := p.repairAt(p.Have.Active)
 	if p.HandsOff(p.Have.Active) {
@@ -58,8 +58,7 @@ func (p *planner) held() {
 	}
 }
 
-// awaitWord says that only a person can end a wait; it is reported again when the
-// schedule would be due.
+// awaitWord says that only a person can end the wait. It is reported again when the schedule would be due.
 func (p *planner) awaitWord(why rotate.Reason) {
 	at, err := p.Want.Policy.NextDue(p.Want.Name, p.Now)
 	if err != nil {

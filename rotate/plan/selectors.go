@@ -28,8 +28,9 @@ func misnamed(p *planner) error {
 		"'dkimbot rollback --domain "+p.Want.Name+"' gives the move up; or put the new selectors back into its policy")
 }
 
-// emptyEarlier plans the end of the private keys at selectors that the domain had earlier: when every signer says
-// that it signs with another one, mail that was signed with them has arrived, and their records are gone (I5).
+// emptyEarlier plans to destroy the private keys at selectors that the domain had earlier. Three things come first:
+// every signer says that it signs with another key, mail that was signed with these has arrived, and their records
+// are no longer in DNS (I5).
 func emptyEarlier(p *planner) {
 	if p.plan.Stop == nil && follow.Moving(p.Have) {
 		names, drain := make([]string, 0, 2), p.Want.Policy.Drain

@@ -24,8 +24,8 @@ func (v adopter) overtaken() bool {
 	})
 }
 
-// unbelievable says why what the keystore holds can't be believed against the state: it
-// is older than DNS, or holds keys that were replaced or compromised. nil when it can.
+// unbelievable says why the state is not given up for what the keystore holds: the keystore is older than
+// DNS, or holds keys that were replaced or compromised. It returns nil when the keystore can be believed.
 func (p adopter) unbelievable(a rotate.Adoption) error {
 	if !a.FromKeystore || p.Have.Phase == rotate.New || p.Have.Released != nil || !p.overtaken() && !p.outdated() {
 		return nil

@@ -34,7 +34,7 @@ func (p *planner) ready(busy bool) {
 	urgent := p.Have.Leaked(p.Have.Active)
 	isDue := p.req.Asked || !p.Now.Before(due) || urgent
 	switch {
-	case busy && !heals: // with what is put in order
+	case busy && !heals: // something is repaired first
 	case p.Keeping(standby) == health.KeyGone && p.renew(standby, isDue):
 		return
 	case !urgent && !heals && renewAsked(p, standby, latest(due, usable)):
@@ -98,7 +98,7 @@ func (p *planner) rotate(standby string) {
 	p.drain(p.Have.Active, p.Now.Add(p.Have.Selector(p.Have.Active).DrainUnder(p.Want.Policy)))
 }
 
-// switching carries on a switch that not every signer has confirmed yet.
+// switching continues a switch that not every signer has confirmed yet.
 func (p *planner) switching(busy bool) {
 	target := p.Have.Target
 	why := rotate.Reason{Code: codes.Switching, Message: "the switch to " + target +

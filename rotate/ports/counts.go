@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// Counts bounds how many domains may begin to switch, ready -> switching, by
-// schedule or wish. Carrying on, repairs and orders for hard days are counted, and
-// never held back.
+// Counts bounds how many domains may begin to switch (ready -> switching) because the schedule or a person
+// asks for it. Switches that continue, repairs and emergency orders are counted, and are never delayed.
 type Counts struct {
 	PerRun  Bound // in one run of one process; a Scheduler's run begins again each hour
 	PerHour Bound // in any hour, over all processes

@@ -7,11 +7,10 @@ import (
 	"time"
 )
 
-// A lease goes by no wall clock. Its owner renews it for as long as it works, and
-// each renewal changes it. Another process takes it only when the owner is proved
-// dead, or when it has watched the lease for its whole length, by its own clock that
-// is never set, and saw no renewal. The owner acts for a shorter time than that after
-// its last renewal, by a clock that counts the time asleep, too (I8).
+// A lease does not depend on the wall clock. Its owner renews it for as long as it works, and each renewal
+// changes it. Another process takes it in two cases only: the owner is proved dead, or the process has watched
+// the lease for its whole length, by its own clock that is never set, and saw no renewal. After its last renewal
+// the owner acts for a shorter time than that, by a clock that also counts the time asleep (I8).
 const (
 	LeaseLength = 90 * time.Second
 	LeaseBeat   = 10 * time.Second // between two renewals

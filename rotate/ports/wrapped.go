@@ -6,9 +6,9 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
-// Wrapped is a signer inside another one, with all that it is able to do. Who wraps a signer, to count
-// its calls for example, embeds it: an ability that were lost would change what is planned. It is as
-// safe for concurrent use as the signer.
+// Wrapped is a signer inside another one, with all its abilities. Code that wraps a signer, for example to
+// count its calls, embeds it: a lost ability would change what is planned. It is as safe for concurrent use
+// as the signer.
 type Wrapped struct{ Signer }
 
 // Forget implements Forgetter; a signer that holds no copies has nothing to forget.

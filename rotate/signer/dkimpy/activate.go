@@ -58,9 +58,9 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	return b.Err()
 }
 
-// keepOthers takes other domains along whose lines are not in the tables any more, before a restart takes them from the
-// daemon, too. Where their key files are gone as well and the daemon signs with them, there is no restart: what it signs
-// with already is only written, and anything else is refused.
+// keepOthers takes other domains along whose lines are not in the tables any more, before a restart takes them from
+// the daemon, too. Where their key files are missing as well and the daemon signs with them, there is no restart: what
+// it signs with already is only written, and anything else is refused.
 func (s *Signer) keepOthers(ctx context.Context, t *tables, b *signer.Batch) error {
 	lost, err := s.TakeAlong(ctx, b, signer.Files{Text: t.texts(), Say: func(ref dkim.Ref) bool { return s.says(t, ref) },
 		Keys: func(ref dkim.Ref) []string { return []string{s.store.File(ref)} }})

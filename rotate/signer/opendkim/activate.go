@@ -129,7 +129,7 @@ type batch struct {
 	view              tablesView
 	marker            pending
 	foreign           foreignLines
-	silent            bool // no reload: the daemon signs with what is written, and with what the tables have lost of others
+	silent            bool // no reload: the daemon signs with what is written, and with what others lost in the tables
 	// unclaimed says that an older version wrote a block, or this signer under its former name: it gets our name
 	// with the next change.
 	unclaimed bool

@@ -2,6 +2,7 @@ package opendkim
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,7 +14,9 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/signer/existing"
+	"github.com/dkimbot/dkimbot/rotate/signer/found"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+	"github.com/dkimbot/dkimbot/rotate/signer/opendkim/onhost"
 )
 
 // Existing is a host's tables as they stand, whoever wrote them. It is immutable.
@@ -118,19 +121,13 @@ func realPath(path string) string {
 	return path
 }
 
-// Existing says that keys are named in a KeyTable and a SigningTable.
-func (c *Config) Existing() existing.Files {
-	return existing.Files{
-		Flags: []existing.Flag{
-			{Name: "from-opendkim", Usage: "adopt keys that OpenDKIM's `KEYTABLE` names, as opendkim.conf writes it"},
-			{Name: "signing-table", Usage: "with --from-opendkim: its `SIGNINGTABLE`, as opendkim.conf writes it"},
-		},
-		Why:   "the one has the keys, the other says which one signs",
-		Where: "the tables",
-		Place: "in an OpenDKIM's tables and key files",
-		Open:  func(files []string) (existing.Keys, error) { return ReadTables(files[0], files[1]) },
-	}
+// Find finds OpenDKIM on a host.
+func (c *Config) Find(_ context.Context, h found.Host) []found.Signer {
+	return onhost.Find(h, ReadTables)
 }
+
+// Existing says how the tables of an OpenDKIM are named and read.
+func (c *Config) Existing() existing.Files { return onhost.Files(ReadTables) }
 
 // ReadTables is ReadExisting for those who know keys of any signer.
 func ReadTables(keyTable, signingTable string) (existing.Keys, error) {
@@ -140,8 +137,8 @@ func ReadTables(keyTable, signingTable string) (existing.Keys, error) {
 // Of is Keys for those who know keys of any signer.
 func (e Existing) Of(domain string) (out []existing.Key) {
 	for _, k := range e.Keys(domain) {
-		out = append(out, existing.Key{Selector: k.Selector, InUse: k.InUse, Where: cmp.Or(k.Path, "the KeyTable"), Path: k.Path,
-			Read: k.Read})
+		where := cmp.Or(k.Path, "the KeyTable")
+		out = append(out, existing.Key{Selector: k.Selector, InUse: k.InUse, Where: where, Path: k.Path, Read: k.Read})
 	}
 	return out
 }

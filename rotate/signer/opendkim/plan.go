@@ -209,3 +209,13 @@ func (b *batch) changeKey(j *job, name, after string) {
 	j.keys = append(j.keys, change{name, before, after})
 	b.keyTab.Set(name, after)
 }
+
+// table is a flat file of OpenDKIM: our block, which is found first, and everything else.
+type table = block.Table
+
+var flat = block.Format{Fields: 2}
+
+// change is one line of our block before and after; "" is no line.
+type change struct {
+	key, before, after string
+}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/signer/existing"
 	"github.com/dkimbot/dkimbot/rotate/signer/found"
 )
 
@@ -76,4 +77,18 @@ func StockDomains(s *found.Signer, h found.Host, value string) (out []string, od
 		}
 	}
 	return out, odd || len(out) == 0
+}
+
+// Files says that keys are named in a KeyTable and a SigningTable.
+func Files(read ReadTables) existing.Files {
+	return existing.Files{
+		Flags: []existing.Flag{
+			{Name: "from-opendkim", Usage: "adopt keys that OpenDKIM's `KEYTABLE` names, as opendkim.conf writes it"},
+			{Name: "signing-table", Usage: "with --from-opendkim: its `SIGNINGTABLE`, as opendkim.conf writes it"},
+		},
+		Why:   "the one has the keys, the other says which one signs",
+		Where: "the tables",
+		Place: "in an OpenDKIM's tables and key files",
+		Open:  func(files []string) (existing.Keys, error) { return read(files[0], files[1]) },
+	}
 }
