@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -20,7 +21,7 @@ import (
 func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 	domains := preflight.Domains(of)
 	out := []preflight.Question{
-		{What: "data file " + s.cfg.File, Domains: domains,
+		{What: "data file " + s.cfg.File, Domains: domains, Found: s.unlisted,
 			Ask: func(context.Context) error { return s.screenFile(domains) }},
 		{What: "data file and keys as KumoMTA reads them", Domains: domains, Ask: func(ctx context.Context) error {
 			_, err := s.Active(ctx, domains)
@@ -43,6 +44,16 @@ func (s *Signer) Check(of []preflight.Subject) []preflight.Question {
 		}},
 		preflight.Question{What: "right to write key files", Rights: true, Domains: domains,
 			Ask: func(context.Context) error { return signer.Partial(s.store.MayWrite(domains), len(domains)) }})
+}
+
+// unlisted warns of a data file that is missing: KumoMTA refuses to start with one that is listed and not there, so it
+// does not read it yet, and would go on signing as it does.
+func (s *Signer) unlisted() string {
+	if _, err := os.Stat(s.cfg.File); !errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return "warning: it is missing, so KumoMTA does not read it yet: make it (install -m 644 /dev/null " + s.cfg.File +
+		") and list it last in dkim_sign:setup, as examples/kumomta says; until then a switch changes no mail"
 }
 
 // Screen returns what Activate would refuse whichever key follows, and what it would refuse of just that key. It takes

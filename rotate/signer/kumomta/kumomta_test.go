@@ -394,6 +394,21 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+// TestUnlisted: a data file that is missing can't be one that KumoMTA reads, and the check says so before a switch.
+func TestUnlisted(t *testing.T) {
+	_, s := start(t, nil)
+	found := func() string { return s.Check(nil)[0].Found() }
+	if said := found(); said != "" {
+		t.Errorf("with the file it says %q", said)
+	}
+	if err := os.Remove(s.cfg.File); err != nil {
+		t.Fatal(err)
+	}
+	if said := found(); !strings.Contains(said, "does not read it yet") || !strings.Contains(said, "dkim_sign:setup") {
+		t.Errorf("without it, it says %q", said)
+	}
+}
+
 // BenchmarkSwitch switches 1,000 domains: KumoMTA reads the file again by itself.
 func BenchmarkSwitch(b *testing.B) {
 	_, s := start(b, nil)
