@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -26,7 +27,7 @@ func Publisher(want rotate.Domain, known map[string]ports.Publisher, at dkim.Nam
 			return nil, fault.Lasting(fmt.Sprintf("publish %s", at), fmt.Errorf("provider %q is unknown", name),
 				"name a provider of the configuration")
 		}
-		all.accounts = append(all.accounts, p)
+		all.accounts, all.names = append(all.accounts, p), append(all.names, name)
 	}
 	if len(all.accounts) == 1 {
 		return all.accounts[0], nil
@@ -37,19 +38,40 @@ func Publisher(want rotate.Domain, known map[string]ports.Publisher, at dkim.Nam
 // every publishes to several DNS accounts. One that fails keeps no other from being written to.
 type every struct {
 	accounts []ports.Publisher
+	names    []string
 	holds    func() error
 }
 
 // Publish makes rec the only TXT record at its owner name, at each account.
 func (e every) Publish(ctx context.Context, rec dkim.TXT) error {
 	var errs []error
-	for _, p := range e.accounts {
+	var took, failed []string
+	for i, p := range e.accounts {
 		if err := e.holds(); err != nil {
 			return errors.Join(append(errs, err)...)
 		}
-		errs = append(errs, p.Publish(ctx, rec))
+		if err := p.Publish(ctx, rec); err != nil {
+			errs, failed = append(errs, err), append(failed, e.names[i])
+			continue
+		}
+		took = append(took, e.names[i])
 	}
-	return errors.Join(errs...)
+	if len(took) == 0 || len(failed) == 0 {
+		return errors.Join(errs...)
+	}
+	return divided(rec, strings.Join(took, ", "), strings.Join(failed, ", "), errors.Join(errs...))
+}
+
+// divided returns the error of a write that some accounts took and others did not: what each of them shows from now on
+// decides which mail verifies.
+func divided(rec dkim.TXT, took, failed string, err error) error {
+	what := fmt.Sprintf("publish %s at every DNS account: %s took the record; %s did not confirm it, and may go on showing "+
+		"what it did before", rec.Owner, took, failed)
+	if dkim.RevokedValue(rec.Value) {
+		what = fmt.Sprintf("revoke %s at every DNS account: %s took the revocation, so mail that is verified there fails; "+
+			"%s did not confirm it, and may go on showing the key", rec.Owner, took, failed)
+	}
+	return &fault.Error{Kind: fault.KindOf(err), Code: fault.CodeOf(err), What: what, Err: err, Hint: fault.HintOf(err)}
 }
 
 // Of returns the DNS accounts of a domain among those that are known, as one preflight.Checker.

@@ -24,7 +24,11 @@ func moved(st rotate.State, want rotate.Domain, now time.Time) (rotate.State, []
 	if len(accounts) == 1 {
 		accounts = nil
 	}
-	if st.Phase == rotate.New || st.Phase == "" || slices.Equal(accounts, st.Accounts) {
+	if st.Phase == rotate.New || st.Phase == "" { // those that are listed from the start did not come
+		st.Accounts = accounts
+		return st, nil
+	}
+	if slices.Equal(accounts, st.Accounts) {
 		return st, nil
 	}
 	var events []rotate.Event

@@ -34,8 +34,10 @@ func TestAccountsSaid(t *testing.T) {
 		"the first one left": {rotate.Ready, []string{"old", "new"}, nil, "new", []string{fmt.Sprintf(left, "old")}, nil},
 		"one for another": {rotate.Ready, []string{"old", "new"}, []string{"far"}, "new",
 			[]string{fmt.Sprintf(left, "old"), fmt.Sprintf(came, "far")}, []string{"new", "far"}},
-		"a new domain":          {rotate.New, nil, []string{"new"}, "old", nil, nil},
-		"a domain never stored": {"", nil, []string{"new"}, "old", nil, nil},
+		"a new domain":           {rotate.New, nil, []string{"new"}, "old", nil, []string{"old", "new"}},
+		"a domain never stored":  {"", nil, []string{"new"}, "old", nil, []string{"old", "new"}},
+		"since it was new":       {rotate.Bootstrapping, []string{"old", "new"}, []string{"new"}, "old", nil, []string{"old", "new"}},
+		"a new one has one less": {rotate.New, []string{"old", "new"}, nil, "old", nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			had := rotate.State{Domain: "example.com", Phase: c.phase, Accounts: c.had}

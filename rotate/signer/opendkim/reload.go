@@ -76,5 +76,5 @@ func (s *Signer) sendReload(ctx context.Context) error {
 		err = fmt.Errorf("%w; it said: %s", err, said)
 	}
 	return fault.Temporary(fmt.Sprintf("reload signer %s with %q", s.cfg.Name, s.cfg.Reload), err,
-		"run that command by hand; until it succeeds the daemon may sign with the keys from before, which stay published")
+		"run that command by hand; until it succeeds the daemon may sign with the keys that it has read before")
 }
