@@ -326,6 +326,7 @@ func (b behind) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	for _, k := range keys {
 		e := effect{kind: rotate.Activate, domain: k.Domain, name: k.Name, signer: b.signer, keyID: k.Ref().KeyID,
 			part: &b.vault.part, what: "ask " + b.host.agent.name + " for " + k.Selector}
+		b.turn.attempts(e)
 		b.coordinator().Through(writing{b.board, b.process, e, func() {
 			n := b.names[k.Name]
 			b.host.blind[k.Domain] = b.turn.blindAt(k.Name) && n != nil && n.looked.Before(n.touched)

@@ -63,6 +63,28 @@ func (w *world) moveOver(d *domain, old [2]string, tries int) {
 	}
 }
 
+// ledBack has the operator write the old selectors back, where a rollback has led the domain back to them.
+func (w *world) ledBack(d *domain, st rotate.State) {
+	left, old := d.want.Policy.Selectors, slices.Sorted(maps.Keys(st.Selectors))
+	if st.Selectors[left[0]] != nil || len(old) != 2 {
+		return
+	}
+	d.former = append(d.former, left[:]...)
+	w.after(spread(w.faults, time.Minute, day), func() { w.writeBack(d, left, [2]string(old)) })
+}
+
+// writeBack writes the old selectors into the policy, as soon as no process is at work.
+func (w *world) writeBack(d *domain, left, old [2]string) {
+	switch {
+	case d.want.Policy.Selectors != left:
+	case w.working():
+		w.after(10*time.Minute, func() { w.writeBack(d, left, old) })
+	default:
+		d.want.Policy.Selectors = old
+		w.reconfigure(d, "selectors: %v, after the rollback", old)
+	}
+}
+
 // checkFormer: when the records of a domain's old selectors are gone, so are their private keys (I7).
 func (w *world) checkFormer(d *domain) {
 	for _, s := range d.former {

@@ -143,7 +143,9 @@ func (w *world) obeyed(d *domain, e rotate.Event, st rotate.State) {
 		w.adopted(d, e)
 	case rotate.PutOnHold, rotate.TakeOff:
 		d.onHold = e.Kind == rotate.PutOnHold
-	case rotate.Resume, rotate.RenewStandby, rotate.NewSelectors:
+	case rotate.NewSelectors:
+		w.ledBack(d, st)
+	case rotate.Resume, rotate.RenewStandby:
 	default:
 		return
 	}

@@ -122,7 +122,14 @@ func (t *turn) tries(e effect, now time.Time) {
 	if t == nil {
 		return
 	}
-	if t.acted = now; e.kind != "" {
+	t.acted = now
+	t.attempts(e)
+}
+
+// attempts takes note of what the run tries, also where nothing is to be done for it: what an agent was asked for
+// before is not written again.
+func (t *turn) attempts(e effect) {
+	if t != nil && e.kind != "" {
 		t.tried[attempted{e.kind, e.name, e.signer}] = true
 	}
 }
