@@ -78,3 +78,17 @@ func (v *view) MayBeInHands(keyID string) bool {
 		return !known && v.Seen.Signers[name].Err != nil
 	})
 }
+
+// InTurn returns the signers in the order in which they are switched: those come last that do not answer, or at which
+// an earlier try failed or was cut off, so that they delay no other.
+func (j *Judge) InTurn() []string {
+	late := func(name string) int {
+		i := j.Have.Intent
+		cutOff := i != nil && i.Kind == rotate.Activate && i.Signer == name
+		if cutOff || j.Have.Failed.Signer == name || j.Seen.Signers[name].Err != nil {
+			return 1
+		}
+		return 0
+	}
+	return slices.SortedStableFunc(slices.Values(j.Want.Signers), func(a, b string) int { return late(a) - late(b) })
+}

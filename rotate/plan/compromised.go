@@ -70,7 +70,7 @@ func (p *planner) flee(from, to string) {
 		p.revoke(rotate.Revocation, from, time.Time{})
 	}
 	unread, moves := p.HandsOff(to) || p.unread(to) || p.empty(to), false
-	for _, signer := range p.Want.Signers {
+	for _, signer := range p.InTurn() {
 		if p.Confirmed(signer, to, key.ID) || p.HandsOff(to) || unread && !p.CanFetch(signer, to) {
 			continue
 		}

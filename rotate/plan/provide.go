@@ -75,7 +75,7 @@ func (d *draft) use(s string, from time.Time, why rotate.Reason) (planned bool) 
 	if key == nil {
 		key = &rotate.Key{}
 	}
-	for _, signer := range d.Want.Signers {
+	for _, signer := range d.InTurn() {
 		if !d.Confirmed(signer, s, key.ID) && !(s == d.Have.Target && slices.Contains(d.Have.Held, signer)) {
 			d.bring(rotate.Turn, signer, s, key, from, why)
 			planned = true
