@@ -96,7 +96,7 @@ func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
-		r.seen.Selectors[selector] = seen
+		r.seen.Selectors[selector], r.looked[selector] = seen, clock.Elapsed()
 		p := r.judge()
 		switch p.Standing(selector) {
 		case health.Current:

@@ -3,9 +3,10 @@ package engine
 import (
 	"context"
 	"errors"
-	"slices"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/quota"
 )
 
@@ -18,24 +19,18 @@ func (r *run) goesOn(ctx context.Context, err error) bool {
 	return r.st.Emergency() && ctx.Err() == nil && r.lease.Holds() == nil && !errors.As(err, &held)
 }
 
-// unbroken returns the steps that don't need those that have failed. It returns none when only
-// lookups are left.
-func unbroken(steps, broken []rotate.Step) []rotate.Step {
-	var out []rotate.Step
-	back := slices.Clone(broken)
+// sooner has the end of an emergency's wait come next where that is before the next try of what failed beside it: from
+// then on signers can leave the compromised key (I2). It reports whether it does.
+func sooner(steps []rotate.Step, st *rotate.State, now time.Time) (changed bool) {
 	for _, s := range steps {
-		again := func(b rotate.Step) bool {
-			return b.Kind == s.Kind && b.Selector == s.Selector && b.Signer == s.Signer && b.From.KeyID == s.From.KeyID
-		}
-		if slices.ContainsFunc(broken, again) || slices.ContainsFunc(back, s.Needs) {
-			back = append(back, s)
+		if s.Duty != rotate.Revocation || s.Kind != rotate.Activate || !s.NotBefore.After(now) ||
+			!s.NotBefore.Before(st.NextTry) {
 			continue
 		}
-		out = append(out, s)
+		st.NextTry, changed = s.NotBefore, true
+		st.Next = &rotate.Next{Action: rotate.Activate, Selector: s.Selector, At: s.NotBefore,
+			Reason: rotate.Reason{Code: codes.Cache, Message: "resolvers may still answer from before the record of " +
+				s.Selector + " was published; signers leave the compromised key then"}}
 	}
-	changes := func(s rotate.Step) bool { return s.Kind != rotate.Verify && s.Kind != rotate.Generate }
-	if !slices.ContainsFunc(out, changes) {
-		return nil
-	}
-	return out
+	return changed
 }

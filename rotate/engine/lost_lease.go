@@ -3,13 +3,13 @@ package engine
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/lease"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
@@ -61,7 +61,7 @@ func (r *run) outlived(ctx context.Context, err error) error {
 	switch open := err != nil && i != nil && r.lease.Passed(); {
 	case open: // whatever it failed for: where the state can't be written, the loss of the lease is not reported
 	case fault.CodeOf(err) == codes.LeaseLost:
-		return lossOnce(err)
+		return lease.LossOnce(err)
 	default:
 		return err
 	}
@@ -73,42 +73,8 @@ func (r *run) outlived(ctx context.Context, err error) error {
 		"it may have come after the lease had passed to another process; the domain is looked at again at once")
 	noted := r.engine.Store.LookAgain(ctx, r.want.Name, time.Unix(0, 0), time.Time{}, event)
 	r.late = true
-	return &fault.Error{Kind: fault.Transient, Code: codes.LeaseLost, Err: errors.Join(besideLoss(err), noted),
+	return &fault.Error{Kind: fault.Transient, Code: codes.LeaseLost, Err: errors.Join(lease.BesideLoss(err), noted),
 		What: what + ": it may have come after the lease had passed to another process",
 		Hint: "the domain is looked at again at once, and put right; 'dkimbot status --domain " + r.want.Name +
 			"' says where it stands"}
-}
-
-// lossOnce returns err with the loss of the lease reported once, without the errors of work that was ended
-// because of that loss.
-func lossOnce(err error) error {
-	rest := besideLoss(err)
-	for {
-		several, joined := err.(interface{ Unwrap() []error })
-		if !joined {
-			break
-		}
-		all := several.Unwrap()
-		err = all[slices.IndexFunc(all, func(e error) bool { return fault.CodeOf(e) == codes.LeaseLost })]
-	}
-	if rest == nil {
-		return err
-	}
-	return errors.Join(err, rest)
-}
-
-// besideLoss returns what err says apart from the loss of the lease. The loss can be noticed by a
-// renewal, a write, the time, or a call that was ended because of it.
-func besideLoss(err error) error {
-	if several, ok := err.(interface{ Unwrap() []error }); ok {
-		var rest []error
-		for _, e := range several.Unwrap() {
-			rest = append(rest, besideLoss(e))
-		}
-		return errors.Join(rest...)
-	}
-	if fault.CodeOf(err) == codes.LeaseLost || errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
 }

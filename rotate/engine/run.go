@@ -40,15 +40,16 @@ type run struct {
 	unsaved  []rotate.Event // what happened and could not be written yet
 	done     []rotate.Event
 	failed   bool
-	broken   []rotate.Step   // that failed in this run
-	trouble  error           // why, where the run continued all the same
-	retry    *rotate.Next    // of what has failed in this run
-	wentBack bool            // a rollback was ordered, and is done
-	vetoed   bool            // the switch may not begin
-	saw      string          // what the last lookup of a record showed
-	begun    *rotate.Intent  // the effect that was begun and is not confirmed, since this run wrote its intent
-	late     bool            // that effect may have come after the lease was lost
-	grant    *approval.Grant // what was approved; nil: no approval is needed
+	broken   []rotate.Step            // that failed in this run
+	trouble  error                    // why, where the run continued all the same
+	retry    *rotate.Next             // of what has failed in this run
+	wentBack bool                     // a rollback was ordered, and is done
+	vetoed   bool                     // the switch may not begin
+	saw      string                   // what the last lookup of a record showed
+	looked   map[string]time.Duration // by selector: when its record was looked at last, by Clock.Elapsed
+	begun    *rotate.Intent           // the effect that was begun and is not confirmed, since this run wrote its intent
+	late     bool                     // that effect may have come after the lease was lost
+	grant    *approval.Grant          // what was approved; nil: no approval is needed
 
 	adoption *rotate.Adoption // comes first; nil: none
 }
@@ -62,7 +63,8 @@ func (e *Engine) newRun(ctx context.Context, t Task, g *approval.Grant, held *le
 	st, ahead := have.Reckoned(now)
 	r := &run{engine: e, want: t.Domain, left: t.Request.In(have, t.Domain.Signers), adoption: t.Adoption,
 		grant: g, lease: held,
-		st: st.AsOf(now.At), stored: rotate.CopyState(have), fresh: map[string]*dkim.PrivateKey{}, keys: keyring.New(e.Keys)}
+		st: st.AsOf(now.At), stored: rotate.CopyState(have), fresh: map[string]*dkim.PrivateKey{},
+		looked: map[string]time.Duration{}, keys: keyring.New(e.Keys)}
 	st, renamed := follow.State(r.st, t.Domain, now.At)
 	for i := range renamed {
 		renamed[i].By = e.Actor
@@ -132,7 +134,7 @@ func (r *run) advance(ctx context.Context) error {
 			return r.refused(rotate.Applied, err)
 		}
 		if r.trouble != nil {
-			steps = unbroken(steps, r.broken)
+			steps = foresight.Unbroken(steps, r.broken)
 		}
 		switch {
 		case len(steps) == 0 && held != nil && r.trouble == nil:
@@ -159,7 +161,11 @@ func (r *run) stopped(ctx context.Context) error {
 	switch {
 	case r.trouble != nil:
 		r.plan.Warnings = slices.DeleteFunc(r.plan.Warnings, health.ReportsExposed)
-		return r.judge().Exposed(r.trouble) // it was noted when it happened
+		err := r.judge().Exposed(r.trouble) // it was noted when it happened
+		if sooner(r.plan.Steps, &r.st, r.engine.Clock.Now()) {
+			err = errors.Join(err, r.save(ctx))
+		}
+		return err
 	case r.plan.Stop == nil:
 		return r.rest(ctx)
 	case wishRefused(r.plan.Stop):

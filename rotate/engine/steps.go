@@ -27,6 +27,9 @@ func (r *run) do(ctx context.Context, s rotate.Step) (err error) {
 		if err := r.consent(ctx, s); err != nil {
 			return err
 		}
+		if err := (afterwards{r}).stillShown(ctx, s); err != nil {
+			return err
+		}
 	}
 	if err := r.lease.Holds(); err != nil {
 		return err

@@ -43,7 +43,7 @@ type Patience struct {
 // allows reports whether to stay for next after a round that ended with err; every
 // round since failing has failed.
 func (p Patience) allows(err error, next rotate.Next, now, failing time.Time) bool {
-	if err == nil {
+	if err == nil || next.Action != codes.ActionRetry && next.At.After(now) { // a failure is not what is waited for
 		return next.At.Sub(now) < p.Most
 	}
 	return p.Retry && fault.KindOf(err) == fault.Transient && next.At.Sub(failing) < p.Most

@@ -90,6 +90,27 @@ func (o *Others) TakeAlong(ctx context.Context, b *Batch, f Files) (lost []dkim.
 	return lost, nil
 }
 
+// Keep is TakeAlong for a daemon that can be asked. Where key files are gone as well and the daemon, by active, signs
+// with them, there is to be no reload: what it signs with already, by proven, is only written, and anything else is
+// refused.
+func (o *Others) Keep(ctx context.Context, b *Batch, f Files, active func([]string) map[string]dkim.Ref,
+	proven func() bool) (silent bool, err error) {
+	lost, err := o.TakeAlong(ctx, b, f)
+	if err != nil || len(lost) == 0 {
+		return false, err
+	}
+	domains := make([]string, len(lost))
+	for i, ref := range lost {
+		domains[i] = ref.Domain
+	}
+	now := active(domains)
+	lost = slices.DeleteFunc(lost, func(ref dkim.Ref) bool { return now[ref.Domain].Selector != ref.Selector })
+	if len(lost) == 0 || proven() {
+		return len(lost) > 0, nil
+	}
+	return false, b.taking(lost)
+}
+
 // keyIn returns the key if one of the files holds it.
 func keyIn(paths []string, id string) *dkim.PrivateKey {
 	for _, path := range paths {
@@ -104,8 +125,8 @@ func keyIn(paths []string, id string) *dkim.PrivateKey {
 	return nil
 }
 
-// Taking refuses a reload that would take from other domains what the daemon signs them with.
-func (b *Batch) Taking(from []dkim.Ref) error {
+// taking refuses a reload that would take from other domains what the daemon signs them with.
+func (b *Batch) taking(from []dkim.Ref) error {
 	names := make([]string, 0, 3)
 	for _, ref := range from[:min(len(from), cap(names))] {
 		names = append(names, ref.Domain)

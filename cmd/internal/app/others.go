@@ -41,8 +41,8 @@ func knowOthers(signers map[string]ports.Signer, domains []rotate.Domain, store 
 func signedBy(st rotate.State, signer string) (dkim.Ref, bool) {
 	c := st.Signers[signer]
 	key := st.Selector(c.Selector).Key
-	if c.Left || c.Unsure || st.Intent != nil || st.Released != nil || key == nil || key.ID != c.KeyID ||
-		!key.Leaked.IsZero() {
+	changes := c.Unsure || st.Intent != nil || key == nil || key.ID != c.KeyID || !key.Leaked.IsZero()
+	if changes || c.Left || st.Released != nil {
 		return dkim.Ref{}, false
 	}
 	return dkim.Ref{Name: dkim.Name{Domain: st.Domain, Selector: c.Selector}, KeyID: c.KeyID}, true

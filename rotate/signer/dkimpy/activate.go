@@ -58,28 +58,16 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	return b.Err()
 }
 
-// keepOthers takes other domains along whose lines are not in the tables any more, before a restart takes them from
-// the daemon, too. Where their key files are missing as well and the daemon signs with them, there is no restart: what
-// it signs with already is only written, and anything else is refused.
-func (s *Signer) keepOthers(ctx context.Context, t *tables, b *signer.Batch) error {
-	lost, err := s.TakeAlong(ctx, b, signer.Files{Text: t.texts(), Say: func(ref dkim.Ref) bool { return s.says(t, ref) },
-		Keys: func(ref dkim.Ref) []string { return []string{s.store.File(ref)} }})
-	if err != nil || len(lost) == 0 {
-		return err
-	}
-	var domains []string
-	for _, ref := range lost {
-		domains = append(domains, ref.Domain)
-	}
-	active, err := s.Active(ctx, domains)
-	if active == nil {
-		return err
-	}
-	lost = slices.DeleteFunc(lost, func(ref dkim.Ref) bool { return active[ref.Domain].Selector != ref.Selector })
-	if t.silent = len(lost) > 0 && len(s.prove(ctx, b, 0)) == 0; t.silent || len(lost) == 0 {
-		return nil
-	}
-	return b.Taking(lost)
+// keepOthers takes other domains along whose lines are not in the tables any more, before a restart takes them from the
+// daemon, too.
+func (s *Signer) keepOthers(ctx context.Context, t *tables, b *signer.Batch) (err error) {
+	t.silent, err = s.Keep(ctx, b, signer.Files{Text: t.texts(), Say: func(ref dkim.Ref) bool { return s.says(t, ref) },
+		Keys: func(ref dkim.Ref) []string { return []string{s.store.File(ref)} }},
+		func(domains []string) map[string]dkim.Ref {
+			active, _ := s.Active(ctx, domains) // one that does not answer has nothing to lose
+			return active
+		}, func() bool { return len(s.prove(ctx, b, 0)) == 0 })
+	return err
 }
 
 // says reports whether the tables have a domain signed with a key: by a line of ours, or one of others where there is

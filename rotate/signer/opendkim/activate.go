@@ -26,8 +26,8 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	if err := s.checkReload(); err != nil {
 		return err
 	}
-	b := newBatch(s, keys)
-	if err := b.open(ctx); err != nil {
+	b, err := begin(ctx, s, keys)
+	if err != nil {
 		return err
 	}
 	defer b.close()
@@ -49,12 +49,6 @@ func (s *Signer) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 		return err
 	}
 	return b.Err()
-}
-
-// open opens and locks the tables.
-func (b *batch) open(ctx context.Context) (err error) {
-	b.tables, err = b.openTables(ctx)
-	return err
 }
 
 // checkTables refuses what OpenDKIM could not load, before anything is changed.
@@ -129,7 +123,7 @@ type batch struct {
 	view              tablesView
 	marker            pending
 	foreign           foreignLines
-	silent            bool // no reload: the daemon signs with what is written, and with what others lost in the tables
+	silent            bool // no reload: the daemon signs with this already, and with what the tables have lost
 	// unclaimed says that an older version wrote a block, or this signer under its former name: it gets our name
 	// with the next change.
 	unclaimed bool
@@ -139,10 +133,22 @@ type batch struct {
 // newBatch takes the keys whose names are sound, one for each domain.
 func newBatch(s *Signer, keys []dkim.SigningKey) *batch {
 	b := &batch{Signer: s, Batch: signer.NewBatch(s.cfg.Name, keys, s.checkKey)}
-	for _, k := range b.Keys {
-		b.jobs = append(b.jobs, &job{SigningKey: k, path: s.keyPath(k.Ref())})
-	}
+	b.jobs = b.jobsOf(b.Keys)
 	return b
+}
+
+// begin locks the tables for a batch.
+func begin(ctx context.Context, s *Signer, keys []dkim.SigningKey) (b *batch, err error) {
+	b = newBatch(s, keys)
+	b.tables, err = s.openTables(ctx)
+	return b, err
+}
+
+func (b *batch) jobsOf(keys []dkim.SigningKey) (jobs []*job) {
+	for _, k := range keys {
+		jobs = append(jobs, &job{SigningKey: k, path: b.keyPath(k.Ref())})
+	}
+	return jobs
 }
 
 // checkKey refuses a key, which may be known by its record only, that OpenDKIM can't use here.
@@ -250,50 +256,27 @@ func (b *batch) writeTable(p keyfiles.Place, t table, differs func(*job) bool) e
 }
 
 // keepOthers takes other domains along whose lines are not in the tables any more, before a reload takes them from the
-// daemon, too. Where their key files are gone as well and the daemon signs with them, there is no reload: what it signs
-// with already is only written, and anything else is refused.
-func (b *batch) keepOthers(ctx context.Context) error {
-	own := len(b.Keys)
-	lost, err := b.TakeAlong(ctx, b.Batch, signer.Files{Text: [][]byte{b.keyText, b.signText}, Say: b.says,
-		Keys: func(ref dkim.Ref) []string { return []string{b.keyPath(ref)} }})
-	if err != nil {
-		return err
-	}
-	if len(b.Keys) > own {
-		b.jobs = nil
-		for _, k := range b.Keys {
-			b.jobs = append(b.jobs, &job{SigningKey: k, path: b.keyPath(k.Ref())})
-		}
-	}
-	if b.socket.None() || len(lost) == 0 {
-		return nil // what a daemon that can't be asked signs with is what its files say
-	}
-	var domains []string
-	for _, ref := range lost {
-		domains = append(domains, ref.Domain)
-	}
-	active, _ := b.ask(ctx, domains, b.keyring(b.view, b.marker))
-	lost = slices.DeleteFunc(lost, func(ref dkim.Ref) bool { return active[ref.Domain].Selector != ref.Selector })
-	if len(lost) == 0 {
-		return nil
-	}
-	if b.silent = len(b.prove(ctx, 0)) == 0; b.silent {
-		return nil
-	}
-	return b.Taking(lost)
+// daemon, too. What a daemon that can't be asked signs with is what its files say.
+func (b *batch) keepOthers(ctx context.Context) (err error) {
+	b.silent, err = b.Keep(ctx, b.Batch, signer.Files{Text: [][]byte{b.keyText, b.signText}, Say: b.says,
+		Keys: func(ref dkim.Ref) []string { return []string{b.keyPath(ref)} }},
+		func(domains []string) map[string]dkim.Ref {
+			if b.socket.None() {
+				return nil
+			}
+			active, _ := b.ask(ctx, domains, b.keyring(b.view, b.marker))
+			return active
+		}, func() bool { return len(b.prove(ctx, 0)) == 0 })
+	b.jobs = b.jobsOf(b.Keys)
+	return err
 }
 
 // says reports whether the tables have a domain signed with a key, or a change of it is under way.
 func (b *batch) says(ref dkim.Ref) bool {
-	if _, marked := b.marker[ref.Domain]; marked {
-		return true
-	}
+	_, marked := b.marker[ref.Domain]
 	use, ok := b.view.domain(ref.Domain)
-	if !ok || use.Selector != ref.Selector {
-		return false
-	}
 	key, err := b.publicKey(use.Path)
-	return err != nil || key.ID() == ref.KeyID
+	return marked || ok && use.Selector == ref.Selector && (err != nil || key.ID() == ref.KeyID)
 }
 
 // unmark takes the confirmed domains out of the marker.

@@ -109,8 +109,8 @@ func TestBrokenNote(t *testing.T) {
 	if err := os.WriteFile(s.pendingPath(), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b := newBatch(s, nil)
-	if err := b.open(t.Context()); err != nil {
+	b, err := begin(t.Context(), s, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.close()

@@ -24,8 +24,8 @@ import (
 // else's line names, or whose replacement is not confirmed yet is kept and refused with the code
 // "key-in-use". Forgetting what is not there succeeds. Failures are by domain, as with Activate.
 func (s *Signer) Forget(ctx context.Context, keys []dkim.Ref) error {
-	b := newBatch(s, nil)
-	if err := b.open(ctx); err != nil {
+	b, err := begin(ctx, s, nil)
+	if err != nil {
 		return err
 	}
 	defer b.close()

@@ -1,0 +1,43 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/health"
+)
+
+// afterwards is a run in which time has passed since it looked.
+type afterwards struct{ *run }
+
+// fleeting is how long a look at a record counts: what a hook, or the reload of another signer, may take is longer.
+const fleeting = 5 * time.Second
+
+// stillShown looks at a record once more where time has passed since it was verified. It stands just before a signer is
+// switched to it, and returns what DNS shows instead (I2); servers that do not answer say nothing new.
+func (r afterwards) stillShown(ctx context.Context, s rotate.Step) error {
+	at, verified := r.looked[s.Selector]
+	if !verified || r.engine.Clock.Elapsed()-at < fleeting {
+		return nil
+	}
+	seen := r.seen.Selectors[s.Selector]
+	if seen.Sight, seen.SightErr = lookUp(ctx, r.name(s.Selector), r.engine.Look); seen.SightErr != nil {
+		return ctx.Err()
+	}
+	r.seen.Selectors[s.Selector] = seen
+	switch fate := r.seen.Fate(s.Selector, s.To.KeyID); {
+	case r.judge().Standing(s.Selector) == health.Foreign:
+		r.st.Disturbed(s.Selector, seen, r.engine.Clock.Now())
+		return r.judge().ForeignRecord(s.Selector, seen.Sight)
+	case fate == rotate.Fails || fate == rotate.Disowned:
+		return fault.Temporary("see "+r.name(s.Selector).String()+" once more before signer "+s.Signer+" is switched to it",
+			errors.New("it was there a moment ago, and now DNS shows "+dkim.Brief(seen.Sight.Values)),
+			"see who changes the zone; it is published again by itself")
+	}
+	r.looked[s.Selector] = r.engine.Clock.Elapsed()
+	return nil
+}

@@ -1,0 +1,88 @@
+package engine_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+)
+
+// TestRecordGoesMeanwhile: what becomes of the record while a hook is asked, or while a signer before is reloaded, is seen
+// before the next signer is switched to it (I2).
+func TestRecordGoesMeanwhile(t *testing.T) {
+	const foreign = "v=DKIM1; p=Zm9yZWlnbg=="
+	for title, tt := range map[string]struct {
+		spoil string
+		code  codes.Code
+	}{"removed": {"", ""}, "replaced": {foreign, codes.ForeignRecord}} {
+		for _, moment := range []string{"hook", "activate mx1"} {
+			t.Run(title+" in "+moment, func(t *testing.T) {
+				w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+				w.settle(d)
+				d.Asked = true
+				spoil := func() {
+					w.pass(time.Minute)
+					w.spoil("s2", tt.spoil)
+				}
+				parts, done := w.engine().Parts, false
+				parts.Consent = func(context.Context, rotate.Domain, rotate.Step) error {
+					if moment == "hook" && !done {
+						done = true
+						spoil()
+					}
+					return nil
+				}
+				w.pause = func(op string) {
+					if op == moment && !done {
+						done = true
+						spoil()
+					}
+				}
+				res := newEngine(parts).Advance(t.Context(), d)
+				w.pause = nil
+				faulttest.Shown(t, res.Err)
+				if res.Err == nil || tt.code != "" && fault.CodeOf(res.Err) != tt.code {
+					t.Errorf("it ends with %v", res.Err)
+				}
+				if got := w.hosts["mx2"].selector(d.Name); got != "s1" {
+					t.Errorf("I2: mx2 signs with %s", got)
+				}
+				if got := w.hosts["mx1"].selector(d.Name); moment == "hook" && got != "s1" {
+					t.Errorf("I2: mx1 signs with %s", got)
+				}
+			})
+		}
+	}
+}
+
+// TestEmergencyWaitCounts: the end of an emergency's wait comes next, and is waited out, whatever else has failed in the
+// run: signers leave the compromised key as soon as resolvers know the fresh one (I12).
+func TestEmergencyWaitCounts(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.lag = 0
+	w.drained(d)
+	w.trouble = failing("destroy s1", "activate mx2")
+	for range 6 {
+		w.engine().Advance(t.Context(), d)
+		w.pass(time.Hour)
+	}
+	d.Instruction = rotate.Compromised{Selectors: []string{"s1", "s2"}} // the fresh s1 is made, and waits for an hour
+	began := w.Now()
+	for range 3 {
+		if res := w.engine().Advance(t.Context(), d); res.Err == nil {
+			t.Fatal("the key at s1 could be destroyed")
+		}
+		d.Instruction = nil
+		if w.hosts["mx1"].selector(d.Name) == "s1" {
+			break
+		}
+		w.pass(w.state(d.Name).NextTry.Sub(w.Now()))
+	}
+	if got, took := w.hosts["mx1"].selector(d.Name), w.Now().Sub(began); got != "s1" || took > time.Hour {
+		t.Errorf("mx1 signs with %s after %s", got, took)
+	}
+}
