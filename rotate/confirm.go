@@ -47,6 +47,7 @@ func (st *State) Begin(i Intent, p Policy) {
 	st.Next = nil // it is unknown until the work is at rest; an interrupted one is taken up at once
 	st.Released = st.Released.clearing()
 	switch {
+	case left(st, i.Selector) != nil: // no phase belongs to one that the domain had earlier
 	case st.Phase == New:
 		st.Enter(Bootstrapping)
 		st.Target = p.Selectors[0]
@@ -92,7 +93,7 @@ func (st *State) Stored(selector string, k Key) {
 
 // Published notes that the provider has taken the record.
 func (st *State) Published(selector string, now time.Time) {
-	st.Selectors[selector].Wanted().PublishedAt = now
+	SelectorAt(*st, selector).Wanted().PublishedAt = now
 	st.Intent = nil
 }
 

@@ -14,6 +14,9 @@ import (
 // would be switched to a key that many receivers can't find (I2). What stood there may be the
 // record of a key, which receivers keep as they keep a replaced one.
 func (st *State) Disturbed(name string, s SelectorSeen, now time.Time) {
+	if left(st, name) != nil {
+		return // no signer is given its key
+	}
 	sel := st.Selector(name)
 	other := append(slices.DeleteFunc(slices.Clone(s.Sight.Values), sel.Ours), s.Sight.Wildcard...)
 	// The name of a record that is another domain's was seen, though it is refused.

@@ -44,16 +44,16 @@ func (all Earlier) Emptied(selector string) bool {
 	return sel == nil || len(sel.Retired) == 0
 }
 
-// Unused reports whether a key at a selector that the domain had earlier is left, or may yet appear, and no signer
-// was ever given it.
-func Unused(st State, selector string) bool {
-	sel := st.Earlier[selector]
-	return sel != nil && (sel.Key == nil && len(sel.Tried) > 0 || sel.Key != nil && sel.Key.Leaked.IsZero()) &&
-		!slices.ContainsFunc(st.Former, func(f Former) bool { return f.Selector == selector })
-}
-
 // Names returns the selectors, in order.
 func (all Earlier) Names() []string { return slices.Sorted(maps.Keys(all)) }
+
+// SelectorAt returns a selector that a domain has, or had earlier; nil for any other.
+func SelectorAt(st State, selector string) *Selector {
+	if sel := st.Selectors[selector]; sel != nil {
+		return sel
+	}
+	return st.Earlier[selector]
+}
 
 // left returns a selector that is not the domain's any more, nil for one that is.
 func left(st *State, selector string) *Selector {

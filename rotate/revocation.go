@@ -96,9 +96,9 @@ func (st *State) TakeFlight(p Policy, reported []string, now time.Time) {
 // Revoked notes that the provider has taken the revoked record. A domain that is being
 // brought up gets a fresh key there; the old one is destroyed when no signer has it.
 func (st *State) Revoked(selector string, now time.Time) {
-	sel := st.Selectors[selector]
+	sel := SelectorAt(*st, selector)
 	sel.Key.RevokedAt, st.Intent = now, nil
-	if st.Phase == Bootstrapping {
+	if st.Phase == Bootstrapping && left(st, selector) == nil {
 		sel.Retired = append(sel.Retired, Retired{KeyID: sel.Key.ID, Version: sel.Key.Version, Dropped: true, Leaked: true})
 		sel.Key = nil // revoking has put it among the past ones
 	}

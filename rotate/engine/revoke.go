@@ -5,6 +5,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/accounts"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // revoke empties the p= of a key's record. It does not wait until that shows: a
@@ -27,19 +28,18 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 		}
 	}
 	why := p.RevokeReason(s.Selector, "now")
-	r.st.Selectors[s.Selector].Revoking(r.want.Policy.TTL)
-	key := r.st.Selectors[s.Selector].Key
+	sel := rotate.SelectorAt(r.st, s.Selector)
+	sel.Revoking(r.want.Policy.TTL)
+	key := sel.Key
 	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Revoke, Selector: s.Selector, KeyID: key.ID,
 		Record: key.Record}); err != nil {
 		return err
 	}
 	if err := provider.Publish(ctx,
-		txt(r.st.Selector(s.Selector), r.seen.Selectors[s.Selector].Sight, key.Record, r.want.Policy.TTL)); err != nil {
+		txt(*sel, health.At(r.seen, s.Selector).Sight, key.Record, r.want.Policy.TTL)); err != nil {
 		return err
 	}
-	seen := r.seen.Selectors[s.Selector]
-	seen.Sight.Values = []string{key.Record} // as the next look is to show it
-	r.seen.Selectors[s.Selector] = seen
+	health.Written(r.seen, s.Selector, key.Record)
 	now := r.engine.Clock.Now()
 	r.st.Revoked(s.Selector, now)
 	return r.confirm(ctx, s, key.ID, why.Message)

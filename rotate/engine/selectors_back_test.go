@@ -274,3 +274,64 @@ func TestUnseenKeysKept(t *testing.T) {
 		t.Error("an old private key is left")
 	}
 }
+
+// TestLeftRecordVanished: while a signer still signs with a selector that its domain is leaving, the record there is
+// dkimbot's to keep: where it vanishes it is published again in the next run, also beside what stops the move, and the
+// difference is said (I2).
+func TestLeftRecordVanished(t *testing.T) {
+	for name, inTheWay := range map[string]string{"moving": "", "a record of somebody else at the new one": "v=DKIM1; p=MTIz"} {
+		t.Run(name, func(t *testing.T) {
+			w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+			w.settle(d)
+			w.pass(10 * day)
+			d = elsewhere(d)
+			w.trouble = failing("activate mx2")
+			w.order(d, rotate.ChangeSelectors{})
+			w.soon(d)
+			if st := w.state(d.Name); st.Active != "" || st.Signers["mx1"].Selector != "a" {
+				t.Fatalf("%s, active %q, %+v", st.Phase, st.Active, st.Signers)
+			}
+			w.spoil("s1", "")
+			if inTheWay != "" {
+				w.theirs("b", inTheWay)
+			}
+			said := strings.Join(findings(w.plan(d).Drift), " ")
+			res := w.engine().Advance(t.Context(), d)
+			if shown := w.shown("s1._domainkey.example.com")[0]; shown == "" || !strings.Contains(said, "s1._domainkey") {
+				t.Errorf("s1 shows %q; the difference is %q; %v", shown, said, res.Err)
+			}
+		})
+	}
+}
+
+func findings(all []rotate.Finding) (out []string) {
+	for _, f := range all {
+		out = append(out, f.Message)
+	}
+	return out
+}
+
+// TestGivenUpBesideAWait: where a move is given up and its signers have to wait until resolvers know a record again,
+// they are brought back after that wait, and the policy, which names the new selectors, is refused only then (I1).
+func TestGivenUpBesideAWait(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	w.pass(10 * day)
+	d = elsewhere(d)
+	w.trouble = failing("activate mx2")
+	w.order(d, rotate.ChangeSelectors{})
+	w.soon(d)
+	w.trouble = nil
+	w.spoil("s1", "")
+	d.Request.Instruction = rotate.Rollback{}
+	res := w.engine().Settle(t.Context(), d, engine.Patience{Most: time.Hour}, nil)
+	st := w.state(d.Name)
+	for _, name := range d.Signers {
+		if c := st.Signers[name]; c.Selector != "s1" {
+			t.Errorf("%s signs with %q", name, c.Selector)
+		}
+	}
+	if fault.CodeOf(res.Err) != codes.SelectorsChanged {
+		t.Errorf("at the end: %v", res.Err)
+	}
+}

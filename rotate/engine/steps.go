@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // do carries one step out. Making keys, waiting for DNS and asking for consent end
@@ -130,14 +131,15 @@ func (r *run) store(ctx context.Context, s rotate.Step) error {
 func (r *run) private(ctx context.Context, name dkim.Name, keyID string, version int) (*dkim.PrivateKey, error) {
 	key, found, err := r.keys.Private(ctx, name, keyID, version)
 	if found != version {
-		r.st.Selectors[name.Selector].Restored(keyID, found)
+		rotate.SelectorAt(r.st, name.Selector).Restored(keyID, found)
 	}
 	return key, err
 }
 
 // publish makes the record the only one at its name.
 func (r *run) publish(ctx context.Context, s rotate.Step) error {
-	key := r.st.Selectors[s.Selector].Wanted()
+	sel := rotate.SelectorAt(r.st, s.Selector)
+	key := sel.Wanted()
 	provider, err := accounts.Publisher(r.want, r.engine.Publishers, r.name(s.Selector), r.lease.Holds)
 	if err != nil {
 		return err
@@ -145,10 +147,10 @@ func (r *run) publish(ctx context.Context, s rotate.Step) error {
 	if err := r.lookBeforeWrite(ctx, s.Selector); err != nil {
 		return err
 	}
-	if err := r.engine.claimName(ctx, r.seen.Selectors[s.Selector].Sight.Owner, r.name(s.Selector)); err != nil {
+	if err := r.engine.claimName(ctx, health.At(r.seen, s.Selector).Sight.Owner, r.name(s.Selector)); err != nil {
 		return err
 	}
-	if old := r.st.Selector(s.Selector).Key; old != key && r.st.Spares(s.Selector, old.ID) {
+	if old := sel.Key; old != key && r.st.Spares(s.Selector, old.ID) {
 		if err := r.stillUnused(ctx, s.Selector, old.ID, "replace the key record"); err != nil {
 			return err
 		}
@@ -158,15 +160,17 @@ func (r *run) publish(ctx context.Context, s rotate.Step) error {
 			return err
 		}
 	}
-	p := r.judge()
-	r.st.Selectors[s.Selector].Publishing(p.CacheWait(s.Selector), r.want.Policy.TTL)
+	sel.Publishing(r.judge().CacheWait(s.Selector), r.want.Policy.TTL)
 	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Publish, Selector: s.Selector, KeyID: key.ID,
 		Record: key.Record}); err != nil {
 		return err
 	}
 	if err := provider.Publish(ctx,
-		txt(r.st.Selector(s.Selector), r.seen.Selectors[s.Selector].Sight, key.Record, r.want.Policy.TTL)); err != nil {
+		txt(*sel, health.At(r.seen, s.Selector).Sight, key.Record, r.want.Policy.TTL)); err != nil {
 		return err
+	}
+	if r.st.Selectors[s.Selector] == nil { // no step looks at one that the domain had earlier
+		health.Written(r.seen, s.Selector, key.Record)
 	}
 	r.st.Published(s.Selector, r.engine.Clock.Now())
 	return r.confirm(ctx, s, key.ID, because(s, "through "+r.want.Through()))

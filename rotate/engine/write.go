@@ -15,7 +15,7 @@ import (
 // meanwhile is never overwritten (I6). When no server answers now, the earlier answer
 // counts, so that a short outage delays no revocation: the provider compares again when it writes.
 func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
-	seen := r.seen.Selectors[selector]
+	seen := health.At(r.seen, selector)
 	sight, err := lookUp(ctx, r.name(selector), r.engine.Look)
 	switch {
 	case err == nil:
@@ -23,7 +23,7 @@ func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
 	case fault.KindOf(err) != fault.Transient:
 		seen.SightErr = err
 	}
-	r.seen.Selectors[selector] = seen
+	health.Note(r.seen, selector, seen)
 	if seen.SightErr != nil {
 		return seen.SightErr
 	}

@@ -110,3 +110,11 @@ func OriginOf(st rotate.State) []string {
 
 // Moving reports whether the domain moves over to other selectors, and signers may still sign with those from before.
 func Moving(st rotate.State) bool { return st.Active == "" && OriginOf(st) != nil }
+
+// Unused reports whether a key at a selector that the domain had earlier is left, or may yet appear, and no signer
+// was ever given it.
+func Unused(st rotate.State, selector string) bool {
+	sel := st.Earlier[selector]
+	return sel != nil && (sel.Key == nil && len(sel.Tried) > 0 || sel.Key != nil && sel.Key.Leaked.IsZero()) &&
+		!slices.ContainsFunc(st.Former, func(f rotate.Former) bool { return f.Selector == selector })
+}

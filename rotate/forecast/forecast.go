@@ -3,6 +3,7 @@ package forecast
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -95,7 +96,7 @@ func (f *forecast) halt(err error) Outlook {
 
 // do lets a step succeed.
 func (f *forecast) do(s rotate.Step) error {
-	seen := f.seen.Selectors[s.Selector]
+	seen := health.At(f.seen, s.Selector)
 	switch s.Kind {
 	case rotate.Generate:
 	case rotate.StoreKey:
@@ -105,11 +106,12 @@ func (f *forecast) do(s rotate.Step) error {
 		seen.KeyID, seen.Version = id, seen.Version+1
 		f.st.Stored(s.Selector, rotate.Key{ID: id, Version: seen.Version, Record: id, StoredAt: f.now})
 	case rotate.Publish:
-		f.st.Selectors[s.Selector].Publishing(health.NewJudge(f.now, f.want, f.st, f.seen).CacheWait(s.Selector),
+		sel := rotate.SelectorAt(f.st, s.Selector)
+		sel.Publishing(health.NewJudge(f.now, f.want, f.st, f.seen).CacheWait(s.Selector),
 			f.want.Policy.TTL)
 		f.begin(s, "")
 		f.st.Published(s.Selector, f.now)
-		f.show(&seen, f.st.Selectors[s.Selector].Wanted().Record)
+		f.show(&seen, sel.Wanted().Record)
 	case rotate.Verify:
 		f.show(&seen, f.st.Selectors[s.Selector].Wanted().Record)
 		f.st.Verified(s.Selector, f.now)
@@ -129,16 +131,17 @@ func (f *forecast) do(s rotate.Step) error {
 			}
 		}
 	case rotate.Revoke:
-		f.st.Selectors[s.Selector].Revoking(f.want.Policy.TTL)
+		sel := rotate.SelectorAt(f.st, s.Selector)
+		sel.Revoking(f.want.Policy.TTL)
 		f.begin(s, "")
-		record := f.st.Selectors[s.Selector].Key.Record
+		record := sel.Key.Record
 		f.st.Revoked(s.Selector, f.now)
 		f.show(&seen, record)
 	default:
 		return fault.Lasting("look further ahead for "+f.want.Name,
 			fmt.Errorf("what comes after %s %s is not known", s.Kind, s.Selector), "make the calendar again when that is done")
 	}
-	f.seen.Selectors[s.Selector] = seen
+	health.Note(f.seen, s.Selector, seen)
 	return nil
 }
 
@@ -168,7 +171,7 @@ func (f *forecast) unnamed(s rotate.Step) rotate.Step {
 // copyObservation returns a copy whose maps can be changed.
 func copyObservation(seen rotate.Observation) rotate.Observation {
 	out := rotate.Observation{Selectors: map[string]rotate.SelectorSeen{}, Signers: map[string]rotate.SignerSeen{},
-		Left: seen.Left, Fetchers: seen.Fetchers, Unmixed: seen.Unmixed}
+		Left: maps.Clone(seen.Left), Fetchers: seen.Fetchers, Unmixed: seen.Unmixed}
 	for name, s := range seen.Selectors {
 		out.Selectors[name] = s
 	}

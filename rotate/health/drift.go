@@ -25,14 +25,17 @@ func Drift(want rotate.Domain, have rotate.State, seen rotate.Observation) []rot
 func (h *Check) Drift() []rotate.Finding {
 	h.Want = Managing(h.Want, h.Have)
 	want, have, seen := h.Want, h.Have, h.Seen
-	if have.Released != nil || have.Phase == rotate.New || have.Phase == "" || !h.KnowsSelectors() {
-		return nil
-	}
 	var out []rotate.Finding
 	add := func(f *rotate.Finding) {
 		if f != nil {
 			out = append(out, *f)
 		}
+	}
+	for _, s := range have.Earlier.Names() {
+		add(h.LostLeft(s))
+	}
+	if have.Released != nil || have.Phase == rotate.New || have.Phase == "" || !h.KnowsSelectors() {
+		return out
 	}
 	for _, s := range want.Policy.Selectors {
 		if _, looked := seen.Selectors[s]; looked {

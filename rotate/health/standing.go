@@ -1,6 +1,7 @@
 package health
 
 import (
+	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
@@ -45,9 +46,13 @@ func (j *Judge) Opposed(selector string) bool {
 }
 
 func (v *view) compare(selector string) standing {
-	sight, sel := v.Seen.Selectors[selector].Sight, v.Have.Selector(selector)
+	seen, sel := At(v.Seen, selector), rotate.SelectorAt(v.Have, selector)
+	sight := seen.Sight
+	if sel == nil {
+		sel = &rotate.Selector{}
+	}
 	switch {
-	case v.Seen.Selectors[selector].SightErr != nil:
+	case seen.SightErr != nil:
 		return Unseen
 	case sight.Unchecked && sel.Wanted() != nil && !sel.Wanted().PublishedAt.IsZero():
 		return Current

@@ -48,7 +48,7 @@ func (v *view) Name(s string) dkim.Name { return dkim.Name{Domain: v.Want.Name, 
 // now. Where another key takes a record's place, they may hold that record also
 // when it has vanished meanwhile.
 func (v *view) CacheWait(s string) time.Duration {
-	wait := rotate.CacheWait(v.Seen.Selectors[s].Sight, v.Want.Policy.TTL)
+	wait := rotate.CacheWait(At(v.Seen, s).Sight, v.Want.Policy.TTL)
 	sel := v.Have.Selector(s)
 	if key := sel.Wanted(); key == nil || key.Replaced && key.PublishedAt.IsZero() {
 		wait = max(wait, sel.TTL, sel.PrecededTTL)

@@ -44,7 +44,7 @@ func giveSelectors(p *order, st *rotate.State) ([]rotate.Event, error) {
 			"'dkimbot unhold --domain "+p.Want.Name+"' ends that")
 	}
 	for _, s := range p.Want.Policy.Selectors {
-		if p.Have.Selectors[s] != nil || !p.Have.Earlier.Emptied(s) && !rotate.Unused(p.Have, s) {
+		if p.Have.Selectors[s] != nil || !p.Have.Earlier.Emptied(s) && !follow.Unused(p.Have, s) {
 			return nil, fault.Refuse(codes.SelectorsOverlap, fmt.Sprintf("%s: mail may still need its key at %s", what, s),
 				"name two selectors that it does not have: both are changed at once, and an old name is free again when "+
 					"its private key was destroyed")

@@ -65,6 +65,7 @@ func interruptions() []rule {
 	return []rule{
 		(*planner).released,
 		(*planner).checked,
+		keepLeft,
 		(*planner).adopted,
 		(*planner).compromised,
 		(*planner).rolledBack,
@@ -90,7 +91,9 @@ func (p *planner) domain() {
 	}
 	p.destroyDropped()
 	emptyEarlier(p)
-	p.stop(p.obstacle())
+	if !putsOff(&p.draft) {
+		p.stop(p.obstacle())
+	}
 	p.stop(p.refusedNow()) // they are tried all the same: what is in the way may be gone by then
 	p.warnExposed()
 }

@@ -56,7 +56,7 @@ func (j *draft) storeReason(s string) rotate.Reason {
 }
 
 func (d *draft) publish(duty rotate.Duty, s string, key *rotate.Key, why rotate.Reason) {
-	before := strings.Join(d.Seen.Selectors[s].Sight.Values, " | ")
+	before := strings.Join(health.At(d.Seen, s).Sight.Values, " | ")
 	d.step(rotate.Step{Kind: rotate.Publish, Duty: duty, Selector: s,
 		Target: fmt.Sprintf("%s TXT, through %s", d.Name(s), d.Want.Through()), Reason: why,
 		Asked: d.askedOf(s), From: rotate.Side{Record: before, KeyID: dkim.RecordKeyID(before)}, To: key.Side(),

@@ -28,6 +28,25 @@ func misnamed(p *planner) error {
 		"'dkimbot rollback --domain "+p.Want.Name+"' gives the move up; or put the new selectors back into its policy")
 }
 
+// keepLeft plans that records at selectors that the domain had earlier are published again while signers use them,
+// whatever else is in the way (I2).
+func keepLeft(p *planner) verdict {
+	for _, s := range p.Have.Earlier.Names() {
+		if f := p.LostLeft(s); f != nil {
+			p.publish(rotate.Publicity, s, p.Have.Earlier[s].Key, rotate.Reason{Code: codes.Vanished,
+				Message: f.Message + "; it is published again"})
+		}
+	}
+	return free
+}
+
+// putsOff reports whether a policy that names other selectors is no reason to stop yet: signers are brought to a good
+// key, or leave a compromised one, as soon as a wait is over. That is carried on, and then the policy is refused.
+func putsOff(d *draft) bool {
+	return d.later != nil && (d.later.Duty == rotate.Signing || d.later.Duty == rotate.Revocation) &&
+		fault.CodeOf(d.obstacle()) == codes.SelectorsChanged
+}
+
 // emptyEarlier plans to destroy the private keys at selectors that the domain had earlier. Three things come first:
 // every signer says that it signs with another key, mail that was signed with these has arrived, and their records
 // are no longer in DNS (I5).
@@ -47,7 +66,7 @@ func emptyEarlier(p *planner) {
 	left := p.Have.Leftovers()
 	for _, s := range p.Have.Earlier.Names() {
 		until, noted := left[s]
-		if rotate.Unused(p.Have, s) {
+		if follow.Unused(p.Have, s) {
 			until, noted = p.Now, true
 		}
 		uses := slices.ContainsFunc(p.Want.Signers, func(name string) bool { return p.Seen.Signers[name].Ref.Selector == s })

@@ -1,0 +1,56 @@
+package health
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+)
+
+// At returns what was seen at a selector that a domain has, or had earlier.
+func At(o rotate.Observation, selector string) rotate.SelectorSeen {
+	seen, has := o.Selectors[selector]
+	if at, left := o.Left[selector]; left && !has {
+		seen.Sight, seen.SightErr = at.Sight, at.Err
+	}
+	return seen
+}
+
+// Note notes in o what is seen at a selector by now.
+func Note(o rotate.Observation, selector string, seen rotate.SelectorSeen) {
+	_, has := o.Selectors[selector]
+	if _, left := o.Left[selector]; left && !has {
+		o.Left[selector] = rotate.RecordSeen{Sight: seen.Sight, Err: seen.SightErr}
+		return
+	}
+	o.Selectors[selector] = seen
+}
+
+// Written notes in o what the next look is to show at a selector.
+func Written(o rotate.Observation, selector, record string) {
+	seen := At(o, selector)
+	seen.Sight.Values = []string{record}
+	Note(o, selector, seen)
+}
+
+// LostLeft says how the record at a selector that the domain had earlier stands there no more, or not as it was,
+// though a signer may still sign with it. It is to be published again.
+func (h *Check) LostLeft(s string) *rotate.Finding {
+	sel, at := h.Have.Earlier[s], h.Standing(s)
+	if h.Have.Released != nil || h.Have.Selectors[s] != nil || sel == nil || sel.Key == nil || sel.Key.PublishedAt.IsZero() &&
+		sel.Key.VerifiedAt.IsZero() || !sel.Key.Leaked.IsZero() || !h.leftInUse(s) || at != Absent && at != Earlier && at != Doubled {
+		return nil
+	}
+	return &rotate.Finding{Code: codes.RecordVanished, Selector: s, Repair: "it is published again by itself",
+		Message: fmt.Sprintf("the record that dkimbot published at %s does not stand there alone any more, and "+
+			"a signer may still sign with it", h.Name(s))}
+}
+
+// leftInUse reports whether a signer may still sign with a selector that the domain had earlier.
+func (h *Check) leftInUse(s string) bool {
+	until, used := h.Have.Leftovers()[s]
+	return used && until.IsZero() || slices.ContainsFunc(h.Want.Signers, func(name string) bool {
+		return h.Seen.Signers[name].Err == nil && h.Seen.Signers[name].Ref.Selector == s
+	})
+}
