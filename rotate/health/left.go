@@ -38,8 +38,12 @@ func Written(o rotate.Observation, selector, record string) {
 // though a signer may still sign with it. It is to be published again.
 func (h *Check) LostLeft(s string) *rotate.Finding {
 	sel, at := h.Have.Earlier[s], h.Standing(s)
-	if h.Have.Released != nil || h.Have.Selectors[s] != nil || sel == nil || sel.Key == nil || sel.Key.PublishedAt.IsZero() &&
-		sel.Key.VerifiedAt.IsZero() || !sel.Key.Leaked.IsZero() || !h.leftInUse(s) || at != Absent && at != Earlier && at != Doubled {
+	if sel == nil || sel.Key == nil || h.Have.Released != nil || h.Have.Selectors[s] != nil {
+		return nil
+	}
+	public := !sel.Key.PublishedAt.IsZero() || !sel.Key.VerifiedAt.IsZero()
+	gone := at == Absent || at == Earlier || at == Doubled
+	if !public || !gone || !sel.Key.Leaked.IsZero() || !h.leftInUse(s) {
 		return nil
 	}
 	return &rotate.Finding{Code: codes.RecordVanished, Selector: s, Repair: "it is published again by itself",
