@@ -1,11 +1,15 @@
 package follow
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
 // Moved returns the state of a domain that begins again with other selectors. Its signers continue to sign as they do
@@ -117,4 +121,16 @@ func Unused(st rotate.State, selector string) bool {
 	sel := st.Earlier[selector]
 	return sel != nil && (sel.Key == nil && len(sel.Tried) > 0 || sel.Key != nil && sel.Key.Leaked.IsZero()) &&
 		!slices.ContainsFunc(st.Former, func(f rotate.Former) bool { return f.Selector == selector })
+}
+
+// Misnamed refuses to begin at selectors from which the domain is just moving away: signers use the keys there.
+func Misnamed(want rotate.Domain, have rotate.State) error {
+	named := want.Policy.Selectors[:]
+	left := func(s string) bool { return slices.Contains(have.Origin.Pair[:], s) }
+	if have.Phase != rotate.New || !Moving(have) || !slices.ContainsFunc(named, left) {
+		return nil
+	}
+	return fault.Refuse(codes.SelectorsChanged, fmt.Sprintf("%s moves over from the selectors %s, and its policy names %s",
+		want.Name, strings.Join(have.Origin.Pair[:], " and "), strings.Join(named, " and ")),
+		"'dkimbot rollback --domain "+want.Name+"' gives the move up; or put the new selectors back into its policy")
 }

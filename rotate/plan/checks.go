@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
@@ -37,7 +38,7 @@ func (p *planner) sensible() bool {
 		p.note("", p.SelectorsChanged())
 		p.Want.Policy.Selectors = health.SelectorPair(p.Have)
 	}
-	p.note("", misnamed(p))
+	p.note("", follow.Misnamed(p.Want, p.Have))
 	if len(p.Want.Signers) == 0 {
 		p.note("", fault.Refuse(codes.NoSigners, "no signer is named for "+p.Want.Name,
 			"name at least one signer in the domain's configuration"))

@@ -17,17 +17,6 @@ import (
 // at the new names, and only then the signers are given one. The old records stay, so that mail in flight is
 // verified; the old private keys are destroyed when that mail has arrived.
 
-// misnamed refuses to begin at selectors from which the domain is just moving away: signers use the keys there.
-func misnamed(p *planner) error {
-	left := func(s string) bool { return slices.Contains(p.Have.Origin.Pair[:], s) }
-	if p.Have.Phase != rotate.New || !follow.Moving(p.Have) || !slices.ContainsFunc(p.Want.Policy.Selectors[:], left) {
-		return nil
-	}
-	return fault.Refuse(codes.SelectorsChanged, fmt.Sprintf("%s moves over from the selectors %s, and its policy names %s",
-		p.Want.Name, strings.Join(p.Have.Origin.Pair[:], " and "), strings.Join(p.Want.Policy.Selectors[:], " and ")),
-		"'dkimbot rollback --domain "+p.Want.Name+"' gives the move up; or put the new selectors back into its policy")
-}
-
 // keepLeft plans that records at selectors that the domain had earlier are published again while signers use them,
 // whatever else is in the way (I2).
 func keepLeft(p *planner) verdict {
