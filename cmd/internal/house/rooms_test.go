@@ -132,7 +132,7 @@ var arrows = map[string][]string{
 	"rotate/dkim":      nil,
 	"rotate/fault":     {"rotate/codes"},
 	"rotate":           {"rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault"},
-	"rotate/follow":    {"rotate", "rotate/codes"},
+	"rotate/follow":    {"rotate", "rotate/codes", "rotate/fault"},
 	"rotate/ports":     {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault"},
 	"rotate/foresight": {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/ports", "rotate/preflight"},
 	"rotate/preflight": {"rotate/codes", "rotate/dkim", "rotate/fault"},
