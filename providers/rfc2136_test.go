@@ -47,7 +47,7 @@ func eachServer(t *testing.T, test func(t *testing.T, s *nameservertest.Server))
 
 // The module's errors for a wrong key and for an unknown zone are the same text
 // with BIND. Without the questions of rfc2136_ask.go, no hint can say which it is.
-func TestUpdateFailuresAreToldApart(t *testing.T) {
+func TestUpdateFailuresDiffer(t *testing.T) {
 	wrongText := base64.StdEncoding.EncodeToString([]byte("this is not the secret of the key"))
 	wrong := settings.Inline(wrongText)
 	eachServer(t, func(t *testing.T, s *nameservertest.Server) {

@@ -35,7 +35,7 @@ func TestBasisOfANewDomain(t *testing.T) {
 // time is moved: that would lengthen waits by years or none (I2).
 func TestUnknownBoot(t *testing.T) {
 	st := rotate.State{Clock: &rotate.Instant{At: plantest.Now, Up: time.Hour}, SwitchedAt: plantest.Now}
-	got, ahead := st.Reckoned(rotate.Instant{At: plantest.Now.Add(30 * day), Up: 2 * time.Hour})
+	got, ahead := st.Adjusted(rotate.Instant{At: plantest.Now.Add(30 * day), Up: 2 * time.Hour})
 	if ahead != 0 || !got.SwitchedAt.Equal(st.SwitchedAt) {
 		t.Errorf("set forward by %s, switched at %s", ahead, got.SwitchedAt)
 	}

@@ -13,9 +13,9 @@ type Origin struct {
 	SwitchedAt time.Time `json:"switched_at,omitzero"`
 }
 
-// SetAside returns what is kept of a selector that is the domain's no more: its keys, until they are destroyed, and
+// Remainder returns what is kept of a selector that is the domain's no more: its keys, until they are destroyed, and
 // what receivers may keep.
-func (s *Selector) SetAside() *Selector {
+func (s *Selector) Remainder() *Selector {
 	public := slices.DeleteFunc(s.keys(), func(k *Key) bool { return !k.mayBePublic() })
 	kept := s.remembered(public)
 	kept.Key, kept.Tried, kept.Retired = pointee(s.Key), slices.Clone(s.Tried), slices.Clone(s.Retired)

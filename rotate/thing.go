@@ -68,8 +68,8 @@ func Things(err error) (out []Thing) {
 	return out
 }
 
-// TellsOf reports whether err, or a part of it, is about such a thing.
-func TellsOf(kind ThingKind, err error) bool {
+// Concerns reports whether err, or a part of it, is about such a thing.
+func Concerns(kind ThingKind, err error) bool {
 	return anyThing(err, func(t *ThingError) bool { return t.About.Kind == kind })
 }
 

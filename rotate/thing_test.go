@@ -13,7 +13,7 @@ import (
 )
 
 // What is reported twice is known by what it is about, whatever the words.
-func TestTold(t *testing.T) {
+func TestSaid(t *testing.T) {
 	f := rotate.Finding{Code: codes.RecordForeign, Selector: "s1", Message: "a record of somebody"}
 	about := func(kind rotate.ThingKind, selector string) error {
 		return rotate.WithThing(rotate.Thing{Kind: kind, Selector: selector}, errors.New("no"))

@@ -354,7 +354,7 @@ func TestEchoedCredentials(t *testing.T) {
 
 // An answer is reported as what it is: that Vault limits requests, however long it wants to be left alone,
 // and that it names no engine.
-func TestAnswersAreTold(t *testing.T) {
+func TestAnswersAreReported(t *testing.T) {
 	for title, c := range map[string]struct {
 		code int
 		body string

@@ -85,7 +85,7 @@ func (c *zoneCache) logFlaws(path string, err error, flaws []*master.Flaw) {
 			"hint", hintOf(err))
 	}
 	for i, f := range flaws {
-		if i == maxTold {
+		if i == maxNamed {
 			c.log.Error("further records can't be read", "file", path, "count", len(flaws)-i)
 			break
 		}
@@ -94,8 +94,8 @@ func (c *zoneCache) logFlaws(path string, err error, flaws []*master.Flaw) {
 	}
 }
 
-// maxTold is how many records of one file are named in the log.
-const maxTold = 20
+// maxNamed is how many records of one file are named in the log.
+const maxNamed = 20
 
 func readZone(origin, path string) *cached {
 	e := &cached{until: time.Now().Add(retryAfter)}

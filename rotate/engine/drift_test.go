@@ -82,9 +82,9 @@ func TestDriftIsKept(t *testing.T) {
 	}
 }
 
-// TestMendingSaysWhy: what is repaired at once leaves no drift, and the history says
+// TestRepairSaysWhy: what is repaired at once leaves no drift, and the history says
 // what was repaired and why.
-func TestMendingSaysWhy(t *testing.T) {
+func TestRepairSaysWhy(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	w.settle(d)
 	d.Asked = true

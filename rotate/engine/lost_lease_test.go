@@ -111,9 +111,9 @@ func TestLostLease(t *testing.T) {
 	}
 }
 
-// TestLossIsToldOnce: a process that was stopped for longer than its lease may go without a
+// TestLossIsSaidOnce: a process that was stopped for longer than its lease may go without a
 // renewal says so once, and says nothing of the work that was ended for it (true words).
-func TestLossIsToldOnce(t *testing.T) {
+func TestLossIsSaidOnce(t *testing.T) {
 	for _, op := range []string{"put s1", "publish s1", "activate mx1"} {
 		t.Run(op, func(t *testing.T) {
 			for range 50 { // at its first beat it renews the lease or finds that it is too late for that

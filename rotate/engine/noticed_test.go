@@ -93,9 +93,9 @@ func TestReadyAtOnce(t *testing.T) {
 	w.checkReady(d, "s1")
 }
 
-// TestAllTroubleIsTold: a run that continues after a failure, because a compromised key is in use, tells of that
+// TestAllTroubleIsSaid: a run that continues after a failure, because a compromised key is in use, tells of that
 // failure as well as of later ones (true words).
-func TestAllTroubleIsTold(t *testing.T) {
+func TestAllTroubleIsSaid(t *testing.T) {
 	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 	w.settle(d)
 	w.pass(8 * day)

@@ -50,7 +50,7 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 	now, basis := p.Clock.Now(), have.Basis()
 	have, renamed := follow.State(have, want, now)
 	req = req.In(have, want.Signers)
-	present, _ := have.Reckoned(ports.InstantOf(p.Clock))
+	present, _ := have.Adjusted(ports.InstantOf(p.Clock))
 	after, events, err := order.Apply(now, want, req, present, seen)
 	var before map[string]rotate.SelectorSeen
 	if err == nil && othersThan(present, after) {

@@ -60,7 +60,7 @@ func (e *Engine) newRun(ctx context.Context, t Task, g *approval.Grant, held *le
 		return nil, err
 	}
 	now := ports.InstantOf(e.Clock)
-	st, ahead := have.Reckoned(now)
+	st, ahead := have.Adjusted(now)
 	r := &run{engine: e, want: t.Domain, left: t.Request.In(have, t.Domain.Signers), adoption: t.Adoption,
 		grant: g, lease: held,
 		st: st.AsOf(now.At), stored: rotate.CopyState(have), fresh: map[string]*dkim.PrivateKey{},

@@ -46,9 +46,9 @@ func (w *world) left(d wish) wish {
 	return d
 }
 
-// TestDrainIsTold: the history says when a drain begins, also where a switch becomes complete because a signer was
+// TestDrainIsSaid: the history says when a drain begins, also where a switch becomes complete because a signer was
 // taken away, and only then: not where signers came to their first key, went back or fled (I10, true words).
-func TestDrainIsTold(t *testing.T) {
+func TestDrainIsSaid(t *testing.T) {
 	for title, tt := range map[string]struct {
 		reach func(*world, wish)
 		phase rotate.Phase

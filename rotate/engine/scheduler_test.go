@@ -343,8 +343,8 @@ func TestPending(t *testing.T) {
 	check("to be tried again", pending(w.Now()), "d1.example")
 }
 
-// TestSchedulerToldToEndAtOnce: a daemon that is stopped just after its start ends well.
-func TestSchedulerToldToEndAtOnce(t *testing.T) {
+// TestSchedulerEndsAtOnce: a daemon that is stopped just after its start ends well.
+func TestSchedulerEndsAtOnce(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

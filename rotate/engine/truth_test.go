@@ -58,9 +58,9 @@ func TestTakenUpKeyWasNotMade(t *testing.T) {
 	}
 }
 
-// TestExposureIsToldOnce: what a run tells as an error of a compromised key that is still in use
+// TestExposureIsSaidOnce: what a run tells as an error of a compromised key that is still in use
 // is not told once more as a warning.
-func TestExposureIsToldOnce(t *testing.T) {
+func TestExposureIsSaidOnce(t *testing.T) {
 	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
 	w.settle(d)
 	w.trouble = failing("ask mx2", "activate mx2", "forget mx2")

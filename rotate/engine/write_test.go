@@ -105,9 +105,9 @@ func (r recorder) Publish(ctx context.Context, rec dkim.TXT) error {
 	return r.Publisher.Publish(ctx, rec)
 }
 
-// TestProviderIsToldWhatStands: a provider that compares before it writes is told what DNS showed; where DNS is not
+// TestProviderHearsWhatStands: a provider that compares before it writes is told what DNS showed; where DNS is not
 // asked, what dkimbot has published there (I6).
-func TestProviderIsToldWhatStands(t *testing.T) {
+func TestProviderHearsWhatStands(t *testing.T) {
 	const s1, s2 = "s1._domainkey.example.com", "s2._domainkey.example.com"
 	w, d := newWorld(t, "mx1"), wanted("mx1")
 	w.settle(d)

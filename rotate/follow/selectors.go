@@ -23,7 +23,7 @@ func Moved(st rotate.State, p rotate.Policy, signers []string) rotate.State {
 	}
 	origin := &rotate.Origin{Active: st.Active, SwitchedAt: st.SwitchedAt}
 	for name, sel := range st.Selectors {
-		earlier[name] = sel.SetAside()
+		earlier[name] = sel.Remainder()
 		for _, signer := range signers {
 			fresh.Former = fresh.Former.Uses(signer, name)
 		}
@@ -59,7 +59,7 @@ func MovedBack(st rotate.State, signers []string, now time.Time) rotate.State {
 		if slices.Contains(origin.Pair[:], name) {
 			continue // the policy named it again, and nothing was made there
 		}
-		kept := sel.SetAside()
+		kept := sel.Remainder()
 		if i := st.Intent; i != nil && i.Kind == rotate.StoreKey && i.Selector == name { // it may be there, unheard
 			kept.Retired = append(kept.Retired, rotate.Retired{KeyID: i.KeyID, Version: i.Version + 1})
 		}

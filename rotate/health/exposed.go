@@ -29,7 +29,7 @@ func Exposure(selectors []string) rotate.Thing {
 // Exposed returns the errors of a run, and says with them which compromised keys are still in use.
 func (j *Judge) Exposed(failed error) error {
 	out := j.ExposedKeys()
-	if failed == nil || len(out) == 0 || rotate.TellsOf(rotate.TheExposure, failed) {
+	if failed == nil || len(out) == 0 || rotate.Concerns(rotate.TheExposure, failed) {
 		return failed
 	}
 	said := &fault.Error{Kind: fault.KindOf(failed), What: j.StillUsed(out), Hint: "revoke it nevertheless: '" +

@@ -94,7 +94,7 @@ func (k *Keeper) Take(ctx context.Context, domain string, ask Asked) (*Held, err
 			return nil, inUse(held)
 		}
 		evict = nil
-		k.tellWatched(&w)
+		k.sayWatched(&w)
 		glance = min(2*glance, longestGlance)
 		w.asleep = glance
 		if err := k.Pause(ctx, glance); err != nil {
@@ -110,7 +110,7 @@ func inUse(held *ports.HeldError) error {
 			ports.LeaseLength)}
 }
 
-func (k *Keeper) tellWatched(w *watch) {
+func (k *Keeper) sayWatched(w *watch) {
 	if w.quiet >= quietFor && !w.reported && k.Watching != nil {
 		w.reported = true
 		k.Watching(ports.Watched{Lease: *w.seen, Length: w.length, Left: w.length - w.quiet})

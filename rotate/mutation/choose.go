@@ -40,7 +40,7 @@ var pure = strings.Fields(`len max min string After Before Equal IsZero Sub Add 
 	dropped obstacle handsOff replaced identify heldAll keeping standing fleeing haven refuge hurried
 	ours inHands inUse confirmed keyed recordKeyID lostAll knowsSelectors underManagement anyLeaked
 	prepares renewable givenUp revokedValue resumable stale outrun overtaken replacedBefore spares
-	mayRevoke noneSigns anyTells adopting leaving quiet CacheWait`)
+	mayRevoke noneSigns anySays adopting leaving quiet CacheWait`)
 
 // isPure reports whether a function is one of them; between rooms its name begins with a capital.
 func isPure(name string) bool {

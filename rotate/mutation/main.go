@@ -28,7 +28,7 @@ type options struct {
 	files    []string
 	only     string
 	every    int
-	asides   int
+	workers  int
 	log      string
 	simulate bool
 	accepted bool
@@ -41,7 +41,7 @@ func main() {
 	files := flag.String("files", "", "names of files, with spaces between them; all when empty")
 	flag.StringVar(&o.only, "only", "", "try mutants only whose key matches this expression")
 	flag.IntVar(&o.every, "every", 1, "try each so manieth mutant only")
-	flag.IntVar(&o.asides, "j", 2, "runs at once")
+	flag.IntVar(&o.workers, "j", 2, "runs at once")
 	flag.StringVar(&o.log, "log", "",
 		"a file that notes what was noticed, and is believed when it is there: so a run that was ended can continue")
 	flag.BoolVar(&o.simulate, "simulate", true, "also run the simulation with what no test notices")
@@ -66,7 +66,7 @@ func try(o options) error {
 	if err != nil {
 		return err
 	}
-	b.asides = o.asides
+	b.workers = o.workers
 	mutants, err := b.prepare(o.files)
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func newBench(dir string) (*bench, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the module: %w", err)
 	}
-	return &bench{root: strings.TrimSpace(string(root)), dir: dir, asides: 1, killers: map[string][]string{}}, nil
+	return &bench{root: strings.TrimSpace(string(root)), dir: dir, workers: 1, killers: map[string][]string{}}, nil
 }
 
 // whole reports whether every mutant is looked at, so that what is missing is known.
@@ -130,7 +130,7 @@ func (b *bench) prepare(files []string) (mutants []mutant, err error) {
 func (b *bench) tryAll(mutants []mutant, t *tally, log string) {
 	var mu sync.Mutex
 	done := 0
-	err := sideBySide(b.asides, len(mutants), func(i int) error {
+	err := sideBySide(b.workers, len(mutants), func(i int) error {
 		m := mutants[i]
 		by := b.notices(m)
 		mu.Lock()

@@ -25,9 +25,9 @@ type bench struct {
 	binaries  []binary // of the packages that have mutants
 	simulator binary
 
-	tests  []*test      // the fast ones first
-	asides int          // how many runs at once
-	played map[int]bool // where the simulation sees a difference; nil when it is not to be played
+	tests   []*test      // the fast ones first
+	workers int          // how many runs at once
+	played  map[int]bool // where the simulation sees a difference; nil when it is not to be played
 
 	mu      sync.Mutex
 	killers map[string][]string // by function: the tests that noticed mutants of it, the last one first
@@ -162,7 +162,7 @@ func (b *bench) learn(tests string, simulate bool) error {
 			}
 		}
 	}
-	err = sideBySide(b.asides, len(b.tests), func(i int) error {
+	err = sideBySide(b.workers, len(b.tests), func(i int) error {
 		t, trace := b.tests[i], filepath.Join(b.dir, fmt.Sprint(i, ".trace"))
 		began := time.Now()
 		failed, out := b.run(t.binary, job{tests: []string{t.name}, usual: time.Minute, trace: trace})

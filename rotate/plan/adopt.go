@@ -82,7 +82,7 @@ func (p adopter) Adopted(s rotate.Step) rotate.Key {
 	seen := p.Seen.Selectors[s.Selector]
 	k := rotate.Key{ID: s.To.KeyID, Version: seen.Version, Record: s.To.Record, StoredAt: p.Now, PublishedAt: p.Now,
 		VerifiedAt: p.Now}
-	if len(p.usedBy(s.Selector, k.ID)) == 0 && (s.Selector != s.Signs || p.anyTells()) {
+	if len(p.usedBy(s.Selector, k.ID)) == 0 && (s.Selector != s.Signs || p.anySays()) {
 		k.CacheWait, k.Replaced = rotate.CacheWait(seen.Sight, p.Want.Policy.TTL), true
 	} else if p.noneSigns() { // it may have been published a moment ago
 		k.CacheWait = rotate.CacheWait(seen.Sight, p.Want.Policy.TTL)
@@ -90,8 +90,8 @@ func (p adopter) Adopted(s rotate.Step) rotate.Key {
 	return k
 }
 
-// anyTells reports whether any signer says what it signs with.
-func (p adopter) anyTells() bool {
+// anySays reports whether any signer says what it signs with.
+func (p adopter) anySays() bool {
 	return slices.ContainsFunc(p.Want.Signers,
 		func(name string) bool { s := p.Seen.Signers[name]; return s.Err == nil && s.Ref.Selector != "" })
 }

@@ -54,9 +54,9 @@ func TestTestingIsWarnedOf(t *testing.T) {
 	}
 }
 
-// TestAdoptionTells: a plan of an adoption says which domain it is of and what was seen, also where it is refused or
+// TestAdoptionSays: a plan of an adoption says which domain it is of and what was seen, also where it is refused or
 // limited, and when nothing is left to be adopted it is the plan of the domain as it is.
-func TestAdoptionTells(t *testing.T) {
+func TestAdoptionSays(t *testing.T) {
 	one := given(map[string]int{"s1": 0}, "")
 	s := shownAndUsed(plantest.New, "s1")()
 	if p := adopt(s, one); p.Seen.Selectors["s1"].KeyID != "" || p.Name != "example.com" {

@@ -11,8 +11,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
-// TestDrainIsTold: a drain that is longer than the policy has it is told to be the one that was promised.
-func TestDrainIsTold(t *testing.T) {
+// TestDrainIsSaid: a drain that is longer than the policy has it is told to be the one that was promised.
+func TestDrainIsSaid(t *testing.T) {
 	for drain, longer := range map[time.Duration]bool{6 * day: false, 7 * day: false, 9 * day: true} {
 		s := plantest.Draining()
 		s.Have.Selectors["s1"].Drain = drain
@@ -58,9 +58,9 @@ func TestRevokedIsNotExposed(t *testing.T) {
 	}
 }
 
-// TestFormerIsTold: people are told when somebody else's record may go, and not to take it away while a signer that used
+// TestFormerIsSaid: people are told when somebody else's record may go, and not to take it away while a signer that used
 // it does not tell what it signs with.
-func TestFormerIsTold(t *testing.T) {
+func TestFormerIsSaid(t *testing.T) {
 	for name, c := range map[string]struct {
 		until  time.Duration // from now
 		silent string

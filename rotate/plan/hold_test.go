@@ -35,9 +35,9 @@ func TestHoldGiven(t *testing.T) {
 	}
 }
 
-// TestHoldIsTold: a rotation that is due waits for the end of a hold, and it is told since when, by whom, and that
+// TestHoldIsSaid: a rotation that is due waits for the end of a hold, and it is told since when, by whom, and that
 // signers went back from the key. Limits that make no sense are told first.
-func TestHoldIsTold(t *testing.T) {
+func TestHoldIsSaid(t *testing.T) {
 	id := plantest.Keys()[1].ID()
 	for says, hold := range map[string]*rotate.OnHold{
 		"it is on hold since " + calendar.Utc(plantest.LongAgo) + ";":                 {At: plantest.LongAgo},

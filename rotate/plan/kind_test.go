@@ -90,9 +90,9 @@ func rsaRecord(t *testing.T) string {
 	return plantest.Record(key)
 }
 
-// TestKindIsTold: where keys are of another kind than the policy asks for, people are reported when all will have that one,
+// TestKindIsSaid: where keys are of another kind than the policy asks for, people are reported when all will have that one,
 // or that they will not: in words that are so.
-func TestKindIsTold(t *testing.T) {
+func TestKindIsSaid(t *testing.T) {
 	rsa := rsaRecord(t)
 	const said = "the policy asks for"
 	for _, c := range []struct {

@@ -76,8 +76,8 @@ func TestRememberedSettles(t *testing.T) {
 	}
 }
 
-// TestAskedIsTold: steps name who is asked in DNS, where that is not each authoritative server.
-func TestAskedIsTold(t *testing.T) {
+// TestAskedIsSaid: steps name who is asked in DNS, where that is not each authoritative server.
+func TestAskedIsSaid(t *testing.T) {
 	for asked, want := range map[string]bool{"": false, "resolver 192.0.2.1": true} {
 		s := plantest.New()
 		seen := s.Seen.Selectors["s1"]

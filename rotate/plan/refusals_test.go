@@ -37,8 +37,8 @@ func TestRefusedSwitchIsNotBegun(t *testing.T) {
 	}
 }
 
-// TestRefusedNowIsTold: of a switch that is under way, what a signer would refuse is told, and is tried all the same.
-func TestRefusedNowIsTold(t *testing.T) {
+// TestRefusedNowIsSaid: of a switch that is under way, what a signer would refuse is told, and is tried all the same.
+func TestRefusedNowIsSaid(t *testing.T) {
 	s := plantest.Switching()
 	s.Sign("s1", "mx1") // it comes first, and would not refuse
 	refuses(s, fault.Refuse(codes.ForeignSecret, "give the signer a key", "do something"), "")
@@ -47,9 +47,9 @@ func TestRefusedNowIsTold(t *testing.T) {
 	}
 }
 
-// TestRefusedLaterIsNotTold: what a signer would refuse of a switch that has to wait yet stops nothing: it is asked
+// TestRefusedLaterIsNotSaid: what a signer would refuse of a switch that has to wait yet stops nothing: it is asked
 // again when the time has come.
-func TestRefusedLaterIsNotTold(t *testing.T) {
+func TestRefusedLaterIsNotSaid(t *testing.T) {
 	s := plantest.Bootstrapping()
 	s.Have.Selectors["s1"].Key.VerifiedAt = s.Now.Add(-time.Minute)
 	refuses(s, fault.Refuse(codes.ForeignSecret, "give the signer a key", "do something"), "")

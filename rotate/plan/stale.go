@@ -117,7 +117,7 @@ func (p adopter) forgotten(st *rotate.State, a rotate.Adoption) {
 	for _, s := range p.Want.Policy.Selectors {
 		shown := slices.ContainsFunc(a.Keys, func(k dkim.SigningKey) bool { return k.Selector == s })
 		used := a.Stored[s] != "" && len(p.usedBy(s, a.Stored[s])) > 0
-		if shown || used || s == signs && !p.anyTells() {
+		if shown || used || s == signs && !p.anySays() {
 			continue
 		}
 		if st.Selectors[s] == nil {

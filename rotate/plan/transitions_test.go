@@ -153,19 +153,19 @@ func ofDomain() []transition {
 		{"as of now", func(st *rotate.State, s *scene) string { *st = rotate.State.AsOf(*st, s.Now); return "" }},
 		{"the clock set forward", func(st *rotate.State, s *scene) string {
 			st.Clock = &rotate.Instant{At: plantest.Now.Add(-day), Boot: "b"}
-			after, ahead := rotate.State.Reckoned(*st, now(s))
+			after, ahead := rotate.State.Adjusted(*st, now(s))
 			*st = after
 			return ahead.String()
 		}},
 		{"the clock set forward a little", func(st *rotate.State, s *scene) string {
 			st.Clock = &rotate.Instant{At: plantest.Now.Add(-time.Hour - 10*time.Minute), Boot: "b"}
-			after, ahead := rotate.State.Reckoned(*st, now(s))
+			after, ahead := rotate.State.Adjusted(*st, now(s))
 			*st = after
 			return ahead.String()
 		}},
 		{"the clock set, booted again", func(st *rotate.State, s *scene) string {
 			st.Clock = &rotate.Instant{At: plantest.Now.Add(-day), Boot: "a"}
-			after, ahead := rotate.State.Reckoned(*st, now(s))
+			after, ahead := rotate.State.Adjusted(*st, now(s))
 			*st = after
 			return ahead.String()
 		}},

@@ -165,7 +165,7 @@ func (w *world) giveKeys(d *domain, a rotate.Adoption) {
 	for _, k := range a.Keys {
 		given = append(given, fmt.Sprintf("%s (%s)", k.Selector, w.keys.label(k.Key.ID())))
 	}
-	w.tell(d.name, "an operator orders to adopt %s, active %q", strings.Join(given, " and "), a.Active)
+	w.log(d.name, "an operator orders to adopt %s, active %q", strings.Join(given, " and "), a.Active)
 	p.spawn()
 	set := w.calm() || w.faults.IntN(2) == 0
 	want, req := p.wants(d), rotate.Request{Named: true, Ignore: rotate.Ignore{Windows: set, Freezes: set}}
@@ -286,7 +286,7 @@ func (w *world) removeLeft(d *domain, n *zoneName, tries int) {
 		}
 		return
 	}
-	w.tell(d.name, "a person removes the record at %s", n.name)
+	w.log(d.name, "a person removes the record at %s", n.name)
 	w.report.Cleared++
 	for _, v := range n.last().values {
 		w.checkReplace(n, w.keys.of(v), w.now)

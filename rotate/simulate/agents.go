@@ -153,7 +153,7 @@ func (a *agentOn) dismiss(instance string) {
 		a.told = slices.DeleteFunc(a.told, func(i string) bool { return i == instance })
 		return
 	}
-	a.host.world.tell("", "an operator says that %s (%s) is gone", a.host.name, instance)
+	a.host.world.log("", "an operator says that %s (%s) is gone", a.host.name, instance)
 	a.gone = append(a.gone, instance)
 }
 
@@ -192,7 +192,7 @@ func (a *agentOn) rebuild() {
 			return // somebody else looks after it
 		}
 	}
-	w.tell("", "%s is built again from nothing", h.name)
+	w.log("", "%s is built again from nothing", h.name)
 	for _, d := range w.domains {
 		h.lastWords(d.name)
 		delete(h.loaded, d.name)

@@ -41,7 +41,7 @@ func (w *world) working() bool {
 
 // reconfigure has every process take over the configuration, as a reload does.
 func (w *world) reconfigure(d *domain, format string, args ...any) {
-	w.tell(d.name, "the operator changes the configuration: "+format, args...)
+	w.log(d.name, "the operator changes the configuration: "+format, args...)
 	d.reconfigured, d.changed = true, true
 	for _, p := range append(w.processes, w.person) {
 		if p.alive {
@@ -169,7 +169,7 @@ func (w *world) copyKeystore() {
 		w.keepNewest(d, st.Revision)
 	}
 	v.slots, v.backups, v.swapped = copied, nil, w.now
-	w.tell("", "all keys are copied to another keystore, which takes the place of this one")
+	w.log("", "all keys are copied to another keystore, which takes the place of this one")
 	w.wakeAll()
 }
 

@@ -92,7 +92,7 @@ func (w *world) removeSigner(d *domain, h *host) {
 	}
 	h.lastWords(d.name)
 	h.idle[d.name] = true
-	w.tell(d.name, "no mail is sent through %s any more", h.name)
+	w.log(d.name, "no mail is sent through %s any more", h.name)
 	w.after(spread(w.faults, time.Minute, 3*day), func() { w.whileIdle(d, func(d *domain) { w.unlist(d, h) }) })
 }
 

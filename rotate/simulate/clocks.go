@@ -27,7 +27,7 @@ func (w *world) setClock() {
 		}
 	}
 	w.offset, w.jumped = offset, w.now
-	w.tell("", "the machine's clock is set: it is wrong by %s", w.offset)
+	w.log("", "the machine's clock is set: it is wrong by %s", w.offset)
 	w.wakeAll()
 }
 

@@ -9,7 +9,7 @@ func (h *host) relapse() {
 		return // nobody can know of a signer that strays and is brought back unseen
 	}
 	old := h.backups[w.faults.IntN(len(h.backups))]
-	w.tell("", "the daemon on %s is restarted on old tables", h.name)
+	w.log("", "the daemon on %s is restarted on old tables", h.name)
 	h.restored = w.now
 	for _, d := range w.domains {
 		ref, ok := old.table[d.name]

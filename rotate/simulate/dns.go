@@ -119,7 +119,7 @@ func (w *world) setTXT(owner string, value string, ttl time.Duration) {
 		return
 	}
 	w.put(n, []string{value}, ttl)
-	w.tell(n.name.Domain, "%s at the provider is now %s", n.name, w.keys.label(w.keys.of(value)))
+	w.log(n.name.Domain, "%s at the provider is now %s", n.name, w.keys.label(w.keys.of(value)))
 }
 
 // put is a change that dkimbot makes.

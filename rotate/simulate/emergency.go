@@ -39,7 +39,7 @@ func (w *world) leaked(d *domain, e rotate.Event, st rotate.State) {
 		if l == nil {
 			l = &leak{ref: dkim.Ref{Name: nameOf(d.name, selector), KeyID: k.ID}, at: w.now}
 			w.leaks[k.ID] = l
-			w.tell(d.name, "%s is reported as compromised", w.keys.label(k.ID))
+			w.log(d.name, "%s is reported as compromised", w.keys.label(k.ID))
 		}
 		l.unused = false
 		l.now = l.now || k.RevokeNow

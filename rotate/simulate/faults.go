@@ -100,7 +100,7 @@ func (w *world) fallible(p *part, longest time.Duration) {
 		}
 		if until.After(p.down) {
 			p.down = until
-			w.tell("", "%s is out of order for %s", p.name, until.Sub(w.now).Round(time.Minute))
+			w.log("", "%s is out of order for %s", p.name, until.Sub(w.now).Round(time.Minute))
 		}
 	})
 }
@@ -109,7 +109,7 @@ func (w *world) fallible(p *part, longest time.Duration) {
 func (w *world) jump() {
 	w.offset = between(w.faults, -clockError, clockError).Round(time.Second)
 	w.jumped = w.now
-	w.tell("", "the machine's clock is set: it is wrong by %s", w.offset)
+	w.log("", "the machine's clock is set: it is wrong by %s", w.offset)
 }
 
 // sleeps is how long one effect takes.

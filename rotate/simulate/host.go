@@ -110,7 +110,7 @@ func (h *host) activate(ref dkim.Ref, order int) error {
 	if troubled() {
 		_, comes := h.coming[ref.Domain] // of a reload before, which is not in effect yet
 		h.unread[ref.Domain] = h.loaded[ref.Domain] != ref || comes
-		w.tell(ref.Domain, "%s: the reload fails", h.name)
+		w.log(ref.Domain, "%s: the reload fails", h.name)
 		return unable("activate "+ref.String()+" on "+h.name, "the reload failed")
 	}
 	delete(h.unread, ref.Domain)
@@ -171,7 +171,7 @@ func (h *host) load(ref dkim.Ref, ordered bool) {
 	if ordered {
 		w.checkUse(h, ref)
 	}
-	w.tell(ref.Domain, "%s signs with %s (%s)", h.name, ref.Selector, w.keys.label(ref.KeyID))
+	w.log(ref.Domain, "%s signs with %s (%s)", h.name, ref.Selector, w.keys.label(ref.KeyID))
 	w.sign(h, w.domain(ref.Domain), true)
 }
 
@@ -233,7 +233,7 @@ func (h *host) restore() {
 		h.disk.memo = memo // it lies on another disk
 	}
 	h.restored = w.now
-	w.tell("", "%s is restored from an old backup", h.name)
+	w.log("", "%s is restored from an old backup", h.name)
 	clear(h.unread)
 	clear(h.coming)
 	clear(h.leaving)

@@ -20,10 +20,10 @@ func (w *world) swapKeystore() {
 	v.right, v.swapped = v.slots, w.now
 	if old := len(v.backups); old > 0 && w.faults.IntN(2) == 0 {
 		v.slots = cloneSlots(v.backups[w.faults.IntN(old)])
-		w.tell("", "the keystore is restored from an old backup")
+		w.log("", "the keystore is restored from an old backup")
 	} else {
 		v.slots = map[dkim.Name]*slot{}
-		w.tell("", "the keystore is empty: it is another one, or it has lost everything")
+		w.log("", "the keystore is empty: it is another one, or it has lost everything")
 	}
 	at := w.now.Add(spread(w.faults, time.Hour, 12*day))
 	if at.After(w.quiet) {
@@ -48,7 +48,7 @@ func (w *world) rightKeystore() {
 		}
 	}
 	v.slots, v.right, v.swapped = v.right, nil, w.now
-	w.tell("", "the right keystore is back")
+	w.log("", "the right keystore is back")
 }
 
 func (w *world) anyActing() bool {
@@ -68,7 +68,7 @@ func (w *world) sealForDays() {
 	}
 	if until.After(w.vault.down) {
 		w.vault.down = until
-		w.tell("", "the keystore is sealed until %s", stamp(until))
+		w.log("", "the keystore is sealed until %s", stamp(until))
 	}
 }
 

@@ -47,7 +47,7 @@ func (w *world) leadAway() {
 			s := d.want.Policy.Selectors[w.faults.IntN(2)]
 			w.names[nameOf(d.name, s)] = w.names[nameOf(first.name, s)]
 			d.shares, first.shares = true, true
-			w.tell(d.name, "%s leads to the same name as %s", nameOf(d.name, s), nameOf(first.name, s))
+			w.log(d.name, "%s leads to the same name as %s", nameOf(d.name, s), nameOf(first.name, s))
 		}
 	}
 }

@@ -91,7 +91,7 @@ func (w *world) saved(st rotate.State, events []rotate.Event) {
 		d.intent = &i
 	}
 	for _, e := range events {
-		w.tellEvent(e)
+		w.logEvent(e)
 		w.obeyed(d, e, st)
 	}
 	if d.purging && st.Released != nil && !st.Released.Purged.IsZero() {

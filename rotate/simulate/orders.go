@@ -43,7 +43,7 @@ func (w *world) ask(d *domain) {
 	if w.person.busy || w.store.lost != nil {
 		return
 	}
-	w.tell(d.name, "an operator asks for a rotation")
+	w.log(d.name, "an operator asks for a rotation")
 	ignore := rotate.Ignore{Windows: w.faults.IntN(2) == 0, Freezes: w.faults.IntN(2) == 0, Counts: d.asks%3 == 2}
 	d.asks++
 	w.command(d.want, rotate.Request{Asked: true, Ignore: ignore})
@@ -54,7 +54,7 @@ func (w *world) order(d *domain, o rotate.Instruction) bool {
 	if !w.free(d) {
 		return false
 	}
-	w.tell(d.name, "an operator orders %T%+v", o, o)
+	w.log(d.name, "an operator orders %T%+v", o, o)
 	given := d.orders
 	want := w.person.wants(d)
 	w.person.ordering = o
@@ -173,7 +173,7 @@ func (w *world) loseKey(d *domain) {
 	}
 	d.lostKeyAt = w.now
 	w.report.LostKeys++
-	w.tell(d.name, "the keystore loses the private key at %s", name)
+	w.log(d.name, "the keystore loses the private key at %s", name)
 }
 
 // approved is a plan that a person has approved of.
@@ -220,7 +220,7 @@ func (w *world) makePlan(d *domain) *approved {
 	a := &approved{number: w.plans,
 		Approval: approval.Approval{PlanID: fmt.Sprintf("plan %d", w.plans), Asked: plan.Asked, Steps: plan.Steps,
 			Conditions: approval.ConditionsOf(plan)}}
-	w.tell(d.name, "an operator makes plan %d: %d steps", a.number, len(a.Steps))
+	w.log(d.name, "an operator makes plan %d: %d steps", a.number, len(a.Steps))
 	return a
 }
 
@@ -249,7 +249,7 @@ func (w *world) apply(d *domain, a *approved) {
 		return
 	}
 	p.spawn()
-	w.tell(d.name, "an operator applies plan %d", a.number)
+	w.log(d.name, "an operator applies plan %d", a.number)
 	approval := a.Approval
 	if t := w.sc.tamper; t != nil && t.plan != nil {
 		t.plan(p, d, a, &approval)

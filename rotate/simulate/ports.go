@@ -109,7 +109,7 @@ func (p publisher) halved(n *zoneName, rec dkim.TXT) bool {
 		return false
 	}
 	p.change(n, []string{last.values[0], rec.Value}, rec.TTL)
-	p.tell(n.name.Domain, "the provider fails half-way: two values stand at %s", n.name)
+	p.log(n.name.Domain, "the provider fails half-way: two values stand at %s", n.name)
 	return true
 }
 
@@ -282,7 +282,7 @@ func (l ledger) Save(_ context.Context, lease ports.Lease, now time.Time, st rot
 			was := d.phase
 			if revision, err = l.store.save(lease, now, st, events); err == nil {
 				l.counted(d, was, st, asked)
-				l.checkTold(d, events)
+				l.checkHistory(d, events)
 			}
 			return err
 		}})

@@ -99,7 +99,7 @@ func (p *process) kill(how string) {
 		return
 	}
 	p.alive = false
-	p.tell("", "%s: %s", p.name, how)
+	p.log("", "%s: %s", p.name, how)
 	if p == p.person {
 		return
 	}
@@ -213,7 +213,7 @@ func (p *process) note(res engine.Result) {
 		p.violate("I7", res.Domain, "%s: %v", p.name, res.Err)
 	case res.Err.Error() != d.trouble:
 		d.trouble = res.Err.Error()
-		p.tell(res.Domain, "%s: %s: %v", p.name, fault.KindOf(res.Err), res.Err)
+		p.log(res.Domain, "%s: %s: %v", p.name, fault.KindOf(res.Err), res.Err)
 	}
 }
 
@@ -355,7 +355,7 @@ func (p *process) land(e effect) {
 	if !e.part.up(p.now) {
 		return
 	}
-	p.tell(e.name.Domain, "late: %s", e.what)
+	p.log(e.name.Domain, "late: %s", e.what)
 	_ = e.do() // nobody hears of it
 }
 

@@ -70,7 +70,7 @@ func (w *world) moveAway(d *domain, h *host, tries int) {
 // lookAfter lets a person have a domain looked after.
 func (w *world) lookAfter(d *domain) {
 	if w.free(d) {
-		w.tell(d.name, "an operator has the domain looked after")
+		w.log(d.name, "an operator has the domain looked after")
 		w.command(w.person.wants(d), rotate.Request{})
 	}
 }
@@ -87,7 +87,7 @@ func (w *world) knowsUsed(d *domain, since time.Time) bool {
 // switch. Of mail that is signed with other keys nothing is promised, so there is none.
 func (h *host) leave(domain string, own bool) {
 	w := h.world
-	w.tell(domain, "%s is moved to something else", h.name)
+	w.log(domain, "%s is moved to something else", h.name)
 	delete(h.disk.table, domain)
 	delete(h.unread, domain)
 	delete(h.coming, domain)
@@ -111,7 +111,7 @@ func (h *host) leave(domain string, own bool) {
 		for _, m := range []map[string]bool{h.given, h.excused, h.strays} {
 			delete(m, domain)
 		}
-		w.tell(domain, "%s signs with something else", h.name)
+		w.log(domain, "%s signs with something else", h.name)
 	})
 }
 
@@ -147,7 +147,7 @@ func (w *world) checkCleared(d *domain) {
 func (w *world) sweep(d *domain, n *zoneName) {
 	if last := n.last().values; d.released && !d.purging && len(last) == 1 && w.keys.revoked(last[0]) {
 		w.change(n, nil, 0)
-		w.tell(d.name, "somebody removes the revoked record at %s", n.name)
+		w.log(d.name, "somebody removes the revoked record at %s", n.name)
 	}
 }
 

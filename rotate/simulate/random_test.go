@@ -60,7 +60,7 @@ func drawScenario(t *rapid.T) Scenario {
 	s.inspect = day
 	s.Lags = map[string]time.Duration{"mx1": 0, "mx2": 15 * time.Minute, "mx3": 2 * time.Hour}
 	s.Domains[0].Signers = []string{"mx1", "mx2"}
-	if *replayTold {
+	if *replayAll {
 		s.trace = func(e Entry) { t.Log(e) }
 	}
 	return s
@@ -153,7 +153,7 @@ func (o *operations) outage(t *rapid.T) {
 	}
 	p := parts[rapid.IntRange(0, len(parts)-1).Draw(t, "part")]
 	p.down = w.now.Add(time.Duration(rapid.IntRange(1, 72).Draw(t, "hours")) * time.Hour)
-	w.tell("", "%s is out of order until %s", p.name, stamp(p.down))
+	w.log("", "%s is out of order until %s", p.name, stamp(p.down))
 }
 
 func (o *operations) host(t *rapid.T) *host {
@@ -216,7 +216,7 @@ func (o *operations) rollBack(*rapid.T)  { o.w.rollBack() }
 // reconfigured makes every process read the configuration again.
 func (o *operations) reconfigured() {
 	w := o.w
-	w.tell(o.d.name, "the configuration is now %s", summary(o.d.want))
+	w.log(o.d.name, "the configuration is now %s", summary(o.d.want))
 	o.d.reconfigured = true
 	for _, p := range w.processes {
 		if p.alive && !p.busy {

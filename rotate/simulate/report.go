@@ -129,7 +129,7 @@ func (w *world) violate(invariant, domain, format string, args ...any) {
 	w.sorts[sort] = len(w.report.Broken)
 	v := Violation{Count: 1, Invariant: invariant, Domain: domain, What: fmt.Sprintf(format, args...), At: w.now,
 		Seed: w.sc.Seed, Step: w.steps, Replay: w.sc.Replay}
-	w.tell(domain, "%s: %s", invariant, v.What)
+	w.log(domain, "%s: %s", invariant, v.What)
 	if w.report.Violation == nil {
 		t := w.report.Timeline
 		v.Timeline = slices.Clone(t[max(0, len(t)-led):])

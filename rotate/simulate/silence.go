@@ -21,7 +21,7 @@ func (w *world) silence() {
 	}
 	if until.After(w.silent[i]) {
 		w.silent[i] = until
-		w.tell("", "%s does not answer dkimbot until %s", w.servers[i].name, stamp(until))
+		w.log("", "%s does not answer dkimbot until %s", w.servers[i].name, stamp(until))
 	}
 }
 

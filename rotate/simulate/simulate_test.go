@@ -17,7 +17,7 @@ var (
 	replaySeed   = flag.Uint64("seed", 0, "the seed that TestReplay plays")
 	replayFaults = flag.String("faults", string(All), "the faults that TestReplay plays it with")
 	replayWith   = flag.String("classes", "", "what TestReplay and TestSoak play besides: strangers,bounds or all")
-	replayTold   = flag.Bool("told", false, "TestReplay prints all that happens, not its end alone")
+	replayAll    = flag.Bool("told", false, "TestReplay prints all that happens, not its end alone")
 	many         = flag.Float64("years", 10_000, "how many domain-years TestTenThousandDomainYears plays")
 	soak         = flag.Duration("soak", 0, "how long TestSoak plays fresh seeds")
 )
@@ -172,7 +172,7 @@ func TestReplay(t *testing.T) {
 		t.Fatal(err)
 	}
 	sc := scenario(*replaySeed, faults)
-	if *replayTold {
+	if *replayAll {
 		sc.trace = func(e Entry) { fmt.Println(e) }
 	}
 	if r := Run(sc); r.Violation != nil {

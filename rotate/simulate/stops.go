@@ -27,7 +27,7 @@ func (p *process) mayStop() {
 	if until.After(p.quiet) {
 		until = p.quiet
 	}
-	p.tell("", "%s is stopped until %s", p.name, stamp(until))
+	p.log("", "%s is stopped until %s", p.name, stamp(until))
 	p.turn.breaks()
 	stopped := p.now
 	p.stopped = true
@@ -47,7 +47,7 @@ func (p *process) othersWork() bool {
 func (p *process) comesTooLate(e effect) {
 	d, owner := p.domain(e.name.Domain), p.owner
 	p.report.Outlived++
-	p.tell(d.name, "%s: too late: %s", p.name, e.what)
+	p.log(d.name, "%s: too late: %s", p.name, e.what)
 	landed, n := p.now, p.names[e.name]
 	d.outlived = landed
 	if p.turn != nil {

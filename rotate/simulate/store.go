@@ -232,7 +232,7 @@ func (w *world) rollBack() {
 			m.rows[domain] = r // nor is an order
 		}
 	}
-	w.tell("", "the state database is restored from an old backup")
+	w.log("", "the state database is restored from an old backup")
 	w.reloadStates()
 	for _, d := range w.domains {
 		effects := d.effects
@@ -273,7 +273,7 @@ func (w *world) rollForth(d *domain, newest map[string]row, effects int) {
 		m.rows[d.name], m.swapped = r, w.now
 		delete(m.leases, d.name)
 		w.reloadStates()
-		w.tell(d.name, "its newest state is there again")
+		w.log(d.name, "its newest state is there again")
 		w.wakeAll()
 	}
 }
@@ -303,7 +303,7 @@ func (w *world) loseState() {
 	}
 	m.lost, m.lostAt, m.swapped = m.rows, w.now, w.now
 	m.rows, m.leases, m.begun = map[string]row{}, map[string]ports.Lease{}, nil
-	w.tell("", "the state database is lost")
+	w.log("", "the state database is lost")
 	w.wakeAll()
 	back := w.now.Add(spread(w.faults, time.Minute, 5*day))
 	if back.After(w.quiet) {
@@ -313,7 +313,7 @@ func (w *world) loseState() {
 		m.rows, m.lost, m.swapped = m.lost, nil, w.now
 		m.leases = map[string]ports.Lease{}
 		w.reloadStates()
-		w.tell("", "the state database is there again")
+		w.log("", "the state database is there again")
 		w.wakeAll()
 	})
 }

@@ -34,7 +34,7 @@ func (w *world) intrude(d *domain) {
 	}
 	n.disturbed, n.repaired = w.now, time.Time{}
 	w.changeByOthers(n, values)
-	w.tell(d.name, "somebody changes %s, which is now %d values: %s", n.name, len(values), w.labels(values))
+	w.log(d.name, "somebody changes %s, which is now %d values: %s", n.name, len(values), w.labels(values))
 	if n.stranger != "" {
 		at := w.now.Add(spread(w.faults, time.Minute, 20*day))
 		if at.After(w.quiet) {
@@ -53,7 +53,7 @@ func (w *world) expel(d *domain, n *zoneName, value string) {
 	left := slices.DeleteFunc(slices.Clone(n.last().values), func(v string) bool { return v == value })
 	n.stranger = ""
 	w.changeByOthers(n, left)
-	w.tell(d.name, "somebody removes what is not dkimbot's at %s, which is now %s", n.name, w.labels(left))
+	w.log(d.name, "somebody removes what is not dkimbot's at %s, which is now %s", n.name, w.labels(left))
 }
 
 // changeByOthers is a change that is not dkimbot's.
@@ -107,7 +107,7 @@ func (p *process) overwritten(n *zoneName, by *turn) bool {
 		}
 	}
 	n.stranger = ""
-	p.tell(n.name.Domain, "somebody else's record at %s came just before the write", n.name)
+	p.log(n.name.Domain, "somebody else's record at %s came just before the write", n.name)
 	return false
 }
 

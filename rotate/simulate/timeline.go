@@ -29,12 +29,12 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
 func days(d time.Duration) string { return calendar.Span(d) }
 
 // tell adds a line to the timeline.
-func (w *world) tell(domain, format string, args ...any) {
+func (w *world) log(domain, format string, args ...any) {
 	w.enterLine(Entry{At: w.now, Domain: domain, Text: fmt.Sprintf(format, args...)})
 }
 
-// tellEvent adds a step that was done; of others the process tells.
-func (w *world) tellEvent(e rotate.Event) {
+// logEvent adds a step that was done; the process says the others itself.
+func (w *world) logEvent(e rotate.Event) {
 	if e.Outcome != codes.OutcomeDone {
 		return
 	}

@@ -12,8 +12,8 @@ import (
 
 // What the history says is held against the world here: nothing is said that is not so.
 
-// checkTold checks events that were written by a process.
-func (p *process) checkTold(d *domain, events []rotate.Event) {
+// checkHistory checks events that were written by a process.
+func (p *process) checkHistory(d *domain, events []rotate.Event) {
 	if !p.plays(truths) || p.halted || p.turn == nil || p.store.emptied(p.turn.began) || !p.sensible(d) {
 		return
 	}
@@ -24,11 +24,11 @@ func (p *process) checkTold(d *domain, events []rotate.Event) {
 		name := nameOf(d.name, e.Selector)
 		switch e.Kind {
 		case rotate.Publish, rotate.Verify, rotate.Revoke:
-			p.checkToldRecord(e, name)
+			p.checkSaidRecord(e, name)
 		case rotate.Activate:
-			p.checkToldSigner(e, dkim.Ref{Name: name, KeyID: e.KeyID})
+			p.checkSaidSigner(e, dkim.Ref{Name: name, KeyID: e.KeyID})
 		case rotate.StoreKey, rotate.Destroy:
-			p.checkToldKey(e, name)
+			p.checkSaidKey(e, name)
 		}
 	}
 }
@@ -39,7 +39,7 @@ func (p *process) checkDrift(d *domain, res engine.Result) {
 		return
 	}
 	for _, f := range res.State.Drift {
-		p.checkToldDrift(d, f)
+		p.checkSaidDrift(d, f)
 	}
 }
 
@@ -48,8 +48,8 @@ func (p *process) lie(e rotate.Event, format string, args ...any) {
 		append([]any{p.name, e.Kind, e.Selector, e.Signer, e.Message}, args...)...)
 }
 
-// checkToldRecord: what is said to be published, seen or revoked is.
-func (p *process) checkToldRecord(e rotate.Event, name dkim.Name) {
+// checkSaidRecord: what is said to be published, seen or revoked is.
+func (p *process) checkSaidRecord(e rotate.Event, name dkim.Name) {
 	n := p.names[name]
 	last := n.last()
 	if !n.touched.Before(p.turn.began) {
@@ -73,8 +73,8 @@ func (p *process) checkToldRecord(e rotate.Event, name dkim.Name) {
 	}
 }
 
-// checkToldSigner: a signer that is said to be switched says so itself.
-func (p *process) checkToldSigner(e rotate.Event, ref dkim.Ref) {
+// checkSaidSigner: a signer that is said to be switched says so itself.
+func (p *process) checkSaidSigner(e rotate.Event, ref dkim.Ref) {
 	h := p.hosts[e.Signer]
 	if h == nil || !h.restored.Before(p.turn.began) {
 		return
@@ -88,9 +88,9 @@ func (p *process) checkToldSigner(e rotate.Event, ref dkim.Ref) {
 	}
 }
 
-// checkToldKey: a private key that is said to be stored, or destroyed, is: in the keystore
+// checkSaidKey: a private key that is said to be stored, or destroyed, is: in the keystore
 // that is the domain's, whatever the configuration names just now.
-func (p *process) checkToldKey(e rotate.Event, name dkim.Name) {
+func (p *process) checkSaidKey(e rotate.Event, name dkim.Name) {
 	kept, _ := p.vault.holds(name, e.KeyID)
 	switch {
 	case e.Kind == rotate.StoreKey && !kept && p.vault.swapped.Before(p.turn.began):
@@ -101,8 +101,8 @@ func (p *process) checkToldKey(e rotate.Event, name dkim.Name) {
 	}
 }
 
-// checkToldDrift: a difference that is told was seen.
-func (p *process) checkToldDrift(d *domain, f rotate.Finding) {
+// checkSaidDrift: a difference that is told was seen.
+func (p *process) checkSaidDrift(d *domain, f rotate.Finding) {
 	sight, looked := p.turn.sight(nameOf(d.name, f.Selector))
 	if f.Selector == "" || !looked || sight.Unchecked {
 		return

@@ -33,12 +33,12 @@ func (w *world) growWildcards() {
 func (w *world) toggleWildcard(d *domain) {
 	if _, stands := w.wildcards[d.name]; stands {
 		delete(w.wildcards, d.name)
-		w.tell(d.name, "somebody removes the wildcard at %s", d.name)
+		w.log(d.name, "somebody removes the wildcard at %s", d.name)
 	} else {
 		key := dkim.NewRecord(w.keys.make().Public(), "")
 		value := []string{key.String(), key.Revoke().String(), "v=spf1 -all"}[w.faults.IntN(3)]
 		w.wildcards[d.name] = wildcard{value, spread(w.faults, time.Minute, day)}
-		w.tell(d.name, "somebody makes a wildcard at %s: %q", d.name, value)
+		w.log(d.name, "somebody makes a wildcard at %s: %q", d.name, value)
 	}
 	for _, s := range d.want.Policy.Selectors {
 		if n := w.names[nameOf(d.name, s)]; n.owner == "" && len(n.last().values) == 0 {

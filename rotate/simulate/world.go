@@ -243,21 +243,21 @@ func (w *world) vandalise() {
 			n.foreign = true
 			n.changes = []change{{at: w.now, values: []string{"v=spf1 -all"}, ttl: time.Hour,
 				visible: slices.Repeat([]time.Time{w.now}, len(w.servers))}}
-			w.tell(d.name, "somebody else's record stands at %s", name)
+			w.log(d.name, "somebody else's record stands at %s", name)
 			w.after(spread(w.faults, time.Hour, 10*day), func() {
 				n.foreign = false
 				n.changes = nil
 				w.forgotten(n)
-				w.tell(d.name, "somebody removes the record at %s", name)
+				w.log(d.name, "somebody removes the record at %s", name)
 			})
 		}
 		if w.faults.Float64() < w.rates.foreign {
 			slot := w.vault.slot(name)
 			slot.versions = append(slot.versions, secret{key: w.keys.make(), foreign: true})
-			w.tell(d.name, "somebody else's secret stands at %s", name)
+			w.log(d.name, "somebody else's secret stands at %s", name)
 			w.after(spread(w.faults, time.Hour, 10*day), func() {
 				slot.versions[0] = secret{}
-				w.tell(d.name, "somebody destroys the secret at %s", name)
+				w.log(d.name, "somebody destroys the secret at %s", name)
 			})
 		}
 	}

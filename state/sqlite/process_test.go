@@ -146,7 +146,7 @@ func (c *child) kill() {
 }
 
 // I8: a second process is told who holds the lease and until when.
-func TestSecondProcessIsToldWhoHoldsTheLease(t *testing.T) {
+func TestSecondProcessHearsWhoHoldsTheLease(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	s := open(t, path)
 	defer s.Close()

@@ -15,7 +15,7 @@ import (
 
 // What a run tells of beside its domains: those that left the configuration without
 // being released, and listed ones that wait for their next try.
-func TestAside(t *testing.T) {
+func TestRemainder(t *testing.T) {
 	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"))
 	if err != nil {
 		t.Fatal(err)

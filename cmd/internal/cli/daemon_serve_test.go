@@ -122,6 +122,6 @@ func TestWatchdog(t *testing.T) {
 	l := newLab(t, "one.test")
 	l.Env = append(l.Env, "WATCHDOG_USEC=200000")
 	d := l.daemon(t)
-	d.awaitTold(t, "WATCHDOG=1", 3)
+	d.awaitNotified(t, "WATCHDOG=1", 3)
 	d.stop(t, syscall.SIGTERM, soon)
 }

@@ -52,7 +52,7 @@ func (l *lab) daemon(t *testing.T) *daemon {
 			t.Logf("the daemon's log:\n%s", d.log(t))
 		}
 	})
-	d.awaitTold(t, "READY=1", 1)
+	d.awaitNotified(t, "READY=1", 1)
 	return d
 }
 
@@ -76,7 +76,7 @@ func (d *daemon) messages() string {
 	return strings.Join(d.told, "\n--\n")
 }
 
-func (d *daemon) awaitTold(t *testing.T, text string, times int) {
+func (d *daemon) awaitNotified(t *testing.T, text string, times int) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("systemd is told %s %d times", text, times),
 		func() bool { return strings.Count(d.messages(), text) >= times })
@@ -106,7 +106,7 @@ func (d *daemon) stop(t *testing.T, sig syscall.Signal, within time.Duration) {
 	if code := d.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("the daemon ended with %d after %s", code, sig)
 	}
-	d.awaitTold(t, "STOPPING=1", 1)
+	d.awaitNotified(t, "STOPPING=1", 1)
 }
 
 // The daemon puts a new domain to use, answers for its zone meanwhile, and ends when it is told to.
@@ -207,7 +207,7 @@ func TestDaemonReload(t *testing.T) {
 	must(t, d.cmd.Process.Signal(syscall.SIGHUP))
 	d.awaitLog(t, "the new configuration is refused; the old one stays in use")
 	d.awaitLog(t, `unknown key \"nosuch\"`)
-	d.awaitTold(t, "READY=1", 2)
+	d.awaitNotified(t, "READY=1", 2)
 	if m := d.messages(); !reloading.MatchString(m) ||
 		!strings.Contains(m, "STATUS=the new configuration was refused; the old one stays in use") {
 		t.Errorf("systemd was told %q", m)
@@ -222,7 +222,7 @@ func TestDaemonReload(t *testing.T) {
 	l.file(t, "not-a-directory", "")
 	l.file(t, "dkimbot.yaml", strings.Replace(good, "path: keys", "path: not-a-directory", 1))
 	must(t, d.cmd.Process.Signal(syscall.SIGHUP))
-	d.awaitTold(t, "READY=1", 3)
+	d.awaitNotified(t, "READY=1", 3)
 	d.awaitLog(t, "not-a-directory")
 
 	l.Domains = []string{"one.test", "two.test"}
@@ -230,7 +230,7 @@ func TestDaemonReload(t *testing.T) {
 	must(t, d.cmd.Process.Signal(syscall.SIGHUP))
 	d.awaitLog(t, `"msg":"configuration reloaded","domains":2`)
 	d.awaitPhase(t, "two.test", "ready")
-	d.awaitTold(t, "READY=1", 4)
+	d.awaitNotified(t, "READY=1", 4)
 	if n := len(reloading.FindAllString(d.messages(), -1)); n != 3 {
 		t.Errorf("systemd was told %d times of reloads, want 3", n)
 	}

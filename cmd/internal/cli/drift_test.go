@@ -85,7 +85,7 @@ const (
 
 // What is safe is repaired within the hour by `rotate --due` alone, without a daemon;
 // plan proposes it before, and the history says what was repaired and why.
-func TestDriftMended(t *testing.T) {
+func TestDriftCured(t *testing.T) {
 	t.Parallel()
 	for title, c := range map[string]struct {
 		spoil   func(t *testing.T, l *lab)

@@ -155,7 +155,7 @@ func notifiedDaemon(t *testing.T) (inTime bool) {
 	l.notify(t, section("/hook"))
 	reloaded := time.Now()
 	must(t, d.cmd.Process.Signal(syscall.SIGHUP))
-	d.awaitTold(t, "RELOADING=1", 2)
+	d.awaitNotified(t, "RELOADING=1", 2)
 	eventually(t, "a heartbeat after the reload", func() bool { return len(w.bodies("/beat/hook")) > 0 })
 	close(w.hang)
 	took := time.Since(reloaded)

@@ -57,7 +57,7 @@ func TestZoneFilesAreNamed(t *testing.T) {
 
 // A zone file that is missing is told at validate, before the first key is made for nothing; it is no error, because
 // the configuration may be checked on another machine.
-func TestMissingZoneFileIsTold(t *testing.T) {
+func TestMissingZoneFileIsSaid(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, "example.test", "absent.test")
 	if err := os.Remove(filepath.Join(l.Dir, "zones/absent.test.zone")); err != nil {

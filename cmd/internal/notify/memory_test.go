@@ -19,9 +19,9 @@ func failing(domain, message string, at time.Time) Document {
 	return ofEvent(e, fault.Temporary(message, nil, ""))
 }
 
-// TestToldLessAndLess: a failure that lasts is reported at once, then after longer and
+// TestSaidLessAndLess: a failure that lasts is reported at once, then after longer and
 // longer times, also by processes that come one after the other.
-func TestToldLessAndLess(t *testing.T) {
+func TestSaidLessAndLess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notices.json")
 	log, said := newLog()
 	var reported []string
@@ -46,8 +46,8 @@ func TestToldLessAndLess(t *testing.T) {
 	}
 }
 
-// TestToldAnew: what is another failure, or comes again after all was well, is reported at once.
-func TestToldAnew(t *testing.T) {
+// TestSaidOnceMore: what is another failure, or comes again after all was well, is reported at once.
+func TestSaidOnceMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, _ := newLog()
 		m, now := newMemory("", log), time.Now()

@@ -32,7 +32,7 @@ type outage struct {
 const (
 	firstGather = 2 * time.Minute
 	nextGather  = time.Hour
-	namesTold   = 100
+	namesShown  = 100
 )
 
 func newOutages(put func(Document)) *outages { return &outages{put: put, open: map[string]*outage{}} }
@@ -49,7 +49,7 @@ func (o *outages) report(d Document, cause string) {
 		known.timer = time.AfterFunc(firstGather, func() { o.flush(cause) })
 		o.open[cause] = known
 	case d.Domain != "":
-		if known.last, known.count = d, known.count+1; len(known.names) < namesTold {
+		if known.last, known.count = d, known.count+1; len(known.names) < namesShown {
 			known.names = append(known.names, d.Domain)
 		}
 		return

@@ -54,7 +54,7 @@ func TestOutageIsOneNotice(t *testing.T) {
 			case d.Event == Refused:
 				refusals++
 			case d.Count > 0:
-				if all += d.Count; len(d.Domains) > namesTold || d.Domain != "" ||
+				if all += d.Count; len(d.Domains) > namesShown || d.Domain != "" ||
 					!strings.Contains(d.Message, "the same fails for ") {
 					t.Errorf("a joint notice: %+v", d)
 				}

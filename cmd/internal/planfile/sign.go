@@ -93,9 +93,9 @@ func (d Domain) target(s Step) string {
 	}
 }
 
-// Retold returns the domain's part as it would be written now, given what is planned
+// Rewritten returns the domain's part as it would be written now, given what is planned
 // for it now, when that is the same steps; else as Plain does.
-func (d Domain) Retold(p rotate.DomainPlan) Domain {
+func (d Domain) Rewritten(p rotate.DomainPlan) Domain {
 	now := newDomain(p)
 	if len(now.Steps) != len(d.Steps) || (now.Problem == nil) != (d.Problem == nil) {
 		return d.plain()

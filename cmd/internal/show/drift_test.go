@@ -61,7 +61,7 @@ example.com  phase ready
 	}
 }
 
-func TestStatusTellsDrift(t *testing.T) {
+func TestStatusSaysDrift(t *testing.T) {
 	st := rotate.State{Domain: "example.com", Revision: 3, Phase: rotate.Ready, Failures: 2, LastError: "one\ntwo",
 		Drift: []rotate.Finding{alien}}
 	wantText(t, written(func(x show.Text) { x.Status(st) }), `
@@ -210,8 +210,8 @@ func TestMailOfLeftKey(t *testing.T) {
 	}
 }
 
-// TestDriftIsToldOnce: what the record and the private key of one selector show alike is reported once.
-func TestDriftIsToldOnce(t *testing.T) {
+// TestDriftIsSaidOnce: what the record and the private key of one selector show alike is reported once.
+func TestDriftIsSaidOnce(t *testing.T) {
 	p := rotate.DomainPlan{Name: "a.test",
 		Drift: []rotate.Finding{
 			{Code: codes.RecordForeign, Cause: codes.StaleState, Selector: "s2", Message: "the state is older"},

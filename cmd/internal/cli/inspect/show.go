@@ -142,7 +142,7 @@ func (s savedPlan) compared(ctx context.Context, cfg *config.Config, a *app.App,
 			continue
 		}
 		if is.Unsigned {
-			shown.Domains[i] = d.Retold(s.Plan)
+			shown.Domains[i] = d.Rewritten(s.Plan)
 		}
 		why, unknown := doc.Approval(d).Stale(s.State, s.Plan.Seen)
 		is.Domains[d.Name] = report.Staleness{Reasons: append(is.Domains[d.Name].Reasons, why...), Unchecked: unknown}
