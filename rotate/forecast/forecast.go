@@ -55,6 +55,7 @@ func Of(now, until time.Time, want rotate.Domain, req rotate.Request, have rotat
 				return f.halt(restless(want.Name))
 			}
 			f.now, still = p.Next.At, 0
+			f.st.Failed = rotate.Failure{} // at rest: nothing that failed is open any more
 		}
 		if still++; still > plan.MaxRounds {
 			return f.halt(restless(want.Name))
