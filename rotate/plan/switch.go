@@ -42,10 +42,10 @@ func (p *planner) ready(busy bool) {
 	case isDue && p.Now.Before(usable) && !urgent:
 		next.At, next.Reason = usable, p.waitReason(standby)
 		p.plan.Reason = next.Reason
-		if p.obstacle() != nil {
-			p.stop(fault.Temporary(fmt.Sprintf("switch %s to %s before %s", p.Want.Name, standby, calendar.Utc(usable)),
-				errors.New(next.Reason.Message),
-				fmt.Sprintf("ask again then; 'dkimbot status --domain %s' says what is wrong at %s", p.Want.Name, p.Have.Active)))
+		if err := p.obstacle(); err != nil {
+			p.stop(&fault.Error{Kind: fault.Transient, Code: fault.CodeOf(err), Err: errors.New(next.Reason.Message),
+				What: fmt.Sprintf("switch %s to %s before %s", p.Want.Name, standby, calendar.Utc(usable)),
+				Hint: "ask again then; until then: " + fault.HintOf(err)})
 		}
 	case isDue:
 		p.rotate(standby)
