@@ -53,7 +53,7 @@ lint:
 
 # More packages at once than processors: the tests wait far more than they compute.
 unit:
-	.ci/unit -p 3 -timeout 25m
+	.ci/unit -p 3 -timeout 30m
 
 # Ten thousand domain-years with all faults on; without -race, which is ten times
 # slower, and with little garbage collection, since it lives on short-lived copies.

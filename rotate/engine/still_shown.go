@@ -15,7 +15,7 @@ import (
 type afterwards struct{ *run }
 
 // fleeting is how long a look at a record counts: what a hook, or the reload of another signer, may take is longer.
-const fleeting = 5 * time.Second
+const fleeting = 30 * time.Second
 
 // stillShown looks at a record once more where time has passed since it was verified. It stands just before a signer is
 // switched to it, and returns what DNS shows instead (I2); servers that do not answer say nothing new.
