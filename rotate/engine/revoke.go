@@ -2,15 +2,21 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/accounts"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // revoke empties the p= of a key's record. It does not wait until that shows: a
 // record that stands there again is revoked again.
 func (r *run) revoke(ctx context.Context, s rotate.Step) error {
+	sel := rotate.SelectorAt(r.st, s.Selector)
+	if sel == nil || sel.Key == nil || sel.Key.Leaked.IsZero() && r.st.Released == nil {
+		return nil // purged, or replaced meanwhile: a key that nobody reported is not revoked
+	}
 	p := r.judge()
 	if !p.MayRevoke(s.Selector) {
 		return p.CantRevoke(s.Selector)
@@ -22,13 +28,15 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 	if err := r.lookBeforeWrite(ctx, s.Selector); err != nil {
 		return err
 	}
+	if !sel.Key.RevokedAt.IsZero() && !showsAnother(health.At(r.seen, s.Selector).Sight, sel.Next) {
+		return nil // it is done, and the fresh key's record may stand there by now
+	}
 	if r.st.Released != nil {
 		if err := r.stillUnused(ctx, s.Selector, r.st.Selector(s.Selector).Key.ID, "revoke the key record"); err != nil {
 			return err
 		}
 	}
 	why := p.RevokeReason(s.Selector, "now")
-	sel := rotate.SelectorAt(r.st, s.Selector)
 	sel.Revoking(r.want.Policy.TTL)
 	key := sel.Key
 	if err := r.begin(ctx, rotate.Intent{Kind: rotate.Revoke, Selector: s.Selector, KeyID: key.ID,
@@ -43,4 +51,11 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 	now := r.engine.Clock.Now()
 	r.st.Revoked(s.Selector, now)
 	return r.confirm(ctx, s, key.ID, why.Message)
+}
+
+// showsAnother reports whether DNS shows a key that is not the fresh one.
+func showsAnother(sight rotate.Sight, fresh *rotate.Key) bool {
+	return slices.ContainsFunc(sight.Values, func(v string) bool {
+		return !dkim.RevokedValue(v) && (fresh == nil || dkim.RecordKeyID(v) != fresh.ID)
+	})
 }

@@ -76,6 +76,7 @@ func TestOnceRed(t *testing.T) {
 			6092, // a signer came back to one in a switch that waited for its target to settle
 			6136, // a receiver kept the revoked record that stood beside a key
 		}},
+		{"", []uint64{1778}},                     // a key was revoked once more over the fresh one
 		{"changes,bounds,truths", []uint64{267}}, // both keys were revoked after the kind was changed
 	} {
 		with, err := parseClasses(c.classes)
