@@ -82,20 +82,7 @@ func (s dead) Acquire(ctx context.Context, req ports.LeaseRequest) (ports.Lease,
 // stead, and the history says so; nothing is looked for of one that had begun no effect (I8).
 func TestProgramsOfTheDead(t *testing.T) {
 	w, d := newWorld(t, "mx1"), wanted("mx1")
-	w.settle(d)
-	w.pass(8 * day)
-	asked := d
-	asked.Asked = true
-	w.trouble = func(op string) trouble {
-		if op != "activate mx1" {
-			return fine
-		}
-		w.crashAt = w.points + 1 // the signer's command runs on, and its dkimbot writes nothing any more
-		return delayed
-	}
-	if res := w.start("first", nil).Advance(t.Context(), asked); !errors.Is(res.Err, errCrashed) {
-		t.Fatalf("%v", res.Err)
-	}
+	w.diesInSwitch("first", d)
 	w.trouble = nil
 	second, ended := w.engine(), 0
 	second.EndPrograms = func(_ context.Context, owner string) ports.Orphans {
@@ -128,5 +115,23 @@ func TestProgramsOfTheDead(t *testing.T) {
 	w.start("third", nil).Advance(t.Context(), d)
 	if second.Advance(t.Context(), d); ended != 1 {
 		t.Errorf("programs were looked for %d times", ended)
+	}
+}
+
+// diesInSwitch has a process of a settled domain killed while it switches mx1.
+func (w *world) diesInSwitch(process string, d wish) {
+	w.Helper()
+	w.settle(d)
+	w.pass(8 * day)
+	d.Asked = true
+	w.trouble = func(op string) trouble {
+		if op != "activate mx1" {
+			return fine
+		}
+		w.crashAt = w.points + 1 // the signer's command runs on, and its dkimbot writes nothing any more
+		return delayed
+	}
+	if res := w.start(process, nil).Advance(context.Background(), d); !errors.Is(res.Err, errCrashed) {
+		w.Fatalf("%v", res.Err)
 	}
 }

@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -244,20 +243,7 @@ func TestTakeoverUnnoted(t *testing.T) {
 	for _, broken := range []string{"look again", "load"} {
 		t.Run(broken, func(t *testing.T) {
 			w, d := newWorld(t, "mx1"), wanted("mx1")
-			w.settle(d)
-			w.pass(8 * day)
-			asked := d
-			asked.Asked = true
-			w.trouble = func(op string) trouble {
-				if op != "activate mx1" {
-					return fine
-				}
-				w.crashAt = w.points + 1 // the signer's command runs on, and its dkimbot writes nothing any more
-				return delayed
-			}
-			if res := w.start("first", nil).Advance(t.Context(), asked); !errors.Is(res.Err, errCrashed) {
-				t.Fatalf("%v", res.Err)
-			}
+			w.diesInSwitch("first", d)
 			w.trouble = func(op string) trouble {
 				if op == broken {
 					return refused

@@ -2,11 +2,9 @@ package engine
 
 import (
 	"context"
-	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/accounts"
-	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
@@ -28,7 +26,7 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 	if err := r.lookBeforeWrite(ctx, s.Selector); err != nil {
 		return err
 	}
-	if !sel.Key.RevokedAt.IsZero() && !showsAnother(health.At(r.seen, s.Selector).Sight, sel.Next) {
+	if !sel.Key.RevokedAt.IsZero() && !health.ShowsAnother(health.At(r.seen, s.Selector).Sight, sel.Next) {
 		return nil // it is done, and the fresh key's record may stand there by now
 	}
 	if r.st.Released != nil {
@@ -51,11 +49,4 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 	now := r.engine.Clock.Now()
 	r.st.Revoked(s.Selector, now)
 	return r.confirm(ctx, s, key.ID, why.Message)
-}
-
-// showsAnother reports whether DNS shows a key that is not the fresh one.
-func showsAnother(sight rotate.Sight, fresh *rotate.Key) bool {
-	return slices.ContainsFunc(sight.Values, func(v string) bool {
-		return !dkim.RevokedValue(v) && (fresh == nil || dkim.RecordKeyID(v) != fresh.ID)
-	})
 }

@@ -193,3 +193,10 @@ func (j *Judge) emptied(s string) bool {
 	return j.Have.Leaked(s) && seen.SightErr == nil && len(seen.Sight.Values) > 0 &&
 		!slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return !dkim.RevokedValue(v) })
 }
+
+// ShowsAnother reports whether DNS shows a key that is not the fresh one, nil for none.
+func ShowsAnother(sight rotate.Sight, fresh *rotate.Key) bool {
+	return slices.ContainsFunc(sight.Values, func(v string) bool {
+		return !dkim.RevokedValue(v) && (fresh == nil || dkim.RecordKeyID(v) != fresh.ID)
+	})
+}

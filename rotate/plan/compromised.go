@@ -3,7 +3,6 @@ package plan
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -157,7 +156,8 @@ func (d *draft) revoke(duty rotate.Duty, s string, from time.Time) {
 		return // the fresh key's record takes the place at once
 	}
 	standing := d.Standing(s)
-	again := (standing == health.Earlier || standing == health.Doubled) && (sel.Next == nil || !fresh && d.showsAnother(s))
+	again := (standing == health.Earlier || standing == health.Doubled) &&
+		(sel.Next == nil || !fresh && health.ShowsAnother(seen.Sight, sel.Next))
 	if d.Have.Released != nil && standing == health.Absent {
 		return
 	}
@@ -173,14 +173,6 @@ func (d *draft) revoke(duty rotate.Duty, s string, from time.Time) {
 		Reason: d.RevokeReason(s, "then"),
 		Asked:  d.askedOf(s), From: rotate.Side{Record: before, KeyID: dkim.RecordKeyID(before)},
 		To: rotate.Side{Record: dkim.RevokedRecord(sel.Key.Record)}, TTL: d.Want.Policy.TTL})
-}
-
-// showsAnother reports whether DNS shows a key of ours at a selector that is not the fresh one.
-func (d *draft) showsAnother(s string) bool {
-	next := d.Have.Selector(s).Next
-	return slices.ContainsFunc(d.Seen.Selectors[s].Sight.Values, func(v string) bool {
-		return !dkim.RevokedValue(v) && (next == nil || dkim.RecordKeyID(v) != next.ID)
-	})
 }
 
 // destroyLeaked plans that a compromised private key is destroyed, not before from, once no signer needs it.
