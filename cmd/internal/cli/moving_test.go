@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestMovingAsDocumented follows dkimbot-recovery(7) from one host to another, which has a signer
-// with empty tables: the same keys sign there at the end, and DNS is as it was.
+// TestMovingAsDocumented follows dkimbot-recovery(7) from one host to another, where dkimbot and a signer with
+// empty tables are installed: the same keys sign there at the end, and DNS is as it was.
 func TestMovingAsDocumented(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(repository, "cmd/internal/man/pages/dkimbot-recovery.7.md"))
@@ -20,44 +20,65 @@ func TestMovingAsDocumented(t *testing.T) {
 	if !found {
 		t.Fatal("the page does not say what to do on each host")
 	}
+	onNew, _, _ = strings.Cut(onNew, "\n## ")
 	root := t.TempDir()
-	place := func(host string) string { return filepath.Join(root, host) }
-	must(t, os.MkdirAll(place("old"), 0o700))
-	must(t, os.MkdirAll(place("new"), 0o700))
-	l := labIn(t, place("old"), "example.test", "other.test")
-	l.Provider = strings.Replace(l.Provider, "dir: zones", "dir: "+filepath.Join(place("old"), "zones"), 1)
-	l.write(t)
+	l := hostToMove(t, filepath.Join(root, "old"))
 	l.run(t, "rotate", "--due").want(t, 0)
-	before := zonesOf(t, l)
+	before := zonesOf(t, root)
 	signed := l.read(t, "opendkim/signing.table")
 
 	follow(t, root, "old", fenced(onOld, "sh"))
-	must(t, os.MkdirAll(filepath.Join(place("new"), "opendkim", "keys"), 0o755))
-	for _, table := range []string{"key.table", "signing.table"} {
-		must(t, os.WriteFile(filepath.Join(place("new"), "opendkim", table), nil, 0o644))
-	}
+	installed := labIn(t, filepath.Join(root, "new/etc/dkimbot"))
+	installed.file(t, "../opendkim/key.table", "")
+	installed.file(t, "../opendkim/signing.table", "")
+	must(t, os.MkdirAll(filepath.Join(root, "new/var/lib/dkimbot"), 0o700))
 	follow(t, root, "new", fenced(onNew, "sh"))
 
-	l.Dir = place("new")
-	if got := l.read(t, "opendkim/signing.table"); got != signed {
+	l.Dir = installed.Dir
+	if got := l.read(t, "opendkim/signing.table"); got != signed || got == "" {
 		t.Errorf("the new host signs by\n%s\nthe old one did by\n%s", got, signed)
 	}
 	for _, d := range l.Domains {
 		l.wantSound(t, d)
 	}
-	if after := zonesOf(t, &lab{Dir: place("old")}); after != before {
+	if after := zonesOf(t, root); after != before {
 		t.Errorf("DNS was\n%s\nand is\n%s", before, after)
+	}
+	for _, secret := range []string{"etc/dkimbot/tsig.secret", "var/lib/dkimbot/keys"} {
+		if info, err := os.Stat(filepath.Join(root, "new", secret)); err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s on the new host: %v %v", secret, info, err)
+		}
 	}
 	calls, err := os.ReadFile(filepath.Join(root, "systemctl.calls"))
 	must(t, err)
-	if string(calls) != "disable --now dkimbot\nenable --now dkimbot\n" {
+	if want := "disable --now dkimbot.service dkimbot-due.timer dkimbot-due.service\nenable --now dkimbot.service\n"; string(
+		calls) != want {
 		t.Errorf("systemctl was called with\n%s", calls)
 	}
 }
 
-// zonesOf returns what DNS shows.
-func zonesOf(t *testing.T, l *lab) string {
+// hostToMove makes a host below a directory, with configuration, state and keys where the package has them. Its
+// paths are relative, so that they name the same places below another host's directory.
+func hostToMove(t *testing.T, dir string) *lab {
 	t.Helper()
+	l := labIn(t, filepath.Join(dir, "etc/dkimbot"), "example.test", "other.test")
+	must(t, os.Rename(filepath.Join(l.Dir, "zones"), filepath.Join(dir, "../zones")))
+	must(t, os.MkdirAll(filepath.Join(dir, "etc/opendkim"), 0o755))
+	must(t, os.MkdirAll(filepath.Join(dir, "var/lib/dkimbot"), 0o700))
+	must(t, os.Symlink("../opendkim", filepath.Join(l.Dir, "opendkim")))
+	l.Provider = strings.Replace(l.Provider, "dir: zones", "dir: ../../../zones", 1)
+	l.Keystore = "driver: file\npath: ../../var/lib/dkimbot/keys"
+	l.write(t)
+	text := l.read(t, "dkimbot.yaml")
+	l.file(t, "dkimbot.yaml", strings.Replace(text, "path: state.db", "path: ../../var/lib/dkimbot/state.db", 1))
+	l.file(t, "tsig.secret", "secret")
+	return l
+}
+
+// zonesOf returns what DNS shows.
+func zonesOf(t *testing.T, root string) string {
+	t.Helper()
+	l := &lab{Dir: root}
 	return l.read(t, "zones/example.test.zone") + l.read(t, "zones/other.test.zone")
 }
 
@@ -69,17 +90,17 @@ func follow(t *testing.T, root, host string, lines []string) {
 	}
 	bin := filepath.Join(root, "bin")
 	must(t, os.MkdirAll(bin, 0o700))
+	must(t, os.MkdirAll(filepath.Join(root, "root"), 0o700))
 	calls := fmt.Appendf(nil, "#!/bin/sh\necho \"$@\" >>%s/systemctl.calls\n", root)
 	must(t, os.WriteFile(filepath.Join(bin, "systemctl"), calls, 0o700))
 	here := filepath.Join(root, host)
-	paths := strings.NewReplacer("/root/dkimbot-move/etc /etc/dkimbot", root+"/dkimbot-move/dkimbot.yaml "+here+"/",
-		"/etc/dkimbot /root/dkimbot-move/etc", here+"/dkimbot.yaml "+root+"/dkimbot-move/",
-		"/root/", root+"/", "/var/lib/dkimbot", here)
+	paths := strings.NewReplacer("/root/", root+"/root/", "/etc/dkimbot", here+"/etc/dkimbot",
+		"/var/lib/dkimbot", here+"/var/lib/dkimbot")
 	for _, line := range lines {
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", paths.Replace(line))
 		cmd.Dir = here
 		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"),
-			"DKIMBOT_CONFIG="+filepath.Join(here, "dkimbot.yaml"))
+			"DKIMBOT_CONFIG="+filepath.Join(here, "etc/dkimbot/dkimbot.yaml"))
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("on the %s host: %s: %v\n%s", host, line, err, out)
 		}
