@@ -48,16 +48,23 @@ func TestArguments(t *testing.T) {
 
 // TestDocuments: a request is read by the form that is promised.
 func TestDocuments(t *testing.T) {
+	id := strings.Repeat("0a", 32)
 	for text, ok := range map[string]bool{
 		`{"format_version":1,"action":"active","signer":"a","domains":[{"domain":"a.example","more":1}],"also":{}}`: true,
-		`{"format_version":2,"action":"active"}`:                                         false,
-		`{"action":"active"}`:                                                            false,
-		`{"format_version":1} {"format_version":1}`:                                      false,
-		`{"format_version":1,"domains":[{"domain":"A.example"}]}`:                        false,
-		`{"format_version":1,"domains":[{"domain":"a.example"},{"domain":"a.example"}]}`: false,
-		`{"format_version":1,"domains":[{"domain":"../a"}]}`:                             false,
-		`{"format_version":1,"domains":[`:                                                false,
-		"":                                                                               false,
+		`{"format_version":2,"action":"active"}`:                                                 false,
+		`{"action":"active"}`:                                                                    false,
+		`{"format_version":1} {"format_version":1}`:                                              false,
+		`{"format_version":1,"domains":[{"domain":"A.example"}]}`:                                false,
+		`{"format_version":1,"domains":[{"domain":"a.example"},{"domain":"a.example"}]}`:         false,
+		`{"format_version":1,"domains":[{"domain":"../a"}]}`:                                     false,
+		`{"format_version":1,"domains":[`:                                                        false,
+		`{"format_version":1,"others":{"a.example":{"selector":"s1","key_id":"` + id + `"}}}`:    true,
+		`{"format_version":1,"others":{"a.example":{"selector":"s1","key_id":"../x"}}}`:          false,
+		`{"format_version":1,"others":{"a.example":{"selector":"../s1","key_id":"` + id + `"}}}`: false,
+		`{"format_version":1,"others":{"../a":{"selector":"s1","key_id":"` + id + `"}}}`:         false,
+		`{"format_version":1,"domains":[{"domain":"a.example"}],"others":{"a.example":{"selector":"s1","key_id":"` + id +
+			`"}}}`: false,
+		"": false,
 	} {
 		if _, err := ssh.ReadRequest(strings.NewReader(text)); (err == nil) != ok {
 			t.Errorf("%s: %v", text, err)

@@ -8,7 +8,12 @@
 //
 //	{"format_version":1,"action":"activate","signer":"mx2","ticket":"…","domains":[
 //	  {"domain":"example.com","selector":"s2","key_id":"…","record":"v=DKIM1; …",
-//	   "private_key":"-----BEGIN PRIVATE KEY-----…"}]}
+//	   "private_key":"-----BEGIN PRIVATE KEY-----…"}],
+//	 "others":{"example.org":{"selector":"s1","key_id":"…"}}}
+//
+// others says, with a change, what the host's other domains are to stay signed with: a daemon that keeps its files in
+// memory takes up what has become of their lines when it is reloaded. A host of an older version ignores it, and
+// protects its other domains as little as before.
 //
 // The answer has what that protocol asks for, and what else the host knows. It is the last line of what comes back:
 // what start-up files of a shell print before is passed over.

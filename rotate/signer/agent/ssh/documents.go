@@ -26,7 +26,8 @@ const batch = 2000
 // Request is what a host is asked to do.
 type Request struct {
 	protocol.Request
-	Ticket string `json:"ticket,omitempty"` // the newest that the coordinator has seen
+	Ticket string           `json:"ticket,omitempty"` // the newest that the coordinator has seen
+	Others map[string]Signs `json:"others,omitempty"` // what other domains are to stay signed with; only with activate
 }
 
 // Answer is what a host says.
@@ -86,8 +87,17 @@ func ReadRequest(in io.Reader) (Request, error) {
 		}
 		seen[e.Domain] = true
 	}
+	for domain, ref := range r.OtherKeys() {
+		d, err := dkim.ParseDomain(domain)
+		if err != nil || d != domain || ref.Check() != nil || !keyForm.MatchString(ref.KeyID) || seen[d] {
+			return Request{}, errors.New("another domain in it is not in normal form, has no key, or is to be changed, too")
+		}
+	}
 	return r, nil
 }
+
+// keyForm is the form of a key id.
+var keyForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // instanceForm is what a host's memory calls itself, and the form of tickets.
 var instanceForm = regexp.MustCompile(`^[A-Za-z0-9]{1,64}$`)

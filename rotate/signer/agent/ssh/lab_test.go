@@ -104,6 +104,10 @@ func (m mortal) Forget(ctx context.Context, keys []dkim.Ref) error {
 	return m.Signer.(signertest.Forgetter).Forget(ctx, keys)
 }
 
+func (m mortal) KnowOthers(know func(context.Context) (map[string]dkim.Ref, error)) {
+	m.Signer.(signer.Reloads).KnowOthers(know)
+}
+
 type mortalMemory struct {
 	stdio.Memory
 	steps *steps

@@ -2,7 +2,6 @@ package ssh
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,6 +20,8 @@ type Signer struct {
 	cfg Config
 	one chan struct{} // held while ssh runs
 	lag atomic.Int64  // as the host said it last
+
+	know func(context.Context) (map[string]dkim.Ref, error) // what its domains were switched to last; can be nil
 
 	mu     sync.Mutex
 	ticket string
@@ -121,7 +122,7 @@ func (s *Signer) ask(ctx context.Context, what string, r protocol.Request) (Answ
 		case a.Signer != s.cfg.Agent:
 			return Answer{}, nil, s.misbehaved(what, errors.New("it answers for another agent"))
 		}
-		if err := s.know(what, a); err != nil {
+		if err := s.meet(what, a); err != nil {
 			return Answer{}, nil, err
 		}
 		if !a.Stale {
@@ -139,7 +140,12 @@ func (s *Signer) connect(ctx context.Context, what string, r protocol.Request) (
 	sent := Request{Request: r, Ticket: s.ticket}
 	s.mu.Unlock()
 	sent.Signer = s.cfg.Agent
-	document, err := json.Marshal(sent)
+	others, err := s.others(ctx, r)
+	if err != nil {
+		return Answer{}, nil, err
+	}
+	sent.Others = others
+	document, err := sent.document()
 	if err != nil {
 		return Answer{}, nil, s.misbehaved(what, err)
 	}
@@ -156,9 +162,9 @@ func (s *Signer) connect(ctx context.Context, what string, r protocol.Request) (
 	return a, text, nil
 }
 
-// know notes who has answered. A host that was built again is another one; one that comes back after another had
+// meet notes who has answered. A host that was built again is another one; one that comes back after another had
 // answered shows that there are two.
-func (s *Signer) know(what string, a Answer) error {
+func (s *Signer) meet(what string, a Answer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ticket = a.Ticket

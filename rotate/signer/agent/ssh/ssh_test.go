@@ -25,8 +25,9 @@ func TestConformance(t *testing.T) {
 	signertest.Run(t, func(t *testing.T) signertest.Subject {
 		l := newLab(t)
 		return signertest.Subject{Signer: l.open(t, nil), Stop: func(t *testing.T) { l.Stop() },
+			Files: []string{l.dkim.KeyTable, l.dkim.SigningTable},
 			SignsWith: func(t *testing.T, domain string) dkim.Ref {
-				return l.dkim.SignsWith(t, domain, signertest.Keys(t, 3)...)
+				return l.dkim.SignsWith(t, domain, signertest.Keys(t, 4)...)
 			}}
 	})
 }

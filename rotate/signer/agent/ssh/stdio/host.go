@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -115,6 +116,7 @@ func (h *Host) serve(ctx context.Context, r ssh.Request, a *ssh.Answer) error {
 	switch r.Action {
 	case protocol.Active:
 	case protocol.Activate:
+		h.keepOthers(r)
 		h.activate(ctx, served, a)
 	case protocol.Forget:
 		h.forget(ctx, served, a)
@@ -125,6 +127,18 @@ func (h *Host) serve(ctx context.Context, r ssh.Request, a *ssh.Answer) error {
 	}
 	h.see(ctx, served, a)
 	return nil
+}
+
+// keepOthers says to the signer what its other domains are to stay signed with, so that a reload takes nothing from
+// them (I1). A coordinator of an older version does not say it.
+func (h *Host) keepOthers(r ssh.Request) {
+	others := r.OtherKeys()
+	maps.DeleteFunc(others, func(domain string, _ dkim.Ref) bool {
+		return h.Domains != nil && !slices.Contains(h.Domains, domain)
+	})
+	if s, ok := h.Signer.(signer.Reloads); ok && len(others) > 0 {
+		s.KnowOthers(func(context.Context) (map[string]dkim.Ref, error) { return others, nil })
+	}
 }
 
 func notServed(domain string) error {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,6 +90,48 @@ func TestTickets(t *testing.T) {
 	if a := ask(t, h, request("activate", third.Ticket, k)); a.Stale || a.Active["a.example"].Selector != "s1" ||
 		a.Lag != time.Second || a.Host != "mail2" {
 		t.Errorf("with the newest ticket: %+v", a)
+	}
+}
+
+// reloading is a table of a daemon that is reloaded for all domains at once.
+type reloading struct {
+	table
+	know func(context.Context) (map[string]dkim.Ref, error)
+}
+
+func (s *reloading) KnowOthers(know func(context.Context) (map[string]dkim.Ref, error)) {
+	s.know = know
+}
+
+// TestOthers: a change says what other domains are to stay signed with; the host takes that for the domains that it
+// lists. A coordinator of an older version says nothing.
+func TestOthers(t *testing.T) {
+	h, _ := newHost(t)
+	keys := signertest.Keys(t, 2)
+	b, c := signertest.At("b.example", "s2", keys[1]), signertest.At("c.example", "s1", keys[1])
+	for _, others := range []map[string]ssh.Signs{nil, {"b.example": {Selector: "s2", KeyID: b.Ref().KeyID},
+		"c.example": {Selector: "s1", KeyID: c.Ref().KeyID}}} {
+		s := &reloading{table: table{keys: map[string]dkim.Ref{}}}
+		h.Signer = s
+		text, err := json.Marshal(ssh.Request{Ticket: ask(t, h, request("active", "")).Ticket, Others: others,
+			Request: protocol.Request{FormatVersion: 1, Action: "activate", Signer: "mx2",
+				Domains: []protocol.Entry{entry(signertest.At("a.example", "s1", keys[0]))}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := ask(t, h, bytes.NewReader(text)); len(a.Active) != 1 || a.Refused != nil {
+			t.Fatalf("%+v", a)
+		}
+		if others == nil {
+			if s.know != nil {
+				t.Error("it was given what nobody said")
+			}
+			continue
+		}
+		known, err := s.know(t.Context())
+		if want := map[string]dkim.Ref{"b.example": b.Ref()}; err != nil || !maps.Equal(known, want) {
+			t.Errorf("%v, %v; want %v", known, err, want)
+		}
 	}
 }
 
