@@ -8,9 +8,9 @@ import (
 	"slices"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/adoption"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
-	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
 // takeOver takes the steps of an adoption, and none of what follows it.
@@ -19,7 +19,7 @@ func (r *run) takeOver(ctx context.Context, a rotate.Adoption) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	r.plan = plan.PlanAdoption(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen, a)
+	r.plan = adoption.Plan(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen, a)
 	if r.plan.Stop != nil {
 		return errors.Join(r.plan.Stop, r.noteStrangers(ctx, a))
 	}
@@ -66,7 +66,7 @@ func (r *run) noteStrangers(ctx context.Context, a rotate.Adoption) error {
 // believe gives up a state that is older than the world, durably, with the adoption of
 // what the world holds.
 func (r *run) believe(ctx context.Context, a rotate.Adoption) error {
-	p := plan.NewAdopter(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen)
+	p := adoption.New(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen)
 	st := p.Believed(a)
 	if reflect.DeepEqual(st, r.st) || r.plan.Held != "" {
 		return nil
@@ -91,7 +91,7 @@ func (r *run) adopt(ctx context.Context, s rotate.Step) error {
 		}
 	}
 	if err := r.engine.SelfTest(ctx, dkim.SigningKey{Name: name, Key: key},
-		plan.WithoutTesting(s.From.Record, s.To.Record)); err != nil {
+		adoption.WithoutTesting(s.From.Record, s.To.Record)); err != nil {
 		return err
 	}
 	intent := rotate.Intent{Kind: rotate.Adopt, Selector: s.Selector, KeyID: id, Record: s.To.Record,
@@ -112,7 +112,7 @@ func (r *run) adopt(ctx context.Context, s rotate.Step) error {
 			return err
 		}
 	}
-	p := plan.NewAdopter(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen)
+	p := adoption.New(r.engine.Clock.Now(), r.want, r.left, r.st, r.seen)
 	r.st.Adopted(s.Selector, p.Adopted(s), s.From.Record, seen.Sight.TTL)
 	r.st.Selectors[s.Selector].PassedOver(passed.KeyID, passed.Version)
 	return r.confirm(ctx, s, id, fmt.Sprintf("version %d; the record is dkimbot's from now on", seen.Version))

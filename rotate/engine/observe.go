@@ -9,6 +9,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/accounts"
+	"github.com/dkimbot/dkimbot/rotate/adoption"
 	"github.com/dkimbot/dkimbot/rotate/batch"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -82,7 +83,7 @@ func (p *Planner) PlanAdoption(ctx context.Context, want rotate.Domain, req rota
 	if err != nil {
 		return rotate.DomainPlan{}, err
 	}
-	return plan.PlanAdoption(p.Clock.Now(), want, req, have, seen, a), nil
+	return adoption.Plan(p.Clock.Now(), want, req, have, seen, a), nil
 }
 
 func (p *Planner) observe(ctx context.Context, want rotate.Domain) (rotate.State, rotate.Observation, error) {

@@ -14,7 +14,7 @@ var words = []string{"planner", "view", "Judge", "Check", "health", "draft", "or
 
 // decides reports whether a function belongs to the planner, the transitions or the steps.
 func decides(pkg string, fn *ast.FuncDecl) bool {
-	found := pkg == "plan" || pkg == "order"
+	found := pkg == "plan" || pkg == "order" || pkg == "adoption"
 	look := func(fields *ast.FieldList) {
 		if fields == nil {
 			return

@@ -19,8 +19,8 @@ import (
 var accepted string
 
 // packages may hold functions of the planner, the transitions and the steps.
-var packages = []string{"rotate", "rotate/approval", "rotate/health", "rotate/order", "rotate/plan", "rotate/forecast",
-	"rotate/foresight", "rotate/engine",
+var packages = []string{"rotate", "rotate/approval", "rotate/health", "rotate/order", "rotate/plan", "rotate/adoption",
+	"rotate/forecast", "rotate/foresight", "rotate/engine",
 	"rotate/lease", "rotate/batch", "rotate/quota", "rotate/follow"}
 
 // options are the flags.

@@ -1,135 +1,42 @@
 package plan
 
 import (
-	"maps"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
-// WithoutTesting returns the record that the key is to be proved by: a verifier
-// treats a signature under t=y as none.
-func WithoutTesting(shown, sound string) string {
-	if r, err := dkim.ParseRecord(shown); err == nil && r.Testing() {
-		return sound
-	}
-	return shown
+// Package adoption plans that keys which are in use are adopted. What planner and adoption share is here.
+
+// AfterAdoption is Plan for what follows the adoption of keys: the domain was in phase was before it. Where nothing
+// was adopted, was is "".
+func AfterAdoption(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation,
+	was rotate.Phase) rotate.DomainPlan {
+	return plan(now, want, req, have, seen, was)
 }
 
-// PlanAdoption says what an adoption would do, and everything that follows it. Like
-// Plan it reads nothing and changes nothing.
-func PlanAdoption(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State, seen rotate.Observation,
-	a rotate.Adoption) rotate.DomainPlan {
-	have = have.AsOf(now)
-	p := NewAdopter(now, want, req, have, seen)
-	p.adoption = true
-	unbelievable := p.unbelievable(a)
-	have = p.Believed(a)
-	p.Have = have
-	p.plan = rotate.DomainPlan{Name: want.Name, Phase: have.Phase, Revision: have.Revision, Seen: seen}
-	p.stop(unbelievable)
-	keys := p.toAdopt(a)
-	if p.plan.Stop != nil || p.plan.Held != "" {
-		return p.plan
-	}
-	after, then := rotate.CopyState(have), rotate.Observation{Selectors: maps.Clone(seen.Selectors), Signers: seen.Signers}
-	for _, k := range keys {
-		step := p.adoptStep(k, p.signs(a))
-		p.step(step)
-		sel := seen.Selectors[k.Selector]
-		after.Adopting(rotate.Intent{Selector: k.Selector}, want.Policy, p.signs(a))
-		after.Adopted(k.Selector, p.Adopted(step), step.From.Record, sel.Sight.TTL)
-		sel.KeyID = k.Key.ID()
-		then.Selectors[k.Selector] = sel
-	}
-	var from rotate.Phase
-	if len(keys) > 0 {
-		from = have.Phase
-	}
-	rest := plan(now, want, req, after, then, from)
-	rest.Seen = seen
-	if len(keys) > 0 && rest.Stop == nil {
-		rest.Steps = append(p.plan.Steps, rest.Steps...)
-		rest.Reason = rotate.Reason{Code: codes.Adopt, Message: "keys that are in use are taken under management"}
-	}
-	return rest
-}
-
-// adoptStep plans the adoption of one key; signs is the selector that is used first.
-func (p adopter) adoptStep(k dkim.SigningKey, signs string) rotate.Step {
-	shown := p.Seen.Selectors[k.Selector].Sight.Values[0]
-	record := shown
-	if WithoutTesting(shown, "") == "" {
-		record = dkim.NewRecord(k.Key.Public(), p.Want.Policy.Note).String()
-	}
-	why := "this key is in use: it is kept, and continues to be used"
-	if k.Selector != signs {
-		why = "this key is public: it is kept, and becomes the standby"
-	}
-	return rotate.Step{Kind: rotate.Adopt, Selector: k.Selector, Target: "keystore, " + k.Name.String(),
-		Reason: rotate.Reason{Code: codes.Adopt, Message: why +
-			"; from then on key and record are dkimbot's, and are replaced like any other"},
-		From: rotate.Side{KeyID: p.Seen.Selectors[k.Selector].KeyID, Record: shown},
-		To:   rotate.Side{KeyID: k.Key.ID(), Record: record}, Signs: signs}
-}
-
-// Adopted returns the key that a step adopts. One that no signer is known to use may
-// have been published, or replaced, a moment ago: then it waits like one that was (I2).
-func (p adopter) Adopted(s rotate.Step) rotate.Key {
-	seen := p.Seen.Selectors[s.Selector]
-	k := rotate.Key{ID: s.To.KeyID, Version: seen.Version, Record: s.To.Record, StoredAt: p.Now, PublishedAt: p.Now,
-		VerifiedAt: p.Now}
-	if len(p.usedBy(s.Selector, k.ID)) == 0 && (s.Selector != s.Signs || p.anySays()) {
-		k.CacheWait, k.Replaced = rotate.CacheWait(seen.Sight, p.Want.Policy.TTL), true
-	} else if p.noneSigns() { // it may have been published a moment ago
-		k.CacheWait = rotate.CacheWait(seen.Sight, p.Want.Policy.TTL)
-	}
-	return k
-}
-
-// anySays reports whether any signer says what it signs with.
-func (p adopter) anySays() bool {
-	return slices.ContainsFunc(p.Want.Signers,
-		func(name string) bool { s := p.Seen.Signers[name]; return s.Err == nil && s.Ref.Selector != "" })
-}
-
-// usedBy returns the signers that say that they sign with the key.
-func (p adopter) usedBy(selector, keyID string) (signers []string) {
-	for _, name := range p.Want.Signers {
-		s := p.Seen.Signers[name]
-		if s.Err == nil && s.Ref.Selector == selector && (s.Ref.KeyID == "" || s.Ref.KeyID == keyID) {
-			signers = append(signers, name)
+// BeforeAdoption adds to a plan what keeps an adoption from beginning: something that is not dkimbot's at a selector
+// for which no key is given, selectors that share a name, or the limits.
+func BeforeAdoption(seen health.Check, req rotate.Request, begun rotate.DomainPlan,
+	given map[string]bool) rotate.DomainPlan {
+	p := &planner{newDraft(seen, req)}
+	p.plan, p.adoption = begun, true
+	for _, s := range p.Want.Policy.Selectors {
+		if !given[s] {
+			p.ownKeystore(s)
+			p.ownDNS(s)
 		}
 	}
-	return signers
-}
-
-// signs returns the selector whose key continues to sign, "" when that is not clear.
-func (p adopter) signs(a rotate.Adoption) string {
-	if a.Active != "" {
-		return a.Active
+	p.ownNames()
+	p.stop(p.obstacle())
+	if p.Have.Phase == rotate.New && p.plan.Stop == nil {
+		p.closed(codes.ActionAdopt, "")
 	}
-	for _, k := range a.Keys {
-		if len(p.usedBy(k.Selector, k.Key.ID())) == len(p.Want.Signers) {
-			return k.Selector
-		}
-	}
-	if a.FromKeystore && len(a.Keys) > 0 && p.noneSigns() {
-		return a.Keys[0].Selector
-	}
-	if to := p.Have.Target; p.Have.Selector(to).Key != nil {
-		return to // signers come to dkimbot's own key as before: the domain is brought up
-	}
-	return ""
-}
-
-// noneSigns reports whether every signer says that it does not sign for the domain.
-func (p adopter) noneSigns() bool {
-	return !slices.ContainsFunc(p.Want.Signers,
-		func(name string) bool { s := p.Seen.Signers[name]; return s.Err != nil || s.Ref.Selector != "" })
+	return p.plan
 }
 
 // adopted plans to finish an adoption that was interrupted after its key had reached
@@ -147,4 +54,17 @@ func (p *planner) adopted() verdict {
 		From: rotate.Side{KeyID: i.KeyID, Record: p.Seen.Selectors[i.Selector].Sight.Values[0]},
 		To:   rotate.Side{KeyID: i.KeyID, Record: i.Record}, Signs: p.Have.Target})
 	return taken
+}
+
+// warnTesting reports own records that receivers don't take seriously.
+func (p *planner) warnTesting(s string) {
+	for _, v := range p.Seen.Selectors[s].Sight.Values {
+		if !strings.Contains(strings.ReplaceAll(v, " ", ""), "t=") {
+			continue // it has no flags, like almost all; reading a key is dear
+		}
+		if r, err := dkim.ParseRecord(v); err == nil && r.Testing() {
+			p.warn(codes.TestingFlag, rotate.Thing{Selector: s}, "the record at %s carries the testing flag t=y: receivers treat mail signed with it as unsigned; "+
+				"dkimbot publishes it without the flag once it is its own", p.Name(s))
+		}
+	}
 }

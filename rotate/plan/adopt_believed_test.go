@@ -5,10 +5,10 @@ import (
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/adoption"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -25,7 +25,7 @@ func held(keys map[string]int) rotate.Adoption {
 
 // believed is the state with which the adoption begins.
 func believed(s *scene, a rotate.Adoption) rotate.State {
-	return plan.NewAdopter(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen).Believed(a)
+	return adoption.New(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen).Believed(a)
 }
 
 // world puts a key into DNS and keystore.
@@ -64,7 +64,7 @@ func TestBelievedAfterAReport(t *testing.T) {
 		world(s, "s1", n)
 		world(s, "s2", 2) // the state does not know it
 		s.Drift("s1", plantest.Keys()[n].ID(), "mx1", "mx2")
-		p := plan.PlanAdoption(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, held(map[string]int{"s1": n, "s2": 2}))
+		p := adoption.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, held(map[string]int{"s1": n, "s2": 2}))
 		if fault.CodeOf(p.Stop) != code {
 			t.Errorf("key %d: %v", n, p.Stop)
 		}
@@ -78,7 +78,7 @@ func TestReleasedIsNotAdopted(t *testing.T) {
 	plantest.Leak("s1")(s)
 	world(s, "s2", 2)
 	s.Have.Released = &rotate.ReleaseState{At: plantest.LongAgo}
-	p := plan.PlanAdoption(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, held(map[string]int{"s1": 0, "s2": 2}))
+	p := adoption.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, held(map[string]int{"s1": 0, "s2": 2}))
 	if fault.CodeOf(p.Stop) != codes.Released {
 		t.Errorf("%v", p.Stop)
 	}
@@ -109,12 +109,12 @@ func TestRefusedAdoptionWaitsForNothing(t *testing.T) {
 	s.Drift("s1", plantest.Keys()[0].ID(), "mx1", "mx2")
 	s.Show("s2", plantest.ForeignRecord)
 	a := held(map[string]int{"s1": 0})
-	p := plan.PlanAdoption(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, a)
+	p := adoption.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, a)
 	if fault.CodeOf(p.Stop) != codes.ForeignRecord || p.Held != "" || p.Next != nil {
 		t.Errorf("%v, held by %q, next %+v", p.Stop, p.Held, p.Next)
 	}
 	s.Show("s2")
-	if p = plan.PlanAdoption(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, a); p.Stop != nil || p.Held == "" {
+	if p = adoption.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, a); p.Stop != nil || p.Held == "" {
 		t.Errorf("the freeze: %v, held by %q", p.Stop, p.Held)
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/adoption"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
-	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -119,9 +119,9 @@ func TestAdoptionMap(t *testing.T) {
 // adoptionOf plans an adoption, and writes with it what becomes of each key: the record that is to stand, how
 // long resolvers are waited for, and whether it waits like a key that was replaced.
 func adoptionOf(s *scene, a rotate.Adoption, names *strings.Replacer) []string {
-	p := plan.PlanAdoption(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, a)
+	p := adoption.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, a)
 	out := planLines(s.Now, p, names)
-	adopter := plan.NewAdopter(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen)
+	adopter := adoption.New(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen)
 	for _, step := range p.Steps {
 		if step.Kind != rotate.Adopt {
 			continue

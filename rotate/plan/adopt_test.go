@@ -6,15 +6,15 @@ import (
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/adoption"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
 // adopt plans an adoption in a scene.
 func adopt(s *scene, a rotate.Adoption) rotate.DomainPlan {
-	return plan.PlanAdoption(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, a)
+	return adoption.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, a)
 }
 
 // TestAdoptedRecord: a record that is adopted stays as it stands, whatever tags somebody gave it, unless it is in
@@ -30,11 +30,11 @@ func TestAdoptedRecord(t *testing.T) {
 		if len(p.Steps) == 0 || p.Steps[0].To.Record != want || p.Steps[0].From.Record != shown {
 			t.Errorf("%s becomes %v", shown, p.Steps)
 		}
-		if proof := plan.WithoutTesting(shown, own); proof != want {
+		if proof := adoption.WithoutTesting(shown, own); proof != want {
 			t.Errorf("%s is proved by %s", shown, proof)
 		}
 	}
-	if proof := plan.WithoutTesting("no record", own); proof != "no record" {
+	if proof := adoption.WithoutTesting("no record", own); proof != "no record" {
 		t.Errorf("what is no record is proved by %s", proof)
 	}
 }

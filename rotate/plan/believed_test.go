@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/adoption"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -128,7 +128,7 @@ func TestOlderKeystoreIsNotBelieved(t *testing.T) {
 	} {
 		s := plantest.Ready()
 		tt.change(s)
-		p := plan.PlanAdoption(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, held(tt.keys))
+		p := adoption.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, held(tt.keys))
 		code := fault.CodeOf(p.Stop)
 		if refused := code == codes.OldKeystore || code == codes.ReplacedKey; refused != tt.refused {
 			t.Errorf("%s: %v", title, p.Stop)

@@ -10,7 +10,7 @@
 //
 // Life interrupts that, and an ordered list of rules (plan.go) comes before the four steps: the
 // domain was released (release.go); the state makes no sense, or something that is not
-// dkimbot's is in the way (checks.go); keys that are in use were adopted (adopt.go); a key is
+// dkimbot's is in the way (checks.go); an adoption was interrupted (adopt.go); a key is
 // compromised (compromised.go); signers were sent back (rollback.go); a record has vanished, or
 // a signer signs with the wrong key (repair.go). Each rule says whether the scheme continues, begins
 // nothing new, or waits.
@@ -20,7 +20,7 @@
 // receiver misses a record, package health says. What begins something new asks the limits first
 // (limits.go).
 //
-// PlanAdoption stands beside Plan: it takes keys that are in use under management. Both ask package
-// health what is there and what may be done. Package order changes what the state wants as a person
-// instructs, before it is planned from; package forecast plays plans forward.
+// Package health says what is there and what may be done. Package order changes what the state wants as a person
+// instructs, before it is planned from; package adoption takes keys that are in use under management, before
+// anything is planned for them here; package forecast plays plans forward.
 package plan

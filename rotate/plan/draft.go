@@ -24,7 +24,7 @@ type draft struct {
 	revoked   map[string]bool // by selector: the plan revokes its key now
 	sheltered map[string]bool // by signer: the plan gives it the active key meanwhile
 
-	adoption      bool // the plan is one of PlanAdoption
+	adoption      bool // the plan is that of an adoption
 	afterAdoption bool // the plan is what follows an adoption
 }
 

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/adoption"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
-	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -117,7 +117,7 @@ func TestContinuesWithAnAdoptedKey(t *testing.T) {
 	s.Drift("s1", plantest.Keys()[3].ID(), "mx2")
 	s.Drift("", "", "mx3")
 	s.Drift("old", plantest.Keys()[0].ID(), "mx4")
-	p := plan.PlanAdoption(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, rotate.Adoption{Active: "s1",
+	p := adoption.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, rotate.Adoption{Active: "s1",
 		Keys: []dkim.SigningKey{{Name: dkim.Name{Domain: "example.com", Selector: "s1"}, Key: plantest.Keys()[0]}}})
 	if p.Stop != nil || len(p.Steps) < 6 {
 		t.Fatalf("%s; %v", plantest.Steps(p, s.Now), p.Stop)

@@ -6,11 +6,11 @@ import (
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/adoption"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 	"github.com/dkimbot/dkimbot/rotate/order"
-	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -39,7 +39,7 @@ func TestAdoptionSaysWhatSigns(t *testing.T) {
 	s.Show("s2")
 	a := rotate.Adoption{FromKeystore: true, Stored: map[string]string{"s2": plantest.Keys()[1].ID()},
 		Keys: []dkim.SigningKey{{Name: dkim.Name{Domain: "example.com", Selector: "s1"}, Key: plantest.Keys()[0]}}}
-	p := plan.PlanAdoption(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, a)
+	p := adoption.Plan(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, a)
 	if fault.CodeOf(p.Stop) != "active-unclear" || strings.Contains(p.Stop.Error(), "don't all use") {
 		t.Errorf("%v", p.Stop)
 	}

@@ -10,17 +10,12 @@ import (
 // planner has the rules: what is planned in which phase.
 type planner struct{ draft }
 
-// adopter plans that keys which are in use are adopted.
-type adopter struct{ *planner }
-
-// NewAdopter returns a planner of adoptions, from what is known at now.
-func NewAdopter(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State,
-	seen rotate.Observation) adopter {
-	return adopter{newPlanner(now, want, req, have, seen)}
-}
-
 func newPlanner(now time.Time, want rotate.Domain, req rotate.Request, have rotate.State,
 	seen rotate.Observation) *planner {
-	return &planner{draft{Check: health.New(now, want, have, seen), req: req,
-		obstacles: map[string]error{}, revoked: map[string]bool{}, sheltered: map[string]bool{}}}
+	return &planner{newDraft(health.New(now, want, have, seen), req)}
+}
+
+func newDraft(seen health.Check, req rotate.Request) draft {
+	return draft{Check: seen, req: req,
+		obstacles: map[string]error{}, revoked: map[string]bool{}, sheltered: map[string]bool{}}
 }

@@ -143,6 +143,7 @@ var arrows = map[string][]string{
 	"rotate/health":    {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault"},
 	"rotate/plan": {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault",
 		"rotate/follow", "rotate/health"},
+	"rotate/adoption":  {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/health", "rotate/plan"},
 	"rotate/forecast":  {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/health", "rotate/plan"},
 	"rotate/keyring":   {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/ports"},
 	"rotate/testmail":  {"rotate/codes", "rotate/dkim", "rotate/fault"},
@@ -165,7 +166,7 @@ var arrows = map[string][]string{
 	"rotate/signer/found":      {"rotate/child", "rotate/dkim", "rotate/safefile"},
 	"cmd/internal/config/node": {"rotate/fault", "rotate/safefile", "rotate/settings"},
 	"rotate/accounts":          {"rotate", "rotate/dkim", "rotate/fault", "rotate/ports", "rotate/preflight"},
-	"rotate/engine": {"rotate", "rotate/accounts", "rotate/approval", "rotate/batch", "rotate/calendar", "rotate/codes",
+	"rotate/engine": {"rotate", "rotate/accounts", "rotate/adoption", "rotate/approval", "rotate/batch", "rotate/calendar", "rotate/codes",
 		"rotate/dkim", "rotate/fault", "rotate/follow", "rotate/forecast", "rotate/foresight", "rotate/health",
 		"rotate/keyring", "rotate/lease", "rotate/order", "rotate/plan", "rotate/ports", "rotate/preflight",
 		"rotate/quota"},
@@ -252,7 +253,8 @@ func TestDocumentsStandInReport(t *testing.T) {
 
 // pure are the rooms that are given nothing that can write or read, nor tell the time (I11): the arrows lead from
 // them to no room that has a way out, such as rotate/ports.
-var pure = []string{"rotate", "rotate/follow", "rotate/health", "rotate/order", "rotate/plan", "rotate/forecast"}
+var pure = []string{"rotate", "rotate/follow", "rotate/health", "rotate/order", "rotate/plan", "rotate/adoption",
+	"rotate/forecast"}
 
 // measures are what pure rooms may take of package time: no clock and no timer.
 var measures = []string{"Time", "Duration", "Hour", "Minute", "Second", "Parse", "ParseDuration", "DateOnly", "RFC3339"}

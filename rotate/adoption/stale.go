@@ -1,4 +1,4 @@
-package plan
+package adoption
 
 import (
 	"cmp"
@@ -17,7 +17,7 @@ import (
 
 // overtaken reports whether the keystore holds a key that the state does not know, and
 // did not know before: one that was replaced makes the keystore the older of the two.
-func (v adopter) overtaken() bool {
+func (v *Adopter) overtaken() bool {
 	return slices.ContainsFunc(v.Want.Policy.Selectors[:], func(s string) bool {
 		seen := v.Seen.Selectors[s]
 		return v.Keeping(s) == health.KeyDifferent && seen.KeyErr == nil && !v.Have.Selector(s).ReplacedBefore(seen.KeyID)
@@ -26,7 +26,7 @@ func (v adopter) overtaken() bool {
 
 // unbelievable says why the state is not given up for what the keystore holds: the keystore is older than
 // DNS, or holds keys that were replaced or compromised. It returns nil when the keystore can be believed.
-func (p adopter) unbelievable(a rotate.Adoption) error {
+func (p *Adopter) unbelievable(a rotate.Adoption) error {
 	if !a.FromKeystore || p.Have.Phase == rotate.New || p.Have.Released != nil || !p.overtaken() && !p.outdated() {
 		return nil
 	}
@@ -55,7 +55,7 @@ func (p adopter) unbelievable(a rotate.Adoption) error {
 }
 
 // outdated reports whether the newest key of the keystore is one that was replaced.
-func (v adopter) outdated() bool {
+func (v *Adopter) outdated() bool {
 	return slices.ContainsFunc(v.Want.Policy.Selectors[:], func(s string) bool {
 		return v.Have.Selector(s).ReplacedBefore(v.Seen.Selectors[s].KeyID) && v.Keeping(s) == health.KeyDifferent
 	})
@@ -64,7 +64,7 @@ func (v adopter) outdated() bool {
 // Believed returns the state that an adoption from dkimbot's own keystore begins with:
 // one that is older than the world is given up, and what was stored and never
 // published is known from now on.
-func (p adopter) Believed(a rotate.Adoption) rotate.State {
+func (p *Adopter) Believed(a rotate.Adoption) rotate.State {
 	st := rotate.CopyState(p.Have)
 	if !a.FromKeystore {
 		return st
@@ -97,7 +97,7 @@ func (p adopter) Believed(a rotate.Adoption) rotate.State {
 
 // storedInUse returns the selector whose stored key every signer signs with, though DNS
 // does not show it; "" when there is none.
-func (p adopter) storedInUse(a rotate.Adoption) string {
+func (p *Adopter) storedInUse(a rotate.Adoption) string {
 	for _, s := range p.Want.Policy.Selectors {
 		if id := a.Stored[s]; id != "" && len(p.Want.Signers) > 0 && len(p.usedBy(s, id)) == len(p.Want.Signers) {
 			return s
@@ -109,7 +109,7 @@ func (p adopter) storedInUse(a rotate.Adoption) string {
 // forgotten notes the selectors of a domain whose state was lost at which DNS shows no key
 // of the keystore. It is unknown when what stood there was replaced, so the key that is
 // published there now settles like one that was replaced (I2); one that signs continues to.
-func (p adopter) forgotten(st *rotate.State, a rotate.Adoption) {
+func (p *Adopter) forgotten(st *rotate.State, a rotate.Adoption) {
 	if len(a.Keys)+len(a.Stored) == 0 {
 		return
 	}

@@ -1,4 +1,4 @@
-package plan
+package adoption
 
 import (
 	"cmp"
@@ -11,12 +11,13 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
 // What is checked here must hold before a key is adopted.
 
 // toAdopt returns those keys of an adoption that are not adopted yet, or refuses.
-func (p adopter) toAdopt(a rotate.Adoption) (keys []dkim.SigningKey) {
+func (p *Adopter) toAdopt(a rotate.Adoption) (keys []dkim.SigningKey) {
 	if err := p.adoptable(a); err != nil {
 		p.stop(err)
 		return nil
@@ -40,24 +41,14 @@ func (p adopter) toAdopt(a rotate.Adoption) (keys []dkim.SigningKey) {
 		p.stop(err)
 		return nil
 	}
-	for _, s := range p.Want.Policy.Selectors {
-		if !given[s] {
-			p.ownKeystore(s)
-			p.ownDNS(s)
-		}
-	}
-	p.ownNames()
-	p.stop(p.obstacle())
-	if p.Have.Phase == rotate.New && p.plan.Stop == nil {
-		p.closed(codes.ActionAdopt, "")
-	}
+	p.plan = plan.BeforeAdoption(p.Check, p.req, p.plan, given)
 	return keys
 }
 
 // adoptable refuses keys for other selectors than the policy's, and domains that dkimbot signs
 // for with keys of its own. While a domain is brought up, a key that is in use at one selector can be
 // adopted although dkimbot has one at the other: nothing else leads on from there.
-func (p adopter) adoptable(a rotate.Adoption) error {
+func (p *Adopter) adoptable(a rotate.Adoption) error {
 	if p.Have.Released != nil {
 		return fault.Refuse(codes.Released,
 			fmt.Sprintf("adopt a key of %s: the domain was released, and dkimbot does nothing for it", p.Want.Name),
@@ -97,7 +88,7 @@ func (p adopter) adoptable(a rotate.Adoption) error {
 	return nil
 }
 
-func (p adopter) managed(what string) error {
+func (p *Adopter) managed(what string) error {
 	if p.overtaken() {
 		return fault.Refuse(codes.StaleState, what+", and the keystore holds a newer key than its state knows",
 			"restore a newer copy of the state database; or "+health.Believe(p.Want.Name))
@@ -107,7 +98,7 @@ func (p adopter) managed(what string) error {
 }
 
 // signersKnown refuses when it is not clear which of the keys the signers use.
-func (p adopter) signersKnown(a rotate.Adoption) error {
+func (p *Adopter) signersKnown(a rotate.Adoption) error {
 	if len(p.Want.Signers) == 0 {
 		return fault.Refuse(codes.NoSigners, "nothing is named that signs mail for "+p.Want.Name,
 			"name at least one signer in the domain's configuration")
@@ -150,7 +141,7 @@ func (p adopter) signersKnown(a rotate.Adoption) error {
 }
 
 // shownInDNS refuses a key that DNS does not show, alone and on every server.
-func (p adopter) shownInDNS(k dkim.SigningKey) error {
+func (p *Adopter) shownInDNS(k dkim.SigningKey) error {
 	seen := p.Seen.Selectors[k.Selector]
 	sight, what := seen.Sight, "adopt "+k.Name.String()+": "
 	switch {
@@ -189,7 +180,7 @@ func (p adopter) shownInDNS(k dkim.SigningKey) error {
 
 // freeInKeystore refuses to store a key where another one is (I6), unless that is one
 // of dkimbot's own which was never published.
-func (p adopter) freeInKeystore(k dkim.SigningKey, unpublished string) error {
+func (p *Adopter) freeInKeystore(k dkim.SigningKey, unpublished string) error {
 	seen := p.Seen.Selectors[k.Selector]
 	if seen.KeyID == "" || seen.KeyID == k.Key.ID() || seen.KeyID == unpublished {
 		return seen.KeyErr
@@ -199,17 +190,4 @@ func (p adopter) freeInKeystore(k dkim.SigningKey, unpublished string) error {
 			dkim.ShortID(seen.KeyID)),
 		"if dkimbot's state was lost, adopt what the keystore holds, with --from-keystore; "+
 			"else find out who wrote it and take it away")
-}
-
-// warnTesting reports own records that receivers don't take seriously.
-func (p *planner) warnTesting(s string) {
-	for _, v := range p.Seen.Selectors[s].Sight.Values {
-		if !strings.Contains(strings.ReplaceAll(v, " ", ""), "t=") {
-			continue // it has no flags, like almost all; reading a key is dear
-		}
-		if r, err := dkim.ParseRecord(v); err == nil && r.Testing() {
-			p.warn(codes.TestingFlag, rotate.Thing{Selector: s}, "the record at %s carries the testing flag t=y: receivers treat mail signed with it as unsigned; "+
-				"dkimbot publishes it without the flag once it is its own", p.Name(s))
-		}
-	}
 }
