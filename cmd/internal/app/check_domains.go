@@ -3,21 +3,24 @@ package app
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
-// checkDomains asks of each domain whether what it has would stop the next step: a foreign record, a key
-// that is missing, a signer that signs with another one. Domains for which something failed already are not
-// asked about.
+// checkDomains asks of each domain whether what it has would stop the next step, such as a foreign record or a key
+// that is missing, and of each of its signers whether it signs as it confirmed: one that answers may let mail through
+// unsigned. Domains for which something failed already are not asked about.
 func (a *App) checkDomains(ctx context.Context, domains []rotate.Domain,
 	before []preflight.Answer) []preflight.Answer {
-	part := preflight.Part{Kind: "domains", Name: "as they stand"}
-	const what = "nothing stops the next step"
+	stand := preflight.Part{Kind: "domains", Name: "as they stand"}
+	signers := map[string]*preflight.Part{}
 	const within = 5 * time.Minute // each part that is asked for it has an end by its own settings, four minutes at most
 	var unasked []preflight.Answer
 	r, err := OpenReadOnly(ctx, a.Config, time.Time{})
@@ -25,22 +28,60 @@ func (a *App) checkDomains(ctx context.Context, domains []rotate.Domain,
 		defer r.Close()
 	}
 	for _, d := range domains {
-		if err != nil || slices.ContainsFunc(before, func(a preflight.Answer) bool { return failsFor(a, d.Name) }) {
-			unasked = append(unasked, preflight.Answer{Kind: part.Kind, Name: part.Name, What: what,
-				Domains: []string{d.Name}, Unasked: true})
-			continue
+		skip := err != nil || slices.ContainsFunc(before, func(a preflight.Answer) bool { return failsFor(a, d.Name) })
+		plan := &planned{app: r, domain: d}
+		ask := func(part *preflight.Part, what string, ask func(context.Context) error) {
+			if skip {
+				unasked = append(unasked, preflight.Answer{Kind: part.Kind, Name: part.Name, What: what,
+					Domains: []string{d.Name}, Unasked: true})
+				return
+			}
+			part.Questions = append(part.Questions,
+				preflight.Question{What: what, Domains: []string{d.Name}, Within: within, Ask: ask})
 		}
-		part.Questions = append(part.Questions, preflight.Question{What: what, Domains: []string{d.Name},
-			Within: within,
-			Ask: func(ctx context.Context) error {
-				plan, _, err := r.Planner.Plan(ctx, d, rotate.Request{})
-				if err == nil {
-					err = stopped(plan)
-				}
-				return err
-			}})
+		ask(&stand, "nothing stops the next step", plan.stopped)
+		for _, name := range d.Signers {
+			if signers[name] == nil {
+				signers[name] = &preflight.Part{Kind: "signer", Name: name}
+			}
+			ask(signers[name], "signs as dkimbot left it",
+				func(ctx context.Context) error { return plan.strayed(ctx, name) })
+		}
 	}
-	return append(preflight.Ask(ctx, []preflight.Part{part}, preflight.Usual), unasked...)
+	parts := []preflight.Part{stand}
+	for _, name := range slices.Sorted(maps.Keys(signers)) {
+		parts = append(parts, *signers[name])
+	}
+	return append(preflight.Ask(ctx, parts, preflight.Usual), unasked...)
+}
+
+// planned is the plan of a domain, made once for all that is asked about it.
+type planned struct {
+	app    *App
+	domain rotate.Domain
+
+	once sync.Once
+	plan rotate.DomainPlan
+	err  error
+}
+
+func (p *planned) make(ctx context.Context) error {
+	p.once.Do(func() { p.plan, _, p.err = p.app.Planner.Plan(ctx, p.domain, rotate.Request{}) })
+	return p.err
+}
+
+func (p *planned) stopped(ctx context.Context) error {
+	if err := p.make(ctx); err != nil {
+		return err
+	}
+	return stopped(p.plan)
+}
+
+func (p *planned) strayed(ctx context.Context, signer string) error {
+	if p.make(ctx) != nil {
+		return preflight.ErrUnasked // why is said of the domain
+	}
+	return strayed(p.plan, signer)
 }
 
 // failsFor reports whether something that the domain needs is missing.
@@ -54,10 +95,31 @@ func stopped(plan rotate.DomainPlan) error {
 		return plan.Stop
 	}
 	for _, f := range plan.Drift {
-		if f.Asks {
+		if f.Asks && !strays(f) {
 			return &fault.Error{Kind: fault.Permanent, Code: f.Code, What: "see what a person has to put right for " + plan.Name,
 				Err: errors.New(f.Message), Hint: f.Repair}
 		}
 	}
 	return nil
+}
+
+// strayed returns how a signer signs otherwise than it confirmed. dkimbot repairs that by itself, but until then
+// mail leaves unsigned, or fails.
+func strayed(plan rotate.DomainPlan, signer string) error {
+	i := slices.IndexFunc(plan.Drift, func(f rotate.Finding) bool { return f.Signer == signer && strays(f) })
+	if i < 0 {
+		return nil
+	}
+	f := plan.Drift[i]
+	hint := f.Repair
+	if !f.Asks {
+		hint += "; 'dkimbot repair --domain " + plan.Name + "' tries that now and says what keeps it from succeeding"
+	}
+	return &fault.Error{Kind: fault.Permanent, Code: f.Code, What: "compare what signer " + signer + " signs with and what " +
+		"it confirmed", Err: errors.New(f.Message), Hint: hint}
+}
+
+// strays reports whether a finding says that a signer signs otherwise than it confirmed.
+func strays(f rotate.Finding) bool {
+	return f.Code == codes.SignerEmpty || f.Code == codes.SignerStrays || f.Code == codes.SignerSilent
 }

@@ -81,3 +81,27 @@ func TestWhatADomainHas(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestWhatASignerSignsWith: a signer that signs otherwise than it confirmed is told under its own name, and nothing
+// that is said of another one.
+func TestWhatASignerSignsWith(t *testing.T) {
+	plan := rotate.DomainPlan{Name: "example.test", Drift: []rotate.Finding{
+		{Code: "signer-left-over", Signer: "mx1", Message: "it signed once", Asks: true},
+		{Code: "signer-empty", Signer: "mx2", Message: "it does not sign", Repair: "it is given the key of s1 by itself"},
+		{Code: "signer-silent", Signer: "mx3", Message: "no answer", Repair: "start it", Asks: true},
+	}}
+	for signer, hint := range map[string]string{"mx2": "it is given the key of s1 by itself; 'dkimbot repair --domain " +
+		"example.test' tries that now and says what keeps it from succeeding", "mx3": "start it"} {
+		err := strayed(plan, signer)
+		faulttest.Shown(t, err)
+		if fault.HintOf(err) != hint {
+			t.Errorf("the hint is %q, want %q", fault.HintOf(err), hint)
+		}
+	}
+	if err := strayed(plan, "mx1"); err != nil {
+		t.Error(err)
+	}
+	if err := stopped(plan); fault.CodeOf(err) != "signer-left-over" {
+		t.Errorf("it stops with %v", err)
+	}
+}

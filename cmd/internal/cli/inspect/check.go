@@ -30,6 +30,9 @@ remove a record that is not there: they look at the rights first. This does not 
 that a name server can write its zone, that a command works, or that OpenDKIM loads
 what will be written; a switch proves these by itself.
 
+Each signer that can be asked what it signs with is compared with what it confirmed: one
+that answers, and lets mail through unsigned, fails.
+
 Before the first key of a domain, 'dkimbot rotate' and the daemon ask the same of the
 keystore, the DNS account and the signers. 'dkimbot plan' asks those that its steps concern,
 but not for the right to write files.
