@@ -40,6 +40,40 @@ func TestSwitchHealsALostKey(t *testing.T) {
 	}
 }
 
+// TestTargetKeyLost: a switch is under way, the private key that it leads to is missing from the keystore, and a host
+// was built again: it is given the key that the others signed with before, which stands (I1).
+func TestTargetKeyLost(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2", "mx3"), wanted("mx1", "mx2", "mx3")
+	w.settle(d)
+	w.pass(9 * day)
+	w.trouble = failing("activate mx3")
+	d.Asked = true
+	w.engine().Advance(t.Context(), d)
+	d.Asked = false
+	w.mu.Lock()
+	clear(w.keys[dkim.Name{Domain: d.Name, Selector: "s2"}])
+	w.mu.Unlock()
+	w.hosts["mx1"].leave(d.Name)
+	w.pass(time.Hour)
+	res := w.order(d, nil)
+	if fault.CodeOf(res.Err) != codes.KeyMissing || res.State.Phase != rotate.Switching {
+		t.Errorf("the health check: %v, phase %s", res.Err, res.State.Phase)
+	}
+	for name, want := range map[string]string{"mx1": "s1", "mx2": "s2", "mx3": "s1"} {
+		if got := w.hosts[name].selector(d.Name); got != want {
+			t.Errorf("%s signs with %q, want %s", name, got, want)
+		}
+	}
+	w.trouble = nil
+	w.pass(time.Hour)
+	w.order(d, rotate.Rollback{})
+	for name, h := range w.hosts {
+		if got := h.selector(d.Name); got != "s1" {
+			t.Errorf("after the rollback %s signs with %q", name, got)
+		}
+	}
+}
+
 // TestSwitchHealsAForeignRecord: another record at the active selector makes mail fail. Signers leave it when a
 // person asks for that, the one that was built again as well; it stays as it is, and so does the old key until it is
 // removed (I6).

@@ -204,9 +204,9 @@ func (h *Check) brought(signer, should, usual string) (says string, asks bool) {
 	switch to := h.Refuge(); {
 	case h.Stale(should):
 		return "nothing is changed until the state is a newer one; see what is said of that", false
-	case h.Have.Leaked(should) && to != "" && should == h.Have.Active:
+	case h.Have.Leaked(should) && to != "" && should == h.Have.Active && !h.HandsOff(to) && !h.OutOfKeystore(signer, to):
 		return fmt.Sprintf("signers leave %s, whose key is compromised: it is given the key of %s by itself", should, to), false
-	case h.Have.Leaked(should) && (h.LostForGood(should) || h.HandsOff(should)):
+	case h.Have.Leaked(should) && (h.LostForGood(should) || h.HandsOff(should) || to != "" && h.MayRevoke(should)):
 		return fmt.Sprintf("the key of %s is compromised and no signer is given it again; "+
 			"it gets the next sound key by itself as soon as there is one", should), false
 	case key != nil && h.HandsOff(should):

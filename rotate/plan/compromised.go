@@ -68,7 +68,7 @@ func (p *planner) flee(from, to string) {
 	if p.Have.Selector(from).Key.RevokeNow {
 		p.revoke(rotate.Revocation, from, time.Time{})
 	}
-	unread, moves := p.HandsOff(to) || p.unread(to) || p.empty(to), false
+	unread, moves := p.HandsOff(to) || p.unread(to) || p.empty(to) || p.lacks(to), false
 	for _, signer := range p.InTurn() {
 		if p.Confirmed(signer, to, key.ID) || p.HandsOff(to) || unread && !p.CanFetch(signer, to) {
 			continue
@@ -87,6 +87,8 @@ func (p *planner) flee(from, to string) {
 		p.revoke(rotate.Revocation, from, time.Time{})
 	case moves:
 		p.revoke(rotate.Revocation, from, at)
+	default: // the compromised key stays in use until one can leave it, and its mail verifies
+		p.shelter()
 	}
 	if settled := p.Usable(to); settled.After(at) && p.Now.Before(settled) {
 		p.warn(codes.Settle, rotate.Thing{Selector: to}, "the key at %s has not settled: until %s, "+

@@ -152,6 +152,45 @@ func TestDutiesAreIndependent(t *testing.T) {
 		{"switching, target foreign, old record vanished", plantest.Switching,
 			func(s *scene) { foreign(s, "s2"); s.Show("s1") },
 			"publish s1, verify s1", "foreign-record"},
+		{"switching, target's key lost", plantest.Switching, func(s *scene) { s.Hold("s2", "", 0) }, "", "key-missing"},
+		{"switching, target's key lost, a host rebuilt", plantest.Switching,
+			func(s *scene) { s.Hold("s2", "", 0); s.Drift("", "", "mx2") }, "verify s1, activate s1/mx2", "key-missing"},
+		{"switching, target's key lost, its record vanished, a host rebuilt", plantest.Switching,
+			func(s *scene) { s.Hold("s2", "", 0); s.Show("s2"); s.Drift("", "", "mx2") },
+			"publish s2, verify s2, verify s1, activate s1/mx2", "key-missing"},
+		{"switching, a server shows no target, a host rebuilt", plantest.Switching,
+			func(s *scene) { s.Lag("s2"); s.Drift("", "", "mx2") },
+			"verify s1, activate s1/mx2, verify s2, activate s2/mx2, drain s1@7d", ""},
+		{"switching, the rebuilt host would refuse the target", plantest.Switching, func(s *scene) {
+			s.Drift("", "", "mx2")
+			seen := s.Seen.Signers["mx2"]
+			seen.Refuses, seen.RefusesOnly = fault.Refuse(codes.ForeignKeyFile, "use s2: its file is somebody else's", "remove it"), "s2"
+			s.Seen.Signers["mx2"] = seen
+		}, "verify s1, activate s1/mx2, verify s2, activate s2/mx2", "foreign-key-file"},
+		{"switching, active compromised, target's key lost, a host rebuilt", plantest.Switching, func(s *scene) {
+			leak(s, "s1")
+			s.Sign("s1", "mx1")
+			s.Hold("s2", "", 0)
+			s.Drift("", "", "mx2")
+		}, "verify s1, activate s1/mx2", "key-missing"},
+		{"switching, active compromised, target's key lost, a signer is there, a host rebuilt", plantest.Switching,
+			func(s *scene) { leak(s, "s1"); s.Hold("s2", "", 0); s.Drift("", "", "mx2") }, "revoke s1", "key-missing"},
+		{"switching, active compromised, target foreign, a host rebuilt", plantest.Switching, func(s *scene) {
+			leak(s, "s1")
+			s.Sign("s1", "mx1")
+			foreign(s, "s2")
+			s.Drift("", "", "mx2")
+		}, "verify s1, activate s1/mx2", "foreign-record"},
+		{"one sent back, target foreign, another host rebuilt", plantest.Switching, func(s *scene) {
+			s.Have.Held = []string{"mx1"}
+			foreign(s, "s2")
+			s.Drift("", "", "mx2")
+		}, "activate s1/mx1, verify s1, activate s1/mx2", "foreign-record"},
+		{"one sent back, target's key lost, another host rebuilt", plantest.Switching, func(s *scene) {
+			s.Have.Held = []string{"mx1"}
+			s.Hold("s2", "", 0)
+			s.Drift("", "", "mx2")
+		}, "activate s1/mx1, verify s1, activate s1/mx2", "key-missing"},
 
 		{"draining, active vanished, draining foreign", plantest.Draining, func(s *scene) { s.Show("s2"); foreign(s, "s1") },
 			"publish s2, verify s2", "foreign-record"},

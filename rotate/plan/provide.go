@@ -76,7 +76,9 @@ func (d *draft) use(s string, from time.Time, why rotate.Reason) (planned bool) 
 		key = &rotate.Key{}
 	}
 	for _, signer := range d.InTurn() {
-		if !d.Confirmed(signer, s, key.ID) && !(s == d.Have.Target && slices.Contains(d.Have.Held, signer)) {
+		stays := s == d.Have.Target && slices.Contains(d.Have.Held, signer) ||
+			d.Have.Phase == rotate.Switching && d.OutOfKeystore(signer, s)
+		if !stays && !d.Confirmed(signer, s, key.ID) {
 			d.bring(rotate.Turn, signer, s, key, from, why)
 			planned = true
 		}

@@ -123,9 +123,28 @@ func (p *planner) given(drifted []string) (out []string) {
 	return out
 }
 
+// lacked reports whether a signer that has not confirmed the selector's key can't be given it, because it is not in
+// the keystore.
+func (d *draft) lacked(s string) bool {
+	key := d.Have.Selector(s).Key
+	return key != nil && slices.ContainsFunc(d.Want.Signers,
+		func(name string) bool {
+			return !d.Confirmed(name, s, key.ID) && !slices.Contains(d.Have.Held, name) && d.OutOfKeystore(name, s)
+		})
+}
+
+// lacks is lacked, and stops the plan for it. That another key is there is an obstacle already.
+func (d *draft) lacks(s string) bool {
+	lacked := d.lacked(s)
+	if lacked && d.obstacles[s] == nil {
+		d.stop(d.keyless("give signers of "+d.Want.Name+" the key of "+s, s))
+	}
+	return lacked
+}
+
 // keyless returns the error of what needs a private key that is not in the keystore.
-func (p *planner) keyless(what, selector string) error {
-	f := p.KeyDrift(selector)
+func (d *draft) keyless(what, selector string) error {
+	f := d.KeyDrift(selector)
 	return &fault.Error{Kind: fault.Permanent, Code: f.Code, What: what,
 		Err: rotate.WithThing(f.Thing(), errors.New(f.Message)), Hint: f.Repair}
 }
@@ -147,6 +166,14 @@ func (p *planner) shelter() {
 			p.driftReason(signer, rotate.Reason{Code: codes.SignerStrays, Message: "it signs with no key of dkimbot's"}))
 		p.sheltered[signer] = true
 	}
+}
+
+// comesSoon reports whether signers that sign with nothing can be given the key of the selector that a switch leads to,
+// and need not wait for name servers, for resolvers or for a person.
+func (p *planner) comesSoon(target string) bool {
+	agreed := p.Standing(target) != health.Changing || p.Unopposed(target)
+	silent := p.Seen.Selectors[target].Sight.Silent && !p.AnyConfirmed(target)
+	return agreed && !silent && !p.lacked(target) && p.Refusing(p.Want.Signers, target) == nil && !p.unheard(target)
 }
 
 // unheard reports whether receivers may not find the record of the selector that a switch leads

@@ -50,8 +50,12 @@ func (p *planner) held() {
 		Message: fmt.Sprintf("%s was sent back to %s; the other signers sign with %s, and nothing is replaced",
 			strings.Join(p.Have.Held, ", "), p.Have.Active, p.Have.Target)}
 	p.plan.Reason = why
+	if p.obstacles[p.Have.Target] != nil || p.Seen.Selectors[p.Have.Target].KeyErr != nil || !p.comesSoon(p.Have.Target) {
+		p.shelter()
+	}
 	if p.obstacles[p.Have.Target] == nil {
 		busy = p.use(p.Have.Target, p.Usable(p.Have.Target), why) || busy
+		p.lacks(p.Have.Target)
 	}
 	if !busy {
 		p.awaitWord(why)

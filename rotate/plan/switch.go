@@ -111,10 +111,11 @@ func (p *planner) switching(busy bool) {
 			p.unread(target)
 		}
 	default:
-		if p.Seen.Selectors[target].Sight.Silent && !p.AnyConfirmed(target) || p.unheard(target) {
-			p.shelter() // the switch waits for every server, or for resolvers
+		if !p.comesSoon(target) {
+			p.shelter()
 		}
 		p.use(target, p.Usable(target), why)
+		p.lacks(target)
 		p.drain(p.Have.Active, p.Now.Add(p.Have.Selector(p.Have.Active).DrainUnder(p.Want.Policy)))
 	}
 }
