@@ -1,6 +1,9 @@
 package rotate_test
 
 import (
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,5 +25,75 @@ func TestAdjustedLeavesItsState(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, st); diff != "" {
 		t.Errorf("the state that was read has changed:\n%s", diff)
+	}
+}
+
+// TestEachTimeMoves: where the clock was set forward, every time in a state that is waited after moves with it, so that
+// no drain and no wait ends early (I3, I10). Those that stay are named here, with the reason.
+func TestEachTimeMoves(t *testing.T) {
+	at := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	stay := map[string]string{
+		".Clock.At":        "it is what is compared",
+		".DueAt":           "the schedule goes by the clock of the day",
+		".NextTry":         "a try too early harms nothing",
+		".Next.At":         "for people; it is worked out anew",
+		".Intent.At":       "for people",
+		".OnHold.At":       "for people",
+		".Released.At":     "for people",
+		".Released.Purged": "for people; nothing is waited for after it",
+	}
+	var st rotate.State
+	fill(reflect.ValueOf(&st).Elem())
+	times(reflect.ValueOf(&st).Elem(), "", func(_ string, x *time.Time) { *x = at })
+	st.Clock.Boot = "b"
+	after, ahead := st.Adjusted(rotate.Instant{At: at.Add(30 * day), Boot: "b", Up: st.Clock.Up})
+	if ahead != 30*day {
+		t.Fatalf("the clock was set forward by %s", ahead)
+	}
+	var moved []string
+	times(reflect.ValueOf(&after).Elem(), "", func(path string, x *time.Time) {
+		switch _, stays := stay[path]; {
+		case x.Equal(at) && !stays && !strings.HasPrefix(path, ".Held") && !strings.HasPrefix(path, ".Drift"):
+			t.Errorf("%s stays", path)
+		case x.Equal(at.Add(ahead)) && !stays:
+			moved = append(moved, path)
+		case !x.Equal(at):
+			t.Errorf("%s becomes %s", path, x)
+		}
+	})
+	for _, one := range []string{".SwitchedAt", ".Origin.SwitchedAt", ".Selectors[x].Key.VerifiedAt",
+		".Earlier[x].Next.RevokedAt", ".Signers[x].At", ".Released.LastUsed"} {
+		if !slices.Contains(moved, one) {
+			t.Errorf("%s was not looked at: %v", one, moved)
+		}
+	}
+}
+
+// times calls found for every time in v.
+func times(v reflect.Value, at string, found func(string, *time.Time)) {
+	if v.Type() == reflect.TypeFor[time.Time]() {
+		found(at, v.Addr().Interface().(*time.Time))
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		times(v.Elem(), at, found)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.IsExported() {
+				times(v.Field(i), at+"."+f.Name, found)
+			}
+		}
+	case reflect.Map:
+		for _, k := range v.MapKeys() {
+			value := reflect.New(v.Type().Elem()).Elem()
+			value.Set(v.MapIndex(k))
+			times(value, at+"["+k.String()+"]", found)
+			v.SetMapIndex(k, value)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			times(v.Index(i), at, found)
+		}
 	}
 }

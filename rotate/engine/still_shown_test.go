@@ -2,11 +2,13 @@ package engine_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
@@ -84,5 +86,23 @@ func TestEmergencyWaitCounts(t *testing.T) {
 	}
 	if got, took := w.hosts["mx1"].selector(d.Name), w.Now().Sub(began); got != "s1" || took > time.Hour {
 		t.Errorf("mx1 signs with %s after %s", got, took)
+	}
+}
+
+// TestEmergencyWaitEnds: while a server goes on without the fresh record, the end of the wait moves on with each look. A
+// run that is to stay for it tries again for as long as it was told, and then ends and says what is missing.
+func TestEmergencyWaitEnds(t *testing.T) {
+	w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
+	w.settle(d)
+	w.lag = never.Sub(w.Now())
+	w.spoil("s2", "")
+	d.Instruction = rotate.Compromised{RevokeNow: true}
+	began := w.Now()
+	res := w.engine().Settle(t.Context(), d, engine.Patience{Most: time.Hour, Retry: true}, nil)
+	if took := w.Now().Sub(began); took > 2*time.Hour {
+		t.Errorf("it stayed for %s", took)
+	}
+	if res.Err == nil || !strings.Contains(res.Err.Error(), "ns2 lags") || res.State.Next.Action != codes.ActionRetry {
+		t.Errorf("next %+v; %v", res.State.Next, res.Err)
 	}
 }
