@@ -41,9 +41,7 @@ func TestDiskFull(t *testing.T) {
 		st.Revision = rev
 	}
 	faulttest.Shown(t, err)
-	if err == nil || fault.KindOf(err) != fault.Transient || !strings.Contains(fault.HintOf(err), "space") {
-		t.Errorf("error %v with hint %q, want a transient fault that asks for space", err, fault.HintOf(err))
-	}
+	wantFull(t, dir, err)
 	if got, err := s.Load(t.Context(), st.Domain); err != nil || got.Revision != st.Revision {
 		t.Errorf("loaded revision %d, error %v; want %d", got.Revision, err, st.Revision)
 	}
@@ -68,6 +66,45 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
+// wantFull wants a fault that can go away and names the file system that is full.
+func wantFull(t *testing.T, dir string, err error) {
+	t.Helper()
+	if err == nil || fault.KindOf(err) != fault.Transient || !strings.Contains(fault.HintOf(err), "Free some megabytes") ||
+		!strings.Contains(err.Error(), "the file system of "+dir+" is full: ") {
+		t.Errorf("error %v with hint %q, want a transient fault that names the full file system", err, fault.HintOf(err))
+	}
+}
+
+// A process that comes when the disk is full can't even make the index of the log, of which SQLite says
+// "disk I/O error". The cause is named, and with room again it continues.
+func TestOpenOnFullDisk(t *testing.T) {
+	if !onSmallDisk(t) {
+		return
+	}
+	dir := t.TempDir()
+	mount(t, dir, 0)
+	path, filler := filepath.Join(dir, "state.db"), filepath.Join(dir, "filler")
+	s := open(t, path)
+	st := rotate.State{Domain: "example.com"}
+	st.Revision = save(t, s, acquire(t, s, st.Domain, "a"), st)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	fillDisk(t, filler)
+	_, err := sqlite.Open(t.Context(), path)
+	faulttest.Shown(t, err)
+	wantFull(t, dir, err)
+
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, path)
+	defer s.Close()
+	if got, err := s.Load(t.Context(), st.Domain); err != nil || got.Revision != st.Revision {
+		t.Errorf("loaded revision %d, error %v; want %d", got.Revision, err, st.Revision)
+	}
+}
+
 // On a read-only file system writing is refused, reading works, and later all continues.
 func TestReadOnlyFileSystem(t *testing.T) {
 	if !onSmallDisk(t) {
@@ -84,8 +121,8 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	for _, path := range []string{path, filepath.Join(dir, "other.db")} {
 		_, err := sqlite.Open(t.Context(), path)
 		faulttest.Shown(t, err)
-		if err == nil || fault.KindOf(err) != fault.Permanent || !strings.Contains(fault.HintOf(err), "allow writing") {
-			t.Errorf("error %v with hint %q, want a permanent fault that asks for the right to write", err, fault.HintOf(err))
+		if err == nil || fault.KindOf(err) != fault.Permanent || !strings.Contains(err.Error(), "read") {
+			t.Errorf("error %v with hint %q, want a permanent fault that names the file system", err, fault.HintOf(err))
 		}
 	}
 	r := readOnly(t, path)

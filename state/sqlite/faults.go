@@ -33,19 +33,17 @@ func broken(path, attempt string, err error) error {
 	if !errors.As(err, &e) {
 		return fault.Temporary(what, err, "try again; if it does not pass, look at the disk and its free space")
 	}
+	if known := unwritable(what, path, err); known != nil {
+		return known
+	}
 	switch e.Code() & 0xff {
-	case lib.SQLITE_FULL:
-		return fault.Temporary(what, err, "nothing was written; free space on its file system")
 	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED:
 		return fault.Temporary(what, err, "another process is writing to it; try again when that is done")
 	case lib.SQLITE_IOERR:
 		return fault.Temporary(what, err, "check the disk, its free space and the kernel's log")
-	case lib.SQLITE_READONLY, lib.SQLITE_PERM, lib.SQLITE_AUTH:
+	case lib.SQLITE_READONLY, lib.SQLITE_PERM, lib.SQLITE_AUTH, lib.SQLITE_CANTOPEN:
 		return fault.Lasting(what, err,
 			"allow writing to the file and its directory; the file system may be mounted read-only")
-	case lib.SQLITE_CANTOPEN:
-		return fault.Lasting(what, err,
-			"the file and its directory must be there and allow writing; the file system may be mounted read-only")
 	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
 		return damaged(path, attempt, err)
 	}

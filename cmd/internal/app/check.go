@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
 	"github.com/dkimbot/dkimbot/cmd/internal/serve"
@@ -64,8 +65,13 @@ func (a *App) checkState() preflight.Part {
 			if err == nil {
 				return nil
 			}
+			hint := "let the user that runs dkimbot write in " + filepath.Dir(path) + ", or name another state.path"
+			if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+				hint = "free some megabytes there: df " + filepath.Dir(path) + " (inodes: df -i); no key is rotated, and none " +
+					"revoked, until there is room"
+			}
 			return &fault.Error{Kind: fault.Permanent, Code: codes.NotWritable, What: "write the state database " + path,
-				Err: err, Hint: "let the user that runs dkimbot write in " + filepath.Dir(path) + ", or name another state.path"}
+				Err: err, Hint: hint}
 		}},
 	}}
 }
