@@ -44,3 +44,47 @@ func TestLeftSelectorBelongsToNoPhase(t *testing.T) {
 		t.Errorf("phase %s, selectors %v, target %q", st.Phase, st.Selectors, st.Target)
 	}
 }
+
+// TestRemainder: of a selector that is left, receivers may remember the keys that were public (I2), and the private
+// keys that are still there are to be destroyed (I5). What is taken back is as it was.
+func TestRemainder(t *testing.T) {
+	at := time.Unix(1, 0)
+	public := rotate.Key{ID: "1", Version: 1, Record: someRecord, PublishedAt: at}
+	unseen, gone := rotate.Key{ID: "2", Version: 2}, rotate.Key{ID: "0", PublishedAt: at, Gone: true}
+	all := rotate.Retired{KeyID: "9", Version: 9}
+	for title, c := range map[string]struct {
+		left    rotate.Selector
+		past    []string
+		retired []rotate.Retired
+	}{
+		"public":      {rotate.Selector{Key: &public}, []string{"1"}, []rotate.Retired{{KeyID: "1", Version: 1}}},
+		"unpublished": {rotate.Selector{Key: &unseen}, nil, []rotate.Retired{{KeyID: "2", Version: 2}}},
+		"destroyed":   {rotate.Selector{Key: &gone}, []string{"0"}, nil},
+		"one to be replaced": {rotate.Selector{Key: &public, Next: &unseen}, []string{"1"}, []rotate.Retired{
+			{KeyID: "1", Version: 1}, {KeyID: "2", Version: 2}}},
+	} {
+		c.left.Past, c.left.Retired = []string{"8"}, []rotate.Retired{all}
+		kept := c.left.Remainder()
+		if diff := cmp.Diff(append([]string{"8"}, c.past...), kept.Past) +
+			cmp.Diff(append([]rotate.Retired{all}, c.retired...), kept.Retired); diff != "" {
+			t.Errorf("%s: %s", title, diff)
+		}
+		if kept.TakeBack(); c.left.Next != nil {
+			continue
+		}
+		if diff := cmp.Diff(c.left.Past, kept.Past) + cmp.Diff(c.left.Retired, kept.Retired); diff != "" {
+			t.Errorf("%s, taken back: %s", title, diff)
+		}
+	}
+}
+
+// TestTakenBackWithoutAKey: a selector without a key takes back none, and keeps what else is to be destroyed.
+func TestTakenBackWithoutAKey(t *testing.T) {
+	sel := rotate.Selector{Tried: []string{"2"}, Past: []string{"1", "2"},
+		Retired: []rotate.Retired{{KeyID: "1"}, {KeyID: "2"}, {}}}
+	sel.TakeBack()
+	want := rotate.Selector{Tried: []string{"2"}, Past: []string{"1"}, Retired: []rotate.Retired{{KeyID: "1"}, {}}}
+	if diff := cmp.Diff(want, sel); diff != "" {
+		t.Error(diff)
+	}
+}
