@@ -7,6 +7,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // The functions of this file move a State on. They are pure: each takes what was confirmed
@@ -199,7 +200,7 @@ func (st *State) dismissed(want Domain, now time.Time) {
 		case !c.Left:
 			c.Unsure, c.Left, c.At = false, true, now
 			c.Silent = c.Silent || slices.ContainsFunc(st.Drift,
-				func(f Finding) bool { return f.Code == codes.SignerSilent && f.Signer == name })
+				func(f finding.Finding) bool { return f.Code == codes.SignerSilent && f.Signer == name })
 		}
 		st.Signers[name] = c
 	}

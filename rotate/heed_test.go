@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -108,7 +109,7 @@ func TestSilentIsForgottenLater(t *testing.T) {
 		s := plantest.Ready()
 		s.Past("s2", "gone")
 		s.Have.Signers["mx9"] = rotate.Confirmed{Selector: "s2", KeyID: "gone", At: s.Now.Add(-90 * day)}
-		s.Have.Drift = []rotate.Finding{{Code: code, Signer: "mx9"}, {Code: codes.SignerSilent, Signer: "mx1"}}
+		s.Have.Drift = []finding.Finding{{Code: code, Signer: "mx9"}, {Code: codes.SignerSilent, Signer: "mx1"}}
 		heed(s)
 		s.Now = s.Now.Add(90 * day)
 		heed(s)

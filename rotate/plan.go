@@ -2,6 +2,7 @@ package rotate
 
 import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // DomainPlan says what to do for one domain now, and why.
@@ -17,8 +18,8 @@ type DomainPlan struct {
 	Next     *Next // what comes when the steps that may run now are done
 	// a fault that keeps dkimbot from doing all that should be done; Steps holds what can be done nevertheless
 	Stop     error
-	Warnings []Warning // what an operator should look at
-	Drift    []Finding // what is not as it should be; what Steps repair is part of it
+	Warnings []finding.Warning // what an operator should look at
+	Drift    []finding.Finding // what is not as it should be; what Steps repair is part of it
 	Seen     Observation
 
 	Switches bool   // it begins a switch by schedule or wish now: what Counts count and hold back

@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // TestDestroyedEndsAReplacement: with the last private key that was replaced a rotation is over. That of another
@@ -44,7 +45,7 @@ func TestSilentStaysSilent(t *testing.T) {
 		Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{ID: "1"}}},
 		Signers: rotate.Confirmations{"mx9": {Selector: "s1", KeyID: "1", At: at, Left: true, Silent: true, Unsure: true},
 			"mx8": {Selector: "s1", KeyID: "1", At: at, Left: true, Unsure: true}},
-		Drift: []rotate.Finding{{Code: codes.SignerStrays, Signer: "mx9"}}}
+		Drift: []finding.Finding{{Code: codes.SignerStrays, Signer: "mx9"}}}
 	st.Heed(rotate.Domain{}, rotate.Observation{}, nil, at)
 	if silent := st.Signers["mx9"].Silent; !silent {
 		t.Error("it is forgotten that it did not answer")

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // State is where one domain stands, as it is stored. The zero State, with the
@@ -42,15 +43,15 @@ type State struct {
 	DueAt      time.Time `json:"due_at,omitzero"`  // when the next rotation becomes due
 	Intent     *Intent   `json:"intent,omitempty"` // an effect that was begun and is not confirmed (I7)
 
-	Failures  int       `json:"failures,omitempty"` // failed attempts since the last success
-	LastError string    `json:"last_error,omitempty"`
-	Failed    Failure   `json:"failed,omitzero"`   // what that was about; zero when an older version wrote it
-	Refused   bool      `json:"refused,omitempty"` // the last failure was a refusal for safety
-	NextTry   time.Time `json:"next_try,omitzero"` // after a failure: not before this
-	Next      *Next     `json:"next,omitempty"`    // what comes next, and when
-	Applied   string    `json:"applied,omitempty"` // id of the saved plan that was applied last
-	Config    string    `json:"config,omitempty"`  // fingerprint of the Domain that was last acted upon
-	Drift     []Finding `json:"drift,omitempty"`   // what was not as it should be when it was last looked at
+	Failures  int               `json:"failures,omitempty"` // failed attempts since the last success
+	LastError string            `json:"last_error,omitempty"`
+	Failed    Failure           `json:"failed,omitzero"`   // what that was about; zero when an older version wrote it
+	Refused   bool              `json:"refused,omitempty"` // the last failure was a refusal for safety
+	NextTry   time.Time         `json:"next_try,omitzero"` // after a failure: not before this
+	Next      *Next             `json:"next,omitempty"`    // what comes next, and when
+	Applied   string            `json:"applied,omitempty"` // id of the saved plan that was applied last
+	Config    string            `json:"config,omitempty"`  // fingerprint of the Domain that was last acted upon
+	Drift     []finding.Finding `json:"drift,omitempty"`   // what was not as it should be when it was last looked at
 }
 
 // Selector is one of a domain's two selectors: the key whose record stands in

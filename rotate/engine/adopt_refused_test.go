@@ -15,6 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 )
@@ -173,7 +174,7 @@ func TestFormer(t *testing.T) {
 		Signers: map[string]ports.SignerReader{"mx1": e.Signers["mx1"], "mx2": e.Signers["mx2"]},
 		Clock:   w.start("plan", nil).Clock}
 	plan, _, err := planner.Plan(context.Background(), d.Domain, d.Request)
-	if warned := strings.Join(rotate.Texts(plan.Warnings), "\n"); err != nil ||
+	if warned := strings.Join(finding.Texts(plan.Warnings), "\n"); err != nil ||
 		!strings.Contains(warned, "mx1, mx2 signs with mail today: "+
 			"leave mail._domainkey.example.com in DNS for 8d after the switch") {
 		t.Errorf("%v; %s", err, warned)

@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
@@ -39,7 +40,7 @@ func TestRemovedSignerIsDrained(t *testing.T) {
 	if e := events[len(events)-1]; e.Kind != rotate.Look || e.Outcome != "noticed" || e.Signer != "mx2" {
 		t.Errorf("the history ends with %+v, want that mx2 may still sign", e)
 	}
-	if warned := strings.Join(rotate.Texts(res.Plan.Warnings), "\n"); !strings.Contains(warned, "mx2") {
+	if warned := strings.Join(finding.Texts(res.Plan.Warnings), "\n"); !strings.Contains(warned, "mx2") {
 		t.Errorf("warnings %q, want one about mx2", warned)
 	}
 	w.settle(d)

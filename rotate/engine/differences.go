@@ -3,6 +3,7 @@ package engine
 import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
@@ -10,7 +11,7 @@ import (
 // what is new and what is over. What stops the work is reported as its refusal or failure.
 func (r *run) drifted() []rotate.Event {
 	var events []rotate.Event
-	report := func(f rotate.Finding, outcome codes.Outcome) {
+	report := func(f finding.Finding, outcome codes.Outcome) {
 		events = append(events, r.event(rotate.Step{Kind: rotate.Look, Selector: f.Selector, Signer: f.Signer},
 			outcome, f.Message))
 	}

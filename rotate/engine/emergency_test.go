@@ -10,6 +10,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/google/go-cmp/cmp"
@@ -40,7 +41,7 @@ func TestEmergencyForetold(t *testing.T) {
 				d.Instruction = o
 				plan := w.plan(d)
 				if plan.Stop != nil || len(plan.Steps) == 0 || len(plan.Warnings) > 0 &&
-					strings.Contains(strings.Join(rotate.Texts(plan.Warnings), " "), "is not known") {
+					strings.Contains(strings.Join(finding.Texts(plan.Warnings), " "), "is not known") {
 					t.Fatalf("%v; %d steps, warnings %q", plan.Stop, len(plan.Steps), plan.Warnings)
 				}
 				var want []string

@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 )
@@ -141,7 +142,7 @@ func TestFormerUnseen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return strings.Join(rotate.Texts(plan.Warnings), "\n")
+		return strings.Join(finding.Texts(plan.Warnings), "\n")
 	}
 	const mayGo = "mail._domainkey.example.com may go after"
 	w.trouble = failing("ask mx2")

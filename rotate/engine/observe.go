@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/batch"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/forecast"
 	"github.com/dkimbot/dkimbot/rotate/foresight"
@@ -188,7 +189,7 @@ func observe(ctx context.Context, want rotate.Domain, have rotate.State, keys po
 	for _, signer := range want.Signers {
 		wg.Go(func() {
 			s := observeSigner(ctx, signer, ask)
-			s.Err = rotate.WithThing(rotate.Thing{Kind: rotate.TheSigner, Signer: signer}, s.Err)
+			s.Err = finding.WithThing(finding.Thing{Kind: finding.TheSigner, Signer: signer}, s.Err)
 			mu.Lock()
 			defer mu.Unlock()
 			seen.Signers[signer] = s
@@ -214,7 +215,7 @@ func observeSelector(ctx context.Context, name dkim.Name, sel rotate.Selector, k
 	look ports.Looker) (seen rotate.SelectorSeen) {
 	seen.Sight, seen.SightErr = observeRecord(ctx, name, look)
 	observeKey(ctx, name, sel, keys, &seen)
-	seen.KeyErr = rotate.WithThing(rotate.Thing{Kind: rotate.TheKey, Selector: name.Selector}, seen.KeyErr)
+	seen.KeyErr = finding.WithThing(finding.Thing{Kind: finding.TheKey, Selector: name.Selector}, seen.KeyErr)
 	return seen
 }
 
@@ -226,7 +227,7 @@ func observeRecord(ctx context.Context, name dkim.Name, look ports.Looker) (sigh
 // lookUp asks DNS for a selector's record.
 func lookUp(ctx context.Context, name dkim.Name, look ports.Looker) (rotate.Sight, error) {
 	sight, err := look.Look(ctx, name)
-	return sight, rotate.WithThing(rotate.Thing{Kind: rotate.TheRecord, Selector: name.Selector}, err)
+	return sight, finding.WithThing(finding.Thing{Kind: finding.TheRecord, Selector: name.Selector}, err)
 }
 
 func observeKey(ctx context.Context, name dkim.Name, sel rotate.Selector, keys ports.KeyReader,

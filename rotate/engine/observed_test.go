@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
@@ -167,13 +168,13 @@ func TestFailuresNameWhatTheyAreAbout(t *testing.T) {
 	seen := w.plan(d).Seen
 	for _, c := range []struct {
 		err  error
-		want rotate.Thing
+		want finding.Thing
 	}{
-		{seen.Signers["mx1"].Err, rotate.Thing{Kind: rotate.TheSigner, Signer: "mx1"}},
-		{seen.Selectors["s2"].KeyErr, rotate.Thing{Kind: rotate.TheKey, Selector: "s2"}},
-		{seen.Selectors["s1"].SightErr, rotate.Thing{Kind: rotate.TheRecord, Selector: "s1"}},
+		{seen.Signers["mx1"].Err, finding.Thing{Kind: finding.TheSigner, Signer: "mx1"}},
+		{seen.Selectors["s2"].KeyErr, finding.Thing{Kind: finding.TheKey, Selector: "s2"}},
+		{seen.Selectors["s1"].SightErr, finding.Thing{Kind: finding.TheRecord, Selector: "s1"}},
 	} {
-		about := (*rotate.ThingError)(nil)
+		about := (*finding.ThingError)(nil)
 		if !errors.As(c.err, &about) || about.About != c.want {
 			t.Errorf("%v is not about %+v", c.err, c.want)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // kindOf returns the kind of the key whose record stands at a selector of the domain.
@@ -104,7 +105,7 @@ func TestKindThatASignerCannotUse(t *testing.T) {
 	}
 	res := w.engine().Advance(t.Context(), d)
 	if res.Err != nil || w.kindOf(d, "s2") != dkim.Ed25519 || len(res.Plan.Warnings) != 1 {
-		t.Errorf("%v; s2 has %s; warnings %v", res.Err, w.kindOf(d, "s2"), rotate.Texts(res.Plan.Warnings))
+		t.Errorf("%v; s2 has %s; warnings %v", res.Err, w.kindOf(d, "s2"), finding.Texts(res.Plan.Warnings))
 	}
 }
 

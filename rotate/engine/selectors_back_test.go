@@ -15,6 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // begunMove returns a world in which a move to other selectors was begun and ended at a point; with 0 it has come to
@@ -61,7 +62,7 @@ func TestFleeDuringMove(t *testing.T) {
 	throughMoves(t, func(t *testing.T, w *world, before, after wish, ended bool) {
 		if ended {
 			res := w.order(after, rotate.Compromised{Selectors: []string{"s1"}})
-			if said := strings.Join(rotate.Texts(w.plan(after).Warnings), " "); res.Err != nil ||
+			if said := strings.Join(finding.Texts(w.plan(after).Warnings), " "); res.Err != nil ||
 				!strings.Contains(said, "remove s1._domainkey.example.com now") {
 				t.Fatalf("%v; said is %q", res.Err, said)
 			}
@@ -264,7 +265,7 @@ func TestUnseenKeysKept(t *testing.T) {
 	w.shows = func(s *rotate.Sight) { s.Values, s.Complete, s.Unchecked = nil, true, true }
 	w.pass(9 * day)
 	w.soon(d)
-	said := strings.Join(rotate.Texts(w.plan(d).Warnings), " ")
+	said := strings.Join(finding.Texts(w.plan(d).Warnings), " ")
 	if !w.keptAt(d, "s1") || !strings.Contains(said, "verify.mode is none") {
 		t.Errorf("kept: %v; said is %q", w.keptAt(d, "s1"), said)
 	}
@@ -304,7 +305,7 @@ func TestLeftRecordVanished(t *testing.T) {
 	}
 }
 
-func findings(all []rotate.Finding) (out []string) {
+func findings(all []finding.Finding) (out []string) {
 	for _, f := range all {
 		out = append(out, f.Message)
 	}

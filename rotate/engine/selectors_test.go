@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // elsewhere is the domain with other selectors in its policy.
@@ -86,7 +87,7 @@ func moveOver(t *testing.T, crashAt int) int {
 		w.soon(d)
 	}
 	kept("while its record stands (I5)")
-	if said := strings.Join(rotate.Texts(w.plan(d).Warnings), " "); !strings.Contains(said, "remove s1._domainkey.example.com") {
+	if said := strings.Join(finding.Texts(w.plan(d).Warnings), " "); !strings.Contains(said, "remove s1._domainkey.example.com") {
 		t.Errorf("said is %q", said)
 	}
 	for _, s := range []string{"s1", "s2"} {

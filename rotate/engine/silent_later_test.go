@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // TestSilentLater: of a signer that answers when a run begins, and not directly before a compromised key is destroyed,
@@ -39,7 +40,7 @@ func TestSilentLater(t *testing.T) {
 			if kept == known || asked < 2 {
 				t.Errorf("the compromised key is kept: %t; mx2 was asked %d times", kept, asked)
 			}
-			if drift := w.state(d.Name).Drift; !slices.ContainsFunc(drift, func(f rotate.Finding) bool {
+			if drift := w.state(d.Name).Drift; !slices.ContainsFunc(drift, func(f finding.Finding) bool {
 				return f.Code == codes.SignerSilent && f.Signer == "mx2"
 			}) {
 				t.Errorf("what differs is %+v", drift)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // Renamed returns the state with what is known of signers under the names that they had before noted under
@@ -55,7 +56,7 @@ func rename(st *rotate.State, was, name string) {
 		}
 	}
 	st.Drift = slices.DeleteFunc(st.Drift,
-		func(f rotate.Finding) bool { return f.Signer == was && f.Code == codes.SignerLeftOver })
+		func(f finding.Finding) bool { return f.Signer == was && f.Code == codes.SignerLeftOver })
 	for i := range st.Drift {
 		if st.Drift[i].Signer == was {
 			st.Drift[i].Signer = name

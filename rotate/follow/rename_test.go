@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/google/go-cmp/cmp"
 )
@@ -63,7 +64,7 @@ func TestRenamedEverywhere(t *testing.T) {
 	state := func(name string, c rotate.Confirmed, held ...string) rotate.State {
 		return rotate.State{Held: held, Signers: rotate.Confirmations{name: c, "mx2": key(rotate.Confirmed{})},
 			Former: rotate.Formers{{Selector: "old", Signer: "mx2"}, {Selector: "old", Signer: name}},
-			Drift: []rotate.Finding{{Code: codes.SignerLeftOver, Signer: "mx2"}, {Code: codes.SignerSilent, Signer: name},
+			Drift: []finding.Finding{{Code: codes.SignerLeftOver, Signer: "mx2"}, {Code: codes.SignerSilent, Signer: name},
 				{Code: codes.SignerSilent, Signer: "mx2"}},
 			Intent: &rotate.Intent{Kind: rotate.Activate, Signer: name}}
 	}
@@ -75,7 +76,7 @@ func TestRenamedEverywhere(t *testing.T) {
 		for _, held := range [][2][]string{{{"mx1", "mx2"}, {"mail", "mx2"}}, {{"mx2", "mx1"}, {"mx2", "mail"}},
 			{{"mx2"}, {"mx2"}}} {
 			have := state("mx1", c.before, held[0]...)
-			have.Drift = append(have.Drift, rotate.Finding{Code: codes.SignerLeftOver, Signer: "mx1"})
+			have.Drift = append(have.Drift, finding.Finding{Code: codes.SignerLeftOver, Signer: "mx1"})
 			got, _ := follow.Renamed(have, rotate.Domain{Signers: []string{"mail", "mx2"},
 				Renamed: map[string]string{"mail": "mx1"}}, at)
 			if diff := cmp.Diff(rotate.CopyState(state("mail", c.after, held[1]...)), got); diff != "" {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
 
@@ -31,7 +32,7 @@ func Emergency(now time.Time, want rotate.Domain, req rotate.Request, have rotat
 		case p.Stop != nil && len(steps) == 0 && !waits:
 			if made.Stop == nil {
 				made.Warnings = append(made.Warnings,
-					rotate.Warning{Code: codes.EndUnknown, Message: fmt.Sprintf("what comes after that is not known: %v", p.Stop)})
+					finding.Warning{Code: codes.EndUnknown, Message: fmt.Sprintf("what comes after that is not known: %v", p.Stop)})
 			}
 			return made
 		case len(steps) == 0 && (!anyLeaked(f.st) || !waits), rounds == mostRounds:

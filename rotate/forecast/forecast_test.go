@@ -9,6 +9,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/approval"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/forecast"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 	"github.com/google/go-cmp/cmp"
@@ -73,6 +74,6 @@ func TestRevokedIsOurs(t *testing.T) {
 	made := forecast.Emergency(s.Now, s.Want.Domain, s.Want.Request, s.Have, s.Seen, nil)
 	want := "revoke s1, generate s1, store s1, publish s1, verify s1, destroy s1"
 	if got := plantest.Steps(made, s.Now); made.Stop != nil || len(made.Warnings) > 0 || got != want {
-		t.Errorf("stopped by %v; %s; warnings %q", made.Stop, got, rotate.Texts(made.Warnings))
+		t.Errorf("stopped by %v; %s; warnings %q", made.Stop, got, finding.Texts(made.Warnings))
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
@@ -175,7 +176,7 @@ func (p Parts) Foreseen(ctx context.Context, want rotate.Domain, st rotate.State
 	}
 	all := p.refusals(ctx, want, st, made.Seen, made.Steps)
 	if err := p.afterwards(ctx, want, st, made.Seen, made.Steps); err != nil {
-		made.Warnings = append(slices.Clip(made.Warnings), rotate.Warning{Code: codes.ReplacementRefused,
+		made.Warnings = append(slices.Clip(made.Warnings), finding.Warning{Code: codes.ReplacementRefused,
 			Message: fmt.Sprintf("after this switch %s could not get its fresh key: %s (%s)", st.Active, fault.Text(err),
 				fault.HintOf(err))})
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/foresight"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
@@ -255,7 +256,7 @@ func TestAfterTheSwitch(t *testing.T) {
 	} {
 		made := tt.parts.Foreseen(t.Context(), domain(), st,
 			rotate.DomainPlan{Steps: []rotate.Step{{Kind: rotate.Activate, Selector: tt.to}}})
-		warned := slices.ContainsFunc(made.Warnings, func(w rotate.Warning) bool { return w.Code == codes.ReplacementRefused })
+		warned := slices.ContainsFunc(made.Warnings, func(w finding.Warning) bool { return w.Code == codes.ReplacementRefused })
 		if warned != tt.warns || made.Stop != nil || len(made.Steps) != 1 {
 			t.Errorf("%s: warnings %v, %v, %v", name, made.Warnings, made.Stop, kinds(made.Steps))
 		}

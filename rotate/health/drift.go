@@ -12,21 +12,22 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // Drift compares what is there with what should be, and says of each difference
 // what dkimbot does about it: what Plan plans. It reads nothing and changes
 // nothing. A domain for which nothing was done yet can't differ.
-func Drift(want rotate.Domain, have rotate.State, seen rotate.Observation) []rotate.Finding {
+func Drift(want rotate.Domain, have rotate.State, seen rotate.Observation) []finding.Finding {
 	return (&Check{*NewJudge(time.Time{}, want, have, seen)}).Drift()
 }
 
 // Drift returns what is not as it should be.
-func (h *Check) Drift() []rotate.Finding {
+func (h *Check) Drift() []finding.Finding {
 	h.Want = Managing(h.Want, h.Have)
 	want, have, seen := h.Want, h.Have, h.Seen
-	var out []rotate.Finding
-	add := func(f *rotate.Finding) {
+	var out []finding.Finding
+	add := func(f *finding.Finding) {
 		if f != nil {
 			out = append(out, *f)
 		}
@@ -54,7 +55,7 @@ func (h *Check) Drift() []rotate.Finding {
 }
 
 // recordDrift says how what DNS shows differs from what should stand there.
-func (h *Check) recordDrift(s string) *rotate.Finding {
+func (h *Check) recordDrift(s string) *finding.Finding {
 	sight := h.Seen.Selectors[s].Sight
 	switch h.Standing(s) {
 	case Unseen:
@@ -66,18 +67,18 @@ func (h *Check) recordDrift(s string) *rotate.Finding {
 			code = codes.RecordSecond
 		}
 		err := h.ForeignRecord(s, sight)
-		return &rotate.Finding{Code: code, Selector: s, Message: fault.Text(err), Repair: fault.HintOf(err), Asks: true,
+		return &finding.Finding{Code: code, Selector: s, Message: fault.Text(err), Repair: fault.HintOf(err), Asks: true,
 			Cause: cause(err)}
 	case Changing:
 		if lost := h.Lost(s); lost != nil {
 			return lost
 		}
 		if len(sight.Bogus) > 0 {
-			return &rotate.Finding{Code: codes.RecordBogus, Selector: s, Asks: true, Repair: BogusHint,
+			return &finding.Finding{Code: codes.RecordBogus, Selector: s, Asks: true, Repair: BogusHint,
 				Message: fmt.Sprintf("validating resolvers reject the record at %s: %s", h.Name(s),
 					strings.Join(sight.Bogus, "; "))}
 		}
-		return &rotate.Finding{Code: codes.ServersDiffer, Selector: s,
+		return &finding.Finding{Code: codes.ServersDiffer, Selector: s,
 			Message: fmt.Sprintf("not every server shows the same at %s: %s", h.Name(s), strings.Join(sight.Lagging, "; ")),
 			Repair: "dkimbot looks again, and begins nothing that relies on the record until all agree; " +
 				"if this lasts, look at the zone's transfers"}
@@ -87,13 +88,13 @@ func (h *Check) recordDrift(s string) *rotate.Finding {
 
 // Lost says how a record that stood at the selector's name does so no more, or
 // not alone, though no other record is in the way: it is to be published again.
-func (h *Check) Lost(s string) *rotate.Finding {
+func (h *Check) Lost(s string) *finding.Finding {
 	sel := h.Have.Selector(s)
 	if sel.Next != nil || sel.Key == nil || h.GivenUp(s) || h.Have.Phase == rotate.Bootstrapping &&
 		sel.Key.VerifiedAt.IsZero() {
 		return nil
 	}
-	f := rotate.Finding{Selector: s, Repair: "it is published again by itself"}
+	f := finding.Finding{Selector: s, Repair: "it is published again by itself"}
 	switch h.Standing(s) {
 	case Absent:
 		f.Code, f.Message = codes.RecordVanished,
@@ -127,7 +128,7 @@ func (h *Check) Lost(s string) *rotate.Finding {
 
 // SignerDrift says how a signer signs otherwise than it confirmed. One that is new
 // has nothing to differ from.
-func (h *Check) SignerDrift(name string) *rotate.Finding {
+func (h *Check) SignerDrift(name string) *finding.Finding {
 	seen, looked := h.Seen.Signers[name]
 	c, known := h.Have.Signers[name]
 	ref := h.Have.Identify(seen.Ref)
@@ -144,7 +145,7 @@ func (h *Check) SignerDrift(name string) *rotate.Finding {
 	if ref.Selector == "" || h.Have.Phase == rotate.Bootstrapping {
 		usual = "it is given the key of " + should + " by itself"
 	}
-	f := rotate.Finding{Code: codes.SignerStrays, Signer: name}
+	f := finding.Finding{Code: codes.SignerStrays, Signer: name}
 	f.Repair, f.Asks = h.brought(name, should, usual)
 	key, leaked := h.Have.Selector(ref.Selector).Key, ""
 	if key != nil && key.ID == ref.KeyID && ref.Selector == should {
@@ -172,12 +173,12 @@ func (h *Check) SignerDrift(name string) *rotate.Finding {
 }
 
 // signerStuck says that a signer would refuse a switch, long before one is due.
-func (h *Check) signerStuck(name string) *rotate.Finding {
+func (h *Check) signerStuck(name string) *finding.Finding {
 	err := h.Seen.Signers[name].Refuses
 	if err == nil || h.Seen.Signers[name].Err != nil { // that one is reported as it is
 		return nil
 	}
-	return &rotate.Finding{Code: codes.SignerStuck, Signer: name, Asks: true, Repair: fault.HintOf(err),
+	return &finding.Finding{Code: codes.SignerStuck, Signer: name, Asks: true, Repair: fault.HintOf(err),
 		Message: fmt.Sprintf("signer %s would refuse a switch: %s", name, fault.Text(err))}
 }
 
@@ -232,7 +233,7 @@ func (h *Check) rightful(selector, keyID string) bool {
 // LeftOver reports a signer that was taken out of the configuration and, as far as
 // is known, continues to sign. One that did not answer then is reported also when its key
 // was replaced, until the next turn replaces the one after it.
-func (h *Check) LeftOver(name string) *rotate.Finding {
+func (h *Check) LeftOver(name string) *finding.Finding {
 	c := h.Have.Signers[name]
 	if slices.Contains(h.Want.Signers, name) {
 		return nil
@@ -249,7 +250,7 @@ func (h *Check) LeftOver(name string) *rotate.Finding {
 	default:
 		return nil
 	}
-	return &rotate.Finding{Code: codes.SignerLeftOver, Signer: name, Asks: asks,
+	return &finding.Finding{Code: codes.SignerLeftOver, Signer: name, Asks: asks,
 		Repair: "see to it that it does not sign any more, or list it again",
 		Message: fmt.Sprintf("signer %s signed for %s with %s (key %s) and is no longer listed; mail that it still signs %s",
 			name, h.Want.Name, c.Selector, dkim.ShortID(c.KeyID), then)}
@@ -264,12 +265,12 @@ func cause(err error) codes.Code {
 }
 
 // RecordAt and keyAt are what findings at a selector are about.
-func RecordAt(s string) rotate.Thing { return rotate.Thing{Kind: rotate.TheRecord, Selector: s} }
-func keyAt(s string) rotate.Thing    { return rotate.Thing{Kind: rotate.TheKey, Selector: s} }
+func RecordAt(s string) finding.Thing { return finding.Thing{Kind: finding.TheRecord, Selector: s} }
+func keyAt(s string) finding.Thing    { return finding.Thing{Kind: finding.TheKey, Selector: s} }
 
 // troubled says that something could not be looked at.
-func troubled(code codes.Code, selector, signer string, err error, repair string) *rotate.Finding {
-	f := &rotate.Finding{Code: code, Selector: selector, Signer: signer, Message: fault.Text(err), Repair: repair}
+func troubled(code codes.Code, selector, signer string, err error, repair string) *finding.Finding {
+	f := &finding.Finding{Code: code, Selector: selector, Signer: signer, Message: fault.Text(err), Repair: repair}
 	if hint := fault.HintOf(err); hint != "" && fault.KindOf(err) != fault.Transient {
 		f.Repair, f.Asks = hint, true
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // ExposedKeys returns the compromised keys' selectors at which mail still verifies because signers
@@ -22,14 +23,14 @@ func (j *Judge) ExposedKeys() (out []string) {
 }
 
 // Exposure is that compromised keys stay in use.
-func Exposure(selectors []string) rotate.Thing {
-	return rotate.Thing{Kind: rotate.TheExposure, Selector: selectors[0]}
+func Exposure(selectors []string) finding.Thing {
+	return finding.Thing{Kind: finding.TheExposure, Selector: selectors[0]}
 }
 
 // Exposed returns the errors of a run, and says with them which compromised keys are still in use.
 func (j *Judge) Exposed(failed error) error {
 	out := j.ExposedKeys()
-	if failed == nil || len(out) == 0 || rotate.Concerns(rotate.TheExposure, failed) {
+	if failed == nil || len(out) == 0 || finding.Concerns(finding.TheExposure, failed) {
 		return failed
 	}
 	said := &fault.Error{Kind: fault.KindOf(failed), What: j.StillUsed(out), Hint: "revoke it nevertheless: '" +
@@ -54,7 +55,7 @@ func (j *Judge) StayInUse(selectors []string, why error) error {
 	if hint != "" {
 		hint += "; or "
 	}
-	return rotate.WithThing(Exposure(selectors), &fault.Error{Kind: fault.KindOf(why), Code: fault.CodeOf(why), Err: why,
+	return finding.WithThing(Exposure(selectors), &fault.Error{Kind: fault.KindOf(why), Code: fault.CodeOf(why), Err: why,
 		What: j.StillUsed(selectors), Hint: hint + "revoke it nevertheless: '" + j.RevokeNow(selectors) + "'"})
 }
 
@@ -69,11 +70,11 @@ func (j *Judge) StillUsed(selectors []string) string {
 }
 
 // ReportsExposed reports whether a plan's warning is one of those that Exposed says as errors.
-func ReportsExposed(w rotate.Warning) bool { return w.About.Kind == rotate.TheExposure }
+func ReportsExposed(w finding.Warning) bool { return w.About.Kind == finding.TheExposure }
 
 // CantRevoke says why a compromised key that a signer was to leave is not revoked.
 func (j *Judge) CantRevoke(s string) error {
-	return rotate.WithThing(Exposure([]string{s}), fault.Temporary(j.StillUsed([]string{s}), nil,
+	return finding.WithThing(Exposure([]string{s}), fault.Temporary(j.StillUsed([]string{s}), nil,
 		"repair a signer, then it is done at the next try; or revoke it nevertheless: '"+j.RevokeNow([]string{s})+"'"))
 }
 

@@ -3,8 +3,8 @@ package health_test
 import (
 	"testing"
 
-	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
@@ -16,7 +16,7 @@ func TestCanFetch(t *testing.T) {
 	fetches := func(s *scene) { s.Seen.Fetchers = map[string]bool{"mx1": true} }
 	quiet := func(s *scene) { s.KeystoreSilent("s2") }
 	differed := func(s *scene) {
-		s.Have.Drift = []rotate.Finding{{Code: codes.KeyDifferent, Selector: "s2"}}
+		s.Have.Drift = []finding.Finding{{Code: codes.KeyDifferent, Selector: "s2"}}
 	}
 	gone := func(s *scene) { s.Selector("s2").Key.Gone = true }
 	hold(t, map[string]verdict{

@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // HandsOff reports whether something that is not ours stands at the selector's name,
@@ -43,7 +44,7 @@ func (v *view) Taken(s string) error {
 // ForeignRecord returns the refusal for a record at a selector that dkimbot did not make.
 func (j *Judge) ForeignRecord(s string, sight rotate.Sight) error {
 	if j.Stale(s) {
-		return rotate.WithThing(RecordAt(s), j.StaleState(s))
+		return finding.WithThing(RecordAt(s), j.StaleState(s))
 	}
 	what := fmt.Sprintf("%s holds a record that dkimbot did not make (%s)", j.Name(s), dkim.Brief(sight.Values))
 	switch {
@@ -54,7 +55,7 @@ func (j *Judge) ForeignRecord(s string, sight rotate.Sight) error {
 		what = fmt.Sprintf("%s holds %d records, of which dkimbot made at most one (%s)", j.Name(s), len(sight.Values),
 			dkim.Brief(sight.Values))
 	}
-	return rotate.WithThing(RecordAt(s), fault.Refuse(codes.ForeignRecord, what,
+	return finding.WithThing(RecordAt(s), fault.Refuse(codes.ForeignRecord, what,
 		j.foreignHint(s, len(sight.Values) == 1 && dkim.RevokedValue(sight.Values[0]))))
 }
 

@@ -6,10 +6,11 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // KeyDrift says how what the keystore holds differs from what it should hold.
-func (h *Check) KeyDrift(s string) *rotate.Finding {
+func (h *Check) KeyDrift(s string) *finding.Finding {
 	seen := h.Seen.Selectors[s]
 	switch h.Keeping(s) {
 	case KeyGone:
@@ -19,7 +20,7 @@ func (h *Check) KeyDrift(s string) *rotate.Finding {
 		return &f
 	case KeyDifferent:
 		err := h.ForeignKey(s)
-		return &rotate.Finding{Code: codes.KeyDifferent, Selector: s, Message: fault.Text(err),
+		return &finding.Finding{Code: codes.KeyDifferent, Selector: s, Message: fault.Text(err),
 			Repair: fault.HintOf(err), Asks: true, Cause: cause(err)}
 	case keyUnread:
 		f := troubled(codes.KeyUnread, s, "", seen.KeyErr,
@@ -33,30 +34,30 @@ func (h *Check) KeyDrift(s string) *rotate.Finding {
 }
 
 // lostKey says what it means that a private key is gone, and what can be done.
-func (h *Check) lostKey(s string) rotate.Finding {
+func (h *Check) lostKey(s string) finding.Finding {
 	other := h.Want.Policy.Other(s)
 	switch {
 	case h.Keeping(other) == KeyGone:
-		return rotate.Finding{Message: ", and so is the other one", Asks: true,
+		return finding.Finding{Message: ", and so is the other one", Asks: true,
 			Repair: "see whether the configuration names the right keystore, and restore it from a backup; " +
 				"dkimbot makes no new key while both are gone"}
 	case s == h.Have.Target:
-		return rotate.Finding{Message: ", and signers are being switched to it", Asks: true,
+		return finding.Finding{Message: ", and signers are being switched to it", Asks: true,
 			Repair: "restore it from a backup of the keystore" + h.orGoBack(other)}
 	case s == h.Have.Active && h.Refuge() != "":
-		return rotate.Finding{Message: "; it is compromised, and signers leave it for " + other,
+		return finding.Finding{Message: "; it is compromised, and signers leave it for " + other,
 			Repair: "a fresh key takes its place by itself"}
 	case s == h.Have.Active:
-		return rotate.Finding{Message: "; the signers continue with their copies, but none can be given it again", Asks: true,
+		return finding.Finding{Message: "; the signers continue with their copies, but none can be given it again", Asks: true,
 			Repair: "restore it from a backup of the keystore" + h.orGoBack(other)}
 	case s == h.Have.Draining && h.Have.Selector(s).Next == nil:
-		return rotate.Finding{Message: "; it is only needed for a rollback",
+		return finding.Finding{Message: "; it is only needed for a rollback",
 			Repair: "it is replaced by itself when the drain is over"}
 	case h.Renewable(s):
-		return rotate.Finding{Message: "; no signer uses it",
+		return finding.Finding{Message: "; no signer uses it",
 			Repair: "a fresh key takes its place by itself as soon as no mail in flight can need the old one"}
 	}
-	return rotate.Finding{Asks: true,
+	return finding.Finding{Asks: true,
 		Repair: "restore it from a backup of the keystore; no signer can be switched to it before"}
 }
 

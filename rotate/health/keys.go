@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // Resumable reports whether the newest key in the keystore is one whose storing
@@ -92,7 +93,7 @@ func (v *view) Keeping(s string) keeping {
 }
 
 // ForeignKey refuses what somebody else put in the place of our private key.
-func (v *view) ForeignKey(s string) error { return rotate.WithThing(keyAt(s), v.strangeKey(s)) }
+func (v *view) ForeignKey(s string) error { return finding.WithThing(keyAt(s), v.strangeKey(s)) }
 
 func (v *view) strangeKey(s string) error {
 	seen := v.Seen.Selectors[s]

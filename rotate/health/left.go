@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // At returns what was seen at a selector that a domain has, or had earlier.
@@ -36,7 +37,7 @@ func Written(o rotate.Observation, selector, record string) {
 
 // LostLeft says how the record at a selector that the domain had earlier stands there no more, or not as it was,
 // though a signer may still sign with it. It is to be published again.
-func (h *Check) LostLeft(s string) *rotate.Finding {
+func (h *Check) LostLeft(s string) *finding.Finding {
 	sel, at := h.Have.Earlier[s], h.Standing(s)
 	if sel == nil || sel.Key == nil || h.Have.Released != nil || h.Have.Selectors[s] != nil {
 		return nil
@@ -46,7 +47,7 @@ func (h *Check) LostLeft(s string) *rotate.Finding {
 	if !public || !gone || !sel.Key.Leaked.IsZero() || !h.leftInUse(s) {
 		return nil
 	}
-	return &rotate.Finding{Code: codes.RecordVanished, Selector: s, Repair: "it is published again by itself",
+	return &finding.Finding{Code: codes.RecordVanished, Selector: s, Repair: "it is published again by itself",
 		Message: fmt.Sprintf("the record that dkimbot published at %s does not stand there alone any more, and "+
 			"a signer may still sign with it", h.Name(s))}
 }

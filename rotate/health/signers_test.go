@@ -7,6 +7,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
@@ -161,7 +162,7 @@ func TestSuperseded(t *testing.T) {
 	superseded := func(j *health.Judge) any { return j.Superseded("s2") }
 	another := func(s *scene) { s.Hold("s2", "another", 9) }
 	drift := func(selector string) func(*scene) {
-		return func(s *scene) { s.Have.Drift = []rotate.Finding{{Code: "key-different", Selector: selector}} }
+		return func(s *scene) { s.Have.Drift = []finding.Finding{{Code: "key-different", Selector: selector}} }
 	}
 	quiet := func(s *scene) { s.KeystoreSilent("s2") }
 	hold(t, map[string]verdict{

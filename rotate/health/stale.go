@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // Stale reports whether the state is older than what stands at a selector: DNS shows
@@ -70,7 +71,7 @@ func (v *view) differed(s string) bool {
 	err := v.Seen.Selectors[s].KeyErr
 	return err != nil && fault.CodeOf(err) != codes.ForeignSecret &&
 		slices.ContainsFunc(v.Have.Drift,
-			func(f rotate.Finding) bool { return f.Selector == s && f.Code == codes.KeyDifferent })
+			func(f finding.Finding) bool { return f.Selector == s && f.Code == codes.KeyDifferent })
 }
 
 // WrongKeystore says why no private key is destroyed now: the keystore has lost all that it

@@ -7,6 +7,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
@@ -63,7 +64,7 @@ func (p *planner) warnTesting(s string) {
 			continue // it has no flags, like almost all; reading a key is dear
 		}
 		if r, err := dkim.ParseRecord(v); err == nil && r.Testing() {
-			p.warn(codes.TestingFlag, rotate.Thing{Selector: s}, "the record at %s carries the testing flag t=y: receivers treat mail signed with it as unsigned; "+
+			p.warn(codes.TestingFlag, finding.Thing{Selector: s}, "the record at %s carries the testing flag t=y: receivers treat mail signed with it as unsigned; "+
 				"dkimbot publishes it without the flag once it is its own", p.Name(s))
 		}
 	}

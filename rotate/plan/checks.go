@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
@@ -133,7 +134,7 @@ func (p *planner) warnings() {
 func (p *planner) warnChain() {
 	for _, s := range p.Want.Policy.Selectors {
 		if sight := p.Seen.Selectors[s].Sight; sight.Chain != "" {
-			p.warn(codes.ChainUnchecked, rotate.Thing{}, "%s is signed, but the chain above it could not be checked: %s", sight.Zone, sight.Chain)
+			p.warn(codes.ChainUnchecked, finding.Thing{}, "%s is signed, but the chain above it could not be checked: %s", sight.Zone, sight.Chain)
 			return
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
@@ -91,7 +92,7 @@ func (p *planner) flee(from, to string) {
 		p.shelter()
 	}
 	if settled := p.Usable(to); settled.After(at) && p.Now.Before(settled) {
-		p.warn(codes.Settle, rotate.Thing{Selector: to}, "the key at %s has not settled: until %s, "+
+		p.warn(codes.Settle, finding.Thing{Selector: to}, "the key at %s has not settled: until %s, "+
 			"receivers that keep an older key of it will not verify mail signed with it", to, settled.UTC().Format(time.RFC3339))
 	}
 }

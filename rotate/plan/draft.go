@@ -7,6 +7,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
@@ -97,7 +98,7 @@ func (d *draft) obstacle() error {
 }
 
 // warn warns of a thing. Where a finding says the same of it, people read it once.
-func (d *draft) warn(code codes.Code, about rotate.Thing, format string, args ...any) {
+func (d *draft) warn(code codes.Code, about finding.Thing, format string, args ...any) {
 	d.plan.Warnings = append(d.plan.Warnings,
-		rotate.Warning{Code: code, Message: fmt.Sprintf(format, args...), About: about})
+		finding.Warning{Code: code, Message: fmt.Sprintf(format, args...), About: about})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -80,7 +81,7 @@ func TestFormerIsSaid(t *testing.T) {
 			s.Silence(c.silent)
 		}
 		var told string
-		for _, w := range rotate.Texts(s.Plan().Warnings) {
+		for _, w := range finding.Texts(s.Plan().Warnings) {
 			if strings.Contains(w, "old._domainkey") {
 				told += w
 			}

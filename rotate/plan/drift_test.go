@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 	"pgregory.net/rapid"
 )
@@ -17,7 +18,7 @@ func TestDriftSaysWhatIsPlanned(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := plantest.Any(t)
 		p := s.Plan()
-		has := func(kind rotate.Kind, f rotate.Finding) bool {
+		has := func(kind rotate.Kind, f finding.Finding) bool {
 			return slices.ContainsFunc(p.Steps, func(s rotate.Step) bool {
 				return s.Kind == kind && (s.Selector == f.Selector || f.Selector == "") && s.Signer == f.Signer
 			})

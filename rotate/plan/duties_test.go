@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -59,7 +60,7 @@ func TestDutiesAreIndependent(t *testing.T) {
 	}
 	different := func(s *scene, selector string) {
 		s.Have.Drift = append(s.Have.Drift,
-			rotate.Finding{Code: codes.KeyDifferent, Selector: selector, Since: plantest.LongAgo})
+			finding.Finding{Code: codes.KeyDifferent, Selector: selector, Since: plantest.LongAgo})
 	}
 	halfUp := func(s *scene) {
 		s.Sign("s1", "mx1")
@@ -118,7 +119,7 @@ func TestDutiesAreIndependent(t *testing.T) {
 		{"host rebuilt, DNS silent, a second record stood there", plantest.Ready, func(s *scene) {
 			s.Drift("", "", "mx2")
 			s.DNSSilent("s1")
-			s.Have.Drift = []rotate.Finding{{Code: codes.RecordSecond, Selector: "s1", Since: plantest.LongAgo}}
+			s.Have.Drift = []finding.Finding{{Code: codes.RecordSecond, Selector: "s1", Since: plantest.LongAgo}}
 		}, "", "servers-silent"},
 		{"host rebuilt, its name leads to another domain's record", plantest.Ready,
 			func(s *scene) { s.Drift("", "", "mx2"); takenName(s, "s1") }, "", "shared-name"},

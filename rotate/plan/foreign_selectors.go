@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // reminded is how long people are informed that a record may go after it may.
@@ -23,10 +24,10 @@ func (p *planner) warnFormer() {
 		switch {
 		case until.IsZero() || !p.Now.Before(until.Add(reminded)):
 		case !p.Now.Before(until) && len(silent) > 0:
-			p.warn(codes.ForeignSelectorUnclear, rotate.Thing{Selector: s}, "leave %s in DNS until %s answers which key it uses; it used that selector before", p.Name(s),
+			p.warn(codes.ForeignSelectorUnclear, finding.Thing{Selector: s}, "leave %s in DNS until %s answers which key it uses; it used that selector before", p.Name(s),
 				strings.Join(silent, ", "))
 		default:
-			p.warn(codes.ForeignSelectorEnds, rotate.Thing{Selector: s}, "%s may go after %s; no mail needs it then, and dkimbot leaves it alone", p.Name(s),
+			p.warn(codes.ForeignSelectorEnds, finding.Thing{Selector: s}, "%s may go after %s; no mail needs it then, and dkimbot leaves it alone", p.Name(s),
 				until.UTC().Format("2006-01-02 15:04 UTC"))
 		}
 	}
@@ -41,7 +42,7 @@ func (p *planner) warnFormer() {
 		}
 	}
 	for _, s := range slices.Sorted(maps.Keys(using)) {
-		p.warn(codes.ForeignSelectorUsed, rotate.Thing{Selector: s}, "%s signs with %s today: leave %s in DNS for %s after the switch; dkimbot leaves it alone",
+		p.warn(codes.ForeignSelectorUsed, finding.Thing{Selector: s}, "%s signs with %s today: leave %s in DNS for %s after the switch; dkimbot leaves it alone",
 			strings.Join(using[s], ", "), s, p.Name(s), calendar.Span(p.Have.Earlier.Drain(s, p.Want.Policy.Drain)+rotate.Grace))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
@@ -19,7 +20,7 @@ func warnKind(p *planner) {
 		return
 	}
 	if made := p.Kind(); health.IsRSA(made) != health.IsRSA(want) {
-		p.warn(codes.AlgorithmKept, rotate.Thing{}, "the policy asks for %s keys, and signer %s would turn mail away after the switch, because it signs "+
+		p.warn(codes.AlgorithmKept, finding.Thing{}, "the policy asks for %s keys, and signer %s would turn mail away after the switch, because it signs "+
 			"with one algorithm whatever the key is: keys of %s stay %s", want, strings.Join(p.Unmixed(), ", "),
 			p.Want.Name, made)
 		return
@@ -52,5 +53,5 @@ func warnKind(p *planner) {
 	if want == dkim.Ed25519 {
 		when += "; large receivers, Gmail among them, do not verify Ed25519 signatures"
 	}
-	p.warn(codes.AlgorithmLater, rotate.Thing{}, "the policy asks for %s keys, and %s; all have one %s", want, strings.Join(has, " and "), when)
+	p.warn(codes.AlgorithmLater, finding.Thing{}, "the policy asks for %s keys, and %s; all have one %s", want, strings.Join(has, " and "), when)
 }

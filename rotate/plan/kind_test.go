@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -129,7 +130,7 @@ func TestKindIsSaid(t *testing.T) {
 			c.change(s)
 		}
 		var told []string
-		for _, w := range rotate.Texts(s.Plan().Warnings) {
+		for _, w := range finding.Texts(s.Plan().Warnings) {
 			if strings.HasPrefix(w, said) {
 				told = append(told, w)
 			}

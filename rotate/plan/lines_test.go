@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -37,7 +38,7 @@ func TestEmptyKeyOfOthers(t *testing.T) {
 	s.Show("s2", "v=DKIM1; p=")
 	p := s.Plan()
 	if !slices.ContainsFunc(p.Drift,
-		func(f rotate.Finding) bool { return f.Code == codes.RecordForeign && f.Selector == "s2" }) {
+		func(f finding.Finding) bool { return f.Code == codes.RecordForeign && f.Selector == "s2" }) {
 		t.Errorf("I6: the differences are %+v", p.Drift)
 	}
 	if slices.ContainsFunc(p.Steps, func(s rotate.Step) bool { return s.Kind == rotate.Publish }) {

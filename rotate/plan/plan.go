@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // Plan says what to do for one domain now, and why. It reads nothing and changes
@@ -24,7 +25,7 @@ func plan(now time.Time, want rotate.Domain, req rotate.Request, have rotate.Sta
 	adoptedIn rotate.Phase) rotate.DomainPlan {
 	have = have.AsOf(now)
 	look := newPlanner(time.Time{}, want, req, have, seen)
-	drift := rotate.Dated(look.Drift(), have.Drift)
+	drift := finding.Dated(look.Drift(), have.Drift)
 	p := newPlanner(now, want, req, have, seen)
 	p.Reuse(&look.Check)
 	p.afterAdoption = adoptedIn != ""

@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -66,7 +67,7 @@ func TestPlan(t *testing.T) {
 			if got := nextOf(s, p); got != tt.next {
 				t.Errorf("next %q, want %q", got, tt.next)
 			}
-			if got := strings.Join(rotate.Texts(p.Warnings), "; "); (got == "") != (tt.warns == "") ||
+			if got := strings.Join(finding.Texts(p.Warnings), "; "); (got == "") != (tt.warns == "") ||
 				!strings.Contains(got, tt.warns) {
 				t.Errorf("warnings %q, want %q", got, tt.warns)
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // released plans for a domain that was released: nothing, or the purge.
@@ -56,7 +57,7 @@ func (p *planner) purge(r rotate.ReleaseState) {
 		if !until.After(p.Now) { // the drain is 0, as in tests
 			until = p.Now.Add(time.Minute)
 		}
-		p.warn(codes.PurgeWaits, rotate.Thing{}, "%s; nothing is purged before no signer has signed with it for %s: let them sign with something else",
+		p.warn(codes.PurgeWaits, finding.Thing{}, "%s; nothing is purged before no signer has signed with it for %s: let them sign with something else",
 			strings.Join(users, ", "), calendar.Span(rotate.LongestDrain(p.Have.Selectors, p.Want.Policy)))
 	}
 	p.warnDismissed()
@@ -110,7 +111,7 @@ func (j *draft) usersOfOurs() (users []string) {
 func (p *planner) warnDismissed() {
 	for _, name := range slices.Sorted(maps.Keys(p.Have.Signers)) {
 		if f := p.LeftOver(name); f != nil {
-			p.warn(codes.SignerLeftOver, rotate.Thing{Signer: name}, "signer %s signed with %s and is no longer listed; "+
+			p.warn(codes.SignerLeftOver, finding.Thing{Signer: name}, "signer %s signed with %s and is no longer listed; "+
 				"dkimbot does not ask it any more: make sure that it no longer signs with it, or list it again", name,
 				p.Have.Signers[name].Selector)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
@@ -146,7 +147,7 @@ func (d *draft) lacks(s string) bool {
 func (d *draft) keyless(what, selector string) error {
 	f := d.KeyDrift(selector)
 	return &fault.Error{Kind: fault.Permanent, Code: f.Code, What: what,
-		Err: rotate.WithThing(f.Thing(), errors.New(f.Message)), Hint: f.Repair}
+		Err: finding.WithThing(f.Thing(), errors.New(f.Message)), Hint: f.Repair}
 }
 
 // shelter brings signers that sign with no good key to the active one, while the
@@ -213,7 +214,7 @@ func (p *planner) renew(s string, isDue bool) bool {
 // wrongAt reports whether the last health check found that a selector's record does
 // not stand there alone.
 func wrongAt(st rotate.State, selector string) bool {
-	return slices.ContainsFunc(st.Drift, func(f rotate.Finding) bool {
+	return slices.ContainsFunc(st.Drift, func(f finding.Finding) bool {
 		return f.Selector == selector &&
 			slices.Contains([]codes.Code{codes.RecordVanished, codes.RecordEarlier, codes.RecordsDoubled, codes.RecordSecond,
 				codes.RecordForeign}, f.Code)

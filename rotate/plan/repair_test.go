@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -98,22 +99,22 @@ func TestBroughtBackInTime(t *testing.T) {
 // health check has found that its record does not stand there alone (I2).
 func TestNotBroughtToWhatIsWrong(t *testing.T) {
 	for name, c := range map[string]struct {
-		found rotate.Finding
+		found finding.Finding
 		given bool
 	}{
-		"nothing":                   {rotate.Finding{}, true},
-		"it vanished":               {rotate.Finding{Code: codes.RecordVanished, Selector: "s1"}, false},
-		"an earlier one":            {rotate.Finding{Code: codes.RecordEarlier, Selector: "s1"}, false},
-		"two":                       {rotate.Finding{Code: codes.RecordsDoubled, Selector: "s1"}, false},
-		"a second one":              {rotate.Finding{Code: codes.RecordSecond, Selector: "s1"}, false},
-		"a foreign one":             {rotate.Finding{Code: codes.RecordForeign, Selector: "s1"}, false},
-		"one at the other selector": {rotate.Finding{Code: codes.RecordForeign, Selector: "s2"}, true},
-		"a key that was missing":    {rotate.Finding{Code: codes.KeyMissing, Selector: "s1"}, true},
+		"nothing":                   {finding.Finding{}, true},
+		"it vanished":               {finding.Finding{Code: codes.RecordVanished, Selector: "s1"}, false},
+		"an earlier one":            {finding.Finding{Code: codes.RecordEarlier, Selector: "s1"}, false},
+		"two":                       {finding.Finding{Code: codes.RecordsDoubled, Selector: "s1"}, false},
+		"a second one":              {finding.Finding{Code: codes.RecordSecond, Selector: "s1"}, false},
+		"a foreign one":             {finding.Finding{Code: codes.RecordForeign, Selector: "s1"}, false},
+		"one at the other selector": {finding.Finding{Code: codes.RecordForeign, Selector: "s2"}, true},
+		"a key that was missing":    {finding.Finding{Code: codes.KeyMissing, Selector: "s1"}, true},
 	} {
 		s := plantest.Ready()
 		s.Drift("", "", "mx2")
 		s.DNSSilent("s1")
-		s.Have.Drift = []rotate.Finding{c.found}
+		s.Have.Drift = []finding.Finding{c.found}
 		if _, given := isGiven(s, "s1", "mx2"); given != c.given {
 			t.Errorf("the last health check has found %s: it is given the active key: %t", name, given)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/follow"
 )
 
@@ -45,7 +46,7 @@ func emptyEarlier(p *planner) {
 		for _, s := range p.Have.Origin.Pair {
 			names, drain = append(names, p.Name(s).String()), p.Have.Earlier.Drain(s, drain)
 		}
-		p.warn(codes.RecordKept, rotate.Thing{}, "leave %s in DNS for %s after the switch, then remove them: their private keys "+
+		p.warn(codes.RecordKept, finding.Thing{}, "leave %s in DNS for %s after the switch, then remove them: their private keys "+
 			"are destroyed when they are gone; 'dkimbot rollback --domain %s' leads back until then", strings.Join(names, " and "),
 			calendar.Span(drain+rotate.Grace), p.Want.Name)
 	}
@@ -69,16 +70,16 @@ func emptyEarlier(p *planner) {
 		exposed := !slices.ContainsFunc(sel.Retired, func(r rotate.Retired) bool { return !r.Leaked })
 		switch seen := p.Seen.Left[s]; {
 		case exposed && slices.ContainsFunc(seen.Sight.Values, sel.Ours):
-			p.warn(codes.RecordExposed, rotate.Thing{Selector: s}, "remove %s now: its key is compromised, and somebody else can "+
+			p.warn(codes.RecordExposed, finding.Thing{Selector: s}, "remove %s now: its key is compromised, and somebody else can "+
 				"sign with it; no signer does", p.Name(s))
 		case until.After(p.Now) && !exposed:
 			comesNext(&p.draft, rotate.Destroy, s, until, why)
 		case seen.Sight.Unchecked:
-			p.warn(codes.RemovalUnseen, rotate.Thing{Selector: s}, "the private key at %s is kept: verify.mode is none, and so "+
+			p.warn(codes.RemovalUnseen, finding.Thing{Selector: s}, "the private key at %s is kept: verify.mode is none, and so "+
 				"dkimbot can't see whether its record was removed; set another mode for the domain once, and it is destroyed", p.Name(s))
 		case seen.Err != nil || !seen.Sight.Complete:
 		case slices.ContainsFunc(seen.Sight.Values, sel.Ours):
-			p.warn(codes.RecordLeft, rotate.Thing{Selector: s}, "remove %s: no mail needs it any more, and its private key is kept until then", p.Name(s))
+			p.warn(codes.RecordLeft, finding.Thing{Selector: s}, "remove %s: no mail needs it any more, and its private key is kept until then", p.Name(s))
 		default:
 			for _, r := range sel.Retired {
 				p.destroy(rotate.Disposal, s, r, time.Time{}, why)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -131,7 +132,7 @@ func states() []state {
 			s.Have.Selectors["s2"].Past = []string{s.Have.Selectors["s2"].Key.ID}
 		})},
 		{"drifted", from(plantest.Ready, func(s *scene) {
-			s.Have.Drift = []rotate.Finding{{Code: codes.RecordVanished, Selector: "s1", Since: plantest.LongAgo},
+			s.Have.Drift = []finding.Finding{{Code: codes.RecordVanished, Selector: "s1", Since: plantest.LongAgo},
 				{Code: codes.SignerSilent, Signer: "mx2", Message: "before", Since: plantest.LongAgo}}
 		})},
 	}

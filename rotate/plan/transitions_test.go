@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/order"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
@@ -201,7 +202,7 @@ func ofDomain() []transition {
 		}},
 		{"purged", func(st *rotate.State, s *scene) string { (*rotate.State).Purged(st, s.Now); return "" }},
 		{"found", func(st *rotate.State, s *scene) string {
-			noticed, over := (*rotate.State).Found(st, []rotate.Finding{
+			noticed, over := (*rotate.State).Found(st, []finding.Finding{
 				{Code: codes.RecordVanished, Selector: "s1"}, {Code: codes.SignerSilent, Signer: "mx2", Message: "now"},
 				{Code: codes.KeyMissing, Selector: "s2"}}, s.Now)
 			return fmt.Sprint(len(noticed), len(over))
@@ -212,7 +213,7 @@ func ofDomain() []transition {
 		}},
 		{"found silence", func(st *rotate.State, s *scene) string {
 			noticed, over := (*rotate.State).Found(st,
-				[]rotate.Finding{{Code: codes.RecordUnseen, Selector: "s1"}, {Code: codes.ServersDiffer, Selector: "s2"}}, s.Now)
+				[]finding.Finding{{Code: codes.RecordUnseen, Selector: "s1"}, {Code: codes.ServersDiffer, Selector: "s2"}}, s.Now)
 			return fmt.Sprint(len(noticed), len(over))
 		}},
 		{"leftovers", func(st *rotate.State, _ *scene) string {

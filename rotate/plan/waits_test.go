@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
 
@@ -151,7 +152,7 @@ func TestBegunReplacementGoesOn(t *testing.T) {
 func TestNothingDestroyedInAnOlderKeystore(t *testing.T) {
 	s := plantest.Replaced()
 	s.KeystoreSilent("s2")
-	s.Have.Drift = []rotate.Finding{{Code: codes.KeyDifferent, Selector: "s2", Since: plantest.LongAgo}}
+	s.Have.Drift = []finding.Finding{{Code: codes.KeyDifferent, Selector: "s2", Since: plantest.LongAgo}}
 	if p := s.Plan(); does(p, rotate.Destroy, "s1", s.Now) || p.Stop == nil {
 		t.Errorf("stopped by %v; %s", p.Stop, plantest.Steps(p, s.Now))
 	}

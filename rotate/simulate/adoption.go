@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // Domains that somebody signed before dkimbot are modelled here: their keys are
@@ -266,7 +267,7 @@ func (w *world) mayGo(d *domain, n *zoneName) time.Time {
 	p.spawn()
 	plan, err := p.survey(p.wants(d), rotate.Request{})
 	p.alive = false
-	for _, text := range rotate.Texts(plan.Warnings) {
+	for _, text := range finding.Texts(plan.Warnings) {
 		if rest, told := strings.CutPrefix(text, n.name.String()+" may go after "); told && err == nil && plan.Stop == nil {
 			const minutes = "2006-01-02 15:04"
 			until, _ := time.Parse(minutes, rest[:min(len(rest), len(minutes))])

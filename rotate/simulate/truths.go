@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // What the history says is held against the world here: nothing is said that is not so.
@@ -102,7 +103,7 @@ func (p *process) checkSaidKey(e rotate.Event, name dkim.Name) {
 }
 
 // checkSaidDrift: a difference that is told was seen.
-func (p *process) checkSaidDrift(d *domain, f rotate.Finding) {
+func (p *process) checkSaidDrift(d *domain, f finding.Finding) {
 	sight, looked := p.turn.sight(nameOf(d.name, f.Selector))
 	if f.Selector == "" || !looked || sight.Unchecked {
 		return

@@ -14,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // finder returns what finds keys where source says.
@@ -72,15 +73,15 @@ func (a *App) Adopt(ctx context.Context, domains []rotate.Domain, req rotate.Req
 	return nil
 }
 
-// finding is what was found for a domain, or why nothing could be.
-type finding struct {
+// findResult is what was found for a domain, or why nothing could be.
+type findResult struct {
 	keyimport.Found
 	err error
 }
 
 // findAll finds keys for all the domains at once.
-func findAll(ctx context.Context, finder *keyimport.Finder, domains []rotate.Domain) []finding {
-	all := make([]finding, len(domains))
+func findAll(ctx context.Context, finder *keyimport.Finder, domains []rotate.Domain) []findResult {
+	all := make([]findResult, len(domains))
 	var wg sync.WaitGroup
 	for i, d := range domains {
 		wg.Go(func() { all[i].Found, all[i].err = finder.Find(ctx, d) })
@@ -90,12 +91,12 @@ func findAll(ctx context.Context, finder *keyimport.Finder, domains []rotate.Dom
 }
 
 // notes returns what an operator should look at who adopts what was found.
-func (a *App) notes(d rotate.Domain, found keyimport.Found, plan rotate.DomainPlan) []rotate.Warning {
+func (a *App) notes(d rotate.Domain, found keyimport.Found, plan rotate.DomainPlan) []finding.Warning {
 	return slices.Concat(found.Notes, a.handOver(d, found, plan))
 }
 
 // handOver reports adopted records that stand outside of what dkimbot changes.
-func (a *App) handOver(d rotate.Domain, found keyimport.Found, plan rotate.DomainPlan) (notes []rotate.Warning) {
+func (a *App) handOver(d rotate.Domain, found keyimport.Found, plan rotate.DomainPlan) (notes []finding.Warning) {
 	for _, name := range d.Accounts() {
 		if part, ok := a.Config.Providers[name].Account.(providers.InPart); ok {
 			notes = append(notes, outside(part, found, plan)...)
@@ -105,12 +106,12 @@ func (a *App) handOver(d rotate.Domain, found keyimport.Found, plan rotate.Domai
 }
 
 // outside reports adopted records that stand outside of the part that dkimbot changes.
-func outside(part providers.InPart, found keyimport.Found, plan rotate.DomainPlan) (notes []rotate.Warning) {
+func outside(part providers.InPart, found keyimport.Found, plan rotate.DomainPlan) (notes []finding.Warning) {
 	for _, k := range found.Keys {
 		sight := plan.Seen.Selectors[k.Selector].Sight
 		owns, err := part.Owns(sight.Zone, sight.Owner)
 		if err == nil && !owns {
-			notes = append(notes, rotate.Warning{Code: codes.OutsideBlock, About: rotate.Thing{Selector: k.Selector},
+			notes = append(notes, finding.Warning{Code: codes.OutsideBlock, About: finding.Thing{Selector: k.Selector},
 				Message: fmt.Sprintf("the record of %s %s", k.Name, part.Outside())})
 		}
 	}

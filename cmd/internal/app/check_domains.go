@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
@@ -106,7 +107,7 @@ func stopped(plan rotate.DomainPlan) error {
 // strayed returns how a signer signs otherwise than it confirmed. dkimbot repairs that by itself, but until then
 // mail leaves unsigned, or fails.
 func strayed(plan rotate.DomainPlan, signer string) error {
-	i := slices.IndexFunc(plan.Drift, func(f rotate.Finding) bool { return f.Signer == signer && strays(f) })
+	i := slices.IndexFunc(plan.Drift, func(f finding.Finding) bool { return f.Signer == signer && strays(f) })
 	if i < 0 {
 		return nil
 	}
@@ -120,6 +121,6 @@ func strayed(plan rotate.DomainPlan, signer string) error {
 }
 
 // strays reports whether a finding says that a signer signs otherwise than it confirmed.
-func strays(f rotate.Finding) bool {
+func strays(f finding.Finding) bool {
 	return f.Code == codes.SignerEmpty || f.Code == codes.SignerStrays || f.Code == codes.SignerSilent
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
@@ -69,11 +70,11 @@ func TestServersThatDontAnswer(t *testing.T) {
 
 // TestWhatADomainHas: what stops a domain, and what a person has to put right, is told; what dkimbot repairs is not.
 func TestWhatADomainHas(t *testing.T) {
-	plan := rotate.DomainPlan{Name: "example.test", Drift: []rotate.Finding{{Code: "record-missing", Message: "it is gone"}}}
+	plan := rotate.DomainPlan{Name: "example.test", Drift: []finding.Finding{{Code: "record-missing", Message: "it is gone"}}}
 	if err := stopped(plan); err != nil {
 		t.Error(err)
 	}
-	plan.Drift = append(plan.Drift, rotate.Finding{Code: "key-missing", Asks: true,
+	plan.Drift = append(plan.Drift, finding.Finding{Code: "key-missing", Asks: true,
 		Message: "the key of s1 is missing from the keystore", Repair: "restore it from a backup"})
 	faulttest.Shown(t, stopped(plan))
 	plan.Stop = fault.Refuse("foreign-record", "it is not ours", "look at it")
@@ -85,7 +86,7 @@ func TestWhatADomainHas(t *testing.T) {
 // TestWhatASignerSignsWith: a signer that signs otherwise than it confirmed is told under its own name, and nothing
 // that is said of another one.
 func TestWhatASignerSignsWith(t *testing.T) {
-	plan := rotate.DomainPlan{Name: "example.test", Drift: []rotate.Finding{
+	plan := rotate.DomainPlan{Name: "example.test", Drift: []finding.Finding{
 		{Code: "signer-left-over", Signer: "mx1", Message: "it signed once", Asks: true},
 		{Code: "signer-empty", Signer: "mx2", Message: "it does not sign", Repair: "it is given the key of s1 by itself"},
 		{Code: "signer-silent", Signer: "mx3", Message: "no answer", Repair: "start it", Asks: true},

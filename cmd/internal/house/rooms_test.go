@@ -127,35 +127,38 @@ func TestRoomsHaveASize(t *testing.T) {
 
 // arrows are what the rooms of the heart may import of this program: arrows point one way.
 var arrows = map[string][]string{
-	"rotate/codes":     nil,
-	"rotate/calendar":  nil,
-	"rotate/dkim":      nil,
-	"rotate/fault":     {"rotate/codes"},
-	"rotate":           {"rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault"},
-	"rotate/follow":    {"rotate", "rotate/codes", "rotate/fault"},
-	"rotate/ports":     {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault"},
-	"rotate/foresight": {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/ports", "rotate/preflight"},
+	"rotate/codes":    nil,
+	"rotate/calendar": nil,
+	"rotate/dkim":     nil,
+	"rotate/fault":    {"rotate/codes"},
+	"rotate/finding":  {"rotate/codes", "rotate/fault"},
+	"rotate":          {"rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding"},
+	"rotate/follow":   {"rotate", "rotate/codes", "rotate/fault", "rotate/finding"},
+	"rotate/ports":    {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault"},
+	"rotate/foresight": {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding", "rotate/ports",
+		"rotate/preflight"},
 	"rotate/preflight": {"rotate/codes", "rotate/dkim", "rotate/fault"},
 	"rotate/batch":     {"rotate", "rotate/codes", "rotate/fault", "rotate/ports"},
 	"rotate/lease":     {"rotate", "rotate/codes", "rotate/fault", "rotate/ports"},
 	"rotate/quota":     {"rotate", "rotate/calendar", "rotate/ports"},
 	"rotate/approval":  {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault"},
-	"rotate/health":    {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault"},
-	"rotate/plan": {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault",
+	"rotate/health":    {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding"},
+	"rotate/plan": {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding",
 		"rotate/follow", "rotate/health"},
-	"rotate/adoption":  {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/health", "rotate/plan"},
-	"rotate/forecast":  {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/health", "rotate/plan"},
+	"rotate/adoption": {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/health", "rotate/plan"},
+	"rotate/forecast": {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding", "rotate/health",
+		"rotate/plan"},
 	"rotate/keyring":   {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/ports"},
 	"rotate/testmail":  {"rotate/codes", "rotate/dkim", "rotate/fault"},
 	"rotate/scheduler": {"rotate", "rotate/engine", "rotate/fault", "rotate/ports"},
 	"cmd/dkimbot":      {"cmd/internal/cli"},
-	"cmd/internal/report": {"rotate", "rotate/codes", "rotate/dkim", "rotate/engine", "rotate/fault", "rotate/forecast",
-		"rotate/preflight", "rotate/simulate"},
+	"cmd/internal/report": {"rotate", "rotate/codes", "rotate/dkim", "rotate/engine", "rotate/fault", "rotate/finding",
+		"rotate/forecast", "rotate/preflight", "rotate/simulate"},
 	"cmd/internal/planfile": {"cmd/internal/report", "rotate", "rotate/approval", "rotate/calendar",
-		"rotate/codes", "rotate/dkim", "rotate/fault", "rotate/safefile"},
+		"rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding", "rotate/safefile"},
 	"cmd/internal/show/screen": nil,
 	"cmd/internal/show": {"cmd/internal/planfile", "cmd/internal/report", "cmd/internal/show/screen", "rotate",
-		"rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/engine", "rotate/fault"},
+		"rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/engine", "rotate/fault", "rotate/finding"},
 	"cmd/internal/notify": {"cmd/internal/report", "cmd/internal/show/screen", "rotate", "rotate/child", "rotate/codes",
 		"rotate/fault", "rotate/netlimit", "rotate/preflight", "rotate/safefile"},
 	"cmd/internal/serve": {"cmd/internal/report", "cmd/internal/show", "cmd/internal/show/screen", "rotate",
@@ -166,9 +169,9 @@ var arrows = map[string][]string{
 	"rotate/signer/found":      {"rotate/child", "rotate/dkim", "rotate/safefile"},
 	"cmd/internal/config/node": {"rotate/fault", "rotate/safefile", "rotate/settings"},
 	"rotate/accounts":          {"rotate", "rotate/dkim", "rotate/fault", "rotate/ports", "rotate/preflight"},
-	"rotate/engine": {"rotate", "rotate/accounts", "rotate/adoption", "rotate/approval", "rotate/batch", "rotate/calendar", "rotate/codes",
-		"rotate/dkim", "rotate/fault", "rotate/follow", "rotate/forecast", "rotate/foresight", "rotate/health",
-		"rotate/keyring", "rotate/lease", "rotate/order", "rotate/plan", "rotate/ports", "rotate/preflight",
+	"rotate/engine": {"rotate", "rotate/accounts", "rotate/adoption", "rotate/approval", "rotate/batch", "rotate/calendar",
+		"rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding", "rotate/follow", "rotate/forecast", "rotate/foresight",
+		"rotate/health", "rotate/keyring", "rotate/lease", "rotate/order", "rotate/plan", "rotate/ports", "rotate/preflight",
 		"rotate/quota"},
 }
 
@@ -253,8 +256,8 @@ func TestDocumentsStandInReport(t *testing.T) {
 
 // pure are the rooms that are given nothing that can write or read, nor tell the time (I11): the arrows lead from
 // them to no room that has a way out, such as rotate/ports.
-var pure = []string{"rotate", "rotate/follow", "rotate/health", "rotate/order", "rotate/plan", "rotate/adoption",
-	"rotate/forecast"}
+var pure = []string{"rotate", "rotate/finding", "rotate/follow", "rotate/health", "rotate/order", "rotate/plan",
+	"rotate/adoption", "rotate/forecast"}
 
 // measures are what pure rooms may take of package time: no clock and no timer.
 var measures = []string{"Time", "Duration", "Hour", "Minute", "Second", "Parse", "ParseDuration", "DateOnly", "RFC3339"}

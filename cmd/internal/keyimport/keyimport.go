@@ -16,6 +16,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/signer/existing"
 )
@@ -57,7 +58,7 @@ type Finder struct {
 // Found is what a Finder found for a domain.
 type Found struct {
 	rotate.Adoption
-	Notes []rotate.Warning // what a person should know of the place where the keys were
+	Notes []finding.Warning // what a person should know of the place where the keys were
 }
 
 // Find returns the keys of a domain, at least one.

@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/keyring"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
@@ -62,7 +63,7 @@ func (f *Finder) named(d rotate.Domain, out *Found) (texts []keyText, err error)
 			return nil, err
 		}
 		if k.Path != "" {
-			out.Notes = append(out.Notes, rotate.Warning{Code: codes.KeyCopy, About: rotate.Thing{Selector: k.Selector},
+			out.Notes = append(out.Notes, finding.Warning{Code: codes.KeyCopy, About: finding.Thing{Selector: k.Selector},
 				Message: fmt.Sprintf("%s is a copy of the key of %s that dkimbot did not make; "+
 					"remove it, and the lines that name it, when that key has been replaced", k.Path, k.Selector)})
 		}

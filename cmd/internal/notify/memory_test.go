@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 func failing(domain, message string, at time.Time) Document {
@@ -55,7 +56,7 @@ func TestSaidOnceMore(t *testing.T) {
 		words, elsewhere := failing("example.com", "it is gone", now), failing("example.org", "it is down", now)
 		other, host, record := first, first, first
 		other.failed.Code, host.failed.Signer = codes.Vanished, "mx2"
-		record.failed.About = rotate.Thing{Kind: rotate.TheRecord, Selector: "s1"}
+		record.failed.About = finding.Thing{Kind: finding.TheRecord, Selector: "s1"}
 		for _, c := range []struct {
 			what string
 			to   string

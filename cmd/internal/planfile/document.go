@@ -15,6 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/approval"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // FormatVersion is the version of the documents that New makes and Read takes.
@@ -58,28 +59,28 @@ type Domain struct {
 	// the selector of the standby that is to get a fresh key because a person asked for it
 	ReplaceStandby string `json:"replace_standby,omitempty"`
 	// the domain moves over to other selectors because a person asked for it: which ones, as a sentence
-	ChangeSelectors string           `json:"change_selectors,omitempty"`
-	Reason          rotate.Reason    `json:"reason"`
-	Steps           []Step           `json:"steps"`
-	Next            *rotate.Next     `json:"next"`
-	Problem         *report.Problem  `json:"problem"`
-	Drift           []rotate.Finding `json:"drift"` // what was not as it should be
-	Warnings        []string         `json:"warnings"`
-	About           About            `json:"about,omitzero"`
-	Preconditions   Preconditions    `json:"preconditions"`
+	ChangeSelectors string            `json:"change_selectors,omitempty"`
+	Reason          rotate.Reason     `json:"reason"`
+	Steps           []Step            `json:"steps"`
+	Next            *rotate.Next      `json:"next"`
+	Problem         *report.Problem   `json:"problem"`
+	Drift           []finding.Finding `json:"drift"` // what was not as it should be
+	Warnings        []string          `json:"warnings"`
+	About           About             `json:"about,omitzero"`
+	Preconditions   Preconditions     `json:"preconditions"`
 }
 
 // About is what a domain's problem and warnings are about: people are reported once what an entry
 // of drift says as well. Documents of older versions do not have it.
 type About struct {
-	Problem  []rotate.Thing `json:"problem,omitempty"`
-	Warnings []Warned       `json:"warnings,omitempty"` // in their order; of one that says no more than its text: {}
+	Problem  []finding.Thing `json:"problem,omitempty"`
+	Warnings []Warned        `json:"warnings,omitempty"` // in their order; of one that says no more than its text: {}
 }
 
 // Warned is the code of a warning and what it is about.
 type Warned struct {
 	Code codes.Code `json:"code,omitempty"`
-	rotate.Thing
+	finding.Thing
 }
 
 // Preconditions are what must still hold when the plan is carried out.
@@ -156,8 +157,8 @@ func (doc Document) readBack() (out Document) {
 
 func newDomain(p rotate.DomainPlan) Domain {
 	d := Domain{Name: p.Name, Phase: string(p.Phase), Asked: p.Asked, Reason: p.Reason, Steps: []Step{},
-		Problem: report.NewProblem(p.Stop), Drift: []rotate.Finding{},
-		Warnings: append([]string{}, rotate.Texts(p.Warnings)...), About: about(p),
+		Problem: report.NewProblem(p.Stop), Drift: []finding.Finding{},
+		Warnings: append([]string{}, finding.Texts(p.Warnings)...), About: about(p),
 		Preconditions: Preconditions{Conditions: approval.ConditionsOf(p)}}
 	if p.Next != nil {
 		next := *p.Next
@@ -190,7 +191,7 @@ func newDomain(p rotate.DomainPlan) Domain {
 
 // about returns what the plan's problem and warnings are about.
 func about(p rotate.DomainPlan) About {
-	out, some := About{Problem: rotate.Things(p.Stop)}, false
+	out, some := About{Problem: finding.Things(p.Stop)}, false
 	for _, w := range p.Warnings {
 		is := Warned{w.Code, w.About}
 		out.Warnings, some = append(out.Warnings, is), some || is != Warned{}
@@ -205,19 +206,19 @@ func about(p rotate.DomainPlan) About {
 func (d Domain) stop() error {
 	err := d.Problem.Err()
 	for _, thing := range slices.Backward(d.About.Problem) {
-		err = rotate.WithThing(thing, err)
+		err = finding.WithThing(thing, err)
 	}
 	return err
 }
 
 // warnings returns the warnings with their codes and what they are about.
-func (d Domain) warnings() (out []rotate.Warning) {
+func (d Domain) warnings() (out []finding.Warning) {
 	for i, text := range d.Warnings {
 		var is Warned
 		if i < len(d.About.Warnings) {
 			is = d.About.Warnings[i]
 		}
-		out = append(out, rotate.Warning{Code: is.Code, Message: text, About: is.Thing})
+		out = append(out, finding.Warning{Code: is.Code, Message: text, About: is.Thing})
 	}
 	return out
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 var (
@@ -36,8 +37,8 @@ func some() planfile.Document {
 		ConfigSHA256: "c", Lineage: "l", DomainSHA256: map[string]string{"a.test": "da"}},
 		[]rotate.DomainPlan{
 			{Name: "a.test", Phase: rotate.Ready, Revision: 7, Basis: "sha256:state", Asked: true, Reason: why,
-				Warnings: []rotate.Warning{{Code: codes.KeyCopy, Message: "look <here> & there",
-					About: rotate.Thing{Selector: "s1"}}}, Steps: []rotate.Step{
+				Warnings: []finding.Warning{{Code: codes.KeyCopy, Message: "look <here> & there",
+					About: finding.Thing{Selector: "s1"}}}, Steps: []rotate.Step{
 					{Kind: rotate.Activate, Selector: "s2", Signer: "mx1", Target: "signer mx1", Reason: why,
 						From: rotate.Side{Selector: "s1"}, To: rotate.Side{Selector: "s2"}},
 					{Kind: rotate.Drain, Selector: "s1", Target: "s1._domainkey.a.test", Reason: why,
@@ -67,8 +68,8 @@ func TestReadsBack(t *testing.T) {
 		p.Seen.Signers["mx1"].Ref.Selector != "s1" || p.Seen.Selectors["s1"].Version != 3 || len(p.Seen.Signers) != 1 {
 		t.Errorf("the plan is %+v", p)
 	}
-	if want := (rotate.Warning{Code: codes.KeyCopy, Message: "look <here> & there",
-		About: rotate.Thing{Selector: "s1"}}); len(p.Warnings) != 1 || p.Warnings[0] != want {
+	if want := (finding.Warning{Code: codes.KeyCopy, Message: "look <here> & there",
+		About: finding.Thing{Selector: "s1"}}); len(p.Warnings) != 1 || p.Warnings[0] != want {
 		t.Errorf("the warnings are %+v", p.Warnings)
 	}
 	stop := got.Domains[1].Plan().Stop
@@ -232,8 +233,8 @@ func TestOddText(t *testing.T) {
 			{Name: "a.test", Phase: rotate.Ready, Reason: rotate.Reason{Message: odd},
 				Steps: []rotate.Step{{Kind: rotate.Publish, Selector: "s1", Target: odd, From: rotate.Side{Record: odd},
 					To: rotate.Side{Fresh: true}}}},
-			{Name: "b.test", Phase: rotate.New, Warnings: []rotate.Warning{{Message: odd}}, Stop: errors.New(odd),
-				Drift: []rotate.Finding{{Message: odd, Repair: odd}}}})
+			{Name: "b.test", Phase: rotate.New, Warnings: []finding.Warning{{Message: odd}}, Stop: errors.New(odd),
+				Drift: []finding.Finding{{Message: odd, Repair: odd}}}})
 		if got, err := planfile.Read(doc.Encode()); err != nil || cmp.Diff(doc, got) != "" {
 			t.Errorf("%q: %v", odd, err)
 		}

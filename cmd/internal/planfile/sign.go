@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // sign returns the HMAC-SHA256 of the document as it is written, without signature
@@ -64,7 +65,7 @@ func (doc Document) Plain() Document {
 }
 
 func (d Domain) plain() Domain {
-	d.Reason, d.Next, d.Drift, d.Warnings, d.About = rotate.Reason{}, nil, []rotate.Finding{}, []string{}, About{}
+	d.Reason, d.Next, d.Drift, d.Warnings, d.About = rotate.Reason{}, nil, []finding.Finding{}, []string{}, About{}
 	if d.Problem != nil {
 		d.Problem = &report.Problem{Kind: d.Problem.Kind,
 			Message: "there was a problem with the domain when the plan was made",

@@ -16,6 +16,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 var key = []byte("0123456789abcdef0123456789abcdef")
@@ -154,7 +155,7 @@ func TestPlain(t *testing.T) {
 	doc := some()
 	for i := range doc.Domains {
 		d := &doc.Domains[i]
-		d.Reason.Message, d.Warnings, d.Drift = "FREE", []string{"FREE"}, []rotate.Finding{{Message: "FREE", Repair: "FREE"}}
+		d.Reason.Message, d.Warnings, d.Drift = "FREE", []string{"FREE"}, []finding.Finding{{Message: "FREE", Repair: "FREE"}}
 		if d.Next != nil {
 			d.Next.Reason.Message = "FREE"
 		}

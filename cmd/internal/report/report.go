@@ -12,6 +12,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // FormatVersion stands in every document. Readers ignore fields that they don't know.
@@ -96,8 +97,8 @@ func instant(t time.Time) *time.Time {
 }
 
 // findings returns them as documents show them.
-func findings(found []rotate.Finding) []rotate.Finding {
-	out := make([]rotate.Finding, len(found))
+func findings(found []finding.Finding) []finding.Finding {
+	out := make([]finding.Finding, len(found))
 	for i, f := range found {
 		out[i] = f
 		if !f.Since.IsZero() {

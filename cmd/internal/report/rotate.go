@@ -3,6 +3,7 @@ package report
 import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // RotateDocument is `rotate --json`: what was done, and what is waited for.
@@ -16,12 +17,12 @@ type RotateDocument struct {
 
 // DomainResult is what became of one domain.
 type DomainResult struct {
-	Name  string           `json:"name"`
-	Phase string           `json:"phase"`
-	Done  []rotate.Event   `json:"done"`
-	Next  *rotate.Next     `json:"next"`
-	Error *Problem         `json:"error"`
-	Drift []rotate.Finding `json:"drift"`
+	Name  string            `json:"name"`
+	Phase string            `json:"phase"`
+	Done  []rotate.Event    `json:"done"`
+	Next  *rotate.Next      `json:"next"`
+	Error *Problem          `json:"error"`
+	Drift []finding.Finding `json:"drift"`
 }
 
 // ResultSummary counts domains.

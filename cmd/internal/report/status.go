@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // StatusDocument is `status --json`.
@@ -31,10 +32,10 @@ type DomainStatus struct {
 	LastError *string                   `json:"last_error"`
 	Former    []FormerSelector          `json:"former,omitempty"`
 	// signers that were sent back while the others switched
-	Held     []string         `json:"held,omitempty"`
-	OnHold   *rotate.OnHold   `json:"on_hold,omitempty"`  // the schedule begins no switch
-	Released *ReleaseState    `json:"released,omitempty"` // the domain was released
-	Drift    []rotate.Finding `json:"drift"`              // what was not as it should be at the last look
+	Held     []string          `json:"held,omitempty"`
+	OnHold   *rotate.OnHold    `json:"on_hold,omitempty"`  // the schedule begins no switch
+	Released *ReleaseState     `json:"released,omitempty"` // the domain was released
+	Drift    []finding.Finding `json:"drift"`              // what was not as it should be at the last look
 }
 
 // SelectorStatus is what state knows of a selector.

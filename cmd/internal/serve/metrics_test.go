@@ -17,6 +17,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
@@ -136,7 +137,7 @@ func fleetAt(now time.Time) Fleet {
 			Next: &rotate.Next{At: now.Add(-3 * time.Hour)}},
 		{Domain: "b.test", Phase: rotate.Draining, Failures: 2, Refused: true,
 			Failed: rotate.Failure{Code: codes.ForeignRecord},
-			Drift:  []rotate.Finding{{Code: codes.KeyMissing, Since: now.Add(-time.Hour)}, {Code: codes.KeyMissing, Since: now}},
+			Drift:  []finding.Finding{{Code: codes.KeyMissing, Since: now.Add(-time.Hour)}, {Code: codes.KeyMissing, Since: now}},
 			Next:   &rotate.Next{At: now.Add(time.Hour)}},
 		{Domain: "c.test", OnHold: &rotate.OnHold{At: now}}}}
 }

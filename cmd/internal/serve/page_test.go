@@ -14,6 +14,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 const nasty = "<script>alert(1)</script>\" onload=x \u202eevil\x1b[31m"
@@ -23,7 +24,7 @@ func shown(now time.Time, many int) Fleet {
 	f := fleetAt(now)
 	f.States[1].LastError = "s1 holds a record that is not ours: " + nasty
 	f.States[1].Drift = nil
-	f.States = append(f.States, rotate.State{Domain: "drift.test", Phase: rotate.Ready, Drift: []rotate.Finding{
+	f.States = append(f.States, rotate.State{Domain: "drift.test", Phase: rotate.Ready, Drift: []finding.Finding{
 		{Code: codes.KeyMissing, Message: nasty, Repair: "nothing: " + nasty, Asks: true, Since: now}}})
 	for i := range many {
 		f.States = append(f.States, rotate.State{Domain: fmt.Sprintf("d%05d.example", i), Phase: rotate.Ready, Active: "s1",

@@ -15,6 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/forecast"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 )
@@ -110,7 +111,7 @@ func TestOtherStepsAreNotHidden(t *testing.T) {
 // warned adds a warning to a plan.
 func warned(code codes.Code, selector, message string) func(*rotate.DomainPlan) {
 	return func(p *rotate.DomainPlan) {
-		p.Warnings = append(p.Warnings, rotate.Warning{Code: code, Message: message, About: rotate.Thing{Selector: selector}})
+		p.Warnings = append(p.Warnings, finding.Warning{Code: code, Message: message, About: finding.Thing{Selector: selector}})
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/forecast"
 )
 
@@ -41,7 +42,7 @@ var elsewhere = now.In(time.FixedZone("elsewhere", 5*3600+1800))
 // Lists are never null and times are UTC, whatever the documents are made of.
 func TestDocuments(t *testing.T) {
 	saved := planfile.New(planfile.Context{Created: elsewhere, For: elsewhere},
-		[]rotate.DomainPlan{{Name: "example.com", Drift: []rotate.Finding{{Code: "key-missing", Since: elsewhere}},
+		[]rotate.DomainPlan{{Name: "example.com", Drift: []finding.Finding{{Code: "key-missing", Since: elsewhere}},
 			Next: &rotate.Next{At: elsewhere}, Steps: []rotate.Step{{NotBefore: elsewhere}}}})
 	for title, doc := range map[string]any{
 		"plan":       saved,
@@ -58,7 +59,7 @@ func TestDocuments(t *testing.T) {
 			Signers: map[string]rotate.Confirmed{"mx1": {At: elsewhere}},
 			Selectors: map[string]*rotate.Selector{"s1": {LastUsedAt: elsewhere,
 				Key: &rotate.Key{PublishedAt: elsewhere, VerifiedAt: elsewhere}}},
-			Drift: []rotate.Finding{{Code: "key-missing", Since: elsewhere}}}},
+			Drift: []finding.Finding{{Code: "key-missing", Since: elsewhere}}}},
 			[]rotate.State{{Domain: "gone.example",
 				Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{PublishedAt: elsewhere}}}}}, now),
 		"empty status":  report.NewStatus(nil, nil, now),

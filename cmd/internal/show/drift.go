@@ -6,24 +6,25 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // drift writes what is not as it should be, since when, and what is done about it,
 // and the warnings that it does not hold. What err says already is left out.
-func (t Text) drift(found []rotate.Finding, err error, warnings []rotate.Warning) {
+func (t Text) drift(found []finding.Finding, err error, warnings []finding.Warning) {
 	found, warnings = unsaid(found, err, warnings)
 	for _, f := range found {
 		t.finding(f)
 	}
-	t.warnings(rotate.Texts(warnings))
+	t.warnings(finding.Texts(warnings))
 }
 
 // unsaid leaves out the findings that err or another finding says, and the warnings that a finding does.
-func unsaid(found []rotate.Finding, err error,
-	warnings []rotate.Warning) (left []rotate.Finding, more []rotate.Warning) {
-	said := map[rotate.Thing]bool{}
+func unsaid(found []finding.Finding, err error,
+	warnings []finding.Warning) (left []finding.Finding, more []finding.Warning) {
+	said := map[finding.Thing]bool{}
 	for i, f := range found {
-		one := func(other rotate.Finding) bool {
+		one := func(other finding.Finding) bool {
 			return f.Cause != "" && f.Cause == other.Cause && f.Selector == other.Selector
 		}
 		if !slices.ContainsFunc(found[:i], one) && !f.CoveredBy(err) {
@@ -59,7 +60,7 @@ func (m Markdown) drift(p rotate.DomainPlan) {
 }
 
 // finding writes one of them.
-func (t Text) finding(f rotate.Finding) {
+func (t Text) finding(f finding.Finding) {
 	message := f.Message
 	if !f.Since.IsZero() {
 		message += "; since " + t.At(f.Since)

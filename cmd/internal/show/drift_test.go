@@ -13,14 +13,15 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 var (
-	vanished = rotate.Finding{Code: codes.RecordVanished, Selector: "s2", Message: "the record of s2 is gone",
+	vanished = finding.Finding{Code: codes.RecordVanished, Selector: "s2", Message: "the record of s2 is gone",
 		Repair: "it is published again by itself"}
-	leftOver = rotate.Finding{Code: codes.SignerLeftOver, Signer: "mx2", Message: "mx2 is left over", Repair: "stop it",
+	leftOver = finding.Finding{Code: codes.SignerLeftOver, Signer: "mx2", Message: "mx2 is left over", Repair: "stop it",
 		Asks: true, Since: now.Add(-3 * time.Hour)}
-	alien = rotate.Finding{Code: codes.RecordForeign, Selector: "s1", Message: "s1 holds a record\nof two lines",
+	alien = finding.Finding{Code: codes.RecordForeign, Selector: "s1", Message: "s1 holds a record\nof two lines",
 		Repair: "remove it", Asks: true, Since: now.Add(-time.Hour)}
 )
 
@@ -28,8 +29,8 @@ var (
 // a refusal that says the same is left out.
 func TestDrift(t *testing.T) {
 	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.Ready, Reason: rotate.Reason{Message: "s1 signs"},
-		Drift:    []rotate.Finding{vanished, leftOver},
-		Warnings: []rotate.Warning{{Message: leftOver.Message, About: leftOver.Thing()}, {Message: "look at this"}}}
+		Drift:    []finding.Finding{vanished, leftOver},
+		Warnings: []finding.Warning{{Message: leftOver.Message, About: leftOver.Thing()}, {Message: "look at this"}}}
 	wantText(t, written(func(x show.Text) { x.Plans([]rotate.DomainPlan{plan}, false) }), `
 example.com  phase ready
   now   s1 signs
@@ -41,8 +42,8 @@ example.com  phase ready
   warning: look at this
 
 `)
-	plan.Stop = rotate.WithThing(alien.Thing(), fault.Refuse("foreign-record", alien.Message, "remove it"))
-	plan.Drift = []rotate.Finding{alien}
+	plan.Stop = finding.WithThing(alien.Thing(), fault.Refuse("foreign-record", alien.Message, "remove it"))
+	plan.Drift = []finding.Finding{alien}
 	plan.Warnings = nil
 	if got := written(func(x show.Text) { x.Plans([]rotate.DomainPlan{plan}, false) }); strings.Count(got,
 		"s1 holds a record") != 1 {
@@ -63,7 +64,7 @@ example.com  phase ready
 
 func TestStatusSaysDrift(t *testing.T) {
 	st := rotate.State{Domain: "example.com", Revision: 3, Phase: rotate.Ready, Failures: 2, LastError: "one\ntwo",
-		Drift: []rotate.Finding{alien}}
+		Drift: []finding.Finding{alien}}
 	wantText(t, written(func(x show.Text) { x.Status(st) }), `
 example.com  phase ready
   failures: 2 in a row; the last one: one
@@ -164,7 +165,7 @@ func TestMailOfRevokedKey(t *testing.T) {
 	if got := show.Mail(p, time.Time{}); !strings.Contains(got, "Mail signed with s2 that is still in flight fails") {
 		t.Error(got)
 	}
-	p.Steps, p.Drift = nil, []rotate.Finding{{Code: codes.RecordForeign, Selector: "s2"},
+	p.Steps, p.Drift = nil, []finding.Finding{{Code: codes.RecordForeign, Selector: "s2"},
 		{Code: codes.RecordForeign, Selector: "s1"}}
 	if got := show.Mail(p, time.Time{}); !strings.HasSuffix(got,
 		"Mail signed with s2 (mx2) fails to verify while a record that is not dkimbot's stands there.") ||
@@ -204,7 +205,7 @@ func TestMailOfLeftKey(t *testing.T) {
 		}
 	}
 	p := rotate.DomainPlan{Name: "a.test", Seen: shows(record(used)),
-		Drift: []rotate.Finding{{Code: codes.RecordForeign, Selector: "s2"}}}
+		Drift: []finding.Finding{{Code: codes.RecordForeign, Selector: "s2"}}}
 	if got := show.Mail(p, time.Time{}); strings.Contains(got, "fails") {
 		t.Error(got)
 	}
@@ -213,7 +214,7 @@ func TestMailOfLeftKey(t *testing.T) {
 // TestDriftIsSaidOnce: what the record and the private key of one selector show alike is reported once.
 func TestDriftIsSaidOnce(t *testing.T) {
 	p := rotate.DomainPlan{Name: "a.test",
-		Drift: []rotate.Finding{
+		Drift: []finding.Finding{
 			{Code: codes.RecordForeign, Cause: codes.StaleState, Selector: "s2", Message: "the state is older"},
 			{Code: codes.KeyDifferent, Cause: codes.StaleState, Selector: "s2", Message: "as was said: the state is older"}}}
 	out := written(func(x show.Text) { x.Plans([]rotate.DomainPlan{p}, false) })
@@ -225,11 +226,11 @@ func TestDriftIsSaidOnce(t *testing.T) {
 // Words decide nothing: what is about the same thing is reported once, however it is put, and what
 // is about two things is told of both, though the words are the same. Also from a saved plan.
 func TestWordsDecideNothing(t *testing.T) {
-	first := rotate.Finding{Code: codes.RecordUnseen, Selector: "s1", Message: "no server answers"}
-	second := rotate.Finding{Code: codes.RecordUnseen, Selector: "s2", Message: "no server answers"}
-	plan := rotate.DomainPlan{Name: "a.test", Phase: rotate.Ready, Drift: []rotate.Finding{first, second},
-		Stop:     fault.Lasting("switch", rotate.WithThing(first.Thing(), errors.New("DNS is silent")), "wait"),
-		Warnings: []rotate.Warning{{Message: "look at s2", About: second.Thing()}, {Message: "no server answers"}}}
+	first := finding.Finding{Code: codes.RecordUnseen, Selector: "s1", Message: "no server answers"}
+	second := finding.Finding{Code: codes.RecordUnseen, Selector: "s2", Message: "no server answers"}
+	plan := rotate.DomainPlan{Name: "a.test", Phase: rotate.Ready, Drift: []finding.Finding{first, second},
+		Stop:     fault.Lasting("switch", finding.WithThing(first.Thing(), errors.New("DNS is silent")), "wait"),
+		Warnings: []finding.Warning{{Message: "look at s2", About: second.Thing()}, {Message: "no server answers"}}}
 	doc := planfile.New(planfile.Context{Created: now, For: now}, []rotate.DomainPlan{plan})
 	for from, p := range map[string]rotate.DomainPlan{"the planner": plan, "a file": doc.Domains[0].Plan()} {
 		out := written(func(x show.Text) { x.Plans([]rotate.DomainPlan{p}, false) })

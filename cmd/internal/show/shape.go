@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // shape is what plans of one group have in common: codes and fields, and none of the words that are written
@@ -73,7 +74,7 @@ func (s *shape) reason(r rotate.Reason) string { return s.known(r.Code, r.Messag
 
 func (s *shape) problem(what string, err error) {
 	if err != nil {
-		s.add(what, fault.KindOf(err), s.known(fault.CodeOf(err), err.Error()), rotate.Things(err))
+		s.add(what, fault.KindOf(err), s.known(fault.CodeOf(err), err.Error()), finding.Things(err))
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -60,7 +61,7 @@ func TestPlan(t *testing.T) {
 	},
 		Next: &rotate.Next{Action: "replace", Selector: "s1", At: now.Add(7 * 24 * time.Hour),
 			Reason: rotate.Reason{Code: "drain", Message: "mail may be in flight"}},
-		Warnings: []rotate.Warning{{Message: "signer mx3 is no longer listed"}},
+		Warnings: []finding.Warning{{Message: "signer mx3 is no longer listed"}},
 	}
 	wantText(t, written(func(x show.Text) { x.Plans([]rotate.DomainPlan{plan}, false) }), `
 example.com  phase replacing
@@ -232,7 +233,7 @@ func TestResult(t *testing.T) {
 		State: rotate.State{Phase: rotate.Draining, Next: &rotate.Next{Action: rotate.Activate, Selector: "s2", At: now}},
 		Done: []rotate.Event{event(rotate.StoreKey, "s1"), event(rotate.Publish, "s1"), seen(event(rotate.Verify, "s1")),
 			event(rotate.Activate, "s2"), event(rotate.Drain, "s1"), event(rotate.Destroy, "s1"), event(rotate.Revoke, "s1")},
-		Plan: rotate.DomainPlan{Warnings: []rotate.Warning{{Message: "look here"}}},
+		Plan: rotate.DomainPlan{Warnings: []finding.Warning{{Message: "look here"}}},
 		Err:  fault.Temporary("reload mx1", errors.New("exit status 1"), "run it by hand")}
 	wantText(t, written(func(x show.Text) { x.Result(r) }), `
 example.com  phase draining
@@ -276,7 +277,7 @@ func TestDistances(t *testing.T) {
 // Colour marks and never replaces words.
 func TestColour(t *testing.T) {
 	plan := rotate.DomainPlan{Name: "example.com", Phase: rotate.Ready, Stop: fault.Refuse("x", "no", "do"),
-		Warnings: []rotate.Warning{{Message: "w"}}}
+		Warnings: []finding.Warning{{Message: "w"}}}
 	var b strings.Builder
 	show.Text{Pen: screen.Pen{W: &b, Color: true, Now: now}}.Plans([]rotate.DomainPlan{plan}, false)
 	coloured := b.String()

@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // Changes are what may be otherwise in a scene, for each selector, and as a whole.
@@ -64,7 +65,7 @@ func DNSChanges(name string) []Variation {
 		{"DNS silent, after another's record", func(s *Scene) { s.Show(name, other); s.DNSSilent(name) }},
 		{"DNS silent, and another's record before", func(s *Scene) {
 			s.DNSSilent(name)
-			s.Have.Drift = []rotate.Finding{{Code: codes.RecordForeign, Selector: name, Message: "somebody else's",
+			s.Have.Drift = []finding.Finding{{Code: codes.RecordForeign, Selector: name, Message: "somebody else's",
 				Since: LongAgo}}
 		}},
 	}

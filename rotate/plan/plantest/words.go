@@ -8,10 +8,11 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // Findings writes findings: code, selector or signer, and "!" when a person has to act.
-func Findings(findings []rotate.Finding) string {
+func Findings(findings []finding.Finding) string {
 	var out []string
 	for _, f := range findings {
 		text := string(f.Code) + " " + f.Selector + f.Signer

@@ -1,12 +1,9 @@
-package rotate
+package finding
 
 import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
-
-// What is wrong may be said in several places: by a finding, a warning, and the error that
-// stops the work. They are known as one by what they are about, and never by their words.
 
 // Thing is what a finding, a warning or an error is about. The zero Thing is about nothing
 // that others could be about, too.
@@ -104,23 +101,4 @@ func Texts(warnings []Warning) (out []string) {
 		out = append(out, w.Message)
 	}
 	return out
-}
-
-// Failure is what failed, without the words: two attempts that failed in the same way have
-// equal ones.
-type Failure struct {
-	Kind     Kind       `json:"kind,omitempty"` // of the step; "" when the plan says why nothing can be done
-	Selector string     `json:"selector,omitempty"`
-	Signer   string     `json:"signer,omitempty"`
-	Code     codes.Code `json:"code,omitempty"`
-	About    Thing      `json:"about,omitzero"`
-}
-
-// FailureOf returns what failed: a step, or the plan (the zero Step).
-func FailureOf(s Step, err error) Failure {
-	f := Failure{Kind: s.Kind, Selector: s.Selector, Signer: s.Signer, Code: fault.CodeOf(err)}
-	if things := Things(err); len(things) > 0 {
-		f.About = things[0]
-	}
-	return f
 }

@@ -1,4 +1,4 @@
-package rotate
+package finding
 
 import (
 	"slices"
@@ -39,7 +39,8 @@ func (f Finding) Thing() Thing {
 	return Thing{Kind: kind, Selector: f.Selector, Signer: f.Signer}
 }
 
-func (f Finding) same(other Finding) bool {
+// Same reports whether two findings say the same of the same thing.
+func (f Finding) Same(other Finding) bool {
 	return f.Code == other.Code && f.Selector == other.Selector && f.Signer == other.Signer
 }
 
@@ -48,7 +49,7 @@ func (f Finding) same(other Finding) bool {
 func Dated(found, known []Finding) []Finding {
 	var out []Finding
 	for _, f := range found {
-		if i := slices.IndexFunc(known, f.same); i >= 0 {
+		if i := slices.IndexFunc(known, f.Same); i >= 0 {
 			f.Since = known[i].Since
 			if f.Vague() {
 				f = known[i]
@@ -61,27 +62,9 @@ func Dated(found, known []Finding) []Finding {
 			return f.Thing() == k.Thing() &&
 				(f.Code == codes.RecordUnseen || f.Code == codes.KeyUnread || f.Code == codes.SignerSilent)
 		}
-		if slices.ContainsFunc(found, vague) && !slices.ContainsFunc(out, k.same) {
+		if slices.ContainsFunc(found, vague) && !slices.ContainsFunc(out, k.Same) {
 			out = append(out, k)
 		}
 	}
 	return out
-}
-
-// Found notes what differs now, and returns what is new and what is over.
-func (st *State) Found(drift []Finding, now time.Time) (noticed, over []Finding) {
-	before := st.Drift
-	st.Drift = Dated(drift, before)
-	for i, f := range st.Drift {
-		if f.Since.IsZero() {
-			st.Drift[i].Since = now
-			noticed = append(noticed, f)
-		}
-	}
-	for _, k := range before {
-		if !slices.ContainsFunc(st.Drift, k.same) {
-			over = append(over, k)
-		}
-	}
-	return noticed, over
 }

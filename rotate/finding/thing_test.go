@@ -1,4 +1,4 @@
-package rotate_test
+package finding_test
 
 import (
 	"encoding/json"
@@ -10,15 +10,16 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
 // What is reported twice is known by what it is about, whatever the words.
 func TestSaid(t *testing.T) {
-	f := rotate.Finding{Code: codes.RecordForeign, Selector: "s1", Message: "a record of somebody"}
-	about := func(kind rotate.ThingKind, selector string) error {
-		return rotate.WithThing(rotate.Thing{Kind: kind, Selector: selector}, errors.New("no"))
+	f := finding.Finding{Code: codes.RecordForeign, Selector: "s1", Message: "a record of somebody"}
+	about := func(kind finding.ThingKind, selector string) error {
+		return finding.WithThing(finding.Thing{Kind: kind, Selector: selector}, errors.New("no"))
 	}
-	same := about(rotate.TheRecord, "s1")
+	same := about(finding.TheRecord, "s1")
 	for title, c := range map[string]struct {
 		err    error
 		is, by bool
@@ -27,21 +28,21 @@ func TestSaid(t *testing.T) {
 		"the same words":   {errors.New(f.Message), false, false},
 		"the same thing":   {same, true, true},
 		"a part":           {fmt.Errorf("rotate: %w", same), false, true},
-		"one of two":       {errors.Join(about(rotate.TheKey, "s1"), same), false, true},
+		"one of two":       {errors.Join(about(finding.TheKey, "s1"), same), false, true},
 		"a cause":          {fault.Lasting("rotate", same, "wait"), false, true},
-		"another selector": {about(rotate.TheRecord, "s2"), false, false},
-		"the key there":    {about(rotate.TheKey, "s1"), false, false},
+		"another selector": {about(finding.TheRecord, "s2"), false, false},
+		"the key there":    {about(finding.TheKey, "s1"), false, false},
 	} {
 		if f.Is(c.err) != c.is || f.CoveredBy(c.err) != c.by {
 			t.Errorf("%s: is %t, told by %t", title, f.Is(c.err), f.CoveredBy(c.err))
 		}
 	}
 	f.Cause = codes.StaleState
-	stale := rotate.WithThing(rotate.Thing{Kind: rotate.TheKey, Selector: "s1"}, fault.Refuse(codes.StaleState, "old", "restore"))
+	stale := finding.WithThing(finding.Thing{Kind: finding.TheKey, Selector: "s1"}, fault.Refuse(codes.StaleState, "old", "restore"))
 	if !f.CoveredBy(stale) {
 		t.Error("one cause of two findings is reported twice")
 	}
-	if rotate.WithThing(rotate.Thing{}, nil) != nil {
+	if finding.WithThing(finding.Thing{}, nil) != nil {
 		t.Error("no error is told of")
 	}
 }
@@ -60,7 +61,7 @@ func TestOlderStateReads(t *testing.T) {
 	if err != nil || string(text) != old {
 		t.Errorf("%v: written as\n%s\nit was\n%s", err, text, old)
 	}
-	if thing := st.Drift[0].Thing(); thing != (rotate.Thing{Kind: rotate.TheRecord, Selector: "s2"}) {
+	if thing := st.Drift[0].Thing(); thing != (finding.Thing{Kind: finding.TheRecord, Selector: "s2"}) {
 		t.Errorf("%+v", thing)
 	}
 	basis := st.Basis()
