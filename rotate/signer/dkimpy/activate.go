@@ -162,7 +162,7 @@ func (s *Signer) putInForce(ctx context.Context, t *tables, b *signer.Batch) err
 	if !changed && len(s.prove(ctx, b, 0)) == 0 {
 		return nil
 	}
-	before := s.signedBefore(ctx, b)
+	before := s.signedBefore(ctx, t, b)
 	if err := s.write(t); err != nil || t.silent {
 		return err
 	}

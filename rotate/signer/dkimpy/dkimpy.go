@@ -3,6 +3,7 @@ package dkimpy
 import (
 	"cmp"
 	"context"
+	"maps"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/signer"
@@ -60,8 +61,9 @@ type table struct {
 	keyfiles.Place
 	block.Table
 	path string
-	data []byte // as it stands there
-	was  []byte // as it was read
+	data []byte            // as it stands there
+	was  []byte            // as it was read
+	old  map[string]string // our lines, as they were read
 }
 
 // tables are the files of a signer, locked.
@@ -149,6 +151,7 @@ func (s *Signer) read(t *tables) (err error) {
 		if each.Table, err = format.Parse(each.data); err != nil {
 			return block.Damaged(each.path, err)
 		}
+		each.old = maps.Clone(each.Ours)
 		if err := each.Claim(s.cfg.Name, s.was, program, each.path); err != nil {
 			return err
 		}

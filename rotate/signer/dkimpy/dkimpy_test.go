@@ -1,9 +1,14 @@
 package dkimpy
 
 import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -177,4 +182,82 @@ func TestOthersLines(t *testing.T) {
 	if got := d.SignsWith(t, "a.example", k...); got.Selector != "s2" {
 		t.Errorf("signed with %+v", got)
 	}
+}
+
+// TestAskedOnce: a switch asks the daemon for one signature of each domain, which is what it takes most of its time for;
+// before it, only for those that dkimbot has not made it sign.
+func TestAskedOnce(t *testing.T) {
+	d := signertest.StartDkimpyMilter(t, false)
+	front, messages := counted(t, strings.TrimPrefix(d.Socket, "inet:"))
+	s := newSigner(t, d, func(c *Config) { c.Milter = "inet:" + front })
+	k := signertest.Keys(t, 2)
+	at := func(selector string, key *dkim.PrivateKey) (out []dkim.SigningKey) {
+		for _, domain := range []string{"a.example", "b.example", "c.example"} {
+			out = append(out, signertest.At(domain, selector, key))
+		}
+		return out
+	}
+	activate(t, s, at("s1", k[0])...)
+	before := 0
+	s.step = func(operation string) error {
+		if operation == "restart" {
+			before = int(messages.Load())
+		}
+		return nil
+	}
+	first := int(messages.Load())
+	activate(t, s, at("s2", k[1])...)
+	if before != first || first < 6 {
+		t.Errorf("%d messages were asked for before the restart", before-first)
+	}
+	foreign := signertest.At("d.example", "s1", k[0])
+	activate(t, s, append(at("s1", k[0]), foreign)...)
+	if n := before - first - 3; n != 1 {
+		t.Errorf("%d messages were asked for before the restart for a new domain", n)
+	}
+}
+
+// counted lets through what a milter is asked, and counts the messages.
+func counted(t *testing.T, address string) (front string, messages *atomic.Int64) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	messages = new(atomic.Int64)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				to, err := net.Dial("tcp", address)
+				if err != nil {
+					return
+				}
+				defer to.Close()
+				go func() { io.Copy(c, to); c.Close() }()
+				const most = 1 << 20
+				for head := make([]byte, 5); ; {
+					if _, err := io.ReadFull(c, head); err != nil {
+						return
+					}
+					if head[4] == 'E' { // the end of a message's body
+						messages.Add(1)
+					}
+					rest := make([]byte, min(binary.BigEndian.Uint32(head)-1, most))
+					if _, err := io.ReadFull(c, rest); err != nil {
+						return
+					}
+					if _, err := to.Write(append(bytes.Clone(head), rest...)); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return l.Addr().String(), messages
 }
