@@ -23,9 +23,9 @@ func (s *Signer) prove(ctx context.Context, b *signer.Batch, patience time.Durat
 	return s.socket.Prove(ctx, wants, patience)
 }
 
-// signedBefore returns the domains that the daemon may sign now: those with a line of ours, and of the others those that
-// it says it signs, whatever with; none of these while it does not answer. dkimpy-milter signs in Python, which takes
-// 8 ms of a processor for a message, one after the other: asking it of all would double the time of a switch.
+// signedBefore returns the domains that the daemon may sign now: those with a line of ours, and of the others those
+// that it says it signs, whatever with; none of these while it does not answer. dkimpy-milter signs in Python, which
+// takes 8 ms of a processor for a message, one after the other: asking it of all would double the time of a switch.
 func (s *Signer) signedBefore(ctx context.Context, t *tables, b *signer.Batch) map[string]bool {
 	out := map[string]bool{}
 	others := *b

@@ -17,6 +17,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/preflight/preflighttest"
 	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/endpoint/endpointtest"
 	"github.com/dkimbot/dkimbot/rotate/signer/mailgun/mailguntest"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
@@ -111,6 +112,21 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFaultInEachRequest does what services and networks do to each request.
+func TestFaultInEachRequest(t *testing.T) {
+	endpointtest.Run(t, func(t *testing.T) endpointtest.Subject {
+		f := mailguntest.Start(t, "a.example")
+		b := endpointtest.Stand(t, f.Server)
+		return endpointtest.Subject{Between: b, Secrets: []string{mailguntest.APIKey},
+			Open: func(patience time.Duration) signertest.Signer {
+				s := at(t, f)
+				s.cfg.Patience = patience
+				return s
+			},
+			Signs: func() []dkim.Ref { return f.Sign("a.example") }}
+	})
 }
 
 // hidden guards I9: no piece of the key, in either of its forms, and no API key.

@@ -14,11 +14,16 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer"
 )
 
+// errUnsaid is the error of an answer in which nothing stands of DKIM, as no answer of SES is.
+var errUnsaid = errors.New("the answer does not say how the identity is signed")
+
 // get asks how an identity is signed.
 func (s *Signer) get(ctx context.Context, what, domain string) (a types.DkimAttributes, err error) {
 	err = s.call(ctx, what, func(ctx context.Context, c *sesv2.Client) error {
 		out, err := c.GetEmailIdentity(ctx, &sesv2.GetEmailIdentityInput{EmailIdentity: &domain})
-		if err == nil && out.DkimAttributes != nil {
+		if err == nil && out.DkimAttributes == nil {
+			return errUnsaid
+		} else if err == nil {
 			a = *out.DkimAttributes
 		}
 		return err

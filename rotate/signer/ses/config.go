@@ -90,5 +90,5 @@ func (c *Config) Open(name string, secrets settings.Secrets) (signer.Signer, err
 	}
 	named := *c
 	named.Name = name
-	return New(named, secrets.Of(&c.SecretAccessKey), secrets.Of(&c.SessionToken)), nil
+	return New(named), nil
 }

@@ -27,20 +27,20 @@ import (
 // Signer is SES in one region. It is safe for concurrent use.
 type Signer struct {
 	cfg            Config
-	secret, token  string
 	endpoint       string // of a fake; "" for Amazon's
 	pace           *rate.Limiter
 	poll, backoff  time.Duration
 	one            sync.Mutex // held while something changes
 	mu             sync.Mutex // guards what follows
 	client         *sesv2.Client
+	secrets        []string            // of its access key
 	given          map[string]dkim.Ref // by domain, what this process gave to SES
 	requestTimeout time.Duration
 }
 
-// New makes the signer with the secrets of its access key; it asks nothing yet.
-func New(cfg Config, secret, token string) *Signer {
-	return &Signer{cfg: cfg, secret: secret, token: token, pace: rate.NewLimiter(rate.Every(time.Second), 1),
+// New makes the signer; it asks nothing yet, and reads the secrets of its access key when it does.
+func New(cfg Config) *Signer {
+	return &Signer{cfg: cfg, pace: rate.NewLimiter(rate.Every(time.Second), 1),
 		poll: 5 * time.Second, backoff: 20 * time.Second, given: map[string]dkim.Ref{},
 		requestTimeout: endpoint.DefaultTimeout}
 }
@@ -63,8 +63,13 @@ func (s *Signer) open(ctx context.Context, what string) (*sesv2.Client, error) {
 		opts = append(opts, config.WithSharedConfigProfile(s.cfg.Profile))
 	}
 	if s.cfg.AccessKeyID != "" {
+		secret, token, err := s.accessKey()
+		if err != nil {
+			return nil, err
+		}
+		s.secrets = []string{secret, token}
 		opts = append(opts, config.WithCredentialsProvider(
-			credentials.NewStaticCredentialsProvider(s.cfg.AccessKeyID, s.secret, s.token)))
+			credentials.NewStaticCredentialsProvider(s.cfg.AccessKeyID, secret, token)))
 	}
 	loaded, err := config.LoadDefaultConfig(ctx, opts...)
 	if err != nil {
@@ -79,8 +84,29 @@ func (s *Signer) open(ctx context.Context, what string) (*sesv2.Client, error) {
 	return s.client, nil
 }
 
-// call makes a request when it is its turn.
+// accessKey reads the secrets of the access key.
+func (s *Signer) accessKey() (secret, token string, err error) {
+	if secret, err = s.cfg.SecretAccessKey.Read(); err == nil && s.cfg.SessionToken.IsSet() {
+		token, err = s.cfg.SessionToken.Read()
+	}
+	return secret, token, err
+}
+
+// call makes a request when it is its turn. Where AWS does not take the credentials, they are loaded again and it is
+// made once more: they may have been exchanged since, as those that expire are.
 func (s *Signer) call(ctx context.Context, what string, do func(context.Context, *sesv2.Client) error) error {
+	err := s.callOnce(ctx, what, do)
+	var api smithy.APIError
+	if !errors.As(err, &api) || hint(api.ErrorCode()) != hintLogin && hint(api.ErrorCode()) != hintExpired {
+		return err
+	}
+	s.mu.Lock()
+	s.client = nil
+	s.mu.Unlock()
+	return s.callOnce(ctx, what, do)
+}
+
+func (s *Signer) callOnce(ctx context.Context, what string, do func(context.Context, *sesv2.Client) error) error {
 	client, err := s.open(ctx, what)
 	if err != nil {
 		return err
@@ -98,7 +124,7 @@ func (s *Signer) call(ctx context.Context, what string, do func(context.Context,
 
 // explain says what an error of the AWS SDK means.
 func (s *Signer) explain(ctx, once context.Context, what string, err error) error {
-	said := errors.New(endpoint.OneLine([]byte(s.clean(err.Error()))))
+	said := hidden{err, endpoint.OneLine([]byte(s.clean(err.Error())))}
 	var api smithy.APIError
 	var answered *smithyhttp.ResponseError
 	var gone *types.NotFoundException
@@ -123,22 +149,29 @@ func (s *Signer) explain(ctx, once context.Context, what string, err error) erro
 	return fault.Lasting(what, said, hint(api.ErrorCode()))
 }
 
+const (
+	hintLogin   = "AWS does not accept the credentials: check access_key_id and secret_access_key"
+	hintExpired = "the AWS credentials have expired: renew them, or check this machine's clock"
+)
+
 func hint(code string) string {
 	switch code {
 	case "AccessDeniedException", "AccessDenied", "NotAuthorizedException":
 		return "allow ses:GetEmailIdentity and ses:PutEmailIdentityDkimSigningAttributes for the domain's identity"
 	case "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidSignatureException",
 		"IncompleteSignature", "MissingAuthenticationToken":
-		return "AWS does not accept the credentials: check access_key_id and secret_access_key"
+		return hintLogin
 	case "ExpiredToken", "ExpiredTokenException", "RequestExpired":
-		return "the AWS credentials have expired: renew them, or check this machine's clock"
+		return hintExpired
 	}
 	return "see why in what SES says"
 }
 
 // clean takes the secrets of the access key out of a text (I9).
 func (s *Signer) clean(text string) string {
-	for _, secret := range []string{s.secret, s.token} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, secret := range s.secrets {
 		if secret != "" {
 			text = strings.ReplaceAll(text, secret, "[...]")
 		}

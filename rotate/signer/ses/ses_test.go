@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +21,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/preflight/preflighttest"
 	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/endpoint/endpointtest"
 	"github.com/dkimbot/dkimbot/rotate/signer/ses/sestest"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
@@ -33,7 +37,8 @@ func domains() (out []string) {
 }
 
 func at(f *sestest.Server) *Signer {
-	s := New(Config{Name: "eu", Region: "eu-west-1", AccessKeyID: "AKID", Patience: time.Minute}, secret, "")
+	s := New(Config{Name: "eu", Region: "eu-west-1", AccessKeyID: "AKID", SecretAccessKey: settings.Inline(secret),
+		Patience: time.Minute})
 	s.endpoint, s.pace, s.poll, s.backoff = f.URL, rate.NewLimiter(rate.Inf, 1), time.Millisecond, time.Millisecond
 	return s
 }
@@ -86,6 +91,71 @@ func TestKilled(t *testing.T) {
 		}
 		if !killed && n < 5 {
 			t.Errorf("only %d requests", n-1)
+		}
+	}
+}
+
+// TestFaultInEachRequest does what services and networks do to each request.
+func TestFaultInEachRequest(t *testing.T) {
+	endpointtest.Run(t, func(t *testing.T) endpointtest.Subject {
+		f := sestest.Start(t, "a.example")
+		b := endpointtest.Stand(t, f.Server)
+		return endpointtest.Subject{Between: b, Nameless: true, Secrets: []string{secret},
+			Open: func(patience time.Duration) signertest.Signer {
+				s := at(f)
+				s.cfg.Patience = patience
+				return s
+			},
+			Signs: func() []dkim.Ref {
+				if signs := f.Sign("a.example"); signs != (dkim.Ref{}) {
+					return []dkim.Ref{signs}
+				}
+				return nil
+			}}
+	})
+}
+
+// TestOthersAreKept guards I6: no identity is changed but that of the domain, whoever has made its key, and whether the
+// switch succeeds or not.
+func TestOthersAreKept(t *testing.T) {
+	k := signertest.Keys(t, 2)
+	f := sestest.Start(t, "a.example", "sub.a.example", "easy.example", "off.example")
+	theirs := sestest.Identity{Origin: "EXTERNAL", Selector: "theirs", KeyID: k[1].ID(), Status: "SUCCESS"}
+	*f.Identities["sub.a.example"] = theirs
+	f.Identities["easy.example"].Status = "SUCCESS"
+	*f.Identities["off.example"] = sestest.Identity{Origin: "EXTERNAL", Selector: "off", Status: "FAILED", Disabled: true}
+	before := map[string]sestest.Identity{}
+	for name, id := range f.Identities {
+		before[name] = *id
+	}
+	s := at(f)
+	for i, broken := range []bool{false, true, false, true} {
+		f.After = nil
+		if n := 0; broken {
+			f.After = func(_ int, w http.ResponseWriter) bool {
+				if n++; n%2 == 0 {
+					w.WriteHeader(http.StatusBadGateway)
+				}
+				return n%2 == 0
+			}
+		}
+		key := signertest.At("a.example", []string{"s1", "s2"}[i%2], k[i%2])
+		if err := s.Activate(t.Context(), []dkim.SigningKey{key}); err != nil || f.Sign("a.example") != key.Ref() {
+			t.Errorf("%v; it is signed with %v", err, f.Sign("a.example"))
+		}
+		if err := preflighttest.Wrong(preflight.Ask(t.Context(), []preflight.Part{{Kind: "signer", Questions: s.Check(
+			[]preflight.Subject{{Name: key.Name}})}}, preflight.Usual)); err != nil {
+			t.Error(err)
+		}
+		got, err := s.Active(t.Context(), []string{"sub.a.example", "easy.example", "off.example"})
+		if want := (dkim.Name{Domain: "sub.a.example", Selector: "theirs"}); err != nil || len(got) != 1 ||
+			got["sub.a.example"].Name != want {
+			t.Errorf("%v, %v", got, err)
+		}
+	}
+	for name, id := range f.Identities {
+		if name != "a.example" && *id != before[name] {
+			t.Errorf("%s: %+v; was %+v", name, *id, before[name])
 		}
 	}
 }
@@ -225,6 +295,50 @@ func TestUnreachable(t *testing.T) {
 	faulttest.Shown(t, err)
 }
 
+// TestTokenRenewed: a token that expires in the middle of a switch and was exchanged in its file is found without a
+// restart; one that was not is an error that says so, and holds no secret.
+func TestTokenRenewed(t *testing.T) {
+	k, f := signertest.Keys(t, 2), sestest.Start(t, "a.example")
+	valid, left := "token-one", 1<<30
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if left--; left == 0 {
+			valid = "token-two"
+		}
+		if r.Header.Get("X-Amz-Security-Token") == valid {
+			f.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("X-Amzn-Errortype", "ExpiredTokenException")
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, `{"message":"The security token %s included in the request is expired"}`,
+			r.Header.Get("X-Amz-Security-Token"))
+	}))
+	defer front.Close()
+	file := filepath.Join(t.TempDir(), "token")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("token-one")
+	s := at(f)
+	s.endpoint, s.cfg.SessionToken = front.URL, settings.FromFile(file)
+	if err := s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s1", k[0])}); err != nil {
+		t.Fatal(err)
+	}
+	left = 2
+	err := s.Activate(t.Context(), []dkim.SigningKey{signertest.At("a.example", "s2", k[1])})
+	faulttest.Shown(t, err)
+	if err == nil || !strings.Contains(fault.HintOf(err), "have expired") || strings.Contains(err.Error(), "token-") {
+		t.Errorf("%v (%s)", err, fault.HintOf(err))
+	}
+	write("token-two")
+	key := signertest.At("a.example", "s2", k[1])
+	if err := s.Activate(t.Context(), []dkim.SigningKey{key}); err != nil || f.Sign("a.example") != key.Ref() {
+		t.Errorf("with the new token: %v", err)
+	}
+}
+
 // TestEchoedKey guards I9: SES quotes values that it does not take.
 func TestEchoedKey(t *testing.T) {
 	k := signertest.Keys(t, 1)[0]
@@ -281,7 +395,7 @@ func TestRepeats(t *testing.T) {
 // TestPace: SES takes one request a second.
 func TestPace(t *testing.T) {
 	f := sestest.Start(t, domains()...)
-	s := New(Config{Name: "eu", Region: "eu-west-1", AccessKeyID: "AKID"}, secret, "")
+	s := New(Config{Name: "eu", Region: "eu-west-1", AccessKeyID: "AKID", SecretAccessKey: settings.Inline(secret)})
 	s.endpoint = f.URL
 	began := time.Now()
 	if _, err := s.Active(t.Context(), []string{"a.example", "b.example", "c0.example"}); err != nil {

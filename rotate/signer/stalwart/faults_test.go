@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -13,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/preflight/preflighttest"
 	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/endpoint/endpointtest"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 	"github.com/dkimbot/dkimbot/rotate/signer/stalwart/stalwarttest"
 )
@@ -101,6 +103,17 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFaultInEachRequest does what services and networks do to each request.
+func TestFaultInEachRequest(t *testing.T) {
+	endpointtest.Run(t, func(t *testing.T) endpointtest.Subject {
+		f := stalwarttest.Start(t, "a.example")
+		b := endpointtest.Stand(t, f.Server)
+		return endpointtest.Subject{Between: b, Secrets: []string{stalwarttest.Token},
+			Open:  func(time.Duration) signertest.Signer { return at(t, f) },
+			Signs: func() []dkim.Ref { return f.Sign("a.example") }}
+	})
 }
 
 // TestCheckRights: what the key may do is asked without any change, also one that could not be made (I11).
