@@ -80,8 +80,7 @@ func TestApplyInterruptedAnywhere(t *testing.T) {
 				case code == 1 && strings.Contains(said.String(),
 					"Interrupted; the step in progress was finished, and nothing is lost. Not finished yet: ") &&
 					strings.HasSuffix(said.String(),
-						"\nTo continue: what was begun, 'dkimbot rotate --due' and the daemon carry on; "+
-							"for domains that were not begun the plan still holds: dkimbot apply plan.json\n"):
+						"\nTo continue: for domains that were not begun, the plan still holds: dkimbot apply plan.json\n"):
 				case code == 1 && strings.HasSuffix(said.String(), "Nothing is left to do.\n"):
 				case code == 1 && said.String() == "Interrupted before anything was begun. Run the same command again.\n":
 				default:

@@ -50,7 +50,15 @@ func (t Text) Interrupted(left, failed []engine.Result, again string) {
 	if more := len(left) - mostLeft; more > 0 {
 		fmt.Fprintf(t.W, "  and %d more\n", more)
 	}
+	if slices.ContainsFunc(left, underWay) {
+		fmt.Fprintln(t.W, "The daemon or the next 'dkimbot rotate --due' continues what was begun.")
+	}
 	fmt.Fprintf(t.W, "To continue: %s\n", again)
+}
+
+// underWay reports whether the schedule continues with a domain without being asked again.
+func underWay(r engine.Result) bool {
+	return !slices.Contains([]rotate.Phase{"", rotate.New, rotate.Ready}, r.State.Phase)
 }
 
 // leftOf says where a domain stands and what it waits for.

@@ -134,6 +134,7 @@ Interrupted; the step in progress was finished, and nothing is lost. Not finishe
   e.test  phase draining (mail in flight is waited for; next: replace the key of s1, not before Tue 2026-12-08 04:00:00 UTC (in 7 days))
   f.test  phase replacing (s1 gets its fresh key)
   g.test  phase ready (not begun)
+The daemon or the next 'dkimbot rotate --due' continues what was begun.
 To continue: dkimbot rotate --due
 `)
 	many := make([]engine.Result, 25)

@@ -104,8 +104,7 @@ func (r run) apply(doc planfile.Document, ignore rotate.Ignore, patience engine.
 		return err
 	}
 	if r.cmd.Context().Err() != nil {
-		return r.interrupted(results, "what was begun, 'dkimbot rotate --due' and the daemon carry on; "+
-			"for domains that were not begun the plan still holds: "+r.SameCommand(nil))
+		return r.interrupted(results, "for domains that were not begun, the plan still holds: "+r.SameCommand(nil))
 	}
 	return exit(results, console.Others{})
 }

@@ -19,11 +19,12 @@ func outlivePipes() (undo func()) {
 }
 
 // patientWriter returns a writer that takes what is written after the reader has
-// gone for read: that is no failure of the work itself.
-func patientWriter(w io.Writer) io.Writer { return &patient{w: w} }
+// gone for read: that is no failure of the work itself. tty says that w is a terminal, which may go away, too.
+func patientWriter(w io.Writer, tty bool) io.Writer { return &patient{w: w, tty: tty} }
 
 type patient struct {
 	w    io.Writer
+	tty  bool
 	gone atomic.Bool
 }
 
@@ -32,7 +33,7 @@ func (p *patient) Write(b []byte) (int, error) {
 		return len(b), nil
 	}
 	n, err := p.w.Write(b)
-	if errors.Is(err, syscall.EPIPE) {
+	if errors.Is(err, syscall.EPIPE) || p.tty && errors.Is(err, syscall.EIO) {
 		p.gone.Store(true)
 		return len(b), nil
 	}

@@ -28,12 +28,13 @@ type Program struct {
 	stdout   *checkedWriter // what Out leads to
 	terminal io.Writer      // what Err leads to, for the line that is drawn again
 	mark     string         // of the program's own colours
+	hangups  *hangups
 }
 
 // New returns a program that reads and writes the streams.
 func New(s Streams) *Program {
-	out, mark := &checkedWriter{w: patientWriter(s.Out)}, screen.NewMark()
-	p := &Program{Streams: s, stdout: out, terminal: patientWriter(s.Err), mark: mark}
+	out, mark := &checkedWriter{w: patientWriter(s.Out, s.OutTTY)}, screen.NewMark()
+	p := &Program{Streams: s, stdout: out, terminal: patientWriter(s.Err, s.ErrTTY), mark: mark}
 	p.Out, p.Err = screen.New(out, mark), screen.New(p.terminal, mark)
 	return p
 }
@@ -41,13 +42,15 @@ func New(s Streams) *Program {
 // Start catches signals. It returns the context of the command and what ends the program: that
 // prints the command's error and returns the exit code.
 func (p *Program) Start(args []string) (context.Context, func(error) int) {
-	ctx, stop := p.CaughtSignal(context.Background())
+	ctx, undoHangups := p.catchHangups(context.Background())
+	ctx, stop := p.CaughtSignal(ctx)
 	undo := outlivePipes()
 	// After the first signal the step in progress is finished; a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
 	return p.reportLocks(ctx), func(err error) int {
 		defer stop()
 		defer undo()
+		defer undoHangups()
 		if ctx.Err() != nil {
 			child.EndOwn() // what was asked and has not answered: its answer is of no use any more
 		}

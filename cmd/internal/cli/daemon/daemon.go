@@ -6,10 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"os/signal"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/cli/console"
 	"github.com/dkimbot/dkimbot/cmd/internal/machine"
@@ -46,10 +44,7 @@ systemd is notified when the daemon is ready, reloads and stops.`,
 			if err != nil {
 				return err
 			}
-			hup := make(chan os.Signal, 1)
-			signal.Notify(hup, syscall.SIGHUP)
-			defer signal.Stop(hup)
-			d := &daemon{Program: p, log: log, hup: hup, metrics: serve.NewMetrics(console.Version())}
+			d := &daemon{Program: p, log: log, hup: p.Hangups(), metrics: serve.NewMetrics(console.Version())}
 			return p.NotifyRefusal(cmd, cfg, d.run(cmd.Context(), cfg))
 		},
 	}
