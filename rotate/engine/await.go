@@ -14,6 +14,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/observe"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 )
 
@@ -92,7 +93,7 @@ func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string
 	deadline := clock.Elapsed() + r.want.VerifyTimeout // not by the wall clock: no other process may act meanwhile
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		seen := r.seen.Selectors[selector]
-		seen.Sight, seen.SightErr = lookUp(ctx, r.name(selector), r.engine.Look)
+		seen.Sight, seen.SightErr = observe.Record(ctx, r.name(selector), r.engine.Look)
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}

@@ -13,11 +13,11 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/batch"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
-	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/follow"
 	"github.com/dkimbot/dkimbot/rotate/forecast"
 	"github.com/dkimbot/dkimbot/rotate/foresight"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/observe"
 	"github.com/dkimbot/dkimbot/rotate/order"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/ports"
@@ -98,12 +98,13 @@ func (p *Planner) observe(ctx context.Context, want rotate.Domain) (rotate.State
 // see asks what there is for the domain in a state.
 func (p *Planner) see(ctx context.Context, want rotate.Domain, have rotate.State) rotate.Observation {
 	p.once.Do(p.gather)
-	seen := observe(ctx, want, have, p.Keys, p.Look, func(ctx context.Context, signer string) (rotate.SignerSeen, error) {
+	ask := func(ctx context.Context, signer string) (rotate.SignerSeen, error) {
 		if q := p.questions[signer]; q != nil {
 			return q.Call(ctx, following(want, have))
 		}
 		return rotate.SignerSeen{}, unknownSigner(signer)
-	})
+	}
+	seen := observe.Domain(ctx, want, have, p.Keys, p.Look, ask)
 	seen.Fetchers, seen.Unmixed = fetchers(want.Signers, p.Signers), unmixed(want.Signers, p.Signers)
 	return seen
 }
@@ -155,96 +156,6 @@ const sampleEd25519 = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwI
 
 func unknownSigner(name string) error {
 	return fault.Lasting("ask signer "+name, errors.New("there is no such signer"), "name a signer of the configuration")
-}
-
-// observe asks DNS, the keystore and the signers what there is for one domain, all at once.
-func observe(ctx context.Context, want rotate.Domain, have rotate.State, keys ports.KeyReader, look ports.Looker,
-	ask func(context.Context, string) (rotate.SignerSeen, error)) rotate.Observation {
-	want = health.Managing(want, have)
-	var (
-		mu   sync.Mutex
-		wg   sync.WaitGroup
-		seen = rotate.Observation{Selectors: map[string]rotate.SelectorSeen{}, Signers: map[string]rotate.SignerSeen{},
-			Left: map[string]rotate.RecordSeen{}}
-	)
-	for _, s := range want.Policy.Selectors {
-		wg.Go(func() {
-			sel := observeSelector(ctx, dkim.Name{Domain: want.Name, Selector: s}, have.Selector(s), keys, look)
-			mu.Lock()
-			defer mu.Unlock()
-			seen.Selectors[s] = sel
-		})
-	}
-	for _, s := range have.Earlier.Names() {
-		if have.Earlier.Emptied(s) {
-			continue
-		}
-		wg.Go(func() {
-			sight, err := observeRecord(ctx, dkim.Name{Domain: want.Name, Selector: s}, look)
-			mu.Lock()
-			defer mu.Unlock()
-			seen.Left[s] = rotate.RecordSeen{Sight: sight, Err: err}
-		})
-	}
-	for _, signer := range want.Signers {
-		wg.Go(func() {
-			s := observeSigner(ctx, signer, ask)
-			s.Err = finding.WithThing(finding.Thing{Kind: finding.TheSigner, Signer: signer}, s.Err)
-			mu.Lock()
-			defer mu.Unlock()
-			seen.Signers[signer] = s
-		})
-	}
-	wg.Wait()
-	for _, name := range health.Elsewhere(have, seen) { // whether mail that is signed there verifies as it is
-		sight, err := observeRecord(ctx, dkim.Name{Domain: want.Name, Selector: name}, look)
-		seen.Left[name] = rotate.RecordSeen{Sight: sight, Err: err}
-	}
-	return seen
-}
-
-func observeSigner(ctx context.Context, signer string,
-	ask func(context.Context, string) (rotate.SignerSeen, error)) (seen rotate.SignerSeen) {
-	defer fault.Caught("ask signer "+signer, &seen.Err)
-	seen, err := ask(ctx, signer)
-	seen.Err = err
-	return seen
-}
-
-func observeSelector(ctx context.Context, name dkim.Name, sel rotate.Selector, keys ports.KeyReader,
-	look ports.Looker) (seen rotate.SelectorSeen) {
-	seen.Sight, seen.SightErr = observeRecord(ctx, name, look)
-	observeKey(ctx, name, sel, keys, &seen)
-	seen.KeyErr = finding.WithThing(finding.Thing{Kind: finding.TheKey, Selector: name.Selector}, seen.KeyErr)
-	return seen
-}
-
-func observeRecord(ctx context.Context, name dkim.Name, look ports.Looker) (sight rotate.Sight, err error) {
-	defer fault.Caught("look up "+name.String(), &err)
-	return lookUp(ctx, name, look)
-}
-
-// lookUp asks DNS for a selector's record.
-func lookUp(ctx context.Context, name dkim.Name, look ports.Looker) (rotate.Sight, error) {
-	sight, err := look.Look(ctx, name)
-	return sight, finding.WithThing(finding.Thing{Kind: finding.TheRecord, Selector: name.Selector}, err)
-}
-
-func observeKey(ctx context.Context, name dkim.Name, sel rotate.Selector, keys ports.KeyReader,
-	seen *rotate.SelectorSeen) {
-	defer fault.Caught("read the private key for "+name.String(), &seen.KeyErr)
-	meant := sel.Wanted()
-	key, version, err := keys.Get(ctx, name, 0)
-	seen.Version, seen.KeyID, seen.KeyErr = version, key.ID(), err
-	if sel.Next != nil && !sel.Key.Gone && err == nil {
-		old, _, failed := keys.Get(ctx, name, sel.Key.Version)
-		seen.OldKept = failed == nil && old.ID() == sel.Key.ID
-	}
-	if err != nil || meant == nil || meant.ID == seen.KeyID || meant.Version == version || meant.Version == 0 {
-		return
-	}
-	key, _, seen.KeyErr = keys.Get(ctx, name, meant.Version)
-	seen.Kept = key.ID() == meant.ID
 }
 
 // lags returns how long after its switch each signer has surely changed, where it says so.

@@ -20,6 +20,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/keyring"
 	"github.com/dkimbot/dkimbot/rotate/lease"
+	"github.com/dkimbot/dkimbot/rotate/observe"
 	"github.com/dkimbot/dkimbot/rotate/plan"
 	"github.com/dkimbot/dkimbot/rotate/ports"
 	"github.com/dkimbot/dkimbot/rotate/quota"
@@ -186,7 +187,7 @@ func (r *run) observe(ctx context.Context) {
 		}
 		return signer.questions.Call(ctx, following(r.want, r.st))
 	}
-	r.seen = observe(ctx, r.want, r.st, r.keys, r.engine.Look, ask)
+	r.seen = observe.Domain(ctx, r.want, r.st, r.keys, r.engine.Look, ask)
 	r.seen.Fetchers = fetchers(r.want.Signers, r.engine.Signers)
 	r.seen.Unmixed = unmixed(r.want.Signers, r.engine.Signers)
 	byMail{r}.look(ctx)

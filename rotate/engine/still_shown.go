@@ -9,6 +9,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/observe"
 )
 
 // afterwards is a run in which time has passed since it looked.
@@ -25,7 +26,7 @@ func (r afterwards) stillShown(ctx context.Context, s rotate.Step) error {
 		return nil
 	}
 	seen := r.seen.Selectors[s.Selector]
-	if seen.Sight, seen.SightErr = lookUp(ctx, r.name(s.Selector), r.engine.Look); seen.SightErr != nil {
+	if seen.Sight, seen.SightErr = observe.Record(ctx, r.name(s.Selector), r.engine.Look); seen.SightErr != nil {
 		return ctx.Err()
 	}
 	r.seen.Selectors[s.Selector] = seen

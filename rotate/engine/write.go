@@ -8,6 +8,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/observe"
 )
 
 // lookBeforeWrite looks once more at a selector's name directly before a record is written
@@ -16,7 +17,7 @@ import (
 // counts, so that a short outage delays no revocation: the provider compares again when it writes.
 func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
 	seen := health.At(r.seen, selector)
-	sight, err := lookUp(ctx, r.name(selector), r.engine.Look)
+	sight, err := observe.Record(ctx, r.name(selector), r.engine.Look)
 	switch {
 	case err == nil:
 		seen.Sight, seen.SightErr = sight, nil

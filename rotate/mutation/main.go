@@ -20,7 +20,7 @@ var accepted string
 
 // packages may hold functions of the planner, the transitions and the steps.
 var packages = []string{"rotate", "rotate/approval", "rotate/health", "rotate/order", "rotate/plan", "rotate/adoption",
-	"rotate/forecast", "rotate/foresight", "rotate/engine",
+	"rotate/forecast", "rotate/foresight", "rotate/observe", "rotate/engine",
 	"rotate/lease", "rotate/batch", "rotate/quota", "rotate/follow"}
 
 // options are the flags.

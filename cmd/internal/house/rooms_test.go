@@ -145,6 +145,7 @@ var arrows = map[string][]string{
 	"rotate/health":    {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding"},
 	"rotate/plan": {"rotate", "rotate/calendar", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding",
 		"rotate/follow", "rotate/health"},
+	"rotate/observe":  {"rotate", "rotate/dkim", "rotate/fault", "rotate/finding", "rotate/health", "rotate/ports"},
 	"rotate/adoption": {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/health", "rotate/plan"},
 	"rotate/forecast": {"rotate", "rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding", "rotate/health",
 		"rotate/plan"},
@@ -171,8 +172,8 @@ var arrows = map[string][]string{
 	"rotate/accounts":          {"rotate", "rotate/dkim", "rotate/fault", "rotate/ports", "rotate/preflight"},
 	"rotate/engine": {"rotate", "rotate/accounts", "rotate/adoption", "rotate/approval", "rotate/batch", "rotate/calendar",
 		"rotate/codes", "rotate/dkim", "rotate/fault", "rotate/finding", "rotate/follow", "rotate/forecast", "rotate/foresight",
-		"rotate/health", "rotate/keyring", "rotate/lease", "rotate/order", "rotate/plan", "rotate/ports", "rotate/preflight",
-		"rotate/quota"},
+		"rotate/health", "rotate/keyring", "rotate/lease", "rotate/observe", "rotate/order", "rotate/plan", "rotate/ports",
+		"rotate/preflight", "rotate/quota"},
 }
 
 func TestArrowsPointOneWay(t *testing.T) {

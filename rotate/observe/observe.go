@@ -1,0 +1,109 @@
+// Package observe asks what there is for a domain: what DNS shows, which keys the keystore holds, what the signers sign
+// with. What can't be asked is an error of that part of the observation alone.
+package observe
+
+import (
+	"context"
+	"sync"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
+	"github.com/dkimbot/dkimbot/rotate/health"
+	"github.com/dkimbot/dkimbot/rotate/ports"
+)
+
+// Domain asks DNS, the keystore and the signers what there is for one domain, all at once. ask asks a signer.
+func Domain(ctx context.Context, want rotate.Domain, have rotate.State, keys ports.KeyReader, look ports.Looker,
+	ask func(context.Context, string) (rotate.SignerSeen, error)) rotate.Observation {
+	want = health.Managing(want, have)
+	var (
+		mu   sync.Mutex
+		wg   sync.WaitGroup
+		seen = rotate.Observation{Selectors: map[string]rotate.SelectorSeen{}, Signers: map[string]rotate.SignerSeen{},
+			Left: map[string]rotate.RecordSeen{}}
+	)
+	for _, s := range want.Policy.Selectors {
+		wg.Go(func() {
+			sel := selector(ctx, dkim.Name{Domain: want.Name, Selector: s}, have.Selector(s), keys, look)
+			mu.Lock()
+			defer mu.Unlock()
+			seen.Selectors[s] = sel
+		})
+	}
+	for _, s := range have.Earlier.Names() {
+		if have.Earlier.Emptied(s) {
+			continue
+		}
+		wg.Go(func() {
+			sight, err := caught(ctx, dkim.Name{Domain: want.Name, Selector: s}, look)
+			mu.Lock()
+			defer mu.Unlock()
+			seen.Left[s] = rotate.RecordSeen{Sight: sight, Err: err}
+		})
+	}
+	for _, signer := range want.Signers {
+		wg.Go(func() {
+			s := signerSeen(ctx, signer, ask)
+			s.Err = finding.WithThing(finding.Thing{Kind: finding.TheSigner, Signer: signer}, s.Err)
+			mu.Lock()
+			defer mu.Unlock()
+			seen.Signers[signer] = s
+		})
+	}
+	wg.Wait()
+	for _, name := range health.Elsewhere(have, seen) { // whether mail that is signed there verifies as it is
+		sight, err := caught(ctx, dkim.Name{Domain: want.Name, Selector: name}, look)
+		seen.Left[name] = rotate.RecordSeen{Sight: sight, Err: err}
+	}
+	return seen
+}
+
+// signerSeen asks a signer.
+func signerSeen(ctx context.Context, signer string,
+	ask func(context.Context, string) (rotate.SignerSeen, error)) (seen rotate.SignerSeen) {
+	defer fault.Caught("ask signer "+signer, &seen.Err)
+	seen, err := ask(ctx, signer)
+	seen.Err = err
+	return seen
+}
+
+// selector asks DNS and the keystore for a selector.
+func selector(ctx context.Context, name dkim.Name, sel rotate.Selector, keys ports.KeyReader,
+	look ports.Looker) (seen rotate.SelectorSeen) {
+	seen.Sight, seen.SightErr = caught(ctx, name, look)
+	privateKey(ctx, name, sel, keys, &seen)
+	seen.KeyErr = finding.WithThing(finding.Thing{Kind: finding.TheKey, Selector: name.Selector}, seen.KeyErr)
+	return seen
+}
+
+// caught asks DNS for a selector's record, whatever the part that does so comes to.
+func caught(ctx context.Context, name dkim.Name, look ports.Looker) (sight rotate.Sight, err error) {
+	defer fault.Caught("look up "+name.String(), &err)
+	return Record(ctx, name, look)
+}
+
+// Record asks DNS for a selector's record.
+func Record(ctx context.Context, name dkim.Name, look ports.Looker) (rotate.Sight, error) {
+	sight, err := look.Look(ctx, name)
+	return sight, finding.WithThing(finding.Thing{Kind: finding.TheRecord, Selector: name.Selector}, err)
+}
+
+// privateKey asks the keystore which key is the newest, and whether it has the one that is meant.
+func privateKey(ctx context.Context, name dkim.Name, sel rotate.Selector, keys ports.KeyReader,
+	seen *rotate.SelectorSeen) {
+	defer fault.Caught("read the private key for "+name.String(), &seen.KeyErr)
+	meant := sel.Wanted()
+	key, version, err := keys.Get(ctx, name, 0)
+	seen.Version, seen.KeyID, seen.KeyErr = version, key.ID(), err
+	if sel.Next != nil && !sel.Key.Gone && err == nil {
+		old, _, failed := keys.Get(ctx, name, sel.Key.Version)
+		seen.OldKept = failed == nil && old.ID() == sel.Key.ID
+	}
+	if err != nil || meant == nil || meant.ID == seen.KeyID || meant.Version == version || meant.Version == 0 {
+		return
+	}
+	key, _, seen.KeyErr = keys.Get(ctx, name, meant.Version)
+	seen.Kept = key.ID() == meant.ID
+}
