@@ -11,6 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+	"github.com/dkimbot/dkimbot/rotate/signer/opendkim/flatfile"
 )
 
 // Activate makes each key the only one that its domain is signed with and
@@ -93,12 +94,12 @@ func (s *Signer) missingTable(missing, there string) error {
 // job is one domain of a batch.
 type job struct {
 	dkim.SigningKey
-	path    string   // of the key file
-	signing change   // our line of the SigningTable
-	keys    []change // our lines of the KeyTable
-	before  *inUse   // what signs now; nil for nothing
-	inForce bool     // tables and key file say so already, maybe by somebody else's lines
-	wrote   bool     // the key file is new
+	path    string          // of the key file
+	signing change          // our line of the SigningTable
+	keys    []change        // our lines of the KeyTable
+	before  *flatfile.InUse // what signs now; nil for nothing
+	inForce bool            // tables and key file say so already, maybe by somebody else's lines
+	wrote   bool            // the key file is new
 }
 
 // pem returns the key as its file holds it; nil where only its record is known.
@@ -160,9 +161,10 @@ func (s *Signer) checkKey(k dkim.SigningKey) error {
 			Hint: "set SignatureAlgorithm to ed25519-sha256 in opendkim.conf and give this signer its milter socket, " +
 				"so that the switch can be proved"}
 	}
-	if n := len(s.keyPath(k.Ref())) + 2*len(k.String()) + 7; n > maxLine {
+	if n := len(s.keyPath(k.Ref())) + 2*len(k.String()) + 7; n > flatfile.MaxLine {
 		return fault.Lasting(what,
-			fmt.Errorf("the KeyTable line would have %d octets; OpenDKIM reads %d", n, maxLine), "choose a shorter key_dir")
+			fmt.Errorf("the KeyTable line would have %d octets; OpenDKIM reads %d", n, flatfile.MaxLine),
+			"choose a shorter key_dir")
 	}
 	return nil
 }
@@ -274,7 +276,7 @@ func (b *batch) keepOthers(ctx context.Context) (err error) {
 // says reports whether the tables have a domain signed with a key, or a change of it is under way.
 func (b *batch) says(ref dkim.Ref) bool {
 	_, marked := b.marker[ref.Domain]
-	use, ok := b.view.domain(ref.Domain)
+	use, ok := b.view.Domain(ref.Domain)
 	key, err := b.publicKey(use.Path)
 	return marked || ok && use.Selector == ref.Selector && (err != nil || key.ID() == ref.KeyID)
 }
@@ -299,10 +301,10 @@ func (b *batch) checkFiles() {
 			b.Failed[j.Domain] = err
 			continue
 		}
-		use, ok := view.domain(j.Domain)
+		use, ok := view.Domain(j.Domain)
 		if !ok || use.Selector != j.Selector {
 			b.Failed[j.Domain] = fault.Temporary(b.What(j.Name),
-				fmt.Errorf("the tables were read again and give %s to %s", j.Domain, use.orNothing()),
+				fmt.Errorf("the tables were read again and give %s to %s", j.Domain, orNothing(use)),
 				"see whether another program writes to the tables")
 			continue
 		}
@@ -315,7 +317,7 @@ func (b *batch) checkFiles() {
 	b.dropFailed()
 }
 
-func (u inUse) orNothing() string {
+func orNothing(u flatfile.InUse) string {
 	if u.Selector == "" {
 		return "no selector"
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+	"github.com/dkimbot/dkimbot/rotate/signer/opendkim/flatfile"
 )
 
 // Active returns what each of the domains is signed with. With a milter socket the daemon is
@@ -64,7 +65,7 @@ func (s *Signer) Active(ctx context.Context, domains []string) (map[string]dkim.
 func (s *Signer) unconfirmed(ctx context.Context, domain string, view tablesView, marker pending,
 	active map[string]dkim.Ref, failed map[string]error) {
 	is, asked := active[domain]
-	after, ok := view.domain(domain)
+	after, ok := view.Domain(domain)
 	if !asked || !ok || !strings.EqualFold(is.Selector, after.Selector) {
 		return
 	}
@@ -91,7 +92,7 @@ func (s *Signer) believe(ctx context.Context, domains []string, view tablesView,
 	active, failed := map[string]dkim.Ref{}, map[string]error{}
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, domain := range domains {
-		use, ok := view.domain(domain)
+		use, ok := view.Domain(domain)
 		if before, outstanding := marker[domain]; outstanding {
 			if ok = before != nil; ok {
 				use = *before
@@ -170,6 +171,7 @@ func (s *Signer) readView() (tablesView, error) {
 	if err != nil {
 		return tablesView{}, s.fileFault("read KeyTable "+s.keyTable, err)
 	}
-	names := keyNames(keys)
-	return tablesView{names: names, signing: readSigning(sign, s.refile), bad: checkLines(sign, s.refile, names)}, nil
+	names := flatfile.Entries(keys)
+	return tablesView{flatfile.View{Entries: names, Signing: flatfile.ReadSigning(sign, s.refile)},
+		checkLines(sign, s.refile, names)}, nil
 }

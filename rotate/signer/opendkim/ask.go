@@ -95,10 +95,10 @@ type keyring struct {
 
 func (s *Signer) keyring(view tablesView, marker pending) keyring {
 	k := keyring{signer: s, named: map[string][]string{}, marker: marker}
-	for _, e := range view.names {
-		if e.path != "" {
-			at := strings.ToLower(e.domain + " " + e.selector)
-			k.named[at] = append(k.named[at], e.path)
+	for _, e := range view.Entries {
+		if e.Path != "" {
+			at := strings.ToLower(e.Domain + " " + e.Selector)
+			k.named[at] = append(k.named[at], e.Path)
 		}
 	}
 	return k

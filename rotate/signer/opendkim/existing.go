@@ -16,11 +16,12 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/signer/existing"
 	"github.com/dkimbot/dkimbot/rotate/signer/found"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+	"github.com/dkimbot/dkimbot/rotate/signer/opendkim/flatfile"
 	"github.com/dkimbot/dkimbot/rotate/signer/opendkim/onhost"
 )
 
 // Existing is a host's tables as they stand, whoever wrote them. It is immutable.
-type Existing struct{ view tablesView }
+type Existing struct{ view flatfile.View }
 
 // ReadExisting reads a KeyTable and a SigningTable as OpenDKIM does. They are
 // given as opendkim.conf names them: paths, with file: or, for the SigningTable,
@@ -35,7 +36,7 @@ func ReadExisting(keyTable, signingTable string) (Existing, error) {
 	if err != nil {
 		return Existing{}, err
 	}
-	return Existing{tablesView{names: keyNames(keys), signing: readSigning(sign, refile)}}, nil
+	return Existing{flatfile.View{Entries: flatfile.Entries(keys), Signing: flatfile.ReadSigning(sign, refile)}}, nil
 }
 
 // readFlat reads a table that must be there, from a plain file.
@@ -74,14 +75,14 @@ func (e Existing) Keys(domain string) []ExistingKey {
 		}
 		out = append(out, key)
 	}
-	if use, ok := e.view.domain(domain); ok {
+	if use, ok := e.view.Domain(domain); ok {
 		add(use.Selector, use.Path, true)
 	}
 	first := len(out)
-	for _, name := range slices.Sorted(maps.Keys(e.view.names)) {
-		entry := e.view.names[name]
-		if strings.EqualFold(entry.domain, domain) {
-			add(entry.selector, strings.ReplaceAll(entry.path, "%", domain), false)
+	for _, name := range slices.Sorted(maps.Keys(e.view.Entries)) {
+		entry := e.view.Entries[name]
+		if strings.EqualFold(entry.Domain, domain) {
+			add(entry.Selector, strings.ReplaceAll(entry.Path, "%", domain), false)
 		}
 	}
 	slices.SortFunc(out[first:], func(a, b ExistingKey) int { return cmp.Compare(a.Selector, b.Selector) })
@@ -146,10 +147,10 @@ func (e Existing) Of(domain string) (out []existing.Key) {
 // Domains returns the domains whose own mail the tables sign in the domain's name, in order.
 func (e Existing) Domains() []string {
 	named := map[string]bool{}
-	for _, entry := range e.view.names {
-		named[strings.ToLower(entry.domain)] = true
+	for _, entry := range e.view.Entries {
+		named[strings.ToLower(entry.Domain)] = true
 	}
-	for key := range e.view.signing.exact {
+	for key := range e.view.Signing.Keys() {
 		_, domain, found := strings.Cut(key, "@")
 		if !found {
 			domain = key
@@ -159,7 +160,7 @@ func (e Existing) Domains() []string {
 	var out []string
 	for name := range named {
 		domain, err := dkim.ParseDomain(name)
-		if _, use := e.view.domain(domain); err == nil && use {
+		if _, use := e.view.Domain(domain); err == nil && use {
 			out = append(out, domain)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/dkimbot/dkimbot/rotate/signer/opendkim/flatfile"
 )
 
 // TestExisting: tables that somebody else wrote are read as OpenDKIM reads them.
@@ -77,9 +79,9 @@ func FuzzExisting(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, keys, signs []byte, refile bool) {
-		view := tablesView{names: keyNames(keys), signing: readSigning(signs, refile)}
+		view := flatfile.View{Entries: flatfile.Entries(keys), Signing: flatfile.ReadSigning(signs, refile)}
 		seen := map[string]bool{}
-		use, used := view.domain("a.example")
+		use, used := view.Domain("a.example")
 		for i, k := range (Existing{view}).Keys("a.example") {
 			if lower := strings.ToLower(k.Selector); k.Selector == "" || k.Path == "" && k.inline == "" || seen[lower] ||
 				k.InUse && i != 0 {

@@ -15,6 +15,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/signer/block"
 	"github.com/dkimbot/dkimbot/rotate/signer/milter"
+	"github.com/dkimbot/dkimbot/rotate/signer/opendkim/flatfile"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -40,7 +41,7 @@ func undisturbed(t *testing.T, edit func(*Config)) *Signer {
 // TestConfigFaults: what is only seen to be wrong when a key is there.
 func TestConfigFaults(t *testing.T) {
 	key := signertest.At("a.example", "s1", signertest.Keys(t, 1)[0])
-	long := undisturbed(t, func(c *Config) { c.KeyDir = "/" + strings.Repeat("k", maxLine-50) })
+	long := undisturbed(t, func(c *Config) { c.KeyDir = "/" + strings.Repeat("k", flatfile.MaxLine-50) })
 	faulttest.Shown(t, long.checkKey(key))
 	bad := newBatch(long, []dkim.SigningKey{{Name: dkim.Name{Domain: "A.example", Selector: "s1"}}})
 	faulttest.Shown(t, bad.Failed["A.example"])

@@ -16,6 +16,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/opendkim/flatfile"
 )
 
 // Forget removes our key files of these keys, and our KeyTable entries for
@@ -70,7 +71,7 @@ func (b *batch) dropDead(keys []dkim.Ref) bool {
 	dead := map[string]bool{}
 	for domain := range b.own {
 		_, outstanding := b.marker[domain]
-		if use, signs := b.view.domain(domain); signs && !outstanding && b.signTab.Ours[b.pattern(domain)] != "" &&
+		if use, signs := b.view.Domain(domain); signs && !outstanding && b.signTab.Ours[b.pattern(domain)] != "" &&
 			use != b.written(domain) {
 			dead[domain] = true
 		}
@@ -101,7 +102,7 @@ func (b *batch) release(keys []dkim.Ref) (released []dkim.Ref, entries bool) {
 		inUse := foreignPaths[file] || before != nil && before.Path == file
 		var mine []string
 		for _, name := range b.own[ref.Domain] {
-			if e, _ := parseKeyEntry(b.keyTab.Ours[name]); e.path == file {
+			if e, _ := flatfile.ParseEntry(b.keyTab.Ours[name]); e.Path == file {
 				mine, inUse = append(mine, name), inUse || usedNames[name]
 			}
 		}
@@ -192,9 +193,9 @@ func (b *batch) uses() (names, paths map[string]bool) {
 	for name := range b.foreign.uses {
 		names[name] = true
 	}
-	for _, value := range records(b.keyTab.Foreign, false) {
-		if e, ok := parseKeyEntry(value); ok {
-			paths[e.path] = true
+	for _, value := range flatfile.Records(b.keyTab.Foreign, false) {
+		if e, ok := flatfile.ParseEntry(value); ok {
+			paths[e.Path] = true
 		}
 	}
 	return names, paths

@@ -10,6 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/signer/block"
+	"github.com/dkimbot/dkimbot/rotate/signer/opendkim/flatfile"
 )
 
 // One line that OpenDKIM can't load makes it keep all its old tables at a reload, silently, and
@@ -24,28 +25,28 @@ type unloadable struct {
 }
 
 // checkLines looks at the lines of a SigningTable, beside the names of a KeyTable.
-func checkLines(sign []byte, refile bool, names map[string]keyEntry) *unloadable {
-	for r := range numbered(sign, refile) {
+func checkLines(sign []byte, refile bool, names map[string]flatfile.Entry) *unloadable {
+	for r := range flatfile.Numbered(sign, refile) {
 		if refile {
-			if err := checkPattern(r.key); err != nil {
-				return &unloadable{r.line, err,
+			if err := checkPattern(r.Key); err != nil {
+				return &unloadable{r.Number, err,
 					"correct the pattern or remove the line; " +
 						"* stands for any text, and the rest is a POSIX extended regular expression"}
 			}
 		}
-		name, _, identity := strings.Cut(r.value, ":")
+		name, _, identity := strings.Cut(r.Value, ":")
 		entry, known := names[name]
 		switch {
 		case name == "":
-			return &unloadable{r.line, fmt.Errorf("%s names no entry of the KeyTable", r.key),
+			return &unloadable{r.Number, fmt.Errorf("%s names no entry of the KeyTable", r.Key),
 				"write an entry's name behind it, or remove the line"}
 		case name == "%" && !known && (refile || !identity): // the sender's domain
 		case !known:
-			return &unloadable{r.line, fmt.Errorf("%s uses the entry %s, which the KeyTable lacks", r.key, name),
+			return &unloadable{r.Number, fmt.Errorf("%s uses the entry %s, which the KeyTable lacks", r.Key, name),
 				"remove the line, or write an entry " + name + " in the KeyTable"}
-		case entry.path == "":
-			return &unloadable{r.line, fmt.Errorf("%s uses the entry %s of the KeyTable, "+
-				"which is not of the form domain:selector:path", r.key, name),
+		case entry.Path == "":
+			return &unloadable{r.Number, fmt.Errorf("%s uses the entry %s of the KeyTable, "+
+				"which is not of the form domain:selector:path", r.Key, name),
 				"correct or remove that entry in the KeyTable, or remove the line"}
 		}
 	}
@@ -59,10 +60,10 @@ func (b *batch) checkLoad(sign []byte) error {
 	if err != nil {
 		return block.Damaged(b.signTable, err)
 	}
-	names := maps.Clone(b.view.names)
+	names := maps.Clone(b.view.Entries)
 	for _, j := range b.jobs {
-		if name := b.entryName(j); names[name].path == "" {
-			names[name] = keyEntry{j.Domain, j.Selector, j.path}
+		if name := b.entryName(j); names[name].Path == "" {
+			names[name] = flatfile.Entry{Domain: j.Domain, Selector: j.Selector, Path: j.path}
 		}
 	}
 	bad := checkLines(foreign.Foreign, b.refile, names)
@@ -83,15 +84,15 @@ var interval = regexp.MustCompile(`^\{[0-9]+(,[0-9]*)?\}`)
 
 // checkPattern refuses what regcomp(3) refuses, and some odd things that it takes.
 func checkPattern(pattern string) error {
-	if compileGlob(pattern) == nil {
+	if flatfile.CompileGlob(pattern) == nil {
 		return fmt.Errorf("the pattern %.100q is not valid", pattern)
 	}
-	if n := len(expandGlob(pattern)) + len("^$"); n > maxLine {
+	if n := len(flatfile.ExpandGlob(pattern)) + len("^$"); n > flatfile.MaxLine {
 		return errors.New("the pattern is too long")
 	}
 	// Go takes these for themselves where the C library finds an error.
 	atom := false // something stands before that can be repeated
-	p := expandGlob(pattern)
+	p := flatfile.ExpandGlob(pattern)
 	for i := 0; i < len(p); i++ {
 		switch p[i] {
 		case '\\':

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/signer/opendkim/flatfile"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
@@ -94,7 +95,7 @@ func TestPlainLoads(t *testing.T) {
 	for _, line := range []string{"b.example b", "b.example b:boss@b.example", "( b", "b.example", "b.example gone:x",
 		"b.example %", "b.example %:x", "b.example c:x", "b.example b:x\nc.example gone:x"} {
 		write(t, d.SigningTable, line+"\n")
-		bad := checkLines([]byte(line+"\n"), false, keyNames([]byte(read(t, d.KeyTable))))
+		bad := checkLines([]byte(line+"\n"), false, flatfile.Entries([]byte(read(t, d.KeyTable))))
 		if real := loads(d); bad == nil && !real {
 			t.Errorf("OpenDKIM does not load %q", line)
 		} else if real && bad != nil && !strings.Contains(bad.err.Error(), "KeyTable") {
@@ -240,7 +241,7 @@ func FuzzPattern(f *testing.F) {
 		f.Add(p)
 	}
 	f.Fuzz(func(t *testing.T, p string) {
-		if len(p) < 200 && checkPattern(p) == nil && compileGlob(p) == nil {
+		if len(p) < 200 && checkPattern(p) == nil && flatfile.CompileGlob(p) == nil {
 			t.Errorf("%q is let through and means nothing", p)
 		}
 	})

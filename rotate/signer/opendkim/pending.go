@@ -7,12 +7,13 @@ import (
 	"io/fs"
 
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+	"github.com/dkimbot/dkimbot/rotate/signer/opendkim/flatfile"
 )
 
 // pending is the marker: the domains whose change is not known to be in effect,
 // each with what signed before the change, nil for nothing. It is written
 // before the tables and emptied after the check.
-type pending map[string]*inUse
+type pending map[string]*flatfile.InUse
 
 type pendingFile struct {
 	FormatVersion int     `json:"format_version"`

@@ -10,13 +10,20 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/signer/block"
 	"github.com/dkimbot/dkimbot/rotate/signer/keyfiles"
+	"github.com/dkimbot/dkimbot/rotate/signer/opendkim/flatfile"
 )
+
+// tablesView is what the daemon would do with both tables, and why it can't have loaded them.
+type tablesView struct {
+	flatfile.View
+	bad *unloadable // a line with which the daemon can't have loaded the tables
+}
 
 // foreignLines is what other people's lines say that concerns us.
 type foreignLines struct {
-	names map[string]keyEntry     // KeyTable names that they define
-	uses  map[string][]string     // KeyTable names that their SigningTable lines use, to the patterns
-	leads map[string][]foreignUse // domains that their SigningTable lines sign for, to the lines
+	names map[string]flatfile.Entry // KeyTable names that they define
+	uses  map[string][]string       // KeyTable names that their SigningTable lines use, to the patterns
+	leads map[string][]foreignUse   // domains that their SigningTable lines sign for, to the lines
 }
 
 // foreignUse is a SigningTable line of other people and the selector it leads to.
@@ -50,7 +57,8 @@ func (b *batch) readTables() error {
 		return fault.Lasting("read the marker of signer "+b.cfg.Name, err,
 			"reload opendkim, and remove that file then; the next run writes it again as needed")
 	}
-	b.view = tablesView{names: keyNames(keys), signing: readSigning(sign, b.refile)}
+	b.view = tablesView{View: flatfile.View{Entries: flatfile.Entries(keys),
+		Signing: flatfile.ReadSigning(sign, b.refile)}}
 	b.keyText, b.signText = keys, sign
 	b.indexLines()
 	return nil
@@ -67,25 +75,26 @@ func (b *batch) claim(path string, t *table) error {
 }
 
 func (b *batch) indexLines() {
-	b.foreign = foreignLines{names: map[string]keyEntry{}, uses: map[string][]string{}, leads: map[string][]foreignUse{}}
-	for name, value := range records(b.keyTab.Foreign, false) {
-		b.foreign.names[name], _ = parseKeyEntry(value)
+	b.foreign = foreignLines{names: map[string]flatfile.Entry{}, uses: map[string][]string{},
+		leads: map[string][]foreignUse{}}
+	for name, value := range flatfile.Records(b.keyTab.Foreign, false) {
+		b.foreign.names[name], _ = flatfile.ParseEntry(value)
 	}
-	for pattern, value := range records(b.signTab.Foreign, b.refile) {
-		name, pattern := keyNameOf(value), strings.ToLower(pattern)
+	for pattern, value := range flatfile.Records(b.signTab.Foreign, b.refile) {
+		name, pattern := flatfile.EntryName(value), strings.ToLower(pattern)
 		b.foreign.uses[name] = append(b.foreign.uses[name], pattern)
-		if e, ok := b.view.names[name]; ok && e.domain != "" {
+		if e, ok := b.view.Entries[name]; ok && e.Domain != "" {
 			_, domain, _ := strings.Cut(pattern, "@")
-			if e.domain != "%" {
-				domain = strings.ToLower(e.domain)
+			if e.Domain != "%" {
+				domain = strings.ToLower(e.Domain)
 			}
-			b.foreign.leads[domain] = append(b.foreign.leads[domain], foreignUse{pattern, e.selector})
+			b.foreign.leads[domain] = append(b.foreign.leads[domain], foreignUse{pattern, e.Selector})
 		}
 	}
 	b.own = map[string][]string{}
 	for name, value := range b.keyTab.Ours {
-		if e, ok := parseKeyEntry(value); ok {
-			b.own[e.domain] = append(b.own[e.domain], name)
+		if e, ok := flatfile.ParseEntry(value); ok {
+			b.own[e.Domain] = append(b.own[e.Domain], name)
 		}
 	}
 }
@@ -111,8 +120,8 @@ func (s *Signer) shadows(domain, pattern string) bool {
 // entryName is the name of our KeyTable entry for a job. Where the operator's own
 // entry for the same selector has the usual name, as after an adoption, ours takes another.
 func (b *batch) entryName(j *job) string {
-	if e, taken := b.foreign.names[j.String()]; taken && strings.EqualFold(e.domain, j.Domain) &&
-		e.selector == j.Selector {
+	if e, taken := b.foreign.names[j.String()]; taken && strings.EqualFold(e.Domain, j.Domain) &&
+		e.Selector == j.Selector {
 		return "dkimbot." + j.String()
 	}
 	return j.String()
@@ -122,7 +131,7 @@ func (b *batch) entryName(j *job) string {
 // what signs now. What other people's lines have in force is taken over.
 func (b *batch) screen() {
 	for _, j := range b.jobs {
-		if use, ok := b.view.domain(j.Domain); ok {
+		if use, ok := b.view.Domain(j.Domain); ok {
 			j.before = &use
 			if use == b.written(j.Domain) && use.Selector == j.Selector && b.holds(use.Path, j) {
 				j.inForce, j.path = true, use.Path
@@ -139,9 +148,9 @@ func (b *batch) screen() {
 }
 
 // written returns what our own lines have a domain signed with.
-func (b *batch) written(domain string) inUse {
-	e, _ := parseKeyEntry(b.keyTab.Ours[b.signTab.Ours[b.pattern(domain)]])
-	return inUse{Selector: e.selector, Path: e.path}
+func (b *batch) written(domain string) flatfile.InUse {
+	e, _ := flatfile.ParseEntry(b.keyTab.Ours[b.signTab.Ours[b.pattern(domain)]])
+	return flatfile.InUse{Selector: e.Selector, Path: e.Path}
 }
 
 func (b *batch) holds(path string, j *job) bool {
@@ -160,8 +169,8 @@ func (f foreignLines) clash(b *batch, j *job) error {
 	}
 	selectors := []string{j.Selector}
 	for _, own := range b.own[j.Domain] {
-		e, _ := parseKeyEntry(b.keyTab.Ours[own])
-		selectors = append(selectors, e.selector)
+		e, _ := flatfile.ParseEntry(b.keyTab.Ours[own])
+		selectors = append(selectors, e.Selector)
 	}
 	for _, use := range f.leads[j.Domain] {
 		if slices.Contains(selectors, use.selector) && !b.shadows(j.Domain, use.pattern) {
@@ -185,7 +194,7 @@ func (f foreignLines) clash(b *batch, j *job) error {
 // SigningTable stays valid; entries older than that go.
 func (b *batch) plan() {
 	for _, j := range b.jobs {
-		if j.before != nil && *j.before == (inUse{Selector: j.Selector, Path: j.path}) {
+		if j.before != nil && *j.before == (flatfile.InUse{Selector: j.Selector, Path: j.path}) {
 			continue
 		}
 		name, pattern := b.entryName(j), b.pattern(j.Domain)

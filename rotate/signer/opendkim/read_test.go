@@ -56,7 +56,7 @@ func TestReadsAsOpenDKIM(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if use, _ := view.domain("a.example"); use.Selector != want {
+			if use, _ := view.Domain("a.example"); use.Selector != want {
 				t.Errorf("read as selector %q; the daemon: %v", use.Selector, answer)
 			}
 		})

@@ -1,44 +1,44 @@
-package opendkim
+// Package flatfile reads the flat files of OpenDKIM, KeyTable and SigningTable, as OpenDKIM does.
+package flatfile
 
 import (
 	"bytes"
 	"iter"
+	"maps"
 	"regexp"
 	"strings"
 
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 )
 
-// What OpenDKIM makes of its flat files: this file reads them as it does.
-
-// maxLine is how much of a line OpenDKIM reads at once; the rest of a longer
+// MaxLine is how much of a line OpenDKIM reads at once; the rest of a longer
 // line counts as the next one.
-const maxLine = 1023
+const MaxLine = 1023
 
 // blank is the white space of the C locale; OpenDKIM trims no other.
 const blank = " \t\n\r\v\f"
 
-// records yields key and value of each line, without comments. Lines that begin
+// Records yields key and value of each line, without comments. Lines that begin
 // with white space mean nothing in a refile.
-func records(data []byte, refile bool) iter.Seq2[string, string] {
+func Records(data []byte, refile bool) iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
-		for r := range numbered(data, refile) {
-			if !yield(r.key, r.value) {
+		for r := range Numbered(data, refile) {
+			if !yield(r.Key, r.Value) {
 				return
 			}
 		}
 	}
 }
 
-// record is a line of a table that means something.
-type record struct {
-	line       int // its number, from 1
-	key, value string
+// Line is a line of a table that means something.
+type Line struct {
+	Number     int // from 1
+	Key, Value string
 }
 
-// numbered is records with the numbers of the lines.
-func numbered(data []byte, refile bool) iter.Seq[record] {
-	return func(yield func(record) bool) {
+// Numbered is Records with the numbers of the lines.
+func Numbered(data []byte, refile bool) iter.Seq[Line] {
+	return func(yield func(Line) bool) {
 		n := 0
 		for full := range bytes.Lines(data) {
 			n++
@@ -56,7 +56,7 @@ func numbered(data []byte, refile bool) iter.Seq[record] {
 				if i := strings.IndexAny(line, blank); i >= 0 {
 					key, value = line[:i], strings.Trim(line[i:], blank)
 				}
-				if !yield(record{n, key, value}) {
+				if !yield(Line{n, key, value}) {
 					return
 				}
 			}
@@ -66,42 +66,43 @@ func numbered(data []byte, refile bool) iter.Seq[record] {
 
 func chunks(line []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		for len(line) > maxLine {
-			if !yield(line[:maxLine]) {
+		for len(line) > MaxLine {
+			if !yield(line[:MaxLine]) {
 				return
 			}
-			line = line[maxLine:]
+			line = line[MaxLine:]
 		}
 		yield(line)
 	}
 }
 
-// keyEntry is the value of a KeyTable line.
-type keyEntry struct{ domain, selector, path string }
+// Entry is the value of a KeyTable line.
+type Entry struct{ Domain, Selector, Path string }
 
-func parseKeyEntry(value string) (keyEntry, bool) {
+// ParseEntry reads the value of a KeyTable line; ok: it has all three fields.
+func ParseEntry(value string) (e Entry, ok bool) {
 	f := strings.SplitN(value, ":", 3)
 	if len(f) != 3 || f[0] == "" || f[1] == "" || f[2] == "" {
-		return keyEntry{}, false
+		return Entry{}, false
 	}
-	return keyEntry{domain: f[0], selector: f[1], path: f[2]}, true
+	return Entry{Domain: f[0], Selector: f[1], Path: f[2]}, true
 }
 
-// keyNames maps the names of a KeyTable to their entries; the first one counts.
-func keyNames(data []byte) map[string]keyEntry {
-	names := map[string]keyEntry{}
-	for name, value := range records(data, false) {
+// Entries maps the names of a KeyTable to their entries; the first one counts.
+func Entries(data []byte) map[string]Entry {
+	names := map[string]Entry{}
+	for name, value := range Records(data, false) {
 		if _, twice := names[name]; twice {
 			continue
 		}
-		e, _ := parseKeyEntry(value)
+		e, _ := ParseEntry(value)
 		names[name] = e
 	}
 	return names
 }
 
-// signing answers which KeyTable name a SigningTable gives to a domain's mail.
-type signing struct {
+// Signing answers which KeyTable name a SigningTable gives to a domain's mail.
+type Signing struct {
 	refile bool
 	exact  map[string]rule // refile: the domains of "*@domain" lines; else all keys
 	globs  []rule          // refile: all other lines
@@ -113,20 +114,21 @@ type rule struct {
 	pattern *regexp.Regexp
 }
 
-func readSigning(data []byte, refile bool) signing {
-	s := signing{refile: refile, exact: map[string]rule{}}
+// ReadSigning reads a SigningTable, a refile or a plain one.
+func ReadSigning(data []byte, refile bool) Signing {
+	s := Signing{refile: refile, exact: map[string]rule{}}
 	n := 0
-	for pattern, value := range records(data, refile) {
+	for pattern, value := range Records(data, refile) {
 		n++
 		pattern = strings.ToLower(pattern) // the table ignores case
-		r := rule{line: n, keyName: keyNameOf(value)}
+		r := rule{line: n, keyName: EntryName(value)}
 		key, simple := pattern, !refile
 		if domain, ok := strings.CutPrefix(pattern, "*@"); refile && ok {
 			_, err := dkim.ParseDomain(domain)
 			key, simple = domain, err == nil
 		}
 		if !simple {
-			if r.pattern = compileGlob(pattern); r.pattern != nil {
+			if r.pattern = CompileGlob(pattern); r.pattern != nil {
 				s.globs = append(s.globs, r)
 			}
 			continue
@@ -138,29 +140,33 @@ func readSigning(data []byte, refile bool) signing {
 	return s
 }
 
-// keyNameOf leaves out the optional second field, the signer for i=.
-func keyNameOf(value string) string {
+// EntryName leaves out the optional second field, the signer for i=.
+func EntryName(value string) string {
 	name, _, _ := strings.Cut(value, ":")
 	return name
 }
 
-// compileGlob does what OpenDKIM's dkimf_mkregexp does: "*" is any text, "." and
+// CompileGlob does what OpenDKIM's dkimf_mkregexp does: "*" is any text, "." and
 // "+" stand for themselves, the rest is an extended regular expression. A line
 // that is none gives nil; OpenDKIM refuses the whole table then.
-func compileGlob(pattern string) *regexp.Regexp {
-	re, err := regexp.CompilePOSIX("^" + expandGlob(pattern) + "$")
+func CompileGlob(pattern string) *regexp.Regexp {
+	re, err := regexp.CompilePOSIX("^" + ExpandGlob(pattern) + "$")
 	if err != nil {
 		return nil
 	}
 	return re
 }
 
-func expandGlob(pattern string) string {
+// ExpandGlob returns the regular expression that OpenDKIM makes of a pattern.
+func ExpandGlob(pattern string) string {
 	return strings.NewReplacer("*", ".*", "+", `\+`, ".", `\.`).Replace(pattern)
 }
 
+// Keys yields the keys of the lines that are no patterns: the domains of "*@domain" lines, or of a plain table all.
+func (s Signing) Keys() iter.Seq[string] { return maps.Keys(s.exact) }
+
 // keyName returns the KeyTable name for mail of postmaster at domain, or "".
-func (s signing) keyName(domain string) string {
+func (s Signing) keyName(domain string) string {
 	name := s.lookUp(domain)
 	if name == "%" {
 		return domain
@@ -168,7 +174,7 @@ func (s signing) keyName(domain string) string {
 	return name
 }
 
-func (s signing) lookUp(domain string) string {
+func (s Signing) lookUp(domain string) string {
 	address := "postmaster@" + domain
 	if !s.refile {
 		for key := range exactKeys(domain) {
@@ -208,28 +214,27 @@ func exactKeys(domain string) iter.Seq[string] {
 	}
 }
 
-// tablesView is what the daemon would do with both tables.
-type tablesView struct {
-	names   map[string]keyEntry
-	signing signing
-	bad     *unloadable // a line with which the daemon can't have loaded the tables
+// View is what the daemon would do with both tables.
+type View struct {
+	Entries map[string]Entry // of the KeyTable, by their names
+	Signing Signing
 }
 
-// inUse is the key that a domain's mail is signed with.
-type inUse struct {
+// InUse is the key that a domain's mail is signed with.
+type InUse struct {
 	Selector string `json:"selector"`
 	Path     string `json:"path"`
 }
 
-// domain returns what signs mail of domain in its own name, if anything does.
-func (v tablesView) domain(domain string) (inUse, bool) {
-	name := v.signing.keyName(domain)
+// Domain returns what signs mail of domain in its own name, if anything does.
+func (v View) Domain(domain string) (InUse, bool) {
+	name := v.Signing.keyName(domain)
 	if name == "" {
-		return inUse{}, false
+		return InUse{}, false
 	}
-	e, ok := v.names[name]
-	if !ok || e.path == "" || e.domain != "%" && !strings.EqualFold(e.domain, domain) {
-		return inUse{}, false
+	e, ok := v.Entries[name]
+	if !ok || e.Path == "" || e.Domain != "%" && !strings.EqualFold(e.Domain, domain) {
+		return InUse{}, false
 	}
-	return inUse{Selector: e.selector, Path: strings.ReplaceAll(e.path, "%", domain)}, true
+	return InUse{Selector: e.Selector, Path: strings.ReplaceAll(e.Path, "%", domain)}, true
 }
