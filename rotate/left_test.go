@@ -88,3 +88,12 @@ func TestTakenBackWithoutAKey(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestSelectorTakenUpAgain: a selector that is the domain's once more is that, whatever is kept of its former time.
+func TestSelectorTakenUpAgain(t *testing.T) {
+	st := leaving(rotate.Ready)
+	st.Selectors["n1"] = &rotate.Selector{Key: &rotate.Key{ID: "last"}}
+	if st.Destroyed("n1", "last"); !st.Selectors["n1"].Key.Gone {
+		t.Error("the key that was destroyed stands at the selector")
+	}
+}
