@@ -21,20 +21,15 @@ func (r *run) obey(ctx context.Context) error {
 	if len(events) == 0 {
 		return nil
 	}
-	others := othersThan(r.st, st)
-	if others && st.Active == "" {
-		err := lookAtNew(ctx, r, st)
-		if ctx.Err() != nil {
+	if othersThan(r.st, st) {
+		switch stop := lookAtNew(ctx, r, st); {
+		case ctx.Err() != nil:
 			return ctx.Err()
-		}
-		if err != nil {
-			return r.turnDown(ctx, err)
+		case stop != nil && st.Active == "": // back at those it had, it goes on with what can be done
+			return r.turnDown(ctx, stop)
 		}
 	}
 	r.st, r.left.Instruction = st, nil
-	if others && st.Active != "" {
-		r.observe(ctx)
-	}
 	if h := r.st.OnHold; h != nil && h.KeyID == "" && h.By == "" {
 		h.By = r.engine.Actor
 	}
@@ -60,7 +55,7 @@ func (r *run) turnDown(ctx context.Context, err error) error {
 
 // othersThan reports whether an instruction has given the domain other selectors.
 func othersThan(before, after rotate.State) bool {
-	return len(before.Selectors) != len(after.Selectors) || health.SelectorPair(before) != health.SelectorPair(after)
+	return health.SelectorPair(before) != health.SelectorPair(after)
 }
 
 // lookAtNew looks at the selectors to which the domain is to move over, and returns why it can't begin there: what
