@@ -107,7 +107,7 @@ func (m *mailbox) login(ctx context.Context, conn net.Conn, secure bool, host st
 		return err
 	}
 	if err := m.client.Login(r.Username, password).Wait(); err != nil {
-		return scrubbed(err, password)
+		return scrubbed(err, r.Username, password)
 	}
 	data, err := m.client.Select(r.Mailbox, nil).Wait()
 	if err != nil {

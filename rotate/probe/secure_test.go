@@ -33,15 +33,18 @@ import (
 const secret = "hunter2-correct-horse"
 
 // certificate is one of 127.0.0.1 that signs itself, and the file that it stands in.
-func certificate(t *testing.T) (*tls.Config, string) {
+func certificate(t *testing.T) (*tls.Config, string) { return dated(t, 24*time.Hour, "127.0.0.1") }
+
+// dated is one of an address that is valid for so long from now on.
+func dated(t *testing.T, valid time.Duration, address string) (*tls.Config, string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	of := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mx"}, IsCA: true,
-		BasicConstraintsValid: true, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+		BasicConstraintsValid: true, NotBefore: time.Now().Add(-72 * time.Hour), NotAfter: time.Now().Add(valid),
+		IPAddresses: []net.IP{net.ParseIP(address)}}
 	der, err := x509.CreateCertificate(rand.Reader, of, of, private.Public(), private)
 	if err != nil {
 		t.Fatal(err)

@@ -33,7 +33,7 @@ func (c *Config) dial(ctx context.Context) (*mailer, error) {
 	if errors.Is(err, errOffersTLS) {
 		m, err = c.connect(ctx, password, true)
 	}
-	return m, scrubbed(err, password)
+	return m, scrubbed(err, c.Username, password)
 }
 
 // errOffersTLS says that the connection is to be made again, with STARTTLS.
@@ -92,11 +92,13 @@ func (m *mailer) greet(ctx context.Context, c *Config, host string, secure, star
 }
 
 func (m *mailer) login(username, password string) error {
-	mechanism := sasl.NewPlainClient("", username, password)
-	if !m.client.SupportsAuth(sasl.Plain) && m.client.SupportsAuth(sasl.Login) {
-		mechanism = sasl.NewLoginClient(username, password)
+	switch {
+	case m.client.SupportsAuth(sasl.Plain):
+		return m.client.Auth(sasl.NewPlainClient("", username, password))
+	case m.client.SupportsAuth(sasl.Login):
+		return m.client.Auth(sasl.NewLoginClient(username, password))
 	}
-	return m.client.Auth(mechanism)
+	return errors.New("the server offers no login by a password (AUTH PLAIN or LOGIN)")
 }
 
 func (m *mailer) close() {

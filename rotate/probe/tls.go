@@ -47,14 +47,16 @@ func encrypt(ctx context.Context, conn net.Conn, config *tls.Config) (net.Conn, 
 	return secure, secure.HandshakeContext(ctx)
 }
 
-// scrubbed returns err without the password that a server may have repeated (I9).
-func scrubbed(err error, password string) error {
+// scrubbed returns err without the password that a server may have repeated (I9), as it is or as a login has it.
+func scrubbed(err error, username, password string) error {
 	if err == nil || password == "" {
 		return err
 	}
 	text := err.Error()
 	clean := text
-	for _, secret := range []string{password, base64.StdEncoding.EncodeToString([]byte(password))} {
+	plain := "\x00" + username + "\x00" + password // RFC 4616
+	for _, secret := range []string{password, base64.StdEncoding.EncodeToString([]byte(password)),
+		base64.StdEncoding.EncodeToString([]byte(plain))} {
 		clean = strings.ReplaceAll(clean, secret, "(the password)")
 	}
 	if clean == text {
