@@ -20,6 +20,7 @@ type matrixSigner struct {
 	policy  string        // "default" when empty
 	lag     time.Duration // the usual one when zero
 	mail    func(t testing.TB, domain string) signertest.Answer
+	arc     bool // it seals mail (ARC), too
 
 	sabotage string // what is wrong after ruin, for people
 	// ruin makes one thing wrong, and returns a text of the configuration and what stands in its place from then on.
@@ -83,15 +84,20 @@ func eximRow(t *testing.T, name, policy string) *matrixSigner {
 	}
 }
 
+// sealing lets rspamd's arc module seal what is sent from here.
+const sealing = " sign_local = true; use_domain = header;"
+
 func rspamdMapsRow(t *testing.T) *matrixSigner {
 	d := signertest.NewRspamd(t)
 	selectors := d.Path("selectors.map")
 	must(t, os.WriteFile(selectors, nil, 0o644))
-	d.Start(t, "dkim_signing { "+signertest.RspamdSigning(d.KeyDir, selectors)+" }\n")
+	signing := signertest.RspamdSigning(d.KeyDir, selectors)
+	d.Start(t, "dkim_signing { "+signing+" }\narc { "+signing+sealing+" }\n")
 	return &matrixSigner{
 		name:     "rspamd-maps",
 		section:  fmt.Sprintf("driver: rspamd, source: maps, key_dir: %s, selector_map: %s", d.KeyDir, selectors),
 		mail:     rspamdMail(d),
+		arc:      true,
 		sabotage: "another map is written than rspamd reads",
 		ruin:     func(t testing.TB) (string, string) { return elsewhere(t, "selector_map: ", selectors) },
 	}
@@ -100,12 +106,16 @@ func rspamdMapsRow(t *testing.T) *matrixSigner {
 func rspamdRedisRow(t *testing.T) *matrixSigner {
 	r := signertest.StartRedis(t, nil)
 	d := signertest.NewRspamd(t)
-	d.Start(t, fmt.Sprintf("redis { servers = %q; }\ndkim_signing { use_esld = false; try_fallback = true; use_redis = true; "+
-		"key_prefix = DKIM_PRIV_KEYS; selector_prefix = DKIM_SELECTORS; }\n", r.Address))
+	const module = "%s { use_esld = false; try_fallback = true; use_redis = true; key_prefix = %s; selector_prefix = %s;%s }\n"
+	d.Start(t, fmt.Sprintf("redis { servers = %q; }\n", r.Address)+
+		fmt.Sprintf(module, "dkim_signing", "DKIM_PRIV_KEYS", "DKIM_SELECTORS", "")+
+		fmt.Sprintf(module, "arc", "ARC_KEYS", "ARC_SELECTORS", sealing))
 	return &matrixSigner{
-		name:     "rspamd-redis",
-		section:  fmt.Sprintf("driver: rspamd, source: redis, redis: %q, preset: mailcow", r.Address),
+		name: "rspamd-redis",
+		section: fmt.Sprintf("driver: rspamd, source: redis, redis: %q, preset: mailcow, arc_key_prefix: ARC_KEYS, "+
+			"arc_selector_prefix: ARC_SELECTORS", r.Address),
 		mail:     rspamdMail(d),
+		arc:      true,
 		sabotage: "the field of the selector is missing in Redis",
 		ruin: func(t testing.TB) (string, string) {
 			r.Do(t, "hdel", "DKIM_SELECTORS", "rspamd-redis.test")
@@ -117,11 +127,13 @@ func rspamdRedisRow(t *testing.T) *matrixSigner {
 func rspamdVaultRow(t *testing.T, v *vaulttest.Server) *matrixSigner {
 	v.Mount(t, "rspamd", "1") // Debian's rspamd reads no other version
 	d := signertest.NewRspamd(t)
-	d.Start(t, "dkim_signing { "+signertest.RspamdVault(v.Address, v.RootToken, "rspamd")+" }\n")
+	signing := signertest.RspamdVault(v.Address, v.RootToken, "rspamd")
+	d.Start(t, "dkim_signing { "+signing+" }\narc { "+signing+sealing+" }\n")
 	return &matrixSigner{
 		name:     "rspamd-vault",
 		section:  "driver: rspamd, source: vault, vault_path: rspamd, vault_kv_version: 1",
 		mail:     rspamdMail(d),
+		arc:      true,
 		sabotage: "the secret is written where rspamd does not look",
 		ruin:     func(testing.TB) (string, string) { return "vault_path: rspamd,", "vault_path: rspamd/other," },
 	}

@@ -32,6 +32,13 @@ func matrixVerifiers(t *testing.T, server string) []checker {
 // (RFC 8463).
 func mayVerify(v checker, policy string) bool { return policy != "ed25519" || v.Name() != "Mail::DKIM" }
 
+// ofSeals has a verifier look at the ARC chain of messages.
+type ofSeals struct{ *verifier }
+
+func (v ofSeals) Name() string { return "ARC by " + v.name }
+
+func (v ofSeals) verify(path string) verdict { return v.verifier.verify("arc:" + path) }
+
 // byRspamd is rspamd's dkim module.
 type byRspamd struct {
 	t      testing.TB

@@ -155,7 +155,8 @@ type Signature struct {
 // Answer is what the daemon does with a message.
 type Answer struct {
 	Signatures []Signature
-	Refused    bool // it deferred or rejected the message
+	Refused    bool   // it deferred or rejected the message
+	Sealed     string // the message with its ARC set on top; "" for none
 }
 
 // Selectors returns the selectors that sign for the domain.

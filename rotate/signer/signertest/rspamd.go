@@ -173,6 +173,15 @@ func (d *Rspamd) Mail(t testing.TB, domain string) (a Answer, arc []string) {
 	for _, value := range texts(said.Signature) {
 		a.Signatures = append(a.Signatures, Signatures("DKIM-Signature: "+value+"\r\n"+message)...)
 	}
+	for _, name := range []string{"ARC-Seal", "ARC-Message-Signature", "ARC-Authentication-Results"} {
+		for _, value := range texts(said.Milter.Add[name]) {
+			lines := strings.Split(strings.ReplaceAll(value, "\r", ""), "\n")
+			a.Sealed += name + ": " + strings.Join(lines, "\r\n") + "\r\n"
+		}
+	}
+	if a.Sealed != "" {
+		a.Sealed += message
+	}
 	return a, texts(said.Milter.Add["ARC-Message-Signature"])
 }
 
