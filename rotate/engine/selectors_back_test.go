@@ -336,3 +336,24 @@ func TestGivenUpBesideAWait(t *testing.T) {
 		t.Errorf("at the end: %v", res.Err)
 	}
 }
+
+// TestRemovedRecordStaysAway: a record that was removed after a move, as people were asked to, is not published again
+// where a signer that has left it does not answer while it is switched.
+func TestRemovedRecordStaysAway(t *testing.T) {
+	w, _, d, _ := begunMove(t, 0)
+	w.pass(20 * day)
+	w.spoil("s1", "")
+	w.spoil("s2", "")
+	w.trouble = failing("ask mx2", "activate mx2", "forget mx2")
+	now := d
+	now.Request.Asked = true
+	for range 4 {
+		w.soon(now)
+	}
+	if st := w.state(d.Name); st.Phase != rotate.Switching || !w.keptAt(d, "s1") {
+		t.Fatalf("%s; the private key is kept: %t", st.Phase, w.keptAt(d, "s1"))
+	}
+	if shown := w.shown("s1._domainkey.example.com"); len(shown) > 0 && shown[0] != "" {
+		t.Errorf("s1 shows %q again", shown)
+	}
+}

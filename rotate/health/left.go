@@ -52,10 +52,16 @@ func (h *Check) LostLeft(s string) *finding.Finding {
 			"a signer may still sign with it", h.Name(s))}
 }
 
-// leftInUse reports whether a signer may still sign with a selector that the domain had earlier.
+// leftInUse reports whether a signer may still sign with a selector that the domain had earlier: one says so, or has
+// not left it as far as is known. One that confirmed another key since, and only does not answer now, has left it:
+// somebody may have removed the record, as dkimbot asks for.
 func (h *Check) leftInUse(s string) bool {
-	until, used := h.Have.Leftovers()[s]
-	return used && until.IsZero() || slices.ContainsFunc(h.Want.Signers, func(name string) bool {
+	says := func(name string) bool {
 		return h.Seen.Signers[name].Err == nil && h.Seen.Signers[name].Ref.Selector == s
+	}
+	return slices.ContainsFunc(h.Want.Signers, says) || slices.ContainsFunc(h.Have.Former, func(f rotate.Former) bool {
+		c := h.Have.Signers[f.Signer]
+		left := !f.Until.IsZero() || h.Have.Selectors[c.Selector] != nil && !c.Unsure
+		return f.Selector == s && (h.Have.Active == "" || !left)
 	})
 }
