@@ -290,7 +290,7 @@ func (w *world) removeLeft(d *domain, n *zoneName, tries int) {
 	w.log(d.name, "a person removes the record at %s", n.name)
 	w.report.Cleared++
 	for _, v := range n.last().values {
-		w.checkReplace(n, w.keys.of(v), w.now)
+		w.checkReplace(n, w.keys.of(v), w.person.turn, w.now)
 	}
 	w.change(n, nil, 0)
 }

@@ -70,13 +70,14 @@ type agentOn struct {
 	part
 	host  *host
 	real  *agents.Host
-	wish  int                 // the version that the last turn saw
-	saw   map[string]dkim.Ref // by domain: what it saw in effect
-	fresh bool                // the last turn was completed
-	lives int                 // how often the host was built
-	names int                 // that were given
-	told  []string            // hosts of this name that an operator was told of
-	gone  []string            // hosts of this name that an operator says are gone
+	wish  int                  // the version that the last turn saw
+	saw   map[string]dkim.Ref  // by domain: what it saw in effect
+	fresh bool                 // the last turn was completed, and the next one says the same where nothing has changed
+	lives int                  // how often the host was built
+	names int                  // that were given
+	asked map[string]time.Time // by domain: when dkimbot asked last for a key: it does not ask DNS itself
+	told  []string             // hosts of this name that an operator was told of
+	gone  []string             // hosts of this name that an operator says are gone
 }
 
 // employ puts an agent on each host.
@@ -84,7 +85,7 @@ func (w *world) employ() {
 	w.board = &board{world: w, pages: map[string]agent.Page{}}
 	for _, name := range w.hostNames {
 		h := w.hosts[name]
-		a := &agentOn{part: part{name: "the agent on " + name}, host: h}
+		a := &agentOn{part: part{name: "the agent on " + name}, host: h, asked: map[string]time.Time{}}
 		h.disk.memo = agents.Memo{Instance: "0"}
 		var domains []string
 		for _, d := range w.domains {
@@ -123,9 +124,9 @@ func (a *agentOn) poll() {
 		w.board.pages[at] = p
 		return
 	}
-	_, err := a.real.Turn(context.Background())
+	report, err := a.real.Turn(context.Background())
 	a.saw, _ = a.Active(context.Background(), a.real.Domains)
-	a.fresh, a.wish = err == nil && len(a.unready()) == 0, wish
+	a.fresh, a.wish = err == nil && len(a.unready()) == 0 && len(report.Others) == 0, wish
 	a.explain()
 }
 
@@ -252,6 +253,43 @@ func (a *agentOn) Forget(_ context.Context, refs []dkim.Ref) error {
 	return nil
 }
 
+// reported takes note of when the host's last report was made that the run reads now.
+func (b behind) reported() {
+	if t := b.turn; t != nil {
+		b.board.mu.Lock()
+		at := b.board.pages[agent.ReportAt(b.host.name)].Written
+		b.board.mu.Unlock()
+		t.mu.Lock()
+		t.reports[b.host.name] = at
+		t.mu.Unlock()
+	}
+}
+
+// toldAt returns when dkimbot told a host at the latest what it begins to use now.
+func (h *host) toldAt(domain string) time.Time {
+	at := h.world.now.Add(-h.lag)
+	if h.agent != nil {
+		if asked, ok := h.agent.asked[domain]; ok && asked.Before(at) {
+			return asked
+		}
+	}
+	return at
+}
+
+// asOf returns as of when a run that began then knows a host: that is when it began, and of one behind an agent when
+// the report was made that it read last.
+func (t *turn) asOf(h *host, began time.Time) time.Time {
+	if t == nil {
+		return began
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if at, read := t.reports[h.name]; read && at.Before(began) {
+		return at
+	}
+	return began
+}
+
 // reporting is the board as agents reach it: some reports get lost on the way.
 type reporting struct{ *board }
 
@@ -310,6 +348,7 @@ func (b behind) Active(ctx context.Context, domains []string) (refs map[string]d
 	if err := b.reads("ask", b.host.name); err != nil {
 		return nil, err
 	}
+	b.reported()
 	return b.coordinator().Active(ctx, domains)
 }
 
@@ -329,9 +368,11 @@ func (b behind) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 		b.turn.attempts(e)
 		b.coordinator().Through(writing{b.board, b.process, e, func() {
 			n := b.names[k.Name]
+			b.host.agent.asked[k.Domain] = b.now
 			b.host.blind[k.Domain] = b.turn.blindAt(k.Name) && n != nil && n.looked.Before(n.touched)
 		}})
-		if err := b.coordinator().Activate(ctx, []dkim.SigningKey{k}); err != nil {
+		err := b.coordinator().Activate(ctx, []dkim.SigningKey{k})
+		if b.reported(); err != nil {
 			return err
 		}
 	}

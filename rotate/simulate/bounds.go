@@ -113,11 +113,11 @@ func (p *process) good(st rotate.State, name dkim.Name, heard bool) bool {
 		!known.After(p.turn.acted.Add(p.offset))
 }
 
-// strayedSince reports whether a signer came to another key after the run began, by other
+// strayedSince reports whether a signer came to another key after the run asked it, by other
 // hands: the engine plans by what it observed, and the next run brings it back.
 func (p *process) strayedSince(d *domain, signer string) bool {
 	h := p.hosts[signer]
-	return h.strays[d.name] && !h.restored.Before(p.turn.began)
+	return h.strays[d.name] && !h.restored.Before(p.turn.asOf(h, p.turn.began))
 }
 
 // checkAligned: a signer that uses something else than the active key, which is good, is

@@ -144,7 +144,7 @@ func (p *process) checkRevoke(n *zoneName, last change, by *turn) {
 		case id == "" || w.strangers[v]:
 		case w.clears(w.acts(n, by).Domain, rotate.Revoke):
 			w.cleared(id)
-			w.checkReplace(n, id, p.began)
+			w.checkReplace(n, id, by, p.began)
 		case l == nil && !w.everUsed(id) && slices.ContainsFunc(last.values, w.leakedKey): // a fresh one that stood beside it
 		case l == nil:
 			w.violate("I2", n.name.Domain, "%s is revoked at %s, and nobody said that it was compromised",

@@ -77,9 +77,13 @@ func (w *world) saved(st rotate.State, events []rotate.Event) {
 	if was != st.Phase {
 		d.phaseAt = w.now
 	}
-	if was != st.Phase && was != rotate.Draining && w.store.lost == nil {
-		// a switch that continues after some were sent back is the same
-		d.switchAt = w.now
+	switch {
+	case was == st.Phase || w.store.lost != nil:
+	case was == rotate.Draining: // a switch that continues after some were sent back is the same,
+		d.resumes = st.Phase == rotate.Switching
+	case st.Phase == rotate.Draining && d.resumes: // and its drain is the one that was interrupted
+	default:
+		d.switchAt, d.resumes = w.now, false
 	}
 	d.phase, d.intent = st.Phase, nil
 	if d.reconfigured = d.reconfigured && st.Config != d.want.Fingerprint(); !d.reconfigured && d.changed {
@@ -158,20 +162,20 @@ func (p *process) checkPublish(n *zoneName, rec dkim.TXT, by *turn) {
 			w.checkEnded(l)
 			continue
 		}
-		w.checkReplace(n, w.keys.of(old), p.began)
+		w.checkReplace(n, w.keys.of(old), by, p.began)
 	}
 }
 
 // checkReplace holds the replacement of a record against I2: nobody signs with its
 // key, and nobody did within the time that mail may be under way.
-func (w *world) checkReplace(n *zoneName, old string, began time.Time) {
+func (w *world) checkReplace(n *zoneName, old string, by *turn, began time.Time) {
 	ref := dkim.Ref{Name: n.name, KeyID: old}
 	for _, name := range w.hostNames {
 		h := w.hosts[name]
 		held := h.loaded[n.name.Domain] == ref || h.coming[n.name.Domain].ref == ref
 		switch {
 		case !held || h.excused[n.name.Domain]:
-		case !h.restored.Before(began):
+		case !h.restored.Before(by.asOf(h, began)):
 			h.excused[n.name.Domain] = true // restored after it was asked: nobody can know
 		default:
 			w.violate("I2", n.name.Domain, "%s is replaced at %s while %s signs with it", w.keys.label(old), n.name, name)
@@ -200,7 +204,7 @@ func (w *world) checkUse(h *host, ref dkim.Ref) {
 	if l := w.leaks[ref.KeyID]; w.halted || n == nil || l != nil && !l.unused {
 		return
 	}
-	if !n.touched.IsZero() && w.now.Sub(n.touched) < h.lag+10*time.Minute {
+	if !n.touched.IsZero() && n.touched.After(h.toldAt(ref.Domain).Add(-10*time.Minute)) {
 		return // somebody else changed it after the last look
 	}
 	if h.blind[ref.Domain] {

@@ -77,7 +77,7 @@ func (p *process) checkSaidRecord(e rotate.Event, name dkim.Name) {
 // checkSaidSigner: a signer that is said to be switched says so itself.
 func (p *process) checkSaidSigner(e rotate.Event, ref dkim.Ref) {
 	h := p.hosts[e.Signer]
-	if h == nil || !h.restored.Before(p.turn.began) {
+	if h == nil || !h.restored.Before(p.turn.asOf(h, p.turn.began)) {
 		return
 	}
 	now := h.loaded[e.Domain]

@@ -27,6 +27,7 @@ type turn struct {
 	unread  map[dkim.Name]bool // the keystore did not say, once or more since the engine observed last
 	signers map[string]dkim.Ref
 	silent  map[string]bool
+	reports map[string]time.Time // by host: of when the report of its agent is that was read last
 	tried   map[attempted]bool
 }
 
@@ -43,7 +44,8 @@ func (p *process) turns(domain string) {
 	p.turn = &turn{domain: domain, began: p.now, acted: p.now, orders: p.domain(domain).orders,
 		sights: map[dkim.Name]rotate.Sight{}, planned: map[dkim.Name]rotate.Sight{},
 		looked: map[dkim.Name]time.Time{}, blind: map[dkim.Name]bool{}, unread: map[dkim.Name]bool{},
-		signers: map[string]dkim.Ref{}, silent: map[string]bool{}, tried: map[attempted]bool{}}
+		signers: map[string]dkim.Ref{}, silent: map[string]bool{}, reports: map[string]time.Time{},
+		tried: map[attempted]bool{}}
 }
 
 // sight returns what the run saw last at a name.

@@ -71,6 +71,7 @@ type domain struct {
 	intent   *rotate.Intent // the same
 	phaseAt  time.Time      // since when
 	switchAt time.Time      // when the switch, or the drain that it interrupts, was begun
+	resumes  bool           // its switch interrupts a drain
 	acting   *process       // has an effect under way (I8)
 
 	reconfigured bool          // the configuration has changed since the last write
