@@ -48,6 +48,7 @@ func findFile(dir, zone string) (place, error) {
 		p, err := placeOf(filepath.Join(dir, name))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
+		case errors.Is(err, syscall.ENAMETOOLONG): // no file can have that name
 		case err != nil:
 			return fail(err)
 		case len(found) > 0 && found[0].path() == p.path():

@@ -111,6 +111,22 @@ func TestServeLoop(t *testing.T) {
 	}
 }
 
+// TestServeLongNames: where a zone's name nearly fills a file's name, names below it, which no file can have, lead to it.
+func TestServeLongNames(t *testing.T) {
+	label := strings.Repeat("a", 63)
+	zone := strings.Join([]string{label, label, label, label[:39], "example"}, ".") // 253 bytes with "s1._domainkey."
+	p, path := newZone(t, strings.ReplaceAll(serverZone, "example.com", zone))
+	if err := os.Rename(path, filepath.Join(p.Dir, zone+".zone")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.SetRecords(t.Context(), zone, []libdns.Record{txt("s3._domainkey", "x")}); err != nil {
+		t.Fatal(err)
+	}
+	if got := nameservertest.Query(t, serve(t, p.Dir).Addr(), "s3._domainkey."+zone, "TXT"); !cmp.Equal(got, []string{"x"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
 // Answers come from the files as they are now.
 func TestServeFollowsTheFiles(t *testing.T) {
 	p, path := newZone(t, serverZone+"$INCLUDE more.inc\n")

@@ -61,6 +61,15 @@ func some(names []string, most int) string {
 	return strings.Join(names, ", ")
 }
 
+// listed writes names like the function of this name, dimmed.
+func (t Text) listed(names []string, indent string) string {
+	var out []string
+	for line := range strings.SplitSeq(listed(names, indent), "\n") {
+		out = append(out, indent+t.Dim(strings.TrimPrefix(line, indent)))
+	}
+	return strings.Join(out, "\n")
+}
+
 // listed writes names below each other's begin, in lines that fit into 80 columns.
 func listed(names []string, indent string) string {
 	var out strings.Builder

@@ -27,24 +27,42 @@ func (t Text) Calendar(doc report.CalendarDocument, whole bool) {
 		}
 		fmt.Fprintf(t.W, "  %s  %-*s  %s\n", e.At.Format("15:04"), wide, e.title(), t.entry(e.CalendarEntry))
 		if len(e.names) > 1 {
-			fmt.Fprintln(t.W, t.Dim(listed(e.names, "         ")))
+			fmt.Fprintln(t.W, t.listed(e.names, "         "))
 		}
 	}
 	if len(doc.Entries) > 0 {
 		fmt.Fprintln(t.W)
 	}
-	for _, d := range doc.Domains {
-		if d.Problem != nil {
-			fmt.Fprintf(t.W, "%s  %s\n  %s %s\n", t.Bold(d.Name), t.Dim("known until "+day(d.Until)), t.Red("stops:"),
-				screen.Lines(d.Problem.Message, "         "))
-			if d.Problem.Hint != "" {
-				fmt.Fprintf(t.W, "  %s %s\n", t.Yellow("hint:"), d.Problem.Hint)
-			}
-			fmt.Fprintln(t.W)
-		}
+	for _, g := range doc.Stops(whole || len(doc.Domains) <= manyDomains) {
+		t.stops(g)
 	}
 	fmt.Fprintf(t.W, "%s. Times are UTC, the earliest possible, if nothing gets in between. Nothing was changed.\n",
 		calendarSummary(doc))
+}
+
+// stops says up to when something is known of domains that one cause stops.
+func (t Text) stops(g []report.CalendarDomain) {
+	d := g[0]
+	fmt.Fprintln(t.W, t.Bold(stopTitle(g))+"  "+t.Dim("known until "+day(d.Until)))
+	if len(g) > 1 {
+		var names []string
+		for _, d := range g {
+			names = append(names, d.Name)
+		}
+		fmt.Fprintln(t.W, t.listed(names, "  "))
+	}
+	fmt.Fprintf(t.W, "  %s %s\n", t.Red("stops:"), screen.Lines(d.Problem.Message, "         "))
+	if d.Problem.Hint != "" {
+		fmt.Fprintf(t.W, "  %s %s\n", t.Yellow("hint:"), d.Problem.Hint)
+	}
+	fmt.Fprintln(t.W)
+}
+
+func stopTitle(g []report.CalendarDomain) string {
+	if len(g) == 1 {
+		return g[0].Name
+	}
+	return report.Count(len(g), "domain")
 }
 
 // joint is what is done at one time, in the same words, for the named domains.
@@ -102,10 +120,8 @@ func (m Markdown) Calendar(doc report.CalendarDocument, whole bool) {
 		m.line("## dkimbot calendar: %s", calendarSummary(doc))
 		m.line("Times are UTC, the earliest possible, if nothing gets in between. Nothing was changed.")
 	}}
-	for _, d := range doc.Domains {
-		if d.Problem != nil {
-			parts = append(parts, func(m Markdown) { m.reachesTo(d) })
-		}
+	for _, g := range doc.Stops(whole || len(doc.Domains) <= manyDomains) {
+		parts = append(parts, func(m Markdown) { m.reachesTo(g) })
 	}
 	for rows := range slices.Chunk(together(doc, whole), calendarRows) {
 		parts = append(parts, func(m Markdown) { m.entries(rows) })
@@ -125,8 +141,16 @@ func (m Markdown) entries(entries []joint) {
 	m.table(rows)
 }
 
-func (m Markdown) reachesTo(d report.CalendarDomain) {
-	m.line("**%s**, known until %s, stops: %s", escape(d.Name), day(d.Until), escape(d.Problem.Message))
+func (m Markdown) reachesTo(g []report.CalendarDomain) {
+	d := g[0]
+	m.line("**%s**, known until %s, stops: %s", escape(stopTitle(g)), day(d.Until), escape(d.Problem.Message))
+	if len(g) > 1 {
+		var names []string
+		for _, d := range g {
+			names = append(names, d.Name)
+		}
+		m.line("These are %s.", escape(some(names, 20)))
+	}
 	if d.Problem.Hint != "" {
 		m.line("**Hint:** %s", escape(d.Problem.Hint))
 	}

@@ -80,7 +80,7 @@ func TestRetry(t *testing.T) {
 	st := rotate.State{Domain: "example.com", Phase: rotate.Ready, Failures: 2, LastError: "no route to host",
 		Next: &rotate.Next{Action: "retry", At: now.Add(time.Minute),
 			Reason: rotate.Reason{Code: "failed", Message: "no route to host"}}}
-	wantText(t, written(func(x show.Text) { x.Retry(st) }), `
+	wantText(t, written(func(x show.Text) { x.Retries([]rotate.State{st}) }), `
 example.com  phase ready
   failures: 2 in a row; the last one: no route to host
   next  try again, not before Tue 2026-12-01 04:01:00 UTC (in 60s)

@@ -38,10 +38,7 @@ func (t Text) Statuses(states, unlisted []rotate.State, detail Detail) {
 	if detail == Glance {
 		var noted []rotate.State
 		noted, rest = apart(states, func(st rotate.State) bool { return report.NeedsAttention(st, t.Now) })
-		slices.SortStableFunc(noted, func(a, b rotate.State) int { return cmp.Compare(urgency(a), urgency(b)) })
-		for _, st := range noted {
-			t.Status(st)
-		}
+		t.attention(noted)
 		t.table(rest)
 		rest = nil
 	}
@@ -49,6 +46,57 @@ func (t Text) Statuses(states, unlisted []rotate.State, detail Detail) {
 		t.Status(st)
 	}
 	t.Unlisted(report.NewUnlisted(unlisted))
+}
+
+// attention writes what needs attention, those that need a person first; of many, those with one cause together.
+func (t Text) attention(noted []rotate.State) {
+	slices.SortStableFunc(noted, func(a, b rotate.State) int { return cmp.Compare(urgency(a), urgency(b)) })
+	groups := [][]rotate.State{noted}
+	if len(noted) > manyDomains {
+		groups = alikeStates(noted, likeness)
+		slices.SortStableFunc(groups, func(a, b []rotate.State) int {
+			return cmp.Or(cmp.Compare(urgency(a[0]), urgency(b[0])), cmp.Compare(len(a), len(b)))
+		})
+	}
+	for _, g := range groups {
+		if len(noted) <= manyDomains || len(g) == 1 {
+			for _, st := range g {
+				t.Status(st)
+			}
+			continue
+		}
+		t.manyOf(g, g[0])
+		domain{t, g[0]}.body()
+	}
+}
+
+// likeness is what a glance at two domains has to show of both, beside why they failed, for one to stand for the other.
+func likeness(st rotate.State) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, urgency(st), st.Phase, st.Active, st.Draining, st.Failures > 0, st.Revision == 0, st.Held,
+		report.Rests(st), st.OnHold != nil, sortedKeys(st.Leftovers()))
+	for _, name := range sortedKeys(st.Selectors) {
+		sel := st.Selectors[name]
+		fmt.Fprintln(&b, name, role(name, st), kindOfKey(sel.Key), kindOfKey(sel.Next))
+	}
+	for _, name := range sortedKeys(st.Signers) {
+		fmt.Fprintln(&b, name, st.Signers[name].Selector, st.Signers[name].Left)
+	}
+	for _, f := range st.Drift {
+		fmt.Fprintln(&b, f.Code, f.Selector, f.Signer, f.Asks, f.Cause)
+	}
+	if st.Next != nil {
+		fmt.Fprintln(&b, st.Next.Action, st.Next.Selector, st.Next.Reason.Code)
+	}
+	return b.String()
+}
+
+// kindOfKey tells a key that is in use from one that is compromised, and from none.
+func kindOfKey(k *rotate.Key) string {
+	if k == nil {
+		return ""
+	}
+	return fmt.Sprint("key", k.Leaked.IsZero(), k.RevokedAt.IsZero(), k.PublishedAt.IsZero(), k.VerifiedAt.IsZero())
 }
 
 func apart(states []rotate.State, first func(rotate.State) bool) (yes, no []rotate.State) {

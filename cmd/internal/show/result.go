@@ -3,6 +3,7 @@ package show
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
@@ -72,9 +73,43 @@ func (t Text) Ended(results []engine.Result) {
 		}
 	}
 	fmt.Fprintln(t.W, t.Bold(strings.TrimSuffix(counts, ",")+"."))
-	for _, cause := range report.Causes(failed) {
-		fmt.Fprintln(t.W, t.Bold(some(cause.Domains, manyDomains)))
-		t.problem("  ", cause.Err)
+	slices.SortFunc(failed, func(a, b engine.Result) int { return cmp.Compare(a.Domain, b.Domain) })
+	for _, cause := range report.Alike(failures(failed), nil) {
+		var names []string
+		for _, i := range cause {
+			names = append(names, failed[i].Domain)
+		}
+		title := some(names, manyDomains)
+		if len(names) > 1 {
+			title = report.Count(len(names), "domain") + ": " + title
+		}
+		fmt.Fprintln(t.W, t.Bold(title))
+		t.problem("  ", failed[cause[0]].Err)
+	}
+}
+
+// failures returns why domains failed.
+func failures(failed []engine.Result) (out []report.Failure) {
+	for _, r := range failed {
+		out = append(out, report.Failure{Domain: r.Domain, Code: fault.CodeOf(r.Err), Message: fault.Text(r.Err)})
+	}
+	return out
+}
+
+// ResultOf returns how to write what became of one of so many domains in a run. Of many, one for which nothing was done
+// and that failed is a line, and its hint comes with the others of that cause, in Ended.
+func ResultOf(domains int) func(Text, engine.Result) {
+	return func(t Text, r engine.Result) {
+		if domains <= manyDomains || r.Err == nil || len(r.Done) > 0 || report.Interrupted(r.Err) {
+			t.Result(r)
+			return
+		}
+		outcome := codes.OutcomeFailed
+		if fault.KindOf(r.Err) == fault.Refused {
+			outcome = codes.OutcomeRefused
+		}
+		fmt.Fprintf(t.W, "%s  %s %s\n", t.Bold(r.Domain), t.Red(string(outcome)+":"),
+			strings.ReplaceAll(fault.Text(r.Err), "\n", " | "))
 	}
 }
 

@@ -22,8 +22,13 @@ type domain struct {
 }
 
 func (t domain) write() {
+	t.heading(t.st.Domain, t.st.Phase)
+	t.body()
+}
+
+// body writes what stands below the heading.
+func (t domain) body() {
 	st := t.st
-	t.heading(st.Domain, st.Phase)
 	if st.Revision == 0 {
 		t.Line("  ", "now", "nothing was done for it yet; 'dkimbot plan --domain "+st.Domain+"' shows what would be")
 	}

@@ -341,7 +341,7 @@ d3.test
 	results[6].Err = errors.New("odd")
 	wantText(t, written(func(x show.Text) { x.Ended(results) }), `
 8 domains: 8 failed.
-d0.test, d1.test, d2.test, d3.test, d4.test and 2 more
+7 domains: d0.test, d1.test, d2.test, d3.test, d4.test and 2 more
   error: find the zone of d0.test: no answer
   hint: look at the name servers
 d6.test

@@ -84,7 +84,8 @@ func (r run) settle(domains []rotate.Domain, req rotate.Request, due bool, patie
 	}
 	var results []engine.Result
 	s.Progress.Expect(domains)
-	s.Engine.SettleAll(ctx, tasks(domains, req), patience, s.Progress.Waiting, s.Into(&results, show.Text.Result))
+	s.Engine.SettleAll(ctx, tasks(domains, req), patience, s.Progress.Waiting,
+		s.Into(&results, show.ResultOf(len(domains))))
 	s.Progress.Stop()
 	err = r.end(s, results, domains, beside)
 	if due && err == nil {

@@ -44,8 +44,4 @@ func (o Others) Failing() (failed, refused int) {
 }
 
 // Retries says what waits for its next try.
-func (o Others) Retries(t show.Text) {
-	for _, st := range o.Waiting {
-		t.Retry(st)
-	}
-}
+func (o Others) Retries(t show.Text) { t.Retries(o.Waiting) }

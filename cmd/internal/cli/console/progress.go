@@ -45,9 +45,15 @@ func (p *Program) newProgress(cmd *cobra.Command) Progress {
 	case !p.ErrTTY:
 		return Progress{}
 	case p.Env("TERM") == "dumb":
-		return p.plainProgress()
+		return p.plainProgress(waits(cmd))
 	}
-	return p.liveProgress(cmd.Context())
+	return p.liveProgress(cmd.Context(), waits(cmd))
+}
+
+// worthALine reports whether a person who watches gets a line for a step that has ended. What failed before its first
+// step is reported with the result at once, where the run does not stay for another try.
+func worthALine(e rotate.Event, stays bool) bool {
+	return stays || e.Kind != "" || e.Outcome == codes.OutcomeDone
 }
 
 // waits reports whether the command stays for what may pass by itself.
@@ -76,13 +82,15 @@ func (p *Program) failuresOnly() Progress {
 }
 
 // plainProgress describes each step and wait on a line of its own.
-func (p *Program) plainProgress() Progress {
+func (p *Program) plainProgress(stays bool) Progress {
 	var mu sync.Mutex
 	return Progress{
 		step: func(e rotate.Event) {
 			mu.Lock()
 			defer mu.Unlock()
-			p.ErrText().Finished(e)
+			if worthALine(e, stays) {
+				p.ErrText().Finished(e)
+			}
 		},
 		Waiting: func(domain string, next rotate.Next) {
 			mu.Lock()
@@ -94,7 +102,7 @@ func (p *Program) plainProgress() Progress {
 
 // liveProgress describes each step that has ended on a line of its own, and below them
 // what is done now. All that the program writes to the terminal goes above that.
-func (p *Program) liveProgress(ctx context.Context) Progress {
+func (p *Program) liveProgress(ctx context.Context, stays bool) Progress {
 	l := startStatusLine(ctx, p.terminal, p.Columns)
 	p.Err = l.above(p.Err)
 	if p.OutTTY {
@@ -104,7 +112,9 @@ func (p *Program) liveProgress(ctx context.Context) Progress {
 	return Progress{
 		step: func(e rotate.Event) {
 			l.change(func(p *show.Progress) { p.Step(e, time.Now()) })
-			steps.Finished(e)
+			if worthALine(e, stays) {
+				steps.Finished(e)
+			}
 		},
 		Waiting: func(domain string, next rotate.Next) {
 			l.change(func(p *show.Progress) { p.Waiting(domain, next) })
