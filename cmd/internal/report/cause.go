@@ -22,8 +22,9 @@ const (
 )
 
 // Alike puts failures together that have one cause: the same code, and the same words but for what is the domain's
-// own. It returns where they stand in all. A cause of many domains comes first; one of a few domains has a group for each of
-// them, and comes last, where it can't be overlooked. kind, if not nil, tells apart what is not to stand together.
+// own. It returns where they stand in all. A cause of many domains comes first; one of a few domains has a group for
+// each of them, and comes last, where it can't be overlooked. kind, if not nil, keeps apart what is not to stand
+// together.
 func Alike(all []Failure, kind func(i int) string) (groups [][]int) {
 	type cause struct{ kind, code, words string }
 	at := map[cause]int{}

@@ -14,9 +14,11 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/engine"
 	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
-// failing returns domains of which many fail because signer mx1 does not answer, without a code, and one because mx2 does not.
+// failing returns domains of which many fail because signer mx1 does not answer, without a code, and one because mx2
+// does not.
 func failing(n int) (out []rotate.State) {
 	for i := range n {
 		st := rotate.State{Domain: fmt.Sprintf("d%03d.test", i), Phase: rotate.Ready, Revision: 1, Failures: 1 + i%2,
@@ -41,7 +43,8 @@ func TestOneCauseIsShownOnce(t *testing.T) {
 		if n := strings.Count(text, "ask mx1"); n != 1 {
 			t.Errorf("%s says %d times that mx1 does not answer:\n%s", name, n, text)
 		}
-		for _, want := range []string{"79 domains  phase ready\n", "d000.test, d001.test, ", "and 19 more\n", "ask mx2 about d040.test",
+		for _, want := range []string{"79 domains  phase ready\n", "d000.test, d001.test, ", "and 19 more\n",
+			"ask mx2 about d040.test",
 			"  failures: ", "\nd040.test  phase ready\n"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s does not say %q:\n%s", name, want, text)
@@ -74,7 +77,7 @@ func TestOthersAreNotHidden(t *testing.T) {
 		"refused": func(st *rotate.State) { st.Refused = true },
 		"on hold": func(st *rotate.State) { st.OnHold = &rotate.OnHold{At: now, By: "root"} },
 		"held":    func(st *rotate.State) { st.Held = []string{"mx1"} },
-		"drift":   func(st *rotate.State) { st.Drift = []rotate.Finding{leftOver} },
+		"drift":   func(st *rotate.State) { st.Drift = []finding.Finding{leftOver} },
 		"signer": func(st *rotate.State) {
 			st.Signers = rotate.Confirmations{"mx1": {Selector: "s2", KeyID: oldID}}
 		},
