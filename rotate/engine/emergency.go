@@ -20,8 +20,8 @@ func (r *run) goesOn(ctx context.Context, err error) bool {
 }
 
 // sooner has the end of an emergency's wait come next where that is before the next try of what failed beside it: from
-// then on signers can leave the compromised key (I2). While the record is still to be seen, the end of the wait moves on,
-// and the next look comes first. It reports whether it does.
+// then on signers can leave the compromised key (I2). While the record is still to be seen, the end of the wait moves
+// on, and the next look comes first. It reports whether it does.
 func sooner(steps []rotate.Step, st *rotate.State, now time.Time) (changed bool) {
 	for _, s := range steps {
 		key := st.Selector(s.Selector).Wanted()
