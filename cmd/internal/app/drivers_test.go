@@ -71,6 +71,9 @@ func (l *lamp) Open(string, settings.Secrets) (signer.Signer, error) {
 	return &lamp{Colour: l.Colour, active: map[string]dkim.Ref{}}, nil
 }
 
+// Programs are those that Find finds.
+func (l *lamp) Programs() []string { return []string{"the lamp"} }
+
 // Find finds the lamp by the colour that is written on its mast.
 func (l *lamp) Find(_ context.Context, h found.Host) []found.Signer {
 	colour, err := h.Read("/etc/mast")

@@ -97,8 +97,7 @@ func (a *Agent) build(s *node.Section, found *node.Findings, drivers Drivers) {
 	s.Read(a, b.claims)
 	a.Domains = agentDomains(s)
 	a.readKeystore(s)
-	if v, ok := s.Need("signer", "write the signer of this host as it would stand under signers: driver: "+
-		"opendkim, ..."); ok {
+	if v, ok := s.Need("signer", "write the signer of this host as it would stand under signers: driver: ..."); ok {
 		if sub, ok := v.Section(); ok {
 			a.Signer, _ = b.readSigner(a.Name, sub)
 		}

@@ -19,6 +19,9 @@ const dkimpyDir = "/etc/dkimpy-milter"
 // finding is a signer while it is read.
 type finding struct{ found.Signer }
 
+// Programs are those that Find finds.
+func (c *Config) Programs() []string { return []string{"dkimpy-milter"} }
+
 // Find finds dkimpy-milter by its usual configuration, which reads like an opendkim.conf.
 func (c *Config) Find(_ context.Context, h found.Host) []found.Signer {
 	from := h.First(dkimpyDir+"/dkimpy-milter.conf", "/etc/dkimpy-milter.conf", "/usr/local/etc/dkimpy-milter.conf")

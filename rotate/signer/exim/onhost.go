@@ -19,6 +19,9 @@ import (
 // finding is a signer while it is read.
 type finding struct{ found.Signer }
 
+// Programs are those that Find finds.
+func (c *Config) Programs() []string { return []string{"Exim"} }
+
 // Find asks Exim for its configuration: its own language of macros and includes is best read by itself.
 func (c *Config) Find(ctx context.Context, h found.Host) []found.Signer {
 	program := h.First("/usr/sbin/exim4", "/usr/sbin/exim", "/usr/local/sbin/exim4", "/usr/local/sbin/exim",

@@ -24,8 +24,8 @@ type Files struct {
 	Open func(files []string) (Keys, error)
 }
 
-// Flag is a flag of 'dkimbot adopt' that names a file.
-type Flag struct{ Name, Usage string }
+// Flag is a flag of 'dkimbot adopt' that names a file. Example is a value that it may have, for the help.
+type Flag struct{ Name, Usage, Example string }
 
 // Keys are the keys that a signer's files name, whoever wrote them.
 type Keys interface {

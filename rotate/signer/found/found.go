@@ -4,6 +4,8 @@ import "context"
 
 // Finder is implemented by the settings of drivers that find their programs on a host.
 type Finder interface {
+	// Programs are those that it finds, for people.
+	Programs() []string
 	// Find returns the signers of a host, none where it has no such program. What can't be read is said in their remarks.
 	Find(ctx context.Context, h Host) []Signer
 }

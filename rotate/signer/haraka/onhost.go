@@ -15,6 +15,9 @@ import (
 // finding is a signer while it is read.
 type finding struct{ found.Signer }
 
+// Programs are those that Find finds.
+func (c *Config) Programs() []string { return []string{"Haraka"} }
+
 // Find finds Haraka by the directories that 'haraka -i' usually makes.
 func (c *Config) Find(_ context.Context, h found.Host) []found.Signer {
 	from := h.First("/etc/haraka/config/smtp.ini", "/opt/haraka/config/smtp.ini", "/srv/haraka/config/smtp.ini",

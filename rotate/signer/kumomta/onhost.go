@@ -22,6 +22,9 @@ const (
 // finding is a signer while it is read.
 type finding struct{ found.Signer }
 
+// Programs are those that Find finds.
+func (c *Config) Programs() []string { return []string{"KumoMTA"} }
+
 // Find finds KumoMTA by its policy, and its domains by the data file of its helper dkim_sign.
 func (c *Config) Find(_ context.Context, h found.Host) []found.Signer {
 	init, err := h.ReadTrusted(kumoPolicy + "/init.lua")

@@ -28,6 +28,9 @@ const (
 // finding is a signer while it is read.
 type finding struct{ found.Signer }
 
+// Programs are those that Find finds.
+func (c *Config) Programs() []string { return []string{"maddy"} }
+
 // Find finds maddy by its usual configuration, and its domains by the keys that it has made.
 func (c *Config) Find(_ context.Context, h found.Host) []found.Signer {
 	if !h.Has(maddyConf) {

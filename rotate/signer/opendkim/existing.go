@@ -122,6 +122,9 @@ func realPath(path string) string {
 	return path
 }
 
+// Programs are those that Find finds.
+func (c *Config) Programs() []string { return []string{"OpenDKIM", "docker-mailserver"} }
+
 // Find finds OpenDKIM on a host.
 func (c *Config) Find(_ context.Context, h found.Host) []found.Signer {
 	return onhost.Find(h, ReadTables)

@@ -23,6 +23,9 @@ const (
 	rspamdUser     = "_rspamd"
 )
 
+// Programs are those that Find finds.
+func (c *Config) Programs() []string { return []string{"rspamd", "mailcow"} }
+
 // Find finds rspamd, and the one of mailcow.
 func (c *Config) Find(ctx context.Context, h found.Host) []found.Signer {
 	return append(findRspamd(ctx, h), findMailcow(h)...)

@@ -66,8 +66,7 @@ Where the keys are:
 To leave a key instead, for example a short one, do not adopt it. Name two other selectors
 in the policy and run 'dkimbot rotate --domain D': it switches without a gap.`,
 		Example: `  dkimbot adopt --domain example.com --selector mail --key-file /etc/dkimkeys/mail.private --dry-run
-  dkimbot adopt --all --from-opendkim /etc/opendkim/key.table --signing-table refile:/etc/opendkim/signing.table
-  dkimbot adopt --domain example.com --from-vault secret/dkim --layout rspamd
+%FILES%  dkimbot adopt --domain example.com --from-vault secret/dkim --layout %LAYOUT%
   dkimbot adopt --all --from-keystore           # the state database is lost, the keys are not`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(); err != nil {
@@ -105,11 +104,12 @@ in the policy and run 'dkimbot rotate --domain D': it switches without a gap.`,
 	fl.BoolVar(&f.wait, "wait", false, "stay for waits of up to an hour, and retry what may pass by itself")
 	ignore = ignoreRules(cmd)
 	p.JSONFlag(cmd)
-	var files strings.Builder
+	var files, examples string
 	for _, named := range f.named {
-		files.WriteString(named.synopsis())
+		files, examples = files+named.synopsis(), examples+named.example()
 	}
-	cmd.Long = strings.NewReplacer("%FILES%", files.String(), "%LAYOUTS%", layoutNames(f.layouts)).Replace(cmd.Long)
+	cmd.Long = strings.NewReplacer("%FILES%", files, "%LAYOUTS%", layoutNames(f.layouts)).Replace(cmd.Long)
+	cmd.Example = strings.NewReplacer("%FILES%", examples, "%LAYOUT%", f.layouts[0].Name).Replace(cmd.Example)
 	return cmd
 }
 

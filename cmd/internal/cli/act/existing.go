@@ -63,6 +63,15 @@ func (f *signerFiles) synopsis() string {
 	return line + "  " + f.Place + "\n"
 }
 
+// example is a command for the help that adopts the keys of all domains.
+func (f *signerFiles) example() string {
+	line := "  dkimbot adopt --all"
+	for _, flag := range f.Flags {
+		line += " --" + flag.Name + " " + flag.Example
+	}
+	return line + "\n"
+}
+
 // layoutsOfDrivers returns the layouts in Vault that the drivers know.
 func layoutsOfDrivers(drivers []signer.Settings) (all []existing.Layout) {
 	for _, d := range drivers {

@@ -29,8 +29,8 @@ func (lamp) Open(string, settings.Secrets) (signer.Signer, error) { return nil, 
 
 func (lamp) Existing() existing.Files {
 	return existing.Files{
-		Flags: []existing.Flag{{Name: "from-lamp", Usage: "adopt keys that the `BOOK` holds"},
-			{Name: "shelf", Usage: "with --from-lamp: the `SHELF` that it stands on"}},
+		Flags: []existing.Flag{{Name: "from-lamp", Usage: "adopt keys that the `BOOK` holds", Example: "logbook"},
+			{Name: "shelf", Usage: "with --from-lamp: the `SHELF` that it stands on", Example: "aft"}},
 		Why: "a book stands on a shelf", Where: "the book", Place: "in a book",
 		Open: func(files []string) (existing.Keys, error) { return book(filepath.Join(files[1], files[0])), nil },
 	}

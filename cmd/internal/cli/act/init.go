@@ -36,17 +36,19 @@ func Init(p *console.Program) *cobra.Command {
 		Short: "Write a first configuration from what is found on this host",
 		Long: `Write a first configuration from what is found on this host.
 
-Looks for OpenDKIM, dkimpy-milter, Exim, rspamd, Haraka, maddy, KumoMTA, mailcow and
-docker-mailserver: how they are set up, and the domains, selectors and keys that they sign
-with. Where the domains' DNS is can't be found out: on a terminal you are asked, elsewhere
-give --dns and what that driver needs by --set.
+Looks for programs that sign mail: how they are set up, and the domains, selectors and keys
+that they sign with. Where the domains' DNS is can't be found out: on a terminal you are
+asked, elsewhere give --dns and what that driver needs by --set.
 
 The configuration is valid when it is written; what is not is reported, and nothing is written. The
 domains stand in it as comments, each with the selector and key that it is signed with today
-and the command that keeps them. Where a program has to be set up otherwise first, such as an
-OpenDKIM with one key and without tables, how to do that stands there, too.
+and the command that keeps them. Where a program has to be set up otherwise first, such as one
+with a single key for all domains, how to do that stands there, too.
 
 Nothing else is changed. A file that is there already is never overwritten.
+
+Programs that are looked for:
+` + programList() + `
 
 DNS drivers:
 ` + driverList(),
@@ -69,6 +71,17 @@ DNS drivers:
 	fl.StringVar(&f.at.State, "state", "/var/lib/dkimbot/state.db", "where the state is to be, as a `FILE`")
 	fl.StringVar(&f.at.Keys, "keys", "/var/lib/dkimbot/keys", "where the private keys are to be, as a `DIR`")
 	return cmd
+}
+
+// programList lists what the drivers of signers find.
+func programList() string {
+	var all []string
+	for _, d := range config.Builtin().Signers() {
+		if finder, ok := d.(found.Finder); ok {
+			all = append(all, finder.Programs()...)
+		}
+	}
+	return "  " + strings.Join(all, ", ")
 }
 
 func driverList() string {

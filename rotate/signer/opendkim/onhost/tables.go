@@ -83,8 +83,10 @@ func StockDomains(s *found.Signer, h found.Host, value string) (out []string, od
 func Files(read ReadTables) existing.Files {
 	return existing.Files{
 		Flags: []existing.Flag{
-			{Name: "from-opendkim", Usage: "adopt keys that OpenDKIM's `KEYTABLE` names, as opendkim.conf writes it"},
-			{Name: "signing-table", Usage: "with --from-opendkim: its `SIGNINGTABLE`, as opendkim.conf writes it"},
+			{Name: "from-opendkim", Usage: "adopt keys that OpenDKIM's `KEYTABLE` names, as opendkim.conf writes it",
+				Example: "/etc/opendkim/key.table"},
+			{Name: "signing-table", Usage: "with --from-opendkim: its `SIGNINGTABLE`, as opendkim.conf writes it",
+				Example: "refile:/etc/opendkim/signing.table"},
 		},
 		Why:   "the one has the keys, the other says which one signs",
 		Where: "the tables",
