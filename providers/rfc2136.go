@@ -265,8 +265,10 @@ func (u *updater) explain(ctx context.Context, rec dkim.TXT, err error) error {
 		return permanent(
 			fmt.Errorf("%w: the server knows the key and the zone, and does not allow this update", err),
 			fmt.Sprintf(
-				"allow it, for BIND: update-policy { grant %s wildcard *._domainkey.%s TXT; };",
+				"allow it, for BIND: update-policy { grant %s wildcard *._domainkey.%s TXT; }; where that stands already, "+
+					"the zone may be frozen, as the server's log says then: rndc thaw %s",
 				u.ask.key.name,
+				rec.Zone,
 				rec.Zone,
 			),
 		)
