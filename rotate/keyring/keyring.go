@@ -101,17 +101,26 @@ func (k *Ring) Discard(ctx context.Context, name dkim.Name, old rotate.Retired) 
 // gone is how many versions in a row must be gone for those before them to be gone, too.
 const gone = 3
 
-// discardCopies destroys versions before the one that is discarded which hold the same private key: a key that
-// was adopted over a newer one that was never published stands in the keystore twice (I5). What can't be read
-// as a key is left to whoever wrote it.
+// discardCopies destroys the other versions that hold the same private key: a key that was adopted over a newer one
+// that was never published stands in the keystore twice, and so does one that was put back as a newer version, as
+// 'vault kv rollback' does (I5). What can't be read as a key is left to whoever wrote it (I6).
 func (k *Ring) discardCopies(ctx context.Context, name dkim.Name, old rotate.Retired) error {
-	for v, missing := old.Version-1, 0; v > 0 && missing < gone; v-- {
+	_, newest, err := k.Keystore.Get(ctx, name, 0)
+	if err != nil && fault.KindOf(err) == fault.Transient {
+		return err
+	}
+	for v, missing := max(newest, old.Version)-1, 0; v > 0 && missing < gone; v-- {
+		if v == old.Version {
+			continue
+		}
 		key, _, err := k.Keystore.Get(ctx, name, v)
 		switch {
 		case err != nil && fault.KindOf(err) == fault.Transient:
 			return err
 		case err != nil || key == nil:
-			missing++
+			if v < old.Version {
+				missing++
+			}
 		case key.ID() == old.KeyID:
 			if err := k.Destroy(ctx, name, v); err != nil {
 				return err
