@@ -36,6 +36,8 @@ func TestWhyNotBack(t *testing.T) {
 		"replaced since": {func(_ *scene, o *rotate.Selector) {
 			o.Key.Replaced, o.LastUsedAt, o.Key.StoredAt = true, used, used.Add(1)
 		}, "was replaced"},
+		"adopted, and never switched since": {func(_ *scene, o *rotate.Selector) { o.Key.Replaced, o.Key.StoredAt = true, used },
+			"no switch is in progress, and the state knows of none before"},
 		"sent back": {func(_ *scene, o *rotate.Selector) {
 			o.Key.Replaced, o.LastUsedAt, o.Key.StoredAt = true, used.Add(1), used
 		}, "no switch is in progress"},

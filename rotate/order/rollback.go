@@ -87,6 +87,13 @@ func (p *order) wayBack() (string, error) {
 				"nothing has to be done; 'dkimbot rotate --domain "+p.Want.Name+"' switches to "+old+
 					" when that is wanted, 'dkimbot history --domain "+p.Want.Name+"' says what was done")
 		}
+		if sel := p.Have.Selector(old); p.Have.Phase == rotate.Ready && sel.Key != nil && sel.LastUsedAt.IsZero() { // adopted
+			return "", fault.Refuse(codes.NothingToRollBack,
+				fmt.Sprintf("%s for %s: no switch is in progress, and the state knows of none before; %s signs", what,
+					p.Want.Name, p.Have.Active),
+				"'dkimbot rotate --domain "+p.Want.Name+"' switches to "+old+" when its key has settled; if the key that "+
+					"signs can't be trusted, add --compromised")
+		}
 		return "", fault.Refuse(codes.NothingToRollBack,
 			fmt.Sprintf("%s for %s: its key at %s was replaced, or is being replaced, after the drain; %s signs", what,
 				p.Want.Name, old, p.Have.Active),
