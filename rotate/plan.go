@@ -35,10 +35,11 @@ type Observation struct {
 	Unmixed   map[string]bool       // signers that sign with RSA keys, or with Ed25519 keys, and not with either in turn
 }
 
-// Destroyed notes that a private key is gone since the keystore was asked.
+// Destroyed notes that a private key is gone since the keystore was asked. The one whose place a fresh one was to take
+// is there as before.
 func (o Observation) Destroyed(selector, keyID string) {
 	if seen := o.Selectors[selector]; seen.KeyID == keyID {
-		seen.KeyID = ""
+		seen.KeyID, seen.Kept = "", seen.Kept || seen.OldKept
 		o.Selectors[selector] = seen
 	}
 }

@@ -1,11 +1,13 @@
 package engine_test
 
 import (
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 )
 
 // TestReportOfAnUnpublishedKey: a new domain's key whose publication was never begun is given up when it
@@ -49,5 +51,35 @@ func TestReportOfAnUnpublishedKey(t *testing.T) {
 				t.Error("I5: the key that was reported is used")
 			}
 		})
+	}
+}
+
+// TestFlightToTheOldKey: while the fresh key of a selector can't be published, a report of the active one sends signers
+// back to the key that stands there still. The fresh one goes, and nothing says that the keystore lacks the other.
+func TestFlightToTheOldKey(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.lag = 0
+	w.switched(d)
+	w.trouble = failing("publish s1")
+	w.pass(8 * day)
+	w.look(d)
+	st := w.state(d.Name)
+	if st.Phase != rotate.Replacing || st.Active != "s2" || st.Selectors["s1"].Next == nil {
+		t.Fatalf("phase %s, signs with %s", st.Phase, st.Active)
+	}
+	old := st.Selectors["s1"].Key.ID
+	res := w.order(d, rotate.Compromised{})
+	if ref := w.hosts["mx1"].inUse(d.Name).ref; ref.KeyID != old {
+		t.Errorf("it signs with %+v, want the old key of s1, %s", ref, old)
+	}
+	for _, f := range append(w.state(d.Name).Drift, res.Plan.Drift...) {
+		if f.Code == codes.KeyMissing {
+			t.Errorf("it is said that %s", f.Message)
+		}
+	}
+	for _, warning := range res.Plan.Warnings {
+		if strings.Contains(warning.Message, "missing") {
+			t.Errorf("it is said that %s", warning.Message)
+		}
 	}
 }
