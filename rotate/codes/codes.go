@@ -166,6 +166,7 @@ const (
 	RecordsDoubled Code = "records-doubled"  // two records, both dkimbot's
 	RecordForeign  Code = "record-foreign"   // a record that dkimbot did not make stands in its place
 	RecordSecond   Code = "record-second"    // beside dkimbot's record stands another
+	RecordExposed  Code = "record-exposed"   // the key at a selector of earlier is compromised, and not revoked
 	ServersDiffer  Code = "servers-differ"   // not every server shows the same
 	RecordBogus    Code = "record-bogus"     // its zone is signed, and validating resolvers reject it
 	RecordUnseen   Code = "record-unseen"    // DNS could not be asked
@@ -235,7 +236,6 @@ const (
 	ForeignSelectorEnds    Code = "foreign-selector-ends"    // no mail needs such a selector's record after a time
 	RecordLeft             Code = "record-left"              // no mail needs the record of an earlier selector any more
 	RecordKept             Code = "record-kept"              // records of a selector that is left stay until their mail has arrived
-	RecordExposed          Code = "record-exposed"           // the key of such a record is compromised
 	RemovalUnseen          Code = "removal-unseen"           // it can't be seen whether such a record was removed
 	ChainUnchecked         Code = "chain-unchecked"          // the zone is signed, and what stands above it could not be checked
 	AlgorithmKept          Code = "algorithm-kept"           // a signer can't use the kind of key that the policy asks for

@@ -3,10 +3,9 @@ package engine
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
-	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/health"
 	"github.com/dkimbot/dkimbot/rotate/quota"
 )
 
@@ -20,19 +19,13 @@ func (r *run) goesOn(ctx context.Context, err error) bool {
 }
 
 // sooner has the end of an emergency's wait come next where that is before the next try of what failed beside it: from
-// then on signers can leave the compromised key (I2). While the record is still to be seen, the end of the wait moves
-// on, and the next look comes first. It reports whether it does.
-func sooner(steps []rotate.Step, st *rotate.State, now time.Time) (changed bool) {
-	for _, s := range steps {
-		key := st.Selector(s.Selector).Wanted()
-		leaves := s.Duty == rotate.Revocation && s.Kind == rotate.Activate
-		if !leaves || key == nil || key.VerifiedAt.IsZero() || !s.NotBefore.After(now) || !s.NotBefore.Before(st.NextTry) {
-			continue
-		}
-		st.NextTry, changed = s.NotBefore, true
-		st.Next = &rotate.Next{Action: rotate.Activate, Selector: s.Selector, At: s.NotBefore,
-			Reason: rotate.Reason{Code: codes.Cache, Message: "resolvers may still answer from before the record of " +
-				s.Selector + " was published; signers leave the compromised key then"}}
+// then on signers can leave the compromised key (I2). It reports whether it does.
+func sooner(flight *rotate.Step, st *rotate.State) (changed bool) {
+	if flight == nil || !flight.NotBefore.Before(st.NextTry) {
+		return false
 	}
-	return changed
+	st.NextTry = flight.NotBefore
+	st.Next = &rotate.Next{Action: rotate.Activate, Selector: flight.Selector, At: flight.NotBefore,
+		Reason: health.FlightReason(flight.Selector)}
+	return true
 }

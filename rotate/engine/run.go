@@ -161,9 +161,13 @@ func (r *run) advance(ctx context.Context) error {
 func (r *run) stopped(ctx context.Context) error {
 	switch {
 	case r.trouble != nil:
-		r.plan.Warnings = slices.DeleteFunc(r.plan.Warnings, health.ReportsExposed)
-		err := r.judge().Exposed(r.trouble) // it was noted when it happened
-		if sooner(r.plan.Steps, &r.st, r.engine.Clock.Now()) {
+		err := r.trouble // it was noted when it happened
+		flight := health.FlightOf(r.plan.Steps, r.st, r.engine.Clock.Now())
+		if flight == nil { // else the plan says when the key is left
+			r.plan.Warnings = slices.DeleteFunc(r.plan.Warnings, health.ReportsExposed)
+			err = r.judge().Exposed(err)
+		}
+		if sooner(flight, &r.st) {
 			err = errors.Join(err, r.save(ctx))
 		}
 		return err

@@ -247,6 +247,11 @@ func (l ledger) Save(ctx context.Context, lease ports.Lease, now time.Time, st r
 // reported notes which keys are compromised; mu is held.
 func (w *world) reported(st rotate.State) {
 	w.fleeing, w.purging = false, st.Released != nil && st.Released.Purge
+	for _, sel := range st.Earlier {
+		if sel.Key != nil && !sel.Key.Leaked.IsZero() {
+			w.leaked[sel.Key.ID] = true
+		}
+	}
 	for name, sel := range st.Selectors {
 		for _, r := range sel.Retired {
 			w.fleeing = w.fleeing || r.Leaked && st.Phase == rotate.Bootstrapping

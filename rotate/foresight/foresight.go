@@ -159,6 +159,9 @@ func asked(ctx context.Context, all []preflight.Question) error {
 func subjects(want rotate.Domain, seen rotate.Observation, selectors []string) (all []preflight.Subject) {
 	for _, s := range selectors {
 		sight := seen.Selectors[s].Sight
+		if left, had := seen.Left[s]; had { // one that the domain had earlier
+			sight = left.Sight
+		}
 		all = append(all, preflight.Subject{Name: dkim.Name{Domain: want.Name, Selector: s}, Zone: sight.Zone,
 			Owner: sight.Owner})
 	}

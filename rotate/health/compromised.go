@@ -107,9 +107,12 @@ func (v *view) mayBeUsed(s string) bool {
 // and where the domain was released; else when no signer needs it, or at least one has
 // left it, so that there is mail that verifies (I2). A signer that is new has left nothing.
 func (j *Judge) MayRevoke(selector string) bool {
-	key := j.Have.Selector(selector).Key
-	if j.Have.Released != nil || key != nil && key.RevokeNow {
+	sel := rotate.SelectorAt(j.Have, selector)
+	if j.Have.Released != nil || sel != nil && sel.Key != nil && sel.Key.RevokeNow {
 		return true
+	}
+	if sel != nil && j.Have.Selectors[selector] == nil { // one that the domain had earlier
+		return !j.leftInUse(selector) || j.anySafe()
 	}
 	if selector != j.Have.Active && (j.Have.Phase != rotate.Bootstrapping || !j.mayBeUsed(selector)) {
 		return true
@@ -122,6 +125,14 @@ func (j *Judge) MayRevoke(selector string) bool {
 		}
 	}
 	return false
+}
+
+// anySafe reports whether a signer has surely come to a key of the domain's two selectors that is not compromised.
+func (j *Judge) anySafe() bool {
+	return slices.ContainsFunc(j.Want.Signers, func(name string) bool {
+		c := j.Have.Signers[name]
+		return j.inUse(c) && j.Confirmed(name, c.Selector, c.KeyID) && !j.Have.Leaked(c.Selector)
+	})
 }
 
 // onRevoked reports whether what a signer confirmed is a key that was revoked: it has left none
@@ -155,7 +166,7 @@ func (j *Judge) RevokeReason(s, from string) rotate.Reason {
 
 // accepted says until when receivers may still accept a key that is revoked at at.
 func (j *Judge) accepted(s string, at time.Time) string {
-	caches := max(j.Seen.Selectors[s].Sight.TTL, j.Want.Policy.TTL)
+	caches := max(At(j.Seen, s).Sight.TTL, j.Want.Policy.TTL)
 	return fmt.Sprintf("receivers may accept the compromised key until %s from their resolvers' caches, "+
 		"and those that keep keys until %s",
 		at.Add(caches).UTC().Format(time.RFC3339), at.Add(rotate.MostKept).UTC().Format(time.RFC3339))

@@ -34,6 +34,7 @@ func (h *Check) Drift() []finding.Finding {
 	}
 	for _, s := range have.Earlier.Names() {
 		add(h.LostLeft(s))
+		add(h.ExposedLeft(s))
 	}
 	if have.Released != nil || have.Phase == rotate.New || have.Phase == "" || !h.KnowsSelectors() {
 		return out

@@ -28,11 +28,17 @@ func TestDrift(t *testing.T) {
 	}
 	leak := func(s *scene) { s.Have.Selectors["s1"].Key.Leaked = plantest.Now }
 	cornered := func(s *scene) { leak(s); s.Hold("s2", "", 2) }
+	left := func(s *scene, values ...string) {
+		key := plantest.KeyAt(3)
+		key.Leaked = plantest.Now
+		s.Have.Earlier = rotate.Earlier{"a": {Key: key, Retired: []rotate.Retired{{KeyID: key.ID, Version: 1, Leaked: true}}}}
+		s.Seen.Left = map[string]rotate.RecordSeen{"a": {Sight: rotate.Sight{Values: values, Complete: true}}}
+	}
 	unfound := map[codes.Code]bool{}
 	for _, code := range plantest.Codes(t, "Drift.") {
 		unfound[code] = true
 	}
-	if len(unfound) != 16 {
+	if len(unfound) != 17 {
 		t.Fatalf("%d codes", len(unfound))
 	}
 	for title, tt := range map[string]struct {
@@ -58,6 +64,21 @@ func TestDrift(t *testing.T) {
 		"replacing, seen": {plantest.Replaced, nil, "", ""},
 
 		"vanished": {plantest.Ready, func(s *scene) { s.Show("s2") }, "record-vanished s2", "is missing from DNS"},
+		"a compromised key of earlier": {plantest.Ready, func(s *scene) { left(s, plantest.Record(other)) },
+			"record-exposed a", "it is revoked by itself"},
+		"a compromised key of earlier, used": {plantest.Ready, func(s *scene) {
+			left(s, plantest.Record(other))
+			s.Have.Former = rotate.Formers{{Selector: "a", Signer: "mx2"}}
+			s.Unsure("mx2")
+			s.Have.Selectors["s1"].Key.Leaked = plantest.Now
+		}, "record-exposed a", "when the first signer has left it"},
+		"a compromised key of earlier, beside another's": {plantest.Ready,
+			func(s *scene) { left(s, plantest.Record(other), plantest.ForeignRecord) }, "record-exposed a!", "remove the records at a"},
+		"a compromised key of earlier, revoked": {plantest.Ready, func(s *scene) {
+			left(s, dkim.RevokedRecord(plantest.Record(other)))
+			s.Have.Earlier["a"].Past, s.Have.Earlier["a"].Revoked = []string{other.ID()}, true
+		}, "", ""},
+		"a compromised key of earlier, removed": {plantest.Ready, func(s *scene) { left(s) }, "", ""},
 		"cut out of a signed zone": {plantest.Ready, func(s *scene) {
 			s.Show("s2")
 			seen := s.Seen.Selectors["s2"]

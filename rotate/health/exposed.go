@@ -2,7 +2,9 @@ package health
 
 import (
 	"errors"
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
@@ -61,12 +63,22 @@ func (j *Judge) StayInUse(selectors []string, why error) error {
 
 // StillUsed says that signers sign with compromised keys, and what that means.
 func (j *Judge) StillUsed(selectors []string) string {
-	keys := "key at " + j.Name(selectors[0]).String()
-	if len(selectors) > 1 {
-		keys = "keys at " + j.Name(selectors[0]).String() + " and " + j.Name(selectors[1]).String()
-	}
-	return "leave and revoke the compromised " + keys + ": no signer could be switched away from it yet, " +
+	return "leave and revoke the compromised " + j.keysAt(selectors) + ": no signer could be switched away from it yet, " +
 		"so all mail would fail; until then, mail that somebody else signs with it verifies"
+}
+
+// LeftAt says when signers leave compromised keys by themselves.
+func (j *Judge) LeftAt(selectors []string, flight rotate.Step) string {
+	return fmt.Sprintf("signers leave the compromised %s at %s by themselves, when resolvers know the record of %s; until then, "+
+		"mail that somebody else signs with it verifies", j.keysAt(selectors), flight.NotBefore.UTC().Format(time.RFC3339), flight.Selector)
+}
+
+// keysAt names the keys at one selector or both.
+func (j *Judge) keysAt(selectors []string) string {
+	if len(selectors) > 1 {
+		return "keys at " + j.Name(selectors[0]).String() + " and " + j.Name(selectors[1]).String()
+	}
+	return "key at " + j.Name(selectors[0]).String()
 }
 
 // ReportsExposed reports whether a plan's warning is one of those that Exposed says as errors.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 )
 
@@ -55,13 +56,37 @@ func (h *Check) LostLeft(s string) *finding.Finding {
 // leftInUse reports whether a signer may still sign with a selector that the domain had earlier: one says so, or has
 // not left it as far as is known. One that confirmed another key since, and only does not answer now, has left it:
 // somebody may have removed the record, as dkimbot asks for.
-func (h *Check) leftInUse(s string) bool {
+func (j *Judge) leftInUse(s string) bool {
 	says := func(name string) bool {
-		return h.Seen.Signers[name].Err == nil && h.Seen.Signers[name].Ref.Selector == s
+		return j.Seen.Signers[name].Err == nil && j.Seen.Signers[name].Ref.Selector == s
 	}
-	return slices.ContainsFunc(h.Want.Signers, says) || slices.ContainsFunc(h.Have.Former, func(f rotate.Former) bool {
-		c := h.Have.Signers[f.Signer]
-		left := !f.Until.IsZero() || h.Have.Selectors[c.Selector] != nil && !c.Unsure
-		return f.Selector == s && (h.Have.Active == "" || !left)
+	return slices.ContainsFunc(j.Want.Signers, says) || slices.ContainsFunc(j.Have.Former, func(f rotate.Former) bool {
+		c := j.Have.Signers[f.Signer]
+		left := !f.Until.IsZero() || j.Have.Selectors[c.Selector] != nil && !c.Unsure
+		return f.Selector == s && (j.Have.Active == "" || !left)
 	})
+}
+
+// ExposedLeft says that the key at a selector that the domain had earlier is compromised and that DNS may show it: it
+// is to be revoked.
+func (h *Check) ExposedLeft(s string) *finding.Finding {
+	sel, seen := h.Have.Earlier[s], At(h.Seen, s)
+	if sel == nil || sel.Key == nil || sel.Key.Leaked.IsZero() || h.Have.Selectors[s] != nil || h.Have.Released != nil {
+		return nil
+	}
+	ours := func(v string) bool { return sel.Ours(v) && !dkim.RevokedValue(v) }
+	if !slices.ContainsFunc(seen.Sight.Values, ours) && (seen.SightErr == nil || !sel.Key.RevokedAt.IsZero()) &&
+		!(seen.Sight.Unchecked && sel.Key.RevokedAt.IsZero()) {
+		return nil
+	}
+	f := finding.Finding{Code: codes.RecordExposed, Selector: s, Repair: "it is revoked by itself",
+		Message: fmt.Sprintf("the key at %s is compromised, and mail that somebody else signs with it verifies", h.Name(s))}
+	switch {
+	case h.Standing(s) == Foreign:
+		f.Repair, f.Asks = fmt.Sprintf("remove the records at %s: dkimbot changes none while one stands there that it did not "+
+			"make", h.Name(s)), true
+	case !h.MayRevoke(s):
+		f.Repair = "it is revoked by itself when the first signer has left it; a signer may still sign with it"
+	}
+	return &f
 }

@@ -28,7 +28,7 @@ func fleeBack(p *order, o rotate.Compromised, st *rotate.State) ([]rotate.Event,
 		"%s is public for long, and signers can leave a compromised key for it at once", otherOf(p.Have.Origin))}}
 	*st = follow.MovedBack(*st, p.Want.Signers, p.Now)
 	for _, s := range o.Selectors {
-		events = append(events, exposeLeft(p, s, st)...)
+		events = append(events, exposeLeft(p, s, o.RevokeNow, st)...)
 	}
 	o.Selectors = slices.DeleteFunc(slices.Clone(o.Selectors), func(s string) bool { return st.Earlier[s] != nil })
 	said, err := giveCompromised(newOrder(p.Now, health.Managing(p.Want, *st), p.req, *st, p.Seen), o, st)
@@ -45,7 +45,7 @@ func otherOf(o *rotate.Origin) string {
 // leaveForGood reports keys that signers have left by a move to other selectors, beside those that the domain has.
 func leaveForGood(p *order, o rotate.Compromised, st *rotate.State) (events []rotate.Event, err error) {
 	for _, s := range o.Selectors {
-		events = append(events, exposeLeft(p, s, st)...)
+		events = append(events, exposeLeft(p, s, o.RevokeNow, st)...)
 	}
 	o.Selectors = slices.DeleteFunc(slices.Clone(o.Selectors), func(s string) bool { return st.Selectors[s] == nil })
 	if len(o.Selectors) == 0 {
@@ -55,20 +55,24 @@ func leaveForGood(p *order, o rotate.Compromised, st *rotate.State) (events []ro
 	return append(events, said...), err
 }
 
-// exposeLeft notes that the private keys at a selector that the domain has no more are compromised.
-func exposeLeft(p *order, s string, st *rotate.State) (events []rotate.Event) {
+// exposeLeft notes that the private keys at a selector that the domain has no more are compromised; now: its record is
+// to be revoked while signers may use it.
+func exposeLeft(p *order, s string, now bool, st *rotate.State) (events []rotate.Event) {
 	sel := st.Earlier[s]
 	if sel == nil || st.Selectors[s] != nil {
 		return nil
 	}
 	st.Origin = nil // no way leads back there
-	if sel.Key != nil {
-		sel.Key.Leaked = p.Now
+	if key := sel.Key; key != nil {
+		if key.Leaked.IsZero() {
+			key.Leaked = p.Now
+		}
+		key.RevokeNow = key.RevokeNow || now
 	}
 	for i := range sel.Retired {
 		sel.Retired[i].Leaked = true
 		events = append(events, rotate.Event{Kind: rotate.ReportCompromised, Selector: s, KeyID: sel.Retired[i].KeyID,
-			Message: fmt.Sprintf("reported as compromised: remove %s, and its private key is destroyed", p.Name(s))})
+			Message: "reported as compromised: its record is revoked, and its private key is destroyed"})
 	}
 	return events
 }

@@ -22,6 +22,7 @@ type draft struct {
 	acts      bool            // a step can be taken now
 	later     *rotate.Step    // the first step that waits for its time
 	switched  []rotate.Step   // signers that are given a key now
+	waiting   []rotate.Step   // signers that are given a key later
 	revoked   map[string]bool // by selector: the plan revokes its key now
 	sheltered map[string]bool // by signer: the plan gives it the active key meanwhile
 
@@ -39,6 +40,9 @@ func (d *draft) step(s rotate.Step) {
 	d.acts = len(d.plan.Runnable(d.Now)) > 0
 	if s.NotBefore.After(d.Now) {
 		d.later = cmp.Or(d.later, &s)
+		if s.Kind == rotate.Activate {
+			d.waiting = append(d.waiting, s)
+		}
 	} else if s.Kind == rotate.Activate {
 		d.switched = append(d.switched, s)
 	}
@@ -78,6 +82,9 @@ func (d *draft) waits() {
 	}
 	if s.Kind == rotate.Activate || s.Kind == rotate.Verify {
 		action, why = rotate.Activate, d.waitReason(s.Selector)
+		if s.Duty == rotate.Revocation {
+			why = health.FlightReason(s.Selector)
+		}
 	}
 	d.plan.Next = &rotate.Next{Action: action, Selector: s.Selector, At: s.NotBefore, Reason: why}
 	if s.Kind == rotate.Drain {

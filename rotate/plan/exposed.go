@@ -14,8 +14,13 @@ import (
 // the plan, or as a warning where only waits are left.
 func (p *planner) warnExposed() {
 	out := slices.DeleteFunc(p.ExposedKeys(), func(s string) bool { return p.revoked[s] })
+	flight := health.FlightOf(p.waiting, p.Have, p.Now)
 	switch {
 	case len(out) == 0:
+	case flight != nil && (p.plan.Stop != nil || !p.acts):
+		p.warn(codes.CompromisedInUse, health.Exposure(out), "%s; '%s' revokes it now, and all mail fails until then",
+			p.LeftAt(out, *flight), p.RevokeNow(out))
+	case flight != nil: // it is said when nothing is left to do before that
 	case p.plan.Stop != nil:
 		p.plan.Stop = p.StayInUse(out, p.plan.Stop)
 	case !p.acts:

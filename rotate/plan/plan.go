@@ -91,6 +91,7 @@ func (p *planner) domain() {
 		p.scheme(said == busy)
 	}
 	p.destroyDropped()
+	revokeLeft(p, false)
 	emptyEarlier(p)
 	if !putsOff(&p.draft) {
 		p.stop(p.obstacle())

@@ -74,7 +74,7 @@ func (p *planner) repairAt(s string) bool {
 func (p *planner) align() bool {
 	active := p.Have.Active
 	key := p.Have.Selector(active).Key
-	drifted := p.Drifted()
+	drifted := slices.DeleteFunc(p.Drifted(), p.betterOff)
 	if len(drifted) == 0 {
 		return false
 	}
@@ -107,6 +107,16 @@ func (p *planner) align() bool {
 		p.activate(rotate.Signing, signer, active, key, from, p.driftReason(signer, why))
 	}
 	return true
+}
+
+// betterOff reports whether a signer stays where it is until there is a good key: the active one is compromised, and
+// its mail verifies by a selector that the domain had earlier, or that is not dkimbot's.
+func (d *draft) betterOff(signer string) bool {
+	seen := d.Seen.Signers[signer]
+	left := rotate.SelectorAt(d.Have, seen.Ref.Selector)
+	ordered := left != nil && left.Key != nil && left.Key.RevokeNow
+	return d.Have.Leaked(d.Have.Active) && seen.Err == nil && d.Have.Selectors[seen.Ref.Selector] == nil && !ordered &&
+		d.Seen.Fate(seen.Ref.Selector, seen.Ref.KeyID) == rotate.Verifies
 }
 
 // given returns those of the drifted signers that can be given the active key. Where one can't, and no switch gives it

@@ -9,9 +9,11 @@ import (
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 	"github.com/dkimbot/dkimbot/rotate/follow"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // A domain whose policy names other selectors moves over to them as a new domain does: keys are made and published
@@ -19,7 +21,7 @@ import (
 // verified; the old private keys are destroyed when that mail has arrived.
 
 // keepLeft plans that records at selectors that the domain had earlier are published again while signers use them,
-// whatever else is in the way (I2).
+// whatever else is in the way (I2), or revoked where a person ordered that.
 func keepLeft(p *planner) verdict {
 	for _, s := range p.Have.Earlier.Names() {
 		if f := p.LostLeft(s); f != nil {
@@ -27,7 +29,33 @@ func keepLeft(p *planner) verdict {
 				Message: f.Message + "; it is published again"})
 		}
 	}
+	revokeLeft(p, true)
 	return free
+}
+
+// revokeLeft plans that compromised keys at selectors that the domain had earlier are revoked: at once where that was
+// ordered, else as soon as no signer is about to leave them.
+func revokeLeft(p *planner, now bool) {
+	for _, s := range p.Have.Earlier.Names() {
+		f := p.ExposedLeft(s)
+		if f == nil || f.Asks || !p.MayRevoke(s) {
+			continue
+		}
+		key, before := p.Have.Earlier[s].Key, strings.Join(health.At(p.Seen, s).Sight.Values, " | ")
+		if key.RevokeNow != now || !now && p.leaving(s) {
+			continue
+		}
+		p.step(rotate.Step{Kind: rotate.Revoke, Duty: rotate.Revocation, Selector: s,
+			Target: fmt.Sprintf("%s TXT, through %s", p.Name(s), p.Want.Through()), Reason: p.RevokeReason(s, "then"),
+			From: rotate.Side{Record: before, KeyID: dkim.RecordKeyID(before)},
+			To:   rotate.Side{Record: dkim.RevokedRecord(key.Record)}, TTL: p.Want.Policy.TTL})
+	}
+}
+
+// leaving reports whether a signer leaves a selector that the domain had earlier when a wait is over.
+func (d *draft) leaving(selector string) bool {
+	return slices.ContainsFunc(d.waiting,
+		func(s rotate.Step) bool { return d.Seen.Signers[s.Signer].Ref.Selector == selector })
 }
 
 // putsOff reports whether a policy that names other selectors is no reason to stop yet: signers are brought to a good
@@ -56,7 +84,9 @@ func emptyEarlier(p *planner) {
 	left := p.Have.Leftovers()
 	for _, s := range p.Have.Earlier.Names() {
 		until, noted := left[s]
-		if follow.Unused(p.Have, s) {
+		exposed := !p.Have.Earlier.Emptied(s) &&
+			!slices.ContainsFunc(p.Have.Earlier[s].Retired, func(r rotate.Retired) bool { return !r.Leaked })
+		if follow.Unused(p.Have, s) || exposed && !noted {
 			until, noted = p.Now, true
 		}
 		uses := slices.ContainsFunc(p.Want.Signers, func(name string) bool { return p.Seen.Signers[name].Ref.Selector == s })
@@ -67,18 +97,16 @@ func emptyEarlier(p *planner) {
 		sel := *p.Have.Earlier[s]
 		why := rotate.Reason{Code: codes.SelectorLeft, Message: fmt.Sprintf("mail that was signed with %s has arrived, and "+
 			"the domain has other selectors: its private key is needed no more", s)}
-		exposed := !slices.ContainsFunc(sel.Retired, func(r rotate.Retired) bool { return !r.Leaked })
 		switch seen := p.Seen.Left[s]; {
-		case exposed && slices.ContainsFunc(seen.Sight.Values, sel.Ours):
-			p.warn(codes.RecordExposed, finding.Thing{Selector: s}, "remove %s now: its key is compromised, and somebody else can "+
-				"sign with it; no signer does", p.Name(s))
+		case p.ExposedLeft(s) != nil: // it is revoked first
 		case until.After(p.Now) && !exposed:
 			comesNext(&p.draft, rotate.Destroy, s, until, why)
 		case seen.Sight.Unchecked:
 			p.warn(codes.RemovalUnseen, finding.Thing{Selector: s}, "the private key at %s is kept: verify.mode is none, and so "+
 				"dkimbot can't see whether its record was removed; set another mode for the domain once, and it is destroyed", p.Name(s))
 		case seen.Err != nil || !seen.Sight.Complete:
-		case slices.ContainsFunc(seen.Sight.Values, sel.Ours):
+		case slices.ContainsFunc(seen.Sight.Values,
+			func(v string) bool { return sel.Ours(v) && !(exposed && dkim.RevokedValue(v)) }):
 			p.warn(codes.RecordLeft, finding.Thing{Selector: s}, "remove %s: no mail needs it any more, and its private key is kept until then", p.Name(s))
 		default:
 			for _, r := range sel.Retired {

@@ -24,7 +24,7 @@ type leak struct {
 // before means the same key as then, and not a fresh one that takes its place.
 func (w *world) leaked(d *domain, e rotate.Event, st rotate.State) {
 	selector := e.Selector
-	sel := st.Selectors[selector]
+	sel := rotate.SelectorAt(st, selector)
 	if l := w.leaks[e.KeyID]; l != nil && !l.unused {
 		l.now = l.now || sel.Key != nil && sel.Key.ID == e.KeyID && sel.Key.RevokeNow
 		l.used = l.used || selector == st.Active && sel.Key.ID == e.KeyID || w.used(l.ref)
