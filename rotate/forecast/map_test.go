@@ -4,8 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +16,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/forecast"
 	"github.com/dkimbot/dkimbot/rotate/order"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
-	"github.com/google/go-cmp/cmp"
 )
 
 var update = flag.Bool("update", false, "write the maps of what is foreseen as they are now")
@@ -58,7 +55,7 @@ func TestCalendarMap(t *testing.T) {
 		}
 		writeGroups(&out, stage.Name, titles)
 	}
-	compareMap(t, "calendars.txt", out.String())
+	plantest.Golden(t, "calendars.txt", out.String(), *update)
 }
 
 // TestEmergencyMap holds to testdata/emergencies.txt all that follows from a report of compromised keys, at each
@@ -102,7 +99,7 @@ func TestEmergencyMap(t *testing.T) {
 		}
 		writeGroups(&out, stage.Name, titles)
 	}
-	compareMap(t, "emergencies.txt", out.String())
+	plantest.Golden(t, "emergencies.txt", out.String(), *update)
 }
 
 func silentKeystore(s *plantest.Scene) {
@@ -181,22 +178,4 @@ func facts(f approval.Facts) string {
 		}
 	}
 	return strings.Join(out, ",")
-}
-
-// compareMap holds what is foreseen to a file.
-func compareMap(t *testing.T, name, got string) {
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
-		t.Errorf("%s differs; when that is meant, run the test with -update and read the difference:\n%s", path, diff)
-	}
 }

@@ -113,7 +113,7 @@ func TestAdoptionMap(t *testing.T) {
 		writeGroups(&out, with)
 		out.WriteString("\n")
 	}
-	compareMap(t, "adoptions.txt", out.String())
+	plantest.Golden(t, "adoptions.txt", out.String(), *update)
 }
 
 // adoptionOf plans an adoption, and writes with it what becomes of each key: the record that is to stand, how

@@ -4,8 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,7 +15,6 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
-	"github.com/google/go-cmp/cmp"
 )
 
 var update = flag.Bool("update", false, "write the maps of plans and transitions as they are now")
@@ -48,7 +45,7 @@ func TestPlanMap(t *testing.T) {
 		writeGroups(&out, with)
 		out.WriteString("\n")
 	}
-	compareMap(t, "plans.txt", out.String())
+	plantest.Golden(t, "plans.txt", out.String(), *update)
 }
 
 // writeGroups writes what comes out, and below it where.
@@ -151,21 +148,4 @@ func facts(f approval.Facts) string {
 		}
 	}
 	return strings.Join(out, ",")
-}
-
-func compareMap(t *testing.T, name, got string) {
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
-		t.Errorf("%s differs; when that is meant, run the test with -update and read the difference:\n%s", path, diff)
-	}
 }

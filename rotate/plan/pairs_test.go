@@ -41,7 +41,7 @@ func TestPlanPairs(t *testing.T) {
 		}
 		fmt.Fprintf(&out, "# %s\n\t%s\n%s\n\n", pair.stage, strings.Join(pair.changes, "; "), otherwise(usual, planOf(s, names)))
 	}
-	compareMap(t, "pairs.txt", out.String())
+	plantest.Golden(t, "pairs.txt", out.String(), *update)
 }
 
 func variation(t *testing.T, list []plantest.Variation, name string) func(*scene) {

@@ -50,7 +50,7 @@ func TestTransitionMap(t *testing.T) {
 		writeGroups(&out, at)
 		out.WriteString("\n")
 	}
-	compareMap(t, "transitions.txt", out.String())
+	plantest.Golden(t, "transitions.txt", out.String(), *update)
 }
 
 // try reports false where a transition can't be made at a stage: there is no such key.
