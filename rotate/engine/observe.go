@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -55,7 +56,7 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 	present, _ := have.Adjusted(ports.InstantOf(p.Clock))
 	after, events, err := order.Apply(now, want, req, present, seen)
 	var before map[string]rotate.SelectorSeen
-	if err == nil && othersThan(present, after) {
+	if othersThan(present, after) {
 		before = seen.Selectors
 		seen = p.see(ctx, want, after)
 	}
@@ -69,11 +70,7 @@ func (p *Planner) Plan(ctx context.Context, want rotate.Domain,
 	made = foresight.Parts{Keys: p.Keys, Account: accounts.Of(want, p.Accounts), Switches: p.BeforeSwitches}.
 		Foreseen(ctx, want, after, made)
 	made.Basis, made.Ordered = basis, append(renamed, events...)
-	for s, sel := range before { // what is there where the instruction is yet to be obeyed
-		if _, both := made.Seen.Selectors[s]; !both {
-			made.Seen.Selectors[s] = sel
-		}
-	}
+	maps.Copy(made.Seen.Selectors, before) // what is there where the instruction is yet to be obeyed
 	return made, have, nil
 }
 

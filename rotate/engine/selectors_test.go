@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -208,6 +209,28 @@ func TestSelectorsForetold(t *testing.T) {
 	}
 	if made.Stop != nil || len(made.Ordered) != 1 || kinds["activate s1"]+kinds["destroy s1"] > 0 {
 		t.Errorf("%v; ordered %v; %v", made.Stop, made.Ordered, kinds)
+	}
+}
+
+// TestSelectorsForetoldInTheWay: a dry run says what stands at the new names in the way, and shows what stands at those
+// that the domain has.
+func TestSelectorsForetoldInTheWay(t *testing.T) {
+	w, d := newWorld(t, "mx1"), wanted("mx1")
+	w.settle(d)
+	w.pass(10 * day)
+	record := w.state(d.Name).Selector("s1").Key.Record
+	d = elsewhere(d)
+	d.Instruction = rotate.ChangeSelectors{}
+	const someoneElses = "v=spf1 -all"
+	w.spoil("a", someoneElses)
+	made := w.plan(d)
+	if fault.CodeOf(made.Stop) != codes.ForeignRecord || !strings.Contains(made.Stop.Error(), "a._domainkey") {
+		t.Errorf("stopped by %v", made.Stop)
+	}
+	for s, want := range map[string]string{"a": someoneElses, "s1": record} {
+		if shown := made.Seen.Selectors[s].Sight.Values; !slices.Equal(shown, []string{want}) {
+			t.Errorf("%s shows %q", s, shown)
+		}
 	}
 }
 
