@@ -285,6 +285,7 @@ const (
 const (
 	OutcomeBegun   Outcome = "begun"   // the step has started
 	OutcomeDone    Outcome = "done"    // the step is done
+	OutcomeSkipped Outcome = "skipped" // nothing was left to do for the step
 	OutcomeFailed  Outcome = "failed"  // the step failed
 	OutcomeRefused Outcome = "refused" // a safety rule did not allow the step
 	OutcomeNoticed Outcome = "noticed" // a health check found a drift

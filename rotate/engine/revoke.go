@@ -13,7 +13,7 @@ import (
 func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 	sel := rotate.SelectorAt(r.st, s.Selector)
 	if sel == nil || sel.Key == nil || sel.Key.Leaked.IsZero() && r.st.Released == nil {
-		return nil // purged, or replaced meanwhile: a key that nobody reported is not revoked
+		return needless("the key was purged or replaced meanwhile") // one that nobody reported is not revoked
 	}
 	p := r.judge()
 	if !p.MayRevoke(s.Selector) {
@@ -27,7 +27,7 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 		return err
 	}
 	if !sel.Key.RevokedAt.IsZero() && !health.ShowsAnother(health.At(r.seen, s.Selector).Sight, sel.Next) {
-		return nil // it is done, and the fresh key's record may stand there by now
+		return needless("the key was revoked already") // the fresh key's record may stand there by now
 	}
 	if r.st.Released != nil {
 		if err := r.stillUnused(ctx, s.Selector, r.st.Selector(s.Selector).Key.ID, "revoke the key record"); err != nil {
@@ -50,3 +50,9 @@ func (r *run) revoke(ctx context.Context, s rotate.Step) error {
 	r.st.Revoked(s.Selector, now)
 	return r.confirm(ctx, s, key.ID, why.Message)
 }
+
+// needless is why nothing was left to do for a step. It is no failure.
+type needless string
+
+// Error implements error.
+func (n needless) Error() string { return string(n) }

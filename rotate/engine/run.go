@@ -212,6 +212,11 @@ func (r *run) steps(ctx context.Context, steps []rotate.Step) error {
 		}
 		r.notify(s, codes.OutcomeBegun, "")
 		err := r.do(ctx, s)
+		if why := needless(""); errors.As(err, &why) {
+			r.grant.Did(s)
+			r.notify(s, codes.OutcomeSkipped, string(why))
+			continue
+		}
 		if err != nil {
 			err = r.lease.Because(err)
 		}

@@ -274,7 +274,7 @@ func (r *run) destroy(ctx context.Context, s rotate.Step) error {
 		}
 		return r.confirmed(ctx, e)
 	}
-	return nil
+	return needless("the private key was destroyed already")
 }
 
 func (r *run) name(selector string) dkim.Name {

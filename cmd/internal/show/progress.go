@@ -15,6 +15,8 @@ func (t Text) Finished(e rotate.Event) {
 	switch e.Outcome {
 	case codes.OutcomeDone:
 		fmt.Fprintf(t.W, "%s  %s\n", e.Domain, did(e))
+	case codes.OutcomeSkipped:
+		fmt.Fprintf(t.W, "%s  %s %s: %s\n", e.Domain, attempt(e), e.Outcome, e.Message)
 	case codes.OutcomeFailed, codes.OutcomeRefused:
 		fmt.Fprintf(t.W, "%s  %s %s: %s\n", e.Domain, attempt(e), t.Red(string(e.Outcome)),
 			strings.ReplaceAll(e.Message, "\n", " | "))

@@ -20,12 +20,15 @@ func TestFinishedSteps(t *testing.T) {
 			Outcome: "done", KeyID: "0123456789abcdef"})
 		x.Finished(rotate.Event{Domain: "example.com", Kind: rotate.Publish, Selector: "s1",
 			Outcome: "failed", Message: "one\ntwo"})
+		x.Finished(rotate.Event{Domain: "example.com", Kind: rotate.Revoke, Selector: "s1", Outcome: "skipped",
+			Message: "the key was revoked already"})
 		x.Finished(rotate.Event{Domain: "example.com", Outcome: "refused", Message: "the record is not ours"})
 		x.Waiting("example.com", rotate.Next{Action: "replace", Selector: "s1", At: now,
 			Reason: rotate.Reason{Message: "mail is in flight"}})
 	}), `
 example.com  s1: signer mx1 signs with it now (key 0123456789ab)
 example.com  publish s1 failed: one | two
+example.com  revoke s1 skipped: the key was revoked already
 example.com  plan refused: the record is not ours
 example.com  waiting until 04:00:00 UTC to replace the key of s1: mail is in flight
 `)
