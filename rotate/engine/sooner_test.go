@@ -6,6 +6,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/health"
 )
 
 // TestSooner: what comes next in an emergency is the end of its wait, where that is before the next try of what failed
@@ -31,7 +32,7 @@ func TestSooner(t *testing.T) {
 	} {
 		retry := &rotate.Next{Action: codes.ActionRetry, At: try}
 		st := rotate.State{NextTry: try, Next: retry, Selectors: map[string]*rotate.Selector{"s2": {Key: c.key}}}
-		changed := sooner([]rotate.Step{c.step}, &st, now)
+		changed := sooner(health.FlightOf([]rotate.Step{c.step}, st, now), &st)
 		next, at := rotate.Next{Action: codes.ActionRetry, At: try}, try
 		if c.want {
 			next, at = rotate.Next{Action: rotate.Activate, Selector: "s2", At: leaves.NotBefore}, leaves.NotBefore
