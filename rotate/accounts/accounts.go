@@ -1,5 +1,5 @@
-// Package accounts makes one of the several DNS accounts that a domain can have, as while it moves from one DNS
-// service to another: each record is published to all of them, and all of them are asked.
+// Package accounts lets a domain have several DNS accounts, as while it moves from one DNS service to another. Each
+// record is published to all of them, and before that all of them are asked whether they would take it.
 package accounts
 
 import (
@@ -15,9 +15,9 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 )
 
-// Publisher returns what puts records into every DNS account of a domain, for what is to stand at a selector. An
-// account is written to only while holds returns no error: the process may be stopped between any two of them, and
-// lose its lease (I8).
+// Publisher returns what writes records to every DNS account of a domain; at is the selector that the caller writes
+// for. Before each account holds is asked, and an error ends the write: a process that was stopped between two
+// accounts may have lost its lease (I8).
 func Publisher(want rotate.Domain, known map[string]ports.Publisher, at dkim.Name,
 	holds func() error) (ports.Publisher, error) {
 	all := every{holds: holds}
@@ -62,19 +62,20 @@ func (e every) Publish(ctx context.Context, rec dkim.TXT) error {
 	return divided(rec, strings.Join(took, ", "), strings.Join(failed, ", "), errors.Join(errs...))
 }
 
-// divided returns the error of a write that some accounts took and others did not: what each of them shows from now on
-// decides which mail verifies.
+// divided returns the error of a write that some accounts took and others did not. It names both, since from now on
+// mail is verified by what each of them shows.
 func divided(rec dkim.TXT, took, failed string, err error) error {
-	what := fmt.Sprintf("publish %s at every DNS account: %s took the record; %s did not confirm it, and may go on showing "+
+	what := fmt.Sprintf("publish %s at every DNS account: %s took the record; %s did not confirm it, and may still show "+
 		"what it did before", rec.Owner, took, failed)
 	if dkim.RevokedValue(rec.Value) {
 		what = fmt.Sprintf("revoke %s at every DNS account: %s took the revocation, so mail that is verified there fails; "+
-			"%s did not confirm it, and may go on showing the key", rec.Owner, took, failed)
+			"%s did not confirm it, and may still show the key", rec.Owner, took, failed)
 	}
 	return &fault.Error{Kind: fault.KindOf(err), Code: fault.CodeOf(err), What: what, Err: err, Hint: fault.HintOf(err)}
 }
 
-// Of returns the DNS accounts of a domain among those that are known, as one preflight.Checker.
+// Of returns one preflight.Checker for all DNS accounts of a domain. known has the accounts by name; one that can't be
+// asked is left out.
 func Of[P any](want rotate.Domain, known map[string]P) preflight.Checker {
 	var all asked
 	for _, name := range want.Accounts() {

@@ -361,6 +361,25 @@ func TestARC(t *testing.T) {
 	}
 }
 
+// TestTimesOfAMessage: message and report bear the time of the clock that is given.
+func TestTimesOfAMessage(t *testing.T) {
+	p, m, k := listening(t)
+	noon := time.Date(2031, 2, 3, 12, 0, 0, 0, time.UTC)
+	p.Now = func() time.Time { return noon }
+	messages := make(chan string, 1)
+	m.signs(func(d string, b []byte) []byte {
+		messages <- string(b)
+		return k.signed(d, "s1", b, time.Time{})
+	})
+	r := p.Send(t.Context(), []string{"a.example"}, nil)[0]
+	if r.Err != nil || !r.Sent.Equal(noon) || !r.Arrived.Equal(noon) {
+		t.Fatalf("%v: sent %s, arrived %s", r.Err, r.Sent, r.Arrived)
+	}
+	if message := <-messages; !strings.Contains(message, "Date: Mon, 03 Feb 2031 12:00:00") {
+		t.Errorf("it bears another time:\n%s", message)
+	}
+}
+
 // TestUnchecked: where DNS is not asked, a signature is verified with the key that was switched to.
 func TestUnchecked(t *testing.T) {
 	p, m, k := listening(t)

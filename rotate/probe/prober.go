@@ -20,6 +20,15 @@ type Prober struct {
 	Config    Config
 	Listeners *Listeners
 	Records   Records
+	Now       func() time.Time // the time that messages bear, and their reports; nil: the machine's
+}
+
+// now returns the time that messages and reports bear. What is waited for is measured by the machine's clock.
+func (p *Prober) now() time.Time {
+	if p.Now == nil {
+		return time.Now()
+	}
+	return p.Now()
 }
 
 // Report is what came of one message.
@@ -139,7 +148,7 @@ func (p *Prober) look(ctx context.Context, c *catch, r *Report, token string, ke
 		r.Err = p.unseen(ctx, r.Domain, quotedBy)
 		return
 	}
-	r.Arrived = time.Now()
+	r.Arrived = p.now()
 	var err error
 	if r.Signatures, err = signatures(ctx, message, r.Domain, p.Records, key); err != nil {
 		r.Odd = err.Error()

@@ -44,7 +44,7 @@ func (s *sending) all(ctx context.Context) {
 					s.catch.forget(s.tokens[i])
 					continue
 				}
-				s.out[i].Sent = time.Now()
+				s.out[i].Sent = s.now()
 			}
 			if m != nil {
 				m.close()
@@ -62,7 +62,7 @@ func (s *sending) all(ctx context.Context) {
 func (s *sending) one(ctx context.Context, m **mailer, i int) (err error) {
 	domain := s.out[i].Domain
 	from := strings.Replace(s.Config.From, "{domain}", domain, 1)
-	message := compose(from, s.Config.to(), domain, s.tokens[i], time.Now())
+	message := compose(from, s.Config.to(), domain, s.tokens[i], s.now())
 	for end := time.Now().Add(s.Config.Timeout); ; {
 		if *m == nil {
 			if *m, err = s.connection(ctx); err != nil {

@@ -22,8 +22,8 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/safefile"
 )
 
-// Check asks every part for what the next rotation of the domains needs, and changes nothing. Only
-// that ctx is done is an error.
+// Check asks every part whether it has what the next rotation of the domains needs, and changes nothing. What is wrong
+// stands in the answers; the error is ctx's.
 func Check(ctx context.Context, cfg *config.Config, domains []rotate.Domain,
 	log *slog.Logger) ([]preflight.Answer, error) {
 	a := &App{Config: cfg, log: log}
@@ -42,7 +42,7 @@ func Check(ctx context.Context, cfg *config.Config, domains []rotate.Domain,
 	return append(answers, a.checkDomains(ctx, domains, answers)...), ctx.Err()
 }
 
-// asked is a part with what it wants to be asked, if anything.
+// asked returns a part with the questions that it has about these names; one that has none is fine.
 func asked(kind, name string, part any, of []preflight.Subject) preflight.Part {
 	return preflight.Part{Kind: kind, Name: name, Questions: preflight.Of(part, of)}
 }
@@ -83,7 +83,7 @@ func (a *App) checkKeystore(ctx context.Context, of []preflight.Subject) preflig
 	}
 	states, err := a.openState(ctx)
 	if err != nil {
-		states = nil // that hears of the state
+		states = nil // checkState reports it
 	}
 	keys, err := a.openKeysReadOnly(ctx, states)
 	if err != nil {
@@ -170,8 +170,8 @@ func only(of []preflight.Subject, domains []string) (out []preflight.Subject) {
 	return out
 }
 
-// checkDNS looks every selector's name up, as a rotation will, and returns what became of it and where the
-// records stand.
+// checkDNS looks up every selector's name, as a rotation does. It returns the answers, and for each selector the zone
+// and the name at which its record stands.
 func (a *App) checkDNS(ctx context.Context, domains []rotate.Domain) ([]preflight.Answer, []preflight.Subject) {
 	part := preflight.Part{Kind: "name servers", Name: "of the zones"}
 	look, err := newLooker(a.Config)
@@ -233,14 +233,14 @@ func (a *App) zoneOf(domain string) string {
 	return ""
 }
 
-// yetToCome reports whether servers differ only because one of the domain's DNS accounts has no record yet: the next
-// run publishes it there.
+// yetToCome reports whether servers differ only because one of the domain's DNS accounts has no record yet. That is
+// no fault: the next run publishes it there.
 func yetToCome(d rotate.Domain, s rotate.Sight) bool {
 	lags := func(server string) bool { return !strings.HasSuffix(server, "shows no record") }
 	return len(d.Also) > 0 && !s.Silent && len(s.Values) < 2 && !slices.ContainsFunc(s.Lagging, lags)
 }
 
-// unanswered is the error for servers that gave no answer, or another one than the rest.
+// unanswered returns an error where servers gave no answer, or another one than the rest; nil where all agree.
 func unanswered(name dkim.Name, s rotate.Sight) error {
 	if s.Complete || s.Unchecked {
 		return nil

@@ -76,7 +76,7 @@ func (a *App) openEmpty(ctx context.Context, other *config.Config) (keystore.Key
 	return file.Open(other.Keystore.Path, func() (bool, error) { return false, nil })
 }
 
-// copyKey copies one key, if the keystore has the one that the state means.
+// copyKey copies one key. It fails where the keystore holds another key than the state says.
 func copyKey(ctx context.Context, from ports.KeyReader, to keystore.Keystore, name dkim.Name,
 	k *rotate.Key) (wrote bool, err error) {
 	key, _, err := from.Get(ctx, name, k.Version)

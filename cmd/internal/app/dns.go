@@ -16,7 +16,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/verify"
 )
 
-// looker asks for each domain as the domain's configuration says.
+// looker has for each domain the verifier that its configuration asks for.
 type looker map[string]*verify.Verifier
 
 // Look returns what DNS shows at name.
@@ -85,7 +85,8 @@ func newPublishers(ctx context.Context, cfg *config.Config) (map[string]ports.Pu
 	return out, nil
 }
 
-// newAccounts makes what can be asked whether records can be published. One that can't be opened says so.
+// newAccounts returns the providers, to be asked whether records can be published. One that can't be opened answers
+// with the reason.
 func newAccounts(ctx context.Context, cfg *config.Config) map[string]preflight.Checker {
 	out := map[string]preflight.Checker{}
 	for _, name := range accounts(cfg) {

@@ -11,7 +11,7 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/engine"
 )
 
-// soundTime is how long an answer waits for a look at the whole state.
+// soundTime is how long Ready waits until the whole state was read.
 const soundTime = 5 * time.Second
 
 // WithMetrics counts in m what is done.
@@ -34,7 +34,7 @@ func (a *App) counted(parts engine.Parts) engine.Parts {
 	return parts
 }
 
-// noted counts what the heart says, besides those who hear of it already.
+// noted counts the engine's events, and passes them on to those who get them already.
 func (a *App) noted(parts engine.Parts) engine.Parts {
 	m := a.metrics
 	if m == nil {
@@ -78,7 +78,7 @@ func (a *App) Ready(ctx context.Context) error {
 		Sound(context.Context) error
 	})
 	if isFile {
-		if err := store.InPlace(); err != nil { // reported at once, however lately all of it was read
+		if err := store.InPlace(); err != nil { // this is cheap, and not remembered as Sound is
 			return err
 		}
 	}

@@ -50,7 +50,7 @@ func notifyHooks(hooks []config.Hook) []notify.Hook {
 	return out
 }
 
-// witnessed lets the notices see what the heart does, besides whoever does already.
+// witnessed reports the engine's events to the notifier, and to those who get them already.
 func witnessed(parts engine.Parts, n *notify.Notifier) engine.Parts {
 	first := parts.Notify
 	parts.Notify = func(e rotate.Event) {
@@ -63,9 +63,8 @@ func witnessed(parts engine.Parts, n *notify.Notifier) engine.Parts {
 	return parts
 }
 
-// Notify notifies those whom the configuration names of a command that ended with errs
-// before it began with a domain: by domain, or under "" where it took none at all.
-// It returns when they know, or after some seconds.
+// Notify reports a command that ended before it began with a domain to those whom the configuration names. errs has
+// the errors by domain; "" stands for the command as a whole. It returns when all are delivered, or after some seconds.
 func Notify(cfg *config.Config, log *slog.Logger, command string, errs map[string]error) {
 	if len(errs) == 0 {
 		return
@@ -81,8 +80,7 @@ func Notify(cfg *config.Config, log *slog.Logger, command string, errs map[strin
 	n.Close()
 }
 
-// Leave ends everything as Close does, but for notices that are yet to be
-// delivered: that is what the function does that it returns.
+// Leave ends everything as Close does, except the delivery of notices: the function that it returns completes that.
 func (a *App) Leave() (deliver func()) {
 	n := a.Notifier
 	a.Notifier = nil

@@ -10,7 +10,7 @@ import (
 	"github.com/dkimbot/dkimbot/state"
 )
 
-// knowOthers lets the signers whose reload concerns all of their domains ask what these are to be signed with.
+// knowOthers lets a signer whose reload concerns all of its domains ask which key each of them is to be signed with.
 func knowOthers(signers map[string]ports.Signer, domains []rotate.Domain, store state.Lister) {
 	using := byName(domains, func(d rotate.Domain) []string { return d.Signers })
 	for name, s := range signers {

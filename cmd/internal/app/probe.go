@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dkimbot/dkimbot/cmd/internal/config"
+	"github.com/dkimbot/dkimbot/cmd/internal/machine"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/dkim"
@@ -17,16 +18,17 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/probe"
 )
 
-// newProbers makes what looks at the mail of those signers that have a probe. look asks DNS.
+// newProbers returns a prober for each signer that has a probe. look asks DNS for the keys.
 func newProbers(cfg *config.Config, look ports.Looker) map[string]*probe.Prober {
 	out, listeners := map[string]*probe.Prober{}, &probe.Listeners{}
 	for name, c := range cfg.Probes {
-		out[name] = &probe.Prober{Signer: name, Config: c, Listeners: listeners, Records: records(look)}
+		out[name] = &probe.Prober{Signer: name, Config: c, Listeners: listeners, Records: records(look),
+			Now: machine.Clock{}.Now}
 	}
 	return out
 }
 
-// records are what the authoritative servers show, when they agree.
+// records returns what the authoritative servers show where they agree, else why not.
 func records(look ports.Looker) probe.Records {
 	return func(ctx context.Context, name dkim.Name) ([]string, error) {
 		sight, err := look.Look(ctx, name)
@@ -42,7 +44,7 @@ func records(look ports.Looker) probe.Records {
 	}
 }
 
-// proved puts mail beside the signers that have a probe.
+// proved has each signer that has a probe prove its switches by mail.
 func proved(signers map[string]ports.Signer, by map[string]*probe.Prober) {
 	for name, s := range signers {
 		if p := by[name]; p != nil {
@@ -60,8 +62,8 @@ type Probed struct {
 	Err      error         // why it is not as it should be
 }
 
-// Probe sends a message of each domain through its signers that have a probe, or only through those named. Only that
-// ctx is done, and that there is nothing to send through, are errors.
+// Probe sends a message of each domain through its signers that have a probe, or only through those named. It fails
+// when ctx is done, or when there is no signer to send through; what a message shows stands in Probed.Err.
 func Probe(ctx context.Context, cfg *config.Config, domains []rotate.Domain, only []string) ([]Probed, error) {
 	look, err := newLooker(cfg)
 	if err != nil {

@@ -33,14 +33,15 @@ func (a *App) Unlisted(ctx context.Context) ([]rotate.State, error) {
 	return out, nil
 }
 
-// managed reports whether something of the domain is dkimbot's still.
+// managed reports whether dkimbot still has something to do for a domain: it was not released, or its purge is not
+// finished.
 func managed(st rotate.State) bool {
 	r := st.Released
 	return r == nil || r.Purge && r.Purged.IsZero()
 }
 
-// Left returns a domain that the state knows and the configuration does not list, as
-// far as it is known: enough to hand it back. It is false when there is none.
+// Left returns a domain that the state knows and the configuration does not list, with what is needed to release it.
+// It returns false when there is none.
 func Left(ctx context.Context, cfg *config.Config, name string) (rotate.Domain, bool, error) {
 	_, unlisted, err := States(ctx, cfg, nil)
 	for _, st := range unlisted {

@@ -18,7 +18,7 @@ type ZoneFindings struct {
 	Unread  []config.Error // records that dkimbot can't answer for where it is to listen
 }
 
-// ZoneFiles looks into the zone files of all domains.
+// ZoneFiles reads the zone files of all domains and returns what is wrong with them.
 func ZoneFiles(cfg *config.Config) ZoneFindings {
 	var all ZoneFindings
 	seen := map[string]bool{}
@@ -32,7 +32,7 @@ func ZoneFiles(cfg *config.Config) ZoneFindings {
 	return all
 }
 
-// inspect looks into the zone file of a domain, once.
+// inspect reads the zone file of a domain, unless it was read for another domain.
 func (all *ZoneFindings) inspect(p *providers.ZoneFile, d config.Domain, seen map[string]bool) {
 	zone := cmp.Or(d.Zone, d.Name)
 	found := zonefile.Inspect(p.Dir, zone)
