@@ -36,7 +36,7 @@ func giveRelease(p *order, o rotate.Release, st *rotate.State) ([]rotate.Event, 
 
 // restless says what of the domain is half done, "" for nothing.
 func (p *order) restless() string {
-	for _, s := range p.Keyed() {
+	for _, s := range selectorNames(p.Have) { // whatever the policy names by now
 		if p.Have.Leaked(s) {
 			return "its key at " + s + " was reported as compromised and is not replaced yet"
 		}
@@ -65,7 +65,7 @@ func giveReclaim(p *order, st *rotate.State) ([]rotate.Event, error) {
 			Hint: fault.HintOf(err) + "; take it back then"}
 	}
 	st.Released = nil
-	for _, s := range p.Keyed() {
+	for _, s := range selectorNames(p.Have) { // whatever the policy names by now
 		if p.Standing(s) != health.Current {
 			// the record was not checked meanwhile: it is relied on when it was seen again (I2)
 			st.Selectors[s].Key.VerifiedAt = time.Time{}

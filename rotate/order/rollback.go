@@ -27,7 +27,7 @@ func giveRollback(p *order, o rotate.Rollback, st *rotate.State) ([]rotate.Event
 			return nil, fault.Refuse(codes.NotAtRest, fmt.Sprintf("send signers of %s back to %s: they go back from other "+
 				"selectors all together", p.Want.Name, strings.Join(old, " and ")), "roll back without --signer")
 		}
-		return goBack(p, st)
+		return goBackIfShown(p, st)
 	}
 	back, err := p.wayBack()
 	if err != nil {

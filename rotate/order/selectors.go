@@ -20,8 +20,8 @@ import (
 func giveSelectors(p *order, st *rotate.State) ([]rotate.Event, error) {
 	what := fmt.Sprintf("give %s the selectors %s", p.Want.Name, strings.Join(p.Want.Policy.Selectors[:], " and "))
 	named := slices.Sorted(slices.Values(p.Want.Policy.Selectors[:]))
-	if pair := follow.OriginOf(p.Have); pair != nil && slices.Equal(pair, named) {
-		return goBack(p, st)
+	if slices.Equal(follow.OriginOf(p.Have), named) {
+		return goBackIfShown(p, st)
 	}
 	if follow.Moving(p.Have) && !p.KnowsSelectors() {
 		return moveElsewhere(p, st)
@@ -56,32 +56,34 @@ func giveSelectors(p *order, st *rotate.State) ([]rotate.Event, error) {
 		"continue as they do until the new keys are public", old, strings.Join(p.Want.Policy.Selectors[:], " and "))}}, nil
 }
 
+// goBackIfShown goes back, unless mail would not verify then. During the move signers still rely on the old record.
+func goBackIfShown(p *order, st *rotate.State) ([]rotate.Event, error) {
+	old := p.Have.Origin.Active
+	key, seen := p.Have.Earlier[old].Key, p.Seen.Left[old]
+	shown := slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return dkim.SameRecord(v, key.Record) })
+	if follow.Moving(p.Have) || seen.Err != nil || seen.Sight.Unchecked || shown {
+		return []rotate.Event{goBack(p, st)}, nil
+	}
+	return nil, fault.Refuse(codes.RecordGone, fmt.Sprintf("go back to %s for %s: DNS does not show its key record (it "+
+		"shows %s), so mail signed with it would not verify", p.Name(old), p.Want.Name, dkim.Brief(seen.Sight.Values)),
+		"continue with "+p.Have.Active+"; or publish this record there again first: "+key.Record)
+}
+
 // goBack gives a move to other selectors up: the domain is as it was before, and signers that were given a new
 // selector are given the old one again.
-func goBack(p *order, st *rotate.State) ([]rotate.Event, error) {
+func goBack(p *order, st *rotate.State) rotate.Event {
 	old, gone := p.Have.Origin.Active, strings.Join(slices.Sorted(maps.Keys(p.Have.Selectors)), " and ")
-	key := p.Have.Earlier[old].Key
-	seen := p.Seen.Left[old]
-	shown := slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return dkim.SameRecord(v, key.Record) })
-	if !follow.Moving(p.Have) && seen.Err == nil && !seen.Sight.Unchecked && !shown {
-		return nil, fault.Refuse(codes.RecordGone, fmt.Sprintf("go back to %s for %s: DNS does not show its key record (it "+
-			"shows %s), so mail signed with it would not verify", p.Name(old), p.Want.Name, dkim.Brief(seen.Sight.Values)),
-			"continue with "+p.Have.Active+"; or publish this record there again first: "+key.Record)
-	}
 	*st = follow.MovedBack(*st, p.Want.Signers, p.Now)
-	return []rotate.Event{{Kind: rotate.NewSelectors, Selector: old, Message: fmt.Sprintf("the move to %s is given up: the "+
-		"domain is back at %s, and signs with %s", cmp.Or(gone, "none"), strings.Join(p.Have.Origin.Pair[:], " and "), old)}}, nil
+	return rotate.Event{Kind: rotate.NewSelectors, Selector: old, Message: fmt.Sprintf("the move to %s is given up: the "+
+		"domain is back at %s, and signs with %s", cmp.Or(gone, "none"), strings.Join(p.Have.Origin.Pair[:], " and "), old)}
 }
 
 // moveElsewhere gives a move to other selectors up for one to those that the policy names by now: the domain goes back
 // to where it came from, and leaves from there.
 func moveElsewhere(p *order, st *rotate.State) ([]rotate.Event, error) {
-	back, err := goBack(p, st)
-	if err != nil {
-		return nil, err
-	}
+	back := goBack(p, st)
 	away, err := giveSelectors(newOrder(p.Now, p.Want, p.req, *st, p.Seen), st)
-	return append(back, away...), err
+	return append([]rotate.Event{back}, away...), err
 }
 
 func selectorNames(st rotate.State) []string {

@@ -1,0 +1,94 @@
+package order_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
+)
+
+// TestChangeSelectors: a domain moves over to other selectors from a state of rest, and to names of which no key is in
+// use (I2); else it is said why not.
+func TestChangeSelectors(t *testing.T) {
+	at := func(s *scene, change func(*scene)) *scene { change(s); return s }
+	named := func(s *scene, pair ...string) *scene { copy(s.Want.Policy.Selectors[:], pair); return s }
+	for title, c := range map[string]struct {
+		scene *scene
+		code  codes.Code
+	}{
+		"at rest":              {named(plantest.Ready(), "a", "b"), ""},
+		"it has them":          {plantest.Ready(), codes.SelectorsKept},
+		"it has them, moving":  {moving("s1"), codes.NotManaged},
+		"new":                  {plantest.New(), codes.NotManaged},
+		"new, with others":     {named(plantest.New(), "a", "b"), codes.NotManaged},
+		"being set up":         {plantest.Bootstrapping(), codes.NotManaged},
+		"being set up, others": {named(plantest.Bootstrapping(), "a", "b"), codes.NotAtRest},
+		"switching":            {named(plantest.Switching(), "a", "b"), codes.NotAtRest},
+		"draining":             {named(plantest.Draining(), "a", "b"), codes.NotAtRest},
+		"a key is compromised": {named(at(plantest.Ready(), plantest.Leak("s1")), "a", "b"), codes.NotAtRest},
+		"one of them":          {named(plantest.Ready(), "a", "s2"), codes.SelectorsOverlap},
+		"on hold": {named(at(plantest.Ready(), func(s *scene) { s.Have.OnHold = &rotate.OnHold{At: s.Now} }), "a", "b"),
+			codes.OnHold},
+		"released": {named(at(plantest.Ready(), func(s *scene) { s.Have.Released = &rotate.ReleaseState{At: s.Now} }), "a", "b"),
+			codes.Released},
+	} {
+		st, events, err := ordered(c.scene, rotate.ChangeSelectors{})
+		if fault.CodeOf(err) != c.code || (err == nil) != (c.code == "") {
+			t.Errorf("%s: %v", title, err)
+		}
+		if (len(events) == 1) != (err == nil) || err == nil && (st.Origin == nil || st.Selectors["s1"] != nil) {
+			t.Errorf("%s: %v, from %+v", title, events, st.Origin)
+		}
+	}
+}
+
+// TestBackByPolicy: a domain whose policy names its former selectors again goes back to them where mail that is signed
+// with the one that was active verifies, by all that is known (I2); during the move signers still rely on it.
+func TestBackByPolicy(t *testing.T) {
+	record := plantest.Ready().Have.Selectors["s1"].Key.Record
+	shows := func(values ...string) rotate.Sight { return rotate.Sight{Complete: true, Values: values} }
+	for title, c := range map[string]struct {
+		scene *scene
+		left  rotate.RecordSeen
+		back  bool
+	}{
+		"its record shows":             {moved(), rotate.RecordSeen{Sight: shows(record)}, true},
+		"nothing shows":                {moved(), rotate.RecordSeen{Sight: shows()}, false},
+		"another one shows":            {moved(), rotate.RecordSeen{Sight: shows("v=spf1 -all")}, false},
+		"nobody answers":               {moved(), rotate.RecordSeen{Err: errors.New("no answer")}, true},
+		"DNS is not asked":             {moved(), rotate.RecordSeen{Sight: rotate.Sight{Unchecked: true}}, true},
+		"nothing shows, in the move":   {moving("s1"), rotate.RecordSeen{Sight: shows()}, true},
+		"other selectors, in the move": {moving("s1"), rotate.RecordSeen{Sight: shows()}, true},
+	} {
+		c.scene.Seen.Left = map[string]rotate.RecordSeen{"s1": c.left}
+		c.scene.Want.Policy.Selectors = [2]string{"s2", "s1"}
+		elsewhere := strings.HasPrefix(title, "other")
+		if elsewhere {
+			c.scene.Want.Policy.Selectors = [2]string{"c", "d"}
+		}
+		st, events, err := ordered(c.scene, rotate.ChangeSelectors{})
+		if !c.back {
+			if fault.CodeOf(err) != codes.RecordGone || len(events) > 0 {
+				t.Errorf("%s: %v", title, err)
+			}
+			continue
+		}
+		var moves []string
+		for _, e := range events {
+			moves = append(moves, string(e.Kind)+" "+e.Selector)
+		}
+		want := []string{string(rotate.NewSelectors) + " s1"}
+		if elsewhere {
+			want = append(want, string(rotate.NewSelectors)+" ")
+		}
+		if err != nil || !slices.Equal(moves, want) || !elsewhere && st.Active != "s1" ||
+			elsewhere && (st.Active != "" || st.Origin == nil || st.Origin.Active != "s1") {
+			t.Errorf("%s: %v; %q, active %q", title, err, moves, st.Active)
+		}
+	}
+}
