@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -100,15 +99,17 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	for i, d := range pending {
 		due[i] = d.Name
 	}
-	var wg sync.WaitGroup
-	defer wg.Wait()
+	crew := newCrew(mostBegun)
+	defer crew.work.Wait()
 	for agenda := newAgenda(s.Domains); ; {
 		for _, d := range agenda.take(clock.Now(), due) {
-			wg.Go(func() {
+			if !crew.begin(ctx, func() {
 				began := clock.Now()
 				res := s.Engine.Advance(ctx, engine.Task{Domain: d})
 				s.report(res, agenda.drop(began, clock.Now(), res))
-			})
+			}) {
+				return nil
+			}
 		}
 		if err := clock.Sleep(ctx, agenda.nap(clock.Now())); err != nil {
 			return nil
