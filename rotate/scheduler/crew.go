@@ -6,8 +6,9 @@ import (
 )
 
 // mostBegun is of how many domains the work has begun at most. More would wait for the engine, each with a stack of its
-// own: after a start, or an hour of standing still, all of 100,000 domains have their turn.
-const mostBegun = 2000
+// own: after a start, or an hour of standing still, all of 100,000 domains have their turn. It is far more than there
+// are workers, because domains that wait for DNS count, too, and are to hold up no others.
+const mostBegun = 10_000
 
 // crew carries out pieces of work at the same time, up to a number.
 type crew struct {
