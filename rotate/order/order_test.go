@@ -113,3 +113,15 @@ func TestSelectorWithARole(t *testing.T) {
 		}
 	}
 }
+
+// TestTakenBackWithOneKey: a domain is taken back also where a selector has no key: it is made later.
+func TestTakenBackWithOneKey(t *testing.T) {
+	s := plantest.Ready()
+	s.Have.Released = &rotate.ReleaseState{At: s.Now}
+	s.Have.Selectors["s2"].Key = nil
+	s.Show("s1")
+	st, _, err := ordered(s, rotate.Reclaim{})
+	if err != nil || st.Released != nil || !st.Selectors["s1"].Key.VerifiedAt.IsZero() {
+		t.Errorf("%v; s1 counts as seen at %s", err, st.Selectors["s1"].Key.VerifiedAt)
+	}
+}

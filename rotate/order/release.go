@@ -65,7 +65,7 @@ func giveReclaim(p *order, st *rotate.State) ([]rotate.Event, error) {
 			Hint: fault.HintOf(err) + "; take it back then"}
 	}
 	st.Released = nil
-	for _, s := range selectorNames(p.Have) { // whatever the policy names by now
+	for _, s := range p.Keyed() {
 		if p.Standing(s) != health.Current {
 			// the record was not checked meanwhile: it is relied on when it was seen again (I2)
 			st.Selectors[s].Key.VerifiedAt = time.Time{}
