@@ -17,7 +17,7 @@ var classMutants = []struct {
 	with classes
 	from uint64 // the first seed
 }{
-	{mutant{"a server that does not answer is taken to show what the others do", []string{"I2", "I5"}, 20, All,
+	{mutant{"a server that does not answer is taken to show what the others do", []string{"I2", "I5"}, 40, All,
 		looker(func(p *process) ports.Looker { return presuming{p} })}, silent, 1},
 	{mutant{"a signer whose mail is lost waits for servers that do not answer", []string{"I7"}, 40, All,
 		looker(func(p *process) ports.Looker { return waiting{p} })}, silent | daemons | bounds, 1},
@@ -32,7 +32,7 @@ var classMutants = []struct {
 	{mutant{"time in which a process was stopped does not count", []string{"I8"}, 20, All,
 		func() *tamper {
 			return &tamper{parts: func(p *process, parts *engine.Parts) { parts.Clock = sleepless{p} }}
-		}}, stops, 75},
+		}}, stops, 100},
 	{mutant{"what came too late is not said", []string{"I8"}, 40, All,
 		stores(func(l ledger) ports.Store { return discreet{l} })}, stops, 1},
 
