@@ -441,3 +441,20 @@ func TestExposedLeftIsNamed(t *testing.T) {
 		t.Error("the compromised private key at b is kept")
 	}
 }
+
+// TestRemovedRecordStaysAwayInTheNextMove: nor is one published again that was removed after a move, in the next move.
+func TestRemovedRecordStaysAwayInTheNextMove(t *testing.T) {
+	w, _, d, _ := begunMove(t, 0)
+	w.pass(20 * day)
+	w.spoil("s1", "")
+	w.spoil("s2", "")
+	d.Policy.Selectors = [2]string{"c", "d"}
+	w.order(d, rotate.ChangeSelectors{})
+	w.soon(d)
+	if st := w.state(d.Name); st.Selectors["c"] == nil || !w.keptAt(d, "s1") {
+		t.Fatalf("%s; the private key is kept: %t", st.Phase, w.keptAt(d, "s1"))
+	}
+	if shown := w.shown("s1._domainkey.example.com"); len(shown) > 0 && shown[0] != "" {
+		t.Errorf("s1 shows %q again", shown)
+	}
+}

@@ -55,7 +55,8 @@ func (h *Check) LostLeft(s string) *finding.Finding {
 
 // leftInUse reports whether a signer may still sign with a selector that the domain had earlier: one says so, or has
 // not left it as far as is known. One that confirmed another key since, and only does not answer now, has left it:
-// somebody may have removed the record, as dkimbot asks for.
+// somebody may have removed the record, as dkimbot asks for. A move notes each signer at what it leads away from; what
+// was left in a move before stays left.
 func (j *Judge) leftInUse(s string) bool {
 	says := func(name string) bool {
 		return j.Seen.Signers[name].Err == nil && j.Seen.Signers[name].Ref.Selector == s
@@ -63,7 +64,7 @@ func (j *Judge) leftInUse(s string) bool {
 	return slices.ContainsFunc(j.Want.Signers, says) || slices.ContainsFunc(j.Have.Former, func(f rotate.Former) bool {
 		c := j.Have.Signers[f.Signer]
 		left := !f.Until.IsZero() || j.Have.Selectors[c.Selector] != nil && !c.Unsure
-		return f.Selector == s && (j.Have.Active == "" || !left)
+		return f.Selector == s && !left
 	})
 }
 

@@ -75,8 +75,10 @@ func TestOnceRed(t *testing.T) {
 			6037, // the only signer came back to a compromised key while a server was silent
 			6092, // a signer came back to one in a switch that waited for its target to settle
 			6136, // a receiver kept the revoked record that stood beside a key
+			8440, // other people's change came to a server that lags after the last look
 		}},
 		{"", []uint64{1778}},                     // a key was revoked once more over the fresh one
+		{"all,changes", []uint64{8868}},          // a record that was removed after a move came back in the next one
 		{"changes,bounds,truths", []uint64{267}}, // both keys were revoked after the kind was changed
 	} {
 		with, err := parseClasses(c.classes)

@@ -207,6 +207,9 @@ func (w *world) checkUse(h *host, ref dkim.Ref) {
 	if !n.touched.IsZero() && n.touched.After(h.toldAt(ref.Domain).Add(-10*time.Minute)) {
 		return // somebody else changed it after the last look
 	}
+	if n.otherwiseSince(h.toldAt(ref.Domain).Add(-10*time.Minute), w.now) {
+		return // or before it, and a server that lags shows that only since
+	}
 	if h.blind[ref.Domain] {
 		return // DNS did not answer when it was told, and what was seen last was good
 	}

@@ -93,6 +93,14 @@ func (w *world) harmed(n *zoneName, values []string) bool {
 	return n.repaired.IsZero() || w.now.Before(n.repaired.Add(memory))
 }
 
+// otherwiseSince reports whether a change that other people made came to a server after since.
+func (n *zoneName) otherwiseSince(since, now time.Time) bool {
+	came := func(at time.Time) bool { return at.After(since) && !at.After(now) }
+	return slices.ContainsFunc(n.changes, func(c change) bool {
+		return c.others && slices.ContainsFunc(c.visible, came)
+	})
+}
+
 // overwritten holds the write of a record against other people's records (I6): what
 // a look just before the write could have shown is not touched.
 func (p *process) overwritten(n *zoneName, by *turn) bool {
