@@ -14,7 +14,8 @@ import (
 
 // places are what a host's image holds, beside its programs: the signer's tables and keys, and the agent's memory.
 func (h *agentHost) places() []string {
-	return []string{h.opendkim.KeyTable, h.opendkim.SigningTable, h.opendkim.KeyDir, filepath.Join(h.lab.Dir, h.name, "state")}
+	return []string{h.opendkim.KeyTable, h.opendkim.SigningTable, h.opendkim.KeyDir,
+		filepath.Join(h.lab.Dir, h.name, "state")}
 }
 
 // image copies the host, whose agent does not run.
