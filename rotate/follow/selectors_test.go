@@ -1,0 +1,219 @@
+package follow_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/fault"
+	"github.com/dkimbot/dkimbot/rotate/follow"
+)
+
+var (
+	then   = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	names  = rotate.Policy{Selectors: [2]string{"a", "b"}}
+	listed = []string{"mx1", "mx2", "mx3", "mx4"}
+)
+
+func public(id string) *rotate.Key {
+	return &rotate.Key{ID: id, Version: 1, PublishedAt: then, VerifiedAt: then}
+}
+
+// ready returns the state of a domain whose signers sign with s1.
+func ready() rotate.State {
+	return rotate.State{Domain: "example.com", Phase: rotate.Ready, Active: "s1", SwitchedAt: then,
+		Selectors: map[string]*rotate.Selector{"s1": {Key: public("1")}, "s2": {Key: public("2")}},
+		Signers:   rotate.Confirmations{}}
+}
+
+// moving returns the state of that domain while it moves over to a and b, which have keys.
+func moving() rotate.State {
+	st := follow.Moved(ready(), names, listed)
+	st.Enter(rotate.Bootstrapping)
+	st.Selectors = map[string]*rotate.Selector{"a": {Key: public("3")}, "b": {Key: public("4")}}
+	return st
+}
+
+// TestMovedToANameOfBefore: a name that was the domain's once brings its key along where it has one that was not given to
+// a signer; that is to be seen again before it is used (I2), and begins the move at once. No name is kept twice.
+func TestMovedToANameOfBefore(t *testing.T) {
+	for title, c := range map[string]struct {
+		kept   *rotate.Selector
+		phase  rotate.Phase
+		target string
+		has    []string
+	}{
+		"another name":  {nil, rotate.New, "", nil},
+		"without a key": {&rotate.Selector{Past: []string{"0"}}, rotate.New, "", []string{"a"}},
+		"with its key":  {&rotate.Selector{Key: public("0")}, rotate.Bootstrapping, "a", []string{"a", "b"}},
+	} {
+		st := ready()
+		if c.kept != nil {
+			st.Earlier = rotate.Earlier{"a": c.kept}
+		}
+		moved := follow.Moved(st, names, listed)
+		var has []string
+		for name := range moved.Selectors {
+			has = append(has, name)
+		}
+		slices.Sort(has)
+		if moved.Phase != c.phase || moved.Target != c.target || !slices.Equal(has, c.has) ||
+			!slices.Equal(moved.Earlier.Names(), []string{"s1", "s2"}) {
+			t.Errorf("%s: %s to %q, has %q, had %q", title, moved.Phase, moved.Target, has, moved.Earlier.Names())
+		}
+		if sel := moved.Selectors["a"]; sel != nil && sel.Key != nil && !sel.Key.VerifiedAt.IsZero() {
+			t.Errorf("%s: the key counts as seen", title)
+		}
+	}
+}
+
+// TestMovedBack: the domain is as it was before, and mail that may be signed at a new selector is waited for: of each
+// signer that was given one, or may have been, by what is known (I2). A private key that may have reached the keystore
+// is to be destroyed with the others (I5).
+func TestMovedBack(t *testing.T) {
+	st := moving()
+	st.Signers = rotate.Confirmations{"mx1": {Selector: "a", KeyID: "3"}, "mx2": {Selector: "s1", Unsure: true},
+		"mx3": {Selector: "s1", KeyID: "1"}}
+	now := then.Add(time.Hour)
+	for title, c := range map[string]struct {
+		intent  *rotate.Intent
+		former  rotate.Formers
+		retired []rotate.Retired
+	}{
+		"nothing is under way": {nil, nil, nil},
+		"mx4 is being given b": {&rotate.Intent{Kind: rotate.Activate, Signer: "mx4", Selector: "b"},
+			rotate.Formers{{Selector: "b", Signer: "mx4"}}, nil},
+		"a key is being stored at b": {&rotate.Intent{Kind: rotate.StoreKey, Selector: "b", KeyID: "5", Version: 1}, nil,
+			[]rotate.Retired{{KeyID: "5", Version: 2}}},
+		"b is being published": {&rotate.Intent{Kind: rotate.Publish, Selector: "b", Signer: "mx4", KeyID: "4"}, nil, nil},
+	} {
+		st.Intent = c.intent
+		back := follow.MovedBack(st, listed, now)
+		want := append(rotate.Formers{{Selector: "a", Signer: "mx1"}, {Selector: "a", Signer: "mx2"},
+			{Selector: "b", Signer: "mx2"}}, c.former...)
+		byName := func(x, y rotate.Former) int {
+			return slices.Compare([]string{x.Signer, x.Selector}, []string{y.Signer, y.Selector})
+		}
+		slices.SortFunc(back.Former, byName)
+		slices.SortFunc(want, byName)
+		if diff := cmp.Diff(want, back.Former); diff != "" {
+			t.Errorf("%s: signers may sign with %s", title, diff)
+		}
+		if diff := cmp.Diff(append([]rotate.Retired{{KeyID: "4", Version: 1}}, c.retired...),
+			back.Earlier["b"].Retired); diff != "" {
+			t.Errorf("%s: %s", title, diff)
+		}
+		if back.Phase != rotate.Ready || back.Active != "s1" || back.Origin != nil || back.Selectors["a"] != nil ||
+			!back.Selectors["s1"].LastUsedAt.Equal(now) || !back.Selectors["s2"].LastUsedAt.IsZero() {
+			t.Errorf("%s: %s at %q, from %+v; %+v", title, back.Phase, back.Active, back.Origin, back.Selectors)
+		}
+	}
+}
+
+// TestMovedBackToANameTwice: a former name that the policy has named again meanwhile is the domain's with the key that it
+// had, as nothing was made there.
+func TestMovedBackToANameTwice(t *testing.T) {
+	st := moving()
+	st.Selectors["s1"] = &rotate.Selector{}
+	back := follow.MovedBack(st, listed, then)
+	if sel := back.Selectors["s1"]; sel == nil || sel.Key == nil || sel.Key.ID != "1" || back.Earlier["s1"] != nil {
+		t.Errorf("s1 is %+v, and was %+v", sel, back.Earlier["s1"])
+	}
+}
+
+// TestCanMoveBack: a way leads back until something of before is gone or may be, or the new selectors have begun to
+// rotate (I2).
+func TestCanMoveBack(t *testing.T) {
+	for title, c := range map[string]struct {
+		change func(*rotate.State)
+		can    bool
+	}{
+		"moving":                         {func(*rotate.State) {}, true},
+		"just begun":                     {func(st *rotate.State) { st.Phase = rotate.New }, true},
+		"moved":                          {func(st *rotate.State) { st.Phase, st.Active = rotate.Ready, "a" }, true},
+		"rotating":                       {func(st *rotate.State) { st.Phase, st.Active = rotate.Switching, "a" }, false},
+		"never moved":                    {func(st *rotate.State) { st.Origin = nil }, false},
+		"released":                       {func(st *rotate.State) { st.Released = &rotate.ReleaseState{} }, false},
+		"a key is being destroyed":       {func(st *rotate.State) { st.Intent = &rotate.Intent{Kind: rotate.Destroy} }, false},
+		"a record is being published":    {func(st *rotate.State) { st.Intent = &rotate.Intent{Kind: rotate.Publish} }, true},
+		"a selector is not known":        {func(st *rotate.State) { delete(st.Earlier, "s2") }, false},
+		"there is no key":                {func(st *rotate.State) { st.Earlier["s2"].Key = nil }, false},
+		"a key is gone":                  {func(st *rotate.State) { st.Earlier["s2"].Key.Gone = true }, false},
+		"a key's destruction was begun":  {func(st *rotate.State) { st.Earlier["s2"].Key.Doomed = true }, false},
+		"the name is the domain's again": {func(st *rotate.State) { st.Selectors["s2"] = &rotate.Selector{} }, true},
+		"and has a key of its own":       {func(st *rotate.State) { st.Selectors["s2"] = &rotate.Selector{Key: public("9")} }, false},
+	} {
+		st := moving()
+		c.change(&st)
+		if got := follow.CanMoveBack(st); got != c.can {
+			t.Errorf("%s: %t", title, got)
+		}
+		var pair []string
+		if c.can {
+			pair = []string{"s1", "s2"}
+		}
+		if got := follow.OriginOf(st); !slices.Equal(got, pair) {
+			t.Errorf("%s: leads back to %q", title, got)
+		}
+	}
+}
+
+// TestUnused: a key at a former selector was never used where no signer was given it, and nobody reported it: there it
+// can be taken up again, or destroyed at once (I5).
+func TestUnused(t *testing.T) {
+	leaked := public("1")
+	leaked.Leaked = then
+	for title, c := range map[string]struct {
+		sel    *rotate.Selector
+		former string
+		unused bool
+	}{
+		"a key":                  {&rotate.Selector{Key: public("1")}, "", true},
+		"a key in use":           {&rotate.Selector{Key: public("1")}, "s1", false},
+		"a key, another is used": {&rotate.Selector{Key: public("1")}, "s2", true},
+		"a compromised key":      {&rotate.Selector{Key: leaked}, "", false},
+		"a compromised key, and one that was tried": {&rotate.Selector{Key: leaked, Tried: []string{"2"}}, "", false},
+		"a key that may appear":                     {&rotate.Selector{Tried: []string{"2"}}, "", true},
+		"no key":                                    {&rotate.Selector{}, "", false},
+		"none of the domain's":                      {nil, "", false},
+	} {
+		st := ready()
+		if c.sel != nil {
+			st.Earlier = rotate.Earlier{"s1": c.sel}
+		}
+		if c.former != "" {
+			st.Former = rotate.Formers{{Selector: c.former, Signer: "mx1"}}
+		}
+		if got := follow.Unused(st, "s1"); got != c.unused {
+			t.Errorf("%s: %t", title, got)
+		}
+	}
+}
+
+// TestMisnamed: a policy that names what the domain is just moving away from is refused before anything is made there.
+func TestMisnamed(t *testing.T) {
+	started := moving()
+	begun := moving()
+	begun.Phase = rotate.New
+	stays := ready()
+	stays.Phase, stays.Origin = rotate.New, &rotate.Origin{Pair: [2]string{"s1", "s2"}}
+	for title, c := range map[string]struct {
+		st      rotate.State
+		pair    [2]string
+		refused bool
+	}{
+		"one of them":          {begun, [2]string{"a", "s2"}, true},
+		"others":               {begun, [2]string{"c", "d"}, false},
+		"keys are made by now": {started, [2]string{"a", "s2"}, false},
+		"no way leads back":    {stays, [2]string{"a", "s2"}, false},
+	} {
+		err := follow.Misnamed(rotate.Domain{Name: "example.com", Policy: rotate.Policy{Selectors: c.pair}}, c.st)
+		if c.refused != (fault.CodeOf(err) == codes.SelectorsChanged) || c.refused != (err != nil) {
+			t.Errorf("%s: %v", title, err)
+		}
+	}
+}
