@@ -39,7 +39,7 @@ func testLateEffect(t *testing.T, killed bool) {
 
 	first := w.start("first", nil)
 	w.outlaw, w.dies = "first", killed
-	w.asleep("first", "activate mx1", 9*time.Minute)
+	w.asleep("first", "activate mx1", 9*time.Minute+time.Millisecond)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		asked := d
@@ -108,8 +108,8 @@ func (u unwritten) Save(ctx context.Context, l ports.Lease, now time.Time, st ro
 // TestLateEffectUnsaved: an effect that comes after its process has lost the lease is reported, and the domain is
 // looked at again, also when the process fails for another reason at the same time (I8).
 //
-// Where the loss is noticed at the same instant and before the write, the disk is not known to be full: so it is said in
-// some of the runs, and the rest of it in each.
+// The first process wakes a moment after its lease was last looked at: at the same instant it would be chance whether the
+// loss or the full disk comes first.
 func TestLateEffectUnsaved(t *testing.T) {
 	said := 0
 	for range 8 {
@@ -117,8 +117,8 @@ func TestLateEffectUnsaved(t *testing.T) {
 			said++
 		}
 	}
-	if said == 0 {
-		t.Error("that the disk is full was said in none of 8 runs")
+	if said < 8 {
+		t.Errorf("that the disk is full was said in %d of 8 runs", said)
 	}
 }
 
@@ -136,7 +136,7 @@ func lateAndUnsaved(t *testing.T) (said bool) {
 		parts.Store = unwritten{parts.Store, full}
 		first := newEngine(parts)
 		w.outlaw = "first"
-		w.asleep("first", "activate mx1", 9*time.Minute)
+		w.asleep("first", "activate mx1", 9*time.Minute+time.Millisecond)
 		asleep := w.pause
 		w.pause = func(op string) {
 			asleep(op)
