@@ -12,21 +12,21 @@ import (
 // wildcard's, if it was. Resolvers may answer with that for its TTL after it has gone. So the
 // key's own record has to be seen alone again, and the wait begins then: without that, signers
 // would be switched to a key that many receivers can't find (I2). What stood there may be the
-// record of a key, which receivers keep as they keep a replaced one.
-func (st *State) Disturbed(name string, s SelectorSeen, now time.Time) {
+// record of a key, which receivers keep as they keep a replaced one. It reports whether the state has changed.
+func (st *State) Disturbed(name string, s SelectorSeen, now time.Time) bool {
 	if left(st, name) != nil {
-		return // no signer is given its key
+		return false // no signer is given its key
 	}
 	sel := st.Selector(name)
 	other := append(slices.DeleteFunc(slices.Clone(s.Sight.Values), sel.Ours), s.Sight.Wildcard...)
 	// The name of a record that is another domain's was seen, though it is refused.
 	if s.SightErr != nil && fault.CodeOf(s.SightErr) != codes.SharedName || len(other) == 0 {
-		return
+		return false
 	}
 	wait := CacheWait(s.Sight, 0)
 	if st.Selectors[name] == nil {
 		if st.Phase != New {
-			return // it is none of those that are managed
+			return false // it is none of those that are managed
 		}
 		if st.Selectors == nil {
 			st.Selectors = map[string]*Selector{}
@@ -35,17 +35,22 @@ func (st *State) Disturbed(name string, s SelectorSeen, now time.Time) {
 	}
 	if noted := st.Selectors[name]; sel.Key == nil {
 		noted.Preceded, noted.PrecededTTL = noted.Preceded || MayBeKey(other), max(noted.PrecededTTL, wait)
-		return
+		return noted.Preceded != sel.Preceded || noted.PrecededTTL != sel.PrecededTTL
 	}
+	changed := false
 	if MayBeKey(other) {
 		if sel.Key.ShadowedAt.IsZero() || !sel.Key.VerifiedAt.IsZero() { // once, not at each look
 			sel.Key.ShadowedAt = now
 		}
-		sel.Key.Replaced = sel.Key.Replaced || !st.Signers.reached(name, false)
+		replaced := sel.Key.Replaced || !st.Signers.reached(name, false)
+		changed = replaced != sel.Key.Replaced || sel.Key.ShadowedAt.Equal(now)
+		sel.Key.Replaced = replaced
 	}
 	for _, key := range []*Key{sel.Key, sel.Next} {
 		if key == sel.Key || key != nil && key.CacheWait > 0 { // else its publication is yet to begin
+			changed = changed || !key.VerifiedAt.IsZero() || key.CacheWait < wait
 			key.VerifiedAt, key.CacheWait = time.Time{}, max(key.CacheWait, wait)
 		}
 	}
+	return changed
 }

@@ -98,6 +98,9 @@ func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string
 			return "", ctx.Err()
 		}
 		r.seen.Selectors[selector], r.looked[selector] = seen, clock.Elapsed()
+		if _, err := (passing{r}).disturbed(ctx, selector, seen); err != nil {
+			return "", err
+		}
 		p := r.judge()
 		switch p.Standing(selector) {
 		case health.Current:
@@ -106,7 +109,6 @@ func (r *run) await(ctx context.Context, s rotate.Step, key *rotate.Key) (string
 			}
 			return seen.Sight.Values[0], nil
 		case health.Foreign:
-			r.st.Disturbed(selector, seen, clock.Now())
 			return "", p.ForeignRecord(selector, seen.Sight)
 		}
 		if p.Opposed(selector) && p.Flight(selector) {

@@ -75,12 +75,15 @@ type Engine struct {
 
 	mu   sync.Mutex
 	busy map[string]bool // the domains that this engine works on
+
+	unwritten map[string][]glimpse // by domain; see disturbed.go
 }
 
 // NewEngine returns an engine that works with the parts.
 func NewEngine(parts Parts) *Engine {
 	e := &Engine{Parts: parts, signers: map[string]*batchedSigner{}, busy: map[string]bool{},
-		working: make(places, max(parts.Workers, 1)), making: make(places, runtime.GOMAXPROCS(0)),
+		unwritten: map[string][]glimpse{},
+		working:   make(places, max(parts.Workers, 1)), making: make(places, runtime.GOMAXPROCS(0)),
 		turnstile: quota.New(parts.Quota, parts.Counts)}
 	for name, s := range parts.Signers {
 		e.signers[name] = batched(name, s)

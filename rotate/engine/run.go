@@ -72,6 +72,7 @@ func (e *Engine) newRun(ctx context.Context, t Task, g *approval.Grant, held *le
 		e.notify(renamed[i])
 	}
 	r.st, r.unsaved = st, renamed
+	passing{r}.recall()
 	if ahead > 0 {
 		message := fmt.Sprintf("the machine's clock was set forward by %s; waits go by the time that has really passed",
 			calendar.Span(ahead.Round(time.Minute)))
@@ -101,6 +102,9 @@ func (r *run) advance(ctx context.Context) error {
 		return r.refused(rotate.Applied, refusal)
 	} else if unknown != nil {
 		return unknown
+	}
+	for selector, seen := range r.seen.Selectors {
+		passing{r}.glimpsed(selector, seen)
 	}
 	if r.st.Heed(r.want, r.seen, r.engine.lags(r.want.Signers), r.engine.Clock.Now()) {
 		if err := r.save(ctx, r.drainBegun()...); err != nil {
@@ -319,6 +323,7 @@ func (r *run) save(ctx context.Context, events ...rotate.Event) error {
 		return err
 	}
 	r.lease.Renewed(asked)
+	passing{r}.wrote()
 	r.begun = nil
 	r.st.Revision = revision
 	before := r.stored

@@ -30,13 +30,17 @@ func (r afterwards) stillShown(ctx context.Context, s rotate.Step) error {
 		return ctx.Err()
 	}
 	r.seen.Selectors[s.Selector] = seen
+	disturbed, err := passing(r).disturbed(ctx, s.Selector, seen)
+	if err != nil {
+		return err
+	}
 	switch fate := r.seen.Fate(s.Selector, s.To.KeyID); {
 	case r.judge().Standing(s.Selector) == health.Foreign:
-		r.st.Disturbed(s.Selector, seen, r.engine.Clock.Now())
 		return r.judge().ForeignRecord(s.Selector, seen.Sight)
-	case fate == rotate.Fails || fate == rotate.Disowned:
+	case fate == rotate.Fails || fate == rotate.Disowned || disturbed ||
+		s.Duty == rotate.Turn && r.st.Selectors[s.Selector].Key.VerifiedAt.IsZero(): // it was, for the signer before
 		return fault.Temporary("see "+r.name(s.Selector).String()+" once more before signer "+s.Signer+" is switched to it",
-			errors.New("it was there a moment ago, and now DNS shows "+dkim.Brief(seen.Sight.Values)),
+			errors.New("it was there a moment ago, and now DNS shows "+dkim.Brief(append(seen.Sight.Wildcard, seen.Sight.Values...))),
 			"see who changes the zone; it is published again by itself")
 	}
 	r.looked[s.Selector] = r.engine.Clock.Elapsed()

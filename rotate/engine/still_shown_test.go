@@ -18,9 +18,15 @@ import (
 func TestRecordGoesMeanwhile(t *testing.T) {
 	const foreign = "v=DKIM1; p=Zm9yZWlnbg=="
 	for title, tt := range map[string]struct {
-		spoil string
+		spoil func(*world)
 		code  codes.Code
-	}{"removed": {"", ""}, "replaced": {foreign, codes.ForeignRecord}} {
+	}{
+		"removed":  {func(w *world) { w.spoil("s2", "") }, ""},
+		"replaced": {func(w *world) { w.spoil("s2", foreign) }, codes.ForeignRecord},
+		"gone from one server": {func(w *world) {
+			w.shows = func(s *rotate.Sight) { s.Complete, s.Wildcard = false, []string{foreign} }
+		}, ""},
+	} {
 		for _, moment := range []string{"hook", "activate mx1"} {
 			t.Run(title+" in "+moment, func(t *testing.T) {
 				w, d := newWorld(t, "mx1", "mx2"), wanted("mx1", "mx2")
@@ -28,7 +34,7 @@ func TestRecordGoesMeanwhile(t *testing.T) {
 				d.Asked = true
 				spoil := func() {
 					w.pass(time.Minute)
-					w.spoil("s2", tt.spoil)
+					tt.spoil(w)
 				}
 				parts, done := w.engine().Parts, false
 				parts.Consent = func(context.Context, rotate.Domain, rotate.Step) error {

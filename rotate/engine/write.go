@@ -28,7 +28,9 @@ func (r *run) lookBeforeWrite(ctx context.Context, selector string) error {
 	if seen.SightErr != nil {
 		return seen.SightErr
 	}
-	r.st.Disturbed(selector, seen, r.engine.Clock.Now())
+	if _, err := (passing{r}).disturbed(ctx, selector, seen); err != nil {
+		return err
+	}
 	if p := r.judge(); p.Standing(selector) == health.Foreign {
 		return p.ForeignRecord(selector, seen.Sight)
 	}

@@ -82,6 +82,20 @@ func (c change) everywhere() time.Time {
 	return last
 }
 
+// lastShown returns when the last server ceased to show what was there before the change. One that is out of order
+// shows nothing to anybody.
+func (w *world) lastShown(c change) (last time.Time) {
+	for i, t := range c.visible {
+		if s := w.servers[i]; t.After(s.since) && t.Before(s.down) {
+			t = s.since
+		}
+		if t.After(last) {
+			last = t
+		}
+	}
+	return last
+}
+
 // change puts values at the name, which each server shows after a lag of its own,
 // one change after the other.
 func (w *world) change(n *zoneName, values []string, ttl time.Duration) {

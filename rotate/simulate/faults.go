@@ -34,8 +34,9 @@ const clockError = 30 * time.Minute
 
 // part is something that can be out of order for a while.
 type part struct {
-	name string
-	down time.Time // until then
+	name  string
+	down  time.Time // until then
+	since time.Time // when that outage began
 }
 
 func (p *part) up(now time.Time) bool { return !now.Before(p.down) }
@@ -99,6 +100,9 @@ func (w *world) fallible(p *part, longest time.Duration) {
 			until = w.quiet
 		}
 		if until.After(p.down) {
+			if p.up(w.now) {
+				p.since = w.now
+			}
 			p.down = until
 			w.log("", "%s is out of order for %s", p.name, until.Sub(w.now).Round(time.Minute))
 		}

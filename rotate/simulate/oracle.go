@@ -241,7 +241,7 @@ func (n *zoneName) forgotten(w *world, at int, keyID string) (resolvers, receive
 		return false
 	}
 	for i := range min(at+1, len(n.changes)) {
-		gone := n.changes[i].everywhere() // what stood there before it
+		gone := w.lastShown(n.changes[i]) // what stood there before it
 		var before change
 		if i > 0 {
 			before = n.changes[i-1]
