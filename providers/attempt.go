@@ -59,7 +59,7 @@ func (p *Provider) enter(ctx context.Context, zone string) (leave func(), err er
 	if err != nil {
 		return nil, fmt.Errorf("wait for earlier calls to end: %w", err)
 	}
-	if err := p.pace.wait(ctx, p.adapter.Cost(zone), p.total); err != nil {
+	if err := p.pace.wait(ctx, p.account.current().Cost(zone), p.total); err != nil {
 		leave()
 		return nil, err
 	}
@@ -93,19 +93,26 @@ func (p *Provider) call(ctx context.Context, rec dkim.TXT, ask asking, leave fun
 
 var errTooSlow = errors.New("the call took too long")
 
-// asking is a question to the adapter about a record; nil is none: then the record is set.
-type asking func(context.Context, dkim.TXT) error
+// asking is a question to an adapter about a record; nil is none: then the record is set.
+type asking func(context.Context, Adapter, dkim.TXT) error
 
-// set lets the adapter write, or ask, and keeps its turn until it has.
+// set lets the adapter write, or ask, and keeps its turn until it has. Where the service does not accept the
+// credentials and there are others by now, it does so once more with those.
 func (p *Provider) set(ctx context.Context, rec dkim.TXT, ask asking, leave func(), done chan<- error) {
 	var err error
 	defer func() { done <- err; leave() }()
 	defer caught(&err)
-	if ask != nil {
-		err = ask(ctx, rec)
+	if ask == nil {
+		ask = func(ctx context.Context, a Adapter, rec dkim.TXT) error { return a.Set(ctx, rec) }
+	}
+	adapter := p.account.current()
+	err = ask(ctx, adapter, rec)
+	if f := (*failure)(nil); !errors.As(err, &f) || !f.login || !p.account.renew(ctx, adapter) {
 		return
 	}
-	err = p.adapter.Set(ctx, rec)
+	if adapter = p.account.current(); p.pace.wait(ctx, adapter.Cost(rec.Zone), p.total) == nil {
+		err = ask(ctx, adapter, rec)
+	}
 }
 
 // caught, deferred, makes an error of a panic of a module, such as one about an answer that it

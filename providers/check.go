@@ -24,11 +24,18 @@ type writer interface {
 	MayWrite(ctx context.Context, rec dkim.TXT) error
 }
 
+func checks(ctx context.Context, a Adapter, rec dkim.TXT) error { return a.(checker).Check(ctx, rec) }
+
+func mayWrite(ctx context.Context, a Adapter, rec dkim.TXT) error {
+	return a.(writer).MayWrite(ctx, rec)
+}
+
 // Check says what is to be asked before the next record: whether the account may change the record of
 // each domain.
 func (p *Provider) Check(of []preflight.Subject) (all []preflight.Question) {
-	asks, ok := p.adapter.(checker)
-	if !ok {
+	_, asks := p.account.current().(checker)
+	_, files := p.account.current().(writer)
+	if !asks {
 		return nil
 	}
 	for _, domain := range preflight.Domains(of) {
@@ -36,9 +43,9 @@ func (p *Provider) Check(of []preflight.Subject) (all []preflight.Question) {
 			all = append(all, preflight.Question{What: what, Domains: []string{domain}, Rights: rights,
 				Ask: func(ctx context.Context) error { return p.checkAll(ctx, ask, domain, of) }})
 		}
-		question("right to change key records", false, asks.Check)
-		if files, ok := p.adapter.(writer); ok {
-			question("right to write the zone's file", true, files.MayWrite)
+		question("right to change key records", false, checks)
+		if files {
+			question("right to write the zone's file", true, mayWrite)
 		}
 	}
 	return all

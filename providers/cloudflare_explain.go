@@ -28,7 +28,7 @@ func (a *cloudflareAccount) explain(err error) error {
 		return transient(err, "")
 	case e.has(authenticationError, invalidAccessToken, invalidHeaders, unauthorized),
 		e.status == http.StatusUnauthorized, e.status == http.StatusForbidden:
-		return permanent(err, "check that the API token is valid and has Zone:Read and DNS:Edit for the zone")
+		return notAccepted(err, "check that the API token is valid and has Zone:Read and DNS:Edit for the zone")
 	case e.has(quotaExceeded):
 		return permanent(err, "the zone's plan allows no more records: remove some, or change the plan")
 	case e.has(hostHasAlias, aliasExists):

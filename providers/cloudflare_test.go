@@ -317,7 +317,7 @@ func TestCloudflareManyZones(t *testing.T) {
 		for range 2 {
 			r := record(name, "s1")
 			before := len(s.Requests())
-			cost := p.adapter.Cost(name)
+			cost := p.account.current().Cost(name)
 			if err := p.Publish(t.Context(), r); err != nil {
 				t.Fatal(err)
 			}

@@ -18,6 +18,7 @@ type failure struct {
 	code  codes.Code    // as in fault.Error
 	hint  string        // as in fault.Error
 	after time.Duration // the service asks to be left alone for so long
+	login bool          // the service does not accept the credentials
 	err   error
 }
 
@@ -30,6 +31,11 @@ func transient(err error, hint string) *failure {
 
 func permanent(err error, hint string) *failure {
 	return &failure{kind: fault.Permanent, err: err, hint: hint}
+}
+
+// notAccepted is the failure of credentials that the service does not accept.
+func notAccepted(err error, hint string) *failure {
+	return &failure{kind: fault.Permanent, err: err, hint: hint, login: true}
 }
 
 func refused(code codes.Code, err error, hint string) *failure {
@@ -77,7 +83,7 @@ func (p *Provider) withoutSecrets(err error) error {
 }
 
 func (p *Provider) redact(s string) string {
-	for _, secret := range p.secrets {
+	for _, secret := range p.account.allSecrets() {
 		s = strings.ReplaceAll(s, secret, "[secret]")
 	}
 	return s

@@ -19,8 +19,7 @@ import (
 type Provider struct {
 	name    string
 	driver  string
-	adapter Adapter
-	secrets []string
+	account *account
 
 	turns   *turns
 	pace    *pace
@@ -52,9 +51,9 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 		timeout: cmp.Or(cfg.Timeout, d.Timeout, defaultTimeout),
 		total:   cmp.Or(cfg.Total, defaultTotal),
 		backoff: 500 * time.Millisecond,
-		secrets: slices.Collect(maps.Values(secrets)),
+		account: &account{of: cfg.Account, secrets: secrets, told: slices.Collect(maps.Values(secrets))},
 	}
-	if p.adapter, err = cfg.Account.Open(ctx, secrets); err != nil {
+	if err = p.account.open(ctx, secrets); err != nil {
 		f := failureOf(err)
 		return nil, &fault.Error{Kind: f.kind, Code: f.code, What: what + " (" + d.Name + ")", Hint: f.hint,
 			Err: p.withoutSecrets(err)}

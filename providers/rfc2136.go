@@ -137,7 +137,7 @@ func (u *updater) read(ctx context.Context, rec dkim.TXT) (there standing, done 
 	var bad *tsigError
 	switch {
 	case errors.As(err, &bad):
-		return standing{}, false, permanent(err, bad.hint())
+		return standing{}, false, notAccepted(err, bad.hint())
 	case err != nil:
 		return standing{}, false, nil // a server may take updates and no queries; the update will say
 	}
@@ -242,7 +242,7 @@ func (u *updater) explain(ctx context.Context, rec dkim.TXT, err error) error {
 		if err.Error() != askErr.Error() { // the same is said once
 			err = fmt.Errorf("%w: %w", err, askErr)
 		}
-		return permanent(err, bad.hint())
+		return notAccepted(err, bad.hint())
 	case code == dns.RcodeServerFailure, answer != nil && answer.Rcode == dns.RcodeServerFailure:
 		return transient(
 			err,

@@ -32,13 +32,22 @@ func explainRoute53(err error, zone string) error {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		if strings.Contains(err.Error(), "credentials") {
-			return permanent(err, "give dkimbot AWS credentials: access_key_id and secret_access_key, a profile, "+
+			return notAccepted(err, "give dkimbot AWS credentials: access_key_id and secret_access_key, a profile, "+
 				"or a role of the instance")
 		}
 		return transient(err, "")
 	}
-	return permanent(err, route53Hint(api.ErrorCode(), zone))
+	hint := route53Hint(api.ErrorCode(), zone)
+	if hint == hintLogin || hint == hintExpired {
+		return notAccepted(err, hint)
+	}
+	return permanent(err, hint)
 }
+
+const (
+	hintLogin   = "AWS does not accept the credentials: check access_key_id and secret_access_key"
+	hintExpired = "the AWS credentials have expired: renew them, or check this machine's clock"
+)
 
 func route53Hint(code, zone string) string {
 	switch code {
@@ -46,9 +55,9 @@ func route53Hint(code, zone string) string {
 		return "allow route53:ListHostedZonesByName for the account and route53:ChangeResourceRecordSets for the hosted zone of " + zone
 	case "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "IncompleteSignature",
 		"MissingAuthenticationToken":
-		return "AWS does not accept the credentials: check access_key_id and secret_access_key"
+		return hintLogin
 	case "ExpiredToken", "ExpiredTokenException", "RequestExpired":
-		return "the AWS credentials have expired: renew them, or check this machine's clock"
+		return hintExpired
 	case "NoSuchHostedZone":
 		return "check zone_id: the account has no such hosted zone"
 	}

@@ -32,6 +32,7 @@ type Service struct {
 	mu       sync.Mutex
 	zones    []*Zone
 	denied   bool
+	token    string
 	busy     int
 	changes  int
 	requests []string
@@ -85,6 +86,19 @@ func (s *Service) Deny() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.denied = true
+}
+
+// Expire makes a session token the only one that counts; those before have expired.
+func (s *Service) Expire(now string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.token = now
+}
+
+func (s *Service) session() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.token
 }
 
 // Busy makes the next n changes fail because an earlier one is not complete.
@@ -151,6 +165,9 @@ func (s *Service) handler() http.Handler {
 		switch {
 		case scope[0] != AccessKeyID:
 			fail(w, 403, "InvalidClientTokenId", "The security token included in the request is invalid.")
+			return
+		case r.Header.Get("X-Amz-Security-Token") != s.session():
+			fail(w, 403, "ExpiredToken", "The security token included in the request is expired")
 			return
 		case len(scope) < 4 || scope[2] == "":
 			fail(w, 403, "SignatureDoesNotMatch", "Credential should be scoped to a valid region.")
