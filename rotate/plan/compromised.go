@@ -100,11 +100,9 @@ func (p *planner) flee(from, to string) {
 // abandon plans that a new domain's compromised key goes, when no signer relies on it
 // or that was ordered. A fresh one is made afterwards.
 func (p *planner) abandon(s string) {
-	key := p.Have.Selector(s).Key
-	if !key.RevokeNow && !p.MayRevoke(s) {
-		return
+	if p.MayRevoke(s) {
+		p.revoke(rotate.Revocation, s, time.Time{})
 	}
-	p.revoke(rotate.Revocation, s, time.Time{})
 }
 
 // escape plans that the signers of a new domain leave a compromised key for the selector to,
@@ -112,7 +110,7 @@ func (p *planner) abandon(s string) {
 // so that the other one can be made again, and no other signer is given it.
 func (p *planner) escape(to string) {
 	key, from := p.Have.Selector(to).Key, p.Want.Policy.Other(to)
-	if key == nil || key.VerifiedAt.IsZero() || key.RevokeNow || key.GivenUp() || p.revoked[to] || p.HandsOff(to) {
+	if key == nil || key.VerifiedAt.IsZero() || key.GivenUp() || p.revoked[to] || p.HandsOff(to) {
 		return
 	}
 	if at := p.Standing(to); at != health.Current && at != health.Changing && at != health.Unseen {
@@ -127,8 +125,7 @@ func (p *planner) escape(to string) {
 		}
 	}
 	for _, signer := range p.Want.Signers {
-		leaves := p.OnCompromised(signer, from) || !p.Have.Leaked(to) && p.OnCompromised(signer, to)
-		if leaves && !p.Confirmed(signer, to, key.ID) {
+		if p.OnCompromised(signer, from) || !p.Have.Leaked(to) && p.OnCompromised(signer, to) {
 			p.verifyBeforeUse(rotate.Revocation, to, key, p.Known(to))
 			p.activate(rotate.Revocation, signer, to, key, p.Known(to), why)
 		}
@@ -151,7 +148,7 @@ func (d *draft) firstUse(s string) time.Time {
 func (d *draft) revoke(duty rotate.Duty, s string, from time.Time) {
 	sel := d.Have.Selector(s)
 	seen := d.Seen.Selectors[s]
-	if sel.Key == nil || d.Replaced(s) {
+	if d.Replaced(s) {
 		return
 	}
 	fresh := sel.Next != nil && seen.KeyErr == nil // one that can't be read takes no place

@@ -18,7 +18,7 @@ func (p *planner) draining(busy bool) {
 	until := p.Have.SwitchedAt.Add(drain)
 	leaked := p.Have.Leaked(s)
 	over := leaked || p.Replaced(s) || !p.Now.Before(until)
-	if len(p.Drifted()) > 0 && !p.Replaced(s) && !leaked {
+	if len(p.Drifted()) > 0 && !p.Replaced(s) {
 		// A signer that drifted may have signed with the old selector until now:
 		// the drain starts again when it has come back (I2, I10).
 		over, until = false, p.Now.Add(drain)

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -16,6 +17,10 @@ func TestEscape(t *testing.T) {
 		s.Have.Selectors["s1"].Retired = []rotate.Retired{{KeyID: "before", Version: 9, Leaked: true}}
 		s.Drift("s1", "before", "mx1")
 	}
+	replacedToo := func(s *scene) {
+		s.Have.Selectors["s2"].Retired = []rotate.Retired{{KeyID: "before", Version: 9, Leaked: true}}
+		s.Drift("s2", "before", "mx2")
+	}
 	for title, c := range map[string]struct {
 		changes []func(*scene)
 		want    []string
@@ -25,6 +30,8 @@ func TestEscape(t *testing.T) {
 		"both":                        {[]func(*scene){plantest.Leak("s1"), plantest.Leak("s2")}, []string{"mx2"}},
 		"the one that stands":         {[]func(*scene){plantest.Leak("s1")}, nil},
 		"one that was replaced there": {[]func(*scene){replaced}, []string{"mx1"}},
+		"the one that stands, and one that was replaced at the other": {[]func(*scene){plantest.Leak("s1"), replacedToo},
+			nil},
 		"both, one is revoked at once": {[]func(*scene){plantest.Leak("s1"), plantest.RevokeNow("s1"), plantest.Leak("s2")},
 			nil},
 	} {
@@ -41,10 +48,30 @@ func TestEscape(t *testing.T) {
 					t.Errorf("%s: %s is given the key at %s", title, step.Signer, step.Selector)
 				}
 				got = append(got, step.Signer)
+				if both := len(c.changes) > 1; strings.HasPrefix(step.Reason.Message, "both keys") != both {
+					t.Errorf("%s: %s", title, step.Reason.Message)
+				}
 			}
 		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q leave, want %q", title, got, c.want)
+		}
+	}
+}
+
+// TestFirstUseInAnEmergency: while a signer of a domain that is being set up signs with a compromised key, at either
+// selector, signers are given the first key as soon as resolvers know it; else it settles first (I2).
+func TestFirstUseInAnEmergency(t *testing.T) {
+	for at, settles := range map[string]bool{"": true, "s1": false, "s2": false} {
+		s := plantest.Bootstrapping()
+		s.Have.Selectors["s1"].Key.Replaced, s.Have.Selectors["s1"].Key.VerifiedAt = true, s.Now
+		if at != "" {
+			s.Have.Selectors[at].Retired = []rotate.Retired{{KeyID: "before", Version: 9, Leaked: true}}
+			s.Drift(at, "before", "mx1")
+		}
+		from, given := isGiven(s, "s1", "mx2")
+		if !given || from.Before(s.Now.Add(s.Want.Policy.Settle)) == settles {
+			t.Errorf("a signer at %q: %t, from %s", at, given, from)
 		}
 	}
 }

@@ -34,6 +34,16 @@ func TestSwitchHeals(t *testing.T) {
 	used := func(s *scene) { s.Show("s1", plantest.Record(strange)); s.Drift("s1", strange.ID(), "mx2") }
 	stale := func(s *scene) { s.Show("s1", plantest.Record(strange)); s.Hold("s1", strange.ID(), 8) }
 	lags := func(s *scene) { s.Lag("s2") }
+	others := func(s *scene) { s.Want.Policy.Selectors = [2]string{"a", "b"} }
+	broken := func(s *scene) { s.Want.Policy.Schedule = "never" }
+	now := func(s *scene) {
+		s.Have.SwitchedAt = plantest.LongAgo
+		next, err := s.Want.Policy.NextDue(s.Want.Name, s.Have.SwitchedAt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Now = next
+	}
 	renewed := func(s *scene) { s.Have.Selectors["s2"].Renew = true }
 	taken := func(s *scene) {
 		seen := s.Seen.Selectors["s1"]
@@ -51,6 +61,9 @@ func TestSwitchHeals(t *testing.T) {
 		{"the key is lost, asked", is{lost, rebuilt, asked}, all + drain, ""},
 		{"the key is lost, due", is{lost, rebuilt, due}, all + drain, ""},
 		{"the key is lost and the record", is{lost, rebuilt, vanished, asked}, "publish s1, verify s1, " + all + drain, ""},
+		{"the key is lost, due at this moment", is{lost, rebuilt, now}, all + drain, ""},
+		{"the key is lost, and nobody knows when it is due", is{lost, rebuilt, broken}, none, codes.KeyMissing},
+		{"a deleted secret, asked, and other selectors are named", is{unread, asked, others}, none, codes.SelectorsChanged},
 		{"both keys are lost", is{lost, lostToo, rebuilt, asked}, none, codes.KeyMissing},
 		{"the standby is foreign", is{lost, otherToo, rebuilt, asked}, none, codes.KeyMissing},
 		{"an older keystore, asked", is{older, rebuilt, asked}, all, codes.OldKeystore},

@@ -2,9 +2,11 @@ package plan_test
 
 import (
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/plan/plantest"
 )
@@ -139,5 +141,41 @@ func readyCases() []planCase {
 			stop: "damaged-state"},
 		{name: "ready, active unknown", scene: plantest.Ready, change: func(s *scene) { s.Have.Active = "s9" },
 			stop: "damaged-state"},
+	}
+}
+
+// TestRenewedInAnEmergency: where signers can't leave a compromised key, because the standby's is not in the keystore
+// any more, the standby gets the fresh key that a person asked for: it is what they can leave for.
+func TestRenewedInAnEmergency(t *testing.T) {
+	s := plantest.Ready()
+	plantest.Leak("s1")(s)
+	standby := s.Selector("s2")
+	standby.Tried, standby.Renew = []string{plantest.Keys()[3].ID()}, true
+	s.Hold("s2", plantest.Keys()[3].ID(), 8) // an earlier attempt stored it
+	p := s.Plan()
+	if got := plantest.Steps(p, s.Now); p.Stop != nil || !strings.HasPrefix(got, "store s2, publish s2, verify s2") {
+		t.Errorf("%s; %v", got, p.Stop)
+	}
+}
+
+// TestChainIsSaidOnce: that receivers may reject records for what stands above their zone is said once, though it holds
+// for both selectors.
+func TestChainIsSaidOnce(t *testing.T) {
+	for _, broken := range [][]string{nil, {"s2"}, {"s1", "s2"}} {
+		s := plantest.Ready()
+		for _, name := range broken {
+			seen := s.Seen.Selectors[name]
+			seen.Sight.Chain = "example.com is signed, and com has no key for it"
+			s.Seen.Selectors[name] = seen
+		}
+		said := 0
+		for _, w := range s.Plan().Warnings {
+			if w.Code == codes.ChainUnchecked {
+				said++
+			}
+		}
+		if said != min(len(broken), 1) {
+			t.Errorf("%q: it is said %d times", broken, said)
+		}
 	}
 }

@@ -37,6 +37,40 @@ func TestJoinsFromADeadKey(t *testing.T) {
 	}
 }
 
+// TestJoiningIsSaid: servers that do not answer are not waited for where a signer gains by its key as it is, and it is
+// said by what. That takes a record that all servers showed before, or another signer that uses the key (I1, I2).
+func TestJoiningIsSaid(t *testing.T) {
+	others, lost := "others sign with the key already", "mail that the signer signs now verifies nowhere"
+	dead := func(names ...string) func(*scene) {
+		return func(s *scene) { s.Drift("s2", plantest.Keys()[3].ID(), names...) }
+	}
+	for title, c := range map[string]struct {
+		change func(*scene)
+		says   string
+	}{
+		"others use it":                {dead("mx2"), others},
+		"nobody uses it":               {dead("mx1", "mx2"), lost},
+		"nobody has seen it, one uses": {func(s *scene) { dead("mx2")(s); s.Have.Selectors["s1"].Key.VerifiedAt = time.Time{} }, others},
+		"nobody has seen it": {func(s *scene) {
+			dead("mx1", "mx2")(s)
+			s.Have.Selectors["s1"].Key.VerifiedAt = time.Time{}
+		}, ""},
+	} {
+		s := plantest.Ready()
+		c.change(s)
+		s.Mute("s1")
+		p, said := s.Plan(), ""
+		for _, step := range p.Steps {
+			if step.Kind == rotate.Verify && step.Duty == rotate.Joining {
+				said = step.Reason.Message
+			}
+		}
+		if (said == "") != (c.says == "") || !strings.HasPrefix(said, c.says) || (dutyOf(p, "mx2") == rotate.Joining) != (said != "") {
+			t.Errorf("%s: %q: %s", title, said, plantest.Steps(p, s.Now))
+		}
+	}
+}
+
 // TestStoredIsUsed: a key that an earlier attempt has stored shows that this is the right keystore, though the other one
 // is missing there (I5, I7).
 func TestStoredIsUsed(t *testing.T) {

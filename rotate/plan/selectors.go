@@ -84,13 +84,12 @@ func emptyEarlier(p *planner) {
 	left := p.Have.Leftovers()
 	for _, s := range p.Have.Earlier.Names() {
 		until, noted := left[s]
-		exposed := !p.Have.Earlier.Emptied(s) &&
-			!slices.ContainsFunc(p.Have.Earlier[s].Retired, func(r rotate.Retired) bool { return !r.Leaked })
+		exposed := !slices.ContainsFunc(p.Have.Earlier[s].Retired, func(r rotate.Retired) bool { return !r.Leaked })
 		if follow.Unused(p.Have, s) || exposed && !noted {
-			until, noted = p.Now, true
+			until = p.Now
 		}
 		uses := slices.ContainsFunc(p.Want.Signers, func(name string) bool { return p.Seen.Signers[name].Ref.Selector == s })
-		if p.Have.Selectors[s] != nil || p.Have.Earlier.Emptied(s) || !noted || until.IsZero() || uses ||
+		if p.Have.Selectors[s] != nil || p.Have.Earlier.Emptied(s) || until.IsZero() || uses ||
 			len(p.silentUsers(s)) > 0 {
 			continue
 		}

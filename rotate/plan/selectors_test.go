@@ -91,6 +91,14 @@ func TestEmptyEarlier(t *testing.T) {
 		"compromised, and its mail is on its way": {[]func(*scene){until(later), leaked}, "destroy"},
 		"compromised, revoked as DNS shows": {[]func(*scene){until(later), leaked, shows(dkim.RevokedRecord(record))},
 			"destroy"},
+		"compromised and revoked, and a signer says that it uses it": {[]func(*scene){leaked, func(s *scene) {
+			s.Drift("old", plantest.KeyAt(2).ID, "mx2")
+		}}, ""},
+		"compromised, and its record stands": {[]func(*scene){until(later), leaked, func(s *scene) {
+			key := s.Have.Earlier["old"].Key
+			key.RevokedAt, key.Record = time.Time{}, record
+		}, shows(record)}, "revoke"},
+		"it is one of the domain's again": {[]func(*scene){func(s *scene) { s.Have.Selectors["old"] = &rotate.Selector{} }}, ""},
 		"compromised, and one beside it is not": {[]func(*scene){until(later), leaked, func(s *scene) {
 			sel := s.Have.Earlier["old"]
 			sel.Retired = append(sel.Retired, rotate.Retired{KeyID: "good", Version: 9})

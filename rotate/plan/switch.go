@@ -37,7 +37,7 @@ func (p *planner) ready(busy bool) {
 	case busy && !heals: // something is repaired first
 	case p.Keeping(standby) == health.KeyGone && p.renew(standby, isDue):
 		return
-	case !urgent && !heals && renewAsked(p, standby, latest(due, usable)):
+	case !heals && renewAsked(p, standby, latest(due, usable)):
 		return
 	case isDue && p.Now.Before(usable) && !urgent:
 		next.At, next.Reason = usable, p.waitReason(standby)
@@ -68,7 +68,7 @@ func latest(a, b time.Time) time.Time {
 func (p *planner) heals() bool {
 	active := p.Have.Active
 	standby := p.Want.Policy.Other(active)
-	if !p.Heals(standby) || p.obstacles[""] != nil || p.obstacles[standby] != nil {
+	if !p.Heals(standby) || p.obstacles[""] != nil {
 		return false
 	}
 	due, err := p.Want.Policy.NextDue(p.Want.Name, p.Have.SwitchedAt)
