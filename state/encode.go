@@ -4,6 +4,9 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -31,6 +34,48 @@ func Decode(body []byte, domain string, revision int64) (rotate.State, error) {
 	}
 	return st, nil
 }
+
+// DecodeAll reads the bodies of the domains on all processors, and returns their states in the order of the
+// domains. stored says false for one that was never stored, and is called for one after the other.
+func DecodeAll(domains []string,
+	stored func(domain string) (body []byte, revision int64, ok bool)) ([]rotate.State, error) {
+	out := make([]rotate.State, len(domains))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for from := 0; from < len(domains); from += decodedTogether {
+		to := min(from+decodedTogether, len(domains))
+		rows := make([]row, to-from)
+		for i, domain := range domains[from:to] {
+			rows[i].body, rows[i].revision, rows[i].ok = stored(domain)
+		}
+		group.Go(func() (err error) {
+			for i, r := range rows {
+				domain := domains[from+i]
+				if out[from+i] = Fresh(domain); !r.ok {
+					continue
+				}
+				if out[from+i], err = Decode(r.body, domain, r.revision); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// row is what is stored of one domain.
+type row struct {
+	body     []byte
+	revision int64
+	ok       bool
+}
+
+// decodedTogether is how many states one goroutine decodes, so that starting it costs little beside that.
+const decodedTogether = 32
 
 // Fresh returns the state of a domain that was never stored.
 func Fresh(domain string) rotate.State {

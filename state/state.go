@@ -14,6 +14,9 @@ type Lister interface {
 	// List yields the state of every stored domain, ordered by name. After an
 	// error it yields no more.
 	List(ctx context.Context) iter.Seq2[rotate.State, error]
+	// Several returns the states of the domains, in their order, as they stood at one instant: with one
+	// question, where Load asks one for each. A domain that was never stored is new.
+	Several(ctx context.Context, domains []string) ([]rotate.State, error)
 	// Fingerprints returns State.Config of every stored domain without reading
 	// the states.
 	Fingerprints(ctx context.Context) (map[string]string, error)

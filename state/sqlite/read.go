@@ -134,6 +134,45 @@ func (r *reads) List(ctx context.Context) iter.Seq2[rotate.State, error] {
 	}
 }
 
+// severalQuery finds the rows of the domains in a JSON list, each by the primary key.
+const severalQuery = "SELECT d.domain, d.revision, d.body FROM json_each(?) AS j CROSS JOIN domains AS d ON d.domain = j.value"
+
+// Several implements state.Lister.
+func (r *reads) Several(ctx context.Context, domains []string) ([]rotate.State, error) {
+	const attempt = "load the states of several domains"
+	list, err := json.Marshal(domains)
+	if err != nil {
+		return nil, broken(r.path, attempt, err)
+	}
+	var out []rotate.State
+	err = r.read(ctx, attempt, func(db *sql.DB) error {
+		type row struct {
+			revision int64
+			body     []byte
+		}
+		found := make(map[string]row, len(domains))
+		err := rows(ctx, db, severalQuery, []any{string(list)}, func(of *sql.Rows) error {
+			var domain string
+			var has row
+			err := of.Scan(&domain, &has.revision, &has.body)
+			found[domain] = has
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		out, err = state.DecodeAll(domains, func(domain string) ([]byte, int64, bool) {
+			has, ok := found[domain]
+			return has.body, has.revision, ok
+		})
+		if err != nil {
+			return damaged(r.path, attempt, err)
+		}
+		return nil
+	})
+	return out, err
+}
+
 func (r *reads) scanState(row *sql.Rows, attempt string) (rotate.State, error) {
 	var domain string
 	var revision int64

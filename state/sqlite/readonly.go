@@ -172,6 +172,9 @@ func (missing) Load(_ context.Context, domain string) (rotate.State, error) {
 func (missing) List(context.Context) iter.Seq2[rotate.State, error] {
 	return func(func(rotate.State, error) bool) {}
 }
+func (missing) Several(_ context.Context, domains []string) ([]rotate.State, error) {
+	return state.DecodeAll(domains, func(string) ([]byte, int64, bool) { return nil, 0, false })
+}
 func (missing) Fingerprints(context.Context) (map[string]string, error) { return nil, nil }
 func (missing) Due(context.Context, time.Time) ([]string, error)        { return nil, nil }
 func (missing) Looks(context.Context, time.Time) ([]string, error)      { return nil, nil }

@@ -198,6 +198,19 @@ func (m *Memory) List(ctx context.Context) iter.Seq2[rotate.State, error] {
 	}
 }
 
+// Several implements state.Lister.
+func (m *Memory) Several(ctx context.Context, domains []string) ([]rotate.State, error) {
+	if err := alive(ctx); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return state.DecodeAll(domains, func(domain string) (body []byte, revision int64, ok bool) {
+		r, ok := m.domains[domain]
+		return []byte(r.body), r.revision, ok
+	})
+}
+
 // Fingerprints implements state.Lister.
 func (m *Memory) Fingerprints(ctx context.Context) (map[string]string, error) {
 	m.mu.Lock()

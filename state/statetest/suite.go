@@ -276,9 +276,27 @@ func lists(t *testing.T, s state.Store) {
 	for range s.List(t.Context()) {
 		break
 	}
+	several(t, s, "d3.example", "never.example", "d1.example", "d3.example")
+	several(t, s)
 	got, err := s.Fingerprints(t.Context())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// several compares the states of the domains, loaded at once, with each loaded by itself.
+func several(t *testing.T, s state.Reader, domains ...string) {
+	t.Helper()
+	got, err := s.Several(t.Context(), domains)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := make([]rotate.State, len(domains))
+	for i, d := range domains {
+		want[i] = load(t, s, d)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

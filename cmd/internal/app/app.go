@@ -207,25 +207,6 @@ func (a *App) Close() error {
 	return errors.Join(errs...)
 }
 
-// States returns where the domains stand, in their order, and the states of those
-// that the configuration does not list.
-func States(ctx context.Context, cfg *config.Config,
-	domains []rotate.Domain) (states, unlisted []rotate.State, err error) {
-	a := &App{Config: cfg}
-	defer a.Close()
-	if a.State, err = a.openState(ctx); err != nil {
-		return nil, nil, err
-	}
-	states = make([]rotate.State, len(domains))
-	for i, d := range domains {
-		if states[i], err = a.State.Load(ctx, d.Name); err != nil {
-			return nil, nil, err
-		}
-	}
-	unlisted, err = a.Unlisted(ctx)
-	return states, unlisted, err
-}
-
 // History returns the newest events of a domain, or of all for "", oldest first.
 func History(ctx context.Context, cfg *config.Config, domain string, limit int) ([]rotate.Event, error) {
 	a := &App{Config: cfg}

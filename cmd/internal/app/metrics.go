@@ -47,27 +47,21 @@ func (a *App) noted(parts engine.Parts) engine.Parts {
 	return parts
 }
 
-// Fleet returns where all domains stand. It reads all states at once, since there may be many.
+// Fleet returns where all domains stand.
 func (a *App) Fleet(ctx context.Context) (serve.Fleet, error) {
-	listed := map[string]int{}
 	if _, err := os.Stat(a.Config.State.Path); err != nil {
 		return serve.Fleet{}, err
 	}
-	fleet := serve.Fleet{States: make([]rotate.State, len(a.Domains))}
-	for i, d := range a.Domains {
-		listed[d.Name], fleet.States[i] = i, rotate.State{Domain: d.Name}
-	}
-	for st, err := range a.State.List(ctx) {
+	fleet := serve.Fleet{States: make([]rotate.State, 0, len(a.Domains))}
+	for st, err := range each(ctx, a.State, namesOf(a.Domains)) {
 		if err != nil {
 			return serve.Fleet{}, err
 		}
-		if i, ok := listed[st.Domain]; ok {
-			fleet.States[i] = st
-		} else if managed(st) {
-			fleet.Unlisted = append(fleet.Unlisted, st)
-		}
+		fleet.States = append(fleet.States, st)
 	}
-	return fleet, nil
+	var err error
+	fleet.Unlisted, err = a.Unlisted(ctx)
+	return fleet, err
 }
 
 // Ready returns why the daemon can't do its work; nil if it can: the state stands where it was opened, answers, and

@@ -21,8 +21,7 @@ func (a *App) Unlisted(ctx context.Context) ([]rotate.State, error) {
 		delete(known, d.Name)
 	}
 	var out []rotate.State
-	for _, name := range slices.Sorted(maps.Keys(known)) {
-		st, err := a.State.Load(ctx, name)
+	for st, err := range each(ctx, a.State, slices.Sorted(maps.Keys(known))) {
 		if err != nil {
 			return nil, err
 		}

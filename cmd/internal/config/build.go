@@ -106,6 +106,7 @@ func (b *builder) domains(v node.Value) {
 	if !ok {
 		return
 	}
+	b.Domains = slices.Grow(b.Domains, len(items)) // growing on the way copies the domains of a large list many times
 	for _, item := range items {
 		if s, ok := item.Section(); ok {
 			b.domain(s)

@@ -24,31 +24,41 @@ type Counts struct {
 
 // NewCounts counts the states as they stand at now.
 func NewCounts(states, unlisted []rotate.State, now time.Time) Counts {
-	c := Counts{Domains: len(states), Phases: map[rotate.Phase]int{}, FailingBy: map[codes.Code]int{},
-		Unlisted: len(unlisted)}
+	c := NoCounts(len(unlisted))
 	for _, st := range states {
-		c.Phases[cmp.Or(st.Phase, rotate.New)]++
-		if st.Failures > 0 {
-			c.Failing++
-			c.FailingBy[cmp.Or(st.Failed.Code, codes.Error)]++
-		}
-		if len(st.Drift) > 0 {
-			c.Drifting++
-		}
-		if NeedsPerson(st) {
-			c.Person++
-		}
-		if st.OnHold != nil {
-			c.OnHold++
-		}
-		if st.Next != nil && Rests(st) == "" && st.Next.At.Before(now.Add(24*time.Hour)) {
-			c.Soon++
-		}
-		if Overdue(st, now) {
-			c.Overdue++
-		}
+		c.Add(st, now)
 	}
 	return c
+}
+
+// NoCounts counts the domains that the configuration lists no more, and no other yet.
+func NoCounts(unlisted int) Counts {
+	return Counts{Phases: map[rotate.Phase]int{}, FailingBy: map[codes.Code]int{}, Unlisted: unlisted}
+}
+
+// Add counts one more state as it stands at now.
+func (c *Counts) Add(st rotate.State, now time.Time) {
+	c.Domains++
+	c.Phases[cmp.Or(st.Phase, rotate.New)]++
+	if st.Failures > 0 {
+		c.Failing++
+		c.FailingBy[cmp.Or(st.Failed.Code, codes.Error)]++
+	}
+	if len(st.Drift) > 0 {
+		c.Drifting++
+	}
+	if NeedsPerson(st) {
+		c.Person++
+	}
+	if st.OnHold != nil {
+		c.OnHold++
+	}
+	if st.Next != nil && Rests(st) == "" && st.Next.At.Before(now.Add(24*time.Hour)) {
+		c.Soon++
+	}
+	if Overdue(st, now) {
+		c.Overdue++
+	}
 }
 
 // Rests says why what stands as next will not come by itself: the domain is released, or on hold with a rotation next. ""
@@ -93,4 +103,15 @@ func NeedsAttention(st rotate.State, now time.Time) bool {
 		leaked = leaked || s.Key != nil && !s.Key.Leaked.IsZero()
 	}
 	return leaked || st.Failures > 0 || len(st.Drift) > 0 || len(st.Held) > 0 || Overdue(st, now)
+}
+
+// Gist returns what a line about a domain needs, without what only a domain that is shown whole needs: where there
+// are very many domains, the rest of them fills the memory. What needs attention is returned whole. Counts of the gists
+// are those of the states.
+func Gist(st rotate.State, now time.Time) rotate.State {
+	if NeedsAttention(st, now) {
+		return st
+	}
+	return rotate.State{Domain: st.Domain, Revision: st.Revision, Phase: st.Phase, Next: st.Next, OnHold: st.OnHold,
+		Released: st.Released}
 }

@@ -28,7 +28,7 @@ func EscapeJSON(text []byte) []byte {
 	return out.Bytes()
 }
 
-func unseen(r rune) bool { return !unicode.IsPrint(r) && r != '\n' }
+func unseen(r rune) bool { return (r < ' ' || r > '~') && !unicode.IsPrint(r) && r != '\n' }
 
 // JSONWriter escapes JSON that is written in whole lines. See EscapeJSON.
 type JSONWriter struct{ W io.Writer }

@@ -1,8 +1,13 @@
 package report
 
 import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dkimbot/dkimbot/rotate"
@@ -65,6 +70,39 @@ func NewStatus(states, unlisted []rotate.State, now time.Time) StatusDocument {
 		doc.Domains = append(doc.Domains, newDomainStatus(st))
 	}
 	return doc
+}
+
+// WriteStatus writes what JSON writes of NewStatus, and holds one state at a time: those of very many domains fill
+// the memory. counts are those of the states.
+func WriteStatus(w io.Writer, counts Counts, states iter.Seq2[rotate.State, error], unlisted []rotate.State) error {
+	var shell strings.Builder
+	if err := JSON(&shell, StatusDocument{FormatVersion, counts, []DomainStatus{}, NewUnlisted(unlisted)}); err != nil {
+		return err
+	}
+	const list = "\n  \"domains\": ["
+	before, after, _ := strings.Cut(shell.String(), list)
+	if _, err := io.WriteString(w, before+list); err != nil {
+		return err
+	}
+	separator, end := "\n    ", ""
+	for st, err := range states {
+		if err != nil {
+			return err
+		}
+		var one bytes.Buffer
+		e := json.NewEncoder(JSONWriter{&one})
+		e.SetIndent("    ", "  ")
+		e.SetEscapeHTML(false)
+		if err := e.Encode(newDomainStatus(st)); err != nil {
+			return err
+		}
+		if _, err := w.Write(slices.Concat([]byte(separator), bytes.TrimRight(one.Bytes(), "\n"))); err != nil {
+			return err
+		}
+		separator, end = ",\n    ", "\n  "
+	}
+	_, err := io.WriteString(w, end+after)
+	return err
 }
 
 func newDomainStatus(st rotate.State) DomainStatus {

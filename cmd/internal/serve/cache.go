@@ -19,6 +19,8 @@ type fleetCache struct {
 	at    time.Time // when it was read; zero: never
 	err   error
 	until time.Time // what was read, or that it could not be, is good until then
+
+	reading chan struct{} // closed when the reading under way is over; nil when there is none
 }
 
 // leastAge is how long what was read is used at least, and restFactor how many times as long as the
@@ -29,6 +31,13 @@ const (
 	readTime   = time.Minute // for reading all states
 )
 
+// Who asks is answered with what was read before, where that is no older than stillOfUse and reading again takes longer
+// than patience: on a busy host it takes a minute with very many domains.
+const (
+	patience   = 2 * time.Second
+	stillOfUse = 15 * time.Minute
+)
+
 func newFleetCache(read func(context.Context) (Fleet, error), log *slog.Logger) *fleetCache {
 	return &fleetCache{read: read, log: log}
 }
@@ -36,22 +45,46 @@ func newFleetCache(read func(context.Context) (Fleet, error), log *slog.Logger) 
 // get returns the fleet as it was at a time. It must not be changed.
 func (c *fleetCache) get() (Fleet, time.Time, error) {
 	c.mu.Lock()
+	began := time.Now()
+	if c.reading == nil && !began.Before(c.until) {
+		c.reading = make(chan struct{})
+		go c.fresh(began, c.reading)
+	}
+	over := c.reading
+	wait := 2 * readTime
+	if c.err == nil && began.Sub(c.at) < stillOfUse {
+		wait = patience
+	}
+	c.mu.Unlock()
+	if over != nil {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-over:
+		case <-timer.C:
+		}
+	}
+	c.mu.Lock()
 	defer c.mu.Unlock()
-	if began := time.Now(); !began.Before(c.until) {
-		c.fresh(began)
-		c.until = time.Now().Add(max(leastAge, restFactor*time.Since(began)))
+	if c.at.IsZero() && c.err == nil {
+		return Fleet{}, began, errors.New("the states are being read for the first time")
 	}
 	return c.fleet, c.at, c.err
 }
 
-func (c *fleetCache) fresh(now time.Time) {
+// fresh reads the fleet. began is when that was asked for, and over is closed at the end.
+func (c *fleetCache) fresh(began time.Time, over chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.Background(), readTime)
 	defer cancel()
 	fleet, err := c.read(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer close(over)
+	c.until, c.reading = time.Now().Add(max(leastAge, restFactor*time.Since(began))), nil
 	if errors.Is(err, context.Canceled) && !c.at.IsZero() { // the configuration is being read again
 		return
 	}
-	if c.fleet, c.at, c.err = fleet, now, err; err != nil {
+	if c.fleet, c.at, c.err = fleet, began, err; err != nil {
 		c.log.Error("can't read the state for those who ask about the daemon", "error", err)
 	}
 }

@@ -1,8 +1,9 @@
 package inspect
 
 import (
-	"errors"
+	"context"
 	"fmt"
+	"iter"
 	"os"
 	"time"
 
@@ -63,17 +64,19 @@ there is no state, or it can't be read.`,
 			if err := s.of.check(s.all, s.brief, s.check); err != nil {
 				return console.Wrong(cmd, err)
 			}
-			states, unlisted, cfg, err := s.read(cmd)
-			wrong := (*console.UsageError)(nil)
-			switch {
-			case errors.As(err, &wrong):
+			cfg, chosen, err := s.choose(cmd)
+			if err != nil {
 				return err
+			}
+			if wanted == console.FormJSON && !s.check {
+				return s.writeJSON(cmd.Context(), cfg, chosen)
+			}
+			states, unlisted, err := s.read(cmd.Context(), cfg, chosen, wanted)
+			switch {
 			case s.check:
 				return s.checked(cfg, states, unlisted, err)
 			case err != nil:
 				return err
-			case wanted == console.FormJSON:
-				return report.JSON(p.Out, report.NewStatus(states, unlisted, time.Now()))
 			case wanted == console.FormPrometheus:
 				return serve.WriteFleet(p.Out, serve.Fleet{States: states, Unlisted: unlisted})
 			}
@@ -98,38 +101,103 @@ type status struct {
 	all, brief, check bool
 }
 
-// read reads the states that the filter lets through.
-func (s *status) read(cmd *cobra.Command) (states, unlisted []rotate.State, cfg *config.Config, err error) {
-	if cfg, err = s.Load(); err != nil {
-		return nil, nil, nil, err
+// choose returns the configuration, and the domains that are asked for.
+func (s *status) choose(cmd *cobra.Command) (*config.Config, []rotate.Domain, error) {
+	cfg, err := s.Load()
+	if err != nil {
+		return nil, nil, err
 	}
 	if err := s.of.known(cfg); err != nil {
-		return nil, nil, cfg, console.Wrong(cmd, err)
+		return nil, nil, console.Wrong(cmd, err)
 	}
 	chosen, err := s.of.choose(cfg)
-	if err != nil {
-		return nil, nil, cfg, err
+	return cfg, chosen, err
+}
+
+// each yields the states of those of the domains that the filter lets through.
+func (s *status) each(ctx context.Context, from app.Stored, domains []rotate.Domain) iter.Seq2[rotate.State, error] {
+	return func(yield func(rotate.State, error) bool) {
+		for st, err := range from.Each(ctx, domains) {
+			if (err != nil || s.of.wants(st)) && !yield(st, err) {
+				return
+			}
+		}
 	}
-	states, unlisted, err = app.States(cmd.Context(), cfg, chosen)
+}
+
+// unlisted returns the states of the domains that the configuration lists no more, where all domains are asked for.
+func (s *status) unlisted(ctx context.Context, from app.Stored) ([]rotate.State, error) {
 	if s.of.narrow() {
-		unlisted = nil
+		return nil, nil
 	}
-	return s.of.keep(states), unlisted, cfg, err
+	return from.Unlisted(ctx)
+}
+
+// read reads the states, and keeps of each no more than is shown of it.
+func (s *status) read(ctx context.Context, cfg *config.Config, domains []rotate.Domain,
+	form string) (states, unlisted []rotate.State, err error) {
+	from, err := app.OpenStates(ctx, cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer from.Close()
+	now := time.Now()
+	for st, err := range s.each(ctx, from, domains) {
+		if err != nil {
+			return nil, nil, err
+		}
+		states = append(states, st)
+		switch whole := form != console.FormText || !s.check && s.detail(len(states)) == show.Whole; {
+		case !whole && len(states) == few+1: // the ones before were few enough to be shown whole
+			for i := range states {
+				states[i] = report.Gist(states[i], now)
+			}
+		case !whole:
+			states[len(states)-1] = report.Gist(st, now)
+		}
+	}
+	unlisted, err = s.unlisted(ctx, from)
+	return states, unlisted, err
+}
+
+// writeJSON reads the states twice, to count them and to write each, and holds none of them.
+func (s *status) writeJSON(ctx context.Context, cfg *config.Config, domains []rotate.Domain) error {
+	from, err := app.OpenStates(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	unlisted, err := s.unlisted(ctx, from)
+	if err != nil {
+		return err
+	}
+	counts, now := report.NoCounts(len(unlisted)), time.Now()
+	for st, err := range s.each(ctx, from, domains) {
+		if err != nil {
+			return err
+		}
+		counts.Add(st, now)
+	}
+	return report.WriteStatus(s.Out, counts, s.each(ctx, from, domains), unlisted)
 }
 
 // show writes the states for people.
 func (s *status) show(states, unlisted []rotate.State) {
-	detail := show.Whole
-	switch {
-	case s.brief:
-		detail = show.Brief
-	case !s.all && len(states) > few && !s.of.named():
-		detail = show.Glance
-	}
-	s.Text().Statuses(states, unlisted, detail)
+	s.Text().Statuses(states, unlisted, s.detail(len(states)))
 	if s.of.narrow() && len(states) == 0 {
 		fmt.Fprintln(s.Out, "No domain matches.")
 	}
+}
+
+// detail says how much is shown of that many domains.
+func (s *status) detail(domains int) show.Detail {
+	switch {
+	case s.brief:
+		return show.Brief
+	case !s.all && domains > few && !s.of.named():
+		return show.Glance
+	}
+	return show.Whole
 }
 
 // checked is --check.

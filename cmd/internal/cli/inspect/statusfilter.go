@@ -117,12 +117,10 @@ func known[T any](what string, names []string, have map[string]T) error {
 	return nil
 }
 
-// keep returns the states that are asked for.
-func (s *statusFilter) keep(states []rotate.State) []rotate.State {
-	return slices.DeleteFunc(states, func(st rotate.State) bool {
-		return s.failing && st.Failures == 0 ||
-			len(s.phases) > 0 && !slices.Contains(s.phases, string(cmp.Or(st.Phase, rotate.New)))
-	})
+// wants reports whether a state is among those that are asked for.
+func (s *statusFilter) wants(st rotate.State) bool {
+	return (!s.failing || st.Failures > 0) &&
+		(len(s.phases) == 0 || slices.Contains(s.phases, string(cmp.Or(st.Phase, rotate.New))))
 }
 
 // anyOf reports whether one of the names is among those that are asked for.

@@ -1,0 +1,118 @@
+package report_test
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"iter"
+	"slices"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/dkimbot/dkimbot/cmd/internal/report"
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/codes"
+	"github.com/dkimbot/dkimbot/rotate/finding"
+)
+
+var now = time.Date(2026, 11, 28, 5, 0, 0, 0, time.UTC)
+
+// some are states of every kind that a summary counts.
+func some() []rotate.State {
+	key := &rotate.Key{ID: "ab", Record: "v=DKIM1; p=<a&b>\u202e"}
+	next := &rotate.Next{Action: codes.ActionRotate, At: now.Add(time.Hour)}
+	return []rotate.State{
+		{Domain: "new.example"},
+		{Domain: "ready.example", Phase: rotate.Ready, Active: "s1", Next: next,
+			Selectors: map[string]*rotate.Selector{"s1": {Key: key}, "s2": {Key: key}},
+			Signers:   rotate.Confirmations{"mx1": {Selector: "s1", KeyID: "ab", At: now}}},
+		{Domain: "late.example", Phase: rotate.Draining, Next: &rotate.Next{At: now.Add(-3 * time.Hour)}},
+		{Domain: "failing.example", Phase: rotate.Ready, Failures: 2, Refused: true, LastError: "a <b> & c", Next: next},
+		{Domain: "drifting.example", Phase: rotate.Ready, Drift: []finding.Finding{{Code: codes.RecordGone, Asks: true}}},
+		{Domain: "held.example", Phase: rotate.Ready, OnHold: &rotate.OnHold{At: now}, Next: next},
+		{Domain: "sent-back.example", Phase: rotate.Switching, Held: []string{"mx1"}},
+		{Domain: "released.example", Phase: rotate.Ready, Released: &rotate.ReleaseState{At: now}, Next: next},
+		{Domain: "leaked.example", Phase: rotate.Ready,
+			Selectors: map[string]*rotate.Selector{"s1": {Key: &rotate.Key{Leaked: now}}}},
+	}
+}
+
+func each(states []rotate.State, fails error) iter.Seq2[rotate.State, error] {
+	return func(yield func(rotate.State, error) bool) {
+		for _, st := range states {
+			if !yield(st, nil) {
+				return
+			}
+		}
+		if fails != nil {
+			yield(rotate.State{}, fails)
+		}
+	}
+}
+
+// What is written one state at a time is what is written of all of them.
+func TestWriteStatus(t *testing.T) {
+	unlisted := []rotate.State{{Domain: "left.example", Phase: rotate.Ready}}
+	for _, states := range [][]rotate.State{nil, some()[:1], some()} {
+		for _, left := range [][]rotate.State{nil, unlisted} {
+			var want, got bytes.Buffer
+			if err := report.JSON(&want, report.NewStatus(states, left, now)); err != nil {
+				t.Fatal(err)
+			}
+			if err := report.WriteStatus(&got, report.NewCounts(states, left, now), each(states, nil), left); err != nil {
+				t.Fatal(err)
+			}
+			if diff := gocmp.Diff(want.String(), got.String()); diff != "" {
+				t.Error(diff)
+			}
+		}
+	}
+}
+
+func TestWriteStatusFails(t *testing.T) {
+	wrong := errors.New("the disk is gone")
+	err := report.WriteStatus(&bytes.Buffer{}, report.NoCounts(0), each(some(), wrong), nil)
+	if !errors.Is(err, wrong) {
+		t.Errorf("%v; want %v", err, wrong)
+	}
+	for room := range 4 {
+		w := &narrow{room: room}
+		if err := report.WriteStatus(w, report.NoCounts(0), each(some()[:2], nil), nil); !errors.Is(err, errFull) {
+			t.Errorf("%v after %d writes", err, room)
+		}
+	}
+}
+
+// narrow takes that many writes.
+type narrow struct{ room int }
+
+var errFull = errors.New("no space left")
+
+func (n *narrow) Write(b []byte) (int, error) {
+	if n.room--; n.room < 0 {
+		return 0, errFull
+	}
+	return len(b), nil
+}
+
+// A gist counts as its state does, and is whole where something needs attention.
+func TestGist(t *testing.T) {
+	states := some()
+	gists := slices.Clone(states)
+	for i, st := range states {
+		gists[i] = report.Gist(st, now)
+		noted := slices.Contains([]string{"late.example", "failing.example", "drifting.example", "sent-back.example",
+			"leaked.example"}, st.Domain)
+		if whole := gocmp.Equal(gists[i], st); noted && !whole || st.Domain == "ready.example" && whole {
+			t.Errorf("%s: %s", st.Domain, cmp.Or(gocmp.Diff(st, gists[i]), "kept whole"))
+		}
+		if a, b := report.NeedsAttention(st, now), report.NeedsAttention(gists[i], now); a != b || a != noted {
+			t.Errorf("%s needs attention: %t, its gist %t", st.Domain, a, b)
+		}
+	}
+	if diff := gocmp.Diff(report.NewCounts(states, nil, now), report.NewCounts(gists, nil, now)); diff != "" {
+		t.Error(diff)
+	}
+}
