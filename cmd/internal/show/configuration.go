@@ -14,9 +14,9 @@ func (t Text) Configuration(errs []report.Mistake) {
 	fmt.Fprintf(t.W, "%s in the configuration; nothing was done.\n", report.Count(len(errs), "error"))
 }
 
-// ConfigurationWarnings writes what is allowed and yet probably not meant.
+// ConfigurationWarnings writes what is allowed and yet probably not meant; of many with one cause, the first.
 func (t Text) ConfigurationWarnings(warnings []report.Mistake) {
-	for _, w := range warnings {
+	for _, w := range report.Together(warnings) {
 		t.configuration(t.Yellow("warning:"), w)
 	}
 }
