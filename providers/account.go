@@ -13,10 +13,10 @@ import (
 type account struct {
 	of Account
 
-	mu      sync.Mutex
-	adapter Adapter
-	secrets settings.Secrets // that it was opened with
-	told    []string         // all secrets that were ever read: none may show (I9)
+	mu       sync.Mutex
+	adapter  Adapter
+	secrets  settings.Secrets // that it was opened with
+	everRead []string         // all secrets that were ever read: none may show (I9)
 }
 
 func (a *account) current() Adapter {
@@ -28,7 +28,7 @@ func (a *account) current() Adapter {
 func (a *account) allSecrets() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return slices.Clone(a.told)
+	return slices.Clone(a.everRead)
 }
 
 func (a *account) open(ctx context.Context, secrets settings.Secrets) error {
@@ -53,7 +53,7 @@ func (a *account) renew(ctx context.Context, used Adapter) bool {
 	if err != nil || len(now) > 0 && maps.Equal(now, a.secrets) || !a.takes(now) {
 		return false
 	}
-	a.told = append(a.told, slices.Collect(maps.Values(now))...)
+	a.everRead = append(a.everRead, slices.Collect(maps.Values(now))...)
 	return a.open(ctx, now) == nil
 }
 

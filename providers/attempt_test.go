@@ -32,7 +32,7 @@ func (threeCalls) Cost(string) int { return 3 }
 
 func layer(a Adapter) *Provider {
 	return &Provider{
-		name: "office", driver: "scripted", account: &account{adapter: a, told: []string{"s3cr3t"}},
+		name: "office", driver: "scripted", account: &account{adapter: a, everRead: []string{"s3cr3t"}},
 		turns: newTurns(8), pace: newPace(0, 0), timeout: 20 * time.Second, total: 2 * time.Minute,
 		backoff: 500 * time.Millisecond,
 	}

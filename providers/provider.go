@@ -51,7 +51,7 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 		timeout: cmp.Or(cfg.Timeout, d.Timeout, defaultTimeout),
 		total:   cmp.Or(cfg.Total, defaultTotal),
 		backoff: 500 * time.Millisecond,
-		account: &account{of: cfg.Account, secrets: secrets, told: slices.Collect(maps.Values(secrets))},
+		account: &account{of: cfg.Account, secrets: secrets, everRead: slices.Collect(maps.Values(secrets))},
 	}
 	if err = p.account.open(ctx, secrets); err != nil {
 		f := failureOf(err)

@@ -96,6 +96,9 @@ func (s *Signer) keyID(ctx context.Context, place string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := s.store.Step("read " + place); err != nil {
+		return "", err
+	}
 	is, err := secrets.Read(ctx, dkim.Name{})
 	if err != nil || is.Data == nil {
 		return "", err

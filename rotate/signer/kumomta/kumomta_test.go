@@ -2,6 +2,7 @@ package kumomta
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,15 +19,28 @@ import (
 	"github.com/dkimbot/dkimbot/rotate/preflight"
 	"github.com/dkimbot/dkimbot/rotate/preflight/preflighttest"
 	"github.com/dkimbot/dkimbot/rotate/settings"
+	"github.com/dkimbot/dkimbot/rotate/signer"
 	"github.com/dkimbot/dkimbot/rotate/signer/signertest"
 )
 
+// tokenVariable hands the token to the process that is killed.
+const tokenVariable = "DKIMBOT_TEST_VAULT_TOKEN"
+
+// far is a Config for another process.
+type far struct {
+	Config
+	Address string // of Vault
+}
+
 func TestMain(m *testing.M) {
-	signertest.Main(m, func(name string, cfg Config, step func(string) error) (signertest.Signer, error) {
+	signertest.Main(m, func(name string, cfg far, step func(string) error) (signertest.Signer, error) {
 		cfg.Name = name
-		s, err := New(cfg)
+		s, err := New(cfg.Config)
 		if err == nil {
 			s.step = step
+		}
+		if err == nil && cfg.Address != "" {
+			s.vault, err = signertest.OpenVault(cfg.Address, os.Getenv(tokenVariable))
 		}
 		return s, err
 	})
@@ -99,11 +113,21 @@ func TestConformance(t *testing.T) {
 // stored puts the keys into the keystore before they are activated, as dkimbot does.
 type stored struct {
 	*Signer
-	keys *vault.Store
+	keys *vault.Store // nil where KumoMTA does not read it
 }
 
 func (s stored) Activate(ctx context.Context, keys []dkim.SigningKey) error {
+	if err := s.put(ctx, keys); err != nil {
+		return err
+	}
+	return s.Signer.Activate(ctx, keys)
+}
+
+func (s stored) put(ctx context.Context, keys []dkim.SigningKey) error {
 	for _, k := range keys {
+		if s.keys == nil {
+			return nil
+		}
 		if k.Name.Check() != nil {
 			continue
 		}
@@ -115,29 +139,45 @@ func (s stored) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 			return err
 		}
 	}
-	return s.Signer.Activate(ctx, keys)
+	return nil
 }
 
-// TestConformanceInVault guards I1 and I10 where KumoMTA reads the keystore itself, in a real Vault.
-func TestConformanceInVault(t *testing.T) {
+// startInVault makes the same with the keys in a mount of their own.
+func startInVault(t *testing.T, srv *vaulttest.Server, lent signer.Vault) (*kumod, stored) {
+	t.Helper()
+	mount := srv.NewMount(t)
+	k, s := start(t, func(c *Config) { c.Keys, c.Mount, c.KeyDir, c.Owner = inVault, mount, "", "" })
+	s.UseVault(lent)
+	keys, err := vault.New(t.Context(), vault.Config{Address: srv.Address, Mount: mount, Prefix: "dkim",
+		Auth: vault.Token{Token: func() (string, error) { return srv.RootToken, nil }}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { keys.Close() })
+	write(t, k.files[0], fmt.Sprintf("[base]\nvault_mount = %q\nvault_path_prefix = \"another\"\n", mount))
+	k.vault = lent
+	return k, stored{s, keys}
+}
+
+// TestInVault guards I1, I7 and I10 where KumoMTA reads the keystore itself, in a real Vault.
+func TestInVault(t *testing.T) {
 	srv := vaulttest.Start(t)
 	lent, err := signertest.OpenVault(srv.Address, srv.RootToken)
 	if err != nil {
 		t.Fatal(err)
 	}
-	signertest.Run(t, func(t *testing.T) signertest.Subject {
-		mount := srv.NewMount(t)
-		k, s := start(t, func(c *Config) { c.Keys, c.Mount, c.KeyDir, c.Owner = inVault, mount, "", "" })
-		s.UseVault(lent)
-		keys, err := vault.New(t.Context(), vault.Config{Address: srv.Address, Mount: mount, Prefix: "dkim",
-			Auth: vault.Token{Token: func() (string, error) { return srv.RootToken, nil }}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { keys.Close() })
-		write(t, k.files[0], fmt.Sprintf("[base]\nvault_mount = %q\nvault_path_prefix = \"another\"\n", mount))
-		k.vault = lent
-		return signertest.Subject{Signer: stored{s, keys}, SignsWith: k.signsWith}
+	t.Run("conformance", func(t *testing.T) {
+		signertest.Run(t, func(t *testing.T) signertest.Subject {
+			k, s := startInVault(t, srv, lent)
+			return signertest.Subject{Signer: s, SignsWith: k.signsWith}
+		})
+	})
+	t.Run("crash", func(t *testing.T) {
+		t.Setenv(tokenVariable, srv.RootToken)
+		crash(t, 8, func() (*kumod, stored, far) {
+			k, s := startInVault(t, srv, lent)
+			return k, s, far{s.cfg, srv.Address}
+		})
 	})
 }
 
@@ -193,20 +233,30 @@ func TestLag(t *testing.T) {
 // TestCrash guards I1 and I7: wherever the process is killed, every domain is signed with exactly one key, the old or
 // the new one, Active says which, and running again completes the switch.
 func TestCrash(t *testing.T) {
+	crash(t, 10, func() (*kumod, stored, far) {
+		k, s := start(t, nil)
+		return k, stored{Signer: s}, far{Config: s.cfg}
+	})
+}
+
+// crash does it with a fresh one for each operation, of which there are at least fewest.
+func crash(t *testing.T, fewest int32, fresh func() (*kumod, stored, far)) {
 	keys := signertest.Keys(t, 2)
 	completed := false
 	for n := int32(1); !completed; n++ {
-		k, s := start(t, nil)
+		k, s, cfg := fresh()
 		var old, now []dkim.SigningKey
 		for _, d := range []string{"a.example", "b.example"} {
 			old, now = append(old, signertest.At(d, "s1", keys[0])), append(now, signertest.At(d, "s2", keys[1]))
 		}
-		activate(t, s, old...)
-		killed, err := signertest.Elsewhere(t, "kumo", s.cfg, n, now...)
+		if err := errors.Join(s.Activate(t.Context(), old), s.put(t.Context(), now)); err != nil {
+			t.Fatal(err)
+		}
+		killed, err := signertest.Elsewhere(t, "kumo", cfg, n, now...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if completed = !killed; completed && n < 10 {
+		if completed = !killed; completed && n < fewest {
 			t.Fatalf("only %d operations; the test does not see them", n)
 		}
 		active, err := s.Active(t.Context(), []string{"a.example", "b.example"})
@@ -216,7 +266,7 @@ func TestCrash(t *testing.T) {
 				t.Fatalf("killed before operation %d: %+v, and Active says %v, %v", n, ref, active, err)
 			}
 		}
-		activate(t, s, now...)
+		activate(t, s.Signer, now...)
 		k.pass(s.Lag())
 		if ref := k.signsWith(t, "a.example"); ref != now[0].Ref() {
 			t.Fatalf("after running again: %+v", ref)
@@ -233,7 +283,7 @@ func TestTwoProcesses(t *testing.T) {
 		wg.Go(func() {
 			for round := range 3 {
 				key := signertest.At(fmt.Sprintf("p%d.example", p), fmt.Sprintf("s%d", round%2+1), k[round%2])
-				if _, err := signertest.Elsewhere(t, "kumo", s.cfg, 0, key); err != nil {
+				if _, err := signertest.Elsewhere(t, "kumo", far{Config: s.cfg}, 0, key); err != nil {
 					t.Errorf("process %d: %v", p, err)
 				}
 			}
