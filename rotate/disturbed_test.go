@@ -82,3 +82,46 @@ func TestSharedNameIsRemembered(t *testing.T) {
 		}
 	}
 }
+
+// TestDisturbedSaysWhatChanged: what a look shows beside the key's own record is written once, and again when it means
+// more than before: a longer wait, a key after something else, or a look that had verified the record (I2).
+func TestDisturbedSaysWhatChanged(t *testing.T) {
+	const spf = "v=spf1 -all"
+	type look struct {
+		value   string
+		ttl     time.Duration
+		between func(*rotate.State) // before the look
+		changed bool
+	}
+	verified := func(st *rotate.State) { st.Selectors["s1"].Key.VerifiedAt = time.Unix(5, 0) }
+	waiting := func(st *rotate.State) {
+		st.Selectors["s1"].Key.VerifiedAt, st.Selectors["s1"].Key.CacheWait = time.Time{}, 2*time.Hour
+	}
+	used := func(st *rotate.State) { st.Signers = rotate.Confirmations{"mx1": {Selector: "s1", KeyID: "1"}} }
+	unused := func(st *rotate.State) { st.Signers = nil }
+	hour := time.Hour
+	for title, c := range map[string]struct {
+		key   *rotate.Key
+		looks []look
+	}{
+		"no key yet":                  {nil, []look{{spf, hour, nil, true}, {spf, hour, nil, false}, {spf, 2 * hour, nil, true}}},
+		"no key yet, a key is shown":  {nil, []look{{spf, hour, nil, true}, {someRecord, hour, nil, true}, {someRecord, hour, nil, false}}},
+		"something else":              {&rotate.Key{ID: "1"}, []look{{spf, hour, verified, true}, {spf, hour, nil, false}}},
+		"for longer":                  {&rotate.Key{ID: "1"}, []look{{spf, hour, verified, true}, {spf, 2 * hour, nil, true}, {spf, hour, nil, false}}},
+		"verified again":              {&rotate.Key{ID: "1"}, []look{{spf, hour, verified, true}, {spf, hour, verified, true}}},
+		"a key while it is waited":    {&rotate.Key{ID: "1"}, []look{{someRecord, hour, waiting, true}, {someRecord, hour, nil, false}}},
+		"a key that signers reached":  {&rotate.Key{ID: "1"}, []look{{someRecord, hour, used, true}, {someRecord, hour, nil, false}}},
+		"and that is not used by now": {&rotate.Key{ID: "1"}, []look{{someRecord, hour, used, true}, {someRecord, hour, unused, true}}},
+	} {
+		st := rotate.State{Phase: rotate.Ready, Selectors: map[string]*rotate.Selector{"s1": {Key: c.key}}}
+		for i, l := range c.looks {
+			if l.between != nil {
+				l.between(&st)
+			}
+			seen := rotate.SelectorSeen{Sight: rotate.Sight{Complete: true, TTL: l.ttl, Values: []string{l.value}}}
+			if got := st.Disturbed("s1", seen, time.Unix(int64(10+i), 0)); got != l.changed {
+				t.Errorf("%s, look %d: changed %t", title, i+1, got)
+			}
+		}
+	}
+}

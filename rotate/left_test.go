@@ -97,3 +97,17 @@ func TestSelectorTakenUpAgain(t *testing.T) {
 		t.Error("the key that was destroyed stands at the selector")
 	}
 }
+
+// TestRevokedAtALeftSelector: a revoked key at a selector that the domain had earlier stays noted while other ones are
+// set up: no fresh one takes its place. At a selector that is being set up one does (I5).
+func TestRevokedAtALeftSelector(t *testing.T) {
+	st, at := leaving(rotate.Bootstrapping), time.Unix(7, 0)
+	st.Revoked("n1", at)
+	st.Revoked("s1", at)
+	if n1 := st.Earlier["n1"]; n1.Key == nil || !n1.Key.RevokedAt.Equal(at) || len(n1.Retired) != 2 {
+		t.Errorf("at the one that was left: %+v", n1)
+	}
+	if s1 := st.Selectors["s1"]; s1.Key != nil || len(s1.Retired) != 1 || !s1.Retired[0].Leaked {
+		t.Errorf("at the one that is set up: %+v", s1)
+	}
+}

@@ -139,3 +139,47 @@ func TestForeignRecordSays(t *testing.T) {
 
 // keyOf returns the id of a record's key.
 func keyOf(record string) string { return dkim.RecordKeyID(record) }
+
+// TestShowsAnother: what DNS shows is another key than the fresh one, unless it is that one's record or holds no key.
+func TestShowsAnother(t *testing.T) {
+	fresh, own, other := plantest.KeyAt(0), plantest.Record(plantest.Keys()[0]), plantest.Record(plantest.Keys()[1])
+	revoked := dkim.RevokedRecord(other)
+	for title, c := range map[string]struct {
+		shows []string
+		fresh *rotate.Key
+		want  bool
+	}{
+		"nothing":                     {nil, fresh, false},
+		"the fresh one":               {[]string{own}, fresh, false},
+		"another one":                 {[]string{other}, fresh, true},
+		"both":                        {[]string{own, other}, fresh, true},
+		"a revoked one":               {[]string{revoked}, fresh, false},
+		"a key, and none is made yet": {[]string{own}, nil, true},
+		"none, and none is made yet":  {[]string{revoked}, nil, false},
+	} {
+		if got := health.ShowsAnother(rotate.Sight{Values: c.shows}, c.fresh); got != c.want {
+			t.Errorf("%s: %t", title, got)
+		}
+	}
+}
+
+// TestSelectorsChangedSays: a policy that names other selectors is told to be one in a move only during the move.
+func TestSelectorsChangedSays(t *testing.T) {
+	for title, c := range map[string]struct {
+		origin *rotate.Origin
+		active string
+		moves  bool
+	}{
+		"being set up": {nil, "", false},
+		"in a move":    {&rotate.Origin{Active: "x"}, "", true},
+		"after a move": {&rotate.Origin{Active: "x"}, "s1", false},
+		"never moved":  {nil, "s1", false},
+	} {
+		s := plantest.Bootstrapping()
+		s.Have.Origin, s.Have.Active, s.Want.Policy.Selectors = c.origin, c.active, [2]string{"a", "b"}
+		err := judge(s).SelectorsChanged()
+		if says := strings.Contains(fault.Text(err), "moves over"); err == nil || says != c.moves {
+			t.Errorf("%s: %v", title, err)
+		}
+	}
+}

@@ -123,3 +123,30 @@ func TestBackBeforeMove(t *testing.T) {
 		t.Errorf("%v; %q go to %q, want %q to %q", err, st.Held, st.Active, s.Want.Signers, back)
 	}
 }
+
+// TestReportOfAFreshKey: during a move to other selectors the move is given up for a key that signers use. It is not for
+// one of the new selectors, nor where no selector is named after a report: that refers to the key that was reported.
+func TestReportOfAFreshKey(t *testing.T) {
+	for title, c := range map[string]struct {
+		named  []string
+		before bool // the key at a was reported
+		back   bool
+	}{
+		"no selector is named":                       {nil, false, true},
+		"an old one":                                 {[]string{"s1"}, false, true},
+		"a new one":                                  {[]string{"a"}, false, false},
+		"a new one once more":                        {[]string{"a"}, true, false},
+		"no selector is named, one was reported":     {nil, true, false},
+		"an old one, and a new one was reported too": {[]string{"s1"}, true, true},
+	} {
+		s := moving("s1")
+		if c.before {
+			s.Have.Selectors["a"].Key.Leaked = s.Now
+		}
+		st, events, err := ordered(s, rotate.Compromised{Selectors: c.named})
+		back := slices.ContainsFunc(events, func(e rotate.Event) bool { return e.Kind == rotate.NewSelectors })
+		if err != nil || back != c.back || (st.Origin == nil) != back || st.Leaked("s1") != back {
+			t.Errorf("%s: %v; the move is given up: %t, s1 counts as compromised: %t", title, err, back, st.Leaked("s1"))
+		}
+	}
+}

@@ -125,3 +125,34 @@ func TestTakenBackWithOneKey(t *testing.T) {
 		t.Errorf("%v; s1 counts as seen at %s", err, st.Selectors["s1"].Key.VerifiedAt)
 	}
 }
+
+// TestReportByAnOldState: a key of which the state knows nothing is not reported, and the other selector is proposed
+// where its key is known, and was not named (I12).
+func TestReportByAnOldState(t *testing.T) {
+	stale := func(s *scene, selector string, n int) {
+		s.Show(selector, plantest.Record(plantest.Keys()[n]))
+		s.Hold(selector, plantest.Keys()[n].ID(), 8)
+	}
+	for title, c := range map[string]struct {
+		both     bool
+		named    []string
+		proposes bool
+	}{
+		"no selector is named": {false, nil, true},
+		"it is named":          {false, []string{"s1"}, true},
+		"both are named":       {false, []string{"s1", "s2"}, false},
+		"both are unknown":     {true, nil, false},
+		"both are, one named":  {true, []string{"s1"}, false},
+	} {
+		s := plantest.Ready()
+		stale(s, "s1", 2)
+		if c.both {
+			stale(s, "s2", 3)
+		}
+		_, _, err := ordered(s, rotate.Compromised{Selectors: c.named})
+		proposes := strings.Contains(fault.HintOf(err), "or name the other selector now")
+		if fault.CodeOf(err) != codes.StaleState || proposes != c.proposes {
+			t.Errorf("%s: %v; %s", title, err, fault.HintOf(err))
+		}
+	}
+}

@@ -92,3 +92,67 @@ func TestBackByPolicy(t *testing.T) {
 		}
 	}
 }
+
+// TestBackFromAMove: signers of a domain that moves over to other selectors, or has not rotated since, go back to the
+// former ones, all together. After a rotation at the new ones there is no way back to those (I2).
+func TestBackFromAMove(t *testing.T) {
+	rotated := moved()
+	rotated.Have.Selectors["b"].Key.Replaced, rotated.Have.Selectors["b"].Key.StoredAt = true, rotated.Now
+	for title, c := range map[string]struct {
+		scene   *scene
+		signers []string
+		code    codes.Code
+	}{
+		"in the move":             {moving("s1"), nil, ""},
+		"in the move, one signer": {moving("s1"), []string{"mx1"}, codes.NotAtRest},
+		"after it":                {moved(), nil, ""},
+		"after it, one signer":    {moved(), []string{"mx1"}, codes.NotAtRest},
+		"an unknown signer":       {moved(), []string{"mx9"}, codes.UnknownSigner},
+		"after a rotation":        {rotated, nil, codes.NothingToRollBack},
+	} {
+		record := c.scene.Have.Earlier["s1"].Key.Record
+		c.scene.Seen.Left = map[string]rotate.RecordSeen{"s1": {Sight: rotate.Sight{Complete: true, Values: []string{record}}}}
+		st, events, err := ordered(c.scene, rotate.Rollback{Signers: c.signers})
+		if fault.CodeOf(err) != c.code || (err == nil) != (c.code == "") {
+			t.Errorf("%s: %v", title, err)
+		}
+		if err == nil && (st.Active != "s1" || st.Origin != nil || len(events) != 1) {
+			t.Errorf("%s: active %q, %+v", title, st.Active, events)
+		}
+	}
+}
+
+// TestSentBackAreUnsure: signers that are sent back have to confirm their key again, once each, and all go where the key
+// that they leave is compromised (I2).
+func TestSentBackAreUnsure(t *testing.T) {
+	for title, c := range map[string]struct {
+		change  func(*scene)
+		signers []string
+		held    []string
+	}{
+		"one":                   {func(*scene) {}, []string{"mx2"}, []string{"mx2"}},
+		"one once more":         {func(s *scene) { s.Have.Held = []string{"mx2"} }, []string{"mx2"}, []string{"mx2"}},
+		"all, as none is named": {func(*scene) {}, nil, []string{"mx1", "mx2"}},
+		"one of a compromised key": {func(s *scene) { s.Have.Selectors["s2"].Key.Leaked = s.Now }, []string{"mx1"},
+			[]string{"mx1", "mx2"}},
+		"one that confirmed nothing": {func(s *scene) { delete(s.Have.Signers, "mx2") }, []string{"mx2"}, []string{"mx2"}},
+	} {
+		s := plantest.Draining()
+		c.change(s)
+		st, _, err := ordered(s, rotate.Rollback{Signers: c.signers})
+		if err != nil || st.Phase != rotate.Switching || st.Active != "s1" || st.Target != "s2" || st.Draining != "" {
+			t.Errorf("%s: %v; %s, active %q, target %q", title, err, st.Phase, st.Active, st.Target)
+		}
+		if !slices.Equal(st.Held, c.held) {
+			t.Errorf("%s: sent back are %q, want %q", title, st.Held, c.held)
+		}
+		for name, known := range st.Signers {
+			if known.Unsure != slices.Contains(c.held, name) {
+				t.Errorf("%s: %s is unsure: %t", title, name, known.Unsure)
+			}
+		}
+		if _, known := st.Signers["mx2"]; known != (title != "one that confirmed nothing") {
+			t.Errorf("%s: mx2 is known: %t", title, known)
+		}
+	}
+}

@@ -90,3 +90,21 @@ func TestShelterWhileItSettles(t *testing.T) {
 		}
 	}
 }
+
+// TestAdoptionIsFinished: the record of an adoption that was interrupted is not somebody else's: the adoption is finished,
+// and nothing stops it (I6, I7).
+func TestAdoptionIsFinished(t *testing.T) {
+	for _, shown := range []int{3, 2} {
+		s := plantest.New()
+		id := plantest.Keys()[3].ID()
+		s.Have.Phase, s.Have.Target, s.Selector("s1").Tried = rotate.Bootstrapping, "s1", []string{id}
+		s.Selector("s2")
+		s.Have.Intent = &rotate.Intent{Kind: rotate.Adopt, Selector: "s1", KeyID: id}
+		s.Show("s1", plantest.Record(plantest.Keys()[shown]))
+		s.Hold("s1", id, 1)
+		p := s.Plan()
+		if got := plantest.Steps(p, s.Now); (got == "adopt s1") != (shown == 3) || (p.Stop == nil) != (shown == 3) {
+			t.Errorf("DNS shows key %d: %s; %v", shown, got, p.Stop)
+		}
+	}
+}

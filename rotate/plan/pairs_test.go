@@ -26,8 +26,10 @@ var pairs = []struct {
 	{"ready, both leaked", []string{"s1: revoked and destroyed", "s1: the same twice"}},
 	{"stored", []string{"s1: revoked and destroyed", "s1: the present and an earlier one"}},
 	{"switching, its record missing", []string{"s1: a replaced private key", "a long drain", "mx3 added"}},
-	{"switching, all sent back", []string{"both sign with s9", "s1: the same twice", "both keystores empty", "s1: another private key"}},
-	{"bootstrapping, its key leaked", []string{"both silent", "s2: compromised", "s1: revoked and missing from DNS", "s2: shadowed"}},
+	{"switching, all sent back", []string{"both sign with s9", "s1: the same twice", "both keystores empty",
+		"s1: another private key"}},
+	{"bootstrapping, its key leaked", []string{"both silent", "s2: compromised", "s1: revoked and missing from DNS",
+		"s2: shadowed"}},
 	{"stored", []string{"s1: a replaced private key", "s1: compromised, now"}},
 	{"published", []string{"s1: another private key beside ours", "s2: revoked"}},
 }

@@ -48,9 +48,12 @@ func TestJoiningIsSaid(t *testing.T) {
 		change func(*scene)
 		says   string
 	}{
-		"others use it":                {dead("mx2"), others},
-		"nobody uses it":               {dead("mx1", "mx2"), lost},
-		"nobody has seen it, one uses": {func(s *scene) { dead("mx2")(s); s.Have.Selectors["s1"].Key.VerifiedAt = time.Time{} }, others},
+		"others use it":  {dead("mx2"), others},
+		"nobody uses it": {dead("mx1", "mx2"), lost},
+		"nobody has seen it, one uses": {func(s *scene) {
+			dead("mx2")(s)
+			s.Have.Selectors["s1"].Key.VerifiedAt = time.Time{}
+		}, others},
 		"nobody has seen it": {func(s *scene) {
 			dead("mx1", "mx2")(s)
 			s.Have.Selectors["s1"].Key.VerifiedAt = time.Time{}
@@ -65,7 +68,8 @@ func TestJoiningIsSaid(t *testing.T) {
 				said = step.Reason.Message
 			}
 		}
-		if (said == "") != (c.says == "") || !strings.HasPrefix(said, c.says) || (dutyOf(p, "mx2") == rotate.Joining) != (said != "") {
+		joins := dutyOf(p, "mx2") == rotate.Joining
+		if joins != (c.says != "") || joins != (said != "") || !strings.HasPrefix(said, c.says) {
 			t.Errorf("%s: %q: %s", title, said, plantest.Steps(p, s.Now))
 		}
 	}
