@@ -34,22 +34,61 @@ func (w *writer) domains(signers []found.Signer) {
 		w.line("#   command below the line, first with --dry-run.")
 	}
 	w.line("domains:")
-	for _, s := range signers {
-		for _, d := range s.Domains {
-			signer := s.Name
-			if len(s.Keys) == 0 {
-				signer = "NAME"
-			}
-			w.line("  # - { name: %s, provider: dns, signers: [%s] }", d.Name, signer)
-			w.line("  #   signed with %s, %s%s", d.Selector, d.Key, size(d.Bits))
-			if keepable(d) {
-				w.line("  #   to keep it: policy: keep-%s; dkimbot adopt --domain %s %s", d.Selector, d.Name,
-					strings.Join(words(d.Adopt), " "))
-			}
-		}
+	for _, all := range byName(signers) {
+		w.domain(all)
 	}
 	if len(used) == 0 {
 		w.line("  # - { name: example.com, provider: dns, signers: [mx1] }")
+	}
+}
+
+// signed is a domain and what signs for it.
+type signed struct {
+	found.Domain
+	by found.Signer
+}
+
+// byName returns the domains in their order, each with all that sign for it: it can be listed once.
+func byName(signers []found.Signer) (out [][]signed) {
+	at := map[string]int{}
+	for _, s := range signers {
+		for _, d := range s.Domains {
+			i, known := at[d.Name]
+			if !known {
+				i = len(out)
+				at[d.Name], out = i, append(out, nil)
+			}
+			out[i] = append(out[i], signed{d, s})
+		}
+	}
+	return out
+}
+
+// domain writes one domain. It can keep its selector where all that sign for it have the same.
+func (w *writer) domain(all []signed) {
+	var names []string
+	keeps := true
+	for _, d := range all {
+		name := d.by.Name
+		if len(d.by.Keys) == 0 {
+			name = "NAME"
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+		keeps = keeps && keepable(d.Domain) && d.Selector == all[0].Selector
+	}
+	w.line("  # - { name: %s, provider: dns, signers: [%s] }", all[0].Name, strings.Join(names, ", "))
+	for _, d := range all {
+		by := ""
+		if len(all) > 1 {
+			by = " by " + d.by.Name
+		}
+		w.line("  #   signed%s with %s, %s%s", by, d.Selector, d.Key, size(d.Bits))
+	}
+	if d := all[0]; keeps {
+		w.line("  #   to keep it: policy: keep-%s; dkimbot adopt --domain %s %s", d.Selector, d.Name,
+			strings.Join(words(d.Adopt), " "))
 	}
 }
 

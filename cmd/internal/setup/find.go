@@ -3,12 +3,15 @@ package setup
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/dkimbot/dkimbot/rotate/settings"
 	"github.com/dkimbot/dkimbot/rotate/signer"
+	"github.com/dkimbot/dkimbot/rotate/signer/block"
 	"github.com/dkimbot/dkimbot/rotate/signer/found"
 )
 
@@ -26,18 +29,55 @@ func Find(ctx context.Context, h found.Host, drivers []signer.Settings) (out []f
 			out = append(out, s)
 		}
 	}
-	unlike(out)
+	unlike(out, owners(out, h))
 	return out
 }
 
-// unlike gives each signer a name of its own: opendkim, opendkim2.
-func unlike(all []found.Signer) {
-	times := map[string]int{}
+// plainName is a name of a signer that needs no quotes anywhere.
+var plainName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
+
+// owners returns, for each signer whose tables hold dkimbot's block, the name that stands there: under another one its first
+// switch would be refused.
+func owners(all []found.Signer, h found.Host) []string {
+	out := make([]string, len(all))
 	for i := range all {
 		s := &all[i]
-		if times[s.Name]++; times[s.Name] > 1 {
-			s.Name = fmt.Sprint(s.Name, times[s.Name])
+		for _, p := range s.Keys {
+			text, _ := p.Value.(string)
+			if !strings.HasSuffix(p.Key, "table") || out[i] != "" {
+				continue
+			}
+			data, _ := h.Read(text[strings.IndexByte(text, ':')+1:]) // a table's path may have its kind before it
+			owner := block.Owner(data)
+			if !plainName.MatchString(owner) || slices.Contains(out, owner) {
+				continue
+			}
+			out[i] = owner
+			s.Remark(fmt.Sprintf("%s holds a block of dkimbot's signer %s, so the signer keeps that name. "+
+				"If another configuration of dkimbot has this signer, use that one.", text, owner))
 		}
+	}
+	return out
+}
+
+// unlike gives each signer a name of its own: that of its owner, or opendkim, opendkim2.
+func unlike(all []found.Signer, owners []string) {
+	taken := map[string]bool{}
+	for _, owner := range owners {
+		taken[owner] = true
+	}
+	for i := range all {
+		s := &all[i]
+		name := owners[i]
+		for n := 1; name == ""; n++ {
+			if name = s.Name; n > 1 {
+				name += strconv.Itoa(n)
+			}
+			if taken[name] {
+				name = ""
+			}
+		}
+		s.Name, taken[name] = name, true
 	}
 }
 

@@ -381,3 +381,50 @@ func TestControlCharacterInAnAccount(t *testing.T) {
 		}
 	}
 }
+
+// A domain for which two programs sign is listed once, with both; which key it keeps is told where they have the same.
+func TestDomainOfTwoSigners(t *testing.T) {
+	keys := []found.Pair{{Key: "driver", Value: "exec"}, {Key: "command", Value: []string{"true"}}}
+	two := func(a, b string) []found.Signer {
+		of := func(selector string) []found.Domain {
+			return []found.Domain{{Name: "a.example", Selector: selector, Key: "/k/" + selector, Adopt: []string{"--key", "k"}}}
+		}
+		return []found.Signer{{Name: "opendkim", Keys: keys, Domains: of(a)}, {Name: "opendkim2", Keys: keys, Domains: of(b)}}
+	}
+	got := text(t, two("s1", "s1"))
+	want := "domains:\n  # - { name: a.example, provider: dns, signers: [opendkim, opendkim2] }\n" +
+		"  #   signed by opendkim with s1, /k/s1\n  #   signed by opendkim2 with s1, /k/s1\n" +
+		"  #   to keep it: policy: keep-s1; dkimbot adopt --domain a.example --key k\n"
+	if !strings.HasSuffix(got, want) {
+		t.Errorf("%q does not end with %q", got, want)
+	}
+	if got := text(t, two("s1", "mail")); strings.Contains(got, "to keep it:") || strings.Count(got, "name: a.example") != 1 {
+		t.Error(got)
+	}
+}
+
+// A signer keeps the name that stands in its tables: under another one its first switch would be refused. The others
+// get names that are free.
+func TestNameInTheTables(t *testing.T) {
+	h := host(t, map[string]string{
+		"/a/table": "# BEGIN dkimbot for signer \"opendkim2\": these lines are rewritten\na b\n# END dkimbot\n",
+		"/b/table": "# BEGIN dkimbot for signer \"mx1\": these lines are rewritten\n# END dkimbot\n",
+		"/c/table": "# BEGIN dkimbot for signer \"no plain: name\"\n# END dkimbot\n",
+	})
+	var all []found.Signer
+	for _, table := range []string{"/none", "/c/table", "file:/a/table", "/b/table"} {
+		all = append(all, found.Signer{Name: "opendkim", Keys: []found.Pair{{Key: "reload", Value: []string{"true"}},
+			{Key: "key_table", Value: table}}})
+	}
+	unlike(all, owners(all, h))
+	var names []string
+	for _, s := range all {
+		names = append(names, s.Name)
+	}
+	if got := strings.Join(names, " "); got != "opendkim opendkim3 opendkim2 mx1" {
+		t.Error(got)
+	}
+	if got := all[2].Remarks; len(got) != 1 || !strings.Contains(got[0], "signer opendkim2") {
+		t.Errorf("%q", got)
+	}
+}

@@ -101,6 +101,16 @@ func signerOf(line string) string {
 	return name
 }
 
+// Owner returns the signer that a table's block names; "" for none.
+func Owner(data []byte) string {
+	for line := range bytes.Lines(data) {
+		if text := strings.TrimSpace(string(line)); strings.HasPrefix(text, Begin) {
+			return signerOf(text)
+		}
+	}
+	return ""
+}
+
 // take adds a line of our block and reports whether it can be ours.
 func (t *Table) take(text string) bool {
 	f := strings.Fields(text)
