@@ -36,8 +36,8 @@ func Find(ctx context.Context, h found.Host, drivers []signer.Settings) (out []f
 // plainName is a name of a signer that needs no quotes anywhere.
 var plainName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
 
-// owners returns, for each signer whose tables hold dkimbot's block, the name that stands there: under another one its first
-// switch would be refused.
+// owners returns, for each signer whose tables hold dkimbot's block, the name that stands there: under another one its
+// first switch would be refused.
 func owners(all []found.Signer, h found.Host) []string {
 	out := make([]string, len(all))
 	for i := range all {
