@@ -65,10 +65,10 @@ func MovedBack(st rotate.State, signers []string, now time.Time) rotate.State {
 		}
 		back.Earlier[name] = kept
 		for _, signer := range signers {
-			c, known := st.Signers[signer]
+			c := st.Signers[signer]
 			given := st.Intent != nil && st.Intent.Kind == rotate.Activate && st.Intent.Signer == signer &&
 				st.Intent.Selector == name
-			if given || known && (c.Selector == name || c.Unsure) {
+			if given || c.Selector == name || c.Unsure {
 				back.Former = back.Former.Uses(signer, name)
 			}
 		}

@@ -17,6 +17,11 @@ import (
 func TestChangeSelectors(t *testing.T) {
 	at := func(s *scene, change func(*scene)) *scene { change(s); return s }
 	named := func(s *scene, pair ...string) *scene { copy(s.Want.Policy.Selectors[:], pair); return s }
+	kept := func(s *scene) { // a key that signers left
+		key := plantest.KeyAt(3)
+		s.Have.Earlier = rotate.Earlier{"old": {Key: key, Retired: []rotate.Retired{{KeyID: key.ID, Version: key.Version}}}}
+		s.Have.Former = rotate.Formers{{Selector: "old", Signer: "mx1", Until: s.Now.Add(-1)}}
+	}
 	for title, c := range map[string]struct {
 		scene *scene
 		code  codes.Code
@@ -32,6 +37,15 @@ func TestChangeSelectors(t *testing.T) {
 		"draining":             {named(plantest.Draining(), "a", "b"), codes.NotAtRest},
 		"a key is compromised": {named(at(plantest.Ready(), plantest.Leak("s1")), "a", "b"), codes.NotAtRest},
 		"one of them":          {named(plantest.Ready(), "a", "s2"), codes.SelectorsOverlap},
+		"one of before":        {named(at(plantest.Ready(), kept), "old", "b"), codes.SelectorsOverlap},
+		"one of before, empty": {named(at(plantest.Ready(), func(s *scene) {
+			kept(s)
+			s.Have.Earlier["old"].Retired = nil
+		}), "old", "b"), ""},
+		"one of before, never used": {named(at(plantest.Ready(), func(s *scene) {
+			kept(s)
+			s.Have.Former = nil
+		}), "old", "b"), ""},
 		"on hold": {named(at(plantest.Ready(), func(s *scene) { s.Have.OnHold = &rotate.OnHold{At: s.Now} }), "a", "b"),
 			codes.OnHold},
 		"released": {named(at(plantest.Ready(), func(s *scene) { s.Have.Released = &rotate.ReleaseState{At: s.Now} }), "a", "b"),

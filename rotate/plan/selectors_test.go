@@ -98,6 +98,13 @@ func TestEmptyEarlier(t *testing.T) {
 			key := s.Have.Earlier["old"].Key
 			key.RevokedAt, key.Record = time.Time{}, record
 		}, shows(record)}, "revoke"},
+		"compromised, and no signer was given it": {[]func(*scene){leaked, func(s *scene) { s.Have.Former = nil }}, "destroy"},
+		"a key of before is compromised, and its record stands": {[]func(*scene){func(s *scene) {
+			sel := s.Have.Earlier["old"]
+			sel.Key, sel.Past, sel.Retired[0].Leaked = nil, []string{sel.Key.ID}, true
+		}, shows(record)}, "record-left"},
+		"its record is empty, and it is not compromised": {[]func(*scene){func(s *scene) { s.Have.Earlier["old"].Revoked = true },
+			shows(dkim.RevokedRecord(record))}, "record-left"},
 		"it is one of the domain's again": {[]func(*scene){func(s *scene) { s.Have.Selectors["old"] = &rotate.Selector{} }}, ""},
 		"compromised, and one beside it is not": {[]func(*scene){until(later), leaked, func(s *scene) {
 			sel := s.Have.Earlier["old"]
