@@ -112,6 +112,7 @@ func Gist(st rotate.State, now time.Time) rotate.State {
 	if NeedsAttention(st, now) {
 		return st
 	}
-	return rotate.State{Domain: st.Domain, Revision: st.Revision, Phase: st.Phase, Next: st.Next, OnHold: st.OnHold,
-		Released: st.Released}
+	st.Selectors, st.Earlier, st.Origin, st.Signers, st.Former = nil, nil, nil, nil, nil
+	st.Accounts, st.Clock, st.Intent, st.Applied, st.Config = nil, nil, nil, "", ""
+	return st
 }
