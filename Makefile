@@ -36,7 +36,7 @@ test: servers lint unit simulate corpus fuzz examples
 
 # Without root and without servers: keys, configuration, planner, executor, state.
 check: lint
-	$(GO) test -race ./rotate ./rotate/finding ./rotate/follow ./rotate/ports ./rotate/approval ./rotate/health ./rotate/order ./rotate/plan ./rotate/adoption ./rotate/forecast ./rotate/foresight ./rotate/engine ./rotate/scheduler ./rotate/keyring ./rotate/testmail ./rotate/lease ./rotate/batch ./rotate/calendar ./rotate/dkim ./rotate/fault ./cmd/internal/house ./cmd/internal/config/... ./rotate/settings ./cmd/internal/show ./state/statetest
+	$(GO) test -race ./rotate ./rotate/finding ./rotate/follow ./rotate/ports ./rotate/approval ./rotate/health ./rotate/order ./rotate/plan ./rotate/adoption ./rotate/forecast ./rotate/foresight ./rotate/engine ./rotate/scheduler ./rotate/keyring ./rotate/testmail ./rotate/lease ./rotate/batch ./rotate/calendar ./rotate/dkim ./rotate/fault ./cmd/internal/house ./cmd/internal/config/... ./rotate/settings ./cmd/internal/show ./cmd/internal/show/meaning ./state/statetest
 
 servers:
 	.ci/servers

@@ -43,7 +43,7 @@ func (t Text) Calendar(doc report.CalendarDocument, whole bool) {
 // stops says up to when something is known of domains that one cause stops.
 func (t Text) stops(g []report.CalendarDomain) {
 	d := g[0]
-	fmt.Fprintln(t.W, t.Bold(stopTitle(g))+"  "+t.Dim("known until "+day(d.Until)))
+	fmt.Fprintln(t.W, t.Bold(stopTitle(g))+"  "+t.Dim("known until "+screen.Day(d.Until)))
 	if len(g) > 1 {
 		var names []string
 		for _, d := range g {
@@ -110,7 +110,7 @@ func calendarSummary(doc report.CalendarDocument) string {
 	if doc.Summary.Entries != 1 {
 		n = fmt.Sprintf("%d entries", doc.Summary.Entries)
 	}
-	return fmt.Sprintf("%s, %s until %s", report.Count(doc.Summary.Domains, "domain"), n, day(doc.Until))
+	return fmt.Sprintf("%s, %s until %s", report.Count(doc.Summary.Domains, "domain"), n, screen.Day(doc.Until))
 }
 
 // Calendar writes what is to come as a table. See Text.Calendar for whole; it ends before it is
@@ -143,7 +143,7 @@ func (m Markdown) entries(entries []joint) {
 
 func (m Markdown) reachesTo(g []report.CalendarDomain) {
 	d := g[0]
-	m.line("**%s**, known until %s, stops: %s", escape(stopTitle(g)), day(d.Until), escape(d.Problem.Message))
+	m.line("**%s**, known until %s, stops: %s", escape(stopTitle(g)), screen.Day(d.Until), escape(d.Problem.Message))
 	if len(g) > 1 {
 		var names []string
 		for _, d := range g {

@@ -46,7 +46,7 @@ func (m Markdown) drift(p rotate.DomainPlan) {
 	for _, f := range found {
 		message := f.Message
 		if !f.Since.IsZero() {
-			message += "; since " + day(f.Since)
+			message += "; since " + screen.Day(f.Since)
 		}
 		whose := "dkimbot:"
 		if f.Asks {

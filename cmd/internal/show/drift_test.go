@@ -11,7 +11,6 @@ import (
 	"github.com/dkimbot/dkimbot/cmd/internal/show"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
-	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 )
@@ -124,90 +123,6 @@ c.test  phase new
 	}
 	if got := show.UnlistedWarnings(nil); len(got) > 0 {
 		t.Errorf("warnings %q of nothing", got)
-	}
-}
-
-// TestMailOfSilentSigner: true words: of a signer that did not answer it is not said that it does
-// not sign.
-func TestMailOfSilentSigner(t *testing.T) {
-	silent, s2 := rotate.SignerSeen{Err: errors.New("down")},
-		rotate.SignerSeen{Ref: dkim.Ref{Name: dkim.Name{Domain: "a.test", Selector: "s2"}}}
-	step := func(signer string) rotate.Step {
-		return rotate.Step{Kind: rotate.Activate, Selector: "s1", Signer: signer}
-	}
-	p := rotate.DomainPlan{Name: "a.test", Steps: []rotate.Step{step("mx1"), step("mx2")},
-		Seen: rotate.Observation{Signers: map[string]rotate.SignerSeen{"mx1": silent, "mx2": s2}}}
-	if got := show.Mail(p, now); !strings.HasPrefix(got,
-		"Mail continues to be signed with an unknown key (mx1) and s2 (mx2) until this is carried out, then with s1.") {
-		t.Error(got)
-	}
-	p.Seen.Signers["mx2"] = silent
-	if got := show.Mail(p, now); !strings.HasPrefix(got,
-		"What signs mail today is not known, since mx1, mx2 did not answer; "+
-			"as soon as this is carried out it is signed with s1.") {
-		t.Error(got)
-	}
-}
-
-// TestMailOfRevokedKey: true words: what signers continue to sign with a revoked key fails too, and
-// so does what they sign where another record stands.
-func TestMailOfRevokedKey(t *testing.T) {
-	at := func(selector string) rotate.SignerSeen {
-		return rotate.SignerSeen{Ref: dkim.Ref{Name: dkim.Name{Domain: "a.test", Selector: selector}}}
-	}
-	p := rotate.DomainPlan{Name: "a.test", Steps: []rotate.Step{{Kind: rotate.Revoke, Selector: "s2"}},
-		Seen: rotate.Observation{Signers: map[string]rotate.SignerSeen{"mx1": at(""), "mx2": at("s2")}}}
-	if got := show.Mail(p, time.Time{}); !strings.Contains(got,
-		"in flight or new: its key is revoked, and mx2 still signs with it") {
-		t.Error(got)
-	}
-	p.Steps = append(p.Steps, rotate.Step{Kind: rotate.Activate, Selector: "s1", Signer: "mx2"})
-	if got := show.Mail(p, time.Time{}); !strings.Contains(got, "Mail signed with s2 that is still in flight fails") {
-		t.Error(got)
-	}
-	p.Steps, p.Drift = nil, []finding.Finding{{Code: codes.RecordForeign, Selector: "s2"},
-		{Code: codes.RecordForeign, Selector: "s1"}}
-	if got := show.Mail(p, time.Time{}); !strings.HasSuffix(got,
-		"Mail signed with s2 (mx2) fails to verify while a record that is not dkimbot's stands there.") ||
-		strings.Contains(got, "with s1") {
-		t.Error(got)
-	}
-}
-
-// TestMailOfLeftKey: true words: what is said of mail that a signer has signed with the key that it
-// is to leave agrees with what DNS shows, also where the state is older than DNS.
-func TestMailOfLeftKey(t *testing.T) {
-	record := func(k *dkim.PrivateKey) string { return dkim.NewRecord(k.Public(), "").String() }
-	made := func() *dkim.PrivateKey {
-		k, err := dkim.Generate(dkim.Ed25519)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return k
-	}
-	used, other := made(), made()
-	shows := func(values ...string) rotate.Observation {
-		return rotate.Observation{Selectors: map[string]rotate.SelectorSeen{"s2": {Sight: rotate.Sight{Values: values,
-			Complete: true}}, "s1": {}},
-			Signers: map[string]rotate.SignerSeen{"mx1": {Ref: dkim.Ref{Name: dkim.Name{Domain: "a.test", Selector: "s2"},
-				KeyID: used.ID()}}}}
-	}
-	back := rotate.Step{Kind: rotate.Activate, Selector: "s1", Signer: "mx1",
-		Reason: rotate.Reason{Code: codes.SignerStrays}, From: rotate.Side{Selector: "s2", KeyID: used.ID()}}
-	for want, seen := range map[string]rotate.Observation{
-		"with s2 verifies, because its key record is in DNS as well":                 shows(record(used)),
-		"with s2 fails to verify: DNS does not show the key that it was signed with": shows(record(other)),
-		"with s2 fails to verify: its key was revoked":                               shows("v=DKIM1; k=ed25519; p="),
-	} {
-		if got := show.Mail(rotate.DomainPlan{Name: "a.test", Steps: []rotate.Step{back}, Seen: seen},
-			time.Time{}); !strings.Contains(got, want) {
-			t.Errorf("%s; want %s", got, want)
-		}
-	}
-	p := rotate.DomainPlan{Name: "a.test", Seen: shows(record(used)),
-		Drift: []finding.Finding{{Code: codes.RecordForeign, Selector: "s2"}}}
-	if got := show.Mail(p, time.Time{}); strings.Contains(got, "fails") {
-		t.Error(got)
 	}
 }
 

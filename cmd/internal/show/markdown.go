@@ -10,6 +10,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
+	"github.com/dkimbot/dkimbot/cmd/internal/show/meaning"
 	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -75,7 +76,7 @@ func stopped(p rotate.DomainPlan, is report.PlanStaleness) int {
 func (m Markdown) head(doc planfile.Document, is report.PlanStaleness) {
 	m.line("## dkimbot plan: %s, %s", report.Count(doc.Summary.Domains, "domain"), report.Count(doc.Summary.Steps, "step"))
 	m.line("Plan %s, made %s; may be applied %s. Nothing was changed by making it.", code(doc.PlanID),
-		day(doc.CreatedAt), m.span(doc))
+		screen.Day(doc.CreatedAt), m.span(doc))
 	m.staleness("", is.Whole)
 	if is.Unsigned {
 		m.line("> **Unsigned:** %s.", unsignedWords)
@@ -103,16 +104,16 @@ func (m Markdown) parts(parts []func(Markdown), whole bool, command string) {
 
 func (m Markdown) span(doc planfile.Document) string {
 	if doc.PlannedFor.After(doc.CreatedAt) {
-		return "from " + day(doc.PlannedFor) + " until " + day(doc.ExpiresAt)
+		return "from " + screen.Day(doc.PlannedFor) + " until " + screen.Day(doc.ExpiresAt)
 	}
-	return "until " + day(doc.ExpiresAt)
+	return "until " + screen.Day(doc.ExpiresAt)
 }
 
 func (m Markdown) summary(plans []rotate.DomainPlan, groups []group, is report.PlanStaleness) {
 	rows := [][]string{{"domain", "phase", "steps", "what happens to mail"}}
 	for _, g := range groups {
 		p := plans[g[0]]
-		words := escape(Mail(p, m.Now))
+		words := escape(meaning.ForMail(p, m.Now))
 		switch s := is.Domains[p.Name]; {
 		case len(s.Reasons) > 0:
 			words = "**Stale.** " + words
@@ -162,7 +163,7 @@ func (m Markdown) domain(p rotate.DomainPlan, is report.Staleness) {
 	if p.Stop == nil || len(p.Steps) > 0 {
 		m.line("**Why:** %s.", escape(cmp.Or(p.Reason.Message, "nothing to do")))
 	}
-	m.line("**Mail:** %s", escape(Mail(p, m.Now)))
+	m.line("**Mail:** %s", escape(meaning.ForMail(p, m.Now)))
 	m.steps(p.Steps)
 	if p.Next != nil {
 		m.line("**Next:** %s, %s: %s.", escape(Action(*p.Next)), m.when(p.Next.At), escape(p.Next.Reason.Message))
@@ -201,7 +202,7 @@ func (m Markdown) when(at time.Time) string {
 	if !at.After(m.Now) {
 		return "at once"
 	}
-	return "not before " + day(at)
+	return "not before " + screen.Day(at)
 }
 
 func (m Markdown) staleness(domain string, is report.Staleness) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dkimbot/dkimbot/cmd/internal/planfile"
 	"github.com/dkimbot/dkimbot/cmd/internal/report"
+	"github.com/dkimbot/dkimbot/cmd/internal/show/meaning"
 	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/calendar"
@@ -59,7 +60,7 @@ func (t Text) plan(p rotate.DomainPlan, is report.Staleness) {
 	case p.Stop == nil:
 		t.Line("  ", "now", cmp.Or(p.Reason.Message, "nothing to do"))
 	}
-	t.Line("  ", "mail", Mail(p, t.Now))
+	t.Line("  ", "mail", meaning.ForMail(p, t.Now))
 	for i, s := range p.Steps {
 		t.step(i+1, s)
 	}

@@ -35,3 +35,6 @@ func Coarse(d time.Duration) string {
 	}
 	return fmt.Sprintf("%d days", int(d.Hours()/24+0.5))
 }
+
+// Day describes the day and the hour.
+func Day(t time.Time) string { return t.UTC().Format("Mon 2006-01-02 15:04 UTC") }

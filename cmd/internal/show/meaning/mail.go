@@ -1,20 +1,24 @@
-package show
+// Package meaning says in words what carrying a plan out means for the domain's mail. It knows plans and
+// nothing of how they are shown: text, Markdown and the status page show the same sentences.
+package meaning
 
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/dkimbot/dkimbot/cmd/internal/show/screen"
 	"github.com/dkimbot/dkimbot/rotate"
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
 )
 
-// Mail says what carrying a plan out means for the domain's mail, for someone who
+// ForMail says what carrying a plan out means for the domain's mail, for someone who
 // has never seen dkimbot. now is when the plan is read.
-func Mail(p rotate.DomainPlan, now time.Time) string {
+func ForMail(p rotate.DomainPlan, now time.Time) string {
 	m := mail{p, now}
 	var words []string
 	switch {
@@ -56,7 +60,8 @@ const (
 
 // signers returns the signers that said what they sign with, by name.
 func (m mail) signers() []string {
-	return slices.DeleteFunc(sortedKeys(m.p.Seen.Signers), func(s string) bool { return m.p.Seen.Signers[s].Err != nil })
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(m.p.Seen.Signers)),
+		func(s string) bool { return m.p.Seen.Signers[s].Err != nil })
 }
 
 // today names the selectors that signers use, with the signers where they differ;
@@ -71,7 +76,7 @@ func (m mail) today(signers []string) string {
 		by[s] = append(by[s], name)
 	}
 	var words []string
-	for _, s := range sortedKeys(by) {
+	for _, s := range slices.Sorted(maps.Keys(by)) {
 		if len(by) == 1 {
 			return s
 		}
@@ -160,7 +165,7 @@ func (m mail) records(s rotate.Step) string {
 	switch {
 	case s.Kind == rotate.Drain:
 		return fmt.Sprintf("Mail already signed with %s verifies all the while, "+
-			"because its key record stays in DNS until %s at least.", s.Selector, day(s.NotBefore))
+			"because its key record stays in DNS until %s at least.", s.Selector, screen.Day(s.NotBefore))
 	case s.Kind == rotate.Activate && m.foreign(s):
 		return fmt.Sprintf("Mail already signed with %s verifies as long as its key record stays in DNS, "+
 			"which dkimbot does not touch.", s.From.Selector)
@@ -247,15 +252,12 @@ func (m mail) until(at time.Time) string {
 	if !at.After(m.now) {
 		return "this is carried out"
 	}
-	return day(at) + " at the earliest"
+	return screen.Day(at) + " at the earliest"
 }
 
 func (m mail) from(at time.Time) string {
 	if !at.After(m.now) {
 		return "as soon as this is carried out"
 	}
-	return "from " + day(at) + " on, at the earliest,"
+	return "from " + screen.Day(at) + " on, at the earliest,"
 }
-
-// day describes the day and the hour.
-func day(t time.Time) string { return t.UTC().Format("Mon 2006-01-02 15:04 UTC") }
