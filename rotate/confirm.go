@@ -174,7 +174,7 @@ func (st *State) noticed(seen Observation) {
 	for name, s := range seen.Signers {
 		c, ok := st.Signers[name]
 		ref := st.Identify(s.Ref)
-		if ok && s.Err == nil && (ref.Selector != c.Selector || ref.KeyID != c.KeyID) {
+		if ok && s.Err == nil && (ref.Selector != c.Selector || ref.KeyID != c.KeyID || s.Here.Selector != "") {
 			c.Unsure = true
 			st.Signers[name] = c
 		}

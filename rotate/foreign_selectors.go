@@ -1,6 +1,11 @@
 package rotate
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
 
 // Former is a selector that does not belong to dkimbot, and that a signer signed with until dkimbot switched
 // the signer. dkimbot does not change its record (I6).
@@ -9,6 +14,8 @@ type Former struct {
 	Signer   string `json:"signer"`
 	// when no mail needs the record any more; zero while the signer may still use it
 	Until time.Time `json:"until,omitzero"`
+	// the signer had left it, and did not say since that it uses it: its record may be gone, as dkimbot asks for
+	Away bool `json:"away,omitempty"`
 }
 
 // grace is what is added to the drain before somebody else's record may go: a
@@ -23,7 +30,7 @@ type Formers []Former
 func (all Formers) Uses(signer, selector string) Formers {
 	for i := range all {
 		if f := &all[i]; f.Selector == selector && f.Signer == signer {
-			f.Until = time.Time{}
+			f.Until, f.Away = time.Time{}, false
 			return all
 		}
 	}
@@ -35,7 +42,7 @@ func (all Formers) Uses(signer, selector string) Formers {
 func (all Formers) Left(signer string, at time.Time, drain time.Duration, earlier Earlier) {
 	for i := range all {
 		if f := &all[i]; f.Signer == signer && f.Until.IsZero() {
-			f.Until = at.Add(earlier.Drain(f.Selector, drain) + Grace)
+			f.Until, f.Away = at.Add(earlier.Drain(f.Selector, drain)+Grace), true
 		}
 	}
 }
@@ -50,8 +57,12 @@ func (st *State) Leaving(signer string, seen SignerSeen) {
 				f.Until = time.Time{}
 			}
 		}
-	case seen.Ref.Selector != "" && st.Selectors[seen.Ref.Selector] == nil:
-		st.Former = st.Former.Uses(signer, seen.Ref.Selector)
+	default:
+		for _, ref := range seen.Refs() {
+			if st.Selectors[ref.Selector] == nil {
+				st.Former = st.Former.Uses(signer, ref.Selector)
+			}
+		}
 	}
 }
 
@@ -83,7 +94,8 @@ func (st *State) watchFormer(want Domain, seen Observation, now time.Time) {
 			continue
 		}
 		st.Leaving(name, s)
-		if st.Selectors[s.Ref.Selector] != nil {
+		elsewhere := func(ref dkim.Ref) bool { return st.Selectors[ref.Selector] == nil }
+		if refs := s.Refs(); len(refs) > 0 && !slices.ContainsFunc(refs, elsewhere) {
 			st.Former.Left(name, now, want.Policy.Drain, st.Earlier)
 		}
 	}

@@ -1,6 +1,8 @@
 package rotate
 
 import (
+	"slices"
+
 	"github.com/dkimbot/dkimbot/rotate/dkim"
 	"github.com/dkimbot/dkimbot/rotate/finding"
 )
@@ -70,6 +72,23 @@ type SignerSeen struct {
 	RefusesOnly string
 	// why another host of the signer may sign with a key of ours, too, which it had when it was heard last; nil for none
 	Unheard error
+	// what the host that answers signs with, where Ref is what it, or one that is gone, signed with until now; else zero
+	Here dkim.Ref
+}
+
+// Refs returns all that a signer may sign with by what it said: none where it does not sign.
+func (s SignerSeen) Refs() (refs []dkim.Ref) {
+	for _, ref := range []dkim.Ref{s.Ref, s.Here} {
+		if ref.Selector != "" {
+			refs = append(refs, ref)
+		}
+	}
+	return refs
+}
+
+// At reports whether a signer may sign with a selector by what it said.
+func (s SignerSeen) At(selector string) bool {
+	return slices.ContainsFunc(s.Refs(), func(ref dkim.Ref) bool { return ref.Selector == selector })
 }
 
 // NextReason says why what comes next comes, or why nothing does.

@@ -1,6 +1,10 @@
 package rotate
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
 
 // Leaked reports whether the selector's key was reported as compromised and still stands.
 func (st State) Leaked(selector string) bool {
@@ -54,8 +58,20 @@ func (st State) Spares(selector, keyID string) bool {
 }
 
 // MayUse reports whether a signer signs with a key of ours, or does not say.
-func (st State) MayUse(seen SignerSeen) bool {
-	ref := st.Identify(seen.Ref)
-	key := st.Selector(ref.Selector).Key
-	return seen.Err != nil || key != nil && key.ID == ref.KeyID
+func (st State) MayUse(seen SignerSeen) bool { return seen.Err != nil || seen.Ours(st).Selector != "" }
+
+// Ours returns the key of ours that a signer may sign with by what it said; zero where there is none.
+func (s SignerSeen) Ours(st State) dkim.Ref {
+	for _, ref := range s.Refs() {
+		ref = st.Identify(ref)
+		if key := st.Selector(ref.Selector).Key; key != nil && key.ID == ref.KeyID {
+			return ref
+		}
+	}
+	return dkim.Ref{}
+}
+
+// Uses reports whether a signer may sign with a key by what it said.
+func (s SignerSeen) Uses(st State, keyID string) bool {
+	return slices.ContainsFunc(s.Refs(), func(ref dkim.Ref) bool { return st.Identify(ref).KeyID == keyID })
 }

@@ -193,6 +193,40 @@ func TestPurgeUnheardLate(t *testing.T) {
 	}
 }
 
+// TestPurgeHostThatIsLeft guards I2: where one host of a signer is gone, and the other one signs with a key, that key is
+// not purged, whatever the first one may have signed with; also where that is so only when the purge is about to begin.
+func TestPurgeHostThatIsLeft(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		w, d := newWorld(t, "mx1"), wanted("mx1")
+		w.unused(d)
+		signs, asked := map[string]dkim.Ref{d.Name: {Name: dkim.Name{Domain: d.Name, Selector: "s1"}}}, 0
+		w.trouble = func(op string) trouble {
+			if op == "ask mx1" {
+				if asked++; !late || asked > 1 { // the first time is when the run begins
+					w.hosts["mx1"].here = signs
+				}
+			}
+			return fine
+		}
+		res := w.look(d)
+		w.trouble = nil
+		said := fmt.Sprint(res.Plan.Warnings)
+		if late {
+			faulttest.Shown(t, res.Err)
+			said = fmt.Sprint(res.Err)
+		}
+		if w.revokedAt("s1") || !strings.Contains(said, "mx1 signs with") {
+			t.Errorf("late %t: the key that signs is revoked: %t; %s", late, w.revokedAt("s1"), said)
+		}
+		w.hosts["mx1"].here = nil
+		w.look(d)
+		w.pass(7 * day)
+		w.look(d)
+		w.pass(hostLag + time.Hour)
+		w.wantCleared(d)
+	}
+}
+
 // TestPurgeTroubled: whatever fails while a released domain is purged, no private
 // key goes before its record was revoked, and the rest is done when it works again (I7).
 func TestPurgeTroubled(t *testing.T) {

@@ -49,13 +49,15 @@ func questions(name string, s ports.SignerReader) *batch.Calls[dkim.SigningKey, 
 			if screener, ok := s.(ports.Screener); ok {
 				each, whichever = screener.Screen(ctx, next)
 			}
+			var here map[string]dkim.Ref
 			var unheard error
 			if several, ok := s.(ports.Several); ok {
-				unheard = several.Unheard(ctx)
+				here, unheard = several.Hosts(ctx, domains)
 			}
 			seen, errs := make([]rotate.SignerSeen, len(next)), make([]error, len(next))
 			for i, k := range next {
-				seen[i], errs[i] = rotate.SignerSeen{Ref: active[k.Domain], Unheard: unheard}, batch.ErrorFor(err, k.Domain)
+				seen[i] = rotate.SignerSeen{Ref: active[k.Domain], Here: here[k.Domain], Unheard: unheard}
+				errs[i] = batch.ErrorFor(err, k.Domain)
 				seen[i].Refuses = foresight.Lasting(batch.ErrorFor(whichever, k.Domain))
 				if only := foresight.Lasting(each[k.Domain]); seen[i].Refuses == nil && only != nil {
 					seen[i].Refuses, seen[i].RefusesOnly = only, k.Selector

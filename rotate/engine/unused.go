@@ -25,7 +25,7 @@ func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) err
 		_, known := r.st.Signers[name]
 		sel := r.st.Selector(selector)
 		replaces := sel.Next != nil && sel.Key.ID == keyID
-		switch used := r.st.Identify(seen.Ref); {
+		switch {
 		case err != nil && replaces && r.judge().GoesWithout(name, selector):
 		case err != nil && (!known || r.st.Spares(selector, keyID)):
 			return &fault.Error{Kind: fault.Transient, Code: codes.SignerUnseen, Err: err,
@@ -35,7 +35,7 @@ func (r *run) stillUnused(ctx context.Context, selector, keyID, what string) err
 			return &fault.Error{Kind: fault.Transient, Code: codes.SignerUnseen, Err: seen.Unheard,
 				What: fmt.Sprintf("%s of %s: another host of signer %s may sign with it", what, r.name(selector), name),
 				Hint: fault.HintOf(seen.Unheard) + "; nothing was changed"}
-		case err == nil && used.Selector == selector && used.KeyID == keyID:
+		case err == nil && seen.At(selector) && seen.Uses(r.st, keyID):
 			return &fault.Error{Kind: fault.Transient, Code: codes.SignerStrays, Err: errors.New("its mail would fail"),
 				What: fmt.Sprintf("%s of %s: signer %s signs with it", what, r.name(selector), name),
 				Hint: "nothing was changed; the signer is brought back to the active key at the next try"}

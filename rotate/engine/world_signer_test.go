@@ -28,8 +28,9 @@ type host struct {
 	stuck   error            // what it refuses a switch with
 	refuses map[string]error // what a switch to a selector would be refused with
 	lag     time.Duration
-	twin    error // another host behind the same signer is not heard of: why no switch is sure
-	unheard error // the same where it has what was wanted
+	twin    error               // another host behind the same signer is not heard of: why no switch is sure
+	here    map[string]dkim.Ref // what it signs with where Active says what one that is gone may have signed with
+	unheard error               // the same where it has what was wanted
 	// may be nil: what its mail shows
 	mail func(domain string) ([]dkim.Ref, error)
 }
@@ -247,11 +248,11 @@ func (a agent) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	return cmp.Or(err, a.h.twin)
 }
 
-// Unheard implements ports.Several.
-func (a agent) Unheard(context.Context) error {
+// Hosts implements ports.Several.
+func (a agent) Hosts(context.Context, []string) (map[string]dkim.Ref, error) {
 	a.p.mu.Lock()
 	defer a.p.mu.Unlock()
-	return a.h.unheard
+	return a.h.here, a.h.unheard
 }
 
 // Prove implements ports.Prober.

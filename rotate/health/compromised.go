@@ -99,7 +99,7 @@ func (j *Judge) Flight(s string) bool {
 func (v *view) mayBeUsed(s string) bool {
 	return v.Have.Relied(s) || slices.ContainsFunc(v.Want.Signers, func(name string) bool {
 		seen := v.Seen.Signers[name]
-		return seen.Err != nil || seen.Ref.Selector == s
+		return seen.Err != nil || seen.At(s)
 	})
 }
 
@@ -152,6 +152,7 @@ func (v *view) onOther(signer, selector string) bool {
 	key, seen := v.Have.Selector(other).Key, v.Seen.Signers[signer]
 	ref := v.Have.Identify(seen.Ref)
 	return seen.Err == nil && key != nil && ref.Selector == other && ref.KeyID == key.ID && !key.GivenUp() &&
+		!seen.At(selector) &&
 		v.Standing(other) == Current
 }
 

@@ -59,11 +59,11 @@ func (h *Check) LostLeft(s string) *finding.Finding {
 // was left in a move before stays left.
 func (j *Judge) leftInUse(s string) bool {
 	says := func(name string) bool {
-		return j.Seen.Signers[name].Err == nil && j.Seen.Signers[name].Ref.Selector == s
+		return j.Seen.Signers[name].Err == nil && j.Seen.Signers[name].At(s)
 	}
 	return slices.ContainsFunc(j.Want.Signers, says) || slices.ContainsFunc(j.Have.Former, func(f rotate.Former) bool {
 		c := j.Have.Signers[f.Signer]
-		left := !f.Until.IsZero() || j.Have.Selectors[c.Selector] != nil && !c.Unsure
+		left := f.Away || !f.Until.IsZero() || j.Have.Selectors[c.Selector] != nil && !c.Unsure
 		return f.Selector == s && !left
 	})
 }

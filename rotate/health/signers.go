@@ -23,7 +23,7 @@ func (v *view) Confirmed(signer, s, keyID string) bool {
 	}
 	seen := v.Seen.Signers[signer]
 	ref := v.Have.Identify(seen.Ref)
-	return seen.Err != nil || ref.Selector == s && ref.KeyID == keyID
+	return seen.Err != nil || ref.Selector == s && ref.KeyID == keyID && seen.Here.Selector == ""
 }
 
 // InHands reports whether a signer signs with the key, as far as is known: its copy
@@ -34,7 +34,7 @@ func (v *view) InHands(keyID string) bool {
 		if seen.Err != nil {
 			return c.KeyID == keyID
 		}
-		return v.Have.Identify(seen.Ref).KeyID == keyID
+		return seen.Uses(v.Have, keyID)
 	})
 }
 
@@ -42,7 +42,7 @@ func (v *view) InHands(keyID string) bool {
 func saidToUse(v *view, keyID string) bool {
 	return slices.ContainsFunc(v.Want.Signers, func(name string) bool {
 		seen := v.Seen.Signers[name]
-		return seen.Err == nil && v.Have.Identify(seen.Ref).KeyID == keyID
+		return seen.Err == nil && seen.Uses(v.Have, keyID)
 	})
 }
 

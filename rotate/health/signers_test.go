@@ -54,6 +54,32 @@ func TestConfirmed(t *testing.T) {
 	})
 }
 
+// TestHostThatIsLeft guards I2: where a host that is gone may have signed with one key, and the one that is left signs with
+// another, both are in use.
+func TestHostThatIsLeft(t *testing.T) {
+	second := plantest.Keys()[1].ID()
+	both := func(gone, left string) func(*scene) {
+		at := func(s string) dkim.Ref { return dkim.Ref{Name: dkim.Name{Domain: "example.com", Selector: s}} }
+		return func(s *scene) { s.Seen.Signers["mx1"] = rotate.SignerSeen{Ref: at(gone), Here: at(left)} }
+	}
+	away := func(s *scene) { delete(s.Seen.Signers, "mx2"); s.Want.Signers = s.Want.Signers[:1] }
+	leak := plantest.Leak("s1")
+	hold(t, map[string]verdict{
+		"its key is in hands": {plantest.Ready, changes(both("s1", "s2"), away),
+			func(j *health.Judge) any { return j.InHands(second) }, true},
+		"so is the other one's": {plantest.Ready, changes(both("s2", "s1"), away),
+			func(j *health.Judge) any { return j.InHands(second) }, true},
+		"what the other one may have signed with is not confirmed": {plantest.Draining, changes(both("s2", "s1")),
+			func(j *health.Judge) any { return j.Confirmed("mx1", "s2", second) }, false},
+		"a new domain's compromised key": {plantest.Bootstrapping, changes(leak, both("own", "s1")),
+			func(j *health.Judge) any { return j.MayRevoke("s1") }, false},
+		"a compromised key that one has left": {plantest.Switching, changes(leak, func(s *scene) { s.Sign("s1", "mx1") },
+			both("s2", "s1")), func(j *health.Judge) any { return j.MayRevoke("s1") }, false},
+		"and that both have": {plantest.Switching, changes(leak, func(s *scene) { s.Sign("s1", "mx1") },
+			both("s2", "s2")), func(j *health.Judge) any { return j.MayRevoke("s1") }, true},
+	})
+}
+
 func nowhere(s *scene) { s.Drift("", "", "mx1", "mx2") }
 
 // TestGoesWithout: signers flee from a compromised key to a fresh one although another one is silent, if that one

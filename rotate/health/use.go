@@ -39,9 +39,10 @@ func (v *view) UsesDeadKey(signer string) bool {
 // not looked at.
 func Elsewhere(have rotate.State, seen rotate.Observation) (names []string) {
 	for _, s := range seen.Signers {
-		name := s.Ref.Selector
-		if _, looked := seen.Left[name]; !looked && have.Active != "" && name != "" && have.Selectors[name] == nil {
-			names = append(names, name)
+		for _, ref := range s.Refs() {
+			if _, looked := seen.Left[ref.Selector]; !looked && have.Active != "" && have.Selectors[ref.Selector] == nil {
+				names = append(names, ref.Selector)
+			}
 		}
 	}
 	slices.Sort(names)

@@ -98,7 +98,7 @@ func (j *draft) usersOfOurs() (users []string) {
 		case seen.Err != nil:
 			users = append(users, "signer "+name+" did not answer which key it uses")
 		case j.Have.MayUse(seen):
-			users = append(users, "signer "+name+" signs with "+seen.Ref.Selector)
+			users = append(users, "signer "+name+" signs with "+seen.Ours(j.Have).Selector)
 		case seen.Unheard != nil:
 			users = append(users, fmt.Sprintf("signer %s: %s (%s)", name, fault.Text(seen.Unheard), fault.HintOf(seen.Unheard)))
 		}

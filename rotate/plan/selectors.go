@@ -55,7 +55,7 @@ func revokeLeft(p *planner, now bool) {
 // leaving reports whether a signer leaves a selector that the domain had earlier when a wait is over.
 func (d *draft) leaving(selector string) bool {
 	return slices.ContainsFunc(d.waiting,
-		func(s rotate.Step) bool { return d.Seen.Signers[s.Signer].Ref.Selector == selector })
+		func(s rotate.Step) bool { return d.Seen.Signers[s.Signer].At(selector) })
 }
 
 // putsOff reports whether a policy that names other selectors is no reason to stop yet: signers are brought to a good
@@ -88,7 +88,7 @@ func emptyEarlier(p *planner) {
 		if follow.Unused(p.Have, s) || exposed && !noted {
 			until = p.Now
 		}
-		uses := slices.ContainsFunc(p.Want.Signers, func(name string) bool { return p.Seen.Signers[name].Ref.Selector == s })
+		uses := slices.ContainsFunc(p.Want.Signers, func(name string) bool { return p.Seen.Signers[name].At(s) })
 		if p.Have.Selectors[s] != nil || p.Have.Earlier.Emptied(s) || until.IsZero() || uses ||
 			len(p.silentUsers(s)) > 0 {
 			continue

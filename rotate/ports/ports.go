@@ -97,9 +97,10 @@ type Screener interface {
 
 // Several is implemented by signers behind which more hosts can stand than the one that says what it signs with.
 type Several interface {
-	// Unheard says which host is not heard of any more, and may sign with a key that was active on it, whatever the one
-	// that is heard signs with; nil when there is none.
-	Unheard(ctx context.Context) error
+	// Hosts returns, first, what the host that is heard signs those of the domains with for which Active returns what it,
+	// or one that is gone, signed with until now. Second it returns which host is not heard of any more, and may sign with
+	// a key that was active on it, whatever the one that is heard signs with; nil when there is none.
+	Hosts(ctx context.Context, domains []string) (here map[string]dkim.Ref, unheard error)
 }
 
 // Prober is implemented by signers whose mail can be looked at: what they say of themselves is not enough then. Both

@@ -45,12 +45,12 @@ func (w Wrapped) Screen(ctx context.Context, next []dkim.SigningKey) (each map[s
 	return nil, nil
 }
 
-// Unheard implements Several; a signer that can't say is one host.
-func (w Wrapped) Unheard(ctx context.Context) error {
+// Hosts implements Several; a signer that can't say is one host.
+func (w Wrapped) Hosts(ctx context.Context, domains []string) (here map[string]dkim.Ref, unheard error) {
 	if s, ok := w.Signer.(Several); ok {
-		return s.Unheard(ctx)
+		return s.Hosts(ctx, domains)
 	}
-	return nil
+	return nil, nil
 }
 
 // Prove implements Prober; of a signer whose mail is not looked at, it proves nothing and disproves nothing.

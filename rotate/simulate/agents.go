@@ -352,12 +352,12 @@ func (b behind) Active(ctx context.Context, domains []string) (refs map[string]d
 	return b.coordinator().Active(ctx, domains)
 }
 
-// Unheard implements ports.Several.
-func (b behind) Unheard(ctx context.Context) error {
+// Hosts implements ports.Several.
+func (b behind) Hosts(ctx context.Context, domains []string) (here map[string]dkim.Ref, unheard error) {
 	if err := b.reads("ask", b.host.name); err != nil {
-		return err
+		return nil, err
 	}
-	return b.coordinator().Unheard(ctx)
+	return b.coordinator().Hosts(ctx, domains)
 }
 
 // Activate implements ports.Signer: what a process does to the world is to write the wish.

@@ -70,6 +70,7 @@ func (w *world) ledBack(d *domain, st rotate.State) {
 		return
 	}
 	d.former = append(d.former, left[:]...)
+	d.cameBack = w.now
 	w.after(spread(w.faults, time.Minute, day), func() { w.writeBack(d, left, [2]string(old)) })
 }
 

@@ -80,8 +80,14 @@ func TestOnceRed(t *testing.T) {
 			8279, // and the state could not be written then
 			8266, // a server was out of order while a change came to it
 		}},
-		{"", []uint64{1778}},                     // a key was revoked once more over the fresh one
-		{"all,changes", []uint64{8868}},          // a record that was removed after a move came back in the next one
+		{"", []uint64{1778}},            // a key was revoked once more over the fresh one
+		{"all,changes", []uint64{8868}}, // a record that was removed after a move came back in the next one
+		{"all,changes,agents", []uint64{
+			8013, // a record that signers had left was published again while they did not answer
+			8190, // so it was while they went back
+			9927, // a host came back to a record that a person had removed
+			8124, // a domain came back to one
+		}},
 		{"changes,bounds,truths", []uint64{267}}, // both keys were revoked after the kind was changed
 	} {
 		with, err := parseClasses(c.classes)

@@ -168,6 +168,7 @@ func (h *host) load(ref dkim.Ref, ordered bool) {
 		return
 	}
 	w.signsWith(ref)
+	w.lastUse[ref.KeyID] = w.now
 	if ordered {
 		w.checkUse(h, ref)
 	}

@@ -87,6 +87,9 @@ func (c credulousOf) Active(_ context.Context, domains []string) (map[string]dki
 	return out, nil
 }
 
+// Hosts says nothing beside that.
+func (c credulousOf) Hosts(context.Context, []string) (map[string]dkim.Ref, error) { return nil, nil }
+
 func (c credulousOf) Activate(ctx context.Context, keys []dkim.SigningKey) error {
 	err := c.behind.Activate(ctx, keys)
 	if active, _ := c.Active(ctx, []string{keys[0].Domain}); active[keys[0].Domain] == keys[0].Ref() {

@@ -137,7 +137,7 @@ func (p *process) checkPublish(n *zoneName, rec dkim.TXT, by *turn) {
 		p.checkRevoke(n, last, by)
 		return
 	}
-	if w.keys.of(n.ours) == id && !n.disturbed.IsZero() {
+	if w.keys.of(n.ours) == id && (!n.disturbed.IsZero() || w.neededAgain(n, id)) {
 		return // somebody else removed it
 	}
 	if d := w.domain(n.name.Domain); d.rolledBack && w.vault.right != nil && w.keys.seen[id] {
@@ -164,6 +164,13 @@ func (p *process) checkPublish(n *zoneName, rec dkim.TXT, by *turn) {
 		}
 		w.checkReplace(n, w.keys.of(old), by, p.began)
 	}
+}
+
+// neededAgain reports whether a record that a person removed, when it was said that it may go, is needed again: a host
+// came back to its key since, or the domain to its selector.
+func (w *world) neededAgain(n *zoneName, keyID string) bool {
+	last := n.last()
+	return len(last.values) == 0 && (w.lastUse[keyID].After(last.at) || w.domain(n.name.Domain).cameBack.After(last.at))
 }
 
 // checkReplace holds the replacement of a record against I2: nobody signs with its

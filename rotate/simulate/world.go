@@ -51,6 +51,7 @@ type world struct {
 	sorts    map[string]int // of violations: their place in the report
 	margins  map[string]Margin
 	lastHeld map[string]time.Time // by key id: when a host last held it ready to sign
+	lastUse  map[string]time.Time // by key id: when a host last began to sign with it
 	needed   map[string]time.Time // by key id: until when mail that was signed with it is promised to verify
 	leaks    map[string]*leak     // by key id: what was reported as compromised
 	// by key id: used before it had settled, because another one was compromised; until when that shows
@@ -82,6 +83,7 @@ type domain struct {
 	moving       bool          // its policy names other selectors, and the move is yet to be taken up
 	former       []string      // selectors that it had
 	trouble      string        // what went wrong last
+	cameBack     time.Time     // when it was led back to the selectors of before
 	rolledBack   bool          // its state was rolled back, and things were done on the ground of that
 	effects      int           // so far
 	outlived     time.Time     // when an effect came too late, and it was not looked at since; zero: none
@@ -104,8 +106,9 @@ func newWorld(sc Scenario) *world {
 		dice: dice{seed: sc.Seed, counts: map[read]uint64{}}, end: sc.Start.Add(sc.For), names: map[dkim.Name]*zoneName{},
 		owners: map[string]*zoneName{}, wildcards: map[string]wildcard{},
 		hosts: map[string]*host{}, margins: map[string]Margin{}, sorts: map[string]int{}, lastHeld: map[string]time.Time{},
-		needed: map[string]time.Time{},
-		leaks:  map[string]*leak{}, hurried: map[string]time.Time{},
+		lastUse: map[string]time.Time{},
+		needed:  map[string]time.Time{},
+		leaks:   map[string]*leak{}, hurried: map[string]time.Time{},
 		unshown: map[string]time.Time{}, former: map[string]bool{}, silent: make([]time.Time, sc.servers),
 		purged: map[string]bool{}, strangers: map[string]bool{},
 		provider: part{name: "the DNS provider"}}

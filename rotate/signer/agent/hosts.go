@@ -80,13 +80,29 @@ func (v *view) alive() error {
 		stamp(v.reported.Written)), hint)
 }
 
-// Unheard says which host is not heard of any more: it may sign with what was wanted when it was heard last, also where
-// somebody lets the one that reports sign with something else.
-func (s *Signer) Unheard(ctx context.Context) error {
+// Hosts returns what the host that reports signs those of the domains with for which Active returns what was signed
+// with until now: by one that is gone, or by itself before it was brought back. And it returns which host is not heard
+// of any more: it may sign with what was wanted when it was heard last, also where somebody lets the one that reports
+// sign with something else.
+func (s *Signer) Hosts(ctx context.Context, domains []string) (here map[string]dkim.Ref, unheard error) {
 	v, err := s.look(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	for _, domain := range domains {
+		now, err := v.active(domain)
+		if signs := v.report.signs(domain); err == nil && signs.Selector != "" && signs != now {
+			if here == nil {
+				here = map[string]dkim.Ref{}
+			}
+			here[domain] = signs
+		}
+	}
+	return here, v.unheard()
+}
+
+// unheard says which host is not heard of any more; nil when there is none.
+func (v *view) unheard() error {
 	at := slices.IndexFunc(v.report.Lost, func(o Other) bool { return !v.gone(o.Instance) })
 	if at < 0 {
 		return nil

@@ -97,18 +97,25 @@ func (v *view) active(domain string) (dkim.Ref, error) {
 		return dkim.Ref{}, v.waits(domain, *o)
 	}
 	// The host that is gone may have signed with the key before until now. What the one that is left signs with is not
-	// hidden by that, and an older wish, from a Vault that was restored, does not know which key was before.
+	// hidden by that: Hosts returns it. And an older wish, from a Vault that was restored, does not know which key was
+	// before.
 	if v.hasGone(domain) && ref == w.Ref(domain) && v.report.Sequence <= v.wish.Sequence {
 		ref = w.was(domain)
 	}
 	return ref, nil
 }
 
+// signs returns what the report says that a domain is signed with as it was made.
+func (r Report) signs(domain string) dkim.Ref {
+	s := r.Keys[domain]
+	return dkim.Ref{Name: dkim.Name{Domain: domain, Selector: s.Selector}, KeyID: s.KeyID}
+}
+
 // here returns what the host that reports signs a domain with.
 func (v *view) here(domain string) (dkim.Ref, error) {
 	w, asked := v.wish.Keys[domain]
 	seen, known := v.report.Keys[domain]
-	ref := dkim.Ref{Name: dkim.Name{Domain: domain, Selector: seen.Selector}, KeyID: seen.KeyID}
+	ref := v.report.signs(domain)
 	switch {
 	case asked && w.Sequence > v.report.Sequence:
 		return dkim.Ref{}, v.behind(domain)

@@ -31,10 +31,16 @@ func TestAstrayThenGone(t *testing.T) {
 	l.dismiss(named(t, err)...)
 	for range 3 {
 		l.former(domain, "s1")
+		if here, err := l.asks.Hosts(t.Context(), []string{domain, "b.example"}); err != nil || len(here) != 1 || here[domain] != two.Ref() {
+			t.Errorf("of the host that is left it says %+v, %v", here, err)
+		}
 		l.turn()
 	}
 	l.want(two)
 	l.says(domain, two)
+	if here, err := l.asks.Hosts(t.Context(), []string{domain}); err != nil || len(here) != 0 {
+		t.Errorf("in the end it says %+v, %v", here, err)
+	}
 }
 
 // TestGoneHidesNothing guards I2: where a host is gone, what the one that is left signs with is told as it is.
@@ -61,7 +67,7 @@ func TestUnheardMayUse(t *testing.T) {
 	l.turn()
 	one := signertest.At(domain, "s1", l.keys[0])
 	l.want(one)
-	if err := l.asks.Unheard(t.Context()); err != nil {
+	if _, err := l.asks.Hosts(t.Context(), nil); err != nil {
 		t.Error(err)
 	}
 	l.takes(l.newHost("two"))
@@ -70,13 +76,13 @@ func TestUnheardMayUse(t *testing.T) {
 	l.table.signs[domain] = own.Ref()
 	l.turn()
 	l.says(domain, own) // as it is: a managed domain is brought back
-	err := l.asks.Unheard(t.Context())
+	_, err := l.asks.Hosts(t.Context(), nil)
 	faulttest.Shown(t, err)
 	if fault.CodeOf(err) != codes.AgentLost {
 		t.Errorf("got %v", err)
 	}
 	l.dismiss(named(t, err)...)
-	if err := l.asks.Unheard(t.Context()); err != nil {
+	if _, err := l.asks.Hosts(t.Context(), nil); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,0 +1,48 @@
+package rotate_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/dkimbot/dkimbot/rotate"
+	"github.com/dkimbot/dkimbot/rotate/dkim"
+)
+
+// TestFormerAway: a signer that left a selector that is not the domain's has left it until it says that it uses it, also
+// where it does not answer while it is switched; then its record may not go before it is known (I2).
+func TestFormerAway(t *testing.T) {
+	at := time.Unix(1, 0)
+	seen := func(ref, here string) rotate.SignerSeen {
+		return rotate.SignerSeen{Ref: dkim.Ref{Name: dkim.Name{Selector: ref}}, Here: dkim.Ref{Name: dkim.Name{Selector: here}}}
+	}
+	st := rotate.State{Active: "s1", Selectors: map[string]*rotate.Selector{"s1": {}, "s2": {}}}
+	for i, step := range []struct {
+		seen         rotate.SignerSeen
+		left         bool // it is switched
+		away, lasts  bool
+		signs, known int
+	}{
+		{seen("old", ""), false, false, false, 1, 1},
+		{seen("old", ""), true, true, true, 1, 1},
+		{rotate.SignerSeen{Err: errors.New("silent")}, false, true, false, 0, 1},
+		{seen("s2", ""), true, true, true, 1, 1},
+		{seen("s2", "old"), false, false, false, 2, 1}, // a host that is gone hides nothing
+		{seen("", "own"), false, false, false, 1, 2},
+	} {
+		st.Leaving("mx1", step.seen)
+		if step.left {
+			st.Former.Left("mx1", at, time.Hour, nil)
+		}
+		f := st.Former[0]
+		if f.Away != step.away || f.Until.IsZero() == step.lasts || len(st.Former) != step.known ||
+			len(step.seen.Refs()) != step.signs {
+			t.Errorf("step %d: %+v, %d refs", i, st.Former, len(step.seen.Refs()))
+		}
+	}
+	st.Heed(rotate.Domain{Signers: []string{"mx1"}}, rotate.Observation{Signers: map[string]rotate.SignerSeen{
+		"mx1": seen("s1", "own")}}, nil, at)
+	if st.Former[1].Away {
+		t.Error("the host that is left signs with own, and that counts as left")
+	}
+}
