@@ -4,10 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
+
+	driver "modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
 
 	"github.com/dkimbot/dkimbot/rotate/codes"
 	"github.com/dkimbot/dkimbot/rotate/fault"
@@ -72,12 +76,12 @@ func copied(ctx context.Context, from, to, attempt, change string,
 	}
 	defer done()
 	fresh := filepath.Join(tmp, "db")
-	if err := snapshot(ctx, from, fresh, attempt); err != nil {
+	if err := snapshot(ctx, from, fresh, to, attempt); err != nil {
 		return Copied{}, ofCopy(err, attempt)
 	}
 	what, err := finish(ctx, fresh, change, more)
 	if err != nil {
-		return Copied{}, broken(from, attempt, err)
+		return Copied{}, broken(from, attempt, noRoom(from, to, attempt, err))
 	}
 	return what, put(fresh, to, attempt)
 }
@@ -118,7 +122,7 @@ func taken(path, attempt string) error {
 }
 
 // snapshot copies what is committed to a new file.
-func snapshot(ctx context.Context, from, fresh, attempt string) error {
+func snapshot(ctx context.Context, from, fresh, to, attempt string) error {
 	f := &follower{path: from}
 	r := reads{path: from, from: f}
 	err := r.read(ctx, attempt, func(db *sql.DB) error {
@@ -132,9 +136,21 @@ func snapshot(ctx context.Context, from, fresh, attempt string) error {
 			return err
 		}
 		_, err := db.ExecContext(ctx, "VACUUM INTO ?", fresh)
-		return err
+		return noRoom(from, to, attempt, err)
 	})
 	return errors.Join(err, f.close())
+}
+
+// noRoom says of an error that the disk of the copy caused that it did: a database is read there, and none is changed.
+func noRoom(from, to, attempt string, err error) error {
+	var e *driver.Error
+	if !errors.As(err, &e) || e.Code()&0xff != lib.SQLITE_FULL {
+		return err
+	}
+	dir := filepath.Dir(to)
+	return fault.Temporary(attempt+" "+from+" to "+to, fmt.Errorf("the file system of %s is full: %w", dir, err),
+		"nothing was changed, and no part of the copy is left; free as much there as the database needs "+
+			"(ls -l "+from+"; df "+dir+"), and run it again")
 }
 
 // sound refuses a database whose pages don't fit together (I12).

@@ -66,6 +66,27 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
+// A copy for which there is no room names the disk of the copy, not the state's, which has room.
+func TestBackupToFullDisk(t *testing.T) {
+	if !onSmallDisk(t) {
+		return
+	}
+	path, dir := filepath.Join(t.TempDir(), "state.db"), t.TempDir()
+	s := open(t, path)
+	save(t, s, acquire(t, s, "example.com", "a"), fullState("example.com"))
+	mount(t, dir, 0)
+	fillDisk(t, filepath.Join(dir, "filler"))
+	_, err := sqlite.Backup(t.Context(), path, filepath.Join(dir, "copy"))
+	if err == nil || !strings.Contains(err.Error(), "the file system of "+dir+" is full") ||
+		!strings.Contains(fault.HintOf(err), "no part of the copy is left") {
+		t.Errorf("error %v with hint %q", err, fault.HintOf(err))
+	}
+	faulttest.Shown(t, err)
+	if left, _ := os.ReadDir(dir); len(left) != 1 {
+		t.Errorf("left there: %v", left)
+	}
+}
+
 // wantFull wants a fault that can go away and names the file system that is full.
 func wantFull(t *testing.T, dir string, err error) {
 	t.Helper()

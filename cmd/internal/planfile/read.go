@@ -52,7 +52,7 @@ func cause(err error) error {
 // WriteFile saves the document, for its owner alone; the file is there as a whole or not at all.
 func WriteFile(path string, doc Document) error {
 	if err := safefile.Write(path, doc.Encode(), safefile.Ours(0o600)); err != nil {
-		hint := cmp.Or(safefile.Remedy(err), "name a file in a directory that you may write to")
+		hint := cmp.Or(safefile.Remedy(err), "name a file in a directory that you may write to, with room on its disk")
 		return fault.Lasting("write the plan to "+path, cause(err), hint)
 	}
 	return nil

@@ -99,6 +99,10 @@ func (f initial) make(cmd *cobra.Command) error {
 		return fault.Lasting("write "+f.out, errors.New("it is there already"),
 			"it stays as it is; name another file by --out, read it, and put it in the place of this one; --out - only shows it")
 	}
+	if _, err := os.ReadDir(f.root); err != nil {
+		return fault.Lasting("look for programs below "+f.root, err,
+			"name the directory with the copy of the host's files by --root")
+	}
 	ctx := cmd.Context()
 	signers := setup.Find(ctx, found.At(f.root), config.Builtin().Signers())
 	f.showFound(signers)
