@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 
 	driver "modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
@@ -42,6 +45,12 @@ func broken(path, attempt string, err error) error {
 	case lib.SQLITE_IOERR:
 		return fault.Temporary(what, err, "check the disk, its free space and the kernel's log")
 	case lib.SQLITE_READONLY, lib.SQLITE_PERM, lib.SQLITE_AUTH, lib.SQLITE_CANTOPEN:
+		if f, denied := os.Open(path); errors.Is(denied, fs.ErrPermission) {
+			return fault.Lasting(what, fmt.Errorf("%w: %w", fs.ErrPermission, err),
+				"run it as the user that dkimbot runs as, who owns the file: sudo -u USER dkimbot ... (ls -l "+path+")")
+		} else if denied == nil {
+			f.Close()
+		}
 		return fault.Lasting(what, err,
 			"allow writing to the file and its directory; the file system may be mounted read-only")
 	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:

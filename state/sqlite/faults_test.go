@@ -4,10 +4,16 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/dkimbot/dkimbot/rotate/fault"
 	"github.com/dkimbot/dkimbot/rotate/fault/faulttest"
 )
 
@@ -108,5 +114,41 @@ func TestNowhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := place("state.db")
+	faulttest.Shown(t, err)
+}
+
+// TestOtherUser: who forgot to become the user that dkimbot runs as hears that, and is not told to widen rights.
+func TestOtherUser(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "state.db")
+	s, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	const nobody = 65534
+	mode := os.FileMode(0o600)
+	if os.Geteuid() != 0 {
+		mode = 0
+	}
+	for of, mode := range map[string]os.FileMode{filepath.Dir(dir): 0o711, dir: 0o755, path: mode} {
+		if err := os.Chmod(of, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread, which is another user's now, ends with the goroutine
+		if os.Geteuid() == 0 {
+			unix.SetfsuidRetUid(nobody)
+		}
+		_, err := OpenReadOnly(context.Background(), path)
+		found <- err
+	}()
+	err = <-found
+	if !errors.Is(err, fs.ErrPermission) ||
+		!strings.Contains(fault.HintOf(err), "run it as the user that dkimbot runs as") {
+		t.Errorf("%v, hint %q", err, fault.HintOf(err))
+	}
 	faulttest.Shown(t, err)
 }
