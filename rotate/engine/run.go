@@ -89,29 +89,7 @@ func (r *run) judge() *health.Judge {
 // advance plans and carries out, until there is nothing to do now. It observes once, and notes what its own
 // steps change. A failure ends it, except in an emergency (goesOn).
 func (r *run) advance(ctx context.Context) error {
-	if r.adoption != nil {
-		if err := r.takeOver(ctx, *r.adoption); err != nil {
-			return err
-		}
-	}
-	r.observe(ctx)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if refusal, unknown := r.grant.Admit(r.want.Name, r.stored, r.seen); refusal != nil {
-		return r.refused(rotate.Applied, refusal)
-	} else if unknown != nil {
-		return unknown
-	}
-	for selector, seen := range r.seen.Selectors {
-		passing{r}.glimpsed(selector, seen)
-	}
-	if r.st.Heed(r.want, r.seen, r.engine.lags(r.want.Signers), r.engine.Clock.Now()) {
-		if err := r.save(ctx, r.drainBegun()...); err != nil {
-			return err
-		}
-	}
-	if err := r.obey(ctx); err != nil {
+	if err := r.prepare(ctx); err != nil {
 		return err
 	}
 	for range plan.MaxRounds {
@@ -158,6 +136,34 @@ func (r *run) advance(ctx context.Context) error {
 	return r.fail(ctx, rotate.Step{},
 		fault.Lasting("work on "+r.want.Name, errors.New("the plan does not come to rest"),
 			"report this as a defect, with the output of dkimbot history"))
+}
+
+// prepare takes over what is adopted, observes, asks whether the approval still holds, and does what was ordered:
+// all that comes before the first plan.
+func (r *run) prepare(ctx context.Context) error {
+	if r.adoption != nil {
+		if err := r.takeOver(ctx, *r.adoption); err != nil {
+			return err
+		}
+	}
+	r.observe(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if refusal, unknown := r.grant.Admit(r.want.Name, r.stored, r.seen); refusal != nil {
+		return r.refused(rotate.Applied, refusal)
+	} else if unknown != nil {
+		return unknown
+	}
+	for selector, seen := range r.seen.Selectors {
+		passing{r}.glimpsed(selector, seen)
+	}
+	if r.st.Heed(r.want, r.seen, r.engine.lags(r.want.Signers), r.engine.Clock.Now()) {
+		if err := r.save(ctx, r.drainBegun()...); err != nil {
+			return err
+		}
+	}
+	return r.obey(ctx)
 }
 
 // stopped ends a run that has nothing left to do now. It returns what keeps dkimbot from doing all that

@@ -24,15 +24,8 @@ func giveCompromised(p *order, o rotate.Compromised, st *rotate.State) (events [
 		return nil, err
 	}
 	selectors := o.Selectors
-	for _, s := range p.Want.Policy.Selectors { // what the state says of it is not so
-		if p.Stale(s) && (len(selectors) == 0 || slices.Contains(selectors, s)) {
-			hint := fault.HintOf(p.StaleState(s)) + "; report the key then"
-			if other := p.Want.Policy.Other(s); !p.Stale(other) && !slices.Contains(selectors, other) {
-				hint += ", or name the other selector now with --selector"
-			}
-			return nil, &fault.Error{Kind: fault.Refused, Code: codes.StaleState, What: "report a compromised key of " + p.Want.Name,
-				Err: p.StaleState(s), Hint: hint}
-		}
+	if err := p.outdated(selectors); err != nil {
+		return nil, err
 	}
 	if len(selectors) == 0 {
 		if old := health.LeftBehind(*st); old != nil {
@@ -83,6 +76,21 @@ func giveCompromised(p *order, o rotate.Compromised, st *rotate.State) (events [
 	}
 	st.TakeFlight(p.Want.Policy, reported, p.Now)
 	return events, nil
+}
+
+// outdated refuses a report of a key of which the state is known to be older than what is in use.
+func (p *order) outdated(selectors []string) error {
+	for _, s := range p.Want.Policy.Selectors { // what the state says of it is not so
+		if p.Stale(s) && (len(selectors) == 0 || slices.Contains(selectors, s)) {
+			hint := fault.HintOf(p.StaleState(s)) + "; report the key then"
+			if other := p.Want.Policy.Other(s); !p.Stale(other) && !slices.Contains(selectors, other) {
+				hint += ", or name the other selector now with --selector"
+			}
+			return &fault.Error{Kind: fault.Refused, Code: codes.StaleState, What: "report a compromised key of " + p.Want.Name,
+				Err: p.StaleState(s), Hint: hint}
+		}
+	}
+	return nil
 }
 
 // saysMore reports whether a report of several selectors is new: one of their keys was not reported before.

@@ -74,42 +74,10 @@ func (p *order) wayBack() (string, error) {
 	case rotate.Draining:
 		back = p.Have.Draining
 	default:
-		old := p.Want.Policy.Other(p.Have.Active)
-		if p.Have.Leaked(old) {
-			return "", fault.Refuse(codes.Leaked,
-				fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.Want.Name, old),
-				"continue with "+p.Have.Active)
-		}
-		if p.neverLeft(old) {
-			return "", fault.Refuse(codes.NothingToRollBack,
-				fmt.Sprintf("%s for %s: no switch is in progress, and every signer signs with %s already; "+
-					"%s waits for the next rotation", what, p.Want.Name, p.Have.Active, old),
-				"nothing has to be done; 'dkimbot rotate --domain "+p.Want.Name+"' switches to "+old+
-					" when that is wanted, 'dkimbot history --domain "+p.Want.Name+"' says what was done")
-		}
-		if sel := p.Have.Selector(old); p.Have.Phase == rotate.Ready && sel.Key != nil && sel.LastUsedAt.IsZero() { // adopted
-			return "", fault.Refuse(codes.NothingToRollBack,
-				fmt.Sprintf("%s for %s: no switch is in progress, and the state knows of none before; %s signs", what,
-					p.Want.Name, p.Have.Active),
-				"'dkimbot rotate --domain "+p.Want.Name+"' switches to "+old+" when its key has settled; if the key that "+
-					"signs can't be trusted, add --compromised")
-		}
-		return "", fault.Refuse(codes.NothingToRollBack,
-			fmt.Sprintf("%s for %s: its key at %s was replaced, or is being replaced, after the drain; %s signs", what,
-				p.Want.Name, old, p.Have.Active),
-			"'dkimbot rotate --domain "+p.Want.Name+"' switches to the fresh key at "+old+
-				" when it has settled; if the key that signs can't be trusted, add --compromised")
+		return "", p.notSwitching(what)
 	}
-	key := p.Have.Selector(back).Key
-	switch {
-	case key == nil || p.Have.Selector(back).Next != nil:
-		return "", fault.Refuse(codes.NothingToRollBack,
-			fmt.Sprintf("%s for %s: the key at %s is being replaced", what, p.Want.Name, back), "continue with "+
-				p.Want.Policy.Other(back))
-	case !key.Leaked.IsZero():
-		return "", fault.Refuse(codes.Leaked,
-			fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.Want.Name, back), "continue with "+
-				p.Want.Policy.Other(back))
+	if err := p.keyUsable(what, back); err != nil {
+		return "", err
 	}
 	if err := cmp.Or(p.Taken(back), p.Misled(back)); err != nil {
 		return "", err
@@ -134,6 +102,51 @@ func (p *order) wayBack() (string, error) {
 			"so mail signed with it would not verify", what, p.Want.Name, p.Name(back),
 			dkim.Brief(p.Seen.Selectors[back].Sight.Values)),
 		"'dkimbot rotate --domain "+p.Want.Name+"' publishes a record of ours that has vanished; then roll back")
+}
+
+// notSwitching says why a domain has no selector to go back to while no switch is in progress.
+func (p *order) notSwitching(what string) error {
+	old := p.Want.Policy.Other(p.Have.Active)
+	if p.Have.Leaked(old) {
+		return fault.Refuse(codes.Leaked,
+			fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.Want.Name, old),
+			"continue with "+p.Have.Active)
+	}
+	if p.neverLeft(old) {
+		return fault.Refuse(codes.NothingToRollBack,
+			fmt.Sprintf("%s for %s: no switch is in progress, and every signer signs with %s already; "+
+				"%s waits for the next rotation", what, p.Want.Name, p.Have.Active, old),
+			"nothing has to be done; 'dkimbot rotate --domain "+p.Want.Name+"' switches to "+old+
+				" when that is wanted, 'dkimbot history --domain "+p.Want.Name+"' says what was done")
+	}
+	if sel := p.Have.Selector(old); p.Have.Phase == rotate.Ready && sel.Key != nil && sel.LastUsedAt.IsZero() { // adopted
+		return fault.Refuse(codes.NothingToRollBack,
+			fmt.Sprintf("%s for %s: no switch is in progress, and the state knows of none before; %s signs", what,
+				p.Want.Name, p.Have.Active),
+			"'dkimbot rotate --domain "+p.Want.Name+"' switches to "+old+" when its key has settled; if the key that "+
+				"signs can't be trusted, add --compromised")
+	}
+	return fault.Refuse(codes.NothingToRollBack,
+		fmt.Sprintf("%s for %s: its key at %s was replaced, or is being replaced, after the drain; %s signs", what,
+			p.Want.Name, old, p.Have.Active),
+		"'dkimbot rotate --domain "+p.Want.Name+"' switches to the fresh key at "+old+
+			" when it has settled; if the key that signs can't be trusted, add --compromised")
+}
+
+// keyUsable refuses to go back to a selector whose key is being replaced, or is compromised.
+func (p *order) keyUsable(what, back string) error {
+	key := p.Have.Selector(back).Key
+	switch {
+	case key == nil || p.Have.Selector(back).Next != nil:
+		return fault.Refuse(codes.NothingToRollBack,
+			fmt.Sprintf("%s for %s: the key at %s is being replaced", what, p.Want.Name, back), "continue with "+
+				p.Want.Policy.Other(back))
+	case !key.Leaked.IsZero():
+		return fault.Refuse(codes.Leaked,
+			fmt.Sprintf("%s for %s: the key at %s was reported as compromised", what, p.Want.Name, back), "continue with "+
+				p.Want.Policy.Other(back))
+	}
+	return nil
 }
 
 // keptOtherwise refuses to go back to a selector at which another key stood meanwhile: a fresh one
