@@ -233,7 +233,10 @@ func (p *Provider) rewrite(ctx context.Context, what, zone string, notes notes, 
 		return nil, err
 	}
 	if !sameTexts(own, d.own) {
-		if err := write(ctx, what, zone, notes, d, own, want); err != nil {
+		if err := checkPlace(d.document, own, want); err != nil {
+			return nil, err
+		}
+		if err := write(ctx, what, zone, notes, d, own); err != nil {
 			return nil, err
 		}
 	}
@@ -245,10 +248,7 @@ func (p *Provider) rewrite(ctx context.Context, what, zone string, notes notes, 
 }
 
 // write puts own in the zone's file. A crash leaves the old file or the new one.
-func write(ctx context.Context, what, zone string, notes notes, d loaded, own, want []dns.RR) error {
-	if err := checkPlace(d.document, own, want); err != nil {
-		return err
-	}
+func write(ctx context.Context, what, zone string, notes notes, d loaded, own []dns.RR) error {
 	text, err := d.rewrite(own, time.Now())
 	if err != nil {
 		return fault.Lasting(what, fmt.Errorf("%s: %w", d.document.path, err), "correct the zone file; named-checkzone helps")

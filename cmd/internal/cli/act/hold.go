@@ -52,7 +52,8 @@ func holding(p *console.Program, what rotate.Instruction, cmd *cobra.Command) *c
 		if len(domains) == 0 {
 			return console.Wrong(cmd, errors.New(cmd.Name()+" needs --domain"))
 		}
-		return instruct(p, cmd, console.Choose, domains, rotate.Request{Named: true, Instruction: what}, dryRun, false)
+		return instruct(p, cmd, job{choose: console.Choose, names: domains,
+			request: rotate.Request{Named: true, Instruction: what}, dryRun: dryRun})
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&domains, "domain", nil, "this `domain`; may be repeated")

@@ -52,7 +52,8 @@ and the daemon do it.`,
 				}
 				return chooseKnown(cmd.Context(), cfg, names)
 			}
-			return instruct(p, cmd, listed, domains, rotate.Request{Named: true, Instruction: what}, dryRun, false)
+			return instruct(p, cmd, job{choose: listed, names: domains,
+				request: rotate.Request{Named: true, Instruction: what}, dryRun: dryRun})
 		},
 	}
 	f := cmd.Flags()

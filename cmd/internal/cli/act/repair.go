@@ -29,7 +29,8 @@ It starts no rotation ahead of its schedule. Where nothing is missing, nothing i
   dkimbot repair
   dkimbot repair --domain example.com --wait`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return instruct(p, cmd, console.Choose, domains, rotate.Request{Patient: true}, dryRun, wait)
+			return instruct(p, cmd, job{choose: console.Choose, names: domains,
+				request: rotate.Request{Patient: true}, dryRun: dryRun, wait: wait})
 		},
 	}
 	f := cmd.Flags()

@@ -36,7 +36,8 @@ Once the old key is being replaced, it is too late to go back. The refusal says 
 				return console.Wrong(cmd, errors.New("rollback needs --domain"))
 			}
 			what := rotate.Rollback{Signers: signers}
-			return instruct(p, cmd, console.Choose, domains, rotate.Request{Named: true, Instruction: what}, dryRun, wait)
+			return instruct(p, cmd, job{choose: console.Choose, names: domains,
+				request: rotate.Request{Named: true, Instruction: what}, dryRun: dryRun, wait: wait})
 		},
 	}
 	f := cmd.Flags()

@@ -52,17 +52,24 @@ func begin(p *console.Program, cmd *cobra.Command, names []string,
 // it began with a domain, and returns it.
 func (r run) refused(err error) error { return r.NotifyRefusal(r.cmd, r.cfg, err) }
 
-// instruct gives the domains that choose finds what a person wants done, and carries it out.
-func instruct(p *console.Program, cmd *cobra.Command, choose console.Chooser, names []string,
-	req rotate.Request, dryRun, wait bool) error {
-	r, domains, err := begin(p, cmd, names, choose)
+// job is what a command asks for some domains.
+type job struct {
+	choose       console.Chooser // finds the domains
+	names        []string
+	request      rotate.Request
+	dryRun, wait bool
+}
+
+// instruct gives the domains what a person wants done, and carries it out.
+func instruct(p *console.Program, cmd *cobra.Command, j job) error {
+	r, domains, err := begin(p, cmd, j.names, j.choose)
 	if err != nil {
 		return err
 	}
-	if dryRun {
-		return inspect.Planning{Program: p, Form: p.PlanForm(), Request: req}.Show(cmd.Context(), r.cfg, domains)
+	if j.dryRun {
+		return inspect.Planning{Program: p, Form: p.PlanForm(), Request: j.request}.Show(cmd.Context(), r.cfg, domains)
 	}
-	return r.refused(r.settle(domains, req, false, patienceOf(wait)))
+	return r.refused(r.settle(domains, j.request, false, patienceOf(j.wait)))
 }
 
 // settle works on the domains until nothing is to be done now, and shows what became of them.
