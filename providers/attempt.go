@@ -102,16 +102,19 @@ func (p *Provider) set(ctx context.Context, rec dkim.TXT, ask asking, leave func
 	var err error
 	defer func() { done <- err; leave() }()
 	defer caught(&err)
-	if ask == nil {
-		ask = func(ctx context.Context, a Adapter, rec dkim.TXT) error { return a.Set(ctx, rec) }
-	}
-	adapter := p.account.current()
-	err = ask(ctx, adapter, rec)
-	if f := (*failure)(nil); !errors.As(err, &f) || !f.login || !p.account.renew(ctx, adapter) {
-		return
-	}
-	if adapter = p.account.current(); p.pace.wait(ctx, adapter.Cost(rec.Zone), p.total) == nil {
-		err = ask(ctx, adapter, rec)
+	for again := false; ; again = true {
+		adapter := p.account.current()
+		if again && p.pace.wait(ctx, adapter.Cost(rec.Zone), p.total) != nil {
+			return
+		}
+		if ask == nil {
+			err = adapter.Set(ctx, rec)
+		} else {
+			err = ask(ctx, adapter, rec)
+		}
+		if f := (*failure)(nil); again || !errors.As(err, &f) || !f.login || !p.account.renew(ctx, adapter) {
+			return
+		}
 	}
 }
 
