@@ -86,7 +86,6 @@ func TestOnceRed(t *testing.T) {
 			8013, // a record that signers had left was published again while they did not answer
 			8190, // so it was while they went back
 			9927, // a host came back to a record that a person had removed
-			8124, // a domain came back to one
 		}},
 		{"changes,bounds,truths", []uint64{267}}, // both keys were revoked after the kind was changed
 	} {
