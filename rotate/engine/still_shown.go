@@ -15,7 +15,7 @@ import (
 // afterwards is a run in which time has passed since it looked.
 type afterwards struct{ *run }
 
-// fleeting is how long a look at a record counts: what a hook, or the reload of another signer, may take is longer.
+// fleeting is how long a look at a record counts where no hook is asked: the reload of another signer may take longer.
 const fleeting = 30 * time.Second
 
 // stillShown looks at a record once more where time has passed since it was verified. It stands just before a signer is

@@ -17,6 +17,9 @@ func (r *run) consent(ctx context.Context, s rotate.Step) error {
 	limited, cancel := context.WithTimeout(ctx, ports.WorkTime)
 	defer cancel()
 	err := r.engine.Consent(limited, r.want, s)
+	if at, verified := r.looked[s.Selector]; verified {
+		r.looked[s.Selector] = at - fleeting // however short it took, it may have changed DNS
+	}
 	if ctx.Err() != nil {
 		return ctx.Err() // asked to end while the answer was waited for
 	}
