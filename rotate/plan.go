@@ -34,6 +34,7 @@ type Observation struct {
 	Signers   map[string]SignerSeen
 	Left      map[string]RecordSeen // what DNS shows at selectors that the domain had earlier, and that are not empty yet
 	Fetchers  map[string]bool       // signers that fetch private keys themselves
+	Probed    map[string]bool       // signers whose mail is looked at: they have left a key when mail proved it
 	Unmixed   map[string]bool       // signers that sign with RSA keys, or with Ed25519 keys, and not with either in turn
 }
 

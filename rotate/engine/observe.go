@@ -103,6 +103,7 @@ func (p *Planner) see(ctx context.Context, want rotate.Domain, have rotate.State
 	}
 	seen := observe.Domain(ctx, want, have, p.Keys, p.Look, ask)
 	seen.Fetchers, seen.Unmixed = fetchers(want.Signers, p.Signers), unmixed(want.Signers, p.Signers)
+	seen.Probed = probed(want.Signers, p.Signers)
 	return seen
 }
 
@@ -122,6 +123,16 @@ func unmixed[S ports.SignerReader](names []string, signers map[string]S) map[str
 	for _, name := range names {
 		u, ok := any(signers[name]).(ports.Unmixed)
 		out[name] = ok && u.Unmixed()
+	}
+	return out
+}
+
+// probed says of which signers the mail is looked at.
+func probed[S ports.SignerReader](names []string, signers map[string]S) map[string]bool {
+	out := map[string]bool{}
+	for _, name := range names {
+		p, ok := any(signers[name]).(ports.Prober)
+		out[name] = ok && p.Probes()
 	}
 	return out
 }

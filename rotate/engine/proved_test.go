@@ -103,6 +103,9 @@ func TestFlightWithoutMail(t *testing.T) {
 			if left := w.state(d.Name).Phase != rotate.Switching; left == holds {
 				t.Errorf("phase %s", w.state(d.Name).Phase)
 			}
+			if revoked := !w.state(d.Name).Selectors["s1"].Key.RevokedAt.IsZero(); holds && revoked {
+				t.Error("it was revoked, and all mail is signed with it")
+			}
 			if said := w.happened(d, "mail does not show it, and the other key is compromised"); said == holds {
 				t.Errorf("the history says it: %v", said)
 			}

@@ -255,6 +255,9 @@ func (a agent) Hosts(context.Context, []string) (map[string]dkim.Ref, error) {
 	return a.h.here, a.h.unheard
 }
 
+// Probes implements ports.Prober.
+func (a agent) Probes() bool { return a.h.mail != nil }
+
 // Prove implements ports.Prober.
 func (a agent) Prove(ctx context.Context, keys []dkim.SigningKey) error {
 	if a.h.mail == nil {

@@ -105,7 +105,8 @@ func (v *view) mayBeUsed(s string) bool {
 
 // MayRevoke reports whether a record may be revoked: at once where that was ordered,
 // and where the domain was released; else when no signer needs it, or at least one has
-// left it, so that there is mail that verifies (I2). A signer that is new has left nothing.
+// left it, so that there is mail that verifies (I2). A signer that is new has left nothing, and
+// one whose mail is looked at has left when mail proved it, whatever it says.
 func (j *Judge) MayRevoke(selector string) bool {
 	sel := rotate.SelectorAt(j.Have, selector)
 	if j.Have.Released != nil || sel != nil && sel.Key != nil && sel.Key.RevokeNow {
@@ -120,7 +121,8 @@ func (j *Judge) MayRevoke(selector string) bool {
 	for _, name := range j.Want.Signers {
 		c, known := j.Have.Signers[name]
 		left := known && c.Selector != selector && !c.Unsure
-		if left && !j.onRevoked(c) || known && j.Have.Phase == rotate.Switching && j.onOther(name, selector) {
+		says := known && j.Have.Phase == rotate.Switching && !j.Seen.Probed[name] && j.onOther(name, selector)
+		if left && !j.onRevoked(c) || says {
 			return true
 		}
 	}

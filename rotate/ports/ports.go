@@ -107,6 +107,8 @@ type Several interface {
 // methods send mail, and return failures by domain as Activate does. One with codes.ProbeFailed says nothing of the
 // signer: no message came to be seen.
 type Prober interface {
+	// Probes reports whether mail is looked at at all: one that wraps another signer may not know before it is asked.
+	Probes() bool
 	// Prove has each key's domain sign a message, and returns what keeps it from showing that mail of the domain is signed
 	// with that key, and with nothing else.
 	Prove(ctx context.Context, keys []dkim.SigningKey) error

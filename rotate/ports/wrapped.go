@@ -53,6 +53,12 @@ func (w Wrapped) Hosts(ctx context.Context, domains []string) (here map[string]d
 	return nil, nil
 }
 
+// Probes implements Prober.
+func (w Wrapped) Probes() bool {
+	p, ok := w.Signer.(Prober)
+	return ok && p.Probes()
+}
+
 // Prove implements Prober; of a signer whose mail is not looked at, it proves nothing and disproves nothing.
 func (w Wrapped) Prove(ctx context.Context, keys []dkim.SigningKey) error {
 	if p, ok := w.Signer.(Prober); ok {

@@ -23,6 +23,9 @@ type proved struct {
 	by *Prober
 }
 
+// Probes implements ports.Prober.
+func (proved) Probes() bool { return true }
+
 // Prove implements ports.Prober.
 func (s proved) Prove(ctx context.Context, keys []dkim.SigningKey) error {
 	var again func(context.Context)

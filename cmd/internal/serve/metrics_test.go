@@ -57,6 +57,7 @@ func (f forgetting) Fetches() bool                            { return true }
 func (f forgetting) Screen(context.Context, []dkim.SigningKey) (map[string]error, error) {
 	return nil, f.err
 }
+func (f forgetting) Probes() bool                                   { return true }
 func (f forgetting) Prove(context.Context, []dkim.SigningKey) error { return f.err }
 func (f forgetting) Signed(context.Context, []string) (map[string][]dkim.Ref, error) {
 	return nil, f.err
