@@ -34,6 +34,9 @@ func TestFloodOfOthers(t *testing.T) {
 			defer conn.Close()
 			for uid := range 6 {
 				flood(t, 60001+uid, p.Config.Receive.Listen)
+				if err := client.Noop(); err != nil { // all six may take longer than a connection may be idle
+					t.Error(err)
+				}
 			}
 			if err := client.SendMail(from, []string{to}, bytes.NewReader(message)); err != nil {
 				t.Error(err)
