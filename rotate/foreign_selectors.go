@@ -47,6 +47,19 @@ func (all Formers) Left(signer string, at time.Time, drain time.Duration, earlie
 	}
 }
 
+// NotLater returns all as they count at now: no signer has left a selector later than that, but for what a switch may
+// take. Without it, a clock that once ran ahead by years would keep private keys and records for years.
+func (all Formers) NotLater(now time.Time, drain time.Duration, earlier Earlier) Formers {
+	all = slices.Clone(all)
+	for i := range all {
+		f := &all[i]
+		if latest := now.Add(mostAhead + earlier.Drain(f.Selector, drain) + Grace); f.Until.After(latest) {
+			f.Until = latest
+		}
+	}
+	return all
+}
+
 // Leaving notes, before a signer is switched, what it signs with that is not ours.
 // One that does not say may have come back to what it signed with before.
 func (st *State) Leaving(signer string, seen SignerSeen) {

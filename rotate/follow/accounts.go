@@ -10,9 +10,10 @@ import (
 )
 
 // State returns the state as it follows what the configuration calls otherwise now, or says of the domain's
-// DNS accounts, and events that say so.
+// DNS accounts, and events that say so. No signer has left a selector later than now.
 func State(st rotate.State, want rotate.Domain, now time.Time) (rotate.State, []rotate.Event) {
 	st, renamed := Renamed(st, want, now)
+	st.Former = st.Former.NotLater(now, want.Policy.Drain, st.Earlier)
 	st, moved := moved(st, want, now)
 	return st, append(renamed, moved...)
 }

@@ -14,6 +14,11 @@ func (h *Check) Kind() dkim.Algorithm {
 		return h.Want.Policy.Key
 	}
 	now := lastKind(h.Have.Selector(h.Have.Active))
+	for _, name := range h.Unmixed() { // before the first switch: a key was adopted that signers use already
+		if ref := h.Seen.Signers[name].Ref; h.Have.Active == "" && now == "" {
+			now = lastKind(h.Have.Selector(ref.Selector))
+		}
+	}
 	if from := h.Have.Origin; h.Have.Active == "" && from != nil { // signers leave the keys of other selectors
 		for _, name := range append([]string{from.Active}, from.Pair[:]...) {
 			if sel := h.Have.Earlier[name]; sel != nil && now == "" {

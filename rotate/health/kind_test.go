@@ -44,7 +44,8 @@ func TestKindOfAFreshKey(t *testing.T) {
 			moves(s)
 			s.Have.Active, s.Have.Selectors["a"] = "a", &rotate.Selector{}
 		}, dkim.RSA2048},
-		"new": {dkim.RSA2048, func(s *scene) { moves(s); s.Have.Origin = nil }, dkim.RSA2048},
+		"a signer uses an adopted key": {dkim.RSA2048, func(s *scene) { s.Have.Active = "" }, dkim.Ed25519},
+		"new":                          {dkim.RSA2048, func(s *scene) { moves(s); s.Have.Origin = nil }, dkim.RSA2048},
 	} {
 		s := plantest.Ready()
 		s.Want.Policy.Key, s.Seen.Unmixed = c.policy, map[string]bool{"mx1": true}

@@ -156,3 +156,21 @@ func TestReportByAnOldState(t *testing.T) {
 		}
 	}
 }
+
+// TestTakenBackAfterAMove: a domain that was purged and is taken back begins anew: it is in no move, and no way leads back
+// to the selectors that it had before one, whose records people may have removed (I2).
+func TestTakenBackAfterAMove(t *testing.T) {
+	s := moved()
+	s.Have.Released = &rotate.ReleaseState{At: s.Now, Purge: true, Begun: true, Purged: s.Now}
+	for _, sel := range s.Have.Selectors {
+		sel.Key = nil
+	}
+	st, _, err := ordered(s, rotate.Reclaim{})
+	if err != nil || st.Phase != rotate.New {
+		t.Fatalf("%s: %v", st.Phase, err)
+	}
+	s.Have = st
+	if _, events, err := ordered(s, rotate.Rollback{}); err == nil {
+		t.Errorf("I2: %v", events)
+	}
+}

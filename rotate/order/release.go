@@ -73,6 +73,7 @@ func giveReclaim(p *order, st *rotate.State) ([]rotate.Event, error) {
 	}
 	if len(p.Keyed()) == 0 {
 		st.Enter(rotate.New)
+		st.Origin = nil // no move is under way any more
 		st.Active, st.Draining, st.Signers = "", "", map[string]rotate.Confirmed{}
 	}
 	return []rotate.Event{{Kind: rotate.LetGo, Selector: st.Active, Message: "taken back under management"}}, nil

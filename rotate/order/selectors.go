@@ -61,11 +61,15 @@ func goBackIfShown(p *order, st *rotate.State) ([]rotate.Event, error) {
 	old := p.Have.Origin.Active
 	key, seen := p.Have.Earlier[old].Key, p.Seen.Left[old]
 	shown := slices.ContainsFunc(seen.Sight.Values, func(v string) bool { return dkim.SameRecord(v, key.Record) })
+	shows := dkim.Brief(seen.Sight.Values)
+	if shown && !seen.Sight.Complete && !seen.Sight.Silent { // it was removed, or is on its way
+		shown, shows = false, strings.Join(seen.Sight.Lagging, "; ")
+	}
 	if follow.Moving(p.Have) || seen.Err != nil || seen.Sight.Unchecked || shown {
 		return []rotate.Event{goBack(p, st)}, nil
 	}
 	return nil, fault.Refuse(codes.RecordGone, fmt.Sprintf("go back to %s for %s: DNS does not show its key record (it "+
-		"shows %s), so mail signed with it would not verify", p.Name(old), p.Want.Name, dkim.Brief(seen.Sight.Values)),
+		"shows %s), so mail signed with it would not verify", p.Name(old), p.Want.Name, shows),
 		"continue with "+p.Have.Active+"; or publish this record there again first: "+key.Record)
 }
 

@@ -71,9 +71,13 @@ func TestBackByPolicy(t *testing.T) {
 		left  rotate.RecordSeen
 		back  bool
 	}{
-		"its record shows":             {moved(), rotate.RecordSeen{Sight: shows(record)}, true},
-		"nothing shows":                {moved(), rotate.RecordSeen{Sight: shows()}, false},
-		"another one shows":            {moved(), rotate.RecordSeen{Sight: shows("v=spf1 -all")}, false},
+		"its record shows":  {moved(), rotate.RecordSeen{Sight: shows(record)}, true},
+		"nothing shows":     {moved(), rotate.RecordSeen{Sight: shows()}, false},
+		"another one shows": {moved(), rotate.RecordSeen{Sight: shows("v=spf1 -all")}, false},
+		"a server has it no more": {moved(), rotate.RecordSeen{Sight: rotate.Sight{Values: []string{record},
+			Lagging: []string{"ns2: shows no record"}}}, false},
+		"a server does not answer": {moved(), rotate.RecordSeen{Sight: rotate.Sight{Values: []string{record},
+			Silent: true}}, true},
 		"nobody answers":               {moved(), rotate.RecordSeen{Err: errors.New("no answer")}, true},
 		"DNS is not asked":             {moved(), rotate.RecordSeen{Sight: rotate.Sight{Unchecked: true}}, true},
 		"nothing shows, in the move":   {moving("s1"), rotate.RecordSeen{Sight: shows()}, true},

@@ -245,7 +245,7 @@ func (w *world) signsRightly(h *host, d *domain) bool {
 // checkBack checks that a host which was restored does not stray any more (I7).
 func (w *world) checkBack(h *host) {
 	for _, d := range w.domains {
-		astray := h.strays[d.name] && !w.signsRightly(h, d) || h.excused[d.name]
+		astray := (h.strays[d.name] || h.excused[d.name]) && !w.signsRightly(h, d)
 		if h.given[d.name] && !d.rolledBack && !d.released && !w.displaced(d) && d.phase != rotate.New &&
 			d.phase != rotate.Bootstrapping && astray {
 			w.violate("I7", d.name, "%s came back from a backup on %s, and still signs with what it held", h.name,

@@ -233,6 +233,7 @@ func (l ledger) Load(_ context.Context, domain string) (rotate.State, error) {
 	if err := l.open("load the state of " + domain); err != nil {
 		return rotate.State{}, err
 	}
+	l.turn.begins()
 	return l.store.load(domain)
 }
 

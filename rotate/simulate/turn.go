@@ -81,15 +81,26 @@ func (t *turn) blindAt(name dkim.Name) bool {
 	return t.blind[name]
 }
 
+// begins takes note that the engine loads the state, and observes afterwards.
+func (t *turn) begins() {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	clear(t.unread)
+}
+
 // read takes note of what a read of a key gave. The engine plans by what it observed: a
-// later read that succeeds does not change the plan. An observation asks for the newest version.
+// later read that succeeds does not change the plan. An observation asks for the newest version, and a step that
+// destroys a key does, too.
 func (t *turn) read(name dkim.Name, newest bool, err error) {
 	if t == nil {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.unread[name] = err != nil || t.unread[name] && !newest
+	t.unread[name] = t.unread[name] || err != nil
 	if !newest {
 		return
 	}
